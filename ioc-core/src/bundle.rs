@@ -1,0 +1,191 @@
+//! The rules and the city that the core judges by, as checked and immutable data.
+//!
+//! Arrives: what the host made of the files under `config/`. Leaves: one [`Bundle`], named by the
+//! hash of its sources. Not here: text; whoever builds a bundle has parsed and checked it.
+
+use crate::decision::{Certainty, Severity};
+use crate::id::{IncidentKind, ReadingKind, RuleId, SensorId, ZoneId};
+use crate::place::{Polygon, Position};
+use crate::record::BundleHash;
+use crate::time::Millis;
+
+/// All that the core judges by. Rules are sorted by name, city features by id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bundle {
+    /// The hash of the files it was made from.
+    pub hash: BundleHash,
+    /// What is abnormal.
+    pub detections: Vec<DetectionRule>,
+    /// What belongs together.
+    pub correlations: Vec<CorrelationRule>,
+    /// Where everything is.
+    pub city: City,
+}
+
+/// What is abnormal about readings of one kind.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DetectionRule {
+    /// Its name, unique among all rules of the bundle.
+    pub name: RuleId,
+    /// The hash of its meaning: state is kept over a reload that leaves it unchanged.
+    pub hash: u64,
+    /// The readings it looks at.
+    pub kind: ReadingKind,
+    /// Attributes that a reading must have, each with one of these values. Empty: all readings.
+    pub matching: Vec<AttributeMatch>,
+    /// The question it asks.
+    pub test: Test,
+}
+
+/// An attribute and the values that satisfy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributeMatch {
+    /// The attribute's name.
+    pub name: String,
+    /// Any of these.
+    pub values: Vec<String>,
+}
+
+/// The question that a detection rule asks of a sensor's readings.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Test {
+    /// Is the value beyond a level?
+    Threshold(Threshold),
+    /// Has the sensor said nothing?
+    Silence(Silence),
+    /// Somebody reports something: each reading is evidence by itself.
+    Report(Report),
+}
+
+/// A level with hysteresis and persistence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Threshold {
+    /// Which side is abnormal.
+    pub side: Side,
+    /// The levels, least severe first, at least one. A sensor's own `warning` replaces the
+    /// moderate one and its `danger` the severe one.
+    pub levels: Vec<Level>,
+    /// How far back past the least level a value must come to be normal again, in the unit; >= 0.
+    /// A sensor's own levels keep this gap.
+    pub clear_gap: f64,
+    /// How many readings in a row must be beyond the level; at least 1.
+    pub readings_min: u32,
+    /// For how long it must have been beyond the level, by logical time.
+    pub lasting: Millis,
+    /// How many readings in a row must be normal again to clear; at least 1.
+    pub clear_readings_min: u32,
+}
+
+/// Which side of a level is abnormal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Values greater than the level.
+    Above,
+    /// Values less than the level.
+    Below,
+}
+
+/// One level of a threshold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Level {
+    /// How grave it is to be beyond it.
+    pub severity: Severity,
+    /// The level, in the unit of the kind.
+    pub value: f64,
+}
+
+/// Silence: a finding about the sensor, and what makes an incident's condition unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Silence {
+    /// Silent after so many of the sensor's registered intervals …
+    pub intervals: u32,
+    /// … but at least so long. Sensors without a registered interval are never silent.
+    pub at_least: Millis,
+}
+
+/// A report by a person or another system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// How grave one is.
+    pub severity: Severity,
+    /// How sure one is.
+    pub certainty: Certainty,
+    /// How long one counts.
+    pub lasting: Millis,
+}
+
+/// Which detections make which kind of incident.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CorrelationRule {
+    /// Its name, unique among all rules of the bundle.
+    pub name: RuleId,
+    /// The hash of its meaning.
+    pub hash: u64,
+    /// The kind of incident it makes. Several rules may make one kind; each correlates alone.
+    pub incident: IncidentKind,
+    /// The detection rules whose findings it takes.
+    pub detections: Vec<RuleId>,
+    /// How near evidence must be to evidence of the incident, in metres.
+    pub within_m: u32,
+    /// How long after the incident's last evidence more may join it.
+    pub within: Millis,
+    /// How many distinct sensors must agree before it opens; at least 1. Reports of one source
+    /// count each by itself.
+    pub sources_min: u32,
+    /// How long all its sensors must have been normal until it clears (T_clear).
+    pub clear_after: Millis,
+    /// How long after clearing it reopens rather than a new one opening (T_reopen).
+    pub reopen_within: Millis,
+}
+
+/// Where everything is.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct City {
+    /// Areas, sorted by id.
+    pub zones: Vec<Zone>,
+    /// Sensors, sorted by id.
+    pub sensors: Vec<Sensor>,
+}
+
+/// An area of the city.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Zone {
+    /// Its id.
+    pub id: ZoneId,
+    /// Its name for people.
+    pub name: String,
+    /// The zone that it is part of.
+    pub parent: Option<ZoneId>,
+    /// Its outlines: one, or several for a multi-polygon.
+    pub areas: Vec<Polygon>,
+}
+
+/// A registered sensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sensor {
+    /// Its name.
+    pub id: SensorId,
+    /// What it measures.
+    pub kind: ReadingKind,
+    /// The unit that its readings are converted to; empty if none is registered.
+    pub unit: String,
+    /// Where it stands.
+    pub position: Option<Position>,
+    /// Its zone, if registered; else the one that its place lies in.
+    pub zone: Option<ZoneId>,
+    /// How often it reports.
+    pub interval: Option<Millis>,
+    /// Its own moderate level.
+    pub warning: Option<f64>,
+    /// Its own severe level.
+    pub danger: Option<f64>,
+}
+
+impl City {
+    /// The zone that a place lies in: of several the one with the least id.
+    pub fn zone_at(&self, place: Position) -> Option<&Zone> {
+        self.zones
+            .iter()
+            .find(|zone| zone.areas.iter().any(|area| area.contains(place)))
+    }
+}

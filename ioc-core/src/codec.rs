@@ -1,0 +1,148 @@
+//! Little-endian bytes both ways: the one way that the core writes a record or a decision.
+//!
+//! Texts carry their length; every length is checked when read, so damaged bytes are an error and
+//! never a panic. Next: `reading.rs`.
+
+use std::fmt;
+
+use crate::place::Position;
+use crate::time::Timestamp;
+
+/// Bytes that are not what the format says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CodecError(pub &'static str);
+
+impl fmt::Display for CodecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "damaged bytes: {}", self.0)
+    }
+}
+
+impl std::error::Error for CodecError {}
+
+/// Appends values to a buffer.
+pub(crate) trait Put {
+    fn put(&mut self, bytes: &[u8]);
+
+    fn put_u8(&mut self, value: u8) {
+        self.put(&[value]);
+    }
+    fn put_u16(&mut self, value: u16) {
+        self.put(&value.to_le_bytes());
+    }
+    fn put_u32(&mut self, value: u32) {
+        self.put(&value.to_le_bytes());
+    }
+    fn put_u64(&mut self, value: u64) {
+        self.put(&value.to_le_bytes());
+    }
+    fn put_f64(&mut self, value: f64) {
+        self.put(&value.to_le_bytes());
+    }
+    fn put_time(&mut self, at: Timestamp) {
+        self.put(&at.as_millis().to_le_bytes());
+    }
+    /// A text or bytes of at most 65,535 bytes: the type of what is put bounds it.
+    fn put_bytes(&mut self, bytes: &[u8]) {
+        let length = u16::try_from(bytes.len()).expect("bounded by the type of what is put");
+        self.put_u16(length);
+        self.put(bytes);
+    }
+    fn put_text(&mut self, text: &str) {
+        self.put_bytes(text.as_bytes());
+    }
+    fn put_position(&mut self, position: Position) {
+        self.put(&position.lon_micro_degrees().to_le_bytes());
+        self.put(&position.lat_micro_degrees().to_le_bytes());
+    }
+    /// A flag, then the value if there is one.
+    fn put_option<T>(&mut self, value: Option<T>, put: impl FnOnce(&mut Self, T)) {
+        self.put_u8(u8::from(value.is_some()));
+        if let Some(value) = value {
+            put(self, value);
+        }
+    }
+}
+
+impl Put for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+impl Put for blake3::Hasher {
+    fn put(&mut self, bytes: &[u8]) {
+        self.update(bytes);
+    }
+}
+
+/// Takes values off the front of bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Take<'a>(pub &'a [u8]);
+
+impl<'a> Take<'a> {
+    pub fn bytes(&mut self, length: usize) -> Result<&'a [u8], CodecError> {
+        let (taken, rest) = self
+            .0
+            .split_at_checked(length)
+            .ok_or(CodecError("cut short"))?;
+        self.0 = rest;
+        Ok(taken)
+    }
+    pub fn array<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
+        let (taken, rest) = self.0.split_first_chunk().ok_or(CodecError("cut short"))?;
+        self.0 = rest;
+        Ok(*taken)
+    }
+    pub fn u8(&mut self) -> Result<u8, CodecError> {
+        Ok(self.array::<1>()?[0])
+    }
+    pub fn u16(&mut self) -> Result<u16, CodecError> {
+        Ok(u16::from_le_bytes(self.array()?))
+    }
+    pub fn u32(&mut self) -> Result<u32, CodecError> {
+        Ok(u32::from_le_bytes(self.array()?))
+    }
+    pub fn u64(&mut self) -> Result<u64, CodecError> {
+        Ok(u64::from_le_bytes(self.array()?))
+    }
+    pub fn f64(&mut self) -> Result<f64, CodecError> {
+        Ok(f64::from_le_bytes(self.array()?))
+    }
+    pub fn time(&mut self) -> Result<Timestamp, CodecError> {
+        Ok(Timestamp::from_millis(i64::from_le_bytes(self.array()?)))
+    }
+    pub fn sized(&mut self) -> Result<&'a [u8], CodecError> {
+        let length = self.u16()?;
+        self.bytes(usize::from(length))
+    }
+    pub fn text(&mut self) -> Result<&'a str, CodecError> {
+        std::str::from_utf8(self.sized()?).map_err(|_| CodecError("text is not UTF-8"))
+    }
+    pub fn position(&mut self) -> Result<Position, CodecError> {
+        let lon = i32::from_le_bytes(self.array()?);
+        let lat = i32::from_le_bytes(self.array()?);
+        Position::from_micro_degrees(lon, lat).ok_or(CodecError("position is not on the globe"))
+    }
+    pub fn option<T>(
+        &mut self,
+        take: impl FnOnce(&mut Self) -> Result<T, CodecError>,
+    ) -> Result<Option<T>, CodecError> {
+        match self.u8()? {
+            0 => Ok(None),
+            1 => take(self).map(Some),
+            _ => Err(CodecError("neither absent nor present")),
+        }
+    }
+    /// A text that is a valid identity.
+    pub fn parsed<T: std::str::FromStr>(&mut self, what: &'static str) -> Result<T, CodecError> {
+        self.text()?.parse().map_err(|_| CodecError(what))
+    }
+    pub fn end(self) -> Result<(), CodecError> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(CodecError("bytes left over"))
+        }
+    }
+}

@@ -1,0 +1,519 @@
+//! Everything the core can decide, with what it decided it from.
+//!
+//! Leaves: numbered [`Decision`]s, and their bytes for the decisions log. One kind of decision per
+//! transition of a state machine; the set is closed and documented in `docs/PROTOCOL.md`, whose
+//! JSON is written by `ioc-ws`.
+
+use std::sync::Arc;
+
+use crate::codec::{CodecError, Put, Take};
+use crate::id::{Actor, IncidentId, IncidentKind, ReadingId, ReadingKind, RequestId, RuleId};
+use crate::id::{SensorId, ZoneId};
+use crate::place::Position;
+use crate::record::{BundleHash, Seq, incident_id};
+use crate::time::Timestamp;
+
+/// The number of a decision: consecutive from 1, never given twice, never changed once released.
+pub type DecisionSeq = u64;
+
+/// One thing the core decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// Its number.
+    pub seq: DecisionSeq,
+    /// When, in logical time: the record's, or when the timer was due.
+    pub at: Timestamp,
+    /// What.
+    pub verdict: Verdict,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// What was decided. An incident's verdict carries the incident as it is from then on.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// Enough evidence: people must know.
+    IncidentOpened(IncidentState),
+    /// More evidence, a graver severity, a wider place. Told at most every 250 ms of logical time.
+    IncidentUpdated(IncidentState),
+    /// It is the same happening as another, which survives; this id resolves to it for ever.
+    IncidentMerged {
+        /// The one that ends.
+        incident: IncidentState,
+        /// The survivor.
+        into: IncidentId,
+    },
+    /// All its sensors have been back to normal for as long as its rule asks.
+    IncidentCleared(IncidentState),
+    /// Its sensors fell silent before they were back to normal: nobody knows.
+    IncidentUnknown(IncidentState),
+    /// Evidence came back soon after it cleared, or its sensors speak again.
+    IncidentReopened(IncidentState),
+    /// A person has seen it.
+    IncidentAcknowledged(IncidentState),
+    /// A sensor said nothing for as long as its rule allows.
+    SensorSilent(SensorState),
+    /// A silent sensor speaks again.
+    SensorReturned(SensorState),
+    /// Another bundle of rules and city holds from here on.
+    RulesChanged(BundleHash),
+    /// A person's order could not be followed.
+    CommandRefused(Refusal),
+}
+
+/// An incident as operators see it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IncidentState {
+    /// Its id.
+    pub id: IncidentId,
+    /// What it is.
+    pub kind: IncidentKind,
+    /// How grave (CAP 1.2 section 3.2.2). Rises by itself, never falls by itself at once.
+    pub severity: Severity,
+    /// How sure (CAP 1.2 section 3.2.2).
+    pub certainty: Certainty,
+    /// What the world does; sensors drive it.
+    pub condition: Condition,
+    /// What people do; only people drive it.
+    pub handling: Handling,
+    /// The middle of its evidence; `None` if none of it has a place.
+    pub position: Option<Position>,
+    /// The distance from there to its farthest evidence, in metres.
+    pub radius_m: u32,
+    /// The zone it began in; `_` if in none.
+    pub zone: ZoneId,
+    /// When it opened.
+    pub opened_at: Timestamp,
+    /// How often it has been active: 1, and one more each time it reopens.
+    pub episode: u32,
+    /// How many sensors have given evidence.
+    pub sensors: u32,
+    /// How many readings are evidence.
+    pub readings: u64,
+    /// The incident that caused this one.
+    pub parent: Option<IncidentId>,
+}
+
+/// A sensor, in decisions about it rather than about the city.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SensorState {
+    /// Its name.
+    pub id: SensorId,
+    /// What it measures.
+    pub kind: ReadingKind,
+    /// Where it stands.
+    pub position: Option<Position>,
+    /// Its zone.
+    pub zone: ZoneId,
+    /// When it was last heard, in logical time.
+    pub last_heard_at: Timestamp,
+}
+
+/// An order that could not be followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why, as a stable word.
+    pub code: RefusalCode,
+    /// The incident it was about.
+    pub incident: IncidentId,
+}
+
+/// Why an order could not be followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalCode {
+    /// No incident has this id, or it is long over.
+    UnknownIncident,
+    /// Somebody has acknowledged it already.
+    AlreadyAcknowledged,
+}
+
+/// What a decision was made from.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Cause {
+    /// The correlation or detection rule; `None` where a person or a reload is the cause.
+    pub rule: Option<RuleId>,
+    /// The readings that this decision adds as evidence, in the order they were judged.
+    pub evidence: Vec<Evidence>,
+    /// When the timer was due, if a timer is the cause.
+    pub due: Option<Timestamp>,
+    /// The person's request, if a person is the cause.
+    pub request: Option<(RequestId, Actor)>,
+}
+
+/// One reading that counts towards an incident.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    /// The reading's id, unique within the sensor.
+    pub reading: ReadingId,
+    /// The input record that brought it.
+    pub seq: Seq,
+    /// Who said it.
+    pub sensor: SensorId,
+    /// The detection rule that it satisfied.
+    pub rule: RuleId,
+    /// What it said, in the sensor's unit.
+    pub value: f64,
+    /// Metres to the nearest evidence already there; `None` for the first, or without places.
+    pub distance_m: Option<u32>,
+}
+
+/// How grave (CAP 1.2 section 3.2.2), least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Severity {
+    /// Nobody has said.
+    Unknown,
+    /// Little to no known threat to life or property.
+    Minor,
+    /// Possible threat to life or property.
+    Moderate,
+    /// Significant threat to life or property.
+    Severe,
+    /// Extraordinary threat to life or property.
+    Extreme,
+}
+
+/// How sure (CAP 1.2 section 3.2.2), least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Certainty {
+    /// Nobody has said.
+    Unknown,
+    /// Not expected to occur.
+    Unlikely,
+    /// Possible but not likely.
+    Possible,
+    /// Likely: more than half.
+    Likely,
+    /// Determined to have occurred or to be going on.
+    Observed,
+}
+
+/// What the world does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Condition {
+    /// It is going on.
+    Active,
+    /// It is over.
+    Cleared,
+    /// Its sensors fell silent; it counts as active for every gate.
+    Unknown,
+}
+
+/// What people do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Handling {
+    /// Nobody has seen it.
+    New,
+    /// Somebody has.
+    Acknowledged,
+    /// It ended in another incident.
+    Merged,
+}
+
+/// A closed set of words, each with its number in the logs and its word on the wire.
+macro_rules! words {
+    ($($type:ident { $($variant:ident = $word:literal),+ $(,)? })+) => { $(
+        impl $type {
+            /// All of them, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word on the wire and in `config/`.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            /// The one with this word.
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|each| each.word() == word)
+            }
+
+            fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+                let number = take.u8()?;
+                let found = Self::ALL.get(usize::from(number)).copied();
+                found.ok_or(CodecError(concat!("unknown ", stringify!($type))))
+            }
+        }
+    )+ };
+}
+
+words! {
+    Severity {
+        Unknown = "unknown", Minor = "minor", Moderate = "moderate", Severe = "severe",
+        Extreme = "extreme",
+    }
+    Certainty {
+        Unknown = "unknown", Unlikely = "unlikely", Possible = "possible", Likely = "likely",
+        Observed = "observed",
+    }
+    Condition { Active = "active", Cleared = "cleared", Unknown = "unknown" }
+    Handling { New = "new", Acknowledged = "acknowledged", Merged = "merged" }
+    RefusalCode {
+        UnknownIncident = "unknown_incident", AlreadyAcknowledged = "already_acknowledged",
+    }
+}
+
+impl Verdict {
+    /// The decision's `type` on the wire.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::IncidentOpened(_) => "incident_opened",
+            Self::IncidentUpdated(_) => "incident_updated",
+            Self::IncidentMerged { .. } => "incident_merged",
+            Self::IncidentCleared(_) => "incident_cleared",
+            Self::IncidentUnknown(_) => "incident_unknown",
+            Self::IncidentReopened(_) => "incident_reopened",
+            Self::IncidentAcknowledged(_) => "incident_acknowledged",
+            Self::SensorSilent(_) => "sensor_silent",
+            Self::SensorReturned(_) => "sensor_returned",
+            Self::RulesChanged(_) => "rules_changed",
+            Self::CommandRefused(_) => "command_refused",
+        }
+    }
+
+    /// The incident it is about, as it is from then on.
+    pub const fn incident(&self) -> Option<&IncidentState> {
+        match self {
+            Self::IncidentOpened(incident)
+            | Self::IncidentUpdated(incident)
+            | Self::IncidentMerged { incident, .. }
+            | Self::IncidentCleared(incident)
+            | Self::IncidentUnknown(incident)
+            | Self::IncidentReopened(incident)
+            | Self::IncidentAcknowledged(incident) => Some(incident),
+            Self::SensorSilent(_)
+            | Self::SensorReturned(_)
+            | Self::RulesChanged(_)
+            | Self::CommandRefused(_) => None,
+        }
+    }
+
+    /// The sensor it is about.
+    pub const fn sensor(&self) -> Option<&SensorState> {
+        match self {
+            Self::SensorSilent(sensor) | Self::SensorReturned(sensor) => Some(sensor),
+            _ => None,
+        }
+    }
+
+    const fn tag(&self) -> u8 {
+        match self {
+            Self::IncidentOpened(_) => 1,
+            Self::IncidentUpdated(_) => 2,
+            Self::IncidentMerged { .. } => 3,
+            Self::IncidentCleared(_) => 4,
+            Self::IncidentUnknown(_) => 5,
+            Self::IncidentReopened(_) => 6,
+            Self::IncidentAcknowledged(_) => 7,
+            Self::SensorSilent(_) => 8,
+            Self::SensorReturned(_) => 9,
+            Self::RulesChanged(_) => 10,
+            Self::CommandRefused(_) => 11,
+        }
+    }
+}
+
+impl Decision {
+    /// Appends the decision's bytes, its number included.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.seq);
+        out.put_time(self.at);
+        out.put_u8(self.verdict.tag());
+        match &self.verdict {
+            Verdict::IncidentMerged { incident, into } => {
+                incident.encode(out);
+                out.put_u64(into.to_bits());
+            }
+            Verdict::IncidentOpened(incident)
+            | Verdict::IncidentUpdated(incident)
+            | Verdict::IncidentCleared(incident)
+            | Verdict::IncidentUnknown(incident)
+            | Verdict::IncidentReopened(incident)
+            | Verdict::IncidentAcknowledged(incident) => incident.encode(out),
+            Verdict::SensorSilent(sensor) | Verdict::SensorReturned(sensor) => sensor.encode(out),
+            Verdict::RulesChanged(bundle) => out.put(&bundle.0),
+            Verdict::CommandRefused(refusal) => {
+                out.put_u8(refusal.code as u8);
+                out.put_u64(refusal.incident.to_bits());
+            }
+        }
+        self.cause.encode(out);
+    }
+
+    /// The decision in these bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        let mut take = Take(bytes);
+        let take = &mut take;
+        let (seq, at) = (take.u64()?, take.time()?);
+        let verdict = match take.u8()? {
+            1 => Verdict::IncidentOpened(IncidentState::decode(take)?),
+            2 => Verdict::IncidentUpdated(IncidentState::decode(take)?),
+            3 => {
+                let incident = IncidentState::decode(take)?;
+                Verdict::IncidentMerged {
+                    incident,
+                    into: incident_id(take)?,
+                }
+            }
+            4 => Verdict::IncidentCleared(IncidentState::decode(take)?),
+            5 => Verdict::IncidentUnknown(IncidentState::decode(take)?),
+            6 => Verdict::IncidentReopened(IncidentState::decode(take)?),
+            7 => Verdict::IncidentAcknowledged(IncidentState::decode(take)?),
+            8 => Verdict::SensorSilent(SensorState::decode(take)?),
+            9 => Verdict::SensorReturned(SensorState::decode(take)?),
+            10 => Verdict::RulesChanged(BundleHash(take.array()?)),
+            11 => Verdict::CommandRefused(Refusal {
+                code: RefusalCode::take(take)?,
+                incident: incident_id(take)?,
+            }),
+            _ => return Err(CodecError("unknown verdict")),
+        };
+        let cause = Cause::decode(take)?;
+        take.end()?;
+        Ok(Self {
+            seq,
+            at,
+            verdict,
+            cause,
+        })
+    }
+}
+
+impl IncidentState {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.id.to_bits());
+        out.put_text(self.kind.as_str());
+        out.put_u8(self.severity as u8);
+        out.put_u8(self.certainty as u8);
+        out.put_u8(self.condition as u8);
+        out.put_u8(self.handling as u8);
+        out.put_option(self.position, Vec::put_position);
+        out.put_u32(self.radius_m);
+        out.put_text(self.zone.as_str());
+        out.put_time(self.opened_at);
+        out.put_u32(self.episode);
+        out.put_u32(self.sensors);
+        out.put_u64(self.readings);
+        out.put_option(self.parent, |out, parent| out.put_u64(parent.to_bits()));
+    }
+
+    fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            id: incident_id(take)?,
+            kind: take.parsed("incident kind")?,
+            severity: Severity::take(take)?,
+            certainty: Certainty::take(take)?,
+            condition: Condition::take(take)?,
+            handling: Handling::take(take)?,
+            position: take.option(Take::position)?,
+            radius_m: take.u32()?,
+            zone: take.parsed("zone")?,
+            opened_at: take.time()?,
+            episode: take.u32()?,
+            sensors: take.u32()?,
+            readings: take.u64()?,
+            parent: take.option(incident_id)?,
+        })
+    }
+}
+
+impl SensorState {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_text(self.id.as_str());
+        out.put_text(self.kind.as_str());
+        out.put_option(self.position, Vec::put_position);
+        out.put_text(self.zone.as_str());
+        out.put_time(self.last_heard_at);
+    }
+
+    fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            id: take.parsed("sensor")?,
+            kind: take.parsed("kind")?,
+            position: take.option(Take::position)?,
+            zone: take.parsed("zone")?,
+            last_heard_at: take.time()?,
+        })
+    }
+}
+
+impl Cause {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_option(self.rule.as_ref(), |out, rule| out.put_text(rule.as_str()));
+        out.put_u32(self.evidence.len() as u32);
+        for evidence in &self.evidence {
+            evidence.encode(out);
+        }
+        out.put_option(self.due, Vec::put_time);
+        out.put_option(self.request.as_ref(), |out, (request, actor)| {
+            out.put_text(request.as_str());
+            out.put_text(actor.as_str());
+        });
+    }
+
+    fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        let rule = take.option(|take| take.parsed("rule"))?;
+        let count = take.u32()?;
+        let evidence = (0..count)
+            .map(|_| Evidence::decode(take))
+            .collect::<Result<_, _>>()?;
+        let due = take.option(Take::time)?;
+        let request =
+            take.option(|take| Ok((take.parsed("request id")?, take.parsed("actor")?)))?;
+        Ok(Self {
+            rule,
+            evidence,
+            due,
+            request,
+        })
+    }
+}
+
+impl Evidence {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_text(self.reading.as_str());
+        out.put_u64(self.seq);
+        out.put_text(self.sensor.as_str());
+        out.put_text(self.rule.as_str());
+        out.put_f64(self.value);
+        out.put_option(self.distance_m, Vec::put_u32);
+    }
+
+    fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            reading: take.parsed("reading id")?,
+            seq: take.u64()?,
+            sensor: take.parsed("sensor")?,
+            rule: take.parsed("rule")?,
+            value: take.f64()?,
+            distance_m: take.option(Take::u32)?,
+        })
+    }
+}
+
+/// The rolling hash of all decisions up to one: what two runs must agree on, and what a console
+/// shows when it resumes, so that a restored backup is noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DecisionHash(pub [u8; 32]);
+
+impl DecisionHash {
+    /// The hash after one more decision, given its bytes.
+    #[must_use]
+    pub fn after(self, encoded: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.0);
+        hasher.update(encoded);
+        Self(*hasher.finalize().as_bytes())
+    }
+}
+
+/// A decision as it is released: with its bytes and the hash up to it.
+#[derive(Debug, Clone)]
+pub struct Released {
+    /// The decision.
+    pub decision: Arc<Decision>,
+    /// The rolling hash up to and including it.
+    pub hash: DecisionHash,
+}

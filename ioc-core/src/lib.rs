@@ -1,0 +1,21 @@
+//! The judgement: a deterministic state machine from readings to incidents.
+//!
+//! The core decides, the edge acts. There is no I/O here, no clock, thread, randomness or logging,
+//! and nothing can fail on data: time arrives with the records, and every effect that is wanted is
+//! a value that is returned. So the same records give the same decisions, byte for byte, on any
+//! machine, with any number of shards, in any batching.
+//!
+//! The modules in reading order, a reading's way:
+
+pub mod id;
+pub mod time;
+pub mod place;
+mod hash;
+mod codec;
+pub mod reading;
+pub mod record;
+pub mod bundle;
+pub mod decision;
+pub mod judgement;
+
+pub use codec::CodecError;

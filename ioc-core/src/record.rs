@@ -1,0 +1,271 @@
+//! One input of the core: everything that can reach it, and its bytes in the inputs log.
+//!
+//! Arrives: bytes of the inputs log. Leaves: a [`Record`] that borrows from them. The record is
+//! the unit of determinism: it carries its own number and logical time; what framed it on the way
+//! (a batch, a shard) never shows. Next: `detect.rs`.
+
+use crate::codec::{CodecError, Put, Take};
+use crate::id::{Actor, IncidentId, RequestId};
+use crate::reading::Reading;
+use crate::time::Timestamp;
+
+/// The number of a record in the inputs log: consecutive from 1, never given twice.
+pub type Seq = u64;
+
+/// The hash (BLAKE3) that names a bundle of rules and city.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BundleHash(pub [u8; 32]);
+
+/// The hash (BLAKE3) of the executable that runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BuildHash(pub [u8; 32]);
+
+/// An input with its number and its logical time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Record<'a> {
+    /// Its number.
+    pub seq: Seq,
+    /// When it was received, in logical time; never before the record's that precedes it.
+    pub at: Timestamp,
+    /// What arrived.
+    pub input: Input<'a>,
+}
+
+/// Everything that can reach the core.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Input<'a> {
+    /// A sensor's measurement.
+    Reading(Reading<'a>),
+    /// A message that no decoder could read; kept so that nobody has to guess what was lost.
+    DeadLetter(DeadLetter<'a>),
+    /// A person's order.
+    Command(Command<'a>),
+    /// From here on these rules and this city hold.
+    Reload(BundleHash),
+    /// A timer is due and nothing else came.
+    Tick,
+    /// The process began.
+    Started(Started),
+}
+
+/// A message that could not be read, cut to a bound.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct DeadLetter<'a> {
+    /// Where it came from: `mqtt`, `http`, …, then the client's name if it gave one.
+    pub source: &'a str,
+    /// The topic, or the request's path.
+    pub topic: &'a str,
+    /// The reason as a stable word, for counting: `unit_unknown`, `value_missing`, …
+    pub reason: &'a str,
+    /// The reason in a sentence, for a person.
+    pub detail: &'a str,
+    /// The first [`DeadLetter::PAYLOAD_BYTES_MAX`] bytes of it.
+    pub payload: &'a [u8],
+    /// How many bytes it had.
+    pub payload_bytes: u32,
+}
+
+impl DeadLetter<'_> {
+    /// How much of a message is kept.
+    pub const PAYLOAD_BYTES_MAX: usize = 4096;
+}
+
+/// A person's order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Command<'a> {
+    /// The [`RequestId`]: the same request twice acts once.
+    pub request: &'a str,
+    /// The [`Actor`] who gives it.
+    pub actor: &'a str,
+    /// What is asked.
+    pub action: Action,
+}
+
+/// What a person can ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// I have seen this incident and I am on it (ISA-18.2: acknowledge).
+    Acknowledge(IncidentId),
+}
+
+/// The process began: when it was last alive, and what it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Started {
+    /// The logical time of the last record before; `None` for a new journal.
+    pub down_from: Option<Timestamp>,
+    /// The logical time now.
+    pub down_to: Timestamp,
+    /// The executable.
+    pub build: BuildHash,
+    /// What logical time follows from now on.
+    pub clock: ClockKind,
+}
+
+/// What logical time follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockKind {
+    /// The system's clock, slewed, never falling.
+    System,
+    /// The system's clock, so many times faster.
+    Scaled(u32),
+    /// The `received_at` of recorded readings.
+    Readings,
+}
+
+/// Tags of the inputs, for ever: a number is never used for another input.
+/// 6 is reserved for folded telemetry, 7 for results of effects.
+mod tag {
+    pub const READING: u8 = 1;
+    pub const DEAD_LETTER: u8 = 2;
+    pub const COMMAND: u8 = 3;
+    pub const RELOAD: u8 = 4;
+    pub const TICK: u8 = 5;
+    pub const STARTED: u8 = 8;
+}
+
+impl<'a> Input<'a> {
+    /// Appends the input's bytes: its tag, then its body.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Reading(reading) => {
+                out.put_u8(tag::READING);
+                reading.encode(out);
+            }
+            Self::DeadLetter(letter) => {
+                out.put_u8(tag::DEAD_LETTER);
+                letter.encode(out);
+            }
+            Self::Command(command) => {
+                out.put_u8(tag::COMMAND);
+                command.encode(out);
+            }
+            Self::Reload(hash) => {
+                out.put_u8(tag::RELOAD);
+                out.put(&hash.0);
+            }
+            Self::Tick => out.put_u8(tag::TICK),
+            Self::Started(started) => {
+                out.put_u8(tag::STARTED);
+                started.encode(out);
+            }
+        }
+    }
+
+    /// The input in these bytes.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, CodecError> {
+        let mut take = Take(bytes);
+        let input = match take.u8()? {
+            tag::READING => return Reading::decode(take.0).map(Self::Reading),
+            tag::DEAD_LETTER => Self::DeadLetter(DeadLetter::decode(&mut take)?),
+            tag::COMMAND => Self::Command(Command::decode(&mut take)?),
+            tag::RELOAD => Self::Reload(BundleHash(take.array()?)),
+            tag::TICK => Self::Tick,
+            tag::STARTED => Self::Started(Started::decode(&mut take)?),
+            _ => return Err(CodecError("unknown input")),
+        };
+        take.end()?;
+        Ok(input)
+    }
+}
+
+impl<'a> Record<'a> {
+    /// Appends a record's frame around an encoded input: length, logical time, input.
+    /// Its number is its place in the log.
+    pub fn frame(at: Timestamp, input: &[u8], out: &mut Vec<u8>) {
+        out.put_u32(input.len() as u32);
+        out.put_time(at);
+        out.put(input);
+    }
+
+    /// Takes one record off the front of framed bytes; returns it and what follows.
+    pub fn unframe(seq: Seq, bytes: &'a [u8]) -> Result<(Self, &'a [u8]), CodecError> {
+        let mut take = Take(bytes);
+        let length = take.u32()?;
+        let at = take.time()?;
+        let input = Input::decode(take.bytes(length as usize)?)?;
+        Ok((Self { seq, at, input }, take.0))
+    }
+}
+
+impl<'a> DeadLetter<'a> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        for text in [self.source, self.topic, self.reason, self.detail] {
+            out.put_text(text);
+        }
+        out.put_bytes(&self.payload[..self.payload.len().min(Self::PAYLOAD_BYTES_MAX)]);
+        out.put_u32(self.payload_bytes);
+    }
+
+    fn decode(take: &mut Take<'a>) -> Result<Self, CodecError> {
+        Ok(Self {
+            source: take.text()?,
+            topic: take.text()?,
+            reason: take.text()?,
+            detail: take.text()?,
+            payload: take.sized()?,
+            payload_bytes: take.u32()?,
+        })
+    }
+}
+
+impl<'a> Command<'a> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_text(self.request);
+        out.put_text(self.actor);
+        match self.action {
+            Action::Acknowledge(incident) => {
+                out.put_u8(1);
+                out.put_u64(incident.to_bits());
+            }
+        }
+    }
+
+    fn decode(take: &mut Take<'a>) -> Result<Self, CodecError> {
+        let (request, actor) = (take.text()?, take.text()?);
+        if !RequestId::is_valid(request) || !Actor::is_valid(actor) {
+            return Err(CodecError("request id or actor"));
+        }
+        let action = match take.u8()? {
+            1 => Action::Acknowledge(incident_id(take)?),
+            _ => return Err(CodecError("unknown action")),
+        };
+        Ok(Self {
+            request,
+            actor,
+            action,
+        })
+    }
+}
+
+pub(crate) fn incident_id(take: &mut Take<'_>) -> Result<IncidentId, CodecError> {
+    IncidentId::from_bits(take.u64()?).ok_or(CodecError("incident id"))
+}
+
+impl Started {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_option(self.down_from, Vec::put_time);
+        out.put_time(self.down_to);
+        out.put(&self.build.0);
+        let (kind, speed) = match self.clock {
+            ClockKind::System => (0, 1),
+            ClockKind::Scaled(speed) => (1, speed),
+            ClockKind::Readings => (2, 1),
+        };
+        out.put_u8(kind);
+        out.put_u32(speed);
+    }
+
+    fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            down_from: take.option(Take::time)?,
+            down_to: take.time()?,
+            build: BuildHash(take.array()?),
+            clock: match (take.u8()?, take.u32()?) {
+                (0, _) => ClockKind::System,
+                (1, speed) => ClockKind::Scaled(speed),
+                (2, _) => ClockKind::Readings,
+                _ => return Err(CodecError("unknown clock")),
+            },
+        })
+    }
+}

@@ -1,0 +1,1 @@
+//! The window: decisions to operators over WebSocket and REST, and the console.
