@@ -1,1 +1,4 @@
 //! The host.
+
+pub mod clock;
+pub mod journal;
