@@ -1,1 +1,6 @@
 //! The host.
+
+pub mod args;
+pub mod progress;
+pub mod publisher;
+pub mod simulate;
