@@ -1,4 +1,8 @@
 //! The host.
 
+pub mod args;
 pub mod clock;
 pub mod journal;
+pub mod progress;
+pub mod publisher;
+pub mod simulate;
