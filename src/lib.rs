@@ -6,3 +6,4 @@ pub mod journal;
 pub mod progress;
 pub mod publisher;
 pub mod simulate;
+pub mod config;

@@ -104,7 +104,7 @@ pub struct Silence {
 }
 
 /// A report by a person or another system.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Report {
     /// How grave one is.
     pub severity: Severity,
@@ -112,6 +112,8 @@ pub struct Report {
     pub certainty: Certainty,
     /// How long one counts.
     pub lasting: Millis,
+    /// Only readings of at least this value say anything (a magnitude, say); `None`: all do.
+    pub value_min: Option<f64>,
 }
 
 /// Which detections make which kind of incident.
@@ -125,12 +127,17 @@ pub struct CorrelationRule {
     pub incident: IncidentKind,
     /// The detection rules whose findings it takes.
     pub detections: Vec<RuleId>,
+    /// How much a source with a finding of the detection rule at the same place of
+    /// [`detections`](Self::detections) counts towards `sources_min`: 1 as a rule, 0 for what
+    /// joins but never opens, more for what needs less company. A source with findings of several
+    /// rules counts by the weightiest.
+    pub weights: Vec<u32>,
     /// How near evidence must be to evidence of the incident, in metres.
     pub within_m: u32,
     /// How long after the incident's last evidence more may join it.
     pub within: Millis,
-    /// How many distinct sensors must agree before it opens; at least 1. Reports of one source
-    /// count each by itself.
+    /// How many distinct sensors, each counted with its weight, must agree before it opens; at
+    /// least 1. Reports of one source count each by itself.
     pub sources_min: u32,
     /// How long all its sensors must have been normal until it clears (T_clear).
     pub clear_after: Millis,
@@ -179,6 +186,20 @@ pub struct Sensor {
     pub warning: Option<f64>,
     /// Its own severe level.
     pub danger: Option<f64>,
+    /// Whether the rules' levels mean anything for it.
+    pub scale: Scale,
+}
+
+/// What a sensor's values can be compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scale {
+    /// The rules' levels, and its own where it registers them.
+    #[default]
+    OfKind,
+    /// Its own levels only, because it measures from another zero or in a unit that nobody can
+    /// convert: a rule's level that it does not replace does not exist for it. Without levels of
+    /// its own no threshold applies.
+    Own,
 }
 
 impl City {

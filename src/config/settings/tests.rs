@@ -1,0 +1,97 @@
+use std::path::Path;
+
+use expect_test::{Expect, expect};
+
+use super::*;
+
+fn load(file: &str, env: &[(&str, &str)]) -> Result<Settings, String> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("ioc.yaml"), file).unwrap();
+    let env = env
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let shown = format!("{}/", dir.path().display());
+    Settings::load(Some(dir.path()), env)
+        .map_err(|mistakes| mistakes.to_string().replace(&shown, ""))
+}
+
+fn refused(file: &str, env: &[(&str, &str)], expected: &Expect) {
+    expected.assert_eq(&load(file, env).unwrap_err());
+}
+
+#[test]
+fn without_any_file_the_shipped_settings_hold() {
+    let settings = Settings::load(None, std::iter::empty()).unwrap();
+    assert_eq!(settings.http.listen.to_string(), "127.0.0.1:8080");
+    assert_eq!(settings.mqtt.packet_bytes_max, 262_144);
+    assert_eq!(settings.mqtt.users_file, None);
+    assert_eq!(settings.clock, ClockKind::System);
+    assert_eq!(Ok(settings), load("", &[]));
+}
+
+#[test]
+fn the_environment_wins_over_the_file_and_the_file_over_what_is_shipped() {
+    let file = "http: { listen: 127.0.0.1:1, hosts: [a.example] }\nmqtt:\n  inflight_max: 7\n";
+    let env = [
+        ("IOC_HTTP_LISTEN", "[::1]:0"),
+        ("IOC_HTTP_HOSTS", "IOC.example, b.example"),
+        ("IOC_DATA", "/var/lib/ioc"),
+        ("IOC_CLOCK", "scaled:60"),
+        ("IOC_JOURNAL_SEGMENT_BYTES", "1 GiB"),
+        ("PATH", "/bin"),
+    ];
+    let settings = load(file, &env).unwrap();
+    assert_eq!(settings.http.listen.to_string(), "[::1]:0");
+    assert_eq!(settings.http.hosts, ["ioc.example", "b.example"]);
+    assert_eq!(settings.data, Path::new("/var/lib/ioc"));
+    assert_eq!(settings.clock, ClockKind::Scaled(60));
+    assert_eq!(settings.journal.segment_bytes, 1 << 30);
+    assert_eq!(settings.mqtt.inflight_max, 7);
+    assert_eq!(settings.mqtt.listen.to_string(), "127.0.0.1:1883");
+}
+
+#[test]
+fn an_empty_variable_leaves_the_key_alone() {
+    let settings = load("data: here\n", &[("IOC_DATA", "")]).unwrap();
+    assert_eq!(settings.data, Path::new("here"));
+}
+
+#[test]
+fn every_mistake_of_file_and_environment_is_told_at_once() {
+    let file = "
+htpp: { listen: 127.0.0.1:1 }
+http: [1]
+mqtt:
+  listen: localhost:1883
+  conections_max: 3
+  inflight_max: 70000
+  packet_bytes_max: 1 MB
+  overload_wait_s: [5]
+door:
+  unregistered: acept
+clock: scaled:0
+speed: 3
+";
+    let env = [("IOC_HTP_LISTEN", "x"), ("IOC_FOO", "1"), ("IOC_SHUTDOWN_DRAIN_S", "soon")];
+    refused(file, &env, &expect![[""]]);
+}
+
+#[test]
+fn p8_an_address_beyond_loopback_is_refused_with_the_remedy() {
+    let file = "http:\n  listen: 0.0.0.0:8080\nmqtt:\n  listen: '[::]:1883'\n";
+    refused(file, &[], &expect![[""]]);
+    let secured = "mqtt: { listen: 0.0.0.0:1883, users_file: /etc/ioc/users }\n";
+    assert!(load(secured, &[]).is_ok());
+}
+
+#[test]
+fn bounds_that_contradict_each_other_are_refused() {
+    let file = "mqtt: { packet_bytes_max: 16 MiB }\ndoor: { waiting_bytes_max: 1 MiB }\n";
+    refused(file, &[], &expect![[""]]);
+}
+
+#[test]
+fn a_directory_that_is_not_there_is_a_mistake() {
+    let mistakes = Settings::load(Some(Path::new("no/such/dir")), std::iter::empty()).unwrap_err();
+    assert!(mistakes.to_string().starts_with("no/such/dir/ioc.yaml: cannot be read"));
+}
