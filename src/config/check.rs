@@ -1,0 +1,67 @@
+//! `ioc check`: all that is wrong with a configuration, and what was found if nothing is.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use ioc_core::bundle::Bundle;
+
+use super::compile::Compiled;
+use super::mistake::Mistakes;
+use super::settings::Settings;
+use super::source::Source;
+
+/// Checks a configuration directory, or what is shipped without one, and tells `out` every mistake
+/// of all its files, then every warning, then what it holds. The environment is not looked at.
+/// Returns whether there was no mistake.
+///
+/// # Errors
+/// If `out` cannot be written to.
+pub fn run(dir: Option<&Path>, city: Option<&Path>, out: &mut dyn Write) -> io::Result<bool> {
+    let mut mistakes = Mistakes::default();
+    if let Err(settings) = Settings::load(dir, std::iter::empty()) {
+        mistakes.append(settings);
+    }
+    let compiled = Source::read(dir, city).and_then(|source| source.compile());
+    let compiled = compiled.map_err(|rest| mistakes.append(rest)).ok();
+    if !mistakes.is_empty() {
+        writeln!(out, "{mistakes}")?;
+    }
+    let warnings = compiled.iter().flat_map(|compiled| compiled.warnings.iter());
+    for warning in warnings {
+        writeln!(out, "warning: {warning}")?;
+    }
+    match (&compiled, mistakes.count()) {
+        (Some(compiled), 0) => writeln!(out, "{}", summary(compiled))?,
+        (_, 1) => writeln!(out, "1 mistake")?,
+        (_, count) => writeln!(out, "{count} mistakes")?,
+    }
+    Ok(mistakes.is_empty())
+}
+
+/// What a configuration holds, in one line.
+pub fn summary(compiled: &Compiled) -> String {
+    let Bundle {
+        hash,
+        detections,
+        correlations,
+        city,
+    } = compiled.bundle.as_ref();
+    let hash = blake3::Hash::from_bytes(hash.0).to_hex();
+    format!(
+        "{}, {}, {}, {}, {}; bundle {}",
+        counted(compiled.kinds.count(), "kind"),
+        counted(detections.len(), "detection"),
+        counted(correlations.len(), "correlation"),
+        counted(city.zones.len(), "zone"),
+        counted(city.sensors.len(), "sensor"),
+        &hash[..12]
+    )
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,41 @@
+use std::fs;
+
+use expect_test::expect;
+
+use super::*;
+
+fn check(dir: Option<&Path>) -> (bool, String) {
+    let mut out = Vec::new();
+    let sound = run(dir, None, &mut out).unwrap();
+    (sound, String::from_utf8(out).unwrap())
+}
+
+#[test]
+fn what_is_shipped_has_no_mistake_and_no_warning() {
+    let (sound, text) = check(None);
+    assert!(sound, "{text}");
+    let (found, hash) = text.trim_end().rsplit_once(' ').unwrap();
+    expect![[""]].assert_eq(found);
+    assert_eq!(hash.len(), 12);
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+    assert_eq!(check(Some(&dir)), (true, text));
+}
+
+#[test]
+fn the_mistakes_of_all_files_are_told_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("rules")).unwrap();
+    for (name, text) in [
+        ("ioc.yaml", "http: { listn: 127.0.0.1:1 }\n"),
+        ("kinds.yaml", "kinds:\n  water_level: { unit: m, means: River., norml: 1 m }\n"),
+        ("rules/a.yaml", "detections:\n  high: { kind: watr_level, above: { severe: 3 m } }\n"),
+        ("rules/b.yaml", "corelations: {}\n"),
+        ("city.geojson", "{\"features\": [\n  {\"id\": \"a\", \"properties\": {\"type\": \"sensr\"}}\n]}"),
+    ] {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    let (sound, text) = check(Some(dir.path()));
+    assert!(!sound);
+    let text = text.replace(&dir.path().display().to_string(), "DIR");
+    expect![[""]].assert_eq(&text);
+}

@@ -1,0 +1,192 @@
+//! From files to what the core judges by and the door decodes by.
+//!
+//! Arrives: a [`Source`]. Leaves: the [`Bundle`], the [`Kinds`] and, of both, the [`Catalogue`]; or
+//! every mistake of every file. Here is checked what no file can get wrong alone: whether the
+//! levels of the city's sensors fit the rules.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use ioc_core::bundle::{Bundle, City, DetectionRule, Scale, Sensor, Side, Test, Threshold};
+use ioc_core::decision::Severity;
+use ioc_gateway::catalogue::{Catalogue, Registered, Unregistered};
+
+use super::city;
+use super::kinds::Kinds;
+use super::mistake::{Mistakes, Place};
+use super::rules::Rules;
+use super::source::{CITY, KINDS, RULES, Source, SourceFile};
+use super::yaml::{self, Node};
+
+/// What a source means.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// What the core judges by.
+    pub bundle: Arc<Bundle>,
+    /// The kinds of reading.
+    pub kinds: Kinds,
+    /// What is allowed, and probably not meant.
+    pub warnings: Mistakes,
+}
+
+impl Source {
+    /// Understands the files.
+    ///
+    /// # Errors
+    /// All mistakes of all files.
+    pub fn compile(&self) -> Result<Compiled, Mistakes> {
+        let mut mistakes = Mistakes::default();
+        let mut warnings = Mistakes::default();
+        let kinds = self
+            .file(KINDS)
+            .and_then(|file| tree(file, &mut mistakes))
+            .map(|root| Kinds::read(&root, &mut mistakes));
+        let readable = kinds.is_some();
+        let kinds = kinds.unwrap_or_default();
+        let trees: Vec<_> = self
+            .files()
+            .iter()
+            .filter(|file| file.name.starts_with(RULES))
+            .filter_map(|file| tree(file, &mut mistakes))
+            .collect();
+        if !readable {
+            // Without kinds every rule and sensor would seem wrong.
+            if mistakes.is_empty() {
+                mistakes.add(&Place::whole(KINDS), "", "is missing");
+            }
+            return Err(mistakes);
+        }
+        let rules = Rules::read(&trees, &kinds, &mut mistakes, &mut warnings);
+        let mut city = match self.file(CITY) {
+            Some(file) => read_city(file, &kinds, &mut mistakes, &mut warnings),
+            None => City::default(),
+        };
+        let shown = self.file(CITY).map_or(CITY, |file| &file.shown);
+        fit_levels(&mut city, &rules.detections, &Place::whole(shown), &mut mistakes);
+        let bundle = Bundle {
+            hash: self.hash(),
+            detections: rules.detections,
+            correlations: rules.correlations,
+            city,
+        };
+        mistakes.or(Some(Compiled {
+            bundle: Arc::new(bundle),
+            kinds,
+            warnings,
+        }))
+    }
+
+    fn file(&self, name: &str) -> Option<&SourceFile> {
+        self.files().iter().find(|file| file.name == name)
+    }
+}
+
+impl Compiled {
+    /// What the door decodes by.
+    pub fn catalogue(&self, unregistered: Unregistered) -> Catalogue {
+        catalogue(&self.bundle, &self.kinds, unregistered)
+    }
+}
+
+/// What the door decodes by: sensors with kind and unit, and the unit of each kind.
+pub fn catalogue(bundle: &Bundle, kinds: &Kinds, unregistered: Unregistered) -> Catalogue {
+    let sensors = bundle.city.sensors.iter().map(|sensor| {
+        let registered = Registered {
+            kind: sensor.kind.as_str().into(),
+            unit: sensor.unit.as_str().into(),
+        };
+        (sensor.id.as_str().into(), registered)
+    });
+    let kind_units = kinds
+        .iter()
+        .filter_map(|(name, kind)| Some((name.as_str().into(), kind.unit.as_deref()?.into())));
+    Catalogue {
+        sensors: sensors.collect(),
+        kind_units: kind_units.collect(),
+        unregistered,
+    }
+}
+
+fn tree(file: &SourceFile, mistakes: &mut Mistakes) -> Option<Node> {
+    yaml::parse(&file.shown, text(file, mistakes)?, mistakes)
+}
+
+fn text<'f>(file: &'f SourceFile, mistakes: &mut Mistakes) -> Option<&'f str> {
+    let text = std::str::from_utf8(&file.bytes);
+    if text.is_err() {
+        mistakes.add(&Place::whole(&file.shown), "", "is not UTF-8 text");
+    }
+    text.ok()
+}
+
+fn read_city(
+    file: &SourceFile,
+    kinds: &Kinds,
+    mistakes: &mut Mistakes,
+    warnings: &mut Mistakes,
+) -> City {
+    match text(file, mistakes) {
+        Some(text) => city::read(&file.shown, text, kinds, mistakes, warnings),
+        None => City::default(),
+    }
+}
+
+/// Makes sure that each sensor's levels and the rules' levels make one ladder. A sensor whose own
+/// levels contradict each other is a mistake. One whose own level lies beyond a graver one of a
+/// rule (a river that is usually at 5 m, under a rule that calls 3.8 m severe) keeps its own only.
+fn fit_levels(
+    city: &mut City,
+    detections: &[DetectionRule],
+    file: &Place,
+    mistakes: &mut Mistakes,
+) {
+    let mut of_kind: HashMap<&str, Vec<&Threshold>> = HashMap::new();
+    for rule in detections {
+        if let Test::Threshold(threshold) = &rule.test {
+            of_kind.entry(rule.kind.as_str()).or_default().push(threshold);
+        }
+    }
+    for sensor in &mut city.sensors {
+        if sensor.warning.is_none() && sensor.danger.is_none() {
+            continue;
+        }
+        let rules = of_kind.get(sensor.kind.as_str()).map_or(&[][..], Vec::as_slice);
+        if let Some((side, warning, danger)) = contradiction(sensor, rules) {
+            let (word, graver) = match side {
+                Side::Above => ("above", "below"),
+                Side::Below => ("below", "above"),
+            };
+            let what = format!(
+                "danger {danger} is {graver} warning {warning}, but this kind is abnormal \
+                 {word} its levels; exchange them"
+            );
+            mistakes.add(file, &format!("sensor {}", sensor.id), what);
+        } else if rules.iter().any(|rule| !is_ladder(rule, sensor)) {
+            sensor.scale = Scale::Own;
+        }
+    }
+}
+
+fn contradiction(sensor: &Sensor, rules: &[&Threshold]) -> Option<(Side, f64, f64)> {
+    let (warning, danger) = (sensor.warning?, sensor.danger?);
+    let wrong = |rule: &&&Threshold| is_beyond(rule.side, warning, danger);
+    rules.iter().find(wrong).map(|rule| (rule.side, warning, danger))
+}
+
+/// Whether a rule's levels, with the sensor's own in their places, still rise with severity.
+fn is_ladder(rule: &Threshold, sensor: &Sensor) -> bool {
+    let level_of = |severity, level| match severity {
+        Severity::Moderate => sensor.warning.unwrap_or(level),
+        Severity::Severe => sensor.danger.unwrap_or(level),
+        Severity::Unknown | Severity::Minor | Severity::Extreme => level,
+    };
+    let levels = rule.levels.iter().map(|level| level_of(level.severity, level.value));
+    levels.is_sorted_by(|lesser, graver| !is_beyond(rule.side, *lesser, *graver))
+}
+
+fn is_beyond(side: Side, value: f64, level: f64) -> bool {
+    match side {
+        Side::Above => value > level,
+        Side::Below => value < level,
+    }
+}

@@ -1,0 +1,156 @@
+//! The rules: what people who run a control room write, as the types the core judges by.
+//!
+//! Arrives: the trees of `rules/*.yaml`, and the kinds. Leaves: detection and correlation rules,
+//! sorted by name, each with the hash of its meaning: comments, order and the unit a level is
+//! written in do not change it. Promise: what compiles is sound: kinds and references exist,
+//! levels rise in the right direction, what is normal is not abnormal. `docs/RULES.md` is the
+//! language for people. Next: `rules/detection.rs`.
+
+pub mod detection;
+pub mod correlation;
+
+use std::collections::BTreeMap;
+
+use ioc_core::bundle::{CorrelationRule, DetectionRule};
+
+use super::field::{Field, Section};
+use super::kinds::Kinds;
+use super::mistake::{Mistakes, Place};
+use super::yaml::Node;
+
+/// All rules of a configuration, sorted by name.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Rules {
+    /// What is abnormal.
+    pub detections: Vec<DetectionRule>,
+    /// What belongs together.
+    pub correlations: Vec<CorrelationRule>,
+}
+
+impl Rules {
+    /// The most rules that a configuration may have.
+    pub const COUNT_MAX: usize = 10_000;
+
+    /// Reads the files of rules. Mistakes are added to the first list; what is allowed but
+    /// probably not meant, to the second.
+    pub fn read(
+        files: &[Node],
+        kinds: &Kinds,
+        mistakes: &mut Mistakes,
+        warnings: &mut Mistakes,
+    ) -> Self {
+        let mut written = Written::default();
+        for root in files {
+            written.collect(root, mistakes);
+        }
+        let detections: Vec<_> = written
+            .detections
+            .iter()
+            .filter_map(|(name, rule)| detection::read(name, &rule.field, kinds, mistakes))
+            .collect();
+        let known = correlation::Known {
+            detections: &detections,
+            written: written.detections.keys().map(String::as_str).collect(),
+        };
+        let correlations: Vec<_> = written
+            .correlations
+            .iter()
+            .filter_map(|(name, rule)| {
+                correlation::read(name, &rule.field, &known, mistakes, warnings)
+            })
+            .collect();
+        written.warn_of_unused(&detections, &correlations, warnings);
+        Self {
+            detections,
+            correlations,
+        }
+    }
+}
+
+/// A rule as written.
+struct Rule<'a> {
+    place: &'a Place,
+    field: Field<'a>,
+}
+
+/// The rules of all files, by name, not yet understood.
+#[derive(Default)]
+struct Written<'a> {
+    detections: BTreeMap<String, Rule<'a>>,
+    correlations: BTreeMap<String, Rule<'a>>,
+}
+
+impl<'a> Written<'a> {
+    fn collect(&mut self, root: &'a Node, mistakes: &mut Mistakes) {
+        let Some(mut file) = Section::root(root, mistakes) else {
+            return;
+        };
+        let detections = file.optional("detections");
+        let correlations = file.optional("correlations");
+        file.finish(mistakes);
+        if let Some(field) = detections {
+            self.add(&field, |written| &mut written.detections, mistakes);
+        }
+        if let Some(field) = correlations {
+            self.add(&field, |written| &mut written.correlations, mistakes);
+        }
+    }
+
+    fn add(
+        &mut self,
+        field: &Field<'a>,
+        of: fn(&mut Self) -> &mut BTreeMap<String, Rule<'a>>,
+        mistakes: &mut Mistakes,
+    ) {
+        let Some(section) = Section::of(field, mistakes) else {
+            return;
+        };
+        for (entry, field) in section.entries() {
+            if let Some(first) = self.named(&entry.key) {
+                let what = format!("a rule of this name is already at {}; rename one", first.place);
+                mistakes.add(&entry.place, &field.path, what);
+                continue;
+            }
+            if self.detections.len() + self.correlations.len() == Rules::COUNT_MAX {
+                let what = format!("more than {} rules", Rules::COUNT_MAX);
+                mistakes.add(&entry.place, &field.path, what);
+                return;
+            }
+            let place = &entry.place;
+            of(self).insert(entry.key.clone(), Rule { place, field });
+        }
+    }
+
+    /// Detections and correlations share their names: a decision names only one rule.
+    fn named(&self, name: &str) -> Option<&Rule<'a>> {
+        self.detections.get(name).or_else(|| self.correlations.get(name))
+    }
+
+    fn warn_of_unused(
+        &self,
+        detections: &[DetectionRule],
+        correlations: &[CorrelationRule],
+        warnings: &mut Mistakes,
+    ) {
+        for detection in detections.iter().filter(|rule| !detection::is_silence(rule)) {
+            let taken = correlations
+                .iter()
+                .any(|correlation| correlation.detections.contains(&detection.name));
+            if let Some(rule) = self.detections.get(detection.name.as_str()).filter(|_| !taken) {
+                let what = "no correlation takes it, so it changes nothing; \
+                            name it in a correlation's `from`, or remove it";
+                warnings.add(rule.place, &rule.field.path, what);
+            }
+        }
+    }
+}
+
+/// The hash of a rule's meaning, given as a canonical text.
+fn meaning_hash(meaning: &str) -> u64 {
+    let digest = blake3::hash(meaning.as_bytes());
+    let first = digest.as_bytes().first_chunk().expect("a digest is 32 bytes");
+    u64::from_le_bytes(*first)
+}
+
+#[cfg(test)]
+mod tests;

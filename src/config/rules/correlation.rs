@@ -1,0 +1,205 @@
+//! Correlation rules: text to [`CorrelationRule`].
+//!
+//! A rule lists the detections that speak of one kind of incident, how near and how soon they
+//! must be, and how much evidence opens one: a number of sources (`sources: 2`), or weights for
+//! each detection and the sum that is enough (`from: { river-high: 3, flood-call: 1 }`,
+//! `opens_at: 3`).
+
+use std::collections::BTreeMap;
+
+use ioc_core::bundle::{CorrelationRule, DetectionRule};
+use ioc_core::id::RuleId;
+use ioc_core::time::Millis;
+
+use super::detection::{SPAN_MAX, is_silence};
+use super::meaning_hash;
+use crate::config::field::{Field, Section};
+use crate::config::mistake::Mistakes;
+use crate::config::quantity::show_span;
+use crate::config::suggest::did_you_mean;
+use crate::config::yaml::Value;
+
+const DISTANCE_MAX_M: i64 = 1_000_000;
+const SOURCES_MAX: u64 = 1000;
+const WEIGHT_MAX: u64 = 1000;
+/// When an incident is over once its sensors are normal, if the rule does not say.
+const CLEAR_AFTER: Millis = Millis::minutes(10);
+/// How long it can come back after that, if the rule does not say.
+const REOPEN_WITHIN: Millis = Millis::minutes(30);
+
+/// The detection rules that a correlation may name.
+pub struct Known<'a> {
+    /// Those that are sound, sorted by name.
+    pub detections: &'a [DetectionRule],
+    /// The names of all that are written, so that one mistake is not told twice.
+    pub written: Vec<&'a str>,
+}
+
+/// Reads one rule.
+pub fn read(
+    name: &str,
+    field: &Field<'_>,
+    known: &Known<'_>,
+    mistakes: &mut Mistakes,
+    warnings: &mut Mistakes,
+) -> Option<CorrelationRule> {
+    let rule_name = match name.parse() {
+        Ok(name) => Some(name),
+        Err(error) => {
+            field.wrong(mistakes, format!("`{name}`: {error}"));
+            None
+        }
+    };
+    let mut section = Section::of(field, mistakes)?;
+    let incident = section
+        .required(mistakes, "incident", "flood")
+        .and_then(|field| field.parsed(mistakes));
+    let from = section
+        .required(mistakes, "from", "[river-high, flood-call]")
+        .and_then(|field| from(&field, known, mistakes));
+    let sources_min = sources(&mut section, mistakes);
+    let within_m = section
+        .required(mistakes, "within", "500 m")
+        .and_then(|field| field.metres(mistakes, 1..=DISTANCE_MAX_M));
+    let within = section
+        .required(mistakes, "within_time", "30 min")
+        .and_then(|field| field.span(mistakes, Millis::seconds(1)..=SPAN_MAX));
+    let mut span = |key, default| match section.optional(key) {
+        Some(field) => field.span(mistakes, Millis::ZERO..=SPAN_MAX),
+        None => Some(default),
+    };
+    let clear_after = span("clear_after", CLEAR_AFTER);
+    let reopen_within = span("reopen_within", REOPEN_WITHIN);
+    section.finish(mistakes);
+
+    let from = from?;
+    let mut rule = CorrelationRule {
+        name: rule_name?,
+        hash: 0,
+        incident: incident?,
+        detections: from.keys().cloned().collect(),
+        weights: from.values().copied().collect(),
+        within_m: within_m? as u32,
+        within: within?,
+        sources_min: sources_min?,
+        clear_after: clear_after?,
+        reopen_within: reopen_within?,
+    };
+    rule.hash = meaning_hash(&meaning(&rule));
+    warn(&rule, field, warnings);
+    Some(rule)
+}
+
+/// Names with their weights: a list (each weighs 1) or a mapping.
+fn from(
+    field: &Field<'_>,
+    known: &Known<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<BTreeMap<RuleId, u32>> {
+    let mut from = BTreeMap::new();
+    if let Value::Map(_) = field.node.value {
+        for (entry, weight) in Section::of(field, mistakes)?.entries() {
+            let name = detection(&entry.key, known)
+                .map_err(|what| mistakes.add(&entry.place, &weight.path, what));
+            let weight = weight.integer(mistakes, 0..=WEIGHT_MAX);
+            if let (Ok(Some(name)), Some(weight)) = (name, weight) {
+                from.insert(name, weight as u32);
+            }
+        }
+    } else {
+        for item in field.items() {
+            let Some(text) = item.text(mistakes, "the name of a detection") else {
+                continue;
+            };
+            match detection(text, known) {
+                Ok(Some(name)) => {
+                    if from.insert(name, 1).is_some() {
+                        item.wrong(mistakes, format!("`{text}` is named twice; remove one"));
+                    }
+                }
+                Ok(None) => {}
+                Err(what) => item.wrong(mistakes, what),
+            }
+        }
+    }
+    if field.items().is_empty() {
+        field.wrong(mistakes, "takes no detection; name at least one");
+    }
+    Some(from)
+}
+
+/// The detection of this name; nothing if it has mistakes of its own; else what is wrong.
+fn detection(name: &str, known: &Known<'_>) -> Result<Option<RuleId>, String> {
+    match known.detections.iter().find(|rule| rule.name.as_str() == name) {
+        Some(rule) if is_silence(rule) => Err(format!(
+            "`{name}` finds silent sensors, which is no evidence of an incident; remove it"
+        )),
+        Some(rule) => Ok(Some(rule.name.clone())),
+        None if known.written.contains(&name) => Ok(None),
+        None => {
+            let hint = did_you_mean(name, known.written.iter().copied());
+            Err(format!("no detection is named `{name}`{hint}"))
+        }
+    }
+}
+
+/// `sources: 2`, or `opens_at: 3` where the detections have weights.
+fn sources(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<u32> {
+    let sources = section.optional("sources");
+    let opens_at = section.optional("opens_at");
+    let from = section.optional("from");
+    let weighted = matches!(from, Some(Field { node, .. }) if matches!(node.value, Value::Map(_)));
+    let field = match (sources, opens_at, weighted) {
+        (Some(sources), None, false) => sources,
+        (None, Some(opens_at), true) => opens_at,
+        (Some(wrong), _, true) => {
+            let what = "the detections have weights; write `opens_at: 3`, the sum that is enough";
+            wrong.wrong(mistakes, what);
+            return None;
+        }
+        (_, Some(wrong), false) => {
+            let what = "the detections have no weights; write `sources: 2`, or give them weights: \
+                        `from: { river-high: 3, flood-call: 1 }`";
+            wrong.wrong(mistakes, what);
+            return None;
+        }
+        (None, None, weighted) => {
+            let example = if weighted { "opens_at: 3" } else { "sources: 2" };
+            section.wrong(mistakes, format!("does not say when to open; write `{example}`"));
+            return None;
+        }
+    };
+    field.integer(mistakes, 1..=SOURCES_MAX).map(|sources| sources as u32)
+}
+
+/// What is allowed and probably not meant.
+fn warn(rule: &CorrelationRule, field: &Field<'_>, warnings: &mut Mistakes) {
+    if rule.within < rule.clear_after {
+        let what = format!(
+            "evidence that comes back after {} opens a second incident beside the first, which \
+             is not clear before {}; write a `within_time` of at least `clear_after`",
+            show_span(rule.within),
+            show_span(rule.clear_after)
+        );
+        field.wrong(warnings, what);
+    }
+    if !rule.weights.is_empty() && rule.weights.iter().all(|weight| *weight == 0) {
+        field.wrong(warnings, "never opens: all its detections weigh nothing");
+    }
+}
+
+/// A rule in canonical words: equal for rules that mean the same.
+fn meaning(rule: &CorrelationRule) -> String {
+    format!(
+        "correlation to {:?} from {:?} weighing {:?} within {} m, {} ms, at {}, clear after {} ms, \
+         reopen within {} ms",
+        rule.incident,
+        rule.detections,
+        rule.weights,
+        rule.within_m,
+        rule.within.0,
+        rule.sources_min,
+        rule.clear_after.0,
+        rule.reopen_within.0
+    )
+}
