@@ -6,12 +6,12 @@
 //! when the bound is reached, an adapter waits. Next: `pipeline.rs` of the host.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender};
 use ioc_core::record::Input;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, TryAcquireError};
 
 use crate::catalogue::Catalogue;
 
@@ -38,6 +38,19 @@ pub struct Inputs {
 }
 
 impl Inputs {
+    /// None yet, with room for so many bytes.
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self {
+            bytes: Vec::with_capacity(bytes),
+            count: 0,
+        }
+    }
+
+    /// Whether there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// Appends one.
     pub fn push(&mut self, input: &Input<'_>) {
         let at = self.bytes.len();
@@ -80,17 +93,30 @@ pub struct Arrival {
 }
 
 /// The promise to settle what a connection handed over, once it is durable.
+///
+/// Dropped without settling, it tells the connection that this will never be.
 #[derive(Debug)]
 pub struct AckToken {
     ledger: Arc<Ledger>,
     upto: u64,
+    settled: bool,
 }
 
 impl AckToken {
     /// Says that everything up to here is durable. In the order of handing over.
-    pub fn settle(self) {
+    pub fn settle(mut self) {
+        self.settled = true;
         self.ledger.settled.fetch_max(self.upto, Ordering::Release);
         self.ledger.wake.notify_one();
+    }
+}
+
+impl Drop for AckToken {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.ledger.abandoned.store(true, Ordering::Release);
+            self.ledger.wake.notify_one();
+        }
     }
 }
 
@@ -99,6 +125,7 @@ impl AckToken {
 #[derive(Debug, Default)]
 pub struct Ledger {
     settled: AtomicU64,
+    abandoned: AtomicBool,
     wake: Notify,
 }
 
@@ -108,15 +135,21 @@ impl Ledger {
         self.settled.load(Ordering::Acquire)
     }
 
-    /// Waits until more than `seen` are durable; returns how many are.
+    /// Waits until more than `seen` are durable; returns how many are. An error if the engine
+    /// dropped some of them: what comes after those is never durable for this connection.
+    ///
+    /// No wake-up is lost between looking and waiting: [`Notify`] keeps one permit.
     ///
     /// # Cancel safety
     /// Cancelling loses nothing: ask again. Only one task may wait on a ledger.
-    pub async fn settled_beyond(&self, seen: u64) -> u64 {
+    pub async fn settled_beyond(&self, seen: u64) -> Result<u64, DoorClosed> {
         loop {
             let settled = self.settled();
             if settled > seen {
-                return settled;
+                return Ok(settled);
+            }
+            if self.abandoned.load(Ordering::Acquire) {
+                return Err(DoorClosed);
             }
             self.wake.notified().await;
         }
@@ -136,6 +169,15 @@ pub struct Door {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the engine has stopped")]
 pub struct DoorClosed;
+
+/// Why [`Door::try_hand_over`] did not.
+#[derive(Debug)]
+pub enum NotHandedOver {
+    /// The bound is reached; here they are again.
+    Full(Inputs),
+    /// The engine is gone.
+    Closed,
+}
 
 impl Door {
     /// Makes the door and the engine's end of it.
@@ -183,9 +225,32 @@ impl Door {
             .await
             .map_err(|_| DoorClosed)?;
         permit.forget();
+        self.send(inputs, ledger, upto)
+    }
+
+    /// Hands inputs over to the engine, or gives them back if the door is full: the way without
+    /// a future, for the usual case. Who waits in [`Door::hand_over`] comes first.
+    pub fn try_hand_over(
+        &self,
+        inputs: Inputs,
+        ledger: &Arc<Ledger>,
+        upto: u64,
+    ) -> Result<(), NotHandedOver> {
+        let bytes = credit_of(&inputs, self.waiting_bytes_max);
+        match self.credit.try_acquire_many(bytes) {
+            Ok(permit) => permit.forget(),
+            Err(TryAcquireError::NoPermits) => return Err(NotHandedOver::Full(inputs)),
+            Err(TryAcquireError::Closed) => return Err(NotHandedOver::Closed),
+        }
+        self.send(inputs, ledger, upto)
+            .map_err(|DoorClosed| NotHandedOver::Closed)
+    }
+
+    fn send(&self, inputs: Inputs, ledger: &Arc<Ledger>, upto: u64) -> Result<(), DoorClosed> {
         let ack = AckToken {
             ledger: Arc::clone(ledger),
             upto,
+            settled: false,
         };
         self.arrivals
             .send(Arrival { inputs, ack })
@@ -225,5 +290,100 @@ impl Arrivals {
 impl Drop for Arrivals {
     fn drop(&mut self) {
         self.credit.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::*;
+
+    fn ticks(count: usize) -> Inputs {
+        let mut inputs = Inputs::default();
+        for _ in 0..count {
+            inputs.push(&Input::Tick);
+        }
+        inputs
+    }
+
+    fn door_of(waiting_bytes_max: u32) -> (Door, Arrivals) {
+        let options = DoorOptions { waiting_bytes_max };
+        Door::new(options, Arc::default())
+    }
+
+    fn poll<F: Future>(future: std::pin::Pin<&mut F>) -> Poll<F::Output> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn inputs_come_out_as_they_went_in() {
+        let inputs = ticks(3);
+        assert_eq!(inputs.count(), 3);
+        let decoded: Vec<_> = inputs.iter().map(Input::decode).collect();
+        assert_eq!(decoded, [Ok(Input::Tick); 3]);
+    }
+
+    #[test]
+    fn a_full_door_takes_more_only_when_something_left_it() {
+        let (door, arrivals) = door_of(10);
+        let ledger = Arc::default();
+        door.try_hand_over(ticks(2), &ledger, 2).unwrap();
+        let full = door.try_hand_over(ticks(1), &ledger, 3);
+        assert!(matches!(full, Err(NotHandedOver::Full(inputs)) if inputs.count() == 1));
+        let mut waiting = pin!(door.hand_over(ticks(1), &ledger, 3));
+        assert!(poll(waiting.as_mut()).is_pending());
+        arrivals.release(&arrivals.queue().recv().unwrap());
+        assert_eq!(poll(waiting.as_mut()), Poll::Ready(Ok(())));
+        assert_eq!(arrivals.queue().len(), 1);
+    }
+
+    #[test]
+    fn what_is_larger_than_the_bound_passes_alone() {
+        let (door, arrivals) = door_of(8);
+        let ledger = Arc::default();
+        door.try_hand_over(ticks(100), &ledger, 100).unwrap();
+        arrivals.release(&arrivals.queue().recv().unwrap());
+        door.try_hand_over(ticks(1), &ledger, 101).unwrap();
+    }
+
+    #[test]
+    fn who_waits_is_told_when_the_engine_is_gone() {
+        let (door, arrivals) = door_of(10);
+        let ledger = Arc::<Ledger>::default();
+        door.try_hand_over(ticks(2), &ledger, 2).unwrap();
+        let mut credit = pin!(door.hand_over(ticks(2), &ledger, 4));
+        let mut durable = pin!(ledger.settled_beyond(0));
+        assert!(poll(credit.as_mut()).is_pending());
+        assert!(poll(durable.as_mut()).is_pending());
+        drop(arrivals);
+        assert_eq!(poll(credit), Poll::Ready(Err(DoorClosed)));
+        assert_eq!(poll(durable), Poll::Ready(Err(DoorClosed)));
+        let closed = door.try_hand_over(ticks(1), &ledger, 5);
+        assert!(matches!(closed, Err(NotHandedOver::Closed)));
+    }
+
+    #[test]
+    fn settling_before_or_while_somebody_waits_wakes_him() {
+        let (door, arrivals) = door_of(100);
+        let ledger = Arc::<Ledger>::default();
+        for upto in 1..=3 {
+            door.try_hand_over(ticks(1), &ledger, upto).unwrap();
+        }
+        let settle_next = || arrivals.queue().recv().unwrap().ack.settle();
+        settle_next();
+        assert_eq!(poll(pin!(ledger.settled_beyond(0))), Poll::Ready(Ok(1)));
+        let mut durable = pin!(ledger.settled_beyond(1));
+        assert!(poll(durable.as_mut()).is_pending());
+        settle_next();
+        assert_eq!(poll(durable), Poll::Ready(Ok(2)));
+        drop(arrivals.queue().recv().unwrap().ack);
+        assert_eq!(poll(pin!(ledger.settled_beyond(1))), Poll::Ready(Ok(2)));
+        assert_eq!(
+            poll(pin!(ledger.settled_beyond(2))),
+            Poll::Ready(Err(DoorClosed))
+        );
     }
 }

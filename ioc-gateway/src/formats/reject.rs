@@ -1,0 +1,174 @@
+//! Why a message became a dead letter: a closed set of words to count by, and a sentence to read.
+//!
+//! Arrives: what a decoder or an adapter could not accept. Leaves: a bounded
+//! [`DeadLetter`] among the connection's other inputs, in its place, so that it becomes durable
+//! and is acknowledged like them: a broker would redeliver for ever what is only refused.
+//! Next: `dead_letters.rs`, where people see it.
+
+use ioc_core::record::{DeadLetter, Input};
+
+use crate::door::Inputs;
+
+/// A message that is not accepted, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reject {
+    /// The reason to count by.
+    pub reason: Reason,
+    /// The reason in a sentence: what was found, and what to write instead.
+    pub detail: String,
+}
+
+impl Reject {
+    /// The reason with its sentence.
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self {
+            reason,
+            detail: detail.into(),
+        }
+    }
+}
+
+/// Who sent a message, and to where.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    /// The adapter and the client's name: `mqtt pump-house`, `http`.
+    pub source: &'a str,
+    /// The topic, or the request's path.
+    pub topic: &'a str,
+}
+
+/// How much of a topic, and of a sentence that may quote the message, is kept.
+const TEXT_BYTES_MAX: usize = 512;
+
+/// Appends the message as a dead letter, cut to its bounds.
+pub fn append_dead_letter(
+    inputs: &mut Inputs,
+    origin: Origin<'_>,
+    reject: &Reject,
+    payload: &[u8],
+) {
+    let kept = payload.len().min(DeadLetter::PAYLOAD_BYTES_MAX);
+    inputs.push(&Input::DeadLetter(DeadLetter {
+        source: cut(origin.source),
+        topic: cut(origin.topic),
+        reason: reject.reason.word(),
+        detail: cut(&reject.detail),
+        payload: &payload[..kept],
+        payload_bytes: u32::try_from(payload.len()).unwrap_or(u32::MAX),
+    }));
+}
+
+/// The text, or as many whole characters of it as are kept.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident = $word:literal,)+) => {
+        /// Why a message is not accepted. The words are stable: dashboards count by them.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[$doc])* $variant,)+ }
+
+        impl Reason {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word that it is counted and listed by.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The message is longer than a reading may be.
+    PayloadTooLong = "payload_too_long",
+    /// The message is not UTF-8.
+    NotUtf8 = "not_utf8",
+    /// The message is not JSON (RFC 8259): broken off, followed by something, or worse.
+    JsonMalformed = "json_malformed",
+    /// The message is JSON but not an object.
+    NotAnObject = "not_an_object",
+    /// A member is there twice; nobody can tell which one is meant.
+    MemberRepeated = "member_repeated",
+    /// Lists or objects within each other beyond the bound.
+    NestingTooDeep = "nesting_too_deep",
+    /// Neither the message nor the topic names the sensor.
+    SensorMissing = "sensor_missing",
+    /// The sensor's name is not one.
+    SensorInvalid = "sensor_invalid",
+    /// The message names another sensor than the topic.
+    SensorNotOfTopic = "sensor_not_of_topic",
+    /// The sensor is not registered, and only registered ones are accepted.
+    SensorUnregistered = "sensor_unregistered",
+    /// No kind, and the sensor is not registered.
+    KindMissing = "kind_missing",
+    /// The kind is not one.
+    KindInvalid = "kind_invalid",
+    /// The sensor is registered with another kind.
+    KindMismatch = "kind_mismatch",
+    /// The id is not one.
+    IdInvalid = "id_invalid",
+    /// No time of observation.
+    ObservedAtMissing = "observed_at_missing",
+    /// The time of observation is not an RFC 3339 time.
+    ObservedAtInvalid = "observed_at_invalid",
+    /// The time of reception is not an RFC 3339 time.
+    ReceivedAtInvalid = "received_at_invalid",
+    /// No value.
+    ValueMissing = "value_missing",
+    /// The value is null, NaN, a text, a list, …
+    ValueNotANumber = "value_not_a_number",
+    /// The value is greater than a double can be, as sent or after conversion.
+    ValueOverflow = "value_overflow",
+    /// The unit is no text, or too long to be one.
+    UnitInvalid = "unit_invalid",
+    /// The unit is not the registered one, and one of both is not in the table of units.
+    UnitUnknown = "unit_unknown",
+    /// The unit measures something else than the registered one.
+    UnitMismatch = "unit_mismatch",
+    /// The position is not two or three numbers, or not on the globe.
+    PositionInvalid = "position_invalid",
+    /// The attributes are not an object.
+    AttributesInvalid = "attributes_invalid",
+    /// The attributes are more, or longer, than a reading may have.
+    AttributesTooMany = "attributes_too_many",
+    /// The topic is not one that readings are published to.
+    TopicUnknown = "topic_unknown",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dead_letter_is_cut_to_its_bounds_between_characters() {
+        let mut inputs = Inputs::default();
+        let long = "é".repeat(40_000);
+        let origin = Origin {
+            source: "mqtt a",
+            topic: &long,
+        };
+        let reject = Reject::new(Reason::TopicUnknown, long.clone());
+        append_dead_letter(&mut inputs, origin, &reject, &[7; 70_000]);
+        let bytes = inputs.iter().next().unwrap();
+        let Input::DeadLetter(letter) = Input::decode(bytes).unwrap() else {
+            panic!("a dead letter was appended");
+        };
+        assert_eq!(letter.topic.len(), TEXT_BYTES_MAX);
+        assert_eq!(letter.detail, letter.topic);
+        assert_eq!(letter.reason, "topic_unknown");
+        assert_eq!(letter.payload.len(), DeadLetter::PAYLOAD_BYTES_MAX);
+        assert_eq!(letter.payload_bytes, 70_000);
+    }
+
+    #[test]
+    fn each_reason_has_its_own_word_and_stands_at_its_number() {
+        for (number, reason) in Reason::ALL.iter().enumerate() {
+            assert_eq!(*reason as usize, number);
+            let same = Reason::ALL.iter().filter(|r| r.word() == reason.word());
+            assert_eq!(same.count(), 1, "{reason:?}");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Two logs on disk: what came in, and what was decided.
+//!
+//! The *inputs log* is the truth: every record in the order that it was judged. The *decisions
+//! log* is what was released: once another build runs, it is not derived again. Both are
+//! [`Log`]s of batches in segments, and only through [`disk::Disk`] do they touch storage.
+//!
+//! Promise: what [`Log::sync`] returned for survives any crash; a torn end is cut, damage before
+//! it is reported with its place and never skipped. Not here: threads and releasing (see
+//! `writer.rs`), judging again (see `recover.rs`).
+
+pub mod disk;
+pub mod batch;
+pub mod scan;
+pub mod log;
+
+pub use batch::{BatchHeader, JournalId, LogKind, Mark};
+pub use log::{Log, LogOptions};
+pub use scan::{Contents, Damage};
+
+/// Why a journal could not be opened or written.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The disk refused.
+    #[error("cannot {attempt} {path}")]
+    Disk {
+        /// What was attempted.
+        attempt: &'static str,
+        /// On what.
+        path: std::path::PathBuf,
+        /// Why it was refused.
+        source: std::io::Error,
+    },
+    /// Something that must be there is damaged or missing.
+    #[error(transparent)]
+    Damage(#[from] Damage),
+}
+
+impl JournalError {
+    /// For `map_err`: what was attempted on what.
+    pub fn disk(
+        attempt: &'static str,
+        path: impl Into<std::path::PathBuf>,
+    ) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Disk {
+            attempt,
+            path,
+            source,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

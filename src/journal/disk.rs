@@ -1,0 +1,116 @@
+//! The logs' only door to storage, so that faults can be put behind it.
+//!
+//! Promise of an implementation: what [`DiskFile::sync`] returned for is on the medium, and a name
+//! is there for good once [`Disk::sync_dir`] returned for its directory. Nothing else is promised:
+//! what was not synced may be lost, torn or reordered by a power cut.
+
+use std::fmt::Debug;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+/// A file system, as far as the logs need one.
+pub trait Disk: Debug + Send + Sync {
+    /// Makes a directory and those above it.
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+    /// The files of a directory, in no order.
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>>;
+    /// All that a file holds.
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Makes a file of so many zeros, truncating one that is there, and syncs it.
+    fn create(&self, path: &Path, length: u64) -> io::Result<Box<dyn DiskFile>>;
+    /// Cuts a file to a length, and syncs it.
+    fn truncate(&self, path: &Path, length: u64) -> io::Result<()>;
+    /// Gives a file another name, replacing what had it.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+}
+
+/// A file that is written from its beginning on.
+pub trait DiskFile: Debug + Send {
+    /// Writes all of the parts, one after another, after what was written before.
+    fn append(&mut self, parts: [&[u8]; 2]) -> io::Result<()>;
+    /// Makes what was written durable.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+/// The file system of the machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemDisk;
+
+const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+impl Disk for SystemDisk {
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        fs::create_dir_all(dir)
+    }
+
+    fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect()
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        fs::read(path)
+    }
+
+    /// The zeros are written, not only reserved: a write into reserved space changes the file
+    /// system's own records, which makes each sync of it dearer.
+    fn create(&self, path: &Path, length: u64) -> io::Result<Box<dyn DiskFile>> {
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)?;
+        let mut left = length;
+        while left > 0 {
+            let chunk = left.min(ZEROS.len() as u64);
+            file.write_all(&ZEROS[..chunk as usize])?;
+            left -= chunk;
+        }
+        file.sync_all()?;
+        file.seek(SeekFrom::Start(0))?;
+        Ok(Box::new(file))
+    }
+
+    fn truncate(&self, path: &Path, length: u64) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(path)?;
+        file.set_len(length)?;
+        file.sync_all()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+}
+
+impl DiskFile for File {
+    fn append(&mut self, parts: [&[u8]; 2]) -> io::Result<()> {
+        let mut slices = parts.map(IoSlice::new);
+        let mut rest = &mut slices[..];
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            match self.write_vectored(rest) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => IoSlice::advance_slices(&mut rest, written),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}

@@ -1,0 +1,282 @@
+//! Reads a log back: which batches are whole, where it ends, and what is damaged.
+//!
+//! The rule: the first bad batch ends the log, if nothing depends on it; it is then a torn tail
+//! that never was durable. If a later whole batch says that it was durable, if another segment
+//! follows, or if the other log follows from it, it is [`Damage`].
+
+use std::path::{Path, PathBuf};
+
+use crate::journal::JournalError;
+use crate::journal::batch::{BatchHeader, JournalId, LogKind};
+use crate::journal::disk::Disk;
+
+/// A place where the log is not what it must be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "damaged journal: {} at byte {offset}: record {number} is missing or damaged, but {depends}",
+    path.display()
+)]
+pub struct Damage {
+    /// The segment.
+    pub path: PathBuf,
+    /// Where in it.
+    pub offset: u64,
+    /// The first record that cannot be read.
+    pub number: u64,
+    /// What depends on it.
+    pub depends: &'static str,
+}
+
+/// What a log holds that is whole.
+#[derive(Debug, Clone)]
+pub struct Contents {
+    /// Its segments in order, each with how much of it counts.
+    pub segments: Vec<SegmentContents>,
+    /// Where it ends.
+    pub end: End,
+}
+
+/// What one segment holds that is whole.
+#[derive(Debug, Clone)]
+pub struct SegmentContents {
+    /// The file.
+    pub path: PathBuf,
+    /// The number of its first record.
+    pub first: u64,
+    /// How many bytes of it count.
+    pub bytes: u64,
+}
+
+/// The end of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// The last whole batch's header and hash; `None` for an empty log.
+    pub last: Option<(BatchHeader, [u8; 32])>,
+    /// The last record that some header says is durable.
+    pub durable_up_to: u64,
+    /// How many bytes after the last whole batch are not zero: a torn write.
+    pub torn_bytes: u64,
+}
+
+impl End {
+    /// The number of the next record.
+    pub fn next(&self) -> u64 {
+        self.last.map_or(1, |(header, _)| header.next())
+    }
+
+    /// The journal's identity.
+    pub fn journal(&self) -> Option<JournalId> {
+        self.last.map(|(header, _)| header.journal)
+    }
+
+    /// The hash of the last batch; zeros before the first.
+    pub fn hash(&self) -> [u8; 32] {
+        self.last.map_or([0; 32], |(_, hash)| hash)
+    }
+}
+
+/// The name of the segment whose first record has this number.
+pub fn segment_name(first: u64) -> String {
+    format!("{first:020}.log")
+}
+
+/// The segments of a log, in order, with the numbers of their first records.
+fn segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<(u64, PathBuf)>, JournalError> {
+    let mut found = Vec::new();
+    for path in disk.list(dir).map_err(JournalError::disk("list", dir))? {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let first = name.and_then(|name| name.strip_suffix(".log")?.parse().ok());
+        if let Some(first) = first {
+            found.push((first, path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Reads a log and finds its end. `needed_up_to` is the last record that the other log follows
+/// from.
+pub fn scan(
+    disk: &dyn Disk,
+    dir: &Path,
+    kind: LogKind,
+    needed_up_to: u64,
+) -> Result<Contents, JournalError> {
+    let found = segments(disk, dir)?;
+    let mut contents = Contents {
+        segments: Vec::with_capacity(found.len()),
+        end: End {
+            last: None,
+            durable_up_to: 0,
+            torn_bytes: 0,
+        },
+    };
+    let read = |path: &PathBuf| disk.read(path).map_err(JournalError::disk("read", path));
+    let mut following = found.first().map(|(_, path)| read(path)).transpose()?;
+    for (index, (first, path)) in found.iter().enumerate() {
+        let bytes = following.take().expect("a segment is read before its turn");
+        let mut follower = None;
+        if let Some((first, path)) = found.get(index + 1) {
+            let bytes = following.insert(read(path)?);
+            let previous = BatchHeader::decode(bytes).map(|(header, _, _)| header.previous);
+            follower = Some(Follower {
+                first: *first,
+                previous,
+            });
+        }
+        let segment = Segment {
+            kind,
+            path,
+            first: *first,
+            bytes: &bytes,
+            follower,
+        };
+        let used = segment.read(&mut contents.end, needed_up_to)?;
+        contents.segments.push(SegmentContents {
+            path: path.clone(),
+            first: *first,
+            bytes: used as u64,
+        });
+    }
+    if needed_up_to >= contents.end.next() {
+        return Err(Damage {
+            path: found.last().map_or(dir, |(_, path)| path).to_owned(),
+            offset: contents.segments.last().map_or(0, |segment| segment.bytes),
+            number: contents.end.next(),
+            depends: "released decisions follow from it",
+        }
+        .into());
+    }
+    Ok(contents)
+}
+
+/// One segment as it is read.
+struct Segment<'a> {
+    kind: LogKind,
+    path: &'a Path,
+    first: u64,
+    bytes: &'a [u8],
+    follower: Option<Follower>,
+}
+
+/// The segment after one: where it begins, only it counts.
+#[derive(Clone, Copy)]
+struct Follower {
+    first: u64,
+    /// The hash that its first batch follows; `None` if it holds none.
+    previous: Option<[u8; 32]>,
+}
+
+impl Follower {
+    /// Whether the log has come to where this segment takes over.
+    fn takes_over(&self, end: &End) -> bool {
+        end.next() == self.first && self.previous.is_none_or(|previous| previous == end.hash())
+    }
+}
+
+impl Segment<'_> {
+    /// Follows the batches from `end` on; returns how many bytes count.
+    fn read(&self, end: &mut End, needed_up_to: u64) -> Result<usize, Damage> {
+        if end.last.is_some() && end.next() != self.first {
+            return Err(self.damage(0, end.next(), "a later segment follows"));
+        }
+        let mut offset = 0;
+        while !self
+            .follower
+            .is_some_and(|follower| follower.takes_over(end))
+        {
+            let Some((header, hash, _)) = BatchHeader::decode(&self.bytes[offset..]) else {
+                break;
+            };
+            if !self.follows(&header, end) {
+                break;
+            }
+            end.durable_up_to = end.durable_up_to.max(header.durable_up_to);
+            end.last = Some((header, hash));
+            offset += BatchHeader::BYTES + header.length as usize;
+        }
+        match self.follower {
+            Some(follower) if follower.takes_over(end) => Ok(offset),
+            Some(_) => Err(self.damage(offset, end.next(), "a later segment follows")),
+            None => self.check_tail(offset, end, needed_up_to).map(|()| offset),
+        }
+    }
+
+    /// Whether the batch is the one that must come here.
+    fn follows(&self, header: &BatchHeader, end: &End) -> bool {
+        let expected = match end.last {
+            None => header.first == self.first,
+            Some((last, hash)) => {
+                header.journal == last.journal
+                    && header.generation >= last.generation
+                    && header.first == last.next()
+                    && header.previous == hash
+            }
+        };
+        expected && header.kind == self.kind
+    }
+
+    /// What follows the last whole batch must be nothing that anybody depends on.
+    fn check_tail(&self, offset: usize, end: &mut End, needed_up_to: u64) -> Result<(), Damage> {
+        let number = end.next();
+        if needed_up_to >= number {
+            return Err(self.damage(offset, number, "released decisions follow from it"));
+        }
+        let tail = &self.bytes[offset..];
+        end.torn_bytes = tail
+            .iter()
+            .rposition(|byte| *byte != 0)
+            .map_or(0, |last| last + 1) as u64;
+        let mut rest = &tail[..end.torn_bytes as usize];
+        while let Some(at) = BatchHeader::find(rest) {
+            rest = &rest[at..];
+            if let Some((later, _, _)) = BatchHeader::decode(rest)
+                && Some(later.journal) == end.journal().or(Some(later.journal))
+                && later.kind == self.kind
+                && later.durable_up_to >= number
+            {
+                return Err(self.damage(offset, number, "a later batch says that it is durable"));
+            }
+            rest = &rest[1..];
+        }
+        Ok(())
+    }
+
+    fn damage(&self, offset: usize, number: u64, depends: &'static str) -> Damage {
+        Damage {
+            path: self.path.to_owned(),
+            offset: offset as u64,
+            number,
+            depends,
+        }
+    }
+}
+
+impl Contents {
+    /// Hands every whole batch over, in order, from the one that holds record `from` on.
+    pub fn for_each<E: From<JournalError>>(
+        &self,
+        disk: &dyn Disk,
+        from: u64,
+        mut batch: impl FnMut(&BatchHeader, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        for (index, segment) in self.segments.iter().enumerate() {
+            let follower = self.segments.get(index + 1);
+            if follower.is_some_and(|next| next.first <= from) {
+                continue;
+            }
+            let bytes = disk
+                .read(&segment.path)
+                .map_err(JournalError::disk("read", &segment.path));
+            let bytes = bytes.map_err(E::from)?;
+            let mut rest = &bytes[..(segment.bytes as usize).min(bytes.len())];
+            while let Some((header, _, payload)) = BatchHeader::decode(rest) {
+                rest = &rest[BatchHeader::BYTES + payload.len()..];
+                if header.next() > from {
+                    batch(&header, payload)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

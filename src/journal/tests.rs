@@ -1,0 +1,245 @@
+//! The recovery rule on a real directory: what is cut, what is kept, what is damage.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use ioc_core::record::BuildHash;
+use ioc_core::time::Timestamp;
+
+use super::disk::SystemDisk;
+use super::scan::segment_name;
+use super::*;
+
+const SEGMENT_BYTES: u64 = 4096;
+
+fn open(dir: &Path, needed: u64) -> Result<(Log, Contents), JournalError> {
+    let options = LogOptions {
+        dir: dir.to_owned(),
+        kind: LogKind::Inputs,
+        segment_bytes: SEGMENT_BYTES,
+        build: BuildHash([9; 32]),
+    };
+    Log::open(Arc::new(SystemDisk), options, JournalId([1; 16]), needed)
+}
+
+fn append(log: &mut Log, payloads: &[&str]) {
+    for payload in payloads {
+        log.append(
+            1,
+            payload.as_bytes(),
+            Mark::default(),
+            Timestamp::from_millis(0),
+        )
+        .unwrap();
+    }
+}
+
+fn texts(contents: &Contents) -> Vec<String> {
+    let mut found = Vec::new();
+    let read = contents.for_each(&SystemDisk, 1, |header, payload| {
+        assert_eq!(header.first, found.len() as u64 + 1);
+        if header.count > 0 {
+            found.push(String::from_utf8(payload.to_vec()).unwrap());
+        }
+        Ok::<_, JournalError>(())
+    });
+    read.unwrap();
+    found
+}
+
+/// Changes one byte of the batch whose payload is `text`, in whichever segment it is.
+fn damage(dir: &Path, text: &str) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let mut bytes = fs::read(&path).unwrap();
+        let found = bytes
+            .windows(text.len())
+            .position(|window| window == text.as_bytes());
+        if let Some(at) = found {
+            bytes[at] ^= 0x20;
+            fs::write(&path, bytes).unwrap();
+            return;
+        }
+    }
+    panic!("no segment holds {text}");
+}
+
+#[test]
+fn what_was_appended_is_there_after_any_number_of_openings() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 0..4 {
+        let (mut log, contents) = open(dir.path(), 0).unwrap();
+        assert_eq!(contents.end.next(), round * 3 + 1);
+        assert_eq!(texts(&contents).len() as u64, round * 3);
+        append(&mut log, &["a", "b", "c"]);
+        if round % 2 == 0 {
+            log.sync().unwrap();
+        }
+    }
+    let (_, contents) = open(dir.path(), 12).unwrap();
+    assert_eq!(texts(&contents).concat(), "abc".repeat(4));
+}
+
+#[test]
+fn segments_follow_one_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), 0).unwrap();
+    let long = "x".repeat(1000);
+    append(&mut log, &[&*long; 20]);
+    log.sync().unwrap();
+    drop(log);
+    let (_, contents) = open(dir.path(), 20).unwrap();
+    assert!(contents.segments.len() > 5, "{contents:?}");
+    assert_eq!(texts(&contents), vec![long; 20]);
+}
+
+#[test]
+fn a_batch_larger_than_a_segment_gets_one_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), 0).unwrap();
+    let long = "x".repeat(3 * SEGMENT_BYTES as usize);
+    append(&mut log, &["a", &long, "b"]);
+    log.sync().unwrap();
+    drop(log);
+    assert_eq!(texts(&open(dir.path(), 3).unwrap().1), ["a", &*long, "b"]);
+}
+
+#[test]
+fn a_mark_without_records_keeps_its_place_across_segments_and_openings() {
+    let dir = tempfile::tempdir().unwrap();
+    for round in 1..=5 {
+        let (mut log, contents) = open(dir.path(), 0).unwrap();
+        assert_eq!(
+            texts(&contents)
+                .iter()
+                .filter(|text| !text.is_empty())
+                .count(),
+            round - 1
+        );
+        append(&mut log, &[&*"y".repeat(3500)]);
+        let mark = Mark {
+            number: round as u64,
+            ..Mark::default()
+        };
+        log.append(0, &[], mark, Timestamp::from_millis(0)).unwrap();
+        log.sync().unwrap();
+    }
+    let (_, contents) = open(dir.path(), 5).unwrap();
+    assert_eq!(contents.end.last.unwrap().0.mark.number, 5);
+}
+
+#[test]
+fn p1_a_torn_tail_is_cut_and_what_was_durable_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), 0).unwrap();
+    append(&mut log, &["kept-1", "kept-2"]);
+    log.sync().unwrap();
+    append(&mut log, &["torn-3", "lost-4"]);
+    drop(log);
+    damage(dir.path(), "torn-3");
+    let (mut log, contents) = open(dir.path(), 2).unwrap();
+    assert_eq!(texts(&contents), ["kept-1", "kept-2"]);
+    append(&mut log, &["new-3"]);
+    log.sync().unwrap();
+    drop(log);
+    assert_eq!(
+        texts(&open(dir.path(), 3).unwrap().1),
+        ["kept-1", "kept-2", "new-3"]
+    );
+}
+
+#[test]
+fn p1_damage_before_a_durable_batch_is_reported_with_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), 0).unwrap();
+    append(&mut log, &["one", "two"]);
+    log.sync().unwrap();
+    append(&mut log, &["three"]);
+    drop(log);
+    damage(dir.path(), "two");
+    let Err(JournalError::Damage(found)) = open(dir.path(), 0) else {
+        panic!("not noticed")
+    };
+    assert_eq!(found.number, 2);
+    assert_eq!(found.offset, (BatchHeader::BYTES + "one".len()) as u64);
+    assert_eq!(found.depends, "a later batch says that it is durable");
+}
+
+#[test]
+fn p1_damage_that_released_decisions_follow_from_is_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), 0).unwrap();
+    append(&mut log, &["one", "two"]);
+    drop(log);
+    damage(dir.path(), "two");
+    let Err(JournalError::Damage(found)) = open(dir.path(), 2) else {
+        panic!("not noticed")
+    };
+    assert_eq!(
+        (found.number, found.depends),
+        (2, "released decisions follow from it")
+    );
+    assert!(open(dir.path(), 1).is_ok());
+}
+
+#[test]
+fn p1_damage_in_an_older_segment_is_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), 0).unwrap();
+    append(&mut log, &["first"]);
+    log.sync().unwrap();
+    drop(log);
+    let (mut log, _) = open(dir.path(), 1).unwrap();
+    append(&mut log, &["second"]);
+    log.sync().unwrap();
+    drop(log);
+    damage(dir.path(), "first");
+    let Err(JournalError::Damage(found)) = open(dir.path(), 0) else {
+        panic!("not noticed")
+    };
+    assert_eq!(
+        (found.number, found.depends),
+        (1, "a later segment follows")
+    );
+}
+
+#[test]
+fn what_is_in_doubt_is_written_again_into_a_new_segment() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), 0).unwrap();
+    append(&mut log, &["durable"]);
+    log.sync().unwrap();
+    append(&mut log, &["doubt-2", "doubt-3"]);
+    drop(log);
+    let (_, contents) = open(dir.path(), 0).unwrap();
+    assert_eq!(texts(&contents), ["durable", "doubt-2", "doubt-3"]);
+    let names: Vec<_> = contents
+        .segments
+        .iter()
+        .map(|segment| segment.first)
+        .collect();
+    assert_eq!(names, [1, 2]);
+    let old = fs::read(dir.path().join(segment_name(1))).unwrap();
+    assert!(
+        !old.windows(7).any(|window| window == b"doubt-2"),
+        "the old copy is gone"
+    );
+    assert_eq!(contents.end.durable_up_to, 3);
+}
+
+#[test]
+fn an_opening_that_was_interrupted_is_begun_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), 0).unwrap();
+    append(&mut log, &["durable"]);
+    log.sync().unwrap();
+    append(&mut log, &["doubt"]);
+    drop(log);
+    let before = fs::read(dir.path().join(segment_name(1))).unwrap();
+    drop(open(dir.path(), 0).unwrap());
+    // As if the power had failed after the new segment had its name, before the old was cut.
+    fs::write(dir.path().join(segment_name(1)), before).unwrap();
+    fs::write(dir.path().join("recovered.tmp"), b"half").unwrap();
+    assert_eq!(texts(&open(dir.path(), 2).unwrap().1), ["durable", "doubt"]);
+}

@@ -1,0 +1,387 @@
+//! The engine's thread: takes what has arrived, numbers and times it, sends it to be made durable
+//! and judges it meanwhile.
+//!
+//! Arrives: inputs from the door, commands from the window. Leaves: batches and what follows from
+//! them, in one queue to the writer. Promise: one writer decides; nothing waits on a lock; a batch
+//! is what had arrived, without lingering; at most two batches are not yet durable.
+//! Next: `ioc-core/src/detect.rs`, then `writer.rs`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, TryRecvError, never, select_biased};
+use ioc_core::decision::{Decision, DecisionHash, Released, Verdict};
+use ioc_core::judgement::Judgement;
+use ioc_core::reading::Reading;
+use ioc_core::record::{ClockKind, Command, Input, Record, Seq};
+use ioc_core::time::Timestamp;
+use ioc_gateway::door::{AckToken, Arrival, Arrivals};
+use ioc_ws::{CommandRequest, RefusalReason};
+
+use crate::clock::Clock;
+use crate::journal::Mark;
+use crate::telemetry;
+use crate::writer::{Append, Outcome, OwnedDeadLetter, Release, Work};
+
+/// The queue to the writer: two batches, each with what follows from it.
+pub const WORK_MAX: usize = 4;
+
+/// How many records a batch may have, and how many bytes it may reach before it is closed. One
+/// arrival is never split over two batches.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchLimits {
+    /// Records.
+    pub records_max: u32,
+    /// Bytes.
+    pub bytes_max: usize,
+}
+
+/// How many decisions there have been, and their rolling hash.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Numbering {
+    /// The last number given.
+    pub last: u64,
+    /// The hash of all decisions up to it.
+    pub hash: DecisionHash,
+}
+
+impl Numbering {
+    /// Gives decisions their numbers and hashes; appends their bytes, each with its length.
+    pub fn number(&mut self, decisions: Vec<Decision>, encoded: &mut Vec<u8>) -> Vec<Released> {
+        let number = |mut decision: Decision| {
+            self.last += 1;
+            decision.seq = self.last;
+            let at = encoded.len();
+            encoded.extend_from_slice(&[0; 4]);
+            decision.encode(encoded);
+            let length = (encoded.len() - at - 4) as u32;
+            encoded[at..at + 4].copy_from_slice(&length.to_le_bytes());
+            self.hash = self.hash.after(&encoded[at + 4..]);
+            Released { decision: Arc::new(decision), hash: self.hash }
+        };
+        decisions.into_iter().map(number).collect()
+    }
+}
+
+/// The ends of the queues that the engine holds.
+#[derive(Debug)]
+pub struct Queues {
+    /// From the door.
+    pub arrivals: Arrivals,
+    /// From people.
+    pub commands: Receiver<CommandRequest>,
+    /// Closed when the process shall end.
+    pub stop: Receiver<()>,
+    /// To the writer.
+    pub work: Sender<Work>,
+    /// Memory that the writer has done with.
+    pub spare: Receiver<Vec<u8>>,
+}
+
+/// The engine's thread.
+pub struct Pipeline {
+    judgement: Judgement,
+    clock: Clock,
+    queues: Queues,
+    limits: BatchLimits,
+    next: Seq,
+    numbering: Numbering,
+    samples: Samples,
+    counted: Instant,
+}
+
+/// What woke the engine.
+enum Wake {
+    Arrival(Arrival),
+    Command(CommandRequest),
+    TimerDue,
+    Stop,
+}
+
+/// A batch as it is gathered.
+struct Batch {
+    first: Seq,
+    count: u32,
+    payload: Vec<u8>,
+    acks: Vec<AckToken>,
+    commands: Vec<CommandRequest>,
+}
+
+impl Pipeline {
+    /// An engine that goes on after the record before `next`.
+    pub fn new(
+        judgement: Judgement,
+        clock: Clock,
+        queues: Queues,
+        limits: BatchLimits,
+        (next, numbering): (Seq, Numbering),
+        samples: Samples,
+    ) -> Self {
+        let counted = Instant::now();
+        Self { judgement, clock, queues, limits, next, numbering, samples, counted }
+    }
+
+    /// Runs until told to stop, or until the writer is gone.
+    pub fn run(mut self) {
+        loop {
+            let Some(batch) = self.gather() else { break };
+            if self.process(batch).is_err() {
+                break;
+            }
+            self.count();
+        }
+        telemetry::judged(&self.judgement.counters());
+    }
+
+    /// Applies inputs of the host itself: that it started, that rules changed.
+    pub fn begin(&mut self, inputs: &[Input<'_>]) -> Result<(), WriterGone> {
+        let mut batch = self.batch();
+        let mut encoded = Vec::new();
+        for input in inputs {
+            encoded.clear();
+            input.encode(&mut encoded);
+            let now = self.clock.now();
+            batch.push(now, &encoded);
+        }
+        self.process(batch)
+    }
+
+    /// Waits for something, then takes all that has arrived, within limits. `None`: stop, and
+    /// nothing is left.
+    fn gather(&mut self) -> Option<Batch> {
+        let mut wake = match self.try_next() {
+            Some(wake) => wake,
+            None => match self.wait() {
+                Wake::Stop => self.try_next()?,
+                wake => wake,
+            },
+        };
+        let mut batch = self.batch();
+        loop {
+            self.add(wake, &mut batch);
+            let full = batch.count >= self.limits.records_max
+                || batch.payload.len() >= self.limits.bytes_max;
+            if full {
+                return Some(batch);
+            }
+            match self.try_next() {
+                Some(next) => wake = next,
+                None => return Some(batch),
+            }
+        }
+    }
+
+    /// What has arrived already; people first.
+    fn try_next(&self) -> Option<Wake> {
+        if let Ok(command) = self.queues.commands.try_recv() {
+            return Some(Wake::Command(command));
+        }
+        match self.queues.arrivals.queue().try_recv() {
+            Ok(arrival) => Some(Wake::Arrival(arrival)),
+            Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
+        }
+    }
+
+    fn wait(&mut self) -> Wake {
+        let due = self.judgement.next_due().and_then(|due| self.clock.wait_until(due));
+        let timer = due.map_or_else(never, crossbeam_channel::after);
+        let queues = &self.queues;
+        select_biased! {
+            recv(queues.commands) -> command => match command {
+                Ok(command) => Wake::Command(command),
+                Err(_) => Wake::Stop,
+            },
+            recv(queues.arrivals.queue()) -> arrival => match arrival {
+                Ok(arrival) => Wake::Arrival(arrival),
+                Err(_) => Wake::Stop,
+            },
+            recv(queues.stop) -> _ => Wake::Stop,
+            recv(timer) -> _ => Wake::TimerDue,
+        }
+    }
+
+    fn batch(&self) -> Batch {
+        let payload = self.queues.spare.try_recv().unwrap_or_default();
+        Batch { first: self.next, count: 0, payload, acks: Vec::new(), commands: Vec::new() }
+    }
+
+    fn add(&mut self, wake: Wake, batch: &mut Batch) {
+        let now = self.clock.now();
+        match wake {
+            Wake::Arrival(arrival) => {
+                self.queues.arrivals.release(&arrival);
+                for input in arrival.inputs.iter() {
+                    let at = self.received_at(input, now);
+                    batch.push(at, input);
+                }
+                batch.acks.push(arrival.ack);
+            }
+            Wake::Command(request) => {
+                let mut encoded = Vec::new();
+                let command = Command {
+                    request: request.request.as_str(),
+                    actor: request.actor.as_str(),
+                    action: request.action,
+                };
+                Input::Command(command).encode(&mut encoded);
+                batch.push(now, &encoded);
+                batch.commands.push(request);
+            }
+            Wake::TimerDue => {
+                let mut encoded = Vec::new();
+                Input::Tick.encode(&mut encoded);
+                batch.push(now, &encoded);
+            }
+            Wake::Stop => {}
+        }
+    }
+
+    /// The logical time of an input: now, unless time comes with recorded readings.
+    fn received_at(&mut self, input: &[u8], now: Timestamp) -> Timestamp {
+        if self.clock.kind() != ClockKind::Readings {
+            return now;
+        }
+        match Input::decode(input) {
+            Ok(Input::Reading(reading)) => self.clock.receive(&reading),
+            _ => self.clock.now(),
+        }
+    }
+
+    /// Sends the batch to be made durable, judges it meanwhile, sends what follows.
+    fn process(&mut self, batch: Batch) -> Result<(), WriterGone> {
+        let Batch { first, count, payload, acks, commands } = batch;
+        if count == 0 {
+            return Ok(());
+        }
+        let payload = Arc::new(payload);
+        let mark = Mark { number: self.numbering.last, hash: self.numbering.hash };
+        let append = Append { count, payload: Arc::clone(&payload), mark };
+        self.queues.work.send(Work::Append(append)).map_err(|_| WriterGone)?;
+        self.next = first + Seq::from(count);
+
+        let records = unframe(first, &payload);
+        let mut decisions = Vec::new();
+        self.judgement.apply(&records, &mut decisions);
+        let dead_letters = records.iter().filter_map(owned_dead_letter).collect();
+        self.samples.take(&records);
+        drop(records);
+        drop(payload);
+
+        let mut encoded = Vec::new();
+        let decisions = self.numbering.number(decisions, &mut encoded);
+        let last = self.numbering.last;
+        let answers = commands
+            .into_iter()
+            .map(|request| {
+                let outcome = outcome_of(&request, &decisions, last);
+                (request.answer, outcome)
+            })
+            .collect();
+        let through = self.next - 1;
+        let release = Release { through, decisions, encoded, acks, answers, dead_letters };
+        self.queues.work.send(Work::Release(release)).map_err(|_| WriterGone)
+    }
+
+    /// Tells the counters of the judgement to whoever scrapes, once a second.
+    fn count(&mut self) {
+        if self.counted.elapsed() >= Duration::from_secs(1) {
+            self.counted = Instant::now();
+            telemetry::judged(&self.judgement.counters());
+        }
+    }
+}
+
+/// The writer has ended: nothing that is judged can be made durable any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the journal's writer has stopped")]
+pub struct WriterGone;
+
+impl Batch {
+    fn push(&mut self, at: Timestamp, input: &[u8]) {
+        Record::frame(at, input, &mut self.payload);
+        self.count += 1;
+    }
+}
+
+/// The records of a batch that this process framed itself.
+fn unframe(first: Seq, mut payload: &[u8]) -> Vec<Record<'_>> {
+    let mut records = Vec::new();
+    while !payload.is_empty() {
+        let seq = first + records.len() as Seq;
+        let (record, rest) = Record::unframe(seq, payload).expect("framed by this process");
+        records.push(record);
+        payload = rest;
+    }
+    records
+}
+
+fn owned_dead_letter(record: &Record<'_>) -> Option<OwnedDeadLetter> {
+    let Input::DeadLetter(_) = record.input else { return None };
+    let mut input = Vec::new();
+    record.input.encode(&mut input);
+    Some(OwnedDeadLetter { seq: record.seq, at: record.at, input })
+}
+
+/// What came of a command: refused by a decision, or done as of one.
+fn outcome_of(request: &CommandRequest, decisions: &[Released], last: u64) -> Outcome {
+    let of_request = |released: &&Released| {
+        let cause = &released.decision.cause.request;
+        cause.as_ref().is_some_and(|(id, _)| *id == request.request)
+    };
+    match decisions.iter().rfind(of_request).map(|released| &*released.decision) {
+        Some(Decision { verdict: Verdict::CommandRefused(refusal), .. }) => {
+            Err(RefusalReason::Core(refusal.code))
+        }
+        Some(decision) => Ok(decision.seq),
+        // The same request again: it was followed at some decision before.
+        None => Ok(last),
+    }
+}
+
+/// Shows a few of the readings that pass to those who watch: at most so many in each span.
+#[derive(Debug)]
+pub struct Samples {
+    window: ioc_ws::Window,
+    left: usize,
+    began: Instant,
+}
+
+const SAMPLES_MAX: usize = 512;
+const SAMPLES_EVERY: Duration = Duration::from_millis(250);
+
+impl Samples {
+    /// Samples for this window.
+    pub fn new(window: ioc_ws::Window) -> Self {
+        Self { window, left: SAMPLES_MAX, began: Instant::now() }
+    }
+
+    fn take(&mut self, records: &[Record<'_>]) {
+        if self.left == 0 && self.began.elapsed() < SAMPLES_EVERY {
+            return;
+        }
+        if self.began.elapsed() >= SAMPLES_EVERY {
+            self.began = Instant::now();
+            self.left = SAMPLES_MAX;
+        }
+        let readings = records.iter().filter_map(|record| match record.input {
+            Input::Reading(reading) => Some(sample(&reading)),
+            _ => None,
+        });
+        let samples: Vec<_> = readings.take(self.left).collect();
+        self.left -= samples.len();
+        if !samples.is_empty() {
+            self.window.sample(samples);
+        }
+    }
+}
+
+fn sample(reading: &Reading<'_>) -> ioc_ws::Sample {
+    ioc_ws::Sample {
+        sensor: reading.sensor.into(),
+        kind: reading.kind.into(),
+        value: reading.value,
+        unit: reading.unit.into(),
+        observed_at: reading.observed_at,
+        position: reading.position,
+    }
+}

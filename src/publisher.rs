@@ -1,0 +1,640 @@
+//! An MQTT 3.1.1 publisher that keeps every message until it is acknowledged.
+//!
+//! Arrives: batches of messages. Leaves: PUBLISH packets on one connection, in order, as many in
+//! one write as there are; a [`Tally`] of what was acknowledged and how soon. Promise: with QoS 1 a
+//! message is published again, in its order, on the next connection until it is acknowledged; no
+//! more than [`PublisherOptions::inflight_max`] are on their way. Not here: subscriptions, QoS 2,
+//! TLS, a session that outlives the process.
+//!
+//! The packets are those of `rumqttc`; its event loop is not used: it writes and flushes every
+//! message by itself, and forgets what was in flight when the broker has no session for it
+//! (always so with a clean one).
+
+mod tally;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use rumqttc::mqttbytes::{self, QoS};
+use rumqttc::{ConnAck, Connect, ConnectReturnCode, Disconnect, Packet, PingReq, Publish};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, timeout};
+
+use crate::args::{Credentials, MqttAddress};
+
+pub use tally::{Latency, Tally};
+
+/// The longest wait for a TCP connection and for its CONNACK.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// The wait after the first failure; it doubles with each further one …
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+/// … up to this.
+const RETRY_MAX: Duration = Duration::from_secs(8);
+/// PINGREQ is sent this often; an unanswered one breaks the connection.
+const PING_EVERY: Duration = Duration::from_secs(15);
+/// How often a connection looks at the clock: for pings and for patience.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+/// Bytes encoded ahead of the socket, at most, and one message more.
+const OUT_BYTES_MAX: usize = 64 << 10;
+/// The longest packet that is read: a publisher is only sent acknowledgements.
+const PACKET_BYTES_MAX: usize = 4096;
+
+/// What a sender asks of the receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quality {
+    /// QoS 0: nothing is acknowledged; what a broken connection held is lost, and counted.
+    AtMostOnce,
+    /// QoS 1: sent again until it is acknowledged.
+    AtLeastOnce,
+}
+
+/// How to publish.
+#[derive(Debug, Clone)]
+pub struct PublisherOptions {
+    /// Where to.
+    pub address: MqttAddress,
+    /// The MQTT client identifier: each connection its own.
+    pub client_id: String,
+    /// The user and password, if the broker asks for them.
+    pub credentials: Option<Credentials>,
+    /// Whether messages are acknowledged.
+    pub quality: Quality,
+    /// The most messages on their way and not acknowledged. When they are, the source waits.
+    pub inflight_max: u16,
+    /// Give up after so long without an acknowledgement while something waits; `None`: never.
+    pub patience: Option<Duration>,
+}
+
+/// One message.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// The topic.
+    pub topic: String,
+    /// The payload.
+    pub payload: Bytes,
+    /// When it should leave, if it was paced: its latency is counted from then, so that a
+    /// publisher that cannot keep up does not look quick.
+    pub due: Option<Instant>,
+}
+
+/// What happens to a connection, for whoever tells people.
+#[derive(Debug)]
+pub enum LinkEvent<'a> {
+    /// The broker has accepted it.
+    Up(&'a MqttAddress),
+    /// It is broken, or could not be made.
+    Down {
+        /// The broker.
+        address: &'a MqttAddress,
+        /// Why.
+        error: &'a LinkError,
+        /// When the next attempt is made.
+        retry_in: Duration,
+    },
+}
+
+impl fmt::Display for LinkEvent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Up(address) => write!(f, "connected to {}", address.0),
+            Self::Down {
+                address,
+                error,
+                retry_in,
+            } => write!(
+                f,
+                "no connection to {}: {error}; trying again in {:.1} s",
+                address.0,
+                retry_in.as_secs_f64()
+            ),
+        }
+    }
+}
+
+/// Is told what happens to connections.
+pub type OnLink = Arc<dyn Fn(&LinkEvent<'_>) + Send + Sync>;
+
+/// Why one connection ended.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The socket failed.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// Nothing answered in time.
+    #[error("no answer within {} s", CONNECT_WITHIN.as_secs())]
+    ConnectTimeout,
+    /// A ping was not answered.
+    #[error("a ping was not answered")]
+    PingTimeout,
+    /// The broker closed it.
+    #[error("the broker closed the connection")]
+    Closed,
+    /// The broker refused it.
+    #[error("the broker refused the connection: {}", refusal(*.0))]
+    Refused(ConnectReturnCode),
+    /// The broker does not speak MQTT 3.1.1 as it should.
+    #[error("the broker sent what MQTT 3.1.1 does not allow here: {0}")]
+    Protocol(String),
+    /// Nothing was acknowledged for too long.
+    #[error("nothing was acknowledged for too long")]
+    Stalled,
+}
+
+impl From<mqttbytes::Error> for LinkError {
+    fn from(error: mqttbytes::Error) -> Self {
+        Self::Protocol(error.to_string())
+    }
+}
+
+impl LinkError {
+    /// Whether trying again cannot help.
+    const fn is_final(&self) -> bool {
+        match self {
+            Self::Refused(code) => !matches!(code, ConnectReturnCode::ServiceUnavailable),
+            Self::Stalled => true,
+            Self::Io(_)
+            | Self::ConnectTimeout
+            | Self::PingTimeout
+            | Self::Closed
+            | Self::Protocol(_) => false,
+        }
+    }
+}
+
+const fn refusal(code: ConnectReturnCode) -> &'static str {
+    match code {
+        ConnectReturnCode::Success => "accepted",
+        ConnectReturnCode::RefusedProtocolVersion => "it does not speak MQTT 3.1.1",
+        ConnectReturnCode::BadClientId => "it does not like the client identifier",
+        ConnectReturnCode::ServiceUnavailable => "it is not available",
+        ConnectReturnCode::BadUserNamePassword => "user name or password is wrong",
+        ConnectReturnCode::NotAuthorized => "not authorised; give --user and --password-file",
+    }
+}
+
+/// A publisher gave up.
+#[derive(Debug, thiserror::Error)]
+#[error("gave up on {} with {waiting} messages not acknowledged", address.0)]
+pub struct PublishError {
+    /// The broker.
+    pub address: MqttAddress,
+    /// How many messages were taken and are not acknowledged.
+    pub waiting: usize,
+    /// What happened last.
+    #[source]
+    pub source: LinkError,
+}
+
+/// One connection's messages, whichever socket they are on.
+pub struct Publisher {
+    options: PublisherOptions,
+    tally: Arc<Tally>,
+    on_link: OnLink,
+    /// Taken from the source, not yet written.
+    ready: VecDeque<Message>,
+    source_ended: bool,
+    /// QoS 1: written and not acknowledged, in order; identifiers are consecutive.
+    inflight: VecDeque<InFlight>,
+    next_packet_id: u16,
+    /// QoS 0: encoded, and perhaps not yet with the socket.
+    unwritten: u64,
+    out: BytesMut,
+    is_up: bool,
+    ping_sent: Option<Instant>,
+    quiet_since: Instant,
+    progress_at: Instant,
+    retry_in: Duration,
+}
+
+struct InFlight {
+    publish: Publish,
+    since: Instant,
+    acknowledged: bool,
+}
+
+impl Publisher {
+    /// A publisher; nothing is connected before [`Self::run`].
+    pub fn new(options: PublisherOptions, tally: Arc<Tally>, on_link: OnLink) -> Self {
+        let now = Instant::now();
+        Self {
+            options,
+            tally,
+            on_link,
+            ready: VecDeque::new(),
+            source_ended: false,
+            inflight: VecDeque::new(),
+            next_packet_id: 1,
+            unwritten: 0,
+            out: BytesMut::with_capacity(OUT_BYTES_MAX),
+            is_up: false,
+            ping_sent: None,
+            quiet_since: now,
+            progress_at: now,
+            retry_in: RETRY_FIRST,
+        }
+    }
+
+    /// Publishes what the source yields, until it ends and everything is acknowledged (QoS 1) or
+    /// written (QoS 0). Reconnects for as long as patience lasts.
+    ///
+    /// # Cancel safety
+    /// If cancelled, what is in flight may or may not have arrived.
+    pub async fn run(
+        mut self,
+        mut source: mpsc::Receiver<Vec<Message>>,
+    ) -> Result<(), PublishError> {
+        loop {
+            let Err(error) = self.serve(&mut source).await else {
+                return Ok(());
+            };
+            self.link_broke();
+            if error.is_final() || self.is_out_of_patience() {
+                let waiting = self.inflight.len() + self.ready.len();
+                return Err(PublishError {
+                    address: self.options.address,
+                    waiting,
+                    source: error,
+                });
+            }
+            let retry_in = jittered(self.retry_in);
+            self.retry_in = (self.retry_in * 2).min(RETRY_MAX);
+            let address = &self.options.address;
+            (self.on_link)(&LinkEvent::Down {
+                address,
+                error: &error,
+                retry_in,
+            });
+            sleep(retry_in).await;
+        }
+    }
+
+    /// One connection, from CONNECT to DISCONNECT.
+    async fn serve(&mut self, source: &mut mpsc::Receiver<Vec<Message>>) -> Result<(), LinkError> {
+        let stream = timeout(CONNECT_WITHIN, self.connect())
+            .await
+            .map_err(|_| LinkError::ConnectTimeout)??;
+        (self.on_link)(&LinkEvent::Up(&self.options.address));
+        self.is_up = true;
+        self.publish_again();
+        let (mut reader, mut writer) = stream.into_split();
+        let mut inbox = BytesMut::new();
+        let mut look = look_regularly();
+        loop {
+            self.fill_out();
+            if self.out.is_empty() && self.is_finished() {
+                Disconnect.write(&mut self.out)?;
+                writer.write_all_buf(&mut self.out).await?;
+                writer.shutdown().await?;
+                return Ok(());
+            }
+            tokio::select! {
+                // Both are cancel safe: nothing is read or written when another branch wins.
+                read = reader.read_buf(&mut inbox) => {
+                    if read? == 0 {
+                        return Err(LinkError::Closed);
+                    }
+                    self.take_packets(&mut inbox)?;
+                }
+                written = writer.write_buf(&mut self.out), if !self.out.is_empty() => {
+                    written?;
+                    self.count_written();
+                }
+                batch = source.recv(), if self.ready.is_empty() && !self.source_ended => {
+                    self.take_batch(batch);
+                }
+                now = look.tick() => self.look_at_the_clock(now)?,
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> Result<TcpStream, LinkError> {
+        let address = &self.options.address.0;
+        let mut stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
+        // Without this, small writes wait for the other side's delayed TCP acknowledgements.
+        stream.set_nodelay(true)?;
+        let mut connect = Connect::new(self.options.client_id.as_str());
+        connect.keep_alive = 2 * PING_EVERY.as_secs() as u16;
+        if let Some(Credentials { user, password }) = &self.options.credentials {
+            connect.set_login(user.as_str(), password.as_str());
+        }
+        self.out.clear();
+        connect.write(&mut self.out)?;
+        stream.write_all_buf(&mut self.out).await?;
+        match read_connack(&mut stream).await?.code {
+            ConnectReturnCode::Success => Ok(stream),
+            code => Err(LinkError::Refused(code)),
+        }
+    }
+
+    /// Everything that the last connection left unacknowledged, in order.
+    fn publish_again(&mut self) {
+        let now = Instant::now();
+        self.ping_sent = None;
+        self.quiet_since = now;
+        for entry in self.inflight.iter_mut().filter(|entry| !entry.acknowledged) {
+            entry.publish.dup = true;
+            let written = entry.publish.write(&mut self.out);
+            written.expect("it was written once already");
+            self.tally.add_resent(1);
+        }
+    }
+
+    /// Encodes what is ready, as far as the bounds allow.
+    fn fill_out(&mut self) {
+        let now = Instant::now();
+        while self.out.len() < OUT_BYTES_MAX
+            && self.inflight.len() < usize::from(self.options.inflight_max)
+        {
+            let Some(message) = self.ready.pop_front() else {
+                return;
+            };
+            self.encode(message, now);
+        }
+    }
+
+    fn encode(&mut self, message: Message, now: Instant) {
+        let qos = match self.options.quality {
+            Quality::AtMostOnce => QoS::AtMostOnce,
+            Quality::AtLeastOnce => QoS::AtLeastOnce,
+        };
+        let mut publish = Publish::from_bytes(message.topic, qos, message.payload);
+        if self.options.quality == Quality::AtLeastOnce {
+            publish.pkid = self.next_packet_id;
+        }
+        if publish.write(&mut self.out).is_err() {
+            // Longer than the 256 MiB that MQTT 3.1.1 (section 2.2.3) can express.
+            self.tally.add_lost(1);
+            return;
+        }
+        match self.options.quality {
+            Quality::AtMostOnce => self.unwritten += 1,
+            Quality::AtLeastOnce => {
+                self.tally.add_sent(1);
+                self.next_packet_id = after(self.next_packet_id);
+                let since = message.due.unwrap_or(now);
+                self.inflight.push_back(InFlight {
+                    publish,
+                    since,
+                    acknowledged: false,
+                });
+            }
+        }
+    }
+
+    fn take_batch(&mut self, batch: Option<Vec<Message>>) {
+        if !self.has_something_waiting() {
+            self.progress_at = Instant::now();
+        }
+        match batch {
+            Some(batch) => self.ready.extend(batch),
+            None => self.source_ended = true,
+        }
+    }
+
+    fn take_packets(&mut self, inbox: &mut BytesMut) -> Result<(), LinkError> {
+        let now = Instant::now();
+        loop {
+            match Packet::read(inbox, PACKET_BYTES_MAX) {
+                Ok(Packet::PubAck(ack)) => self.take_ack(ack.pkid, now)?,
+                Ok(Packet::PingResp) => self.ping_sent = None,
+                Ok(other) => return Err(LinkError::Protocol(format!("{other:?}"))),
+                Err(mqttbytes::Error::InsufficientBytes(_)) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Identifiers in flight are consecutive, so the place of one is known without searching,
+    /// also from a broker that acknowledges out of order.
+    fn take_ack(&mut self, packet_id: u16, now: Instant) -> Result<(), LinkError> {
+        let unasked = || LinkError::Protocol(format!("an acknowledgement of {packet_id}"));
+        let first = self.inflight.front().ok_or_else(unasked)?.publish.pkid;
+        let entry = self
+            .inflight
+            .get_mut(distance(first, packet_id))
+            .ok_or_else(unasked)?;
+        if !entry.acknowledged {
+            entry.acknowledged = true;
+            self.tally
+                .add_acknowledged(1, now.saturating_duration_since(entry.since));
+        }
+        self.progress_at = now;
+        self.retry_in = RETRY_FIRST;
+        while self
+            .inflight
+            .front()
+            .is_some_and(|entry| entry.acknowledged)
+        {
+            self.inflight.pop_front();
+        }
+        Ok(())
+    }
+
+    fn look_at_the_clock(&mut self, now: Instant) -> Result<(), LinkError> {
+        if self.has_something_waiting() && self.is_out_of_patience() {
+            return Err(LinkError::Stalled);
+        }
+        match self.ping_sent {
+            Some(sent) if now - sent > PING_EVERY => Err(LinkError::PingTimeout),
+            None if now - self.quiet_since > PING_EVERY => {
+                self.ping_sent = Some(now);
+                self.quiet_since = now;
+                PingReq.write(&mut self.out)?;
+                Ok(())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn count_written(&mut self) {
+        if self.out.is_empty() {
+            self.tally.add_sent(self.unwritten);
+            if self.unwritten > 0 {
+                self.retry_in = RETRY_FIRST;
+                self.progress_at = Instant::now();
+            }
+            self.unwritten = 0;
+        }
+    }
+
+    fn link_broke(&mut self) {
+        self.tally.add_lost(mem::take(&mut self.unwritten));
+        self.out.clear();
+        let had_nothing_to_do = mem::take(&mut self.is_up) && !self.has_something_waiting();
+        if had_nothing_to_do {
+            self.progress_at = Instant::now();
+        }
+    }
+
+    fn has_something_waiting(&self) -> bool {
+        !self.inflight.is_empty() || !self.ready.is_empty() || !self.out.is_empty()
+    }
+
+    fn is_finished(&self) -> bool {
+        self.source_ended && self.ready.is_empty() && self.inflight.is_empty()
+    }
+
+    fn is_out_of_patience(&self) -> bool {
+        let patience = self.options.patience;
+        patience.is_some_and(|patience| self.progress_at.elapsed() > patience)
+    }
+}
+
+impl fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publisher")
+            .field("options", &self.options)
+            .field("inflight", &self.inflight.len())
+            .finish_non_exhaustive()
+    }
+}
+
+async fn read_connack(stream: &mut TcpStream) -> Result<ConnAck, LinkError> {
+    let mut inbox = BytesMut::with_capacity(64);
+    loop {
+        // No byte beyond it can be there: the broker has nothing else to say yet.
+        if stream.read_buf(&mut inbox).await? == 0 {
+            return Err(LinkError::Closed);
+        }
+        match Packet::read(&mut inbox, PACKET_BYTES_MAX) {
+            Ok(Packet::ConnAck(connack)) => return Ok(connack),
+            Ok(other) => return Err(LinkError::Protocol(format!("{other:?}"))),
+            Err(mqttbytes::Error::InsufficientBytes(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn look_regularly() -> Interval {
+    let mut look = interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    look
+}
+
+/// The packet identifier after this one; 0 is none (MQTT 3.1.1 section 2.3.1).
+const fn after(packet_id: u16) -> u16 {
+    if packet_id == u16::MAX {
+        1
+    } else {
+        packet_id + 1
+    }
+}
+
+/// How many identifiers lie between two.
+const fn distance(first: u16, packet_id: u16) -> usize {
+    if packet_id >= first {
+        (packet_id - first) as usize
+    } else {
+        packet_id as usize + u16::MAX as usize - first as usize
+    }
+}
+
+/// Between half of it and all of it, so that many clients do not come back at one instant.
+pub(crate) fn jittered(wait: Duration) -> Duration {
+    let share = getrandom::u32().unwrap_or(u32::MAX) as f64 / f64::from(u32::MAX);
+    wait.mul_f64(0.5 + 0.5 * share)
+}
+
+/// A client identifier that no other process has.
+pub(crate) fn client_id(command: &str, connection: usize) -> String {
+    let word = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
+    format!("ioc-{command}-{word:016x}-{connection}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn publisher(quality: Quality, inflight_max: u16) -> Publisher {
+        let options = PublisherOptions {
+            address: "127.0.0.1:1883".parse().unwrap(),
+            client_id: "test".into(),
+            credentials: None,
+            quality,
+            inflight_max,
+            patience: None,
+        };
+        Publisher::new(options, Arc::default(), Arc::new(|_| {}))
+    }
+
+    fn messages(count: usize) -> Option<Vec<Message>> {
+        let message = |_| Message {
+            topic: "t".into(),
+            payload: "p".into(),
+            due: None,
+        };
+        Some((0..count).map(message).collect())
+    }
+
+    fn packet_ids(out: &mut BytesMut) -> Vec<(u16, bool)> {
+        let mut found = Vec::new();
+        while let Ok(Packet::Publish(publish)) = Packet::read(out, PACKET_BYTES_MAX) {
+            found.push((publish.pkid, publish.dup));
+        }
+        found
+    }
+
+    #[test]
+    fn no_more_is_in_flight_than_allowed() {
+        let mut publisher = publisher(Quality::AtLeastOnce, 3);
+        publisher.take_batch(messages(5));
+        publisher.fill_out();
+        assert_eq!(
+            packet_ids(&mut publisher.out),
+            [(1, false), (2, false), (3, false)]
+        );
+        publisher.take_ack(1, Instant::now()).unwrap();
+        publisher.fill_out();
+        assert_eq!(packet_ids(&mut publisher.out), [(4, false)]);
+        assert_eq!(publisher.tally.acknowledged(), 1);
+    }
+
+    #[test]
+    fn what_was_not_acknowledged_is_published_again_in_order() {
+        let mut publisher = publisher(Quality::AtLeastOnce, 10);
+        publisher.take_batch(messages(4));
+        publisher.fill_out();
+        publisher.take_ack(1, Instant::now()).unwrap();
+        publisher.out.clear();
+        publisher.publish_again();
+        assert_eq!(
+            packet_ids(&mut publisher.out),
+            [(2, true), (3, true), (4, true)]
+        );
+        assert_eq!((publisher.tally.sent(), publisher.tally.resent()), (4, 3));
+    }
+
+    #[test]
+    fn acknowledgements_may_come_in_any_order_and_twice() {
+        let mut publisher = publisher(Quality::AtLeastOnce, 10);
+        publisher.next_packet_id = u16::MAX - 1;
+        publisher.take_batch(messages(4));
+        publisher.fill_out();
+        for packet_id in [1, u16::MAX, 1, u16::MAX - 1, 2] {
+            publisher.take_ack(packet_id, Instant::now()).unwrap();
+        }
+        assert!(publisher.inflight.is_empty());
+        assert_eq!(publisher.tally.acknowledged(), 4);
+        assert!(publisher.take_ack(3, Instant::now()).is_err());
+    }
+
+    #[test]
+    fn without_acknowledgement_what_a_broken_connection_held_is_counted_as_lost() {
+        let mut publisher = publisher(Quality::AtMostOnce, 1);
+        publisher.take_batch(messages(2));
+        publisher.fill_out();
+        assert_eq!(packet_ids(&mut publisher.out), [(0, false), (0, false)]);
+        publisher.link_broke();
+        publisher.take_batch(messages(3));
+        publisher.fill_out();
+        publisher.out.clear();
+        publisher.count_written();
+        assert_eq!((publisher.tally.sent(), publisher.tally.lost()), (3, 2));
+    }
+}

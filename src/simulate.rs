@@ -1,0 +1,214 @@
+//! `ioc simulate`: a city whose sensors speak MQTT, for demonstrations and for load.
+//!
+//! Arrives: a city file and a seed. Leaves: native readings on `ioc/v1/readings/<sensor>`, in the
+//! city's own time, which may run faster than ours. Promise: the same seed gives the same
+//! readings; what is acknowledged is counted, what could not be sent in time is too.
+//!
+//! The model is pure and knows no clock ([`City`], from `map.rs`, `normal.rs`, `happening.rs` and
+//! `schedule.rs`); `publish.rs` paces it and hands it to [publishers](crate::publisher).
+
+mod chance;
+mod map;
+mod normal;
+mod happening;
+mod schedule;
+mod reading;
+mod model;
+mod publish;
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use ioc_core::time::Timestamp;
+use tokio::time::{Instant, interval};
+
+use crate::args::{self, Credentials, MqttAddress, PasswordFileError};
+use crate::progress::{Progress, thousands};
+use crate::publisher::{OnLink, Quality, Tally};
+
+pub use happening::{HappeningKind, Happenings};
+pub use map::{CityMap, MapError};
+pub use model::{City, CityOptions};
+pub use publish::{Bounds, SimulateOptions, Simulator, Summary};
+pub use reading::SimulatedReading;
+
+/// How many times faster than ours the demonstration's time runs, unless said: something happens
+/// within the first seconds, and a flood takes a minute, not half an hour.
+pub const DEMO_SPEED: f64 = 30.0;
+
+const EXAMPLES: &str = "\
+Examples:
+  ioc simulate                              the city that ships with ioc, in real time
+  ioc simulate --speed 30                   half an hour of the city in a minute
+  ioc simulate --rate 20000 --connections 4 --for 60s
+                                            load: 20,000 readings a second for a minute
+  ioc simulate --happenings none            a quiet city: no incident should open
+  ioc simulate --city my-town.geojson --seed 7 --happenings flood,faults
+
+Readings are native JSON on the topics ioc/v1/readings/<sensor>. The same seed gives the same
+city, happenings and noise. With --speed above 1 the readings' observed_at runs ahead of the
+wall clock: run the server with the same --clock scaled:N.";
+
+/// Lets a simulated city publish its readings to an MQTT broker.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SimulateArgs {
+    /// Where to publish: mqtt://HOST[:PORT]
+    #[arg(long, value_name = "ADDRESS", default_value = "mqtt://127.0.0.1:1883")]
+    pub to: MqttAddress,
+    /// The city: a GeoJSON file, plain or .gz [default: Kota Seraya, compiled in]
+    #[arg(long, value_name = "FILE")]
+    pub city: Option<PathBuf>,
+    /// What everything is drawn from: the same seed, the same readings
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// How many times faster than the wall clock the city's time runs
+    #[arg(long, value_name = "N", default_value = "1", value_parser = args::positive)]
+    pub speed: f64,
+    /// Readings a second, whatever the sensors' own intervals are; not held back by a slow broker
+    #[arg(long, value_name = "N", value_parser = args::positive)]
+    pub rate: Option<f64>,
+    /// Stop after so long: 90s, 10m, 2h
+    #[arg(long = "for", value_name = "DURATION", value_parser = args::duration)]
+    pub duration: Option<Duration>,
+    /// Stop after so many readings
+    #[arg(long, value_name = "N")]
+    pub count: Option<u64>,
+    /// all, none, or some of flood,fire,crash,outage,quake,gas,crowd,faults
+    #[arg(long, value_name = "KINDS", default_value = "all")]
+    pub happenings: Happenings,
+    /// How many MQTT connections share the sensors
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub connections: u16,
+    /// 1: every reading is acknowledged and sent again if need be; 0: neither
+    #[arg(long, value_name = "0|1", default_value_t = 1,
+          value_parser = clap::value_parser!(u8).range(0..=1))]
+    pub qos: u8,
+    /// The most readings of one connection that wait for their acknowledgement
+    #[arg(long, value_name = "N", default_value_t = 1000,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub inflight: u16,
+    /// The MQTT user name
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// A file whose first line is the user's password
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub password_file: Option<PathBuf>,
+}
+
+/// Why the simulation cannot begin or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulateError {
+    /// The city file cannot be read.
+    #[error("cannot read the city file {}", path.display())]
+    ReadCity {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The city file is no city.
+    #[error("cannot use the city file {}", path.display())]
+    Map {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: MapError,
+    },
+    /// The password file cannot be read.
+    #[error(transparent)]
+    Password(#[from] PasswordFileError),
+    /// The broker refused a connection for good.
+    #[error(transparent)]
+    Publish(#[from] crate::publisher::PublishError),
+}
+
+/// Runs the command until a bound is reached or it is interrupted; tells its summary on stderr.
+pub async fn command(args: SimulateArgs) -> Result<(), SimulateError> {
+    let credentials = match &args.user {
+        Some(user) => Some(Credentials::load(user, args.password_file.as_deref())?),
+        None => None,
+    };
+    let options = SimulateOptions {
+        address: args.to,
+        credentials,
+        map: Arc::new(load_map(args.city)?),
+        seed: args.seed,
+        happenings: args.happenings,
+        speed: args.speed,
+        rate: args.rate,
+        origin: now(),
+        quality: if args.qos == 0 {
+            Quality::AtMostOnce
+        } else {
+            Quality::AtLeastOnce
+        },
+        connections: usize::from(args.connections),
+        inflight_max: args.inflight,
+        bounds: Bounds {
+            duration: args.duration,
+            count: args.count,
+        },
+    };
+    let progress = Progress::spinner("simulating");
+    let on_link: OnLink = {
+        let progress = progress.clone();
+        Arc::new(move |event| progress.note(event))
+    };
+    let simulator = Simulator::new(options, on_link);
+    let showing = tokio::spawn(show(progress.clone(), simulator.tally()));
+    let summary = simulator.run(interrupted()).await;
+    showing.abort();
+    progress.finish();
+    progress.note(summary?);
+    Ok(())
+}
+
+fn load_map(path: Option<PathBuf>) -> Result<CityMap, SimulateError> {
+    let Some(path) = path else {
+        return Ok(CityMap::compiled_in());
+    };
+    match fs::read(&path) {
+        Ok(file) => CityMap::parse(&file).map_err(|source| SimulateError::Map { path, source }),
+        Err(source) => Err(SimulateError::ReadCity { path, source }),
+    }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    Timestamp::from_millis(since.as_millis() as i64)
+}
+
+/// Resolves when somebody wants the command to end: Ctrl-C or SIGTERM.
+pub(crate) async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = match signal(SignalKind::terminate()) {
+        Ok(terminate) => terminate,
+        Err(_) => return std::future::pending().await,
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+}
+
+async fn show(progress: Progress, tally: Arc<Tally>) {
+    let began = Instant::now();
+    let mut tick = interval(Duration::from_millis(250));
+    loop {
+        let seconds = (tick.tick().await - began).as_secs_f64();
+        let rate = tally.sent() as f64 / seconds.max(0.001);
+        progress.says(format!(
+            "{} sent, {} acknowledged, {}/s",
+            thousands(tally.sent()),
+            thousands(tally.acknowledged()),
+            thousands(rate as u64)
+        ));
+    }
+}

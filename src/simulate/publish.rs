@@ -1,0 +1,292 @@
+//! Lets the simulated city speak in time, over real MQTT.
+//!
+//! Arrives: a [`City`]'s readings, as the clock allows. Leaves: messages shared out to as many
+//! publishers as there are connections, each sensor always to the same one. Open loop: a slow
+//! broker does not slow the city down. When the connections take no more, the city waits for
+//! [`BEHIND_MAX`] and then skips, and counts, what can no longer be told in time.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ioc_core::time::Timestamp;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+
+use super::map::CityMap;
+use super::model::{City, CityOptions, natural_rate};
+use super::{Happenings, SimulateError};
+use crate::args::{Credentials, MqttAddress};
+use crate::progress::{span, thousands};
+use crate::publisher::{Message, OnLink, PublishError, Publisher, PublisherOptions};
+use crate::publisher::{Quality, Tally, client_id};
+
+/// How often the city speaks.
+const STEP: Duration = Duration::from_millis(10);
+/// The most time that is told in one step, after a pause.
+const STEP_MAX: Duration = Duration::from_millis(250);
+/// How far the city may fall behind the clock before it skips.
+const BEHIND_MAX: Duration = Duration::from_secs(10);
+/// The city's time stays so far behind its clock, so that nothing comes from the future.
+const LAG_S: f64 = 0.2;
+/// Batches that may wait for a connection, at most one from each step.
+const WAITING_BATCHES_MAX: usize = 16;
+/// How long the last readings may take to be acknowledged.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+
+/// When to stop; `None`: when told to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Bounds {
+    /// After so long, by the wall clock.
+    pub duration: Option<Duration>,
+    /// After so many readings.
+    pub count: Option<u64>,
+}
+
+/// What to simulate, how fast, and where to.
+#[derive(Debug, Clone)]
+pub struct SimulateOptions {
+    /// The broker.
+    pub address: MqttAddress,
+    /// The user and password, if the broker asks for them.
+    pub credentials: Option<Credentials>,
+    /// The city.
+    pub map: Arc<CityMap>,
+    /// What everything is drawn from.
+    pub seed: u64,
+    /// What may happen.
+    pub happenings: Happenings,
+    /// How many times faster than the wall clock the city's time runs; above 0.
+    pub speed: f64,
+    /// Readings a second by the wall clock, in place of the sensors' own intervals; above 0.
+    pub rate: Option<f64>,
+    /// The city's time when [`Simulator::run`] is called.
+    pub origin: Timestamp,
+    /// Whether readings are acknowledged.
+    pub quality: Quality,
+    /// How many connections share the sensors; 1 at least.
+    pub connections: usize,
+    /// The most readings of one connection that are not acknowledged yet.
+    pub inflight_max: u16,
+    /// When to stop.
+    pub bounds: Bounds,
+}
+
+/// The simulation, ready to run.
+#[derive(Debug)]
+pub struct Simulator {
+    options: SimulateOptions,
+    city: City,
+    tally: Arc<Tally>,
+    connections: Vec<mpsc::Sender<Vec<Message>>>,
+    sources: Vec<mpsc::Receiver<Vec<Message>>>,
+    on_link: Listener,
+    told: u64,
+    skipped: u64,
+}
+
+struct Listener(OnLink);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
+/// What a simulation came to.
+#[derive(Debug, Clone)]
+pub struct Summary {
+    /// Readings handed to a socket.
+    pub sent: u64,
+    /// Readings that the broker says it has.
+    pub acknowledged: u64,
+    /// Readings that were sent again after a connection broke.
+    pub resent: u64,
+    /// Readings that went down with a connection (QoS 0).
+    pub lost: u64,
+    /// Readings that could not be told in time.
+    pub skipped: u64,
+    /// How long it ran.
+    pub took: Duration,
+    /// The time to an acknowledgement that half of them did not exceed, counted from when the
+    /// reading was to leave; `None` if nothing was acknowledged.
+    pub p50: Option<Duration>,
+    /// The same for 99 of 100.
+    pub p99: Option<Duration>,
+}
+
+impl Simulator {
+    /// A simulation; nothing is connected before [`Self::run`].
+    pub fn new(options: SimulateOptions, on_link: OnLink) -> Self {
+        let natural = natural_rate(&options.map) * options.speed;
+        let city_options = CityOptions {
+            seed: options.seed,
+            happenings: options.happenings,
+            chattiness: options.rate.map_or(1.0, |rate| rate / natural),
+        };
+        let (connections, sources) = (0..options.connections.max(1))
+            .map(|_| mpsc::channel(WAITING_BATCHES_MAX))
+            .unzip();
+        Self {
+            city: City::new(Arc::clone(&options.map), city_options),
+            options,
+            tally: Arc::default(),
+            connections,
+            sources,
+            on_link: Listener(on_link),
+            told: 0,
+            skipped: 0,
+        }
+    }
+
+    /// What was sent and acknowledged so far.
+    pub fn tally(&self) -> Arc<Tally> {
+        Arc::clone(&self.tally)
+    }
+
+    /// Lets the city go its way until a bound is reached or `shutdown` resolves, and then waits a
+    /// moment for the last acknowledgements. Fails only if the broker refuses us for good.
+    pub async fn run(
+        mut self,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<Summary, SimulateError> {
+        let began = Instant::now();
+        let mut publishers = self.connect();
+        let ended = tokio::select! {
+            () = self.speak(began) => Ok(()),
+            () = shutdown => Ok(()),
+            ended = first_failure(&mut publishers) => ended,
+        };
+        let took = began.elapsed();
+        self.connections.clear();
+        ended?;
+        let drained = timeout(DRAIN_WITHIN, first_failure(&mut publishers)).await;
+        drained.unwrap_or(Ok(()))?;
+        Ok(self.summary(took))
+    }
+
+    fn connect(&mut self) -> JoinSet<Result<(), PublishError>> {
+        let mut publishers = JoinSet::new();
+        for (index, source) in std::mem::take(&mut self.sources).into_iter().enumerate() {
+            let options = PublisherOptions {
+                address: self.options.address.clone(),
+                client_id: client_id("simulate", index),
+                credentials: self.options.credentials.clone(),
+                quality: self.options.quality,
+                inflight_max: self.options.inflight_max,
+                patience: None,
+            };
+            let on_link = Arc::clone(&self.on_link.0);
+            let publisher = Publisher::new(options, Arc::clone(&self.tally), on_link);
+            publishers.spawn(publisher.run(source));
+        }
+        publishers
+    }
+
+    /// Tells what is due, step by step, until a bound is reached.
+    async fn speak(&mut self, began: Instant) {
+        let mut step = interval(STEP);
+        step.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut told_until = Duration::ZERO;
+        while !self.is_over(told_until) {
+            let now = step.tick().await;
+            let elapsed = now.saturating_duration_since(began);
+            if elapsed > told_until + BEHIND_MAX {
+                told_until = elapsed - STEP_MAX;
+                let until_us = self.city_us(told_until);
+                self.skipped += self.city.readings_until(until_us).count() as u64;
+            }
+            told_until = elapsed.min(told_until + STEP_MAX);
+            let batches = self.due_until(told_until, now);
+            for (connection, batch) in self.connections.iter().zip(batches) {
+                if !batch.is_empty() && connection.send(batch).await.is_err() {
+                    // Its publisher has failed, which ends the run.
+                    return;
+                }
+            }
+        }
+    }
+
+    fn is_over(&self, told_until: Duration) -> bool {
+        let Bounds { duration, count } = self.options.bounds;
+        duration.is_some_and(|duration| told_until >= duration)
+            || count.is_some_and(|count| self.told >= count)
+    }
+
+    fn city_us(&self, elapsed: Duration) -> i64 {
+        ((elapsed.as_secs_f64() * self.options.speed - LAG_S) * 1e6) as i64
+    }
+
+    /// The readings that are due, as messages, by connection.
+    fn due_until(&mut self, elapsed: Duration, now: Instant) -> Vec<Vec<Message>> {
+        let mut batches = vec![Vec::new(); self.connections.len()];
+        let count_max = self.options.bounds.count.unwrap_or(u64::MAX);
+        let SimulateOptions { map, origin, .. } = &self.options;
+        let until_us = self.city_us(elapsed);
+        for reading in self.city.readings_until(until_us) {
+            if self.told == count_max {
+                break;
+            }
+            self.told += 1;
+            let connection = reading.source() % batches.len();
+            batches[connection].push(Message {
+                topic: format!("ioc/v1/readings/{}", reading.sensor(map)),
+                payload: Bytes::from(reading.to_json(map, *origin)),
+                due: Some(now),
+            });
+        }
+        batches
+    }
+
+    fn summary(&self, took: Duration) -> Summary {
+        Summary {
+            sent: self.tally.sent(),
+            acknowledged: self.tally.acknowledged(),
+            resent: self.tally.resent(),
+            lost: self.tally.lost(),
+            skipped: self.skipped,
+            took,
+            p50: self.tally.latency().quantile(0.5),
+            p99: self.tally.latency().quantile(0.99),
+        }
+    }
+}
+
+/// Waits until all publishers have ended, or one has failed.
+async fn first_failure(
+    publishers: &mut JoinSet<Result<(), PublishError>>,
+) -> Result<(), SimulateError> {
+    while let Some(ended) = publishers.join_next().await {
+        ended.expect("a publisher does not panic")?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rate = self.sent as f64 / self.took.as_secs_f64().max(0.001);
+        let (sent, acknowledged) = (thousands(self.sent), thousands(self.acknowledged));
+        write!(f, "{sent} readings sent in {}", span(self.took))?;
+        write!(
+            f,
+            " ({}/s), {acknowledged} acknowledged",
+            thousands(rate as u64)
+        )?;
+        if let (Some(p50), Some(p99)) = (self.p50, self.p99) {
+            write!(f, " (p50 {}, p99 {})", span(p50), span(p99))?;
+        }
+        for (count, what) in [
+            (self.resent, "sent again after a connection broke"),
+            (self.lost, "lost with a connection"),
+            (self.skipped, "skipped: the broker could not keep up"),
+        ] {
+            if count > 0 {
+                write!(f, ", {} {what}", thousands(count))?;
+            }
+        }
+        Ok(())
+    }
+}

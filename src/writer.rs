@@ -1,0 +1,224 @@
+//! The journal's thread: makes batches durable, then releases what follows from them.
+//!
+//! Arrives: batches to write and, in the same queue, what the engine made of them. Leaves:
+//! decisions to the decisions log and the outlets, acknowledgements, answers. Promise: nothing
+//! that follows from a record leaves before the record is durable; one sync serves all that
+//! waits; a failed write or sync ends the process with all withheld output discarded.
+//! Next: `ioc-ws/src/view.rs`.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use ioc_core::decision::{DecisionSeq, Released};
+use ioc_core::record::Seq;
+use ioc_core::time::Timestamp;
+use ioc_gateway::door::AckToken;
+use ioc_ws::RefusalReason;
+use tokio::sync::oneshot;
+
+use crate::clock;
+use crate::journal::{JournalError, Log, Mark};
+use crate::telemetry;
+
+/// What the engine wants written or released.
+#[derive(Debug)]
+pub enum Work {
+    /// Records to make durable.
+    Append(Append),
+    /// What followed from a batch that was sent before.
+    Release(Release),
+}
+
+/// A batch of framed records.
+#[derive(Debug)]
+pub struct Append {
+    /// How many.
+    pub count: u32,
+    /// Their bytes, which the engine reads at the same time.
+    pub payload: Arc<Vec<u8>>,
+    /// The last decision judged before.
+    pub mark: Mark,
+}
+
+/// What followed from a batch.
+#[derive(Debug)]
+pub struct Release {
+    /// The batch's last record.
+    pub through: Seq,
+    /// Decisions, numbered.
+    pub decisions: Vec<Released>,
+    /// The bytes of those decisions, each with its length.
+    pub encoded: Vec<u8>,
+    /// What connections may now acknowledge.
+    pub acks: Vec<AckToken>,
+    /// What people are waiting to hear.
+    pub answers: Vec<Answer>,
+    /// Messages that could not be read.
+    pub dead_letters: Vec<OwnedDeadLetter>,
+}
+
+/// What came of a person's command: the number of the decision as of which it is done, or why not.
+pub type Outcome = Result<DecisionSeq, RefusalReason>;
+
+/// Who waits for what came of a command, and what came of it.
+pub type Answer = (oneshot::Sender<Outcome>, Outcome);
+
+/// A dead letter, as the encoded input that it is.
+#[derive(Debug)]
+pub struct OwnedDeadLetter {
+    /// Its number.
+    pub seq: Seq,
+    /// When it was received.
+    pub at: Timestamp,
+    /// Its bytes.
+    pub input: Vec<u8>,
+}
+
+/// Where released decisions go.
+pub trait Outlet: Send {
+    /// Takes decisions, in order. Never waits for a reader.
+    fn release(&mut self, decisions: Vec<Released>);
+    /// Takes a message that could not be read.
+    fn dead_letter(&mut self, letter: &OwnedDeadLetter);
+}
+
+/// How long released decisions may lie in the decisions log without a sync: until then they are
+/// derived again after a crash, identically.
+const DECISIONS_SYNC_EVERY: Duration = Duration::from_secs(1);
+
+/// The journal's thread.
+pub struct Writer {
+    inputs: Log,
+    decisions: Log,
+    work: Receiver<Work>,
+    spare: Sender<Vec<u8>>,
+    outlet: Box<dyn Outlet>,
+    /// Batches that are written; the engine may still be reading them.
+    written: VecDeque<Arc<Vec<u8>>>,
+    judged: VecDeque<Release>,
+    /// The last released state, for the decisions log's mark.
+    released: Mark,
+    decisions_dirty_since: Option<Instant>,
+}
+
+impl Writer {
+    /// A writer over both logs; `released` is how far the decisions log has come.
+    pub fn new(
+        (inputs, decisions): (Log, Log),
+        work: Receiver<Work>,
+        spare: Sender<Vec<u8>>,
+        outlet: Box<dyn Outlet>,
+        released: Mark,
+    ) -> Self {
+        Self {
+            inputs,
+            decisions,
+            work,
+            spare,
+            outlet,
+            written: VecDeque::new(),
+            judged: VecDeque::new(),
+            released,
+            decisions_dirty_since: None,
+        }
+    }
+
+    /// Runs until the engine is gone and all it sent is durable and released.
+    pub fn run(mut self) -> Result<(), JournalError> {
+        loop {
+            match self.next_work() {
+                Ok(work) => self.drain(work)?,
+                Err(RecvTimeoutError::Timeout) => self.sync_decisions()?,
+                Err(RecvTimeoutError::Disconnected) => return self.finish(),
+            }
+        }
+    }
+
+    fn next_work(&self) -> Result<Work, RecvTimeoutError> {
+        match self.decisions_dirty_since {
+            Some(since) => self.work.recv_deadline(since + DECISIONS_SYNC_EVERY),
+            None => self.work.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        }
+    }
+
+    /// Writes all that waits, syncs once, then releases what is judged of it.
+    fn drain(&mut self, first: Work) -> Result<(), JournalError> {
+        let mut written = 0;
+        let mut next = Some(first);
+        while let Some(work) = next {
+            match work {
+                Work::Append(batch) => {
+                    written += 1;
+                    self.append(batch)?;
+                }
+                Work::Release(release) => self.judged.push_back(release),
+            }
+            next = self.work.try_recv().ok();
+        }
+        if written > 0 {
+            let began = Instant::now();
+            self.inputs.sync()?;
+            telemetry::inputs_synced(written, began.elapsed());
+        }
+        // The engine sends a batch before what it made of it: all of these are durable now.
+        while let Some(release) = self.judged.pop_front() {
+            self.release(release)?;
+        }
+        let due = self.decisions_dirty_since.map(|since| since.elapsed() >= DECISIONS_SYNC_EVERY);
+        if due == Some(true) { self.sync_decisions() } else { Ok(()) }
+    }
+
+    fn append(&mut self, batch: Append) -> Result<(), JournalError> {
+        self.inputs.append(batch.count, &batch.payload, batch.mark, clock::wall())?;
+        self.written.push_back(batch.payload);
+        Ok(())
+    }
+
+    fn release(&mut self, release: Release) -> Result<(), JournalError> {
+        debug_assert!(release.through < self.inputs.next());
+        let hash = release.decisions.last().map_or(self.released.hash, |last| last.hash);
+        self.released = Mark { number: release.through, hash };
+        if !release.decisions.is_empty() {
+            let count = release.decisions.len() as u32;
+            self.decisions.append(count, &release.encoded, self.released, clock::wall())?;
+            self.decisions_dirty_since.get_or_insert_with(Instant::now);
+            self.outlet.release(release.decisions);
+        }
+        for letter in &release.dead_letters {
+            self.outlet.dead_letter(letter);
+        }
+        for ack in release.acks {
+            ack.settle();
+        }
+        for (sender, answer) in release.answers {
+            // Whoever asked may have gone.
+            let _ = sender.send(answer);
+        }
+        self.reuse();
+        Ok(())
+    }
+
+    /// Gives the batch's memory back to the engine, which has let go of it by now.
+    fn reuse(&mut self) {
+        let payload = self.written.pop_front().map(Arc::try_unwrap);
+        if let Some(Ok(mut buffer)) = payload {
+            buffer.clear();
+            // If the engine has enough of them, this one is freed.
+            let _ = self.spare.try_send(buffer);
+        }
+    }
+
+    fn sync_decisions(&mut self) -> Result<(), JournalError> {
+        self.decisions_dirty_since = None;
+        self.decisions.sync()
+    }
+
+    /// A clean end: the decisions log says up to which input it is complete, so that the next
+    /// build need not derive anything again.
+    fn finish(mut self) -> Result<(), JournalError> {
+        self.decisions.append(0, &[], self.released, clock::wall())?;
+        self.sync_decisions()
+    }
+}
