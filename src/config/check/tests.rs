@@ -15,7 +15,8 @@ fn what_is_shipped_has_no_mistake_and_no_warning() {
     let (sound, text) = check(None);
     assert!(sound, "{text}");
     let (found, hash) = text.trim_end().rsplit_once(' ').unwrap();
-    expect!["16 kinds, 43 detections, 9 correlations, 14 zones, 281 sensors; bundle"].assert_eq(found);
+    expect!["16 kinds, 43 detections, 9 correlations, 14 zones, 281 sensors; bundle"]
+        .assert_eq(found);
     assert_eq!(hash.len(), 12);
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
     assert_eq!(check(Some(&dir)), (true, text));
@@ -27,10 +28,19 @@ fn the_mistakes_of_all_files_are_told_at_once() {
     fs::create_dir(dir.path().join("rules")).unwrap();
     for (name, text) in [
         ("ioc.yaml", "http: { listn: 127.0.0.1:1 }\n"),
-        ("kinds.yaml", "kinds:\n  water_level: { unit: m, means: River., norml: 1 m }\n"),
-        ("rules/a.yaml", "detections:\n  high: { kind: watr_level, above: { severe: 3 m } }\n"),
+        (
+            "kinds.yaml",
+            "kinds:\n  water_level: { unit: m, means: River., norml: 1 m }\n",
+        ),
+        (
+            "rules/a.yaml",
+            "detections:\n  high: { kind: watr_level, above: { severe: 3 m } }\n",
+        ),
         ("rules/b.yaml", "corelations: {}\n"),
-        ("city.geojson", "{\"features\": [\n  {\"id\": \"a\", \"properties\": {\"type\": \"sensr\"}}\n]}"),
+        (
+            "city.geojson",
+            "{\"features\": [\n  {\"id\": \"a\", \"properties\": {\"type\": \"sensr\"}}\n]}",
+        ),
     ] {
         fs::write(dir.path().join(name), text).unwrap();
     }
@@ -41,8 +51,8 @@ fn the_mistakes_of_all_files_are_told_at_once() {
         DIR/city.geojson:2:3 feature 1 (a) type: `sensr` is not one of zone, sensor, river, asset, actuator; did you mean `sensor`?
         DIR/ioc.yaml:1:9 http.listn: unknown key; did you mean `listen`?
         DIR/kinds.yaml:2:42 kinds.water_level.norml: unknown key; did you mean `normal`?
-        DIR/rules/a.yaml:2:9 detections.high: `clear` is missing; write for example `clear: below …`
-        DIR/rules/a.yaml:2:17 detections.high.kind: unknown kind of reading `watr_level`; did you mean `water_level`?; kinds are described in kinds.yaml
+        DIR/rules/a.yaml:2:9 detections.high: `clear` is missing; write for example `clear: below 2.7 m`
+        DIR/rules/a.yaml:2:17 detections.high.kind: unknown kind of reading `watr_level`; did you mean `water_level`?
         DIR/rules/b.yaml:1:1 corelations: unknown key; did you mean `correlations`?
         6 mistakes
     "#]].assert_eq(&text);

@@ -30,7 +30,10 @@ fn hashes(text: &str) -> (Vec<u64>, Vec<u64>) {
     let (rules, mistakes, _) = read(text);
     assert!(mistakes.is_empty(), "{mistakes}");
     let detections = rules.detections.iter().map(|rule| rule.hash).collect();
-    (detections, rules.correlations.iter().map(|rule| rule.hash).collect())
+    (
+        detections,
+        rules.correlations.iter().map(|rule| rule.hash).collect(),
+    )
 }
 
 const FLOOD: &str = "
@@ -61,7 +64,10 @@ correlations:
 #[test]
 fn rules_mean_what_they_say() {
     let (rules, mistakes, warnings) = read(FLOOD);
-    assert!(mistakes.is_empty() && warnings.is_empty(), "{mistakes} {warnings}");
+    assert!(
+        mistakes.is_empty() && warnings.is_empty(),
+        "{mistakes} {warnings}"
+    );
     let mut rules = rules;
     rules.detections.iter_mut().for_each(|rule| rule.hash = 0);
     rules.correlations.iter_mut().for_each(|rule| rule.hash = 0);
@@ -161,7 +167,8 @@ fn rules_mean_what_they_say() {
                 },
             ],
         }
-    "#]].assert_debug_eq(&rules);
+    "#]]
+    .assert_debug_eq(&rules);
 }
 
 #[test]
@@ -175,11 +182,14 @@ detections:
   flood-call: { counts_for: 1800 s, certainty: possible, report: moderate, kind: emergency_call,
                 where: { category: [flood, water, flood] } }
   river-silent: { kind: water_level, at_least: 300 s, silent: 4 intervals }
-  river-high: { kind: water_level, clear: below 2.70 m, above: { severe: 3.8 m, moderate: 3 m },
+  river-high: { kind: water_level, clear: below 270 cm, above: { severe: 3.80 m, moderate: 3 m },
                 clear_for: 2 readings, for: [5 min, 2 readings] }
 ";
     let (detections, correlations) = hashes(FLOOD);
-    assert_eq!((detections.clone(), correlations.clone()), hashes(rewritten));
+    assert_eq!(
+        (detections.clone(), correlations.clone()),
+        hashes(rewritten)
+    );
     for (from, to, rule) in [
         ("severe: 3.8 m", "severe: 3.9 m", 1),
         ("below 2.7 m", "below 2.6 m", 1),
@@ -225,7 +235,7 @@ detections:
             a.yaml:3:16 detections.no-question: asks nothing; write one of `above: { moderate: … }`, `below: { moderate: … }`, `silent: 4 intervals` or `report: moderate`
             a.yaml:4:18 detections.two-questions: asks two things, `above` and `silent`; make it two rules
             a.yaml:5:41 detections.no-level.above: no level; write for example `{ moderate: 3 m }`
-            a.yaml:6:13 detections.no-clear: `clear` is missing; write for example `clear: below …`
+            a.yaml:6:13 detections.no-clear: `clear` is missing; write for example `clear: below 3 m`
             a.yaml:7:50 detections.no-unit.above.severe: without a unit; write `3 m`
             a.yaml:8:53 detections.other-unit.above.severe: `degC` cannot be converted to `m`; write it in `m`
             a.yaml:8:70 detections.other-unit.clear: `degC` cannot be converted to `m`; write it in `m`
@@ -262,7 +272,7 @@ detections:
 ",
         &expect![[r#"
             a.yaml:3:13 detections.Bad Name: `Bad Name`: a rule's name must be 1 to 64 of lower-case letters, digits, _ and -
-            a.yaml:4:17 detections.watr.kind: unknown kind of reading `watr_level`; did you mean `water_level`?; kinds are described in kinds.yaml
+            a.yaml:4:17 detections.watr.kind: unknown kind of reading `watr_level`; did you mean `water_level`?
             a.yaml:5:19 detections.spaces.kind: `water level`: a reading's kind must be 1 to 64 of lower-case letters, digits and _
             a.yaml:6:43 detections.intervals.silent: `5 min` is not a number of intervals from 1 to 1000, such as `4 intervals`
             a.yaml:7:58 detections.foreign-key.clear: unknown key; known here: kind, where, silent, at_least
@@ -295,7 +305,9 @@ correlations:
   unweighted: { incident: flood, from: [high], opens_at: 2, within: 1 km, within_time: 1 h }
   nobody: { incident: flood, from: [], sources: 1, within: 1 km, within_time: 1 h, witin: 2 }
 ";
-    refused(&format!("{detections}{correlations}"), &expect![[r#"
+    refused(
+        &format!("{detections}{correlations}"),
+        &expect![[r#"
         a.yaml:5:49 detections.broken.above.severe: `kg` cannot be converted to `m`; write it in `m`
         a.yaml:8:3 correlations.high: a rule of this name is already at a.yaml:3:3; rename one
         a.yaml:9:8 correlations.empty: `from` is missing; write for example `from: [river-high, flood-call]`
@@ -314,19 +326,22 @@ correlations:
         a.yaml:12:60 correlations.weighted.sources: the detections have weights; write `opens_at: 3`, the sum that is enough
         a.yaml:13:58 correlations.unweighted.opens_at: the detections have no weights; write `sources: 2`, or give them weights: `from: { river-high: 3, flood-call: 1 }`
         a.yaml:14:36 correlations.nobody.from: takes no detection; name at least one
-        a.yaml:14:84 correlations.nobody.witin: unknown key; did you mean `within`?"#]]);
+        a.yaml:14:84 correlations.nobody.witin: unknown key; did you mean `within`?"#]],
+    );
 }
 
 #[test]
 fn what_is_probably_not_meant_is_warned_of() {
-    let (_, mistakes, warnings) = read("
+    let (_, mistakes, warnings) = read(
+        "
 detections:
   high: { kind: water_level, above: { severe: 3 m }, clear: below 2 m }
   unused: { kind: water_level, above: { severe: 3 m }, clear: below 2 m }
   silent: { kind: water_level, silent: 4 intervals }
 correlations:
   short: { incident: flood, from: { high: 0 }, opens_at: 1, within: 1 km, within_time: 5 min }
-");
+",
+    );
     assert!(mistakes.is_empty(), "{mistakes}");
     expect![[r#"
         a.yaml:4:3 detections.unused: no correlation takes it, so it changes nothing; name it in a correlation's `from`, or remove it
