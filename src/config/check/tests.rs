@@ -57,3 +57,19 @@ fn the_mistakes_of_all_files_are_told_at_once() {
         6 mistakes
     "#]].assert_eq(&text);
 }
+
+#[test]
+fn every_example_in_the_page_about_rules_is_right() {
+    let page = include_str!("../../../docs/RULES.md");
+    let blocks = page.split("```yaml\n").skip(1);
+    let examples = blocks.filter_map(|block| block.split("```").next());
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("rules")).unwrap();
+    for (index, example) in examples.enumerate() {
+        let name = format!("rules/{index}.yaml");
+        fs::write(dir.path().join(name), example).unwrap();
+    }
+    let (sound, text) = check(Some(dir.path()));
+    assert!(sound && !text.contains("warning"), "{text}");
+    assert!(text.contains("4 detections, 2 correlations"), "{text}");
+}

@@ -103,7 +103,8 @@ fn files_that_are_no_text_or_not_there_are_mistakes() {
     let mistakes = Source::of(bad).compile().unwrap_err();
     expect![[r#"
         kinds.yaml: is not UTF-8 text
-        rules/a.yaml: is not UTF-8 text"#]].assert_eq(&mistakes.to_string());
+        rules/a.yaml: is not UTF-8 text"#]]
+    .assert_eq(&mistakes.to_string());
     let mistakes = Source::of(Vec::new()).compile().unwrap_err();
     expect!["kinds.yaml: is missing"].assert_eq(&mistakes.to_string());
 }
