@@ -1,0 +1,108 @@
+//! An operator's orders on their way to the host, and the answers on their way back.
+//!
+//! Arrives: an order that the session or REST has checked and whose actor is known. Leaves: a
+//! [`CommandRequest`] on a bounded queue that the host drains from its own thread. Promise: the
+//! answer `ok` comes when the order is durable; a full queue refuses at once. Not here: what the
+//! order does, which is the core's to decide.
+
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use ioc_core::decision::RefusalCode;
+use ioc_core::id::{Actor, RequestId};
+use ioc_core::record::{Action, Seq};
+use tokio::sync::oneshot;
+
+/// An order for the host to journal.
+#[derive(Debug)]
+pub struct CommandRequest {
+    /// Chosen by the console: the same request twice acts once.
+    pub request: RequestId,
+    /// Who gives it.
+    pub actor: Actor,
+    /// What is asked.
+    pub action: Action,
+    /// Where the answer goes: the number of the input record once it is durable, or why not.
+    pub answer: oneshot::Sender<Result<Seq, RefusalReason>>,
+}
+
+/// Why an order was not followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalReason {
+    /// Too many orders are under way.
+    Busy,
+    /// The process is about to end.
+    Stopping,
+    /// The core could not follow it.
+    Core(RefusalCode),
+}
+
+impl RefusalReason {
+    /// The reason as a stable word.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::Stopping => "stopping",
+            Self::Core(code) => code.word(),
+        }
+    }
+
+    /// The reason in a sentence, for a person.
+    pub const fn message(self) -> &'static str {
+        match self {
+            Self::Busy => "too many commands are under way; send it again",
+            Self::Stopping => "the server is stopping; send it again when it is back",
+            Self::Core(RefusalCode::UnknownIncident) => {
+                "no incident has this id, or it is long over"
+            }
+            Self::Core(RefusalCode::AlreadyAcknowledged) => {
+                "somebody has acknowledged this incident already"
+            }
+        }
+    }
+}
+
+/// The host's end of the queue.
+#[derive(Debug)]
+pub struct Commands(Receiver<CommandRequest>);
+
+impl Commands {
+    /// The queue, for `crossbeam_channel::select!`.
+    pub const fn receiver(&self) -> &Receiver<CommandRequest> {
+        &self.0
+    }
+}
+
+/// The window's end of the queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Orders(Sender<CommandRequest>);
+
+impl Orders {
+    /// A queue of so many orders.
+    pub(crate) fn new(commands_max: usize) -> (Self, Commands) {
+        let (sender, receiver) = crossbeam_channel::bounded(commands_max);
+        (Self(sender), Commands(receiver))
+    }
+
+    /// Gives an order and waits for the answer, which may be a refusal.
+    ///
+    /// # Cancel safety
+    /// Cancelling loses the answer, not the order: ask again with the same request id.
+    pub(crate) async fn give(
+        &self,
+        request: RequestId,
+        actor: Actor,
+        action: Action,
+    ) -> Result<Seq, RefusalReason> {
+        let (answer, answered) = oneshot::channel();
+        let order = CommandRequest {
+            request,
+            actor,
+            action,
+            answer,
+        };
+        match self.0.try_send(order) {
+            Ok(()) => answered.await.unwrap_or(Err(RefusalReason::Stopping)),
+            Err(TrySendError::Full(_)) => Err(RefusalReason::Busy),
+            Err(TrySendError::Disconnected(_)) => Err(RefusalReason::Stopping),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Decisions for tests.
+
+use std::sync::Arc;
+
+use ioc_core::decision::{Cause, Certainty, Condition, Decision, DecisionHash, Handling};
+use ioc_core::decision::{IncidentState, Released, SensorState, Severity, Verdict};
+use ioc_core::id::IncidentId;
+use ioc_core::place::Position;
+use ioc_core::time::Timestamp;
+
+use crate::feed::{Entry, Published};
+
+pub(crate) fn id(name: &str) -> IncidentId {
+    IncidentId::derive(&["flood", name])
+}
+
+pub(crate) fn incident(name: &str) -> IncidentState {
+    IncidentState {
+        id: id(name),
+        kind: "flood".parse().unwrap(),
+        severity: Severity::Severe,
+        certainty: Certainty::Observed,
+        condition: Condition::Active,
+        handling: Handling::New,
+        position: Position::from_degrees(101.6396, 3.1317),
+        radius_m: 420,
+        zone: "z21".parse().unwrap(),
+        opened_at: at(1),
+        episode: 1,
+        sensors: 2,
+        readings: 2,
+        parent: None,
+    }
+}
+
+pub(crate) fn at(seq: u64) -> Timestamp {
+    Timestamp::from_millis(1_773_470_760_000 + seq as i64 * 1000)
+}
+
+pub(crate) fn decision(seq: u64, verdict: Verdict) -> Decision {
+    Decision {
+        seq,
+        at: at(seq),
+        verdict,
+        cause: Cause {
+            rule: Some("river-high".parse().unwrap()),
+            ..Cause::default()
+        },
+    }
+}
+
+pub(crate) fn opened(seq: u64, name: &str) -> Decision {
+    decision(seq, Verdict::IncidentOpened(incident(name)))
+}
+
+pub(crate) fn updated(seq: u64, name: &str) -> Decision {
+    let readings = 2 + seq;
+    decision(
+        seq,
+        Verdict::IncidentUpdated(IncidentState {
+            readings,
+            ..incident(name)
+        }),
+    )
+}
+
+pub(crate) fn rose(seq: u64, name: &str) -> Decision {
+    decision(
+        seq,
+        Verdict::IncidentUpdated(IncidentState {
+            severity: Severity::Extreme,
+            ..incident(name)
+        }),
+    )
+}
+
+pub(crate) fn cleared(seq: u64, name: &str) -> Decision {
+    decision(
+        seq,
+        Verdict::IncidentCleared(IncidentState {
+            condition: Condition::Cleared,
+            ..incident(name)
+        }),
+    )
+}
+
+pub(crate) fn reopened(seq: u64, name: &str) -> Decision {
+    decision(
+        seq,
+        Verdict::IncidentReopened(IncidentState {
+            episode: 2,
+            ..incident(name)
+        }),
+    )
+}
+
+pub(crate) fn merged(seq: u64, name: &str, into: &str) -> Decision {
+    let into = id(into);
+    let incident = IncidentState {
+        handling: Handling::Merged,
+        ..incident(name)
+    };
+    decision(seq, Verdict::IncidentMerged { incident, into })
+}
+
+pub(crate) fn silent(seq: u64, sensor: &str) -> Decision {
+    decision(seq, Verdict::SensorSilent(sensor_state(sensor)))
+}
+
+pub(crate) fn returned(seq: u64, sensor: &str) -> Decision {
+    decision(seq, Verdict::SensorReturned(sensor_state(sensor)))
+}
+
+fn sensor_state(sensor: &str) -> SensorState {
+    SensorState {
+        id: sensor.parse().unwrap(),
+        kind: "water_level".parse().unwrap(),
+        position: None,
+        zone: "z21".parse().unwrap(),
+        last_heard_at: at(0),
+    }
+}
+
+/// Publishes decisions with the rolling hash that follows `hash`.
+pub(crate) fn publish(hash: DecisionHash, decisions: Vec<Decision>) -> Vec<Published> {
+    let mut hash = hash;
+    let mut bytes = Vec::new();
+    let publish = |decision: Decision| {
+        bytes.clear();
+        decision.encode(&mut bytes);
+        hash = hash.after(&bytes);
+        let decision = Arc::new(decision);
+        Published::new(Released { decision, hash })
+    };
+    decisions.into_iter().map(publish).collect()
+}
+
+/// An entry of the ring, as the keeper would make it of a first telling.
+pub(crate) fn entry(decision: Decision) -> Entry {
+    let rose = decision.verdict.incident().map(|i| i.severity) == Some(Severity::Extreme);
+    let update = matches!(decision.verdict, Verdict::IncidentUpdated(_));
+    let published = publish(DecisionHash::default(), vec![decision]).remove(0);
+    Entry {
+        control: !update || rose,
+        decision: published.decision,
+        hash: published.hash,
+        json: published.json,
+    }
+}

@@ -1,0 +1,239 @@
+//! The one writer of the picture and the ring: a thread between the host and all the sessions.
+//!
+//! Arrives: released decisions and samples, on bounded queues; questions for the picture, as one
+//! counter however many ask. Leaves: batches in the feed, frames of readings, pictures. Promise: it
+//! waits for nobody but its own queues, so nothing that a client does delays the host. Ends when
+//! the last [`Window`](crate::Window) is gone. Next: `session.rs`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, never, select};
+use ioc_core::id::SensorId;
+use tokio::sync::{broadcast, watch};
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::feed::{Batch, Entry, Feed, Published};
+use crate::frame;
+use crate::options::WindowOptions;
+use crate::telemetry;
+use crate::view::{Picture, Sample, View};
+
+/// How many frames of readings a session may lag before it misses some.
+const READINGS_LAG_MAX: usize = 4;
+
+/// The thread's own end of everything.
+struct Keeper {
+    options: WindowOptions,
+    view: View,
+    feed: Arc<Feed>,
+    /// Sensors whose newest value has not been told.
+    untold: BTreeMap<SensorId, Arc<Sample>>,
+    tell_at: Option<Instant>,
+    readings: broadcast::Sender<Utf8Bytes>,
+    asked: Arc<AtomicU64>,
+    answers: watch::Sender<Answer>,
+}
+
+/// The picture that answers all questions up to a number.
+#[derive(Debug, Clone, Default)]
+struct Answer {
+    upto: u64,
+    picture: Arc<Picture>,
+}
+
+/// The others' end.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub feed: Arc<Feed>,
+    releases: Sender<Vec<Published>>,
+    samples: Sender<Vec<Sample>>,
+    readings: broadcast::Sender<Utf8Bytes>,
+    asked: Arc<AtomicU64>,
+    ask: Sender<()>,
+    answers: watch::Receiver<Answer>,
+}
+
+struct Queues {
+    releases: Receiver<Vec<Published>>,
+    samples: Receiver<Vec<Sample>>,
+    asks: Receiver<()>,
+}
+
+/// Starts the keeper's thread.
+pub(crate) fn start(options: WindowOptions) -> Kept {
+    let (releases, releases_out) = crossbeam_channel::bounded(options.release_batches_max);
+    let (samples, samples_out) = crossbeam_channel::bounded(options.sample_batches_max);
+    let (ask, asks_out) = crossbeam_channel::bounded(1);
+    let queues = Queues {
+        releases: releases_out,
+        samples: samples_out,
+        asks: asks_out,
+    };
+    let keeper = Keeper {
+        view: View::new(options.clone()),
+        feed: Arc::new(Feed::new(options.ring_decisions_max)),
+        untold: BTreeMap::new(),
+        tell_at: None,
+        readings: broadcast::Sender::new(READINGS_LAG_MAX),
+        asked: Arc::default(),
+        answers: watch::Sender::new(Answer::default()),
+        options,
+    };
+    let kept = Kept {
+        feed: Arc::clone(&keeper.feed),
+        releases,
+        samples,
+        readings: keeper.readings.clone(),
+        asked: Arc::clone(&keeper.asked),
+        ask,
+        answers: keeper.answers.subscribe(),
+    };
+    std::thread::Builder::new()
+        .name("ioc-window".into())
+        .spawn(move || keeper.run(&queues))
+        .expect("the system can start a thread");
+    kept
+}
+
+impl Kept {
+    /// Hands over released decisions; waits while the queue is full.
+    pub(crate) fn release(&self, published: Vec<Published>) {
+        if !published.is_empty() && self.releases.send(published).is_err() {
+            telemetry::keeper_is_gone();
+        }
+    }
+
+    /// Hands over samples, or drops and counts them while the queue is full.
+    pub(crate) fn sample(&self, samples: Vec<Sample>) {
+        if let Err(TrySendError::Full(samples)) = self.samples.try_send(samples) {
+            telemetry::samples_dropped(samples.len());
+        }
+    }
+
+    /// The frames of readings from now on.
+    pub(crate) fn readings(&self) -> broadcast::Receiver<Utf8Bytes> {
+        self.readings.subscribe()
+    }
+
+    /// The picture with everything that was released before this call.
+    pub(crate) async fn picture(&self) -> Arc<Picture> {
+        let mut answers = self.answers.clone();
+        let question = self.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        // A full queue holds a question that is not yet looked at: the answer will cover this one.
+        let _ = self.ask.try_send(());
+        let answer = answers.wait_for(|answer| answer.upto >= question).await;
+        answer
+            .expect("the keeper lives as long as we do")
+            .picture
+            .clone()
+    }
+}
+
+impl Keeper {
+    fn run(mut self, queues: &Queues) {
+        loop {
+            let tell = self.tell_at.map_or_else(never, crossbeam_channel::at);
+            select! {
+                recv(queues.releases) -> published => match published {
+                    Ok(published) => self.release(published, &queues.releases),
+                    Err(_) => return,
+                },
+                recv(queues.samples) -> samples => match samples {
+                    Ok(samples) => self.sample(samples),
+                    Err(_) => return,
+                },
+                recv(queues.asks) -> ask => match ask {
+                    Ok(()) => self.answer(queues),
+                    Err(_) => return,
+                },
+                recv(tell) -> _ => self.tell_readings(),
+            }
+        }
+    }
+
+    /// Takes what waits, joined into as few batches as their bounds allow.
+    fn release(&mut self, first: Vec<Published>, queue: &Receiver<Vec<Published>>) {
+        let waiting = queue.try_iter().take(self.options.release_batches_max);
+        let mut entries = Vec::new();
+        let mut bytes = 0;
+        for published in std::iter::once(first).chain(waiting).flatten() {
+            bytes += published.json.len();
+            entries.push(self.entry(published));
+            if entries.len() >= Batch::DECISIONS_MAX || bytes >= Batch::BYTES_MAX {
+                self.feed.push(Batch::new(std::mem::take(&mut entries)));
+                bytes = 0;
+            }
+        }
+        if !entries.is_empty() {
+            self.feed.push(Batch::new(entries));
+        }
+    }
+
+    fn entry(&mut self, published: Published) -> Entry {
+        let control = self.view.apply(&published);
+        telemetry::decision_published(published.decision.verdict.word());
+        Entry {
+            control,
+            decision: published.decision,
+            hash: published.hash,
+            json: published.json,
+        }
+    }
+
+    fn sample(&mut self, samples: Vec<Sample>) {
+        let mut dropped = 0;
+        for sample in samples {
+            let sample = Arc::new(sample);
+            if self.view.sample(Arc::clone(&sample)) {
+                self.untold.insert(sample.sensor.clone(), sample);
+            } else {
+                dropped += 1;
+            }
+        }
+        if dropped > 0 {
+            telemetry::samples_dropped(dropped);
+        }
+        self.plan_telling();
+    }
+
+    fn plan_telling(&mut self) {
+        if !self.untold.is_empty() && self.tell_at.is_none() {
+            self.tell_at = Some(Instant::now() + self.options.readings_every);
+        }
+    }
+
+    fn tell_readings(&mut self) {
+        self.tell_at = None;
+        let mut told = Vec::new();
+        while let Some((_, sample)) = self.untold.pop_first() {
+            told.push(sample);
+            if told.len() == self.options.readings_frame_max {
+                break;
+            }
+        }
+        // Without sessions there is nobody to tell, which is no fault.
+        let _ = self
+            .readings
+            .send(frame::readings(self.options.now(), &told));
+        self.plan_telling();
+    }
+
+    fn answer(&mut self, queues: &Queues) {
+        let upto = self.asked.load(Ordering::SeqCst);
+        if let Ok(first) = queues.releases.try_recv() {
+            self.release(first, &queues.releases);
+        }
+        let waiting = queues
+            .samples
+            .try_iter()
+            .take(self.options.sample_batches_max);
+        for samples in waiting.collect::<Vec<_>>() {
+            self.sample(samples);
+        }
+        let picture = self.view.picture();
+        self.answers.send_replace(Answer { upto, picture });
+    }
+}

@@ -1,0 +1,193 @@
+//! The half of a session that reads: the hello, then orders.
+//!
+//! Arrives: a client's messages. Leaves: orders to the host, and answers to the half that writes.
+//! Promise: an order is answered once, `ok` only when it is durable; what is not understood closes
+//! the session with a sentence that says why. Next: `command.rs`.
+
+use std::time::Duration;
+
+use futures_util::stream::FuturesUnordered;
+use futures_util::{Stream, StreamExt};
+use ioc_core::id::RequestId;
+use ioc_core::record::Action;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+
+use crate::auth::Desk;
+use crate::frame::{self, ClientMessage, CloseCode, CommandText, Hello};
+use crate::session::Ending;
+use crate::telemetry;
+use crate::window::Shared;
+
+/// Waits for the first message, which must be a hello.
+pub(crate) async fn hear_hello<M>(messages: &mut M, within: Duration) -> Result<Hello, Ending>
+where
+    M: Stream<Item = Result<Message, Error>> + Unpin,
+{
+    let text = match timeout(within, hear(messages)).await {
+        Ok(text) => text?,
+        Err(_) => {
+            let reason = "the first message must be a hello, and it did not come".into();
+            return Err(Ending::Close(CloseCode::HelloTimeout, reason));
+        }
+    };
+    match ClientMessage::parse(&text) {
+        Ok(ClientMessage::Hello(hello)) => Ok(hello),
+        Ok(ClientMessage::Command(_)) => Err(bad("the first message must be a hello".into())),
+        Err(sentence) => Err(bad(sentence)),
+    }
+}
+
+/// The next text.
+async fn hear<M>(messages: &mut M) -> Result<Utf8Bytes, Ending>
+where
+    M: Stream<Item = Result<Message, Error>> + Unpin,
+{
+    loop {
+        if let Some(text) = text_of(messages.next().await)? {
+            return Ok(text);
+        }
+    }
+}
+
+/// The text of a message, `None` for a ping or pong.
+fn text_of(message: Option<Result<Message, Error>>) -> Result<Option<Utf8Bytes>, Ending> {
+    match message {
+        Some(Ok(Message::Text(text))) => Ok(Some(text)),
+        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(None),
+        Some(Ok(Message::Binary(_))) => {
+            let reason = "messages are text".into();
+            Err(Ending::Close(CloseCode::NotText, reason))
+        }
+        Some(Err(Error::Capacity(error))) => {
+            Err(Ending::Close(CloseCode::TooLong, error.to_string()))
+        }
+        Some(Ok(Message::Close(_)) | Err(_)) | None => Err(Ending::Gone),
+    }
+}
+
+fn bad(sentence: String) -> Ending {
+    Ending::Close(CloseCode::BadMessage, sentence)
+}
+
+/// An order that was understood.
+struct Order {
+    request: RequestId,
+    action: Action,
+}
+
+/// The half that reads.
+pub(crate) struct Listener<'a> {
+    shared: &'a Shared,
+    desk: Desk,
+    answers: mpsc::Sender<Utf8Bytes>,
+}
+
+impl<'a> Listener<'a> {
+    pub(crate) const fn new(
+        shared: &'a Shared,
+        desk: Desk,
+        answers: mpsc::Sender<Utf8Bytes>,
+    ) -> Self {
+        Self {
+            shared,
+            desk,
+            answers,
+        }
+    }
+
+    /// Reads until the client goes or must go.
+    pub(crate) async fn run<M>(self, messages: &mut M) -> Ending
+    where
+        M: Stream<Item = Result<Message, Error>> + Unpin,
+    {
+        let silence_max = self.shared.options.client_silence_max;
+        let mut orders = FuturesUnordered::new();
+        let mut heard = Instant::now();
+        loop {
+            let message = tokio::select! {
+                Some(answer) = orders.next() => {
+                    self.answer(answer).await;
+                    continue;
+                }
+                message = timeout_at(heard + silence_max, messages.next()) => message,
+            };
+            let Ok(message) = message else {
+                let reason = "not even a pong came for too long".into();
+                return Ending::Close(CloseCode::Silent, reason);
+            };
+            heard = Instant::now();
+            let text = match text_of(message) {
+                Ok(Some(text)) => text,
+                Ok(None) => continue,
+                Err(ending) => return ending,
+            };
+            match self.understand(&text, orders.len()) {
+                Ok(Ok(order)) => orders.push(self.give(order)),
+                Ok(Err(refusal)) => self.answer(refusal).await,
+                Err(ending) => return ending,
+            }
+        }
+    }
+
+    /// The order in this text, or the refusal to answer with, or the end of the session.
+    fn understand(&self, text: &str, under_way: usize) -> Result<Result<Order, Utf8Bytes>, Ending> {
+        let command = match ClientMessage::parse(text).map_err(bad)? {
+            ClientMessage::Command(command) => command,
+            ClientMessage::Hello(_) => return Err(bad("hello is said once".into())),
+        };
+        let refused = |code: &'static str, sentence: &str| {
+            telemetry::command_answered(code);
+            Ok(Err(frame::refused(&command.request_id, code, sentence)))
+        };
+        if self.desk.actor().is_none() {
+            return refused("token_needed", TOKEN_NEEDED);
+        }
+        if under_way >= self.shared.options.session_commands_max {
+            return refused("busy", "too many commands of this session are under way");
+        }
+        match order(&command) {
+            Ok(order) => Ok(Ok(order)),
+            Err(sentence) => refused("bad_request", &sentence),
+        }
+    }
+
+    async fn give(&self, order: Order) -> Utf8Bytes {
+        let Order { request, action } = order;
+        let Some(actor) = self.desk.actor() else {
+            return frame::refused(request.as_str(), "token_needed", TOKEN_NEEDED);
+        };
+        let answer = self.shared.command(request.clone(), actor, action).await;
+        match answer {
+            Ok(seq) => frame::ok(&request, seq),
+            Err(refusal) => frame::refused(request.as_str(), refusal.code, &refusal.message),
+        }
+    }
+
+    async fn answer(&self, text: Utf8Bytes) {
+        // The half that writes may be gone already; then the session is about to end.
+        let _ = self.answers.send(text).await;
+    }
+}
+
+/// What to do without the token.
+pub(crate) const TOKEN_NEEDED: &str =
+    "commands need the console's token, which lies in the data directory";
+
+fn order(command: &CommandText) -> Result<Order, String> {
+    if command.action != "acknowledge" {
+        return Err(format!(
+            "the actions are: acknowledge; not {}",
+            command.action
+        ));
+    }
+    let incident = frame::incident_id(&command.incident)?;
+    Ok(Order {
+        request: command
+            .request_id
+            .parse()
+            .map_err(|error| format!("{error}"))?,
+        action: Action::Acknowledge(incident),
+    })
+}

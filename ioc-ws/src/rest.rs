@@ -1,0 +1,332 @@
+//! REST: the same picture as the stream, asked for rather than told.
+//!
+//! Arrives: requests. Leaves: JSON as of decision N, which each answer names. What is changed here
+//! goes to the journal and comes back as a decision to every console. Not here: questions about
+//! the past beyond the ring.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use ioc_core::decision::{Condition, DecisionSeq};
+use ioc_core::id::{IncidentId, RequestId};
+use ioc_core::record::Action;
+use ioc_core::time::Timestamp;
+use serde::Serialize;
+
+use crate::console::is_known;
+use crate::error::ApiError;
+use crate::feed::About;
+use crate::filter::{Filter, FilterText, Words};
+use crate::frame::{self, CountsJson, IncidentViewJson, SilentJson};
+use crate::listen::TOKEN_NEEDED;
+use crate::view::{Incident, Picture};
+use crate::window::Shared;
+use crate::wire::{Hex, Text};
+
+/// How many incidents a list holds unless asked otherwise.
+const LIMIT: usize = 100;
+/// How many incidents a list holds at most.
+const LIMIT_MAX: usize = 1000;
+/// How many decisions the timeline of an incident holds at most: the newest.
+const TIMELINE_MAX: usize = 200;
+
+/// What a list is asked for.
+#[derive(Debug)]
+struct ListQuery {
+    filter: Filter,
+    condition: Option<Vec<Condition>>,
+    limit: usize,
+}
+
+impl ListQuery {
+    fn parse(pairs: &[(String, String)]) -> Result<Self, ApiError> {
+        let mut text = FilterText::default();
+        let (mut condition, mut limit) = (None, LIMIT);
+        for (name, value) in pairs {
+            match name.as_str() {
+                "zone" => text.zone = words(value),
+                "kind" => text.kind = words(value),
+                "severity_min" => text.severity_min = Some(value.clone()),
+                "condition" => condition = Some(conditions(value)?),
+                "limit" => limit = parse_limit(value)?,
+                _ => {
+                    return Err(ApiError::bad_request(format!(
+                        "the parameters are condition, kind, zone, severity_min and limit; \
+                         not {name}"
+                    )));
+                }
+            }
+        }
+        Ok(Self {
+            filter: Filter::parse(&text).map_err(ApiError::bad_request)?,
+            condition,
+            limit,
+        })
+    }
+
+    fn shows(&self, incident: &Incident) -> bool {
+        let condition = incident.state.condition;
+        incident.merged_into.is_none()
+            && self.filter.shows_incident(&incident.state)
+            && self
+                .condition
+                .as_ref()
+                .is_none_or(|wanted| wanted.contains(&condition))
+    }
+}
+
+fn words(value: &str) -> Words {
+    Words::Several(value.split(',').map(str::to_owned).collect())
+}
+
+fn conditions(value: &str) -> Result<Vec<Condition>, ApiError> {
+    let condition = |word| {
+        Condition::from_word(word).ok_or_else(|| {
+            ApiError::bad_request(format!(
+                "condition must be active, cleared or unknown; not {word}"
+            ))
+        })
+    };
+    value.split(',').map(condition).collect()
+}
+
+fn parse_limit(value: &str) -> Result<usize, ApiError> {
+    match value.parse() {
+        Ok(limit @ 1..=LIMIT_MAX) => Ok(limit),
+        _ => Err(ApiError::bad_request(format!(
+            "limit must be 1 to {LIMIT_MAX}; not {value}"
+        ))),
+    }
+}
+
+/// `GET /api/v1/incidents`: open ones first, then the worst, then the newest.
+pub(crate) async fn incidents(
+    State(shared): State<Arc<Shared>>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    #[derive(Serialize)]
+    struct ListJson<'a> {
+        #[serde(flatten)]
+        as_of: AsOf<'a>,
+        counts: CountsJson,
+        total: usize,
+        incidents: Vec<IncidentViewJson<'a>>,
+    }
+    let Query(pairs) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let query = ListQuery::parse(&pairs)?;
+    let picture = shared.kept.picture().await;
+    let mut found: Vec<_> = picture
+        .incidents
+        .iter()
+        .filter(|each| query.shows(each))
+        .collect();
+    found.sort_by_key(|incident| {
+        let state = &incident.state;
+        let gravest = std::cmp::Reverse((state.severity, state.opened_at));
+        (incident.ended.is_some(), gravest, state.id)
+    });
+    let json = ListJson {
+        as_of: AsOf::of(&picture),
+        counts: CountsJson::of(found.iter().copied()),
+        total: found.len(),
+        incidents: found
+            .iter()
+            .take(query.limit)
+            .map(|incident| IncidentViewJson::from(&***incident))
+            .collect(),
+    };
+    Ok(ok(to_json(&json)))
+}
+
+/// `GET /api/v1/incidents/{id}`: the incident, or the one that it was merged into, with its
+/// decisions as far as the ring holds them.
+pub(crate) async fn incident(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    let asked = frame::incident_id(&id).map_err(ApiError::bad_request)?;
+    let picture = shared.kept.picture().await;
+    let (incident, about) = resolve(&shared, &picture, asked)?;
+    let mut body = b"{".to_vec();
+    push_members(&mut body, &AsOf::of(&picture));
+    if incident.state.id != asked {
+        body.extend_from_slice(b",\"merged_from\":");
+        body.extend_from_slice(&to_json(&Text(asked)));
+    }
+    body.extend_from_slice(b",\"incident\":");
+    body.extend_from_slice(&to_json(&IncidentViewJson::from(&incident)));
+    body.extend_from_slice(format!(",\"timeline_left_out\":{}", about.left_out).as_bytes());
+    body.extend_from_slice(b",\"timeline\":[");
+    for (place, (_, json)) in about.newest_first.iter().rev().enumerate() {
+        if place > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(json);
+    }
+    body.extend_from_slice(b"]}");
+    Ok(ok(body))
+}
+
+/// Follows an id to the incident that it means today.
+fn resolve(
+    shared: &Shared,
+    picture: &Picture,
+    asked: IncidentId,
+) -> Result<(Incident, About), ApiError> {
+    let mut id = asked;
+    // Survivors are older than what is merged into them, so the way ends; the bound is a fence.
+    for _ in 0..=picture.incidents.len() {
+        let about = shared.kept.feed.about(id, TIMELINE_MAX);
+        let known = picture
+            .incident(id)
+            .map(|incident| Incident::clone(incident));
+        let incident = known
+            .or_else(|| from_timeline(id, &about))
+            .ok_or_else(not_known)?;
+        match incident.merged_into {
+            Some(into) if into != id => id = into,
+            _ => return Ok((incident, about)),
+        }
+    }
+    Err(not_known())
+}
+
+/// An incident that has left the picture, as the ring still tells it.
+fn from_timeline(id: IncidentId, about: &About) -> Option<Incident> {
+    let decisions = about
+        .newest_first
+        .iter()
+        .rev()
+        .map(|(decision, _)| decision);
+    let own = decisions.filter(|decision| {
+        decision
+            .verdict
+            .incident()
+            .is_some_and(|incident| incident.id == id)
+    });
+    own.fold(None, |before, decision| {
+        Incident::after(before.as_ref(), decision)
+    })
+}
+
+fn not_known() -> ApiError {
+    let message = "no incident has this id, or it is over and lies further back than is held";
+    ApiError::not_found("unknown_incident", message)
+}
+
+/// `POST /api/v1/incidents/{id}/acknowledge`: answered once it is durable. The header
+/// `Idempotency-Key` is the request id, so that sending it again does not act twice.
+pub(crate) async fn acknowledge(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    #[derive(Serialize)]
+    struct OkJson<'a> {
+        request_id: &'a str,
+        seq: u64,
+    }
+    let desk = shared.options.token.desk_of(&headers);
+    let actor = desk
+        .actor()
+        .ok_or_else(|| ApiError::new(StatusCode::UNAUTHORIZED, "token_needed", TOKEN_NEEDED))?;
+    let incident = frame::incident_id(&id).map_err(ApiError::bad_request)?;
+    let request = request_id(&headers)?;
+    let action = Action::Acknowledge(incident);
+    let seq = shared.command(request.clone(), actor, action).await?;
+    let request_id = request.as_str();
+    Ok(ok(to_json(&OkJson { request_id, seq })))
+}
+
+fn request_id(headers: &HeaderMap) -> Result<RequestId, ApiError> {
+    let Some(key) = headers.get("idempotency-key") else {
+        let number = getrandom::u64().expect("the system has random numbers");
+        return Ok(format!("rest-{number:016x}")
+            .parse()
+            .expect("digits are a request id"));
+    };
+    let text = key
+        .to_str()
+        .map_err(|_| ApiError::bad_request("Idempotency-Key is not ASCII"))?;
+    text.parse()
+        .map_err(|error| ApiError::bad_request(format!("Idempotency-Key: {error}")))
+}
+
+/// `GET /api/v1/sensors/silent`: the sensors that say nothing.
+pub(crate) async fn sensors_silent(State(shared): State<Arc<Shared>>) -> Response {
+    #[derive(Serialize)]
+    struct ListJson<'a> {
+        #[serde(flatten)]
+        as_of: AsOf<'a>,
+        total: usize,
+        sensors: Vec<SilentJson<'a>>,
+    }
+    let picture = shared.kept.picture().await;
+    ok(to_json(&ListJson {
+        as_of: AsOf::of(&picture),
+        total: picture.silent_total,
+        sensors: picture
+            .silent
+            .iter()
+            .map(|each| SilentJson::from(&**each))
+            .collect(),
+    }))
+}
+
+/// `GET /api/v1/city`: what the console draws, as GeoJSON (RFC 7946).
+pub(crate) async fn city(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let city = shared.city();
+    let city = city.ok_or_else(|| ApiError::not_found("no_city", "no city is configured"))?;
+    let tags = [
+        (ETAG, city.etag.clone()),
+        (CACHE_CONTROL, "no-cache".into()),
+    ];
+    if is_known(&headers, &city.etag) {
+        return Ok((StatusCode::NOT_MODIFIED, tags).into_response());
+    }
+    let content_type = [(CONTENT_TYPE, "application/geo+json")];
+    Ok((tags, content_type, city.geojson).into_response())
+}
+
+/// The point in the stream that an answer shows.
+#[derive(Serialize)]
+struct AsOf<'a> {
+    seq: DecisionSeq,
+    hash: Hex<'a>,
+    at: Text<Timestamp>,
+}
+
+impl<'a> AsOf<'a> {
+    const fn of(picture: &'a Picture) -> Self {
+        Self {
+            seq: picture.head.seq,
+            hash: Hex(&picture.head.hash.0),
+            at: Text(picture.head.at),
+        }
+    }
+}
+
+/// Appends an object's members without its braces.
+fn push_members<T: Serialize>(body: &mut Vec<u8>, object: &T) {
+    let json = to_json(object);
+    body.extend_from_slice(&json[1..json.len() - 1]);
+}
+
+fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("numbers and texts always have a JSON")
+}
+
+fn ok(json: Vec<u8>) -> Response {
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    (headers, json).into_response()
+}

@@ -1,0 +1,257 @@
+//! The current picture: what operators see as of decision N.
+//!
+//! Arrives: decisions in order, and samples of readings, from the keeper alone. Leaves:
+//! [`Picture`]s, immutable and shared, from which snapshots and REST answer. Promise: one writer;
+//! open incidents are all there; all else is bounded by `options.rs`. Its mirror in the console is
+//! `store.js`, tested with the same frames. Next: `keeper.rs`.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, OnceLock};
+
+use ioc_core::decision::{Condition, Decision, DecisionSeq, Handling, IncidentState, SensorState};
+use ioc_core::decision::{Severity, Verdict};
+use ioc_core::id::{Actor, IncidentId, ReadingKind, RuleId, SensorId};
+use ioc_core::place::Position;
+use ioc_core::time::Timestamp;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use crate::feed::{Head, Published};
+use crate::frame;
+use crate::options::WindowOptions;
+
+/// An incident as it stands, with what became of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Incident {
+    pub state: IncidentState,
+    /// The rule that opened it.
+    pub rule: Option<RuleId>,
+    pub updated_seq: DecisionSeq,
+    pub updated_at: Timestamp,
+    pub acknowledged: Option<(Timestamp, Option<Actor>)>,
+    /// The decision that ended it, and when; `None` while it is open.
+    pub ended: Option<(DecisionSeq, Timestamp)>,
+    pub merged_into: Option<IncidentId>,
+}
+
+impl Incident {
+    /// The incident as this decision leaves it, given what was known of it before.
+    pub(crate) fn after(before: Option<&Self>, decision: &Decision) -> Option<Self> {
+        let state = decision.verdict.incident()?.clone();
+        let open = state.condition != Condition::Cleared && state.handling != Handling::Merged;
+        let ended_before = before.and_then(|before| before.ended);
+        let merged_into = match decision.verdict {
+            Verdict::IncidentMerged { into, .. } => Some(into),
+            _ => before.and_then(|before| before.merged_into),
+        };
+        let rule_before = before.and_then(|before| before.rule.clone());
+        Some(Self {
+            rule: rule_before.or_else(|| decision.cause.rule.clone()),
+            updated_seq: decision.seq,
+            updated_at: decision.at,
+            acknowledged: acknowledged(before, decision, &state),
+            ended: match open {
+                true => None,
+                false => ended_before.or(Some((decision.seq, decision.at))),
+            },
+            merged_into,
+            state,
+        })
+    }
+}
+
+/// Who has seen it, as long as that holds.
+fn acknowledged(
+    before: Option<&Incident>,
+    decision: &Decision,
+    state: &IncidentState,
+) -> Option<(Timestamp, Option<Actor>)> {
+    if state.handling == Handling::New {
+        return None;
+    }
+    if let Verdict::IncidentAcknowledged(_) = decision.verdict {
+        let actor = decision.cause.request.as_ref().map(|(_, actor)| actor);
+        return Some((decision.at, actor.cloned()));
+    }
+    before.and_then(|before| before.acknowledged.clone())
+}
+
+/// A live reading, for consoles: the host thins them, sensor by sensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// Who said it.
+    pub sensor: SensorId,
+    /// What it measures.
+    pub kind: ReadingKind,
+    /// The value, in `unit`.
+    pub value: f64,
+    /// The unit; empty if none is known.
+    pub unit: Arc<str>,
+    /// When the source says it measured.
+    pub observed_at: Timestamp,
+    /// Where, if the reading said so.
+    pub position: Option<Position>,
+}
+
+/// A sensor that says nothing.
+#[derive(Debug)]
+pub(crate) struct Silent {
+    pub state: SensorState,
+    pub seq: DecisionSeq,
+    pub at: Timestamp,
+}
+
+/// The picture while it is being kept.
+#[derive(Debug)]
+pub(crate) struct View {
+    options: WindowOptions,
+    head: Head,
+    incidents: BTreeMap<IncidentId, Arc<Incident>>,
+    /// What ended, oldest first: at most `ended_incidents_max`. One that reopened since counts.
+    ended: VecDeque<(IncidentId, DecisionSeq)>,
+    silent: BTreeMap<SensorId, Arc<Silent>>,
+    samples: BTreeMap<SensorId, Arc<Sample>>,
+    latest: Option<Arc<Picture>>,
+}
+
+impl View {
+    pub(crate) fn new(options: WindowOptions) -> Self {
+        Self {
+            options,
+            head: Head::default(),
+            incidents: BTreeMap::new(),
+            ended: VecDeque::new(),
+            silent: BTreeMap::new(),
+            samples: BTreeMap::new(),
+            latest: None,
+        }
+    }
+
+    /// Applies one decision; returns whether it is a control decision, which nobody may miss.
+    pub(crate) fn apply(&mut self, published: &Published) -> bool {
+        let decision = &*published.decision;
+        self.head = Head {
+            seq: decision.seq,
+            hash: published.hash,
+            at: decision.at,
+        };
+        self.latest = None;
+        match &decision.verdict {
+            Verdict::SensorSilent(sensor) => {
+                let silent = Silent {
+                    state: sensor.clone(),
+                    seq: decision.seq,
+                    at: decision.at,
+                };
+                self.silent.insert(sensor.id.clone(), Arc::new(silent));
+                true
+            }
+            Verdict::SensorReturned(sensor) => {
+                self.silent.remove(&sensor.id);
+                true
+            }
+            Verdict::RulesChanged(_) | Verdict::CommandRefused(_) => true,
+            Verdict::IncidentUpdated(state) => {
+                self.apply_incident(decision) != Some(state.severity)
+            }
+            Verdict::IncidentOpened(_)
+            | Verdict::IncidentMerged { .. }
+            | Verdict::IncidentCleared(_)
+            | Verdict::IncidentUnknown(_)
+            | Verdict::IncidentReopened(_)
+            | Verdict::IncidentAcknowledged(_) => {
+                self.apply_incident(decision);
+                true
+            }
+        }
+    }
+
+    /// Applies a decision about an incident; returns the severity that was known before.
+    fn apply_incident(&mut self, decision: &Decision) -> Option<Severity> {
+        let id = decision.verdict.incident()?.id;
+        let before = self.incidents.get(&id);
+        let severity_before = before.map(|before| before.state.severity);
+        let ended_before = before.is_some_and(|before| before.ended.is_some());
+        let after = Incident::after(before.map(|before| &**before), decision)?;
+        let ended = after.ended;
+        self.incidents.insert(id, Arc::new(after));
+        if let (false, Some((seq, _))) = (ended_before, ended) {
+            self.ended.push_back((id, seq));
+            self.forget_ended();
+        }
+        severity_before
+    }
+
+    fn forget_ended(&mut self) {
+        while self.ended.len() > self.options.ended_incidents_max {
+            let Some((id, seq)) = self.ended.pop_front() else {
+                return;
+            };
+            let ended = self.incidents.get(&id).and_then(|incident| incident.ended);
+            if ended.is_some_and(|(ended_seq, _)| ended_seq == seq) {
+                self.incidents.remove(&id);
+            }
+        }
+    }
+
+    /// Takes a sensor's newest value; `false` if there is no room for another sensor.
+    pub(crate) fn sample(&mut self, sample: Arc<Sample>) -> bool {
+        let known = self.samples.contains_key(&sample.sensor);
+        if !known && self.samples.len() >= self.options.sampled_sensors_max {
+            return false;
+        }
+        self.latest = None;
+        self.samples.insert(sample.sensor.clone(), sample);
+        true
+    }
+
+    /// The picture as it is now: made again only if something has changed.
+    pub(crate) fn picture(&mut self) -> Arc<Picture> {
+        if let Some(latest) = &self.latest {
+            return Arc::clone(latest);
+        }
+        let listed = self.silent.values().take(self.options.silent_listed_max);
+        let picture = Arc::new(Picture {
+            head: self.head,
+            incidents: self.incidents.values().cloned().collect(),
+            silent: listed.cloned().collect(),
+            silent_total: self.silent.len(),
+            samples: self.samples.values().cloned().collect(),
+            snapshot: OnceLock::new(),
+        });
+        self.latest = Some(Arc::clone(&picture));
+        picture
+    }
+}
+
+/// What operators see, as of one decision. Immutable: many read it while the view goes on.
+#[derive(Debug, Default)]
+pub(crate) struct Picture {
+    pub head: Head,
+    /// Sorted by id; merged ones too, so that their ids resolve.
+    pub incidents: Vec<Arc<Incident>>,
+    /// Sorted by id; the first of them, if there are very many.
+    pub silent: Vec<Arc<Silent>>,
+    pub silent_total: usize,
+    /// Sorted by sensor.
+    pub samples: Vec<Arc<Sample>>,
+    snapshot: OnceLock<Utf8Bytes>,
+}
+
+impl Picture {
+    /// The incident with this id, merged or not.
+    pub(crate) fn incident(&self, id: IncidentId) -> Option<&Arc<Incident>> {
+        let place = self
+            .incidents
+            .binary_search_by_key(&id, |incident| incident.state.id);
+        place.ok().map(|place| &self.incidents[place])
+    }
+
+    /// The snapshot for whoever sees everything, made once.
+    pub(crate) fn snapshot(&self) -> Utf8Bytes {
+        let made = || frame::snapshot(self, &crate::filter::Filter::default());
+        self.snapshot.get_or_init(made).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;

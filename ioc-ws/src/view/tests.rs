@@ -1,0 +1,109 @@
+use std::sync::Arc;
+
+use ioc_core::decision::{DecisionHash, Severity};
+
+use super::*;
+use crate::auth::Token;
+use crate::examples::*;
+
+fn view() -> View {
+    let clock = Arc::new(|| at(0));
+    let mut options = WindowOptions::new("epoch".into(), Token::new("t"), clock);
+    options.ended_incidents_max = 2;
+    options.sampled_sensors_max = 1;
+    View::new(options)
+}
+
+fn applied(decisions: Vec<Decision>) -> (View, Vec<bool>) {
+    let mut view = view();
+    let published = publish(DecisionHash::default(), decisions);
+    let control = published.iter().map(|each| view.apply(each)).collect();
+    (view, control)
+}
+
+#[test]
+fn only_an_update_that_makes_nothing_graver_may_be_folded() {
+    let (_, control) = applied(vec![
+        opened(1, "a"),
+        updated(2, "a"),
+        rose(3, "a"),
+        rose(4, "a"),
+        cleared(5, "a"),
+        reopened(6, "a"),
+        silent(7, "wl-1"),
+        updated(8, "never-seen"),
+    ]);
+    assert_eq!(control, [true, false, true, false, true, true, true, true]);
+}
+
+#[test]
+fn an_incident_keeps_what_became_of_it() {
+    let (mut view, _) = applied(vec![opened(1, "a"), rose(2, "a"), cleared(3, "a")]);
+    let picture = view.picture();
+    let incident = picture.incident(id("a")).unwrap();
+    assert_eq!(incident.updated_seq, 3);
+    assert_eq!(incident.ended, Some((3, at(3))));
+    assert_eq!(incident.state.severity, Severity::Severe);
+    assert_eq!(incident.rule.as_ref().unwrap().as_str(), "river-high");
+}
+
+#[test]
+fn p5_of_what_ended_only_the_newest_stay_but_what_is_open_always() {
+    let (mut view, _) = applied(vec![
+        opened(1, "open"),
+        cleared(2, "a"),
+        cleared(3, "b"),
+        reopened(4, "a"),
+        cleared(5, "c"),
+        merged(6, "d", "open"),
+    ]);
+    let picture = view.picture();
+    let known = |name| picture.incident(id(name)).is_some();
+    assert!(known("open") && known("a"), "open incidents all stay");
+    assert!(!known("b"), "the oldest that ended goes first");
+    assert!(known("c") && known("d"));
+}
+
+#[test]
+fn a_sensor_is_silent_until_it_returns() {
+    let (mut view, _) = applied(vec![
+        silent(1, "wl-1"),
+        silent(2, "wl-2"),
+        returned(3, "wl-1"),
+    ]);
+    let picture = view.picture();
+    let silent: Vec<_> = picture
+        .silent
+        .iter()
+        .map(|each| each.state.id.as_str())
+        .collect();
+    assert_eq!(silent, ["wl-2"]);
+}
+
+#[test]
+fn p5_samples_of_more_sensors_than_the_bound_are_not_kept() {
+    let sample = |sensor: &str, value| {
+        Arc::new(Sample {
+            sensor: sensor.parse().unwrap(),
+            kind: "water_level".parse().unwrap(),
+            value,
+            unit: "m".into(),
+            observed_at: at(1),
+            position: None,
+        })
+    };
+    let mut view = view();
+    assert!(view.sample(sample("wl-1", 1.0)));
+    assert!(!view.sample(sample("wl-2", 2.0)));
+    assert!(view.sample(sample("wl-1", 3.0)));
+    assert_eq!(view.picture().samples[0].value, 3.0);
+}
+
+#[test]
+fn a_picture_is_made_again_only_if_something_changed() {
+    let (mut view, _) = applied(vec![opened(1, "a")]);
+    let first = view.picture();
+    assert!(Arc::ptr_eq(&first, &view.picture()));
+    view.apply(&publish(first.head.hash, vec![updated(2, "a")])[0]);
+    assert!(!Arc::ptr_eq(&first, &view.picture()));
+}

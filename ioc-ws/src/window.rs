@@ -1,0 +1,164 @@
+//! The window as the host holds it: a cheap handle to hand decisions to and to serve from.
+//!
+//! Arrives: released decisions, samples, the city. Leaves: a router for the host's HTTP port, and
+//! orders for its journal. Promise: whatever clients do, the host's threads wait at most for the
+//! keeper. Next: `feed.rs`.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::Hasher;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use axum::Router;
+use bytes::Bytes;
+use ioc_core::id::{Actor, RequestId};
+use ioc_core::record::{Action, Seq};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::timeout;
+
+use crate::command::{Commands, Orders};
+use crate::error::ApiError;
+use crate::feed::{Head, Published};
+use crate::keeper::{self, Kept};
+use crate::options::WindowOptions;
+use crate::view::Sample;
+use crate::{server, telemetry};
+
+/// A handle to the window; clones are the same window.
+#[derive(Debug, Clone)]
+pub struct Window {
+    shared: Arc<Shared>,
+}
+
+/// What handlers and sessions share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub options: WindowOptions,
+    pub kept: Kept,
+    pub sessions: Arc<Semaphore>,
+    orders: Orders,
+    closing: watch::Sender<bool>,
+    city: RwLock<Option<CityFile>>,
+}
+
+/// The city as consoles draw it.
+#[derive(Debug, Clone)]
+pub(crate) struct CityFile {
+    pub geojson: Bytes,
+    pub etag: String,
+}
+
+impl Window {
+    /// Opens the window, and starts the thread that keeps its picture; the thread ends with the
+    /// last handle. The host drains the commands.
+    pub fn new(options: WindowOptions) -> (Self, Commands) {
+        let (orders, commands) = Orders::new(options.commands_max);
+        let shared = Shared {
+            kept: keeper::start(options.clone()),
+            sessions: Arc::new(Semaphore::new(options.sessions_max)),
+            orders,
+            closing: watch::Sender::new(false),
+            city: RwLock::new(None),
+            options,
+        };
+        let shared = Arc::new(shared);
+        (Self { shared }, commands)
+    }
+
+    /// Shows decisions, in order and without a gap. Called by one plain thread, also with history
+    /// before anything is served. Waits while [`WindowOptions::release_batches_max`] batches wait
+    /// for the keeper, never for a session.
+    pub fn release(&self, published: Vec<Published>) {
+        self.shared.kept.release(published);
+    }
+
+    /// Shows live readings, which the host has thinned. Never waits: what finds no room is dropped
+    /// and counted.
+    pub fn sample(&self, samples: Vec<Sample>) {
+        self.shared.kept.sample(samples);
+    }
+
+    /// Shows another city: a GeoJSON feature collection.
+    pub fn set_city(&self, geojson: Bytes) {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&geojson);
+        let etag = format!("\"{:016x}\"", hasher.finish());
+        let mut city = self
+            .shared
+            .city
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *city = Some(CityFile { geojson, etag });
+    }
+
+    /// The last decision that consoles can see.
+    pub fn head(&self) -> Head {
+        self.shared.kept.feed.head()
+    }
+
+    /// The stream, REST and the console. Lay [`Guard`](crate::Guard) over all that is served on
+    /// one port.
+    pub fn router(&self) -> Router {
+        server::router(Arc::clone(&self.shared))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
+    /// Asks every session to connect again later, and takes no new ones.
+    pub fn close(&self) {
+        self.shared.closing.send_replace(true);
+    }
+}
+
+impl Shared {
+    /// The city, if the host has shown one.
+    pub(crate) fn city(&self) -> Option<CityFile> {
+        self.city
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// The end of it all, to wait for.
+    pub(crate) fn closing(&self) -> Closing {
+        Closing(self.closing.subscribe())
+    }
+
+    /// Gives an order and waits until it is durable, within bounds.
+    pub(crate) async fn command(
+        &self,
+        request: RequestId,
+        actor: Actor,
+        action: Action,
+    ) -> Result<Seq, ApiError> {
+        let answer = self.orders.give(request, actor, action);
+        let answered = match timeout(self.options.answer_within, answer).await {
+            Ok(answer) => answer.map_err(ApiError::from),
+            Err(_) => Err(ApiError::new(
+                axum::http::StatusCode::GATEWAY_TIMEOUT,
+                "no_answer",
+                "it is not known yet whether this is durable; send it again with the same id",
+            )),
+        };
+        telemetry::command_answered(answered.as_ref().map_or_else(|error| error.code, |_| "ok"));
+        answered
+    }
+}
+
+/// Waits for the end.
+pub(crate) struct Closing(watch::Receiver<bool>);
+
+impl Closing {
+    /// Whether it has begun.
+    pub(crate) fn has_begun(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Returns when it has begun.
+    pub(crate) async fn begun(&mut self) {
+        // An error means that the window is gone, which is an end as well.
+        let _ = self.0.wait_for(|closing| *closing).await;
+    }
+}

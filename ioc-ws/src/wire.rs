@@ -1,0 +1,276 @@
+//! A decision as JSON: written here, once, for the stream, REST, MQTT and `ioc backtest` alike.
+//!
+//! Arrives: a decision of the core. Leaves: its bytes, one object on one line, as
+//! `docs/PROTOCOL.md` documents it (a golden test ties the two). Promise: the same decision gives
+//! the same bytes. Not here: what frames them on the socket, see `frame.rs`.
+
+use std::fmt;
+
+use bytes::Bytes;
+use ioc_core::decision::{Cause, Decision, DecisionHash, Evidence, IncidentState, SensorState};
+use ioc_core::decision::{Refusal, Verdict};
+use ioc_core::id::IncidentId;
+use ioc_core::place::Position;
+use ioc_core::time::Timestamp;
+use serde::Serialize;
+
+/// The decision's JSON, without a line end.
+pub fn decision_json(decision: &Decision) -> Bytes {
+    let json = DecisionJson::from(decision);
+    let bytes = serde_json::to_vec(&json).expect("numbers and texts always have a JSON");
+    Bytes::from(bytes)
+}
+
+#[derive(Serialize)]
+struct DecisionJson<'a> {
+    seq: u64,
+    at: Text<Timestamp>,
+    r#type: &'static str,
+    #[serde(flatten)]
+    subject: SubjectJson<'a>,
+    cause: CauseJson<'a>,
+}
+
+impl<'a> From<&'a Decision> for DecisionJson<'a> {
+    fn from(decision: &'a Decision) -> Self {
+        Self {
+            seq: decision.seq,
+            at: Text(decision.at),
+            r#type: decision.verdict.word(),
+            subject: SubjectJson::from(&decision.verdict),
+            cause: CauseJson(&decision.cause),
+        }
+    }
+}
+
+/// What the decision is about.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum SubjectJson<'a> {
+    Incident {
+        incident: IncidentJson<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        into: Option<Text<IncidentId>>,
+    },
+    Sensor {
+        sensor: SensorJson<'a>,
+    },
+    Rules {
+        bundle: Hex<'a>,
+    },
+    Refused {
+        code: &'static str,
+        incident_id: Text<IncidentId>,
+    },
+}
+
+impl<'a> From<&'a Verdict> for SubjectJson<'a> {
+    fn from(verdict: &'a Verdict) -> Self {
+        match verdict {
+            Verdict::IncidentMerged { incident, into } => Self::Incident {
+                incident: IncidentJson::from(incident),
+                into: Some(Text(*into)),
+            },
+            Verdict::IncidentOpened(incident)
+            | Verdict::IncidentUpdated(incident)
+            | Verdict::IncidentCleared(incident)
+            | Verdict::IncidentUnknown(incident)
+            | Verdict::IncidentReopened(incident)
+            | Verdict::IncidentAcknowledged(incident) => Self::Incident {
+                incident: IncidentJson::from(incident),
+                into: None,
+            },
+            Verdict::SensorSilent(sensor) | Verdict::SensorReturned(sensor) => Self::Sensor {
+                sensor: SensorJson::from(sensor),
+            },
+            Verdict::RulesChanged(bundle) => Self::Rules {
+                bundle: Hex(&bundle.0),
+            },
+            Verdict::CommandRefused(Refusal { code, incident }) => Self::Refused {
+                code: code.word(),
+                incident_id: Text(*incident),
+            },
+        }
+    }
+}
+
+/// An incident, in decisions, snapshots and REST answers.
+#[derive(Serialize)]
+pub(crate) struct IncidentJson<'a> {
+    id: Text<IncidentId>,
+    kind: &'a str,
+    severity: &'static str,
+    certainty: &'static str,
+    condition: &'static str,
+    handling: &'static str,
+    position: Option<[f64; 2]>,
+    radius_m: u32,
+    zone: &'a str,
+    opened_at: Text<Timestamp>,
+    parent: Option<Text<IncidentId>>,
+    episode: u32,
+    sensors: u32,
+    readings: u64,
+}
+
+impl<'a> From<&'a IncidentState> for IncidentJson<'a> {
+    fn from(incident: &'a IncidentState) -> Self {
+        Self {
+            id: Text(incident.id),
+            kind: incident.kind.as_str(),
+            severity: incident.severity.word(),
+            certainty: incident.certainty.word(),
+            condition: incident.condition.word(),
+            handling: incident.handling.word(),
+            position: incident.position.map(Position::to_degrees),
+            radius_m: incident.radius_m,
+            zone: incident.zone.as_str(),
+            opened_at: Text(incident.opened_at),
+            parent: incident.parent.map(Text),
+            episode: incident.episode,
+            sensors: incident.sensors,
+            readings: incident.readings,
+        }
+    }
+}
+
+/// A sensor, in decisions, snapshots and REST answers.
+#[derive(Serialize)]
+pub(crate) struct SensorJson<'a> {
+    id: &'a str,
+    kind: &'a str,
+    position: Option<[f64; 2]>,
+    zone: &'a str,
+    last_heard_at: Text<Timestamp>,
+}
+
+impl<'a> From<&'a SensorState> for SensorJson<'a> {
+    fn from(sensor: &'a SensorState) -> Self {
+        Self {
+            id: sensor.id.as_str(),
+            kind: sensor.kind.as_str(),
+            position: sensor.position.map(Position::to_degrees),
+            zone: sensor.zone.as_str(),
+            last_heard_at: Text(sensor.last_heard_at),
+        }
+    }
+}
+
+/// Why: `events` and `seqs` are the members that every consumer knows, `evidence` says more.
+struct CauseJson<'a>(&'a Cause);
+
+impl Serialize for CauseJson<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let Cause {
+            rule,
+            evidence,
+            due,
+            request,
+        } = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(rule) = rule {
+            map.serialize_entry("rule", rule.as_str())?;
+        }
+        let each = || evidence.iter();
+        map.serialize_entry("events", &Each(|| each().map(|e| e.reading.as_str())))?;
+        map.serialize_entry("seqs", &Each(|| each().map(|e| e.seq)))?;
+        map.serialize_entry("evidence", &Each(|| each().map(EvidenceJson::from)))?;
+        if let Some(due) = due {
+            map.serialize_entry("due", &Text(*due))?;
+        }
+        if let Some((request, actor)) = request {
+            map.serialize_entry("request", request.as_str())?;
+            map.serialize_entry("actor", actor.as_str())?;
+        }
+        map.end()
+    }
+}
+
+#[derive(Serialize)]
+struct EvidenceJson<'a> {
+    reading: &'a str,
+    seq: u64,
+    sensor: &'a str,
+    rule: &'a str,
+    value: f64,
+    distance_m: Option<u32>,
+}
+
+impl<'a> From<&'a Evidence> for EvidenceJson<'a> {
+    fn from(evidence: &'a Evidence) -> Self {
+        Self {
+            reading: evidence.reading.as_str(),
+            seq: evidence.seq,
+            sensor: evidence.sensor.as_str(),
+            rule: evidence.rule.as_str(),
+            value: evidence.value,
+            distance_m: evidence.distance_m,
+        }
+    }
+}
+
+/// An array made from an iterator, without a vector between.
+struct Each<F>(F);
+
+impl<F, I> Serialize for Each<F>
+where
+    F: Fn() -> I,
+    I: Iterator<Item: Serialize>,
+{
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq((self.0)())
+    }
+}
+
+/// A value whose JSON is the text that it displays.
+pub(crate) struct Text<T>(pub T);
+
+impl<T: fmt::Display> Serialize for Text<T> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+/// Thirty-two bytes in lower-case hexadecimal.
+pub(crate) struct Hex<'a>(pub &'a [u8; 32]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl Serialize for Hex<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The hash that a console hands back when it resumes; `None` if the text is none.
+pub(crate) fn parse_hash(text: &str) -> Option<DecisionHash> {
+    let text = text.as_bytes();
+    if text.len() != 64 {
+        return None;
+    }
+    let mut hash = [0; 32];
+    for (byte, pair) in hash.iter_mut().zip(text.chunks_exact(2)) {
+        let digit = |byte: u8| char::from(byte).to_digit(16);
+        *byte = (digit(pair[0])? << 4 | digit(pair[1])?) as u8;
+    }
+    Some(DecisionHash(hash))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_reads_back_as_it_was_written() {
+        let hash = DecisionHash([0xa7; 32]);
+        assert_eq!(parse_hash(&Hex(&hash.0).to_string()), Some(hash));
+        assert_eq!(parse_hash(""), None);
+        assert_eq!(parse_hash(&"g".repeat(64)), None);
+        assert_eq!(parse_hash(&"é".repeat(32)), None);
+    }
+}
