@@ -16,7 +16,6 @@ pub mod quantity;
 pub mod field;
 pub mod settings;
 pub mod users;
-pub mod units;
 pub mod kinds;
 pub mod rules;
 pub mod city;

@@ -6,7 +6,7 @@ use std::path::Path;
 use ioc_core::bundle::Bundle;
 
 use super::compile::Compiled;
-use super::mistake::Mistakes;
+use super::mistake::{Mistakes, counted};
 use super::settings::Settings;
 use super::source::Source;
 
@@ -26,14 +26,15 @@ pub fn run(dir: Option<&Path>, city: Option<&Path>, out: &mut dyn Write) -> io::
     if !mistakes.is_empty() {
         writeln!(out, "{mistakes}")?;
     }
-    let warnings = compiled.iter().flat_map(|compiled| compiled.warnings.iter());
+    let warnings = compiled
+        .iter()
+        .flat_map(|compiled| compiled.warnings.iter());
     for warning in warnings {
         writeln!(out, "warning: {warning}")?;
     }
     match (&compiled, mistakes.count()) {
         (Some(compiled), 0) => writeln!(out, "{}", summary(compiled))?,
-        (_, 1) => writeln!(out, "1 mistake")?,
-        (_, count) => writeln!(out, "{count} mistakes")?,
+        (_, count) => writeln!(out, "{}", counted(count, "mistake"))?,
     }
     Ok(mistakes.is_empty())
 }
@@ -56,11 +57,6 @@ pub fn summary(compiled: &Compiled) -> String {
         counted(city.sensors.len(), "sensor"),
         &hash[..12]
     )
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }
 
 #[cfg(test)]

@@ -19,11 +19,11 @@ use ioc_core::id::{ReadingKind, SensorId, ZoneId};
 use ioc_core::place::{Polygon, Position};
 use ioc_core::reading::Reading;
 use ioc_core::time::Millis;
+use ioc_gateway::formats::units;
 
 use super::kinds::{Kind, Kinds};
-use super::mistake::{Mistakes, Place};
+use super::mistake::{Mistakes, Place, counted};
 use super::suggest::did_you_mean;
-use super::units;
 use geojson::{Feature, Lines, Scalar, Shape};
 
 /// The most features that a city may have.
@@ -48,15 +48,23 @@ pub fn read(
         Err(error) => {
             let place = Place {
                 line: error.line() as u32,
-                column: error.column() as u32,
+                column: (error.column() as u32).max(1),
                 ..Place::whole(file)
             };
-            mistakes.add(&place, "", format!("not a GeoJSON FeatureCollection: {error}"));
+            let error = geojson::without_place(&error);
+            mistakes.add(
+                &place,
+                "",
+                format!("not a GeoJSON FeatureCollection: {error}"),
+            );
             return City::default();
         }
     };
     if features.len() > FEATURES_MAX {
-        let what = format!("{} features are too many; at most {FEATURES_MAX}", features.len());
+        let what = format!(
+            "{} features are too many; at most {FEATURES_MAX}",
+            features.len()
+        );
         mistakes.add(&Place::whole(file), "", what);
         return City::default();
     }
@@ -106,13 +114,19 @@ impl<'r> Reader<'r> {
         self.name = format!("feature {}", index + 1);
         let feature: Feature<'_> = match serde_json::from_str(raw) {
             Ok(feature) => feature,
-            Err(error) => return self.wrong("", format!("not a GeoJSON feature: {error}")),
+            Err(error) => {
+                let error = geojson::without_place(&error);
+                return self.wrong("", format!("not a GeoJSON feature: {error}"));
+            }
         };
         let id = match &feature.id {
             Scalar::Text(id) => id.to_string(),
             Scalar::Number(id) => id.to_string(),
             Scalar::Nothing | Scalar::Other(_) => {
-                return self.wrong("", "has no id; write `\"id\": \"wl-0412\"` beside `properties`");
+                return self.wrong(
+                    "",
+                    "has no id; write `\"id\": \"wl-0412\"` beside `properties`",
+                );
             }
         };
         self.name = format!("feature {} ({id})", index + 1);
@@ -127,7 +141,10 @@ impl<'r> Reader<'r> {
                     self.wrong("type", what);
                 }
             },
-            _ => self.wrong("type", format!("is missing; write one of {}", TYPES.join(", "))),
+            _ => self.wrong(
+                "type",
+                format!("is missing; write one of {}", TYPES.join(", ")),
+            ),
         }
     }
 
@@ -227,7 +244,10 @@ impl<'r> Reader<'r> {
 
     fn kind(&mut self, kind: &Scalar<'_>) -> Option<(ReadingKind, &'r Kind)> {
         if *kind == Scalar::Nothing {
-            self.wrong("kind", "is missing; write what it measures, such as `water_level`");
+            self.wrong(
+                "kind",
+                "is missing; write what it measures, such as `water_level`",
+            );
         }
         let name: ReadingKind = self
             .text("kind", kind)
@@ -262,7 +282,10 @@ impl<'r> Reader<'r> {
         match feature.geometry.as_ref()?.shape() {
             Ok(Shape::Point(point)) => return self.position(point),
             Ok(Shape::Areas(_) | Shape::Other) => {
-                self.wrong("geometry", "a sensor needs a geometry of type Point, or null");
+                self.wrong(
+                    "geometry",
+                    "a sensor needs a geometry of type Point, or null",
+                );
             }
             Err(what) => self.wrong("geometry", what),
         }
@@ -296,7 +319,7 @@ impl<'r> Reader<'r> {
                 levels,
             };
         };
-        if units::convert(0.0, unit, wanted).is_none() {
+        if units::convert(0.0, unit, wanted).is_err() {
             let pair = (unit.to_owned(), wanted.to_owned());
             *self.foreign_units.entry(pair).or_default() += 1;
             return Scaled {
@@ -308,7 +331,7 @@ impl<'r> Reader<'r> {
         Scaled {
             unit: wanted.to_owned(),
             scale: Scale::OfKind,
-            levels: levels.map(|level| units::convert(level?, unit, wanted)),
+            levels: levels.map(|level| units::convert(level?, unit, wanted).ok()),
         }
     }
 
@@ -351,14 +374,19 @@ impl<'r> Reader<'r> {
             } else {
                 continue;
             };
-            self.mistakes.add(&self.zone_places[*id], &format!("zone {id} parent"), what);
+            self.mistakes
+                .add(&self.zone_places[*id], &format!("zone {id} parent"), what);
         }
     }
 
     /// The zones that sensors name and no feature describes, with how many sensors name them.
     fn zones_without_feature(&self) -> BTreeMap<ZoneId, usize> {
         let mut unwritten = BTreeMap::new();
-        for zone in self.sensors.iter().filter_map(|sensor| sensor.zone.as_ref()) {
+        for zone in self
+            .sensors
+            .iter()
+            .filter_map(|sensor| sensor.zone.as_ref())
+        {
             if !self.zone_places.contains_key(zone) {
                 *unwritten.entry(zone.clone()).or_default() += 1;
             }
@@ -370,8 +398,9 @@ impl<'r> Reader<'r> {
         let file = Place::whole(&self.place.file);
         for ((unit, wanted), count) in &self.foreign_units {
             let what = format!(
-                "{count} sensors measure in `{unit}`, which cannot be converted to `{wanted}`: \
-                 only their own `warning` and `danger` count"
+                "`{unit}` of {} cannot be converted to `{wanted}`: only their own `warning` and \
+                 `danger` count",
+                counted(*count, "sensor")
             );
             warnings.add(&file, "", what);
         }
@@ -381,7 +410,8 @@ impl<'r> Reader<'r> {
                 break;
             }
             let hint = did_you_mean(zone.as_str(), self.zone_places.keys().map(ZoneId::as_str));
-            let what = format!("{count} sensors name zone `{zone}`, which no feature describes{hint}");
+            let sensors = counted(count, "sensor");
+            let what = format!("no feature describes zone `{zone}` of {sensors}{hint}");
             warnings.add(&file, "", what);
         }
     }

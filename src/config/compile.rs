@@ -62,7 +62,12 @@ impl Source {
             None => City::default(),
         };
         let shown = self.file(CITY).map_or(CITY, |file| &file.shown);
-        fit_levels(&mut city, &rules.detections, &Place::whole(shown), &mut mistakes);
+        fit_levels(
+            &mut city,
+            &rules.detections,
+            &Place::whole(shown),
+            &mut mistakes,
+        );
         let bundle = Bundle {
             hash: self.hash(),
             detections: rules.detections,
@@ -131,9 +136,10 @@ fn read_city(
     }
 }
 
-/// Makes sure that each sensor's levels and the rules' levels make one ladder. A sensor whose own
-/// levels contradict each other is a mistake. One whose own level lies beyond a graver one of a
-/// rule (a river that is usually at 5 m, under a rule that calls 3.8 m severe) keeps its own only.
+/// Makes sure that each sensor's levels and the rules' levels make one ladder. Levels of its own
+/// that contradict each other or the rules are a mistake. A sensor whose own level lies beyond a
+/// graver one of a rule (a river that is usually at 5 m, under a rule that calls 3.8 m severe)
+/// keeps its own only.
 fn fit_levels(
     city: &mut City,
     detections: &[DetectionRule],
@@ -143,23 +149,16 @@ fn fit_levels(
     let mut of_kind: HashMap<&str, Vec<&Threshold>> = HashMap::new();
     for rule in detections {
         if let Test::Threshold(threshold) = &rule.test {
-            of_kind.entry(rule.kind.as_str()).or_default().push(threshold);
+            let rules = of_kind.entry(rule.kind.as_str()).or_default();
+            rules.push(threshold);
         }
     }
-    for sensor in &mut city.sensors {
-        if sensor.warning.is_none() && sensor.danger.is_none() {
-            continue;
-        }
-        let rules = of_kind.get(sensor.kind.as_str()).map_or(&[][..], Vec::as_slice);
-        if let Some((side, warning, danger)) = contradiction(sensor, rules) {
-            let (word, graver) = match side {
-                Side::Above => ("above", "below"),
-                Side::Below => ("below", "above"),
-            };
-            let what = format!(
-                "danger {danger} is {graver} warning {warning}, but this kind is abnormal \
-                 {word} its levels; exchange them"
-            );
+    let own_levels = |sensor: &&mut Sensor| sensor.warning.is_some() || sensor.danger.is_some();
+    for sensor in city.sensors.iter_mut().filter(own_levels) {
+        let rules = of_kind
+            .get(sensor.kind.as_str())
+            .map_or(&[][..], Vec::as_slice);
+        if let Some(what) = contradiction(sensor, rules) {
             mistakes.add(file, &format!("sensor {}", sensor.id), what);
         } else if rules.iter().any(|rule| !is_ladder(rule, sensor)) {
             sensor.scale = Scale::Own;
@@ -167,10 +166,28 @@ fn fit_levels(
     }
 }
 
-fn contradiction(sensor: &Sensor, rules: &[&Threshold]) -> Option<(Side, f64, f64)> {
+/// What is wrong with a sensor's own levels under these rules of its kind.
+fn contradiction(sensor: &Sensor, rules: &[&Threshold]) -> Option<String> {
+    let side = rules.first()?.side;
+    if rules.iter().any(|rule| rule.side != side) {
+        return Some(format!(
+            "rules look both above and below the levels of {}, and `warning` and `danger` cannot \
+             say which they mean; remove them, or the rules of one side",
+            sensor.kind
+        ));
+    }
     let (warning, danger) = (sensor.warning?, sensor.danger?);
-    let wrong = |rule: &&&Threshold| is_beyond(rule.side, warning, danger);
-    rules.iter().find(wrong).map(|rule| (rule.side, warning, danger))
+    let (abnormal, wrong) = match side {
+        Side::Above => ("above", "below"),
+        Side::Below => ("below", "above"),
+    };
+    is_beyond(side, warning, danger).then(|| {
+        format!(
+            "danger {danger} lies {wrong} warning {warning}, but {} is abnormal {abnormal} its \
+             levels; exchange them",
+            sensor.kind
+        )
+    })
 }
 
 /// Whether a rule's levels, with the sensor's own in their places, still rise with severity.
@@ -180,7 +197,10 @@ fn is_ladder(rule: &Threshold, sensor: &Sensor) -> bool {
         Severity::Severe => sensor.danger.unwrap_or(level),
         Severity::Unknown | Severity::Minor | Severity::Extreme => level,
     };
-    let levels = rule.levels.iter().map(|level| level_of(level.severity, level.value));
+    let levels = rule
+        .levels
+        .iter()
+        .map(|level| level_of(level.severity, level.value));
     levels.is_sorted_by(|lesser, graver| !is_beyond(rule.side, *lesser, *graver))
 }
 
@@ -190,3 +210,6 @@ fn is_beyond(side: Side, value: f64, level: f64) -> bool {
         Side::Below => value < level,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,12 +8,12 @@ use std::collections::BTreeMap;
 
 use ioc_core::id::ReadingKind;
 use ioc_core::reading::Reading;
+use ioc_gateway::formats::units;
 
 use super::field::{Field, Section};
 use super::mistake::Mistakes;
 use super::quantity;
 use super::suggest::did_you_mean;
-use super::units;
 use super::yaml::Node;
 
 /// All kinds, by name.
@@ -55,7 +55,11 @@ impl Kinds {
             }
         }
         if kinds.len() > Self::COUNT_MAX {
-            let what = format!("{} kinds are too many; at most {}", kinds.len(), Self::COUNT_MAX);
+            let what = format!(
+                "{} kinds are too many; at most {}",
+                kinds.len(),
+                Self::COUNT_MAX
+            );
             section.wrong(mistakes, what);
         }
         Self(kinds)
@@ -78,8 +82,11 @@ impl Kinds {
 
     /// What to say of a kind that is not there.
     pub fn unknown(&self, name: &str) -> String {
-        let hint = did_you_mean(name, self.0.keys().map(ReadingKind::as_str));
-        format!("unknown kind of reading `{name}`{hint}; kinds are described in kinds.yaml")
+        let hint = match did_you_mean(name, self.0.keys().map(ReadingKind::as_str)) {
+            none if none.is_empty() => "; describe it in kinds.yaml".to_owned(),
+            hint => hint,
+        };
+        format!("unknown kind of reading `{name}`{hint}")
     }
 }
 
@@ -90,7 +97,11 @@ impl Kind {
             .required(mistakes, "unit", "m")
             .and_then(|field| unit(&field, mistakes));
         let means = section
-            .required(mistakes, "means", "Height of a river above the zero of its gauge.")
+            .required(
+                mistakes,
+                "means",
+                "Height of a river above the zero of its gauge.",
+            )
             .and_then(|field| field.text(mistakes, "a sentence"));
         let normal = section.optional("normal");
         section.finish(mistakes);
@@ -116,13 +127,16 @@ impl Kind {
     /// What to write instead.
     pub fn parse(&self, text: &str) -> Result<f64, String> {
         let Some((value, written)) = quantity::number(text) else {
-            return Err(format!("`{text}` is not a value such as `{}`", self.show(3.0)));
+            return Err(format!(
+                "`{text}` is not a value such as `{}`",
+                self.show(3.0)
+            ));
         };
         match (self.unit.as_deref(), written) {
             (None, "") => Ok(value),
             (None, _) => Err(format!("this kind has no unit; write `{value}`")),
             (Some(_), "") => Err(format!("without a unit; write `{}`", self.show(value))),
-            (Some(unit), written) => units::convert(value, written, unit).ok_or_else(|| {
+            (Some(unit), written) => units::convert(value, written, unit).map_err(|_| {
                 format!("`{written}` cannot be converted to `{unit}`; write it in `{unit}`")
             }),
         }

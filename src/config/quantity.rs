@@ -65,7 +65,12 @@ fn whole(value: f64) -> Option<i64> {
 
 /// A span of time as people write it.
 pub fn show_span(span: Millis) -> String {
-    const UNITS: [(i64, &str); 4] = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s")];
+    const UNITS: [(i64, &str); 4] = [
+        (86_400_000, "d"),
+        (3_600_000, "h"),
+        (60_000, "min"),
+        (1000, "s"),
+    ];
     let Millis(ms) = span;
     match UNITS.iter().find(|(size, _)| ms != 0 && ms % size == 0) {
         Some((size, unit)) => format!("{} {unit}", ms / size),

@@ -107,7 +107,10 @@ impl<'a> Written<'a> {
         };
         for (entry, field) in section.entries() {
             if let Some(first) = self.named(&entry.key) {
-                let what = format!("a rule of this name is already at {}; rename one", first.place);
+                let what = format!(
+                    "a rule of this name is already at {}; rename one",
+                    first.place
+                );
                 mistakes.add(&entry.place, &field.path, what);
                 continue;
             }
@@ -123,7 +126,9 @@ impl<'a> Written<'a> {
 
     /// Detections and correlations share their names: a decision names only one rule.
     fn named(&self, name: &str) -> Option<&Rule<'a>> {
-        self.detections.get(name).or_else(|| self.correlations.get(name))
+        self.detections
+            .get(name)
+            .or_else(|| self.correlations.get(name))
     }
 
     fn warn_of_unused(
@@ -132,11 +137,18 @@ impl<'a> Written<'a> {
         correlations: &[CorrelationRule],
         warnings: &mut Mistakes,
     ) {
-        for detection in detections.iter().filter(|rule| !detection::is_silence(rule)) {
+        for detection in detections
+            .iter()
+            .filter(|rule| !detection::is_silence(rule))
+        {
             let taken = correlations
                 .iter()
                 .any(|correlation| correlation.detections.contains(&detection.name));
-            if let Some(rule) = self.detections.get(detection.name.as_str()).filter(|_| !taken) {
+            if let Some(rule) = self
+                .detections
+                .get(detection.name.as_str())
+                .filter(|_| !taken)
+            {
                 let what = "no correlation takes it, so it changes nothing; \
                             name it in a correlation's `from`, or remove it";
                 warnings.add(rule.place, &rule.field.path, what);
@@ -148,7 +160,10 @@ impl<'a> Written<'a> {
 /// The hash of a rule's meaning, given as a canonical text.
 fn meaning_hash(meaning: &str) -> u64 {
     let digest = blake3::hash(meaning.as_bytes());
-    let first = digest.as_bytes().first_chunk().expect("a digest is 32 bytes");
+    let first = digest
+        .as_bytes()
+        .first_chunk()
+        .expect("a digest is 32 bytes");
     u64::from_le_bytes(*first)
 }
 

@@ -150,7 +150,9 @@ impl Settings {
         let core = core(layers, mistakes);
         let window = window(layers, mistakes);
         let shutdown = shutdown(layers, mistakes);
-        let filter = layers.field("log.filter").text(mistakes, "a filter such as `info`");
+        let filter = layers
+            .field("log.filter")
+            .text(mistakes, "a filter such as `info`");
         let settings = Self {
             data: data?.into(),
             clock: clock?,
@@ -171,20 +173,20 @@ impl Settings {
 
     /// What no key can get wrong alone.
     fn check_together(&self, layers: &Layers, mistakes: &mut Mistakes) {
-        let (batch, packet) = (self.journal.batch_bytes_max, self.mqtt.packet_bytes_max);
-        if batch < packet {
+        let packet = self.mqtt.packet_bytes_max;
+        let holds_a_packet = [
+            ("journal.batch_bytes_max", self.journal.batch_bytes_max),
+            ("door.waiting_bytes_max", self.door.waiting_bytes_max),
+        ];
+        for (path, bytes) in holds_a_packet.iter().filter(|(_, bytes)| *bytes < packet) {
+            // The mistake lies where something was changed.
+            let changed = Some(layers.field(path)).filter(|_| layers.is_written(path));
+            let changed = changed.unwrap_or_else(|| layers.field("mqtt.packet_bytes_max"));
             let what = format!(
-                "{batch} bytes are less than mqtt.packet_bytes_max ({packet}): \
-                 a packet must fit a batch; write at least {packet}"
+                "mqtt.packet_bytes_max ({packet}) is more than {path} ({bytes}), which must hold \
+                 a packet; lower the one or raise the other"
             );
-            layers.field("journal.batch_bytes_max").wrong(mistakes, what);
-        }
-        if self.door.waiting_bytes_max < packet {
-            let what = format!(
-                "less than mqtt.packet_bytes_max ({packet}): a packet must fit the door; \
-                 write at least {packet}"
-            );
-            layers.field("door.waiting_bytes_max").wrong(mistakes, what);
+            changed.wrong(mistakes, what);
         }
     }
 }
@@ -246,8 +248,12 @@ fn mqtt(layers: &Layers, dir: Option<&Path>, mistakes: &mut Mistakes) -> Option<
                     name a file of users in mqtt.users_file, or write `127.0.0.1:1883`";
         field.wrong(mistakes, what);
     }
-    let connections_max = layers.field("mqtt.connections_max").integer(mistakes, 1..=100_000);
-    let inflight_max = layers.field("mqtt.inflight_max").integer(mistakes, 1..=65_535);
+    let connections_max = layers
+        .field("mqtt.connections_max")
+        .integer(mistakes, 1..=100_000);
+    let inflight_max = layers
+        .field("mqtt.inflight_max")
+        .integer(mistakes, 1..=65_535);
     let packet_bytes_max = layers
         .field("mqtt.packet_bytes_max")
         .bytes(mistakes, 1 << 10..=16 << 20);
@@ -302,7 +308,9 @@ fn core(layers: &Layers, mistakes: &mut Mistakes) -> Option<Core> {
 }
 
 fn window(layers: &Layers, mistakes: &mut Mistakes) -> Option<Window> {
-    let sessions_max = layers.field("window.sessions_max").integer(mistakes, 1..=10_000);
+    let sessions_max = layers
+        .field("window.sessions_max")
+        .integer(mistakes, 1..=10_000);
     let ring_decisions_max = layers
         .field("window.ring_decisions_max")
         .integer(mistakes, 1000..=10_000_000);

@@ -33,15 +33,42 @@ const RULE_FILES_MAX: usize = 1000;
 const SHIPPED: [(&str, &str); 11] = [
     (CITY, include_str!("../../config/city.geojson")),
     (KINDS, include_str!("../../config/kinds.yaml")),
-    ("rules/crowd.yaml", include_str!("../../config/rules/crowd.yaml")),
-    ("rules/earthquake.yaml", include_str!("../../config/rules/earthquake.yaml")),
-    ("rules/fire.yaml", include_str!("../../config/rules/fire.yaml")),
-    ("rules/flood.yaml", include_str!("../../config/rules/flood.yaml")),
-    ("rules/gas.yaml", include_str!("../../config/rules/gas.yaml")),
-    ("rules/haze.yaml", include_str!("../../config/rules/haze.yaml")),
-    ("rules/power.yaml", include_str!("../../config/rules/power.yaml")),
-    ("rules/silence.yaml", include_str!("../../config/rules/silence.yaml")),
-    ("rules/traffic.yaml", include_str!("../../config/rules/traffic.yaml")),
+    (
+        "rules/crowd.yaml",
+        include_str!("../../config/rules/crowd.yaml"),
+    ),
+    (
+        "rules/earthquake.yaml",
+        include_str!("../../config/rules/earthquake.yaml"),
+    ),
+    (
+        "rules/fire.yaml",
+        include_str!("../../config/rules/fire.yaml"),
+    ),
+    (
+        "rules/flood.yaml",
+        include_str!("../../config/rules/flood.yaml"),
+    ),
+    (
+        "rules/gas.yaml",
+        include_str!("../../config/rules/gas.yaml"),
+    ),
+    (
+        "rules/haze.yaml",
+        include_str!("../../config/rules/haze.yaml"),
+    ),
+    (
+        "rules/power.yaml",
+        include_str!("../../config/rules/power.yaml"),
+    ),
+    (
+        "rules/silence.yaml",
+        include_str!("../../config/rules/silence.yaml"),
+    ),
+    (
+        "rules/traffic.yaml",
+        include_str!("../../config/rules/traffic.yaml"),
+    ),
 ];
 
 /// The files that make a bundle, sorted by name.
@@ -187,7 +214,10 @@ fn take_part<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 fn path_of(dir: &Path, hash: BundleHash) -> PathBuf {
-    dir.join(format!("{}.bundle", blake3::Hash::from_bytes(hash.0).to_hex()))
+    dir.join(format!(
+        "{}.bundle",
+        blake3::Hash::from_bytes(hash.0).to_hex()
+    ))
 }
 
 /// Writes beside, syncs, renames, and syncs the directory: after a crash the file is whole or
@@ -215,7 +245,11 @@ fn shipped(wanted: impl Fn(&str) -> bool) -> Vec<SourceFile> {
 
 fn read_dir(dir: &Path, with_city: bool, mistakes: &mut Mistakes) -> Vec<SourceFile> {
     if !dir.is_dir() {
-        mistakes.add(&Place::whole(&dir.display().to_string()), "", "is not a directory");
+        mistakes.add(
+            &Place::whole(&dir.display().to_string()),
+            "",
+            "is not a directory",
+        );
         return Vec::new();
     }
     let mut files = match dir.join(KINDS) {
@@ -248,15 +282,23 @@ fn read_rules(dir: &Path, mistakes: &mut Mistakes) -> Vec<SourceFile> {
             return Vec::new();
         }
     };
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let mut paths: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .collect();
     paths.sort();
-    for path in paths.iter().filter(|path| path.extension() == Some(OsStr::new("yml"))) {
+    for path in paths
+        .iter()
+        .filter(|path| path.extension() == Some(OsStr::new("yml")))
+    {
         let place = Place::whole(&path.display().to_string());
         mistakes.add(&place, "", "is not read; name it `.yaml`");
     }
     paths.retain(|path| path.extension() == Some(OsStr::new("yaml")));
     if paths.len() > RULE_FILES_MAX {
-        let what = format!("{} files are too many; at most {RULE_FILES_MAX}", paths.len());
+        let what = format!(
+            "{} files are too many; at most {RULE_FILES_MAX}",
+            paths.len()
+        );
         mistakes.add(&whole, "", what);
         return Vec::new();
     }
@@ -270,7 +312,11 @@ fn read_rules(dir: &Path, mistakes: &mut Mistakes) -> Vec<SourceFile> {
 
 /// Reads a file whole, unpacked if its name ends in `.gz`.
 fn read_file(name: &str, path: &Path, mistakes: &mut Mistakes) -> Option<SourceFile> {
-    let most = if name == CITY { CITY_BYTES_MAX } else { yaml::FILE_BYTES_MAX as u64 };
+    let most = if name == CITY {
+        CITY_BYTES_MAX
+    } else {
+        yaml::FILE_BYTES_MAX as u64
+    };
     let shown = path.display().to_string();
     let what = match read_bounded(path, most) {
         Ok(bytes) if bytes.len() as u64 <= most => {
@@ -292,7 +338,9 @@ fn read_bounded(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let file = File::open(path)?;
     if path.extension() == Some(OsStr::new("gz")) {
-        MultiGzDecoder::new(file).take(most + 1).read_to_end(&mut bytes)?;
+        MultiGzDecoder::new(file)
+            .take(most + 1)
+            .read_to_end(&mut bytes)?;
     } else {
         file.take(most + 1).read_to_end(&mut bytes)?;
     }

@@ -19,7 +19,9 @@ pub struct User {
 
 impl fmt::Debug for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("User").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("User")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -47,7 +49,11 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<User>, Mistakes> {
                     password: password.to_owned(),
                 });
             }
-            _ => mistakes.add(&place, "", "not a user and a password; write `user:password`"),
+            _ => mistakes.add(
+                &place,
+                "",
+                "not a user and a password; write `user:password`",
+            ),
         }
     }
     if users.len() > USERS_MAX {

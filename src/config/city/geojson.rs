@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 /// The features of a collection, each as its text.
 pub fn features(text: &str) -> Result<Vec<&RawValue>, serde_json::Error> {
     #[derive(Deserialize)]
+    #[serde(expecting = "an object with `features`")]
     struct Collection<'a> {
         #[serde(borrow)]
         features: Vec<&'a RawValue>,
@@ -21,8 +22,16 @@ pub fn features(text: &str) -> Result<Vec<&RawValue>, serde_json::Error> {
     serde_json::from_str(text).map(|collection: Collection<'_>| collection.features)
 }
 
+/// What an error says, without the line and column that it counts from the part that was read.
+pub fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
+}
+
 /// One feature.
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object with `id`, `properties` and `geometry`")]
 pub struct Feature<'a> {
     /// Its id, beside the properties.
     #[serde(borrow, default)]
@@ -37,7 +46,7 @@ pub struct Feature<'a> {
 
 /// The properties that mean something here; all others are let through.
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "an object")]
 pub struct Properties<'a> {
     /// What the feature is: `zone`, `sensor`, …
     #[serde(borrow, rename = "type")]
@@ -138,6 +147,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Scalar<'a> {
 
 /// A geometry whose coordinates are not read yet.
 #[derive(Debug, Deserialize)]
+#[serde(expecting = "an object with `type` and `coordinates`, or null")]
 pub struct Geometry<'a> {
     #[serde(borrow, default, rename = "type")]
     shape: Scalar<'a>,
@@ -173,7 +183,7 @@ impl Geometry<'_> {
                 .map(|areas: Vec<_>| Shape::Areas(areas.into_iter().map(plain).collect())),
             _ => Ok(Shape::Other),
         };
-        shape.map_err(|error| format!("coordinates that cannot be read: {error}"))
+        shape.map_err(|error| format!("coordinates that cannot be read: {}", without_place(&error)))
     }
 }
 
@@ -235,7 +245,11 @@ impl<'a> Lines<'a> {
     pub fn place(&mut self, part: &str) -> (u32, u32) {
         let offset = part.as_ptr() as usize - self.text.as_ptr() as usize;
         let between = &self.text.as_bytes()[self.at..offset];
-        for (index, _) in between.iter().enumerate().filter(|(_, byte)| **byte == b'\n') {
+        for (index, _) in between
+            .iter()
+            .enumerate()
+            .filter(|(_, byte)| **byte == b'\n')
+        {
             self.line += 1;
             self.line_start = self.at + index + 1;
         }

@@ -38,18 +38,36 @@ fn zones_and_sensors_are_read_and_the_rest_let_through() {
 {{"id":"a","properties":{{"type":"sensor","kind":"water_level","zone":"suoth","interval_s":0.5,"danger":2}},"geometry":{{"type":"Point","coordinates":[0.5,0.25,12]}}}}"#
     ));
     assert!(mistakes.is_empty(), "{mistakes}");
-    let names: Vec<_> = city.zones.iter().map(|zone| (zone.id.as_str(), &*zone.name)).collect();
-    assert_eq!(names, [("all", "all"), ("south", "Süd"), ("suoth", "suoth")]);
+    let names: Vec<_> = city
+        .zones
+        .iter()
+        .map(|zone| (zone.id.as_str(), &*zone.name))
+        .collect();
+    assert_eq!(
+        names,
+        [("all", "all"), ("south", "Süd"), ("suoth", "suoth")]
+    );
     let [seven, a, b] = &city.sensors[..] else {
         panic!("three sensors")
     };
     assert_eq!((seven.unit.as_str(), seven.scale), ("mw", Scale::OfKind));
-    assert_eq!((b.unit.as_str(), b.scale, b.warning), ("mAOD", Scale::Own, Some(41.0)));
-    assert_eq!((a.unit.as_str(), a.scale, a.danger), ("m", Scale::OfKind, Some(2.0)));
+    assert_eq!(
+        (b.unit.as_str(), b.scale, b.warning),
+        ("mAOD", Scale::Own, Some(41.0))
+    );
+    assert_eq!(
+        (a.unit.as_str(), a.scale, a.danger),
+        ("m", Scale::OfKind, Some(2.0))
+    );
     assert_eq!(a.interval, Some(Millis(500)));
     assert_eq!(a.position, Position::from_degrees(0.5, 0.25));
-    assert_eq!(city.zone_at(a.position.unwrap()).unwrap().id.as_str(), "all");
-    expect![[""]].assert_eq(&warnings.to_string());
+    assert_eq!(
+        city.zone_at(a.position.unwrap()).unwrap().id.as_str(),
+        "all"
+    );
+    expect![[r#"
+        city: `mAOD` of 1 sensor cannot be converted to `m`: only their own `warning` and `danger` count
+        city: no feature describes zone `suoth` of 1 sensor; did you mean `south`?"#]].assert_eq(&warnings.to_string());
 }
 
 #[test]
@@ -57,9 +75,22 @@ fn a_city_without_zones_of_its_own_groups_its_sensors_by_name() {
     let (city, mistakes, warnings) = load(
         r#"{"id":"a","properties":{"type":"sensor","kind":"water_level","zone":"Parrett, Brue"}}"#,
     );
-    assert!(mistakes.is_empty() && warnings.is_empty(), "{mistakes}{warnings}");
+    assert!(
+        mistakes.is_empty() && warnings.is_empty(),
+        "{mistakes}{warnings}"
+    );
     assert_eq!(city.zones[0].name, "Parrett, Brue");
     assert!(city.zones[0].areas.is_empty());
+}
+
+#[test]
+fn levels_of_sensors_are_converted_to_the_unit_of_their_kind() {
+    let (city, mistakes, _) = load(
+        r#"{"id":"a","properties":{"type":"sensor","kind":"water_level","unit":"cm","warning":372}}"#,
+    );
+    assert!(mistakes.is_empty(), "{mistakes}");
+    assert_eq!(city.sensors[0].unit, "m");
+    assert_eq!(city.sensors[0].warning, Some(3.72));
 }
 
 #[test]
@@ -71,7 +102,16 @@ fn mistakes_of_zones() {
 {"id":"c","properties":{"type":"zone"},"geometry":{"type":"Polygon","coordinates":[[[3.1,101.6],[1,0],[1,1],[3.1,101.6]]]}},
 {"id":"d","properties":{"type":"zone","parent":"cc"},"geometry":{"type":"Polygon","coordinates":[["a"]]}},
 {"id":"e","properties":{"type":"zone","parent":"cc"}}"#,
-        &expect![[""]],
+        &expect![[r#"
+            city:2:1 feature 1 (a) geometry: a zone needs a geometry of type Polygon or MultiPolygon, or null
+            city:3:1 feature 2 (b) geometry: a ring needs at least four positions, the last equal to the first
+            city:3:1 zone b parent: lies in itself, or more than 16 zones deep
+            city:4:1 feature 3 (c) geometry: has a hole, and a zone cannot have one; make the inner area a zone of its own
+            city:4:1 zone c parent: lies in itself, or more than 16 zones deep
+            city:5:1 feature 4 (c) geometry: [3.1, 101.6] is not on the globe; write longitude (-180 to 180), then latitude (-90 to 90)
+            city:5:1 feature 4 (c) id: another zone of this id is at city:4:1; rename one
+            city:6:1 feature 5 (d) geometry: coordinates that cannot be read: invalid type: string "a", expected a position such as [101.69, 3.14]
+            city:7:1 zone e parent: no zone has the id `cc`; did you mean `c`?"#]],
     );
 }
 
@@ -88,7 +128,23 @@ fn mistakes_of_sensors() {
 {"id":"g","properties":{"type":"sensor","kind":"water_level"}},
 {"id":"g","properties":{"type":"sensor","kind":"water_level"}},
 7"#,
-        &expect![[""]],
+        &expect![[r#"
+            city:2:1 feature 1: has no id; write `"id": "wl-0412"` beside `properties`
+            city:3:1 feature 2 (a) type: is missing; write one of zone, sensor, river, asset, actuator
+            city:3:29 feature 3 (a) type: `senzor` is not one of zone, sensor, river, asset, actuator; did you mean `sensor`?
+            city:4:1 feature 4 (a b) id: `a b`: a sensor's name must be 1 to 128 of letters, digits and . _ : @ -
+            city:4:1 feature 4 (a b) kind: is missing; write what it measures, such as `water_level`
+            city:5:1 feature 5 (c) danger: a list is not a number
+            city:5:1 feature 5 (c) interval_s: 0 is not from 0.001 to 2678400 seconds
+            city:5:1 feature 5 (c) kind: unknown kind of reading `water_levle`; did you mean `water_level`?
+            city:5:1 feature 5 (c) unit: must have 1 to 32 bytes, such as `m`
+            city:5:1 feature 5 (c) warning: `0.9` is not a number
+            city:5:1 feature 5 (c) zone: 3 is not a text
+            city:6:1 feature 6 (d) geometry: [3.1, 101.6] is not on the globe; write longitude (-180 to 180), then latitude (-90 to 90)
+            city:7:1 feature 7 (e) geometry: coordinates that cannot be read: invalid length 1, expected a position such as [101.69, 3.14]
+            city:8:1 feature 8 (f) geometry: a sensor needs a geometry of type Point, or null
+            city:10:1 feature 10 (g) id: another sensor has this id; rename one
+            city:11:1 feature 11: not a GeoJSON feature: invalid type: integer `7`, expected an object with `id`, `properties` and `geometry`"#]],
     );
 }
 
@@ -98,7 +154,11 @@ fn what_is_no_feature_collection_is_refused_with_its_place() {
     for text in ["", "[]", "{\"features\": [\n{]}", "{\"features\": 3}"] {
         read("city", text, &kinds(), &mut mistakes, &mut warnings);
     }
-    expect![[""]].assert_eq(&mistakes.to_string());
+    expect![[r#"
+        city:1:1: not a GeoJSON FeatureCollection: EOF while parsing a value
+        city:1:2: not a GeoJSON FeatureCollection: invalid length 0, expected an object with `features`
+        city:1:14: not a GeoJSON FeatureCollection: invalid type: integer `3`, expected a sequence
+        city:2:2: not a GeoJSON FeatureCollection: key must be a string"#]].assert_eq(&mistakes.to_string());
 }
 
 #[test]

@@ -130,7 +130,11 @@ fn from(
 
 /// The detection of this name; nothing if it has mistakes of its own; else what is wrong.
 fn detection(name: &str, known: &Known<'_>) -> Result<Option<RuleId>, String> {
-    match known.detections.iter().find(|rule| rule.name.as_str() == name) {
+    match known
+        .detections
+        .iter()
+        .find(|rule| rule.name.as_str() == name)
+    {
         Some(rule) if is_silence(rule) => Err(format!(
             "`{name}` finds silent sensors, which is no evidence of an incident; remove it"
         )),
@@ -164,12 +168,21 @@ fn sources(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<u32> {
             return None;
         }
         (None, None, weighted) => {
-            let example = if weighted { "opens_at: 3" } else { "sources: 2" };
-            section.wrong(mistakes, format!("does not say when to open; write `{example}`"));
+            let example = if weighted {
+                "opens_at: 3"
+            } else {
+                "sources: 2"
+            };
+            section.wrong(
+                mistakes,
+                format!("does not say when to open; write `{example}`"),
+            );
             return None;
         }
     };
-    field.integer(mistakes, 1..=SOURCES_MAX).map(|sources| sources as u32)
+    field
+        .integer(mistakes, 1..=SOURCES_MAX)
+        .map(|sources| sources as u32)
 }
 
 /// What is allowed and probably not meant.

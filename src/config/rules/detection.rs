@@ -145,7 +145,9 @@ fn matching(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<AttributeM
             let what = format!("needs 1 to {VALUES_MAX} values, such as `[flood, water]`");
             field.wrong(mistakes, what);
         }
-        let values = items.iter().filter_map(|item| item.text(mistakes, "a value"));
+        let values = items
+            .iter()
+            .filter_map(|item| item.text(mistakes, "a value"));
         let mut values: Vec<_> = values.map(str::to_owned).collect();
         values.sort();
         values.dedup();
@@ -172,12 +174,18 @@ fn threshold(
         .optional(key)
         .and_then(|field| levels(&field, side, kind, mistakes));
     let clear = section
-        .required(mistakes, "clear", &format!("{back} …"))
+        .required(
+            mistakes,
+            "clear",
+            &example_of_clear(back, levels.as_deref(), kind),
+        )
         .zip(kind)
         .and_then(|(field, kind)| clear(&field, back, kind, levels.as_deref(), side, mistakes));
     let persistence = section
         .optional("for")
-        .map_or(Some(Persistence::ONCE), |field| persistence(&field, mistakes));
+        .map_or(Some(Persistence::ONCE), |field| {
+            persistence(&field, mistakes)
+        });
     let clear_readings_min = section
         .optional("clear_for")
         .map_or(Some(1), |field| readings(&field, mistakes));
@@ -208,13 +216,21 @@ fn levels(
     section.finish(mistakes);
     let kind = kind?;
     if written.is_empty() {
-        field.wrong(mistakes, format!("no level; write for example `{{ moderate: {} }}`", kind.show(3.0)));
+        field.wrong(
+            mistakes,
+            format!(
+                "no level; write for example `{{ moderate: {} }}`",
+                kind.show(3.0)
+            ),
+        );
         return None;
     }
     let mut levels: Vec<Level> = Vec::new();
     for (severity, field) in &written {
         let value = kind.value(field, mistakes)?;
-        let graver = levels.last().is_none_or(|last| is_beyond(side, value, last.value));
+        let graver = levels
+            .last()
+            .is_none_or(|last| is_beyond(side, value, last.value));
         if !graver {
             let (word, last) = (side_word(side), kind.show(levels[levels.len() - 1].value));
             let what = format!("a graver level must lie further {word}: {word} {last}");
@@ -225,7 +241,10 @@ fn levels(
             value,
         });
     }
-    if let Some(normal) = kind.normal.filter(|normal| is_beyond(side, *normal, levels[0].value)) {
+    if let Some(normal) = kind
+        .normal
+        .filter(|normal| is_beyond(side, *normal, levels[0].value))
+    {
         let what = format!(
             "would call the normal value of this kind abnormal, which is {} in kinds.yaml",
             kind.show(normal)
@@ -244,17 +263,17 @@ fn clear(
     side: Side,
     mistakes: &mut Mistakes,
 ) -> Option<f64> {
-    let example = levels.and_then(|levels| levels.first()).map_or_else(
-        || format!("{back} {}", kind.show(3.0)),
-        |least| format!("{back} {}", kind.show(least.value)),
-    );
+    let example = example_of_clear(back, levels, Some(kind));
     let text = field.text(mistakes, &format!("a level such as `{example}`"))?;
     let Some(level) = text.strip_prefix(back) else {
         let what = format!("`{text}` must begin with `{back}`, such as `{example}`");
         field.wrong(mistakes, what);
         return None;
     };
-    let value = kind.parse(level.trim()).map_err(|what| field.wrong(mistakes, what)).ok()?;
+    let value = kind
+        .parse(level.trim())
+        .map_err(|what| field.wrong(mistakes, what))
+        .ok()?;
     let least = levels?.first()?.value;
     if is_beyond(side, value, least) {
         let what = format!(
@@ -267,6 +286,12 @@ fn clear(
         return None;
     }
     Some((least - value).abs())
+}
+
+fn example_of_clear(back: &str, levels: Option<&[Level]>, kind: Option<&Kind>) -> String {
+    let least = levels.and_then(|levels| levels.first()).zip(kind);
+    let level = least.map_or("2.7 m".to_owned(), |(least, kind)| kind.show(least.value));
+    format!("{back} {level}")
 }
 
 fn is_beyond(side: Side, value: f64, level: f64) -> bool {
@@ -328,22 +353,32 @@ fn readings(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<u32> {
 }
 
 fn reading_count(text: &str) -> Option<u32> {
-    let count = text.strip_suffix("readings").or_else(|| text.strip_suffix("reading"))?;
-    count.trim().parse().ok().filter(|count| (1..=READINGS_MAX).contains(count))
+    let count = text
+        .strip_suffix("readings")
+        .or_else(|| text.strip_suffix("reading"))?;
+    count
+        .trim()
+        .parse()
+        .ok()
+        .filter(|count| (1..=READINGS_MAX).contains(count))
 }
 
 fn silence(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<Silence> {
     let wanted = "a number of intervals from 1 to 1000, such as `4 intervals`";
     let intervals = section.optional("silent").and_then(|field| {
         field.read(mistakes, wanted, |text| {
-            let count = text.strip_suffix("intervals").or_else(|| text.strip_suffix("interval"))?;
+            let count = text
+                .strip_suffix("intervals")
+                .or_else(|| text.strip_suffix("interval"))?;
             let count = quantity::integer(count.trim())?;
             (1..=INTERVALS_MAX).contains(&count).then_some(count as u32)
         })
     });
     let at_least = section
         .optional("at_least")
-        .map_or(Some(Millis::ZERO), |field| field.span(mistakes, Millis::ZERO..=SPAN_MAX));
+        .map_or(Some(Millis::ZERO), |field| {
+            field.span(mistakes, Millis::ZERO..=SPAN_MAX)
+        });
     Some(Silence {
         intervals: intervals?,
         at_least: at_least?,
@@ -381,13 +416,20 @@ fn meaning(rule: &DetectionRule, kind: &Kind) -> String {
     let unit = kind.unit.as_deref().unwrap_or_default();
     let mut text = format!("detection of {:?} in {unit:?}", rule.kind);
     for attribute in &rule.matching {
-        write!(text, " where {:?} in {:?}", attribute.name, attribute.values)
-            .expect("a string takes all");
+        write!(
+            text,
+            " where {:?} in {:?}",
+            attribute.name, attribute.values
+        )
+        .expect("a string takes all");
     }
     let test = match &rule.test {
         Test::Threshold(threshold) => threshold_meaning(threshold),
         Test::Silence(silence) => {
-            format!(" silent {} intervals, {} ms", silence.intervals, silence.at_least.0)
+            format!(
+                " silent {} intervals, {} ms",
+                silence.intervals, silence.at_least.0
+            )
         }
         Test::Report(report) => format!(
             " report severity {} certainty {} for {} ms from {:?}",
@@ -400,8 +442,12 @@ fn meaning(rule: &DetectionRule, kind: &Kind) -> String {
 fn threshold_meaning(threshold: &Threshold) -> String {
     let mut text = format!(" {}", side_word(threshold.side));
     for level in &threshold.levels {
-        write!(text, " severity {} at {:?}", level.severity as u8, level.value)
-            .expect("a string takes all");
+        write!(
+            text,
+            " severity {} at {:?}",
+            level.severity as u8, level.value
+        )
+        .expect("a string takes all");
     }
     let Threshold {
         clear_gap,

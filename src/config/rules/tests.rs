@@ -30,7 +30,10 @@ fn hashes(text: &str) -> (Vec<u64>, Vec<u64>) {
     let (rules, mistakes, _) = read(text);
     assert!(mistakes.is_empty(), "{mistakes}");
     let detections = rules.detections.iter().map(|rule| rule.hash).collect();
-    (detections, rules.correlations.iter().map(|rule| rule.hash).collect())
+    (
+        detections,
+        rules.correlations.iter().map(|rule| rule.hash).collect(),
+    )
 }
 
 const FLOOD: &str = "
@@ -61,11 +64,111 @@ correlations:
 #[test]
 fn rules_mean_what_they_say() {
     let (rules, mistakes, warnings) = read(FLOOD);
-    assert!(mistakes.is_empty() && warnings.is_empty(), "{mistakes} {warnings}");
+    assert!(
+        mistakes.is_empty() && warnings.is_empty(),
+        "{mistakes} {warnings}"
+    );
     let mut rules = rules;
     rules.detections.iter_mut().for_each(|rule| rule.hash = 0);
     rules.correlations.iter_mut().for_each(|rule| rule.hash = 0);
-    expect![[""]].assert_debug_eq(&rules);
+    expect![[r#"
+        Rules {
+            detections: [
+                DetectionRule {
+                    name: "flood-call",
+                    hash: 0,
+                    kind: "emergency_call",
+                    matching: [
+                        AttributeMatch {
+                            name: "category",
+                            values: [
+                                "flood",
+                                "water",
+                            ],
+                        },
+                    ],
+                    test: Report(
+                        Report {
+                            severity: Moderate,
+                            certainty: Possible,
+                            lasting: Millis(
+                                1800000,
+                            ),
+                            value_min: None,
+                        },
+                    ),
+                },
+                DetectionRule {
+                    name: "river-high",
+                    hash: 0,
+                    kind: "water_level",
+                    matching: [],
+                    test: Threshold(
+                        Threshold {
+                            side: Above,
+                            levels: [
+                                Level {
+                                    severity: Moderate,
+                                    value: 3.0,
+                                },
+                                Level {
+                                    severity: Severe,
+                                    value: 3.8,
+                                },
+                            ],
+                            clear_gap: 0.2999999999999998,
+                            readings_min: 2,
+                            lasting: Millis(
+                                300000,
+                            ),
+                            clear_readings_min: 2,
+                        },
+                    ),
+                },
+                DetectionRule {
+                    name: "river-silent",
+                    hash: 0,
+                    kind: "water_level",
+                    matching: [],
+                    test: Silence(
+                        Silence {
+                            intervals: 4,
+                            at_least: Millis(
+                                300000,
+                            ),
+                        },
+                    ),
+                },
+            ],
+            correlations: [
+                CorrelationRule {
+                    name: "flood",
+                    hash: 0,
+                    incident: "flood",
+                    detections: [
+                        "flood-call",
+                        "river-high",
+                    ],
+                    weights: [
+                        1,
+                        3,
+                    ],
+                    within_m: 1500,
+                    within: Millis(
+                        5400000,
+                    ),
+                    sources_min: 3,
+                    clear_after: Millis(
+                        3600000,
+                    ),
+                    reopen_within: Millis(
+                        1800000,
+                    ),
+                },
+            ],
+        }
+    "#]]
+    .assert_debug_eq(&rules);
 }
 
 #[test]
@@ -79,11 +182,14 @@ detections:
   flood-call: { counts_for: 1800 s, certainty: possible, report: moderate, kind: emergency_call,
                 where: { category: [flood, water, flood] } }
   river-silent: { kind: water_level, at_least: 300 s, silent: 4 intervals }
-  river-high: { kind: water_level, clear: below 2.70 m, above: { severe: 3.8 m, moderate: 3 m },
+  river-high: { kind: water_level, clear: below 270 cm, above: { severe: 3.80 m, moderate: 3 m },
                 clear_for: 2 readings, for: [5 min, 2 readings] }
 ";
     let (detections, correlations) = hashes(FLOOD);
-    assert_eq!((detections.clone(), correlations.clone()), hashes(rewritten));
+    assert_eq!(
+        (detections.clone(), correlations.clone()),
+        hashes(rewritten)
+    );
     for (from, to, rule) in [
         ("severe: 3.8 m", "severe: 3.9 m", 1),
         ("below 2.7 m", "below 2.6 m", 1),
@@ -125,7 +231,24 @@ detections:
   twice: { kind: water_level, above: { severe: 3 m }, clear: below 2 m, for: [1 min, 2 min],
            clear_for: 0 readings }
 ",
-        &expect![[""]],
+        &expect![[r#"
+            a.yaml:3:16 detections.no-question: asks nothing; write one of `above: { moderate: … }`, `below: { moderate: … }`, `silent: 4 intervals` or `report: moderate`
+            a.yaml:4:18 detections.two-questions: asks two things, `above` and `silent`; make it two rules
+            a.yaml:5:41 detections.no-level.above: no level; write for example `{ moderate: 3 m }`
+            a.yaml:6:13 detections.no-clear: `clear` is missing; write for example `clear: below 3 m`
+            a.yaml:7:50 detections.no-unit.above.severe: without a unit; write `3 m`
+            a.yaml:8:53 detections.other-unit.above.severe: `degC` cannot be converted to `m`; write it in `m`
+            a.yaml:8:70 detections.other-unit.clear: `degC` cannot be converted to `m`; write it in `m`
+            a.yaml:9:67 detections.wrong-way.above.severe: a graver level must lie further above: above 4 m
+            a.yaml:10:77 detections.wrong-way-down.below.severe: a graver level must lie further below: below 6 km/h
+            a.yaml:12:69 detections.clear-beyond.clear: 3.5 m is still abnormal; write a value that is not above 3 m
+            a.yaml:13:67 detections.clear-side.clear: `above 2 m` must begin with `below`, such as `below 3 m`
+            a.yaml:14:51 detections.normal-is-abnormal.above: would call the normal value of this kind abnormal, which is 1.2 m in kinds.yaml
+            a.yaml:15:43 detections.severities.above: no level; write for example `{ moderate: 3 m }`
+            a.yaml:15:45 detections.severities.above.sever: unknown key; did you mean `severe`?
+            a.yaml:16:84 detections.persistence.for: `2` is not `2 readings` (1 to 1000), `5 min` (up to 7 d), or both: `[2 readings, 5 min]`
+            a.yaml:17:86 detections.twice.for: said twice; write `2 readings` (1 to 1000), `5 min` (up to 7 d), or both: `[2 readings, 5 min]`
+            a.yaml:18:23 detections.twice.clear_for: `0 readings` is not a number of readings from 1 to 1000, such as `2 readings`"#]],
     );
 }
 
@@ -147,7 +270,20 @@ detections:
                counts_for: 10 min }
   list: [1, 2]
 ",
-        &expect![[""]],
+        &expect![[r#"
+            a.yaml:3:13 detections.Bad Name: `Bad Name`: a rule's name must be 1 to 64 of lower-case letters, digits, _ and -
+            a.yaml:4:17 detections.watr.kind: unknown kind of reading `watr_level`; did you mean `water_level`?
+            a.yaml:5:19 detections.spaces.kind: `water level`: a reading's kind must be 1 to 64 of lower-case letters, digits and _
+            a.yaml:6:43 detections.intervals.silent: `5 min` is not a number of intervals from 1 to 1000, such as `4 intervals`
+            a.yaml:7:58 detections.foreign-key.clear: unknown key; known here: kind, where, silent, at_least
+            a.yaml:8:43 detections.report.report: `bad` is not one of minor, moderate, severe, extreme
+            a.yaml:8:59 detections.report.certainty: `maybe` is not one of unlikely, possible, likely, observed
+            a.yaml:8:78 detections.report.counts_for: `30` is not a time from 1 s to 7 d, such as `90 s`, `5 min` or `2 h`
+            a.yaml:9:12 detections.missing: `certainty` is missing; write for example `certainty: possible`
+            a.yaml:9:12 detections.missing: `counts_for` is missing; write for example `counts_for: 30 min`
+            a.yaml:10:53 detections.where.where.category: needs 1 to 100 values, such as `[flood, water]`
+            a.yaml:12:73 detections.magnitude.value_at_least: this kind has no unit; write `6`
+            a.yaml:14:9 detections.list: keys belong here, each as `key: value`"#]],
     );
 }
 
@@ -169,19 +305,46 @@ correlations:
   unweighted: { incident: flood, from: [high], opens_at: 2, within: 1 km, within_time: 1 h }
   nobody: { incident: flood, from: [], sources: 1, within: 1 km, within_time: 1 h, witin: 2 }
 ";
-    refused(&format!("{detections}{correlations}"), &expect![[""]]);
+    refused(
+        &format!("{detections}{correlations}"),
+        &expect![[r#"
+        a.yaml:5:49 detections.broken.above.severe: `kg` cannot be converted to `m`; write it in `m`
+        a.yaml:8:3 correlations.high: a rule of this name is already at a.yaml:3:3; rename one
+        a.yaml:9:8 correlations.empty: `from` is missing; write for example `from: [river-high, flood-call]`
+        a.yaml:9:8 correlations.empty: `incident` is missing; write for example `incident: flood`
+        a.yaml:9:8 correlations.empty: `within_time` is missing; write for example `within_time: 30 min`
+        a.yaml:9:8 correlations.empty: `within` is missing; write for example `within: 500 m`
+        a.yaml:9:8 correlations.empty: does not say when to open; write `sources: 2`
+        a.yaml:10:24 correlations.unknown.incident: `Flood`: an incident's kind must be 1 to 64 of lower-case letters, digits and _
+        a.yaml:10:38 correlations.unknown.from: no detection is named `hihg`; did you mean `high`?
+        a.yaml:10:44 correlations.unknown.from: `silent` finds silent sensors, which is no evidence of an incident; remove it
+        a.yaml:10:66 correlations.unknown.from: `high` is named twice; remove one
+        a.yaml:10:82 correlations.unknown.sources: `0` is not a whole number from 1 to 1000
+        a.yaml:10:93 correlations.unknown.within: `5` is not a distance from 1 m to 1000 km, such as `500 m` or `2 km`
+        a.yaml:11:27 correlations.unknown.within_time: `8 d` is not a time from 1 s to 7 d, such as `90 s`, `5 min` or `2 h`
+        a.yaml:11:45 correlations.unknown.clear_after: `soon` is not a time from 0 s to 7 d, such as `90 s`, `5 min` or `2 h`
+        a.yaml:12:60 correlations.weighted.sources: the detections have weights; write `opens_at: 3`, the sum that is enough
+        a.yaml:13:58 correlations.unweighted.opens_at: the detections have no weights; write `sources: 2`, or give them weights: `from: { river-high: 3, flood-call: 1 }`
+        a.yaml:14:36 correlations.nobody.from: takes no detection; name at least one
+        a.yaml:14:84 correlations.nobody.witin: unknown key; did you mean `within`?"#]],
+    );
 }
 
 #[test]
 fn what_is_probably_not_meant_is_warned_of() {
-    let (_, mistakes, warnings) = read("
+    let (_, mistakes, warnings) = read(
+        "
 detections:
   high: { kind: water_level, above: { severe: 3 m }, clear: below 2 m }
   unused: { kind: water_level, above: { severe: 3 m }, clear: below 2 m }
   silent: { kind: water_level, silent: 4 intervals }
 correlations:
   short: { incident: flood, from: { high: 0 }, opens_at: 1, within: 1 km, within_time: 5 min }
-");
+",
+    );
     assert!(mistakes.is_empty(), "{mistakes}");
-    expect![[""]].assert_eq(&warnings.to_string());
+    expect![[r#"
+        a.yaml:4:3 detections.unused: no correlation takes it, so it changes nothing; name it in a correlation's `from`, or remove it
+        a.yaml:7:10 correlations.short: evidence that comes back after 5 min opens a second incident beside the first, which is not clear before 10 min; write a `within_time` of at least `clear_after`
+        a.yaml:7:10 correlations.short: never opens: all its detections weigh nothing"#]].assert_eq(&warnings.to_string());
 }

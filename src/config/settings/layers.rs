@@ -33,7 +33,8 @@ impl Layers {
         env: impl Iterator<Item = (String, String)>,
         mistakes: &mut Mistakes,
     ) -> Self {
-        let shipped = yaml::parse(FILE, DEFAULTS, mistakes).expect("the shipped file is valid");
+        let shipped = yaml::parse(&format!("shipped/{FILE}"), DEFAULTS, mistakes)
+            .expect("the shipped file is valid");
         let shipped = flatten(&shipped, None, mistakes);
         let file = dir
             .and_then(|dir| read_file(dir, mistakes))
@@ -58,9 +59,18 @@ impl Layers {
         let from_env = node.place.line == 0;
         Field {
             // A variable's name is its place, and says which key it is.
-            path: if from_env { String::new() } else { path.to_owned() },
+            path: if from_env {
+                String::new()
+            } else {
+                path.to_owned()
+            },
             node,
         }
+    }
+
+    /// Whether a key is written anywhere but in the shipped file.
+    pub fn is_written(&self, path: &str) -> bool {
+        self.field(path).node != &self.shipped[path]
     }
 
     /// The value of a key that may be empty.
@@ -76,7 +86,11 @@ fn read_file(dir: &Path, mistakes: &mut Mistakes) -> Option<Node> {
         Ok(text) => yaml::parse(&shown, &text, mistakes),
         Err(error) if error.kind() == ErrorKind::NotFound && dir.is_dir() => None,
         Err(error) => {
-            mistakes.add(&Place::whole(&shown), "", format!("cannot be read: {error}"));
+            mistakes.add(
+                &Place::whole(&shown),
+                "",
+                format!("cannot be read: {error}"),
+            );
             None
         }
     }
@@ -98,7 +112,10 @@ fn flatten(
             None => matches!(entry.value.value, Value::Map(_)),
         };
         if is_section {
-            for (inner, field) in Section::of(&field, mistakes).iter().flat_map(Section::entries) {
+            for (inner, field) in Section::of(&field, mistakes)
+                .iter()
+                .flat_map(Section::entries)
+            {
                 insert(&mut flat, field, &inner.place, known, mistakes);
             }
         } else {
@@ -109,9 +126,10 @@ fn flatten(
 }
 
 fn is_section(known: &BTreeMap<String, Node>, key: &str) -> bool {
-    known
-        .keys()
-        .any(|path| path.split_once('.').is_some_and(|(section, _)| section == key))
+    known.keys().any(|path| {
+        path.split_once('.')
+            .is_some_and(|(section, _)| section == key)
+    })
 }
 
 fn insert(
@@ -162,20 +180,27 @@ fn overrides(
     known: &BTreeMap<String, Node>,
     mistakes: &mut Mistakes,
 ) -> BTreeMap<String, Node> {
-    let paths: BTreeMap<String, &String> = known.keys().map(|path| (variable(path), path)).collect();
+    let paths: BTreeMap<String, &String> =
+        known.keys().map(|path| (variable(path), path)).collect();
     let mut values = BTreeMap::new();
     for (name, text) in env.filter(|(name, _)| name.starts_with(PREFIX)) {
         let place = Place::whole(&name);
         let Some(path) = paths.get(&name) else {
             let hint = match did_you_mean(&name, paths.keys().map(String::as_str)) {
-                none if none.is_empty() => "; `ioc config` lists the keys: IOC_<SECTION>_<KEY>".into(),
+                none if none.is_empty() => {
+                    "; `ioc config` lists the keys: IOC_<SECTION>_<KEY>".into()
+                }
                 hint => hint,
             };
             mistakes.add(&place, "", format!("unknown variable{hint}"));
             continue;
         };
         let is_list = matches!(known[*path].value, Value::List(_));
-        let value = if is_list { list(&place, &text) } else { scalar(&text) };
+        let value = if is_list {
+            list(&place, &text)
+        } else {
+            scalar(&text)
+        };
         values.insert((*path).clone(), Node { place, value });
     }
     values

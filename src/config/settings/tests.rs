@@ -72,14 +72,41 @@ door:
 clock: scaled:0
 speed: 3
 ";
-    let env = [("IOC_HTP_LISTEN", "x"), ("IOC_FOO", "1"), ("IOC_SHUTDOWN_DRAIN_S", "soon")];
-    refused(file, &env, &expect![[""]]);
+    let env = [
+        ("IOC_HTP_LISTEN", "x"),
+        ("IOC_FOO", "1"),
+        ("IOC_SHUTDOWN_DRAIN_S", "soon"),
+    ];
+    refused(
+        file,
+        &env,
+        &expect![[r#"
+        ioc.yaml:2:1 htpp: unknown key; did you mean `http`?
+        ioc.yaml:3:7 http: keys belong here, each as `key: value`
+        ioc.yaml:5:11 mqtt.listen: `localhost:1883` is not an address and a port, such as `127.0.0.1:8080` or `[::1]:8080`
+        ioc.yaml:6:3 mqtt.conections_max: unknown key; did you mean `connections_max`?
+        ioc.yaml:7:17 mqtt.inflight_max: `70000` is not a whole number from 1 to 65535
+        ioc.yaml:8:21 mqtt.packet_bytes_max: `1 MB` is not a number of bytes from 1024 to 16777216, such as `64 MiB`
+        ioc.yaml:9:20 mqtt.overload_wait_s: a list is not a whole number from 1 to 3600
+        ioc.yaml:11:17 door.unregistered: `acept` is not one of accept, refuse; did you mean `accept`?
+        ioc.yaml:12:8 clock: `scaled:0` is not `system`, `readings` or `scaled:N` with N from 1 to 100000
+        ioc.yaml:13:1 speed: unknown key; known here: clock, core, data, door, http, journal, log, mqtt, shutdown, window
+        IOC_FOO: unknown variable; `ioc config` lists the keys: IOC_<SECTION>_<KEY>
+        IOC_HTP_LISTEN: unknown variable; did you mean `IOC_HTTP_LISTEN`?
+        IOC_SHUTDOWN_DRAIN_S: `soon` is not a whole number from 1 to 600"#]],
+    );
 }
 
 #[test]
 fn p8_an_address_beyond_loopback_is_refused_with_the_remedy() {
     let file = "http:\n  listen: 0.0.0.0:8080\nmqtt:\n  listen: '[::]:1883'\n";
-    refused(file, &[], &expect![[""]]);
+    refused(
+        file,
+        &[],
+        &expect![[r#"
+        ioc.yaml:2:11 http.listen: is not on loopback, and HTTP asks nobody who he is; write `127.0.0.1:8080` and let others in through a proxy or an SSH tunnel that asks
+        ioc.yaml:4:11 mqtt.listen: is not on loopback, and without users nobody is asked who he is; name a file of users in mqtt.users_file, or write `127.0.0.1:1883`"#]],
+    );
     let secured = "mqtt: { listen: 0.0.0.0:1883, users_file: /etc/ioc/users }\n";
     assert!(load(secured, &[]).is_ok());
 }
@@ -87,11 +114,21 @@ fn p8_an_address_beyond_loopback_is_refused_with_the_remedy() {
 #[test]
 fn bounds_that_contradict_each_other_are_refused() {
     let file = "mqtt: { packet_bytes_max: 16 MiB }\ndoor: { waiting_bytes_max: 1 MiB }\n";
-    refused(file, &[], &expect![[""]]);
+    refused(
+        file,
+        &[],
+        &expect![[r#"
+            ioc.yaml:1:27 mqtt.packet_bytes_max: mqtt.packet_bytes_max (16777216) is more than journal.batch_bytes_max (4194304), which must hold a packet; lower the one or raise the other
+            ioc.yaml:2:28 door.waiting_bytes_max: mqtt.packet_bytes_max (16777216) is more than door.waiting_bytes_max (1048576), which must hold a packet; lower the one or raise the other"#]],
+    );
 }
 
 #[test]
 fn a_directory_that_is_not_there_is_a_mistake() {
     let mistakes = Settings::load(Some(Path::new("no/such/dir")), std::iter::empty()).unwrap_err();
-    assert!(mistakes.to_string().starts_with("no/such/dir/ioc.yaml: cannot be read"));
+    assert!(
+        mistakes
+            .to_string()
+            .starts_with("no/such/dir/ioc.yaml: cannot be read")
+    );
 }

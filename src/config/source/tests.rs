@@ -52,7 +52,10 @@ fn a_bundle_is_had_back_as_it_was_stored_or_refused() {
     assert_eq!(Source::load(&store, hash).unwrap(), one);
 
     let other = source(&[]).hash();
-    assert!(matches!(Source::load(&store, other), Err(StoreError::Io { .. })));
+    assert!(matches!(
+        Source::load(&store, other),
+        Err(StoreError::Io { .. })
+    ));
 }
 
 #[test]
@@ -60,7 +63,11 @@ fn what_a_directory_leaves_out_is_shipped_but_no_city_is_made_up() {
     let dir = tempfile::tempdir().unwrap();
     let read = Source::read(Some(dir.path()), None).unwrap();
     assert!(read.files().iter().all(|file| file.name != CITY));
-    assert!(read.files().iter().any(|file| file.name == "rules/flood.yaml"));
+    assert!(
+        read.files()
+            .iter()
+            .any(|file| file.name == "rules/flood.yaml")
+    );
 
     fs::create_dir(dir.path().join("rules")).unwrap();
     fs::write(dir.path().join("rules/own.yaml"), "").unwrap();
@@ -83,7 +90,10 @@ fn a_packed_city_is_the_same_bundle_and_its_size_is_bounded() {
     assert_eq!(hash(&plain), hash(&packed));
     assert_eq!(read_bounded(&packed, 1).unwrap().len(), 2);
 
-    fs::write(&packed, "no gzip").unwrap();
+    fs::write(&packed, "this is not packed at all").unwrap();
     let mistakes = Source::read(None, Some(&packed)).unwrap_err().to_string();
-    assert!(mistakes.contains("b.geojson.gz: cannot be read: invalid gzip header"), "{mistakes}");
+    assert!(
+        mistakes.contains("b.geojson.gz: cannot be read: invalid gzip header"),
+        "{mistakes}"
+    );
 }
