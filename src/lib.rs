@@ -4,3 +4,4 @@ pub mod args;
 pub mod progress;
 pub mod publisher;
 pub mod simulate;
+pub mod send;
