@@ -1,10 +1,29 @@
-//! The host.
+//! The host: owns threads, sockets' lifetimes, disk and time; decides nothing.
+//!
+//! The modules in reading order: first what a reading passes on its way, then what happens at the
+//! start and beside it, then the other commands.
 
-pub mod args;
-pub mod clock;
+pub mod cli;
+pub mod host;
+pub mod servers;
+pub mod engine;
+pub mod pipeline;
+pub mod writer;
+pub mod outlets;
 pub mod journal;
-pub mod progress;
-pub mod publisher;
-pub mod simulate;
+pub mod recover;
+pub mod clock;
+pub mod rules;
 pub mod config;
+pub mod identity;
+pub mod telemetry;
+
+pub mod demo;
+pub mod backtest;
+pub mod inspect;
+pub mod simulate;
 pub mod send;
+
+pub mod publisher;
+pub mod args;
+pub mod progress;

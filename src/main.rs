@@ -1,1 +1,28 @@
-fn main() {}
+//! The command `ioc`: arguments in, exit code out.
+//!
+//! Exit codes: 0 done, 1 failed, 64 bad usage or settings (nothing bound yet), 65 damaged journal.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use ioc::cli::{Cli, Failure};
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are no failure; a mistake is one of usage.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Failure::USAGE } else { 0 });
+        }
+    };
+    match cli.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                eprintln!("ioc: {}", failure.message);
+            }
+            ExitCode::from(failure.code)
+        }
+    }
+}

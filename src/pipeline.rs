@@ -16,7 +16,7 @@ use ioc_core::reading::Reading;
 use ioc_core::record::{ClockKind, Command, Input, Record, Seq};
 use ioc_core::time::Timestamp;
 use ioc_gateway::door::{AckToken, Arrival, Arrivals};
-use ioc_ws::{CommandRequest, RefusalReason};
+use ioc_ws::{CommandRequest, Commands, RefusalReason, Sample, Window};
 
 use crate::clock::Clock;
 use crate::journal::Mark;
@@ -69,7 +69,7 @@ pub struct Queues {
     /// From the door.
     pub arrivals: Arrivals,
     /// From people.
-    pub commands: Receiver<CommandRequest>,
+    pub commands: Commands,
     /// Closed when the process shall end.
     pub stop: Receiver<()>,
     /// To the writer.
@@ -136,12 +136,8 @@ impl Pipeline {
     /// Applies inputs of the host itself: that it started, that rules changed.
     pub fn begin(&mut self, inputs: &[Input<'_>]) -> Result<(), WriterGone> {
         let mut batch = self.batch();
-        let mut encoded = Vec::new();
         for input in inputs {
-            encoded.clear();
-            input.encode(&mut encoded);
-            let now = self.clock.now();
-            batch.push(now, &encoded);
+            batch.push_input(self.clock.now(), input);
         }
         self.process(batch)
     }
@@ -173,7 +169,7 @@ impl Pipeline {
 
     /// What has arrived already; people first.
     fn try_next(&self) -> Option<Wake> {
-        if let Ok(command) = self.queues.commands.try_recv() {
+        if let Ok(command) = self.queues.commands.receiver().try_recv() {
             return Some(Wake::Command(command));
         }
         match self.queues.arrivals.queue().try_recv() {
@@ -187,7 +183,7 @@ impl Pipeline {
         let timer = due.map_or_else(never, crossbeam_channel::after);
         let queues = &self.queues;
         select_biased! {
-            recv(queues.commands) -> command => match command {
+            recv(queues.commands.receiver()) -> command => match command {
                 Ok(command) => Wake::Command(command),
                 Err(_) => Wake::Stop,
             },
@@ -217,21 +213,15 @@ impl Pipeline {
                 batch.acks.push(arrival.ack);
             }
             Wake::Command(request) => {
-                let mut encoded = Vec::new();
                 let command = Command {
                     request: request.request.as_str(),
                     actor: request.actor.as_str(),
                     action: request.action,
                 };
-                Input::Command(command).encode(&mut encoded);
-                batch.push(now, &encoded);
+                batch.push_input(now, &Input::Command(command));
                 batch.commands.push(request);
             }
-            Wake::TimerDue => {
-                let mut encoded = Vec::new();
-                Input::Tick.encode(&mut encoded);
-                batch.push(now, &encoded);
-            }
+            Wake::TimerDue => batch.push_input(now, &Input::Tick),
             Wake::Stop => {}
         }
     }
@@ -301,6 +291,11 @@ impl Batch {
         Record::frame(at, input, &mut self.payload);
         self.count += 1;
     }
+
+    fn push_input(&mut self, at: Timestamp, input: &Input<'_>) {
+        Record::frame_input(at, input, &mut self.payload);
+        self.count += 1;
+    }
 }
 
 /// The records of a batch that this process framed itself.
@@ -341,7 +336,7 @@ fn outcome_of(request: &CommandRequest, decisions: &[Released], last: u64) -> Ou
 /// Shows a few of the readings that pass to those who watch: at most so many in each span.
 #[derive(Debug)]
 pub struct Samples {
-    window: ioc_ws::Window,
+    window: Window,
     left: usize,
     began: Instant,
 }
@@ -351,7 +346,7 @@ const SAMPLES_EVERY: Duration = Duration::from_millis(250);
 
 impl Samples {
     /// Samples for this window.
-    pub fn new(window: ioc_ws::Window) -> Self {
+    pub fn new(window: Window) -> Self {
         Self { window, left: SAMPLES_MAX, began: Instant::now() }
     }
 
@@ -375,10 +370,11 @@ impl Samples {
     }
 }
 
-fn sample(reading: &Reading<'_>) -> ioc_ws::Sample {
-    ioc_ws::Sample {
-        sensor: reading.sensor.into(),
-        kind: reading.kind.into(),
+fn sample(reading: &Reading<'_>) -> Sample {
+    const VALID: &str = "a reading's names are valid";
+    Sample {
+        sensor: reading.sensor.parse().expect(VALID),
+        kind: reading.kind.parse().expect(VALID),
         value: reading.value,
         unit: reading.unit.into(),
         observed_at: reading.observed_at,

@@ -27,7 +27,8 @@ use crate::pipeline::Numbering;
 use crate::telemetry;
 use crate::writer::{Outlet, OwnedDeadLetter};
 
-/// What start-up needs to know.
+/// What opening a journal needs to know.
+#[derive(Debug, Clone, Copy)]
 pub struct RecoverOptions<'a> {
     /// The data directory.
     pub data: &'a Path,
@@ -35,13 +36,12 @@ pub struct RecoverOptions<'a> {
     pub segment_bytes: u64,
     /// The executable that runs.
     pub build: BuildHash,
-    /// How many sensor stages share the sensors.
-    pub shards: NonZeroUsize,
     /// The identity of the journal if there is none yet.
     pub new_journal: JournalId,
-    /// Finds the rules and city of this hash, as they were stored when they came to hold.
-    pub bundles: &'a dyn Fn(BundleHash) -> Result<Arc<Bundle>, String>,
 }
+
+/// Finds the rules and city of a hash, as they were stored when they came to hold.
+pub type Bundles<'a> = &'a dyn Fn(BundleHash) -> Result<Arc<Bundle>, String>;
 
 /// Where the process goes on.
 #[derive(Debug)]
@@ -136,12 +136,11 @@ pub fn adopt(data: &Path, build: BuildHash) -> Result<(), JournalError> {
     fs::write(&path, build.0).map_err(JournalError::disk("write", path))
 }
 
-/// Judges again what the journal holds.
-pub fn recover(
+/// Opens both logs; all that they hold is durable from here on.
+pub fn open<'a>(
     disk: &Arc<dyn Disk>,
-    options: &RecoverOptions<'_>,
-    outlet: &mut dyn Outlet,
-) -> Result<Recovered, RecoverError> {
+    options: RecoverOptions<'a>,
+) -> Result<Opened<'a>, RecoverError> {
     let decisions_dir = options.data.join(DECISIONS_DIR);
     disk.create_dir_all(&decisions_dir).map_err(JournalError::disk("make", &decisions_dir))?;
     let found = scan::scan(&**disk, &decisions_dir, LogKind::Decisions, 0)?;
@@ -153,30 +152,57 @@ pub fn recover(
         segment_bytes,
         build: options.build,
     };
-    let (inputs, held) = Log::open(
+    let inputs = Log::open(
         Arc::clone(disk),
         log_options(INPUTS_DIR, LogKind::Inputs, options.segment_bytes),
         found.end.journal().unwrap_or(options.new_journal),
         needed,
     )?;
-    if let Some(decisions) = found.end.journal().filter(|id| *id != inputs.journal()) {
-        return Err(RecoverError::Mixed { inputs: inputs.journal(), decisions });
+    let journal = inputs.0.journal();
+    if let Some(decisions) = found.end.journal().filter(|id| *id != journal) {
+        return Err(RecoverError::Mixed { inputs: journal, decisions });
     }
-    let (decisions, released) = Log::open(
+    let decisions = Log::open(
         Arc::clone(disk),
         log_options(DECISIONS_DIR, LogKind::Decisions, DECISIONS_SEGMENT_BYTES),
-        inputs.journal(),
+        journal,
         0,
     )?;
-    let past = Past::read(&**disk, &released, options.build, outlet)?;
-    check_tail(options, &held, &past)?;
+    Ok(Opened { disk: Arc::clone(disk), options, inputs, decisions })
+}
 
-    let mut replay = Replay::new(options, past, decisions, outlet);
-    held.for_each(&**disk, 1, |header, payload| replay.batch(header, payload))?;
-    let recovered = replay.finish(inputs)?;
-    // The tail is judged and its decisions are in the log: the word has been used.
-    let _ = fs::remove_file(options.data.join(ADOPT_FILE));
-    Ok(recovered)
+/// Both logs, open, not yet judged again.
+#[derive(Debug)]
+pub struct Opened<'a> {
+    disk: Arc<dyn Disk>,
+    options: RecoverOptions<'a>,
+    inputs: (Log, Contents),
+    decisions: (Log, Contents),
+}
+
+impl Opened<'_> {
+    /// The journal's identity.
+    pub const fn journal(&self) -> JournalId {
+        self.inputs.0.journal()
+    }
+
+    /// Judges again what the journal holds, and releases what a crash withheld.
+    pub fn replay(
+        self,
+        shards: NonZeroUsize,
+        bundles: Bundles<'_>,
+        outlet: &mut dyn Outlet,
+    ) -> Result<Recovered, RecoverError> {
+        let Self { disk, options, inputs: (inputs, held), decisions: (decisions, released) } = self;
+        let past = Past::read(&*disk, &released, options.build, outlet)?;
+        check_tail(&options, &held, &past)?;
+        let mut replay = Replay::new(Judgement::new(shards), bundles, past, decisions, outlet);
+        held.for_each(&*disk, 1, |header, payload| replay.batch(header, payload))?;
+        let recovered = replay.finish(inputs)?;
+        // The tail is judged and its decisions are in the log: the word has been used.
+        let _ = fs::remove_file(options.data.join(ADOPT_FILE));
+        Ok(recovered)
+    }
 }
 
 /// What was released, as the decisions log tells.
@@ -261,7 +287,7 @@ fn check_tail(
 
 /// The inputs log, judged again from its beginning.
 struct Replay<'a> {
-    options: &'a RecoverOptions<'a>,
+    bundles: Bundles<'a>,
     past: Past,
     decisions: Log,
     outlet: &'a mut dyn Outlet,
@@ -275,17 +301,18 @@ struct Replay<'a> {
 
 impl<'a> Replay<'a> {
     fn new(
-        options: &'a RecoverOptions<'a>,
+        judgement: Judgement,
+        bundles: Bundles<'a>,
         past: Past,
         decisions: Log,
         outlet: &'a mut dyn Outlet,
     ) -> Self {
         Self {
-            options,
+            bundles,
             past,
             decisions,
             outlet,
-            judgement: Judgement::new(options.shards),
+            judgement,
             numbering: Numbering::default(),
             next: 1,
             last_at: None,
@@ -330,7 +357,7 @@ impl<'a> Replay<'a> {
         self.last_at = Some(record.at);
         match record.input {
             Input::Reload(hash) => {
-                let bundle = (self.options.bundles)(hash)
+                let bundle = (self.bundles)(hash)
                     .map_err(|reason| RecoverError::Bundle { seq: record.seq, reason })?;
                 self.judgement.provide(bundle);
                 self.bundle = Some(hash);

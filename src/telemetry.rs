@@ -3,18 +3,43 @@
 //! What happens per reading is a metric and never a log line. The door's and the window's events
 //! are told in their own `telemetry.rs`.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use ioc_core::judgement::Counters;
-use metrics::{counter, describe_counter, describe_histogram, gauge, histogram};
+use ioc_core::counters::Counters;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use tracing::{error, info, warn};
 
 use crate::recover::Recovered;
 
-/// Says what the host's metrics mean; once, before any is counted.
-pub fn describe() {
-    describe_counter!("ioc_judged_total", "inputs of the core by what became of them");
-    describe_counter!("ioc_detections_total", "detections by rule");
+/// Installs the recorder that `/metrics` prints from; once in a process.
+pub fn start_metrics() -> PrometheusHandle {
+    static STARTED: OnceLock<PrometheusHandle> = OnceLock::new();
+    let install = || {
+        let handle = PrometheusBuilder::new().install_recorder();
+        describe();
+        handle.expect("nobody else installs a recorder")
+    };
+    STARTED.get_or_init(install).clone()
+}
+
+/// Logs to stderr what the filter lets through; once in a process.
+pub fn start_logging(filter: &str) {
+    let filter = EnvFilter::new(filter);
+    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start in one process keeps the first one's filter.
+    let _ = logging.try_init();
+}
+
+/// Says what the host's metrics mean.
+fn describe() {
+    describe_counter!("ioc_judged_total", "inputs of the core by the step that they came to");
+    describe_counter!("ioc_rule_total", "what each detection rule made of its readings, by step");
+    describe_gauge!("ioc_sensors", "sensors that the core knows");
+    describe_gauge!("ioc_candidates", "candidates that wait for more evidence");
+    describe_gauge!("ioc_incidents_live", "incidents that are not over");
     describe_counter!("ioc_input_batches_total", "batches made durable");
     describe_counter!("ioc_decisions_total", "decisions released, by type");
     describe_histogram!(
@@ -37,14 +62,18 @@ pub fn released(word: &'static str) {
 
 /// What the judgement has counted so far.
 pub fn judged(counters: &Counters) {
-    for (step, count) in counters.steps() {
+    for (step, count) in counters.sensors.each().chain(counters.engine.each()) {
         counter!("ioc_judged_total", "step" => step).absolute(count);
     }
-    for (rule, count) in counters.rules() {
-        counter!("ioc_detections_total", "rule" => rule.to_owned()).absolute(count);
+    for (rule, of_rule) in &counters.rules {
+        for (step, count) in of_rule.each() {
+            let labels = [("rule", rule.to_string()), ("step", step.to_owned())];
+            counter!("ioc_rule_total", &labels).absolute(count);
+        }
     }
-    gauge!("ioc_sensors").set(counters.sensors as f64);
-    gauge!("ioc_incidents_open").set(counters.incidents_open as f64);
+    gauge!("ioc_sensors").set(counters.sensors_known as f64);
+    gauge!("ioc_candidates").set(counters.candidates as f64);
+    gauge!("ioc_incidents_live").set(counters.incidents_live as f64);
 }
 
 /// The journal is being judged again.

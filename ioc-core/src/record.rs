@@ -177,6 +177,17 @@ impl<'a> Record<'a> {
         out.put(input);
     }
 
+    /// The same for an input that is not encoded yet.
+    pub fn frame_input(at: Timestamp, input: &Input<'_>, out: &mut Vec<u8>) {
+        let begin = out.len();
+        out.put_u32(0);
+        out.put_time(at);
+        let body = out.len();
+        input.encode(out);
+        let length = (out.len() - body) as u32;
+        out[begin..begin + 4].copy_from_slice(&length.to_le_bytes());
+    }
+
     /// Takes one record off the front of framed bytes; returns it and what follows.
     pub fn unframe(seq: Seq, bytes: &'a [u8]) -> Result<(Self, &'a [u8]), CodecError> {
         let mut take = Take(bytes);

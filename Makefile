@@ -1,0 +1,46 @@
+# make test    installs what the tests need if it is missing, then runs every test
+# make lint    formatting, clippy and documentation, warnings denied
+# make soak    the long runs: many seeds, many kills
+# make tools   only installs
+
+CARGO ?= cargo
+TOOLS := mosquitto:mosquitto mosquitto_pub:mosquitto-clients chromium:chromium node:nodejs
+export PATH := $(PATH):/usr/sbin
+
+.PHONY: test lint soak tools console
+
+test: tools console
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
+		$(CARGO) nextest run --workspace; \
+	else \
+		$(CARGO) test --workspace; \
+	fi
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
+
+# The console's pure parts, in the language that they are written in.
+console: tools
+	node --test ioc-ws/console/tests/
+
+soak: tools
+	PROPTEST_CASES=20000 $(CARGO) test --release -p ioc-core --test properties
+	IOC_TEST_KILLS=200 $(CARGO) test --release -p ioc --test end_to_end kill
+
+# command:package, installed from Debian's archive where the command is missing.
+tools:
+	@missing=""; \
+	for each in $(TOOLS); do \
+		command -v $${each%%:*} >/dev/null 2>&1 || missing="$$missing $${each##*:}"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing; \
+	else \
+		echo "the tests need:$$missing"; \
+		echo "install them with: sudo apt-get install --no-install-recommends$$missing"; \
+		exit 1; \
+	fi

@@ -1,0 +1,315 @@
+//! The command line: what can be typed, and which part of the program does it.
+//!
+//! Arrives: arguments. Leaves: a call of the part that does the work, and its failure as one
+//! message and an exit code. Nothing is done here.
+
+use std::io::{self, BufWriter, Write};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::backtest::{self, BacktestError, BacktestOptions, Summary};
+use crate::clock::ClockMode;
+use crate::config::check;
+use crate::config::settings::{self, Settings};
+use crate::config::source::Source;
+use crate::demo::{self, DemoArgs};
+use crate::host::{self, HostError, RunOptions};
+use crate::identity;
+use crate::inspect::{self, InspectError};
+use crate::journal::JournalError;
+use crate::recover::{self, RecoverError};
+use crate::send::{self, SendArgs};
+use crate::simulate::{self, SimulateArgs};
+
+/// The real-time backend of a city's Integrated Operations Centre.
+///
+/// Sensors publish readings over MQTT and HTTP; ioc turns the flood into the few incidents that
+/// people must act on and streams every decision to the operators' consoles.
+#[derive(Debug, Parser)]
+#[command(name = "ioc", version, propagate_version = true, after_help = FIRST_STEPS)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const FIRST_STEPS: &str = "\
+First steps:
+  ioc demo                          a whole simulated city; open the address it prints
+  ioc run --data data               the server; MQTT on 127.0.0.1:1883, HTTP on 127.0.0.1:8080
+  ioc send readings.jsonl           publish recorded readings to it
+  ioc watch                         the decisions, live, in this terminal
+  ioc backtest readings.jsonl       what would have been decided, without a server";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server
+    Run(RunArgs),
+    /// Run the server on a simulated city, with a throw-away data directory
+    Demo(DemoArgs),
+    /// Publish a simulated city's readings over MQTT
+    Simulate(SimulateArgs),
+    /// Publish recorded readings over MQTT or HTTP
+    Send(SendArgs),
+    /// Judge recorded readings offline and print the decisions
+    Backtest(BacktestArgs),
+    /// Check a configuration: every mistake, with its place and what to write instead
+    Check(CheckArgs),
+    /// Print the settings with their defaults, each explained
+    Config,
+    /// Inspect a data directory
+    #[command(subcommand)]
+    Journal(JournalCommand),
+}
+
+/// What `ioc run` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Settings come from config/ioc.yaml (see `ioc config`); IOC_<SECTION>_<KEY> in the environment
+overrides them, for example IOC_HTTP_LISTEN=127.0.0.1:0.
+
+Prints `listening http ADDRESS`, `listening mqtt ADDRESS` and then `ready` on stdout.
+SIGTERM or Ctrl-C drains: nothing acknowledged is lost, nothing unacknowledged is claimed.")]
+struct RunArgs {
+    /// Directory of ioc.yaml, kinds.yaml, rules/ and city.geojson [default: compiled in]
+    #[arg(long, value_name = "DIR")]
+    config: Option<PathBuf>,
+    /// Directory of the journal; made if missing [default: ./data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// City file (GeoJSON, .gz too) in place of the configuration's
+    #[arg(long, value_name = "FILE")]
+    city: Option<PathBuf>,
+    /// What logical time follows: system, scaled:N (N times faster), or readings (recorded data)
+    #[arg(long, value_name = "CLOCK")]
+    clock: Option<ClockMode>,
+    /// Believe a system clock more than 30 days ahead of the journal, this once
+    #[arg(long)]
+    accept_clock: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ioc backtest --city city.geojson readings.jsonl.gz > decisions.jsonl
+  ioc backtest --config my-rules data              what other rules would have made of it
+
+READINGS are native readings, one JSON object a line, in the order of their arrival; each line's
+received_at (else observed_at) is the clock. Decisions go to stdout, one a line; progress and a
+summary to stderr.")]
+struct BacktestArgs {
+    /// City file (GeoJSON, .gz too) in place of the configuration's
+    #[arg(long, value_name = "FILE")]
+    city: Option<PathBuf>,
+    /// Directory of the rules [default: compiled in]
+    #[arg(long, value_name = "DIR")]
+    config: Option<PathBuf>,
+    /// How many sensor stages share the sensors; the decisions are the same with any number
+    #[arg(long, value_name = "N", default_value = "1")]
+    shards: NonZeroUsize,
+    /// Recorded readings (JSONL, .gz too, - for stdin), or a data directory
+    readings: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct CheckArgs {
+    /// City file (GeoJSON, .gz too) in place of the configuration's
+    #[arg(long, value_name = "FILE")]
+    city: Option<PathBuf>,
+    /// The directory to check
+    #[arg(default_value = "config")]
+    dir: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum JournalCommand {
+    /// Check both logs from end to end: hash chains, records, decisions
+    Verify {
+        /// The data directory
+        data: PathBuf,
+    },
+    /// Print each record and each decision as a line of JSON
+    Dump {
+        /// The data directory
+        data: PathBuf,
+    },
+    /// Let this build judge what another build left unfinished, at its next start
+    Adopt {
+        /// The data directory
+        data: PathBuf,
+    },
+}
+
+/// Why a command failed, for the person who typed it.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub code: u8,
+    /// The whole chain of causes; empty if all has been said already.
+    pub message: String,
+}
+
+impl Failure {
+    /// Something did not work.
+    pub const FAILED: u8 = 1;
+    /// Bad usage or settings (EX_USAGE of BSD's sysexits).
+    pub const USAGE: u8 = 64;
+    /// A damaged journal (EX_DATAERR of BSD's sysexits).
+    pub const DAMAGED: u8 = 65;
+
+    fn new(code: u8, error: &dyn std::error::Error) -> Self {
+        let mut message = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            message = format!("{message}: {cause}");
+            source = cause.source();
+        }
+        Self { code, message }
+    }
+
+    fn failed(error: &(dyn std::error::Error + 'static)) -> Self {
+        Self::new(Self::FAILED, error)
+    }
+
+    fn usage(message: impl ToString) -> Self {
+        Self { code: Self::USAGE, message: message.to_string() }
+    }
+
+    /// Whoever read our output has gone: nothing to complain about.
+    fn output(error: &io::Error) -> Result<(), Self> {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Ok(()),
+            _ => Err(Self::failed(error)),
+        }
+    }
+}
+
+impl Cli {
+    /// Does what was typed.
+    pub fn run(self) -> Result<(), Failure> {
+        match self.command {
+            Command::Run(args) => run(args),
+            Command::Demo(args) => demo::run(&args).map_err(|error| host_failure(&error)),
+            Command::Simulate(args) => block_on(simulate::command(args)),
+            Command::Send(args) => block_on(send::command(args)),
+            Command::Backtest(args) => backtest(args),
+            Command::Check(args) => check_configuration(&args),
+            Command::Config => print(settings::DEFAULTS),
+            Command::Journal(command) => journal(command),
+        }
+    }
+}
+
+fn run(args: RunArgs) -> Result<(), Failure> {
+    let mut settings = load_settings(args.config.as_deref())?;
+    if let Some(clock) = args.clock {
+        let ClockMode(kind) = clock;
+        settings.clock = kind;
+    }
+    if let Some(data) = args.data {
+        settings.data = data;
+    }
+    let options = RunOptions {
+        settings,
+        config: args.config,
+        city: args.city,
+        accept_clock: args.accept_clock,
+    };
+    host::run(options).map_err(|error| host_failure(&error))
+}
+
+fn load_settings(dir: Option<&Path>) -> Result<Settings, Failure> {
+    Settings::load(dir, std::env::vars()).map_err(Failure::usage)
+}
+
+fn host_failure(error: &HostError) -> Failure {
+    let code = match error {
+        HostError::Usage(_) => Failure::USAGE,
+        HostError::Recover(RecoverError::Journal(JournalError::Damage(_)))
+        | HostError::Recover(RecoverError::Diverged { .. }) => Failure::DAMAGED,
+        _ => Failure::FAILED,
+    };
+    Failure::new(code, error)
+}
+
+fn block_on<E: std::error::Error + 'static>(
+    work: impl Future<Output = Result<(), E>>,
+) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::failed(&error))?;
+    runtime.block_on(work).map_err(|error| Failure::failed(&error))
+}
+
+fn backtest(args: BacktestArgs) -> Result<(), Failure> {
+    let source = Source::read(args.config.as_deref(), args.city.as_deref());
+    let source = source.map_err(Failure::usage)?;
+    let compiled = source.compile().map_err(Failure::usage)?;
+    if !compiled.warnings.is_empty() {
+        eprintln!("{}", compiled.warnings);
+    }
+    let settings = load_settings(args.config.as_deref())?;
+    let options = BacktestOptions {
+        readings: args.readings,
+        catalogue: compiled.catalogue(settings.door.unregistered),
+        bundle: compiled.bundle,
+        shards: args.shards,
+    };
+    let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
+    match backtest::run(options, &mut out) {
+        Ok(summary) => {
+            tell(&summary);
+            Ok(())
+        }
+        Err(BacktestError::Output(error)) => Failure::output(&error),
+        Err(BacktestError::Journal(InspectError::Journal(JournalError::Damage(damage)))) => {
+            Err(Failure::new(Failure::DAMAGED, &damage))
+        }
+        Err(error) => Err(Failure::failed(&error)),
+    }
+}
+
+fn tell(summary: &Summary) {
+    for dead in &summary.first_dead {
+        eprintln!("dead letter: {dead}");
+    }
+    let seconds = summary.took.as_secs_f64();
+    eprintln!(
+        "{} readings in {seconds:.2} s ({:.0}/s), {} dead letters; {} decisions, {} incidents",
+        summary.readings,
+        summary.readings as f64 / seconds.max(1e-9),
+        summary.dead_letters,
+        summary.decisions,
+        summary.opened,
+    );
+}
+
+fn check_configuration(args: &CheckArgs) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    match check::run(Some(&args.dir), args.city.as_deref(), &mut out) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure { code: Failure::USAGE, message: String::new() }),
+        Err(error) => Failure::output(&error),
+    }
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).or_else(|error| Failure::output(&error))
+}
+
+fn journal(command: JournalCommand) -> Result<(), Failure> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    let done = match command {
+        JournalCommand::Verify { data } => inspect::verify(&data, &mut out),
+        JournalCommand::Dump { data } => inspect::dump(&data, &mut out),
+        JournalCommand::Adopt { data } => {
+            let build = identity::build_hash().map_err(|error| Failure::failed(&error))?;
+            recover::adopt(&data, build).map_err(InspectError::from)
+        }
+    };
+    match done.and_then(|()| Ok(out.flush()?)) {
+        Ok(()) => Ok(()),
+        Err(InspectError::Output(error)) => Failure::output(&error),
+        Err(error) => Err(Failure::new(Failure::DAMAGED, &error)),
+    }
+}

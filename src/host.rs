@@ -1,0 +1,287 @@
+//! Builds every part, wires them, waits, and stops them in order. All bounds are visible here.
+//!
+//! Threads: `engine` (one, decides), `journal` (one, writes and releases), `segments` (makes files
+//! ahead), and tokio's workers for every socket. Order at start: settings, rules, lock, journal,
+//! replay, sockets, `ready`. Order at the end: sockets stop reading, what was handed over is
+//! settled, the engine ends, the journal ends.
+
+use std::fs::{self, File};
+use std::future::Future;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use ioc_core::time::Timestamp;
+use ioc_gateway::GatewayError;
+use ioc_gateway::door::{Door, DoorOptions};
+use ioc_ws::{Commands, Token, Window, WindowOptions};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+
+use crate::clock::{Clock, ClockAhead, ClockMode, Face};
+use crate::config::settings::Settings;
+use crate::config::source::{CITY, Source, StoreError};
+use crate::engine::{Engine, EngineStart};
+use crate::identity;
+use crate::journal::disk::{Disk, SystemDisk};
+use crate::journal::{JournalError, JournalId};
+use crate::outlets::Outlets;
+use crate::pipeline::{BatchLimits, Samples};
+use crate::recover::{self, RecoverError, RecoverOptions};
+use crate::rules::{Chosen, Rules};
+use crate::servers::{Servers, Sockets};
+use crate::telemetry;
+
+/// What `ioc run` was asked for.
+#[derive(Debug)]
+pub struct RunOptions {
+    /// The settings.
+    pub settings: Settings,
+    /// The directory of the rules; `None` for those compiled in.
+    pub config: Option<PathBuf>,
+    /// The city file in place of the configuration's.
+    pub city: Option<PathBuf>,
+    /// Whether a clock far ahead of the journal is to be believed.
+    pub accept_clock: bool,
+}
+
+/// Why the server did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// Settings or rules that cannot be used.
+    #[error("{0}")]
+    Usage(String),
+    /// A file that is needed.
+    #[error("cannot {attempt} {path}")]
+    File {
+        /// What was attempted.
+        attempt: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why it did not work.
+        source: io::Error,
+    },
+    /// Another process has the data directory.
+    #[error("another ioc uses {path}: stop it, or give this one another --data directory")]
+    Locked {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The clock cannot be believed.
+    #[error(transparent)]
+    Clock(#[from] ClockAhead),
+    /// The journal cannot be gone on with.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
+    /// The MQTT listener.
+    #[error(transparent)]
+    Mqtt(#[from] GatewayError),
+    /// The HTTP socket.
+    #[error("cannot listen for HTTP on {address}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The rules cannot be stored, so they must not be named.
+    #[error("cannot store the rules")]
+    Bundle(#[source] StoreError),
+    /// The machine refuses threads or sockets.
+    #[error("cannot start")]
+    Start(#[source] io::Error),
+    /// The journal could not be written: nothing withheld was released.
+    #[error("the journal cannot be written; nothing unwritten was acknowledged")]
+    Journal(#[from] JournalError),
+    /// A bug.
+    #[error("the {0} thread ended unexpectedly; nothing it withheld was released")]
+    Thread(&'static str),
+}
+
+impl HostError {
+    /// For `map_err`: what was attempted on what.
+    pub fn file(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::File { attempt, path, source }
+    }
+}
+
+/// Runs the server until a signal asks it to end.
+pub fn run(options: RunOptions) -> Result<(), HostError> {
+    let drain = options.settings.shutdown.drain;
+    telemetry::start_logging(&options.settings.log.filter);
+    let host = Host::start(options)?;
+    announce(&host);
+    match host.wait(shutdown_signal()) {
+        Ended::Asked => {
+            telemetry::draining(drain);
+            host.stop(drain)
+        }
+        Ended::Failed => host.stop(Duration::ZERO),
+    }
+}
+
+/// Says where everything is: for people, and for programs that wait for `ready`.
+pub fn announce(host: &Host) {
+    println!("listening http {}", host.http);
+    println!("listening mqtt {}", host.mqtt);
+    eprintln!("console: {}", host.console_url());
+    println!("ready");
+    // Whoever reads our output may wait for the line.
+    let _ = io::stdout().flush();
+}
+
+/// SIGTERM or Ctrl-C.
+pub async fn shutdown_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened for");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+/// Why a server ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Somebody asked.
+    Asked,
+    /// It cannot go on: [`Host::stop`] says why.
+    Failed,
+}
+
+/// A running server.
+#[derive(Debug)]
+pub struct Host {
+    /// Where HTTP is served.
+    pub http: SocketAddr,
+    /// Where MQTT is served.
+    pub mqtt: SocketAddr,
+    token: String,
+    runtime: Runtime,
+    servers: Servers,
+    engine: Engine,
+    // Declared last: the directory is another's only when all else is gone.
+    _lock: File,
+}
+
+impl Host {
+    /// Starts everything; returns when it is ready.
+    pub fn start(options: RunOptions) -> Result<Self, HostError> {
+        let RunOptions { settings, config, city, accept_clock } = options;
+        let metrics = telemetry::start_metrics();
+        let data = &settings.data;
+        fs::create_dir_all(data).map_err(HostError::file("make", data))?;
+        let lock = identity::lock(data)?;
+        let token = identity::console_token(data)?;
+        let build = identity::build_hash()?;
+        let rules = Rules::new(data, config.as_deref(), city.as_deref());
+
+        let began = Instant::now();
+        let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
+        let segment_bytes = settings.journal.segment_bytes;
+        let new_journal = JournalId(identity::random()?);
+        let options = RecoverOptions { data, segment_bytes, build, new_journal };
+        let opened = recover::open(&disk, options)?;
+
+        let runtime = Runtime::new().map_err(HostError::Start)?;
+        let entered = runtime.enter();
+        let face = Arc::new(OnceLock::new());
+        let (window, commands) = window(&settings, opened.journal(), &token, Arc::clone(&face));
+        let mut outlets = Outlets::new(window.clone());
+        let recovered =
+            opened.replay(settings.core.shards, &|hash| rules.stored(hash), &mut outlets)?;
+        telemetry::recovered(&recovered, began.elapsed());
+        let clock = Clock::start(ClockMode(settings.clock), recovered.last_at, accept_clock)?;
+        face.get_or_init(|| clock.face());
+
+        let Chosen { is_new, source, compiled } = rules.choose(recovered.bundle)?;
+        window.set_city(city_of(&source));
+        let catalogue = compiled.catalogue(settings.door.unregistered);
+        let door_options = DoorOptions { waiting_bytes_max: settings.door.waiting_bytes_max };
+        let (door, arrivals) = Door::new(door_options, Arc::new(ArcSwap::from_pointee(catalogue)));
+        let sockets = Sockets { door, window: window.clone(), outlets: outlets.clone(), metrics };
+        let start = EngineStart {
+            recovered,
+            clock,
+            build,
+            rules: is_new.then_some(compiled.bundle),
+            arrivals,
+            commands,
+            samples: Samples::new(window),
+            limits: BatchLimits {
+                records_max: settings.journal.batch_records_max,
+                bytes_max: settings.journal.batch_bytes_max as usize,
+            },
+            outlet: Box::new(outlets),
+        };
+        let engine = Engine::start(start)?;
+        let servers = runtime.block_on(Servers::start(&settings, sockets))?;
+        drop(entered);
+        let (http, mqtt) = (servers.http, servers.mqtt);
+        Ok(Self { http, mqtt, token, runtime, servers, engine, _lock: lock })
+    }
+
+    /// The console's address, with the token that lets it command.
+    pub fn console_url(&self) -> String {
+        format!("http://{}/#token={}", self.http, self.token)
+    }
+
+    /// Waits until `shutdown` is over, or until the server cannot go on.
+    pub fn wait(&self, shutdown: impl Future<Output = ()>) -> Ended {
+        self.runtime.block_on(async {
+            tokio::select! {
+                () = shutdown => Ended::Asked,
+                () = self.engine.ended() => Ended::Failed,
+            }
+        })
+    }
+
+    /// Runs something on the server's runtime, beside it.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.runtime.spawn(work)
+    }
+
+    /// Stops everything in order: what was handed over is settled, within the deadline.
+    pub fn stop(self, drain: Duration) -> Result<(), HostError> {
+        let Self { runtime, servers, engine, _lock, .. } = self;
+        let in_time = runtime.block_on(servers.stop(drain));
+        if !in_time {
+            telemetry::drain_overrun();
+        }
+        let ended = engine.stop();
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        if ended.is_ok() {
+            telemetry::drained();
+        }
+        ended
+    }
+}
+
+fn window(
+    settings: &Settings,
+    journal: JournalId,
+    token: &str,
+    face: Arc<OnceLock<Arc<Face>>>,
+) -> (Window, Commands) {
+    // Nothing is served before the clock runs.
+    let now = move || face.get().map_or(Timestamp::default(), |face| face.now());
+    let mut options = WindowOptions::new(journal.to_string(), Token::new(token), Arc::new(now));
+    options.sessions_max = settings.window.sessions_max as usize;
+    options.ring_decisions_max = settings.window.ring_decisions_max as usize;
+    Window::new(options)
+}
+
+/// The city as its file says it; an empty one if there is none.
+fn city_of(source: &Source) -> Bytes {
+    let city = source.files().iter().find(|file| file.name == CITY);
+    const NOWHERE: &[u8] = br#"{"type":"FeatureCollection","features":[]}"#;
+    city.map_or(Bytes::from_static(NOWHERE), |file| Bytes::copy_from_slice(&file.bytes))
+}

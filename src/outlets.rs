@@ -1,0 +1,51 @@
+//! Where released decisions go: the window, MQTT subscribers, the list of dead letters.
+
+use ioc_core::decision::{Decision, Released};
+use ioc_core::record::Input;
+use ioc_gateway::dead_letters::DeadLetters;
+use ioc_gateway::mqtt;
+use ioc_ws::{Published, Window};
+
+use crate::telemetry;
+use crate::writer::{Outlet, OwnedDeadLetter};
+
+/// All of them.
+#[derive(Debug, Clone)]
+pub struct Outlets {
+    window: Window,
+    /// The decisions that MQTT clients subscribe to.
+    pub mqtt: mqtt::Decisions,
+    /// The messages that could not be read.
+    pub dead_letters: DeadLetters,
+}
+
+impl Outlets {
+    /// Outlets to this window, nobody subscribed yet.
+    pub fn new(window: Window) -> Self {
+        Self { window, mqtt: mqtt::Decisions::default(), dead_letters: DeadLetters::default() }
+    }
+}
+
+impl Outlet for Outlets {
+    fn release(&mut self, decisions: Vec<Released>) {
+        let published: Vec<_> = decisions.into_iter().map(Published::new).collect();
+        for each in &published {
+            telemetry::released(each.decision.verdict.word());
+            self.mqtt.publish(zone_of(&each.decision), &each.json);
+        }
+        self.window.release(published);
+    }
+
+    fn dead_letter(&mut self, letter: &OwnedDeadLetter) {
+        if let Ok(Input::DeadLetter(body)) = Input::decode(&letter.input) {
+            self.dead_letters.note(letter.seq, letter.at, &body);
+        }
+    }
+}
+
+/// The zone that a decision is published under; `_` for what concerns none.
+fn zone_of(decision: &Decision) -> &str {
+    let incident = decision.verdict.incident().map(|incident| &incident.zone);
+    let zone = incident.or_else(|| decision.verdict.sensor().map(|sensor| &sensor.zone));
+    zone.map_or("_", |zone| zone.as_str())
+}

@@ -1,0 +1,14 @@
+//! The whole product: the real binary, real sockets, real clients, and `kill -9` in between.
+//!
+//! Foreign clients (mosquitto, Chromium) are found on the machine; `make test` installs them.
+
+mod support;
+mod browser;
+mod stream;
+mod publisher;
+
+mod spine;
+mod kill;
+mod offline;
+mod console;
+mod commands;
