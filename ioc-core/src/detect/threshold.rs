@@ -48,7 +48,7 @@ struct Run {
 pub(super) enum Outcome {
     /// Normal, and nothing is raised.
     Normal,
-    /// Raised, and not normal for long enough, or neither abnormal nor normal.
+    /// Nothing changes: neither abnormal nor normal, or not normal for long enough.
     Held,
     /// Abnormal, not yet for long or often enough.
     Pending,
@@ -248,7 +248,7 @@ impl State {
         };
         if silent {
             abnormal.unheard = true;
-            return Outcome::Pending;
+            return Outcome::Held;
         }
         match (abnormal.raised, abnormal.persisted(rule, due)) {
             (None, Some(severity)) => abnormal.raise(severity),
@@ -256,8 +256,7 @@ impl State {
                 abnormal.raised = Some(severity);
                 Outcome::Worsened(severity)
             }
-            (Some(_), _) => Outcome::Held,
-            (None, None) => Outcome::Pending,
+            (_, _) => Outcome::Held,
         }
     }
 
