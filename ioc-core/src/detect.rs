@@ -491,7 +491,7 @@ impl RuleCounters {
         use threshold::Outcome;
         let certainty = Certainty::Observed;
         let counter = match &outcome {
-            Outcome::Normal => &mut self.normal,
+            Outcome::Normal | Outcome::Subsided => &mut self.normal,
             Outcome::Held | Outcome::Worsened(_) => &mut self.held,
             Outcome::Pending => &mut self.pending,
             Outcome::Late => &mut self.late,
@@ -502,7 +502,7 @@ impl RuleCounters {
         *counter += 1;
         match outcome {
             Outcome::Normal | Outcome::Held | Outcome::Late => None,
-            Outcome::Pending => Some(Detection::Stirred),
+            Outcome::Pending | Outcome::Subsided => Some(Detection::Stirred),
             Outcome::Raised(severity, sightings) => {
                 self.evidence += sightings.len() as u64;
                 Some(Detection::Raised {

@@ -34,8 +34,8 @@ pub struct Finding {
 /// A rule's verdict on one sensor.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Detection {
-    /// A reading was abnormal, but not yet for as long and as often as the rule asks: no evidence,
-    /// yet the sensor has not stayed normal.
+    /// Abnormal, but not yet for as long and as often as the rule asks; or so until this reading.
+    /// No evidence, yet the sensor has not stayed normal.
     Stirred,
     /// Abnormal, for as long and as often as the rule asks.
     Raised {

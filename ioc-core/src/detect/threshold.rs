@@ -52,6 +52,8 @@ pub(super) enum Outcome {
     Held,
     /// Abnormal, not yet for long or often enough.
     Pending,
+    /// Normal, after abnormal readings that were not enough.
+    Subsided,
     /// Observed before one already judged, and no evidence.
     Late,
     /// Raised by these.
@@ -168,7 +170,7 @@ impl State {
         };
         if abnormal.raised.is_none() {
             self.abnormal = None;
-            return Outcome::Normal;
+            return Outcome::Subsided;
         }
         abnormal.runs.iter_mut().for_each(|run| run.count = 0);
         if !is_normal(rule, value, self.least) {

@@ -91,54 +91,20 @@ fn a_flood_opens_grows_and_clears() {
 fn a_river_that_dips_for_less_than_an_hour_is_one_flood_and_eight_days_later_another() {
     check_with(
         &flashy_river(),
-        "18:25-21:00/5 stage 0.80 id=a
-         18:30 stage 0.92
-         18:35-20:20/5 stage 1.10
+        "18:25 stage 0.80
+         18:30-18:35/5 stage 1.10
+         20:20 stage 1.10
          20:25-21:15/5 stage 0.90
-         21:20-22:40/5 stage 1.50
-         22:45-23:55/5 stage 0.90
+         21:20-21:30/5 stage 1.50
+         21:35-23:55/5 stage 0.90
          8d 09:25-09:35/5 stage 0.95
          8d 09:40-11:00/5 stage 0.60",
         &expect![[r#"
-            18:35 opened flood#1 moderate: stage 0.92, stage 1.1
-            18:40 updated flood#1 moderate: stage 1.1
-            18:45 updated flood#1 moderate: stage 1.1
-            18:50 updated flood#1 moderate: stage 1.1
-            18:55 updated flood#1 moderate: stage 1.1
-            19:00 updated flood#1 moderate: stage 1.1
-            19:05 updated flood#1 moderate: stage 1.1
-            19:10 updated flood#1 moderate: stage 1.1
-            19:15 updated flood#1 moderate: stage 1.1
-            19:20 updated flood#1 moderate: stage 1.1
-            19:25 updated flood#1 moderate: stage 1.1
-            19:30 updated flood#1 moderate: stage 1.1
-            19:35 updated flood#1 moderate: stage 1.1
-            19:40 updated flood#1 moderate: stage 1.1
-            19:45 updated flood#1 moderate: stage 1.1
-            19:50 updated flood#1 moderate: stage 1.1
-            19:55 updated flood#1 moderate: stage 1.1
-            20:00 updated flood#1 moderate: stage 1.1
-            20:05 updated flood#1 moderate: stage 1.1
-            20:10 updated flood#1 moderate: stage 1.1
-            20:15 updated flood#1 moderate: stage 1.1
+            18:35 opened flood#1 moderate: stage 1.1, stage 1.1
             20:20 updated flood#1 moderate: stage 1.1
             21:25 updated flood#1 moderate: stage 1.5, stage 1.5
             21:30 updated flood#1 moderate: stage 1.5
-            21:35 updated flood#1 moderate: stage 1.5
-            21:40 updated flood#1 moderate: stage 1.5
-            21:45 updated flood#1 moderate: stage 1.5
-            21:50 updated flood#1 moderate: stage 1.5
-            21:55 updated flood#1 moderate: stage 1.5
-            22:00 updated flood#1 moderate: stage 1.5
-            22:05 updated flood#1 moderate: stage 1.5
-            22:10 updated flood#1 moderate: stage 1.5
-            22:15 updated flood#1 moderate: stage 1.5
-            22:20 updated flood#1 moderate: stage 1.5
-            22:25 updated flood#1 moderate: stage 1.5
-            22:30 updated flood#1 moderate: stage 1.5
-            22:35 updated flood#1 moderate: stage 1.5
-            22:40 updated flood#1 moderate: stage 1.5
-            23:45 cleared flood#1 moderate
+            22:35 cleared flood#1 moderate
             8d 09:30 opened flood#2 moderate: stage 0.95, stage 0.95
             8d 09:35 updated flood#2 moderate: stage 0.95
             8d 10:40 cleared flood#2 moderate
@@ -519,5 +485,94 @@ fn incidents_of_a_correlation_rule_that_is_gone_clear_at_once() {
             10:03 rules_changed
             10:04 opened flood#2 moderate: river-1 3.1
         "#]],
+    );
+}
+
+#[test]
+fn a_gauge_that_was_never_heard_or_has_no_interval_is_never_silent() {
+    check(
+        "10:00 road-1 40
+         23:00 tick",
+        expect![[""]],
+    );
+}
+
+#[test]
+fn readings_between_the_limit_and_the_level_neither_clear_nor_count() {
+    check(
+        "10:00 river-1 3.1
+         10:01-10:04/1 river-1 2.9
+         10:05 river-1 2.71
+         10:06 river-1 2.7
+         10:07-11:05/1 river-1 2.9
+         11:06 tick",
+        expect![[r#"
+            10:00 opened flood#1 moderate: river-1 3.1
+            11:06 cleared flood#1 moderate
+        "#]],
+    );
+}
+
+#[test]
+fn one_spike_while_a_river_is_low_begins_the_quiet_hour_anew() {
+    check_with(
+        &flashy_river(),
+        "10:00-10:05/5 stage 1.0
+         10:10-11:00/5 stage 0.5
+         11:05 stage 1.0
+         11:10-12:30/5 stage 0.5",
+        &expect![[r#"
+            10:05 opened flood#1 moderate: stage 1, stage 1
+            12:10 cleared flood#1 moderate
+        "#]],
+    );
+}
+
+#[test]
+fn one_spike_beyond_the_next_level_does_not_make_a_fire_severe() {
+    check(
+        "10:00-10:01/1 smoke-1 4
+         10:00-10:01/1 smoke-2 4
+         10:02 smoke-1 9
+         10:03 smoke-1 4
+         10:04-10:05/1 smoke-1 9",
+        expect![[r#"
+            10:01 opened fire#1 moderate 2 sensors: smoke-1 4, smoke-1 4, smoke-2 4 100 m, smoke-2 4
+            10:02 updated fire#1 moderate 2 sensors: smoke-1 9
+            10:03 updated fire#1 moderate 2 sensors: smoke-1 4
+            10:04 updated fire#1 moderate 2 sensors: smoke-1 9
+            10:05 updated fire#1 severe 2 sensors: smoke-1 9
+        "#]],
+    );
+}
+
+#[test]
+fn of_two_fires_the_nearer_one_grows() {
+    check(
+        "10:00-10:01/1 drone-1 4 kind=smoke at=0,0
+         10:00-10:01/1 drone-2 4 kind=smoke at=0,10
+         10:00-10:01/1 drone-3 4 kind=smoke at=550,0
+         10:00-10:01/1 drone-4 4 kind=smoke at=550,10
+         10:05-10:06/1 drone-5 4 kind=smoke at=-200,0
+         10:05-10:06/1 drone-6 4 kind=smoke at=800,0",
+        expect![[r#"
+            10:01 opened fire#1 moderate 2 sensors: drone-1 4, drone-1 4, drone-2 4 10 m, drone-2 4
+            10:01 opened fire#2 moderate 2 sensors: drone-3 4, drone-3 4, drone-4 4 10 m, drone-4 4
+            10:06 updated fire#1 moderate 3 sensors: drone-5 4 200 m, drone-5 4
+            10:06 updated fire#2 moderate 3 sensors: drone-6 4 250 m, drone-6 4
+        "#]],
+    );
+}
+
+#[test]
+fn rules_that_make_one_kind_of_incident_from_one_reading_make_two_incidents() {
+    let twice = city().correlation("floods-too", "flood", &["river-high"], |_| ());
+    check_with(
+        &twice.build(),
+        "10:00 river-1 3.1",
+        &expect![[r#"
+        10:00 opened flood#1 moderate: river-1 3.1
+        10:00 opened flood#2 moderate: river-1 3.1
+    "#]],
     );
 }
