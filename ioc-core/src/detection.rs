@@ -25,7 +25,7 @@ pub struct Finding {
     pub rule: RuleId,
     /// The sensor.
     pub sensor: SensorId,
-    /// The zone that the sensor is registered in, if it is registered.
+    /// The zone that the sensor is registered in, if it is in one.
     pub zone: Option<ZoneId>,
     /// What was found.
     pub detection: Detection,

@@ -208,30 +208,6 @@ impl Correlator {
         self.drop_case(slot, turn);
     }
 
-    /// Tells that an incident ends in another, and stops its timers. Of a candidate nobody knows.
-    pub(super) fn end_by_merging(&mut self, loser: u32, into: u32, turn: &mut Turn<'_>) {
-        let into = self.case(into).incident.id;
-        let incident = &mut self.case_mut(loser).incident;
-        incident.handling = match incident.opened_at {
-            None => incident.handling,
-            Some(_) => Handling::Merged,
-        };
-        let (id, begun_at) = (incident.id, incident.begun_at);
-        if incident.opened_at.is_some() {
-            self.tell(
-                loser,
-                |incident| Verdict::IncidentMerged { incident, into },
-                turn,
-            );
-            turn.desk.book.merged(id, into, turn.at);
-        }
-        let mut case = self.take_case(loser);
-        self.cancel_timers(&mut case.incident, turn);
-        self.cases[loser as usize] = Some(case);
-        self.candidates.remove(&(begun_at, id));
-        self.slots.remove(&id);
-    }
-
     /// Tells what has grown: at once if it is urgent or much, else at most every
     /// [`TELL_INTERVAL`].
     fn tell_growth(&mut self, slot: u32, turn: &mut Turn<'_>) {
@@ -247,7 +223,12 @@ impl Correlator {
 
     /// Decides about an incident, with all evidence that is not yet told: what exceeds one
     /// decision follows as updates.
-    fn tell(&mut self, slot: u32, how: impl FnOnce(IncidentState) -> Verdict, turn: &mut Turn<'_>) {
+    pub(super) fn tell(
+        &mut self,
+        slot: u32,
+        how: impl FnOnce(IncidentState) -> Verdict,
+        turn: &mut Turn<'_>,
+    ) {
         self.set_timer(slot, Purpose::Tell, None, turn);
         let rule = self.rule.name.clone();
         let case = self.case_mut(slot);

@@ -11,4 +11,5 @@ mod timeline;
 mod scenario;
 mod regressions;
 mod properties;
+mod limits;
 mod bytes;

@@ -379,6 +379,21 @@ proptest! {
     }
 
     #[test]
+    fn p6_every_reading_is_counted_where_it_stopped(day in day(), manner in manner()) {
+        let history = history(&day);
+        let (judgement, _) = history.judge(&manner);
+        let counters = judgement.counters();
+        let readings = history.records();
+        let readings = readings.iter().filter(|record| matches!(record.input, Input::Reading(_)));
+        let sensors = counters.sensors;
+        let stopped = sensors.readings_judged + sensors.readings_duplicate
+            + sensors.readings_of_no_rule + sensors.readings_of_sensors_over_limit
+            + sensors.readings_of_kinds_over_limit;
+        prop_assert_eq!(stopped, readings.count() as u64);
+        prop_assert_eq!(&counters, &history.judge(&Manner::plain()).0.counters());
+    }
+
+    #[test]
     fn p6_every_reading_that_counts_is_named_once(day in day()) {
         let mut named: BTreeMap<IncidentId, u64> = BTreeMap::new();
         for decision in decisions(&history(&day)) {

@@ -179,7 +179,7 @@ fn perseo_core_216_deleted_rules_do_not_keep_firing() {
     let floods = high(gauges()).build();
     let without = BundleBuilder::new()
         .sensor_with("gauge-1", "level", |sensor| {
-            sensor.interval = Some(Millis::minutes(1))
+            sensor.interval = Some(Millis::minutes(1));
         })
         .build();
     check_reloading(
@@ -198,7 +198,7 @@ fn perseo_core_216_deleted_rules_do_not_keep_firing() {
 fn perseo_fe_253_a_changed_silence_rule_does_not_tell_twice() {
     let slower = BundleBuilder::new()
         .sensor_with("gauge-1", "level", |sensor| {
-            sensor.interval = Some(Millis::minutes(1))
+            sensor.interval = Some(Millis::minutes(1));
         })
         .silence("silent", "level", 5, Millis::minutes(3));
     check_reloading(

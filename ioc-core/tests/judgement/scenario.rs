@@ -64,6 +64,7 @@ fn city() -> BundleBuilder {
         })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "reads better at every call")]
 fn check(timeline: &str, expected: Expect) {
     check_with(&city().build(), timeline, &expected);
 }
