@@ -39,7 +39,12 @@ pub(crate) struct KindRules {
 
 impl Rules {
     /// Prepares a bundle.
+    ///
+    /// # Panics
+    /// If its detection rules are not sorted by name, each once, as a bundle promises.
     pub fn new(bundle: Arc<Bundle>) -> Self {
+        let sorted = bundle.detections.is_sorted_by(|a, b| a.name < b.name);
+        assert!(sorted, "a bundle's rules are sorted by name");
         let nowhere: ZoneId = "_".parse().expect("_ is a zone's id");
         let sensors = &bundle.city.sensors;
         let zones = sensors.iter();
