@@ -15,7 +15,9 @@
 //! or for `within` after its last evidence; a report is of its own moment.
 
 mod index;
+mod merge;
 mod lifecycle;
+mod audit;
 
 use std::collections::BTreeSet;
 
@@ -103,6 +105,12 @@ impl Correlator {
         &self.rule
     }
 
+    /// Whether it has an incident of this id that people were told of.
+    pub fn has_opened(&self, id: IncidentId) -> bool {
+        let slot = self.slots.get(&id);
+        slot.is_some_and(|&slot| self.case(slot).incident.opened_at.is_some())
+    }
+
     pub fn candidates(&self) -> usize {
         self.candidates.len()
     }
@@ -150,6 +158,7 @@ impl Correlator {
                 let statement = statement(*severity, *certainty, Some(*until), sighting);
                 self.hear(finding, &statement, turn);
             }
+            Detection::Stirred => self.begin_quiet_anew(&finding.sensor, turn),
             Detection::Worsened(severity) => self.change(finding, |case, source| {
                 case.worsen(source, &finding.rule, *severity);
             }),
@@ -318,22 +327,25 @@ impl Correlator {
         })
     }
 
-    /// The id by what the incident began with. Where another rule began one of the same kind with
-    /// the same reading, by this rule's name too, and then by a count.
+    /// The id by what the incident began with.
     fn derive_id(&self, finding: &Finding, said: &Statement<'_>, turn: &Turn<'_>) -> IncidentId {
+        let kind = self.rule.incident.as_str();
         let reading = said.sighting.reading.as_str();
-        let parts = [
-            self.rule.incident.as_str(),
-            finding.sensor.as_str(),
-            reading,
-        ];
-        let mut id = IncidentId::derive(&parts);
-        let mut count = 0u32;
-        while turn.desk.book.knows(id) || self.slots.contains_key(&id) {
-            let [kind, sensor, reading] = parts;
-            let count_text = count.to_string();
-            id = IncidentId::derive(&[kind, sensor, reading, self.rule.name.as_str(), &count_text]);
-            count += 1;
+        let id = IncidentId::derive(&[kind, finding.sensor.as_str(), reading]);
+        self.unused_id(id, turn, |id| self.slots.contains_key(&id))
+    }
+
+    /// The id itself, if nothing has it; else one that follows from it and this rule's name.
+    /// Two rules that make incidents of one kind may begin with the same reading.
+    fn unused_id(
+        &self,
+        wanted: IncidentId,
+        turn: &Turn<'_>,
+        is_used: impl Fn(IncidentId) -> bool,
+    ) -> IncidentId {
+        let mut id = wanted;
+        while turn.desk.book.knows(id) || is_used(id) {
+            id = IncidentId::derive(&[&id.to_string(), self.rule.name.as_str()]);
         }
         id
     }
@@ -372,81 +384,6 @@ impl Correlator {
         }
         if by_sensor {
             self.by_sensor.insert(source.sensor, slot);
-        }
-    }
-
-    /// Makes one of all that evidence at one place shows to be one happening. Returns its slot.
-    fn unite(&mut self, slot: u32, near: &[Near], turn: &mut Turn<'_>) -> u32 {
-        let mut one = slot;
-        let mut others: Vec<_> = near.iter().map(|near| near.slot).collect();
-        others.retain(|&other| other != slot && self.joins(other));
-        // In an order that has nothing to do with slots.
-        others.sort_by_key(|&other| self.seniority(other));
-        for other in others {
-            one = self.merge(one, other, turn);
-        }
-        one
-    }
-
-    /// Whether a case becomes one with another near it. A cleared incident does not: it is over,
-    /// unless its own sensors reopen it.
-    fn joins(&self, slot: u32) -> bool {
-        self.case(slot).incident.condition != Condition::Cleared
-    }
-
-    /// What decides who survives a merger: incidents before candidates, then the earliest, then
-    /// the least id.
-    fn seniority(&self, slot: u32) -> (bool, Timestamp, IncidentId) {
-        let incident = &self.case(slot).incident;
-        let since = incident.opened_at.unwrap_or(incident.begun_at);
-        (incident.opened_at.is_none(), since, incident.id)
-    }
-
-    /// Merges two cases, at the cost of the one with fewer members. Returns the survivor's slot.
-    fn merge(&mut self, one: u32, other: u32, turn: &mut Turn<'_>) -> u32 {
-        let one_survives = self.seniority(one) < self.seniority(other);
-        let (survivor, loser) = if one_survives {
-            (one, other)
-        } else {
-            (other, one)
-        };
-        self.end_by_merging(loser, survivor, turn);
-        let loser_case = self.take_case(loser);
-        let survivor_case = self.take_case(survivor);
-        let incident = survivor_case.incident.after_merging(loser_case.incident);
-        let loser_is_larger = loser_case.cluster.len() > survivor_case.cluster.len();
-        let (stays, moves, slot, from) = if loser_is_larger {
-            (loser_case.cluster, survivor_case.cluster, loser, survivor)
-        } else {
-            (survivor_case.cluster, loser_case.cluster, survivor, loser)
-        };
-        self.slots.insert(incident.id, slot);
-        self.cases[slot as usize] = Some(Case {
-            incident,
-            cluster: stays,
-        });
-        self.move_members(moves, from, slot);
-        self.free.push(from);
-        slot
-    }
-
-    /// Moves all members of a cluster from its slot to another case.
-    fn move_members(&mut self, moves: Cluster, from: u32, to: u32) {
-        let stays = &mut self.cases[to as usize]
-            .as_mut()
-            .expect("a slot in use")
-            .cluster;
-        stays.readings += moves.readings;
-        stays.last_evidence_at = stays.last_evidence_at.max(moves.last_evidence_at);
-        for (source, member) in moves.into_members() {
-            if let Some(place) = member.position {
-                self.index.remove(from, place);
-                self.index.insert(to, place);
-            }
-            if self.by_sensor.get(&source.sensor) == Some(&from) {
-                self.by_sensor.insert(source.sensor.clone(), to);
-            }
-            stays.adopt(source, member);
         }
     }
 

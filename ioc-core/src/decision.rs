@@ -47,7 +47,8 @@ pub enum Verdict {
     IncidentCleared(IncidentState),
     /// Its sensors fell silent before they were back to normal: nobody knows.
     IncidentUnknown(IncidentState),
-    /// Evidence came back soon after it cleared, or its sensors speak again.
+    /// Evidence came back soon after it cleared: another episode, to be seen anew. Or it was
+    /// unknown and its sensors speak again, whatever they say: the same episode.
     IncidentReopened(IncidentState),
     /// A person has seen it.
     IncidentAcknowledged(IncidentState),
@@ -68,7 +69,8 @@ pub struct IncidentState {
     pub id: IncidentId,
     /// What it is.
     pub kind: IncidentKind,
-    /// How grave (CAP 1.2 section 3.2.2). Rises by itself, never falls by itself at once.
+    /// How grave (CAP 1.2 section 3.2.2). Rises by itself; when it reopens after it cleared, it is
+    /// as grave as what reopens it.
     pub severity: Severity,
     /// How sure (CAP 1.2 section 3.2.2).
     pub certainty: Certainty,
@@ -84,9 +86,9 @@ pub struct IncidentState {
     pub zone: ZoneId,
     /// When it opened.
     pub opened_at: Timestamp,
-    /// How often it has been active: 1, and one more each time it reopens.
+    /// How often it has been active: 1, and one more each time it reopens after it cleared.
     pub episode: u32,
-    /// How many sensors have given evidence.
+    /// How many sources have given evidence: sensors, and reports each by itself.
     pub sensors: u32,
     /// How many readings are evidence.
     pub readings: u64,

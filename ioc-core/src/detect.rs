@@ -10,6 +10,8 @@ mod threshold;
 mod silence;
 mod report;
 mod sensor;
+mod due;
+mod reload;
 
 use std::sync::Arc;
 
@@ -21,9 +23,10 @@ use crate::decision::Certainty;
 use crate::detection::{Detection, Finding, Sighting};
 use crate::hash::{Map, hash_text};
 use crate::id::{RuleId, SensorId};
+use crate::invariant::{Audit, Invariant};
 use crate::limits::{KINDS_PER_SENSOR_MAX, SENSOR_BUCKETS, SENSORS_PER_BUCKET_MAX};
 use crate::reading::Reading;
-use crate::record::{BundleHash, Input, Record, Seq};
+use crate::record::{Input, Record, Seq};
 use crate::rules::{Provided, Rules};
 use crate::time::Timestamp;
 use crate::timer::Timers;
@@ -285,123 +288,6 @@ impl SensorStage {
         }
     }
 
-    /// Fires the timers that are due by `to`, before the record `seq`.
-    fn advance(&mut self, to: Timestamp, seq: Seq, found: &mut Vec<Finding>) {
-        while let Some(timer) = self.timers.pop_due(to) {
-            let moment = Moment {
-                seq,
-                at: timer.due,
-                due: Some(timer.due),
-            };
-            let number = self.numbers.get(timer.subject.as_str());
-            let number = *number.expect("timers are about known sensors") as usize;
-            let rules = Arc::clone(&self.rules);
-            let detections = rules.detections();
-            let rule = detections.binary_search_by(|rule| rule.name.cmp(&timer.rule));
-            let rule = rule.expect("timers are of rules that hold");
-            match &detections[rule].test {
-                Test::Silence(_) => self.fire_silence(number, rule, moment, found),
-                Test::Threshold(_) => self.fire_threshold(number, rule, moment, found),
-                Test::Report(_) => unreachable!("reports have no timers"),
-            }
-        }
-    }
-
-    fn fire_silence(&mut self, number: usize, rule: usize, moment: Moment, f: &mut Vec<Finding>) {
-        let sensor = &mut self.sensors[number];
-        let heard_at = sensor.heard_at.max(self.started_at);
-        let own = sensor.silences.iter_mut();
-        let mut own = own.filter(|(number, _)| *number as usize == rule);
-        let (_, state) = own.next().expect("its timer is the sensor's own");
-        let detection_rule = &self.rules.detections()[rule];
-        match state.fire(moment.at, heard_at) {
-            silence::Outcome::AskAgain(due) => {
-                let name = detection_rule.name.clone();
-                self.timers.arm(due, name, sensor.id.clone());
-            }
-            silence::Outcome::Silent => {
-                self.rule_counters[rule].silent += 1;
-                let sensor = &self.sensors[number];
-                let detection = Detection::Silent(sensor.hearing(&self.rules, sensor.heard_at));
-                f.push(finding(
-                    &self.rules,
-                    sensor,
-                    detection_rule,
-                    moment,
-                    detection,
-                ));
-            }
-        }
-    }
-
-    fn fire_threshold(&mut self, number: usize, rule: usize, moment: Moment, f: &mut Vec<Finding>) {
-        let detection_rule = &self.rules.detections()[rule];
-        let Test::Threshold(threshold) = &detection_rule.test else {
-            unreachable!("asked for a threshold's timer");
-        };
-        let sensor = &mut self.sensors[number];
-        let silent = sensor.is_silent();
-        let state = sensor.threshold(&self.rules, rule as u32);
-        let outcome = state.fire(threshold, moment.at, silent);
-        let due = state.due(threshold);
-        self.timers
-            .replace(None, due, &detection_rule.name, &sensor.id);
-        if let Some(detection) = self.rule_counters[rule].count(outcome) {
-            let sensor = &self.sensors[number];
-            f.push(finding(
-                &self.rules,
-                sensor,
-                detection_rule,
-                moment,
-                detection,
-            ));
-        }
-    }
-
-    /// Puts other rules into force: an unchanged rule keeps its state, a changed or removed one
-    /// loses it and its detections clear.
-    ///
-    /// All sensors are visited at once; a city of 100,000 sensors takes tens of milliseconds. The
-    /// place to spread it is here: a queue of sensors, drained by a timer.
-    fn reload(&mut self, record: &Record<'_>, hash: BundleHash, found: &mut Vec<Finding>) {
-        let new = self.provided.get(hash);
-        let old = std::mem::replace(&mut self.rules, Arc::clone(&new));
-        let moment = Moment {
-            seq: record.seq,
-            at: record.at,
-            due: None,
-        };
-        self.keep_counters(&old);
-        self.timers = Timers::new();
-        let first = found.len();
-        for sensor in &mut self.sensors {
-            let heard_at = sensor.heard_at.max(self.started_at);
-            for (rule, detection) in sensor.reload(&old, &new, heard_at, moment.at) {
-                let rule = old.detection(rule);
-                found.push(finding(&new, sensor, rule, moment, detection));
-            }
-            for (due, rule) in sensor.timers(&new) {
-                let rule = new.detection(rule).name.clone();
-                self.timers.arm(due, rule, sensor.id.clone());
-            }
-        }
-        found[first..].sort_by(Finding::order);
-    }
-
-    fn keep_counters(&mut self, old: &Rules) {
-        let before = |name: &RuleId| {
-            let place = old
-                .detections()
-                .binary_search_by(|rule| rule.name.cmp(name));
-            place.map_or_else(
-                |_| RuleCounters::default(),
-                |place| self.rule_counters[place],
-            )
-        };
-        let rules = self.rules.detections().iter();
-        self.rule_counters = rules.map(|rule| before(&rule.name)).collect();
-    }
-
     /// The sensors in no order, for a digest or a snapshot of all stages in the order of names.
     pub(crate) fn sensors(&self) -> impl Iterator<Item = (&SensorId, SensorView<'_>)> {
         let view = |sensor| SensorView {
@@ -411,6 +297,21 @@ impl SensorStage {
         self.sensors
             .iter()
             .map(move |sensor| (&sensor.id, view(sensor)))
+    }
+
+    /// Checks that exactly the timers run that its sensors wait for.
+    pub(crate) fn audit(&self, audit: &mut Audit) {
+        let mut awaited = 0;
+        for sensor in &self.sensors {
+            for (due, rule) in sensor.timers(&self.rules) {
+                awaited += 1;
+                let rule = &self.rules.detection(rule).name;
+                let runs = self.timers.runs(due, rule, &sensor.id);
+                audit.expect(runs, Invariant::TimersAgree, &sensor.id);
+            }
+        }
+        let agree = awaited == self.timers.len();
+        audit.expect(agree, Invariant::TimersAgree, "a sensor stage");
     }
 
     /// The last start, which all stages know alike.
@@ -457,14 +358,14 @@ fn finding(
     moment: Moment,
     detection: Detection,
 ) -> Finding {
+    let registered = sensor.registered;
+    let zone = registered.and_then(|number| rules.sensor_zone(number));
     Finding {
         seq: moment.seq,
         due: moment.due,
         rule: rule.name.clone(),
         sensor: sensor.id.clone(),
-        zone: sensor
-            .registered
-            .map(|number| rules.sensor_zone(number).clone()),
+        zone: zone.cloned(),
         detection,
     }
 }
@@ -475,7 +376,7 @@ impl RuleCounters {
         use threshold::Outcome;
         let certainty = Certainty::Observed;
         let counter = match &outcome {
-            Outcome::Normal => &mut self.normal,
+            Outcome::Normal | Outcome::Subsided => &mut self.normal,
             Outcome::Held | Outcome::Worsened(_) => &mut self.held,
             Outcome::Pending => &mut self.pending,
             Outcome::Late => &mut self.late,
@@ -485,7 +386,8 @@ impl RuleCounters {
         };
         *counter += 1;
         match outcome {
-            Outcome::Normal | Outcome::Held | Outcome::Pending | Outcome::Late => None,
+            Outcome::Normal | Outcome::Held | Outcome::Late => None,
+            Outcome::Pending | Outcome::Subsided => Some(Detection::Stirred),
             Outcome::Raised(severity, sightings) => {
                 self.evidence += sightings.len() as u64;
                 Some(Detection::Raised {
@@ -502,5 +404,81 @@ impl RuleCounters {
             Outcome::Worsened(severity) => Some(Detection::Worsened(severity)),
             Outcome::Cleared => Some(Detection::Cleared),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::Attributes;
+
+    fn reading<'a>(sensor: &'a str, id: &'a str) -> Input<'a> {
+        Input::Reading(Reading {
+            id,
+            sensor,
+            kind: "level",
+            observed_at: Timestamp::default(),
+            received_at: None,
+            value: 1.0,
+            unit: "",
+            position: None,
+            attributes: Attributes::default(),
+        })
+    }
+
+    fn stage_over(inputs: &[Input<'_>], shard: Shard) -> SensorStage {
+        let mut stage = SensorStage::new(shard);
+        for (input, seq) in inputs.iter().zip(1..) {
+            let record = Record {
+                seq,
+                at: Timestamp::default(),
+                input: *input,
+            };
+            stage.apply(&record, &mut Vec::new());
+        }
+        stage
+    }
+
+    #[test]
+    fn a_full_bucket_takes_no_further_sensor_and_counts_what_it_says() {
+        let names = (0..).map(|number| format!("s-{number}"));
+        let names = names.filter(|name| bucket(hash_text(name)) == 5);
+        let names: Vec<_> = names
+            .take(usize::from(SENSORS_PER_BUCKET_MAX) + 1)
+            .collect();
+        let inputs: Vec<_> = names.iter().map(|name| reading(name, "a")).collect();
+        let shards = [(0, 1), (5, 8)].map(|(number, count)| Shard { number, count });
+        for shard in shards {
+            let stage = stage_over(&inputs, shard);
+            assert_eq!(stage.sensors_known(), usize::from(SENSORS_PER_BUCKET_MAX));
+            assert_eq!(stage.counters().readings_of_sensors_over_limit, 1);
+        }
+    }
+
+    #[test]
+    fn each_sensor_is_of_exactly_one_shard() {
+        let names: Vec<_> = (0..100).map(|number| format!("s-{number}")).collect();
+        let inputs: Vec<_> = names.iter().map(|name| reading(name, "a")).collect();
+        for count in 1..=9 {
+            let shards = (0..count).map(|number| Shard { number, count });
+            let known = shards.map(|shard| stage_over(&inputs, shard).sensors_known());
+            assert_eq!(known.sum::<usize>(), names.len());
+        }
+    }
+
+    #[test]
+    fn a_redelivery_is_known_among_the_last_thirty_two() {
+        let ids: Vec<_> = (0..33).map(|number| format!("r-{number}")).collect();
+        let mut inputs: Vec<_> = ids.iter().map(|id| reading("s", id)).collect();
+        inputs.push(reading("s", "r-1"));
+        inputs.push(reading("s", "r-0"));
+        let stage = stage_over(
+            &inputs,
+            Shard {
+                number: 0,
+                count: 1,
+            },
+        );
+        assert_eq!(stage.counters().readings_duplicate, 1);
     }
 }

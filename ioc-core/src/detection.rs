@@ -25,7 +25,7 @@ pub struct Finding {
     pub rule: RuleId,
     /// The sensor.
     pub sensor: SensorId,
-    /// The zone that the sensor is registered in, if it is registered.
+    /// The zone that the sensor is registered in, if it is in one.
     pub zone: Option<ZoneId>,
     /// What was found.
     pub detection: Detection,
@@ -34,6 +34,9 @@ pub struct Finding {
 /// A rule's verdict on one sensor.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Detection {
+    /// Abnormal, but not yet for as long and as often as the rule asks; or so until this reading.
+    /// No evidence, yet the sensor has not stayed normal.
+    Stirred,
     /// Abnormal, for as long and as often as the rule asks.
     Raised {
         /// How grave.

@@ -4,6 +4,7 @@
 //! candidate is an incident that has not opened yet: nobody was told of it. Who its members are is
 //! in `incident/cluster.rs`; what may follow what is in `correlate/lifecycle.rs`.
 
+mod places;
 mod cluster;
 
 use std::collections::VecDeque;

@@ -21,8 +21,8 @@ pub struct Rules {
     kinds: Vec<KindRules>,
     kind_numbers: Map<ReadingKind, u32>,
     sensor_numbers: Map<SensorId, u32>,
-    /// Of each registered sensor, by its number.
-    zones: Vec<ZoneId>,
+    /// Of each registered sensor, by its number; `None` if it lies in none.
+    zones: Vec<Option<ZoneId>>,
     takers: Map<RuleId, Vec<RuleId>>,
     nowhere: ZoneId,
 }
@@ -39,13 +39,16 @@ pub(crate) struct KindRules {
 
 impl Rules {
     /// Prepares a bundle.
+    ///
+    /// # Panics
+    /// If its detection rules are not sorted by name, each once, as a bundle promises.
     pub fn new(bundle: Arc<Bundle>) -> Self {
+        let sorted = bundle.detections.is_sorted_by(|a, b| a.name < b.name);
+        assert!(sorted, "a bundle's rules are sorted by name");
         let nowhere: ZoneId = "_".parse().expect("_ is a zone's id");
         let sensors = &bundle.city.sensors;
-        let zones = sensors
-            .iter()
-            .map(|sensor| zone_of(&bundle.city, sensor).unwrap_or_else(|| nowhere.clone()))
-            .collect();
+        let zones = sensors.iter();
+        let zones = zones.map(|sensor| zone_of(&bundle.city, sensor)).collect();
         let sensor_numbers = sensors
             .iter()
             .zip(0..)
@@ -111,9 +114,9 @@ impl Rules {
         &self.bundle.city.sensors[number as usize]
     }
 
-    /// The zone of a registered sensor.
-    pub(crate) fn sensor_zone(&self, number: u32) -> &ZoneId {
-        &self.zones[number as usize]
+    /// The zone that a registered sensor is registered in or lies in.
+    pub(crate) fn sensor_zone(&self, number: u32) -> Option<&ZoneId> {
+        self.zones[number as usize].as_ref()
     }
 
     /// The zone that a place lies in, if it has one; else `_`.

@@ -48,10 +48,12 @@ struct Run {
 pub(super) enum Outcome {
     /// Normal, and nothing is raised.
     Normal,
-    /// Raised, and not normal for long enough, or neither abnormal nor normal.
+    /// Nothing changes: neither abnormal nor normal, or not normal for long enough.
     Held,
     /// Abnormal, not yet for long or often enough.
     Pending,
+    /// Normal, after abnormal readings that were not enough.
+    Subsided,
     /// Observed before one already judged, and no evidence.
     Late,
     /// Raised by these.
@@ -168,7 +170,7 @@ impl State {
         };
         if abnormal.raised.is_none() {
             self.abnormal = None;
-            return Outcome::Normal;
+            return Outcome::Subsided;
         }
         abnormal.runs.iter_mut().for_each(|run| run.count = 0);
         if !is_normal(rule, value, self.least) {
@@ -248,7 +250,7 @@ impl State {
         };
         if silent {
             abnormal.unheard = true;
-            return Outcome::Pending;
+            return Outcome::Held;
         }
         match (abnormal.raised, abnormal.persisted(rule, due)) {
             (None, Some(severity)) => abnormal.raise(severity),
@@ -256,8 +258,7 @@ impl State {
                 abnormal.raised = Some(severity);
                 Outcome::Worsened(severity)
             }
-            (Some(_), _) => Outcome::Held,
-            (None, None) => Outcome::Pending,
+            (_, _) => Outcome::Held,
         }
     }
 
@@ -325,5 +326,162 @@ impl Run {
             self.since = at;
         }
         self.count = self.count.saturating_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Millis;
+
+    fn rule(side: Side, readings_min: u32, lasting: Millis) -> Threshold {
+        let level = |severity, value| Level { severity, value };
+        let levels = match side {
+            Side::Above => [3.0, 4.0],
+            Side::Below => [4.0, 3.0],
+        };
+        Threshold {
+            side,
+            levels: vec![
+                level(Severity::Moderate, levels[0]),
+                level(Severity::Severe, levels[1]),
+            ],
+            clear_gap: 0.5,
+            readings_min,
+            lasting,
+            clear_readings_min: 1,
+        }
+    }
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millis(ms)
+    }
+
+    fn sighting(ms: i64, value: f64) -> impl FnOnce(Severity, f64) -> Sighting {
+        move |severity, excess| Sighting {
+            reading: ms.to_string().parse().unwrap(),
+            seq: 0,
+            at: at(ms),
+            value,
+            severity,
+            excess,
+            position: None,
+        }
+    }
+
+    /// What each (time, value) comes to, in a word.
+    fn outcomes(rule: &Threshold, sensor: Option<&Sensor>, said: &[(i64, f64)]) -> Vec<String> {
+        let mut state = State::new(rule, sensor);
+        let judge = |&(ms, value): &(i64, f64)| {
+            let times = (at(ms), at(ms));
+            match state.judge(rule, sensor, value, times, sighting(ms, value)) {
+                Outcome::Raised(severity, sightings) => {
+                    format!("raised {} by {}", severity.word(), sightings.len())
+                }
+                Outcome::Updated(severity, _) => format!("updated {}", severity.word()),
+                other => format!("{other:?}").to_lowercase(),
+            }
+        };
+        said.iter().map(judge).collect()
+    }
+
+    #[test]
+    fn below_mirrors_above() {
+        let said = [(0, 3.0), (1, 3.1), (2, 4.1), (3, 2.9), (4, 2.5), (5, 2.0)];
+        let mirrored = said.map(|(ms, value)| (ms, 7.0 - value));
+        let above = outcomes(&rule(Side::Above, 1, Millis::ZERO), None, &said);
+        let words = [
+            "normal",
+            "raised moderate by 1",
+            "updated severe",
+            "held",
+            "cleared",
+            "normal",
+        ];
+        assert_eq!(above, words);
+        let below = outcomes(&rule(Side::Below, 1, Millis::ZERO), None, &mirrored);
+        assert_eq!(below, words);
+    }
+
+    #[test]
+    fn persistence_asks_for_readings_in_a_row_and_for_time() {
+        let rule = rule(Side::Above, 3, Millis(100));
+        let said = [
+            (0, 3.5),
+            (10, 3.5),
+            (20, 2.0),
+            (30, 3.5),
+            (40, 4.5),
+            (50, 4.5),
+            (130, 3.5),
+        ];
+        let words = [
+            "pending",
+            "pending",
+            "subsided",
+            "pending",
+            "pending",
+            "pending",
+            "raised moderate by 4",
+        ];
+        assert_eq!(outcomes(&rule, None, &said), words);
+    }
+
+    #[test]
+    fn time_alone_raises_and_worsens() {
+        let rule = rule(Side::Above, 1, Millis(100));
+        let mut state = State::new(&rule, None);
+        let mut judge = |state: &mut State, ms, value| {
+            state.judge(&rule, None, value, (at(ms), at(ms)), sighting(ms, value));
+            state.due(&rule)
+        };
+        assert_eq!(judge(&mut state, 0, 3.5), Some(at(100)));
+        assert_eq!(judge(&mut state, 30, 4.5), Some(at(100)));
+        let raised = state.fire(&rule, at(100), false);
+        assert!(
+            matches!(raised, Outcome::Raised(Severity::Moderate, sightings) if sightings.len() == 2)
+        );
+        assert_eq!(state.due(&rule), Some(at(130)));
+        assert_eq!(
+            state.fire(&rule, at(130), false),
+            Outcome::Worsened(Severity::Severe)
+        );
+        assert_eq!(state.due(&rule), None);
+    }
+
+    #[test]
+    fn of_a_silent_sensor_only_a_reading_tells() {
+        let rule = rule(Side::Above, 1, Millis(100));
+        let mut state = State::new(&rule, None);
+        state.judge(&rule, None, 3.5, (at(0), at(0)), sighting(0, 3.5));
+        assert_eq!(state.fire(&rule, at(100), true), Outcome::Held);
+        assert_eq!(state.due(&rule), None);
+        let outcome = state.judge(&rule, None, 3.5, (at(200), at(200)), sighting(200, 3.5));
+        assert!(matches!(outcome, Outcome::Raised(Severity::Moderate, _)));
+    }
+
+    #[test]
+    fn a_sensors_own_levels_replace_those_of_their_severity() {
+        let sensor = Sensor {
+            id: "weir".parse().unwrap(),
+            kind: "level".parse().unwrap(),
+            unit: String::new(),
+            position: None,
+            zone: None,
+            interval: None,
+            // Out of order: danger is reached first, and is what must be left to clear.
+            warning: Some(2.0),
+            danger: Some(1.0),
+        };
+        let rule = rule(Side::Above, 1, Millis::ZERO);
+        let said = [(0, 1.0), (1, 1.5), (2, 2.5), (3, 0.6), (4, 0.5)];
+        let words = [
+            "normal",
+            "raised severe by 1",
+            "updated severe",
+            "held",
+            "cleared",
+        ];
+        assert_eq!(outcomes(&rule, Some(&sensor), &said), words);
     }
 }

@@ -1,0 +1,112 @@
+//! Many become one: incidents that evidence shows to be one happening, and candidates with them.
+//!
+//! Promise: who survives depends on when incidents opened and on their ids alone; the work is that
+//! of moving the members of the smaller part, whoever survives. Next: `lifecycle.rs`.
+
+use super::index::Near;
+use super::{Correlator, Turn};
+use crate::decision::{Condition, Handling, Verdict};
+use crate::id::IncidentId;
+use crate::incident::{Case, Cluster};
+use crate::time::Timestamp;
+
+impl Correlator {
+    /// Makes one of all that evidence at one place shows to be one happening. Returns its slot.
+    pub(super) fn unite(&mut self, slot: u32, near: &[Near], turn: &mut Turn<'_>) -> u32 {
+        let mut one = slot;
+        let mut others: Vec<_> = near.iter().map(|near| near.slot).collect();
+        others.retain(|&other| other != slot && self.joins(other));
+        // In an order that has nothing to do with slots.
+        others.sort_by_key(|&other| self.seniority(other));
+        for other in others {
+            one = self.merge(one, other, turn);
+        }
+        one
+    }
+
+    /// Whether a case becomes one with another near it. A cleared incident does not: it is over,
+    /// unless its own sensors reopen it.
+    fn joins(&self, slot: u32) -> bool {
+        self.case(slot).incident.condition != Condition::Cleared
+    }
+
+    /// What decides who survives a merger: incidents before candidates, then the earliest, then
+    /// the least id.
+    fn seniority(&self, slot: u32) -> (bool, Timestamp, IncidentId) {
+        let incident = &self.case(slot).incident;
+        let since = incident.opened_at.unwrap_or(incident.begun_at);
+        (incident.opened_at.is_none(), since, incident.id)
+    }
+
+    /// Merges two cases, at the cost of the one with fewer members. Returns the survivor's slot.
+    fn merge(&mut self, one: u32, other: u32, turn: &mut Turn<'_>) -> u32 {
+        let one_survives = self.seniority(one) < self.seniority(other);
+        let (survivor, loser) = if one_survives {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        self.end_by_merging(loser, survivor, turn);
+        let loser_case = self.take_case(loser);
+        let survivor_case = self.take_case(survivor);
+        let incident = survivor_case.incident.after_merging(loser_case.incident);
+        let loser_is_larger = loser_case.cluster.len() > survivor_case.cluster.len();
+        let (stays, moves, slot, from) = if loser_is_larger {
+            (loser_case.cluster, survivor_case.cluster, loser, survivor)
+        } else {
+            (survivor_case.cluster, loser_case.cluster, survivor, loser)
+        };
+        self.slots.insert(incident.id, slot);
+        self.cases[slot as usize] = Some(Case {
+            incident,
+            cluster: stays,
+        });
+        self.move_members(moves, from, slot);
+        self.free.push(from);
+        slot
+    }
+
+    /// Moves all members of a cluster from its slot to another case.
+    fn move_members(&mut self, moves: Cluster, from: u32, to: u32) {
+        let stays = &mut self.cases[to as usize]
+            .as_mut()
+            .expect("a slot in use")
+            .cluster;
+        stays.readings += moves.readings;
+        stays.last_evidence_at = stays.last_evidence_at.max(moves.last_evidence_at);
+        for (source, member) in moves.into_members() {
+            if let Some(place) = member.position {
+                self.index.remove(from, place);
+                self.index.insert(to, place);
+            }
+            if self.by_sensor.get(&source.sensor) == Some(&from) {
+                self.by_sensor.insert(source.sensor.clone(), to);
+            }
+            stays.adopt(source, member);
+        }
+    }
+
+    /// Tells that an incident ends in another, and stops its timers. Of a candidate nobody knows.
+    fn end_by_merging(&mut self, loser: u32, into: u32, turn: &mut Turn<'_>) {
+        let into = self.case(into).incident.id;
+        let incident = &mut self.case_mut(loser).incident;
+        incident.handling = match incident.opened_at {
+            None => incident.handling,
+            Some(_) => Handling::Merged,
+        };
+        let (id, begun_at) = (incident.id, incident.begun_at);
+        if incident.opened_at.is_some() {
+            self.tell(
+                loser,
+                |incident| Verdict::IncidentMerged { incident, into },
+                turn,
+            );
+            turn.desk.book.merged(id, into, turn.at);
+        }
+        let mut case = self.take_case(loser);
+        self.cancel_timers(&mut case.incident, turn);
+        self.cases[loser as usize] = Some(case);
+        self.candidates.remove(&(begun_at, id));
+        self.slots.remove(&id);
+    }
+}

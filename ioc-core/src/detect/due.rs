@@ -1,0 +1,87 @@
+//! Timers of the sensor stage: silence, and what has been abnormal for long enough.
+//!
+//! Promise: a timer that is armed while another fires is due later than that one, so that merging
+//! what several stages found gives the order that one would have given. Next: `reload.rs`.
+
+use std::sync::Arc;
+
+use super::{Moment, SensorStage, finding, silence};
+use crate::bundle::Test;
+use crate::detection::{Detection, Finding};
+use crate::record::Seq;
+use crate::time::Timestamp;
+
+impl SensorStage {
+    /// Fires the timers that are due by `to`, before the record `seq`.
+    pub(super) fn advance(&mut self, to: Timestamp, seq: Seq, found: &mut Vec<Finding>) {
+        while let Some(timer) = self.timers.pop_due(to) {
+            let moment = Moment {
+                seq,
+                at: timer.due,
+                due: Some(timer.due),
+            };
+            let number = self.numbers.get(timer.subject.as_str());
+            let number = *number.expect("timers are about known sensors") as usize;
+            let rules = Arc::clone(&self.rules);
+            let detections = rules.detections();
+            let rule = detections.binary_search_by(|rule| rule.name.cmp(&timer.rule));
+            let rule = rule.expect("timers are of rules that hold");
+            match &detections[rule].test {
+                Test::Silence(_) => self.fire_silence(number, rule, moment, found),
+                Test::Threshold(_) => self.fire_threshold(number, rule, moment, found),
+                Test::Report(_) => unreachable!("reports have no timers"),
+            }
+        }
+    }
+
+    fn fire_silence(&mut self, number: usize, rule: usize, moment: Moment, f: &mut Vec<Finding>) {
+        let sensor = &mut self.sensors[number];
+        let heard_at = sensor.heard_at.max(self.started_at);
+        let own = sensor.silences.iter_mut();
+        let mut own = own.filter(|(number, _)| *number as usize == rule);
+        let (_, state) = own.next().expect("its timer is the sensor's own");
+        let detection_rule = &self.rules.detections()[rule];
+        match state.fire(moment.at, heard_at) {
+            silence::Outcome::AskAgain(due) => {
+                let name = detection_rule.name.clone();
+                self.timers.arm(due, name, sensor.id.clone());
+            }
+            silence::Outcome::Silent => {
+                self.rule_counters[rule].silent += 1;
+                let sensor = &self.sensors[number];
+                let detection = Detection::Silent(sensor.hearing(&self.rules, sensor.heard_at));
+                f.push(finding(
+                    &self.rules,
+                    sensor,
+                    detection_rule,
+                    moment,
+                    detection,
+                ));
+            }
+        }
+    }
+
+    fn fire_threshold(&mut self, number: usize, rule: usize, moment: Moment, f: &mut Vec<Finding>) {
+        let detection_rule = &self.rules.detections()[rule];
+        let Test::Threshold(threshold) = &detection_rule.test else {
+            unreachable!("asked for a threshold's timer");
+        };
+        let sensor = &mut self.sensors[number];
+        let silent = sensor.is_silent();
+        let state = sensor.threshold(&self.rules, rule as u32);
+        let outcome = state.fire(threshold, moment.at, silent);
+        let due = state.due(threshold);
+        self.timers
+            .replace(None, due, &detection_rule.name, &sensor.id);
+        if let Some(detection) = self.rule_counters[rule].count(outcome) {
+            let sensor = &self.sensors[number];
+            f.push(finding(
+                &self.rules,
+                sensor,
+                detection_rule,
+                moment,
+                detection,
+            ));
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Other rules: what is kept, what is lost and what clears by that.
+
+use std::sync::Arc;
+
+use super::{Moment, SensorStage, finding};
+use crate::counters::RuleCounters;
+use crate::detection::Finding;
+use crate::id::RuleId;
+use crate::record::{BundleHash, Record};
+use crate::rules::Rules;
+use crate::timer::Timers;
+
+impl SensorStage {
+    /// Puts other rules into force: an unchanged rule keeps its state, a changed or removed one
+    /// loses it and its detections clear.
+    ///
+    /// All sensors are visited at once; a city of 100,000 sensors takes tens of milliseconds. The
+    /// place to spread it is here: a queue of sensors, drained by a timer.
+    pub(super) fn reload(
+        &mut self,
+        record: &Record<'_>,
+        hash: BundleHash,
+        found: &mut Vec<Finding>,
+    ) {
+        let new = self.provided.get(hash);
+        let old = std::mem::replace(&mut self.rules, Arc::clone(&new));
+        let moment = Moment {
+            seq: record.seq,
+            at: record.at,
+            due: None,
+        };
+        self.keep_counters(&old);
+        self.timers = Timers::new();
+        let first = found.len();
+        for sensor in &mut self.sensors {
+            let heard_at = sensor.heard_at.max(self.started_at);
+            for (rule, detection) in sensor.reload(&old, &new, heard_at, moment.at) {
+                let rule = old.detection(rule);
+                found.push(finding(&new, sensor, rule, moment, detection));
+            }
+            for (due, rule) in sensor.timers(&new) {
+                let rule = new.detection(rule).name.clone();
+                self.timers.arm(due, rule, sensor.id.clone());
+            }
+        }
+        found[first..].sort_by(Finding::order);
+    }
+
+    fn keep_counters(&mut self, old: &Rules) {
+        let before = |name: &RuleId| {
+            let place = old
+                .detections()
+                .binary_search_by(|rule| rule.name.cmp(name));
+            place.map_or_else(
+                |_| RuleCounters::default(),
+                |place| self.rule_counters[place],
+            )
+        };
+        let rules = self.rules.detections().iter();
+        self.rule_counters = rules.map(|rule| before(&rule.name)).collect();
+    }
+}

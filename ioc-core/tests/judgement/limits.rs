@@ -1,0 +1,178 @@
+//! What happens at the bounds: nothing grows beyond them, and what is lost is counted.
+
+use std::collections::BTreeMap;
+
+use ioc_core::counters::Counters;
+use ioc_core::decision::Severity::{Minor, Moderate};
+use ioc_core::decision::{Decision, Verdict};
+use ioc_core::limits::{
+    CANDIDATE_EVIDENCE_MAX, CANDIDATES_PER_RULE_MAX, EVIDENCE_PER_DECISION_MAX,
+    KINDS_PER_SENSOR_MAX, MEMBERS_PER_INCIDENT_MAX, PENDING_READINGS_MAX,
+};
+use ioc_core::reading::{Attributes, Reading};
+use ioc_core::record::Input;
+use ioc_core::time::{Millis, Timestamp};
+
+use crate::support::{BundleBuilder, History, MIDNIGHT, Manner};
+
+/// Calls that open a crowd when so many agree; a smoke detector that wants persistence.
+fn city(sources_min: u32, readings_min: u32) -> History {
+    let builder = BundleBuilder::new()
+        .report("call", "call", Minor, Millis::minutes(600))
+        .threshold("smoke-high", "smoke", &[(Moderate, 3.0)], |rule| {
+            rule.readings_min = readings_min;
+        })
+        .correlation("crowds", "crowd", &["call"], |rule| {
+            rule.sources_min = sources_min;
+            rule.within = Millis::minutes(600);
+        })
+        .correlation("fires", "fire", &["smoke-high"], |rule| {
+            rule.sources_min = sources_min;
+        });
+    History::new(builder.build())
+}
+
+fn push(history: &mut History, at: Timestamp, sensor: &str, kind: &str) {
+    let id = format!("r{}", history.inputs.len());
+    let reading = Reading {
+        id: &id,
+        sensor,
+        kind,
+        observed_at: at,
+        received_at: None,
+        value: 4.0,
+        unit: "",
+        position: None,
+        attributes: Attributes::default(),
+    };
+    history.push(at, &Input::Reading(reading));
+}
+
+fn run(history: &History) -> (Vec<Decision>, Counters) {
+    let (judgement, decisions) = history.judge(&Manner::plain());
+    assert_eq!(judgement.audit(), []);
+    (decisions, judgement.counters())
+}
+
+#[test]
+fn much_evidence_is_told_in_several_decisions() {
+    let mut history = city(1, 1);
+    let calls = 3 * EVIDENCE_PER_DECISION_MAX;
+    for _ in 0..calls {
+        push(&mut history, MIDNIGHT, "calls", "call");
+    }
+    history.push(MIDNIGHT + Millis(250), &Input::Tick);
+    let (decisions, _) = run(&history);
+    let evidence = decisions
+        .iter()
+        .map(|decision| decision.cause.evidence.len());
+    assert_eq!(evidence.clone().max(), Some(EVIDENCE_PER_DECISION_MAX));
+    assert_eq!(evidence.sum::<usize>(), calls);
+}
+
+#[test]
+fn a_candidate_forgets_what_is_neither_first_nor_new() {
+    let mut history = city(2, 1);
+    let calls = CANDIDATE_EVIDENCE_MAX + 10;
+    for _ in 0..calls {
+        push(&mut history, MIDNIGHT, "smoke-1", "smoke");
+    }
+    let (_, counters) = run(&history);
+    assert_eq!(counters.engine.evidence_over_limit, 10);
+    assert_eq!(counters.candidates, 1);
+}
+
+#[test]
+fn a_detection_that_waits_keeps_its_first_and_newest_readings() {
+    let readings_min = 2 * PENDING_READINGS_MAX as u32;
+    let mut history = city(1, readings_min);
+    for _ in 0..readings_min {
+        push(&mut history, MIDNIGHT, "smoke-1", "smoke");
+    }
+    let (decisions, _) = run(&history);
+    let opened = decisions.last().unwrap();
+    assert!(matches!(opened.verdict, Verdict::IncidentOpened(_)));
+    let evidence = &opened.cause.evidence;
+    assert_eq!(evidence.len(), PENDING_READINGS_MAX);
+    assert_eq!(evidence[0].seq, 2);
+    assert_eq!(evidence.last().unwrap().seq, u64::from(readings_min) + 1);
+}
+
+#[test]
+fn an_incident_counts_sources_beyond_its_bound_without_telling_them_apart() {
+    let mut history = city(1, 1);
+    for _ in 0..MEMBERS_PER_INCIDENT_MAX + 5 {
+        push(&mut history, MIDNIGHT, "calls", "call");
+    }
+    history.push(MIDNIGHT + Millis::minutes(1), &Input::Tick);
+    let (decisions, counters) = run(&history);
+    assert_eq!(counters.engine.members_over_limit, 5);
+    let incident = decisions
+        .last()
+        .unwrap()
+        .verdict
+        .incident()
+        .unwrap()
+        .clone();
+    assert_eq!(incident.sensors as usize, MEMBERS_PER_INCIDENT_MAX);
+    assert_eq!(incident.readings as usize, MEMBERS_PER_INCIDENT_MAX + 5);
+}
+
+#[test]
+fn the_oldest_candidate_is_forgotten_for_a_new_one() {
+    let mut history = city(2, 1);
+    for number in 0..=CANDIDATES_PER_RULE_MAX {
+        push(
+            &mut history,
+            MIDNIGHT + Millis(number as i64),
+            &format!("line-{number}"),
+            "call",
+        );
+    }
+    let end = MIDNIGHT + Millis::minutes(1);
+    // The first was forgotten and begins anew, the last only lacked a second call.
+    push(&mut history, end, "line-0", "call");
+    push(
+        &mut history,
+        end,
+        &format!("line-{CANDIDATES_PER_RULE_MAX}"),
+        "call",
+    );
+    let (decisions, counters) = run(&history);
+    assert_eq!(counters.engine.candidates_over_limit, 2);
+    let opened: Vec<_> = decisions[1..]
+        .iter()
+        .map(|decision| decision.cause.evidence[0].sensor.to_string())
+        .collect();
+    assert_eq!(opened, [format!("line-{CANDIDATES_PER_RULE_MAX}")]);
+}
+
+#[test]
+fn a_sensor_that_speaks_too_many_languages_is_counted() {
+    let kinds = KINDS_PER_SENSOR_MAX + 2;
+    let mut builder = BundleBuilder::new();
+    for number in 0..kinds {
+        let kind = format!("kind_{number}");
+        builder = builder.threshold(&format!("rule-{number}"), &kind, &[(Minor, 9.0)], |_| ());
+    }
+    let mut history = History::new(builder.build());
+    for number in 0..kinds {
+        push(&mut history, MIDNIGHT, "babel", &format!("kind_{number}"));
+    }
+    let (_, counters) = run(&history);
+    assert_eq!(counters.sensors.readings_of_kinds_over_limit, 2);
+    assert_eq!(
+        counters.sensors.readings_judged,
+        KINDS_PER_SENSOR_MAX as u64
+    );
+}
+
+#[test]
+fn every_counter_has_a_name_of_its_own() {
+    let (_, counters) = run(&city(1, 1));
+    let names = counters.sensors.each().chain(counters.engine.each());
+    let mut values = BTreeMap::new();
+    for (name, value) in names {
+        assert_eq!(values.insert(name, value), None, "{name} is there twice");
+    }
+}
