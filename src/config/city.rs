@@ -1,6 +1,7 @@
 //! The city: zones and sensors from GeoJSON (RFC 7946), checked against the kinds.
 //!
-//! Arrives: the text of a city file. Leaves: the [`City`] of a bundle, sorted by id. Promise:
+//! Arrives: the text of a city file. Leaves: the [`City`] of a bundle, sorted by id, and the units
+//! that its sensors are registered with where they are not those of their kinds. Promise:
 //! every mistake of every feature is told, with the feature's id and line; a hundred thousand
 //! sensors are read in a fraction of a second, borrowed from the text. A sensor's levels are
 //! converted to the unit of its kind; one whose unit nobody can convert is judged by its own
@@ -10,7 +11,7 @@
 
 mod geojson;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -35,6 +36,9 @@ const ZONE_DEPTH_MAX: usize = 16;
 /// What `properties.type` may say.
 const TYPES: [&str; 5] = ["zone", "sensor", "river", "asset", "actuator"];
 
+/// The units of sensors that are registered with another one than they are judged in.
+pub type OtherUnits = HashMap<SensorId, String>;
+
 /// Reads a city file. `file` is only for messages.
 pub fn read(
     file: &str,
@@ -42,7 +46,7 @@ pub fn read(
     kinds: &Kinds,
     mistakes: &mut Mistakes,
     warnings: &mut Mistakes,
-) -> City {
+) -> (City, OtherUnits) {
     let features = match geojson::features(text) {
         Ok(features) => features,
         Err(error) => {
@@ -57,7 +61,7 @@ pub fn read(
                 "",
                 format!("not a GeoJSON FeatureCollection: {error}"),
             );
-            return City::default();
+            return Default::default();
         }
     };
     if features.len() > FEATURES_MAX {
@@ -66,7 +70,7 @@ pub fn read(
             features.len()
         );
         mistakes.add(&Place::whole(file), "", what);
-        return City::default();
+        return Default::default();
     }
     let mut lines = Lines::new(text);
     let mut reader = Reader::new(file, kinds, mistakes);
@@ -88,6 +92,7 @@ struct Reader<'r> {
     /// Where each zone is written.
     zone_places: BTreeMap<ZoneId, Place>,
     sensor_names: HashSet<SensorId>,
+    other_units: OtherUnits,
     /// How many sensors measure in a unit that cannot be converted to their kind's: (unit, kind's).
     foreign_units: BTreeMap<(String, String), usize>,
     /// Where the feature begins that is being read, and how messages name it.
@@ -104,6 +109,7 @@ impl<'r> Reader<'r> {
             sensors: Vec::new(),
             zone_places: BTreeMap::new(),
             sensor_names: HashSet::new(),
+            other_units: OtherUnits::new(),
             foreign_units: BTreeMap::new(),
             place: Place::whole(file),
             name: String::new(),
@@ -229,6 +235,9 @@ impl<'r> Reader<'r> {
         }
         let scaled = self.in_unit_of_kind(unit, of_kind, [warning, danger]);
         let [warning, danger] = scaled.levels;
+        if let Some(unit) = unit.filter(|unit| *unit != scaled.unit) {
+            self.other_units.insert(id.clone(), unit.to_owned());
+        }
         self.sensors.push(Sensor {
             id,
             kind,
@@ -335,7 +344,7 @@ impl<'r> Reader<'r> {
         }
     }
 
-    fn finish(mut self, warnings: &mut Mistakes) -> City {
+    fn finish(mut self, warnings: &mut Mistakes) -> (City, OtherUnits) {
         self.check_parents();
         self.warn(warnings);
         let unwritten = self.zones_without_feature();
@@ -347,10 +356,11 @@ impl<'r> Reader<'r> {
         }));
         self.zones.sort_by(|a, b| a.id.cmp(&b.id));
         self.sensors.sort_by(|a, b| a.id.cmp(&b.id));
-        City {
+        let city = City {
             zones: self.zones,
             sensors: self.sensors,
-        }
+        };
+        (city, self.other_units)
     }
 
     /// Every parent is a zone, and no zone lies in itself.

@@ -17,7 +17,7 @@ kinds:
 fn load(features: &str) -> (City, Mistakes, Mistakes) {
     let (mut mistakes, mut warnings) = Default::default();
     let text = format!("{{\"type\":\"FeatureCollection\",\"features\":[\n{features}\n]}}");
-    let city = read("city", &text, &kinds(), &mut mistakes, &mut warnings);
+    let (city, _) = read("city", &text, &kinds(), &mut mistakes, &mut warnings);
     (city, mistakes, warnings)
 }
 
