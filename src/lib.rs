@@ -7,3 +7,4 @@ pub mod progress;
 pub mod publisher;
 pub mod simulate;
 pub mod config;
+pub mod send;

@@ -26,16 +26,16 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, timeout};
 
-use crate::args::{Credentials, MqttAddress};
+use crate::args::{Address, Credentials, MqttAddress};
 
 pub use tally::{Latency, Tally};
 
 /// The longest wait for a TCP connection and for its CONNACK.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// The wait after the first failure; it doubles with each further one …
-const RETRY_FIRST: Duration = Duration::from_millis(250);
+pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(250);
 /// … up to this.
-const RETRY_MAX: Duration = Duration::from_secs(8);
+pub(crate) const RETRY_MAX: Duration = Duration::from_secs(8);
 /// PINGREQ is sent this often; an unanswered one breaks the connection.
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// How often a connection looks at the clock: for pings and for patience.
@@ -84,16 +84,15 @@ pub struct Message {
 }
 
 /// What happens to a connection, for whoever tells people.
-#[derive(Debug)]
 pub enum LinkEvent<'a> {
-    /// The broker has accepted it.
-    Up(&'a MqttAddress),
+    /// It is accepted.
+    Up(&'a Address),
     /// It is broken, or could not be made.
     Down {
-        /// The broker.
-        address: &'a MqttAddress,
+        /// Where to.
+        address: &'a Address,
         /// Why.
-        error: &'a LinkError,
+        error: &'a dyn fmt::Display,
         /// When the next attempt is made.
         retry_in: Duration,
     },
@@ -102,15 +101,14 @@ pub enum LinkEvent<'a> {
 impl fmt::Display for LinkEvent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Up(address) => write!(f, "connected to {}", address.0),
+            Self::Up(address) => write!(f, "connected to {address}"),
             Self::Down {
                 address,
                 error,
                 retry_in,
             } => write!(
                 f,
-                "no connection to {}: {error}; trying again in {:.1} s",
-                address.0,
+                "no connection to {address}: {error}; trying again in {:.1} s",
                 retry_in.as_secs_f64()
             ),
         }
@@ -124,7 +122,7 @@ pub type OnLink = Arc<dyn Fn(&LinkEvent<'_>) + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// The socket failed.
-    #[error("{0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
     /// Nothing answered in time.
     #[error("no answer within {} s", CONNECT_WITHIN.as_secs())]
@@ -180,7 +178,7 @@ const fn refusal(code: ConnectReturnCode) -> &'static str {
 
 /// A publisher gave up.
 #[derive(Debug, thiserror::Error)]
-#[error("gave up on {} with {waiting} messages not acknowledged", address.0)]
+#[error("gave up on {}; messages that wait for it: {waiting}", address.0)]
 pub struct PublishError {
     /// The broker.
     pub address: MqttAddress,
@@ -264,7 +262,7 @@ impl Publisher {
             }
             let retry_in = jittered(self.retry_in);
             self.retry_in = (self.retry_in * 2).min(RETRY_MAX);
-            let address = &self.options.address;
+            let address = &self.options.address.0;
             (self.on_link)(&LinkEvent::Down {
                 address,
                 error: &error,
@@ -279,7 +277,7 @@ impl Publisher {
         let stream = timeout(CONNECT_WITHIN, self.connect())
             .await
             .map_err(|_| LinkError::ConnectTimeout)??;
-        (self.on_link)(&LinkEvent::Up(&self.options.address));
+        (self.on_link)(&LinkEvent::Up(&self.options.address.0));
         self.is_up = true;
         self.publish_again();
         let (mut reader, mut writer) = stream.into_split();

@@ -323,7 +323,7 @@ impl Decision {
         out.put_u8(self.verdict.tag());
         match &self.verdict {
             Verdict::IncidentMerged { incident, into } => {
-                incident.encode(out);
+                incident.put(out);
                 out.put_u64(into.to_bits());
             }
             Verdict::IncidentOpened(incident)
@@ -331,7 +331,7 @@ impl Decision {
             | Verdict::IncidentCleared(incident)
             | Verdict::IncidentUnknown(incident)
             | Verdict::IncidentReopened(incident)
-            | Verdict::IncidentAcknowledged(incident) => incident.encode(out),
+            | Verdict::IncidentAcknowledged(incident) => incident.put(out),
             Verdict::SensorSilent(sensor) | Verdict::SensorReturned(sensor) => sensor.encode(out),
             Verdict::RulesChanged(bundle) => out.put(&bundle.0),
             Verdict::CommandRefused(refusal) => {
@@ -382,14 +382,14 @@ impl Decision {
 }
 
 impl IncidentState {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub(crate) fn put(&self, out: &mut impl Put) {
         out.put_u64(self.id.to_bits());
         out.put_text(self.kind.as_str());
         out.put_u8(self.severity as u8);
         out.put_u8(self.certainty as u8);
         out.put_u8(self.condition as u8);
         out.put_u8(self.handling as u8);
-        out.put_option(self.position, Vec::put_position);
+        out.put_option(self.position, Put::put_position);
         out.put_u32(self.radius_m);
         out.put_text(self.zone.as_str());
         out.put_time(self.opened_at);
@@ -444,7 +444,7 @@ impl Cause {
         out.put_option(self.rule.as_ref(), |out, rule| out.put_text(rule.as_str()));
         out.put_u32(self.evidence.len() as u32);
         for evidence in &self.evidence {
-            evidence.encode(out);
+            evidence.put(out);
         }
         out.put_option(self.due, Vec::put_time);
         out.put_option(self.request.as_ref(), |out, (request, actor)| {
@@ -472,13 +472,13 @@ impl Cause {
 }
 
 impl Evidence {
-    fn encode(&self, out: &mut Vec<u8>) {
+    pub(crate) fn put(&self, out: &mut impl Put) {
         out.put_text(self.reading.as_str());
         out.put_u64(self.seq);
         out.put_text(self.sensor.as_str());
         out.put_text(self.rule.as_str());
         out.put_f64(self.value);
-        out.put_option(self.distance_m, Vec::put_u32);
+        out.put_option(self.distance_m, Put::put_u32);
     }
 
     fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {

@@ -1,41 +1,138 @@
 //! The whole judgement over a batch of records: sensor stages, merged into the engine.
+//!
+//! Arrives: records, in batches whose limits mean nothing. Leaves: decisions. Promise: the same
+//! decisions and the same [digest](Judgement::digest) however many stages there are and however
+//! the records were batched. Here the stages run one after another; a host that wants them side
+//! by side drives [`SensorStage`]s and [`Engine`] itself, the same way.
 
+use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use crate::bundle::Bundle;
+use crate::counters::{Counters, RuleCounters};
 use crate::decision::Decision;
+use crate::detect::{SensorStage, Shard};
+use crate::detection::{self, Finding};
+use crate::engine::Engine;
+use crate::id::RuleId;
 use crate::record::Record;
+use crate::rules::Rules;
+use crate::state;
 use crate::time::Timestamp;
 
 /// The judgement's whole state.
 #[derive(Debug)]
-pub struct Judgement {}
+pub struct Judgement {
+    stages: Vec<SensorStage>,
+    engine: Engine,
+}
 
 impl Judgement {
     /// A judgement without rules, whose sensors are shared out to so many sensor stages.
     pub fn new(shards: NonZeroUsize) -> Self {
-        let _ = shards;
-        Self {}
+        let count = shards.get();
+        let shards = (0..count).map(|number| Shard { number, count });
+        Self {
+            stages: shards.map(SensorStage::new).collect(),
+            engine: Engine::new(),
+        }
     }
 
     /// Makes a bundle known. It holds from the `Reload` record on that names it.
     pub fn provide(&mut self, bundle: Arc<Bundle>) {
-        let _ = bundle;
+        let rules = Arc::new(Rules::new(bundle));
+        for stage in &mut self.stages {
+            stage.provide(Arc::clone(&rules));
+        }
+        self.engine.provide(rules);
     }
 
     /// Applies records in order: before each, every timer that is due. Appends what is decided.
+    ///
+    /// # Panics
+    /// If a `Reload` names a bundle that was not provided: a mistake of the host.
     pub fn apply(&mut self, records: &[Record<'_>], decisions: &mut Vec<Decision>) {
-        let _ = (records, decisions);
+        match &mut self.stages[..] {
+            [stage] => apply_one_by_one(stage, &mut self.engine, records, decisions),
+            stages => apply_stage_by_stage(stages, &mut self.engine, records, decisions),
+        }
     }
 
     /// When the next timer is due: a `Tick` at that time is wanted if nothing else comes.
     pub fn next_due(&self) -> Option<Timestamp> {
-        None
+        let stages = self.stages.iter().filter_map(SensorStage::next_due);
+        stages.chain(self.engine.next_due()).min()
     }
 
     /// The hash of the whole state: equal for equal histories, however sharded and batched.
     pub fn digest(&self) -> [u8; 32] {
-        [0; 32]
+        state::digest(&self.stages, &self.engine)
+    }
+
+    /// What became of every reading so far.
+    pub fn counters(&self) -> Counters {
+        let mut counters = Counters {
+            engine: self.engine.counters(),
+            candidates: self.engine.candidates() as u64,
+            incidents_live: self.engine.incidents_live() as u64,
+            ..Counters::default()
+        };
+        for stage in &self.stages {
+            counters.sensors += stage.counters();
+            counters.sensors_known += stage.sensors_known() as u64;
+            add_rules(&mut counters.rules, stage);
+        }
+        counters
+    }
+}
+
+/// One stage: each record's findings go straight to the engine.
+fn apply_one_by_one(
+    stage: &mut SensorStage,
+    engine: &mut Engine,
+    records: &[Record<'_>],
+    decisions: &mut Vec<Decision>,
+) {
+    let mut findings = Vec::new();
+    for record in records {
+        stage.apply(record, &mut findings);
+        engine.apply(record, &findings, decisions);
+        findings.clear();
+    }
+}
+
+/// Several stages: each over the whole batch, then merged for the engine.
+fn apply_stage_by_stage(
+    stages: &mut [SensorStage],
+    engine: &mut Engine,
+    records: &[Record<'_>],
+    decisions: &mut Vec<Decision>,
+) {
+    let found = |stage: &mut SensorStage| {
+        let mut findings = Vec::new();
+        records
+            .iter()
+            .for_each(|record| stage.apply(record, &mut findings));
+        VecDeque::from(findings)
+    };
+    let mut found: Vec<_> = stages.iter_mut().map(found).collect();
+    let merged = detection::merge(&mut found);
+    let mut rest = &merged[..];
+    for record in records {
+        let own = rest.partition_point(|finding: &Finding| finding.seq == record.seq);
+        let (own, after) = rest.split_at(own);
+        rest = after;
+        engine.apply(record, own, decisions);
+    }
+}
+
+/// Adds what a stage counted per rule; every stage has the same rules in the same order.
+fn add_rules(sums: &mut Vec<(RuleId, RuleCounters)>, stage: &SensorStage) {
+    for (place, (rule, counters)) in stage.rule_counters().enumerate() {
+        match sums.get_mut(place) {
+            Some((_, sum)) => *sum += *counters,
+            None => sums.push((rule.clone(), *counters)),
+        }
     }
 }

@@ -16,6 +16,17 @@ pub mod reading;
 pub mod record;
 pub mod bundle;
 pub mod decision;
+pub mod limits;
+pub mod counters;
+pub mod rules;
+pub mod detection;
+pub mod detect;
+mod timer;
+pub mod engine;
+mod correlate;
+mod incident;
+mod book;
+mod state;
 pub mod judgement;
 
 pub use codec::CodecError;

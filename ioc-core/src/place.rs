@@ -176,6 +176,10 @@ mod tests {
         Position::from_degrees(lon, lat).unwrap()
     }
 
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the tests' measure, compared within a tolerance; no decision depends on it"
+    )]
     fn haversine_m(a: Position, b: Position) -> f64 {
         let ([lon_a, lat_a], [lon_b, lat_b]) = (
             a.to_degrees().map(f64::to_radians),

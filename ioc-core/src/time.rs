@@ -117,13 +117,9 @@ fn fraction(text: &[u8]) -> Result<(i64, &[u8]), TimeError> {
         return Err(TimeError);
     }
     let mut millis = 0;
-    for place in 0..3 {
-        let digit = if place < length {
-            digits[place] - b'0'
-        } else {
-            0
-        };
-        millis = millis * 10 + i64::from(digit);
+    let significant = digits[..length].iter().map(|digit| i64::from(digit - b'0'));
+    for digit in significant.chain([0, 0]).take(3) {
+        millis = millis * 10 + digit;
     }
     Ok((millis, &digits[length..]))
 }

@@ -2,6 +2,14 @@
 //!
 //! The modules in reading order, a message's way from its socket to the engine:
 
-pub mod catalogue;
+pub mod options;
+pub mod mqtt;
+pub mod http;
 pub mod formats;
+pub mod catalogue;
 pub mod door;
+pub mod dead_letters;
+mod telemetry;
+mod error;
+
+pub use error::GatewayError;

@@ -16,7 +16,8 @@ use super::schedule::Schedule;
 
 /// Readings on their way, at most; beyond it a late one is not late.
 const IN_TRANSIT_MAX: usize = 100_000;
-/// What a message takes to arrive, at least and beyond that at most.
+/// What a message takes to arrive, at least and beyond that at most. Sensors that speak more often
+/// than registered are quicker in proportion, so that their readings stay in order.
 const TRANSPORT_S: (f64, f64) = (0.02, 0.5);
 /// From one stray call to the next, on average.
 const STRAY_CALL_MEAN_S: f64 = 200.0;
@@ -262,7 +263,8 @@ impl City {
         } else {
             0.0
         };
-        let transport_s = TRANSPORT_S.0 + TRANSPORT_S.1 * unit(mix(&[reading.serial, 3]));
+        let transport_s = (TRANSPORT_S.0 + TRANSPORT_S.1 * unit(mix(&[reading.serial, 3])))
+            / self.options.chattiness.max(1.0);
         let arrives_us = reading.observed_us + micros(transport_s + late_s);
         self.in_transit.push(Reverse(InTransit {
             arrives_us,

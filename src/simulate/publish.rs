@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use ioc_core::time::Timestamp;
+use ioc_core::time::{Millis, Timestamp};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
@@ -30,8 +30,8 @@ const STEP: Duration = Duration::from_millis(10);
 const STEP_MAX: Duration = Duration::from_millis(250);
 /// How far the city may fall behind the clock before it skips.
 const BEHIND_MAX: Duration = Duration::from_secs(10);
-/// The city's time stays so far behind its clock, so that nothing comes from the future.
-const LAG_S: f64 = 0.2;
+/// The city's time is told so much too early, so that nothing comes from the server's future.
+const TOLD_EARLIER: Millis = Millis(200);
 /// Batches that may wait for a connection, at most one from each step.
 const WAITING_BATCHES_MAX: usize = 16;
 /// How long the last readings may take to be acknowledged.
@@ -109,6 +109,8 @@ pub struct Summary {
     pub lost: u64,
     /// Readings that could not be told in time.
     pub skipped: u64,
+    /// What was asked of the broker.
+    pub quality: Quality,
     /// How long it ran.
     pub took: Duration,
     /// The time to an acknowledgement that half of them did not exceed, counted from when the
@@ -217,7 +219,7 @@ impl Simulator {
     }
 
     fn city_us(&self, elapsed: Duration) -> i64 {
-        ((elapsed.as_secs_f64() * self.options.speed - LAG_S) * 1e6) as i64
+        (elapsed.as_secs_f64() * self.options.speed * 1e6) as i64
     }
 
     /// The readings that are due, as messages, by connection.
@@ -225,6 +227,7 @@ impl Simulator {
         let mut batches = vec![Vec::new(); self.connections.len()];
         let count_max = self.options.bounds.count.unwrap_or(u64::MAX);
         let SimulateOptions { map, origin, .. } = &self.options;
+        let origin = *origin - TOLD_EARLIER;
         let until_us = self.city_us(elapsed);
         for reading in self.city.readings_until(until_us) {
             if self.told == count_max {
@@ -234,7 +237,7 @@ impl Simulator {
             let connection = reading.source() % batches.len();
             batches[connection].push(Message {
                 topic: format!("ioc/v1/readings/{}", reading.sensor(map)),
-                payload: Bytes::from(reading.to_json(map, *origin)),
+                payload: Bytes::from(reading.to_json(map, origin)),
                 due: Some(now),
             });
         }
@@ -248,6 +251,7 @@ impl Simulator {
             resent: self.tally.resent(),
             lost: self.tally.lost(),
             skipped: self.skipped,
+            quality: self.options.quality,
             took,
             p50: self.tally.latency().quantile(0.5),
             p99: self.tally.latency().quantile(0.99),
@@ -270,11 +274,11 @@ impl fmt::Display for Summary {
         let rate = self.sent as f64 / self.took.as_secs_f64().max(0.001);
         let (sent, acknowledged) = (thousands(self.sent), thousands(self.acknowledged));
         write!(f, "{sent} readings sent in {}", span(self.took))?;
-        write!(
-            f,
-            " ({}/s), {acknowledged} acknowledged",
-            thousands(rate as u64)
-        )?;
+        write!(f, " ({}/s)", thousands(rate as u64))?;
+        match self.quality {
+            Quality::AtLeastOnce => write!(f, ", {acknowledged} acknowledged")?,
+            Quality::AtMostOnce => write!(f, ", not acknowledged (QoS 0)")?,
+        }
         if let (Some(p50), Some(p99)) = (self.p50, self.p99) {
             write!(f, " (p50 {}, p99 {})", span(p50), span(p99))?;
         }

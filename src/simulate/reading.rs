@@ -54,7 +54,7 @@ impl SimulatedReading {
     ///
     /// The id depends on the origin too: two runs with the same seed are two histories.
     pub fn to_json(&self, map: &CityMap, origin: Timestamp) -> Vec<u8> {
-        let observed_at = origin + Millis(self.observed_us / 1000);
+        let observed_at = origin + Millis(self.observed_us.div_euclid(1000));
         let sensor = self.sensor(map);
         let id = mix(&[self.serial, salt(sensor), origin.as_millis() as u64]) >> 12;
         let mut json = Vec::with_capacity(256);

@@ -1,0 +1,518 @@
+//! Correlation: what one correlation rule makes of detections, by place and time.
+//!
+//! Arrives: findings of the detection rules that the rule takes, in the one order. Leaves: cases,
+//! that is candidates and incidents, which open, grow, merge and end (`correlate/lifecycle.rs`).
+//!
+//! A sensor that is a member of a case speaks to that case for as long as the case lives, so that
+//! membership is a partition (INV-12). Otherwise what it says joins the nearest open incident that
+//! is near enough and recent enough; where there is none, the nearest cleared one that may still
+//! reopen; else a candidate; else it begins one. All that its place shows to be one happening then
+//! becomes one: open incidents merge, candidates are absorbed. A place is asked for when it says
+//! something new, that is when a detection is raised or moves, and for every report. What has no
+//! place correlates by its sensor alone.
+//!
+//! An incident is recent enough while a sensor in it is abnormal, for that lasts until it clears,
+//! or for `within` after its last evidence; a report is of its own moment.
+
+mod index;
+mod lifecycle;
+
+use std::collections::BTreeSet;
+
+use self::index::{CellIndex, Near};
+use crate::book::Book;
+use crate::bundle::CorrelationRule;
+use crate::codec::Put;
+use crate::counters::EngineCounters;
+use crate::decision::{Cause, Condition, Decision, DecisionSeq, Evidence, Verdict};
+use crate::detection::{Detection, Finding};
+use crate::hash::Map;
+use crate::id::{IncidentId, SensorId};
+use crate::incident::{Case, Cluster, Incident, Purpose, Source, Statement};
+use crate::limits::{CANDIDATES_PER_RULE_MAX, MEMBERS_PER_INCIDENT_MAX};
+use crate::place::Position;
+use crate::rules::Rules;
+use crate::time::Timestamp;
+use crate::timer::Timers;
+
+/// What all correlation rules share: timers, the book of incidents, the decisions' numbers.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub timers: Timers<(IncidentId, Purpose)>,
+    pub book: Book,
+    pub next_seq: DecisionSeq,
+    pub counters: EngineCounters,
+}
+
+/// One moment of the engine: what time it is, and where decisions go.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    pub at: Timestamp,
+    /// When the timer was due, if a timer made the moment.
+    pub due: Option<Timestamp>,
+    pub rules: &'a Rules,
+    pub desk: &'a mut Desk,
+    pub decisions: &'a mut Vec<Decision>,
+}
+
+impl Turn<'_> {
+    /// Decides, with the next number.
+    pub fn decide(&mut self, verdict: Verdict, cause: Cause) {
+        self.decisions.push(Decision {
+            seq: self.desk.next_seq,
+            at: self.at,
+            verdict,
+            cause,
+        });
+        self.desk.next_seq += 1;
+    }
+}
+
+/// One correlation rule at work.
+#[derive(Debug)]
+pub(crate) struct Correlator {
+    rule: CorrelationRule,
+    /// The cases. A slot shows nowhere; it lets the larger part of a merger stay where it is.
+    cases: Vec<Option<Case>>,
+    free: Vec<u32>,
+    slots: Map<IncidentId, u32>,
+    /// The case that a sensor is a member of.
+    by_sensor: Map<SensorId, u32>,
+    index: CellIndex,
+    /// The candidates, oldest first.
+    candidates: BTreeSet<(Timestamp, IncidentId)>,
+    /// What changed in this moment, in the order it did.
+    touched: Vec<IncidentId>,
+}
+
+impl Correlator {
+    pub fn new(rule: CorrelationRule) -> Self {
+        Self {
+            index: CellIndex::new(rule.within_m),
+            rule,
+            cases: Vec::new(),
+            free: Vec::new(),
+            slots: Map::default(),
+            by_sensor: Map::default(),
+            candidates: BTreeSet::new(),
+            touched: Vec::new(),
+        }
+    }
+
+    pub fn rule(&self) -> &CorrelationRule {
+        &self.rule
+    }
+
+    pub fn candidates(&self) -> usize {
+        self.candidates.len()
+    }
+
+    /// How many incidents are live: open, or cleared and able to reopen.
+    pub fn incidents(&self) -> usize {
+        self.slots.len() - self.candidates.len()
+    }
+
+    /// Takes what a sensor stage found. [`Self::settle`] decides what follows.
+    pub fn take(&mut self, finding: &Finding, turn: &mut Turn<'_>) {
+        let statement = |severity, certainty, until, sighting| Statement {
+            rule: &finding.rule,
+            severity,
+            certainty,
+            until,
+            sighting,
+        };
+        match &finding.detection {
+            Detection::Raised {
+                severity,
+                certainty,
+                sightings,
+            } => {
+                for sighting in sightings {
+                    let statement = statement(*severity, *certainty, None, sighting);
+                    self.hear(finding, &statement, turn);
+                }
+            }
+            Detection::Updated {
+                severity,
+                certainty,
+                sighting,
+            } => self.hear(
+                finding,
+                &statement(*severity, *certainty, None, sighting),
+                turn,
+            ),
+            Detection::Reported {
+                severity,
+                certainty,
+                until,
+                sighting,
+            } => {
+                let statement = statement(*severity, *certainty, Some(*until), sighting);
+                self.hear(finding, &statement, turn);
+            }
+            Detection::Worsened(severity) => self.change(finding, |case, source| {
+                case.worsen(source, &finding.rule, *severity);
+            }),
+            Detection::Cleared => self.change(finding, |case, source| {
+                case.cluster.settle(source, &finding.rule);
+            }),
+            Detection::Silent(_) => self.change(finding, |case, source| {
+                case.cluster.silence(source, true);
+            }),
+            Detection::Returned(_) | Detection::SilenceForgotten(_) => {
+                self.change(finding, |case, source| case.cluster.silence(source, false));
+            }
+        }
+    }
+
+    /// Changes what is known of a sensor that is a member, without new evidence.
+    fn change(&mut self, finding: &Finding, change: impl FnOnce(&mut Case, &Source)) {
+        let Some(&slot) = self.by_sensor.get(&finding.sensor) else {
+            return;
+        };
+        let source = Source {
+            sensor: finding.sensor.clone(),
+            report: None,
+        };
+        let case = self.case_mut(slot);
+        change(case, &source);
+        let opened = case.incident.opened_at.is_some();
+        self.touch(slot);
+        if !opened {
+            self.dismiss_if_normal(slot, &source);
+        }
+    }
+
+    /// A candidate forgets who no longer says that something is wrong: sources must agree at one
+    /// time to open an incident.
+    fn dismiss_if_normal(&mut self, slot: u32, source: &Source) {
+        let case = self.case_mut(slot);
+        if case.cluster.stands(source) {
+            return;
+        }
+        let Some(member) = case.cluster.remove(source) else {
+            return;
+        };
+        let incident = &mut case.incident;
+        incident.untold.retain(|evidence| {
+            let of_report = source
+                .report
+                .as_ref()
+                .is_none_or(|id| *id == evidence.reading);
+            !(evidence.sensor == source.sensor && of_report)
+        });
+        (incident.severity, incident.certainty) = case.cluster.verdict();
+        let known = case.cluster.has_sensor(&source.sensor);
+        if let Some(place) = member.position {
+            self.index.remove(slot, place);
+        }
+        if !known && self.by_sensor.get(&source.sensor) == Some(&slot) {
+            self.by_sensor.remove(&source.sensor);
+        }
+    }
+
+    /// Takes one piece of evidence.
+    fn hear(&mut self, finding: &Finding, statement: &Statement<'_>, turn: &mut Turn<'_>) {
+        let sighting = statement.sighting;
+        let source = Source {
+            sensor: finding.sensor.clone(),
+            report: statement.until.map(|_| sighting.reading.clone()),
+        };
+        let by_sensor = source.report.is_none() || sighting.position.is_none();
+        let own = by_sensor
+            .then(|| self.by_sensor.get(&source.sensor).copied())
+            .flatten();
+        let near = if self.says_a_place(own, &source, sighting.position) {
+            self.near(sighting.position, turn.at)
+        } else {
+            Vec::new()
+        };
+        let evidence = Evidence {
+            reading: sighting.reading.clone(),
+            seq: sighting.seq,
+            sensor: finding.sensor.clone(),
+            rule: finding.rule.clone(),
+            value: sighting.value,
+            distance_m: self.distance_m(own, &source, sighting.position, &near),
+        };
+        let slot = match own.or_else(|| self.nearest(&near)) {
+            Some(slot) => slot,
+            None => self.begin(finding, statement, turn),
+        };
+        let slot = self.unite(slot, &near, turn);
+        self.add(slot, source, by_sensor, statement, evidence, turn);
+        self.touch(slot);
+    }
+
+    /// Whether a source's place tells something that its case does not know yet.
+    fn says_a_place(&self, own: Option<u32>, source: &Source, place: Option<Position>) -> bool {
+        let Some(place) = place else { return false };
+        let Some(own) = own else { return true };
+        let cluster = &self.case(own).cluster;
+        let known = cluster.member(source);
+        known.is_none_or(|member| member.position != Some(place)) || !cluster.stands(source)
+    }
+
+    /// The cases near a place that may be joined now, cleared ones included.
+    fn near(&self, place: Option<Position>, now: Timestamp) -> Vec<Near> {
+        let mut near = place.map_or_else(Vec::new, |place| self.index.near(place));
+        near.retain(|near| self.may_be_joined(near.slot, now));
+        near
+    }
+
+    fn may_be_joined(&self, slot: u32, now: Timestamp) -> bool {
+        let case = self.case(slot);
+        case.incident.condition == Condition::Cleared
+            || case.cluster.has_lasting()
+            || now - case.cluster.last_evidence_at <= self.rule.within
+    }
+
+    /// Of the cases near a place the one to join: an open incident before one that would reopen,
+    /// that before a candidate; then the nearest, the earliest, the one with the least id.
+    fn nearest(&self, near: &[Near]) -> Option<u32> {
+        let rank = |near: &&Near| {
+            let incident = &self.case(near.slot).incident;
+            let rank = match (incident.opened_at, incident.condition) {
+                (Some(_), Condition::Active | Condition::Unknown) => 0,
+                (Some(_), Condition::Cleared) => 1,
+                (None, _) => 2,
+            };
+            let since = incident.opened_at.unwrap_or(incident.begun_at);
+            (rank, near.distance_m, since, incident.id)
+        };
+        near.iter().min_by_key(rank).map(|near| near.slot)
+    }
+
+    /// Metres to the nearest evidence that was there already.
+    fn distance_m(
+        &self,
+        own: Option<u32>,
+        source: &Source,
+        place: Option<Position>,
+        near: &[Near],
+    ) -> Option<u32> {
+        let place = place?;
+        let member = own.and_then(|own| self.case(own).cluster.member(source));
+        let moved = member.and_then(|member| member.position);
+        let moved = moved.map(|before| before.distance_m(place));
+        near.iter().map(|near| near.distance_m).chain(moved).min()
+    }
+
+    /// Begins a candidate. For the first beyond the bound the oldest is forgotten.
+    fn begin(&mut self, finding: &Finding, said: &Statement<'_>, turn: &mut Turn<'_>) -> u32 {
+        if self.candidates.len() == CANDIDATES_PER_RULE_MAX
+            && let Some(&(_, oldest)) = self.candidates.first()
+        {
+            turn.desk.counters.candidates_over_limit += 1;
+            self.end_candidate(self.slots[&oldest], turn);
+        }
+        turn.desk.counters.candidates_begun += 1;
+        let id = self.derive_id(finding, said, turn);
+        let zone = finding.zone.clone();
+        let zone = zone.unwrap_or_else(|| turn.rules.zone_at(said.sighting.position));
+        let incident = Incident::begin(id, self.rule.incident.clone(), zone, turn.at);
+        self.candidates.insert((turn.at, id));
+        self.put_case(Case {
+            incident,
+            cluster: Cluster::default(),
+        })
+    }
+
+    /// The id by what the incident began with. Where another rule began one of the same kind with
+    /// the same reading, by this rule's name too, and then by a count.
+    fn derive_id(&self, finding: &Finding, said: &Statement<'_>, turn: &Turn<'_>) -> IncidentId {
+        let reading = said.sighting.reading.as_str();
+        let parts = [
+            self.rule.incident.as_str(),
+            finding.sensor.as_str(),
+            reading,
+        ];
+        let mut id = IncidentId::derive(&parts);
+        let mut count = 0u32;
+        while turn.desk.book.knows(id) || self.slots.contains_key(&id) {
+            let [kind, sensor, reading] = parts;
+            let count_text = count.to_string();
+            id = IncidentId::derive(&[kind, sensor, reading, self.rule.name.as_str(), &count_text]);
+            count += 1;
+        }
+        id
+    }
+
+    /// Adds evidence to a case.
+    fn add(
+        &mut self,
+        slot: u32,
+        source: Source,
+        by_sensor: bool,
+        statement: &Statement<'_>,
+        evidence: Evidence,
+        turn: &mut Turn<'_>,
+    ) {
+        let case = self.cases[slot as usize].as_mut().expect("a slot in use");
+        case.cluster.count_reading(turn.at);
+        case.incident.rise(statement.severity, statement.certainty);
+        if case.incident.note(evidence) {
+            turn.desk.counters.evidence_over_limit += 1;
+        }
+        let known = case.cluster.member(&source);
+        if known.is_none() && case.cluster.len() >= MEMBERS_PER_INCIDENT_MAX {
+            turn.desk.counters.members_over_limit += 1;
+            return;
+        }
+        let before = known.and_then(|member| member.position);
+        let place = statement.sighting.position;
+        case.cluster.hear(&source, statement);
+        if place.is_some() && place != before {
+            if let Some(before) = before {
+                self.index.remove(slot, before);
+            }
+            if let Some(place) = place {
+                self.index.insert(slot, place);
+            }
+        }
+        if by_sensor {
+            self.by_sensor.insert(source.sensor, slot);
+        }
+    }
+
+    /// Makes one of all that evidence at one place shows to be one happening. Returns its slot.
+    fn unite(&mut self, slot: u32, near: &[Near], turn: &mut Turn<'_>) -> u32 {
+        let mut one = slot;
+        let mut others: Vec<_> = near.iter().map(|near| near.slot).collect();
+        others.retain(|&other| other != slot && self.joins(other));
+        // In an order that has nothing to do with slots.
+        others.sort_by_key(|&other| self.seniority(other));
+        for other in others {
+            one = self.merge(one, other, turn);
+        }
+        one
+    }
+
+    /// Whether a case becomes one with another near it. A cleared incident does not: it is over,
+    /// unless its own sensors reopen it.
+    fn joins(&self, slot: u32) -> bool {
+        self.case(slot).incident.condition != Condition::Cleared
+    }
+
+    /// What decides who survives a merger: incidents before candidates, then the earliest, then
+    /// the least id.
+    fn seniority(&self, slot: u32) -> (bool, Timestamp, IncidentId) {
+        let incident = &self.case(slot).incident;
+        let since = incident.opened_at.unwrap_or(incident.begun_at);
+        (incident.opened_at.is_none(), since, incident.id)
+    }
+
+    /// Merges two cases, at the cost of the one with fewer members. Returns the survivor's slot.
+    fn merge(&mut self, one: u32, other: u32, turn: &mut Turn<'_>) -> u32 {
+        let one_survives = self.seniority(one) < self.seniority(other);
+        let (survivor, loser) = if one_survives {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        self.end_by_merging(loser, survivor, turn);
+        let loser_case = self.take_case(loser);
+        let survivor_case = self.take_case(survivor);
+        let incident = survivor_case.incident.after_merging(loser_case.incident);
+        let loser_is_larger = loser_case.cluster.len() > survivor_case.cluster.len();
+        let (stays, moves, slot, from) = if loser_is_larger {
+            (loser_case.cluster, survivor_case.cluster, loser, survivor)
+        } else {
+            (survivor_case.cluster, loser_case.cluster, survivor, loser)
+        };
+        self.slots.insert(incident.id, slot);
+        self.cases[slot as usize] = Some(Case {
+            incident,
+            cluster: stays,
+        });
+        self.move_members(moves, from, slot);
+        self.free.push(from);
+        slot
+    }
+
+    /// Moves all members of a cluster from its slot to another case.
+    fn move_members(&mut self, moves: Cluster, from: u32, to: u32) {
+        let stays = &mut self.cases[to as usize]
+            .as_mut()
+            .expect("a slot in use")
+            .cluster;
+        stays.readings += moves.readings;
+        stays.last_evidence_at = stays.last_evidence_at.max(moves.last_evidence_at);
+        for (source, member) in moves.into_members() {
+            if let Some(place) = member.position {
+                self.index.remove(from, place);
+                self.index.insert(to, place);
+            }
+            if self.by_sensor.get(&source.sensor) == Some(&from) {
+                self.by_sensor.insert(source.sensor.clone(), to);
+            }
+            stays.adopt(source, member);
+        }
+    }
+
+    fn case(&self, slot: u32) -> &Case {
+        self.cases[slot as usize].as_ref().expect("a slot in use")
+    }
+
+    fn case_mut(&mut self, slot: u32) -> &mut Case {
+        self.cases[slot as usize].as_mut().expect("a slot in use")
+    }
+
+    fn take_case(&mut self, slot: u32) -> Case {
+        self.cases[slot as usize].take().expect("a slot in use")
+    }
+
+    fn put_case(&mut self, case: Case) -> u32 {
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.cases.push(None);
+            (self.cases.len() - 1) as u32
+        });
+        self.slots.insert(case.incident.id, slot);
+        self.cases[slot as usize] = Some(case);
+        slot
+    }
+
+    /// Takes a case out, with all that leads to it.
+    fn drop_case(&mut self, slot: u32, turn: &mut Turn<'_>) -> Case {
+        let mut case = self.take_case(slot);
+        self.cancel_timers(&mut case.incident, turn);
+        self.candidates
+            .remove(&(case.incident.begun_at, case.incident.id));
+        self.slots.remove(&case.incident.id);
+        for (source, member) in case.cluster.members() {
+            if let Some(place) = member.position {
+                self.index.remove_around(slot, place);
+            }
+            if self.by_sensor.get(&source.sensor) == Some(&slot) {
+                self.by_sensor.remove(&source.sensor);
+            }
+        }
+        self.free.push(slot);
+        case
+    }
+
+    fn touch(&mut self, slot: u32) {
+        let id = self.case(slot).incident.id;
+        if self.touched.last() != Some(&id) {
+            self.touched.push(id);
+        }
+    }
+
+    /// The cases in the order of their ids.
+    fn in_order(&self) -> Vec<&Case> {
+        let mut cases: Vec<_> = self.cases.iter().flatten().collect();
+        cases.sort_by_key(|case| case.incident.id);
+        cases
+    }
+
+    /// Puts the whole state, cases in the order of their ids.
+    pub fn put(&self, out: &mut impl Put) {
+        out.put_text(self.rule.name.as_str());
+        out.put_u64(self.rule.hash);
+        out.put_u32(self.slots.len() as u32);
+        for case in self.in_order() {
+            case.incident.put(out);
+            case.cluster.put(out);
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! What may follow what: a case's transitions and its timers.
+//!
+//! Arrives: cases that changed in this moment, and timers that are due. Leaves: one decision per
+//! transition of the incident's state machine, its evidence in parts if there is much of it.
+//!
+//! A candidate opens when enough sources agree at one time. An incident is active until all its
+//! members have been normal for `clear_after`; it is unknown while none is heard to be abnormal
+//! but some fell silent, and then never clears by itself. A cleared one reopens within
+//! `reopen_within`, as grave as what reopens it, and has to be seen again (INV-10).
+
+use super::{Correlator, Turn};
+use crate::decision::{Cause, Condition, Handling, IncidentState, Verdict};
+use crate::id::{IncidentId, RuleId};
+use crate::incident::{Incident, Purpose, World};
+use crate::limits::{EVIDENCE_PER_DECISION_MAX, TELL_INTERVAL};
+use crate::time::Timestamp;
+
+impl Correlator {
+    /// Decides what follows from what changed in this moment.
+    pub fn settle(&mut self, turn: &mut Turn<'_>) {
+        for id in std::mem::take(&mut self.touched) {
+            // What merged away or ended since has nothing left to settle.
+            if let Some(&slot) = self.slots.get(&id) {
+                self.settle_case(slot, turn);
+            }
+        }
+    }
+
+    fn settle_case(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        let case = self.case(slot);
+        let decay = case.cluster.next_decay();
+        match case.incident.opened_at {
+            None if case.cluster.is_empty() => {
+                turn.desk.counters.candidates_ended += 1;
+                self.end_candidate(slot, turn);
+            }
+            None => {
+                self.set_timer(slot, Purpose::Decay, decay, turn);
+                self.open_if_enough(slot, turn);
+            }
+            Some(_) => {
+                self.set_timer(slot, Purpose::Decay, decay, turn);
+                self.follow_world(slot, turn);
+            }
+        }
+    }
+
+    /// A timer of one of its cases is due.
+    pub fn fire(&mut self, id: IncidentId, purpose: Purpose, turn: &mut Turn<'_>) {
+        let slot = self.slots[&id];
+        self.case_mut(slot).incident.dues[purpose as usize] = None;
+        match purpose {
+            Purpose::Decay => self.decay(slot, turn),
+            Purpose::Tell => self.tell(slot, Verdict::IncidentUpdated, turn),
+            Purpose::Clear => self.clear(slot, turn),
+            Purpose::Retire => self.retire(slot, turn),
+        }
+    }
+
+    /// Ends everything, because the rule is gone: what is open clears at once.
+    pub fn close(mut self, turn: &mut Turn<'_>) {
+        let cases = self.in_order();
+        let ids: Vec<_> = cases.iter().map(|case| case.incident.id).collect();
+        for id in ids {
+            let slot = self.slots[&id];
+            let incident = &mut self.case_mut(slot).incident;
+            match incident.opened_at {
+                None => self.end_candidate(slot, turn),
+                Some(_) => {
+                    if incident.condition != Condition::Cleared {
+                        incident.condition = Condition::Cleared;
+                        self.tell(slot, Verdict::IncidentCleared, turn);
+                    }
+                    self.retire(slot, turn);
+                }
+            }
+        }
+    }
+
+    /// A person has seen an incident. `None` if somebody had already.
+    pub fn acknowledge(&mut self, id: IncidentId) -> Option<IncidentState> {
+        let slot = self.slots[&id];
+        let case = self.case_mut(slot);
+        if case.incident.handling == Handling::Acknowledged {
+            return None;
+        }
+        case.incident.handling = Handling::Acknowledged;
+        Some(case.state())
+    }
+
+    /// Opens a candidate if enough sources agree and there is room to remember it.
+    fn open_if_enough(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        let case = self.case(slot);
+        if case.cluster.agreeing() < self.rule.sources_min {
+            return;
+        }
+        let Some(forgotten) = turn.desk.book.make_room() else {
+            turn.desk.counters.incidents_over_limit += 1;
+            return;
+        };
+        turn.desk.counters.incidents_forgotten += forgotten;
+        let (id, begun_at) = (case.incident.id, case.incident.begun_at);
+        self.candidates.remove(&(begun_at, id));
+        turn.desk.book.opened(id, self.rule.name.clone());
+        self.case_mut(slot).incident.opened_at = Some(turn.at);
+        self.tell(slot, Verdict::IncidentOpened, turn);
+    }
+
+    /// Brings an incident's condition in line with what its members say.
+    fn follow_world(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        let case = self.case_mut(slot);
+        let world = case.cluster.world();
+        match (case.incident.condition, world) {
+            (Condition::Active, World::GoesOn | World::Quiet)
+            | (Condition::Unknown, World::Blind)
+            | (Condition::Cleared, World::Quiet) => self.tell_growth(slot, turn),
+            (Condition::Active, World::Blind) => {
+                case.incident.condition = Condition::Unknown;
+                self.tell(slot, Verdict::IncidentUnknown, turn);
+            }
+            (Condition::Unknown, World::GoesOn | World::Quiet) => {
+                case.incident.condition = Condition::Active;
+                self.tell(slot, Verdict::IncidentReopened, turn);
+            }
+            (Condition::Cleared, World::GoesOn | World::Blind) => self.reopen(slot, turn),
+        }
+        self.time_the_end(slot, world, turn);
+    }
+
+    /// An incident that cleared is back: another episode, for people to see anew.
+    fn reopen(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        self.set_timer(slot, Purpose::Retire, None, turn);
+        let case = self.case_mut(slot);
+        let incident = &mut case.incident;
+        incident.condition = Condition::Active;
+        incident.handling = Handling::New;
+        incident.episode += 1;
+        (incident.severity, incident.certainty) = case.cluster.verdict();
+        self.tell(slot, Verdict::IncidentReopened, turn);
+    }
+
+    /// Lets the time until it clears run while all members are normal, and only then.
+    fn time_the_end(&mut self, slot: u32, world: World, turn: &mut Turn<'_>) {
+        let incident = &self.case(slot).incident;
+        let running = incident.dues[Purpose::Clear as usize];
+        let due = match (incident.condition, world, running) {
+            (Condition::Active, World::Quiet, None) => Some(turn.at + self.rule.clear_after),
+            (Condition::Active, World::Quiet, running) => running,
+            _ => None,
+        };
+        self.set_timer(slot, Purpose::Clear, due, turn);
+    }
+
+    /// Reports that no longer count.
+    fn decay(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        let id = self.case(slot).incident.id;
+        while let Some(source) = self.case_mut(slot).cluster.decay_one(turn.at) {
+            if self.case(slot).incident.opened_at.is_none() {
+                self.dismiss_if_normal(slot, &source);
+            }
+        }
+        self.touched.push(id);
+    }
+
+    fn clear(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        self.case_mut(slot).incident.condition = Condition::Cleared;
+        self.tell(slot, Verdict::IncidentCleared, turn);
+        let due = turn.at + self.rule.reopen_within;
+        self.set_timer(slot, Purpose::Retire, Some(due), turn);
+    }
+
+    /// An incident is over for good; only how it ended is remembered.
+    fn retire(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        let case = self.drop_case(slot, turn);
+        turn.desk.book.over(case.state(), turn.at);
+    }
+
+    pub(super) fn end_candidate(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        self.drop_case(slot, turn);
+    }
+
+    /// Tells that an incident ends in another, and stops its timers. Of a candidate nobody knows.
+    pub(super) fn end_by_merging(&mut self, loser: u32, into: u32, turn: &mut Turn<'_>) {
+        let into = self.case(into).incident.id;
+        let incident = &mut self.case_mut(loser).incident;
+        incident.handling = match incident.opened_at {
+            None => incident.handling,
+            Some(_) => Handling::Merged,
+        };
+        let (id, begun_at) = (incident.id, incident.begun_at);
+        if incident.opened_at.is_some() {
+            self.tell(
+                loser,
+                |incident| Verdict::IncidentMerged { incident, into },
+                turn,
+            );
+            turn.desk.book.merged(id, into, turn.at);
+        }
+        let mut case = self.take_case(loser);
+        self.cancel_timers(&mut case.incident, turn);
+        self.cases[loser as usize] = Some(case);
+        self.candidates.remove(&(begun_at, id));
+        self.slots.remove(&id);
+    }
+
+    /// Tells what has grown: at once if it is urgent or much, else at most every
+    /// [`TELL_INTERVAL`].
+    fn tell_growth(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        let incident = &self.case(slot).incident;
+        let much = incident.untold.len() >= EVIDENCE_PER_DECISION_MAX;
+        let next: Timestamp = incident.told_at + TELL_INTERVAL;
+        if incident.urgent || much || (!incident.untold.is_empty() && next <= turn.at) {
+            self.tell(slot, Verdict::IncidentUpdated, turn);
+        } else if !incident.untold.is_empty() {
+            self.set_timer(slot, Purpose::Tell, Some(next), turn);
+        }
+    }
+
+    /// Decides about an incident, with all evidence that is not yet told: what exceeds one
+    /// decision follows as updates.
+    fn tell(&mut self, slot: u32, how: impl FnOnce(IncidentState) -> Verdict, turn: &mut Turn<'_>) {
+        self.set_timer(slot, Purpose::Tell, None, turn);
+        let rule = self.rule.name.clone();
+        let case = self.case_mut(slot);
+        let state = case.state();
+        let merged = state.handling == Handling::Merged;
+        let incident = &mut case.incident;
+        incident.urgent = false;
+        incident.told_at = turn.at;
+        let mut how = Some(how);
+        loop {
+            let verdict = match how.take() {
+                Some(how) => how(state.clone()),
+                None => Verdict::IncidentUpdated(state.clone()),
+            };
+            let part = incident.untold.len().min(EVIDENCE_PER_DECISION_MAX);
+            let cause = Cause {
+                rule: Some(rule.clone()),
+                evidence: incident.untold.drain(..part).collect(),
+                due: turn.due,
+                request: None,
+            };
+            turn.decide(verdict, cause);
+            // What has merged is told no more: its survivor names the rest.
+            if incident.untold.is_empty() || merged {
+                return;
+            }
+        }
+    }
+
+    fn set_timer(&mut self, slot: u32, why: Purpose, due: Option<Timestamp>, turn: &mut Turn<'_>) {
+        let rule = &self.rule.name;
+        let case = self.cases[slot as usize].as_mut();
+        let incident = &mut case.expect("a slot in use").incident;
+        set_timer(incident, rule, why, due, turn);
+    }
+
+    pub(super) fn cancel_timers(&self, incident: &mut Incident, turn: &mut Turn<'_>) {
+        for why in [
+            Purpose::Decay,
+            Purpose::Tell,
+            Purpose::Clear,
+            Purpose::Retire,
+        ] {
+            set_timer(incident, &self.rule.name, why, None, turn);
+        }
+    }
+}
+
+/// Moves an incident's timer of this purpose.
+fn set_timer(
+    incident: &mut Incident,
+    rule: &RuleId,
+    why: Purpose,
+    due: Option<Timestamp>,
+    turn: &mut Turn<'_>,
+) {
+    let before = std::mem::replace(&mut incident.dues[why as usize], due);
+    if before != due {
+        let subject = (incident.id, why);
+        turn.desk.timers.replace(before, due, rule, &subject);
+    }
+}

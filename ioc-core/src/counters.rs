@@ -1,0 +1,117 @@
+//! What became of every reading, counted by step and by rule: why nothing happened.
+//!
+//! Plain numbers that the host turns into metrics. They are not part of the state: no decision
+//! and no digest depends on them, and a replay counts from nothing. Next: `rules.rs`.
+
+use std::ops::AddAssign;
+
+use crate::id::RuleId;
+
+macro_rules! counters {
+    ($(#[$doc:meta])* $type:ident { $($(#[$field_doc:meta])* $field:ident,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        pub struct $type {
+            $($(#[$field_doc])* pub $field: u64,)+
+        }
+
+        impl $type {
+            /// Each counter's name and value.
+            pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($field), self.$field)),+].into_iter()
+            }
+        }
+
+        impl AddAssign for $type {
+            fn add_assign(&mut self, other: Self) {
+                $(self.$field += other.$field;)+
+            }
+        }
+    };
+}
+
+counters! {
+    /// What the sensor stages counted. Each reading is one of: duplicate, of no rule, of a sensor
+    /// or kind over the limit, or judged.
+    SensorCounters {
+        /// Readings that at least one rule looked at.
+        readings_judged,
+        /// Readings whose id is among the last of their sensor.
+        readings_duplicate,
+        /// Readings of a kind that no rule looks at.
+        readings_of_no_rule,
+        /// Readings of sensors beyond the bound.
+        readings_of_sensors_over_limit,
+        /// Readings of kinds beyond the bound of their sensor.
+        readings_of_kinds_over_limit,
+        /// Readings that claimed to be observed after they were received.
+        readings_from_the_future,
+    }
+}
+
+counters! {
+    /// What one detection rule made of the readings it looked at.
+    RuleCounters {
+        /// Readings without the attributes that it asks for.
+        unmatched,
+        /// Readings that were normal.
+        normal,
+        /// Readings on the way back to normal, but not there yet.
+        held,
+        /// Abnormal readings, before they were enough to raise.
+        pending,
+        /// Readings observed before one already judged: they neither raise nor clear.
+        late,
+        /// Readings that became evidence.
+        evidence,
+        /// Detections raised.
+        raised,
+        /// Detections cleared.
+        cleared,
+        /// Sensors fallen silent.
+        silent,
+    }
+}
+
+counters! {
+    /// What the engine counted.
+    EngineCounters {
+        /// Detections and reports that no correlation rule takes.
+        detections_of_no_rule,
+        /// Candidates begun.
+        candidates_begun,
+        /// Candidates whose evidence went away before it was enough.
+        candidates_ended,
+        /// Candidates forgotten because there were too many.
+        candidates_over_limit,
+        /// Readings of candidates that were forgotten because they had too many.
+        evidence_over_limit,
+        /// Readings of sources beyond the bound of their incident.
+        members_over_limit,
+        /// Times that a candidate could not open because too many incidents are open.
+        incidents_over_limit,
+        /// Incidents forgotten for newer ones.
+        incidents_forgotten,
+        /// Requests that had been accepted before.
+        requests_repeated,
+        /// Dead letters that passed by.
+        dead_letters,
+    }
+}
+
+/// A snapshot of all counters.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Counters {
+    /// By the sensor stages, all shards together.
+    pub sensors: SensorCounters,
+    /// By each detection rule that holds, in the order of their names.
+    pub rules: Vec<(RuleId, RuleCounters)>,
+    /// By the engine.
+    pub engine: EngineCounters,
+    /// Sensors known.
+    pub sensors_known: u64,
+    /// Candidates that wait for more evidence.
+    pub candidates: u64,
+    /// Incidents that are not over.
+    pub incidents_live: u64,
+}

@@ -1,0 +1,506 @@
+//! The sensor stage: one sensor's readings at a time, sharing nothing with any other sensor.
+//!
+//! Arrives: every record, in order. Leaves: the [`Finding`]s of the sensors of this stage's shard,
+//! in the order described there. Promise: however many stages there are, the findings merged are
+//! the same; a normal reading costs one look-up of its sensor, one scan for duplicates and one
+//! access to the rule's state, and allocates nothing. Not here: what belongs together
+//! (`correlate.rs`), and anything that concerns two sensors. Next: `detect/threshold.rs`.
+
+mod threshold;
+mod silence;
+mod report;
+mod sensor;
+
+use std::sync::Arc;
+
+use self::sensor::{RuleState, Sensor, Track};
+use crate::bundle::{AttributeMatch, DetectionRule, Test};
+use crate::codec::Put;
+use crate::counters::{RuleCounters, SensorCounters};
+use crate::decision::Certainty;
+use crate::detection::{Detection, Finding, Sighting};
+use crate::hash::{Map, hash_text};
+use crate::id::{RuleId, SensorId};
+use crate::limits::{KINDS_PER_SENSOR_MAX, SENSOR_BUCKETS, SENSORS_PER_BUCKET_MAX};
+use crate::reading::Reading;
+use crate::record::{BundleHash, Input, Record, Seq};
+use crate::rules::{Provided, Rules};
+use crate::time::Timestamp;
+use crate::timer::Timers;
+
+/// The sensors of one shard and what each rule knows of them.
+#[derive(Debug)]
+pub struct SensorStage {
+    shard: Shard,
+    rules: Arc<Rules>,
+    provided: Provided,
+    /// Dense, in the order they were first heard: a number that shows nowhere.
+    sensors: Vec<Sensor>,
+    numbers: Map<SensorId, u32>,
+    /// How many sensors each bucket holds.
+    buckets: Vec<u16>,
+    timers: Timers<SensorId>,
+    /// The last start: nobody could be heard before it.
+    started_at: Timestamp,
+    counters: SensorCounters,
+    /// Of each detection rule, by its number.
+    rule_counters: Vec<RuleCounters>,
+}
+
+/// Which part of all sensors a stage has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shard {
+    /// Its number, from 0.
+    pub number: usize,
+    /// How many there are; at least 1.
+    pub count: usize,
+}
+
+/// The moment in which something is found.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    seq: Seq,
+    at: Timestamp,
+    due: Option<Timestamp>,
+}
+
+impl SensorStage {
+    /// A stage without rules that has heard of no sensor.
+    pub fn new(shard: Shard) -> Self {
+        Self {
+            shard,
+            rules: Arc::new(Rules::none()),
+            provided: Provided::default(),
+            sensors: Vec::new(),
+            numbers: Map::default(),
+            buckets: vec![0; SENSOR_BUCKETS],
+            timers: Timers::new(),
+            started_at: Timestamp::MIN,
+            counters: SensorCounters::default(),
+            rule_counters: Vec::new(),
+        }
+    }
+
+    /// Makes rules known. They hold from the `Reload` record on that names them.
+    pub fn provide(&mut self, rules: Arc<Rules>) {
+        self.provided.push(rules);
+    }
+
+    /// Applies one record: first the timers due by its time, then the record itself.
+    pub fn apply(&mut self, record: &Record<'_>, findings: &mut Vec<Finding>) {
+        if let Input::Started(_) = record.input {
+            // Before any timer: downtime is not silence.
+            self.started_at = record.at;
+        }
+        self.advance(record.at, record.seq, findings);
+        match record.input {
+            Input::Reading(reading) => self.reading(record, &reading, findings),
+            Input::Reload(hash) => self.reload(record, hash, findings),
+            Input::DeadLetter(_) | Input::Command(_) | Input::Tick | Input::Started(_) => {}
+        }
+    }
+
+    /// When the next timer is due.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.timers.next_due()
+    }
+
+    /// What became of the readings.
+    pub fn counters(&self) -> SensorCounters {
+        self.counters
+    }
+
+    /// What each detection rule made of them, in the order of the rules' names.
+    pub fn rule_counters(&self) -> impl Iterator<Item = (&RuleId, &RuleCounters)> {
+        let names = self.rules.detections().iter().map(|rule| &rule.name);
+        names.zip(&self.rule_counters)
+    }
+
+    /// How many sensors it has heard.
+    pub fn sensors_known(&self) -> usize {
+        self.sensors.len()
+    }
+
+    fn reading(&mut self, record: &Record<'_>, reading: &Reading<'_>, found: &mut Vec<Finding>) {
+        let hash = if self.shard.count == 1 {
+            0
+        } else {
+            hash_text(reading.sensor)
+        };
+        if bucket(hash) % self.shard.count != self.shard.number {
+            return;
+        }
+        let Some(number) = self.sensor(reading.sensor, record.at) else {
+            self.counters.readings_of_sensors_over_limit += 1;
+            return;
+        };
+        let moment = Moment {
+            seq: record.seq,
+            at: record.at,
+            due: None,
+        };
+        let sensor = &mut self.sensors[number];
+        if !sensor.recent.insert(hash_text(reading.id)) {
+            self.counters.readings_duplicate += 1;
+            return;
+        }
+        let heard_before = std::mem::replace(&mut sensor.heard_at, moment.at);
+        self.return_if_silent(number, heard_before, moment, found);
+        if reading.observed_at > moment.at {
+            self.counters.readings_from_the_future += 1;
+        }
+        match self.track(number, reading.kind) {
+            Ok(track) => {
+                self.counters.readings_judged += 1;
+                self.judge(number, track, reading, moment, found);
+            }
+            Err(NotJudged::NoRule) => self.counters.readings_of_no_rule += 1,
+            Err(NotJudged::TooManyKinds) => self.counters.readings_of_kinds_over_limit += 1,
+        }
+    }
+
+    /// The number of the sensor of this name, which is given one if it is new; `None` beyond the
+    /// bound.
+    fn sensor(&mut self, name: &str, now: Timestamp) -> Option<usize> {
+        if let Some(&number) = self.numbers.get(name) {
+            return Some(number as usize);
+        }
+        let held = &mut self.buckets[bucket(hash_text(name))];
+        if *held == SENSORS_PER_BUCKET_MAX {
+            return None;
+        }
+        *held += 1;
+        let number = self.sensors.len();
+        let id: SensorId = name.parse().expect("a reading's sensor is a valid name");
+        let sensor = Sensor::new(id.clone(), &self.rules, now);
+        for (due, rule) in sensor.silence_timers() {
+            let rule = self.rules.detection(rule).name.clone();
+            self.timers.arm(due, rule, id.clone());
+        }
+        self.numbers.insert(id, number as u32);
+        self.sensors.push(sensor);
+        Some(number)
+    }
+
+    /// The sensor's track of this kind of reading, which is begun if it is new.
+    fn track(&mut self, number: usize, kind: &str) -> Result<usize, NotJudged> {
+        let sensor = &mut self.sensors[number];
+        let known = |track: &Track| self.rules.kind(track.kind).kind.as_str() == kind;
+        if let Some(track) = sensor.tracks.iter().position(known) {
+            return Ok(track);
+        }
+        let kind = self.rules.kind_number(kind);
+        let kind = kind.filter(|&kind| !self.rules.kind(kind).judging.is_empty());
+        let kind = kind.ok_or(NotJudged::NoRule)?;
+        if sensor.tracks.len() == KINDS_PER_SENSOR_MAX {
+            return Err(NotJudged::TooManyKinds);
+        }
+        let track = Track::new(kind, &self.rules, sensor.registered);
+        sensor.tracks.push(track);
+        Ok(sensor.tracks.len() - 1)
+    }
+
+    /// Asks every rule of the reading's kind.
+    fn judge(
+        &mut self,
+        number: usize,
+        track: usize,
+        reading: &Reading<'_>,
+        moment: Moment,
+        found: &mut Vec<Finding>,
+    ) {
+        let kind = self.sensors[number].tracks[track].kind;
+        for place in 0..self.rules.kind(kind).judging.len() {
+            let rule_number = self.rules.kind(kind).judging[place];
+            let rule = self.rules.detection(rule_number);
+            if !matches(&rule.matching, reading) {
+                self.rule_counters[rule_number as usize].unmatched += 1;
+                continue;
+            }
+            let sensor = &mut self.sensors[number];
+            let state = &mut sensor.tracks[track].states[place];
+            let registered = sensor.registered.map(|number| self.rules.sensor(number));
+            let position = reading.position.or(registered.and_then(|own| own.position));
+            let sighting = |severity, excess| Sighting {
+                reading: reading.id.parse().expect("a reading's id is valid"),
+                seq: moment.seq,
+                at: moment.at,
+                value: reading.value,
+                severity,
+                excess,
+                position,
+            };
+            let detection = match (&rule.test, state) {
+                (Test::Threshold(threshold), RuleState::Threshold(state)) => {
+                    let before = state.due(threshold);
+                    let times = (reading.observed_at.min(moment.at), moment.at);
+                    let outcome =
+                        state.judge(threshold, registered, reading.value, times, sighting);
+                    let after = state.due(threshold);
+                    if before != after {
+                        self.timers.replace(before, after, &rule.name, &sensor.id);
+                    }
+                    self.rule_counters[rule_number as usize].count(outcome)
+                }
+                (Test::Report(report), RuleState::Report) => {
+                    self.rule_counters[rule_number as usize].evidence += 1;
+                    Some(report::judge(report, sighting(report.severity, 0.0)))
+                }
+                _ => unreachable!("states are made for the rules they stand beside"),
+            };
+            if let Some(detection) = detection {
+                found.push(finding(
+                    &self.rules,
+                    &self.sensors[number],
+                    rule,
+                    moment,
+                    detection,
+                ));
+            }
+        }
+    }
+
+    /// Tells that a silent sensor speaks again.
+    fn return_if_silent(
+        &mut self,
+        number: usize,
+        heard_before: Timestamp,
+        moment: Moment,
+        found: &mut Vec<Finding>,
+    ) {
+        for place in 0..self.sensors[number].silences.len() {
+            let sensor = &mut self.sensors[number];
+            let (rule, state) = &mut sensor.silences[place];
+            if !state.is_silent() {
+                continue;
+            }
+            state.speaks(moment.at);
+            let rule = self.rules.detection(*rule);
+            let due = state.timer_due().expect("a timer runs for who speaks");
+            self.timers.arm(due, rule.name.clone(), sensor.id.clone());
+            let sensor = &self.sensors[number];
+            let hearing = sensor.hearing(&self.rules, heard_before);
+            let detection = Detection::Returned(hearing);
+            found.push(finding(&self.rules, sensor, rule, moment, detection));
+        }
+    }
+
+    /// Fires the timers that are due by `to`, before the record `seq`.
+    fn advance(&mut self, to: Timestamp, seq: Seq, found: &mut Vec<Finding>) {
+        while let Some(timer) = self.timers.pop_due(to) {
+            let moment = Moment {
+                seq,
+                at: timer.due,
+                due: Some(timer.due),
+            };
+            let number = self.numbers.get(timer.subject.as_str());
+            let number = *number.expect("timers are about known sensors") as usize;
+            let rules = Arc::clone(&self.rules);
+            let detections = rules.detections();
+            let rule = detections.binary_search_by(|rule| rule.name.cmp(&timer.rule));
+            let rule = rule.expect("timers are of rules that hold");
+            match &detections[rule].test {
+                Test::Silence(_) => self.fire_silence(number, rule, moment, found),
+                Test::Threshold(_) => self.fire_threshold(number, rule, moment, found),
+                Test::Report(_) => unreachable!("reports have no timers"),
+            }
+        }
+    }
+
+    fn fire_silence(&mut self, number: usize, rule: usize, moment: Moment, f: &mut Vec<Finding>) {
+        let sensor = &mut self.sensors[number];
+        let heard_at = sensor.heard_at.max(self.started_at);
+        let own = sensor.silences.iter_mut();
+        let mut own = own.filter(|(number, _)| *number as usize == rule);
+        let (_, state) = own.next().expect("its timer is the sensor's own");
+        let detection_rule = &self.rules.detections()[rule];
+        match state.fire(moment.at, heard_at) {
+            silence::Outcome::AskAgain(due) => {
+                let name = detection_rule.name.clone();
+                self.timers.arm(due, name, sensor.id.clone());
+            }
+            silence::Outcome::Silent => {
+                self.rule_counters[rule].silent += 1;
+                let sensor = &self.sensors[number];
+                let detection = Detection::Silent(sensor.hearing(&self.rules, sensor.heard_at));
+                f.push(finding(
+                    &self.rules,
+                    sensor,
+                    detection_rule,
+                    moment,
+                    detection,
+                ));
+            }
+        }
+    }
+
+    fn fire_threshold(&mut self, number: usize, rule: usize, moment: Moment, f: &mut Vec<Finding>) {
+        let detection_rule = &self.rules.detections()[rule];
+        let Test::Threshold(threshold) = &detection_rule.test else {
+            unreachable!("asked for a threshold's timer");
+        };
+        let sensor = &mut self.sensors[number];
+        let silent = sensor.is_silent();
+        let state = sensor.threshold(&self.rules, rule as u32);
+        let outcome = state.fire(threshold, moment.at, silent);
+        let due = state.due(threshold);
+        self.timers
+            .replace(None, due, &detection_rule.name, &sensor.id);
+        if let Some(detection) = self.rule_counters[rule].count(outcome) {
+            let sensor = &self.sensors[number];
+            f.push(finding(
+                &self.rules,
+                sensor,
+                detection_rule,
+                moment,
+                detection,
+            ));
+        }
+    }
+
+    /// Puts other rules into force: an unchanged rule keeps its state, a changed or removed one
+    /// loses it and its detections clear.
+    ///
+    /// All sensors are visited at once; a city of 100,000 sensors takes tens of milliseconds. The
+    /// place to spread it is here: a queue of sensors, drained by a timer.
+    fn reload(&mut self, record: &Record<'_>, hash: BundleHash, found: &mut Vec<Finding>) {
+        let new = self.provided.get(hash);
+        let old = std::mem::replace(&mut self.rules, Arc::clone(&new));
+        let moment = Moment {
+            seq: record.seq,
+            at: record.at,
+            due: None,
+        };
+        self.keep_counters(&old);
+        self.timers = Timers::new();
+        let first = found.len();
+        for sensor in &mut self.sensors {
+            let heard_at = sensor.heard_at.max(self.started_at);
+            for (rule, detection) in sensor.reload(&old, &new, heard_at, moment.at) {
+                let rule = old.detection(rule);
+                found.push(finding(&new, sensor, rule, moment, detection));
+            }
+            for (due, rule) in sensor.timers(&new) {
+                let rule = new.detection(rule).name.clone();
+                self.timers.arm(due, rule, sensor.id.clone());
+            }
+        }
+        found[first..].sort_by(Finding::order);
+    }
+
+    fn keep_counters(&mut self, old: &Rules) {
+        let before = |name: &RuleId| {
+            let place = old
+                .detections()
+                .binary_search_by(|rule| rule.name.cmp(name));
+            place.map_or_else(
+                |_| RuleCounters::default(),
+                |place| self.rule_counters[place],
+            )
+        };
+        let rules = self.rules.detections().iter();
+        self.rule_counters = rules.map(|rule| before(&rule.name)).collect();
+    }
+
+    /// The sensors in no order, for a digest or a snapshot of all stages in the order of names.
+    pub(crate) fn sensors(&self) -> impl Iterator<Item = (&SensorId, SensorView<'_>)> {
+        let view = |sensor| SensorView {
+            sensor,
+            rules: &self.rules,
+        };
+        self.sensors
+            .iter()
+            .map(move |sensor| (&sensor.id, view(sensor)))
+    }
+
+    /// The last start, which all stages know alike.
+    pub(crate) fn started_at(&self) -> Timestamp {
+        self.started_at
+    }
+}
+
+/// One sensor's state, to be put into a digest.
+pub(crate) struct SensorView<'a> {
+    sensor: &'a Sensor,
+    rules: &'a Rules,
+}
+
+impl SensorView<'_> {
+    pub fn put(&self, out: &mut impl Put) {
+        self.sensor.put(self.rules, out);
+    }
+}
+
+/// Why no rule looked at a reading.
+enum NotJudged {
+    NoRule,
+    TooManyKinds,
+}
+
+/// The bucket of a sensor's name, by its hash. Shards are made of whole buckets.
+fn bucket(hash: u64) -> usize {
+    hash as usize % SENSOR_BUCKETS
+}
+
+/// Whether the reading has all the attributes that a rule asks for.
+fn matches(matching: &[AttributeMatch], reading: &Reading<'_>) -> bool {
+    matching.iter().all(|asked| {
+        let value = reading.attributes.get(&asked.name);
+        value.is_some_and(|value| asked.values.iter().any(|any| any == value))
+    })
+}
+
+fn finding(
+    rules: &Rules,
+    sensor: &Sensor,
+    rule: &DetectionRule,
+    moment: Moment,
+    detection: Detection,
+) -> Finding {
+    Finding {
+        seq: moment.seq,
+        due: moment.due,
+        rule: rule.name.clone(),
+        sensor: sensor.id.clone(),
+        zone: sensor
+            .registered
+            .map(|number| rules.sensor_zone(number).clone()),
+        detection,
+    }
+}
+
+impl RuleCounters {
+    /// Counts what a threshold made of a reading, and makes a detection of it if it is one.
+    fn count(&mut self, outcome: threshold::Outcome) -> Option<Detection> {
+        use threshold::Outcome;
+        let certainty = Certainty::Observed;
+        let counter = match &outcome {
+            Outcome::Normal => &mut self.normal,
+            Outcome::Held | Outcome::Worsened(_) => &mut self.held,
+            Outcome::Pending => &mut self.pending,
+            Outcome::Late => &mut self.late,
+            Outcome::Raised(..) => &mut self.raised,
+            Outcome::Updated(..) => &mut self.evidence,
+            Outcome::Cleared => &mut self.cleared,
+        };
+        *counter += 1;
+        match outcome {
+            Outcome::Normal | Outcome::Held | Outcome::Pending | Outcome::Late => None,
+            Outcome::Raised(severity, sightings) => {
+                self.evidence += sightings.len() as u64;
+                Some(Detection::Raised {
+                    severity,
+                    certainty,
+                    sightings,
+                })
+            }
+            Outcome::Updated(severity, sighting) => Some(Detection::Updated {
+                severity,
+                certainty,
+                sighting,
+            }),
+            Outcome::Worsened(severity) => Some(Detection::Worsened(severity)),
+            Outcome::Cleared => Some(Detection::Cleared),
+        }
+    }
+}

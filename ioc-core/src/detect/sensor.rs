@@ -1,0 +1,313 @@
+//! One sensor: the ids of its last readings, when it was heard, and what each rule knows of it.
+//!
+//! Laid out for the reading that finds nothing: what it touches lies together, what only an
+//! abnormal one needs is behind a pointer. Next: `threshold.rs`.
+
+use super::{silence, threshold};
+use crate::bundle::{DetectionRule, Test};
+use crate::codec::Put;
+use crate::detection::{Detection, Hearing};
+use crate::id::{RuleId, SensorId};
+use crate::limits::RECENT_READINGS;
+use crate::rules::Rules;
+use crate::time::Timestamp;
+
+/// What a stage knows of one sensor.
+#[derive(Debug)]
+pub(super) struct Sensor {
+    pub id: SensorId,
+    /// Its number among the registered sensors, if it is one.
+    pub registered: Option<u32>,
+    /// The time of its last reading.
+    pub heard_at: Timestamp,
+    pub recent: Recent,
+    /// One for each kind of reading that it sends and some rule judges.
+    pub tracks: Vec<Track>,
+    /// The silence rules that hold for it, each by its number.
+    pub silences: Vec<(u32, silence::State)>,
+}
+
+/// What the rules know of one sensor's readings of one kind.
+#[derive(Debug)]
+pub(super) struct Track {
+    /// The kind's number.
+    pub kind: u32,
+    /// One for each judging rule of the kind, in the same order.
+    pub states: Vec<RuleState>,
+}
+
+/// What one rule knows of one sensor.
+#[derive(Debug)]
+pub(super) enum RuleState {
+    Threshold(threshold::State),
+    Report,
+}
+
+/// The hashes of the ids of the last readings.
+#[derive(Debug)]
+pub(super) struct Recent {
+    hashes: [u64; RECENT_READINGS],
+    /// Where the next goes; it wraps.
+    next: u8,
+    count: u8,
+}
+
+impl Recent {
+    fn new() -> Self {
+        Self {
+            hashes: [0; RECENT_READINGS],
+            next: 0,
+            count: 0,
+        }
+    }
+
+    /// Remembers an id; `false` if it is remembered already.
+    pub fn insert(&mut self, hash: u64) -> bool {
+        // Zero marks an empty place.
+        let hash = hash.max(1);
+        if self.hashes.contains(&hash) {
+            return false;
+        }
+        self.hashes[usize::from(self.next)] = hash;
+        self.next = (self.next + 1) % RECENT_READINGS as u8;
+        self.count = (self.count + 1).min(RECENT_READINGS as u8);
+        true
+    }
+
+    /// Oldest first.
+    fn put(&self, out: &mut impl Put) {
+        out.put_u8(self.count);
+        let (count, next) = (usize::from(self.count), usize::from(self.next));
+        let oldest = next + RECENT_READINGS - count;
+        for place in oldest..oldest + count {
+            out.put_u64(self.hashes[place % RECENT_READINGS]);
+        }
+    }
+}
+
+impl Sensor {
+    /// A sensor that is heard for the first time.
+    pub fn new(id: SensorId, rules: &Rules, now: Timestamp) -> Self {
+        let registered = rules.sensor_number(id.as_str());
+        let silences = registered
+            .into_iter()
+            .flat_map(|number| rules.silences(number));
+        Self {
+            id,
+            registered,
+            heard_at: now,
+            recent: Recent::new(),
+            tracks: Vec::new(),
+            silences: silences
+                .map(|(rule, allowance)| (rule, silence::State::new(allowance, now)))
+                .collect(),
+        }
+    }
+
+    pub fn is_silent(&self) -> bool {
+        self.silences.iter().any(|(_, state)| state.is_silent())
+    }
+
+    /// What is known of it if it is silent, or was.
+    ///
+    /// Precondition: it is registered; others are never silent.
+    pub fn hearing(&self, rules: &Rules, last_heard_at: Timestamp) -> Hearing {
+        let number = self.registered.expect("only registered sensors are silent");
+        let registered = rules.sensor(number);
+        Hearing {
+            kind: registered.kind.clone(),
+            position: registered.position,
+            last_heard_at,
+            raised: self.raised(rules),
+        }
+    }
+
+    /// The rules whose detections are raised about it.
+    fn raised(&self, rules: &Rules) -> Vec<RuleId> {
+        let states = self.tracks.iter().flat_map(|track| track.with_rules(rules));
+        states
+            .filter(|(_, state)| state.is_raised())
+            .map(|(rule, _)| rules.detection(rule).name.clone())
+            .collect()
+    }
+
+    /// The state of a threshold rule whose timer runs for this sensor.
+    pub fn threshold(&mut self, rules: &Rules, rule: u32) -> &mut threshold::State {
+        let kind = &rules.detection(rule).kind;
+        let mut tracks = self.tracks.iter_mut();
+        let track = tracks.find(|track| rules.kind(track.kind).kind == *kind);
+        let track = track.expect("a timer's rule has judged the sensor");
+        let judging = &rules.kind(track.kind).judging;
+        let place = judging.iter().position(|&number| number == rule);
+        match &mut track.states[place.expect("a kind's rules are in its index")] {
+            RuleState::Threshold(state) => state,
+            RuleState::Report => unreachable!("asked for a threshold"),
+        }
+    }
+
+    /// The silence timers that run, each with its rule.
+    pub fn silence_timers(&self) -> impl Iterator<Item = (Timestamp, u32)> {
+        let silences = self.silences.iter();
+        silences.filter_map(|(rule, state)| Some((state.timer_due()?, *rule)))
+    }
+
+    /// All timers that run, each with its rule.
+    pub fn timers(&self, rules: &Rules) -> Vec<(Timestamp, u32)> {
+        let states = self.tracks.iter().flat_map(|track| track.with_rules(rules));
+        let thresholds =
+            states.filter_map(|(rule, state)| match (&rules.detection(rule).test, state) {
+                (Test::Threshold(threshold), RuleState::Threshold(state)) => {
+                    Some((state.due(threshold)?, rule))
+                }
+                _ => None,
+            });
+        self.silence_timers().chain(thresholds).collect()
+    }
+
+    /// Takes over other rules. Returns what is found by that, each with its rule's old number.
+    pub fn reload(
+        &mut self,
+        old: &Rules,
+        new: &Rules,
+        heard_at: Timestamp,
+        now: Timestamp,
+    ) -> Vec<(u32, Detection)> {
+        let mut found = self.reload_silences(old, new, heard_at, now);
+        let tracks = std::mem::take(&mut self.tracks);
+        for mut track in tracks {
+            let rules = &old.kind(track.kind).judging;
+            let mut states: Vec<_> = rules.iter().copied().zip(track.states).collect();
+            let kind = new.kind_number(old.kind(track.kind).kind.as_str());
+            if let Some(kind) = kind.filter(|&kind| !new.kind(kind).judging.is_empty()) {
+                track = Track::new(kind, new, self.registered);
+                track.keep(new, self.registered, old, &mut states);
+                self.tracks.push(track);
+            }
+            let gone = states.iter().filter(|(_, state)| state.is_raised());
+            found.extend(gone.map(|(rule, _)| (*rule, Detection::Cleared)));
+        }
+        found
+    }
+
+    fn reload_silences(
+        &mut self,
+        old: &Rules,
+        new: &Rules,
+        heard_at: Timestamp,
+        now: Timestamp,
+    ) -> Vec<(u32, Detection)> {
+        let hearing = self.registered.map(|_| self.hearing(old, self.heard_at));
+        self.registered = new.sensor_number(self.id.as_str());
+        let mut before = std::mem::take(&mut self.silences);
+        let silences = self
+            .registered
+            .into_iter()
+            .flat_map(|own| new.silences(own));
+        for (rule, allowance) in silences {
+            let kept = before
+                .iter()
+                .position(|(number, _)| same(old, *number, new, rule));
+            let state = match kept {
+                Some(place) => {
+                    let (_, mut state) = before.remove(place);
+                    state.refit(allowance, heard_at, now);
+                    state
+                }
+                None => silence::State::new(allowance, now),
+            };
+            self.silences.push((rule, state));
+        }
+        let gone = before.iter().filter(|(_, state)| state.is_silent());
+        let gone = gone.filter_map(|(rule, _)| Some((*rule, hearing.clone()?)));
+        gone.map(|(rule, hearing)| (rule, Detection::SilenceForgotten(hearing)))
+            .collect()
+    }
+
+    /// Puts the whole state, kinds and rules in the order of their names.
+    pub fn put(&self, rules: &Rules, out: &mut impl Put) {
+        out.put_text(self.id.as_str());
+        out.put_time(self.heard_at);
+        self.recent.put(out);
+        let mut tracks: Vec<_> = self.tracks.iter().collect();
+        tracks.sort_by_key(|track| &rules.kind(track.kind).kind);
+        out.put_u32(tracks.len() as u32);
+        for track in tracks {
+            out.put_text(rules.kind(track.kind).kind.as_str());
+            for (rule, state) in track.with_rules(rules) {
+                put_rule(rules.detection(rule), out);
+                if let RuleState::Threshold(state) = state {
+                    state.put(out);
+                }
+            }
+        }
+        out.put_u32(self.silences.len() as u32);
+        for (rule, state) in &self.silences {
+            put_rule(rules.detection(*rule), out);
+            state.put(out);
+        }
+    }
+}
+
+fn put_rule(rule: &DetectionRule, out: &mut impl Put) {
+    out.put_text(rule.name.as_str());
+    out.put_u64(rule.hash);
+}
+
+/// Whether an old rule goes on as a new one.
+fn same(old: &Rules, old_rule: u32, new: &Rules, new_rule: u32) -> bool {
+    let (old, new) = (old.detection(old_rule), new.detection(new_rule));
+    old.name == new.name && old.hash == new.hash
+}
+
+impl Track {
+    pub fn new(kind: u32, rules: &Rules, registered: Option<u32>) -> Self {
+        let registered = registered.map(|number| rules.sensor(number));
+        let state = |rule: &u32| match &rules.detection(*rule).test {
+            Test::Threshold(threshold) => {
+                RuleState::Threshold(threshold::State::new(threshold, registered))
+            }
+            Test::Report(_) => RuleState::Report,
+            Test::Silence(_) => unreachable!("silence judges no reading"),
+        };
+        Self {
+            kind,
+            states: rules.kind(kind).judging.iter().map(state).collect(),
+        }
+    }
+
+    fn with_rules<'a>(&'a self, rules: &'a Rules) -> impl Iterator<Item = (u32, &'a RuleState)> {
+        let numbers = rules.kind(self.kind).judging.iter().copied();
+        numbers.zip(&self.states)
+    }
+
+    /// Takes the states of unchanged rules out of `states`.
+    fn keep(
+        &mut self,
+        new: &Rules,
+        registered: Option<u32>,
+        old: &Rules,
+        states: &mut Vec<(u32, RuleState)>,
+    ) {
+        let registered = registered.map(|number| new.sensor(number));
+        for (&rule, place) in new.kind(self.kind).judging.iter().zip(&mut self.states) {
+            let kept = states
+                .iter()
+                .position(|(number, _)| same(old, *number, new, rule));
+            let Some(kept) = kept else { continue };
+            *place = states.remove(kept).1;
+            let test = &new.detection(rule).test;
+            if let (Test::Threshold(threshold), RuleState::Threshold(state)) = (test, place) {
+                state.refit(threshold, registered);
+            }
+        }
+    }
+}
+
+impl RuleState {
+    fn is_raised(&self) -> bool {
+        match self {
+            Self::Threshold(state) => state.is_raised(),
+            Self::Report => false,
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Is the value beyond a level? With hysteresis and persistence.
+//!
+//! Arrives: one sensor's readings, in the order they were received. Leaves: an [`Outcome`] each.
+//! Each level asks for its own persistence, so that one spike does not make a moderate detection
+//! severe. A severity falls only with the clear. A value exactly at a level is not beyond it, and
+//! one exactly at the limit to clear is normal again: with a gap of zero the two are the same
+//! value. Not here: what a reading's place or id is. Next: `silence.rs`.
+
+use crate::bundle::{Level, Sensor, Side, Threshold};
+use crate::codec::Put;
+use crate::decision::Severity;
+use crate::detection::Sighting;
+use crate::limits::PENDING_READINGS_MAX;
+use crate::time::Timestamp;
+
+/// What one threshold rule knows of one sensor. While all is normal, two numbers.
+#[derive(Debug)]
+pub(super) struct State {
+    /// The level that is reached first, in the sensor's own terms.
+    least: f64,
+    /// The latest `observed_at` that was judged.
+    observed_to: Timestamp,
+    abnormal: Option<Box<Abnormal>>,
+}
+
+/// More than normal: beyond some level, or raised and not yet cleared.
+#[derive(Debug)]
+struct Abnormal {
+    /// For each level of the rule, how long and how often in a row it has been exceeded.
+    runs: Vec<Run>,
+    raised: Option<Severity>,
+    /// Normal readings in a row since it was raised.
+    normal_in_a_row: u32,
+    /// The evidence, until it is raised.
+    pending: Vec<Sighting>,
+    /// The sensor fell silent before time could tell: only a reading raises it now.
+    unheard: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    count: u32,
+    since: Timestamp,
+}
+
+/// What a reading, or a timer, came to.
+#[derive(Debug, PartialEq)]
+pub(super) enum Outcome {
+    /// Normal, and nothing is raised.
+    Normal,
+    /// Raised, and not normal for long enough, or neither abnormal nor normal.
+    Held,
+    /// Abnormal, not yet for long or often enough.
+    Pending,
+    /// Observed before one already judged, and no evidence.
+    Late,
+    /// Raised by these.
+    Raised(Severity, Vec<Sighting>),
+    /// Evidence for what is raised, which is so grave by now.
+    Updated(Severity, Sighting),
+    /// Raised, and so grave by now, by time alone.
+    Worsened(Severity),
+    /// Normal again.
+    Cleared,
+}
+
+/// A rule's levels in the terms of one sensor: its own `warning` and `danger` replace the moderate
+/// and the severe one.
+fn levels(rule: &Threshold, sensor: Option<&Sensor>) -> impl Iterator<Item = Level> {
+    let (warning, danger) = sensor.map_or((None, None), |own| (own.warning, own.danger));
+    rule.levels.iter().map(move |level| {
+        let own = match level.severity {
+            Severity::Moderate => warning,
+            Severity::Severe => danger,
+            Severity::Unknown | Severity::Minor | Severity::Extreme => None,
+        };
+        Level {
+            severity: level.severity,
+            value: own.unwrap_or(level.value),
+        }
+    })
+}
+
+/// The level that is reached first.
+fn least(rule: &Threshold, sensor: Option<&Sensor>) -> f64 {
+    let values = levels(rule, sensor).map(|level| level.value);
+    let least = match rule.side {
+        Side::Above => values.min_by(f64::total_cmp),
+        Side::Below => values.max_by(f64::total_cmp),
+    };
+    least.expect("a threshold has at least one level")
+}
+
+/// How far `value` is beyond `level`: positive if it is.
+fn excess(side: Side, value: f64, level: f64) -> f64 {
+    match side {
+        Side::Above => value - level,
+        Side::Below => level - value,
+    }
+}
+
+/// Whether a value is far enough back from the least level. The limit is computed as people write
+/// it: 0.3 below 3.0 is 2.7, though 3.0 - 2.7 is not 0.3 in binary.
+fn is_normal(rule: &Threshold, value: f64, least: f64) -> bool {
+    match rule.side {
+        Side::Above => value <= least - rule.clear_gap,
+        Side::Below => value >= least + rule.clear_gap,
+    }
+}
+
+impl State {
+    pub fn new(rule: &Threshold, sensor: Option<&Sensor>) -> Self {
+        Self {
+            least: least(rule, sensor),
+            observed_to: Timestamp::MIN,
+            abnormal: None,
+        }
+    }
+
+    /// Takes over the sensor's registered levels after they may have changed.
+    pub fn refit(&mut self, rule: &Threshold, sensor: Option<&Sensor>) {
+        self.least = least(rule, sensor);
+    }
+
+    /// Whether the detection is raised.
+    pub fn is_raised(&self) -> bool {
+        matches!(&self.abnormal, Some(abnormal) if abnormal.raised.is_some())
+    }
+
+    /// Judges one reading. `sighting` is made only if the reading may become evidence.
+    pub fn judge(
+        &mut self,
+        rule: &Threshold,
+        sensor: Option<&Sensor>,
+        value: f64,
+        (observed_at, at): (Timestamp, Timestamp),
+        sighting: impl FnOnce(Severity, f64) -> Sighting,
+    ) -> Outcome {
+        let beyond = excess(rule.side, value, self.least);
+        let late = observed_at < self.observed_to;
+        self.observed_to = self.observed_to.max(observed_at);
+        if self.abnormal.is_none() && (late || beyond <= 0.0) {
+            return if late { Outcome::Late } else { Outcome::Normal };
+        }
+        let sighting = || sighting(severity_of(rule, sensor, value), beyond);
+        if late {
+            return self.evidence_if_raised(beyond, sighting);
+        }
+        if beyond <= 0.0 {
+            return self.recede(rule, value);
+        }
+        self.exceed(rule, sensor, value, at, sighting())
+    }
+
+    /// A late reading is evidence for what is raised, and moves nothing.
+    fn evidence_if_raised(&self, beyond: f64, sighting: impl FnOnce() -> Sighting) -> Outcome {
+        let raised = self.abnormal.as_ref().and_then(|abnormal| abnormal.raised);
+        match raised {
+            Some(severity) if beyond > 0.0 => Outcome::Updated(severity, sighting()),
+            Some(_) | None => Outcome::Late,
+        }
+    }
+
+    /// A value that is not beyond the least level.
+    fn recede(&mut self, rule: &Threshold, value: f64) -> Outcome {
+        let Some(abnormal) = &mut self.abnormal else {
+            return Outcome::Normal;
+        };
+        if abnormal.raised.is_none() {
+            self.abnormal = None;
+            return Outcome::Normal;
+        }
+        abnormal.runs.iter_mut().for_each(|run| run.count = 0);
+        if !is_normal(rule, value, self.least) {
+            abnormal.normal_in_a_row = 0;
+            return Outcome::Held;
+        }
+        abnormal.normal_in_a_row += 1;
+        if abnormal.normal_in_a_row < rule.clear_readings_min {
+            return Outcome::Held;
+        }
+        self.abnormal = None;
+        Outcome::Cleared
+    }
+
+    /// A value beyond the least level.
+    fn exceed(
+        &mut self,
+        rule: &Threshold,
+        sensor: Option<&Sensor>,
+        value: f64,
+        at: Timestamp,
+        sighting: Sighting,
+    ) -> Outcome {
+        let abnormal = self.abnormal.get_or_insert_with(|| {
+            let none = Run {
+                count: 0,
+                since: at,
+            };
+            Box::new(Abnormal {
+                runs: vec![none; rule.levels.len()],
+                raised: None,
+                normal_in_a_row: 0,
+                pending: Vec::new(),
+                unheard: false,
+            })
+        });
+        abnormal.normal_in_a_row = 0;
+        abnormal.unheard = false;
+        for (run, level) in abnormal.runs.iter_mut().zip(levels(rule, sensor)) {
+            run.note(excess(rule.side, value, level.value) > 0.0, at);
+        }
+        let graver = abnormal.persisted(rule, at);
+        match (abnormal.raised, graver) {
+            (Some(severity), graver) => {
+                let severity = graver.map_or(severity, |graver| graver.max(severity));
+                abnormal.raised = Some(severity);
+                Outcome::Updated(severity, sighting)
+            }
+            (None, graver) => {
+                abnormal.keep(sighting);
+                graver.map_or(Outcome::Pending, |severity| abnormal.raise(severity))
+            }
+        }
+    }
+
+    /// When time alone would raise it, or make it graver.
+    pub fn due(&self, rule: &Threshold) -> Option<Timestamp> {
+        let abnormal = self.abnormal.as_ref()?;
+        if rule.lasting.0 <= 0 || abnormal.unheard {
+            return None;
+        }
+        let levels = rule.levels.iter().zip(&abnormal.runs);
+        levels
+            .filter(|(level, run)| {
+                let graver = abnormal.raised.is_none_or(|raised| raised < level.severity);
+                graver && run.count >= rule.readings_min
+            })
+            .map(|(_, run)| run.since + rule.lasting)
+            .min()
+    }
+
+    /// Time has passed: [`Self::due`] is reached and no reading contradicts. Of a silent sensor
+    /// nothing is known, so that only its next reading can tell.
+    pub fn fire(&mut self, rule: &Threshold, due: Timestamp, silent: bool) -> Outcome {
+        let Some(abnormal) = &mut self.abnormal else {
+            return Outcome::Normal;
+        };
+        if silent {
+            abnormal.unheard = true;
+            return Outcome::Pending;
+        }
+        match (abnormal.raised, abnormal.persisted(rule, due)) {
+            (None, Some(severity)) => abnormal.raise(severity),
+            (Some(before), Some(severity)) if severity > before => {
+                abnormal.raised = Some(severity);
+                Outcome::Worsened(severity)
+            }
+            (Some(_), _) => Outcome::Held,
+            (None, None) => Outcome::Pending,
+        }
+    }
+
+    /// Puts the whole state, for a digest or a snapshot.
+    pub fn put(&self, out: &mut impl Put) {
+        out.put_time(self.observed_to);
+        out.put_option(self.abnormal.as_deref(), |out, abnormal| abnormal.put(out));
+    }
+}
+
+/// The gravest level that one value alone is beyond.
+fn severity_of(rule: &Threshold, sensor: Option<&Sensor>, value: f64) -> Severity {
+    levels(rule, sensor)
+        .filter(|level| excess(rule.side, value, level.value) > 0.0)
+        .map(|level| level.severity)
+        .max()
+        .unwrap_or(Severity::Unknown)
+}
+
+impl Abnormal {
+    /// The gravest level that has been exceeded often and long enough.
+    fn persisted(&self, rule: &Threshold, at: Timestamp) -> Option<Severity> {
+        let levels = rule.levels.iter().zip(&self.runs);
+        levels
+            .filter(|(_, run)| run.count > 0 && run.count >= rule.readings_min)
+            .filter(|(_, run)| at >= run.since + rule.lasting)
+            .map(|(level, _)| level.severity)
+            .max()
+    }
+
+    fn keep(&mut self, sighting: Sighting) {
+        if self.pending.len() == PENDING_READINGS_MAX {
+            self.pending.remove(1);
+        }
+        self.pending.push(sighting);
+    }
+
+    fn raise(&mut self, severity: Severity) -> Outcome {
+        self.raised = Some(severity);
+        Outcome::Raised(severity, std::mem::take(&mut self.pending))
+    }
+
+    fn put(&self, out: &mut impl Put) {
+        for run in &self.runs {
+            out.put_u32(run.count);
+            out.put_option((run.count > 0).then_some(run.since), Put::put_time);
+        }
+        out.put_option(self.raised, |out, severity| out.put_u8(severity as u8));
+        out.put_u32(self.normal_in_a_row);
+        out.put_u32(self.pending.len() as u32);
+        for sighting in &self.pending {
+            sighting.put(out);
+        }
+        out.put_u8(u8::from(self.unheard));
+    }
+}
+
+impl Run {
+    fn note(&mut self, beyond: bool, at: Timestamp) {
+        if !beyond {
+            self.count = 0;
+            return;
+        }
+        if self.count == 0 {
+            self.since = at;
+        }
+        self.count = self.count.saturating_add(1);
+    }
+}

@@ -1,0 +1,153 @@
+//! What a sensor stage finds: detections raised, updated and cleared, reports, silence.
+//!
+//! Arrives: verdicts of the detectors under `detect/`. Leaves: [`Finding`]s with the key by which
+//! the findings of several stages are merged into the order that one stage alone would have given.
+//! Promise: a stage's findings depend on its sensors' records alone. Next: `detect.rs`.
+
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+
+use crate::codec::Put;
+use crate::decision::{Certainty, Severity};
+use crate::id::{ReadingId, ReadingKind, RuleId, SensorId, ZoneId};
+use crate::place::Position;
+use crate::record::Seq;
+use crate::time::Timestamp;
+
+/// One thing that a sensor stage found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// The record that was being applied: the one found in, or the one before which a timer fired.
+    pub seq: Seq,
+    /// When the timer was due that found it; `None` if the record itself did.
+    pub due: Option<Timestamp>,
+    /// The detection rule.
+    pub rule: RuleId,
+    /// The sensor.
+    pub sensor: SensorId,
+    /// The zone that the sensor is registered in, if it is registered.
+    pub zone: Option<ZoneId>,
+    /// What was found.
+    pub detection: Detection,
+}
+
+/// A rule's verdict on one sensor.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Detection {
+    /// Abnormal, for as long and as often as the rule asks.
+    Raised {
+        /// How grave.
+        severity: Severity,
+        /// How sure.
+        certainty: Certainty,
+        /// The readings that raised it, in the order they were judged; at least one.
+        sightings: Vec<Sighting>,
+    },
+    /// Still abnormal: one more reading, and perhaps graver.
+    Updated {
+        /// How grave by now.
+        severity: Severity,
+        /// How sure.
+        certainty: Certainty,
+        /// The reading.
+        sighting: Sighting,
+    },
+    /// Still abnormal, and graver by time alone.
+    Worsened(Severity),
+    /// Normal again, or its rule is gone.
+    Cleared,
+    /// Somebody says so: evidence by itself, until it decays.
+    Reported {
+        /// How grave.
+        severity: Severity,
+        /// How sure.
+        certainty: Certainty,
+        /// When it stops counting.
+        until: Timestamp,
+        /// What was said.
+        sighting: Sighting,
+    },
+    /// The sensor has said nothing for as long as its rule allows.
+    Silent(Hearing),
+    /// It speaks again.
+    Returned(Hearing),
+    /// The rule by which it was silent is gone; nothing is known about the sensor itself.
+    SilenceForgotten(Hearing),
+}
+
+/// A reading that is evidence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sighting {
+    /// Its id, unique within the sensor.
+    pub reading: ReadingId,
+    /// The record that brought it.
+    pub seq: Seq,
+    /// When it was received, in logical time.
+    pub at: Timestamp,
+    /// What it said, in the sensor's unit.
+    pub value: f64,
+    /// How grave this value alone is.
+    pub severity: Severity,
+    /// How far it is beyond the least level, in the unit.
+    pub excess: f64,
+    /// Where: the reading's own place, else the sensor's.
+    pub position: Option<Position>,
+}
+
+/// What is known of a sensor that is, or was, silent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hearing {
+    /// What it measures.
+    pub kind: ReadingKind,
+    /// Where it stands.
+    pub position: Option<Position>,
+    /// When it was last heard before it fell silent.
+    pub last_heard_at: Timestamp,
+    /// The detection rules that are raised about it.
+    pub raised: Vec<RuleId>,
+}
+
+impl Sighting {
+    pub(crate) fn put(&self, out: &mut impl Put) {
+        out.put_text(self.reading.as_str());
+        out.put_u64(self.seq);
+        out.put_time(self.at);
+        out.put_f64(self.value);
+        out.put_u8(self.severity as u8);
+        out.put_f64(self.excess);
+        out.put_option(self.position, Put::put_position);
+    }
+}
+
+impl Finding {
+    /// The order in which one stage alone would have found this and the other: by record, its
+    /// timers first, those by due time; then by rule and sensor.
+    pub fn order(&self, other: &Self) -> Ordering {
+        let by_record = self.seq.cmp(&other.seq);
+        let by_timer = match (self.due, other.due) {
+            (Some(a), Some(b)) => a.cmp(&b),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => Ordering::Equal,
+        };
+        by_record
+            .then(by_timer)
+            .then_with(|| self.rule.cmp(&other.rule))
+            .then_with(|| self.sensor.cmp(&other.sensor))
+    }
+}
+
+/// Merges what the stages found in the same records into the one order.
+///
+/// Heads are compared, never sorted: what one stage found stays in the order that it found it in.
+pub fn merge(stages: &mut [VecDeque<Finding>]) -> Vec<Finding> {
+    let mut merged = Vec::with_capacity(stages.iter().map(VecDeque::len).sum());
+    loop {
+        let heads = stages.iter().enumerate();
+        let heads = heads.filter_map(|(stage, found)| Some((stage, found.front()?)));
+        let Some((next, _)) = heads.min_by(|(_, a), (_, b)| a.order(b)) else {
+            return merged;
+        };
+        merged.extend(stages[next].pop_front());
+    }
+}

@@ -1,0 +1,368 @@
+//! The engine: the single writer that turns findings into incidents, and people's orders into
+//! handling.
+//!
+//! Arrives: every record, with what the sensor stages found in it and before it. Leaves: numbered
+//! [`Decision`]s. Promise: timers of the engine and findings of the stages' timers fire in one
+//! order of (due, rule, subject), all of them before the record by whose time they are due; what a
+//! record itself says comes after. Not here: how detections are found (`detect.rs`) and what
+//! belongs together (`correlate.rs`). Next: `correlate.rs`.
+
+mod requests;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use self::requests::Requests;
+use crate::book::{Book, Entry};
+use crate::codec::Put;
+use crate::correlate::{Correlator, Desk, Turn};
+use crate::counters::EngineCounters;
+use crate::decision::{Cause, Decision, Handling, Refusal, RefusalCode, SensorState, Verdict};
+use crate::detection::{Detection, Finding, Hearing};
+use crate::id::{IncidentId, RuleId};
+use crate::limits::INCIDENTS_MAX;
+use crate::record::{Action, BundleHash, Command, Input, Record};
+use crate::rules::{Provided, Rules};
+use crate::time::Timestamp;
+use crate::timer::Timers;
+
+/// Everything but the sensors: incidents, their timers, what people asked.
+#[derive(Debug)]
+pub struct Engine {
+    rules: Arc<Rules>,
+    provided: Provided,
+    correlators: BTreeMap<RuleId, Correlator>,
+    desk: Desk,
+    requests: Requests,
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Engine {
+    /// An engine without rules.
+    pub fn new() -> Self {
+        Self {
+            rules: Arc::new(Rules::none()),
+            provided: Provided::default(),
+            correlators: BTreeMap::new(),
+            desk: Desk {
+                timers: Timers::new(),
+                book: Book::new(INCIDENTS_MAX),
+                next_seq: 1,
+                counters: EngineCounters::default(),
+            },
+            requests: Requests::default(),
+        }
+    }
+
+    /// Makes rules known. They hold from the `Reload` record on that names them.
+    pub fn provide(&mut self, rules: Arc<Rules>) {
+        self.provided.push(rules);
+    }
+
+    /// Applies one record. `findings` are those of its number, merged from all stages.
+    pub fn apply(&mut self, record: &Record<'_>, findings: &[Finding], out: &mut Vec<Decision>) {
+        let fired = findings.partition_point(|finding| finding.due.is_some());
+        let (fired, found) = findings.split_at(fired);
+        self.advance(record.at, fired, out);
+        match record.input {
+            Input::Reading(_) => self.findings(record.at, found, out),
+            Input::DeadLetter(_) => self.desk.counters.dead_letters += 1,
+            Input::Command(command) => self.command(record.at, &command, out),
+            Input::Reload(hash) => self.reload(record.at, hash, found, out),
+            // Their time alone is what matters, and it has passed.
+            Input::Tick | Input::Started(_) => {}
+        }
+    }
+
+    /// When the next timer is due.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.desk.timers.next_due()
+    }
+
+    /// What became of the detections.
+    pub fn counters(&self) -> EngineCounters {
+        self.desk.counters
+    }
+
+    /// How many candidates wait for more evidence.
+    pub fn candidates(&self) -> usize {
+        self.correlators.values().map(Correlator::candidates).sum()
+    }
+
+    /// How many incidents are live: open, or cleared and able to reopen.
+    pub fn incidents_live(&self) -> usize {
+        self.correlators.values().map(Correlator::incidents).sum()
+    }
+
+    /// Fires the timers that are due by `to`, the stages' and its own, in the one order.
+    fn advance(&mut self, to: Timestamp, mut fired: &[Finding], out: &mut Vec<Decision>) {
+        loop {
+            let own = self.desk.timers.first_due(to);
+            match (own, fired.split_first()) {
+                (None, None) => return,
+                (Some(timer), Some((finding, _)))
+                    if (Some(timer.due), &timer.rule) < (finding.due, &finding.rule) =>
+                {
+                    self.fire(to, out);
+                }
+                (Some(_), None) => self.fire(to, out),
+                (_, Some((finding, rest))) => {
+                    let due = finding.due.expect("it was found by a timer");
+                    fired = rest;
+                    self.finding_of_timer(due, finding, out);
+                }
+            }
+        }
+    }
+
+    /// Fires the engine's next timer.
+    fn fire(&mut self, to: Timestamp, out: &mut Vec<Decision>) {
+        let timer = self.desk.timers.pop_due(to).expect("one is due");
+        let (id, purpose) = timer.subject;
+        let correlator = self.correlators.get_mut(&timer.rule);
+        let correlator = correlator.expect("timers are of rules that hold");
+        let mut turn = Turn {
+            at: timer.due,
+            due: Some(timer.due),
+            rules: &self.rules,
+            desk: &mut self.desk,
+            decisions: out,
+        };
+        correlator.fire(id, purpose, &mut turn);
+        correlator.settle(&mut turn);
+    }
+
+    fn finding_of_timer(&mut self, due: Timestamp, finding: &Finding, out: &mut Vec<Decision>) {
+        let rules = Arc::clone(&self.rules);
+        let mut turn = Turn {
+            at: due,
+            due: Some(due),
+            rules: &rules,
+            desk: &mut self.desk,
+            decisions: out,
+        };
+        take(
+            &mut self.correlators,
+            std::slice::from_ref(finding),
+            &mut turn,
+        );
+    }
+
+    /// What the stages found in a record: one moment, decided when all of it is taken in.
+    fn findings(&mut self, at: Timestamp, found: &[Finding], out: &mut Vec<Decision>) {
+        if found.is_empty() {
+            return;
+        }
+        let rules = Arc::clone(&self.rules);
+        let mut turn = Turn {
+            at,
+            due: None,
+            rules: &rules,
+            desk: &mut self.desk,
+            decisions: out,
+        };
+        take(&mut self.correlators, found, &mut turn);
+    }
+
+    /// A person's order: done once, refused with a reason, or known to be done.
+    fn command(&mut self, at: Timestamp, command: &Command<'_>, out: &mut Vec<Decision>) {
+        if self.requests.knows(command.request) {
+            self.desk.counters.requests_repeated += 1;
+            return;
+        }
+        let request = command
+            .request
+            .parse()
+            .expect("a command's request is valid");
+        let actor = command.actor.parse().expect("a command's actor is valid");
+        let cause = Cause {
+            request: Some((request, actor)),
+            ..Cause::default()
+        };
+        let refusal = match command.action {
+            Action::Acknowledge(id) => self.acknowledge(at, id, &cause, out),
+        };
+        match refusal {
+            None => self.requests.accept(command.request),
+            Some(refusal) => {
+                let mut turn = self.turn(at, out);
+                turn.decide(Verdict::CommandRefused(refusal), cause);
+            }
+        }
+    }
+
+    /// Only a person acknowledges (INV-10). The id of a merged incident means its survivor.
+    fn acknowledge(
+        &mut self,
+        at: Timestamp,
+        asked: IncidentId,
+        cause: &Cause,
+        out: &mut Vec<Decision>,
+    ) -> Option<Refusal> {
+        let refuse = |code| {
+            Some(Refusal {
+                code,
+                incident: asked,
+            })
+        };
+        let Some((id, entry)) = self.desk.book.resolve(asked) else {
+            return refuse(RefusalCode::UnknownIncident);
+        };
+        let state = match entry {
+            Entry::Over(state) if state.handling == Handling::Acknowledged => {
+                return refuse(RefusalCode::AlreadyAcknowledged);
+            }
+            Entry::Over(state) => {
+                state.handling = Handling::Acknowledged;
+                state.as_ref().clone()
+            }
+            Entry::Live(rule) => {
+                let correlator = self.correlators.get_mut(rule);
+                let correlator = correlator.expect("live incidents are of rules that hold");
+                match correlator.acknowledge(id) {
+                    Some(state) => state,
+                    None => return refuse(RefusalCode::AlreadyAcknowledged),
+                }
+            }
+            Entry::Merged(_) => unreachable!("resolved"),
+        };
+        let mut turn = self.turn(at, out);
+        turn.decide(Verdict::IncidentAcknowledged(state), cause.clone());
+        None
+    }
+
+    /// Puts other rules into force. What the stages found by that is still taken by the old
+    /// correlation rules; then those that changed or went end, and new ones begin.
+    fn reload(
+        &mut self,
+        at: Timestamp,
+        hash: BundleHash,
+        found: &[Finding],
+        out: &mut Vec<Decision>,
+    ) {
+        let new = self.provided.get(hash);
+        let mut turn = self.turn(at, out);
+        turn.decide(Verdict::RulesChanged(hash), Cause::default());
+        self.findings(at, found, out);
+        let old = std::mem::take(&mut self.correlators);
+        for (name, correlator) in old {
+            let before = (&name, correlator.rule().hash);
+            let mut rules = new.correlations().iter();
+            if rules.any(|rule| (&rule.name, rule.hash) == before) {
+                self.correlators.insert(name, correlator);
+            } else {
+                correlator.close(&mut self.turn(at, out));
+            }
+        }
+        for rule in new.correlations() {
+            let name = rule.name.clone();
+            let begin = || Correlator::new(rule.clone());
+            self.correlators.entry(name).or_insert_with(begin);
+        }
+        self.rules = new;
+    }
+
+    fn turn<'a>(&'a mut self, at: Timestamp, decisions: &'a mut Vec<Decision>) -> Turn<'a> {
+        Turn {
+            at,
+            due: None,
+            rules: &self.rules,
+            desk: &mut self.desk,
+            decisions,
+        }
+    }
+
+    /// Puts the whole state, everything in the order of names and ids.
+    pub(crate) fn put(&self, out: &mut impl Put) {
+        out.put(&self.rules.hash().0);
+        out.put_u64(self.desk.next_seq);
+        out.put_u32(self.correlators.len() as u32);
+        for correlator in self.correlators.values() {
+            correlator.put(out);
+        }
+        self.desk.book.put(out);
+        self.requests.put(out);
+    }
+}
+
+/// Takes findings of one moment, then decides what follows from all of them.
+fn take(correlators: &mut BTreeMap<RuleId, Correlator>, findings: &[Finding], turn: &mut Turn<'_>) {
+    let mut concerned: Vec<&RuleId> = Vec::new();
+    for finding in findings {
+        tell_of_sensor(finding, turn);
+        for detection in concerning(finding) {
+            for taker in turn.rules.takers(detection) {
+                let correlator = correlators.get_mut(taker);
+                correlator
+                    .expect("all rules that hold are at work")
+                    .take(finding, turn);
+                concerned.push(taker);
+            }
+        }
+    }
+    concerned.sort_unstable();
+    concerned.dedup();
+    for taker in concerned {
+        let correlator = correlators.get_mut(taker);
+        correlator
+            .expect("all rules that hold are at work")
+            .settle(turn);
+    }
+}
+
+/// The detection rules whose takers a finding concerns: its own, or for silence those raised about
+/// the sensor.
+fn concerning(finding: &Finding) -> &[RuleId] {
+    match &finding.detection {
+        Detection::Silent(hearing)
+        | Detection::Returned(hearing)
+        | Detection::SilenceForgotten(hearing) => &hearing.raised,
+        Detection::Raised { .. }
+        | Detection::Updated { .. }
+        | Detection::Worsened(_)
+        | Detection::Cleared
+        | Detection::Reported { .. } => std::slice::from_ref(&finding.rule),
+    }
+}
+
+/// Decides what is about the sensor rather than about the city.
+fn tell_of_sensor(finding: &Finding, turn: &mut Turn<'_>) {
+    let verdict = match &finding.detection {
+        Detection::Silent(hearing) => Verdict::SensorSilent(sensor_state(finding, hearing, turn)),
+        Detection::Returned(hearing) => {
+            Verdict::SensorReturned(sensor_state(finding, hearing, turn))
+        }
+        Detection::Raised { .. } | Detection::Reported { .. } => {
+            if turn.rules.takers(&finding.rule).is_empty() {
+                turn.desk.counters.detections_of_no_rule += 1;
+            }
+            return;
+        }
+        Detection::Updated { .. }
+        | Detection::Worsened(_)
+        | Detection::Cleared
+        | Detection::SilenceForgotten(_) => return,
+    };
+    let cause = Cause {
+        rule: Some(finding.rule.clone()),
+        due: turn.due,
+        ..Cause::default()
+    };
+    turn.decide(verdict, cause);
+}
+
+fn sensor_state(finding: &Finding, hearing: &Hearing, turn: &Turn<'_>) -> SensorState {
+    let zone = finding.zone.clone();
+    SensorState {
+        id: finding.sensor.clone(),
+        kind: hearing.kind.clone(),
+        position: hearing.position,
+        zone: zone.unwrap_or_else(|| turn.rules.zone_at(hearing.position)),
+        last_heard_at: hearing.last_heard_at,
+    }
+}

@@ -1,0 +1,184 @@
+//! The incident: what it is, what the world does, what people do, and what is not yet told of it.
+//!
+//! Two axes that never mix: sensors drive `condition`, people drive `handling` (INV-10). A
+//! candidate is an incident that has not opened yet: nobody was told of it. Who its members are is
+//! in `incident/cluster.rs`; what may follow what is in `correlate/lifecycle.rs`.
+
+mod cluster;
+
+use std::collections::VecDeque;
+
+pub(crate) use self::cluster::{Cluster, Source, Statement, World};
+use crate::codec::Put;
+use crate::decision::{Certainty, Condition, Evidence, Handling, IncidentState, Severity};
+use crate::id::{IncidentId, IncidentKind, RuleId, ZoneId};
+use crate::limits::CANDIDATE_EVIDENCE_MAX;
+use crate::time::Timestamp;
+
+/// Why an incident has a timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Purpose {
+    /// Reports decay.
+    Decay,
+    /// Its growth is told.
+    Tell,
+    /// It has been normal for long enough.
+    Clear,
+    /// It can no longer reopen.
+    Retire,
+}
+
+/// An incident, or a candidate for one, with its members.
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub incident: Incident,
+    pub cluster: Cluster,
+}
+
+/// What an incident is apart from its members.
+#[derive(Debug)]
+pub(crate) struct Incident {
+    pub id: IncidentId,
+    pub kind: IncidentKind,
+    pub zone: ZoneId,
+    /// When its first evidence came.
+    pub begun_at: Timestamp,
+    /// When people were told; `None` for a candidate.
+    pub opened_at: Option<Timestamp>,
+    pub severity: Severity,
+    pub certainty: Certainty,
+    pub condition: Condition,
+    pub handling: Handling,
+    pub episode: u32,
+    /// Evidence that no decision has named yet.
+    pub untold: VecDeque<Evidence>,
+    /// When it was last told.
+    pub told_at: Timestamp,
+    /// Something that cannot wait for the next telling.
+    pub urgent: bool,
+    /// When each of its timers is due, by [`Purpose`].
+    pub dues: [Option<Timestamp>; 4],
+}
+
+impl Incident {
+    /// A candidate that begins now.
+    pub fn begin(id: IncidentId, kind: IncidentKind, zone: ZoneId, now: Timestamp) -> Self {
+        Self {
+            id,
+            kind,
+            zone,
+            begun_at: now,
+            opened_at: None,
+            severity: Severity::Unknown,
+            certainty: Certainty::Unknown,
+            condition: Condition::Active,
+            handling: Handling::New,
+            episode: 1,
+            untold: VecDeque::new(),
+            told_at: now,
+            urgent: false,
+            dues: [None; 4],
+        }
+    }
+
+    /// Adds evidence to tell. A candidate forgets what is neither the first nor among the newest;
+    /// returns whether it did.
+    pub fn note(&mut self, evidence: Evidence) -> bool {
+        self.untold.push_back(evidence);
+        self.opened_at.is_none() && self.forget_evidence()
+    }
+
+    /// Forgets evidence beyond the bound of candidates; returns whether it did.
+    fn forget_evidence(&mut self) -> bool {
+        let full = self.untold.len() > CANDIDATE_EVIDENCE_MAX;
+        while self.untold.len() > CANDIDATE_EVIDENCE_MAX {
+            self.untold.swap(0, 1);
+            self.untold.pop_front();
+        }
+        full
+    }
+
+    /// The survivor of a merger: as grave as the graver of the two. An acknowledgement does not
+    /// hold for a survivor that another incident made graver than the person saw.
+    #[must_use]
+    pub fn after_merging(mut self, loser: Self) -> Self {
+        let between_incidents = loser.opened_at.is_some();
+        let graver = loser.severity > self.severity;
+        if between_incidents && graver && self.handling == Handling::Acknowledged {
+            self.handling = Handling::New;
+        }
+        self.rise(loser.severity, loser.certainty);
+        self.urgent |= between_incidents;
+        self.untold.extend(loser.untold);
+        let untold = self.untold.make_contiguous();
+        untold.sort_by_key(|evidence| evidence.seq);
+        if self.opened_at.is_none() {
+            self.forget_evidence();
+        }
+        self
+    }
+
+    /// Rises to what new evidence says; a graver incident is told at once.
+    pub fn rise(&mut self, severity: Severity, certainty: Certainty) {
+        if severity > self.severity {
+            self.severity = severity;
+            self.urgent = true;
+        }
+        self.certainty = self.certainty.max(certainty);
+    }
+
+    /// Puts the whole state, for a digest or a snapshot.
+    pub fn put(&self, out: &mut impl Put) {
+        out.put_u64(self.id.to_bits());
+        out.put_text(self.kind.as_str());
+        out.put_text(self.zone.as_str());
+        out.put_time(self.begun_at);
+        out.put_option(self.opened_at, Put::put_time);
+        out.put_u8(self.severity as u8);
+        out.put_u8(self.certainty as u8);
+        out.put_u8(self.condition as u8);
+        out.put_u8(self.handling as u8);
+        out.put_u32(self.episode);
+        out.put_u32(self.untold.len() as u32);
+        for evidence in &self.untold {
+            evidence.put(out);
+        }
+        out.put_time(self.told_at);
+        for due in self.dues {
+            out.put_option(due, Put::put_time);
+        }
+    }
+}
+
+impl Case {
+    /// A detection about a member is graver by time alone.
+    pub fn worsen(&mut self, source: &Source, rule: &RuleId, severity: Severity) {
+        if self.cluster.worsen(source, rule, severity) {
+            self.incident.rise(severity, Certainty::Unknown);
+        }
+    }
+
+    /// The incident as operators see it.
+    ///
+    /// Precondition: it has opened.
+    pub fn state(&self) -> IncidentState {
+        let incident = &self.incident;
+        let position = self.cluster.middle();
+        IncidentState {
+            id: incident.id,
+            kind: incident.kind.clone(),
+            severity: incident.severity,
+            certainty: incident.certainty,
+            condition: incident.condition,
+            handling: incident.handling,
+            position,
+            radius_m: position.map_or(0, |middle| self.cluster.radius_m(middle)),
+            zone: incident.zone.clone(),
+            opened_at: incident.opened_at.expect("only what has opened is told"),
+            episode: incident.episode,
+            sensors: self.cluster.sources(),
+            readings: self.cluster.readings,
+            parent: None,
+        }
+    }
+}

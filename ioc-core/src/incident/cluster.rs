@@ -1,0 +1,470 @@
+//! Who an incident consists of: its sources, which of them stand, and where they are.
+//!
+//! Arrives: sightings of sources and what became of them. Leaves: what the world does, the middle
+//! and the radius. Promise: none of it depends on the order in which members came, for sums are of
+//! integers. Kept per source: the first, the worst and the last sighting and their count; all the
+//! evidence lies in the decisions. Next: `correlate.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::codec::Put;
+use crate::decision::{Certainty, Severity};
+use crate::detection::Sighting;
+use crate::id::{ReadingId, RuleId, SensorId};
+use crate::place::Position;
+use crate::time::Timestamp;
+
+/// Who gives evidence: a sensor, or one report by itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Source {
+    pub sensor: SensorId,
+    pub report: Option<ReadingId>,
+}
+
+/// What the members say together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum World {
+    /// At least one is abnormal and heard.
+    GoesOn,
+    /// None is, but some fell silent while they were abnormal.
+    Blind,
+    /// All are normal again.
+    Quiet,
+}
+
+/// The members of an incident.
+#[derive(Debug, Default)]
+pub(crate) struct Cluster {
+    members: BTreeMap<Source, Member>,
+    /// How many members stand how, by [`Standing`].
+    standing: [u32; 4],
+    /// When which report stops counting.
+    decays: BTreeSet<(Timestamp, Source)>,
+    places: Places,
+    /// How many readings are evidence.
+    pub readings: u64,
+    /// When the last of them came.
+    pub last_evidence_at: Timestamp,
+}
+
+/// One source.
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// The detections about it that are raised.
+    raised: Vec<Raised>,
+    /// Its sensor is silent.
+    silent: bool,
+    /// When it stops counting, if it is a report that counts.
+    until: Option<Timestamp>,
+    /// Where it was last.
+    pub position: Option<Position>,
+    first: Sighting,
+    worst: Sighting,
+    last: Sighting,
+    count: u64,
+}
+
+#[derive(Debug)]
+struct Raised {
+    rule: RuleId,
+    severity: Severity,
+    certainty: Certainty,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Normal,
+    Abnormal,
+    Silent,
+    Reported,
+}
+
+/// What a source says: a sighting with what it amounts to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Statement<'a> {
+    pub rule: &'a RuleId,
+    pub severity: Severity,
+    pub certainty: Certainty,
+    /// When it stops counting, if it is a report.
+    pub until: Option<Timestamp>,
+    pub sighting: &'a Sighting,
+}
+
+impl Cluster {
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// How many sources have given evidence.
+    pub fn sources(&self) -> u32 {
+        self.members.len() as u32
+    }
+
+    pub fn member(&self, source: &Source) -> Option<&Member> {
+        self.members.get(source)
+    }
+
+    /// The members in the order of their names.
+    pub fn members(&self) -> impl Iterator<Item = (&Source, &Member)> {
+        self.members.iter()
+    }
+
+    pub fn into_members(self) -> impl Iterator<Item = (Source, Member)> {
+        self.members.into_iter()
+    }
+
+    /// How many sources say at this time that something is wrong, silent ones included: who was
+    /// washed away has not withdrawn what it said.
+    pub fn agreeing(&self) -> u32 {
+        let [_, abnormal, silent, reported] = self.standing;
+        abnormal + silent + reported
+    }
+
+    /// Whether a sensor among them is abnormal, which lasts until it is normal again. A report is
+    /// of its own moment.
+    pub fn has_lasting(&self) -> bool {
+        let [_, abnormal, silent, _] = self.standing;
+        abnormal + silent > 0
+    }
+
+    pub fn world(&self) -> World {
+        match self.standing {
+            [_, 0, 0, 0] => World::Quiet,
+            [_, 0, _, 0] => World::Blind,
+            _ => World::GoesOn,
+        }
+    }
+
+    /// The gravest and the surest that its members say at this time.
+    pub fn verdict(&self) -> (Severity, Certainty) {
+        let mut verdict = (Severity::Unknown, Certainty::Unknown);
+        for raised in self.members.values().flat_map(|member| &member.raised) {
+            verdict.0 = verdict.0.max(raised.severity);
+            verdict.1 = verdict.1.max(raised.certainty);
+        }
+        verdict
+    }
+
+    /// Counts a reading as evidence.
+    pub fn count_reading(&mut self, at: Timestamp) {
+        self.readings += 1;
+        self.last_evidence_at = self.last_evidence_at.max(at);
+    }
+
+    /// Takes what a source says.
+    pub fn hear(&mut self, source: &Source, statement: &Statement<'_>) {
+        let sighting = statement.sighting;
+        let member = self.members.remove(source);
+        let before = member.as_ref().map(Member::standing);
+        let mut member = member.unwrap_or_else(|| Member::new(sighting));
+        if let Some(position) = sighting.position {
+            self.places
+                .leave(member.position.filter(|_| before.is_some()));
+            self.places.enter(Some(position));
+            member.position = Some(position);
+        }
+        member.note(statement, before.is_some());
+        if let Some(until) = statement.until {
+            self.decays.insert((until, source.clone()));
+        }
+        self.shift(before, Some(member.standing()));
+        self.members.insert(source.clone(), member);
+    }
+
+    /// A detection about a sensor is graver by time alone. Returns whether it counts here.
+    pub fn worsen(&mut self, source: &Source, rule: &RuleId, severity: Severity) -> bool {
+        let member = self.members.get_mut(source);
+        let mut raised = member.into_iter().flat_map(|member| &mut member.raised);
+        let raised = raised.find(|raised| raised.rule == *rule);
+        raised.is_some_and(|raised| {
+            raised.severity = raised.severity.max(severity);
+            true
+        })
+    }
+
+    /// A detection about a sensor has cleared.
+    pub fn settle(&mut self, source: &Source, rule: &RuleId) {
+        self.change(source, |member| {
+            member.raised.retain(|raised| raised.rule != *rule);
+        });
+    }
+
+    /// A sensor fell silent, or speaks again.
+    pub fn silence(&mut self, source: &Source, silent: bool) {
+        self.change(source, |member| member.silent = silent);
+    }
+
+    /// When the next report stops counting.
+    pub fn next_decay(&self) -> Option<Timestamp> {
+        self.decays.first().map(|(until, _)| *until)
+    }
+
+    /// Lets one report stop counting that does so by `now`.
+    pub fn decay_one(&mut self, now: Timestamp) -> Option<Source> {
+        if self.next_decay()? > now {
+            return None;
+        }
+        let (until, source) = self.decays.pop_first()?;
+        self.change(&source, |member| {
+            if member.until.is_some_and(|own| own <= until) {
+                member.until = None;
+                member.raised.clear();
+            }
+        });
+        Some(source)
+    }
+
+    /// Whether this source stands: says at this time that something is wrong.
+    pub fn stands(&self, source: &Source) -> bool {
+        let member = self.members.get(source);
+        member.is_some_and(|member| member.standing() != Standing::Normal)
+    }
+
+    /// Whether any member is of this sensor.
+    pub fn has_sensor(&self, sensor: &SensorId) -> bool {
+        let least = Source {
+            sensor: sensor.clone(),
+            report: None,
+        };
+        let mut from = self.members.range(least..);
+        from.next()
+            .is_some_and(|(source, _)| source.sensor == *sensor)
+    }
+
+    /// Takes a member out.
+    pub fn remove(&mut self, source: &Source) -> Option<Member> {
+        let member = self.members.remove(source)?;
+        self.shift(Some(member.standing()), None);
+        self.places.leave(member.position);
+        if let Some(until) = member.until {
+            self.decays.remove(&(until, source.clone()));
+        }
+        self.readings -= member.count.min(self.readings);
+        Some(member)
+    }
+
+    /// Takes in a member of another cluster. Precondition: the source is not a member here.
+    pub fn adopt(&mut self, source: Source, member: Member) {
+        self.shift(None, Some(member.standing()));
+        self.places.enter(member.position);
+        if let Some(until) = member.until {
+            self.decays.insert((until, source.clone()));
+        }
+        self.members.insert(source, member);
+    }
+
+    /// The middle of its members, if any has a place.
+    pub fn middle(&self) -> Option<Position> {
+        self.places.middle()
+    }
+
+    /// The distance from the middle to the farthest member.
+    pub fn radius_m(&self, middle: Position) -> u32 {
+        let places = self.members.values().filter_map(|member| member.position);
+        places
+            .map(|place| middle.distance_m(place))
+            .max()
+            .unwrap_or(0)
+    }
+
+    fn change(&mut self, source: &Source, change: impl FnOnce(&mut Member)) {
+        let Some(member) = self.members.get_mut(source) else {
+            return;
+        };
+        let before = member.standing();
+        change(member);
+        let after = member.standing();
+        self.shift(Some(before), Some(after));
+    }
+
+    fn shift(&mut self, from: Option<Standing>, to: Option<Standing>) {
+        if let Some(from) = from {
+            self.standing[from as usize] -= 1;
+        }
+        if let Some(to) = to {
+            self.standing[to as usize] += 1;
+        }
+    }
+
+    /// Puts the whole state, members in the order of their names.
+    pub fn put(&self, out: &mut impl Put) {
+        out.put_u64(self.readings);
+        out.put_time(self.last_evidence_at);
+        out.put_u32(self.members.len() as u32);
+        for (source, member) in &self.members {
+            out.put_text(source.sensor.as_str());
+            out.put_option(source.report.as_ref(), |out, id| out.put_text(id.as_str()));
+            member.put(out);
+        }
+    }
+}
+
+impl Member {
+    fn new(sighting: &Sighting) -> Self {
+        Self {
+            raised: Vec::new(),
+            silent: false,
+            until: None,
+            position: None,
+            first: sighting.clone(),
+            worst: sighting.clone(),
+            last: sighting.clone(),
+            count: 0,
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        match (self.raised.is_empty(), self.until, self.silent) {
+            (true, _, _) => Standing::Normal,
+            (false, Some(_), _) => Standing::Reported,
+            (false, None, true) => Standing::Silent,
+            (false, None, false) => Standing::Abnormal,
+        }
+    }
+
+    fn note(&mut self, statement: &Statement<'_>, known: bool) {
+        self.count += 1;
+        // Whoever speaks is not silent.
+        self.silent = false;
+        self.until = self.until.max(statement.until);
+        let said = Raised {
+            rule: statement.rule.clone(),
+            severity: statement.severity,
+            certainty: statement.certainty,
+        };
+        match self
+            .raised
+            .iter_mut()
+            .find(|raised| raised.rule == said.rule)
+        {
+            Some(raised) => *raised = said,
+            None => self.raised.push(said),
+        }
+        if !known {
+            return;
+        }
+        if graver(statement.sighting, &self.worst) {
+            self.worst = statement.sighting.clone();
+        }
+        self.last = statement.sighting.clone();
+    }
+
+    fn put(&self, out: &mut impl Put) {
+        let mut raised: Vec<_> = self.raised.iter().collect();
+        raised.sort_by_key(|raised| &raised.rule);
+        out.put_u32(raised.len() as u32);
+        for raised in raised {
+            out.put_text(raised.rule.as_str());
+            out.put_u8(raised.severity as u8);
+            out.put_u8(raised.certainty as u8);
+        }
+        out.put_u8(u8::from(self.silent));
+        out.put_option(self.until, Put::put_time);
+        out.put_option(self.position, Put::put_position);
+        for sighting in [&self.first, &self.worst, &self.last] {
+            sighting.put(out);
+        }
+        out.put_u64(self.count);
+    }
+}
+
+/// Whether one sighting is worse than another: by severity, then by how far it is beyond.
+fn graver(one: &Sighting, other: &Sighting) -> bool {
+    let by_severity = one.severity.cmp(&other.severity);
+    by_severity
+        .then(one.excess.total_cmp(&other.excess))
+        .is_gt()
+}
+
+/// The sum of places, from which members can be taken out again.
+///
+/// Longitudes are summed as offsets from the first, the short way round, so that the middle of
+/// what lies on both sides of the date line lies between.
+#[derive(Debug, Default)]
+struct Places {
+    anchor: i64,
+    lon: i64,
+    lat: i64,
+    count: i64,
+}
+
+const HALF_TURN: i64 = 180_000_000;
+
+impl Places {
+    fn enter(&mut self, place: Option<Position>) {
+        let Some(place) = place else { return };
+        if self.count == 0 {
+            self.anchor = i64::from(place.lon_micro_degrees());
+        }
+        self.lon += self.offset(place);
+        self.lat += i64::from(place.lat_micro_degrees());
+        self.count += 1;
+    }
+
+    fn leave(&mut self, place: Option<Position>) {
+        let Some(place) = place else { return };
+        self.lon -= self.offset(place);
+        self.lat -= i64::from(place.lat_micro_degrees());
+        self.count -= 1;
+    }
+
+    fn offset(&self, place: Position) -> i64 {
+        wrap(i64::from(place.lon_micro_degrees()) - self.anchor)
+    }
+
+    fn middle(&self) -> Option<Position> {
+        if self.count == 0 {
+            return None;
+        }
+        let lon = wrap(self.anchor + self.lon.div_euclid(self.count));
+        let lat = self.lat.div_euclid(self.count);
+        Position::from_micro_degrees(lon as i32, lat as i32)
+    }
+}
+
+/// A longitude or a difference of two, brought between half a turn west and half a turn east.
+fn wrap(lon: i64) -> i64 {
+    (lon + HALF_TURN).rem_euclid(2 * HALF_TURN) - HALF_TURN
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(lon: f64, lat: f64) -> Option<Position> {
+        Position::from_degrees(lon, lat)
+    }
+
+    #[test]
+    fn the_middle_lies_between_across_the_date_line() {
+        let mut places = Places::default();
+        places.enter(at(179.0, 1.0));
+        places.enter(at(-179.0, 3.0));
+        assert_eq!(places.middle(), at(-180.0, 2.0));
+        places.leave(at(179.0, 1.0));
+        assert_eq!(places.middle(), at(-179.0, 3.0));
+        places.leave(at(-179.0, 3.0));
+        assert_eq!(places.middle(), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_middle_does_not_depend_on_the_order(
+            places in proptest::collection::vec((101.0..102.0f64, 2.0..4.0f64), 1..20),
+            turn in 0..20usize,
+        ) {
+            let middle = |places: &[(f64, f64)]| {
+                let mut sum = Places::default();
+                places.iter().for_each(|(lon, lat)| sum.enter(at(*lon, *lat)));
+                sum.middle()
+            };
+            let mut turned = places.clone();
+            turned.rotate_left(turn % places.len());
+            proptest::prop_assert_eq!(middle(&places), middle(&turned));
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A bundle, prepared for look-ups: rules by kind, sensors by name, takers by detection.
+//!
+//! Arrives: a checked [`Bundle`]. Leaves: [`Rules`], shared by all sensor stages and the engine.
+//! The numbers that it gives to rules and kinds are of this bundle alone; they never show in a
+//! decision, a tie or a digest. Next: `detection.rs`.
+
+use std::sync::Arc;
+
+use crate::bundle::{Bundle, City, CorrelationRule, DetectionRule, Sensor, Silence, Test};
+use crate::hash::Map;
+use crate::id::{ReadingKind, RuleId, SensorId, ZoneId};
+use crate::limits::BUNDLES_WAITING_MAX;
+use crate::place::Position;
+use crate::record::BundleHash;
+use crate::time::Millis;
+
+/// A bundle with its indices.
+#[derive(Debug)]
+pub struct Rules {
+    bundle: Arc<Bundle>,
+    kinds: Vec<KindRules>,
+    kind_numbers: Map<ReadingKind, u32>,
+    sensor_numbers: Map<SensorId, u32>,
+    /// Of each registered sensor, by its number.
+    zones: Vec<ZoneId>,
+    takers: Map<RuleId, Vec<RuleId>>,
+    nowhere: ZoneId,
+}
+
+/// The detection rules that look at one kind of reading, each by its place in the bundle.
+#[derive(Debug)]
+pub(crate) struct KindRules {
+    pub kind: ReadingKind,
+    /// Thresholds and reports, in the order of their names.
+    pub judging: Vec<u32>,
+    /// Silence, in the order of their names.
+    pub silences: Vec<u32>,
+}
+
+impl Rules {
+    /// Prepares a bundle.
+    pub fn new(bundle: Arc<Bundle>) -> Self {
+        let nowhere: ZoneId = "_".parse().expect("_ is a zone's id");
+        let sensors = &bundle.city.sensors;
+        let zones = sensors
+            .iter()
+            .map(|sensor| zone_of(&bundle.city, sensor).unwrap_or_else(|| nowhere.clone()))
+            .collect();
+        let sensor_numbers = sensors
+            .iter()
+            .zip(0..)
+            .map(|(sensor, number)| (sensor.id.clone(), number))
+            .collect();
+        let kinds = kinds(&bundle.detections);
+        let kind_numbers = kinds
+            .iter()
+            .zip(0..)
+            .map(|(rules, number)| (rules.kind.clone(), number))
+            .collect();
+        Self {
+            takers: takers(&bundle.correlations),
+            kinds,
+            kind_numbers,
+            sensor_numbers,
+            zones,
+            nowhere,
+            bundle,
+        }
+    }
+
+    /// No rules, no city.
+    pub fn none() -> Self {
+        Self::new(Arc::new(Bundle {
+            hash: BundleHash([0; 32]),
+            detections: Vec::new(),
+            correlations: Vec::new(),
+            city: City::default(),
+        }))
+    }
+
+    /// The name of the bundle.
+    pub fn hash(&self) -> BundleHash {
+        self.bundle.hash
+    }
+
+    pub(crate) fn detections(&self) -> &[DetectionRule] {
+        &self.bundle.detections
+    }
+
+    pub(crate) fn detection(&self, number: u32) -> &DetectionRule {
+        &self.bundle.detections[number as usize]
+    }
+
+    pub(crate) fn correlations(&self) -> &[CorrelationRule] {
+        &self.bundle.correlations
+    }
+
+    pub(crate) fn kind(&self, number: u32) -> &KindRules {
+        &self.kinds[number as usize]
+    }
+
+    pub(crate) fn kind_number(&self, kind: &str) -> Option<u32> {
+        self.kind_numbers.get(kind).copied()
+    }
+
+    pub(crate) fn sensor_number(&self, name: &str) -> Option<u32> {
+        self.sensor_numbers.get(name).copied()
+    }
+
+    pub(crate) fn sensor(&self, number: u32) -> &Sensor {
+        &self.bundle.city.sensors[number as usize]
+    }
+
+    /// The zone of a registered sensor.
+    pub(crate) fn sensor_zone(&self, number: u32) -> &ZoneId {
+        &self.zones[number as usize]
+    }
+
+    /// The zone that a place lies in, if it has one; else `_`.
+    pub(crate) fn zone_at(&self, place: Option<Position>) -> ZoneId {
+        let zone = place.and_then(|place| self.bundle.city.zone_at(place));
+        zone.map_or_else(|| self.nowhere.clone(), |zone| zone.id.clone())
+    }
+
+    /// The correlation rules that take what a detection rule finds, in the order of their names.
+    pub(crate) fn takers(&self, detection: &RuleId) -> &[RuleId] {
+        self.takers.get(detection).map_or(&[], Vec::as_slice)
+    }
+
+    /// The silence rules that hold for a registered sensor, each with how long it may say nothing.
+    pub(crate) fn silences(&self, sensor: u32) -> impl Iterator<Item = (u32, Millis)> {
+        let registered = self.sensor(sensor);
+        let kind = self.kind_number(registered.kind.as_str());
+        let rules = kind.map_or(&[][..], |kind| &self.kind(kind).silences);
+        let interval = registered.interval;
+        rules.iter().filter_map(move |&rule| {
+            let Test::Silence(silence) = &self.detection(rule).test else {
+                return None;
+            };
+            Some((rule, allowance(*silence, interval?)))
+        })
+    }
+}
+
+/// How long a sensor of this interval may say nothing.
+fn allowance(silence: Silence, interval: Millis) -> Millis {
+    let intervals = interval.0.saturating_mul(i64::from(silence.intervals));
+    // At least a millisecond, so that a timer that arms itself again is due later.
+    Millis(intervals.max(silence.at_least.0).max(1))
+}
+
+fn zone_of(city: &City, sensor: &Sensor) -> Option<ZoneId> {
+    let registered = sensor.zone.clone();
+    registered.or_else(|| city.zone_at(sensor.position?).map(|zone| zone.id.clone()))
+}
+
+fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {
+    let mut kinds: Vec<KindRules> = Vec::new();
+    for (rule, number) in detections.iter().zip(0..) {
+        let place = kinds.iter().position(|rules| rules.kind == rule.kind);
+        let place = place.unwrap_or_else(|| {
+            kinds.push(KindRules {
+                kind: rule.kind.clone(),
+                judging: Vec::new(),
+                silences: Vec::new(),
+            });
+            kinds.len() - 1
+        });
+        match rule.test {
+            Test::Threshold(_) | Test::Report(_) => kinds[place].judging.push(number),
+            Test::Silence(_) => kinds[place].silences.push(number),
+        }
+    }
+    kinds
+}
+
+fn takers(correlations: &[CorrelationRule]) -> Map<RuleId, Vec<RuleId>> {
+    let mut takers: Map<RuleId, Vec<RuleId>> = Map::default();
+    for rule in correlations {
+        for detection in &rule.detections {
+            let of_this = takers.entry(detection.clone()).or_default();
+            if of_this.last() != Some(&rule.name) {
+                of_this.push(rule.name.clone());
+            }
+        }
+    }
+    takers
+}
+
+/// Bundles that were provided and that no record has named yet.
+#[derive(Debug, Default)]
+pub(crate) struct Provided(Vec<Arc<Rules>>);
+
+impl Provided {
+    pub fn push(&mut self, rules: Arc<Rules>) {
+        self.0.retain(|other| other.hash() != rules.hash());
+        if self.0.len() == BUNDLES_WAITING_MAX {
+            self.0.remove(0);
+        }
+        self.0.push(rules);
+    }
+
+    /// The bundle of this name, which stays known: a later record may name it again.
+    ///
+    /// # Panics
+    /// If it was never provided, or so long ago that others took its place: the host's mistake.
+    pub fn get(&self, hash: BundleHash) -> Arc<Rules> {
+        let found = self.0.iter().find(|rules| rules.hash() == hash);
+        Arc::clone(found.expect("a bundle is provided before the record that names it"))
+    }
+}

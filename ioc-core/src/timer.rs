@@ -1,0 +1,120 @@
+//! Deterministic timers: ordered, part of the state, fired by the time of the next record.
+//!
+//! Arrives: what is due when. Leaves: timers in the order of (due, rule, subject), so that nobody
+//! can tell how many sets of them there were. Promise: a timer that is armed while another fires
+//! is due later than that one, or is of the engine. Each sensor or incident has at most one timer
+//! per rule and purpose, which bounds them. Next: `detect.rs`.
+
+use std::collections::BTreeSet;
+
+use crate::id::RuleId;
+use crate::time::Timestamp;
+
+/// What is due: when, by which rule, about whom.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Timer<S> {
+    pub due: Timestamp,
+    pub rule: RuleId,
+    pub subject: S,
+}
+
+/// Timers about subjects of one kind.
+#[derive(Debug)]
+pub(crate) struct Timers<S> {
+    set: BTreeSet<Timer<S>>,
+    /// The earliest due time, so that a record that fires nothing costs one comparison.
+    next: Timestamp,
+}
+
+impl<S: Ord> Timers<S> {
+    pub fn new() -> Self {
+        Self {
+            set: BTreeSet::new(),
+            next: Timestamp::MAX,
+        }
+    }
+
+    pub fn arm(&mut self, due: Timestamp, rule: RuleId, subject: S) {
+        self.next = self.next.min(due);
+        self.set.insert(Timer { due, rule, subject });
+    }
+
+    pub fn cancel(&mut self, due: Timestamp, rule: RuleId, subject: S) {
+        self.set.remove(&Timer { due, rule, subject });
+        self.find_next();
+    }
+
+    /// Moves the one timer that a rule has about a subject.
+    pub fn replace(
+        &mut self,
+        before: Option<Timestamp>,
+        after: Option<Timestamp>,
+        rule: &RuleId,
+        subject: &S,
+    ) where
+        S: Clone,
+    {
+        if let Some(due) = before {
+            self.cancel(due, rule.clone(), subject.clone());
+        }
+        if let Some(due) = after {
+            self.arm(due, rule.clone(), subject.clone());
+        }
+    }
+
+    /// When the next is due.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.set.first().map(|timer| timer.due)
+    }
+
+    /// The next that is due by `to`.
+    pub fn first_due(&self, to: Timestamp) -> Option<&Timer<S>> {
+        if self.next > to {
+            return None;
+        }
+        self.set.first().filter(|timer| timer.due <= to)
+    }
+
+    /// Takes the next that is due by `to`.
+    pub fn pop_due(&mut self, to: Timestamp) -> Option<Timer<S>> {
+        self.first_due(to)?;
+        let timer = self.set.pop_first();
+        self.find_next();
+        timer
+    }
+
+    fn find_next(&mut self) {
+        self.next = self.next_due().unwrap_or(Timestamp::MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fires_by_due_then_rule_then_subject() {
+        let at = Timestamp::from_millis;
+        let rule = |name: &str| name.parse::<RuleId>().unwrap();
+        let mut timers = Timers::new();
+        for (due, name, subject) in [
+            (2, "a", 1),
+            (1, "b", 1),
+            (1, "a", 2),
+            (1, "a", 1),
+            (3, "a", 1),
+        ] {
+            timers.arm(at(due), rule(name), subject);
+        }
+        timers.cancel(at(2), rule("a"), 1);
+        assert_eq!(timers.next_due(), Some(at(1)));
+        let fired: Vec<_> = std::iter::from_fn(|| timers.pop_due(at(2)))
+            .map(|timer| (timer.due.as_millis(), timer.rule.to_string(), timer.subject))
+            .collect();
+        assert_eq!(
+            fired,
+            [(1, "a".into(), 1), (1, "a".into(), 2), (1, "b".into(), 1)]
+        );
+        assert_eq!(timers.next_due(), Some(at(3)));
+    }
+}

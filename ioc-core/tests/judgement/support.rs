@@ -1,0 +1,278 @@
+//! Builds bundles and records for tests, and runs them.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use ioc_core::bundle::{
+    AttributeMatch, Bundle, City, CorrelationRule, DetectionRule, Level, Report, Sensor, Side,
+    Silence, Test, Threshold,
+};
+use ioc_core::decision::{Certainty, Decision, Severity};
+use ioc_core::judgement::Judgement;
+use ioc_core::place::Position;
+use ioc_core::record::{BundleHash, Input, Record, Seq};
+use ioc_core::time::{Millis, Timestamp};
+
+/// When every test's day begins: 2026-03-14T00:00:00Z.
+pub const MIDNIGHT: Timestamp = Timestamp::from_millis(1_773_446_400_000);
+
+/// The point so many metres east and north of the middle of the tests' city.
+pub fn metres(east: i32, north: i32) -> Position {
+    // At 3.1° of latitude a metre is about nine micro-degrees either way.
+    let udeg = |metres: i32| (i64::from(metres) * 8_993 / 1_000) as i32;
+    Position::from_micro_degrees(101_700_000 + udeg(east), 3_100_000 + udeg(north)).unwrap()
+}
+
+/// Builds a bundle; `build` sorts it and derives every hash from what it holds.
+#[derive(Debug, Clone)]
+pub struct BundleBuilder(Bundle);
+
+impl BundleBuilder {
+    pub fn new() -> Self {
+        Self(Bundle {
+            hash: BundleHash([0; 32]),
+            detections: Vec::new(),
+            correlations: Vec::new(),
+            city: City::default(),
+        })
+    }
+
+    /// A sensor without interval or levels of its own.
+    pub fn sensor(self, id: &str, kind: &str, place: Position) -> Self {
+        self.sensor_with(id, kind, |sensor| sensor.position = Some(place))
+    }
+
+    pub fn sensor_with(mut self, id: &str, kind: &str, set: impl FnOnce(&mut Sensor)) -> Self {
+        let mut sensor = Sensor {
+            id: id.parse().unwrap(),
+            kind: kind.parse().unwrap(),
+            unit: String::new(),
+            position: None,
+            zone: None,
+            interval: None,
+            warning: None,
+            danger: None,
+        };
+        set(&mut sensor);
+        self.0.city.sensors.push(sensor);
+        self
+    }
+
+    /// A threshold that one reading exceeds and one clears.
+    pub fn threshold(
+        self,
+        name: &str,
+        kind: &str,
+        levels: &[(Severity, f64)],
+        set: impl FnOnce(&mut Threshold),
+    ) -> Self {
+        let level = |&(severity, value): &(Severity, f64)| Level { severity, value };
+        let mut threshold = Threshold {
+            side: Side::Above,
+            levels: levels.iter().map(level).collect(),
+            clear_gap: 0.0,
+            readings_min: 1,
+            lasting: Millis::ZERO,
+            clear_readings_min: 1,
+        };
+        set(&mut threshold);
+        self.detection(name, kind, Test::Threshold(threshold))
+    }
+
+    pub fn silence(self, name: &str, kind: &str, intervals: u32, at_least: Millis) -> Self {
+        let silence = Silence {
+            intervals,
+            at_least,
+        };
+        self.detection(name, kind, Test::Silence(silence))
+    }
+
+    pub fn report(self, name: &str, kind: &str, severity: Severity, lasting: Millis) -> Self {
+        let report = Report {
+            severity,
+            certainty: Certainty::Possible,
+            lasting,
+        };
+        self.detection(name, kind, Test::Report(report))
+    }
+
+    pub fn detection(mut self, name: &str, kind: &str, test: Test) -> Self {
+        self.0.detections.push(DetectionRule {
+            name: name.parse().unwrap(),
+            hash: 0,
+            kind: kind.parse().unwrap(),
+            matching: Vec::new(),
+            test,
+        });
+        self
+    }
+
+    /// Asks the last detection rule's readings for an attribute.
+    pub fn matching(mut self, name: &str, value: &str) -> Self {
+        let last = self.0.detections.last_mut().unwrap();
+        last.matching.push(AttributeMatch {
+            name: name.into(),
+            values: vec![value.into()],
+        });
+        self
+    }
+
+    /// One source opens it; within 1 km and an hour; clears after 10 minutes, reopens within 30.
+    pub fn correlation(
+        mut self,
+        name: &str,
+        incident: &str,
+        detections: &[&str],
+        set: impl FnOnce(&mut CorrelationRule),
+    ) -> Self {
+        let mut rule = CorrelationRule {
+            name: name.parse().unwrap(),
+            hash: 0,
+            incident: incident.parse().unwrap(),
+            detections: detections
+                .iter()
+                .map(|name| name.parse().unwrap())
+                .collect(),
+            within_m: 1_000,
+            within: Millis::minutes(60),
+            sources_min: 1,
+            clear_after: Millis::minutes(10),
+            reopen_within: Millis::minutes(30),
+        };
+        set(&mut rule);
+        self.0.correlations.push(rule);
+        self
+    }
+
+    pub fn build(mut self) -> Arc<Bundle> {
+        let bundle = &mut self.0;
+        for rule in &mut bundle.detections {
+            rule.hash = short_hash(&format!(
+                "{:?}{:?}{:?}",
+                rule.kind, rule.matching, rule.test
+            ));
+        }
+        for rule in &mut bundle.correlations {
+            rule.hash = 0;
+            rule.hash = short_hash(&format!("{rule:?}"));
+        }
+        bundle.detections.sort_by(|a, b| a.name.cmp(&b.name));
+        bundle.correlations.sort_by(|a, b| a.name.cmp(&b.name));
+        bundle.city.sensors.sort_by(|a, b| a.id.cmp(&b.id));
+        bundle.hash = BundleHash(*blake3::hash(format!("{bundle:?}").as_bytes()).as_bytes());
+        Arc::new(self.0)
+    }
+}
+
+fn short_hash(text: &str) -> u64 {
+    u64::from_le_bytes(
+        *blake3::hash(text.as_bytes())
+            .as_bytes()
+            .first_chunk()
+            .unwrap(),
+    )
+}
+
+/// A history: inputs as bytes, each with its logical time, and the bundles they name.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    pub bundles: Vec<Arc<Bundle>>,
+    pub inputs: Vec<(Timestamp, Vec<u8>)>,
+}
+
+/// How a history is run: nobody must be able to tell.
+#[derive(Debug, Clone)]
+pub struct Manner {
+    pub shards: usize,
+    /// The sizes of the batches, over and over.
+    pub batches: Vec<usize>,
+}
+
+impl Manner {
+    pub fn plain() -> Self {
+        Self {
+            shards: 1,
+            batches: vec![1],
+        }
+    }
+}
+
+/// What came of a history.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    pub decisions: Vec<Decision>,
+    pub digest: [u8; 32],
+}
+
+impl History {
+    /// A history that begins by putting a bundle into force.
+    pub fn new(bundle: Arc<Bundle>) -> Self {
+        let mut history = Self::default();
+        history.reload(MIDNIGHT, bundle);
+        history
+    }
+
+    pub fn push(&mut self, at: Timestamp, input: &Input<'_>) {
+        let mut bytes = Vec::new();
+        input.encode(&mut bytes);
+        self.inputs.push((at, bytes));
+    }
+
+    pub fn reload(&mut self, at: Timestamp, bundle: Arc<Bundle>) {
+        self.push(at, &Input::Reload(bundle.hash));
+        self.bundles.push(bundle);
+    }
+
+    /// The records, numbered.
+    pub fn records(&self) -> Vec<Record<'_>> {
+        let numbered = (1 as Seq..).zip(&self.inputs);
+        numbered
+            .map(|(seq, (at, bytes))| Record {
+                seq,
+                at: *at,
+                input: Input::decode(bytes).unwrap(),
+            })
+            .collect()
+    }
+
+    pub fn run(&self, manner: &Manner) -> Outcome {
+        let (judgement, decisions) = self.judge(manner);
+        Outcome {
+            decisions,
+            digest: judgement.digest(),
+        }
+    }
+
+    pub fn judge(&self, manner: &Manner) -> (Judgement, Vec<Decision>) {
+        let mut judgement = Judgement::new(NonZeroUsize::new(manner.shards).unwrap());
+        for bundle in &self.bundles {
+            judgement.provide(Arc::clone(bundle));
+        }
+        let records = self.records();
+        let mut decisions = Vec::new();
+        let mut rest = &records[..];
+        for size in manner.batches.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            let (batch, after) = rest.split_at((*size).clamp(1, rest.len()));
+            rest = after;
+            judgement.apply(batch, &mut decisions);
+        }
+        (judgement, decisions)
+    }
+}
+
+/// Decisions without any number that depends on how many records there were.
+pub fn without_numbers(decisions: &[Decision]) -> Vec<Decision> {
+    let mut decisions = decisions.to_vec();
+    for decision in &mut decisions {
+        decision.seq = 0;
+        decision
+            .cause
+            .evidence
+            .iter_mut()
+            .for_each(|evidence| evidence.seq = 0);
+    }
+    decisions
+}

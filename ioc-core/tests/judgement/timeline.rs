@@ -1,0 +1,278 @@
+//! Text in, text out: the language of the scenario tests.
+//!
+//! A line is a time of the day (a later day as `8d 09:25`; again and again as `10:00-11:00/5`, in
+//! minutes), then one of
+//! - a sensor and its value, then `kind=`, `at=EAST,NORTH` in metres, `id=`, `observed=`, or any
+//!   attribute: `09:25 river-1 3.2 observed=09:20`
+//! - `ack INCIDENT by=PERSON request=ID`, where an incident is named as in what is decided
+//! - `reload NAME` of a bundle, `started after=TIME` (when it was last alive), or `tick`.
+//!
+//! What is decided reads the same way: `09:25 opened flood#1 severe: river-1 3.9`. Evidence is in
+//! the order it is named, with the distance to what was there before.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use expect_test::Expect;
+use ioc_core::bundle::Bundle;
+use ioc_core::decision::{Condition, Decision, IncidentState, Verdict};
+use ioc_core::id::IncidentId;
+use ioc_core::reading::{AttributesBuffer, Reading};
+use ioc_core::record::{Action, BuildHash, ClockKind, Command, Input, Started};
+use ioc_core::time::{Millis, Timestamp};
+
+use crate::support::{History, MIDNIGHT, Manner, metres};
+
+/// Runs a timeline under a bundle and compares what is decided, however it is run.
+pub fn check_with(bundle: &Arc<Bundle>, timeline: &str, expected: &Expect) {
+    check_reloading(&[("first", bundle)], timeline, expected);
+}
+
+/// The same, with bundles that the timeline reloads. The first holds from the beginning.
+pub fn check_reloading(bundles: &[(&str, &Arc<Bundle>)], timeline: &str, expected: &Expect) {
+    expected.assert_eq(&run(bundles, timeline));
+}
+
+/// Runs a timeline; returns what is decided, a line each.
+pub fn run(bundles: &[(&str, &Arc<Bundle>)], timeline: &str) -> String {
+    let mut history = History::new(Arc::clone(bundles[0].1));
+    let lines = timeline
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    let mut lines: Vec<_> = lines.flat_map(repeated).collect();
+    lines.sort_by_key(|(at, _)| *at);
+    for ((at, line), number) in lines.into_iter().zip(1..) {
+        push_line(&mut history, bundles, at, line, number);
+    }
+    let outcome = history.run(&Manner::plain());
+    let manner = Manner {
+        shards: 3,
+        batches: vec![usize::MAX],
+    };
+    assert_eq!(
+        outcome,
+        history.run(&manner),
+        "three shards and one batch tell otherwise"
+    );
+    let mut names = Names::default();
+    let mut text = String::new();
+    for decision in &outcome.decisions[1..] {
+        writeln!(text, "{}", describe(decision, &mut names)).unwrap();
+    }
+    text
+}
+
+/// The times that a line gives, each with the rest of it.
+fn repeated(line: &str) -> Vec<(Timestamp, &str)> {
+    let (day, rest) = match line.split_once("d ") {
+        Some((day, rest)) if day.bytes().all(|byte| byte.is_ascii_digit()) => (day, rest),
+        _ => ("0", line),
+    };
+    let (time, rest) = rest
+        .split_once(' ')
+        .unwrap_or_else(|| panic!("{line}: who?"));
+    let day = Millis(day.parse::<i64>().unwrap() * 86_400_000);
+    let Some((from, to)) = time.split_once('-') else {
+        return vec![(instant(time) + day, rest)];
+    };
+    let (to, step) = to.split_once('/').unwrap();
+    let (to, step) = (instant(to), Millis::minutes(step.parse().unwrap()));
+    let times = std::iter::successors(Some(instant(from)), |at| Some(*at + step));
+    let times = times.take_while(|at| *at <= to);
+    times.map(|at| (at + day, rest)).collect()
+}
+
+fn push_line(
+    history: &mut History,
+    bundles: &[(&str, &Arc<Bundle>)],
+    at: Timestamp,
+    line: &str,
+    number: usize,
+) {
+    let words: Vec<_> = line.split_whitespace().collect();
+    let (subject, words) = words.split_first().unwrap();
+    match *subject {
+        "tick" => history.push(at, &Input::Tick),
+        "ack" => push_ack(history, at, words),
+        "reload" => {
+            let named = bundles.iter().find(|(name, _)| *name == words[0]);
+            history.reload(at, Arc::clone(named.unwrap().1));
+        }
+        "started" => push_started(history, at, words),
+        sensor => push_reading(history, at, sensor, words, number),
+    }
+}
+
+/// The value of `NAME=`.
+fn option<'a>(words: &[&'a str], name: &str) -> Option<&'a str> {
+    let mut options = words.iter().filter_map(|word| word.split_once('='));
+    options
+        .find(|(own, _)| *own == name)
+        .map(|(_, value)| value)
+}
+
+fn instant(text: &str) -> Timestamp {
+    let mut parts = text.split(':').map(|part| part.parse::<f64>().unwrap());
+    let mut next = || parts.next().unwrap_or(0.0);
+    let seconds = next() * 3600.0 + next() * 60.0 + next();
+    MIDNIGHT + Millis((seconds * 1000.0) as i64)
+}
+
+fn push_reading(history: &mut History, at: Timestamp, sensor: &str, words: &[&str], number: usize) {
+    let registered = history.bundles.last().unwrap().city.sensors.iter();
+    let registered = registered.clone().find(|own| own.id.as_str() == sensor);
+    let registered_kind = registered.map(|own| own.kind.to_string());
+    let kind = option(words, "kind").map(str::to_owned).or(registered_kind);
+    let position = option(words, "at").map(|text| {
+        let (east, north) = text.split_once(',').unwrap();
+        metres(east.parse().unwrap(), north.parse().unwrap())
+    });
+    let mut attributes = AttributesBuffer::default();
+    for (name, value) in words.iter().filter_map(|word| word.split_once('=')) {
+        if !["kind", "at", "id", "observed"].contains(&name) {
+            attributes.push(name, value).unwrap();
+        }
+    }
+    let id = format!("line-{number}");
+    let reading = Reading {
+        id: option(words, "id").unwrap_or(&id),
+        sensor,
+        kind: &kind.expect("an unregistered sensor's kind is given"),
+        observed_at: option(words, "observed").map_or(at, instant),
+        received_at: None,
+        value: words[0].parse().unwrap(),
+        unit: "",
+        position,
+        attributes: attributes.as_attributes(),
+    };
+    history.push(at, &Input::Reading(reading));
+}
+
+/// Acknowledges the incident that is named `KIND#N` by what was decided so far.
+fn push_ack(history: &mut History, at: Timestamp, words: &[&str]) {
+    let mut names = Names::default();
+    for decision in history.run(&Manner::plain()).decisions {
+        if let Some(incident) = decision.verdict.incident() {
+            names.of(incident);
+        }
+    }
+    let id = names.0.iter().find(|(_, name)| *name == words[0]);
+    let id = id.map_or(IncidentId::derive(&[words[0]]), |(id, _)| *id);
+    let command = Command {
+        request: option(words, "request").unwrap_or("request"),
+        actor: option(words, "by").unwrap_or("console"),
+        action: Action::Acknowledge(id),
+    };
+    history.push(at, &Input::Command(command));
+}
+
+fn push_started(history: &mut History, at: Timestamp, words: &[&str]) {
+    let started = Started {
+        down_from: option(words, "after").map(instant),
+        down_to: at,
+        build: BuildHash([7; 32]),
+        clock: ClockKind::System,
+    };
+    history.push(at, &Input::Started(started));
+}
+
+/// Names for incidents, by the order in which each kind's appear: `flood#1`.
+#[derive(Default)]
+struct Names(BTreeMap<IncidentId, String>);
+
+impl Names {
+    fn of(&mut self, incident: &IncidentState) -> String {
+        let kind = incident.kind.as_str();
+        let known = self
+            .0
+            .values()
+            .filter(|name| name.starts_with(kind))
+            .count();
+        let name = self.0.entry(incident.id);
+        name.or_insert_with(|| format!("{kind}#{}", known + 1))
+            .clone()
+    }
+}
+
+fn describe(decision: &Decision, names: &mut Names) -> String {
+    let mut text = format!("{} ", clock(decision.at));
+    let verb = decision.verdict.word();
+    let verb = verb.strip_prefix("incident_").unwrap_or(verb);
+    match &decision.verdict {
+        Verdict::IncidentMerged { incident, into } => {
+            let into = names
+                .0
+                .get(into)
+                .cloned()
+                .unwrap_or_else(|| into.to_string());
+            write!(text, "{verb} {} into {into}", names.of(incident)).unwrap();
+        }
+        Verdict::IncidentOpened(incident)
+        | Verdict::IncidentUpdated(incident)
+        | Verdict::IncidentCleared(incident)
+        | Verdict::IncidentUnknown(incident)
+        | Verdict::IncidentReopened(incident)
+        | Verdict::IncidentAcknowledged(incident) => {
+            write!(text, "{verb} {}", names.of(incident)).unwrap();
+            describe_incident(incident, &decision.verdict, &mut text);
+        }
+        Verdict::SensorSilent(sensor) | Verdict::SensorReturned(sensor) => {
+            let heard = clock(sensor.last_heard_at);
+            write!(text, "{verb} {} last heard {heard}", sensor.id).unwrap();
+        }
+        Verdict::RulesChanged(_) => text.push_str(verb),
+        Verdict::CommandRefused(refusal) => {
+            write!(text, "{verb} {}", refusal.code.word()).unwrap();
+        }
+    }
+    if let Some((_, actor)) = &decision.cause.request {
+        write!(text, " by {actor}").unwrap();
+    }
+    describe_evidence(decision, &mut text);
+    text
+}
+
+/// What is worth reading of an incident: what this verdict does not say already.
+fn describe_incident(incident: &IncidentState, verdict: &Verdict, text: &mut String) {
+    write!(text, " {}", incident.severity.word()).unwrap();
+    if incident.episode > 1 {
+        write!(text, " episode {}", incident.episode).unwrap();
+    }
+    let updated = matches!(verdict, Verdict::IncidentUpdated(_));
+    if updated && incident.condition != Condition::Active {
+        write!(text, " {}", incident.condition.word()).unwrap();
+    }
+    if incident.sensors > 1 {
+        write!(text, " {} sensors", incident.sensors).unwrap();
+    }
+}
+
+fn describe_evidence(decision: &Decision, text: &mut String) {
+    for (evidence, number) in decision.cause.evidence.iter().zip(0..) {
+        text.push_str(if number == 0 { ": " } else { ", " });
+        write!(text, "{} {}", evidence.sensor, evidence.value).unwrap();
+        if let Some(distance_m) = evidence.distance_m.filter(|distance_m| *distance_m > 0) {
+            write!(text, " {distance_m} m").unwrap();
+        }
+    }
+}
+
+/// A time of the day, with its day if it is a later one.
+fn clock(at: Timestamp) -> String {
+    let ms = (at - MIDNIGHT).0;
+    let (day, ms) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000));
+    let mut text = String::new();
+    if day != 0 {
+        write!(text, "{day}d ").unwrap();
+    }
+    write!(text, "{:02}:{:02}", ms / 3_600_000, ms / 60_000 % 60).unwrap();
+    if ms % 60_000 != 0 {
+        write!(text, ":{:02}", ms / 1000 % 60).unwrap();
+    }
+    if ms % 1000 != 0 {
+        write!(text, ".{:03}", ms % 1000).unwrap();
+    }
+    text
+}

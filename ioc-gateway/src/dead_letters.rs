@@ -1,0 +1,121 @@
+//! The newest dead letters, for people to look at.
+//!
+//! Arrives: each dead letter once it is durable, and again at a replay: they are records of the
+//! inputs log, so this list needs no storage of its own. Leaves: copies, newest first. Bound: the
+//! newest [`DeadLetters::COUNT_MAX`]; older ones are forgotten here (not in the log), and counted.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use ioc_core::record::{DeadLetter, Seq};
+use ioc_core::time::Timestamp;
+
+/// The list: one for the process, shared by whoever notes and whoever shows.
+#[derive(Debug, Clone, Default)]
+pub struct DeadLetters(Arc<Mutex<Noted>>);
+
+#[derive(Debug, Default)]
+struct Noted {
+    newest_last: VecDeque<Arc<NotedLetter>>,
+    total: u64,
+}
+
+/// A dead letter as it was noted. The fields are those of [`DeadLetter`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the fields are those of the record")]
+pub struct NotedLetter {
+    /// The number of its record.
+    pub seq: Seq,
+    /// When it was received, in logical time.
+    pub at: Timestamp,
+    pub source: Box<str>,
+    pub topic: Box<str>,
+    pub reason: Box<str>,
+    pub detail: Box<str>,
+    pub payload: Box<[u8]>,
+    pub payload_bytes: u32,
+}
+
+impl DeadLetters {
+    /// How many are kept.
+    pub const COUNT_MAX: usize = 1000;
+
+    /// Notes one. In the order of their numbers.
+    pub fn note(&self, seq: Seq, at: Timestamp, letter: &DeadLetter<'_>) {
+        let letter = Arc::new(NotedLetter {
+            seq,
+            at,
+            source: letter.source.into(),
+            topic: letter.topic.into(),
+            reason: letter.reason.into(),
+            detail: letter.detail.into(),
+            payload: letter.payload.into(),
+            payload_bytes: letter.payload_bytes,
+        });
+        self.with(|noted| {
+            if noted.newest_last.len() == Self::COUNT_MAX {
+                noted.newest_last.pop_front();
+            }
+            noted.newest_last.push_back(letter);
+            noted.total += 1;
+        });
+    }
+
+    /// The newest, newest first.
+    pub fn newest(&self, limit: usize) -> Vec<Arc<NotedLetter>> {
+        self.with(|noted| {
+            noted
+                .newest_last
+                .iter()
+                .rev()
+                .take(limit)
+                .cloned()
+                .collect()
+        })
+    }
+
+    /// How many were noted, with those that are forgotten.
+    pub fn total(&self) -> u64 {
+        self.with(|noted| noted.total)
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Noted) -> T) -> T {
+        // A panic while it was held cannot have left the list in a bad state.
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn letter(detail: &str) -> DeadLetter<'_> {
+        DeadLetter {
+            source: "http",
+            topic: "/api/v1/readings",
+            reason: "value_missing",
+            detail,
+            payload: b"{}",
+            payload_bytes: 2,
+        }
+    }
+
+    #[test]
+    fn the_newest_come_first_and_the_oldest_are_forgotten() {
+        let letters = DeadLetters::default();
+        let count = DeadLetters::COUNT_MAX as u64 + 5;
+        for seq in 1..=count {
+            letters.note(
+                seq,
+                Timestamp::from_millis(seq as i64),
+                &letter("value is left out"),
+            );
+        }
+        assert_eq!(letters.total(), count);
+        let seqs: Vec<_> = letters.newest(3).iter().map(|letter| letter.seq).collect();
+        assert_eq!(seqs, [count, count - 1, count - 2]);
+        let all = letters.newest(usize::MAX);
+        assert_eq!(all.len(), DeadLetters::COUNT_MAX);
+        assert_eq!(all.last().unwrap().seq, 6);
+    }
+}

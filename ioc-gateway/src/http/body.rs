@@ -1,0 +1,168 @@
+//! What a request brings: one reading, an array of them, or a line for each.
+//!
+//! Arrives: the whole body. Leaves: the bytes of each item, where they lie: nothing is copied or
+//! written again as JSON. What is wrong with one item is for the decoder to say; only a body that
+//! cannot be taken apart is refused as a whole.
+
+use axum::http::HeaderValue;
+use serde_json::value::RawValue;
+
+use super::answer::Refusal;
+
+/// What the request says that it brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BodyKind {
+    /// A line for each reading, as its content type says.
+    Lines,
+    /// Whatever its first byte says.
+    Any,
+}
+
+impl BodyKind {
+    /// The kind that a content type names.
+    pub fn of(content_type: Option<&HeaderValue>) -> Self {
+        let value = content_type
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let essence = value.split(';').next().unwrap_or_default().trim();
+        let names = [
+            "application/x-ndjson",
+            "application/ndjson",
+            "application/jsonl",
+            "application/json-lines",
+            "application/jsonlines",
+        ];
+        if names.iter().any(|name| essence.eq_ignore_ascii_case(name)) {
+            Self::Lines
+        } else {
+            Self::Any
+        }
+    }
+}
+
+/// The items of a body.
+pub(super) fn split(
+    body: &[u8],
+    kind: BodyKind,
+    readings_max: usize,
+) -> Result<Vec<&[u8]>, Refusal> {
+    let items = match (kind, body.trim_ascii_start().first()) {
+        (_, None) => return Err(Refusal::Malformed("the body is empty".into())),
+        (BodyKind::Lines, _) => lines(body, readings_max),
+        (BodyKind::Any, Some(b'[')) => array(body)?,
+        (BodyKind::Any, Some(b'{')) => object_or_lines(body, readings_max)?,
+        (BodyKind::Any, _) => {
+            return Err(Refusal::Malformed(
+                "the body is neither an object nor a list".into(),
+            ));
+        }
+    };
+    if items.len() > readings_max {
+        return Err(Refusal::TooMany { readings_max });
+    }
+    Ok(items)
+}
+
+/// The lines that are not blank, up to one more than may be.
+fn lines(body: &[u8], readings_max: usize) -> Vec<&[u8]> {
+    body.split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty())
+        .take(readings_max + 1)
+        .collect()
+}
+
+fn array(body: &[u8]) -> Result<Vec<&[u8]>, Refusal> {
+    let items: Vec<&RawValue> =
+        serde_json::from_slice(body).map_err(|error| Refusal::Malformed(error.to_string()))?;
+    Ok(items
+        .into_iter()
+        .map(|item| item.get().as_bytes())
+        .collect())
+}
+
+/// One object, however many lines it takes; else lines, if the first one is an object by itself.
+fn object_or_lines(body: &[u8], readings_max: usize) -> Result<Vec<&[u8]>, Refusal> {
+    let error = match serde_json::from_slice::<&RawValue>(body) {
+        Ok(object) => return Ok(vec![object.get().as_bytes()]),
+        Err(error) => error,
+    };
+    let lines = lines(body, readings_max);
+    match lines[..] {
+        [first, _, ..] if serde_json::from_slice::<&RawValue>(first).is_ok() => Ok(lines),
+        _ => Err(Refusal::Malformed(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items(body: &str, kind: BodyKind) -> Result<Vec<&str>, Refusal> {
+        let items = split(body.as_bytes(), kind, 3)?;
+        Ok(items
+            .into_iter()
+            .map(|item| std::str::from_utf8(item).unwrap())
+            .collect())
+    }
+
+    #[test]
+    fn bodies_are_told_apart_by_their_first_byte() {
+        let items = |body| items(body, BodyKind::Any);
+        assert_eq!(items(" {\"a\":\n1}\n"), Ok(vec!["{\"a\":\n1}"]));
+        assert_eq!(
+            items("[{\"a\":1}, 2,\n {}]"),
+            Ok(vec!["{\"a\":1}", "2", "{}"])
+        );
+        assert_eq!(items("[]"), Ok(vec![]));
+        assert_eq!(items("{}\r\n\n{\"a\":1}\n"), Ok(vec!["{}", "{\"a\":1}"]));
+        assert_eq!(items("{}\n{broken\n{}"), Ok(vec!["{}", "{broken", "{}"]));
+    }
+
+    #[test]
+    fn lines_are_taken_as_they_are_if_the_content_type_says_so() {
+        assert_eq!(
+            items("nonsense\n[]\n", BodyKind::Lines),
+            Ok(vec!["nonsense", "[]"])
+        );
+        assert_eq!(
+            items("{\"a\":\n1}", BodyKind::Lines),
+            Ok(vec!["{\"a\":", "1}"])
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_taken_apart_is_refused() {
+        for body in [
+            "",
+            " \n",
+            "hello",
+            "3.72",
+            "[{}",
+            "[{}]]",
+            "{",
+            "{\"a\":1}}",
+            "{broken\n{}",
+        ] {
+            let refused = items(body, BodyKind::Any);
+            assert!(
+                matches!(refused, Err(Refusal::Malformed(_))),
+                "{body}: {refused:?}"
+            );
+        }
+        for body in ["[1,2,3,4]", "{}\n{}\n{}\n{}"] {
+            assert_eq!(
+                items(body, BodyKind::Any),
+                Err(Refusal::TooMany { readings_max: 3 })
+            );
+        }
+    }
+
+    #[test]
+    fn content_types_have_parameters_and_no_case() {
+        let kind = |value: &str| BodyKind::of(Some(&HeaderValue::from_str(value).unwrap()));
+        assert_eq!(kind("Application/X-NDJSON; charset=utf-8"), BodyKind::Lines);
+        assert_eq!(kind("application/json"), BodyKind::Any);
+        assert_eq!(BodyKind::of(None), BodyKind::Any);
+    }
+}

@@ -1,0 +1,262 @@
+//! Requests through the router, with an engine that settles when told.
+
+use std::time::Duration;
+
+use axum::http::header::RETRY_AFTER;
+use axum::http::{Request, StatusCode};
+use expect_test::{Expect, expect};
+use futures_util::stream;
+use http_body_util::BodyExt;
+use ioc_core::record::{DeadLetter, Input};
+use ioc_core::time::Timestamp;
+use tower::ServiceExt;
+
+use super::*;
+use crate::door::{Arrivals, DoorOptions};
+
+const READING: &str = r#"{"id":"e1","sensor":"wl-1","kind":"water_level","value":3.72,
+    "observed_at":"2026-03-14T06:45:10.933Z"}"#;
+
+struct Bench {
+    router: Router,
+    arrivals: Arrivals,
+    letters: DeadLetters,
+}
+
+fn bench(options: HttpOptions, door: DoorOptions) -> Bench {
+    let (door, arrivals) = Door::new(door, Arc::default());
+    let letters = DeadLetters::default();
+    Bench {
+        router: router(door, letters.clone(), options),
+        arrivals,
+        letters,
+    }
+}
+
+/// Says of everything that arrives that it is durable; returns when the door is closed.
+fn settle_all(arrivals: &Arrivals) -> Vec<String> {
+    let mut inputs = Vec::new();
+    while let Ok(arrival) = arrivals.queue().recv() {
+        arrivals.release(&arrival);
+        inputs.extend(
+            arrival
+                .inputs
+                .iter()
+                .map(|bytes| match Input::decode(bytes) {
+                    Ok(Input::Reading(reading)) => format!("reading {}", reading.id),
+                    Ok(Input::DeadLetter(letter)) => format!("dead letter {}", letter.reason),
+                    other => panic!("{other:?}"),
+                }),
+        );
+        arrival.ack.settle();
+    }
+    inputs
+}
+
+fn post(content_type: &str, body: impl Into<Body>) -> Request<Body> {
+    let request = Request::post(READINGS).header(CONTENT_TYPE, content_type);
+    request.body(body.into()).unwrap()
+}
+
+async fn text(response: Response) -> String {
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Sends a body and compares the status, the answer, and what the engine got.
+#[track_caller]
+fn check(content_type: &str, body: &str, expected: Expect) {
+    let Bench {
+        router, arrivals, ..
+    } = bench(HttpOptions::default(), DoorOptions::default());
+    let engine = std::thread::spawn(move || settle_all(&arrivals));
+    let request = post(content_type, body.to_owned());
+    let answered = block_on(async {
+        let response = router.oneshot(request).await.unwrap();
+        format!("{}\n{}", response.status(), text(response).await)
+    });
+    let inputs = engine.join().unwrap().join("\n");
+    expected.assert_eq(&format!("{answered}\n{inputs}"));
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(future)
+}
+
+#[test]
+fn one_reading_is_accepted_once_it_is_durable() {
+    check(
+        "application/json",
+        READING,
+        expect![[r#"
+            200 OK
+            {"accepted":1,"dead_lettered":0,"items":[{"status":"accepted","id":"e1"}]}
+            reading e1"#]],
+    );
+}
+
+#[test]
+fn each_item_of_a_list_is_answered_in_its_place() {
+    check(
+        "application/json",
+        &format!(r#"[{READING},{{"id":"e2"}},{READING},7]"#),
+        expect![[r#"
+            207 Multi-Status
+            {"accepted":2,"dead_lettered":2,"items":[{"status":"accepted","id":"e1"},{"status":"dead_lettered","reason":"sensor_missing","detail":"sensor is left out"},{"status":"accepted","id":"e1"},{"status":"dead_lettered","reason":"not_an_object","detail":"invalid type: integer `7`, expected a reading as one JSON object at line 1 column 1"}]}
+            reading e1
+            dead letter sensor_missing
+            reading e1
+            dead letter not_an_object"#]],
+    );
+}
+
+#[test]
+fn lines_are_answered_like_a_list() {
+    let line = READING.replace('\n', "");
+    check(
+        "application/x-ndjson",
+        &format!("{line}\n\nhello\n{line}"),
+        expect![[r#"
+            207 Multi-Status
+            {"accepted":2,"dead_lettered":1,"items":[{"status":"accepted","id":"e1"},{"status":"dead_lettered","reason":"json_malformed","detail":"expected value at line 1 column 1"},{"status":"accepted","id":"e1"}]}
+            reading e1
+            dead letter json_malformed
+            reading e1"#]],
+    );
+}
+
+#[test]
+fn nothing_accepted_is_an_error_of_the_client() {
+    check(
+        "application/json",
+        "{}",
+        expect![[r#"
+            422 Unprocessable Entity
+            {"accepted":0,"dead_lettered":1,"items":[{"status":"dead_lettered","reason":"sensor_missing","detail":"sensor is left out"}]}
+            dead letter sensor_missing"#]],
+    );
+}
+
+#[test]
+fn a_body_that_cannot_be_taken_apart_is_refused_with_what_to_write() {
+    check(
+        "application/json",
+        &format!("[{READING},"),
+        expect![[r#"
+            400 Bad Request
+            {"code":"body_malformed","message":"EOF while parsing a value at line 2 column 46; write one reading as a JSON object, an array of them, or one on each line"}
+        "#]],
+    );
+}
+
+#[test]
+fn nothing_is_answered_before_it_is_durable() {
+    let Bench {
+        router, arrivals, ..
+    } = bench(HttpOptions::default(), DoorOptions::default());
+    block_on(async {
+        let answer = tokio::spawn(router.oneshot(post("application/json", READING)));
+        while arrivals.queue().is_empty() {
+            tokio::task::yield_now().await;
+        }
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!answer.is_finished());
+        arrivals.queue().recv().unwrap().ack.settle();
+        assert_eq!(answer.await.unwrap().unwrap().status(), StatusCode::OK);
+    });
+}
+
+async fn refused(router: &Router, request: Request<Body>) -> (StatusCode, bool, String) {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let retries = response.headers().contains_key(RETRY_AFTER);
+    let status = response.status();
+    let body: serde_json::Value = serde_json::from_str(&text(response).await).unwrap();
+    (status, retries, body["code"].as_str().unwrap().to_owned())
+}
+
+#[test]
+fn every_bound_has_its_answer() {
+    let options = HttpOptions {
+        request_bytes_max: 400,
+        readings_max: 2,
+        requests_max: 1,
+        request_wait_max: Duration::from_millis(20),
+        overload_wait_max: Duration::from_millis(20),
+        durable_wait_max: Duration::from_millis(20),
+    };
+    let door = DoorOptions {
+        waiting_bytes_max: 1,
+    };
+    let Bench {
+        router, arrivals, ..
+    } = bench(options, door);
+    let json = |body: &str| post("application/json", body.to_owned());
+    let never = || Body::from_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    block_on(async {
+        let answers = [
+            refused(&router, json(&" ".repeat(401))).await,
+            refused(&router, json("[1,2,3]")).await,
+            refused(&router, post("application/json", never())).await,
+            // This one is in the queue and never settled; so the next finds the door full.
+            refused(&router, json(READING)).await,
+            refused(&router, json(READING)).await,
+        ];
+        let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+        assert_eq!(
+            answers,
+            [
+                (StatusCode::PAYLOAD_TOO_LARGE, false, "body_too_long".into()),
+                (
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    false,
+                    "too_many_readings".into()
+                ),
+                (StatusCode::REQUEST_TIMEOUT, false, "body_too_slow".into()),
+                (unavailable, true, "not_durable".into()),
+                (unavailable, true, "overloaded".into()),
+            ]
+        );
+        let slow = tokio::spawn(router.clone().oneshot(post("application/json", never())));
+        tokio::task::yield_now().await;
+        let turned_away = refused(&router, json(READING)).await;
+        assert_eq!(turned_away, (unavailable, true, "too_many_requests".into()));
+        drop(slow.await);
+        drop(arrivals);
+        let stopping = refused(&router, json(READING)).await;
+        assert_eq!(stopping, (unavailable, true, "stopping".into()));
+    });
+}
+
+#[test]
+fn dead_letters_are_listed_newest_first() {
+    let Bench {
+        router, letters, ..
+    } = bench(HttpOptions::default(), DoorOptions::default());
+    for seq in 1..=3 {
+        let letter = DeadLetter {
+            source: "mqtt pump-house",
+            topic: "ioc/v1/readings/wl-1",
+            reason: "not_utf8",
+            detail: "invalid utf-8 sequence",
+            payload: b"{\"sensor\":\"\xff\"}",
+            payload_bytes: 15,
+        };
+        letters.note(seq, Timestamp::from_millis(seq as i64), &letter);
+    }
+    let get = |path: &str| {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        block_on(async { text(router.clone().oneshot(request).await.unwrap()).await })
+    };
+    expect![[r#"
+        {"total":3,"dead_letters":[{"seq":3,"at":"1970-01-01T00:00:00.003Z","source":"mqtt pump-house","topic":"ioc/v1/readings/wl-1","reason":"not_utf8","detail":"invalid utf-8 sequence","payload":"{\"sensor\":\"�\"}","payload_bytes":15}]}"#]]
+    .assert_eq(&get("/api/v1/dead-letters?limit=1"));
+    expect![[r#"{"code":"limit_invalid","message":"limit must be a whole number"}"#]]
+        .assert_eq(&get("/api/v1/dead-letters?limit=all"));
+    let all = get("/api/v1/dead-letters");
+    assert_eq!(all.matches("\"seq\"").count(), 3);
+}

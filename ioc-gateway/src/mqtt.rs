@@ -1,0 +1,184 @@
+//! The MQTT 3.1.1 listener: accepts sensors and subscribers until told to stop.
+//!
+//! Arrives: connections. Leaves: tasks that serve one each. Promise: nothing is acknowledged
+//! before it is durable; a connection that misbehaves is closed with a reason, counted, and
+//! touches no other; at most [`MqttOptions::connections_max`] are served. Spoken: quality 0 and 1
+//! in, 0 out; no retained messages; sessions end with their connection (session present is always
+//! 0); a will is accepted and counted, not published. Next: `mqtt/connection.rs`, one connection;
+//! `mqtt/session.rs`, what its packets mean; `mqtt/codec.rs`, their bytes.
+
+mod codec;
+mod close;
+mod admission;
+mod registry;
+mod decisions;
+mod session;
+mod deadlines;
+mod connection;
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::select;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+pub use self::decisions::Decisions;
+
+use self::close::CloseReason;
+use self::codec::ConnectCode;
+use self::registry::Registry;
+use crate::door::Door;
+use crate::error::GatewayError;
+use crate::options::{Credentials, MqttOptions};
+use crate::telemetry;
+
+/// How long to wait after the system refused a connection: it has run out of something.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How many connections beyond the bound are told so at once; more are just closed.
+const REFUSALS_MAX: usize = 64;
+/// How long one of them may take to say CONNECT, so that it hears the answer.
+const REFUSAL_WAIT: Duration = Duration::from_secs(1);
+
+/// A bound listener.
+#[derive(Debug)]
+pub struct Listener {
+    socket: TcpListener,
+    local_addr: SocketAddr,
+    options: MqttOptions,
+}
+
+/// What all connections share.
+#[derive(Debug)]
+struct Shared {
+    options: Arc<MqttOptions>,
+    door: Door,
+    decisions: Decisions,
+    registry: Arc<Registry>,
+}
+
+impl Listener {
+    /// Binds the address. Refuses one beyond loopback unless users are configured.
+    pub async fn bind(options: MqttOptions) -> Result<Self, GatewayError> {
+        let listen = options.listen;
+        let is_open = matches!(options.credentials, Credentials::Anonymous);
+        if is_open && !listen.ip().is_loopback() {
+            return Err(GatewayError::BeyondLoopback { listen });
+        }
+        let failed = |source: io::Error| GatewayError::Listen { listen, source };
+        let socket = TcpListener::bind(listen).await.map_err(failed)?;
+        let local_addr = socket.local_addr().map_err(failed)?;
+        Ok(Self {
+            socket,
+            local_addr,
+            options,
+        })
+    }
+
+    /// Where it listens.
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local_addr
+    }
+
+    /// Serves until `shutdown` is ready; then accepts and reads no more, waits until what was
+    /// handed over is durable and acknowledged, for at most [`MqttOptions::drain_wait_max`], and
+    /// closes the connections. The engine must go on settling until this returns.
+    pub async fn run(self, door: Door, decisions: Decisions, shutdown: impl Future<Output = ()>) {
+        telemetry::mqtt_listening(self.local_addr);
+        let (stop, stopping) = watch::channel(false);
+        let mut reception = Reception {
+            slots: Arc::new(Semaphore::new(self.options.connections_max)),
+            refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
+            shared: Arc::new(Shared {
+                options: Arc::new(self.options),
+                door,
+                decisions,
+                registry: Arc::default(),
+            }),
+            stopping,
+            tasks: JoinSet::new(),
+        };
+        let mut shutdown = pin!(shutdown);
+        loop {
+            select! {
+                () = &mut shutdown => break,
+                accepted = self.socket.accept() => match accepted {
+                    Ok((stream, peer)) => reception.receive(stream, peer),
+                    Err(error) => {
+                        telemetry::mqtt_accept_failed(&error);
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(ended) = reception.tasks.join_next() => note_panic(ended),
+            }
+        }
+        drop(self.socket);
+        stop.send_replace(true);
+        while let Some(ended) = reception.tasks.join_next().await {
+            note_panic(ended);
+        }
+    }
+}
+
+/// Where connections are given a task, or turned away.
+struct Reception {
+    slots: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+    shared: Arc<Shared>,
+    stopping: watch::Receiver<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl Reception {
+    fn receive(&mut self, stream: TcpStream, peer: SocketAddr) {
+        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+            let (shared, stopping) = (Arc::clone(&self.shared), self.stopping.clone());
+            self.tasks
+                .spawn(serve(stream, peer, shared, stopping, slot));
+            return;
+        }
+        if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
+            self.tasks.spawn(refuse(stream, permit));
+        }
+        let reason = CloseReason::Refused(ConnectCode::ServerUnavailable);
+        telemetry::mqtt_closed("", peer, reason.word(), reason.is_trouble());
+    }
+}
+
+/// Serves one connection, which holds its slot.
+async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+    stopping: watch::Receiver<bool>,
+    slot: OwnedSemaphorePermit,
+) {
+    // Without this, each PUBACK may wait 40 ms for the client's delayed acknowledgement of TCP.
+    // Where it cannot be set, all is only slower.
+    let _set = stream.set_nodelay(true);
+    connection::run(stream, peer, shared, stopping).await;
+    drop(slot);
+}
+
+/// Tells a connection beyond the bound so, once it has said something: a socket that is closed
+/// with bytes unread may lose what was written to it.
+async fn refuse(stream: TcpStream, permit: OwnedSemaphorePermit) {
+    let said = timeout(REFUSAL_WAIT, stream.readable()).await;
+    if said.is_ok() {
+        let _read = stream.try_read(&mut [0; 1024]);
+        let _sent = stream.try_write(&codec::connack(ConnectCode::ServerUnavailable));
+    }
+    drop(permit);
+}
+
+fn note_panic(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        telemetry::mqtt_connection_panicked(&error);
+    }
+}

@@ -1,0 +1,471 @@
+//! The codec against the standard's examples, and against another implementation.
+
+use mqtt_protocol_core::mqtt::packet::v3_1_1 as oracle;
+use mqtt_protocol_core::mqtt::packet::{Qos as OracleQos, SubEntry, SubOpts};
+use mqtt_protocol_core::mqtt::result_code::{ConnectReturnCode, SubackReturnCode};
+use proptest::prelude::*;
+
+use super::*;
+
+const PACKET_BYTES_MAX: usize = 256 * 1024;
+
+/// The one packet that these bytes are.
+fn decode(bytes: &[u8]) -> Result<Packet<'_>, Malformed> {
+    match split(bytes, PACKET_BYTES_MAX)? {
+        Split::Frame(frame, length) => {
+            assert_eq!(length, bytes.len());
+            frame.decode()
+        }
+        Split::Part { missing } => panic!("{missing} bytes are missing"),
+    }
+}
+
+#[test]
+fn what_the_standard_forbids_is_malformed() {
+    for (bytes, expected) in [
+        (&b"\x00\x00"[..], Malformed::PacketType),
+        (b"\xf0\x00", Malformed::PacketType),
+        (b"\x20\x02\0\0", Malformed::PacketType),
+        (b"\xd0\x00", Malformed::PacketType),
+        (b"\xc1\x00", Malformed::Flags),
+        (b"\xc0\x01x", Malformed::Length),
+        (b"\xe2\x00", Malformed::Flags),
+        (b"\x30\x00", Malformed::Length),
+        (b"\x30\x03\0\x05a", Malformed::Length),
+        (b"\x30\x02\0\0", Malformed::Topic),
+        (b"\x30\x05\0\x03a/+", Malformed::Topic),
+        (b"\x30\x03\0\x01#", Malformed::Topic),
+        (b"\x30\x03\0\x01\xff", Malformed::Text),
+        (b"\x30\x05\0\x03a\0b", Malformed::Text),
+        (b"\x30\x05\0\x03\xed\xa0\x80", Malformed::Text),
+        (b"\x36\x05\0\x01a\0\x01", Malformed::Qos),
+        (b"\x38\x03\0\x01a", Malformed::Qos),
+        (b"\x32\x05\0\x01a\0\0", Malformed::PacketId),
+        (b"\x32\x04\0\x01a\0", Malformed::Length),
+        (b"\x40\x02\0\0", Malformed::PacketId),
+        (b"\x60\x02\0\x01", Malformed::Flags),
+        (b"\x80\x06\0\x01\0\x01a\0", Malformed::Flags),
+        (b"\x82\x02\0\x01", Malformed::NoFilter),
+        (b"\x82\x06\0\x01\0\x01a\x03", Malformed::Qos),
+        (b"\x82\x05\0\x01\0\x01a", Malformed::Length),
+        (b"\x82\x07\0\x01\0\x02a#\0", Malformed::Topic),
+        (b"\x82\x08\0\x01\0\x03#/a\0", Malformed::Topic),
+        (b"\x82\x07\0\x01\0\x02a+\0", Malformed::Topic),
+        (b"\x82\x05\0\x01\0\0\0", Malformed::Topic),
+        (b"\xa2\x02\0\x01", Malformed::NoFilter),
+        (b"\xa2\x05\0\0\0\x01a", Malformed::PacketId),
+        (b"\x10\x0c\0\x04MQTU\x04\x02\0\0\0\0", Malformed::Protocol),
+        (
+            b"\x10\x0c\0\x04MQTT\x04\x03\0\0\0\0",
+            Malformed::ConnectFlags,
+        ),
+        (
+            b"\x10\x0c\0\x04MQTT\x04\x42\0\0\0\0",
+            Malformed::ConnectFlags,
+        ),
+        (
+            b"\x10\x0c\0\x04MQTT\x04\x0a\0\0\0\0",
+            Malformed::ConnectFlags,
+        ),
+        (
+            b"\x10\x0c\0\x04MQTT\x04\x22\0\0\0\0",
+            Malformed::ConnectFlags,
+        ),
+        (
+            b"\x10\x0c\0\x04MQTT\x04\x1e\0\0\0\0",
+            Malformed::ConnectFlags,
+        ),
+        (b"\x10\x0c\0\x04MQTT\x04\x06\0\0\0\0", Malformed::Length),
+        (b"\x10\x0d\0\x04MQTT\x04\x02\0\0\0\0x", Malformed::Length),
+        (b"\x30\xff\xff\xff\xff\x01", Malformed::RemainingLength),
+        (b"\x30\x80\x80\x80\x80", Malformed::RemainingLength),
+        (b"\x30\xff\xff\xff\x7f", Malformed::PacketTooLong),
+        (b"\x30\x80\x80\x10", Malformed::PacketTooLong),
+    ] {
+        assert_eq!(decode(bytes), Err(expected), "{}", bytes.escape_ascii());
+    }
+}
+
+#[test]
+fn other_versions_of_mqtt_are_told_apart() {
+    let level = |bytes| match decode(bytes) {
+        Ok(Packet::ConnectOtherVersion { level }) => level,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(level(b"\x10\x0e\0\x06MQIsdp\x03\x02\0\0\0\0"), 3);
+    assert_eq!(level(b"\x10\x0d\0\x04MQTT\x05\x02\0\0\0\0\0"), 5);
+}
+
+#[test]
+fn a_part_says_how_much_is_missing() {
+    let missing = |bytes: &[u8]| match split(bytes, 1000) {
+        Ok(Split::Part { missing }) => missing,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(missing(b""), 2);
+    assert_eq!(missing(b"\x30"), 1);
+    assert_eq!(missing(b"\x30\x80"), 1);
+    assert_eq!(missing(b"\x30\x05abc"), 2);
+    assert_eq!(missing(b"\x30\x80\x01"), 128);
+}
+
+#[test]
+fn answers_are_what_the_oracle_writes() {
+    use ConnectCode::*;
+    let codes = [
+        (Accepted, ConnectReturnCode::Accepted),
+        (
+            UnacceptableProtocolVersion,
+            ConnectReturnCode::UnacceptableProtocolVersion,
+        ),
+        (IdentifierRejected, ConnectReturnCode::IdentifierRejected),
+        (ServerUnavailable, ConnectReturnCode::ServerUnavailable),
+        (
+            BadUserNameOrPassword,
+            ConnectReturnCode::BadUserNameOrPassword,
+        ),
+        (NotAuthorized, ConnectReturnCode::NotAuthorized),
+    ];
+    for (own, theirs) in codes {
+        let theirs = oracle::Connack::builder()
+            .session_present(false)
+            .return_code(theirs);
+        let theirs = theirs.build().unwrap().to_continuous_buffer();
+        assert_eq!(connack(own)[..], theirs);
+    }
+    let mut out = BytesMut::new();
+    put_pingresp(&mut out);
+    assert_eq!(out, oracle::Pingresp::new().to_continuous_buffer());
+}
+
+fn qos() -> impl Strategy<Value = OracleQos> {
+    prop_oneof![
+        Just(OracleQos::AtMostOnce),
+        Just(OracleQos::AtLeastOnce),
+        Just(OracleQos::ExactlyOnce)
+    ]
+}
+
+fn topic() -> impl Strategy<Value = String> {
+    "[a-z0-9/ äß–𝄞]{1,40}"
+}
+
+fn filter() -> impl Strategy<Value = String> {
+    "([a-z]{0,5}/|\\+/){0,4}([a-z]{1,5}|\\+|#)"
+}
+
+#[derive(Debug, Clone)]
+struct AnyPublish {
+    topic: String,
+    payload: Vec<u8>,
+    qos: OracleQos,
+    packet_id: u16,
+    duplicate: bool,
+    retain: bool,
+}
+
+prop_compose! {
+    fn any_publish()(
+        topic in topic(),
+        payload in proptest::collection::vec(any::<u8>(), 0..300),
+        qos in qos(),
+        packet_id in 1_u16..,
+        duplicate: bool,
+        retain: bool,
+    ) -> AnyPublish {
+        let duplicate = duplicate && qos != OracleQos::AtMostOnce;
+        AnyPublish { topic, payload, qos, packet_id, duplicate, retain }
+    }
+}
+
+impl AnyPublish {
+    fn encoded_by_oracle(&self) -> Vec<u8> {
+        let mut builder = oracle::Publish::builder()
+            .topic_name(self.topic.as_str())
+            .unwrap()
+            .qos(self.qos)
+            .dup(self.duplicate)
+            .retain(self.retain)
+            .payload(self.payload.clone());
+        if self.qos != OracleQos::AtMostOnce {
+            builder = builder.packet_id(self.packet_id);
+        }
+        builder.build().unwrap().to_continuous_buffer()
+    }
+
+    fn expected(&self) -> Publish<'_> {
+        Publish {
+            topic: &self.topic,
+            payload: &self.payload,
+            qos: match self.qos {
+                OracleQos::AtMostOnce => Qos::AtMostOnce,
+                OracleQos::AtLeastOnce => Qos::AtLeastOnce(self.packet_id),
+                OracleQos::ExactlyOnce => Qos::ExactlyOnce(self.packet_id),
+            },
+            duplicate: self.duplicate,
+            retain: self.retain,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+struct AnyConnect {
+    client_id: String,
+    clean_session: bool,
+    keep_alive_s: u16,
+    will: Option<(String, Vec<u8>, OracleQos, bool)>,
+    user: Option<String>,
+    password: Option<Vec<u8>>,
+}
+
+prop_compose! {
+    fn any_connect()(
+        client_id in "[a-zA-Z0-9ü]{1,30}",
+        clean_session: bool,
+        keep_alive_s: u16,
+        will in proptest::option::of((topic(), any::<Vec<u8>>(), qos(), any::<bool>())),
+        user in proptest::option::of("[a-zü]{0,20}"),
+        password: Option<Vec<u8>>,
+    ) -> AnyConnect {
+        let password = password.filter(|_| user.is_some());
+        AnyConnect { client_id, clean_session, keep_alive_s, will, user, password }
+    }
+}
+
+impl AnyConnect {
+    fn encoded_by_oracle(&self) -> Vec<u8> {
+        let mut builder = oracle::Connect::builder()
+            .client_id(self.client_id.as_str())
+            .unwrap()
+            .clean_session(self.clean_session)
+            .keep_alive(self.keep_alive_s);
+        if let Some((topic, message, qos, retain)) = &self.will {
+            let (topic, message) = (topic.as_str(), message.clone());
+            builder = builder.will_message(topic, message, *qos, *retain).unwrap();
+        }
+        if let Some(user) = &self.user {
+            builder = builder.user_name(user.as_str()).unwrap();
+        }
+        if let Some(password) = &self.password {
+            builder = builder.password(password.clone()).unwrap();
+        }
+        builder.build().unwrap().to_continuous_buffer()
+    }
+
+    fn expected(&self) -> Connect<'_> {
+        Connect {
+            client_id: &self.client_id,
+            clean_session: self.clean_session,
+            keep_alive_s: self.keep_alive_s,
+            will: self
+                .will
+                .as_ref()
+                .map(|(topic, message, qos, retain)| Will {
+                    topic,
+                    message,
+                    qos: *qos as u8,
+                    retain: *retain,
+                }),
+            user: self.user.as_deref(),
+            password: self.password.as_deref(),
+        }
+    }
+}
+
+fn subscribe_by_oracle(packet_id: u16, filters: &[(String, OracleQos)]) -> Vec<u8> {
+    let entry = |(filter, qos): &(String, OracleQos)| {
+        SubEntry::new(filter.as_str(), SubOpts::new().set_qos(*qos)).unwrap()
+    };
+    let entries: Vec<_> = filters.iter().map(entry).collect();
+    let builder = oracle::Subscribe::builder().packet_id(packet_id);
+    let packet = builder.entries(entries).build();
+    packet.unwrap().to_continuous_buffer()
+}
+
+/// Whether the oracle takes the packet, which ours took, for the same.
+fn agrees(first: u8, body: &[u8], ours: &Packet<'_>) -> bool {
+    match ours {
+        Packet::Publish(own) => match oracle::Publish::parse(first & 0x0f, body.into()) {
+            Ok((theirs, _)) => {
+                own.topic == theirs.topic_name() && own.payload == theirs.payload().as_slice()
+            }
+            Err(_) => false,
+        },
+        Packet::Connect(own) => match oracle::Connect::parse(body) {
+            Ok((theirs, _)) => {
+                own.client_id == theirs.client_id()
+                    && own.user == theirs.user_name()
+                    && own.password == theirs.password()
+                    && own.will.map(|will| will.topic) == theirs.will_topic()
+            }
+            Err(_) => false,
+        },
+        Packet::Subscribe(own) => match oracle::Subscribe::parse(body) {
+            Ok((theirs, _)) => {
+                let entries = theirs.entries().iter().map(SubEntry::topic_filter);
+                own.filters().eq(entries)
+            }
+            Err(_) => false,
+        },
+        Packet::Unsubscribe(own) => match oracle::Unsubscribe::parse(body) {
+            Ok((theirs, _)) => own
+                .filters()
+                .eq(theirs.entries().iter().map(|e| e.as_str())),
+            Err(_) => false,
+        },
+        Packet::ConnectOtherVersion { .. } => oracle::Connect::parse(body).is_err(),
+        Packet::Answer | Packet::PingReq | Packet::Disconnect => true,
+    }
+}
+
+proptest! {
+    #[test]
+    fn their_publish_is_ours(publish in any_publish()) {
+        let bytes = publish.encoded_by_oracle();
+        prop_assert_eq!(decode(&bytes), Ok(Packet::Publish(publish.expected())));
+        if publish.qos == OracleQos::AtMostOnce && !publish.retain {
+            let own = publish_at_most_once(&publish.topic, &publish.payload).unwrap();
+            prop_assert_eq!(&own[..], &bytes[..], "and ours is theirs");
+        }
+    }
+
+    #[test]
+    fn their_connect_is_ours(connect in any_connect()) {
+        let bytes = connect.encoded_by_oracle();
+        prop_assert_eq!(decode(&bytes), Ok(Packet::Connect(connect.expected())));
+    }
+
+    #[test]
+    fn their_subscriptions_are_ours(
+        packet_id in 1_u16..,
+        filters in proptest::collection::vec((filter(), qos()), 1..8),
+    ) {
+        let names: Vec<_> = filters.iter().map(|(filter, _)| filter.as_str()).collect();
+        let bytes = subscribe_by_oracle(packet_id, &filters);
+        match decode(&bytes) {
+            Ok(Packet::Subscribe(own)) => {
+                prop_assert_eq!(own.packet_id, packet_id);
+                prop_assert_eq!(own.filters().collect::<Vec<_>>(), names.clone());
+            }
+            other => prop_assert!(false, "{:?}", other),
+        }
+        let builder = oracle::Unsubscribe::builder().packet_id(packet_id);
+        let packet = builder.entries(names.clone()).unwrap().build().unwrap();
+        match decode(&packet.to_continuous_buffer()) {
+            Ok(Packet::Unsubscribe(own)) => {
+                prop_assert_eq!(own.packet_id, packet_id);
+                prop_assert_eq!(own.filters().collect::<Vec<_>>(), names);
+            }
+            other => prop_assert!(false, "{:?}", other),
+        }
+    }
+
+    #[test]
+    fn packets_without_a_body_of_note_are_ours(packet_id in 1_u16..) {
+        let ping = oracle::Pingreq::new().to_continuous_buffer();
+        prop_assert_eq!(decode(&ping), Ok(Packet::PingReq));
+        let disconnect = oracle::Disconnect::new().to_continuous_buffer();
+        prop_assert_eq!(decode(&disconnect), Ok(Packet::Disconnect));
+        for bytes in [
+            oracle::Puback::builder().packet_id(packet_id).build().unwrap().to_continuous_buffer(),
+            oracle::Pubrec::builder().packet_id(packet_id).build().unwrap().to_continuous_buffer(),
+            oracle::Pubrel::builder().packet_id(packet_id).build().unwrap().to_continuous_buffer(),
+            oracle::Pubcomp::builder().packet_id(packet_id).build().unwrap().to_continuous_buffer(),
+        ] {
+            prop_assert_eq!(decode(&bytes), Ok(Packet::Answer));
+        }
+    }
+
+    #[test]
+    fn our_acknowledgements_are_theirs(packet_id in 1_u16.., granted: Vec<bool>) {
+        let mut out = BytesMut::new();
+        put_puback(&mut out, packet_id);
+        let (theirs, _) = oracle::Puback::parse(&out[2..]).unwrap();
+        prop_assert_eq!(&out[..], &theirs.to_continuous_buffer()[..]);
+        prop_assert_eq!(theirs.packet_id(), packet_id);
+
+        out.clear();
+        put_unsuback(&mut out, packet_id);
+        let (theirs, _) = oracle::Unsuback::parse(&out[2..]).unwrap();
+        prop_assert_eq!(&out[..], &theirs.to_continuous_buffer()[..]);
+
+        prop_assume!(!granted.is_empty());
+        out.clear();
+        let codes = granted.iter().map(|granted| match granted {
+            true => (Granted::AtMostOnce, SubackReturnCode::SuccessMaximumQos0),
+            false => (Granted::Refused, SubackReturnCode::Failure),
+        });
+        put_suback(&mut out, packet_id, codes.clone().map(|(own, _)| own));
+        let builder = oracle::Suback::builder().packet_id(packet_id);
+        let theirs = builder.return_codes(codes.map(|(_, theirs)| theirs).collect());
+        prop_assert_eq!(&out[..], &theirs.build().unwrap().to_continuous_buffer()[..]);
+    }
+
+    #[test]
+    fn wherever_a_stream_is_cut_the_packets_are_the_same(
+        publishes in proptest::collection::vec(any_publish(), 1..10),
+        cuts in proptest::collection::vec(1_usize..400, 1..20),
+    ) {
+        let stream: Vec<u8> = publishes.iter().flat_map(AnyPublish::encoded_by_oracle).collect();
+        let (mut received, mut seen, mut rest) = (Vec::new(), 0, &stream[..]);
+        for cut in cuts.iter().cycle() {
+            let (read, after) = rest.split_at((*cut).min(rest.len()));
+            rest = after;
+            received.extend_from_slice(read);
+            loop {
+                match split(&received, PACKET_BYTES_MAX).unwrap() {
+                    Split::Frame(frame, length) => {
+                        let expected = publishes[seen].expected();
+                        prop_assert_eq!(frame.decode(), Ok(Packet::Publish(expected)));
+                        received.drain(..length);
+                        seen += 1;
+                    }
+                    Split::Part { missing } => {
+                        prop_assert!(missing > 0);
+                        break;
+                    }
+                }
+            }
+            if rest.is_empty() {
+                break;
+            }
+        }
+        prop_assert_eq!(seen, publishes.len());
+        prop_assert!(received.is_empty());
+    }
+
+    #[test]
+    fn any_bytes_are_split_and_decoded_without_a_panic(bytes: Vec<u8>) {
+        if let Ok(Split::Frame(frame, length)) = split(&bytes, PACKET_BYTES_MAX) {
+            prop_assert!(length <= bytes.len());
+            if let Ok(packet) = frame.decode() {
+                prop_assert!(agrees(frame.first, frame.body, &packet), "{:?}", packet);
+            }
+        }
+    }
+
+    #[test]
+    fn what_ours_takes_of_damaged_packets_theirs_takes_for_the_same(
+        publish in any_publish(),
+        connect in any_connect(),
+        filters in proptest::collection::vec((filter(), qos()), 1..4),
+        damages in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        for mut bytes in [
+            publish.encoded_by_oracle(),
+            connect.encoded_by_oracle(),
+            subscribe_by_oracle(7, &filters),
+        ] {
+            for (place, byte) in &damages {
+                let place = place.index(bytes.len());
+                bytes[place] = *byte;
+            }
+            let Ok(Split::Frame(frame, _)) = split(&bytes, PACKET_BYTES_MAX) else {
+                continue;
+            };
+            if let Ok(packet) = frame.decode() {
+                prop_assert!(agrees(frame.first, frame.body, &packet), "{:?}", packet);
+            }
+        }
+    }
+}

@@ -1,0 +1,371 @@
+//! One client's connection: its socket, its clocks, and the waiting between them.
+//!
+//! Arrives: an accepted socket. Leaves: inputs through the door, answers and decisions to the
+//! socket. Promise: while the door is full, acknowledgements, pings and decisions go on being
+//! served as far as the bounds of [`MqttOptions`](crate::options::MqttOptions) allow; whatever
+//! the client does, the connection ends with a reason and touches no other. What was decoded is
+//! handed over even if the client is gone. What packets mean is in `session.rs`.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::select;
+use tokio::sync::watch;
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use super::Shared;
+use super::admission::{Client, admit};
+use super::close::CloseReason;
+use super::codec::{self, ConnectCode, Packet, Split};
+use super::deadlines::{Deadlines, FAR};
+use super::decisions::Subscription;
+use super::session::Session;
+use crate::door::{Door, DoorClosed, Inputs, Ledger, NotHandedOver};
+use crate::telemetry::{self, Adapter};
+
+/// How much room a read finds at least, and at most: it doubles while reads fill it.
+const READ_BYTES_MIN: usize = 2 * 1024;
+const READ_BYTES_MAX: usize = 64 * 1024;
+
+/// Serves one accepted socket until it ends.
+pub(super) async fn run(
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let mut received = BytesMut::with_capacity(READ_BYTES_MIN);
+    let introduced = select! {
+        introduced = introduced(&mut stream, &mut received, &shared) => introduced,
+        _ = stopping.wait_for(|stopping| *stopping) => Err(CloseReason::Stopping),
+    };
+    let (name, reason) = match introduced {
+        Ok(client) => {
+            let name = client.key.client_id.clone();
+            telemetry::mqtt_connected(&name, peer, client.has_will);
+            let reason = serve(&mut stream, received, client, &shared, stopping).await;
+            telemetry::mqtt_disconnected();
+            (name, reason)
+        }
+        Err(reason) => ("".into(), reason),
+    };
+    telemetry::mqtt_closed(&name, peer, reason.word(), reason.is_trouble());
+}
+
+/// Reads CONNECT and answers it if it is refused.
+async fn introduced(
+    stream: &mut TcpStream,
+    received: &mut BytesMut,
+    shared: &Shared,
+) -> Result<Client, CloseReason> {
+    let options = &shared.options;
+    let first = first_packet(stream, received, options.packet_bytes_max);
+    let length = timeout(options.connect_wait_max, first)
+        .await
+        .unwrap_or(Err(CloseReason::ConnectOverdue))?;
+    let bytes = received.split_to(length);
+    let Ok(Split::Frame(frame, _)) = codec::split(&bytes, length) else {
+        unreachable!("it was split off as one packet");
+    };
+    let code = match frame.decode().map_err(CloseReason::Malformed)? {
+        Packet::Connect(connect) => match admit(&connect, &shared.options.credentials) {
+            Ok(client) => return Ok(client),
+            Err(code) => code,
+        },
+        Packet::ConnectOtherVersion { .. } => ConnectCode::UnacceptableProtocolVersion,
+        _ => return Err(CloseReason::ConnectMissing),
+    };
+    // Refused clients are not waited for: what fits into an empty socket buffer is sent.
+    let _sent = stream.try_write(&codec::connack(code));
+    Err(CloseReason::Refused(code))
+}
+
+/// Reads until a whole packet lies at the front; returns its length.
+async fn first_packet(
+    stream: &mut TcpStream,
+    received: &mut BytesMut,
+    packet_bytes_max: usize,
+) -> Result<usize, CloseReason> {
+    loop {
+        match codec::split(received, packet_bytes_max).map_err(CloseReason::Malformed)? {
+            Split::Frame(_, length) => return Ok(length),
+            Split::Part { missing } => received.reserve(missing),
+        }
+        match stream.read_buf(received).await {
+            Ok(0) => return Err(CloseReason::SocketClosed),
+            Ok(_) => {}
+            Err(_) => return Err(CloseReason::SocketFailed),
+        }
+    }
+}
+
+/// What wakes a connection.
+enum Event {
+    HandedOver(Result<(), DoorClosed>),
+    Settled(Result<u64, DoorClosed>),
+    Read(io::Result<usize>),
+    Wrote(io::Result<usize>),
+    Decision(Bytes),
+    TakenOver,
+    Stopping,
+    Due,
+}
+
+/// Serves a client that was let in.
+async fn serve(
+    stream: &mut TcpStream,
+    received: BytesMut,
+    client: Client,
+    shared: &Shared,
+    mut stopping: watch::Receiver<bool>,
+) -> CloseReason {
+    let mut link = Link::new(received, &client, shared);
+    let entry = shared.registry.enter(client.key);
+    let ledger = Arc::<Ledger>::default();
+    let (mut reader, mut writer) = stream.split();
+    let mut waiting = pin!(None);
+    let mut alarm = pin!(sleep_until(Instant::now() + FAR));
+    loop {
+        link.take(&shared.door);
+        if waiting.is_none()
+            && let Some((inputs, upto)) = link.hand_over(&shared.door, &ledger)
+        {
+            waiting.set(Some(shared.door.hand_over(inputs, &ledger, upto)));
+        }
+        if let Some(reason) = link.ended() {
+            let _closed = writer.shutdown().await;
+            return reason;
+        }
+        link.set_alarm(alarm.as_mut());
+        let session = &mut link.session;
+        let event = select! {
+            done = opened(waiting.as_mut()) => Event::HandedOver(done),
+            settled = ledger.settled_beyond(session.settled()), if session.in_flight() > 0 => {
+                Event::Settled(settled)
+            }
+            read = reader.read_buf(&mut link.received), if link.reading => Event::Read(read),
+            wrote = writer.write_buf(&mut session.out), if !session.out.is_empty() => {
+                Event::Wrote(wrote)
+            }
+            packet = next(&mut session.subscription), if link.writing_decisions => {
+                Event::Decision(packet)
+            }
+            () = entry.taken_over(), if link.leaving.is_none() => Event::TakenOver,
+            _ = stopping.wait_for(|stopping| *stopping), if !link.stopping => Event::Stopping,
+            () = alarm.as_mut() => Event::Due,
+        };
+        if matches!(event, Event::HandedOver(_)) {
+            waiting.set(None);
+        }
+        link.on(event);
+    }
+}
+
+/// Waits for the door to take what waits; for ever if nothing does.
+async fn opened<F>(mut waiting: Pin<&mut Option<F>>) -> Result<(), DoorClosed>
+where
+    F: Future<Output = Result<(), DoorClosed>>,
+{
+    match waiting.as_mut().as_pin_mut() {
+        Some(waiting) => waiting.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits for a decision; for ever without a subscription.
+async fn next(subscription: &mut Option<Subscription>) -> Bytes {
+    match subscription {
+        Some(subscription) => subscription.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A connection that ends, and what it still waits for.
+#[derive(Debug, Clone, Copy)]
+struct Leaving {
+    reason: CloseReason,
+    /// Whether acknowledgements are still awaited and written.
+    settles: bool,
+}
+
+/// A connection but for its futures.
+struct Link {
+    session: Session,
+    received: BytesMut,
+    deadlines: Deadlines,
+    client: Box<str>,
+    read_bytes: usize,
+    /// How many inputs wait for the door.
+    waiting: u32,
+    /// Whether the socket is read now.
+    reading: bool,
+    /// Whether decisions are written now.
+    writing_decisions: bool,
+    /// Whether this process is stopping.
+    stopping: bool,
+    leaving: Option<Leaving>,
+}
+
+impl Link {
+    fn new(received: BytesMut, client: &Client, shared: &Shared) -> Self {
+        let options = Arc::clone(&shared.options);
+        let deadlines = Deadlines::new(client.silence_max, &options);
+        let client_id = &client.key.client_id;
+        let mut session = Session::new(client_id, options, shared.decisions.clone());
+        session
+            .out
+            .put_slice(&codec::connack(ConnectCode::Accepted));
+        Self {
+            session,
+            received,
+            deadlines,
+            client: client_id.clone(),
+            read_bytes: READ_BYTES_MIN,
+            waiting: 0,
+            reading: true,
+            writing_decisions: false,
+            stopping: false,
+            leaving: None,
+        }
+    }
+
+    /// Takes the packets that were received and have room; decides whether to read on.
+    fn take(&mut self, door: &Door) {
+        if self.leaving.is_none() && !self.received.is_empty() {
+            let (taken, result) = self.session.take(&mut self.received, &door.catalogue());
+            if taken.packets > 0 {
+                self.deadlines.heard();
+            }
+            self.received.reserve(taken.missing.max(self.read_bytes));
+            if let Err(reason) = result {
+                self.leave(reason);
+            }
+        }
+        let reads = self.leaving.is_none() && self.session.has_room();
+        if reads && !self.reading {
+            // Its silence was ours: it is not held against the client.
+            self.deadlines.heard();
+        }
+        self.reading = reads;
+        self.writing_decisions = self.leaving.is_none() && self.session.has_room_for_decisions();
+    }
+
+    /// Hands over what was taken; gives it back if the door is full.
+    fn hand_over(&mut self, door: &Door, ledger: &Arc<Ledger>) -> Option<(Inputs, u64)> {
+        let (inputs, upto) = self.session.take_inputs()?;
+        match door.try_hand_over(inputs, ledger, upto) {
+            Ok(()) => None,
+            Err(NotHandedOver::Full(inputs)) => {
+                telemetry::door_full(Adapter::Mqtt);
+                self.deadlines.waits_for_door();
+                self.waiting = inputs.count();
+                Some((inputs, upto))
+            }
+            Err(NotHandedOver::Closed) => {
+                self.end(CloseReason::EngineStopped);
+                None
+            }
+        }
+    }
+
+    fn on(&mut self, event: Event) {
+        match event {
+            Event::HandedOver(Ok(())) => {
+                self.waiting = 0;
+                self.deadlines.door_opened();
+            }
+            Event::Settled(Ok(settled)) => self.session.settle(settled),
+            Event::HandedOver(Err(DoorClosed)) | Event::Settled(Err(DoorClosed)) => {
+                self.end(CloseReason::EngineStopped);
+            }
+            Event::Read(Ok(0)) => self.leave(CloseReason::SocketClosed),
+            Event::Read(Ok(count)) => self.fit_reads(count),
+            Event::Wrote(Ok(1..)) => self.deadlines.wrote(self.session.out.is_empty()),
+            Event::Read(Err(_)) | Event::Wrote(_) => self.leave(CloseReason::SocketFailed),
+            Event::Decision(packet) => self.session.put_decision(&packet),
+            Event::TakenOver => self.leave(CloseReason::TakenOver),
+            Event::Stopping => {
+                self.stopping = true;
+                self.leave(CloseReason::Stopping);
+            }
+            Event::Due => self.on_due(),
+        }
+    }
+
+    /// Reads more at once while reads fill what they are given.
+    fn fit_reads(&mut self, count: usize) {
+        if count >= self.read_bytes {
+            self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
+        }
+    }
+
+    fn on_due(&mut self) {
+        let Some((at, reason)) = self.deadlines.earliest() else {
+            return;
+        };
+        if at > Instant::now() {
+            return;
+        }
+        match reason {
+            CloseReason::KeepAliveExpired => self.leave(reason),
+            reason => self.end(reason),
+        }
+    }
+
+    /// Begins to leave: what was decoded is still handed over and, if it is we who stop,
+    /// acknowledged.
+    fn leave(&mut self, reason: CloseReason) {
+        let settles = reason == CloseReason::Stopping;
+        if !settles {
+            self.session.out.clear();
+            self.deadlines.wrote(true);
+        }
+        let leaving = self.leaving.get_or_insert(Leaving { reason, settles });
+        leaving.settles &= settles;
+        self.deadlines.leaves(settles);
+    }
+
+    /// Leaves without waiting for anything.
+    fn end(&mut self, reason: CloseReason) {
+        let reason = self.leaving.map_or(reason, |leaving| leaving.reason);
+        self.leaving = Some(Leaving {
+            reason,
+            settles: false,
+        });
+        self.session.out.clear();
+        self.deadlines.ended();
+    }
+
+    /// The reason, once nothing is waited for any more.
+    fn ended(&self) -> Option<CloseReason> {
+        let leaving = self.leaving?;
+        if self.deadlines.is_over() {
+            let lost = self.waiting + self.session.not_handed_over();
+            if lost > 0 {
+                telemetry::mqtt_inputs_abandoned(&self.client, lost);
+            }
+            return Some(leaving.reason);
+        }
+        let handed_over = self.waiting + self.session.not_handed_over() == 0;
+        let settled = !leaving.settles || self.session.in_flight() == 0;
+        (handed_over && settled && self.session.out.is_empty()).then_some(leaving.reason)
+    }
+
+    /// Sees to it that the alarm rings no later than the earliest deadline.
+    fn set_alarm(&mut self, mut alarm: Pin<&mut Sleep>) {
+        self.deadlines.listens(self.reading);
+        if !self.session.out.is_empty() {
+            self.deadlines.writes();
+        }
+        let earliest = self.deadlines.earliest().map(|(at, _)| at);
+        if earliest.is_some_and(|at| at < alarm.deadline()) || alarm.is_elapsed() {
+            let at = earliest.unwrap_or_else(|| Instant::now() + FAR);
+            alarm.as_mut().reset(at);
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! The bounds and settings of the adapters, checked by whoever makes them.
+//!
+//! Every bound says what happens when it is reached.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use subtle::ConstantTimeEq;
+
+/// The MQTT listener's settings.
+#[derive(Debug, Clone)]
+pub struct MqttOptions {
+    /// Where to listen. Beyond loopback only with [`Credentials::Users`].
+    pub listen: SocketAddr,
+    /// Who may connect.
+    pub credentials: Credentials,
+    /// How many connections at once; more are refused with CONNACK 3 (server unavailable).
+    pub connections_max: usize,
+    /// The longest packet; a longer one closes its connection.
+    pub packet_bytes_max: usize,
+    /// How many inputs of one connection may be handed over and not yet durable; then it is not
+    /// read until some are.
+    pub inflight_max: usize,
+    /// How many bytes one connection may have decoded and not yet handed over, because the door
+    /// is full; then it is not read. One more socket read may come on top.
+    pub decoded_bytes_max: usize,
+    /// How many bytes may wait to be written to one connection; then it is not read, and
+    /// decisions stay in its queue.
+    pub unwritten_bytes_max: usize,
+    /// How many decisions may wait for one subscriber; more are dropped for it, and counted.
+    pub decisions_max: usize,
+    /// How long a connection may take to send CONNECT; then it is closed.
+    pub connect_wait_max: Duration,
+    /// How long a connection may wait for the door; then it is closed as `overloaded`, and its
+    /// client sends again what was not acknowledged.
+    pub overload_wait_max: Duration,
+    /// How long a client may take nothing of what is written to it; then it is closed.
+    pub write_wait_max: Duration,
+    /// How long a stop waits for what was handed over to become durable and be acknowledged.
+    pub drain_wait_max: Duration,
+}
+
+impl Default for MqttOptions {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 1883)),
+            credentials: Credentials::Anonymous,
+            connections_max: 10_000,
+            packet_bytes_max: 256 * 1024,
+            inflight_max: 10_000,
+            decoded_bytes_max: 64 * 1024,
+            unwritten_bytes_max: 256 * 1024,
+            decisions_max: 1024,
+            connect_wait_max: Duration::from_secs(10),
+            overload_wait_max: Duration::from_secs(30),
+            write_wait_max: Duration::from_secs(30),
+            drain_wait_max: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The HTTP intake's settings.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// The longest request; a longer one is answered 413.
+    pub request_bytes_max: usize,
+    /// How many readings one request may bring; more are answered 413.
+    pub readings_max: usize,
+    /// How many requests may be served at once; more are answered 503 with `Retry-After`.
+    pub requests_max: usize,
+    /// How long a request may take to arrive; then it is answered 408.
+    pub request_wait_max: Duration,
+    /// How long a request may wait for the door; then it is answered 503 with `Retry-After`.
+    pub overload_wait_max: Duration,
+    /// How long a request may wait for its readings to become durable; then it is answered 503.
+    pub durable_wait_max: Duration,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            request_bytes_max: 8 << 20,
+            readings_max: 50_000,
+            requests_max: 32,
+            request_wait_max: Duration::from_secs(30),
+            overload_wait_max: Duration::from_secs(5),
+            durable_wait_max: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Who may connect to the MQTT listener.
+#[derive(Clone)]
+pub enum Credentials {
+    /// Anyone; names and passwords are not looked at. On loopback only.
+    Anonymous,
+    /// These users, with their passwords.
+    Users(Users),
+}
+
+/// Users with the hashes of their passwords: the passwords themselves are not kept.
+#[derive(Clone)]
+pub struct Users(HashMap<Box<str>, blake3::Hash>);
+
+impl Users {
+    /// The users of these names and passwords.
+    pub fn new<'a>(users: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        let hashed = |(name, password): (&str, &str)| (name.into(), hash(password.as_bytes()));
+        Self(users.into_iter().map(hashed).collect())
+    }
+
+    /// Whether this is the user's password. Takes as long for a wrong one as for the right one,
+    /// and as long for a user who does not exist.
+    pub fn accept(&self, user: &str, password: &[u8]) -> bool {
+        let known = self.0.get(user);
+        let expected = known.copied().unwrap_or_else(|| hash(b""));
+        let same = hash(password).as_bytes().ct_eq(expected.as_bytes());
+        known.is_some() & bool::from(same)
+    }
+}
+
+/// Not a way to store passwords, but to compare them without telling their length.
+fn hash(password: &[u8]) -> blake3::Hash {
+    blake3::hash(password)
+}
+
+impl fmt::Debug for Users {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} users", self.0.len())
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Anonymous => f.write_str("Anonymous"),
+            Self::Users(users) => users.fmt(f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_user_needs_his_own_password() {
+        let users = Users::new([("pump-house", "s3cret"), ("open", "")]);
+        assert!(users.accept("pump-house", b"s3cret"));
+        assert!(users.accept("open", b""));
+        assert!(!users.accept("pump-house", b"s3cret "));
+        assert!(!users.accept("pump-house", b""));
+        assert!(!users.accept("nobody", b"s3cret"));
+        assert!(
+            !users.accept("nobody", b""),
+            "an unknown user has no empty password"
+        );
+    }
+
+    #[test]
+    fn passwords_are_never_printed() {
+        let credentials = Credentials::Users(Users::new([("pump-house", "s3cret")]));
+        assert_eq!(format!("{credentials:?}"), "1 users");
+    }
+}

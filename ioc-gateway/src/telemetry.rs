@@ -1,0 +1,133 @@
+//! What the door tells about itself: one function for each thing worth telling.
+//!
+//! Each counts, and logs where a person may want to follow; what happens for each reading is only
+//! counted. Handles are looked up once: a metrics recorder must be installed before the first
+//! adapter is made, or what is counted here is lost.
+
+use std::net::SocketAddr;
+use std::sync::LazyLock;
+
+use metrics::{Counter, Gauge, counter, gauge};
+
+use crate::formats::Reason;
+
+/// Where inputs come in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Adapter {
+    Mqtt,
+    Http,
+}
+
+impl Adapter {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Mqtt => "mqtt",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// So many readings were decoded; they are not durable yet.
+pub(crate) fn readings_decoded(adapter: Adapter, count: u32) {
+    static MQTT: LazyLock<Counter> =
+        LazyLock::new(|| counter!("ioc_readings_decoded_total", "adapter" => "mqtt"));
+    static HTTP: LazyLock<Counter> =
+        LazyLock::new(|| counter!("ioc_readings_decoded_total", "adapter" => "http"));
+    match adapter {
+        Adapter::Mqtt => MQTT.increment(u64::from(count)),
+        Adapter::Http => HTTP.increment(u64::from(count)),
+    }
+}
+
+/// A message became a dead letter.
+pub(crate) fn dead_letter(adapter: Adapter, reason: Reason) {
+    static COUNTERS: LazyLock<[Vec<Counter>; 2]> = LazyLock::new(|| {
+        [Adapter::Mqtt, Adapter::Http].map(|adapter| {
+            let counter = |reason: &Reason| {
+                let (adapter, reason) = (adapter.word(), reason.word());
+                counter!("ioc_dead_letters_total", "adapter" => adapter, "reason" => reason)
+            };
+            Reason::ALL.iter().map(counter).collect()
+        })
+    });
+    COUNTERS[adapter as usize][reason as usize].increment(1);
+}
+
+/// The door is full: an adapter waits, and its sources with it.
+pub(crate) fn door_full(adapter: Adapter) {
+    counter!("ioc_door_full_total", "adapter" => adapter.word()).increment(1);
+}
+
+static MQTT_CONNECTIONS: LazyLock<Gauge> = LazyLock::new(|| gauge!("ioc_mqtt_connections"));
+
+/// The MQTT listener takes connections.
+pub(crate) fn mqtt_listening(listen: SocketAddr) {
+    tracing::info!(%listen, "mqtt listening");
+}
+
+/// A client was let in.
+pub(crate) fn mqtt_connected(client: &str, peer: SocketAddr, has_will: bool) {
+    MQTT_CONNECTIONS.increment(1.0);
+    counter!("ioc_mqtt_connects_total").increment(1);
+    if has_will {
+        counter!("ioc_mqtt_wills_total").increment(1);
+    }
+    tracing::debug!(client, %peer, has_will, "mqtt client connected");
+}
+
+/// A client that was let in is gone.
+pub(crate) fn mqtt_disconnected() {
+    MQTT_CONNECTIONS.decrement(1.0);
+}
+
+/// A connection ended, let in or not.
+pub(crate) fn mqtt_closed(client: &str, peer: SocketAddr, reason: &'static str, is_trouble: bool) {
+    counter!("ioc_mqtt_connections_closed_total", "reason" => reason).increment(1);
+    if is_trouble {
+        tracing::warn!(client, %peer, reason, "mqtt connection closed");
+    } else {
+        tracing::debug!(client, %peer, reason, "mqtt connection closed");
+    }
+}
+
+/// So many messages came again, marked as redelivered.
+pub(crate) fn mqtt_redelivered(count: u32) {
+    static COUNTER: LazyLock<Counter> = LazyLock::new(|| counter!("ioc_mqtt_redeliveries_total"));
+    COUNTER.increment(u64::from(count));
+}
+
+/// Decoded inputs of a closed connection never reached the engine: those of quality 0 are lost.
+pub(crate) fn mqtt_inputs_abandoned(client: &str, count: u32) {
+    counter!("ioc_mqtt_inputs_abandoned_total").increment(u64::from(count));
+    tracing::warn!(client, count, "mqtt inputs abandoned");
+}
+
+/// A subscriber's queue was full.
+pub(crate) fn mqtt_decision_missed() {
+    static COUNTER: LazyLock<Counter> =
+        LazyLock::new(|| counter!("ioc_mqtt_decisions_missed_total"));
+    COUNTER.increment(1);
+}
+
+/// A decision is longer than a packet can be.
+pub(crate) fn mqtt_decision_too_long(decision_bytes: usize) {
+    counter!("ioc_mqtt_decisions_too_long_total").increment(1);
+    tracing::error!(decision_bytes, "decision too long for mqtt");
+}
+
+/// The system would not give us a connection that waits.
+pub(crate) fn mqtt_accept_failed(error: &std::io::Error) {
+    counter!("ioc_mqtt_accept_failures_total").increment(1);
+    tracing::warn!(%error, "mqtt accept failed");
+}
+
+/// The task of a connection panicked: a mistake of ours, which ended that connection only.
+pub(crate) fn mqtt_connection_panicked(error: &tokio::task::JoinError) {
+    counter!("ioc_mqtt_connection_panics_total").increment(1);
+    tracing::error!(%error, "mqtt connection panicked");
+}
+
+/// A request of the HTTP intake was answered.
+pub(crate) fn http_answered(status: u16) {
+    counter!("ioc_http_intake_requests_total", "status" => status.to_string()).increment(1);
+}

@@ -1,0 +1,389 @@
+//! `ioc send`: sends recorded readings again, to MQTT or HTTP, at their own pace or faster.
+//!
+//! Arrives: JSONL, one native reading a line, from a file or stdin. Leaves: the same lines,
+//! verbatim; at the end how many were acknowledged, how fast, and what could not be sent.
+//! Promise: the lines of one sensor stay in order, on one connection; every line is acknowledged
+//! or the command fails (QoS 0 apart, where nobody acknowledges).
+//!
+//! `lines.rs` reads, `pace.rs` times, `relay.rs` shares out; [publishers](crate::publisher) or
+//! `http.rs` send.
+
+mod lines;
+mod pace;
+mod relay;
+mod http;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use clap::Args;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval, timeout};
+
+use crate::args::{self, Credentials, PasswordFileError, Target};
+use crate::progress::{Progress, span, thousands};
+use crate::publisher::{Message, OnLink, PublishError, Publisher, PublisherOptions};
+use crate::publisher::{Quality, Tally, client_id};
+use crate::simulate::interrupted;
+
+use http::{Poster, PosterOptions};
+use lines::{Flaw, Lines, Position};
+use relay::Relay;
+
+pub use http::PostError;
+pub use pace::Pace;
+
+/// How long the last acknowledgements may take after Ctrl-C.
+const DRAIN_WITHIN: Duration = Duration::from_secs(5);
+/// Batches that may wait for a connection.
+const WAITING_BATCHES_MAX: usize = 16;
+/// So many flawed lines are told one by one; all are counted.
+const FLAWS_TOLD_MAX: u64 = 10;
+
+const EXAMPLES: &str = "\
+Examples:
+  ioc send evening.jsonl.gz                      as recorded, in real time
+  ioc send --speed 60 evening.jsonl.gz           an hour of it in a minute
+  ioc send --fast --connections 8 evening.jsonl  as fast as the server takes it
+  ioc send --fast --to http://127.0.0.1:8080 evening.jsonl
+  zcat *.jsonl.gz | ioc send --fast -
+
+Each line is one native reading and is sent as it is, under its \"sensor\". The recorded time of a
+line is its received_at, else its observed_at. Let the server run with --clock readings to live in
+the recording's time (then use one connection, so that everything stays in order).
+
+Ends with 0 when every line that could be sent was acknowledged; lines that are not JSON or name no
+sensor are told with their numbers.";
+
+/// Sends recorded readings to an MQTT listener or an HTTP intake.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct SendArgs {
+    /// The recording: JSONL, plain or .gz; - for stdin
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Where to: mqtt://HOST[:PORT] or http://HOST[:PORT]
+    #[arg(long, value_name = "ADDRESS", default_value = "mqtt://127.0.0.1:1883")]
+    pub to: Target,
+    /// So many times faster than recorded
+    #[arg(long, value_name = "N", default_value = "1", value_parser = args::positive)]
+    pub speed: f64,
+    /// As fast as the receiver takes it
+    #[arg(long, conflicts_with = "speed")]
+    pub fast: bool,
+    /// MQTT: 1: every line is acknowledged and sent again if need be; 0: neither
+    #[arg(long, value_name = "0|1", default_value_t = 1,
+          value_parser = clap::value_parser!(u8).range(0..=1))]
+    pub qos: u8,
+    /// How many connections share the sensors
+    #[arg(long, value_name = "N", default_value_t = 1,
+          value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub connections: u16,
+    /// MQTT: the most lines of one connection that wait for their acknowledgement
+    #[arg(long, value_name = "N", default_value_t = 1000,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub inflight: u16,
+    /// HTTP: the most lines in one request
+    #[arg(long, value_name = "N", default_value_t = 500,
+          value_parser = clap::value_parser!(u16).range(1..))]
+    pub batch: u16,
+    /// Give up when nothing is acknowledged for so long
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = args::duration)]
+    pub timeout: Duration,
+    /// The MQTT user name
+    #[arg(long, value_name = "NAME")]
+    pub user: Option<String>,
+    /// A file whose first line is the user's password
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub password_file: Option<PathBuf>,
+}
+
+/// Why not everything was sent.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The recording cannot be read, or not to its end.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The password file cannot be read.
+    #[error(transparent)]
+    Password(#[from] PasswordFileError),
+    /// The broker refused a connection, or acknowledged nothing for too long.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The HTTP intake refused a request, or did not answer for too long.
+    #[error("gave up on {address}")]
+    Post {
+        /// Where to.
+        address: String,
+        /// Why.
+        source: PostError,
+    },
+    /// Some lines were read and never acknowledged.
+    #[error("{count} lines were not acknowledged")]
+    NotAcknowledged {
+        /// How many.
+        count: u64,
+    },
+}
+
+/// What sending came to.
+#[derive(Debug, Clone)]
+pub struct SendReport {
+    /// Lines that could be sent.
+    pub lines: u64,
+    /// Lines that could not.
+    pub flawed: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Lines handed to a socket.
+    pub sent: u64,
+    /// Lines that the receiver says it has.
+    pub acknowledged: u64,
+    /// Those of them that became dead letters, where the receiver says so (HTTP).
+    pub dead_lettered: Option<u64>,
+    /// Lines sent again after a connection broke.
+    pub resent: u64,
+    /// How long it took.
+    pub took: Duration,
+    /// The time to an acknowledgement that half of them did not exceed.
+    pub p50: Option<Duration>,
+    /// The same for 99 of 100.
+    pub p99: Option<Duration>,
+    /// What was asked of the receiver.
+    pub quality: Quality,
+}
+
+/// Sends the recording; tells the report on stderr.
+pub async fn command(args: SendArgs) -> Result<(), SendError> {
+    let (progress, position) = (bar(&args.file), Position::default());
+    let sending = Sending::new(&args, position.clone(), progress.clone())?;
+    let showing = tokio::spawn(show(progress.clone(), Arc::clone(&sending.tally), position));
+    let (report, ended) = sending.run(&args).await;
+    showing.abort();
+    progress.finish();
+    progress.note(&report);
+    ended?;
+    match report.not_acknowledged() {
+        0 => Ok(()),
+        count => Err(SendError::NotAcknowledged { count }),
+    }
+}
+
+fn bar(path: &Path) -> Progress {
+    match std::fs::metadata(path) {
+        Ok(file) if file.is_file() => Progress::bytes("sending", file.len()),
+        Ok(_) | Err(_) => Progress::spinner("sending"),
+    }
+}
+
+async fn show(progress: Progress, tally: Arc<Tally>, position: Position) {
+    let began = Instant::now();
+    let mut tick = interval(Duration::from_millis(250));
+    loop {
+        let seconds = (tick.tick().await - began).as_secs_f64();
+        progress.reached(position.get());
+        progress.says(format!(
+            "{} sent, {} acknowledged, {}/s",
+            thousands(tally.sent()),
+            thousands(tally.acknowledged()),
+            thousands((tally.sent() as f64 / seconds.max(0.001)) as u64)
+        ));
+    }
+}
+
+/// Everything that runs while a recording is sent.
+struct Sending {
+    lines: Lines,
+    relay: Relay,
+    senders: JoinSet<Result<(), SendError>>,
+    tally: Arc<Tally>,
+    dead_lettered: Arc<AtomicU64>,
+    progress: Progress,
+}
+
+impl Sending {
+    fn new(args: &SendArgs, position: Position, progress: Progress) -> Result<Self, SendError> {
+        let lines = Lines::open(&args.file, position).map_err(|source| SendError::Read {
+            path: args.file.clone(),
+            source,
+        })?;
+        let credentials = match &args.user {
+            Some(user) => Some(Credentials::load(user, args.password_file.as_deref())?),
+            None => None,
+        };
+        let on_link: OnLink = {
+            let progress = progress.clone();
+            Arc::new(move |event| progress.note(event))
+        };
+        let (tally, dead_lettered) = (Arc::<Tally>::default(), Arc::<AtomicU64>::default());
+        let mut senders = JoinSet::new();
+        let mut connections = Vec::new();
+        for index in 0..usize::from(args.connections) {
+            let (connection, source) = mpsc::channel::<Vec<Message>>(WAITING_BATCHES_MAX);
+            connections.push(connection);
+            let (tally, on_link) = (Arc::clone(&tally), Arc::clone(&on_link));
+            match &args.to {
+                Target::Mqtt(address) => {
+                    let options = PublisherOptions {
+                        address: address.clone(),
+                        client_id: client_id("send", index),
+                        credentials: credentials.clone(),
+                        quality: quality(args),
+                        inflight_max: args.inflight,
+                        patience: Some(args.timeout),
+                    };
+                    let publisher = Publisher::new(options, tally, on_link);
+                    senders.spawn(async move { Ok(publisher.run(source).await?) });
+                }
+                Target::Http(address) => {
+                    let options = PosterOptions {
+                        address: address.clone(),
+                        batch_max: usize::from(args.batch),
+                        patience: args.timeout,
+                    };
+                    let poster = Poster::new(options, tally, Arc::clone(&dead_lettered), on_link);
+                    let address = address.0.to_string();
+                    senders.spawn(async move {
+                        let ended = poster.run(source).await;
+                        ended.map_err(|source| SendError::Post { address, source })
+                    });
+                }
+            }
+        }
+        let pace = if args.fast {
+            Pace::Fast
+        } else {
+            Pace::Recorded(args.speed)
+        };
+        let relay = Relay::new(connections, pace);
+        Ok(Self {
+            lines,
+            relay,
+            senders,
+            tally,
+            dead_lettered,
+            progress,
+        })
+    }
+
+    async fn run(mut self, args: &SendArgs) -> (SendReport, Result<(), SendError>) {
+        let began = Instant::now();
+        let (batches, failure) = relay::read_ahead(self.lines);
+        let mut told = 0;
+        let progress = &self.progress;
+        let tell = |flaw: &Flaw| {
+            told += 1;
+            if told <= FLAWS_TOLD_MAX {
+                progress.note(format_args!("line {} {}; not sent", flaw.line, flaw.reason));
+            }
+        };
+        let relayed = self.relay.counts();
+        let relaying = async {
+            self.relay.run(batches, tell).await;
+            Ok(())
+        };
+        let ended = tokio::select! {
+            ended = async { tokio::try_join!(relaying, all_ended(&mut self.senders)) } => {
+                ended.map(|((), ())| ())
+            }
+            () = interrupted() => Ok(()),
+        };
+        // Whatever ended it, what is on its way may still be acknowledged.
+        let drained = timeout(DRAIN_WITHIN, all_ended(&mut self.senders)).await;
+        let ended = ended.and(drained.unwrap_or(Ok(())));
+        let unread = failure.take().map(|source| SendError::Read {
+            path: args.file.clone(),
+            source,
+        });
+        let report = SendReport {
+            lines: relayed.lines(),
+            flawed: relayed.flawed(),
+            bytes: relayed.bytes(),
+            sent: self.tally.sent(),
+            acknowledged: self.tally.acknowledged(),
+            dead_lettered: match args.to {
+                Target::Http(_) => Some(self.dead_lettered.load(Ordering::Relaxed)),
+                Target::Mqtt(_) => None,
+            },
+            resent: self.tally.resent(),
+            took: began.elapsed(),
+            p50: self.tally.latency().quantile(0.5),
+            p99: self.tally.latency().quantile(0.99),
+            quality: quality(args),
+        };
+        (report, unread.map_or(ended, Err))
+    }
+}
+
+fn quality(args: &SendArgs) -> Quality {
+    match (&args.to, args.qos) {
+        (Target::Mqtt(_), 0) => Quality::AtMostOnce,
+        (Target::Mqtt(_) | Target::Http(_), _) => Quality::AtLeastOnce,
+    }
+}
+
+async fn all_ended(senders: &mut JoinSet<Result<(), SendError>>) -> Result<(), SendError> {
+    while let Some(ended) = senders.join_next().await {
+        ended.expect("a sender does not panic")?;
+    }
+    Ok(())
+}
+
+impl SendReport {
+    /// Lines that were read and that nobody says to have; with QoS 0 those not even written.
+    pub fn not_acknowledged(&self) -> u64 {
+        match self.quality {
+            Quality::AtLeastOnce => self.lines.saturating_sub(self.acknowledged),
+            Quality::AtMostOnce => self.lines.saturating_sub(self.sent),
+        }
+    }
+}
+
+impl fmt::Display for SendReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.took.as_secs_f64().max(0.001);
+        let rate = thousands((self.sent as f64 / seconds) as u64);
+        let share_sent = self.sent as f64 / self.lines.max(1) as f64;
+        let megabytes = self.bytes as f64 * share_sent.min(1.0) / 1e6;
+        write!(
+            f,
+            "{} of {} lines sent",
+            thousands(self.sent),
+            thousands(self.lines)
+        )?;
+        write!(
+            f,
+            " in {} ({rate}/s, {:.1} MB/s)",
+            span(self.took),
+            megabytes / seconds
+        )?;
+        match self.quality {
+            Quality::AtLeastOnce => {
+                write!(f, ", {} acknowledged", thousands(self.acknowledged))?;
+            }
+            Quality::AtMostOnce => write!(f, ", not acknowledged (QoS 0)")?,
+        }
+        if let (Some(p50), Some(p99)) = (self.p50, self.p99) {
+            write!(f, " (p50 {}, p99 {})", span(p50), span(p99))?;
+        }
+        if let Some(dead) = self.dead_lettered {
+            write!(f, ", {} of them dead letters", thousands(dead))?;
+        }
+        if self.resent > 0 {
+            write!(f, ", {} sent again", thousands(self.resent))?;
+        }
+        if self.flawed > 0 {
+            write!(f, "; {} lines could not be sent", thousands(self.flawed))?;
+        }
+        Ok(())
+    }
+}

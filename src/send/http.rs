@@ -1,0 +1,300 @@
+//! Posts readings to the HTTP intake, in batches of NDJSON.
+//!
+//! Arrives: messages. Leaves: `POST /api/v1/readings` requests on one connection, one after
+//! another, so that a sensor's readings stay in order. Promise: a batch is posted again until it
+//! is answered: the server knows readings that it has by their ids. An answer means that what is
+//! in it is durable, as readings or as dead letters, which are counted apart.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::args::HttpAddress;
+use crate::publisher::jittered;
+use crate::publisher::{CONNECT_WITHIN, LinkEvent, Message, OnLink, RETRY_FIRST, RETRY_MAX, Tally};
+
+/// The longest answer that is read.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
+/// How much of a refusal's text is told.
+const REFUSAL_CHARS_MAX: usize = 300;
+
+/// How to post.
+#[derive(Debug, Clone)]
+pub(super) struct PosterOptions {
+    pub(super) address: HttpAddress,
+    /// Readings in one request, at most.
+    pub(super) batch_max: usize,
+    /// Give up after so long without an answer.
+    pub(super) patience: Duration,
+}
+
+/// Why one request failed.
+#[derive(Debug, thiserror::Error)]
+pub enum PostError {
+    /// The socket failed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// Nobody accepted a connection in time.
+    #[error("no connection within {} s", CONNECT_WITHIN.as_secs())]
+    ConnectTimeout,
+    /// The connection broke, or HTTP was not spoken on it.
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+    /// Nothing was answered in time.
+    #[error("no answer in time")]
+    AnswerTimeout,
+    /// The answer broke off or is too long.
+    #[error("the answer cannot be read: {0}")]
+    Answer(String),
+    /// The server has too much to do.
+    #[error("the server answered {0}")]
+    Busy(StatusCode),
+    /// The server will not have it.
+    #[error("the server answered {status}: {text}")]
+    Refused {
+        /// The answer's status.
+        status: StatusCode,
+        /// The beginning of its text.
+        text: String,
+    },
+}
+
+impl PostError {
+    /// Whether trying again cannot help.
+    const fn is_final(&self) -> bool {
+        matches!(self, Self::Refused { .. })
+    }
+}
+
+/// One connection's poster.
+pub(super) struct Poster {
+    options: PosterOptions,
+    tally: Arc<Tally>,
+    dead_lettered: Arc<AtomicU64>,
+    on_link: OnLink,
+    connection: Option<Connection>,
+}
+
+struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    driver: JoinHandle<()>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Poster {
+    pub(super) fn new(
+        options: PosterOptions,
+        tally: Arc<Tally>,
+        dead_lettered: Arc<AtomicU64>,
+        on_link: OnLink,
+    ) -> Self {
+        Self {
+            options,
+            tally,
+            dead_lettered,
+            on_link,
+            connection: None,
+        }
+    }
+
+    /// Posts what the source yields, until it ends and everything is answered.
+    pub(super) async fn run(
+        mut self,
+        mut source: mpsc::Receiver<Vec<Message>>,
+    ) -> Result<(), PostError> {
+        let mut ready: VecDeque<Message> = VecDeque::new();
+        loop {
+            if ready.is_empty() {
+                match source.recv().await {
+                    Some(batch) => ready.extend(batch),
+                    None => return Ok(()),
+                }
+            }
+            while ready.len() < self.options.batch_max
+                && let Ok(batch) = source.try_recv()
+            {
+                ready.extend(batch);
+            }
+            let count = ready.len().min(self.options.batch_max);
+            let batch: Vec<Message> = ready.drain(..count).collect();
+            self.post_until_answered(&batch).await?;
+        }
+    }
+
+    async fn post_until_answered(&mut self, batch: &[Message]) -> Result<(), PostError> {
+        let began = Instant::now();
+        let body = ndjson(batch);
+        let mut retry_in = RETRY_FIRST;
+        self.tally.add_sent(batch.len() as u64);
+        loop {
+            match timeout(self.options.patience, self.post(body.clone())).await {
+                Ok(Ok(answer)) => {
+                    self.count(batch, &answer, began);
+                    return Ok(());
+                }
+                Ok(Err(error)) if error.is_final() => return Err(error),
+                Ok(Err(error)) if began.elapsed() > self.options.patience => return Err(error),
+                Err(_) => return Err(PostError::AnswerTimeout),
+                Ok(Err(error)) => {
+                    self.connection = None;
+                    let wait = jittered(retry_in);
+                    let address = &self.options.address.0;
+                    (self.on_link)(&LinkEvent::Down {
+                        address,
+                        error: &error,
+                        retry_in: wait,
+                    });
+                    sleep(wait).await;
+                    retry_in = (retry_in * 2).min(RETRY_MAX);
+                    self.tally.add_resent(batch.len() as u64);
+                }
+            }
+        }
+    }
+
+    fn count(&self, batch: &[Message], answer: &[u8], began: Instant) {
+        let now = Instant::now();
+        for message in batch {
+            let since = message.due.unwrap_or(began);
+            self.tally
+                .add_acknowledged(1, now.saturating_duration_since(since));
+        }
+        let dead = dead_letters(answer) as u64;
+        self.dead_lettered.fetch_add(dead, Ordering::Relaxed);
+    }
+
+    async fn post(&mut self, body: Bytes) -> Result<Bytes, PostError> {
+        let address = self.options.address.0.to_string();
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/api/v1/readings")
+            .header(HOST, address)
+            .header(CONTENT_TYPE, "application/x-ndjson")
+            .body(Full::new(body))
+            .map_err(|error| PostError::Answer(error.to_string()))?;
+        let connection = self.connected().await?;
+        connection.sender.ready().await?;
+        let response = connection.sender.send_request(request).await?;
+        let status = response.status();
+        let answer = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+            .collect()
+            .await
+            .map_err(|error| PostError::Answer(error.to_string()))?
+            .to_bytes();
+        match status {
+            StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::REQUEST_TIMEOUT => Err(PostError::Busy(status)),
+            // One reading alone may be answered with a status of its own.
+            _ if status.is_success() || items(&answer).is_some() => Ok(answer),
+            _ => {
+                let text = String::from_utf8_lossy(&answer);
+                let text = text.chars().take(REFUSAL_CHARS_MAX).collect();
+                Err(PostError::Refused { status, text })
+            }
+        }
+    }
+
+    async fn connected(&mut self) -> Result<&mut Connection, PostError> {
+        if self
+            .connection
+            .as_ref()
+            .is_none_or(|connection| connection.sender.is_closed())
+        {
+            let address = &self.options.address.0;
+            let connect = TcpStream::connect((address.host.as_str(), address.port));
+            let stream = timeout(CONNECT_WITHIN, connect)
+                .await
+                .map_err(|_| PostError::ConnectTimeout)??;
+            stream.set_nodelay(true)?;
+            let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+            // Its errors come back through the sender.
+            let driver = tokio::spawn(async move { drop(connection.await) });
+            (self.on_link)(&LinkEvent::Up(address));
+            self.connection = Some(Connection { sender, driver });
+        }
+        Ok(self.connection.as_mut().expect("it was just made"))
+    }
+}
+
+impl fmt::Debug for Poster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poster")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+fn ndjson(batch: &[Message]) -> Bytes {
+    let length = batch.iter().map(|message| message.payload.len() + 1).sum();
+    let mut body = BytesMut::with_capacity(length);
+    for message in batch {
+        body.extend_from_slice(&message.payload);
+        body.extend_from_slice(b"\n");
+    }
+    body.freeze()
+}
+
+/// The answer's items, if it is one item by item.
+fn items(answer: &[u8]) -> Option<Vec<Value>> {
+    match serde_json::from_slice(answer).ok()? {
+        Value::Array(items) => Some(items),
+        Value::Object(mut object) => match object.remove("results")? {
+            Value::Array(items) => Some(items),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// How many items became dead letters: those that say why.
+fn dead_letters(answer: &[u8]) -> usize {
+    let items = items(answer).unwrap_or_default();
+    items
+        .iter()
+        .filter(|item| !item["reason"].is_null())
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dead_letters_are_the_items_that_say_why() {
+        let answer = br#"{"results":[{"id":"a"},{"reason":"value_missing","detail":"no value"}]}"#;
+        assert_eq!(dead_letters(answer), 1);
+        assert_eq!(dead_letters(b"[{},{}]"), 0);
+        assert_eq!(dead_letters(b"ok"), 0);
+        assert!(items(br#"{"error":"too long"}"#).is_none());
+    }
+
+    #[test]
+    fn a_batch_is_one_reading_a_line() {
+        let message = |payload: &'static str| Message {
+            topic: String::new(),
+            payload: payload.into(),
+            due: None,
+        };
+        assert_eq!(ndjson(&[message("{1}"), message("{2}")]), "{1}\n{2}\n");
+    }
+}

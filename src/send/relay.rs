@@ -1,0 +1,245 @@
+//! From lines to connections: reads ahead on a thread of its own, waits until a line is due, and
+//! gives it to the connection of its sensor.
+//!
+//! Promise: a sensor's lines go to one connection, in their order. A full connection makes the
+//! others wait: at most [`AHEAD_BATCHES_MAX`] batches are read ahead.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
+use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use super::lines::{Flaw, Line, Lines, TOPIC_PREFIX};
+use super::pace::{Pace, Pacer};
+use crate::publisher::Message;
+
+/// Lines that are handed on together, at most.
+const BATCH_LINES_MAX: usize = 256;
+/// Batches that are read before they are wanted.
+const AHEAD_BATCHES_MAX: usize = 16;
+
+type Batch = Vec<Result<Line, Flaw>>;
+
+/// Why reading ended before the end of the file, if it did.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Failure(Arc<Mutex<Option<io::Error>>>);
+
+impl Failure {
+    /// The failure, once.
+    pub(super) fn take(&self) -> Option<io::Error> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn set(&self, error: io::Error) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+    }
+}
+
+/// Reads on a thread, for files and pipes block; the thread ends with the file, or when nobody
+/// wants more. Not joined: a pipe may never say anything again.
+pub(super) fn read_ahead(mut lines: Lines) -> (mpsc::Receiver<Batch>, Failure) {
+    let (sender, receiver) = mpsc::channel(AHEAD_BATCHES_MAX);
+    let failure = Failure::default();
+    let told = failure.clone();
+    thread::spawn(move || {
+        loop {
+            match lines.next_batch(BATCH_LINES_MAX) {
+                Ok(batch) if batch.is_empty() => return,
+                Ok(batch) => {
+                    if sender.blocking_send(batch).is_err() {
+                        return;
+                    }
+                }
+                Err(error) => return told.set(error),
+            }
+        }
+    });
+    (receiver, failure)
+}
+
+/// What was relayed so far.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Relayed(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    lines: AtomicU64,
+    flawed: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Relayed {
+    pub(super) fn lines(&self) -> u64 {
+        self.0.lines.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn flawed(&self) -> u64 {
+        self.0.flawed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.0.bytes.load(Ordering::Relaxed)
+    }
+}
+
+/// Shares lines out to connections when they are due.
+pub(super) struct Relay {
+    connections: Vec<mpsc::Sender<Vec<Message>>>,
+    waiting: Vec<Vec<Message>>,
+    pacer: Pacer,
+    relayed: Relayed,
+}
+
+impl Relay {
+    pub(super) fn new(connections: Vec<mpsc::Sender<Vec<Message>>>, pace: Pace) -> Self {
+        Self {
+            waiting: vec![Vec::new(); connections.len()],
+            connections,
+            pacer: Pacer::new(pace),
+            relayed: Relayed::default(),
+        }
+    }
+
+    pub(super) fn counts(&self) -> Relayed {
+        self.relayed.clone()
+    }
+
+    /// Relays everything, and then lets the connections end. Stops early when one has failed.
+    pub(super) async fn run(
+        mut self,
+        mut batches: mpsc::Receiver<Batch>,
+        mut tell: impl FnMut(&Flaw),
+    ) {
+        while let Some(batch) = batches.recv().await {
+            for line in batch {
+                match line {
+                    Ok(line) => {
+                        if self.relay(line).await.is_err() {
+                            return;
+                        }
+                    }
+                    Err(flaw) => {
+                        self.relayed.0.flawed.fetch_add(1, Ordering::Relaxed);
+                        tell(&flaw);
+                    }
+                }
+            }
+            if self.hand_over().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn relay(&mut self, line: Line) -> Result<(), ConnectionGone> {
+        let now = Instant::now();
+        let due = self.pacer.due(line.recorded_at, now);
+        if let Some(due) = due.filter(|due| *due > now) {
+            self.hand_over().await?;
+            sleep_until(due).await;
+        }
+        self.relayed.0.lines.fetch_add(1, Ordering::Relaxed);
+        self.relayed
+            .0
+            .bytes
+            .fetch_add(line.payload.len() as u64, Ordering::Relaxed);
+        let connection = connection_of(&line.sensor, self.connections.len());
+        self.waiting[connection].push(Message {
+            topic: format!("{TOPIC_PREFIX}{}", line.sensor),
+            payload: line.payload,
+            due,
+        });
+        Ok(())
+    }
+
+    async fn hand_over(&mut self) -> Result<(), ConnectionGone> {
+        for (connection, waiting) in self.connections.iter().zip(&mut self.waiting) {
+            if !waiting.is_empty() {
+                let batch = mem::take(waiting);
+                connection.send(batch).await.map_err(|_| ConnectionGone)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A connection has failed; its own error says why.
+#[derive(Debug)]
+struct ConnectionGone;
+
+fn connection_of(sensor: &str, connections: usize) -> usize {
+    let mut hasher = DefaultHasher::new();
+    sensor.hash(&mut hasher);
+    (hasher.finish() % connections as u64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(sensor: &str, ms: i64) -> Result<Line, Flaw> {
+        Ok(Line {
+            sensor: sensor.into(),
+            recorded_at: Some(ioc_core::time::Timestamp::from_millis(ms)),
+            payload: format!("{sensor} {ms}").into(),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_sensors_lines_stay_on_one_connection_in_order_and_wait_until_they_are_due() {
+        let (sender, batches) = mpsc::channel(4);
+        let flaw = Err(Flaw {
+            line: 3,
+            reason: "is odd".into(),
+        });
+        let mut batch = vec![line("a", 0), line("b", 0), flaw];
+        batch.extend([line("a", 10_000), line("b", 20_000), line("a", 20_000)]);
+        sender.send(batch).await.unwrap();
+        drop(sender);
+        let (connections, mut sources): (Vec<_>, Vec<_>) =
+            (0..3).map(|_| mpsc::channel(16)).unzip();
+        let relay = Relay::new(connections, Pace::Recorded(1000.0));
+        let (relayed, began) = (relay.counts(), Instant::now());
+        let mut flaws = 0;
+        relay.run(batches, |_| flaws += 1).await;
+        assert!(began.elapsed().as_millis() >= 20);
+        assert_eq!((flaws, relayed.lines(), relayed.flawed()), (1, 5, 1));
+        let mut payloads: Vec<Vec<String>> = Vec::new();
+        for source in &mut sources {
+            let mut own = Vec::new();
+            while let Some(batch) = source.recv().await {
+                own.extend(
+                    batch
+                        .iter()
+                        .map(|m| String::from_utf8_lossy(&m.payload).into_owned()),
+                );
+            }
+            payloads.push(own);
+        }
+        for (sensor, times) in [("a", [0, 10_000, 20_000].as_slice()), ("b", &[0, 20_000])] {
+            let expected: Vec<String> = times.iter().map(|ms| format!("{sensor} {ms}")).collect();
+            let own = payloads
+                .iter()
+                .find(|own| own.contains(&expected[0]))
+                .unwrap();
+            let own: Vec<_> = own.iter().filter(|text| text.starts_with(sensor)).collect();
+            assert_eq!(own, expected.iter().collect::<Vec<_>>());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failed_connection_ends_the_relay() {
+        let (sender, batches) = mpsc::channel(4);
+        sender.send(vec![line("a", 0)]).await.unwrap();
+        let (connection, source) = mpsc::channel(1);
+        drop(source);
+        Relay::new(vec![connection], Pace::Fast)
+            .run(batches, |_| {})
+            .await;
+        assert!(sender.send(vec![line("a", 0)]).await.is_err());
+    }
+}
