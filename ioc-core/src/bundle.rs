@@ -130,7 +130,7 @@ pub struct CorrelationRule {
     /// How much a source with a finding of the detection rule at the same place of
     /// [`detections`](Self::detections) counts towards `sources_min`: 1 as a rule, 0 for what
     /// joins but never opens, more for what needs less company. A source with findings of several
-    /// rules counts by the weightiest.
+    /// rules counts by the weightiest. As many as detections.
     pub weights: Vec<u32>,
     /// How near evidence must be to evidence of the incident, in metres.
     pub within_m: u32,

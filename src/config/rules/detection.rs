@@ -285,7 +285,9 @@ fn clear(
         field.wrong(mistakes, what);
         return None;
     }
-    Some((least - value).abs())
+    // As people would say it: 0.1 and not 0.10000000000000009, so that a sensor's own level keeps
+    // a gap that ends where they expect.
+    Some(((least - value).abs() * 1e9).round() / 1e9)
 }
 
 fn example_of_clear(back: &str, levels: Option<&[Level]>, kind: Option<&Kind>) -> String {
