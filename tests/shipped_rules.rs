@@ -1,6 +1,11 @@
 //! The rules that ship with the product, tried on small stories: what must open an incident, and
 //! what must not. The levels and weights are free to change; the names of these tests are not.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
 use expect_test::{Expect, expect};
 use ioc::config::compile::Compiled;
 use ioc::config::source::{Source, SourceFile};
@@ -14,6 +19,7 @@ use ioc_core::time::{Millis, Timestamp};
 /// Gauges with levels of their own and without, and some other sensors. 0.001° are about 110 m.
 const CITY: &str = r#"{"features":[
 {"id":"gauge","properties":{"type":"sensor","kind":"water_level","unit":"ft","warning":3,"danger":5},"geometry":{"type":"Point","coordinates":[101.6,3.1]}},
+{"id":"slow-gauge","properties":{"type":"sensor","kind":"water_level"},"geometry":{"type":"Point","coordinates":[101.3,3.1]}},
 {"id":"gauge-asl","properties":{"type":"sensor","kind":"water_level","unit":"mAOD"},"geometry":{"type":"Point","coordinates":[101.6,3.1]}},
 {"id":"street-1","properties":{"type":"sensor","kind":"street_water"},"geometry":{"type":"Point","coordinates":[101.7,3.1]}},
 {"id":"street-2","properties":{"type":"sensor","kind":"street_water"},"geometry":{"type":"Point","coordinates":[101.705,3.1]}},
@@ -148,11 +154,23 @@ fn tell(decision: &Decision) -> Option<String> {
 fn one_gauge_opens_a_flood_by_its_own_levels_and_a_short_dip_does_not_end_it() {
     // 3 ft are 0.91 m and 5 ft are 1.52 m; two waves 50 minutes apart.
     check(
-        "10:00 gauge 0.5 1.0 1.2 0.7 0.6
+        "10:00 gauge 0.5 1.0 1.2 1.1 1.0 1.0 1.0 0.7 0.6
          10:55 gauge 1.1 1.6 1.7 0.5 0.5",
         &expect![[r#"
-            10:02 opened flood Moderate 1
+            10:05 opened flood Moderate 1
             11:59 cleared flood Severe 1
+        "#]],
+    );
+}
+
+#[test]
+fn two_high_readings_of_a_gauge_that_reports_each_five_minutes_are_enough() {
+    check(
+        "10:00 slow-gauge 1.0
+         10:05 slow-gauge 3.2
+         10:10 slow-gauge 3.3",
+        &expect![[r#"
+            10:10 opened flood Moderate 1
         "#]],
     );
 }
@@ -160,7 +178,7 @@ fn one_gauge_opens_a_flood_by_its_own_levels_and_a_short_dip_does_not_end_it() {
 #[test]
 fn lone_spikes_open_nothing() {
     check(
-        "10:00 gauge 0.5 9.9 0.5
+        "10:00 gauge 0.5 9.9 9.9 0.5 0.5 9.9 0.5
          10:00 street-1 0 90 0
          10:00 smoke-1 0 50 0
          10:00 feeder-1 11 0 11",
@@ -222,9 +240,12 @@ fn rain_alone_is_no_flood_however_many_gauges_agree() {
 
 #[test]
 fn a_feeder_that_stays_dead_is_an_outage_and_so_is_one_with_a_dark_signal() {
-    check("10:00 feeder-1 11 0 0 0 0 0", &expect![[r#"
+    check(
+        "10:00 feeder-1 11 0 0 0 0 0",
+        &expect![[r#"
         10:04 opened outage Severe 1
-    "#]]);
+    "#]],
+    );
     check(
         "10:00 feeder-1 11 8 8
          10:01 signal-1 1 0 0",

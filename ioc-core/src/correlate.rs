@@ -112,13 +112,12 @@ impl Correlator {
         self.slots.len() - self.candidates.len()
     }
 
-    /// How much a source with a finding of this detection rule counts.
+    /// How much a source with a finding of this detection rule counts; nothing if the rule does
+    /// not take it, as it takes no silence.
     fn weight_of(&self, detection: &RuleId) -> u32 {
         let mut weights = self.rule.detections.iter().zip(&self.rule.weights);
         let weight = weights.find(|(rule, _)| *rule == detection);
-        *weight
-            .expect("a rule is given only what it takes, and weighs all of it")
-            .1
+        weight.map_or(0, |(_, weight)| *weight)
     }
 
     /// Takes what a sensor stage found. [`Self::settle`] decides what follows.

@@ -1,7 +1,10 @@
 //! The judgement from outside: timelines that a control-room engineer can read, the promises and
 //! invariants as properties, and what users of other systems suffered from.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
 
 mod support;
 mod timeline;
