@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::codec::Put;
 use crate::decision::IncidentState;
 use crate::id::{IncidentId, RuleId};
+use crate::invariant::{Audit, Invariant};
 use crate::time::Timestamp;
 
 /// The remembered incidents.
@@ -79,6 +80,19 @@ impl Book {
             id = *into;
         }
         Some((id, self.entries.get_mut(&id)?))
+    }
+
+    /// Checks that every id leads somewhere, live ones to where `is_live` knows them.
+    pub fn audit(&self, is_live: impl Fn(&RuleId, IncidentId) -> bool, audit: &mut Audit) {
+        for (id, entry) in &self.entries {
+            let holds = match entry {
+                Entry::Live(rule) => is_live(rule, *id),
+                Entry::Over(state) => state.id == *id,
+                // What it went on as may have been forgotten since.
+                Entry::Merged(into) => into != id,
+            };
+            audit.expect(holds, Invariant::IdsResolve, id);
+        }
     }
 
     /// Puts the whole state, in the order of the ids.

@@ -16,6 +16,7 @@
 
 mod index;
 mod lifecycle;
+mod audit;
 
 use std::collections::BTreeSet;
 
@@ -103,6 +104,12 @@ impl Correlator {
         &self.rule
     }
 
+    /// Whether it has an incident of this id that people were told of.
+    pub fn has_opened(&self, id: IncidentId) -> bool {
+        let slot = self.slots.get(&id);
+        slot.is_some_and(|&slot| self.case(slot).incident.opened_at.is_some())
+    }
+
     pub fn candidates(&self) -> usize {
         self.candidates.len()
     }
@@ -160,6 +167,7 @@ impl Correlator {
                 let statement = statement(*severity, *certainty, Some(*until), sighting);
                 self.hear(finding, &statement, turn);
             }
+            Detection::Stirred => self.begin_quiet_anew(&finding.sensor, turn),
             Detection::Worsened(severity) => self.change(finding, |case, source| {
                 case.worsen(source, &finding.rule, *severity);
             }),
@@ -328,22 +336,25 @@ impl Correlator {
         })
     }
 
-    /// The id by what the incident began with. Where another rule began one of the same kind with
-    /// the same reading, by this rule's name too, and then by a count.
+    /// The id by what the incident began with.
     fn derive_id(&self, finding: &Finding, said: &Statement<'_>, turn: &Turn<'_>) -> IncidentId {
+        let kind = self.rule.incident.as_str();
         let reading = said.sighting.reading.as_str();
-        let parts = [
-            self.rule.incident.as_str(),
-            finding.sensor.as_str(),
-            reading,
-        ];
-        let mut id = IncidentId::derive(&parts);
-        let mut count = 0u32;
-        while turn.desk.book.knows(id) || self.slots.contains_key(&id) {
-            let [kind, sensor, reading] = parts;
-            let count_text = count.to_string();
-            id = IncidentId::derive(&[kind, sensor, reading, self.rule.name.as_str(), &count_text]);
-            count += 1;
+        let id = IncidentId::derive(&[kind, finding.sensor.as_str(), reading]);
+        self.unused_id(id, turn, |id| self.slots.contains_key(&id))
+    }
+
+    /// The id itself, if nothing has it; else one that follows from it and this rule's name.
+    /// Two rules that make incidents of one kind may begin with the same reading.
+    fn unused_id(
+        &self,
+        wanted: IncidentId,
+        turn: &Turn<'_>,
+        is_used: impl Fn(IncidentId) -> bool,
+    ) -> IncidentId {
+        let mut id = wanted;
+        while turn.desk.book.knows(id) || is_used(id) {
+            id = IncidentId::derive(&[&id.to_string(), self.rule.name.as_str()]);
         }
         id
     }

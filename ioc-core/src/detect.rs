@@ -21,6 +21,7 @@ use crate::decision::Certainty;
 use crate::detection::{Detection, Finding, Sighting};
 use crate::hash::{Map, hash_text};
 use crate::id::{RuleId, SensorId};
+use crate::invariant::{Audit, Invariant};
 use crate::limits::{KINDS_PER_SENSOR_MAX, SENSOR_BUCKETS, SENSORS_PER_BUCKET_MAX};
 use crate::reading::Reading;
 use crate::record::{BundleHash, Input, Record, Seq};
@@ -413,6 +414,21 @@ impl SensorStage {
             .map(move |sensor| (&sensor.id, view(sensor)))
     }
 
+    /// Checks that exactly the timers run that its sensors wait for.
+    pub(crate) fn audit(&self, audit: &mut Audit) {
+        let mut awaited = 0;
+        for sensor in &self.sensors {
+            for (due, rule) in sensor.timers(&self.rules) {
+                awaited += 1;
+                let rule = &self.rules.detection(rule).name;
+                let runs = self.timers.runs(due, rule, &sensor.id);
+                audit.expect(runs, Invariant::TimersAgree, &sensor.id);
+            }
+        }
+        let agree = awaited == self.timers.len();
+        audit.expect(agree, Invariant::TimersAgree, "a sensor stage");
+    }
+
     /// The last start, which all stages know alike.
     pub(crate) fn started_at(&self) -> Timestamp {
         self.started_at
@@ -480,7 +496,7 @@ impl RuleCounters {
         use threshold::Outcome;
         let certainty = Certainty::Observed;
         let counter = match &outcome {
-            Outcome::Normal => &mut self.normal,
+            Outcome::Normal | Outcome::Subsided => &mut self.normal,
             Outcome::Held | Outcome::Worsened(_) => &mut self.held,
             Outcome::Pending => &mut self.pending,
             Outcome::Late => &mut self.late,
@@ -490,7 +506,8 @@ impl RuleCounters {
         };
         *counter += 1;
         match outcome {
-            Outcome::Normal | Outcome::Held | Outcome::Pending | Outcome::Late => None,
+            Outcome::Normal | Outcome::Held | Outcome::Late => None,
+            Outcome::Pending | Outcome::Subsided => Some(Detection::Stirred),
             Outcome::Raised(severity, sightings) => {
                 self.evidence += sightings.len() as u64;
                 Some(Detection::Raised {

@@ -34,6 +34,9 @@ pub struct Finding {
 /// A rule's verdict on one sensor.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Detection {
+    /// Abnormal, but not yet for as long and as often as the rule asks; or so until this reading.
+    /// No evidence, yet the sensor has not stayed normal.
+    Stirred,
     /// Abnormal, for as long and as often as the rule asks.
     Raised {
         /// How grave.

@@ -20,6 +20,7 @@ use crate::counters::EngineCounters;
 use crate::decision::{Cause, Decision, Handling, Refusal, RefusalCode, SensorState, Verdict};
 use crate::detection::{Detection, Finding, Hearing};
 use crate::id::{IncidentId, RuleId};
+use crate::invariant::{Audit, Invariant};
 use crate::limits::INCIDENTS_MAX;
 use crate::record::{Action, BundleHash, Command, Input, Record};
 use crate::rules::{Provided, Rules};
@@ -277,6 +278,19 @@ impl Engine {
         }
     }
 
+    /// Checks every invariant of the incidents.
+    pub(crate) fn audit(&self, audit: &mut Audit) {
+        let correlators = self.correlators.values();
+        let awaited: usize = correlators.map(|rule| rule.audit(&self.desk, audit)).sum();
+        let agree = awaited == self.desk.timers.len();
+        audit.expect(agree, Invariant::TimersAgree, "the engine");
+        let is_live = |rule: &RuleId, id| {
+            let correlator = self.correlators.get(rule);
+            correlator.is_some_and(|correlator| correlator.has_opened(id))
+        };
+        self.desk.book.audit(is_live, audit);
+    }
+
     /// Puts the whole state, everything in the order of names and ids.
     pub(crate) fn put(&self, out: &mut impl Put) {
         out.put(&self.rules.hash().0);
@@ -322,7 +336,8 @@ fn concerning(finding: &Finding) -> &[RuleId] {
         Detection::Silent(hearing)
         | Detection::Returned(hearing)
         | Detection::SilenceForgotten(hearing) => &hearing.raised,
-        Detection::Raised { .. }
+        Detection::Stirred
+        | Detection::Raised { .. }
         | Detection::Updated { .. }
         | Detection::Worsened(_)
         | Detection::Cleared
@@ -343,7 +358,8 @@ fn tell_of_sensor(finding: &Finding, turn: &mut Turn<'_>) {
             }
             return;
         }
-        Detection::Updated { .. }
+        Detection::Stirred
+        | Detection::Updated { .. }
         | Detection::Worsened(_)
         | Detection::Cleared
         | Detection::SilenceForgotten(_) => return,

@@ -16,6 +16,7 @@ use crate::detect::{SensorStage, Shard};
 use crate::detection::{self, Finding};
 use crate::engine::Engine;
 use crate::id::RuleId;
+use crate::invariant::{Audit, Broken};
 use crate::record::Record;
 use crate::rules::Rules;
 use crate::state;
@@ -68,6 +69,14 @@ impl Judgement {
     /// The hash of the whole state: equal for equal histories, however sharded and batched.
     pub fn digest(&self) -> [u8; 32] {
         state::digest(&self.stages, &self.engine)
+    }
+
+    /// The invariants that do not hold: none, or this crate is mistaken.
+    pub fn audit(&self) -> Vec<Broken> {
+        let mut audit = Audit::default();
+        self.stages.iter().for_each(|stage| stage.audit(&mut audit));
+        self.engine.audit(&mut audit);
+        audit.0
     }
 
     /// What became of every reading so far.

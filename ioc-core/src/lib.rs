@@ -26,6 +26,7 @@ pub mod engine;
 mod correlate;
 mod incident;
 mod book;
+pub mod invariant;
 mod state;
 pub mod judgement;
 

@@ -62,6 +62,23 @@ impl<S: Ord> Timers<S> {
         }
     }
 
+    /// Whether this timer runs.
+    pub fn runs(&self, due: Timestamp, rule: &RuleId, subject: &S) -> bool
+    where
+        S: Clone,
+    {
+        self.set.contains(&Timer {
+            due,
+            rule: rule.clone(),
+            subject: subject.clone(),
+        })
+    }
+
+    /// How many run.
+    pub fn len(&self) -> usize {
+        self.set.len()
+    }
+
     /// When the next is due.
     pub fn next_due(&self) -> Option<Timestamp> {
         self.set.first().map(|timer| timer.due)

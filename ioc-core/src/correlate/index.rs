@@ -111,6 +111,12 @@ impl CellIndex {
         near
     }
 
+    /// How many places it holds. The order of the cells does not matter to a sum.
+    pub fn places(&self) -> usize {
+        let occupants = self.cells.values().flatten();
+        occupants.map(|occupant| occupant.places.len()).sum()
+    }
+
     fn near_in_row(&self, row: i64, place: Position, near: &mut Vec<Near>) {
         let columns = self.columns(row);
         let east = i64::from(place.lon_micro_degrees()) + HALF_TURN;

@@ -10,7 +10,7 @@
 
 use super::{Correlator, Turn};
 use crate::decision::{Cause, Condition, Handling, IncidentState, Verdict};
-use crate::id::{IncidentId, RuleId};
+use crate::id::{IncidentId, RuleId, SensorId};
 use crate::incident::{Incident, Purpose, World};
 use crate::limits::{EVIDENCE_PER_DECISION_MAX, TELL_INTERVAL};
 use crate::time::Timestamp;
@@ -99,11 +99,29 @@ impl Correlator {
             return;
         };
         turn.desk.counters.incidents_forgotten += forgotten;
-        let (id, begun_at) = (case.incident.id, case.incident.begun_at);
-        self.candidates.remove(&(begun_at, id));
+        let id = self.leave_candidates(slot, turn);
         turn.desk.book.opened(id, self.rule.name.clone());
         self.case_mut(slot).incident.opened_at = Some(turn.at);
         self.tell(slot, Verdict::IncidentOpened, turn);
+    }
+
+    /// Takes a case out of the candidates. If an incident of another rule that began with the same
+    /// reading opened first, it has the id, and this one takes another.
+    fn leave_candidates(&mut self, slot: u32, turn: &mut Turn<'_>) -> IncidentId {
+        let incident = &self.case(slot).incident;
+        let (wanted, begun_at) = (incident.id, incident.begun_at);
+        self.candidates.remove(&(begun_at, wanted));
+        let is_used = |id| id != wanted && self.slots.contains_key(&id);
+        let id = self.unused_id(wanted, turn, is_used);
+        if id != wanted {
+            let decay = self.case(slot).incident.dues[Purpose::Decay as usize];
+            self.set_timer(slot, Purpose::Decay, None, turn);
+            self.slots.remove(&wanted);
+            self.slots.insert(id, slot);
+            self.case_mut(slot).incident.id = id;
+            self.set_timer(slot, Purpose::Decay, decay, turn);
+        }
+        id
     }
 
     /// Brings an incident's condition in line with what its members say.
@@ -149,6 +167,17 @@ impl Correlator {
             _ => None,
         };
         self.set_timer(slot, Purpose::Clear, due, turn);
+    }
+
+    /// A member was abnormal for a moment: the time until its incident clears begins anew.
+    pub(super) fn begin_quiet_anew(&mut self, sensor: &SensorId, turn: &mut Turn<'_>) {
+        let Some(&slot) = self.by_sensor.get(sensor) else {
+            return;
+        };
+        if self.case(slot).incident.dues[Purpose::Clear as usize].is_some() {
+            let due = turn.at + self.rule.clear_after;
+            self.set_timer(slot, Purpose::Clear, Some(due), turn);
+        }
     }
 
     /// Reports that no longer count.

@@ -48,10 +48,12 @@ struct Run {
 pub(super) enum Outcome {
     /// Normal, and nothing is raised.
     Normal,
-    /// Raised, and not normal for long enough, or neither abnormal nor normal.
+    /// Nothing changes: neither abnormal nor normal, or not normal for long enough.
     Held,
     /// Abnormal, not yet for long or often enough.
     Pending,
+    /// Normal, after abnormal readings that were not enough.
+    Subsided,
     /// Observed before one already judged, and no evidence.
     Late,
     /// Raised by these.
@@ -176,7 +178,7 @@ impl State {
         };
         if abnormal.raised.is_none() {
             self.abnormal = None;
-            return Outcome::Normal;
+            return Outcome::Subsided;
         }
         abnormal.runs.iter_mut().for_each(|run| run.count = 0);
         if !is_normal(rule, value, self.least) {
@@ -256,7 +258,7 @@ impl State {
         };
         if silent {
             abnormal.unheard = true;
-            return Outcome::Pending;
+            return Outcome::Held;
         }
         match (abnormal.raised, abnormal.persisted(rule, due)) {
             (None, Some(severity)) => abnormal.raise(severity),
@@ -264,8 +266,7 @@ impl State {
                 abnormal.raised = Some(severity);
                 Outcome::Worsened(severity)
             }
-            (Some(_), _) => Outcome::Held,
-            (None, None) => Outcome::Pending,
+            (_, _) => Outcome::Held,
         }
     }
 

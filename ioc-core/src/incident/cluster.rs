@@ -276,6 +276,21 @@ impl Cluster {
             .unwrap_or(0)
     }
 
+    /// Whether all that is kept in sums is what a count finds.
+    pub fn sums_agree(&self) -> bool {
+        let mut counted = Self::default();
+        let mut standing = [0; 4];
+        for member in self.members.values() {
+            standing[member.standing() as usize] += 1;
+            counted.places.enter(member.position);
+        }
+        let reports = self.members.iter();
+        let mut reports = reports.filter_map(|(source, member)| Some((member.until?, source)));
+        standing == self.standing
+            && counted.places.middle() == self.places.middle()
+            && reports.all(|(until, source)| self.decays.contains(&(until, source.clone())))
+    }
+
     fn change(&mut self, source: &Source, change: impl FnOnce(&mut Member)) {
         let Some(member) = self.members.get_mut(source) else {
             return;

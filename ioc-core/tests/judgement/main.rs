@@ -11,3 +11,4 @@ mod timeline;
 mod scenario;
 mod regressions;
 mod properties;
+mod bytes;

@@ -1,1 +1,245 @@
-//! x
+//! What users of other systems suffered from, by the project and the issue that tells it.
+
+use expect_test::expect;
+use ioc_core::bundle::Side;
+use ioc_core::decision::Severity::{Minor, Moderate, Severe};
+use ioc_core::time::Millis;
+
+use crate::support::{BundleBuilder, metres};
+use crate::timeline::{check_reloading, check_with};
+
+/// Two gauges that report each minute, and rules of every sort about them.
+fn gauges() -> BundleBuilder {
+    let gauge = |sensor: &mut ioc_core::bundle::Sensor| {
+        sensor.position = Some(metres(0, 0));
+        sensor.interval = Some(Millis::minutes(1));
+    };
+    BundleBuilder::new()
+        .sensor_with("gauge-1", "level", gauge)
+        .sensor_with("gauge-2", "level", gauge)
+        .silence("silent", "level", 3, Millis::minutes(3))
+}
+
+fn high(builder: BundleBuilder) -> BundleBuilder {
+    builder
+        .threshold("high", "level", &[(Moderate, 3.0), (Severe, 4.0)], |rule| {
+            rule.clear_gap = 0.5;
+        })
+        .correlation("floods", "flood", &["high"], |_| ())
+}
+
+#[test]
+fn siddhi_937_absence_without_later_event() {
+    // Absence is reported when it is due, though no other event of any sensor comes.
+    check_with(
+        &gauges().build(),
+        "10:00 gauge-1 1.0
+         23:00 tick",
+        &expect![[r#"
+            10:03 sensor_silent gauge-1 last heard 10:00
+        "#]],
+    );
+}
+
+#[test]
+fn thingsboard_7943_hysteresis() {
+    check_with(
+        &high(gauges()).build(),
+        "10:00 gauge-1 3.1
+         10:01 gauge-1 2.9
+         10:02 gauge-1 3.0
+         10:03 gauge-1 2.6
+         10:04 gauge-1 2.5
+         10:05-10:20/1 gauge-1 2.9",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: gauge-1 3.1
+            10:14 cleared flood#1 moderate
+        "#]],
+    );
+}
+
+#[test]
+fn thingsboard_13050_a_static_value_fires_again_after_it_was_cleared() {
+    // Cleared by a reload there is still the same high value: the next reading raises again.
+    let floods = high(gauges());
+    let other = floods
+        .clone()
+        .threshold("low", "level", &[(Minor, 0.1)], |rule| {
+            rule.side = Side::Below;
+        });
+    let without = gauges().build();
+    check_reloading(
+        &[
+            ("floods", &floods.build()),
+            ("without", &without),
+            ("other", &other.build()),
+        ],
+        "10:00 gauge-1 3.5
+         10:01 reload without
+         10:01 gauge-1 3.5
+         10:02 reload other
+         10:02 gauge-1 3.5",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: gauge-1 3.5
+            10:01 rules_changed
+            10:01 cleared flood#1 moderate
+            10:02 rules_changed
+            10:02 opened flood#2 moderate: gauge-1 3.5
+        "#]],
+    );
+}
+
+#[test]
+fn thingsboard_10590_a_duration_alarm_is_not_early() {
+    let long = gauges()
+        .threshold("long", "level", &[(Moderate, 3.0)], |rule| {
+            rule.lasting = Millis::minutes(2);
+        })
+        .correlation("floods", "flood", &["long"], |_| ());
+    check_with(
+        &long.build(),
+        "10:00 gauge-1 3.1
+         10:01 gauge-1 2.9
+         10:01:30 gauge-1 3.1
+         10:03:29 gauge-1 3.1
+         10:03:31 gauge-1 3.1",
+        &expect![[r#"
+            10:03:30 opened flood#1 moderate: gauge-1 3.1, gauge-1 3.1
+            10:03:31 updated flood#1 moderate: gauge-1 3.1
+        "#]],
+    );
+}
+
+#[test]
+fn thingsboard_13715_after_a_restart_every_device_is_not_disconnected() {
+    check_with(
+        &gauges().build(),
+        "10:00 gauge-1 1.0
+         10:00 gauge-2 1.0
+         12:00 started after=10:01
+         12:01 gauge-1 1.0
+         12:02:59 tick
+         12:03 tick",
+        &expect![[r#"
+            12:03 sensor_silent gauge-2 last heard 10:00
+        "#]],
+    );
+}
+
+#[test]
+fn thingsboard_6821_inactivity_is_told_after_the_time_that_was_asked_for() {
+    check_with(
+        &gauges().build(),
+        "10:00-10:10/1 gauge-1 1.0
+         10:12:59 gauge-2 1.0
+         10:13:01 gauge-2 1.0",
+        &expect![[r#"
+            10:13 sensor_silent gauge-1 last heard 10:10
+        "#]],
+    );
+}
+
+#[test]
+fn keep_5115_a_threshold_does_not_count_what_is_resolved() {
+    let two = gauges()
+        .threshold("high", "level", &[(Moderate, 3.0)], |_| ())
+        .correlation("floods", "flood", &["high"], |rule| rule.sources_min = 2);
+    check_with(
+        &two.build(),
+        "10:00 gauge-1 3.1
+         10:01 gauge-1 1.0
+         10:02 gauge-2 3.1
+         10:03 gauge-1 3.1",
+        &expect![[r#"
+            10:03 opened flood#1 moderate 2 sensors: gauge-2 3.1, gauge-1 3.1
+        "#]],
+    );
+}
+
+#[test]
+fn keep_4318_a_threshold_of_two_does_not_open_at_the_first() {
+    let two = gauges()
+        .threshold("high", "level", &[(Moderate, 3.0)], |_| ())
+        .correlation("floods", "flood", &["high"], |rule| rule.sources_min = 2);
+    check_with(&two.build(), "10:00-10:02/1 gauge-1 3.1", &expect![[""]]);
+}
+
+#[test]
+fn keep_3418_nothing_opens_by_what_is_not_abnormal() {
+    check_with(
+        &high(gauges()).build(),
+        "10:00 gauge-1 3.0
+         10:01 gauge-1 2.9",
+        &expect![[""]],
+    );
+}
+
+#[test]
+fn perseo_core_216_deleted_rules_do_not_keep_firing() {
+    let floods = high(gauges()).build();
+    let without = BundleBuilder::new()
+        .sensor_with("gauge-1", "level", |sensor| {
+            sensor.interval = Some(Millis::minutes(1))
+        })
+        .build();
+    check_reloading(
+        &[("floods", &floods), ("without", &without)],
+        "10:00 gauge-1 1.0
+         10:01 reload without
+         10:02 gauge-1 9.0
+         20:00 tick",
+        &expect![[r#"
+            10:01 rules_changed
+        "#]],
+    );
+}
+
+#[test]
+fn perseo_fe_253_a_changed_silence_rule_does_not_tell_twice() {
+    let slower = BundleBuilder::new()
+        .sensor_with("gauge-1", "level", |sensor| {
+            sensor.interval = Some(Millis::minutes(1))
+        })
+        .silence("silent", "level", 5, Millis::minutes(3));
+    check_reloading(
+        &[("before", &gauges().build()), ("slower", &slower.build())],
+        "10:00 gauge-1 1.0
+         10:01 reload slower
+         20:00 tick",
+        &expect![[r#"
+            10:01 rules_changed
+            10:06 sensor_silent gauge-1 last heard 10:00
+        "#]],
+    );
+}
+
+#[test]
+fn ushahidi_1839_the_same_report_twice_is_one() {
+    let calls = BundleBuilder::new()
+        .report("call", "call", Minor, Millis::minutes(60))
+        .correlation("crowds", "crowd", &["call"], |rule| rule.sources_min = 2);
+    check_with(
+        &calls.build(),
+        "10:00 app 1 kind=call at=0,0 id=a
+         10:01 app 1 kind=call at=0,0 id=a
+         10:02 app 1 kind=call at=0,0 id=b",
+        &expect![[r#"
+            10:02 opened crowd#1 minor 2 sensors: app 1, app 1
+        "#]],
+    );
+}
+
+#[test]
+fn ekuiper_530_late_data_is_not_dropped_without_a_trace() {
+    // Late evidence is named; what is late and neither raises nor clears is counted.
+    check_with(
+        &high(gauges()).build(),
+        "10:05 gauge-1 3.5 observed=10:05
+         10:06 gauge-1 4.5 observed=10:01
+         10:07 gauge-1 1.0 observed=10:02",
+        &expect![[r#"
+            10:05 opened flood#1 moderate: gauge-1 3.5
+            10:06 updated flood#1 moderate: gauge-1 4.5
+        "#]],
+    );
+}

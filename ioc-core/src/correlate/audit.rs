@@ -1,0 +1,68 @@
+//! Whether a correlation rule's cases, and what leads to them, agree.
+
+use std::collections::BTreeSet;
+
+use super::{Correlator, Desk};
+use crate::decision::Condition;
+use crate::incident::{Case, Purpose, World};
+use crate::invariant::{Audit, Invariant};
+
+impl Correlator {
+    /// Checks every invariant of its cases. Returns how many timers they wait for.
+    pub fn audit(&self, desk: &Desk, audit: &mut Audit) -> usize {
+        let mut sensors = BTreeSet::new();
+        let mut places = 0;
+        let mut timers = 0;
+        for case in self.in_order() {
+            let incident = &case.incident;
+            let slot = self.slots.get(&incident.id).copied();
+            let holds = slot.is_some_and(|slot| std::ptr::eq(self.case(slot), case));
+            audit.expect(holds, Invariant::IdsResolve, incident.id);
+            audit.expect(case.cluster.sums_agree(), Invariant::SumsAgree, incident.id);
+            audit_condition(case, audit);
+            for (source, member) in case.cluster.members() {
+                let own = source.report.is_none() || member.position.is_none();
+                let leads_here = self.by_sensor.get(&source.sensor).copied() == slot;
+                // Reports without a place may share their sensor's entry.
+                let once = source.report.is_some() || sensors.insert(source.sensor.clone());
+                let holds = !own || (leads_here && once);
+                audit.expect(holds, Invariant::MembershipIsAPartition, &source.sensor);
+                places += usize::from(member.position.is_some());
+            }
+            for why in [
+                Purpose::Decay,
+                Purpose::Tell,
+                Purpose::Clear,
+                Purpose::Retire,
+            ] {
+                let Some(due) = incident.dues[why as usize] else {
+                    continue;
+                };
+                timers += 1;
+                let runs = desk.timers.runs(due, &self.rule.name, &(incident.id, why));
+                audit.expect(runs, Invariant::TimersAgree, incident.id);
+            }
+        }
+        let agrees = self.index.places() == places;
+        audit.expect(agrees, Invariant::IndexAgrees, &self.rule.name);
+        timers
+    }
+}
+
+fn audit_condition(case: &Case, audit: &mut Audit) {
+    let incident = &case.incident;
+    if incident.opened_at.is_none() {
+        return;
+    }
+    let waits_to_clear = incident.dues[Purpose::Clear as usize].is_some();
+    let holds = match (incident.condition, case.cluster.world()) {
+        (Condition::Active, World::GoesOn) | (Condition::Unknown, World::Blind) => !waits_to_clear,
+        (Condition::Active, World::Quiet) => waits_to_clear,
+        (Condition::Cleared, World::Quiet) => incident.dues[Purpose::Retire as usize].is_some(),
+        (Condition::Active, World::Blind)
+        | (Condition::Unknown | Condition::Cleared, World::GoesOn)
+        | (Condition::Unknown, World::Quiet)
+        | (Condition::Cleared, World::Blind) => false,
+    };
+    audit.expect(holds, Invariant::ConditionFollowsMembers, incident.id);
+}

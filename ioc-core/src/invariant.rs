@@ -1,0 +1,74 @@
+//! What must hold of the state at any time: one sentence and one check each.
+//!
+//! Names beginning with `INV` are the domain's. Checked after every record of the property tests;
+//! a host may check after a replay. A broken one is a mistake in this crate. The checks visit the
+//! whole state. Next: `state.rs`.
+
+use std::fmt;
+
+/// An invariant that does not hold, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    /// Which.
+    pub invariant: Invariant,
+    /// Of what: a rule, an incident, a sensor.
+    pub subject: String,
+}
+
+/// The invariants of the state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Invariant {
+    /// INV-12: under one rule a sensor is a member of at most one incident, the one it leads to.
+    MembershipIsAPartition,
+    /// INV-12: a remembered id is of one live or one past incident, or leads to a remembered one.
+    IdsResolve,
+    /// INV-11 in part: an incident is unknown exactly while its only abnormal members are silent,
+    /// and cleared only while none is abnormal.
+    ConditionFollowsMembers,
+    /// What is counted of members equals what a count finds.
+    SumsAgree,
+    /// The cells hold the places of members and nothing else.
+    IndexAgrees,
+    /// Exactly the timers run that somebody waits for.
+    TimersAgree,
+}
+
+impl Invariant {
+    /// What holds, in a sentence.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::MembershipIsAPartition => "a sensor is a member of at most one incident per rule",
+            Self::IdsResolve => "an incident's id leads to exactly one incident",
+            Self::ConditionFollowsMembers => "an incident's condition is what its members say",
+            Self::SumsAgree => "sums over members equal what a count finds",
+            Self::IndexAgrees => "the cells hold the members' places and nothing else",
+            Self::TimersAgree => "exactly the timers run that somebody waits for",
+        }
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} does not hold: {}",
+            self.subject,
+            self.invariant.sentence()
+        )
+    }
+}
+
+/// Collects what is broken.
+#[derive(Debug, Default)]
+pub(crate) struct Audit(pub Vec<Broken>);
+
+impl Audit {
+    pub fn expect(&mut self, holds: bool, invariant: Invariant, subject: impl fmt::Display) {
+        if !holds {
+            self.0.push(Broken {
+                invariant,
+                subject: subject.to_string(),
+            });
+        }
+    }
+}

@@ -1,0 +1,487 @@
+//! The bytes of records and decisions: what is written reads back, damage is an error and never a
+//! panic, and the format does not change by accident.
+
+use expect_test::expect_file;
+use ioc_core::decision::{
+    Cause, Certainty, Condition, Decision, DecisionHash, Evidence, Handling, IncidentState,
+    Refusal, RefusalCode, SensorState, Severity, Verdict,
+};
+use ioc_core::id::IncidentId;
+use ioc_core::place::Position;
+use ioc_core::reading::{AttributesBuffer, Reading};
+use ioc_core::record::{
+    Action, BuildHash, BundleHash, ClockKind, Command, DeadLetter, Input, Record, Started,
+};
+use ioc_core::time::Timestamp;
+use proptest::prelude::*;
+
+fn time() -> impl Strategy<Value = Timestamp> {
+    any::<i64>().prop_map(Timestamp::from_millis)
+}
+
+fn position() -> impl Strategy<Value = Position> {
+    let degrees = (-180_000_000..=180_000_000i32, -90_000_000..=90_000_000i32);
+    degrees.prop_map(|(lon, lat)| Position::from_micro_degrees(lon, lat).unwrap())
+}
+
+fn incident_id() -> impl Strategy<Value = IncidentId> {
+    any::<u64>().prop_map(|bits| IncidentId::from_bits(bits >> 14).unwrap())
+}
+
+fn any_of<T: Copy + std::fmt::Debug>(all: &'static [T]) -> impl Strategy<Value = T> {
+    proptest::sample::select(all)
+}
+
+/// The owned parts of an input, which borrows.
+#[derive(Debug, Clone)]
+enum Parts {
+    Reading {
+        texts: [String; 4],
+        times: (Timestamp, Option<Timestamp>),
+        value: f64,
+        position: Option<Position>,
+        attributes: AttributesBuffer,
+    },
+    DeadLetter {
+        texts: [String; 4],
+        payload: Vec<u8>,
+        payload_bytes: u32,
+    },
+    Command {
+        request: String,
+        actor: String,
+        incident: IncidentId,
+    },
+    Other(Input<'static>),
+}
+
+impl Parts {
+    fn input(&self) -> Input<'_> {
+        match self {
+            Self::Reading {
+                texts: [id, sensor, kind, unit],
+                times: (observed_at, received_at),
+                value,
+                position,
+                attributes,
+            } => Input::Reading(Reading {
+                id,
+                sensor,
+                kind,
+                observed_at: *observed_at,
+                received_at: *received_at,
+                value: *value,
+                unit,
+                position: *position,
+                attributes: attributes.as_attributes(),
+            }),
+            Self::DeadLetter {
+                texts: [source, topic, reason, detail],
+                payload,
+                payload_bytes,
+            } => Input::DeadLetter(DeadLetter {
+                source,
+                topic,
+                reason,
+                detail,
+                payload,
+                payload_bytes: *payload_bytes,
+            }),
+            Self::Command {
+                request,
+                actor,
+                incident,
+            } => Input::Command(Command {
+                request,
+                actor,
+                action: Action::Acknowledge(*incident),
+            }),
+            Self::Other(input) => *input,
+        }
+    }
+}
+
+fn reading_parts() -> impl Strategy<Value = Parts> {
+    let texts = [
+        "[ -~é]{1,60}",
+        "[A-Za-z0-9._:@-]{1,128}",
+        "[a-z0-9_]{1,64}",
+        "[ -~°]{0,16}",
+    ];
+    let times = (time(), prop::option::of(time()));
+    let value = any::<f64>().prop_filter("finite", |value| value.is_finite());
+    let attributes = prop::collection::vec((".{0,20}", ".{0,40}"), 0..5);
+    let fields = (
+        texts,
+        times,
+        value,
+        prop::option::of(position()),
+        attributes,
+    );
+    fields.prop_map(|(texts, times, value, position, named)| {
+        let mut attributes = AttributesBuffer::default();
+        for (name, value) in named {
+            attributes.push(&name, &value).unwrap();
+        }
+        Parts::Reading {
+            texts,
+            times,
+            value,
+            position,
+            attributes,
+        }
+    })
+}
+
+fn parts() -> impl Strategy<Value = Parts> {
+    let letter = (
+        [".{0,40}", ".{0,40}", ".{0,40}", ".{0,80}"],
+        prop::collection::vec(any::<u8>(), 0..200),
+        any::<u32>(),
+    );
+    let letter = letter.prop_map(|(texts, payload, payload_bytes)| Parts::DeadLetter {
+        texts,
+        payload,
+        payload_bytes,
+    });
+    let command = ("[A-Za-z0-9._:@-]{1,64}", "[ -~]{1,64}", incident_id());
+    let command = command.prop_map(|(request, actor, incident)| Parts::Command {
+        request,
+        actor,
+        incident,
+    });
+    let clock = prop_oneof![
+        Just(ClockKind::System),
+        any::<u32>().prop_map(ClockKind::Scaled),
+        Just(ClockKind::Readings),
+    ];
+    let started = (prop::option::of(time()), time(), any::<[u8; 32]>(), clock);
+    let started = started.prop_map(|(down_from, down_to, build, clock)| {
+        Parts::Other(Input::Started(Started {
+            down_from,
+            down_to,
+            build: BuildHash(build),
+            clock,
+        }))
+    });
+    let reload = any::<[u8; 32]>().prop_map(|hash| Parts::Other(Input::Reload(BundleHash(hash))));
+    prop_oneof![
+        reading_parts(),
+        letter,
+        command,
+        started,
+        reload,
+        Just(Parts::Other(Input::Tick)),
+    ]
+}
+
+prop_compose! {
+    fn incident_state()(
+        id in incident_id(),
+        severity in any_of(Severity::ALL),
+        certainty in any_of(Certainty::ALL),
+        condition in any_of(Condition::ALL),
+        handling in any_of(Handling::ALL),
+        position in prop::option::of(position()),
+        radius_m in any::<u32>(),
+        opened_at in time(),
+        (episode, sensors, readings) in any::<(u32, u32, u64)>(),
+        parent in prop::option::of(incident_id()),
+    ) -> IncidentState {
+        IncidentState {
+            id, kind: "flood".parse().unwrap(), severity, certainty, condition, handling, position,
+            radius_m, zone: "_".parse().unwrap(), opened_at, episode, sensors, readings, parent,
+        }
+    }
+}
+
+prop_compose! {
+    fn sensor_state()(
+        id in "[A-Za-z0-9._:@-]{1,128}", position in prop::option::of(position()), at in time(),
+    ) -> SensorState {
+        SensorState {
+            id: id.parse().unwrap(),
+            kind: "water_level".parse().unwrap(),
+            position,
+            zone: "z 21".parse().unwrap(),
+            last_heard_at: at,
+        }
+    }
+}
+
+prop_compose! {
+    fn evidence()(
+        reading in "[ -~]{1,200}", seq in any::<u64>(), sensor in "[A-Za-z0-9._:@-]{1,128}",
+        value in any::<f64>().prop_filter("finite", |value| value.is_finite()),
+        distance_m in prop::option::of(any::<u32>()),
+    ) -> Evidence {
+        Evidence {
+            reading: reading.parse().unwrap(),
+            seq,
+            sensor: sensor.parse().unwrap(),
+            rule: "river-high".parse().unwrap(),
+            value,
+            distance_m,
+        }
+    }
+}
+
+fn verdict() -> impl Strategy<Value = Verdict> {
+    let refusal = (any_of(RefusalCode::ALL), incident_id());
+    prop_oneof![
+        incident_state().prop_map(Verdict::IncidentOpened),
+        incident_state().prop_map(Verdict::IncidentUpdated),
+        (incident_state(), incident_id())
+            .prop_map(|(incident, into)| Verdict::IncidentMerged { incident, into }),
+        incident_state().prop_map(Verdict::IncidentCleared),
+        incident_state().prop_map(Verdict::IncidentUnknown),
+        incident_state().prop_map(Verdict::IncidentReopened),
+        incident_state().prop_map(Verdict::IncidentAcknowledged),
+        sensor_state().prop_map(Verdict::SensorSilent),
+        sensor_state().prop_map(Verdict::SensorReturned),
+        any::<[u8; 32]>().prop_map(|hash| Verdict::RulesChanged(BundleHash(hash))),
+        refusal.prop_map(|(code, incident)| Verdict::CommandRefused(Refusal { code, incident })),
+    ]
+}
+
+prop_compose! {
+    fn decision()(
+        seq in any::<u64>(), at in time(), verdict in verdict(),
+        ruled in any::<bool>(), evidence in prop::collection::vec(evidence(), 0..4),
+        due in prop::option::of(time()),
+        request in prop::option::of(("[A-Za-z0-9._:@-]{1,64}", "[ -~]{1,64}")),
+    ) -> Decision {
+        let rule = ruled.then(|| "floods".parse().unwrap());
+        let request = request.map(|(id, actor)| (id.parse().unwrap(), actor.parse().unwrap()));
+        Decision { seq, at, verdict, cause: Cause { rule, evidence, due, request } }
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_input_reads_back_as_it_was_written(parts in parts(), at in time()) {
+        let input = parts.input();
+        let mut bytes = Vec::new();
+        input.encode(&mut bytes);
+        prop_assert_eq!(Input::decode(&bytes), Ok(input));
+        let mut framed = Vec::new();
+        Record::frame(at, &bytes, &mut framed);
+        framed.push(7);
+        let record = Record { seq: 3, at, input };
+        prop_assert_eq!(Record::unframe(3, &framed), Ok((record, &[7][..])));
+    }
+
+    #[test]
+    fn a_decision_reads_back_as_it_was_written(decision in decision()) {
+        let mut bytes = Vec::new();
+        decision.encode(&mut bytes);
+        prop_assert_eq!(Decision::decode(&bytes), Ok(decision));
+    }
+
+    #[test]
+    fn damaged_inputs_are_errors_and_whatever_reads_writes_the_same(
+        parts in parts(), place in any::<prop::sample::Index>(), byte in any::<u8>(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = Vec::new();
+        parts.input().encode(&mut bytes);
+        prop_assert!(Input::decode(&bytes[..cut.index(bytes.len())]).is_err());
+        let place = place.index(bytes.len());
+        bytes[place] = byte;
+        if let Ok(input) = Input::decode(&bytes) {
+            let mut again = Vec::new();
+            input.encode(&mut again);
+            prop_assert_eq!(Input::decode(&again), Ok(input));
+        }
+        let _ = Record::unframe(1, &bytes);
+    }
+
+    #[test]
+    fn damaged_decisions_are_errors(
+        decision in decision(), place in any::<prop::sample::Index>(), byte in any::<u8>(),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = Vec::new();
+        decision.encode(&mut bytes);
+        prop_assert!(Decision::decode(&bytes[..cut.index(bytes.len())]).is_err());
+        let place = place.index(bytes.len());
+        bytes[place] = byte;
+        let _ = Decision::decode(&bytes);
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = Input::decode(&bytes);
+        let _ = Record::unframe(1, &bytes);
+        let _ = Decision::decode(&bytes);
+    }
+}
+
+#[test]
+fn a_count_that_no_bytes_follow_is_an_error_at_once() {
+    // Four thousand million pieces of evidence, claimed by a decision that holds none.
+    let mut bytes = Vec::new();
+    example_decision(Verdict::RulesChanged(BundleHash([0; 32]))).encode(&mut bytes);
+    let count = bytes.len() - 4 - 1 - 1;
+    bytes[count..count + 4].copy_from_slice(&u32::MAX.to_le_bytes());
+    assert!(Decision::decode(&bytes).is_err());
+}
+
+fn example_decision(verdict: Verdict) -> Decision {
+    Decision {
+        seq: 1042,
+        at: "2026-03-14T06:46:02.120Z".parse().unwrap(),
+        verdict,
+        cause: Cause::default(),
+    }
+}
+
+fn example_incident() -> IncidentState {
+    IncidentState {
+        id: IncidentId::derive(&["flood", "wl-0412", "e5c1"]),
+        kind: "flood".parse().unwrap(),
+        severity: Severity::Severe,
+        certainty: Certainty::Observed,
+        condition: Condition::Active,
+        handling: Handling::New,
+        position: Position::from_degrees(101.6396, 3.1317),
+        radius_m: 420,
+        zone: "z21".parse().unwrap(),
+        opened_at: "2026-03-14T06:46:02.120Z".parse().unwrap(),
+        episode: 1,
+        sensors: 2,
+        readings: 2,
+        parent: None,
+    }
+}
+
+fn example_inputs(attributes: &AttributesBuffer) -> Vec<Input<'_>> {
+    let at = "2026-03-14T06:45:10.933Z".parse().unwrap();
+    vec![
+        Input::Reading(Reading {
+            id: "e5c1",
+            sensor: "wl-0412",
+            kind: "water_level",
+            observed_at: at,
+            received_at: Some(at),
+            value: 3.72,
+            unit: "m",
+            position: Position::from_degrees(101.6953, 3.1466),
+            attributes: attributes.as_attributes(),
+        }),
+        Input::DeadLetter(DeadLetter {
+            source: "mqtt:wl",
+            topic: "ioc/v1/readings/wl-0412",
+            reason: "value_missing",
+            detail: "value is null",
+            payload: b"{\"value\":null}",
+            payload_bytes: 14,
+        }),
+        Input::Command(Command {
+            request: "r-1",
+            actor: "console",
+            action: Action::Acknowledge(example_incident().id),
+        }),
+        Input::Reload(BundleHash([0xb0; 32])),
+        Input::Tick,
+        Input::Started(Started {
+            down_from: Some(at),
+            down_to: at,
+            build: BuildHash([0xbd; 32]),
+            clock: ClockKind::Scaled(60),
+        }),
+    ]
+}
+
+fn example_decisions() -> Vec<Decision> {
+    let incident = example_incident();
+    let sensor = SensorState {
+        id: "wl-0412".parse().unwrap(),
+        kind: "water_level".parse().unwrap(),
+        position: incident.position,
+        zone: "_".parse().unwrap(),
+        last_heard_at: incident.opened_at,
+    };
+    let mut opened = example_decision(Verdict::IncidentOpened(incident.clone()));
+    opened.cause.rule = Some("floods".parse().unwrap());
+    opened.cause.evidence.push(Evidence {
+        reading: "e5c1".parse().unwrap(),
+        seq: 981,
+        sensor: sensor.id.clone(),
+        rule: "river-high".parse().unwrap(),
+        value: 3.72,
+        distance_m: Some(350),
+    });
+    let mut acknowledged = example_decision(Verdict::IncidentAcknowledged(incident.clone()));
+    acknowledged.cause.request = Some(("r-1".parse().unwrap(), "console".parse().unwrap()));
+    let mut cleared = example_decision(Verdict::IncidentCleared(incident.clone()));
+    cleared.cause.due = Some(cleared.at);
+    let refusal = Refusal {
+        code: RefusalCode::AlreadyAcknowledged,
+        incident: incident.id,
+    };
+    vec![
+        opened,
+        example_decision(Verdict::IncidentUpdated(incident.clone())),
+        example_decision(Verdict::IncidentMerged {
+            into: IncidentId::derive(&["other"]),
+            incident: incident.clone(),
+        }),
+        cleared,
+        example_decision(Verdict::IncidentUnknown(incident.clone())),
+        example_decision(Verdict::IncidentReopened(incident)),
+        acknowledged,
+        example_decision(Verdict::SensorSilent(sensor.clone())),
+        example_decision(Verdict::SensorReturned(sensor)),
+        example_decision(Verdict::RulesChanged(BundleHash([0xb0; 32]))),
+        example_decision(Verdict::CommandRefused(refusal)),
+    ]
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// One line each: what it is, then its bytes.
+fn check_bytes(lines: impl Iterator<Item = (String, Vec<u8>)>, golden: &expect_test::ExpectFile) {
+    let lines: String = lines
+        .map(|(name, bytes)| format!("{name} {}\n", hex(&bytes)))
+        .collect();
+    golden.assert_eq(&lines);
+}
+
+#[test]
+fn the_bytes_of_records_do_not_change() {
+    let mut attributes = AttributesBuffer::default();
+    attributes.push("basin", "upper").unwrap();
+    let inputs = example_inputs(&attributes);
+    let lines = inputs.iter().map(|input| {
+        let (mut bytes, mut framed) = (Vec::new(), Vec::new());
+        input.encode(&mut bytes);
+        Record::frame(
+            Timestamp::from_millis(1_773_470_710_933),
+            &bytes,
+            &mut framed,
+        );
+        let name = format!("{input:?}");
+        (name.split(['(', ' ']).next().unwrap().to_owned(), framed)
+    });
+    check_bytes(lines, &expect_file!["../golden/records.hex"]);
+}
+
+#[test]
+fn the_bytes_of_decisions_do_not_change() {
+    let decisions = example_decisions();
+    let mut hash = DecisionHash::default();
+    let mut lines: Vec<_> = decisions
+        .iter()
+        .map(|decision| {
+            let mut bytes = Vec::new();
+            decision.encode(&mut bytes);
+            hash = hash.after(&bytes);
+            (decision.verdict.word().to_owned(), bytes)
+        })
+        .collect();
+    lines.push(("hash_of_all".to_owned(), hash.0.to_vec()));
+    check_bytes(lines.into_iter(), &expect_file!["../golden/decisions.hex"]);
+}
