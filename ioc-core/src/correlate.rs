@@ -29,7 +29,7 @@ use crate::counters::EngineCounters;
 use crate::decision::{Cause, Condition, Decision, DecisionSeq, Evidence, Verdict};
 use crate::detection::{Detection, Finding};
 use crate::hash::Map;
-use crate::id::{IncidentId, SensorId};
+use crate::id::{IncidentId, RuleId, SensorId};
 use crate::incident::{Case, Cluster, Incident, Purpose, Source, Statement};
 use crate::limits::{CANDIDATES_PER_RULE_MAX, MEMBERS_PER_INCIDENT_MAX};
 use crate::place::Position;
@@ -120,10 +120,20 @@ impl Correlator {
         self.slots.len() - self.candidates.len()
     }
 
+    /// How much a source with a finding of this detection rule counts; nothing if the rule does
+    /// not take it, as it takes no silence.
+    fn weight_of(&self, detection: &RuleId) -> u32 {
+        let mut weights = self.rule.detections.iter().zip(&self.rule.weights);
+        let weight = weights.find(|(rule, _)| *rule == detection);
+        weight.map_or(0, |(_, weight)| *weight)
+    }
+
     /// Takes what a sensor stage found. [`Self::settle`] decides what follows.
     pub fn take(&mut self, finding: &Finding, turn: &mut Turn<'_>) {
+        let weight = self.weight_of(&finding.rule);
         let statement = |severity, certainty, until, sighting| Statement {
             rule: &finding.rule,
+            weight,
             severity,
             certainty,
             until,

@@ -16,7 +16,7 @@ mod reload;
 use std::sync::Arc;
 
 use self::sensor::{RuleState, Sensor, Track};
-use crate::bundle::{AttributeMatch, DetectionRule, Test};
+use crate::bundle::{DetectionRule, Test};
 use crate::codec::Put;
 use crate::counters::{RuleCounters, SensorCounters};
 use crate::decision::Certainty;
@@ -216,7 +216,7 @@ impl SensorStage {
         for place in 0..self.rules.kind(kind).judging.len() {
             let rule_number = self.rules.kind(kind).judging[place];
             let rule = self.rules.detection(rule_number);
-            if !matches(&rule.matching, reading) {
+            if !concerns(rule, reading) {
                 self.rule_counters[rule_number as usize].unmatched += 1;
                 continue;
             }
@@ -343,12 +343,17 @@ fn bucket(hash: u64) -> usize {
     hash as usize % SENSOR_BUCKETS
 }
 
-/// Whether the reading has all the attributes that a rule asks for.
-fn matches(matching: &[AttributeMatch], reading: &Reading<'_>) -> bool {
-    matching.iter().all(|asked| {
-        let value = reading.attributes.get(&asked.name);
-        value.is_some_and(|value| asked.values.iter().any(|any| any == value))
-    })
+/// Whether the reading has all the attributes that a rule asks for, and as a report the value.
+fn concerns(rule: &DetectionRule, reading: &Reading<'_>) -> bool {
+    let says_enough = match &rule.test {
+        Test::Report(report) => report.value_min.is_none_or(|least| reading.value >= least),
+        Test::Threshold(_) | Test::Silence(_) => true,
+    };
+    says_enough
+        && rule.matching.iter().all(|asked| {
+            let value = reading.attributes.get(&asked.name);
+            value.is_some_and(|value| asked.values.iter().any(|any| any == value))
+        })
 }
 
 fn finding(

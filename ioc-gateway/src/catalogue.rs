@@ -22,6 +22,8 @@ pub struct Registered {
     pub kind: Box<str>,
     /// The unit that its readings are converted to; empty if none is registered.
     pub unit: Box<str>,
+    /// The unit of its readings that name none; empty if it is [`unit`](Self::unit).
+    pub unit_unnamed: Box<str>,
 }
 
 /// What happens to readings of sensors that are not registered.

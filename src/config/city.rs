@@ -1,6 +1,7 @@
 //! The city: zones and sensors from GeoJSON (RFC 7946), checked against the kinds.
 //!
-//! Arrives: the text of a city file. Leaves: the [`City`] of a bundle, sorted by id. Promise:
+//! Arrives: the text of a city file. Leaves: the [`City`] of a bundle, sorted by id, and the units
+//! that its sensors are registered with where they are not those of their kinds. Promise:
 //! every mistake of every feature is told, with the feature's id and line; a hundred thousand
 //! sensors are read in a fraction of a second, borrowed from the text. A sensor's levels are
 //! converted to the unit of its kind; one whose unit nobody can convert is judged by its own
@@ -9,8 +10,9 @@
 //! core's). Next: `city/geojson.rs`.
 
 mod geojson;
+mod whole;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -22,7 +24,7 @@ use ioc_core::time::Millis;
 use ioc_gateway::formats::units;
 
 use super::kinds::{Kind, Kinds};
-use super::mistake::{Mistakes, Place, counted};
+use super::mistake::{Mistakes, Place};
 use super::suggest::did_you_mean;
 use geojson::{Feature, Lines, Scalar, Shape};
 
@@ -30,10 +32,11 @@ use geojson::{Feature, Lines, Scalar, Shape};
 pub const FEATURES_MAX: usize = 1_000_000;
 /// The longest interval at which a sensor may report.
 const INTERVAL_MAX_S: f64 = 31.0 * 86_400.0;
-/// How many zones may lie in one another.
-const ZONE_DEPTH_MAX: usize = 16;
 /// What `properties.type` may say.
 const TYPES: [&str; 5] = ["zone", "sensor", "river", "asset", "actuator"];
+
+/// The units of sensors that are registered with another one than they are judged in.
+pub type OtherUnits = HashMap<SensorId, String>;
 
 /// Reads a city file. `file` is only for messages.
 pub fn read(
@@ -42,7 +45,7 @@ pub fn read(
     kinds: &Kinds,
     mistakes: &mut Mistakes,
     warnings: &mut Mistakes,
-) -> City {
+) -> (City, OtherUnits) {
     let features = match geojson::features(text) {
         Ok(features) => features,
         Err(error) => {
@@ -57,7 +60,7 @@ pub fn read(
                 "",
                 format!("not a GeoJSON FeatureCollection: {error}"),
             );
-            return City::default();
+            return Default::default();
         }
     };
     if features.len() > FEATURES_MAX {
@@ -66,7 +69,7 @@ pub fn read(
             features.len()
         );
         mistakes.add(&Place::whole(file), "", what);
-        return City::default();
+        return Default::default();
     }
     let mut lines = Lines::new(text);
     let mut reader = Reader::new(file, kinds, mistakes);
@@ -88,6 +91,7 @@ struct Reader<'r> {
     /// Where each zone is written.
     zone_places: BTreeMap<ZoneId, Place>,
     sensor_names: HashSet<SensorId>,
+    other_units: OtherUnits,
     /// How many sensors measure in a unit that cannot be converted to their kind's: (unit, kind's).
     foreign_units: BTreeMap<(String, String), usize>,
     /// Where the feature begins that is being read, and how messages name it.
@@ -104,6 +108,7 @@ impl<'r> Reader<'r> {
             sensors: Vec::new(),
             zone_places: BTreeMap::new(),
             sensor_names: HashSet::new(),
+            other_units: OtherUnits::new(),
             foreign_units: BTreeMap::new(),
             place: Place::whole(file),
             name: String::new(),
@@ -229,6 +234,9 @@ impl<'r> Reader<'r> {
         }
         let scaled = self.in_unit_of_kind(unit, of_kind, [warning, danger]);
         let [warning, danger] = scaled.levels;
+        if let Some(unit) = unit.filter(|unit| *unit != scaled.unit) {
+            self.other_units.insert(id.clone(), unit.to_owned());
+        }
         self.sensors.push(Sensor {
             id,
             kind,
@@ -332,87 +340,6 @@ impl<'r> Reader<'r> {
             unit: wanted.to_owned(),
             scale: Scale::OfKind,
             levels: levels.map(|level| units::convert(level?, unit, wanted).ok()),
-        }
-    }
-
-    fn finish(mut self, warnings: &mut Mistakes) -> City {
-        self.check_parents();
-        self.warn(warnings);
-        let unwritten = self.zones_without_feature();
-        self.zones.extend(unwritten.into_keys().map(|id| Zone {
-            name: id.to_string(),
-            id,
-            parent: None,
-            areas: Vec::new(),
-        }));
-        self.zones.sort_by(|a, b| a.id.cmp(&b.id));
-        self.sensors.sort_by(|a, b| a.id.cmp(&b.id));
-        City {
-            zones: self.zones,
-            sensors: self.sensors,
-        }
-    }
-
-    /// Every parent is a zone, and no zone lies in itself.
-    fn check_parents(&mut self) {
-        let parents: BTreeMap<_, _> = self
-            .zones
-            .iter()
-            .map(|zone| (&zone.id, zone.parent.as_ref()))
-            .collect();
-        for (id, parent) in &parents {
-            let Some(parent) = parent else {
-                continue;
-            };
-            let up = std::iter::successors(Some(*parent), |zone| *parents.get(zone)?);
-            let what = if !parents.contains_key(parent) {
-                let names = parents.keys().map(|id| id.as_str());
-                let hint = did_you_mean(parent.as_str(), names);
-                format!("no zone has the id `{parent}`{hint}")
-            } else if up.take(ZONE_DEPTH_MAX).count() == ZONE_DEPTH_MAX {
-                format!("lies in itself, or more than {ZONE_DEPTH_MAX} zones deep")
-            } else {
-                continue;
-            };
-            self.mistakes
-                .add(&self.zone_places[*id], &format!("zone {id} parent"), what);
-        }
-    }
-
-    /// The zones that sensors name and no feature describes, with how many sensors name them.
-    fn zones_without_feature(&self) -> BTreeMap<ZoneId, usize> {
-        let mut unwritten = BTreeMap::new();
-        for zone in self
-            .sensors
-            .iter()
-            .filter_map(|sensor| sensor.zone.as_ref())
-        {
-            if !self.zone_places.contains_key(zone) {
-                *unwritten.entry(zone.clone()).or_default() += 1;
-            }
-        }
-        unwritten
-    }
-
-    fn warn(&self, warnings: &mut Mistakes) {
-        let file = Place::whole(&self.place.file);
-        for ((unit, wanted), count) in &self.foreign_units {
-            let what = format!(
-                "`{unit}` of {} cannot be converted to `{wanted}`: only their own `warning` and \
-                 `danger` count",
-                counted(*count, "sensor")
-            );
-            warnings.add(&file, "", what);
-        }
-        // A city without any zone of its own only groups its sensors by name.
-        for (zone, count) in self.zones_without_feature() {
-            if self.zone_places.is_empty() {
-                break;
-            }
-            let hint = did_you_mean(zone.as_str(), self.zone_places.keys().map(ZoneId::as_str));
-            let sensors = counted(count, "sensor");
-            let what = format!("no feature describes zone `{zone}` of {sensors}{hint}");
-            warnings.add(&file, "", what);
         }
     }
 

@@ -11,7 +11,7 @@ use ioc_core::bundle::{Bundle, City, DetectionRule, Scale, Sensor, Side, Test, T
 use ioc_core::decision::Severity;
 use ioc_gateway::catalogue::{Catalogue, Registered, Unregistered};
 
-use super::city;
+use super::city::{self, OtherUnits};
 use super::kinds::Kinds;
 use super::mistake::{Mistakes, Place};
 use super::rules::Rules;
@@ -25,6 +25,9 @@ pub struct Compiled {
     pub bundle: Arc<Bundle>,
     /// The kinds of reading.
     pub kinds: Kinds,
+    /// The units of sensors that are registered with another one than they are judged in: what
+    /// their readings are in that name none.
+    pub other_units: OtherUnits,
     /// What is allowed, and probably not meant.
     pub warnings: Mistakes,
 }
@@ -57,9 +60,9 @@ impl Source {
             return Err(mistakes);
         }
         let rules = Rules::read(&trees, &kinds, &mut mistakes, &mut warnings);
-        let mut city = match self.file(CITY) {
+        let (mut city, other_units) = match self.file(CITY) {
             Some(file) => read_city(file, &kinds, &mut mistakes, &mut warnings),
-            None => City::default(),
+            None => Default::default(),
         };
         let shown = self.file(CITY).map_or(CITY, |file| &file.shown);
         fit_levels(
@@ -77,6 +80,7 @@ impl Source {
         mistakes.or(Some(Compiled {
             bundle: Arc::new(bundle),
             kinds,
+            other_units,
             warnings,
         }))
     }
@@ -87,28 +91,26 @@ impl Source {
 }
 
 impl Compiled {
-    /// What the door decodes by.
+    /// What the door decodes by: sensors with kind and unit, and the unit of each kind.
     pub fn catalogue(&self, unregistered: Unregistered) -> Catalogue {
-        catalogue(&self.bundle, &self.kinds, unregistered)
-    }
-}
-
-/// What the door decodes by: sensors with kind and unit, and the unit of each kind.
-pub fn catalogue(bundle: &Bundle, kinds: &Kinds, unregistered: Unregistered) -> Catalogue {
-    let sensors = bundle.city.sensors.iter().map(|sensor| {
-        let registered = Registered {
-            kind: sensor.kind.as_str().into(),
-            unit: sensor.unit.as_str().into(),
-        };
-        (sensor.id.as_str().into(), registered)
-    });
-    let kind_units = kinds
-        .iter()
-        .filter_map(|(name, kind)| Some((name.as_str().into(), kind.unit.as_deref()?.into())));
-    Catalogue {
-        sensors: sensors.collect(),
-        kind_units: kind_units.collect(),
-        unregistered,
+        let sensors = self.bundle.city.sensors.iter().map(|sensor| {
+            let unnamed = self.other_units.get(&sensor.id);
+            let registered = Registered {
+                kind: sensor.kind.as_str().into(),
+                unit: sensor.unit.as_str().into(),
+                unit_unnamed: unnamed.map_or("", String::as_str).into(),
+            };
+            (sensor.id.as_str().into(), registered)
+        });
+        let kind_units = self.kinds.iter().filter_map(|(name, kind)| {
+            let unit = kind.unit.as_deref()?;
+            Some((name.as_str().into(), unit.into()))
+        });
+        Catalogue {
+            sensors: sensors.collect(),
+            kind_units: kind_units.collect(),
+            unregistered,
+        }
     }
 }
 
@@ -129,10 +131,10 @@ fn read_city(
     kinds: &Kinds,
     mistakes: &mut Mistakes,
     warnings: &mut Mistakes,
-) -> City {
+) -> (City, OtherUnits) {
     match text(file, mistakes) {
         Some(text) => city::read(&file.shown, text, kinds, mistakes, warnings),
-        None => City::default(),
+        None => Default::default(),
     }
 }
 

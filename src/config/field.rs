@@ -213,16 +213,6 @@ impl<'a> Section<'a> {
         self.entries.iter().map(|entry| (entry, self.field(entry)))
     }
 
-    /// Where it begins.
-    pub const fn place(&self) -> &'a Place {
-        self.place
-    }
-
-    /// Its path.
-    pub fn path(&self) -> &str {
-        &self.path
-    }
-
     /// Says that something is wrong with it as a whole.
     pub fn wrong(&self, mistakes: &mut Mistakes, what: impl Into<String>) {
         mistakes.add(self.place, &self.path, what);
@@ -256,5 +246,32 @@ impl<'a> Section<'a> {
             "" => key.to_owned(),
             path => format!("{path}.{key}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::yaml;
+    use expect_test::expect;
+
+    #[test]
+    fn a_key_of_former_times_is_answered_and_an_unknown_one_told() {
+        let mut mistakes = Mistakes::default();
+        let root = yaml::parse(
+            "a.yaml",
+            "radius: 1 km\nwihtin: 1 km\nx: 1\n",
+            &mut mistakes,
+        );
+        let root = root.unwrap();
+        let mut section = Section::root(&root, &mut mistakes).unwrap();
+        assert!(section.optional("within").is_none());
+        section.renamed(&mut mistakes, "radius", "`within`, as `within: 500 m`");
+        section.finish(&mut mistakes);
+        expect![[r#"
+            a.yaml:1:1 radius: is now `within`, as `within: 500 m`
+            a.yaml:2:1 wihtin: unknown key; did you mean `within`?
+            a.yaml:3:1 x: unknown key; known here: within"#]]
+        .assert_eq(&mistakes.to_string());
     }
 }

@@ -7,6 +7,7 @@
 //! language for people. Next: `rules/detection.rs`.
 
 pub mod detection;
+pub mod threshold;
 pub mod correlation;
 
 use std::collections::BTreeMap;

@@ -91,7 +91,7 @@ impl Correlator {
     /// Opens a candidate if enough sources agree and there is room to remember it.
     fn open_if_enough(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let case = self.case(slot);
-        if case.cluster.agreeing() < self.rule.sources_min {
+        if case.cluster.weight() < u64::from(self.rule.sources_min) {
             return;
         }
         let Some(forgotten) = turn.desk.book.make_room() else {

@@ -6,7 +6,7 @@
 //! one exactly at the limit to clear is normal again: with a gap of zero the two are the same
 //! value. Not here: what a reading's place or id is. Next: `silence.rs`.
 
-use crate::bundle::{Level, Sensor, Side, Threshold};
+use crate::bundle::{Level, Scale, Sensor, Side, Threshold};
 use crate::codec::Put;
 use crate::decision::Severity;
 use crate::detection::Sighting;
@@ -67,9 +67,14 @@ pub(super) enum Outcome {
 }
 
 /// A rule's levels in the terms of one sensor: its own `warning` and `danger` replace the moderate
-/// and the severe one.
+/// and the severe one. A level that does not exist for it lies beyond all values.
 fn levels(rule: &Threshold, sensor: Option<&Sensor>) -> impl Iterator<Item = Level> {
     let (warning, danger) = sensor.map_or((None, None), |own| (own.warning, own.danger));
+    let nowhere = match rule.side {
+        Side::Above => f64::INFINITY,
+        Side::Below => f64::NEG_INFINITY,
+    };
+    let scale = sensor.map_or(Scale::OfKind, |own| own.scale);
     rule.levels.iter().map(move |level| {
         let own = match level.severity {
             Severity::Moderate => warning,
@@ -78,7 +83,10 @@ fn levels(rule: &Threshold, sensor: Option<&Sensor>) -> impl Iterator<Item = Lev
         };
         Level {
             severity: level.severity,
-            value: own.unwrap_or(level.value),
+            value: own.unwrap_or(match scale {
+                Scale::OfKind => level.value,
+                Scale::Own => nowhere,
+            }),
         }
     })
 }

@@ -38,6 +38,8 @@ pub(crate) struct Cluster {
     members: BTreeMap<Source, Member>,
     /// How many members stand how, by [`Standing`].
     standing: [u32; 4],
+    /// What the members that say something is wrong weigh together.
+    weight: u64,
     /// When which report stops counting.
     decays: BTreeSet<(Timestamp, Source)>,
     places: Places,
@@ -67,6 +69,8 @@ pub(crate) struct Member {
 #[derive(Debug)]
 struct Raised {
     rule: RuleId,
+    /// Given by the correlation rule, so it is not part of the state.
+    weight: u32,
     severity: Severity,
     certainty: Certainty,
 }
@@ -83,6 +87,8 @@ enum Standing {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Statement<'a> {
     pub rule: &'a RuleId,
+    /// How much the source counts by it.
+    pub weight: u32,
     pub severity: Severity,
     pub certainty: Certainty,
     /// When it stops counting, if it is a report.
@@ -117,11 +123,10 @@ impl Cluster {
         self.members.into_iter()
     }
 
-    /// How many sources say at this time that something is wrong, silent ones included: who was
-    /// washed away has not withdrawn what it said.
-    pub fn agreeing(&self) -> u32 {
-        let [_, abnormal, silent, reported] = self.standing;
-        abnormal + silent + reported
+    /// How much the sources weigh that say at this time that something is wrong, silent ones
+    /// included: who was washed away has not withdrawn what it said.
+    pub fn weight(&self) -> u64 {
+        self.weight
     }
 
     /// Whether a sensor among them is abnormal, which lasts until it is normal again. A report is
@@ -159,7 +164,7 @@ impl Cluster {
     pub fn hear(&mut self, source: &Source, statement: &Statement<'_>) {
         let sighting = statement.sighting;
         let member = self.members.remove(source);
-        let before = member.as_ref().map(Member::standing);
+        let before = member.as_ref().map(Member::stand);
         let mut member = member.unwrap_or_else(|| Member::new(sighting));
         if let Some(position) = sighting.position {
             self.places
@@ -171,7 +176,7 @@ impl Cluster {
         if let Some(until) = statement.until {
             self.decays.insert((until, source.clone()));
         }
-        self.shift(before, Some(member.standing()));
+        self.shift(before, Some(member.stand()));
         self.members.insert(source.clone(), member);
     }
 
@@ -238,7 +243,7 @@ impl Cluster {
     /// Takes a member out.
     pub fn remove(&mut self, source: &Source) -> Option<Member> {
         let member = self.members.remove(source)?;
-        self.shift(Some(member.standing()), None);
+        self.shift(Some(member.stand()), None);
         self.places.leave(member.position);
         if let Some(until) = member.until {
             self.decays.remove(&(until, source.clone()));
@@ -249,7 +254,7 @@ impl Cluster {
 
     /// Takes in a member of another cluster. Precondition: the source is not a member here.
     pub fn adopt(&mut self, source: Source, member: Member) {
-        self.shift(None, Some(member.standing()));
+        self.shift(None, Some(member.stand()));
         self.places.enter(member.position);
         if let Some(until) = member.until {
             self.decays.insert((until, source.clone()));
@@ -290,18 +295,20 @@ impl Cluster {
         let Some(member) = self.members.get_mut(source) else {
             return;
         };
-        let before = member.standing();
+        let before = member.stand();
         change(member);
-        let after = member.standing();
+        let after = member.stand();
         self.shift(Some(before), Some(after));
     }
 
-    fn shift(&mut self, from: Option<Standing>, to: Option<Standing>) {
-        if let Some(from) = from {
-            self.standing[from as usize] -= 1;
+    fn shift(&mut self, from: Option<(Standing, u32)>, to: Option<(Standing, u32)>) {
+        if let Some((standing, weight)) = from {
+            self.standing[standing as usize] -= 1;
+            self.weight -= u64::from(weight);
         }
-        if let Some(to) = to {
-            self.standing[to as usize] += 1;
+        if let Some((standing, weight)) = to {
+            self.standing[standing as usize] += 1;
+            self.weight += u64::from(weight);
         }
     }
 
@@ -341,6 +348,12 @@ impl Member {
         }
     }
 
+    /// How it stands, and how much it weighs: as much as its weightiest detection.
+    fn stand(&self) -> (Standing, u32) {
+        let weights = self.raised.iter().map(|raised| raised.weight);
+        (self.standing(), weights.max().unwrap_or(0))
+    }
+
     fn note(&mut self, statement: &Statement<'_>, known: bool) {
         self.count += 1;
         // Whoever speaks is not silent.
@@ -348,6 +361,7 @@ impl Member {
         self.until = self.until.max(statement.until);
         let said = Raised {
             rule: statement.rule.clone(),
+            weight: statement.weight,
             severity: statement.severity,
             certainty: statement.certainty,
         };

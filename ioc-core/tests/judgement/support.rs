@@ -4,8 +4,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    AttributeMatch, Bundle, City, CorrelationRule, DetectionRule, Level, Report, Sensor, Side,
-    Silence, Test, Threshold,
+    AttributeMatch, Bundle, City, CorrelationRule, DetectionRule, Level, Report, Scale, Sensor,
+    Side, Silence, Test, Threshold,
 };
 use ioc_core::decision::{Certainty, Decision, Severity};
 use ioc_core::judgement::Judgement;
@@ -52,6 +52,7 @@ impl BundleBuilder {
             interval: None,
             warning: None,
             danger: None,
+            scale: Scale::OfKind,
         };
         set(&mut sensor);
         self.0.city.sensors.push(sensor);
@@ -92,6 +93,7 @@ impl BundleBuilder {
             severity,
             certainty: Certainty::Possible,
             lasting,
+            value_min: None,
         };
         self.detection(name, kind, Test::Report(report))
     }
@@ -133,6 +135,7 @@ impl BundleBuilder {
                 .iter()
                 .map(|name| name.parse().unwrap())
                 .collect(),
+            weights: vec![1; detections.len()],
             within_m: 1_000,
             within: Millis::minutes(60),
             sources_min: 1,

@@ -79,7 +79,7 @@ fn check<'a>(
         ));
     }
     let wanted = wanted_unit(registered, kind, catalogue);
-    let (value, unit) = measured(members, wanted, texts)?;
+    let (value, unit) = measured(members, registered, wanted, texts)?;
     Ok(Reading {
         id,
         sensor,
@@ -163,9 +163,11 @@ fn wanted_unit<'a>(
         .or_else(|| catalogue.kind_units.get(kind).map(|unit| &**unit))
 }
 
-/// The value with its unit, converted to the wanted one; a unit left out is taken as that.
+/// The value with its unit, converted to the wanted one; a unit left out is what the sensor is
+/// registered to mean then, else the wanted one.
 fn measured<'a>(
     members: &Members<'a>,
+    registered: Option<&'a Registered>,
     wanted: Option<&'a str>,
     texts: &'a str,
 ) -> Result<(f64, &'a str), Reject> {
@@ -175,6 +177,8 @@ fn measured<'a>(
     let own = members
         .unit
         .map(|unit| unit.resolve(texts))
+        .filter(|unit| !unit.is_empty())
+        .or(registered.map(|registered| &*registered.unit_unnamed))
         .filter(|unit| !unit.is_empty());
     let (own, wanted) = match (own, wanted) {
         (None, wanted) => return Ok((value, wanted.unwrap_or_default())),

@@ -87,6 +87,8 @@ fn the_door_converts_to_the_unit_that_the_rules_are_written_in() {
     let catalogue = compiled.catalogue(Unregistered::Refuse);
     let unit = |sensor: &str| catalogue.sensors[sensor].unit.as_ref();
     assert_eq!((unit("a"), unit("b"), unit("c")), ("m", "mAOD", ""));
+    let unnamed = |sensor: &str| catalogue.sensors[sensor].unit_unnamed.as_ref();
+    assert_eq!((unnamed("a"), unnamed("b"), unnamed("c")), ("cm", "", ""));
     assert_eq!(catalogue.kind_units["feeder"].as_ref(), "kV");
     assert!(!catalogue.kind_units.contains_key("earthquake_report"));
     assert_eq!(catalogue.unregistered, Unregistered::Refuse);

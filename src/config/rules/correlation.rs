@@ -189,8 +189,8 @@ fn sources(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<u32> {
 fn warn(rule: &CorrelationRule, field: &Field<'_>, warnings: &mut Mistakes) {
     if rule.within < rule.clear_after {
         let what = format!(
-            "evidence that comes back after {} opens a second incident beside the first, which \
-             is not clear before {}; write a `within_time` of at least `clear_after`",
+            "what comes more than {} after the last evidence opens a second incident beside the \
+             first, which is not clear before {}; write a `within_time` of at least `clear_after`",
             show_span(rule.within),
             show_span(rule.clear_after)
         );

@@ -116,7 +116,7 @@ fn rules_mean_what_they_say() {
                                     value: 3.8,
                                 },
                             ],
-                            clear_gap: 0.2999999999999998,
+                            clear_gap: 0.3,
                             readings_min: 2,
                             lasting: Millis(
                                 300000,
@@ -345,6 +345,6 @@ correlations:
     assert!(mistakes.is_empty(), "{mistakes}");
     expect![[r#"
         a.yaml:4:3 detections.unused: no correlation takes it, so it changes nothing; name it in a correlation's `from`, or remove it
-        a.yaml:7:10 correlations.short: evidence that comes back after 5 min opens a second incident beside the first, which is not clear before 10 min; write a `within_time` of at least `clear_after`
-        a.yaml:7:10 correlations.short: never opens: all its detections weigh nothing"#]].assert_eq(&warnings.to_string());
+        a.yaml:7:10 correlations.short: never opens: all its detections weigh nothing
+        a.yaml:7:10 correlations.short: what comes more than 5 min after the last evidence opens a second incident beside the first, which is not clear before 10 min; write a `within_time` of at least `clear_after`"#]].assert_eq(&warnings.to_string());
 }

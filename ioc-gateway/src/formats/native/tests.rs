@@ -7,6 +7,11 @@ fn catalogue() -> Catalogue {
     let registered = |kind: &str, unit: &str| Registered {
         kind: kind.into(),
         unit: unit.into(),
+        unit_unnamed: "".into(),
+    };
+    let in_feet = Registered {
+        unit_unnamed: "ft".into(),
+        ..registered("water_level", "m")
     };
     Catalogue {
         sensors: [
@@ -14,6 +19,7 @@ fn catalogue() -> Catalogue {
             ("ts-7".into(), registered("traffic_speed", "km/h")),
             ("gauge-9".into(), registered("water_level", "mASD")),
             ("pump-1".into(), registered("pump", "")),
+            ("wl-us".into(), in_feet),
         ]
         .into(),
         kind_units: [
@@ -274,6 +280,14 @@ fn a_unit_is_converted_to_the_registered_one() {
     accepted("unit=null", PLAIN);
     accepted("unit=\"\"", PLAIN);
     accepted("unit=\"cm\";value=372", PLAIN);
+    accepted(
+        "sensor=\"wl-us\";unit=;value=10",
+        "wl-us water_level 3.048 m 2026-03-14T06:45:10.933Z e1",
+    );
+    accepted(
+        "sensor=\"wl-us\";unit=\"m\";value=10",
+        "wl-us water_level 10 m 2026-03-14T06:45:10.933Z e1",
+    );
     accepted(
         "sensor=\"ts-7\";kind=;unit=\"mph\";value=60",
         "ts-7 traffic_speed 96.56064 km/h 2026-03-14T06:45:10.933Z e1",
