@@ -1,6 +1,7 @@
 //! The MQTT listener over real sockets, with an engine that settles when it is told to.
 //!
 //! `rumqttc` stands for the clients of others; where bytes matter, a bare socket is the client.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

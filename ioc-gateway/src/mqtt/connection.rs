@@ -28,7 +28,7 @@ use super::session::Session;
 use crate::door::{Door, DoorClosed, Inputs, Ledger, NotHandedOver};
 use crate::telemetry::{self, Adapter};
 
-/// How much room a read finds at least, and at most: it doubles while reads fill it.
+/// How much room a read finds, at least and at most.
 const READ_BYTES_MIN: usize = 2 * 1024;
 const READ_BYTES_MAX: usize = 64 * 1024;
 
@@ -94,7 +94,7 @@ async fn first_packet(
     loop {
         match codec::split(received, packet_bytes_max).map_err(CloseReason::Malformed)? {
             Split::Frame(_, length) => return Ok(length),
-            Split::Part { missing } => received.reserve(missing),
+            Split::Part => received.reserve(READ_BYTES_MIN),
         }
         match stream.read_buf(received).await {
             Ok(0) => return Err(CloseReason::SocketClosed),
@@ -185,6 +185,16 @@ async fn next(subscription: &mut Option<Subscription>) -> Bytes {
     }
 }
 
+/// Makes room for so many bytes; gives back what is far more than that once it is empty, for
+/// there are thousands of connections.
+fn fit(buffer: &mut BytesMut, bytes: usize) {
+    if buffer.is_empty() && buffer.capacity() > READ_BYTES_MIN + 4 * bytes {
+        *buffer = BytesMut::with_capacity(bytes);
+    } else {
+        buffer.reserve(bytes);
+    }
+}
+
 /// A connection that ends, and what it still waits for.
 #[derive(Debug, Clone, Copy)]
 struct Leaving {
@@ -241,7 +251,7 @@ impl Link {
             if taken.packets > 0 {
                 self.deadlines.heard();
             }
-            self.received.reserve(taken.missing.max(self.read_bytes));
+            fit(&mut self.received, self.read_bytes);
             if let Err(reason) = result {
                 self.leave(reason);
             }
@@ -285,7 +295,10 @@ impl Link {
             }
             Event::Read(Ok(0)) => self.leave(CloseReason::SocketClosed),
             Event::Read(Ok(count)) => self.fit_reads(count),
-            Event::Wrote(Ok(1..)) => self.deadlines.wrote(self.session.out.is_empty()),
+            Event::Wrote(Ok(1..)) => {
+                self.deadlines.wrote(self.session.out.is_empty());
+                fit(&mut self.session.out, 0);
+            }
             Event::Read(Err(_)) | Event::Wrote(_) => self.leave(CloseReason::SocketFailed),
             Event::Decision(packet) => self.session.put_decision(&packet),
             Event::TakenOver => self.leave(CloseReason::TakenOver),
@@ -297,10 +310,12 @@ impl Link {
         }
     }
 
-    /// Reads more at once while reads fill what they are given.
+    /// Reads more at once while reads fill what they are given, and less when they no longer do.
     fn fit_reads(&mut self, count: usize) {
         if count >= self.read_bytes {
             self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
+        } else if count < self.read_bytes / 4 {
+            self.read_bytes = (self.read_bytes / 2).max(READ_BYTES_MIN);
         }
     }
 
