@@ -559,6 +559,23 @@ async fn a_connection_is_not_read_beyond_its_inputs_in_flight() {
 }
 
 #[tokio::test]
+async fn what_was_received_behind_a_bound_is_not_forgotten() {
+    let bench = bench_with(
+        MqttOptions {
+            decoded_bytes_max: 1,
+            ..options()
+        },
+        DoorOptions::default(),
+    )
+    .await;
+    let mut client = bench.client("c").await;
+    let stream: Vec<_> = (1..=5).flat_map(|n| publish(&format!("e{n}"), n)).collect();
+    client.send(&stream).await;
+    let arrivals = bench.inputs(5).await;
+    assert_eq!(said(&arrivals), ["e1", "e2", "e3", "e4", "e5"]);
+}
+
+#[tokio::test]
 async fn pings_are_answered_while_the_door_is_full() {
     let door = DoorOptions {
         waiting_bytes_max: 1,

@@ -132,10 +132,15 @@ async fn serve(
     let mut alarm = pin!(sleep_until(Instant::now() + FAR));
     loop {
         link.take(&shared.door);
-        if waiting.is_none()
-            && let Some((inputs, upto)) = link.hand_over(&shared.door, &ledger)
-        {
-            waiting.set(Some(shared.door.hand_over(inputs, &ledger, upto)));
+        while waiting.is_none() {
+            match link.hand_over(&shared.door, &ledger) {
+                // Now there may be room for what was received behind it.
+                HandedOver::Some => link.take(&shared.door),
+                HandedOver::Nothing => break,
+                HandedOver::Full(inputs, upto) => {
+                    waiting.set(Some(shared.door.hand_over(inputs, &ledger, upto)));
+                }
+            }
         }
         if let Some(reason) = link.ended() {
             let _closed = writer.shutdown().await;
@@ -193,6 +198,14 @@ fn fit(buffer: &mut BytesMut, bytes: usize) {
     } else {
         buffer.reserve(bytes);
     }
+}
+
+/// What came of handing over.
+enum HandedOver {
+    Nothing,
+    Some,
+    /// The door is full: these wait, and make so many of the connection.
+    Full(Inputs, u64),
 }
 
 /// A connection that ends, and what it still waits for.
@@ -265,20 +278,22 @@ impl Link {
         self.writing_decisions = self.leaving.is_none() && self.session.has_room_for_decisions();
     }
 
-    /// Hands over what was taken; gives it back if the door is full.
-    fn hand_over(&mut self, door: &Door, ledger: &Arc<Ledger>) -> Option<(Inputs, u64)> {
-        let (inputs, upto) = self.session.take_inputs()?;
+    /// Hands over what was taken, or gives it back if the door is full.
+    fn hand_over(&mut self, door: &Door, ledger: &Arc<Ledger>) -> HandedOver {
+        let Some((inputs, upto)) = self.session.take_inputs() else {
+            return HandedOver::Nothing;
+        };
         match door.try_hand_over(inputs, ledger, upto) {
-            Ok(()) => None,
+            Ok(()) => HandedOver::Some,
             Err(NotHandedOver::Full(inputs)) => {
                 telemetry::door_full(Adapter::Mqtt);
                 self.deadlines.waits_for_door();
                 self.waiting = inputs.count();
-                Some((inputs, upto))
+                HandedOver::Full(inputs, upto)
             }
             Err(NotHandedOver::Closed) => {
                 self.end(CloseReason::EngineStopped);
-                None
+                HandedOver::Nothing
             }
         }
     }
