@@ -38,12 +38,9 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// None yet, with room for so many bytes.
-    pub fn with_capacity(bytes: usize) -> Self {
-        Self {
-            bytes: Vec::with_capacity(bytes),
-            count: 0,
-        }
+    /// Makes room for so many more bytes.
+    pub fn reserve(&mut self, bytes: usize) {
+        self.bytes.reserve(bytes);
     }
 
     /// Whether there are none.

@@ -99,7 +99,8 @@ impl Intake {
         let catalogue = self.door.catalogue();
         let mut scratch = Scratch::default();
         let total = items.iter().map(|item| item.len()).sum();
-        let mut inputs = Inputs::with_capacity(total);
+        let mut inputs = Inputs::default();
+        inputs.reserve(total);
         let mut answer = Answer::default();
         let origin = Origin {
             source: Adapter::Http.word(),

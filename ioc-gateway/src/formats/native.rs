@@ -7,12 +7,14 @@
 //! duplicate, late or plausible (the core judges that). Next: `door.rs`.
 
 mod members;
+mod types;
 
 use ioc_core::id::{ReadingId, ReadingKind, SensorId};
 use ioc_core::reading::{Attributes, AttributesBuffer, Reading};
 use ioc_core::time::Timestamp;
 
-use self::members::{Members, Part};
+use self::members::Members;
+use self::types::Part;
 use super::units::{UnitError, convert};
 use super::{Reason, Reject};
 use crate::catalogue::{Catalogue, Registered, Unregistered};
@@ -80,6 +82,10 @@ fn check<'a>(
     }
     let wanted = wanted_unit(registered, kind, catalogue);
     let (value, unit) = measured(members, registered, wanted, texts)?;
+    if unit.len() > Reading::UNIT_BYTES_MAX {
+        let detail = format!("unit is longer than {} bytes", Reading::UNIT_BYTES_MAX);
+        return Err(Reject::new(Reason::UnitInvalid, detail));
+    }
     Ok(Reading {
         id,
         sensor,
@@ -182,11 +188,7 @@ fn measured<'a>(
         .filter(|unit| !unit.is_empty());
     let (own, wanted) = match (own, wanted) {
         (None, wanted) => return Ok((value, wanted.unwrap_or_default())),
-        (Some(own), None) if own.len() <= Reading::UNIT_BYTES_MAX => return Ok((value, own)),
-        (Some(_), None) => {
-            let detail = format!("unit is longer than {} bytes", Reading::UNIT_BYTES_MAX);
-            return Err(Reject::new(Reason::UnitInvalid, detail));
-        }
+        (Some(own), None) => return Ok((value, own)),
         (Some(own), Some(wanted)) => (own, wanted),
     };
     match convert(value, own, wanted) {

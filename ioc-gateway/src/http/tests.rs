@@ -65,7 +65,7 @@ async fn text(response: Response) -> String {
 
 /// Sends a body and compares the status, the answer, and what the engine got.
 #[track_caller]
-fn check(content_type: &str, body: &str, expected: Expect) {
+fn check(content_type: &str, body: &str, expected: &Expect) {
     let Bench {
         router, arrivals, ..
     } = bench(HttpOptions::default(), DoorOptions::default());
@@ -91,7 +91,7 @@ fn one_reading_is_accepted_once_it_is_durable() {
     check(
         "application/json",
         READING,
-        expect![[r#"
+        &expect![[r#"
             200 OK
             {"accepted":1,"dead_lettered":0,"items":[{"status":"accepted","id":"e1"}]}
             reading e1"#]],
@@ -103,7 +103,7 @@ fn each_item_of_a_list_is_answered_in_its_place() {
     check(
         "application/json",
         &format!(r#"[{READING},{{"id":"e2"}},{READING},7]"#),
-        expect![[r#"
+        &expect![[r#"
             207 Multi-Status
             {"accepted":2,"dead_lettered":2,"items":[{"status":"accepted","id":"e1"},{"status":"dead_lettered","reason":"sensor_missing","detail":"sensor is left out"},{"status":"accepted","id":"e1"},{"status":"dead_lettered","reason":"not_an_object","detail":"invalid type: integer `7`, expected a reading as one JSON object at line 1 column 1"}]}
             reading e1
@@ -119,7 +119,7 @@ fn lines_are_answered_like_a_list() {
     check(
         "application/x-ndjson",
         &format!("{line}\n\nhello\n{line}"),
-        expect![[r#"
+        &expect![[r#"
             207 Multi-Status
             {"accepted":2,"dead_lettered":1,"items":[{"status":"accepted","id":"e1"},{"status":"dead_lettered","reason":"json_malformed","detail":"expected value at line 1 column 1"},{"status":"accepted","id":"e1"}]}
             reading e1
@@ -133,7 +133,7 @@ fn nothing_accepted_is_an_error_of_the_client() {
     check(
         "application/json",
         "{}",
-        expect![[r#"
+        &expect![[r#"
             422 Unprocessable Entity
             {"accepted":0,"dead_lettered":1,"items":[{"status":"dead_lettered","reason":"sensor_missing","detail":"sensor is left out"}]}
             dead letter sensor_missing"#]],
@@ -145,7 +145,7 @@ fn a_body_that_cannot_be_taken_apart_is_refused_with_what_to_write() {
     check(
         "application/json",
         &format!("[{READING},"),
-        expect![[r#"
+        &expect![[r#"
             400 Bad Request
             {"code":"body_malformed","message":"EOF while parsing a value at line 2 column 46; write one reading as a JSON object, an array of them, or one on each line"}
         "#]],

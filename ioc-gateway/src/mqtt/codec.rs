@@ -1,16 +1,19 @@
-//! MQTT 3.1.1 packets, both ways, as far as a listener for publishers and subscribers needs them.
+//! MQTT 3.1.1 packets from clients, as far as a listener for publishers and subscribers needs them.
 //!
-//! Arrives: the bytes of a socket. Leaves: [`Packet`]s that borrow from them, and the bytes of the
-//! answers. Promise: any bytes are split and decoded without a panic and without allocating; what
+//! Arrives: the bytes of a socket. Leaves: [`Packet`]s that borrow from them. Promise: any bytes are split and decoded without a panic and without allocating; what
 //! the standard forbids is [`Malformed`], with its own word. Section numbers are those of
-//! "MQTT Version 3.1.1" (OASIS, 2014). Not here: what packets mean, see `session.rs`.
+//! "MQTT Version 3.1.1" (OASIS, 2014). Not here: what packets mean, see
+//! `session.rs`. Next: `codec/answers.rs`, what is sent back.
 
-use bytes::{BufMut, Bytes, BytesMut};
+mod answers;
+
+pub(super) use self::answers::{
+    ConnectCode, Granted, connack, publish_at_most_once, put_pingresp, put_puback, put_suback,
+    put_unsuback,
+};
 
 /// The most bytes that a remaining length takes (section 2.2.3).
 const LENGTH_BYTES_MAX: usize = 4;
-/// The greatest remaining length.
-const REMAINING_LENGTH_MAX: usize = 268_435_455;
 
 macro_rules! malformed {
     ($($(#[$doc:meta])* $variant:ident = $word:literal,)+) => {
@@ -68,14 +71,14 @@ pub(super) struct Frame<'a> {
 pub(super) enum Split<'a> {
     /// A whole packet, and how many bytes it takes.
     Frame(Frame<'a>, usize),
-    /// A part of one, of which this many bytes are missing at least.
-    Part { missing: usize },
+    /// A part of one. How long it will be is only a claim: nothing is reserved for it.
+    Part,
 }
 
 /// Finds the first packet of these bytes.
 pub(super) fn split(bytes: &[u8], packet_bytes_max: usize) -> Result<Split<'_>, Malformed> {
     let Some((first, rest)) = bytes.split_first() else {
-        return Ok(Split::Part { missing: 2 });
+        return Ok(Split::Part);
     };
     let mut remaining = 0;
     for (place, byte) in rest.iter().take(LENGTH_BYTES_MAX).enumerate() {
@@ -96,15 +99,13 @@ pub(super) fn split(bytes: &[u8], packet_bytes_max: usize) -> Result<Split<'_>, 
                 },
                 whole,
             ),
-            None => Split::Part {
-                missing: whole - bytes.len(),
-            },
+            None => Split::Part,
         });
     }
     if rest.len() >= LENGTH_BYTES_MAX {
         return Err(Malformed::RemainingLength);
     }
-    Ok(Split::Part { missing: 1 })
+    Ok(Split::Part)
 }
 
 /// A packet from a client.
@@ -165,9 +166,12 @@ pub(super) struct Publish<'a> {
 /// The quality of service of a message, with its packet identifier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Qos {
-    AtMostOnce,
-    AtLeastOnce(u16),
-    ExactlyOnce(u16),
+    /// At most once.
+    Zero,
+    /// At least once.
+    One(u16),
+    /// Exactly once.
+    Two(u16),
 }
 
 /// SUBSCRIBE, or UNSUBSCRIBE, whose filters have no quality.
@@ -296,9 +300,9 @@ fn publish(flags: u8, mut body: Body<'_>) -> Result<Publish<'_>, Malformed> {
     let topic = body.topic()?;
     let qos = match (flags >> 1) & 3 {
         0 if duplicate => return Err(Malformed::Qos),
-        0 => Qos::AtMostOnce,
-        1 => Qos::AtLeastOnce(body.packet_id()?),
-        2 => Qos::ExactlyOnce(body.packet_id()?),
+        0 => Qos::Zero,
+        1 => Qos::One(body.packet_id()?),
+        2 => Qos::Two(body.packet_id()?),
         _ => return Err(Malformed::Qos),
     };
     Ok(Publish {
@@ -406,89 +410,6 @@ impl<'a> Body<'a> {
             Err(Malformed::Length)
         }
     }
-}
-
-/// The answer to CONNECT (section 3.2.2.3). No session is ever present: none outlives its
-/// connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum ConnectCode {
-    Accepted = 0,
-    UnacceptableProtocolVersion = 1,
-    IdentifierRejected = 2,
-    ServerUnavailable = 3,
-    BadUserNameOrPassword = 4,
-    NotAuthorized = 5,
-}
-
-/// CONNACK.
-pub(super) const fn connack(code: ConnectCode) -> [u8; 4] {
-    [0x20, 2, 0, code as u8]
-}
-
-/// PUBACK.
-pub(super) fn put_puback(out: &mut BytesMut, packet_id: u16) {
-    let [high, low] = packet_id.to_be_bytes();
-    out.put_slice(&[0x40, 2, high, low]);
-}
-
-/// PINGRESP.
-pub(super) fn put_pingresp(out: &mut BytesMut) {
-    out.put_slice(&[0xd0, 0]);
-}
-
-/// UNSUBACK.
-pub(super) fn put_unsuback(out: &mut BytesMut, packet_id: u16) {
-    let [high, low] = packet_id.to_be_bytes();
-    out.put_slice(&[0xb0, 2, high, low]);
-}
-
-/// What a filter of SUBSCRIBE is answered (section 3.9.3).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Granted {
-    AtMostOnce = 0,
-    Refused = 0x80,
-}
-
-/// SUBACK, with an answer for each filter.
-pub(super) fn put_suback(
-    out: &mut BytesMut,
-    packet_id: u16,
-    granted: impl ExactSizeIterator<Item = Granted>,
-) {
-    out.put_u8(0x90);
-    put_remaining_length(out, 2 + granted.len());
-    out.put_u16(packet_id);
-    for each in granted {
-        out.put_u8(each as u8);
-    }
-}
-
-/// A PUBLISH of quality 0; `None` if it is longer than a packet can be.
-pub(super) fn publish_at_most_once(topic: &str, payload: &[u8]) -> Option<Bytes> {
-    let topic_bytes = u16::try_from(topic.len()).ok()?;
-    let remaining = 2 + topic.len() + payload.len();
-    if remaining > REMAINING_LENGTH_MAX {
-        return None;
-    }
-    let mut out = BytesMut::with_capacity(1 + LENGTH_BYTES_MAX + remaining);
-    out.put_u8(0x30);
-    put_remaining_length(&mut out, remaining);
-    out.put_u16(topic_bytes);
-    out.put_slice(topic.as_bytes());
-    out.put_slice(payload);
-    Some(out.freeze())
-}
-
-/// Section 2.2.3: seven bits a byte, the least significant first.
-fn put_remaining_length(out: &mut BytesMut, mut length: usize) {
-    debug_assert!(length <= REMAINING_LENGTH_MAX, "{length}");
-    while length > 0x7f {
-        out.put_u8(length as u8 | 0x80);
-        length >>= 7;
-    }
-    out.put_u8(length as u8);
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use super::session::Session;
 use crate::door::{Door, DoorClosed, Inputs, Ledger, NotHandedOver};
 use crate::telemetry::{self, Adapter};
 
-/// How much room a read finds at least, and at most: it doubles while reads fill it.
+/// How much room a read finds, at least and at most.
 const READ_BYTES_MIN: usize = 2 * 1024;
 const READ_BYTES_MAX: usize = 64 * 1024;
 
@@ -94,7 +94,7 @@ async fn first_packet(
     loop {
         match codec::split(received, packet_bytes_max).map_err(CloseReason::Malformed)? {
             Split::Frame(_, length) => return Ok(length),
-            Split::Part { missing } => received.reserve(missing),
+            Split::Part => received.reserve(READ_BYTES_MIN),
         }
         match stream.read_buf(received).await {
             Ok(0) => return Err(CloseReason::SocketClosed),
@@ -132,10 +132,15 @@ async fn serve(
     let mut alarm = pin!(sleep_until(Instant::now() + FAR));
     loop {
         link.take(&shared.door);
-        if waiting.is_none()
-            && let Some((inputs, upto)) = link.hand_over(&shared.door, &ledger)
-        {
-            waiting.set(Some(shared.door.hand_over(inputs, &ledger, upto)));
+        while waiting.is_none() {
+            match link.hand_over(&shared.door, &ledger) {
+                // Now there may be room for what was received behind it.
+                HandedOver::Some => link.take(&shared.door),
+                HandedOver::Nothing => break,
+                HandedOver::Full(inputs, upto) => {
+                    waiting.set(Some(shared.door.hand_over(inputs, &ledger, upto)));
+                }
+            }
         }
         if let Some(reason) = link.ended() {
             let _closed = writer.shutdown().await;
@@ -183,6 +188,24 @@ async fn next(subscription: &mut Option<Subscription>) -> Bytes {
         Some(subscription) => subscription.next().await,
         None => std::future::pending().await,
     }
+}
+
+/// Makes room for so many bytes; gives back what is far more than that once it is empty, for
+/// there are thousands of connections.
+fn fit(buffer: &mut BytesMut, bytes: usize) {
+    if buffer.is_empty() && buffer.capacity() > READ_BYTES_MIN + 4 * bytes {
+        *buffer = BytesMut::with_capacity(bytes);
+    } else {
+        buffer.reserve(bytes);
+    }
+}
+
+/// What came of handing over.
+enum HandedOver {
+    Nothing,
+    Some,
+    /// The door is full: these wait, and make so many of the connection.
+    Full(Inputs, u64),
 }
 
 /// A connection that ends, and what it still waits for.
@@ -241,7 +264,7 @@ impl Link {
             if taken.packets > 0 {
                 self.deadlines.heard();
             }
-            self.received.reserve(taken.missing.max(self.read_bytes));
+            fit(&mut self.received, self.read_bytes);
             if let Err(reason) = result {
                 self.leave(reason);
             }
@@ -255,20 +278,22 @@ impl Link {
         self.writing_decisions = self.leaving.is_none() && self.session.has_room_for_decisions();
     }
 
-    /// Hands over what was taken; gives it back if the door is full.
-    fn hand_over(&mut self, door: &Door, ledger: &Arc<Ledger>) -> Option<(Inputs, u64)> {
-        let (inputs, upto) = self.session.take_inputs()?;
+    /// Hands over what was taken, or gives it back if the door is full.
+    fn hand_over(&mut self, door: &Door, ledger: &Arc<Ledger>) -> HandedOver {
+        let Some((inputs, upto)) = self.session.take_inputs() else {
+            return HandedOver::Nothing;
+        };
         match door.try_hand_over(inputs, ledger, upto) {
-            Ok(()) => None,
+            Ok(()) => HandedOver::Some,
             Err(NotHandedOver::Full(inputs)) => {
                 telemetry::door_full(Adapter::Mqtt);
                 self.deadlines.waits_for_door();
                 self.waiting = inputs.count();
-                Some((inputs, upto))
+                HandedOver::Full(inputs, upto)
             }
             Err(NotHandedOver::Closed) => {
                 self.end(CloseReason::EngineStopped);
-                None
+                HandedOver::Nothing
             }
         }
     }
@@ -285,7 +310,10 @@ impl Link {
             }
             Event::Read(Ok(0)) => self.leave(CloseReason::SocketClosed),
             Event::Read(Ok(count)) => self.fit_reads(count),
-            Event::Wrote(Ok(1..)) => self.deadlines.wrote(self.session.out.is_empty()),
+            Event::Wrote(Ok(1..)) => {
+                self.deadlines.wrote(self.session.out.is_empty());
+                fit(&mut self.session.out, 0);
+            }
             Event::Read(Err(_)) | Event::Wrote(_) => self.leave(CloseReason::SocketFailed),
             Event::Decision(packet) => self.session.put_decision(&packet),
             Event::TakenOver => self.leave(CloseReason::TakenOver),
@@ -297,10 +325,12 @@ impl Link {
         }
     }
 
-    /// Reads more at once while reads fill what they are given.
+    /// Reads more at once while reads fill what they are given, and less when they no longer do.
     fn fit_reads(&mut self, count: usize) {
         if count >= self.read_bytes {
             self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
+        } else if count < self.read_bytes / 4 {
+            self.read_bytes = (self.read_bytes / 2).max(READ_BYTES_MIN);
         }
     }
 

@@ -56,8 +56,6 @@ pub(super) struct Session {
 pub(super) struct Taken {
     /// Whole packets.
     pub packets: u32,
-    /// How many bytes are missing of the next one, at least; 0 if it was not looked at.
-    pub missing: usize,
     readings: u32,
     redelivered: u32,
 }
@@ -87,10 +85,8 @@ impl Session {
     ) -> (Taken, Result<(), CloseReason>) {
         let mut taken = Taken::default();
         let mut bytes = &received[..];
-        if self.inputs.is_empty() {
-            // A reading takes no more as a record than as JSON.
-            self.inputs = Inputs::with_capacity(received.len());
-        }
+        // A reading takes no more as a record than as JSON.
+        self.inputs.reserve(received.len());
         let mut result = Ok(());
         while result.is_ok() && self.has_room() {
             match codec::split(bytes, self.options.packet_bytes_max) {
@@ -102,10 +98,7 @@ impl Session {
                         Err(malformed) => Err(CloseReason::Malformed(malformed)),
                     };
                 }
-                Ok(Split::Part { missing }) => {
-                    taken.missing = missing;
-                    break;
-                }
+                Ok(Split::Part) => break,
                 Err(malformed) => result = Err(CloseReason::Malformed(malformed)),
             }
         }
@@ -198,7 +191,7 @@ impl Session {
         catalogue: &Catalogue,
         taken: &mut Taken,
     ) -> Result<(), CloseReason> {
-        if let Qos::ExactlyOnce(_) = publish.qos {
+        if let Qos::Two(_) = publish.qos {
             return Err(CloseReason::Qos2Unsupported);
         }
         let origin = Origin {
@@ -224,7 +217,7 @@ impl Session {
         }
         taken.redelivered += u32::from(publish.duplicate);
         self.decoded += 1;
-        if let Qos::AtLeastOnce(packet_id) = publish.qos {
+        if let Qos::One(packet_id) = publish.qos {
             let inputs = self.decoded;
             self.owed.push_back(Owed { inputs, packet_id });
         }

@@ -175,3 +175,47 @@ fn only_filters_of_decisions_are_granted() {
     decisions.publish("other", b"{}");
     assert!(session.subscription.as_mut().unwrap().try_next().is_none());
 }
+
+proptest::proptest! {
+    /// Whatever is published, in whatever pieces it is received and whenever it becomes durable:
+    /// each message of quality 1 is acknowledged once, in order, never before it is durable.
+    #[test]
+    fn acknowledgements_never_overtake_durability(
+        packet_ids in proptest::collection::vec(0_u16..5, 1..60),
+        pieces in proptest::collection::vec(1_usize..400, 1..20),
+        steps in proptest::collection::vec(0_u64..6, 1..20),
+    ) {
+        let options = MqttOptions { inflight_max: 7, ..MqttOptions::default() };
+        let mut session = session(options);
+        let stream: Vec<_> = packet_ids
+            .iter()
+            .flat_map(|id| publish("ioc/v1/readings/wl-1", READING, *id))
+            .collect();
+        let (mut received, mut rest) = (BytesMut::new(), &stream[..]);
+        let (mut pieces, mut steps) = (pieces.iter().cycle(), steps.iter().cycle());
+        let mut settled = 0;
+        let mut acknowledged = Vec::new();
+        let count = packet_ids.len() as u64;
+        for _ in 0..100_000 {
+            let (piece, after) = rest.split_at((*pieces.next().unwrap()).min(rest.len()));
+            rest = after;
+            received.extend_from_slice(piece);
+            let (_, result) = session.take(&mut received, &Catalogue::default());
+            proptest::prop_assert_eq!(result, Ok(()));
+            proptest::prop_assert!(session.in_flight() <= 7);
+            drop(session.take_inputs());
+            let step = *steps.next().unwrap();
+            settled = (settled + step.max(u64::from(rest.is_empty()))).min(session.decoded);
+            session.settle(settled);
+            let out = session.out.split();
+            acknowledged.extend(out.chunks(4).map(|ack| u16::from_be_bytes([ack[2], ack[3]])));
+            let durable = packet_ids[..settled as usize].iter().copied();
+            let expected: Vec<_> = durable.filter(|id| *id != 0).collect();
+            proptest::prop_assert_eq!(&acknowledged, &expected);
+            if settled == count {
+                return Ok(());
+            }
+        }
+        proptest::prop_assert!(false, "the session came to a halt");
+    }
+}
