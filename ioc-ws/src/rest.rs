@@ -186,6 +186,8 @@ pub(crate) async fn decisions(
             }
         }
     }
+    // What the host handed over before this question is in the ring once the picture is there.
+    shared.kept.picture().await;
     let (head, batches) = shared.kept.feed.newest(limit);
     let total = batches
         .iter()

@@ -24,6 +24,7 @@ use crate::fold::fold;
 use crate::frame::{self, CloseCode, Hello, Welcome};
 use crate::listen::{Listener, hear_hello};
 use crate::telemetry;
+use crate::view::Picture;
 use crate::window::Shared;
 
 /// How many answers may wait for the client to read; then its next command waits.
@@ -160,6 +161,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Speaker<'a, S> {
     async fn welcome(&mut self, hello: &Hello, desk: Desk) -> Result<(), Ending> {
         let options = &self.shared.options;
         let feed = &self.shared.kept.feed;
+        // What the host handed over before this session is in the ring once the picture is there:
+        // a console that knows the last decision before a restart is not "ahead".
+        let picture = self.shared.kept.picture().await;
         let start = match &hello.resume {
             None => Err(SnapshotReason::First),
             Some(resume) => feed.resume(&options.epoch, resume),
@@ -174,7 +178,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Speaker<'a, S> {
         self.put(welcome.to_text()).await?;
         match start {
             Ok(start) => self.told = start.seq,
-            Err(reason) => self.snapshot(reason).await?,
+            Err(reason) => self.show(&picture, reason).await?,
         }
         self.flush().await
     }
@@ -298,18 +302,17 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Speaker<'a, S> {
     /// The client is too slow even for what cannot be left out: it gets the picture instead.
     async fn start_again(&mut self) -> Result<(), Ending> {
         self.put(frame::reset(SnapshotReason::Behind)).await?;
-        self.snapshot(SnapshotReason::Behind).await
+        let picture = self.shared.kept.picture().await;
+        self.show(&picture, SnapshotReason::Behind).await
     }
 
-    async fn snapshot(&mut self, reason: SnapshotReason) -> Result<(), Ending> {
-        let picture = self.shared.kept.picture().await;
+    async fn show(&mut self, picture: &Picture, reason: SnapshotReason) -> Result<(), Ending> {
         telemetry::snapshot_sent(reason.word());
         let text = match self.filter.is_open() {
             true => picture.snapshot(),
-            false => frame::snapshot(&picture, &self.filter),
+            false => frame::snapshot(picture, &self.filter),
         };
         self.told = picture.head.seq;
-        drop(picture);
         self.put(text).await
     }
 
