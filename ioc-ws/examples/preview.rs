@@ -7,6 +7,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use axum::serve::ListenerExt;
 use ioc_core::decision::Verdict;
 use ioc_core::decision::{Cause, Certainty, Condition, Decision, DecisionHash, Evidence, Handling};
 use ioc_core::decision::{IncidentState, Refusal, RefusalCode, Released, SensorState, Severity};
@@ -56,6 +57,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     });
     let listener = tokio::net::TcpListener::bind(address).await?;
     println!("http://{}/#token=preview", listener.local_addr()?);
+    // A frame must not wait for the acknowledgement of the one before.
+    let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
     Ok(axum::serve(listener, Guard::new([]).over(window.router())).await?)
 }
 

@@ -1,5 +1,7 @@
 //! The window from outside: real sockets, the public interface, the promises by their names.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod support;
 
 mod stream;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::serve::ListenerExt;
 use futures_util::{SinkExt, StreamExt};
 use ioc_core::decision::{Cause, Certainty, Condition, Decision, DecisionHash, Handling};
 use ioc_core::decision::{Evidence, IncidentState, Released, Severity, Verdict};
@@ -138,6 +139,8 @@ impl Served {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = Guard::new([]).over(window.router());
+        // Small frames must not wait for the acknowledgement of the one before.
+        let listener = listener.tap_io(|socket| socket.set_nodelay(true).unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self {
             window,
