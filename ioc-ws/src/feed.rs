@@ -258,6 +258,27 @@ impl Feed {
         )
     }
 
+    /// The newest decision, and the last batches: as many as hold `count` decisions, if there are.
+    pub(crate) fn newest(&self, count: usize) -> (Head, Vec<Arc<Batch>>) {
+        let ring = self.ring();
+        let mut decisions = 0;
+        let wanted = |batch: &&Arc<Batch>| {
+            let before = decisions;
+            decisions += batch.entries.len();
+            before < count
+        };
+        let mut batches: Vec<_> = ring
+            .batches
+            .iter()
+            .rev()
+            .take_while(wanted)
+            .cloned()
+            .collect();
+        batches.reverse();
+        let head = batches.last().map(|batch| batch.head()).unwrap_or_default();
+        (head, batches)
+    }
+
     /// The decisions about an incident that the ring still holds: the newest `count_max`. Those
     /// that merged another incident into it are about it as well.
     pub(crate) fn about(&self, id: IncidentId, count_max: usize) -> About {

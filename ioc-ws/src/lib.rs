@@ -42,6 +42,8 @@ mod telemetry;
 
 #[cfg(test)]
 mod examples;
+#[cfg(test)]
+mod protocol;
 
 pub use auth::Token;
 pub use command::{CommandRequest, Commands, RefusalReason};

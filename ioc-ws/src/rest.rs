@@ -11,6 +11,7 @@ use axum::extract::{Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use ioc_core::decision::{Condition, DecisionSeq};
 use ioc_core::id::{IncidentId, RequestId};
 use ioc_core::record::Action;
@@ -19,7 +20,7 @@ use serde::Serialize;
 
 use crate::console::is_known;
 use crate::error::ApiError;
-use crate::feed::About;
+use crate::feed::{About, Head};
 use crate::filter::{Filter, FilterText, Words};
 use crate::frame::{self, CountsJson, IncidentViewJson, SilentJson};
 use crate::listen::TOKEN_NEEDED;
@@ -160,14 +161,45 @@ pub(crate) async fn incident(
     body.extend_from_slice(b",\"incident\":");
     body.extend_from_slice(&to_json(&IncidentViewJson::from(&incident)));
     body.extend_from_slice(format!(",\"timeline_left_out\":{}", about.left_out).as_bytes());
-    body.extend_from_slice(b",\"timeline\":[");
-    for (place, (_, json)) in about.newest_first.iter().rev().enumerate() {
-        if place > 0 {
-            body.push(b',');
+    body.extend_from_slice(b",\"timeline\":");
+    push_array(
+        &mut body,
+        about.newest_first.iter().rev().map(|(_, json)| json),
+    );
+    body.push(b'}');
+    Ok(ok(body))
+}
+
+/// `GET /api/v1/decisions`: the newest decisions that the ring holds, oldest first.
+pub(crate) async fn decisions(
+    State(shared): State<Arc<Shared>>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    let Query(pairs) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let mut limit = LIMIT;
+    for (name, value) in &pairs {
+        match name.as_str() {
+            "limit" => limit = parse_limit(value)?,
+            _ => {
+                let message = format!("the parameter is limit; not {name}");
+                return Err(ApiError::bad_request(message));
+            }
         }
-        body.extend_from_slice(json);
     }
-    body.extend_from_slice(b"]}");
+    // What the host handed over before this question is in the ring once the picture is there.
+    shared.kept.picture().await;
+    let (head, batches) = shared.kept.feed.newest(limit);
+    let total = batches
+        .iter()
+        .map(|batch| batch.after(0).len())
+        .sum::<usize>();
+    let entries = batches.iter().flat_map(|batch| batch.after(0));
+    let newest = entries.skip(total.saturating_sub(limit));
+    let mut body = b"{".to_vec();
+    push_members(&mut body, &AsOf::at(&head));
+    body.extend_from_slice(b",\"decisions\":");
+    push_array(&mut body, newest.map(|entry| &entry.json));
+    body.push(b'}');
     Ok(ok(body))
 }
 
@@ -305,12 +337,28 @@ struct AsOf<'a> {
 
 impl<'a> AsOf<'a> {
     const fn of(picture: &'a Picture) -> Self {
+        Self::at(&picture.head)
+    }
+
+    const fn at(head: &'a Head) -> Self {
         Self {
-            seq: picture.head.seq,
-            hash: Hex(&picture.head.hash.0),
-            at: Text(picture.head.at),
+            seq: head.seq,
+            hash: Hex(&head.hash.0),
+            at: Text(head.at),
         }
     }
+}
+
+/// Appends an array of what is JSON already.
+fn push_array<'a>(body: &mut Vec<u8>, items: impl Iterator<Item = &'a Bytes>) {
+    body.push(b'[');
+    for (place, json) in items.enumerate() {
+        if place > 0 {
+            body.push(b',');
+        }
+        body.extend_from_slice(json);
+    }
+    body.push(b']');
 }
 
 /// Appends an object's members without its braces.

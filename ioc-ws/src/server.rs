@@ -42,6 +42,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
             "/api/v1/incidents/{id}/acknowledge",
             post(rest::acknowledge),
         )
+        .route("/api/v1/decisions", get(rest::decisions))
         .route("/api/v1/sensors/silent", get(rest::sensors_silent))
         .route("/api/v1/city", get(rest::city))
         .with_state(shared)

@@ -6,6 +6,7 @@
 //! one round of shared bytes; nobody waits for it (P5). Next: `listen.rs`, its other half.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
@@ -15,7 +16,7 @@ use tokio::sync::{broadcast, mpsc};
 use tokio::time::{Instant, Interval, MissedTickBehavior, timeout};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
 use crate::auth::Desk;
 use crate::feed::{Batch, SnapshotReason};
@@ -24,6 +25,7 @@ use crate::fold::fold;
 use crate::frame::{self, CloseCode, Hello, Welcome};
 use crate::listen::{Listener, hear_hello};
 use crate::telemetry;
+use crate::view::Picture;
 use crate::window::Shared;
 
 /// How many answers may wait for the client to read; then its next command waits.
@@ -31,7 +33,7 @@ const ANSWERS_MAX: usize = 32;
 /// Every so many beats the client must answer a ping.
 const PING_BEATS: u32 = 10;
 /// How long the client may take to answer a close.
-const CLOSE_WITHIN: std::time::Duration = std::time::Duration::from_secs(2);
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 /// The longest reason that fits a close frame (RFC 6455 section 5.5).
 const CLOSE_REASON_BYTES_MAX: usize = 123;
 
@@ -160,6 +162,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Speaker<'a, S> {
     async fn welcome(&mut self, hello: &Hello, desk: Desk) -> Result<(), Ending> {
         let options = &self.shared.options;
         let feed = &self.shared.kept.feed;
+        // What the host handed over before this session is in the ring once the picture is there:
+        // a console that knows the last decision before a restart is not "ahead".
+        let picture = self.shared.kept.picture().await;
         let start = match &hello.resume {
             None => Err(SnapshotReason::First),
             Some(resume) => feed.resume(&options.epoch, resume),
@@ -174,7 +179,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Speaker<'a, S> {
         self.put(welcome.to_text()).await?;
         match start {
             Ok(start) => self.told = start.seq,
-            Err(reason) => self.snapshot(reason).await?,
+            Err(reason) => self.show(&picture, reason).await?,
         }
         self.flush().await
     }
@@ -298,18 +303,17 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Speaker<'a, S> {
     /// The client is too slow even for what cannot be left out: it gets the picture instead.
     async fn start_again(&mut self) -> Result<(), Ending> {
         self.put(frame::reset(SnapshotReason::Behind)).await?;
-        self.snapshot(SnapshotReason::Behind).await
+        let picture = self.shared.kept.picture().await;
+        self.show(&picture, SnapshotReason::Behind).await
     }
 
-    async fn snapshot(&mut self, reason: SnapshotReason) -> Result<(), Ending> {
-        let picture = self.shared.kept.picture().await;
+    async fn show(&mut self, picture: &Picture, reason: SnapshotReason) -> Result<(), Ending> {
         telemetry::snapshot_sent(reason.word());
         let text = match self.filter.is_open() {
             true => picture.snapshot(),
-            false => frame::snapshot(&picture, &self.filter),
+            false => frame::snapshot(picture, &self.filter),
         };
         self.told = picture.head.seq;
-        drop(picture);
         self.put(text).await
     }
 
@@ -335,27 +339,27 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Speaker<'a, S> {
 
     async fn put_message(&mut self, message: Message) -> Result<(), Ending> {
         let stall_max = self.shared.options.write_stall_max;
-        written(timeout(stall_max, self.sink.feed(message)).await)
+        written(stall_max, self.sink.feed(message)).await
     }
 
     async fn flush(&mut self) -> Result<(), Ending> {
         let stall_max = self.shared.options.write_stall_max;
-        written(timeout(stall_max, self.sink.flush()).await)
+        written(stall_max, self.sink.flush()).await
     }
 }
 
-fn written<E>(result: Result<Result<(), E>, tokio::time::error::Elapsed>) -> Result<(), Ending> {
-    match result {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(_)) => Err(Ending::Gone),
-        Err(_) => {
-            let reason = "nothing could be written for too long".into();
-            Err(Ending::Close(CloseCode::Stalled, reason))
-        }
-    }
+async fn written(
+    stall_max: Duration,
+    writing: impl Future<Output = Result<(), Error>>,
+) -> Result<(), Ending> {
+    let Ok(written) = timeout(stall_max, writing).await else {
+        let reason = "nothing could be written for too long".into();
+        return Err(Ending::Close(CloseCode::Stalled, reason));
+    };
+    written.map_err(|_| Ending::Gone)
 }
 
-fn beats(every: std::time::Duration) -> Interval {
+fn beats(every: Duration) -> Interval {
     let mut beats = tokio::time::interval_at(Instant::now() + every, every);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     beats

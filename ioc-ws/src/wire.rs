@@ -264,6 +264,15 @@ pub(crate) fn parse_hash(text: &str) -> Option<DecisionHash> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::examples::opened;
+
+    #[test]
+    fn foreign_text_is_escaped() {
+        let mut decision = opened(1, "a");
+        decision.cause.request = Some(("r".parse().unwrap(), "a\"},{\"".parse().unwrap()));
+        let json: serde_json::Value = serde_json::from_slice(&decision_json(&decision)).unwrap();
+        assert_eq!(json["cause"]["actor"], "a\"},{\"");
+    }
 
     #[test]
     fn a_hash_reads_back_as_it_was_written() {

@@ -1,8 +1,6 @@
 //! Slow and silent clients, on real sockets with small buffers: where the kernel would otherwise
 //! hide for megabytes that nobody reads.
 
-use std::time::Duration;
-
 use ioc_core::decision::{Decision, DecisionHash};
 use serde_json::{Value, json};
 use tokio::net::{TcpSocket, TcpStream};

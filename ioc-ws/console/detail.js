@@ -1,0 +1,270 @@
+// Why the chosen incident is there: its state, the readings that it rests on, what happened to it.
+//
+// Arrives: the chosen incident from the store, its decisions from REST, later ones from the
+// stream. Leaves: the pane, and the acknowledge button.
+
+import { el, picture, setText, shape } from "./dom.js";
+import { situation } from "./situation.js";
+import { isNew } from "./store.js";
+import { SEVERITY, clock, date, distance, pictogram, plural, span, spoken, value } from "./words.js";
+
+const EVIDENCE_MAX = 8;
+const TIMELINE_MAX = 100;
+
+export class Detail {
+  /** `onAcknowledge(id)`, `onSelect(id)`; `zoneName(id)`; `sensorOf(id)` from the city. */
+  constructor({ root, onAcknowledge, onSelect, zoneName, sensorOf }) {
+    Object.assign(this, { root, onAcknowledge, onSelect, zoneName, sensorOf });
+    this.forget();
+    root.addEventListener("click", (event) => {
+      if (event.target.closest("#acknowledge")) onAcknowledge(this.id);
+      const other = event.target.closest("[data-other-incident]");
+      if (other) onSelect(other.dataset.otherIncident);
+    });
+  }
+
+  forget() {
+    this.id = null;
+    this.decisions = new Map();
+    this.leftOut = 0;
+    this.loaded = false;
+  }
+
+  /** Shows another incident; its decisions are fetched, and live ones are added meanwhile. */
+  async show(id) {
+    this.forget();
+    this.id = id;
+    if (id === null) return;
+    await this.load();
+  }
+
+  async load() {
+    const id = this.id;
+    if (id === null) return;
+    try {
+      const answer = await fetch(`/api/v1/incidents/${encodeURIComponent(id)}`);
+      if (!answer.ok || id !== this.id) return;
+      const { timeline, timeline_left_out } = await answer.json();
+      if (id !== this.id) return;
+      for (const decision of timeline) this.decisions.set(decision.seq, decision);
+      this.leftOut = timeline_left_out;
+    } catch {
+      return; // The link is down, which the banner says; the stream goes on with what follows.
+    }
+    this.loaded = true;
+    this.onLoaded?.();
+  }
+
+  /** Decisions that just came. */
+  add(decisions) {
+    for (const decision of decisions) {
+      const about = decision.incident?.id === this.id || decision.into === this.id;
+      if (about) this.decisions.set(decision.seq, decision);
+    }
+  }
+
+  /** The sensors whose readings it rests on, with the newest of each. */
+  evidence() {
+    const bySensor = new Map();
+    for (const decision of this.inOrder()) {
+      for (const evidence of decision.cause.evidence) {
+        const count = (bySensor.get(evidence.sensor)?.count ?? 0) + 1;
+        bySensor.delete(evidence.sensor);
+        bySensor.set(evidence.sensor, { ...evidence, at: decision.at, count });
+      }
+    }
+    return [...bySensor.values()].reverse();
+  }
+
+  inOrder() {
+    return [...this.decisions.values()].sort((a, b) => a.seq - b.seq);
+  }
+
+  /** Draws; `may` says whether orders can be given, and if not why. */
+  draw({ store, now, may, pending }) {
+    const incident = this.id === null ? null : store.incidents.get(this.id);
+    if (!incident) {
+      this.root.replaceChildren(...situation(store, now));
+      this.drawn = null;
+      return;
+    }
+    const key = JSON.stringify([incident, may, pending, this.loaded, this.decisions.size]);
+    if (this.drawn?.key !== key) {
+      this.age = el("dd", { class: "number" });
+      this.drawn = { key };
+      const keep = this.root.querySelector(".detail-body")?.scrollTop ?? 0;
+      this.root.replaceChildren(...this.parts(incident, may, pending));
+      this.root.querySelector(".detail-body").scrollTop = keep;
+    }
+    const until = incident.ended_at ? Date.parse(incident.ended_at) : now;
+    setText(this.age, span(until - Date.parse(incident.opened_at)));
+  }
+
+  parts(incident, may, pending) {
+    return [
+      this.head(incident),
+      el(
+        "div",
+        { class: "detail-body", tabindex: "0", role: "region", "aria-label": "Why, and what happened" },
+        this.action(incident, may, pending),
+        this.facts(incident),
+        this.why(incident),
+        this.timeline(),
+      ),
+    ];
+  }
+
+  head(incident) {
+    const severity = SEVERITY[incident.severity];
+    const kind = el("span", { class: "row-kind" }, picture(pictogram(incident.kind)));
+    const name = el(
+      "div",
+      { class: "detail-name" },
+      el("h2", {}, spoken(incident.kind), el("span", { class: "where" }, this.zoneName(incident.zone))),
+      el("code", { class: "id", "data-testid": "detail-id" }, incident.id),
+    );
+    const grave = el("span", { class: "grave" }, shape(severity.shape), severity.word);
+    return el(
+      "div",
+      { class: "detail-head", "data-severity": incident.severity, "data-incident-id": incident.id },
+      kind, name, grave,
+    );
+  }
+
+  action(incident, may, pending) {
+    if (incident.acknowledged_at) {
+      const by = incident.acknowledged_by ?? "somebody";
+      const at = clock(Date.parse(incident.acknowledged_at));
+      const text = `Acknowledged by ${by} at ${at}`;
+      return el("p", { class: "done", "data-testid": "acknowledged" }, picture("M5 12.5 10 17.5 19 7"), text);
+    }
+    if (!isNew(incident)) return null;
+    const label = pending ? "Acknowledging…" : "Acknowledge";
+    const button = el(
+      "button",
+      {
+        type: "button",
+        id: "acknowledge",
+        class: "primary",
+        "data-testid": "acknowledge",
+        "aria-keyshortcuts": "a",
+        disabled: !may.ok || pending,
+        title: may.ok ? "I have seen it and I am on it" : may.why,
+      },
+      label,
+      el("kbd", {}, "a"),
+    );
+    const hint = may.ok ? null : el("p", { class: "hint", "data-testid": "command-hint" }, may.why);
+    return el("div", { class: "action" }, button, hint);
+  }
+
+  facts(incident) {
+    const opened = Date.parse(incident.opened_at);
+    const rows = [
+      ["Condition", el("dd", { class: `condition ${incident.condition}` }, spoken(incident.condition))],
+      ["Handling", el("dd", {}, spoken(incident.handling))],
+      ["Opened", el("dd", { class: "number", title: `${date(opened)}, ${incident.opened_at}` }, clock(opened))],
+      [incident.ended_at ? "Lasted" : "For", this.age],
+      ["Evidence", el("dd", {}, `${plural(incident.sensors, "sensor")}, ${plural(incident.readings, "reading")}`)],
+      ["Certainty", el("dd", {}, spoken(incident.certainty))],
+      ["Reach", el("dd", {}, incident.position ? distance(incident.radius_m) : "no place")],
+      ["Episode", el("dd", { class: "number" }, String(incident.episode))],
+    ];
+    if (incident.parent) rows.push(["Caused by", el("dd", {}, other(incident.parent))]);
+    return el("dl", { class: "facts" }, ...rows.map(([word, dd]) => el("div", {}, el("dt", {}, word), dd)));
+  }
+
+  why(incident) {
+    const evidence = this.evidence();
+    const rule = incident.rule
+      ? el("p", { class: "rule" }, "Rule ", el("code", {}, incident.rule))
+      : null;
+    const shown = evidence.slice(0, EVIDENCE_MAX).map((each) => this.evidenceRow(each));
+    const left = evidence.length - shown.length;
+    const table = shown.length > 0
+      ? el(
+        "table",
+        { class: "evidence", "data-testid": "evidence" },
+        el("thead", {}, el("tr", {}, ...["Sensor", "Said", "Rule", "Away", "At"].map((word) => el("th", { scope: "col" }, word)))),
+        el("tbody", {}, ...shown),
+      )
+      : el("p", { class: "note" }, this.loaded ? "Its readings lie further back than is held." : "Loading…");
+    const more = left > 0 ? el("p", { class: "note" }, plural(left, "more sensor")) : null;
+    return el("section", {}, el("h3", {}, "Why"), rule, table, more);
+  }
+
+  evidenceRow(evidence) {
+    const sensor = this.sensorOf(evidence.sensor);
+    const name = el("td", { title: sensor?.name ?? evidence.sensor }, el("code", {}, evidence.sensor));
+    const away = evidence.distance_m === null ? "–" : distance(evidence.distance_m);
+    return el(
+      "tr",
+      {},
+      name,
+      el("td", { class: "number" }, value(evidence.value, sensor?.unit)),
+      el("td", {}, evidence.rule),
+      el("td", { class: "number" }, away),
+      el("td", { class: "number" }, clock(Date.parse(evidence.at))),
+    );
+  }
+
+  timeline() {
+    const steps = steps_of(this.inOrder(), this.id);
+    const shown = steps.reverse().slice(0, TIMELINE_MAX);
+    const left = this.leftOut > 0 ? el("p", { class: "note" }, plural(this.leftOut, "earlier decision")) : null;
+    return el(
+      "section",
+      {},
+      el("h3", {}, "Timeline"),
+      el("ol", { class: "timeline", "data-testid": "timeline" }, ...shown.map(step)),
+      left,
+    );
+  }
+}
+
+function other(id) {
+  return el("button", { type: "button", class: "other", "data-other-incident": id }, id);
+}
+
+/** What happened, with runs of updates in one step. */
+function steps_of(decisions, id) {
+  const steps = [];
+  let severity = null;
+  for (const decision of decisions) {
+    const { type, at, seq, incident, into } = decision;
+    const rose = incident.id === id && severity !== null && incident.severity !== severity;
+    if (incident.id === id) severity = incident.severity;
+    const last = steps.at(-1);
+    if (type === "incident_updated" && !rose && last?.run) {
+      Object.assign(last, { at, seq, run: last.run + 1, incident });
+    } else {
+      const run = type === "incident_updated" && !rose ? 1 : 0;
+      steps.push({ type, at, seq, incident, into, rose, run, actor: decision.cause.actor });
+    }
+  }
+  return steps.map((each) => ({ ...each, text: step_text(each, id) }));
+}
+
+function step_text({ type, incident, into, rose, run, actor }, id) {
+  if (rose) return `Rose to ${incident.severity}`;
+  switch (type) {
+    case "incident_opened": return `Opened as ${incident.severity}`;
+    case "incident_updated": return `${plural(run, "update")}: ${plural(incident.sensors, "sensor")}, ${distance(incident.radius_m)}`;
+    case "incident_merged": return into === id ? `${incident.id} became part of it` : `Became part of ${into}`;
+    case "incident_cleared": return "Cleared: its sensors are normal";
+    case "incident_unknown": return "Unknown: its sensors fell silent";
+    case "incident_reopened": return `Reopened: episode ${incident.episode}`;
+    case "incident_acknowledged": return actor ? `Acknowledged by ${actor}` : "Acknowledged";
+    default: return spoken(type);
+  }
+}
+
+function step({ type, at, seq, text, rose, incident }) {
+  return el(
+    "li",
+    { "data-type": type, "data-severity": rose || type === "incident_opened" ? incident.severity : null },
+    el("time", { datetime: at, title: at }, clock(Date.parse(at))),
+    el("span", {}, text),
+    el("span", { class: "step-seq" }, `#${seq}`),
+  );
+}

@@ -1,0 +1,101 @@
+// The live decisions, newest on top: at most LINES_MAX, and runs of updates of one incident in one
+// line, so that a growing flood does not push everything else out of sight.
+
+import { el, setText, shape } from "./dom.js";
+import { SEVERITY, clock, told } from "./words.js";
+
+const LINES_MAX = 200;
+/** How far up a run of updates is looked for. */
+const RUN_LINES = 12;
+
+export class Feed {
+  constructor({ root, onSelect, zoneName }) {
+    Object.assign(this, { root, zoneName });
+    this.clear();
+    root.addEventListener("click", (event) => {
+      const line = event.target.closest("[data-incident-id]");
+      if (line) onSelect(line.dataset.incidentId);
+    });
+  }
+
+  /** Adds decisions, oldest first. */
+  add(decisions) {
+    if (this.waiting) {
+      this.waiting.push(...decisions.slice(-LINES_MAX));
+      return;
+    }
+    for (const decision of decisions.slice(-LINES_MAX)) this.addOne(decision);
+    while (this.lines.length > LINES_MAX) this.lines.pop().node.remove();
+  }
+
+  addOne(decision) {
+    const run = decision.type === "incident_updated" ? this.runOf(decision) : null;
+    if (run) {
+      run.count += 1;
+      this.lines.splice(this.lines.indexOf(run), 1);
+    }
+    const line = run ?? newLine(decision);
+    this.fill(line, decision);
+    this.lines.unshift(line);
+    this.root.prepend(line.node);
+  }
+
+  /** The line that tells the latest of this incident, if that was an update, too. */
+  runOf(decision) {
+    const same = (line) => line.incident === decision.incident.id;
+    const line = this.lines.slice(0, RUN_LINES).find(same);
+    const rose = line && line.severity !== decision.incident.severity;
+    return line?.type === decision.type && !rose ? line : null;
+  }
+
+  fill(line, decision) {
+    const { verb, text, note } = told(decision, this.zoneName);
+    const severity = decision.incident?.severity;
+    line.severity = severity;
+    line.node.dataset.decisionSeq = decision.seq;
+    line.node.dataset.type = decision.type;
+    if (severity) line.node.dataset.severity = severity;
+    setText(line.at, clock(Date.parse(decision.at)));
+    setText(line.verb, verb);
+    setText(line.text, text);
+    setText(line.note, line.count > 1 ? `${note} · ${line.count} times` : note);
+    line.mark.replaceChildren(...(severity ? [shape(SEVERITY[severity].shape)] : []));
+  }
+
+  /** A new picture: what was told before may not follow. Until `begin`, what comes waits. */
+  clear() {
+    this.lines = [];
+    this.root.replaceChildren();
+    this.waiting = [];
+  }
+
+  /** Begins with what was decided lately; what the stream told meanwhile comes after it. */
+  begin(decisions) {
+    const last = decisions.at(-1)?.seq ?? 0;
+    const waiting = this.waiting.filter((decision) => decision.seq > last);
+    this.waiting = null;
+    this.root.classList.add("begins");
+    this.add([...decisions, ...waiting]);
+    requestAnimationFrame(() => this.root.classList.remove("begins"));
+  }
+}
+
+function newLine(decision) {
+  const line = {
+    type: decision.type,
+    incident: decision.incident?.id ?? null,
+    count: 1,
+    at: el("time", { class: "line-at" }),
+    mark: el("span", { class: "line-mark" }),
+    verb: el("span", { class: "verb" }),
+    text: el("span", { class: "line-text" }),
+    note: el("span", { class: "line-note" }),
+  };
+  const says = el("span", { class: "says" }, line.verb, " ", line.text, " ", line.note);
+  line.node = el(
+    "li",
+    { class: "line", "data-testid": "decision", "data-incident-id": line.incident },
+    line.at, line.mark, says,
+  );
+  return line;
+}

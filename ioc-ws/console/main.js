@@ -1,0 +1,297 @@
+// The console put together: one store, one link, and the four views that draw them.
+//
+// Messages change the store at once; drawing happens once per frame, however many came.
+
+import { Detail } from "./detail.js";
+import { byId, el, setText, shape } from "./dom.js";
+import { Feed } from "./feed.js";
+import { List } from "./list.js";
+import { Live } from "./live.js";
+import { CityMap } from "./map.js";
+import { SEVERITIES, apply, counts, emptyStore, isNew, resumePoint, survivor } from "./store.js";
+import { LogicalTime } from "./time.js";
+import { SEVERITY, clock, date, plural, spoken } from "./words.js";
+
+const TOAST_MS = 9_000;
+const TOKEN = "ioc-token";
+
+const store = emptyStore();
+const time = new LogicalTime();
+const pending = new Set();
+let selected = null;
+/** The incident that the address names, until there is a picture to find it in. */
+let wanted = null;
+let link = { name: "connecting" };
+let sensorsChanged = true;
+let drawPlanned = false;
+
+const zoneName = (id) => map.city.zoneName(id);
+const map = new CityMap({ root: byId("map"), onSelect: select });
+const list = new List({
+  root: byId("incidents"),
+  more: byId("more"),
+  tabs: byId("tabs"),
+  onSelect: select,
+  zoneName,
+});
+const feed = new Feed({ root: byId("feed"), onSelect: select, zoneName });
+const detail = new Detail({
+  root: byId("detail"),
+  onAcknowledge: acknowledge,
+  onSelect: select,
+  zoneName,
+  sensorOf: (id) => map.city.sensorById.get(id),
+});
+detail.onLoaded = planDraw;
+const live = new Live({
+  url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/v1/stream`,
+  hello,
+  onMessage: hear,
+  onState: (state) => {
+    link = state;
+    planDraw();
+  },
+});
+
+function hello() {
+  const token = sessionStorage.getItem(TOKEN);
+  const resume = resumePoint(store);
+  return { ...(token && { token }), ...(resume && { resume }) };
+}
+
+/**
+ * Reads what the address says after `#`: `token=…`, which is taken out of it so that it is not
+ * shown, copied or kept in the history, and `incident=…`, which stays, as a link to pass on.
+ */
+function readAddress() {
+  const words = new URLSearchParams(location.hash.slice(1));
+  const token = words.get("token");
+  if (token) sessionStorage.setItem(TOKEN, token);
+  wanted = words.get("incident");
+  writeAddress(wanted);
+  return token;
+}
+
+function writeAddress(incident) {
+  const hash = incident ? `#incident=${incident}` : "";
+  history.replaceState(null, "", location.pathname + location.search + hash);
+}
+
+/** Applies a message; false if it does not follow on what is known. */
+function hear(message) {
+  const change = apply(store, message);
+  if (change.gap) return false;
+  if (message.now) time.heard(Date.parse(message.now), performance.now());
+  if (change.welcome) welcome(change.welcome);
+  if (change.reset) toast("This console was too slow for the stream and took a new picture.");
+  if (change.folded) {
+    toast(`The stream was ahead of this console: ${plural(change.folded, "older update")} folded into newer ones.`);
+  }
+  if (change.all) newPicture();
+  if (change.decisions) {
+    feed.add(change.decisions);
+    detail.add(change.decisions);
+  }
+  if (change.all || change.sensors?.size || change.decisions?.length) sensorsChanged = true;
+  planDraw();
+  return true;
+}
+
+function welcome({ you, reason }) {
+  if (you.token === "wrong") {
+    sessionStorage.removeItem(TOKEN);
+    toast("The token is not valid any more: open the address that the server printed.");
+  }
+  const told = {
+    epoch_changed: "The server has another journal: this is a new picture.",
+    hash_differs: "The server was restored from a backup: this is a new picture.",
+    ahead: "The server was restored from a backup: this is a new picture.",
+  };
+  if (told[reason]) toast(told[reason]);
+}
+
+function newPicture() {
+  loadDecisions();
+  if (wanted !== null) {
+    const id = survivor(store, wanted);
+    wanted = null;
+    if (store.incidents.has(id)) select(id);
+  } else if (selected !== null && !store.incidents.has(selected)) select(null);
+  else detail.load();
+}
+
+/** What was decided lately, so that the feed does not begin empty. */
+async function loadDecisions() {
+  feed.clear();
+  let decisions = [];
+  try {
+    const answer = await fetch("/api/v1/decisions?limit=100");
+    if (answer.ok) decisions = (await answer.json()).decisions;
+  } catch {
+    // The link is down, which the banner says; the feed begins with what comes next.
+  }
+  feed.begin(decisions);
+}
+
+function select(id) {
+  selected = id;
+  writeAddress(id);
+  detail.show(id);
+  if (id !== null) list.reveal(id);
+  planDraw();
+}
+
+/** Whether orders can be given now, and if not why. */
+function may() {
+  if (link.name !== "live") return { ok: false, why: "Not connected" };
+  if (store.you?.commands) return { ok: true };
+  const why = "Read only. To acknowledge, open the address with #token=… that the server printed when it started.";
+  return { ok: false, why };
+}
+
+async function acknowledge(id) {
+  const incident = store.incidents.get(id);
+  if (!incident || !isNew(incident) || pending.has(id)) return;
+  const allowed = may();
+  if (!allowed.ok) return toast(allowed.why);
+  pending.add(id);
+  planDraw();
+  const answer = await live.command("acknowledge", id);
+  pending.delete(id);
+  if (answer.type === "refused") toast(`Not acknowledged: ${answer.message}`);
+  planDraw();
+}
+
+function planDraw() {
+  if (drawPlanned) return;
+  drawPlanned = true;
+  requestAnimationFrame(() => {
+    drawPlanned = false;
+    draw();
+  });
+}
+
+function draw() {
+  followMerge();
+  const now = time.at(performance.now()) ?? Date.now();
+  list.draw({ store, selected, now });
+  detail.draw({ store, now, may: may(), pending: pending.has(selected) });
+  const evidence = selected === null ? [] : detail.evidence().map((each) => each.sensor);
+  map.update({ store, selected, evidence, now, sensors: sensorsChanged });
+  sensorsChanged = false;
+  drawBar(now);
+  drawBanner();
+}
+
+/** The chosen incident became part of another: that one is meant now. */
+function followMerge() {
+  if (selected === null || store.incidents.has(selected)) return;
+  const now = survivor(store, selected);
+  if (now !== selected && store.incidents.has(now)) {
+    toast(`${selected} became part of ${now}.`);
+    select(now);
+  }
+}
+
+function drawBar(now) {
+  setText(byId("seq"), store.hash === null ? "–" : `#${store.seq.toLocaleString("en")}`);
+  if (store.now !== null) {
+    setText(byId("clock"), clock(now));
+    setText(byId("date"), date(now));
+  }
+  const count = counts(store);
+  drawCounts(count);
+  setText(byId("silent"), store.silentTotal ? `${plural(store.silentTotal, "sensor")} silent` : "");
+  const word = { live: "Live", stale: "No sign of life", connecting: "Connecting", waiting: "Reconnecting" };
+  const pill = byId("link");
+  pill.dataset.state = link.name;
+  setText(pill, word[link.name]);
+  document.body.classList.toggle("cut-off", link.name !== "live");
+  const city = byId("city-name").textContent;
+  document.title = count.new ? `(${count.new}) ${city}` : city;
+}
+
+function drawCounts(count) {
+  const root = byId("counts");
+  if (!root.firstChild) {
+    for (const severity of SEVERITIES.slice(0, 4)) {
+      const { shape: path, word } = SEVERITY[severity];
+      const item = el("li", { "data-severity": severity, "data-testid": `count-${severity}` });
+      item.append(shape(path), el("b", { class: "number" }, "0"), el("span", {}, word));
+      root.append(item);
+    }
+  }
+  for (const item of root.children) {
+    const number = count[item.dataset.severity];
+    item.classList.toggle("none", number === 0);
+    setText(item.querySelector("b"), String(number));
+  }
+}
+
+function drawBanner() {
+  const banner = byId("banner");
+  const asOf = store.hash === null ? "" : ` You see the picture as of #${store.seq.toLocaleString("en")}, ${clock(Date.parse(store.at))}.`;
+  const texts = {
+    stale: () => `Nothing heard from the server for ${link.seconds} s.${asOf}`,
+    waiting: () => `Reconnecting in ${link.seconds} s${link.reason ? ` (${link.reason})` : ""}.${asOf}`,
+    connecting: () => (link.attempt > 0 ? `Reconnecting now.${asOf}` : ""),
+  };
+  const text = texts[link.name]?.() ?? "";
+  banner.hidden = text === "";
+  setText(banner, text);
+}
+
+function toast(text) {
+  const note = el("p", { class: "toast", "data-testid": "toast" }, text);
+  const toasts = byId("toasts");
+  toasts.append(note);
+  while (toasts.children.length > 3) toasts.firstChild.remove();
+  setTimeout(() => note.remove(), TOAST_MS);
+}
+
+const KEYS = {
+  ArrowDown: () => list.move(1),
+  ArrowUp: () => list.move(-1),
+  j: () => list.move(1),
+  k: () => list.move(-1),
+  a: () => selected !== null && acknowledge(selected),
+  z: () => map.goTo(store.incidents.get(selected)),
+  Escape: () => select(null),
+};
+
+addEventListener("keydown", (event) => {
+  const scrolls = event.target.closest?.(".detail-body, .lines") && event.key.startsWith("Arrow");
+  if (event.ctrlKey || event.metaKey || event.altKey || scrolls) return;
+  const act = KEYS[event.key];
+  if (!act) return;
+  event.preventDefault();
+  act();
+});
+
+async function loadCity() {
+  try {
+    const answer = await fetch("/api/v1/city");
+    if (!answer.ok) return;
+    const city = await answer.json();
+    if (city.name) setText(byId("city-name"), spoken(city.name));
+    map.setCity(city);
+    sensorsChanged = true;
+    planDraw();
+  } catch {
+    setTimeout(loadCity, 5_000);
+  }
+}
+
+addEventListener("hashchange", () => {
+  const token = readAddress();
+  if (wanted !== null) select(survivor(store, wanted));
+  wanted = null;
+  if (!token) return;
+  live.lose(live.socket, null);
+  live.retryNow();
+});
+
+readAddress();
+loadCity();
+live.start();
+setInterval(planDraw, 1_000);

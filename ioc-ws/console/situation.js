@@ -1,0 +1,49 @@
+// The city at a glance, shown while no incident is chosen: what is open by kind, who is silent.
+
+import { el, picture } from "./dom.js";
+import { SEVERITIES, isOpen } from "./store.js";
+import { pictogram, plural, span, spoken } from "./words.js";
+
+const SILENT_MAX = 8;
+const PARTS_MAX = 12;
+
+/** The pane's elements; `now` is logical time in milliseconds. */
+export function situation(store, now) {
+  const open = [...store.incidents.values()].filter(isOpen);
+  const head = el("div", { class: "panel-head" }, el("h2", {}, "Situation"),
+    el("span", { class: "note" }, "Choose an incident to see why"));
+  if (open.length === 0 && store.silentTotal === 0) {
+    const calm = el("p", {}, store.hash === null ? "Waiting for the picture." : "No incident is open.");
+    return [head, el("div", { class: "empty" }, picture("M5 12.5 10 17.5 19 7"), calm)];
+  }
+  return [head, el("div", { class: "situation" }, kinds(open), silent(store, now))];
+}
+
+function kinds(open) {
+  if (open.length === 0) return el("p", { class: "note" }, "No incident is open.");
+  const byKind = new Map();
+  for (const incident of open) {
+    if (!byKind.has(incident.kind)) byKind.set(incident.kind, []);
+    byKind.get(incident.kind).push(incident.severity);
+  }
+  const rows = [...byKind].sort(([, a], [, b]) => b.length - a.length).map(kindRow);
+  return el("section", {}, el("h3", {}, "Open by kind"), el("ul", { class: "kinds" }, ...rows));
+}
+
+function kindRow([kind, severities]) {
+  severities.sort((a, b) => SEVERITIES.indexOf(a) - SEVERITIES.indexOf(b));
+  const parts = severities.slice(0, PARTS_MAX).map((severity) => el("i", { "data-severity": severity, title: severity }));
+  return el("li", {}, picture(pictogram(kind)), el("span", {}, spoken(kind)),
+    el("span", { class: "parts" }, ...parts), el("b", { class: "number" }, String(severities.length)));
+}
+
+function silent(store, now) {
+  if (store.silentTotal === 0) return null;
+  const newest = [...store.silent.values()].sort((a, b) => b.seq - a.seq).slice(0, SILENT_MAX);
+  const rows = newest.map((sensor) => el("li", {}, el("code", {}, sensor.id), el("span", {}, spoken(sensor.kind)),
+    el("span", { title: "since it was last heard" }, span(now - Date.parse(sensor.last_heard_at)))));
+  const left = store.silentTotal - newest.length;
+  const more = left > 0 ? el("p", { class: "note" }, plural(left, "more sensor")) : null;
+  return el("section", { "data-testid": "silent-list" }, el("h3", {}, "Silent sensors"),
+    el("ul", { class: "quiet-sensors" }, ...rows), more);
+}

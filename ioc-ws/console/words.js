@@ -1,0 +1,136 @@
+// Words, times and pictograms: how things are called and drawn, in one place.
+
+/** Each severity has a word, a colour and a shape: none is told by colour alone. */
+export const SEVERITY = {
+  extreme: { word: "Extreme", color: "#ff5470", shape: "M0-9 9 0 0 9-9 0Z" },
+  severe: { word: "Severe", color: "#ff9f43", shape: "M0-8.5 8.6 6.5H-8.6Z" },
+  moderate: { word: "Moderate", color: "#ffd95a", shape: "M-6.5-6.5H6.5V6.5H-6.5Z" },
+  minor: { word: "Minor", color: "#63b3ff", shape: "M0-7A7 7 0 1 1 0 7A7 7 0 1 1 0-7Z" },
+  unknown: {
+    word: "Unknown",
+    color: "#a3b1bf",
+    shape: "M0-7A7 7 0 1 1 0 7A7 7 0 1 1 0-7ZM0-3.5A3.5 3.5 0 1 0 0 3.5A3.5 3.5 0 1 0 0-3.5Z",
+  },
+};
+
+/** Pictograms on a square of 24, stroked. The first whose word is in the kind is taken. */
+const PICTOGRAMS = [
+  ["flood", "M3 9q2.25-2.5 4.5 0t4.5 0 4.5 0 4.5 0M3 14q2.25-2.5 4.5 0t4.5 0 4.5 0 4.5 0M3 19q2.25-2.5 4.5 0t4.5 0 4.5 0 4.5 0M12 2v3"],
+  ["river", "M3 9q2.25-2.5 4.5 0t4.5 0 4.5 0 4.5 0M3 14q2.25-2.5 4.5 0t4.5 0 4.5 0 4.5 0M3 19q2.25-2.5 4.5 0t4.5 0 4.5 0 4.5 0"],
+  ["rain", "M6 14a4.5 4.5 0 0 1 .6-8.9 6 6 0 0 1 11.3 1.7A3.8 3.8 0 0 1 18 14ZM8 17l-1 3M13 17l-1 3M18 17l-1 3"],
+  ["fire", "M12 2c1 4 6 6 6 12a6 6 0 0 1-12 0c0-3 1.5-4.5 2.5-6 .5 2 1.5 2.5 2 3 .5-3-.5-6 1.5-9Z"],
+  ["smoke", "M5 20h13a3.5 3.5 0 0 0 .5-7A5 5 0 0 0 9 11.5 4.3 4.3 0 0 0 5 20ZM8 7c2-3 5 1 8-2"],
+  ["gas", "M4 9h10a3 3 0 1 0-3-3M3 13h15a3 3 0 1 1-3 3M5 17h6a2 2 0 1 1-2 2"],
+  ["air", "M4 9h10a3 3 0 1 0-3-3M3 13h15a3 3 0 1 1-3 3M5 17h6a2 2 0 1 1-2 2"],
+  ["haze", "M4 8h16M3 12h12M8 16h13M5 20h9"],
+  ["power", "M13 2 4.5 13.5H11L10 22l8.5-11.5H12Z"],
+  ["outage", "M13 2 4.5 13.5H11L10 22l8.5-11.5H12Z"],
+  ["quake", "M2 12h4l2-6 3 13 3-16 3 12 1.5-3H22"],
+  ["seismic", "M2 12h4l2-6 3 13 3-16 3 12 1.5-3H22"],
+  ["crash", "M4 16v-4l2-5h12l2 5v4M3 16h18v3H3ZM7 12h10M6.5 19v2M17.5 19v2"],
+  ["traffic", "M4 16v-4l2-5h12l2 5v4M3 16h18v3H3ZM7 12h10M6.5 19v2M17.5 19v2"],
+  ["congestion", "M4 16v-4l2-5h12l2 5v4M3 16h18v3H3ZM7 12h10M6.5 19v2M17.5 19v2"],
+  ["signal", "M8 2h8v20H8ZM12 5.5a1.5 1.5 0 1 0 .01 0M12 10.5a1.5 1.5 0 1 0 .01 0M12 15.5a1.5 1.5 0 1 0 .01 0"],
+  ["crowd", "M9 10a3 3 0 1 0-.01 0M17 10.5a2.3 2.3 0 1 0-.01 0M3 20c0-4 2.5-6.5 6-6.5s6 2.5 6 6.5M15.5 13.800c3-.6 5.500 1.700 5.500 5.200"],
+  ["heat", "M12 3a2 2 0 0 1 2 2v8.5a4 4 0 1 1-4 0V5a2 2 0 0 1 2-2ZM12 9v8"],
+  ["pump", "M5 8h9v9H5ZM14 10h3v-4h4M8 17v4M11 17v4M8 5h3"],
+  ["water", "M12 3c4 5 6 8 6 11a6 6 0 0 1-12 0c0-3 2-6 6-11Z"],
+];
+const ANY = "M12 3 22 20H2ZM12 9v5M12 17v.5";
+
+/** The pictogram of a kind of incident, as an SVG path. */
+export function pictogram(kind) {
+  return (PICTOGRAMS.find(([word]) => kind.includes(word)) ?? [null, ANY])[1];
+}
+
+/** `power_outage` → `Power outage`. */
+export function spoken(word) {
+  const text = word.replaceAll("_", " ");
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+/** What a decision did, for people. */
+export function told(decision, zoneName) {
+  const { incident, sensor, type } = decision;
+  if (incident) {
+    const what = spoken(incident.kind);
+    const where = zoneName(incident.zone);
+    const short = incident.id;
+    switch (type) {
+      case "incident_opened":
+        return { verb: "opened", text: `${what} in ${where}`, note: incident.severity };
+      case "incident_updated":
+        return { verb: "updated", text: `${what} in ${where}`, note: evidenceNote(incident) };
+      case "incident_merged":
+        return { verb: "merged", text: `${what} ${short} is part of`, note: decision.into };
+      case "incident_cleared":
+        return { verb: "cleared", text: `${what} in ${where}`, note: "its sensors are normal" };
+      case "incident_unknown":
+        return { verb: "unknown", text: `${what} in ${where}`, note: "its sensors fell silent" };
+      case "incident_reopened":
+        return { verb: "reopened", text: `${what} in ${where}`, note: `episode ${incident.episode}` };
+      case "incident_acknowledged":
+        return { verb: "acknowledged", text: `${what} in ${where}`, note: by(decision) };
+      default:
+        return { verb: spoken(type), text: `${what} in ${where}`, note: "" };
+    }
+  }
+  if (sensor) {
+    const verb = type === "sensor_silent" ? "silent" : "returned";
+    return { verb, text: `Sensor ${sensor.id}`, note: spoken(sensor.kind) };
+  }
+  if (type === "rules_changed") {
+    return { verb: "rules", text: "Rules changed", note: decision.bundle.slice(0, 12) };
+  }
+  if (type === "command_refused") {
+    return { verb: "refused", text: `Order about ${decision.incident_id}`, note: spoken(decision.code) };
+  }
+  return { verb: spoken(type), text: "", note: "" };
+}
+
+function by(decision) {
+  return decision.cause.actor ? `by ${decision.cause.actor}` : "";
+}
+
+function evidenceNote(incident) {
+  return `${plural(incident.sensors, "sensor")}, ${plural(incident.readings, "reading")}`;
+}
+
+/** `1 sensor`, `2 sensors`, `1,204 sensors`. */
+export function plural(count, word) {
+  return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+}
+
+/** A value as people read it: at most four significant digits beyond whole numbers. */
+export function value(number, unit = "") {
+  const digits = Math.abs(number) >= 100 ? 0 : Math.abs(number) >= 10 ? 1 : 2;
+  const text = number.toLocaleString("en", { maximumFractionDigits: digits });
+  return unit ? `${text} ${unit}` : text;
+}
+
+/** Metres, or kilometres from a thousand on. */
+export function distance(metres) {
+  return metres < 1000 ? `${metres} m` : `${(metres / 1000).toFixed(1)} km`;
+}
+
+/** `14:45:10`, in the time of whoever looks. */
+export function clock(ms) {
+  return new Date(ms).toLocaleTimeString("en-GB");
+}
+
+/** `Sat 14 Mar 2026`. */
+export function date(ms) {
+  const form = { weekday: "short", day: "numeric", month: "short", year: "numeric" };
+  return new Date(ms).toLocaleDateString("en-GB", form);
+}
+
+/** `12 s`, `4 min`, `3 h 20 min`, `5 d`. */
+export function span(ms) {
+  const seconds = Math.max(0, Math.floor(ms / 1000));
+  if (seconds < 60) return `${seconds} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return `${hours} h ${minutes % 60} min`;
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`;
+}

@@ -1,0 +1,396 @@
+//! Pins the protocol: the golden files, and the page that documents them.
+//!
+//! `UPDATE_EXPECT=1 cargo test -p ioc-ws protocol` writes the golden files anew; the page is
+//! written by hand, and each golden example must stand in it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use expect_test::expect_file;
+use futures_util::{SinkExt, StreamExt};
+use ioc_core::decision::{Cause, Condition, Decision, DecisionHash, Evidence, Handling, Refusal};
+use ioc_core::decision::{IncidentState, RefusalCode, SensorState, Severity, Verdict};
+use ioc_core::place::Position;
+use ioc_core::record::BundleHash;
+use ioc_core::time::Millis;
+use serde_json::Value;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use crate::auth::Token;
+use crate::examples::{self, at, id, incident, publish};
+use crate::feed::SnapshotReason;
+use crate::frame::{self, CloseCode, Welcome};
+use crate::options::WindowOptions;
+use crate::view::Sample;
+use crate::window::Window;
+use crate::wire::decision_json;
+
+const PAGE: &str = include_str!("../../docs/PROTOCOL.md");
+
+/// One decision of each type, as one flood would bring them about.
+fn every_type() -> Vec<Decision> {
+    let opened = IncidentState {
+        opened_at: at(1042),
+        ..incident("a")
+    };
+    let grown = IncidentState {
+        severity: Severity::Extreme,
+        sensors: 3,
+        readings: 5,
+        ..opened.clone()
+    };
+    let near = IncidentState {
+        handling: Handling::Merged,
+        opened_at: at(1040),
+        ..incident("b")
+    };
+    let seen = IncidentState {
+        handling: Handling::Acknowledged,
+        ..grown.clone()
+    };
+    let blind = IncidentState {
+        condition: Condition::Unknown,
+        ..seen.clone()
+    };
+    let again = IncidentState {
+        episode: 2,
+        ..seen.clone()
+    };
+    let over = IncidentState {
+        condition: Condition::Cleared,
+        ..again.clone()
+    };
+    let verdicts = vec![
+        Verdict::IncidentOpened(opened),
+        Verdict::IncidentUpdated(grown),
+        Verdict::IncidentMerged {
+            incident: near,
+            into: id("a"),
+        },
+        Verdict::IncidentAcknowledged(seen),
+        Verdict::SensorSilent(sensor()),
+        Verdict::IncidentUnknown(blind),
+        Verdict::SensorReturned(sensor()),
+        Verdict::IncidentReopened(again),
+        Verdict::IncidentCleared(over),
+        Verdict::RulesChanged(BundleHash([0xb5; 32])),
+        Verdict::CommandRefused(Refusal {
+            code: RefusalCode::AlreadyAcknowledged,
+            incident: id("a"),
+        }),
+    ];
+    let decision = |(verdict, seq)| Decision {
+        cause: cause_of(&verdict),
+        ..examples::decision(seq, verdict)
+    };
+    verdicts.into_iter().zip(1042..).map(decision).collect()
+}
+
+fn sensor() -> SensorState {
+    SensorState {
+        id: "wl-0412".parse().unwrap(),
+        kind: "water_level".parse().unwrap(),
+        position: Position::from_degrees(101.6953, 3.1466),
+        zone: "z21".parse().unwrap(),
+        last_heard_at: at(1000),
+    }
+}
+
+fn cause_of(verdict: &Verdict) -> Cause {
+    let rule = |name: &str| Some(name.parse().unwrap());
+    match verdict {
+        Verdict::IncidentOpened(_) => Cause {
+            rule: rule("river-flood"),
+            evidence: vec![
+                evidence("e5c1", 981, "wl-0412", None),
+                evidence("e77a", 1037, "wl-0413", Some(180)),
+            ],
+            ..Cause::default()
+        },
+        Verdict::IncidentUpdated(_) | Verdict::IncidentMerged { .. } => Cause {
+            rule: rule("river-flood"),
+            evidence: vec![evidence("e801", 1044, "wl-0411", Some(310))],
+            ..Cause::default()
+        },
+        Verdict::IncidentReopened(_) => Cause {
+            rule: rule("river-flood"),
+            ..Cause::default()
+        },
+        Verdict::IncidentCleared(_) | Verdict::IncidentUnknown(_) => Cause {
+            rule: rule("river-flood"),
+            due: Some(at(1047)),
+            ..Cause::default()
+        },
+        Verdict::SensorSilent(_) => Cause {
+            rule: rule("river-silent"),
+            due: Some(at(1000) + Millis::seconds(46)),
+            ..Cause::default()
+        },
+        Verdict::SensorReturned(_) => Cause {
+            rule: rule("river-silent"),
+            ..Cause::default()
+        },
+        Verdict::RulesChanged(_) => Cause::default(),
+        Verdict::IncidentAcknowledged(_) | Verdict::CommandRefused(_) => Cause {
+            request: Some(("console-7f3a".parse().unwrap(), "console".parse().unwrap())),
+            ..Cause::default()
+        },
+    }
+}
+
+fn evidence(reading: &str, seq: u64, sensor: &str, distance_m: Option<u32>) -> Evidence {
+    Evidence {
+        reading: reading.parse().unwrap(),
+        seq,
+        sensor: sensor.parse().unwrap(),
+        rule: "river-high".parse().unwrap(),
+        value: 3.72,
+        distance_m,
+    }
+}
+
+/// One message of each type of the server, as text.
+fn every_message() -> Vec<String> {
+    let published = publish(DecisionHash([1; 32]), every_type());
+    let head = crate::feed::Head {
+        seq: 1042,
+        hash: published[0].hash,
+        at: at(1042),
+    };
+    let desk = Token::new("t").desk(Some("t"));
+    let welcome = |snapshot| Welcome {
+        epoch: "j-5k2m",
+        head,
+        now: at(1043),
+        desk,
+        snapshot,
+    };
+    let options = WindowOptions::new("j-5k2m".into(), Token::new("t"), Arc::new(|| at(0)));
+    let mut view = crate::view::View::new(options);
+    let sample = sample();
+    view.apply(&published[0]);
+    view.sample(Arc::clone(&sample));
+    let mut entry = crate::examples::entry(every_type().remove(0));
+    entry.json = published[0].json.clone();
+    let request = "console-7f3a".parse().unwrap();
+    let texts = [
+        welcome(None).to_text(),
+        welcome(Some(SnapshotReason::EpochChanged)).to_text(),
+        view.picture().snapshot(),
+        frame::frame(1042, head, [entry].iter()),
+        frame::folded(1042, 1107, 61),
+        frame::reset(SnapshotReason::Behind),
+        frame::readings(at(1043), &[sample]),
+        frame::beat(at(1044), 1042),
+        frame::ok(&request, 1203),
+        frame::refused(
+            "console-7f3a",
+            "already_acknowledged",
+            "somebody has acknowledged it",
+        ),
+    ];
+    texts.iter().map(|text| text.as_str().to_owned()).collect()
+}
+
+fn sample() -> Arc<Sample> {
+    Arc::new(Sample {
+        sensor: "wl-0412".parse().unwrap(),
+        kind: "water_level".parse().unwrap(),
+        value: 3.72,
+        unit: "m".into(),
+        observed_at: at(1041),
+        position: None,
+    })
+}
+
+#[test]
+fn golden_decisions() {
+    let mut lines = String::new();
+    for decision in every_type() {
+        lines.push_str(std::str::from_utf8(&decision_json(&decision)).unwrap());
+        lines.push('\n');
+    }
+    expect_file!["../tests/golden/decisions.jsonl"].assert_eq(&lines);
+}
+
+#[test]
+fn golden_messages() {
+    let lines = every_message().join("\n") + "\n";
+    expect_file!["../tests/golden/messages.jsonl"].assert_eq(&lines);
+}
+
+/// What a session tells of a story, and the picture at its end: `store.js` must come to the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn golden_story() {
+    let mut options = WindowOptions::new("j-5k2m".into(), Token::new("t"), Arc::new(|| at(30)));
+    options.beat_every = Duration::from_secs(3600);
+    options.readings_every = Duration::from_millis(1);
+    let window = Window::new(options).0;
+    let mut story = publish(DecisionHash::default(), story());
+    let later = story.split_off(3);
+    window.release(story);
+    let (ours, theirs) = tokio::io::duplex(64 << 10);
+    let shared = window.shared();
+    tokio::spawn(async move {
+        let socket = WebSocketStream::from_raw_socket(ours, Role::Server, None).await;
+        crate::session::run(&shared, socket).await;
+    });
+    let mut client = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
+    client
+        .send(Message::text(r#"{"type":"hello"}"#))
+        .await
+        .unwrap();
+    let mut messages = Vec::new();
+    let mut hear = async || {
+        let message = client.next().await.unwrap().unwrap();
+        messages.push(serde_json::from_str::<Value>(&message.into_text().unwrap()).unwrap());
+    };
+    hear().await;
+    hear().await;
+    for chunk in later.chunks(4) {
+        window.release(chunk.to_vec());
+        hear().await;
+    }
+    window.sample(vec![Sample::clone(&sample())]);
+    hear().await;
+    let picture = window.shared().kept.picture().await.snapshot();
+    let picture: Value = serde_json::from_str(&picture).unwrap();
+    let golden = serde_json::json!({"messages": messages, "picture": picture});
+    let golden = serde_json::to_string_pretty(&golden).unwrap() + "\n";
+    expect_file!["../tests/golden/story.json"].assert_eq(&golden);
+}
+
+fn story() -> Vec<Decision> {
+    let seen = |name| IncidentState {
+        handling: Handling::Acknowledged,
+        ..incident(name)
+    };
+    let acknowledged = |seq, name| {
+        let verdict = Verdict::IncidentAcknowledged(seen(name));
+        let cause = cause_of(&verdict);
+        Decision {
+            cause,
+            ..examples::decision(seq, verdict)
+        }
+    };
+    let over = |name| IncidentState {
+        condition: Condition::Cleared,
+        ..seen(name)
+    };
+    vec![
+        examples::opened(1, "a"),
+        examples::silent(2, "wl-1"),
+        examples::opened(3, "b"),
+        examples::updated(4, "a"),
+        examples::rose(5, "a"),
+        examples::silent(6, "wl-2"),
+        examples::merged(7, "b", "a"),
+        acknowledged(8, "a"),
+        examples::returned(9, "wl-1"),
+        examples::opened(10, "c"),
+        acknowledged(11, "c"),
+        examples::decision(12, Verdict::IncidentCleared(over("c"))),
+        examples::cleared(13, "a"),
+        examples::reopened(14, "a"),
+        examples::updated(15, "never-opened-here"),
+        examples::decision(16, Verdict::RulesChanged(BundleHash([0xb5; 32]))),
+    ]
+}
+
+/// The JSON examples of the page.
+fn examples_of_the_page() -> Vec<Value> {
+    let blocks = PAGE.split("```json\n").skip(1);
+    blocks
+        .map(|block| {
+            let json = block.split("```").next().unwrap();
+            serde_json::from_str(json).unwrap_or_else(|error| panic!("{error} in {json}"))
+        })
+        .collect()
+}
+
+#[test]
+fn each_golden_example_stands_in_the_page() {
+    let shown = examples_of_the_page();
+    let decisions = every_type();
+    let decisions = decisions
+        .iter()
+        .map(|each| serde_json::from_slice(&decision_json(each)).unwrap());
+    let messages = every_message();
+    let messages = messages
+        .iter()
+        .map(|text| serde_json::from_str(text).unwrap());
+    for example in decisions.chain(messages) {
+        let example: Value = example;
+        assert!(
+            shown.contains(&example),
+            "docs/PROTOCOL.md does not show {example:#}"
+        );
+    }
+}
+
+#[test]
+fn each_word_of_the_protocol_stands_in_the_page() {
+    let decisions = every_type();
+    let types = decisions.iter().map(|decision| decision.verdict.word());
+    let severities = Severity::ALL.iter().map(|each| each.word());
+    let codes = CloseCode::ALL.iter().map(|code| code.word());
+    let refusals = RefusalCode::ALL.iter().map(|code| code.word());
+    let reasons = [
+        SnapshotReason::First,
+        SnapshotReason::EpochChanged,
+        SnapshotReason::HashDiffers,
+        SnapshotReason::TooOld,
+        SnapshotReason::Ahead,
+        SnapshotReason::Behind,
+    ];
+    let reasons = reasons.iter().map(|reason| reason.word());
+    let words = types
+        .chain(severities)
+        .chain(codes)
+        .chain(refusals)
+        .chain(reasons);
+    for word in words {
+        assert!(
+            PAGE.contains(&format!("`{word}`")),
+            "docs/PROTOCOL.md does not explain {word}"
+        );
+    }
+    for code in CloseCode::ALL {
+        let number = (code as u16).to_string();
+        assert!(
+            PAGE.contains(&number),
+            "docs/PROTOCOL.md does not list {number}"
+        );
+    }
+}
+
+#[test]
+fn each_member_of_the_examples_is_explained() {
+    fn members<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+        match value {
+            Value::Object(object) => {
+                for (name, value) in object {
+                    found.insert(name);
+                    members(value, found);
+                }
+            }
+            Value::Array(values) => values.iter().for_each(|value| members(value, found)),
+            _ => {}
+        }
+    }
+    let shown = examples_of_the_page();
+    let mut found = BTreeSet::new();
+    shown
+        .iter()
+        .for_each(|example| members(example, &mut found));
+    for member in found {
+        let explained = PAGE.contains(&format!("`{member}`"));
+        assert!(
+            explained,
+            "docs/PROTOCOL.md does not explain the member {member}"
+        );
+    }
+}

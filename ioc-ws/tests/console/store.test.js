@@ -1,0 +1,115 @@
+// store.js is the mirror of view.rs: given the same messages it must come to the same picture.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+import { delayMs } from "../../console/backoff.js";
+import * as stores from "../../console/store.js";
+import { LogicalTime } from "../../console/time.js";
+
+const golden = (name) => readFileSync(new URL(`../golden/${name}`, import.meta.url), "utf8");
+const story = () => JSON.parse(golden("story.json"));
+
+function told(messages) {
+  const store = stores.emptyStore();
+  const changes = messages.map((message) => stores.apply(store, message));
+  return { store, changes };
+}
+
+test("comes to the server's picture from the same messages", () => {
+  const { messages, picture } = story();
+  const { store, changes } = told(messages);
+  assert.deepEqual(stores.toSnapshot(store), picture);
+  assert.equal(changes.flatMap((change) => change.decisions ?? []).length, 13);
+});
+
+test("comes to the same picture from a snapshot as from the decisions before it", () => {
+  const { messages, picture } = story();
+  const store = stores.emptyStore();
+  stores.apply(store, messages[0]);
+  stores.apply(store, picture);
+  assert.deepEqual(stores.toSnapshot(store), picture);
+  assert.deepEqual(stores.counts(store), stores.counts(told(messages).store));
+});
+
+test("knows every message that the server can send", () => {
+  const types = new Set();
+  for (const line of golden("messages.jsonl").trim().split("\n")) {
+    const message = JSON.parse(line);
+    types.add(message.type);
+    assert.ok(stores.apply(stores.emptyStore(), message));
+  }
+  assert.ok(types.has("folded") && types.has("reset") && types.has("beat"));
+});
+
+test("p4 does not trust a picture with a hole in it", () => {
+  const { messages } = story();
+  const { store } = told(messages.slice(0, 3));
+  const before = stores.toSnapshot(store);
+  const later = messages[4];
+  assert.equal(stores.apply(store, later).gap, true);
+  assert.deepEqual(stores.toSnapshot(store), before, "nothing of it is applied");
+  assert.deepEqual(stores.resumePoint(store), { epoch: "j-5k2m", seq: store.seq, hash: store.hash });
+});
+
+test("p4 a beat beyond the picture betrays a frame that was lost", () => {
+  const { store } = told(story().messages);
+  assert.equal(stores.apply(store, { type: "beat", now: store.now, seq: store.seq }).gap, undefined);
+  assert.equal(stores.apply(store, { type: "beat", now: store.now, seq: store.seq + 1 }).gap, true);
+});
+
+test("a frame that comes twice changes nothing", () => {
+  const { messages } = story();
+  const { store } = told(messages);
+  const before = stores.toSnapshot(store);
+  const frame = messages.find((message) => message.type === "frame");
+  assert.deepEqual(stores.apply(store, frame), {});
+  assert.deepEqual(stores.toSnapshot(store), before);
+});
+
+test("does not resume between a welcome and its snapshot", () => {
+  const { messages } = story();
+  const { store } = told(messages);
+  stores.apply(store, { ...messages[0], epoch: "another" });
+  assert.equal(stores.resumePoint(store), null);
+});
+
+test("follows merged incidents to the survivor", () => {
+  const { messages, picture } = story();
+  const { store } = told(messages);
+  const merged = messages.flatMap((m) => m.decisions ?? []).find((d) => d.type === "incident_merged");
+  assert.equal(stores.survivor(store, merged.incident.id), merged.into);
+  assert.ok(!picture.incidents.some((incident) => incident.id === merged.incident.id));
+});
+
+test("thingsboard 15219: attempts to reconnect spread out and never become a tight loop", () => {
+  for (let attempt = 0; attempt < 40; attempt += 1) {
+    assert.ok(delayMs(attempt, 0) >= 250);
+    assert.ok(delayMs(attempt, 0.999) <= 20_000);
+  }
+  assert.ok(delayMs(6, 0) > delayMs(1, 0.999));
+  assert.notEqual(delayMs(3, 0.1), delayMs(3, 0.9));
+});
+
+test("orders incidents as an operator works", () => {
+  const incident = (id, severity, handling, opened_at, ended_at = null) =>
+    ({ id, severity, handling, opened_at, ended_at });
+  const sorted = [
+    incident("seen", "extreme", "acknowledged", "2026-01-01T00:00:00.000Z"),
+    incident("over", "extreme", "new", "2026-01-01T00:00:00.000Z", "2026-01-01T01:00:00.000Z"),
+    incident("old", "severe", "new", "2026-01-01T00:00:00.000Z"),
+    incident("newest", "severe", "new", "2026-01-01T00:01:00.000Z"),
+    incident("worst", "extreme", "new", "2026-01-01T00:00:00.000Z"),
+  ].sort(stores.byUrgency);
+  assert.deepEqual(sorted.map(({ id }) => id), ["worst", "newest", "old", "seen", "over"]);
+});
+
+test("logical time runs at its own rate, and not on without the server", () => {
+  const time = new LogicalTime();
+  assert.equal(time.at(0), null);
+  time.heard(100_000, 0);
+  time.heard(220_000, 2_000);
+  assert.equal(time.at(3_000), 280_000);
+  assert.equal(time.at(7_000), time.at(60_000));
+});

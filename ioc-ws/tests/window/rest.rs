@@ -1,0 +1,232 @@
+//! REST: the same picture, asked for.
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use http_body_util::BodyExt;
+use ioc_core::decision::{IncidentState, Severity, Verdict};
+use ioc_core::record::Action;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+use crate::support::*;
+
+async fn send(served: &Served, request: Request<Body>) -> (StatusCode, Value) {
+    let response = served.window.router().oneshot(request).await.unwrap();
+    let status = response.status();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
+
+async fn get(served: &Served, path: &str) -> (StatusCode, Value) {
+    send(served, Request::get(path).body(Body::empty()).unwrap()).await
+}
+
+fn fire(name: &str, severity: Severity) -> Verdict {
+    Verdict::IncidentOpened(IncidentState {
+        kind: "fire".parse().unwrap(),
+        zone: "z00".parse().unwrap(),
+        severity,
+        ..incident(name)
+    })
+}
+
+#[tokio::test]
+async fn lists_open_incidents_first_and_then_the_worst() {
+    let mut served = Served::new().await;
+    served.release([
+        opened("over"),
+        fire("small", Severity::Minor),
+        opened("flood"),
+        fire("big", Severity::Extreme),
+        opened("part"),
+        merged("part", "flood"),
+        cleared("over"),
+    ]);
+    let (status, list) = get(&served, "/api/v1/incidents").await;
+    assert_eq!(status, StatusCode::OK);
+    let ids = |list: &Value| -> Vec<String> {
+        let incidents = list["incidents"].as_array().unwrap();
+        incidents
+            .iter()
+            .map(|each| each["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let named = |names: &[&str]| {
+        names
+            .iter()
+            .map(|name| id(name).to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&list), named(&["big", "flood", "small", "over"]));
+    assert_eq!((&list["seq"], &list["total"]), (&json!(7), &json!(4)));
+    assert_eq!(list["counts"]["extreme"], 1);
+    for (query, expected) in [
+        ("?kind=fire", &["big", "small"][..]),
+        ("?zone=z21&condition=active", &["flood"]),
+        ("?condition=cleared,unknown", &["over"]),
+        ("?severity_min=severe&limit=1", &["big"]),
+        ("?kind=quake", &[]),
+    ] {
+        let (_, list) = get(&served, &format!("/api/v1/incidents{query}")).await;
+        assert_eq!(ids(&list), named(expected), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_question_that_is_not_understood_is_answered_with_what_would_be() {
+    let served = Served::new().await;
+    for (path, word) in [
+        (
+            "/api/v1/incidents?condition=open",
+            "active, cleared or unknown",
+        ),
+        ("/api/v1/incidents?limit=0", "1 to 1000"),
+        ("/api/v1/incidents?severity=severe", "severity_min"),
+        ("/api/v1/incidents?severity_min=bad", "extreme"),
+        ("/api/v1/incidents/7", "inc-"),
+        ("/api/v1/decisions?limit=many", "1 to 1000"),
+    ] {
+        let (status, error) = get(&served, path).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(error["code"], "bad_request");
+        assert!(error["message"].as_str().unwrap().contains(word), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_incident_comes_with_its_decisions() {
+    let mut served = Served::new().await;
+    served.release([opened("a"), opened("b"), updated("a", 3), merged("b", "a")]);
+    let path = format!("/api/v1/incidents/{}", id("a"));
+    let (status, answer) = get(&served, &path).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(answer["incident"]["id"], id("a").to_string());
+    let timeline = answer["timeline"].as_array().unwrap();
+    let numbers: Vec<_> = timeline
+        .iter()
+        .map(|each| each["seq"].as_u64().unwrap())
+        .collect();
+    assert_eq!(numbers, [1, 3, 4]);
+    assert!(answer.get("merged_from").is_none());
+}
+
+#[tokio::test]
+async fn the_id_of_a_merged_incident_leads_to_its_survivor_and_says_so() {
+    let mut options = options("epoch-1");
+    options.ended_incidents_max = 1;
+    let mut served = Served::with(options).await;
+    served.release([
+        opened("c"),
+        opened("b"),
+        opened("a"),
+        merged("a", "b"),
+        merged("b", "c"),
+    ]);
+    for name in ["a", "b"] {
+        let (status, answer) = get(&served, &format!("/api/v1/incidents/{}", id(name))).await;
+        assert_eq!(status, StatusCode::OK, "{name}");
+        assert_eq!(answer["merged_from"], id(name).to_string());
+        assert_eq!(answer["incident"]["id"], id("c").to_string());
+    }
+    let (status, error) = get(&served, &format!("/api/v1/incidents/{}", id("never"))).await;
+    assert_eq!(
+        (status, &error["code"]),
+        (StatusCode::NOT_FOUND, &json!("unknown_incident"))
+    );
+}
+
+#[tokio::test]
+async fn thingsboard_7553_what_is_changed_through_rest_is_pushed() {
+    let mut served = Served::new().await;
+    served.release([opened("a")]);
+    let mut console = served.connect(json!({"type":"hello"})).await;
+    console.hear_of("snapshot").await;
+    let (window, receiver) = (served.window.clone(), served.commands.receiver().clone());
+    let mut history = std::mem::take(&mut served.history);
+    let host = std::thread::spawn(move || {
+        let order = receiver.recv().unwrap();
+        assert_eq!(order.request.as_str(), "mine-1");
+        assert_eq!(order.action, Action::Acknowledge(id("a")));
+        window.release(history.publish([Verdict::IncidentAcknowledged(incident("a"))]));
+        order.answer.send(Ok(20)).unwrap();
+    });
+    let acknowledge = Request::post(format!("/api/v1/incidents/{}/acknowledge", id("a")))
+        .header(header::AUTHORIZATION, format!("Bearer {TOKEN}"))
+        .header("idempotency-key", "mine-1");
+    let answer = send(&served, acknowledge.body(Body::empty()).unwrap()).await;
+    assert_eq!(
+        answer,
+        (StatusCode::OK, json!({"request_id":"mine-1","seq":20}))
+    );
+    host.join().unwrap();
+    let frame = console.hear_of("frame").await;
+    assert_eq!(frame["decisions"][0]["type"], "incident_acknowledged");
+}
+
+#[tokio::test]
+async fn p8_acknowledging_needs_the_token() {
+    let served = Served::new().await;
+    let path = format!("/api/v1/incidents/{}/acknowledge", id("a"));
+    for authorization in [None, Some("Bearer guess"), Some(TOKEN)] {
+        let mut request = Request::post(&path);
+        if let Some(value) = authorization {
+            request = request.header(header::AUTHORIZATION, value);
+        }
+        let (status, error) = send(&served, request.body(Body::empty()).unwrap()).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+        assert_eq!(error["code"], "token_needed");
+    }
+    assert!(served.commands.receiver().is_empty());
+}
+
+#[tokio::test]
+async fn an_order_to_a_host_that_is_gone_is_refused_rather_than_forgotten() {
+    let Served {
+        window, commands, ..
+    } = Served::new().await;
+    drop(commands);
+    let request = Request::post(format!("/api/v1/incidents/{}/acknowledge", id("a")))
+        .header(header::AUTHORIZATION, format!("Bearer {TOKEN}"));
+    let request = request.body(Body::empty()).unwrap();
+    let response = window.router().oneshot(request).await.unwrap();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()[header::RETRY_AFTER], "5");
+}
+
+#[tokio::test]
+async fn the_newest_decisions_are_listed_oldest_first() {
+    let mut served = Served::new().await;
+    for each in 0..7 {
+        served.release([updated("a", each), updated("b", each)]);
+    }
+    let (_, answer) = get(&served, "/api/v1/decisions?limit=3").await;
+    assert_eq!(numbers(&answer), [12, 13, 14]);
+    assert_eq!(answer["seq"], 14);
+}
+
+#[tokio::test]
+async fn the_city_is_sent_once() {
+    let served = Served::new().await;
+    let (status, error) = get(&served, "/api/v1/city").await;
+    assert_eq!(
+        (status, &error["code"]),
+        (StatusCode::NOT_FOUND, &json!("no_city"))
+    );
+    served
+        .window
+        .set_city(r#"{"type":"FeatureCollection","features":[]}"#.into());
+    let request = || Request::get("/api/v1/city");
+    let first = request().body(Body::empty()).unwrap();
+    let first = served.window.router().oneshot(first).await.unwrap();
+    assert_eq!(
+        first.headers()[header::CONTENT_TYPE],
+        "application/geo+json"
+    );
+    let etag = first.headers()[header::ETAG].clone();
+    let again = request()
+        .header(header::IF_NONE_MATCH, etag)
+        .body(Body::empty())
+        .unwrap();
+    let again = served.window.router().oneshot(again).await.unwrap();
+    assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+}
