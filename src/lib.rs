@@ -5,3 +5,4 @@ pub mod progress;
 pub mod publisher;
 pub mod simulate;
 pub mod send;
+pub mod watch;
