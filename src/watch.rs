@@ -38,7 +38,7 @@ is told on stderr.";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct WatchArgs {
-    /// The server: http://HOST[:PORT]
+    /// The server: http://HOST:PORT
     #[arg(value_name = "URL", default_value = "http://127.0.0.1:8080")]
     pub url: StreamAddress,
     /// Print each decision's JSON as the server wrote it

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -89,6 +90,7 @@ pub(super) struct Poster {
     dead_lettered: Arc<AtomicU64>,
     on_link: OnLink,
     connection: Option<Connection>,
+    was_down: bool,
 }
 
 struct Connection {
@@ -115,6 +117,7 @@ impl Poster {
             dead_lettered,
             on_link,
             connection: None,
+            was_down: false,
         }
     }
 
@@ -157,6 +160,7 @@ impl Poster {
                 Err(_) => return Err(PostError::AnswerTimeout),
                 Ok(Err(error)) => {
                     self.connection = None;
+                    self.was_down = true;
                     let wait = jittered(retry_in);
                     let address = &self.options.address.0;
                     (self.on_link)(&LinkEvent::Down {
@@ -234,7 +238,9 @@ impl Poster {
             let (sender, connection) = handshake(TokioIo::new(stream)).await?;
             // Its errors come back through the sender.
             let driver = tokio::spawn(async move { drop(connection.await) });
-            (self.on_link)(&LinkEvent::Up(address));
+            if mem::take(&mut self.was_down) {
+                (self.on_link)(&LinkEvent::Back(address));
+            }
             self.connection = Some(Connection { sender, driver });
         }
         Ok(self.connection.as_mut().expect("it was just made"))
@@ -284,33 +290,4 @@ impl Answer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_says_what_became_of_its_readings() {
-        let answer = br#"{"accepted":2,"dead_lettered":1,"items":[]}"#;
-        assert_eq!(
-            Answer::read(answer),
-            Some(Answer {
-                accepted: 2,
-                dead_lettered: 1
-            })
-        );
-        assert_eq!(
-            Answer::read(br#"{"code":"body_malformed","message":"no"}"#),
-            None
-        );
-        assert_eq!(Answer::read(b"ok"), None);
-    }
-
-    #[test]
-    fn a_batch_is_one_reading_a_line() {
-        let message = |payload: &'static str| Message {
-            topic: String::new(),
-            payload: payload.into(),
-            due: None,
-        };
-        assert_eq!(ndjson(&[message("{1}"), message("{2}")]), "{1}\n{2}\n");
-    }
-}
+mod tests;
