@@ -127,6 +127,9 @@ pub enum SendError {
         /// Why.
         source: PostError,
     },
+    /// Somebody stopped it before the end.
+    #[error("interrupted before the end of the recording")]
+    Interrupted,
     /// Some lines were read and never acknowledged.
     #[error("{count} lines were not acknowledged")]
     NotAcknowledged {
@@ -303,7 +306,7 @@ impl Sending {
             ended = async { tokio::try_join!(relaying, all_ended(&mut self.senders)) } => {
                 ended.map(|((), ())| ())
             }
-            () = interrupted() => Ok(()),
+            () = interrupted() => Err(SendError::Interrupted),
         };
         // Whatever ended it, what is on its way may still be acknowledged.
         let drained = timeout(DRAIN_WITHIN, all_ended(&mut self.senders)).await;
