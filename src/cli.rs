@@ -22,6 +22,7 @@ use crate::journal::JournalError;
 use crate::recover::{self, RecoverError};
 use crate::send::{self, SendArgs};
 use crate::simulate::{self, SimulateArgs};
+use crate::watch::{self, WatchArgs};
 
 /// The real-time backend of a city's Integrated Operations Centre.
 ///
@@ -54,6 +55,8 @@ enum Command {
     Send(SendArgs),
     /// Judge recorded readings offline and print the decisions
     Backtest(BacktestArgs),
+    /// Watch the decisions of a server live
+    Watch(WatchArgs),
     /// Check a configuration: every mistake, with its place and what to write instead
     Check(CheckArgs),
     /// Print the settings with their defaults, each explained
@@ -194,6 +197,7 @@ impl Cli {
             Command::Simulate(args) => block_on(simulate::command(args)),
             Command::Send(args) => block_on(send::command(args)),
             Command::Backtest(args) => backtest(args),
+            Command::Watch(args) => block_on(watch::command(args)),
             Command::Check(args) => check_configuration(&args),
             Command::Config => print(settings::DEFAULTS),
             Command::Journal(command) => journal(command),

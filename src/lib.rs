@@ -23,6 +23,7 @@ pub mod backtest;
 pub mod inspect;
 pub mod simulate;
 pub mod send;
+pub mod watch;
 
 pub mod publisher;
 pub mod args;

@@ -10,6 +10,7 @@
 //! message by itself, and forgets what was in flight when the broker has no session for it
 //! (always so with a clean one).
 
+mod link;
 mod tally;
 
 use std::collections::VecDeque;
@@ -26,8 +27,9 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, timeout};
 
-use crate::args::{Address, Credentials, MqttAddress};
+use crate::args::{Credentials, MqttAddress};
 
+pub use link::{LinkError, LinkEvent, OnLink};
 pub use tally::{Latency, Tally};
 
 /// The longest wait for a TCP connection and for its CONNACK.
@@ -83,99 +85,6 @@ pub struct Message {
     pub due: Option<Instant>,
 }
 
-/// What happens to a connection, for whoever tells people.
-pub enum LinkEvent<'a> {
-    /// It is accepted.
-    Up(&'a Address),
-    /// It is broken, or could not be made.
-    Down {
-        /// Where to.
-        address: &'a Address,
-        /// Why.
-        error: &'a dyn fmt::Display,
-        /// When the next attempt is made.
-        retry_in: Duration,
-    },
-}
-
-impl fmt::Display for LinkEvent<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Up(address) => write!(f, "connected to {address}"),
-            Self::Down {
-                address,
-                error,
-                retry_in,
-            } => write!(
-                f,
-                "no connection to {address}: {error}; trying again in {:.1} s",
-                retry_in.as_secs_f64()
-            ),
-        }
-    }
-}
-
-/// Is told what happens to connections.
-pub type OnLink = Arc<dyn Fn(&LinkEvent<'_>) + Send + Sync>;
-
-/// Why one connection ended.
-#[derive(Debug, thiserror::Error)]
-pub enum LinkError {
-    /// The socket failed.
-    #[error(transparent)]
-    Io(#[from] std::io::Error),
-    /// Nothing answered in time.
-    #[error("no answer within {} s", CONNECT_WITHIN.as_secs())]
-    ConnectTimeout,
-    /// A ping was not answered.
-    #[error("a ping was not answered")]
-    PingTimeout,
-    /// The broker closed it.
-    #[error("the broker closed the connection")]
-    Closed,
-    /// The broker refused it.
-    #[error("the broker refused the connection: {}", refusal(*.0))]
-    Refused(ConnectReturnCode),
-    /// The broker does not speak MQTT 3.1.1 as it should.
-    #[error("the broker sent what MQTT 3.1.1 does not allow here: {0}")]
-    Protocol(String),
-    /// Nothing was acknowledged for too long.
-    #[error("nothing was acknowledged for too long")]
-    Stalled,
-}
-
-impl From<mqttbytes::Error> for LinkError {
-    fn from(error: mqttbytes::Error) -> Self {
-        Self::Protocol(error.to_string())
-    }
-}
-
-impl LinkError {
-    /// Whether trying again cannot help.
-    const fn is_final(&self) -> bool {
-        match self {
-            Self::Refused(code) => !matches!(code, ConnectReturnCode::ServiceUnavailable),
-            Self::Stalled => true,
-            Self::Io(_)
-            | Self::ConnectTimeout
-            | Self::PingTimeout
-            | Self::Closed
-            | Self::Protocol(_) => false,
-        }
-    }
-}
-
-const fn refusal(code: ConnectReturnCode) -> &'static str {
-    match code {
-        ConnectReturnCode::Success => "accepted",
-        ConnectReturnCode::RefusedProtocolVersion => "it does not speak MQTT 3.1.1",
-        ConnectReturnCode::BadClientId => "it does not like the client identifier",
-        ConnectReturnCode::ServiceUnavailable => "it is not available",
-        ConnectReturnCode::BadUserNamePassword => "user name or password is wrong",
-        ConnectReturnCode::NotAuthorized => "not authorised; give --user and --password-file",
-    }
-}
-
 /// A publisher gave up.
 #[derive(Debug, thiserror::Error)]
 #[error("gave up on {}; messages that wait for it: {waiting}", address.0)]
@@ -204,6 +113,7 @@ pub struct Publisher {
     unwritten: u64,
     out: BytesMut,
     is_up: bool,
+    was_down: bool,
     ping_sent: Option<Instant>,
     quiet_since: Instant,
     progress_at: Instant,
@@ -231,6 +141,7 @@ impl Publisher {
             unwritten: 0,
             out: BytesMut::with_capacity(OUT_BYTES_MAX),
             is_up: false,
+            was_down: false,
             ping_sent: None,
             quiet_since: now,
             progress_at: now,
@@ -262,6 +173,7 @@ impl Publisher {
             }
             let retry_in = jittered(self.retry_in);
             self.retry_in = (self.retry_in * 2).min(RETRY_MAX);
+            self.was_down = true;
             let address = &self.options.address.0;
             (self.on_link)(&LinkEvent::Down {
                 address,
@@ -277,7 +189,9 @@ impl Publisher {
         let stream = timeout(CONNECT_WITHIN, self.connect())
             .await
             .map_err(|_| LinkError::ConnectTimeout)??;
-        (self.on_link)(&LinkEvent::Up(&self.options.address.0));
+        if mem::take(&mut self.was_down) {
+            (self.on_link)(&LinkEvent::Back(&self.options.address.0));
+        }
         self.is_up = true;
         self.publish_again();
         let (mut reader, mut writer) = stream.into_split();
@@ -546,93 +460,4 @@ pub(crate) fn client_id(command: &str, connection: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn publisher(quality: Quality, inflight_max: u16) -> Publisher {
-        let options = PublisherOptions {
-            address: "127.0.0.1:1883".parse().unwrap(),
-            client_id: "test".into(),
-            credentials: None,
-            quality,
-            inflight_max,
-            patience: None,
-        };
-        Publisher::new(options, Arc::default(), Arc::new(|_| {}))
-    }
-
-    fn messages(count: usize) -> Option<Vec<Message>> {
-        let message = |_| Message {
-            topic: "t".into(),
-            payload: "p".into(),
-            due: None,
-        };
-        Some((0..count).map(message).collect())
-    }
-
-    fn packet_ids(out: &mut BytesMut) -> Vec<(u16, bool)> {
-        let mut found = Vec::new();
-        while let Ok(Packet::Publish(publish)) = Packet::read(out, PACKET_BYTES_MAX) {
-            found.push((publish.pkid, publish.dup));
-        }
-        found
-    }
-
-    #[test]
-    fn no_more_is_in_flight_than_allowed() {
-        let mut publisher = publisher(Quality::AtLeastOnce, 3);
-        publisher.take_batch(messages(5));
-        publisher.fill_out();
-        assert_eq!(
-            packet_ids(&mut publisher.out),
-            [(1, false), (2, false), (3, false)]
-        );
-        publisher.take_ack(1, Instant::now()).unwrap();
-        publisher.fill_out();
-        assert_eq!(packet_ids(&mut publisher.out), [(4, false)]);
-        assert_eq!(publisher.tally.acknowledged(), 1);
-    }
-
-    #[test]
-    fn what_was_not_acknowledged_is_published_again_in_order() {
-        let mut publisher = publisher(Quality::AtLeastOnce, 10);
-        publisher.take_batch(messages(4));
-        publisher.fill_out();
-        publisher.take_ack(1, Instant::now()).unwrap();
-        publisher.out.clear();
-        publisher.publish_again();
-        assert_eq!(
-            packet_ids(&mut publisher.out),
-            [(2, true), (3, true), (4, true)]
-        );
-        assert_eq!((publisher.tally.sent(), publisher.tally.resent()), (4, 3));
-    }
-
-    #[test]
-    fn acknowledgements_may_come_in_any_order_and_twice() {
-        let mut publisher = publisher(Quality::AtLeastOnce, 10);
-        publisher.next_packet_id = u16::MAX - 1;
-        publisher.take_batch(messages(4));
-        publisher.fill_out();
-        for packet_id in [1, u16::MAX, 1, u16::MAX - 1, 2] {
-            publisher.take_ack(packet_id, Instant::now()).unwrap();
-        }
-        assert!(publisher.inflight.is_empty());
-        assert_eq!(publisher.tally.acknowledged(), 4);
-        assert!(publisher.take_ack(3, Instant::now()).is_err());
-    }
-
-    #[test]
-    fn without_acknowledgement_what_a_broken_connection_held_is_counted_as_lost() {
-        let mut publisher = publisher(Quality::AtMostOnce, 1);
-        publisher.take_batch(messages(2));
-        publisher.fill_out();
-        assert_eq!(packet_ids(&mut publisher.out), [(0, false), (0, false)]);
-        publisher.link_broke();
-        publisher.take_batch(messages(3));
-        publisher.fill_out();
-        publisher.out.clear();
-        publisher.count_written();
-        assert_eq!((publisher.tally.sent(), publisher.tally.lost()), (3, 2));
-    }
-}
+mod tests;

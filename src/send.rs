@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 
-use crate::args::{self, Credentials, PasswordFileError, Target};
+use crate::args::{self, Credentials, HttpAddress, MqttAddress, PasswordFileError, Target};
 use crate::progress::{Progress, span, thousands};
 use crate::publisher::{Message, OnLink, PublishError, Publisher, PublisherOptions};
 use crate::publisher::{Quality, Tally, client_id};
@@ -66,7 +66,7 @@ pub struct SendArgs {
     /// The recording: JSONL, plain or .gz; - for stdin
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Where to: mqtt://HOST[:PORT] or http://HOST[:PORT]
+    /// Where to: mqtt://HOST:PORT or http://HOST:PORT
     #[arg(long, value_name = "ADDRESS", default_value = "mqtt://127.0.0.1:1883")]
     pub to: Target,
     /// So many times faster than recorded
@@ -127,6 +127,9 @@ pub enum SendError {
         /// Why.
         source: PostError,
     },
+    /// Somebody stopped it before the end.
+    #[error("interrupted before the end of the recording")]
+    Interrupted,
     /// Some lines were read and never acknowledged.
     #[error("{count} lines were not acknowledged")]
     NotAcknowledged {
@@ -224,55 +227,63 @@ impl Sending {
             let progress = progress.clone();
             Arc::new(move |event| progress.note(event))
         };
-        let (tally, dead_lettered) = (Arc::<Tally>::default(), Arc::<AtomicU64>::default());
-        let mut senders = JoinSet::new();
-        let mut connections = Vec::new();
+        let mut sending = Self {
+            lines,
+            relay: Relay::new(if args.fast {
+                Pace::Fast
+            } else {
+                Pace::Recorded(args.speed)
+            }),
+            senders: JoinSet::new(),
+            tally: Arc::default(),
+            dead_lettered: Arc::default(),
+            progress,
+        };
         for index in 0..usize::from(args.connections) {
-            let (connection, source) = mpsc::channel::<Vec<Message>>(WAITING_BATCHES_MAX);
-            connections.push(connection);
-            let (tally, on_link) = (Arc::clone(&tally), Arc::clone(&on_link));
+            let (connection, source) = mpsc::channel(WAITING_BATCHES_MAX);
+            sending.relay.connect(connection);
+            let (credentials, on_link) = (credentials.clone(), Arc::clone(&on_link));
             match &args.to {
-                Target::Mqtt(address) => {
-                    let options = PublisherOptions {
-                        address: address.clone(),
-                        client_id: client_id("send", index),
-                        credentials: credentials.clone(),
-                        quality: quality(args),
-                        inflight_max: args.inflight,
-                        patience: Some(args.timeout),
-                    };
-                    let publisher = Publisher::new(options, tally, on_link);
-                    senders.spawn(async move { Ok(publisher.run(source).await?) });
+                Target::Mqtt(to) => {
+                    let options = publisher_options(args, to, index, credentials);
+                    sending.spawn_publisher(options, source, on_link);
                 }
-                Target::Http(address) => {
-                    let options = PosterOptions {
-                        address: address.clone(),
-                        batch_max: usize::from(args.batch),
-                        patience: args.timeout,
-                    };
-                    let poster = Poster::new(options, tally, Arc::clone(&dead_lettered), on_link);
-                    let address = address.0.to_string();
-                    senders.spawn(async move {
-                        let ended = poster.run(source).await;
-                        ended.map_err(|source| SendError::Post { address, source })
-                    });
-                }
+                Target::Http(to) => sending.spawn_poster(args, to, source, on_link),
             }
         }
-        let pace = if args.fast {
-            Pace::Fast
-        } else {
-            Pace::Recorded(args.speed)
+        Ok(sending)
+    }
+
+    fn spawn_publisher(
+        &mut self,
+        options: PublisherOptions,
+        source: mpsc::Receiver<Vec<Message>>,
+        on_link: OnLink,
+    ) {
+        let publisher = Publisher::new(options, Arc::clone(&self.tally), on_link);
+        self.senders
+            .spawn(async move { Ok(publisher.run(source).await?) });
+    }
+
+    fn spawn_poster(
+        &mut self,
+        args: &SendArgs,
+        to: &HttpAddress,
+        source: mpsc::Receiver<Vec<Message>>,
+        on_link: OnLink,
+    ) {
+        let options = PosterOptions {
+            address: to.clone(),
+            batch_max: usize::from(args.batch),
+            patience: args.timeout,
         };
-        let relay = Relay::new(connections, pace);
-        Ok(Self {
-            lines,
-            relay,
-            senders,
-            tally,
-            dead_lettered,
-            progress,
-        })
+        let (tally, dead) = (Arc::clone(&self.tally), Arc::clone(&self.dead_lettered));
+        let poster = Poster::new(options, tally, dead, on_link);
+        let address = to.0.to_string();
+        self.senders.spawn(async move {
+            let ended = poster.run(source).await;
+            ended.map_err(|source| SendError::Post { address, source })
+        });
     }
 
     async fn run(mut self, args: &SendArgs) -> (SendReport, Result<(), SendError>) {
@@ -295,7 +306,7 @@ impl Sending {
             ended = async { tokio::try_join!(relaying, all_ended(&mut self.senders)) } => {
                 ended.map(|((), ())| ())
             }
-            () = interrupted() => Ok(()),
+            () = interrupted() => Err(SendError::Interrupted),
         };
         // Whatever ended it, what is on its way may still be acknowledged.
         let drained = timeout(DRAIN_WITHIN, all_ended(&mut self.senders)).await;
@@ -321,6 +332,22 @@ impl Sending {
             quality: quality(args),
         };
         (report, unread.map_or(ended, Err))
+    }
+}
+
+fn publisher_options(
+    args: &SendArgs,
+    to: &MqttAddress,
+    index: usize,
+    credentials: Option<Credentials>,
+) -> PublisherOptions {
+    PublisherOptions {
+        address: to.clone(),
+        client_id: client_id("send", index),
+        credentials,
+        quality: quality(args),
+        inflight_max: args.inflight,
+        patience: Some(args.timeout),
     }
 }
 

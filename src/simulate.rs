@@ -56,7 +56,7 @@ wall clock: run the server with the same --clock scaled:N.";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SimulateArgs {
-    /// Where to publish: mqtt://HOST[:PORT]
+    /// Where to publish: mqtt://HOST or mqtt://HOST:PORT
     #[arg(long, value_name = "ADDRESS", default_value = "mqtt://127.0.0.1:1883")]
     pub to: MqttAddress,
     /// The city: a GeoJSON file, plain or .gz [default: Kota Seraya, compiled in]

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
+use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -27,6 +28,8 @@ use crate::args::HttpAddress;
 use crate::publisher::jittered;
 use crate::publisher::{CONNECT_WITHIN, LinkEvent, Message, OnLink, RETRY_FIRST, RETRY_MAX, Tally};
 
+/// The longest request, unless one reading alone is longer.
+const BATCH_BYTES_MAX: usize = 4 << 20;
 /// The longest answer that is read.
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// How much of a refusal's text is told.
@@ -76,7 +79,7 @@ pub enum PostError {
 impl PostError {
     /// Whether trying again cannot help.
     const fn is_final(&self) -> bool {
-        matches!(self, Self::Refused { .. })
+        matches!(self, Self::Refused { .. } | Self::Answer(_))
     }
 }
 
@@ -87,6 +90,7 @@ pub(super) struct Poster {
     dead_lettered: Arc<AtomicU64>,
     on_link: OnLink,
     connection: Option<Connection>,
+    was_down: bool,
 }
 
 struct Connection {
@@ -113,6 +117,7 @@ impl Poster {
             dead_lettered,
             on_link,
             connection: None,
+            was_down: false,
         }
     }
 
@@ -134,8 +139,7 @@ impl Poster {
             {
                 ready.extend(batch);
             }
-            let count = ready.len().min(self.options.batch_max);
-            let batch: Vec<Message> = ready.drain(..count).collect();
+            let batch = take_batch(&mut ready, self.options.batch_max);
             self.post_until_answered(&batch).await?;
         }
     }
@@ -156,6 +160,7 @@ impl Poster {
                 Err(_) => return Err(PostError::AnswerTimeout),
                 Ok(Err(error)) => {
                     self.connection = None;
+                    self.was_down = true;
                     let wait = jittered(retry_in);
                     let address = &self.options.address.0;
                     (self.on_link)(&LinkEvent::Down {
@@ -171,18 +176,19 @@ impl Poster {
         }
     }
 
-    fn count(&self, batch: &[Message], answer: &[u8], began: Instant) {
+    fn count(&self, batch: &[Message], answer: &Answer, began: Instant) {
         let now = Instant::now();
-        for message in batch {
+        let known = answer.accepted + answer.dead_lettered;
+        for message in batch.iter().take(known as usize) {
             let since = message.due.unwrap_or(began);
             self.tally
                 .add_acknowledged(1, now.saturating_duration_since(since));
         }
-        let dead = dead_letters(answer) as u64;
-        self.dead_lettered.fetch_add(dead, Ordering::Relaxed);
+        self.dead_lettered
+            .fetch_add(answer.dead_lettered, Ordering::Relaxed);
     }
 
-    async fn post(&mut self, body: Bytes) -> Result<Bytes, PostError> {
+    async fn post(&mut self, body: Bytes) -> Result<Answer, PostError> {
         let address = self.options.address.0.to_string();
         let request = Request::builder()
             .method(Method::POST)
@@ -204,8 +210,11 @@ impl Poster {
             StatusCode::SERVICE_UNAVAILABLE
             | StatusCode::TOO_MANY_REQUESTS
             | StatusCode::REQUEST_TIMEOUT => Err(PostError::Busy(status)),
-            // One reading alone may be answered with a status of its own.
-            _ if status.is_success() || items(&answer).is_some() => Ok(answer),
+            // 422 when all of them became dead letters.
+            _ if status.is_success() || status == StatusCode::UNPROCESSABLE_ENTITY => {
+                let unread = || PostError::Answer("it does not count the readings".to_owned());
+                Answer::read(&answer).ok_or_else(unread)
+            }
             _ => {
                 let text = String::from_utf8_lossy(&answer);
                 let text = text.chars().take(REFUSAL_CHARS_MAX).collect();
@@ -229,7 +238,9 @@ impl Poster {
             let (sender, connection) = handshake(TokioIo::new(stream)).await?;
             // Its errors come back through the sender.
             let driver = tokio::spawn(async move { drop(connection.await) });
-            (self.on_link)(&LinkEvent::Up(address));
+            if mem::take(&mut self.was_down) {
+                (self.on_link)(&LinkEvent::Back(address));
+            }
             self.connection = Some(Connection { sender, driver });
         }
         Ok(self.connection.as_mut().expect("it was just made"))
@@ -244,6 +255,17 @@ impl fmt::Debug for Poster {
     }
 }
 
+/// As many as one request may carry; one at least.
+fn take_batch(ready: &mut VecDeque<Message>, count_max: usize) -> Vec<Message> {
+    let mut bytes = 0;
+    let fits = |message: &&Message| {
+        bytes += message.payload.len() + 1;
+        bytes <= BATCH_BYTES_MAX
+    };
+    let count = ready.iter().take(count_max).take_while(fits).count();
+    ready.drain(..count.max(1)).collect()
+}
+
 fn ndjson(batch: &[Message]) -> Bytes {
     let length = batch.iter().map(|message| message.payload.len() + 1).sum();
     let mut body = BytesMut::with_capacity(length);
@@ -254,47 +276,18 @@ fn ndjson(batch: &[Message]) -> Bytes {
     body.freeze()
 }
 
-/// The answer's items, if it is one item by item.
-fn items(answer: &[u8]) -> Option<Vec<Value>> {
-    match serde_json::from_slice(answer).ok()? {
-        Value::Array(items) => Some(items),
-        Value::Object(mut object) => match object.remove("results")? {
-            Value::Array(items) => Some(items),
-            _ => None,
-        },
-        _ => None,
-    }
+/// An answer item by item, as far as it is counted.
+#[derive(Debug, PartialEq, Deserialize)]
+struct Answer {
+    accepted: u64,
+    dead_lettered: u64,
 }
 
-/// How many items became dead letters: those that say why.
-fn dead_letters(answer: &[u8]) -> usize {
-    let items = items(answer).unwrap_or_default();
-    items
-        .iter()
-        .filter(|item| !item["reason"].is_null())
-        .count()
+impl Answer {
+    fn read(answer: &[u8]) -> Option<Self> {
+        serde_json::from_slice(answer).ok()
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dead_letters_are_the_items_that_say_why() {
-        let answer = br#"{"results":[{"id":"a"},{"reason":"value_missing","detail":"no value"}]}"#;
-        assert_eq!(dead_letters(answer), 1);
-        assert_eq!(dead_letters(b"[{},{}]"), 0);
-        assert_eq!(dead_letters(b"ok"), 0);
-        assert!(items(br#"{"error":"too long"}"#).is_none());
-    }
-
-    #[test]
-    fn a_batch_is_one_reading_a_line() {
-        let message = |payload: &'static str| Message {
-            topic: String::new(),
-            payload: payload.into(),
-            due: None,
-        };
-        assert_eq!(ndjson(&[message("{1}"), message("{2}")]), "{1}\n{2}\n");
-    }
-}
+mod tests;

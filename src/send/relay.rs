@@ -96,13 +96,19 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    pub(super) fn new(connections: Vec<mpsc::Sender<Vec<Message>>>, pace: Pace) -> Self {
+    pub(super) fn new(pace: Pace) -> Self {
         Self {
-            waiting: vec![Vec::new(); connections.len()],
-            connections,
+            connections: Vec::new(),
+            waiting: Vec::new(),
             pacer: Pacer::new(pace),
             relayed: Relayed::default(),
         }
+    }
+
+    /// Adds a connection; all of them before anything is relayed.
+    pub(super) fn connect(&mut self, connection: mpsc::Sender<Vec<Message>>) {
+        self.connections.push(connection);
+        self.waiting.push(Vec::new());
     }
 
     pub(super) fn counts(&self) -> Relayed {
@@ -202,7 +208,10 @@ mod tests {
         drop(sender);
         let (connections, mut sources): (Vec<_>, Vec<_>) =
             (0..3).map(|_| mpsc::channel(16)).unzip();
-        let relay = Relay::new(connections, Pace::Recorded(1000.0));
+        let mut relay = Relay::new(Pace::Recorded(1000.0));
+        connections
+            .into_iter()
+            .for_each(|connection| relay.connect(connection));
         let (relayed, began) = (relay.counts(), Instant::now());
         let mut flaws = 0;
         relay.run(batches, |_| flaws += 1).await;
@@ -237,9 +246,9 @@ mod tests {
         sender.send(vec![line("a", 0)]).await.unwrap();
         let (connection, source) = mpsc::channel(1);
         drop(source);
-        Relay::new(vec![connection], Pace::Fast)
-            .run(batches, |_| {})
-            .await;
+        let mut relay = Relay::new(Pace::Fast);
+        relay.connect(connection);
+        relay.run(batches, |_| {}).await;
         assert!(sender.send(vec![line("a", 0)]).await.is_err());
     }
 }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
+use ioc_core::id::{ReadingKind, SensorId};
 use serde_json::Value;
 
 use super::normal::Physics;
@@ -199,27 +200,31 @@ impl Sensor {
     fn read(feature: &Value, projection: Projection, rivers: &[River]) -> Result<Self, MapError> {
         let properties = &feature["properties"];
         let id = feature["id"].as_str().unwrap_or_default().to_owned();
+        if !SensorId::is_valid(&id) {
+            return Err(MapError::Feature {
+                id: feature["id"].to_string(),
+                what: "valid id",
+            });
+        }
         let lacks = |what| MapError::Feature {
             id: id.clone(),
             what,
         };
-        if id.is_empty() {
-            return Err(MapError::Feature {
-                id: feature.to_string(),
-                what: "id",
-            });
-        }
-        let kind = properties["kind"].as_str().ok_or_else(|| lacks("kind"))?;
+        let kind = properties["kind"]
+            .as_str()
+            .filter(|kind| ReadingKind::is_valid(kind));
+        let kind = kind.ok_or_else(|| lacks("valid kind"))?;
         let position = point(feature).ok_or_else(|| lacks("point"))?;
         let physics = Physics::of_kind(kind);
+        let unit = properties["unit"].as_str().unwrap_or(physics.unit());
+        if unit.contains(['"', '\\']) || unit.contains(char::is_control) {
+            return Err(lacks("valid unit"));
+        }
         let own = |level: &str| properties[level].as_f64();
         let site = projection.project(position);
         Ok(Self {
             kind: kind.to_owned(),
-            unit: properties["unit"]
-                .as_str()
-                .unwrap_or(physics.unit())
-                .to_owned(),
+            unit: unit.to_owned(),
             physics,
             position,
             site,
@@ -421,6 +426,6 @@ mod tests {
         assert!(refused("{}").contains("features"));
         assert!(refused(r#"{"features":[]}"#).contains("no sensors"));
         let no_kind = r#"{"features":[{"id":"a","properties":{"type":"sensor"}}]}"#;
-        assert!(refused(no_kind).contains("feature a has no kind"));
+        assert!(refused(no_kind).contains("feature a has no valid kind"));
     }
 }

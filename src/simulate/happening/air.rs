@@ -1,13 +1,13 @@
 //! What spreads in the air: a fire with its plume downwind, and a gas leak.
 
 use super::super::chance::Chance;
-use super::super::map::{CityMap, Site};
+use super::super::map::{CityMap, Sensor, Site};
 use super::super::normal::Physics;
 use super::{CallsAbout, Course, Effect, Happening, HappeningKind, Moment, Observation};
 use super::{any_sensor, bell};
 
-const HEAT_WIDTH_M: f64 = 150.0;
-const SMOKE_WIDTH_M: f64 = 260.0;
+const HEAT_WIDTH_M: f64 = 220.0;
+const SMOKE_WIDTH_M: f64 = 380.0;
 const LEAK_WIDTH_M: f64 = 280.0;
 
 /// A fire.
@@ -22,7 +22,7 @@ pub(super) struct Fire {
 
 impl Fire {
     pub(super) fn draw(from_s: f64, map: &CityMap, chance: &mut Chance) -> Option<Happening> {
-        let (_, nearest) = any_sensor(map, Physics::Smoke, chance)?;
+        let nearest = well_watched(map, chance)?;
         let at = nearest
             .site
             .moved(chance.between(-60.0, 60.0), chance.between(-60.0, 60.0));
@@ -67,11 +67,11 @@ impl Fire {
             Physics::Temperature => seen.value += 62.0 * strength * bell(distance_m, HEAT_WIDTH_M),
             Physics::Smoke => {
                 let near = bell(distance_m, SMOKE_WIDTH_M);
-                seen.value += strength * (13.0 * near + 7.0 * self.plume(site, 900.0));
+                seen.value += strength * (13.0 * near + 9.0 * self.plume(site, 1200.0));
             }
             Physics::Pm25 => {
                 let near = bell(distance_m, 2.0 * SMOKE_WIDTH_M);
-                seen.value += strength * (160.0 * near + 170.0 * self.plume(site, 1600.0));
+                seen.value += strength * (180.0 * near + 190.0 * self.plume(site, 2000.0));
             }
             _ => {}
         }
@@ -87,6 +87,22 @@ impl Fire {
         let aside_m = east * self.wind[1] - north * self.wind[0];
         (-downwind_m / length_m).exp() * bell(aside_m, 90.0 + 0.25 * downwind_m)
     }
+}
+
+/// A smoke sensor among the best accompanied of a few: a fire that one sensor alone sees is hard to
+/// tell from a fault, also for people.
+fn well_watched<'a>(map: &'a CityMap, chance: &mut Chance) -> Option<&'a Sensor> {
+    const CANDIDATES: usize = 5;
+    let company = |at: &Sensor| {
+        let near = |other: &&Sensor| other.site.distance_m(at.site) < SMOKE_WIDTH_M;
+        let sees = |other: &&Sensor| matches!(other.physics, Physics::Smoke | Physics::Temperature);
+        map.sensors.iter().filter(near).filter(sees).count()
+    };
+    let candidates: Vec<&Sensor> = (0..CANDIDATES)
+        .filter_map(|_| any_sensor(map, Physics::Smoke, chance))
+        .map(|(_, sensor)| sensor)
+        .collect();
+    candidates.into_iter().max_by_key(|sensor| company(sensor))
 }
 
 /// A gas leak.

@@ -11,11 +11,11 @@ const STREET_AFTER_RIVER_S: f64 = 300.0;
 /// How fast the crest of the wave runs.
 const WAVE_M_PER_S: f64 = 3.0;
 /// The wave flattens to about a third over this way.
-const WAVE_LASTS_M: f64 = 6000.0;
+const WAVE_LASTS_M: f64 = 9000.0;
 /// Gauges so far upstream of the middle rise too, and those of no river within it.
 const UPSTREAM_M: f64 = 400.0;
 const RAIN_WIDTH_M: f64 = 2600.0;
-const STREET_WIDTH_M: f64 = 480.0;
+const STREET_WIDTH_M: f64 = 600.0;
 /// The water is in the streets from this share of the danger level on.
 const BANKS: f64 = 0.55;
 
@@ -69,11 +69,11 @@ impl Flood {
             rain_mm_per_h: chance.between(70.0, 95.0),
             wave: Course {
                 from_s: from_s + RIVER_AFTER_RAIN_S,
-                comes_s: 600.0,
+                comes_s: 480.0,
                 stays_s: chance.between(1500.0, 2400.0),
                 goes_s: 2700.0,
             },
-            height: chance.between(1.05, 1.3),
+            height: chance.between(1.1, 1.35),
             reached: map
                 .sensors
                 .iter()

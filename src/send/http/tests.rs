@@ -1,0 +1,117 @@
+use std::sync::Mutex;
+
+use axum::Router;
+use axum::extract::State;
+use axum::routing::post;
+use tokio::net::TcpListener;
+
+use super::*;
+
+#[test]
+fn an_answer_says_what_became_of_its_readings() {
+    let answer = br#"{"accepted":2,"dead_lettered":1,"items":[]}"#;
+    assert_eq!(
+        Answer::read(answer),
+        Some(Answer {
+            accepted: 2,
+            dead_lettered: 1
+        })
+    );
+    assert_eq!(
+        Answer::read(br#"{"code":"body_malformed","message":"no"}"#),
+        None
+    );
+    assert_eq!(Answer::read(b"ok"), None);
+}
+
+fn message(payload: &'static str) -> Message {
+    Message {
+        topic: String::new(),
+        payload: payload.into(),
+        due: None,
+    }
+}
+
+#[test]
+fn a_batch_is_one_reading_a_line() {
+    assert_eq!(ndjson(&[message("{1}"), message("{2}")]), "{1}\n{2}\n");
+}
+
+/// What the server has heard, and what it says next, last first.
+type Script = Arc<Mutex<(Vec<String>, Vec<(StatusCode, &'static str)>)>>;
+
+async fn answer(State(script): State<Script>, body: String) -> (StatusCode, &'static str) {
+    let mut script = script.lock().unwrap();
+    script.0.push(body);
+    script.1.pop().unwrap()
+}
+
+/// A poster with three readings to post, two at a time, to a server that answers like this.
+async fn posted(
+    mut answers: Vec<(StatusCode, &'static str)>,
+) -> (Result<(), PostError>, Vec<String>, Arc<Tally>, u64) {
+    answers.reverse();
+    let script: Script = Arc::new(Mutex::new((Vec::new(), answers)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let routes = Router::new().route("/api/v1/readings", post(answer));
+    let serving = axum::serve(listener, routes.with_state(Arc::clone(&script)));
+    let serving = tokio::spawn(serving.into_future());
+    let options = PosterOptions {
+        address: address.parse().unwrap(),
+        batch_max: 2,
+        patience: Duration::from_secs(30),
+    };
+    let (tally, dead) = (Arc::<Tally>::default(), Arc::<AtomicU64>::default());
+    let poster = Poster::new(
+        options,
+        Arc::clone(&tally),
+        Arc::clone(&dead),
+        Arc::new(|_| {}),
+    );
+    let (sender, source) = mpsc::channel(1);
+    sender
+        .try_send(["{1}", "{2}", "{3}"].map(message).into())
+        .unwrap();
+    drop(sender);
+    let ended = poster.run(source).await;
+    serving.abort();
+    let heard = script.lock().unwrap().0.clone();
+    (ended, heard, tally, dead.load(Ordering::Relaxed))
+}
+
+#[tokio::test]
+async fn a_busy_server_is_asked_again_until_it_answers() {
+    let (ended, heard, tally, dead) = posted(vec![
+        (
+            StatusCode::SERVICE_UNAVAILABLE,
+            r#"{"code":"overloaded","message":"later"}"#,
+        ),
+        (
+            StatusCode::OK,
+            r#"{"accepted":2,"dead_lettered":0,"items":[]}"#,
+        ),
+        (
+            StatusCode::UNPROCESSABLE_ENTITY,
+            r#"{"accepted":0,"dead_lettered":1,"items":[]}"#,
+        ),
+    ])
+    .await;
+    assert!(ended.is_ok(), "{ended:?}");
+    assert_eq!(heard, ["{1}\n{2}\n", "{1}\n{2}\n", "{3}\n"]);
+    assert_eq!(
+        (tally.sent(), tally.acknowledged(), tally.resent(), dead),
+        (3, 3, 2, 1)
+    );
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_in_the_servers_words() {
+    let refusal = (
+        StatusCode::PAYLOAD_TOO_LARGE,
+        r#"{"code":"too_many_readings"}"#,
+    );
+    let (ended, heard, tally, _) = posted(vec![refusal]).await;
+    assert!(ended.unwrap_err().to_string().contains("too_many_readings"));
+    assert_eq!((heard.len(), tally.acknowledged()), (1, 0));
+}

@@ -1,0 +1,192 @@
+//! `ioc watch`: the live decisions in a terminal.
+//!
+//! Arrives: the stream of a server (`/api/v1/stream`, subprotocol `ioc.v1`; `docs/PROTOCOL.md`).
+//! Leaves: one line for each decision on stdout, as people or as machines read it; on stderr what
+//! happens to the connection. Promise: after an interruption it goes on at its number and prints
+//! every decision once, or says that it could not and why. Not here: orders; this only reads.
+//! `session.rs` is one connection, `line.rs` what a decision looks like.
+
+mod line;
+mod session;
+
+use std::io::{self, IsTerminal, Write};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use tokio::time::sleep;
+
+use crate::args::{Address, HttpAddress};
+use crate::publisher::{RETRY_FIRST, RETRY_MAX, jittered};
+use crate::simulate::interrupted;
+
+use line::Look;
+use session::{Ended, Session};
+
+const EXAMPLES: &str = "\
+Examples:
+  ioc watch                                   everything, from this machine's server
+  ioc watch --severity severe                 what is severe or worse
+  ioc watch --zone riverside --kind flood,fire
+  ioc watch --json | jq .incident.id          decisions as the server wrote them, one a line
+  ioc watch http://127.0.0.1:9090             another port
+
+Colours are left out when stdout is no terminal or NO_COLOR is set. What happens to the connection
+is told on stderr.";
+
+/// Shows live decisions as they are made.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct WatchArgs {
+    /// The server: http://HOST:PORT
+    #[arg(value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    pub url: StreamAddress,
+    /// Print each decision's JSON as the server wrote it
+    #[arg(long)]
+    pub json: bool,
+    /// Only these zones, by id (comma-separated; _ is outside all zones)
+    #[arg(long, value_name = "ZONES", value_delimiter = ',')]
+    pub zone: Vec<String>,
+    /// Only incidents of these kinds, such as flood,fire
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    pub kind: Vec<String>,
+    /// Only incidents of this severity or worse
+    #[arg(long, value_name = "SEVERITY")]
+    pub severity: Option<SeverityMin>,
+}
+
+/// The least severity that is shown (CAP 1.2 section 3.2.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SeverityMin {
+    /// Little or no threat.
+    Minor,
+    /// A possible threat.
+    Moderate,
+    /// A significant threat.
+    Severe,
+    /// An extraordinary threat.
+    Extreme,
+}
+
+impl SeverityMin {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Minor => "minor",
+            Self::Moderate => "moderate",
+            Self::Severe => "severe",
+            Self::Extreme => "extreme",
+        }
+    }
+}
+
+/// The address of a server whose stream is watched: `http://`, `ws://` or nothing before the
+/// host, and nothing or the stream's path behind it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamAddress(pub Address);
+
+impl FromStr for StreamAddress {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.strip_suffix(session::PATH).unwrap_or(text);
+        let http = match text.split_once("://") {
+            Some(("ws" | "http", rest)) => format!("http://{rest}"),
+            Some(("wss", _)) => return Err("wss:// needs TLS, which is not spoken yet".to_owned()),
+            Some(_) => text.to_owned(),
+            None => format!("http://{text}"),
+        };
+        http.parse::<HttpAddress>()
+            .map(|HttpAddress(address)| Self(address))
+    }
+}
+
+/// Why watching ended, other than by being told to.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// The server will not have us, and will not next time either.
+    #[error("the server at {address} refuses: {reason}")]
+    Refused {
+        /// Where.
+        address: Address,
+        /// In its words.
+        reason: String,
+    },
+    /// Stdout cannot be written.
+    #[error("cannot write to stdout")]
+    Output(#[source] io::Error),
+}
+
+/// Watches until interrupted, or until nobody reads stdout any more.
+pub async fn command(args: WatchArgs) -> Result<(), WatchError> {
+    let look = if args.json {
+        Look::Json
+    } else {
+        Look::Lines {
+            colour: wants_colour(),
+        }
+    };
+    let watcher = Watcher {
+        session: Session::new(args.url.0.clone(), session::filter(&args)),
+        look,
+        out: io::stdout(),
+        notes: io::stderr(),
+    };
+    tokio::select! {
+        ended = watcher.run() => ended,
+        () = interrupted() => Ok(()),
+    }
+}
+
+fn wants_colour() -> bool {
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    io::stdout().is_terminal() && !set("NO_COLOR") && !dumb
+}
+
+/// Connects again and again, and goes on where it was.
+struct Watcher<O, N> {
+    session: Session,
+    look: Look,
+    out: O,
+    notes: N,
+}
+
+impl<O: Write, N: Write> Watcher<O, N> {
+    async fn run(mut self) -> Result<(), WatchError> {
+        let mut retry_in = RETRY_FIRST;
+        loop {
+            let (served, ended) = self
+                .session
+                .serve(self.look, &mut self.out, &mut self.notes)
+                .await;
+            if served {
+                retry_in = RETRY_FIRST;
+            }
+            match ended {
+                Ended::OutputClosed => return Ok(()),
+                Ended::Output(error) => return Err(WatchError::Output(error)),
+                Ended::Refused(reason) => {
+                    let address = self.session.address().clone();
+                    return Err(WatchError::Refused { address, reason });
+                }
+                Ended::Lost(why) => {
+                    let wait = jittered(retry_in);
+                    self.note_lost(&why, wait);
+                    sleep(wait).await;
+                    retry_in = (retry_in * 2).min(RETRY_MAX);
+                }
+            }
+        }
+    }
+
+    fn note_lost(&mut self, why: &str, wait: Duration) {
+        let (address, seconds) = (self.session.address(), wait.as_secs_f64());
+        // Nobody is left to tell if stderr is gone too.
+        drop(writeln!(
+            self.notes,
+            "no connection to {address}: {why}; trying again in {seconds:.1} s"
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests;
