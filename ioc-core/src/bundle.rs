@@ -32,6 +32,7 @@ pub struct DetectionRule {
     /// The readings it looks at.
     pub kind: ReadingKind,
     /// Attributes that a reading must have, each with one of these values. Empty: all readings.
+    /// Silence asks for none: any reading of the sensor breaks it.
     pub matching: Vec<AttributeMatch>,
     /// The question it asks.
     pub test: Test,
@@ -63,14 +64,17 @@ pub struct Threshold {
     /// Which side is abnormal.
     pub side: Side,
     /// The levels, least severe first, at least one. A sensor's own `warning` replaces the
-    /// moderate one and its `danger` the severe one.
+    /// moderate one and its `danger` the severe one, where the rule has them. A value exactly at a
+    /// level is not beyond it.
     pub levels: Vec<Level>,
     /// How far back past the least level a value must come to be normal again, in the unit; >= 0.
-    /// A sensor's own levels keep this gap.
+    /// Exactly so far is enough. A sensor's own levels keep this gap.
     pub clear_gap: f64,
-    /// How many readings in a row must be beyond the level; at least 1.
+    /// How many readings in a row must be beyond the level; at least 1. Each level asks for its
+    /// own, so that one spike does not make a detection graver.
     pub readings_min: u32,
-    /// For how long it must have been beyond the level, by logical time.
+    /// For how long it must have been beyond the level, by logical time. Then time alone raises
+    /// it, unless the sensor is silent.
     pub lasting: Millis,
     /// How many readings in a row must be normal again to clear; at least 1.
     pub clear_readings_min: u32,
@@ -130,16 +134,19 @@ pub struct CorrelationRule {
     /// How much a source with a finding of the detection rule at the same place of
     /// [`detections`](Self::detections) counts towards `sources_min`: 1 as a rule, 0 for what
     /// joins but never opens, more for what needs less company. A source with findings of several
-    /// rules counts by the weightiest. As many as detections.
+    /// rules counts by the weightiest. What weighs nothing neither keeps an incident from clearing
+    /// nor reopens it. As many as detections.
     pub weights: Vec<u32>,
     /// How near evidence must be to evidence of the incident, in metres.
     pub within_m: u32,
-    /// How long after the incident's last evidence more may join it.
+    /// How long after the incident's last evidence more may join it. While one of its sensors is
+    /// abnormal it may always be joined, and those that are its members always join it.
     pub within: Millis,
-    /// How many distinct sensors, each counted with its weight, must agree before it opens; at
-    /// least 1. Reports of one source count each by itself.
+    /// How many distinct sensors, each counted with its weight, must agree at one time before it
+    /// opens; at least 1. Reports of one source count each by itself.
     pub sources_min: u32,
-    /// How long all its sensors must have been normal until it clears (T_clear).
+    /// How long all its sensors must have been normal until it clears (T_clear). An abnormal
+    /// reading that raises nothing begins this time anew.
     pub clear_after: Millis,
     /// How long after clearing it reopens rather than a new one opening (T_reopen).
     pub reopen_within: Millis,

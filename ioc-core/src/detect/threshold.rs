@@ -439,7 +439,7 @@ mod tests {
     fn time_alone_raises_and_worsens() {
         let rule = rule(Side::Above, 1, Millis(100));
         let mut state = State::new(&rule, None);
-        let mut judge = |state: &mut State, ms, value| {
+        let judge = |state: &mut State, ms, value| {
             state.judge(&rule, None, value, (at(ms), at(ms)), sighting(ms, value));
             state.due(&rule)
         };
@@ -480,6 +480,7 @@ mod tests {
             // Out of order: danger is reached first, and is what must be left to clear.
             warning: Some(2.0),
             danger: Some(1.0),
+            scale: Scale::OfKind,
         };
         let rule = rule(Side::Above, 1, Millis::ZERO);
         let said = [(0, 1.0), (1, 1.5), (2, 2.5), (3, 0.6), (4, 0.5)];
@@ -491,5 +492,33 @@ mod tests {
             "cleared",
         ];
         assert_eq!(outcomes(&rule, Some(&sensor), &said), words);
+    }
+
+    #[test]
+    fn a_sensor_on_a_scale_of_its_own_knows_no_level_but_its_own() {
+        let sensor = |warning| Sensor {
+            id: "weir".parse().unwrap(),
+            kind: "level".parse().unwrap(),
+            unit: String::new(),
+            position: None,
+            zone: None,
+            interval: None,
+            warning,
+            danger: None,
+            scale: Scale::Own,
+        };
+        let rule = rule(Side::Above, 1, Millis::ZERO);
+        let said = [(0, 9.0), (1, 11.0), (2, 1e300), (3, 9.5)];
+        let own = outcomes(&rule, Some(&sensor(Some(10.0))), &said);
+        assert_eq!(
+            own,
+            [
+                "normal",
+                "raised moderate by 1",
+                "updated moderate",
+                "cleared"
+            ]
+        );
+        assert_eq!(outcomes(&rule, Some(&sensor(None)), &said), ["normal"; 4]);
     }
 }

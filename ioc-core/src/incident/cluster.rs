@@ -37,7 +37,7 @@ pub(crate) enum World {
 pub(crate) struct Cluster {
     members: BTreeMap<Source, Member>,
     /// How many members stand how, by [`Standing`].
-    standing: [u32; 4],
+    standing: [u32; 5],
     /// What the members that say something is wrong weigh together.
     weight: u64,
     /// When which report stops counting.
@@ -75,9 +75,12 @@ struct Raised {
     certainty: Certainty,
 }
 
+/// How a member stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Normal,
+    /// Abnormal, but of no weight: it belongs to the picture and decides nothing.
+    Context,
     Abnormal,
     Silent,
     Reported,
@@ -132,14 +135,14 @@ impl Cluster {
     /// Whether a sensor among them is abnormal, which lasts until it is normal again. A report is
     /// of its own moment.
     pub fn has_lasting(&self) -> bool {
-        let [_, abnormal, silent, _] = self.standing;
+        let [_, _, abnormal, silent, _] = self.standing;
         abnormal + silent > 0
     }
 
     pub fn world(&self) -> World {
         match self.standing {
-            [_, 0, 0, 0] => World::Quiet,
-            [_, 0, _, 0] => World::Blind,
+            [_, _, 0, 0, 0] => World::Quiet,
+            [_, _, 0, _, 0] => World::Blind,
             _ => World::GoesOn,
         }
     }
@@ -279,14 +282,13 @@ impl Cluster {
     /// Whether all that is kept in sums is what a count finds.
     pub fn sums_agree(&self) -> bool {
         let mut counted = Self::default();
-        let mut standing = [0; 4];
         for member in self.members.values() {
-            standing[member.standing() as usize] += 1;
+            counted.shift(None, Some(member.stand()));
             counted.places.enter(member.position);
         }
         let reports = self.members.iter();
         let mut reports = reports.filter_map(|(source, member)| Some((member.until?, source)));
-        standing == self.standing
+        (counted.standing, counted.weight) == (self.standing, self.weight)
             && counted.places.middle() == self.places.middle()
             && reports.all(|(until, source)| self.decays.contains(&(until, source.clone())))
     }
@@ -340,18 +342,20 @@ impl Member {
     }
 
     fn standing(&self) -> Standing {
-        match (self.raised.is_empty(), self.until, self.silent) {
-            (true, _, _) => Standing::Normal,
-            (false, Some(_), _) => Standing::Reported,
-            (false, None, true) => Standing::Silent,
-            (false, None, false) => Standing::Abnormal,
-        }
+        self.stand().0
     }
 
     /// How it stands, and how much it weighs: as much as its weightiest detection.
     fn stand(&self) -> (Standing, u32) {
-        let weights = self.raised.iter().map(|raised| raised.weight);
-        (self.standing(), weights.max().unwrap_or(0))
+        let weight = self.raised.iter().map(|raised| raised.weight).max();
+        let standing = match (weight, self.until, self.silent) {
+            (None, _, _) => Standing::Normal,
+            (Some(0), _, _) => Standing::Context,
+            (Some(_), Some(_), _) => Standing::Reported,
+            (Some(_), None, true) => Standing::Silent,
+            (Some(_), None, false) => Standing::Abnormal,
+        };
+        (standing, weight.unwrap_or(0))
     }
 
     fn note(&mut self, statement: &Statement<'_>, known: bool) {

@@ -100,6 +100,7 @@ fn bundle(other: bool) -> Arc<Bundle> {
         )
         .correlation("fires", "fire", &["smoke-high", "speed-low"], |rule| {
             rule.within_m = 450;
+            rule.weights[1] = 0;
             rule.clear_after = Millis::ZERO;
             rule.reopen_within = Millis::ZERO;
         })

@@ -577,3 +577,46 @@ fn rules_that_make_one_kind_of_incident_from_one_reading_make_two_incidents() {
     "#]],
     );
 }
+
+#[test]
+fn evidence_counts_by_its_weight_and_what_weighs_nothing_joins_without_deciding() {
+    let weighed = city()
+        .threshold("rain", "rain", &[(Severe, 30.0)], |_| ())
+        .threshold("street-wet", "street", &[(Minor, 10.0)], |_| ())
+        .correlation(
+            "weighed",
+            "flood",
+            &["rain", "street-wet", "river-high"],
+            |rule| {
+                rule.weights = vec![0, 2, 3];
+                rule.sources_min = 3;
+            },
+        );
+    let mut bundle = weighed.build().as_ref().clone();
+    bundle
+        .correlations
+        .retain(|rule| rule.name.as_str() != "floods");
+    check_with(
+        &Arc::new(bundle),
+        "10:00-10:50/10 sky-1 40 kind=rain at=0,0
+         10:00 sky-2 40 kind=rain at=10,0
+         10:01 street-1 20 kind=street at=0,300
+         10:02 street-2 20 kind=street at=300,0
+         10:03 street-1 1 kind=street
+         10:04 street-2 1 kind=street
+         10:31 street-1 20 kind=street
+         10:32 street-1 1 kind=street
+         11:50 tick",
+        &expect![[r#"
+            10:02 opened flood#1 severe 4 sensors: sky-1 40, sky-2 40 10 m, street-1 20 300 m, street-2 20 290 m
+            10:10 updated flood#1 severe 4 sensors: sky-1 40
+            10:14 cleared flood#1 severe 4 sensors
+            10:20 updated flood#1 severe cleared 4 sensors: sky-1 40
+            10:30 updated flood#1 severe cleared 4 sensors: sky-1 40
+            10:31 reopened flood#1 severe episode 2 4 sensors: street-1 20
+            10:40 updated flood#1 severe episode 2 4 sensors: sky-1 40
+            10:42 cleared flood#1 severe episode 2 4 sensors
+            10:50 updated flood#1 severe episode 2 cleared 4 sensors: sky-1 40
+        "#]],
+    );
+}
