@@ -439,7 +439,7 @@ mod tests {
     fn time_alone_raises_and_worsens() {
         let rule = rule(Side::Above, 1, Millis(100));
         let mut state = State::new(&rule, None);
-        let mut judge = |state: &mut State, ms, value| {
+        let judge = |state: &mut State, ms, value| {
             state.judge(&rule, None, value, (at(ms), at(ms)), sighting(ms, value));
             state.due(&rule)
         };
@@ -480,6 +480,7 @@ mod tests {
             // Out of order: danger is reached first, and is what must be left to clear.
             warning: Some(2.0),
             danger: Some(1.0),
+            scale: Scale::OfKind,
         };
         let rule = rule(Side::Above, 1, Millis::ZERO);
         let said = [(0, 1.0), (1, 1.5), (2, 2.5), (3, 0.6), (4, 0.5)];
