@@ -47,7 +47,10 @@ struct Parsed<'a> {
 }
 
 fn main() {
-    println!("{:>8} {:>10} {:>10} {:>10} {:>6}", "sensors", "parse/s", "decode/s", "judge/s", "ratio");
+    println!(
+        "{:>8} {:>10} {:>10} {:>10} {:>6}",
+        "sensors", "parse/s", "decode/s", "judge/s", "ratio"
+    );
     for sensors in [500, 100_000] {
         let lines = lines(sensors);
         let compiled = Source::read(None, None).and_then(|source| source.compile());
@@ -83,7 +86,11 @@ fn lines(sensors: usize) -> Vec<String> {
         let (sensor, round) = (n % sensors, n / sensors);
         let at = begin + Millis((round * 10_000 + sensor * 10_000 / sensors) as i64);
         let received = at + Millis(40);
-        let value = if n.is_multiple_of(250) { 90.0 } else { 10.0 + (n % 60) as f64 + 0.25 };
+        let value = if n.is_multiple_of(250) {
+            90.0
+        } else {
+            10.0 + (n % 60) as f64 + 0.25
+        };
         let lon = -46.5 + (sensor * 7 % 40_000) as f64 / 1e5;
         let lat = -23.4 + (sensor % 30_000) as f64 / 1e5;
         format!(

@@ -122,7 +122,9 @@ impl<'a> Run<'a> {
     fn new(options: &BacktestOptions, out: &'a mut dyn Write) -> Self {
         let mut judgement = Judgement::new(options.shards);
         judgement.provide(Arc::clone(&options.bundle));
-        let file = fs::metadata(&options.readings).ok().filter(fs::Metadata::is_file);
+        let file = fs::metadata(&options.readings)
+            .ok()
+            .filter(fs::Metadata::is_file);
         let progress = match file {
             Some(file) => Progress::bytes("judging", file.len()),
             None => Progress::spinner("judging"),
@@ -143,7 +145,10 @@ impl<'a> Run<'a> {
 
     /// Recorded readings, a line each.
     fn lines(&mut self, path: &Path, catalogue: &Catalogue) -> Result<(), BacktestError> {
-        let failed = |source| BacktestError::Read { path: path.to_owned(), source };
+        let failed = |source| BacktestError::Read {
+            path: path.to_owned(),
+            source,
+        };
         let mut reader = open(path, &self.progress).map_err(failed)?;
         let mut line = Vec::new();
         let mut scratch = native::Scratch::default();
@@ -171,7 +176,9 @@ impl<'a> Run<'a> {
     fn dead(&mut self, line: u64, reason: &str, detail: &str) {
         self.summary.dead_letters += 1;
         if self.summary.first_dead.len() < DEAD_SHOWN_MAX {
-            self.summary.first_dead.push(format!("line {line}: {reason}: {detail}"));
+            self.summary
+                .first_dead
+                .push(format!("line {line}: {reason}: {detail}"));
         }
     }
 
@@ -204,7 +211,11 @@ impl<'a> Run<'a> {
         }
         self.frame(at, input);
         self.summary.readings += u64::from(matches!(input, Input::Reading(_)));
-        if self.count >= BATCH_RECORDS { self.judge() } else { Ok(()) }
+        if self.count >= BATCH_RECORDS {
+            self.judge()
+        } else {
+            Ok(())
+        }
     }
 
     fn frame(&mut self, at: Timestamp, input: &Input<'_>) {
@@ -250,11 +261,18 @@ fn open(path: &Path, progress: &Progress) -> io::Result<Box<dyn BufRead>> {
     let raw: Box<dyn Read> = if path == Path::new("-") {
         Box::new(io::stdin())
     } else {
-        Box::new(Counted { file: File::open(path)?, bytes: 0, progress: progress.clone() })
+        Box::new(Counted {
+            file: File::open(path)?,
+            bytes: 0,
+            progress: progress.clone(),
+        })
     };
     let mut raw = BufReader::with_capacity(256 << 10, raw);
     if raw.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
-        return Ok(Box::new(BufReader::with_capacity(256 << 10, MultiGzDecoder::new(raw))));
+        return Ok(Box::new(BufReader::with_capacity(
+            256 << 10,
+            MultiGzDecoder::new(raw),
+        )));
     }
     Ok(Box::new(raw))
 }

@@ -176,7 +176,10 @@ impl Failure {
     }
 
     fn usage(message: impl ToString) -> Self {
-        Self { code: Self::USAGE, message: message.to_string() }
+        Self {
+            code: Self::USAGE,
+            message: message.to_string(),
+        }
     }
 
     /// Whoever read our output has gone: nothing to complain about.
@@ -241,7 +244,9 @@ fn block_on<E: std::error::Error + 'static>(
     work: impl Future<Output = Result<(), E>>,
 ) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::failed(&error))?;
-    runtime.block_on(work).map_err(|error| Failure::failed(&error))
+    runtime
+        .block_on(work)
+        .map_err(|error| Failure::failed(&error))
 }
 
 fn backtest(args: BacktestArgs) -> Result<(), Failure> {
@@ -291,14 +296,18 @@ fn check_configuration(args: &CheckArgs) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match check::run(Some(&args.dir), args.city.as_deref(), &mut out) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(Failure { code: Failure::USAGE, message: String::new() }),
+        Ok(false) => Err(Failure {
+            code: Failure::USAGE,
+            message: String::new(),
+        }),
         Err(error) => Failure::output(&error),
     }
 }
 
 fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).or_else(|error| Failure::output(&error))
+    out.write_all(text.as_bytes())
+        .or_else(|error| Failure::output(&error))
 }
 
 fn journal(command: JournalCommand) -> Result<(), Failure> {

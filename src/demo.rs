@@ -55,10 +55,17 @@ pub fn run(args: &DemoArgs) -> Result<(), HostError> {
     telemetry::start_logging("warn");
 
     let origin = clock::wall();
-    let host =
-        Host::start(RunOptions { settings, config: None, city: None, accept_clock: false })?;
+    let host = Host::start(RunOptions {
+        settings,
+        config: None,
+        city: None,
+        accept_clock: false,
+    })?;
     let options = SimulateOptions {
-        address: MqttAddress(Address { host: host.mqtt.ip().to_string(), port: host.mqtt.port() }),
+        address: MqttAddress(Address {
+            host: host.mqtt.ip().to_string(),
+            port: host.mqtt.port(),
+        }),
         credentials: None,
         map: Arc::new(CityMap::compiled_in()),
         seed: args.seed,
@@ -69,14 +76,24 @@ pub fn run(args: &DemoArgs) -> Result<(), HostError> {
         quality: Quality::AtLeastOnce,
         connections: 2,
         inflight_max: 1000,
-        bounds: Bounds { duration: None, count: None },
+        bounds: Bounds {
+            duration: None,
+            count: None,
+        },
     };
     let simulator = Simulator::new(options, Arc::new(|_| {}));
     let simulation = host.spawn(simulator.run(std::future::pending()));
     host::announce(&host);
     eprintln!("\n  Open the console:  {}\n", host.console_url());
-    eprintln!("  A simulated city, {} times as fast as ours. Ctrl-C ends it.", args.speed);
+    eprintln!(
+        "  A simulated city, {} times as fast as ours. Ctrl-C ends it.",
+        args.speed
+    );
     let ended = host.wait(host::shutdown_signal());
     simulation.abort();
-    host.stop(if ended == Ended::Asked { DRAIN } else { Duration::ZERO })
+    host.stop(if ended == Ended::Asked {
+        DRAIN
+    } else {
+        Duration::ZERO
+    })
 }

@@ -52,14 +52,32 @@ impl Engine {
     /// Starts both; what the host itself has to say (that it started, which rules hold) is the
     /// first to be journaled.
     pub fn start(start: EngineStart) -> Result<Self, HostError> {
-        let EngineStart { recovered, mut clock, build, rules, .. } = start;
-        let Recovered { mut judgement, logs, next, numbering, released, last_at, .. } = recovered;
+        let EngineStart {
+            recovered,
+            mut clock,
+            build,
+            rules,
+            ..
+        } = start;
+        let Recovered {
+            mut judgement,
+            logs,
+            next,
+            numbering,
+            released,
+            last_at,
+            ..
+        } = recovered;
         let (work, to_do) = bounded(WORK_MAX);
         let (spare, spares) = bounded(WORK_MAX);
         let (stop, stopped) = bounded(0);
         let writer = Writer::new(logs, to_do, spare, start.outlet, released);
-        let started =
-            Started { down_from: last_at, down_to: clock.now(), build, clock: clock.kind() };
+        let started = Started {
+            down_from: last_at,
+            down_to: clock.now(),
+            build,
+            clock: clock.kind(),
+        };
         let mut first = vec![Input::Started(started)];
         if let Some(bundle) = rules {
             first.push(Input::Reload(bundle.hash));
@@ -73,8 +91,14 @@ impl Engine {
             spare: spares,
         };
         let position = (next, numbering);
-        let mut pipeline =
-            Pipeline::new(judgement, clock, queues, start.limits, position, start.samples);
+        let mut pipeline = Pipeline::new(
+            judgement,
+            clock,
+            queues,
+            start.limits,
+            position,
+            start.samples,
+        );
 
         let ended = Arc::new(Notify::new());
         let writing = spawn("journal", &ended, move || writer.run())?;
@@ -83,7 +107,12 @@ impl Engine {
             // The writer says why.
             Err(WriterGone) => {}
         })?;
-        Ok(Self { stop, deciding, writing, ended })
+        Ok(Self {
+            stop,
+            deciding,
+            writing,
+            ended,
+        })
     }
 
     /// Waits until a thread ends though nobody stopped it.
@@ -98,7 +127,10 @@ impl Engine {
     pub fn stop(self) -> Result<(), HostError> {
         drop(self.stop);
         let decided = self.deciding.join();
-        let written = self.writing.join().map_err(|_| HostError::Thread("journal"))?;
+        let written = self
+            .writing
+            .join()
+            .map_err(|_| HostError::Thread("journal"))?;
         written?;
         decided.map_err(|_| HostError::Thread("engine"))
     }
@@ -115,7 +147,10 @@ fn spawn<T: Send + 'static>(
         let _ending = ending;
         work()
     };
-    thread::Builder::new().name(name.into()).spawn(run).map_err(HostError::Start)
+    thread::Builder::new()
+        .name(name.into())
+        .spawn(run)
+        .map_err(HostError::Start)
 }
 
 struct Ending(Arc<Notify>);

@@ -106,7 +106,11 @@ impl HostError {
     /// For `map_err`: what was attempted on what.
     pub fn file(attempt: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::File { attempt, path, source }
+        move |source| Self::File {
+            attempt,
+            path,
+            source,
+        }
     }
 }
 
@@ -172,7 +176,12 @@ pub struct Host {
 impl Host {
     /// Starts everything; returns when it is ready.
     pub fn start(options: RunOptions) -> Result<Self, HostError> {
-        let RunOptions { settings, config, city, accept_clock } = options;
+        let RunOptions {
+            settings,
+            config,
+            city,
+            accept_clock,
+        } = options;
         let metrics = telemetry::start_metrics();
         let data = &settings.data;
         fs::create_dir_all(data).map_err(HostError::file("make", data))?;
@@ -185,7 +194,12 @@ impl Host {
         let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
         let segment_bytes = settings.journal.segment_bytes;
         let new_journal = JournalId(identity::random()?);
-        let options = RecoverOptions { data, segment_bytes, build, new_journal };
+        let options = RecoverOptions {
+            data,
+            segment_bytes,
+            build,
+            new_journal,
+        };
         let opened = recover::open(&disk, options)?;
 
         let runtime = Runtime::new().map_err(HostError::Start)?;
@@ -193,18 +207,32 @@ impl Host {
         let face = Arc::new(OnceLock::new());
         let (window, commands) = window(&settings, opened.journal(), &token, Arc::clone(&face));
         let mut outlets = Outlets::new(window.clone());
-        let recovered =
-            opened.replay(settings.core.shards, &|hash| rules.stored(hash), &mut outlets)?;
+        let recovered = opened.replay(
+            settings.core.shards,
+            &|hash| rules.stored(hash),
+            &mut outlets,
+        )?;
         telemetry::recovered(&recovered, began.elapsed());
         let clock = Clock::start(ClockMode(settings.clock), recovered.last_at, accept_clock)?;
         face.get_or_init(|| clock.face());
 
-        let Chosen { is_new, source, compiled } = rules.choose(recovered.bundle)?;
+        let Chosen {
+            is_new,
+            source,
+            compiled,
+        } = rules.choose(recovered.bundle)?;
         window.set_city(city_of(&source));
         let catalogue = compiled.catalogue(settings.door.unregistered);
-        let door_options = DoorOptions { waiting_bytes_max: settings.door.waiting_bytes_max };
+        let door_options = DoorOptions {
+            waiting_bytes_max: settings.door.waiting_bytes_max,
+        };
         let (door, arrivals) = Door::new(door_options, Arc::new(ArcSwap::from_pointee(catalogue)));
-        let sockets = Sockets { door, window: window.clone(), outlets: outlets.clone(), metrics };
+        let sockets = Sockets {
+            door,
+            window: window.clone(),
+            outlets: outlets.clone(),
+            metrics,
+        };
         let start = EngineStart {
             recovered,
             clock,
@@ -223,7 +251,15 @@ impl Host {
         let servers = runtime.block_on(Servers::start(&settings, sockets))?;
         drop(entered);
         let (http, mqtt) = (servers.http, servers.mqtt);
-        Ok(Self { http, mqtt, token, runtime, servers, engine, _lock: lock })
+        Ok(Self {
+            http,
+            mqtt,
+            token,
+            runtime,
+            servers,
+            engine,
+            _lock: lock,
+        })
     }
 
     /// The console's address, with the token that lets it command.
@@ -251,7 +287,13 @@ impl Host {
 
     /// Stops everything in order: what was handed over is settled, within the deadline.
     pub fn stop(self, drain: Duration) -> Result<(), HostError> {
-        let Self { runtime, servers, engine, _lock, .. } = self;
+        let Self {
+            runtime,
+            servers,
+            engine,
+            _lock,
+            ..
+        } = self;
         let in_time = runtime.block_on(servers.stop(drain));
         if !in_time {
             telemetry::drain_overrun();
@@ -283,5 +325,7 @@ fn window(
 fn city_of(source: &Source) -> Bytes {
     let city = source.files().iter().find(|file| file.name == CITY);
     const NOWHERE: &[u8] = br#"{"type":"FeatureCollection","features":[]}"#;
-    city.map_or(Bytes::from_static(NOWHERE), |file| Bytes::copy_from_slice(&file.bytes))
+    city.map_or(Bytes::from_static(NOWHERE), |file| {
+        Bytes::copy_from_slice(&file.bytes)
+    })
 }

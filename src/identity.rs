@@ -16,11 +16,17 @@ pub const TOKEN_FILE: &str = "console.token";
 /// Takes the data directory for this process; the lock goes with the file.
 pub fn lock(data: &Path) -> Result<File, HostError> {
     let path = data.join("LOCK");
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path);
     let file = file.map_err(HostError::file("open", &path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(HostError::Locked { path: data.to_owned() }),
+        Err(TryLockError::WouldBlock) => Err(HostError::Locked {
+            path: data.to_owned(),
+        }),
         Err(TryLockError::Error(error)) => Err(HostError::file("lock", &path)(error)),
     }
 }
@@ -35,7 +41,12 @@ pub fn console_token(data: &Path) -> Result<String, HostError> {
         Err(error) => return Err(HostError::file("read", &path)(error)),
     }
     let token = hex(&random::<16>()?);
-    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&path);
     let written = file.and_then(|mut file| {
         writeln!(file, "{token}")?;
         file.sync_all()
@@ -89,7 +100,10 @@ mod tests {
         let token = console_token(dir.path()).unwrap();
         assert_eq!(token.len(), 32);
         assert_eq!(console_token(dir.path()).unwrap(), token);
-        let mode = fs::metadata(dir.path().join(TOKEN_FILE)).unwrap().permissions().mode();
+        let mode = fs::metadata(dir.path().join(TOKEN_FILE))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 }

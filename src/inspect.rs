@@ -55,12 +55,19 @@ pub fn verify(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
     decisions.for_each(&SystemDisk, 1, |header, payload| {
         decode_decisions(header, payload, &mut hash)?;
         let number = header.next() - 1;
-        if hash == header.mark.hash { Ok(()) } else { Err(InspectError::Hash { number }) }
+        if hash == header.mark.hash {
+            Ok(())
+        } else {
+            Err(InspectError::Hash { number })
+        }
     })?;
     tell(out, "decisions", &decisions)?;
     if let Some((last, _)) = decisions.end.last {
         let (number, mark) = (last.next() - 1, last.mark.number);
-        writeln!(out, "  {number} decisions, all readable, complete up to input {mark}")?;
+        writeln!(
+            out,
+            "  {number} decisions, all readable, complete up to input {mark}"
+        )?;
     }
     writeln!(out, "both logs are whole")?;
     Ok(())
@@ -69,14 +76,23 @@ pub fn verify(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
 fn tell(out: &mut dyn Write, name: &str, contents: &Contents) -> io::Result<()> {
     let bytes: u64 = contents.segments.iter().map(|segment| segment.bytes).sum();
     let segments = contents.segments.len();
-    writeln!(out, "{name}: {segments} segments, {bytes} bytes, hash chain whole")?;
+    writeln!(
+        out,
+        "{name}: {segments} segments, {bytes} bytes, hash chain whole"
+    )?;
     if let Some((header, _)) = contents.end.last {
         let (journal, generation, wall) = (header.journal, header.generation, header.wall);
-        writeln!(out, "  journal {journal}, opened {generation} times, last written {wall}")?;
+        writeln!(
+            out,
+            "  journal {journal}, opened {generation} times, last written {wall}"
+        )?;
     }
     match contents.end.torn_bytes {
         0 => Ok(()),
-        torn => writeln!(out, "  {torn} bytes of a torn tail, which the next start cuts"),
+        torn => writeln!(
+            out,
+            "  {torn} bytes of a torn tail, which the next start cuts"
+        ),
     }
 }
 
@@ -84,7 +100,9 @@ fn tell(out: &mut dyn Write, name: &str, contents: &Contents) -> io::Result<()> 
 pub fn dump(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
     let (inputs, decisions) = contents(data)?;
     inputs.for_each(&SystemDisk, 1, |header, payload| {
-        each_record(header, payload, |record| Ok(writeln!(out, "{}", record_json(record))?))
+        each_record(header, payload, |record| {
+            Ok(writeln!(out, "{}", record_json(record))?)
+        })
     })?;
     let mut hash = DecisionHash::default();
     decisions.for_each(&SystemDisk, 1, |header, payload| {
@@ -99,7 +117,10 @@ pub fn dump(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
 fn contents(data: &Path) -> Result<(Contents, Contents), InspectError> {
     let disk: &dyn Disk = &SystemDisk;
     let decisions = scan::scan(disk, &data.join(DECISIONS_DIR), LogKind::Decisions, 0)?;
-    let needed = decisions.end.last.map_or(0, |(header, _)| header.mark.number);
+    let needed = decisions
+        .end
+        .last
+        .map_or(0, |(header, _)| header.mark.number);
     let inputs = scan::scan(disk, &data.join(INPUTS_DIR), LogKind::Inputs, needed)?;
     Ok((inputs, decisions))
 }
@@ -111,8 +132,8 @@ fn each_record(
 ) -> Result<(), InspectError> {
     let mut seq = header.first;
     while !payload.is_empty() {
-        let (record, rest) = Record::unframe(seq, payload)
-            .map_err(|source| RecoverError::Record { seq, source })?;
+        let (record, rest) =
+            Record::unframe(seq, payload).map_err(|source| RecoverError::Record { seq, source })?;
         each(&record)?;
         payload = rest;
         seq += 1;

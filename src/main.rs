@@ -13,7 +13,11 @@ fn main() -> ExitCode {
         Err(error) => {
             // Help and version are no failure; a mistake is one of usage.
             let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { Failure::USAGE } else { 0 });
+            return ExitCode::from(if error.use_stderr() {
+                Failure::USAGE
+            } else {
+                0
+            });
         }
     };
     match cli.run() {

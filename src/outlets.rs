@@ -22,7 +22,11 @@ pub struct Outlets {
 impl Outlets {
     /// Outlets to this window, nobody subscribed yet.
     pub fn new(window: Window) -> Self {
-        Self { window, mqtt: mqtt::Decisions::default(), dead_letters: DeadLetters::default() }
+        Self {
+            window,
+            mqtt: mqtt::Decisions::default(),
+            dead_letters: DeadLetters::default(),
+        }
     }
 }
 

@@ -57,7 +57,10 @@ impl Numbering {
             let length = (encoded.len() - at - 4) as u32;
             encoded[at..at + 4].copy_from_slice(&length.to_le_bytes());
             self.hash = self.hash.after(&encoded[at + 4..]);
-            Released { decision: Arc::new(decision), hash: self.hash }
+            Released {
+                decision: Arc::new(decision),
+                hash: self.hash,
+            }
         };
         decisions.into_iter().map(number).collect()
     }
@@ -118,7 +121,16 @@ impl Pipeline {
         samples: Samples,
     ) -> Self {
         let counted = Instant::now();
-        Self { judgement, clock, queues, limits, next, numbering, samples, counted }
+        Self {
+            judgement,
+            clock,
+            queues,
+            limits,
+            next,
+            numbering,
+            samples,
+            counted,
+        }
     }
 
     /// Runs until told to stop, or until the writer is gone.
@@ -179,7 +191,10 @@ impl Pipeline {
     }
 
     fn wait(&mut self) -> Wake {
-        let due = self.judgement.next_due().and_then(|due| self.clock.wait_until(due));
+        let due = self
+            .judgement
+            .next_due()
+            .and_then(|due| self.clock.wait_until(due));
         let timer = due.map_or_else(never, crossbeam_channel::after);
         let queues = &self.queues;
         select_biased! {
@@ -198,7 +213,13 @@ impl Pipeline {
 
     fn batch(&self) -> Batch {
         let payload = self.queues.spare.try_recv().unwrap_or_default();
-        Batch { first: self.next, count: 0, payload, acks: Vec::new(), commands: Vec::new() }
+        Batch {
+            first: self.next,
+            count: 0,
+            payload,
+            acks: Vec::new(),
+            commands: Vec::new(),
+        }
     }
 
     fn add(&mut self, wake: Wake, batch: &mut Batch) {
@@ -239,14 +260,30 @@ impl Pipeline {
 
     /// Sends the batch to be made durable, judges it meanwhile, sends what follows.
     fn process(&mut self, batch: Batch) -> Result<(), WriterGone> {
-        let Batch { first, count, payload, acks, commands } = batch;
+        let Batch {
+            first,
+            count,
+            payload,
+            acks,
+            commands,
+        } = batch;
         if count == 0 {
             return Ok(());
         }
         let payload = Arc::new(payload);
-        let mark = Mark { number: self.numbering.last, hash: self.numbering.hash };
-        let append = Append { count, payload: Arc::clone(&payload), mark };
-        self.queues.work.send(Work::Append(append)).map_err(|_| WriterGone)?;
+        let mark = Mark {
+            number: self.numbering.last,
+            hash: self.numbering.hash,
+        };
+        let append = Append {
+            count,
+            payload: Arc::clone(&payload),
+            mark,
+        };
+        self.queues
+            .work
+            .send(Work::Append(append))
+            .map_err(|_| WriterGone)?;
         self.next = first + Seq::from(count);
 
         let records = unframe(first, &payload);
@@ -268,8 +305,18 @@ impl Pipeline {
             })
             .collect();
         let through = self.next - 1;
-        let release = Release { through, decisions, encoded, acks, answers, dead_letters };
-        self.queues.work.send(Work::Release(release)).map_err(|_| WriterGone)
+        let release = Release {
+            through,
+            decisions,
+            encoded,
+            acks,
+            answers,
+            dead_letters,
+        };
+        self.queues
+            .work
+            .send(Work::Release(release))
+            .map_err(|_| WriterGone)
     }
 
     /// Tells the counters of the judgement to whoever scrapes, once a second.
@@ -311,10 +358,16 @@ fn unframe(first: Seq, mut payload: &[u8]) -> Vec<Record<'_>> {
 }
 
 fn owned_dead_letter(record: &Record<'_>) -> Option<OwnedDeadLetter> {
-    let Input::DeadLetter(_) = record.input else { return None };
+    let Input::DeadLetter(_) = record.input else {
+        return None;
+    };
     let mut input = Vec::new();
     record.input.encode(&mut input);
-    Some(OwnedDeadLetter { seq: record.seq, at: record.at, input })
+    Some(OwnedDeadLetter {
+        seq: record.seq,
+        at: record.at,
+        input,
+    })
 }
 
 /// What came of a command: refused by a decision, or done as of one.
@@ -323,10 +376,15 @@ fn outcome_of(request: &CommandRequest, decisions: &[Released], last: u64) -> Ou
         let cause = &released.decision.cause.request;
         cause.as_ref().is_some_and(|(id, _)| *id == request.request)
     };
-    match decisions.iter().rfind(of_request).map(|released| &*released.decision) {
-        Some(Decision { verdict: Verdict::CommandRefused(refusal), .. }) => {
-            Err(RefusalReason::Core(refusal.code))
-        }
+    match decisions
+        .iter()
+        .rfind(of_request)
+        .map(|released| &*released.decision)
+    {
+        Some(Decision {
+            verdict: Verdict::CommandRefused(refusal),
+            ..
+        }) => Err(RefusalReason::Core(refusal.code)),
         Some(decision) => Ok(decision.seq),
         // The same request again: it was followed at some decision before.
         None => Ok(last),
@@ -347,7 +405,11 @@ const SAMPLES_EVERY: Duration = Duration::from_millis(250);
 impl Samples {
     /// Samples for this window.
     pub fn new(window: Window) -> Self {
-        Self { window, left: SAMPLES_MAX, began: Instant::now() }
+        Self {
+            window,
+            left: SAMPLES_MAX,
+            began: Instant::now(),
+        }
     }
 
     fn take(&mut self, records: &[Record<'_>]) {

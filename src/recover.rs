@@ -142,7 +142,8 @@ pub fn open<'a>(
     options: RecoverOptions<'a>,
 ) -> Result<Opened<'a>, RecoverError> {
     let decisions_dir = options.data.join(DECISIONS_DIR);
-    disk.create_dir_all(&decisions_dir).map_err(JournalError::disk("make", &decisions_dir))?;
+    disk.create_dir_all(&decisions_dir)
+        .map_err(JournalError::disk("make", &decisions_dir))?;
     let found = scan::scan(&**disk, &decisions_dir, LogKind::Decisions, 0)?;
     let needed = found.end.last.map_or(0, |(header, _)| header.mark.number);
 
@@ -160,7 +161,10 @@ pub fn open<'a>(
     )?;
     let journal = inputs.0.journal();
     if let Some(decisions) = found.end.journal().filter(|id| *id != journal) {
-        return Err(RecoverError::Mixed { inputs: journal, decisions });
+        return Err(RecoverError::Mixed {
+            inputs: journal,
+            decisions,
+        });
     }
     let decisions = Log::open(
         Arc::clone(disk),
@@ -168,7 +172,12 @@ pub fn open<'a>(
         journal,
         0,
     )?;
-    Ok(Opened { disk: Arc::clone(disk), options, inputs, decisions })
+    Ok(Opened {
+        disk: Arc::clone(disk),
+        options,
+        inputs,
+        decisions,
+    })
 }
 
 /// Both logs, open, not yet judged again.
@@ -193,7 +202,12 @@ impl Opened<'_> {
         bundles: Bundles<'_>,
         outlet: &mut dyn Outlet,
     ) -> Result<Recovered, RecoverError> {
-        let Self { disk, options, inputs: (inputs, held), decisions: (decisions, released) } = self;
+        let Self {
+            disk,
+            options,
+            inputs: (inputs, held),
+            decisions: (decisions, released),
+        } = self;
         let past = Past::read(&*disk, &released, options.build, outlet)?;
         check_tail(&options, &held, &past)?;
         let mut replay = Replay::new(Judgement::new(shards), bundles, past, decisions, outlet);
@@ -234,7 +248,10 @@ impl Past {
             if !decisions.is_empty() {
                 outlet.release(decisions);
             }
-            past.numbering = Numbering { last: header.next() - 1, hash };
+            past.numbering = Numbering {
+                last: header.next() - 1,
+                hash,
+            };
             past.mark = header.mark;
             if header.build != build {
                 past.foreign = (past.numbering, past.mark);
@@ -252,7 +269,10 @@ pub fn decode_decisions(
     hash: &mut DecisionHash,
 ) -> Result<Vec<Released>, RecoverError> {
     let mut decisions = Vec::with_capacity(header.count as usize);
-    let damaged = |source| RecoverError::Record { seq: header.first, source };
+    let damaged = |source| RecoverError::Record {
+        seq: header.first,
+        source,
+    };
     while !payload.is_empty() {
         let cut = || damaged(ioc_core::CodecError("cut short"));
         let (length, rest) = payload.split_first_chunk().ok_or_else(cut)?;
@@ -260,7 +280,10 @@ pub fn decode_decisions(
         let (encoded, rest) = rest.split_at_checked(length).ok_or_else(cut)?;
         let decision = Decision::decode(encoded).map_err(damaged)?;
         *hash = hash.after(encoded);
-        decisions.push(Released { decision: Arc::new(decision), hash: *hash });
+        decisions.push(Released {
+            decision: Arc::new(decision),
+            hash: *hash,
+        });
         payload = rest;
     }
     Ok(decisions)
@@ -272,7 +295,9 @@ fn check_tail(
     inputs: &Contents,
     past: &Past,
 ) -> Result<(), RecoverError> {
-    let Some((last, _)) = inputs.end.last else { return Ok(()) };
+    let Some((last, _)) = inputs.end.last else {
+        return Ok(());
+    };
     let to = last.next() - 1;
     if last.build == options.build || to <= past.mark.number {
         return Ok(());
@@ -282,7 +307,11 @@ fn check_tail(
         return Ok(());
     }
     let data = options.data.to_owned();
-    Err(RecoverError::ForeignTail { from: past.mark.number + 1, to, data })
+    Err(RecoverError::ForeignTail {
+        from: past.mark.number + 1,
+        to,
+        data,
+    })
 }
 
 /// The inputs log, judged again from its beginning.
@@ -338,7 +367,10 @@ impl<'a> Replay<'a> {
         let known = records.partition_point(|record| record.seq <= foreign.number);
         let (known, own) = records.split_at(known);
         self.judgement.apply(known, &mut Vec::new());
-        if known.last().is_some_and(|record| record.seq == foreign.number) {
+        if known
+            .last()
+            .is_some_and(|record| record.seq == foreign.number)
+        {
             self.numbering = self.past.foreign.0;
         }
         let mut decisions = Vec::new();
@@ -357,15 +389,21 @@ impl<'a> Replay<'a> {
         self.last_at = Some(record.at);
         match record.input {
             Input::Reload(hash) => {
-                let bundle = (self.bundles)(hash)
-                    .map_err(|reason| RecoverError::Bundle { seq: record.seq, reason })?;
+                let bundle = (self.bundles)(hash).map_err(|reason| RecoverError::Bundle {
+                    seq: record.seq,
+                    reason,
+                })?;
                 self.judgement.provide(bundle);
                 self.bundle = Some(hash);
             }
             Input::DeadLetter(_) => {
                 let mut input = Vec::new();
                 record.input.encode(&mut input);
-                let letter = OwnedDeadLetter { seq: record.seq, at: record.at, input };
+                let letter = OwnedDeadLetter {
+                    seq: record.seq,
+                    at: record.at,
+                    input,
+                };
                 self.outlet.dead_letter(&letter);
             }
             Input::Reading(_) | Input::Command(_) | Input::Tick | Input::Started(_) => {}
@@ -382,15 +420,21 @@ impl<'a> Replay<'a> {
         let derived = !again.is_empty();
         self.numbering.number(again, &mut Vec::new());
         if derived && self.numbering.last == released.last && self.numbering.hash != released.hash {
-            return Err(RecoverError::Diverged { number: released.last });
+            return Err(RecoverError::Diverged {
+                number: released.last,
+            });
         }
         if fresh.is_empty() {
             return Ok(());
         }
         let mut encoded = Vec::new();
         let fresh = self.numbering.number(fresh, &mut encoded);
-        let mark = Mark { number: self.next - 1, hash: self.numbering.hash };
-        self.decisions.append(fresh.len() as u32, &encoded, mark, clock::wall())?;
+        let mark = Mark {
+            number: self.next - 1,
+            hash: self.numbering.hash,
+        };
+        self.decisions
+            .append(fresh.len() as u32, &encoded, mark, clock::wall())?;
         self.past.mark = mark;
         self.outlet.release(fresh);
         Ok(())
@@ -398,7 +442,9 @@ impl<'a> Replay<'a> {
 
     fn finish(mut self, inputs: Log) -> Result<Recovered, RecoverError> {
         if self.numbering.last < self.past.numbering.last {
-            return Err(RecoverError::Diverged { number: self.past.numbering.last });
+            return Err(RecoverError::Diverged {
+                number: self.past.numbering.last,
+            });
         }
         self.decisions.sync()?;
         Ok(Recovered {
@@ -406,7 +452,10 @@ impl<'a> Replay<'a> {
             logs: (inputs, self.decisions),
             next: self.next,
             numbering: self.numbering,
-            released: Mark { number: self.next - 1, hash: self.numbering.hash },
+            released: Mark {
+                number: self.next - 1,
+                hash: self.numbering.hash,
+            },
             last_at: self.last_at,
             bundle: self.bundle,
         })

@@ -28,7 +28,11 @@ pub struct Rules<'a> {
 impl<'a> Rules<'a> {
     /// Rules of this data directory, to be replaced by what the configuration says now.
     pub fn new(data: &Path, config: Option<&'a Path>, city: Option<&'a Path>) -> Self {
-        Self { stored: data.join(BUNDLES_DIR), config, city }
+        Self {
+            stored: data.join(BUNDLES_DIR),
+            config,
+            city,
+        }
     }
 
     /// The bundle of this hash, as it was stored.
@@ -55,12 +59,20 @@ impl<'a> Rules<'a> {
                 if is_new {
                     source.store(&self.stored).map_err(HostError::Bundle)?;
                 }
-                Ok(Chosen { is_new, source, compiled })
+                Ok(Chosen {
+                    is_new,
+                    source,
+                    compiled,
+                })
             }
             (Err(mistakes), Some(held)) => {
                 telemetry::rules_refused(&mistakes.to_string());
                 let (source, compiled) = self.load(held).map_err(HostError::Usage)?;
-                Ok(Chosen { is_new: false, source, compiled })
+                Ok(Chosen {
+                    is_new: false,
+                    source,
+                    compiled,
+                })
             }
             (Err(mistakes), None) => Err(HostError::Usage(mistakes.to_string())),
         }

@@ -53,9 +53,17 @@ pub struct Servers {
 impl Servers {
     /// Binds both sockets and begins to serve.
     pub async fn start(settings: &Settings, sockets: Sockets) -> Result<Self, HostError> {
-        let Sockets { door, window, outlets, metrics } = sockets;
+        let Sockets {
+            door,
+            window,
+            outlets,
+            metrics,
+        } = sockets;
         let (stopping, stopped) = watch::channel(false);
-        let health = Health { metrics, stopped: stopped.clone() };
+        let health = Health {
+            metrics,
+            stopped: stopped.clone(),
+        };
         let router = health
             .router()
             .merge(ioc_gateway::http::router(
@@ -81,7 +89,13 @@ impl Servers {
             }),
             tokio::spawn(mqtt.run(door, outlets.mqtt, until(stopped))),
         ];
-        Ok(Self { http, mqtt: mqtt_address, stopping, running, window })
+        Ok(Self {
+            http,
+            mqtt: mqtt_address,
+            stopping,
+            running,
+            window,
+        })
     }
 
     /// Takes nothing new and waits until what was handed over is settled; `false` if that took
@@ -127,7 +141,9 @@ fn read_users(path: &Path) -> Result<Users, HostError> {
     let text = fs::read_to_string(path).map_err(failed())?;
     let users = users::parse(&path.display().to_string(), &text);
     let users = users.map_err(|mistakes| HostError::Usage(mistakes.to_string()))?;
-    Ok(Users::new(users.iter().map(|user| (&*user.name, &*user.password))))
+    Ok(Users::new(
+        users.iter().map(|user| (&*user.name, &*user.password)),
+    ))
 }
 
 /// Until the servers shall stop.

@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use ioc_core::counters::Counters;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing::{error, info, warn};
+use tracing_subscriber::EnvFilter;
 
 use crate::recover::Recovered;
 
@@ -28,15 +28,23 @@ pub fn start_metrics() -> PrometheusHandle {
 /// Logs to stderr what the filter lets through; once in a process.
 pub fn start_logging(filter: &str) {
     let filter = EnvFilter::new(filter);
-    let logging = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let logging = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     // A second start in one process keeps the first one's filter.
     let _ = logging.try_init();
 }
 
 /// Says what the host's metrics mean.
 fn describe() {
-    describe_counter!("ioc_judged_total", "inputs of the core by the step that they came to");
-    describe_counter!("ioc_rule_total", "what each detection rule made of its readings, by step");
+    describe_counter!(
+        "ioc_judged_total",
+        "inputs of the core by the step that they came to"
+    );
+    describe_counter!(
+        "ioc_rule_total",
+        "what each detection rule made of its readings, by step"
+    );
     describe_gauge!("ioc_sensors", "sensors that the core knows");
     describe_gauge!("ioc_candidates", "candidates that wait for more evidence");
     describe_gauge!("ioc_incidents_live", "incidents that are not over");
@@ -85,7 +93,10 @@ pub fn replaying(seq: u64) {
 pub fn recovered(recovered: &Recovered, took: Duration) {
     let took_ms = took.as_millis() as u64;
     let (next, decisions) = (recovered.next, recovered.numbering.last);
-    info!(inputs = next - 1, decisions, took_ms, "the journal is replayed");
+    info!(
+        inputs = next - 1,
+        decisions, took_ms, "the journal is replayed"
+    );
 }
 
 /// The configuration has mistakes; the last accepted rules go on.
@@ -102,7 +113,10 @@ pub fn rules_warning(warning: &str) {
 
 /// A signal asked the process to end.
 pub fn draining(deadline: Duration) {
-    info!(deadline_s = deadline.as_secs(), "stopping: no new connections, draining");
+    info!(
+        deadline_s = deadline.as_secs(),
+        "stopping: no new connections, draining"
+    );
 }
 
 /// What was handed over could not be settled in time.

@@ -166,23 +166,37 @@ impl Writer {
         while let Some(release) = self.judged.pop_front() {
             self.release(release)?;
         }
-        let due = self.decisions_dirty_since.map(|since| since.elapsed() >= DECISIONS_SYNC_EVERY);
-        if due == Some(true) { self.sync_decisions() } else { Ok(()) }
+        let due = self
+            .decisions_dirty_since
+            .map(|since| since.elapsed() >= DECISIONS_SYNC_EVERY);
+        if due == Some(true) {
+            self.sync_decisions()
+        } else {
+            Ok(())
+        }
     }
 
     fn append(&mut self, batch: Append) -> Result<(), JournalError> {
-        self.inputs.append(batch.count, &batch.payload, batch.mark, clock::wall())?;
+        self.inputs
+            .append(batch.count, &batch.payload, batch.mark, clock::wall())?;
         self.written.push_back(batch.payload);
         Ok(())
     }
 
     fn release(&mut self, release: Release) -> Result<(), JournalError> {
         debug_assert!(release.through < self.inputs.next());
-        let hash = release.decisions.last().map_or(self.released.hash, |last| last.hash);
-        self.released = Mark { number: release.through, hash };
+        let hash = release
+            .decisions
+            .last()
+            .map_or(self.released.hash, |last| last.hash);
+        self.released = Mark {
+            number: release.through,
+            hash,
+        };
         if !release.decisions.is_empty() {
             let count = release.decisions.len() as u32;
-            self.decisions.append(count, &release.encoded, self.released, clock::wall())?;
+            self.decisions
+                .append(count, &release.encoded, self.released, clock::wall())?;
             self.decisions_dirty_since.get_or_insert_with(Instant::now);
             self.outlet.release(release.decisions);
         }
@@ -218,7 +232,8 @@ impl Writer {
     /// A clean end: the decisions log says up to which input it is complete, so that the next
     /// build need not derive anything again.
     fn finish(mut self) -> Result<(), JournalError> {
-        self.decisions.append(0, &[], self.released, clock::wall())?;
+        self.decisions
+            .append(0, &[], self.released, clock::wall())?;
         self.sync_decisions()
     }
 }

@@ -50,11 +50,19 @@ impl Page {
         let target = wait_for("a page of the browser", || {
             let listed = request(([127, 0, 0, 1], port).into(), "GET", "/json", &[], b"");
             let pages: Value = serde_json::from_str(&listed.body).ok()?;
-            let page = pages.as_array()?.iter().find(|page| page["type"] == "page")?;
+            let page = pages
+                .as_array()?
+                .iter()
+                .find(|page| page["type"] == "page")?;
             Some(page["webSocketDebuggerUrl"].as_str()?.to_owned())
         });
         let (socket, _) = connect_async(target).await.unwrap();
-        let mut page = Self { process, socket, sent: 0, _profile: profile };
+        let mut page = Self {
+            process,
+            socket,
+            sent: 0,
+            _profile: profile,
+        };
         page.call("Page.enable", json!({})).await;
         page.call("Page.navigate", json!({ "url": url })).await;
         page
@@ -64,11 +72,18 @@ impl Page {
         self.sent += 1;
         let id = self.sent;
         let call = json!({ "id": id, "method": method, "params": params });
-        self.socket.send(Message::text(call.to_string())).await.unwrap();
+        self.socket
+            .send(Message::text(call.to_string()))
+            .await
+            .unwrap();
         let until = tokio::time::Instant::now() + DEADLINE;
         loop {
-            let message = timeout_at(until, self.socket.next()).await.expect("the browser answers");
-            let Message::Text(text) = message.unwrap().unwrap() else { continue };
+            let message = timeout_at(until, self.socket.next())
+                .await
+                .expect("the browser answers");
+            let Message::Text(text) = message.unwrap().unwrap() else {
+                continue;
+            };
             let answer: Value = serde_json::from_str(&text).unwrap();
             if answer["id"] == id {
                 return answer["result"].clone();
@@ -82,7 +97,10 @@ impl Page {
             "expression": expression, "returnByValue": true, "awaitPromise": true,
         });
         let answer = self.call("Runtime.evaluate", params).await;
-        assert!(answer.get("exceptionDetails").is_none(), "{expression}: {answer}");
+        assert!(
+            answer.get("exceptionDetails").is_none(),
+            "{expression}: {answer}"
+        );
         answer["result"]["value"].clone()
     }
 

@@ -37,9 +37,16 @@ async fn a_person_acknowledges_once_and_everybody_sees_it() {
     assert_eq!(seen["cause"]["actor"], "console");
 
     stream.send(&acknowledge("r-1", &incident)).await;
-    assert_eq!(stream.next_of("ok").await["request_id"], "r-1", "P3: the same request again");
+    assert_eq!(
+        stream.next_of("ok").await["request_id"],
+        "r-1",
+        "P3: the same request again"
+    );
     stream.send(&acknowledge("r-2", &incident)).await;
-    assert_eq!(stream.next_of("refused").await["code"], "already_acknowledged");
+    assert_eq!(
+        stream.next_of("refused").await["code"],
+        "already_acknowledged"
+    );
     stream.send(&acknowledge("r-3", "inc-0000000000")).await;
     assert_eq!(stream.next_of("refused").await["code"], "unknown_incident");
 }
@@ -56,11 +63,27 @@ async fn commands_need_the_token_and_a_page_of_another_site_gets_nothing() {
     let path = format!("/api/v1/incidents/{incident}/acknowledge");
     assert_eq!(server.post(&path, &[], "").status, 401);
     let bearer = format!("Bearer {}", site.token());
-    let evil = [("authorization", &*bearer), ("origin", "http://evil.example")];
-    assert_eq!(server.post(&path, &evil, "").status, 403, "P8: another site's page");
+    let evil = [
+        ("authorization", &*bearer),
+        ("origin", "http://evil.example"),
+    ];
+    assert_eq!(
+        server.post(&path, &evil, "").status,
+        403,
+        "P8: another site's page"
+    );
     let rebound = [("authorization", &*bearer), ("host", "evil.example")];
-    assert_eq!(server.post(&path, &rebound, "").status, 403, "P8: a rebound name");
-    assert_eq!(server.post(&path, &[("authorization", &*bearer)], "").status, 200);
+    assert_eq!(
+        server.post(&path, &rebound, "").status,
+        403,
+        "P8: a rebound name"
+    );
+    assert_eq!(
+        server
+            .post(&path, &[("authorization", &*bearer)], "")
+            .status,
+        200
+    );
     assert_eq!(server.incidents()[0]["handling"], "acknowledged");
 }
 
@@ -83,7 +106,10 @@ async fn p4_a_console_that_was_away_misses_nothing_across_a_crash() {
     assert_eq!(risen["cause"]["events"], json!(["c"]));
 
     // A place of another journal is told so, not believed.
-    let other = crate::stream::Place { epoch: "0".repeat(32), ..stream.place.clone() };
+    let other = crate::stream::Place {
+        epoch: "0".repeat(32),
+        ..stream.place.clone()
+    };
     let mut stranger = Stream::open(server.http, None, Some(&other)).await;
     assert_eq!(stranger.welcome["next"], "snapshot");
     assert_eq!(stranger.welcome["reason"], "epoch_changed");

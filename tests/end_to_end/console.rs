@@ -12,7 +12,11 @@ async fn an_operator_sees_an_incident_appear_and_acknowledges_it() {
     let mut page = Page::open(&url).await;
     page.until("document.querySelector('[data-testid=connection]')?.dataset.state === 'live'")
         .await;
-    assert_eq!(page.evaluate("location.hash").await, "", "the token leaves the address bar");
+    assert_eq!(
+        page.evaluate("location.hash").await,
+        "",
+        "the token leaves the address bar"
+    );
     let none = "document.querySelectorAll('[data-incident-id]').length === 0";
     assert_eq!(page.evaluate(none).await, true);
 
@@ -20,14 +24,17 @@ async fn an_operator_sees_an_incident_appear_and_acknowledges_it() {
         level("a", "wl-1", &wall_minus(60), 3.4),
         level("b", "wl-1", &wall_minus(0), 3.4),
     ]);
-    page.until("document.querySelector('[data-incident-id]') !== null").await;
+    page.until("document.querySelector('[data-incident-id]') !== null")
+        .await;
     let listed = "document.querySelector('[data-incident-id]').textContent.toLowerCase()";
     let text = page.evaluate(listed).await;
     assert!(text.as_str().unwrap().contains("moderate"), "{text}");
 
-    page.evaluate("document.querySelector('[data-incident-id]').click()").await;
+    page.evaluate("document.querySelector('[data-incident-id]').click()")
+        .await;
     let button = "document.querySelector('[data-testid=acknowledge]')";
-    page.until(&format!("{button} !== null && !{button}.disabled")).await;
+    page.until(&format!("{button} !== null && !{button}.disabled"))
+        .await;
     page.evaluate(&format!("{button}.click()")).await;
     wait_for("the acknowledgement", || {
         (server.incidents()[0]["handling"] == "acknowledged").then_some(())

@@ -24,7 +24,11 @@ fn reading(n: usize) -> (&'static str, String, String) {
 }
 
 /// Publishes from the first unacknowledged reading on until `enough` are acknowledged.
-fn publish(to: std::net::SocketAddr, acked: &mut BTreeSet<String>, enough: usize) -> io::Result<()> {
+fn publish(
+    to: std::net::SocketAddr,
+    acked: &mut BTreeSet<String>,
+    enough: usize,
+) -> io::Result<()> {
     let mut next = acked.len();
     let mut publisher = Publisher::connect(to)?;
     while acked.len() < enough {
@@ -59,7 +63,10 @@ async fn p1_p3_p4_kill_9_in_a_loop_loses_repeats_and_renumbers_nothing() {
             for decision in stream.next_decisions().await {
                 let seq = decision["seq"].as_u64().unwrap();
                 let before = seen.insert(seq, decision.clone());
-                assert!(before.is_none_or(|before| before == decision), "P4: {seq} changed");
+                assert!(
+                    before.is_none_or(|before| before == decision),
+                    "P4: {seq} changed"
+                );
             }
         }
         place = (stream.place.seq > 0).then(|| stream.place.clone());
@@ -69,9 +76,12 @@ async fn p1_p3_p4_kill_9_in_a_loop_loses_repeats_and_renumbers_nothing() {
 
     let data = site.data();
     let dump = json_lines(&ioc(&["journal", "dump", data.to_str().unwrap()]).stdout);
-    let (records, decisions): (Vec<_>, Vec<_>) =
-        dump.into_iter().partition(|line| line.get("type").is_none());
-    let readings = records.iter().filter_map(|record| record["reading"]["id"].as_str());
+    let (records, decisions): (Vec<_>, Vec<_>) = dump
+        .into_iter()
+        .partition(|line| line.get("type").is_none());
+    let readings = records
+        .iter()
+        .filter_map(|record| record["reading"]["id"].as_str());
     let journaled: BTreeSet<_> = readings.map(str::to_owned).collect();
     let lost: Vec<_> = acked.difference(&journaled).collect();
     assert!(lost.is_empty(), "P1: acknowledged and lost: {lost:?}");
@@ -80,7 +90,11 @@ async fn p1_p3_p4_kill_9_in_a_loop_loses_repeats_and_renumbers_nothing() {
         assert_eq!(decision["seq"], place as u64 + 1, "numbers are consecutive");
     }
     for (seq, decision) in &seen {
-        assert_eq!(&decisions[*seq as usize - 1], decision, "what was seen is what stands");
+        assert_eq!(
+            &decisions[*seq as usize - 1],
+            decision,
+            "what was seen is what stands"
+        );
     }
     let mut evidence: Vec<_> = decisions
         .iter()
@@ -90,7 +104,14 @@ async fn p1_p3_p4_kill_9_in_a_loop_loses_repeats_and_renumbers_nothing() {
     let all = evidence.len();
     evidence.sort();
     evidence.dedup();
-    assert_eq!(evidence.len(), all, "P3: a redelivered reading is evidence once");
-    let abnormal = acked.iter().filter(|id| id[1..].parse::<usize>().unwrap() % 700 > 600).count();
+    assert_eq!(
+        evidence.len(),
+        all,
+        "P3: a redelivered reading is evidence once"
+    );
+    let abnormal = acked
+        .iter()
+        .filter(|id| id[1..].parse::<usize>().unwrap() % 700 > 600)
+        .count();
     assert!(all >= abnormal.saturating_sub(2), "{all} of {abnormal}");
 }

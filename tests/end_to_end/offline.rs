@@ -31,13 +31,19 @@ fn recorded_stream() -> String {
 
 /// The decisions about incidents, without what may differ: their numbers, the records' numbers.
 fn incidents(decisions: &[Value]) -> Vec<Value> {
-    let of_incident = decisions.iter().filter(|decision| decision["incident"].is_object());
+    let of_incident = decisions
+        .iter()
+        .filter(|decision| decision["incident"].is_object());
     let strip = |decision: &Value| {
         let mut decision = decision.clone();
         decision.as_object_mut().unwrap().remove("seq");
         let cause = decision["cause"].as_object_mut().unwrap();
         cause.remove("seqs");
-        for evidence in cause.get_mut("evidence").and_then(Value::as_array_mut).into_iter().flatten()
+        for evidence in cause
+            .get_mut("evidence")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
         {
             evidence.as_object_mut().unwrap().remove("seq");
         }
@@ -57,23 +63,43 @@ fn p2_recorded_data_gives_the_same_incidents_live_offline_and_from_the_journal()
     let server = site.start();
     let to = format!("mqtt://{}", server.mqtt);
     let sent = ioc(&["send", file, "--to", &to, "--fast", "--connections", "1"]);
-    assert!(sent.status.success(), "{}", String::from_utf8_lossy(&sent.stderr));
-    wait_for("the second storm's incident", || (server.incidents().len() == 2).then_some(()));
+    assert!(
+        sent.status.success(),
+        "{}",
+        String::from_utf8_lossy(&sent.stderr)
+    );
+    wait_for("the second storm's incident", || {
+        (server.incidents().len() == 2).then_some(())
+    });
     assert!(server.stop().success());
 
     let dump = ioc(&["journal", "dump", site.data().to_str().unwrap()]);
     assert!(dump.status.success());
     let live = incidents(&json_lines(&dump.stdout));
-    let opened = live.iter().filter(|decision| decision["type"] == "incident_opened").count();
-    assert_eq!(opened, 2, "one for each storm: the dip is shorter than the rule's hour");
+    let opened = live
+        .iter()
+        .filter(|decision| decision["type"] == "incident_opened")
+        .count();
+    assert_eq!(
+        opened, 2,
+        "one for each storm: the dip is shorter than the rule's hour"
+    );
 
     for shards in ["1", "2", "7"] {
         let offline = ioc(&["backtest", "--city", &city, "--shards", shards, file]);
-        assert_eq!(incidents(&json_lines(&offline.stdout)), live, "{shards} shards");
+        assert_eq!(
+            incidents(&json_lines(&offline.stdout)),
+            live,
+            "{shards} shards"
+        );
     }
     let journal = site.data();
     let again = ioc(&["backtest", "--city", &city, journal.to_str().unwrap()]);
-    assert_eq!(incidents(&json_lines(&again.stdout)), live, "from the journal");
+    assert_eq!(
+        incidents(&json_lines(&again.stdout)),
+        live,
+        "from the journal"
+    );
 }
 
 #[test]
@@ -85,7 +111,10 @@ fn a_clean_journal_verifies_and_a_damaged_one_is_refused_with_its_place() {
     let data = site.data();
     let verified = ioc(&["journal", "verify", data.to_str().unwrap()]);
     let told = String::from_utf8_lossy(&verified.stdout);
-    assert!(verified.status.success() && told.contains("both logs are whole"), "{told}");
+    assert!(
+        verified.status.success() && told.contains("both logs are whole"),
+        "{told}"
+    );
 
     let mut segments: BTreeMap<_, _> = BTreeMap::new();
     for entry in fs::read_dir(data.join("inputs")).unwrap() {
@@ -102,7 +131,10 @@ fn a_clean_journal_verifies_and_a_damaged_one_is_refused_with_its_place() {
     let refused = site.command().output().unwrap();
     assert_eq!(refused.status.code(), Some(65));
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(told.contains("damaged journal") && told.contains("byte 0"), "{told}");
+    assert!(
+        told.contains("damaged journal") && told.contains("byte 0"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -123,8 +155,16 @@ fn bad_usage_and_bad_settings_exit_with_64_before_anything_is_bound() {
     assert_eq!(refused.status.code(), Some(64));
     assert!(refused.stdout.is_empty(), "nothing was bound");
     let site = Site::new(&river_city());
-    let beyond = site.command().env("IOC_MQTT_LISTEN", "0.0.0.0:0").output().unwrap();
-    assert_eq!(beyond.status.code(), Some(64), "P8: loopback unless secured");
+    let beyond = site
+        .command()
+        .env("IOC_MQTT_LISTEN", "0.0.0.0:0")
+        .output()
+        .unwrap();
+    assert_eq!(
+        beyond.status.code(),
+        Some(64),
+        "P8: loopback unless secured"
+    );
 }
 
 #[test]
@@ -134,7 +174,10 @@ fn broken_rules_do_not_stop_a_city_that_had_good_ones() {
     fs::write(&site.args[1], "not GeoJSON").unwrap();
     let server = site.start();
     assert_eq!(server.get("/readyz").status, 200);
-    assert!(server.get("/api/v1/city").body.contains("wl-1"), "the last accepted city");
+    assert!(
+        server.get("/api/v1/city").body.contains("wl-1"),
+        "the last accepted city"
+    );
 }
 
 #[test]
@@ -142,5 +185,9 @@ fn the_shipped_configuration_is_printed_and_has_no_mistakes() {
     let printed = ioc(&["config"]);
     assert!(String::from_utf8_lossy(&printed.stdout).contains("127.0.0.1:8080"));
     let checked = ioc(&["check", concat!(env!("CARGO_MANIFEST_DIR"), "/config")]);
-    assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stdout));
+    assert!(
+        checked.status.success(),
+        "{}",
+        String::from_utf8_lossy(&checked.stdout)
+    );
 }

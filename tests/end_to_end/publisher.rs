@@ -48,7 +48,11 @@ impl Publisher {
         let mut answer = [0; 4];
         socket.read_exact(&mut answer)?;
         assert_eq!(answer, [0x20, 2, 0, 0], "refused");
-        Ok(Self { socket, next_packet: 1, in_flight: VecDeque::new() })
+        Ok(Self {
+            socket,
+            next_packet: 1,
+            in_flight: VecDeque::new(),
+        })
     }
 
     /// Sends a reading; its acknowledgement comes some time.
@@ -68,7 +72,11 @@ impl Publisher {
         self.socket.read_exact(&mut answer)?;
         let (expected, id) = self.in_flight.pop_front().expect("something is in flight");
         assert_eq!(answer[..2], [0x40, 2], "a PUBACK");
-        assert_eq!(u16::from_be_bytes([answer[2], answer[3]]), expected, "in order");
+        assert_eq!(
+            u16::from_be_bytes([answer[2], answer[3]]),
+            expected,
+            "in order"
+        );
         Ok(id)
     }
 }

@@ -7,7 +7,18 @@ fn publish(mqtt: std::net::SocketAddr, sensor: &str, reading: &str) {
     let port = mqtt.port().to_string();
     let topic = format!("ioc/v1/readings/{sensor}");
     let status = tool("mosquitto_pub")
-        .args(["-h", "127.0.0.1", "-p", &port, "-V", "311", "-q", "1", "-t", &topic])
+        .args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port,
+            "-V",
+            "311",
+            "-q",
+            "1",
+            "-t",
+            &topic,
+        ])
         .args(["-m", reading])
         .status()
         .unwrap();
@@ -20,7 +31,11 @@ async fn two_high_readings_from_mosquitto_become_one_incident_everywhere() {
     let server = site.start();
     let mut stream = Stream::open(server.http, None, None).await;
     let now = wall_minus(0);
-    publish(server.mqtt, "wl-1", &level("a", "wl-1", &wall_minus(60), 3.4));
+    publish(
+        server.mqtt,
+        "wl-1",
+        &level("a", "wl-1", &wall_minus(60), 3.4),
+    );
     publish(server.mqtt, "wl-1", &level("b", "wl-1", &now, 3.5));
 
     let opened = stream.decision("incident_opened").await;
@@ -38,7 +53,10 @@ async fn two_high_readings_from_mosquitto_become_one_incident_everywhere() {
     assert_eq!(server.get("/healthz").status, 200);
     assert_eq!(server.get("/readyz").status, 200);
     let metrics = server.get("/metrics").body;
-    assert!(metrics.contains("ioc_decisions_total{type=\"incident_opened\"} 1"), "{metrics}");
+    assert!(
+        metrics.contains("ioc_decisions_total{type=\"incident_opened\"} 1"),
+        "{metrics}"
+    );
     assert!(server.stop().success());
 }
 
@@ -54,7 +72,12 @@ fn a_subscriber_over_mqtt_hears_the_decisions() {
         .spawn()
         .unwrap();
     let lines = crate::support::lines_of(subscriber.stdout.take().unwrap());
-    wait_for("the subscription", || lines.try_recv().ok().filter(|line| line.contains("Subscribed")));
+    wait_for("the subscription", || {
+        lines
+            .try_recv()
+            .ok()
+            .filter(|line| line.contains("Subscribed"))
+    });
     server.post_readings(&[
         level("a", "wl-1", &wall_minus(60), 3.4),
         level("b", "wl-1", &wall_minus(0), 3.4),
@@ -79,14 +102,23 @@ fn what_cannot_be_read_is_answered_counted_and_listed_with_its_reason() {
     ]);
     assert_eq!(answer.status, 207, "{}", answer.body);
     let answer: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
-    assert_eq!((&answer["accepted"], &answer["dead_lettered"]), (&1.into(), &2.into()));
+    assert_eq!(
+        (&answer["accepted"], &answer["dead_lettered"]),
+        (&1.into(), &2.into())
+    );
     publish(server.mqtt, "wl-9", "not JSON at all");
     let listed = server.get_json("/api/v1/dead-letters");
     let letters = listed["dead_letters"].as_array().unwrap();
     assert_eq!(letters.len(), 3, "{listed}");
-    let unit = letters.iter().find(|letter| letter["reason"] == "unit_unknown").expect("unit");
+    let unit = letters
+        .iter()
+        .find(|letter| letter["reason"] == "unit_unknown")
+        .expect("unit");
     let detail = unit["detail"].as_str().unwrap();
-    assert!(detail.contains("furlong") && detail.contains(" m"), "names both units: {detail}");
+    assert!(
+        detail.contains("furlong") && detail.contains(" m"),
+        "names both units: {detail}"
+    );
 
     // They are records of the inputs log: a restart lists them again.
     server.kill();
@@ -96,7 +128,9 @@ fn what_cannot_be_read_is_answered_counted_and_listed_with_its_reason() {
 
 /// An instant so many seconds ago, as RFC 3339.
 pub fn wall_minus(seconds: i64) -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap();
     let ms = now.as_millis() as i64 - seconds * 1000;
     ioc_core::time::Timestamp::from_millis(ms).to_string()
 }

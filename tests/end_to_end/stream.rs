@@ -29,17 +29,28 @@ pub struct Stream {
 impl Stream {
     /// Connects and says hello; the welcome has come when this returns.
     pub async fn open(to: SocketAddr, token: Option<&str>, resume: Option<&Place>) -> Self {
-        let mut request = format!("ws://{to}/api/v1/stream").into_client_request().unwrap();
-        request.headers_mut().insert("sec-websocket-protocol", "ioc.v1".parse().unwrap());
+        let mut request = format!("ws://{to}/api/v1/stream")
+            .into_client_request()
+            .unwrap();
+        request
+            .headers_mut()
+            .insert("sec-websocket-protocol", "ioc.v1".parse().unwrap());
         let (mut socket, _) = connect_async(request).await.unwrap();
         let mut hello = json!({ "type": "hello", "token": token });
         if let Some(place) = resume {
-            hello["resume"] =
-                json!({ "epoch": place.epoch, "seq": place.seq, "hash": place.hash });
+            hello["resume"] = json!({ "epoch": place.epoch, "seq": place.seq, "hash": place.hash });
         }
         socket.send(Message::text(hello.to_string())).await.unwrap();
-        let place = Place { epoch: String::new(), seq: 0, hash: String::new() };
-        let mut stream = Self { socket, place, welcome: Value::Null };
+        let place = Place {
+            epoch: String::new(),
+            seq: 0,
+            hash: String::new(),
+        };
+        let mut stream = Self {
+            socket,
+            place,
+            welcome: Value::Null,
+        };
         let welcome = stream.next_of("welcome").await;
         let text = |member: &str| welcome[member].as_str().unwrap().to_owned();
         stream.place.epoch = text("epoch");
@@ -51,7 +62,9 @@ impl Stream {
     pub async fn next(&mut self) -> Value {
         let until = Instant::now() + DEADLINE;
         loop {
-            let message = timeout_at(until, self.socket.next()).await.expect("a message in time");
+            let message = timeout_at(until, self.socket.next())
+                .await
+                .expect("a message in time");
             if let Message::Text(text) = message.unwrap().unwrap() {
                 return serde_json::from_str(&text).unwrap();
             }
@@ -71,7 +84,10 @@ impl Stream {
     /// The decisions of the next frame; its place is remembered, and it follows the last one.
     pub async fn next_decisions(&mut self) -> Vec<Value> {
         let frame = self.next_of("frame").await;
-        let (from, to) = (frame["from"].as_u64().unwrap(), frame["to"].as_u64().unwrap());
+        let (from, to) = (
+            frame["from"].as_u64().unwrap(),
+            frame["to"].as_u64().unwrap(),
+        );
         if self.place.seq > 0 {
             assert_eq!(from, self.place.seq + 1, "P4: no gap");
         }
@@ -91,6 +107,9 @@ impl Stream {
     }
 
     pub async fn send(&mut self, message: &Value) {
-        self.socket.send(Message::text(message.to_string())).await.unwrap();
+        self.socket
+            .send(Message::text(message.to_string()))
+            .await
+            .unwrap();
     }
 }

@@ -87,7 +87,11 @@ impl Server {
                 _ => {}
             }
         }
-        Self { process, http: http.unwrap(), mqtt: mqtt.unwrap() }
+        Self {
+            process,
+            http: http.unwrap(),
+            mqtt: mqtt.unwrap(),
+        }
     }
 
     /// As if the power of the process had been cut.
@@ -99,7 +103,13 @@ impl Server {
     /// Asks it to end, and waits until it has.
     pub fn stop(mut self) -> ExitStatus {
         let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-TERM", &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
         wait_for("the server to end", || self.process.try_wait().unwrap())
     }
 
@@ -120,13 +130,20 @@ impl Server {
     /// Posts native readings, one JSON object each.
     pub fn post_readings(&self, readings: &[String]) -> Response {
         let body = readings.join("\n");
-        self.post("/api/v1/readings", &[("content-type", "application/x-ndjson")], &body)
+        self.post(
+            "/api/v1/readings",
+            &[("content-type", "application/x-ndjson")],
+            &body,
+        )
     }
 
     /// The incidents as REST lists them.
     pub fn incidents(&self) -> Vec<Value> {
         let listed = self.get_json("/api/v1/incidents");
-        listed["incidents"].as_array().expect("a list of incidents").clone()
+        listed["incidents"]
+            .as_array()
+            .expect("a list of incidents")
+            .clone()
     }
 }
 
@@ -180,7 +197,10 @@ pub fn request(
     let mut stream = TcpStream::connect(to).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\n");
-    if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+    if !headers
+        .iter()
+        .any(|(name, _)| name.eq_ignore_ascii_case("host"))
+    {
         head += &format!("host: {to}\r\n");
     }
     for (name, value) in headers {
@@ -196,9 +216,22 @@ pub fn request(
 
 fn parse_response(answer: &str) -> Response {
     let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).expect("a status");
-    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-    Response { status, body: if chunked { unchunk(body) } else { body.to_owned() } }
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .expect("a status");
+    let chunked = head
+        .to_ascii_lowercase()
+        .contains("transfer-encoding: chunked");
+    Response {
+        status,
+        body: if chunked {
+            unchunk(body)
+        } else {
+            body.to_owned()
+        },
+    }
 }
 
 fn unchunk(mut body: &str) -> String {
@@ -216,22 +249,35 @@ fn unchunk(mut body: &str) -> String {
 
 /// Runs `ioc` with these arguments to its end.
 pub fn ioc(args: &[&str]) -> std::process::Output {
-    Command::new(IOC).args(args).env_remove("RUST_LOG").output().unwrap()
+    Command::new(IOC)
+        .args(args)
+        .env_remove("RUST_LOG")
+        .output()
+        .unwrap()
 }
 
 /// The decisions or records that a command printed.
 pub fn json_lines(output: &[u8]) -> Vec<Value> {
     let text = std::str::from_utf8(output).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect()
 }
 
 /// A tool that the machine must have.
 pub fn tool(name: &str) -> Command {
     let found = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file()));
-    assert!(found || Path::new("/usr/sbin").join(name).is_file(), "no {name}: run `make tools`");
+    assert!(
+        found || Path::new("/usr/sbin").join(name).is_file(),
+        "no {name}: run `make tools`"
+    );
     let beside = Path::new("/usr/sbin").join(name);
-    if found { Command::new(name) } else { Command::new(beside) }
+    if found {
+        Command::new(name)
+    } else {
+        Command::new(beside)
+    }
 }
 
 /// A city of one river gauge with a warning level of 3 m, and a street gauge beside it.
@@ -246,7 +292,13 @@ pub fn river_city() -> String {
             "geometry": { "type": "Point", "coordinates": [lon, 3.15] },
         })
     };
-    let square = [[101.6, 3.1], [101.7, 3.1], [101.7, 3.2], [101.6, 3.2], [101.6, 3.1]];
+    let square = [
+        [101.6, 3.1],
+        [101.7, 3.1],
+        [101.7, 3.2],
+        [101.6, 3.2],
+        [101.6, 3.1],
+    ];
     serde_json::json!({
         "type": "FeatureCollection",
         "features": [
