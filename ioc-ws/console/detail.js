@@ -169,7 +169,8 @@ export class Detail {
     const opened = Date.parse(incident.opened_at);
     const when = { class: "number", title: `${date(opened)}, ${incident.opened_at}` };
     const { condition } = incident;
-    const evidence = `${plural(incident.sensors, "sensor")}, ${plural(incident.readings, "reading")}`;
+    const { sensors, readings } = incident;
+    const evidence = `${plural(sensors, "sensor")}, ${plural(readings, "reading")}`;
     const rows = [
       ["Condition", el("dd", { class: `condition ${condition}` }, spoken(condition))],
       ["Handling", el("dd", {}, spoken(incident.handling))],
@@ -286,9 +287,10 @@ function stepText({ type, incident, into, rose, run, actor }, id) {
 }
 
 function step({ type, at, seq, text, rose, incident }) {
+  const grave = rose || type === "incident_opened";
   return el(
     "li",
-    { "data-type": type, "data-severity": rose || type === "incident_opened" ? incident.severity : null },
+    { "data-type": type, "data-severity": grave && incident.severity },
     el("time", { datetime: at, title: at }, clock(Date.parse(at))),
     el("span", {}, text),
     el("span", { class: "step-seq" }, `#${seq}`),

@@ -240,9 +240,10 @@ function drawBanner() {
   const banner = byId("banner");
   const point = () => `#${store.seq.toLocaleString("en")}, ${clock(Date.parse(store.at))}`;
   const asOf = store.hash === null ? "" : ` You see the picture as of ${point()}.`;
+  const why = link.reason ? ` (${link.reason})` : "";
   const texts = {
     stale: () => `Nothing heard from the server for ${link.seconds} s.${asOf}`,
-    waiting: () => `Reconnecting in ${link.seconds} s${link.reason ? ` (${link.reason})` : ""}.${asOf}`,
+    waiting: () => `Reconnecting in ${link.seconds} s${why}.${asOf}`,
     connecting: () => (link.attempt > 0 ? `Reconnecting now.${asOf}` : ""),
   };
   const text = texts[link.name]?.() ?? "";

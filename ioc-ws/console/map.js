@@ -68,7 +68,8 @@ export class CityMap {
     this.liveDirty = true;
     const open = [...store.incidents.values()].filter(isOpen).length;
     this.root.dataset.incidents = String(open);
-    this.live.setAttribute("aria-label", `Map of the city: ${open} open incidents, listed beside it`);
+    const label = `Map of the city: ${open} open incidents, listed beside it`;
+    this.live.setAttribute("aria-label", label);
   }
 
   resize() {
@@ -85,11 +86,12 @@ export class CityMap {
   listen() {
     const canvas = this.live;
     const place = (event) => [event.offsetX, event.offsetY];
+    const zoom = (factor, at) => this.move(() => this.camera.zoomBy(factor, at));
     let from = null;
     let travelled = 0;
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
-      this.move(() => this.camera.zoomBy(Math.exp(-event.deltaY * 0.0015), place(event)));
+      zoom(Math.exp(-event.deltaY * 0.0015), place(event));
     }, { passive: false });
     canvas.addEventListener("pointerdown", (event) => {
       from = place(event);
@@ -110,10 +112,10 @@ export class CityMap {
     });
     canvas.addEventListener("pointercancel", () => (from = null));
     canvas.addEventListener("pointerleave", () => this.point(null));
-    canvas.addEventListener("dblclick", (event) => this.move(() => this.camera.zoomBy(2, place(event))));
+    canvas.addEventListener("dblclick", (event) => zoom(2, place(event)));
     canvas.addEventListener("keydown", (event) => this.key(event));
-    byId("zoom-in").addEventListener("click", () => this.move(() => this.camera.zoomBy(ZOOM_STEP)));
-    byId("zoom-out").addEventListener("click", () => this.move(() => this.camera.zoomBy(1 / ZOOM_STEP)));
+    byId("zoom-in").addEventListener("click", () => zoom(ZOOM_STEP));
+    byId("zoom-out").addEventListener("click", () => zoom(1 / ZOOM_STEP));
     byId("zoom-fit").addEventListener("click", () => this.move(() => this.camera.fit()));
   }
 
@@ -187,11 +189,13 @@ export class CityMap {
   sensorTip(sensor) {
     const reading = this.store.readings.get(sensor.id);
     const silent = this.store.silent.get(sensor.id);
+    const since = (at) => span(this.now - Date.parse(at));
     const said = reading
-      ? `${value(reading.value, reading.unit)}, ${span(this.now - Date.parse(reading.observed_at))} ago`
+      ? `${value(reading.value, reading.unit)}, ${since(reading.observed_at)} ago`
       : "nothing heard yet";
-    const levels = sensor.danger === undefined ? null : `warning ${sensor.warning}, danger ${sensor.danger}`;
-    const silence = silent ? `silent since ${span(this.now - Date.parse(silent.last_heard_at))}` : null;
+    const own = sensor.danger !== undefined;
+    const levels = own ? `warning ${sensor.warning}, danger ${sensor.danger}` : null;
+    const silence = silent ? `silent for ${since(silent.last_heard_at)}` : null;
     return [sensor.name ?? sensor.id, spoken(sensor.kind), said, silence ?? levels].filter(Boolean);
   }
 
@@ -247,6 +251,6 @@ function drawLegend() {
     ["heard", "Sensor heard"],
     ["warning", "Beyond its warning"],
     ["silent", "Silent"],
-  ].map(([name, text]) => el("li", { class: "legend-sensor" }, el("i", { class: `dot ${name}` }), text));
+  ].map(([name, text]) => el("li", {}, el("i", { class: `dot ${name}` }), text));
   byId("legend").replaceChildren(...severities, ...sensors);
 }

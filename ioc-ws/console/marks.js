@@ -7,6 +7,8 @@ import { SEVERITY, pictogram, spoken } from "./words.js";
 const PULSE_MS = 2_000;
 /** The least radius of an incident on the screen, so that it is seen from afar. */
 const REACH_PX = 19;
+/** With more than so many, reaches are drawn plain and nothing moves: it must stay quick. */
+const ORNATE_MAX = 300;
 const CLEARED = "#4fd1a5";
 const INK = "#0a1017";
 const STILL = matchMedia("(prefers-reduced-motion: reduce)");
@@ -27,6 +29,7 @@ export class Marks {
     this.scene = scene;
     this.pulses = false;
     const drawn = [...scene.incidents];
+    this.ornate = drawn.length <= ORNATE_MAX;
     drawn.sort((a, b) => SEVERITIES.indexOf(b.severity) - SEVERITIES.indexOf(a.severity));
     const chosen = drawn.find((incident) => incident.id === scene.selected);
     if (chosen) this.drawEvidence(pen, chosen);
@@ -64,7 +67,7 @@ export class Marks {
     const reach = Math.max(incident.radius_m * this.camera.scale, REACH_PX);
     pen.globalAlpha = open ? 1 : 0.55;
     if (open) this.drawReach(pen, incident, x, y, reach, color);
-    if (open && isNew(incident)) this.drawPulse(pen, x, y, reach, color, time);
+    if (isNew(incident) && this.ornate) this.drawPulse(pen, x, y, reach, color, time);
     this.drawMark(pen, incident, x, y, color, open);
     if (incident.id === this.scene.selected) this.drawChoice(pen, incident, x, y, reach);
     pen.globalAlpha = 1;
@@ -73,10 +76,7 @@ export class Marks {
   drawReach(pen, incident, x, y, reach, color) {
     pen.beginPath();
     dot(pen, x, y, reach);
-    const glow = pen.createRadialGradient(x, y, 0, x, y, reach);
-    glow.addColorStop(0, `${color}4d`);
-    glow.addColorStop(1, `${color}14`);
-    pen.fillStyle = glow;
+    pen.fillStyle = this.ornate ? glow(pen, x, y, reach, color) : `${color}14`;
     pen.fill();
     pen.strokeStyle = color;
     pen.globalAlpha = 0.8;
@@ -149,4 +149,11 @@ export class Marks {
     pen.textBaseline = "middle";
     pen.fillText(text, x, top + 10.5);
   }
+}
+
+function glow(pen, x, y, reach, color) {
+  const gradient = pen.createRadialGradient(x, y, 0, x, y, reach);
+  gradient.addColorStop(0, `${color}4d`);
+  gradient.addColorStop(1, `${color}14`);
+  return gradient;
 }

@@ -13,8 +13,8 @@ export function situation(store, now) {
   const head = el("div", { class: "panel-head" }, el("h2", {}, "Situation"),
     el("span", { class: "note" }, "Choose an incident to see why"));
   if (open.length === 0 && store.silentTotal === 0) {
-    const calm = el("p", {}, store.hash === null ? "Waiting for the picture." : "No incident is open.");
-    return [head, el("div", { class: "empty" }, picture(TICK), calm)];
+    const text = store.hash === null ? "Waiting for the picture." : "No incident is open.";
+    return [head, el("div", { class: "empty" }, picture(TICK), el("p", {}, text))];
   }
   return [head, el("div", { class: "situation" }, kinds(open), silent(store, now))];
 }
