@@ -6,7 +6,8 @@
 import { el, picture, setText, shape } from "./dom.js";
 import { situation } from "./situation.js";
 import { isNew } from "./store.js";
-import { SEVERITY, clock, date, distance, pictogram, plural, span, spoken, value } from "./words.js";
+import { SEVERITY, TICK, clock, date, distance, pictogram, plural, span, spoken } from "./words.js";
+import { value } from "./words.js";
 
 const EVIDENCE_MAX = 8;
 const TIMELINE_MAX = 100;
@@ -105,7 +106,12 @@ export class Detail {
       this.head(incident),
       el(
         "div",
-        { class: "detail-body", tabindex: "0", role: "region", "aria-label": "Why, and what happened" },
+        {
+          class: "detail-body",
+          tabindex: "0",
+          role: "region",
+          "aria-label": "Why, and what happened",
+        },
         this.action(incident, may, pending),
         this.facts(incident),
         this.why(incident),
@@ -117,10 +123,11 @@ export class Detail {
   head(incident) {
     const severity = SEVERITY[incident.severity];
     const kind = el("span", { class: "row-kind" }, picture(pictogram(incident.kind)));
+    const where = this.zoneName(incident.zone);
     const name = el(
       "div",
       { class: "detail-name" },
-      el("h2", {}, spoken(incident.kind), el("span", { class: "where" }, this.zoneName(incident.zone))),
+      el("h2", {}, spoken(incident.kind), el("span", { class: "where" }, where)),
       el("code", { class: "id", "data-testid": "detail-id" }, incident.id),
     );
     const grave = el("span", { class: "grave" }, shape(severity.shape), severity.word);
@@ -136,7 +143,7 @@ export class Detail {
       const by = incident.acknowledged_by ?? "somebody";
       const at = clock(Date.parse(incident.acknowledged_at));
       const text = `Acknowledged by ${by} at ${at}`;
-      return el("p", { class: "done", "data-testid": "acknowledged" }, picture("M5 12.5 10 17.5 19 7"), text);
+      return el("p", { class: "done", "data-testid": "acknowledged" }, picture(TICK), text);
     }
     if (!isNew(incident)) return null;
     const label = pending ? "Acknowledging…" : "Acknowledge";
@@ -160,18 +167,23 @@ export class Detail {
 
   facts(incident) {
     const opened = Date.parse(incident.opened_at);
+    const when = { class: "number", title: `${date(opened)}, ${incident.opened_at}` };
+    const { condition } = incident;
+    const { sensors, readings } = incident;
+    const evidence = `${plural(sensors, "sensor")}, ${plural(readings, "reading")}`;
     const rows = [
-      ["Condition", el("dd", { class: `condition ${incident.condition}` }, spoken(incident.condition))],
+      ["Condition", el("dd", { class: `condition ${condition}` }, spoken(condition))],
       ["Handling", el("dd", {}, spoken(incident.handling))],
-      ["Opened", el("dd", { class: "number", title: `${date(opened)}, ${incident.opened_at}` }, clock(opened))],
+      ["Opened", el("dd", when, clock(opened))],
       [incident.ended_at ? "Lasted" : "For", this.age],
-      ["Evidence", el("dd", {}, `${plural(incident.sensors, "sensor")}, ${plural(incident.readings, "reading")}`)],
+      ["Evidence", el("dd", {}, evidence)],
       ["Certainty", el("dd", {}, spoken(incident.certainty))],
       ["Reach", el("dd", {}, incident.position ? distance(incident.radius_m) : "no place")],
       ["Episode", el("dd", { class: "number" }, String(incident.episode))],
     ];
     if (incident.parent) rows.push(["Caused by", el("dd", {}, other(incident.parent))]);
-    return el("dl", { class: "facts" }, ...rows.map(([word, dd]) => el("div", {}, el("dt", {}, word), dd)));
+    const fact = ([word, dd]) => el("div", {}, el("dt", {}, word), dd);
+    return el("dl", { class: "facts" }, ...rows.map(fact));
   }
 
   why(incident) {
@@ -181,21 +193,16 @@ export class Detail {
       : null;
     const shown = evidence.slice(0, EVIDENCE_MAX).map((each) => this.evidenceRow(each));
     const left = evidence.length - shown.length;
-    const table = shown.length > 0
-      ? el(
-        "table",
-        { class: "evidence", "data-testid": "evidence" },
-        el("thead", {}, el("tr", {}, ...["Sensor", "Said", "Rule", "Away", "At"].map((word) => el("th", { scope: "col" }, word)))),
-        el("tbody", {}, ...shown),
-      )
-      : el("p", { class: "note" }, this.loaded ? "Its readings lie further back than is held." : "Loading…");
+    const missing = this.loaded ? "Its readings lie further back than is held." : "Loading…";
+    const table = shown.length > 0 ? evidenceTable(shown) : el("p", { class: "note" }, missing);
     const more = left > 0 ? el("p", { class: "note" }, plural(left, "more sensor")) : null;
     return el("section", {}, el("h3", {}, "Why"), rule, table, more);
   }
 
   evidenceRow(evidence) {
     const sensor = this.sensorOf(evidence.sensor);
-    const name = el("td", { title: sensor?.name ?? evidence.sensor }, el("code", {}, evidence.sensor));
+    const title = sensor?.name ?? evidence.sensor;
+    const name = el("td", { title }, el("code", {}, evidence.sensor));
     const away = evidence.distance_m === null ? "–" : distance(evidence.distance_m);
     return el(
       "tr",
@@ -209,17 +216,28 @@ export class Detail {
   }
 
   timeline() {
-    const steps = steps_of(this.inOrder(), this.id);
+    const steps = stepsOf(this.inOrder(), this.id);
     const shown = steps.reverse().slice(0, TIMELINE_MAX);
-    const left = this.leftOut > 0 ? el("p", { class: "note" }, plural(this.leftOut, "earlier decision")) : null;
+    const earlier = () => el("p", { class: "note" }, plural(this.leftOut, "earlier decision"));
     return el(
       "section",
       {},
       el("h3", {}, "Timeline"),
       el("ol", { class: "timeline", "data-testid": "timeline" }, ...shown.map(step)),
-      left,
+      this.leftOut > 0 ? earlier() : null,
     );
   }
+}
+
+function evidenceTable(rows) {
+  const words = ["Sensor", "Said", "Rule", "Away", "At"];
+  const head = words.map((word) => el("th", { scope: "col" }, word));
+  return el(
+    "table",
+    { class: "evidence", "data-testid": "evidence" },
+    el("thead", {}, el("tr", {}, ...head)),
+    el("tbody", {}, ...rows),
+  );
 }
 
 function other(id) {
@@ -227,7 +245,7 @@ function other(id) {
 }
 
 /** What happened, with runs of updates in one step. */
-function steps_of(decisions, id) {
+function stepsOf(decisions, id) {
   const steps = [];
   let severity = null;
   for (const decision of decisions) {
@@ -242,27 +260,37 @@ function steps_of(decisions, id) {
       steps.push({ type, at, seq, incident, into, rose, run, actor: decision.cause.actor });
     }
   }
-  return steps.map((each) => ({ ...each, text: step_text(each, id) }));
+  return steps.map((each) => ({ ...each, text: stepText(each, id) }));
 }
 
-function step_text({ type, incident, into, rose, run, actor }, id) {
+function stepText({ type, incident, into, rose, run, actor }, id) {
   if (rose) return `Rose to ${incident.severity}`;
+  const reach = `${plural(incident.sensors, "sensor")}, ${distance(incident.radius_m)}`;
   switch (type) {
-    case "incident_opened": return `Opened as ${incident.severity}`;
-    case "incident_updated": return `${plural(run, "update")}: ${plural(incident.sensors, "sensor")}, ${distance(incident.radius_m)}`;
-    case "incident_merged": return into === id ? `${incident.id} became part of it` : `Became part of ${into}`;
-    case "incident_cleared": return "Cleared: its sensors are normal";
-    case "incident_unknown": return "Unknown: its sensors fell silent";
-    case "incident_reopened": return `Reopened: episode ${incident.episode}`;
-    case "incident_acknowledged": return actor ? `Acknowledged by ${actor}` : "Acknowledged";
-    default: return spoken(type);
+    case "incident_opened":
+      return `Opened as ${incident.severity}`;
+    case "incident_updated":
+      return `${plural(run, "update")}: ${reach}`;
+    case "incident_merged":
+      return into === id ? `${incident.id} became part of it` : `Became part of ${into}`;
+    case "incident_cleared":
+      return "Cleared: its sensors are normal";
+    case "incident_unknown":
+      return "Unknown: its sensors fell silent";
+    case "incident_reopened":
+      return `Reopened: episode ${incident.episode}`;
+    case "incident_acknowledged":
+      return actor ? `Acknowledged by ${actor}` : "Acknowledged";
+    default:
+      return spoken(type);
   }
 }
 
 function step({ type, at, seq, text, rose, incident }) {
+  const grave = rose || type === "incident_opened";
   return el(
     "li",
-    { "data-type": type, "data-severity": rose || type === "incident_opened" ? incident.severity : null },
+    { "data-type": type, "data-severity": grave && incident.severity },
     el("time", { datetime: at, title: at }, clock(Date.parse(at))),
     el("span", {}, text),
     el("span", { class: "step-seq" }, `#${seq}`),

@@ -59,6 +59,7 @@ export class Feed {
     setText(line.verb, verb);
     setText(line.text, text);
     setText(line.note, line.count > 1 ? `${note} · ${line.count} times` : note);
+    line.node.title = `#${decision.seq}: ${line.node.lastChild.textContent}`;
     line.mark.replaceChildren(...(severity ? [shape(SEVERITY[severity].shape)] : []));
   }
 

@@ -3,7 +3,7 @@
 
 import { el, picture, setText, shape } from "./dom.js";
 import { byUrgency, counts, isNew, isOpen } from "./store.js";
-import { SEVERITY, pictogram, plural, span, spoken } from "./words.js";
+import { SEVERITY, TICK, pictogram, plural, span, spoken } from "./words.js";
 
 const ROWS_MAX = 200;
 
@@ -82,7 +82,7 @@ export class List {
       empty?.remove();
     } else if (!empty) {
       const text = el("p", {}, "Nothing here. The city is watched.");
-      this.root.append(el("div", { class: "empty" }, picture("M5 12.5 10 17.5 19 7"), text));
+      this.root.append(el("div", { class: "empty" }, picture(TICK), text));
     }
   }
 

@@ -14,6 +14,12 @@ import { SEVERITY, clock, date, plural, spoken } from "./words.js";
 
 const TOAST_MS = 9_000;
 const TOKEN = "ioc-token";
+const LINK_WORDS = {
+  live: "Live",
+  stale: "No sign of life",
+  connecting: "Connecting",
+  waiting: "Reconnecting",
+};
 
 const store = emptyStore();
 const time = new LogicalTime();
@@ -85,7 +91,8 @@ function hear(message) {
   if (change.welcome) welcome(change.welcome);
   if (change.reset) toast("This console was too slow for the stream and took a new picture.");
   if (change.folded) {
-    toast(`The stream was ahead of this console: ${plural(change.folded, "older update")} folded into newer ones.`);
+    const updates = plural(change.folded, "older update");
+    toast(`The stream was ahead of this console: ${updates} folded into newer ones.`);
   }
   if (change.all) newPicture();
   if (change.decisions) {
@@ -145,7 +152,9 @@ function select(id) {
 function may() {
   if (link.name !== "live") return { ok: false, why: "Not connected" };
   if (store.you?.commands) return { ok: true };
-  const why = "Read only. To acknowledge, open the address with #token=… that the server printed when it started.";
+  const why =
+    "Read only. To acknowledge, open the address with #token=… that the server printed when " +
+    "it started.";
   return { ok: false, why };
 }
 
@@ -202,10 +211,9 @@ function drawBar(now) {
   const count = counts(store);
   drawCounts(count);
   setText(byId("silent"), store.silentTotal ? `${plural(store.silentTotal, "sensor")} silent` : "");
-  const word = { live: "Live", stale: "No sign of life", connecting: "Connecting", waiting: "Reconnecting" };
   const pill = byId("link");
   pill.dataset.state = link.name;
-  setText(pill, word[link.name]);
+  setText(pill, LINK_WORDS[link.name]);
   document.body.classList.toggle("cut-off", link.name !== "live");
   const city = byId("city-name").textContent;
   document.title = count.new ? `(${count.new}) ${city}` : city;
@@ -230,10 +238,12 @@ function drawCounts(count) {
 
 function drawBanner() {
   const banner = byId("banner");
-  const asOf = store.hash === null ? "" : ` You see the picture as of #${store.seq.toLocaleString("en")}, ${clock(Date.parse(store.at))}.`;
+  const point = () => `#${store.seq.toLocaleString("en")}, ${clock(Date.parse(store.at))}`;
+  const asOf = store.hash === null ? "" : ` You see the picture as of ${point()}.`;
+  const why = link.reason ? ` (${link.reason})` : "";
   const texts = {
     stale: () => `Nothing heard from the server for ${link.seconds} s.${asOf}`,
-    waiting: () => `Reconnecting in ${link.seconds} s${link.reason ? ` (${link.reason})` : ""}.${asOf}`,
+    waiting: () => `Reconnecting in ${link.seconds} s${why}.${asOf}`,
     connecting: () => (link.attempt > 0 ? `Reconnecting now.${asOf}` : ""),
   };
   const text = texts[link.name]?.() ?? "";

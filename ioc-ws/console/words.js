@@ -13,30 +13,51 @@ export const SEVERITY = {
   },
 };
 
+const WAVES =
+  "M3 9q2.25-2.5 4.5 0t4.5 0 4.5 0 4.5 0M3 14q2.25-2.5 4.5 0t4.5 0 4.5 0 4.5 0" +
+  "M3 19q2.25-2.5 4.5 0t4.5 0 4.5 0 4.5 0";
+const WIND = "M4 9h10a3 3 0 1 0-3-3M3 13h15a3 3 0 1 1-3 3M5 17h6a2 2 0 1 1-2 2";
+const BOLT = "M13 2 4.5 13.5H11L10 22l8.5-11.5H12Z";
+const TREMOR = "M2 12h4l2-6 3 13 3-16 3 12 1.5-3H22";
+const CAR = "M4 16v-4l2-5h12l2 5v4M3 16h18v3H3ZM7 12h10M6.5 19v2M17.5 19v2";
+const FLAME =
+  "M12 2c1 4 6 6 6 12a6 6 0 0 1-12 0c0-3 1.5-4.5 2.5-6 .5 2 1.5 2.5 2 3 .5-3-.5-6 1.5-9Z";
+const CLOUD = "M6 14a4.5 4.5 0 0 1 .6-8.9 6 6 0 0 1 11.3 1.7A3.8 3.8 0 0 1 18 14Z";
+const PEOPLE =
+  "M9 10a3 3 0 1 0-.01 0M17 10.5a2.3 2.3 0 1 0-.01 0" +
+  "M3 20c0-4 2.5-6.5 6-6.5s6 2.5 6 6.5M15.5 13.8c3-.6 5.5 1.7 5.5 5.2";
+const LIGHTS =
+  "M8 2h8v20H8ZM12 5.5a1.5 1.5 0 1 0 .01 0M12 10.5a1.5 1.5 0 1 0 .01 0" +
+  "M12 15.5a1.5 1.5 0 1 0 .01 0";
+
 /** Pictograms on a square of 24, stroked. The first whose word is in the kind is taken. */
 const PICTOGRAMS = [
-  ["flood", "M3 9q2.25-2.5 4.5 0t4.5 0 4.5 0 4.5 0M3 14q2.25-2.5 4.5 0t4.5 0 4.5 0 4.5 0M3 19q2.25-2.5 4.5 0t4.5 0 4.5 0 4.5 0M12 2v3"],
-  ["river", "M3 9q2.25-2.5 4.5 0t4.5 0 4.5 0 4.5 0M3 14q2.25-2.5 4.5 0t4.5 0 4.5 0 4.5 0M3 19q2.25-2.5 4.5 0t4.5 0 4.5 0 4.5 0"],
-  ["rain", "M6 14a4.5 4.5 0 0 1 .6-8.9 6 6 0 0 1 11.3 1.7A3.8 3.8 0 0 1 18 14ZM8 17l-1 3M13 17l-1 3M18 17l-1 3"],
-  ["fire", "M12 2c1 4 6 6 6 12a6 6 0 0 1-12 0c0-3 1.5-4.5 2.5-6 .5 2 1.5 2.5 2 3 .5-3-.5-6 1.5-9Z"],
-  ["smoke", "M5 20h13a3.5 3.5 0 0 0 .5-7A5 5 0 0 0 9 11.5 4.3 4.3 0 0 0 5 20ZM8 7c2-3 5 1 8-2"],
-  ["gas", "M4 9h10a3 3 0 1 0-3-3M3 13h15a3 3 0 1 1-3 3M5 17h6a2 2 0 1 1-2 2"],
-  ["air", "M4 9h10a3 3 0 1 0-3-3M3 13h15a3 3 0 1 1-3 3M5 17h6a2 2 0 1 1-2 2"],
+  ["flood", WAVES],
+  ["river", WAVES],
+  ["rain", `${CLOUD}M8 17l-1 3M13 17l-1 3M18 17l-1 3`],
+  ["storm", `${CLOUD}M12 15l-2 3h3l-2 3`],
+  ["fire", FLAME],
+  ["smoke", FLAME],
+  ["gas", WIND],
+  ["air", WIND],
   ["haze", "M4 8h16M3 12h12M8 16h13M5 20h9"],
-  ["power", "M13 2 4.5 13.5H11L10 22l8.5-11.5H12Z"],
-  ["outage", "M13 2 4.5 13.5H11L10 22l8.5-11.5H12Z"],
-  ["quake", "M2 12h4l2-6 3 13 3-16 3 12 1.5-3H22"],
-  ["seismic", "M2 12h4l2-6 3 13 3-16 3 12 1.5-3H22"],
-  ["crash", "M4 16v-4l2-5h12l2 5v4M3 16h18v3H3ZM7 12h10M6.5 19v2M17.5 19v2"],
-  ["traffic", "M4 16v-4l2-5h12l2 5v4M3 16h18v3H3ZM7 12h10M6.5 19v2M17.5 19v2"],
-  ["congestion", "M4 16v-4l2-5h12l2 5v4M3 16h18v3H3ZM7 12h10M6.5 19v2M17.5 19v2"],
-  ["signal", "M8 2h8v20H8ZM12 5.5a1.5 1.5 0 1 0 .01 0M12 10.5a1.5 1.5 0 1 0 .01 0M12 15.5a1.5 1.5 0 1 0 .01 0"],
-  ["crowd", "M9 10a3 3 0 1 0-.01 0M17 10.5a2.3 2.3 0 1 0-.01 0M3 20c0-4 2.5-6.5 6-6.5s6 2.5 6 6.5M15.5 13.800c3-.6 5.500 1.700 5.500 5.200"],
+  ["power", BOLT],
+  ["outage", BOLT],
+  ["quake", TREMOR],
+  ["seismic", TREMOR],
+  ["signal", LIGHTS],
+  ["crash", CAR],
+  ["traffic", CAR],
+  ["congestion", CAR],
+  ["crowd", PEOPLE],
   ["heat", "M12 3a2 2 0 0 1 2 2v8.5a4 4 0 1 1-4 0V5a2 2 0 0 1 2-2ZM12 9v8"],
   ["pump", "M5 8h9v9H5ZM14 10h3v-4h4M8 17v4M11 17v4M8 5h3"],
   ["water", "M12 3c4 5 6 8 6 11a6 6 0 0 1-12 0c0-3 2-6 6-11Z"],
 ];
 const ANY = "M12 3 22 20H2ZM12 9v5M12 17v.5";
+
+/** A tick: all is well. */
+export const TICK = "M5 12.5 10 17.5 19 7";
 
 /** The pictogram of a kind of incident, as an SVG path. */
 export function pictogram(kind) {
@@ -54,25 +75,24 @@ export function told(decision, zoneName) {
   const { incident, sensor, type } = decision;
   if (incident) {
     const what = spoken(incident.kind);
-    const where = zoneName(incident.zone);
-    const short = incident.id;
+    const here = `${what} in ${zoneName(incident.zone)}`;
     switch (type) {
       case "incident_opened":
-        return { verb: "opened", text: `${what} in ${where}`, note: incident.severity };
+        return { verb: "opened", text: here, note: incident.severity };
       case "incident_updated":
-        return { verb: "updated", text: `${what} in ${where}`, note: evidenceNote(incident) };
+        return { verb: "updated", text: here, note: evidenceNote(incident) };
       case "incident_merged":
-        return { verb: "merged", text: `${what} ${short} is part of`, note: decision.into };
+        return { verb: "merged", text: `${what} ${incident.id} is part of`, note: decision.into };
       case "incident_cleared":
-        return { verb: "cleared", text: `${what} in ${where}`, note: "its sensors are normal" };
+        return { verb: "cleared", text: here, note: "its sensors are normal" };
       case "incident_unknown":
-        return { verb: "unknown", text: `${what} in ${where}`, note: "its sensors fell silent" };
+        return { verb: "unknown", text: here, note: "its sensors fell silent" };
       case "incident_reopened":
-        return { verb: "reopened", text: `${what} in ${where}`, note: `episode ${incident.episode}` };
+        return { verb: "reopened", text: here, note: `episode ${incident.episode}` };
       case "incident_acknowledged":
-        return { verb: "acknowledged", text: `${what} in ${where}`, note: by(decision) };
+        return { verb: "acknowledged", text: here, note: by(decision) };
       default:
-        return { verb: spoken(type), text: `${what} in ${where}`, note: "" };
+        return { verb: spoken(type), text: here, note: "" };
     }
   }
   if (sensor) {
@@ -83,7 +103,8 @@ export function told(decision, zoneName) {
     return { verb: "rules", text: "Rules changed", note: decision.bundle.slice(0, 12) };
   }
   if (type === "command_refused") {
-    return { verb: "refused", text: `Order about ${decision.incident_id}`, note: spoken(decision.code) };
+    const text = `Order about ${decision.incident_id}`;
+    return { verb: "refused", text, note: spoken(decision.code) };
   }
   return { verb: spoken(type), text: "", note: "" };
 }
