@@ -10,6 +10,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
+use axum::serve::ListenerExt;
 use ioc_gateway::door::Door;
 use ioc_gateway::mqtt;
 use ioc_gateway::options::{Credentials, HttpOptions, MqttOptions, Users};
@@ -81,6 +82,8 @@ impl Servers {
         let mqtt = mqtt::Listener::bind(mqtt_options(settings)?).await?;
         let mqtt_address = mqtt.local_addr();
 
+        // Small frames and answers leave at once.
+        let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
         let serve = axum::serve(listener, router).with_graceful_shutdown(until(stopped.clone()));
         let running = vec![
             tokio::spawn(async move {

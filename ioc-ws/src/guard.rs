@@ -90,7 +90,7 @@ impl Trespass {
         match self {
             Self::Host => {
                 "the Host header names neither this machine's loopback nor a configured name \
-                 (http.names)"
+                 (http.hosts)"
             }
             Self::Origin => "another site's page may not send requests here",
         }

@@ -1,8 +1,7 @@
 //! The console in a real browser.
 
 use crate::browser::Page;
-use crate::spine::wall_minus;
-use crate::support::{Site, level, river_city, wait_for};
+use crate::support::{Site, high_water, river_city, wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_sees_an_incident_appear_and_acknowledges_it() {
@@ -20,10 +19,7 @@ async fn an_operator_sees_an_incident_appear_and_acknowledges_it() {
     let none = "document.querySelectorAll('[data-incident-id]').length === 0";
     assert_eq!(page.evaluate(none).await, true);
 
-    server.post_readings(&[
-        level("a", "wl-1", &wall_minus(60), 3.4),
-        level("b", "wl-1", &wall_minus(0), 3.4),
-    ]);
+    server.post_readings(&high_water());
     page.until("document.querySelector('[data-incident-id]') !== null")
         .await;
     let listed = "document.querySelector('[data-incident-id]').textContent.toLowerCase()";

@@ -45,8 +45,7 @@ fn publish(
 #[tokio::test(flavor = "multi_thread")]
 async fn p1_p3_p4_kill_9_in_a_loop_loses_repeats_and_renumbers_nothing() {
     let kills = std::env::var("IOC_TEST_KILLS").map_or(8, |text| text.parse().unwrap());
-    let mut site = Site::new(&river_city());
-    site.args.extend(["--clock".into(), "readings".into()]);
+    let site = Site::new(&river_city());
     let mut acked = BTreeSet::new();
     let mut seen: BTreeMap<u64, Value> = BTreeMap::new();
     let mut place = None;

@@ -54,8 +54,7 @@ fn incidents(decisions: &[Value]) -> Vec<Value> {
 
 #[test]
 fn p2_recorded_data_gives_the_same_incidents_live_offline_and_from_the_journal() {
-    let mut site = Site::new(&river_city());
-    site.args.extend(["--clock".into(), "readings".into()]);
+    let site = Site::new(&river_city());
     let file = site.dir.path().join("readings.jsonl");
     fs::write(&file, recorded_stream()).unwrap();
     let (file, city) = (file.to_str().unwrap(), site.args[1].clone());

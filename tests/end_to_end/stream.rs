@@ -58,23 +58,16 @@ impl Stream {
         stream
     }
 
-    /// The next message.
-    pub async fn next(&mut self) -> Value {
-        let until = Instant::now() + DEADLINE;
-        loop {
-            let message = timeout_at(until, self.socket.next())
-                .await
-                .expect("a message in time");
-            if let Message::Text(text) = message.unwrap().unwrap() {
-                return serde_json::from_str(&text).unwrap();
-            }
-        }
-    }
-
     /// The next message of a type; others are passed over.
     pub async fn next_of(&mut self, wanted: &str) -> Value {
+        let until = Instant::now() + DEADLINE;
         loop {
-            let message = self.next().await;
+            let message = timeout_at(until, self.socket.next()).await;
+            let message = message.unwrap_or_else(|_| panic!("waited in vain for a {wanted}"));
+            let Message::Text(text) = message.unwrap().unwrap() else {
+                continue;
+            };
+            let message: Value = serde_json::from_str(&text).unwrap();
             if message["type"] == wanted {
                 return message;
             }

@@ -32,12 +32,13 @@ pub struct Site {
 }
 
 impl Site {
-    /// A new site whose city is this GeoJSON.
+    /// A new site whose city is this GeoJSON. It lives in its readings' time.
     pub fn new(city: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("city.geojson");
         std::fs::write(&path, city).unwrap();
-        let args = vec!["--city".into(), path.to_str().unwrap().into()];
+        let args = ["--city", path.to_str().unwrap(), "--clock", "readings"];
+        let args = args.map(str::to_owned).to_vec();
         Self { dir, args }
     }
 
@@ -209,28 +210,44 @@ pub fn request(
     head += &format!("content-length: {}\r\n\r\n", body.len());
     stream.write_all(head.as_bytes()).unwrap();
     stream.write_all(body).unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    parse_response(&String::from_utf8_lossy(&answer))
+    read_response(&mut BufReader::new(stream))
 }
 
-fn parse_response(answer: &str) -> Response {
-    let (head, body) = answer.split_once("\r\n\r\n").expect("an answer has a head");
-    let status = head
+/// Reads one answer, whose length its head says: some servers keep the connection open.
+fn read_response(answer: &mut impl BufRead) -> Response {
+    let mut line = String::new();
+    answer.read_line(&mut line).unwrap();
+    let status = line
         .split(' ')
         .nth(1)
         .and_then(|code| code.parse().ok())
         .expect("a status");
-    let chunked = head
-        .to_ascii_lowercase()
-        .contains("transfer-encoding: chunked");
+    let (mut length, mut chunked) = (None, false);
+    loop {
+        line.clear();
+        answer.read_line(&mut line).unwrap();
+        let header = line.trim().to_ascii_lowercase();
+        match header.split_once(':') {
+            Some(("content-length", value)) => length = value.trim().parse().ok(),
+            Some(("transfer-encoding", _)) => chunked = true,
+            Some(_) => {}
+            None => break,
+        }
+    }
+    let mut body = Vec::new();
+    match length {
+        Some(length) => {
+            body.resize(length, 0);
+            answer.read_exact(&mut body).unwrap();
+        }
+        None => {
+            answer.read_to_end(&mut body).unwrap();
+        }
+    }
+    let body = String::from_utf8(body).unwrap();
     Response {
         status,
-        body: if chunked {
-            unchunk(body)
-        } else {
-            body.to_owned()
-        },
+        body: if chunked { unchunk(&body) } else { body },
     }
 }
 
@@ -286,7 +303,7 @@ pub fn river_city() -> String {
         serde_json::json!({
             "type": "Feature", "id": id,
             "properties": {
-                "type": "sensor", "kind": kind, "unit": unit, "zone": "z1", "interval_s": 60,
+                "type": "sensor", "kind": kind, "unit": unit, "zone": "z1", "interval_s": 300,
                 "warning": 3.0, "danger": 4.0,
             },
             "geometry": { "type": "Point", "coordinates": [lon, 3.15] },
@@ -312,6 +329,14 @@ pub fn river_city() -> String {
         ],
     })
     .to_string()
+}
+
+/// Two readings that open an incident: a river that stays above its warning for four minutes.
+pub fn high_water() -> [String; 2] {
+    [
+        level("a", "wl-1", "2026-03-14T06:40:00Z", 3.4),
+        level("b", "wl-1", "2026-03-14T06:45:00Z", 3.5),
+    ]
 }
 
 /// A native reading of a river gauge.
