@@ -7,9 +7,9 @@ CARGO ?= cargo
 TOOLS := mosquitto:mosquitto mosquitto_pub:mosquitto-clients chromium:chromium node:nodejs
 export PATH := $(PATH):/usr/sbin
 
-.PHONY: test lint soak tools console
+.PHONY: test lint soak tools
 
-test: tools console
+test: tools
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --workspace; \
 	else \
@@ -21,12 +21,8 @@ lint:
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
 
-# The console's pure parts, in the language that they are written in.
-console: tools
-	node --test ioc-ws/console/tests/
-
 soak: tools
-	PROPTEST_CASES=20000 $(CARGO) test --release -p ioc-core --test properties
+	PROPTEST_CASES=20000 $(CARGO) test --release -p ioc-core --test judgement
 	IOC_TEST_KILLS=200 $(CARGO) test --release -p ioc --test end_to_end kill
 
 # command:package, installed from Debian's archive where the command is missing.

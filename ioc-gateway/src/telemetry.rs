@@ -102,6 +102,11 @@ pub(crate) fn mqtt_inputs_abandoned(client: &str, count: u32) {
     tracing::warn!(client, count, "mqtt inputs abandoned");
 }
 
+/// A client subscribed to decisions.
+pub(crate) fn mqtt_subscribed() {
+    counter!("ioc_mqtt_subscriptions_total").increment(1);
+}
+
 /// A subscriber's queue was full.
 pub(crate) fn mqtt_decision_missed() {
     static COUNTER: LazyLock<Counter> =

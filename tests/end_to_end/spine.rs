@@ -62,23 +62,28 @@ fn a_subscriber_over_mqtt_hears_the_decisions() {
     let server = site.start();
     let port = server.mqtt.port().to_string();
     let mut subscriber = tool("mosquitto_sub")
-        .args(["-h", "127.0.0.1", "-p", &port, "-V", "311", "-d", "-v"])
+        .args(["-h", "127.0.0.1", "-p", &port, "-V", "311", "-v"])
         .args(["-t", "ioc/v1/decisions/#"])
         .stdout(std::process::Stdio::piped())
         .spawn()
         .unwrap();
     let lines = lines_of(subscriber.stdout.take().unwrap());
     wait_for("the subscription", || {
-        lines
-            .try_recv()
-            .ok()
-            .filter(|line| line.contains("Subscribed"))
+        server
+            .get("/metrics")
+            .body
+            .contains("ioc_mqtt_subscriptions_total 1")
+            .then_some(())
     });
     server.post_readings(&high_water());
     wait_for("the decision", || {
         let line = lines.try_recv().ok()?;
-        line.starts_with("ioc/v1/decisions/z1 ").then_some(())?;
-        line.contains("\"incident_opened\"").then_some(())
+        let topic_and_decision = line.split_once(' ')?;
+        (topic_and_decision.0 == "ioc/v1/decisions/z1").then_some(())?;
+        topic_and_decision
+            .1
+            .contains("\"incident_opened\"")
+            .then_some(())
     });
     subscriber.kill().unwrap();
     subscriber.wait().unwrap();

@@ -118,6 +118,7 @@ impl Subscription {
             filters.push(filter);
         }
         self.filters.store(Arc::new(filters));
+        telemetry::mqtt_subscribed();
         true
     }
 
