@@ -89,9 +89,9 @@ const BATCH_RECORDS: usize = 1024;
 const DEAD_SHOWN_MAX: usize = 5;
 
 /// Judges everything and prints what is decided.
-pub fn run(options: BacktestOptions, out: &mut dyn Write) -> Result<Summary, BacktestError> {
+pub fn run(options: &BacktestOptions, out: &mut dyn Write) -> Result<Summary, BacktestError> {
     let began = Instant::now();
-    let mut run = Run::new(&options, out);
+    let mut run = Run::new(options, out);
     if options.readings.is_dir() {
         run.journal(&options.readings)?;
     } else {

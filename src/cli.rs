@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::backtest::{self, BacktestError, BacktestOptions, Summary};
 use crate::clock::ClockMode;
 use crate::config::check;
+use crate::config::mistake::Mistakes;
 use crate::config::settings::{self, Settings};
 use crate::config::source::Source;
 use crate::demo::{self, DemoArgs};
@@ -175,10 +176,10 @@ impl Failure {
         Self::new(Self::FAILED, error)
     }
 
-    fn usage(message: impl ToString) -> Self {
+    fn usage(mistakes: &Mistakes) -> Self {
         Self {
             code: Self::USAGE,
-            message: message.to_string(),
+            message: mistakes.to_string(),
         }
     }
 
@@ -227,7 +228,7 @@ fn run(args: RunArgs) -> Result<(), Failure> {
 }
 
 fn load_settings(dir: Option<&Path>) -> Result<Settings, Failure> {
-    Settings::load(dir, std::env::vars()).map_err(Failure::usage)
+    Settings::load(dir, std::env::vars()).map_err(|mistakes| Failure::usage(&mistakes))
 }
 
 fn host_failure(error: &HostError) -> Failure {
@@ -251,8 +252,10 @@ fn block_on<E: std::error::Error + 'static>(
 
 fn backtest(args: BacktestArgs) -> Result<(), Failure> {
     let source = Source::read(args.config.as_deref(), args.city.as_deref());
-    let source = source.map_err(Failure::usage)?;
-    let compiled = source.compile().map_err(Failure::usage)?;
+    let source = source.map_err(|mistakes| Failure::usage(&mistakes))?;
+    let compiled = source
+        .compile()
+        .map_err(|mistakes| Failure::usage(&mistakes))?;
     if !compiled.warnings.is_empty() {
         eprintln!("{}", compiled.warnings);
     }
@@ -264,7 +267,7 @@ fn backtest(args: BacktestArgs) -> Result<(), Failure> {
         shards: args.shards,
     };
     let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
-    match backtest::run(options, &mut out) {
+    match backtest::run(&options, &mut out) {
         Ok(summary) => {
             tell(&summary);
             Ok(())

@@ -102,10 +102,11 @@ impl Engine {
 
         let ended = Arc::new(Notify::new());
         let writing = spawn("journal", &ended, move || writer.run())?;
-        let deciding = spawn("engine", &ended, move || match pipeline.begin(&first) {
-            Ok(()) => pipeline.run(),
-            // The writer says why.
-            Err(WriterGone) => {}
+        let deciding = spawn("engine", &ended, move || {
+            // If the writer is gone, it says why.
+            if pipeline.begin(&first) != Err(WriterGone) {
+                pipeline.run();
+            }
         })?;
         Ok(Self {
             stop,

@@ -41,7 +41,7 @@ pub trait DiskFile: Debug + Send {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemDisk;
 
-const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 impl Disk for SystemDisk {
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {

@@ -2,6 +2,8 @@
 //!
 //! Foreign clients (mosquitto, Chromium) are found on the machine; `make test` installs them.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 mod browser;
 mod stream;

@@ -52,8 +52,7 @@ impl Stream {
             welcome: Value::Null,
         };
         let welcome = stream.next_of("welcome").await;
-        let text = |member: &str| welcome[member].as_str().unwrap().to_owned();
-        stream.place.epoch = text("epoch");
+        stream.place.epoch = welcome["epoch"].as_str().unwrap().to_owned();
         stream.welcome = welcome;
         stream
     }
