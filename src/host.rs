@@ -120,6 +120,7 @@ pub fn run(options: RunOptions) -> Result<(), HostError> {
     telemetry::start_logging(&options.settings.log.filter);
     let host = Host::start(options)?;
     announce(&host);
+    eprintln!("console: {}", host.console_url());
     match host.wait(shutdown_signal()) {
         Ended::Asked => {
             telemetry::draining(drain);
@@ -131,12 +132,11 @@ pub fn run(options: RunOptions) -> Result<(), HostError> {
 
 /// Says where everything is: for people, and for programs that wait for `ready`.
 pub fn announce(host: &Host) {
-    println!("listening http {}", host.http);
-    println!("listening mqtt {}", host.mqtt);
-    eprintln!("console: {}", host.console_url());
-    println!("ready");
-    // Whoever reads our output may wait for the line.
-    let _ = io::stdout().flush();
+    let (http, mqtt) = (host.http, host.mqtt);
+    let mut out = io::stdout().lock();
+    // Whoever started the server may not care to read it.
+    let _ = write!(out, "listening http {http}\nlistening mqtt {mqtt}\nready\n");
+    let _ = out.flush();
 }
 
 /// SIGTERM or Ctrl-C.
