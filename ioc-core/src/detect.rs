@@ -184,16 +184,15 @@ impl SensorStage {
     /// Whether a reading of a sensor is new. One that is full of reports, or of readings of one
     /// instant, is given a longer memory while there is room.
     fn recall(&mut self, number: usize, reading: &Reading<'_>, moment: Moment) -> Recall {
-        let sensor = &mut self.sensors[number];
+        let Sensor { memory, tracks, .. } = &mut self.sensors[number];
         let arrival = Arrival {
             id: hash_text(reading.id),
             kind: reading.kind,
             observed_at: reading.observed_at,
             received_at: moment.at,
         };
-        let reports = sensor.reports();
         let lengthens = |full| {
-            if !reports && full == Full::InTime {
+            if full == Full::InTime && !tracks.iter().any(Track::is_of_reports) {
                 return false;
             }
             let held = &mut self.long_memories[bucket(hash_text(reading.sensor))];
@@ -201,7 +200,7 @@ impl SensorStage {
             *held += u16::from(room);
             room
         };
-        sensor.memory.recall(&arrival, lengthens)
+        memory.recall(&arrival, lengthens)
     }
 
     /// The number of the sensor of this name, which is given one if it is new; `None` beyond the
@@ -457,6 +456,7 @@ impl RuleCounters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::READINGS_REMEMBERED;
     use crate::reading::Attributes;
 
     fn reading<'a>(sensor: &'a str, id: &'a str) -> Input<'a> {
@@ -499,6 +499,26 @@ mod tests {
             let stage = stage_over(&inputs, shard);
             assert_eq!(stage.sensors_known(), usize::from(SENSORS_PER_BUCKET_MAX));
             assert_eq!(stage.counters().readings_of_sensors_over_limit, 1);
+        }
+    }
+
+    #[test]
+    fn only_so_many_sensors_of_a_bucket_have_a_long_memory() {
+        let names = (0..).map(|number| format!("s-{number}"));
+        let names = names.filter(|name| bucket(hash_text(name)) == 5);
+        let room = usize::from(LONG_MEMORIES_PER_BUCKET_MAX);
+        let names: Vec<_> = names.take(room + 1).collect();
+        // All of one instant, so that each wants a long memory for what exceeds the short one.
+        let ids: Vec<_> = (0..=READINGS_REMEMBERED)
+            .map(|number| format!("r-{number}"))
+            .collect();
+        let said = |name| ids.iter().map(move |id| reading(name, id));
+        let mut inputs: Vec<_> = names.iter().flat_map(|name| said(name)).collect();
+        inputs.extend(names.iter().map(|name| reading(name, &ids[0])));
+        for (number, count) in [(0, 1), (5, 8)] {
+            let stage = stage_over(&inputs, Shard { number, count });
+            assert_eq!(stage.long_memories[5], LONG_MEMORIES_PER_BUCKET_MAX);
+            assert_eq!(stage.counters().readings_duplicate, room as u64);
         }
     }
 

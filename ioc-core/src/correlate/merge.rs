@@ -129,5 +129,6 @@ fn forget_common(survivor: &mut Case, loser: &mut Case) {
         both_wait.contains(&evidence.seq) || !loser.cluster.has_evidence(evidence)
     });
     let left = survivor.incident.untold.len() + loser.incident.untold.len();
-    loser.cluster.readings -= (waiting - left) as u64;
+    let common = (waiting - left) as u64;
+    loser.cluster.readings = loser.cluster.readings.saturating_sub(common);
 }

@@ -14,8 +14,7 @@
 use std::collections::BTreeSet;
 
 use crate::codec::Put;
-use crate::hash::Map;
-use crate::id::ReadingKind;
+use crate::hash::{Map, hash_text};
 use crate::limits::{
     CLOCK_JITTER, CLOCK_SET_BACK_APART, CLOCK_SET_BACK_READINGS_MIN, KINDS_PER_SENSOR_MAX,
     READINGS_REMEMBERED, READINGS_REMEMBERED_LONG,
@@ -69,7 +68,8 @@ pub(super) enum Full {
 /// How far back the memory of one kind of reading reaches.
 #[derive(Debug)]
 struct Reach {
-    kind: ReadingKind,
+    /// The hash of its name.
+    kind: u64,
     /// The latest that was observed by a reading that is forgotten: all later ones are remembered.
     forgotten_to: Timestamp,
     /// Readings beyond the reach, if no other has come since.
@@ -160,10 +160,8 @@ impl Memory {
 
     /// The place of a kind's reach, which is begun if it is new.
     fn kind(&mut self, kind: &str) -> u8 {
-        let known = self.reaches.iter();
-        let known = known
-            .map(|reach| reach.kind.as_str())
-            .position(|own| own == kind);
+        let kind = hash_text(kind);
+        let known = self.reaches.iter().position(|reach| reach.kind == kind);
         let place = known.unwrap_or_else(|| {
             if self.reaches.len() < KINDS_PER_SENSOR_MAX {
                 self.reaches.push(Reach::new(kind));
@@ -233,9 +231,9 @@ impl Memory {
 }
 
 impl Reach {
-    fn new(kind: &str) -> Self {
+    fn new(kind: u64) -> Self {
         Self {
-            kind: kind.parse().expect("a reading's kind is valid"),
+            kind,
             forgotten_to: Timestamp::MIN,
             set_back: None,
         }
@@ -288,7 +286,7 @@ impl Reach {
     }
 
     fn put(&self, out: &mut impl Put) {
-        out.put_text(self.kind.as_str());
+        out.put_u64(self.kind);
         out.put_time(self.forgotten_to);
         out.put_option(self.set_back.as_deref(), |out, run| {
             out.put_time(run.observed_to);

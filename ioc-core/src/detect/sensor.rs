@@ -62,12 +62,6 @@ impl Sensor {
         }
     }
 
-    /// Whether readings of its are reports.
-    pub fn reports(&self) -> bool {
-        let mut states = self.tracks.iter().flat_map(|track| &track.states);
-        states.any(|state| matches!(state, RuleState::Report))
-    }
-
     /// Lets what it observes by a clock that was set back be judged: nothing of it is late.
     pub fn set_clock_back(&mut self, track: usize) {
         for state in &mut self.tracks[track].states {
@@ -246,6 +240,12 @@ impl Track {
             kind,
             states: rules.kind(kind).judging.iter().map(state).collect(),
         }
+    }
+
+    /// Whether some rule takes its readings as reports.
+    pub fn is_of_reports(&self) -> bool {
+        let mut states = self.states.iter();
+        states.any(|state| matches!(state, RuleState::Report))
     }
 
     fn with_rules<'a>(&'a self, rules: &'a Rules) -> impl Iterator<Item = (u32, &'a RuleState)> {

@@ -415,3 +415,40 @@ fn a_call_that_hundreds_of_others_overtook_still_counts() {
         "10:01 opened crowd#1 minor 2 sensors: calls 1, calls 1\n"
     );
 }
+
+#[test]
+fn a_merger_does_not_name_a_reading_again_that_was_a_report_before() {
+    // It waits ten minutes as a measurement; by then the fire it opened as a report is too old to
+    // be joined, until that fire's own detector speaks.
+    let fires = BundleBuilder::new()
+        .sensor("heat-1", "heat", metres(0, 0))
+        .threshold("heat-high", "heat", &[(Moderate, 50.0)], |_| ())
+        .report("smoke-said", "smoke", Minor, Millis::minutes(1))
+        .threshold("smoke-long", "smoke", &[(Moderate, 3.0)], |rule| {
+            rule.lasting = Millis::minutes(10);
+        })
+        .correlation(
+            "fires",
+            "fire",
+            &["heat-high", "smoke-said", "smoke-long"],
+            |rule| {
+                rule.weights = vec![2, 2, 1];
+                rule.sources_min = 2;
+                rule.within = Millis::minutes(5);
+                rule.clear_after = Millis::minutes(60);
+            },
+        );
+    check_with(
+        &fires.build(),
+        "10:00 drone 3.5 kind=smoke at=0,0
+         10:00:10 heat-1 60
+         10:01 heat-1 20
+         10:11 heat-1 70
+         10:12 heat-1 20",
+        &expect![[r#"
+            10:00 opened fire#1 minor: drone 3.5
+            10:00:10 updated fire#1 moderate 2 sensors: heat-1 60
+            10:11 updated fire#1 moderate 3 sensors: heat-1 70
+        "#]],
+    );
+}
