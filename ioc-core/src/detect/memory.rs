@@ -194,8 +194,13 @@ impl Memory {
     fn forget_kind(&mut self, kind: u8) {
         if let Some(long) = &mut self.long {
             let Long { order, kinds } = &mut **long;
-            order.retain(|(_, id)| kinds.get(id) != Some(&kind));
-            kinds.retain(|_, own| *own != kind);
+            order.retain(|(_, id)| {
+                let goes = kinds.get(id) == Some(&kind);
+                if goes {
+                    kinds.remove(id);
+                }
+                !goes
+            });
             return;
         }
         for entry in std::mem::replace(&mut self.last, Last::new()).entries() {
