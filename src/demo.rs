@@ -46,11 +46,12 @@ const DRAIN: Duration = Duration::from_secs(2);
 pub fn run(args: &DemoArgs) -> Result<(), HostError> {
     let data = tempfile::Builder::new().prefix("ioc-demo-").tempdir();
     let data = data.map_err(HostError::Start)?;
-    let mut settings = Settings::load(None, std::iter::empty())
+    // As if it had been set: the same checks, so that nothing beyond loopback is served.
+    let listen = ("IOC_HTTP_LISTEN".to_owned(), args.listen.to_string());
+    let mut settings = Settings::load(None, std::iter::once(listen))
         .map_err(|mistakes| HostError::Usage(mistakes.to_string()))?;
     settings.data = data.path().to_owned();
     settings.clock = ClockKind::Scaled(args.speed);
-    settings.http.listen = args.listen;
     settings.mqtt.listen = SocketAddr::from(([127, 0, 0, 1], 0));
     telemetry::start_logging("warn");
 

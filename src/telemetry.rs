@@ -103,9 +103,7 @@ pub fn recovered(recovered: &Recovered, took: Duration) {
 
 /// The configuration has mistakes; the last accepted rules go on.
 pub fn rules_refused(mistakes: &str) {
-    error!(
-        "the rules on disk have mistakes and are NOT in force; the last accepted ones are:\n{mistakes}"
-    );
+    error!("the rules on disk are NOT in force, the last accepted ones are; mistakes:\n{mistakes}");
 }
 
 /// Something in the configuration works but is probably not meant.

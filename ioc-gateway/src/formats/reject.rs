@@ -143,6 +143,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_reason_is_in_the_page_that_integrators_read() {
+        let page = include_str!("../../../docs/READINGS.md");
+        for reason in Reason::ALL {
+            let word = format!("`{}`", reason.word());
+            assert!(
+                page.contains(&word),
+                "{word} is missing from docs/READINGS.md"
+            );
+        }
+    }
+
+    #[test]
     fn a_dead_letter_is_cut_to_its_bounds_between_characters() {
         let mut inputs = Inputs::default();
         let long = "é".repeat(40_000);
