@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod host;
 pub mod servers;
+pub mod http;
 pub mod engine;
 pub mod pipeline;
 pub mod writer;
