@@ -119,8 +119,10 @@ pub fn run(options: RunOptions) -> Result<(), HostError> {
     let drain = options.settings.shutdown.drain;
     telemetry::start_logging(&options.settings.log.filter);
     let host = Host::start(options)?;
+    // Whoever reads `ready` may ask it to end at once.
+    let asked = host.shutdown_signal();
     announce(&host);
-    match host.wait(shutdown_signal()) {
+    match host.wait(asked) {
         Ended::Asked => {
             telemetry::draining(drain);
             host.stop(drain)
@@ -129,24 +131,15 @@ pub fn run(options: RunOptions) -> Result<(), HostError> {
     }
 }
 
-/// Says where everything is: for people, and for programs that wait for `ready`.
+/// Says where everything is: for people, and for programs that wait for `ready`. Whoever reads our
+/// output may have gone: that is no reason to stop serving a city.
 pub fn announce(host: &Host) {
-    println!("listening http {}", host.http);
-    println!("listening mqtt {}", host.mqtt);
-    eprintln!("console: {}", host.console_url());
-    println!("ready");
-    // Whoever reads our output may wait for the line.
-    let _ = io::stdout().flush();
-}
-
-/// SIGTERM or Ctrl-C.
-pub async fn shutdown_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened for");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
+    let mut out = io::stdout().lock();
+    let _ = writeln!(out, "listening http {}", host.http);
+    let _ = writeln!(out, "listening mqtt {}", host.mqtt);
+    let _ = writeln!(io::stderr(), "console: {}", host.console_url());
+    let _ = writeln!(out, "ready");
+    let _ = out.flush();
 }
 
 /// Why a server ends.
@@ -265,6 +258,21 @@ impl Host {
     /// The console's address, with the token that lets it command.
     pub fn console_url(&self) -> String {
         format!("http://{}/#token={}", self.http, self.token)
+    }
+
+    /// SIGTERM or Ctrl-C, from the call on.
+    pub fn shutdown_signal(&self) -> impl Future<Output = ()> + use<> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let _entered = self.runtime.enter();
+        let listen = |kind| signal(kind).expect("signals can be listened for");
+        let mut terminate = listen(SignalKind::terminate());
+        let mut interrupt = listen(SignalKind::interrupt());
+        async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
     }
 
     /// Waits until `shutdown` is over, or until the server cannot go on.
