@@ -22,7 +22,7 @@ use ioc_ws::{Commands, Token, Window, WindowOptions};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-use crate::clock::{Clock, ClockAhead, ClockMode, Face};
+use crate::clock::{Clock, ClockMode, ClockRefused, Face};
 use crate::config::settings::Settings;
 use crate::config::source::{CITY, Source, StoreError};
 use crate::engine::{Engine, EngineStart};
@@ -45,7 +45,7 @@ pub struct RunOptions {
     pub config: Option<PathBuf>,
     /// The city file in place of the configuration's.
     pub city: Option<PathBuf>,
-    /// Whether a clock far ahead of the journal is to be believed.
+    /// Whether a clock far from the journal's last record is to be believed.
     pub accept_clock: bool,
 }
 
@@ -73,7 +73,7 @@ pub enum HostError {
     },
     /// The clock cannot be believed.
     #[error(transparent)]
-    Clock(#[from] ClockAhead),
+    Clock(#[from] ClockRefused),
     /// The journal cannot be gone on with.
     #[error(transparent)]
     Recover(#[from] RecoverError),
