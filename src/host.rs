@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 use crate::clock::{Clock, ClockMode, ClockRefused, Face};
 use crate::config::settings::Settings;
 use crate::config::source::{CITY, Source, StoreError};
+use crate::descriptors;
 use crate::engine::{Engine, EngineStart};
 use crate::identity;
 use crate::journal::disk::{Disk, SystemDisk};
@@ -175,6 +176,7 @@ impl Host {
             city,
             accept_clock,
         } = options;
+        descriptors::provide(&settings)?;
         let metrics = telemetry::start_metrics();
         let data = &settings.data;
         fs::create_dir_all(data).map_err(HostError::file("make", data))?;

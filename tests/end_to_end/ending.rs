@@ -1,10 +1,13 @@
 //! How a server ends, and who takes its journal over: asked at once, unheard, by another build.
 
 use std::io::Read;
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::support::{DEADLINE, IOC, Server, Site, high_water, lines_of, river_city, wait_for};
+use crate::support::{
+    DEADLINE, IOC, Server, Site, high_water, level, lines_of, river_city, wait_for,
+};
 
 #[test]
 fn a_server_that_is_asked_to_end_as_soon_as_it_is_ready_ends_cleanly() {
@@ -63,8 +66,12 @@ fn other_build(dir: &Path) -> PathBuf {
 }
 
 fn command_of(build: &Path, site: &Site) -> Command {
+    command_under(Command::new(build), site)
+}
+
+/// The site's command, with another program before its arguments.
+fn command_under(mut command: Command, site: &Site) -> Command {
     let template = site.command();
-    let mut command = Command::new(build);
     command.args(template.get_args());
     for (name, value) in template.get_envs() {
         match value {
@@ -108,4 +115,44 @@ fn p2_a_tail_that_another_build_left_is_judged_only_on_a_persons_word() {
     assert!(server.stop().success());
     // Drained, anybody may go on.
     assert!(site.start().stop().success());
+}
+
+/// `ioc run` as a process that has so many open files at first, and may have so many at most.
+fn with_open_files(site: &Site, at_first: u32, at_most: u32) -> Command {
+    let script = format!("ulimit -Sn {at_first} && ulimit -Hn {at_most} && exec \"$0\" \"$@\"");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script, IOC]);
+    command_under(shell, site)
+}
+
+#[test]
+fn p5_connections_never_take_the_journals_open_files() {
+    let site = Site::new(&river_city());
+    let refused = with_open_files(&site, 200, 200).output().unwrap();
+    assert_eq!(refused.status.code(), Some(64), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("open files"));
+
+    let server = Server::start(with_open_files(&site, 200, 8192));
+    let mut held: Vec<_> = (0..300)
+        .map(|_| TcpStream::connect(server.http).unwrap())
+        .collect();
+    held.extend((0..300).map(|_| TcpStream::connect(server.mqtt).unwrap()));
+    // More than two segments: each needs files of its own.
+    let padding = "x".repeat(2000);
+    for batch in 0..15 {
+        let readings: Vec<_> = (0..100)
+            .map(|n| {
+                level(
+                    &format!("{batch}-{n}-{}", &padding[..180]),
+                    "wl-1",
+                    "2026-03-14T06:40:00Z",
+                    1.0,
+                )
+            })
+            .map(|reading| reading.replace('}', &format!(r#","attributes":{{"x":"{padding}"}}}}"#)))
+            .collect();
+        assert_eq!(server.post_readings(&readings).status, 200);
+    }
+    drop(held);
+    assert!(server.stop().success());
 }
