@@ -123,6 +123,7 @@ pub fn run(options: RunOptions) -> Result<(), HostError> {
     // Whoever reads `ready` may ask it to end at once.
     let asked = host.shutdown_signal();
     announce(&host);
+    let _ = writeln!(io::stderr(), "console: {}", host.console_url());
     match host.wait(asked) {
         Ended::Asked => {
             telemetry::draining(drain);
@@ -135,11 +136,9 @@ pub fn run(options: RunOptions) -> Result<(), HostError> {
 /// Says where everything is: for people, and for programs that wait for `ready`. Whoever reads our
 /// output may have gone: that is no reason to stop serving a city.
 pub fn announce(host: &Host) {
+    let (http, mqtt) = (host.http, host.mqtt);
     let mut out = io::stdout().lock();
-    let _ = writeln!(out, "listening http {}", host.http);
-    let _ = writeln!(out, "listening mqtt {}", host.mqtt);
-    let _ = writeln!(io::stderr(), "console: {}", host.console_url());
-    let _ = writeln!(out, "ready");
+    let _ = write!(out, "listening http {http}\nlistening mqtt {mqtt}\nready\n");
     let _ = out.flush();
 }
 

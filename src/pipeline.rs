@@ -242,7 +242,11 @@ impl Pipeline {
                 batch.push_input(now, &Input::Command(command));
                 batch.commands.push(request);
             }
-            Wake::TimerDue => batch.push_input(now, &Input::Tick),
+            // Logical time may pass a little slower than the time that was waited.
+            Wake::TimerDue if self.judgement.next_due().is_some_and(|due| due <= now) => {
+                batch.push_input(now, &Input::Tick);
+            }
+            Wake::TimerDue => {}
             Wake::Stop => {}
         }
     }

@@ -3,6 +3,7 @@
 //! What happens per reading is a metric and never a log line. The door's and the window's events
 //! are told in their own `telemetry.rs`.
 
+use std::io::IsTerminal;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -31,6 +32,7 @@ pub fn start_logging(filter: &str) {
     let filter = EnvFilter::new(filter);
     let logging = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
         .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // A second start in one process keeps the first one's filter.

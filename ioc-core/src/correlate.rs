@@ -19,6 +19,7 @@ mod merge;
 mod lifecycle;
 mod audit;
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use self::index::{CellIndex, Near};
@@ -27,7 +28,7 @@ use crate::bundle::CorrelationRule;
 use crate::codec::Put;
 use crate::counters::EngineCounters;
 use crate::decision::{Cause, Condition, Decision, DecisionSeq, Evidence, Verdict};
-use crate::detection::{Detection, Finding};
+use crate::detection::{Detection, Finding, Sighting};
 use crate::hash::Map;
 use crate::id::{IncidentId, RuleId, SensorId};
 use crate::incident::{Case, Cluster, Incident, Purpose, Source, Statement};
@@ -123,9 +124,7 @@ impl Correlator {
     /// How much a source with a finding of this detection rule counts; nothing if the rule does
     /// not take it, as it takes no silence.
     fn weight_of(&self, detection: &RuleId) -> u32 {
-        let mut weights = self.rule.detections.iter().zip(&self.rule.weights);
-        let weight = weights.find(|(rule, _)| *rule == detection);
-        weight.map_or(0, |(_, weight)| *weight)
+        weight_of(&self.rule, detection)
     }
 
     /// Takes what a sensor stage found. [`Self::settle`] decides what follows.
@@ -212,14 +211,10 @@ impl Correlator {
         let Some(member) = case.cluster.remove(source) else {
             return;
         };
-        let incident = &mut case.incident;
-        incident.untold.retain(|evidence| {
-            let of_report = source
-                .report
-                .as_ref()
-                .is_none_or(|id| *id == evidence.reading);
-            !(evidence.sensor == source.sensor && of_report)
-        });
+        let Case { incident, cluster } = case;
+        incident
+            .untold
+            .retain(|evidence| cluster.keeps(evidence, source, &member));
         (incident.severity, incident.certainty) = case.cluster.verdict();
         let known = case.cluster.has_sensor(&source.sensor);
         if let Some(place) = member.position {
@@ -241,7 +236,7 @@ impl Correlator {
         let own = by_sensor
             .then(|| self.by_sensor.get(&source.sensor).copied())
             .flatten();
-        let near = if self.says_a_place(own, &source, sighting.position) {
+        let near = if self.says_a_place(own, &source, sighting) {
             self.near(sighting.position, turn.at)
         } else {
             Vec::new()
@@ -264,12 +259,19 @@ impl Correlator {
     }
 
     /// Whether a source's place tells something that its case does not know yet.
-    fn says_a_place(&self, own: Option<u32>, source: &Source, place: Option<Position>) -> bool {
-        let Some(place) = place else { return false };
+    fn says_a_place(&self, own: Option<u32>, source: &Source, sighting: &Sighting) -> bool {
+        if sighting.position.is_none() {
+            return false;
+        }
         let Some(own) = own else { return true };
         let cluster = &self.case(own).cluster;
         let known = cluster.member(source);
-        known.is_none_or(|member| member.position != Some(place)) || !cluster.stands(source)
+        known.is_none_or(|member| {
+            let moved = member
+                .place_in(sighting)
+                .is_some_and(|place| member.position != Some(place));
+            moved || !cluster.stands(source)
+        })
     }
 
     /// The cases near a place that may be joined now, cleared ones included.
@@ -360,7 +362,7 @@ impl Correlator {
         id
     }
 
-    /// Adds evidence to a case.
+    /// Adds what a source says to a case. Its reading is evidence once, however many rules take it.
     fn add(
         &mut self,
         slot: u32,
@@ -371,19 +373,32 @@ impl Correlator {
         turn: &mut Turn<'_>,
     ) {
         let case = self.cases[slot as usize].as_mut().expect("a slot in use");
-        case.cluster.count_reading(turn.at);
+        let (reading, seq) = (&evidence.reading, evidence.seq);
+        let counts = !case.cluster.has_taken(&source, reading, seq);
         case.incident.rise(statement.severity, statement.certainty);
-        if case.incident.note(evidence) {
-            turn.desk.counters.evidence_over_limit += 1;
+        if counts {
+            case.cluster.count_reading(turn.at);
+            if case.incident.note(evidence) {
+                turn.desk.counters.evidence_over_limit += 1;
+            }
+        } else if let Some(named) = case.incident.names_rule(&source.sensor, seq) {
+            // The weightiest, and of these the first by name.
+            let rank = |rule: &RuleId| Reverse(weight_of(&self.rule, rule));
+            if (rank(statement.rule), statement.rule) < (rank(named), named) {
+                *named = statement.rule.clone();
+            }
         }
         let known = case.cluster.member(&source);
         if known.is_none() && case.cluster.len() >= MEMBERS_PER_INCIDENT_MAX {
-            turn.desk.counters.members_over_limit += 1;
+            turn.desk.counters.members_over_limit += u64::from(counts);
+            case.cluster.take_of_other(seq);
             return;
         }
         let before = known.and_then(|member| member.position);
-        let place = statement.sighting.position;
-        case.cluster.hear(&source, statement);
+        let place = known.map_or(statement.sighting.position, |member| {
+            member.place_in(statement.sighting)
+        });
+        case.cluster.hear(&source, statement, counts);
         if place.is_some() && place != before {
             if let Some(before) = before {
                 self.index.remove(slot, before);
@@ -462,4 +477,11 @@ impl Correlator {
             case.cluster.put(out);
         }
     }
+}
+
+/// How much a source with a finding of this detection rule counts; nothing if it is not taken.
+fn weight_of(rule: &CorrelationRule, detection: &RuleId) -> u32 {
+    let mut weights = rule.detections.iter().zip(&rule.weights);
+    let weight = weights.find(|(own, _)| *own == detection);
+    weight.map_or(0, |(_, weight)| *weight)
 }

@@ -31,13 +31,15 @@ macro_rules! counters {
 }
 
 counters! {
-    /// What the sensor stages counted. Each reading is one of: duplicate, of no rule, of a sensor
-    /// or kind over the limit, or judged.
+    /// What the sensor stages counted. Each reading is one of: duplicate, beyond memory, of no
+    /// rule, of a sensor or kind over the limit, or judged.
     SensorCounters {
         /// Readings that at least one rule looked at.
         readings_judged,
-        /// Readings whose id is among the last of their sensor.
+        /// Readings whose id is remembered.
         readings_duplicate,
+        /// Readings observed so long ago that a redelivery could not be told from them.
+        readings_beyond_memory,
         /// Readings of a kind that no rule looks at.
         readings_of_no_rule,
         /// Readings of sensors beyond the bound.
@@ -46,6 +48,8 @@ counters! {
         readings_of_kinds_over_limit,
         /// Readings that claimed to be observed after they were received.
         readings_from_the_future,
+        /// Times that a sensor's clock was taken to be set back.
+        clocks_set_back,
     }
 }
 

@@ -134,7 +134,8 @@ pub enum RefusalCode {
 pub struct Cause {
     /// The correlation or detection rule; `None` where a person or a reload is the cause.
     pub rule: Option<RuleId>,
-    /// The readings that this decision adds as evidence, in the order they were judged.
+    /// The readings that this decision adds as evidence, in the order they were judged. Each is
+    /// evidence of an incident once, however many rules take it.
     pub evidence: Vec<Evidence>,
     /// When the timer was due, if a timer is the cause.
     pub due: Option<Timestamp>,
@@ -151,7 +152,7 @@ pub struct Evidence {
     pub seq: Seq,
     /// Who said it.
     pub sensor: SensorId,
-    /// The detection rule that it satisfied.
+    /// The detection rule that it satisfied; of several that took it at once, the weightiest.
     pub rule: RuleId,
     /// What it said, in the sensor's unit.
     pub value: f64,

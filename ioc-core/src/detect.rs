@@ -2,7 +2,7 @@
 //!
 //! Arrives: every record, in order. Leaves: the [`Finding`]s of the sensors of this stage's shard,
 //! in the order described there. Promise: however many stages there are, the findings merged are
-//! the same; a normal reading costs one look-up of its sensor, one scan for duplicates and one
+//! the same; a normal reading costs one look-up of its sensor, one scan for redeliveries and one
 //! access to the rule's state, and allocates nothing. Not here: what belongs together
 //! (`correlate.rs`), and anything that concerns two sensors. Next: `detect/threshold.rs`.
 
@@ -10,11 +10,13 @@ mod threshold;
 mod silence;
 mod report;
 mod sensor;
+mod memory;
 mod due;
 mod reload;
 
 use std::sync::Arc;
 
+use self::memory::{Arrival, Full, Recall};
 use self::sensor::{RuleState, Sensor, Track};
 use crate::bundle::{DetectionRule, Test};
 use crate::codec::Put;
@@ -24,7 +26,9 @@ use crate::detection::{Detection, Finding, Sighting};
 use crate::hash::{Map, hash_text};
 use crate::id::{RuleId, SensorId};
 use crate::invariant::{Audit, Invariant};
-use crate::limits::{KINDS_PER_SENSOR_MAX, SENSOR_BUCKETS, SENSORS_PER_BUCKET_MAX};
+use crate::limits::{
+    KINDS_PER_SENSOR_MAX, LONG_MEMORIES_PER_BUCKET_MAX, SENSOR_BUCKETS, SENSORS_PER_BUCKET_MAX,
+};
 use crate::reading::Reading;
 use crate::record::{Input, Record, Seq};
 use crate::rules::{Provided, Rules};
@@ -42,6 +46,8 @@ pub struct SensorStage {
     numbers: Map<SensorId, u32>,
     /// How many sensors each bucket holds.
     buckets: Vec<u16>,
+    /// How many of them have a long memory.
+    long_memories: Vec<u16>,
     timers: Timers<SensorId>,
     /// The last start: nobody could be heard before it.
     started_at: Timestamp,
@@ -77,6 +83,7 @@ impl SensorStage {
             sensors: Vec::new(),
             numbers: Map::default(),
             buckets: vec![0; SENSOR_BUCKETS],
+            long_memories: vec![0; SENSOR_BUCKETS],
             timers: Timers::new(),
             started_at: Timestamp::MIN,
             counters: SensorCounters::default(),
@@ -142,11 +149,20 @@ impl SensorStage {
             at: record.at,
             due: None,
         };
-        let sensor = &mut self.sensors[number];
-        if !sensor.recent.insert(hash_text(reading.id)) {
-            self.counters.readings_duplicate += 1;
-            return;
+        let recall = self.recall(number, reading, moment);
+        match recall {
+            Recall::New => {}
+            Recall::NewByAClockSetBack => self.counters.clocks_set_back += 1,
+            Recall::Known => {
+                self.counters.readings_duplicate += 1;
+                return;
+            }
+            Recall::Beyond => {
+                self.counters.readings_beyond_memory += 1;
+                return;
+            }
         }
+        let sensor = &mut self.sensors[number];
         let heard_before = std::mem::replace(&mut sensor.heard_at, moment.at);
         self.return_if_silent(number, heard_before, moment, found);
         if reading.observed_at > moment.at {
@@ -155,11 +171,36 @@ impl SensorStage {
         match self.track(number, reading.kind) {
             Ok(track) => {
                 self.counters.readings_judged += 1;
+                if recall == Recall::NewByAClockSetBack {
+                    self.sensors[number].set_clock_back(track);
+                }
                 self.judge(number, track, reading, moment, found);
             }
             Err(NotJudged::NoRule) => self.counters.readings_of_no_rule += 1,
             Err(NotJudged::TooManyKinds) => self.counters.readings_of_kinds_over_limit += 1,
         }
+    }
+
+    /// Whether a reading of a sensor is new. One that is full of reports, or of readings of one
+    /// instant, is given a longer memory while there is room.
+    fn recall(&mut self, number: usize, reading: &Reading<'_>, moment: Moment) -> Recall {
+        let Sensor { memory, tracks, .. } = &mut self.sensors[number];
+        let arrival = Arrival {
+            id: hash_text(reading.id),
+            kind: reading.kind,
+            observed_at: reading.observed_at,
+            received_at: moment.at,
+        };
+        let lengthens = |full| {
+            if full == Full::InTime && !tracks.iter().any(Track::is_of_reports) {
+                return false;
+            }
+            let held = &mut self.long_memories[bucket(hash_text(reading.sensor))];
+            let room = *held < LONG_MEMORIES_PER_BUCKET_MAX;
+            *held += u16::from(room);
+            room
+        };
+        memory.recall(&arrival, lengthens)
     }
 
     /// The number of the sensor of this name, which is given one if it is new; `None` beyond the
@@ -415,6 +456,7 @@ impl RuleCounters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::READINGS_REMEMBERED;
     use crate::reading::Attributes;
 
     fn reading<'a>(sensor: &'a str, id: &'a str) -> Input<'a> {
@@ -461,6 +503,26 @@ mod tests {
     }
 
     #[test]
+    fn only_so_many_sensors_of_a_bucket_have_a_long_memory() {
+        let names = (0..).map(|number| format!("s-{number}"));
+        let names = names.filter(|name| bucket(hash_text(name)) == 5);
+        let room = usize::from(LONG_MEMORIES_PER_BUCKET_MAX);
+        let names: Vec<_> = names.take(room + 1).collect();
+        // All of one instant, so that each wants a long memory for what exceeds the short one.
+        let ids: Vec<_> = (0..=READINGS_REMEMBERED)
+            .map(|number| format!("r-{number}"))
+            .collect();
+        let said = |name| ids.iter().map(move |id| reading(name, id));
+        let mut inputs: Vec<_> = names.iter().flat_map(|name| said(name)).collect();
+        inputs.extend(names.iter().map(|name| reading(name, &ids[0])));
+        for (number, count) in [(0, 1), (5, 8)] {
+            let stage = stage_over(&inputs, Shard { number, count });
+            assert_eq!(stage.long_memories[5], LONG_MEMORIES_PER_BUCKET_MAX);
+            assert_eq!(stage.counters().readings_duplicate, room as u64);
+        }
+    }
+
+    #[test]
     fn each_sensor_is_of_exactly_one_shard() {
         let names: Vec<_> = (0..100).map(|number| format!("s-{number}")).collect();
         let inputs: Vec<_> = names.iter().map(|name| reading(name, "a")).collect();
@@ -469,21 +531,5 @@ mod tests {
             let known = shards.map(|shard| stage_over(&inputs, shard).sensors_known());
             assert_eq!(known.sum::<usize>(), names.len());
         }
-    }
-
-    #[test]
-    fn a_redelivery_is_known_among_the_last_thirty_two() {
-        let ids: Vec<_> = (0..33).map(|number| format!("r-{number}")).collect();
-        let mut inputs: Vec<_> = ids.iter().map(|id| reading("s", id)).collect();
-        inputs.push(reading("s", "r-1"));
-        inputs.push(reading("s", "r-0"));
-        let stage = stage_over(
-            &inputs,
-            Shard {
-                number: 0,
-                count: 1,
-            },
-        );
-        assert_eq!(stage.counters().readings_duplicate, 1);
     }
 }

@@ -5,6 +5,7 @@
 //! in `incident/cluster.rs`; what may follow what is in `correlate/lifecycle.rs`.
 
 mod places;
+mod taken;
 mod cluster;
 
 use std::collections::VecDeque;
@@ -12,8 +13,9 @@ use std::collections::VecDeque;
 pub(crate) use self::cluster::{Cluster, Source, Statement, World};
 use crate::codec::Put;
 use crate::decision::{Certainty, Condition, Evidence, Handling, IncidentState, Severity};
-use crate::id::{IncidentId, IncidentKind, RuleId, ZoneId};
+use crate::id::{IncidentId, IncidentKind, RuleId, SensorId, ZoneId};
 use crate::limits::CANDIDATE_EVIDENCE_MAX;
+use crate::record::Seq;
 use crate::time::Timestamp;
 
 /// Why an incident has a timer.
@@ -87,6 +89,13 @@ impl Incident {
     pub fn note(&mut self, evidence: Evidence) -> bool {
         self.untold.push_back(evidence);
         self.opened_at.is_none() && self.forget_evidence()
+    }
+
+    /// The rule that a reading is evidence by, while it is not yet told.
+    pub fn names_rule(&mut self, sensor: &SensorId, seq: Seq) -> Option<&mut RuleId> {
+        let mut untold = self.untold.iter_mut().rev();
+        let evidence = untold.find(|own| own.seq == seq && own.sensor == *sensor);
+        evidence.map(|evidence| &mut evidence.rule)
     }
 
     /// Forgets evidence beyond the bound of candidates; returns whether it did.

@@ -5,8 +5,41 @@
 
 use crate::time::Millis;
 
-/// How many ids of a sensor's last readings are remembered. An older redelivery is judged again.
-pub const RECENT_READINGS: usize = 32;
+/// How many of a sensor's readings are remembered by their ids: those observed last. A reading
+/// observed no later than one that is forgotten, and not remembered itself, cannot be told from a
+/// redelivery: it is neither judged nor evidence, and counted.
+pub const READINGS_REMEMBERED: usize = 32;
+
+/// The same for a sensor whose readings are reports, so that a call that hundreds of others
+/// overtook still counts; and for one that sends more in one instant of its clock than it could
+/// otherwise tell apart. Where even these are of one instant with all that is forgotten, and
+/// nothing later has come, further ones are taken as new: a clock that stands must be heard.
+pub const READINGS_REMEMBERED_LONG: usize = 1024;
+
+/// How many sensors of one bucket may have the long memory, and so 16,384 in all. Further ones
+/// have the short one.
+pub const LONG_MEMORIES_PER_BUCKET_MAX: u16 = 16;
+
+/// A clock that is set back for good would make its sensor unheard. It is believed, and the
+/// sensor's memory of that kind of reading begins anew, by the last of so many readings in a row
+/// that are beyond memory, …
+pub const CLOCK_SET_BACK_READINGS_MIN: u32 = 5;
+
+/// … each so much later than the one before, by logical time; others between them do not matter.
+/// What a client redelivers comes at once, and ends with readings that are remembered or new.
+pub const CLOCK_SET_BACK_APART: Millis = Millis::seconds(30);
+
+/// By how much readings in such a row may be out of order. One that falls back further begins a
+/// new row: it is redelivered once more.
+pub const CLOCK_JITTER: Millis = Millis::seconds(30);
+
+/// How many readings of one source an incident remembers as evidence, so that none is evidence
+/// twice when another rule names it later. An older one is taken to be evidence if it is newer
+/// than the first. As many as a detection may wait with.
+pub const EVIDENCE_REMEMBERED: usize = PENDING_READINGS_MAX;
+
+/// The same for all sources of an incident beyond [`MEMBERS_PER_INCIDENT_MAX`] together.
+pub const EVIDENCE_OF_OTHERS_REMEMBERED: usize = 1024;
 
 /// Sensors are shared out to shards by buckets, so that a bucket's bound means the same however
 /// many shards there are.

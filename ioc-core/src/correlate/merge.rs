@@ -3,6 +3,8 @@
 //! Promise: who survives depends on when incidents opened and on their ids alone; the work is that
 //! of moving the members of the smaller part, whoever survives. Next: `lifecycle.rs`.
 
+use std::collections::BTreeSet;
+
 use super::index::Near;
 use super::{Correlator, Turn};
 use crate::decision::{Condition, Handling, Verdict};
@@ -47,8 +49,9 @@ impl Correlator {
             (other, one)
         };
         self.end_by_merging(loser, survivor, turn);
-        let loser_case = self.take_case(loser);
-        let survivor_case = self.take_case(survivor);
+        let mut loser_case = self.take_case(loser);
+        let mut survivor_case = self.take_case(survivor);
+        forget_common(&mut survivor_case, &mut loser_case);
         let incident = survivor_case.incident.after_merging(loser_case.incident);
         let loser_is_larger = loser_case.cluster.len() > survivor_case.cluster.len();
         let (stays, moves, slot, from) = if loser_is_larger {
@@ -72,8 +75,7 @@ impl Correlator {
             .as_mut()
             .expect("a slot in use")
             .cluster;
-        stays.readings += moves.readings;
-        stays.last_evidence_at = stays.last_evidence_at.max(moves.last_evidence_at);
+        stays.add_counts(&moves);
         for (source, member) in moves.into_members() {
             if let Some(place) = member.position {
                 self.index.remove(from, place);
@@ -109,4 +111,24 @@ impl Correlator {
         self.candidates.remove(&(begun_at, id));
         self.slots.remove(&id);
     }
+}
+
+/// Forgets evidence that waits to be told and that the other case has too: as a report a reading may
+/// have joined one incident, and as a measurement another.
+fn forget_common(survivor: &mut Case, loser: &mut Case) {
+    let waiting = survivor.incident.untold.len() + loser.incident.untold.len();
+    let mut both_wait = BTreeSet::new();
+    loser.incident.untold.retain(|evidence| {
+        let common = survivor.cluster.has_evidence(evidence);
+        if common {
+            both_wait.insert(evidence.seq);
+        }
+        !common
+    });
+    survivor.incident.untold.retain(|evidence| {
+        both_wait.contains(&evidence.seq) || !loser.cluster.has_evidence(evidence)
+    });
+    let left = survivor.incident.untold.len() + loser.incident.untold.len();
+    let common = (waiting - left) as u64;
+    loser.cluster.readings = loser.cluster.readings.saturating_sub(common);
 }

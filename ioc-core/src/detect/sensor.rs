@@ -1,14 +1,14 @@
-//! One sensor: the ids of its last readings, when it was heard, and what each rule knows of it.
+//! One sensor: which readings it sent, when it was heard, and what each rule knows of it.
 //!
 //! Laid out for the reading that finds nothing: what it touches lies together, what only an
-//! abnormal one needs is behind a pointer. Next: `threshold.rs`.
+//! abnormal one needs is behind a pointer. Next: `memory.rs`.
 
+use super::memory::Memory;
 use super::{silence, threshold};
 use crate::bundle::{DetectionRule, Test};
 use crate::codec::Put;
 use crate::detection::{Detection, Hearing};
 use crate::id::{RuleId, SensorId};
-use crate::limits::RECENT_READINGS;
 use crate::rules::Rules;
 use crate::time::Timestamp;
 
@@ -20,7 +20,7 @@ pub(super) struct Sensor {
     pub registered: Option<u32>,
     /// The time of its last reading.
     pub heard_at: Timestamp,
-    pub recent: Recent,
+    pub memory: Memory,
     /// One for each kind of reading that it sends and some rule judges.
     pub tracks: Vec<Track>,
     /// The silence rules that hold for it, each by its number.
@@ -43,48 +43,6 @@ pub(super) enum RuleState {
     Report,
 }
 
-/// The hashes of the ids of the last readings.
-#[derive(Debug)]
-pub(super) struct Recent {
-    hashes: [u64; RECENT_READINGS],
-    /// Where the next goes; it wraps.
-    next: u8,
-    count: u8,
-}
-
-impl Recent {
-    fn new() -> Self {
-        Self {
-            hashes: [0; RECENT_READINGS],
-            next: 0,
-            count: 0,
-        }
-    }
-
-    /// Remembers an id; `false` if it is remembered already.
-    pub fn insert(&mut self, hash: u64) -> bool {
-        // Zero marks an empty place.
-        let hash = hash.max(1);
-        if self.hashes.contains(&hash) {
-            return false;
-        }
-        self.hashes[usize::from(self.next)] = hash;
-        self.next = (self.next + 1) % RECENT_READINGS as u8;
-        self.count = (self.count + 1).min(RECENT_READINGS as u8);
-        true
-    }
-
-    /// Oldest first.
-    fn put(&self, out: &mut impl Put) {
-        out.put_u8(self.count);
-        let (count, next) = (usize::from(self.count), usize::from(self.next));
-        let oldest = next + RECENT_READINGS - count;
-        for place in oldest..oldest + count {
-            out.put_u64(self.hashes[place % RECENT_READINGS]);
-        }
-    }
-}
-
 impl Sensor {
     /// A sensor that is heard for the first time.
     pub fn new(id: SensorId, rules: &Rules, now: Timestamp) -> Self {
@@ -96,11 +54,20 @@ impl Sensor {
             id,
             registered,
             heard_at: now,
-            recent: Recent::new(),
+            memory: Memory::new(),
             tracks: Vec::new(),
             silences: silences
                 .map(|(rule, allowance)| (rule, silence::State::new(allowance, now)))
                 .collect(),
+        }
+    }
+
+    /// Lets what it observes by a clock that was set back be judged: nothing of it is late.
+    pub fn set_clock_back(&mut self, track: usize) {
+        for state in &mut self.tracks[track].states {
+            if let RuleState::Threshold(state) = state {
+                state.set_clock_back();
+            }
         }
     }
 
@@ -227,7 +194,7 @@ impl Sensor {
     pub fn put(&self, rules: &Rules, out: &mut impl Put) {
         out.put_text(self.id.as_str());
         out.put_time(self.heard_at);
-        self.recent.put(out);
+        self.memory.put(out);
         let mut tracks: Vec<_> = self.tracks.iter().collect();
         tracks.sort_by_key(|track| &rules.kind(track.kind).kind);
         out.put_u32(tracks.len() as u32);
@@ -273,6 +240,12 @@ impl Track {
             kind,
             states: rules.kind(kind).judging.iter().map(state).collect(),
         }
+    }
+
+    /// Whether some rule takes its readings as reports.
+    pub fn is_of_reports(&self) -> bool {
+        let mut states = self.states.iter();
+        states.any(|state| matches!(state, RuleState::Report))
     }
 
     fn with_rules<'a>(&'a self, rules: &'a Rules) -> impl Iterator<Item = (u32, &'a RuleState)> {

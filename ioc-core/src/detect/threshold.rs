@@ -132,6 +132,11 @@ impl State {
         self.least = least(rule, sensor);
     }
 
+    /// Forgets how late it was, by a clock that has been set back since.
+    pub fn set_clock_back(&mut self) {
+        self.observed_to = Timestamp::MIN;
+    }
+
     /// Whether the detection is raised.
     pub fn is_raised(&self) -> bool {
         matches!(&self.abnormal, Some(abnormal) if abnormal.raised.is_some())

@@ -1,17 +1,21 @@
 //! Who an incident consists of: its sources, which of them stand, and where they are.
 //!
 //! Arrives: sightings of sources and what became of them. Leaves: what the world does, the middle
-//! and the radius. Promise: none of it depends on the order in which members came, for sums are of integers. Kept per source: the first, the worst and the last sighting and their count; all the
-//! evidence lies in the decisions. Next: `correlate.rs`.
+//! and the radius. Promise: none of it depends on the order in which members came, for sums are of
+//! integers; a reading counts once, by however many rules. Kept per source: the first, the worst
+//! and the last sighting, and which readings are evidence; all the evidence lies in the decisions. Next: `correlate.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::places::Places;
+use super::taken::Taken;
 use crate::codec::Put;
-use crate::decision::{Certainty, Severity};
+use crate::decision::{Certainty, Evidence, Severity};
 use crate::detection::Sighting;
 use crate::id::{ReadingId, RuleId, SensorId};
+use crate::limits::{EVIDENCE_OF_OTHERS_REMEMBERED, EVIDENCE_REMEMBERED};
 use crate::place::Position;
+use crate::record::Seq;
 use crate::time::Timestamp;
 
 /// Who gives evidence: a sensor, or one report by itself.
@@ -43,6 +47,8 @@ pub(crate) struct Cluster {
     /// When which report stops counting.
     decays: BTreeSet<(Timestamp, Source)>,
     places: Places,
+    /// The readings of sources beyond the bound.
+    of_others: Taken,
     /// How many readings are evidence.
     pub readings: u64,
     /// When the last of them came.
@@ -63,6 +69,9 @@ pub(crate) struct Member {
     first: Sighting,
     worst: Sighting,
     last: Sighting,
+    /// The readings that it gave.
+    taken: Taken,
+    /// How many of them count as its own: a report and a threshold may take the same one.
     count: u64,
 }
 
@@ -97,6 +106,16 @@ pub(crate) struct Statement<'a> {
     /// When it stops counting, if it is a report.
     pub until: Option<Timestamp>,
     pub sighting: &'a Sighting,
+}
+
+impl Source {
+    /// The same sensor, as the source of one of its readings taken in the other way.
+    fn otherwise(&self, reading: &ReadingId) -> Self {
+        Self {
+            sensor: self.sensor.clone(),
+            report: self.report.is_none().then(|| reading.clone()),
+        }
+    }
 }
 
 impl Cluster {
@@ -157,24 +176,86 @@ impl Cluster {
         verdict
     }
 
+    /// Whether a reading of this source is evidence already, by this or another rule.
+    pub fn has_taken(&self, source: &Source, reading: &ReadingId, seq: Seq) -> bool {
+        let own = self.members.get(source);
+        let by_others = || own.is_none() && self.of_others.has(seq);
+        own.is_some_and(|member| member.taken.has(seq))
+            || self.took_otherwise(source, reading, seq).is_some()
+            || by_others()
+    }
+
+    /// Who took a reading of the same sensor in the other way: as a report, or as a measurement.
+    fn took_otherwise(&self, source: &Source, reading: &ReadingId, seq: Seq) -> Option<Source> {
+        let other = source.otherwise(reading);
+        let took = |member: &Member| member.taken.has(seq);
+        self.members.get(&other).is_some_and(took).then_some(other)
+    }
+
+    /// Whether this is evidence here, of whichever member.
+    pub fn has_evidence(&self, evidence: &Evidence) -> bool {
+        let sensor = Source {
+            sensor: evidence.sensor.clone(),
+            report: None,
+        };
+        let took = |member: &Member| member.taken.has(evidence.seq);
+        let by_sensor = self.members.get(&sensor).is_some_and(took);
+        by_sensor || {
+            let report = sensor.otherwise(&evidence.reading);
+            self.members.get(&report).is_some_and(took)
+        }
+    }
+
+    /// Counts a reading of a source beyond the bound.
+    pub fn take_of_other(&mut self, seq: Seq) {
+        self.of_others.insert(seq, EVIDENCE_OF_OTHERS_REMEMBERED);
+    }
+
+    /// Whether evidence stays when a member is taken out that it was taken from: if it is not its
+    /// own, or another took it too, whose it is from then on.
+    pub fn keeps(&mut self, evidence: &Evidence, gone: &Source, member: &Member) -> bool {
+        let concerns = evidence.sensor == gone.sensor
+            && gone
+                .report
+                .as_ref()
+                .is_none_or(|id| *id == evidence.reading);
+        if !concerns {
+            return true;
+        }
+        let Some(heir) = self.took_otherwise(gone, &evidence.reading, evidence.seq) else {
+            return false;
+        };
+        let heir = self.members.get_mut(&heir).expect("it took the reading");
+        let was_of_gone = match gone.report {
+            Some(_) => member.count > 0,
+            None => heir.count == 0,
+        };
+        if was_of_gone {
+            heir.count += 1;
+            self.readings += 1;
+        }
+        true
+    }
+
     /// Counts a reading as evidence.
     pub fn count_reading(&mut self, at: Timestamp) {
         self.readings += 1;
         self.last_evidence_at = self.last_evidence_at.max(at);
     }
 
-    /// Takes what a source says.
-    pub fn hear(&mut self, source: &Source, statement: &Statement<'_>) {
+    /// Takes what a source says. `counts`: its reading is no evidence by anything else.
+    pub fn hear(&mut self, source: &Source, statement: &Statement<'_>, counts: bool) {
         let sighting = statement.sighting;
         let member = self.members.remove(source);
         let before = member.as_ref().map(Member::stand);
         let mut member = member.unwrap_or_else(|| Member::new(sighting));
-        if let Some(position) = sighting.position {
+        if let Some(position) = member.place_in(sighting) {
             self.places
                 .leave(member.position.filter(|_| before.is_some()));
             self.places.enter(Some(position));
             member.position = Some(position);
         }
+        member.count += u64::from(counts);
         member.note(statement, before.is_some());
         if let Some(until) = statement.until {
             self.decays.insert((until, source.clone()));
@@ -255,6 +336,14 @@ impl Cluster {
         Some(member)
     }
 
+    /// Takes in what another cluster has counted, whose members follow.
+    pub fn add_counts(&mut self, other: &Self) {
+        self.readings += other.readings;
+        self.last_evidence_at = self.last_evidence_at.max(other.last_evidence_at);
+        let max = EVIDENCE_OF_OTHERS_REMEMBERED;
+        self.of_others.extend(&other.of_others, max);
+    }
+
     /// Takes in a member of another cluster. Precondition: the source is not a member here.
     pub fn adopt(&mut self, source: Source, member: Member) {
         self.shift(None, Some(member.stand()));
@@ -318,6 +407,7 @@ impl Cluster {
     pub fn put(&self, out: &mut impl Put) {
         out.put_u64(self.readings);
         out.put_time(self.last_evidence_at);
+        self.of_others.put(out);
         out.put_u32(self.members.len() as u32);
         for (source, member) in &self.members {
             out.put_text(source.sensor.as_str());
@@ -337,8 +427,19 @@ impl Member {
             first: sighting.clone(),
             worst: sighting.clone(),
             last: sighting.clone(),
+            taken: Taken::default(),
             count: 0,
         }
+    }
+
+    /// Whether it gave this reading.
+    pub fn gave(&self, seq: Seq) -> bool {
+        self.taken.has(seq)
+    }
+
+    /// Where a sighting shows it to be: nowhere new, if it is not news.
+    pub fn place_in(&self, sighting: &Sighting) -> Option<Position> {
+        sighting.position.filter(|_| !self.gave(sighting.seq))
     }
 
     fn standing(&self) -> Standing {
@@ -359,7 +460,8 @@ impl Member {
     }
 
     fn note(&mut self, statement: &Statement<'_>, known: bool) {
-        self.count += 1;
+        self.taken
+            .insert(statement.sighting.seq, EVIDENCE_REMEMBERED);
         // Whoever speaks is not silent.
         self.silent = false;
         self.until = self.until.max(statement.until);
@@ -383,7 +485,9 @@ impl Member {
         if graver(statement.sighting, &self.worst) {
             self.worst = statement.sighting.clone();
         }
-        self.last = statement.sighting.clone();
+        if statement.sighting.seq >= self.last.seq {
+            self.last = statement.sighting.clone();
+        }
     }
 
     fn put(&self, out: &mut impl Put) {
@@ -401,6 +505,7 @@ impl Member {
         for sighting in [&self.first, &self.worst, &self.last] {
             sighting.put(out);
         }
+        self.taken.put(out);
         out.put_u64(self.count);
     }
 }

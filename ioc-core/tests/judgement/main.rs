@@ -11,5 +11,6 @@ mod timeline;
 mod scenario;
 mod regressions;
 mod properties;
+mod redelivery;
 mod limits;
 mod bytes;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ioc_core::bundle::{Bundle, Side};
 use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
 use ioc_core::decision::{Condition, Decision, Handling, Verdict};
-use ioc_core::id::IncidentId;
+use ioc_core::id::{IncidentId, ReadingId, SensorId};
 use ioc_core::judgement::Judgement;
 use ioc_core::reading::{AttributesBuffer, Reading};
 use ioc_core::record::{Action, BuildHash, ClockKind, Command, DeadLetter, Input, Started};
@@ -82,6 +82,8 @@ fn bundle(other: bool) -> Arc<Bundle> {
         .report("call", "call", Minor, Millis::minutes(8))
         .report("call-wet", "call", Moderate, Millis::minutes(5))
         .matching("about", "water")
+        .report("smoke-said", "smoke", Severe, Millis::minutes(6))
+        .matching("about", "water")
         .silence("level-silent", "level", 2, Millis::minutes(3))
         .correlation("floods", "flood", &["level-high", "call-wet"], |rule| {
             rule.within_m = 500;
@@ -98,13 +100,25 @@ fn bundle(other: bool) -> Arc<Bundle> {
                 rule.sources_min = 2;
             },
         )
-        .correlation("fires", "fire", &["smoke-high", "speed-low"], |rule| {
+        .correlation(
+            "fires",
+            "fire",
+            &["smoke-high", "speed-low", "smoke-said"],
+            |rule| {
+                rule.within_m = 450;
+                rule.weights = vec![2, 0, 2];
+                rule.sources_min = 2;
+                rule.clear_after = Millis::ZERO;
+                rule.reopen_within = Millis::ZERO;
+            },
+        )
+        .correlation("big-fires", "fire", &["smoke-high", "smoke-said"], |rule| {
             rule.within_m = 450;
-            rule.weights[1] = 0;
-            rule.clear_after = Millis::ZERO;
-            rule.reopen_within = Millis::ZERO;
+            rule.weights = vec![2, 1];
+            rule.sources_min = 4;
+            rule.clear_after = Millis::minutes(1);
         })
-        .correlation("crowds", "crowd", &["call"], |rule| {
+        .correlation("crowds", "crowd", &["call", "call-wet"], |rule| {
             rule.within_m = 250;
             rule.within = Millis::minutes(4);
             rule.sources_min = 3;
@@ -389,7 +403,7 @@ proptest! {
         let sensors = counters.sensors;
         let stopped = sensors.readings_judged + sensors.readings_duplicate
             + sensors.readings_of_no_rule + sensors.readings_of_sensors_over_limit
-            + sensors.readings_of_kinds_over_limit;
+            + sensors.readings_of_kinds_over_limit + sensors.readings_beyond_memory;
         prop_assert_eq!(stopped, readings.count() as u64);
         prop_assert_eq!(&counters, &history.judge(&Manner::plain()).0.counters());
     }
@@ -473,6 +487,24 @@ proptest! {
                     evidence.reading,
                 );
                 prop_assert!(told.insert(once.clone()), "twice: {once:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_reading_is_evidence_once(day in day()) {
+        let mut told: BTreeMap<IncidentId, BTreeSet<(SensorId, ReadingId)>> = BTreeMap::new();
+        for decision in decisions(&history(&day)) {
+            let Some(incident) = decision.verdict.incident() else { continue };
+            let own = told.entry(incident.id).or_default();
+            for evidence in &decision.cause.evidence {
+                let reading = (evidence.sensor.clone(), evidence.reading.clone());
+                prop_assert!(own.insert(reading.clone()), "twice: {reading:?} in {decision:?}");
+            }
+            if let Verdict::IncidentMerged { into, .. } = decision.verdict {
+                // What both told before is told by each; neither tells the other's again.
+                let ended = std::mem::take(own);
+                told.entry(into).or_default().extend(ended);
             }
         }
     }

@@ -3,9 +3,11 @@
 use expect_test::expect;
 use ioc_core::bundle::Side;
 use ioc_core::decision::Severity::{Minor, Moderate, Severe};
+use ioc_core::reading::{Attributes, Reading};
+use ioc_core::record::Input;
 use ioc_core::time::Millis;
 
-use crate::support::{BundleBuilder, metres};
+use crate::support::{BundleBuilder, History, MIDNIGHT, Manner, metres, without_numbers};
 use crate::timeline::{check_reloading, check_with};
 
 /// Two gauges that report each minute, and rules of every sort about them.
@@ -240,6 +242,213 @@ fn ekuiper_530_late_data_is_not_dropped_without_a_trace() {
         &expect![[r#"
             10:05 opened flood#1 moderate: gauge-1 3.5
             10:06 updated flood#1 moderate: gauge-1 4.5
+        "#]],
+    );
+}
+
+/// One gauge under two rules of one correlation rule: at once, and for long.
+fn overlapping() -> BundleBuilder {
+    BundleBuilder::new()
+        .sensor("gauge-1", "level", metres(0, 0))
+        .sensor("gauge-2", "level", metres(300, 0))
+        .threshold("high", "level", &[(Moderate, 3.0)], |rule| {
+            rule.readings_min = 2;
+        })
+        .threshold("staying-high", "level", &[(Moderate, 2.0)], |rule| {
+            rule.lasting = Millis::minutes(4);
+        })
+        .correlation("floods", "flood", &["high", "staying-high"], |rule| {
+            rule.weights = vec![2, 3];
+            rule.sources_min = 2;
+        })
+}
+
+#[test]
+fn two_rules_about_one_sensor_do_not_name_a_reading_twice() {
+    // By the second rule what waited with it comes later, and is in part older.
+    check_with(
+        &overlapping().build(),
+        "10:00 gauge-1 2.5
+         10:01-10:06/1 gauge-1 3.5",
+        &expect![[r#"
+            10:02 opened flood#1 moderate: gauge-1 3.5, gauge-1 3.5
+            10:03 updated flood#1 moderate: gauge-1 3.5
+            10:04 updated flood#1 moderate: gauge-1 2.5
+            10:04:00.250 updated flood#1 moderate: gauge-1 3.5
+            10:05 updated flood#1 moderate: gauge-1 3.5
+            10:06 updated flood#1 moderate: gauge-1 3.5
+        "#]],
+    );
+}
+
+#[test]
+fn two_rules_raised_by_the_same_readings_name_each_once_by_the_weightier() {
+    let both = overlapping()
+        .threshold("always", "level", &[(Severe, 3.0)], |rule| {
+            rule.readings_min = 2;
+        })
+        .correlation("alarms", "alarm", &["always", "high"], |rule| {
+            rule.weights = vec![1, 2];
+            rule.sources_min = 2;
+        })
+        .correlation("ties", "tie", &["always", "high"], |rule| {
+            rule.sources_min = 1;
+        });
+    let mut history = History::new(both.build());
+    for (minute, id) in [(0, "a"), (1, "b"), (2, "c")] {
+        let reading = Reading {
+            id,
+            sensor: "gauge-1",
+            kind: "level",
+            observed_at: MIDNIGHT + Millis::minutes(minute),
+            received_at: None,
+            value: 3.5,
+            unit: "",
+            position: None,
+            attributes: Attributes::default(),
+        };
+        history.push(MIDNIGHT + Millis::minutes(minute), &Input::Reading(reading));
+    }
+    let mut told = Vec::new();
+    for decision in history.run(&Manner::plain()).decisions {
+        let Some(incident) = decision.verdict.incident() else {
+            continue;
+        };
+        let evidence = decision.cause.evidence.iter();
+        let named: Vec<_> = evidence
+            .map(|evidence| format!("{} {}", evidence.reading, evidence.rule))
+            .collect();
+        let named = named.join(", ");
+        told.push(format!(
+            "{} of {}: {named}",
+            incident.kind, incident.readings
+        ));
+    }
+    assert_eq!(
+        told,
+        [
+            "alarm of 2: a high, b high",
+            "flood of 2: a high, b high",
+            "tie of 2: a always, b always",
+            "alarm of 3: c high",
+            "flood of 3: c high",
+            "tie of 3: c always",
+        ]
+    );
+}
+
+#[test]
+fn a_whole_window_in_flight_is_redelivered_and_changes_nothing() {
+    let mut history = History::new(high(gauges()).build());
+    let reading = |number: i64| {
+        let at = MIDNIGHT + Millis::seconds(number);
+        (at, if number % 500 > 400 { 3.5 } else { 1.0 })
+    };
+    let push = |history: &mut History, number: i64, now: i64| {
+        let (observed_at, value) = reading(number);
+        let id = format!("r{number}");
+        let reading = Reading {
+            id: &id,
+            sensor: "gauge-1",
+            kind: "level",
+            observed_at,
+            received_at: None,
+            value,
+            unit: "",
+            position: None,
+            attributes: Attributes::default(),
+        };
+        history.push(MIDNIGHT + Millis::seconds(now), &Input::Reading(reading));
+    };
+    (0..2_500).for_each(|number| push(&mut history, number, number));
+    let mut redelivered = history.clone();
+    (300..2_500).for_each(|number| push(&mut redelivered, number, 2_500));
+    for history in [&mut history, &mut redelivered] {
+        (2_500..3_000).for_each(|number| push(history, number, number));
+    }
+    let (judgement, told) = redelivered.judge(&Manner::plain());
+    let plain = history.run(&Manner::plain()).decisions;
+    assert_eq!(without_numbers(&told), without_numbers(&plain));
+    let sensors = judgement.counters().sensors;
+    assert_eq!(sensors.readings_duplicate, 32);
+    assert_eq!(sensors.readings_beyond_memory, 2_200 - 32);
+}
+
+#[test]
+fn a_sensor_whose_clock_is_set_back_is_heard_again() {
+    let mut timeline = String::from("09:00-09:59/1 gauge-1 1.0\n");
+    for minute in 0..10 {
+        timeline += &format!("10:0{minute} gauge-1 3.5 observed=01:0{minute}\n");
+    }
+    let floods = BundleBuilder::new().sensor("gauge-1", "level", metres(0, 0));
+    check_with(
+        &high(floods).build(),
+        &timeline,
+        &expect![[r#"
+            10:04 opened flood#1 moderate: gauge-1 3.5
+            10:05 updated flood#1 moderate: gauge-1 3.5
+            10:06 updated flood#1 moderate: gauge-1 3.5
+            10:07 updated flood#1 moderate: gauge-1 3.5
+            10:08 updated flood#1 moderate: gauge-1 3.5
+            10:09 updated flood#1 moderate: gauge-1 3.5
+        "#]],
+    );
+}
+
+#[test]
+fn a_call_that_hundreds_of_others_overtook_still_counts() {
+    let calls = BundleBuilder::new()
+        .report("call", "call", Minor, Millis::minutes(60))
+        .correlation("crowds", "crowd", &["call"], |rule| {
+            rule.sources_min = 2;
+            rule.within_m = 100;
+        });
+    let mut timeline = String::new();
+    for number in 0..900 {
+        let east = number * 1_000;
+        timeline += &format!("10:00:{:02} calls 1 kind=call at={east},0\n", number / 20);
+    }
+    timeline += "10:01 calls 1 kind=call at=0,0 observed=10:00:05\n";
+    let told = crate::timeline::run(&[("calls", &calls.build())], &timeline);
+    assert_eq!(
+        told,
+        "10:01 opened crowd#1 minor 2 sensors: calls 1, calls 1\n"
+    );
+}
+
+#[test]
+fn a_merger_does_not_name_a_reading_again_that_was_a_report_before() {
+    // It waits ten minutes as a measurement; by then the fire it opened as a report is too old to
+    // be joined, until that fire's own detector speaks.
+    let fires = BundleBuilder::new()
+        .sensor("heat-1", "heat", metres(0, 0))
+        .threshold("heat-high", "heat", &[(Moderate, 50.0)], |_| ())
+        .report("smoke-said", "smoke", Minor, Millis::minutes(1))
+        .threshold("smoke-long", "smoke", &[(Moderate, 3.0)], |rule| {
+            rule.lasting = Millis::minutes(10);
+        })
+        .correlation(
+            "fires",
+            "fire",
+            &["heat-high", "smoke-said", "smoke-long"],
+            |rule| {
+                rule.weights = vec![2, 2, 1];
+                rule.sources_min = 2;
+                rule.within = Millis::minutes(5);
+                rule.clear_after = Millis::minutes(60);
+            },
+        );
+    check_with(
+        &fires.build(),
+        "10:00 drone 3.5 kind=smoke at=0,0
+         10:00:10 heat-1 60
+         10:01 heat-1 20
+         10:11 heat-1 70
+         10:12 heat-1 20",
+        &expect![[r#"
+            10:00 opened fire#1 minor: drone 3.5
+            10:00:10 updated fire#1 moderate 2 sensors: heat-1 60
+            10:11 updated fire#1 moderate 3 sensors: heat-1 70
         "#]],
     );
 }

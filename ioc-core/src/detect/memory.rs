@@ -1,0 +1,555 @@
+//! Which readings of a sensor have been taken: so that a redelivered one changes nothing (P3).
+//!
+//! Arrives: each reading's id and when it was observed. Leaves: a [`Recall`]. Promise: a reading
+//! that was taken once is from then on either remembered by its id, or of a time of which the
+//! memory says that it has forgotten some; unless the sensor's clock was taken to be set back.
+//!
+//! Remembered are the readings observed last, not those received last, so that one reading ahead
+//! of a backlog makes the backlog no harder to tell. What was observed no later than something
+//! forgotten, and is not remembered, cannot be told from a redelivery. Each kind of reading has its
+//! own such reach, for one kind may always come hours after another. Times are the source's own:
+//! were they cut off at the time of receipt, those of a clock that is ahead would say something
+//! else when the reading comes again. Next: `threshold.rs`.
+
+use std::collections::BTreeSet;
+
+use crate::codec::Put;
+use crate::hash::{Map, hash_text};
+use crate::limits::{
+    CLOCK_JITTER, CLOCK_SET_BACK_APART, CLOCK_SET_BACK_READINGS_MIN, KINDS_PER_SENSOR_MAX,
+    READINGS_REMEMBERED, READINGS_REMEMBERED_LONG,
+};
+use crate::time::Timestamp;
+
+/// The readings that one sensor has sent.
+#[derive(Debug)]
+pub(super) struct Memory {
+    last: Last,
+    /// Takes the place of `last` where that is too short.
+    long: Option<Box<Long>>,
+    /// By the order in which the kinds were first heard. Kinds beyond the bound share the last.
+    reaches: Vec<Reach>,
+}
+
+/// What a memory is asked about.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Arrival<'a> {
+    /// The hash of the reading's id.
+    pub id: u64,
+    pub kind: &'a str,
+    /// By the source's clock, though it be ahead of ours.
+    pub observed_at: Timestamp,
+    /// In logical time.
+    pub received_at: Timestamp,
+}
+
+/// What a memory says of a reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Recall {
+    /// It is new, and remembered from now on.
+    New,
+    /// It is new, and its sensor's clock was set back some time ago.
+    NewByAClockSetBack,
+    /// Its id is remembered.
+    Known,
+    /// It was observed too long ago to tell.
+    Beyond,
+}
+
+/// Why a longer memory is wanted: the short one is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Full {
+    /// All of it, and what comes, was observed in one instant: the source's clock is coarse.
+    OfOneInstant,
+    /// Of readings one after another.
+    InTime,
+}
+
+/// How far back the memory of one kind of reading reaches.
+#[derive(Debug)]
+struct Reach {
+    /// The hash of its name.
+    kind: u64,
+    /// The latest that was observed by a reading that is forgotten: all later ones are remembered.
+    forgotten_to: Timestamp,
+    /// Readings beyond the reach, if no other has come since.
+    set_back: Option<Box<SetBack>>,
+}
+
+/// A run of readings from before the reach: redelivered, or by a clock that was set back.
+#[derive(Debug)]
+struct SetBack {
+    observed_to: Timestamp,
+    /// The id of the last reading.
+    last: u64,
+    /// When one was last counted, in logical time.
+    counted_at: Timestamp,
+    /// How many, a while apart.
+    readings: u32,
+}
+
+/// A remembered reading.
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    id: u64,
+    observed_at: Timestamp,
+    kind: u8,
+}
+
+impl Memory {
+    pub fn new() -> Self {
+        Self {
+            last: Last::new(),
+            long: None,
+            reaches: Vec::new(),
+        }
+    }
+
+    /// Says whether a reading is new, and remembers it if so. `lengthens` says, when the memory is
+    /// full, whether there is room for a longer one.
+    pub fn recall(
+        &mut self,
+        arrival: &Arrival<'_>,
+        lengthens: impl FnOnce(Full) -> bool,
+    ) -> Recall {
+        // Zero marks an empty place.
+        let id = arrival.id.max(1);
+        if self.remembers(id) {
+            return Recall::Known;
+        }
+        let kind = self.kind(arrival.kind);
+        let of_one_instant = self.is_of_one_instant(arrival.observed_at);
+        let recall = self.reaches[usize::from(kind)].recall(arrival, of_one_instant);
+        match recall {
+            Recall::Known | Recall::Beyond => return recall,
+            Recall::NewByAClockSetBack => self.forget_kind(kind),
+            Recall::New => {}
+        }
+        if self.long.is_none() && self.last.is_full() {
+            let full = if of_one_instant {
+                Full::OfOneInstant
+            } else {
+                Full::InTime
+            };
+            if lengthens(full) {
+                self.lengthen();
+            }
+        }
+        let entry = Entry {
+            id,
+            observed_at: arrival.observed_at,
+            kind,
+        };
+        let forgotten = match &mut self.long {
+            Some(long) => long.insert(entry),
+            None => self.last.insert(entry),
+        };
+        if let Some(entry) = forgotten {
+            let reach = &mut self.reaches[usize::from(entry.kind)];
+            reach.forgotten_to = reach.forgotten_to.max(entry.observed_at);
+        }
+        recall
+    }
+
+    fn remembers(&self, id: u64) -> bool {
+        match &self.long {
+            Some(long) => long.kinds.contains_key(&id),
+            None => self.last.ids.contains(&id),
+        }
+    }
+
+    /// The place of a kind's reach, which is begun if it is new.
+    fn kind(&mut self, kind: &str) -> u8 {
+        let kind = hash_text(kind);
+        let known = self.reaches.iter().position(|reach| reach.kind == kind);
+        let place = known.unwrap_or_else(|| {
+            if self.reaches.len() < KINDS_PER_SENSOR_MAX {
+                self.reaches.push(Reach::new(kind));
+            }
+            self.reaches.len() - 1
+        });
+        place as u8
+    }
+
+    /// Whether all that is remembered was observed at this instant.
+    fn is_of_one_instant(&self, instant: Timestamp) -> bool {
+        let (first, last) = match &self.long {
+            Some(long) => {
+                let times = (long.order.first(), long.order.last());
+                (times.0.map(|first| first.0), times.1.map(|last| last.0))
+            }
+            None => self.last.ends(),
+        };
+        first == Some(instant) && last == Some(instant)
+    }
+
+    fn lengthen(&mut self) {
+        let mut long = Long::default();
+        for entry in std::mem::replace(&mut self.last, Last::new()).entries() {
+            long.insert(entry);
+        }
+        self.long = Some(Box::new(long));
+    }
+
+    fn forget_kind(&mut self, kind: u8) {
+        if let Some(long) = &mut self.long {
+            let Long { order, kinds } = &mut **long;
+            order.retain(|(_, id)| {
+                let goes = kinds.get(id) == Some(&kind);
+                if goes {
+                    kinds.remove(id);
+                }
+                !goes
+            });
+            return;
+        }
+        for entry in std::mem::replace(&mut self.last, Last::new()).entries() {
+            if entry.kind != kind {
+                self.last.insert(entry);
+            }
+        }
+    }
+
+    /// Puts the whole state, what was observed first first.
+    pub fn put(&self, out: &mut impl Put) {
+        out.put_u32(self.reaches.len() as u32);
+        for reach in &self.reaches {
+            reach.put(out);
+        }
+        out.put_u8(u8::from(self.long.is_some()));
+        let put_entry = |out: &mut _, entry: Entry| {
+            Put::put_u64(out, entry.id);
+            Put::put_time(out, entry.observed_at);
+            Put::put_u8(out, entry.kind);
+        };
+        match &self.long {
+            Some(long) => {
+                out.put_u32(long.order.len() as u32);
+                long.entries().for_each(|entry| put_entry(out, entry));
+            }
+            None => {
+                out.put_u32(u32::from(self.last.count));
+                self.last.entries().for_each(|entry| put_entry(out, entry));
+            }
+        }
+    }
+}
+
+impl Reach {
+    fn new(kind: u64) -> Self {
+        Self {
+            kind,
+            forgotten_to: Timestamp::MIN,
+            set_back: None,
+        }
+    }
+
+    /// What to make of a reading whose id is not remembered. `of_one_instant`: all that is
+    /// remembered was observed when it was, by a clock that stands or is coarse.
+    fn recall(&mut self, arrival: &Arrival<'_>, of_one_instant: bool) -> Recall {
+        if arrival.observed_at > self.forgotten_to || of_one_instant {
+            self.set_back = None;
+            return Recall::New;
+        }
+        let Some(observed_to) = self.clock_set_back(arrival) else {
+            return Recall::Beyond;
+        };
+        self.forgotten_to = observed_to;
+        self.set_back = None;
+        Recall::NewByAClockSetBack
+    }
+
+    /// Follows a run of readings from before the reach. If its clock must have been set back,
+    /// returns up to when that has been observed in the run.
+    fn clock_set_back(&mut self, arrival: &Arrival<'_>) -> Option<Timestamp> {
+        let begun = || SetBack {
+            observed_to: arrival.observed_at,
+            last: arrival.id,
+            counted_at: arrival.received_at,
+            readings: 1,
+        };
+        let Some(run) = self.set_back.as_deref_mut() else {
+            self.set_back = Some(Box::new(begun()));
+            return None;
+        };
+        if arrival.id == run.last {
+            return None;
+        }
+        if run.observed_to - arrival.observed_at > CLOCK_JITTER {
+            // Redelivered once more, from an earlier one on.
+            *run = begun();
+            return None;
+        }
+        let observed_to = run.observed_to;
+        run.observed_to = observed_to.max(arrival.observed_at);
+        run.last = arrival.id;
+        if arrival.received_at - run.counted_at >= CLOCK_SET_BACK_APART {
+            run.counted_at = arrival.received_at;
+            run.readings += 1;
+        }
+        (run.readings == CLOCK_SET_BACK_READINGS_MIN).then_some(observed_to)
+    }
+
+    fn put(&self, out: &mut impl Put) {
+        out.put_u64(self.kind);
+        out.put_time(self.forgotten_to);
+        out.put_option(self.set_back.as_deref(), |out, run| {
+            out.put_time(run.observed_to);
+            out.put_u64(run.last);
+            out.put_time(run.counted_at);
+            out.put_u32(run.readings);
+        });
+    }
+}
+
+/// A short memory: one scan, and in order one write.
+#[derive(Debug)]
+struct Last {
+    ids: [u64; READINGS_REMEMBERED],
+    /// Never falling, from `oldest` on and around.
+    observed: [Timestamp; READINGS_REMEMBERED],
+    kinds: [u8; READINGS_REMEMBERED],
+    oldest: u8,
+    count: u8,
+}
+
+impl Last {
+    fn new() -> Self {
+        Self {
+            ids: [0; READINGS_REMEMBERED],
+            observed: [Timestamp::MIN; READINGS_REMEMBERED],
+            kinds: [0; READINGS_REMEMBERED],
+            oldest: 0,
+            count: 0,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        usize::from(self.count) == READINGS_REMEMBERED
+    }
+
+    /// Remembers a reading; returns the one that is forgotten for it, which may be itself.
+    fn insert(&mut self, entry: Entry) -> Option<Entry> {
+        let mut forgotten = None;
+        if self.is_full() {
+            let oldest = self.entry(0);
+            if entry.observed_at < oldest.observed_at {
+                return Some(entry);
+            }
+            forgotten = Some(oldest);
+            self.oldest = (self.oldest + 1) % READINGS_REMEMBERED as u8;
+            self.count -= 1;
+        }
+        let mut at = usize::from(self.count);
+        while at > 0 && self.entry(at - 1).observed_at > entry.observed_at {
+            self.set(at, self.entry(at - 1));
+            at -= 1;
+        }
+        self.set(at, entry);
+        self.count += 1;
+        forgotten
+    }
+
+    /// When the first and the last of them were observed.
+    fn ends(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        let observed = |at: u8| self.observed[self.place(usize::from(at))];
+        let last = self.count.checked_sub(1);
+        (last.map(|_| observed(0)), last.map(observed))
+    }
+
+    fn place(&self, at: usize) -> usize {
+        (usize::from(self.oldest) + at) % READINGS_REMEMBERED
+    }
+
+    fn entry(&self, at: usize) -> Entry {
+        let place = self.place(at);
+        Entry {
+            id: self.ids[place],
+            observed_at: self.observed[place],
+            kind: self.kinds[place],
+        }
+    }
+
+    fn set(&mut self, at: usize, entry: Entry) {
+        let place = self.place(at);
+        self.ids[place] = entry.id;
+        self.observed[place] = entry.observed_at;
+        self.kinds[place] = entry.kind;
+    }
+
+    fn entries(&self) -> impl Iterator<Item = Entry> {
+        (0..usize::from(self.count)).map(|at| self.entry(at))
+    }
+}
+
+/// A long memory: one look-up, and in order one insertion at the end of a tree.
+#[derive(Debug, Default)]
+struct Long {
+    order: BTreeSet<(Timestamp, u64)>,
+    kinds: Map<u64, u8>,
+}
+
+impl Long {
+    /// Remembers a reading; returns the one that is forgotten for it, which may be itself.
+    fn insert(&mut self, entry: Entry) -> Option<Entry> {
+        self.order.insert((entry.observed_at, entry.id));
+        self.kinds.insert(entry.id, entry.kind);
+        if self.order.len() <= READINGS_REMEMBERED_LONG {
+            return None;
+        }
+        let (observed_at, id) = self.order.pop_first()?;
+        let kind = self.kinds.remove(&id)?;
+        Some(Entry {
+            id,
+            observed_at,
+            kind,
+        })
+    }
+
+    fn entries(&self) -> impl Iterator<Item = Entry> {
+        self.order.iter().map(|&(observed_at, id)| Entry {
+            id,
+            observed_at,
+            kind: self.kinds[&id],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::Millis;
+
+    /// A memory whose readings are numbered, all of one kind.
+    struct Told(Memory, bool);
+
+    impl Told {
+        /// Whether reading `id`, observed and received then, is what it is taken for.
+        fn recall(&mut self, id: u64, observed_s: i64, received_s: i64) -> Recall {
+            let time = |seconds| Timestamp::default() + Millis::seconds(seconds);
+            let arrival = Arrival {
+                id: id + 1,
+                kind: "level",
+                observed_at: time(observed_s),
+                received_at: time(received_s),
+            };
+            self.0.recall(&arrival, |_| self.1)
+        }
+    }
+
+    fn told(count: u64, lengthens: bool) -> Told {
+        let mut told = Told(Memory::new(), lengthens);
+        for id in 0..count {
+            let second = id as i64;
+            assert_eq!(told.recall(id, second, second), Recall::New);
+        }
+        told
+    }
+
+    #[test]
+    fn what_is_forgotten_cannot_be_told_from_a_redelivery() {
+        let mut told = told(100, false);
+        for id in 0..68 {
+            assert_eq!(told.recall(id, id as i64, 100), Recall::Beyond);
+        }
+        for id in 68..100 {
+            assert_eq!(told.recall(id, id as i64, 100), Recall::Known);
+        }
+        // Late, but within the memory.
+        assert_eq!(told.recall(200, 69, 100), Recall::New);
+        assert_eq!(told.recall(201, 67, 100), Recall::Beyond);
+    }
+
+    #[test]
+    fn a_fresh_reading_before_a_backlog_costs_none_of_it() {
+        let mut told = told(10, false);
+        assert_eq!(told.recall(1_000, 1_000, 1_000), Recall::New);
+        for id in 10..500 {
+            assert_eq!(told.recall(id, id as i64, 1_000), Recall::New);
+        }
+        assert_eq!(told.recall(1_000, 1_000, 1_001), Recall::Known);
+        assert_eq!(told.recall(300, 300, 1_001), Recall::Beyond);
+    }
+
+    #[test]
+    fn a_long_memory_tells_hundreds_back() {
+        let mut told = told(3_000, true);
+        assert_eq!(told.recall(2_500, 2_500, 3_000), Recall::Known);
+        assert_eq!(told.recall(5_000, 2_000, 3_000), Recall::New);
+        assert_eq!(told.recall(0, 0, 3_000), Recall::Beyond);
+    }
+
+    #[test]
+    fn a_kind_that_always_comes_later_is_heard() {
+        let mut memory = Memory::new();
+        let mut recall = |id: u64, kind, observed_s| {
+            let arrival = Arrival {
+                id: id + 1,
+                kind,
+                observed_at: Timestamp::default() + Millis::seconds(observed_s),
+                received_at: Timestamp::default(),
+            };
+            memory.recall(&arrival, |_| false)
+        };
+        for step in 0..200 {
+            let now = 100_000 + 60 * step as i64;
+            assert_eq!(recall(2 * step, "level", now), Recall::New);
+            assert_eq!(recall(2 * step + 1, "mean", now - 86_400), Recall::New);
+        }
+        assert_eq!(recall(1, "mean", 100_000 - 86_400), Recall::Beyond);
+    }
+
+    #[test]
+    fn a_clock_that_stands_is_heard_and_one_instant_fills_a_long_memory_first() {
+        let mut told = Told(Memory::new(), true);
+        for id in 0..READINGS_REMEMBERED_LONG as u64 {
+            assert_eq!(told.recall(id, 7, 7), Recall::New);
+        }
+        assert_eq!(told.recall(0, 7, 7), Recall::Known);
+        // Longer than that it is heard rather than known again.
+        assert_eq!(told.recall(9_000, 7, 7), Recall::New);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_is_believed_after_a_while() {
+        let mut told = told(100, false);
+        let year = -365 * 86_400;
+        let mut recalls = (0..200).map(|second| {
+            let id = 1_000 + second as u64;
+            (second, told.recall(id, year + second, 100 + second))
+        });
+        let believed = recalls.find(|(_, recall)| *recall != Recall::Beyond);
+        let waits = i64::from(CLOCK_SET_BACK_READINGS_MIN) - 1;
+        let lasting = waits * CLOCK_SET_BACK_APART.0 / 1_000;
+        assert_eq!(believed, Some((lasting, Recall::NewByAClockSetBack)));
+        assert!(recalls.all(|(_, recall)| recall == Recall::New));
+        // What came while it was not believed is not judged afterwards.
+        assert_eq!(told.recall(1_050, year + 50, 400), Recall::Beyond);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_and_stands_is_believed_and_one_stale_reading_is_not() {
+        let mut told = told(100, false);
+        for round in 0..100 {
+            assert_eq!(told.recall(1, 1, 100 + 60 * round), Recall::Beyond);
+        }
+        let mut recalls = (0..100).map(|round| told.recall(1_000 + round, 0, 9_000));
+        assert!(recalls.all(|recall| recall == Recall::Beyond));
+        let mut recalls = (0..200).map(|round| told.recall(2_000 + round, 0, 9_001 + round as i64));
+        let believed = recalls.position(|recall| recall == Recall::NewByAClockSetBack);
+        // The stale one and those at 9,000 s were two of the five.
+        assert_eq!(believed, Some(89));
+        assert!(recalls.all(|recall| recall == Recall::New));
+    }
+
+    #[test]
+    fn a_redelivery_again_and_again_is_no_clock_set_back() {
+        let mut told = told(1_000, false);
+        for round in 0..100 {
+            for id in 0..900 {
+                let recall = told.recall(id, id as i64, 1_000 + 60 * round);
+                assert_eq!(recall, Recall::Beyond);
+            }
+        }
+    }
+}
