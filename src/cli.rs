@@ -88,7 +88,7 @@ struct RunArgs {
     /// What logical time follows: system, scaled:N (N times faster), or readings (recorded data)
     #[arg(long, value_name = "CLOCK")]
     clock: Option<ClockMode>,
-    /// Believe a system clock more than 30 days ahead of the journal, this once
+    /// Believe a system clock more than 30 days away from the journal, this once
     #[arg(long)]
     accept_clock: bool,
 }

@@ -55,22 +55,42 @@ fn wall_us() -> i64 {
     })
 }
 
-/// How far ahead of the log the wall clock may be at a start before a person must say so: a
-/// wrong clock would otherwise push logical time, which never goes back, into the future.
-const AHEAD_MAX: Millis = Millis::minutes(30 * 24 * 60);
+/// How far apart the log and the wall clock may be at a start before a person must say so. Ahead,
+/// a wrong clock would push logical time, which never goes back, into the future. Behind, the log
+/// has been pushed there already: every reading would count as too late.
+const APART_MAX: Millis = Millis::minutes(30 * 24 * 60);
 
 /// The slew: at most one part in so many of elapsed time.
 const SLEW_PARTS: i64 = 200;
 
-/// The wall clock is too far ahead of the journal to be believed.
+/// The wall clock and the journal are too far apart to be believed.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "the system's clock says {wall}, which is more than 30 days after the journal's last record \
-     ({last}): if the clock is right, start once with --accept-clock; if not, set the clock"
-)]
-pub struct ClockAhead {
-    wall: Timestamp,
-    last: Timestamp,
+pub enum ClockRefused {
+    /// The wall clock is ahead.
+    #[error(
+        "the system's clock says {wall}, which is more than 30 days after the journal's last \
+         record ({last}): if the clock is right, start once with --accept-clock; if not, set the \
+         clock"
+    )]
+    Ahead {
+        /// What the clock says.
+        wall: Timestamp,
+        /// The last record.
+        last: Timestamp,
+    },
+    /// The wall clock is behind.
+    #[error(
+        "the system's clock says {wall}, which is more than 30 days before the journal's last \
+         record ({last}): if the clock is wrong, set it; if the journal was kept in the time of \
+         recorded readings, give live ones another --data directory, or start with --accept-clock \
+         to go on from that record's time"
+    )]
+    Behind {
+        /// What the clock says.
+        wall: Timestamp,
+        /// The last record.
+        last: Timestamp,
+    },
 }
 
 /// Logical time as it passes: owned by the engine, which alone may move it.
@@ -114,14 +134,17 @@ impl Clock {
     pub fn start(
         mode: ClockMode,
         last: Option<Timestamp>,
-        accept_ahead: bool,
-    ) -> Result<Self, ClockAhead> {
+        accept: bool,
+    ) -> Result<Self, ClockRefused> {
         let wall = wall();
         let start = match (mode.0, last) {
             (ClockKind::Readings, last) => last.unwrap_or_default(),
             (_, None) => wall,
-            (ClockKind::System, Some(last)) if wall - last > AHEAD_MAX && !accept_ahead => {
-                return Err(ClockAhead { wall, last });
+            (ClockKind::System, Some(last)) if wall - last > APART_MAX && !accept => {
+                return Err(ClockRefused::Ahead { wall, last });
+            }
+            (ClockKind::System, Some(last)) if last - wall > APART_MAX && !accept => {
+                return Err(ClockRefused::Behind { wall, last });
             }
             (_, Some(last)) => wall.max(last),
         };
@@ -239,5 +262,11 @@ mod tests {
         let tomorrow = wall() + Millis::minutes(24 * 60);
         let mut clock = Clock::start(system, Some(tomorrow), false).unwrap();
         assert!(clock.now() >= tomorrow, "logical time never goes back");
+        // As after a recording with one reading of a wrong year.
+        let far = Timestamp::MAX;
+        let refused = Clock::start(system, Some(far), false);
+        assert!(matches!(refused, Err(ClockRefused::Behind { .. })));
+        assert!(Clock::start(system, Some(far), true).is_ok());
+        assert!(Clock::start(ClockMode(ClockKind::Readings), Some(far), false).is_ok());
     }
 }

@@ -3,6 +3,7 @@
 //! Everything is real but the sensors: a simulator in this process publishes over MQTT to the
 //! listener of this very process. City time runs faster than ours on both sides.
 
+use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,13 +85,15 @@ pub fn run(args: &DemoArgs) -> Result<(), HostError> {
     };
     let simulator = Simulator::new(options, Arc::new(|_| {}));
     let simulation = host.spawn(simulator.run(std::future::pending()));
+    let asked = host.shutdown_signal();
     host::announce(&host);
-    eprintln!("\n  Open the console:  {}\n", host.console_url());
-    eprintln!(
-        "  A simulated city, {} times as fast as ours. Ctrl-C ends it.",
+    let _ = writeln!(
+        io::stderr(),
+        "\n  Open the console:  {}\n\n  A simulated city, {} times as fast as ours. Ctrl-C ends it.",
+        host.console_url(),
         args.speed
     );
-    let ended = host.wait(host::shutdown_signal());
+    let ended = host.wait(asked);
     simulation.abort();
     host.stop(if ended == Ended::Asked {
         DRAIN

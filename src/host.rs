@@ -22,9 +22,10 @@ use ioc_ws::{Commands, Token, Window, WindowOptions};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-use crate::clock::{Clock, ClockAhead, ClockMode, Face};
+use crate::clock::{Clock, ClockMode, ClockRefused, Face};
 use crate::config::settings::Settings;
 use crate::config::source::{CITY, Source, StoreError};
+use crate::descriptors;
 use crate::engine::{Engine, EngineStart};
 use crate::identity;
 use crate::journal::disk::{Disk, SystemDisk};
@@ -45,7 +46,7 @@ pub struct RunOptions {
     pub config: Option<PathBuf>,
     /// The city file in place of the configuration's.
     pub city: Option<PathBuf>,
-    /// Whether a clock far ahead of the journal is to be believed.
+    /// Whether a clock far from the journal's last record is to be believed.
     pub accept_clock: bool,
 }
 
@@ -73,7 +74,7 @@ pub enum HostError {
     },
     /// The clock cannot be believed.
     #[error(transparent)]
-    Clock(#[from] ClockAhead),
+    Clock(#[from] ClockRefused),
     /// The journal cannot be gone on with.
     #[error(transparent)]
     Recover(#[from] RecoverError),
@@ -119,9 +120,11 @@ pub fn run(options: RunOptions) -> Result<(), HostError> {
     let drain = options.settings.shutdown.drain;
     telemetry::start_logging(&options.settings.log.filter);
     let host = Host::start(options)?;
+    // Whoever reads `ready` may ask it to end at once.
+    let asked = host.shutdown_signal();
     announce(&host);
-    eprintln!("console: {}", host.console_url());
-    match host.wait(shutdown_signal()) {
+    let _ = writeln!(io::stderr(), "console: {}", host.console_url());
+    match host.wait(asked) {
         Ended::Asked => {
             telemetry::draining(drain);
             host.stop(drain)
@@ -130,23 +133,13 @@ pub fn run(options: RunOptions) -> Result<(), HostError> {
     }
 }
 
-/// Says where everything is: for people, and for programs that wait for `ready`.
+/// Says where everything is: for people, and for programs that wait for `ready`. Whoever reads our
+/// output may have gone: that is no reason to stop serving a city.
 pub fn announce(host: &Host) {
     let (http, mqtt) = (host.http, host.mqtt);
     let mut out = io::stdout().lock();
-    // Whoever started the server may not care to read it.
     let _ = write!(out, "listening http {http}\nlistening mqtt {mqtt}\nready\n");
     let _ = out.flush();
-}
-
-/// SIGTERM or Ctrl-C.
-pub async fn shutdown_signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened for");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
 }
 
 /// Why a server ends.
@@ -182,6 +175,7 @@ impl Host {
             city,
             accept_clock,
         } = options;
+        descriptors::provide(&settings)?;
         let metrics = telemetry::start_metrics();
         let data = &settings.data;
         fs::create_dir_all(data).map_err(HostError::file("make", data))?;
@@ -265,6 +259,21 @@ impl Host {
     /// The console's address, with the token that lets it command.
     pub fn console_url(&self) -> String {
         format!("http://{}/#token={}", self.http, self.token)
+    }
+
+    /// SIGTERM or Ctrl-C, from the call on.
+    pub fn shutdown_signal(&self) -> impl Future<Output = ()> + use<> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let _entered = self.runtime.enter();
+        let listen = |kind| signal(kind).expect("signals can be listened for");
+        let mut terminate = listen(SignalKind::terminate());
+        let mut interrupt = listen(SignalKind::interrupt());
+        async move {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
     }
 
     /// Waits until `shutdown` is over, or until the server cannot go on.

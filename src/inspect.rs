@@ -122,7 +122,12 @@ fn contents(data: &Path) -> Result<(Contents, Contents), InspectError> {
         .last
         .map_or(0, |(header, _)| header.mark.number);
     let inputs = scan::scan(disk, &data.join(INPUTS_DIR), LogKind::Inputs, needed)?;
-    Ok((inputs, decisions))
+    match (inputs.end.journal(), decisions.end.journal()) {
+        (Some(inputs), Some(decisions)) if inputs != decisions => {
+            Err(RecoverError::Mixed { inputs, decisions }.into())
+        }
+        _ => Ok((inputs, decisions)),
+    }
 }
 
 fn each_record(

@@ -6,6 +6,8 @@
 pub mod cli;
 pub mod host;
 pub mod servers;
+pub mod http;
+pub mod descriptors;
 pub mod engine;
 pub mod pipeline;
 pub mod writer;

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 64 bad usage or settings (nothing bound yet), 65 damaged journal.
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -24,7 +25,8 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.message.is_empty() {
-                eprintln!("ioc: {}", failure.message);
+                // Nobody may be left to read it; the code says it too.
+                let _ = writeln!(io::stderr(), "ioc: {}", failure.message);
             }
             ExitCode::from(failure.code)
         }

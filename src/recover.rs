@@ -210,7 +210,8 @@ impl Opened<'_> {
         } = self;
         let past = Past::read(&*disk, &released, options.build, outlet)?;
         check_tail(&options, &held, &past)?;
-        let mut replay = Replay::new(Judgement::new(shards), bundles, past, decisions, outlet);
+        let judgement = Judgement::new(shards);
+        let mut replay = Replay::new(judgement, options.build, bundles, past, decisions, outlet);
         held.for_each(&*disk, 1, |header, payload| replay.batch(header, payload))?;
         let recovered = replay.finish(inputs)?;
         // The tail is judged and its decisions are in the log: the word has been used.
@@ -316,6 +317,7 @@ fn check_tail(
 
 /// The inputs log, judged again from its beginning.
 struct Replay<'a> {
+    build: BuildHash,
     bundles: Bundles<'a>,
     past: Past,
     decisions: Log,
@@ -331,12 +333,14 @@ struct Replay<'a> {
 impl<'a> Replay<'a> {
     fn new(
         judgement: Judgement,
+        build: BuildHash,
         bundles: Bundles<'a>,
         past: Past,
         decisions: Log,
         outlet: &'a mut dyn Outlet,
     ) -> Self {
         Self {
+            build,
             bundles,
             past,
             decisions,
@@ -351,6 +355,7 @@ impl<'a> Replay<'a> {
     }
 
     fn batch(&mut self, header: &BatchHeader, payload: &[u8]) -> Result<(), RecoverError> {
+        self.check_mark(header)?;
         let mut records = Vec::with_capacity(header.count as usize);
         let mut rest = payload;
         let mut seq = header.first;
@@ -380,6 +385,23 @@ impl<'a> Replay<'a> {
         if self.told.elapsed() > Duration::from_secs(2) {
             self.told = Instant::now();
             telemetry::replaying(self.next - 1);
+        }
+        Ok(())
+    }
+
+    /// What this build had decided when it wrote the batch must be what it has derived now: also
+    /// where the decisions log has lost what another build released before.
+    fn check_mark(&self, header: &BatchHeader) -> Result<(), RecoverError> {
+        let (_, foreign) = self.past.foreign;
+        let own = header.build == self.build && header.first > foreign.number;
+        let derived = Mark {
+            number: self.numbering.last,
+            hash: self.numbering.hash,
+        };
+        if own && header.mark != derived {
+            return Err(RecoverError::Diverged {
+                number: header.mark.number,
+            });
         }
         Ok(())
     }
@@ -446,16 +468,21 @@ impl<'a> Replay<'a> {
                 number: self.past.numbering.last,
             });
         }
+        let released = Mark {
+            number: self.next - 1,
+            hash: self.numbering.hash,
+        };
+        // Said even where nothing followed: what is judged here is nobody else's tail any more.
+        if self.past.mark.number < released.number {
+            self.decisions.append(0, &[], released, clock::wall())?;
+        }
         self.decisions.sync()?;
         Ok(Recovered {
             judgement: self.judgement,
             logs: (inputs, self.decisions),
             next: self.next,
             numbering: self.numbering,
-            released: Mark {
-                number: self.next - 1,
-                hash: self.numbering.hash,
-            },
+            released,
             last_at: self.last_at,
             bundle: self.bundle,
         })

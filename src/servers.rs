@@ -10,7 +10,6 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use ioc_gateway::door::Door;
 use ioc_gateway::mqtt;
 use ioc_gateway::options::{Credentials, HttpOptions, MqttOptions, Users};
@@ -24,6 +23,7 @@ use tokio::time::timeout;
 use crate::config::settings::Settings;
 use crate::config::users;
 use crate::host::HostError;
+use crate::http;
 use crate::outlets::Outlets;
 
 /// What the sockets serve.
@@ -78,22 +78,21 @@ impl Servers {
         let address = settings.http.listen;
         let failed = |source| HostError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
-        let http = listener.local_addr().map_err(failed)?;
+        let http_address = listener.local_addr().map_err(failed)?;
         let mqtt = mqtt::Listener::bind(mqtt_options(settings)?).await?;
         let mqtt_address = mqtt.local_addr();
 
-        // Small frames and answers leave at once.
-        let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
-        let serve = axum::serve(listener, router).with_graceful_shutdown(until(stopped.clone()));
         let running = vec![
-            tokio::spawn(async move {
-                // The listener itself cannot fail; connections end by themselves.
-                let _ = serve.await;
-            }),
+            tokio::spawn(http::serve(
+                listener,
+                router,
+                http::Limits::default(),
+                stopped.clone(),
+            )),
             tokio::spawn(mqtt.run(door, outlets.mqtt, until(stopped))),
         ];
         Ok(Self {
-            http,
+            http: http_address,
             mqtt: mqtt_address,
             stopping,
             running,
@@ -150,7 +149,7 @@ fn read_users(path: &Path) -> Result<Users, HostError> {
 }
 
 /// Until the servers shall stop.
-async fn until(mut stopped: watch::Receiver<bool>) {
+pub(crate) async fn until(mut stopped: watch::Receiver<bool>) {
     // An error means that the host is gone, which is the same.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }

@@ -26,12 +26,14 @@ pub fn start_metrics() -> PrometheusHandle {
     STARTED.get_or_init(install).clone()
 }
 
-/// Logs to stderr what the filter lets through; once in a process.
+/// Logs to stderr what the filter lets through; once in a process. What cannot be written is lost:
+/// a full or closed stderr must not end a thread, as complaining about it there would.
 pub fn start_logging(filter: &str) {
     let filter = EnvFilter::new(filter);
     let logging = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     // A second start in one process keeps the first one's filter.
     let _ = logging.try_init();
@@ -52,6 +54,14 @@ fn describe() {
     describe_gauge!("ioc_incidents_live", "incidents that are not over");
     describe_counter!("ioc_input_batches_total", "batches made durable");
     describe_counter!("ioc_decisions_total", "decisions released, by type");
+    describe_counter!(
+        "ioc_http_turned_away_total",
+        "HTTP connections refused because there were too many"
+    );
+    describe_counter!(
+        "ioc_http_accept_failed_total",
+        "HTTP connections that the machine would not accept"
+    );
     describe_histogram!(
         "ioc_inputs_sync_seconds",
         metrics::Unit::Seconds,
@@ -117,6 +127,17 @@ pub fn draining(deadline: Duration) {
         deadline_s = deadline.as_secs(),
         "stopping: no new connections, draining"
     );
+}
+
+/// There was no place for one more HTTP connection.
+pub fn http_turned_away() {
+    counter!("ioc_http_turned_away_total").increment(1);
+}
+
+/// An HTTP connection could not be accepted.
+pub fn http_accept_failed(error: &std::io::Error) {
+    counter!("ioc_http_accept_failed_total").increment(1);
+    warn!(%error, "cannot accept an HTTP connection");
 }
 
 /// What was handed over could not be settled in time.

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 
 use crate::clock;
 use crate::journal::{JournalError, Log, Mark};
+use crate::pipeline::WORK_MAX;
 use crate::telemetry;
 
 /// What the engine wants written or released.
@@ -143,11 +144,14 @@ impl Writer {
         }
     }
 
-    /// Writes all that waits, syncs once, then releases what is judged of it.
+    /// Writes all that waits, syncs once, then releases what is judged of it. At most a queue's
+    /// worth: an engine that is never out of work must not put off the sync for ever.
     fn drain(&mut self, first: Work) -> Result<(), JournalError> {
         let mut written = 0;
+        let mut taken = 0;
         let mut next = Some(first);
         while let Some(work) = next {
+            taken += 1;
             match work {
                 Work::Append(batch) => {
                     written += 1;
@@ -155,7 +159,10 @@ impl Writer {
                 }
                 Work::Release(release) => self.judged.push_back(release),
             }
-            next = self.work.try_recv().ok();
+            next = match taken {
+                WORK_MAX => None,
+                _ => self.work.try_recv().ok(),
+            };
         }
         if written > 0 {
             let began = Instant::now();

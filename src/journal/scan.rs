@@ -103,6 +103,15 @@ pub fn scan(
     needed_up_to: u64,
 ) -> Result<Contents, JournalError> {
     let found = segments(disk, dir)?;
+    if found.first().is_some_and(|(first, _)| *first != 1) {
+        return Err(Damage {
+            path: dir.join(segment_name(1)),
+            offset: 0,
+            number: 1,
+            depends: "a later segment follows",
+        }
+        .into());
+    }
     let mut contents = Contents {
         segments: Vec::with_capacity(found.len()),
         end: End {

@@ -243,3 +243,21 @@ fn an_opening_that_was_interrupted_is_begun_again() {
     fs::write(dir.path().join("recovered.tmp"), b"half").unwrap();
     assert_eq!(texts(&open(dir.path(), 2).unwrap().1), ["durable", "doubt"]);
 }
+
+#[test]
+fn p1_a_log_without_its_beginning_is_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    for (durable, text) in ["first", "second"].into_iter().enumerate() {
+        let (mut log, _) = open(dir.path(), durable as u64).unwrap();
+        append(&mut log, &[text]);
+        log.sync().unwrap();
+    }
+    fs::remove_file(dir.path().join(segment_name(1))).unwrap();
+    let Err(JournalError::Damage(found)) = open(dir.path(), 0) else {
+        panic!("not noticed")
+    };
+    assert_eq!(
+        (found.number, found.depends),
+        (1, "a later segment follows")
+    );
+}

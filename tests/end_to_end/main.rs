@@ -14,3 +14,4 @@ mod kill;
 mod offline;
 mod console;
 mod commands;
+mod ending;

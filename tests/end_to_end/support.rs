@@ -60,6 +60,8 @@ impl Site {
             .env("IOC_HTTP_LISTEN", "127.0.0.1:0")
             .env("IOC_MQTT_LISTEN", "127.0.0.1:0")
             .env("IOC_JOURNAL_SEGMENT_BYTES", "1MiB")
+            // Not a setting of the server, which would refuse it.
+            .env_remove("IOC_TEST_KILLS")
             .env_remove("RUST_LOG");
         command
     }
@@ -268,6 +270,7 @@ fn unchunk(mut body: &str) -> String {
 pub fn ioc(args: &[&str]) -> std::process::Output {
     Command::new(IOC)
         .args(args)
+        .env_remove("IOC_TEST_KILLS")
         .env_remove("RUST_LOG")
         .output()
         .unwrap()
