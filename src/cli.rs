@@ -74,7 +74,7 @@ Settings come from config/ioc.yaml (see `ioc config`); IOC_<SECTION>_<KEY> in th
 overrides them, for example IOC_HTTP_LISTEN=127.0.0.1:0.
 
 Prints `listening http ADDRESS`, `listening mqtt ADDRESS` and then `ready` on stdout.
-SIGTERM or Ctrl-C drains: nothing acknowledged is lost, nothing unacknowledged is claimed.")]
+SIGTERM, SIGHUP or Ctrl-C drains: nothing acknowledged is lost, nothing unacknowledged is claimed.")]
 struct RunArgs {
     /// Directory of ioc.yaml, kinds.yaml, rules/ and city.geojson [default: compiled in]
     #[arg(long, value_name = "DIR")]
@@ -314,6 +314,20 @@ fn print(text: &str) -> Result<(), Failure> {
 }
 
 fn journal(command: JournalCommand) -> Result<(), Failure> {
+    let (JournalCommand::Verify { data }
+    | JournalCommand::Dump { data }
+    | JournalCommand::Adopt { data }) = &command;
+    if !data.join(recover::INPUTS_DIR).is_dir() {
+        let message = format!(
+            "{} is no data directory of ioc: it holds no {}/",
+            data.display(),
+            recover::INPUTS_DIR
+        );
+        return Err(Failure {
+            code: Failure::USAGE,
+            message,
+        });
+    }
     let mut out = BufWriter::new(io::stdout().lock());
     let done = match command {
         JournalCommand::Verify { data } => inspect::verify(&data, &mut out),

@@ -261,17 +261,19 @@ impl Host {
         format!("http://{}/#token={}", self.http, self.token)
     }
 
-    /// SIGTERM or Ctrl-C, from the call on.
+    /// SIGTERM, SIGHUP (the terminal is gone) or Ctrl-C, from the call on.
     pub fn shutdown_signal(&self) -> impl Future<Output = ()> + use<> {
         use tokio::signal::unix::{SignalKind, signal};
         let _entered = self.runtime.enter();
         let listen = |kind| signal(kind).expect("signals can be listened for");
         let mut terminate = listen(SignalKind::terminate());
         let mut interrupt = listen(SignalKind::interrupt());
+        let mut hangup = listen(SignalKind::hangup());
         async move {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+                _ = hangup.recv() => {}
             }
         }
     }

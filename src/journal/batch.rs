@@ -117,6 +117,11 @@ impl BatchHeader {
         (hash == head[UNHASHED_BYTES..]).then_some((header, hash, payload))
     }
 
+    /// What the header at the beginning of `bytes` says, unproved.
+    pub fn peek(bytes: &[u8]) -> Option<Self> {
+        Self::fields(bytes.first_chunk()?)
+    }
+
     fn fields(head: &[u8; Self::BYTES]) -> Option<Self> {
         let mut rest = &head[..];
         let magic: [u8; 4] = take(&mut rest);

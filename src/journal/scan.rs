@@ -236,19 +236,27 @@ impl Segment<'_> {
             .iter()
             .rposition(|byte| *byte != 0)
             .map_or(0, |last| last + 1) as u64;
-        let mut rest = &tail[..end.torn_bytes as usize];
-        while let Some(at) = BatchHeader::find(rest) {
-            rest = &rest[at..];
-            if let Some((later, _, _)) = BatchHeader::decode(rest)
-                && Some(later.journal) == end.journal().or(Some(later.journal))
-                && later.kind == self.kind
-                && later.durable_up_to >= number
-            {
+        // A batch may end in zeros: it is looked for in what is not zero, and read beyond it.
+        let mut at = 0;
+        while let Some(next) = BatchHeader::find(&tail[at..end.torn_bytes as usize]) {
+            at += next;
+            if self.is_durable_after(&tail[at..], end) {
                 return Err(self.damage(offset, number, "a later batch says that it is durable"));
             }
-            rest = &rest[1..];
+            at += 1;
         }
         Ok(())
+    }
+
+    /// Whether a whole batch of this log begins here that says that what is missing was durable.
+    fn is_durable_after(&self, bytes: &[u8], end: &End) -> bool {
+        // What the header claims is cheap to see, that the batch is whole is not.
+        let claims = BatchHeader::peek(bytes).is_some_and(|later| {
+            later.kind == self.kind
+                && end.journal().is_none_or(|journal| journal == later.journal)
+                && later.durable_up_to >= end.next()
+        });
+        claims && BatchHeader::decode(bytes).is_some()
     }
 
     fn damage(&self, offset: usize, number: u64, depends: &'static str) -> Damage {

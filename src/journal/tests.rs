@@ -167,6 +167,22 @@ fn p1_damage_before_a_durable_batch_is_reported_with_its_place() {
 }
 
 #[test]
+fn p1_damage_before_a_durable_batch_that_ends_in_zeros_is_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), 0).unwrap();
+    append(&mut log, &["one", "two"]);
+    log.sync().unwrap();
+    append(&mut log, &["three\0\0"]);
+    drop(log);
+    damage(dir.path(), "two");
+    let found = open(dir.path(), 0);
+    assert!(
+        matches!(found, Err(JournalError::Damage(Damage { number: 2, .. }))),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn p1_damage_that_released_decisions_follow_from_is_reported() {
     let dir = tempfile::tempdir().unwrap();
     let (mut log, _) = open(dir.path(), 0).unwrap();
