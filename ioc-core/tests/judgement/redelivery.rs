@@ -121,7 +121,7 @@ fn redelivered(history: &History, (from, length, after): (f64, usize, f64)) -> H
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 5))]
 
     #[test]
     fn p3_redelivering_any_suffix_of_a_stream_changes_nothing(
