@@ -86,9 +86,9 @@ export class List {
       empty = el("div", { class: "empty" }, el("span", {}), el("p", {}));
       this.root.append(empty);
     }
-    const { text, enough } = watch(heard);
+    const { nothing, enough } = watch(heard);
     empty.firstChild.replaceChildren(...(enough ? [picture(TICK)] : []));
-    setText(empty.lastChild, enough ? `Nothing here. ${text}.` : `Nothing here, but only ${text}.`);
+    setText(empty.lastChild, nothing);
   }
 
   drawRow(row, incident, chosen, now) {

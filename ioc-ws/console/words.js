@@ -129,10 +129,12 @@ export function plural(count, word) {
   return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
 }
 
-/** How much of the city is heard, and whether that is enough to be told that nothing is wrong. */
+/** How much of the city is heard, whether that is enough, and what to say of no news. */
 export function watch({ heard, sensors }) {
+  const enough = sensors > 0 && heard >= sensors * WATCHED_SHARE;
+  if (sensors === 0) return { text: "No sensor is registered", nothing: "Nothing here.", enough };
   const text = `${heard.toLocaleString("en")} of ${plural(sensors, "sensor")} heard`;
-  return { text, enough: sensors > 0 && heard >= sensors * WATCHED_SHARE };
+  return { text, nothing: `Nothing here${enough ? ": " : ", but only "}${text}.`, enough };
 }
 
 /** A value as people read it: at most four significant digits beyond whole numbers. */

@@ -158,6 +158,7 @@ test("silence is good news only from a city that is heard", () => {
   assert.deepEqual(stores.heardOf(store, sensors), { heard: 1, sensors: 3 });
   assert.deepEqual(watch({ heard: 1, sensors: 281 }), {
     text: "1 of 281 sensors heard",
+    nothing: "Nothing here, but only 1 of 281 sensors heard.",
     enough: false,
   });
   assert.equal(watch({ heard: 281, sensors: 281 }).enough, true);
