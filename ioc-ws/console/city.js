@@ -23,12 +23,15 @@ export function cityOf(geojson) {
   const of = (type) => features.filter((each) => each.properties?.type === type && each.geometry);
   const point = (feature) => {
     const [x, y] = metres(feature.geometry.coordinates);
-    return { ...feature.properties, id: feature.id, x, y };
+    const position = feature.geometry.coordinates;
+    return { ...feature.properties, id: feature.id, position, x, y };
   };
   const points = (type) => of(type).filter((each) => each.geometry.type === "Point").map(point);
   const zones = of("zone").map((feature) => zoneOf(feature, metres));
   const sensors = points("sensor");
   const names = new Map(zones.map((zone) => [zone.id, zone.name]));
+  const zoneName = (id) => names.get(id) ?? (id === "_" ? "no zone" : id);
+  const places = new WeakMap();
   const [west, south] = metres([box.west, box.south]);
   const [east, north] = metres([box.east, box.north]);
   return {
@@ -39,8 +42,35 @@ export function cityOf(geojson) {
     rivers: of("river").flatMap((each) => linesOf(each.geometry)).map((line) => line.map(metres)),
     sensorById: new Map(sensors.map((sensor) => [sensor.id, sensor])),
     extent: { width: Math.max(east - west, 100), height: Math.max(north - south, 100) },
-    zoneName: (id) => names.get(id) ?? (id === "_" ? "no zone" : id),
+    /** How far two places are from each other, in metres; null if one is not known. */
+    apart(a, b) {
+      if (!a || !b) return null;
+      const [[ax, ay], [bx, by]] = [metres(a), metres(b)];
+      return Math.hypot(ax - bx, ay - by);
+    },
+    /** Where an incident began and, if it has moved on, the zone that holds its middle now. */
+    placeOf(incident) {
+      if (!places.has(incident)) places.set(incident, placeOf(incident, zones, metres, zoneName));
+      return places.get(incident);
+    },
   };
+}
+
+function placeOf({ zone, position }, zones, metres, zoneName) {
+  const at = position && metres(position);
+  const now = at && zones.find(({ rings }) => rings.some((ring) => holds(ring, at)));
+  return now && now.id !== zone ? `${zoneName(zone)} → ${now.name}` : zoneName(zone);
+}
+
+/** Whether a ring holds a point: a line to the east crosses it an odd number of times. */
+function holds(ring, [x, y]) {
+  let inside = false;
+  ring.forEach(([x1, y1], place) => {
+    const [x2, y2] = ring.at(place - 1);
+    const crosses = y1 > y !== y2 > y && x < x1 + ((x2 - x1) * (y - y1)) / (y2 - y1);
+    if (crosses) inside = !inside;
+  });
+  return inside;
 }
 
 function zoneOf(feature, metres) {

@@ -1,26 +1,30 @@
-// Why the chosen incident is there: its state, the readings that it rests on, what happened to it.
+// Why the chosen incident is there: its state and the readings that it rests on.
 //
 // Arrives: the chosen incident from the store, its decisions from REST, later ones from the
-// stream. Leaves: the pane, and the acknowledge button.
+// stream. Leaves: the pane, and the acknowledge button. Next: `timeline.js`, what happened to it.
 
 import { el, picture, setText, shape } from "./dom.js";
 import { situation } from "./situation.js";
 import { isNew } from "./store.js";
+import { stepsOf, timeline } from "./timeline.js";
 import { SEVERITY, TICK, clock, date, distance, pictogram, plural, span, spoken } from "./words.js";
 import { value } from "./words.js";
 
 const EVIDENCE_MAX = 8;
-const TIMELINE_MAX = 100;
+/** How many decisions about it are held; beyond, the oldest plain updates go. */
+const DECISIONS_MAX = 1000;
 
 export class Detail {
-  /** `onAcknowledge(id)`, `onSelect(id)`; `zoneName(id)`; `sensorOf(id)` from the city. */
-  constructor({ root, onAcknowledge, onSelect, zoneName, sensorOf }) {
-    Object.assign(this, { root, onAcknowledge, onSelect, zoneName, sensorOf });
+  /** `onAcknowledge(id)`, `onSelect(id)`; `placeOf(incident)`; `cityNow()`, as `cityOf` made it. */
+  constructor({ root, onAcknowledge, onSelect, placeOf, cityNow }) {
+    Object.assign(this, { root, onAcknowledge, onSelect, placeOf, cityNow });
     this.forget();
     root.addEventListener("click", (event) => {
       if (event.target.closest("#acknowledge")) onAcknowledge(this.id);
       const other = event.target.closest("[data-other-incident]");
       if (other) onSelect(other.dataset.otherIncident);
+      const run = event.target.closest("[data-run]");
+      if (run) this.toggle(Number(run.dataset.run));
     });
   }
 
@@ -29,6 +33,15 @@ export class Detail {
     this.decisions = new Map();
     this.leftOut = 0;
     this.loaded = false;
+    this.unfolded = new Set();
+  }
+
+  /** Unfolds a run of updates, known by its first, or folds it again. */
+  toggle(run) {
+    if (!this.unfolded.delete(run)) this.unfolded.add(run);
+    this.drawn = null;
+    this.onLoaded?.();
+    requestAnimationFrame(() => this.root.querySelector(`[data-run="${run}"]`)?.focus());
   }
 
   /** Shows another incident; its decisions are fetched, and live ones are added meanwhile. */
@@ -62,6 +75,16 @@ export class Detail {
       const about = decision.incident?.id === this.id || decision.into === this.id;
       if (about) this.decisions.set(decision.seq, decision);
     }
+    this.forgetUpdates();
+  }
+
+  forgetUpdates() {
+    if (this.decisions.size <= DECISIONS_MAX) return;
+    const plain = stepsOf(this.inOrder(), this.id).flatMap(({ updates }) => updates);
+    for (const { seq } of plain.slice(0, this.decisions.size - DECISIONS_MAX)) {
+      this.decisions.delete(seq);
+      this.leftOut += 1;
+    }
   }
 
   /** The sensors whose readings it rests on, with the newest of each. */
@@ -82,14 +105,17 @@ export class Detail {
   }
 
   /** Draws; `may` says whether orders can be given, and if not why. */
-  draw({ store, now, may, pending }) {
+  draw({ store, now, heard, may, pending }) {
+    this.store = store;
     const incident = this.id === null ? null : store.incidents.get(this.id);
     if (!incident) {
-      this.root.replaceChildren(...situation(store, now));
+      this.root.replaceChildren(...situation(store, now, heard));
       this.drawn = null;
       return;
     }
-    const key = JSON.stringify([incident, may, pending, this.loaded, this.decisions.size]);
+    const last = Math.max(0, ...this.decisions.keys());
+    const known = [this.loaded, last, this.cityNow().sensors.length];
+    const key = JSON.stringify([incident, may, pending, ...known]);
     if (this.drawn?.key !== key) {
       this.age = el("dd", { class: "number" });
       this.drawn = { key };
@@ -115,7 +141,7 @@ export class Detail {
         this.action(incident, may, pending),
         this.facts(incident),
         this.why(incident),
-        this.timeline(),
+        timeline(stepsOf(this.inOrder(), this.id), this.unfolded, this.leftOut),
       ),
     ];
   }
@@ -123,7 +149,7 @@ export class Detail {
   head(incident) {
     const severity = SEVERITY[incident.severity];
     const kind = el("span", { class: "row-kind" }, picture(pictogram(incident.kind)));
-    const where = this.zoneName(incident.zone);
+    const where = this.placeOf(incident);
     const name = el(
       "div",
       { class: "detail-name" },
@@ -191,7 +217,7 @@ export class Detail {
     const rule = incident.rule
       ? el("p", { class: "rule" }, "Rule ", el("code", {}, incident.rule))
       : null;
-    const shown = evidence.slice(0, EVIDENCE_MAX).map((each) => this.evidenceRow(each));
+    const shown = evidence.slice(0, EVIDENCE_MAX).map((each) => this.evidenceRow(each, incident));
     const left = evidence.length - shown.length;
     const missing = this.loaded ? "Its readings lie further back than is held." : "Loading…";
     const table = shown.length > 0 ? evidenceTable(shown) : el("p", { class: "note" }, missing);
@@ -199,39 +225,36 @@ export class Detail {
     return el("section", {}, el("h3", {}, "Why"), rule, table, more);
   }
 
-  evidenceRow(evidence) {
-    const sensor = this.sensorOf(evidence.sensor);
+  evidenceRow(evidence, incident) {
+    const city = this.cityNow();
+    const sensor = city.sensorById.get(evidence.sensor);
+    const reading = this.store.readings.get(evidence.sensor);
     const title = sensor?.name ?? evidence.sensor;
     const name = el("td", { title }, el("code", {}, evidence.sensor));
-    const away = evidence.distance_m === null ? "–" : distance(evidence.distance_m);
+    const unit = sensor?.unit ?? reading?.unit;
+    // Who is not of the city, such as a call centre, says with each reading where it holds.
+    const away = city.apart(incident.position, sensor?.position);
     return el(
       "tr",
       {},
       name,
-      el("td", { class: "number" }, value(evidence.value, sensor?.unit)),
+      el("td", { class: "number" }, value(evidence.value, unit)),
       el("td", {}, evidence.rule),
-      el("td", { class: "number" }, away),
+      el("td", { class: "number" }, away === null ? "–" : distance(Math.round(away))),
       el("td", { class: "number" }, clock(Date.parse(evidence.at))),
-    );
-  }
-
-  timeline() {
-    const steps = stepsOf(this.inOrder(), this.id);
-    const shown = steps.reverse().slice(0, TIMELINE_MAX);
-    const earlier = () => el("p", { class: "note" }, plural(this.leftOut, "earlier decision"));
-    return el(
-      "section",
-      {},
-      el("h3", {}, "Timeline"),
-      el("ol", { class: "timeline", "data-testid": "timeline" }, ...shown.map(step)),
-      this.leftOut > 0 ? earlier() : null,
     );
   }
 }
 
 function evidenceTable(rows) {
-  const words = ["Sensor", "Said", "Rule", "Away", "At"];
-  const head = words.map((word) => el("th", { scope: "col" }, word));
+  const words = [
+    ["Sensor", null],
+    ["Said", "the newest of its readings that are evidence"],
+    ["Rule", "the detection rule that this reading satisfied"],
+    ["To middle", "how far the sensor is from the incident's middle"],
+    ["At", null],
+  ];
+  const head = words.map(([word, title]) => el("th", { scope: "col", title }, word));
   return el(
     "table",
     { class: "evidence", "data-testid": "evidence" },
@@ -242,57 +265,4 @@ function evidenceTable(rows) {
 
 function other(id) {
   return el("button", { type: "button", class: "other", "data-other-incident": id }, id);
-}
-
-/** What happened, with runs of updates in one step. */
-function stepsOf(decisions, id) {
-  const steps = [];
-  let severity = null;
-  for (const decision of decisions) {
-    const { type, at, seq, incident, into } = decision;
-    const rose = incident.id === id && severity !== null && incident.severity !== severity;
-    if (incident.id === id) severity = incident.severity;
-    const last = steps.at(-1);
-    if (type === "incident_updated" && !rose && last?.run) {
-      Object.assign(last, { at, seq, run: last.run + 1, incident });
-    } else {
-      const run = type === "incident_updated" && !rose ? 1 : 0;
-      steps.push({ type, at, seq, incident, into, rose, run, actor: decision.cause.actor });
-    }
-  }
-  return steps.map((each) => ({ ...each, text: stepText(each, id) }));
-}
-
-function stepText({ type, incident, into, rose, run, actor }, id) {
-  if (rose) return `Rose to ${incident.severity}`;
-  const reach = `${plural(incident.sensors, "sensor")}, ${distance(incident.radius_m)}`;
-  switch (type) {
-    case "incident_opened":
-      return `Opened as ${incident.severity}`;
-    case "incident_updated":
-      return `${plural(run, "update")}: ${reach}`;
-    case "incident_merged":
-      return into === id ? `${incident.id} became part of it` : `Became part of ${into}`;
-    case "incident_cleared":
-      return "Cleared: its sensors are normal";
-    case "incident_unknown":
-      return "Unknown: its sensors fell silent";
-    case "incident_reopened":
-      return `Reopened: episode ${incident.episode}`;
-    case "incident_acknowledged":
-      return actor ? `Acknowledged by ${actor}` : "Acknowledged";
-    default:
-      return spoken(type);
-  }
-}
-
-function step({ type, at, seq, text, rose, incident }) {
-  const grave = rose || type === "incident_opened";
-  return el(
-    "li",
-    { "data-type": type, "data-severity": grave && incident.severity },
-    el("time", { datetime: at, title: at }, clock(Date.parse(at))),
-    el("span", {}, text),
-    el("span", { class: "step-seq" }, `#${seq}`),
-  );
 }

@@ -5,12 +5,14 @@ import { el, setText, shape } from "./dom.js";
 import { SEVERITY, clock, told } from "./words.js";
 
 const LINES_MAX = 200;
+/** How many openings from before the decisions that are held it begins with. */
+const OPENINGS_MAX = 50;
 /** How far up a run of updates is looked for. */
 const RUN_LINES = 12;
 
 export class Feed {
-  constructor({ root, onSelect, zoneName }) {
-    Object.assign(this, { root, zoneName });
+  constructor({ root, onSelect, placeOf }) {
+    Object.assign(this, { root, placeOf });
     this.clear();
     root.addEventListener("click", (event) => {
       const line = event.target.closest("[data-incident-id]");
@@ -49,17 +51,18 @@ export class Feed {
   }
 
   fill(line, decision) {
-    const { verb, text, note } = told(decision, this.zoneName);
+    const { verb, text, note } = told(decision, this.placeOf);
     const severity = decision.incident?.severity;
     line.severity = severity;
-    line.node.dataset.decisionSeq = decision.seq;
+    if (decision.seq !== null) line.node.dataset.decisionSeq = decision.seq;
     line.node.dataset.type = decision.type;
     if (severity) line.node.dataset.severity = severity;
     setText(line.at, clock(Date.parse(decision.at)));
     setText(line.verb, verb);
     setText(line.text, text);
     setText(line.note, line.count > 1 ? `${note} · ${line.count} times` : note);
-    line.node.title = `#${decision.seq}: ${line.node.lastChild.textContent}`;
+    const number = decision.seq === null ? "" : `#${decision.seq}: `;
+    line.node.title = number + line.node.lastChild.textContent;
     line.mark.replaceChildren(...(severity ? [shape(SEVERITY[severity].shape)] : []));
   }
 
@@ -70,15 +73,30 @@ export class Feed {
     this.waiting = [];
   }
 
-  /** Begins with what was decided lately; what the stream told meanwhile comes after it. */
-  begin(decisions) {
+  /**
+   * Begins with how the `open` incidents opened that did so before all that is held, goes on with
+   * what was decided lately, and then with what the stream told meanwhile.
+   */
+  begin(open, decisions) {
     const last = decisions.at(-1)?.seq ?? 0;
     const waiting = this.waiting.filter((decision) => decision.seq > last);
     this.waiting = null;
     this.root.classList.add("begins");
-    this.add([...decisions, ...waiting]);
+    this.add([...openings(open, decisions), ...decisions, ...waiting]);
     requestAnimationFrame(() => this.root.classList.remove("begins"));
   }
+}
+
+/** Openings that are known from the picture alone; how grave they were then, it does not say. */
+function openings(open, decisions) {
+  const opened = ({ type, incident }) => (type === "incident_opened" ? incident.id : null);
+  const told = new Set(decisions.map(opened));
+  const untold = open.filter(({ id }) => !told.has(id));
+  untold.sort((a, b) => Date.parse(a.opened_at) - Date.parse(b.opened_at));
+  const type = "incident_opened";
+  return untold.slice(-OPENINGS_MAX).map((incident) => {
+    return { type, seq: null, at: incident.opened_at, incident, cause: {} };
+  });
 }
 
 function newLine(decision) {

@@ -3,7 +3,7 @@
 
 import { el, picture, setText, shape } from "./dom.js";
 import { byUrgency, counts, isNew, isOpen } from "./store.js";
-import { SEVERITY, TICK, pictogram, plural, span, spoken } from "./words.js";
+import { SEVERITY, TICK, pictogram, plural, span, spoken, watch } from "./words.js";
 
 const ROWS_MAX = 200;
 
@@ -14,9 +14,9 @@ const TABS = [
 ];
 
 export class List {
-  /** `onSelect(id)` is told of each choice; `zoneName(id)` names a zone. */
-  constructor({ root, more, tabs, onSelect, zoneName }) {
-    Object.assign(this, { root, more, onSelect, zoneName });
+  /** `onSelect(id)` is told of each choice; `placeOf(incident)` says where it is. */
+  constructor({ root, more, tabs, onSelect, placeOf }) {
+    Object.assign(this, { root, more, onSelect, placeOf });
     this.rows = new Map();
     this.shown = [];
     this.tab = TABS[0];
@@ -38,9 +38,9 @@ export class List {
     return button;
   }
 
-  /** Draws the picture; `now` is logical time in milliseconds. */
-  draw({ store, selected, now }) {
-    this.last = { store, selected, now };
+  /** Draws the picture; `now` is logical time in milliseconds, `heard` as `heardOf` says. */
+  draw({ store, selected, now, heard }) {
+    this.last = { store, selected, now, heard };
     const all = [...store.incidents.values()].filter(this.tab.shows).sort(byUrgency);
     this.shown = all.slice(0, ROWS_MAX);
     this.drawTabs(counts(store));
@@ -70,28 +70,35 @@ export class List {
     });
     for (const [id, row] of this.rows) if (!rows.has(id)) row.node.remove();
     this.rows = rows;
-    this.drawEmpty();
+    this.drawEmpty(this.last.heard);
     const chosen = selected && rows.get(selected);
     if (chosen) this.root.setAttribute("aria-activedescendant", chosen.node.id);
     else this.root.removeAttribute("aria-activedescendant");
   }
 
-  drawEmpty() {
-    const empty = this.root.querySelector(".empty");
+  drawEmpty(heard) {
+    let empty = this.root.querySelector(".empty");
     if (this.shown.length > 0) {
       empty?.remove();
-    } else if (!empty) {
-      const text = el("p", {}, "Nothing here. The city is watched.");
-      this.root.append(el("div", { class: "empty" }, picture(TICK), text));
+      return;
     }
+    if (!empty) {
+      empty = el("div", { class: "empty" }, el("span", {}), el("p", {}));
+      this.root.append(empty);
+    }
+    const { nothing, enough } = watch(heard);
+    empty.firstChild.replaceChildren(...(enough ? [picture(TICK)] : []));
+    setText(empty.lastChild, nothing);
   }
 
   drawRow(row, incident, chosen, now) {
     row.node.setAttribute("aria-selected", String(chosen));
     setText(row.age, span(now - Date.parse(incident.ended_at ?? incident.opened_at)));
-    if (row.drawn === incident && row.zone === this.zoneName(incident.zone)) return;
+    const place = this.placeOf(incident);
+    if (row.drawn === incident && row.place === place) return;
     row.drawn = incident;
-    row.zone = this.zoneName(incident.zone);
+    row.place = place;
+    row.node.title = `${spoken(incident.kind)}, ${place}`;
     const data = row.node.dataset;
     data.severity = incident.severity;
     data.condition = incident.condition;
@@ -99,7 +106,7 @@ export class List {
     row.node.classList.toggle("fresh", isNew(incident));
     row.node.classList.toggle("over", !isOpen(incident));
     row.shape.replaceChildren(shape(SEVERITY[incident.severity].shape));
-    setText(row.where, row.zone);
+    setText(row.where, place);
     setText(row.severity, SEVERITY[incident.severity].word);
     setText(row.condition, incident.condition);
     setText(row.handling, incident.handling);

@@ -8,9 +8,10 @@ import { Feed } from "./feed.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
 import { CityMap } from "./map.js";
-import { SEVERITIES, apply, counts, emptyStore, isNew, resumePoint, survivor } from "./store.js";
+import { SEVERITIES, apply, counts, emptyStore, heardOf, isNew, isOpen } from "./store.js";
+import { resumePoint, survivor } from "./store.js";
 import { LogicalTime } from "./time.js";
-import { SEVERITY, clock, date, plural, spoken } from "./words.js";
+import { SEVERITY, clock, date, plural, spoken, timeZone } from "./words.js";
 
 const TOAST_MS = 9_000;
 const TOKEN = "ioc-token";
@@ -29,24 +30,25 @@ let selected = null;
 let wanted = null;
 let link = { name: "connecting" };
 let sensorsChanged = true;
+let heard = { heard: 0, sensors: 0 };
 let drawPlanned = false;
 
-const zoneName = (id) => map.city.zoneName(id);
+const placeOf = (incident) => map.city.placeOf(incident);
 const map = new CityMap({ root: byId("map"), onSelect: select });
 const list = new List({
   root: byId("incidents"),
   more: byId("more"),
   tabs: byId("tabs"),
   onSelect: select,
-  zoneName,
+  placeOf,
 });
-const feed = new Feed({ root: byId("feed"), onSelect: select, zoneName });
+const feed = new Feed({ root: byId("feed"), onSelect: select, placeOf });
 const detail = new Detail({
   root: byId("detail"),
   onAcknowledge: acknowledge,
   onSelect: select,
-  zoneName,
-  sensorOf: (id) => map.city.sensorById.get(id),
+  placeOf,
+  cityNow: () => map.city,
 });
 detail.onLoaded = planDraw;
 const live = new Live({
@@ -137,7 +139,7 @@ async function loadDecisions() {
   } catch {
     // The link is down, which the banner says; the feed begins with what comes next.
   }
-  feed.begin(decisions);
+  feed.begin([...store.incidents.values()].filter(isOpen), decisions);
 }
 
 function select(id) {
@@ -183,8 +185,9 @@ function planDraw() {
 function draw() {
   followMerge();
   const now = time.at(performance.now()) ?? Date.now();
-  list.draw({ store, selected, now });
-  detail.draw({ store, now, may: may(), pending: pending.has(selected) });
+  if (sensorsChanged) heard = heardOf(store, map.city.sensors);
+  list.draw({ store, selected, now, heard });
+  detail.draw({ store, now, heard, may: may(), pending: pending.has(selected) });
   const evidence = selected === null ? [] : detail.evidence().map((each) => each.sensor);
   map.update({ store, selected, evidence, now, sensors: sensorsChanged });
   sensorsChanged = false;
@@ -206,7 +209,8 @@ function drawBar(now) {
   setText(byId("seq"), store.hash === null ? "–" : `#${store.seq.toLocaleString("en")}`);
   if (store.now !== null) {
     setText(byId("clock"), clock(now));
-    setText(byId("date"), date(now));
+    setText(byId("date"), `${date(now)}, ${timeZone(now)}`);
+    byId("time").title = `City time: what the server judges by. ${utc(now)}`;
   }
   const count = counts(store);
   drawCounts(count);
@@ -218,6 +222,8 @@ function drawBar(now) {
   const city = byId("city-name").textContent;
   document.title = count.new ? `(${count.new}) ${city}` : city;
 }
+
+const utc = (ms) => `In UTC: ${new Date(ms).toISOString().slice(0, 19).replace("T", " ")}`;
 
 function drawCounts(count) {
   const root = byId("counts");

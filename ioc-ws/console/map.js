@@ -9,7 +9,7 @@ import { byId, el, setText, shape } from "./dom.js";
 import { Ground } from "./ground.js";
 import { Marks } from "./marks.js";
 import { SEVERITIES, isOpen } from "./store.js";
-import { SEVERITY, distance, span, spoken, value } from "./words.js";
+import { SEVERITY, clock, distance, span, spoken, value } from "./words.js";
 
 const HIT_PX = 18;
 const SENSOR_HIT_PX = 9;
@@ -107,7 +107,7 @@ export class CityMap {
       from = at;
     });
     canvas.addEventListener("pointerup", (event) => {
-      if (from && travelled < 4) this.onSelect(this.incidentAt(place(event))?.id ?? null);
+      if (from && travelled < 4) this.choose(place(event));
       from = null;
     });
     canvas.addEventListener("pointercancel", () => (from = null));
@@ -138,6 +138,20 @@ export class CityMap {
     this.move(how);
   }
 
+  /** Chooses the incident that was clicked; a sensor says what it is, and nothing is chosen. */
+  choose(at) {
+    const { incident, sensor } = this.under(at);
+    if (!sensor) this.onSelect(incident?.id ?? null);
+    this.point(at);
+  }
+
+  /** What lies there: a sensor only where it is nearer than any incident's middle. */
+  under(at) {
+    const [incident, incidentAway] = this.incidentAt(at);
+    const [sensor, sensorAway] = this.sensorAt(at);
+    return sensorAway < incidentAway ? { sensor } : { incident };
+  }
+
   incidentAt([x, y]) {
     let nearest = null;
     let best = HIT_PX;
@@ -146,7 +160,7 @@ export class CityMap {
       const away = Math.hypot(ix - x, iy - y);
       if (away < best) [nearest, best] = [incident, away];
     }
-    return nearest;
+    return [nearest, nearest ? best : Infinity];
   }
 
   sensorAt([x, y]) {
@@ -157,14 +171,13 @@ export class CityMap {
       const away = Math.hypot(sx - x, sy - y);
       if (away < best) [nearest, best] = [sensor, away];
     }
-    return nearest;
+    return [nearest, nearest ? best : Infinity];
   }
 
   /** Shows what lies under the pointer. */
   point(at) {
-    const incident = at && this.store ? this.incidentAt(at) : null;
-    const sensor = at && !incident && this.store ? this.sensorAt(at) : null;
-    this.live.classList.toggle("over", Boolean(incident));
+    const { incident, sensor } = at && this.store ? this.under(at) : {};
+    this.live.classList.toggle("over", Boolean(incident ?? sensor));
     const lines = incident ? this.incidentTip(incident) : sensor ? this.sensorTip(sensor) : null;
     this.tip.hidden = !lines;
     if (!lines) return;
@@ -182,7 +195,7 @@ export class CityMap {
     return [
       spoken(incident.kind),
       `${SEVERITY[incident.severity].word}, ${incident.condition}, ${incident.handling}`,
-      `${this.city.zoneName(incident.zone)}, for ${since}`,
+      `${this.city.placeOf(incident)}, for ${since}`,
     ];
   }
 
@@ -190,13 +203,16 @@ export class CityMap {
     const reading = this.store.readings.get(sensor.id);
     const silent = this.store.silent.get(sensor.id);
     const since = (at) => span(this.now - Date.parse(at));
+    const unit = reading?.unit || sensor.unit;
+    const at = (time) => `at ${clock(Date.parse(time))}, ${since(time)} ago`;
     const said = reading
-      ? `${value(reading.value, reading.unit)}, ${since(reading.observed_at)} ago`
+      ? `${value(reading.value, unit)} ${at(reading.observed_at)}`
       : "nothing heard yet";
-    const own = sensor.danger !== undefined;
-    const levels = own ? `warning ${sensor.warning}, danger ${sensor.danger}` : null;
-    const silence = silent ? `silent for ${since(silent.last_heard_at)}` : null;
-    return [sensor.name ?? sensor.id, spoken(sensor.kind), said, silence ?? levels].filter(Boolean);
+    const level = (word) => sensor[word] !== undefined && `${word} ${value(sensor[word], unit)}`;
+    const levels = [level("warning"), level("danger")].filter(Boolean).join(", ");
+    const silence = silent && `silent for ${since(silent.last_heard_at)}`;
+    const name = sensor.name ? `${sensor.name} (${sensor.id})` : sensor.id;
+    return [name, spoken(sensor.kind), said, silence ?? levels].filter(Boolean);
   }
 
   *drawable() {
@@ -249,8 +265,10 @@ function drawLegend() {
   });
   const sensors = [
     ["heard", "Sensor heard"],
+    ["quiet", "Not heard yet"],
     ["warning", "Beyond its warning"],
     ["silent", "Silent"],
   ].map(([name, text]) => el("li", {}, el("i", { class: `dot ${name}` }), text));
-  byId("legend").replaceChildren(...severities, ...sensors);
+  const place = el("li", {}, el("i", { class: "asset" }), "Asset: hospital, school, …");
+  byId("legend").replaceChildren(...severities, ...sensors, place);
 }

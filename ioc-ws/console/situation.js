@@ -2,21 +2,34 @@
 
 import { el, picture } from "./dom.js";
 import { SEVERITIES, isOpen } from "./store.js";
-import { TICK, pictogram, plural, span, spoken } from "./words.js";
+import { ALERT, TICK, pictogram, plural, span, spoken, watch } from "./words.js";
 
 const SILENT_MAX = 8;
 const PARTS_MAX = 12;
 
-/** The pane's elements; `now` is logical time in milliseconds. */
-export function situation(store, now) {
+/** The pane's elements; `now` is logical time in milliseconds, `heard` as `heardOf` says. */
+export function situation(store, now, heard) {
   const open = [...store.incidents.values()].filter(isOpen);
   const head = el("div", { class: "panel-head" }, el("h2", {}, "Situation"),
     el("span", { class: "note" }, "Choose an incident to see why"));
-  if (open.length === 0 && store.silentTotal === 0) {
-    const text = store.hash === null ? "Waiting for the picture." : "No incident is open.";
-    return [head, el("div", { class: "empty" }, picture(TICK), el("p", {}, text))];
+  if (store.hash === null) {
+    return [head, el("div", { class: "empty" }, el("p", {}, "Waiting for the picture."))];
   }
-  return [head, el("div", { class: "situation" }, kinds(open), silent(store, now))];
+  const parts = [kinds(open), watched(heard), silent(store, now)];
+  return [head, el("div", { class: "situation" }, ...parts)];
+}
+
+/** No news is good news only from who is heard. */
+function watched(heard) {
+  const { text, enough } = watch(heard);
+  const note = enough ? null : "Whatever happens where no sensor is heard is not shown here.";
+  return el(
+    "section",
+    { "data-testid": "heard", class: enough ? "watched" : "watched poorly" },
+    el("h3", {}, "Sensors"),
+    el("p", {}, enough ? picture(TICK) : picture(ALERT), text),
+    note && el("p", { class: "note" }, note),
+  );
 }
 
 function kinds(open) {

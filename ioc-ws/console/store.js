@@ -233,6 +233,12 @@ export function counts(store) {
   return result;
 }
 
+/** How many of the city's sensors are heard: they have said something and are not silent. */
+export function heardOf(store, sensors) {
+  const heard = ({ id }) => store.readings.has(id) && !store.silent.has(id);
+  return { heard: sensors.filter(heard).length, sensors: sensors.length };
+}
+
 /** The picture in the form of the server's snapshot. */
 export function toSnapshot(store) {
   const sorted = (map) => [...map.entries()].sort(([a], [b]) => compare(a, b)).map(([, v]) => v);

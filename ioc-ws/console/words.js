@@ -54,14 +54,17 @@ const PICTOGRAMS = [
   ["pump", "M5 8h9v9H5ZM14 10h3v-4h4M8 17v4M11 17v4M8 5h3"],
   ["water", "M12 3c4 5 6 8 6 11a6 6 0 0 1-12 0c0-3 2-6 6-11Z"],
 ];
-const ANY = "M12 3 22 20H2ZM12 9v5M12 17v.5";
+/** From which share of the sensors on silence is good news. */
+const WATCHED_SHARE = 0.9;
+/** Take care. */
+export const ALERT = "M12 3 22 20H2ZM12 9v5M12 17v.5";
 
 /** A tick: all is well. */
 export const TICK = "M5 12.5 10 17.5 19 7";
 
 /** The pictogram of a kind of incident, as an SVG path. */
 export function pictogram(kind) {
-  return (PICTOGRAMS.find(([word]) => kind.includes(word)) ?? [null, ANY])[1];
+  return (PICTOGRAMS.find(([word]) => kind.includes(word)) ?? [null, ALERT])[1];
 }
 
 /** `power_outage` → `Power outage`. */
@@ -71,14 +74,14 @@ export function spoken(word) {
 }
 
 /** What a decision did, for people. */
-export function told(decision, zoneName) {
+export function told(decision, placeOf) {
   const { incident, sensor, type } = decision;
   if (incident) {
     const what = spoken(incident.kind);
-    const here = `${what} in ${zoneName(incident.zone)}`;
+    const here = `${what} in ${placeOf(incident)}`;
     switch (type) {
       case "incident_opened":
-        return { verb: "opened", text: here, note: incident.severity };
+        return { verb: "opened", text: here, note: openedAs(decision) };
       case "incident_updated":
         return { verb: "updated", text: here, note: evidenceNote(incident) };
       case "incident_merged":
@@ -109,6 +112,10 @@ export function told(decision, zoneName) {
   return { verb: spoken(type), text: "", note: "" };
 }
 
+function openedAs({ seq, incident }) {
+  return seq === null ? `now ${incident.severity}` : incident.severity;
+}
+
 function by(decision) {
   return decision.cause.actor ? `by ${decision.cause.actor}` : "";
 }
@@ -120,6 +127,14 @@ function evidenceNote(incident) {
 /** `1 sensor`, `2 sensors`, `1,204 sensors`. */
 export function plural(count, word) {
   return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+}
+
+/** How much of the city is heard, whether that is enough, and what to say of no news. */
+export function watch({ heard, sensors }) {
+  const enough = sensors > 0 && heard >= sensors * WATCHED_SHARE;
+  if (sensors === 0) return { text: "No sensor is registered", nothing: "Nothing here.", enough };
+  const text = `${heard.toLocaleString("en")} of ${plural(sensors, "sensor")} heard`;
+  return { text, nothing: `Nothing here${enough ? ": " : ", but only "}${text}.`, enough };
 }
 
 /** A value as people read it: at most four significant digits beyond whole numbers. */
@@ -143,6 +158,13 @@ export function clock(ms) {
 export function date(ms) {
   const form = { weekday: "short", day: "numeric", month: "short", year: "numeric" };
   return new Date(ms).toLocaleDateString("en-GB", form);
+}
+
+/** The zone that `clock` and `date` are told in: `UTC`, `UTC+8`. */
+export function timeZone(ms) {
+  const form = new Intl.DateTimeFormat("en", { timeZoneName: "shortOffset" });
+  const part = form.formatToParts(new Date(ms)).find(({ type }) => type === "timeZoneName");
+  return part.value.replace("GMT", "UTC").replace(/[+]0$/, "");
 }
 
 /** `12 s`, `4 min`, `3 h 20 min`, `5 d`. */

@@ -32,6 +32,7 @@ mod filter;
 mod server;
 mod session;
 mod listen;
+mod milestones;
 mod command;
 mod auth;
 mod guard;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use ioc_core::decision::{Condition, DecisionSeq};
@@ -32,7 +32,7 @@ use crate::wire::{Hex, Text};
 const LIMIT: usize = 100;
 /// How many incidents a list holds at most.
 const LIMIT_MAX: usize = 1000;
-/// How many decisions the timeline of an incident holds at most: the newest.
+/// How many decisions the timeline of an incident holds at most, beside older milestones.
 const TIMELINE_MAX: usize = 200;
 
 /// What a list is asked for.
@@ -143,8 +143,8 @@ pub(crate) async fn incidents(
     Ok(ok(to_json(&json)))
 }
 
-/// `GET /api/v1/incidents/{id}`: the incident, or the one that it was merged into, with its
-/// decisions as far as the ring holds them.
+/// `GET /api/v1/incidents/{id}`: the incident, or the one that it was merged into, with how it
+/// opened, what became of it, and its updates as far as the ring holds them.
 pub(crate) async fn incident(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
@@ -160,14 +160,24 @@ pub(crate) async fn incident(
     }
     body.extend_from_slice(b",\"incident\":");
     body.extend_from_slice(&to_json(&IncidentViewJson::from(&incident)));
-    body.extend_from_slice(format!(",\"timeline_left_out\":{}", about.left_out).as_bytes());
+    let (timeline, left_out) = timeline(&incident, &about);
+    body.extend_from_slice(format!(",\"timeline_left_out\":{left_out}").as_bytes());
     body.extend_from_slice(b",\"timeline\":");
-    push_array(
-        &mut body,
-        about.newest_first.iter().rev().map(|(_, json)| json),
-    );
+    push_array(&mut body, timeline.into_iter());
     body.push(b'}');
     Ok(ok(body))
+}
+
+/// What the ring holds of late, after the milestones before that; and how many lie between.
+fn timeline<'a>(incident: &'a Incident, about: &'a About) -> (Vec<&'a Bytes>, usize) {
+    let oldest = about.newest_first.last();
+    let oldest = oldest.map_or(DecisionSeq::MAX, |(decision, _)| decision.seq);
+    let late = about.newest_first.iter().rev().map(|(_, json)| json);
+    let timeline: Vec<_> = incident.milestones.before(oldest).chain(late).collect();
+    let held = about.newest_first.len() + about.left_out;
+    let told = incident.milestones.told().max(held);
+    let left_out = told.saturating_sub(timeline.len());
+    (timeline, left_out)
 }
 
 /// `GET /api/v1/decisions`: the newest decisions that the ring holds, oldest first.
@@ -307,6 +317,18 @@ pub(crate) async fn sensors_silent(State(shared): State<Arc<Shared>>) -> Respons
             .map(|each| SilentJson::from(&**each))
             .collect(),
     }))
+}
+
+/// What nobody serves.
+pub(crate) async fn no_such_path(uri: Uri) -> ApiError {
+    let message = format!("nothing is served at {}", uri.path());
+    ApiError::not_found("no_such_path", message)
+}
+
+/// What is served, but not to be asked for so. The router adds `Allow`.
+pub(crate) async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+    let message = format!("{} does not take {method}", uri.path());
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message)
 }
 
 /// `GET /api/v1/city`: what the console draws, as GeoJSON (RFC 7946).

@@ -30,7 +30,8 @@ const SUBPROTOCOL: &str = "ioc.v1";
 /// How much is gathered before a write that is not flushed goes out by itself.
 const WRITE_BUFFER_BYTES: usize = 32 << 10;
 
-/// All routes of the window.
+/// All routes of the window, and the answer to what no route takes: the host's other routers, which
+/// are merged with this one, leave that to it.
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
         .route("/", get(console::page))
@@ -45,6 +46,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/decisions", get(rest::decisions))
         .route("/api/v1/sensors/silent", get(rest::sensors_silent))
         .route("/api/v1/city", get(rest::city))
+        .fallback(rest::no_such_path)
+        .method_not_allowed_fallback(rest::wrong_method)
         .with_state(shared)
 }
 

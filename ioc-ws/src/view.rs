@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 
+use ioc_core::decision::Verdict;
 use ioc_core::decision::{Condition, Decision, DecisionSeq, Handling, IncidentState, SensorState};
-use ioc_core::decision::{Severity, Verdict};
 use ioc_core::id::{Actor, IncidentId, ReadingKind, RuleId, SensorId};
 use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::feed::{Head, Published};
 use crate::frame;
+use crate::milestones::Milestones;
 use crate::options::WindowOptions;
 
 /// An incident as it stands, with what became of it.
@@ -31,6 +32,8 @@ pub(crate) struct Incident {
     /// The decision that ended it, and when; `None` while it is open.
     pub ended: Option<(DecisionSeq, Timestamp)>,
     pub merged_into: Option<IncidentId>,
+    /// What became of it, beyond the ring. Shared with the incident before, until that is gone.
+    pub milestones: Arc<Milestones>,
 }
 
 impl Incident {
@@ -54,6 +57,7 @@ impl Incident {
                 false => ended_before.or(Some((decision.seq, decision.at))),
             },
             merged_into,
+            milestones: before.map_or_else(Arc::default, |before| Arc::clone(&before.milestones)),
             state,
         })
     }
@@ -73,6 +77,12 @@ fn acknowledged(
         return Some((decision.at, actor.cloned()));
     }
     before.and_then(|before| before.acknowledged.clone())
+}
+
+/// Adds a decision to what is kept of an incident's history.
+fn tell(incident: &mut Arc<Incident>, published: &Published, control: bool) {
+    let milestones = &mut Arc::make_mut(incident).milestones;
+    Arc::make_mut(milestones).tell(published.decision.seq, &published.json, control);
 }
 
 /// A live reading, for consoles: the host thins them, sensor by sensor.
@@ -151,34 +161,49 @@ impl View {
             }
             Verdict::RulesChanged(_) | Verdict::CommandRefused(_) => true,
             Verdict::IncidentUpdated(state) => {
-                self.apply_incident(decision) != Some(state.severity)
+                let before = self.incidents.get(&state.id);
+                let control = before.map(|before| before.state.severity) != Some(state.severity);
+                self.apply_incident(published, control);
+                control
+            }
+            Verdict::IncidentMerged { into, .. } => {
+                self.apply_incident(published, true);
+                if let Some(survivor) = self.incidents.get_mut(into) {
+                    tell(survivor, published, true);
+                }
+                true
             }
             Verdict::IncidentOpened(_)
-            | Verdict::IncidentMerged { .. }
             | Verdict::IncidentCleared(_)
             | Verdict::IncidentUnknown(_)
             | Verdict::IncidentReopened(_)
             | Verdict::IncidentAcknowledged(_) => {
-                self.apply_incident(decision);
+                self.apply_incident(published, true);
                 true
             }
         }
     }
 
-    /// Applies a decision about an incident; returns the severity that was known before.
-    fn apply_incident(&mut self, decision: &Decision) -> Option<Severity> {
-        let id = decision.verdict.incident()?.id;
-        let before = self.incidents.get(&id);
-        let severity_before = before.map(|before| before.state.severity);
-        let ended_before = before.is_some_and(|before| before.ended.is_some());
-        let after = Incident::after(before.map(|before| &**before), decision)?;
+    /// Applies a decision about an incident.
+    fn apply_incident(&mut self, published: &Published, control: bool) {
+        let Some(id) = published.decision.verdict.incident().map(|state| state.id) else {
+            return;
+        };
+        let before = self.incidents.remove(&id);
+        let ended_before = before.as_ref().is_some_and(|before| before.ended.is_some());
+        let Some(after) = Incident::after(before.as_deref(), &published.decision) else {
+            return;
+        };
+        // Were the incident before still held here, its milestones would be copied to be added to.
+        drop(before);
         let ended = after.ended;
-        self.incidents.insert(id, Arc::new(after));
+        let mut after = Arc::new(after);
+        tell(&mut after, published, control);
+        self.incidents.insert(id, after);
         if let (false, Some((seq, _))) = (ended_before, ended) {
             self.ended.push_back((id, seq));
             self.forget_ended();
         }
-        severity_before
     }
 
     fn forget_ended(&mut self) {

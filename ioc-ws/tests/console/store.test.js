@@ -5,8 +5,11 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 import { delayMs } from "../../console/backoff.js";
+import { cityOf } from "../../console/city.js";
 import * as stores from "../../console/store.js";
 import { LogicalTime } from "../../console/time.js";
+import { stepsOf } from "../../console/timeline.js";
+import { watch } from "../../console/words.js";
 
 const golden = (name) => readFileSync(new URL(`../golden/${name}`, import.meta.url), "utf8");
 const story = () => JSON.parse(golden("story.json"));
@@ -112,4 +115,52 @@ test("logical time runs at its own rate, and not on without the server", () => {
   time.heard(220_000, 2_000);
   assert.equal(time.at(3_000), 280_000);
   assert.equal(time.at(7_000), time.at(60_000));
+});
+
+test("folds plain updates alone, so that how an incident opened is always shown", () => {
+  const { messages } = story();
+  const told = messages.flatMap((message) => message.decisions ?? []);
+  const { id } = told.find((decision) => decision.type === "incident_updated").incident;
+  const about = told.filter(({ incident, into }) => incident?.id === id || into === id);
+  const many = Array.from({ length: 200 }, (_, place) => ({ ...about[0], seq: 100 + place }));
+  const opening = { ...about[0], type: "incident_opened", seq: 0 };
+  const steps = stepsOf([opening, ...about, ...many], id);
+  assert.equal(steps[0].text, "Opened as severe");
+  assert.ok(steps.some(({ text }) => text === "Rose to extreme"));
+  assert.ok(steps.some(({ text }) => text.endsWith("became part of it")));
+  assert.equal(steps.at(-1).updates.length, 200);
+});
+
+const square = (id, west) => ({
+  type: "Feature",
+  id,
+  properties: { type: "zone", name: id.toUpperCase() },
+  geometry: {
+    type: "Polygon",
+    coordinates: [[[west, 3], [west + 1, 3], [west + 1, 4], [west, 4], [west, 3]]],
+  },
+});
+
+test("says where an incident began and where its middle is now", () => {
+  const city = cityOf({ features: [square("a", 100), square("b", 101)] });
+  const place = (position) => city.placeOf({ zone: "a", position });
+  assert.equal(place([100.5, 3.5]), "A");
+  assert.equal(place([101.5, 3.5]), "A → B");
+  assert.equal(place([103.5, 3.5]), "A", "in no zone");
+  assert.equal(place(null), "A");
+  assert.equal(Math.round(city.apart([100, 3.5], [100, 3.6])), 11_120);
+  assert.equal(city.apart([100, 3.5], undefined), null);
+});
+
+test("silence is good news only from a city that is heard", () => {
+  const { store } = told(story().messages);
+  const sensors = [{ id: "wl-0412" }, { id: "wl-2" }, { id: "never" }];
+  assert.deepEqual(stores.heardOf(store, sensors), { heard: 1, sensors: 3 });
+  assert.deepEqual(watch({ heard: 1, sensors: 281 }), {
+    text: "1 of 281 sensors heard",
+    nothing: "Nothing here, but only 1 of 281 sensors heard.",
+    enough: false,
+  });
+  assert.equal(watch({ heard: 281, sensors: 281 }).enough, true);
+  assert.equal(watch({ heard: 0, sensors: 0 }).enough, false);
 });

@@ -111,6 +111,42 @@ async fn an_incident_comes_with_its_decisions() {
 }
 
 #[tokio::test]
+async fn how_an_incident_opened_is_told_when_the_ring_has_moved_on() {
+    let mut options = options("epoch-1");
+    options.ring_decisions_max = 3;
+    let mut served = Served::with(options).await;
+    let grown = |readings| updated("a", readings);
+    served.release([opened("b"), opened("a"), updated("a", 3), merged("b", "a")]);
+    // More than the keeper joins into one batch, so that the ring lets the first go.
+    served.release((4..604).map(grown));
+    let (_, answer) = get(&served, &format!("/api/v1/incidents/{}", id("a"))).await;
+    let timeline = answer["timeline"].as_array().unwrap();
+    let numbers: Vec<_> = timeline
+        .iter()
+        .map(|each| each["seq"].as_u64().unwrap())
+        .collect();
+    let told = 1 + 1 + 1 + 600;
+    assert_eq!(numbers[..2], [2, 4], "the opening and the merger");
+    assert_eq!(answer["timeline_left_out"], told - numbers.len());
+    assert_eq!(*numbers.last().unwrap(), 604);
+}
+
+#[tokio::test]
+async fn what_nobody_serves_and_wrong_methods_are_answered_in_words() {
+    let served = Served::new().await;
+    let (status, error) = get(&served, "/api/v1/nothing").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(error["code"], "no_such_path");
+    let post = Request::post("/api/v1/incidents").body(Body::empty());
+    let response = served.window.router().oneshot(post.unwrap()).await.unwrap();
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(response.headers()[header::ALLOW], "GET,HEAD");
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    let error: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(error["code"], "wrong_method");
+}
+
+#[tokio::test]
 async fn the_id_of_a_merged_incident_leads_to_its_survivor_and_says_so() {
     let mut options = options("epoch-1");
     options.ended_incidents_max = 1;

@@ -1,0 +1,110 @@
+// What happened to an incident, newest first: each decision a step, runs of plain updates folded.
+//
+// Arrives: the decisions about it, oldest first. Leaves: steps, and the section that shows them.
+// Promise: how it opened and every change of its state are shown; only plain updates fold.
+
+import { el } from "./dom.js";
+import { clock, distance, plural, spoken } from "./words.js";
+
+/** At most so many steps are shown: the newest, and the first. */
+const STEPS_MAX = 100;
+/** At most so many updates of an unfolded run: the newest. */
+const UPDATES_MAX = 200;
+
+/** What happened; each step names the plain `updates` that it folds, if it is a run of them. */
+export function stepsOf(decisions, id) {
+  const steps = [];
+  let severity = null;
+  for (const decision of decisions) {
+    const { type, incident } = decision;
+    const rose = incident.id === id && severity !== null && incident.severity !== severity;
+    if (incident.id === id) severity = incident.severity;
+    const plain = type === "incident_updated" && !rose;
+    const last = steps.at(-1);
+    if (plain && last?.updates.length > 0) {
+      last.updates.push(decision);
+      last.decision = decision;
+    } else {
+      steps.push({ decision, rose, updates: plain ? [decision] : [] });
+    }
+  }
+  return steps.map((step) => ({ ...step, text: textOf(step, id) }));
+}
+
+function textOf({ decision, rose, updates }, id) {
+  const { type, incident, into, cause } = decision;
+  if (rose && type === "incident_updated") return `Rose to ${incident.severity}`;
+  switch (type) {
+    case "incident_opened":
+      return `Opened as ${incident.severity}`;
+    case "incident_updated":
+      return `${plural(updates.length, "update")}: ${reach(decision)}`;
+    case "incident_merged":
+      return into === id ? `${incident.id} became part of it` : `Became part of ${into}`;
+    case "incident_cleared":
+      return "Cleared: its sensors are normal";
+    case "incident_unknown":
+      return "Unknown: its sensors fell silent";
+    case "incident_reopened":
+      return `Reopened: episode ${incident.episode}`;
+    case "incident_acknowledged":
+      return cause.actor ? `Acknowledged by ${cause.actor}` : "Acknowledged";
+    default:
+      return spoken(type);
+  }
+}
+
+function reach({ incident }) {
+  return `${plural(incident.sensors, "sensor")}, ${distance(incident.radius_m)}`;
+}
+
+/**
+ * The section. `unfolded` holds the first number of each run that is shown update by update;
+ * `leftOut` counts the decisions that nobody holds any more.
+ */
+export function timeline(steps, unfolded, leftOut) {
+  const opening = steps.slice(0, 1);
+  const later = steps.slice(1).reverse();
+  const shown = later.slice(0, STEPS_MAX - 1);
+  const rows = shown.flatMap((step) => rowsOf(step, unfolded));
+  const hidden = later.length - shown.length;
+  if (hidden > 0) rows.push(el("li", { class: "gap" }, plural(hidden, "earlier step")));
+  if (leftOut > 0) rows.push(el("li", { class: "gap" }, leftOutText(leftOut)));
+  rows.push(...opening.flatMap((step) => rowsOf(step, unfolded)));
+  return el(
+    "section",
+    {},
+    el("h3", {}, "Timeline"),
+    el("ol", { class: "timeline", "data-testid": "timeline" }, ...rows),
+  );
+}
+
+function leftOutText(count) {
+  return `${plural(count, "decision")} in between not held any more`;
+}
+
+function rowsOf(step, unfolded) {
+  const { decision, text, rose, updates } = step;
+  if (updates.length < 2) return [row(decision, text, rose)];
+  const run = updates[0].seq;
+  const open = unfolded.has(run);
+  const button = el(
+    "button",
+    { type: "button", class: "run", "data-run": run, "aria-expanded": String(open) },
+    text,
+  );
+  const folded = open ? updates.slice(-UPDATES_MAX).reverse() : [];
+  const each = (update) => row(update, reach(update), false, "part");
+  return [row(decision, button, false), ...folded.map(each)];
+}
+
+function row({ type, at, seq, incident }, text, rose, part = null) {
+  const grave = rose || type === "incident_opened";
+  return el(
+    "li",
+    { class: part, "data-type": type, "data-severity": grave && incident.severity },
+    el("time", { datetime: at, title: at }, clock(Date.parse(at))),
+    el("span", {}, text),
+    el("span", { class: "step-seq" }, `#${seq}`),
+  );
+}

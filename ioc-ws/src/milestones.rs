@@ -1,0 +1,68 @@
+//! How an incident came to be what it is: its opening and its control decisions, however long ago.
+//!
+//! Arrives: the decisions about one incident, in order, from the view. Leaves: those that the ring
+//! may have let go of, as JSON. Promise: the opening stays for as long as the incident does; of
+//! the control decisions the newest [`LATER_MAX`]; plain updates are only counted. Next: `rest.rs`.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use ioc_core::decision::DecisionSeq;
+
+/// How many control decisions are kept beside the opening.
+const LATER_MAX: usize = 32;
+
+/// What is kept of the decisions about one incident.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Milestones {
+    /// The first that was told about it.
+    opening: Option<(DecisionSeq, Bytes)>,
+    later: VecDeque<(DecisionSeq, Bytes)>,
+    told: usize,
+}
+
+impl Milestones {
+    /// Takes the next decision about the incident. `control` says that nobody may miss it.
+    pub(crate) fn tell(&mut self, seq: DecisionSeq, json: &Bytes, control: bool) {
+        self.told += 1;
+        if self.opening.is_none() {
+            self.opening = Some((seq, json.clone()));
+        } else if control {
+            if self.later.len() == LATER_MAX {
+                self.later.pop_front();
+            }
+            self.later.push_back((seq, json.clone()));
+        }
+    }
+
+    /// How many decisions about it there have been.
+    pub(crate) const fn told(&self) -> usize {
+        self.told
+    }
+
+    /// Those before this number, oldest first.
+    pub(crate) fn before(&self, seq: DecisionSeq) -> impl Iterator<Item = &Bytes> {
+        let all = self.opening.iter().chain(&self.later);
+        all.take_while(move |(own, _)| *own < seq)
+            .map(|(_, json)| json)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p5_the_opening_stays_however_much_is_told_after_it() {
+        let mut milestones = Milestones::default();
+        for seq in 1..=1000 {
+            let json = Bytes::from(seq.to_string());
+            milestones.tell(seq, &json, seq % 2 == 0);
+        }
+        assert_eq!(milestones.told(), 1000);
+        let kept: Vec<_> = milestones.before(990).collect();
+        assert_eq!(kept[0], "1");
+        assert_eq!(kept[1], "938");
+        assert_eq!(*kept.last().unwrap(), "988");
+    }
+}
