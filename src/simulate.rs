@@ -74,7 +74,7 @@ pub struct SimulateArgs {
     /// Stop after so long: 90s, 10m, 2h
     #[arg(long = "for", value_name = "DURATION", value_parser = args::duration)]
     pub duration: Option<Duration>,
-    /// Stop after so many readings
+    /// Stop after so many readings, told or skipped
     #[arg(long, value_name = "N")]
     pub count: Option<u64>,
     /// all, none, or some of flood,fire,crash,outage,quake,gas,crowd,faults
@@ -125,10 +125,19 @@ pub enum SimulateError {
     /// The broker refused a connection for good.
     #[error(transparent)]
     Publish(#[from] crate::publisher::PublishError),
+    /// A run that was to end by itself ended before everything was acknowledged.
+    #[error("the run is over, and {count} of {had} readings never reached the broker")]
+    NotAcknowledged {
+        /// How many were not; with QoS 0: were not even written.
+        count: u64,
+        /// Of how many.
+        had: u64,
+    },
 }
 
 /// Runs the command until a bound is reached or it is interrupted; tells its summary on stderr.
 pub async fn command(args: SimulateArgs) -> Result<(), SimulateError> {
+    let is_bounded = args.duration.is_some() || args.count.is_some();
     let credentials = match &args.user {
         Some(user) => Some(Credentials::load(user, args.password_file.as_deref())?),
         None => None,
@@ -164,8 +173,15 @@ pub async fn command(args: SimulateArgs) -> Result<(), SimulateError> {
     let summary = simulator.run(interrupted()).await;
     showing.abort();
     progress.finish();
-    progress.note(summary?);
-    Ok(())
+    let summary = summary?;
+    progress.note(&summary);
+    match summary.not_acknowledged() {
+        count if count > 0 && is_bounded => Err(SimulateError::NotAcknowledged {
+            count,
+            had: summary.had,
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn load_map(path: Option<PathBuf>) -> Result<CityMap, SimulateError> {
