@@ -9,6 +9,7 @@
 mod line;
 mod session;
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::str::FromStr;
 use std::time::Duration;
@@ -17,7 +18,7 @@ use clap::{Args, ValueEnum};
 use tokio::time::sleep;
 
 use crate::args::{Address, HttpAddress};
-use crate::publisher::{RETRY_FIRST, RETRY_MAX, jittered};
+use crate::publisher::{Absence, LinkEvent, RETRY_FIRST, RETRY_MAX, jittered};
 use crate::simulate::interrupted;
 
 use line::Look;
@@ -110,6 +111,12 @@ pub enum WatchError {
         /// In its words.
         reason: String,
     },
+    /// Something else answers there.
+    #[error("{address} does not speak the ioc stream; is this the HTTP port?")]
+    NotTheStream {
+        /// Where.
+        address: Address,
+    },
     /// Stdout cannot be written.
     #[error("cannot write to stdout")]
     Output(#[source] io::Error),
@@ -127,6 +134,7 @@ pub async fn command(args: WatchArgs) -> Result<(), WatchError> {
     let watcher = Watcher {
         session: Session::new(args.url.0.clone(), session::filter(&args)),
         look,
+        absence: Absence::default(),
         out: io::stdout(),
         notes: io::stderr(),
     };
@@ -146,6 +154,7 @@ fn wants_colour() -> bool {
 struct Watcher<O, N> {
     session: Session,
     look: Look,
+    absence: Absence,
     out: O,
     notes: N,
 }
@@ -168,23 +177,39 @@ impl<O: Write, N: Write> Watcher<O, N> {
                     let address = self.session.address().clone();
                     return Err(WatchError::Refused { address, reason });
                 }
+                Ended::NotTheStream => {
+                    let address = self.session.address().clone();
+                    return Err(WatchError::NotTheStream { address });
+                }
+                Ended::Absent(error) => {
+                    let hint = self.absence.hint(&error);
+                    self.wait(&error, &mut retry_in, hint).await;
+                }
                 Ended::Lost(why) => {
-                    let wait = jittered(retry_in);
-                    self.note_lost(&why, wait);
-                    sleep(wait).await;
-                    retry_in = (retry_in * 2).min(RETRY_MAX);
+                    self.wait(&why, &mut retry_in, None).await;
                 }
             }
         }
     }
 
-    fn note_lost(&mut self, why: &str, wait: Duration) {
-        let (address, seconds) = (self.session.address(), wait.as_secs_f64());
+    /// Tells what happened, and waits; longer each time.
+    async fn wait(
+        &mut self,
+        why: &dyn Display,
+        retry_in: &mut Duration,
+        hint: Option<&'static str>,
+    ) {
+        let wait = jittered(*retry_in);
+        *retry_in = (*retry_in * 2).min(RETRY_MAX);
+        let down = LinkEvent::Down {
+            address: self.session.address(),
+            error: why,
+            retry_in: wait,
+            hint,
+        };
         // Nobody is left to tell if stderr is gone too.
-        drop(writeln!(
-            self.notes,
-            "no connection to {address}: {why}; trying again in {seconds:.1} s"
-        ));
+        drop(writeln!(self.notes, "{down}"));
+        sleep(wait).await;
     }
 }
 

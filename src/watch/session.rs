@@ -37,8 +37,12 @@ const CLOSE_BAD_MESSAGE: u16 = 4400;
 pub(super) enum Ended {
     /// It broke, or could not be made; another may work.
     Lost(String),
+    /// No connection could be made; later one may.
+    Absent(io::Error),
     /// The server will not have us.
     Refused(String),
+    /// It is no server of the stream at all.
+    NotTheStream,
     /// Nobody reads stdout any more.
     OutputClosed,
     /// Stdout failed.
@@ -167,7 +171,7 @@ impl Session {
     async fn connect(&self) -> Result<WebSocketStream<TcpStream>, Ended> {
         let connecting = async {
             let address = (self.address.host.as_str(), self.address.port);
-            let stream = TcpStream::connect(address).await.map_err(lost)?;
+            let stream = TcpStream::connect(address).await.map_err(Ended::Absent)?;
             stream.set_nodelay(true).map_err(lost)?;
             let uri = format!("ws://{}{PATH}", self.address);
             let uri = uri
@@ -388,12 +392,26 @@ fn lost(error: impl std::fmt::Display) -> Ended {
 }
 
 fn why_not_upgraded(error: tungstenite::Error) -> Ended {
+    use tungstenite::Error;
+    use tungstenite::error::ProtocolError;
     match error {
-        tungstenite::Error::Http(response) if response.status().is_client_error() => {
+        Error::Protocol(ProtocolError::HandshakeIncomplete) => {
+            lost("the other side hung up without an answer; is this the HTTP port?")
+        }
+        Error::Protocol(_) | Error::HttpFormat(_) | Error::Utf8(_) => Ended::NotTheStream,
+        Error::Http(response) if is_someone_elses(response.status().as_u16()) => {
+            Ended::NotTheStream
+        }
+        Error::Http(response) if response.status().is_client_error() => {
             let body = response.body().as_deref().unwrap_or_default();
             let text = String::from_utf8_lossy(body);
             Ended::Refused(format!("{} {}", response.status(), text.trim()))
         }
         other => lost(other),
     }
+}
+
+/// An answer that the stream never gives to a handshake: another web server's.
+const fn is_someone_elses(status: u16) -> bool {
+    matches!(status, 200..=399 | 404 | 405)
 }
