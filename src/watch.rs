@@ -4,9 +4,11 @@
 //! Leaves: one line for each decision on stdout, as people or as machines read it; on stderr what
 //! happens to the connection. Promise: after an interruption it goes on at its number and prints
 //! every decision once, or says that it could not and why. Not here: orders; this only reads.
-//! `session.rs` is one connection, `line.rs` what a decision looks like.
+//! `session.rs` is one connection, `line.rs` what a decision looks like, `doubt.rs` whether a
+//! filter can ever match.
 
 mod line;
+mod doubt;
 mod session;
 
 use std::fmt::Display;
@@ -33,7 +35,7 @@ Examples:
   ioc watch http://127.0.0.1:9090             another port
 
 Colours are left out when stdout is no terminal or NO_COLOR is set. What happens to the connection
-is told on stderr.";
+is told on stderr, and a filter that may never match too.";
 
 /// Shows live decisions as they are made.
 #[derive(Debug, Clone, Args)]

@@ -4,6 +4,7 @@
 //! number and hash that are sent to resume are those of the last decision that was printed.
 
 use std::io::{self, Write};
+use std::mem;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -18,6 +19,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::WatchArgs;
+use super::doubt;
 use super::line::{Look, decision_line, incident_line};
 use crate::args::Address;
 
@@ -66,6 +68,8 @@ pub(super) struct Session {
     epoch: String,
     /// The last decision that was printed or passed over.
     known: Option<Known>,
+    /// Whether a filter that may never match was told.
+    doubted: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -136,6 +140,7 @@ impl Session {
             filter,
             epoch: String::new(),
             known: None,
+            doubted: false,
         }
     }
 
@@ -155,6 +160,11 @@ impl Session {
             Err(ended) => return (false, ended),
         };
         let mut printer = Printer { look, out, notes };
+        if !self.doubted {
+            for doubt in doubt::of_zones(&self.address, &words(&self.filter["zone"])).await {
+                printer.note(format_args!("{doubt}"));
+            }
+        }
         let mut welcomed = false;
         loop {
             let text = match next_text(&mut stream).await {
@@ -271,6 +281,13 @@ impl Session {
         snapshot: Snapshot,
         printer: &mut Printer<'_, O, N>,
     ) -> Result<(), Ended> {
+        if !mem::replace(&mut self.doubted, true) {
+            for kind in words(&self.filter["kind"]) {
+                if !snapshot.incidents.iter().any(|each| each["kind"] == kind) {
+                    printer.note(format_args!("nothing of the kind `{kind}` so far"));
+                }
+            }
+        }
         for incident in &snapshot.incidents {
             if incident["ended_at"].is_null() {
                 printer.incident(incident)?;
@@ -309,6 +326,11 @@ impl Session {
         });
         Ok(())
     }
+}
+
+fn words(list: &Value) -> Vec<&str> {
+    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    list.iter().filter_map(Value::as_str).collect()
 }
 
 /// Writes what was decided.
