@@ -100,19 +100,27 @@ fn lasts_about(bounds: Bounds, readings_per_s: f64) -> Millis {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::num::NonZeroUsize;
 
-    fn lines(bounds: Bounds) -> (Vec<serde_json::Value>, Recorded) {
-        let options = RecordOptions {
+    use super::*;
+    use crate::backtest::{self, BacktestOptions};
+    use crate::config::settings::Settings;
+    use crate::config::source::Source;
+
+    fn options(bounds: Bounds) -> RecordOptions {
+        RecordOptions {
             map: Arc::new(CityMap::compiled_in()),
             seed: 7,
             happenings: Happenings::ALL,
             rate: None,
             bounds,
             now: Timestamp::from_millis(1_800_000_000_000),
-        };
+        }
+    }
+
+    fn lines(bounds: Bounds) -> (Vec<serde_json::Value>, Recorded) {
         let mut out = Vec::new();
-        let recorded = record(&options, &mut out).unwrap();
+        let recorded = record(&options(bounds), &mut out).unwrap();
         let text = String::from_utf8(out).unwrap();
         let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
         (lines.collect(), recorded)
@@ -145,5 +153,27 @@ mod tests {
             count: Some(500),
         });
         assert_eq!((lines.len(), recorded.readings), (500, 500));
+    }
+
+    #[test]
+    fn a_recording_can_be_judged_offline() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let bounds = Bounds {
+            duration: Some(Duration::from_secs(1200)),
+            count: None,
+        };
+        let recorded = record(&options(bounds), &mut file).unwrap();
+        let compiled = Source::read(None, None).unwrap().compile().unwrap();
+        let settings = Settings::load(None, std::iter::empty()).unwrap();
+        let options = BacktestOptions {
+            readings: file.path().to_owned(),
+            catalogue: compiled.catalogue(settings.door.unregistered),
+            bundle: compiled.bundle,
+            shards: NonZeroUsize::MIN,
+        };
+        let summary = backtest::run(&options, &mut Vec::new()).unwrap();
+        assert_eq!(summary.first_dead, Vec::<String>::new());
+        assert_eq!(summary.readings, recorded.readings);
+        assert!(summary.opened > 0, "{summary:?}");
     }
 }
