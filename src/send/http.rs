@@ -87,7 +87,7 @@ impl From<hyper::Error> for PostError {
     fn from(error: hyper::Error) -> Self {
         if error.is_parse() {
             Self::NotHttp
-        } else if error.is_incomplete_message() {
+        } else if error.is_incomplete_message() || error.is_canceled() {
             Self::Unanswered
         } else {
             Self::Http(error)

@@ -107,6 +107,8 @@ fn zones_of(geojson: &[u8]) -> Option<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use axum::routing::get;
+
     use super::*;
 
     #[test]
@@ -124,5 +126,30 @@ mod tests {
                 "the server's city has no zone `nowhere`; its zones: riverside, harbour",
             ]
         );
+    }
+
+    /// What is doubted of a zone called `nowhere` where this answers for the city.
+    async fn doubts(answer: (StatusCode, &'static str)) -> Vec<String> {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Address {
+            host: "127.0.0.1".to_owned(),
+            port: listener.local_addr().unwrap().port(),
+        };
+        let routes = axum::Router::new().route(CITY_PATH, get(move || async move { answer }));
+        let serving = tokio::spawn(axum::serve(listener, routes).into_future());
+        let doubts = of_zones(&address, &["nowhere"]).await;
+        serving.abort();
+        doubts
+    }
+
+    #[tokio::test]
+    async fn the_servers_city_says_which_zones_there_are() {
+        let city = r#"{"features":[{"id":"harbour","properties":{"type":"zone"}}]}"#;
+        assert_eq!(
+            doubts((StatusCode::OK, city)).await,
+            ["the server's city has no zone `nowhere`; its zones: harbour"]
+        );
+        let no_city = (StatusCode::NOT_FOUND, r#"{"code":"no_city"}"#);
+        assert!(doubts(no_city).await.is_empty());
     }
 }

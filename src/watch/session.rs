@@ -284,7 +284,9 @@ impl Session {
         if !mem::replace(&mut self.doubted, true) {
             for kind in words(&self.filter["kind"]) {
                 if !snapshot.incidents.iter().any(|each| each["kind"] == kind) {
-                    printer.note(format_args!("nothing of the kind `{kind}` so far"));
+                    printer.note(format_args!(
+                        "no incident of the kind `{kind}` to show so far"
+                    ));
                 }
             }
         }

@@ -106,7 +106,9 @@ async fn a_watcher_that_was_cut_off_goes_on_without_a_gap() {
     let notes = String::from_utf8(notes).unwrap();
     assert!(notes.contains("after decision 7 without a gap"));
     assert_eq!(
-        notes.matches("nothing of the kind `flood` so far").count(),
+        notes
+            .matches("no incident of the kind `flood` to show so far")
+            .count(),
         1
     );
 }
