@@ -5,6 +5,7 @@
 //! file gets the notes only, without control characters.
 
 use std::fmt::Display;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -56,13 +57,18 @@ impl Progress {
 
     /// Writes a note above the line, or plainly to stderr where there is no line.
     pub fn note(&self, note: impl Display) {
-        self.0.suspend(|| eprintln!("{note}"));
+        self.0.suspend(|| tell(note));
     }
 
     /// Takes the line away.
     pub fn finish(&self) {
         self.0.finish_and_clear();
     }
+}
+
+/// Writes a note to stderr, unless nobody reads it any more: work goes on without a listener.
+pub fn tell(note: impl Display) {
+    drop(writeln!(io::stderr().lock(), "{note}"));
 }
 
 /// A count with thousands apart: `1,234,567`.

@@ -27,8 +27,9 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, timeout};
 
-use crate::args::{Credentials, MqttAddress};
+use crate::args::{Address, Credentials, MqttAddress};
 
+pub(crate) use link::Absence;
 pub use link::{LinkError, LinkEvent, OnLink};
 pub use tally::{Latency, Tally};
 
@@ -46,6 +47,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const OUT_BYTES_MAX: usize = 64 << 10;
 /// The longest packet that is read: a publisher is only sent acknowledgements.
 const PACKET_BYTES_MAX: usize = 4096;
+/// What every answer to CONNECT begins with (MQTT 3.1.1 section 3.2.1).
+const CONNACK_FIRST: u8 = 0x20;
 
 /// What a sender asks of the receiver.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -114,6 +117,7 @@ pub struct Publisher {
     out: BytesMut,
     is_up: bool,
     was_down: bool,
+    absence: Absence,
     ping_sent: Option<Instant>,
     quiet_since: Instant,
     progress_at: Instant,
@@ -142,6 +146,7 @@ impl Publisher {
             out: BytesMut::with_capacity(OUT_BYTES_MAX),
             is_up: false,
             was_down: false,
+            absence: Absence::default(),
             ping_sent: None,
             quiet_since: now,
             progress_at: now,
@@ -175,10 +180,15 @@ impl Publisher {
             self.retry_in = (self.retry_in * 2).min(RETRY_MAX);
             self.was_down = true;
             let address = &self.options.address.0;
+            let hint = match &error {
+                LinkError::Io(error) => self.absence.hint(error),
+                _ => None,
+            };
             (self.on_link)(&LinkEvent::Down {
                 address,
                 error: &error,
                 retry_in,
+                hint,
             });
             sleep(retry_in).await;
         }
@@ -238,7 +248,7 @@ impl Publisher {
         self.out.clear();
         connect.write(&mut self.out)?;
         stream.write_all_buf(&mut self.out).await?;
-        match read_connack(&mut stream).await?.code {
+        match read_connack(&mut stream, address).await?.code {
             ConnectReturnCode::Success => Ok(stream),
             code => Err(LinkError::Refused(code)),
         }
@@ -315,7 +325,7 @@ impl Publisher {
             match Packet::read(inbox, PACKET_BYTES_MAX) {
                 Ok(Packet::PubAck(ack)) => self.take_ack(ack.pkid, now)?,
                 Ok(Packet::PingResp) => self.ping_sent = None,
-                Ok(other) => return Err(LinkError::Protocol(format!("{other:?}"))),
+                Ok(_) => return Err(LinkError::Protocol("no acknowledgement".to_owned())),
                 Err(mqttbytes::Error::InsufficientBytes(_)) => return Ok(()),
                 Err(error) => return Err(error.into()),
             }
@@ -407,18 +417,24 @@ impl fmt::Debug for Publisher {
     }
 }
 
-async fn read_connack(stream: &mut TcpStream) -> Result<ConnAck, LinkError> {
+async fn read_connack(stream: &mut TcpStream, address: &Address) -> Result<ConnAck, LinkError> {
     let mut inbox = BytesMut::with_capacity(64);
     loop {
         // No byte beyond it can be there: the broker has nothing else to say yet.
         if stream.read_buf(&mut inbox).await? == 0 {
-            return Err(LinkError::Closed);
+            return Err(LinkError::Unanswered);
+        }
+        let not_mqtt = LinkError::NotMqtt {
+            address: address.clone(),
+            http: inbox.starts_with(b"HTTP"),
+        };
+        if inbox.first() != Some(&CONNACK_FIRST) {
+            return Err(not_mqtt);
         }
         match Packet::read(&mut inbox, PACKET_BYTES_MAX) {
             Ok(Packet::ConnAck(connack)) => return Ok(connack),
-            Ok(other) => return Err(LinkError::Protocol(format!("{other:?}"))),
             Err(mqttbytes::Error::InsufficientBytes(_)) => {}
-            Err(error) => return Err(error.into()),
+            Ok(_) | Err(_) => return Err(not_mqtt),
         }
     }
 }

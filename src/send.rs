@@ -57,7 +57,7 @@ line is its received_at, else its observed_at. Let the server run with --clock r
 the recording's time (then use one connection, so that everything stays in order).
 
 Ends with 0 when every line that could be sent was acknowledged; lines that are not JSON or name no
-sensor are told with their numbers.";
+sensor are told with their numbers, and if there is no other line that is a failure.";
 
 /// Sends recorded readings to an MQTT listener or an HTTP intake.
 #[derive(Debug, Clone, Args)]
@@ -130,6 +130,15 @@ pub enum SendError {
     /// Somebody stopped it before the end.
     #[error("interrupted before the end of the recording")]
     Interrupted,
+    /// There was not one line that could be sent.
+    #[error("nothing could be sent: {} has no readings, {flawed} lines are something else",
+            path.display())]
+    NoReadings {
+        /// Which recording.
+        path: PathBuf,
+        /// How many lines it has.
+        flawed: u64,
+    },
     /// Some lines were read and never acknowledged.
     #[error("{count} lines were not acknowledged")]
     NotAcknowledged {
@@ -175,10 +184,7 @@ pub async fn command(args: SendArgs) -> Result<(), SendError> {
     progress.finish();
     progress.note(&report);
     ended?;
-    match report.not_acknowledged() {
-        0 => Ok(()),
-        count => Err(SendError::NotAcknowledged { count }),
-    }
+    report.verdict(&args.file)
 }
 
 fn bar(path: &Path) -> Progress {
@@ -366,6 +372,20 @@ async fn all_ended(senders: &mut JoinSet<Result<(), SendError>>) -> Result<(), S
 }
 
 impl SendReport {
+    /// Whether the recording was sent.
+    fn verdict(&self, path: &Path) -> Result<(), SendError> {
+        if self.lines == 0 && self.flawed > 0 {
+            return Err(SendError::NoReadings {
+                path: path.to_owned(),
+                flawed: self.flawed,
+            });
+        }
+        match self.not_acknowledged() {
+            0 => Ok(()),
+            count => Err(SendError::NotAcknowledged { count }),
+        }
+    }
+
     /// Lines that were read and that nobody says to have; with QoS 0 those not even written.
     pub fn not_acknowledged(&self) -> u64 {
         match self.quality {
@@ -414,3 +434,6 @@ impl fmt::Display for SendReport {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,8 @@
 //! readings; what is acknowledged is counted, what could not be sent in time is too.
 //!
 //! The model is pure and knows no clock ([`City`], from `map.rs`, `normal.rs`, `happening.rs` and
-//! `schedule.rs`); `publish.rs` paces it and hands it to [publishers](crate::publisher).
+//! `schedule.rs`); `publish.rs` paces it and hands it to [publishers](crate::publisher),
+//! `record.rs` writes it down.
 
 mod chance;
 mod map;
@@ -15,9 +16,12 @@ mod schedule;
 mod reading;
 mod model;
 mod publish;
+mod record;
 
 use std::fs;
+use std::io::{self, BufWriter, ErrorKind};
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -26,7 +30,7 @@ use ioc_core::time::Timestamp;
 use tokio::time::{Instant, interval};
 
 use crate::args::{self, Credentials, MqttAddress, PasswordFileError};
-use crate::progress::{Progress, thousands};
+use crate::progress::{Progress, tell, thousands};
 use crate::publisher::{OnLink, Quality, Tally};
 
 pub use happening::{HappeningKind, Happenings};
@@ -34,10 +38,14 @@ pub use map::{CityMap, MapError};
 pub use model::{City, CityOptions};
 pub use publish::{Bounds, SimulateOptions, Simulator, Summary};
 pub use reading::SimulatedReading;
+pub use record::{RecordOptions, Recorded, record};
 
 /// How many times faster than ours the demonstration's time runs, unless said: something happens
 /// within the first seconds, and a flood takes a minute, not half an hour.
 pub const DEMO_SPEED: f64 = 30.0;
+
+/// Bytes of a recording that are written at once.
+const OUT_BYTES: usize = 256 << 10;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -48,6 +56,14 @@ Examples:
   ioc simulate --happenings none            a quiet city: no incident should open
   ioc simulate --city my-town.geojson --seed 7 --happenings flood,faults
 
+A recording, to judge offline or to send later:
+  ioc simulate --to - --count 10000 > readings.jsonl
+  ioc simulate --to - --for 2h --seed 7 | gzip > evening.jsonl.gz
+  ioc backtest readings.jsonl
+
+With --to - the readings go to stdout, a line each, as fast as they can be written; each has its
+received_at, --for and --rate count the city's time, and what was asked for ends now.
+
 Readings are native JSON on the topics ioc/v1/readings/<sensor>. The same seed gives the same
 city, happenings and noise. With --speed above 1 the readings' observed_at runs ahead of the
 wall clock: run the server with the same --clock scaled:N.";
@@ -56,9 +72,9 @@ wall clock: run the server with the same --clock scaled:N.";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SimulateArgs {
-    /// Where to publish: mqtt://HOST or mqtt://HOST:PORT
+    /// Where to publish: mqtt://HOST or mqtt://HOST:PORT; - writes a recording to stdout
     #[arg(long, value_name = "ADDRESS", default_value = "mqtt://127.0.0.1:1883")]
-    pub to: MqttAddress,
+    pub to: Destination,
     /// The city: a GeoJSON file, plain or .gz [default: Kota Seraya, compiled in]
     #[arg(long, value_name = "FILE")]
     pub city: Option<PathBuf>,
@@ -74,7 +90,7 @@ pub struct SimulateArgs {
     /// Stop after so long: 90s, 10m, 2h
     #[arg(long = "for", value_name = "DURATION", value_parser = args::duration)]
     pub duration: Option<Duration>,
-    /// Stop after so many readings
+    /// Stop after so many readings, told or skipped
     #[arg(long, value_name = "N")]
     pub count: Option<u64>,
     /// all, none, or some of flood,fire,crash,outage,quake,gas,crowd,faults
@@ -100,6 +116,25 @@ pub struct SimulateArgs {
     pub password_file: Option<PathBuf>,
 }
 
+/// Where the readings go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Destination {
+    /// To an MQTT broker, in time.
+    Mqtt(MqttAddress),
+    /// To stdout, as a recording: `-`.
+    Stdout,
+}
+
+impl FromStr for Destination {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "-" => Ok(Self::Stdout),
+            _ => text.parse().map(Self::Mqtt),
+        }
+    }
+}
+
 /// Why the simulation cannot begin or go on.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
@@ -122,19 +157,63 @@ pub enum SimulateError {
     /// The password file cannot be read.
     #[error(transparent)]
     Password(#[from] PasswordFileError),
+    /// Stdout cannot be written.
+    #[error("cannot write the recording")]
+    Record(#[source] io::Error),
     /// The broker refused a connection for good.
     #[error(transparent)]
     Publish(#[from] crate::publisher::PublishError),
+    /// A run that was to end by itself ended before everything was acknowledged.
+    #[error("the run is over, and {count} of {had} readings never reached the broker")]
+    NotAcknowledged {
+        /// How many were not; with QoS 0: were not even written.
+        count: u64,
+        /// Of how many.
+        had: u64,
+    },
 }
 
 /// Runs the command until a bound is reached or it is interrupted; tells its summary on stderr.
 pub async fn command(args: SimulateArgs) -> Result<(), SimulateError> {
+    match args.to.clone() {
+        Destination::Mqtt(address) => publish(args, address).await,
+        // Nothing else waits in this process, so writing may block.
+        Destination::Stdout => record_to_stdout(args),
+    }
+}
+
+fn record_to_stdout(args: SimulateArgs) -> Result<(), SimulateError> {
+    let options = RecordOptions {
+        map: Arc::new(load_map(args.city)?),
+        seed: args.seed,
+        happenings: args.happenings,
+        rate: args.rate,
+        bounds: Bounds {
+            duration: args.duration,
+            count: args.count,
+        },
+        now: now(),
+    };
+    let mut out = BufWriter::with_capacity(OUT_BYTES, io::stdout().lock());
+    match record(&options, &mut out) {
+        Ok(recorded) => {
+            tell(recorded);
+            Ok(())
+        }
+        // Whoever reads has had enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        Err(error) => Err(SimulateError::Record(error)),
+    }
+}
+
+async fn publish(args: SimulateArgs, address: MqttAddress) -> Result<(), SimulateError> {
+    let is_bounded = args.duration.is_some() || args.count.is_some();
     let credentials = match &args.user {
         Some(user) => Some(Credentials::load(user, args.password_file.as_deref())?),
         None => None,
     };
     let options = SimulateOptions {
-        address: args.to,
+        address,
         credentials,
         map: Arc::new(load_map(args.city)?),
         seed: args.seed,
@@ -164,8 +243,15 @@ pub async fn command(args: SimulateArgs) -> Result<(), SimulateError> {
     let summary = simulator.run(interrupted()).await;
     showing.abort();
     progress.finish();
-    progress.note(summary?);
-    Ok(())
+    let summary = summary?;
+    progress.note(&summary);
+    match summary.not_acknowledged() {
+        count if count > 0 && is_bounded => Err(SimulateError::NotAcknowledged {
+            count,
+            had: summary.had,
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn load_map(path: Option<PathBuf>) -> Result<CityMap, SimulateError> {

@@ -4,11 +4,14 @@
 //! Leaves: one line for each decision on stdout, as people or as machines read it; on stderr what
 //! happens to the connection. Promise: after an interruption it goes on at its number and prints
 //! every decision once, or says that it could not and why. Not here: orders; this only reads.
-//! `session.rs` is one connection, `line.rs` what a decision looks like.
+//! `session.rs` is one connection, `line.rs` what a decision looks like, `doubt.rs` whether a
+//! filter can ever match.
 
 mod line;
+mod doubt;
 mod session;
 
+use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::str::FromStr;
 use std::time::Duration;
@@ -17,7 +20,7 @@ use clap::{Args, ValueEnum};
 use tokio::time::sleep;
 
 use crate::args::{Address, HttpAddress};
-use crate::publisher::{RETRY_FIRST, RETRY_MAX, jittered};
+use crate::publisher::{Absence, LinkEvent, RETRY_FIRST, RETRY_MAX, jittered};
 use crate::simulate::interrupted;
 
 use line::Look;
@@ -32,7 +35,7 @@ Examples:
   ioc watch http://127.0.0.1:9090             another port
 
 Colours are left out when stdout is no terminal or NO_COLOR is set. What happens to the connection
-is told on stderr.";
+is told on stderr, and a filter that may never match too.";
 
 /// Shows live decisions as they are made.
 #[derive(Debug, Clone, Args)]
@@ -110,6 +113,12 @@ pub enum WatchError {
         /// In its words.
         reason: String,
     },
+    /// Something else answers there.
+    #[error("{address} does not speak the ioc stream; is this the HTTP port?")]
+    NotTheStream {
+        /// Where.
+        address: Address,
+    },
     /// Stdout cannot be written.
     #[error("cannot write to stdout")]
     Output(#[source] io::Error),
@@ -127,6 +136,7 @@ pub async fn command(args: WatchArgs) -> Result<(), WatchError> {
     let watcher = Watcher {
         session: Session::new(args.url.0.clone(), session::filter(&args)),
         look,
+        absence: Absence::default(),
         out: io::stdout(),
         notes: io::stderr(),
     };
@@ -146,6 +156,7 @@ fn wants_colour() -> bool {
 struct Watcher<O, N> {
     session: Session,
     look: Look,
+    absence: Absence,
     out: O,
     notes: N,
 }
@@ -168,23 +179,39 @@ impl<O: Write, N: Write> Watcher<O, N> {
                     let address = self.session.address().clone();
                     return Err(WatchError::Refused { address, reason });
                 }
+                Ended::NotTheStream => {
+                    let address = self.session.address().clone();
+                    return Err(WatchError::NotTheStream { address });
+                }
+                Ended::Absent(error) => {
+                    let hint = self.absence.hint(&error);
+                    self.wait(&error, &mut retry_in, hint).await;
+                }
                 Ended::Lost(why) => {
-                    let wait = jittered(retry_in);
-                    self.note_lost(&why, wait);
-                    sleep(wait).await;
-                    retry_in = (retry_in * 2).min(RETRY_MAX);
+                    self.wait(&why, &mut retry_in, None).await;
                 }
             }
         }
     }
 
-    fn note_lost(&mut self, why: &str, wait: Duration) {
-        let (address, seconds) = (self.session.address(), wait.as_secs_f64());
+    /// Tells what happened, and waits; longer each time.
+    async fn wait(
+        &mut self,
+        why: &dyn Display,
+        retry_in: &mut Duration,
+        hint: Option<&'static str>,
+    ) {
+        let wait = jittered(*retry_in);
+        *retry_in = (*retry_in * 2).min(RETRY_MAX);
+        let down = LinkEvent::Down {
+            address: self.session.address(),
+            error: why,
+            retry_in: wait,
+            hint,
+        };
         // Nobody is left to tell if stderr is gone too.
-        drop(writeln!(
-            self.notes,
-            "no connection to {address}: {why}; trying again in {seconds:.1} s"
-        ));
+        drop(writeln!(self.notes, "{down}"));
+        sleep(wait).await;
     }
 }
 

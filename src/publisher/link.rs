@@ -1,6 +1,7 @@
 //! What becomes of a connection: it breaks, it is refused, it is back.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +23,27 @@ pub enum LinkEvent<'a> {
         error: &'a dyn fmt::Display,
         /// When the next attempt is made.
         retry_in: Duration,
+        /// What else there is to say, once.
+        hint: Option<&'static str>,
     },
+}
+
+/// What is asked when a server is not there at the second attempt either.
+const IS_IT_RUNNING: &str = "is `ioc run` running there?";
+
+/// How often in a row nobody was there; asks once whether the server was started at all.
+#[derive(Debug, Default)]
+pub(crate) struct Absence(u32);
+
+impl Absence {
+    /// Counts an attempt that failed with this error.
+    pub(crate) fn hint(&mut self, error: &io::Error) -> Option<&'static str> {
+        if error.kind() != io::ErrorKind::ConnectionRefused {
+            return None;
+        }
+        self.0 = self.0.saturating_add(1);
+        (self.0 == 2).then_some(IS_IT_RUNNING)
+    }
 }
 
 impl fmt::Display for LinkEvent<'_> {
@@ -33,11 +54,13 @@ impl fmt::Display for LinkEvent<'_> {
                 address,
                 error,
                 retry_in,
-            } => write!(
-                f,
-                "no connection to {address}: {error}; trying again in {:.1} s",
-                retry_in.as_secs_f64()
-            ),
+                hint,
+            } => {
+                let seconds = retry_in.as_secs_f64();
+                write!(f, "no connection to {address}: {error}; ")?;
+                write!(f, "trying again in {seconds:.1} s")?;
+                hint.map_or(Ok(()), |hint| write!(f, "; {hint}"))
+            }
         }
     }
 }
@@ -50,7 +73,7 @@ pub type OnLink = Arc<dyn Fn(&LinkEvent<'_>) + Send + Sync>;
 pub enum LinkError {
     /// The socket failed.
     #[error(transparent)]
-    Io(#[from] std::io::Error),
+    Io(#[from] io::Error),
     /// Nothing answered in time.
     #[error("no answer within {} s", CONNECT_WITHIN.as_secs())]
     ConnectTimeout,
@@ -60,6 +83,17 @@ pub enum LinkError {
     /// The broker closed it.
     #[error("the broker closed the connection")]
     Closed,
+    /// It was closed before a single byte came.
+    #[error("the other side hung up without an answer; is this the MQTT port?")]
+    Unanswered,
+    /// Something else than an MQTT broker answered.
+    #[error("{address} does not speak MQTT{}", if *.http { "; it speaks HTTP" } else { "" })]
+    NotMqtt {
+        /// Where.
+        address: Address,
+        /// Whether the answer was one of HTTP.
+        http: bool,
+    },
     /// The broker refused it.
     #[error("the broker refused the connection: {}", refusal(*.0))]
     Refused(ConnectReturnCode),
@@ -82,11 +116,12 @@ impl LinkError {
     pub(super) const fn is_final(&self) -> bool {
         match self {
             Self::Refused(code) => !matches!(code, ConnectReturnCode::ServiceUnavailable),
-            Self::Stalled => true,
+            Self::Stalled | Self::NotMqtt { .. } => true,
             Self::Io(_)
             | Self::ConnectTimeout
             | Self::PingTimeout
             | Self::Closed
+            | Self::Unanswered
             | Self::Protocol(_) => false,
         }
     }

@@ -233,3 +233,30 @@ async fn without_acknowledgements_it_ends_when_all_is_written() {
     assert!(ended.is_ok());
     assert_eq!((tally.sent(), tally.lost()), (3, 0));
 }
+
+#[tokio::test]
+async fn what_does_not_speak_mqtt_is_named_and_not_asked_again() {
+    let (listener, publisher) = listening(Quality::AtLeastOnce).await;
+    let web_server = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let answer = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+        stream
+    };
+    let address = publisher.options.address.0.clone();
+    let (ended, _) = tokio::join!(publisher.run(numbered(1)), web_server);
+    assert_eq!(
+        ended.unwrap_err().source.to_string(),
+        format!("{address} does not speak MQTT; it speaks HTTP")
+    );
+}
+
+#[test]
+fn whether_the_server_was_started_is_asked_once_after_the_first_retry() {
+    let mut absence = Absence::default();
+    let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+    let reset = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+    let attempts = [&refused, &reset, &refused, &refused, &refused];
+    let asked = attempts.map(|error| absence.hint(error).is_some());
+    assert_eq!(asked, [false, false, true, false, false]);
+}

@@ -25,8 +25,9 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::args::HttpAddress;
-use crate::publisher::jittered;
-use crate::publisher::{CONNECT_WITHIN, LinkEvent, Message, OnLink, RETRY_FIRST, RETRY_MAX, Tally};
+use crate::publisher::{
+    Absence, CONNECT_WITHIN, LinkEvent, Message, OnLink, RETRY_FIRST, RETRY_MAX, Tally, jittered,
+};
 
 /// The longest request, unless one reading alone is longer.
 const BATCH_BYTES_MAX: usize = 4 << 20;
@@ -54,9 +55,15 @@ pub enum PostError {
     /// Nobody accepted a connection in time.
     #[error("no connection within {} s", CONNECT_WITHIN.as_secs())]
     ConnectTimeout,
-    /// The connection broke, or HTTP was not spoken on it.
+    /// The connection broke.
     #[error(transparent)]
-    Http(#[from] hyper::Error),
+    Http(hyper::Error),
+    /// It was closed before the answer.
+    #[error("the other side hung up without an answer; is this the HTTP port?")]
+    Unanswered,
+    /// Something else than an HTTP server answered.
+    #[error("it does not speak HTTP; is this the HTTP port?")]
+    NotHttp,
     /// Nothing was answered in time.
     #[error("no answer in time")]
     AnswerTimeout,
@@ -76,10 +83,22 @@ pub enum PostError {
     },
 }
 
+impl From<hyper::Error> for PostError {
+    fn from(error: hyper::Error) -> Self {
+        if error.is_parse() {
+            Self::NotHttp
+        } else if error.is_incomplete_message() || error.is_canceled() {
+            Self::Unanswered
+        } else {
+            Self::Http(error)
+        }
+    }
+}
+
 impl PostError {
     /// Whether trying again cannot help.
     const fn is_final(&self) -> bool {
-        matches!(self, Self::Refused { .. } | Self::Answer(_))
+        matches!(self, Self::Refused { .. } | Self::Answer(_) | Self::NotHttp)
     }
 }
 
@@ -91,6 +110,7 @@ pub(super) struct Poster {
     on_link: OnLink,
     connection: Option<Connection>,
     was_down: bool,
+    absence: Absence,
 }
 
 struct Connection {
@@ -118,6 +138,7 @@ impl Poster {
             on_link,
             connection: None,
             was_down: false,
+            absence: Absence::default(),
         }
     }
 
@@ -163,10 +184,15 @@ impl Poster {
                     self.was_down = true;
                     let wait = jittered(retry_in);
                     let address = &self.options.address.0;
+                    let hint = match &error {
+                        PostError::Io(error) => self.absence.hint(error),
+                        _ => None,
+                    };
                     (self.on_link)(&LinkEvent::Down {
                         address,
                         error: &error,
                         retry_in: wait,
+                        hint,
                     });
                     sleep(wait).await;
                     retry_in = (retry_in * 2).min(RETRY_MAX);

@@ -126,10 +126,11 @@ impl City {
     /// The readings that arrive up to so many microseconds after the beginning and were not
     /// returned before, in the order of arrival.
     pub fn readings_until(&mut self, until_us: i64) -> impl Iterator<Item = SimulatedReading> {
-        std::iter::from_fn(move || self.next_until(until_us))
+        std::iter::from_fn(move || self.next_arrival(until_us).map(|(_, reading)| reading))
     }
 
-    fn next_until(&mut self, until_us: i64) -> Option<SimulatedReading> {
+    /// The next of them, and how many microseconds after the beginning it arrives.
+    pub fn next_arrival(&mut self, until_us: i64) -> Option<(i64, SimulatedReading)> {
         loop {
             let arrives_us = self
                 .in_transit
@@ -155,7 +156,7 @@ impl City {
                 return self
                     .in_transit
                     .pop()
-                    .map(|Reverse(arrival)| arrival.reading);
+                    .map(|Reverse(arrival)| (arrival.arrives_us, arrival.reading));
             }
         }
     }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use ioc_core::time::{Millis, Timestamp};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
 use super::map::CityMap;
 use super::model::{City, CityOptions, natural_rate};
@@ -42,7 +42,7 @@ const DRAIN_WITHIN: Duration = Duration::from_secs(5);
 pub struct Bounds {
     /// After so long, by the wall clock.
     pub duration: Option<Duration>,
-    /// After so many readings.
+    /// After so many readings, told or skipped.
     pub count: Option<u64>,
 }
 
@@ -84,8 +84,10 @@ pub struct Simulator {
     connections: Vec<mpsc::Sender<Vec<Message>>>,
     sources: Vec<mpsc::Receiver<Vec<Message>>>,
     on_link: Listener,
-    told: u64,
+    /// Readings that the city has had, skipped ones too.
+    had: u64,
     skipped: u64,
+    drain_within: Duration,
 }
 
 struct Listener(OnLink);
@@ -99,6 +101,8 @@ impl fmt::Debug for Listener {
 /// What a simulation came to.
 #[derive(Debug, Clone)]
 pub struct Summary {
+    /// Readings that the city had.
+    pub had: u64,
     /// Readings handed to a socket.
     pub sent: u64,
     /// Readings that the broker says it has.
@@ -139,8 +143,9 @@ impl Simulator {
             connections,
             sources,
             on_link: Listener(on_link),
-            told: 0,
+            had: 0,
             skipped: 0,
+            drain_within: DRAIN_WITHIN,
         }
     }
 
@@ -165,7 +170,7 @@ impl Simulator {
         let took = began.elapsed();
         self.connections.clear();
         ended?;
-        let drained = timeout(DRAIN_WITHIN, first_failure(&mut publishers)).await;
+        let drained = timeout(self.drain_within, first_failure(&mut publishers)).await;
         drained.unwrap_or(Ok(()))?;
         Ok(self.summary(took))
     }
@@ -198,24 +203,59 @@ impl Simulator {
             let elapsed = now.saturating_duration_since(began);
             if elapsed > told_until + BEHIND_MAX {
                 told_until = elapsed - STEP_MAX;
-                let until_us = self.city_us(told_until);
-                self.skipped += self.city.readings_until(until_us).count() as u64;
+                self.skip_until(told_until);
             }
             told_until = elapsed.min(told_until + STEP_MAX);
             let batches = self.due_until(told_until, now);
-            for (connection, batch) in self.connections.iter().zip(batches) {
-                if !batch.is_empty() && connection.send(batch).await.is_err() {
-                    // Its publisher has failed, which ends the run.
-                    return;
-                }
+            let patience_ends = now + BEHIND_MAX;
+            let run_ends = self.options.bounds.duration.map(|all| began + all);
+            let give_up_at = run_ends.map_or(patience_ends, |end| end.min(patience_ends));
+            if self.hand_over(batches, give_up_at).await.is_err() {
+                return;
+            }
+            if run_ends.is_some_and(|end| Instant::now() >= end) {
+                return;
             }
         }
+    }
+
+    /// Hands each connection its batch. What it has not taken by then is skipped: a broker that
+    /// is away must not keep the run from ending.
+    async fn hand_over(
+        &mut self,
+        batches: Vec<Vec<Message>>,
+        give_up_at: Instant,
+    ) -> Result<(), PublisherGone> {
+        for (connection, batch) in self.connections.iter().zip(batches) {
+            let count = batch.len() as u64;
+            if count == 0 {
+                continue;
+            }
+            match timeout_at(give_up_at, connection.send(batch)).await {
+                Ok(taken) => taken.map_err(|_| PublisherGone)?,
+                Err(_) => self.skipped += count,
+            }
+        }
+        Ok(())
+    }
+
+    fn skip_until(&mut self, elapsed: Duration) {
+        let left = self.count_left().try_into().unwrap_or(usize::MAX);
+        let until_us = self.city_us(elapsed);
+        let skipped = self.city.readings_until(until_us).take(left).count() as u64;
+        self.had += skipped;
+        self.skipped += skipped;
+    }
+
+    fn count_left(&self) -> u64 {
+        let count = self.options.bounds.count;
+        count.map_or(u64::MAX, |count| count.saturating_sub(self.had))
     }
 
     fn is_over(&self, told_until: Duration) -> bool {
         let Bounds { duration, count } = self.options.bounds;
         duration.is_some_and(|duration| told_until >= duration)
-            || count.is_some_and(|count| self.told >= count)
+            || count.is_some_and(|count| self.had >= count)
     }
 
     fn city_us(&self, elapsed: Duration) -> i64 {
@@ -225,15 +265,12 @@ impl Simulator {
     /// The readings that are due, as messages, by connection.
     fn due_until(&mut self, elapsed: Duration, now: Instant) -> Vec<Vec<Message>> {
         let mut batches = vec![Vec::new(); self.connections.len()];
-        let count_max = self.options.bounds.count.unwrap_or(u64::MAX);
+        let left = self.count_left().try_into().unwrap_or(usize::MAX);
         let SimulateOptions { map, origin, .. } = &self.options;
         let origin = *origin - TOLD_EARLIER;
         let until_us = self.city_us(elapsed);
-        for reading in self.city.readings_until(until_us) {
-            if self.told == count_max {
-                break;
-            }
-            self.told += 1;
+        for reading in self.city.readings_until(until_us).take(left) {
+            self.had += 1;
             let connection = reading.source() % batches.len();
             batches[connection].push(Message {
                 topic: format!("ioc/v1/readings/{}", reading.sensor(map)),
@@ -246,6 +283,7 @@ impl Simulator {
 
     fn summary(&self, took: Duration) -> Summary {
         Summary {
+            had: self.had,
             sent: self.tally.sent(),
             acknowledged: self.tally.acknowledged(),
             resent: self.tally.resent(),
@@ -259,6 +297,10 @@ impl Simulator {
     }
 }
 
+/// A publisher has failed, which ends the run; its own error says why.
+#[derive(Debug)]
+struct PublisherGone;
+
 /// Waits until all publishers have ended, or one has failed.
 async fn first_failure(
     publishers: &mut JoinSet<Result<(), PublishError>>,
@@ -267,6 +309,16 @@ async fn first_failure(
         ended.expect("a publisher does not panic")?;
     }
     Ok(())
+}
+
+impl Summary {
+    /// Readings that the city had and that nobody says to have; with QoS 0 those not even written.
+    pub const fn not_acknowledged(&self) -> u64 {
+        self.had.saturating_sub(match self.quality {
+            Quality::AtLeastOnce => self.acknowledged,
+            Quality::AtMostOnce => self.sent,
+        })
+    }
 }
 
 impl fmt::Display for Summary {
@@ -294,3 +346,6 @@ impl fmt::Display for Summary {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,14 @@ pub struct SimulatedReading {
     pub(super) serial: u64,
 }
 
+/// Adds to a reading's JSON when it was received, as a recording says it.
+pub(super) fn add_received_at(json: &mut Vec<u8>, received_at: Timestamp) {
+    let brace = json.pop();
+    debug_assert_eq!(brace, Some(b'}'), "a reading is one JSON object");
+    let written = write!(json, r#","received_at":"{received_at}"}}"#);
+    written.expect("memory takes everything");
+}
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Said {
     Measured {

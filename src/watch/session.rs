@@ -4,6 +4,7 @@
 //! number and hash that are sent to resume are those of the last decision that was printed.
 
 use std::io::{self, Write};
+use std::mem;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -18,6 +19,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::WatchArgs;
+use super::doubt;
 use super::line::{Look, decision_line, incident_line};
 use crate::args::Address;
 
@@ -37,8 +39,12 @@ const CLOSE_BAD_MESSAGE: u16 = 4400;
 pub(super) enum Ended {
     /// It broke, or could not be made; another may work.
     Lost(String),
+    /// No connection could be made; later one may.
+    Absent(io::Error),
     /// The server will not have us.
     Refused(String),
+    /// It is no server of the stream at all.
+    NotTheStream,
     /// Nobody reads stdout any more.
     OutputClosed,
     /// Stdout failed.
@@ -62,6 +68,8 @@ pub(super) struct Session {
     epoch: String,
     /// The last decision that was printed or passed over.
     known: Option<Known>,
+    /// Whether a filter that may never match was told.
+    doubted: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -132,6 +140,7 @@ impl Session {
             filter,
             epoch: String::new(),
             known: None,
+            doubted: false,
         }
     }
 
@@ -151,6 +160,11 @@ impl Session {
             Err(ended) => return (false, ended),
         };
         let mut printer = Printer { look, out, notes };
+        if !self.doubted {
+            for doubt in doubt::of_zones(&self.address, &words(&self.filter["zone"])).await {
+                printer.note(format_args!("{doubt}"));
+            }
+        }
         let mut welcomed = false;
         loop {
             let text = match next_text(&mut stream).await {
@@ -167,7 +181,7 @@ impl Session {
     async fn connect(&self) -> Result<WebSocketStream<TcpStream>, Ended> {
         let connecting = async {
             let address = (self.address.host.as_str(), self.address.port);
-            let stream = TcpStream::connect(address).await.map_err(lost)?;
+            let stream = TcpStream::connect(address).await.map_err(Ended::Absent)?;
             stream.set_nodelay(true).map_err(lost)?;
             let uri = format!("ws://{}{PATH}", self.address);
             let uri = uri
@@ -267,6 +281,15 @@ impl Session {
         snapshot: Snapshot,
         printer: &mut Printer<'_, O, N>,
     ) -> Result<(), Ended> {
+        if !mem::replace(&mut self.doubted, true) {
+            for kind in words(&self.filter["kind"]) {
+                if !snapshot.incidents.iter().any(|each| each["kind"] == kind) {
+                    printer.note(format_args!(
+                        "no incident of the kind `{kind}` to show so far"
+                    ));
+                }
+            }
+        }
         for incident in &snapshot.incidents {
             if incident["ended_at"].is_null() {
                 printer.incident(incident)?;
@@ -305,6 +328,11 @@ impl Session {
         });
         Ok(())
     }
+}
+
+fn words(list: &Value) -> Vec<&str> {
+    let list = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    list.iter().filter_map(Value::as_str).collect()
 }
 
 /// Writes what was decided.
@@ -388,12 +416,26 @@ fn lost(error: impl std::fmt::Display) -> Ended {
 }
 
 fn why_not_upgraded(error: tungstenite::Error) -> Ended {
+    use tungstenite::Error;
+    use tungstenite::error::ProtocolError;
     match error {
-        tungstenite::Error::Http(response) if response.status().is_client_error() => {
+        Error::Protocol(ProtocolError::HandshakeIncomplete) => {
+            lost("the other side hung up without an answer; is this the HTTP port?")
+        }
+        Error::Protocol(_) | Error::HttpFormat(_) | Error::Utf8(_) => Ended::NotTheStream,
+        Error::Http(response) if is_someone_elses(response.status().as_u16()) => {
+            Ended::NotTheStream
+        }
+        Error::Http(response) if response.status().is_client_error() => {
             let body = response.body().as_deref().unwrap_or_default();
             let text = String::from_utf8_lossy(body);
             Ended::Refused(format!("{} {}", response.status(), text.trim()))
         }
         other => lost(other),
     }
+}
+
+/// An answer that the stream never gives to a handshake: another web server's.
+const fn is_someone_elses(status: u16) -> bool {
+    matches!(status, 200..=399 | 404 | 405)
 }

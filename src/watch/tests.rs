@@ -1,5 +1,6 @@
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
@@ -66,6 +67,7 @@ fn watcher<'a>(
     Watcher {
         session,
         look: Look::Json,
+        absence: Absence::default(),
         out,
         notes,
     }
@@ -101,10 +103,13 @@ async fn a_watcher_that_was_cut_off_goes_on_without_a_gap() {
     }
     let out = String::from_utf8(out).unwrap();
     assert_eq!(out, "{\"seq\":6}\n{\"seq\":7}\n{\"seq\":8}\n{\"seq\":9}\n");
-    assert!(
-        String::from_utf8(notes)
-            .unwrap()
-            .contains("after decision 7 without a gap")
+    let notes = String::from_utf8(notes).unwrap();
+    assert!(notes.contains("after decision 7 without a gap"));
+    assert_eq!(
+        notes
+            .matches("no incident of the kind `flood` to show so far")
+            .count(),
+        1
     );
 }
 
@@ -163,6 +168,7 @@ async fn a_closed_stdout_ends_it_in_peace_and_a_refusal_does_not() {
         Watcher {
             session,
             look,
+            absence: Absence::default(),
             out: Closed,
             notes,
         }
@@ -187,4 +193,24 @@ fn addresses_are_taken_in_any_dress() {
         assert_eq!(parse(text), Ok("127.0.0.1:8080".to_owned()), "{text}");
     }
     assert!(parse("wss://city.example").unwrap_err().contains("TLS"));
+}
+
+#[tokio::test]
+async fn what_is_no_stream_is_named() {
+    for answer in [
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        "SSH-2.0-something\r\n\r\n",
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (mut out, mut notes) = (Vec::new(), Vec::new());
+        let server = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream
+        };
+        let watching = watcher(&listener, &mut out, &mut notes).run();
+        let (_, ended) = tokio::join!(server, watching);
+        let told = ended.unwrap_err().to_string();
+        assert!(told.contains("does not speak the ioc stream"), "{told}");
+    }
 }

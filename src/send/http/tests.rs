@@ -3,6 +3,7 @@ use std::sync::Mutex;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::post;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -114,4 +115,27 @@ async fn a_refusal_is_told_in_the_servers_words() {
     let (ended, heard, tally, _) = posted(vec![refusal]).await;
     assert!(ended.unwrap_err().to_string().contains("too_many_readings"));
     assert_eq!((heard.len(), tally.acknowledged()), (1, 0));
+}
+
+#[tokio::test]
+async fn what_does_not_speak_http_is_named_and_not_asked_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let options = PosterOptions {
+        address: address.parse().unwrap(),
+        batch_max: 2,
+        patience: Duration::from_secs(30),
+    };
+    let poster = Poster::new(options, Arc::default(), Arc::default(), Arc::new(|_| {}));
+    let (sender, source) = mpsc::channel(1);
+    sender.try_send(vec![message("{1}")]).unwrap();
+    drop(sender);
+    let something_else = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.read_u8().await.unwrap();
+        stream.write_all(b"SSH-2.0-something\r\n").await.unwrap();
+        stream
+    };
+    let (ended, _) = tokio::join!(poster.run(source), something_else);
+    assert!(matches!(ended, Err(PostError::NotHttp)), "{ended:?}");
 }
