@@ -20,6 +20,7 @@ use crate::host::{self, HostError, RunOptions};
 use crate::identity;
 use crate::inspect::{self, InspectError};
 use crate::journal::JournalError;
+use crate::progress;
 use crate::recover::{self, RecoverError};
 use crate::send::{self, SendArgs};
 use crate::simulate::{self, SimulateArgs};
@@ -257,7 +258,7 @@ fn backtest(args: BacktestArgs) -> Result<(), Failure> {
         .compile()
         .map_err(|mistakes| Failure::usage(&mistakes))?;
     if !compiled.warnings.is_empty() {
-        eprintln!("{}", compiled.warnings);
+        progress::tell(&compiled.warnings);
     }
     let settings = load_settings(args.config.as_deref())?;
     let options = BacktestOptions {
@@ -282,17 +283,17 @@ fn backtest(args: BacktestArgs) -> Result<(), Failure> {
 
 fn tell(summary: &Summary) {
     for dead in &summary.first_dead {
-        eprintln!("dead letter: {dead}");
+        progress::tell(format_args!("dead letter: {dead}"));
     }
     let seconds = summary.took.as_secs_f64();
-    eprintln!(
+    progress::tell(format_args!(
         "{} readings in {seconds:.2} s ({:.0}/s), {} dead letters; {} decisions, {} incidents",
         summary.readings,
         summary.readings as f64 / seconds.max(1e-9),
         summary.dead_letters,
         summary.decisions,
         summary.opened,
-    );
+    ));
 }
 
 fn check_configuration(args: &CheckArgs) -> Result<(), Failure> {

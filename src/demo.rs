@@ -3,7 +3,6 @@
 //! Everything is real but the sensors: a simulator in this process publishes over MQTT to the
 //! listener of this very process. City time runs faster than ours on both sides.
 
-use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use crate::args::{Address, MqttAddress};
 use crate::clock;
 use crate::config::settings::Settings;
 use crate::host::{self, Ended, Host, HostError, RunOptions};
+use crate::progress::tell;
 use crate::publisher::Quality;
 use crate::simulate::{Bounds, CityMap, Happenings, SimulateOptions, Simulator};
 use crate::telemetry;
@@ -87,12 +87,11 @@ pub fn run(args: &DemoArgs) -> Result<(), HostError> {
     let simulation = host.spawn(simulator.run(std::future::pending()));
     let asked = host.shutdown_signal();
     host::announce(&host);
-    let _ = writeln!(
-        io::stderr(),
+    tell(format_args!(
         "\n  Open the console:  {}\n\n  A simulated city, {} times as fast as ours. Ctrl-C ends it.",
         host.console_url(),
         args.speed
-    );
+    ));
     let ended = host.wait(asked);
     simulation.abort();
     host.stop(if ended == Ended::Asked {

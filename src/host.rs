@@ -32,6 +32,7 @@ use crate::journal::disk::{Disk, SystemDisk};
 use crate::journal::{JournalError, JournalId};
 use crate::outlets::Outlets;
 use crate::pipeline::{BatchLimits, Samples};
+use crate::progress::tell;
 use crate::recover::{self, RecoverError, RecoverOptions};
 use crate::rules::{Chosen, Rules};
 use crate::servers::{Servers, Sockets};
@@ -123,7 +124,7 @@ pub fn run(options: RunOptions) -> Result<(), HostError> {
     // Whoever reads `ready` may ask it to end at once.
     let asked = host.shutdown_signal();
     announce(&host);
-    let _ = writeln!(io::stderr(), "console: {}", host.console_url());
+    tell(format_args!("console: {}", host.console_url()));
     match host.wait(asked) {
         Ended::Asked => {
             telemetry::draining(drain);

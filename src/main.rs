@@ -2,11 +2,11 @@
 //!
 //! Exit codes: 0 done, 1 failed, 64 bad usage or settings (nothing bound yet), 65 damaged journal.
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
 use ioc::cli::{Cli, Failure};
+use ioc::progress::tell;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -25,8 +25,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             if !failure.message.is_empty() {
-                // Nobody may be left to read it; the code says it too.
-                let _ = writeln!(io::stderr(), "ioc: {}", failure.message);
+                tell(format_args!("ioc: {}", failure.message));
             }
             ExitCode::from(failure.code)
         }
