@@ -137,7 +137,8 @@ mod tests {
             DIR: no ioc.yaml here: every setting has its default
             DIR: no rules/ here: the shipped rules are used
             DIR/City.geojson: is not read; did you mean `city.geojson`?
-            DIR/rule: is not read; did you mean `rules`?"#]].assert_eq(&look_at(&["kinds.yaml", "rule/", "old/", "City.geojson"]));
+            DIR/rule: is not read; did you mean `rules`?"#]]
+        .assert_eq(&look_at(&["kinds.yaml", "rule/", "old/", "City.geojson"]));
         expect![[r#"
             mistakes:
 
@@ -146,7 +147,8 @@ mod tests {
             DIR: no ioc.yaml here: every setting has its default
             DIR: no kinds.yaml here: the shipped kinds are used
             DIR/city.json: is not read; did you mean `city.geojson`?
-            DIR/flood.yaml: is not read; rules are read from rules/"#]].assert_eq(&look_at(&["rules/", "flood.yaml", "users", "city.json"]));
+            DIR/flood.yaml: is not read; rules are read from rules/"#]]
+        .assert_eq(&look_at(&["rules/", "flood.yaml", "users", "city.json"]));
         let whole = [
             "ioc.yaml",
             "kinds.yaml",
