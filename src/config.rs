@@ -19,6 +19,7 @@ pub mod users;
 pub mod kinds;
 pub mod rules;
 pub mod city;
+pub mod survey;
 pub mod source;
 pub mod compile;
 pub mod check;

@@ -7,6 +7,7 @@
 )]
 
 use expect_test::{Expect, expect};
+use ioc::backtest::BacktestOptions;
 use ioc::config::compile::Compiled;
 use ioc::config::source::{Source, SourceFile};
 use ioc_core::decision::{Decision, Verdict};
@@ -15,10 +16,12 @@ use ioc_core::place::Position;
 use ioc_core::reading::{AttributesBuffer, Reading};
 use ioc_core::record::{Input, Record};
 use ioc_core::time::{Millis, Timestamp};
+use ioc_gateway::catalogue::Unregistered;
 
 /// Gauges with levels of their own and without, and some other sensors. 0.001° are about 110 m.
 const CITY: &str = r#"{"features":[
 {"id":"gauge","properties":{"type":"sensor","kind":"water_level","unit":"ft","warning":3,"danger":5},"geometry":{"type":"Point","coordinates":[101.6,3.1]}},
+{"id":"gauge-downstream","properties":{"type":"sensor","kind":"water_level"},"geometry":{"type":"Point","coordinates":[101.61,3.1]}},
 {"id":"slow-gauge","properties":{"type":"sensor","kind":"water_level"},"geometry":{"type":"Point","coordinates":[101.3,3.1]}},
 {"id":"gauge-asl","properties":{"type":"sensor","kind":"water_level","unit":"mAOD"},"geometry":{"type":"Point","coordinates":[101.6,3.1]}},
 {"id":"street-1","properties":{"type":"sensor","kind":"street_water"},"geometry":{"type":"Point","coordinates":[101.7,3.1]}},
@@ -161,6 +164,79 @@ fn one_gauge_opens_a_flood_by_its_own_levels_and_a_short_dip_does_not_end_it() {
             11:59 cleared flood Severe 1
         "#]],
     );
+}
+
+/// The example that the page about rules tells.
+#[test]
+fn two_gauges_near_each_other_open_a_flood_at_their_second_readings_and_one_after_four_minutes() {
+    // By time alone: no reading says that it is over.
+    check(
+        "10:00 gauge 1.0 1.1",
+        &expect![[r#"
+        10:04 opened flood Moderate 1
+    "#]],
+    );
+    check(
+        "10:00 gauge 1.0 1.1
+         10:01 gauge-downstream 3.2 3.3",
+        &expect![[r#"
+            10:02 opened flood Moderate 2
+        "#]],
+    );
+    check(
+        "10:00 gauge-downstream 3.2 3.3 3.3 3.3 3.4",
+        &expect![[r#"
+            10:04 opened flood Moderate 1
+        "#]],
+    );
+}
+
+#[test]
+fn the_readings_in_the_page_about_rules_open_what_it_says() {
+    let page = include_str!("../docs/RULES.md");
+    let (_, example) = page.split_once("<<'END'\n").unwrap();
+    let (readings, _) = example.split_once("END\n").unwrap();
+    let lines: Vec<_> = readings.lines().collect();
+    let [first, _, third, _] = lines[..] else {
+        panic!("four readings")
+    };
+    let later = first
+        .replace("10:00:00", "10:04:00")
+        .replace("\"1\"", "\"5\"");
+    expect!["10:01:10 flood from 2"].assert_eq(&backtest(&lines));
+    expect![""].assert_eq(&backtest(&lines[..3]));
+    expect![""].assert_eq(&backtest(&[first, third]));
+    expect!["10:04:00 flood from 1"].assert_eq(&backtest(&[first, third, &later]));
+}
+
+/// The incidents that recorded readings of the shipped city open by the shipped rules.
+fn backtest(readings: &[&str]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("readings.jsonl");
+    std::fs::write(&path, readings.join("\n")).unwrap();
+    let compiled = Source::read(None, None).unwrap().compile().unwrap();
+    let options = BacktestOptions {
+        readings: path,
+        catalogue: compiled.catalogue(Unregistered::Refuse),
+        bundle: compiled.bundle,
+        shards: 1.try_into().unwrap(),
+    };
+    let mut out = Vec::new();
+    ioc::backtest::run(&options, &mut out).unwrap();
+    let lines = String::from_utf8(out).unwrap();
+    let decisions = lines
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let opened = decisions.filter(|decision| decision["type"] == "incident_opened");
+    let told: Vec<_> = opened
+        .map(|decision| {
+            let incident = &decision["incident"];
+            let (kind, at) = (&incident["kind"], &decision["at"]);
+            let (kind, at) = (kind.as_str().unwrap(), at.as_str().unwrap());
+            format!("{} {kind} from {}", &at[11..19], incident["sensors"])
+        })
+        .collect();
+    told.join("\n")
 }
 
 #[test]

@@ -10,6 +10,8 @@
 //! core's). Next: `city/geojson.rs`.
 
 mod geojson;
+mod misspelt;
+mod properties;
 mod whole;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -27,6 +29,7 @@ use super::kinds::{Kind, Kinds};
 use super::mistake::{Mistakes, Place};
 use super::suggest::did_you_mean;
 use geojson::{Feature, Lines, Scalar, Shape};
+use misspelt::{Misspelt, Owner};
 
 /// The most features that a city may have.
 pub const FEATURES_MAX: usize = 1_000_000;
@@ -94,6 +97,7 @@ struct Reader<'r> {
     other_units: OtherUnits,
     /// How many sensors measure in a unit that cannot be converted to their kind's: (unit, kind's).
     foreign_units: BTreeMap<(String, String), usize>,
+    misspelt: Misspelt,
     /// Where the feature begins that is being read, and how messages name it.
     place: Place,
     name: String,
@@ -110,6 +114,7 @@ impl<'r> Reader<'r> {
             sensor_names: HashSet::new(),
             other_units: OtherUnits::new(),
             foreign_units: BTreeMap::new(),
+            misspelt: Misspelt::default(),
             place: Place::whole(file),
             name: String::new(),
         }
@@ -137,8 +142,16 @@ impl<'r> Reader<'r> {
         self.name = format!("feature {} ({id})", index + 1);
         match &feature.properties.feature {
             Scalar::Text(kind) => match kind.as_ref() {
-                "zone" => self.zone(&id, &feature),
-                "sensor" => self.sensor(&id, &feature),
+                "zone" => {
+                    self.zone(&id, &feature);
+                    self.misspelt
+                        .note(Owner::Zone, feature.properties, &self.place);
+                }
+                "sensor" => {
+                    self.sensor(&id, &feature);
+                    self.misspelt
+                        .note(Owner::Sensor, feature.properties, &self.place);
+                }
                 "river" | "asset" | "actuator" => {}
                 other => {
                     let hint = did_you_mean(other, TYPES);

@@ -39,7 +39,7 @@ impl Source {
     /// All mistakes of all files.
     pub fn compile(&self) -> Result<Compiled, Mistakes> {
         let mut mistakes = Mistakes::default();
-        let mut warnings = Mistakes::default();
+        let mut warnings = self.warnings().clone();
         let kinds = self
             .file(KINDS)
             .and_then(|file| tree(file, &mut mistakes))

@@ -18,6 +18,7 @@ use ioc_gateway::catalogue::Unregistered;
 
 use super::field::Field;
 use super::mistake::Mistakes;
+pub use layers::FILE;
 use layers::Layers;
 
 /// The shipped settings with every key explained; what `ioc config` prints.

@@ -15,6 +15,7 @@ use flate2::read::MultiGzDecoder;
 use ioc_core::record::BundleHash;
 
 use super::mistake::{Mistakes, Place};
+use super::survey;
 use super::yaml;
 
 /// The name of the file of kinds.
@@ -75,6 +76,8 @@ const SHIPPED: [(&str, &str); 11] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     files: Vec<SourceFile>,
+    /// What was strange about where the files came from. Not part of the hash, nor stored.
+    warnings: Mistakes,
 }
 
 /// One of them.
@@ -115,29 +118,40 @@ impl Source {
     /// `city` replaces the city of either. A file of rules is any `rules/*.yaml`.
     ///
     /// # Errors
-    /// What cannot be read or is too large.
+    /// What cannot be read or is too large, and a `dir` that holds no part of a configuration.
     pub fn read(dir: Option<&Path>, city: Option<&Path>) -> Result<Self, Mistakes> {
-        let mut mistakes = Mistakes::default();
+        let (mut mistakes, mut warnings) = <(Mistakes, Mistakes)>::default();
         let mut files = match dir {
             None => shipped(|_| true),
-            Some(dir) => read_dir(dir, city.is_none(), &mut mistakes),
+            Some(dir) => read_dir(dir, city.is_none(), &mut mistakes, &mut warnings),
         };
         if let Some(path) = city {
             files.retain(|file| file.name != CITY);
             files.extend(read_file(CITY, path, &mut mistakes));
         }
-        mistakes.or(Some(Self::of(files)))
+        mistakes.or(Some(Self {
+            warnings,
+            ..Self::of(files)
+        }))
     }
 
     /// A source of these files.
     pub fn of(mut files: Vec<SourceFile>) -> Self {
         files.sort_by(|a, b| a.name.cmp(&b.name));
-        Self { files }
+        Self {
+            files,
+            warnings: Mistakes::default(),
+        }
     }
 
     /// The files, sorted by name.
     pub fn files(&self) -> &[SourceFile] {
         &self.files
+    }
+
+    /// What is allowed of the place that the files were read from, and probably not meant.
+    pub const fn warnings(&self) -> &Mistakes {
+        &self.warnings
     }
 
     /// The name of the bundle: the hash over the names, lengths and bytes of its files.
@@ -201,7 +215,7 @@ impl Source {
                 bytes: take_part(&mut bytes)?.to_vec(),
             });
         }
-        Some(Self { files })
+        Some(Self::of(files))
     }
 }
 
@@ -243,7 +257,12 @@ fn shipped(wanted: impl Fn(&str) -> bool) -> Vec<SourceFile> {
         .collect()
 }
 
-fn read_dir(dir: &Path, with_city: bool, mistakes: &mut Mistakes) -> Vec<SourceFile> {
+fn read_dir(
+    dir: &Path,
+    with_city: bool,
+    mistakes: &mut Mistakes,
+    warnings: &mut Mistakes,
+) -> Vec<SourceFile> {
     if !dir.is_dir() {
         mistakes.add(
             &Place::whole(&dir.display().to_string()),
@@ -252,6 +271,7 @@ fn read_dir(dir: &Path, with_city: bool, mistakes: &mut Mistakes) -> Vec<SourceF
         );
         return Vec::new();
     }
+    survey::look(dir, !with_city, mistakes, warnings);
     let mut files = match dir.join(KINDS) {
         path if path.exists() => Vec::from_iter(read_file(KINDS, &path, mistakes)),
         _ => shipped(|name| name == KINDS),

@@ -59,6 +59,20 @@ fn the_mistakes_of_all_files_are_told_at_once() {
 }
 
 #[test]
+fn a_directory_without_a_configuration_is_not_sound() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("Rules")).unwrap();
+    let (sound, text) = check(Some(dir.path()));
+    assert!(!sound);
+    let text = text.replace(&dir.path().display().to_string(), "DIR");
+    expect![[r#"
+        DIR: no configuration here; expected ioc.yaml, kinds.yaml, rules/, city.geojson or city.geojson.gz
+        DIR/Rules: is not read; did you mean `rules`?
+        2 mistakes
+    "#]].assert_eq(&text);
+}
+
+#[test]
 fn every_example_in_the_page_about_rules_is_right() {
     let page = include_str!("../../../docs/RULES.md");
     let blocks = page.split("```yaml\n").skip(1);
@@ -70,6 +84,8 @@ fn every_example_in_the_page_about_rules_is_right() {
         fs::write(dir.path().join(name), example).unwrap();
     }
     let (sound, text) = check(Some(dir.path()));
-    assert!(sound && !text.contains("warning"), "{text}");
+    let is_of_a_rule = |line: &&str| line.starts_with("warning: ") && line.contains("rules/");
+    let warnings: Vec<_> = text.lines().filter(is_of_a_rule).collect();
+    assert!(sound && warnings.is_empty(), "{text}");
     assert!(text.contains("4 detections, 2 correlations"), "{text}");
 }

@@ -1,8 +1,8 @@
 //! GeoJSON features, borrowed from their text, with nothing assumed about the types of properties.
 //!
 //! Arrives: the text of a FeatureCollection. Leaves: each feature by itself, so that a mistake in
-//! one does not hide the others; properties as [`Scalar`]s, so that a number where a text belongs
-//! can be named instead of ending the parse.
+//! one does not hide the others; values as [`Scalar`]s, so that a number where a text belongs can be
+//! named instead of ending the parse. Next: `city/properties.rs`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,6 +10,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+
+use super::properties::Properties;
 
 /// The features of a collection, each as its text.
 pub fn features(text: &str) -> Result<Vec<&RawValue>, serde_json::Error> {
@@ -42,39 +44,6 @@ pub struct Feature<'a> {
     /// Where it is.
     #[serde(borrow, default)]
     pub geometry: Option<Geometry<'a>>,
-}
-
-/// The properties that mean something here; all others are let through.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, expecting = "an object")]
-pub struct Properties<'a> {
-    /// What the feature is: `zone`, `sensor`, …
-    #[serde(borrow, rename = "type")]
-    pub feature: Scalar<'a>,
-    /// Its name for people.
-    #[serde(borrow)]
-    pub name: Scalar<'a>,
-    /// Of a zone: the zone that it is part of.
-    #[serde(borrow)]
-    pub parent: Scalar<'a>,
-    /// Of a sensor: what it measures.
-    #[serde(borrow)]
-    pub kind: Scalar<'a>,
-    /// In which unit.
-    #[serde(borrow)]
-    pub unit: Scalar<'a>,
-    /// Its zone.
-    #[serde(borrow)]
-    pub zone: Scalar<'a>,
-    /// How often it reports.
-    #[serde(borrow)]
-    pub interval_s: Scalar<'a>,
-    /// Its own moderate level.
-    #[serde(borrow)]
-    pub warning: Scalar<'a>,
-    /// Its own severe level.
-    #[serde(borrow)]
-    pub danger: Scalar<'a>,
 }
 
 /// A JSON value of which only texts and numbers are looked at.

@@ -66,8 +66,49 @@ fn zones_and_sensors_are_read_and_the_rest_let_through() {
         "all"
     );
     expect![[r#"
+        city: 1 sensor is in no zone: `7`
         city: `mAOD` of 1 sensor cannot be converted to `m`: only their own `warning` and `danger` count
         city: no feature describes zone `suoth` of 1 sensor; did you mean `south`?"#]].assert_eq(&warnings.to_string());
+}
+
+#[test]
+fn properties_that_are_nearly_known_are_warned_of_once_where_the_known_one_is_missing() {
+    let (_, mistakes, warnings) = load(
+        r#"{"id":"a","properties":{"type":"sensor","kind":"water_level","interval":60,"warnin":2,"river":"x"}},
+{"id":"b","properties":{"type":"sensor","kind":"water_level","interval":60,"interval_s":60}},
+{"id":"c","properties":{"type":"sensor","kind":"water_level","interval":60,"manager":"y"}},
+{"id":"z","properties":{"type":"zone","parrent":"y"}}"#,
+    );
+    assert!(mistakes.is_empty(), "{mistakes}");
+    expect![[r#"
+        city:2:1: `interval` of 2 sensors is not read; did you mean `interval_s`?
+        city:2:1: `warnin` of 1 sensor is not read; did you mean `warning`?
+        city:5:1: `parrent` of 1 zone is not read; did you mean `parent`?"#]]
+    .assert_eq(&warnings.to_string());
+}
+
+#[test]
+fn sensors_in_no_zone_are_warned_of_and_exchanged_coordinates_guessed() {
+    let zone = r#"{"id":"z","properties":{"type":"zone"},"geometry":{"type":"Polygon","coordinates":[[[8,50],[9,50],[9,51],[8,51],[8,50]]]}}"#;
+    let sensor = |id: &str, at: &str| {
+        format!(
+            r#"{{"id":"{id}","properties":{{"type":"sensor","kind":"water_level"}},"geometry":{{"type":"Point","coordinates":{at}}}}}"#
+        )
+    };
+    let told = |sensors: &[(&str, &str)]| {
+        let sensors = sensors.iter().map(|(id, at)| sensor(id, at));
+        let features: Vec<_> = std::iter::once(zone.to_owned()).chain(sensors).collect();
+        load(&features.join(",\n")).2.to_string()
+    };
+    expect![[""]].assert_eq(&told(&[("a", "[8.5,50.5]")]));
+    expect!["city: 1 sensor is in no zone: `a`"].assert_eq(&told(&[("a", "[7,50.5]")]));
+    let far = [
+        ("a", "[7,5]"),
+        ("b", "[50.5,8.5]"),
+        ("c", "[7,5]"),
+        ("d", "[50.5,8.5]"),
+    ];
+    expect!["city: 4 sensors are in no zone: `a`, `b`, `c` and 1 more; 2 would be with coordinates exchanged: GeoJSON has the longitude first"].assert_eq(&told(&far));
 }
 
 #[test]

@@ -1,14 +1,18 @@
-//! What no feature of a city can get wrong alone: zones in zones, and zones that nothing describes.
+//! What no feature of a city can get wrong alone: zones in zones, zones that nothing describes,
+//! sensors in no zone.
 
 use std::collections::BTreeMap;
 
-use ioc_core::bundle::{City, Zone};
+use ioc_core::bundle::{City, Sensor, Zone};
 use ioc_core::id::ZoneId;
+use ioc_core::place::Position;
 
 use super::{OtherUnits, Reader};
 use crate::config::mistake::{Mistakes, Place, counted};
 use crate::config::suggest::did_you_mean;
 
+/// How many sensors a warning names.
+const NAMED_MAX: usize = 3;
 /// How many zones may lie in one another.
 const ZONE_DEPTH_MAX: usize = 16;
 
@@ -30,6 +34,10 @@ impl Reader<'_> {
             zones: self.zones,
             sensors: self.sensors,
         };
+        let file = Place::whole(&self.place.file);
+        if let Some(what) = sensors_in_no_zone(&city) {
+            warnings.add(&file, "", what);
+        }
         (city, self.other_units)
     }
 
@@ -75,6 +83,7 @@ impl Reader<'_> {
     }
 
     fn warn(&self, warnings: &mut Mistakes) {
+        self.misspelt.warn(warnings);
         let file = Place::whole(&self.place.file);
         for ((unit, wanted), count) in &self.foreign_units {
             let what = format!(
@@ -95,4 +104,40 @@ impl Reader<'_> {
             warnings.add(&file, "", what);
         }
     }
+}
+
+/// What to say of sensors that are in no zone, in a city that has zones to be in.
+fn sensors_in_no_zone(city: &City) -> Option<String> {
+    if city.zones.iter().all(|zone| zone.areas.is_empty()) {
+        return None;
+    }
+    let is_within = |place: Option<Position>| place.is_some_and(|at| city.zone_at(at).is_some());
+    let strays: Vec<_> = city
+        .sensors
+        .iter()
+        .filter(|sensor| sensor.zone.is_none() && !is_within(sensor.position))
+        .collect();
+    let names = strays.iter().map(|sensor| format!("`{}`", sensor.id));
+    let first = names.take(NAMED_MAX).collect::<Vec<_>>().join(", ");
+    let more = match strays.len() {
+        0 => return None,
+        count if count <= NAMED_MAX => String::new(),
+        count => format!(" and {} more", count - NAMED_MAX),
+    };
+    let exchanged = |sensor: &&&Sensor| is_within(sensor.position.and_then(exchanged));
+    let hint = match strays.iter().filter(exchanged).count() {
+        0 => String::new(),
+        count => format!(
+            "; {count} would be with coordinates exchanged: GeoJSON has the longitude first"
+        ),
+    };
+    let is = if strays.len() == 1 { "is" } else { "are" };
+    let count = counted(strays.len(), "sensor");
+    Some(format!("{count} {is} in no zone: {first}{more}{hint}"))
+}
+
+/// The place that is meant if latitude and longitude were written in the wrong order.
+fn exchanged(place: Position) -> Option<Position> {
+    let [lon, lat] = place.to_degrees();
+    Position::from_degrees(lat, lon)
 }

@@ -219,7 +219,7 @@ detections:
   no-level: { kind: water_level, above: {}, clear: below 2 m }
   no-clear: { kind: water_level, above: { severe: 3 m } }
   no-unit: { kind: water_level, above: { severe: 3 }, clear: below 2.5 m }
-  other-unit: { kind: water_level, above: { severe: 3 degC }, clear: below 2.5 degC }
+  other-unit: { kind: water_level, above: { minor: 2, severe: 3 degC }, clear: below 2.5 degC }
   wrong-way: { kind: water_level, above: { moderate: 4 m, severe: 3 m }, clear: below 2 m }
   wrong-way-down: { kind: traffic_speed, below: { moderate: 6 km/h, severe: 15 km/h },
                     clear: above 20 km/h }
@@ -237,8 +237,9 @@ detections:
             a.yaml:5:41 detections.no-level.above: no level; write for example `{ moderate: 3 m }`
             a.yaml:6:13 detections.no-clear: `clear` is missing; write for example `clear: below 3 m`
             a.yaml:7:50 detections.no-unit.above.severe: without a unit; write `3 m`
-            a.yaml:8:53 detections.other-unit.above.severe: `degC` cannot be converted to `m`; write it in `m`
-            a.yaml:8:70 detections.other-unit.clear: `degC` cannot be converted to `m`; write it in `m`
+            a.yaml:8:52 detections.other-unit.above.minor: without a unit; write `2 m`
+            a.yaml:8:63 detections.other-unit.above.severe: `degC` cannot be converted to `m`; write it in `m`
+            a.yaml:8:80 detections.other-unit.clear: `degC` cannot be converted to `m`; write it in `m`
             a.yaml:9:67 detections.wrong-way.above.severe: a graver level must lie further above: above 4 m
             a.yaml:10:77 detections.wrong-way-down.below.severe: a graver level must lie further below: below 6 km/h
             a.yaml:12:69 detections.clear-beyond.clear: 3.5 m is still abnormal; write a value that is not above 3 m

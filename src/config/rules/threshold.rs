@@ -83,9 +83,14 @@ fn levels(
         );
         return None;
     }
+    // All values first: each that cannot be read is told, and a ladder with gaps is not judged.
+    let values: Vec<_> = written
+        .iter()
+        .map(|(_, field)| kind.value(field, mistakes))
+        .collect();
     let mut levels: Vec<Level> = Vec::new();
-    for (severity, field) in &written {
-        let value = kind.value(field, mistakes)?;
+    for ((severity, field), value) in written.iter().zip(values) {
+        let value = value?;
         let graver = levels
             .last()
             .is_none_or(|last| is_beyond(side, value, last.value));

@@ -15,7 +15,7 @@ use crate::config::suggest::did_you_mean;
 use crate::config::yaml::{self, Node, Value};
 
 /// The file of settings within a configuration.
-const FILE: &str = "ioc.yaml";
+pub const FILE: &str = "ioc.yaml";
 const PREFIX: &str = "IOC_";
 
 /// The layers, uppermost last.

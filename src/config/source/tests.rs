@@ -61,6 +61,13 @@ fn a_bundle_is_had_back_as_it_was_stored_or_refused() {
 #[test]
 fn what_a_directory_leaves_out_is_shipped_but_no_city_is_made_up() {
     let dir = tempfile::tempdir().unwrap();
+    let empty = Source::read(Some(dir.path()), None).unwrap_err();
+    assert!(
+        empty.to_string().contains("no configuration here"),
+        "{empty}"
+    );
+
+    fs::write(dir.path().join("ioc.yaml"), "").unwrap();
     let read = Source::read(Some(dir.path()), None).unwrap();
     assert!(read.files().iter().all(|file| file.name != CITY));
     assert!(

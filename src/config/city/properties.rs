@@ -1,0 +1,90 @@
+//! The properties of a feature: those that mean something here, and the names of the others.
+//!
+//! Arrives: the object `properties`. Leaves: the known ones as [`Scalar`]s; all others are let
+//! through, for real data has many, but named, for some are misspelt. Next: `city/misspelt.rs`.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+
+use super::geojson::Scalar;
+
+/// The known properties, and the names of the others.
+#[derive(Debug, Default)]
+pub struct Properties<'a> {
+    /// What the feature is: `zone`, `sensor`, …
+    pub feature: Scalar<'a>,
+    /// Its name for people.
+    pub name: Scalar<'a>,
+    /// Of a zone: the zone that it is part of.
+    pub parent: Scalar<'a>,
+    /// Of a sensor: what it measures.
+    pub kind: Scalar<'a>,
+    /// In which unit.
+    pub unit: Scalar<'a>,
+    /// Its zone.
+    pub zone: Scalar<'a>,
+    /// How often it reports.
+    pub interval_s: Scalar<'a>,
+    /// Its own moderate level.
+    pub warning: Scalar<'a>,
+    /// Its own severe level.
+    pub danger: Scalar<'a>,
+    /// The names of all others.
+    pub others: Vec<Cow<'a, str>>,
+}
+
+impl<'a> Properties<'a> {
+    /// The known property of this name.
+    pub fn known(&mut self, name: &str) -> Option<&mut Scalar<'a>> {
+        Some(match name {
+            "type" => &mut self.feature,
+            "name" => &mut self.name,
+            "parent" => &mut self.parent,
+            "kind" => &mut self.kind,
+            "unit" => &mut self.unit,
+            "zone" => &mut self.zone,
+            "interval_s" => &mut self.interval_s,
+            "warning" => &mut self.warning,
+            "danger" => &mut self.danger,
+            _ => return None,
+        })
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Properties<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Properties<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut properties = Properties::default();
+                while let Some(key) = map.next_key()? {
+                    let Scalar::Text(key) = key else {
+                        return Err(A::Error::custom("a key that is no text"));
+                    };
+                    match properties.known(&key) {
+                        Some(Scalar::Nothing) => {}
+                        Some(_) => return Err(A::Error::custom(format!("`{key}` twice"))),
+                        None => {
+                            map.next_value::<IgnoredAny>()?;
+                            properties.others.push(key);
+                            continue;
+                        }
+                    }
+                    let value = map.next_value()?;
+                    if let Some(known) = properties.known(&key) {
+                        *known = value;
+                    }
+                }
+                Ok(properties)
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
