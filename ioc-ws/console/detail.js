@@ -239,7 +239,7 @@ export class Detail {
       {},
       name,
       el("td", { class: "number" }, value(evidence.value, unit)),
-      el("td", {}, evidence.rule),
+      el("td", { title: evidence.rule }, evidence.rule),
       el("td", { class: "number" }, away === null ? "–" : distance(Math.round(away))),
       el("td", { class: "number" }, clock(Date.parse(evidence.at))),
     );
