@@ -99,7 +99,6 @@ async fn p4_a_console_that_was_away_misses_nothing_across_a_crash() {
     server.kill();
     let server = site.start();
     let mut stream = Stream::open(server.http, None, Some(&place)).await;
-    stream.place = place;
     let mut told = Vec::new();
     while told.last() != Some(&json!("d")) {
         for decision in stream.next_decisions().await {

@@ -20,6 +20,17 @@ pub struct Place {
     pub hash: String,
 }
 
+impl Place {
+    /// Where a snapshot stands: at what the welcome before it names.
+    fn of(welcome: &Value) -> Self {
+        Self {
+            epoch: welcome["epoch"].as_str().unwrap().to_owned(),
+            seq: welcome["seq"].as_u64().unwrap(),
+            hash: welcome["hash"].as_str().unwrap().to_owned(),
+        }
+    }
+}
+
 pub struct Stream {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     pub place: Place,
@@ -52,7 +63,10 @@ impl Stream {
             welcome: Value::Null,
         };
         let welcome = stream.next_of("welcome").await;
-        stream.place.epoch = welcome["epoch"].as_str().unwrap().to_owned();
+        stream.place = match resume {
+            Some(place) if welcome["next"] != "snapshot" => place.clone(),
+            _ => Place::of(&welcome),
+        };
         stream.welcome = welcome;
         stream
     }
@@ -80,9 +94,7 @@ impl Stream {
             frame["from"].as_u64().unwrap(),
             frame["to"].as_u64().unwrap(),
         );
-        if self.place.seq > 0 {
-            assert_eq!(from, self.place.seq + 1, "P4: no gap");
-        }
+        assert_eq!(from, self.place.seq + 1, "P4: no gap");
         self.place.seq = to;
         self.place.hash = frame["hash"].as_str().unwrap().to_owned();
         frame["decisions"].as_array().unwrap().clone()
