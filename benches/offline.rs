@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use ioc::config::compile::Compiled;
 use ioc::config::source::Source;
 use ioc_core::judgement::Judgement;
-use ioc_core::record::{Input, Record};
+use ioc_core::record::{Input, Record, Records, Seq};
 use ioc_core::time::{Millis, Timestamp};
 use ioc_gateway::catalogue::Unregistered;
 use ioc_gateway::formats::native;
@@ -138,14 +138,10 @@ fn judge(lines: &[String], compiled: &Compiled) {
             }
             Record::frame_input(at, &Input::Reading(reading), &mut payload);
         }
-        let mut records = Vec::with_capacity(BATCH + 1);
-        let mut rest = &payload[..];
-        while !rest.is_empty() {
-            let (record, after) = Record::unframe(first, rest).expect("framed here");
-            records.push(record);
-            rest = after;
-            first += 1;
-        }
+        let records: Vec<_> = Records::new(first, &payload)
+            .map(|record| record.expect("framed here"))
+            .collect();
+        first += records.len() as Seq;
         judgement.apply(&records, &mut decisions);
         decisions.clear();
     }

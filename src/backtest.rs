@@ -16,7 +16,7 @@ use flate2::read::MultiGzDecoder;
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::{Decision, Verdict};
 use ioc_core::judgement::Judgement;
-use ioc_core::record::{Input, Record, Seq};
+use ioc_core::record::{Input, Record, Records, Seq};
 use ioc_core::time::Timestamp;
 use ioc_gateway::catalogue::Catalogue;
 use ioc_gateway::formats::native;
@@ -26,7 +26,7 @@ use crate::journal::disk::SystemDisk;
 use crate::journal::{JournalError, LogKind, scan};
 use crate::pipeline::Numbering;
 use crate::progress::Progress;
-use crate::recover::INPUTS_DIR;
+use crate::recover::{INPUTS_DIR, RecoverError};
 
 /// What to judge, and by what.
 #[derive(Debug)]
@@ -75,6 +75,12 @@ pub enum BacktestError {
     /// The output is closed.
     #[error("cannot write the decisions")]
     Output(#[from] io::Error),
+}
+
+impl From<RecoverError> for BacktestError {
+    fn from(error: RecoverError) -> Self {
+        Self::Journal(error.into())
+    }
 }
 
 impl From<JournalError> for BacktestError {
@@ -185,21 +191,18 @@ impl<'a> Run<'a> {
     /// The readings of a journal, in the order and at the times at which they were judged.
     fn journal(&mut self, data: &Path) -> Result<(), BacktestError> {
         let contents = scan::scan(&SystemDisk, &data.join(INPUTS_DIR), LogKind::Inputs, 0)?;
-        contents.for_each(&SystemDisk, 1, |header, mut payload| {
-            let mut seq = header.first;
-            while !payload.is_empty() {
-                let (record, rest) = Record::unframe(seq, payload).map_err(|source| {
-                    InspectError::from(crate::recover::RecoverError::Record { seq, source })
-                })?;
+        contents.for_each(&SystemDisk, 1, |header, payload| {
+            for record in Records::new(header.first, payload) {
+                let record = record.map_err(RecoverError::from)?;
                 match record.input {
                     Input::Reading(_) | Input::Command(_) | Input::Started(_) => {
                         self.add(record.at, &record.input)?;
                     }
-                    Input::DeadLetter(letter) => self.dead(seq, letter.reason, letter.detail),
+                    Input::DeadLetter(letter) => {
+                        self.dead(record.seq, letter.reason, letter.detail);
+                    }
                     Input::Reload(_) | Input::Tick => {}
                 }
-                payload = rest;
-                seq += 1;
             }
             Ok(())
         })
@@ -225,14 +228,9 @@ impl<'a> Run<'a> {
     }
 
     fn judge(&mut self) -> Result<(), BacktestError> {
+        let framed = Records::new(self.first, &self.payload);
         let mut records = Vec::with_capacity(self.count);
-        let mut rest = &self.payload[..];
-        while !rest.is_empty() {
-            let seq = self.first + records.len() as Seq;
-            let (record, after) = Record::unframe(seq, rest).expect("framed by this process");
-            records.push(record);
-            rest = after;
-        }
+        records.extend(framed.map(|record| record.expect("framed by this process")));
         let mut decisions = Vec::new();
         self.judgement.apply(&records, &mut decisions);
         drop(records);

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ioc_core::decision::DecisionHash;
 use ioc_core::reading::Reading;
-use ioc_core::record::{Action, Input, Record};
+use ioc_core::record::{Action, Input, Record, Records};
 use serde_json::{Value, json};
 
 use crate::journal::disk::{Disk, SystemDisk};
@@ -132,16 +132,11 @@ fn contents(data: &Path) -> Result<(Contents, Contents), InspectError> {
 
 fn each_record(
     header: &BatchHeader,
-    mut payload: &[u8],
+    payload: &[u8],
     mut each: impl FnMut(&Record<'_>) -> Result<(), InspectError>,
 ) -> Result<(), InspectError> {
-    let mut seq = header.first;
-    while !payload.is_empty() {
-        let (record, rest) =
-            Record::unframe(seq, payload).map_err(|source| RecoverError::Record { seq, source })?;
-        each(&record)?;
-        payload = rest;
-        seq += 1;
+    for record in Records::new(header.first, payload) {
+        each(&record.map_err(RecoverError::from)?)?;
     }
     Ok(())
 }

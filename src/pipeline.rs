@@ -13,7 +13,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, never, select_biased};
 use ioc_core::decision::{Decision, DecisionHash, Released, Verdict};
 use ioc_core::judgement::Judgement;
 use ioc_core::reading::Reading;
-use ioc_core::record::{ClockKind, Command, Input, Record, Seq};
+use ioc_core::record::{ClockKind, Command, Input, Record, Records, Seq};
 use ioc_core::time::Timestamp;
 use ioc_gateway::door::{AckToken, Arrival, Arrivals};
 use ioc_ws::{CommandRequest, Commands, RefusalReason, Sample, Window};
@@ -290,7 +290,9 @@ impl Pipeline {
             .map_err(|_| WriterGone)?;
         self.next = first + Seq::from(count);
 
-        let records = unframe(first, &payload);
+        let framed = Records::new(first, &payload);
+        let mut records = Vec::with_capacity(count as usize);
+        records.extend(framed.map(|record| record.expect("framed by this process")));
         let mut decisions = Vec::new();
         self.judgement.apply(&records, &mut decisions);
         let dead_letters = records.iter().filter_map(owned_dead_letter).collect();
@@ -347,18 +349,6 @@ impl Batch {
         Record::frame_input(at, input, &mut self.payload);
         self.count += 1;
     }
-}
-
-/// The records of a batch that this process framed itself.
-fn unframe(first: Seq, mut payload: &[u8]) -> Vec<Record<'_>> {
-    let mut records = Vec::new();
-    while !payload.is_empty() {
-        let seq = first + records.len() as Seq;
-        let (record, rest) = Record::unframe(seq, payload).expect("framed by this process");
-        records.push(record);
-        payload = rest;
-    }
-    records
 }
 
 fn owned_dead_letter(record: &Record<'_>) -> Option<OwnedDeadLetter> {

@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ioc_core::CodecError;
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::{Decision, DecisionHash, Released};
 use ioc_core::judgement::Judgement;
-use ioc_core::record::{BuildHash, BundleHash, Input, Record, Seq};
+use ioc_core::record::{BuildHash, BundleHash, Input, Record, Records, Seq};
 use ioc_core::time::Timestamp;
 
 use crate::clock;
@@ -117,8 +118,14 @@ pub enum RecoverError {
         /// The record.
         seq: Seq,
         /// Why.
-        source: ioc_core::CodecError,
+        source: CodecError,
     },
+}
+
+impl From<(Seq, CodecError)> for RecoverError {
+    fn from((seq, source): (Seq, CodecError)) -> Self {
+        Self::Record { seq, source }
+    }
 }
 
 /// The directories of a journal below the data directory.
@@ -275,7 +282,7 @@ pub fn decode_decisions(
         source,
     };
     while !payload.is_empty() {
-        let cut = || damaged(ioc_core::CodecError("cut short"));
+        let cut = || damaged(CodecError("cut short"));
         let (length, rest) = payload.split_first_chunk().ok_or_else(cut)?;
         let length = u32::from_le_bytes(*length) as usize;
         let (encoded, rest) = rest.split_at_checked(length).ok_or_else(cut)?;
@@ -357,13 +364,8 @@ impl<'a> Replay<'a> {
     fn batch(&mut self, header: &BatchHeader, payload: &[u8]) -> Result<(), RecoverError> {
         self.check_mark(header)?;
         let mut records = Vec::with_capacity(header.count as usize);
-        let mut rest = payload;
-        let mut seq = header.first;
-        while !rest.is_empty() {
-            let (record, after) = Record::unframe(seq, rest)
-                .map_err(|source| RecoverError::Record { seq, source })?;
-            rest = after;
-            seq += 1;
+        for record in Records::new(header.first, payload) {
+            let record = record?;
             self.note(&record)?;
             records.push(record);
         }
@@ -380,7 +382,7 @@ impl<'a> Replay<'a> {
         }
         let mut decisions = Vec::new();
         self.judgement.apply(own, &mut decisions);
-        self.next = seq;
+        self.next = header.next();
         self.settle(decisions)?;
         if self.told.elapsed() > Duration::from_secs(2) {
             self.told = Instant::now();

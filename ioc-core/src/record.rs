@@ -198,6 +198,39 @@ impl<'a> Record<'a> {
     }
 }
 
+/// The records in framed bytes, one after another; ends with the first that cannot be read.
+#[derive(Debug, Clone)]
+pub struct Records<'a> {
+    next: Seq,
+    rest: &'a [u8],
+}
+
+impl<'a> Records<'a> {
+    /// The records in these bytes, the first of which has this number.
+    pub const fn new(first: Seq, framed: &'a [u8]) -> Self {
+        Self {
+            next: first,
+            rest: framed,
+        }
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    /// A record, or the number of the one that cannot be read and why.
+    type Item = Result<Record<'a>, (Seq, CodecError)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let seq = self.next;
+        let read = Record::unframe(seq, self.rest);
+        self.next += 1;
+        self.rest = read.as_ref().map_or(&[], |(_, after)| after);
+        Some(read.map(|(record, _)| record).map_err(|error| (seq, error)))
+    }
+}
+
 impl<'a> DeadLetter<'a> {
     fn encode(&self, out: &mut Vec<u8>) {
         for text in [self.source, self.topic, self.reason, self.detail] {

@@ -30,6 +30,12 @@ impl<'a> Field<'a> {
         mistakes.add(&self.node.place, &self.path, what);
     }
 
+    /// The identity that the key of this value is, for example a rule's name.
+    pub fn name<T: FromStr<Err: Display>>(&self, key: &str, mistakes: &mut Mistakes) -> Option<T> {
+        let name = key.parse().map_err(|error| format!("`{key}`: {error}"));
+        name.map_err(|what| self.wrong(mistakes, what)).ok()
+    }
+
     /// The scalar as written; `wanted` says what it should be.
     pub fn text(&self, mistakes: &mut Mistakes, wanted: &str) -> Option<&'a str> {
         let found = match &self.node.value {

@@ -43,13 +43,7 @@ pub fn read(
     mistakes: &mut Mistakes,
     warnings: &mut Mistakes,
 ) -> Option<CorrelationRule> {
-    let rule_name = match name.parse() {
-        Ok(name) => Some(name),
-        Err(error) => {
-            field.wrong(mistakes, format!("`{name}`: {error}"));
-            None
-        }
-    };
+    let rule_name = field.name(name, mistakes);
     let mut section = Section::of(field, mistakes)?;
     let incident = section
         .required(mistakes, "incident", "flood")

@@ -44,13 +44,7 @@ pub fn read(
     kinds: &Kinds,
     mistakes: &mut Mistakes,
 ) -> Option<DetectionRule> {
-    let rule_name = match name.parse() {
-        Ok(name) => Some(name),
-        Err(error) => {
-            field.wrong(mistakes, format!("`{name}`: {error}"));
-            None
-        }
-    };
+    let rule_name = field.name(name, mistakes);
     let mut section = Section::of(field, mistakes)?;
     let kind = section
         .required(mistakes, "kind", "water_level")
