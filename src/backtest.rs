@@ -23,7 +23,7 @@ use ioc_gateway::formats::native;
 
 use crate::inspect::InspectError;
 use crate::journal::disk::SystemDisk;
-use crate::journal::{JournalError, LogKind, scan};
+use crate::journal::{JournalError, Known, LogKind, scan};
 use crate::pipeline::Numbering;
 use crate::progress::Progress;
 use crate::recover::{INPUTS_DIR, RecoverError};
@@ -190,7 +190,12 @@ impl<'a> Run<'a> {
 
     /// The readings of a journal, in the order and at the times at which they were judged.
     fn journal(&mut self, data: &Path) -> Result<(), BacktestError> {
-        let contents = scan::scan(&SystemDisk, &data.join(INPUTS_DIR), LogKind::Inputs, 0)?;
+        let contents = scan::scan(
+            &SystemDisk,
+            &data.join(INPUTS_DIR),
+            LogKind::Inputs,
+            Known::default(),
+        )?;
         contents.for_each(&SystemDisk, 1, |header, payload| {
             for record in Records::new(header.first, payload) {
                 let record = record.map_err(RecoverError::from)?;

@@ -11,7 +11,7 @@ use ioc_core::record::{Action, Input, Record, Records};
 use serde_json::{Value, json};
 
 use crate::journal::disk::{Disk, SystemDisk};
-use crate::journal::{BatchHeader, Contents, JournalError, LogKind, scan};
+use crate::journal::{BatchHeader, Contents, JournalError, Known, LogKind, scan};
 use crate::recover::{DECISIONS_DIR, INPUTS_DIR, RecoverError, decode_decisions};
 
 /// Why a journal could not be inspected.
@@ -116,12 +116,22 @@ pub fn dump(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
 
 fn contents(data: &Path) -> Result<(Contents, Contents), InspectError> {
     let disk: &dyn Disk = &SystemDisk;
-    let decisions = scan::scan(disk, &data.join(DECISIONS_DIR), LogKind::Decisions, 0)?;
+    let decisions = scan::scan(
+        disk,
+        &data.join(DECISIONS_DIR),
+        LogKind::Decisions,
+        Known::default(),
+    )?;
     let needed = decisions
         .end
         .last
         .map_or(0, |(header, _)| header.mark.number);
-    let inputs = scan::scan(disk, &data.join(INPUTS_DIR), LogKind::Inputs, needed)?;
+    let inputs = scan::scan(
+        disk,
+        &data.join(INPUTS_DIR),
+        LogKind::Inputs,
+        Known::needed_up_to(needed),
+    )?;
     match (inputs.end.journal(), decisions.end.journal()) {
         (Some(inputs), Some(decisions)) if inputs != decisions => {
             Err(RecoverError::Mixed { inputs, decisions }.into())

@@ -15,7 +15,7 @@ pub mod log;
 
 pub use batch::{BatchHeader, JournalId, LogKind, Mark};
 pub use log::{Log, LogOptions};
-pub use scan::{Contents, Damage};
+pub use scan::{Contents, Damage, Known, Since};
 
 /// Why a journal could not be opened or written.
 #[derive(Debug, thiserror::Error)]

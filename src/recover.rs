@@ -22,7 +22,7 @@ use ioc_core::time::Timestamp;
 use crate::clock;
 use crate::journal::disk::Disk;
 use crate::journal::{
-    BatchHeader, Contents, JournalError, JournalId, Log, LogKind, LogOptions, Mark, scan,
+    BatchHeader, Contents, JournalError, JournalId, Known, Log, LogKind, LogOptions, Mark, scan,
 };
 use crate::pipeline::Numbering;
 use crate::telemetry;
@@ -151,7 +151,12 @@ pub fn open<'a>(
     let decisions_dir = options.data.join(DECISIONS_DIR);
     disk.create_dir_all(&decisions_dir)
         .map_err(JournalError::disk("make", &decisions_dir))?;
-    let found = scan::scan(&**disk, &decisions_dir, LogKind::Decisions, 0)?;
+    let found = scan::scan(
+        &**disk,
+        &decisions_dir,
+        LogKind::Decisions,
+        Known::default(),
+    )?;
     let needed = found.end.last.map_or(0, |(header, _)| header.mark.number);
 
     let log_options = |dir: &str, kind, segment_bytes| LogOptions {
@@ -164,7 +169,7 @@ pub fn open<'a>(
         Arc::clone(disk),
         log_options(INPUTS_DIR, LogKind::Inputs, options.segment_bytes),
         found.end.journal().unwrap_or(options.new_journal),
-        needed,
+        Known::needed_up_to(needed),
     )?;
     let journal = inputs.0.journal();
     if let Some(decisions) = found.end.journal().filter(|id| *id != journal) {
@@ -177,7 +182,7 @@ pub fn open<'a>(
         Arc::clone(disk),
         log_options(DECISIONS_DIR, LogKind::Decisions, DECISIONS_SEGMENT_BYTES),
         journal,
-        0,
+        Known::default(),
     )?;
     Ok(Opened {
         disk: Arc::clone(disk),

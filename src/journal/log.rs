@@ -16,7 +16,7 @@ use ioc_core::time::Timestamp;
 use crate::journal::JournalError;
 use crate::journal::batch::{BatchHeader, JournalId, LogKind, Mark};
 use crate::journal::disk::{Disk, DiskFile};
-use crate::journal::scan::{Contents, End, SegmentContents, scan, segment_name};
+use crate::journal::scan::{Contents, End, Known, SegmentContents, scan, segment_name};
 
 /// How a log is kept.
 #[derive(Debug, Clone)]
@@ -49,20 +49,20 @@ pub struct Log {
 
 impl Log {
     /// Opens a log after whatever happened to it; returns it with what it holds, all of it
-    /// durable. `needed_up_to` is the last record that the other log follows from; `journal` the
+    /// durable. `known` is what is known of it from elsewhere; `journal` the
     /// identity if the log is new.
     pub fn open(
         disk: Arc<dyn Disk>,
         options: LogOptions,
         journal: JournalId,
-        needed_up_to: u64,
+        known: Known,
     ) -> Result<(Self, Contents), JournalError> {
         let dir = &options.dir;
         disk.create_dir_all(dir)
             .map_err(JournalError::disk("make", dir))?;
         remove_unfinished(&*disk, dir)?;
-        let mut contents = scan(&*disk, dir, options.kind, needed_up_to)?;
-        let durable_up_to = contents.end.durable_up_to.max(needed_up_to);
+        let mut contents = scan(&*disk, dir, options.kind, known)?;
+        let durable_up_to = contents.end.durable_up_to.max(known.needed_up_to);
         let tail = Tail::of(&*disk, &contents, durable_up_to)?;
 
         let temporary = dir.join("recovered.tmp");
@@ -212,6 +212,7 @@ impl Log {
             bytes: self.used_bytes,
         });
         contents.end = End {
+            first: contents.end.first,
             last: contents.end.last.map(|(header, _)| (header, self.previous)),
             durable_up_to: self.durable_up_to,
             torn_bytes: 0,

@@ -2,7 +2,8 @@
 //!
 //! The rule: the first bad batch ends the log, if nothing depends on it; it is then a torn tail
 //! that never was durable. If a later whole batch says that it was durable, if another segment
-//! follows, or if the other log follows from it, it is [`Damage`].
+//! follows, or if the other log or a snapshot follows from it, it is [`Damage`]. Where a snapshot
+//! stands for the beginning, only what comes after is read.
 
 use std::path::{Path, PathBuf};
 
@@ -50,7 +51,9 @@ pub struct SegmentContents {
 /// The end of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
-    /// The last whole batch's header and hash; `None` for an empty log.
+    /// The number of the first record that was looked for.
+    pub first: u64,
+    /// The last whole batch's header and hash; `None` if there is none.
     pub last: Option<(BatchHeader, [u8; 32])>,
     /// The last record that some header says is durable.
     pub durable_up_to: u64,
@@ -61,7 +64,7 @@ pub struct End {
 impl End {
     /// The number of the next record.
     pub fn next(&self) -> u64 {
-        self.last.map_or(1, |(header, _)| header.next())
+        self.last.map_or(self.first, |(header, _)| header.next())
     }
 
     /// The journal's identity.
@@ -94,16 +97,67 @@ fn segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<(u64, PathBuf)>, JournalE
     Ok(found)
 }
 
-/// Reads a log and finds its end. `needed_up_to` is the last record that the other log follows
-/// from.
+/// From where on a log is read: what is before is known from a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Since {
+    /// The first record that matters. The segment that holds the one before is read too.
+    pub next: u64,
+    /// The hash of the batch that ends before that record, if it is known: it must be there.
+    pub hash: Option<[u8; 32]>,
+}
+
+/// What is known of a log before it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Known {
+    /// The last record that something else follows from: the other log, or a snapshot.
+    pub needed_up_to: u64,
+    /// From where on to read; `None`: all of it.
+    pub since: Option<Since>,
+}
+
+impl Known {
+    /// Nothing but the last record that something else follows from.
+    pub const fn needed_up_to(needed_up_to: u64) -> Self {
+        Self {
+            needed_up_to,
+            since: None,
+        }
+    }
+}
+
+impl Known {
+    /// Whether this batch holds the record before the first that matters, and is not the one that
+    /// is known to end with it.
+    fn contradicts(&self, header: &BatchHeader, hash: [u8; 32]) -> bool {
+        let holds = |since: &Since| header.first < since.next && since.next <= header.next();
+        let known = |since: Since| since.hash.map(|known| (since.next, known));
+        let known = self.since.filter(holds).and_then(known);
+        known.is_some_and(|known| known != (header.next(), hash))
+    }
+}
+
+/// Reads a log and finds its end.
 pub fn scan(
     disk: &dyn Disk,
     dir: &Path,
     kind: LogKind,
-    needed_up_to: u64,
+    known: Known,
 ) -> Result<Contents, JournalError> {
-    let found = segments(disk, dir)?;
-    if found.first().is_some_and(|(first, _)| *first != 1) {
+    let Known {
+        needed_up_to,
+        since,
+    } = known;
+    let mut found = segments(disk, dir)?;
+    let start = since.map_or(0, |since| {
+        let before = found.partition_point(|(first, _)| *first < since.next);
+        before.saturating_sub(1)
+    });
+    found.drain(..start);
+    let whole = found.first().is_none_or(|(first, _)| match since {
+        Some(since) => *first < since.next.max(2),
+        None => *first == 1,
+    });
+    if !whole {
         return Err(Damage {
             path: dir.join(segment_name(1)),
             offset: 0,
@@ -115,6 +169,7 @@ pub fn scan(
     let mut contents = Contents {
         segments: Vec::with_capacity(found.len()),
         end: End {
+            first: found.first().map_or(1, |(first, _)| *first),
             last: None,
             durable_up_to: 0,
             torn_bytes: 0,
@@ -140,7 +195,7 @@ pub fn scan(
             bytes: &bytes,
             follower,
         };
-        let used = segment.read(&mut contents.end, needed_up_to)?;
+        let used = segment.read(&mut contents.end, known)?;
         contents.segments.push(SegmentContents {
             path: path.clone(),
             first: *first,
@@ -152,7 +207,7 @@ pub fn scan(
             path: found.last().map_or(dir, |(_, path)| path).to_owned(),
             offset: contents.segments.last().map_or(0, |segment| segment.bytes),
             number: contents.end.next(),
-            depends: "released decisions follow from it",
+            depends: "released decisions or a snapshot follow from it",
         }
         .into());
     }
@@ -185,7 +240,7 @@ impl Follower {
 
 impl Segment<'_> {
     /// Follows the batches from `end` on; returns how many bytes count.
-    fn read(&self, end: &mut End, needed_up_to: u64) -> Result<usize, Damage> {
+    fn read(&self, end: &mut End, known: Known) -> Result<usize, Damage> {
         if end.last.is_some() && end.next() != self.first {
             return Err(self.damage(0, end.next(), "a later segment follows"));
         }
@@ -200,6 +255,13 @@ impl Segment<'_> {
             if !self.follows(&header, end) {
                 break;
             }
+            if known.contradicts(&header, hash) {
+                return Err(self.damage(
+                    offset,
+                    header.first,
+                    "a snapshot follows from another one",
+                ));
+            }
             end.durable_up_to = end.durable_up_to.max(header.durable_up_to);
             end.last = Some((header, hash));
             offset += BatchHeader::BYTES + header.length as usize;
@@ -207,7 +269,9 @@ impl Segment<'_> {
         match self.follower {
             Some(follower) if follower.takes_over(end) => Ok(offset),
             Some(_) => Err(self.damage(offset, end.next(), "a later segment follows")),
-            None => self.check_tail(offset, end, needed_up_to).map(|()| offset),
+            None => self
+                .check_tail(offset, end, known.needed_up_to)
+                .map(|()| offset),
         }
     }
 
@@ -229,7 +293,11 @@ impl Segment<'_> {
     fn check_tail(&self, offset: usize, end: &mut End, needed_up_to: u64) -> Result<(), Damage> {
         let number = end.next();
         if needed_up_to >= number {
-            return Err(self.damage(offset, number, "released decisions follow from it"));
+            return Err(self.damage(
+                offset,
+                number,
+                "released decisions or a snapshot follow from it",
+            ));
         }
         let tail = &self.bytes[offset..];
         end.torn_bytes = tail

@@ -14,13 +14,17 @@ use super::*;
 const SEGMENT_BYTES: u64 = 4096;
 
 fn open(dir: &Path, needed: u64) -> Result<(Log, Contents), JournalError> {
+    open_knowing(dir, Known::needed_up_to(needed))
+}
+
+fn open_knowing(dir: &Path, known: Known) -> Result<(Log, Contents), JournalError> {
     let options = LogOptions {
         dir: dir.to_owned(),
         kind: LogKind::Inputs,
         segment_bytes: SEGMENT_BYTES,
         build: BuildHash([9; 32]),
     };
-    Log::open(Arc::new(SystemDisk), options, JournalId([1; 16]), needed)
+    Log::open(Arc::new(SystemDisk), options, JournalId([1; 16]), known)
 }
 
 fn append(log: &mut Log, payloads: &[&str]) {
@@ -194,7 +198,7 @@ fn p1_damage_that_released_decisions_follow_from_is_reported() {
     };
     assert_eq!(
         (found.number, found.depends),
-        (2, "released decisions follow from it")
+        (2, "released decisions or a snapshot follow from it")
     );
     assert!(open(dir.path(), 1).is_ok());
 }
@@ -275,5 +279,67 @@ fn p1_a_log_without_its_beginning_is_damaged() {
     assert_eq!(
         (found.number, found.depends),
         (1, "a later segment follows")
+    );
+}
+
+/// The hash of the batch that ends with this record.
+fn hash_at(contents: &Contents, number: u64) -> [u8; 32] {
+    for segment in &contents.segments {
+        let bytes = fs::read(&segment.path).unwrap();
+        let mut rest = &bytes[..segment.bytes as usize];
+        while let Some((header, hash, payload)) = BatchHeader::decode(rest) {
+            if header.next() == number + 1 {
+                return hash;
+            }
+            rest = &rest[BatchHeader::BYTES + payload.len()..];
+        }
+    }
+    panic!("no batch ends with record {number}")
+}
+
+/// Three segments with a batch of one record each: 1, 2 and 3.
+fn three_segments(dir: &Path) -> Contents {
+    for number in 1..=3 {
+        let (mut log, _) = open(dir, number - 1).unwrap();
+        append(&mut log, &[&format!("record {number}")]);
+        log.sync().unwrap();
+    }
+    open(dir, 3).unwrap().1
+}
+
+fn since(next: u64, hash: [u8; 32]) -> Known {
+    let hash = Some(hash);
+    Known {
+        needed_up_to: next - 1,
+        since: Some(Since { next, hash }),
+    }
+}
+
+#[test]
+fn what_a_snapshot_stands_for_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let hash = hash_at(&three_segments(dir.path()), 2);
+    fs::remove_file(dir.path().join(segment_name(1))).unwrap();
+    assert!(matches!(open(dir.path(), 3), Err(JournalError::Damage(_))));
+    let (log, contents) = open_knowing(dir.path(), since(3, hash)).unwrap();
+    assert_eq!(log.next(), 4);
+    assert_eq!(contents.segments[0].first, 2);
+}
+
+#[test]
+fn a_snapshot_of_another_log_is_damage_and_so_is_one_beyond_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let hash = hash_at(&three_segments(dir.path()), 2);
+    let depends = |known| match open_knowing(dir.path(), known) {
+        Err(JournalError::Damage(damage)) => (damage.number, damage.depends),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        depends(since(3, [7; 32])),
+        (2, "a snapshot follows from another one")
+    );
+    assert_eq!(
+        depends(since(9, hash)),
+        (4, "released decisions or a snapshot follow from it")
     );
 }
