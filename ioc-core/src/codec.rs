@@ -1,4 +1,4 @@
-//! Little-endian bytes both ways: the one way that the core writes a record or a decision.
+//! Little-endian bytes both ways: the one way that a record, a decision or a state is written.
 //!
 //! Texts carry their length; every length is checked when read, so damaged bytes are an error and
 //! never a panic. Next: `reading.rs`.
@@ -21,24 +21,31 @@ impl fmt::Display for CodecError {
 impl std::error::Error for CodecError {}
 
 /// Appends values to a buffer.
-pub(crate) trait Put {
+pub trait Put {
+    /// Bytes as they are.
     fn put(&mut self, bytes: &[u8]);
 
+    /// One byte.
     fn put_u8(&mut self, value: u8) {
         self.put(&[value]);
     }
+    /// Two bytes.
     fn put_u16(&mut self, value: u16) {
         self.put(&value.to_le_bytes());
     }
+    /// Four bytes.
     fn put_u32(&mut self, value: u32) {
         self.put(&value.to_le_bytes());
     }
+    /// Eight bytes.
     fn put_u64(&mut self, value: u64) {
         self.put(&value.to_le_bytes());
     }
+    /// The bits of a number.
     fn put_f64(&mut self, value: f64) {
         self.put(&value.to_le_bytes());
     }
+    /// Milliseconds since 1970.
     fn put_time(&mut self, at: Timestamp) {
         self.put(&at.as_millis().to_le_bytes());
     }
@@ -48,9 +55,11 @@ pub(crate) trait Put {
         self.put_u16(length);
         self.put(bytes);
     }
+    /// A text, as [`put_bytes`](Self::put_bytes) does.
     fn put_text(&mut self, text: &str) {
         self.put_bytes(text.as_bytes());
     }
+    /// Longitude, then latitude, in millionths of a degree.
     fn put_position(&mut self, position: Position) {
         self.put(&position.lon_micro_degrees().to_le_bytes());
         self.put(&position.lat_micro_degrees().to_le_bytes());
@@ -78,9 +87,10 @@ impl Put for blake3::Hasher {
 
 /// Takes values off the front of bytes.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Take<'a>(pub &'a [u8]);
+pub struct Take<'a>(pub &'a [u8]);
 
 impl<'a> Take<'a> {
+    /// So many bytes.
     pub fn bytes(&mut self, length: usize) -> Result<&'a [u8], CodecError> {
         let (taken, rest) = self
             .0
@@ -89,41 +99,52 @@ impl<'a> Take<'a> {
         self.0 = rest;
         Ok(taken)
     }
+    /// So many bytes.
     pub fn array<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
         let (taken, rest) = self.0.split_first_chunk().ok_or(CodecError("cut short"))?;
         self.0 = rest;
         Ok(*taken)
     }
+    /// One byte.
     pub fn u8(&mut self) -> Result<u8, CodecError> {
         Ok(self.array::<1>()?[0])
     }
+    /// Two bytes.
     pub fn u16(&mut self) -> Result<u16, CodecError> {
         Ok(u16::from_le_bytes(self.array()?))
     }
+    /// Four bytes.
     pub fn u32(&mut self) -> Result<u32, CodecError> {
         Ok(u32::from_le_bytes(self.array()?))
     }
+    /// Eight bytes.
     pub fn u64(&mut self) -> Result<u64, CodecError> {
         Ok(u64::from_le_bytes(self.array()?))
     }
+    /// The bits of a number.
     pub fn f64(&mut self) -> Result<f64, CodecError> {
         Ok(f64::from_le_bytes(self.array()?))
     }
+    /// Milliseconds since 1970.
     pub fn time(&mut self) -> Result<Timestamp, CodecError> {
         Ok(Timestamp::from_millis(i64::from_le_bytes(self.array()?)))
     }
+    /// What [`Put::put_bytes`] put.
     pub fn sized(&mut self) -> Result<&'a [u8], CodecError> {
         let length = self.u16()?;
         self.bytes(usize::from(length))
     }
+    /// What [`Put::put_text`] put.
     pub fn text(&mut self) -> Result<&'a str, CodecError> {
         std::str::from_utf8(self.sized()?).map_err(|_| CodecError("text is not UTF-8"))
     }
+    /// A place on the globe.
     pub fn position(&mut self) -> Result<Position, CodecError> {
         let lon = i32::from_le_bytes(self.array()?);
         let lat = i32::from_le_bytes(self.array()?);
         Position::from_micro_degrees(lon, lat).ok_or(CodecError("position is not on the globe"))
     }
+    /// What [`Put::put_option`] put.
     pub fn option<T>(
         &mut self,
         take: impl FnOnce(&mut Self) -> Result<T, CodecError>,
@@ -138,6 +159,7 @@ impl<'a> Take<'a> {
     pub fn parsed<T: std::str::FromStr>(&mut self, what: &'static str) -> Result<T, CodecError> {
         self.text()?.parse().map_err(|_| CodecError(what))
     }
+    /// Nothing may be left.
     pub fn end(self) -> Result<(), CodecError> {
         if self.0.is_empty() {
             Ok(())

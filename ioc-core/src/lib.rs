@@ -11,7 +11,7 @@ pub mod id;
 pub mod time;
 pub mod place;
 mod hash;
-mod codec;
+pub mod codec;
 pub mod reading;
 pub mod record;
 pub mod bundle;
