@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::feed::{Batch, Entry, Feed, Published};
 use crate::frame;
 use crate::options::WindowOptions;
+use crate::saved::Saved;
 use crate::telemetry;
 use crate::view::{Picture, Sample, View};
 
@@ -54,12 +55,21 @@ pub(crate) struct Kept {
     asked: Arc<AtomicU64>,
     ask: Sender<()>,
     answers: watch::Receiver<Answer>,
+    errands: Sender<Errand>,
+}
+
+/// What the host asks for about snapshots; it waits for the answer.
+#[derive(Debug)]
+enum Errand {
+    Save(Sender<Saved>),
+    Restore(Saved, Sender<()>),
 }
 
 struct Queues {
     releases: Receiver<Vec<Published>>,
     samples: Receiver<Vec<Sample>>,
     asks: Receiver<()>,
+    errands: Receiver<Errand>,
 }
 
 /// Starts the keeper's thread.
@@ -67,10 +77,12 @@ pub(crate) fn start(options: WindowOptions) -> Kept {
     let (releases, releases_out) = crossbeam_channel::bounded(options.release_batches_max);
     let (samples, samples_out) = crossbeam_channel::bounded(options.sample_batches_max);
     let (ask, asks_out) = crossbeam_channel::bounded(1);
+    let (errands, errands_out) = crossbeam_channel::bounded(1);
     let queues = Queues {
         releases: releases_out,
         samples: samples_out,
         asks: asks_out,
+        errands: errands_out,
     };
     let keeper = Keeper {
         view: View::new(options.clone()),
@@ -90,6 +102,7 @@ pub(crate) fn start(options: WindowOptions) -> Kept {
         asked: Arc::clone(&keeper.asked),
         ask,
         answers: keeper.answers.subscribe(),
+        errands,
     };
     std::thread::Builder::new()
         .name("ioc-window".into())
@@ -132,6 +145,26 @@ impl Kept {
     }
 }
 
+impl Kept {
+    /// The view with everything that was released before this call.
+    pub(crate) fn save(&self) -> Saved {
+        let (sender, saved) = crossbeam_channel::bounded(1);
+        self.run_errand(Errand::Save(sender), &saved)
+    }
+
+    /// Goes on from what was saved. Before anything is released.
+    pub(crate) fn restore(&self, saved: Saved) {
+        let (sender, restored) = crossbeam_channel::bounded(1);
+        self.run_errand(Errand::Restore(saved, sender), &restored);
+    }
+
+    fn run_errand<T>(&self, errand: Errand, answer: &Receiver<T>) -> T {
+        const ALIVE: &str = "the keeper lives as long as we do";
+        self.errands.send(errand).expect(ALIVE);
+        answer.recv().expect(ALIVE)
+    }
+}
+
 impl Keeper {
     fn run(mut self, queues: &Queues) {
         loop {
@@ -147,6 +180,10 @@ impl Keeper {
                 },
                 recv(queues.asks) -> ask => match ask {
                     Ok(()) => self.answer(queues),
+                    Err(_) => return,
+                },
+                recv(queues.errands) -> errand => match errand {
+                    Ok(errand) => self.run_errand(errand, queues),
                     Err(_) => return,
                 },
                 recv(tell) -> _ => self.tell_readings(),
@@ -173,7 +210,9 @@ impl Keeper {
     }
 
     fn entry(&mut self, published: Published) -> Entry {
-        let control = self.view.apply(&published);
+        // What a restored view knows is for the ring alone; what it changed is not told any more.
+        let known = self.view.knows(published.decision.seq);
+        let control = known || self.view.apply(&published);
         telemetry::decision_published(published.decision.verdict.word());
         Entry {
             control,
@@ -221,11 +260,29 @@ impl Keeper {
         self.plan_telling();
     }
 
-    fn answer(&mut self, queues: &Queues) {
-        let upto = self.asked.load(Ordering::SeqCst);
+    fn run_errand(&mut self, errand: Errand, queues: &Queues) {
+        match errand {
+            Errand::Save(saved) => {
+                self.release_waiting(queues);
+                // Whoever asked may have gone.
+                let _ = saved.send(self.view.save());
+            }
+            Errand::Restore(saved, restored) => {
+                self.view.restore(saved);
+                let _ = restored.send(());
+            }
+        }
+    }
+
+    fn release_waiting(&mut self, queues: &Queues) {
         if let Ok(first) = queues.releases.try_recv() {
             self.release(first, &queues.releases);
         }
+    }
+
+    fn answer(&mut self, queues: &Queues) {
+        let upto = self.asked.load(Ordering::SeqCst);
+        self.release_waiting(queues);
         let waiting = queues
             .samples
             .try_iter()

@@ -7,7 +7,11 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
+use ioc_core::CodecError;
+use ioc_core::codec::{Put, Take};
 use ioc_core::decision::DecisionSeq;
+
+use crate::saved::{put_long, take_json};
 
 /// How many control decisions are kept beside the opening.
 const LATER_MAX: usize = 32;
@@ -33,6 +37,31 @@ impl Milestones {
             }
             self.later.push_back((seq, json.clone()));
         }
+    }
+
+    /// Puts all of it, for a snapshot.
+    pub(crate) fn put(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.told as u64);
+        let kept = self.opening.iter().chain(&self.later);
+        out.put_u32(kept.clone().count() as u32);
+        for (seq, json) in kept {
+            out.put_u64(*seq);
+            put_long(out, json);
+        }
+    }
+
+    /// What was put.
+    pub(crate) fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        let told = take.u64()? as usize;
+        let mut kept = VecDeque::new();
+        for _ in 0..take.u32()? {
+            kept.push_back((take.u64()?, take_json(take)?));
+        }
+        Ok(Self {
+            opening: kept.pop_front(),
+            later: kept,
+            told,
+        })
     }
 
     /// How many decisions about it there have been.

@@ -19,6 +19,7 @@ use crate::feed::{Head, Published};
 use crate::frame;
 use crate::milestones::Milestones;
 use crate::options::WindowOptions;
+use crate::saved::Saved;
 
 /// An incident as it stands, with what became of it.
 #[derive(Debug, Clone)]
@@ -134,6 +135,41 @@ impl View {
             samples: BTreeMap::new(),
             latest: None,
         }
+    }
+
+    /// The view apart from samples, for a snapshot.
+    pub(crate) fn save(&self) -> Saved {
+        Saved {
+            head: self.head,
+            incidents: self.incidents.values().cloned().collect(),
+            silent: self.silent.values().cloned().collect(),
+        }
+    }
+
+    /// Goes on from what was saved.
+    pub(crate) fn restore(&mut self, saved: Saved) {
+        self.latest = None;
+        self.head = saved.head;
+        let ended = |incident: &Arc<Incident>| {
+            let (seq, _) = incident.ended?;
+            Some((incident.state.id, seq))
+        };
+        self.ended = saved.incidents.iter().filter_map(ended).collect();
+        self.ended.make_contiguous().sort_by_key(|(_, seq)| *seq);
+        let incidents = saved.incidents.into_iter();
+        self.incidents = incidents
+            .map(|incident| (incident.state.id, incident))
+            .collect();
+        let silent = saved.silent.into_iter();
+        self.silent = silent
+            .map(|silent| (silent.state.id.clone(), silent))
+            .collect();
+        self.forget_ended();
+    }
+
+    /// Whether a decision is in the view already.
+    pub(crate) const fn knows(&self, seq: DecisionSeq) -> bool {
+        seq <= self.head.seq
     }
 
     /// Applies one decision; returns whether it is a control decision, which nobody may miss.

@@ -10,6 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::Router;
 use bytes::Bytes;
+use ioc_core::CodecError;
 use ioc_core::id::{Actor, RequestId};
 use ioc_core::record::{Action, Seq};
 use tokio::sync::{Semaphore, watch};
@@ -20,6 +21,7 @@ use crate::error::ApiError;
 use crate::feed::{Head, Published};
 use crate::keeper::{self, Kept};
 use crate::options::WindowOptions;
+use crate::saved::Saved;
 use crate::view::Sample;
 use crate::{server, telemetry};
 
@@ -69,6 +71,22 @@ impl Window {
     /// for the keeper, never for a session.
     pub fn release(&self, published: Vec<Published>) {
         self.shared.kept.release(published);
+    }
+
+    /// The picture as bytes of [`VIEW_FORMAT`](crate::VIEW_FORMAT), with everything that was
+    /// released before this call. Called by a plain thread.
+    pub fn save(&self) -> Vec<u8> {
+        self.shared.kept.save().encode()
+    }
+
+    /// Shows what was saved, before anything is released. Decisions that it knows are then only
+    /// held for those who come back.
+    ///
+    /// # Errors
+    /// The bytes are damaged.
+    pub fn restore(&self, saved: &[u8]) -> Result<(), CodecError> {
+        self.shared.kept.restore(Saved::decode(saved)?);
+        Ok(())
     }
 
     /// Shows live readings, which the host has thinned. Never waits: what finds no room is dropped

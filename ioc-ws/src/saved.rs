@@ -1,0 +1,168 @@
+//! The picture as bytes: what a start could only read back from decisions of long ago.
+//!
+//! Arrives: the view, for a snapshot. Leaves: bytes, and from them the same view. Promise: a view
+//! that was saved and restored goes on as the one that was saved; damaged bytes are an error. Not
+//! in it: samples of readings, which come again, and the ring, which is read from the decisions
+//! log. Next: `view.rs`.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ioc_core::CodecError;
+use ioc_core::codec::{Put, Take};
+use ioc_core::decision::{Cause, Decision, DecisionHash, Verdict};
+
+use crate::feed::Head;
+use crate::milestones::Milestones;
+use crate::view::{Incident, Silent};
+
+/// The format of the bytes.
+pub const VIEW_FORMAT: u16 = 1;
+
+/// A view, apart from what comes again by itself.
+#[derive(Debug)]
+pub(crate) struct Saved {
+    pub head: Head,
+    /// Sorted by id.
+    pub incidents: Vec<Arc<Incident>>,
+    /// Sorted by id.
+    pub silent: Vec<Arc<Silent>>,
+}
+
+impl Saved {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.put_u64(self.head.seq);
+        out.put(&self.head.hash.0);
+        out.put_time(self.head.at);
+        out.put_u32(self.incidents.len() as u32);
+        for incident in &self.incidents {
+            put_incident(&mut out, incident);
+        }
+        out.put_u32(self.silent.len() as u32);
+        for silent in &self.silent {
+            put_decision(&mut out, &said(silent));
+        }
+        out
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        let mut take = Take(bytes);
+        let head = Head {
+            seq: take.u64()?,
+            hash: DecisionHash(take.array()?),
+            at: take.time()?,
+        };
+        let mut incidents = Vec::new();
+        for _ in 0..take.u32()? {
+            incidents.push(Arc::new(take_incident(&mut take)?));
+        }
+        let mut silent = Vec::new();
+        for _ in 0..take.u32()? {
+            silent.push(Arc::new(take_silent(&mut take)?));
+        }
+        take.end()?;
+        Ok(Self {
+            head,
+            incidents,
+            silent,
+        })
+    }
+}
+
+/// An incident, its state as the decision that last told it.
+fn put_incident(out: &mut Vec<u8>, incident: &Incident) {
+    let told = Decision {
+        seq: incident.updated_seq,
+        at: incident.updated_at,
+        verdict: Verdict::IncidentUpdated(incident.state.clone()),
+        cause: Cause {
+            rule: incident.rule.clone(),
+            ..Cause::default()
+        },
+    };
+    put_decision(out, &told);
+    out.put_option(incident.acknowledged.as_ref(), |out, (at, actor)| {
+        out.put_time(*at);
+        out.put_option(actor.as_ref(), |out, actor| out.put_text(actor.as_str()));
+    });
+    out.put_option(incident.ended, |out, (seq, at)| {
+        out.put_u64(seq);
+        out.put_time(at);
+    });
+    out.put_option(incident.merged_into, |out, id| {
+        out.put_text(&id.to_string());
+    });
+    incident.milestones.put(out);
+}
+
+fn take_incident(take: &mut Take<'_>) -> Result<Incident, CodecError> {
+    let told = take_decision(take)?;
+    let Verdict::IncidentUpdated(state) = told.verdict else {
+        return Err(CodecError("no incident"));
+    };
+    Ok(Incident {
+        state,
+        rule: told.cause.rule,
+        updated_seq: told.seq,
+        updated_at: told.at,
+        acknowledged: take.option(|take| {
+            let at = take.time()?;
+            Ok((at, take.option(|take| take.parsed("no person"))?))
+        })?,
+        ended: take.option(|take| Ok((take.u64()?, take.time()?)))?,
+        merged_into: take.option(|take| take.parsed("no incident's id"))?,
+        milestones: Arc::new(Milestones::take(take)?),
+    })
+}
+
+/// The decision that told that the sensor is silent.
+fn said(silent: &Silent) -> Decision {
+    Decision {
+        seq: silent.seq,
+        at: silent.at,
+        verdict: Verdict::SensorSilent(silent.state.clone()),
+        cause: Cause::default(),
+    }
+}
+
+fn take_silent(take: &mut Take<'_>) -> Result<Silent, CodecError> {
+    let told = take_decision(take)?;
+    let Verdict::SensorSilent(state) = told.verdict else {
+        return Err(CodecError("no silent sensor"));
+    };
+    Ok(Silent {
+        state,
+        seq: told.seq,
+        at: told.at,
+    })
+}
+
+fn put_decision(out: &mut Vec<u8>, decision: &Decision) {
+    let mut bytes = Vec::new();
+    decision.encode(&mut bytes);
+    put_long(out, &bytes);
+}
+
+fn take_decision(take: &mut Take<'_>) -> Result<Decision, CodecError> {
+    Decision::decode(take_long(take)?)
+}
+
+/// Bytes of any length.
+pub(crate) fn put_long(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.put_u32(bytes.len() as u32);
+    out.put(bytes);
+}
+
+/// What [`put_long`] put.
+pub(crate) fn take_long<'a>(take: &mut Take<'a>) -> Result<&'a [u8], CodecError> {
+    let length = take.u32()?;
+    take.bytes(length as usize)
+}
+
+/// What [`put_long`] put, as JSON to be shown.
+pub(crate) fn take_json(take: &mut Take<'_>) -> Result<Bytes, CodecError> {
+    let json = take_long(take)?;
+    let text = std::str::from_utf8(json).map_err(|_| CodecError("JSON is not UTF-8"))?;
+    Ok(Bytes::copy_from_slice(text.as_bytes()))
+}
