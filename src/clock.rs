@@ -2,6 +2,7 @@
 //!
 //! Logical time is the high-water mark of the log plus monotonic elapsed time, slewed gently
 //! towards the wall clock. It never goes back, and when NTP steps, timers do not all fire at once.
+//! The two clocks that it follows lie behind [`TimeSource`], so that a simulation can be its own.
 
 use std::fmt;
 use std::str::FromStr;
@@ -43,16 +44,49 @@ impl fmt::Display for ClockMode {
     }
 }
 
-/// The wall clock, for people and for the headers of batches.
-pub fn wall() -> Timestamp {
-    Timestamp::from_millis(wall_us() / 1000)
+/// Where a process's time comes from: the system's two clocks, or a simulation's.
+pub trait TimeSource: fmt::Debug + Send + Sync {
+    /// The wall clock, in microseconds since 1970: it may be wrong, and it may be set.
+    fn wall_us(&self) -> i64;
+    /// How long it is since some moment in the past: it never falls.
+    fn monotonic(&self) -> Duration;
+
+    /// The wall clock, for people and for the headers of batches.
+    fn wall(&self) -> Timestamp {
+        Timestamp::from_millis(self.wall_us() / 1000)
+    }
 }
 
-fn wall_us() -> i64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
-    })
+/// The clocks of the machine.
+#[derive(Debug, Clone, Copy)]
+pub struct SystemTimeSource {
+    began: Instant,
+}
+
+impl Default for SystemTimeSource {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+        }
+    }
+}
+
+impl TimeSource for SystemTimeSource {
+    fn wall_us(&self) -> i64 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        since.map_or(0, |since| {
+            i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+        })
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.began.elapsed()
+    }
+}
+
+/// The machine's wall clock.
+pub fn wall() -> Timestamp {
+    SystemTimeSource::default().wall()
 }
 
 /// How far apart the log and the wall clock may be at a start before a person must say so. Ahead,
@@ -99,8 +133,9 @@ pub struct Clock {
     kind: ClockKind,
     /// Logical time in microseconds when it was last asked for.
     logical_us: i64,
-    asked: Instant,
+    asked: Duration,
     face: Arc<Face>,
+    time: Arc<dyn TimeSource>,
 }
 
 /// What others may see of the clock: good enough to show, never to judge by.
@@ -108,7 +143,8 @@ pub struct Clock {
 pub struct Face {
     /// City milliseconds that pass in one of ours; 0 where time comes with readings.
     speed: i64,
-    began: Instant,
+    began: Duration,
+    time: Arc<dyn TimeSource>,
     /// Logical time minus what passed since `began`, in microseconds.
     origin_us: AtomicI64,
 }
@@ -117,11 +153,11 @@ impl Face {
     /// Logical time, about.
     pub fn now(&self) -> Timestamp {
         let origin_us = self.origin_us.load(Ordering::Relaxed);
-        Timestamp::from_millis((origin_us + self.passed_us(Instant::now())) / 1000)
+        Timestamp::from_millis((origin_us + self.passed_us(self.time.monotonic())) / 1000)
     }
 
-    fn passed_us(&self, now: Instant) -> i64 {
-        let passed = now.duration_since(self.began).as_micros();
+    fn passed_us(&self, now: Duration) -> i64 {
+        let passed = now.saturating_sub(self.began).as_micros();
         i64::try_from(passed)
             .unwrap_or(i64::MAX)
             .saturating_mul(self.speed)
@@ -132,11 +168,12 @@ impl Clock {
     /// The clock of a process that starts now, after a journal whose last record has the time
     /// `last`.
     pub fn start(
+        time: Arc<dyn TimeSource>,
         mode: ClockMode,
         last: Option<Timestamp>,
         accept: bool,
     ) -> Result<Self, ClockRefused> {
-        let wall = wall();
+        let wall = time.wall();
         let start = match (mode.0, last) {
             (ClockKind::Readings, last) => last.unwrap_or_default(),
             (_, None) => wall,
@@ -148,7 +185,7 @@ impl Clock {
             }
             (_, Some(last)) => wall.max(last),
         };
-        let began = Instant::now();
+        let began = time.monotonic();
         let speed = match mode.0 {
             ClockKind::System => 1,
             ClockKind::Scaled(speed) => i64::from(speed),
@@ -158,6 +195,7 @@ impl Clock {
         let face = Arc::new(Face {
             speed,
             began,
+            time: Arc::clone(&time),
             origin_us: AtomicI64::new(logical_us),
         });
         Ok(Self {
@@ -165,12 +203,18 @@ impl Clock {
             logical_us,
             asked: began,
             face,
+            time,
         })
     }
 
     /// What others may see of it.
     pub fn face(&self) -> Arc<Face> {
         Arc::clone(&self.face)
+    }
+
+    /// The clocks that it follows.
+    pub const fn time(&self) -> &Arc<dyn TimeSource> {
+        &self.time
     }
 
     /// What it follows.
@@ -180,13 +224,12 @@ impl Clock {
 
     /// Logical time now. Under [`ClockKind::Readings`] the latest reading's.
     pub fn now(&mut self) -> Timestamp {
-        let asked = Instant::now();
-        let elapsed = asked.duration_since(self.asked);
+        let elapsed = self.time.monotonic().saturating_sub(self.asked);
         let elapsed_us = i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX / 1_000_000);
         // Whole microseconds only, so that asking often does not lose their fractions.
         self.asked += Duration::from_micros(elapsed_us as u64);
         self.logical_us += match self.kind {
-            ClockKind::System => slewed(self.logical_us, elapsed_us, wall_us()),
+            ClockKind::System => slewed(self.logical_us, elapsed_us, self.time.wall_us()),
             ClockKind::Scaled(speed) => elapsed_us.saturating_mul(i64::from(speed)),
             ClockKind::Readings => 0,
         };
@@ -194,7 +237,7 @@ impl Clock {
         Timestamp::from_millis(self.logical_us / 1000)
     }
 
-    fn show(&self, at: Instant) {
+    fn show(&self, at: Duration) {
         let origin_us = self.logical_us - self.face.passed_us(at);
         self.face.origin_us.store(origin_us, Ordering::Relaxed);
     }
@@ -232,6 +275,14 @@ fn slewed(logical_us: i64, elapsed_us: i64, wall_us: i64) -> i64 {
 mod tests {
     use super::*;
 
+    fn start(
+        mode: ClockMode,
+        last: Option<Timestamp>,
+        accept: bool,
+    ) -> Result<Clock, ClockRefused> {
+        Clock::start(Arc::new(SystemTimeSource::default()), mode, last, accept)
+    }
+
     #[test]
     fn a_clock_is_said_in_words() {
         for text in ["system", "readings", "scaled:60"] {
@@ -254,19 +305,19 @@ mod tests {
     fn a_start_after_downtime_takes_the_wall_clock_but_not_any() {
         let system = ClockMode(ClockKind::System);
         let yesterday = wall() - Millis::minutes(24 * 60);
-        let mut clock = Clock::start(system, Some(yesterday), false).unwrap();
+        let mut clock = start(system, Some(yesterday), false).unwrap();
         assert!(clock.now() - wall() < Millis::seconds(10));
         let last_year = wall() - Millis::minutes(365 * 24 * 60);
-        assert!(Clock::start(system, Some(last_year), false).is_err());
-        assert!(Clock::start(system, Some(last_year), true).is_ok());
+        assert!(start(system, Some(last_year), false).is_err());
+        assert!(start(system, Some(last_year), true).is_ok());
         let tomorrow = wall() + Millis::minutes(24 * 60);
-        let mut clock = Clock::start(system, Some(tomorrow), false).unwrap();
+        let mut clock = start(system, Some(tomorrow), false).unwrap();
         assert!(clock.now() >= tomorrow, "logical time never goes back");
         // As after a recording with one reading of a wrong year.
         let far = Timestamp::MAX;
-        let refused = Clock::start(system, Some(far), false);
+        let refused = start(system, Some(far), false);
         assert!(matches!(refused, Err(ClockRefused::Behind { .. })));
-        assert!(Clock::start(system, Some(far), true).is_ok());
-        assert!(Clock::start(ClockMode(ClockKind::Readings), Some(far), false).is_ok());
+        assert!(start(system, Some(far), true).is_ok());
+        assert!(start(ClockMode(ClockKind::Readings), Some(far), false).is_ok());
     }
 }

@@ -1,9 +1,11 @@
-//! The two threads that decide and release, and how they end.
+//! The two parts that decide and release, the threads that they run on, and how those end.
+//!
+//! A simulation takes the parts without the threads, and steps them.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use ioc_core::bundle::Bundle;
 use ioc_core::record::{BuildHash, Input, Started};
 use ioc_gateway::door::Arrivals;
@@ -15,9 +17,9 @@ use crate::host::HostError;
 use crate::journal::JournalError;
 use crate::pipeline::{BatchLimits, Pipeline, Queues, Samples, WORK_MAX, WriterGone};
 use crate::recover::Recovered;
-use crate::writer::{Outlet, Writer};
+use crate::writer::{Outlet, Work, Writer};
 
-/// What the threads start from.
+/// What the parts start from.
 pub struct EngineStart {
     /// The state and the logs.
     pub recovered: Recovered,
@@ -39,26 +41,30 @@ pub struct EngineStart {
     pub outlet: Box<dyn Outlet>,
 }
 
-/// The running threads.
-#[derive(Debug)]
-pub struct Engine {
-    stop: Sender<()>,
-    deciding: JoinHandle<()>,
-    writing: JoinHandle<Result<(), JournalError>>,
-    ended: Arc<Notify>,
+/// The parts before they run.
+pub struct Parts {
+    /// Decides.
+    pub pipeline: Pipeline,
+    /// Makes durable, and releases.
+    pub writer: Writer,
+    /// What the host itself has to say (that it started, which rules hold): the first to be
+    /// journaled, by [`Pipeline::begin`].
+    pub first: Vec<Input<'static>>,
+    /// Dropped when the process shall end.
+    pub stop: Sender<()>,
 }
 
-impl Engine {
-    /// Starts both; what the host itself has to say (that it started, which rules hold) is the
-    /// first to be journaled.
-    pub fn start(start: EngineStart) -> Result<Self, HostError> {
-        let EngineStart {
+impl EngineStart {
+    /// Builds both parts. What the pipeline sends to the first end, the writer is to take from the
+    /// second.
+    pub fn parts(self, (work, to_do): (Sender<Work>, Receiver<Work>)) -> Parts {
+        let Self {
             recovered,
             mut clock,
             build,
             rules,
             ..
-        } = start;
+        } = self;
         let Recovered {
             mut judgement,
             logs,
@@ -68,10 +74,10 @@ impl Engine {
             last_at,
             ..
         } = recovered;
-        let (work, to_do) = bounded(WORK_MAX);
         let (spare, spares) = bounded(WORK_MAX);
         let (stop, stopped) = bounded(0);
-        let writer = Writer::new(logs, to_do, spare, start.outlet, released);
+        let time = Arc::clone(clock.time());
+        let writer = Writer::new(logs, to_do, spare, self.outlet, released, time);
         let started = Started {
             down_from: last_at,
             down_to: clock.now(),
@@ -84,22 +90,48 @@ impl Engine {
             judgement.provide(bundle);
         }
         let queues = Queues {
-            arrivals: start.arrivals,
-            commands: start.commands,
+            arrivals: self.arrivals,
+            commands: self.commands,
             stop: stopped,
             work,
             spare: spares,
         };
         let position = (next, numbering);
-        let mut pipeline = Pipeline::new(
+        let pipeline = Pipeline::new(
             judgement,
             clock,
             queues,
-            start.limits,
+            self.limits,
             position,
-            start.samples,
+            self.samples,
         );
+        Parts {
+            pipeline,
+            writer,
+            first,
+            stop,
+        }
+    }
+}
 
+/// The running threads.
+#[derive(Debug)]
+pub struct Engine {
+    stop: Sender<()>,
+    deciding: JoinHandle<()>,
+    writing: JoinHandle<Result<(), JournalError>>,
+    ended: Arc<Notify>,
+}
+
+impl Engine {
+    /// Starts both on threads of their own.
+    pub fn start(start: EngineStart) -> Result<Self, HostError> {
+        let Parts {
+            mut pipeline,
+            writer,
+            first,
+            stop,
+        } = start.parts(bounded(WORK_MAX));
         let ended = Arc::new(Notify::new());
         let writing = spawn("journal", &ended, move || writer.run())?;
         let deciding = spawn("engine", &ended, move || {

@@ -22,7 +22,7 @@ use ioc_ws::{Commands, Token, Window, WindowOptions};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-use crate::clock::{Clock, ClockMode, ClockRefused, Face};
+use crate::clock::{Clock, ClockMode, ClockRefused, Face, SystemTimeSource, TimeSource};
 use crate::config::settings::Settings;
 use crate::config::source::{CITY, Source, StoreError};
 use crate::descriptors;
@@ -187,6 +187,7 @@ impl Host {
 
         let began = Instant::now();
         let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
+        let time: Arc<dyn TimeSource> = Arc::new(SystemTimeSource::default());
         let segment_bytes = settings.journal.segment_bytes;
         let new_journal = JournalId(identity::random()?);
         let options = RecoverOptions {
@@ -194,6 +195,7 @@ impl Host {
             segment_bytes,
             build,
             new_journal,
+            time: &*time,
         };
         let opened = recover::open(&disk, options)?;
 
@@ -208,7 +210,8 @@ impl Host {
             &mut outlets,
         )?;
         telemetry::recovered(&recovered, began.elapsed());
-        let clock = Clock::start(ClockMode(settings.clock), recovered.last_at, accept_clock)?;
+        let mode = ClockMode(settings.clock);
+        let clock = Clock::start(Arc::clone(&time), mode, recovered.last_at, accept_clock)?;
         face.get_or_init(|| clock.face());
 
         let Chosen {

@@ -7,7 +7,7 @@
 //! Next: `ioc-core/src/detect.rs`, then `writer.rs`.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, never, select_biased};
 use ioc_core::decision::{Decision, DecisionHash, Released, Verdict};
@@ -18,13 +18,15 @@ use ioc_core::time::Timestamp;
 use ioc_gateway::door::{AckToken, Arrival, Arrivals};
 use ioc_ws::{CommandRequest, Commands, RefusalReason, Sample, Window};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, TimeSource};
 use crate::journal::Mark;
 use crate::telemetry;
 use crate::writer::{Append, Outcome, OwnedDeadLetter, Release, Work};
 
+/// What a batch takes in the queue to the writer: itself, and what follows from it.
+const WORK_OF_A_BATCH: usize = 2;
 /// The queue to the writer: two batches, each with what follows from it.
-pub const WORK_MAX: usize = 4;
+pub const WORK_MAX: usize = 2 * WORK_OF_A_BATCH;
 
 /// How many records a batch may have, and how many bytes it may reach before it is closed. One
 /// arrival is never split over two batches.
@@ -90,7 +92,19 @@ pub struct Pipeline {
     next: Seq,
     numbering: Numbering,
     samples: Samples,
-    counted: Instant,
+    /// When the counters were told, by the monotonic clock.
+    counted: Duration,
+}
+
+/// What a step of the engine or of the writer came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stepped {
+    /// There was something to do, and it is done.
+    Worked,
+    /// There was nothing to do, or no room for what would follow.
+    Idle,
+    /// The other side is gone and all that it sent is done: there is no further step.
+    Ended,
 }
 
 /// What woke the engine.
@@ -120,7 +134,7 @@ impl Pipeline {
         (next, numbering): (Seq, Numbering),
         samples: Samples,
     ) -> Self {
-        let counted = Instant::now();
+        let counted = clock.time().monotonic();
         Self {
             judgement,
             clock,
@@ -136,13 +150,37 @@ impl Pipeline {
     /// Runs until told to stop, or until the writer is gone.
     pub fn run(mut self) {
         loop {
-            let Some(batch) = self.gather() else { break };
-            if self.process(batch).is_err() {
+            let Some(wake) = self.next() else { break };
+            if self.work(wake).is_err() {
                 break;
             }
-            self.count();
         }
         telemetry::judged(&self.judgement.counters());
+    }
+
+    /// Judges what has arrived, as [`run`](Self::run) would, but waits for nothing: neither for
+    /// arrivals nor for the writer.
+    pub fn step(&mut self) -> Result<Stepped, WriterGone> {
+        let work = &self.queues.work;
+        let room = work.capacity().map(|most| most.saturating_sub(work.len()));
+        if room.is_some_and(|room| room < WORK_OF_A_BATCH) {
+            return Ok(Stepped::Idle);
+        }
+        match self.try_next().or_else(|| self.timer_due()) {
+            Some(wake) => self.work(wake).map(|()| Stepped::Worked),
+            None => Ok(Stepped::Idle),
+        }
+    }
+
+    /// How long until a timer is due, if nothing else comes; `None` for ever.
+    pub fn timer_due_in(&mut self) -> Option<Duration> {
+        let due = self.judgement.next_due()?;
+        self.clock.wait_until(due)
+    }
+
+    /// The judgement, to look at.
+    pub const fn judgement(&self) -> &Judgement {
+        &self.judgement
     }
 
     /// Applies inputs of the host itself: that it started, that rules changed.
@@ -154,27 +192,37 @@ impl Pipeline {
         self.process(batch)
     }
 
-    /// Waits for something, then takes all that has arrived, within limits. `None`: stop, and
-    /// nothing is left.
-    fn gather(&mut self) -> Option<Batch> {
-        let mut wake = match self.try_next() {
-            Some(wake) => wake,
+    /// Waits for something. `None`: stop, and nothing is left.
+    fn next(&mut self) -> Option<Wake> {
+        match self.try_next() {
+            Some(wake) => Some(wake),
             None => match self.wait() {
-                Wake::Stop => self.try_next()?,
-                wake => wake,
+                Wake::Stop => self.try_next(),
+                wake => Some(wake),
             },
-        };
+        }
+    }
+
+    fn work(&mut self, wake: Wake) -> Result<(), WriterGone> {
+        let batch = self.gather(wake);
+        self.process(batch)?;
+        self.count();
+        Ok(())
+    }
+
+    /// Takes what woke the engine and all else that has arrived, within limits.
+    fn gather(&mut self, mut wake: Wake) -> Batch {
         let mut batch = self.batch();
         loop {
             self.add(wake, &mut batch);
             let full = batch.count >= self.limits.records_max
                 || batch.payload.len() >= self.limits.bytes_max;
             if full {
-                return Some(batch);
+                return batch;
             }
             match self.try_next() {
                 Some(next) => wake = next,
-                None => return Some(batch),
+                None => return batch,
             }
         }
     }
@@ -190,12 +238,14 @@ impl Pipeline {
         }
     }
 
+    fn timer_due(&mut self) -> Option<Wake> {
+        (self.timer_due_in() == Some(Duration::ZERO)).then_some(Wake::TimerDue)
+    }
+
     fn wait(&mut self) -> Wake {
-        let due = self
-            .judgement
-            .next_due()
-            .and_then(|due| self.clock.wait_until(due));
-        let timer = due.map_or_else(never, crossbeam_channel::after);
+        let timer = self
+            .timer_due_in()
+            .map_or_else(never, crossbeam_channel::after);
         let queues = &self.queues;
         select_biased! {
             recv(queues.commands.receiver()) -> command => match command {
@@ -296,7 +346,7 @@ impl Pipeline {
         let mut decisions = Vec::new();
         self.judgement.apply(&records, &mut decisions);
         let dead_letters = records.iter().filter_map(owned_dead_letter).collect();
-        self.samples.take(&records);
+        self.samples.take(&records, &**self.clock.time());
         drop(records);
         drop(payload);
 
@@ -327,8 +377,9 @@ impl Pipeline {
 
     /// Tells the counters of the judgement to whoever scrapes, once a second.
     fn count(&mut self) {
-        if self.counted.elapsed() >= Duration::from_secs(1) {
-            self.counted = Instant::now();
+        let now = self.clock.time().monotonic();
+        if now.saturating_sub(self.counted) >= Duration::from_secs(1) {
+            self.counted = now;
             telemetry::judged(&self.judgement.counters());
         }
     }
@@ -390,7 +441,8 @@ fn outcome_of(request: &CommandRequest, decisions: &[Released], last: u64) -> Ou
 pub struct Samples {
     window: Window,
     left: usize,
-    began: Instant,
+    /// When the span began, by the monotonic clock.
+    began: Duration,
 }
 
 const SAMPLES_MAX: usize = 512;
@@ -402,17 +454,18 @@ impl Samples {
         Self {
             window,
             left: SAMPLES_MAX,
-            began: Instant::now(),
+            began: Duration::ZERO,
         }
     }
 
-    fn take(&mut self, records: &[Record<'_>]) {
-        if self.left == 0 && self.began.elapsed() < SAMPLES_EVERY {
-            return;
-        }
-        if self.began.elapsed() >= SAMPLES_EVERY {
-            self.began = Instant::now();
+    fn take(&mut self, records: &[Record<'_>], time: &dyn TimeSource) {
+        let now = time.monotonic();
+        if now.saturating_sub(self.began) >= SAMPLES_EVERY {
+            self.began = now;
             self.left = SAMPLES_MAX;
+        }
+        if self.left == 0 {
+            return;
         }
         let readings = records.iter().filter_map(|record| match record.input {
             Input::Reading(reading) => Some(sample(&reading)),

@@ -19,7 +19,7 @@ use ioc_core::judgement::Judgement;
 use ioc_core::record::{BuildHash, BundleHash, Input, Record, Records, Seq};
 use ioc_core::time::Timestamp;
 
-use crate::clock;
+use crate::clock::TimeSource;
 use crate::journal::disk::Disk;
 use crate::journal::{
     BatchHeader, Contents, JournalError, JournalId, Known, Log, LogKind, LogOptions, Mark, scan,
@@ -39,6 +39,8 @@ pub struct RecoverOptions<'a> {
     pub build: BuildHash,
     /// The identity of the journal if there is none yet.
     pub new_journal: JournalId,
+    /// The clock that the headers of batches show to people.
+    pub time: &'a dyn TimeSource,
 }
 
 /// Finds the rules and city of a hash, as they were stored when they came to hold.
@@ -134,8 +136,8 @@ pub const INPUTS_DIR: &str = "inputs";
 pub const DECISIONS_DIR: &str = "decisions";
 /// A person's word that a named build may judge what another left.
 const ADOPT_FILE: &str = "adopt";
-/// Decisions are few.
-const DECISIONS_SEGMENT_BYTES: u64 = 4 << 20;
+/// Decisions are few: their segments are no larger than this, nor than those of the inputs.
+const DECISIONS_SEGMENT_BYTES_MAX: u64 = 4 << 20;
 
 /// Lets this build judge what another left unfinished, at its next start.
 pub fn adopt(data: &Path, build: BuildHash) -> Result<(), JournalError> {
@@ -180,7 +182,11 @@ pub fn open<'a>(
     }
     let decisions = Log::open(
         Arc::clone(disk),
-        log_options(DECISIONS_DIR, LogKind::Decisions, DECISIONS_SEGMENT_BYTES),
+        log_options(
+            DECISIONS_DIR,
+            LogKind::Decisions,
+            DECISIONS_SEGMENT_BYTES_MAX.min(options.segment_bytes),
+        ),
         journal,
         Known::default(),
     )?;
@@ -223,7 +229,7 @@ impl Opened<'_> {
         let past = Past::read(&*disk, &released, options.build, outlet)?;
         check_tail(&options, &held, &past)?;
         let judgement = Judgement::new(shards);
-        let mut replay = Replay::new(judgement, options.build, bundles, past, decisions, outlet);
+        let mut replay = Replay::new(judgement, &options, bundles, past, decisions, outlet);
         held.for_each(&*disk, 1, |header, payload| replay.batch(header, payload))?;
         let recovered = replay.finish(inputs)?;
         // The tail is judged and its decisions are in the log: the word has been used.
@@ -330,6 +336,7 @@ fn check_tail(
 /// The inputs log, judged again from its beginning.
 struct Replay<'a> {
     build: BuildHash,
+    time: &'a dyn TimeSource,
     bundles: Bundles<'a>,
     past: Past,
     decisions: Log,
@@ -345,14 +352,15 @@ struct Replay<'a> {
 impl<'a> Replay<'a> {
     fn new(
         judgement: Judgement,
-        build: BuildHash,
+        options: &RecoverOptions<'a>,
         bundles: Bundles<'a>,
         past: Past,
         decisions: Log,
         outlet: &'a mut dyn Outlet,
     ) -> Self {
         Self {
-            build,
+            build: options.build,
+            time: options.time,
             bundles,
             past,
             decisions,
@@ -463,7 +471,7 @@ impl<'a> Replay<'a> {
             hash: self.numbering.hash,
         };
         self.decisions
-            .append(fresh.len() as u32, &encoded, mark, clock::wall())?;
+            .append(fresh.len() as u32, &encoded, mark, self.time.wall())?;
         self.past.mark = mark;
         self.outlet.release(fresh);
         Ok(())
@@ -481,7 +489,7 @@ impl<'a> Replay<'a> {
         };
         // Said even where nothing followed: what is judged here is nobody else's tail any more.
         if self.past.mark.number < released.number {
-            self.decisions.append(0, &[], released, clock::wall())?;
+            self.decisions.append(0, &[], released, self.time.wall())?;
         }
         self.decisions.sync()?;
         Ok(Recovered {

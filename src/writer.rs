@@ -8,9 +8,9 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use ioc_core::decision::{DecisionSeq, Released};
 use ioc_core::record::Seq;
 use ioc_core::time::Timestamp;
@@ -18,9 +18,9 @@ use ioc_gateway::door::AckToken;
 use ioc_ws::RefusalReason;
 use tokio::sync::oneshot;
 
-use crate::clock;
+use crate::clock::TimeSource;
 use crate::journal::{JournalError, Log, Mark};
-use crate::pipeline::WORK_MAX;
+use crate::pipeline::{Stepped, WORK_MAX};
 use crate::telemetry;
 
 /// What the engine wants written or released.
@@ -101,7 +101,9 @@ pub struct Writer {
     judged: VecDeque<Release>,
     /// The last released state, for the decisions log's mark.
     released: Mark,
-    decisions_dirty_since: Option<Instant>,
+    time: Arc<dyn TimeSource>,
+    /// By the monotonic clock.
+    decisions_dirty_since: Option<Duration>,
 }
 
 impl Writer {
@@ -112,6 +114,7 @@ impl Writer {
         spare: Sender<Vec<u8>>,
         outlet: Box<dyn Outlet>,
         released: Mark,
+        time: Arc<dyn TimeSource>,
     ) -> Self {
         Self {
             inputs,
@@ -122,6 +125,7 @@ impl Writer {
             written: VecDeque::new(),
             judged: VecDeque::new(),
             released,
+            time,
             decisions_dirty_since: None,
         }
     }
@@ -137,11 +141,34 @@ impl Writer {
         }
     }
 
+    /// Does what waits, as [`run`](Self::run) would, but waits for nothing. After
+    /// [`Stepped::Ended`] there is no further step.
+    pub fn step(&mut self) -> Result<Stepped, JournalError> {
+        match self.work.try_recv() {
+            Ok(work) => self.drain(work)?,
+            Err(TryRecvError::Empty) if self.decisions_sync_in() == Some(Duration::ZERO) => {
+                self.sync_decisions()?;
+            }
+            Err(TryRecvError::Empty) => return Ok(Stepped::Idle),
+            Err(TryRecvError::Disconnected) => {
+                self.finish()?;
+                return Ok(Stepped::Ended);
+            }
+        }
+        Ok(Stepped::Worked)
+    }
+
     fn next_work(&self) -> Result<Work, RecvTimeoutError> {
-        match self.decisions_dirty_since {
-            Some(since) => self.work.recv_deadline(since + DECISIONS_SYNC_EVERY),
+        match self.decisions_sync_in() {
+            Some(left) => self.work.recv_timeout(left),
             None => self.work.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
+    }
+
+    /// How long the decisions log may still wait for its sync; `None` if it has none coming.
+    fn decisions_sync_in(&self) -> Option<Duration> {
+        let due = self.decisions_dirty_since? + DECISIONS_SYNC_EVERY;
+        Some(due.saturating_sub(self.time.monotonic()))
     }
 
     /// Writes all that waits, syncs once, then releases what is judged of it. At most a queue's
@@ -165,27 +192,24 @@ impl Writer {
             };
         }
         if written > 0 {
-            let began = Instant::now();
+            let began = self.time.monotonic();
             self.inputs.sync()?;
-            telemetry::inputs_synced(written, began.elapsed());
+            let took = self.time.monotonic().saturating_sub(began);
+            telemetry::inputs_synced(written, took);
         }
         // The engine sends a batch before what it made of it: all of these are durable now.
         while let Some(release) = self.judged.pop_front() {
             self.release(release)?;
         }
-        let due = self
-            .decisions_dirty_since
-            .map(|since| since.elapsed() >= DECISIONS_SYNC_EVERY);
-        if due == Some(true) {
-            self.sync_decisions()
-        } else {
-            Ok(())
+        match self.decisions_sync_in() {
+            Some(Duration::ZERO) => self.sync_decisions(),
+            Some(_) | None => Ok(()),
         }
     }
 
     fn append(&mut self, batch: Append) -> Result<(), JournalError> {
         self.inputs
-            .append(batch.count, &batch.payload, batch.mark, clock::wall())?;
+            .append(batch.count, &batch.payload, batch.mark, self.time.wall())?;
         self.written.push_back(batch.payload);
         Ok(())
     }
@@ -203,8 +227,10 @@ impl Writer {
         if !release.decisions.is_empty() {
             let count = release.decisions.len() as u32;
             self.decisions
-                .append(count, &release.encoded, self.released, clock::wall())?;
-            self.decisions_dirty_since.get_or_insert_with(Instant::now);
+                .append(count, &release.encoded, self.released, self.time.wall())?;
+            let time = &self.time;
+            self.decisions_dirty_since
+                .get_or_insert_with(|| time.monotonic());
             self.outlet.release(release.decisions);
         }
         for letter in &release.dead_letters {
@@ -238,9 +264,9 @@ impl Writer {
 
     /// A clean end: the decisions log says up to which input it is complete, so that the next
     /// build need not derive anything again.
-    fn finish(mut self) -> Result<(), JournalError> {
+    fn finish(&mut self) -> Result<(), JournalError> {
         self.decisions
-            .append(0, &[], self.released, clock::wall())?;
+            .append(0, &[], self.released, self.time.wall())?;
         self.sync_decisions()
     }
 }

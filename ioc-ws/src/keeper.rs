@@ -1,4 +1,4 @@
-//! The one writer of the picture and the ring: a thread between the host and all the sessions.
+//! The one writer of the picture and the ring: it stands between the host and all the sessions.
 //!
 //! Arrives: released decisions and samples, on bounded queues; questions for the picture, as one
 //! counter however many ask. Leaves: batches in the feed, frames of readings, pictures. Promise: it
@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, never, select};
+use ioc_core::CodecError;
 use ioc_core::id::SensorId;
 use tokio::sync::{broadcast, watch};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -25,8 +26,11 @@ use crate::view::{Picture, Sample, View};
 /// How many frames of readings a session may lag before it misses some.
 const READINGS_LAG_MAX: usize = 4;
 
-/// The thread's own end of everything.
-struct Keeper {
+/// Keeps the picture and the ring of a [`Window`](crate::Window): on a thread of its own, or
+/// stepped by whoever has it instead.
+#[derive(Debug)]
+pub struct Keeper {
+    queues: Queues,
     options: WindowOptions,
     view: View,
     feed: Arc<Feed>,
@@ -65,6 +69,7 @@ enum Errand {
     Restore(Saved, Sender<()>),
 }
 
+#[derive(Debug)]
 struct Queues {
     releases: Receiver<Vec<Published>>,
     samples: Receiver<Vec<Sample>>,
@@ -72,8 +77,8 @@ struct Queues {
     errands: Receiver<Errand>,
 }
 
-/// Starts the keeper's thread.
-pub(crate) fn start(options: WindowOptions) -> Kept {
+/// A keeper, and the others' end of it.
+pub(crate) fn new(options: WindowOptions) -> (Kept, Keeper) {
     let (releases, releases_out) = crossbeam_channel::bounded(options.release_batches_max);
     let (samples, samples_out) = crossbeam_channel::bounded(options.sample_batches_max);
     let (ask, asks_out) = crossbeam_channel::bounded(1);
@@ -85,6 +90,7 @@ pub(crate) fn start(options: WindowOptions) -> Kept {
         errands: errands_out,
     };
     let keeper = Keeper {
+        queues,
         view: View::new(options.clone()),
         feed: Arc::new(Feed::new(options.ring_decisions_max)),
         untold: BTreeMap::new(),
@@ -104,9 +110,15 @@ pub(crate) fn start(options: WindowOptions) -> Kept {
         answers: keeper.answers.subscribe(),
         errands,
     };
+    (kept, keeper)
+}
+
+/// Starts a keeper on a thread, which ends with the others' end.
+pub(crate) fn start(options: WindowOptions) -> Kept {
+    let (kept, keeper) = new(options);
     std::thread::Builder::new()
         .name("ioc-window".into())
-        .spawn(move || keeper.run(&queues))
+        .spawn(move || keeper.run())
         .expect("the system can start a thread");
     kept
 }
@@ -166,12 +178,13 @@ impl Kept {
 }
 
 impl Keeper {
-    fn run(mut self, queues: &Queues) {
+    fn run(mut self) {
         loop {
             let tell = self.tell_at.map_or_else(never, crossbeam_channel::at);
+            let queues = &self.queues;
             select! {
                 recv(queues.releases) -> published => match published {
-                    Ok(published) => self.release(published, &queues.releases),
+                    Ok(published) => self.release(published),
                     Err(_) => return,
                 },
                 recv(queues.samples) -> samples => match samples {
@@ -179,11 +192,11 @@ impl Keeper {
                     Err(_) => return,
                 },
                 recv(queues.asks) -> ask => match ask {
-                    Ok(()) => self.answer(queues),
+                    Ok(()) => self.answer(),
                     Err(_) => return,
                 },
                 recv(queues.errands) -> errand => match errand {
-                    Ok(errand) => self.run_errand(errand, queues),
+                    Ok(errand) => self.run_errand(errand),
                     Err(_) => return,
                 },
                 recv(tell) -> _ => self.tell_readings(),
@@ -191,9 +204,19 @@ impl Keeper {
         }
     }
 
+    /// Does all that waits, and waits for nothing. What nobody asks for is not told: frames of
+    /// readings need the thread.
+    pub fn step(&mut self) {
+        self.take_what_waits();
+        if self.queues.asks.try_recv().is_ok() {
+            self.answer();
+        }
+    }
+
     /// Takes what waits, joined into as few batches as their bounds allow.
-    fn release(&mut self, first: Vec<Published>, queue: &Receiver<Vec<Published>>) {
-        let waiting = queue.try_iter().take(self.options.release_batches_max);
+    fn release(&mut self, first: Vec<Published>) {
+        let waiting = self.queues.releases.try_iter();
+        let waiting: Vec<_> = waiting.take(self.options.release_batches_max).collect();
         let mut entries = Vec::new();
         let mut bytes = 0;
         for published in std::iter::once(first).chain(waiting).flatten() {
@@ -260,10 +283,25 @@ impl Keeper {
         self.plan_telling();
     }
 
-    fn run_errand(&mut self, errand: Errand, queues: &Queues) {
+    /// What [`Window::save`](crate::Window::save) gives, of a keeper without a thread.
+    pub fn save(&mut self) -> Vec<u8> {
+        self.take_what_waits();
+        self.view.save().encode()
+    }
+
+    /// Does what [`Window::restore`](crate::Window::restore) does, to a keeper without a thread.
+    ///
+    /// # Errors
+    /// The bytes are damaged.
+    pub fn restore(&mut self, saved: &[u8]) -> Result<(), CodecError> {
+        self.view.restore(Saved::decode(saved)?);
+        Ok(())
+    }
+
+    fn run_errand(&mut self, errand: Errand) {
         match errand {
             Errand::Save(saved) => {
-                self.release_waiting(queues);
+                self.take_what_waits();
                 // Whoever asked may have gone.
                 let _ = saved.send(self.view.save());
             }
@@ -274,22 +312,20 @@ impl Keeper {
         }
     }
 
-    fn release_waiting(&mut self, queues: &Queues) {
-        if let Ok(first) = queues.releases.try_recv() {
-            self.release(first, &queues.releases);
+    fn take_what_waits(&mut self) {
+        if let Ok(first) = self.queues.releases.try_recv() {
+            self.release(first);
         }
-    }
-
-    fn answer(&mut self, queues: &Queues) {
-        let upto = self.asked.load(Ordering::SeqCst);
-        self.release_waiting(queues);
-        let waiting = queues
-            .samples
-            .try_iter()
-            .take(self.options.sample_batches_max);
+        let waiting = self.queues.samples.try_iter();
+        let waiting = waiting.take(self.options.sample_batches_max);
         for samples in waiting.collect::<Vec<_>>() {
             self.sample(samples);
         }
+    }
+
+    fn answer(&mut self) {
+        let upto = self.asked.load(Ordering::SeqCst);
+        self.take_what_waits();
         let picture = self.view.picture();
         self.answers.send_replace(Answer { upto, picture });
     }

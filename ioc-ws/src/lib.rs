@@ -51,6 +51,7 @@ pub use auth::Token;
 pub use command::{CommandRequest, Commands, RefusalReason};
 pub use feed::{Head, Published};
 pub use guard::Guard;
+pub use keeper::Keeper;
 pub use options::{LogicalClock, WindowOptions};
 pub use saved::VIEW_FORMAT;
 pub use view::Sample;

@@ -107,6 +107,7 @@ impl<'a> Listener<'a> {
         let mut heard = Instant::now();
         loop {
             let message = tokio::select! {
+                biased;
                 Some(answer) = orders.next() => {
                     self.answer(answer).await;
                     continue;

@@ -16,6 +16,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -97,14 +98,21 @@ async fn serve(shared: Arc<Shared>, upgrade: OnUpgrade, _place: OwnedSemaphorePe
     let Ok(upgraded) = upgrade.await else {
         return;
     };
+    let socket = websocket(&shared, TokioIo::new(upgraded)).await;
+    session::run(&shared, socket).await;
+}
+
+/// Our end of an upgraded connection, within our bounds.
+pub(crate) async fn websocket<S>(shared: &Shared, connection: S) -> WebSocketStream<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
     let bytes_max = Some(shared.options.message_bytes_max);
     let config = WebSocketConfig::default()
         .write_buffer_size(WRITE_BUFFER_BYTES)
         .max_message_size(bytes_max)
         .max_frame_size(bytes_max);
-    let io = TokioIo::new(upgraded);
-    let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
-    session::run(&shared, socket).await;
+    WebSocketStream::from_raw_socket(connection, Role::Server, Some(config)).await
 }
 
 /// The answer to the client's key, if this is an opening handshake.

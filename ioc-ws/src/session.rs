@@ -68,7 +68,9 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut closing = shared.closing();
+    // In a fixed order, here and below: the same events give the same session.
     let hello = tokio::select! {
+        biased;
         hello = hear_hello(stream, shared.options.hello_within) => hello,
         () = closing.begun() => Err(going_away()),
     };
@@ -85,6 +87,7 @@ where
     let listener = Listener::new(shared, desk, answers);
     let speaker = Speaker::new(shared, sink, filter, hello.readings);
     tokio::select! {
+        biased;
         ending = listener.run(stream) => ending,
         ending = speaker.run(&hello, desk, answers_out) => ending,
         () = closing.begun() => going_away(),
@@ -196,14 +199,16 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Speaker<'a, S> {
             if wrote == Round::Wrote {
                 continue;
             }
+            // Beats first: no flood of decisions may keep a ping from a client that only listens.
             let done = tokio::select! {
-                answer = answers.recv() => self.say(answer).await,
-                _ = head.changed() => Ok(()),
-                readings = next_readings(&mut self.readings) => self.say(Some(readings)).await,
+                biased;
                 _ = beats.tick() => {
                     beat += 1;
                     self.beat(beat).await
                 }
+                answer = answers.recv() => self.say(answer).await,
+                _ = head.changed() => Ok(()),
+                readings = next_readings(&mut self.readings) => self.say(Some(readings)).await,
             };
             if let Err(ending) = done {
                 return ending;

@@ -13,17 +13,18 @@ use bytes::Bytes;
 use ioc_core::CodecError;
 use ioc_core::id::{Actor, RequestId};
 use ioc_core::record::{Action, Seq};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::command::{Commands, Orders};
 use crate::error::ApiError;
 use crate::feed::{Head, Published};
-use crate::keeper::{self, Kept};
+use crate::keeper::{self, Keeper, Kept};
 use crate::options::WindowOptions;
 use crate::saved::Saved;
 use crate::view::Sample;
-use crate::{server, telemetry};
+use crate::{server, session, telemetry};
 
 /// A handle to the window; clones are the same window.
 #[derive(Debug, Clone)]
@@ -53,9 +54,21 @@ impl Window {
     /// Opens the window, and starts the thread that keeps its picture; the thread ends with the
     /// last handle. The host drains the commands.
     pub fn new(options: WindowOptions) -> (Self, Commands) {
+        let kept = keeper::start(options.clone());
+        Self::over(kept, options)
+    }
+
+    /// Opens a window without the thread: its picture is as new as the keeper's last step.
+    pub fn unattended(options: WindowOptions) -> (Self, Commands, Keeper) {
+        let (kept, keeper) = keeper::new(options.clone());
+        let (window, commands) = Self::over(kept, options);
+        (window, commands, keeper)
+    }
+
+    fn over(kept: Kept, options: WindowOptions) -> (Self, Commands) {
         let (orders, commands) = Orders::new(options.commands_max);
         let shared = Shared {
-            kept: keeper::start(options.clone()),
+            kept,
             sessions: Arc::new(Semaphore::new(options.sessions_max)),
             orders,
             closing: watch::Sender::new(false),
@@ -117,6 +130,19 @@ impl Window {
     /// one port.
     pub fn router(&self) -> Router {
         server::router(Arc::clone(&self.shared))
+    }
+
+    /// Serves one operator on a connection that is a WebSocket already, until either side has had
+    /// enough. [`router`](Self::router) does it for each that it upgrades, and bounds their count.
+    ///
+    /// # Cancel safety
+    /// Cancelling is to the client as if the connection broke.
+    pub async fn serve<S>(&self, connection: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let socket = server::websocket(&self.shared, connection).await;
+        session::run(&self.shared, socket).await;
     }
 
     #[cfg(test)]
