@@ -12,9 +12,11 @@ pub mod disk;
 pub mod batch;
 pub mod scan;
 pub mod log;
+pub mod reader;
 
 pub use batch::{BatchHeader, JournalId, LogKind, Mark};
 pub use log::{Log, LogOptions};
+pub use reader::Reader;
 pub use scan::{Contents, Damage, Known, Since};
 
 /// Why a journal could not be opened or written.
@@ -33,6 +35,16 @@ pub enum JournalError {
     /// Something that must be there is damaged or missing.
     #[error(transparent)]
     Damage(#[from] Damage),
+    /// A reader was away for too long: what it must read next is no longer kept.
+    #[error("records from {number} on are no longer kept in {path}: the log begins with {first}")]
+    Removed {
+        /// The log's directory.
+        path: std::path::PathBuf,
+        /// What the reader must read next.
+        number: u64,
+        /// The first record that is still there.
+        first: u64,
+    },
 }
 
 impl JournalError {

@@ -7,16 +7,20 @@
 use std::fmt::Debug;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 /// A file system, as far as the logs need one.
 pub trait Disk: Debug + Send + Sync {
-    /// Makes a directory and those above it.
+    /// Makes a directory and those above it, their names durable.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
     /// The files of a directory, in no order.
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>>;
     /// All that a file holds.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
+    /// Reads from `offset` on until `into` is full or the file ends; returns how many bytes.
+    fn read_at(&self, path: &Path, offset: u64, into: &mut [u8]) -> io::Result<usize>;
     /// Makes a file of so many zeros, truncating one that is there, and syncs it.
     fn create(&self, path: &Path, length: u64) -> io::Result<Box<dyn DiskFile>>;
     /// Cuts a file to a length, and syncs it.
@@ -27,6 +31,9 @@ pub trait Disk: Debug + Send + Sync {
     fn remove(&self, path: &Path) -> io::Result<()>;
     /// Makes the names in a directory durable.
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
+    /// Runs work that would keep the caller waiting, on a thread of this name. A simulated disk
+    /// may run it before it returns: the caller must be able to go on only after it.
+    fn beside(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) -> io::Result<()>;
 }
 
 /// A file that is written from its beginning on.
@@ -44,8 +51,20 @@ pub struct SystemDisk;
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
 impl Disk for SystemDisk {
+    /// The two directories above are synced whoever made them: a process may have ended between
+    /// making one and syncing its name.
     fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
-        fs::create_dir_all(dir)
+        fs::create_dir_all(dir)?;
+        for above in dir.ancestors().skip(1).take(2) {
+            let here = above.as_os_str().is_empty();
+            let synced = self.sync_dir(if here { Path::new(".") } else { above });
+            match synced {
+                // Not ours to read, so we have not made anything in it.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+                synced => synced?,
+            }
+        }
+        Ok(())
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<PathBuf>> {
@@ -54,6 +73,20 @@ impl Disk for SystemDisk {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path)
+    }
+
+    fn read_at(&self, path: &Path, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        let file = File::open(path)?;
+        let mut filled = 0;
+        while filled < into.len() {
+            match file.read_at(&mut into[filled..], offset + filled as u64) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
     }
 
     /// The zeros are written, not only reserved: a write into reserved space changes the file
@@ -91,6 +124,11 @@ impl Disk for SystemDisk {
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         File::open(dir)?.sync_all()
+    }
+
+    fn beside(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
+        let builder = thread::Builder::new().name(name.into());
+        builder.spawn(work).map(drop)
     }
 }
 

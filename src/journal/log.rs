@@ -5,11 +5,11 @@
 //! segment and synced, with its directory, before [`Log::open`] returns. Every opening begins a
 //! new segment and a new generation.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, bounded};
 use ioc_core::record::BuildHash;
 use ioc_core::time::Timestamp;
 
@@ -40,6 +40,8 @@ pub struct Log {
     generation: u32,
     file: Box<dyn DiskFile>,
     path: PathBuf,
+    /// The number that the segment is named by.
+    first: u64,
     used_bytes: u64,
     next: u64,
     previous: [u8; 32],
@@ -77,6 +79,7 @@ impl Log {
                 .map_or(1, |(header, _)| header.generation + 1),
             file,
             path: temporary,
+            first: tail.first,
             used_bytes: 0,
             next: tail.first,
             previous: tail.previous,
@@ -95,7 +98,7 @@ impl Log {
             )?;
         }
         log.sync()?;
-        log.name(tail.first)?;
+        log.name()?;
         log.forget_tail(&mut contents, &tail)?;
         Ok((log, contents))
     }
@@ -119,7 +122,9 @@ impl Log {
         wall: Timestamp,
     ) -> Result<(), JournalError> {
         let bytes = (BatchHeader::BYTES + payload.len()) as u64;
-        if self.used_bytes > 0 && self.used_bytes + bytes > self.options.segment_bytes {
+        // A segment is named by its first record, so one that holds none is not ended.
+        let may_end = self.next > self.first;
+        if may_end && self.used_bytes + bytes > self.options.segment_bytes {
             self.rotate()?;
         }
         self.write(count, payload, mark, wall, self.options.build)
@@ -173,13 +178,14 @@ impl Log {
         let (path, file) = self.preparer.take()?;
         self.file = file;
         self.path = path;
+        self.first = self.next;
         self.used_bytes = 0;
-        self.name(self.next)
+        self.name()
     }
 
     /// Gives the segment its name for good.
-    fn name(&mut self, first: u64) -> Result<(), JournalError> {
-        let path = self.options.dir.join(segment_name(first));
+    fn name(&mut self) -> Result<(), JournalError> {
+        let path = self.options.dir.join(segment_name(self.first));
         self.disk
             .rename(&self.path, &path)
             .map_err(JournalError::disk("rename", &self.path))?;
@@ -291,45 +297,64 @@ impl Tail {
 /// Makes the next segment ahead, so that rotating does not wait for its zeros.
 #[derive(Debug)]
 struct Preparer {
-    wanted: Sender<()>,
-    made: Receiver<Result<Box<dyn DiskFile>, std::io::Error>>,
+    disk: Arc<dyn Disk>,
     path: PathBuf,
+    segment_bytes: u64,
+    /// Where the one that is being made arrives; `None` if none was asked for.
+    making: Option<Receiver<io::Result<Box<dyn DiskFile>>>>,
 }
 
 impl Preparer {
     fn new(disk: Arc<dyn Disk>, options: &LogOptions) -> Self {
-        let (wanted, wishes) = bounded(1);
-        let (sender, made) = bounded(1);
-        let path = options.dir.join("next.tmp");
-        let (target, length) = (path.clone(), options.segment_bytes);
-        thread::Builder::new()
-            .name("segments".into())
-            .spawn(move || {
-                for () in wishes {
-                    if sender.send(disk.create(&target, length)).is_err() {
-                        return;
-                    }
-                }
-            })
-            .expect("the machine can start one more thread");
-        Self { wanted, made, path }
+        Self {
+            disk,
+            path: options.dir.join("next.tmp"),
+            segment_bytes: options.segment_bytes,
+            making: None,
+        }
     }
 
     /// Asks for one more; at most one is made ahead.
-    fn prepare(&self) {
-        // A full queue means that one is being made already.
-        let _ = self.wanted.try_send(());
+    fn prepare(&mut self) {
+        if self.making.is_some() {
+            return;
+        }
+        let (made, making) = bounded(1);
+        let (disk, path, length) = (
+            Arc::clone(&self.disk),
+            self.path.clone(),
+            self.segment_bytes,
+        );
+        let refused = made.clone();
+        let make = move || {
+            // The log may have gone meanwhile.
+            let _ = made.send(disk.create(&path, length));
+        };
+        if let Err(error) = self.disk.beside("segments", Box::new(make)) {
+            let _ = refused.send(Err(error));
+        }
+        self.making = Some(making);
     }
 
     /// The one that was made, waiting for it if need be.
-    fn take(&self) -> Result<(PathBuf, Box<dyn DiskFile>), JournalError> {
-        let file = self
-            .made
+    fn take(&mut self) -> Result<(PathBuf, Box<dyn DiskFile>), JournalError> {
+        self.prepare();
+        let making = self.making.take().expect("asked for above");
+        let file = making
             .recv()
-            .expect("the segment thread lives as long as the log");
+            .expect("whoever makes it says what came of it");
         Ok((
             self.path.clone(),
             file.map_err(JournalError::disk("make", &self.path))?,
         ))
+    }
+}
+
+impl Drop for Preparer {
+    /// Whoever opens the log again must not find somebody writing zeros to its files.
+    fn drop(&mut self) {
+        if let Some(making) = self.making.take() {
+            let _ = making.recv();
+        }
     }
 }

@@ -84,7 +84,7 @@ pub fn segment_name(first: u64) -> String {
 }
 
 /// The segments of a log, in order, with the numbers of their first records.
-fn segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<(u64, PathBuf)>, JournalError> {
+pub fn segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<(u64, PathBuf)>, JournalError> {
     let mut found = Vec::new();
     for path in disk.list(dir).map_err(JournalError::disk("list", dir))? {
         let name = path.file_name().and_then(|name| name.to_str());
@@ -232,8 +232,14 @@ struct Follower {
 }
 
 impl Follower {
-    /// Whether the log has come to where this segment takes over.
+    /// Whether the log has come to where this segment takes over. One that holds nothing yet does
+    /// so after all that the one before it holds.
     fn takes_over(&self, end: &End) -> bool {
+        end.next() == self.first && self.previous.is_some_and(|previous| previous == end.hash())
+    }
+
+    /// Whether the log has come to where this segment begins, and nothing is missing.
+    fn begins(&self, end: &End) -> bool {
         end.next() == self.first && self.previous.is_none_or(|previous| previous == end.hash())
     }
 }
@@ -252,7 +258,8 @@ impl Segment<'_> {
             let Some((header, hash, _)) = BatchHeader::decode(&self.bytes[offset..]) else {
                 break;
             };
-            if !self.follows(&header, end) {
+            let handed_over = self.follower.is_some_and(|next| next.first == end.next());
+            if !self.follows(&header, end) || (handed_over && header.count > 0) {
                 break;
             }
             if known.contradicts(&header, hash) {
@@ -267,7 +274,7 @@ impl Segment<'_> {
             offset += BatchHeader::BYTES + header.length as usize;
         }
         match self.follower {
-            Some(follower) if follower.takes_over(end) => Ok(offset),
+            Some(follower) if follower.begins(end) => Ok(offset),
             Some(_) => Err(self.damage(offset, end.next(), "a later segment follows")),
             None => self
                 .check_tail(offset, end, known.needed_up_to)
@@ -278,7 +285,10 @@ impl Segment<'_> {
     /// Whether the batch is the one that must come here.
     fn follows(&self, header: &BatchHeader, end: &End) -> bool {
         let expected = match end.last {
-            None => header.first == self.first,
+            None => {
+                let begins = self.first > 1 || header.previous == end.hash();
+                header.first == self.first && begins
+            }
             Some((last, hash)) => {
                 header.journal == last.journal
                     && header.generation >= last.generation

@@ -343,3 +343,158 @@ fn a_snapshot_of_another_log_is_damage_and_so_is_one_beyond_its_end() {
         (4, "released decisions or a snapshot follow from it")
     );
 }
+
+/// All that a reader hands over as durable up to a number, as texts.
+fn follow(reader: &mut Reader, durable_up_to: u64) -> Vec<String> {
+    let mut found = Vec::new();
+    while let Some((header, payload)) = reader.next(durable_up_to).unwrap() {
+        assert!(header.next() <= durable_up_to + 1);
+        if header.count > 0 {
+            found.push(String::from_utf8(payload.to_vec()).unwrap());
+        }
+    }
+    found
+}
+
+fn reader(dir: &Path, from: u64) -> Reader {
+    Reader::new(Arc::new(SystemDisk), dir.to_owned(), LogKind::Inputs, from)
+}
+
+#[test]
+fn a_reader_follows_what_is_durable_across_segments() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), 0).unwrap();
+    let mut following = reader(dir.path(), 1);
+    assert_eq!(follow(&mut following, 0), [""; 0]);
+    let mut appended = Vec::new();
+    for round in 0..30 {
+        let text = format!("{round}-{}", "x".repeat(round * 40));
+        append(&mut log, &[&text]);
+        log.append(0, &[], Mark::default(), Timestamp::default())
+            .unwrap();
+        assert_eq!(follow(&mut following, appended.len() as u64), [""; 0]);
+        log.sync().unwrap();
+        appended.push(text.clone());
+        assert_eq!(follow(&mut following, appended.len() as u64), [text]);
+    }
+    assert_eq!(follow(&mut reader(dir.path(), 1), 30), appended);
+    assert_eq!(follow(&mut reader(dir.path(), 17), 30), appended[16..]);
+    assert_eq!(follow(&mut reader(dir.path(), 17), 20), appended[16..20]);
+    assert_eq!(following.position(), 31);
+}
+
+#[test]
+fn a_reader_reads_what_is_larger_than_its_chunk() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), 0).unwrap();
+    let long = "long".repeat(1 << 20);
+    append(&mut log, &["a", &long, "b"]);
+    log.sync().unwrap();
+    assert_eq!(follow(&mut reader(dir.path(), 1), 3), ["a", &*long, "b"]);
+}
+
+#[test]
+fn a_reader_never_goes_on_over_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), 0).unwrap();
+    append(&mut log, &["one", "two", "three"]);
+    log.sync().unwrap();
+    damage(dir.path(), "two");
+    let mut following = reader(dir.path(), 1);
+    assert!(following.next(3).unwrap().is_some());
+    for _ in 0..2 {
+        let Err(JournalError::Damage(found)) = following.next(3) else {
+            panic!("not noticed")
+        };
+        let place = (BatchHeader::BYTES + "one".len()) as u64;
+        assert_eq!((found.number, found.offset), (2, place));
+    }
+}
+
+#[test]
+fn a_reader_is_told_when_what_it_must_read_is_no_longer_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), 0).unwrap();
+    let long = "x".repeat(SEGMENT_BYTES as usize / 2);
+    append(&mut log, &[&*long; 8]);
+    log.sync().unwrap();
+    let mut following = reader(dir.path(), 1);
+    assert!(following.next(8).unwrap().is_some());
+    for first in 1..=4 {
+        fs::remove_file(dir.path().join(segment_name(first))).unwrap();
+    }
+    for found in [&mut following, &mut reader(dir.path(), 2)].map(|reader| reader.next(8).map(drop))
+    {
+        assert!(
+            matches!(
+                found,
+                Err(JournalError::Removed {
+                    number: 2,
+                    first: 5,
+                    ..
+                })
+            ),
+            "{found:?}"
+        );
+    }
+}
+
+#[test]
+fn a_reader_takes_the_copy_that_an_interrupted_opening_has_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), 0).unwrap();
+    append(&mut log, &["durable"]);
+    log.sync().unwrap();
+    append(&mut log, &["doubt"]);
+    drop(log);
+    let before = fs::read(dir.path().join(segment_name(1))).unwrap();
+    drop(open(dir.path(), 0).unwrap());
+    fs::write(dir.path().join(segment_name(1)), before).unwrap();
+    let (mut log, _) = open(dir.path(), 0).unwrap();
+    append(&mut log, &["new"]);
+    log.sync().unwrap();
+    assert_eq!(
+        follow(&mut reader(dir.path(), 1), 3),
+        ["durable", "doubt", "new"]
+    );
+}
+
+#[test]
+fn a_segment_of_marks_alone_is_not_replaced_by_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), 0).unwrap();
+    let mark = Mark {
+        number: 7,
+        ..Mark::default()
+    };
+    log.append(0, &[], mark, Timestamp::default()).unwrap();
+    append(&mut log, &[&*"x".repeat(SEGMENT_BYTES as usize)]);
+    log.sync().unwrap();
+    drop(log);
+    let (_, contents) = open(dir.path(), 1).unwrap();
+    let mut marks = Vec::new();
+    let read = contents.for_each(&SystemDisk, 0, |header, _| {
+        marks.push(header.mark.number);
+        Ok::<_, JournalError>(())
+    });
+    read.unwrap();
+    assert_eq!(marks, [7, 0]);
+}
+
+#[test]
+fn a_mark_before_a_segment_that_holds_nothing_yet_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut log, _) = open(dir.path(), 0).unwrap();
+    append(&mut log, &["a"]);
+    let mark = Mark {
+        number: 7,
+        ..Mark::default()
+    };
+    log.append(0, &[], mark, Timestamp::default()).unwrap();
+    log.sync().unwrap();
+    drop(log);
+    // As if the power had failed after the next segment got its name, before anything was in it.
+    fs::write(dir.path().join(segment_name(2)), [0; 4096]).unwrap();
+    let (_, contents) = open(dir.path(), 1).unwrap();
+    assert_eq!(contents.end.last.unwrap().0.mark.number, 7);
+}
