@@ -79,7 +79,7 @@ pub(crate) struct Correlator {
     cases: Vec<Option<Case>>,
     free: Vec<u32>,
     slots: Map<IncidentId, u32>,
-    /// The case that a sensor is a member of.
+    /// The case that a sensor is a member of, other than by reports with a place of their own.
     by_sensor: Map<SensorId, u32>,
     index: CellIndex,
     /// The candidates, oldest first.
@@ -216,11 +216,11 @@ impl Correlator {
             .untold
             .retain(|evidence| cluster.keeps(evidence, source, &member));
         (incident.severity, incident.certainty) = case.cluster.verdict();
-        let known = case.cluster.has_sensor(&source.sensor);
+        let leads = member.is_led_to(source) && !case.cluster.is_led_to_by(&source.sensor);
         if let Some(place) = member.position {
             self.index.remove(slot, place);
         }
-        if !known && self.by_sensor.get(&source.sensor) == Some(&slot) {
+        if leads {
             self.by_sensor.remove(&source.sensor);
         }
     }

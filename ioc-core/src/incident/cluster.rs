@@ -44,7 +44,7 @@ pub(crate) struct Cluster {
     standing: [u32; 5],
     /// What the members that say something is wrong weigh together.
     weight: u64,
-    /// When which report stops counting.
+    /// When which report stops counting, each once.
     decays: BTreeSet<(Timestamp, Source)>,
     places: Places,
     /// The readings of sources beyond the bound.
@@ -256,9 +256,12 @@ impl Cluster {
             member.position = Some(position);
         }
         member.count += u64::from(counts);
+        let until = member.until;
         member.note(statement, before.is_some());
-        if let Some(until) = statement.until {
-            self.decays.insert((until, source.clone()));
+        if member.until != until {
+            let decay = |until| (until, source.clone());
+            until.map(|until| self.decays.remove(&decay(until)));
+            self.decays.extend(member.until.map(decay));
         }
         self.shift(before, Some(member.stand()));
         self.members.insert(source.clone(), member);
@@ -297,12 +300,10 @@ impl Cluster {
         if self.next_decay()? > now {
             return None;
         }
-        let (until, source) = self.decays.pop_first()?;
+        let (_, source) = self.decays.pop_first()?;
         self.change(&source, |member| {
-            if member.until.is_some_and(|own| own <= until) {
-                member.until = None;
-                member.raised.clear();
-            }
+            member.until = None;
+            member.raised.clear();
         });
         Some(source)
     }
@@ -313,15 +314,15 @@ impl Cluster {
         member.is_some_and(|member| member.standing() != Standing::Normal)
     }
 
-    /// Whether any member is of this sensor.
-    pub fn has_sensor(&self, sensor: &SensorId) -> bool {
+    /// Whether a sensor's name leads here: by any member but a report with a place of its own.
+    pub fn is_led_to_by(&self, sensor: &SensorId) -> bool {
         let least = Source {
             sensor: sensor.clone(),
             report: None,
         };
-        let mut from = self.members.range(least..);
-        from.next()
-            .is_some_and(|(source, _)| source.sensor == *sensor)
+        let from = self.members.range(least..);
+        let mut own = from.take_while(|(source, _)| source.sensor == *sensor);
+        own.any(|(source, member)| member.is_led_to(source))
     }
 
     /// Takes a member out.
@@ -346,12 +347,17 @@ impl Cluster {
 
     /// Takes in a member of another cluster. Precondition: the source is not a member here.
     pub fn adopt(&mut self, source: Source, member: Member) {
+        self.count_in(&source, &member);
+        self.members.insert(source, member);
+    }
+
+    /// Adds a member to all that is kept in sums.
+    fn count_in(&mut self, source: &Source, member: &Member) {
         self.shift(None, Some(member.stand()));
         self.places.enter(member.position);
         if let Some(until) = member.until {
             self.decays.insert((until, source.clone()));
         }
-        self.members.insert(source, member);
     }
 
     /// The middle of its members, if any has a place.
@@ -371,15 +377,12 @@ impl Cluster {
     /// Whether all that is kept in sums is what a count finds.
     pub fn sums_agree(&self) -> bool {
         let mut counted = Self::default();
-        for member in self.members.values() {
-            counted.shift(None, Some(member.stand()));
-            counted.places.enter(member.position);
+        for (source, member) in &self.members {
+            counted.count_in(source, member);
         }
-        let reports = self.members.iter();
-        let mut reports = reports.filter_map(|(source, member)| Some((member.until?, source)));
         (counted.standing, counted.weight) == (self.standing, self.weight)
-            && counted.places.middle() == self.places.middle()
-            && reports.all(|(until, source)| self.decays.contains(&(until, source.clone())))
+            && counted.places == self.places
+            && counted.decays == self.decays
     }
 
     fn change(&mut self, source: &Source, change: impl FnOnce(&mut Member)) {
@@ -430,6 +433,11 @@ impl Member {
             taken: Taken::default(),
             count: 0,
         }
+    }
+
+    /// Whether its sensor's name leads to it: all but reports with a place of their own.
+    pub fn is_led_to(&self, source: &Source) -> bool {
+        source.report.is_none() || self.position.is_none()
     }
 
     /// Whether it gave this reading.
