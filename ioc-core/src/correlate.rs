@@ -18,6 +18,7 @@ mod index;
 mod merge;
 mod lifecycle;
 mod audit;
+mod bytes;
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -25,7 +26,6 @@ use std::collections::BTreeSet;
 use self::index::{CellIndex, Near};
 use crate::book::Book;
 use crate::bundle::CorrelationRule;
-use crate::codec::Put;
 use crate::counters::EngineCounters;
 use crate::decision::{Cause, Condition, Decision, DecisionSeq, Evidence, Verdict};
 use crate::detection::{Detection, Finding, Sighting};
@@ -465,17 +465,6 @@ impl Correlator {
         let mut cases: Vec<_> = self.cases.iter().flatten().collect();
         cases.sort_by_key(|case| case.incident.id);
         cases
-    }
-
-    /// Puts the whole state, cases in the order of their ids.
-    pub fn put(&self, out: &mut impl Put) {
-        out.put_text(self.rule.name.as_str());
-        out.put_u64(self.rule.hash);
-        out.put_u32(self.slots.len() as u32);
-        for case in self.in_order() {
-            case.incident.put(out);
-            case.cluster.put(out);
-        }
     }
 }
 

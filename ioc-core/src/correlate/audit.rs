@@ -31,12 +31,7 @@ impl Correlator {
                 audit.expect(holds, Invariant::MembershipIsAPartition, &source.sensor);
                 places += usize::from(member.position.is_some());
             }
-            for why in [
-                Purpose::Decay,
-                Purpose::Tell,
-                Purpose::Clear,
-                Purpose::Retire,
-            ] {
+            for why in Purpose::ALL {
                 let Some(due) = incident.dues[why as usize] else {
                     continue;
                 };
