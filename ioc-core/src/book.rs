@@ -7,10 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::codec::Put;
+use crate::codec::{CodecError, Put, Take};
 use crate::decision::IncidentState;
 use crate::id::{IncidentId, RuleId};
 use crate::invariant::{Audit, Invariant};
+use crate::record::incident_id;
 use crate::time::Timestamp;
 
 /// The remembered incidents.
@@ -84,40 +85,99 @@ impl Book {
 
     /// Checks that every id leads somewhere, live ones to where `is_live` knows them.
     pub fn audit(&self, is_live: impl Fn(&RuleId, IncidentId) -> bool, audit: &mut Audit) {
+        let mut resolves = BTreeSet::new();
+        let mut ended = BTreeSet::new();
         for (id, entry) in &self.entries {
             let holds = match entry {
                 Entry::Live(rule) => is_live(rule, *id),
                 Entry::Over(state) => state.id == *id,
-                // What it went on as may have been forgotten since.
-                Entry::Merged(into) => into != id,
+                Entry::Merged(_) => self.resolves(*id, &mut resolves),
             };
+            if !matches!(entry, Entry::Live(_)) {
+                ended.insert(*id);
+            }
             audit.expect(holds, Invariant::IdsResolve, id);
         }
+        let endings: BTreeSet<_> = self.endings.iter().map(|(_, id)| *id).collect();
+        let agree = endings == ended && endings.len() == self.endings.len();
+        audit.expect(agree, Invariant::IdsResolve, "the book's endings");
+    }
+
+    /// Whether an id does not lead back to itself. What it went on as may have been forgotten
+    /// since. `known`: those of which it is known.
+    fn resolves(&self, id: IncidentId, known: &mut BTreeSet<IncidentId>) -> bool {
+        let mut way = Vec::new();
+        let mut next = id;
+        while let Some(Entry::Merged(into)) = self.entries.get(&next) {
+            if known.contains(&next) {
+                break;
+            }
+            way.push(next);
+            if way.len() > self.entries.len() {
+                return false;
+            }
+            next = *into;
+        }
+        known.extend(way);
+        true
     }
 
     /// Puts the whole state, in the order of the ids.
     pub fn put(&self, out: &mut impl Put) {
-        out.put_u32(self.entries.len() as u32);
+        out.put_count(self.entries.len());
         for (id, entry) in &self.entries {
             out.put_u64(id.to_bits());
-            match entry {
-                Entry::Live(rule) => {
-                    out.put_u8(0);
-                    out.put_text(rule.as_str());
-                }
-                Entry::Over(state) => {
-                    out.put_u8(1);
-                    state.put(out);
-                }
-                Entry::Merged(into) => {
-                    out.put_u8(2);
-                    out.put_u64(into.to_bits());
-                }
-            }
+            entry.put(out);
         }
+        out.put_count(self.endings.len());
         for (at, id) in &self.endings {
             out.put_time(*at);
             out.put_u64(id.to_bits());
+        }
+    }
+
+    /// The book as it was put, again for so many incidents.
+    pub fn take(take: &mut Take<'_>, max: usize) -> Result<Self, CodecError> {
+        let entries = take.count(max)?;
+        let entries = take.each(entries, |take| Ok((incident_id(take)?, Entry::take(take)?)))?;
+        let endings = take.count(max)?;
+        let endings = take.each(endings, |take| Ok((take.time()?, incident_id(take)?)))?;
+        let in_order = entries.is_sorted_by(|(one, _), (next, _)| one < next);
+        if !in_order || !endings.is_sorted_by(|one, next| one < next) {
+            return Err(CodecError("incidents are not in order"));
+        }
+        Ok(Self {
+            entries: entries.into_iter().collect(),
+            endings: endings.into_iter().collect(),
+            max,
+        })
+    }
+}
+
+impl Entry {
+    fn put(&self, out: &mut impl Put) {
+        match self {
+            Self::Live(rule) => {
+                out.put_u8(0);
+                out.put_text(rule.as_str());
+            }
+            Self::Over(state) => {
+                out.put_u8(1);
+                state.put(out);
+            }
+            Self::Merged(into) => {
+                out.put_u8(2);
+                out.put_u64(into.to_bits());
+            }
+        }
+    }
+
+    fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        match take.u8()? {
+            0 => take.parsed("rule").map(Self::Live),
+            1 => IncidentState::decode(take).map(|state| Self::Over(Box::new(state))),
+            2 => incident_id(take).map(Self::Merged),
+            _ => Err(CodecError("an incident that neither lives nor ended")),
         }
     }
 }

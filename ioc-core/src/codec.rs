@@ -64,9 +64,18 @@ pub trait Put {
         self.put(&position.lon_micro_degrees().to_le_bytes());
         self.put(&position.lat_micro_degrees().to_le_bytes());
     }
+    /// Yes or no, as one byte.
+    fn put_flag(&mut self, value: bool) {
+        self.put_u8(u8::from(value));
+    }
+    /// How many items follow: their bound is below four thousand million.
+    fn put_count(&mut self, count: usize) {
+        let count = u32::try_from(count).expect("bounded by what is counted");
+        self.put_u32(count);
+    }
     /// A flag, then the value if there is one.
     fn put_option<T>(&mut self, value: Option<T>, put: impl FnOnce(&mut Self, T)) {
-        self.put_u8(u8::from(value.is_some()));
+        self.put_flag(value.is_some());
         if let Some(value) = value {
             put(self, value);
         }
@@ -144,16 +153,41 @@ impl<'a> Take<'a> {
         let lat = i32::from_le_bytes(self.array()?);
         Position::from_micro_degrees(lon, lat).ok_or(CodecError("position is not on the globe"))
     }
+    /// Yes or no.
+    pub fn flag(&mut self) -> Result<bool, CodecError> {
+        match self.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(CodecError("neither yes nor no")),
+        }
+    }
     /// What [`Put::put_option`] put.
     pub fn option<T>(
         &mut self,
         take: impl FnOnce(&mut Self) -> Result<T, CodecError>,
     ) -> Result<Option<T>, CodecError> {
-        match self.u8()? {
-            0 => Ok(None),
-            1 => take(self).map(Some),
-            _ => Err(CodecError("neither absent nor present")),
+        self.flag()?.then(|| take(self)).transpose()
+    }
+    /// How many items follow, at most `max` of them.
+    pub fn count(&mut self, max: usize) -> Result<usize, CodecError> {
+        let count = self.u32()? as usize;
+        if count > max {
+            return Err(CodecError("more than there can be"));
         }
+        Ok(count)
+    }
+    /// So many items, one after another. Memory is asked for as they are read, so that a damaged
+    /// count costs no more than the bytes that are there.
+    pub fn each<T>(
+        &mut self,
+        count: usize,
+        mut take: impl FnMut(&mut Self) -> Result<T, CodecError>,
+    ) -> Result<Vec<T>, CodecError> {
+        let mut items = Vec::with_capacity(count.min(self.0.len() / size_of::<T>().max(1)));
+        for _ in 0..count {
+            items.push(take(self)?);
+        }
+        Ok(items)
     }
     /// A text that is a valid identity.
     pub fn parsed<T: std::str::FromStr>(&mut self, what: &'static str) -> Result<T, CodecError> {

@@ -18,6 +18,7 @@ mod index;
 mod merge;
 mod lifecycle;
 mod audit;
+mod bytes;
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -25,7 +26,6 @@ use std::collections::BTreeSet;
 use self::index::{CellIndex, Near};
 use crate::book::Book;
 use crate::bundle::CorrelationRule;
-use crate::codec::Put;
 use crate::counters::EngineCounters;
 use crate::decision::{Cause, Condition, Decision, DecisionSeq, Evidence, Verdict};
 use crate::detection::{Detection, Finding, Sighting};
@@ -79,7 +79,7 @@ pub(crate) struct Correlator {
     cases: Vec<Option<Case>>,
     free: Vec<u32>,
     slots: Map<IncidentId, u32>,
-    /// The case that a sensor is a member of.
+    /// The case that a sensor is a member of, other than by reports with a place of their own.
     by_sensor: Map<SensorId, u32>,
     index: CellIndex,
     /// The candidates, oldest first.
@@ -216,11 +216,11 @@ impl Correlator {
             .untold
             .retain(|evidence| cluster.keeps(evidence, source, &member));
         (incident.severity, incident.certainty) = case.cluster.verdict();
-        let known = case.cluster.has_sensor(&source.sensor);
+        let leads = member.is_led_to(source) && !case.cluster.is_led_to_by(&source.sensor);
         if let Some(place) = member.position {
             self.index.remove(slot, place);
         }
-        if !known && self.by_sensor.get(&source.sensor) == Some(&slot) {
+        if leads {
             self.by_sensor.remove(&source.sensor);
         }
     }
@@ -465,17 +465,6 @@ impl Correlator {
         let mut cases: Vec<_> = self.cases.iter().flatten().collect();
         cases.sort_by_key(|case| case.incident.id);
         cases
-    }
-
-    /// Puts the whole state, cases in the order of their ids.
-    pub fn put(&self, out: &mut impl Put) {
-        out.put_text(self.rule.name.as_str());
-        out.put_u64(self.rule.hash);
-        out.put_u32(self.slots.len() as u32);
-        for case in self.in_order() {
-            case.incident.put(out);
-            case.cluster.put(out);
-        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! What became of every reading, counted by step and by rule: why nothing happened.
 //!
-//! Plain numbers that the host turns into metrics. They are not part of the state: no decision
-//! and no digest depends on them, and a replay counts from nothing. Next: `rules.rs`.
+//! Plain numbers that the host turns into metrics. No decision and no digest depends on them; they
+//! are saved beside the state, each by its name, so that a restart goes on counting and another
+//! version may know others. A replay from the beginning counts from nothing. Next: `rules.rs`.
 
 use std::ops::AddAssign;
 
+use crate::codec::{CodecError, Put, Take};
 use crate::id::RuleId;
 
 macro_rules! counters {
@@ -19,6 +21,28 @@ macro_rules! counters {
             /// Each counter's name and value.
             pub fn each(&self) -> impl Iterator<Item = (&'static str, u64)> {
                 [$((stringify!($field), self.$field)),+].into_iter()
+            }
+
+            pub(crate) fn put(&self, out: &mut impl Put) {
+                out.put_count(self.each().count());
+                for (name, value) in self.each() {
+                    out.put_text(name);
+                    out.put_u64(value);
+                }
+            }
+
+            /// The counters as they were put. One that is not counted any more is left out, a new
+            /// one begins at nothing.
+            pub(crate) fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+                let mut counters = Self::default();
+                for _ in 0..take.u32()? {
+                    let (name, value) = (take.text()?, take.u64()?);
+                    match name {
+                        $(stringify!($field) => counters.$field = value,)+
+                        _ => {}
+                    }
+                }
+                Ok(counters)
             }
         }
 

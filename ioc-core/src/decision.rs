@@ -233,7 +233,7 @@ macro_rules! words {
                 Self::ALL.iter().copied().find(|each| each.word() == word)
             }
 
-            fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+            pub(crate) fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
                 let number = take.u8()?;
                 let found = Self::ALL.get(usize::from(number)).copied();
                 found.ok_or(CodecError(concat!("unknown ", stringify!($type))))
@@ -402,7 +402,7 @@ impl IncidentState {
         out.put_option(self.parent, |out, parent| out.put_u64(parent.to_bits()));
     }
 
-    fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
+    pub(crate) fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
         Ok(Self {
             id: incident_id(take)?,
             kind: take.parsed("incident kind")?,
@@ -484,7 +484,7 @@ impl Evidence {
         out.put_option(self.distance_m, Put::put_u32);
     }
 
-    fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
+    pub(crate) fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
         Ok(Self {
             reading: take.parsed("reading id")?,
             seq: take.u64()?,

@@ -13,13 +13,14 @@ mod sensor;
 mod memory;
 mod due;
 mod reload;
+mod bytes;
 
 use std::sync::Arc;
 
+pub(crate) use self::bytes::{bytes_expected, put, take};
 use self::memory::{Arrival, Full, Recall};
 use self::sensor::{RuleState, Sensor, Track};
 use crate::bundle::{DetectionRule, Test};
-use crate::codec::Put;
 use crate::counters::{RuleCounters, SensorCounters};
 use crate::decision::Certainty;
 use crate::detection::{Detection, Finding, Sighting};
@@ -329,17 +330,6 @@ impl SensorStage {
         }
     }
 
-    /// The sensors in no order, for a digest or a snapshot of all stages in the order of names.
-    pub(crate) fn sensors(&self) -> impl Iterator<Item = (&SensorId, SensorView<'_>)> {
-        let view = |sensor| SensorView {
-            sensor,
-            rules: &self.rules,
-        };
-        self.sensors
-            .iter()
-            .map(move |sensor| (&sensor.id, view(sensor)))
-    }
-
     /// Checks that exactly the timers run that its sensors wait for.
     pub(crate) fn audit(&self, audit: &mut Audit) {
         let mut awaited = 0;
@@ -358,18 +348,6 @@ impl SensorStage {
     /// The last start, which all stages know alike.
     pub(crate) fn started_at(&self) -> Timestamp {
         self.started_at
-    }
-}
-
-/// One sensor's state, to be put into a digest.
-pub(crate) struct SensorView<'a> {
-    sensor: &'a Sensor,
-    rules: &'a Rules,
-}
-
-impl SensorView<'_> {
-    pub fn put(&self, out: &mut impl Put) {
-        self.sensor.put(self.rules, out);
     }
 }
 

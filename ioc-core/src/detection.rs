@@ -7,7 +7,7 @@
 use std::cmp::Ordering;
 use std::collections::VecDeque;
 
-use crate::codec::Put;
+use crate::codec::{CodecError, Put, Take};
 use crate::decision::{Certainty, Severity};
 use crate::id::{ReadingId, ReadingKind, RuleId, SensorId, ZoneId};
 use crate::place::Position;
@@ -119,6 +119,18 @@ impl Sighting {
         out.put_u8(self.severity as u8);
         out.put_f64(self.excess);
         out.put_option(self.position, Put::put_position);
+    }
+
+    pub(crate) fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            reading: take.parsed("reading id")?,
+            seq: take.u64()?,
+            at: take.time()?,
+            value: take.f64()?,
+            severity: Severity::take(take)?,
+            excess: take.f64()?,
+            position: take.option(Take::position)?,
+        })
     }
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use self::requests::Requests;
 use crate::book::{Book, Entry};
-use crate::codec::Put;
+use crate::codec::{CodecError, Put, Take};
 use crate::correlate::{Correlator, Desk, Turn};
 use crate::counters::EngineCounters;
 use crate::decision::{Cause, Decision, Handling, Refusal, RefusalCode, SensorState, Verdict};
@@ -78,6 +78,11 @@ impl Engine {
             // Their time alone is what matters, and it has passed.
             Input::Tick | Input::Started(_) => {}
         }
+    }
+
+    /// The rules that hold.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// When the next timer is due.
@@ -293,14 +298,40 @@ impl Engine {
 
     /// Puts the whole state, everything in the order of names and ids.
     pub(crate) fn put(&self, out: &mut impl Put) {
-        out.put(&self.rules.hash().0);
         out.put_u64(self.desk.next_seq);
-        out.put_u32(self.correlators.len() as u32);
+        out.put_count(self.correlators.len());
         for correlator in self.correlators.values() {
             correlator.put(out);
         }
         self.desk.book.put(out);
         self.requests.put(out);
+    }
+
+    /// The engine as it was put under the same rules.
+    pub(crate) fn take(take: &mut Take<'_>, rules: &Arc<Rules>) -> Result<Self, CodecError> {
+        let mut engine = Self::new();
+        engine.provide(Arc::clone(rules));
+        engine.rules = Arc::clone(rules);
+        engine.desk.next_seq = take.u64()?;
+        let count = take.u32()? as usize;
+        let mut timers = Vec::new();
+        for _ in 0..count {
+            let correlator = Correlator::load(take, rules.correlations(), &mut timers)?;
+            let name = correlator.rule().name.clone();
+            engine.correlators.insert(name, correlator);
+        }
+        if engine.correlators.len() != count || count != rules.correlations().len() {
+            return Err(CodecError("other correlation rules than hold"));
+        }
+        engine.desk.timers = Timers::from_iter(timers);
+        engine.desk.book = Book::take(take, INCIDENTS_MAX)?;
+        engine.requests = Requests::take(take)?;
+        Ok(engine)
+    }
+
+    /// Goes on counting from what was counted.
+    pub(crate) fn count_from(&mut self, counters: EngineCounters) {
+        self.desk.counters = counters;
     }
 }
 

@@ -4,18 +4,20 @@
 //! candidate is an incident that has not opened yet: nobody was told of it. Who its members are is
 //! in `incident/cluster.rs`; what may follow what is in `correlate/lifecycle.rs`.
 
+mod cluster;
+mod member;
 mod places;
 mod taken;
-mod cluster;
 
 use std::collections::VecDeque;
 
-pub(crate) use self::cluster::{Cluster, Source, Statement, World};
-use crate::codec::Put;
+pub(crate) use self::cluster::{Cluster, Source, World};
+pub(crate) use self::member::Statement;
+use crate::codec::{CodecError, Put, Take};
 use crate::decision::{Certainty, Condition, Evidence, Handling, IncidentState, Severity};
 use crate::id::{IncidentId, IncidentKind, RuleId, SensorId, ZoneId};
 use crate::limits::CANDIDATE_EVIDENCE_MAX;
-use crate::record::Seq;
+use crate::record::{Seq, incident_id};
 use crate::time::Timestamp;
 
 /// Why an incident has a timer.
@@ -29,6 +31,11 @@ pub(crate) enum Purpose {
     Clear,
     /// It can no longer reopen.
     Retire,
+}
+
+impl Purpose {
+    /// All of them, in order.
+    pub const ALL: [Self; 4] = [Self::Decay, Self::Tell, Self::Clear, Self::Retire];
 }
 
 /// An incident, or a candidate for one, with its members.
@@ -149,15 +156,54 @@ impl Incident {
         out.put_u8(self.condition as u8);
         out.put_u8(self.handling as u8);
         out.put_u32(self.episode);
-        out.put_u32(self.untold.len() as u32);
+        out.put_count(self.untold.len());
         for evidence in &self.untold {
             evidence.put(out);
         }
         out.put_time(self.told_at);
+        out.put_flag(self.urgent);
         for due in self.dues {
             out.put_option(due, Put::put_time);
         }
     }
+
+    /// The incident as it was put.
+    pub fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        let incident = Self {
+            id: incident_id(take)?,
+            kind: take.parsed("incident kind")?,
+            zone: take.parsed("zone")?,
+            begun_at: take.time()?,
+            opened_at: take.option(Take::time)?,
+            severity: Severity::take(take)?,
+            certainty: Certainty::take(take)?,
+            condition: Condition::take(take)?,
+            handling: Handling::take(take)?,
+            episode: take.u32()?,
+            untold: take_untold(take)?,
+            told_at: take.time()?,
+            urgent: take.flag()?,
+            dues: take_dues(take)?,
+        };
+        let [_, tell, clear, retire] = incident.dues;
+        if incident.opened_at.is_none() && (tell.or(clear).or(retire)).is_some() {
+            return Err(CodecError("a candidate waits for what only incidents do"));
+        }
+        Ok(incident)
+    }
+}
+
+fn take_untold(take: &mut Take<'_>) -> Result<VecDeque<Evidence>, CodecError> {
+    let count = take.u32()? as usize;
+    take.each(count, Evidence::decode).map(VecDeque::from)
+}
+
+fn take_dues(take: &mut Take<'_>) -> Result<[Option<Timestamp>; 4], CodecError> {
+    let mut dues = [None; 4];
+    for due in &mut dues {
+        *due = take.option(Take::time)?;
+    }
+    Ok(dues)
 }
 
 impl Case {

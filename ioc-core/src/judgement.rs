@@ -10,6 +10,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use crate::bundle::Bundle;
+use crate::codec::CodecError;
 use crate::counters::{Counters, RuleCounters};
 use crate::decision::Decision;
 use crate::detect::{SensorStage, Shard};
@@ -17,9 +18,10 @@ use crate::detection::{self, Finding};
 use crate::engine::Engine;
 use crate::id::RuleId;
 use crate::invariant::{Audit, Broken};
-use crate::record::Record;
+use crate::record::{BundleHash, Record};
 use crate::rules::Rules;
 use crate::state;
+pub use crate::state::{STATE_FORMAT, STATE_FORMATS_READ};
 use crate::time::Timestamp;
 
 /// The judgement's whole state.
@@ -69,6 +71,38 @@ impl Judgement {
     /// The hash of the whole state: equal for equal histories, however sharded and batched.
     pub fn digest(&self) -> [u8; 32] {
         state::digest(&self.stages, &self.engine)
+    }
+
+    /// Appends the whole state, in [`STATE_FORMAT`]: everything that a later decision can depend
+    /// on, and the counters. Equal states are equal bytes, however sharded and batched.
+    pub fn save(&self, out: &mut Vec<u8>) {
+        state::save(&self.stages, &self.engine, &self.counters(), out);
+    }
+
+    /// The bundle that held when a state was saved, which [`Self::load`] asks for; `None` if none
+    /// did yet.
+    ///
+    /// # Errors
+    /// If the format is not among [`STATE_FORMATS_READ`], or the first bytes are damaged.
+    pub fn saved_under(format: u16, bytes: &[u8]) -> Result<Option<BundleHash>, CodecError> {
+        state::bundle_of(format, bytes)
+    }
+
+    /// The judgement as it was saved, with its sensors shared out to so many stages. `bundle` is
+    /// the one that held; others that later records name must be provided again.
+    ///
+    /// # Errors
+    /// If the format is not among [`STATE_FORMATS_READ`], the bundle is another or means something
+    /// else than it did, or the bytes are not what was saved. Damage that leaves a state which
+    /// could have been is not noticed here: whoever keeps the bytes keeps a hash of them.
+    pub fn load(
+        format: u16,
+        shards: NonZeroUsize,
+        bytes: &[u8],
+        bundle: Option<Arc<Bundle>>,
+    ) -> Result<Self, CodecError> {
+        let (stages, engine) = state::load(format, shards, bytes, bundle)?;
+        Ok(Self { stages, engine })
     }
 
     /// The invariants that do not hold: none, or this crate is mistaken.

@@ -26,6 +26,17 @@ pub(crate) struct Timers<S> {
     next: Timestamp,
 }
 
+impl<S: Ord> FromIterator<Timer<S>> for Timers<S> {
+    fn from_iter<I: IntoIterator<Item = Timer<S>>>(timers: I) -> Self {
+        let mut timers = Self {
+            set: timers.into_iter().collect(),
+            next: Timestamp::MAX,
+        };
+        timers.find_next();
+        timers
+    }
+}
+
 impl<S: Ord> Timers<S> {
     pub fn new() -> Self {
         Self {

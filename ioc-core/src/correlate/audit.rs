@@ -11,6 +11,7 @@ impl Correlator {
     /// Checks every invariant of its cases. Returns how many timers they wait for.
     pub fn audit(&self, desk: &Desk, audit: &mut Audit) -> usize {
         let mut sensors = BTreeSet::new();
+        let mut led = BTreeSet::new();
         let mut places = 0;
         let mut timers = 0;
         for case in self.in_order() {
@@ -21,7 +22,8 @@ impl Correlator {
             audit.expect(case.cluster.sums_agree(), Invariant::SumsAgree, incident.id);
             audit_condition(case, audit);
             for (source, member) in case.cluster.members() {
-                let own = source.report.is_none() || member.position.is_none();
+                let own = member.is_led_to(source);
+                led.extend(own.then_some(&source.sensor));
                 let leads_here = self.by_sensor.get(&source.sensor).copied() == slot;
                 // Reports without a place may share their sensor's entry.
                 let once = source.report.is_some() || sensors.insert(source.sensor.clone());
@@ -29,12 +31,7 @@ impl Correlator {
                 audit.expect(holds, Invariant::MembershipIsAPartition, &source.sensor);
                 places += usize::from(member.position.is_some());
             }
-            for why in [
-                Purpose::Decay,
-                Purpose::Tell,
-                Purpose::Clear,
-                Purpose::Retire,
-            ] {
+            for why in Purpose::ALL {
                 let Some(due) = incident.dues[why as usize] else {
                     continue;
                 };
@@ -43,6 +40,8 @@ impl Correlator {
                 audit.expect(runs, Invariant::TimersAgree, incident.id);
             }
         }
+        let leads = self.by_sensor.len() == led.len();
+        audit.expect(leads, Invariant::MembershipIsAPartition, &self.rule.name);
         let agrees = self.index.places() == places;
         audit.expect(agrees, Invariant::IndexAgrees, &self.rule.name);
         timers

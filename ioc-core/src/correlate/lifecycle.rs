@@ -266,12 +266,7 @@ impl Correlator {
     }
 
     pub(super) fn cancel_timers(&self, incident: &mut Incident, turn: &mut Turn<'_>) {
-        for why in [
-            Purpose::Decay,
-            Purpose::Tell,
-            Purpose::Clear,
-            Purpose::Retire,
-        ] {
+        for why in Purpose::ALL {
             set_timer(incident, &self.rule.name, why, None, turn);
         }
     }

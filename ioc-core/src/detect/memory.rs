@@ -11,9 +11,10 @@
 //! were they cut off at the time of receipt, those of a clock that is ahead would say something
 //! else when the reading comes again. Next: `threshold.rs`.
 
+mod bytes;
+
 use std::collections::BTreeSet;
 
-use crate::codec::Put;
 use crate::hash::{Map, hash_text};
 use crate::limits::{
     CLOCK_JITTER, CLOCK_SET_BACK_APART, CLOCK_SET_BACK_READINGS_MIN, KINDS_PER_SENSOR_MAX,
@@ -151,6 +152,10 @@ impl Memory {
         recall
     }
 
+    pub fn is_long(&self) -> bool {
+        self.long.is_some()
+    }
+
     fn remembers(&self, id: u64) -> bool {
         match &self.long {
             Some(long) => long.kinds.contains_key(&id),
@@ -209,30 +214,6 @@ impl Memory {
             }
         }
     }
-
-    /// Puts the whole state, what was observed first first.
-    pub fn put(&self, out: &mut impl Put) {
-        out.put_u32(self.reaches.len() as u32);
-        for reach in &self.reaches {
-            reach.put(out);
-        }
-        out.put_u8(u8::from(self.long.is_some()));
-        let put_entry = |out: &mut _, entry: Entry| {
-            Put::put_u64(out, entry.id);
-            Put::put_time(out, entry.observed_at);
-            Put::put_u8(out, entry.kind);
-        };
-        match &self.long {
-            Some(long) => {
-                out.put_u32(long.order.len() as u32);
-                long.entries().for_each(|entry| put_entry(out, entry));
-            }
-            None => {
-                out.put_u32(u32::from(self.last.count));
-                self.last.entries().for_each(|entry| put_entry(out, entry));
-            }
-        }
-    }
 }
 
 impl Reach {
@@ -288,17 +269,6 @@ impl Reach {
             run.readings += 1;
         }
         (run.readings == CLOCK_SET_BACK_READINGS_MIN).then_some(observed_to)
-    }
-
-    fn put(&self, out: &mut impl Put) {
-        out.put_u64(self.kind);
-        out.put_time(self.forgotten_to);
-        out.put_option(self.set_back.as_deref(), |out, run| {
-            out.put_time(run.observed_to);
-            out.put_u64(run.last);
-            out.put_time(run.counted_at);
-            out.put_u32(run.readings);
-        });
     }
 }
 

@@ -1,4 +1,4 @@
-//! Other rules: what is kept, what is lost and what clears by that.
+//! Other rules: what is kept, what is lost and what clears by that. Next: `bytes.rs`.
 
 use std::sync::Arc;
 

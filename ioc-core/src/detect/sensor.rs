@@ -5,10 +5,11 @@
 
 use super::memory::Memory;
 use super::{silence, threshold};
-use crate::bundle::{DetectionRule, Test};
-use crate::codec::Put;
+use crate::bundle::Test;
+use crate::codec::{CodecError, Put, Take};
 use crate::detection::{Detection, Hearing};
 use crate::id::{RuleId, SensorId};
+use crate::limits::KINDS_PER_SENSOR_MAX;
 use crate::rules::Rules;
 use crate::time::Timestamp;
 
@@ -190,34 +191,66 @@ impl Sensor {
             .collect()
     }
 
-    /// Puts the whole state, kinds and rules in the order of their names.
+    /// Puts the whole state, kinds and rules in the order of their names. Which rules there are
+    /// is the bundle's.
     pub fn put(&self, rules: &Rules, out: &mut impl Put) {
         out.put_text(self.id.as_str());
         out.put_time(self.heard_at);
         self.memory.put(out);
         let mut tracks: Vec<_> = self.tracks.iter().collect();
         tracks.sort_by_key(|track| &rules.kind(track.kind).kind);
-        out.put_u32(tracks.len() as u32);
+        out.put_u8(tracks.len() as u8);
         for track in tracks {
-            out.put_text(rules.kind(track.kind).kind.as_str());
-            for (rule, state) in track.with_rules(rules) {
-                put_rule(rules.detection(rule), out);
-                if let RuleState::Threshold(state) = state {
-                    state.put(out);
-                }
-            }
+            track.put(rules, out);
         }
-        out.put_u32(self.silences.len() as u32);
-        for (rule, state) in &self.silences {
-            put_rule(rules.detection(*rule), out);
+        out.put_count(self.silences.len());
+        for (_, state) in &self.silences {
             state.put(out);
         }
     }
+
+    /// The sensor as it was put under the same rules.
+    pub fn take(take: &mut Take<'_>, rules: &Rules) -> Result<Self, CodecError> {
+        let id: SensorId = take.parsed("sensor")?;
+        let registered = rules.sensor_number(id.as_str());
+        let heard_at = take.time()?;
+        let memory = Memory::take(take)?;
+        let tracks = usize::from(take.u8()?);
+        if tracks > KINDS_PER_SENSOR_MAX {
+            return Err(CodecError("more kinds than a sensor can have"));
+        }
+        let tracks = take.each(tracks, |take| Track::take(take, rules, registered))?;
+        let kind = |track: &Track| &rules.kind(track.kind).kind;
+        if !tracks.is_sorted_by(|one, next| kind(one) < kind(next)) {
+            return Err(CodecError("kinds are not in order"));
+        }
+        Ok(Self {
+            id,
+            registered,
+            heard_at,
+            memory,
+            tracks,
+            silences: take_silences(take, rules, registered)?,
+        })
+    }
 }
 
-fn put_rule(rule: &DetectionRule, out: &mut impl Put) {
-    out.put_text(rule.name.as_str());
-    out.put_u64(rule.hash);
+/// The silence rules that hold for a sensor, with their states as they were put.
+fn take_silences(
+    take: &mut Take<'_>,
+    rules: &Rules,
+    registered: Option<u32>,
+) -> Result<Vec<(u32, silence::State)>, CodecError> {
+    let count = take.u32()? as usize;
+    let holding = registered
+        .into_iter()
+        .flat_map(|number| rules.silences(number));
+    let state = |(rule, allowance)| Ok((rule, silence::State::take(take, allowance)?));
+    let silences: Vec<_> = holding.map(state).collect::<Result<_, CodecError>>()?;
+    if silences.len() != count {
+        return Err(CodecError("other silence rules than hold for a sensor"));
+    }
+    Ok(silences)
 }
 
 /// Whether an old rule goes on as a new one.
@@ -240,6 +273,35 @@ impl Track {
             kind,
             states: rules.kind(kind).judging.iter().map(state).collect(),
         }
+    }
+
+    fn put(&self, rules: &Rules, out: &mut impl Put) {
+        out.put_text(rules.kind(self.kind).kind.as_str());
+        for state in &self.states {
+            match state {
+                RuleState::Threshold(state) => state.put(out),
+                RuleState::Report => {}
+            }
+        }
+    }
+
+    fn take(
+        take: &mut Take<'_>,
+        rules: &Rules,
+        registered: Option<u32>,
+    ) -> Result<Self, CodecError> {
+        let kind = rules.kind_number(take.text()?);
+        let kind = kind.filter(|&kind| !rules.kind(kind).judging.is_empty());
+        let kind = kind.ok_or(CodecError("a kind that no rule judges"))?;
+        let mut track = Self::new(kind, rules, registered);
+        let registered = registered.map(|number| rules.sensor(number));
+        for (&rule, state) in rules.kind(kind).judging.iter().zip(&mut track.states) {
+            if let Test::Threshold(threshold) = &rules.detection(rule).test {
+                let saved = threshold::State::take(take, threshold, registered)?;
+                *state = RuleState::Threshold(saved);
+            }
+        }
+        Ok(track)
     }
 
     /// Whether some rule takes its readings as reports.

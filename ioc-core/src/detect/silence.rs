@@ -4,7 +4,7 @@
 //! silent by now, or when to ask again. Downtime is not silence: after a start every sensor has
 //! its whole deadline again. Sensors that were never heard are never silent. Next: `report.rs`.
 
-use crate::codec::Put;
+use crate::codec::{CodecError, Put, Take};
 use crate::time::{Millis, Timestamp};
 
 /// What one silence rule knows of one sensor.
@@ -95,6 +95,17 @@ impl State {
     pub fn put(&self, out: &mut impl Put) {
         out.put_time(self.watched_from);
         out.put_option(self.timer_due(), Put::put_time);
+    }
+
+    /// The state as it was put.
+    pub fn take(take: &mut Take<'_>, allowance: Millis) -> Result<Self, CodecError> {
+        let watched_from = take.time()?;
+        let timer_due = take.option(Take::time)?;
+        Ok(Self {
+            allowance,
+            watched_from,
+            status: timer_due.map_or(Status::Silent, |timer_due| Status::Heard { timer_due }),
+        })
     }
 }
 

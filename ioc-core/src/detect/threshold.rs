@@ -7,7 +7,7 @@
 //! value. Not here: what a reading's place or id is. Next: `silence.rs`.
 
 use crate::bundle::{Level, Scale, Sensor, Side, Threshold};
-use crate::codec::Put;
+use crate::codec::{CodecError, Put, Take};
 use crate::decision::Severity;
 use crate::detection::Sighting;
 use crate::limits::PENDING_READINGS_MAX;
@@ -280,6 +280,19 @@ impl State {
         out.put_time(self.observed_to);
         out.put_option(self.abnormal.as_deref(), |out, abnormal| abnormal.put(out));
     }
+
+    /// The state as it was put, of a rule that means the same.
+    pub fn take(
+        take: &mut Take<'_>,
+        rule: &Threshold,
+        sensor: Option<&Sensor>,
+    ) -> Result<Self, CodecError> {
+        Ok(Self {
+            least: least(rule, sensor),
+            observed_to: take.time()?,
+            abnormal: take.option(|take| Abnormal::take(take, rule).map(Box::new))?,
+        })
+    }
 }
 
 /// The gravest level that one value alone is beyond.
@@ -316,16 +329,29 @@ impl Abnormal {
 
     fn put(&self, out: &mut impl Put) {
         for run in &self.runs {
-            out.put_u32(run.count);
-            out.put_option((run.count > 0).then_some(run.since), Put::put_time);
+            run.put(out);
         }
         out.put_option(self.raised, |out, severity| out.put_u8(severity as u8));
         out.put_u32(self.normal_in_a_row);
-        out.put_u32(self.pending.len() as u32);
+        out.put_count(self.pending.len());
         for sighting in &self.pending {
             sighting.put(out);
         }
-        out.put_u8(u8::from(self.unheard));
+        out.put_flag(self.unheard);
+    }
+
+    fn take(take: &mut Take<'_>, rule: &Threshold) -> Result<Self, CodecError> {
+        let runs = take.each(rule.levels.len(), Run::take)?;
+        let raised = take.option(Severity::take)?;
+        let normal_in_a_row = take.u32()?;
+        let pending = take.count(PENDING_READINGS_MAX)?;
+        Ok(Self {
+            runs,
+            raised,
+            normal_in_a_row,
+            pending: take.each(pending, Sighting::take)?,
+            unheard: take.flag()?,
+        })
     }
 }
 
@@ -339,6 +365,24 @@ impl Run {
             self.since = at;
         }
         self.count = self.count.saturating_add(1);
+    }
+
+    /// Since when matters only while it lasts.
+    fn put(self, out: &mut impl Put) {
+        out.put_u32(self.count);
+        if self.count > 0 {
+            out.put_time(self.since);
+        }
+    }
+
+    fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        let count = take.u32()?;
+        let since = if count > 0 {
+            take.time()?
+        } else {
+            Timestamp::MIN
+        };
+        Ok(Self { count, since })
     }
 }
 

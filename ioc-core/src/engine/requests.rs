@@ -4,7 +4,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use crate::codec::Put;
+use crate::codec::{CodecError, Put, Take};
+use crate::id::RequestId;
 use crate::limits::REQUESTS_REMEMBERED;
 
 /// The last accepted requests.
@@ -32,10 +33,23 @@ impl Requests {
 
     /// Puts the whole state, oldest first.
     pub fn put(&self, out: &mut impl Put) {
-        out.put_u32(self.in_order.len() as u32);
+        out.put_count(self.in_order.len());
         for request in &self.in_order {
             out.put_text(request);
         }
+    }
+
+    /// The requests as they were put.
+    pub fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        let mut requests = Self::default();
+        for _ in 0..take.count(REQUESTS_REMEMBERED)? {
+            let request = take.text()?;
+            if !RequestId::is_valid(request) || requests.knows(request) {
+                return Err(CodecError("request id"));
+            }
+            requests.accept(request);
+        }
+        Ok(requests)
     }
 }
 

@@ -2,18 +2,17 @@
 //!
 //! Arrives: sightings of sources and what became of them. Leaves: what the world does, the middle
 //! and the radius. Promise: none of it depends on the order in which members came, for sums are of
-//! integers; a reading counts once, by however many rules. Kept per source: the first, the worst
-//! and the last sighting, and which readings are evidence; all the evidence lies in the decisions. Next: `correlate.rs`.
+//! integers; a reading counts once, by however many rules. Next: `member.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::member::{Member, Standing, Statement};
 use super::places::Places;
 use super::taken::Taken;
-use crate::codec::Put;
+use crate::codec::{CodecError, Put, Take};
 use crate::decision::{Certainty, Evidence, Severity};
-use crate::detection::Sighting;
 use crate::id::{ReadingId, RuleId, SensorId};
-use crate::limits::{EVIDENCE_OF_OTHERS_REMEMBERED, EVIDENCE_REMEMBERED};
+use crate::limits::EVIDENCE_OF_OTHERS_REMEMBERED;
 use crate::place::Position;
 use crate::record::Seq;
 use crate::time::Timestamp;
@@ -44,7 +43,7 @@ pub(crate) struct Cluster {
     standing: [u32; 5],
     /// What the members that say something is wrong weigh together.
     weight: u64,
-    /// When which report stops counting.
+    /// When which report stops counting, each once.
     decays: BTreeSet<(Timestamp, Source)>,
     places: Places,
     /// The readings of sources beyond the bound.
@@ -55,59 +54,6 @@ pub(crate) struct Cluster {
     pub last_evidence_at: Timestamp,
 }
 
-/// One source.
-#[derive(Debug)]
-pub(crate) struct Member {
-    /// The detections about it that are raised.
-    raised: Vec<Raised>,
-    /// Its sensor is silent.
-    silent: bool,
-    /// When it stops counting, if it is a report that counts.
-    until: Option<Timestamp>,
-    /// Where it was last.
-    pub position: Option<Position>,
-    first: Sighting,
-    worst: Sighting,
-    last: Sighting,
-    /// The readings that it gave.
-    taken: Taken,
-    /// How many of them count as its own: a report and a threshold may take the same one.
-    count: u64,
-}
-
-#[derive(Debug)]
-struct Raised {
-    rule: RuleId,
-    /// Given by the correlation rule, so it is not part of the state.
-    weight: u32,
-    severity: Severity,
-    certainty: Certainty,
-}
-
-/// How a member stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    Normal,
-    /// Abnormal, but of no weight: it belongs to the picture and decides nothing.
-    Context,
-    Abnormal,
-    Silent,
-    Reported,
-}
-
-/// What a source says: a sighting with what it amounts to.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Statement<'a> {
-    pub rule: &'a RuleId,
-    /// How much the source counts by it.
-    pub weight: u32,
-    pub severity: Severity,
-    pub certainty: Certainty,
-    /// When it stops counting, if it is a report.
-    pub until: Option<Timestamp>,
-    pub sighting: &'a Sighting,
-}
-
 impl Source {
     /// The same sensor, as the source of one of its readings taken in the other way.
     fn otherwise(&self, reading: &ReadingId) -> Self {
@@ -115,6 +61,18 @@ impl Source {
             sensor: self.sensor.clone(),
             report: self.report.is_none().then(|| reading.clone()),
         }
+    }
+
+    fn put(&self, out: &mut impl Put) {
+        out.put_text(self.sensor.as_str());
+        out.put_option(self.report.as_ref(), |out, id| out.put_text(id.as_str()));
+    }
+
+    fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            sensor: take.parsed("sensor")?,
+            report: take.option(|take| take.parsed("reading id"))?,
+        })
     }
 }
 
@@ -256,9 +214,12 @@ impl Cluster {
             member.position = Some(position);
         }
         member.count += u64::from(counts);
+        let until = member.until;
         member.note(statement, before.is_some());
-        if let Some(until) = statement.until {
-            self.decays.insert((until, source.clone()));
+        if member.until != until {
+            let decay = |until| (until, source.clone());
+            until.map(|until| self.decays.remove(&decay(until)));
+            self.decays.extend(member.until.map(decay));
         }
         self.shift(before, Some(member.stand()));
         self.members.insert(source.clone(), member);
@@ -297,12 +258,10 @@ impl Cluster {
         if self.next_decay()? > now {
             return None;
         }
-        let (until, source) = self.decays.pop_first()?;
+        let (_, source) = self.decays.pop_first()?;
         self.change(&source, |member| {
-            if member.until.is_some_and(|own| own <= until) {
-                member.until = None;
-                member.raised.clear();
-            }
+            member.until = None;
+            member.raised.clear();
         });
         Some(source)
     }
@@ -313,15 +272,15 @@ impl Cluster {
         member.is_some_and(|member| member.standing() != Standing::Normal)
     }
 
-    /// Whether any member is of this sensor.
-    pub fn has_sensor(&self, sensor: &SensorId) -> bool {
+    /// Whether a sensor's name leads here: by any member but a report with a place of its own.
+    pub fn is_led_to_by(&self, sensor: &SensorId) -> bool {
         let least = Source {
             sensor: sensor.clone(),
             report: None,
         };
-        let mut from = self.members.range(least..);
-        from.next()
-            .is_some_and(|(source, _)| source.sensor == *sensor)
+        let from = self.members.range(least..);
+        let mut own = from.take_while(|(source, _)| source.sensor == *sensor);
+        own.any(|(source, member)| member.is_led_to(source))
     }
 
     /// Takes a member out.
@@ -346,12 +305,17 @@ impl Cluster {
 
     /// Takes in a member of another cluster. Precondition: the source is not a member here.
     pub fn adopt(&mut self, source: Source, member: Member) {
+        self.count_in(&source, &member);
+        self.members.insert(source, member);
+    }
+
+    /// Adds a member to all that is kept in sums.
+    fn count_in(&mut self, source: &Source, member: &Member) {
         self.shift(None, Some(member.stand()));
         self.places.enter(member.position);
         if let Some(until) = member.until {
             self.decays.insert((until, source.clone()));
         }
-        self.members.insert(source, member);
     }
 
     /// The middle of its members, if any has a place.
@@ -371,15 +335,12 @@ impl Cluster {
     /// Whether all that is kept in sums is what a count finds.
     pub fn sums_agree(&self) -> bool {
         let mut counted = Self::default();
-        for member in self.members.values() {
-            counted.shift(None, Some(member.stand()));
-            counted.places.enter(member.position);
+        for (source, member) in &self.members {
+            counted.count_in(source, member);
         }
-        let reports = self.members.iter();
-        let mut reports = reports.filter_map(|(source, member)| Some((member.until?, source)));
         (counted.standing, counted.weight) == (self.standing, self.weight)
-            && counted.places.middle() == self.places.middle()
-            && reports.all(|(until, source)| self.decays.contains(&(until, source.clone())))
+            && counted.places == self.places
+            && counted.decays == self.decays
     }
 
     fn change(&mut self, source: &Source, change: impl FnOnce(&mut Member)) {
@@ -408,112 +369,36 @@ impl Cluster {
         out.put_u64(self.readings);
         out.put_time(self.last_evidence_at);
         self.of_others.put(out);
-        out.put_u32(self.members.len() as u32);
+        out.put_count(self.members.len());
         for (source, member) in &self.members {
-            out.put_text(source.sensor.as_str());
-            out.put_option(source.report.as_ref(), |out, id| out.put_text(id.as_str()));
+            source.put(out);
             member.put(out);
         }
     }
-}
 
-impl Member {
-    fn new(sighting: &Sighting) -> Self {
-        Self {
-            raised: Vec::new(),
-            silent: false,
-            until: None,
-            position: None,
-            first: sighting.clone(),
-            worst: sighting.clone(),
-            last: sighting.clone(),
-            taken: Taken::default(),
-            count: 0,
-        }
-    }
-
-    /// Whether it gave this reading.
-    pub fn gave(&self, seq: Seq) -> bool {
-        self.taken.has(seq)
-    }
-
-    /// Where a sighting shows it to be: nowhere new, if it is not news.
-    pub fn place_in(&self, sighting: &Sighting) -> Option<Position> {
-        sighting.position.filter(|_| !self.gave(sighting.seq))
-    }
-
-    fn standing(&self) -> Standing {
-        self.stand().0
-    }
-
-    /// How it stands, and how much it weighs: as much as its weightiest detection.
-    fn stand(&self) -> (Standing, u32) {
-        let weight = self.raised.iter().map(|raised| raised.weight).max();
-        let standing = match (weight, self.until, self.silent) {
-            (None, _, _) => Standing::Normal,
-            (Some(0), _, _) => Standing::Context,
-            (Some(_), Some(_), _) => Standing::Reported,
-            (Some(_), None, true) => Standing::Silent,
-            (Some(_), None, false) => Standing::Abnormal,
+    /// The members as they were put, and all that is summed of them. `weight_of`: how much a
+    /// source counts by a detection rule.
+    pub fn take(
+        take: &mut Take<'_>,
+        weight_of: impl Fn(&RuleId) -> u32,
+    ) -> Result<Self, CodecError> {
+        let mut cluster = Self {
+            readings: take.u64()?,
+            last_evidence_at: take.time()?,
+            of_others: Taken::take(take, EVIDENCE_OF_OTHERS_REMEMBERED)?,
+            ..Self::default()
         };
-        (standing, weight.unwrap_or(0))
+        let count = take.u32()? as usize;
+        let member =
+            |take: &mut Take<'_>| Ok((Source::take(take)?, Member::take(take, &weight_of)?));
+        let members = take.each(count, member)?;
+        if !members.is_sorted_by(|(one, _), (next, _)| one < next) {
+            return Err(CodecError("members are not in order"));
+        }
+        for (source, member) in &members {
+            cluster.count_in(source, member);
+        }
+        cluster.members = members.into_iter().collect();
+        Ok(cluster)
     }
-
-    fn note(&mut self, statement: &Statement<'_>, known: bool) {
-        self.taken
-            .insert(statement.sighting.seq, EVIDENCE_REMEMBERED);
-        // Whoever speaks is not silent.
-        self.silent = false;
-        self.until = self.until.max(statement.until);
-        let said = Raised {
-            rule: statement.rule.clone(),
-            weight: statement.weight,
-            severity: statement.severity,
-            certainty: statement.certainty,
-        };
-        match self
-            .raised
-            .iter_mut()
-            .find(|raised| raised.rule == said.rule)
-        {
-            Some(raised) => *raised = said,
-            None => self.raised.push(said),
-        }
-        if !known {
-            return;
-        }
-        if graver(statement.sighting, &self.worst) {
-            self.worst = statement.sighting.clone();
-        }
-        if statement.sighting.seq >= self.last.seq {
-            self.last = statement.sighting.clone();
-        }
-    }
-
-    fn put(&self, out: &mut impl Put) {
-        let mut raised: Vec<_> = self.raised.iter().collect();
-        raised.sort_by_key(|raised| &raised.rule);
-        out.put_u32(raised.len() as u32);
-        for raised in raised {
-            out.put_text(raised.rule.as_str());
-            out.put_u8(raised.severity as u8);
-            out.put_u8(raised.certainty as u8);
-        }
-        out.put_u8(u8::from(self.silent));
-        out.put_option(self.until, Put::put_time);
-        out.put_option(self.position, Put::put_position);
-        for sighting in [&self.first, &self.worst, &self.last] {
-            sighting.put(out);
-        }
-        self.taken.put(out);
-        out.put_u64(self.count);
-    }
-}
-
-/// Whether one sighting is worse than another: by severity, then by how far it is beyond.
-fn graver(one: &Sighting, other: &Sighting) -> bool {
-    let by_severity = one.severity.cmp(&other.severity);
-    by_severity
-        .then(one.excess.total_cmp(&other.excess))
-        .is_gt()
 }

@@ -6,51 +6,62 @@ use crate::place::Position;
 
 /// The sum of places, from which members can be taken out again.
 ///
-/// Longitudes are summed as offsets from the first, the short way round, so that the middle of
-/// what lies on both sides of the date line lies between.
-#[derive(Debug, Default)]
+/// Where places lie on both sides of the date line, those west of Greenwich count as a turn further
+/// east, so that the middle of what is within a quarter of a turn lies between.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Places {
-    anchor: i64,
     lon: i64,
     lat: i64,
-    count: i64,
+    /// How many lie in each quarter of the globe, the date line eastward.
+    quarters: [i64; 4],
 }
 
+const QUARTER_TURN: i64 = 90_000_000;
 const HALF_TURN: i64 = 180_000_000;
 
 impl Places {
     pub fn enter(&mut self, place: Option<Position>) {
-        let Some(place) = place else { return };
-        if self.count == 0 {
-            self.anchor = i64::from(place.lon_micro_degrees());
-        }
-        self.lon += self.offset(place);
-        self.lat += i64::from(place.lat_micro_degrees());
-        self.count += 1;
+        self.count(place, 1);
     }
 
     pub fn leave(&mut self, place: Option<Position>) {
-        let Some(place) = place else { return };
-        self.lon -= self.offset(place);
-        self.lat -= i64::from(place.lat_micro_degrees());
-        self.count -= 1;
+        self.count(place, -1);
     }
 
-    fn offset(&self, place: Position) -> i64 {
-        wrap(i64::from(place.lon_micro_degrees()) - self.anchor)
+    fn count(&mut self, place: Option<Position>, times: i64) {
+        let Some(place) = place else { return };
+        let lon = i64::from(place.lon_micro_degrees());
+        self.lon += times * lon;
+        self.lat += times * i64::from(place.lat_micro_degrees());
+        // The date line is both its ends.
+        let quarter = (lon + HALF_TURN) / QUARTER_TURN % 4;
+        self.lon -= if lon == HALF_TURN {
+            times * 2 * HALF_TURN
+        } else {
+            0
+        };
+        self.quarters[quarter as usize] += times;
     }
 
     pub fn middle(&self) -> Option<Position> {
-        if self.count == 0 {
+        let count: i64 = self.quarters.iter().sum();
+        if count == 0 {
             return None;
         }
-        let lon = wrap(self.anchor + self.lon.div_euclid(self.count));
-        let lat = self.lat.div_euclid(self.count);
+        let [far_west, west, _, far_east] = self.quarters;
+        let across_the_date_line = far_west > 0 && far_east > 0;
+        let turned = if across_the_date_line {
+            far_west + west
+        } else {
+            0
+        };
+        let lon = wrap((self.lon + turned * 2 * HALF_TURN).div_euclid(count));
+        let lat = self.lat.div_euclid(count);
         Position::from_micro_degrees(lon as i32, lat as i32)
     }
 }
 
-/// A longitude or a difference of two, brought between half a turn west and half a turn east.
+/// A longitude brought between half a turn west and half a turn east.
 fn wrap(lon: i64) -> i64 {
     (lon + HALF_TURN).rem_euclid(2 * HALF_TURN) - HALF_TURN
 }
@@ -78,7 +89,10 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn the_middle_does_not_depend_on_the_order(
-            places in proptest::collection::vec((101.0..102.0f64, 2.0..4.0f64), 1..20),
+            places in proptest::prop_oneof![
+                proptest::collection::vec((101.0..102.0f64, 2.0..4.0f64), 1..20),
+                proptest::collection::vec((-180.0..180.0f64, -90.0..90.0f64), 1..20),
+            ],
             turn in 0..20usize,
         ) {
             let middle = |places: &[(f64, f64)]| {

@@ -9,7 +9,7 @@
 
 use std::collections::VecDeque;
 
-use crate::codec::Put;
+use crate::codec::{CodecError, Put, Take};
 use crate::record::Seq;
 
 /// The readings of one source, or of several, that are evidence.
@@ -65,8 +65,22 @@ impl Taken {
             out.put_u64(from);
             out.put_u64(to);
         });
-        out.put_u32(self.last.len() as u32);
+        out.put_count(self.last.len());
         self.last.iter().for_each(|&seq| out.put_u64(seq));
+    }
+
+    /// The readings as they were put, at most `max` of them one by one.
+    pub fn take(take: &mut Take<'_>, max: usize) -> Result<Self, CodecError> {
+        let forgotten = take.option(|take| Ok((take.u64()?, take.u64()?)))?;
+        let count = take.count(max)?;
+        let last = take.each(count, Take::u64)?;
+        if !last.is_sorted_by(|one, next| one < next) {
+            return Err(CodecError("readings are not in order"));
+        }
+        Ok(Self {
+            last: last.into(),
+            forgotten,
+        })
     }
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod support;
+mod workload;
 mod timeline;
 mod scenario;
 mod regressions;
@@ -14,3 +15,5 @@ mod properties;
 mod redelivery;
 mod limits;
 mod bytes;
+mod state;
+mod builds;

@@ -133,7 +133,7 @@ proptest! {
         let history = history(&stream, resolution_ms);
         let plain = history.run(&Manner::plain());
         let again = again.iter().fold(history, |history, run| redelivered(&history, *run));
-        let (judgement, decisions) = again.judge(&Manner { shards, batches: vec![50] });
+        let (judgement, decisions) = again.judge(&Manner { shards, batches: vec![50], restarts: vec![] });
         prop_assert_eq!(judgement.audit(), []);
         prop_assert_eq!(without_numbers(&plain.decisions), without_numbers(&decisions));
     }

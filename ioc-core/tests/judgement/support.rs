@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use ioc_core::bundle::{
     AttributeMatch, Bundle, City, CorrelationRule, DetectionRule, Level, Report, Scale, Sensor,
-    Side, Silence, Test, Threshold,
+    Side, Silence, Test, Threshold, Zone,
 };
 use ioc_core::decision::{Certainty, Decision, Severity};
-use ioc_core::judgement::Judgement;
+use ioc_core::judgement::{Judgement, STATE_FORMAT};
 use ioc_core::place::Position;
 use ioc_core::record::{BundleHash, Input, Record, Seq};
 use ioc_core::time::{Millis, Timestamp};
@@ -59,6 +59,11 @@ impl BundleBuilder {
         self
     }
 
+    pub fn zone(mut self, zone: Zone) -> Self {
+        self.0.city.zones.push(zone);
+        self
+    }
+
     /// A threshold that one reading exceeds and one clears.
     pub fn threshold(
         self,
@@ -94,6 +99,24 @@ impl BundleBuilder {
             certainty: Certainty::Possible,
             lasting,
             value_min: None,
+        };
+        self.detection(name, kind, Test::Report(report))
+    }
+
+    /// A report that says something only by a value of at least so much.
+    pub fn report_of(
+        self,
+        name: &str,
+        kind: &str,
+        severity: Severity,
+        lasting: Millis,
+        value_min: f64,
+    ) -> Self {
+        let report = Report {
+            severity,
+            certainty: Certainty::Likely,
+            lasting,
+            value_min: Some(value_min),
         };
         self.detection(name, kind, Test::Report(report))
     }
@@ -189,6 +212,9 @@ pub struct Manner {
     pub shards: usize,
     /// The sizes of the batches, over and over.
     pub batches: Vec<usize>,
+    /// After how many records (of longer histories, counted anew) its state is saved and loaded
+    /// again, and into how many shards.
+    pub restarts: Vec<(usize, usize)>,
 }
 
 impl Manner {
@@ -196,6 +222,7 @@ impl Manner {
         Self {
             shards: 1,
             batches: vec![1],
+            restarts: Vec::new(),
         }
     }
 }
@@ -247,22 +274,62 @@ impl History {
     }
 
     pub fn judge(&self, manner: &Manner) -> (Judgement, Vec<Decision>) {
-        let mut judgement = Judgement::new(NonZeroUsize::new(manner.shards).unwrap());
+        let shards = NonZeroUsize::new(manner.shards).unwrap();
+        let mut judgement = self.with_bundles(Judgement::new(shards));
+        let records = self.records();
+        let mut decisions = Vec::new();
+        let mut done = 0;
+        for size in manner.batches.iter().cycle() {
+            if done == records.len() {
+                break;
+            }
+            let end = records.len().min(done + size.max(&1));
+            while done < end {
+                if let Some(shards) = manner.restart_after(done) {
+                    judgement = self.restarted(&judgement, shards);
+                }
+                let cuts = done + 1..end;
+                let mut cuts = cuts.filter(|done| manner.restart_after(*done).is_some());
+                let cut = cuts.next().unwrap_or(end);
+                judgement.apply(&records[done..cut], &mut decisions);
+                done = cut;
+            }
+        }
+        (judgement, decisions)
+    }
+
+    fn with_bundles(&self, mut judgement: Judgement) -> Judgement {
         for bundle in &self.bundles {
             judgement.provide(Arc::clone(bundle));
         }
-        let records = self.records();
-        let mut decisions = Vec::new();
-        let mut rest = &records[..];
-        for size in manner.batches.iter().cycle() {
-            if rest.is_empty() {
-                break;
-            }
-            let (batch, after) = rest.split_at((*size).clamp(1, rest.len()));
-            rest = after;
-            judgement.apply(batch, &mut decisions);
-        }
-        (judgement, decisions)
+        judgement
+    }
+
+    /// The judgement, saved and loaded again into so many shards.
+    pub fn restarted(&self, judgement: &Judgement, shards: usize) -> Judgement {
+        let mut bytes = Vec::new();
+        judgement.save(&mut bytes);
+        let hash = Judgement::saved_under(STATE_FORMAT, &bytes).unwrap();
+        let mut bundles = self.bundles.iter();
+        let bundle = hash.map(|hash| bundles.find(|bundle| bundle.hash == hash).unwrap());
+        let shards = NonZeroUsize::new(shards).unwrap();
+        let loaded = Judgement::load(STATE_FORMAT, shards, &bytes, bundle.cloned()).unwrap();
+        assert_eq!(loaded.audit(), []);
+        assert_eq!(loaded.digest(), judgement.digest());
+        assert_eq!(loaded.counters(), judgement.counters());
+        assert_eq!(loaded.next_due(), judgement.next_due());
+        let mut again = Vec::new();
+        loaded.save(&mut again);
+        assert!(again == bytes, "what was loaded is saved otherwise");
+        self.with_bundles(loaded)
+    }
+}
+
+impl Manner {
+    fn restart_after(&self, records: usize) -> Option<usize> {
+        let mut restarts = self.restarts.iter();
+        let restart = restarts.find(|(after, _)| *after == records % 200);
+        restart.map(|(_, shards)| *shards)
     }
 }
 

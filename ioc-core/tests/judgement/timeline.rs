@@ -34,8 +34,8 @@ pub fn check_reloading(bundles: &[(&str, &Arc<Bundle>)], timeline: &str, expecte
     expected.assert_eq(&run(bundles, timeline));
 }
 
-/// Runs a timeline; returns what is decided, a line each.
-pub fn run(bundles: &[(&str, &Arc<Bundle>)], timeline: &str) -> String {
+/// The history that a timeline tells, under the first bundle from the beginning.
+pub fn history(bundles: &[(&str, &Arc<Bundle>)], timeline: &str) -> History {
     let mut history = History::new(Arc::clone(bundles[0].1));
     let lines = timeline
         .lines()
@@ -46,15 +46,31 @@ pub fn run(bundles: &[(&str, &Arc<Bundle>)], timeline: &str) -> String {
     for ((at, line), number) in lines.into_iter().zip(1..) {
         push_line(&mut history, bundles, at, line, number);
     }
+    history
+}
+
+/// Runs a timeline; returns what is decided, a line each.
+pub fn run(bundles: &[(&str, &Arc<Bundle>)], timeline: &str) -> String {
+    let history = history(bundles, timeline);
     let outcome = history.run(&Manner::plain());
-    let manner = Manner {
+    let together = Manner {
         shards: 3,
         batches: vec![usize::MAX],
+        restarts: Vec::new(),
     };
     assert_eq!(
         outcome,
-        history.run(&manner),
+        history.run(&together),
         "three shards and one batch tell otherwise"
+    );
+    let restarted = Manner {
+        restarts: (0..200).map(|after| (after, 1 + after % 3)).collect(),
+        ..Manner::plain()
+    };
+    assert_eq!(
+        outcome,
+        history.run(&restarted),
+        "a restart after every record tells otherwise"
     );
     let mut names = Names::default();
     let mut text = String::new();

@@ -1,0 +1,84 @@
+//! A correlation rule's cases as bytes, in the order of their ids.
+//!
+//! Slots, the index of places, what leads to a case and the timers follow from the cases and are
+//! made anew. Next: `incident.rs`.
+
+use super::{Correlator, weight_of};
+use crate::bundle::CorrelationRule;
+use crate::codec::{CodecError, Put, Take};
+use crate::id::IncidentId;
+use crate::incident::{Case, Cluster, Incident, Purpose};
+use crate::timer::Timer;
+
+impl Correlator {
+    /// Puts the whole state.
+    pub fn put(&self, out: &mut impl Put) {
+        out.put_text(self.rule.name.as_str());
+        out.put_u64(self.rule.hash);
+        out.put_count(self.slots.len());
+        for case in self.in_order() {
+            case.incident.put(out);
+            case.cluster.put(out);
+        }
+    }
+
+    /// The cases as they were put under one of these rules. Adds the timers that they wait for.
+    pub fn load(
+        take: &mut Take<'_>,
+        rules: &[CorrelationRule],
+        timers: &mut Vec<Timer<(IncidentId, Purpose)>>,
+    ) -> Result<Self, CodecError> {
+        let (name, hash) = (take.text()?, take.u64()?);
+        let rule = rules.iter().find(|rule| rule.name.as_str() == name);
+        let rule = rule.filter(|rule| rule.hash == hash);
+        let rule = rule.ok_or(CodecError("a correlation rule that does not hold"))?;
+        let mut correlator = Self::new(rule.clone());
+        let mut last = None;
+        for _ in 0..take.u32()? {
+            let incident = Incident::take(take)?;
+            let cluster = Cluster::take(take, |detection| weight_of(rule, detection))?;
+            if last >= Some(incident.id) {
+                return Err(CodecError("cases are not in order"));
+            }
+            last = Some(incident.id);
+            timers.extend(correlator.timers_of(&incident));
+            correlator.restore(Case { incident, cluster })?;
+        }
+        Ok(correlator)
+    }
+
+    fn timers_of(&self, incident: &Incident) -> impl Iterator<Item = Timer<(IncidentId, Purpose)>> {
+        let rule = self.rule.name.clone();
+        let id = incident.id;
+        let dues = Purpose::ALL.into_iter().zip(incident.dues);
+        dues.filter_map(move |(why, due)| {
+            Some(Timer {
+                due: due?,
+                rule: rule.clone(),
+                subject: (id, why),
+            })
+        })
+    }
+
+    /// Puts a case back, with all that leads to it.
+    fn restore(&mut self, case: Case) -> Result<(), CodecError> {
+        if case.incident.opened_at.is_none() {
+            let candidate = (case.incident.begun_at, case.incident.id);
+            self.candidates.insert(candidate);
+        }
+        let slot = self.put_case(case);
+        let case = self.cases[slot as usize].as_ref().expect("just put");
+        for (source, member) in case.cluster.members() {
+            if let Some(place) = member.position {
+                self.index.insert(slot, place);
+            }
+            if member.is_led_to(source) {
+                let before = self.by_sensor.insert(source.sensor.clone(), slot);
+                if before.is_some_and(|before| before != slot) {
+                    return Err(CodecError("a sensor is a member of two cases"));
+                }
+            }
+        }
+        Ok(())
+    }
+}

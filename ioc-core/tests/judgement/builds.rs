@@ -1,0 +1,106 @@
+//! P2 over builds: the same days, drawn from numbers, judged by whatever build runs this test.
+//!
+//! What they must come to is committed. `make test` runs this test optimised too, so that a
+//! decision that hung on how the compiler arranged it would show.
+
+use std::fmt::Write;
+
+use expect_test::expect_file;
+use ioc_core::decision::DecisionHash;
+
+use crate::support::{History, Manner};
+use crate::workload::{Event, SENSORS, Said, Variant, What, history};
+
+const DAYS: u64 = 32;
+
+/// Numbers that follow from a seed alone (Steele, Lea and Flood: SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = self.0;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        word ^ (word >> 31)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+
+    fn one_in(&mut self, chances: u64) -> bool {
+        self.below(chances) == 0
+    }
+
+    fn event(&mut self) -> Event {
+        let after_ms = match self.below(25) {
+            0..4 => 0,
+            4..14 => self.below(1_000),
+            14..24 => self.below(60_000),
+            _ => self.below(900_000),
+        };
+        Event {
+            after_ms: after_ms as i64,
+            what: self.what(),
+        }
+    }
+
+    fn what(&mut self) -> What {
+        match self.below(72) {
+            0..5 => What::Redelivery(self.below(20) as usize),
+            5..9 => What::Acknowledge {
+                reading: self.next() as usize,
+                kind: self.below(3) as usize,
+                request: self.below(4) as u8,
+            },
+            9 => What::Reload(Variant::ALL[self.below(4) as usize]),
+            10 => What::Restart,
+            11 => What::DeadLetter,
+            _ => What::Reading(self.said()),
+        }
+    }
+
+    fn said(&mut self) -> Said {
+        let sensor = self.below(SENSORS.len() as u64) as usize;
+        let placed = sensor >= 9 && self.one_in(2);
+        let late = self.one_in(6).then(|| self.below(290_000) as i64 - 90_000);
+        Said {
+            sensor,
+            value: self.below(6_000) as f64 / 1_000.0,
+            observed_before_ms: late.unwrap_or(0),
+            place: placed.then(|| (self.below(3_000) as i32, self.below(900) as i32)),
+            about_water: self.one_in(2),
+        }
+    }
+}
+
+fn day(seed: u64) -> History {
+    let mut dice = Dice(seed);
+    let events = 100 + dice.below(500);
+    let day: Vec<_> = (0..events).map(|_| dice.event()).collect();
+    history(&day)
+}
+
+#[test]
+fn p2_another_build_decides_the_same() {
+    let mut lines = String::new();
+    for seed in 1..=DAYS {
+        let outcome = day(seed).run(&Manner::plain());
+        let mut hash = DecisionHash::default();
+        for decision in &outcome.decisions {
+            let mut bytes = Vec::new();
+            decision.encode(&mut bytes);
+            hash = hash.after(&bytes);
+        }
+        let count = outcome.decisions.len();
+        let [decided, state] = [hash.0, outcome.digest].map(blake3::Hash::from);
+        writeln!(
+            lines,
+            "day {seed}: {count} decisions {decided}, state {state}"
+        )
+        .unwrap();
+    }
+
+    expect_file!["../golden/days.txt"].assert_eq(&lines);
+}

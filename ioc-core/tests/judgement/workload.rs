@@ -1,0 +1,358 @@
+//! Random days of a small and busy city, under every kind of rule there is.
+//!
+//! A day is drawn by proptest or, where two builds must see the same one, from a number.
+
+use std::sync::Arc;
+
+use ioc_core::bundle::{Bundle, Scale, Side, Zone};
+use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
+use ioc_core::id::IncidentId;
+use ioc_core::place::Polygon;
+use ioc_core::reading::{AttributesBuffer, Reading};
+use ioc_core::record::{Action, BuildHash, ClockKind, Command, DeadLetter, Input, Started};
+use ioc_core::time::{Millis, Timestamp};
+use proptest::prelude::*;
+
+use crate::support::{BundleBuilder, History, MIDNIGHT, metres};
+
+/// Sensors of every sort: registered with and without interval, with levels of their own, in
+/// reach of each other and not; a vehicle and callers that nobody registered.
+pub const SENSORS: [(&str, &str); 12] = [
+    ("gauge-1", "level"),
+    ("gauge-2", "level"),
+    ("gauge-3", "level"),
+    ("gauge-4", "level"),
+    ("gauge-5", "level"),
+    ("smoke-1", "smoke"),
+    ("smoke-2", "smoke"),
+    ("road-1", "speed"),
+    ("road-2", "speed"),
+    ("vehicle", "smoke"),
+    ("calls", "call"),
+    ("nowhere", "call"),
+];
+
+/// Which rules and city hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variant {
+    Usual,
+    /// One detection rule, one correlation rule and an interval are changed, a silence rule is gone.
+    Changed,
+    /// Further rules, levels of their own for other sensors, and one sensor is not registered.
+    Grown,
+    /// No rules and no city at all.
+    Empty,
+}
+
+impl Variant {
+    pub const ALL: [Self; 4] = [Self::Usual, Self::Changed, Self::Grown, Self::Empty];
+}
+
+/// A city under all kinds of rules.
+pub fn bundle(variant: Variant) -> Arc<Bundle> {
+    if variant == Variant::Empty {
+        return BundleBuilder::new().build();
+    }
+    let builder = sensors(BundleBuilder::new(), variant);
+    let builder = correlations(detections(builder, variant), variant);
+    builder.build()
+}
+
+fn sensors(mut builder: BundleBuilder, variant: Variant) -> BundleBuilder {
+    let grown = variant == Variant::Grown;
+    for (number, (id, kind)) in (0..).zip(&SENSORS[..9]) {
+        if grown && number == 8 {
+            continue;
+        }
+        builder = builder.sensor_with(id, kind, |sensor| {
+            sensor.position = Some(metres(number * 400, number % 3 * 300));
+            sensor.interval = (number % 4 != 3).then_some(Millis::minutes(2));
+            let own_levels = number == 1 || grown && number == 0;
+            sensor.warning = own_levels.then_some(2.5);
+            sensor.danger = own_levels.then_some(3.5);
+            if number == 3 {
+                sensor.scale = Scale::Own;
+                sensor.warning = Some(4.5);
+            }
+            if variant == Variant::Changed && number == 2 {
+                sensor.interval = Some(Millis::minutes(1));
+            }
+        });
+    }
+    let ring = [
+        (-200, -200),
+        (900, -200),
+        (900, 700),
+        (-200, 700),
+        (-200, -200),
+    ];
+    let ring = ring.map(|(east, north)| metres(east, north));
+    builder.zone(Zone {
+        id: "west".parse().unwrap(),
+        name: "West".into(),
+        parent: None,
+        areas: vec![Polygon::new(ring.to_vec()).unwrap()],
+    })
+}
+
+fn detections(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
+    let levels = [(Moderate, 3.0), (Severe, 4.0), (Extreme, 5.0)];
+    let mut builder = builder
+        .threshold("level-high", "level", &levels, |rule| {
+            rule.clear_gap = 0.5;
+            rule.clear_readings_min = 2;
+        })
+        .threshold(
+            "level-long",
+            "level",
+            &[(Moderate, 2.0), (Severe, 3.0)],
+            |rule| {
+                rule.lasting = Millis::minutes(3);
+            },
+        )
+        .threshold("smoke-high", "smoke", &levels[..2], |rule| {
+            rule.readings_min = if variant == Variant::Changed { 3 } else { 2 };
+        })
+        .threshold(
+            "speed-low",
+            "speed",
+            &[(Minor, 2.0), (Moderate, 1.0)],
+            |rule| {
+                rule.side = Side::Below;
+            },
+        )
+        .report("call", "call", Minor, Millis::minutes(8))
+        .report("call-wet", "call", Moderate, Millis::minutes(5))
+        .matching("about", "water")
+        .report("smoke-said", "smoke", Severe, Millis::minutes(6))
+        .matching("about", "water")
+        .report_of("call-big", "call", Severe, Millis::minutes(2), 5.0)
+        .silence("level-silent", "level", 2, Millis::minutes(3));
+    if variant != Variant::Changed {
+        builder = builder.silence("speed-silent", "speed", 3, Millis::minutes(1));
+    }
+    if variant == Variant::Grown {
+        builder = builder
+            .threshold("a-level", "level", &levels[1..], |rule| {
+                rule.readings_min = 2;
+                rule.lasting = Millis::minutes(1);
+            })
+            .silence("smoke-silent", "smoke", 1, Millis::minutes(4));
+    }
+    builder
+}
+
+fn correlations(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
+    let mut builder = builder
+        .correlation("floods", "flood", &["level-high", "call-wet"], |rule| {
+            rule.within_m = 500;
+            rule.within = Millis::minutes(5);
+            rule.clear_after = Millis::minutes(if variant == Variant::Changed { 3 } else { 4 });
+            rule.reopen_within = Millis::minutes(6);
+        })
+        .correlation(
+            "slow-floods",
+            "flood",
+            &["level-high", "level-long"],
+            |rule| {
+                rule.within_m = 900;
+                rule.sources_min = 2;
+            },
+        )
+        .correlation(
+            "fires",
+            "fire",
+            &["smoke-high", "speed-low", "smoke-said"],
+            |rule| {
+                rule.within_m = 450;
+                rule.weights = vec![2, 0, 2];
+                rule.sources_min = 2;
+                rule.clear_after = Millis::ZERO;
+                rule.reopen_within = Millis::ZERO;
+            },
+        )
+        .correlation("big-fires", "fire", &["smoke-high", "smoke-said"], |rule| {
+            rule.within_m = 450;
+            rule.weights = vec![2, 1];
+            rule.sources_min = 4;
+            rule.clear_after = Millis::minutes(1);
+        })
+        .correlation(
+            "crowds",
+            "crowd",
+            &["call", "call-wet", "call-big"],
+            |rule| {
+                rule.within_m = 250;
+                rule.within = Millis::minutes(4);
+                rule.sources_min = 3;
+            },
+        );
+    if variant == Variant::Grown {
+        builder = builder.correlation("any-flood", "flood", &["a-level", "level-long"], |_| ());
+    }
+    builder
+}
+
+/// One thing that happens, so long after the one before.
+#[derive(Debug, Clone)]
+pub struct Event {
+    pub after_ms: i64,
+    pub what: What,
+}
+
+#[derive(Debug, Clone)]
+pub enum What {
+    Reading(Said),
+    /// The same message of a sensor once more: of the last few, counted back.
+    Redelivery(usize),
+    /// A person acknowledges what an earlier reading may have begun.
+    Acknowledge {
+        reading: usize,
+        kind: usize,
+        request: u8,
+    },
+    Reload(Variant),
+    Restart,
+    DeadLetter,
+}
+
+#[derive(Debug, Clone)]
+pub struct Said {
+    pub sensor: usize,
+    pub value: f64,
+    pub observed_before_ms: i64,
+    pub place: Option<(i32, i32)>,
+    pub about_water: bool,
+}
+
+fn said() -> impl Strategy<Value = Said> {
+    let value = prop_oneof![0.0..6.0f64, Just(3.0), Just(2.5), Just(0.5), 2.9..3.1f64];
+    let late = prop_oneof![4 => Just(0), 1 => 0..200_000i64, 1 => -90_000..0i64];
+    let place = prop::option::weighted(0.5, (0..3_000i32, 0..900i32));
+    let fields = (0..SENSORS.len(), value, late, place, any::<bool>());
+    fields.prop_map(
+        |(sensor, value, observed_before_ms, place, about_water)| Said {
+            sensor,
+            value,
+            observed_before_ms,
+            // Gauges stand where they stand.
+            place: place.filter(|_| sensor >= 9),
+            about_water,
+        },
+    )
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let what = prop_oneof![
+        60 => said().prop_map(What::Reading),
+        5 => (0..20usize).prop_map(What::Redelivery),
+        4 => (0..200usize, 0..3usize, 0..4u8)
+            .prop_map(|(reading, kind, request)| What::Acknowledge { reading, kind, request }),
+        1 => prop::sample::select(&Variant::ALL).prop_map(What::Reload),
+        1 => Just(What::Restart),
+        1 => Just(What::DeadLetter),
+    ];
+    let after_ms = prop_oneof![
+        3 => Just(0), 10 => 0..1_000i64, 10 => 0..60_000i64, 1 => Just(250), 1 => 0..900_000i64,
+    ];
+    (after_ms, what).prop_map(|(after_ms, what)| Event { after_ms, what })
+}
+
+pub fn day() -> impl Strategy<Value = Vec<Event>> {
+    prop::collection::vec(event(), 1..200)
+}
+
+/// The history of a day, with enough time at its end for everything to happen.
+pub fn history(day: &[Event]) -> History {
+    let mut history = History::new(bundle(Variant::Usual));
+    let mut now = MIDNIGHT;
+    let mut readings: Vec<(String, usize, Vec<u8>)> = Vec::new();
+    for event in day {
+        now = now + Millis(event.after_ms);
+        match &event.what {
+            What::Reading(said) => {
+                let id = format!("r{}", readings.len());
+                push_reading(&mut history, now, &id, said);
+                let bytes = history.inputs.last().unwrap().1.clone();
+                readings.push((id, said.sensor, bytes));
+            }
+            What::Redelivery(back) if !readings.is_empty() => {
+                // Among the last few, so that each sensor still remembers it.
+                let again = readings.len() - 1 - back % readings.len();
+                history.inputs.push((now, readings[again].2.clone()));
+            }
+            What::Acknowledge {
+                reading,
+                kind,
+                request,
+            } if !readings.is_empty() => {
+                let (id, sensor, _) = &readings[reading % readings.len()];
+                let kind = ["flood", "fire", "crowd"][*kind];
+                let incident = IncidentId::derive(&[kind, SENSORS[*sensor].0, id]);
+                push_acknowledge(&mut history, now, incident, *request);
+            }
+            What::Redelivery(_) | What::Acknowledge { .. } => history.push(now, &Input::Tick),
+            What::Reload(variant) => history.reload(now, bundle(*variant)),
+            What::Restart => {
+                let before = history.inputs.last().unwrap().0;
+                push_restart(&mut history, before, now);
+            }
+            What::DeadLetter => push_dead_letter(&mut history, now),
+        }
+    }
+    history.push(now + Millis::minutes(300), &Input::Tick);
+    history
+}
+
+fn push_reading(history: &mut History, at: Timestamp, id: &str, said: &Said) {
+    let (sensor, kind) = SENSORS[said.sensor];
+    let mut attributes = AttributesBuffer::default();
+    if said.about_water {
+        attributes.push("about", "water").unwrap();
+    }
+    let reading = Reading {
+        id,
+        sensor,
+        kind,
+        observed_at: at - Millis(said.observed_before_ms),
+        received_at: None,
+        value: said.value,
+        unit: "",
+        position: said.place.map(|(east, north)| metres(east, north)),
+        attributes: attributes.as_attributes(),
+    };
+    history.push(at, &Input::Reading(reading));
+}
+
+fn push_acknowledge(history: &mut History, at: Timestamp, incident: IncidentId, request: u8) {
+    // Of the few numbers some come twice.
+    let request = format!("{incident}-{request}");
+    let command = Command {
+        request: &request,
+        actor: "ana",
+        action: Action::Acknowledge(incident),
+    };
+    history.push(at, &Input::Command(command));
+}
+
+fn push_restart(history: &mut History, down_from: Timestamp, down_to: Timestamp) {
+    let started = Started {
+        down_from: Some(down_from),
+        down_to,
+        build: BuildHash([1; 32]),
+        clock: ClockKind::System,
+    };
+    history.push(down_to, &Input::Started(started));
+}
+
+fn push_dead_letter(history: &mut History, at: Timestamp) {
+    let letter = DeadLetter {
+        source: "mqtt",
+        topic: "t",
+        reason: "value_missing",
+        detail: "no value",
+        payload: b"{}",
+        payload_bytes: 2,
+    };
+    history.push(at, &Input::DeadLetter(letter));
+}
