@@ -14,9 +14,11 @@ use tokio::sync::Notify;
 
 use crate::clock::Clock;
 use crate::host::HostError;
-use crate::journal::JournalError;
+use crate::journal::{JournalError, Mark};
 use crate::pipeline::{BatchLimits, Pipeline, Queues, Samples, WORK_MAX, WriterGone};
-use crate::recover::Recovered;
+use crate::recover::{RecoverError, Recovered};
+use crate::snapshots::Follower;
+use crate::telemetry;
 use crate::writer::{Outlet, Work, Writer};
 
 /// What the parts start from.
@@ -39,7 +41,12 @@ pub struct EngineStart {
     pub limits: BatchLimits,
     /// Where released decisions go.
     pub outlet: Box<dyn Outlet>,
+    /// Makes the follower of the engine, on its own thread.
+    pub follower: MakeFollower,
 }
+
+/// See [`EngineStart::follower`].
+pub type MakeFollower = Box<dyn FnOnce() -> Result<Follower, RecoverError> + Send>;
 
 /// The parts before they run.
 pub struct Parts {
@@ -52,6 +59,8 @@ pub struct Parts {
     pub first: Vec<Input<'static>>,
     /// Dropped when the process shall end.
     pub stop: Sender<()>,
+    /// Makes snapshots.
+    pub follower: MakeFollower,
 }
 
 impl EngineStart {
@@ -72,12 +81,13 @@ impl EngineStart {
             numbering,
             released,
             last_at,
+            durable,
             ..
         } = recovered;
         let (spare, spares) = bounded(WORK_MAX);
         let (stop, stopped) = bounded(0);
         let time = Arc::clone(clock.time());
-        let writer = Writer::new(logs, to_do, spare, self.outlet, released, time);
+        let writer = Writer::new(logs, (to_do, spare), self.outlet, released, time, durable);
         let started = Started {
             down_from: last_at,
             down_to: clock.now(),
@@ -110,6 +120,7 @@ impl EngineStart {
             writer,
             first,
             stop,
+            follower: self.follower,
         }
     }
 }
@@ -119,7 +130,10 @@ impl EngineStart {
 pub struct Engine {
     stop: Sender<()>,
     deciding: JoinHandle<()>,
-    writing: JoinHandle<Result<(), JournalError>>,
+    writing: JoinHandle<Result<Mark, JournalError>>,
+    following: JoinHandle<()>,
+    /// Tells the follower what was released last.
+    released: Sender<Mark>,
     ended: Arc<Notify>,
 }
 
@@ -131,7 +145,9 @@ impl Engine {
             writer,
             first,
             stop,
+            follower,
         } = start.parts(bounded(WORK_MAX));
+        let (released, ended_at) = bounded(1);
         let ended = Arc::new(Notify::new());
         let writing = spawn("journal", &ended, move || writer.run())?;
         let deciding = spawn("engine", &ended, move || {
@@ -140,10 +156,18 @@ impl Engine {
                 pipeline.run();
             }
         })?;
+        // The city goes on without snapshots, so nobody is told when this one ends.
+        let following = thread::Builder::new().name("snapshots".into());
+        let following = following.spawn(move || match follower() {
+            Ok(follower) => follower.run(&ended_at),
+            Err(error) => telemetry::following_failed(&error),
+        });
         Ok(Self {
             stop,
             deciding,
             writing,
+            following: following.map_err(HostError::Start)?,
+            released,
             ended,
         })
     }
@@ -156,7 +180,8 @@ impl Engine {
         self.ended.notified().await;
     }
 
-    /// Lets the engine finish what has arrived, then the journal what was decided.
+    /// Lets the engine finish what has arrived, then the journal what was decided; then a snapshot
+    /// is made of it all.
     pub fn stop(self) -> Result<(), HostError> {
         drop(self.stop);
         let decided = self.deciding.join();
@@ -164,7 +189,13 @@ impl Engine {
             .writing
             .join()
             .map_err(|_| HostError::Thread("journal"))?;
-        written?;
+        let released = written?;
+        // If it has ended, it has told why.
+        let _ = self.released.send(released);
+        drop(self.released);
+        self.following
+            .join()
+            .map_err(|_| HostError::Thread("snapshots"))?;
         decided.map_err(|_| HostError::Thread("engine"))
     }
 }

@@ -9,16 +9,19 @@ use std::fs::{self, File};
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use ioc_core::judgement::{Judgement, STATE_FORMAT};
 use ioc_core::time::Timestamp;
 use ioc_gateway::GatewayError;
+use ioc_gateway::dead_letters::DeadLetters;
 use ioc_gateway::door::{Door, DoorOptions};
-use ioc_ws::{Commands, Token, Window, WindowOptions};
+use ioc_ws::{Commands, Token, VIEW_FORMAT, Window, WindowOptions};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
@@ -26,16 +29,18 @@ use crate::clock::{Clock, ClockMode, ClockRefused, Face, SystemTimeSource, TimeS
 use crate::config::settings::Settings;
 use crate::config::source::{CITY, Source, StoreError};
 use crate::descriptors;
-use crate::engine::{Engine, EngineStart};
+use crate::engine::{Engine, EngineStart, MakeFollower};
 use crate::identity;
 use crate::journal::disk::{Disk, SystemDisk};
 use crate::journal::{JournalError, JournalId};
 use crate::outlets::Outlets;
 use crate::pipeline::{BatchLimits, Samples};
 use crate::progress::tell;
-use crate::recover::{self, RecoverError, RecoverOptions};
+use crate::recover::{self, RecoverError, RecoverOptions, Recovered};
 use crate::rules::{Chosen, Rules};
 use crate::servers::{Servers, Sockets};
+use crate::snapshots::follower::Surroundings;
+use crate::snapshots::{Follower, Section};
 use crate::telemetry;
 
 /// What `ioc run` was asked for.
@@ -195,6 +200,7 @@ impl Host {
             segment_bytes,
             build,
             new_journal,
+            decisions_shown: u64::from(settings.window.ring_decisions_max),
             time: &*time,
         };
         let opened = recover::open(&disk, options)?;
@@ -204,11 +210,7 @@ impl Host {
         let face = Arc::new(OnceLock::new());
         let (window, commands) = window(&settings, opened.journal(), &token, Arc::clone(&face));
         let mut outlets = Outlets::new(window.clone());
-        let recovered = opened.replay(
-            settings.core.shards,
-            &|hash| rules.stored(hash),
-            &mut outlets,
-        )?;
+        let recovered = opened.replay(settings.core.shards, &*rules.bundles(), &mut outlets)?;
         telemetry::recovered(&recovered, began.elapsed());
         let mode = ClockMode(settings.clock);
         let clock = Clock::start(Arc::clone(&time), mode, recovered.last_at, accept_clock)?;
@@ -231,6 +233,19 @@ impl Host {
             outlets: outlets.clone(),
             metrics,
         };
+        let follower = {
+            let around = Surroundings {
+                disk,
+                data: data.clone(),
+                journal: recovered.logs.0.journal(),
+                build,
+                time: Arc::clone(&time),
+                durable: Arc::clone(&recovered.durable),
+                bundles: rules.bundles(),
+                view: view_of(window.clone()),
+            };
+            follower(around, &settings, &recovered, &outlets.dead_letters)
+        };
         let start = EngineStart {
             recovered,
             clock,
@@ -244,6 +259,7 @@ impl Host {
                 bytes_max: settings.journal.batch_bytes_max as usize,
             },
             outlet: Box::new(outlets),
+            follower,
         };
         let engine = Engine::start(start)?;
         let servers = runtime.block_on(Servers::start(&settings, sockets))?;
@@ -320,6 +336,40 @@ impl Host {
         }
         ended
     }
+}
+
+/// Makes a follower that stands where the engine starts, from a copy of its state.
+fn follower(
+    around: Surroundings,
+    settings: &Settings,
+    recovered: &Recovered,
+    letters: &DeadLetters,
+) -> MakeFollower {
+    let mut state = Vec::new();
+    recovered.judgement.save(&mut state);
+    let (point, saved) = (recovered.point(), recovered.snapshot);
+    let letters = letters.copy();
+    let options = settings.snapshots;
+    Box::new(move || {
+        let through = point.through;
+        let bundle = point.bundle.map(&around.bundles).transpose();
+        let bundle = bundle.map_err(|reason| RecoverError::Bundle {
+            seq: through,
+            reason,
+        })?;
+        let judgement = Judgement::load(STATE_FORMAT, NonZeroUsize::MIN, &state, bundle)
+            .map_err(|source| RecoverError::Snapshot { through, source })?;
+        let start = (judgement, point);
+        Ok(Follower::new(around, options, start, letters, saved))
+    })
+}
+
+/// What consoles see, as a snapshot keeps it.
+fn view_of(window: Window) -> Box<dyn FnMut() -> Section + Send> {
+    Box::new(move || Section {
+        format: VIEW_FORMAT,
+        bytes: window.save(),
+    })
 }
 
 fn window(

@@ -53,7 +53,7 @@ pub fn verify(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
     }
     let mut hash = DecisionHash::default();
     decisions.for_each(&SystemDisk, 1, |header, payload| {
-        decode_decisions(header, payload, &mut hash)?;
+        decode_decisions(header, payload, 0, &mut hash)?;
         let number = header.next() - 1;
         if hash == header.mark.hash {
             Ok(())
@@ -106,7 +106,7 @@ pub fn dump(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
     })?;
     let mut hash = DecisionHash::default();
     decisions.for_each(&SystemDisk, 1, |header, payload| {
-        for released in decode_decisions(header, payload, &mut hash)? {
+        for released in decode_decisions(header, payload, 0, &mut hash)? {
             out.write_all(&ioc_ws::decision_json(&released.decision))?;
             out.write_all(b"\n")?;
         }

@@ -1,11 +1,14 @@
 //! Where released decisions go: the window, MQTT subscribers, the list of dead letters.
 
+use ioc_core::CodecError;
 use ioc_core::decision::{Decision, Released};
 use ioc_core::record::Input;
 use ioc_gateway::dead_letters::DeadLetters;
 use ioc_gateway::mqtt;
 use ioc_ws::{Published, Window};
 
+use crate::snapshots::Snapshot;
+use crate::snapshots::follower::restore_letters;
 use crate::telemetry;
 use crate::writer::{Outlet, OwnedDeadLetter};
 
@@ -38,6 +41,11 @@ impl Outlet for Outlets {
             self.mqtt.publish(zone_of(&each.decision), &each.json);
         }
         self.window.release(published);
+    }
+
+    fn resume(&mut self, snapshot: &Snapshot) -> Result<(), CodecError> {
+        self.window.restore(&snapshot.view.bytes)?;
+        restore_letters(&snapshot.letters, &self.dead_letters)
     }
 
     fn dead_letter(&mut self, letter: &OwnedDeadLetter) {

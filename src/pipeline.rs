@@ -345,7 +345,7 @@ impl Pipeline {
         records.extend(framed.map(|record| record.expect("framed by this process")));
         let mut decisions = Vec::new();
         self.judgement.apply(&records, &mut decisions);
-        let dead_letters = records.iter().filter_map(owned_dead_letter).collect();
+        let dead_letters = records.iter().filter_map(OwnedDeadLetter::of).collect();
         self.samples.take(&records, &**self.clock.time());
         drop(records);
         drop(payload);
@@ -400,19 +400,6 @@ impl Batch {
         Record::frame_input(at, input, &mut self.payload);
         self.count += 1;
     }
-}
-
-fn owned_dead_letter(record: &Record<'_>) -> Option<OwnedDeadLetter> {
-    let Input::DeadLetter(_) = record.input else {
-        return None;
-    };
-    let mut input = Vec::new();
-    record.input.encode(&mut input);
-    Some(OwnedDeadLetter {
-        seq: record.seq,
-        at: record.at,
-        input,
-    })
 }
 
 /// What came of a command: refused by a decision, or done as of one.

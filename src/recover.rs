@@ -1,6 +1,7 @@
-//! Start-up: what the journal holds is judged again, and what a crash withheld is released.
+//! Start-up: what the journal holds after the newest snapshot is judged again, and what a crash
+//! withheld is released.
 //!
-//! Arrives: both logs. Leaves: a judgement in the state in which the process ended, and the
+//! Arrives: a snapshot and both logs. Leaves: a judgement in the state in which the process ended, and the
 //! numbers to go on from. Promise: a decision that was released keeps its number for ever; what
 //! this build released it derives again identically, or the start is refused; what another build
 //! did not finish is refused until a person lets this one take over (`ioc journal adopt`).
@@ -10,23 +11,28 @@ use std::fs;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ioc_core::CodecError;
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::{Decision, DecisionHash, Released};
-use ioc_core::judgement::Judgement;
-use ioc_core::record::{BuildHash, BundleHash, Input, Record, Records, Seq};
+use ioc_core::judgement::{Judgement, STATE_FORMATS_READ};
+use ioc_core::record::{BuildHash, BundleHash, Seq};
 use ioc_core::time::Timestamp;
+use ioc_ws::VIEW_FORMAT;
 
 use crate::clock::TimeSource;
+use crate::durable::Durable;
 use crate::journal::disk::Disk;
 use crate::journal::{
-    BatchHeader, Contents, JournalError, JournalId, Known, Log, LogKind, LogOptions, Mark, scan,
+    BatchHeader, Contents, JournalError, JournalId, Known, Log, LogKind, LogOptions, Mark, Since,
+    scan,
 };
 use crate::pipeline::Numbering;
+use crate::rejudge::Rejudge;
+use crate::snapshots::{self, Point, SNAPSHOTS_DIR, Section, Snapshot, SnapshotError};
 use crate::telemetry;
-use crate::writer::{Outlet, OwnedDeadLetter};
+use crate::writer::Outlet;
 
 /// What opening a journal needs to know.
 #[derive(Debug, Clone, Copy)]
@@ -39,6 +45,8 @@ pub struct RecoverOptions<'a> {
     pub build: BuildHash,
     /// The identity of the journal if there is none yet.
     pub new_journal: JournalId,
+    /// How many of the decisions before a snapshot are shown again, to those who come back.
+    pub decisions_shown: u64,
     /// The clock that the headers of batches show to people.
     pub time: &'a dyn TimeSource,
 }
@@ -63,6 +71,23 @@ pub struct Recovered {
     pub last_at: Option<Timestamp>,
     /// The bundle that holds.
     pub bundle: Option<BundleHash>,
+    /// How far both logs are durable, from here on told by their writer.
+    pub durable: Arc<Durable>,
+    /// The record that the snapshot is as of that the start went on from; 0 if there was none.
+    pub snapshot: Seq,
+}
+
+impl Recovered {
+    /// Where the judgement stands.
+    pub fn point(&self) -> Point {
+        Point {
+            through: self.next - 1,
+            batch: self.logs.0.last_hash(),
+            at: self.last_at.unwrap_or_default(),
+            numbering: self.numbering,
+            bundle: self.bundle,
+        }
+    }
 }
 
 /// Why the process cannot go on where it stopped.
@@ -114,6 +139,17 @@ pub enum RecoverError {
         /// Why.
         reason: String,
     },
+    /// A snapshot is whole, and yet this build makes nothing of it.
+    #[error(
+        "the snapshot as of record {through} cannot be loaded by this build: {source}; \
+         move it out of the directory `{SNAPSHOTS_DIR}` to go on from what was before it"
+    )]
+    Snapshot {
+        /// The record.
+        through: Seq,
+        /// Why.
+        source: CodecError,
+    },
     /// A record that this build cannot read.
     #[error("record {seq} cannot be read by this build: {source}")]
     Record {
@@ -145,20 +181,21 @@ pub fn adopt(data: &Path, build: BuildHash) -> Result<(), JournalError> {
     fs::write(&path, build.0).map_err(JournalError::disk("write", path))
 }
 
-/// Opens both logs; all that they hold is durable from here on.
+/// Opens both logs from the newest good snapshot on; all that they hold is durable from here on.
 pub fn open<'a>(
     disk: &Arc<dyn Disk>,
     options: RecoverOptions<'a>,
 ) -> Result<Opened<'a>, RecoverError> {
+    let snapshot = snapshots::newest(&**disk, options.data, readable)?;
+    let known = snapshot.as_ref().map_or_else(Default::default, |snapshot| {
+        known_by(&snapshot.point, options.decisions_shown)
+    });
+    let (known_inputs, known_decisions) = known;
     let decisions_dir = options.data.join(DECISIONS_DIR);
     disk.create_dir_all(&decisions_dir)
         .map_err(JournalError::disk("make", &decisions_dir))?;
-    let found = scan::scan(
-        &**disk,
-        &decisions_dir,
-        LogKind::Decisions,
-        Known::default(),
-    )?;
+    let kind = LogKind::Decisions;
+    let found = scan::scan(&**disk, &decisions_dir, kind, known_decisions)?;
     let needed = found.end.last.map_or(0, |(header, _)| header.mark.number);
 
     let log_options = |dir: &str, kind, segment_bytes| LogOptions {
@@ -167,11 +204,15 @@ pub fn open<'a>(
         segment_bytes,
         build: options.build,
     };
+    let journal = found.end.journal();
     let inputs = Log::open(
         Arc::clone(disk),
         log_options(INPUTS_DIR, LogKind::Inputs, options.segment_bytes),
-        found.end.journal().unwrap_or(options.new_journal),
-        Known::needed_up_to(needed),
+        journal.unwrap_or(options.new_journal),
+        Known {
+            needed_up_to: known_inputs.needed_up_to.max(needed),
+            ..known_inputs
+        },
     )?;
     let journal = inputs.0.journal();
     if let Some(decisions) = found.end.journal().filter(|id| *id != journal) {
@@ -180,22 +221,53 @@ pub fn open<'a>(
             decisions,
         });
     }
+    let segment_bytes = options.segment_bytes.min(DECISIONS_SEGMENT_BYTES_MAX);
     let decisions = Log::open(
         Arc::clone(disk),
-        log_options(
-            DECISIONS_DIR,
-            LogKind::Decisions,
-            DECISIONS_SEGMENT_BYTES_MAX.min(options.segment_bytes),
-        ),
+        log_options(DECISIONS_DIR, LogKind::Decisions, segment_bytes),
         journal,
-        Known::default(),
+        known_decisions,
     )?;
     Ok(Opened {
         disk: Arc::clone(disk),
         options,
+        snapshot,
         inputs,
         decisions,
     })
+}
+
+/// A snapshot whose formats this build reads.
+fn readable(snapshot: Snapshot) -> Result<Snapshot, SnapshotError> {
+    let found = snapshot.state.format;
+    if !STATE_FORMATS_READ.contains(&found) {
+        return Err(SnapshotError::Format { found });
+    }
+    let found = snapshot.view.format;
+    if found != VIEW_FORMAT {
+        return Err(SnapshotError::Format { found });
+    }
+    Ok(snapshot)
+}
+
+/// What a snapshot says about the inputs log and the decisions log.
+fn known_by(point: &Point, decisions_shown: u64) -> (Known, Known) {
+    let inputs = Known {
+        needed_up_to: point.through,
+        since: Some(Since {
+            next: point.through + 1,
+            hash: Some(point.batch),
+        }),
+    };
+    let shown_from = point.numbering.last.saturating_sub(decisions_shown);
+    let decisions = Known {
+        needed_up_to: point.numbering.last,
+        since: (shown_from > 0).then_some(Since {
+            next: shown_from,
+            hash: None,
+        }),
+    };
+    (inputs, decisions)
 }
 
 /// Both logs, open, not yet judged again.
@@ -203,6 +275,7 @@ pub fn open<'a>(
 pub struct Opened<'a> {
     disk: Arc<dyn Disk>,
     options: RecoverOptions<'a>,
+    snapshot: Option<Snapshot>,
     inputs: (Log, Contents),
     decisions: (Log, Contents),
 }
@@ -223,19 +296,62 @@ impl Opened<'_> {
         let Self {
             disk,
             options,
+            snapshot,
             inputs: (inputs, held),
             decisions: (decisions, released),
         } = self;
-        let past = Past::read(&*disk, &released, options.build, outlet)?;
+        let from = match &snapshot {
+            None => Rejudge::new(Judgement::new(shards)),
+            Some(snapshot) => resume(snapshot, shards, bundles, outlet)?,
+        };
+        let through = from.next - 1;
+        let past = Past::read(&*disk, &released, options.build, from.numbering, outlet)?;
+        past.check(from.numbering)?;
         check_tail(&options, &held, &past)?;
-        let judgement = Judgement::new(shards);
-        let mut replay = Replay::new(judgement, &options, bundles, past, decisions, outlet);
-        held.for_each(&*disk, 1, |header, payload| replay.batch(header, payload))?;
-        let recovered = replay.finish(inputs)?;
+        let mut replay = Replay::new(from, &options, bundles, past, decisions, outlet);
+        held.for_each(&*disk, through + 1, |header, payload| {
+            replay.batch(header, payload)
+        })?;
+        let recovered = replay.finish(inputs, through)?;
         // The tail is judged and its decisions are in the log: the word has been used.
         let _ = fs::remove_file(options.data.join(ADOPT_FILE));
         Ok(recovered)
     }
+}
+
+/// The state as of a snapshot; consoles and dead letters go on from it as well.
+fn resume(
+    snapshot: &Snapshot,
+    shards: NonZeroUsize,
+    bundles: Bundles<'_>,
+    outlet: &mut dyn Outlet,
+) -> Result<Rejudge, RecoverError> {
+    let Point {
+        through,
+        at,
+        numbering,
+        bundle,
+        ..
+    } = snapshot.point;
+    let held = bundle.map(bundles).transpose();
+    let held = held.map_err(|reason| RecoverError::Bundle {
+        seq: through,
+        reason,
+    })?;
+    let Section { format, bytes } = &snapshot.state;
+    let load = || {
+        outlet.resume(snapshot)?;
+        Judgement::load(*format, shards, bytes, held)
+    };
+    let judgement = load().map_err(|source| RecoverError::Snapshot { through, source })?;
+    telemetry::snapshot_loaded(through);
+    Ok(Rejudge {
+        judgement,
+        numbering,
+        next: through + 1,
+        last_at: Some(at),
+        bundle,
+    })
 }
 
 /// What was released, as the decisions log tells.
@@ -249,28 +365,35 @@ struct Past {
 }
 
 impl Past {
-    /// Reads the decisions log; what was released is shown again as it was.
+    /// Reads the decisions log; what was released is shown again as it was. Where that begins in
+    /// the middle, `known` is a decision whose hash is known.
     fn read(
         disk: &dyn Disk,
         contents: &Contents,
         build: BuildHash,
+        known: Numbering,
         outlet: &mut dyn Outlet,
     ) -> Result<Self, RecoverError> {
         let mut past = Self {
-            numbering: Numbering::default(),
+            numbering: known,
             mark: Mark::default(),
             foreign: (Numbering::default(), Mark::default()),
         };
+        let mut before = (contents.end.first == 1).then(Numbering::default);
         contents.for_each(disk, 1, |header, payload| {
-            let mut hash = past.numbering.hash;
-            let decisions = decode_decisions(header, payload, &mut hash)?;
-            if !decisions.is_empty() {
-                outlet.release(decisions);
+            let holds_known = header.first <= known.last + 1 && known.last < header.next();
+            let from = before.or(holds_known.then_some(known));
+            let last = header.next() - 1;
+            let mut hash = from.map_or(header.mark.hash, |from| from.hash);
+            if let Some(from) = from {
+                let skip = from.last + 1 - header.first;
+                let decisions = decode_decisions(header, payload, skip, &mut hash)?;
+                if !decisions.is_empty() {
+                    outlet.release(decisions);
+                }
             }
-            past.numbering = Numbering {
-                last: header.next() - 1,
-                hash,
-            };
+            before = Some(Numbering { last, hash });
+            past.numbering = Numbering { last, hash };
             past.mark = header.mark;
             if header.build != build {
                 past.foreign = (past.numbering, past.mark);
@@ -279,12 +402,22 @@ impl Past {
         })?;
         Ok(past)
     }
+
+    /// A snapshot as of the last decision must have come to the same hash.
+    fn check(&self, known: Numbering) -> Result<(), RecoverError> {
+        if self.numbering.last == known.last && self.numbering.hash != known.hash {
+            return Err(RecoverError::Diverged { number: known.last });
+        }
+        Ok(())
+    }
 }
 
-/// The decisions of a batch of the decisions log, and the rolling hash up to its last.
+/// The decisions of a batch of the decisions log but the first ones, and the rolling hash up to its
+/// last.
 pub fn decode_decisions(
     header: &BatchHeader,
     mut payload: &[u8],
+    mut skip: u64,
     hash: &mut DecisionHash,
 ) -> Result<Vec<Released>, RecoverError> {
     let mut decisions = Vec::with_capacity(header.count as usize);
@@ -297,13 +430,17 @@ pub fn decode_decisions(
         let (length, rest) = payload.split_first_chunk().ok_or_else(cut)?;
         let length = u32::from_le_bytes(*length) as usize;
         let (encoded, rest) = rest.split_at_checked(length).ok_or_else(cut)?;
+        payload = rest;
+        if skip > 0 {
+            skip -= 1;
+            continue;
+        }
         let decision = Decision::decode(encoded).map_err(damaged)?;
         *hash = hash.after(encoded);
         decisions.push(Released {
             decision: Arc::new(decision),
             hash: *hash,
         });
-        payload = rest;
     }
     Ok(decisions)
 }
@@ -333,7 +470,7 @@ fn check_tail(
     })
 }
 
-/// The inputs log, judged again from its beginning.
+/// The inputs log, judged again.
 struct Replay<'a> {
     build: BuildHash,
     time: &'a dyn TimeSource,
@@ -341,17 +478,13 @@ struct Replay<'a> {
     past: Past,
     decisions: Log,
     outlet: &'a mut dyn Outlet,
-    judgement: Judgement,
-    numbering: Numbering,
-    next: Seq,
-    last_at: Option<Timestamp>,
-    bundle: Option<BundleHash>,
-    told: Instant,
+    rejudge: Rejudge,
+    told: Duration,
 }
 
 impl<'a> Replay<'a> {
     fn new(
-        judgement: Judgement,
+        rejudge: Rejudge,
         options: &RecoverOptions<'a>,
         bundles: Bundles<'a>,
         past: Past,
@@ -365,85 +498,41 @@ impl<'a> Replay<'a> {
             past,
             decisions,
             outlet,
-            judgement,
-            numbering: Numbering::default(),
-            next: 1,
-            last_at: None,
-            bundle: None,
-            told: Instant::now(),
+            rejudge,
+            told: options.time.monotonic(),
         }
     }
 
     fn batch(&mut self, header: &BatchHeader, payload: &[u8]) -> Result<(), RecoverError> {
-        self.check_mark(header)?;
-        let mut records = Vec::with_capacity(header.count as usize);
-        for record in Records::new(header.first, payload) {
-            let record = record?;
-            self.note(&record)?;
-            records.push(record);
+        let (foreign_numbering, foreign) = self.past.foreign;
+        // What this build had decided when it wrote the batch: also where the decisions log has
+        // lost what another build released before.
+        if header.build == self.build && header.first > foreign.number {
+            self.rejudge.check_mark(header)?;
         }
+        let outlet = &mut *self.outlet;
+        let mut letter = |letter| outlet.dead_letter(&letter);
+        let records = self
+            .rejudge
+            .read(header, payload, self.bundles, &mut letter)?;
         // What another build released stands as it is: where it ends, a batch may have to be cut.
-        let (_, foreign) = self.past.foreign;
         let known = records.partition_point(|record| record.seq <= foreign.number);
         let (known, own) = records.split_at(known);
-        self.judgement.apply(known, &mut Vec::new());
+        let judgement = &mut self.rejudge.judgement;
+        judgement.apply(known, &mut Vec::new());
         if known
             .last()
             .is_some_and(|record| record.seq == foreign.number)
         {
-            self.numbering = self.past.foreign.0;
+            self.rejudge.numbering = foreign_numbering;
         }
         let mut decisions = Vec::new();
-        self.judgement.apply(own, &mut decisions);
-        self.next = header.next();
+        judgement.apply(own, &mut decisions);
         self.settle(decisions)?;
-        if self.told.elapsed() > Duration::from_secs(2) {
-            self.told = Instant::now();
-            telemetry::replaying(self.next - 1);
-        }
-        Ok(())
-    }
-
-    /// What this build had decided when it wrote the batch must be what it has derived now: also
-    /// where the decisions log has lost what another build released before.
-    fn check_mark(&self, header: &BatchHeader) -> Result<(), RecoverError> {
-        let (_, foreign) = self.past.foreign;
-        let own = header.build == self.build && header.first > foreign.number;
-        let derived = Mark {
-            number: self.numbering.last,
-            hash: self.numbering.hash,
-        };
-        if own && header.mark != derived {
-            return Err(RecoverError::Diverged {
-                number: header.mark.number,
-            });
-        }
-        Ok(())
-    }
-
-    /// What the host itself must know of a record.
-    fn note(&mut self, record: &Record<'_>) -> Result<(), RecoverError> {
-        self.last_at = Some(record.at);
-        match record.input {
-            Input::Reload(hash) => {
-                let bundle = (self.bundles)(hash).map_err(|reason| RecoverError::Bundle {
-                    seq: record.seq,
-                    reason,
-                })?;
-                self.judgement.provide(bundle);
-                self.bundle = Some(hash);
-            }
-            Input::DeadLetter(_) => {
-                let mut input = Vec::new();
-                record.input.encode(&mut input);
-                let letter = OwnedDeadLetter {
-                    seq: record.seq,
-                    at: record.at,
-                    input,
-                };
-                self.outlet.dead_letter(&letter);
-            }
-            Input::Reading(_) | Input::Command(_) | Input::Tick | Input::Started(_) => {}
+        let now = self.time.monotonic();
+        if now.saturating_sub(self.told) > Duration::from_secs(2) {
+            self.told = now;
+            telemetry::replaying(self.rejudge.next - 1);
         }
         Ok(())
     }
@@ -451,12 +540,13 @@ impl<'a> Replay<'a> {
     /// Numbers what was derived: what was released must be the same; the rest is released now.
     fn settle(&mut self, decisions: Vec<Decision>) -> Result<(), RecoverError> {
         let released = self.past.numbering;
-        let left = released.last.saturating_sub(self.numbering.last) as usize;
+        let left = released.last.saturating_sub(self.rejudge.numbering.last) as usize;
         let mut again = decisions;
         let fresh = again.split_off(left.min(again.len()));
         let derived = !again.is_empty();
-        self.numbering.number(again, &mut Vec::new());
-        if derived && self.numbering.last == released.last && self.numbering.hash != released.hash {
+        let numbering = &mut self.rejudge.numbering;
+        numbering.number(again, &mut Vec::new());
+        if derived && numbering.last == released.last && numbering.hash != released.hash {
             return Err(RecoverError::Diverged {
                 number: released.last,
             });
@@ -465,10 +555,10 @@ impl<'a> Replay<'a> {
             return Ok(());
         }
         let mut encoded = Vec::new();
-        let fresh = self.numbering.number(fresh, &mut encoded);
+        let fresh = numbering.number(fresh, &mut encoded);
         let mark = Mark {
-            number: self.next - 1,
-            hash: self.numbering.hash,
+            number: self.rejudge.next - 1,
+            hash: numbering.hash,
         };
         self.decisions
             .append(fresh.len() as u32, &encoded, mark, self.time.wall())?;
@@ -477,29 +567,38 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    fn finish(mut self, inputs: Log) -> Result<Recovered, RecoverError> {
-        if self.numbering.last < self.past.numbering.last {
+    fn finish(mut self, inputs: Log, snapshot: Seq) -> Result<Recovered, RecoverError> {
+        if self.rejudge.numbering.last < self.past.numbering.last {
             return Err(RecoverError::Diverged {
                 number: self.past.numbering.last,
             });
         }
         let released = Mark {
-            number: self.next - 1,
-            hash: self.numbering.hash,
+            number: self.rejudge.next - 1,
+            hash: self.rejudge.numbering.hash,
         };
         // Said even where nothing followed: what is judged here is nobody else's tail any more.
         if self.past.mark.number < released.number {
             self.decisions.append(0, &[], released, self.time.wall())?;
         }
         self.decisions.sync()?;
+        let Rejudge {
+            judgement,
+            numbering,
+            next,
+            last_at,
+            bundle,
+        } = self.rejudge;
         Ok(Recovered {
-            judgement: self.judgement,
+            judgement,
             logs: (inputs, self.decisions),
-            next: self.next,
-            numbering: self.numbering,
+            next,
+            numbering,
             released,
-            last_at: self.last_at,
-            bundle: self.bundle,
+            last_at,
+            bundle,
+            durable: Arc::new(Durable::new(released.number, numbering.last)),
+            snapshot,
         })
     }
 }

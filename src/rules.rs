@@ -35,15 +35,10 @@ impl<'a> Rules<'a> {
         }
     }
 
-    /// The bundle of this hash, as it was stored.
-    pub fn stored(&self, hash: BundleHash) -> Result<Arc<Bundle>, String> {
-        self.load(hash).map(|(_, compiled)| compiled.bundle)
-    }
-
-    fn load(&self, hash: BundleHash) -> Result<(Source, Compiled), String> {
-        let source = Source::load(&self.stored, hash).map_err(|error| error.to_string())?;
-        let compiled = source.compile().map_err(|mistakes| mistakes.to_string())?;
-        Ok((source, compiled))
+    /// Finds the bundle of a hash, as it was stored.
+    pub fn bundles(&self) -> Box<dyn Fn(BundleHash) -> Result<Arc<Bundle>, String> + Send> {
+        let stored = self.stored.clone();
+        Box::new(move |hash| load(&stored, hash).map(|(_, compiled)| compiled.bundle))
     }
 
     /// What shall hold, after `held` did.
@@ -67,7 +62,7 @@ impl<'a> Rules<'a> {
             }
             (Err(mistakes), Some(held)) => {
                 telemetry::rules_refused(&mistakes.to_string());
-                let (source, compiled) = self.load(held).map_err(HostError::Usage)?;
+                let (source, compiled) = load(&self.stored, held).map_err(HostError::Usage)?;
                 Ok(Chosen {
                     is_new: false,
                     source,
@@ -77,6 +72,12 @@ impl<'a> Rules<'a> {
             (Err(mistakes), None) => Err(HostError::Usage(mistakes.to_string())),
         }
     }
+}
+
+fn load(stored: &Path, hash: BundleHash) -> Result<(Source, Compiled), String> {
+    let source = Source::load(stored, hash).map_err(|error| error.to_string())?;
+    let compiled = source.compile().map_err(|mistakes| mistakes.to_string())?;
+    Ok((source, compiled))
 }
 
 /// The rules and city that hold.

@@ -4,6 +4,7 @@
 //! are told in their own `telemetry.rs`.
 
 use std::io::IsTerminal;
+use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -13,7 +14,9 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
-use crate::recover::Recovered;
+use crate::journal::JournalError;
+use crate::recover::{RecoverError, Recovered};
+use crate::snapshots::SnapshotError;
 
 /// Installs the recorder that `/metrics` prints from; once in a process.
 pub fn start_metrics() -> PrometheusHandle {
@@ -53,6 +56,19 @@ fn describe() {
     describe_gauge!("ioc_candidates", "candidates that wait for more evidence");
     describe_gauge!("ioc_incidents_live", "incidents that are not over");
     describe_counter!("ioc_input_batches_total", "batches made durable");
+    describe_counter!("ioc_snapshots_total", "snapshots made");
+    describe_counter!(
+        "ioc_snapshots_failed_total",
+        "snapshots that could not be made or written"
+    );
+    describe_gauge!(
+        "ioc_snapshot_through",
+        "the record that the newest snapshot is as of"
+    );
+    describe_gauge!(
+        "ioc_snapshot_behind",
+        "durable records that the judgement for snapshots has not judged yet"
+    );
     describe_counter!("ioc_decisions_total", "decisions released, by type");
     describe_counter!(
         "ioc_http_turned_away_total",
@@ -109,6 +125,56 @@ pub fn recovered(recovered: &Recovered, took: Duration) {
         inputs = next - 1,
         decisions, took_ms, "the journal is replayed"
     );
+}
+
+/// The start goes on from a snapshot.
+pub fn snapshot_loaded(through: u64) {
+    info!(through, "going on from a snapshot");
+}
+
+/// A snapshot cannot be used; an older one, or the whole log, takes its place.
+pub fn snapshot_unusable(path: &Path, error: &SnapshotError) {
+    let path = path.display();
+    warn!(%path, %error, "a snapshot cannot be used; going on from what was before it");
+}
+
+/// A snapshot was made beside the engine.
+pub fn snapshot_made(through: u64, state_bytes: usize, took: Duration) {
+    let took_ms = took.as_millis() as u64;
+    info!(through, state_bytes, took_ms, "snapshot");
+    counter!("ioc_snapshots_total").increment(1);
+    gauge!("ioc_snapshot_through").set(through as f64);
+}
+
+/// A snapshot could not be written; it is tried again when the next one is due.
+pub fn snapshot_failed(error: &JournalError) {
+    counter!("ioc_snapshots_failed_total").increment(1);
+    warn!(error = %chain(error), "no snapshot could be written; the next start takes longer");
+}
+
+/// How far snapshots' judgement is behind the engine's.
+pub fn followed(behind: u64) {
+    gauge!("ioc_snapshot_behind").set(behind as f64);
+}
+
+/// The end was too far away to be waited for.
+pub fn last_snapshot_left_out(behind: u64) {
+    warn!(
+        behind,
+        "ending without a last snapshot: the next start judges these records again"
+    );
+}
+
+/// No snapshots are made any more: what was decided could not be derived again, or not be read.
+pub fn following_failed(error: &RecoverError) {
+    counter!("ioc_snapshots_failed_total").increment(1);
+    error!(error = %chain(error), "no further snapshots are made until the next start");
+}
+
+/// An error with all that caused it, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 /// The configuration has mistakes; the last accepted rules go on.

@@ -11,16 +11,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use ioc_core::CodecError;
 use ioc_core::decision::{DecisionSeq, Released};
-use ioc_core::record::Seq;
+use ioc_core::record::{Input, Record, Seq};
 use ioc_core::time::Timestamp;
 use ioc_gateway::door::AckToken;
 use ioc_ws::RefusalReason;
 use tokio::sync::oneshot;
 
 use crate::clock::TimeSource;
+use crate::durable::Durable;
 use crate::journal::{JournalError, Log, Mark};
 use crate::pipeline::{Stepped, WORK_MAX};
+use crate::snapshots::Snapshot;
 use crate::telemetry;
 
 /// What the engine wants written or released.
@@ -77,12 +80,36 @@ pub struct OwnedDeadLetter {
     pub input: Vec<u8>,
 }
 
+impl OwnedDeadLetter {
+    /// The dead letter that a record is, if it is one.
+    pub fn of(record: &Record<'_>) -> Option<Self> {
+        let Input::DeadLetter(_) = record.input else {
+            return None;
+        };
+        let mut input = Vec::new();
+        record.input.encode(&mut input);
+        Some(Self {
+            seq: record.seq,
+            at: record.at,
+            input,
+        })
+    }
+}
+
 /// Where released decisions go.
 pub trait Outlet: Send {
     /// Takes decisions, in order. Never waits for a reader.
     fn release(&mut self, decisions: Vec<Released>);
     /// Takes a message that could not be read.
     fn dead_letter(&mut self, letter: &OwnedDeadLetter);
+    /// Goes on from a snapshot, before anything else.
+    ///
+    /// # Errors
+    /// What is in it for this outlet cannot be read.
+    fn resume(&mut self, snapshot: &Snapshot) -> Result<(), CodecError> {
+        let _ = snapshot;
+        Ok(())
+    }
 }
 
 /// How long released decisions may lie in the decisions log without a sync: until then they are
@@ -102,19 +129,21 @@ pub struct Writer {
     /// The last released state, for the decisions log's mark.
     released: Mark,
     time: Arc<dyn TimeSource>,
+    durable: Arc<Durable>,
     /// By the monotonic clock.
     decisions_dirty_since: Option<Duration>,
 }
 
 impl Writer {
-    /// A writer over both logs; `released` is how far the decisions log has come.
+    /// A writer over both logs; `released` is how far the decisions log has come. It tells
+    /// `durable` how far both are durable.
     pub fn new(
         (inputs, decisions): (Log, Log),
-        work: Receiver<Work>,
-        spare: Sender<Vec<u8>>,
+        (work, spare): (Receiver<Work>, Sender<Vec<u8>>),
         outlet: Box<dyn Outlet>,
         released: Mark,
         time: Arc<dyn TimeSource>,
+        durable: Arc<Durable>,
     ) -> Self {
         Self {
             inputs,
@@ -126,17 +155,22 @@ impl Writer {
             judged: VecDeque::new(),
             released,
             time,
+            durable,
             decisions_dirty_since: None,
         }
     }
 
     /// Runs until the engine is gone and all it sent is durable and released.
-    pub fn run(mut self) -> Result<(), JournalError> {
+    /// Returns what was released last.
+    pub fn run(mut self) -> Result<Mark, JournalError> {
         loop {
             match self.next_work() {
                 Ok(work) => self.drain(work)?,
                 Err(RecvTimeoutError::Timeout) => self.sync_decisions()?,
-                Err(RecvTimeoutError::Disconnected) => return self.finish(),
+                Err(RecvTimeoutError::Disconnected) => {
+                    self.finish()?;
+                    return Ok(self.released);
+                }
             }
         }
     }
@@ -194,6 +228,7 @@ impl Writer {
         if written > 0 {
             let began = self.time.monotonic();
             self.inputs.sync()?;
+            self.durable.set_inputs(self.inputs.next() - 1);
             let took = self.time.monotonic().saturating_sub(began);
             telemetry::inputs_synced(written, took);
         }
@@ -259,7 +294,9 @@ impl Writer {
 
     fn sync_decisions(&mut self) -> Result<(), JournalError> {
         self.decisions_dirty_since = None;
-        self.decisions.sync()
+        self.decisions.sync()?;
+        self.durable.set_decisions(self.decisions.next() - 1);
+        Ok(())
     }
 
     /// A clean end: the decisions log says up to which input it is complete, so that the next

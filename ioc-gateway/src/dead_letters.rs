@@ -14,7 +14,7 @@ use ioc_core::time::Timestamp;
 #[derive(Debug, Clone, Default)]
 pub struct DeadLetters(Arc<Mutex<Noted>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Noted {
     newest_last: VecDeque<Arc<NotedLetter>>,
     total: u64,
@@ -36,12 +36,46 @@ pub struct NotedLetter {
     pub payload_bytes: u32,
 }
 
+impl NotedLetter {
+    /// The letter as its record has it.
+    pub fn record(&self) -> DeadLetter<'_> {
+        DeadLetter {
+            source: &self.source,
+            topic: &self.topic,
+            reason: &self.reason,
+            detail: &self.detail,
+            payload: &self.payload,
+            payload_bytes: self.payload_bytes,
+        }
+    }
+}
+
 impl DeadLetters {
     /// How many are kept.
     pub const COUNT_MAX: usize = 1000;
 
+    /// A list of its own, with what is in this one.
+    pub fn copy(&self) -> Self {
+        self.with(|noted| Self(Arc::new(Mutex::new(noted.clone()))))
+    }
+
     /// Notes one. In the order of their numbers.
     pub fn note(&self, seq: Seq, at: Timestamp, letter: &DeadLetter<'_>) {
+        self.keep(seq, at, letter);
+        self.with(|noted| noted.total += 1);
+    }
+
+    /// Goes on from what a snapshot kept: one of the newest, which is counted in the total.
+    pub fn restore(&self, seq: Seq, at: Timestamp, letter: &DeadLetter<'_>) {
+        self.keep(seq, at, letter);
+    }
+
+    /// Goes on from how many a snapshot says were noted.
+    pub fn restore_total(&self, total: u64) {
+        self.with(|noted| noted.total = total);
+    }
+
+    fn keep(&self, seq: Seq, at: Timestamp, letter: &DeadLetter<'_>) {
         let letter = Arc::new(NotedLetter {
             seq,
             at,
@@ -57,7 +91,6 @@ impl DeadLetters {
                 noted.newest_last.pop_front();
             }
             noted.newest_last.push_back(letter);
-            noted.total += 1;
         });
     }
 

@@ -18,6 +18,8 @@ use ioc_gateway::catalogue::Unregistered;
 
 use super::field::Field;
 use super::mistake::Mistakes;
+use crate::retention::{Keep, Retention};
+use crate::snapshots::FollowerOptions;
 pub use layers::FILE;
 use layers::Layers;
 
@@ -39,6 +41,10 @@ pub struct Settings {
     pub door: Door,
     /// Both logs.
     pub journal: Journal,
+    /// Snapshots.
+    pub snapshots: FollowerOptions,
+    /// How much of the logs is kept.
+    pub retention: Retention,
     /// The judgement.
     pub core: Core,
     /// Consoles.
@@ -148,6 +154,8 @@ impl Settings {
         let mqtt = mqtt(layers, dir, mistakes);
         let door = door(layers, mistakes);
         let journal = journal(layers, mistakes);
+        let snapshots = snapshots(layers, mistakes);
+        let retention = retention(layers, mistakes);
         let core = core(layers, mistakes);
         let window = window(layers, mistakes);
         let shutdown = shutdown(layers, mistakes);
@@ -161,6 +169,8 @@ impl Settings {
             mqtt: mqtt?,
             door: door?,
             journal: journal?,
+            snapshots: snapshots?,
+            retention: retention?,
             core: core?,
             window: window?,
             shutdown: shutdown?,
@@ -298,6 +308,34 @@ fn journal(layers: &Layers, mistakes: &mut Mistakes) -> Option<Journal> {
         segment_bytes: segment_bytes?,
         batch_records_max: batch_records_max? as u32,
         batch_bytes_max: batch_bytes_max? as u32,
+    })
+}
+
+fn snapshots(layers: &Layers, mistakes: &mut Mistakes) -> Option<FollowerOptions> {
+    let every = seconds(&layers.field("snapshots.every_s"), 86_400, mistakes);
+    let records = layers.field("snapshots.records");
+    let records = records.integer(mistakes, 1..=1_000_000_000);
+    Some(FollowerOptions {
+        every: every?,
+        records: records?,
+    })
+}
+
+fn retention(layers: &Layers, mistakes: &mut Mistakes) -> Option<Retention> {
+    let mut keep = |log: &str| {
+        let days = layers.field(&format!("retention.{log}_days"));
+        let bytes = layers.field(&format!("retention.{log}_bytes"));
+        let days = days.integer(mistakes, 1..=36_500);
+        let bytes = bytes.bytes(mistakes, 1 << 20..=1 << 50);
+        Some(Keep {
+            age: Duration::from_secs(days? * 86_400),
+            bytes: bytes?,
+        })
+    };
+    let (inputs, decisions) = (keep("inputs"), keep("decisions"));
+    Some(Retention {
+        inputs: inputs?,
+        decisions: decisions?,
     })
 }
 

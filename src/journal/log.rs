@@ -108,6 +108,11 @@ impl Log {
         self.journal
     }
 
+    /// The hash of the last batch.
+    pub const fn last_hash(&self) -> [u8; 32] {
+        self.previous
+    }
+
     /// The number that the next record gets.
     pub const fn next(&self) -> u64 {
         self.next

@@ -114,6 +114,16 @@ impl Reader {
         Ok(Some((header, &self.buffer[payload])))
     }
 
+    /// The records of the batch that [`next`](Self::next) handed over last, whose header is given.
+    pub fn payload(&self, header: &BatchHeader) -> &[u8] {
+        &self.buffer[self.start - header.length as usize..self.start]
+    }
+
+    /// The hash of the last batch that was read; zeros before the first.
+    pub fn hash(&self) -> [u8; 32] {
+        self.last.map_or([0; 32], |(_, hash)| hash)
+    }
+
     /// Goes to the segment that holds the first record to read.
     fn begin(&mut self) -> Result<(), JournalError> {
         let found = segments(&*self.disk, &self.dir)?;

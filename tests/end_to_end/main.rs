@@ -11,6 +11,7 @@ mod publisher;
 
 mod spine;
 mod kill;
+mod snapshots;
 mod offline;
 mod console;
 mod commands;

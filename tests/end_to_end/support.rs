@@ -60,6 +60,7 @@ impl Site {
             .env("IOC_HTTP_LISTEN", "127.0.0.1:0")
             .env("IOC_MQTT_LISTEN", "127.0.0.1:0")
             .env("IOC_JOURNAL_SEGMENT_BYTES", "1MiB")
+            .env("IOC_SNAPSHOTS_RECORDS", "200")
             // Not a setting of the server, which would refuse it.
             .env_remove("IOC_TEST_KILLS")
             .env_remove("RUST_LOG");
@@ -138,6 +139,13 @@ impl Server {
             &[("content-type", "application/x-ndjson")],
             &body,
         )
+    }
+
+    /// The value of a metric.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let metrics = self.get("/metrics").body;
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+        line.map(|value| value.trim().parse().unwrap())
     }
 
     /// The incidents as REST lists them.

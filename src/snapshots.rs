@@ -1,0 +1,251 @@
+//! Snapshots: the whole state as of a record, so that a start judges again only what came after.
+//!
+//! Arrives: states at the ends of batches, from the [`Follower`]. Leaves: files, and at a start the
+//! newest that is good. Promise: a snapshot is there whole or not at all; it appears only once the
+//! decisions that it follows from are durable; a damaged one is passed over for the one before.
+//! Not here: how the state becomes bytes (`ioc-core/src/state.rs`). Next: `snapshots/follower.rs`.
+
+pub mod follower;
+
+use std::path::{Path, PathBuf};
+
+use ioc_core::CodecError;
+use ioc_core::codec::{Put, Take};
+use ioc_core::decision::DecisionHash;
+use ioc_core::record::{BuildHash, BundleHash, Seq};
+use ioc_core::time::Timestamp;
+
+pub use follower::{Follower, FollowerOptions};
+
+use crate::journal::disk::Disk;
+use crate::journal::{JournalError, JournalId};
+use crate::pipeline::Numbering;
+use crate::telemetry;
+
+/// The directory below the data directory.
+pub const SNAPSHOTS_DIR: &str = "snapshots";
+/// How many are kept: the newest, and the one before should the newest be damaged.
+pub const KEPT: usize = 2;
+
+const MAGIC: [u8; 4] = *b"IOCS";
+/// The frame's format; the state and the view inside have their own.
+const FORMAT: u16 = 1;
+const HASH_BYTES: usize = 32;
+
+/// A point between two records, and what the host knows there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Point {
+    /// The last record before it.
+    pub through: Seq,
+    /// The hash of the batch that ends with that record.
+    pub batch: [u8; 32],
+    /// That record's time.
+    pub at: Timestamp,
+    /// The last decision, and the rolling hash.
+    pub numbering: Numbering,
+    /// The bundle that holds.
+    pub bundle: Option<BundleHash>,
+}
+
+/// Bytes whose layout may change from one build to the next.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Section {
+    /// The format that they were written in.
+    pub format: u16,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// All that a start goes on from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Of which journal.
+    pub journal: JournalId,
+    /// The executable that wrote it.
+    pub build: BuildHash,
+    /// The wall clock, for people.
+    pub wall: Timestamp,
+    /// As of where.
+    pub point: Point,
+    /// The judgement.
+    pub state: Section,
+    /// What consoles see, as of this point or a later decision.
+    pub view: Section,
+    /// The messages that could not be read.
+    pub letters: Section,
+}
+
+/// Why a snapshot cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// The bytes are not those that were written.
+    #[error("it is damaged")]
+    Damaged,
+    /// It is whole, but not what this build expects.
+    #[error("{0}")]
+    Codec(#[from] CodecError),
+    /// Another build wrote it in a format that this one does not read.
+    #[error("it is in format {found}, and this build reads format {FORMAT}")]
+    Format {
+        /// Its format.
+        found: u16,
+    },
+}
+
+impl Snapshot {
+    /// The file's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let sections = [&self.state, &self.view, &self.letters];
+        let length: usize = sections.iter().map(|section| section.bytes.len()).sum();
+        let mut out = Vec::with_capacity(length + 512);
+        out.put(&MAGIC);
+        out.put_u16(FORMAT);
+        out.put(&self.journal.0);
+        out.put(&self.build.0);
+        out.put_time(self.wall);
+        self.point.put(&mut out);
+        for section in sections {
+            out.put_u16(section.format);
+            out.put_u64(section.bytes.len() as u64);
+            out.put(&section.bytes);
+        }
+        let hash = blake3::hash(&out);
+        out.put(hash.as_bytes());
+        out
+    }
+
+    /// The snapshot that was encoded.
+    pub fn decode(bytes: &[u8]) -> Result<Self, SnapshotError> {
+        let (bytes, hash) = bytes
+            .split_last_chunk::<HASH_BYTES>()
+            .ok_or(SnapshotError::Damaged)?;
+        if blake3::hash(bytes) != *hash {
+            return Err(SnapshotError::Damaged);
+        }
+        let mut take = Take(bytes);
+        if take.array()? != MAGIC {
+            return Err(CodecError("it is no snapshot").into());
+        }
+        let found = take.u16()?;
+        if found != FORMAT {
+            return Err(SnapshotError::Format { found });
+        }
+        let snapshot = Self {
+            journal: JournalId(take.array()?),
+            build: BuildHash(take.array()?),
+            wall: take.time()?,
+            point: Point::take(&mut take)?,
+            state: Section::take(&mut take)?,
+            view: Section::take(&mut take)?,
+            letters: Section::take(&mut take)?,
+        };
+        take.end()?;
+        Ok(snapshot)
+    }
+}
+
+impl Point {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.through);
+        out.put(&self.batch);
+        out.put_time(self.at);
+        out.put_u64(self.numbering.last);
+        out.put(&self.numbering.hash.0);
+        out.put_option(self.bundle, |out, bundle| out.put(&bundle.0));
+    }
+
+    fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            through: take.u64()?,
+            batch: take.array()?,
+            at: take.time()?,
+            numbering: Numbering {
+                last: take.u64()?,
+                hash: DecisionHash(take.array()?),
+            },
+            bundle: take.option(|take| Ok(BundleHash(take.array()?)))?,
+        })
+    }
+}
+
+impl Section {
+    fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        let format = take.u16()?;
+        let length = usize::try_from(take.u64()?).map_err(|_| CodecError("cut short"))?;
+        let bytes = take.bytes(length)?.to_vec();
+        Ok(Self { format, bytes })
+    }
+}
+
+/// The name of the snapshot as of this record.
+fn snapshot_name(through: Seq) -> String {
+    format!("{through:020}.snapshot")
+}
+
+/// The snapshots of a data directory, oldest first, with the records that they are as of.
+fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<(Seq, PathBuf)>, JournalError> {
+    let mut found = Vec::new();
+    for path in disk.list(dir).map_err(JournalError::disk("list", dir))? {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let through = name.and_then(|name| name.strip_suffix(".snapshot")?.parse().ok());
+        if let Some(through) = through {
+            found.push((through, path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The newest snapshot that `usable` makes something of. Those that cannot be used are told, and
+/// passed over.
+pub fn newest<T>(
+    disk: &dyn Disk,
+    data: &Path,
+    usable: impl Fn(Snapshot) -> Result<T, SnapshotError>,
+) -> Result<Option<T>, JournalError> {
+    let dir = data.join(SNAPSHOTS_DIR);
+    disk.create_dir_all(&dir)
+        .map_err(JournalError::disk("make", &dir))?;
+    for (_, path) in list(disk, &dir)?.into_iter().rev() {
+        let bytes = disk
+            .read(&path)
+            .map_err(JournalError::disk("read", &path))?;
+        match Snapshot::decode(&bytes).and_then(&usable) {
+            Ok(usable) => return Ok(Some(usable)),
+            Err(error) => telemetry::snapshot_unusable(&path, &error),
+        }
+    }
+    Ok(None)
+}
+
+/// Writes a snapshot beside the others, then removes those that are too many. Returns the record
+/// that the oldest one left is as of.
+pub fn write(disk: &dyn Disk, data: &Path, snapshot: &Snapshot) -> Result<Seq, JournalError> {
+    let dir = data.join(SNAPSHOTS_DIR);
+    let temporary = dir.join("unfinished.tmp");
+    let path = dir.join(snapshot_name(snapshot.point.through));
+    let written = write_file(disk, &temporary, &snapshot.encode())
+        .and_then(|()| disk.rename(&temporary, &path))
+        .and_then(|()| disk.sync_dir(&dir));
+    if let Err(error) = written {
+        // What could not be finished only takes up room.
+        let _ = disk.remove(&temporary);
+        return Err(JournalError::disk("write", path)(error));
+    }
+    let mut found = list(disk, &dir)?;
+    let too_many = found.len().saturating_sub(KEPT);
+    for (_, path) in found.drain(..too_many) {
+        disk.remove(&path)
+            .map_err(JournalError::disk("remove", &path))?;
+    }
+    Ok(found.first().map_or(0, |(through, _)| *through))
+}
+
+fn write_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = disk.create(path, 0)?;
+    file.append([bytes, &[]])?;
+    file.sync()
+}
+
+#[cfg(test)]
+mod tests;

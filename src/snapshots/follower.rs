@@ -1,0 +1,306 @@
+//! Makes snapshots beside the engine: it judges the durable inputs once more, without haste, and
+//! so never stalls the engine that it follows.
+//!
+//! Arrives: the inputs log, as far as it is durable. Leaves: snapshots; segments that nobody needs
+//! any more go. Promise: a snapshot is only made where the engine's own mark agrees with what was
+//! derived (P2, checked while the city runs), and appears only once the decisions before it are
+//! durable; what goes wrong here is told and stops nothing else. Next: `retention.rs`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+use ioc_core::CodecError;
+use ioc_core::bundle::Bundle;
+use ioc_core::codec::{Put, Take};
+use ioc_core::judgement::{Judgement, STATE_FORMAT};
+use ioc_core::record::{BuildHash, BundleHash, Input, Seq};
+use ioc_gateway::dead_letters::DeadLetters;
+
+use super::{Point, Section, Snapshot, write};
+use crate::clock::TimeSource;
+use crate::durable::Durable;
+use crate::journal::disk::Disk;
+use crate::journal::reader::Reader;
+use crate::journal::{JournalId, LogKind, Mark};
+use crate::recover::{INPUTS_DIR, RecoverError};
+use crate::rejudge::Rejudge;
+use crate::telemetry;
+
+/// How often a follower that has caught up looks for more.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Up to so many records behind, it leaves the processor to others most of the time.
+const UNHURRIED_RECORDS: u64 = 500_000;
+/// Of its time, an unhurried follower works one part in so many.
+const UNHURRIED_PARTS: u32 = 4;
+/// How far behind it may be at a clean end and still make a last snapshot.
+const LAST_RECORDS_MAX: u64 = 2_000_000;
+
+/// When snapshots are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FollowerOptions {
+    /// After so long, if there is anything new.
+    pub every: Duration,
+    /// After so many records.
+    pub records: u64,
+}
+
+/// Where a follower looks things up, as the host has them.
+pub struct Surroundings {
+    /// The storage.
+    pub disk: Arc<dyn Disk>,
+    /// The data directory.
+    pub data: PathBuf,
+    /// The journal.
+    pub journal: JournalId,
+    /// The executable.
+    pub build: BuildHash,
+    /// Time.
+    pub time: Arc<dyn TimeSource>,
+    /// How far the logs are durable.
+    pub durable: Arc<Durable>,
+    /// The rules and city of a hash.
+    pub bundles: Box<dyn Fn(BundleHash) -> Result<Arc<Bundle>, String> + Send>,
+    /// What consoles see, with all that was released before the call, and its format.
+    pub view: Box<dyn FnMut() -> Section + Send>,
+}
+
+/// What a step has come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Followed {
+    /// There is probably more to do.
+    Some,
+    /// It waits for something to become durable.
+    Nothing,
+}
+
+/// A judgement that follows the engine's.
+pub struct Follower {
+    around: Surroundings,
+    options: FollowerOptions,
+    reader: Reader,
+    rejudge: Rejudge,
+    /// The hash of the batch before `rejudge.next`.
+    batch: [u8; 32],
+    letters: DeadLetters,
+    /// Made, but what consoles see is not yet in it: its decisions are not durable.
+    waiting: Option<Snapshot>,
+    saved: Seq,
+    saved_at: Duration,
+}
+
+impl Follower {
+    /// A follower that stands at `point` like the engine, with the messages that could not be read
+    /// until there. `saved`: the record that the newest snapshot is as of.
+    pub fn new(
+        around: Surroundings,
+        options: FollowerOptions,
+        (judgement, point): (Judgement, Point),
+        letters: DeadLetters,
+        saved: Seq,
+    ) -> Self {
+        let dir = around.data.join(INPUTS_DIR);
+        let next = point.through + 1;
+        let disk = Arc::clone(&around.disk);
+        Self {
+            reader: Reader::new(disk, dir, LogKind::Inputs, next),
+            rejudge: Rejudge {
+                judgement,
+                numbering: point.numbering,
+                next,
+                last_at: Some(point.at),
+                bundle: point.bundle,
+            },
+            batch: point.batch,
+            letters,
+            waiting: None,
+            saved,
+            saved_at: around.time.monotonic(),
+            around,
+            options,
+        }
+    }
+
+    /// Follows until `stop` is dropped. Then, if the end is near and all was released as `ended`
+    /// says, makes a last snapshot, so that the next start has nothing to judge again.
+    pub fn run(mut self, stop: &Receiver<Mark>) {
+        let followed = self.follow(stop).and_then(|ended| match ended {
+            Some(ended) => self.finish(ended),
+            None => Ok(()),
+        });
+        if let Err(error) = followed {
+            telemetry::following_failed(&error);
+        }
+    }
+
+    /// Follows until told the end; `None` if there is none to tell.
+    fn follow(&mut self, stop: &Receiver<Mark>) -> Result<Option<Mark>, RecoverError> {
+        loop {
+            let began = self.around.time.monotonic();
+            let followed = self.step()?;
+            let worked = self.around.time.monotonic().saturating_sub(began);
+            let pause = match followed {
+                Followed::Nothing => LOOK_EVERY,
+                Followed::Some if self.behind() > UNHURRIED_RECORDS => Duration::ZERO,
+                Followed::Some => worked * (UNHURRIED_PARTS - 1),
+            };
+            match stop.recv_timeout(pause) {
+                Ok(ended) => return Ok(Some(ended)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// How many durable records it has not judged.
+    fn behind(&self) -> u64 {
+        (self.around.durable.inputs() + 1).saturating_sub(self.rejudge.next)
+    }
+
+    /// Judges one batch, or finishes a snapshot.
+    pub fn step(&mut self) -> Result<Followed, RecoverError> {
+        if let Some(waiting) = self.waiting.take() {
+            if self.around.durable.decisions() < waiting.point.numbering.last {
+                self.waiting = Some(waiting);
+                return Ok(Followed::Nothing);
+            }
+            self.publish(waiting);
+            return Ok(Followed::Some);
+        }
+        let durable = self.around.durable.inputs();
+        let Some((header, _)) = self.reader.next(durable)? else {
+            return Ok(Followed::Nothing);
+        };
+        self.rejudge.check_mark(&header)?;
+        if self.is_due() {
+            self.waiting = Some(self.snapshot());
+        }
+        let payload = self.reader.payload(&header);
+        let letters = &self.letters;
+        let records =
+            self.rejudge
+                .read(&header, payload, &*self.around.bundles, &mut |letter| {
+                    if let Ok(Input::DeadLetter(body)) = Input::decode(&letter.input) {
+                        letters.note(letter.seq, letter.at, &body);
+                    }
+                })?;
+        self.rejudge.judge(&records);
+        self.batch = self.reader.hash();
+        telemetry::followed(self.behind());
+        Ok(Followed::Some)
+    }
+
+    fn is_due(&self) -> bool {
+        let records = self.rejudge.next - 1 - self.saved;
+        let since = self.around.time.monotonic().saturating_sub(self.saved_at);
+        records >= self.options.records || records > 0 && since >= self.options.every
+    }
+
+    /// All but what consoles see.
+    fn snapshot(&self) -> Snapshot {
+        let mut state = Vec::new();
+        self.rejudge.judgement.save(&mut state);
+        let (journal, build) = (self.around.journal, self.around.build);
+        Snapshot {
+            journal,
+            build,
+            wall: self.around.time.wall(),
+            point: Point {
+                through: self.rejudge.next - 1,
+                batch: self.batch,
+                at: self.rejudge.last_at.unwrap_or_default(),
+                numbering: self.rejudge.numbering,
+                bundle: self.rejudge.bundle,
+            },
+            state: Section {
+                format: STATE_FORMAT,
+                bytes: state,
+            },
+            view: Section::default(),
+            letters: Section {
+                format: LETTERS_FORMAT,
+                bytes: save_letters(&self.letters),
+            },
+        }
+    }
+
+    /// Writes a snapshot whose decisions are durable. One that cannot be written is tried again
+    /// when the next is due.
+    fn publish(&mut self, mut snapshot: Snapshot) {
+        snapshot.view = (self.around.view)();
+        let through = snapshot.point.through;
+        self.saved_at = self.around.time.monotonic();
+        match write(&*self.around.disk, &self.around.data, &snapshot) {
+            Ok(_oldest) => {
+                self.saved = through;
+                let took = self.around.time.monotonic().saturating_sub(self.saved_at);
+                telemetry::snapshot_made(through, snapshot.state.bytes.len(), took);
+            }
+            Err(error) => telemetry::snapshot_failed(&error),
+        }
+    }
+
+    /// Goes to the end, which must be what was released last, and makes a snapshot of it.
+    pub fn finish(mut self, ended: Mark) -> Result<(), RecoverError> {
+        if self.behind() > LAST_RECORDS_MAX {
+            telemetry::last_snapshot_left_out(self.behind());
+            return Ok(());
+        }
+        while self.step()? == Followed::Some {}
+        let derived = Mark {
+            number: self.rejudge.next - 1,
+            hash: self.rejudge.numbering.hash,
+        };
+        if derived != ended {
+            return Err(RecoverError::Diverged {
+                number: self.rejudge.numbering.last,
+            });
+        }
+        if self.rejudge.next - 1 > self.saved {
+            let last = self.snapshot();
+            self.publish(last);
+        }
+        Ok(())
+    }
+}
+
+/// The format of [`save_letters`].
+const LETTERS_FORMAT: u16 = 1;
+
+/// The newest messages that could not be read.
+fn save_letters(letters: &DeadLetters) -> Vec<u8> {
+    let newest = letters.newest(DeadLetters::COUNT_MAX);
+    let mut out = Vec::new();
+    out.put_u64(letters.total());
+    out.put_u32(newest.len() as u32);
+    for letter in newest.iter().rev() {
+        let mut input = Vec::new();
+        Input::DeadLetter(letter.record()).encode(&mut input);
+        out.put_u64(letter.seq);
+        out.put_time(letter.at);
+        out.put_u32(input.len() as u32);
+        out.put(&input);
+    }
+    out
+}
+
+/// Notes the messages that were saved.
+///
+/// # Errors
+/// The bytes are damaged, or of a format that this build does not know.
+pub fn restore_letters(saved: &Section, letters: &DeadLetters) -> Result<(), CodecError> {
+    if saved.format != LETTERS_FORMAT {
+        return Err(CodecError("dead letters of another format"));
+    }
+    let mut take = Take(&saved.bytes);
+    letters.restore_total(take.u64()?);
+    for _ in 0..take.u32()? {
+        let (seq, at) = (take.u64()?, take.time()?);
+        let length = take.u32()? as usize;
+        if let Input::DeadLetter(body) = Input::decode(take.bytes(length)?)? {
+            letters.restore(seq, at, &body);
+        }
+    }
+    take.end()
+}

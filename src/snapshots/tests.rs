@@ -1,0 +1,77 @@
+//! Snapshots as files: whole or not at all, and the newest good one.
+
+use std::fs;
+
+use super::*;
+use crate::journal::disk::SystemDisk;
+
+fn snapshot(through: Seq) -> Snapshot {
+    let section = |format, bytes: &[u8]| Section {
+        format,
+        bytes: bytes.to_vec(),
+    };
+    Snapshot {
+        journal: JournalId([1; 16]),
+        build: BuildHash([2; 32]),
+        wall: Timestamp::from_millis(3),
+        point: Point {
+            through,
+            batch: [4; 32],
+            at: Timestamp::from_millis(5),
+            numbering: Numbering {
+                last: 6,
+                hash: DecisionHash([7; 32]),
+            },
+            bundle: Some(BundleHash([8; 32])),
+        },
+        state: section(1, b"state"),
+        view: section(2, b""),
+        letters: section(3, b"letters"),
+    }
+}
+
+fn newest_in(data: &Path) -> Option<Seq> {
+    let through = |snapshot: Snapshot| Ok(snapshot.point.through);
+    newest(&SystemDisk, data, through).unwrap()
+}
+
+#[test]
+fn a_snapshot_reads_back_and_no_bit_of_it_can_change_unnoticed() {
+    let bytes = snapshot(9).encode();
+    assert_eq!(Snapshot::decode(&bytes).unwrap(), snapshot(9));
+    for bit in 0..bytes.len() * 8 {
+        let mut damaged = bytes.clone();
+        damaged[bit / 8] ^= 1 << (bit % 8);
+        assert!(Snapshot::decode(&damaged).is_err(), "bit {bit}");
+    }
+    for length in 0..bytes.len() {
+        assert!(Snapshot::decode(&bytes[..length]).is_err(), "{length}");
+    }
+}
+
+#[test]
+fn the_newest_good_one_is_found_and_only_the_last_two_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path();
+    assert_eq!(newest_in(data), None);
+    let oldest: Vec<_> = [5, 40, 300]
+        .map(|through| write(&SystemDisk, data, &snapshot(through)).unwrap())
+        .into();
+    assert_eq!(oldest, [5, 5, 40]);
+    assert_eq!(newest_in(data), Some(300));
+    let path = data.join(SNAPSHOTS_DIR).join(snapshot_name(300));
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[70] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    assert_eq!(newest_in(data), Some(40), "the damaged one is passed over");
+}
+
+#[test]
+fn one_that_was_not_finished_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&SystemDisk, dir.path(), &snapshot(5)).unwrap_err();
+    assert_eq!(newest_in(dir.path()), None);
+    let unfinished = dir.path().join(SNAPSHOTS_DIR).join("unfinished.tmp");
+    fs::write(unfinished, snapshot(5).encode()).unwrap();
+    assert_eq!(newest_in(dir.path()), None);
+}

@@ -1,0 +1,75 @@
+//! Starts from a snapshot: the city is as it was, and what came before need not be there any more.
+
+use std::fs;
+
+use ioc_core::time::{Millis, Timestamp};
+use serde_json::Value;
+
+use crate::stream::Stream;
+use crate::support::{Server, Site, high_water, level, river_city, wait_for};
+
+/// Readings of a gauge that says nothing of interest, from number `from` on.
+fn calm(from: usize, count: usize) -> Vec<String> {
+    let at = Timestamp::parse(b"2026-03-14T06:50:00Z").unwrap();
+    let reading = |n: usize| {
+        let at = at + Millis::seconds(n as i64);
+        level(&format!("calm-{n}"), "wl-2", &at.to_string(), 1.0)
+    };
+    (from..from + count).map(reading).collect()
+}
+
+/// Waits for a snapshot as of a record after this one; returns which.
+fn snapshot_after(server: &Server, record: u64) -> u64 {
+    let through = || server.metric("ioc_snapshot_through").map(|at| at as u64);
+    wait_for("a snapshot", || through().filter(|at| *at > record))
+}
+
+/// What consoles and REST show, apart from when it was asked for.
+fn shown(server: &Server) -> (Value, Value, Value) {
+    let incidents = server.get_json("/api/v1/incidents");
+    let id = incidents["incidents"][0]["id"].as_str().unwrap();
+    let one = server.get_json(&format!("/api/v1/incidents/{id}"));
+    let letters = server.get_json("/api/v1/dead-letters");
+    (incidents["incidents"].clone(), one, letters)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p2_p4_after_kill_9_a_start_from_a_snapshot_shows_the_same_city() {
+    let site = Site::new(&river_city());
+    let server = site.start();
+    let stream = Stream::open(server.http, None, None).await;
+    server.post_readings(&high_water());
+    server.post_readings(&["no reading".to_owned()]);
+    server.post_readings(&calm(0, 400));
+    // A snapshot is made where the batch after it says that all is well.
+    server.post_readings(&calm(400, 10));
+    let through = snapshot_after(&server, 100);
+    server.post_readings(&calm(410, 5));
+    let before = shown(&server);
+    server.kill();
+    let server = site.start();
+    assert_eq!(shown(&server), before);
+    // In the second segment now: the first one is not needed any more.
+    server.post_readings(&calm(415, 400));
+    server.post_readings(&calm(815, 10));
+    let through = snapshot_after(&server, through + 100);
+    let before = shown(&server);
+    server.kill();
+
+    fs::remove_file(site.data().join("inputs").join(format!("{:020}.log", 1))).unwrap();
+    let server = site.start();
+    assert_eq!(shown(&server), before);
+    let again = Stream::open(server.http, None, Some(&stream.place)).await;
+    assert!(again.welcome["seq"].as_u64() > Some(0));
+    assert!(through > 500);
+    let low = |n: i64| {
+        let at = Timestamp::parse(b"2026-03-14T08:00:00Z").unwrap() + Millis::minutes(10 * n);
+        level(&format!("low-{n}"), "wl-1", &at.to_string(), 1.0)
+    };
+    server.post_readings(&(0..30).map(low).collect::<Vec<_>>());
+    wait_for("the flood to clear", || {
+        let incidents = server.incidents();
+        (incidents[0]["condition"] == "cleared").then_some(())
+    });
+    assert!(server.stop().success());
+}
