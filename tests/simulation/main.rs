@@ -15,3 +15,5 @@ mod workload;
 
 mod promises;
 mod rot;
+
+mod host;

@@ -1,0 +1,24 @@
+//! The whole host, simulated: real engine, logs, recovery and window; one seed decides the rest.
+//!
+//! Clocks, disk, connections and the order of all steps are the world's. Publishers send, repeat and
+//! lose their connections; operators follow, fall behind, resume and command; the process is killed,
+//! loses its power, meets a failing disk, stops cleanly and starts again. What the outside was told
+//! is kept in a model; the checks compare it with the logs.
+//!
+//! The modules in reading order:
+
+mod story;
+mod time;
+mod city;
+mod workload;
+mod publisher;
+mod operator;
+mod model;
+mod sabotage;
+mod process;
+mod sessions;
+mod plan;
+mod world;
+mod checks;
+
+mod seeded;

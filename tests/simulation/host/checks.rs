@@ -1,0 +1,230 @@
+//! What must be true of the logs, given what the outside was told.
+//!
+//! Arrives: the final logs, read from the disk by themselves; the model. Leaves: the first broken
+//! promise. Each check reads the logs anew and trusts nothing that the host derived while it ran.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use ioc::journal::scan::scan;
+use ioc::journal::{JournalError, Known, LogKind};
+use ioc::pipeline::Numbering;
+use ioc::recover::{DECISIONS_DIR, INPUTS_DIR};
+use ioc_core::judgement::Judgement;
+use ioc_core::reading::Reading;
+use ioc_core::record::{Input, Record, Records};
+
+use super::city;
+use super::model::{Broken, Model, Promise, Sent, expect};
+use super::process::DATA;
+use crate::disk::FaultDisk;
+
+/// What lies in both logs.
+pub struct Logs {
+    /// Framed records, the first of which is the first.
+    inputs: Vec<u8>,
+    /// Decisions, each with its length.
+    decisions: Vec<u8>,
+}
+
+impl Logs {
+    /// Reads both logs of a host that has ended.
+    pub fn read(disk: &FaultDisk) -> Result<Self, Broken> {
+        let read = |dir, kind| {
+            read(disk, dir, kind).map_err(|error| Broken {
+                promise: Promise::ItStartsAgain,
+                how: format!("the {kind:?} log cannot be read: {error:?}"),
+            })
+        };
+        Ok(Self {
+            inputs: read(INPUTS_DIR, LogKind::Inputs)?,
+            decisions: read(DECISIONS_DIR, LogKind::Decisions)?,
+        })
+    }
+
+    fn records(&self) -> impl Iterator<Item = Record<'_>> {
+        Records::new(1, &self.inputs).map(|record| record.unwrap())
+    }
+
+    /// All that the model can say about the logs.
+    pub fn check(&self, model: &Model) -> Result<(), Broken> {
+        self.check_arrivals(model)?;
+        self.check_commands(model)?;
+        self.check_judgement(model)?;
+        check_evidence(model)
+    }
+
+    /// P1: of every connection the log holds the first so many messages, in order and once, at
+    /// least those that were acknowledged.
+    fn check_arrivals(&self, model: &Model) -> Result<(), Broken> {
+        const P1: Promise = Promise::P1NothingAcknowledgedIsLost;
+        let mut found = vec![0; model.connections.len()];
+        for record in self.records() {
+            let sent = match record.input {
+                Input::Reading(reading) => sent_reading(&reading),
+                Input::DeadLetter(letter) => sent_garbage(letter.payload),
+                _ => continue,
+            };
+            let (connection, place, sent) = sent;
+            let expected = model.connections[connection].handed.get(place);
+            let next = std::mem::replace(&mut found[connection], place + 1);
+            expect(place == next && expected == Some(&sent), P1, || {
+                let seq = record.seq;
+                format!(
+                    "record {seq} is message {place} of connection {connection}, {sent:?}; \
+                     {next} comes next, and {expected:?} was handed over"
+                )
+            })?;
+        }
+        for (number, connection) in model.connections.iter().enumerate() {
+            let found = found[number];
+            expect(found >= connection.acknowledged, P1, || {
+                let acknowledged = connection.acknowledged;
+                let lost = &connection.handed[found..acknowledged];
+                format!(
+                    "of connection {number} {acknowledged} messages were acknowledged and {found} \
+                     are in the log; lost: {lost:?}"
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What was answered is in the log; a request acts once, however often it is sent.
+    fn check_commands(&self, model: &Model) -> Result<(), Broken> {
+        const HOLD: Promise = Promise::AnsweredCommandsHold;
+        let request = |record: Record<'_>| match record.input {
+            Input::Command(command) => Some(command.request.to_owned()),
+            _ => None,
+        };
+        let journaled: BTreeSet<String> = self.records().filter_map(request).collect();
+        let mut acted = BTreeMap::new();
+        for told in &model.told {
+            let decision = &told.decision;
+            if decision.verdict.word() != "incident_acknowledged" {
+                continue;
+            }
+            let (request, _) = decision
+                .cause
+                .request
+                .as_ref()
+                .expect("a person acknowledges");
+            let before = acted.insert(request.as_str().to_owned(), decision.seq);
+            expect(before.is_none(), HOLD, || {
+                format!(
+                    "{request} acted at {before:?} and again at {}",
+                    decision.seq
+                )
+            })?;
+        }
+        for (id, answered) in &model.answered {
+            let done = acted.get(id).is_some_and(|seq| seq <= answered);
+            expect(journaled.contains(id) && done, HOLD, || {
+                let at = acted.get(id);
+                format!(
+                    "{id} was said to be done as of decision {answered}, but it acted at {at:?}"
+                )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// P2: the final inputs, judged from the beginning by one stage and one record at a time, give
+    /// exactly the decisions that left and that lie in the decisions log.
+    fn check_judgement(&self, model: &Model) -> Result<(), Broken> {
+        const P2: Promise = Promise::P2SameInputsSameDecisions;
+        let mut judgement = Judgement::new(NonZeroUsize::MIN);
+        city::bundles()
+            .into_iter()
+            .for_each(|bundle| judgement.provide(bundle));
+        let mut numbering = Numbering::default();
+        let mut encoded = Vec::new();
+        let mut told = model.told.iter();
+        for record in self.records() {
+            let mut decisions = Vec::new();
+            judgement.apply(&[record], &mut decisions);
+            for judged in numbering.number(decisions, &mut encoded) {
+                let left = told.next();
+                let same = left.is_some_and(|left| {
+                    left.hash == judged.hash && left.decision == judged.decision
+                });
+                expect(same, P2, || {
+                    let left = left.map(|left| &left.decision);
+                    let seq = record.seq;
+                    format!(
+                        "record {seq} gives {:?}; what left was {left:?}",
+                        judged.decision
+                    )
+                })?;
+            }
+        }
+        let left = told.next();
+        expect(left.is_none(), P2, || {
+            format!(
+                "{:?} left, but follows from no record",
+                left.map(|left| &left.decision)
+            )
+        })?;
+        expect(encoded == self.decisions, P2, || {
+            let (offline, logged) = (encoded.len(), self.decisions.len());
+            format!("{offline} bytes of decisions follow from the inputs, {logged} are logged")
+        })?;
+        let broken = judgement.audit();
+        expect(broken.is_empty(), Promise::InvariantsHold, || {
+            format!("{broken:?}")
+        })
+    }
+}
+
+/// P3: no reading is evidence twice.
+fn check_evidence(model: &Model) -> Result<(), Broken> {
+    let mut seen = BTreeMap::new();
+    for told in &model.told {
+        let decision = &told.decision;
+        for evidence in &decision.cause.evidence {
+            let reading = (evidence.sensor.as_str(), evidence.reading.as_str());
+            let before = seen.insert(reading, decision.seq);
+            expect(before.is_none(), Promise::P3Once, || {
+                format!(
+                    "{reading:?} is evidence at {before:?} and again at {}",
+                    decision.seq
+                )
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// The payloads of all batches of a log, one after another.
+fn read(disk: &FaultDisk, dir: &str, kind: LogKind) -> Result<Vec<u8>, JournalError> {
+    let contents = scan(disk, &Path::new(DATA).join(dir), kind, Known::default())?;
+    let mut bytes = Vec::new();
+    contents.for_each(disk, 1, |_, payload| {
+        bytes.extend_from_slice(payload);
+        Ok::<_, JournalError>(())
+    })?;
+    Ok(bytes)
+}
+
+/// By which connection a reading came, as which of its messages, and what it is.
+fn sent_reading(reading: &Reading<'_>) -> (usize, usize, Sent) {
+    let via = reading
+        .attributes
+        .get("via")
+        .expect("every reading says how it came");
+    let (connection, place) = numbers(via);
+    let sent = Sent::Reading(reading.sensor.to_owned(), reading.id.to_owned());
+    (connection, place, sent)
+}
+
+fn sent_garbage(payload: &[u8]) -> (usize, usize, Sent) {
+    let text = std::str::from_utf8(payload).unwrap();
+    let (connection, place) = numbers(text.rsplit(' ').next().unwrap());
+    (connection, place, Sent::Garbage(text.to_owned()))
+}
+
+fn numbers(via: &str) -> (usize, usize) {
+    let (connection, place) = via.split_once('-').unwrap();
+    (connection.parse().unwrap(), place.parse().unwrap())
+}

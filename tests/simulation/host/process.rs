@@ -1,0 +1,268 @@
+//! One life of the host: the real parts, built as the host builds them, without their threads.
+//!
+//! Arrives: a disk after whatever happened to it, and how the process is started. Leaves: the parts,
+//! which the world steps in the order that it likes. Between engine and writer lies a [`Belt`].
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use ioc::clock::{Clock, ClockMode, TimeSource};
+use ioc::engine::{EngineStart, Parts};
+use ioc::journal::JournalId;
+use ioc::journal::disk::Disk;
+use ioc::outlets::Outlets;
+use ioc::pipeline::{BatchLimits, Pipeline, Samples, WORK_MAX, WriterGone};
+use ioc::recover::{self, RecoverError, RecoverOptions};
+use ioc::writer::{Outlet, OwnedDeadLetter, Work, Writer};
+use ioc_core::bundle::Bundle;
+use ioc_core::decision::Released;
+use ioc_core::record::{BuildHash, BundleHash, ClockKind};
+use ioc_gateway::door::{Door, DoorOptions};
+use ioc_ws::{Keeper, Token, Window, WindowOptions};
+
+use super::model::SharedModel;
+use super::sabotage::Sabotage;
+
+/// The data directory of all lives.
+pub const DATA: &str = "/data";
+/// What operators show to command.
+pub const TOKEN: &str = "token";
+/// The executable of all lives.
+const BUILD: BuildHash = BuildHash([7; 32]);
+
+/// How a process is started.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Over how many shards the sensors are shared out.
+    pub shards: NonZeroUsize,
+    /// The bundle in the configuration.
+    pub bundle: Arc<Bundle>,
+    /// All that were ever stored.
+    pub bundles: Arc<Vec<Arc<Bundle>>>,
+    /// The journal's identity if it is new.
+    pub new_journal: JournalId,
+    /// How many bytes a segment is made with.
+    pub segment_bytes: u64,
+    /// How large batches grow.
+    pub limits: BatchLimits,
+    /// How much may wait at the door.
+    pub waiting_bytes_max: u32,
+    /// The window's bounds, as far as a run varies them.
+    pub window: WindowBounds,
+    /// What is broken on purpose.
+    pub sabotage: Sabotage,
+}
+
+/// The bounds of the window that make operators slow.
+#[derive(Debug, Clone, Copy)]
+pub struct WindowBounds {
+    /// See [`WindowOptions::ring_decisions_max`].
+    pub ring_decisions_max: usize,
+    /// See [`WindowOptions::fold_after_decisions`].
+    pub fold_after_decisions: u64,
+    /// See [`WindowOptions::round_bytes_max`].
+    pub round_bytes_max: usize,
+}
+
+/// A running process. Dropped, it is killed.
+pub struct Process {
+    /// The way in.
+    pub door: Door,
+    /// The way out.
+    pub window: Window,
+    /// Decides; gone once the process is to end cleanly.
+    pub pipeline: Option<Pipeline>,
+    /// Lies between.
+    pub belt: Belt,
+    /// Makes durable, and releases.
+    pub writer: Writer,
+    keeper: Arc<Mutex<Keeper>>,
+}
+
+/// Why a process did not start.
+#[derive(Debug)]
+pub enum NotStarted {
+    /// The journal could not be opened.
+    Recover(RecoverError),
+    /// The clock was not believed.
+    Clock,
+    /// The writer ended at once.
+    Writer(WriterGone),
+}
+
+impl From<RecoverError> for NotStarted {
+    fn from(error: RecoverError) -> Self {
+        Self::Recover(error)
+    }
+}
+
+impl Process {
+    /// Starts as the host does: opens the journal, judges it again, tells the window.
+    pub fn start(
+        start: &Start,
+        disk: &Arc<dyn Disk>,
+        time: &Arc<dyn TimeSource>,
+        model: &SharedModel,
+    ) -> Result<Self, NotStarted> {
+        let options = RecoverOptions {
+            data: Path::new(DATA),
+            segment_bytes: start.segment_bytes,
+            build: BUILD,
+            new_journal: start.new_journal,
+            time: &**time,
+        };
+        let opened = recover::open(disk, options)?;
+        let epoch = opened.journal().to_string();
+        let (window, commands, keeper) = Window::unattended(window_options(start, &epoch, time));
+        let keeper = Arc::new(Mutex::new(keeper));
+        let mut outlet = Watched {
+            outlets: Outlets::new(window.clone()),
+            keeper: Arc::clone(&keeper),
+            waiting: 0,
+            model: Arc::clone(model),
+        };
+        model.lock().unwrap().shows_epoch(&epoch);
+        let stored = |hash| stored(&start.bundles, hash);
+        let recovered = opened.replay(start.shards, &stored, &mut outlet)?;
+        let mode = ClockMode(ClockKind::System);
+        let clock = Clock::start(Arc::clone(time), mode, recovered.last_at, false);
+        let clock = clock.map_err(|_| NotStarted::Clock)?;
+
+        let is_new = recovered.bundle != Some(start.bundle.hash);
+        let door_options = DoorOptions {
+            waiting_bytes_max: start.waiting_bytes_max,
+        };
+        let (door, arrivals) = Door::new(door_options, Arc::new(ArcSwap::default()));
+        let engine = EngineStart {
+            recovered,
+            clock,
+            build: BUILD,
+            rules: is_new.then(|| Arc::clone(&start.bundle)),
+            arrivals,
+            commands,
+            samples: Samples::new(window.clone()),
+            limits: start.limits,
+            outlet: Box::new(outlet),
+        };
+        let (belt, work, to_do) = Belt::new(start.sabotage, model);
+        let Parts {
+            mut pipeline,
+            writer,
+            first,
+            ..
+        } = engine.parts((work, to_do));
+        pipeline.begin(&first).map_err(NotStarted::Writer)?;
+        Ok(Self {
+            door,
+            window,
+            pipeline: Some(pipeline),
+            belt,
+            writer,
+            keeper,
+        })
+    }
+
+    /// Lets the window take what it was told.
+    pub fn step_keeper(&mut self) {
+        self.keeper.lock().unwrap().step();
+    }
+}
+
+fn window_options(start: &Start, epoch: &str, time: &Arc<dyn TimeSource>) -> WindowOptions {
+    let time = Arc::clone(time);
+    let now = Arc::new(move || time.wall());
+    let mut options = WindowOptions::new(epoch.to_owned(), Token::new(TOKEN), now);
+    options.ring_decisions_max = start.window.ring_decisions_max;
+    options.fold_after_decisions = start.window.fold_after_decisions;
+    options.round_bytes_max = start.window.round_bytes_max;
+    options
+}
+
+fn stored(bundles: &[Arc<Bundle>], hash: BundleHash) -> Result<Arc<Bundle>, String> {
+    let found = bundles.iter().find(|bundle| bundle.hash == hash);
+    found.cloned().ok_or_else(|| format!("no bundle {hash:?}"))
+}
+
+/// The outlets of the host; the model sees what passes.
+struct Watched {
+    outlets: Outlets,
+    keeper: Arc<Mutex<Keeper>>,
+    /// How much the keeper may not have taken yet.
+    waiting: usize,
+    model: SharedModel,
+}
+
+impl Outlet for Watched {
+    fn release(&mut self, decisions: Vec<Released>) {
+        let mut model = self.model.lock().unwrap();
+        decisions.iter().for_each(|each| model.released(each));
+        drop(model);
+        self.waiting += 1;
+        // On its thread the keeper would take them by itself before the queue is full.
+        if self.waiting == 32 {
+            self.waiting = 0;
+            self.keeper.lock().unwrap().step();
+        }
+        self.outlets.release(decisions);
+    }
+
+    fn dead_letter(&mut self, letter: &OwnedDeadLetter) {
+        self.outlets.dead_letter(letter);
+    }
+}
+
+/// Carries work from the engine to the writer, as much at a time as the world likes: so the writer
+/// may find a batch without what follows from it, or several at once.
+pub struct Belt {
+    from_engine: Receiver<Work>,
+    to_writer: Option<Sender<Work>>,
+    sabotage: Sabotage,
+    model: SharedModel,
+}
+
+impl Belt {
+    /// A belt, and the ends of the engine and of the writer.
+    fn new(sabotage: Sabotage, model: &SharedModel) -> (Self, Sender<Work>, Receiver<Work>) {
+        let (work, from_engine) = bounded(WORK_MAX);
+        let (to_writer, to_do) = bounded(WORK_MAX);
+        let belt = Self {
+            from_engine,
+            to_writer: Some(to_writer),
+            sabotage,
+            model: Arc::clone(model),
+        };
+        (belt, work, to_do)
+    }
+
+    /// Whether nothing lies on it.
+    pub fn is_empty(&self) -> bool {
+        self.from_engine.is_empty()
+    }
+
+    /// Carries up to so many pieces; once the engine is gone and all is carried, ends.
+    pub fn carry(&mut self, most: usize) {
+        let Some(to_writer) = &self.to_writer else {
+            return;
+        };
+        for _ in 0..most {
+            if to_writer.is_full() {
+                return;
+            }
+            match self.from_engine.try_recv() {
+                Ok(work) => {
+                    let work = self.sabotage.spoil(work, &self.model);
+                    // A writer that is gone says why itself.
+                    let _ = to_writer.send(work);
+                }
+                Err(TryRecvError::Disconnected) => {
+                    self.to_writer = None;
+                    return;
+                }
+                Err(TryRecvError::Empty) => return,
+            }
+        }
+    }
+}
