@@ -16,8 +16,8 @@ use crate::clock::Clock;
 use crate::host::HostError;
 use crate::journal::{JournalError, Mark};
 use crate::pipeline::{BatchLimits, Pipeline, Queues, Samples, WORK_MAX, WriterGone};
-use crate::recover::{RecoverError, Recovered};
-use crate::snapshots::Follower;
+use crate::recover::Recovered;
+use crate::snapshots::follower::MakeFollower;
 use crate::telemetry;
 use crate::writer::{Outlet, Work, Writer};
 
@@ -44,9 +44,6 @@ pub struct EngineStart {
     /// Makes the follower of the engine, on its own thread.
     pub follower: MakeFollower,
 }
-
-/// See [`EngineStart::follower`].
-pub type MakeFollower = Box<dyn FnOnce() -> Result<Follower, RecoverError> + Send>;
 
 /// The parts before they run.
 pub struct Parts {

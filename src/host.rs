@@ -9,17 +9,14 @@ use std::fs::{self, File};
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use ioc_core::judgement::{Judgement, STATE_FORMAT};
 use ioc_core::time::Timestamp;
 use ioc_gateway::GatewayError;
-use ioc_gateway::dead_letters::DeadLetters;
 use ioc_gateway::door::{Door, DoorOptions};
 use ioc_ws::{Commands, Token, VIEW_FORMAT, Window, WindowOptions};
 use tokio::runtime::Runtime;
@@ -29,18 +26,18 @@ use crate::clock::{Clock, ClockMode, ClockRefused, Face, SystemTimeSource, TimeS
 use crate::config::settings::Settings;
 use crate::config::source::{CITY, Source, StoreError};
 use crate::descriptors;
-use crate::engine::{Engine, EngineStart, MakeFollower};
+use crate::engine::{Engine, EngineStart};
 use crate::identity;
 use crate::journal::disk::{Disk, SystemDisk};
 use crate::journal::{JournalError, JournalId};
 use crate::outlets::Outlets;
 use crate::pipeline::{BatchLimits, Samples};
 use crate::progress::tell;
-use crate::recover::{self, RecoverError, RecoverOptions, Recovered};
+use crate::recover::{self, RecoverError, RecoverOptions};
 use crate::rules::{Chosen, Rules};
 use crate::servers::{Servers, Sockets};
-use crate::snapshots::follower::Surroundings;
-use crate::snapshots::{Follower, Section};
+use crate::snapshots::Section;
+use crate::snapshots::follower::{self, Surroundings};
 use crate::telemetry;
 
 /// What `ioc run` was asked for.
@@ -244,7 +241,12 @@ impl Host {
                 bundles: rules.bundles(),
                 view: view_of(window.clone()),
             };
-            follower(around, &settings, &recovered, &outlets.dead_letters)
+            follower::beside(
+                around,
+                settings.snapshots,
+                &recovered,
+                &outlets.dead_letters,
+            )
         };
         let start = EngineStart {
             recovered,
@@ -336,32 +338,6 @@ impl Host {
         }
         ended
     }
-}
-
-/// Makes a follower that stands where the engine starts, from a copy of its state.
-fn follower(
-    around: Surroundings,
-    settings: &Settings,
-    recovered: &Recovered,
-    letters: &DeadLetters,
-) -> MakeFollower {
-    let mut state = Vec::new();
-    recovered.judgement.save(&mut state);
-    let (point, saved) = (recovered.point(), recovered.snapshot);
-    let letters = letters.copy();
-    let options = settings.snapshots;
-    Box::new(move || {
-        let through = point.through;
-        let bundle = point.bundle.map(&around.bundles).transpose();
-        let bundle = bundle.map_err(|reason| RecoverError::Bundle {
-            seq: through,
-            reason,
-        })?;
-        let judgement = Judgement::load(STATE_FORMAT, NonZeroUsize::MIN, &state, bundle)
-            .map_err(|source| RecoverError::Snapshot { through, source })?;
-        let start = (judgement, point);
-        Ok(Follower::new(around, options, start, letters, saved))
-    })
 }
 
 /// What consoles see, as a snapshot keeps it.

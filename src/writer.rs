@@ -175,6 +175,11 @@ impl Writer {
         }
     }
 
+    /// What was released last.
+    pub const fn released(&self) -> Mark {
+        self.released
+    }
+
     /// Does what waits, as [`run`](Self::run) would, but waits for nothing. After
     /// [`Stepped::Ended`] there is no further step.
     pub fn step(&mut self) -> Result<Stepped, JournalError> {

@@ -172,8 +172,8 @@ pub(crate) struct Feed {
 struct Ring {
     batches: VecDeque<Arc<Batch>>,
     decisions: usize,
-    /// The hash before the first batch, if that is known.
-    before: Option<DecisionHash>,
+    /// The number and hash before the first batch, if that is known.
+    before: Option<(DecisionSeq, DecisionHash)>,
 }
 
 impl Feed {
@@ -182,7 +182,7 @@ impl Feed {
         let ring = Ring {
             batches: VecDeque::new(),
             decisions: 0,
-            before: Some(DecisionHash::default()),
+            before: Some((0, DecisionHash::default())),
         };
         Self {
             decisions_max,
@@ -195,12 +195,20 @@ impl Feed {
     pub(crate) fn push(&self, batch: Batch) {
         let head = batch.head();
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
-        if ring.batches.is_empty() && batch.first() != 1 {
+        if ring.batches.is_empty() && batch.first() != ring.first() {
             ring.before = None;
         }
         ring.decisions += batch.entries.len();
         ring.batches.push_back(Arc::new(batch));
         ring.evict(self.decisions_max);
+        drop(ring);
+        self.head.send_replace(head);
+    }
+
+    /// Goes on after a decision that is not held. Before anything is pushed.
+    pub(crate) fn restore(&self, head: Head) {
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        ring.before = Some((head.seq, head.hash));
         drop(ring);
         self.head.send_replace(head);
     }
@@ -325,19 +333,26 @@ impl Ring {
                 break;
             }
             self.decisions -= oldest.entries.len();
-            self.before = Some(oldest.head().hash);
+            let before = oldest.head();
+            self.before = Some((before.seq, before.hash));
             self.batches.pop_front();
         }
     }
 
-    /// The number of the oldest decision held; 1 while there is none.
+    /// The number of the oldest decision held; of the next, while there is none.
     fn first(&self) -> DecisionSeq {
-        self.batches.front().map_or(1, |batch| batch.first())
+        let next = || self.before.map_or(1, |(seq, _)| seq + 1);
+        self.batches
+            .front()
+            .map_or_else(next, |batch| batch.first())
     }
 
-    /// The number of the newest decision; 0 while there is none.
+    /// The number of the newest decision, held or not.
     fn last(&self) -> DecisionSeq {
-        self.batches.back().map_or(0, |batch| batch.head().seq)
+        let before = || self.before.map_or(0, |(seq, _)| seq);
+        self.batches
+            .back()
+            .map_or_else(before, |batch| batch.head().seq)
     }
 
     /// The index of the batch that holds this number, or of the first after it.
@@ -348,7 +363,7 @@ impl Ring {
     /// The point just after this number; `None` if its hash is not known any more.
     fn head_at(&self, seq: DecisionSeq) -> Option<Head> {
         if seq + 1 == self.first() {
-            let hash = self.before?;
+            let (_, hash) = self.before?;
             let at = Timestamp::default();
             return Some(Head { seq, hash, at });
         }

@@ -294,8 +294,13 @@ impl Keeper {
     /// # Errors
     /// The bytes are damaged.
     pub fn restore(&mut self, saved: &[u8]) -> Result<(), CodecError> {
-        self.view.restore(Saved::decode(saved)?);
+        self.resume(Saved::decode(saved)?);
         Ok(())
+    }
+
+    fn resume(&mut self, saved: Saved) {
+        self.feed.restore(saved.head);
+        self.view.restore(saved);
     }
 
     fn run_errand(&mut self, errand: Errand) {
@@ -306,7 +311,7 @@ impl Keeper {
                 let _ = saved.send(self.view.save());
             }
             Errand::Restore(saved, restored) => {
-                self.view.restore(saved);
+                self.resume(saved);
                 let _ = restored.send(());
             }
         }

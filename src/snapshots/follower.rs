@@ -6,6 +6,7 @@
 //! derived (P2, checked while the city runs), and appears only once the decisions before it are
 //! durable; what goes wrong here is told and stops nothing else. Next: `retention.rs`.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::durable::Durable;
 use crate::journal::disk::Disk;
 use crate::journal::reader::Reader;
 use crate::journal::{JournalId, LogKind, Mark};
-use crate::recover::{INPUTS_DIR, RecoverError};
+use crate::recover::{INPUTS_DIR, RecoverError, Recovered};
 use crate::rejudge::Rejudge;
 use crate::telemetry;
 
@@ -66,6 +67,34 @@ pub struct Surroundings {
     pub view: Box<dyn FnMut() -> Section + Send>,
 }
 
+/// Makes a follower on the thread that it is for: its state has to be loaded.
+pub type MakeFollower = Box<dyn FnOnce() -> Result<Follower, RecoverError> + Send>;
+
+/// A follower that stands where the engine starts, with a copy of its state.
+pub fn beside(
+    around: Surroundings,
+    options: FollowerOptions,
+    recovered: &Recovered,
+    letters: &DeadLetters,
+) -> MakeFollower {
+    let mut state = Vec::new();
+    recovered.judgement.save(&mut state);
+    let (point, saved) = (recovered.point(), recovered.snapshot);
+    let letters = letters.copy();
+    Box::new(move || {
+        let through = point.through;
+        let bundle = point.bundle.map(&around.bundles).transpose();
+        let bundle = bundle.map_err(|reason| RecoverError::Bundle {
+            seq: through,
+            reason,
+        })?;
+        let judgement = Judgement::load(STATE_FORMAT, NonZeroUsize::MIN, &state, bundle)
+            .map_err(|source| RecoverError::Snapshot { through, source })?;
+        let start = (judgement, point);
+        Ok(Follower::new(around, options, start, letters, saved))
+    })
+}
+
 /// What a step has come to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Followed {
@@ -93,7 +122,7 @@ pub struct Follower {
 impl Follower {
     /// A follower that stands at `point` like the engine, with the messages that could not be read
     /// until there. `saved`: the record that the newest snapshot is as of.
-    pub fn new(
+    fn new(
         around: Surroundings,
         options: FollowerOptions,
         (judgement, point): (Judgement, Point),
@@ -151,6 +180,11 @@ impl Follower {
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
+    }
+
+    /// The record that the newest snapshot is as of; 0 without one.
+    pub const fn saved(&self) -> Seq {
+        self.saved
     }
 
     /// How many durable records it has not judged.

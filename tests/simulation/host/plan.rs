@@ -19,6 +19,10 @@ pub struct Plan {
     pub operators: usize,
     /// How many bytes a segment is made with.
     pub segment_bytes: u64,
+    /// How many decisions before a snapshot are shown again.
+    pub decisions_shown: u64,
+    /// A snapshot is made after so many records.
+    pub snapshot_records: u64,
     /// How large batches grow.
     pub limits: BatchLimits,
     /// How much may wait at the door.
@@ -59,6 +63,8 @@ impl Plan {
             fault_one_in: one_of([15, 40, 10_000]),
             faulty_start_one_in: one_of([2, 4, 10_000]),
             lazy: one_of([1, 4, 15]),
+            decisions_shown: one_of([0, 5, 1000]),
+            snapshot_records: one_of([3, 30, 300]),
         }
     }
 }

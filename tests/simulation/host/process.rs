@@ -16,12 +16,15 @@ use ioc::journal::disk::Disk;
 use ioc::outlets::Outlets;
 use ioc::pipeline::{BatchLimits, Pipeline, Samples, WORK_MAX, WriterGone};
 use ioc::recover::{self, RecoverError, RecoverOptions};
+use ioc::snapshots::follower::{self, Surroundings};
+use ioc::snapshots::{Follower, FollowerOptions, Section, Snapshot};
 use ioc::writer::{Outlet, OwnedDeadLetter, Work, Writer};
+use ioc_core::CodecError;
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::Released;
 use ioc_core::record::{BuildHash, BundleHash, ClockKind};
 use ioc_gateway::door::{Door, DoorOptions};
-use ioc_ws::{Keeper, Token, Window, WindowOptions};
+use ioc_ws::{Keeper, Token, VIEW_FORMAT, Window, WindowOptions};
 
 use super::model::SharedModel;
 use super::sabotage::Sabotage;
@@ -46,6 +49,10 @@ pub struct Start {
     pub new_journal: JournalId,
     /// How many bytes a segment is made with.
     pub segment_bytes: u64,
+    /// How many decisions before a snapshot are shown again.
+    pub decisions_shown: u64,
+    /// When snapshots are made.
+    pub snapshots: FollowerOptions,
     /// How large batches grow.
     pub limits: BatchLimits,
     /// How much may wait at the door.
@@ -79,6 +86,8 @@ pub struct Process {
     pub belt: Belt,
     /// Makes durable, and releases.
     pub writer: Writer,
+    /// Makes snapshots, until that fails.
+    pub follower: Option<Follower>,
     keeper: Arc<Mutex<Keeper>>,
 }
 
@@ -112,6 +121,7 @@ impl Process {
             segment_bytes: start.segment_bytes,
             build: BUILD,
             new_journal: start.new_journal,
+            decisions_shown: start.decisions_shown,
             time: &**time,
         };
         let opened = recover::open(disk, options)?;
@@ -125,8 +135,11 @@ impl Process {
             model: Arc::clone(model),
         };
         model.lock().unwrap().shows_epoch(&epoch);
-        let stored = |hash| stored(&start.bundles, hash);
-        let recovered = opened.replay(start.shards, &stored, &mut outlet)?;
+        let bundles = |hash| stored(&start.bundles, hash);
+        let recovered = opened.replay(start.shards, &bundles, &mut outlet)?;
+        if recovered.snapshot > 0 {
+            model.lock().unwrap().reached("started from a snapshot", 1);
+        }
         let mode = ClockMode(ClockKind::System);
         let clock = Clock::start(Arc::clone(time), mode, recovered.last_at, false);
         let clock = clock.map_err(|_| NotStarted::Clock)?;
@@ -136,6 +149,28 @@ impl Process {
             waiting_bytes_max: start.waiting_bytes_max,
         };
         let (door, arrivals) = Door::new(door_options, Arc::new(ArcSwap::default()));
+        let around = Surroundings {
+            disk: Arc::clone(disk),
+            data: DATA.into(),
+            journal: recovered.logs.0.journal(),
+            build: BUILD,
+            time: Arc::clone(time),
+            durable: Arc::clone(&recovered.durable),
+            bundles: {
+                let bundles = Arc::clone(&start.bundles);
+                Box::new(move |hash| stored(&bundles, hash))
+            },
+            view: {
+                let keeper = Arc::clone(&keeper);
+                let saved = move || keeper.lock().unwrap().save();
+                Box::new(move || Section {
+                    format: VIEW_FORMAT,
+                    bytes: saved(),
+                })
+            },
+        };
+        let letters = &outlet.outlets.dead_letters;
+        let follower = follower::beside(around, start.snapshots, &recovered, letters);
         let engine = EngineStart {
             recovered,
             clock,
@@ -146,12 +181,14 @@ impl Process {
             samples: Samples::new(window.clone()),
             limits: start.limits,
             outlet: Box::new(outlet),
+            follower,
         };
         let (belt, work, to_do) = Belt::new(start.sabotage, model);
         let Parts {
             mut pipeline,
             writer,
             first,
+            follower,
             ..
         } = engine.parts((work, to_do));
         pipeline.begin(&first).map_err(NotStarted::Writer)?;
@@ -161,6 +198,7 @@ impl Process {
             pipeline: Some(pipeline),
             belt,
             writer,
+            follower: Some(follower()?),
             keeper,
         })
     }
@@ -211,6 +249,11 @@ impl Outlet for Watched {
 
     fn dead_letter(&mut self, letter: &OwnedDeadLetter) {
         self.outlets.dead_letter(letter);
+    }
+
+    fn resume(&mut self, snapshot: &Snapshot) -> Result<(), CodecError> {
+        self.keeper.lock().unwrap().restore(&snapshot.view.bytes)?;
+        follower::restore_letters(&snapshot.letters, &self.outlets.dead_letters)
     }
 }
 

@@ -12,6 +12,8 @@ use ioc::journal::disk::Disk;
 use ioc::journal::{JournalError, JournalId};
 use ioc::pipeline::Stepped;
 use ioc::recover::RecoverError;
+use ioc::snapshots::FollowerOptions;
+use ioc::snapshots::follower::Followed;
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::Severity;
 use tokio::runtime::{Builder, Runtime};
@@ -134,8 +136,9 @@ impl World {
             16..28 => self.publisher_turns(),
             28..42 => self.step_engine(),
             42..60 => self.step_writer(),
-            60..66 => self.step_keeper(),
-            66..76 => self.step_sessions(),
+            60..64 => self.step_keeper(),
+            64..68 => self.step_follower()?,
+            68..76 => self.step_sessions(),
             76..94 => self.operator_turns()?,
             _ => self.time_passes(),
         }
@@ -248,6 +251,45 @@ impl World {
         }
     }
 
+    fn step_follower(&mut self) -> Result<(), Broken> {
+        for _ in 0..self.schedule.within(1..20) {
+            let Some(process) = &mut self.process else {
+                return Ok(());
+            };
+            let Some(follower) = &mut process.follower else {
+                return Ok(());
+            };
+            let before = follower.saved();
+            let followed = follower.step();
+            let made = follower.saved() > before;
+            if followed.is_err() {
+                process.follower = None;
+            }
+            if made {
+                self.reached("snapshot made");
+            }
+            if let Err(error) = &followed {
+                self.expect_excusable(error)?;
+            }
+            if self.disk.ended().is_some() {
+                self.reached("ended beside the engine");
+                self.die();
+            }
+            if !matches!(followed, Ok(Followed::Some)) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// A follower may only fail because the disk did.
+    fn expect_excusable(&self, error: &RecoverError) -> Result<(), Broken> {
+        let by_disk = matches!(error, RecoverError::Journal(JournalError::Disk { .. }));
+        expect(by_disk, Promise::P2SameInputsSameDecisions, || {
+            format!("what was judged beside the engine is not what it judged: {error}")
+        })
+    }
+
     fn step_sessions(&mut self) {
         let _entered = self.runtime.enter();
         for session in &mut self.sessions {
@@ -303,6 +345,11 @@ impl World {
             bundles: Arc::clone(&self.bundles),
             new_journal: JournalId([self.lives as u8; 16]),
             segment_bytes: self.plan.segment_bytes,
+            decisions_shown: self.plan.decisions_shown,
+            snapshots: FollowerOptions {
+                every: Duration::from_secs(60),
+                records: self.plan.snapshot_records,
+            },
             limits: self.plan.limits,
             waiting_bytes_max: self.plan.waiting_bytes_max,
             window: self.plan.window,
@@ -429,6 +476,13 @@ impl World {
             expect(settled, Promise::Liveness, || {
                 "a clean end left something unsettled that it had taken".into()
             })?;
+        }
+        let process = self.process.as_mut().expect("it has just stopped");
+        let released = process.writer.released();
+        if let Some(follower) = process.follower.take()
+            && let Err(error) = follower.finish(released)
+        {
+            self.expect_excusable(&error)?;
         }
         self.die();
         Ok(())
