@@ -1,4 +1,5 @@
-# make test    installs what the tests need if it is missing, then runs every test
+# make test    installs what the tests need if it is missing, then runs every test; then, in a
+#              build that is optimised otherwise, the one that all builds must decide alike
 # make lint    formatting, clippy and documentation, warnings denied
 # make soak    the long runs: many seeds, many kills
 # make tools   only installs
@@ -15,6 +16,7 @@ test: tools
 	else \
 		$(CARGO) test --workspace; \
 	fi
+	$(CARGO) test --release -p ioc-core --test judgement p2_another_build
 
 lint:
 	$(CARGO) fmt --all --check

@@ -13,7 +13,7 @@ use crate::codec::{CodecError, Put, Take};
 use crate::record::Seq;
 
 /// The readings of one source, or of several, that are evidence.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Taken {
     /// In order.
     last: VecDeque<Seq>,
@@ -106,6 +106,9 @@ mod tests {
             let mut taken = Taken::default();
             seqs.iter().for_each(|&seq| taken.insert(seq, max));
             prop_assert!(taken.last.len() <= max && taken.last.iter().is_sorted());
+            let mut bytes = Vec::new();
+            taken.put(&mut bytes);
+            prop_assert_eq!(Taken::take(&mut Take(&bytes), max), Ok(taken.clone()));
             prop_assert!(seqs.iter().all(|&seq| taken.has(seq)));
             let known = taken.forgotten.is_none();
             prop_assert!(!known || (1..400).all(|seq| taken.has(seq) == seqs.contains(&seq)));

@@ -51,6 +51,11 @@ fn push(history: &mut History, at: Timestamp, sensor: &str, kind: &str) {
 fn run(history: &History) -> (Vec<Decision>, Counters) {
     let (judgement, decisions) = history.judge(&Manner::plain());
     assert_eq!(judgement.audit(), []);
+    let restarted = Manner {
+        restarts: [100, 300, 5_000, 10_003].map(|after| (after, 2)).to_vec(),
+        ..Manner::plain()
+    };
+    assert_eq!(history.run(&restarted).decisions, decisions);
     (decisions, judgement.counters())
 }
 

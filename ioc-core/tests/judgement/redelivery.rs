@@ -1,4 +1,5 @@
-//! P3 over long streams: a client that had thousands of readings in flight sends them all again.
+//! P3 over long streams: a client that had thousands of readings in flight sends them all again,
+//! and the state is saved and loaded in between (P2).
 //!
 //! A few sensors of every sort, whose clocks are fine, coarse or a little out of order, some hours
 //! of them; then any run of it once more, at any later point, as after a crash or a reconnect.
@@ -14,11 +15,12 @@ use proptest::prelude::*;
 
 use crate::support::{BundleBuilder, History, MIDNIGHT, Manner, metres, without_numbers};
 
-const SENSORS: [(&str, &str); 4] = [
+const SENSORS: [(&str, &str); 5] = [
     ("gauge-1", "level"),
     ("gauge-2", "level"),
     ("vehicle", "smoke"),
     ("calls", "call"),
+    ("vehicle", "level"),
 ];
 
 fn city() -> Arc<Bundle> {
@@ -59,7 +61,7 @@ struct Said {
 }
 
 fn said() -> impl Strategy<Value = Said> {
-    let sensor = prop_oneof![6 => Just(0), 1 => Just(1), 1 => Just(2), 3 => Just(3)];
+    let sensor = prop_oneof![6 => Just(0), 1 => Just(1), 1 => Just(2), 3 => Just(3), 1 => Just(4)];
     let value = prop_oneof![4 => 0.0..2.0f64, 3 => 2.0..5.0f64];
     let after_ms = prop_oneof![20 => 0..2_000i64, 1 => 0..300_000i64];
     let late_ms = prop_oneof![6 => Just(0), 1 => 0..20_000i64, 1 => -20_000..0i64];
@@ -124,16 +126,17 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 5))]
 
     #[test]
-    fn p3_redelivering_any_suffix_of_a_stream_changes_nothing(
+    fn p2_p3_redelivering_any_suffix_of_a_stream_changes_nothing(
         stream in prop::collection::vec(said(), 1..3_000),
         resolution_ms in resolution_ms(),
         again in prop::collection::vec((0.0..1.0f64, 1..3_000usize, 0.0..1.0f64), 1..3),
         shards in 1..4usize,
+        restarts in prop::collection::vec((0..4_000usize, 1..4usize), 0..6),
     ) {
         let history = history(&stream, resolution_ms);
         let plain = history.run(&Manner::plain());
         let again = again.iter().fold(history, |history, run| redelivered(&history, *run));
-        let (judgement, decisions) = again.judge(&Manner { shards, batches: vec![50], restarts: vec![] });
+        let (judgement, decisions) = again.judge(&Manner { shards, batches: vec![50], restarts });
         prop_assert_eq!(judgement.audit(), []);
         prop_assert_eq!(without_numbers(&plain.decisions), without_numbers(&decisions));
     }

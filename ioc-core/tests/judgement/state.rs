@@ -13,7 +13,7 @@ use ioc_core::time::Millis;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::support::{BundleBuilder, History, Manner, metres};
+use crate::support::{BundleBuilder, History, MIDNIGHT, Manner, metres};
 use crate::timeline::history as timeline;
 use crate::workload::{Variant, bundle, day, history};
 
@@ -112,6 +112,26 @@ fn a_rule_that_means_something_else_by_now_is_an_error() {
     let mut other = bundle;
     other.correlations.pop();
     assert!(load(other).is_err());
+}
+
+#[test]
+fn the_bundle_that_held_needs_not_be_provided_again() {
+    let mut history = example();
+    history.reload(MIDNIGHT + Millis::minutes(700), example_bundle());
+    let records = history.records();
+    let (before, reload) = records.split_at(records.len() - 1);
+    let mut judgement = Judgement::new(ONE);
+    judgement.provide(example_bundle());
+    judgement.apply(before, &mut Vec::new());
+    let bytes = saved(&judgement);
+    assert_eq!(
+        Judgement::saved_under(STATE_FORMAT, &bytes),
+        Ok(Some(example_bundle().hash))
+    );
+    let mut loaded = Judgement::load(STATE_FORMAT, ONE, &bytes, Some(example_bundle())).unwrap();
+    loaded.apply(reload, &mut Vec::new());
+    judgement.apply(reload, &mut Vec::new());
+    assert_eq!(loaded.digest(), judgement.digest());
 }
 
 /// A bundle whose hashes are given, so that what rules are made of may change.

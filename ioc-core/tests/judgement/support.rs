@@ -212,8 +212,7 @@ pub struct Manner {
     pub shards: usize,
     /// The sizes of the batches, over and over.
     pub batches: Vec<usize>,
-    /// After how many records (of longer histories, counted anew) its state is saved and loaded
-    /// again, and into how many shards.
+    /// After how many records its state is saved and loaded again, and into how many shards.
     pub restarts: Vec<(usize, usize)>,
 }
 
@@ -328,7 +327,7 @@ impl History {
 impl Manner {
     fn restart_after(&self, records: usize) -> Option<usize> {
         let mut restarts = self.restarts.iter();
-        let restart = restarts.find(|(after, _)| *after == records % 200);
+        let restart = restarts.find(|(after, _)| *after == records);
         restart.map(|(_, shards)| *shards)
     }
 }

@@ -16,8 +16,8 @@ use proptest::prelude::*;
 use crate::support::{BundleBuilder, History, MIDNIGHT, metres};
 
 /// Sensors of every sort: registered with and without interval, with levels of their own, in
-/// reach of each other and not; a vehicle and callers that nobody registered.
-pub const SENSORS: [(&str, &str); 12] = [
+/// reach of each other and not; a vehicle that sends two kinds, and callers, that nobody registered.
+pub const SENSORS: [(&str, &str); 13] = [
     ("gauge-1", "level"),
     ("gauge-2", "level"),
     ("gauge-3", "level"),
@@ -30,6 +30,7 @@ pub const SENSORS: [(&str, &str); 12] = [
     ("vehicle", "smoke"),
     ("calls", "call"),
     ("nowhere", "call"),
+    ("vehicle", "level"),
 ];
 
 /// Which rules and city hold.
@@ -110,6 +111,10 @@ fn detections(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
                 rule.lasting = Millis::minutes(3);
             },
         )
+        .threshold("level-slow", "level", &[(Minor, 1.5)], |rule| {
+            // Longer than a gauge may be silent.
+            rule.lasting = Millis::minutes(7);
+        })
         .threshold("smoke-high", "smoke", &levels[..2], |rule| {
             rule.readings_min = if variant == Variant::Changed { 3 } else { 2 };
         })
@@ -153,7 +158,7 @@ fn correlations(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
         .correlation(
             "slow-floods",
             "flood",
-            &["level-high", "level-long"],
+            &["level-high", "level-long", "level-slow"],
             |rule| {
                 rule.within_m = 900;
                 rule.sources_min = 2;
