@@ -18,6 +18,8 @@ mod session;
 mod deadlines;
 mod farewell;
 mod connection;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 
 use std::future::Future;
 use std::io;

@@ -19,8 +19,10 @@ pub(super) use self::answers::{
     put_pingresp, put_puback, put_puback_refused, put_refusal, put_suback, put_unsuback,
 };
 pub(super) use self::connect::Connect;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) use self::connect::ConnectProperties;
 #[cfg(test)]
-pub(super) use self::connect::{ConnectProperties, Will};
+pub(super) use self::connect::Will;
 pub(super) use self::publish::{Publish, Qos};
 pub(super) use self::subscribe::{SHARED, Subscribe};
 

@@ -1,7 +1,5 @@
 //! What only clients of version 3.1.1 see: they cannot be told anything.
 
-use std::io::Write;
-
 use ioc_core::record::Input;
 use ioc_gateway::GatewayError;
 use ioc_gateway::door::DoorOptions;
@@ -9,7 +7,7 @@ use ioc_gateway::mqtt::Listener;
 use ioc_gateway::options::{Credentials, MqttOptions, Users};
 
 use crate::bench::{bench, bench_with, options, said, settle};
-use crate::packets::{TOPIC, Version, packet, puback, publish, publish_to, text};
+use crate::packets::{TOPIC, Version, connect_with, puback, publish, publish_to, text};
 
 const VERSION: Version = Version::V311;
 
@@ -123,14 +121,13 @@ async fn retained_messages_are_taken_and_not_retained() {
 #[tokio::test]
 async fn a_will_is_taken_and_not_published() {
     let bench = bench().await;
-    let mut connect = Vec::new();
-    connect.write_all(&text("MQTT")).unwrap();
-    // Will of quality 2, to be retained.
-    connect.write_all(&[4, 0x36, 0, 60]).unwrap();
-    for field in ["c", TOPIC, "gone"] {
-        connect.write_all(&text(field)).unwrap();
-    }
-    drop(bench.client_of(&packet(0x10, &[&connect])).await);
+    // Of quality 2, and to be retained.
+    let will = [text("c"), text(TOPIC), text("gone")].concat();
+    drop(
+        bench
+            .client_of(&connect_with(VERSION, 0x36, 60, b"", &will))
+            .await,
+    );
     let mut other = bench.client(VERSION, "other").await;
     other.send(&publish(VERSION, "e1", 0)).await;
     assert_eq!(said(&bench.inputs(1).await), ["e1"]);
