@@ -11,7 +11,8 @@ use ioc_core::record::Input;
 use crate::catalogue::Catalogue;
 use crate::door::Inputs;
 
-pub use reject::{Origin, Reason, Reject, append_dead_letter};
+pub(crate) use reject::cut;
+pub use reject::{Origin, Reason, Reject, append_beginning, append_dead_letter};
 
 /// Appends the reading in a native payload, or the payload as a dead letter; never neither.
 pub fn append_native(

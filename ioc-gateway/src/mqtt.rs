@@ -1,11 +1,13 @@
-//! The MQTT 3.1.1 listener: accepts sensors and subscribers until told to stop.
+//! The MQTT listener, 3.1.1 and 5.0 on one port: accepts sensors and subscribers until told to
+//! stop.
 //!
 //! Arrives: connections. Leaves: tasks that serve one each. Promise: nothing is acknowledged
-//! before it is durable; a connection that misbehaves is closed with a reason, counted, and
-//! touches no other; at most [`MqttOptions::connections_max`] are served. Spoken: quality 0 and 1
-//! in, 0 out; no retained messages; sessions end with their connection (session present is always
-//! 0); a will is accepted and counted, not published. Next: `mqtt/connection.rs`, one connection;
-//! `mqtt/session.rs`, what its packets mean; `mqtt/codec.rs`, their bytes.
+//! before it is durable; a connection that misbehaves is closed with a reason, which a client of
+//! version 5 is told, counted, and touches no other; at most [`MqttOptions::connections_max`] are
+//! served. Spoken: quality 0 and 1 in, 0 out; no retained messages; sessions end with their
+//! connection (session present is always 0); a will is accepted and counted, not published. Next:
+//! `mqtt/connection.rs`, one connection; `mqtt/session.rs`, what its packets mean;
+//! `mqtt/codec.rs`, their bytes.
 
 mod codec;
 mod close;
@@ -14,7 +16,10 @@ mod registry;
 mod decisions;
 mod session;
 mod deadlines;
+mod farewell;
 mod connection;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 
 use std::future::Future;
 use std::io;
@@ -23,6 +28,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -32,7 +38,7 @@ use tokio::time::{sleep, timeout};
 pub use self::decisions::Decisions;
 
 use self::close::CloseReason;
-use self::codec::ConnectCode;
+use self::codec::{Refusal, Version};
 use self::registry::Registry;
 use crate::door::Door;
 use crate::error::GatewayError;
@@ -146,7 +152,7 @@ impl Reception {
         if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
             self.tasks.spawn(refuse(stream, permit));
         }
-        let reason = CloseReason::Refused(ConnectCode::ServerUnavailable);
+        let reason = CloseReason::Refused(Refusal::ConnectionsMax);
         telemetry::mqtt_closed("", peer, reason.word(), reason.is_trouble());
     }
 }
@@ -171,8 +177,12 @@ async fn serve(
 async fn refuse(stream: TcpStream, permit: OwnedSemaphorePermit) {
     let said = timeout(REFUSAL_WAIT, stream.readable()).await;
     if said.is_ok() {
-        let _read = stream.try_read(&mut [0; 1024]);
-        let _sent = stream.try_write(&codec::connack(ConnectCode::ServerUnavailable));
+        let mut begin = [0; 1024];
+        let length = stream.try_read(&mut begin).unwrap_or_default();
+        let version = codec::version_said(&begin[..length]).unwrap_or(Version::V311);
+        let mut answer = BytesMut::new();
+        codec::put_refusal(&mut answer, version, Refusal::ConnectionsMax);
+        let _sent = stream.try_write(&answer);
     }
     drop(permit);
 }

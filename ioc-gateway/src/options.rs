@@ -16,13 +16,20 @@ pub struct MqttOptions {
     pub listen: SocketAddr,
     /// Who may connect.
     pub credentials: Credentials,
-    /// How many connections at once; more are refused with CONNACK 3 (server unavailable).
+    /// How many connections at once; more are refused with CONNACK 3 (server unavailable), in
+    /// version 5 with 0x89 (server busy).
     pub connections_max: usize,
-    /// The longest packet; a longer one closes its connection.
+    /// The longest packet. Clients of version 5 are told; a longer packet of theirs ends the
+    /// connection (0x95). Of version 3.1.1, a longer message becomes a dead letter and is
+    /// acknowledged, for the client would send it again for ever; other packets end it.
     pub packet_bytes_max: usize,
     /// How many inputs of one connection may be handed over and not yet durable; then it is not
-    /// read until some are.
+    /// read until some are. Clients of version 5 are told (receive maximum, at most 65,535); one
+    /// that sends more messages of quality 1 is disconnected (0x93).
     pub inflight_max: usize,
+    /// The greatest topic alias of a client of version 5, which is told; one beyond it ends the
+    /// connection (0x94). Of each topic, 512 bytes are kept.
+    pub topic_alias_max: u16,
     /// How many bytes one connection may have decoded and not yet handed over, because the door
     /// is full; then it is not read. One more socket read may come on top.
     pub decoded_bytes_max: usize,
@@ -50,6 +57,7 @@ impl Default for MqttOptions {
             connections_max: 10_000,
             packet_bytes_max: 256 * 1024,
             inflight_max: 10_000,
+            topic_alias_max: 64,
             decoded_bytes_max: 64 * 1024,
             unwritten_bytes_max: 256 * 1024,
             decisions_max: 1024,

@@ -66,13 +66,18 @@ pub(crate) fn mqtt_listening(listen: SocketAddr) {
 }
 
 /// A client was let in.
-pub(crate) fn mqtt_connected(client: &str, peer: SocketAddr, has_will: bool) {
+pub(crate) fn mqtt_connected(
+    client: &str,
+    peer: SocketAddr,
+    version: &'static str,
+    has_will: bool,
+) {
     MQTT_CONNECTIONS.increment(1.0);
-    counter!("ioc_mqtt_connects_total").increment(1);
+    counter!("ioc_mqtt_connects_total", "version" => version).increment(1);
     if has_will {
         counter!("ioc_mqtt_wills_total").increment(1);
     }
-    tracing::debug!(client, %peer, has_will, "mqtt client connected");
+    tracing::debug!(client, %peer, version, has_will, "mqtt client connected");
 }
 
 /// A client that was let in is gone.
@@ -111,6 +116,13 @@ pub(crate) fn mqtt_subscribed() {
 pub(crate) fn mqtt_decision_missed() {
     static COUNTER: LazyLock<Counter> =
         LazyLock::new(|| counter!("ioc_mqtt_decisions_missed_total"));
+    COUNTER.increment(1);
+}
+
+/// A decision is longer than the packets that a subscriber takes.
+pub(crate) fn mqtt_decision_withheld() {
+    static COUNTER: LazyLock<Counter> =
+        LazyLock::new(|| counter!("ioc_mqtt_decisions_withheld_total"));
     COUNTER.increment(1);
 }
 

@@ -47,19 +47,30 @@ pub fn append_dead_letter(
     reject: &Reject,
     payload: &[u8],
 ) {
-    let kept = payload.len().min(DeadLetter::PAYLOAD_BYTES_MAX);
+    append_beginning(inputs, origin, reject, payload, payload.len());
+}
+
+/// The same for a message of `payload_bytes` of which only the beginning was kept.
+pub fn append_beginning(
+    inputs: &mut Inputs,
+    origin: Origin<'_>,
+    reject: &Reject,
+    beginning: &[u8],
+    payload_bytes: usize,
+) {
+    let kept = beginning.len().min(DeadLetter::PAYLOAD_BYTES_MAX);
     inputs.push(&Input::DeadLetter(DeadLetter {
         source: cut(origin.source),
         topic: cut(origin.topic),
         reason: reject.reason.word(),
         detail: cut(&reject.detail),
-        payload: &payload[..kept],
-        payload_bytes: u32::try_from(payload.len()).unwrap_or(u32::MAX),
+        payload: &beginning[..kept],
+        payload_bytes: u32::try_from(payload_bytes).unwrap_or(u32::MAX),
     }));
 }
 
 /// The text, or as many whole characters of it as are kept.
-fn cut(text: &str) -> &str {
+pub(crate) fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT_BYTES_MAX)]
 }
 

@@ -1,144 +1,306 @@
 //! Who is let in: CONNECT against the rules for names and the configured users.
 //!
-//! Arrives: a decoded CONNECT. Leaves: a [`Client`], or the code to refuse it with. Promise: the
-//! password comparison takes as long for a wrong password as for the right one.
+//! Arrives: a decoded CONNECT. Leaves: a [`Client`] with what was agreed with it, or why it is
+//! refused. Promise: the password comparison takes as long for a wrong password as for the right
+//! one.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::codec::{Connect, ConnectCode};
+use bytes::BytesMut;
+
+use super::codec::{self, Connect, Limits, Refusal, Version};
 use super::registry::ClientKey;
-use crate::options::Credentials;
+use crate::options::{Credentials, MqttOptions};
 
 /// A client that was let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Client {
     /// What it is known by; a second connection with the same key takes over.
     pub key: ClientKey,
+    /// What it speaks.
+    pub version: Version,
     /// How long it may be silent: one and a half times its keep-alive (section 3.1.2.10).
     pub silence_max: Option<Duration>,
     /// Whether it left a will.
     pub has_will: bool,
+    /// The longest packet that it takes.
+    pub packet_bytes_max: usize,
+    /// Whether it wants to be told why a message was not taken.
+    pub wants_problems: bool,
+    /// What it must be told about itself.
+    told: Told,
+}
+
+/// In what a client's terms are not those that it asked for (version 5 only).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Told {
+    has_assigned_id: bool,
+    keep_alive_s: Option<u16>,
+    ends_session: bool,
 }
 
 /// The longest client identifier. The standard asks for 23 (section 3.1.3.1).
 const CLIENT_ID_BYTES_MAX: usize = 256;
 
+/// The longest keep-alive of a client that can be told another (5.0: section 3.2.2.3.14): a
+/// connection whose other end has vanished holds its place no longer than one and a half times so
+/// many seconds.
+const KEEP_ALIVE_S_MAX: u16 = 3600;
+
 /// Lets a client in, or says why not.
-pub(super) fn admit(
-    connect: &Connect<'_>,
-    credentials: &Credentials,
-) -> Result<Client, ConnectCode> {
+pub(super) fn admit(connect: &Connect<'_>, credentials: &Credentials) -> Result<Client, Refusal> {
+    let version = connect.version;
+    if version == Version::V5 {
+        refuse_unserved(connect)?;
+    }
     let user = user(connect, credentials)?;
+    let has_assigned_id = connect.client_id.is_empty();
     let client_id = match connect.client_id {
-        "" if connect.clean_session => made_up_id(),
-        "" => return Err(ConnectCode::IdentifierRejected),
+        "" if connect.clean_session || version == Version::V5 => made_up_id(),
+        "" => return Err(Refusal::ClientId),
         id if id.len() > CLIENT_ID_BYTES_MAX || id.chars().any(char::is_control) => {
-            return Err(ConnectCode::IdentifierRejected);
+            return Err(Refusal::ClientId);
         }
         id => id.into(),
     };
+    let keep_alive_s = keep_alive_s(connect);
     Ok(Client {
         key: ClientKey { user, client_id },
-        silence_max: match connect.keep_alive_s {
+        version,
+        silence_max: match keep_alive_s {
             0 => None,
             seconds => Some(Duration::from_millis(u64::from(seconds) * 1500)),
         },
         has_will: connect.will.is_some(),
+        packet_bytes_max: connect.properties.packet_bytes_max as usize,
+        wants_problems: connect.properties.wants_problems,
+        told: Told {
+            has_assigned_id,
+            keep_alive_s: (keep_alive_s != connect.keep_alive_s).then_some(keep_alive_s),
+            ends_session: connect.properties.session_expiry_s > 0,
+        },
     })
 }
 
-/// The user that the client proved to be; `None` where nobody needs to.
-fn user(connect: &Connect<'_>, credentials: &Credentials) -> Result<Option<Box<str>>, ConnectCode> {
-    let Credentials::Users(users) = credentials else {
-        return Ok(None);
-    };
-    let user = connect.user.ok_or(ConnectCode::NotAuthorized)?;
-    if users.accept(user, connect.password.unwrap_or_default()) {
-        Ok(Some(user.into()))
-    } else {
-        Err(ConnectCode::BadUserNameOrPassword)
+impl Client {
+    /// The answer to its CONNECT; a refusal if it takes no packets as long as that.
+    pub fn connack(&self, options: &MqttOptions) -> Result<BytesMut, Refusal> {
+        let limits = Limits {
+            receive_max: receive_max(options),
+            packet_bytes_max: u32::try_from(options.packet_bytes_max).unwrap_or(u32::MAX),
+            topic_alias_max: options.topic_alias_max,
+            assigned_client_id: self.told.has_assigned_id.then_some(&*self.key.client_id),
+            keep_alive_s: self.told.keep_alive_s,
+            ends_session: self.told.ends_session,
+        };
+        let mut connack = BytesMut::new();
+        codec::put_connack(&mut connack, self.version, &limits);
+        if connack.len() > self.packet_bytes_max {
+            return Err(Refusal::AnswerTooLong);
+        }
+        Ok(connack)
     }
 }
 
-/// An identifier for a client that has none (section 3.1.3.1), unlike any that a client may
-/// choose by itself: those have no control characters.
+/// How many messages of quality 1 a client of version 5 may send and not have acknowledged
+/// (section 3.2.2.3.3).
+pub(super) fn receive_max(options: &MqttOptions) -> u16 {
+    u16::try_from(options.inflight_max.max(1)).unwrap_or(u16::MAX)
+}
+
+/// What a client of version 5 is refused for, where one of 3.1.1 could not be told: sections
+/// 3.1.2.11.9, 3.2.2.3.4 and 3.2.2.3.5.
+fn refuse_unserved(connect: &Connect<'_>) -> Result<(), Refusal> {
+    if connect.properties.auth_method.is_some() {
+        return Err(Refusal::AuthMethod);
+    }
+    match &connect.will {
+        Some(will) if will.qos == 2 => Err(Refusal::WillQos),
+        Some(will) if will.retain => Err(Refusal::WillRetain),
+        _ => Ok(()),
+    }
+}
+
+/// The user that the client proved to be; `None` where nobody needs to.
+fn user(connect: &Connect<'_>, credentials: &Credentials) -> Result<Option<Box<str>>, Refusal> {
+    let Credentials::Users(users) = credentials else {
+        return Ok(None);
+    };
+    let user = connect.user.ok_or(Refusal::NotAuthorized)?;
+    if users.accept(user, connect.password.unwrap_or_default()) {
+        Ok(Some(user.into()))
+    } else {
+        Err(Refusal::Credentials)
+    }
+}
+
+/// The keep-alive that holds: the client's own, unless it can be told to use a shorter one.
+fn keep_alive_s(connect: &Connect<'_>) -> u16 {
+    match (connect.version, connect.keep_alive_s) {
+        (Version::V311, seconds) => seconds,
+        (Version::V5, 0) => KEEP_ALIVE_S_MAX,
+        (Version::V5, seconds) => seconds.min(KEEP_ALIVE_S_MAX),
+    }
+}
+
+/// An identifier for a client that has none (section 3.1.3.1). A client of version 5 is told and
+/// may come back with it, also after a restart of ours: so they begin with a number that no two
+/// processes share.
 fn made_up_id() -> Box<str> {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(0));
     static NEXT: AtomicU64 = AtomicU64::new(1);
-    format!("anonymous\u{1}{}", NEXT.fetch_add(1, Ordering::Relaxed)).into()
+    let next = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("ioc-{:016x}-{next}", *PROCESS).into()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::codec::{ConnectProperties, Will};
     use super::*;
     use crate::options::Users;
 
-    fn connect(client_id: &str) -> Connect<'_> {
+    fn connect(version: Version, client_id: &str) -> Connect<'_> {
         Connect {
+            version,
             client_id,
             clean_session: true,
             keep_alive_s: 60,
             will: None,
             user: None,
             password: None,
+            properties: ConnectProperties::default(),
         }
+    }
+
+    const BOTH: [Version; 2] = [Version::V311, Version::V5];
+
+    fn admitted(connect: Connect<'_>) -> Result<Client, Refusal> {
+        admit(&connect, &Credentials::Anonymous)
     }
 
     #[test]
     fn a_client_without_a_name_gets_one_if_it_wants_no_session() {
-        let admit = |connect| admit(&connect, &Credentials::Anonymous);
-        let first = admit(connect("")).unwrap();
-        assert_ne!(first.key, admit(connect("")).unwrap().key);
-        let lasting = Connect {
+        for version in BOTH {
+            let first = admitted(connect(version, "")).unwrap();
+            assert_ne!(first.key, admitted(connect(version, "")).unwrap().key);
+            let again = admitted(connect(version, &first.key.client_id)).unwrap();
+            assert_eq!(again.key, first.key, "it may come back with it");
+        }
+        let lasting = |version| Connect {
             clean_session: false,
-            ..connect("")
+            ..connect(version, "")
         };
-        assert_eq!(admit(lasting), Err(ConnectCode::IdentifierRejected));
+        assert_eq!(admitted(lasting(Version::V311)), Err(Refusal::ClientId));
+        assert!(admitted(lasting(Version::V5)).is_ok(), "it will be told");
     }
 
     #[test]
     fn a_name_is_printable_and_bounded() {
-        let admit = |id: &str| admit(&connect(id), &Credentials::Anonymous).is_ok();
-        assert!(admit("pump-house/3 (spare) ü"));
-        assert!(admit(&"c".repeat(256)));
-        assert!(!admit(&"c".repeat(257)));
-        assert!(!admit("a\nb"));
+        for version in BOTH {
+            let is_admitted = |id: &str| admitted(connect(version, id)).is_ok();
+            assert!(is_admitted("pump-house/3 (spare) ü"));
+            assert!(is_admitted(&"c".repeat(256)));
+            assert!(!is_admitted(&"c".repeat(257)));
+            assert!(!is_admitted("a\nb"));
+        }
     }
 
     #[test]
     fn users_prove_who_they_are() {
         let users = Credentials::Users(Users::new([("ann", "s3cret")]));
-        let as_user = |user, password| {
-            let connect = Connect {
-                user,
-                password,
-                ..connect("c")
+        for version in BOTH {
+            let as_user = |user, password| {
+                let connect = Connect {
+                    user,
+                    password,
+                    ..connect(version, "c")
+                };
+                admit(&connect, &users).map(|client| client.key.user)
             };
-            admit(&connect, &users).map(|client| client.key.user)
-        };
-        assert_eq!(
-            as_user(Some("ann"), Some(b"s3cret")),
-            Ok(Some("ann".into()))
-        );
-        let wrong = Err(ConnectCode::BadUserNameOrPassword);
-        assert_eq!(as_user(Some("ann"), Some(b"secret")), wrong);
-        assert_eq!(as_user(Some("ann"), None), wrong);
-        assert_eq!(as_user(Some("bob"), Some(b"s3cret")), wrong);
-        assert_eq!(as_user(None, None), Err(ConnectCode::NotAuthorized));
+            assert_eq!(
+                as_user(Some("ann"), Some(b"s3cret")),
+                Ok(Some("ann".into()))
+            );
+            let wrong = Err(Refusal::Credentials);
+            assert_eq!(as_user(Some("ann"), Some(b"secret")), wrong);
+            assert_eq!(as_user(Some("ann"), None), wrong);
+            assert_eq!(as_user(Some("bob"), Some(b"s3cret")), wrong);
+            assert_eq!(as_user(None, None), Err(Refusal::NotAuthorized));
+        }
     }
 
     #[test]
     fn silence_may_last_one_and_a_half_keep_alives() {
-        let silence = |keep_alive_s| {
+        let silence = |version, keep_alive_s| {
             let connect = Connect {
                 keep_alive_s,
-                ..connect("c")
+                ..connect(version, "c")
             };
-            admit(&connect, &Credentials::Anonymous)
-                .unwrap()
-                .silence_max
+            admitted(connect).unwrap().silence_max
         };
-        assert_eq!(silence(0), None);
-        assert_eq!(silence(5), Some(Duration::from_millis(7500)));
+        assert_eq!(silence(Version::V311, 0), None);
+        for version in BOTH {
+            assert_eq!(silence(version, 5), Some(Duration::from_millis(7500)));
+        }
+        let longest = Some(Duration::from_secs(5400));
+        assert_eq!(silence(Version::V5, 0), longest);
+        assert_eq!(silence(Version::V5, u16::MAX), longest);
+    }
+
+    #[test]
+    fn what_is_not_served_is_refused_where_that_can_be_said() {
+        let will = Will {
+            topic: "t",
+            message: b"",
+            qos: 0,
+            retain: false,
+        };
+        let exactly_once = Will { qos: 2, ..will };
+        let retained = Will {
+            retain: true,
+            ..will
+        };
+        let with_will = |version, will| {
+            let connect = Connect {
+                will: Some(will),
+                ..connect(version, "c")
+            };
+            admitted(connect).map(|client| client.has_will)
+        };
+        assert_eq!(with_will(Version::V5, will), Ok(true));
+        assert_eq!(with_will(Version::V5, exactly_once), Err(Refusal::WillQos));
+        assert_eq!(with_will(Version::V5, retained), Err(Refusal::WillRetain));
+        assert_eq!(with_will(Version::V311, exactly_once), Ok(true));
+        assert_eq!(with_will(Version::V311, retained), Ok(true));
+        let with_method = Connect {
+            properties: ConnectProperties {
+                auth_method: Some("SCRAM-SHA-1"),
+                ..ConnectProperties::default()
+            },
+            ..connect(Version::V5, "c")
+        };
+        assert_eq!(admitted(with_method), Err(Refusal::AuthMethod));
+    }
+
+    #[test]
+    fn a_client_that_cannot_take_the_answer_is_refused() {
+        let options = MqttOptions::default();
+        let connack = |packet_bytes_max| {
+            let connect = Connect {
+                properties: ConnectProperties {
+                    packet_bytes_max,
+                    ..ConnectProperties::default()
+                },
+                ..connect(Version::V5, "c")
+            };
+            admitted(connect).unwrap().connack(&options)
+        };
+        let length = connack(u32::MAX).unwrap().len() as u32;
+        assert!(connack(length).is_ok());
+        assert_eq!(connack(length - 1), Err(Refusal::AnswerTooLong));
     }
 }

@@ -1,12 +1,14 @@
 //! Why a connection ends: each way has its word, and everyone who looks for a lost sensor asks.
 
-use super::codec::{ConnectCode, Malformed};
+use super::codec::{Malformed, Refusal};
 
 /// Why a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CloseReason {
     /// The client sent DISCONNECT.
     ClientDisconnected,
+    /// The client sent DISCONNECT with a reason code that tells of a fault.
+    ClientComplained,
     /// The client closed the socket without a word.
     SocketClosed,
     /// The socket failed.
@@ -15,8 +17,8 @@ pub(super) enum CloseReason {
     ConnectOverdue,
     /// The first packet is not CONNECT.
     ConnectMissing,
-    /// CONNECT was answered with this code.
-    Refused(ConnectCode),
+    /// CONNECT was answered with a refusal.
+    Refused(Refusal),
     /// Nothing came for one and a half times the keep-alive interval (section 3.1.2.10).
     KeepAliveExpired,
     /// The same client connected again (section 3.1.4).
@@ -27,6 +29,14 @@ pub(super) enum CloseReason {
     WriteStalled,
     /// A message of quality 2, which is not served.
     Qos2Unsupported,
+    /// A message to be retained, of a client that was told that none is.
+    RetainUnsupported,
+    /// More messages than may be, not yet acknowledged.
+    ReceiveMaxExceeded,
+    /// A topic alias that is not one, or stands for nothing.
+    TopicAliasInvalid,
+    /// An answer would be longer than the client takes.
+    AnswerTooLong,
     /// A packet that a client may not send now.
     PacketUnexpected,
     /// A packet that is none.
@@ -38,20 +48,25 @@ pub(super) enum CloseReason {
 }
 
 impl CloseReason {
-    /// The word that it is counted by.
+    /// The word that it is counted by, and that a client of version 5 is told.
     pub const fn word(self) -> &'static str {
         match self {
             Self::ClientDisconnected => "client_disconnected",
+            Self::ClientComplained => "client_complained",
             Self::SocketClosed => "socket_closed",
             Self::SocketFailed => "socket_failed",
             Self::ConnectOverdue => "connect_overdue",
             Self::ConnectMissing => "connect_missing",
-            Self::Refused(code) => refusal_word(code),
+            Self::Refused(refusal) => refusal.word(),
             Self::KeepAliveExpired => "keep_alive_expired",
             Self::TakenOver => "taken_over",
             Self::Overloaded => "overloaded",
             Self::WriteStalled => "write_stalled",
             Self::Qos2Unsupported => "qos2_unsupported",
+            Self::RetainUnsupported => "retain_unsupported",
+            Self::ReceiveMaxExceeded => "receive_max_exceeded",
+            Self::TopicAliasInvalid => "topic_alias_invalid",
+            Self::AnswerTooLong => "answer_too_long",
             Self::PacketUnexpected => "packet_unexpected",
             Self::Malformed(malformed) => malformed.word(),
             Self::Stopping => "stopping",
@@ -64,20 +79,35 @@ impl CloseReason {
         match self {
             Self::ClientDisconnected | Self::SocketClosed | Self::SocketFailed => false,
             Self::TakenOver | Self::Stopping | Self::EngineStopped => false,
+            Self::ClientComplained => true,
             Self::ConnectOverdue | Self::ConnectMissing | Self::Refused(_) => true,
             Self::KeepAliveExpired | Self::Overloaded | Self::WriteStalled => true,
-            Self::Qos2Unsupported | Self::PacketUnexpected | Self::Malformed(_) => true,
+            Self::Qos2Unsupported | Self::RetainUnsupported | Self::PacketUnexpected => true,
+            Self::ReceiveMaxExceeded | Self::TopicAliasInvalid | Self::AnswerTooLong => true,
+            Self::Malformed(_) => true,
         }
     }
-}
 
-const fn refusal_word(code: ConnectCode) -> &'static str {
-    match code {
-        ConnectCode::Accepted => "accepted",
-        ConnectCode::UnacceptableProtocolVersion => "refused_protocol_version",
-        ConnectCode::IdentifierRejected => "refused_client_id",
-        ConnectCode::ServerUnavailable => "refused_connections_max",
-        ConnectCode::BadUserNameOrPassword => "refused_credentials",
-        ConnectCode::NotAuthorized => "refused_not_authorized",
+    /// The reason code of the DISCONNECT that a client of version 5 is sent (section 3.14.2.1);
+    /// `None` where nothing more can or may be said to it.
+    pub const fn code(self) -> Option<u8> {
+        let code = match self {
+            Self::ClientDisconnected | Self::ClientComplained => return None,
+            Self::SocketClosed | Self::SocketFailed | Self::WriteStalled => return None,
+            // Before CONNECT there is no version to say it in; a refusal is said by CONNACK.
+            Self::ConnectOverdue | Self::ConnectMissing | Self::Refused(_) => return None,
+            Self::KeepAliveExpired => 0x8d,
+            Self::TakenOver => 0x8e,
+            Self::Overloaded => 0x89,
+            Self::Qos2Unsupported => 0x9b,
+            Self::RetainUnsupported => 0x9a,
+            Self::ReceiveMaxExceeded => 0x93,
+            Self::TopicAliasInvalid => 0x94,
+            Self::AnswerTooLong => 0x95,
+            Self::PacketUnexpected => 0x82,
+            Self::Malformed(malformed) => malformed.code(),
+            Self::Stopping | Self::EngineStopped => 0x8b,
+        };
+        Some(code)
     }
 }

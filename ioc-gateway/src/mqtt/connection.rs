@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::select;
@@ -21,9 +21,10 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use super::Shared;
 use super::admission::{Client, admit};
 use super::close::CloseReason;
-use super::codec::{self, ConnectCode, Packet, Split};
+use super::codec::{self, Malformed, Packet, Refusal, Split, Version};
 use super::deadlines::{Deadlines, FAR};
 use super::decisions::Subscription;
+use super::farewell::say_farewell;
 use super::session::Session;
 use crate::door::{Door, DoorClosed, Inputs, Ledger, NotHandedOver};
 use crate::telemetry::{self, Adapter};
@@ -45,10 +46,11 @@ pub(super) async fn run(
         _ = stopping.wait_for(|stopping| *stopping) => Err(CloseReason::Stopping),
     };
     let (name, reason) = match introduced {
-        Ok(client) => {
+        Ok((client, connack)) => {
             let name = client.key.client_id.clone();
-            telemetry::mqtt_connected(&name, peer, client.has_will);
-            let reason = serve(&mut stream, received, client, &shared, stopping).await;
+            telemetry::mqtt_connected(&name, peer, client.version.word(), client.has_will);
+            let link = Link::new(received, connack, &client, &shared);
+            let reason = serve(&mut stream, link, client, &shared, stopping).await;
             telemetry::mqtt_disconnected();
             (name, reason)
         }
@@ -57,32 +59,59 @@ pub(super) async fn run(
     telemetry::mqtt_closed(&name, peer, reason.word(), reason.is_trouble());
 }
 
-/// Reads CONNECT and answers it if it is refused.
+/// Reads CONNECT; makes its answer, or sends it if it is a refusal.
 async fn introduced(
     stream: &mut TcpStream,
     received: &mut BytesMut,
     shared: &Shared,
-) -> Result<Client, CloseReason> {
+) -> Result<(Client, BytesMut), CloseReason> {
     let options = &shared.options;
     let first = first_packet(stream, received, options.packet_bytes_max);
-    let length = timeout(options.connect_wait_max, first)
+    let read = timeout(options.connect_wait_max, first)
         .await
-        .unwrap_or(Err(CloseReason::ConnectOverdue))?;
-    let bytes = received.split_to(length);
-    let Ok(Split::Frame(frame, _)) = codec::split(&bytes, length) else {
-        unreachable!("it was split off as one packet");
+        .unwrap_or(Err(CloseReason::ConnectOverdue));
+    // Where nothing else can be told, it is told as in 3.1.1.
+    let said = codec::version_said(received);
+    let version = said.unwrap_or(Version::V311);
+    let (version, refusal) = match read.and_then(|length| packet(received, length, version)) {
+        Ok((Packet::Connect(connect), length)) => {
+            let admitted = admit(&connect, &options.credentials)
+                .and_then(|client| client.connack(options).map(|connack| (client, connack)));
+            match admitted {
+                Ok(admitted) => {
+                    received.advance(length);
+                    return Ok(admitted);
+                }
+                Err(refusal) => (version, refusal),
+            }
+        }
+        // What is newer than version 5 is answered as in version 5 (section 3.1.2.2).
+        Ok((Packet::ConnectOtherVersion { level: 6.. }, _)) => (Version::V5, Refusal::Version),
+        Ok((Packet::ConnectOtherVersion { .. }, _)) => (version, Refusal::Version),
+        Ok(_) => return Err(CloseReason::ConnectMissing),
+        Err(CloseReason::Malformed(malformed)) if said == Some(Version::V5) => {
+            (version, Refusal::Malformed(malformed))
+        }
+        Err(reason) => return Err(reason),
     };
-    let code = match frame.decode().map_err(CloseReason::Malformed)? {
-        Packet::Connect(connect) => match admit(&connect, &shared.options.credentials) {
-            Ok(client) => return Ok(client),
-            Err(code) => code,
-        },
-        Packet::ConnectOtherVersion { .. } => ConnectCode::UnacceptableProtocolVersion,
-        _ => return Err(CloseReason::ConnectMissing),
-    };
+    let mut answer = BytesMut::new();
+    codec::put_refusal(&mut answer, version, refusal);
     // Refused clients are not waited for: what fits into an empty socket buffer is sent.
-    let _sent = stream.try_write(&codec::connack(code));
-    Err(CloseReason::Refused(code))
+    let _sent = stream.try_write(&answer);
+    Err(CloseReason::Refused(refusal))
+}
+
+/// The packet of this length at the front, with its length.
+fn packet(
+    received: &BytesMut,
+    length: usize,
+    version: Version,
+) -> Result<(Packet<'_>, usize), CloseReason> {
+    let Ok(Split::Frame(frame, _)) = codec::split(&received[..length], length) else {
+        unreachable!("it was found to be one packet");
+    };
+    let packet = frame.decode(version).map_err(CloseReason::Malformed)?;
+    Ok((packet, length))
 }
 
 /// Reads until a whole packet lies at the front; returns its length.
@@ -95,6 +124,7 @@ async fn first_packet(
         match codec::split(received, packet_bytes_max).map_err(CloseReason::Malformed)? {
             Split::Frame(_, length) => return Ok(length),
             Split::Part => received.reserve(READ_BYTES_MIN),
+            Split::TooLong(_) => return Err(CloseReason::Malformed(Malformed::PacketTooLong)),
         }
         match stream.read_buf(received).await {
             Ok(0) => return Err(CloseReason::SocketClosed),
@@ -119,12 +149,11 @@ enum Event {
 /// Serves a client that was let in.
 async fn serve(
     stream: &mut TcpStream,
-    received: BytesMut,
+    mut link: Link,
     client: Client,
     shared: &Shared,
     mut stopping: watch::Receiver<bool>,
 ) -> CloseReason {
-    let mut link = Link::new(received, &client, shared);
     let entry = shared.registry.enter(client.key);
     let ledger = Arc::<Ledger>::default();
     let (mut reader, mut writer) = stream.split();
@@ -143,7 +172,10 @@ async fn serve(
             }
         }
         if let Some(reason) = link.ended() {
-            let _closed = writer.shutdown().await;
+            match link.farewell() {
+                Some(packet) => say_farewell(reader, writer, &packet, link.received).await,
+                None => drop(writer.shutdown().await),
+            }
             return reason;
         }
         link.set_alarm(alarm.as_mut());
@@ -214,6 +246,8 @@ struct Leaving {
     reason: CloseReason,
     /// Whether acknowledgements are still awaited and written.
     settles: bool,
+    /// Whether the client will be told why, after what is being written to it.
+    is_told: bool,
 }
 
 /// A connection but for its futures.
@@ -235,19 +269,16 @@ struct Link {
 }
 
 impl Link {
-    fn new(received: BytesMut, client: &Client, shared: &Shared) -> Self {
+    fn new(received: BytesMut, connack: BytesMut, client: &Client, shared: &Shared) -> Self {
         let options = Arc::clone(&shared.options);
         let deadlines = Deadlines::new(client.silence_max, &options);
-        let client_id = &client.key.client_id;
-        let mut session = Session::new(client_id, options, shared.decisions.clone());
-        session
-            .out
-            .put_slice(&codec::connack(ConnectCode::Accepted));
+        let mut session = Session::new(client, options, shared.decisions.clone());
+        session.out = connack;
         Self {
             session,
             received,
             deadlines,
-            client: client_id.clone(),
+            client: client.key.client_id.clone(),
             read_bytes: READ_BYTES_MIN,
             waiting: 0,
             reading: true,
@@ -261,7 +292,7 @@ impl Link {
     fn take(&mut self, door: &Door) {
         if self.leaving.is_none() && !self.received.is_empty() {
             let (taken, result) = self.session.take(&mut self.received, &door.catalogue());
-            if taken.packets > 0 {
+            if taken.packets > 0 || taken.passed_over > 0 {
                 self.deadlines.heard();
             }
             fit(&mut self.received, self.read_bytes);
@@ -351,24 +382,39 @@ impl Link {
     /// acknowledged.
     fn leave(&mut self, reason: CloseReason) {
         let settles = reason == CloseReason::Stopping;
-        if !settles {
+        let is_told = self.session.farewell(reason).is_some();
+        if !settles && !is_told {
             self.session.out.clear();
             self.deadlines.wrote(true);
         }
-        let leaving = self.leaving.get_or_insert(Leaving { reason, settles });
+        let leaving = self.leaving.get_or_insert(Leaving {
+            reason,
+            settles,
+            is_told,
+        });
         leaving.settles &= settles;
+        leaving.is_told &= is_told;
         self.deadlines.leaves(settles);
     }
 
     /// Leaves without waiting for anything.
     fn end(&mut self, reason: CloseReason) {
         let reason = self.leaving.map_or(reason, |leaving| leaving.reason);
+        let was_told = self.leaving.is_none_or(|leaving| leaving.is_told);
         self.leaving = Some(Leaving {
             reason,
             settles: false,
+            // Not in the middle of another packet.
+            is_told: was_told && self.session.out.is_empty(),
         });
         self.session.out.clear();
         self.deadlines.ended();
+    }
+
+    /// The last packet, if the client is told why the connection ends.
+    fn farewell(&self) -> Option<BytesMut> {
+        let leaving = self.leaving.filter(|leaving| leaving.is_told)?;
+        self.session.farewell(leaving.reason)
     }
 
     /// The reason, once nothing is waited for any more.

@@ -1,9 +1,10 @@
 //! Decisions out: to every connection that subscribed to `ioc/v1/decisions/…`.
 //!
-//! Arrives: a decision's zone and JSON, once. Leaves: one PUBLISH of quality 0, encoded once,
-//! shared by the queues of all subscribers that want it. When a subscriber's queue is full, it
-//! misses the decision and that is counted: nobody waits for a slow subscriber. Who must miss
-//! nothing uses the WebSocket stream, which resumes.
+//! Arrives: a decision's zone and JSON, once. Leaves: one PUBLISH of quality 0, encoded once for
+//! each version of MQTT, shared by the queues of all subscribers that want it. When a subscriber's
+//! queue is full, it misses the decision and that is counted: nobody waits for a slow subscriber.
+//! Neither gets it a decision longer than the packets that it takes. Who must miss nothing uses
+//! the WebSocket stream, which resumes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use tokio::sync::mpsc;
 
-use super::codec;
+use super::codec::{self, Version};
 use crate::telemetry;
 
 /// What all topics of decisions begin with.
@@ -32,7 +33,17 @@ struct Subscribers {
 #[derive(Debug)]
 struct Subscriber {
     filters: Arc<ArcSwap<Vec<Filter>>>,
+    takes: Takes,
     queue: mpsc::Sender<Bytes>,
+}
+
+/// What packets a subscriber takes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Takes {
+    /// What it speaks.
+    pub version: Version,
+    /// The longest packet that it takes (5.0: section 3.1.2.11.4).
+    pub packet_bytes_max: usize,
 }
 
 impl Decisions {
@@ -46,29 +57,24 @@ impl Decisions {
             return;
         }
         let zone = escaped(zone);
-        let Some(packet) = codec::publish_at_most_once(&format!("{PREFIX}{zone}"), json) else {
-            telemetry::mqtt_decision_too_long(json.len());
-            return;
-        };
+        let mut packets = Packets::new(&zone, json);
         for subscriber in &self.0.by_number {
-            let wants = subscriber
-                .filters
-                .load()
-                .iter()
-                .any(|filter| filter.matches(&zone));
-            if wants && subscriber.queue.try_send(packet.clone()).is_err() {
-                telemetry::mqtt_decision_missed();
+            if subscriber.wants(&zone)
+                && let Some(packet) = packets.of(subscriber.takes.version)
+            {
+                subscriber.send(packet);
             }
         }
     }
 
     /// A subscription that wants nothing yet; at most so many decisions wait in it.
-    pub(super) fn subscribe(&self, decisions_max: usize) -> Subscription {
+    pub(super) fn subscribe(&self, decisions_max: usize, takes: Takes) -> Subscription {
         let (sender, queue) = mpsc::channel(decisions_max.max(1));
         let filters = Arc::<ArcSwap<Vec<Filter>>>::default();
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         let subscriber = Subscriber {
             filters: Arc::clone(&filters),
+            takes,
             queue: sender,
         };
         self.0.by_number.insert(number, subscriber);
@@ -78,6 +84,56 @@ impl Decisions {
             filters,
             queue,
         }
+    }
+}
+
+impl Subscriber {
+    fn wants(&self, escaped_zone: &str) -> bool {
+        let filters = self.filters.load();
+        filters.iter().any(|filter| filter.matches(escaped_zone))
+    }
+
+    fn send(&self, packet: &Bytes) {
+        if packet.len() > self.takes.packet_bytes_max {
+            telemetry::mqtt_decision_withheld();
+        } else if self.queue.try_send(packet.clone()).is_err() {
+            telemetry::mqtt_decision_missed();
+        }
+    }
+}
+
+/// A decision's packet in each version, once somebody wants it.
+struct Packets<'a> {
+    escaped_zone: &'a str,
+    json: &'a [u8],
+    v311: Option<Bytes>,
+    v5: Option<Bytes>,
+}
+
+impl<'a> Packets<'a> {
+    const fn new(escaped_zone: &'a str, json: &'a [u8]) -> Self {
+        Self {
+            escaped_zone,
+            json,
+            v311: None,
+            v5: None,
+        }
+    }
+
+    /// The packet; `None` if the decision is longer than a packet can be.
+    fn of(&mut self, version: Version) -> Option<&Bytes> {
+        let packet = match version {
+            Version::V311 => &mut self.v311,
+            Version::V5 => &mut self.v5,
+        };
+        if packet.is_none() {
+            let topic = format!("{PREFIX}{}", self.escaped_zone);
+            *packet = codec::publish_at_most_once(version, &topic, self.json);
+            if packet.is_none() {
+                telemetry::mqtt_decision_too_long(self.json.len());
+            }
+        }
+        packet.as_ref()
     }
 }
 
@@ -122,11 +178,14 @@ impl Subscription {
         true
     }
 
-    /// Removes a filter.
-    pub fn remove(&self, filter: &Filter) {
+    /// Removes a filter; whether it was there.
+    pub fn remove(&self, filter: &Filter) -> bool {
         let mut filters = Vec::clone(&self.filters.load());
+        let before = filters.len();
         filters.retain(|own| own != filter);
+        let was_there = filters.len() < before;
         self.filters.store(Arc::new(filters));
+        was_there
     }
 
     /// The next decision's packet.
@@ -188,6 +247,11 @@ mod tests {
         Filter::parse(&format!("{PREFIX}{zone}")).unwrap()
     }
 
+    const V311: Takes = Takes {
+        version: Version::V311,
+        packet_bytes_max: usize::MAX,
+    };
+
     #[test]
     fn only_decisions_can_be_subscribed_to() {
         assert_eq!(Filter::parse("ioc/v1/decisions/#"), Some(Filter::Every));
@@ -212,7 +276,7 @@ mod tests {
     fn each_subscriber_gets_what_it_asked_for_once() {
         let decisions = Decisions::default();
         decisions.publish("z1", b"nobody hears this");
-        let (mut one, mut all) = (decisions.subscribe(8), decisions.subscribe(8));
+        let (mut one, mut all) = (decisions.subscribe(8, V311), decisions.subscribe(8, V311));
         assert!(one.add(zone("z1")) && all.add(zone("z1")) && all.add(Filter::Every));
         decisions.publish("z1", b"{}");
         decisions.publish("z2", b"{}");
@@ -223,15 +287,36 @@ mod tests {
         assert_eq!(one.try_next(), None);
         assert!(all.try_next().is_some() && all.try_next().is_some());
         assert_eq!(all.try_next(), None);
-        one.remove(&zone("z1"));
+        assert!(one.remove(&zone("z1")) && !one.remove(&zone("z1")));
         decisions.publish("z1", b"{}");
         assert_eq!(one.try_next(), None);
     }
 
     #[test]
+    fn each_subscriber_gets_it_in_its_version_and_no_longer_than_it_takes() {
+        let decisions = Decisions::default();
+        let takes = |packet_bytes_max| Takes {
+            version: Version::V5,
+            packet_bytes_max,
+        };
+        let expected = b"\x30\x2d\0\x13ioc/v1/decisions/z1\x15\x01\x01\x03\0\x10application/json{}";
+        let mut subscriptions = [V311, takes(expected.len()), takes(expected.len() - 1)]
+            .map(|takes| decisions.subscribe(8, takes));
+        for subscription in &subscriptions {
+            assert!(subscription.add(Filter::Every));
+        }
+        decisions.publish("z1", b"{}");
+        let [old, new, narrow] = &mut subscriptions;
+        let old = old.try_next().unwrap();
+        assert_eq!(&old[..], b"\x30\x17\0\x13ioc/v1/decisions/z1{}");
+        assert_eq!(&new.try_next().unwrap()[..], expected);
+        assert_eq!(narrow.try_next(), None);
+    }
+
+    #[test]
     fn a_slow_subscriber_misses_what_its_queue_cannot_hold() {
         let decisions = Decisions::default();
-        let mut slow = decisions.subscribe(2);
+        let mut slow = decisions.subscribe(2, V311);
         slow.add(Filter::Every);
         for _ in 0..5 {
             decisions.publish("z1", b"{}");
@@ -243,7 +328,7 @@ mod tests {
     #[test]
     fn a_zone_is_one_level_of_the_topic() {
         let decisions = Decisions::default();
-        let mut every = decisions.subscribe(8);
+        let mut every = decisions.subscribe(8, V311);
         every.add(Filter::Every);
         decisions.publish("a/b+#%", b"");
         let packet = every.try_next().unwrap();
@@ -256,7 +341,7 @@ mod tests {
     #[test]
     fn filters_have_a_bound() {
         let decisions = Decisions::default();
-        let subscription = decisions.subscribe(1);
+        let subscription = decisions.subscribe(1, V311);
         for n in 0..Subscription::FILTERS_MAX {
             assert!(subscription.add(zone(&format!("z{n}"))));
         }

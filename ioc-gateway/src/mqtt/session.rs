@@ -3,16 +3,25 @@
 //! Arrives: the bytes of its socket. Leaves: decoded inputs to hand over, and bytes to write back.
 //! Promise: each PUBLISH becomes exactly one input, a reading or a dead letter, in order; a PUBACK
 //! is written only for what is durable, in the order of the messages (section 4.6), however many
-//! at once. No session outlives its connection. Not here: sockets and time (`connection.rs`).
+//! at once; one of version 5 says if it is durable as a dead letter. No session outlives its
+//! connection. Not here: sockets and time (`connection.rs`).
+
+mod aliases;
+mod oversized;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 
+use self::aliases::Aliases;
+use self::oversized::Oversized;
+use super::admission::{Client, receive_max};
 use super::close::CloseReason;
-use super::codec::{self, Granted, Packet, Publish, Qos, Split, Subscribe};
-use super::decisions::{Decisions, Filter, Subscription};
+use super::codec::{
+    self, Granted, Malformed, Packet, Publish, Qos, Removed, Split, Subscribe, TooLong, Version,
+};
+use super::decisions::{Decisions, Filter, Subscription, Takes};
 use crate::catalogue::Catalogue;
 use crate::door::Inputs;
 use crate::formats::native::Scratch;
@@ -28,6 +37,8 @@ const READINGS: &str = "ioc/v1/readings/";
 struct Owed {
     inputs: u64,
     packet_id: u16,
+    /// Why the message is a dead letter. Not a sentence: thousands of these may wait.
+    refused: Option<Reason>,
 }
 
 /// One client's session.
@@ -35,6 +46,12 @@ struct Owed {
 pub(super) struct Session {
     options: Arc<MqttOptions>,
     decisions: Decisions,
+    takes: Takes,
+    /// Whether a PUBACK may say its reason as a word.
+    wants_problems: bool,
+    aliases: Aliases,
+    /// The message that is being passed over.
+    oversized: Option<Oversized>,
     /// Who sends: `mqtt` and the client's identifier.
     source: String,
     scratch: Scratch,
@@ -56,17 +73,25 @@ pub(super) struct Session {
 pub(super) struct Taken {
     /// Whole packets.
     pub packets: u32,
+    /// Bytes of a packet that is passed over.
+    pub passed_over: usize,
     readings: u32,
     redelivered: u32,
 }
 
 impl Session {
     /// The session of a client that was let in.
-    pub fn new(client_id: &str, options: Arc<MqttOptions>, decisions: Decisions) -> Self {
+    pub fn new(client: &Client, options: Arc<MqttOptions>, decisions: Decisions) -> Self {
         Self {
-            options,
             decisions,
-            source: format!("{} {client_id}", Adapter::Mqtt.word()),
+            takes: Takes {
+                version: client.version,
+                packet_bytes_max: client.packet_bytes_max,
+            },
+            wants_problems: client.wants_problems,
+            aliases: Aliases::new(options.topic_alias_max),
+            oversized: None,
+            source: format!("{} {}", Adapter::Mqtt.word(), client.key.client_id),
             scratch: Scratch::default(),
             inputs: Inputs::default(),
             decoded: 0,
@@ -74,6 +99,7 @@ impl Session {
             owed: VecDeque::new(),
             out: BytesMut::new(),
             subscription: None,
+            options,
         }
     }
 
@@ -87,20 +113,9 @@ impl Session {
         let mut bytes = &received[..];
         // A reading takes no more as a record than as JSON.
         self.inputs.reserve(received.len());
-        let mut result = Ok(());
-        while result.is_ok() && self.has_room() {
-            match codec::split(bytes, self.options.packet_bytes_max) {
-                Ok(Split::Frame(frame, length)) => {
-                    bytes = &bytes[length..];
-                    taken.packets += 1;
-                    result = match frame.decode() {
-                        Ok(packet) => self.take_packet(&packet, catalogue, &mut taken),
-                        Err(malformed) => Err(CloseReason::Malformed(malformed)),
-                    };
-                }
-                Ok(Split::Part) => break,
-                Err(malformed) => result = Err(CloseReason::Malformed(malformed)),
-            }
+        let mut result = Ok(true);
+        while result == Ok(true) && self.has_room() {
+            result = self.take_one(&mut bytes, catalogue, &mut taken);
         }
         let rest = bytes.len();
         received.advance(received.len() - rest);
@@ -108,20 +123,66 @@ impl Session {
         if taken.redelivered > 0 {
             telemetry::mqtt_redelivered(taken.redelivered);
         }
-        (taken, result)
+        (taken, result.map(drop))
+    }
+
+    /// Takes a packet off the bytes; whether there may be another behind it.
+    fn take_one(
+        &mut self,
+        bytes: &mut &[u8],
+        catalogue: &Catalogue,
+        taken: &mut Taken,
+    ) -> Result<bool, CloseReason> {
+        if let Some(oversized) = self.oversized.take() {
+            return Ok(self.pass_over(oversized, bytes, taken));
+        }
+        match codec::split(bytes, self.options.packet_bytes_max) {
+            Ok(Split::Frame(frame, length)) => {
+                *bytes = &bytes[length..];
+                taken.packets += 1;
+                let packet = frame
+                    .decode(self.takes.version)
+                    .map_err(CloseReason::Malformed)?;
+                self.take_packet(&packet, catalogue, taken)?;
+                Ok(true)
+            }
+            Ok(Split::Part) => Ok(false),
+            Ok(Split::TooLong(claim)) => self.take_too_long(claim, bytes),
+            Err(malformed) => Err(CloseReason::Malformed(malformed)),
+        }
     }
 
     /// Whether more may be taken: of what is not durable, not handed over and not written, none
     /// is at its bound.
     pub fn has_room(&self) -> bool {
-        self.in_flight() < self.options.inflight_max as u64
+        self.in_flight() < self.in_flight_max()
             && self.inputs.bytes() < self.options.decoded_bytes_max
             && self.out.len() < self.options.unwritten_bytes_max
+    }
+
+    /// In version 5 one more than the client was told, to see whether it obeys.
+    fn in_flight_max(&self) -> u64 {
+        self.options.inflight_max as u64 + u64::from(self.takes.version == Version::V5)
     }
 
     /// Whether decisions may be written: they leave room for answers.
     pub fn has_room_for_decisions(&self) -> bool {
         self.out.len() < self.options.unwritten_bytes_max / 2
+    }
+
+    /// The DISCONNECT to end with, if the client can be told the reason.
+    pub fn farewell(&self, reason: CloseReason) -> Option<BytesMut> {
+        let code = match self.takes.version {
+            Version::V311 => None,
+            Version::V5 => reason.code(),
+        };
+        let (mut packet, code) = (BytesMut::new(), code?);
+        codec::put_disconnect(&mut packet, code, Some(reason.word()));
+        if packet.len() > self.takes.packet_bytes_max {
+            packet.clear();
+            codec::put_disconnect(&mut packet, code, None);
+        }
+        Some(packet)
     }
 
     /// How many inputs were decoded and are not durable.
@@ -152,7 +213,10 @@ impl Session {
     pub fn settle(&mut self, settled: u64) {
         self.settled = settled;
         while let Some(owed) = self.owed.pop_front_if(|owed| owed.inputs <= settled) {
-            codec::put_puback(&mut self.out, owed.packet_id);
+            match owed.refused {
+                None => codec::put_puback(&mut self.out, owed.packet_id),
+                Some(reason) => self.put_refused(owed.packet_id, reason),
+            }
         }
     }
 
@@ -174,13 +238,15 @@ impl Session {
     ) -> Result<(), CloseReason> {
         match packet {
             Packet::Publish(publish) => return self.publish(publish, catalogue, taken),
-            Packet::Subscribe(subscribe) => self.subscribe(*subscribe),
-            Packet::Unsubscribe(unsubscribe) => self.unsubscribe(*unsubscribe),
+            Packet::Subscribe(subscribe) => return self.subscribe(*subscribe),
+            Packet::Unsubscribe(unsubscribe) => return self.unsubscribe(*unsubscribe),
             Packet::PingReq => codec::put_pingresp(&mut self.out),
-            Packet::Disconnect => return Err(CloseReason::ClientDisconnected),
-            Packet::Connect(_) | Packet::ConnectOtherVersion { .. } | Packet::Answer => {
+            Packet::Disconnect { code: 0x80.. } => return Err(CloseReason::ClientComplained),
+            Packet::Disconnect { .. } => return Err(CloseReason::ClientDisconnected),
+            Packet::Connect(_) | Packet::ConnectOtherVersion { .. } => {
                 return Err(CloseReason::PacketUnexpected);
             }
+            Packet::Answer | Packet::Auth => return Err(CloseReason::PacketUnexpected),
         }
         Ok(())
     }
@@ -191,15 +257,14 @@ impl Session {
         catalogue: &Catalogue,
         taken: &mut Taken,
     ) -> Result<(), CloseReason> {
-        if let Qos::Two(_) = publish.qos {
-            return Err(CloseReason::Qos2Unsupported);
-        }
+        self.check_may_publish(publish)?;
+        let topic = self.aliases.topic_of(publish)?;
         let origin = Origin {
             source: &self.source,
-            topic: publish.topic,
+            topic,
         };
         let (inputs, payload) = (&mut self.inputs, publish.payload);
-        let appended = match sensor_of(publish.topic) {
+        let appended = match sensor_of(topic) {
             Some(sensor) => {
                 let scratch = &mut self.scratch;
                 append_native(inputs, payload, Some(sensor), origin, catalogue, scratch)
@@ -211,43 +276,168 @@ impl Session {
                 Err(reject)
             }
         };
-        match appended {
-            Ok(()) => taken.readings += 1,
-            Err(reject) => telemetry::dead_letter(Adapter::Mqtt, reject.reason),
-        }
+        let refused = match appended {
+            Ok(()) => {
+                taken.readings += 1;
+                None
+            }
+            Err(reject) => {
+                telemetry::dead_letter(Adapter::Mqtt, reject.reason);
+                Some(reject.reason)
+            }
+        };
         taken.redelivered += u32::from(publish.duplicate);
-        self.decoded += 1;
-        if let Qos::One(packet_id) = publish.qos {
-            let inputs = self.decoded;
-            self.owed.push_back(Owed { inputs, packet_id });
+        self.owe(publish.qos, refused);
+        Ok(())
+    }
+
+    /// Whether the client keeps to what it was told, or could know.
+    fn check_may_publish(&self, publish: &Publish<'_>) -> Result<(), CloseReason> {
+        if let Qos::Two(_) = publish.qos {
+            return Err(CloseReason::Qos2Unsupported);
+        }
+        if self.takes.version == Version::V311 {
+            return Ok(());
+        }
+        if publish.retain {
+            return Err(CloseReason::RetainUnsupported);
+        }
+        let is_at_most_once = publish.qos == Qos::Zero;
+        if !is_at_most_once && self.owed.len() >= usize::from(receive_max(&self.options)) {
+            return Err(CloseReason::ReceiveMaxExceeded);
         }
         Ok(())
     }
 
-    fn subscribe(&mut self, subscribe: Subscribe<'_>) {
-        let decisions_max = self.options.decisions_max;
-        let subscription = self
-            .subscription
-            .get_or_insert_with(|| self.decisions.subscribe(decisions_max));
-        let granted: Vec<_> = subscribe
-            .filters()
-            .map(Filter::parse)
-            .map(|filter| filter.is_some_and(|filter| subscription.add(filter)))
-            .map(|is_granted| match is_granted {
-                true => Granted::AtMostOnce,
-                false => Granted::Refused,
-            })
-            .collect();
-        codec::put_suback(&mut self.out, subscribe.packet_id, granted.into_iter());
+    /// Counts an input, and owes its acknowledgement if the message wants one.
+    fn owe(&mut self, qos: Qos, refused: Option<Reason>) {
+        self.decoded += 1;
+        if let Qos::One(packet_id) = qos {
+            self.owed.push_back(Owed {
+                inputs: self.decoded,
+                packet_id,
+                refused: refused.filter(|_| self.takes.version == Version::V5),
+            });
+        }
     }
 
-    fn unsubscribe(&mut self, unsubscribe: Subscribe<'_>) {
-        if let Some(subscription) = &self.subscription {
-            for filter in unsubscribe.filters().filter_map(Filter::parse) {
-                subscription.remove(&filter);
-            }
+    /// Begins to pass over a packet that is too long, or ends the session for it.
+    fn take_too_long(&mut self, claim: TooLong, bytes: &[u8]) -> Result<bool, CloseReason> {
+        if self.takes.version == Version::V5 {
+            return Err(CloseReason::Malformed(Malformed::PacketTooLong));
         }
-        codec::put_unsuback(&mut self.out, unsubscribe.packet_id);
+        self.oversized = Oversized::begin(claim, bytes, self.options.packet_bytes_max)?;
+        Ok(self.oversized.is_some())
+    }
+
+    /// Passes over what is here of it; puts it aside as a dead letter once that was all.
+    fn pass_over(
+        &mut self,
+        mut oversized: Oversized,
+        bytes: &mut &[u8],
+        taken: &mut Taken,
+    ) -> bool {
+        let before = bytes.len();
+        *bytes = oversized.pass_over(bytes);
+        taken.passed_over += before - bytes.len();
+        if !oversized.is_over() {
+            self.oversized = Some(oversized);
+            return false;
+        }
+        oversized.append(&mut self.inputs, &self.source);
+        telemetry::dead_letter(Adapter::Mqtt, Oversized::REASON);
+        taken.packets += 1;
+        taken.redelivered += u32::from(oversized.duplicate);
+        self.owe(oversized.qos, Some(Oversized::REASON));
+        true
+    }
+
+    /// The PUBACK of a message that is durable as a dead letter. It ends the message as one
+    /// without a reason does: the client does not send it again (5.0: section 4.4).
+    fn put_refused(&mut self, packet_id: u16, reason: Reason) {
+        let (code, before) = (puback_code(reason), self.out.len());
+        let word = self.wants_problems.then(|| reason.word());
+        codec::put_puback_refused(&mut self.out, packet_id, code, word);
+        if self.out.len() - before > self.takes.packet_bytes_max {
+            self.out.truncate(before);
+            codec::put_puback_refused(&mut self.out, packet_id, code, None);
+        }
+    }
+
+    fn subscribe(&mut self, subscribe: Subscribe<'_>) -> Result<(), CloseReason> {
+        let granted: Vec<_> = subscribe
+            .filters()
+            .map(|filter| match subscribe.has_subscription_id {
+                true => Granted::SubscriptionId,
+                false => self.grant(filter),
+            })
+            .collect();
+        let (version, before) = (self.takes.version, self.out.len());
+        let granted = granted.into_iter();
+        codec::put_suback(&mut self.out, version, subscribe.packet_id, granted);
+        self.check_answer(before)
+    }
+
+    fn grant(&mut self, filter: &str) -> Granted {
+        if filter.starts_with(codec::SHARED) {
+            return Granted::Shared;
+        }
+        let Some(filter) = Filter::parse(filter) else {
+            return Granted::FilterUnknown;
+        };
+        let subscription = self.subscription.get_or_insert_with(|| {
+            let decisions_max = self.options.decisions_max;
+            self.decisions.subscribe(decisions_max, self.takes)
+        });
+        match subscription.add(filter) {
+            true => Granted::AtMostOnce,
+            false => Granted::FiltersMax,
+        }
+    }
+
+    fn unsubscribe(&mut self, unsubscribe: Subscribe<'_>) -> Result<(), CloseReason> {
+        let remove = |filter| {
+            let subscription = self.subscription.as_ref()?;
+            subscription.remove(&Filter::parse(filter)?).then_some(())
+        };
+        let removed: Vec<_> = unsubscribe
+            .filters()
+            .map(|filter| match remove(filter) {
+                Some(()) => Removed::Yes,
+                None => Removed::WasNotThere,
+            })
+            .collect();
+        let (version, before) = (self.takes.version, self.out.len());
+        let removed = removed.into_iter();
+        codec::put_unsuback(&mut self.out, version, unsubscribe.packet_id, removed);
+        self.check_answer(before)
+    }
+
+    /// Takes back an answer that is longer than the client takes.
+    fn check_answer(&mut self, before: usize) -> Result<(), CloseReason> {
+        if self.out.len() - before <= self.takes.packet_bytes_max {
+            return Ok(());
+        }
+        self.out.truncate(before);
+        Err(CloseReason::AnswerTooLong)
+    }
+}
+
+/// What a PUBACK says of a dead letter (5.0: section 3.4.2.1): whether it was the topic, the
+/// sensor that may not publish, or what was published.
+const fn puback_code(reason: Reason) -> u8 {
+    match reason {
+        Reason::TopicUnknown => 0x90,
+        Reason::SensorUnregistered => 0x87,
+        Reason::PayloadTooLong | Reason::NotUtf8 | Reason::JsonMalformed => 0x99,
+        Reason::NotAnObject | Reason::MemberRepeated | Reason::NestingTooDeep => 0x99,
+        Reason::SensorMissing | Reason::SensorInvalid | Reason::SensorNotOfTopic => 0x99,
+        Reason::KindMissing | Reason::KindInvalid | Reason::KindMismatch => 0x99,
+        Reason::IdInvalid | Reason::ObservedAtMissing | Reason::ObservedAtInvalid => 0x99,
+        Reason::ReceivedAtInvalid | Reason::ValueMissing | Reason::ValueNotANumber => 0x99,
+        Reason::ValueOverflow | Reason::UnitInvalid | Reason::UnitUnknown => 0x99,
+        Reason::UnitMismatch | Reason::PositionInvalid => 0x99,
+        Reason::AttributesInvalid | Reason::AttributesTooMany => 0x99,
     }
 }
 

@@ -1,4 +1,7 @@
-//! The codec against the standard's examples, and against another implementation.
+//! The codec against what the standard says, and against another implementation: version 3.1.1,
+//! and what the versions share. Version 5 is in `tests/v5.rs`.
+
+mod v5;
 
 use bytes::BytesMut;
 use mqtt_protocol_core::mqtt::packet::v3_1_1 as oracle;
@@ -6,19 +9,25 @@ use mqtt_protocol_core::mqtt::packet::{Qos as OracleQos, SubEntry, SubOpts};
 use mqtt_protocol_core::mqtt::result_code::{ConnectReturnCode, SubackReturnCode};
 use proptest::prelude::*;
 
+use super::connect::Will;
 use super::*;
 
 const PACKET_BYTES_MAX: usize = 256 * 1024;
 
 /// The one packet that these bytes are.
-fn decode(bytes: &[u8]) -> Result<Packet<'_>, Malformed> {
+fn decode_as(version: Version, bytes: &[u8]) -> Result<Packet<'_>, Malformed> {
     match split(bytes, PACKET_BYTES_MAX)? {
         Split::Frame(frame, length) => {
             assert_eq!(length, bytes.len());
-            frame.decode()
+            frame.decode(version)
         }
         Split::Part => panic!("a part of a packet"),
+        Split::TooLong(_) => Err(Malformed::PacketTooLong),
     }
+}
+
+fn decode(bytes: &[u8]) -> Result<Packet<'_>, Malformed> {
+    decode_as(Version::V311, bytes)
 }
 
 #[test]
@@ -94,7 +103,20 @@ fn other_versions_of_mqtt_are_told_apart() {
         other => panic!("{other:?}"),
     };
     assert_eq!(level(b"\x10\x0e\0\x06MQIsdp\x03\x02\0\0\0\0"), 3);
-    assert_eq!(level(b"\x10\x0d\0\x04MQTT\x05\x02\0\0\0\0\0"), 5);
+    assert_eq!(level(b"\x10\x0d\0\x04MQTT\x06\x02\0\0\0\0\0"), 6);
+}
+
+#[test]
+fn a_connect_says_its_version_before_all_of_it_is_there() {
+    let v5 = b"\x10\x80\x01\0\x04MQTT\x05\x02\0\0\0\0\0";
+    for length in 0..10 {
+        assert_eq!(version_said(&v5[..length]), None, "{length}");
+    }
+    assert_eq!(version_said(&v5[..10]), Some(Version::V5));
+    assert_eq!(version_said(b"\x10\x0c\0\x04MQTT\x04"), Some(Version::V311));
+    assert_eq!(version_said(b"\x10\x0c\0\x04MQTT\x03"), None);
+    assert_eq!(version_said(b"\x30\x0c\0\x04MQTT\x05"), None);
+    assert_eq!(version_said(b"\x10\xff\xff\xff\xff\0\x04MQTT\x05"), None);
 }
 
 #[test]
@@ -108,28 +130,35 @@ fn a_part_is_no_packet_yet() {
 
 #[test]
 fn answers_are_what_the_oracle_writes() {
-    use ConnectCode::*;
-    let codes = [
-        (Accepted, ConnectReturnCode::Accepted),
+    let refusals = [
         (
-            UnacceptableProtocolVersion,
+            Refusal::Version,
             ConnectReturnCode::UnacceptableProtocolVersion,
         ),
-        (IdentifierRejected, ConnectReturnCode::IdentifierRejected),
-        (ServerUnavailable, ConnectReturnCode::ServerUnavailable),
+        (Refusal::ClientId, ConnectReturnCode::IdentifierRejected),
         (
-            BadUserNameOrPassword,
+            Refusal::ConnectionsMax,
+            ConnectReturnCode::ServerUnavailable,
+        ),
+        (
+            Refusal::Credentials,
             ConnectReturnCode::BadUserNameOrPassword,
         ),
-        (NotAuthorized, ConnectReturnCode::NotAuthorized),
+        (Refusal::NotAuthorized, ConnectReturnCode::NotAuthorized),
     ];
-    for (own, theirs) in codes {
-        let theirs = oracle::Connack::builder()
-            .session_present(false)
-            .return_code(theirs);
-        let theirs = theirs.build().unwrap().to_continuous_buffer();
-        assert_eq!(connack(own)[..], theirs);
+    let connack = |code| {
+        let builder = oracle::Connack::builder().session_present(false);
+        let packet = builder.return_code(code).build().unwrap();
+        packet.to_continuous_buffer()
+    };
+    for (own, theirs) in refusals {
+        let mut out = BytesMut::new();
+        put_refusal(&mut out, Version::V311, own);
+        assert_eq!(out, connack(theirs));
     }
+    let mut out = BytesMut::new();
+    put_connack(&mut out, Version::V311, &v5::limits());
+    assert_eq!(out, connack(ConnectReturnCode::Accepted));
     let mut out = BytesMut::new();
     put_pingresp(&mut out);
     assert_eq!(out, oracle::Pingresp::new().to_continuous_buffer());
@@ -193,6 +222,7 @@ impl AnyPublish {
     fn expected(&self) -> Publish<'_> {
         Publish {
             topic: &self.topic,
+            topic_alias: None,
             payload: &self.payload,
             qos: match self.qos {
                 OracleQos::AtMostOnce => Qos::Zero,
@@ -251,6 +281,8 @@ impl AnyConnect {
 
     fn expected(&self) -> Connect<'_> {
         Connect {
+            version: Version::V311,
+            properties: ConnectProperties::default(),
             client_id: &self.client_id,
             clean_session: self.clean_session,
             keep_alive_s: self.keep_alive_s,
@@ -311,7 +343,7 @@ fn agrees(first: u8, body: &[u8], ours: &Packet<'_>) -> bool {
             Err(_) => false,
         },
         Packet::ConnectOtherVersion { .. } => oracle::Connect::parse(body).is_err(),
-        Packet::Answer | Packet::PingReq | Packet::Disconnect => true,
+        Packet::Answer | Packet::PingReq | Packet::Disconnect { .. } | Packet::Auth => true,
     }
 }
 
@@ -321,7 +353,7 @@ proptest! {
         let bytes = publish.encoded_by_oracle();
         prop_assert_eq!(decode(&bytes), Ok(Packet::Publish(publish.expected())));
         if publish.qos == OracleQos::AtMostOnce && !publish.retain {
-            let own = publish_at_most_once(&publish.topic, &publish.payload).unwrap();
+            let own = publish_at_most_once(Version::V311, &publish.topic, &publish.payload).unwrap();
             prop_assert_eq!(&own[..], &bytes[..], "and ours is theirs");
         }
     }
@@ -362,7 +394,7 @@ proptest! {
         let ping = oracle::Pingreq::new().to_continuous_buffer();
         prop_assert_eq!(decode(&ping), Ok(Packet::PingReq));
         let disconnect = oracle::Disconnect::new().to_continuous_buffer();
-        prop_assert_eq!(decode(&disconnect), Ok(Packet::Disconnect));
+        prop_assert_eq!(decode(&disconnect), Ok(Packet::Disconnect { code: 0 }));
         for bytes in [
             oracle::Puback::builder().packet_id(packet_id).build().unwrap().to_continuous_buffer(),
             oracle::Pubrec::builder().packet_id(packet_id).build().unwrap().to_continuous_buffer(),
@@ -382,7 +414,7 @@ proptest! {
         prop_assert_eq!(theirs.packet_id(), packet_id);
 
         out.clear();
-        put_unsuback(&mut out, packet_id);
+        put_unsuback(&mut out, Version::V311, packet_id, [Removed::Yes].into_iter());
         let (theirs, _) = oracle::Unsuback::parse(&out[2..]).unwrap();
         prop_assert_eq!(&out[..], &theirs.to_continuous_buffer()[..]);
 
@@ -390,9 +422,10 @@ proptest! {
         out.clear();
         let codes = granted.iter().map(|granted| match granted {
             true => (Granted::AtMostOnce, SubackReturnCode::SuccessMaximumQos0),
-            false => (Granted::Refused, SubackReturnCode::Failure),
+            false => (Granted::FilterUnknown, SubackReturnCode::Failure),
         });
-        put_suback(&mut out, packet_id, codes.clone().map(|(own, _)| own));
+        let own = codes.clone().map(|(own, _)| own).collect::<Vec<_>>();
+        put_suback(&mut out, Version::V311, packet_id, own.into_iter());
         let builder = oracle::Suback::builder().packet_id(packet_id);
         let theirs = builder.return_codes(codes.map(|(_, theirs)| theirs).collect());
         prop_assert_eq!(&out[..], &theirs.build().unwrap().to_continuous_buffer()[..]);
@@ -411,7 +444,7 @@ proptest! {
             received.extend_from_slice(read);
             while let Split::Frame(frame, length) = split(&received, PACKET_BYTES_MAX).unwrap() {
                 let expected = publishes[seen].expected();
-                prop_assert_eq!(frame.decode(), Ok(Packet::Publish(expected)));
+                prop_assert_eq!(frame.decode(Version::V311), Ok(Packet::Publish(expected)));
                 received.drain(..length);
                 seen += 1;
             }
@@ -427,7 +460,7 @@ proptest! {
     fn any_bytes_are_split_and_decoded_without_a_panic(bytes: Vec<u8>) {
         if let Ok(Split::Frame(frame, length)) = split(&bytes, PACKET_BYTES_MAX) {
             prop_assert!(length <= bytes.len());
-            if let Ok(packet) = frame.decode() {
+            if let Ok(packet) = frame.decode(Version::V311) {
                 prop_assert!(agrees(frame.first, frame.body, &packet), "{:?}", packet);
             }
         }
@@ -452,7 +485,7 @@ proptest! {
             let Ok(Split::Frame(frame, _)) = split(&bytes, PACKET_BYTES_MAX) else {
                 continue;
             };
-            if let Ok(packet) = frame.decode() {
+            if let Ok(packet) = frame.decode(Version::V311) {
                 prop_assert!(agrees(frame.first, frame.body, &packet), "{:?}", packet);
             }
         }

@@ -2,16 +2,55 @@
 
 use ioc_core::record::Input;
 
+use super::super::admission::admit;
+use super::super::codec::{Connect, ConnectProperties};
 use super::*;
+use crate::options::Credentials;
 
 const READING: &str = r#"{"id":"e1","kind":"k","value":1,"observed_at":"2026-03-14T06:45:10Z"}"#;
+const TOPIC: &str = "ioc/v1/readings/wl-1";
+const BOTH: [Version; 2] = [Version::V311, Version::V5];
 
-fn session(options: MqttOptions) -> Session {
-    Session::new("pump-house", Arc::new(options), Decisions::default())
+fn session(version: Version, options: MqttOptions) -> Session {
+    session_of(version, options, ConnectProperties::default())
+}
+
+fn session_of(
+    version: Version,
+    options: MqttOptions,
+    properties: ConnectProperties<'_>,
+) -> Session {
+    let connect = Connect {
+        version,
+        client_id: "pump-house",
+        clean_session: true,
+        keep_alive_s: 60,
+        will: None,
+        user: None,
+        password: None,
+        properties,
+    };
+    let client = admit(&connect, &Credentials::Anonymous).unwrap();
+    Session::new(&client, Arc::new(options), Decisions::default())
+}
+
+/// A packet that needs two bytes for its length.
+fn packet(first: u8, body: &[u8]) -> Vec<u8> {
+    assert!(body.len() < 128 * 128);
+    let length = [body.len() as u8 | 0x80, (body.len() >> 7) as u8];
+    [&[first][..], &length, body].concat()
 }
 
 /// A PUBLISH of quality 1, or of quality 0 if the packet identifier is 0.
-fn publish(topic: &str, payload: &str, packet_id: u16) -> Vec<u8> {
+fn publish(version: Version, topic: &str, payload: &str, packet_id: u16) -> Vec<u8> {
+    let properties = match version {
+        Version::V311 => &b""[..],
+        Version::V5 => b"\0",
+    };
+    publish_with(topic, packet_id, properties, payload)
+}
+
+fn publish_with(topic: &str, packet_id: u16, properties: &[u8], payload: &str) -> Vec<u8> {
     let mut body = (topic.len() as u16).to_be_bytes().to_vec();
     body.extend_from_slice(topic.as_bytes());
     let first = match packet_id {
@@ -21,10 +60,9 @@ fn publish(topic: &str, payload: &str, packet_id: u16) -> Vec<u8> {
             0x32
         }
     };
+    body.extend_from_slice(properties);
     body.extend_from_slice(payload.as_bytes());
-    assert!(body.len() < 128 * 128);
-    let length = [body.len() as u8 | 0x80, (body.len() >> 7) as u8];
-    [&[first][..], &length, &body].concat()
+    packet(first, &body)
 }
 
 fn take(session: &mut Session, bytes: &[u8]) -> Result<(), CloseReason> {
@@ -48,132 +86,391 @@ fn inputs(session: &mut Session) -> Vec<String> {
 
 #[test]
 fn each_publish_is_one_input_in_its_place() {
-    let mut session = session(MqttOptions::default());
-    let stream = [
-        publish("ioc/v1/readings/wl-1", READING, 1),
-        publish("ioc/v1/readings/wl-2", "{}", 2),
-        publish("ioc/v1/reading/wl-3", READING, 3),
-        publish("ioc/v1/readings/", READING, 4),
-        publish("ioc/v1/readings/a/b", READING, 5),
-        publish("ioc/v1/readings/wl-6", READING, 0),
-    ];
-    assert_eq!(take(&mut session, &stream.concat()), Ok(()));
-    assert_eq!(
-        inputs(&mut session),
-        [
-            "reading of wl-1",
-            "mqtt pump-house ioc/v1/readings/wl-2 kind_missing",
-            "mqtt pump-house ioc/v1/reading/wl-3 topic_unknown",
-            "mqtt pump-house ioc/v1/readings/ topic_unknown",
-            "mqtt pump-house ioc/v1/readings/a/b topic_unknown",
-            "reading of wl-6",
-        ]
-    );
-    assert_eq!(session.in_flight(), 6);
+    for version in BOTH {
+        let mut session = session(version, MqttOptions::default());
+        let stream = [
+            publish(version, "ioc/v1/readings/wl-1", READING, 1),
+            publish(version, "ioc/v1/readings/wl-2", "{}", 2),
+            publish(version, "ioc/v1/reading/wl-3", READING, 3),
+            publish(version, "ioc/v1/readings/", READING, 4),
+            publish(version, "ioc/v1/readings/a/b", READING, 5),
+            publish(version, "ioc/v1/readings/wl-6", READING, 0),
+        ];
+        assert_eq!(take(&mut session, &stream.concat()), Ok(()));
+        assert_eq!(
+            inputs(&mut session),
+            [
+                "reading of wl-1",
+                "mqtt pump-house ioc/v1/readings/wl-2 kind_missing",
+                "mqtt pump-house ioc/v1/reading/wl-3 topic_unknown",
+                "mqtt pump-house ioc/v1/readings/ topic_unknown",
+                "mqtt pump-house ioc/v1/readings/a/b topic_unknown",
+                "reading of wl-6",
+            ]
+        );
+        assert_eq!(session.in_flight(), 6);
+    }
 }
 
 #[test]
 fn acknowledgements_are_written_for_what_is_durable_in_order() {
-    let mut session = session(MqttOptions::default());
-    let stream: Vec<_> = [7, 0, 3, 9, 0]
-        .map(|id| publish("ioc/v1/readings/wl-1", READING, id))
-        .concat();
-    take(&mut session, &stream).unwrap();
-    assert_eq!(session.out, b""[..]);
-    session.settle(1);
-    assert_eq!(session.out.split(), b"\x40\x02\0\x07"[..]);
-    session.settle(2);
-    assert_eq!(session.out, b""[..]);
-    session.settle(5);
-    assert_eq!(session.out, b"\x40\x02\0\x03\x40\x02\0\x09"[..]);
-    assert_eq!(session.in_flight(), 0);
+    for version in BOTH {
+        let mut session = session(version, MqttOptions::default());
+        let stream: Vec<_> = [7, 0, 3, 9, 0]
+            .map(|id| publish(version, TOPIC, READING, id))
+            .concat();
+        take(&mut session, &stream).unwrap();
+        assert_eq!(session.out, b""[..]);
+        session.settle(1);
+        assert_eq!(session.out.split(), b"\x40\x02\0\x07"[..]);
+        session.settle(2);
+        assert_eq!(session.out, b""[..]);
+        session.settle(5);
+        assert_eq!(session.out, b"\x40\x02\0\x03\x40\x02\0\x09"[..]);
+        assert_eq!(session.in_flight(), 0);
+    }
+}
+
+#[test]
+fn a_dead_letter_is_acknowledged_with_its_reason_once_it_is_durable() {
+    let stream = |version| {
+        [
+            publish(version, TOPIC, "no JSON", 1),
+            publish(version, "elsewhere", READING, 2),
+            publish(version, TOPIC, "no JSON", 0),
+            publish(version, TOPIC, READING, 3),
+        ]
+        .concat()
+    };
+    let acknowledged = |version, wants_problems| {
+        let properties = ConnectProperties {
+            wants_problems,
+            ..ConnectProperties::default()
+        };
+        let mut session = session_of(version, MqttOptions::default(), properties);
+        take(&mut session, &stream(version)).unwrap();
+        assert_eq!(session.out, b""[..], "nothing is durable");
+        session.settle(4);
+        session.out
+    };
+    let told = b"\x40\x15\0\x01\x99\x11\x1f\0\x0ejson_malformed\
+        \x40\x14\0\x02\x90\x10\x1f\0\x0dtopic_unknown\x40\x02\0\x03";
+    assert_eq!(acknowledged(Version::V5, true), told[..]);
+    let briefly = b"\x40\x03\0\x01\x99\x40\x03\0\x02\x90\x40\x02\0\x03";
+    assert_eq!(acknowledged(Version::V5, false), briefly[..]);
+    let silently = b"\x40\x02\0\x01\x40\x02\0\x02\x40\x02\0\x03";
+    assert_eq!(acknowledged(Version::V311, true), silently[..]);
+}
+
+#[test]
+fn an_acknowledgement_that_waits_takes_sixteen_bytes_with_its_reason() {
+    assert_eq!(size_of::<Owed>(), 16);
 }
 
 #[test]
 fn a_session_takes_no_more_than_its_bounds_allow() {
-    let stream = publish("ioc/v1/readings/wl-1", READING, 1).repeat(10);
-    let taken_of = |options| {
-        let mut session = session(options);
-        let mut received = BytesMut::from(&stream[..]);
-        let (taken, result) = session.take(&mut received, &Catalogue::default());
-        assert_eq!(result, Ok(()));
-        assert!(!session.has_room());
+    for version in BOTH {
+        let stream = publish(version, TOPIC, READING, 0).repeat(10);
+        let taken_of = |options| {
+            let mut session = session(version, options);
+            let mut received = BytesMut::from(&stream[..]);
+            let (taken, result) = session.take(&mut received, &Catalogue::default());
+            assert_eq!(result, Ok(()));
+            assert!(!session.has_room());
+            let left = 10 - taken.packets as usize;
+            assert_eq!(received.len(), stream.len() / 10 * left);
+            taken.packets
+        };
+        let default = MqttOptions::default;
+        let one_to_see_whether_it_obeys = u32::from(version == Version::V5);
         assert_eq!(
-            received.len(),
-            stream.len() / 10 * (10 - taken.packets as usize)
+            taken_of(MqttOptions {
+                inflight_max: 3,
+                ..default()
+            }),
+            3 + one_to_see_whether_it_obeys
         );
-        taken.packets
-    };
-    let default = MqttOptions::default;
-    assert_eq!(
-        taken_of(MqttOptions {
-            inflight_max: 3,
-            ..default()
-        }),
-        3
-    );
-    assert_eq!(
-        taken_of(MqttOptions {
-            decoded_bytes_max: 1,
-            ..default()
-        }),
-        1
-    );
+        assert_eq!(
+            taken_of(MqttOptions {
+                decoded_bytes_max: 1,
+                ..default()
+            }),
+            1
+        );
 
-    let mut session = session(MqttOptions {
-        unwritten_bytes_max: 4,
-        ..default()
-    });
-    take(&mut session, b"\xc0\0\xc0\0\xc0\0").unwrap();
-    assert_eq!(session.out, b"\xd0\0\xd0\0"[..], "the third ping waits");
+        let mut session = session(
+            version,
+            MqttOptions {
+                unwritten_bytes_max: 4,
+                ..default()
+            },
+        );
+        take(&mut session, b"\xc0\0\xc0\0\xc0\0").unwrap();
+        assert_eq!(session.out, b"\xd0\0\xd0\0"[..], "the third ping waits");
+    }
+}
+
+#[test]
+fn a_client_that_was_told_how_much_may_be_in_flight_keeps_to_it() {
+    let options = || MqttOptions {
+        inflight_max: 3,
+        ..MqttOptions::default()
+    };
+    let stream: Vec<_> = (1..=4)
+        .flat_map(|id| publish(Version::V5, TOPIC, READING, id))
+        .collect();
+    let mut greedy = session(Version::V5, options());
+    let result = take(&mut greedy, &stream);
+    assert_eq!(result, Err(CloseReason::ReceiveMaxExceeded));
+    assert_eq!(inputs(&mut greedy).len(), 3, "what it was allowed is taken");
+
+    let mut modest = session(Version::V5, options());
+    for packet in stream.chunks(stream.len() / 4) {
+        take(&mut modest, packet).unwrap();
+        modest.settle(modest.decoded);
+    }
+    let mut unanswered = session(Version::V5, options());
+    let quality_0 = publish(Version::V5, TOPIC, READING, 0);
+    take(&mut unanswered, &quality_0.repeat(4)).unwrap();
+    assert_eq!(unanswered.in_flight(), 4);
 }
 
 #[test]
 fn packets_that_a_client_may_not_send_end_the_session() {
-    let end = |bytes: &[u8]| take(&mut session(MqttOptions::default()), bytes);
+    let end = |version, bytes: &[u8]| take(&mut session(version, MqttOptions::default()), bytes);
     let connect = b"\x10\x0c\0\x04MQTT\x04\x02\0\0\0\0";
-    assert_eq!(end(connect), Err(CloseReason::PacketUnexpected));
-    assert_eq!(end(b"\x40\x02\0\x01"), Err(CloseReason::PacketUnexpected));
+    for version in BOTH {
+        let end = |bytes| end(version, bytes);
+        assert_eq!(end(connect), Err(CloseReason::PacketUnexpected));
+        assert_eq!(end(b"\x40\x02\0\x01"), Err(CloseReason::PacketUnexpected));
+        assert_eq!(
+            end(b"\x34\x06\0\x01a\0\x01\0"),
+            Err(CloseReason::Qos2Unsupported)
+        );
+        assert_eq!(end(b"\xe0\0"), Err(CloseReason::ClientDisconnected));
+        let malformed = end(b"\xc0\0\x00\0").unwrap_err();
+        assert_eq!(malformed.word(), "malformed_packet_type");
+    }
     assert_eq!(
-        end(b"\x34\x05\0\x01a\0\x01"),
-        Err(CloseReason::Qos2Unsupported)
+        end(Version::V5, b"\xf0\0"),
+        Err(CloseReason::PacketUnexpected)
     );
-    assert_eq!(end(b"\xe0\0"), Err(CloseReason::ClientDisconnected));
-    let malformed = end(b"\xc0\0\xf0\0").unwrap_err();
-    assert_eq!(malformed.word(), "malformed_packet_type");
+    assert_eq!(
+        end(Version::V5, b"\xe0\x01\x95"),
+        Err(CloseReason::ClientComplained)
+    );
+    let retained = b"\x31\x04\0\x01a\0";
+    assert_eq!(end(Version::V311, retained), Ok(()));
+    assert_eq!(
+        end(Version::V5, retained),
+        Err(CloseReason::RetainUnsupported)
+    );
 }
 
 #[test]
 fn what_came_before_a_malformed_packet_is_kept() {
-    let mut session = session(MqttOptions::default());
-    let stream = [&publish("ioc/v1/readings/wl-1", READING, 1)[..], b"\xff\0"].concat();
-    assert!(take(&mut session, &stream).is_err());
-    assert_eq!(inputs(&mut session), ["reading of wl-1"]);
+    for version in BOTH {
+        let mut session = session(version, MqttOptions::default());
+        let stream = [&publish(version, TOPIC, READING, 1)[..], b"\xff\0"].concat();
+        assert!(take(&mut session, &stream).is_err());
+        assert_eq!(inputs(&mut session), ["reading of wl-1"]);
+    }
+}
+
+#[test]
+fn an_alias_stands_for_its_topic() {
+    let mut session = session(Version::V5, MqttOptions::default());
+    let stream = [
+        publish_with(TOPIC, 1, b"\x03\x23\0\x02", READING),
+        publish_with("", 2, b"\x03\x23\0\x02", READING),
+        publish_with("x/y", 3, b"\x03\x23\0\x40", READING),
+        publish_with("", 4, b"\x03\x23\0\x40", READING),
+    ];
+    take(&mut session, &stream.concat()).unwrap();
+    assert_eq!(
+        inputs(&mut session),
+        [
+            "reading of wl-1",
+            "reading of wl-1",
+            "mqtt pump-house x/y topic_unknown",
+            "mqtt pump-house x/y topic_unknown",
+        ]
+    );
+    for alias in [b"\x03\x23\0\0", b"\x03\x23\0\x41"] {
+        let invalid = take(&mut session, &publish_with(TOPIC, 5, alias, READING));
+        assert_eq!(invalid, Err(CloseReason::TopicAliasInvalid));
+    }
+    let unknown = publish_with("", 5, b"\x03\x23\0\x03", READING);
+    let missing = take(&mut session, &unknown).unwrap_err();
+    assert_eq!(
+        (missing.word(), missing.code()),
+        ("topic_missing", Some(0x82))
+    );
+}
+
+#[test]
+fn a_message_that_is_too_long_is_put_aside_as_it_streams_in() {
+    let options = || MqttOptions {
+        packet_bytes_max: 400,
+        ..MqttOptions::default()
+    };
+    let long = publish(Version::V311, TOPIC, &"x".repeat(10_000), 7);
+    let stream = [&long[..], &publish(Version::V311, TOPIC, READING, 8)].concat();
+    let mut session = session(Version::V311, options());
+    let mut received = BytesMut::new();
+    for piece in stream.chunks(90) {
+        received.extend_from_slice(piece);
+        let (taken, result) = session.take(&mut received, &Catalogue::default());
+        assert_eq!(result, Ok(()));
+        assert!(received.len() < 500, "it is not kept");
+        assert!(taken.passed_over <= 490);
+    }
+    let (inputs, _) = session.take_inputs().unwrap();
+    let [first, second] = inputs.iter().collect::<Vec<_>>()[..] else {
+        panic!("two messages were sent");
+    };
+    let Ok(Input::DeadLetter(letter)) = Input::decode(first) else {
+        panic!("it is no reading");
+    };
+    assert_eq!((letter.topic, letter.reason), (TOPIC, "payload_too_long"));
+    assert_eq!(letter.payload_bytes, 10_000);
+    assert!(letter.payload.starts_with(b"xxx") && letter.detail.contains("at most 400"));
+    assert!(matches!(Input::decode(second), Ok(Input::Reading(_))));
+    session.settle(2);
+    assert_eq!(session.out, b"\x40\x02\0\x07\x40\x02\0\x08"[..]);
+}
+
+#[test]
+fn a_packet_that_is_too_long_ends_a_session_that_was_told_or_cannot_go_on() {
+    let end = |version, bytes: &[u8]| {
+        let options = MqttOptions {
+            packet_bytes_max: 400,
+            ..MqttOptions::default()
+        };
+        take(&mut session(version, options), bytes)
+    };
+    let too_long = Err(CloseReason::Malformed(Malformed::PacketTooLong));
+    let payload = "x".repeat(1000);
+    let publish_v5 = publish(Version::V5, TOPIC, &payload, 7);
+    assert_eq!(end(Version::V5, &publish_v5), too_long);
+    assert_eq!(
+        end(Version::V5, &publish_v5[..3]),
+        too_long,
+        "at its header"
+    );
+    assert_eq!(end(Version::V311, &packet(0x82, &[0; 1000])), too_long);
+    let topic = "t".repeat(500);
+    let publish_v311 = publish(Version::V311, &topic, &payload, 7);
+    assert_eq!(end(Version::V311, &publish_v311), too_long);
+    let mut quality_2 = publish(Version::V311, TOPIC, &payload, 7);
+    quality_2[0] = 0x34;
+    assert_eq!(
+        end(Version::V311, &quality_2),
+        Err(CloseReason::Qos2Unsupported)
+    );
 }
 
 #[test]
 fn only_filters_of_decisions_are_granted() {
-    let decisions = Decisions::default();
-    let options = Arc::new(MqttOptions::default());
-    let mut session = Session::new("c", options, decisions.clone());
-    let filters = b"\0\x12ioc/v1/decisions/#\x02\0\x01#\0\0\x12ioc/v1/decisions/z\x01";
-    let length = 2 + filters.len() as u8;
-    let subscribe = [&[0x82, length, 0, 5][..], filters].concat();
-    take(&mut session, &subscribe).unwrap();
-    assert_eq!(session.out.split(), b"\x90\x05\0\x05\x00\x80\x00"[..]);
-    decisions.publish("z", b"{}");
-    let packet = session.subscription.as_mut().unwrap().try_next().unwrap();
-    session.put_decision(&packet);
-    assert_eq!(
-        session.out.split(),
-        b"\x30\x16\0\x12ioc/v1/decisions/z{}"[..]
-    );
+    let filters = b"\0\x12ioc/v1/decisions/#\x02\0\x01#\0\0\x12ioc/v1/decisions/z\x01\
+        \0\x1b$share/g/ioc/v1/decisions/z\0";
+    let unsubscribed = b"\0\x12ioc/v1/decisions/#\0\x01#";
+    for (version, properties, suback, published, unsuback) in [
+        (
+            Version::V311,
+            &b""[..],
+            &b"\x90\x06\0\x05\x00\x80\x00\x80"[..],
+            &b"\x30\x16\0\x12ioc/v1/decisions/z{}"[..],
+            &b"\xb0\x02\0\x06"[..],
+        ),
+        (
+            Version::V5,
+            b"\0",
+            b"\x90\x07\0\x05\0\x00\x8f\x00\x9e",
+            b"\x30\x2c\0\x12ioc/v1/decisions/z\x15\x01\x01\x03\0\x10application/json{}",
+            b"\xb0\x05\0\x06\0\0\x11",
+        ),
+    ] {
+        let mut session = session(version, MqttOptions::default());
+        let decisions = session.decisions.clone();
+        let subscribe = packet(0x82, &[b"\0\x05", properties, &filters[..]].concat());
+        take(&mut session, &subscribe).unwrap();
+        assert_eq!(session.out.split(), suback);
+        decisions.publish("z", b"{}");
+        let next = session.subscription.as_mut().unwrap().try_next().unwrap();
+        session.put_decision(&next);
+        assert_eq!(session.out.split(), published);
 
-    let unsubscribe = b"\xa2\x16\0\x06\0\x12ioc/v1/decisions/#";
-    take(&mut session, unsubscribe).unwrap();
-    assert_eq!(session.out.split(), b"\xb0\x02\0\x06"[..]);
-    decisions.publish("other", b"{}");
-    assert!(session.subscription.as_mut().unwrap().try_next().is_none());
+        let unsubscribe = packet(0xa2, &[b"\0\x06", properties, &unsubscribed[..]].concat());
+        take(&mut session, &unsubscribe).unwrap();
+        assert_eq!(session.out.split(), unsuback);
+        decisions.publish("other", b"{}");
+        assert!(session.subscription.as_mut().unwrap().try_next().is_none());
+    }
+}
+
+#[test]
+fn subscriptions_are_refused_with_their_reason() {
+    let mut session = session(Version::V5, MqttOptions::default());
+    let every = b"\0\x12ioc/v1/decisions/#\0";
+    let identified = packet(0x82, &[b"\0\x01\x02\x0b\x01", &every[..]].concat());
+    take(&mut session, &identified).unwrap();
+    assert_eq!(session.out.split(), b"\x90\x04\0\x01\0\xa1"[..]);
+    assert!(session.subscription.is_none());
+
+    let filters: Vec<_> = (0..=Subscription::FILTERS_MAX)
+        .flat_map(|n| format!("\0\x14ioc/v1/decisions/{n:03}\0").into_bytes())
+        .collect();
+    take(
+        &mut session,
+        &packet(0x82, &[b"\0\x02\0", &filters[..]].concat()),
+    )
+    .unwrap();
+    let suback = session.out.split();
+    assert!(suback.ends_with(b"\0\0\x97"), "{suback:?}");
+}
+
+#[test]
+fn an_answer_is_never_longer_than_the_client_takes() {
+    let packet_bytes_max = 40;
+    let properties = ConnectProperties {
+        packet_bytes_max,
+        ..ConnectProperties::default()
+    };
+    let mut session = session_of(Version::V5, MqttOptions::default(), properties);
+    let subscribe = |count| {
+        packet(
+            0x82,
+            &[b"\0\x01\0", &b"\0\x01a\0".repeat(count)[..]].concat(),
+        )
+    };
+    take(&mut session, &subscribe(35)).unwrap();
+    assert_eq!(session.out.split().len(), 40);
+    let result = take(&mut session, &subscribe(36));
+    assert_eq!(result, Err(CloseReason::AnswerTooLong));
+    assert_eq!(session.out, b""[..]);
+}
+
+#[test]
+fn a_reason_that_does_not_fit_is_only_a_code() {
+    let session = |packet_bytes_max| {
+        let properties = ConnectProperties {
+            packet_bytes_max,
+            ..ConnectProperties::default()
+        };
+        session_of(Version::V5, MqttOptions::default(), properties)
+    };
+    let whole = b"\x40\x15\0\x01\x99\x11\x1f\0\x0ejson_malformed";
+    for (packet_bytes_max, expected) in [(23, &whole[..]), (22, b"\x40\x03\0\x01\x99")] {
+        let mut session = session(packet_bytes_max);
+        session.put_refused(1, Reason::JsonMalformed);
+        assert_eq!(session.out, expected);
+    }
+    let whole = b"\xe0\x0d\x8b\x0b\x1f\0\x08stopping";
+    for (packet_bytes_max, expected) in [(15, &whole[..]), (14, b"\xe0\x01\x8b")] {
+        let farewell = session(packet_bytes_max).farewell(CloseReason::Stopping);
+        assert_eq!(farewell.unwrap(), expected);
+    }
 }
 
 proptest::proptest! {
@@ -181,15 +478,18 @@ proptest::proptest! {
     /// each message of quality 1 is acknowledged once, in order, never before it is durable.
     #[test]
     fn acknowledgements_never_overtake_durability(
+        is_v5: bool,
         packet_ids in proptest::collection::vec(0_u16..5, 1..60),
         pieces in proptest::collection::vec(1_usize..400, 1..20),
         steps in proptest::collection::vec(0_u64..6, 1..20),
     ) {
-        let options = MqttOptions { inflight_max: 7, ..MqttOptions::default() };
-        let mut session = session(options);
+        let version = BOTH[usize::from(is_v5)];
+        let inflight_max = if is_v5 { 60 } else { 7 };
+        let options = MqttOptions { inflight_max, ..MqttOptions::default() };
+        let mut session = session(version, options);
         let stream: Vec<_> = packet_ids
             .iter()
-            .flat_map(|id| publish("ioc/v1/readings/wl-1", READING, *id))
+            .flat_map(|id| publish(version, TOPIC, READING, *id))
             .collect();
         let (mut received, mut rest) = (BytesMut::new(), &stream[..]);
         let (mut pieces, mut steps) = (pieces.iter().cycle(), steps.iter().cycle());
@@ -202,7 +502,7 @@ proptest::proptest! {
             received.extend_from_slice(piece);
             let (_, result) = session.take(&mut received, &Catalogue::default());
             proptest::prop_assert_eq!(result, Ok(()));
-            proptest::prop_assert!(session.in_flight() <= 7);
+            proptest::prop_assert!(session.in_flight() <= inflight_max as u64);
             drop(session.take_inputs());
             let step = *steps.next().unwrap();
             settled = (settled + step.max(u64::from(rest.is_empty()))).min(session.decoded);

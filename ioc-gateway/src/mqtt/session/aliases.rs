@@ -1,0 +1,92 @@
+//! The topics that a client of version 5 has given numbers to (section 3.3.2.3.4).
+//!
+//! Bound: [`MqttOptions::topic_alias_max`](crate::options::MqttOptions::topic_alias_max) topics,
+//! cut to what a dead letter keeps of one: a topic that is longer is none of readings.
+
+use crate::formats::cut;
+use crate::mqtt::close::CloseReason;
+use crate::mqtt::codec::{Malformed, Publish};
+
+/// The aliases of one connection.
+#[derive(Debug)]
+pub(super) struct Aliases {
+    max: u16,
+    /// By number, from 1; empty where none is given.
+    topics: Vec<Box<str>>,
+}
+
+impl Aliases {
+    pub const fn new(max: u16) -> Self {
+        Self {
+            max,
+            topics: Vec::new(),
+        }
+    }
+
+    /// The topic that a message is for; remembers it if it comes with a number.
+    pub fn topic_of<'t>(&'t mut self, publish: &Publish<'t>) -> Result<&'t str, CloseReason> {
+        let Some(alias) = publish.topic_alias else {
+            return Ok(publish.topic);
+        };
+        if alias == 0 || alias > self.max {
+            return Err(CloseReason::TopicAliasInvalid);
+        }
+        let place = usize::from(alias - 1);
+        if publish.topic.is_empty() {
+            return match self.topics.get(place) {
+                Some(topic) if !topic.is_empty() => Ok(topic),
+                _ => Err(CloseReason::Malformed(Malformed::TopicMissing)),
+            };
+        }
+        if place >= self.topics.len() {
+            self.topics.resize_with(place + 1, Box::default);
+        }
+        let topic = cut(publish.topic);
+        if *self.topics[place] != *topic {
+            self.topics[place] = topic.into();
+        }
+        Ok(publish.topic)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mqtt::codec::Qos;
+
+    fn publish(topic: &str, alias: u16) -> Publish<'_> {
+        Publish {
+            topic,
+            topic_alias: Some(alias),
+            payload: b"",
+            qos: Qos::Zero,
+            duplicate: false,
+            retain: false,
+        }
+    }
+
+    #[test]
+    fn a_number_stands_for_the_topic_that_it_came_with_last() {
+        let mut aliases = Aliases::new(3);
+        let nothing = Err(CloseReason::Malformed(Malformed::TopicMissing));
+        assert_eq!(aliases.topic_of(&publish("", 2)), nothing);
+        assert_eq!(aliases.topic_of(&publish("a", 2)), Ok("a"));
+        assert_eq!(aliases.topic_of(&publish("b", 3)), Ok("b"));
+        assert_eq!(aliases.topic_of(&publish("", 2)), Ok("a"));
+        assert_eq!(aliases.topic_of(&publish("c", 2)), Ok("c"));
+        assert_eq!(aliases.topic_of(&publish("", 2)), Ok("c"));
+        assert_eq!(aliases.topic_of(&publish("", 3)), Ok("b"));
+        assert_eq!(aliases.topic_of(&publish("", 1)), nothing);
+    }
+
+    #[test]
+    fn numbers_and_topics_have_a_bound() {
+        let mut aliases = Aliases::new(3);
+        let invalid = Err(CloseReason::TopicAliasInvalid);
+        assert_eq!(aliases.topic_of(&publish("a", 0)), invalid);
+        assert_eq!(aliases.topic_of(&publish("a", 4)), invalid);
+        let long = "ä".repeat(10_000);
+        assert_eq!(aliases.topic_of(&publish(&long, 1)), Ok(&long[..]));
+        assert_eq!(aliases.topic_of(&publish("", 1)).map(str::len), Ok(512));
+    }
+}

@@ -1,0 +1,13 @@
+//! The MQTT listener over real sockets, with an engine that settles when it is told to.
+//!
+//! `rumqttc` stands for the clients of others; where bytes matter, a bare socket is the client.
+//! What holds in both versions of MQTT is one test that runs twice.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod bench;
+mod packets;
+
+mod both;
+mod v3_1_1;
+mod v5;
+mod foreign;
