@@ -15,6 +15,7 @@ mod due;
 mod reload;
 mod bytes;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 pub(crate) use self::bytes::{bytes_expected, put, take};
@@ -55,6 +56,9 @@ pub struct SensorStage {
     counters: SensorCounters,
     /// Of each detection rule, by its number.
     rule_counters: Vec<RuleCounters>,
+    /// The sensors of the records that come next, where they were found. A hint that changes
+    /// nothing but how long memory is waited for.
+    ahead: VecDeque<(Seq, u32)>,
 }
 
 /// Which part of all sensors a stage has.
@@ -89,6 +93,7 @@ impl SensorStage {
             started_at: Timestamp::MIN,
             counters: SensorCounters::default(),
             rule_counters: Vec::new(),
+            ahead: VecDeque::new(),
         }
     }
 
@@ -96,6 +101,27 @@ impl SensorStage {
     pub fn provide(&mut self, rules: Arc<Rules>) {
         self.provided.push(rules);
     }
+
+    /// Finds the sensors of the records that are applied next and reads their state. With many
+    /// sensors most of it is not in the processor's caches: here one is waited for beside others,
+    /// in [`Self::apply`] one after another. Nothing is decided, and leaving it out only costs
+    /// time. At most [`Self::LOOK_AHEAD`] records are of use.
+    pub fn look_ahead(&mut self, records: &[Record<'_>]) {
+        self.ahead.clear();
+        for record in records {
+            let Input::Reading(reading) = record.input else {
+                continue;
+            };
+            if let Some(&number) = self.numbers.get(reading.sensor) {
+                self.sensors[number as usize].look_at();
+                self.ahead.push_back((record.seq, number));
+            }
+        }
+    }
+
+    /// How many records are worth being looked at ahead: their sensors' state fits into a
+    /// processor's nearest caches.
+    pub const LOOK_AHEAD: usize = 32;
 
     /// Applies one record: first the timers due by its time, then the record itself.
     pub fn apply(&mut self, record: &Record<'_>, findings: &mut Vec<Finding>) {
@@ -141,7 +167,8 @@ impl SensorStage {
         if bucket(hash) % self.shard.count != self.shard.number {
             return;
         }
-        let Some(number) = self.sensor(reading.sensor, record.at) else {
+        let ahead = self.found_ahead(record.seq, reading.sensor);
+        let Some(number) = ahead.or_else(|| self.sensor(reading.sensor, record.at)) else {
             self.counters.readings_of_sensors_over_limit += 1;
             return;
         };
@@ -204,6 +231,23 @@ impl SensorStage {
         memory.recall(&arrival, lengthens)
     }
 
+    /// The number of the sensor of this name, if it was looked for ahead of this record.
+    fn found_ahead(&mut self, seq: Seq, name: &str) -> Option<usize> {
+        let number = loop {
+            let &(found_for, number) = self.ahead.front()?;
+            if found_for > seq {
+                return None;
+            }
+            self.ahead.pop_front();
+            if found_for == seq {
+                break number as usize;
+            }
+        };
+        let known = self.sensors.get(number);
+        known.filter(|sensor| sensor.id.as_str() == name)?;
+        Some(number)
+    }
+
     /// The number of the sensor of this name, which is given one if it is new; `None` beyond the
     /// bound.
     fn sensor(&mut self, name: &str, now: Timestamp) -> Option<usize> {
@@ -241,6 +285,8 @@ impl SensorStage {
             return Err(NotJudged::TooManyKinds);
         }
         let track = Track::new(kind, &self.rules, sensor.registered);
+        // Nearly all sensors send one kind.
+        sensor.tracks.reserve_exact(1);
         sensor.tracks.push(track);
         Ok(sensor.tracks.len() - 1)
     }
@@ -498,6 +544,51 @@ mod tests {
             assert_eq!(stage.long_memories[5], LONG_MEMORIES_PER_BUCKET_MAX);
             assert_eq!(stage.counters().readings_duplicate, room as u64);
         }
+    }
+
+    #[test]
+    fn looking_ahead_changes_nothing_whatever_comes_then() {
+        let names = ["a", "b", "a", "c", "b", "a"];
+        let ids = ["1", "1", "2", "1", "1", "3"];
+        let inputs: Vec<_> = names
+            .iter()
+            .zip(ids)
+            .map(|(name, id)| reading(name, id))
+            .collect();
+        let records = inputs.iter().zip(1..).map(|(&input, seq)| Record {
+            seq,
+            at: Timestamp::default(),
+            input,
+        });
+        let records: Vec<_> = records.collect();
+        let shard = Shard {
+            number: 0,
+            count: 1,
+        };
+        let plain = stage_over(&inputs, shard).counters();
+        for (ahead, applied) in [(0..6, 0..6), (3..6, 0..6), (0..3, 0..6)] {
+            let mut stage = SensorStage::new(shard);
+            for record in &records[applied] {
+                // Each time with hints about others, too.
+                stage.look_ahead(&records[ahead.clone()]);
+                stage.apply(record, &mut Vec::new());
+            }
+            assert_eq!((stage.counters(), stage.sensors_known()), (plain, 3));
+        }
+        assert_eq!(plain.readings_duplicate, 1);
+        let mut misled = SensorStage::new(shard);
+        misled.apply(&records[0], &mut Vec::new());
+        misled.look_ahead(&records[2..3]);
+        let other = Record {
+            seq: 3,
+            ..records[1]
+        };
+        misled.apply(&other, &mut Vec::new());
+        assert_eq!(
+            misled.sensors_known(),
+            2,
+            "a number is believed only with its name"
+        );
     }
 
     #[test]

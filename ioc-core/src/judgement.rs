@@ -138,10 +138,13 @@ fn apply_one_by_one(
     decisions: &mut Vec<Decision>,
 ) {
     let mut findings = Vec::new();
-    for record in records {
-        stage.apply(record, &mut findings);
-        engine.apply(record, &findings, decisions);
-        findings.clear();
+    for next in records.chunks(SensorStage::LOOK_AHEAD) {
+        stage.look_ahead(next);
+        for record in next {
+            stage.apply(record, &mut findings);
+            engine.apply(record, &findings, decisions);
+            findings.clear();
+        }
     }
 }
 
@@ -154,9 +157,11 @@ fn apply_stage_by_stage(
 ) {
     let found = |stage: &mut SensorStage| {
         let mut findings = Vec::new();
-        records
-            .iter()
-            .for_each(|record| stage.apply(record, &mut findings));
+        for next in records.chunks(SensorStage::LOOK_AHEAD) {
+            stage.look_ahead(next);
+            next.iter()
+                .for_each(|record| stage.apply(record, &mut findings));
+        }
         VecDeque::from(findings)
     };
     let mut found: Vec<_> = stages.iter_mut().map(found).collect();

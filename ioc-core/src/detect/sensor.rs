@@ -3,6 +3,8 @@
 //! Laid out for the reading that finds nothing: what it touches lies together, what only an
 //! abnormal one needs is behind a pointer. Next: `memory.rs`.
 
+use std::hint::black_box;
+
 use super::memory::Memory;
 use super::{silence, threshold};
 use crate::bundle::Test;
@@ -60,6 +62,16 @@ impl Sensor {
             silences: silences
                 .map(|(rule, allowance)| (rule, silence::State::new(allowance, now)))
                 .collect(),
+        }
+    }
+
+    /// Reads what a reading that finds nothing touches, and waits for memory here.
+    pub fn look_at(&self) {
+        black_box(self.heard_at);
+        self.memory.look_at();
+        if let [track, ..] = &self.tracks[..] {
+            black_box(track.kind);
+            black_box(track.states.first().is_some_and(RuleState::is_raised));
         }
     }
 
