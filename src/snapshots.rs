@@ -7,6 +7,7 @@
 
 pub mod follower;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use ioc_core::CodecError;
@@ -31,6 +32,8 @@ const MAGIC: [u8; 4] = *b"IOCS";
 /// The frame's format; the state and the view inside have their own.
 const FORMAT: u16 = 1;
 const HASH_BYTES: usize = 32;
+/// How much is written at once.
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// A point between two records, and what the host knows there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,25 +96,27 @@ pub enum SnapshotError {
 }
 
 impl Snapshot {
-    /// The file's bytes.
-    pub fn encode(&self) -> Vec<u8> {
-        let sections = [&self.state, &self.view, &self.letters];
-        let length: usize = sections.iter().map(|section| section.bytes.len()).sum();
-        let mut out = Vec::with_capacity(length + 512);
-        out.put(&MAGIC);
-        out.put_u16(FORMAT);
-        out.put(&self.journal.0);
-        out.put(&self.build.0);
-        out.put_time(self.wall);
-        self.point.put(&mut out);
-        for section in sections {
-            out.put_u16(section.format);
-            out.put_u64(section.bytes.len() as u64);
-            out.put(&section.bytes);
+    /// The file's bytes, in pieces: the state may be large.
+    fn pieces(&self) -> Vec<Cow<'_, [u8]>> {
+        let mut head = Vec::new();
+        head.put(&MAGIC);
+        head.put_u16(FORMAT);
+        head.put(&self.journal.0);
+        head.put(&self.build.0);
+        head.put_time(self.wall);
+        self.point.put(&mut head);
+        let mut pieces: Vec<Cow<'_, [u8]>> = vec![Cow::Owned(head)];
+        for section in [&self.state, &self.view, &self.letters] {
+            let mut head = Vec::new();
+            head.put_u16(section.format);
+            head.put_u64(section.bytes.len() as u64);
+            pieces.push(Cow::Owned(head));
+            pieces.push(Cow::Borrowed(&section.bytes[..]));
         }
-        let hash = blake3::hash(&out);
-        out.put(hash.as_bytes());
-        out
+        let mut hasher = blake3::Hasher::new();
+        pieces.iter().for_each(|piece| hasher.put(piece));
+        pieces.push(Cow::Owned(hasher.finalize().as_bytes().to_vec()));
+        pieces
     }
 
     /// The snapshot that was encoded.
@@ -224,7 +229,7 @@ pub fn write(disk: &dyn Disk, data: &Path, snapshot: &Snapshot) -> Result<Seq, J
     let dir = data.join(SNAPSHOTS_DIR);
     let temporary = dir.join("unfinished.tmp");
     let path = dir.join(snapshot_name(snapshot.point.through));
-    let written = write_file(disk, &temporary, &snapshot.encode())
+    let written = write_file(disk, &temporary, &snapshot.pieces())
         .and_then(|()| disk.rename(&temporary, &path))
         .and_then(|()| disk.sync_dir(&dir));
     if let Err(error) = written {
@@ -241,9 +246,15 @@ pub fn write(disk: &dyn Disk, data: &Path, snapshot: &Snapshot) -> Result<Seq, J
     Ok(found.first().map_or(0, |(through, _)| *through))
 }
 
-fn write_file(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Writes a file little by little, so that the logs' syncs beside it never wait for much.
+fn write_file(disk: &dyn Disk, path: &Path, pieces: &[Cow<'_, [u8]>]) -> std::io::Result<()> {
     let mut file = disk.create(path, 0)?;
-    file.append([bytes, &[]])?;
+    for chunk in pieces.iter().flat_map(|piece| piece.chunks(CHUNK_BYTES)) {
+        file.append([chunk, &[]])?;
+        if chunk.len() == CHUNK_BYTES {
+            file.sync()?;
+        }
+    }
     file.sync()
 }
 

@@ -32,7 +32,7 @@ use crate::telemetry;
 /// How often a follower that has caught up looks for more.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Up to so many records behind, it leaves the processor to others most of the time.
-const UNHURRIED_RECORDS: u64 = 500_000;
+const UNHURRIED_RECORDS: u64 = 4_000_000;
 /// Of its time, an unhurried follower works one part in so many.
 const UNHURRIED_PARTS: u32 = 4;
 /// How far behind it may be at a clean end and still make a last snapshot.

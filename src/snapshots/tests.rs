@@ -37,7 +37,7 @@ fn newest_in(data: &Path) -> Option<Seq> {
 
 #[test]
 fn a_snapshot_reads_back_and_no_bit_of_it_can_change_unnoticed() {
-    let bytes = snapshot(9).encode();
+    let bytes = snapshot(9).pieces().concat();
     assert_eq!(Snapshot::decode(&bytes).unwrap(), snapshot(9));
     for bit in 0..bytes.len() * 8 {
         let mut damaged = bytes.clone();
@@ -72,6 +72,6 @@ fn one_that_was_not_finished_is_none() {
     write(&SystemDisk, dir.path(), &snapshot(5)).unwrap_err();
     assert_eq!(newest_in(dir.path()), None);
     let unfinished = dir.path().join(SNAPSHOTS_DIR).join("unfinished.tmp");
-    fs::write(unfinished, snapshot(5).encode()).unwrap();
+    fs::write(unfinished, snapshot(5).pieces().concat()).unwrap();
     assert_eq!(newest_in(dir.path()), None);
 }
