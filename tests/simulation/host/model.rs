@@ -103,6 +103,56 @@ pub struct State<'a> {
     pub json: &'a Value,
 }
 
+/// How often a run, or many, came to what they are made to come to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reached(BTreeMap<&'static str, u64>);
+
+impl Reached {
+    /// Adds what another run came to.
+    pub fn add(&mut self, other: &Self) {
+        for (what, times) in &other.0 {
+            *self.0.entry(what).or_default() += times;
+        }
+    }
+
+    /// What many runs must have come to, and have not.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let all = EVENTS.iter().copied();
+        all.filter(|what| !self.0.contains_key(what)).collect()
+    }
+}
+
+/// What a thousand runs come to: a simulation that does not reach a case proves nothing of it.
+const EVENTS: [&str; 27] = [
+    "process killed",
+    "process killed within an operation",
+    "power cut",
+    "power cut within an operation",
+    "ended by a failed operation",
+    "ended while it started",
+    "stopped cleanly",
+    "reading sent again",
+    "garbage sent",
+    "the door was full",
+    "resumed",
+    "snapshot: first",
+    "snapshot: too_old",
+    "snapshot: behind",
+    "updates folded",
+    "command answered",
+    "command answered again",
+    "command refused",
+    "incident_opened",
+    "incident_updated",
+    "incident_merged",
+    "incident_cleared",
+    "incident_unknown",
+    "incident_reopened",
+    "incident_acknowledged",
+    "sensor_silent",
+    "rules_changed",
+];
+
 /// All that the outside knows.
 #[derive(Debug, Default)]
 pub struct Model {
@@ -118,7 +168,7 @@ pub struct Model {
     incidents: BTreeMap<String, Vec<(u64, Option<Value>)>>,
     broken: Option<Broken>,
     /// How often the run came to what it must come to.
-    pub reached: BTreeMap<&'static str, u64>,
+    pub reached: Reached,
 }
 
 /// The model as it is shared between the host's outlet and the world.
@@ -167,7 +217,7 @@ impl Model {
 
     /// The run came to this, so often.
     pub fn reached(&mut self, what: &'static str, times: u64) {
-        *self.reached.entry(what).or_default() += times;
+        *self.reached.0.entry(what).or_default() += times;
     }
 
     /// Keeps what is broken, if nothing was before.

@@ -213,7 +213,7 @@ impl Operator {
             Kind::Frame => self.hear_frame(&read(text), model),
             Kind::Folded => {
                 let folded: Folded = read(text);
-                model.reached("folded", 1);
+                model.reached("updates folded", 1);
                 self.line_mut().folded = Some(folded.updates_dropped);
                 self.expect_next(folded.from)
             }
@@ -224,7 +224,7 @@ impl Operator {
             }
             Kind::Ok => self.hear_ok(&read(text), model),
             Kind::Refused => {
-                model.reached("refused", 1);
+                model.reached("command refused", 1);
                 self.hear_refusal(&read(text));
                 Ok(())
             }
@@ -239,15 +239,13 @@ impl Operator {
         })?;
         let resumed = self.line_mut().resumed;
         let reason = welcome.reason.as_deref();
-        model.reached(
-            match reason {
-                None => "resumed",
-                Some("first") => "snapshot: first",
-                Some("too_old") => "snapshot: too old",
-                Some(_) => "snapshot: other",
-            },
-            1,
-        );
+        let came_to = match reason {
+            None => "resumed",
+            Some("first") => "snapshot: first",
+            Some("too_old") => "snapshot: too_old",
+            Some(_) => "snapshot: of another journal",
+        };
+        model.reached(came_to, 1);
         let expected = match (resumed, reason) {
             (true, None | Some("too_old")) | (false, Some("first")) => true,
             // Until something left, nobody can tell that a journal began anew.
@@ -382,8 +380,13 @@ impl Operator {
         let request = self.requests.get_mut(request_id);
         let request = request.expect("only requests are answered");
         request.answered = true;
-        model.reached("answered ok", 1);
+        let again = model.answered.contains_key(request_id);
         model.answered.entry(request_id.clone()).or_insert(*seq);
+        let came_to = match again {
+            true => "command answered again",
+            false => "command answered",
+        };
+        model.reached(came_to, 1);
         expect(released, Promise::AnsweredCommandsHold, || {
             format!("{request_id} is done as of decision {seq}, which has not left")
         })

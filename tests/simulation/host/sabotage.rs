@@ -18,29 +18,39 @@ pub enum Sabotage {
     AnswerBeforeDurable,
     /// Batches do not say what had been decided before them.
     ForgetTheMark,
+    /// Some messages are durable, but nobody is told.
+    ForgetAcknowledgements,
+    /// Of several decisions at once one is journaled, but not shown.
+    HideADecision,
 }
 
 impl Sabotage {
     /// The work as the writer gets it.
     pub fn spoil(self, mut work: Work, model: &SharedModel) -> Work {
-        match (self, &mut work) {
-            (Self::AcknowledgeBeforeDurable, Work::Release(release)) => {
-                release.acks.drain(..).for_each(|ack| ack.settle());
-            }
-            (Self::ReleaseBeforeDurable, Work::Release(release)) => {
-                let mut model = model.lock().unwrap();
-                release
-                    .decisions
-                    .iter()
-                    .for_each(|each| model.released(each));
-            }
-            (Self::AnswerBeforeDurable, Work::Release(release)) => {
-                for (sender, outcome) in release.answers.drain(..) {
-                    let _ = sender.send(outcome);
+        match &mut work {
+            Work::Append(append) if self == Self::ForgetTheMark => append.mark = Mark::default(),
+            Work::Append(_) => {}
+            Work::Release(release) => match self {
+                Self::AcknowledgeBeforeDurable => {
+                    release.acks.drain(..).for_each(|ack| ack.settle());
                 }
-            }
-            (Self::ForgetTheMark, Work::Append(append)) => append.mark = Mark::default(),
-            _ => {}
+                Self::ReleaseBeforeDurable => {
+                    let mut model = model.lock().unwrap();
+                    let decisions = release.decisions.iter();
+                    decisions.for_each(|each| model.released(each));
+                }
+                Self::AnswerBeforeDurable => {
+                    for (sender, outcome) in release.answers.drain(..) {
+                        // Whoever asked may have gone.
+                        let _ = sender.send(outcome);
+                    }
+                }
+                Self::ForgetAcknowledgements => std::mem::forget(release.acks.pop()),
+                Self::HideADecision if release.decisions.len() > 2 => {
+                    drop(release.decisions.remove(1));
+                }
+                Self::HideADecision | Self::ForgetTheMark | Self::None => {}
+            },
         }
         work
     }

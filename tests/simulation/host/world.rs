@@ -4,7 +4,7 @@
 //! drawn from a stream for each purpose, so that another fault does not shift the workload.
 //! Next: `process.rs` for the host, `checks.rs` for what must hold at the end.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use ioc::clock::TimeSource;
@@ -20,7 +20,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::checks::Logs;
 use super::city;
-use super::model::{Broken, Model, Promise, SharedModel, expect};
+use super::model::{Broken, Model, Promise, Reached, SharedModel, expect};
 use super::operator::Operator;
 use super::plan::{self, Plan};
 use super::process::{NotStarted, Process, Start};
@@ -65,6 +65,15 @@ pub struct World {
     runtime: Runtime,
 }
 
+/// How a process that was asked to stop came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stopped {
+    /// With all that it had taken settled.
+    Cleanly,
+    /// Before that, or it did not run.
+    Died,
+}
+
 impl World {
     /// The world of this seed; `tell` if its story is wanted.
     pub fn new(seed: u64, sabotage: Sabotage, tell: bool) -> Self {
@@ -106,7 +115,7 @@ impl World {
     }
 
     /// Runs to the end.
-    pub fn run(&mut self) -> Result<Arc<Mutex<Model>>, Broken> {
+    pub fn run(&mut self) -> Result<Reached, Broken> {
         self.story.tell(|| format!("{:?}", self.plan));
         for step in 0..self.plan.steps {
             self.story.at(step, self.time.passed_us());
@@ -114,9 +123,12 @@ impl World {
             self.model().verdict()?;
         }
         self.settle()?;
-        self.stop_cleanly()?;
+        // A file that could not be made ahead is missed only now: then once more.
+        while self.stop_cleanly()? == Stopped::Died {
+            self.settle()?;
+        }
         self.check()?;
-        Ok(Arc::clone(&self.model))
+        Ok(self.model().reached.clone())
     }
 
     fn model(&self) -> MutexGuard<'_, Model> {
@@ -163,7 +175,7 @@ impl World {
         let publisher = &mut self.publishers[number];
         let model = &mut self.model.lock().unwrap();
         match self.schedule.below(20) {
-            0 => publisher.lose_connection(&mut self.people, &self.story),
+            0 => publisher.lose_connection(&mut self.people, model, &self.story),
             1 => publisher.repeat(&mut self.people),
             2..9 => publisher.hear(model, &self.story),
             _ => {
@@ -238,7 +250,7 @@ impl World {
         if stepped.is_err() || self.disk.ended().is_some() {
             self.reached(match self.disk.ended() {
                 None => "ended by a failed operation",
-                Some(Ending::Process) => "killed within an operation",
+                Some(Ending::Process) => "process killed within an operation",
                 Some(Ending::Power) => "power cut within an operation",
             });
             self.die();
@@ -379,7 +391,7 @@ impl World {
                 self.disk.cut_power();
                 self.die();
             }
-            2 => self.stop_cleanly()?,
+            2 => drop(self.stop_cleanly()?),
             _ => self.arm(15),
         }
         Ok(())
@@ -413,10 +425,11 @@ impl World {
             self.step_sessions();
         }
         for publisher in &mut self.publishers {
+            let model = &mut self.model.lock().unwrap();
             if !self.faults.one_in(4) {
-                publisher.hear(&mut self.model.lock().unwrap(), &self.story);
+                publisher.hear(model, &self.story);
             }
-            publisher.lose_connection(&mut self.people, &self.story);
+            publisher.lose_connection(&mut self.people, model, &self.story);
         }
         self.sessions.iter_mut().for_each(|session| *session = None);
         self.process = None;
@@ -426,11 +439,11 @@ impl World {
     }
 
     /// Nothing new is taken; what was taken is settled; the process ends by itself.
-    fn stop_cleanly(&mut self) -> Result<(), Broken> {
+    fn stop_cleanly(&mut self) -> Result<Stopped, Broken> {
         self.story.tell(|| "the process is to stop".into());
         for _ in 0..ENDING_ROUNDS_MAX {
             let Some(process) = &mut self.process else {
-                return Ok(());
+                return Ok(Stopped::Died);
             };
             let Some(pipeline) = &mut process.pipeline else {
                 break;
@@ -444,11 +457,12 @@ impl World {
         }
         for _ in 0..ENDING_ROUNDS_MAX {
             let Some(process) = &mut self.process else {
-                return Ok(());
+                return Ok(Stopped::Died);
             };
             process.belt.carry(usize::MAX);
             if self.write_on()? == Some(Stepped::Ended) {
-                return self.ended_cleanly();
+                self.ended_cleanly()?;
+                return Ok(Stopped::Cleanly);
             }
         }
         self.stuck("the process does not end")
