@@ -29,6 +29,10 @@ pub enum Promise {
     NumbersKeepTheirMeaning,
     /// A command that was answered is in the log, and acted once.
     AnsweredCommandsHold,
+    /// Logical time never goes back.
+    TimeNeverGoesBack,
+    /// A build that ended cleanly leaves nothing that another one must not judge.
+    AnotherBuildTakesOver,
     /// The invariants of the core's state hold.
     InvariantsHold,
     /// After whatever happened, the host starts again.
@@ -123,7 +127,7 @@ impl Reached {
 }
 
 /// What a thousand runs come to: a simulation that does not reach a case proves nothing of it.
-const EVENTS: [&str; 27] = [
+const EVENTS: [&str; 31] = [
     "process killed",
     "process killed within an operation",
     "power cut",
@@ -138,6 +142,10 @@ const EVENTS: [&str; 27] = [
     "snapshot: first",
     "snapshot: too_old",
     "snapshot: behind",
+    "snapshot: a false claim",
+    "started from a snapshot",
+    "another build took over",
+    "another build was refused a tail",
     "updates folded",
     "command answered",
     "command answered again",
@@ -166,6 +174,8 @@ pub struct Model {
     epoch: Option<String>,
     /// What became of each incident: the number of the decision, and the incident then.
     incidents: BTreeMap<String, Vec<(u64, Option<Value>)>>,
+    /// When each sensor fell silent or returned: the number of the decision, and whether silent.
+    silent: BTreeMap<String, Vec<(u64, bool)>>,
     broken: Option<Broken>,
     /// How often the run came to what it must come to.
     pub reached: Reached,
@@ -207,6 +217,11 @@ impl Model {
             let state = (!merged).then(|| parsed["incident"].clone());
             let states = self.incidents.entry(incident.id.to_string()).or_default();
             states.push((released.decision.seq, state));
+        }
+        if let Some(sensor) = released.decision.verdict.sensor() {
+            let is_silent = matches!(released.decision.verdict, Verdict::SensorSilent(_));
+            let states = self.silent.entry(sensor.id.to_string()).or_default();
+            states.push((released.decision.seq, is_silent));
         }
         self.told.push(Told {
             decision: Arc::clone(&released.decision),
@@ -271,6 +286,18 @@ impl Model {
                 json,
             })
         })
+    }
+
+    /// The sensors that are silent after this decision, in order.
+    pub fn silent_at(&self, seq: u64) -> Vec<&str> {
+        let is_silent = |states: &[(u64, bool)]| {
+            let upto = states.partition_point(|(at, _)| *at <= seq);
+            states[..upto]
+                .last()
+                .is_some_and(|(_, is_silent)| *is_silent)
+        };
+        let silent = self.silent.iter().filter(|(_, states)| is_silent(states));
+        silent.map(|(id, _)| &id[..]).collect()
     }
 
     /// The incident as this decision, which is about it, left it.

@@ -33,12 +33,11 @@ use super::sabotage::Sabotage;
 pub const DATA: &str = "/data";
 /// What operators show to command.
 pub const TOKEN: &str = "token";
-/// The executable of all lives.
-const BUILD: BuildHash = BuildHash([7; 32]);
-
 /// How a process is started.
 #[derive(Debug, Clone)]
 pub struct Start {
+    /// The executable.
+    pub build: BuildHash,
     /// Over how many shards the sensors are shared out.
     pub shards: NonZeroUsize,
     /// The bundle in the configuration.
@@ -119,7 +118,7 @@ impl Process {
         let options = RecoverOptions {
             data: Path::new(DATA),
             segment_bytes: start.segment_bytes,
-            build: BUILD,
+            build: start.build,
             new_journal: start.new_journal,
             decisions_shown: start.decisions_shown,
             time: &**time,
@@ -153,7 +152,7 @@ impl Process {
             disk: Arc::clone(disk),
             data: DATA.into(),
             journal: recovered.logs.0.journal(),
-            build: BUILD,
+            build: start.build,
             time: Arc::clone(time),
             durable: Arc::clone(&recovered.durable),
             bundles: {
@@ -174,7 +173,7 @@ impl Process {
         let engine = EngineStart {
             recovered,
             clock,
-            build: BUILD,
+            build: start.build,
             rules: is_new.then(|| Arc::clone(&start.bundle)),
             arrivals,
             commands,

@@ -76,7 +76,10 @@ fn answering_before_durable_is_noticed() {
 
 #[test]
 fn forgetting_the_mark_is_noticed() {
-    is_noticed(Sabotage::ForgetTheMark, &["ItStartsAgain"]);
+    is_noticed(
+        Sabotage::ForgetTheMark,
+        &["ItStartsAgain", "P2SameInputsSameDecisions"],
+    );
 }
 
 #[test]

@@ -16,6 +16,7 @@ use ioc::snapshots::FollowerOptions;
 use ioc::snapshots::follower::Followed;
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::Severity;
+use ioc_core::record::BuildHash;
 use tokio::runtime::{Builder, Runtime};
 
 use super::checks::Logs;
@@ -59,6 +60,9 @@ pub struct World {
     sessions: Vec<Option<Session>>,
     process: Option<Process>,
     lives: u64,
+    /// The executable that ran last, and whether it ended cleanly.
+    build: u8,
+    ended_cleanly: bool,
     /// Whether something is to go wrong with the disk.
     armed: bool,
     /// Timers of sessions are made, but nobody turns this clock: they never fire.
@@ -103,6 +107,8 @@ impl World {
             sessions: (0..plan.operators).map(|_| None).collect(),
             process: None,
             lives: 0,
+            build: 1,
+            ended_cleanly: true,
             armed: false,
             runtime: runtime.unwrap(),
             plan,
@@ -322,15 +328,23 @@ impl World {
 
     fn begin(&mut self) -> Result<(), Broken> {
         self.lives += 1;
-        let start = self.draw_start();
+        let build = match self.people.one_in(8) {
+            true => 3 - self.build,
+            false => self.build,
+        };
+        let start = self.draw_start(build);
         self.story.tell(|| {
-            let (shards, bundle) = (start.shards, start.bundle.hash.0[0]);
-            format!("start {} with {shards} shards, bundle {bundle}", self.lives)
+            let (lives, shards, bundle) = (self.lives, start.shards, start.bundle.hash.0[0]);
+            format!("start {lives} of build {build} with {shards} shards, bundle {bundle}")
         });
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let time: Arc<dyn TimeSource> = Arc::clone(&self.time) as Arc<dyn TimeSource>;
         match Process::start(&start, &disk, &time, &self.model) {
             Ok(process) => {
+                if build != self.build {
+                    self.reached("another build took over");
+                }
+                (self.build, self.ended_cleanly) = (build, false);
                 self.process = Some(process);
                 self.expect_all_released()
             }
@@ -342,6 +356,16 @@ impl World {
                 self.disk.restart();
                 Ok(())
             }
+            Err(NotStarted::Recover(RecoverError::ForeignTail { .. })) if build != self.build => {
+                self.reached("another build was refused a tail");
+                let holds = !self.ended_cleanly;
+                expect(holds, Promise::AnotherBuildTakesOver, || {
+                    format!(
+                        "build {} ended cleanly, build {build} is refused",
+                        self.build
+                    )
+                })
+            }
             Err(error) => Err(Broken {
                 promise: Promise::ItStartsAgain,
                 how: format!("{error:?}"),
@@ -349,9 +373,10 @@ impl World {
         }
     }
 
-    fn draw_start(&mut self) -> Start {
+    fn draw_start(&mut self, build: u8) -> Start {
         let bundle = self.people.below(3 * self.bundles.len()) / 3;
         Start {
+            build: BuildHash([build; 32]),
             shards: plan::shards(&mut self.people),
             bundle: Arc::clone(&self.bundles[bundle]),
             bundles: Arc::clone(&self.bundles),
@@ -481,6 +506,7 @@ impl World {
     }
 
     fn ended_cleanly(&mut self) -> Result<(), Broken> {
+        self.ended_cleanly = true;
         self.reached("stopped cleanly");
         self.story.tell(|| "the process has stopped".into());
         let model = Arc::clone(&self.model);
@@ -558,8 +584,10 @@ impl World {
     fn check(&mut self) -> Result<(), Broken> {
         let logs = Logs::read(&self.disk)?;
         logs.check(&self.model())?;
-        self.begin()?;
-        let process = self.process.as_ref().expect("nothing fails any more");
+        while self.process.is_none() {
+            self.begin()?;
+        }
+        let process = self.process.as_ref().expect("begun above");
         let judgement = process.pipeline.as_ref().expect("it runs").judgement();
         let broken = judgement.audit();
         expect(broken.is_empty(), Promise::InvariantsHold, || {
