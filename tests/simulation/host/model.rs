@@ -126,8 +126,8 @@ impl Reached {
     }
 }
 
-/// What a thousand runs come to: a simulation that does not reach a case proves nothing of it.
-const EVENTS: [&str; 31] = [
+/// What hundreds of runs come to: a simulation that does not reach a case proves nothing of it.
+const EVENTS: &[&str] = &[
     "process killed",
     "process killed within an operation",
     "power cut",
@@ -143,7 +143,10 @@ const EVENTS: [&str; 31] = [
     "snapshot: too_old",
     "snapshot: behind",
     "snapshot: a false claim",
+    "snapshot made",
+    "snapshot rotten",
     "started from a snapshot",
+    "ended beside the engine",
     "another build took over",
     "another build was refused a tail",
     "updates folded",

@@ -132,6 +132,7 @@ impl Process {
             keeper: Arc::clone(&keeper),
             waiting: 0,
             model: Arc::clone(model),
+            sabotage: start.sabotage,
         };
         model.lock().unwrap().shows_epoch(&epoch);
         let bundles = |hash| stored(&start.bundles, hash);
@@ -230,6 +231,7 @@ struct Watched {
     /// How much the keeper may not have taken yet.
     waiting: usize,
     model: SharedModel,
+    sabotage: Sabotage,
 }
 
 impl Outlet for Watched {
@@ -243,7 +245,7 @@ impl Outlet for Watched {
             self.waiting = 0;
             self.keeper.lock().unwrap().step();
         }
-        self.outlets.release(decisions);
+        self.outlets.release(self.sabotage.hide(decisions));
     }
 
     fn dead_letter(&mut self, letter: &OwnedDeadLetter) {

@@ -1,7 +1,9 @@
-//! Promises broken on purpose, on the way between engine and writer: does the simulation notice?
+//! Promises broken on purpose, on the way from the engine to the writer and from there to the
+//! window: does the simulation notice?
 
 use ioc::journal::Mark;
 use ioc::writer::Work;
+use ioc_core::decision::Released;
 
 use super::model::SharedModel;
 
@@ -20,7 +22,7 @@ pub enum Sabotage {
     ForgetTheMark,
     /// Some messages are durable, but nobody is told.
     ForgetAcknowledgements,
-    /// Of several decisions at once one is journaled, but not shown.
+    /// Of several decisions at once the window is not told one.
     HideADecision,
 }
 
@@ -46,12 +48,17 @@ impl Sabotage {
                     }
                 }
                 Self::ForgetAcknowledgements => std::mem::forget(release.acks.pop()),
-                Self::HideADecision if release.decisions.len() > 2 => {
-                    drop(release.decisions.remove(1));
-                }
                 Self::HideADecision | Self::ForgetTheMark | Self::None => {}
             },
         }
         work
+    }
+
+    /// The decisions as the window is told them.
+    pub fn hide(self, mut decisions: Vec<Released>) -> Vec<Released> {
+        if self == Self::HideADecision && decisions.len() > 2 {
+            decisions.remove(1);
+        }
+        decisions
     }
 }

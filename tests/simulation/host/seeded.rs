@@ -7,6 +7,8 @@ use super::sabotage::Sabotage;
 use super::world::World;
 use crate::seeds::{self, Story};
 
+/// How many seeds are tried as a rule.
+const SEEDS: u64 = 500;
 /// How many seeds a broken promise may hide from.
 const HIDES_FROM_MAX: u64 = 100;
 
@@ -25,12 +27,12 @@ fn run(seed: u64, sabotage: Sabotage, story: Option<&mut Story>) -> Result<Reach
 
 #[test]
 fn the_host_keeps_its_promises_whatever_happens() {
-    let runs = seeds::each(1000, |seed, story| run(seed, Sabotage::None, story));
+    let runs = seeds::each(SEEDS, |seed, story| run(seed, Sabotage::None, story));
     let count = runs.len();
     let mut all = Reached::default();
     runs.into_iter().for_each(|run| all.add(&run));
     println!("{count} seeds came to {all:#?}");
-    if count >= 1000 {
+    if count as u64 >= SEEDS {
         let missing = all.missing();
         assert!(missing.is_empty(), "no seed came to {missing:?}");
     }

@@ -4,6 +4,7 @@
 //! drawn from a stream for each purpose, so that another fault does not shift the workload.
 //! Next: `process.rs` for the host, `checks.rs` for what must hold at the end.
 
+use std::path::Path;
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use ioc::journal::{JournalError, JournalId};
 use ioc::pipeline::Stepped;
 use ioc::recover::RecoverError;
 use ioc::snapshots::FollowerOptions;
+use ioc::snapshots::SNAPSHOTS_DIR;
 use ioc::snapshots::follower::Followed;
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::Severity;
@@ -24,7 +26,7 @@ use super::city;
 use super::model::{Broken, Model, Promise, Reached, SharedModel, expect};
 use super::operator::Operator;
 use super::plan::{self, Plan};
-use super::process::{NotStarted, Process, Start};
+use super::process::{DATA, NotStarted, Process, Start};
 use super::publisher::Publisher;
 use super::sabotage::Sabotage;
 use super::sessions::Session;
@@ -405,7 +407,7 @@ impl World {
     }
 
     fn fault(&mut self) -> Result<(), Broken> {
-        match self.faults.below(9) {
+        match self.faults.below(10) {
             0 => {
                 self.reached("process killed");
                 self.story.tell(|| "the process is killed".into());
@@ -417,9 +419,29 @@ impl World {
                 self.die();
             }
             2 => drop(self.stop_cleanly()?),
+            3 => self.rot_a_snapshot(),
             _ => self.arm(15),
         }
         Ok(())
+    }
+
+    /// A snapshot is only a short cut: damaged, it is passed over.
+    fn rot_a_snapshot(&mut self) {
+        let dir = Path::new(DATA).join(SNAPSHOTS_DIR);
+        if self.armed {
+            return;
+        }
+        let mut found = self.disk.list(&dir).expect("nothing fails now");
+        found.retain(|path| path.extension() == Some("snapshot".as_ref()));
+        if found.is_empty() {
+            return;
+        }
+        let path = &found[self.faults.below(found.len())];
+        let length = self.disk.read(path).map_or(0, |bytes| bytes.len());
+        if length > 0 {
+            self.reached("snapshot rotten");
+            self.disk.rot(path, self.faults.below(length), 3);
+        }
     }
 
     /// Something will go wrong within so many operations of the disk.
