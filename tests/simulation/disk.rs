@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ioc::journal::disk::{Disk, DiskFile};
 
@@ -119,7 +119,8 @@ impl FaultDisk {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        // The story is told of a run that panicked, too.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says what shall go wrong from here on, in place of what was said before.

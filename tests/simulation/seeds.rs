@@ -1,6 +1,6 @@
 //! Which seeds are tried, and what is told of one that fails.
 
-use std::env;
+use std::{env, thread};
 
 /// What a seed's run said of itself: a line for each thing that happened.
 pub type Story = Vec<String>;
@@ -27,8 +27,10 @@ pub fn each<T>(
                 let mut story = Story::new();
                 let again = run(seed, Some(&mut story)).err();
                 let again = again.is_some_and(|again| again == why);
+                let test = thread::current().name().unwrap_or_default().to_owned();
                 panic!(
-                    "IOC_TEST_SEED={seed}: {why}\n{}\n(the same again: {again})",
+                    "seed {seed}: {why}\n{}\nseed {seed}: {why}\n(the same again: {again})\n\
+                     IOC_TEST_SEED={seed} cargo test --test simulation {test}",
                     story.join("\n")
                 );
             }

@@ -14,6 +14,7 @@ use ioc::recover::{DECISIONS_DIR, INPUTS_DIR};
 use ioc_core::judgement::Judgement;
 use ioc_core::reading::Reading;
 use ioc_core::record::{Input, Record, Records};
+use ioc_core::time::Timestamp;
 
 use super::city;
 use super::model::{Broken, Model, Promise, Sent, expect};
@@ -49,10 +50,22 @@ impl Logs {
 
     /// All that the model can say about the logs.
     pub fn check(&self, model: &Model) -> Result<(), Broken> {
+        self.check_times()?;
         self.check_arrivals(model)?;
         self.check_commands(model)?;
         self.check_judgement(model)?;
         check_evidence(model)
+    }
+
+    fn check_times(&self) -> Result<(), Broken> {
+        let mut last = Timestamp::MIN;
+        for record in self.records() {
+            expect(record.at >= last, Promise::TimeNeverGoesBack, || {
+                format!("record {} is of {}, after {last}", record.seq, record.at)
+            })?;
+            last = record.at;
+        }
+        Ok(())
     }
 
     /// P1: of every connection the log holds the first so many messages, in order and once, at

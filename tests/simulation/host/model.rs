@@ -29,6 +29,10 @@ pub enum Promise {
     NumbersKeepTheirMeaning,
     /// A command that was answered is in the log, and acted once.
     AnsweredCommandsHold,
+    /// Logical time never goes back.
+    TimeNeverGoesBack,
+    /// A build that ended cleanly leaves nothing that another one must not judge.
+    AnotherBuildTakesOver,
     /// The invariants of the core's state hold.
     InvariantsHold,
     /// After whatever happened, the host starts again.
@@ -103,6 +107,63 @@ pub struct State<'a> {
     pub json: &'a Value,
 }
 
+/// How often a run, or many, came to what they are made to come to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reached(BTreeMap<&'static str, u64>);
+
+impl Reached {
+    /// Adds what another run came to.
+    pub fn add(&mut self, other: &Self) {
+        for (what, times) in &other.0 {
+            *self.0.entry(what).or_default() += times;
+        }
+    }
+
+    /// What many runs must have come to, and have not.
+    pub fn missing(&self) -> Vec<&'static str> {
+        let all = EVENTS.iter().copied();
+        all.filter(|what| !self.0.contains_key(what)).collect()
+    }
+}
+
+/// What hundreds of runs come to: a simulation that does not reach a case proves nothing of it.
+const EVENTS: &[&str] = &[
+    "process killed",
+    "process killed within an operation",
+    "power cut",
+    "power cut within an operation",
+    "ended by a failed operation",
+    "ended while it started",
+    "stopped cleanly",
+    "reading sent again",
+    "garbage sent",
+    "the door was full",
+    "resumed",
+    "snapshot: first",
+    "snapshot: too_old",
+    "snapshot: behind",
+    "snapshot: a false claim",
+    "snapshot made",
+    "snapshot rotten",
+    "started from a snapshot",
+    "ended beside the engine",
+    "another build took over",
+    "another build was refused a tail",
+    "updates folded",
+    "command answered",
+    "command answered again",
+    "command refused",
+    "incident_opened",
+    "incident_updated",
+    "incident_merged",
+    "incident_cleared",
+    "incident_unknown",
+    "incident_reopened",
+    "incident_acknowledged",
+    "sensor_silent",
+    "rules_changed",
+];
+
 /// All that the outside knows.
 #[derive(Debug, Default)]
 pub struct Model {
@@ -116,9 +177,11 @@ pub struct Model {
     epoch: Option<String>,
     /// What became of each incident: the number of the decision, and the incident then.
     incidents: BTreeMap<String, Vec<(u64, Option<Value>)>>,
+    /// When each sensor fell silent or returned: the number of the decision, and whether silent.
+    silent: BTreeMap<String, Vec<(u64, bool)>>,
     broken: Option<Broken>,
     /// How often the run came to what it must come to.
-    pub reached: BTreeMap<&'static str, u64>,
+    pub reached: Reached,
 }
 
 /// The model as it is shared between the host's outlet and the world.
@@ -158,6 +221,11 @@ impl Model {
             let states = self.incidents.entry(incident.id.to_string()).or_default();
             states.push((released.decision.seq, state));
         }
+        if let Some(sensor) = released.decision.verdict.sensor() {
+            let is_silent = matches!(released.decision.verdict, Verdict::SensorSilent(_));
+            let states = self.silent.entry(sensor.id.to_string()).or_default();
+            states.push((released.decision.seq, is_silent));
+        }
         self.told.push(Told {
             decision: Arc::clone(&released.decision),
             hash: released.hash,
@@ -167,7 +235,7 @@ impl Model {
 
     /// The run came to this, so often.
     pub fn reached(&mut self, what: &'static str, times: u64) {
-        *self.reached.entry(what).or_default() += times;
+        *self.reached.0.entry(what).or_default() += times;
     }
 
     /// Keeps what is broken, if nothing was before.
@@ -221,6 +289,18 @@ impl Model {
                 json,
             })
         })
+    }
+
+    /// The sensors that are silent after this decision, in order.
+    pub fn silent_at(&self, seq: u64) -> Vec<&str> {
+        let is_silent = |states: &[(u64, bool)]| {
+            let upto = states.partition_point(|(at, _)| *at <= seq);
+            states[..upto]
+                .last()
+                .is_some_and(|(_, is_silent)| *is_silent)
+        };
+        let silent = self.silent.iter().filter(|(_, states)| is_silent(states));
+        silent.map(|(id, _)| &id[..]).collect()
     }
 
     /// The incident as this decision, which is about it, left it.

@@ -60,9 +60,24 @@ struct Line {
     socket: WebSocketStream<DuplexStream>,
     phase: Phase,
     epoch: String,
-    resumed: bool,
+    claim: Claim,
     /// How many updates the next frame was said to leave out.
     folded: Option<u64>,
+}
+
+/// Where the console says that it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    /// Nowhere: the page was loaded anew.
+    Nowhere,
+    /// Where it does.
+    Known,
+    /// At a decision of that number, but another one.
+    OtherHash,
+    /// In another journal.
+    OtherJournal,
+    /// Further than anything that left.
+    Ahead,
 }
 
 /// What the console waits for.
@@ -111,31 +126,48 @@ impl Operator {
             unreachable!("nothing is read before the first message");
         };
         let mut hello = json!({"type": "hello", "token": TOKEN, "readings": false});
-        // Now and then somebody reloads the page.
-        let resumed = !self.epoch.is_empty() && !chance.one_in(10);
-        if resumed {
+        let claim = self.draw_claim(chance);
+        if claim != Claim::Nowhere {
             hello["resume"] = json!({"epoch": self.epoch, "seq": self.seq, "hash": self.hash});
+        }
+        match claim {
+            Claim::OtherHash => hello["resume"]["hash"] = "ab".repeat(32).into(),
+            Claim::OtherJournal => hello["resume"]["epoch"] = "another".into(),
+            Claim::Ahead => hello["resume"]["seq"] = (self.seq + 1_000_000).into(),
+            Claim::Nowhere | Claim::Known => {}
         }
         if let Some(severity) = self.severity_min {
             hello["filter"] = json!({"severity_min": severity.word()});
         }
         story.tell(|| {
-            format!(
-                "{} connects, knowing decision {}: {resumed}",
-                self.name, self.seq
-            )
+            let (name, seq) = (&self.name, self.seq);
+            format!("{name} connects, claims {claim:?}, stands at decision {seq}")
         });
         say(&mut socket, &hello);
         self.line = Some(Line {
             socket,
             phase: Phase::Welcome,
             epoch: String::new(),
-            resumed,
+            claim,
             folded: None,
         });
         self.requests
             .values_mut()
             .for_each(|request| request.sent = false);
+    }
+
+    /// Mostly where it stands, as consoles do; what else may be claimed must be seen through.
+    fn draw_claim(&self, chance: &mut Chance) -> Claim {
+        if self.epoch.is_empty() {
+            return Claim::Nowhere;
+        }
+        match chance.below(20) {
+            0 | 1 => Claim::Nowhere,
+            2 => Claim::OtherHash,
+            3 => Claim::OtherJournal,
+            4 => Claim::Ahead,
+            _ => Claim::Known,
+        }
     }
 
     /// Loses its connection.
@@ -213,7 +245,7 @@ impl Operator {
             Kind::Frame => self.hear_frame(&read(text), model),
             Kind::Folded => {
                 let folded: Folded = read(text);
-                model.reached("folded", 1);
+                model.reached("updates folded", 1);
                 self.line_mut().folded = Some(folded.updates_dropped);
                 self.expect_next(folded.from)
             }
@@ -224,7 +256,7 @@ impl Operator {
             }
             Kind::Ok => self.hear_ok(&read(text), model),
             Kind::Refused => {
-                model.reached("refused", 1);
+                model.reached("command refused", 1);
                 self.hear_refusal(&read(text));
                 Ok(())
             }
@@ -237,26 +269,32 @@ impl Operator {
         self.expect_that(same, || {
             format!("a welcome at decision {} that never left so", welcome.seq)
         })?;
-        let resumed = self.line_mut().resumed;
+        let claim = self.line_mut().claim;
         let reason = welcome.reason.as_deref();
-        model.reached(
-            match reason {
-                None => "resumed",
-                Some("first") => "snapshot: first",
-                Some("too_old") => "snapshot: too old",
-                Some(_) => "snapshot: other",
-            },
-            1,
-        );
-        let expected = match (resumed, reason) {
-            (true, None | Some("too_old")) | (false, Some("first")) => true,
+        let expected = match (claim, reason) {
+            (Claim::Nowhere, Some("first"))
+            | (Claim::Known, None | Some("too_old"))
+            | (Claim::OtherHash, Some("hash_differs" | "too_old"))
+            | (Claim::OtherJournal, Some("epoch_changed"))
+            | (Claim::Ahead, Some("ahead")) => true,
             // Until something left, nobody can tell that a journal began anew.
-            (true, Some("epoch_changed")) => self.seq == 0,
+            (Claim::Known | Claim::OtherHash | Claim::Ahead, Some("epoch_changed")) => {
+                self.seq == 0
+            }
             _ => false,
         };
         self.expect_that(expected, || {
-            format!("resuming after {} (or not) gave {reason:?}", self.seq)
+            format!("{claim:?} at {} gave {reason:?}", self.seq)
         })?;
+        model.reached(
+            match (claim, reason) {
+                (_, None) => "resumed",
+                (_, Some("first")) => "snapshot: first",
+                (_, Some("too_old")) => "snapshot: too_old",
+                _ => "snapshot: a false claim",
+            },
+            1,
+        );
         self.line_mut().epoch.clone_from(&welcome.epoch);
         self.line_mut().phase = match reason {
             None => Phase::Live,
@@ -296,6 +334,12 @@ impl Operator {
         }
         self.expect_that(shown.is_empty(), || {
             format!("the snapshot shows {shown:?} as well")
+        })?;
+        let listed = snapshot.sensors_silent.iter().map(|each| &each.id[..]);
+        let listed: Vec<_> = listed.collect();
+        let silent = model.silent_at(snapshot.seq);
+        self.expect_that(listed == silent, || {
+            format!("{listed:?} are said to be silent, {silent:?} are")
         })?;
         self.line_mut().phase = Phase::Live;
         self.epoch = self.line_mut().epoch.clone();
@@ -382,8 +426,13 @@ impl Operator {
         let request = self.requests.get_mut(request_id);
         let request = request.expect("only requests are answered");
         request.answered = true;
-        model.reached("answered ok", 1);
+        let again = model.answered.contains_key(request_id);
         model.answered.entry(request_id.clone()).or_insert(*seq);
+        let came_to = match again {
+            true => "command answered again",
+            false => "command answered",
+        };
+        model.reached(came_to, 1);
         expect(released, Promise::AnsweredCommandsHold, || {
             format!("{request_id} is done as of decision {seq}, which has not left")
         })
@@ -446,6 +495,12 @@ struct Snapshot {
     seq: u64,
     hash: String,
     incidents: Vec<Value>,
+    sensors_silent: Vec<SilentSensor>,
+}
+
+#[derive(Debug, Deserialize)]
+struct SilentSensor {
+    id: String,
 }
 
 #[derive(Debug, Deserialize)]

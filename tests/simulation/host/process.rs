@@ -33,12 +33,11 @@ use super::sabotage::Sabotage;
 pub const DATA: &str = "/data";
 /// What operators show to command.
 pub const TOKEN: &str = "token";
-/// The executable of all lives.
-const BUILD: BuildHash = BuildHash([7; 32]);
-
 /// How a process is started.
 #[derive(Debug, Clone)]
 pub struct Start {
+    /// The executable.
+    pub build: BuildHash,
     /// Over how many shards the sensors are shared out.
     pub shards: NonZeroUsize,
     /// The bundle in the configuration.
@@ -119,7 +118,7 @@ impl Process {
         let options = RecoverOptions {
             data: Path::new(DATA),
             segment_bytes: start.segment_bytes,
-            build: BUILD,
+            build: start.build,
             new_journal: start.new_journal,
             decisions_shown: start.decisions_shown,
             time: &**time,
@@ -133,6 +132,7 @@ impl Process {
             keeper: Arc::clone(&keeper),
             waiting: 0,
             model: Arc::clone(model),
+            sabotage: start.sabotage,
         };
         model.lock().unwrap().shows_epoch(&epoch);
         let bundles = |hash| stored(&start.bundles, hash);
@@ -153,7 +153,7 @@ impl Process {
             disk: Arc::clone(disk),
             data: DATA.into(),
             journal: recovered.logs.0.journal(),
-            build: BUILD,
+            build: start.build,
             time: Arc::clone(time),
             durable: Arc::clone(&recovered.durable),
             bundles: {
@@ -174,7 +174,7 @@ impl Process {
         let engine = EngineStart {
             recovered,
             clock,
-            build: BUILD,
+            build: start.build,
             rules: is_new.then(|| Arc::clone(&start.bundle)),
             arrivals,
             commands,
@@ -231,6 +231,7 @@ struct Watched {
     /// How much the keeper may not have taken yet.
     waiting: usize,
     model: SharedModel,
+    sabotage: Sabotage,
 }
 
 impl Outlet for Watched {
@@ -244,7 +245,7 @@ impl Outlet for Watched {
             self.waiting = 0;
             self.keeper.lock().unwrap().step();
         }
-        self.outlets.release(decisions);
+        self.outlets.release(self.sabotage.hide(decisions));
     }
 
     fn dead_letter(&mut self, letter: &OwnedDeadLetter) {

@@ -125,7 +125,7 @@ impl Publisher {
     }
 
     /// Loses its connection, if it has one: what has no acknowledgement is to be sent again.
-    pub fn lose_connection(&mut self, chance: &mut Chance, story: &Story) {
+    pub fn lose_connection(&mut self, chance: &mut Chance, model: &mut Model, story: &Story) {
         let Some(line) = self.line.take() else { return };
         story.tell(|| format!("{} loses connection {}", self.name, line.connection));
         let mut again: Vec<_> = line
@@ -133,6 +133,7 @@ impl Publisher {
             .into_iter()
             .map(|(_, message)| message)
             .collect();
+        model.reached("reading sent again", again.len() as u64);
         if chance.one_in(3) {
             shuffle(&mut again, chance);
         }
@@ -184,6 +185,9 @@ impl Line {
                 &mut self.scratch,
             );
             sent.push(message.sent(payload));
+            if matches!(message, Message::Garbage(_)) {
+                model.reached("garbage sent", 1);
+            }
         }
         let upto = self.handed + messages.len() as u64;
         match door.try_hand_over(inputs, &self.ledger, upto) {
@@ -192,7 +196,11 @@ impl Line {
                 model.connections[self.connection].handed.extend(sent);
                 true
             }
-            Err(NotHandedOver::Full(_) | NotHandedOver::Closed) => false,
+            Err(NotHandedOver::Full(_)) => {
+                model.reached("the door was full", 1);
+                false
+            }
+            Err(NotHandedOver::Closed) => false,
         }
     }
 }

@@ -1,7 +1,9 @@
-//! Promises broken on purpose, on the way between engine and writer: does the simulation notice?
+//! Promises broken on purpose, on the way from the engine to the writer and from there to the
+//! window: does the simulation notice?
 
 use ioc::journal::Mark;
 use ioc::writer::Work;
+use ioc_core::decision::Released;
 
 use super::model::SharedModel;
 
@@ -18,30 +20,45 @@ pub enum Sabotage {
     AnswerBeforeDurable,
     /// Batches do not say what had been decided before them.
     ForgetTheMark,
+    /// Some messages are durable, but nobody is told.
+    ForgetAcknowledgements,
+    /// Of several decisions at once the window is not told one.
+    HideADecision,
 }
 
 impl Sabotage {
     /// The work as the writer gets it.
     pub fn spoil(self, mut work: Work, model: &SharedModel) -> Work {
-        match (self, &mut work) {
-            (Self::AcknowledgeBeforeDurable, Work::Release(release)) => {
-                release.acks.drain(..).for_each(|ack| ack.settle());
-            }
-            (Self::ReleaseBeforeDurable, Work::Release(release)) => {
-                let mut model = model.lock().unwrap();
-                release
-                    .decisions
-                    .iter()
-                    .for_each(|each| model.released(each));
-            }
-            (Self::AnswerBeforeDurable, Work::Release(release)) => {
-                for (sender, outcome) in release.answers.drain(..) {
-                    let _ = sender.send(outcome);
+        match &mut work {
+            Work::Append(append) if self == Self::ForgetTheMark => append.mark = Mark::default(),
+            Work::Append(_) => {}
+            Work::Release(release) => match self {
+                Self::AcknowledgeBeforeDurable => {
+                    release.acks.drain(..).for_each(|ack| ack.settle());
                 }
-            }
-            (Self::ForgetTheMark, Work::Append(append)) => append.mark = Mark::default(),
-            _ => {}
+                Self::ReleaseBeforeDurable => {
+                    let mut model = model.lock().unwrap();
+                    let decisions = release.decisions.iter();
+                    decisions.for_each(|each| model.released(each));
+                }
+                Self::AnswerBeforeDurable => {
+                    for (sender, outcome) in release.answers.drain(..) {
+                        // Whoever asked may have gone.
+                        let _ = sender.send(outcome);
+                    }
+                }
+                Self::ForgetAcknowledgements => std::mem::forget(release.acks.pop()),
+                Self::HideADecision | Self::ForgetTheMark | Self::None => {}
+            },
         }
         work
+    }
+
+    /// The decisions as the window is told them.
+    pub fn hide(self, mut decisions: Vec<Released>) -> Vec<Released> {
+        if self == Self::HideADecision && decisions.len() > 2 {
+            decisions.remove(1);
+        }
+        decisions
     }
 }

@@ -4,7 +4,8 @@
 //! drawn from a stream for each purpose, so that another fault does not shift the workload.
 //! Next: `process.rs` for the host, `checks.rs` for what must hold at the end.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::path::Path;
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use ioc::clock::TimeSource;
@@ -13,17 +14,19 @@ use ioc::journal::{JournalError, JournalId};
 use ioc::pipeline::Stepped;
 use ioc::recover::RecoverError;
 use ioc::snapshots::FollowerOptions;
+use ioc::snapshots::SNAPSHOTS_DIR;
 use ioc::snapshots::follower::Followed;
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::Severity;
+use ioc_core::record::BuildHash;
 use tokio::runtime::{Builder, Runtime};
 
 use super::checks::Logs;
 use super::city;
-use super::model::{Broken, Model, Promise, SharedModel, expect};
+use super::model::{Broken, Model, Promise, Reached, SharedModel, expect};
 use super::operator::Operator;
 use super::plan::{self, Plan};
-use super::process::{NotStarted, Process, Start};
+use super::process::{DATA, NotStarted, Process, Start};
 use super::publisher::Publisher;
 use super::sabotage::Sabotage;
 use super::sessions::Session;
@@ -59,10 +62,22 @@ pub struct World {
     sessions: Vec<Option<Session>>,
     process: Option<Process>,
     lives: u64,
+    /// The executable that ran last, and whether it ended cleanly.
+    build: u8,
+    ended_cleanly: bool,
     /// Whether something is to go wrong with the disk.
     armed: bool,
     /// Timers of sessions are made, but nobody turns this clock: they never fire.
     runtime: Runtime,
+}
+
+/// How a process that was asked to stop came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stopped {
+    /// With all that it had taken settled.
+    Cleanly,
+    /// Before that, or it did not run.
+    Died,
 }
 
 impl World {
@@ -94,6 +109,8 @@ impl World {
             sessions: (0..plan.operators).map(|_| None).collect(),
             process: None,
             lives: 0,
+            build: 1,
+            ended_cleanly: true,
             armed: false,
             runtime: runtime.unwrap(),
             plan,
@@ -106,7 +123,7 @@ impl World {
     }
 
     /// Runs to the end.
-    pub fn run(&mut self) -> Result<Arc<Mutex<Model>>, Broken> {
+    pub fn run(&mut self) -> Result<Reached, Broken> {
         self.story.tell(|| format!("{:?}", self.plan));
         for step in 0..self.plan.steps {
             self.story.at(step, self.time.passed_us());
@@ -114,9 +131,12 @@ impl World {
             self.model().verdict()?;
         }
         self.settle()?;
-        self.stop_cleanly()?;
+        // A file that could not be made ahead is missed only now: then once more.
+        while self.stop_cleanly()? == Stopped::Died {
+            self.settle()?;
+        }
         self.check()?;
-        Ok(Arc::clone(&self.model))
+        Ok(self.model().reached.clone())
     }
 
     fn model(&self) -> MutexGuard<'_, Model> {
@@ -163,7 +183,7 @@ impl World {
         let publisher = &mut self.publishers[number];
         let model = &mut self.model.lock().unwrap();
         match self.schedule.below(20) {
-            0 => publisher.lose_connection(&mut self.people, &self.story),
+            0 => publisher.lose_connection(&mut self.people, model, &self.story),
             1 => publisher.repeat(&mut self.people),
             2..9 => publisher.hear(model, &self.story),
             _ => {
@@ -238,7 +258,7 @@ impl World {
         if stepped.is_err() || self.disk.ended().is_some() {
             self.reached(match self.disk.ended() {
                 None => "ended by a failed operation",
-                Some(Ending::Process) => "killed within an operation",
+                Some(Ending::Process) => "process killed within an operation",
                 Some(Ending::Power) => "power cut within an operation",
             });
             self.die();
@@ -310,15 +330,23 @@ impl World {
 
     fn begin(&mut self) -> Result<(), Broken> {
         self.lives += 1;
-        let start = self.draw_start();
+        let build = match self.people.one_in(8) {
+            true => 3 - self.build,
+            false => self.build,
+        };
+        let start = self.draw_start(build);
         self.story.tell(|| {
-            let (shards, bundle) = (start.shards, start.bundle.hash.0[0]);
-            format!("start {} with {shards} shards, bundle {bundle}", self.lives)
+            let (lives, shards, bundle) = (self.lives, start.shards, start.bundle.hash.0[0]);
+            format!("start {lives} of build {build} with {shards} shards, bundle {bundle}")
         });
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let time: Arc<dyn TimeSource> = Arc::clone(&self.time) as Arc<dyn TimeSource>;
         match Process::start(&start, &disk, &time, &self.model) {
             Ok(process) => {
+                if build != self.build {
+                    self.reached("another build took over");
+                }
+                (self.build, self.ended_cleanly) = (build, false);
                 self.process = Some(process);
                 self.expect_all_released()
             }
@@ -330,6 +358,16 @@ impl World {
                 self.disk.restart();
                 Ok(())
             }
+            Err(NotStarted::Recover(RecoverError::ForeignTail { .. })) if build != self.build => {
+                self.reached("another build was refused a tail");
+                let holds = !self.ended_cleanly;
+                expect(holds, Promise::AnotherBuildTakesOver, || {
+                    format!(
+                        "build {} ended cleanly, build {build} is refused",
+                        self.build
+                    )
+                })
+            }
             Err(error) => Err(Broken {
                 promise: Promise::ItStartsAgain,
                 how: format!("{error:?}"),
@@ -337,9 +375,10 @@ impl World {
         }
     }
 
-    fn draw_start(&mut self) -> Start {
+    fn draw_start(&mut self, build: u8) -> Start {
         let bundle = self.people.below(3 * self.bundles.len()) / 3;
         Start {
+            build: BuildHash([build; 32]),
             shards: plan::shards(&mut self.people),
             bundle: Arc::clone(&self.bundles[bundle]),
             bundles: Arc::clone(&self.bundles),
@@ -368,7 +407,7 @@ impl World {
     }
 
     fn fault(&mut self) -> Result<(), Broken> {
-        match self.faults.below(9) {
+        match self.faults.below(10) {
             0 => {
                 self.reached("process killed");
                 self.story.tell(|| "the process is killed".into());
@@ -379,10 +418,30 @@ impl World {
                 self.disk.cut_power();
                 self.die();
             }
-            2 => self.stop_cleanly()?,
+            2 => drop(self.stop_cleanly()?),
+            3 => self.rot_a_snapshot(),
             _ => self.arm(15),
         }
         Ok(())
+    }
+
+    /// A snapshot is only a short cut: damaged, it is passed over.
+    fn rot_a_snapshot(&mut self) {
+        let dir = Path::new(DATA).join(SNAPSHOTS_DIR);
+        if self.armed {
+            return;
+        }
+        let mut found = self.disk.list(&dir).expect("nothing fails now");
+        found.retain(|path| path.extension() == Some("snapshot".as_ref()));
+        if found.is_empty() {
+            return;
+        }
+        let path = &found[self.faults.below(found.len())];
+        let length = self.disk.read(path).map_or(0, |bytes| bytes.len());
+        if length > 0 {
+            self.reached("snapshot rotten");
+            self.disk.rot(path, self.faults.below(length), 3);
+        }
     }
 
     /// Something will go wrong within so many operations of the disk.
@@ -413,10 +472,11 @@ impl World {
             self.step_sessions();
         }
         for publisher in &mut self.publishers {
+            let model = &mut self.model.lock().unwrap();
             if !self.faults.one_in(4) {
-                publisher.hear(&mut self.model.lock().unwrap(), &self.story);
+                publisher.hear(model, &self.story);
             }
-            publisher.lose_connection(&mut self.people, &self.story);
+            publisher.lose_connection(&mut self.people, model, &self.story);
         }
         self.sessions.iter_mut().for_each(|session| *session = None);
         self.process = None;
@@ -426,11 +486,11 @@ impl World {
     }
 
     /// Nothing new is taken; what was taken is settled; the process ends by itself.
-    fn stop_cleanly(&mut self) -> Result<(), Broken> {
+    fn stop_cleanly(&mut self) -> Result<Stopped, Broken> {
         self.story.tell(|| "the process is to stop".into());
         for _ in 0..ENDING_ROUNDS_MAX {
             let Some(process) = &mut self.process else {
-                return Ok(());
+                return Ok(Stopped::Died);
             };
             let Some(pipeline) = &mut process.pipeline else {
                 break;
@@ -444,11 +504,12 @@ impl World {
         }
         for _ in 0..ENDING_ROUNDS_MAX {
             let Some(process) = &mut self.process else {
-                return Ok(());
+                return Ok(Stopped::Died);
             };
             process.belt.carry(usize::MAX);
             if self.write_on()? == Some(Stepped::Ended) {
-                return self.ended_cleanly();
+                self.ended_cleanly()?;
+                return Ok(Stopped::Cleanly);
             }
         }
         self.stuck("the process does not end")
@@ -467,6 +528,7 @@ impl World {
     }
 
     fn ended_cleanly(&mut self) -> Result<(), Broken> {
+        self.ended_cleanly = true;
         self.reached("stopped cleanly");
         self.story.tell(|| "the process has stopped".into());
         let model = Arc::clone(&self.model);
@@ -544,8 +606,10 @@ impl World {
     fn check(&mut self) -> Result<(), Broken> {
         let logs = Logs::read(&self.disk)?;
         logs.check(&self.model())?;
-        self.begin()?;
-        let process = self.process.as_ref().expect("nothing fails any more");
+        while self.process.is_none() {
+            self.begin()?;
+        }
+        let process = self.process.as_ref().expect("begun above");
         let judgement = process.pipeline.as_ref().expect("it runs").judgement();
         let broken = judgement.audit();
         expect(broken.is_empty(), Promise::InvariantsHold, || {
