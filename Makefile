@@ -23,6 +23,7 @@ lint:
 
 soak: tools
 	PROPTEST_CASES=20000 $(CARGO) test --release -p ioc-core --test judgement
+	PROPTEST_CASES=20000 $(CARGO) test --release -p ioc-gateway --lib mqtt
 	IOC_TEST_KILLS=200 $(CARGO) test --release -p ioc --test end_to_end kill
 
 # command:package, installed from Debian's archive where the command is missing.
