@@ -26,6 +26,7 @@ lint:
 soak: tools
 	PROPTEST_CASES=20000 $(CARGO) test --release -p ioc-core --test judgement
 	IOC_TEST_SEEDS=200000 $(CARGO) test --release -p ioc --test simulation
+	PROPTEST_CASES=20000 $(CARGO) test --release -p ioc-gateway --lib mqtt
 	IOC_TEST_KILLS=200 $(CARGO) test --release -p ioc --test end_to_end kill
 
 # command:package, installed from Debian's archive where the command is missing.

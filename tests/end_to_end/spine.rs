@@ -1,28 +1,27 @@
 //! From a foreign client's message to every operator's screen.
 
+use std::net::SocketAddr;
+
 use crate::stream::Stream;
 use crate::support::{Site, high_water, level, lines_of, river_city, tool, wait_for};
 
-fn publish(mqtt: std::net::SocketAddr, sensor: &str, reading: &str) {
+fn publish(mqtt: SocketAddr, sensor: &str, reading: &str) {
+    let said = publish_in("311", mqtt, sensor, reading);
+    assert_eq!(said, "", "mosquitto_pub was not acknowledged");
+}
+
+/// Publishes in this version of MQTT; what `mosquitto_pub` has to say about it.
+fn publish_in(version: &str, mqtt: SocketAddr, sensor: &str, reading: &str) -> String {
     let port = mqtt.port().to_string();
     let topic = format!("ioc/v1/readings/{sensor}");
-    let status = tool("mosquitto_pub")
-        .args([
-            "-h",
-            "127.0.0.1",
-            "-p",
-            &port,
-            "-V",
-            "311",
-            "-q",
-            "1",
-            "-t",
-            &topic,
-        ])
-        .args(["-m", reading])
-        .status()
+    let output = tool("mosquitto_pub")
+        .args(["-h", "127.0.0.1", "-p", &port, "-V", version])
+        .args(["-q", "1", "-t", &topic, "-m", reading])
+        .output()
         .unwrap();
-    assert!(status.success(), "mosquitto_pub was not acknowledged");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.success(), "mosquitto_pub failed: {said}");
+    said
 }
 
 #[tokio::test]
@@ -85,6 +84,41 @@ fn a_subscriber_over_mqtt_hears_the_decisions() {
             .contains("\"incident_opened\"")
             .then_some(())
     });
+    subscriber.kill().unwrap();
+    subscriber.wait().unwrap();
+}
+
+#[test]
+fn mosquitto_of_version_5_publishes_is_told_of_a_dead_letter_and_hears_the_decisions() {
+    let site = Site::new(&river_city());
+    let server = site.start();
+    let port = server.mqtt.port().to_string();
+    let mut subscriber = tool("mosquitto_sub")
+        .args(["-h", "127.0.0.1", "-p", &port, "-V", "5"])
+        .args(["-t", "ioc/v1/decisions/+", "-F", "%t %C %p"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = lines_of(subscriber.stdout.take().unwrap());
+    wait_for("the subscription", || {
+        let metrics = server.get("/metrics").body;
+        metrics
+            .contains("ioc_mqtt_subscriptions_total 1")
+            .then_some(())
+    });
+    for reading in high_water() {
+        assert_eq!(publish_in("5", server.mqtt, "wl-1", &reading), "");
+    }
+    wait_for("the decision", || {
+        let line = lines.try_recv().ok()?;
+        let decision = line.strip_prefix("ioc/v1/decisions/z1 application/json ")?;
+        decision.contains("\"incident_opened\"").then_some(())
+    });
+    let said = publish_in("5", server.mqtt, "wl-1", "not JSON at all");
+    assert!(said.contains("Payload format invalid"), "{said}");
+    let listed = server.get_json("/api/v1/dead-letters");
+    assert_eq!(listed["dead_letters"][0]["reason"], "json_malformed");
+    assert!(server.stop().success());
     subscriber.kill().unwrap();
     subscriber.wait().unwrap();
 }

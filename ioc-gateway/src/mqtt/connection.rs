@@ -291,8 +291,10 @@ impl Link {
     /// Takes the packets that were received and have room; decides whether to read on.
     fn take(&mut self, door: &Door) {
         if self.leaving.is_none() && !self.received.is_empty() {
-            let (taken, result) = self.session.take(&mut self.received, &door.catalogue());
-            if taken.packets > 0 || taken.passed_over > 0 {
+            let before = self.received.len();
+            let (_, result) = self.session.take(&mut self.received, &door.catalogue());
+            // Packets; or bytes of one that is passed over, which may take long to come.
+            if self.received.len() < before {
                 self.deadlines.heard();
             }
             fit(&mut self.received, self.read_bytes);

@@ -2,7 +2,7 @@
 //!
 //! Arrives: a DISCONNECT of version 5 (section 3.14). Leaves: a closed socket. Promise: the client
 //! can read the reason, although it may be sending at that moment: a socket that is closed with
-//! bytes unread discards what was written to it. Bound: [`FAREWELL_MAX`], after which the
+//! bytes unread resets the connection, and the client sees only that its own writing failed. Bound: [`FAREWELL_MAX`], after which the
 //! connection is closed however much the client still sends.
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 /// How long the client may take to close its end.
 const FAREWELL_MAX: Duration = Duration::from_secs(1);
 /// How much is read at once of what nobody looks at.
-const UNHEARD_BYTES: usize = 2 * 1024;
+const UNHEARD_BYTES: usize = 16 * 1024;
 
 /// Says the last packet and hears the client out. `unheard` is memory to do so.
 pub(super) async fn say_farewell(

@@ -73,8 +73,6 @@ pub(super) struct Session {
 pub(super) struct Taken {
     /// Whole packets.
     pub packets: u32,
-    /// Bytes of a packet that is passed over.
-    pub passed_over: usize,
     readings: u32,
     redelivered: u32,
 }
@@ -337,9 +335,7 @@ impl Session {
         bytes: &mut &[u8],
         taken: &mut Taken,
     ) -> bool {
-        let before = bytes.len();
         *bytes = oversized.pass_over(bytes);
-        taken.passed_over += before - bytes.len();
         if !oversized.is_over() {
             self.oversized = Some(oversized);
             return false;

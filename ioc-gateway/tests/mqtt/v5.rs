@@ -131,9 +131,20 @@ async fn more_messages_than_may_be_in_flight_end_the_connection() {
 #[tokio::test]
 async fn a_packet_that_is_too_long_ends_the_connection_and_its_sender_hears_why() {
     let bench = bench().await;
-    let long = publish_to(VERSION, TOPIC, 1, b"", &"x".repeat(300_000));
+    // More than lies in the buffers of sockets: it is still being sent when it is refused.
+    let long = publish_to(VERSION, TOPIC, 1, b"", &"x".repeat(8_000_000));
     let client = bench.client(VERSION, "c").await;
     end_of(client, &long, 0x95, "packet_too_long").await;
+}
+
+#[tokio::test]
+async fn what_was_answered_before_the_end_is_written_before_the_reason() {
+    let bench = bench().await;
+    let mut client = bench.client(VERSION, "c").await;
+    client.send(b"\xc0\0\xc0\0\0\0").await;
+    let answers = b"\xd0\0\xd0\0".to_vec();
+    let told = disconnect(VERSION, 0x81, "malformed_packet_type");
+    assert_eq!(client.expect_end().await, [answers, told].concat());
 }
 
 #[tokio::test]

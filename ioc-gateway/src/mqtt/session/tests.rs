@@ -320,10 +320,9 @@ fn a_message_that_is_too_long_is_put_aside_as_it_streams_in() {
     let mut received = BytesMut::new();
     for piece in stream.chunks(90) {
         received.extend_from_slice(piece);
-        let (taken, result) = session.take(&mut received, &Catalogue::default());
+        let (_, result) = session.take(&mut received, &Catalogue::default());
         assert_eq!(result, Ok(()));
         assert!(received.len() < 500, "it is not kept");
-        assert!(taken.passed_over <= 490);
     }
     let (inputs, _) = session.take_inputs().unwrap();
     let [first, second] = inputs.iter().collect::<Vec<_>>()[..] else {
