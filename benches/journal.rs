@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use ioc::journal::disk::SystemDisk;
-use ioc::journal::{JournalId, Log, LogKind, LogOptions, Mark};
+use ioc::journal::{JournalId, Known, Log, LogKind, LogOptions, Mark};
 use ioc_bench::options::Common;
 use ioc_bench::report::{self, Target};
 use ioc_core::record::BuildHash;
@@ -133,7 +133,12 @@ fn write_log(dir: &Path, payload: &[u8], batches: usize, options: &Options) -> i
         segment_bytes: options.segment_bytes,
         build: BuildHash([0; 32]),
     };
-    let opened = Log::open(Arc::new(SystemDisk), options, JournalId([0; 16]), 0);
+    let opened = Log::open(
+        Arc::new(SystemDisk),
+        options,
+        JournalId([0; 16]),
+        Known::default(),
+    );
     let (mut log, _) = opened.map_err(io::Error::other)?;
     let count = (payload.len() / RECORD_BYTES).max(1) as u32;
     let began = Instant::now();
