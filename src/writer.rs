@@ -2,8 +2,8 @@
 //!
 //! Arrives: batches to write and, in the same queue, what the engine made of them. Leaves:
 //! decisions to the decisions log and the outlets, acknowledgements, answers. Promise: nothing
-//! that follows from a record leaves before the record is durable; one sync serves all that
-//! waits; a failed write or sync ends the process with all withheld output discarded.
+//! that follows from a record leaves before the record is durable, and what follows from durable
+//! ones waits for no later sync; one sync serves all that waits; a failed write or sync ends the process with all withheld output discarded.
 //! Next: `ioc-ws/src/view.rs`.
 
 use std::collections::VecDeque;
@@ -223,6 +223,10 @@ impl Writer {
                     written += 1;
                     self.append(batch)?;
                 }
+                // Judging took longer than the sync: the next one must not be waited for.
+                Work::Release(release) if release.through <= self.durable.inputs() => {
+                    self.release(release)?;
+                }
                 Work::Release(release) => self.judged.push_back(release),
             }
             next = match taken {
@@ -231,11 +235,7 @@ impl Writer {
             };
         }
         if written > 0 {
-            let began = self.time.monotonic();
-            self.inputs.sync()?;
-            self.durable.set_inputs(self.inputs.next() - 1);
-            let took = self.time.monotonic().saturating_sub(began);
-            telemetry::inputs_synced(written, took);
+            self.sync(written)?;
         }
         // The engine sends a batch before what it made of it: all of these are durable now.
         while let Some(release) = self.judged.pop_front() {
@@ -247,6 +247,15 @@ impl Writer {
         }
     }
 
+    fn sync(&mut self, written: u64) -> Result<(), JournalError> {
+        let began = self.time.monotonic();
+        self.inputs.sync()?;
+        self.durable.set_inputs(self.inputs.next() - 1);
+        let took = self.time.monotonic().saturating_sub(began);
+        telemetry::inputs_synced(written, took);
+        Ok(())
+    }
+
     fn append(&mut self, batch: Append) -> Result<(), JournalError> {
         self.inputs
             .append(batch.count, &batch.payload, batch.mark, self.time.wall())?;
@@ -255,7 +264,7 @@ impl Writer {
     }
 
     fn release(&mut self, release: Release) -> Result<(), JournalError> {
-        debug_assert!(release.through < self.inputs.next());
+        debug_assert!(release.through <= self.durable.inputs());
         let hash = release
             .decisions
             .last()
@@ -312,3 +321,6 @@ impl Writer {
         self.sync_decisions()
     }
 }
+
+#[cfg(test)]
+mod tests;
