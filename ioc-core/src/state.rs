@@ -123,8 +123,8 @@ impl<'a> Holds<'a> {
         }
     }
 
-    /// Puts it, and what each detection rule means: by that alone, sensors' states of unchanged
-    /// rules can be told when they are read.
+    /// Puts it, and the meaning of each detection rule: what the rules know of a sensor is put in
+    /// their order and names none of them.
     fn put(&self, out: &mut impl Put) {
         out.put(&self.rules.hash().0);
         out.put_time(self.started_at);

@@ -8,14 +8,14 @@ use crate::detection::Finding;
 use crate::id::RuleId;
 use crate::record::{BundleHash, Record};
 use crate::rules::Rules;
-use crate::timer::Timers;
+use crate::timer::{Timer, Timers};
 
 impl SensorStage {
     /// Puts other rules into force: an unchanged rule keeps its state, a changed or removed one
     /// loses it and its detections clear.
     ///
-    /// All sensors are visited at once; a city of 100,000 sensors takes tens of milliseconds. The
-    /// place to spread it is here: a queue of sensors, drained by a timer.
+    /// All sensors are visited at once; a city of 100,000 sensors takes about a tenth of a second.
+    /// The place to spread it is here: a queue of sensors, drained by a timer.
     pub(super) fn reload(
         &mut self,
         record: &Record<'_>,
@@ -30,7 +30,8 @@ impl SensorStage {
             due: None,
         };
         self.keep_counters(&old);
-        self.timers = Timers::new();
+        // Sorted once: cheaper than to find the place of each.
+        let mut timers = Vec::with_capacity(self.timers.len());
         let first = found.len();
         for sensor in &mut self.sensors {
             let heard_at = sensor.heard_at.max(self.started_at);
@@ -39,10 +40,14 @@ impl SensorStage {
                 found.push(finding(&new, sensor, rule, moment, detection));
             }
             for (due, rule) in sensor.timers(&new) {
-                let rule = new.detection(rule).name.clone();
-                self.timers.arm(due, rule, sensor.id.clone());
+                timers.push(Timer {
+                    due,
+                    rule: new.detection(rule).name.clone(),
+                    subject: sensor.id.clone(),
+                });
             }
         }
+        self.timers = Timers::from_iter(timers);
         found[first..].sort_by(Finding::order);
     }
 

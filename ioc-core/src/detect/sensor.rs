@@ -176,7 +176,8 @@ impl Sensor {
         heard_at: Timestamp,
         now: Timestamp,
     ) -> Vec<(u32, Detection)> {
-        let hearing = self.registered.map(|_| self.hearing(old, self.heard_at));
+        let was_silent = self.is_silent();
+        let hearing = was_silent.then(|| self.hearing(old, self.heard_at));
         self.registered = new.sensor_number(self.id.as_str());
         let mut before = std::mem::take(&mut self.silences);
         let silences = self

@@ -5,7 +5,7 @@
 //! later out of what that rule's persistence waited with, which may be older than all that is here.
 //!
 //! Promise: no reading is new twice. The last ones are known exactly; of those between the first
-//! and the last that is forgotten each is taken to be there, for most are. Next: `cluster.rs`.
+//! and the last that is forgotten each is taken to be there, for most are. Next: `book.rs`.
 
 use std::collections::VecDeque;
 
