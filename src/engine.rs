@@ -18,8 +18,9 @@ use crate::journal::{JournalError, Mark};
 use crate::pipeline::{BatchLimits, Pipeline, Queues, Samples, WORK_MAX, WriterGone};
 use crate::recover::Recovered;
 use crate::snapshots::follower::MakeFollower;
+use crate::space::{FullSign, space};
 use crate::telemetry;
-use crate::writer::{Outlet, Work, Writer};
+use crate::writer::{Ends, Outlet, Work, Writer};
 
 /// What the parts start from.
 pub struct EngineStart {
@@ -58,12 +59,17 @@ pub struct Parts {
     pub stop: Sender<()>,
     /// Makes snapshots.
     pub follower: MakeFollower,
+    /// Whether the disk is full.
+    pub full: FullSign,
 }
 
 impl EngineStart {
     /// Builds both parts. What the pipeline sends to the first end, the writer is to take from the
     /// second.
-    pub fn parts(self, (work, to_do): (Sender<Work>, Receiver<Work>)) -> Parts {
+    pub fn parts(
+        self,
+        (work, to_do): (Sender<Work>, Receiver<Work>),
+    ) -> Result<Parts, JournalError> {
         let Self {
             recovered,
             mut clock,
@@ -73,7 +79,7 @@ impl EngineStart {
         } = self;
         let Recovered {
             mut judgement,
-            logs,
+            logs: (mut inputs, mut decisions),
             next,
             numbering,
             released,
@@ -84,7 +90,16 @@ impl EngineStart {
         let (spare, spares) = bounded(WORK_MAX);
         let (stop, stopped) = bounded(0);
         let time = Arc::clone(clock.time());
-        let writer = Writer::new(logs, (to_do, spare), self.outlet, released, time, durable);
+        let (space, gauge) = space(&mut inputs, &mut decisions)?;
+        let full = space.sign();
+        let ends = Ends {
+            work: to_do,
+            spare,
+            gauge,
+            stop: stopped.clone(),
+        };
+        let logs = (inputs, decisions);
+        let writer = Writer::new(logs, ends, self.outlet, released, time, durable);
         let started = Started {
             down_from: last_at,
             down_to: clock.now(),
@@ -102,6 +117,7 @@ impl EngineStart {
             stop: stopped,
             work,
             spare: spares,
+            space,
         };
         let position = (next, numbering);
         let pipeline = Pipeline::new(
@@ -112,13 +128,14 @@ impl EngineStart {
             position,
             self.samples,
         );
-        Parts {
+        Ok(Parts {
             pipeline,
             writer,
             first,
             stop,
             follower: self.follower,
-        }
+            full,
+        })
     }
 }
 
@@ -126,6 +143,7 @@ impl EngineStart {
 #[derive(Debug)]
 pub struct Engine {
     stop: Sender<()>,
+    full: FullSign,
     deciding: JoinHandle<()>,
     writing: JoinHandle<Result<Mark, JournalError>>,
     following: JoinHandle<()>,
@@ -143,7 +161,8 @@ impl Engine {
             first,
             stop,
             follower,
-        } = start.parts(bounded(WORK_MAX));
+            full,
+        } = start.parts(bounded(WORK_MAX))?;
         let (released, ended_at) = bounded(1);
         let ended = Arc::new(Notify::new());
         let writing = spawn("journal", &ended, move || writer.run())?;
@@ -161,12 +180,18 @@ impl Engine {
         });
         Ok(Self {
             stop,
+            full,
             deciding,
             writing,
             following: following.map_err(HostError::Start)?,
             released,
             ended,
         })
+    }
+
+    /// Whether the disk is full.
+    pub fn full(&self) -> FullSign {
+        self.full.clone()
     }
 
     /// Waits until a thread ends though nobody stopped it.

@@ -224,12 +224,6 @@ impl Host {
             waiting_bytes_max: settings.door.waiting_bytes_max,
         };
         let (door, arrivals) = Door::new(door_options, Arc::new(ArcSwap::from_pointee(catalogue)));
-        let sockets = Sockets {
-            door,
-            window: window.clone(),
-            outlets: outlets.clone(),
-            metrics,
-        };
         let follower = {
             let around = Surroundings {
                 disk,
@@ -255,15 +249,22 @@ impl Host {
             rules: is_new.then_some(compiled.bundle),
             arrivals,
             commands,
-            samples: Samples::new(window),
+            samples: Samples::new(window.clone()),
             limits: BatchLimits {
                 records_max: settings.journal.batch_records_max,
                 bytes_max: settings.journal.batch_bytes_max as usize,
             },
-            outlet: Box::new(outlets),
+            outlet: Box::new(outlets.clone()),
             follower,
         };
         let engine = Engine::start(start)?;
+        let sockets = Sockets {
+            door,
+            window,
+            outlets,
+            metrics,
+            full: engine.full(),
+        };
         let servers = runtime.block_on(Servers::start(&settings, sockets))?;
         drop(entered);
         let (http, mqtt) = (servers.http, servers.mqtt);

@@ -11,11 +11,14 @@
 pub mod disk;
 pub mod batch;
 pub mod scan;
+mod ahead;
+mod tail;
 pub mod log;
 pub mod reader;
 
+pub use ahead::Ahead;
 pub use batch::{BatchHeader, JournalId, LogKind, Mark};
-pub use log::{Log, LogOptions};
+pub use log::{Log, LogOptions, Room};
 pub use reader::Reader;
 pub use scan::{Contents, Damage, Known, Since};
 
@@ -31,6 +34,14 @@ pub enum JournalError {
         path: std::path::PathBuf,
         /// Why it was refused.
         source: std::io::Error,
+    },
+    /// There is no space for it; nothing has changed, and it can be tried again.
+    #[error("the disk is full: free {bytes} bytes for {path}")]
+    Full {
+        /// What was to be made.
+        path: std::path::PathBuf,
+        /// How many bytes it must have at least.
+        bytes: u64,
     },
     /// Something that must be there is damaged or missing.
     #[error(transparent)]

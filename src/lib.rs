@@ -10,6 +10,7 @@ pub mod http;
 pub mod descriptors;
 pub mod engine;
 pub mod pipeline;
+pub mod space;
 pub mod writer;
 pub mod outlets;
 pub mod journal;

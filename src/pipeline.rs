@@ -3,7 +3,8 @@
 //!
 //! Arrives: inputs from the door, commands from the window. Leaves: batches and what follows from
 //! them, in one queue to the writer. Promise: one writer decides; nothing waits on a lock; a batch
-//! is what had arrived, without lingering; at most two batches are not yet durable.
+//! is what had arrived, without lingering; at most two batches are not yet durable; what is judged
+//! has room on the disk (see `space.rs`), and what has none waits at the door.
 //! Next: `ioc-core/src/detect.rs`, then `writer.rs`.
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use ioc_ws::{CommandRequest, Commands, RefusalReason, Sample, Window};
 
 use crate::clock::{Clock, TimeSource};
 use crate::journal::Mark;
+use crate::space::{self, LOOK_EVERY, Purpose, Space};
 use crate::telemetry;
 use crate::writer::{Append, Outcome, OwnedDeadLetter, Release, Work};
 
@@ -28,8 +30,8 @@ const WORK_OF_A_BATCH: usize = 2;
 /// The queue to the writer: two batches, each with what follows from it.
 pub const WORK_MAX: usize = 2 * WORK_OF_A_BATCH;
 
-/// How many records a batch may have, and how many bytes it may reach before it is closed. One
-/// arrival is never split over two batches.
+/// How many records a batch may have, and how many bytes it may reach before it is closed. An
+/// arrival is split over two batches only where the disk is full.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchLimits {
     /// Records.
@@ -81,6 +83,8 @@ pub struct Queues {
     pub work: Sender<Work>,
     /// Memory that the writer has done with.
     pub spare: Receiver<Vec<u8>>,
+    /// How much fits on the disk.
+    pub space: Space,
 }
 
 /// The engine's thread.
@@ -90,6 +94,8 @@ pub struct Pipeline {
     queues: Queues,
     limits: BatchLimits,
     next: Seq,
+    /// What was taken from the door and did not fit yet, or only in part.
+    held: Option<Held>,
     numbering: Numbering,
     samples: Samples,
     /// When the counters were told, by the monotonic clock.
@@ -107,9 +113,15 @@ pub enum Stepped {
     Ended,
 }
 
+/// What was taken from the door, and how much of it is in a batch already.
+struct Held {
+    arrival: Arrival,
+    taken: usize,
+}
+
 /// What woke the engine.
 enum Wake {
-    Arrival(Arrival),
+    Arrival(Held),
     Command(CommandRequest),
     TimerDue,
     Stop,
@@ -141,6 +153,7 @@ impl Pipeline {
             queues,
             limits,
             next,
+            held: None,
             numbering,
             samples,
             counted,
@@ -172,10 +185,25 @@ impl Pipeline {
         }
     }
 
-    /// How long until a timer is due, if nothing else comes; `None` for ever.
+    /// How long until a timer is due, if nothing else comes; `None` for ever, or until there is
+    /// room for it.
     pub fn timer_due_in(&mut self) -> Option<Duration> {
         let due = self.judgement.next_due()?;
-        self.clock.wait_until(due)
+        match self.has_room(Purpose::Tick, TICK_BYTES) {
+            true => self.clock.wait_until(due),
+            false => None,
+        }
+    }
+
+    /// Whether a batch of so many bytes of records fits.
+    fn has_room(&self, purpose: Purpose, payload_bytes: usize) -> bool {
+        space::batch_bytes(payload_bytes) <= self.queues.space.room(purpose)
+    }
+
+    /// Whether there is room for what comes next from the door.
+    fn may_read(&self) -> bool {
+        let first = self.held.as_ref().and_then(Held::next_bytes);
+        self.has_room(Purpose::Reading, first.unwrap_or(0))
     }
 
     /// The judgement, to look at.
@@ -217,7 +245,7 @@ impl Pipeline {
             self.add(wake, &mut batch);
             let full = batch.count >= self.limits.records_max
                 || batch.payload.len() >= self.limits.bytes_max;
-            if full {
+            if full || self.held.is_some() {
                 return batch;
             }
             match self.try_next() {
@@ -227,15 +255,27 @@ impl Pipeline {
         }
     }
 
-    /// What has arrived already; people first.
-    fn try_next(&self) -> Option<Wake> {
+    /// What has arrived already and fits; people first.
+    fn try_next(&mut self) -> Option<Wake> {
         if let Ok(command) = self.queues.commands.receiver().try_recv() {
             return Some(Wake::Command(command));
         }
+        if !self.may_read() {
+            return None;
+        }
+        if let Some(held) = self.held.take() {
+            return Some(Wake::Arrival(held));
+        }
         match self.queues.arrivals.queue().try_recv() {
-            Ok(arrival) => Some(Wake::Arrival(arrival)),
+            Ok(arrival) => Some(self.arrived(arrival)),
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
         }
+    }
+
+    /// The door may let in more in place of this.
+    fn arrived(&self, arrival: Arrival) -> Wake {
+        self.queues.arrivals.release(&arrival);
+        Wake::Arrival(Held { arrival, taken: 0 })
     }
 
     fn timer_due(&mut self) -> Option<Wake> {
@@ -243,17 +283,23 @@ impl Pipeline {
     }
 
     fn wait(&mut self) -> Wake {
-        let timer = self
-            .timer_due_in()
-            .map_or_else(never, crossbeam_channel::after);
+        let may_read = self.may_read();
+        let look = (!may_read).then_some(LOOK_EVERY);
+        let wait = self.timer_due_in().into_iter().chain(look).min();
+        let timer = wait.map_or_else(never, crossbeam_channel::after);
+        let nothing = never();
         let queues = &self.queues;
+        let arrivals = match may_read {
+            true => queues.arrivals.queue(),
+            false => &nothing,
+        };
         select_biased! {
             recv(queues.commands.receiver()) -> command => match command {
                 Ok(command) => Wake::Command(command),
                 Err(_) => Wake::Stop,
             },
-            recv(queues.arrivals.queue()) -> arrival => match arrival {
-                Ok(arrival) => Wake::Arrival(arrival),
+            recv(arrivals) -> arrival => match arrival {
+                Ok(arrival) => self.arrived(arrival),
                 Err(_) => Wake::Stop,
             },
             recv(queues.stop) -> _ => Wake::Stop,
@@ -275,30 +321,57 @@ impl Pipeline {
     fn add(&mut self, wake: Wake, batch: &mut Batch) {
         let now = self.clock.now();
         match wake {
-            Wake::Arrival(arrival) => {
-                self.queues.arrivals.release(&arrival);
-                for input in arrival.inputs.iter() {
-                    let at = self.received_at(input, now);
-                    batch.push(at, input);
-                }
-                batch.acks.push(arrival.ack);
-            }
-            Wake::Command(request) => {
-                let command = Command {
-                    request: request.request.as_str(),
-                    actor: request.actor.as_str(),
-                    action: request.action,
-                };
-                batch.push_input(now, &Input::Command(command));
-                batch.commands.push(request);
-            }
+            Wake::Arrival(held) => self.add_arrival(held, now, batch),
+            Wake::Command(request) => self.add_command(request, now, batch),
             // Logical time may pass a little slower than the time that was waited.
             Wake::TimerDue if self.judgement.next_due().is_some_and(|due| due <= now) => {
-                batch.push_input(now, &Input::Tick);
+                if self.has_room(Purpose::Tick, batch.payload.len() + TICK_BYTES) {
+                    batch.push_input(now, &Input::Tick);
+                }
             }
             Wake::TimerDue => {}
             Wake::Stop => {}
         }
+    }
+
+    /// As much of what arrived as there is room for; what is left is held.
+    fn add_arrival(&mut self, mut held: Held, now: Timestamp, batch: &mut Batch) {
+        let room = self.queues.space.room(Purpose::Reading);
+        let left = held.arrival.inputs.iter().skip(held.taken);
+        let mut taken = held.taken;
+        for input in left {
+            let bytes = batch.payload.len() + FRAME_BYTES + input.len();
+            if space::batch_bytes(bytes) > room {
+                break;
+            }
+            let at = self.received_at(input, now);
+            batch.push(at, input);
+            taken += 1;
+        }
+        held.taken = taken;
+        match taken < held.arrival.inputs.count() as usize {
+            true => self.held = Some(held),
+            false => batch.acks.push(held.arrival.ack),
+        }
+    }
+
+    /// A person's order, or the answer that there is no room for it.
+    fn add_command(&self, request: CommandRequest, now: Timestamp, batch: &mut Batch) {
+        let before = batch.payload.len();
+        let command = Command {
+            request: request.request.as_str(),
+            actor: request.actor.as_str(),
+            action: request.action,
+        };
+        batch.push_input(now, &Input::Command(command));
+        if self.has_room(Purpose::Order, batch.payload.len()) {
+            batch.commands.push(request);
+            return;
+        }
+        batch.payload.truncate(before);
+        batch.count -= 1;
+        // Whoever asked may have gone.
+        let _ = request.answer.send(Err(RefusalReason::StorageFull));
     }
 
     /// The logical time of an input: now, unless time comes with recorded readings.
@@ -324,6 +397,7 @@ impl Pipeline {
         if count == 0 {
             return Ok(());
         }
+        self.queues.space.sent(payload.len());
         let payload = Arc::new(payload);
         let mark = Mark {
             number: self.numbering.last,
@@ -389,6 +463,19 @@ impl Pipeline {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the journal's writer has stopped")]
 pub struct WriterGone;
+
+/// What a record takes beside its input: its length and its time.
+const FRAME_BYTES: usize = 12;
+/// What a tick takes.
+const TICK_BYTES: usize = FRAME_BYTES + 1;
+
+impl Held {
+    /// What the next of its inputs takes in a batch.
+    fn next_bytes(&self) -> Option<usize> {
+        let next = self.arrival.inputs.iter().nth(self.taken);
+        next.map(|input| FRAME_BYTES + input.len())
+    }
+}
 
 impl Batch {
     fn push(&mut self, at: Timestamp, input: &[u8]) {

@@ -26,7 +26,7 @@ use crate::durable::Durable;
 use crate::journal::disk::Disk;
 use crate::journal::{
     BatchHeader, Contents, JournalError, JournalId, Known, Log, LogKind, LogOptions, Mark, Since,
-    scan,
+    log, scan,
 };
 use crate::pipeline::Numbering;
 use crate::rejudge::Rejudge;
@@ -205,6 +205,8 @@ pub fn open<'a>(
         build: options.build,
     };
     let journal = found.end.journal();
+    // The other log may need it.
+    log::give_back(&**disk, &decisions_dir, &found)?;
     let inputs = Log::open(
         Arc::clone(disk),
         log_options(INPUTS_DIR, LogKind::Inputs, options.segment_bytes),

@@ -25,6 +25,7 @@ use crate::config::users;
 use crate::host::HostError;
 use crate::http;
 use crate::outlets::Outlets;
+use crate::space::FullSign;
 
 /// What the sockets serve.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub struct Sockets {
     pub outlets: Outlets,
     /// What `/metrics` prints.
     pub metrics: PrometheusHandle,
+    /// Whether the disk is full.
+    pub full: FullSign,
 }
 
 /// The running servers.
@@ -59,10 +62,12 @@ impl Servers {
             window,
             outlets,
             metrics,
+            full,
         } = sockets;
         let (stopping, stopped) = watch::channel(false);
         let health = Health {
             metrics,
+            full,
             stopped: stopped.clone(),
         };
         let router = health
@@ -158,6 +163,7 @@ pub(crate) async fn until(mut stopped: watch::Receiver<bool>) {
 #[derive(Debug, Clone)]
 struct Health {
     metrics: PrometheusHandle,
+    full: FullSign,
     stopped: watch::Receiver<bool>,
 }
 
@@ -171,10 +177,15 @@ impl Health {
     }
 
     /// Ready from the first answer on (the socket opens when the journal is replayed) until the
-    /// drain begins.
+    /// drain begins. On a full disk too: consoles are served, and nobody else can take over.
     async fn ready(State(health): State<Self>) -> (StatusCode, &'static str) {
         if *health.stopped.borrow() {
             (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
+        } else if health.full.is_up() {
+            (
+                StatusCode::OK,
+                "ready, but the disk is full: readings wait\n",
+            )
         } else {
             (StatusCode::OK, "ready\n")
         }

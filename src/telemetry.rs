@@ -78,6 +78,10 @@ fn describe() {
         "ioc_http_accept_failed_total",
         "HTTP connections that the machine would not accept"
     );
+    describe_gauge!(
+        "ioc_storage_full",
+        "1 while there is no space for the next segment and readings wait, else 0"
+    );
     describe_histogram!(
         "ioc_inputs_sync_seconds",
         metrics::Unit::Seconds,
@@ -89,6 +93,23 @@ fn describe() {
 pub fn inputs_synced(batches: u64, took: Duration) {
     counter!("ioc_input_batches_total").increment(batches);
     histogram!("ioc_inputs_sync_seconds").record(took.as_secs_f64());
+}
+
+/// There is no space for the next segment of a log.
+pub fn storage_full(inputs_left: u64, decisions_left: u64) {
+    gauge!("ioc_storage_full").set(1.0);
+    error!(
+        inputs_left,
+        decisions_left,
+        "THE DISK IS FULL: readings wait at the door, unacknowledged; commands go on as long as \
+         the reserve lasts; free space, and all goes on by itself"
+    );
+}
+
+/// There is space again.
+pub fn storage_back() {
+    gauge!("ioc_storage_full").set(0.0);
+    info!("there is space on the disk again; readings are taken");
 }
 
 /// A decision was released.

@@ -3,14 +3,16 @@
 //! Arrives: batches to write and, in the same queue, what the engine made of them. Leaves:
 //! decisions to the decisions log and the outlets, acknowledgements, answers. Promise: nothing
 //! that follows from a record leaves before the record is durable, and what follows from durable
-//! ones waits for no later sync; one sync serves all that waits; a failed write or sync ends the process with all withheld output discarded.
+//! ones waits for no later sync; one sync serves all that waits; a failed write or sync ends the
+//! process with all withheld output discarded. A full disk ends nothing: what has no room waits, in
+//! order, and space is looked for every second.
 //! Next: `ioc-ws/src/view.rs`.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, after};
 use ioc_core::CodecError;
 use ioc_core::decision::{DecisionSeq, Released};
 use ioc_core::record::{Input, Record, Seq};
@@ -21,9 +23,10 @@ use tokio::sync::oneshot;
 
 use crate::clock::TimeSource;
 use crate::durable::Durable;
-use crate::journal::{JournalError, Log, Mark};
+use crate::journal::{Ahead, JournalError, Log, Mark};
 use crate::pipeline::{Stepped, WORK_MAX};
 use crate::snapshots::Snapshot;
+use crate::space::{Gauge, LOOK_EVERY};
 use crate::telemetry;
 
 /// What the engine wants written or released.
@@ -116,16 +119,41 @@ pub trait Outlet: Send {
 /// derived again after a crash, identically.
 const DECISIONS_SYNC_EVERY: Duration = Duration::from_secs(1);
 
+/// How often space is looked for on a full disk.
+const SPACE_RETRY_EVERY: Duration = Duration::from_secs(1);
+/// How often it is said that the disk is full, as long as it is.
+const FULL_TOLD_EVERY: Duration = Duration::from_secs(60);
+
+/// What the writer takes from, and what it gives back.
+#[derive(Debug)]
+pub struct Ends {
+    /// From the engine.
+    pub work: Receiver<Work>,
+    /// Memory, to the engine.
+    pub spare: Sender<Vec<u8>>,
+    /// Room, to the engine.
+    pub gauge: Gauge,
+    /// Closed when the process shall end.
+    pub stop: Receiver<()>,
+}
+
 /// The journal's thread.
 pub struct Writer {
     inputs: Log,
     decisions: Log,
-    work: Receiver<Work>,
-    spare: Sender<Vec<u8>>,
+    ends: Ends,
     outlet: Box<dyn Outlet>,
     /// Batches that are written; the engine may still be reading them.
     written: VecDeque<Arc<Vec<u8>>>,
     judged: VecDeque<Release>,
+    /// That the first of them waits for room in the decisions log.
+    waits: Option<JournalError>,
+    /// How the next segments stood when they were looked at.
+    ahead: Ahead,
+    /// When there was last an attempt to find space, by the monotonic clock.
+    tried: Duration,
+    /// When it was last said that the disk is full; `None` if it is not.
+    full_told: Option<Duration>,
     /// The last released state, for the decisions log's mark.
     released: Mark,
     time: Arc<dyn TimeSource>,
@@ -139,7 +167,7 @@ impl Writer {
     /// `durable` how far both are durable.
     pub fn new(
         (inputs, decisions): (Log, Log),
-        (work, spare): (Receiver<Work>, Sender<Vec<u8>>),
+        ends: Ends,
         outlet: Box<dyn Outlet>,
         released: Mark,
         time: Arc<dyn TimeSource>,
@@ -148,11 +176,14 @@ impl Writer {
         Self {
             inputs,
             decisions,
-            work,
-            spare,
+            ends,
             outlet,
             written: VecDeque::new(),
             judged: VecDeque::new(),
+            waits: None,
+            ahead: Ahead::Making,
+            tried: Duration::ZERO,
+            full_told: None,
             released,
             time,
             durable,
@@ -160,13 +191,18 @@ impl Writer {
         }
     }
 
-    /// Runs until the engine is gone and all it sent is durable and released.
+    /// Runs until the engine is gone and all it sent is durable and released. Told to stop while
+    /// it waits for space, it gives up: what it withholds, the next start derives again.
     /// Returns what was released last.
     pub fn run(mut self) -> Result<Mark, JournalError> {
         loop {
+            if self.waits.is_some() {
+                self.wait_for_space()?;
+                continue;
+            }
             match self.next_work() {
                 Ok(work) => self.drain(work)?,
-                Err(RecvTimeoutError::Timeout) => self.sync_decisions()?,
+                Err(RecvTimeoutError::Timeout) => self.do_due()?,
                 Err(RecvTimeoutError::Disconnected) => {
                     self.finish()?;
                     return Ok(self.released);
@@ -183,11 +219,18 @@ impl Writer {
     /// Does what waits, as [`run`](Self::run) would, but waits for nothing. After
     /// [`Stepped::Ended`] there is no further step.
     pub fn step(&mut self) -> Result<Stepped, JournalError> {
-        match self.work.try_recv() {
-            Ok(work) => self.drain(work)?,
-            Err(TryRecvError::Empty) if self.decisions_sync_in() == Some(Duration::ZERO) => {
-                self.sync_decisions()?;
+        if self.waits.is_some() {
+            if self.space_look_in() == Some(Duration::ZERO) {
+                self.do_due()?;
             }
+            return Ok(match self.waits {
+                Some(_) => Stepped::Idle,
+                None => Stepped::Worked,
+            });
+        }
+        match self.ends.work.try_recv() {
+            Ok(work) => self.drain(work)?,
+            Err(TryRecvError::Empty) if self.due_in() == Some(Duration::ZERO) => self.do_due()?,
             Err(TryRecvError::Empty) => return Ok(Stepped::Idle),
             Err(TryRecvError::Disconnected) => {
                 self.finish()?;
@@ -198,10 +241,77 @@ impl Writer {
     }
 
     fn next_work(&self) -> Result<Work, RecvTimeoutError> {
-        match self.decisions_sync_in() {
-            Some(left) => self.work.recv_timeout(left),
-            None => self.work.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        let work = &self.ends.work;
+        match self.due_in() {
+            Some(left) => work.recv_timeout(left),
+            None => work.recv().map_err(|_| RecvTimeoutError::Disconnected),
         }
+    }
+
+    /// Takes nothing more until there is space for what waits, or until told to stop.
+    fn wait_for_space(&mut self) -> Result<(), JournalError> {
+        let look = after(self.due_in().unwrap_or(LOOK_EVERY));
+        crossbeam_channel::select! {
+            recv(look) -> _ => self.do_due(),
+            recv(self.ends.stop) -> _ => {
+                self.release_judged()?;
+                // Nothing of it was released: the next start derives it again.
+                self.waits.take().map_or(Ok(()), Err)
+            }
+        }
+    }
+
+    /// How long until something is to be done though no work comes; `None` for ever.
+    fn due_in(&self) -> Option<Duration> {
+        let due = [self.decisions_sync_in(), self.space_look_in()];
+        due.into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    fn do_due(&mut self) -> Result<(), JournalError> {
+        if self.space_look_in() == Some(Duration::ZERO) {
+            self.tried = self.time.monotonic();
+            self.inputs.retry();
+            self.decisions.retry();
+            self.release_judged()?;
+            self.look_at_space()?;
+        }
+        match self.decisions_sync_in() {
+            Some(Duration::ZERO) => self.sync_decisions(),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// How long until the next segments are looked at again; `None` if they are there, and enough.
+    fn space_look_in(&self) -> Option<Duration> {
+        let every = match self.ahead {
+            Ahead::Made if self.waits.is_none() => return None,
+            Ahead::Making => LOOK_EVERY,
+            Ahead::Made | Ahead::Full => SPACE_RETRY_EVERY,
+        };
+        Some((self.tried + every).saturating_sub(self.time.monotonic()))
+    }
+
+    /// Finds out how much room there is, shows it to the engine, and tells of a full disk.
+    fn look_at_space(&mut self) -> Result<(), JournalError> {
+        let (inputs, decisions) = (self.inputs.room()?, self.decisions.room()?);
+        let now = self.time.monotonic();
+        let ahead = self.ends.gauge.show(inputs, decisions);
+        self.ahead = ahead;
+        let told = self.full_told;
+        let is_due = told.is_none_or(|told| now.saturating_sub(told) >= FULL_TOLD_EVERY);
+        match ahead {
+            Ahead::Full if is_due => {
+                self.full_told = Some(now);
+                telemetry::storage_full(inputs.bytes, decisions.bytes);
+            }
+            Ahead::Made if told.is_some() => {
+                self.full_told = None;
+                telemetry::storage_back();
+            }
+            Ahead::Full | Ahead::Making | Ahead::Made => {}
+        }
+        Ok(())
     }
 
     /// How long the decisions log may still wait for its sync; `None` if it has none coming.
@@ -223,28 +333,27 @@ impl Writer {
                     written += 1;
                     self.append(batch)?;
                 }
-                // Judging took longer than the sync: the next one must not be waited for.
-                Work::Release(release) if release.through <= self.durable.inputs() => {
-                    self.release(release)?;
+                Work::Release(release) => {
+                    let is_durable = release.through <= self.durable.inputs();
+                    self.judged.push_back(release);
+                    // Judging took longer than the sync: the next one must not be waited for.
+                    if is_durable {
+                        self.release_judged()?;
+                    }
                 }
-                Work::Release(release) => self.judged.push_back(release),
             }
             next = match taken {
                 WORK_MAX => None,
-                _ => self.work.try_recv().ok(),
+                _ => self.ends.work.try_recv().ok(),
             };
         }
         if written > 0 {
             self.sync(written)?;
         }
         // The engine sends a batch before what it made of it: all of these are durable now.
-        while let Some(release) = self.judged.pop_front() {
-            self.release(release)?;
-        }
-        match self.decisions_sync_in() {
-            Some(Duration::ZERO) => self.sync_decisions(),
-            Some(_) | None => Ok(()),
-        }
+        self.release_judged()?;
+        self.look_at_space()?;
+        self.do_due()
     }
 
     fn sync(&mut self, written: u64) -> Result<(), JournalError> {
@@ -259,29 +368,47 @@ impl Writer {
     fn append(&mut self, batch: Append) -> Result<(), JournalError> {
         self.inputs
             .append(batch.count, &batch.payload, batch.mark, self.time.wall())?;
+        self.ends.gauge.written(batch.payload.len());
         self.written.push_back(batch.payload);
         Ok(())
     }
 
-    fn release(&mut self, release: Release) -> Result<(), JournalError> {
+    /// Releases what is judged, in order, as far as there is room for it.
+    fn release_judged(&mut self) -> Result<(), JournalError> {
+        self.waits = None;
+        while let Some(release) = self.judged.pop_front() {
+            if let Err((full, unreleased)) = self.release(release)? {
+                self.judged.push_front(unreleased);
+                self.waits = Some(full);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Releases what followed from a batch; gives it back if the decisions log has no room for it.
+    fn release(
+        &mut self,
+        release: Release,
+    ) -> Result<Result<(), (JournalError, Release)>, JournalError> {
         debug_assert!(release.through <= self.durable.inputs());
-        let hash = release
-            .decisions
-            .last()
-            .map_or(self.released.hash, |last| last.hash);
-        self.released = Mark {
+        let last = release.decisions.last();
+        let mark = Mark {
             number: release.through,
-            hash,
+            hash: last.map_or(self.released.hash, |last| last.hash),
         };
         if !release.decisions.is_empty() {
-            let count = release.decisions.len() as u32;
-            self.decisions
-                .append(count, &release.encoded, self.released, self.time.wall())?;
+            let (count, wall) = (release.decisions.len() as u32, self.time.wall());
+            match self.decisions.append(count, &release.encoded, mark, wall) {
+                Err(full @ JournalError::Full { .. }) => return Ok(Err((full, release))),
+                appended => appended?,
+            }
             let time = &self.time;
             self.decisions_dirty_since
                 .get_or_insert_with(|| time.monotonic());
             self.outlet.release(release.decisions);
         }
+        self.released = mark;
         for letter in &release.dead_letters {
             self.outlet.dead_letter(letter);
         }
@@ -293,7 +420,7 @@ impl Writer {
             let _ = sender.send(answer);
         }
         self.reuse();
-        Ok(())
+        Ok(Ok(()))
     }
 
     /// Gives the batch's memory back to the engine, which has let go of it by now.
@@ -302,7 +429,7 @@ impl Writer {
         if let Some(Ok(mut buffer)) = payload {
             buffer.clear();
             // If the engine has enough of them, this one is freed.
-            let _ = self.spare.try_send(buffer);
+            let _ = self.ends.spare.try_send(buffer);
         }
     }
 

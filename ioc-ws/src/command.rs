@@ -31,6 +31,8 @@ pub enum RefusalReason {
     Busy,
     /// The process is about to end.
     Stopping,
+    /// The disk is full, to the last of what is kept for orders.
+    StorageFull,
     /// The core could not follow it.
     Core(RefusalCode),
 }
@@ -41,6 +43,7 @@ impl RefusalReason {
         match self {
             Self::Busy => "busy",
             Self::Stopping => "stopping",
+            Self::StorageFull => "storage_full",
             Self::Core(code) => code.word(),
         }
     }
@@ -50,6 +53,7 @@ impl RefusalReason {
         match self {
             Self::Busy => "too many commands are under way; send it again",
             Self::Stopping => "the server is stopping; send it again when it is back",
+            Self::StorageFull => "the server's disk is full; send it again when there is space",
             Self::Core(RefusalCode::UnknownIncident) => {
                 "no incident has this id, or it is long over"
             }

@@ -40,7 +40,9 @@ impl From<RefusalReason> for ApiError {
     fn from(reason: RefusalReason) -> Self {
         use ioc_core::decision::RefusalCode;
         let status = match reason {
-            RefusalReason::Busy | RefusalReason::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            RefusalReason::Busy | RefusalReason::Stopping | RefusalReason::StorageFull => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             RefusalReason::Core(RefusalCode::UnknownIncident) => StatusCode::NOT_FOUND,
             RefusalReason::Core(RefusalCode::AlreadyAcknowledged) => StatusCode::CONFLICT,
         };

@@ -11,6 +11,8 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use rustix::fs::FallocateFlags;
+
 /// A file system, as far as the logs need one.
 pub trait Disk: Debug + Send + Sync {
     /// Makes a directory and those above it, their names durable.
@@ -21,7 +23,8 @@ pub trait Disk: Debug + Send + Sync {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
     /// Reads from `offset` on until `into` is full or the file ends; returns how many bytes.
     fn read_at(&self, path: &Path, offset: u64, into: &mut [u8]) -> io::Result<usize>;
-    /// Makes a file of so many zeros, truncating one that is there, and syncs it.
+    /// Makes a file of so many zeros, truncating one that is there, and syncs it. If that fails,
+    /// part of it may be there.
     fn create(&self, path: &Path, length: u64) -> io::Result<Box<dyn DiskFile>>;
     /// Cuts a file to a length, and syncs it.
     fn truncate(&self, path: &Path, length: u64) -> io::Result<()>;
@@ -97,6 +100,7 @@ impl Disk for SystemDisk {
             .create(true)
             .truncate(true)
             .open(path)?;
+        reserve(&file, length)?;
         let mut left = length;
         while left > 0 {
             let chunk = left.min(ZEROS.len() as u64);
@@ -129,6 +133,20 @@ impl Disk for SystemDisk {
     fn beside(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         let builder = thread::Builder::new().name(name.into());
         builder.spawn(work).map(drop)
+    }
+}
+
+/// Finds out that there is no space before any of it is taken from others, where the file system
+/// can tell.
+fn reserve(file: &File, length: u64) -> io::Result<()> {
+    use rustix::io::Errno;
+    if length == 0 {
+        return Ok(());
+    }
+    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, length) {
+        Err(full @ (Errno::NOSPC | Errno::DQUOT)) => Err(full.into()),
+        // Writing the zeros will tell.
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -5,18 +5,25 @@
 //! segment and synced, with its directory, before [`Log::open`] returns. Every opening begins a
 //! new segment and a new generation.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, bounded};
 use ioc_core::record::BuildHash;
 use ioc_core::time::Timestamp;
 
 use crate::journal::JournalError;
+use crate::journal::ahead::{Ahead, Preparer, is_full, make, unmade};
 use crate::journal::batch::{BatchHeader, JournalId, LogKind, Mark};
 use crate::journal::disk::{Disk, DiskFile};
 use crate::journal::scan::{Contents, End, Known, SegmentContents, scan, segment_name};
+use crate::journal::tail::Tail;
+
+/// What an opening needs beside what is in doubt, for what the host itself has to say first.
+const OPENING_BYTES_MIN: u64 = 64 << 10;
+/// How much of the space that is there is kept for what people do, at most.
+const RESERVE_BYTES_MAX: u64 = 1 << 20;
+/// The same, as a part of a segment.
+const RESERVE_PARTS: u64 = 8;
 
 /// How a log is kept.
 #[derive(Debug, Clone)]
@@ -31,6 +38,22 @@ pub struct LogOptions {
     pub build: BuildHash,
 }
 
+impl LogOptions {
+    fn reserve_bytes(&self) -> u64 {
+        RESERVE_BYTES_MAX.min(self.segment_bytes / RESERVE_PARTS)
+    }
+}
+
+/// How much may still be appended for certain, on a disk that may be full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// In bytes of batches with their headers, however they are cut, as long as none is larger
+    /// than a segment.
+    pub bytes: u64,
+    /// Whether there will be more.
+    pub ahead: Ahead,
+}
+
 /// A log, open for appending by one writer.
 #[derive(Debug)]
 pub struct Log {
@@ -43,6 +66,8 @@ pub struct Log {
     /// The number that the segment is named by.
     first: u64,
     used_bytes: u64,
+    /// The length that the segment was made with.
+    made_bytes: u64,
     next: u64,
     previous: [u8; 32],
     durable_up_to: u64,
@@ -62,15 +87,15 @@ impl Log {
         let dir = &options.dir;
         disk.create_dir_all(dir)
             .map_err(JournalError::disk("make", dir))?;
-        remove_unfinished(&*disk, dir)?;
         let mut contents = scan(&*disk, dir, options.kind, known)?;
         let durable_up_to = contents.end.durable_up_to.max(known.needed_up_to);
         let tail = Tail::of(&*disk, &contents, durable_up_to)?;
 
+        give_back(&*disk, dir, &contents)?;
         let temporary = dir.join("recovered.tmp");
-        let room = options.segment_bytes.max(tail.bytes());
-        let file = disk.create(&temporary, room);
-        let file = file.map_err(JournalError::disk("make", &temporary))?;
+        let (file, made_bytes) = make_room(&*disk, &temporary, tail.bytes(), &options)?;
+        let next = dir.join("next.tmp");
+        let preparer = Preparer::new(Arc::clone(&disk), next, options.segment_bytes);
         let mut log = Self {
             journal: contents.end.journal().unwrap_or(journal),
             generation: contents
@@ -81,10 +106,11 @@ impl Log {
             path: temporary,
             first: tail.first,
             used_bytes: 0,
+            made_bytes,
             next: tail.first,
             previous: tail.previous,
             durable_up_to,
-            preparer: Preparer::new(Arc::clone(&disk), &options),
+            preparer,
             disk,
             options,
         };
@@ -119,6 +145,9 @@ impl Log {
     }
 
     /// Writes a batch of records. It is durable after the next [`Self::sync`].
+    ///
+    /// [`JournalError::Full`] if it does not fit and there is no space for another segment: then
+    /// nothing has changed. After any other error the log must not be used any more.
     pub fn append(
         &mut self,
         count: u32,
@@ -127,12 +156,34 @@ impl Log {
         wall: Timestamp,
     ) -> Result<(), JournalError> {
         let bytes = (BatchHeader::BYTES + payload.len()) as u64;
-        // A segment is named by its first record, so one that holds none is not ended.
-        let may_end = self.next > self.first;
-        if may_end && self.used_bytes + bytes > self.options.segment_bytes {
-            self.rotate()?;
+        if self.used_bytes + bytes > self.made_bytes {
+            self.rotate(bytes)?;
         }
         self.write(count, payload, mark, wall, self.options.build)
+    }
+
+    /// How much may still be appended for certain. The first call asks for the next segment: an
+    /// opening leaves that space to whatever else is to be opened. What was found out about the next segment is
+    /// taken note of; an error if making it failed for another reason than space.
+    pub fn room(&mut self) -> Result<Room, JournalError> {
+        let ahead = self.preparer.look()?;
+        let left = self.made_bytes.saturating_sub(self.used_bytes);
+        let in_next = self.options.segment_bytes.saturating_sub(self.carried());
+        let bytes = match ahead {
+            Ahead::Made => left.max(in_next),
+            Ahead::Making | Ahead::Full => left,
+        };
+        Ok(Room { bytes, ahead })
+    }
+
+    /// Tries again to make the next segment, if there was no space for it.
+    pub fn retry(&mut self) {
+        self.preparer.prepare();
+    }
+
+    /// How much of the [`room`](Self::room) is to be kept for what people do.
+    pub fn reserve_bytes(&self) -> u64 {
+        self.options.reserve_bytes()
     }
 
     /// Makes all that was written durable.
@@ -175,17 +226,41 @@ impl Log {
         Ok(())
     }
 
-    /// Ends the segment and begins the next with the file that was made ahead.
-    fn rotate(&mut self) -> Result<(), JournalError> {
+    /// Ends the segment and begins the next, which has room for so many bytes. Without space for
+    /// it nothing has changed.
+    ///
+    /// A segment is named by its first record, so one that holds none is not ended: the next takes
+    /// its place, with the marks that are in it.
+    fn rotate(&mut self, bytes: u64) -> Result<(), JournalError> {
+        let carried = self.carried();
+        let (path, mut file, made_bytes) = self.preparer.take(carried + bytes)?;
         self.sync()?;
-        let cut = self.disk.truncate(&self.path, self.used_bytes);
-        cut.map_err(JournalError::disk("cut", &self.path))?;
-        let (path, file) = self.preparer.take()?;
+        if self.next > self.first {
+            let cut = self.disk.truncate(&self.path, self.used_bytes);
+            cut.map_err(JournalError::disk("cut", &self.path))?;
+        } else {
+            let mut marks = vec![0; carried as usize];
+            let read = self.disk.read_at(&self.path, 0, &mut marks);
+            read.map_err(JournalError::disk("read", &self.path))?;
+            let copied = file.append([&marks, &[]]).and_then(|()| file.sync());
+            copied.map_err(JournalError::disk("append to", &path))?;
+        }
         self.file = file;
         self.path = path;
         self.first = self.next;
-        self.used_bytes = 0;
-        self.name()
+        self.used_bytes = carried;
+        self.made_bytes = made_bytes;
+        self.name()?;
+        self.preparer.prepare();
+        Ok(())
+    }
+
+    /// How many bytes of marks go over into the next segment.
+    fn carried(&self) -> u64 {
+        match self.next > self.first {
+            true => 0,
+            false => self.used_bytes,
+        }
     }
 
     /// Gives the segment its name for good.
@@ -199,7 +274,6 @@ impl Log {
             .sync_dir(dir)
             .map_err(JournalError::disk("sync", dir))?;
         self.path = path;
-        self.preparer.prepare();
         Ok(())
     }
 
@@ -211,9 +285,11 @@ impl Log {
                 contents.segments.pop();
             }
             Some(last) => {
-                last.bytes = tail.offset.unwrap_or(last.bytes);
-                let cut = self.disk.truncate(&last.path, last.bytes);
-                cut.map_err(JournalError::disk("cut", &last.path))?;
+                if let Some(offset) = tail.offset {
+                    last.bytes = offset;
+                    let cut = self.disk.truncate(&last.path, offset);
+                    cut.map_err(JournalError::disk("cut", &last.path))?;
+                }
             }
             None => {}
         }
@@ -243,123 +319,35 @@ fn remove_unfinished(disk: &dyn Disk, dir: &Path) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// The batches after the last point known durable: at most what was in flight when the process
-/// ended.
-struct Tail {
-    first: u64,
-    previous: [u8; 32],
-    /// Where it begins in the log's last segment.
-    offset: Option<u64>,
-    batches: Vec<(BatchHeader, Vec<u8>)>,
+/// Gives back space that a log does not need: what an earlier opening or rotation did not finish,
+/// and what the last segment was made with beyond its end. Nothing counts there; on a full disk an
+/// opening lives on it.
+pub fn give_back(disk: &dyn Disk, dir: &Path, contents: &Contents) -> Result<(), JournalError> {
+    remove_unfinished(disk, dir)?;
+    let Some(last) = contents.segments.last() else {
+        return Ok(());
+    };
+    let cut = disk.truncate(&last.path, last.bytes);
+    cut.map_err(JournalError::disk("cut", &last.path))
 }
 
-impl Tail {
-    fn of(disk: &dyn Disk, contents: &Contents, durable_up_to: u64) -> Result<Self, JournalError> {
-        let mut tail = Self {
-            first: contents.end.next(),
-            previous: contents.end.hash(),
-            offset: None,
-            batches: Vec::new(),
-        };
-        let Some(last) = contents.segments.last() else {
-            return Ok(tail);
-        };
-        let bytes = disk
-            .read(&last.path)
-            .map_err(JournalError::disk("read", &last.path))?;
-        let mut offset = 0;
-        while let Some((header, _, payload)) =
-            BatchHeader::decode(&bytes[offset..last.bytes as usize])
-        {
-            // A batch without records is in doubt as long as only such follow it.
-            let certain = header.count > 0 && header.next() <= durable_up_to + 1;
-            if certain {
-                tail.batches.clear();
-                tail.offset = None;
-            } else if tail.offset.is_none() {
-                tail.first = header.first;
-                tail.previous = header.previous;
-                tail.offset = Some(offset as u64);
-            }
-            if !certain {
-                tail.batches.push((header, payload.to_vec()));
-            }
-            offset += BatchHeader::BYTES + payload.len();
-        }
-        if tail.offset.is_none() {
-            tail.first = contents.end.next();
-            tail.previous = contents.end.hash();
-        }
-        Ok(tail)
-    }
-
-    fn bytes(&self) -> u64 {
-        let of = |(_, payload): &(BatchHeader, Vec<u8>)| BatchHeader::BYTES + payload.len();
-        self.batches.iter().map(of).sum::<usize>() as u64
-    }
-}
-
-/// Makes the next segment ahead, so that rotating does not wait for its zeros.
-#[derive(Debug)]
-struct Preparer {
-    disk: Arc<dyn Disk>,
-    path: PathBuf,
-    segment_bytes: u64,
-    /// Where the one that is being made arrives; `None` if none was asked for.
-    making: Option<Receiver<io::Result<Box<dyn DiskFile>>>>,
-}
-
-impl Preparer {
-    fn new(disk: Arc<dyn Disk>, options: &LogOptions) -> Self {
-        Self {
-            disk,
-            path: options.dir.join("next.tmp"),
-            segment_bytes: options.segment_bytes,
-            making: None,
-        }
-    }
-
-    /// Asks for one more; at most one is made ahead.
-    fn prepare(&mut self) {
-        if self.making.is_some() {
-            return;
-        }
-        let (made, making) = bounded(1);
-        let (disk, path, length) = (
-            Arc::clone(&self.disk),
-            self.path.clone(),
-            self.segment_bytes,
-        );
-        let refused = made.clone();
-        let make = move || {
-            // The log may have gone meanwhile.
-            let _ = made.send(disk.create(&path, length));
-        };
-        if let Err(error) = self.disk.beside("segments", Box::new(make)) {
-            let _ = refused.send(Err(error));
-        }
-        self.making = Some(making);
-    }
-
-    /// The one that was made, waiting for it if need be.
-    fn take(&mut self) -> Result<(PathBuf, Box<dyn DiskFile>), JournalError> {
-        self.prepare();
-        let making = self.making.take().expect("asked for above");
-        let file = making
-            .recv()
-            .expect("whoever makes it says what came of it");
-        Ok((
-            self.path.clone(),
-            file.map_err(JournalError::disk("make", &self.path))?,
-        ))
-    }
-}
-
-impl Drop for Preparer {
-    /// Whoever opens the log again must not find somebody writing zeros to its files.
-    fn drop(&mut self) {
-        if let Some(making) = self.making.take() {
-            let _ = making.recv();
+/// Makes the segment that an opening needs: small, because a whole one is made ahead at once, and
+/// on a full disk there is another log to open. It has room for the tail and for as much as is kept
+/// for what people do, or on a full disk for what the host itself has to say.
+fn make_room(
+    disk: &dyn Disk,
+    path: &Path,
+    tail_bytes: u64,
+    options: &LogOptions,
+) -> Result<(Box<dyn DiskFile>, u64), JournalError> {
+    let least = OPENING_BYTES_MIN.min(options.segment_bytes);
+    let mut more = options.reserve_bytes().max(least);
+    loop {
+        let bytes = tail_bytes + more;
+        match make(disk, path, bytes) {
+            Ok(file) => return Ok((file, bytes)),
+            Err(error) if is_full(&error) && more > least => more = (more / 2).max(least),
+            Err(error) => return Err(unmade(path, bytes)(error)),
         }
     }
 }

@@ -11,6 +11,7 @@ use super::*;
 use crate::clock::SystemTimeSource;
 use crate::journal::disk::{Disk, DiskFile, SystemDisk};
 use crate::journal::{JournalId, Known, LogKind, LogOptions};
+use crate::space;
 
 /// What happened, in order: `append`, `sync`, `released 7`.
 #[derive(Debug, Clone, Default)]
@@ -110,14 +111,22 @@ impl Bench {
             let opened = Log::open(disk, options, JournalId([0; 16]), Known::default());
             opened.unwrap().0
         };
-        let inputs = open("inputs", LogKind::Inputs, Arc::new(Telling(events.clone())));
-        let decisions = open("decisions", LogKind::Decisions, Arc::new(SystemDisk));
+        let mut inputs = open("inputs", LogKind::Inputs, Arc::new(Telling(events.clone())));
+        let mut decisions = open("decisions", LogKind::Decisions, Arc::new(SystemDisk));
         let (work, to_do) = bounded(WORK_MAX);
         let (spare, _) = bounded(WORK_MAX);
+        let (_, stop) = bounded(0);
+        let (_, gauge) = space::space(&mut inputs, &mut decisions).unwrap();
+        let ends = Ends {
+            work: to_do,
+            spare,
+            gauge,
+            stop,
+        };
         let outlet = Box::new(Told(events.clone()));
         let writer = Writer::new(
             (inputs, decisions),
-            (to_do, spare),
+            ends,
             outlet,
             Mark::default(),
             Arc::new(SystemTimeSource::default()),

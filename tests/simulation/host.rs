@@ -9,6 +9,7 @@
 
 mod story;
 mod time;
+mod tide;
 mod city;
 mod workload;
 mod publisher;
@@ -22,3 +23,4 @@ mod world;
 mod checks;
 
 mod seeded;
+mod full;

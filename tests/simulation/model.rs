@@ -69,6 +69,11 @@ impl Model {
         });
     }
 
+    /// The last was not appended after all: there was no space for it.
+    pub fn was_not_appended(&mut self) {
+        self.batches.pop();
+    }
+
     /// All that was appended is durable.
     pub fn synced(&mut self) {
         self.durable = self.batches.len();

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use ioc::journal::disk::Disk;
 use ioc::journal::{
-    Contents, JournalError, JournalId, Known, Log, LogKind, LogOptions, Mark, Reader, scan,
+    BatchHeader, Contents, JournalError, JournalId, Known, Log, LogKind, LogOptions, Mark, Reader,
+    scan,
 };
 use ioc_core::decision::DecisionHash;
 use ioc_core::record::BuildHash;
@@ -133,14 +134,14 @@ pub fn step(
     logs: &mut Logs,
     models: &mut Models,
     chance: &mut Chance,
-) -> Result<(), Stopped> {
-    match chance.below(16) {
+) -> Result<Done, Stopped> {
+    match chance.below(18) {
         0..6 => {
             let count = chance.within(1..6) as u32;
             let payload = payload(chance);
             let mark = models.decisions.next() - 1;
-            models.inputs.append(count, mark, &payload);
-            append(&mut logs.inputs, count, mark, &payload)?;
+            let (log, model) = (&mut logs.inputs, &mut models.inputs);
+            return put(log, model, count, mark, &payload);
         }
         6..9 => {
             logs.inputs.sync()?;
@@ -154,8 +155,8 @@ pub fn step(
                 _ => payload(chance),
             };
             let mark = models.inputs.durable_up_to();
-            models.decisions.append(count, mark, &payload);
-            append(&mut logs.decisions, count, mark, &payload)?;
+            let (log, model) = (&mut logs.decisions, &mut models.decisions);
+            return put(log, model, count, mark, &payload);
         }
         12 => {
             logs.decisions.sync()?;
@@ -165,16 +166,51 @@ pub fn step(
             let from = chance.within(1..models.inputs.next() + 1);
             follow(disk, LogKind::Inputs, &models.inputs, from)?;
         }
-        _ => {
+        15 => {
             let from = chance.within(1..models.decisions.next() + 1);
             follow(disk, LogKind::Decisions, &models.decisions, from)?;
         }
+        16 => logs.inputs.retry(),
+        _ => logs.decisions.retry(),
     }
-    Ok(())
+    Ok(Done::Done)
+}
+
+/// Appends a batch, if there is space for it: there must be as much as the log says.
+fn put(
+    log: &mut Log,
+    model: &mut Model,
+    count: u32,
+    mark: u64,
+    payload: &[u8],
+) -> Result<Done, Stopped> {
+    let room = log.room()?;
+    let fits = (BatchHeader::BYTES + payload.len()) as u64 <= room.bytes;
+    model.append(count, mark, payload);
+    match append(log, count, mark, payload) {
+        Err(JournalError::Full { .. }) if fits => {
+            Err(Stopped::Wrong(format!("full, though there was {room:?}")))
+        }
+        Err(JournalError::Full { .. }) => {
+            model.was_not_appended();
+            Ok(Done::Full)
+        }
+        Ok(()) => Ok(Done::Done),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What came of a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// It was done.
+    Done,
+    /// There was no space.
+    Full,
 }
 
 /// Appends a batch whose decisions, or inputs, it follows from.
-pub fn append(log: &mut Log, count: u32, mark: u64, payload: &[u8]) -> Result<(), JournalError> {
+fn append(log: &mut Log, count: u32, mark: u64, payload: &[u8]) -> Result<(), JournalError> {
     let mark = Mark {
         number: mark,
         hash: DecisionHash::default(),

@@ -48,6 +48,12 @@ impl Logs {
         Records::new(1, &self.inputs).map(|record| record.unwrap())
     }
 
+    /// How many messages that could not be read were journaled.
+    pub fn dead_letters(&self) -> usize {
+        let is_letter = |record: &Record<'_>| matches!(record.input, Input::DeadLetter(_));
+        self.records().filter(is_letter).count()
+    }
+
     /// All that the model can say about the logs.
     pub fn check(&self, model: &Model) -> Result<(), Broken> {
         self.check_times()?;

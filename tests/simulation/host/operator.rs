@@ -443,7 +443,7 @@ impl Operator {
         let request = request.expect("only requests are answered");
         match &refused.code[..] {
             // To be sent again.
-            "busy" | "stopping" => request.sent = false,
+            "busy" | "stopping" | "storage_full" => request.sent = false,
             _ => request.answered = true,
         }
     }

@@ -190,7 +190,9 @@ impl Process {
             first,
             follower,
             ..
-        } = engine.parts((work, to_do));
+        } = engine
+            .parts((work, to_do))
+            .map_err(|error| NotStarted::Recover(error.into()))?;
         pipeline.begin(&first).map_err(NotStarted::Writer)?;
         Ok(Self {
             door,

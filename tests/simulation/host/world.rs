@@ -31,13 +31,12 @@ use super::publisher::Publisher;
 use super::sabotage::Sabotage;
 use super::sessions::Session;
 use super::story::Story;
+use super::tide::{CAPACITY, Tide};
 use super::time::SimulatedTime;
 use super::workload::Workload;
 use crate::chance::Chance;
 use crate::disk::{Ending, FaultDisk, Faults};
 
-/// How many bytes the disk has: more than a run needs.
-const CAPACITY: u64 = 1 << 30;
 /// How many rounds it may take until everything is settled, once nothing fails any more.
 const SETTLING_ROUNDS_MAX: u64 = 1000;
 /// How often the parts are stepped before a process that ends cleanly is believed to be stuck.
@@ -52,6 +51,7 @@ pub struct World {
     people: Chance,
     workload: Workload,
     disk: FaultDisk,
+    tide: Tide,
     time: Arc<SimulatedTime>,
     model: SharedModel,
     story: Story,
@@ -97,6 +97,7 @@ impl World {
             workload: Workload::new(seed),
             story: Story::new(disk.clone()),
             disk,
+            tide: Tide::new(seed),
             time: Arc::default(),
             model: Arc::default(),
             bundles: Arc::new(city::bundles()),
@@ -148,6 +149,7 @@ impl World {
     }
 
     fn step(&mut self) -> Result<(), Broken> {
+        self.tide.turn(&self.disk, self.plan.segment_bytes);
         if self.schedule.one_in(self.plan.fault_one_in) {
             return self.fault();
         }
@@ -348,6 +350,9 @@ impl World {
                 }
                 (self.build, self.ended_cleanly) = (build, false);
                 self.process = Some(process);
+                if self.tide.is_full() {
+                    self.reached("started on a full disk");
+                }
                 self.expect_all_released()
             }
             Err(NotStarted::Recover(RecoverError::Journal(JournalError::Disk { .. })))
@@ -367,6 +372,14 @@ impl World {
                         self.build
                     )
                 })
+            }
+            Err(NotStarted::Recover(RecoverError::Journal(JournalError::Full { .. })))
+                if self.tide.is_full() =>
+            {
+                self.reached("refused to start on a full disk");
+                self.armed = false;
+                self.disk.restart();
+                Ok(())
             }
             Err(error) => Err(Broken {
                 promise: Promise::ItStartsAgain,
@@ -466,6 +479,17 @@ impl World {
         self.armed = true;
     }
 
+    /// There is space, and the process has noticed.
+    fn make_space(&mut self) -> Result<(), Broken> {
+        if self.tide.make_space(&self.disk) {
+            self.time.pass(Duration::from_secs(2));
+            if self.process.is_some() {
+                self.write_on()?;
+            }
+        }
+        Ok(())
+    }
+
     /// The process is gone, however. What had left it may still arrive.
     fn die(&mut self) {
         if self.faults.one_in(2) {
@@ -488,6 +512,7 @@ impl World {
     /// Nothing new is taken; what was taken is settled; the process ends by itself.
     fn stop_cleanly(&mut self) -> Result<Stopped, Broken> {
         self.story.tell(|| "the process is to stop".into());
+        self.make_space()?;
         for _ in 0..ENDING_ROUNDS_MAX {
             let Some(process) = &mut self.process else {
                 return Ok(Stopped::Died);
@@ -556,6 +581,7 @@ impl World {
     fn settle(&mut self) -> Result<(), Broken> {
         self.disk.arm(Faults::default());
         self.armed = false;
+        self.make_space()?;
         for round in 0..SETTLING_ROUNDS_MAX {
             self.story
                 .at(self.plan.steps + round, self.time.passed_us());

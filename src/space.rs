@@ -1,0 +1,142 @@
+//! Room in the logs, reserved before the engine steps: what it judges must fit on the disk.
+//!
+//! Arrives: how much room each log has, as the journal's thread finds. Leaves: how large a batch
+//! may be, by what is in it. Promise: what fits by this fits on the disk, whatever is under way;
+//! the last of it is kept for people. When it runs out, readings wait at the door, unacknowledged;
+//! further down ticks wait too (what is due fires with the next record); at the end orders are
+//! refused with a reason. All goes on by itself when there is space again.
+//! Not here: trying again and telling (see `writer.rs`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::journal::{Ahead, BatchHeader, JournalError, Log, Room};
+
+/// How often those who wait for room look whether there is some.
+pub const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// What a batch is to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// What the door let in: leaves the reserve of both logs alone.
+    Reading,
+    /// A timer that is due: leaves half of it alone.
+    Tick,
+    /// What a person orders: takes the inputs log's to the end. Of the decisions log's a quarter
+    /// is left for what follows from the last of them.
+    Order,
+}
+
+/// What both threads know.
+#[derive(Debug)]
+struct Shared {
+    /// Up to which byte, counted from the start of the process, batches of inputs fit for certain.
+    inputs_up_to: AtomicU64,
+    /// How many bytes of decisions fit for certain.
+    decisions: AtomicU64,
+    full: AtomicBool,
+}
+
+/// The engine's end: asks, and counts what it has sent.
+#[derive(Debug)]
+pub struct Space {
+    shared: Arc<Shared>,
+    inputs_reserve: u64,
+    decisions_reserve: u64,
+    sent_bytes: u64,
+}
+
+/// The end of whoever writes: says how much room there is.
+#[derive(Debug)]
+pub struct Gauge {
+    shared: Arc<Shared>,
+    written_bytes: u64,
+}
+
+/// Whether the disk is full, for those who are asked how the process is.
+#[derive(Debug, Clone)]
+pub struct FullSign(Arc<Shared>);
+
+/// Both ends, for these logs as they stand.
+pub fn space(inputs: &mut Log, decisions: &mut Log) -> Result<(Space, Gauge), JournalError> {
+    let shared = Arc::new(Shared {
+        inputs_up_to: AtomicU64::new(0),
+        decisions: AtomicU64::new(0),
+        full: AtomicBool::new(false),
+    });
+    let space = Space {
+        shared: Arc::clone(&shared),
+        inputs_reserve: inputs.reserve_bytes(),
+        decisions_reserve: decisions.reserve_bytes(),
+        sent_bytes: 0,
+    };
+    let gauge = Gauge {
+        shared,
+        written_bytes: 0,
+    };
+    gauge.show(inputs.room()?, decisions.room()?);
+    Ok((space, gauge))
+}
+
+impl Space {
+    /// How many bytes a batch for this purpose may take, its header included.
+    pub fn room(&self, purpose: Purpose) -> u64 {
+        let (inputs_kept, decisions_kept) = match purpose {
+            Purpose::Reading => (self.inputs_reserve, self.decisions_reserve),
+            Purpose::Tick => (self.inputs_reserve / 2, self.decisions_reserve / 2),
+            Purpose::Order => (0, self.decisions_reserve / 4),
+        };
+        if self.shared.decisions.load(Ordering::Acquire) < decisions_kept {
+            return 0;
+        }
+        let up_to = self.shared.inputs_up_to.load(Ordering::Acquire);
+        up_to.saturating_sub(self.sent_bytes + inputs_kept)
+    }
+
+    /// Says that a batch with so many bytes of records is on its way.
+    pub fn sent(&mut self, payload_bytes: usize) {
+        self.sent_bytes += batch_bytes(payload_bytes);
+    }
+
+    /// For those who are asked how the process is.
+    pub fn sign(&self) -> FullSign {
+        FullSign(Arc::clone(&self.shared))
+    }
+}
+
+/// What a batch with so many bytes of records takes.
+pub const fn batch_bytes(payload_bytes: usize) -> u64 {
+    (BatchHeader::BYTES + payload_bytes) as u64
+}
+
+impl Gauge {
+    /// Says that a batch with so many bytes of records is in the inputs log.
+    pub fn written(&mut self, payload_bytes: usize) {
+        self.written_bytes += batch_bytes(payload_bytes);
+    }
+
+    /// Says how much room there is now; returns how the next segments stand, the worse of the two.
+    pub fn show(&self, inputs: Room, decisions: Room) -> Ahead {
+        let ahead = inputs.ahead.max(decisions.ahead);
+        let up_to = self.written_bytes + inputs.bytes;
+        self.shared.inputs_up_to.store(up_to, Ordering::Release);
+        self.shared
+            .decisions
+            .store(decisions.bytes, Ordering::Release);
+        match ahead {
+            Ahead::Full => self.shared.full.store(true, Ordering::Release),
+            Ahead::Made => self.shared.full.store(false, Ordering::Release),
+            // While it is tried again, it is what it was.
+            Ahead::Making => {}
+        }
+        ahead
+    }
+}
+
+impl FullSign {
+    /// Whether there was no space for a further segment, and there is none yet.
+    pub fn is_up(&self) -> bool {
+        self.0.full.load(Ordering::Acquire)
+    }
+}
