@@ -1,9 +1,9 @@
 //! `ioc backtest`: judges recorded readings, or a data directory, at full speed.
 //!
 //! Arrives: native readings in the order of their arrival (JSONL, `.gz` too), whose `received_at`
-//! is the clock; or the inputs log of a data directory. Leaves: decisions as JSONL. No command
-//! that a person gave is remapped and no effect is executed; the rules are the configuration's,
-//! whatever rules the journal names.
+//! is the clock; or the inputs log of a data directory, without the records that were skipped.
+//! Leaves: decisions as JSONL. No command that a person gave is remapped and no effect is executed;
+//! the rules are the configuration's, whatever rules the journal names.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -23,10 +23,11 @@ use ioc_gateway::formats::native;
 
 use crate::inspect::InspectError;
 use crate::journal::disk::SystemDisk;
-use crate::journal::{JournalError, Known, LogKind, scan};
+use crate::journal::{JournalError, LogKind, scan};
 use crate::pipeline::Numbering;
 use crate::progress::Progress;
 use crate::recover::{INPUTS_DIR, RecoverError};
+use crate::skipped::SkippedList;
 
 /// What to judge, and by what.
 #[derive(Debug)]
@@ -190,14 +191,17 @@ impl<'a> Run<'a> {
 
     /// The readings of a journal, in the order and at the times at which they were judged.
     fn journal(&mut self, data: &Path) -> Result<(), BacktestError> {
-        let contents = scan::scan(
-            &SystemDisk,
-            &data.join(INPUTS_DIR),
-            LogKind::Inputs,
-            Known::default(),
-        )?;
+        let dir = data.join(INPUTS_DIR);
+        let contents = scan::kept(&SystemDisk, &dir, LogKind::Inputs, 0)?;
+        let first = contents.end.first;
+        if first > 1 {
+            self.progress.note(format_args!(
+                "the log begins with record {first}: what came before is no longer kept"
+            ));
+        }
+        let (skipped, _) = SkippedList::load(&SystemDisk, data).map_err(RecoverError::from)?;
         contents.for_each(&SystemDisk, 1, |header, payload| {
-            for record in Records::new(header.first, payload) {
+            for record in skipped.records(header.first, payload) {
                 let record = record.map_err(RecoverError::from)?;
                 match record.input {
                     Input::Reading(_) | Input::Command(_) | Input::Started(_) => {
@@ -206,7 +210,7 @@ impl<'a> Run<'a> {
                     Input::DeadLetter(letter) => {
                         self.dead(record.seq, letter.reason, letter.detail);
                     }
-                    Input::Reload(_) | Input::Tick => {}
+                    Input::Reload(_) | Input::Tick | Input::Skipped(_) | Input::Adopted(_) => {}
                 }
             }
             Ok(())

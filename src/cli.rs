@@ -8,6 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
+use ioc_core::record::Seq;
 
 use crate::backtest::{self, BacktestError, BacktestOptions, Summary};
 use crate::clock::ClockMode;
@@ -17,13 +18,13 @@ use crate::config::settings::{self, Settings};
 use crate::config::source::Source;
 use crate::demo::{self, DemoArgs};
 use crate::host::{self, HostError, RunOptions};
-use crate::identity;
 use crate::inspect::{self, InspectError};
 use crate::journal::JournalError;
 use crate::progress;
 use crate::recover::{self, RecoverError};
 use crate::send::{self, SendArgs};
 use crate::simulate::{self, SimulateArgs};
+use crate::skipped::SkippedError;
 use crate::watch::{self, WatchArgs};
 
 /// The real-time backend of a city's Integrated Operations Centre.
@@ -92,6 +93,9 @@ struct RunArgs {
     /// Believe a system clock more than 30 days away from the journal, this once
     #[arg(long)]
     accept_clock: bool,
+    /// Pass this record over for good, because no start gets past it (see `ioc journal skip`)
+    #[arg(long, value_name = "SEQ", value_parser = clap::value_parser!(u64).range(1..))]
+    skip_record: Vec<Seq>,
 }
 
 #[derive(Debug, Args)]
@@ -129,22 +133,64 @@ struct CheckArgs {
 
 #[derive(Debug, Subcommand)]
 enum JournalCommand {
-    /// Check both logs from end to end: hash chains, records, decisions
+    /// Check both logs and the snapshots from end to end: hash chains, records, decisions
+    #[command(after_help = VERIFY_HELP)]
     Verify {
         /// The data directory
         data: PathBuf,
     },
     /// Print each record and each decision as a line of JSON
+    #[command(after_help = DUMP_HELP)]
     Dump {
         /// The data directory
         data: PathBuf,
     },
     /// Let this build judge what another build left unfinished, at its next start
+    #[command(after_help = ADOPT_HELP)]
     Adopt {
         /// The data directory
         data: PathBuf,
     },
+    /// Pass a record over for good that no start gets past
+    #[command(after_help = SKIP_HELP)]
+    Skip {
+        /// The data directory
+        data: PathBuf,
+        /// The number of the record, as the failed start names it
+        #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+        seq: Seq,
+    },
 }
+
+const VERIFY_HELP: &str = "\
+Examples:
+  ioc journal verify data           exit code 0: all is whole; 65: something is damaged
+  ioc journal verify backup/data    a copy that was taken while no server ran
+
+Only reads, also beside a running server. Each part that is damaged is named with its place; the
+others are checked all the same. A torn tail is no damage: the next start cuts it.";
+
+const DUMP_HELP: &str = "\
+Examples:
+  ioc journal dump data > data.jsonl
+  ioc journal dump data | grep '\"seq\":981,'      the record that a failed start names";
+
+const ADOPT_HELP: &str = "\
+Examples:
+  ioc journal adopt data && ioc run --data data
+
+For a start that is refused because another build did not end cleanly. Better is to start that build
+once more and to stop it with SIGTERM. The word holds for the next start of this very executable and
+is journaled; no decision that was published changes its number or its meaning.";
+
+const SKIP_HELP: &str = "\
+Examples:
+  cp -a data data.before                    first, so that the record can be looked into
+  ioc journal skip data 981                 or: ioc run --data data --skip-record 981
+  ioc journal dump data | grep skipped      the records that are skipped
+
+For a start that ends with `record 981 could not be judged`. The record keeps its number and its time
+passes, but nothing is decided from it: now, at every later start, and with every build.";
 
 /// Why a command failed, for the person who typed it.
 #[derive(Debug)]
@@ -224,6 +270,7 @@ fn run(args: RunArgs) -> Result<(), Failure> {
         config: args.config,
         city: args.city,
         accept_clock: args.accept_clock,
+        skip_records: args.skip_record,
     };
     host::run(options).map_err(|error| host_failure(&error))
 }
@@ -235,11 +282,34 @@ fn load_settings(dir: Option<&Path>) -> Result<Settings, Failure> {
 fn host_failure(error: &HostError) -> Failure {
     let code = match error {
         HostError::Usage(_) => Failure::USAGE,
-        HostError::Recover(RecoverError::Journal(JournalError::Damage(_)))
-        | HostError::Recover(RecoverError::Diverged { .. }) => Failure::DAMAGED,
+        HostError::Recover(error) => recover_code(error),
         _ => Failure::FAILED,
     };
     Failure::new(code, error)
+}
+
+fn recover_code(error: &RecoverError) -> u8 {
+    use SkippedError::{
+        Damaged, Forgotten, Full, Journal, Judged, Missing, Mixed, Other, Snapshotted,
+    };
+    match error {
+        RecoverError::Journal(JournalError::Damage(_))
+        | RecoverError::Diverged { .. }
+        | RecoverError::Mixed { .. }
+        | RecoverError::Skipped(Damaged { .. } | Mixed { .. } | Other { .. } | Forgotten { .. }) => {
+            Failure::DAMAGED
+        }
+        RecoverError::Skipped(Missing { .. } | Snapshotted { .. } | Judged { .. } | Full) => {
+            Failure::USAGE
+        }
+        RecoverError::Skipped(Journal(_))
+        | RecoverError::Journal(_)
+        | RecoverError::ForeignTail { .. }
+        | RecoverError::Unjudged { .. }
+        | RecoverError::Bundle { .. }
+        | RecoverError::Snapshot { .. }
+        | RecoverError::Record { .. } => Failure::FAILED,
+    }
 }
 
 fn block_on<E: std::error::Error + 'static>(
@@ -317,7 +387,8 @@ fn print(text: &str) -> Result<(), Failure> {
 fn journal(command: JournalCommand) -> Result<(), Failure> {
     let (JournalCommand::Verify { data }
     | JournalCommand::Dump { data }
-    | JournalCommand::Adopt { data }) = &command;
+    | JournalCommand::Adopt { data }
+    | JournalCommand::Skip { data, .. }) = &command;
     if !data.join(recover::INPUTS_DIR).is_dir() {
         let message = format!(
             "{} is no data directory of ioc: it holds no {}/",
@@ -330,17 +401,23 @@ fn journal(command: JournalCommand) -> Result<(), Failure> {
         });
     }
     let mut out = BufWriter::new(io::stdout().lock());
-    let done = match command {
+    let inspected = match command {
         JournalCommand::Verify { data } => inspect::verify(&data, &mut out),
         JournalCommand::Dump { data } => inspect::dump(&data, &mut out),
         JournalCommand::Adopt { data } => {
-            let build = identity::build_hash().map_err(|error| Failure::failed(&error))?;
-            recover::adopt(&data, build).map_err(InspectError::from)
+            return host::adopt(&data).map_err(|error| host_failure(&error));
+        }
+        JournalCommand::Skip { data, seq } => {
+            return host::skip(&data, seq).map_err(|error| host_failure(&error));
         }
     };
-    match done.and_then(|()| Ok(out.flush()?)) {
+    match inspected.and_then(|()| Ok(out.flush()?)) {
         Ok(()) => Ok(()),
         Err(InspectError::Output(error)) => Failure::output(&error),
-        Err(error) => Err(Failure::new(Failure::DAMAGED, &error)),
+        Err(error) => {
+            // What was found before it stands above it.
+            let _ = out.flush();
+            Err(Failure::new(Failure::DAMAGED, &error))
+        }
     }
 }

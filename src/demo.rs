@@ -62,6 +62,7 @@ pub fn run(args: &DemoArgs) -> Result<(), HostError> {
         config: None,
         city: None,
         accept_clock: false,
+        skip_records: Vec::new(),
     })?;
     let options = SimulateOptions {
         address: MqttAddress(Address {

@@ -85,6 +85,7 @@ impl EngineStart {
             released,
             last_at,
             durable,
+            words,
             ..
         } = recovered;
         let (spare, spares) = bounded(WORK_MAX);
@@ -107,6 +108,7 @@ impl EngineStart {
             clock: clock.kind(),
         };
         let mut first = vec![Input::Started(started)];
+        first.extend(words);
         if let Some(bundle) = rules {
             first.push(Input::Reload(bundle.hash));
             judgement.provide(bundle);
@@ -203,7 +205,7 @@ impl Engine {
     }
 
     /// Lets the engine finish what has arrived, then the journal what was decided; then a snapshot
-    /// is made of it all.
+    /// is made of it all, unless the engine has failed.
     pub fn stop(self) -> Result<(), HostError> {
         drop(self.stop);
         let decided = self.deciding.join();
@@ -212,13 +214,14 @@ impl Engine {
             .join()
             .map_err(|_| HostError::Thread("journal"))?;
         let released = written?;
-        // If it has ended, it has told why.
-        let _ = self.released.send(released);
+        if decided.is_ok() {
+            // If it has ended, it has told why.
+            let _ = self.released.send(released);
+        }
         drop(self.released);
-        self.following
-            .join()
-            .map_err(|_| HostError::Thread("snapshots"))?;
-        decided.map_err(|_| HostError::Thread("engine"))
+        let followed = self.following.join();
+        decided.map_err(|_| HostError::Thread("engine"))?;
+        followed.map_err(|_| HostError::Thread("snapshots"))
     }
 }
 

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use ioc_core::record::Seq;
 use ioc_core::time::Timestamp;
 use ioc_gateway::GatewayError;
 use ioc_gateway::door::{Door, DoorOptions};
@@ -51,6 +52,8 @@ pub struct RunOptions {
     pub city: Option<PathBuf>,
     /// Whether a clock far from the journal's last record is to be believed.
     pub accept_clock: bool,
+    /// Records that are to be passed over from now on.
+    pub skip_records: Vec<Seq>,
 }
 
 /// Why the server did not start, or stopped.
@@ -102,7 +105,10 @@ pub enum HostError {
     #[error("the journal cannot be written; nothing unwritten was acknowledged")]
     Journal(#[from] JournalError),
     /// A bug.
-    #[error("the {0} thread ended unexpectedly; nothing it withheld was released")]
+    #[error(
+        "the {0} thread ended unexpectedly; nothing it withheld was released. Start again: if a \
+         record stops this build, the start names it"
+    )]
     Thread(&'static str),
 }
 
@@ -135,6 +141,31 @@ pub fn run(options: RunOptions) -> Result<(), HostError> {
         Ended::Failed => host.stop(Duration::ZERO),
     }
 }
+
+/// Lets this executable take over, at its next start, what another left unfinished.
+pub fn adopt(data: &Path) -> Result<(), HostError> {
+    let _lock = identity::lock(data)?;
+    let build = identity::build_hash()?;
+    Ok(recover::adopt(&SystemDisk, data, build)?)
+}
+
+/// Has a record passed over from the next start on.
+pub fn skip(data: &Path, seq: Seq) -> Result<(), HostError> {
+    let _lock = identity::lock(data)?;
+    let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
+    let options = RecoverOptions {
+        data,
+        segment_bytes: SKIPPING_SEGMENT_BYTES,
+        build: identity::build_hash()?,
+        new_journal: JournalId(identity::random()?),
+        decisions_shown: 0,
+        time: &SystemTimeSource::default(),
+    };
+    Ok(recover::open(&disk, options)?.skip(&[seq])?)
+}
+
+/// The next start makes segments of its own: nothing but a tail is written to these.
+const SKIPPING_SEGMENT_BYTES: u64 = 1 << 20;
 
 /// Says where everything is: for people, and for programs that wait for `ready`. Whoever reads our
 /// output may have gone: that is no reason to stop serving a city.
@@ -177,6 +208,7 @@ impl Host {
             config,
             city,
             accept_clock,
+            skip_records,
         } = options;
         descriptors::provide(&settings)?;
         let metrics = telemetry::start_metrics();
@@ -200,7 +232,8 @@ impl Host {
             decisions_shown: u64::from(settings.window.ring_decisions_max),
             time: &*time,
         };
-        let opened = recover::open(&disk, options)?;
+        let mut opened = recover::open(&disk, options)?;
+        opened.skip(&skip_records)?;
 
         let runtime = Runtime::new().map_err(HostError::Start)?;
         let entered = runtime.enter();

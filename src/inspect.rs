@@ -1,18 +1,25 @@
-//! `ioc journal verify` and `dump`: looks at both logs without changing or locking them.
+//! `ioc journal dump`: prints both logs, without changing or locking them.
 //!
-//! A running server may be writing meanwhile: what it has not finished shows as a torn tail.
+//! Arrives: a data directory. Leaves: a line of JSON for each record, then for each decision. A
+//! running server may be writing meanwhile: what it has not finished is not shown.
+//! Next: `inspect/verify.rs`.
+
+mod verify;
 
 use std::io::{self, Write};
 use std::path::Path;
 
 use ioc_core::decision::DecisionHash;
 use ioc_core::reading::Reading;
-use ioc_core::record::{Action, Input, Record, Records};
+use ioc_core::record::{Action, Frame, Input, Seq};
 use serde_json::{Value, json};
 
-use crate::journal::disk::{Disk, SystemDisk};
-use crate::journal::{BatchHeader, Contents, JournalError, Known, LogKind, scan};
+pub use verify::verify;
+
+use crate::journal::disk::SystemDisk;
+use crate::journal::{JournalError, LogKind, scan};
 use crate::recover::{DECISIONS_DIR, INPUTS_DIR, RecoverError, decode_decisions};
+use crate::skipped::SkippedList;
 
 /// Why a journal could not be inspected.
 #[derive(Debug, thiserror::Error)]
@@ -29,83 +36,43 @@ pub enum InspectError {
         /// The last decision of the batch.
         number: u64,
     },
+    /// The log's beginning is gone, and nothing stands for it.
+    #[error(
+        "the inputs log begins with record {first}, and no good snapshot stands for what came before"
+    )]
+    Beginning {
+        /// The first record that is there.
+        first: Seq,
+    },
+    /// A snapshot is of no use.
+    #[error("the snapshot as of record {through} is of no use: {why}")]
+    Snapshot {
+        /// The record in its name.
+        through: Seq,
+        /// Why not.
+        why: String,
+    },
     /// The output is closed.
     #[error("cannot write the output")]
     Output(#[from] io::Error),
 }
 
-/// Checks both logs from end to end and says what they hold.
-pub fn verify(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
-    let (inputs, decisions) = contents(data)?;
-    let mut records = 0;
-    let mut span = None;
-    inputs.for_each(&SystemDisk, 1, |header, payload| {
-        each_record(header, payload, |record| {
-            records += 1;
-            let (from, _) = span.unwrap_or((record.at, record.at));
-            span = Some((from, record.at));
-            Ok(())
-        })
-    })?;
-    tell(out, "inputs", &inputs)?;
-    if let Some((from, to)) = span {
-        writeln!(out, "  {records} records from {from} to {to}, all readable")?;
-    }
-    let mut hash = DecisionHash::default();
-    decisions.for_each(&SystemDisk, 1, |header, payload| {
-        decode_decisions(header, payload, 0, &mut hash)?;
-        let number = header.next() - 1;
-        if hash == header.mark.hash {
-            Ok(())
-        } else {
-            Err(InspectError::Hash { number })
-        }
-    })?;
-    tell(out, "decisions", &decisions)?;
-    if let Some((last, _)) = decisions.end.last {
-        let (number, mark) = (last.next() - 1, last.mark.number);
-        writeln!(
-            out,
-            "  {number} decisions, all readable, complete up to input {mark}"
-        )?;
-    }
-    writeln!(out, "both logs are whole")?;
-    Ok(())
-}
-
-fn tell(out: &mut dyn Write, name: &str, contents: &Contents) -> io::Result<()> {
-    let bytes: u64 = contents.segments.iter().map(|segment| segment.bytes).sum();
-    let segments = contents.segments.len();
-    writeln!(
-        out,
-        "{name}: {segments} segments, {bytes} bytes, hash chain whole"
-    )?;
-    if let Some((header, _)) = contents.end.last {
-        let (journal, generation, wall) = (header.journal, header.generation, header.wall);
-        writeln!(
-            out,
-            "  journal {journal}, opened {generation} times, last written {wall}"
-        )?;
-    }
-    match contents.end.torn_bytes {
-        0 => Ok(()),
-        torn => writeln!(
-            out,
-            "  {torn} bytes of a torn tail, which the next start cuts"
-        ),
-    }
-}
-
 /// Prints every record of the inputs log, then every decision, each as a line of JSON.
 pub fn dump(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
-    let (inputs, decisions) = contents(data)?;
-    inputs.for_each(&SystemDisk, 1, |header, payload| {
-        each_record(header, payload, |record| {
-            Ok(writeln!(out, "{}", record_json(record))?)
-        })
+    let inputs = scan::kept(&SystemDisk, &data.join(INPUTS_DIR), LogKind::Inputs, 0)?;
+    let (skipped, _) = SkippedList::load(&SystemDisk, data).map_err(RecoverError::from)?;
+    inputs.for_each(&SystemDisk, 0, |header, payload| {
+        for frame in skipped.frames(header.first, payload) {
+            let (frame, is_skipped) = frame.map_err(RecoverError::from)?;
+            writeln!(out, "{}", frame_json(&frame, is_skipped)?)?;
+        }
+        Ok::<_, InspectError>(())
     })?;
-    let mut hash = DecisionHash::default();
-    decisions.for_each(&SystemDisk, 1, |header, payload| {
+    let dir = data.join(DECISIONS_DIR);
+    let decisions = scan::kept(&SystemDisk, &dir, LogKind::Decisions, 0)?;
+    decisions.for_each(&SystemDisk, 0, |header, payload| {
+        // Nothing is proved here, so it may begin with anything.
+        let mut hash = DecisionHash::default();
         for released in decode_decisions(header, payload, 0, &mut hash)? {
             out.write_all(&ioc_ws::decision_json(&released.decision))?;
             out.write_all(b"\n")?;
@@ -114,46 +81,26 @@ pub fn dump(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
     })
 }
 
-fn contents(data: &Path) -> Result<(Contents, Contents), InspectError> {
-    let disk: &dyn Disk = &SystemDisk;
-    let decisions = scan::scan(
-        disk,
-        &data.join(DECISIONS_DIR),
-        LogKind::Decisions,
-        Known::default(),
-    )?;
-    let needed = decisions
-        .end
-        .last
-        .map_or(0, |(header, _)| header.mark.number);
-    let inputs = scan::scan(
-        disk,
-        &data.join(INPUTS_DIR),
-        LogKind::Inputs,
-        Known::needed_up_to(needed),
-    )?;
-    match (inputs.end.journal(), decisions.end.journal()) {
-        (Some(inputs), Some(decisions)) if inputs != decisions => {
-            Err(RecoverError::Mixed { inputs, decisions }.into())
-        }
-        _ => Ok((inputs, decisions)),
-    }
-}
-
-fn each_record(
-    header: &BatchHeader,
-    payload: &[u8],
-    mut each: impl FnMut(&Record<'_>) -> Result<(), InspectError>,
-) -> Result<(), InspectError> {
-    for record in Records::new(header.first, payload) {
-        each(&record.map_err(RecoverError::from)?)?;
-    }
-    Ok(())
-}
-
 /// A record as a person reads it.
-fn record_json(record: &Record<'_>) -> Value {
-    let (name, body) = match &record.input {
+fn frame_json(frame: &Frame<'_>, is_skipped: bool) -> Result<Value, RecoverError> {
+    let (name, body) = match frame.record() {
+        Ok(record) => input_json(&record.input),
+        Err(_) if is_skipped => ("unreadable", Value::from(hex(frame.input()))),
+        Err(source) => {
+            let seq = frame.seq;
+            return Err(RecoverError::Record { seq, source });
+        }
+    };
+    let mut line = json!({ "seq": frame.seq, "at": frame.at.to_string(), name: body });
+    if is_skipped {
+        line["skipped"] = Value::from(true);
+    }
+    Ok(line)
+}
+
+/// The name and the content of an input.
+fn input_json(input: &Input<'_>) -> (&'static str, Value) {
+    match input {
         Input::Reading(reading) => ("reading", reading_json(reading)),
         Input::DeadLetter(letter) => (
             "dead_letter",
@@ -184,8 +131,17 @@ fn record_json(record: &Record<'_>) -> Value {
                 "clock": crate::clock::ClockMode(started.clock).to_string(),
             }),
         ),
-    };
-    json!({ "seq": record.seq, "at": record.at.to_string(), name: body })
+        Input::Skipped(skip) => (
+            "skip",
+            json!({
+                "record": skip.seq, "hash": hex(&skip.record), "released": skip.released,
+            }),
+        ),
+        Input::Adopted(adopted) => (
+            "adopted",
+            json!({ "from": adopted.from, "to": adopted.to, "build": hex(&adopted.build.0) }),
+        ),
+    }
 }
 
 fn reading_json(reading: &Reading<'_>) -> Value {

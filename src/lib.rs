@@ -17,6 +17,7 @@ pub mod journal;
 pub mod durable;
 pub mod recover;
 pub mod rejudge;
+pub mod skipped;
 pub mod snapshots;
 pub mod retention;
 pub mod clock;

@@ -7,7 +7,8 @@
 //! did not finish is refused until a person lets this one take over (`ioc journal adopt`).
 //! Next: `pipeline.rs`.
 
-use std::fs;
+mod skip;
+
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,19 +18,20 @@ use ioc_core::CodecError;
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::{Decision, DecisionHash, Released};
 use ioc_core::judgement::{Judgement, STATE_FORMATS_READ};
-use ioc_core::record::{BuildHash, BundleHash, Seq};
+use ioc_core::record::{Adopted, BuildHash, BundleHash, Input, Seq};
 use ioc_core::time::Timestamp;
 use ioc_ws::VIEW_FORMAT;
 
 use crate::clock::TimeSource;
 use crate::durable::Durable;
-use crate::journal::disk::Disk;
+use crate::journal::disk::{Disk, replace};
 use crate::journal::{
     BatchHeader, Contents, JournalError, JournalId, Known, Log, LogKind, LogOptions, Mark, Since,
     log, scan,
 };
 use crate::pipeline::Numbering;
 use crate::rejudge::Rejudge;
+use crate::skipped::{SkippedError, SkippedList, Unread};
 use crate::snapshots::{self, Point, SNAPSHOTS_DIR, Section, Snapshot, SnapshotError};
 use crate::telemetry;
 use crate::writer::Outlet;
@@ -75,6 +77,10 @@ pub struct Recovered {
     pub durable: Arc<Durable>,
     /// The record that the snapshot is as of that the start went on from; 0 if there was none.
     pub snapshot: Seq,
+    /// The records that were passed over.
+    pub skipped: Arc<SkippedList>,
+    /// What people have said that the log does not say yet: to be journaled first.
+    pub words: Vec<Input<'static>>,
 }
 
 impl Recovered {
@@ -131,8 +137,22 @@ pub enum RecoverError {
         /// The last released number.
         number: u64,
     },
-    /// A bundle that the journal names cannot be used.
-    #[error("the rules that record {seq} names cannot be loaded: {reason}")]
+    /// A record stops this build.
+    #[error(
+        "record {seq} could not be judged: {reason}; \
+         keep a copy of the data directory and start with --skip-record {seq} to go on without it"
+    )]
+    Unjudged {
+        /// The record.
+        seq: Seq,
+        /// Why.
+        reason: String,
+    },
+    /// A record that is not to be skipped, or the list of those that are is not to be used.
+    #[error(transparent)]
+    Skipped(#[from] SkippedError),
+    /// The bundle that held when a snapshot was made cannot be used.
+    #[error("the rules that held at record {seq} cannot be loaded: {reason}")]
     Bundle {
         /// The record.
         seq: Seq,
@@ -150,19 +170,25 @@ pub enum RecoverError {
         /// Why.
         source: CodecError,
     },
-    /// A record that this build cannot read.
-    #[error("record {seq} cannot be read by this build: {source}")]
+    /// A record or decision that this build cannot read.
+    #[error("number {seq} cannot be read by this build: {source}")]
     Record {
-        /// The record.
+        /// Its number.
         seq: Seq,
         /// Why.
         source: CodecError,
     },
 }
 
-impl From<(Seq, CodecError)> for RecoverError {
-    fn from((seq, source): (Seq, CodecError)) -> Self {
-        Self::Record { seq, source }
+impl From<Unread> for RecoverError {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::Codec(seq, error) => Self::Unjudged {
+                seq,
+                reason: format!("this build cannot read it ({error})"),
+            },
+            Unread::Skipped(error) => error.into(),
+        }
     }
 }
 
@@ -176,9 +202,10 @@ const ADOPT_FILE: &str = "adopt";
 const DECISIONS_SEGMENT_BYTES_MAX: u64 = 4 << 20;
 
 /// Lets this build judge what another left unfinished, at its next start.
-pub fn adopt(data: &Path, build: BuildHash) -> Result<(), JournalError> {
+pub fn adopt(disk: &dyn Disk, data: &Path, build: BuildHash) -> Result<(), JournalError> {
     let path = data.join(ADOPT_FILE);
-    fs::write(&path, build.0).map_err(JournalError::disk("write", path))
+    let temporary = path.with_extension("tmp");
+    replace(disk, &temporary, &path, &build.0).map_err(JournalError::disk("write", path))
 }
 
 /// Opens both logs from the newest good snapshot on; all that they hold is durable from here on.
@@ -186,14 +213,15 @@ pub fn open<'a>(
     disk: &Arc<dyn Disk>,
     options: RecoverOptions<'a>,
 ) -> Result<Opened<'a>, RecoverError> {
-    let snapshot = snapshots::newest(&**disk, options.data, readable)?;
+    let of_logs = identity(&**disk, options.data)?;
+    let snapshot = snapshots::newest(&**disk, options.data, |snapshot| {
+        readable(snapshot, of_logs)
+    })?;
     let known = snapshot.as_ref().map_or_else(Default::default, |snapshot| {
         known_by(&snapshot.point, options.decisions_shown)
     });
     let (known_inputs, known_decisions) = known;
     let decisions_dir = options.data.join(DECISIONS_DIR);
-    disk.create_dir_all(&decisions_dir)
-        .map_err(JournalError::disk("make", &decisions_dir))?;
     let kind = LogKind::Decisions;
     let found = scan::scan(&**disk, &decisions_dir, kind, known_decisions)?;
     let needed = found.end.last.map_or(0, |(header, _)| header.mark.number);
@@ -217,12 +245,6 @@ pub fn open<'a>(
         },
     )?;
     let journal = inputs.0.journal();
-    if let Some(decisions) = found.end.journal().filter(|id| *id != journal) {
-        return Err(RecoverError::Mixed {
-            inputs: journal,
-            decisions,
-        });
-    }
     let segment_bytes = options.segment_bytes.min(DECISIONS_SEGMENT_BYTES_MAX);
     let decisions = Log::open(
         Arc::clone(disk),
@@ -230,17 +252,40 @@ pub fn open<'a>(
         journal,
         known_decisions,
     )?;
+    let skipped = SkippedList::of(&**disk, options.data, journal)?;
     Ok(Opened {
         disk: Arc::clone(disk),
         options,
+        skipped: Arc::new(skipped),
         snapshot,
         inputs,
         decisions,
     })
 }
 
-/// A snapshot whose formats this build reads.
-fn readable(snapshot: Snapshot) -> Result<Snapshot, SnapshotError> {
+/// The identity of both logs, which must be one; `None` if both are new. Their directories are made
+/// if they are missing.
+fn identity(disk: &dyn Disk, data: &Path) -> Result<Option<JournalId>, RecoverError> {
+    let of = |name| {
+        let dir = data.join(name);
+        let made = disk.create_dir_all(&dir);
+        made.map_err(JournalError::disk("make", &dir))?;
+        scan::identity(disk, &dir)
+    };
+    match (of(INPUTS_DIR)?, of(DECISIONS_DIR)?) {
+        (Some(inputs), Some(decisions)) if inputs != decisions => {
+            Err(RecoverError::Mixed { inputs, decisions })
+        }
+        (inputs, decisions) => Ok(inputs.or(decisions)),
+    }
+}
+
+/// A snapshot of this journal, whose formats this build reads.
+fn readable(snapshot: Snapshot, journal: Option<JournalId>) -> Result<Snapshot, SnapshotError> {
+    let found = snapshot.journal;
+    if let Some(journal) = journal.filter(|journal| *journal != found) {
+        return Err(SnapshotError::Mixed { found, journal });
+    }
     let found = snapshot.state.format;
     if !STATE_FORMATS_READ.contains(&found) {
         return Err(SnapshotError::Format { found });
@@ -278,6 +323,7 @@ pub struct Opened<'a> {
     disk: Arc<dyn Disk>,
     options: RecoverOptions<'a>,
     snapshot: Option<Snapshot>,
+    skipped: Arc<SkippedList>,
     inputs: (Log, Contents),
     decisions: (Log, Contents),
 }
@@ -299,24 +345,32 @@ impl Opened<'_> {
             disk,
             options,
             snapshot,
+            skipped,
             inputs: (inputs, held),
             decisions: (decisions, released),
         } = self;
         let from = match &snapshot {
-            None => Rejudge::new(Judgement::new(shards)),
-            Some(snapshot) => resume(snapshot, shards, bundles, outlet)?,
+            None => Rejudge::new(Judgement::new(shards), skipped),
+            Some(snapshot) => resume(snapshot, skipped, shards, bundles, outlet)?,
         };
         let through = from.next - 1;
-        let past = Past::read(&*disk, &released, options.build, from.numbering, outlet)?;
+        let stands = Stands {
+            build: options.build,
+            up_to: from.skipped.released(),
+        };
+        let past = Past::read(&*disk, &released, stands, from.numbering, outlet)?;
         past.check(from.numbering)?;
-        check_tail(&options, &held, &past)?;
+        let adopted = check_tail(&*disk, &options, &held, &past)?;
         let mut replay = Replay::new(from, &options, bundles, past, decisions, outlet);
         held.for_each(&*disk, through + 1, |header, payload| {
             replay.batch(header, payload)
         })?;
-        let recovered = replay.finish(inputs, through)?;
+        let mut recovered = replay.finish(inputs, through)?;
         // The tail is judged and its decisions are in the log: the word has been used.
-        let _ = fs::remove_file(options.data.join(ADOPT_FILE));
+        let _ = disk.remove(&options.data.join(ADOPT_FILE));
+        let unsaid = recovered.skipped.unsaid(recovered.next - 1);
+        recovered.words = unsaid.map(Input::Skipped).collect();
+        recovered.words.extend(adopted.map(Input::Adopted));
         Ok(recovered)
     }
 }
@@ -324,6 +378,7 @@ impl Opened<'_> {
 /// The state as of a snapshot; consoles and dead letters go on from it as well.
 fn resume(
     snapshot: &Snapshot,
+    skipped: Arc<SkippedList>,
     shards: NonZeroUsize,
     bundles: Bundles<'_>,
     outlet: &mut dyn Outlet,
@@ -353,6 +408,7 @@ fn resume(
         next: through + 1,
         last_at: Some(at),
         bundle,
+        skipped,
     })
 }
 
@@ -362,8 +418,17 @@ struct Past {
     numbering: Numbering,
     /// The last input that decisions follow from.
     mark: Mark,
-    /// The same, for what another build released last.
-    foreign: (Numbering, Mark),
+    /// The same, for what [`Stands`].
+    standing: (Numbering, Mark),
+}
+
+/// What was released and is not derived again: it stands as it is in the decisions log.
+#[derive(Clone, Copy)]
+struct Stands {
+    /// What another build than this one released.
+    build: BuildHash,
+    /// What follows from the records up to this one: later, one of them was skipped.
+    up_to: Seq,
 }
 
 impl Past {
@@ -372,17 +437,17 @@ impl Past {
     fn read(
         disk: &dyn Disk,
         contents: &Contents,
-        build: BuildHash,
+        stands: Stands,
         known: Numbering,
         outlet: &mut dyn Outlet,
     ) -> Result<Self, RecoverError> {
         let mut past = Self {
             numbering: known,
             mark: Mark::default(),
-            foreign: (Numbering::default(), Mark::default()),
+            standing: (Numbering::default(), Mark::default()),
         };
         let mut before = (contents.end.first == 1).then(Numbering::default);
-        contents.for_each(disk, 1, |header, payload| {
+        contents.for_each(disk, 0, |header, payload| {
             let holds_known = header.first <= known.last + 1 && known.last < header.next();
             let from = before.or(holds_known.then_some(known));
             let last = header.next() - 1;
@@ -397,8 +462,8 @@ impl Past {
             before = Some(Numbering { last, hash });
             past.numbering = Numbering { last, hash };
             past.mark = header.mark;
-            if header.build != build {
-                past.foreign = (past.numbering, past.mark);
+            if header.build != stands.build || header.mark.number <= stands.up_to {
+                past.standing = (past.numbering, past.mark);
             }
             Ok::<_, RecoverError>(())
         })?;
@@ -447,29 +512,28 @@ pub fn decode_decisions(
     Ok(decisions)
 }
 
-/// Another build's unfinished work is not judged without a person's word.
+/// Another build's unfinished work is not judged without a person's word. Returns what it was said
+/// of.
 fn check_tail(
+    disk: &dyn Disk,
     options: &RecoverOptions<'_>,
     inputs: &Contents,
     past: &Past,
-) -> Result<(), RecoverError> {
+) -> Result<Option<Adopted>, RecoverError> {
     let Some((last, _)) = inputs.end.last else {
-        return Ok(());
+        return Ok(None);
     };
-    let to = last.next() - 1;
-    if last.build == options.build || to <= past.mark.number {
-        return Ok(());
+    let (from, to) = (past.mark.number + 1, last.next() - 1);
+    let build = last.build;
+    if build == options.build || to < from {
+        return Ok(None);
     }
-    let adopted = fs::read(options.data.join(ADOPT_FILE));
-    if adopted.is_ok_and(|build| build == options.build.0) {
-        return Ok(());
+    let word = disk.read(&options.data.join(ADOPT_FILE));
+    if word.is_ok_and(|word| word == options.build.0) {
+        return Ok(Some(Adopted { from, to, build }));
     }
     let data = options.data.to_owned();
-    Err(RecoverError::ForeignTail {
-        from: past.mark.number + 1,
-        to,
-        data,
-    })
+    Err(RecoverError::ForeignTail { from, to, data })
 }
 
 /// The inputs log, judged again.
@@ -506,10 +570,10 @@ impl<'a> Replay<'a> {
     }
 
     fn batch(&mut self, header: &BatchHeader, payload: &[u8]) -> Result<(), RecoverError> {
-        let (foreign_numbering, foreign) = self.past.foreign;
+        let (standing_numbering, standing) = self.past.standing;
         // What this build had decided when it wrote the batch: also where the decisions log has
         // lost what another build released before.
-        if header.build == self.build && header.first > foreign.number {
+        if header.build == self.build && header.first > standing.number {
             self.rejudge.check_mark(header)?;
         }
         let outlet = &mut *self.outlet;
@@ -517,19 +581,18 @@ impl<'a> Replay<'a> {
         let records = self
             .rejudge
             .read(header, payload, self.bundles, &mut letter)?;
-        // What another build released stands as it is: where it ends, a batch may have to be cut.
-        let known = records.partition_point(|record| record.seq <= foreign.number);
+        // What stands is not derived: where it ends, a batch may have to be cut.
+        let known = records.partition_point(|record| record.seq <= standing.number);
         let (known, own) = records.split_at(known);
-        let judgement = &mut self.rejudge.judgement;
-        judgement.apply(known, &mut Vec::new());
+        self.rejudge.apply(known, &mut Vec::new())?;
         if known
             .last()
-            .is_some_and(|record| record.seq == foreign.number)
+            .is_some_and(|record| record.seq == standing.number)
         {
-            self.rejudge.numbering = foreign_numbering;
+            self.rejudge.numbering = standing_numbering;
         }
         let mut decisions = Vec::new();
-        judgement.apply(own, &mut decisions);
+        self.rejudge.apply(own, &mut decisions)?;
         self.settle(decisions)?;
         let now = self.time.monotonic();
         if now.saturating_sub(self.told) > Duration::from_secs(2) {
@@ -590,6 +653,7 @@ impl<'a> Replay<'a> {
             next,
             last_at,
             bundle,
+            skipped,
         } = self.rejudge;
         Ok(Recovered {
             judgement,
@@ -601,6 +665,8 @@ impl<'a> Replay<'a> {
             bundle,
             durable: Arc::new(Durable::new(released.number, numbering.last)),
             snapshot,
+            skipped,
+            words: Vec::new(),
         })
     }
 }

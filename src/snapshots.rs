@@ -87,6 +87,14 @@ pub enum SnapshotError {
     /// It is whole, but not what this build expects.
     #[error("{0}")]
     Codec(#[from] CodecError),
+    /// It was copied from another data directory.
+    #[error("it belongs to journal {found}, the logs to {journal}")]
+    Mixed {
+        /// The identity in the snapshot.
+        found: JournalId,
+        /// The identity in the logs.
+        journal: JournalId,
+    },
     /// Another build wrote it in a format that this one does not read.
     #[error("it is in format {found}, and this build reads format {FORMAT}")]
     Format {
@@ -188,7 +196,7 @@ fn snapshot_name(through: Seq) -> String {
 }
 
 /// The snapshots of a data directory, oldest first, with the records that they are as of.
-fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<(Seq, PathBuf)>, JournalError> {
+pub fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<(Seq, PathBuf)>, JournalError> {
     let mut found = Vec::new();
     for path in disk.list(dir).map_err(JournalError::disk("list", dir))? {
         let name = path.file_name().and_then(|name| name.to_str());

@@ -148,6 +148,12 @@ pub fn recovered(recovered: &Recovered, took: Duration) {
     );
 }
 
+/// A person has had a record passed over.
+pub fn record_skipped(seq: u64) {
+    warn!(seq, "a record is skipped from now on");
+    counter!("ioc_records_skipped_total").increment(1);
+}
+
 /// The start goes on from a snapshot.
 pub fn snapshot_loaded(through: u64) {
     info!(through, "going on from a snapshot");

@@ -133,7 +133,12 @@ impl SensorStage {
         match record.input {
             Input::Reading(reading) => self.reading(record, &reading, findings),
             Input::Reload(hash) => self.reload(record, hash, findings),
-            Input::DeadLetter(_) | Input::Command(_) | Input::Tick | Input::Started(_) => {}
+            Input::DeadLetter(_)
+            | Input::Command(_)
+            | Input::Tick
+            | Input::Started(_)
+            | Input::Skipped(_)
+            | Input::Adopted(_) => {}
         }
     }
 

@@ -18,7 +18,7 @@ use crate::detection::{self, Finding};
 use crate::engine::Engine;
 use crate::id::RuleId;
 use crate::invariant::{Audit, Broken};
-use crate::record::{BundleHash, Record};
+use crate::record::{BundleHash, Record, Seq};
 use crate::rules::Rules;
 use crate::state;
 pub use crate::state::{STATE_FORMAT, STATE_FORMATS_READ};
@@ -29,6 +29,7 @@ use crate::time::Timestamp;
 pub struct Judgement {
     stages: Vec<SensorStage>,
     engine: Engine,
+    judging: Seq,
 }
 
 impl Judgement {
@@ -39,6 +40,7 @@ impl Judgement {
         Self {
             stages: shards.map(SensorStage::new).collect(),
             engine: Engine::new(),
+            judging: 0,
         }
     }
 
@@ -56,10 +58,17 @@ impl Judgement {
     /// # Panics
     /// If a `Reload` names a bundle that was not provided: a mistake of the host.
     pub fn apply(&mut self, records: &[Record<'_>], decisions: &mut Vec<Decision>) {
+        let (engine, judging) = (&mut self.engine, &mut self.judging);
         match &mut self.stages[..] {
-            [stage] => apply_one_by_one(stage, &mut self.engine, records, decisions),
-            stages => apply_stage_by_stage(stages, &mut self.engine, records, decisions),
+            [stage] => apply_one_by_one(stage, engine, records, decisions, judging),
+            stages => apply_stage_by_stage(stages, engine, records, decisions, judging),
         }
+    }
+
+    /// The record that is being judged, or was judged last; 0 before the first. Whoever catches a
+    /// panic of [`Self::apply`] can name it. It is no part of the state.
+    pub const fn judging(&self) -> Seq {
+        self.judging
     }
 
     /// When the next timer is due: a `Tick` at that time is wanted if nothing else comes.
@@ -102,7 +111,11 @@ impl Judgement {
         bundle: Option<Arc<Bundle>>,
     ) -> Result<Self, CodecError> {
         let (stages, engine) = state::load(format, shards, bytes, bundle)?;
-        Ok(Self { stages, engine })
+        Ok(Self {
+            stages,
+            engine,
+            judging: 0,
+        })
     }
 
     /// The invariants that do not hold: none, or this crate is mistaken.
@@ -136,11 +149,13 @@ fn apply_one_by_one(
     engine: &mut Engine,
     records: &[Record<'_>],
     decisions: &mut Vec<Decision>,
+    judging: &mut Seq,
 ) {
     let mut findings = Vec::new();
     for next in records.chunks(SensorStage::LOOK_AHEAD) {
         stage.look_ahead(next);
         for record in next {
+            *judging = record.seq;
             stage.apply(record, &mut findings);
             engine.apply(record, &findings, decisions);
             findings.clear();
@@ -154,13 +169,16 @@ fn apply_stage_by_stage(
     engine: &mut Engine,
     records: &[Record<'_>],
     decisions: &mut Vec<Decision>,
+    judging: &mut Seq,
 ) {
     let found = |stage: &mut SensorStage| {
         let mut findings = Vec::new();
         for next in records.chunks(SensorStage::LOOK_AHEAD) {
             stage.look_ahead(next);
-            next.iter()
-                .for_each(|record| stage.apply(record, &mut findings));
+            for record in next {
+                *judging = record.seq;
+                stage.apply(record, &mut findings);
+            }
         }
         VecDeque::from(findings)
     };
@@ -171,6 +189,7 @@ fn apply_stage_by_stage(
         let own = rest.partition_point(|finding: &Finding| finding.seq == record.seq);
         let (own, after) = rest.split_at(own);
         rest = after;
+        *judging = record.seq;
         engine.apply(record, own, decisions);
     }
 }

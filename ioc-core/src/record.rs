@@ -46,6 +46,10 @@ pub enum Input<'a> {
     Tick,
     /// The process began.
     Started(Started),
+    /// A person's word: an earlier record was passed over.
+    Skipped(Skip),
+    /// A person's word: this build has judged what another left unfinished.
+    Adopted(Adopted),
 }
 
 /// A message that could not be read, cut to a bound.
@@ -101,6 +105,28 @@ pub struct Started {
     pub clock: ClockKind,
 }
 
+/// A record that a person has had passed over: nothing is decided from it, only its time passes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Skip {
+    /// The record.
+    pub seq: Seq,
+    /// BLAKE3 of its frame: no other record is meant, should the number come to be another's.
+    pub record: [u8; 32],
+    /// The last record whose decisions had been released by then: they stand.
+    pub released: Seq,
+}
+
+/// The unfinished work of another executable, taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Adopted {
+    /// The first record of it.
+    pub from: Seq,
+    /// The last.
+    pub to: Seq,
+    /// The executable that wrote the last of it.
+    pub build: BuildHash,
+}
+
 /// What logical time follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockKind {
@@ -121,6 +147,8 @@ mod tag {
     pub const RELOAD: u8 = 4;
     pub const TICK: u8 = 5;
     pub const STARTED: u8 = 8;
+    pub const SKIPPED: u8 = 9;
+    pub const ADOPTED: u8 = 10;
 }
 
 impl<'a> Input<'a> {
@@ -148,6 +176,14 @@ impl<'a> Input<'a> {
                 out.put_u8(tag::STARTED);
                 started.encode(out);
             }
+            Self::Skipped(skip) => {
+                out.put_u8(tag::SKIPPED);
+                skip.encode(out);
+            }
+            Self::Adopted(adopted) => {
+                out.put_u8(tag::ADOPTED);
+                adopted.encode(out);
+            }
         }
     }
 
@@ -161,6 +197,8 @@ impl<'a> Input<'a> {
             tag::RELOAD => Self::Reload(BundleHash(take.array()?)),
             tag::TICK => Self::Tick,
             tag::STARTED => Self::Started(Started::decode(&mut take)?),
+            tag::SKIPPED => Self::Skipped(Skip::decode(&mut take)?),
+            tag::ADOPTED => Self::Adopted(Adopted::decode(&mut take)?),
             _ => return Err(CodecError("unknown input")),
         };
         take.end()?;
@@ -190,23 +228,70 @@ impl<'a> Record<'a> {
 
     /// Takes one record off the front of framed bytes; returns it and what follows.
     pub fn unframe(seq: Seq, bytes: &'a [u8]) -> Result<(Self, &'a [u8]), CodecError> {
-        let mut take = Take(bytes);
-        let length = take.u32()?;
-        let at = take.time()?;
-        let input = Input::decode(take.bytes(length as usize)?)?;
-        Ok((Self { seq, at, input }, take.0))
+        let (frame, rest) = Frame::take(seq, bytes)?;
+        Ok((frame.record()?, rest))
     }
 }
 
-/// The records in framed bytes, one after another; ends with the first that cannot be read.
+/// A record whose input is not read yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Frame<'a> {
+    /// Its number.
+    pub seq: Seq,
+    /// Its logical time.
+    pub at: Timestamp,
+    /// All its bytes, as [`Record::frame`] appends them.
+    pub bytes: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    /// What stands before the input: its length and the logical time.
+    const HEAD_BYTES: usize = 12;
+
+    /// Takes one off the front of framed bytes; returns it and what follows.
+    pub fn take(seq: Seq, bytes: &'a [u8]) -> Result<(Self, &'a [u8]), CodecError> {
+        let mut take = Take(bytes);
+        let length = take.u32()?;
+        let at = take.time()?;
+        take.bytes(length as usize)?;
+        let (bytes, rest) = bytes.split_at(bytes.len() - take.0.len());
+        Ok((Self { seq, at, bytes }, rest))
+    }
+
+    /// The input's bytes.
+    pub fn input(&self) -> &'a [u8] {
+        &self.bytes[Self::HEAD_BYTES..]
+    }
+
+    /// The record.
+    ///
+    /// # Errors
+    /// If its input is none that this build knows.
+    pub fn record(&self) -> Result<Record<'a>, CodecError> {
+        let input = Input::decode(self.input())?;
+        let Self { seq, at, .. } = *self;
+        Ok(Record { seq, at, input })
+    }
+
+    /// The record as a skipped one is judged: its time passes, and nothing else happens.
+    pub const fn skipped(&self) -> Record<'a> {
+        Record {
+            seq: self.seq,
+            at: self.at,
+            input: Input::Tick,
+        }
+    }
+}
+
+/// The frames in framed bytes, one after another; ends with the first that is not whole.
 #[derive(Debug, Clone)]
-pub struct Records<'a> {
+pub struct Frames<'a> {
     next: Seq,
     rest: &'a [u8],
 }
 
-impl<'a> Records<'a> {
-    /// The records in these bytes, the first of which has this number.
+impl<'a> Frames<'a> {
+    /// The frames in these bytes, the first of which has this number.
     pub const fn new(first: Seq, framed: &'a [u8]) -> Self {
         Self {
             next: first,
@@ -215,19 +300,46 @@ impl<'a> Records<'a> {
     }
 }
 
-impl<'a> Iterator for Records<'a> {
-    /// A record, or the number of the one that cannot be read and why.
-    type Item = Result<Record<'a>, (Seq, CodecError)>;
+impl<'a> Iterator for Frames<'a> {
+    /// A frame, or the number of the one that is not whole and why.
+    type Item = Result<Frame<'a>, (Seq, CodecError)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;
         }
         let seq = self.next;
-        let read = Record::unframe(seq, self.rest);
+        let taken = Frame::take(seq, self.rest);
         self.next += 1;
-        self.rest = read.as_ref().map_or(&[], |(_, after)| after);
-        Some(read.map(|(record, _)| record).map_err(|error| (seq, error)))
+        self.rest = taken.as_ref().map_or(&[], |(_, after)| after);
+        Some(taken.map(|(frame, _)| frame).map_err(|error| (seq, error)))
+    }
+}
+
+/// The records in framed bytes, one after another; ends with the first that cannot be read.
+#[derive(Debug, Clone)]
+pub struct Records<'a>(Frames<'a>);
+
+impl<'a> Records<'a> {
+    /// The records in these bytes, the first of which has this number.
+    pub const fn new(first: Seq, framed: &'a [u8]) -> Self {
+        Self(Frames::new(first, framed))
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    /// A record, or the number of the one that cannot be read and why.
+    type Item = Result<Record<'a>, (Seq, CodecError)>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let read = self.0.next()?.and_then(|frame| {
+            let read = frame.record();
+            read.map_err(|error| (frame.seq, error))
+        });
+        if read.is_err() {
+            self.0.rest = &[];
+        }
+        Some(read)
     }
 }
 
@@ -310,6 +422,40 @@ impl Started {
                 (2, _) => ClockKind::Readings,
                 _ => return Err(CodecError("unknown clock")),
             },
+        })
+    }
+}
+
+impl Skip {
+    /// Appends its bytes.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.seq);
+        out.put(&self.record);
+        out.put_u64(self.released);
+    }
+
+    /// Takes what was encoded off the front.
+    pub fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            seq: take.u64()?,
+            record: take.array()?,
+            released: take.u64()?,
+        })
+    }
+}
+
+impl Adopted {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_u64(self.from);
+        out.put_u64(self.to);
+        out.put(&self.build.0);
+    }
+
+    fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            from: take.u64()?,
+            to: take.u64()?,
+            build: BuildHash(take.array()?),
         })
     }
 }

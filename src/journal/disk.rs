@@ -47,6 +47,22 @@ pub trait DiskFile: Debug + Send {
     fn sync(&mut self) -> io::Result<()>;
 }
 
+/// Writes a file whole or not at all, in place of one that is there; it is durable when this
+/// returns. `temporary` is its name until then, in the same directory.
+pub fn replace(disk: &dyn Disk, temporary: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let write = || {
+        let mut file = disk.create(temporary, 0)?;
+        file.append([bytes, &[]])?;
+        file.sync()?;
+        disk.rename(temporary, path)?;
+        disk.sync_dir(path.parent().unwrap_or(Path::new(".")))
+    };
+    write().inspect_err(|_| {
+        // What could not be finished only takes up room.
+        let _ = disk.remove(temporary);
+    })
+}
+
 /// The file system of the machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemDisk;

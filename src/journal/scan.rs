@@ -97,6 +97,38 @@ pub fn segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<(u64, PathBuf)>, Jour
     Ok(found)
 }
 
+/// Reads all of a log that is still kept, also where its oldest segments have been removed.
+pub fn kept(
+    disk: &dyn Disk,
+    dir: &Path,
+    kind: LogKind,
+    needed_up_to: u64,
+) -> Result<Contents, JournalError> {
+    let first = segments(disk, dir)?.first().map_or(1, |(first, _)| *first);
+    let since = (first > 1).then_some(Since {
+        next: first + 1,
+        hash: None,
+    });
+    let known = Known {
+        needed_up_to,
+        since,
+    };
+    scan(disk, dir, kind, known)
+}
+
+/// The identity of the journal that a log is of, as its newest readable batch says; `None` if it
+/// holds none.
+pub fn identity(disk: &dyn Disk, dir: &Path) -> Result<Option<JournalId>, JournalError> {
+    for (_, path) in segments(disk, dir)?.into_iter().rev() {
+        let bytes = disk.read(&path);
+        let bytes = bytes.map_err(JournalError::disk("read", path))?;
+        if let Some((header, _, _)) = BatchHeader::decode(&bytes) {
+            return Ok(Some(header.journal));
+        }
+    }
+    Ok(None)
+}
+
 /// From where on a log is read: what is before is known from a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Since {

@@ -27,6 +27,7 @@ use crate::journal::reader::Reader;
 use crate::journal::{JournalId, LogKind, Mark};
 use crate::recover::{INPUTS_DIR, RecoverError, Recovered};
 use crate::rejudge::Rejudge;
+use crate::skipped::SkippedList;
 use crate::telemetry;
 
 /// How often a follower that has caught up looks for more.
@@ -80,6 +81,7 @@ pub fn beside(
     let mut state = Vec::new();
     recovered.judgement.save(&mut state);
     let (point, saved) = (recovered.point(), recovered.snapshot);
+    let skipped = Arc::clone(&recovered.skipped);
     let letters = letters.copy();
     Box::new(move || {
         let through = point.through;
@@ -91,7 +93,9 @@ pub fn beside(
         let judgement = Judgement::load(STATE_FORMAT, NonZeroUsize::MIN, &state, bundle)
             .map_err(|source| RecoverError::Snapshot { through, source })?;
         let start = (judgement, point);
-        Ok(Follower::new(around, options, start, letters, saved))
+        Ok(Follower::new(
+            around, options, start, skipped, letters, saved,
+        ))
     })
 }
 
@@ -126,6 +130,7 @@ impl Follower {
         around: Surroundings,
         options: FollowerOptions,
         (judgement, point): (Judgement, Point),
+        skipped: Arc<SkippedList>,
         letters: DeadLetters,
         saved: Seq,
     ) -> Self {
@@ -140,6 +145,7 @@ impl Follower {
                 next,
                 last_at: Some(point.at),
                 bundle: point.bundle,
+                skipped,
             },
             batch: point.batch,
             letters,
@@ -219,7 +225,7 @@ impl Follower {
                         letters.note(letter.seq, letter.at, &body);
                     }
                 })?;
-        self.rejudge.judge(&records);
+        self.rejudge.judge(&records)?;
         self.batch = self.reader.hash();
         telemetry::followed(self.behind());
         Ok(Followed::Some)

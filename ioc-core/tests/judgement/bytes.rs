@@ -10,7 +10,8 @@ use ioc_core::id::IncidentId;
 use ioc_core::place::Position;
 use ioc_core::reading::{AttributesBuffer, Reading};
 use ioc_core::record::{
-    Action, BuildHash, BundleHash, ClockKind, Command, DeadLetter, Input, Record, Started,
+    Action, Adopted, BuildHash, BundleHash, ClockKind, Command, DeadLetter, Input, Record, Skip,
+    Started,
 };
 use ioc_core::time::Timestamp;
 use proptest::prelude::*;
@@ -164,12 +165,27 @@ fn parts() -> impl Strategy<Value = Parts> {
             clock,
         }))
     });
+    let skipped = (any::<u64>(), any::<[u8; 32]>(), any::<u64>());
+    let skipped = skipped.prop_map(|(seq, record, released)| {
+        Parts::Other(Input::Skipped(Skip {
+            seq,
+            record,
+            released,
+        }))
+    });
+    let adopted = (any::<u64>(), any::<u64>(), any::<[u8; 32]>());
+    let adopted = adopted.prop_map(|(from, to, build)| {
+        let build = BuildHash(build);
+        Parts::Other(Input::Adopted(Adopted { from, to, build }))
+    });
     let reload = any::<[u8; 32]>().prop_map(|hash| Parts::Other(Input::Reload(BundleHash(hash))));
     prop_oneof![
         reading_parts(),
         letter,
         command,
         started,
+        skipped,
+        adopted,
         reload,
         Just(Parts::Other(Input::Tick)),
     ]
@@ -389,6 +405,16 @@ fn example_inputs(attributes: &AttributesBuffer) -> Vec<Input<'_>> {
             down_to: at,
             build: BuildHash([0xbd; 32]),
             clock: ClockKind::Scaled(60),
+        }),
+        Input::Skipped(Skip {
+            seq: 981,
+            record: [0x5c; 32],
+            released: 976,
+        }),
+        Input::Adopted(Adopted {
+            from: 977,
+            to: 1037,
+            build: BuildHash([0xbe; 32]),
         }),
     ]
 }
