@@ -91,7 +91,7 @@ impl EngineStart {
         let (spare, spares) = bounded(WORK_MAX);
         let (stop, stopped) = bounded(0);
         let time = Arc::clone(clock.time());
-        let (space, gauge) = space(&mut inputs, &mut decisions)?;
+        let (space, gauge) = space(&mut inputs, &mut decisions, Arc::clone(&durable))?;
         let full = space.sign();
         let ends = Ends {
             work: to_do,

@@ -4,14 +4,17 @@
 //! may be, by what is in it. Promise: what fits by this fits on the disk, whatever is under way;
 //! the last of it is kept for people. When it runs out, readings wait at the door, unacknowledged;
 //! further down ticks wait too (what is due fires with the next record); at the end orders are
-//! refused with a reason. All goes on by itself when there is space again.
+//! refused with a reason. All goes on by itself when there is space again. Readings also wait
+//! while the judgement for snapshots is left too far behind.
 //! Not here: trying again and telling (see `writer.rs`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::durable::Durable;
 use crate::journal::{Ahead, BatchHeader, JournalError, Log, Room};
+use crate::snapshots::follower::BEHIND_RECORDS_MAX;
 
 /// How often those who wait for room look whether there is some.
 pub const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -42,6 +45,7 @@ struct Shared {
 #[derive(Debug)]
 pub struct Space {
     shared: Arc<Shared>,
+    durable: Arc<Durable>,
     inputs_reserve: u64,
     decisions_reserve: u64,
     sent_bytes: u64,
@@ -59,7 +63,11 @@ pub struct Gauge {
 pub struct FullSign(Arc<Shared>);
 
 /// Both ends, for these logs as they stand.
-pub fn space(inputs: &mut Log, decisions: &mut Log) -> Result<(Space, Gauge), JournalError> {
+pub fn space(
+    inputs: &mut Log,
+    decisions: &mut Log,
+    durable: Arc<Durable>,
+) -> Result<(Space, Gauge), JournalError> {
     let shared = Arc::new(Shared {
         inputs_up_to: AtomicU64::new(0),
         decisions: AtomicU64::new(0),
@@ -70,6 +78,7 @@ pub fn space(inputs: &mut Log, decisions: &mut Log) -> Result<(Space, Gauge), Jo
         inputs_reserve: inputs.reserve_bytes(),
         decisions_reserve: decisions.reserve_bytes(),
         sent_bytes: 0,
+        durable,
     };
     let gauge = Gauge {
         shared,
@@ -88,6 +97,9 @@ impl Space {
             Purpose::Order => (0, self.decisions_reserve / 4),
         };
         if self.shared.decisions.load(Ordering::Acquire) < decisions_kept {
+            return 0;
+        }
+        if purpose == Purpose::Reading && self.durable.behind() > BEHIND_RECORDS_MAX {
             return 0;
         }
         let up_to = self.shared.inputs_up_to.load(Ordering::Acquire);
@@ -138,5 +150,40 @@ impl FullSign {
     /// Whether there was no space for a further segment, and there is none yet.
     pub fn is_up(&self) -> bool {
         self.0.full.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p5_readings_wait_for_snapshots_that_are_left_too_far_behind_and_people_do_not() {
+        let durable = Arc::new(Durable::default());
+        let shared = Arc::new(Shared {
+            inputs_up_to: AtomicU64::new(1000),
+            decisions: AtomicU64::new(1000),
+            full: AtomicBool::new(false),
+        });
+        let space = Space {
+            shared,
+            durable: Arc::clone(&durable),
+            inputs_reserve: 100,
+            decisions_reserve: 100,
+            sent_bytes: 0,
+        };
+        let rooms = || [Purpose::Reading, Purpose::Tick, Purpose::Order].map(|of| space.room(of));
+        durable.set_inputs(BEHIND_RECORDS_MAX + 1);
+        assert_eq!(rooms(), [900, 950, 1000], "nobody follows");
+        durable.set_followed(1);
+        assert_eq!(rooms(), [900, 950, 1000]);
+        durable.set_followed(0);
+        assert_eq!(rooms(), [0, 950, 1000]);
+        durable.stop_following();
+        assert_eq!(
+            rooms(),
+            [900, 950, 1000],
+            "what has failed is not waited for"
+        );
     }
 }

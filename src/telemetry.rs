@@ -184,6 +184,14 @@ pub fn followed(behind: u64) {
     gauge!("ioc_snapshot_behind").set(behind as f64);
 }
 
+/// Readings wait until the judgement for snapshots has caught up.
+pub fn left_behind(behind: u64) {
+    warn!(
+        behind,
+        "snapshots are left behind: readings wait at the door until they have caught up"
+    );
+}
+
 /// The end was too far away to be waited for.
 pub fn last_snapshot_left_out(behind: u64) {
     warn!(

@@ -4,7 +4,8 @@
 //! Arrives: the inputs log, as far as it is durable. Leaves: snapshots; segments that nobody needs
 //! any more go. Promise: a snapshot is only made where the engine's own mark agrees with what was
 //! derived (P2, checked while the city runs), and appears only once the decisions before it are
-//! durable; what goes wrong here is told and stops nothing else. Next: `retention.rs`.
+//! durable; what goes wrong here is told and stops nothing else. It is never left behind by more
+//! than [`BEHIND_RECORDS_MAX`] records: readings wait for it then. Next: `retention.rs`.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -36,6 +37,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const UNHURRIED_RECORDS: u64 = 4_000_000;
 /// Of its time, an unhurried follower works one part in so many.
 const UNHURRIED_PARTS: u32 = 4;
+/// So many records behind, readings wait at the door for it: the next start has to judge them all.
+pub const BEHIND_RECORDS_MAX: u64 = 16_000_000;
 /// How far behind it may be at a clean end and still make a last snapshot.
 const LAST_RECORDS_MAX: u64 = 2_000_000;
 
@@ -121,6 +124,8 @@ pub struct Follower {
     waiting: Option<Snapshot>,
     saved: Seq,
     saved_at: Duration,
+    /// Whether readings wait for it, as far as was told.
+    left_behind: bool,
 }
 
 impl Follower {
@@ -136,6 +141,7 @@ impl Follower {
     ) -> Self {
         let dir = around.data.join(INPUTS_DIR);
         let next = point.through + 1;
+        around.durable.set_followed(point.through);
         let disk = Arc::clone(&around.disk);
         Self {
             reader: Reader::new(disk, dir, LogKind::Inputs, next),
@@ -152,6 +158,7 @@ impl Follower {
             waiting: None,
             saved,
             saved_at: around.time.monotonic(),
+            left_behind: false,
             around,
             options,
         }
@@ -160,10 +167,12 @@ impl Follower {
     /// Follows until `stop` is dropped. Then, if the end is near and all was released as `ended`
     /// says, makes a last snapshot, so that the next start has nothing to judge again.
     pub fn run(mut self, stop: &Receiver<Mark>) {
+        let durable = Arc::clone(&self.around.durable);
         let followed = self.follow(stop).and_then(|ended| match ended {
             Some(ended) => self.finish(ended),
             None => Ok(()),
         });
+        durable.stop_following();
         if let Err(error) = followed {
             telemetry::following_failed(&error);
         }
@@ -195,7 +204,7 @@ impl Follower {
 
     /// How many durable records it has not judged.
     fn behind(&self) -> u64 {
-        (self.around.durable.inputs() + 1).saturating_sub(self.rejudge.next)
+        self.around.durable.behind()
     }
 
     /// Judges one batch, or finishes a snapshot.
@@ -227,8 +236,19 @@ impl Follower {
                 })?;
         self.rejudge.judge(&records)?;
         self.batch = self.reader.hash();
-        telemetry::followed(self.behind());
+        self.around.durable.set_followed(self.rejudge.next - 1);
+        self.tell();
         Ok(Followed::Some)
+    }
+
+    fn tell(&mut self) {
+        let behind = self.behind();
+        telemetry::followed(behind);
+        let left_behind = behind > BEHIND_RECORDS_MAX;
+        if left_behind && !self.left_behind {
+            telemetry::left_behind(behind);
+        }
+        self.left_behind = left_behind;
     }
 
     fn is_due(&self) -> bool {

@@ -116,7 +116,7 @@ impl Bench {
         let (work, to_do) = bounded(WORK_MAX);
         let (spare, _) = bounded(WORK_MAX);
         let (_, stop) = bounded(0);
-        let (_, gauge) = space::space(&mut inputs, &mut decisions).unwrap();
+        let (_, gauge) = space::space(&mut inputs, &mut decisions, Arc::default()).unwrap();
         let ends = Ends {
             work: to_do,
             spare,
