@@ -19,6 +19,7 @@ mod sabotage;
 mod process;
 mod sessions;
 mod plan;
+mod machine;
 mod world;
 mod checks;
 

@@ -55,11 +55,12 @@ impl Logs {
     }
 
     /// All that the model can say about the logs.
-    pub fn check(&self, model: &Model) -> Result<(), Broken> {
+    /// `digest` is the state in which the host ended.
+    pub fn check(&self, model: &Model, digest: [u8; 32]) -> Result<(), Broken> {
         self.check_times()?;
         self.check_arrivals(model)?;
         self.check_commands(model)?;
-        self.check_judgement(model)?;
+        self.check_judgement(model, digest)?;
         check_evidence(model)
     }
 
@@ -150,8 +151,9 @@ impl Logs {
     }
 
     /// P2: the final inputs, judged from the beginning by one stage and one record at a time, give
-    /// exactly the decisions that left and that lie in the decisions log.
-    fn check_judgement(&self, model: &Model) -> Result<(), Broken> {
+    /// exactly the decisions that left and that lie in the decisions log, and the state in which the
+    /// host ended.
+    fn check_judgement(&self, model: &Model, digest: [u8; 32]) -> Result<(), Broken> {
         const P2: Promise = Promise::P2SameInputsSameDecisions;
         let mut judgement = Judgement::new(NonZeroUsize::MIN);
         city::bundles()
@@ -188,6 +190,9 @@ impl Logs {
         expect(encoded == self.decisions, P2, || {
             let (offline, logged) = (encoded.len(), self.decisions.len());
             format!("{offline} bytes of decisions follow from the inputs, {logged} are logged")
+        })?;
+        expect(judgement.digest() == digest, P2, || {
+            "the final inputs lead to another state than the host ended in".into()
         })?;
         let broken = judgement.audit();
         expect(broken.is_empty(), Promise::InvariantsHold, || {
