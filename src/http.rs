@@ -252,7 +252,11 @@ mod tests {
         let long = "x".repeat(limits.head_bytes_max);
         let many = "a: b\r\n".repeat(limits.headers_max + 1);
         for headers in [format!("a: {long}\r\n"), many] {
-            let text = told(address, format!("GET / HTTP/1.1\r\n{headers}\r\n").as_bytes()).await;
+            let text = told(
+                address,
+                format!("GET / HTTP/1.1\r\n{headers}\r\n").as_bytes(),
+            )
+            .await;
             assert!(text.starts_with("HTTP/1.1 431"), "{text}");
         }
     }

@@ -152,7 +152,9 @@ fn read_users(path: &Path) -> Result<Users, HostError> {
         )));
     }
     let mut text = String::new();
-    let read = file.take(USERS_FILE_BYTES_MAX + 1).read_to_string(&mut text);
+    let read = file
+        .take(USERS_FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text);
     if read.map_err(failed())? as u64 > USERS_FILE_BYTES_MAX {
         let too_long = format!("it has more than {USERS_FILE_BYTES_MAX} bytes");
         return Err(failed()(io::Error::other(too_long)));

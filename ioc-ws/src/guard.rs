@@ -12,9 +12,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{
-    CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
+use axum::http::header::{CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
@@ -154,7 +152,10 @@ fn check_form(headers: &HeaderMap) -> Result<(), Trespass> {
     for value in values {
         let value = value.to_str().map_err(|_| Trespass::Form)?;
         let essence = value.split([';', ',']).next().unwrap_or_default().trim();
-        if of_form.iter().any(|form| essence.eq_ignore_ascii_case(form)) {
+        if of_form
+            .iter()
+            .any(|form| essence.eq_ignore_ascii_case(form))
+        {
             return Err(Trespass::Form);
         }
     }

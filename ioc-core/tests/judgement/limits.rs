@@ -9,8 +9,9 @@ use ioc_core::decision::Severity::{Minor, Moderate};
 use ioc_core::decision::{Decision, Verdict};
 use ioc_core::judgement::Judgement;
 use ioc_core::limits::{
-    BUNDLES_WAITING_MAX, CANDIDATE_EVIDENCE_MAX, CANDIDATES_PER_RULE_MAX, EVIDENCE_PER_DECISION_MAX,
-    KINDS_PER_SENSOR_MAX, MEMBERS_PER_INCIDENT_MAX, PENDING_READINGS_MAX,
+    BUNDLES_WAITING_MAX, CANDIDATE_EVIDENCE_MAX, CANDIDATES_PER_RULE_MAX,
+    EVIDENCE_PER_DECISION_MAX, KINDS_PER_SENSOR_MAX, MEMBERS_PER_INCIDENT_MAX,
+    PENDING_READINGS_MAX,
 };
 use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::{Input, Record};

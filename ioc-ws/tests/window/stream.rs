@@ -135,7 +135,7 @@ async fn p5_orders_beyond_the_queue_are_refused_as_busy() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn p5_orders_of_one_session_beyond_its_bound_are_refused_as_busy() {
     let mut options = options("epoch-1");
     options.session_commands_max = 2;
@@ -158,7 +158,11 @@ async fn p5_orders_of_one_session_beyond_its_bound_are_refused_as_busy() {
     let queue = served.commands.receiver();
     for expected in ["r-1", "r-2", "r-4"] {
         let given = queue.recv_timeout(Duration::from_secs(20)).unwrap();
-        assert_eq!(given.request.as_str(), expected, "others are not in its way");
+        assert_eq!(
+            given.request.as_str(),
+            expected,
+            "others are not in its way"
+        );
     }
 }
 

@@ -149,7 +149,15 @@ fn p8_no_listener_leaves_loopback_however_it_is_written() {
         let secured = [("IOC_HTTP_LISTEN", address), secured[1]];
         assert!(load("", &secured).is_err(), "users are MQTT's: {address}");
     }
-    for odd in ["localhost:1", "0:1", ":1", "*:1", "127.1:1", "0x7f.0.0.1:1", "0177.0.0.1:1"] {
+    for odd in [
+        "localhost:1",
+        "0:1",
+        ":1",
+        "*:1",
+        "127.1:1",
+        "0x7f.0.0.1:1",
+        "0177.0.0.1:1",
+    ] {
         assert!(load("", &[("IOC_HTTP_LISTEN", odd)]).is_err(), "{odd}");
     }
     for own in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1"] {
