@@ -5,7 +5,7 @@
 //! replay, sockets, `ready`. Order at the end: sockets stop reading, what was handed over is
 //! settled, the engine ends, the journal ends.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::future::Future;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -128,6 +128,9 @@ impl HostError {
 pub fn run(options: RunOptions) -> Result<(), HostError> {
     let drain = options.settings.shutdown.drain;
     telemetry::start_logging(&options.settings.log.filter);
+    if !options.settings.service_links.is_empty() {
+        telemetry::service_links_ignored(&options.settings.service_links);
+    }
     let host = Host::start(options)?;
     // Whoever reads `ready` may ask it to end at once.
     let asked = host.shutdown_signal();
@@ -213,7 +216,7 @@ impl Host {
         descriptors::provide(&settings)?;
         let metrics = telemetry::start_metrics();
         let data = &settings.data;
-        fs::create_dir_all(data).map_err(HostError::file("make", data))?;
+        identity::data_dir(data)?;
         let lock = identity::lock(data)?;
         let token = identity::console_token(data)?;
         let build = identity::build_hash()?;

@@ -1,17 +1,24 @@
 //! The HTTP socket: accepts connections until told to stop, at most so many, each with a deadline.
 //!
 //! Arrives: connections. Leaves: requests for the router. Promise: a connection that says nothing,
-//! or never ends its request's head, is closed; one beyond the bound is answered 503 and closed at
-//! once; none disturbs another. Not here: bodies and their deadlines (the intake's), sessions
+//! never ends its request's head, or does not take its answer, is closed; one beyond the bound is
+//! answered 503 and closed at once; none disturbs another; beyond loopback nothing is served, for
+//! nobody is asked who he is (P8). Not here: bodies and their deadlines (the intake's), sessions
 //! (the window's). Next: `ioc-gateway/src/http.rs`, `ioc-ws/src/server.rs`.
 
+mod patience;
+
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
@@ -19,6 +26,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use self::patience::{Patience, Patient};
+use crate::host::HostError;
 use crate::servers::until;
 use crate::telemetry;
 
@@ -30,6 +39,14 @@ pub struct Limits {
     /// How long a client may take for the head of a request, and how long it may keep a connection
     /// open without beginning another.
     pub head_wait_max: Duration,
+    /// The longest head of a request, and how much of an answer is buffered; a longer head is
+    /// answered 431.
+    pub head_bytes_max: usize,
+    /// How many headers a request may have; more are answered 431.
+    pub headers_max: usize,
+    /// How long a client may take nothing of an answer; then it is closed. One that takes less
+    /// than 16 KiB a second for so long is closed too.
+    pub write_wait_max: Duration,
 }
 
 impl Default for Limits {
@@ -37,6 +54,9 @@ impl Default for Limits {
         Self {
             connections_max: 1024,
             head_wait_max: Duration::from_secs(30),
+            head_bytes_max: 32 << 10,
+            headers_max: 100,
+            write_wait_max: Duration::from_secs(30),
         }
     }
 }
@@ -46,6 +66,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What a connection is told for which there is no place.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     connection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
+
+/// Binds an address of loopback.
+///
+/// # Errors
+/// Any other address, and one that the machine refuses.
+pub async fn bind(address: SocketAddr) -> Result<TcpListener, HostError> {
+    if !address.ip().is_loopback() {
+        return Err(HostError::Usage(format!(
+            "HTTP asks nobody who he is, and {address} is not on loopback"
+        )));
+    }
+    let failed = |source| HostError::Listen { address, source };
+    TcpListener::bind(address).await.map_err(failed)
+}
 
 /// Serves connections until `stopping`, then waits until those that are served have ended.
 pub async fn serve(
@@ -87,10 +121,27 @@ async fn connected(
 ) {
     // Small frames and answers leave at once; where it cannot be set, all is only slower.
     let _ = stream.set_nodelay(true);
+    let patience = Patience::default();
+    let wait_max = limits.write_wait_max;
+    let stream = Patient::new(stream, wait_max, patience.clone(), telemetry::http_stalled);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        let (answer, patience) = (router.call(request), patience.clone());
+        async move {
+            let answer = answer.await?;
+            if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+                // A session has its own bound for a client that does not read.
+                patience.free();
+            }
+            Ok::<_, std::convert::Infallible>(answer)
+        }
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_wait_max)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .max_buf_size(limits.head_bytes_max)
+        .max_headers(limits.headers_max)
+        .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     // How one client's connection ends is nobody else's trouble.
@@ -124,8 +175,6 @@ async fn refused(error: &io::Error) {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::{Instant, timeout};
@@ -138,7 +187,10 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopping) = watch::channel(false);
-        let router = Router::new().route("/", get(|| async { "here" }));
+        let large = vec![b'x'; 64 << 20];
+        let router = Router::new()
+            .route("/", get(|| async { "here" }))
+            .route("/large", get(|| async { large }));
         tokio::spawn(serve(listener, router, limits, stopping));
         (address, stop)
     }
@@ -191,5 +243,50 @@ mod tests {
             let text = told(address, part.as_bytes()).await;
             assert_eq!(text.contains("here"), part.ends_with("\r\n\r\n"), "{part}");
         }
+    }
+
+    #[tokio::test]
+    async fn p5_a_head_that_is_too_long_is_refused() {
+        let limits = Limits::default();
+        let (address, _stop) = server(limits).await;
+        let long = "x".repeat(limits.head_bytes_max);
+        let many = "a: b\r\n".repeat(limits.headers_max + 1);
+        for headers in [format!("a: {long}\r\n"), many] {
+            let text = told(
+                address,
+                format!("GET / HTTP/1.1\r\n{headers}\r\n").as_bytes(),
+            )
+            .await;
+            assert!(text.starts_with("HTTP/1.1 431"), "{text}");
+        }
+    }
+
+    #[tokio::test]
+    async fn p5_who_does_not_take_the_answer_is_closed_and_gives_the_place_back() {
+        let limits = Limits {
+            connections_max: 1,
+            write_wait_max: Duration::from_millis(50),
+            ..Limits::default()
+        };
+        let (address, _stop) = server(limits).await;
+        let mut stuck = TcpStream::connect(address).await.unwrap();
+        let asks = b"GET /large HTTP/1.1\r\n\r\n";
+        stuck.write_all(asks).await.unwrap();
+        let until = Instant::now() + DEADLINE;
+        while !told(address, b"GET / HTTP/1.0\r\n\r\n")
+            .await
+            .ends_with("here")
+        {
+            assert!(Instant::now() < until, "it is waited for");
+        }
+    }
+
+    #[tokio::test]
+    async fn p8_nothing_is_served_beyond_loopback() {
+        for beyond in ["0.0.0.0:0", "[::]:0", "[::ffff:127.0.0.1]:0", "192.0.2.7:0"] {
+            let refused = bind(beyond.parse().unwrap()).await;
+            assert!(matches!(refused, Err(HostError::Usage(_))), "{beyond}");
+        }
+        assert!(bind("127.0.0.2:0".parse().unwrap()).await.is_ok());
     }
 }

@@ -1,6 +1,7 @@
 //! The sockets: one for HTTP (door, window, health), one for MQTT; and how they end.
 
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -15,7 +16,6 @@ use ioc_gateway::mqtt;
 use ioc_gateway::options::{Credentials, HttpOptions, MqttOptions, Users};
 use ioc_ws::{Guard, Window};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -26,6 +26,7 @@ use crate::host::HostError;
 use crate::http;
 use crate::outlets::Outlets;
 use crate::space::FullSign;
+use crate::telemetry;
 
 /// What the sockets serve.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ impl Servers {
         } = sockets;
         let (stopping, stopped) = watch::channel(false);
         let health = Health {
-            metrics,
+            metrics: metrics.clone(),
             full,
             stopped: stopped.clone(),
         };
@@ -82,7 +83,7 @@ impl Servers {
 
         let address = settings.http.listen;
         let failed = |source| HostError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = http::bind(address).await?;
         let http_address = listener.local_addr().map_err(failed)?;
         let mqtt = mqtt::Listener::bind(mqtt_options(settings)?).await?;
         let mqtt_address = mqtt.local_addr();
@@ -94,7 +95,8 @@ impl Servers {
                 http::Limits::default(),
                 stopped.clone(),
             )),
-            tokio::spawn(mqtt.run(door, outlets.mqtt, until(stopped))),
+            tokio::spawn(mqtt.run(door, outlets.mqtt, until(stopped.clone()))),
+            tokio::spawn(telemetry::keep_up(metrics, until(stopped))),
         ];
         Ok(Self {
             http: http_address,
@@ -135,17 +137,28 @@ fn mqtt_options(settings: &Settings) -> Result<MqttOptions, HostError> {
     Ok(options)
 }
 
+/// The longest file of users: the most users, with names and passwords of 160 bytes.
+const USERS_FILE_BYTES_MAX: u64 = 16 << 20;
+
 /// The users of a file that only its owner may read.
 fn read_users(path: &Path) -> Result<Users, HostError> {
     let failed = || HostError::file("read", path);
-    let mode = fs::metadata(path).map_err(failed())?.permissions().mode();
+    let file = File::open(path).map_err(failed())?;
+    let mode = file.metadata().map_err(failed())?.permissions().mode();
     if mode & 0o077 != 0 {
         let shown = path.display();
         return Err(HostError::Usage(format!(
             "{shown} holds passwords and others may read it: chmod 600 {shown}"
         )));
     }
-    let text = fs::read_to_string(path).map_err(failed())?;
+    let mut text = String::new();
+    let read = file
+        .take(USERS_FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text);
+    if read.map_err(failed())? as u64 > USERS_FILE_BYTES_MAX {
+        let too_long = format!("it has more than {USERS_FILE_BYTES_MAX} bytes");
+        return Err(failed()(io::Error::other(too_long)));
+    }
     let users = users::parse(&path.display().to_string(), &text);
     let users = users.map_err(|mistakes| HostError::Usage(mistakes.to_string()))?;
     Ok(Users::new(
@@ -193,5 +206,37 @@ impl Health {
 
     async fn metrics(State(health): State<Self>) -> String {
         health.metrics.render()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn users_file(text: &str, mode: u32) -> (tempfile::TempDir, Result<Users, HostError>) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("users");
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+        let users = read_users(&path);
+        (dir, users)
+    }
+
+    #[test]
+    fn p8_a_file_of_users_is_read_only_if_nobody_else_can_read_it() {
+        assert!(users_file("ann:s3cret\n", 0o600).1.is_ok());
+        for mode in [0o640, 0o604, 0o644, 0o660] {
+            let refused = users_file("ann:s3cret\n", mode).1;
+            let said = refused.unwrap_err().to_string();
+            assert!(said.contains("chmod 600"), "{mode:o}: {said}");
+        }
+    }
+
+    #[test]
+    fn p5_a_file_of_users_has_a_bound() {
+        let line = format!("ann:{}\n", "x".repeat(1000));
+        let long = line.repeat(USERS_FILE_BYTES_MAX as usize / line.len() + 1);
+        let refused = users_file(&long, 0o600).1;
+        assert!(matches!(refused, Err(HostError::File { .. })));
     }
 }

@@ -29,6 +29,30 @@ pub fn start_metrics() -> PrometheusHandle {
     STARTED.get_or_init(install).clone()
 }
 
+/// How often the samples of histograms are summed up: until then each takes memory, and nobody may
+/// be there to scrape.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+/// Sums up the samples of histograms, again and again until `stopped`.
+pub async fn keep_up(metrics: PrometheusHandle, stopped: impl Future<Output = ()>) {
+    again_and_again(UPKEEP_EVERY, || metrics.run_upkeep(), stopped).await;
+}
+
+async fn again_and_again(
+    every: Duration,
+    mut work: impl FnMut(),
+    stopped: impl Future<Output = ()>,
+) {
+    let mut stopped = std::pin::pin!(stopped);
+    let mut beats = tokio::time::interval(every);
+    loop {
+        tokio::select! {
+            () = &mut stopped => return,
+            _ = beats.tick() => work(),
+        }
+    }
+}
+
 /// Logs to stderr what the filter lets through; once in a process. What cannot be written is lost:
 /// a full or closed stderr must not end a thread, as complaining about it there would.
 pub fn start_logging(filter: &str) {
@@ -73,6 +97,10 @@ fn describe() {
     describe_counter!(
         "ioc_http_turned_away_total",
         "HTTP connections refused because there were too many"
+    );
+    describe_counter!(
+        "ioc_http_stalled_total",
+        "HTTP connections closed because the client did not take its answer"
     );
     describe_counter!(
         "ioc_http_accept_failed_total",
@@ -217,6 +245,18 @@ pub fn rules_refused(mistakes: &str) {
     error!("the rules on disk are NOT in force, the last accepted ones are; mistakes:\n{mistakes}");
 }
 
+/// Variables of the environment look like settings and are an orchestrator's links to services.
+pub fn service_links_ignored(names: &[String]) {
+    let names = names.join(", ");
+    warn!(%names, "not settings but links to a Kubernetes service: ignored");
+}
+
+/// A file of the data directory could be read by others, and cannot any more.
+pub fn secret_was_readable(path: &Path) {
+    let path = path.display();
+    warn!(%path, "others could read this secret; remove the file if anybody may have");
+}
+
 /// Something in the configuration works but is probably not meant.
 pub fn rules_warning(warning: &str) {
     warn!("{warning}");
@@ -235,6 +275,11 @@ pub fn http_turned_away() {
     counter!("ioc_http_turned_away_total").increment(1);
 }
 
+/// An HTTP client did not take its answer for too long.
+pub fn http_stalled() {
+    counter!("ioc_http_stalled_total").increment(1);
+}
+
 /// An HTTP connection could not be accepted.
 pub fn http_accept_failed(error: &std::io::Error) {
     counter!("ioc_http_accept_failed_total").increment(1);
@@ -249,4 +294,22 @@ pub fn drain_overrun() {
 /// All that was handed over is settled.
 pub fn drained() {
     info!("stopped cleanly");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn p5_histograms_are_summed_up_though_nobody_scrapes() {
+        let (sender, mut upkeeps) = tokio::sync::mpsc::channel(1);
+        let work = move || drop(sender.try_send(()));
+        let never = std::future::pending();
+        let keeping = tokio::spawn(again_and_again(Duration::from_millis(1), work, never));
+        for _ in 0..3 {
+            let upkeep = tokio::time::timeout(Duration::from_secs(60), upkeeps.recv()).await;
+            assert!(upkeep.is_ok(), "samples pile up");
+        }
+        keeping.abort();
+    }
 }

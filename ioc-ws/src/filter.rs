@@ -141,4 +141,15 @@ mod tests {
         assert!(error.contains("unknown, minor, moderate, severe, extreme: grave"));
         assert!(filter(r#"{"kind":"Flood"}"#).is_err());
     }
+
+    #[test]
+    fn p5_a_filter_names_no_more_words_than_its_bound() {
+        let zones = |count: usize| {
+            let zones: Vec<_> = (0..count).map(|n| format!("z{n}")).collect();
+            filter(&serde_json::json!({ "zone": zones }).to_string())
+        };
+        assert!(zones(WORDS_MAX).is_ok());
+        let refused = zones(WORDS_MAX + 1).unwrap_err();
+        assert!(refused.contains("at most 256"), "{refused}");
+    }
 }

@@ -3,16 +3,18 @@
 //! Arrives: every request of the port, whichever part serves it. Leaves: the request, or 403 with
 //! the reason. A web page anywhere can make a browser send requests to a loopback port, and by DNS
 //! rebinding can even read the answers; the Host header gives the second away, Origin the first
-//! (RFC 9110 section 7.2, RFC 6454 section 7). Not here: who may command, see `auth.rs`.
+//! (RFC 9110 section 7.2, RFC 6454 section 7). Where a browser leaves Origin out, Sec-Fetch-Site
+//! says that a page elsewhere asks for a change (Fetch Metadata, section 2.3), and what a plain
+//! form can send is not taken at all. Not here: who may command, see `auth.rs`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::header::{HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 
@@ -43,16 +45,21 @@ impl Guard {
     }
 
     /// Why this request may not pass.
-    fn check(&self, uri: &Uri, headers: &HeaderMap) -> Result<(), Trespass> {
+    fn check(&self, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Trespass> {
         let host = self.own_host(one(headers, HOST)?.ok_or(Trespass::Host)?)?;
         if let Some(authority) = uri.authority() {
             self.own_host(authority.as_str())?;
         }
         match one(headers, ORIGIN)? {
-            None => Ok(()),
-            Some(origin) if is_same_origin(origin, &host) => Ok(()),
-            Some(_) => Err(Trespass::Origin),
+            None => {}
+            Some(origin) if is_same_origin(origin, &host) => {}
+            Some(_) => return Err(Trespass::Origin),
         }
+        if method.is_safe() {
+            return Ok(());
+        }
+        check_site(headers)?;
+        check_form(headers)
     }
 
     fn own_host(&self, text: &str) -> Result<Authority, Trespass> {
@@ -76,13 +83,22 @@ impl Guard {
 enum Trespass {
     Host,
     Origin,
+    Form,
 }
 
 impl Trespass {
+    const fn status(self) -> StatusCode {
+        match self {
+            Self::Host | Self::Origin => StatusCode::FORBIDDEN,
+            Self::Form => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        }
+    }
+
     const fn code(self) -> &'static str {
         match self {
             Self::Host => "host_not_ours",
             Self::Origin => "origin_not_ours",
+            Self::Form => "form_not_taken",
         }
     }
 
@@ -93,6 +109,10 @@ impl Trespass {
                  (http.hosts)"
             }
             Self::Origin => "another site's page may not send requests here",
+            Self::Form => {
+                "a form of any page could send this content type: send application/json or \
+                 application/x-ndjson"
+            }
         }
     }
 }
@@ -114,6 +134,34 @@ fn one(headers: &HeaderMap, name: HeaderName) -> Result<Option<&str>, Trespass> 
         .transpose()
 }
 
+/// Refuses a change that a browser says another site's page asks for. Those that are older than
+/// this header, and clients that are no browsers, do not send it.
+fn check_site(headers: &HeaderMap) -> Result<(), Trespass> {
+    const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+    match one(headers, SITE)? {
+        None | Some("same-origin" | "none") => Ok(()),
+        Some(_) => Err(Trespass::Origin),
+    }
+}
+
+/// Refuses the content types in which a form can send any text without asking first. In the third
+/// one that it can send, names and values are encoded, so that they are nobody's JSON.
+fn check_form(headers: &HeaderMap) -> Result<(), Trespass> {
+    let of_form = ["text/plain", "multipart/form-data"];
+    let values = headers.get_all(CONTENT_TYPE).iter();
+    for value in values {
+        let value = value.to_str().map_err(|_| Trespass::Form)?;
+        let essence = value.split([';', ',']).next().unwrap_or_default().trim();
+        if of_form
+            .iter()
+            .any(|form| essence.eq_ignore_ascii_case(form))
+        {
+            return Err(Trespass::Form);
+        }
+    }
+    Ok(())
+}
+
 /// Whether a page of this origin was served by this host. The scheme may differ from ours: a
 /// proxy before us may speak TLS.
 fn is_same_origin(origin: &str, host: &Authority) -> bool {
@@ -132,7 +180,7 @@ fn is_same_origin(origin: &str, host: &Authority) -> bool {
 }
 
 async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Response {
-    let mut response = match guard.check(request.uri(), request.headers()) {
+    let mut response = match guard.check(request.method(), request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
         Err(trespass) => {
             let header = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
@@ -142,8 +190,7 @@ async fn guard(State(guard): State<Guard>, request: Request, next: Next) -> Resp
                 host.unwrap_or_default(),
                 origin.unwrap_or_default(),
             );
-            ApiError::new(StatusCode::FORBIDDEN, trespass.code(), trespass.message())
-                .into_response()
+            ApiError::new(trespass.status(), trespass.code(), trespass.message()).into_response()
         }
     };
     let headers = response.headers_mut();
@@ -169,7 +216,7 @@ mod tests {
             headers.append(ORIGIN, HeaderValue::from_static(value));
         }
         let guard = Guard::new(["Ops.Example.Org".into()]);
-        guard.check(&Uri::from_static("/"), &headers)
+        guard.check(&Method::GET, &Uri::from_static("/"), &headers)
     }
 
     #[test]
@@ -225,5 +272,40 @@ mod tests {
         }
         let behind_proxy = check(&["ops.example.org"], &["https://ops.example.org"]);
         assert_eq!(behind_proxy, Ok(()));
+    }
+
+    #[test]
+    fn p8_a_form_that_hides_its_origin_changes_nothing() {
+        let check = |method: Method, headers: &[(&'static str, &'static str)]| {
+            let mut all = HeaderMap::new();
+            all.insert(HOST, HeaderValue::from_static("127.0.0.1:8080"));
+            for (name, value) in headers {
+                all.append(*name, HeaderValue::from_static(value));
+            }
+            Guard::new([]).check(&method, &Uri::from_static("/"), &all)
+        };
+        for site in ["cross-site", "same-site", "", "new-word"] {
+            let said = [("sec-fetch-site", site)];
+            assert_eq!(check(Method::POST, &said), Err(Trespass::Origin), "{site}");
+            assert_eq!(check(Method::GET, &said), Ok(()), "a link is followed");
+        }
+        for site in ["same-origin", "none"] {
+            assert_eq!(check(Method::POST, &[("sec-fetch-site", site)]), Ok(()));
+        }
+        for form in [
+            "text/plain",
+            "Text/Plain; charset=UTF-8",
+            "multipart/form-data; boundary=x",
+            "text/plain, application/json",
+        ] {
+            let said = [("content-type", form)];
+            assert_eq!(check(Method::POST, &said), Err(Trespass::Form), "{form}");
+            let twice = [("content-type", "application/json"), said[0]];
+            assert_eq!(check(Method::POST, &twice), Err(Trespass::Form), "{form}");
+        }
+        for ours in ["application/json", "application/x-ndjson"] {
+            assert_eq!(check(Method::POST, &[("content-type", ours)]), Ok(()));
+        }
+        assert_eq!(check(Method::POST, &[]), Ok(()), "curl");
     }
 }

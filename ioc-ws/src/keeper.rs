@@ -335,3 +335,6 @@ impl Keeper {
         self.answers.send_replace(Answer { upto, picture });
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@
 //! (`source.rs`); whether an address is free. Next: `settings/layers.rs`.
 
 mod layers;
+mod service_links;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -53,6 +54,8 @@ pub struct Settings {
     pub shutdown: Shutdown,
     /// What is written on stderr.
     pub log: Log,
+    /// Variables of the environment that only look like settings.
+    pub service_links: Vec<String>,
 }
 
 /// The HTTP port.
@@ -133,7 +136,8 @@ pub struct Log {
 
 impl Settings {
     /// The settings of a configuration directory, or the shipped ones without it, under the
-    /// variables of the environment. Variables whose name does not begin with `IOC_` are ignored.
+    /// variables of the environment. Variables whose name does not begin with `IOC_` are ignored,
+    /// and so are those that Kubernetes makes for a Service named `ioc`.
     ///
     /// # Errors
     /// All mistakes of the file and of the environment.
@@ -177,6 +181,7 @@ impl Settings {
             log: Log {
                 filter: filter?.to_owned(),
             },
+            service_links: layers.service_links().to_vec(),
         };
         settings.check_together(layers, mistakes);
         Some(settings)

@@ -91,4 +91,12 @@ mod tests {
             users:3:1: not a user and a password; write `user:password`"#]]
         .assert_eq(&mistakes.to_string());
     }
+
+    #[test]
+    fn p5_users_have_a_bound() {
+        let users = |count: usize| -> String { (0..count).map(|n| format!("u{n}:x\n")).collect() };
+        assert_eq!(parse("users", &users(USERS_MAX)).unwrap().len(), USERS_MAX);
+        let refused = parse("users", &users(USERS_MAX + 1)).unwrap_err();
+        assert!(refused.to_string().contains("are too many"));
+    }
 }

@@ -72,7 +72,8 @@ impl Lines {
         }
     }
 
-    fn new(source: impl Read + Send + 'static, position: Position) -> io::Result<Self> {
+    /// Reads from a source.
+    pub(super) fn new(source: impl Read + Send + 'static, position: Position) -> io::Result<Self> {
         let mut counted = Counted { source, position };
         let mut first = Vec::new();
         counted.by_ref().take(2).read_to_end(&mut first)?;

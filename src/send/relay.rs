@@ -240,6 +240,36 @@ mod tests {
         }
     }
 
+    /// Lines without end.
+    struct Endless(usize);
+
+    impl io::Read for Endless {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            const LINE: &[u8] = b"{\"sensor\":\"a\"}\n";
+            for byte in &mut *buffer {
+                *byte = LINE[self.0 % LINE.len()];
+                self.0 += 1;
+            }
+            Ok(buffer.len())
+        }
+    }
+
+    #[tokio::test]
+    async fn p5_no_more_is_read_ahead_than_the_bound() {
+        let position = super::super::lines::Position::default();
+        let lines = Lines::new(Endless(0), position.clone()).unwrap();
+        let (mut batches, _failure) = read_ahead(lines);
+        let until = Instant::now() + std::time::Duration::from_secs(60);
+        while batches.len() < AHEAD_BATCHES_MAX {
+            assert!(Instant::now() < until, "nothing is read ahead");
+            tokio::task::yield_now().await;
+        }
+        let lines = (AHEAD_BATCHES_MAX + 2) * BATCH_LINES_MAX;
+        let buffered = 256 << 10;
+        assert!(position.get() <= (lines * 16 + 2 * buffered) as u64);
+        assert_eq!(batches.recv().await.unwrap().len(), BATCH_LINES_MAX);
+    }
+
     #[tokio::test]
     async fn a_failed_connection_ends_the_relay() {
         let (sender, batches) = mpsc::channel(4);

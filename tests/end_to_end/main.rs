@@ -16,3 +16,5 @@ mod offline;
 mod console;
 mod commands;
 mod ending;
+mod strangers;
+mod bounds;

@@ -1,16 +1,20 @@
 //! What happens at the bounds: nothing grows beyond them, and what is lost is counted.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use ioc_core::counters::Counters;
 use ioc_core::decision::Severity::{Minor, Moderate};
 use ioc_core::decision::{Decision, Verdict};
+use ioc_core::judgement::Judgement;
 use ioc_core::limits::{
-    CANDIDATE_EVIDENCE_MAX, CANDIDATES_PER_RULE_MAX, EVIDENCE_PER_DECISION_MAX,
-    KINDS_PER_SENSOR_MAX, MEMBERS_PER_INCIDENT_MAX, PENDING_READINGS_MAX,
+    BUNDLES_WAITING_MAX, CANDIDATE_EVIDENCE_MAX, CANDIDATES_PER_RULE_MAX,
+    EVIDENCE_PER_DECISION_MAX, KINDS_PER_SENSOR_MAX, MEMBERS_PER_INCIDENT_MAX,
+    PENDING_READINGS_MAX,
 };
 use ioc_core::reading::{Attributes, Reading};
-use ioc_core::record::Input;
+use ioc_core::record::{Input, Record};
 use ioc_core::time::{Millis, Timestamp};
 
 use crate::support::{BundleBuilder, History, MIDNIGHT, Manner};
@@ -170,6 +174,38 @@ fn a_sensor_that_speaks_too_many_languages_is_counted() {
         counters.sensors.readings_judged,
         KINDS_PER_SENSOR_MAX as u64
     );
+}
+
+/// Judges a reload of the first of so many bundles, all provided before.
+fn reload_the_first_of(bundles: usize) {
+    let mut judgement = Judgement::new(NonZeroUsize::MIN);
+    let bundle = |number: usize| {
+        let name = format!("rule-{number}");
+        BundleBuilder::new()
+            .threshold(&name, "smoke", &[(Minor, 9.0)], |_| ())
+            .build()
+    };
+    let bundles: Vec<_> = (0..bundles).map(bundle).collect();
+    for bundle in &bundles {
+        judgement.provide(Arc::clone(bundle));
+    }
+    let record = Record {
+        seq: 1,
+        at: MIDNIGHT,
+        input: Input::Reload(bundles[0].hash),
+    };
+    judgement.apply(&[record], &mut Vec::new());
+}
+
+#[test]
+fn p5_so_many_bundles_may_wait_for_the_record_that_names_them() {
+    reload_the_first_of(BUNDLES_WAITING_MAX);
+}
+
+#[test]
+#[should_panic(expected = "a bundle is provided before the record that names it")]
+fn p5_for_one_bundle_more_the_oldest_is_forgotten() {
+    reload_the_first_of(BUNDLES_WAITING_MAX + 1);
 }
 
 #[test]

@@ -4,7 +4,11 @@
 //! written again as JSON. What is wrong with one item is for the decoder to say; only a body that
 //! cannot be taken apart is refused as a whole.
 
+use std::fmt;
+
 use axum::http::HeaderValue;
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::answer::Refusal;
@@ -49,7 +53,7 @@ pub(super) fn split(
     let items = match (kind, body.trim_ascii_start().first()) {
         (_, None) => return Err(Refusal::Malformed("the body is empty".into())),
         (BodyKind::Lines, _) => lines(body, readings_max),
-        (BodyKind::Any, Some(b'[')) => array(body)?,
+        (BodyKind::Any, Some(b'[')) => array(body, readings_max)?,
         (BodyKind::Any, Some(b'{')) => object_or_lines(body, readings_max)?,
         (BodyKind::Any, _) => {
             return Err(Refusal::Malformed(
@@ -72,13 +76,54 @@ fn lines(body: &[u8], readings_max: usize) -> Vec<&[u8]> {
         .collect()
 }
 
-fn array(body: &[u8]) -> Result<Vec<&[u8]>, Refusal> {
-    let items: Vec<&RawValue> =
-        serde_json::from_slice(body).map_err(|error| Refusal::Malformed(error.to_string()))?;
-    Ok(items
-        .into_iter()
-        .map(|item| item.get().as_bytes())
-        .collect())
+/// The items of an array, up to one more than may be: what lies behind is not looked at.
+fn array(body: &[u8], readings_max: usize) -> Result<Vec<&[u8]>, Refusal> {
+    let mut items = Items::default();
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let wanted = Wanted {
+        items: &mut items,
+        readings_max,
+    };
+    let read = wanted.deserialize(&mut json).and_then(|()| json.end());
+    match read {
+        Err(_) if items.len() > readings_max => Ok(items),
+        Err(error) => Err(Refusal::Malformed(error.to_string())),
+        Ok(()) => Ok(items),
+    }
+}
+
+type Items<'de> = Vec<&'de [u8]>;
+
+/// Reads an array into `items` until there are too many.
+struct Wanted<'a, 'de> {
+    items: &'a mut Items<'de>,
+    readings_max: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Wanted<'_, 'de> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Wanted<'_, 'de> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of readings")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while let Some(item) = list.next_element::<&RawValue>()? {
+            self.items.push(item.get().as_bytes());
+            if self.items.len() > self.readings_max {
+                return Err(serde::de::Error::custom("too many readings"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// One object, however many lines it takes; else lines, if the first one is an object by itself.
@@ -150,7 +195,7 @@ mod tests {
                 "{body}: {refused:?}"
             );
         }
-        for body in ["[1,2,3,4]", "{}\n{}\n{}\n{}"] {
+        for body in ["[1,2,3,4]", "[1,2,3,4,nonsense", "{}\n{}\n{}\n{}"] {
             assert_eq!(
                 items(body, BodyKind::Any),
                 Err(Refusal::TooMany { readings_max: 3 })

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use dashmap::DashMap;
+use ioc_core::id::ZoneId;
 use tokio::sync::mpsc;
 
 use super::codec::{self, Version};
@@ -222,11 +223,16 @@ pub(super) enum Filter {
 }
 
 impl Filter {
+    /// The longest zone in a filter: each byte may be escaped. None is published to a longer one,
+    /// and what could never match is not kept for a client.
+    const ZONE_BYTES_MAX: usize = 3 * ZoneId::BYTES_MAX;
+
     /// The filter of a SUBSCRIBE; `None` for topics that nothing is published to.
     pub fn parse(filter: &str) -> Option<Self> {
         match filter.strip_prefix(PREFIX)? {
             "#" | "+" => Some(Self::Every),
             zone if zone.is_empty() || zone.contains('/') => None,
+            zone if zone.len() > Self::ZONE_BYTES_MAX => None,
             zone => Some(Self::Zone(zone.into())),
         }
     }
@@ -336,6 +342,19 @@ mod tests {
         assert_eq!(decisions.0.by_number.len(), 1);
         drop(every);
         assert_eq!(decisions.0.by_number.len(), 0);
+    }
+
+    #[test]
+    fn p5_a_filter_is_no_longer_than_a_zone_can_be() {
+        let decisions = Decisions::default();
+        let mut subscription = decisions.subscribe(1, V311);
+        let longest = "%".repeat(ZoneId::BYTES_MAX);
+        let filter = Filter::parse(&format!("{PREFIX}{}", escaped(&longest)));
+        assert!(subscription.add(filter.unwrap()));
+        decisions.publish(&longest, b"{}");
+        assert!(subscription.try_next().is_some());
+        let longer = "x".repeat(Filter::ZONE_BYTES_MAX + 1);
+        assert_eq!(Filter::parse(&format!("{PREFIX}{longer}")), None);
     }
 
     #[test]

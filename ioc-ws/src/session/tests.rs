@@ -227,6 +227,30 @@ async fn p5_a_client_that_reads_nothing_is_closed_and_delays_nobody() {
     stuck.session.await.unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn p5_a_client_that_reads_no_answers_is_not_heard_either() {
+    let window = Window::new(options()).0;
+    let mut client = Client::hello(&window, json!({"type":"hello"})).await;
+    client.hear().await;
+    client.hear().await;
+    let order = |number: u32| {
+        json!({"type":"command","request_id":format!("r-{number}"),"action":"acknowledge",
+               "incident":"inc-0000000000"})
+    };
+    // Far more than the answers that may wait and the buffers between us hold.
+    let mut sent = 0;
+    while timeout(Duration::from_millis(500), client.say(order(sent)))
+        .await
+        .is_ok()
+    {
+        sent += 1;
+        assert!(sent < 50_000, "it takes orders for ever");
+    }
+    for number in 0..sent {
+        assert_eq!(client.hear().await["request_id"], format!("r-{number}"));
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_says_nothing_is_closed_with_the_reason() {
     let mut mute = options();

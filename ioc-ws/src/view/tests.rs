@@ -11,6 +11,7 @@ fn view() -> View {
     let mut options = WindowOptions::new("epoch".into(), Token::new("t"), clock);
     options.ended_incidents_max = 2;
     options.sampled_sensors_max = 1;
+    options.silent_listed_max = 2;
     View::new(options)
 }
 
@@ -97,6 +98,14 @@ fn p5_samples_of_more_sensors_than_the_bound_are_not_kept() {
     assert!(!view.sample(sample("wl-2", 2.0)));
     assert!(view.sample(sample("wl-1", 3.0)));
     assert_eq!(view.picture().samples[0].value, 3.0);
+}
+
+#[test]
+fn p5_of_many_silent_sensors_the_first_are_listed_and_all_counted() {
+    let silences = (1..=5).map(|seq| silent(seq, &format!("wl-{seq}")));
+    let (mut view, _) = applied(silences.collect());
+    let picture = view.picture();
+    assert_eq!((picture.silent.len(), picture.silent_total), (2, 5));
 }
 
 #[test]

@@ -135,6 +135,49 @@ async fn p5_orders_beyond_the_queue_are_refused_as_busy() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn p5_orders_of_one_session_beyond_its_bound_are_refused_as_busy() {
+    let mut options = options("epoch-1");
+    options.session_commands_max = 2;
+    let served = Served::with(options).await;
+    let order = |request: &str| {
+        json!({"type":"command","request_id":request,"action":"acknowledge",
+               "incident":id("a").to_string()})
+    };
+    let mut client = served.connect(json!({"type":"hello","token":TOKEN})).await;
+    for request in ["r-1", "r-2", "r-3"] {
+        client.say(order(request)).await;
+    }
+    let refused = client.hear_of("refused").await;
+    assert_eq!(
+        (&refused["request_id"], &refused["code"]),
+        (&json!("r-3"), &json!("busy"))
+    );
+    let mut other = served.connect(json!({"type":"hello","token":TOKEN})).await;
+    other.say(order("r-4")).await;
+    let queue = served.commands.receiver();
+    for expected in ["r-1", "r-2", "r-4"] {
+        let given = queue.recv_timeout(Duration::from_secs(20)).unwrap();
+        assert_eq!(
+            given.request.as_str(),
+            expected,
+            "others are not in its way"
+        );
+    }
+}
+
+#[tokio::test]
+async fn p5_an_order_is_not_waited_for_without_end() {
+    let mut options = options("epoch-1");
+    options.answer_within = Duration::from_millis(20);
+    let served = Served::with(options).await;
+    let mut client = served.connect(json!({"type":"hello","token":TOKEN})).await;
+    let order = json!({"type":"command","request_id":"r-1","action":"acknowledge",
+                       "incident":id("a").to_string()});
+    client.say(order).await;
+    assert_eq!(client.hear_of("refused").await["code"], "no_answer");
+}
+
 #[tokio::test]
 async fn frost_server_2323_the_newest_value_is_there_on_subscribing() {
     let mut options = options("epoch-1");

@@ -215,3 +215,10 @@ fn a_hundred_thousand_sensors_are_read() {
     assert!(mistakes.is_empty(), "{mistakes}");
     assert_eq!((city.sensors.len(), city.zones.len()), (100_000, 50));
 }
+
+#[test]
+fn p5_a_city_has_no_more_features_than_its_bound() {
+    let (_, mistakes, _) = load(&vec!["{}"; FEATURES_MAX + 1].join(","));
+    let said = mistakes.to_string();
+    assert!(said.contains("features are too many"), "{said}");
+}

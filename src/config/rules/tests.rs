@@ -349,3 +349,19 @@ correlations:
         a.yaml:7:10 correlations.short: never opens: all its detections weigh nothing
         a.yaml:7:10 correlations.short: what comes more than 5 min after the last evidence opens a second incident beside the first, which is not clear before 10 min; write a `within_time` of at least `clear_after`"#]].assert_eq(&warnings.to_string());
 }
+
+#[test]
+fn p5_rules_and_kinds_have_a_bound() {
+    let rule = |n: usize| format!("  r{n}: {{ kind: water_level, silent: 4 intervals }}\n");
+    let rules: String = (0..=Rules::COUNT_MAX).map(rule).collect();
+    let (read, mistakes, _) = read(&format!("detections:\n{rules}"));
+    assert!(mistakes.to_string().contains("more than 10000 rules"));
+    assert_eq!(read.detections.len(), Rules::COUNT_MAX);
+
+    let kind = |n: usize| format!("  k{n}: {{ unit: m, means: Height. }}\n");
+    let kinds: String = (0..=Kinds::COUNT_MAX).map(kind).collect();
+    let mut mistakes = Mistakes::default();
+    let root = yaml::parse("kinds.yaml", &format!("kinds:\n{kinds}"), &mut mistakes).unwrap();
+    Kinds::read(&root, &mut mistakes);
+    assert!(mistakes.to_string().contains("kinds are too many"));
+}

@@ -2,13 +2,15 @@
 //!
 //! Arrives: the texts. Leaves: for each key the value of the uppermost layer that has one. The
 //! shipped file says which keys there are; any other key of a file, and any other variable
-//! `IOC_…`, is a mistake that names the nearest.
+//! `IOC_…` but a link to a service, is a mistake that names the nearest.
 
 use std::collections::BTreeMap;
-use std::io::ErrorKind;
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 
 use super::DEFAULTS;
+use super::service_links::is_service_link;
 use crate::config::field::{Field, Section};
 use crate::config::mistake::{Mistakes, Place};
 use crate::config::suggest::did_you_mean;
@@ -24,6 +26,7 @@ pub struct Layers {
     shipped: BTreeMap<String, Node>,
     file: BTreeMap<String, Node>,
     env: BTreeMap<String, Node>,
+    service_links: Vec<String>,
 }
 
 impl Layers {
@@ -39,12 +42,18 @@ impl Layers {
         let file = dir
             .and_then(|dir| read_file(dir, mistakes))
             .map(|node| flatten(&node, Some(&shipped), mistakes));
-        let env = overrides(env, &shipped, mistakes);
+        let (env, service_links) = overrides(env, &shipped, mistakes);
         Self {
             shipped,
             file: file.unwrap_or_default(),
             env,
+            service_links,
         }
+    }
+
+    /// The variables that are no settings, but links to services.
+    pub fn service_links(&self) -> &[String] {
+        &self.service_links
     }
 
     /// The value of a key.
@@ -82,7 +91,7 @@ impl Layers {
 fn read_file(dir: &Path, mistakes: &mut Mistakes) -> Option<Node> {
     let path = dir.join(FILE);
     let shown = path.display().to_string();
-    match std::fs::read_to_string(&path) {
+    match read_bounded(&path) {
         Ok(text) => yaml::parse(&shown, &text, mistakes),
         Err(error) if error.kind() == ErrorKind::NotFound && dir.is_dir() => None,
         Err(error) => {
@@ -94,6 +103,14 @@ fn read_file(dir: &Path, mistakes: &mut Mistakes) -> Option<Node> {
             None
         }
     }
+}
+
+/// The text of a file; of one that is too long, enough for the parser to say so.
+fn read_bounded(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    let most = yaml::FILE_BYTES_MAX as u64 + 1;
+    File::open(path)?.take(most).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Every key by its path. With `known`, any other key is a mistake.
@@ -174,18 +191,24 @@ fn neighbours<'a>(known: &'a BTreeMap<String, Node>, path: &str) -> (String, Vec
     }
 }
 
-/// The variables `IOC_<SECTION>_<KEY>`, as values under the paths of their keys.
+/// The variables `IOC_<SECTION>_<KEY>`, as values under the paths of their keys; and the names of
+/// those that are links to services.
 fn overrides(
     env: impl Iterator<Item = (String, String)>,
     known: &BTreeMap<String, Node>,
     mistakes: &mut Mistakes,
-) -> BTreeMap<String, Node> {
+) -> (BTreeMap<String, Node>, Vec<String>) {
     let paths: BTreeMap<String, &String> =
         known.keys().map(|path| (variable(path), path)).collect();
     let mut values = BTreeMap::new();
+    let mut service_links = Vec::new();
     for (name, text) in env.filter(|(name, _)| name.starts_with(PREFIX)) {
         let place = Place::whole(&name);
         let Some(path) = paths.get(&name) else {
+            if is_service_link(&name, &text) {
+                service_links.push(name);
+                continue;
+            }
             let hint = match did_you_mean(&name, paths.keys().map(String::as_str)) {
                 none if none.is_empty() => {
                     "; `ioc config` lists the keys: IOC_<SECTION>_<KEY>".into()
@@ -203,7 +226,8 @@ fn overrides(
         };
         values.insert((*path).clone(), Node { place, value });
     }
-    values
+    service_links.sort();
+    (values, service_links)
 }
 
 /// The variable of a key: `IOC_HTTP_LISTEN` of `http.listen`.

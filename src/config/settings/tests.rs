@@ -98,6 +98,75 @@ speed: 3
 }
 
 #[test]
+fn the_links_of_kubernetes_to_a_service_named_ioc_are_no_settings() {
+    let env = [
+        ("IOC_SERVICE_HOST", "10.0.0.11"),
+        ("IOC_PORT", "tcp://10.0.0.11:8080"),
+        ("IOC_PORT_8080_TCP_ADDR", "10.0.0.11"),
+        ("IOC_DATA", "here"),
+    ];
+    let settings = load("", &env).unwrap();
+    assert_eq!(settings.data, Path::new("here"));
+    assert_eq!(
+        settings.service_links,
+        ["IOC_PORT", "IOC_PORT_8080_TCP_ADDR", "IOC_SERVICE_HOST"]
+    );
+    refused(
+        "",
+        &[("IOC_PORT", "8080")],
+        &expect!["IOC_PORT: unknown variable; `ioc config` lists the keys: IOC_<SECTION>_<KEY>"],
+    );
+}
+
+/// Every way to write an address that strangers reach.
+const BEYOND_LOOPBACK: [&str; 9] = [
+    "0.0.0.0:1",
+    "192.168.1.7:1",
+    "10.0.0.1:1",
+    "[::]:1",
+    "[fe80::1]:1",
+    "[2001:db8::1]:1",
+    "[::ffff:0.0.0.0]:1",
+    "[::ffff:192.168.1.7]:1",
+    "[::ffff:127.0.0.1]:1",
+];
+
+#[test]
+fn p8_no_listener_leaves_loopback_however_it_is_written() {
+    for address in BEYOND_LOOPBACK {
+        for (section, variable) in [("http", "IOC_HTTP_LISTEN"), ("mqtt", "IOC_MQTT_LISTEN")] {
+            let file = format!("{section}: {{ listen: '{address}' }}\n");
+            let by_file = load(&file, &[]).unwrap_err();
+            assert!(by_file.contains("is not on loopback"), "{by_file}");
+            let by_env = load("", &[(variable, address)]).unwrap_err();
+            assert!(by_env.contains("is not on loopback"), "{by_env}");
+        }
+        let secured = [
+            ("IOC_MQTT_LISTEN", address),
+            ("IOC_MQTT_USERS_FILE", "/etc/ioc/users"),
+        ];
+        assert!(load("", &secured).is_ok(), "{address}");
+        let secured = [("IOC_HTTP_LISTEN", address), secured[1]];
+        assert!(load("", &secured).is_err(), "users are MQTT's: {address}");
+    }
+    for odd in [
+        "localhost:1",
+        "0:1",
+        ":1",
+        "*:1",
+        "127.1:1",
+        "0x7f.0.0.1:1",
+        "0177.0.0.1:1",
+    ] {
+        assert!(load("", &[("IOC_HTTP_LISTEN", odd)]).is_err(), "{odd}");
+    }
+    for own in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1"] {
+        let both = [("IOC_HTTP_LISTEN", own), ("IOC_MQTT_LISTEN", own)];
+        assert!(load("", &both).is_ok(), "{own}");
+    }
+}
+
+#[test]
 fn p8_an_address_beyond_loopback_is_refused_with_the_remedy() {
     let file = "http:\n  listen: 0.0.0.0:8080\nmqtt:\n  listen: '[::]:1883'\n";
     refused(
@@ -131,4 +200,11 @@ fn a_directory_that_is_not_there_is_a_mistake() {
             .to_string()
             .starts_with("no/such/dir/ioc.yaml: cannot be read")
     );
+}
+
+#[test]
+fn p5_a_file_of_settings_has_a_bound() {
+    let long = "# comment\n".repeat(crate::config::yaml::FILE_BYTES_MAX / 10 + 1);
+    let said = load(&long, &[]).unwrap_err();
+    assert!(said.contains("bytes are too many"), "{said}");
 }

@@ -104,3 +104,20 @@ fn a_packed_city_is_the_same_bundle_and_its_size_is_bounded() {
         "{mistakes}"
     );
 }
+
+#[test]
+fn p5_files_of_rules_have_a_bound() {
+    let dir = tempfile::tempdir().unwrap();
+    let rules = dir.path().join("rules");
+    fs::create_dir(&rules).unwrap();
+    for number in 0..=RULE_FILES_MAX {
+        fs::write(rules.join(format!("r{number}.yaml")), "").unwrap();
+    }
+    let refused = Source::read(Some(dir.path()), None).unwrap_err();
+    assert!(refused.to_string().contains("files are too many"));
+    let long = vec![b'#'; yaml::FILE_BYTES_MAX + 1];
+    fs::write(rules.join("r0.yaml"), long).unwrap();
+    fs::remove_file(rules.join("r1.yaml")).unwrap();
+    let refused = Source::read(Some(dir.path()), None).unwrap_err();
+    assert!(refused.to_string().contains("more than 1048576 bytes"));
+}
