@@ -14,12 +14,14 @@ pub mod scan;
 mod ahead;
 mod tail;
 pub mod log;
+pub mod retain;
 pub mod reader;
 
 pub use ahead::Ahead;
 pub use batch::{BatchHeader, JournalId, LogKind, Mark};
 pub use log::{Log, LogOptions, Room};
 pub use reader::Reader;
+pub use retain::remove_before;
 pub use scan::{Contents, Damage, Known, Since};
 
 /// Why a journal could not be opened or written.

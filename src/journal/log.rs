@@ -15,6 +15,7 @@ use crate::journal::JournalError;
 use crate::journal::ahead::{Ahead, Preparer, is_full, make, unmade};
 use crate::journal::batch::{BatchHeader, JournalId, LogKind, Mark};
 use crate::journal::disk::{Disk, DiskFile};
+use crate::journal::retain;
 use crate::journal::scan::{Contents, End, Known, SegmentContents, scan, segment_name};
 use crate::journal::tail::Tail;
 
@@ -300,6 +301,7 @@ impl Log {
         });
         contents.end = End {
             first: contents.end.first,
+            before: contents.end.before,
             last: contents.end.last.map(|(header, _)| (header, self.previous)),
             durable_up_to: self.durable_up_to,
             torn_bytes: 0,
@@ -319,11 +321,12 @@ fn remove_unfinished(disk: &dyn Disk, dir: &Path) -> Result<(), JournalError> {
     Ok(())
 }
 
-/// Gives back space that a log does not need: what an earlier opening or rotation did not finish,
-/// and what the last segment was made with beyond its end. Nothing counts there; on a full disk an
+/// Gives back space that a log does not need: what an earlier opening, rotation or removal did not
+/// finish, and what the last segment was made with beyond its end. Nothing counts there; on a full disk an
 /// opening lives on it.
 pub fn give_back(disk: &dyn Disk, dir: &Path, contents: &Contents) -> Result<(), JournalError> {
     remove_unfinished(disk, dir)?;
+    retain::finish(disk, dir)?;
     let Some(last) = contents.segments.last() else {
         return Ok(());
     };

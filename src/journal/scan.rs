@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::journal::JournalError;
 use crate::journal::batch::{BatchHeader, JournalId, LogKind};
 use crate::journal::disk::Disk;
+use crate::journal::retain::{self, Anchor};
 
 /// A place where the log is not what it must be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -53,6 +54,8 @@ pub struct SegmentContents {
 pub struct End {
     /// The number of the first record that was looked for.
     pub first: u64,
+    /// The hash that the first batch must follow; `None` if reading began somewhere in the middle.
+    pub before: Option<[u8; 32]>,
     /// The last whole batch's header and hash; `None` if there is none.
     pub last: Option<(BatchHeader, [u8; 32])>,
     /// The last record that some header says is durable.
@@ -72,9 +75,10 @@ impl End {
         self.last.map(|(header, _)| header.journal)
     }
 
-    /// The hash of the last batch; zeros before the first.
+    /// The hash of the last batch, or of the one before the log's beginning.
     pub fn hash(&self) -> [u8; 32] {
-        self.last.map_or([0; 32], |(_, hash)| hash)
+        let before = self.before.unwrap_or_default();
+        self.last.map_or(before, |(_, hash)| hash)
     }
 }
 
@@ -179,31 +183,49 @@ pub fn scan(
         needed_up_to,
         since,
     } = known;
+    let anchor = retain::anchor(disk, dir)?;
+    // The record that the log was made to begin with was durable then.
+    let kept_from = if anchor == Anchor::BEGINNING {
+        0
+    } else {
+        anchor.first
+    };
+    let needed_up_to = needed_up_to.max(kept_from);
+    let known = Known {
+        needed_up_to,
+        since,
+    };
     let mut found = segments(disk, dir)?;
+    found.retain(|(first, _)| *first >= anchor.first);
     let start = since.map_or(0, |since| {
         let before = found.partition_point(|(first, _)| *first < since.next);
         before.saturating_sub(1)
     });
     found.drain(..start);
-    let whole = found.first().is_none_or(|(first, _)| match since {
-        Some(since) => *first < since.next.max(2),
-        None => *first == 1,
-    });
+    let begins = found.first().map(|(first, _)| *first);
+    let whole = match (begins, since) {
+        (Some(first), Some(since)) => first < since.next.max(2),
+        (Some(first), None) => first == anchor.first,
+        (None, _) => anchor == Anchor::BEGINNING,
+    };
     if !whole {
         return Err(Damage {
-            path: dir.join(segment_name(1)),
+            path: dir.join(segment_name(anchor.first)),
             offset: 0,
-            number: 1,
-            depends: "a later segment follows",
+            number: anchor.first,
+            depends: "the log begins with it",
         }
         .into());
     }
     let mut contents = Contents {
         segments: Vec::with_capacity(found.len()),
         end: End {
-            first: found.first().map_or(1, |(first, _)| *first),
+            first: begins.unwrap_or(1),
+            before: begins
+                .is_none_or(|first| first == anchor.first)
+                .then_some(anchor.previous),
             last: None,
-            durable_up_to: 0,
+            durable_up_to: kept_from,
             torn_bytes: 0,
         },
     };
@@ -318,7 +340,7 @@ impl Segment<'_> {
     fn follows(&self, header: &BatchHeader, end: &End) -> bool {
         let expected = match end.last {
             None => {
-                let begins = self.first > 1 || header.previous == end.hash();
+                let begins = end.before.is_none_or(|before| header.previous == before);
                 header.first == self.first && begins
             }
             Some((last, hash)) => {

@@ -276,10 +276,7 @@ fn p1_a_log_without_its_beginning_is_damaged() {
     let Err(JournalError::Damage(found)) = open(dir.path(), 0) else {
         panic!("not noticed")
     };
-    assert_eq!(
-        (found.number, found.depends),
-        (1, "a later segment follows")
-    );
+    assert_eq!((found.number, found.depends), (1, "the log begins with it"));
 }
 
 /// The hash of the batch that ends with this record.
@@ -497,4 +494,67 @@ fn a_mark_before_a_segment_that_holds_nothing_yet_is_kept() {
     fs::write(dir.path().join(segment_name(2)), [0; 4096]).unwrap();
     let (_, contents) = open(dir.path(), 1).unwrap();
     assert_eq!(contents.end.last.unwrap().0.mark.number, 7);
+}
+
+#[test]
+fn whole_segments_are_removed_and_the_log_knows_where_it_begins() {
+    let dir = tempfile::tempdir().unwrap();
+    three_segments(dir.path());
+    let remove = |number| remove_before(&SystemDisk, dir.path(), LogKind::Inputs, number).unwrap();
+    assert_eq!(remove(1).first, 1);
+    assert_eq!(remove(2).first, 2);
+    assert_eq!(remove(1).first, 2, "nothing comes back");
+    let (mut log, contents) = open(dir.path(), 3).unwrap();
+    assert_eq!((contents.end.first, log.next()), (2, 4));
+    append(&mut log, &["record 4"]);
+    log.sync().unwrap();
+    assert_eq!(remove(100).first, 4, "the newest segment stays");
+    drop(log);
+    assert_eq!(open(dir.path(), 4).unwrap().1.end.first, 4);
+    let gone = reader(dir.path(), 3).next(4).map(drop);
+    assert!(matches!(
+        gone,
+        Err(JournalError::Removed {
+            number: 3,
+            first: 4,
+            ..
+        })
+    ));
+    assert_eq!(follow(&mut reader(dir.path(), 4), 4), ["record 4"]);
+}
+
+#[test]
+fn p1_a_beginning_that_is_not_what_the_anchor_says_is_damage() {
+    let dir = tempfile::tempdir().unwrap();
+    three_segments(dir.path());
+    remove_before(&SystemDisk, dir.path(), LogKind::Inputs, 3).unwrap();
+    let damaged = || match open(dir.path(), 0) {
+        Err(JournalError::Damage(damage)) => damage.number,
+        other => panic!("{other:?}"),
+    };
+    // The same numbers, after other batches.
+    let other = tempfile::tempdir().unwrap();
+    for number in 1..=3 {
+        let (mut log, _) = open(other.path(), number - 1).unwrap();
+        append(&mut log, &[&format!("foreign {number}")]);
+        log.sync().unwrap();
+    }
+    let first = segment_name(3);
+    fs::copy(other.path().join(&first), dir.path().join(&first)).unwrap();
+    assert_eq!(damaged(), 3);
+    fs::remove_file(dir.path().join(&first)).unwrap();
+    assert_eq!(damaged(), 3);
+}
+
+#[test]
+fn what_is_to_be_the_beginning_must_be_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    three_segments(dir.path());
+    damage(dir.path(), "record 3");
+    let found = remove_before(&SystemDisk, dir.path(), LogKind::Inputs, 3);
+    assert!(matches!(
+        found,
+        Err(JournalError::Damage(Damage { number: 3, .. }))
+    ));
+    assert!(dir.path().join(segment_name(1)).exists());
 }

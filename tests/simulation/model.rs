@@ -2,6 +2,7 @@
 //! to be durable.
 
 use ioc::journal::BatchHeader;
+use ioc_core::time::Timestamp;
 
 /// A batch, as it was appended or as it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub struct Batch {
     pub count: u32,
     /// Its mark's number.
     pub mark: u64,
+    /// When it was written: each at a time of its own, so that no two are the same.
+    pub wall: Timestamp,
     /// Its bytes.
     pub payload: Vec<u8>,
 }
@@ -23,6 +26,7 @@ impl Batch {
             first: header.first,
             count: header.count,
             mark: header.mark.number,
+            wall: header.wall,
             payload: payload.to_owned(),
         }
     }
@@ -45,6 +49,11 @@ pub struct Model {
     batches: Vec<Batch>,
     /// How many of them are durable.
     durable: usize,
+    /// How many of the first of them are gone for good, because they were removed.
+    removed: usize,
+    /// What is before this record may be gone.
+    unneeded_before: u64,
+    passed_ms: i64,
 }
 
 impl Model {
@@ -59,14 +68,18 @@ impl Model {
         last.map_or(0, |batch| batch.next() - 1)
     }
 
-    /// What is about to be appended.
-    pub fn append(&mut self, count: u32, mark: u64, payload: &[u8]) {
+    /// What is about to be appended; returns when.
+    pub fn append(&mut self, count: u32, mark: u64, payload: &[u8]) -> Timestamp {
+        self.passed_ms += 1;
+        let wall = Timestamp::from_millis(self.passed_ms);
         self.batches.push(Batch {
             first: self.next(),
             count,
             mark,
+            wall,
             payload: payload.to_owned(),
         });
+        wall
     }
 
     /// The last was not appended after all: there was no space for it.
@@ -77,6 +90,41 @@ impl Model {
     /// All that was appended is durable.
     pub fn synced(&mut self) {
         self.durable = self.batches.len();
+    }
+
+    /// What is before this record is to be removed.
+    pub fn remove_before(&mut self, number: u64) {
+        self.unneeded_before = self.unneeded_before.max(number);
+    }
+
+    /// What is before this record has been removed.
+    pub fn removed_before(&mut self, first: u64) -> Result<(), String> {
+        // Marks just before may be in the segment that begins with it.
+        let is_before = |batch: &Batch| batch.count > 0 && batch.next() <= first;
+        let last = self.batches.iter().rposition(is_before);
+        self.gone(last.map_or(0, |last| last + 1).max(self.removed))
+    }
+
+    /// So many batches are gone: not more than may be.
+    fn gone(&mut self, removed: usize) -> Result<(), String> {
+        if removed < self.removed {
+            let (before, now) = (self.removed, removed);
+            return Err(format!("{before} batches were gone, now {now} are"));
+        }
+        let kept = self.batches.get(removed);
+        if removed > 0 && kept.is_none_or(|kept| kept.first > self.unneeded_before) {
+            let before = self.unneeded_before;
+            return Err(format!(
+                "removed: {removed} batches, though only what is before {before} may be"
+            ));
+        }
+        self.removed = removed;
+        Ok(())
+    }
+
+    /// The first record that is there for certain.
+    pub fn first(&self) -> u64 {
+        self.unneeded_before.max(1)
     }
 
     /// The batches that a reader from this record on hands over.
@@ -90,28 +138,39 @@ impl Model {
             .collect()
     }
 
-    /// What was found after a start: all that was durable, and of what was appended after that an
-    /// unbroken part. All of it is durable from here on. Returns how many batches more than had to
-    /// be there were found.
+    /// What was found after a start: all that was durable and not removed, and of what was appended
+    /// after that an unbroken part. All of it is durable from here on. Returns how many batches more
+    /// than had to be there were found.
     pub fn reopened(&mut self, found: &[Batch]) -> Result<usize, String> {
-        if let Some(wrong) = (0..found.len()).find(|at| found.get(*at) != self.batches.get(*at)) {
-            let expected = self.batches.get(wrong);
+        let begins = |first: &Batch| self.batches.iter().position(|batch| batch == first);
+        match found.first() {
+            Some(first) => {
+                let begins = begins(first).unwrap_or(0);
+                self.gone(begins)?;
+            }
+            None if self.removed > 0 => return Err("lost: all".into()),
+            None => {}
+        }
+        let expected = &self.batches[self.removed..];
+        if let Some(wrong) = (0..found.len()).find(|at| found.get(*at) != expected.get(*at)) {
+            let expected = expected.get(wrong);
             let expected = expected.map_or("nothing more".into(), Batch::named);
-            let found = found[wrong].named();
+            let (found, number) = (found[wrong].named(), wrong + self.removed);
             return Err(format!(
-                "batch {wrong} is {found}, but {expected} was appended"
+                "batch {number} is {found}, but {expected} was appended"
             ));
         }
-        if found.len() < self.durable {
-            let lost = self.batches[found.len()].named();
-            let (have, durable) = (found.len(), self.durable);
+        let reached = self.removed + found.len();
+        if reached < self.durable {
+            let lost = self.batches[reached].named();
+            let durable = self.durable;
             return Err(format!(
-                "lost: {lost}, and what follows: {have} of {durable} durable batches are there"
+                "lost: {lost}, and what follows: {reached} of {durable} durable batches are there"
             ));
         }
-        let more = found.len() - self.durable;
-        self.batches.truncate(found.len());
-        self.durable = found.len();
+        let more = reached - self.durable;
+        self.batches.truncate(reached);
+        self.durable = reached;
         Ok(more)
     }
 }

@@ -29,6 +29,7 @@ struct Happened {
     torn: u32,
     kept_though_not_synced: u32,
     segments: u32,
+    begun_later: u32,
 }
 
 #[test]
@@ -47,6 +48,7 @@ fn p1_what_was_synced_survives_everything() {
     assert!(of(|run| run.torn) > 100);
     assert!(of(|run| run.kept_though_not_synced) > 500);
     assert!(of(|run| run.segments) > 5_000);
+    assert!(of(|run| run.begun_later) > 500);
 }
 
 #[test]
@@ -150,6 +152,7 @@ fn check(
         return Err(format!("lost: input {needed}, from which decisions follow"));
     }
     happened.kept_though_not_synced += u32::from(more > 0);
+    happened.begun_later += u32::from(found.inputs.end.first > 1);
     happened.segments += (found.inputs.segments.len() + found.decisions.segments.len()) as u32;
     Ok(())
 }

@@ -75,6 +75,9 @@ fn rot(seed: u64, faulty: &FaultDisk, disk: &Arc<dyn Disk>) -> Result<bool, Stri
             .map_or(0, |last| last.header.mark.number),
         LogKind::Decisions => 0,
     };
+    // Where a log begins whose beginning was removed, it must begin.
+    let begins = places.first().map_or(0, |place| place.header.first);
+    let needed = needed.max(if begins > 1 { begins } else { 0 });
     let must = hit.filter(|hit| is_needed(&places, *hit, needed));
     match (workload::open(disk), must) {
         (Err(JournalError::Damage(damage)), Some(hit)) => placed(&damage, &places[hit]),

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use ioc::journal::disk::Disk;
+use ioc::journal::remove_before;
 use ioc::journal::{
     BatchHeader, Contents, JournalError, JournalId, Known, Log, LogKind, LogOptions, Mark, Reader,
     scan,
 };
 use ioc_core::decision::DecisionHash;
 use ioc_core::record::BuildHash;
-use ioc_core::time::Timestamp;
 
 use crate::chance::Chance;
 use crate::model::{Batch, Model};
@@ -135,7 +135,7 @@ pub fn step(
     models: &mut Models,
     chance: &mut Chance,
 ) -> Result<Done, Stopped> {
-    match chance.below(18) {
+    match chance.below(19) {
         0..6 => {
             let count = chance.within(1..6) as u32;
             let payload = payload(chance);
@@ -163,17 +163,34 @@ pub fn step(
             models.decisions.synced();
         }
         13..15 => {
-            let from = chance.within(1..models.inputs.next() + 1);
+            let from = chance.within(models.inputs.first()..models.inputs.next() + 1);
             follow(disk, LogKind::Inputs, &models.inputs, from)?;
         }
         15 => {
-            let from = chance.within(1..models.decisions.next() + 1);
+            let from = chance.within(models.decisions.first()..models.decisions.next() + 1);
             follow(disk, LogKind::Decisions, &models.decisions, from)?;
         }
         16 => logs.inputs.retry(),
-        _ => logs.decisions.retry(),
+        17 => logs.decisions.retry(),
+        _ => match chance.below(2) {
+            0 => remove(disk, LogKind::Inputs, &mut models.inputs, chance)?,
+            _ => remove(disk, LogKind::Decisions, &mut models.decisions, chance)?,
+        },
     }
     Ok(Done::Done)
+}
+
+/// Removes what is before some durable record.
+fn remove(
+    disk: &Arc<dyn Disk>,
+    kind: LogKind,
+    model: &mut Model,
+    chance: &mut Chance,
+) -> Result<(), Stopped> {
+    let number = chance.within(0..model.durable_up_to() + 1);
+    model.remove_before(number);
+    let begins = remove_before(&**disk, &dir(kind), kind, number)?;
+    model.removed_before(begins.first).map_err(Stopped::Wrong)
 }
 
 /// Appends a batch, if there is space for it: there must be as much as the log says.
@@ -186,8 +203,12 @@ fn put(
 ) -> Result<Done, Stopped> {
     let room = log.room()?;
     let fits = (BatchHeader::BYTES + payload.len()) as u64 <= room.bytes;
-    model.append(count, mark, payload);
-    match append(log, count, mark, payload) {
+    let wall = model.append(count, mark, payload);
+    let mark = Mark {
+        number: mark,
+        hash: DecisionHash::default(),
+    };
+    match log.append(count, payload, mark, wall) {
         Err(JournalError::Full { .. }) if fits => {
             Err(Stopped::Wrong(format!("full, though there was {room:?}")))
         }
@@ -207,15 +228,6 @@ pub enum Done {
     Done,
     /// There was no space.
     Full,
-}
-
-/// Appends a batch whose decisions, or inputs, it follows from.
-fn append(log: &mut Log, count: u32, mark: u64, payload: &[u8]) -> Result<(), JournalError> {
-    let mark = Mark {
-        number: mark,
-        hash: DecisionHash::default(),
-    };
-    log.append(count, payload, mark, Timestamp::from_millis(0))
 }
 
 /// Mostly short, sometimes longer than a segment, sometimes with a batch's beginning in it.
