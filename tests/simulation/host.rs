@@ -13,6 +13,8 @@ mod tide;
 mod city;
 mod workload;
 mod publisher;
+mod messages;
+mod socket;
 mod operator;
 mod model;
 mod sabotage;

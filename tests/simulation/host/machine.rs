@@ -14,6 +14,7 @@ use ioc::journal::disk::Disk;
 use ioc::journal::{JournalError, JournalId};
 use ioc::pipeline::Stepped;
 use ioc::recover::RecoverError;
+use ioc::skipped::SkippedError;
 use ioc::snapshots::follower::Followed;
 use ioc::snapshots::{FollowerOptions, SNAPSHOTS_DIR};
 use ioc_core::bundle::Bundle;
@@ -225,30 +226,32 @@ impl Machine {
     }
 
     fn not_started(&mut self, build: u8, error: NotStarted) -> Result<(), Broken> {
-        match error {
-            NotStarted::Recover(RecoverError::Journal(JournalError::Disk { .. })) if self.armed => {
-                self.reached("ended while it started");
-                self.ended = true;
-                Ok(())
-            }
-            NotStarted::Recover(RecoverError::Journal(JournalError::Full { .. }))
-                if self.tide.is_full() =>
-            {
-                self.reached("refused to start on a full disk");
-                self.ended = true;
-                Ok(())
-            }
-            NotStarted::Recover(RecoverError::ForeignTail { .. }) if build != self.build => {
-                self.reached("another build was refused a tail");
-                let excusable = self.stopped.is_none();
-                expect(excusable, Promise::AnotherBuildTakesOver, || {
-                    format!("build {} stopped cleanly, {build} is refused", self.build)
-                })
-            }
-            error => Err(Broken {
+        let (by_disk, by_space) = match &error {
+            NotStarted::Recover(error) => (is_by_disk(error), is_by_space(error)),
+            NotStarted::Clock | NotStarted::Writer(_) => (false, false),
+        };
+        let of_another_build = matches!(
+            error,
+            NotStarted::Recover(RecoverError::ForeignTail { .. }) if build != self.build
+        );
+        self.ended = true;
+        if by_disk && self.armed {
+            self.reached("ended while it started");
+            Ok(())
+        } else if by_space && self.tide.is_full() {
+            self.reached("refused to start on a full disk");
+            Ok(())
+        } else if of_another_build {
+            self.reached("another build was refused a tail");
+            let excusable = self.stopped.is_none();
+            expect(excusable, Promise::AnotherBuildTakesOver, || {
+                format!("build {} stopped cleanly, {build} is refused", self.build)
+            })
+        } else {
+            Err(Broken {
                 promise: Promise::ItStartsAgain,
                 how: format!("{error:?}"),
-            }),
+            })
         }
     }
 
@@ -415,8 +418,26 @@ impl Machine {
 
 /// A follower may only fail because the disk did.
 fn expect_excusable(error: &RecoverError) -> Result<(), Broken> {
-    let by_disk = matches!(error, RecoverError::Journal(JournalError::Disk { .. }));
-    expect(by_disk, Promise::P2SameInputsSameDecisions, || {
-        format!("what was judged beside the engine is not what it judged: {error}")
-    })
+    expect(
+        is_by_disk(error),
+        Promise::P2SameInputsSameDecisions,
+        || format!("what was judged beside the engine is not what it judged: {error}"),
+    )
+}
+
+fn is_by_disk(error: &RecoverError) -> bool {
+    matches!(journal_error(error), Some(JournalError::Disk { .. }))
+}
+
+fn is_by_space(error: &RecoverError) -> bool {
+    matches!(journal_error(error), Some(JournalError::Full { .. }))
+}
+
+fn journal_error(error: &RecoverError) -> Option<&JournalError> {
+    match error {
+        RecoverError::Journal(error) | RecoverError::Skipped(SkippedError::Journal(error)) => {
+            Some(error)
+        }
+        _ => None,
+    }
 }

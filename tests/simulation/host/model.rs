@@ -143,6 +143,8 @@ const EVENTS: &[&str] = &[
     "snapshot: too_old",
     "snapshot: behind",
     "snapshot: a false claim",
+    "started on a full disk",
+    "refused to start on a full disk",
     "snapshot made",
     "snapshot rotten",
     "started from a snapshot",

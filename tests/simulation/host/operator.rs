@@ -5,22 +5,15 @@
 //! holds the decisions as they left, and leaves nothing out that was not said to be left out.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, Waker};
 
-use futures_util::{Sink, Stream};
 use ioc_core::decision::Severity;
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::io::DuplexStream;
-use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::protocol::Role;
 
+use super::messages::{Done, Folded, Frame, Kind, Refused, Snapshot, Welcome, kind_of, read};
 use super::model::{Broken, Model, Promise, expect};
 use super::process::TOKEN;
+use super::socket::{Heard, Socket};
 use super::story::Story;
 use crate::chance::Chance;
 
@@ -57,7 +50,7 @@ struct Request {
 /// A connection, from the console's side.
 #[derive(Debug)]
 struct Line {
-    socket: WebSocketStream<DuplexStream>,
+    socket: Socket,
     phase: Phase,
     epoch: String,
     claim: Claim,
@@ -121,10 +114,7 @@ impl Operator {
 
     /// Says hello on a new connection, as a rule with the last point that the console knows.
     pub fn connect(&mut self, stream: DuplexStream, chance: &mut Chance, story: &Story) {
-        let socket = WebSocketStream::from_raw_socket(stream, Role::Client, None);
-        let Poll::Ready(mut socket) = poll_once(socket) else {
-            unreachable!("nothing is read before the first message");
-        };
+        let mut socket = Socket::new(stream);
         let mut hello = json!({"type": "hello", "token": TOKEN, "readings": false});
         let claim = self.draw_claim(chance);
         if claim != Claim::Nowhere {
@@ -143,7 +133,7 @@ impl Operator {
             let (name, seq) = (&self.name, self.seq);
             format!("{name} connects, claims {claim:?}, stands at decision {seq}")
         });
-        say(&mut socket, &hello);
+        socket.say(&hello);
         self.line = Some(Line {
             socket,
             phase: Phase::Welcome,
@@ -211,13 +201,11 @@ impl Operator {
             let Some(line) = &mut self.line else {
                 return Ok(());
             };
-            match poll(|context| Pin::new(&mut line.socket).poll_next(context)) {
-                Poll::Pending => return Ok(()),
-                Poll::Ready(Some(Ok(Message::Text(text)))) => self.hear(&text, model, story)?,
-                Poll::Ready(Some(Ok(Message::Close(_)) | Err(_)) | None) => {
-                    self.lose_connection(story);
-                }
-                Poll::Ready(Some(Ok(_))) => {}
+            match line.socket.hear() {
+                Heard::Text(text) => self.hear(&text, model, story)?,
+                Heard::Control => {}
+                Heard::Nothing => return Ok(()),
+                Heard::Gone => self.lose_connection(story),
             }
         }
         Ok(())
@@ -231,10 +219,10 @@ impl Operator {
                 let incident = &request.incident;
                 let command = json!({"type": "command", "request_id": id, "action": action,
                     "incident": incident});
-                request.sent = say(&mut line.socket, &command);
+                request.sent = line.socket.say(&command);
             }
         }
-        let _ = poll(|context| Pin::new(&mut line.socket).poll_flush(context));
+        line.socket.flush();
     }
 
     fn hear(&mut self, text: &str, model: &mut Model, story: &Story) -> Result<(), Broken> {
@@ -468,108 +456,4 @@ impl Operator {
     fn expect_that(&self, holds: bool, how: impl FnOnce() -> String) -> Result<(), Broken> {
         expect(holds, P4, || format!("{}: {}", self.name, how()))
     }
-}
-
-/// What the server can say.
-enum Kind {
-    Welcome,
-    Snapshot,
-    Frame,
-    Folded,
-    Reset,
-    Ok,
-    Refused,
-    Beat,
-}
-
-#[derive(Debug, Deserialize)]
-struct Welcome {
-    epoch: String,
-    seq: u64,
-    hash: String,
-    reason: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Snapshot {
-    seq: u64,
-    hash: String,
-    incidents: Vec<Value>,
-    sensors_silent: Vec<SilentSensor>,
-}
-
-#[derive(Debug, Deserialize)]
-struct SilentSensor {
-    id: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Frame<'a> {
-    from: u64,
-    to: u64,
-    hash: String,
-    #[serde(borrow)]
-    decisions: Vec<&'a RawValue>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Folded {
-    from: u64,
-    updates_dropped: u64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Done {
-    request_id: String,
-    seq: u64,
-}
-
-#[derive(Debug, Deserialize)]
-struct Refused {
-    request_id: String,
-    code: String,
-}
-
-/// The kind of a message: its first member.
-fn kind_of(text: &str) -> Kind {
-    let word = text
-        .strip_prefix(r#"{"type":""#)
-        .and_then(|rest| rest.split('"').next());
-    match word {
-        Some("welcome") => Kind::Welcome,
-        Some("snapshot") => Kind::Snapshot,
-        Some("frame") => Kind::Frame,
-        Some("folded") => Kind::Folded,
-        Some("reset") => Kind::Reset,
-        Some("ok") => Kind::Ok,
-        Some("refused") => Kind::Refused,
-        Some("beat") => Kind::Beat,
-        _ => panic!("a console does not know this message: {text}"),
-    }
-}
-
-fn read<'a, T: Deserialize<'a>>(text: &'a str) -> T {
-    serde_json::from_str(text).expect("the server's messages are as docs/PROTOCOL.md says")
-}
-
-/// Asks a future once; what it waits for is looked at again when it is asked again.
-pub fn poll_once<F: Future>(future: F) -> Poll<F::Output> {
-    let mut future = pin!(future);
-    poll(|context| future.as_mut().poll(context))
-}
-
-fn poll<T>(ask: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
-    ask(&mut Context::from_waker(Waker::noop()))
-}
-
-/// Says something, or does not if the connection takes nothing more; returns which.
-fn say(socket: &mut WebSocketStream<DuplexStream>, message: &Value) -> bool {
-    let ready = poll(|context| Pin::new(&mut *socket).poll_ready(context));
-    if !matches!(ready, Poll::Ready(Ok(()))) {
-        return false;
-    }
-    let message = Message::text(message.to_string());
-    let said = Pin::new(&mut *socket).start_send(message).is_ok();
-    let _ = poll(|context| Pin::new(socket).poll_flush(context));
-    said
 }

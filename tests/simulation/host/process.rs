@@ -23,6 +23,7 @@ use ioc_core::CodecError;
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::Released;
 use ioc_core::record::{BuildHash, BundleHash, ClockKind};
+use ioc_gateway::dead_letters::DeadLetters;
 use ioc_gateway::door::{Door, DoorOptions};
 use ioc_ws::{Keeper, Token, VIEW_FORMAT, Window, WindowOptions};
 
@@ -85,6 +86,8 @@ pub struct Process {
     pub belt: Belt,
     /// Makes durable, and releases.
     pub writer: Writer,
+    /// The messages that could not be read.
+    pub letters: DeadLetters,
     /// Makes snapshots, until that fails.
     pub follower: Option<Follower>,
     keeper: Arc<Mutex<Keeper>>,
@@ -169,8 +172,8 @@ impl Process {
                 })
             },
         };
-        let letters = &outlet.outlets.dead_letters;
-        let follower = follower::beside(around, start.snapshots, &recovered, letters);
+        let letters = outlet.outlets.dead_letters.clone();
+        let follower = follower::beside(around, start.snapshots, &recovered, &letters);
         let engine = EngineStart {
             recovered,
             clock,
@@ -200,6 +203,7 @@ impl Process {
             pipeline: Some(pipeline),
             belt,
             writer,
+            letters,
             follower: Some(follower()?),
             keeper,
         })

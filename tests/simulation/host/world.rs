@@ -311,6 +311,10 @@ impl World {
             self.machine.begin(&self.story)?;
         }
         let process = self.machine.process.as_ref().expect("begun above");
+        let (kept, logged) = (process.letters.total(), logs.dead_letters() as u64);
+        expect(kept == logged, Promise::ItStartsAgain, || {
+            format!("{logged} messages could not be read, {kept} are known of")
+        })?;
         let judgement = process.pipeline.as_ref().expect("it runs").judgement();
         let broken = judgement.audit();
         let sound = broken.is_empty();
