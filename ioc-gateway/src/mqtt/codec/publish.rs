@@ -29,6 +29,7 @@ pub(in crate::mqtt) enum Qos {
 }
 
 /// Reads a message. If its end is missing, so is that of its payload.
+#[inline]
 pub(super) fn publish(
     version: Version,
     flags: u8,
