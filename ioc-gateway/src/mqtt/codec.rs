@@ -238,14 +238,21 @@ pub(super) enum Packet<'a> {
 }
 
 impl<'a> Frame<'a> {
+    /// What the packet says if it is a message.
+    #[inline]
+    pub fn publish(self, version: Version) -> Option<Result<Publish<'a>, Malformed>> {
+        let is_publish = self.first >> 4 == 3;
+        is_publish.then(|| publish::publish(version, self.first & 0x0f, Body(self.body)))
+    }
+
     /// What the packet says, in the version of its connection; CONNECT has its own.
     pub fn decode(self, version: Version) -> Result<Packet<'a>, Malformed> {
+        if let Some(publish) = self.publish(version) {
+            return publish.map(Packet::Publish);
+        }
         let flags = self.first & 0x0f;
         let body = Body(self.body);
         let kind = self.first >> 4;
-        if kind == 3 {
-            return publish::publish(version, flags, body).map(Packet::Publish);
-        }
         // Section 2.2.2, in 5.0 section 2.1.3: PUBREL, SUBSCRIBE and UNSUBSCRIBE have a flag.
         let expected = if matches!(kind, 6 | 8 | 10) { 2 } else { 0 };
         if flags != expected {

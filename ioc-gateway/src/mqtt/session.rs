@@ -131,17 +131,30 @@ impl Session {
         catalogue: &Catalogue,
         taken: &mut Taken,
     ) -> Result<bool, CloseReason> {
-        if let Some(oversized) = self.oversized.take() {
-            return Ok(self.pass_over(oversized, bytes, taken));
+        if let Some(oversized) = &mut self.oversized {
+            *bytes = oversized.pass_over(bytes);
+            if !oversized.is_over() {
+                return Ok(false);
+            }
+            self.put_oversized_aside(taken);
+            return Ok(true);
         }
         match codec::split(bytes, self.options.packet_bytes_max) {
             Ok(Split::Frame(frame, length)) => {
                 *bytes = &bytes[length..];
                 taken.packets += 1;
-                let packet = frame
-                    .decode(self.takes.version)
-                    .map_err(CloseReason::Malformed)?;
-                self.take_packet(&packet, catalogue, taken)?;
+                let version = self.takes.version;
+                // Nearly all are messages: these are not made a packet of any kind first.
+                match frame.publish(version) {
+                    Some(publish) => {
+                        let publish = publish.map_err(CloseReason::Malformed)?;
+                        self.publish(&publish, catalogue, taken)?;
+                    }
+                    None => {
+                        let packet = frame.decode(version).map_err(CloseReason::Malformed)?;
+                        self.take_packet(&packet)?;
+                    }
+                }
                 Ok(true)
             }
             Ok(Split::Part) => Ok(false),
@@ -228,14 +241,9 @@ impl Session {
         }
     }
 
-    fn take_packet(
-        &mut self,
-        packet: &Packet<'_>,
-        catalogue: &Catalogue,
-        taken: &mut Taken,
-    ) -> Result<(), CloseReason> {
+    /// Takes any packet but a message.
+    fn take_packet(&mut self, packet: &Packet<'_>) -> Result<(), CloseReason> {
         match packet {
-            Packet::Publish(publish) => return self.publish(publish, catalogue, taken),
             Packet::Subscribe(subscribe) => return self.subscribe(*subscribe),
             Packet::Unsubscribe(unsubscribe) => return self.unsubscribe(*unsubscribe),
             Packet::PingReq => codec::put_pingresp(&mut self.out),
@@ -245,6 +253,7 @@ impl Session {
                 return Err(CloseReason::PacketUnexpected);
             }
             Packet::Answer | Packet::Auth => return Err(CloseReason::PacketUnexpected),
+            Packet::Publish(_) => unreachable!("a message is taken by itself"),
         }
         Ok(())
     }
@@ -328,24 +337,16 @@ impl Session {
         Ok(self.oversized.is_some())
     }
 
-    /// Passes over what is here of it; puts it aside as a dead letter once that was all.
-    fn pass_over(
-        &mut self,
-        mut oversized: Oversized,
-        bytes: &mut &[u8],
-        taken: &mut Taken,
-    ) -> bool {
-        *bytes = oversized.pass_over(bytes);
-        if !oversized.is_over() {
-            self.oversized = Some(oversized);
-            return false;
-        }
+    /// Puts the message aside as a dead letter, now that all of it was passed over.
+    fn put_oversized_aside(&mut self, taken: &mut Taken) {
+        let Some(oversized) = self.oversized.take() else {
+            return;
+        };
         oversized.append(&mut self.inputs, &self.source);
         telemetry::dead_letter(Adapter::Mqtt, Oversized::REASON);
         taken.packets += 1;
         taken.redelivered += u32::from(oversized.duplicate);
         self.owe(oversized.qos, Some(Oversized::REASON));
-        true
     }
 
     /// The PUBACK of a message that is durable as a dead letter. It ends the message as one

@@ -56,8 +56,10 @@ impl<'a> Body<'a> {
 
     /// UTF-8 without U+0000 (3.1.1: section 1.5.3; 5.0: section 1.5.4).
     pub fn text(&mut self) -> Result<&'a str, Malformed> {
-        match std::str::from_utf8(self.sized()?) {
-            Ok(text) if !text.contains('\0') => Ok(text),
+        let bytes = self.sized()?;
+        let has_zero = bytes.iter().fold(false, |found, byte| found | (*byte == 0));
+        match std::str::from_utf8(bytes) {
+            Ok(text) if !has_zero => Ok(text),
             _ => Err(Malformed::Text),
         }
     }
@@ -72,10 +74,13 @@ impl<'a> Body<'a> {
 
     /// A topic's name, or no character at all where an alias of version 5 may stand for it.
     pub fn topic_or_nothing(&mut self) -> Result<&'a str, Malformed> {
-        match self.text()? {
-            topic if topic.contains(['+', '#']) => Err(Malformed::Topic),
-            topic => Ok(topic),
+        let topic = self.text()?;
+        // Without a way out early, so that many bytes are looked at together.
+        let has_wildcard = |found, byte: &u8| found | matches!(byte, b'+' | b'#');
+        if topic.as_bytes().iter().fold(false, has_wildcard) {
+            return Err(Malformed::Topic);
         }
+        Ok(topic)
     }
 
     /// Not 0 (3.1.1: section 2.3.1; 5.0: section 2.2.1).

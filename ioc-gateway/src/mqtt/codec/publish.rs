@@ -29,6 +29,7 @@ pub(in crate::mqtt) enum Qos {
 }
 
 /// Reads a message. If its end is missing, so is that of its payload.
+#[inline]
 pub(super) fn publish(
     version: Version,
     flags: u8,
@@ -67,6 +68,10 @@ pub(super) fn publish(
 /// text is found not to be when it is read as a reading. An expiry interval bounds how long a
 /// message may wait to be passed on: readings are not passed on but judged, once and at once.
 fn topic_alias(body: &mut Body<'_>) -> Result<Option<u16>, Malformed> {
+    if let Some((0, rest)) = body.0.split_first() {
+        body.0 = rest;
+        return Ok(None);
+    }
     let mut alias = None;
     property::each(body, Allowed::PUBLISH, |property| match property {
         Property::TopicAlias(number) => {

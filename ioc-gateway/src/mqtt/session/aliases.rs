@@ -24,15 +24,20 @@ impl Aliases {
     }
 
     /// The topic that a message is for; remembers it if it comes with a number.
+    #[inline]
     pub fn topic_of<'t>(&'t mut self, publish: &Publish<'t>) -> Result<&'t str, CloseReason> {
-        let Some(alias) = publish.topic_alias else {
-            return Ok(publish.topic);
-        };
+        match publish.topic_alias {
+            Some(alias) => self.topic_by(alias, publish.topic),
+            None => Ok(publish.topic),
+        }
+    }
+
+    fn topic_by<'t>(&'t mut self, alias: u16, topic: &'t str) -> Result<&'t str, CloseReason> {
         if alias == 0 || alias > self.max {
             return Err(CloseReason::TopicAliasInvalid);
         }
         let place = usize::from(alias - 1);
-        if publish.topic.is_empty() {
+        if topic.is_empty() {
             return match self.topics.get(place) {
                 Some(topic) if !topic.is_empty() => Ok(topic),
                 _ => Err(CloseReason::Malformed(Malformed::TopicMissing)),
@@ -41,11 +46,11 @@ impl Aliases {
         if place >= self.topics.len() {
             self.topics.resize_with(place + 1, Box::default);
         }
-        let topic = cut(publish.topic);
-        if *self.topics[place] != *topic {
-            self.topics[place] = topic.into();
+        let kept = cut(topic);
+        if *self.topics[place] != *kept {
+            self.topics[place] = kept.into();
         }
-        Ok(publish.topic)
+        Ok(topic)
     }
 }
 

@@ -284,9 +284,8 @@ fn subscribe_by_oracle(
     filters: &[(String, SubOpts)],
     properties: Vec<Property>,
 ) -> Vec<u8> {
-    let entry = |(filter, options): &(String, SubOpts)| {
-        SubEntry::new(filter.as_str(), options.clone()).unwrap()
-    };
+    let entry =
+        |(filter, options): &(String, SubOpts)| SubEntry::new(filter.as_str(), *options).unwrap();
     let builder = oracle::Subscribe::builder().packet_id(packet_id);
     let builder = builder.entries(filters.iter().map(entry).collect::<Vec<_>>());
     let packet = builder.props(properties).build().unwrap();
