@@ -670,3 +670,6 @@ impl<'a> Replay<'a> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

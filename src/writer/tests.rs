@@ -15,7 +15,11 @@ use crate::space;
 
 /// What happened, in order: `append`, `sync`, `released 7`.
 #[derive(Debug, Clone, Default)]
-struct Events(Arc<Mutex<Vec<String>>>);
+struct Events(Arc<Mutex<Vec<String>>>, Busy);
+
+/// The end of the queue that an engine fills again as soon as the writer takes from it, and how
+/// often it still does.
+type Busy = Arc<Mutex<Option<(Sender<Work>, usize)>>>;
 
 impl Events {
     fn add(&self, event: impl Into<String>) {
@@ -71,6 +75,12 @@ impl Disk for Telling {
 impl DiskFile for TellingFile {
     fn append(&mut self, parts: [&[u8]; 2]) -> io::Result<()> {
         self.1.add("append");
+        if let Some((work, left)) = &mut *self.1.1.lock().unwrap()
+            && *left > 0
+        {
+            *left -= 1;
+            work.try_send(one_record()).unwrap();
+        }
         self.0.append(parts)
     }
     fn sync(&mut self) -> io::Result<()> {
@@ -143,14 +153,7 @@ impl Bench {
 
     /// A batch of one record.
     fn append(&self) {
-        let mut payload = Vec::new();
-        Record::frame_input(Timestamp::default(), &Input::Tick, &mut payload);
-        let append = Append {
-            count: 1,
-            payload: Arc::new(payload),
-            mark: Mark::default(),
-        };
-        self.work.send(Work::Append(append)).unwrap();
+        self.work.send(one_record()).unwrap();
     }
 
     /// What followed from the batch of this record.
@@ -175,6 +178,34 @@ impl Bench {
         self.writer.step().unwrap();
         self.events.taken()
     }
+}
+
+/// A batch of one record.
+fn one_record() -> Work {
+    let mut payload = Vec::new();
+    Record::frame_input(Timestamp::default(), &Input::Tick, &mut payload);
+    Work::Append(Append {
+        count: 1,
+        payload: Arc::new(payload),
+        mark: Mark::default(),
+    })
+}
+
+#[test]
+fn an_engine_that_is_never_out_of_work_does_not_put_off_the_sync() {
+    let mut bench = Bench::new();
+    let refills = 5 * WORK_MAX;
+    *bench.events.1.lock().unwrap() = Some((bench.work.clone(), refills));
+    bench.append();
+    let mut events = Vec::new();
+    while events.iter().filter(|event| *event == "append").count() <= refills {
+        events.extend(bench.step());
+    }
+    let longest = events.split(|event| event == "sync").map(<[_]>::len).max();
+    assert!(
+        longest <= Some(WORK_MAX),
+        "{longest:?} batches waited for one sync"
+    );
 }
 
 #[test]

@@ -1,12 +1,10 @@
-//! How a server ends, and who takes its journal over: asked at once, unheard, by another build.
+//! How a server ends: asked at once, unheard, short of open files.
 
-use std::io::Read;
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::support::{
-    DEADLINE, IOC, Server, Site, high_water, level, lines_of, river_city, wait_for,
+    DEADLINE, IOC, Server, Site, command_under, level, lines_of, river_city, wait_for,
 };
 
 #[test]
@@ -50,71 +48,6 @@ fn a_server_whose_output_nobody_reads_any_more_goes_on_and_ends_cleanly() {
     );
     let ended = wait_for("the server to end", || process.try_wait().unwrap());
     assert!(ended.success(), "{ended}");
-}
-
-/// The same program as another build: a build is the hash of the executable.
-fn other_build(dir: &Path) -> PathBuf {
-    let mut bytes = Vec::new();
-    let mut file = std::fs::File::open(IOC).unwrap();
-    file.read_to_end(&mut bytes).unwrap();
-    bytes.push(0);
-    let path = dir.join("ioc-other-build");
-    std::fs::write(&path, bytes).unwrap();
-    let permissions = file.metadata().unwrap().permissions();
-    std::fs::set_permissions(&path, permissions).unwrap();
-    path
-}
-
-fn command_of(build: &Path, site: &Site) -> Command {
-    command_under(Command::new(build), site)
-}
-
-/// The site's command, with another program before its arguments.
-fn command_under(mut command: Command, site: &Site) -> Command {
-    let template = site.command();
-    command.args(template.get_args());
-    for (name, value) in template.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    command
-}
-
-#[test]
-fn p2_a_tail_that_another_build_left_is_judged_only_on_a_persons_word() {
-    let site = Site::new(&river_city());
-    let other = other_build(site.dir.path());
-    let server = site.start();
-    assert_eq!(server.post_readings(&high_water()).status, 200);
-    let before = server.get_json("/api/v1/incidents");
-    server.kill();
-
-    // The tail that was killed holds records after the last released decision.
-    let server = site.start();
-    server.post_readings(&high_water());
-    server.kill();
-    let refused = command_of(&other, &site).output().unwrap();
-    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("journal adopt"));
-
-    let data = site.data();
-    let adopt = |build: &Path| {
-        let mut adopt = Command::new(build);
-        adopt.args(["journal", "adopt", data.to_str().unwrap()]);
-        assert!(adopt.status().unwrap().success());
-    };
-    adopt(&other);
-    let server = Server::start(command_of(&other, &site));
-    let after = server.get_json("/api/v1/incidents");
-    assert_eq!(before, after, "what was released stands");
-    server.kill();
-    // Killed at once: what it took over is its own, though no decision followed from it.
-    let server = Server::start(command_of(&other, &site));
-    assert!(server.stop().success());
-    // Drained, anybody may go on.
-    assert!(site.start().stop().success());
 }
 
 /// `ioc run` as a process that has so many open files at first, and may have so many at most.

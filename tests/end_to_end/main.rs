@@ -12,6 +12,8 @@ mod publisher;
 mod spine;
 mod kill;
 mod snapshots;
+mod builds;
+mod accidents;
 mod offline;
 mod console;
 mod commands;

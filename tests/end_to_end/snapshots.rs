@@ -9,7 +9,7 @@ use crate::stream::Stream;
 use crate::support::{Server, Site, high_water, level, river_city, wait_for};
 
 /// Readings of a gauge that says nothing of interest, from number `from` on.
-fn calm(from: usize, count: usize) -> Vec<String> {
+pub fn calm(from: usize, count: usize) -> Vec<String> {
     let at = Timestamp::parse(b"2026-03-14T06:50:00Z").unwrap();
     let reading = |n: usize| {
         let at = at + Millis::seconds(n as i64);
@@ -19,7 +19,7 @@ fn calm(from: usize, count: usize) -> Vec<String> {
 }
 
 /// Waits for a snapshot as of a record after this one; returns which.
-fn snapshot_after(server: &Server, record: u64) -> u64 {
+pub fn snapshot_after(server: &Server, record: u64) -> u64 {
     let through = || server.metric("ioc_snapshot_through").map(|at| at as u64);
     wait_for("a snapshot", || through().filter(|at| *at > record))
 }

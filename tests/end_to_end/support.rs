@@ -284,6 +284,32 @@ pub fn ioc(args: &[&str]) -> std::process::Output {
         .unwrap()
 }
 
+/// The same program as another build: a build is the hash of the executable.
+pub fn other_build(dir: &Path) -> PathBuf {
+    let path = dir.join("ioc-other-build");
+    std::fs::copy(IOC, &path).unwrap();
+    let mut file = std::fs::File::options().append(true).open(&path).unwrap();
+    file.write_all(&[0]).unwrap();
+    path
+}
+
+pub fn command_of(build: &Path, site: &Site) -> Command {
+    command_under(Command::new(build), site)
+}
+
+/// The site's command, with another program before its arguments.
+pub fn command_under(mut command: Command, site: &Site) -> Command {
+    let template = site.command();
+    command.args(template.get_args());
+    for (name, value) in template.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
 /// The decisions or records that a command printed.
 pub fn json_lines(output: &[u8]) -> Vec<Value> {
     let text = std::str::from_utf8(output).unwrap();
