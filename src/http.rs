@@ -140,6 +140,7 @@ async fn connected(
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_wait_max)
         .max_buf_size(limits.head_bytes_max)
+        .max_header_size(limits.head_bytes_max)
         .max_headers(limits.headers_max)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();

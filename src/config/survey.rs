@@ -158,4 +158,15 @@ mod tests {
         ];
         assert_eq!(look_at(&whole), "mistakes:\n\nwarnings:\n");
     }
+
+    #[test]
+    fn p5_a_directory_of_many_files_is_looked_at_in_part() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..ENTRIES_MAX + 10 {
+            fs::write(dir.path().join(format!("{number}.yaml")), "").unwrap();
+        }
+        let mut told = Mistakes::default();
+        strangers(dir.path(), &mut told);
+        assert_eq!(told.count(), ENTRIES_MAX);
+    }
 }

@@ -260,3 +260,28 @@ fn whether_the_server_was_started_is_asked_once_after_the_first_retry() {
     let asked = attempts.map(|error| absence.hint(error).is_some());
     assert_eq!(asked, [false, false, true, false, false]);
 }
+
+#[test]
+fn p5_no_more_is_encoded_than_the_bound_and_a_message() {
+    let mut publisher = publisher(Quality::AtMostOnce, u16::MAX);
+    let mut messages = messages(100).unwrap();
+    for message in &mut messages {
+        message.payload = vec![b'x'; 4096].into();
+    }
+    publisher.take_batch(Some(messages));
+    publisher.fill_out();
+    let out = publisher.out.len();
+    assert!(
+        (OUT_BYTES_MAX..OUT_BYTES_MAX + 5000).contains(&out),
+        "{out}"
+    );
+    assert!(!publisher.ready.is_empty());
+}
+
+#[test]
+fn p5_a_packet_beyond_the_bound_ends_the_connection() {
+    let mut publisher = publisher(Quality::AtLeastOnce, 1);
+    // A PUBACK that says that it is longer than any.
+    let mut inbox = BytesMut::from(&b"\x40\xff\xff\x7f"[..]);
+    assert!(publisher.take_packets(&mut inbox).is_err());
+}

@@ -281,4 +281,29 @@ mod tests {
         relay.run(batches, |_| {}).await;
         assert!(sender.send(vec![line("a", 0)]).await.is_err());
     }
+
+    #[tokio::test]
+    async fn p5_a_full_connection_makes_the_relay_wait() {
+        let (sender, batches) = mpsc::channel(8);
+        for ms in 0..5 {
+            sender.try_send(vec![line("a", ms)]).unwrap();
+        }
+        drop(sender);
+        let (connection, mut source) = mpsc::channel(1);
+        let mut relay = Relay::new(Pace::Fast);
+        relay.connect(connection);
+        let relayed = relay.counts();
+        let running = tokio::spawn(relay.run(batches, |_| {}));
+        for taken in 1..=5 {
+            while source.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            assert!(relayed.lines() <= taken + 1, "one waits, one is held");
+            assert_eq!(source.recv().await.unwrap().len(), 1);
+        }
+        running.await.unwrap();
+    }
 }

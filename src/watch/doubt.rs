@@ -152,4 +152,11 @@ mod tests {
         let no_city = (StatusCode::NOT_FOUND, r#"{"code":"no_city"}"#);
         assert!(doubts(no_city).await.is_empty());
     }
+
+    #[tokio::test]
+    async fn p5_a_city_beyond_the_bound_is_not_read() {
+        let start = r#"{"features":[{"id":"harbour","properties":{"type":"zone"}}]}"#;
+        let long = format!("{start}{}", " ".repeat(CITY_BYTES_MAX));
+        assert!(doubts((StatusCode::OK, long.leak())).await.is_empty());
+    }
 }

@@ -214,3 +214,20 @@ async fn what_is_no_stream_is_named() {
         assert!(told.contains("does not speak the ioc stream"), "{told}");
     }
 }
+
+#[tokio::test]
+async fn p5_a_message_beyond_the_bound_ends_the_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (mut out, mut notes) = (Vec::new(), Vec::new());
+    let server = async {
+        let (mut stream, _) = accept(&listener).await;
+        // The rest is not waited for: sending it may fail.
+        let _ = stream.send(Message::text("x".repeat((64 << 20) + 1))).await;
+        accept(&listener).await
+    };
+    tokio::select! {
+        ended = watcher(&listener, &mut out, &mut notes).run() => panic!("{ended:?}"),
+        _ = server => {}
+    }
+    assert!(out.is_empty());
+}

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use serde_json::json;
 
 use crate::stream::Stream;
-use crate::support::{Server, Site, level, lines_of, river_city};
+use crate::support::{Server, Site, ioc, level, lines_of, river_city};
 
 #[test]
 fn p5_a_batch_is_closed_when_it_is_full() {
@@ -67,4 +67,29 @@ fn links_to_services_of_an_orchestrator_do_not_stop_a_server() {
     assert!(warning.contains("IOC_PORT_8080_TCP_PROTO"), "{warning}");
     let refused = site.command().env("IOC_PORT", "8080").output().unwrap();
     assert_eq!(refused.status.code(), Some(64));
+}
+
+#[test]
+fn p5_of_many_flaws_the_first_are_told_and_all_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let recording = dir.path().join("flawed.jsonl");
+    std::fs::write(&recording, "not a reading\n".repeat(25)).unwrap();
+    let recording = recording.to_str().unwrap();
+    // Nothing can be sent, so nobody needs to be there.
+    let to = "http://127.0.0.1:1";
+    let sent = ioc(&["send", "--fast", "--to", to, recording]);
+    let told = String::from_utf8(sent.stderr).unwrap();
+    assert_eq!(told.matches("; not sent").count(), 10, "{told}");
+    assert!(told.contains("25"), "{told}");
+}
+
+#[test]
+fn p5_of_many_dead_letters_the_first_are_told_and_all_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let recording = dir.path().join("flawed.jsonl");
+    std::fs::write(&recording, "{}\n".repeat(25)).unwrap();
+    let judged = ioc(&["backtest", recording.to_str().unwrap()]);
+    let told = String::from_utf8(judged.stderr).unwrap();
+    assert_eq!(told.matches("dead letter: ").count(), 5, "{told}");
+    assert!(told.contains("25 dead letters"), "{told}");
 }

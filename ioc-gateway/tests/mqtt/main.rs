@@ -11,3 +11,4 @@ mod both;
 mod v3_1_1;
 mod v5;
 mod foreign;
+mod bounds;

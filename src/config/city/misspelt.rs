@@ -173,4 +173,14 @@ mod tests {
         assert_eq!(Owner::Zone.meant("parnet"), Some("parent"));
         assert_eq!(Owner::Zone.meant("warnin"), None);
     }
+
+    #[test]
+    fn p5_names_that_are_looked_at_for_slips_have_a_bound() {
+        let mut misspelt = Misspelt::default();
+        for number in 0..NAMES_MAX + 10 {
+            misspelt.meant(Owner::Sensor, &format!("name-{number}"));
+        }
+        assert_eq!(misspelt.meant.len(), NAMES_MAX);
+        assert_eq!(misspelt.meant(Owner::Sensor, "intervall_s"), None);
+    }
 }

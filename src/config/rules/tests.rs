@@ -365,3 +365,18 @@ fn p5_rules_and_kinds_have_a_bound() {
     Kinds::read(&root, &mut mistakes);
     assert!(mistakes.to_string().contains("kinds are too many"));
 }
+
+#[test]
+fn p5_values_of_a_rule_have_a_bound() {
+    let of_values = |count: usize| {
+        let values: Vec<_> = (0..count).map(|n| format!("v{n}")).collect();
+        let values = values.join(", ");
+        let (_, mistakes, _) = read(&format!(
+            "detections:\n  call: {{ kind: emergency_call, report: moderate, \
+             counts_for: 30 min, certainty: possible, where: {{ category: [{values}] }} }}\n"
+        ));
+        mistakes.to_string()
+    };
+    assert_eq!(of_values(100), "");
+    assert!(of_values(101).contains("needs 1 to 100 values"));
+}

@@ -139,3 +139,37 @@ async fn what_does_not_speak_http_is_named_and_not_asked_again() {
     let (ended, _) = tokio::join!(poster.run(source), something_else);
     assert!(matches!(ended, Err(PostError::NotHttp)), "{ended:?}");
 }
+
+#[test]
+fn p5_a_request_carries_no_more_than_its_bound_but_always_a_reading() {
+    let of_bytes = |bytes: usize| Message {
+        topic: String::new(),
+        payload: vec![b'x'; bytes].into(),
+        due: None,
+    };
+    let half = BATCH_BYTES_MAX / 2 - 1;
+    let mut ready: VecDeque<_> = [half, half, half, 2 * BATCH_BYTES_MAX, 1]
+        .map(of_bytes)
+        .into();
+    let sizes: Vec<_> =
+        std::iter::from_fn(|| (!ready.is_empty()).then(|| take_batch(&mut ready, 500).len()))
+            .collect();
+    assert_eq!(sizes, [2, 1, 1, 1]);
+}
+
+#[tokio::test]
+async fn p5_an_answer_without_end_is_not_read() {
+    let endless = "x".repeat(ANSWER_BYTES_MAX + 1).leak();
+    let (ended, ..) = posted(vec![(StatusCode::OK, endless)]).await;
+    assert!(matches!(ended, Err(PostError::Answer(_))), "{ended:?}");
+}
+
+#[tokio::test]
+async fn p5_a_long_refusal_is_told_in_part() {
+    let long = "x".repeat(10_000).leak();
+    let (ended, ..) = posted(vec![(StatusCode::FORBIDDEN, long)]).await;
+    let Err(PostError::Refused { text, .. }) = ended else {
+        panic!("{ended:?}");
+    };
+    assert_eq!(text.len(), REFUSAL_CHARS_MAX);
+}

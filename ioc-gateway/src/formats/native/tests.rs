@@ -486,3 +486,15 @@ proptest::proptest! {
         outcome_of(&json[..cut % length], None, &catalogue());
     }
 }
+
+#[test]
+fn p5_a_unit_is_no_longer_than_its_bound() {
+    let of_unit = |bytes: usize| {
+        let unit = "u".repeat(bytes);
+        with(&format!(r#"sensor="new-1";kind="humidity";unit="{unit}""#))
+    };
+    let longest = of_unit(Reading::UNIT_BYTES_MAX);
+    assert!(longest.starts_with("new-1 humidity"), "{longest}");
+    let longer = of_unit(Reading::UNIT_BYTES_MAX + 1);
+    assert!(longer.starts_with("unit_invalid"), "{longer}");
+}
