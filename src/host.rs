@@ -37,8 +37,8 @@ use crate::progress::tell;
 use crate::recover::{self, RecoverError, RecoverOptions};
 use crate::rules::{Chosen, Rules};
 use crate::servers::{Servers, Sockets};
-use crate::snapshots::Section;
 use crate::snapshots::follower::{self, Surroundings};
+use crate::snapshots::{FollowerOptions, Section};
 use crate::telemetry;
 
 /// What `ioc run` was asked for.
@@ -271,12 +271,12 @@ impl Host {
                 bundles: rules.bundles(),
                 view: view_of(window.clone()),
             };
-            follower::beside(
-                around,
-                settings.snapshots,
-                &recovered,
-                &outlets.dead_letters,
-            )
+            let options = FollowerOptions {
+                due: settings.snapshots,
+                retention: settings.retention,
+                decisions_shown: u64::from(settings.window.ring_decisions_max),
+            };
+            follower::beside(around, options, &recovered, &outlets.dead_letters)
         };
         let start = EngineStart {
             recovered,

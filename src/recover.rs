@@ -75,8 +75,8 @@ pub struct Recovered {
     pub bundle: Option<BundleHash>,
     /// How far both logs are durable, from here on told by their writer.
     pub durable: Arc<Durable>,
-    /// The record that the snapshot is as of that the start went on from; 0 if there was none.
-    pub snapshot: Seq,
+    /// Where the snapshot stands that the start went on from, if there was one.
+    pub snapshot: Option<Point>,
     /// The records that were passed over.
     pub skipped: Arc<SkippedList>,
     /// What people have said that the log does not say yet: to be journaled first.
@@ -353,7 +353,7 @@ impl Opened<'_> {
             None => Rejudge::new(Judgement::new(shards), skipped),
             Some(snapshot) => resume(snapshot, skipped, shards, bundles, outlet)?,
         };
-        let through = from.next - 1;
+        let (through, point) = (from.next - 1, snapshot.map(|snapshot| snapshot.point));
         let stands = Stands {
             build: options.build,
             up_to: from.skipped.released(),
@@ -365,7 +365,7 @@ impl Opened<'_> {
         held.for_each(&*disk, through + 1, |header, payload| {
             replay.batch(header, payload)
         })?;
-        let mut recovered = replay.finish(inputs, through)?;
+        let mut recovered = replay.finish(inputs, point)?;
         // The tail is judged and its decisions are in the log: the word has been used.
         let _ = disk.remove(&options.data.join(ADOPT_FILE));
         let unsaid = recovered.skipped.unsaid(recovered.next - 1);
@@ -632,7 +632,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    fn finish(mut self, inputs: Log, snapshot: Seq) -> Result<Recovered, RecoverError> {
+    fn finish(mut self, inputs: Log, snapshot: Option<Point>) -> Result<Recovered, RecoverError> {
         if self.rejudge.numbering.last < self.past.numbering.last {
             return Err(RecoverError::Diverged {
                 number: self.past.numbering.last,

@@ -12,6 +12,11 @@ use std::time::Duration;
 
 use ioc_core::time::{Millis, Timestamp};
 
+use crate::journal::disk::Disk;
+use crate::journal::{BatchHeader, JournalError, LogKind, retain, scan};
+use crate::recover::{DECISIONS_DIR, INPUTS_DIR};
+use crate::telemetry;
+
 /// The directory of the cursors, below the data directory: a file for each reader of the decisions
 /// log, named after it, with the number of the last decision that it has taken.
 pub const CURSORS_DIR: &str = "cursors";
@@ -36,6 +41,100 @@ pub struct Retention {
     pub decisions: Keep,
 }
 
+impl Keep {
+    /// Nothing goes.
+    pub const EVERYTHING: Self = Self {
+        bytes: u64::MAX,
+        age: Duration::MAX,
+    };
+}
+
+impl Retention {
+    /// Nothing goes.
+    pub const EVERYTHING: Self = Self {
+        inputs: Keep::EVERYTHING,
+        decisions: Keep::EVERYTHING,
+    };
+}
+
+/// What the older of the two snapshots needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needed {
+    /// The first record.
+    pub inputs: u64,
+    /// The first decision.
+    pub decisions: u64,
+}
+
+/// Why nothing was removed, or not all that could be.
+#[derive(Debug, thiserror::Error)]
+pub enum RetentionError {
+    /// A log.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// It is not known how far a reader is.
+    #[error("a cursor cannot be read")]
+    Cursor(#[from] io::Error),
+}
+
+/// Removes the segments of both logs that are neither kept nor needed.
+///
+/// # Errors
+/// It can be called again; the logs are whole in any case.
+pub fn apply(
+    disk: &dyn Disk,
+    data: &Path,
+    retention: Retention,
+    needed: Needed,
+    now: Timestamp,
+) -> Result<(), RetentionError> {
+    let inputs = Readers {
+        needed: needed.inputs,
+        wanted: None,
+    };
+    let decisions = Readers {
+        needed: needed.decisions,
+        wanted: slowest_cursor(data)?,
+    };
+    let logs = [
+        (INPUTS_DIR, LogKind::Inputs, retention.inputs, inputs),
+        (
+            DECISIONS_DIR,
+            LogKind::Decisions,
+            retention.decisions,
+            decisions,
+        ),
+    ];
+    for (name, kind, keep, readers) in logs {
+        let dir = data.join(name);
+        let held = kept(disk, &dir)?;
+        let from = keep_from(&held, keep, now, readers);
+        if held.first().is_some_and(|oldest| oldest.first < from) {
+            let anchor = retain::remove_before(disk, &dir, kind, from)?;
+            telemetry::removed_before(name, anchor.first);
+        }
+    }
+    Ok(())
+}
+
+/// The segments of a log, as far as keeping them is concerned.
+fn kept(disk: &dyn Disk, dir: &Path) -> Result<Vec<Kept>, JournalError> {
+    let mut found = Vec::new();
+    for (first, path) in scan::segments(disk, dir)? {
+        let unreadable = JournalError::disk("read", &path);
+        let mut head = [0; BatchHeader::BYTES];
+        let read = disk.read_at(&path, 0, &mut head);
+        let (bytes, read) =
+            (disk.length(&path).and_then(|bytes| Ok((bytes, read?)))).map_err(unreadable)?;
+        found.push(Kept {
+            first,
+            bytes,
+            began: BatchHeader::peek(&head[..read]).map(|header| header.wall),
+        });
+    }
+    Ok(found)
+}
+
 /// From which numbers on somebody still reads a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Readers {
@@ -58,7 +157,8 @@ pub struct Kept {
 
 /// The first number to keep of a log with these segments, oldest first.
 pub fn keep_from(segments: &[Kept], keep: Keep, now: Timestamp, readers: Readers) -> u64 {
-    let age = Millis::seconds(i64::try_from(keep.age.as_secs()).unwrap_or(i64::MAX / 1000));
+    let age_s = i64::try_from(keep.age.as_secs()).unwrap_or(i64::MAX);
+    let age = Millis::seconds(age_s.min(i64::MAX / 1000));
     let mut bytes: u64 = segments.iter().map(|segment| segment.bytes).sum();
     let mut first = segments.first().map_or(1, |segment| segment.first);
     for pair in segments.windows(2) {

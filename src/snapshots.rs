@@ -16,7 +16,7 @@ use ioc_core::decision::DecisionHash;
 use ioc_core::record::{BuildHash, BundleHash, Seq};
 use ioc_core::time::Timestamp;
 
-pub use follower::{Follower, FollowerOptions};
+pub use follower::{Due, Follower, FollowerOptions};
 
 use crate::journal::disk::Disk;
 use crate::journal::{JournalError, JournalId};
@@ -25,8 +25,6 @@ use crate::telemetry;
 
 /// The directory below the data directory.
 pub const SNAPSHOTS_DIR: &str = "snapshots";
-/// How many are kept: the newest, and the one before should the newest be damaged.
-pub const KEPT: usize = 2;
 
 const MAGIC: [u8; 4] = *b"IOCS";
 /// The frame's format; the state and the view inside have their own.
@@ -231,12 +229,17 @@ pub fn newest<T>(
     Ok(None)
 }
 
-/// Writes a snapshot beside the others, then removes those that are too many. Returns the record
-/// that the oldest one left is as of.
-pub fn write(disk: &dyn Disk, data: &Path, snapshot: &Snapshot) -> Result<Seq, JournalError> {
+/// Writes a snapshot beside the one of `before`, then removes all others: damaged ones too.
+pub fn write(
+    disk: &dyn Disk,
+    data: &Path,
+    snapshot: &Snapshot,
+    before: Option<Seq>,
+) -> Result<(), JournalError> {
     let dir = data.join(SNAPSHOTS_DIR);
     let temporary = dir.join("unfinished.tmp");
-    let path = dir.join(snapshot_name(snapshot.point.through));
+    let through = snapshot.point.through;
+    let path = dir.join(snapshot_name(through));
     let written = write_file(disk, &temporary, &snapshot.pieces())
         .and_then(|()| disk.rename(&temporary, &path))
         .and_then(|()| disk.sync_dir(&dir));
@@ -245,13 +248,13 @@ pub fn write(disk: &dyn Disk, data: &Path, snapshot: &Snapshot) -> Result<Seq, J
         let _ = disk.remove(&temporary);
         return Err(JournalError::disk("write", path)(error));
     }
-    let mut found = list(disk, &dir)?;
-    let too_many = found.len().saturating_sub(KEPT);
-    for (_, path) in found.drain(..too_many) {
-        disk.remove(&path)
-            .map_err(JournalError::disk("remove", &path))?;
+    for (of, path) in list(disk, &dir)? {
+        if of != through && Some(of) != before {
+            disk.remove(&path)
+                .map_err(JournalError::disk("remove", &path))?;
+        }
     }
-    Ok(found.first().map_or(0, |(through, _)| *through))
+    Ok(())
 }
 
 /// Writes a file little by little, so that the logs' syncs beside it never wait for much.

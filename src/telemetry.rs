@@ -16,6 +16,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::journal::JournalError;
 use crate::recover::{RecoverError, Recovered};
+use crate::retention::RetentionError;
 use crate::snapshots::SnapshotError;
 
 /// Installs the recorder that `/metrics` prints from; once in a process.
@@ -84,6 +85,10 @@ fn describe() {
     describe_counter!(
         "ioc_snapshots_failed_total",
         "snapshots that could not be made or written"
+    );
+    describe_counter!(
+        "ioc_retention_failed_total",
+        "times that what is not kept any more could not be removed"
     );
     describe_gauge!(
         "ioc_snapshot_through",
@@ -205,6 +210,17 @@ pub fn snapshot_made(through: u64, state_bytes: usize, took: Duration) {
 pub fn snapshot_failed(error: &JournalError) {
     counter!("ioc_snapshots_failed_total").increment(1);
     warn!(error = %chain(error), "no snapshot could be written; the next start takes longer");
+}
+
+/// Segments that nobody needs any more went.
+pub fn removed_before(log: &'static str, first: u64) {
+    info!(log, first, "older segments are removed");
+}
+
+/// What is not kept any more could not be removed; it is tried again with the next snapshot.
+pub fn retention_failed(error: &RetentionError) {
+    counter!("ioc_retention_failed_total").increment(1);
+    warn!(error = %chain(error), "older segments cannot be removed");
 }
 
 /// How far snapshots' judgement is behind the engine's.

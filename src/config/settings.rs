@@ -20,7 +20,7 @@ use ioc_gateway::catalogue::Unregistered;
 use super::field::Field;
 use super::mistake::Mistakes;
 use crate::retention::{Keep, Retention};
-use crate::snapshots::FollowerOptions;
+use crate::snapshots::Due;
 pub use layers::FILE;
 use layers::Layers;
 
@@ -43,7 +43,7 @@ pub struct Settings {
     /// Both logs.
     pub journal: Journal,
     /// Snapshots.
-    pub snapshots: FollowerOptions,
+    pub snapshots: Due,
     /// How much of the logs is kept.
     pub retention: Retention,
     /// The judgement.
@@ -316,11 +316,11 @@ fn journal(layers: &Layers, mistakes: &mut Mistakes) -> Option<Journal> {
     })
 }
 
-fn snapshots(layers: &Layers, mistakes: &mut Mistakes) -> Option<FollowerOptions> {
+fn snapshots(layers: &Layers, mistakes: &mut Mistakes) -> Option<Due> {
     let every = seconds(&layers.field("snapshots.every_s"), 86_400, mistakes);
     let records = layers.field("snapshots.records");
     let records = records.integer(mistakes, 1..=1_000_000_000);
-    Some(FollowerOptions {
+    Some(Due {
         every: every?,
         records: records?,
     })

@@ -23,6 +23,8 @@ pub trait Disk: Debug + Send + Sync {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
     /// Reads from `offset` on until `into` is full or the file ends; returns how many bytes.
     fn read_at(&self, path: &Path, offset: u64, into: &mut [u8]) -> io::Result<usize>;
+    /// How many bytes a file has.
+    fn length(&self, path: &Path) -> io::Result<u64>;
     /// Makes a file of so many zeros, truncating one that is there, and syncs it. If that fails,
     /// part of it may be there.
     fn create(&self, path: &Path, length: u64) -> io::Result<Box<dyn DiskFile>>;
@@ -92,6 +94,10 @@ impl Disk for SystemDisk {
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         fs::read(path)
+    }
+
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        Ok(fs::metadata(path)?.len())
     }
 
     fn read_at(&self, path: &Path, offset: u64, into: &mut [u8]) -> io::Result<usize> {

@@ -16,8 +16,9 @@ use super::*;
 use crate::clock::SystemTimeSource;
 use crate::inspect;
 use crate::journal::disk::SystemDisk;
+use crate::retention::Retention;
 use crate::snapshots::follower::Surroundings;
-use crate::snapshots::{FollowerOptions, follower};
+use crate::snapshots::{Due, FollowerOptions, follower};
 use crate::writer::OwnedDeadLetter;
 
 const A: BuildHash = BuildHash([0xa; 32]);
@@ -460,8 +461,12 @@ fn snapshot(site: &Site, life: Life) -> Seq {
         }),
     };
     let options = FollowerOptions {
-        every: Duration::MAX,
-        records: u64::MAX,
+        due: Due {
+            every: Duration::MAX,
+            records: u64::MAX,
+        },
+        retention: Retention::EVERYTHING,
+        decisions_shown: 1000,
     };
     let follower = follower::beside(around, options, &life.0, &Default::default());
     let released = life.0.released;
@@ -483,9 +488,10 @@ fn a_snapshot_of_another_journal_is_passed_over() {
         .unwrap();
     held.journal = JournalId([9; 16]);
     held.point.through += 1;
-    snapshots::write(&*site.disk, site.dir.path(), &held).unwrap();
+    let before = Some(held.point.through - 1);
+    snapshots::write(&*site.disk, site.dir.path(), &held, before).unwrap();
     let life = site.start(A, &sound, &[]).unwrap();
-    assert_eq!(life.0.snapshot, held.point.through - 1);
+    assert_eq!(life.0.snapshot.map(|point| point.through), before);
     assert_eq!(life.1, digest);
 }
 

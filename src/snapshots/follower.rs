@@ -28,6 +28,7 @@ use crate::journal::reader::Reader;
 use crate::journal::{JournalId, LogKind, Mark};
 use crate::recover::{INPUTS_DIR, RecoverError, Recovered};
 use crate::rejudge::Rejudge;
+use crate::retention::{self, Needed, Retention};
 use crate::skipped::SkippedList;
 use crate::telemetry;
 
@@ -42,9 +43,20 @@ pub const BEHIND_RECORDS_MAX: u64 = 16_000_000;
 /// How far behind it may be at a clean end and still make a last snapshot.
 const LAST_RECORDS_MAX: u64 = 2_000_000;
 
-/// When snapshots are made.
+/// When snapshots are made, and what goes then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FollowerOptions {
+    /// When.
+    pub due: Due,
+    /// How much of the logs is kept.
+    pub retention: Retention,
+    /// How many decisions before a snapshot a start shows again.
+    pub decisions_shown: u64,
+}
+
+/// When snapshots are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Due {
     /// After so long, if there is anything new.
     pub every: Duration,
     /// After so many records.
@@ -83,7 +95,7 @@ pub fn beside(
 ) -> MakeFollower {
     let mut state = Vec::new();
     recovered.judgement.save(&mut state);
-    let (point, saved) = (recovered.point(), recovered.snapshot);
+    let (point, kept) = (recovered.point(), recovered.snapshot);
     let skipped = Arc::clone(&recovered.skipped);
     let letters = letters.copy();
     Box::new(move || {
@@ -97,7 +109,7 @@ pub fn beside(
             .map_err(|source| RecoverError::Snapshot { through, source })?;
         let start = (judgement, point);
         Ok(Follower::new(
-            around, options, start, skipped, letters, saved,
+            around, options, start, skipped, letters, kept,
         ))
     })
 }
@@ -122,7 +134,8 @@ pub struct Follower {
     letters: DeadLetters,
     /// Made, but what consoles see is not yet in it: its decisions are not durable.
     waiting: Option<Snapshot>,
-    saved: Seq,
+    /// Where the newest snapshot stands, if there is one.
+    kept: Option<Point>,
     saved_at: Duration,
     /// Whether readings wait for it, as far as was told.
     left_behind: bool,
@@ -130,14 +143,14 @@ pub struct Follower {
 
 impl Follower {
     /// A follower that stands at `point` like the engine, with the messages that could not be read
-    /// until there. `saved`: the record that the newest snapshot is as of.
+    /// until there. `kept`: where the newest snapshot stands.
     fn new(
         around: Surroundings,
         options: FollowerOptions,
         (judgement, point): (Judgement, Point),
         skipped: Arc<SkippedList>,
         letters: DeadLetters,
-        saved: Seq,
+        kept: Option<Point>,
     ) -> Self {
         let dir = around.data.join(INPUTS_DIR);
         let next = point.through + 1;
@@ -156,7 +169,7 @@ impl Follower {
             batch: point.batch,
             letters,
             waiting: None,
-            saved,
+            kept,
             saved_at: around.time.monotonic(),
             left_behind: false,
             around,
@@ -198,8 +211,8 @@ impl Follower {
     }
 
     /// The record that the newest snapshot is as of; 0 without one.
-    pub const fn saved(&self) -> Seq {
-        self.saved
+    pub fn saved(&self) -> Seq {
+        self.kept.map_or(0, |point| point.through)
     }
 
     /// How many durable records it has not judged.
@@ -252,9 +265,10 @@ impl Follower {
     }
 
     fn is_due(&self) -> bool {
-        let records = self.rejudge.next - 1 - self.saved;
+        let records = self.rejudge.next - 1 - self.saved();
         let since = self.around.time.monotonic().saturating_sub(self.saved_at);
-        records >= self.options.records || records > 0 && since >= self.options.every
+        let due = self.options.due;
+        records >= due.records || records > 0 && since >= due.every
     }
 
     /// All but what consoles see.
@@ -291,13 +305,30 @@ impl Follower {
         snapshot.view = (self.around.view)();
         let through = snapshot.point.through;
         self.saved_at = self.around.time.monotonic();
-        match write(&*self.around.disk, &self.around.data, &snapshot) {
-            Ok(_oldest) => {
-                self.saved = through;
-                let took = self.around.time.monotonic().saturating_sub(self.saved_at);
-                telemetry::snapshot_made(through, snapshot.state.bytes.len(), took);
-            }
-            Err(error) => telemetry::snapshot_failed(&error),
+        let before = self.kept.map(|point| point.through);
+        let (disk, data) = (&*self.around.disk, &self.around.data);
+        if let Err(error) = write(disk, data, &snapshot, before) {
+            telemetry::snapshot_failed(&error);
+            return;
+        }
+        let took = self.around.time.monotonic().saturating_sub(self.saved_at);
+        telemetry::snapshot_made(through, snapshot.state.bytes.len(), took);
+        if let Some(oldest) = self.kept.replace(snapshot.point) {
+            self.forget_before(&oldest);
+        }
+    }
+
+    /// Removes what is neither kept nor needed by the older of the two snapshots.
+    fn forget_before(&self, oldest: &Point) {
+        let shown = self.options.decisions_shown;
+        let needed = Needed {
+            inputs: oldest.through,
+            decisions: oldest.numbering.last.saturating_sub(shown + 1),
+        };
+        let (disk, data) = (&*self.around.disk, &self.around.data);
+        let now = self.around.time.wall();
+        if let Err(error) = retention::apply(disk, data, self.options.retention, needed, now) {
+            telemetry::retention_failed(&error);
         }
     }
 
@@ -317,7 +348,7 @@ impl Follower {
                 number: self.rejudge.numbering.last,
             });
         }
-        if self.rejudge.next - 1 > self.saved {
+        if self.rejudge.next - 1 > self.saved() {
             let last = self.snapshot();
             self.publish(last);
         }

@@ -54,22 +54,28 @@ fn the_newest_good_one_is_found_and_only_the_last_two_are_kept() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path();
     assert_eq!(newest_in(data), None);
-    let oldest: Vec<_> = [5, 40, 300]
-        .map(|through| write(&SystemDisk, data, &snapshot(through)).unwrap())
-        .into();
-    assert_eq!(oldest, [5, 5, 40]);
+    let mut before = None;
+    for through in [5, 40, 300] {
+        write(&SystemDisk, data, &snapshot(through), before).unwrap();
+        before = Some(through);
+    }
     assert_eq!(newest_in(data), Some(300));
+    let left = list(&SystemDisk, &data.join(SNAPSHOTS_DIR)).unwrap();
+    let left: Vec<_> = left.iter().map(|(through, _)| *through).collect();
+    assert_eq!(left, [40, 300]);
     let path = data.join(SNAPSHOTS_DIR).join(snapshot_name(300));
     let mut bytes = fs::read(&path).unwrap();
     bytes[70] ^= 1;
     fs::write(&path, bytes).unwrap();
     assert_eq!(newest_in(data), Some(40), "the damaged one is passed over");
+    write(&SystemDisk, data, &snapshot(500), Some(40)).unwrap();
+    assert!(!path.exists(), "and not taken for the one before");
 }
 
 #[test]
 fn one_that_was_not_finished_is_none() {
     let dir = tempfile::tempdir().unwrap();
-    write(&SystemDisk, dir.path(), &snapshot(5)).unwrap_err();
+    write(&SystemDisk, dir.path(), &snapshot(5), None).unwrap_err();
     assert_eq!(newest_in(dir.path()), None);
     let unfinished = dir.path().join(SNAPSHOTS_DIR).join("unfinished.tmp");
     fs::write(unfinished, snapshot(5).pieces().concat()).unwrap();

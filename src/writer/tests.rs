@@ -48,6 +48,10 @@ impl Disk for Telling {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         SystemDisk.read(path)
     }
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        SystemDisk.length(path)
+    }
+
     fn read_at(&self, path: &Path, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         SystemDisk.read_at(path, offset, into)
     }

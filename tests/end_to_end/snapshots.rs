@@ -6,7 +6,7 @@ use ioc_core::time::{Millis, Timestamp};
 use serde_json::Value;
 
 use crate::stream::Stream;
-use crate::support::{Server, Site, high_water, level, river_city, wait_for};
+use crate::support::{Server, Site, high_water, ioc, level, river_city, wait_for};
 
 /// Readings of a gauge that says nothing of interest, from number `from` on.
 pub fn calm(from: usize, count: usize) -> Vec<String> {
@@ -72,4 +72,45 @@ async fn p2_p4_after_kill_9_a_start_from_a_snapshot_shows_the_same_city() {
         (incidents[0]["condition"] == "cleared").then_some(())
     });
     assert!(server.stop().success());
+}
+
+/// The numbers of the first records of the segments that a log has.
+fn segments(site: &Site, log: &str) -> Vec<u64> {
+    let dir = fs::read_dir(site.data().join(log)).unwrap();
+    let names = dir.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut firsts: Vec<u64> = names
+        .filter_map(|name| name.strip_suffix(".log")?.parse().ok())
+        .collect();
+    firsts.sort_unstable();
+    firsts
+}
+
+#[test]
+fn p1_what_is_kept_no_longer_goes_and_nothing_needed_does() {
+    let site = Site::new(&river_city());
+    let start = || {
+        let mut command = site.command();
+        command.env("IOC_RETENTION_INPUTS_BYTES", "1MiB");
+        Server::start(command)
+    };
+    let server = start();
+    server.post_readings(&high_water());
+    for round in 0..20 {
+        server.post_readings(&calm(1000 * round, 1000));
+    }
+    wait_for("the first segments to go", || {
+        server.post_readings(&calm(40_000, 1));
+        (segments(&site, "inputs")[0] > 1).then_some(())
+    });
+    let incidents = server.incidents();
+    server.kill();
+    let server = start();
+    assert_eq!(server.incidents(), incidents, "the flood still stands");
+    assert_eq!(segments(&site, "decisions")[0], 1, "decisions are kept");
+    assert!(server.stop().success());
+    let data = site.data();
+    let verified = ioc(&["journal", "verify", data.to_str().unwrap()]);
+    let told = String::from_utf8_lossy(&verified.stdout).into_owned();
+    assert!(verified.status.success(), "{told}");
+    assert!(told.contains("both logs are whole"), "{told}");
 }

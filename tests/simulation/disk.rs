@@ -427,6 +427,12 @@ impl Disk for FaultDisk {
         })
     }
 
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        self.perform("measure", path, |state, _| {
+            Ok(state.nodes[state.node(path)?].cache.len() as u64)
+        })
+    }
+
     fn create(&self, path: &Path, length: u64) -> io::Result<Box<dyn DiskFile>> {
         self.perform("create", path, |state, extent| {
             let step = state.operations;

@@ -51,6 +51,10 @@ impl Disk for Liar {
         self.disk.read(path)
     }
 
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        self.disk.length(path)
+    }
+
     fn read_at(&self, path: &Path, offset: u64, into: &mut [u8]) -> io::Result<usize> {
         self.disk.read_at(path, offset, into)
     }

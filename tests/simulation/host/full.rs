@@ -14,7 +14,7 @@ use ioc::clock::TimeSource;
 use ioc::journal::JournalId;
 use ioc::journal::disk::Disk;
 use ioc::pipeline::BatchLimits;
-use ioc::snapshots::follower::FollowerOptions;
+use ioc::snapshots::Due;
 use ioc_core::record::{BuildHash, DeadLetter, Input};
 use ioc_gateway::door::{Inputs, Ledger};
 use tokio::runtime::{Builder, Runtime};
@@ -73,7 +73,7 @@ impl Scene {
             new_journal: JournalId([1; 16]),
             segment_bytes: SEGMENT_BYTES,
             decisions_shown: 1000,
-            snapshots: FollowerOptions {
+            snapshots: Due {
                 every: Duration::from_secs(3600),
                 records: 1 << 40,
             },

@@ -16,7 +16,7 @@ use ioc::pipeline::Stepped;
 use ioc::recover::RecoverError;
 use ioc::skipped::SkippedError;
 use ioc::snapshots::follower::Followed;
-use ioc::snapshots::{FollowerOptions, SNAPSHOTS_DIR};
+use ioc::snapshots::{Due, SNAPSHOTS_DIR};
 use ioc_core::bundle::Bundle;
 use ioc_core::record::BuildHash;
 
@@ -265,7 +265,7 @@ impl Machine {
             new_journal: JournalId([self.lives as u8; 16]),
             segment_bytes: self.plan.segment_bytes,
             decisions_shown: self.plan.decisions_shown,
-            snapshots: FollowerOptions {
+            snapshots: Due {
                 every: Duration::from_secs(60),
                 records: self.plan.snapshot_records,
             },

@@ -16,8 +16,9 @@ use ioc::journal::disk::Disk;
 use ioc::outlets::Outlets;
 use ioc::pipeline::{BatchLimits, Pipeline, Samples, WORK_MAX, WriterGone};
 use ioc::recover::{self, RecoverError, RecoverOptions};
+use ioc::retention::Retention;
 use ioc::snapshots::follower::{self, Surroundings};
-use ioc::snapshots::{Follower, FollowerOptions, Section, Snapshot};
+use ioc::snapshots::{Due, Follower, FollowerOptions, Section, Snapshot};
 use ioc::writer::{Outlet, OwnedDeadLetter, Work, Writer};
 use ioc_core::CodecError;
 use ioc_core::bundle::Bundle;
@@ -52,7 +53,7 @@ pub struct Start {
     /// How many decisions before a snapshot are shown again.
     pub decisions_shown: u64,
     /// When snapshots are made.
-    pub snapshots: FollowerOptions,
+    pub snapshots: Due,
     /// How large batches grow.
     pub limits: BatchLimits,
     /// How much may wait at the door.
@@ -140,7 +141,7 @@ impl Process {
         model.lock().unwrap().shows_epoch(&epoch);
         let bundles = |hash| stored(&start.bundles, hash);
         let recovered = opened.replay(start.shards, &bundles, &mut outlet)?;
-        if recovered.snapshot > 0 {
+        if recovered.snapshot.is_some() {
             model.lock().unwrap().reached("started from a snapshot", 1);
         }
         let mode = ClockMode(ClockKind::System);
@@ -173,7 +174,13 @@ impl Process {
             },
         };
         let letters = outlet.outlets.dead_letters.clone();
-        let follower = follower::beside(around, start.snapshots, &recovered, &letters);
+        // What went could not be checked at the end.
+        let options = FollowerOptions {
+            due: start.snapshots,
+            retention: Retention::EVERYTHING,
+            decisions_shown: start.decisions_shown,
+        };
+        let follower = follower::beside(around, options, &recovered, &letters);
         let engine = EngineStart {
             recovered,
             clock,
