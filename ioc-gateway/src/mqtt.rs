@@ -6,12 +6,13 @@
 //! version 5 is told, counted, and touches no other; at most [`MqttOptions::connections_max`] are
 //! served. Spoken: quality 0 and 1 in, 0 out; no retained messages; sessions end with their
 //! connection (session present is always 0); a will is accepted and counted, not published. Next:
-//! `mqtt/connection.rs`, one connection; `mqtt/session.rs`, what its packets mean;
-//! `mqtt/codec.rs`, their bytes.
+//! `mqtt/introduction.rs`, its CONNECT; `mqtt/connection.rs`, one connection; `mqtt/session.rs`,
+//! what its packets mean; `mqtt/codec.rs`, their bytes.
 
 mod codec;
 mod close;
 mod admission;
+mod introduction;
 mod registry;
 mod decisions;
 mod session;

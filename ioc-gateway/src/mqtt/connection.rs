@@ -11,26 +11,26 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::select;
 use tokio::sync::watch;
-use tokio::time::{Instant, Sleep, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Shared;
-use super::admission::{Client, admit};
+use super::admission::Client;
 use super::close::CloseReason;
-use super::codec::{self, Malformed, Packet, Refusal, Split, Version};
 use super::deadlines::{Deadlines, FAR};
 use super::decisions::Subscription;
 use super::farewell::say_farewell;
+use super::introduction::introduced;
 use super::session::Session;
 use crate::door::{Door, DoorClosed, Inputs, Ledger, NotHandedOver};
 use crate::telemetry::{self, Adapter};
 
 /// How much room a read finds, at least and at most.
-const READ_BYTES_MIN: usize = 2 * 1024;
+pub(super) const READ_BYTES_MIN: usize = 2 * 1024;
 const READ_BYTES_MAX: usize = 64 * 1024;
 
 /// Serves one accepted socket until it ends.
@@ -57,81 +57,6 @@ pub(super) async fn run(
         Err(reason) => ("".into(), reason),
     };
     telemetry::mqtt_closed(&name, peer, reason.word(), reason.is_trouble());
-}
-
-/// Reads CONNECT; makes its answer, or sends it if it is a refusal.
-async fn introduced(
-    stream: &mut TcpStream,
-    received: &mut BytesMut,
-    shared: &Shared,
-) -> Result<(Client, BytesMut), CloseReason> {
-    let options = &shared.options;
-    let first = first_packet(stream, received, options.packet_bytes_max);
-    let read = timeout(options.connect_wait_max, first)
-        .await
-        .unwrap_or(Err(CloseReason::ConnectOverdue));
-    // Where nothing else can be told, it is told as in 3.1.1.
-    let said = codec::version_said(received);
-    let version = said.unwrap_or(Version::V311);
-    let (version, refusal) = match read.and_then(|length| packet(received, length, version)) {
-        Ok((Packet::Connect(connect), length)) => {
-            let admitted = admit(&connect, &options.credentials)
-                .and_then(|client| client.connack(options).map(|connack| (client, connack)));
-            match admitted {
-                Ok(admitted) => {
-                    received.advance(length);
-                    return Ok(admitted);
-                }
-                Err(refusal) => (version, refusal),
-            }
-        }
-        // What is newer than version 5 is answered as in version 5 (section 3.1.2.2).
-        Ok((Packet::ConnectOtherVersion { level: 6.. }, _)) => (Version::V5, Refusal::Version),
-        Ok((Packet::ConnectOtherVersion { .. }, _)) => (version, Refusal::Version),
-        Ok(_) => return Err(CloseReason::ConnectMissing),
-        Err(CloseReason::Malformed(malformed)) if said == Some(Version::V5) => {
-            (version, Refusal::Malformed(malformed))
-        }
-        Err(reason) => return Err(reason),
-    };
-    let mut answer = BytesMut::new();
-    codec::put_refusal(&mut answer, version, refusal);
-    // Refused clients are not waited for: what fits into an empty socket buffer is sent.
-    let _sent = stream.try_write(&answer);
-    Err(CloseReason::Refused(refusal))
-}
-
-/// The packet of this length at the front, with its length.
-fn packet(
-    received: &BytesMut,
-    length: usize,
-    version: Version,
-) -> Result<(Packet<'_>, usize), CloseReason> {
-    let Ok(Split::Frame(frame, _)) = codec::split(&received[..length], length) else {
-        unreachable!("it was found to be one packet");
-    };
-    let packet = frame.decode(version).map_err(CloseReason::Malformed)?;
-    Ok((packet, length))
-}
-
-/// Reads until a whole packet lies at the front; returns its length.
-async fn first_packet(
-    stream: &mut TcpStream,
-    received: &mut BytesMut,
-    packet_bytes_max: usize,
-) -> Result<usize, CloseReason> {
-    loop {
-        match codec::split(received, packet_bytes_max).map_err(CloseReason::Malformed)? {
-            Split::Frame(_, length) => return Ok(length),
-            Split::Part => received.reserve(READ_BYTES_MIN),
-            Split::TooLong(_) => return Err(CloseReason::Malformed(Malformed::PacketTooLong)),
-        }
-        match stream.read_buf(received).await {
-            Ok(0) => return Err(CloseReason::SocketClosed),
-            Ok(_) => {}
-            Err(_) => return Err(CloseReason::SocketFailed),
-        }
-    }
 }
 
 /// What wakes a connection.

@@ -8,6 +8,7 @@
 
 mod aliases;
 mod oversized;
+mod subscriptions;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,10 +19,8 @@ use self::aliases::Aliases;
 use self::oversized::Oversized;
 use super::admission::{Client, receive_max};
 use super::close::CloseReason;
-use super::codec::{
-    self, Granted, Malformed, Packet, Publish, Qos, Removed, Split, Subscribe, TooLong, Version,
-};
-use super::decisions::{Decisions, Filter, Subscription, Takes};
+use super::codec::{self, Malformed, Packet, Publish, Qos, Split, TooLong, Version};
+use super::decisions::{Decisions, Subscription, Takes};
 use crate::catalogue::Catalogue;
 use crate::door::Inputs;
 use crate::formats::native::Scratch;
@@ -359,64 +358,6 @@ impl Session {
             self.out.truncate(before);
             codec::put_puback_refused(&mut self.out, packet_id, code, None);
         }
-    }
-
-    fn subscribe(&mut self, subscribe: Subscribe<'_>) -> Result<(), CloseReason> {
-        let granted: Vec<_> = subscribe
-            .filters()
-            .map(|filter| match subscribe.has_subscription_id {
-                true => Granted::SubscriptionId,
-                false => self.grant(filter),
-            })
-            .collect();
-        let (version, before) = (self.takes.version, self.out.len());
-        let granted = granted.into_iter();
-        codec::put_suback(&mut self.out, version, subscribe.packet_id, granted);
-        self.check_answer(before)
-    }
-
-    fn grant(&mut self, filter: &str) -> Granted {
-        if filter.starts_with(codec::SHARED) {
-            return Granted::Shared;
-        }
-        let Some(filter) = Filter::parse(filter) else {
-            return Granted::FilterUnknown;
-        };
-        let subscription = self.subscription.get_or_insert_with(|| {
-            let decisions_max = self.options.decisions_max;
-            self.decisions.subscribe(decisions_max, self.takes)
-        });
-        match subscription.add(filter) {
-            true => Granted::AtMostOnce,
-            false => Granted::FiltersMax,
-        }
-    }
-
-    fn unsubscribe(&mut self, unsubscribe: Subscribe<'_>) -> Result<(), CloseReason> {
-        let remove = |filter| {
-            let subscription = self.subscription.as_ref()?;
-            subscription.remove(&Filter::parse(filter)?).then_some(())
-        };
-        let removed: Vec<_> = unsubscribe
-            .filters()
-            .map(|filter| match remove(filter) {
-                Some(()) => Removed::Yes,
-                None => Removed::WasNotThere,
-            })
-            .collect();
-        let (version, before) = (self.takes.version, self.out.len());
-        let removed = removed.into_iter();
-        codec::put_unsuback(&mut self.out, version, unsubscribe.packet_id, removed);
-        self.check_answer(before)
-    }
-
-    /// Takes back an answer that is longer than the client takes.
-    fn check_answer(&mut self, before: usize) -> Result<(), CloseReason> {
-        if self.out.len() - before <= self.takes.packet_bytes_max {
-            return Ok(());
-        }
-        self.out.truncate(before);
-        Err(CloseReason::AnswerTooLong)
     }
 }
 
