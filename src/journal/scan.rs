@@ -101,23 +101,14 @@ pub fn segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<(u64, PathBuf)>, Jour
     Ok(found)
 }
 
-/// Reads all of a log that is still kept, also where its oldest segments have been removed.
+/// Reads all of a log that is still kept, from its [anchor](retain::anchor) on.
 pub fn kept(
     disk: &dyn Disk,
     dir: &Path,
     kind: LogKind,
     needed_up_to: u64,
 ) -> Result<Contents, JournalError> {
-    let first = segments(disk, dir)?.first().map_or(1, |(first, _)| *first);
-    let since = (first > 1).then_some(Since {
-        next: first + 1,
-        hash: None,
-    });
-    let known = Known {
-        needed_up_to,
-        since,
-    };
-    scan(disk, dir, kind, known)
+    scan(disk, dir, kind, Known::needed_up_to(needed_up_to))
 }
 
 /// The identity of the journal that a log is of, as its newest readable batch says; `None` if it
