@@ -288,14 +288,10 @@ impl Machine {
 
     // How it ends.
 
-    /// Nothing new is taken; what was taken is settled; the process ends by itself. It is still
+    /// Nothing new is taken; what was judged is settled; the process ends by itself. It is still
     /// there to be looked at.
     pub fn stop(&mut self, story: &Story) -> Result<Stopped, Broken> {
         story.tell(|| "the process is to stop".into());
-        self.make_space(story);
-        if self.ended {
-            return Ok(Stopped::Died);
-        }
         for _ in 0..STOPPING_ROUNDS_MAX {
             let Some(process) = &mut self.process else {
                 return Ok(Stopped::Died);
@@ -389,7 +385,7 @@ impl Machine {
     }
 
     /// There is space, and the process has noticed.
-    fn make_space(&mut self, story: &Story) {
+    pub fn make_space(&mut self, story: &Story) {
         if self.tide.make_space(&self.disk) {
             self.time.pass(Duration::from_secs(2));
             self.step_writer(story);

@@ -8,7 +8,7 @@ use super::world::World;
 use crate::seeds::{self, Story};
 
 /// How many seeds are tried as a rule.
-const SEEDS: u64 = 500;
+const SEEDS: u64 = 1000;
 /// How many seeds a broken promise may hide from.
 const HIDES_FROM_MAX: u64 = 100;
 
