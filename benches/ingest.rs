@@ -138,8 +138,26 @@ fn measure_ioc(options: &Options) -> io::Result<Figures> {
     // Until every sensor is known, and memory that the system has never given out is.
     flood.wait_for(2 * u64::from(options.sensors));
     let figures = measure(&flood, options.span(), || server.usage())?;
-    flood.stop()?;
+    let acknowledged = flood.stop()?;
+    check_judged(&server, options, acknowledged)?;
     Ok(figures)
+}
+
+/// Whether all that was acknowledged was judged, none taken for a redelivery say. The server tells
+/// its count a second later, when something more comes.
+fn check_judged(server: &Ioc, options: &Options, acknowledged: u64) -> io::Result<()> {
+    thread::sleep(Duration::from_millis(1100));
+    let more = FloodOptions {
+        first: acknowledged + u64::from(options.in_flight),
+        readings: u64::from(options.connections),
+        ..options.flood()
+    };
+    Flood::start(server.mqtt, more)?.finish()?;
+    let judged = server.judged()?;
+    if judged < acknowledged {
+        println!("only {judged} of {acknowledged} acknowledged readings were judged");
+    }
+    Ok(())
 }
 
 fn measure_mosquitto(options: &Options, broker: &Path) -> io::Result<Figures> {

@@ -139,7 +139,7 @@ impl Connection {
             }
             received.read(&self.stream)?;
             let mut acknowledged = 0;
-            while let Some(heard) = received.next() {
+            while let Some(heard) = received.packet() {
                 acknowledged += u32::from(heard == Heard::PubAck);
             }
             self.in_flight -= acknowledged;

@@ -141,7 +141,7 @@ impl Received {
     }
 
     /// The next whole packet.
-    pub fn next(&mut self) -> Option<Heard<'_>> {
+    pub fn packet(&mut self) -> Option<Heard<'_>> {
         let bytes = &self.bytes[self.begin..self.end];
         let (first, rest) = bytes.split_first()?;
         let (length, head) = remaining_length(rest)?;
@@ -199,7 +199,7 @@ mod tests {
                 if !part.is_empty() {
                     received.read(part).expect("bytes");
                 }
-                while let Some(packet) = received.next() {
+                while let Some(packet) = received.packet() {
                     heard.push(match packet {
                         Heard::Publish(id, payload) => (id, payload.len()),
                         Heard::PubAck => (None, 0),

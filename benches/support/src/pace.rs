@@ -204,7 +204,7 @@ impl Pace {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
                 Err(error) => return Err(error),
             }
-            while let Some(heard) = link.received.next() {
+            while let Some(heard) = link.received.packet() {
                 self.paced.acknowledged += u64::from(heard == Heard::PubAck);
             }
         }

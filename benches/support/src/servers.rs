@@ -3,7 +3,7 @@
 //! Each gets a free loopback port and a scratch directory.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdout, Command, Stdio};
@@ -65,6 +65,24 @@ impl Ioc {
     /// What it has used so far.
     pub fn usage(&self) -> io::Result<Usage> {
         self.process.usage()
+    }
+
+    /// How many readings at least one rule has looked at. It is told once a second, and then only
+    /// when something is judged.
+    pub fn judged(&self) -> io::Result<u64> {
+        const NAME: &str = "ioc_judged_total{step=\"readings_judged\"} ";
+        let mut stream = TcpStream::connect(self.http)?;
+        stream.set_read_timeout(Some(mqtt::ANSWER_WAIT))?;
+        let host = self.http;
+        write!(
+            stream,
+            "GET /metrics HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"
+        )?;
+        let mut page = String::new();
+        stream.read_to_string(&mut page)?;
+        let line = page.lines().find_map(|line| line.strip_prefix(NAME));
+        let count = line.and_then(|count| count.parse().ok());
+        count.ok_or_else(|| io::Error::other("/metrics does not say how many readings were judged"))
     }
 
     /// As if its power had been cut.
@@ -168,7 +186,7 @@ pub fn subscribe(
         while received.read(&stream).is_ok() {
             let now = Instant::now();
             let mut taken = 0;
-            while let Some(heard) = received.next() {
+            while let Some(heard) = received.packet() {
                 if let Heard::Publish(packet_id, payload) = heard {
                     packet_id
                         .iter()
@@ -178,7 +196,7 @@ pub fn subscribe(
                 }
             }
             counter.fetch_add(taken, Ordering::Relaxed);
-            if io::Write::write_all(&mut stream, &out).is_err() {
+            if stream.write_all(&out).is_err() {
                 return;
             }
             out.clear();
