@@ -85,7 +85,6 @@ impl EngineStart {
             released,
             last_at,
             durable,
-            words,
             ..
         } = recovered;
         let (spare, spares) = bounded(WORK_MAX);
@@ -108,7 +107,6 @@ impl EngineStart {
             clock: clock.kind(),
         };
         let mut first = vec![Input::Started(started)];
-        first.extend(words);
         if let Some(bundle) = rules {
             first.push(Input::Reload(bundle.hash));
             judgement.provide(bundle);

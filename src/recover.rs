@@ -18,7 +18,7 @@ use ioc_core::CodecError;
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::{Decision, DecisionHash, Released};
 use ioc_core::judgement::{Judgement, STATE_FORMATS_READ};
-use ioc_core::record::{Adopted, BuildHash, BundleHash, Input, Seq};
+use ioc_core::record::{Adopted, BuildHash, BundleHash, Input, Record, Records, Seq};
 use ioc_core::time::Timestamp;
 use ioc_ws::VIEW_FORMAT;
 
@@ -79,8 +79,6 @@ pub struct Recovered {
     pub snapshot: Option<Point>,
     /// The records that were passed over.
     pub skipped: Arc<SkippedList>,
-    /// What people have said that the log does not say yet: to be journaled first.
-    pub words: Vec<Input<'static>>,
 }
 
 impl Recovered {
@@ -260,6 +258,7 @@ pub fn open<'a>(
         snapshot,
         inputs,
         decisions,
+        known_decisions,
     })
 }
 
@@ -326,6 +325,8 @@ pub struct Opened<'a> {
     skipped: Arc<SkippedList>,
     inputs: (Log, Contents),
     decisions: (Log, Contents),
+    /// What the snapshot says about the decisions log.
+    known_decisions: Known,
 }
 
 impl Opened<'_> {
@@ -348,6 +349,7 @@ impl Opened<'_> {
             skipped,
             inputs: (inputs, held),
             decisions: (decisions, released),
+            ..
         } = self;
         let from = match &snapshot {
             None => Rejudge::new(Judgement::new(shards), skipped),
@@ -365,12 +367,9 @@ impl Opened<'_> {
         held.for_each(&*disk, through + 1, |header, payload| {
             replay.batch(header, payload)
         })?;
-        let mut recovered = replay.finish(inputs, point)?;
-        // The tail is judged and its decisions are in the log: the word has been used.
+        let recovered = replay.finish(inputs, point, adopted)?;
+        // The tail is judged and the log says so: the word has been used.
         let _ = disk.remove(&options.data.join(ADOPT_FILE));
-        let unsaid = recovered.skipped.unsaid(recovered.next - 1);
-        recovered.words = unsaid.map(Input::Skipped).collect();
-        recovered.words.extend(adopted.map(Input::Adopted));
         Ok(recovered)
     }
 }
@@ -632,12 +631,18 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    fn finish(mut self, inputs: Log, snapshot: Option<Point>) -> Result<Recovered, RecoverError> {
+    fn finish(
+        mut self,
+        mut inputs: Log,
+        snapshot: Option<Point>,
+        adopted: Option<Adopted>,
+    ) -> Result<Recovered, RecoverError> {
         if self.rejudge.numbering.last < self.past.numbering.last {
             return Err(RecoverError::Diverged {
                 number: self.past.numbering.last,
             });
         }
+        self.say(&mut inputs, adopted)?;
         let released = Mark {
             number: self.rejudge.next - 1,
             hash: self.rejudge.numbering.hash,
@@ -666,8 +671,37 @@ impl<'a> Replay<'a> {
             durable: Arc::new(Durable::new(released.number, numbering.last)),
             snapshot,
             skipped,
-            words: Vec::new(),
         })
+    }
+
+    /// Journals what people have said that the log does not say yet.
+    fn say(&mut self, inputs: &mut Log, adopted: Option<Adopted>) -> Result<(), RecoverError> {
+        let unsaid = self.rejudge.skipped.unsaid(self.rejudge.next - 1);
+        let mut words: Vec<_> = unsaid.map(Input::Skipped).collect();
+        words.extend(adopted.map(Input::Adopted));
+        if words.is_empty() {
+            return Ok(());
+        }
+        let at = self.rejudge.last_at.unwrap_or_default();
+        let mut payload = Vec::new();
+        for word in &words {
+            Record::frame_input(at, word, &mut payload);
+        }
+        let mark = Mark {
+            number: self.rejudge.numbering.last,
+            hash: self.rejudge.numbering.hash,
+        };
+        let count = words.len() as u32;
+        inputs.append(count, &payload, mark, self.time.wall())?;
+        inputs.sync()?;
+        let records = Records::new(self.rejudge.next, &payload);
+        let records: Vec<_> = records
+            .map(|record| record.expect("framed by this process"))
+            .collect();
+        self.rejudge.next += u64::from(count);
+        let mut decisions = Vec::new();
+        self.rejudge.apply(&records, &mut decisions)?;
+        self.settle(decisions)
     }
 }
 

@@ -1,15 +1,17 @@
 //! A person's word that a record is to be passed over: whether it may be, and from when on it is.
 //!
 //! Arrives: the number of a record. Leaves: an entry of the durable list of skipped records, or why
-//! not. Promise: no decision that was released is derived otherwise from then on; so a record that
-//! this build has judged and gone on from is never skipped. Next: `skipped.rs`.
+//! not. Promise: no decision that was released is derived otherwise from then on. So a record that
+//! this build has judged and gone on from is not skipped; but rules that it names may have been lost
+//! since: then all stands as it was released. Next: `skipped.rs`.
 
 use std::sync::Arc;
 
+use ioc_core::decision::DecisionSeq;
 use ioc_core::record::{BuildHash, Frames, Input, Seq, Skip};
 
-use super::{Opened, RecoverError};
-use crate::journal::BatchHeader;
+use super::{DECISIONS_DIR, Opened, RecoverError};
+use crate::journal::{BatchHeader, LogKind, Mark, scan};
 use crate::skipped::{Skipped, SkippedError, Unread, fingerprint};
 use crate::telemetry;
 
@@ -22,10 +24,32 @@ impl Opened<'_> {
                 continue;
             }
             let mut list = (*self.skipped).clone();
-            list.add(self.skippable(seq)?)?;
+            let skipped = self.skippable(seq)?;
+            list.add(skipped)?;
+            self.settle(skipped.skip.released)?;
             list.store(&*self.disk, self.options.data, self.journal())?;
             self.skipped = Arc::new(list);
             telemetry::record_skipped(seq);
+        }
+        Ok(())
+    }
+
+    /// Says in the decisions log that nothing more follows from the records up to this one.
+    fn settle(&mut self, released: Seq) -> Result<(), RecoverError> {
+        let (log, held) = &mut self.decisions;
+        let said = held
+            .end
+            .last
+            .map_or_else(Mark::default, |(last, _)| last.mark);
+        if released > said.number {
+            let mark = Mark {
+                number: released,
+                hash: said.hash,
+            };
+            log.append(0, &[], mark, self.options.time.wall())?;
+            log.sync()?;
+            let dir = self.options.data.join(DECISIONS_DIR);
+            *held = scan::scan(&*self.disk, &dir, LogKind::Decisions, self.known_decisions)?;
         }
         Ok(())
     }
@@ -46,7 +70,7 @@ impl Opened<'_> {
             found.inputs(header, payload)
         })?;
         released.for_each(&*self.disk, 0, |header, _| {
-            found.released(header);
+            found.decisions(header);
             Ok::<_, RecoverError>(())
         })?;
         found.entry(last)
@@ -58,10 +82,14 @@ struct Found {
     seq: Seq,
     build: BuildHash,
     record: [u8; 32],
-    /// This build has judged it.
-    judged: bool,
-    /// The last record that released decisions follow from.
-    released: Seq,
+    /// It names rules, which may be lost though this build has judged it once.
+    is_reload: bool,
+    /// The last record that this build is known to have judged, if that is this one or later.
+    judged: Seq,
+    /// The last decision that it had come to by then.
+    derived: DecisionSeq,
+    /// The last decision in the log, and the last record that it follows from.
+    released: (DecisionSeq, Seq),
     /// It was skipped once, and the list has forgotten it.
     before: Option<Skip>,
 }
@@ -72,22 +100,29 @@ impl Found {
             seq,
             build,
             record: [0; 32],
-            judged: false,
-            released: 0,
+            is_reload: false,
+            judged: 0,
+            derived: 0,
+            released: (0, 0),
             before: None,
         }
     }
 
     /// A batch of the inputs log: the one with the record, or a later one.
     fn inputs(&mut self, header: &BatchHeader, payload: &[u8]) -> Result<(), RecoverError> {
-        // The engine sends a batch only after it has judged the one before.
-        self.judged |= header.first > self.seq && header.build == self.build;
+        if header.first > self.seq && header.build == self.build {
+            // The engine sends a batch only after it has judged the one before.
+            self.judged = header.first - 1;
+            self.derived = header.mark.number;
+        }
         for frame in Frames::new(header.first, payload) {
             let frame = frame.map_err(|(seq, error)| Unread::Codec(seq, error))?;
+            let input = Input::decode(frame.input());
             if frame.seq == self.seq {
                 self.record = fingerprint(&frame);
+                self.is_reload = matches!(input, Ok(Input::Reload(_)));
             }
-            if let Ok(Input::Skipped(skip)) = Input::decode(frame.input()) {
+            if let Ok(Input::Skipped(skip)) = input {
                 self.before = self
                     .before
                     .or(Some(skip).filter(|skip| skip.seq == self.seq));
@@ -97,26 +132,31 @@ impl Found {
     }
 
     /// A batch of the decisions log.
-    fn released(&mut self, header: &BatchHeader) {
+    fn decisions(&mut self, header: &BatchHeader) {
         let through = header.mark.number;
-        self.judged |= header.build == self.build && through >= self.seq;
-        self.released = self.released.max(through);
+        if header.build == self.build && through >= self.seq {
+            self.judged = self.judged.max(through);
+        }
+        self.released = (header.next() - 1, through);
     }
 
     fn entry(self, log_end: Seq) -> Result<Skipped, RecoverError> {
-        let seq = self.seq;
-        match self.before {
+        let (seq, record) = (self.seq, self.record);
+        if let Some(skip) = self.before {
             // The log says so already.
-            Some(skip) => Ok(Skipped { skip, log_end: 0 }),
-            None if self.judged => Err(SkippedError::Judged { seq }.into()),
-            None => {
-                let skip = Skip {
-                    seq,
-                    record: self.record,
-                    released: self.released,
-                };
-                Ok(Skipped { skip, log_end })
-            }
+            return Ok(Skipped { skip, log_end: 0 });
         }
+        let (last, released) = self.released;
+        let is_published = self.derived <= last;
+        if self.judged > 0 && !(self.is_reload && is_published) {
+            return Err(SkippedError::Judged { seq }.into());
+        }
+        let released = released.max(self.judged);
+        let skip = Skip {
+            seq,
+            record,
+            released,
+        };
+        Ok(Skipped { skip, log_end })
     }
 }

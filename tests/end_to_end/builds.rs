@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::accidents::{flip, log_segments, told};
+use crate::accidents::{flip, log_segments, refused, told};
 use crate::snapshots::{calm, snapshot_after};
 use crate::support::{
     IOC, Server, Site, command_of, high_water, ioc, json_lines, level, other_build, river_city,
@@ -36,9 +36,8 @@ impl Builds {
 
     /// The start of a build, which must fail because of the other's tail.
     fn is_refused(&self, build: &Path) {
-        let refused = command_of(build, &self.site).output().unwrap();
-        let told = told(&refused);
-        assert_eq!(refused.status.code(), Some(1), "{told}");
+        let (code, told) = refused(command_of(build, &self.site));
+        assert_eq!(code, Some(1), "{told}");
         assert!(told.contains("judged by another build"), "{told}");
         assert!(told.contains("stop it with SIGTERM"), "{told}");
         assert!(told.contains("ioc journal adopt"), "{told}");
