@@ -31,7 +31,7 @@ pub fn data_dir(data: &Path) -> Result<(), HostError> {
         let shown = data.display();
         return Err(HostError::Usage(format!(
             "anybody may write to {shown}, and so could forge the console's token: \
-             chmod o-w {shown}"
+             chmod o-w {shown}, or name a directory below it, which is then made for us alone"
         )));
     }
     Ok(())

@@ -59,6 +59,7 @@ fn p5_samples_that_find_no_room_are_dropped_and_nobody_waits() {
         kept.sample(vec![sample(sensor)]);
     }
     keeper.step();
+    keeper.step();
     let picture = keeper.view.picture();
     let sensors: Vec<_> = picture.samples.iter().map(|s| s.sensor.as_str()).collect();
     assert_eq!(sensors, ["wl-1", "wl-2"]);
