@@ -28,6 +28,7 @@ soak: tools
 	IOC_TEST_SEEDS=200000 $(CARGO) test --release -p ioc --test simulation
 	PROPTEST_CASES=20000 $(CARGO) test --release -p ioc-gateway --lib mqtt
 	IOC_TEST_KILLS=200 $(CARGO) test --release -p ioc --test end_to_end kill
+	IOC_TEST_TMPFS=1 $(CARGO) test --release -p ioc --test end_to_end full_disk
 
 # command:package, installed from Debian's archive where the command is missing.
 tools:

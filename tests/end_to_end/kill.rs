@@ -24,7 +24,7 @@ fn reading(n: usize) -> (&'static str, String, String) {
 }
 
 /// Publishes from the first unacknowledged reading on until `enough` are acknowledged.
-fn publish(
+pub fn publish(
     to: std::net::SocketAddr,
     acked: &mut BTreeSet<String>,
     enough: usize,

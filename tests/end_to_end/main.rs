@@ -11,6 +11,7 @@ mod publisher;
 
 mod spine;
 mod kill;
+mod full_disk;
 mod snapshots;
 mod builds;
 mod accidents;

@@ -63,6 +63,7 @@ impl Site {
             .env("IOC_SNAPSHOTS_RECORDS", "200")
             // Not a setting of the server, which would refuse it.
             .env_remove("IOC_TEST_KILLS")
+            .env_remove("IOC_TEST_TMPFS")
             .env_remove("RUST_LOG");
         command
     }
