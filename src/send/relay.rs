@@ -260,6 +260,7 @@ mod tests {
         let lines = Lines::new(Endless(0), position.clone()).unwrap();
         let (mut batches, _failure) = read_ahead(lines);
         let until = Instant::now() + std::time::Duration::from_secs(60);
+        assert_eq!(batches.max_capacity(), AHEAD_BATCHES_MAX);
         while batches.len() < AHEAD_BATCHES_MAX {
             assert!(Instant::now() < until, "nothing is read ahead");
             tokio::task::yield_now().await;

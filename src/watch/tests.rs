@@ -221,8 +221,10 @@ async fn p5_a_message_beyond_the_bound_ends_the_connection() {
     let (mut out, mut notes) = (Vec::new(), Vec::new());
     let server = async {
         let (mut stream, _) = accept(&listener).await;
+        let padding = "x".repeat(64 << 20);
+        let long = json!({"type": "of a later server", "padding": padding});
         // The rest is not waited for: sending it may fail.
-        let _ = stream.send(Message::text("x".repeat((64 << 20) + 1))).await;
+        let _ = stream.send(Message::text(long.to_string())).await;
         accept(&listener).await
     };
     tokio::select! {
@@ -230,4 +232,6 @@ async fn p5_a_message_beyond_the_bound_ends_the_connection() {
         _ = server => {}
     }
     assert!(out.is_empty());
+    let notes = String::from_utf8(notes).unwrap();
+    assert!(notes.contains("too long"), "{notes}");
 }

@@ -204,6 +204,12 @@ mod tests {
     }
 
     #[test]
+    fn p5_of_a_long_array_no_more_is_taken_than_one_too_many() {
+        let long = format!("[{}1]", "1,".repeat(1000));
+        assert_eq!(array(long.as_bytes(), 3).unwrap().len(), 4);
+    }
+
+    #[test]
     fn content_types_have_parameters_and_no_case() {
         let kind = |value: &str| BodyKind::of(Some(&HeaderValue::from_str(value).unwrap()));
         assert_eq!(kind("Application/X-NDJSON; charset=utf-8"), BodyKind::Lines);
