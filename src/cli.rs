@@ -296,6 +296,7 @@ fn recover_code(error: &RecoverError) -> u8 {
         RecoverError::Journal(JournalError::Damage(_))
         | RecoverError::Diverged { .. }
         | RecoverError::Mixed { .. }
+        | RecoverError::Beginning { .. }
         | RecoverError::Skipped(Damaged { .. } | Mixed { .. } | Other { .. } | Forgotten { .. }) => {
             Failure::DAMAGED
         }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 pub use verify::verify;
 
 use crate::journal::disk::SystemDisk;
-use crate::journal::{JournalError, LogKind, scan};
+use crate::journal::{JournalError, Known, LogKind, scan};
 use crate::recover::{DECISIONS_DIR, INPUTS_DIR, RecoverError, decode_decisions};
 use crate::skipped::SkippedList;
 
@@ -36,14 +36,6 @@ pub enum InspectError {
         /// The last decision of the batch.
         number: u64,
     },
-    /// The log's beginning is gone, and nothing stands for it.
-    #[error(
-        "the inputs log begins with record {first}, and no good snapshot stands for what came before"
-    )]
-    Beginning {
-        /// The first record that is there.
-        first: Seq,
-    },
     /// A snapshot is of no use.
     #[error("the snapshot as of record {through} is of no use: {why}")]
     Snapshot {
@@ -59,7 +51,8 @@ pub enum InspectError {
 
 /// Prints every record of the inputs log, then every decision, each as a line of JSON.
 pub fn dump(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
-    let inputs = scan::kept(&SystemDisk, &data.join(INPUTS_DIR), LogKind::Inputs, 0)?;
+    let held = |dir: &str, kind| scan::scan(&SystemDisk, &data.join(dir), kind, Known::default());
+    let inputs = held(INPUTS_DIR, LogKind::Inputs)?;
     let (skipped, _) = SkippedList::load(&SystemDisk, data).map_err(RecoverError::from)?;
     inputs.for_each(&SystemDisk, 0, |header, payload| {
         for frame in skipped.frames(header.first, payload) {
@@ -68,8 +61,7 @@ pub fn dump(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
         }
         Ok::<_, InspectError>(())
     })?;
-    let dir = data.join(DECISIONS_DIR);
-    let decisions = scan::kept(&SystemDisk, &dir, LogKind::Decisions, 0)?;
+    let decisions = held(DECISIONS_DIR, LogKind::Decisions)?;
     decisions.for_each(&SystemDisk, 0, |header, payload| {
         // Nothing is proved here, so it may begin with anything.
         let mut hash = DecisionHash::default();

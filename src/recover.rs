@@ -135,6 +135,16 @@ pub enum RecoverError {
         /// The last released number.
         number: u64,
     },
+    /// The beginning of the log is no longer kept, and no snapshot stands for it.
+    #[error(
+        "the inputs log begins with record {first}, and there is no snapshot that this build can \
+         use for what came before: put back one from a copy of the directory `{SNAPSHOTS_DIR}`, or \
+         start the build that wrote the newest"
+    )]
+    Beginning {
+        /// The first record that is kept.
+        first: Seq,
+    },
     /// A record stops this build.
     #[error(
         "record {seq} could not be judged: {reason}; \
@@ -356,6 +366,10 @@ impl Opened<'_> {
             Some(snapshot) => resume(snapshot, skipped, shards, bundles, outlet)?,
         };
         let (through, point) = (from.next - 1, snapshot.map(|snapshot| snapshot.point));
+        let first = held.end.first;
+        if first > from.next {
+            return Err(RecoverError::Beginning { first });
+        }
         let stands = Stands {
             build: options.build,
             up_to: from.skipped.released(),
