@@ -377,11 +377,16 @@ impl Opened<'_> {
         let past = Past::read(&*disk, &released, stands, from.numbering, outlet)?;
         past.check(from.numbering)?;
         let adopted = check_tail(&*disk, &options, &held, &past)?;
+        let skipped = Arc::clone(&from.skipped);
         let mut replay = Replay::new(from, &options, bundles, past, decisions, outlet);
-        held.for_each(&*disk, through + 1, |header, payload| {
+        let replayed = held.for_each(&*disk, through + 1, |header, payload| {
             replay.batch(header, payload)
+        });
+        let recovered = replayed.and_then(|()| replay.finish(inputs, point, adopted));
+        // What is judged though it was skipped once shows in many ways: this is the reason.
+        let recovered = recovered.map_err(|error| {
+            skip::forgotten(&*disk, &held, through + 1, &skipped).unwrap_or(error)
         })?;
-        let recovered = replay.finish(inputs, point, adopted)?;
         // The tail is judged and the log says so: the word has been used.
         let _ = disk.remove(&options.data.join(ADOPT_FILE));
         Ok(recovered)

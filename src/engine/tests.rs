@@ -45,7 +45,7 @@ fn recover(data: &Path, skip: &[u64], window: &Window) -> Result<Recovered, Reco
 }
 
 fn window() -> (Window, Commands) {
-    let now = Arc::new(|| ioc_core::time::Timestamp::default());
+    let now = Arc::new(ioc_core::time::Timestamp::default);
     let options = WindowOptions::new("epoch".into(), Token::new("token"), now);
     let (window, commands, _) = Window::unattended(options);
     (window, commands)
