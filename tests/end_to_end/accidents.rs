@@ -329,6 +329,11 @@ fn a_crash_loop_ends_with_a_persons_word_that_holds_for_every_build() {
             "{told}"
         );
     }
+    let looked_at = json_lines(&journal(&["dump", "--record", &record], &site).stdout);
+    assert_eq!(looked_at.len(), 1);
+    assert!(looked_at[0]["reload"].is_object(), "{looked_at:?}");
+    let none = journal(&["dump", "--record", "1000"], &site);
+    assert_eq!(none.status.code(), Some(64), "{}", told(&none));
     let skipped = journal(&["skip", &record], &site);
     assert!(skipped.status.success(), "{}", told(&skipped));
     let server = site.start();
