@@ -23,7 +23,7 @@ use ioc_gateway::formats::native;
 
 use crate::inspect::InspectError;
 use crate::journal::disk::SystemDisk;
-use crate::journal::{JournalError, LogKind, scan};
+use crate::journal::{JournalError, Known, LogKind, scan};
 use crate::pipeline::Numbering;
 use crate::progress::Progress;
 use crate::recover::{INPUTS_DIR, RecoverError};
@@ -192,7 +192,7 @@ impl<'a> Run<'a> {
     /// The readings of a journal, in the order and at the times at which they were judged.
     fn journal(&mut self, data: &Path) -> Result<(), BacktestError> {
         let dir = data.join(INPUTS_DIR);
-        let contents = scan::kept(&SystemDisk, &dir, LogKind::Inputs, 0)?;
+        let contents = scan::scan(&SystemDisk, &dir, LogKind::Inputs, Known::default())?;
         let first = contents.end.first;
         if first > 1 {
             self.progress.note(format_args!(

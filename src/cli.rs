@@ -144,6 +144,9 @@ enum JournalCommand {
     Dump {
         /// The data directory
         data: PathBuf,
+        /// Only this record
+        #[arg(long, value_name = "SEQ")]
+        record: Option<Seq>,
     },
     /// Let this build judge what another build left unfinished, at its next start
     #[command(after_help = ADOPT_HELP)]
@@ -173,7 +176,7 @@ others are checked all the same. A torn tail is no damage: the next start cuts i
 const DUMP_HELP: &str = "\
 Examples:
   ioc journal dump data > data.jsonl
-  ioc journal dump data | grep '\"seq\":981,'      the record that a failed start names";
+  ioc journal dump data --record 981        the record that a failed start names";
 
 const ADOPT_HELP: &str = "\
 Examples:
@@ -186,6 +189,7 @@ is journaled; no decision that was published changes its number or its meaning."
 const SKIP_HELP: &str = "\
 Examples:
   cp -a data data.before                    first, so that the record can be looked into
+  ioc journal dump data --record 981        what it is
   ioc journal skip data 981                 or: ioc run --data data --skip-record 981
   ioc journal dump data | grep skipped      the records that are skipped
 
@@ -296,6 +300,7 @@ fn recover_code(error: &RecoverError) -> u8 {
         RecoverError::Journal(JournalError::Damage(_))
         | RecoverError::Diverged { .. }
         | RecoverError::Mixed { .. }
+        | RecoverError::Beginning { .. }
         | RecoverError::Skipped(Damaged { .. } | Mixed { .. } | Other { .. } | Forgotten { .. }) => {
             Failure::DAMAGED
         }
@@ -386,7 +391,7 @@ fn print(text: &str) -> Result<(), Failure> {
 
 fn journal(command: JournalCommand) -> Result<(), Failure> {
     let (JournalCommand::Verify { data }
-    | JournalCommand::Dump { data }
+    | JournalCommand::Dump { data, .. }
     | JournalCommand::Adopt { data }
     | JournalCommand::Skip { data, .. }) = &command;
     if !data.join(recover::INPUTS_DIR).is_dir() {
@@ -403,7 +408,10 @@ fn journal(command: JournalCommand) -> Result<(), Failure> {
     let mut out = BufWriter::new(io::stdout().lock());
     let inspected = match command {
         JournalCommand::Verify { data } => inspect::verify(&data, &mut out),
-        JournalCommand::Dump { data } => inspect::dump(&data, &mut out),
+        JournalCommand::Dump { data, record } => match record {
+            Some(seq) => inspect::dump_record(&data, seq, &mut out),
+            None => inspect::dump(&data, &mut out),
+        },
         JournalCommand::Adopt { data } => {
             return host::adopt(&data).map_err(|error| host_failure(&error));
         }
@@ -417,7 +425,11 @@ fn journal(command: JournalCommand) -> Result<(), Failure> {
         Err(error) => {
             // What was found before it stands above it.
             let _ = out.flush();
-            Err(Failure::new(Failure::DAMAGED, &error))
+            let code = match error {
+                InspectError::NoRecord { .. } => Failure::USAGE,
+                _ => Failure::DAMAGED,
+            };
+            Err(Failure::new(code, &error))
         }
     }
 }

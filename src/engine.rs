@@ -247,3 +247,6 @@ impl Drop for Ending {
         self.0.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 pub use verify::verify;
 
 use crate::journal::disk::SystemDisk;
-use crate::journal::{JournalError, LogKind, scan};
+use crate::journal::{Contents, JournalError, Known, LogKind, scan};
 use crate::recover::{DECISIONS_DIR, INPUTS_DIR, RecoverError, decode_decisions};
 use crate::skipped::SkippedList;
 
@@ -36,13 +36,11 @@ pub enum InspectError {
         /// The last decision of the batch.
         number: u64,
     },
-    /// The log's beginning is gone, and nothing stands for it.
-    #[error(
-        "the inputs log begins with record {first}, and no good snapshot stands for what came before"
-    )]
-    Beginning {
-        /// The first record that is there.
-        first: Seq,
+    /// There is no such record.
+    #[error("there is no record {seq} in the inputs log")]
+    NoRecord {
+        /// The record.
+        seq: Seq,
     },
     /// A snapshot is of no use.
     #[error("the snapshot as of record {through} is of no use: {why}")]
@@ -59,17 +57,10 @@ pub enum InspectError {
 
 /// Prints every record of the inputs log, then every decision, each as a line of JSON.
 pub fn dump(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
-    let inputs = scan::kept(&SystemDisk, &data.join(INPUTS_DIR), LogKind::Inputs, 0)?;
-    let (skipped, _) = SkippedList::load(&SystemDisk, data).map_err(RecoverError::from)?;
-    inputs.for_each(&SystemDisk, 0, |header, payload| {
-        for frame in skipped.frames(header.first, payload) {
-            let (frame, is_skipped) = frame.map_err(RecoverError::from)?;
-            writeln!(out, "{}", frame_json(&frame, is_skipped)?)?;
-        }
-        Ok::<_, InspectError>(())
+    dump_records(data, 0, |frame, is_skipped| {
+        writeln!(out, "{}", frame_json(frame, is_skipped))
     })?;
-    let dir = data.join(DECISIONS_DIR);
-    let decisions = scan::kept(&SystemDisk, &dir, LogKind::Decisions, 0)?;
+    let decisions = held(data, DECISIONS_DIR, LogKind::Decisions)?;
     decisions.for_each(&SystemDisk, 0, |header, payload| {
         // Nothing is proved here, so it may begin with anything.
         let mut hash = DecisionHash::default();
@@ -81,21 +72,55 @@ pub fn dump(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
     })
 }
 
+/// Prints one record.
+pub fn dump_record(data: &Path, seq: Seq, out: &mut dyn Write) -> Result<(), InspectError> {
+    let mut is_found = false;
+    dump_records(data, seq, |frame, is_skipped| {
+        if frame.seq != seq {
+            return Ok(());
+        }
+        is_found = true;
+        writeln!(out, "{}", frame_json(frame, is_skipped))
+    })?;
+    if is_found {
+        Ok(())
+    } else {
+        Err(InspectError::NoRecord { seq })
+    }
+}
+
+/// Hands every record over from the batch on that holds this one, and whether it is skipped.
+fn dump_records(
+    data: &Path,
+    from: Seq,
+    mut each: impl FnMut(&Frame<'_>, bool) -> io::Result<()>,
+) -> Result<(), InspectError> {
+    let inputs = held(data, INPUTS_DIR, LogKind::Inputs)?;
+    let (skipped, _) = SkippedList::load(&SystemDisk, data).map_err(RecoverError::from)?;
+    inputs.for_each(&SystemDisk, from, |header, payload| {
+        for frame in skipped.frames(header.first, payload) {
+            let (frame, is_skipped) = frame.map_err(RecoverError::from)?;
+            each(&frame, is_skipped)?;
+        }
+        Ok(())
+    })
+}
+
+fn held(data: &Path, dir: &str, kind: LogKind) -> Result<Contents, JournalError> {
+    scan::scan(&SystemDisk, &data.join(dir), kind, Known::default())
+}
+
 /// A record as a person reads it.
-fn frame_json(frame: &Frame<'_>, is_skipped: bool) -> Result<Value, RecoverError> {
+fn frame_json(frame: &Frame<'_>, is_skipped: bool) -> Value {
     let (name, body) = match frame.record() {
         Ok(record) => input_json(&record.input),
-        Err(_) if is_skipped => ("unreadable", Value::from(hex(frame.input()))),
-        Err(source) => {
-            let seq = frame.seq;
-            return Err(RecoverError::Record { seq, source });
-        }
+        Err(_) => ("unreadable", Value::from(hex(frame.input()))),
     };
     let mut line = json!({ "seq": frame.seq, "at": frame.at.to_string(), name: body });
     if is_skipped {
         line["skipped"] = Value::from(true);
     }
-    Ok(line)
+    line
 }
 
 /// The name and the content of an input.

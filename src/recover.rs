@@ -135,6 +135,16 @@ pub enum RecoverError {
         /// The last released number.
         number: u64,
     },
+    /// The beginning of the log is no longer kept, and no snapshot stands for it.
+    #[error(
+        "the inputs log begins with record {first}, and there is no snapshot that this build can \
+         use for what came before: put back one from a copy of the directory `{SNAPSHOTS_DIR}`, or \
+         start the build that wrote the newest"
+    )]
+    Beginning {
+        /// The first record that is kept.
+        first: Seq,
+    },
     /// A record stops this build.
     #[error(
         "record {seq} could not be judged: {reason}; \
@@ -356,6 +366,10 @@ impl Opened<'_> {
             Some(snapshot) => resume(snapshot, skipped, shards, bundles, outlet)?,
         };
         let (through, point) = (from.next - 1, snapshot.map(|snapshot| snapshot.point));
+        let first = held.end.first;
+        if first > from.next {
+            return Err(RecoverError::Beginning { first });
+        }
         let stands = Stands {
             build: options.build,
             up_to: from.skipped.released(),
@@ -363,11 +377,16 @@ impl Opened<'_> {
         let past = Past::read(&*disk, &released, stands, from.numbering, outlet)?;
         past.check(from.numbering)?;
         let adopted = check_tail(&*disk, &options, &held, &past)?;
+        let skipped = Arc::clone(&from.skipped);
         let mut replay = Replay::new(from, &options, bundles, past, decisions, outlet);
-        held.for_each(&*disk, through + 1, |header, payload| {
+        let replayed = held.for_each(&*disk, through + 1, |header, payload| {
             replay.batch(header, payload)
+        });
+        let recovered = replayed.and_then(|()| replay.finish(inputs, point, adopted));
+        // What is judged though it was skipped once shows in many ways: this is the reason.
+        let recovered = recovered.map_err(|error| {
+            skip::forgotten(&*disk, &held, through + 1, &skipped).unwrap_or(error)
         })?;
-        let recovered = replay.finish(inputs, point, adopted)?;
         // The tail is judged and the log says so: the word has been used.
         let _ = disk.remove(&options.data.join(ADOPT_FILE));
         Ok(recovered)

@@ -17,7 +17,7 @@ use ioc_ws::VIEW_FORMAT;
 
 use super::{InspectError, hex};
 use crate::journal::disk::SystemDisk;
-use crate::journal::{BatchHeader, Contents, JournalError, JournalId, LogKind, scan};
+use crate::journal::{BatchHeader, Contents, JournalError, JournalId, Known, LogKind, scan};
 use crate::progress::Progress;
 use crate::recover::{DECISIONS_DIR, INPUTS_DIR, RecoverError, decode_decisions};
 use crate::skipped::{SkippedError, SkippedList};
@@ -72,7 +72,7 @@ pub fn verify(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
     if let Some((end, _)) = places {
         let first = end.first;
         if first > 1 && good.is_none_or(|through| through + 1 < first) {
-            found.wrong("inputs", InspectError::Beginning { first })?;
+            found.wrong("inputs", RecoverError::Beginning { first }.into())?;
         }
     }
     found.end()
@@ -120,7 +120,8 @@ fn contents(
     kind: LogKind,
     needed_up_to: u64,
 ) -> Result<Contents, InspectError> {
-    Ok(scan::kept(&DISK, &data.join(dir), kind, needed_up_to)?)
+    let known = Known::needed_up_to(needed_up_to);
+    Ok(scan::scan(&DISK, &data.join(dir), kind, known)?)
 }
 
 /// What the inputs log holds.

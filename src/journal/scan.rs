@@ -101,16 +101,6 @@ pub fn segments(disk: &dyn Disk, dir: &Path) -> Result<Vec<(u64, PathBuf)>, Jour
     Ok(found)
 }
 
-/// Reads all of a log that is still kept, from its [anchor](retain::anchor) on.
-pub fn kept(
-    disk: &dyn Disk,
-    dir: &Path,
-    kind: LogKind,
-    needed_up_to: u64,
-) -> Result<Contents, JournalError> {
-    scan(disk, dir, kind, Known::needed_up_to(needed_up_to))
-}
-
 /// The identity of the journal that a log is of, as its newest readable batch says; `None` if it
 /// holds none.
 pub fn identity(disk: &dyn Disk, dir: &Path) -> Result<Option<JournalId>, JournalError> {

@@ -11,8 +11,9 @@ use ioc_core::decision::DecisionSeq;
 use ioc_core::record::{BuildHash, Frames, Input, Seq, Skip};
 
 use super::{DECISIONS_DIR, Opened, RecoverError};
-use crate::journal::{BatchHeader, LogKind, Mark, scan};
-use crate::skipped::{Skipped, SkippedError, Unread, fingerprint};
+use crate::journal::disk::Disk;
+use crate::journal::{BatchHeader, Contents, LogKind, Mark, scan};
+use crate::skipped::{Skipped, SkippedError, SkippedList, Unread, fingerprint};
 use crate::telemetry;
 
 impl Opened<'_> {
@@ -159,4 +160,25 @@ impl Found {
         };
         Ok(Skipped { skip, log_end })
     }
+}
+
+/// The error that the log, from a record on, says that one was skipped of which the list does not
+/// know.
+pub fn forgotten(
+    disk: &dyn Disk,
+    held: &Contents,
+    from: Seq,
+    skipped: &SkippedList,
+) -> Option<RecoverError> {
+    let looked = held.for_each(disk, from, |header, payload| {
+        for frame in Frames::new(header.first, payload).map_while(Result::ok) {
+            if let Ok(Input::Skipped(skip)) = Input::decode(frame.input())
+                && skipped.find(skip.seq) != Some(&skip)
+            {
+                return Err(SkippedError::Forgotten { seq: skip.seq }.into());
+            }
+        }
+        Ok(())
+    });
+    looked.err()
 }

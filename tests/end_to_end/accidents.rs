@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use ioc::journal::disk::SystemDisk;
-use ioc::journal::{BatchHeader, JournalId, Known, Log, LogKind, LogOptions, Mark};
+use ioc::journal::{BatchHeader, JournalId, Known, Log, LogKind, LogOptions, Mark, remove_before};
 use ioc_core::decision::Decision;
 use ioc_core::record::BuildHash;
 use ioc_core::time::{Millis, Timestamp};
@@ -228,25 +228,36 @@ fn a_log_whose_beginning_a_snapshot_stands_for_verifies() {
     let (server, _) = with_two_snapshots(&site);
     assert!(server.stop().success());
     assert!(site.start().stop().success());
-    let (first, _) = log_segments(&site, "inputs").remove(0);
-    fs::remove_file(first).unwrap();
+    // As retention does it: the log knows where it begins now.
+    let (_, second) = log_segments(&site, "inputs").swap_remove(1);
+    let (_, begin) = second[0];
+    let inputs = site.data().join("inputs");
+    remove_before(&SystemDisk, &inputs, LogKind::Inputs, begin.first).unwrap();
     let verified = journal(&["verify"], &site);
     let told_of_it = told(&verified);
     assert!(verified.status.success(), "{told_of_it}");
-    assert!(
-        told_of_it.contains("what came before is no longer kept"),
-        "{told_of_it}"
-    );
+    let begins = format!("begins with number {}", begin.first);
+    assert!(told_of_it.contains(&begins), "{told_of_it}");
     assert!(told_of_it.contains("both logs are whole"), "{told_of_it}");
+    assert_eq!(dump(&site)[0]["seq"], begin.first);
+    let again = ["backtest", "--city", &site.args[1]];
+    let again = ioc(&[&again[..], &[site.data().to_str().unwrap()]].concat());
+    assert!(
+        told(&again).contains("is no longer kept"),
+        "{}",
+        told(&again)
+    );
+    assert!(site.start().stop().success());
 
     fs::remove_dir_all(site.data().join("snapshots")).unwrap();
     let verified = journal(&["verify"], &site);
     assert_eq!(verified.status.code(), Some(65));
-    assert!(
-        told(&verified).contains("no good snapshot stands for"),
-        "{}",
-        told(&verified)
-    );
+    let (code, words) = refused(site.command());
+    assert_eq!(code, Some(65), "{words}");
+    for words in [words, told(&verified)] {
+        let beginning = format!("the inputs log begins with record {}", begin.first);
+        assert!(words.contains(&beginning), "{words}");
+    }
 }
 
 #[test]
@@ -318,6 +329,11 @@ fn a_crash_loop_ends_with_a_persons_word_that_holds_for_every_build() {
             "{told}"
         );
     }
+    let looked_at = json_lines(&journal(&["dump", "--record", &record], &site).stdout);
+    assert_eq!(looked_at.len(), 1);
+    assert!(looked_at[0]["reload"].is_object(), "{looked_at:?}");
+    let none = journal(&["dump", "--record", "1000"], &site);
+    assert_eq!(none.status.code(), Some(64), "{}", told(&none));
     let skipped = journal(&["skip", &record], &site);
     assert!(skipped.status.success(), "{}", told(&skipped));
     let server = site.start();
