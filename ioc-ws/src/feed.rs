@@ -1,6 +1,6 @@
 //! The numbered decisions of late, in a bounded ring that every session reads at its own pace.
 //!
-//! Arrives: released decisions, from the keeper alone. Leaves: [`Batch`]es, shared, each with the
+//! Arrives: released decisions, from the host alone, through `keeper.rs`. Leaves: [`Batch`]es, shared, each with the
 //! frame that an unfiltered session sends as it is. Promise: whoever resumes at a number gets every
 //! decision after it, or is told why a snapshot is needed (P4); a session holds no queue, only its
 //! number, so a slow one costs nothing (P5). Next: `view.rs`.
@@ -191,7 +191,24 @@ impl Feed {
         }
     }
 
-    /// Appends a batch and tells everybody who waits. Called by the keeper alone.
+    /// Appends consecutive decisions, in as few batches as their bounds allow.
+    pub(crate) fn push_all(&self, entries: Vec<Entry>) {
+        let mut batch = Vec::new();
+        let mut bytes = 0;
+        for entry in entries {
+            bytes += entry.json.len();
+            batch.push(entry);
+            if batch.len() >= Batch::DECISIONS_MAX || bytes >= Batch::BYTES_MAX {
+                self.push(Batch::new(std::mem::take(&mut batch)));
+                bytes = 0;
+            }
+        }
+        if !batch.is_empty() {
+            self.push(Batch::new(batch));
+        }
+    }
+
+    /// Appends a batch and tells everybody who waits. Called by the host alone.
     pub(crate) fn push(&self, batch: Batch) {
         let head = batch.head();
         let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);

@@ -1,13 +1,14 @@
-//! The one writer of the picture and the ring: it stands between the host and all the sessions.
+//! The one writer of the picture: it stands between the host and all the sessions.
 //!
 //! Arrives: released decisions and samples, on bounded queues; questions for the picture, as one
-//! counter however many ask. Leaves: batches in the feed, frames of readings, pictures. Promise: it
-//! waits for nobody but its own queues, so nothing that a client does delays the host. Ends when
-//! the last [`Window`](crate::Window) is gone. Next: `session.rs`.
+//! counter however many ask. Leaves: frames of readings, pictures. Batches go into the feed on the
+//! way, by the host's own thread: a frame waits for no picture. Promise: the keeper waits for
+//! nobody but its own queues, so nothing that a client does delays the host; who has seen a
+//! decision in a frame finds it in the next picture that he asks for. Ends when the last [`Window`](crate::Window) is gone. Next: `session.rs`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, never, select};
@@ -16,7 +17,8 @@ use ioc_core::id::SensorId;
 use tokio::sync::{broadcast, watch};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
-use crate::feed::{Batch, Entry, Feed, Published};
+use crate::control::Controls;
+use crate::feed::{Entry, Feed, Published};
 use crate::frame;
 use crate::options::WindowOptions;
 use crate::saved::Saved;
@@ -34,6 +36,7 @@ pub struct Keeper {
     options: WindowOptions,
     view: View,
     feed: Arc<Feed>,
+    controls: Arc<Mutex<Controls>>,
     /// Sensors whose newest value has not been told.
     untold: BTreeMap<SensorId, Arc<Sample>>,
     tell_at: Option<Instant>,
@@ -53,7 +56,9 @@ struct Answer {
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub feed: Arc<Feed>,
-    releases: Sender<Vec<Published>>,
+    /// Held by whoever releases, and by nobody else after the start.
+    controls: Arc<Mutex<Controls>>,
+    releases: Sender<Vec<Told>>,
     samples: Sender<Vec<Sample>>,
     readings: broadcast::Sender<Utf8Bytes>,
     asked: Arc<AtomicU64>,
@@ -69,9 +74,16 @@ enum Errand {
     Restore(Saved, Sender<()>),
 }
 
+/// A decision that is in the feed, or will be at once.
+#[derive(Debug)]
+struct Told {
+    published: Published,
+    control: bool,
+}
+
 #[derive(Debug)]
 struct Queues {
-    releases: Receiver<Vec<Published>>,
+    releases: Receiver<Vec<Told>>,
     samples: Receiver<Vec<Sample>>,
     asks: Receiver<()>,
     errands: Receiver<Errand>,
@@ -93,6 +105,7 @@ pub(crate) fn new(options: WindowOptions) -> (Kept, Keeper) {
         queues,
         view: View::new(options.clone()),
         feed: Arc::new(Feed::new(options.ring_decisions_max)),
+        controls: Arc::default(),
         untold: BTreeMap::new(),
         tell_at: None,
         readings: broadcast::Sender::new(READINGS_LAG_MAX),
@@ -102,6 +115,7 @@ pub(crate) fn new(options: WindowOptions) -> (Kept, Keeper) {
     };
     let kept = Kept {
         feed: Arc::clone(&keeper.feed),
+        controls: Arc::clone(&keeper.controls),
         releases,
         samples,
         readings: keeper.readings.clone(),
@@ -124,11 +138,27 @@ pub(crate) fn start(options: WindowOptions) -> Kept {
 }
 
 impl Kept {
-    /// Hands over released decisions; waits while the queue is full.
+    /// Hands over released decisions; waits while the queue is full. The keeper has them before
+    /// the sessions do.
     pub(crate) fn release(&self, published: Vec<Published>) {
-        if !published.is_empty() && self.releases.send(published).is_err() {
+        if published.is_empty() {
+            return;
+        }
+        let told = self.told(published);
+        let entries: Vec<_> = told.iter().map(Told::entry).collect();
+        if self.releases.send(told).is_err() {
             telemetry::keeper_is_gone();
         }
+        self.feed.push_all(entries);
+    }
+
+    fn told(&self, published: Vec<Published>) -> Vec<Told> {
+        let mut controls = self.controls.lock().unwrap_or_else(PoisonError::into_inner);
+        let tell = |published: Published| Told {
+            control: controls.is_control(&published.decision),
+            published,
+        };
+        published.into_iter().map(tell).collect()
     }
 
     /// Hands over samples, or drops and counts them while the queue is full.
@@ -177,6 +207,17 @@ impl Kept {
     }
 }
 
+impl Told {
+    fn entry(&self) -> Entry {
+        Entry {
+            control: self.control,
+            decision: Arc::clone(&self.published.decision),
+            hash: self.published.hash,
+            json: self.published.json.clone(),
+        }
+    }
+}
+
 impl Keeper {
     fn run(mut self) {
         loop {
@@ -213,35 +254,13 @@ impl Keeper {
         }
     }
 
-    /// Takes what waits, joined into as few batches as their bounds allow.
-    fn release(&mut self, first: Vec<Published>) {
-        let waiting = self.queues.releases.try_iter();
-        let waiting: Vec<_> = waiting.take(self.options.release_batches_max).collect();
-        let mut entries = Vec::new();
-        let mut bytes = 0;
-        for published in std::iter::once(first).chain(waiting).flatten() {
-            bytes += published.json.len();
-            entries.push(self.entry(published));
-            if entries.len() >= Batch::DECISIONS_MAX || bytes >= Batch::BYTES_MAX {
-                self.feed.push(Batch::new(std::mem::take(&mut entries)));
-                bytes = 0;
+    fn release(&mut self, told: Vec<Told>) {
+        for Told { published, control } in told {
+            // What a restored view knows is for the ring alone.
+            if !self.view.knows(published.decision.seq) {
+                self.view.apply(&published, control);
             }
-        }
-        if !entries.is_empty() {
-            self.feed.push(Batch::new(entries));
-        }
-    }
-
-    fn entry(&mut self, published: Published) -> Entry {
-        // What a restored view knows is for the ring alone; what it changed is not told any more.
-        let known = self.view.knows(published.decision.seq);
-        let control = known || self.view.apply(&published);
-        telemetry::decision_published(published.decision.verdict.word());
-        Entry {
-            control,
-            decision: published.decision,
-            hash: published.hash,
-            json: published.json,
+            telemetry::decision_published(published.decision.verdict.word());
         }
     }
 
@@ -300,6 +319,9 @@ impl Keeper {
 
     fn resume(&mut self, saved: Saved) {
         self.feed.restore(saved.head);
+        let mut controls = self.controls.lock().unwrap_or_else(PoisonError::into_inner);
+        controls.restore(&saved);
+        drop(controls);
         self.view.restore(saved);
     }
 
@@ -318,8 +340,10 @@ impl Keeper {
     }
 
     fn take_what_waits(&mut self) {
-        if let Ok(first) = self.queues.releases.try_recv() {
-            self.release(first);
+        let waiting = self.queues.releases.try_iter();
+        let waiting = waiting.take(self.options.release_batches_max);
+        for told in waiting.collect::<Vec<_>>() {
+            self.release(told);
         }
         let waiting = self.queues.samples.try_iter();
         let waiting = waiting.take(self.options.sample_batches_max);

@@ -24,6 +24,7 @@ mod options;
 mod window;
 mod wire;
 mod frame;
+mod control;
 mod keeper;
 mod view;
 mod feed;

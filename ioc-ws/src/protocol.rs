@@ -171,7 +171,7 @@ fn every_message() -> Vec<String> {
     let options = WindowOptions::new("j-5k2m".into(), Token::new("t"), Arc::new(|| at(0)));
     let mut view = crate::view::View::new(options);
     let sample = sample();
-    view.apply(&published[0]);
+    view.apply(&published[0], true);
     view.sample(Arc::clone(&sample));
     let mut entry = crate::examples::entry(every_type().remove(0));
     entry.json = published[0].json.clone();

@@ -172,9 +172,14 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Speaker<'a, S> {
             None => Err(SnapshotReason::First),
             Some(resume) => feed.resume(&options.epoch, resume),
         };
+        // The picture may know a decision that is about to be in the ring.
+        let head = match feed.head() {
+            ring if ring.seq < picture.head.seq => picture.head,
+            ring => ring,
+        };
         let welcome = Welcome {
             epoch: &options.epoch,
-            head: feed.head(),
+            head,
             now: options.now(),
             desk,
             snapshot: start.err(),

@@ -172,8 +172,8 @@ impl View {
         seq <= self.head.seq
     }
 
-    /// Applies one decision; returns whether it is a control decision, which nobody may miss.
-    pub(crate) fn apply(&mut self, published: &Published) -> bool {
+    /// Applies one decision. `control` says that nobody may miss it.
+    pub(crate) fn apply(&mut self, published: &Published, control: bool) {
         let decision = &*published.decision;
         self.head = Head {
             seq: decision.seq,
@@ -189,34 +189,23 @@ impl View {
                     at: decision.at,
                 };
                 self.silent.insert(sensor.id.clone(), Arc::new(silent));
-                true
             }
             Verdict::SensorReturned(sensor) => {
                 self.silent.remove(&sensor.id);
-                true
             }
-            Verdict::RulesChanged(_) | Verdict::CommandRefused(_) => true,
-            Verdict::IncidentUpdated(state) => {
-                let before = self.incidents.get(&state.id);
-                let control = before.map(|before| before.state.severity) != Some(state.severity);
-                self.apply_incident(published, control);
-                control
-            }
+            Verdict::RulesChanged(_) | Verdict::CommandRefused(_) => {}
             Verdict::IncidentMerged { into, .. } => {
-                self.apply_incident(published, true);
+                self.apply_incident(published, control);
                 if let Some(survivor) = self.incidents.get_mut(into) {
-                    tell(survivor, published, true);
+                    tell(survivor, published, control);
                 }
-                true
             }
             Verdict::IncidentOpened(_)
+            | Verdict::IncidentUpdated(_)
             | Verdict::IncidentCleared(_)
             | Verdict::IncidentUnknown(_)
             | Verdict::IncidentReopened(_)
-            | Verdict::IncidentAcknowledged(_) => {
-                self.apply_incident(published, true);
-                true
-            }
+            | Verdict::IncidentAcknowledged(_) => self.apply_incident(published, control),
         }
     }
 

@@ -38,6 +38,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const UNHURRIED_RECORDS: u64 = 4_000_000;
 /// Of its time, an unhurried follower works one part in so many.
 const UNHURRIED_PARTS: u32 = 4;
+/// And so long at once: batches may hold one record each, and a pause after each costs a wake-up.
+const UNHURRIED_WORK: Duration = Duration::from_micros(200);
 /// So many records behind, readings wait at the door for it: the next start has to judge them all.
 pub const BEHIND_RECORDS_MAX: u64 = 16_000_000;
 /// How far behind it may be at a clean end and still make a last snapshot.
@@ -195,8 +197,13 @@ impl Follower {
     fn follow(&mut self, stop: &Receiver<Mark>) -> Result<Option<Mark>, RecoverError> {
         loop {
             let began = self.around.time.monotonic();
-            let followed = self.step()?;
-            let worked = self.around.time.monotonic().saturating_sub(began);
+            let (followed, worked) = loop {
+                let followed = self.step()?;
+                let worked = self.around.time.monotonic().saturating_sub(began);
+                if followed == Followed::Nothing || worked >= UNHURRIED_WORK {
+                    break (followed, worked);
+                }
+            };
             let pause = match followed {
                 Followed::Nothing => LOOK_EVERY,
                 Followed::Some if self.behind() > UNHURRIED_RECORDS => Duration::ZERO,

@@ -4,6 +4,7 @@ use ioc_core::decision::{DecisionHash, Severity};
 
 use super::*;
 use crate::auth::Token;
+use crate::control::Controls;
 use crate::examples::*;
 
 fn view() -> View {
@@ -18,7 +19,13 @@ fn view() -> View {
 fn applied(decisions: Vec<Decision>) -> (View, Vec<bool>) {
     let mut view = view();
     let published = publish(DecisionHash::default(), decisions);
-    let control = published.iter().map(|each| view.apply(each)).collect();
+    let mut controls = Controls::default();
+    let apply = |each: &Published| {
+        let control = controls.is_control(&each.decision);
+        view.apply(each, control);
+        control
+    };
+    let control = published.iter().map(apply).collect();
     (view, control)
 }
 
@@ -113,7 +120,7 @@ fn a_picture_is_made_again_only_if_something_changed() {
     let (mut view, _) = applied(vec![opened(1, "a")]);
     let first = view.picture();
     assert!(Arc::ptr_eq(&first, &view.picture()));
-    view.apply(&publish(first.head.hash, vec![updated(2, "a")])[0]);
+    view.apply(&publish(first.head.hash, vec![updated(2, "a")])[0], false);
     assert!(!Arc::ptr_eq(&first, &view.picture()));
 }
 
@@ -145,11 +152,15 @@ fn p4_a_view_that_was_saved_anywhere_goes_on_as_if_it_never_was() {
         let (first, _) = applied(eventful()[..saved_at].to_vec());
         let bytes = first.save().encode();
         let mut restored = view();
-        restored.restore(Saved::decode(&bytes).unwrap());
+        let saved = Saved::decode(&bytes).unwrap();
+        let mut controls = Controls::default();
+        controls.restore(&saved);
+        restored.restore(saved);
         let all = publish(DecisionHash::default(), eventful());
         for published in &all {
+            let control = controls.is_control(&published.decision);
             if !restored.knows(published.decision.seq) {
-                restored.apply(published);
+                restored.apply(published, control);
             }
         }
         assert_eq!(
