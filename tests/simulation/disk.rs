@@ -181,6 +181,13 @@ impl FaultDisk {
         node.medium[byte] ^= 1 << bit;
     }
 
+    /// What programs see in a file, if it is there: no operation of theirs.
+    pub fn peek(&self, path: &Path) -> Option<Vec<u8>> {
+        let state = self.state();
+        let node = state.names.get(path)?;
+        Some(state.nodes[*node].cache.clone())
+    }
+
     /// Adds a line to the story.
     pub fn tell(&self, line: impl FnOnce() -> String) {
         self.state().tell(line);

@@ -10,6 +10,7 @@
 mod story;
 mod time;
 mod tide;
+mod archive;
 mod city;
 mod workload;
 mod publisher;

@@ -4,6 +4,7 @@
 //! promise. Each check reads the logs anew and trusts nothing that the host derived while it ran.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
@@ -16,6 +17,7 @@ use ioc_core::reading::Reading;
 use ioc_core::record::{Input, Record, Records};
 use ioc_core::time::Timestamp;
 
+use super::archive::Archive;
 use super::city;
 use super::model::{Broken, Model, Promise, Sent, expect};
 use super::process::DATA;
@@ -30,17 +32,20 @@ pub struct Logs {
 }
 
 impl Logs {
-    /// Reads both logs of a host that has ended.
-    pub fn read(disk: &FaultDisk) -> Result<Self, Broken> {
-        let read = |dir, kind| {
-            read(disk, dir, kind).map_err(|error| Broken {
-                promise: Promise::ItStartsAgain,
-                how: format!("the {kind:?} log cannot be read: {error:?}"),
-            })
+    /// Reads both logs of a host that has ended, with what it has removed of them.
+    pub fn read(disk: &FaultDisk, archive: &Archive) -> Result<Self, Broken> {
+        let unreadable = |what: &dyn Debug| Broken {
+            promise: Promise::ItStartsAgain,
+            how: format!("the logs cannot be read: {what:?}"),
         };
+        let dirs = [INPUTS_DIR, DECISIONS_DIR].map(|dir| Path::new(DATA).join(dir));
+        let whole = archive.whole(disk, &dirs);
+        let whole = whole.map_err(|error| unreadable(&error))?;
+        let read = |dir, kind| read(&whole, dir, kind).map_err(|error| unreadable(&error));
+        let [inputs, decisions] = &dirs;
         Ok(Self {
-            inputs: read(INPUTS_DIR, LogKind::Inputs)?,
-            decisions: read(DECISIONS_DIR, LogKind::Decisions)?,
+            inputs: read(inputs, LogKind::Inputs)?,
+            decisions: read(decisions, LogKind::Decisions)?,
         })
     }
 
@@ -221,8 +226,8 @@ fn check_evidence(model: &Model) -> Result<(), Broken> {
 }
 
 /// The payloads of all batches of a log, one after another.
-fn read(disk: &FaultDisk, dir: &str, kind: LogKind) -> Result<Vec<u8>, JournalError> {
-    let contents = scan(disk, &Path::new(DATA).join(dir), kind, Known::default())?;
+fn read(disk: &FaultDisk, dir: &Path, kind: LogKind) -> Result<Vec<u8>, JournalError> {
+    let contents = scan(disk, dir, kind, Known::default())?;
     let mut bytes = Vec::new();
     contents.for_each(disk, 1, |_, payload| {
         bytes.extend_from_slice(payload);

@@ -14,12 +14,14 @@ use ioc::clock::TimeSource;
 use ioc::journal::JournalId;
 use ioc::journal::disk::Disk;
 use ioc::pipeline::BatchLimits;
+use ioc::retention::Retention;
 use ioc::snapshots::Due;
 use ioc_core::record::{BuildHash, DeadLetter, Input};
 use ioc_gateway::door::{Inputs, Ledger};
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
 
+use super::archive::Archive;
 use super::city;
 use super::model::SharedModel;
 use super::process::{Process, Start, TOKEN, WindowBounds};
@@ -77,6 +79,7 @@ impl Scene {
                 every: Duration::from_secs(3600),
                 records: 1 << 40,
             },
+            retention: Retention::EVERYTHING,
             limits: BatchLimits {
                 records_max: 100,
                 bytes_max: 32 << 10,
@@ -208,7 +211,8 @@ fn p1_a_start_on_a_full_disk_serves_people_and_goes_on_when_there_is_space() {
     scene.send(100);
     scene.steps();
     assert_eq!(scene.ledger.settled(), 100);
-    let logs = super::checks::Logs::read(&scene.disk).unwrap_or_else(|_| panic!("damaged"));
+    let logs = super::checks::Logs::read(&scene.disk, &Archive::default())
+        .unwrap_or_else(|_| panic!("damaged"));
     let letters = logs.dead_letters();
     assert!(letters >= settled as usize + 100, "{letters} of {settled}");
 }

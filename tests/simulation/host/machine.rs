@@ -5,7 +5,8 @@
 //! that had left before. The world looks at [`Machine::has_ended`] after each step, for it has to
 //! break the connections. Next: `process.rs`.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
@@ -14,12 +15,14 @@ use ioc::journal::disk::Disk;
 use ioc::journal::{JournalError, JournalId};
 use ioc::pipeline::Stepped;
 use ioc::recover::RecoverError;
+use ioc::retention::{Keep, Retention};
 use ioc::skipped::SkippedError;
 use ioc::snapshots::follower::Followed;
 use ioc::snapshots::{Due, SNAPSHOTS_DIR};
 use ioc_core::bundle::Bundle;
 use ioc_core::record::BuildHash;
 
+use super::archive::Archive;
 use super::city;
 use super::model::{Broken, Model, Promise, SharedModel, expect};
 use super::plan::{self, Plan};
@@ -38,6 +41,8 @@ const STOPPING_ROUNDS_MAX: u64 = 1000;
 pub struct Machine {
     /// Its disk.
     pub disk: FaultDisk,
+    /// What was removed from it.
+    pub archive: Archive,
     /// Its clocks.
     pub time: Arc<SimulatedTime>,
     /// The process, while one runs.
@@ -55,6 +60,8 @@ pub struct Machine {
     ended: bool,
     /// Whether something is to go wrong with the disk.
     armed: bool,
+    /// The snapshots that are damaged.
+    rotten: BTreeSet<PathBuf>,
     /// The executable that ran last.
     build: u8,
     /// The state of the judgement in which the last process stopped, if it stopped cleanly.
@@ -75,6 +82,7 @@ impl Machine {
     pub fn new(seed: u64, plan: Plan, sabotage: Sabotage, tell: bool) -> Self {
         Self {
             disk: FaultDisk::new(seed, CAPACITY, tell),
+            archive: Archive::default(),
             time: Arc::default(),
             process: None,
             lives: 0,
@@ -87,6 +95,7 @@ impl Machine {
             faults: Chance::new(seed, "disk faults"),
             ended: false,
             armed: false,
+            rotten: BTreeSet::new(),
             build: 1,
             stopped: None,
         }
@@ -207,7 +216,7 @@ impl Machine {
             let (lives, shards, bundle) = (self.lives, start.shards, start.bundle.hash.0[0]);
             format!("start {lives} of build {build} with {shards} shards, bundle {bundle}")
         });
-        let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
+        let disk = self.archive.watch(self.disk.clone());
         let time: Arc<dyn TimeSource> = Arc::clone(&self.time) as Arc<dyn TimeSource>;
         match Process::start(&start, &disk, &time, &self.model) {
             Ok(process) => {
@@ -269,10 +278,22 @@ impl Machine {
                 every: Duration::from_secs(60),
                 records: self.plan.snapshot_records,
             },
+            retention: self.retention(),
             limits: self.plan.limits,
             waiting_bytes_max: self.plan.waiting_bytes_max,
             window: self.plan.window,
             sabotage: self.sabotage,
+        }
+    }
+
+    fn retention(&self) -> Retention {
+        let keep = Keep {
+            bytes: self.plan.keep_bytes,
+            age: Duration::MAX,
+        };
+        Retention {
+            inputs: keep,
+            decisions: keep,
         }
     }
 
@@ -400,7 +421,8 @@ impl Machine {
         let dir = Path::new(DATA).join(SNAPSHOTS_DIR);
         let mut found = self.disk.list(&dir).expect("nothing fails now");
         found.retain(|path| path.extension() == Some("snapshot".as_ref()));
-        if found.is_empty() {
+        // Of the two one is good, or nobody could start where the logs begin later.
+        if found.is_empty() || found.iter().any(|path| self.rotten.contains(path)) {
             return;
         }
         let path = &found[self.faults.below(found.len())];
@@ -408,6 +430,7 @@ impl Machine {
         if length > 0 {
             self.reached("snapshot rotten");
             self.disk.rot(path, self.faults.below(length), 3);
+            self.rotten.insert(path.clone());
         }
     }
 }

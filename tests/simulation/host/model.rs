@@ -145,6 +145,7 @@ const EVENTS: &[&str] = &[
     "snapshot: a false claim",
     "started on a full disk",
     "refused to start on a full disk",
+    "segments removed",
     "snapshot made",
     "snapshot rotten",
     "started from a snapshot",

@@ -23,6 +23,8 @@ pub struct Plan {
     pub decisions_shown: u64,
     /// A snapshot is made after so many records.
     pub snapshot_records: u64,
+    /// How many bytes of each log are kept.
+    pub keep_bytes: u64,
     /// How large batches grow.
     pub limits: BatchLimits,
     /// How much may wait at the door.
@@ -65,6 +67,7 @@ impl Plan {
             lazy: one_of([1, 4, 15]),
             decisions_shown: one_of([0, 5, 1000]),
             snapshot_records: one_of([3, 30, 300]),
+            keep_bytes: one_of([0, 10_000, u64::MAX]),
         }
     }
 }

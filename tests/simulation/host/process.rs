@@ -54,6 +54,8 @@ pub struct Start {
     pub decisions_shown: u64,
     /// When snapshots are made.
     pub snapshots: Due,
+    /// How much of the logs is kept.
+    pub retention: Retention,
     /// How large batches grow.
     pub limits: BatchLimits,
     /// How much may wait at the door.
@@ -174,10 +176,9 @@ impl Process {
             },
         };
         let letters = outlet.outlets.dead_letters.clone();
-        // What went could not be checked at the end.
         let options = FollowerOptions {
             due: start.snapshots,
-            retention: Retention::EVERYTHING,
+            retention: start.retention,
             decisions_shown: start.decisions_shown,
         };
         let follower = follower::beside(around, options, &recovered, &letters);

@@ -324,7 +324,7 @@ impl World {
 
     /// The logs, and a last start from them.
     fn check(&mut self) -> Result<Reached, Broken> {
-        let logs = Logs::read(&self.machine.disk)?;
+        let logs = Logs::read(&self.machine.disk, &self.machine.archive)?;
         let digest = self.machine.stopped().expect("it has stopped cleanly");
         logs.check(&self.machine.model(), digest)?;
         while self.machine.process.is_none() {
@@ -342,6 +342,10 @@ impl World {
         let mut model = self.machine.model();
         let told = model.last();
         model.reached("lives", self.machine.lives);
+        let removed = self.machine.archive.len() as u64;
+        if removed > 0 {
+            model.reached("segments removed", removed);
+        }
         model.reached("decisions", told);
         model.verdict()?;
         Ok(model.reached.clone())
