@@ -7,6 +7,7 @@ use ioc_core::decision::DecisionHash;
 use super::*;
 use crate::auth::Token;
 use crate::examples::*;
+use crate::feed::Batch;
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
