@@ -230,12 +230,12 @@ impl Machine {
                 }
                 self.expect_all_released()
             }
-            Err(error) => self.not_started(build, error),
+            Err(error) => self.not_started(build, &error),
         }
     }
 
-    fn not_started(&mut self, build: u8, error: NotStarted) -> Result<(), Broken> {
-        let (by_disk, by_space) = match &error {
+    fn not_started(&mut self, build: u8, error: &NotStarted) -> Result<(), Broken> {
+        let (by_disk, by_space) = match error {
             NotStarted::Recover(error) => (is_by_disk(error), is_by_space(error)),
             NotStarted::Clock | NotStarted::Writer(_) => (false, false),
         };
