@@ -220,7 +220,7 @@ impl Pipeline {
         self.process(batch)
     }
 
-    /// Waits for something. `None`: stop, and nothing is left.
+    /// Waits for something. `None`: stop, and nothing is left that there is room for.
     fn next(&mut self) -> Option<Wake> {
         match self.try_next() {
             Some(wake) => Some(wake),
