@@ -6,12 +6,11 @@
 use std::cell::Cell;
 
 use ioc_core::bundle::{City, CorrelationRule, DetectionRule, Report, Test};
-use ioc_core::decision::{Certainty, Severity};
+use ioc_core::decision::{Certainty, Released, Severity};
 use ioc_core::place::Position;
 use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::Started;
 use ioc_core::time::Millis;
-
 use serde_json::Value;
 
 use super::*;
