@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::host::HostError;
 use crate::journal::{JournalError, Mark};
 use crate::pipeline::{BatchLimits, Pipeline, Queues, Samples, WORK_MAX, WriterGone};
+use crate::priority;
 use crate::recover::Recovered;
 use crate::snapshots::follower::MakeFollower;
 use crate::space::{FullSign, space};
@@ -174,9 +175,12 @@ impl Engine {
         })?;
         // The city goes on without snapshots, so nobody is told when this one ends.
         let following = thread::Builder::new().name("snapshots".into());
-        let following = following.spawn(move || match follower() {
-            Ok(follower) => follower.run(&ended_at),
-            Err(error) => telemetry::following_failed(&error),
+        let following = following.spawn(move || {
+            priority::be_patient();
+            match follower() {
+                Ok(follower) => follower.run(&ended_at),
+                Err(error) => telemetry::following_failed(&error),
+            }
         });
         Ok(Self {
             stop,

@@ -8,6 +8,7 @@ pub mod host;
 pub mod servers;
 pub mod http;
 pub mod descriptors;
+pub mod priority;
 pub mod engine;
 pub mod pipeline;
 pub mod space;

@@ -13,6 +13,8 @@ use std::thread;
 
 use rustix::fs::FallocateFlags;
 
+use crate::priority;
+
 /// A file system, as far as the logs need one.
 pub trait Disk: Debug + Send + Sync {
     /// Makes a directory and those above it, their names durable.
@@ -154,7 +156,11 @@ impl Disk for SystemDisk {
 
     fn beside(&self, name: &'static str, work: Box<dyn FnOnce() + Send>) -> io::Result<()> {
         let builder = thread::Builder::new().name(name.into());
-        builder.spawn(work).map(drop)
+        let patient = move || {
+            priority::be_patient();
+            work();
+        };
+        builder.spawn(patient).map(drop)
     }
 }
 
