@@ -32,7 +32,7 @@ struct Options {
     #[arg(long, value_delimiter = ',', default_values_t = [4096, 16_384, 65_536, 262_144])]
     sizes: Vec<usize>,
     /// How much is written in each round, at most.
-    #[arg(long, default_value_t = 256)]
+    #[arg(long, default_value_t = 1024)]
     mebibytes: usize,
     /// How many batches are written in each round, at most.
     #[arg(long, default_value_t = 8192)]
