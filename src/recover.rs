@@ -31,7 +31,7 @@ use crate::durable::Durable;
 use crate::journal::disk::{Disk, replace};
 use crate::journal::{
     BatchHeader, Contents, JournalError, JournalId, Known, Log, LogKind, LogOptions, Mark, Since,
-    log, scan,
+    log, retain, scan,
 };
 use crate::pipeline::Numbering;
 use crate::rejudge::Rejudge;
@@ -229,11 +229,12 @@ pub fn open<'a>(
     let snapshot = snapshots::newest(&**disk, options.data, |snapshot| {
         readable(snapshot, of_logs)
     })?;
+    let decisions_dir = options.data.join(DECISIONS_DIR);
+    let begins = retain::anchor(&**disk, &decisions_dir)?.first;
     let known = snapshot.as_ref().map_or_else(Default::default, |snapshot| {
-        known_by(&snapshot.point, options.decisions_shown)
+        known_by(&snapshot.point, options.decisions_shown, begins)
     });
     let (known_inputs, known_decisions) = known;
-    let decisions_dir = options.data.join(DECISIONS_DIR);
     let kind = LogKind::Decisions;
     let found = scan::scan(&**disk, &decisions_dir, kind, known_decisions)?;
     let needed = found.end.last.map_or(0, |(header, _)| header.mark.number);
@@ -310,8 +311,9 @@ fn readable(snapshot: Snapshot, journal: Option<JournalId>) -> Result<Snapshot, 
     Ok(snapshot)
 }
 
-/// What a snapshot says about the inputs log and the decisions log.
-fn known_by(point: &Point, decisions_shown: u64) -> (Known, Known) {
+/// What a snapshot says about the inputs log, and about the decisions log that begins with this
+/// decision.
+fn known_by(point: &Point, decisions_shown: u64, begins: u64) -> (Known, Known) {
     let inputs = Known {
         needed_up_to: point.through,
         since: Some(Since {
@@ -322,7 +324,7 @@ fn known_by(point: &Point, decisions_shown: u64) -> (Known, Known) {
     let shown_from = point.numbering.last.saturating_sub(decisions_shown);
     let decisions = Known {
         needed_up_to: point.numbering.last,
-        since: (shown_from > 0).then_some(Since {
+        since: (shown_from > begins).then_some(Since {
             next: shown_from,
             hash: None,
         }),

@@ -72,9 +72,9 @@ pub enum RetentionError {
     /// A log.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// It is not known how far a reader is.
-    #[error("a cursor cannot be read")]
-    Cursor(#[from] io::Error),
+    /// It is not known who reads the decisions log.
+    #[error("the cursors cannot be listed")]
+    Cursors(#[from] io::Error),
 }
 
 /// Removes the segments of both logs that are neither kept nor needed.
@@ -177,27 +177,33 @@ pub fn keep_from(segments: &[Kept], keep: Keep, now: Timestamp, readers: Readers
     first
 }
 
-/// The first decision that some reader with a cursor has not taken; `None` without cursors.
-///
-/// # Errors
-/// A cursor cannot be read, or is no number: nothing may be removed then.
+/// The first decision that some reader with a cursor has not taken; `None` without cursors. Whose
+/// cursor cannot be read has taken nothing. A name with a dot is not finished, or no cursor.
 pub fn slowest_cursor(data: &Path) -> io::Result<Option<u64>> {
     let dir = match fs::read_dir(data.join(CURSORS_DIR)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         dir => dir?,
     };
-    let mut slowest = None;
+    let mut slowest: Option<u64> = None;
     for entry in dir {
         let path = entry?.path();
-        let taken = fs::read_to_string(&path)?.trim().parse::<u64>();
-        let wrong = |_| {
-            let what = format!("{} is not the number of a decision", path.display());
-            io::Error::new(io::ErrorKind::InvalidData, what)
-        };
-        let next = taken.map_err(wrong)?.saturating_add(1);
-        slowest = Some(slowest.map_or(next, |slowest: u64| slowest.min(next)));
+        if path.extension().is_some() {
+            continue;
+        }
+        let taken = cursor(&path).unwrap_or_else(|error| {
+            telemetry::cursor_unusable(&path, &error);
+            0
+        });
+        let next = taken.saturating_add(1);
+        slowest = Some(slowest.map_or(next, |slowest| slowest.min(next)));
     }
     Ok(slowest)
+}
+
+fn cursor(path: &Path) -> io::Result<u64> {
+    let text = fs::read_to_string(path)?;
+    let number = text.trim().parse();
+    number.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not a decision's number"))
 }
 
 #[cfg(test)]
@@ -260,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slowest_cursor_counts_and_one_that_is_no_number_is_an_error() {
+    fn the_slowest_cursor_counts_and_one_that_cannot_be_read_has_taken_nothing() {
         let data = tempfile::tempdir().unwrap();
         assert_eq!(slowest_cursor(data.path()).unwrap(), None);
         let cursors = data.path().join(CURSORS_DIR);
@@ -268,7 +274,9 @@ mod tests {
         fs::write(cursors.join("history"), "41\n").unwrap();
         fs::write(cursors.join("archive"), "1000").unwrap();
         assert_eq!(slowest_cursor(data.path()).unwrap(), Some(42));
+        fs::write(cursors.join("history.tmp"), "").unwrap();
+        assert_eq!(slowest_cursor(data.path()).unwrap(), Some(42));
         fs::write(cursors.join("archive"), "all").unwrap();
-        assert!(slowest_cursor(data.path()).is_err());
+        assert_eq!(slowest_cursor(data.path()).unwrap(), Some(1));
     }
 }

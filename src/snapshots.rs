@@ -30,6 +30,8 @@ const MAGIC: [u8; 4] = *b"IOCS";
 /// The frame's format; the state and the view inside have their own.
 const FORMAT: u16 = 1;
 const HASH_BYTES: usize = 32;
+/// How the name of a copy ends.
+const COPY: &str = ".copy.snapshot";
 /// How much is written at once.
 const CHUNK_BYTES: usize = 1 << 20;
 
@@ -79,6 +81,9 @@ pub struct Snapshot {
 /// Why a snapshot cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
+    /// The disk does not give it back.
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[source] std::io::Error),
     /// The bytes are not those that were written.
     #[error("it is damaged")]
     Damaged,
@@ -198,7 +203,11 @@ pub fn list(disk: &dyn Disk, dir: &Path) -> Result<Vec<(Seq, PathBuf)>, JournalE
     let mut found = Vec::new();
     for path in disk.list(dir).map_err(JournalError::disk("list", dir))? {
         let name = path.file_name().and_then(|name| name.to_str());
-        let through = name.and_then(|name| name.strip_suffix(".snapshot")?.parse().ok());
+        let number = |name: &str| match name.strip_suffix(COPY) {
+            Some(number) => number.parse().ok(),
+            None => name.strip_suffix(".snapshot")?.parse().ok(),
+        };
+        let through = name.and_then(number);
         if let Some(through) = through {
             found.push((through, path));
         }
@@ -218,10 +227,9 @@ pub fn newest<T>(
     disk.create_dir_all(&dir)
         .map_err(JournalError::disk("make", &dir))?;
     for (_, path) in list(disk, &dir)?.into_iter().rev() {
-        let bytes = disk
-            .read(&path)
-            .map_err(JournalError::disk("read", &path))?;
-        match Snapshot::decode(&bytes).and_then(&usable) {
+        let read = disk.read(&path).map_err(SnapshotError::Unreadable);
+        let snapshot = read.and_then(|bytes| Snapshot::decode(&bytes));
+        match snapshot.and_then(&usable) {
             Ok(usable) => return Ok(Some(usable)),
             Err(error) => telemetry::snapshot_unusable(&path, &error),
         }
@@ -248,8 +256,37 @@ pub fn write(
         let _ = disk.remove(&temporary);
         return Err(JournalError::disk("write", path)(error));
     }
-    for (of, path) in list(disk, &dir)? {
-        if of != through && Some(of) != before {
+    remove_but(disk, &dir, [Some(through), before])
+}
+
+/// Removes all snapshots but one, which gets a copy in place of the one before, if it reads back
+/// whole; returns whether there are two good ones of it now.
+pub fn double(disk: &dyn Disk, data: &Path, through: Seq) -> Result<bool, JournalError> {
+    let dir = data.join(SNAPSHOTS_DIR);
+    let path = dir.join(snapshot_name(through));
+    let bytes = disk
+        .read(&path)
+        .map_err(JournalError::disk("read", &path))?;
+    if Snapshot::decode(&bytes).is_err() {
+        return Ok(false);
+    }
+    // The copy takes the room that the others took.
+    remove_but(disk, &dir, [Some(through), None])?;
+    let copy = dir.join(format!("{through:020}{COPY}"));
+    let temporary = dir.join("unfinished.tmp");
+    let written = write_file(disk, &temporary, &[Cow::Borrowed(&bytes[..])])
+        .and_then(|()| disk.rename(&temporary, &copy))
+        .and_then(|()| disk.sync_dir(&dir));
+    if let Err(error) = written {
+        let _ = disk.remove(&temporary);
+        return Err(JournalError::disk("write", copy)(error));
+    }
+    Ok(true)
+}
+
+fn remove_but(disk: &dyn Disk, dir: &Path, kept: [Option<Seq>; 2]) -> Result<(), JournalError> {
+    for (of, path) in list(disk, dir)? {
+        if !kept.contains(&Some(of)) {
             disk.remove(&path)
                 .map_err(JournalError::disk("remove", &path))?;
         }

@@ -55,7 +55,20 @@ pub struct Space {
 #[derive(Debug)]
 pub struct Gauge {
     shared: Arc<Shared>,
+    inputs_reserve: u64,
+    decisions_reserve: u64,
     written_bytes: u64,
+}
+
+/// How short of space the disk is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shortage {
+    /// The next segments are there.
+    None,
+    /// They cannot be made; what there is still takes readings.
+    Near,
+    /// Only the reserve is left: readings wait.
+    Full,
 }
 
 /// Whether the disk is full, for those who are asked how the process is.
@@ -82,6 +95,8 @@ pub fn space(
     };
     let gauge = Gauge {
         shared,
+        inputs_reserve: space.inputs_reserve,
+        decisions_reserve: space.decisions_reserve,
         written_bytes: 0,
     };
     gauge.show(inputs.room()?, decisions.room()?);
@@ -128,26 +143,31 @@ impl Gauge {
         self.written_bytes += batch_bytes(payload_bytes);
     }
 
-    /// Says how much room there is now; returns how the next segments stand, the worse of the two.
-    pub fn show(&self, inputs: Room, decisions: Room) -> Ahead {
+    /// Says how much room there is now; returns how the next segments stand, the worse of the two,
+    /// and how short of space that is. While they are being made, it is as short as it was.
+    pub fn show(&self, inputs: Room, decisions: Room) -> (Ahead, Option<Shortage>) {
         let ahead = inputs.ahead.max(decisions.ahead);
         let up_to = self.written_bytes + inputs.bytes;
         self.shared.inputs_up_to.store(up_to, Ordering::Release);
         self.shared
             .decisions
             .store(decisions.bytes, Ordering::Release);
-        match ahead {
-            Ahead::Full => self.shared.full.store(true, Ordering::Release),
-            Ahead::Made => self.shared.full.store(false, Ordering::Release),
-            // While it is tried again, it is what it was.
-            Ahead::Making => {}
-        }
-        ahead
+        let takes_readings = inputs.bytes > self.inputs_reserve + batch_bytes(0)
+            && decisions.bytes >= self.decisions_reserve;
+        let shortage = match ahead {
+            Ahead::Made => Shortage::None,
+            Ahead::Full if takes_readings => Shortage::Near,
+            Ahead::Full => Shortage::Full,
+            Ahead::Making => return (ahead, None),
+        };
+        let full = shortage == Shortage::Full;
+        self.shared.full.store(full, Ordering::Release);
+        (ahead, Some(shortage))
     }
 }
 
 impl FullSign {
-    /// Whether there was no space for a further segment, and there is none yet.
+    /// Whether readings wait because there is no space for a further segment.
     pub fn is_up(&self) -> bool {
         self.0.full.load(Ordering::Acquire)
     }

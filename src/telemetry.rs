@@ -18,6 +18,7 @@ use crate::journal::JournalError;
 use crate::recover::{RecoverError, Recovered};
 use crate::retention::RetentionError;
 use crate::snapshots::SnapshotError;
+use crate::space::Shortage;
 
 /// Installs the recorder that `/metrics` prints from; once in a process.
 pub fn start_metrics() -> PrometheusHandle {
@@ -115,6 +116,10 @@ fn describe() {
         "ioc_storage_full",
         "1 while there is no space for the next segment and readings wait, else 0"
     );
+    describe_gauge!(
+        "ioc_storage_low",
+        "1 while there is no space for the next segment, else 0"
+    );
     describe_histogram!(
         "ioc_inputs_sync_seconds",
         metrics::Unit::Seconds,
@@ -128,21 +133,30 @@ pub fn inputs_synced(batches: u64, took: Duration) {
     histogram!("ioc_inputs_sync_seconds").record(took.as_secs_f64());
 }
 
-/// There is no space for the next segment of a log.
-pub fn storage_full(inputs_left: u64, decisions_left: u64) {
-    gauge!("ioc_storage_full").set(1.0);
-    error!(
-        inputs_left,
-        decisions_left,
-        "THE DISK IS FULL: readings wait at the door, unacknowledged; commands go on as long as \
-         the reserve lasts; free space, and all goes on by itself"
-    );
-}
-
-/// There is space again.
-pub fn storage_back() {
-    gauge!("ioc_storage_full").set(0.0);
-    info!("there is space on the disk again; readings are taken");
+/// How short of space the disk is, when that changes and while it lasts.
+pub fn storage(shortage: Shortage, segment_bytes: u64, left: (u64, u64)) {
+    let (inputs_left, decisions_left) = left;
+    gauge!("ioc_storage_full").set(f64::from(u8::from(shortage == Shortage::Full)));
+    gauge!("ioc_storage_low").set(f64::from(u8::from(shortage != Shortage::None)));
+    match shortage {
+        Shortage::None => info!("there is space on the disk again; readings are taken"),
+        Shortage::Near => warn!(
+            inputs_left,
+            decisions_left,
+            segment_bytes,
+            "THE DISK IS NEARLY FULL: there is no space for the next segment; readings are taken \
+             until what is left is used; free space, or make segments smaller \
+             (journal.segment_bytes)"
+        ),
+        Shortage::Full => error!(
+            inputs_left,
+            decisions_left,
+            segment_bytes,
+            "THE DISK IS FULL: there is no space for the next segment; readings wait at the door, \
+             unacknowledged; commands go on as long as the reserve lasts; free space, and all \
+             goes on by itself"
+        ),
+    }
 }
 
 /// A decision was released.
@@ -242,6 +256,18 @@ pub fn last_snapshot_left_out(behind: u64) {
         behind,
         "ending without a last snapshot: the next start judges these records again"
     );
+}
+
+/// The disk refused to be read; it is tried again.
+pub fn following_waits(error: &JournalError) {
+    counter!("ioc_snapshots_failed_total").increment(1);
+    warn!(error = %chain(error), "snapshots wait: the journal cannot be read");
+}
+
+/// A cursor cannot be used: its reader is waited for as one that has taken nothing.
+pub fn cursor_unusable(path: &Path, error: &std::io::Error) {
+    let path = path.display();
+    warn!(%path, %error, "a cursor cannot be used; its reader is waited for, within the bound");
 }
 
 /// No snapshots are made any more: what was decided could not be derived again, or not be read.

@@ -26,7 +26,7 @@ use crate::durable::Durable;
 use crate::journal::{Ahead, JournalError, Log, Mark};
 use crate::pipeline::{Stepped, WORK_MAX};
 use crate::snapshots::Snapshot;
-use crate::space::{Gauge, LOOK_EVERY};
+use crate::space::{Gauge, LOOK_EVERY, Shortage};
 use crate::telemetry;
 
 /// What the engine wants written or released.
@@ -152,8 +152,8 @@ pub struct Writer {
     ahead: Ahead,
     /// When there was last an attempt to find space, by the monotonic clock.
     tried: Duration,
-    /// When it was last said that the disk is full; `None` if it is not.
-    full_told: Option<Duration>,
+    /// How short of space the disk was said to be, and when.
+    shortage_told: (Shortage, Duration),
     /// The last released state, for the decisions log's mark.
     released: Mark,
     time: Arc<dyn TimeSource>,
@@ -183,7 +183,7 @@ impl Writer {
             waits: None,
             ahead: Ahead::Making,
             tried: Duration::ZERO,
-            full_told: None,
+            shortage_told: (Shortage::None, Duration::ZERO),
             released,
             time,
             durable,
@@ -296,20 +296,18 @@ impl Writer {
     fn look_at_space(&mut self) -> Result<(), JournalError> {
         let (inputs, decisions) = (self.inputs.room()?, self.decisions.room()?);
         let now = self.time.monotonic();
-        let ahead = self.ends.gauge.show(inputs, decisions);
+        let (ahead, shortage) = self.ends.gauge.show(inputs, decisions);
         self.ahead = ahead;
-        let told = self.full_told;
-        let is_due = told.is_none_or(|told| now.saturating_sub(told) >= FULL_TOLD_EVERY);
-        match ahead {
-            Ahead::Full if is_due => {
-                self.full_told = Some(now);
-                telemetry::storage_full(inputs.bytes, decisions.bytes);
-            }
-            Ahead::Made if told.is_some() => {
-                self.full_told = None;
-                telemetry::storage_back();
-            }
-            Ahead::Full | Ahead::Making | Ahead::Made => {}
+        let Some(shortage) = shortage else {
+            return Ok(());
+        };
+        self.durable.set_short_of_space(shortage != Shortage::None);
+        let (told, told_at) = self.shortage_told;
+        let again = shortage != Shortage::None && now.saturating_sub(told_at) >= FULL_TOLD_EVERY;
+        if shortage != told || again {
+            self.shortage_told = (shortage, now);
+            let segment_bytes = self.inputs.segment_bytes();
+            telemetry::storage(shortage, segment_bytes, (inputs.bytes, decisions.bytes));
         }
         Ok(())
     }
@@ -409,6 +407,7 @@ impl Writer {
             self.outlet.release(release.decisions);
         }
         self.released = mark;
+        self.durable.set_released(self.released);
         for letter in &release.dead_letters {
             self.outlet.dead_letter(letter);
         }

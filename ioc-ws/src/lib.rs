@@ -54,7 +54,7 @@ pub use feed::{Head, Published};
 pub use guard::Guard;
 pub use keeper::Keeper;
 pub use options::{LogicalClock, WindowOptions};
-pub use saved::VIEW_FORMAT;
+pub use saved::{VIEW_FORMAT, saved_up_to};
 pub use view::Sample;
 pub use window::Window;
 pub use wire::decision_json;

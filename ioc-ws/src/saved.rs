@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ioc_core::CodecError;
 use ioc_core::codec::{Put, Take};
-use ioc_core::decision::{Cause, Decision, DecisionHash, Verdict};
+use ioc_core::decision::{Cause, Decision, DecisionHash, DecisionSeq, Verdict};
 
 use crate::feed::Head;
 use crate::milestones::Milestones;
@@ -68,6 +68,11 @@ impl Saved {
             silent,
         })
     }
+}
+
+/// The last decision that a saved view knows; `None` if these are not the bytes of one.
+pub fn saved_up_to(bytes: &[u8]) -> Option<DecisionSeq> {
+    Take(bytes).u64().ok()
 }
 
 /// An incident, its state as the decision that last told it.

@@ -130,6 +130,11 @@ impl Log {
         Ok((log, contents))
     }
 
+    /// How many bytes a segment is made with.
+    pub const fn segment_bytes(&self) -> u64 {
+        self.options.segment_bytes
+    }
+
     /// The journal's identity.
     pub const fn journal(&self) -> JournalId {
         self.journal

@@ -2,8 +2,8 @@
 //! so never stalls the engine that it follows.
 //!
 //! Arrives: the inputs log, as far as it is durable. Leaves: snapshots; segments that nobody needs
-//! any more go. Promise: a snapshot is only made where the engine's own mark agrees with what was
-//! derived (P2, checked while the city runs), and appears only once the decisions before it are
+//! any more go. Promise: a snapshot is only made where the engine's own mark (that of the next batch, or of
+//! what it released last) agrees with what was derived (P2, checked while the city runs), and appears only once the decisions before it are
 //! durable; what goes wrong here is told and stops nothing else. It is never left behind by more
 //! than [`BEHIND_RECORDS_MAX`] records: readings wait for it then. Next: `retention.rs`.
 
@@ -16,16 +16,17 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use ioc_core::CodecError;
 use ioc_core::bundle::Bundle;
 use ioc_core::codec::{Put, Take};
+use ioc_core::decision::DecisionSeq;
 use ioc_core::judgement::{Judgement, STATE_FORMAT};
 use ioc_core::record::{BuildHash, BundleHash, Input, Seq};
 use ioc_gateway::dead_letters::DeadLetters;
 
-use super::{Point, Section, Snapshot, write};
+use super::{Point, Section, Snapshot, double, write};
 use crate::clock::TimeSource;
 use crate::durable::Durable;
 use crate::journal::disk::Disk;
 use crate::journal::reader::Reader;
-use crate::journal::{JournalId, LogKind, Mark};
+use crate::journal::{JournalError, JournalId, LogKind, Mark};
 use crate::recover::{INPUTS_DIR, RecoverError, Recovered};
 use crate::rejudge::Rejudge;
 use crate::retention::{self, Needed, Retention};
@@ -42,6 +43,11 @@ const UNHURRIED_PARTS: u32 = 4;
 const UNHURRIED_WORK: Duration = Duration::from_micros(200);
 /// So many records behind, readings wait at the door for it: the next start has to judge them all.
 pub const BEHIND_RECORDS_MAX: u64 = 16_000_000;
+/// How often it is looked what could go, and at least how often a snapshot is due while the disk is
+/// short of space.
+const TIDY_EVERY: Duration = Duration::from_secs(10);
+/// How long it waits after the disk has refused to be read.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 /// How far behind it may be at a clean end and still make a last snapshot.
 const LAST_RECORDS_MAX: u64 = 2_000_000;
 
@@ -134,13 +140,37 @@ pub struct Follower {
     /// The hash of the batch before `rejudge.next`.
     batch: [u8; 32],
     letters: DeadLetters,
-    /// Made, but what consoles see is not yet in it: its decisions are not durable.
-    waiting: Option<Snapshot>,
+    /// Made, but not all that it says is durable yet.
+    waiting: Option<Waiting>,
     /// Where the newest snapshot stands, if there is one.
-    kept: Option<Point>,
-    saved_at: Duration,
+    newest: Option<Point>,
+    /// Where the one before it stands, as far as is known.
+    before: Option<Point>,
+    /// The record of the last snapshot that was tried, and when that was.
+    tried: Seq,
+    tried_at: Duration,
+    /// When it was last looked what could go.
+    tidied_at: Duration,
     /// Whether readings wait for it, as far as was told.
     left_behind: bool,
+}
+
+/// A snapshot that something must become durable for.
+struct Waiting {
+    snapshot: Snapshot,
+    has_view: bool,
+    /// The last decision that must be durable.
+    needed: DecisionSeq,
+}
+
+impl Waiting {
+    fn of(snapshot: Snapshot) -> Self {
+        Self {
+            needed: snapshot.point.numbering.last,
+            has_view: false,
+            snapshot,
+        }
+    }
 }
 
 impl Follower {
@@ -171,8 +201,11 @@ impl Follower {
             batch: point.batch,
             letters,
             waiting: None,
-            kept,
-            saved_at: around.time.monotonic(),
+            newest: kept,
+            before: None,
+            tried: kept.map_or(0, |point| point.through),
+            tried_at: around.time.monotonic(),
+            tidied_at: around.time.monotonic(),
             left_behind: false,
             around,
             options,
@@ -198,14 +231,21 @@ impl Follower {
         loop {
             let began = self.around.time.monotonic();
             let (followed, worked) = loop {
-                let followed = self.step()?;
+                let followed = match self.step() {
+                    // What could not be read is read again: the reader stays where it was.
+                    Err(RecoverError::Journal(error @ JournalError::Disk { .. })) => {
+                        telemetry::following_waits(&error);
+                        break (Followed::Nothing, RETRY_AFTER);
+                    }
+                    followed => followed?,
+                };
                 let worked = self.around.time.monotonic().saturating_sub(began);
                 if followed == Followed::Nothing || worked >= UNHURRIED_WORK {
                     break (followed, worked);
                 }
             };
             let pause = match followed {
-                Followed::Nothing => LOOK_EVERY,
+                Followed::Nothing => LOOK_EVERY.max(worked),
                 Followed::Some if self.behind() > UNHURRIED_RECORDS => Duration::ZERO,
                 Followed::Some => worked * (UNHURRIED_PARTS - 1),
             };
@@ -219,7 +259,7 @@ impl Follower {
 
     /// The record that the newest snapshot is as of; 0 without one.
     pub fn saved(&self) -> Seq {
-        self.kept.map_or(0, |point| point.through)
+        self.newest.map_or(0, |point| point.through)
     }
 
     /// How many durable records it has not judged.
@@ -229,21 +269,20 @@ impl Follower {
 
     /// Judges one batch, or finishes a snapshot.
     pub fn step(&mut self) -> Result<Followed, RecoverError> {
+        let now = self.around.time.monotonic();
+        if now.saturating_sub(self.tidied_at) >= TIDY_EVERY {
+            self.tidy();
+        }
         if let Some(waiting) = self.waiting.take() {
-            if self.around.durable.decisions() < waiting.point.numbering.last {
-                self.waiting = Some(waiting);
-                return Ok(Followed::Nothing);
-            }
-            self.publish(waiting);
-            return Ok(Followed::Some);
+            return Ok(self.go_on(waiting));
         }
         let durable = self.around.durable.inputs();
         let Some((header, _)) = self.reader.next(durable)? else {
-            return Ok(Followed::Nothing);
+            return self.stand();
         };
         self.rejudge.check_mark(&header)?;
         if self.is_due() {
-            self.waiting = Some(self.snapshot());
+            self.waiting = Some(Waiting::of(self.snapshot()));
         }
         let payload = self.reader.payload(&header);
         let letters = &self.letters;
@@ -261,6 +300,31 @@ impl Follower {
         Ok(Followed::Some)
     }
 
+    /// At the end of what is durable: if nothing more comes, what was released last agrees or not.
+    fn stand(&mut self) -> Result<Followed, RecoverError> {
+        if !self.is_due() {
+            return Ok(Followed::Nothing);
+        }
+        match self.around.durable.agrees(self.derived()) {
+            None => Ok(Followed::Nothing),
+            Some(true) => {
+                self.waiting = Some(Waiting::of(self.snapshot()));
+                Ok(Followed::Some)
+            }
+            Some(false) => Err(RecoverError::Diverged {
+                number: self.rejudge.numbering.last,
+            }),
+        }
+    }
+
+    /// What was derived last.
+    fn derived(&self) -> Mark {
+        Mark {
+            number: self.rejudge.next - 1,
+            hash: self.rejudge.numbering.hash,
+        }
+    }
+
     fn tell(&mut self) {
         let behind = self.behind();
         telemetry::followed(behind);
@@ -272,10 +336,15 @@ impl Follower {
     }
 
     fn is_due(&self) -> bool {
-        let records = self.rejudge.next - 1 - self.saved();
-        let since = self.around.time.monotonic().saturating_sub(self.saved_at);
+        let records = self.rejudge.next - 1 - self.tried;
+        let since = self.around.time.monotonic().saturating_sub(self.tried_at);
         let due = self.options.due;
-        records >= due.records || records > 0 && since >= due.every
+        let every = match self.around.durable.is_short_of_space() {
+            // A newer one may let segments go.
+            true => due.every.min(TIDY_EVERY),
+            false => due.every,
+        };
+        records >= due.records || records > 0 && since >= every
     }
 
     /// All but what consoles see.
@@ -306,27 +375,51 @@ impl Follower {
         }
     }
 
+    /// Goes on with a snapshot: what consoles see is as of a later decision, which must be durable
+    /// too before the snapshot may say so.
+    fn go_on(&mut self, mut waiting: Waiting) -> Followed {
+        if self.around.durable.decisions() < waiting.needed {
+            self.waiting = Some(waiting);
+            return Followed::Nothing;
+        }
+        if waiting.has_view {
+            self.publish(&waiting.snapshot);
+            return Followed::Some;
+        }
+        waiting.snapshot.view = (self.around.view)();
+        waiting.has_view = true;
+        waiting.needed = ioc_ws::saved_up_to(&waiting.snapshot.view.bytes).unwrap_or(0);
+        self.waiting = Some(waiting);
+        Followed::Some
+    }
+
     /// Writes a snapshot whose decisions are durable. One that cannot be written is tried again
     /// when the next is due.
-    fn publish(&mut self, mut snapshot: Snapshot) {
-        snapshot.view = (self.around.view)();
+    fn publish(&mut self, snapshot: &Snapshot) {
         let through = snapshot.point.through;
-        self.saved_at = self.around.time.monotonic();
-        let before = self.kept.map(|point| point.through);
+        self.tried = through;
+        self.tried_at = self.around.time.monotonic();
+        let before = self.newest.map(|point| point.through);
         let (disk, data) = (&*self.around.disk, &self.around.data);
-        if let Err(error) = write(disk, data, &snapshot, before) {
+        if let Err(error) = write(disk, data, snapshot, before) {
             telemetry::snapshot_failed(&error);
             return;
         }
-        let took = self.around.time.monotonic().saturating_sub(self.saved_at);
+        let took = self.around.time.monotonic().saturating_sub(self.tried_at);
         telemetry::snapshot_made(through, snapshot.state.bytes.len(), took);
-        if let Some(oldest) = self.kept.replace(snapshot.point) {
-            self.forget_before(&oldest);
-        }
+        self.before = self.newest.replace(snapshot.point);
+        self.tidy();
     }
 
-    /// Removes what is neither kept nor needed by the older of the two snapshots.
-    fn forget_before(&self, oldest: &Point) {
+    /// Removes what is neither kept nor needed by the snapshots, now and then also without a new
+    /// one. While the disk is short of space a copy of the newest takes the place of the one before,
+    /// so that what only that one needs can go.
+    fn tidy(&mut self) {
+        self.tidied_at = self.around.time.monotonic();
+        if self.around.durable.is_short_of_space() && self.newest_is_doubled() {
+            self.before = self.newest;
+        }
+        let Some(oldest) = self.before else { return };
         let shown = self.options.decisions_shown;
         let needed = Needed {
             inputs: oldest.through,
@@ -339,6 +432,21 @@ impl Follower {
         }
     }
 
+    /// Whether there are two of the newest snapshot now; the others have gone then.
+    fn newest_is_doubled(&self) -> bool {
+        let Some(newest) = self.newest.filter(|newest| self.before != Some(*newest)) else {
+            return false;
+        };
+        let (disk, data) = (&*self.around.disk, &self.around.data);
+        match double(disk, data, newest.through) {
+            Ok(is_doubled) => is_doubled,
+            Err(error) => {
+                telemetry::snapshot_failed(&error);
+                false
+            }
+        }
+    }
+
     /// Goes to the end, which must be what was released last, and makes a snapshot of it.
     pub fn finish(mut self, ended: Mark) -> Result<(), RecoverError> {
         if self.behind() > LAST_RECORDS_MAX {
@@ -346,18 +454,15 @@ impl Follower {
             return Ok(());
         }
         while self.step()? == Followed::Some {}
-        let derived = Mark {
-            number: self.rejudge.next - 1,
-            hash: self.rejudge.numbering.hash,
-        };
-        if derived != ended {
+        if self.derived() != ended {
             return Err(RecoverError::Diverged {
                 number: self.rejudge.numbering.last,
             });
         }
         if self.rejudge.next - 1 > self.saved() {
-            let last = self.snapshot();
-            self.publish(last);
+            let mut last = self.snapshot();
+            last.view = (self.around.view)();
+            self.publish(&last);
         }
         Ok(())
     }

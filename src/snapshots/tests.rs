@@ -81,3 +81,39 @@ fn one_that_was_not_finished_is_none() {
     fs::write(unfinished, snapshot(5).pieces().concat()).unwrap();
     assert_eq!(newest_in(dir.path()), None);
 }
+
+#[test]
+fn a_copy_of_the_newest_takes_the_place_of_the_one_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path();
+    assert_eq!(newest_in(data), None);
+    write(&SystemDisk, data, &snapshot(5), None).unwrap();
+    write(&SystemDisk, data, &snapshot(40), Some(5)).unwrap();
+    assert!(double(&SystemDisk, data, 40).unwrap());
+    let snapshots = data.join(SNAPSHOTS_DIR);
+    let left = list(&SystemDisk, &snapshots).unwrap();
+    assert_eq!(left.iter().map(|(of, _)| *of).collect::<Vec<_>>(), [40, 40]);
+    for (_, path) in left {
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, b"damaged").unwrap();
+        assert_eq!(newest_in(data), Some(40), "the other one is good");
+        fs::write(&path, whole).unwrap();
+    }
+    write(&SystemDisk, data, &snapshot(50), Some(40)).unwrap();
+    write(&SystemDisk, data, &snapshot(60), Some(50)).unwrap();
+    assert_eq!(list(&SystemDisk, &snapshots).unwrap().len(), 2);
+    let newest = snapshots.join(snapshot_name(60));
+    fs::write(newest, b"damaged").unwrap();
+    assert!(!double(&SystemDisk, data, 60).unwrap());
+    assert_eq!(newest_in(data), Some(50), "nothing goes for a damaged one");
+}
+
+#[test]
+fn one_that_the_disk_does_not_give_back_is_passed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    assert_eq!(newest_in(dir.path()), None);
+    write(&SystemDisk, dir.path(), &snapshot(5), None).unwrap();
+    let unreadable = dir.path().join(SNAPSHOTS_DIR).join(snapshot_name(99));
+    fs::create_dir(unreadable).unwrap();
+    assert_eq!(newest_in(dir.path()), Some(5));
+}

@@ -74,6 +74,19 @@ async fn p2_p4_after_kill_9_a_start_from_a_snapshot_shows_the_same_city() {
     assert!(server.stop().success());
 }
 
+#[test]
+fn a_snapshot_is_made_though_nothing_more_comes() {
+    let site = Site::new(&river_city());
+    let mut command = site.command();
+    command.env("IOC_SNAPSHOTS_EVERY_S", "1");
+    let server = Server::start(command);
+    server.post_readings(&high_water());
+    server.post_readings(&calm(0, 20));
+    // Where the host said that it started and which rules hold, and all that was posted.
+    snapshot_after(&server, 23);
+    server.kill();
+}
+
 /// The numbers of the first records of the segments that a log has.
 fn segments(site: &Site, log: &str) -> Vec<u64> {
     let dir = fs::read_dir(site.data().join(log)).unwrap();
