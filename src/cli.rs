@@ -176,7 +176,10 @@ others are checked all the same. A torn tail is no damage: the next start cuts i
 const DUMP_HELP: &str = "\
 Examples:
   ioc journal dump data > data.jsonl
-  ioc journal dump data --record 981        the record that a failed start names";
+  ioc journal dump data --record 981        the record that a failed start names
+
+Only reads, also beside a running server. A damaged log is printed up to the damage, and the other
+one all the same; then it ends with exit code 65 and the place.";
 
 const ADOPT_HELP: &str = "\
 Examples:

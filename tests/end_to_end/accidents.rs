@@ -116,6 +116,7 @@ fn a_damaged_record_after_the_newest_snapshot_is_reported_with_its_place() {
     // Not the last one: a later batch says that it was durable.
     let (offset, batch) = batches[batches.len() - 3];
     assert!(batch.first > through + 1);
+    let whole = dump(&site);
     flip(path, offset + BatchHeader::BYTES + 20);
 
     let place = format!(
@@ -138,6 +139,20 @@ fn a_damaged_record_after_the_newest_snapshot_is_reported_with_its_place() {
         told.contains("whole, its place not checked"),
         "the snapshots: {told}"
     );
+    let dumped = journal(&["dump"], &site);
+    assert_eq!(dumped.status.code(), Some(65), "{}", self::told(&dumped));
+    let said = String::from_utf8_lossy(&dumped.stderr).into_owned();
+    assert!(said.contains(&place), "{said}");
+    let left = whole
+        .into_iter()
+        .filter(|line| line["type"].is_string() || line["seq"].as_u64() < Some(batch.first));
+    let left: Vec<_> = left.collect();
+    assert_eq!(json_lines(&dumped.stdout), left, "all but what is lost");
+    let before = (batch.first - 1).to_string();
+    let record = journal(&["dump", "--record", &before], &site);
+    assert!(record.status.success(), "{}", self::told(&record));
+    let lost = journal(&["dump", "--record", &batch.first.to_string()], &site);
+    assert_eq!(lost.status.code(), Some(65), "{}", self::told(&lost));
 
     // The way out is a copy of the directory; here the bit is turned back.
     flip(path, offset + BatchHeader::BYTES + 20);
