@@ -365,6 +365,10 @@ impl Opened<'_> {
             decisions: (decisions, released),
             ..
         } = self;
+        let said = snapshot.as_ref().map(|snapshot| &snapshot.skipped[..]);
+        if let Some(seq) = skipped.lacking(said.unwrap_or_default()).next() {
+            return Err(SkippedError::Forgotten { seq }.into());
+        }
         let from = match &snapshot {
             None => Rejudge::new(Judgement::new(shards), skipped),
             Some(snapshot) => resume(snapshot, skipped, shards, bundles, outlet)?,

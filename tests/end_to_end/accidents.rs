@@ -430,6 +430,48 @@ fn p2_a_skipped_reading_is_evidence_of_nothing_anywhere() {
 }
 
 #[test]
+fn a_lost_list_of_skipped_records_is_missed_though_a_snapshot_stands_for_them() {
+    let (site, record) = crash_loop();
+    let mut skipping = site.command();
+    skipping.args(["--skip-record", &record]);
+    assert!(Server::start(skipping).stop().success());
+    let list = site.data().join("skipped");
+    let kept = fs::read(&list).unwrap();
+    fs::remove_file(&list).unwrap();
+    // A start does not read what the log says of it before the snapshot.
+    let way_out = format!("put it back, or start with --skip-record {record}");
+    let (code, told_by_start) = refused(site.command());
+    assert_eq!(code, Some(65), "{told_by_start}");
+    assert!(told_by_start.contains(&way_out), "{told_by_start}");
+    let says_it_once = || {
+        let verified = journal(&["verify"], &site);
+        assert_eq!(verified.status.code(), Some(65));
+        let told = String::from_utf8(verified.stdout).unwrap();
+        assert_eq!(told.matches(&way_out).count(), 1, "{told}");
+    };
+    says_it_once();
+
+    let made_again = || {
+        let mut again = site.command();
+        again.args(["--skip-record", &record]);
+        assert!(Server::start(again).stop().success());
+        assert!(journal(&["verify"], &site).status.success());
+        // It is said of the same record, with the same hash.
+        assert_eq!(fs::read(&list).unwrap()[..66], kept[..66]);
+    };
+    made_again();
+    assert!(site.start().stop().success());
+
+    // As retention does it: only the snapshots know of it now.
+    let (_, last) = log_segments(&site, "inputs").pop().unwrap();
+    let inputs = site.data().join("inputs");
+    remove_before(&SystemDisk, &inputs, LogKind::Inputs, last[0].1.first).unwrap();
+    fs::remove_file(&list).unwrap();
+    says_it_once();
+    made_again();
+}
+
+#[test]
 fn what_cannot_be_skipped_is_refused_with_what_to_do() {
     let site = Site::new(&river_city());
     let server = site.start();
