@@ -339,6 +339,8 @@ fn a_crash_loop_ends_with_a_persons_word_that_holds_for_every_build() {
         assert_eq!(code, Some(1), "{told}");
         let named = format!("record {record} could not be judged: the rules that it names");
         assert!(told.contains(&named), "{told}");
+        let better = "put them back from a backup into the directory `bundles`";
+        assert!(told.contains(better), "{told}");
         assert!(
             told.contains(&format!("start with --skip-record {record}")),
             "{told}"
@@ -351,6 +353,18 @@ fn a_crash_loop_ends_with_a_persons_word_that_holds_for_every_build() {
     assert_eq!(none.status.code(), Some(64), "{}", told(&none));
     let skipped = journal(&["skip", &record], &site);
     assert!(skipped.status.success(), "{}", told(&skipped));
+    let said = told(&skipped);
+    let passed_over = format!("record {record} is passed over from the next start on: ");
+    assert!(said.starts_with(&passed_over), "{said}");
+    let bundle = looked_at[0]["reload"]["bundle"].as_str().unwrap();
+    assert!(said.contains(bundle), "{said}");
+    let again = journal(&["skip", &record], &site);
+    assert!(again.status.success(), "{}", told(&again));
+    let said = told(&again);
+    assert!(
+        said.starts_with(&format!("record {record} is skipped already: ")),
+        "{said}"
+    );
     let server = site.start();
     assert_eq!(server.incidents().len(), 1, "what came before it stands");
     server.kill();
