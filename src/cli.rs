@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
-use ioc_core::record::Seq;
+use ioc_core::record::{Adopted, Seq};
 
 use crate::backtest::{self, BacktestError, BacktestOptions, Summary};
 use crate::clock::ClockMode;
@@ -64,7 +64,7 @@ enum Command {
     Check(CheckArgs),
     /// Print the settings with their defaults, each explained
     Config,
-    /// Inspect a data directory
+    /// Inspect a data directory, and ways out of accidents that change it
     #[command(subcommand)]
     Journal(JournalCommand),
 }
@@ -176,15 +176,19 @@ others are checked all the same. A torn tail is no damage: the next start cuts i
 const DUMP_HELP: &str = "\
 Examples:
   ioc journal dump data > data.jsonl
-  ioc journal dump data --record 981        the record that a failed start names";
+  ioc journal dump data --record 981        the record that a failed start names
+
+Only reads, also beside a running server. A damaged log is printed up to the damage, and the other
+one all the same; then it ends with exit code 65 and the place.";
 
 const ADOPT_HELP: &str = "\
 Examples:
   ioc journal adopt data && ioc run --data data
 
-For a start that is refused because another build did not end cleanly. Better is to start that build
-once more and to stop it with SIGTERM. The word holds for the next start of this very executable and
-is journaled; no decision that was published changes its number or its meaning.";
+For a start that is refused because another build did not end cleanly. Better is to start that
+build once more and to stop it with SIGTERM. The word holds for the next start of this very
+executable and is journaled; no decision that was published changes its number or its meaning.
+Where there is nothing to adopt, that is said, and it is no mistake: the exit code is 0.";
 
 const SKIP_HELP: &str = "\
 Examples:
@@ -193,8 +197,10 @@ Examples:
   ioc journal skip data 981                 or: ioc run --data data --skip-record 981
   ioc journal dump data | grep skipped      the records that are skipped
 
-For a start that ends with `record 981 could not be judged`. The record keeps its number and its time
-passes, but nothing is decided from it: now, at every later start, and with every build.";
+For a start that ends with `record 981 could not be judged`. The record keeps its number and
+its time passes, but nothing is decided from it: now, at every later start, and with every build.
+Refused is a record that is not in the log, that a snapshot stands for, or that this build has
+judged and gone on from; other builds may judge what this one cannot. There is no way back.";
 
 /// Why a command failed, for the person who typed it.
 #[derive(Debug)]
@@ -311,6 +317,7 @@ fn recover_code(error: &RecoverError) -> u8 {
         | RecoverError::Journal(_)
         | RecoverError::ForeignTail { .. }
         | RecoverError::Unjudged { .. }
+        | RecoverError::Rules { .. }
         | RecoverError::Bundle { .. }
         | RecoverError::Snapshot { .. }
         | RecoverError::Record { .. } => Failure::FAILED,
@@ -412,12 +419,8 @@ fn journal(command: JournalCommand) -> Result<(), Failure> {
             Some(seq) => inspect::dump_record(&data, seq, &mut out),
             None => inspect::dump(&data, &mut out),
         },
-        JournalCommand::Adopt { data } => {
-            return host::adopt(&data).map_err(|error| host_failure(&error));
-        }
-        JournalCommand::Skip { data, seq } => {
-            return host::skip(&data, seq).map_err(|error| host_failure(&error));
-        }
+        JournalCommand::Adopt { data } => return adopt(&data),
+        JournalCommand::Skip { data, seq } => return skip(&data, seq),
     };
     match inspected.and_then(|()| Ok(out.flush()?)) {
         Ok(()) => Ok(()),
@@ -431,5 +434,46 @@ fn journal(command: JournalCommand) -> Result<(), Failure> {
             };
             Err(Failure::new(code, &error))
         }
+    }
+}
+
+fn adopt(data: &Path) -> Result<(), Failure> {
+    let adopted = host::adopt(data).map_err(|error| host_failure(&error))?;
+    let Some((tail, own)) = adopted else {
+        return print("nothing to adopt: no other build has left anything unfinished\n");
+    };
+    let [build, own] = [tail.build, own].map(|build| inspect::hex(&build.0[..8]));
+    let Adopted { from, to, .. } = tail;
+    print(&format!(
+        "records {from} to {to}, judged by build {build}… which did not end cleanly, are taken \
+         over by this build, {own}…, at its next start\n"
+    ))
+}
+
+fn skip(data: &Path, seq: Seq) -> Result<(), Failure> {
+    let is_new = host::skip(data, seq).map_err(|error| host_failure(&error))?;
+    let mut record = Vec::new();
+    // What the list says holds, whether the record can be shown or not.
+    let shown = inspect::dump_record(data, seq, &mut record);
+    let record = match shown {
+        Ok(()) => String::from_utf8_lossy(&record),
+        Err(error) => error.to_string().into(),
+    };
+    let record = shortened(record.trim_end());
+    let word = if is_new {
+        "passed over from the next start on"
+    } else {
+        "skipped already"
+    };
+    print(&format!("record {seq} is {word}: {record}\n"))
+}
+
+/// So much of a record tells which one it is.
+const RECORD_CHARS_SHOWN: usize = 300;
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(RECORD_CHARS_SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }

@@ -26,7 +26,7 @@ Everything is real but the sensors: a simulated city publishes over MQTT to the 
 very process, on the loopback interface. Stop it with Ctrl-C; nothing stays behind.
 
 Example:
-  ioc demo --speed 60 --seed 7      another city's evening, an hour of it every minute")]
+  ioc demo --speed 60 --seed 7      another evening of the city, an hour of it every minute")]
 pub struct DemoArgs {
     /// How many times faster than the wall clock the city lives
     #[arg(long, value_name = "N", default_value = "30",

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use ioc_core::record::Seq;
+use ioc_core::record::{Adopted, BuildHash, Seq};
 use ioc_core::time::Timestamp;
 use ioc_gateway::GatewayError;
 use ioc_gateway::door::{Door, DoorOptions};
@@ -34,7 +34,7 @@ use crate::journal::{JournalError, JournalId};
 use crate::outlets::Outlets;
 use crate::pipeline::{BatchLimits, Samples};
 use crate::progress::tell;
-use crate::recover::{self, RecoverError, RecoverOptions};
+use crate::recover::{self, Opened, RecoverError, RecoverOptions};
 use crate::rules::{Chosen, Rules};
 use crate::servers::{Servers, Sockets};
 use crate::snapshots::follower::{self, Surroundings};
@@ -145,30 +145,48 @@ pub fn run(options: RunOptions) -> Result<(), HostError> {
     }
 }
 
-/// Lets this executable take over, at its next start, what another left unfinished.
-pub fn adopt(data: &Path) -> Result<(), HostError> {
+/// Lets this executable take over, at its next start, what another left unfinished. Returns what
+/// that is, and this build; `None` if there is nothing: then no word is left.
+pub fn adopt(data: &Path) -> Result<Option<(Adopted, BuildHash)>, HostError> {
     let _lock = identity::lock(data)?;
     let build = identity::build_hash()?;
-    Ok(recover::adopt(&SystemDisk, data, build)?)
+    let Some(tail) = open_stopped(data, build, |opened| Ok(opened.foreign_tail()))? else {
+        return Ok(None);
+    };
+    recover::adopt(&SystemDisk, data, build)?;
+    Ok(Some((tail, build)))
 }
 
-/// Has a record passed over from the next start on.
-pub fn skip(data: &Path, seq: Seq) -> Result<(), HostError> {
+/// Has a record passed over from the next start on. Returns whether it was not so before.
+pub fn skip(data: &Path, seq: Seq) -> Result<bool, HostError> {
     let _lock = identity::lock(data)?;
+    open_stopped(data, identity::build_hash()?, |opened| {
+        let is_new = !opened.is_skipped(seq);
+        opened.skip(&[seq])?;
+        Ok(is_new)
+    })
+}
+
+/// Opens a journal that no server uses, as a start does, but judges nothing.
+fn open_stopped<T>(
+    data: &Path,
+    build: BuildHash,
+    work: impl FnOnce(&mut Opened<'_>) -> Result<T, RecoverError>,
+) -> Result<T, HostError> {
     let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
     let options = RecoverOptions {
         data,
-        segment_bytes: SKIPPING_SEGMENT_BYTES,
-        build: identity::build_hash()?,
+        segment_bytes: STOPPED_SEGMENT_BYTES,
+        build,
         new_journal: JournalId(identity::random()?),
         decisions_shown: 0,
         time: &SystemTimeSource::default(),
     };
-    Ok(recover::open(&disk, options)?.skip(&[seq])?)
+    Ok(work(&mut recover::open(&disk, options)?)?)
 }
 
 /// The next start makes segments of its own: nothing but a tail is written to these.
-const SKIPPING_SEGMENT_BYTES: u64 = 1 << 20;
+const STOPPED_SEGMENT_BYTES: u64 = 1 << 20;
 
 /// Says where everything is: for people, and for programs that wait for `ready`. Whoever reads our
 /// output may have gone: that is no reason to stop serving a city.

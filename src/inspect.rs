@@ -1,7 +1,8 @@
 //! `ioc journal dump`: prints both logs, without changing or locking them.
 //!
-//! Arrives: a data directory. Leaves: a line of JSON for each record, then for each decision. A
-//! running server may be writing meanwhile: what it has not finished is not shown.
+//! Arrives: a data directory. Leaves: a line of JSON for each record, then for each decision; where
+//! a log is damaged, all that is whole before it, and the place. A running server may be writing
+//! meanwhile: what it has not finished is not shown.
 //! Next: `inspect/verify.rs`.
 
 mod verify;
@@ -17,7 +18,7 @@ use serde_json::{Value, json};
 pub use verify::verify;
 
 use crate::journal::disk::SystemDisk;
-use crate::journal::{Contents, JournalError, Known, LogKind, scan};
+use crate::journal::{Contents, Damage, JournalError, Known, LogKind, scan};
 use crate::recover::{DECISIONS_DIR, INPUTS_DIR, RecoverError, decode_decisions};
 use crate::skipped::SkippedList;
 
@@ -55,12 +56,24 @@ pub enum InspectError {
     Output(#[from] io::Error),
 }
 
-/// Prints every record of the inputs log, then every decision, each as a line of JSON.
+/// Prints every record of the inputs log, then every decision, each as a line of JSON. A log that
+/// is damaged is printed as far as it is whole, and the other one all the same.
+///
+/// # Errors
+/// The first thing that is wrong.
 pub fn dump(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
-    dump_records(data, 0, |frame, is_skipped| {
+    let records = dump_records(data, 0, |frame, is_skipped| {
         writeln!(out, "{}", frame_json(frame, is_skipped))
-    })?;
-    let decisions = held(data, DECISIONS_DIR, LogKind::Decisions)?;
+    });
+    if let Err(InspectError::Output(error)) = records {
+        return Err(error.into());
+    }
+    let decisions = dump_decisions(data, out);
+    records.and(decisions)
+}
+
+fn dump_decisions(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
+    let (decisions, damage) = held(data, DECISIONS_DIR, LogKind::Decisions, 0)?;
     decisions.for_each(&SystemDisk, 0, |header, payload| {
         // Nothing is proved here, so it may begin with anything.
         let mut hash = DecisionHash::default();
@@ -68,46 +81,65 @@ pub fn dump(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
             out.write_all(&ioc_ws::decision_json(&released.decision))?;
             out.write_all(b"\n")?;
         }
-        Ok(())
-    })
+        Ok::<_, InspectError>(())
+    })?;
+    whole(damage)
 }
 
 /// Prints one record.
 pub fn dump_record(data: &Path, seq: Seq, out: &mut dyn Write) -> Result<(), InspectError> {
     let mut is_found = false;
-    dump_records(data, seq, |frame, is_skipped| {
+    let looked = dump_records(data, seq, |frame, is_skipped| {
         if frame.seq != seq {
             return Ok(());
         }
         is_found = true;
         writeln!(out, "{}", frame_json(frame, is_skipped))
-    })?;
-    if is_found {
-        Ok(())
-    } else {
-        Err(InspectError::NoRecord { seq })
+    });
+    match looked {
+        Err(InspectError::Output(error)) => Err(error.into()),
+        _ if is_found => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => Err(InspectError::NoRecord { seq }),
     }
 }
 
-/// Hands every record over from the batch on that holds this one, and whether it is skipped.
+/// Hands every record over from the batch on that holds this one, up to the first damage, and
+/// whether it is skipped.
 fn dump_records(
     data: &Path,
     from: Seq,
     mut each: impl FnMut(&Frame<'_>, bool) -> io::Result<()>,
 ) -> Result<(), InspectError> {
-    let inputs = held(data, INPUTS_DIR, LogKind::Inputs)?;
+    // What is wrong with the other log is said where that one is printed.
+    let decisions = held(data, DECISIONS_DIR, LogKind::Decisions, 0).ok();
+    let last = decisions.and_then(|(decisions, _)| decisions.end.last);
+    let needed = last.map_or(0, |(header, _)| header.mark.number);
+    let (inputs, damage) = held(data, INPUTS_DIR, LogKind::Inputs, needed)?;
     let (skipped, _) = SkippedList::load(&SystemDisk, data).map_err(RecoverError::from)?;
     inputs.for_each(&SystemDisk, from, |header, payload| {
         for frame in skipped.frames(header.first, payload) {
             let (frame, is_skipped) = frame.map_err(RecoverError::from)?;
             each(&frame, is_skipped)?;
         }
-        Ok(())
-    })
+        Ok::<_, InspectError>(())
+    })?;
+    whole(damage)
 }
 
-fn held(data: &Path, dir: &str, kind: LogKind) -> Result<Contents, JournalError> {
-    scan::scan(&SystemDisk, &data.join(dir), kind, Known::default())
+/// What a log holds that is whole, and what is damaged after it.
+fn held(
+    data: &Path,
+    dir: &str,
+    kind: LogKind,
+    needed_up_to: Seq,
+) -> Result<(Contents, Option<Damage>), JournalError> {
+    let known = Known::needed_up_to(needed_up_to);
+    scan::scan_to_damage(&SystemDisk, &data.join(dir), kind, known)
+}
+
+fn whole(damage: Option<Damage>) -> Result<(), InspectError> {
+    damage.map_or(Ok(()), |damage| Err(JournalError::from(damage).into()))
 }
 
 /// A record as a person reads it.

@@ -160,11 +160,26 @@ pub enum RecoverError {
         /// Why.
         reason: String,
     },
+    /// The rules that a record names are lost.
+    #[error(
+        "record {seq} could not be judged: the rules that it names cannot be loaded: {reason}; \
+         put them back from a backup into the directory `bundles`; if there is none, keep a copy \
+         of the data directory and start with --skip-record {seq} to go on without them"
+    )]
+    Rules {
+        /// The record.
+        seq: Seq,
+        /// Why.
+        reason: String,
+    },
     /// A record that is not to be skipped, or the list of those that are is not to be used.
     #[error(transparent)]
     Skipped(#[from] SkippedError),
     /// The bundle that held when a snapshot was made cannot be used.
-    #[error("the rules that held at record {seq} cannot be loaded: {reason}")]
+    #[error(
+        "the rules that held at record {seq} cannot be loaded: {reason}; put them back from a \
+         backup into the directory `bundles`"
+    )]
     Bundle {
         /// The record.
         seq: Seq,
@@ -351,6 +366,18 @@ impl Opened<'_> {
         self.inputs.0.journal()
     }
 
+    /// What another build has left unfinished, which takes a person's word.
+    pub fn foreign_tail(&self) -> Option<Adopted> {
+        let last = self.decisions.1.end.last;
+        let released = last.map_or(0, |(header, _)| header.mark.number);
+        foreign_tail(&self.inputs.1, released, self.options.build)
+    }
+
+    /// Whether a record is passed over.
+    pub fn is_skipped(&self, seq: Seq) -> bool {
+        self.skipped.find(seq).is_some()
+    }
+
     /// Judges again what the journal holds, and releases what a crash withheld.
     pub fn replay(
         self,
@@ -367,6 +394,10 @@ impl Opened<'_> {
             decisions: (decisions, released),
             ..
         } = self;
+        let said = snapshot.as_ref().map(|snapshot| &snapshot.skipped[..]);
+        if let Some(seq) = skipped.lacking(said.unwrap_or_default()).next() {
+            return Err(SkippedError::Forgotten { seq }.into());
+        }
         let from = match &snapshot {
             None => Rejudge::new(Judgement::new(shards), skipped),
             Some(snapshot) => resume(snapshot, skipped, shards, bundles, outlet)?,
@@ -382,7 +413,7 @@ impl Opened<'_> {
         };
         let past = Past::read(&*disk, &released, stands, from.numbering, outlet)?;
         past.check(from.numbering)?;
-        let adopted = check_tail(&*disk, &options, &held, &past)?;
+        let adopted = check_tail(&*disk, &options, &held, past.mark.number)?;
         let skipped = Arc::clone(&from.skipped);
         let mut replay = Replay::new(from, &options, bundles, past, decisions, outlet);
         let replayed = held.for_each(&*disk, through + 1, |header, payload| {
@@ -442,22 +473,26 @@ fn check_tail(
     disk: &dyn Disk,
     options: &RecoverOptions<'_>,
     inputs: &Contents,
-    past: &Past,
+    released: Seq,
 ) -> Result<Option<Adopted>, RecoverError> {
-    let Some((last, _)) = inputs.end.last else {
+    let Some(tail) = foreign_tail(inputs, released, options.build) else {
         return Ok(None);
     };
-    let (from, to) = (past.mark.number + 1, last.next() - 1);
-    let build = last.build;
-    if build == options.build || to < from {
-        return Ok(None);
-    }
     let word = disk.read(&options.data.join(ADOPT_FILE));
     if word.is_ok_and(|word| word == options.build.0) {
-        return Ok(Some(Adopted { from, to, build }));
+        return Ok(Some(tail));
     }
+    let Adopted { from, to, .. } = tail;
     let data = options.data.to_owned();
     Err(RecoverError::ForeignTail { from, to, data })
+}
+
+/// What another build has left unfinished: the records after those that decisions were released of.
+fn foreign_tail(inputs: &Contents, released: Seq, own: BuildHash) -> Option<Adopted> {
+    let (last, _) = inputs.end.last?;
+    let (from, to) = (released + 1, last.next() - 1);
+    let build = last.build;
+    (build != own && from <= to).then_some(Adopted { from, to, build })
 }
 
 /// The inputs log, judged again.

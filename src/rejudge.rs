@@ -122,10 +122,8 @@ impl Rejudge {
         self.last_at = Some(record.at);
         match record.input {
             Input::Reload(hash) => {
-                let bundle = bundles(hash).map_err(|reason| RecoverError::Unjudged {
-                    seq: record.seq,
-                    reason: format!("the rules that it names cannot be loaded: {reason}"),
-                })?;
+                let seq = record.seq;
+                let bundle = bundles(hash).map_err(|reason| RecoverError::Rules { seq, reason })?;
                 self.judgement.provide(bundle);
                 self.bundle = Some(hash);
             }

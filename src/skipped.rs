@@ -65,7 +65,7 @@ pub enum SkippedError {
         /// The record.
         seq: Seq,
     },
-    /// The log says that a record was skipped, and the list does not.
+    /// The log or a snapshot says that a record was skipped, and the list does not.
     #[error(
         "record {seq} was skipped once, and the file `{SKIPPED_FILE}` does not say so any more: put \
          it back, or start with --skip-record {seq}"
@@ -174,6 +174,19 @@ impl SkippedList {
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Skipped> {
         self.0.iter()
+    }
+
+    /// What is said of each.
+    pub fn skips(&self) -> impl Iterator<Item = Skip> {
+        self.0.iter().map(|skipped| skipped.skip)
+    }
+
+    /// Those of these that the list does not know, or knows otherwise.
+    pub fn lacking(&self, skips: &[Skip]) -> impl Iterator<Item = Seq> {
+        let lost = skips
+            .iter()
+            .filter(|skip| self.find(skip.seq) != Some(skip));
+        lost.map(|skip| skip.seq)
     }
 
     /// What a log that ends with this record does not say yet.

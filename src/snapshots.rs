@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use ioc_core::CodecError;
 use ioc_core::codec::{Put, Take};
 use ioc_core::decision::DecisionHash;
-use ioc_core::record::{BuildHash, BundleHash, Seq};
+use ioc_core::record::{BuildHash, BundleHash, Seq, Skip};
 use ioc_core::time::Timestamp;
 
 pub use follower::{Due, Follower, FollowerOptions};
@@ -70,6 +70,8 @@ pub struct Snapshot {
     pub wall: Timestamp,
     /// As of where.
     pub point: Point,
+    /// The records that were passed over: what says so in the log before it is not read any more.
+    pub skipped: Vec<Skip>,
     /// The judgement.
     pub state: Section,
     /// What consoles see, as of this point or a later decision.
@@ -116,6 +118,8 @@ impl Snapshot {
         head.put(&self.build.0);
         head.put_time(self.wall);
         self.point.put(&mut head);
+        head.put_u32(self.skipped.len() as u32);
+        self.skipped.iter().for_each(|skip| skip.encode(&mut head));
         let mut pieces: Vec<Cow<'_, [u8]>> = vec![Cow::Owned(head)];
         for section in [&self.state, &self.view, &self.letters] {
             let mut head = Vec::new();
@@ -151,6 +155,7 @@ impl Snapshot {
             build: BuildHash(take.array()?),
             wall: take.time()?,
             point: Point::take(&mut take)?,
+            skipped: take_skipped(&mut take)?,
             state: Section::take(&mut take)?,
             view: Section::take(&mut take)?,
             letters: Section::take(&mut take)?,
@@ -182,6 +187,11 @@ impl Point {
             bundle: take.option(|take| Ok(BundleHash(take.array()?)))?,
         })
     }
+}
+
+fn take_skipped(take: &mut Take<'_>) -> Result<Vec<Skip>, CodecError> {
+    let count = take.u32()?;
+    (0..count).map(|_| Skip::decode(take)).collect()
 }
 
 impl Section {

@@ -120,7 +120,7 @@ async fn what_an_engine_that_panics_withheld_is_not_acknowledged_and_the_next_st
     let culprit = 2;
     let named = recover(data.path(), &[], &window().0);
     assert!(
-        matches!(&named, Err(RecoverError::Unjudged { seq, .. }) if *seq == culprit),
+        matches!(&named, Err(RecoverError::Rules { seq, .. }) if *seq == culprit),
         "{named:?}"
     );
     let Start {

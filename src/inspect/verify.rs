@@ -5,7 +5,7 @@
 //! damaged does not keep the others from being checked. A running server may be writing
 //! meanwhile: what it has not finished shows as a torn tail.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -38,16 +38,16 @@ pub fn verify(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
     let inputs = contents(data, INPUTS_DIR, LogKind::Inputs, needed);
     progress.finish();
 
-    let mut places = None;
+    let mut good_inputs = None;
     if let Some(inputs) = found.keep("inputs", inputs)? {
         let read = read_inputs(data, &inputs);
         if let Some(read) = found.keep("inputs", read)? {
             tell_log(found.out, "inputs", &inputs)?;
             tell_inputs(&mut found, &read)?;
-            places = Some((inputs.end, read.places));
+            good_inputs = Some((inputs.end, read));
         }
     }
-    let mut journal = places.as_ref().and_then(|(end, _)| end.journal());
+    let mut journal = good_inputs.as_ref().and_then(|(end, _)| end.journal());
     if let Some(decisions) = found.keep("decisions", decisions)? {
         let read = read_decisions(&decisions);
         if found.keep("decisions", read)?.is_some() {
@@ -66,10 +66,10 @@ pub fn verify(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
     let good = verify_snapshots(
         data,
         journal,
-        places.as_ref().map(|(_, places)| places),
+        good_inputs.as_ref().map(|(_, read)| read),
         &mut found,
     )?;
-    if let Some((end, _)) = places {
+    if let Some((end, _)) = good_inputs {
         let first = end.first;
         if first > 1 && good.is_none_or(|through| through + 1 < first) {
             found.wrong("inputs", RecoverError::Beginning { first }.into())?;
@@ -279,7 +279,7 @@ fn tell_decisions(out: &mut dyn Write, contents: &Contents) -> io::Result<()> {
 fn verify_snapshots(
     data: &Path,
     journal: Option<JournalId>,
-    places: Option<&Places>,
+    inputs: Option<&Inputs>,
     found: &mut Findings<'_>,
 ) -> Result<Option<Seq>, InspectError> {
     let dir = data.join(SNAPSHOTS_DIR);
@@ -289,7 +289,9 @@ fn verify_snapshots(
         Vec::new()
     };
     writeln!(found.out, "snapshots: {}", listed.len())?;
+    let places = inputs.map(|read| &read.places);
     let mut good = None;
+    let mut forgotten = BTreeSet::new();
     for (through, path) in listed {
         let bytes = std::fs::read(&path).map_err(JournalError::disk("read", &path))?;
         let wrong = |why: String| InspectError::Snapshot { through, why };
@@ -303,10 +305,17 @@ fn verify_snapshots(
         let Some(snapshot) = found.keep("  snapshot", checked)? else {
             continue;
         };
+        let lacking = inputs.map(|read| read.skipped.lacking(&snapshot.skipped));
+        forgotten.extend(lacking.into_iter().flatten());
         let is_read = tell_snapshot(found.out, &snapshot, bytes.len(), places.is_some())?;
         if is_read {
             good = good.max(Some(through));
         }
+    }
+    let of_log = inputs.map_or(&[][..], |read| &read.forgotten);
+    for seq in forgotten.into_iter().filter(|seq| !of_log.contains(seq)) {
+        let forgotten = RecoverError::from(SkippedError::Forgotten { seq });
+        found.wrong("snapshots", forgotten.into())?;
     }
     Ok(good)
 }

@@ -160,6 +160,19 @@ pub fn scan(
     kind: LogKind,
     known: Known,
 ) -> Result<Contents, JournalError> {
+    match scan_to_damage(disk, dir, kind, known)? {
+        (contents, None) => Ok(contents),
+        (_, Some(damage)) => Err(damage.into()),
+    }
+}
+
+/// Reads a log up to its end, or up to the first damage: what is whole before it.
+pub fn scan_to_damage(
+    disk: &dyn Disk,
+    dir: &Path,
+    kind: LogKind,
+    known: Known,
+) -> Result<(Contents, Option<Damage>), JournalError> {
     let Known {
         needed_up_to,
         since,
@@ -189,15 +202,6 @@ pub fn scan(
         (Some(first), None) => first == anchor.first,
         (None, _) => anchor == Anchor::BEGINNING,
     };
-    if !whole {
-        return Err(Damage {
-            path: dir.join(segment_name(anchor.first)),
-            offset: 0,
-            number: anchor.first,
-            depends: "the log begins with it",
-        }
-        .into());
-    }
     let mut contents = Contents {
         segments: Vec::with_capacity(found.len()),
         end: End {
@@ -210,6 +214,15 @@ pub fn scan(
             torn_bytes: 0,
         },
     };
+    if !whole {
+        let damage = Damage {
+            path: dir.join(segment_name(anchor.first)),
+            offset: 0,
+            number: anchor.first,
+            depends: "the log begins with it",
+        };
+        return Ok((contents, Some(damage)));
+    }
     let read = |path: &PathBuf| disk.read(path).map_err(JournalError::disk("read", path));
     let mut following = found.first().map(|(_, path)| read(path)).transpose()?;
     for (index, (first, path)) in found.iter().enumerate() {
@@ -230,23 +243,27 @@ pub fn scan(
             bytes: &bytes,
             follower,
         };
-        let used = segment.read(&mut contents.end, known)?;
+        let used = segment.read(&mut contents.end, known);
         contents.segments.push(SegmentContents {
             path: path.clone(),
             first: *first,
-            bytes: used as u64,
+            bytes: match &used {
+                Ok(used) => *used as u64,
+                // All before it is whole.
+                Err(damage) => damage.offset,
+            },
         });
-    }
-    if needed_up_to >= contents.end.next() {
-        return Err(Damage {
-            path: found.last().map_or(dir, |(_, path)| path).to_owned(),
-            offset: contents.segments.last().map_or(0, |segment| segment.bytes),
-            number: contents.end.next(),
-            depends: "released decisions or a snapshot follow from it",
+        if let Err(damage) = used {
+            return Ok((contents, Some(damage)));
         }
-        .into());
     }
-    Ok(contents)
+    let damage = (needed_up_to >= contents.end.next()).then(|| Damage {
+        path: found.last().map_or(dir, |(_, path)| path).to_owned(),
+        offset: contents.segments.last().map_or(0, |segment| segment.bytes),
+        number: contents.end.next(),
+        depends: "released decisions or a snapshot follow from it",
+    });
+    Ok((contents, damage))
 }
 
 /// One segment as it is read.

@@ -55,11 +55,15 @@ impl Opened<'_> {
         Ok(())
     }
 
-    /// The entry of a record that may be skipped.
+    /// The entry of a record that may be skipped. One that was once is so again, as it was.
     fn skippable(&self, seq: Seq) -> Result<Skipped, RecoverError> {
         let last = self.inputs.1.end.next() - 1;
         if seq == 0 || seq > last {
             return Err(SkippedError::Missing { seq, last }.into());
+        }
+        let said = self.snapshot.iter().flat_map(|held| &held.skipped);
+        if let Some(&skip) = said.into_iter().find(|skip| skip.seq == seq) {
+            return Ok(Skipped { skip, log_end: 0 });
         }
         let through = self.snapshot.as_ref().map_or(0, |held| held.point.through);
         if seq <= through {

@@ -363,6 +363,7 @@ impl Follower {
                 numbering: self.rejudge.numbering,
                 bundle: self.rejudge.bundle,
             },
+            skipped: self.rejudge.skipped.skips().collect(),
             state: Section {
                 format: STATE_FORMAT,
                 bytes: state,

@@ -24,6 +24,11 @@ fn snapshot(through: Seq) -> Snapshot {
             },
             bundle: Some(BundleHash([8; 32])),
         },
+        skipped: vec![Skip {
+            seq: 9,
+            record: [10; 32],
+            released: 11,
+        }],
         state: section(1, b"state"),
         view: section(2, b""),
         letters: section(3, b"letters"),

@@ -116,6 +116,7 @@ fn a_damaged_record_after_the_newest_snapshot_is_reported_with_its_place() {
     // Not the last one: a later batch says that it was durable.
     let (offset, batch) = batches[batches.len() - 3];
     assert!(batch.first > through + 1);
+    let whole = dump(&site);
     flip(path, offset + BatchHeader::BYTES + 20);
 
     let place = format!(
@@ -138,6 +139,20 @@ fn a_damaged_record_after_the_newest_snapshot_is_reported_with_its_place() {
         told.contains("whole, its place not checked"),
         "the snapshots: {told}"
     );
+    let dumped = journal(&["dump"], &site);
+    assert_eq!(dumped.status.code(), Some(65), "{}", self::told(&dumped));
+    let said = String::from_utf8_lossy(&dumped.stderr).into_owned();
+    assert!(said.contains(&place), "{said}");
+    let left = whole
+        .into_iter()
+        .filter(|line| line["type"].is_string() || line["seq"].as_u64() < Some(batch.first));
+    let left: Vec<_> = left.collect();
+    assert_eq!(json_lines(&dumped.stdout), left, "all but what is lost");
+    let before = (batch.first - 1).to_string();
+    let record = journal(&["dump", "--record", &before], &site);
+    assert!(record.status.success(), "{}", self::told(&record));
+    let lost = journal(&["dump", "--record", &batch.first.to_string()], &site);
+    assert_eq!(lost.status.code(), Some(65), "{}", self::told(&lost));
 
     // The way out is a copy of the directory; here the bit is turned back.
     flip(path, offset + BatchHeader::BYTES + 20);
@@ -324,6 +339,8 @@ fn a_crash_loop_ends_with_a_persons_word_that_holds_for_every_build() {
         assert_eq!(code, Some(1), "{told}");
         let named = format!("record {record} could not be judged: the rules that it names");
         assert!(told.contains(&named), "{told}");
+        let better = "put them back from a backup into the directory `bundles`";
+        assert!(told.contains(better), "{told}");
         assert!(
             told.contains(&format!("start with --skip-record {record}")),
             "{told}"
@@ -336,6 +353,18 @@ fn a_crash_loop_ends_with_a_persons_word_that_holds_for_every_build() {
     assert_eq!(none.status.code(), Some(64), "{}", told(&none));
     let skipped = journal(&["skip", &record], &site);
     assert!(skipped.status.success(), "{}", told(&skipped));
+    let said = told(&skipped);
+    let passed_over = format!("record {record} is passed over from the next start on: ");
+    assert!(said.starts_with(&passed_over), "{said}");
+    let bundle = looked_at[0]["reload"]["bundle"].as_str().unwrap();
+    assert!(said.contains(bundle), "{said}");
+    let again = journal(&["skip", &record], &site);
+    assert!(again.status.success(), "{}", told(&again));
+    let said = told(&again);
+    assert!(
+        said.starts_with(&format!("record {record} is skipped already: ")),
+        "{said}"
+    );
     let server = site.start();
     assert_eq!(server.incidents().len(), 1, "what came before it stands");
     server.kill();
@@ -412,6 +441,48 @@ fn p2_a_skipped_reading_is_evidence_of_nothing_anywhere() {
         assert_eq!(server.incidents(), shown);
         assert!(server.stop().success());
     }
+}
+
+#[test]
+fn a_lost_list_of_skipped_records_is_missed_though_a_snapshot_stands_for_them() {
+    let (site, record) = crash_loop();
+    let mut skipping = site.command();
+    skipping.args(["--skip-record", &record]);
+    assert!(Server::start(skipping).stop().success());
+    let list = site.data().join("skipped");
+    let kept = fs::read(&list).unwrap();
+    fs::remove_file(&list).unwrap();
+    // A start does not read what the log says of it before the snapshot.
+    let way_out = format!("put it back, or start with --skip-record {record}");
+    let (code, told_by_start) = refused(site.command());
+    assert_eq!(code, Some(65), "{told_by_start}");
+    assert!(told_by_start.contains(&way_out), "{told_by_start}");
+    let says_it_once = || {
+        let verified = journal(&["verify"], &site);
+        assert_eq!(verified.status.code(), Some(65));
+        let told = String::from_utf8(verified.stdout).unwrap();
+        assert_eq!(told.matches(&way_out).count(), 1, "{told}");
+    };
+    says_it_once();
+
+    let made_again = || {
+        let mut again = site.command();
+        again.args(["--skip-record", &record]);
+        assert!(Server::start(again).stop().success());
+        assert!(journal(&["verify"], &site).status.success());
+        // It is said of the same record, with the same hash.
+        assert_eq!(fs::read(&list).unwrap()[..66], kept[..66]);
+    };
+    made_again();
+    assert!(site.start().stop().success());
+
+    // As retention does it: only the snapshots know of it now.
+    let (_, last) = log_segments(&site, "inputs").pop().unwrap();
+    let inputs = site.data().join("inputs");
+    remove_before(&SystemDisk, &inputs, LogKind::Inputs, last[0].1.first).unwrap();
+    fs::remove_file(&list).unwrap();
+    says_it_once();
+    made_again();
 }
 
 #[test]

@@ -117,7 +117,21 @@ fn p2_a_tail_that_another_build_left_is_judged_only_on_a_persons_word_and_the_wo
     let before = builds.published();
 
     builds.is_refused(&builds.other);
-    assert!(builds.adopt(&builds.other).status.success());
+    let nothing = builds.adopt(Path::new(IOC));
+    assert!(nothing.status.success(), "{}", told(&nothing));
+    assert!(
+        told(&nothing).contains("nothing to adopt"),
+        "{}",
+        told(&nothing)
+    );
+    assert!(!builds.site.data().join("adopt").exists());
+    let adopted = builds.adopt(&builds.other);
+    assert!(adopted.status.success(), "{}", told(&adopted));
+    let [from, to] = [IOC.as_ref(), &*builds.other]
+        .map(|build| blake3::hash(&std::fs::read(build).unwrap()).to_hex()[..16].to_owned());
+    let said = told(&adopted);
+    assert!(said.contains(&format!("judged by build {from}…")), "{said}");
+    assert!(said.contains(&format!("this build, {to}…")), "{said}");
     let server = builds.start_other();
     assert_eq!(server.incidents(), shown, "what was released stands");
     server.kill();
