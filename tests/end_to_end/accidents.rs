@@ -151,6 +151,7 @@ fn a_damaged_record_after_the_newest_snapshot_is_reported_with_its_place() {
     let before = (batch.first - 1).to_string();
     let record = journal(&["dump", "--record", &before], &site);
     assert!(record.status.success(), "{}", self::told(&record));
+    assert!(!told.contains("both logs are whole"), "{told}");
     let lost = journal(&["dump", "--record", &batch.first.to_string()], &site);
     assert_eq!(lost.status.code(), Some(65), "{}", self::told(&lost));
 
@@ -213,6 +214,12 @@ fn a_damaged_snapshot_is_passed_over_for_the_one_before_and_that_for_the_log() {
     assert_eq!(verified.status.code(), Some(65));
     let told = told(&verified);
     assert!(told.contains("is of no use: it is damaged"), "{told}");
+    let name = newer.file_name().unwrap().to_str().unwrap();
+    assert!(
+        told.contains(&format!("snapshots/{name} is of no use")),
+        "{told}"
+    );
+    assert!(told.contains("both logs are whole"), "{told}");
     assert!(
         told.contains("whole, in its place in the log"),
         "the other one: {told}"
