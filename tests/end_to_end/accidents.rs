@@ -401,6 +401,33 @@ fn a_crash_loop_ends_with_a_persons_word_that_holds_for_every_build() {
 }
 
 #[test]
+fn a_start_tells_what_it_judged_again_what_the_last_end_left_and_which_records_are_skipped() {
+    let (site, record) = crash_loop();
+    let mut skipping = site.command();
+    skipping.args(["--skip-record", &record]);
+    let server = Server::start(skipping);
+    let went_on = "going on where the journal ends";
+    server.told(went_on);
+    server.told(&format!(
+        "records that a person has had skipped count=1 records=\"{record}\""
+    ));
+    assert!(server.stop().success());
+
+    let server = site.start();
+    let clean = server.told(went_on);
+    assert!(clean.contains("judged_again=0 left_unsettled=0"), "{clean}");
+    server.told(&format!("skipped count=1 records=\"{record}\""));
+    server.post_readings(&calm(0, 150));
+    server.kill();
+    // Killed without a snapshot: all that came after the last is judged again.
+    let server = site.start();
+    let unclean = server.told(went_on);
+    assert!(!unclean.contains("judged_again=0"), "{unclean}");
+    assert!(!unclean.contains("left_unsettled=0"), "{unclean}");
+    assert!(server.stop().success());
+}
+
+#[test]
 fn p2_a_skipped_reading_is_evidence_of_nothing_anywhere() {
     let site = Site::new(&river_city());
     let server = site.start();
