@@ -653,3 +653,75 @@ fn each_command_for_accidents_explains_itself_with_examples() {
         );
     }
 }
+
+/// What stands for what a message has in the place of its fields.
+const FIELDS: [&str; 8] = ["A", "B", "N", "X", "Y", "PATH", "DATA", "NAME"];
+
+/// The page's quotes of what is said, without commands: their parts between fields and dots.
+fn quotes() -> Vec<(&'static str, Vec<String>)> {
+    let page = include_str!("../../docs/ACCIDENTS.md");
+    let prose = page.split("```").step_by(2);
+    let quotes = prose.flat_map(|text| text.split('`').skip(1).step_by(2));
+    let said = |quote: &&str| {
+        let is_command = quote.starts_with("ioc ") || quote.starts_with("cp ");
+        !is_command && quote.split_whitespace().count() > 2
+    };
+    let parts = |quote: &'static str| {
+        let words = quote.split(' ').map(|word| {
+            let name = word.trim_end_matches([':', ',']);
+            match FIELDS.contains(&name) {
+                true => word.replace(name, "{}"),
+                false => word.to_owned(),
+            }
+        });
+        let pattern = words.collect::<Vec<_>>().join(" ");
+        let parts = pattern.split('…').map(|part| part.trim().to_owned());
+        (quote, parts.filter(|part| !part.is_empty()).collect())
+    };
+    quotes.filter(said).map(parts).collect()
+}
+
+/// The sources as their messages are said: in one line, with `{}` for each field.
+fn said_by_the_sources() -> String {
+    let mut waiting = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut all = String::new();
+    while let Some(dir) = waiting.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                waiting.push(path);
+            } else if path.file_name().is_some_and(|name| name != "tests.rs") {
+                all.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let mut said = String::new();
+    for line in all.lines().map(str::trim_start) {
+        match line.strip_suffix('\\') {
+            Some(goes_on) => said.push_str(goes_on),
+            None => said.extend([line, "\n"]),
+        }
+    }
+    let mut named = said.split('{');
+    let mut out = named.next().unwrap().to_owned();
+    for rest in named {
+        match rest.split_once('}') {
+            Some((field, after)) if !field.contains(char::is_whitespace) => {
+                out.extend(["{}", after]);
+            }
+            _ => out.extend(["{", rest]),
+        }
+    }
+    out
+}
+
+#[test]
+fn the_page_quotes_what_is_said() {
+    let (quotes, said) = (quotes(), said_by_the_sources());
+    assert!(quotes.len() > 15, "{quotes:?}");
+    let never_said: Vec<_> = quotes
+        .iter()
+        .filter(|(_, parts)| !parts.iter().all(|part| said.contains(part)))
+        .collect();
+    assert!(never_said.is_empty(), "{never_said:#?}");
+}
