@@ -171,7 +171,9 @@ Examples:
   ioc journal verify backup/data    a copy that was taken while no server ran
 
 Only reads, also beside a running server. Each part that is damaged is named with its place; the
-others are checked all the same. A torn tail is no damage: the next start cuts it.";
+others are checked all the same. A damaged snapshot alone is 65 too, though a start does without it:
+then the last line still says that both logs are whole. A torn tail is no damage: the next start
+cuts it.";
 
 const DUMP_HELP: &str = "\
 Examples:

@@ -44,10 +44,10 @@ pub enum InspectError {
         seq: Seq,
     },
     /// A snapshot is of no use.
-    #[error("the snapshot as of record {through} is of no use: {why}")]
+    #[error("{name} is of no use: {why}")]
     Snapshot {
-        /// The record in its name.
-        through: Seq,
+        /// Its name, below the data directory.
+        name: String,
         /// Why not.
         why: String,
     },

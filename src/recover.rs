@@ -83,6 +83,17 @@ pub struct Recovered {
     pub snapshot: Option<Point>,
     /// The records that were passed over.
     pub skipped: Arc<SkippedList>,
+    /// What the last end has left to do.
+    pub left: Left,
+}
+
+/// What the end of the process before has left to this start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// How many records came after the snapshot, and were judged again.
+    pub judged_again: u64,
+    /// On how many of them the decisions log did not say what was decided: 0 after a clean end.
+    pub unsettled: u64,
 }
 
 impl Recovered {
@@ -414,12 +425,17 @@ impl Opened<'_> {
         let past = Past::read(&*disk, &released, stands, from.numbering, outlet)?;
         past.check(from.numbering)?;
         let adopted = check_tail(&*disk, &options, &held, past.mark.number)?;
+        let last = held.end.next() - 1;
+        let left = Left {
+            judged_again: last.saturating_sub(through),
+            unsettled: last.saturating_sub(past.mark.number),
+        };
         let skipped = Arc::clone(&from.skipped);
         let mut replay = Replay::new(from, &options, bundles, past, decisions, outlet);
         let replayed = held.for_each(&*disk, through + 1, |header, payload| {
             replay.batch(header, payload)
         });
-        let recovered = replayed.and_then(|()| replay.finish(inputs, point, adopted));
+        let recovered = replayed.and_then(|()| replay.finish(inputs, point, left, adopted));
         // What is judged though it was skipped once shows in many ways: this is the reason.
         let recovered = recovered.map_err(|error| {
             skip::forgotten(&*disk, &held, through + 1, &skipped).unwrap_or(error)
@@ -595,6 +611,7 @@ impl<'a> Replay<'a> {
         mut self,
         mut inputs: Log,
         snapshot: Option<Point>,
+        left: Left,
         adopted: Option<Adopted>,
     ) -> Result<Recovered, RecoverError> {
         if self.rejudge.numbering.last < self.past.numbering.last {
@@ -631,6 +648,7 @@ impl<'a> Replay<'a> {
             durable: Arc::new(Durable::new(released.number, numbering.last)),
             snapshot,
             skipped,
+            left,
         })
     }
 

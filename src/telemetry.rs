@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use tracing_subscriber::EnvFilter;
 
 use crate::journal::JournalError;
-use crate::recover::{RecoverError, Recovered};
+use crate::recover::{Left, RecoverError, Recovered};
 use crate::retention::RetentionError;
 use crate::snapshots::SnapshotError;
 use crate::space::Shortage;
@@ -185,14 +185,24 @@ pub fn replaying(seq: u64) {
     info!(seq, "replaying the journal");
 }
 
-/// The journal has been judged again.
+/// What came after the snapshot has been judged again.
 pub fn recovered(recovered: &Recovered, took: Duration) {
     let took_ms = took.as_millis() as u64;
-    let (next, decisions) = (recovered.next, recovered.numbering.last);
+    let Left {
+        judged_again,
+        unsettled: left_unsettled,
+    } = recovered.left;
+    let (records, decisions) = (recovered.next - 1, recovered.numbering.last);
     info!(
-        inputs = next - 1,
-        decisions, took_ms, "the journal is replayed"
+        records,
+        judged_again, left_unsettled, decisions, took_ms, "going on where the journal ends"
     );
+    let skipped = recovered.skipped.skips().map(|skip| skip.seq.to_string());
+    let skipped: Vec<_> = skipped.collect();
+    if !skipped.is_empty() {
+        let (count, records) = (skipped.len(), skipped.join(" "));
+        info!(count, records, "records that a person has had skipped");
+    }
 }
 
 /// A person has had a record passed over.

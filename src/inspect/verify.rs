@@ -30,7 +30,11 @@ const DISK: SystemDisk = SystemDisk;
 /// # Errors
 /// The first thing that is wrong; the others are said in `out`.
 pub fn verify(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
-    let mut found = Findings { out, first: None };
+    let mut found = Findings {
+        out,
+        first: None,
+        logs_are_whole: true,
+    };
     let progress = Progress::spinner("reading both logs");
     let decisions = contents(data, DECISIONS_DIR, LogKind::Decisions, 0);
     let last = decisions.as_ref().ok().and_then(|held| held.end.last);
@@ -82,6 +86,7 @@ pub fn verify(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
 struct Findings<'a> {
     out: &'a mut dyn Write,
     first: Option<InspectError>,
+    logs_are_whole: bool,
 }
 
 impl Findings<'_> {
@@ -102,15 +107,17 @@ impl Findings<'_> {
             return Err(error);
         }
         writeln!(self.out, "{what}: {error}")?;
+        // A start does without a snapshot, as long as the logs are whole.
+        self.logs_are_whole &= matches!(error, InspectError::Snapshot { .. });
         self.first.get_or_insert(error);
         Ok(())
     }
 
     fn end(self) -> Result<(), InspectError> {
-        match self.first {
-            Some(error) => Err(error),
-            None => Ok(writeln!(self.out, "both logs are whole")?),
+        if self.logs_are_whole {
+            writeln!(self.out, "both logs are whole")?;
         }
+        self.first.map_or(Ok(()), Err)
     }
 }
 
@@ -294,7 +301,11 @@ fn verify_snapshots(
     let mut forgotten = BTreeSet::new();
     for (through, path) in listed {
         let bytes = std::fs::read(&path).map_err(JournalError::disk("read", &path))?;
-        let wrong = |why: String| InspectError::Snapshot { through, why };
+        let wrong = |why: String| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let name = format!("{SNAPSHOTS_DIR}/{name}");
+            InspectError::Snapshot { name, why }
+        };
         let checked = Snapshot::decode(&bytes)
             .map_err(|error| wrong(error.to_string()))
             .and_then(|snapshot| {

@@ -151,6 +151,7 @@ fn a_damaged_record_after_the_newest_snapshot_is_reported_with_its_place() {
     let before = (batch.first - 1).to_string();
     let record = journal(&["dump", "--record", &before], &site);
     assert!(record.status.success(), "{}", self::told(&record));
+    assert!(!told.contains("both logs are whole"), "{told}");
     let lost = journal(&["dump", "--record", &batch.first.to_string()], &site);
     assert_eq!(lost.status.code(), Some(65), "{}", self::told(&lost));
 
@@ -213,6 +214,12 @@ fn a_damaged_snapshot_is_passed_over_for_the_one_before_and_that_for_the_log() {
     assert_eq!(verified.status.code(), Some(65));
     let told = told(&verified);
     assert!(told.contains("is of no use: it is damaged"), "{told}");
+    let name = newer.file_name().unwrap().to_str().unwrap();
+    assert!(
+        told.contains(&format!("snapshots/{name} is of no use")),
+        "{told}"
+    );
+    assert!(told.contains("both logs are whole"), "{told}");
     assert!(
         told.contains("whole, in its place in the log"),
         "the other one: {told}"
@@ -391,6 +398,33 @@ fn a_crash_loop_ends_with_a_persons_word_that_holds_for_every_build() {
     fs::remove_dir_all(site.data().join("snapshots")).unwrap();
     let server = Server::start(command_of(&other, &site));
     assert_eq!(server.incidents().len(), 1);
+}
+
+#[test]
+fn a_start_tells_what_it_judged_again_what_the_last_end_left_and_which_records_are_skipped() {
+    let (site, record) = crash_loop();
+    let mut skipping = site.command();
+    skipping.args(["--skip-record", &record]);
+    let server = Server::start(skipping);
+    let went_on = "going on where the journal ends";
+    server.told(went_on);
+    server.told(&format!(
+        "records that a person has had skipped count=1 records=\"{record}\""
+    ));
+    assert!(server.stop().success());
+
+    let server = site.start();
+    let clean = server.told(went_on);
+    assert!(clean.contains("judged_again=0 left_unsettled=0"), "{clean}");
+    server.told(&format!("skipped count=1 records=\"{record}\""));
+    server.post_readings(&calm(0, 150));
+    server.kill();
+    // Killed without a snapshot: all that came after the last is judged again.
+    let server = site.start();
+    let unclean = server.told(went_on);
+    assert!(!unclean.contains("judged_again=0"), "{unclean}");
+    assert!(!unclean.contains("left_unsettled=0"), "{unclean}");
+    assert!(server.stop().success());
 }
 
 #[test]
@@ -618,4 +652,76 @@ fn each_command_for_accidents_explains_itself_with_examples() {
             "{told}"
         );
     }
+}
+
+/// What stands for what a message has in the place of its fields.
+const FIELDS: [&str; 8] = ["A", "B", "N", "X", "Y", "PATH", "DATA", "NAME"];
+
+/// The page's quotes of what is said, without commands: their parts between fields and dots.
+fn quotes() -> Vec<(&'static str, Vec<String>)> {
+    let page = include_str!("../../docs/ACCIDENTS.md");
+    let prose = page.split("```").step_by(2);
+    let quotes = prose.flat_map(|text| text.split('`').skip(1).step_by(2));
+    let said = |quote: &&str| {
+        let is_command = quote.starts_with("ioc ") || quote.starts_with("cp ");
+        !is_command && quote.split_whitespace().count() > 2
+    };
+    let parts = |quote: &'static str| {
+        let words = quote.split(' ').map(|word| {
+            let name = word.trim_end_matches([':', ',']);
+            match FIELDS.contains(&name) {
+                true => word.replace(name, "{}"),
+                false => word.to_owned(),
+            }
+        });
+        let pattern = words.collect::<Vec<_>>().join(" ");
+        let parts = pattern.split('…').map(|part| part.trim().to_owned());
+        (quote, parts.filter(|part| !part.is_empty()).collect())
+    };
+    quotes.filter(said).map(parts).collect()
+}
+
+/// The sources as their messages are said: in one line, with `{}` for each field.
+fn said_by_the_sources() -> String {
+    let mut waiting = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    let mut all = String::new();
+    while let Some(dir) = waiting.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                waiting.push(path);
+            } else if path.file_name().is_some_and(|name| name != "tests.rs") {
+                all.push_str(&fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let mut said = String::new();
+    for line in all.lines().map(str::trim_start) {
+        match line.strip_suffix('\\') {
+            Some(goes_on) => said.push_str(goes_on),
+            None => said.extend([line, "\n"]),
+        }
+    }
+    let mut named = said.split('{');
+    let mut out = named.next().unwrap().to_owned();
+    for rest in named {
+        match rest.split_once('}') {
+            Some((field, after)) if !field.contains(char::is_whitespace) => {
+                out.extend(["{}", after]);
+            }
+            _ => out.extend(["{", rest]),
+        }
+    }
+    out
+}
+
+#[test]
+fn the_page_quotes_what_is_said() {
+    let (quotes, said) = (quotes(), said_by_the_sources());
+    assert!(quotes.len() > 15, "{quotes:?}");
+    let never_said: Vec<_> = quotes
+        .iter()
+        .filter(|(_, parts)| !parts.iter().all(|part| said.contains(part)))
+        .collect();
+    assert!(never_said.is_empty(), "{never_said:#?}");
 }

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ pub struct Server {
     process: Child,
     pub http: SocketAddr,
     pub mqtt: SocketAddr,
+    told: Arc<Mutex<String>>,
 }
 
 /// A data directory and the arguments to start servers on it, one after another.
@@ -77,8 +78,9 @@ impl Site {
 impl Server {
     /// Starts a command that prints where it listens, then `ready`.
     pub fn start(mut command: Command) -> Self {
-        command.stdout(Stdio::piped()).stderr(Stdio::inherit());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
+        let told = gather(process.stderr.take().unwrap());
         let lines = lines_of(process.stdout.take().unwrap());
         let until = Instant::now() + DEADLINE;
         let (mut http, mut mqtt) = (None, None);
@@ -96,7 +98,17 @@ impl Server {
             process,
             http: http.unwrap(),
             mqtt: mqtt.unwrap(),
+            told,
         }
+    }
+
+    /// The line of its log that says this.
+    pub fn told(&self, what: &str) -> String {
+        wait_for(what, || {
+            let told = self.told.lock().unwrap();
+            let line = told.lines().find(|line| line.contains(what));
+            line.map(str::to_owned)
+        })
     }
 
     /// As if the power of the process had been cut.
@@ -177,6 +189,21 @@ pub fn lines_of(stream: impl Read + Send + 'static) -> mpsc::Receiver<String> {
         }
     });
     lines
+}
+
+/// What a server says to people, as it comes. It is shown if the test fails.
+fn gather(stderr: impl Read + Send + 'static) -> Arc<Mutex<String>> {
+    let told = Arc::new(Mutex::new(String::new()));
+    let gathered = Arc::clone(&told);
+    thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            eprintln!("{line}");
+            let mut told = gathered.lock().unwrap();
+            told.push_str(&line);
+            told.push('\n');
+        }
+    });
+    told
 }
 
 /// Asks again and again until there is an answer.
