@@ -175,10 +175,6 @@ pub(super) fn split(bytes: &[u8], packet_bytes_max: usize) -> Result<Split<'_>, 
         if byte & 0x80 != 0 {
             continue;
         }
-        // The fewest bytes possible, says 1.5.5 of version 5; nobody ever wrote more.
-        if place > 0 && *byte == 0 {
-            return Err(Malformed::RemainingLength);
-        }
         let header_bytes = 2 + place;
         let whole = header_bytes + remaining;
         if whole > packet_bytes_max {
