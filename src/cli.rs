@@ -199,10 +199,13 @@ Examples:
   ioc journal skip data 981                 or: ioc run --data data --skip-record 981
   ioc journal dump data | grep skipped      the records that are skipped
 
-For a start that ends with `record 981 could not be judged`. The record keeps its number and
-its time passes, but nothing is decided from it: now, at every later start, and with every build.
-Refused is a record that is not in the log, that a snapshot stands for, or that this build has
-judged and gone on from; other builds may judge what this one cannot. There is no way back.";
+For a start that ends with `record 981 could not be judged`. The record keeps its
+number and its time passes, but nothing is decided from it: now, at every later
+start, and with every build. There is no way back but the copy.
+
+Refused is a record that is not in the log, that a snapshot stands for, or that
+this build has judged and gone on from. A good record at the log's end may not be
+refused: skip only what a start has named.";
 
 /// Why a command failed, for the person who typed it.
 #[derive(Debug)]
