@@ -5,6 +5,8 @@
 //! and is acknowledged like them: a broker would redeliver for ever what is only refused.
 //! Next: `dead_letters.rs`, where people see it.
 
+use std::fmt;
+
 use ioc_core::record::{DeadLetter, Input};
 
 use crate::door::Inputs;
@@ -25,6 +27,16 @@ impl Reject {
             reason,
             detail: detail.into(),
         }
+    }
+
+    /// The same, with the place in the message where it was found.
+    pub(super) fn at(self, place: &dyn fmt::Display) -> Self {
+        let place = place.to_string();
+        let detail = match place.as_str() {
+            "" => self.detail,
+            place => format!("{place}: {}", self.detail),
+        };
+        Self { detail, ..self }
     }
 }
 
@@ -147,6 +159,12 @@ reasons! {
     AttributesTooMany = "attributes_too_many",
     /// The topic is not one that readings are published to.
     TopicUnknown = "topic_unknown",
+    /// The message does not have the shape that its mapping describes.
+    ShapeUnexpected = "shape_unexpected",
+    /// The message has its shape, and there is no reading in it.
+    NothingMapped = "nothing_mapped",
+    /// The message brings more readings than one may.
+    ItemsTooMany = "items_too_many",
 }
 
 #[cfg(test)]
