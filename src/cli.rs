@@ -152,6 +152,9 @@ struct MapArgs {
     /// City file (GeoJSON, .gz too) in place of the configuration's
     #[arg(long, value_name = "FILE")]
     city: Option<PathBuf>,
+    /// The content type that comes with it
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<String>,
     /// The topic that the message is published to
     topic: String,
     /// The message (- for stdin)
@@ -430,6 +433,7 @@ fn map_message(args: &MapArgs) -> Result<(), Failure> {
     let message = Message {
         topic: &args.topic,
         payload: &payload,
+        content_type: args.content_type.as_deref(),
     };
     match map::run(&catalogue, message, &mut io::stdout().lock()) {
         Ok(true) => Ok(()),

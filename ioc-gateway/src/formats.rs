@@ -3,7 +3,7 @@
 //! Arrives: a payload, with the topic that it was published to. Leaves: among the connection's
 //! inputs, the readings that it holds, and a dead letter for each part that is none; never
 //! nothing. Native readings have a way of their own ([`append_native`]); what every other message
-//! is, the mappings of the configuration say by its topic ([`append_message`]). One file for each
+//! is, the mappings of the configuration say by its topic, or the message itself by its content type ([`append_message`]). One file for each
 //! format; all of them end in `draft.rs`, so that the same is judged alike whatever it came in.
 //! Bounds: [`MESSAGE_BYTES_MAX`], [`ITEMS_MAX`].
 
@@ -11,11 +11,15 @@ pub mod native;
 mod draft;
 pub mod mapping;
 mod message;
+mod senml;
 mod json;
+mod cbor;
 mod pointer;
 mod topic;
 mod reject;
 pub mod units;
+
+use std::sync::LazyLock;
 
 use ioc_core::record::Input;
 use ioc_core::time::Timestamp;
@@ -27,7 +31,7 @@ pub use self::topic::{TopicFilter, TopicFilterError};
 pub(crate) use reject::cut;
 pub use reject::{Origin, Reason, Reject, append_beginning, append_dead_letter};
 
-use self::mapping::{Format, Mapping};
+use self::mapping::{Format, Mapping, Names};
 use crate::catalogue::Catalogue;
 use crate::door::Inputs;
 
@@ -101,8 +105,10 @@ pub fn append_message(
         Err(reject) => reject,
         Ok(_) if inputs.count() > before => return,
         Ok(mapping) => {
-            let name = mapping.map_or("", |mapping| &mapping.name);
-            let detail = format!("mapping {name} finds no reading in it");
+            let detail = match mapping {
+                Some(mapping) => format!("mapping {} finds no reading in it", mapping.name),
+                None => "there is no reading in it".to_owned(),
+            };
             Reject::new(Reason::NothingMapped, detail)
         }
     };
@@ -111,7 +117,7 @@ pub fn append_message(
 }
 
 /// Finds the readings in a message. `take` gets each item in its order. Returns the mapping that
-/// it was read by; none if it is a native reading.
+/// it was read by; none if it is a native reading, or says itself what it is.
 ///
 /// # Errors
 /// Why the message, or the rest of it, cannot be read.
@@ -131,10 +137,15 @@ pub fn decode<'c>(
         });
         return Ok(None);
     }
-    let Some(mapping) = catalogue.mappings.of(message.topic) else {
-        let detail = "readings are published to ioc/v1/readings/<sensor>; other topics need a \
-                      mapping in mappings.yaml";
-        return Err(Reject::new(Reason::TopicUnknown, detail));
+    let mapping = catalogue.mappings.of(message.topic);
+    let (format, names) = match (mapping, standard(message.content_type)) {
+        (Some(mapping), _) => (&mapping.format, &mapping.names),
+        (None, Some(format)) => (format, &*NO_NAMES),
+        (None, None) => {
+            let detail = "readings are published to ioc/v1/readings/<sensor>; other topics need \
+                          a mapping in mappings.yaml";
+            return Err(Reject::new(Reason::TopicUnknown, detail));
+        }
     };
     if message.payload.len() > MESSAGE_BYTES_MAX {
         let detail = format!(
@@ -144,12 +155,16 @@ pub fn decode<'c>(
         return Err(Reject::new(Reason::PayloadTooLong, detail));
     }
     let Workspace { native, index } = workspace;
-    match &mapping.format {
+    match format {
+        Format::Senml => {
+            let room = (index, native);
+            senml::decode(message.payload, names, catalogue, room, take)?;
+        }
         Format::Json(shape) => {
             let value = index.read(utf8(message.payload)?)?;
             mapping::decode(
                 shape,
-                mapping,
+                names,
                 (message.topic, value),
                 catalogue,
                 native,
@@ -157,7 +172,20 @@ pub fn decode<'c>(
             )?;
         }
     }
-    Ok(Some(mapping))
+    Ok(mapping)
+}
+
+/// For messages that say themselves what they are, and for which no mapping says more.
+static NO_NAMES: LazyLock<Names> = LazyLock::new(Names::default);
+
+/// The format that a content type names.
+pub(crate) fn standard(content_type: Option<&str>) -> Option<&'static Format> {
+    let essence = content_type?.split(';').next()?.trim();
+    let is = |name: &str| essence.eq_ignore_ascii_case(name);
+    if is("application/senml+json") || is("application/senml+cbor") {
+        return Some(&Format::Senml);
+    }
+    None
 }
 
 fn utf8(payload: &[u8]) -> Result<&str, Reject> {

@@ -27,6 +27,7 @@ use self::answer::{Answer, Item, Refusal};
 use self::body::BodyKind;
 use crate::dead_letters::DeadLetters;
 use crate::door::{Door, DoorClosed, Inputs, Ledger};
+use crate::formats;
 use crate::formats::native::{self, Scratch};
 use crate::formats::{Message, Origin, Reject, Workspace, append_dead_letter, append_message};
 use crate::options::HttpOptions;
@@ -58,7 +59,12 @@ struct Intake {
 }
 
 async fn post_readings(State(intake): State<Intake>, request: Request) -> Response {
-    answered(intake.take(request).await)
+    let content_type = content_type(&request);
+    let taken = match formats::standard(content_type.as_deref()) {
+        None => intake.take(request).await,
+        Some(_) => intake.take_message(READINGS, request).await,
+    };
+    answered(taken)
 }
 
 async fn post_message(
@@ -67,6 +73,12 @@ async fn post_message(
     request: Request,
 ) -> Response {
     answered(intake.take_message(&topic, request).await)
+}
+
+/// What the request says that its body is.
+fn content_type(request: &Request) -> Option<String> {
+    let value = request.headers().get(CONTENT_TYPE)?;
+    value.to_str().ok().map(str::to_owned)
 }
 
 fn answered(taken: Result<Answer, Refusal>) -> Response {
@@ -100,10 +112,12 @@ impl Intake {
             .slots
             .try_acquire()
             .map_err(|_| Refusal::TooManyRequests)?;
+        let content_type = content_type(&request);
         let payload = self.whole(request.into_body()).await?;
         let message = Message {
             topic,
             payload: &payload,
+            content_type: content_type.as_deref(),
         };
         let (mut inputs, mut answer) = (Inputs::default(), Answer::default());
         let mut told = |item: Result<&str, Reject>| match item {

@@ -67,15 +67,20 @@ fn mapping(
         .and_then(|field| topic(&field, mistakes));
     let format = section.optional("format");
     let format = match format {
-        Some(field) => field.choice(mistakes, &[("json", Word::Json)]),
+        Some(field) => field.choice(mistakes, &WORDS),
         None => Some(Word::Json),
     };
-    let names = names(&mut section, kinds, mistakes);
-    let format = match format {
-        Some(Word::Json) => {
+    let mut names = names(&mut section, kinds, mistakes);
+    let format = match format? {
+        Word::Json => {
             shape::read(&mut section, topic.as_ref(), &names, kinds, mistakes).map(Format::Json)
         }
-        None => return None,
+        Word::Standard(format) => {
+            let words = section.optional("words");
+            let words = words.map(|field| shape::words(&field, mistakes));
+            names.words = words.unwrap_or_default().into_iter().collect();
+            Some(format.clone())
+        }
     };
     section.finish(mistakes);
     Some(Mapping {
@@ -90,7 +95,13 @@ fn mapping(
 #[derive(Clone, Copy)]
 enum Word {
     Json,
+    Standard(&'static Format),
 }
+
+const WORDS: [(&str, Word); 2] = [
+    ("json", Word::Json),
+    ("senml", Word::Standard(&Format::Senml)),
+];
 
 fn topic(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<TopicFilter> {
     let topic: TopicFilter = field.parsed(mistakes)?;
@@ -119,6 +130,7 @@ fn names(section: &mut Section<'_>, kinds: &Kinds, mistakes: &mut Mistakes) -> N
         sensors,
         kinds,
         units,
+        ..Names::default()
     }
 }
 

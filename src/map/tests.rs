@@ -19,9 +19,17 @@ fn catalogue(mappings: &str) -> Catalogue {
     compiled.catalogue(Unregistered::Accept)
 }
 
+fn message<'m>(topic: &'m str, payload: &'m [u8]) -> Message<'m> {
+    Message {
+        topic,
+        payload,
+        content_type: None,
+    }
+}
+
 fn map(catalogue: &Catalogue, topic: &str, payload: &[u8]) -> String {
     let mut out = Vec::new();
-    run(catalogue, Message { topic, payload }, &mut out).unwrap();
+    run(catalogue, message(topic, payload), &mut out).unwrap();
     String::from_utf8(out).unwrap()
 }
 

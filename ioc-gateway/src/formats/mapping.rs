@@ -10,9 +10,12 @@ mod shape;
 use std::collections::HashMap;
 
 pub use self::expression::{ExpressionError, Source, Text};
-pub(super) use self::shape::decode;
 pub use self::shape::{Epoch, Measured, Moment, ReadingShape, Shape, Whence, Where};
+pub(super) use self::shape::{decode, numeral as number};
+use super::draft::Part;
 use super::topic::TopicFilter;
+use super::{Reason, Reject};
+use crate::catalogue::Catalogue;
 
 /// All mappings, in the order in which they are asked.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -36,6 +39,8 @@ pub struct Mapping {
 pub enum Format {
     /// JSON of the shape that the mapping describes.
     Json(Shape),
+    /// SenML (RFC 8428), in JSON or CBOR.
+    Senml,
 }
 
 /// What sources call otherwise than the city does.
@@ -47,12 +52,66 @@ pub struct Names {
     pub kinds: HashMap<Box<str>, Box<str>>,
     /// Units, by what messages call them.
     pub units: HashMap<Box<str>, Box<str>>,
+    /// What words are worth as values.
+    pub words: HashMap<Box<str>, f64>,
 }
 
 impl Names {
     /// What the city calls it; what is in no table keeps its name.
-    pub(super) fn ours<'a>(table: &'a HashMap<Box<str>, Box<str>>, theirs: &'a str) -> &'a str {
-        table.get(theirs).map_or(theirs, |ours| ours)
+    pub(super) fn ours<'a>(
+        table: &'a HashMap<Box<str>, Box<str>>,
+        theirs: Part<'a>,
+        texts: &str,
+    ) -> Part<'a> {
+        let found = match theirs {
+            Part::Payload(theirs) => table.get(theirs),
+            Part::Scratch { from, to } => table.get(&texts[from..to]),
+        };
+        found.map_or(theirs, |ours| Part::Payload(ours))
+    }
+
+    /// The sensor that a standard's message calls by this name. One that is in no table keeps it,
+    /// with `:` for `/`, which names of sensors do not have.
+    pub(super) fn sensor<'a>(&'a self, theirs: Part<'a>, texts: &mut String) -> Part<'a> {
+        let ours = Self::ours(&self.sensors, theirs, texts);
+        let name = ours.resolve(texts);
+        if !name.contains('/') {
+            return ours;
+        }
+        let name = name.replace('/', ":");
+        Part::append(texts, format_args!("{name}"))
+    }
+
+    /// What a standard's message measures that names no kind as the city does: what the table says
+    /// of the word that it has for it; else what the sensor is registered for (`None`); else the
+    /// kind of that very name, if there is one.
+    pub(super) fn kind<'a>(
+        &'a self,
+        sensor: &str,
+        theirs: &'a str,
+        catalogue: &Catalogue,
+    ) -> Option<Part<'a>> {
+        if let Some(ours) = self.kinds.get(theirs) {
+            return Some(Part::Payload(ours));
+        }
+        let is_registered = catalogue.sensors.contains_key(sensor);
+        let is_kind = catalogue.kind_units.contains_key(theirs);
+        (!is_registered && is_kind).then_some(Part::Payload(theirs))
+    }
+
+    /// The unit that a message calls by this name.
+    pub(super) fn unit<'a>(&'a self, theirs: Part<'a>, texts: &str) -> Part<'a> {
+        Self::ours(&self.units, theirs, texts)
+    }
+
+    /// What a text is worth as a value: what the table says, or the number that it is.
+    pub(super) fn worth(&self, text: &str) -> Result<f64, Reject> {
+        let worth = self.words.get(text).copied().or_else(|| number(text));
+        worth.ok_or_else(|| {
+            let text = super::cut(text);
+            let detail = format!("value: {text:?} is no number; say in `words` what it is worth");
+            Reject::new(Reason::ValueNotANumber, detail)
+        })
     }
 }
 

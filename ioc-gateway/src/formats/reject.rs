@@ -9,6 +9,7 @@ use std::fmt;
 
 use ioc_core::record::{DeadLetter, Input};
 
+use super::ITEMS_MAX;
 use crate::door::Inputs;
 
 /// A message that is not accepted, and why.
@@ -27,6 +28,13 @@ impl Reject {
             reason,
             detail: detail.into(),
         }
+    }
+
+    /// A message that brings more readings than one may.
+    pub(super) fn too_many_items() -> Self {
+        let detail =
+            format!("a message brings at most {ITEMS_MAX} readings; those behind are left out");
+        Self::new(Reason::ItemsTooMany, detail)
     }
 
     /// The same, with the place in the message where it was found.
@@ -111,6 +119,8 @@ reasons! {
     NotUtf8 = "not_utf8",
     /// The message is not JSON (RFC 8259): broken off, followed by something, or worse.
     JsonMalformed = "json_malformed",
+    /// The message is not CBOR (RFC 8949): broken off, followed by something, or worse.
+    CborMalformed = "cbor_malformed",
     /// The message is JSON but not an object.
     NotAnObject = "not_an_object",
     /// A member is there twice; nobody can tell which one is meant.

@@ -52,6 +52,7 @@ fn outcome(payload: &[u8], catalogue: &Catalogue) -> Vec<String> {
     let message = Message {
         topic: "t",
         payload,
+        content_type: None,
     };
     let workspace = &mut Workspace::default();
     append_message(
@@ -107,6 +108,7 @@ fn a_dead_letter_of_an_item_keeps_just_the_item() {
     let message = Message {
         topic: "t",
         payload: br#"{"at":1,"gauges":[{"name":"a","level":1}, {"name": "b"}]}"#,
+        content_type: None,
     };
     let workspace = &mut Workspace::default();
     append_message(

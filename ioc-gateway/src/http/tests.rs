@@ -14,7 +14,6 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::door::{Arrivals, DoorOptions};
-use crate::formats;
 
 const READING: &str = r#"{"id":"e1","sensor":"wl-1","kind":"water_level","value":3.72,
     "observed_at":"2026-03-14T06:45:10.933Z"}"#;
@@ -26,7 +25,8 @@ struct Bench {
 }
 
 fn bench(options: HttpOptions, door: DoorOptions) -> Bench {
-    let catalogue = formats::tests::catalogue("hydro/+", formats::tests::gauges());
+    let mut catalogue = formats::tests::catalogue("hydro/+", formats::tests::gauges());
+    catalogue.kind_units = [("water_level".into(), "m".into())].into();
     let (door, arrivals) = Door::new(door, Arc::new(ArcSwap::from_pointee(catalogue)));
     let letters = DeadLetters::default();
     Bench {
@@ -148,6 +148,19 @@ fn a_message_is_read_by_the_mapping_of_its_topic() {
         200 OK
         {"accepted":1,"dead_lettered":0,"items":[{"status":"accepted","id":"e1"}]}
         reading e1"#]],
+    );
+}
+
+#[test]
+fn a_body_is_read_as_what_its_content_type_says() {
+    let pack = r#"[{"bn":"wl-","bt":1773470710,"n":"1.water_level","v":3.72}]"#;
+    check(
+        "application/senml+json; charset=utf-8",
+        pack,
+        &expect![[r#"
+        200 OK
+        {"accepted":1,"dead_lettered":0,"items":[{"status":"accepted","id":"auto-cd686e9202ca8add"}]}
+        reading auto-cd686e9202ca8add"#]],
     );
 }
 

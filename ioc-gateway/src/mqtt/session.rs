@@ -281,7 +281,11 @@ impl Session {
                 }
             }
             None => {
-                let message = Message { topic, payload };
+                let message = Message {
+                    topic,
+                    payload,
+                    content_type: publish.content_type,
+                };
                 let mut readings = 0;
                 let workspace = &mut self.workspace;
                 let mut told = |item: Result<&str, Reject>| match item {
@@ -389,7 +393,10 @@ const fn puback_code(reason: Reason) -> u8 {
         Reason::ValueOverflow | Reason::UnitInvalid | Reason::UnitUnknown => 0x99,
         Reason::UnitMismatch | Reason::PositionInvalid => 0x99,
         Reason::AttributesInvalid | Reason::AttributesTooMany => 0x99,
-        Reason::ShapeUnexpected | Reason::NothingMapped | Reason::ItemsTooMany => 0x99,
+        Reason::CborMalformed
+        | Reason::ShapeUnexpected
+        | Reason::NothingMapped
+        | Reason::ItemsTooMany => 0x99,
     }
 }
 

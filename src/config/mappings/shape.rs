@@ -394,7 +394,7 @@ impl Reader<'_> {
 }
 
 /// What words are worth.
-fn words(field: &Field<'_>, mistakes: &mut Mistakes) -> Vec<(Box<str>, f64)> {
+pub fn words(field: &Field<'_>, mistakes: &mut Mistakes) -> Vec<(Box<str>, f64)> {
     let Some(section) = Section::of(field, mistakes) else {
         return Vec::new();
     };

@@ -13,11 +13,11 @@ use ioc_core::time::Timestamp;
 
 use super::super::draft::{Draft, Part, Scratch};
 use super::super::json::Value;
-use super::super::message::{Item, Outcome};
+use super::super::message::{Found, Item, finish};
 use super::super::pointer::Pointer;
 use super::super::{ITEMS_MAX, Reason, Reject, epoch};
 use super::expression::{Asked, Filled, Said};
-use super::{Mapping, Names, Source, Text};
+use super::{Names, Source, Text};
 use crate::catalogue::Catalogue;
 
 /// What a message looks like.
@@ -164,7 +164,7 @@ impl fmt::Display for Place<'_> {
 /// If the message as a whole is not of this shape.
 pub(in crate::formats) fn decode<'d>(
     shape: &Shape,
-    mapping: &Mapping,
+    names: &Names,
     (topic, message): (&'d str, Value<'d>),
     catalogue: &Catalogue,
     scratch: &mut Scratch,
@@ -172,7 +172,7 @@ pub(in crate::formats) fn decode<'d>(
 ) -> Result<(), Reject> {
     let mut decoder = Decoder {
         shape,
-        mapping,
+        names,
         catalogue,
         scratch,
         take,
@@ -214,7 +214,7 @@ pub(in crate::formats) fn decode<'d>(
 
 struct Decoder<'s, 't> {
     shape: &'s Shape,
-    mapping: &'s Mapping,
+    names: &'s Names,
     catalogue: &'s Catalogue,
     scratch: &'s mut Scratch,
     take: &'s mut (dyn FnMut(Item<'_>) + 't),
@@ -227,10 +227,7 @@ impl Decoder<'_, '_> {
         for (entry, shape) in self.shape.readings.iter().enumerate() {
             self.count += 1;
             if self.count > ITEMS_MAX {
-                let detail = format!(
-                    "a message brings at most {ITEMS_MAX} readings; those behind are left out"
-                );
-                return Err(Reject::new(Reason::ItemsTooMany, detail));
+                return Err(Reject::too_many_items());
             }
             let place = Place {
                 each: self.shape.each.as_ref(),
@@ -240,20 +237,12 @@ impl Decoder<'_, '_> {
             };
             let scratch = &mut *self.scratch;
             scratch.clear();
-            let drafted = shape.draft(asked, &self.mapping.names, self.catalogue, scratch);
-            let outcome = match drafted {
-                Ok(None) => Outcome::Absent,
-                Ok(Some(draft)) => match draft.complete(None, self.catalogue, scratch) {
-                    Ok(reading) => Outcome::Reading(reading),
-                    Err(reject) => Outcome::Rejected(reject),
-                },
-                Err(reject) => Outcome::Rejected(reject),
-            };
-            (self.take)(Item {
+            let drafted = shape.draft(asked, self.names, self.catalogue, scratch);
+            let found = Found {
                 place: &place,
                 source: asked.item.source().as_bytes(),
-                outcome,
-            });
+            };
+            finish(drafted, found, self.catalogue, scratch, self.take);
         }
         Ok(())
     }
@@ -291,13 +280,7 @@ impl ReadingShape {
             texts,
         )?;
         let id = optional("id", Reason::IdInvalid, self.id.as_ref(), asked, texts)?;
-        let renamed = |part: Part<'d>, table: &'d _| match part {
-            Part::Payload(text) => Part::Payload(Names::ours(table, text)),
-            Part::Scratch { from, to } => match table.get(&texts[from..to]) {
-                Some(ours) => Part::Payload(ours),
-                None => part,
-            },
-        };
+        let renamed = |part, table| Names::ours(table, part, texts);
         let draft = Draft {
             id,
             sensor: Some(renamed(sensor, &names.sensors)),
@@ -431,7 +414,7 @@ impl Measured {
 }
 
 /// The number that a text is, as JSON writes numbers.
-fn numeral(text: &str) -> Option<f64> {
+pub(in crate::formats) fn numeral(text: &str) -> Option<f64> {
     let is_plain = text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
     let has_digit = text.ends_with(|c: char| c.is_ascii_digit() || c == '.');
     text.parse().ok().filter(|_| is_plain && has_digit)
