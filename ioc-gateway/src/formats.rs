@@ -12,6 +12,7 @@ mod draft;
 pub mod mapping;
 mod message;
 mod senml;
+mod sensorthings;
 mod json;
 mod cbor;
 mod pointer;
@@ -156,6 +157,10 @@ pub fn decode<'c>(
     }
     let Workspace { native, index } = workspace;
     match format {
+        Format::SensorThings => {
+            let value = index.read(utf8(message.payload)?)?;
+            sensorthings::decode((message.topic, value), names, catalogue, native, take);
+        }
         Format::Senml => {
             let room = (index, native);
             senml::decode(message.payload, names, catalogue, room, take)?;

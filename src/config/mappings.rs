@@ -3,7 +3,8 @@
 //! Arrives: `mappings.yaml`. Leaves: the [`Mappings`] that the door reads messages by. Promise: what
 //! is a constant is checked against kinds and units here; a level of the topic that the filter does
 //! not promise, or an item's name where there are no items, is a mistake. Next:
-//! `mappings/shape.rs`, JSON of any shape; `ioc-gateway/src/formats/mapping.rs`, what is done with it.
+//! `mappings/shape.rs`, JSON of any shape; `ioc-gateway/src/formats/mapping.rs`, what is done with
+//! it.
 
 mod shape;
 
@@ -98,9 +99,10 @@ enum Word {
     Standard(&'static Format),
 }
 
-const WORDS: [(&str, Word); 2] = [
+const WORDS: [(&str, Word); 3] = [
     ("json", Word::Json),
     ("senml", Word::Standard(&Format::Senml)),
+    ("sensorthings", Word::Standard(&Format::SensorThings)),
 ];
 
 fn topic(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<TopicFilter> {

@@ -41,6 +41,8 @@ pub enum Format {
     Json(Shape),
     /// SenML (RFC 8428), in JSON or CBOR.
     Senml,
+    /// An observation of OGC SensorThings 1.1.
+    SensorThings,
 }
 
 /// What sources call otherwise than the city does.
