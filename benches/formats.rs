@@ -78,6 +78,7 @@ fn cases() -> Vec<Case> {
     let own = format!(
         r#"{{"sensor":"g-1","kind":"water_level","observed_at":"{at}","value":3.72,"unit":"m"}}"#
     );
+    let with_id = own.replacen('{', r#"{"id":"r-1","#, 1);
     let placed = format!(
         r#"{{"sensor":"g-1","kind":"water_level","observed_at":"{at}","value":3.72,"unit":"m","position":[101.6953,3.1466]}}"#
     );
@@ -95,6 +96,7 @@ fn cases() -> Vec<Case> {
     vec![
         case("native", NATIVE, own, 1, 0),
         case("native, with a place", NATIVE, placed, 1, 1),
+        case("native, with an id", NATIVE, with_id, 1, 0),
         case("json of a shape, with a place", "shape", shape, 1, 1),
         case("json of a shape, ten in a list", "list", list, 10, 0),
         case("senml, one record", "senml", format!("[{record}]"), 1, 0),
