@@ -28,6 +28,7 @@ soak: tools
 	PROPTEST_CASES=20000 $(CARGO) test --release -p ioc-core --test judgement
 	IOC_TEST_SEEDS=200000 $(CARGO) test --release -p ioc --test simulation
 	PROPTEST_CASES=20000 $(CARGO) test --release -p ioc-gateway --lib mqtt
+	PROPTEST_CASES=20000 $(CARGO) test --release -p ioc-gateway --lib formats
 	IOC_TEST_KILLS=200 $(CARGO) test --release -p ioc --test end_to_end kill
 	IOC_TEST_TMPFS=1 $(CARGO) test --release -p ioc --test end_to_end full_disk
 

@@ -3,12 +3,14 @@
 //! Arrives: arguments. Leaves: a call of the part that does the work, and its failure as one
 //! message and an exit code. Nothing is done here.
 
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 use ioc_core::record::{Adopted, Seq};
+use ioc_gateway::formats::Message;
 
 use crate::backtest::{self, BacktestError, BacktestOptions, Summary};
 use crate::clock::ClockMode;
@@ -20,6 +22,7 @@ use crate::demo::{self, DemoArgs};
 use crate::host::{self, HostError, RunOptions};
 use crate::inspect::{self, InspectError};
 use crate::journal::JournalError;
+use crate::map;
 use crate::progress;
 use crate::recover::{self, RecoverError};
 use crate::send::{self, SendArgs};
@@ -62,6 +65,8 @@ enum Command {
     Watch(WatchArgs),
     /// Check a configuration: every mistake, with its place and what to write instead
     Check(CheckArgs),
+    /// Show what a message becomes by the mappings, and why
+    Map(MapArgs),
     /// Print the settings with their defaults, each explained
     Config,
     /// Inspect a data directory, and ways out of accidents that change it
@@ -78,7 +83,7 @@ overrides them, for example IOC_HTTP_LISTEN=127.0.0.1:0.
 Prints `listening http ADDRESS`, `listening mqtt ADDRESS` and then `ready` on stdout.
 SIGTERM, SIGHUP or Ctrl-C drains: nothing acknowledged is lost, nothing unacknowledged is claimed.")]
 struct RunArgs {
-    /// Directory of ioc.yaml, kinds.yaml, rules/ and city.geojson [default: compiled in]
+    /// Directory of ioc.yaml, kinds.yaml, mappings.yaml, rules/ and city.geojson [default: compiled in]
     #[arg(long, value_name = "DIR")]
     config: Option<PathBuf>,
     /// Directory of the journal; made if missing [default: ./data]
@@ -129,6 +134,32 @@ struct CheckArgs {
     /// The directory to check
     #[arg(default_value = "config")]
     dir: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  ioc map zigbee2mqtt/hall < message.json
+  ioc map --config my-city weather/7/report message.json
+
+Prints a line for each reading that the message becomes, as native JSON, and for each part that
+becomes a dead letter, with its place and the reason. Nothing is sent. The exit code is 0 if there
+are readings and no dead letter.")]
+struct MapArgs {
+    /// Directory of mappings.yaml, kinds.yaml and city.geojson [default: compiled in]
+    #[arg(long, value_name = "DIR")]
+    config: Option<PathBuf>,
+    /// City file (GeoJSON, .gz too) in place of the configuration's
+    #[arg(long, value_name = "FILE")]
+    city: Option<PathBuf>,
+    /// The content type that comes with it
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<String>,
+    /// The topic that the message is published to
+    topic: String,
+    /// The message (- for stdin)
+    #[arg(default_value = "-")]
+    message: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -265,6 +296,7 @@ impl Cli {
             Command::Backtest(args) => backtest(args),
             Command::Watch(args) => block_on(watch::command(args)),
             Command::Check(args) => check_configuration(&args),
+            Command::Map(args) => map_message(&args),
             Command::Config => print(settings::DEFAULTS),
             Command::Journal(command) => journal(command),
         }
@@ -389,6 +421,36 @@ fn check_configuration(args: &CheckArgs) -> Result<(), Failure> {
         Ok(true) => Ok(()),
         Ok(false) => Err(Failure {
             code: Failure::USAGE,
+            message: String::new(),
+        }),
+        Err(error) => Failure::output(&error),
+    }
+}
+
+fn map_message(args: &MapArgs) -> Result<(), Failure> {
+    let source = Source::read(args.config.as_deref(), args.city.as_deref());
+    let compiled = source.and_then(|source| source.compile());
+    let compiled = compiled.map_err(|mistakes| Failure::usage(&mistakes))?;
+    let settings = load_settings(args.config.as_deref())?;
+    let catalogue = compiled.catalogue(settings.door.unregistered);
+    let payload = if args.message == Path::new("-") {
+        map::read_message(io::stdin().lock())
+    } else {
+        File::open(&args.message).and_then(map::read_message)
+    };
+    let payload = payload.map_err(|error| Failure {
+        code: Failure::USAGE,
+        message: format!("cannot read {}: {error}", args.message.display()),
+    })?;
+    let message = Message {
+        topic: &args.topic,
+        payload: &payload,
+        content_type: args.content_type.as_deref(),
+    };
+    match map::run(&catalogue, message, &mut io::stdout().lock()) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure {
+            code: Failure::FAILED,
             message: String::new(),
         }),
         Err(error) => Failure::output(&error),

@@ -17,6 +17,7 @@ pub mod field;
 pub mod settings;
 pub mod users;
 pub mod kinds;
+pub mod mappings;
 pub mod rules;
 pub mod city;
 pub mod survey;

@@ -18,6 +18,7 @@ use bytes::Bytes;
 use ioc_core::record::{Adopted, BuildHash, Seq};
 use ioc_core::time::Timestamp;
 use ioc_gateway::GatewayError;
+use ioc_gateway::catalogue::Now;
 use ioc_gateway::door::{Door, DoorOptions};
 use ioc_ws::{Commands, Token, VIEW_FORMAT, Window, WindowOptions};
 use tokio::runtime::Runtime;
@@ -273,7 +274,9 @@ impl Host {
             compiled,
         } = rules.choose(recovered.bundle)?;
         window.set_city(city_of(&source));
-        let catalogue = compiled.catalogue(settings.door.unregistered);
+        let mut catalogue = compiled.catalogue(settings.door.unregistered);
+        let logical = clock.face();
+        catalogue.now = Now::new(move || logical.now());
         let door_options = DoorOptions {
             waiting_bytes_max: settings.door.waiting_bytes_max,
         };

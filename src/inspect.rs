@@ -201,7 +201,8 @@ fn input_json(input: &Input<'_>) -> (&'static str, Value) {
     }
 }
 
-fn reading_json(reading: &Reading<'_>) -> Value {
+/// A reading as its sensor could have sent it.
+pub fn reading_json(reading: &Reading<'_>) -> Value {
     let attributes: serde_json::Map<_, _> = reading
         .attributes
         .iter()

@@ -30,6 +30,7 @@ pub mod telemetry;
 pub mod demo;
 pub mod backtest;
 pub mod inspect;
+pub mod map;
 pub mod simulate;
 pub mod send;
 pub mod watch;

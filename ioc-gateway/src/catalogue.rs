@@ -1,8 +1,16 @@
-//! What is registered: sensors with their kind and unit, and the unit of each kind.
+//! What decoders go by: sensors with their kind and unit, the unit of each kind, the mappings of
+//! messages that are no native readings, and what time it is.
 //!
 //! Read by every decoder, replaced as a whole when the configuration changes.
 
 use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use ioc_core::time::Timestamp;
+
+use crate::formats::Mappings;
 
 /// Sensors and kinds as the city and the configuration register them.
 #[derive(Debug, Default)]
@@ -13,6 +21,43 @@ pub struct Catalogue {
     pub kind_units: HashMap<Box<str>, Box<str>>,
     /// What happens to readings of sensors that are not registered.
     pub unregistered: Unregistered,
+    /// What messages are that are published to other topics than readings.
+    pub mappings: Mappings,
+    /// The time of what says none.
+    pub now: Now,
+}
+
+/// What time it is: that of the process, which need not be the machine's.
+#[derive(Clone)]
+pub struct Now(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Now {
+    /// What this function says.
+    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// The time.
+    pub fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+impl Default for Now {
+    /// The machine's clock.
+    fn default() -> Self {
+        Self::new(|| {
+            let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            let millis = since.map_or(0, |since| since.as_millis());
+            Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX))
+        })
+    }
+}
+
+impl fmt::Debug for Now {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.now().fmt(f)
+    }
 }
 
 /// A registered sensor, as far as decoders ask.

@@ -1,18 +1,53 @@
 //! Message formats: bytes of a payload to readings, or to dead letters with a reason.
 //!
-//! One file for each format. What every adapter does with a payload is here.
+//! Arrives: a payload, with the topic that it was published to. Leaves: among the connection's
+//! inputs, the readings that it holds, and a dead letter for each part that is none; never
+//! nothing. Native readings have a way of their own ([`append_native`]); what every other message
+//! is, the mappings of the configuration say by its topic, or the message itself by its content type ([`append_message`]). One file for each
+//! format; all of them end in `draft.rs`, so that the same is judged alike whatever it came in.
+//! Bounds: [`MESSAGE_BYTES_MAX`], [`ITEMS_MAX`].
 
 pub mod native;
+mod draft;
+pub mod mapping;
+mod message;
+mod senml;
+mod sensorthings;
+mod json;
+mod cbor;
+mod pointer;
+mod topic;
 mod reject;
 pub mod units;
 
-use ioc_core::record::Input;
+use std::sync::LazyLock;
 
+use ioc_core::record::Input;
+use ioc_core::time::Timestamp;
+
+pub use self::mapping::Mappings;
+pub use self::message::{Item, Message, Outcome};
+pub use self::pointer::{Pointer, PointerError};
+pub use self::topic::{TopicFilter, TopicFilterError};
+pub(crate) use reject::cut;
+pub use reject::{Origin, Reason, Reject, append_beginning, append_dead_letter};
+
+use self::mapping::{Format, Mapping, Names};
 use crate::catalogue::Catalogue;
 use crate::door::Inputs;
 
-pub(crate) use reject::cut;
-pub use reject::{Origin, Reason, Reject, append_beginning, append_dead_letter};
+/// The longest message that is no native reading.
+pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
+/// How many readings one message may bring: they are all handed over at once.
+pub const ITEMS_MAX: usize = 4096;
+
+/// Memory that decoding needs, used again for each message.
+#[derive(Debug, Default)]
+pub struct Workspace {
+    /// For readings.
+    pub native: native::Scratch,
+    index: json::Index,
+}
 
 /// Appends the reading in a native payload, or the payload as a dead letter; never neither.
 pub fn append_native(
@@ -34,3 +69,140 @@ pub fn append_native(
         }
     }
 }
+
+/// Appends the readings in a message, and what is none as dead letters; never nothing. `told`
+/// hears of each in its order: the id of the reading, or why there is none.
+pub fn append_message(
+    inputs: &mut Inputs,
+    message: Message<'_>,
+    source: &str,
+    catalogue: &Catalogue,
+    workspace: &mut Workspace,
+    told: &mut dyn FnMut(Result<&str, Reject>),
+) {
+    let origin = Origin {
+        source,
+        topic: message.topic,
+    };
+    let before = inputs.count();
+    let decoded = decode(
+        message,
+        catalogue,
+        workspace,
+        &mut |item| match item.outcome {
+            Outcome::Reading(reading) => {
+                inputs.push(&Input::Reading(reading));
+                told(Ok(reading.id));
+            }
+            Outcome::Rejected(reject) => {
+                let reject = reject.at(item.place);
+                append_dead_letter(inputs, origin, &reject, item.source);
+                told(Err(reject));
+            }
+            Outcome::Absent => {}
+        },
+    );
+    let whole = match decoded {
+        Err(reject) => reject,
+        Ok(_) if inputs.count() > before => return,
+        Ok(mapping) => {
+            let detail = match mapping {
+                Some(mapping) => format!("mapping {} finds no reading in it", mapping.name),
+                None => "there is no reading in it".to_owned(),
+            };
+            Reject::new(Reason::NothingMapped, detail)
+        }
+    };
+    append_dead_letter(inputs, origin, &whole, message.payload);
+    told(Err(whole));
+}
+
+/// Finds the readings in a message. `take` gets each item in its order. Returns the mapping that
+/// it was read by; none if it is a native reading, or says itself what it is.
+///
+/// # Errors
+/// Why the message, or the rest of it, cannot be read.
+pub fn decode<'c>(
+    message: Message<'_>,
+    catalogue: &'c Catalogue,
+    workspace: &mut Workspace,
+    take: &mut dyn FnMut(Item<'_>),
+) -> Result<Option<&'c Mapping>, Reject> {
+    if let Some(sensor) = native::sensor_of(message.topic) {
+        let scratch = &mut workspace.native;
+        let reading = native::decode(message.payload, Some(sensor), catalogue, scratch)?;
+        take(Item {
+            place: &"",
+            source: message.payload,
+            outcome: Outcome::Reading(reading),
+        });
+        return Ok(None);
+    }
+    let mapping = catalogue.mappings.of(message.topic);
+    let (format, names) = match (mapping, standard(message.content_type)) {
+        (Some(mapping), _) => (&mapping.format, &mapping.names),
+        (None, Some(format)) => (format, &*NO_NAMES),
+        (None, None) => {
+            let detail = "readings are published to ioc/v1/readings/<sensor>; other topics need \
+                          a mapping in mappings.yaml";
+            return Err(Reject::new(Reason::TopicUnknown, detail));
+        }
+    };
+    if message.payload.len() > MESSAGE_BYTES_MAX {
+        let detail = format!(
+            "{} bytes; a message has at most {MESSAGE_BYTES_MAX}",
+            message.payload.len()
+        );
+        return Err(Reject::new(Reason::PayloadTooLong, detail));
+    }
+    let Workspace { native, index } = workspace;
+    match format {
+        Format::SensorThings => {
+            let value = index.read(utf8(message.payload)?)?;
+            sensorthings::decode((message.topic, value), names, catalogue, native, take);
+        }
+        Format::Senml => {
+            let room = (index, native);
+            senml::decode(message.payload, names, catalogue, room, take)?;
+        }
+        Format::Json(shape) => {
+            let value = index.read(utf8(message.payload)?)?;
+            mapping::decode(
+                shape,
+                names,
+                (message.topic, value),
+                catalogue,
+                native,
+                take,
+            )?;
+        }
+    }
+    Ok(mapping)
+}
+
+/// For messages that say themselves what they are, and for which no mapping says more.
+static NO_NAMES: LazyLock<Names> = LazyLock::new(Names::default);
+
+/// The format that a content type names.
+pub(crate) fn standard(content_type: Option<&str>) -> Option<&'static Format> {
+    let essence = content_type?.split(';').next()?.trim();
+    let is = |name: &str| essence.eq_ignore_ascii_case(name);
+    if is("application/senml+json") || is("application/senml+cbor") {
+        return Some(&Format::Senml);
+    }
+    None
+}
+
+fn utf8(payload: &[u8]) -> Result<&str, Reject> {
+    std::str::from_utf8(payload).map_err(|error| Reject::new(Reason::NotUtf8, error.to_string()))
+}
+
+/// The time so many milliseconds after 1970 began, if it is one.
+fn epoch(millis: f64) -> Option<Timestamp> {
+    let (min, max) = (Timestamp::MIN.as_millis(), Timestamp::MAX.as_millis());
+    let is_one = millis >= min as f64 && millis <= max as f64;
+    is_one.then(|| Timestamp::from_millis(millis.round() as i64))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

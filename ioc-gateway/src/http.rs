@@ -1,7 +1,8 @@
 //! The HTTP intake: readings in, answered item by item once durable; dead letters out.
 //!
-//! Arrives: `POST /api/v1/readings` with one reading, an array or a line for each (NDJSON), and
-//! `GET /api/v1/dead-letters`. Leaves: JSON. Promise: `accepted` is said only of what is durable;
+//! Arrives: `POST /api/v1/readings` with one reading, an array or a line for each (NDJSON);
+//! `POST /api/v1/messages/<topic>` with a message as it would be published to that topic, which its
+//! mapping reads; and `GET /api/v1/dead-letters`. Leaves: JSON. Promise: `accepted` is said only of what is durable;
 //! a request that is answered with anything but 200, 207 or 422 may be sent again without harm,
 //! for a redelivery changes nothing. Bounds and their answers are in [`HttpOptions`]. Not here:
 //! Host and Origin checks and identity, which the host lays around all routes.
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -26,12 +27,14 @@ use self::answer::{Answer, Item, Refusal};
 use self::body::BodyKind;
 use crate::dead_letters::DeadLetters;
 use crate::door::{Door, DoorClosed, Inputs, Ledger};
+use crate::formats;
 use crate::formats::native::{self, Scratch};
-use crate::formats::{Origin, append_dead_letter};
+use crate::formats::{Message, Origin, Reject, Workspace, append_dead_letter, append_message};
 use crate::options::HttpOptions;
 use crate::telemetry::{self, Adapter};
 
 const READINGS: &str = "/api/v1/readings";
+const MESSAGES: &str = "/api/v1/messages/{*topic}";
 const DEAD_LETTERS: &str = "/api/v1/dead-letters";
 
 /// The routes of the intake.
@@ -42,7 +45,8 @@ pub fn router(door: Door, dead_letters: DeadLetters, options: HttpOptions) -> Ro
         door,
     };
     Router::new()
-        .route(READINGS, post(post_readings).with_state(intake))
+        .route(READINGS, post(post_readings).with_state(intake.clone()))
+        .route(MESSAGES, post(post_message).with_state(intake))
         .route(DEAD_LETTERS, get(get_dead_letters).with_state(dead_letters))
 }
 
@@ -55,7 +59,30 @@ struct Intake {
 }
 
 async fn post_readings(State(intake): State<Intake>, request: Request) -> Response {
-    let response = match intake.take(request).await {
+    let content_type = content_type(&request);
+    let taken = match formats::standard(content_type.as_deref()) {
+        None => intake.take(request).await,
+        Some(_) => intake.take_message(READINGS, request).await,
+    };
+    answered(taken)
+}
+
+async fn post_message(
+    State(intake): State<Intake>,
+    Path(topic): Path<String>,
+    request: Request,
+) -> Response {
+    answered(intake.take_message(&topic, request).await)
+}
+
+/// What the request says that its body is.
+fn content_type(request: &Request) -> Option<String> {
+    let value = request.headers().get(CONTENT_TYPE)?;
+    value.to_str().ok().map(str::to_owned)
+}
+
+fn answered(taken: Result<Answer, Refusal>) -> Response {
+    let response = match taken {
         Ok(answer) => answer.into_response(),
         Err(refusal) => refusal.into_response(),
     };
@@ -76,6 +103,40 @@ impl Intake {
         if !inputs.is_empty() {
             self.make_durable(inputs).await?;
         }
+        Ok(answer)
+    }
+
+    /// Takes a message as if it was published to a topic.
+    async fn take_message(&self, topic: &str, request: Request) -> Result<Answer, Refusal> {
+        let _slot = self
+            .slots
+            .try_acquire()
+            .map_err(|_| Refusal::TooManyRequests)?;
+        let content_type = content_type(&request);
+        let payload = self.whole(request.into_body()).await?;
+        let message = Message {
+            topic,
+            payload: &payload,
+            content_type: content_type.as_deref(),
+        };
+        let (mut inputs, mut answer) = (Inputs::default(), Answer::default());
+        let mut told = |item: Result<&str, Reject>| match item {
+            Ok(id) => answer.push(Item::accepted(id)),
+            Err(reject) => {
+                telemetry::dead_letter(Adapter::Http, reject.reason);
+                answer.push(Item::dead_lettered(reject));
+            }
+        };
+        append_message(
+            &mut inputs,
+            message,
+            Adapter::Http.word(),
+            &self.door.catalogue(),
+            &mut Workspace::default(),
+            &mut told,
+        );
+        telemetry::readings_decoded(Adapter::Http, answer.accepted);
+        self.make_durable(inputs).await?;
         Ok(answer)
     }
 

@@ -49,12 +49,13 @@ pub fn summary(compiled: &Compiled) -> String {
     } = compiled.bundle.as_ref();
     let hash = blake3::Hash::from_bytes(hash.0).to_hex();
     format!(
-        "{}, {}, {}, {}, {}; bundle {}",
+        "{}, {}, {}, {}, {}, {}; bundle {}",
         counted(compiled.kinds.count(), "kind"),
         counted(detections.len(), "detection"),
         counted(correlations.len(), "correlation"),
         counted(city.zones.len(), "zone"),
         counted(city.sensors.len(), "sensor"),
+        counted(compiled.mappings.count(), "mapping"),
         &hash[..12]
     )
 }

@@ -9,13 +9,15 @@ use std::sync::Arc;
 
 use ioc_core::bundle::{Bundle, City, DetectionRule, Scale, Sensor, Side, Test, Threshold};
 use ioc_core::decision::Severity;
-use ioc_gateway::catalogue::{Catalogue, Registered, Unregistered};
+use ioc_gateway::catalogue::{Catalogue, Now, Registered, Unregistered};
+use ioc_gateway::formats::Mappings;
 
 use super::city::{self, OtherUnits};
 use super::kinds::Kinds;
+use super::mappings;
 use super::mistake::{Mistakes, Place};
 use super::rules::Rules;
-use super::source::{CITY, KINDS, RULES, Source, SourceFile};
+use super::source::{CITY, KINDS, MAPPINGS, RULES, Source, SourceFile};
 use super::yaml::{self, Node};
 
 /// What a source means.
@@ -28,6 +30,8 @@ pub struct Compiled {
     /// The units of sensors that are registered with another one than they are judged in: what
     /// their readings are in that name none.
     pub other_units: OtherUnits,
+    /// What messages are that are no native readings.
+    pub mappings: Mappings,
     /// What is allowed, and probably not meant.
     pub warnings: Mistakes,
 }
@@ -71,6 +75,11 @@ impl Source {
             &Place::whole(shown),
             &mut mistakes,
         );
+        let mappings = self
+            .file(MAPPINGS)
+            .and_then(|file| tree(file, &mut mistakes))
+            .map(|root| mappings::read(&root, &kinds, &mut mistakes))
+            .unwrap_or_default();
         let bundle = Bundle {
             hash: self.hash(),
             detections: rules.detections,
@@ -81,6 +90,7 @@ impl Source {
             bundle: Arc::new(bundle),
             kinds,
             other_units,
+            mappings,
             warnings,
         }))
     }
@@ -91,7 +101,8 @@ impl Source {
 }
 
 impl Compiled {
-    /// What the door decodes by: sensors with kind and unit, and the unit of each kind.
+    /// What the door decodes by: sensors with kind and unit, the unit of each kind, and mappings;
+    /// the time is the machine's.
     pub fn catalogue(&self, unregistered: Unregistered) -> Catalogue {
         let sensors = self.bundle.city.sensors.iter().map(|sensor| {
             let unnamed = self.other_units.get(&sensor.id);
@@ -110,6 +121,8 @@ impl Compiled {
             sensors: sensors.collect(),
             kind_units: kind_units.collect(),
             unregistered,
+            mappings: self.mappings.clone(),
+            now: Now::default(),
         }
     }
 }

@@ -20,6 +20,8 @@ use super::yaml;
 
 /// The name of the file of kinds.
 pub const KINDS: &str = "kinds.yaml";
+/// The name of the file of mappings.
+pub const MAPPINGS: &str = "mappings.yaml";
 /// The name of the city, unpacked.
 pub const CITY: &str = "city.geojson";
 /// What the names of files of rules begin with.
@@ -31,9 +33,10 @@ const CITY_BYTES_MAX: u64 = 512 << 20;
 const RULE_FILES_MAX: usize = 1000;
 
 /// What is shipped: a whole working city.
-const SHIPPED: [(&str, &str); 11] = [
+const SHIPPED: [(&str, &str); 12] = [
     (CITY, include_str!("../../config/city.geojson")),
     (KINDS, include_str!("../../config/kinds.yaml")),
+    (MAPPINGS, include_str!("../../config/mappings.yaml")),
     (
         "rules/crowd.yaml",
         include_str!("../../config/rules/crowd.yaml"),
@@ -114,7 +117,8 @@ impl Source {
     /// Reads the rules and the city of a configuration.
     ///
     /// Without `dir` all is as shipped. In a `dir`, kinds or rules that are not there are the
-    /// shipped ones, and a city that is not there is empty: its sensors are taken as they come.
+    /// shipped ones, mappings that are not there are none, and a city that is not there is empty:
+    /// its sensors are taken as they come.
     /// `city` replaces the city of either. A file of rules is any `rules/*.yaml`.
     ///
     /// # Errors
@@ -276,6 +280,10 @@ fn read_dir(
         path if path.exists() => Vec::from_iter(read_file(KINDS, &path, mistakes)),
         _ => shipped(|name| name == KINDS),
     };
+    let mappings = dir.join(MAPPINGS);
+    if mappings.exists() {
+        files.extend(read_file(MAPPINGS, &mappings, mistakes));
+    }
     files.extend(match dir.join(RULES) {
         rules if rules.exists() => read_rules(&rules, mistakes),
         _ => shipped(|name| name.starts_with(RULES)),

@@ -10,13 +10,13 @@ use std::path::Path;
 
 use super::mistake::{Mistakes, Place};
 use super::settings;
-use super::source::{CITY, KINDS, RULES};
+use super::source::{CITY, KINDS, MAPPINGS, RULES};
 use super::suggest::did_you_mean;
 
 /// The city, packed.
 const CITY_PACKED: &str = "city.geojson.gz";
 /// Everything that a configuration directory may hold and that is read.
-const PARTS: [&str; 5] = [settings::FILE, KINDS, RULES, CITY, CITY_PACKED];
+const PARTS: [&str; 6] = [settings::FILE, KINDS, RULES, MAPPINGS, CITY, CITY_PACKED];
 /// What the names of files end in that look like a part of a configuration.
 const ENDINGS: [&str; 5] = [".yaml", ".yml", ".geojson", ".geojson.gz", ".json"];
 /// The most entries of a directory that are looked at; beyond, none is spoken of.
@@ -28,7 +28,7 @@ pub fn look(dir: &Path, city_is_given: bool, mistakes: &mut Mistakes, warnings: 
     let is_there = |part: &&str| dir.join(part).exists();
     if !PARTS.iter().any(is_there) {
         let what = format!(
-            "no configuration here; expected {}, {KINDS}, {RULES}, {CITY} or {CITY_PACKED}",
+            "no configuration here; expected {}, {KINDS}, {RULES}, {MAPPINGS}, {CITY} or {CITY_PACKED}",
             settings::FILE
         );
         mistakes.add(&place, "", what);
@@ -109,12 +109,12 @@ mod tests {
     fn a_directory_without_a_configuration_is_a_mistake() {
         expect![[r#"
             mistakes:
-            DIR: no configuration here; expected ioc.yaml, kinds.yaml, rules/, city.geojson or city.geojson.gz
+            DIR: no configuration here; expected ioc.yaml, kinds.yaml, rules/, mappings.yaml, city.geojson or city.geojson.gz
             warnings:
         "#]].assert_eq(&look_at(&[]));
         expect![[r#"
             mistakes:
-            DIR: no configuration here; expected ioc.yaml, kinds.yaml, rules/, city.geojson or city.geojson.gz
+            DIR: no configuration here; expected ioc.yaml, kinds.yaml, rules/, mappings.yaml, city.geojson or city.geojson.gz
             DIR/Rules: is not read; did you mean `rules`?
             DIR/flood.yaml: is not read; rules are read from rules/
             DIR/kinds.yml: is not read; did you mean `kinds.yaml`?

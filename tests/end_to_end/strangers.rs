@@ -10,7 +10,7 @@ use std::process::Output;
 use crate::support::{DEADLINE, Response, Server, Site, high_water, request, river_city};
 
 /// A way of each part of the port: the console, the stream, REST, the intake, health.
-const WAYS: [(&str, &str); 15] = [
+const WAYS: [(&str, &str); 16] = [
     ("GET", "/"),
     ("GET", "/console/main.js"),
     ("GET", "/api/v1/stream"),
@@ -22,6 +22,7 @@ const WAYS: [(&str, &str); 15] = [
     ("GET", "/api/v1/city"),
     ("GET", "/api/v1/dead-letters"),
     ("POST", "/api/v1/readings"),
+    ("POST", "/api/v1/messages/a/b"),
     ("GET", "/metrics"),
     ("GET", "/healthz"),
     ("GET", "/readyz"),

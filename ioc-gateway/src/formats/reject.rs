@@ -5,8 +5,11 @@
 //! and is acknowledged like them: a broker would redeliver for ever what is only refused.
 //! Next: `dead_letters.rs`, where people see it.
 
+use std::fmt;
+
 use ioc_core::record::{DeadLetter, Input};
 
+use super::ITEMS_MAX;
 use crate::door::Inputs;
 
 /// A message that is not accepted, and why.
@@ -25,6 +28,23 @@ impl Reject {
             reason,
             detail: detail.into(),
         }
+    }
+
+    /// A message that brings more readings than one may.
+    pub(super) fn too_many_items() -> Self {
+        let detail =
+            format!("a message brings at most {ITEMS_MAX} readings; those behind are left out");
+        Self::new(Reason::ItemsTooMany, detail)
+    }
+
+    /// The same, with the place in the message where it was found.
+    pub(super) fn at(self, place: &dyn fmt::Display) -> Self {
+        let place = place.to_string();
+        let detail = match place.as_str() {
+            "" => self.detail,
+            place => format!("{place}: {}", self.detail),
+        };
+        Self { detail, ..self }
     }
 }
 
@@ -99,6 +119,8 @@ reasons! {
     NotUtf8 = "not_utf8",
     /// The message is not JSON (RFC 8259): broken off, followed by something, or worse.
     JsonMalformed = "json_malformed",
+    /// The message is not CBOR (RFC 8949): broken off, followed by something, or worse.
+    CborMalformed = "cbor_malformed",
     /// The message is JSON but not an object.
     NotAnObject = "not_an_object",
     /// A member is there twice; nobody can tell which one is meant.
@@ -147,6 +169,12 @@ reasons! {
     AttributesTooMany = "attributes_too_many",
     /// The topic is not one that readings are published to.
     TopicUnknown = "topic_unknown",
+    /// The message does not have the shape that its mapping describes.
+    ShapeUnexpected = "shape_unexpected",
+    /// The message has its shape, and there is no reading in it.
+    NothingMapped = "nothing_mapped",
+    /// The message brings more readings than one may.
+    ItemsTooMany = "items_too_many",
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{Request, StatusCode};
 use expect_test::{Expect, expect};
@@ -24,7 +25,9 @@ struct Bench {
 }
 
 fn bench(options: HttpOptions, door: DoorOptions) -> Bench {
-    let (door, arrivals) = Door::new(door, Arc::default());
+    let mut catalogue = formats::tests::catalogue("hydro/+", formats::tests::gauges());
+    catalogue.kind_units = [("water_level".into(), "m".into())].into();
+    let (door, arrivals) = Door::new(door, Arc::new(ArcSwap::from_pointee(catalogue)));
     let letters = DeadLetters::default();
     Bench {
         router: router(door, letters.clone(), options),
@@ -66,11 +69,15 @@ async fn text(response: Response) -> String {
 /// Sends a body and compares the status, the answer, and what the engine got.
 #[track_caller]
 fn check(content_type: &str, body: &str, expected: &Expect) {
+    check_request(post(content_type, body.to_owned()), expected);
+}
+
+#[track_caller]
+fn check_request(request: Request<Body>, expected: &Expect) {
     let Bench {
         router, arrivals, ..
     } = bench(HttpOptions::default(), DoorOptions::default());
     let engine = std::thread::spawn(move || settle_all(&arrivals));
-    let request = post(content_type, body.to_owned());
     let answered = block_on(async {
         let response = router.oneshot(request).await.unwrap();
         format!("{}\n{}", response.status(), text(response).await)
@@ -110,6 +117,50 @@ fn each_item_of_a_list_is_answered_in_its_place() {
             dead letter sensor_missing
             reading e1
             dead letter not_an_object"#]],
+    );
+}
+
+#[test]
+fn a_message_is_read_by_the_mapping_of_its_topic() {
+    let message = |topic: &str, body: &'static str| {
+        let request = Request::post(format!("/api/v1/messages/{topic}"));
+        request.body(Body::from(body)).unwrap()
+    };
+    let gauges = r#"{"at":1773470710,"gauges":[{"name":"g-1","level":3.72},{"name":"g-2"}]}"#;
+    check_request(
+        message("hydro/north", gauges),
+        &expect![[r#"
+        207 Multi-Status
+        {"accepted":1,"dead_lettered":1,"items":[{"status":"accepted","id":"g-1-1773470710"},{"status":"dead_lettered","reason":"value_missing","detail":"/gauges/1: value: nothing at `/level`"}]}
+        reading g-1-1773470710
+        dead letter value_missing"#]],
+    );
+    check_request(
+        message("hydro", gauges),
+        &expect![[r#"
+        422 Unprocessable Entity
+        {"accepted":0,"dead_lettered":1,"items":[{"status":"dead_lettered","reason":"topic_unknown","detail":"readings are published to ioc/v1/readings/<sensor>; other topics need a mapping in mappings.yaml"}]}
+        dead letter topic_unknown"#]],
+    );
+    check_request(
+        message("ioc/v1/readings/wl-1", READING),
+        &expect![[r#"
+        200 OK
+        {"accepted":1,"dead_lettered":0,"items":[{"status":"accepted","id":"e1"}]}
+        reading e1"#]],
+    );
+}
+
+#[test]
+fn a_body_is_read_as_what_its_content_type_says() {
+    let pack = r#"[{"bn":"wl-","bt":1773470710,"n":"1.water_level","v":3.72}]"#;
+    check(
+        "application/senml+json; charset=utf-8",
+        pack,
+        &expect![[r#"
+        200 OK
+        {"accepted":1,"dead_lettered":0,"items":[{"status":"accepted","id":"auto-cd686e9202ca8add"}]}
+        reading auto-cd686e9202ca8add"#]],
     );
 }
 

@@ -1,9 +1,9 @@
 //! One client's session: what its packets mean, and what it is owed.
 //!
 //! Arrives: the bytes of its socket. Leaves: decoded inputs to hand over, and bytes to write back.
-//! Promise: each PUBLISH becomes exactly one input, a reading or a dead letter, in order; a PUBACK
-//! is written only for what is durable, in the order of the messages (section 4.6), however many
-//! at once; one of version 5 says if it is durable as a dead letter. No session outlives its
+//! Promise: each PUBLISH becomes a reading or a dead letter, in order (one that a mapping reads, as
+//! many as it holds); a PUBACK is written only when all of it is durable, in the order of the
+//! messages (section 4.6), however many at once; one of version 5 says if there is no reading. No session outlives its
 //! connection. Not here: sockets and time (`connection.rs`).
 
 mod aliases;
@@ -23,13 +23,10 @@ use super::codec::{self, Malformed, Packet, Publish, Qos, Split, TooLong, Versio
 use super::decisions::{Decisions, Subscription, Takes};
 use crate::catalogue::Catalogue;
 use crate::door::Inputs;
-use crate::formats::native::Scratch;
-use crate::formats::{Origin, Reason, Reject, append_dead_letter, append_native};
+use crate::formats::native;
+use crate::formats::{Message, Origin, Reason, Reject, Workspace, append_message, append_native};
 use crate::options::MqttOptions;
 use crate::telemetry::{self, Adapter};
-
-/// What the topics of readings begin with; the sensor follows.
-const READINGS: &str = "ioc/v1/readings/";
 
 /// A PUBACK that is owed once so many inputs of the connection are durable.
 #[derive(Debug, Clone, Copy)]
@@ -53,7 +50,7 @@ pub(super) struct Session {
     oversized: Option<Oversized>,
     /// Who sends: `mqtt` and the client's identifier.
     source: String,
-    scratch: Scratch,
+    workspace: Workspace,
     /// Decoded and not yet handed over.
     inputs: Inputs,
     /// How many inputs were decoded since the connection began.
@@ -89,7 +86,7 @@ impl Session {
             aliases: Aliases::new(options.topic_alias_max),
             oversized: None,
             source: format!("{} {}", Adapter::Mqtt.word(), client.key.client_id),
-            scratch: Scratch::default(),
+            workspace: Workspace::default(),
             inputs: Inputs::default(),
             decoded: 0,
             settled: 0,
@@ -265,35 +262,55 @@ impl Session {
     ) -> Result<(), CloseReason> {
         self.check_may_publish(publish)?;
         let topic = self.aliases.topic_of(publish)?;
-        let origin = Origin {
-            source: &self.source,
-            topic,
-        };
         let (inputs, payload) = (&mut self.inputs, publish.payload);
-        let appended = match sensor_of(topic) {
+        let before = inputs.count();
+        let mut refused = None;
+        match native::sensor_of(topic) {
             Some(sensor) => {
-                let scratch = &mut self.scratch;
-                append_native(inputs, payload, Some(sensor), origin, catalogue, scratch)
+                let origin = Origin {
+                    source: &self.source,
+                    topic,
+                };
+                let scratch = &mut self.workspace.native;
+                match append_native(inputs, payload, Some(sensor), origin, catalogue, scratch) {
+                    Ok(()) => taken.readings += 1,
+                    Err(reject) => {
+                        telemetry::dead_letter(Adapter::Mqtt, reject.reason);
+                        refused = Some(reject.reason);
+                    }
+                }
             }
             None => {
-                let detail = format!("readings are published to {READINGS}<sensor>");
-                let reject = Reject::new(Reason::TopicUnknown, detail);
-                append_dead_letter(inputs, origin, &reject, payload);
-                Err(reject)
+                let message = Message {
+                    topic,
+                    payload,
+                    content_type: publish.content_type,
+                };
+                let mut readings = 0;
+                let workspace = &mut self.workspace;
+                let mut told = |item: Result<&str, Reject>| match item {
+                    Ok(_) => readings += 1,
+                    Err(reject) => {
+                        telemetry::dead_letter(Adapter::Mqtt, reject.reason);
+                        refused = Some(reject.reason);
+                    }
+                };
+                append_message(
+                    inputs,
+                    message,
+                    &self.source,
+                    catalogue,
+                    workspace,
+                    &mut told,
+                );
+                // A message of which something was taken is not refused.
+                refused = refused.filter(|_| readings == 0);
+                taken.readings += readings;
             }
-        };
-        let refused = match appended {
-            Ok(()) => {
-                taken.readings += 1;
-                None
-            }
-            Err(reject) => {
-                telemetry::dead_letter(Adapter::Mqtt, reject.reason);
-                Some(reject.reason)
-            }
-        };
+        }
+        let count = inputs.count() - before;
         taken.redelivered += u32::from(publish.duplicate);
-        self.owe(publish.qos, refused);
+        self.owe(publish.qos, count, refused);
         Ok(())
     }
 
@@ -315,9 +332,9 @@ impl Session {
         Ok(())
     }
 
-    /// Counts an input, and owes its acknowledgement if the message wants one.
-    fn owe(&mut self, qos: Qos, refused: Option<Reason>) {
-        self.decoded += 1;
+    /// Counts the inputs of a message, and owes its acknowledgement if it wants one.
+    fn owe(&mut self, qos: Qos, inputs: u32, refused: Option<Reason>) {
+        self.decoded += u64::from(inputs);
         if let Qos::One(packet_id) = qos {
             self.owed.push_back(Owed {
                 inputs: self.decoded,
@@ -345,7 +362,7 @@ impl Session {
         telemetry::dead_letter(Adapter::Mqtt, Oversized::REASON);
         taken.packets += 1;
         taken.redelivered += u32::from(oversized.duplicate);
-        self.owe(oversized.qos, Some(Oversized::REASON));
+        self.owe(oversized.qos, 1, Some(Oversized::REASON));
     }
 
     /// The PUBACK of a message that is durable as a dead letter. It ends the message as one
@@ -376,13 +393,11 @@ const fn puback_code(reason: Reason) -> u8 {
         Reason::ValueOverflow | Reason::UnitInvalid | Reason::UnitUnknown => 0x99,
         Reason::UnitMismatch | Reason::PositionInvalid => 0x99,
         Reason::AttributesInvalid | Reason::AttributesTooMany => 0x99,
+        Reason::CborMalformed
+        | Reason::ShapeUnexpected
+        | Reason::NothingMapped
+        | Reason::ItemsTooMany => 0x99,
     }
-}
-
-/// The sensor that a topic of readings names.
-fn sensor_of(topic: &str) -> Option<&str> {
-    let sensor = topic.strip_prefix(READINGS)?;
-    (!sensor.is_empty() && !sensor.contains('/')).then_some(sensor)
 }
 
 #[cfg(test)]

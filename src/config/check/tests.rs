@@ -15,7 +15,7 @@ fn what_is_shipped_has_no_mistake_and_no_warning() {
     let (sound, text) = check(None);
     assert!(sound, "{text}");
     let (found, hash) = text.trim_end().rsplit_once(' ').unwrap();
-    expect!["16 kinds, 44 detections, 9 correlations, 14 zones, 281 sensors; bundle"]
+    expect!["16 kinds, 44 detections, 9 correlations, 14 zones, 281 sensors, 0 mappings; bundle"]
         .assert_eq(found);
     assert_eq!(hash.len(), 12);
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
@@ -66,7 +66,7 @@ fn a_directory_without_a_configuration_is_not_sound() {
     assert!(!sound);
     let text = text.replace(&dir.path().display().to_string(), "DIR");
     expect![[r#"
-        DIR: no configuration here; expected ioc.yaml, kinds.yaml, rules/, city.geojson or city.geojson.gz
+        DIR: no configuration here; expected ioc.yaml, kinds.yaml, rules/, mappings.yaml, city.geojson or city.geojson.gz
         DIR/Rules: is not read; did you mean `rules`?
         2 mistakes
     "#]].assert_eq(&text);

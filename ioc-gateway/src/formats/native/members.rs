@@ -1,6 +1,6 @@
 //! The members of a native reading, taken off the JSON in one pass.
 //!
-//! Arrives: JSON text. Leaves: [`Members`]: what was written, each member of the right type, not
+//! Arrives: JSON text. Leaves: a [`Draft`]: what was written, each member of the right type, not
 //! yet compared with the catalogue. Promise: a plain member is borrowed and nothing is allocated;
 //! a text with escape sequences is unescaped into the scratch. Depth costs no stack: lists and
 //! objects within attributes are skipped over by a loop, not by recursion. Members that nobody
@@ -8,37 +8,23 @@
 
 use std::fmt;
 
-use ioc_core::place::Position;
 use ioc_core::reading::{Attributes, AttributesBuffer};
-use ioc_core::time::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::Scratch;
-use super::types::{Part, Place, Text, Time};
+use super::types::{Place, Text, Time};
+use crate::formats::draft::{Draft, Part};
 use crate::formats::{Reason, Reject};
 
 /// How deep lists and objects may lie within each other in an attribute.
 const DEPTH_MAX: usize = 16;
 
-/// What the message says; `None` for what is left out or null.
-#[derive(Debug, Default)]
-pub(super) struct Members<'a> {
-    pub id: Option<Part<'a>>,
-    pub sensor: Option<Part<'a>>,
-    pub kind: Option<Part<'a>>,
-    pub unit: Option<Part<'a>>,
-    pub observed_at: Option<Timestamp>,
-    pub received_at: Option<Timestamp>,
-    pub value: Option<f64>,
-    pub position: Option<Position>,
-}
-
-impl<'a> Members<'a> {
+impl<'a> Draft<'a> {
     /// Reads a whole message; its attributes and unescaped texts go to the scratch.
     pub(super) fn read(json: &'a str, scratch: &mut Scratch) -> Result<Self, Reject> {
         let mut reader = Reader {
-            members: Self::default(),
+            draft: Self::default(),
             texts: &mut scratch.texts,
             attributes: &mut scratch.attributes,
             seen: 0,
@@ -51,7 +37,7 @@ impl<'a> Members<'a> {
             json.end()
         });
         match read {
-            Ok(()) => Ok(reader.members),
+            Ok(()) => Ok(reader.draft),
             Err(error) => Err(reader.reject(&error)),
         }
     }
@@ -119,7 +105,7 @@ impl Member {
 
 /// The pass over a message: what was read, and where it is.
 struct Reader<'s, 'a> {
-    members: Members<'a>,
+    draft: Draft<'a>,
     texts: &'s mut String,
     attributes: &'s mut AttributesBuffer,
     /// One bit for each [`Member`] that was there.
@@ -186,14 +172,14 @@ impl<'a> Visitor<'a> for &mut Reader<'_, 'a> {
 impl<'a> Reader<'_, 'a> {
     fn read<M: MapAccess<'a>>(&mut self, member: Member, map: &mut M) -> Result<(), M::Error> {
         match member {
-            Member::Id => self.members.id = map.next_value_seed(Text(self.texts))?,
-            Member::Sensor => self.members.sensor = map.next_value_seed(Text(self.texts))?,
-            Member::Kind => self.members.kind = map.next_value_seed(Text(self.texts))?,
-            Member::Unit => self.members.unit = map.next_value_seed(Text(self.texts))?,
-            Member::ObservedAt => self.members.observed_at = map.next_value_seed(Time)?,
-            Member::ReceivedAt => self.members.received_at = map.next_value_seed(Time)?,
-            Member::Position => self.members.position = map.next_value_seed(Place)?,
-            Member::Value => self.members.value = Some(self.value(map.next_value()?)?),
+            Member::Id => self.draft.id = map.next_value_seed(Text(self.texts))?,
+            Member::Sensor => self.draft.sensor = map.next_value_seed(Text(self.texts))?,
+            Member::Kind => self.draft.kind = map.next_value_seed(Text(self.texts))?,
+            Member::Unit => self.draft.unit = map.next_value_seed(Text(self.texts))?,
+            Member::ObservedAt => self.draft.observed_at = map.next_value_seed(Time)?,
+            Member::ReceivedAt => self.draft.received_at = map.next_value_seed(Time)?,
+            Member::Position => self.draft.position = map.next_value_seed(Place)?,
+            Member::Value => self.draft.value = Some(self.value(map.next_value()?)?),
             Member::Attributes => map.next_value_seed(Further(self))?,
         }
         Ok(())

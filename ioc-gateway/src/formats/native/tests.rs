@@ -1,6 +1,7 @@
 //! Every strange reading that the contract names, and what becomes of it.
 
 use super::*;
+use crate::catalogue::{Registered, Unregistered};
 
 /// A river gauge in metres, a pump without unit, and units of two kinds.
 fn catalogue() -> Catalogue {
@@ -28,6 +29,7 @@ fn catalogue() -> Catalogue {
         ]
         .into(),
         unregistered: Unregistered::Accept,
+        ..Catalogue::default()
     }
 }
 

@@ -6,29 +6,7 @@ use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, SeqAccess, Visitor};
 
-/// A text of the message: there, or unescaped in the scratch.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Part<'a> {
-    Payload(&'a str),
-    Scratch { from: usize, to: usize },
-}
-
-impl<'a> Part<'a> {
-    pub(super) fn append(texts: &mut String, text: fmt::Arguments<'_>) -> Self {
-        let from = texts.len();
-        fmt::Write::write_fmt(texts, text).expect("writing to a String cannot fail");
-        let to = texts.len();
-        Self::Scratch { from, to }
-    }
-
-    /// The text. Precondition: these are the texts that it was appended to.
-    pub(super) fn resolve(self, texts: &'a str) -> &'a str {
-        match self {
-            Self::Payload(text) => text,
-            Self::Scratch { from, to } => &texts[from..to],
-        }
-    }
-}
+use crate::formats::draft::Part;
 
 /// A text, or null.
 pub(super) struct Text<'s>(pub &'s mut String);

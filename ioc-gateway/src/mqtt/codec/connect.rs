@@ -118,7 +118,10 @@ fn properties<'a>(body: &mut Body<'a>) -> Result<ConnectProperties<'a>, Malforme
             Property::RequestProblem(wants) => read.wants_problems = wants,
             Property::AuthMethod(method) => read.auth_method = Some(method),
             Property::AuthData => has_auth_data = true,
-            Property::TopicAlias(_) | Property::Subscription | Property::Other => {}
+            Property::TopicAlias(_)
+            | Property::ContentType(_)
+            | Property::Subscription
+            | Property::Other => {}
         }
         Ok(())
     })?;

@@ -76,6 +76,8 @@ pub(super) enum Property<'a> {
     AuthData,
     /// Section 3.3.2.3.4; 0 is not allowed, which is for the session to say.
     TopicAlias(u16),
+    /// Section 3.3.2.3.9.
+    ContentType(&'a str),
     /// Section 3.8.2.1.2.
     Subscription,
     /// Any other.
@@ -143,6 +145,7 @@ fn property<'a>(id: u8, body: &mut Body<'a>) -> Result<Property<'a>, Malformed> 
             Property::AuthData
         }
         id::TOPIC_ALIAS => Property::TopicAlias(body.u16()?),
+        id::CONTENT_TYPE => Property::ContentType(body.text()?),
         id::SUBSCRIPTION => {
             positive(body.variable()?)?;
             Property::Subscription
@@ -159,7 +162,7 @@ fn check_other(id: u8, body: &mut Body<'_>) -> Result<(), Malformed> {
     match id {
         id::PAYLOAD_FORMAT | id::REQUEST_RESPONSE => flag(body).map(drop),
         id::MESSAGE_EXPIRY | id::WILL_DELAY => body.u32().map(drop),
-        id::CONTENT_TYPE | id::REASON => body.text().map(drop),
+        id::REASON => body.text().map(drop),
         id::RESPONSE_TOPIC => body.topic().map(drop),
         id::CORRELATION_DATA => body.sized().map(drop),
         id::RECEIVE_MAX => positive(u32::from(body.u16()?)).map(drop),

@@ -11,6 +11,8 @@ pub(in crate::mqtt) struct Publish<'a> {
     pub topic: &'a str,
     /// What stands for the topic, or shall stand for it from now on (5.0: section 3.3.2.3.4).
     pub topic_alias: Option<u16>,
+    /// What the payload is, if version 5 says so (5.0: section 3.3.2.3.9).
+    pub content_type: Option<&'a str>,
     pub payload: &'a [u8],
     pub qos: Qos,
     pub duplicate: bool,
@@ -47,9 +49,12 @@ pub(super) fn publish(
         2 => Qos::Two(body.packet_id()?),
         _ => return Err(Malformed::Qos),
     };
-    let topic_alias = match version {
-        Version::V311 => None,
-        Version::V5 => topic_alias(&mut body)?,
+    let Described {
+        topic_alias,
+        content_type,
+    } = match version {
+        Version::V311 => Described::default(),
+        Version::V5 => described(&mut body)?,
     };
     if topic.is_empty() && topic_alias.is_none() {
         return Err(Malformed::TopicMissing);
@@ -57,6 +62,7 @@ pub(super) fn publish(
     Ok(Publish {
         topic,
         topic_alias,
+        content_type,
         payload: body.0,
         qos,
         duplicate,
@@ -64,18 +70,29 @@ pub(super) fn publish(
     })
 }
 
-/// The properties, of which only the alias changes anything here. A payload that is said to be
-/// text is found not to be when it is read as a reading. An expiry interval bounds how long a
-/// message may wait to be passed on: readings are not passed on but judged, once and at once.
-fn topic_alias(body: &mut Body<'_>) -> Result<Option<u16>, Malformed> {
+/// What the properties say, as far as it changes anything.
+#[derive(Default)]
+struct Described<'a> {
+    topic_alias: Option<u16>,
+    content_type: Option<&'a str>,
+}
+
+/// Reads the properties. A payload that is said to be text is found not to be when it is read as a
+/// reading. An expiry interval bounds how long a message may wait to be passed on: readings are
+/// not passed on but judged, once and at once.
+fn described<'a>(body: &mut Body<'a>) -> Result<Described<'a>, Malformed> {
+    let mut described = Described::default();
     if let Some((0, rest)) = body.0.split_first() {
         body.0 = rest;
-        return Ok(None);
+        return Ok(described);
     }
-    let mut alias = None;
     property::each(body, Allowed::PUBLISH, |property| match property {
         Property::TopicAlias(number) => {
-            alias = Some(number);
+            described.topic_alias = Some(number);
+            Ok(())
+        }
+        Property::ContentType(text) => {
+            described.content_type = Some(text);
             Ok(())
         }
         // Section 3.3.4: only a server sends it.
@@ -87,5 +104,5 @@ fn topic_alias(body: &mut Body<'_>) -> Result<Option<u16>, Malformed> {
         | Property::AuthData
         | Property::Other => Ok(()),
     })?;
-    Ok(alias)
+    Ok(described)
 }

@@ -223,6 +223,7 @@ impl AnyPublish {
         Publish {
             topic: &self.topic,
             topic_alias: None,
+            content_type: None,
             payload: &self.payload,
             qos: match self.qos {
                 OracleQos::AtMostOnce => Qos::Zero,

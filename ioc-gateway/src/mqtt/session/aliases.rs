@@ -63,6 +63,7 @@ mod tests {
         Publish {
             topic,
             topic_alias: Some(alias),
+            content_type: None,
             payload: b"",
             qos: Qos::Zero,
             duplicate: false,

@@ -5,6 +5,7 @@ use ioc_core::record::Input;
 use super::super::admission::admit;
 use super::super::codec::{Connect, ConnectProperties};
 use super::*;
+use crate::formats;
 use crate::options::Credentials;
 
 const READING: &str = r#"{"id":"e1","kind":"k","value":1,"observed_at":"2026-03-14T06:45:10Z"}"#;
@@ -517,4 +518,39 @@ proptest::proptest! {
         }
         proptest::prop_assert!(false, "the session came to a halt");
     }
+}
+
+#[test]
+fn a_message_of_several_readings_is_acknowledged_when_all_of_them_are_durable() {
+    let catalogue = formats::tests::catalogue("hydro/+", formats::tests::gauges());
+    let both = r#"{"at":1773470710,"gauges":[{"name":"g-1","level":1},{"name":"g-2"},{"name":"g-3","level":1}]}"#;
+    let none = r#"{"at":1773470710,"gauges":[{"name":"g-1"},{"name":"g-2"}]}"#;
+    let mut session = session(Version::V5, MqttOptions::default());
+    let stream = [
+        publish(Version::V5, "hydro/north", both, 1),
+        publish(Version::V5, "hydro/north", none, 2),
+        publish(Version::V5, TOPIC, READING, 3),
+    ];
+    let mut received = BytesMut::from(&stream.concat()[..]);
+    session.take(&mut received, &catalogue).1.unwrap();
+    assert_eq!(session.in_flight(), 6);
+    assert_eq!(
+        inputs(&mut session),
+        [
+            "reading of g-1",
+            "mqtt pump-house hydro/north value_missing",
+            "reading of g-3",
+            "mqtt pump-house hydro/north value_missing",
+            "mqtt pump-house hydro/north value_missing",
+            "reading of wl-1",
+        ]
+    );
+    session.settle(2);
+    assert!(session.out.is_empty(), "a part of it is not durable");
+    session.settle(3);
+    assert_eq!(session.out.split()[..], [0x40, 2, 0, 1]);
+    session.settle(6);
+    let refused = session.out.split();
+    assert_eq!((refused[0], &refused[2..5]), (0x40, &[0, 2, 0x99][..]));
+    assert_eq!(refused[refused.len() - 4..], [0x40, 2, 0, 3]);
 }

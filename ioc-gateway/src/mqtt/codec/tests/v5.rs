@@ -341,10 +341,15 @@ proptest! {
         properties in publish_properties(),
     ) {
         let has_topic = has_topic || alias.is_none();
+        let content_type = properties.iter().find_map(|property| match property {
+            Property::ContentType(content) => Some(content.val().to_owned()),
+            _ => None,
+        });
         let bytes = publish_by_oracle(&publish, alias, has_topic, properties);
         let expected = Publish {
             topic: if has_topic { &publish.topic } else { "" },
             topic_alias: alias,
+            content_type: content_type.as_deref(),
             ..publish.expected()
         };
         prop_assert_eq!(decode(&bytes), Ok(Packet::Publish(expected)));

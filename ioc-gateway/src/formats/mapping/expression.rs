@@ -1,0 +1,296 @@
+//! Where a mapping takes something from, as people write it.
+//!
+//! Arrives: a text of `mappings.yaml`. Leaves: a [`Source`], or a [`Text`] put together from
+//! several; and of a message, what they stand for.
+
+use std::str::FromStr;
+
+use super::super::Reject;
+use super::super::draft::Part;
+use super::super::json::Value;
+use super::super::pointer::Pointer;
+
+/// A place that something is taken from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// `/member/0`: a place within the item, which is the message unless `each` says otherwise.
+    Item(Pointer),
+    /// `message /member/0`: a place within the whole message.
+    Message(Pointer),
+    /// `topic 2`: a level of the topic, from 1.
+    Level(usize),
+    /// `key`: the name of the item, if `each` is an object.
+    Key,
+}
+
+/// A text: a constant, one source, or `{…}` among constants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Text {
+    /// It is always the same.
+    Constant(Box<str>),
+    /// It is what the source says.
+    One(Source),
+    /// It is put together.
+    Pieces(Vec<Piece>),
+}
+
+/// A part of a text that is put together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// A constant.
+    Constant(Box<str>),
+    /// What the source says.
+    From(Source),
+}
+
+/// A text that is no expression, and why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ExpressionError {
+    /// It is none of the sources.
+    #[error(
+        "is not a source: write `/member/0` for a place within the item, `message /member` for \
+         one within the whole message, `topic 2` for a level of the topic, `item` or `key`"
+    )]
+    NoSource,
+    /// A brace without its other one.
+    #[error("has a brace without its other one; write `{{topic 2}}-temperature`")]
+    Brace,
+}
+
+impl FromStr for Source {
+    type Err = ExpressionError;
+
+    fn from_str(text: &str) -> Result<Self, ExpressionError> {
+        let pointer = |text: &str| text.parse().map_err(|_| ExpressionError::NoSource);
+        if let Some(place) = text.strip_prefix("message") {
+            return pointer(place.trim_start()).map(Self::Message);
+        }
+        if let Some(level) = text.strip_prefix("topic ") {
+            let level = level.trim().parse().ok().filter(|level| *level > 0);
+            return level.map(Self::Level).ok_or(ExpressionError::NoSource);
+        }
+        match text {
+            "item" => Ok(Self::Item(Pointer::default())),
+            "key" => Ok(Self::Key),
+            text if text.starts_with('/') => pointer(text).map(Self::Item),
+            _ => Err(ExpressionError::NoSource),
+        }
+    }
+}
+
+impl FromStr for Text {
+    type Err = ExpressionError;
+
+    fn from_str(text: &str) -> Result<Self, ExpressionError> {
+        if text.starts_with('/') {
+            return text.parse().map(Self::One);
+        }
+        if let Ok(source) = text.parse() {
+            return Ok(Self::One(source));
+        }
+        if !text.contains(['{', '}']) {
+            return Ok(Self::Constant(text.into()));
+        }
+        let (mut pieces, mut rest) = (Vec::new(), text);
+        while let Some((constant, after)) = rest.split_once('{') {
+            let (source, after) = after.split_once('}').ok_or(ExpressionError::Brace)?;
+            pieces.push(Piece::Constant(constant.into()));
+            pieces.push(Piece::From(source.trim().parse()?));
+            rest = after;
+        }
+        pieces.push(Piece::Constant(rest.into()));
+        let is_closed = |piece: &Piece| match piece {
+            Piece::Constant(constant) => !constant.contains('}'),
+            Piece::From(_) => true,
+        };
+        if !pieces.iter().all(is_closed) {
+            return Err(ExpressionError::Brace);
+        }
+        pieces.retain(|piece| !matches!(piece, Piece::Constant(text) if text.is_empty()));
+        Ok(match &pieces[..] {
+            [Piece::From(source)] => Self::One(source.clone()),
+            _ => Self::Pieces(pieces),
+        })
+    }
+}
+
+/// What sources are asked of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'d> {
+    pub topic: &'d str,
+    pub message: Value<'d>,
+    pub item: Value<'d>,
+    pub key: Option<&'d str>,
+}
+
+/// What a source says.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Said<'d> {
+    /// A value of the message, not null.
+    Value(Value<'d>),
+    /// A level of the topic, or the item's name.
+    Name(&'d str),
+}
+
+impl<'d> Said<'d> {
+    /// What it is as a text, if it can be one.
+    pub fn as_word(self) -> Option<&'d str> {
+        match self {
+            Self::Value(value) => value.as_word(),
+            Self::Name(name) => Some(name),
+        }
+    }
+
+    /// What it is, for people.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Value(value) => value.word(),
+            Self::Name(_) => "a text",
+        }
+    }
+}
+
+impl Source {
+    /// What it says; `None` if there is nothing, or null.
+    pub(super) fn ask<'d>(&self, asked: Asked<'d>) -> Result<Option<Said<'d>>, Reject> {
+        let value = match self {
+            Self::Item(place) => place.of(asked.item)?,
+            Self::Message(place) => place.of(asked.message)?,
+            Self::Level(level) => {
+                return Ok(asked.topic.split('/').nth(level - 1).map(Said::Name));
+            }
+            Self::Key => return Ok(asked.key.map(Said::Name)),
+        };
+        Ok(value.filter(|value| !value.is_null()).map(Said::Value))
+    }
+}
+
+/// What came of a text.
+pub(super) enum Filled<'d> {
+    /// This.
+    Part(Part<'d>),
+    /// A source says nothing.
+    Nothing(&'d Source),
+    /// A source says what is no text: `a list`.
+    NoText(&'d Source, &'static str),
+}
+
+impl Text {
+    /// Puts it together; what is not in the message already is appended to `texts`.
+    pub(super) fn fill<'d>(
+        &'d self,
+        asked: Asked<'d>,
+        texts: &mut String,
+    ) -> Result<Filled<'d>, Reject> {
+        let word = |source: &'d Source| {
+            Ok(match source.ask(asked)? {
+                None => Err(Filled::Nothing(source)),
+                Some(said) => said
+                    .as_word()
+                    .ok_or_else(|| Filled::NoText(source, said.word())),
+            })
+        };
+        let pieces = match self {
+            Self::Constant(text) => return Ok(Filled::Part(Part::Payload(text))),
+            Self::One(source) => {
+                return Ok(match word(source)? {
+                    Ok(text) => Filled::Part(Part::Payload(text)),
+                    Err(nothing) => nothing,
+                });
+            }
+            Self::Pieces(pieces) => pieces,
+        };
+        let from = texts.len();
+        for piece in pieces {
+            match piece {
+                Piece::Constant(text) => texts.push_str(text),
+                Piece::From(source) => match word(source)? {
+                    Ok(text) => texts.push_str(text),
+                    Err(nothing) => return Ok(nothing),
+                },
+            }
+        }
+        let to = texts.len();
+        Ok(Filled::Part(Part::Scratch { from, to }))
+    }
+
+    /// The sources in it.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        let (one, pieces) = match self {
+            Self::Constant(_) => (None, &[][..]),
+            Self::One(source) => (Some(source), &[][..]),
+            Self::Pieces(pieces) => (None, &pieces[..]),
+        };
+        let within = pieces.iter().filter_map(|piece| match piece {
+            Piece::Constant(_) => None,
+            Piece::From(source) => Some(source),
+        });
+        one.into_iter().chain(within)
+    }
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Item(place) if place.to_string().is_empty() => f.write_str("item"),
+            Self::Item(place) => place.fmt(f),
+            Self::Message(place) => write!(f, "message {place}"),
+            Self::Level(level) => write!(f, "topic {level}"),
+            Self::Key => f.write_str("key"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_constants_sources_or_both() {
+        let parsed = |text: &str| text.parse::<Text>().unwrap();
+        assert_eq!(parsed("water_level"), Text::Constant("water_level".into()));
+        assert_eq!(parsed("topic 2"), Text::One(Source::Level(2)));
+        assert_eq!(parsed("{topic 2}"), Text::One(Source::Level(2)));
+        assert_eq!(parsed("key"), Text::One(Source::Key));
+        assert_eq!(parsed("item"), Text::One(Source::Item(Pointer::default())));
+        let place = |text: &str| text.parse::<Pointer>().unwrap();
+        assert_eq!(parsed("/a/b"), Text::One(Source::Item(place("/a/b"))));
+        assert_eq!(
+            parsed("message /a"),
+            Text::One(Source::Message(place("/a")))
+        );
+        assert_eq!(
+            parsed("z-{topic 2}-{/a}"),
+            Text::Pieces(vec![
+                Piece::Constant("z-".into()),
+                Piece::From(Source::Level(2)),
+                Piece::Constant("-".into()),
+                Piece::From(Source::Item(place("/a"))),
+            ])
+        );
+    }
+
+    #[test]
+    fn a_source_is_shown_as_it_is_written() {
+        for text in ["/a/b", "message /a", "topic 3", "item", "key"] {
+            assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_no_expression_is_refused() {
+        for text in [
+            "{topic 2",
+            "topic 2}",
+            "{}",
+            "{nonsense}",
+            "/a~",
+            "{topic 0}",
+        ] {
+            assert!(text.parse::<Text>().is_err(), "{text}");
+        }
+        for text in ["topic 0", "topic x", "messages", "x", ""] {
+            assert!(text.parse::<Source>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! A message that is no native reading: in, and what was found in it out.
+
+use std::fmt;
+
+use ioc_core::reading::Reading;
+
+use super::Reject;
+use super::draft::{Draft, Scratch};
+use crate::catalogue::Catalogue;
+
+/// A message as an adapter got it.
+#[derive(Debug, Clone, Copy)]
+pub struct Message<'m> {
+    /// The topic that it was published to; over HTTP, what follows `/api/v1/messages/`, or
+    /// the path.
+    pub topic: &'m str,
+    /// What it holds.
+    pub payload: &'m [u8],
+    /// What it says that this is, with parameters or without.
+    pub content_type: Option<&'m str>,
+}
+
+/// One thing that was looked for in a message.
+pub struct Item<'i> {
+    /// Where in the message it stands; shown as nothing if it is the message.
+    pub place: &'i dyn fmt::Display,
+    /// The part of the message that it is in.
+    pub source: &'i [u8],
+    /// What came of it.
+    pub outcome: Outcome<'i>,
+}
+
+/// What came of one item.
+#[derive(Debug)]
+pub enum Outcome<'i> {
+    /// A reading.
+    Reading(Reading<'i>),
+    /// What should be a reading and is none.
+    Rejected(Reject),
+    /// Nothing, as the mapping allows.
+    Absent,
+}
+
+/// Where something was found.
+#[derive(Clone, Copy)]
+pub(super) struct Found<'f> {
+    pub place: &'f dyn fmt::Display,
+    pub source: &'f [u8],
+}
+
+/// Completes what a decoder made of one item, and hands over what came of it.
+pub(super) fn finish(
+    drafted: Result<Option<Draft<'_>>, Reject>,
+    found: Found<'_>,
+    catalogue: &Catalogue,
+    scratch: &mut Scratch,
+    take: &mut dyn FnMut(Item<'_>),
+) {
+    let outcome = match drafted {
+        Ok(None) => Outcome::Absent,
+        Ok(Some(draft)) => match draft.complete(None, catalogue, scratch) {
+            Ok(reading) => Outcome::Reading(reading),
+            Err(reject) => Outcome::Rejected(reject),
+        },
+        Err(reject) => Outcome::Rejected(reject),
+    };
+    take(Item {
+        place: found.place,
+        source: found.source,
+        outcome,
+    });
+}

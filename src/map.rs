@@ -1,0 +1,85 @@
+//! `ioc map`: what a message becomes by the mappings of a configuration, and why.
+//!
+//! Arrives: a message with its topic. Leaves: a line for each reading in it, as native JSON, and for
+//! each part that is none, with its place and the reason: just what the door would make of it.
+//! Nothing is sent. Next: `ioc-gateway/src/formats.rs`.
+
+use std::io::{self, Read, Write};
+
+use ioc_gateway::catalogue::Catalogue;
+use ioc_gateway::formats::{MESSAGE_BYTES_MAX, Message, Outcome, Reject, Workspace, decode};
+
+use crate::config::mistake::counted;
+use crate::inspect::reading_json;
+
+/// Reads a message; of one that is too long one byte more than a message may have.
+///
+/// # Errors
+/// If `from` cannot be read.
+pub fn read_message(from: impl Read) -> io::Result<Vec<u8>> {
+    let mut payload = Vec::new();
+    from.take(MESSAGE_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut payload)?;
+    Ok(payload)
+}
+
+/// Tells `out` what becomes of a message. Returns whether it brings readings and nothing else.
+///
+/// # Errors
+/// If `out` cannot be written to.
+pub fn run(catalogue: &Catalogue, message: Message<'_>, out: &mut dyn Write) -> io::Result<bool> {
+    match catalogue.mappings.of(message.topic) {
+        Some(mapping) => writeln!(out, "mapping {} ({})", mapping.name, mapping.topic)?,
+        None => writeln!(out, "no mapping")?,
+    }
+    let (mut readings, mut dead_letters) = (0, 0);
+    let mut written = Ok(());
+    let decoded = decode(message, catalogue, &mut Workspace::default(), &mut |item| {
+        let place = match item.place.to_string() {
+            place if place.is_empty() => place,
+            place => format!(" {place}"),
+        };
+        let line = match &item.outcome {
+            Outcome::Reading(reading) => {
+                readings += 1;
+                writeln!(out, "reading{place}: {}", reading_json(reading))
+            }
+            Outcome::Rejected(reject) => {
+                dead_letters += 1;
+                writeln!(out, "dead letter{place}: {}", why(reject))
+            }
+            Outcome::Absent => writeln!(out, "absent{place}: the message says no value"),
+        };
+        if written.is_ok() {
+            written = line;
+        }
+    });
+    written?;
+    match decoded {
+        Err(reject) => {
+            dead_letters += 1;
+            writeln!(out, "dead letter: {}", why(&reject))?;
+        }
+        Ok(_) if readings + dead_letters == 0 => {
+            dead_letters += 1;
+            writeln!(
+                out,
+                "dead letter: nothing_mapped: there is no reading in it"
+            )?;
+        }
+        Ok(_) => {}
+    }
+    let (taken, dead) = (
+        counted(readings, "reading"),
+        counted(dead_letters, "dead letter"),
+    );
+    writeln!(out, "{taken}, {dead}")?;
+    Ok(dead_letters == 0)
+}
+
+fn why(reject: &Reject) -> String {
+    format!("{}: {}", reject.reason.word(), reject.detail)
+}
+
+#[cfg(test)]
+mod tests;
