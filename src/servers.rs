@@ -12,6 +12,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use ioc_gateway::brokers::mqtt::MqttBrokerOptions;
+use ioc_gateway::brokers::nats::NatsOptions;
 use ioc_gateway::brokers::{self, Links, Login};
 use ioc_gateway::door::Door;
 use ioc_gateway::mqtt;
@@ -92,7 +93,7 @@ impl Servers {
         let http_address = listener.local_addr().map_err(failed)?;
         let mqtt = mqtt::Listener::bind(mqtt_options(settings)?).await?;
         let mqtt_address = mqtt.local_addr();
-        let brokers = mqtt_brokers(settings)?;
+        let (mqtt_brokers, nats) = (mqtt_brokers(settings)?, nats_servers(settings)?);
 
         let mut running = vec![
             tokio::spawn(http::serve(
@@ -104,10 +105,16 @@ impl Servers {
             tokio::spawn(mqtt.run(door.clone(), outlets.mqtt, until(stopped.clone()))),
             tokio::spawn(telemetry::keep_up(metrics, until(stopped.clone()))),
         ];
-        for broker in brokers {
+        for broker in mqtt_brokers {
             let (door, links, stopped) = (door.clone(), links.clone(), stopped.clone());
             running.push(tokio::spawn(async move {
                 brokers::mqtt::run(broker, door, &links, until(stopped)).await;
+            }));
+        }
+        for server in nats {
+            let (door, links, stopped) = (door.clone(), links.clone(), stopped.clone());
+            running.push(tokio::spawn(async move {
+                brokers::nats::run(server, door, &links, until(stopped)).await;
             }));
         }
         Ok(Self {
@@ -160,6 +167,20 @@ fn mqtt_brokers(settings: &Settings) -> Result<Vec<MqttBrokerOptions>, HostError
     with_login.collect()
 }
 
+/// The NATS servers elsewhere, with their passwords.
+fn nats_servers(settings: &Settings) -> Result<Vec<NatsOptions>, HostError> {
+    let servers = settings.brokers.nats.iter();
+    let with_login = servers.map(|server| {
+        let mut options = server.options.clone();
+        options.login = server.user.as_ref().map(login).transpose()?;
+        if let Some(file) = &options.credentials_file {
+            read_secret(file, CREDENTIALS_FILE_BYTES_MAX)?;
+        }
+        Ok(options)
+    });
+    with_login.collect()
+}
+
 /// A user with the password of the file.
 fn login(user: &User) -> Result<Login, HostError> {
     let password = match &user.password_file {
@@ -172,6 +193,8 @@ fn login(user: &User) -> Result<Login, HostError> {
     })
 }
 
+/// The longest file of credentials.
+const CREDENTIALS_FILE_BYTES_MAX: u64 = 64 << 10;
 /// The longest file with one password.
 const PASSWORD_FILE_BYTES_MAX: u64 = 4 << 10;
 /// The longest file of users: the most users, with names and passwords of 160 bytes.

@@ -4,14 +4,17 @@
 //! our own listener, by the same decoders. Promise: a message is acknowledged to its broker only
 //! when it is durable here, and on the connection that brought it: what the broker keeps is judged
 //! once, however often a link breaks. A link that is down is tried again for ever, and says so.
-//! Next: `brokers/mqtt.rs`; `brokers/epoch.rs`, what one connection owes.
+//! Next: `brokers/mqtt.rs`, `brokers/nats.rs`; `brokers/epoch.rs`, what one connection owes.
 
 pub mod links;
 mod backoff;
 mod epoch;
 pub mod mqtt;
+pub mod nats;
 
 use std::time::Duration;
+
+use tokio::sync::watch;
 
 pub use links::{LinkState, Links};
 
@@ -37,3 +40,9 @@ const DECODED_BYTES_MAX: usize = 1 << 20;
 
 /// The shortest and the longest pause before the next attempt at a broker that is not there.
 const RETRY: [Duration; 2] = [Duration::from_millis(100), Duration::from_secs(15)];
+
+/// Waits until told to stop.
+async fn told(stopping: &mut watch::Receiver<bool>) {
+    // An error means that whoever would tell is gone, which is the same.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
+}

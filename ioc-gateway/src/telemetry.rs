@@ -17,16 +17,18 @@ pub(crate) enum Adapter {
     Mqtt,
     Http,
     MqttBroker,
+    Nats,
 }
 
 impl Adapter {
-    const ALL: [Self; 3] = [Self::Mqtt, Self::Http, Self::MqttBroker];
+    const ALL: [Self; 4] = [Self::Mqtt, Self::Http, Self::MqttBroker, Self::Nats];
 
     pub const fn word(self) -> &'static str {
         match self {
             Self::Mqtt => "mqtt",
             Self::Http => "http",
             Self::MqttBroker => "mqtt_broker",
+            Self::Nats => "nats",
         }
     }
 }
@@ -196,4 +198,17 @@ pub(crate) fn broker_session(link: &str, is_kept: bool) {
 pub(crate) fn broker_redelivered(count: u64) {
     static COUNTER: LazyLock<Counter> = LazyLock::new(|| counter!("ioc_broker_redeliveries_total"));
     COUNTER.increment(count);
+}
+
+/// A core subject brought more than was taken: a message of it is lost.
+pub(crate) fn nats_message_dropped() {
+    static COUNTER: LazyLock<Counter> =
+        LazyLock::new(|| counter!("ioc_nats_messages_dropped_total"));
+    COUNTER.increment(1);
+}
+
+/// Messages that a consumer had delivered before do not come again: the stream has dropped them.
+pub(crate) fn nats_pending_gone(link: &str) {
+    counter!("ioc_nats_pending_gone_total", "link" => link.to_owned()).increment(1);
+    tracing::warn!(link, "the stream no longer has messages that it owed us");
 }

@@ -2,6 +2,7 @@
 //! it acknowledged to its publishers and kept is judged, once.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::support::{Server, Site, river_city, wait_for};
 const ROUND: usize = 300;
 
 /// A site that reads from a broker.
-struct City {
+pub struct City {
     site: Site,
     config: String,
     server: Option<Server>,
@@ -24,7 +25,7 @@ struct City {
 
 impl City {
     /// `keys` of the broker, in YAML's flow style, besides its address and name.
-    fn new(section: &str, broker: SocketAddr, keys: &str) -> Self {
+    pub fn new(section: &str, broker: SocketAddr, keys: &str) -> Self {
         let mut site = Site::new(&river_city());
         let config = site.dir.path().join("config");
         std::fs::create_dir(&config).unwrap();
@@ -43,7 +44,7 @@ impl City {
         city
     }
 
-    fn start(&mut self) {
+    pub fn start(&mut self) {
         assert!(self.server.is_none() && !self.config.is_empty());
         let mut command: Command = self.site.command();
         command.env("IOC_LOG_FILTER", "warn");
@@ -54,12 +55,12 @@ impl City {
         self.server.as_ref().expect("it runs")
     }
 
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         self.server.take().expect("it runs").kill();
     }
 
     /// Waits until `/readyz` says this of the link.
-    fn wait_for_link(&self, link: &str, state: &str) {
+    pub fn wait_for_link(&self, link: &str, state: &str) {
         wait_for(&format!("{link} to be {state}"), || {
             let ready = self.server().get("/readyz").body;
             let line = ready.lines().find_map(|line| line.strip_prefix(link))?;
@@ -69,9 +70,20 @@ impl City {
 
     /// Publishes the next readings to a broker, and waits until it has acknowledged them.
     fn publish(&mut self, broker: SocketAddr) {
+        let range = self.next_readings();
+        publish(broker, range);
+    }
+
+    /// The numbers of the readings that are published next.
+    pub fn next_readings(&mut self) -> Range<usize> {
         let range = self.published..self.published + ROUND;
         self.published = range.end;
-        publish(broker, range);
+        range
+    }
+
+    /// What `/readyz` says.
+    pub fn ready(&self) -> String {
+        self.server().get("/readyz").body
     }
 
     /// How many readings were judged. The counters are told with each input, at most once a
@@ -91,7 +103,7 @@ impl City {
     }
 
     /// Ends it, and checks that each reading published was judged once.
-    fn check(mut self) {
+    pub fn check(mut self) {
         self.wait_until_judged();
         assert_eq!(self.judged(), self.published, "once");
         assert!(self.server.take().expect("it runs").stop().success());
@@ -100,7 +112,7 @@ impl City {
     }
 }
 
-fn publish(broker: SocketAddr, range: std::ops::Range<usize>) {
+fn publish(broker: SocketAddr, range: Range<usize>) {
     let mut publisher = Publisher::connect(broker).unwrap();
     for n in range {
         let (sensor, id, reading) = reading(n);

@@ -24,3 +24,4 @@ mod ending;
 mod strangers;
 mod bounds;
 mod brokers;
+mod nats;

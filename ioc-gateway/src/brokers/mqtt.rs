@@ -23,6 +23,7 @@ use self::connection::{Ended, LinkError};
 use super::Login;
 use super::backoff::Backoff;
 use super::links::{Link, Links};
+use super::told;
 use crate::door::Door;
 use crate::telemetry;
 
@@ -161,9 +162,8 @@ async fn keep(wanted: Wanted, door: Door, mut stopping: watch::Receiver<bool>) {
     loop {
         let began = Instant::now();
         // In a task of its own: a panic of ours ends this connection and nothing else.
-        let (door, told) = (door.clone(), stopping.clone());
-        let serving = tokio::spawn(connection::serve(Arc::clone(&wanted), door, told));
-        let (brought, error) = match serving.await {
+        let serving = connection::serve(Arc::clone(&wanted), door.clone(), stopping.clone());
+        let (brought, error) = match tokio::spawn(serving).await {
             Ok(Ended::Stopped) => break,
             Ok(Ended::Broke { brought, error }) => (brought, error),
             Err(panic) => (false, LinkError::Panicked(panic.to_string())),
@@ -175,7 +175,7 @@ async fn keep(wanted: Wanted, door: Door, mut stopping: watch::Receiver<bool>) {
         wanted.link.down(&error.to_string());
         tokio::select! {
             () = sleep(backoff.next()) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => break,
+            () = told(&mut stopping) => break,
         }
     }
     wanted.link.ended();

@@ -3,11 +3,14 @@
 //! Arrives: the lists of the section `brokers`. Leaves: options of the clients but for their
 //! passwords, which lie in files that only the start reads.
 
+mod nats;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ioc_gateway::brokers::mqtt::{MqttBrokerOptions, Version};
+use ioc_gateway::brokers::nats::NatsOptions;
 use rumqttc::mqttbytes::valid_filter;
 
 use super::layers::Layers;
@@ -28,6 +31,8 @@ const TEXT_BYTES_MAX: usize = 1024;
 pub struct Brokers {
     /// Those that speak MQTT.
     pub mqtt: Vec<Broker<MqttBrokerOptions>>,
+    /// Those that speak NATS.
+    pub nats: Vec<Broker<NatsOptions>>,
 }
 
 /// One, but for its password.
@@ -57,21 +62,25 @@ impl Brokers {
     ) -> Option<Self> {
         let field = layers.field("brokers.mqtt");
         let mqtt = list(&field, mistakes, |item, mistakes| mqtt(item, dir, mistakes));
-        let names: Vec<_> = mqtt
-            .iter()
-            .flatten()
-            .map(|each| &*each.options.name)
-            .collect();
-        check_names(&field, &names, mistakes);
+        let names = mqtt.iter().flatten().map(|each| &*each.options.name);
+        check_names(&field, names, mistakes);
+        let field = layers.field("brokers.nats");
+        let nats = list(&field, mistakes, |item, mistakes| {
+            nats::read(item, dir, mistakes)
+        });
+        let names = nats.iter().flatten().map(|each| &*each.options.name);
+        check_names(&field, names, mistakes);
         Some(Self {
             mqtt: mqtt.into_iter().collect::<Option<_>>()?,
+            nats: nats.into_iter().collect::<Option<_>>()?,
         })
     }
 
     /// How many connections are made to all of them.
     pub fn connections(&self) -> usize {
         let mqtt = self.mqtt.iter().map(|broker| broker.options.connections());
-        mqtt.sum()
+        let nats = self.nats.iter().map(|broker| broker.options.subjects.len());
+        mqtt.chain(nats).sum()
     }
 }
 
@@ -92,9 +101,13 @@ fn list<T>(
     items.map(|item| read(item, mistakes)).collect()
 }
 
-fn check_names(field: &Field<'_>, names: &[&str], mistakes: &mut Mistakes) {
+fn check_names<'a>(
+    field: &Field<'_>,
+    names: impl Iterator<Item = &'a str>,
+    mistakes: &mut Mistakes,
+) {
     let mut seen = BTreeSet::new();
-    for name in names.iter().filter(|name| !seen.insert(**name)) {
+    for name in names.filter(|name| !seen.insert(*name)) {
         let what = format!("two brokers are called `{name}`; give one another `name`");
         field.wrong(mistakes, what);
     }
@@ -204,7 +217,7 @@ fn share(
 }
 
 /// What people and machines call a broker.
-pub(super) fn name(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<String> {
+fn name(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<String> {
     let wanted = "a name of at most 64 letters, digits, `.`, `_` and `-`";
     field.read(mistakes, wanted, |text| {
         let is_ours = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');

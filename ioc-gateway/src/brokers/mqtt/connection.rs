@@ -17,6 +17,7 @@ use tokio::time::{Duration, Instant, sleep_until, timeout};
 use super::packets::{self, Delivery, Malformed, Message, Packet};
 use super::{Version, Wanted};
 use crate::brokers::epoch::{Epoch, sensor_of};
+use crate::brokers::told;
 use crate::door::{Door, DoorClosed};
 use crate::telemetry::{self, Adapter};
 
@@ -97,7 +98,7 @@ pub(super) async fn serve(
     let connecting = timeout(wanted.options.keep_alive, connect(&wanted));
     let connected = tokio::select! {
         connected = connecting => connected,
-        _ = stopping.wait_for(|stopping| *stopping) => return Ended::Stopped,
+        () = told(&mut stopping) => return Ended::Stopped,
     };
     let socket = match connected {
         Ok(Ok(socket)) => socket,
@@ -218,7 +219,7 @@ impl<'a> Connection<'a> {
                 }
                 progress = self.epoch.progress() => progress?,
                 () = sleep_until(self.heard + self.keep_alive) => self.ask()?,
-                _ = stopping.wait_for(|stopping| *stopping), if !self.stopping => {
+                () = told(&mut stopping), if !self.stopping => {
                     self.stopping = true;
                 }
             }

@@ -31,6 +31,33 @@ fn the_example_in_the_shipped_file_has_every_key_with_its_default() {
     assert_eq!(shown.mqtt, bare.mqtt);
     assert_eq!(bare.mqtt[0].options.address.1, 1883);
     assert_eq!(bare.connections(), 1);
+
+    let shown = load(&example("nats"), &[]).unwrap();
+    let bare = load("brokers: { nats: [nats.city.example] }\n", &[]).unwrap();
+    let Broker { options, user } = &shown.nats[0];
+    assert_eq!((options, user), (&bare.nats[0].options, &None));
+    assert_eq!(options.address.1, 4222);
+}
+
+#[test]
+fn every_mistake_in_a_nats_server_is_told() {
+    let file = "
+brokers:
+  nats:
+    - { address: tls://a, subject: a }
+    - { address: b, subjects: [a..b, '>', 'a.>.b'] }
+    - { address: b, stream: a.b, subjects: [] }
+    - { address: c, stream: S, queue: q, inflight_max: 0 }
+";
+    expect![[r#"
+        ioc.yaml:4:18 brokers.nats.address: `tls://a` is not an address, such as `nats.city.example:4222`
+        ioc.yaml:4:27 brokers.nats.subject: unknown key; did you mean `subjects`?
+        ioc.yaml:5:32 brokers.nats.subjects: `a..b` is not a subject, such as `city.water.*` or `city.>`
+        ioc.yaml:5:43 brokers.nats.subjects: `a.>.b` is not a subject, such as `city.water.*` or `city.>`
+        ioc.yaml:6:21 brokers.nats.stream: unknown key; known here: address, name, user, password_file, credentials_file, subjects
+        ioc.yaml:6:44 brokers.nats.subjects: 0 subjects; from 1 to 64 may be
+        ioc.yaml:7:39 brokers.nats.queue: a stream is not shared by a queue group; leave one of them out
+        ioc.yaml:7:56 brokers.nats.inflight_max: `0` is not a whole number from 1 to 32768"#]].assert_eq(&load(file, &[]).unwrap_err());
 }
 
 #[test]
