@@ -13,6 +13,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use ioc_gateway::brokers::mqtt::MqttBrokerOptions;
 use ioc_gateway::brokers::nats::NatsOptions;
+use ioc_gateway::brokers::nats::outgoing::Outgoing;
 use ioc_gateway::brokers::{self, Links, Login};
 use ioc_gateway::door::Door;
 use ioc_gateway::mqtt;
@@ -26,6 +27,7 @@ use tokio::time::timeout;
 use crate::config::settings::Settings;
 use crate::config::settings::brokers::User;
 use crate::config::users;
+use crate::decisions_out::{self, DecisionsLog};
 use crate::host::HostError;
 use crate::http;
 use crate::outlets::Outlets;
@@ -33,7 +35,6 @@ use crate::space::FullSign;
 use crate::telemetry;
 
 /// What the sockets serve.
-#[derive(Debug)]
 pub struct Sockets {
     /// The way in.
     pub door: Door,
@@ -45,6 +46,8 @@ pub struct Sockets {
     pub metrics: PrometheusHandle,
     /// Whether the disk is full.
     pub full: FullSign,
+    /// What is sent elsewhere.
+    pub decisions: DecisionsLog,
 }
 
 /// The running servers.
@@ -68,6 +71,7 @@ impl Servers {
             outlets,
             metrics,
             full,
+            decisions,
         } = sockets;
         let (stopping, stopped) = watch::channel(false);
         let links = Links::default();
@@ -112,6 +116,12 @@ impl Servers {
             }));
         }
         for server in nats {
+            if server.decisions {
+                let outgoing = Outgoing::new(server.clone(), &links);
+                let (log, name) = (decisions.clone(), server.name.clone());
+                let sending = decisions_out::run(log, name, outgoing, stopped.clone());
+                running.push(tokio::spawn(sending));
+            }
             let (door, links, stopped) = (door.clone(), links.clone(), stopped.clone());
             running.push(tokio::spawn(async move {
                 brokers::nats::run(server, door, &links, until(stopped)).await;

@@ -51,7 +51,7 @@ impl City {
         self.server = Some(Server::start(command));
     }
 
-    fn server(&self) -> &Server {
+    pub fn server(&self) -> &Server {
         self.server.as_ref().expect("it runs")
     }
 
@@ -96,7 +96,7 @@ impl City {
         metric.unwrap_or_default() as usize
     }
 
-    fn wait_until_judged(&self) {
+    pub fn wait_until_judged(&self) {
         wait_for("all readings to be judged", || {
             (self.judged() >= self.published).then_some(())
         });

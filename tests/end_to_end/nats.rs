@@ -70,6 +70,19 @@ impl Nats {
         });
     }
 
+    /// All that a stream holds.
+    async fn messages(&self, stream: &str) -> Vec<serde_json::Value> {
+        let context = jetstream::new(self.client().await);
+        let stream = context.get_stream(stream).await.unwrap();
+        let mut messages = Vec::new();
+        for number in 1..=stream.cached_info().state.messages {
+            let message = stream.get_raw_message(number).await.unwrap();
+            assert!(message.subject.starts_with("ioc.v1.decisions."));
+            messages.push(serde_json::from_slice(&message.payload).unwrap());
+        }
+        messages
+    }
+
     async fn client(&self) -> async_nats::Client {
         async_nats::connect(format!("nats://{}", self.address))
             .await
@@ -181,4 +194,46 @@ fn a_stream_that_is_not_there_is_said_and_waited_for() {
     city.wait_for_link(LINK, "up");
     server.publish(&mut city);
     city.check();
+}
+
+#[test]
+fn p4_decisions_reach_a_stream_once_and_in_order_whatever_happens() {
+    let mut server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    server.make_stream("DECISIONS", "ioc.v1.decisions.>");
+    let proxy = Proxy::new(server.address);
+    let keys = format!("decisions: yes, {KEYS}");
+    let mut city = City::new("nats", proxy.address, &keys);
+    for round in 0..6 {
+        server.publish(&mut city);
+        server.publish(&mut city);
+        match round {
+            0 => proxy.cut(),
+            1 => {
+                server.kill();
+                city.wait_for_link("nats city decisions", "down");
+                server.start_again();
+            }
+            2 => {
+                city.kill();
+                city.start();
+            }
+            3 => proxy.set(Weather::Down),
+            4 => proxy.set(Weather::Fair),
+            _ => {}
+        }
+    }
+    city.wait_until_judged();
+    let decided = || city.server().get_json("/api/v1/decisions?limit=1000")["decisions"].clone();
+    let taken = || server.runtime.block_on(server.messages("DECISIONS"));
+    let decided = wait_for("all decisions to be taken", || {
+        let decided = decided();
+        let decided = decided.as_array().unwrap();
+        (decided.len() > 10 && taken().len() >= decided.len()).then(|| decided.clone())
+    });
+    let taken: Vec<_> = taken().iter().map(|each| each["seq"].clone()).collect();
+    let all: Vec<_> = (1..=decided.len() as u64)
+        .map(serde_json::Value::from)
+        .collect();
+    assert_eq!(taken, all);
 }

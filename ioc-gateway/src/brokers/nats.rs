@@ -10,6 +10,7 @@
 mod core;
 mod connect;
 mod prefix;
+pub mod outgoing;
 mod stream;
 
 use std::future::Future;
@@ -40,6 +41,8 @@ pub struct NatsOptions {
     pub login: Option<Login>,
     /// Who we are, if it asks for a JWT: a file as `nsc` makes it.
     pub credentials_file: Option<PathBuf>,
+    /// Whether decisions are sent there, for a stream of `ioc.v1.decisions.>`.
+    pub decisions: bool,
     /// What is read. Wildcards are `*` and `>`.
     pub subjects: Vec<String>,
     /// The stream that keeps them; without one they are core subjects.
@@ -63,6 +66,7 @@ impl Default for NatsOptions {
             address: ("127.0.0.1".to_owned(), 4222),
             login: None,
             credentials_file: None,
+            decisions: false,
             subjects: vec!["ioc.v1.readings.>".to_owned()],
             stream: None,
             durable: "ioc-nats".to_owned(),

@@ -79,7 +79,10 @@ impl Brokers {
     /// How many connections are made to all of them.
     pub fn connections(&self) -> usize {
         let mqtt = self.mqtt.iter().map(|broker| broker.options.connections());
-        let nats = self.nats.iter().map(|broker| broker.options.subjects.len());
+        let nats = self
+            .nats
+            .iter()
+            .map(|broker| broker.options.subjects.len() + usize::from(broker.options.decisions));
         mqtt.chain(nats).sum()
     }
 }

@@ -110,6 +110,11 @@ impl Connected {
         })
     }
 
+    /// Whether it has broken.
+    pub fn is_broken(&self) -> bool {
+        self.broke.borrow().is_some()
+    }
+
     /// Waits until it breaks.
     pub async fn broken(&mut self) -> LinkError {
         match self.broke.wait_for(Option::is_some).await {

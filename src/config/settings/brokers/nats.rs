@@ -72,6 +72,9 @@ fn keys(
         let path = field.text(mistakes, "a file")?;
         options.credentials_file = Some(dir.unwrap_or(Path::new("")).join(path));
     }
+    if let Some(field) = section.optional("decisions") {
+        options.decisions = field.choice(mistakes, &[("yes", true), ("no", false)])?;
+    }
     if let Some(field) = section.optional("subjects") {
         options.subjects = subjects(&field, mistakes)?;
     }
@@ -101,13 +104,22 @@ fn keys(
     if let Some(field) = section.optional("ack_wait_s") {
         options.ack_wait = Duration::from_secs(field.integer(mistakes, 1..=3600)?);
     }
+    if options.subjects.is_empty() && !options.decisions {
+        section.wrong(
+            mistakes,
+            "there is neither a subject to read nor are decisions sent",
+        );
+    }
     Some(Broker { options, user })
 }
 
 fn subjects(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {
     let items = field.items();
-    if !(1..=TOPICS_MAX).contains(&items.len()) {
-        let what = format!("{} subjects; from 1 to {TOPICS_MAX} may be", items.len());
+    if !(0..=TOPICS_MAX).contains(&items.len()) {
+        let what = format!(
+            "{} subjects are too many; at most {TOPICS_MAX}",
+            items.len()
+        );
         field.wrong(mistakes, what);
         return None;
     }

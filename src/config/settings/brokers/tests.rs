@@ -54,8 +54,7 @@ brokers:
         ioc.yaml:4:27 brokers.nats.subject: unknown key; did you mean `subjects`?
         ioc.yaml:5:32 brokers.nats.subjects: `a..b` is not a subject, such as `city.water.*` or `city.>`
         ioc.yaml:5:43 brokers.nats.subjects: `a.>.b` is not a subject, such as `city.water.*` or `city.>`
-        ioc.yaml:6:21 brokers.nats.stream: unknown key; known here: address, name, user, password_file, credentials_file, subjects
-        ioc.yaml:6:44 brokers.nats.subjects: 0 subjects; from 1 to 64 may be
+        ioc.yaml:6:29 brokers.nats.stream: `a.b` is not letters, digits, `_` and `-`
         ioc.yaml:7:39 brokers.nats.queue: a stream is not shared by a queue group; leave one of them out
         ioc.yaml:7:56 brokers.nats.inflight_max: `0` is not a whole number from 1 to 32768"#]].assert_eq(&load(file, &[]).unwrap_err());
 }
