@@ -51,6 +51,16 @@ impl fmt::Display for Address {
     }
 }
 
+impl Address {
+    /// `HOST` or `HOST:PORT`.
+    ///
+    /// # Errors
+    /// It is neither.
+    pub fn parse(text: &str, port_unless_said: u16) -> Result<Self, String> {
+        host_and_port(text, port_unless_said)
+    }
+}
+
 /// The address of an MQTT listener: `mqtt://HOST[:PORT]` or `HOST:PORT`; the port is 1883 unless
 /// said.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -41,12 +41,16 @@ pub fn provide(settings: &Settings) -> Result<(), HostError> {
 fn needed(settings: &Settings) -> u64 {
     let mqtt = u64::from(settings.mqtt.connections_max);
     let sessions = u64::from(settings.window.sessions_max);
-    mqtt + sessions + http::Limits::default().connections_max as u64 + OTHERS_MAX
+    let brokers = settings.brokers.connections() as u64;
+    mqtt + sessions + brokers + http::Limits::default().connections_max as u64 + OTHERS_MAX
 }
 
 #[cfg(test)]
 mod tests {
+    use ioc_gateway::brokers::mqtt::MqttBrokerOptions;
+
     use super::*;
+    use crate::config::settings::brokers::Broker;
 
     #[test]
     fn every_bound_of_the_sockets_counts() {
@@ -54,7 +58,10 @@ mod tests {
         let before = needed(&settings);
         settings.mqtt.connections_max += 10;
         settings.window.sessions_max += 1;
-        assert_eq!(needed(&settings), before + 11);
+        let user = None;
+        let options = MqttBrokerOptions::default();
+        settings.brokers.mqtt.push(Broker { options, user });
+        assert_eq!(needed(&settings), before + 12);
         assert!(
             provide(&settings).is_ok(),
             "the limit of this machine is too low"

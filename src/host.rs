@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use crate::clock::{Clock, ClockMode, ClockRefused, Face, SystemTimeSource, TimeSource};
 use crate::config::settings::Settings;
 use crate::config::source::{CITY, Source, StoreError};
+use crate::decisions_out::DecisionsLog;
 use crate::descriptors;
 use crate::engine::{Engine, EngineStart};
 use crate::identity;
@@ -281,6 +282,12 @@ impl Host {
             waiting_bytes_max: settings.door.waiting_bytes_max,
         };
         let (door, arrivals) = Door::new(door_options, Arc::new(ArcSwap::from_pointee(catalogue)));
+        let decisions = DecisionsLog {
+            disk: Arc::clone(&disk),
+            data: data.clone(),
+            journal: recovered.logs.0.journal(),
+            durable: Arc::clone(&recovered.durable),
+        };
         let follower = {
             let around = Surroundings {
                 disk,
@@ -321,6 +328,7 @@ impl Host {
             outlets,
             metrics,
             full: engine.full(),
+            decisions,
         };
         let servers = runtime.block_on(Servers::start(&settings, sockets))?;
         drop(entered);

@@ -14,6 +14,7 @@ pub mod pipeline;
 pub mod space;
 pub mod writer;
 pub mod outlets;
+pub mod decisions_out;
 pub mod journal;
 pub mod durable;
 pub mod recover;

@@ -56,7 +56,7 @@ impl Outlet for Outlets {
 }
 
 /// The zone that a decision is published under; `_` for what concerns none.
-fn zone_of(decision: &Decision) -> &str {
+pub(crate) fn zone_of(decision: &Decision) -> &str {
     let incident = decision.verdict.incident().map(|incident| &incident.zone);
     let zone = incident.or_else(|| decision.verdict.sensor().map(|sensor| &sensor.zone));
     zone.map_or("_", |zone| zone.as_str())

@@ -11,6 +11,10 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
+use ioc_gateway::brokers::mqtt::MqttBrokerOptions;
+use ioc_gateway::brokers::nats::NatsOptions;
+use ioc_gateway::brokers::nats::outgoing::Outgoing;
+use ioc_gateway::brokers::{self, Links, Login};
 use ioc_gateway::door::Door;
 use ioc_gateway::mqtt;
 use ioc_gateway::options::{Credentials, HttpOptions, MqttOptions, Users};
@@ -21,7 +25,9 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::config::settings::Settings;
+use crate::config::settings::brokers::User;
 use crate::config::users;
+use crate::decisions_out::{self, DecisionsLog};
 use crate::host::HostError;
 use crate::http;
 use crate::outlets::Outlets;
@@ -29,7 +35,6 @@ use crate::space::FullSign;
 use crate::telemetry;
 
 /// What the sockets serve.
-#[derive(Debug)]
 pub struct Sockets {
     /// The way in.
     pub door: Door,
@@ -41,6 +46,8 @@ pub struct Sockets {
     pub metrics: PrometheusHandle,
     /// Whether the disk is full.
     pub full: FullSign,
+    /// What is sent elsewhere.
+    pub decisions: DecisionsLog,
 }
 
 /// The running servers.
@@ -64,11 +71,14 @@ impl Servers {
             outlets,
             metrics,
             full,
+            decisions,
         } = sockets;
         let (stopping, stopped) = watch::channel(false);
+        let links = Links::default();
         let health = Health {
             metrics: metrics.clone(),
             full,
+            links: links.clone(),
             stopped: stopped.clone(),
         };
         let router = health
@@ -87,17 +97,36 @@ impl Servers {
         let http_address = listener.local_addr().map_err(failed)?;
         let mqtt = mqtt::Listener::bind(mqtt_options(settings)?).await?;
         let mqtt_address = mqtt.local_addr();
+        let (mqtt_brokers, nats) = (mqtt_brokers(settings)?, nats_servers(settings)?);
 
-        let running = vec![
+        let mut running = vec![
             tokio::spawn(http::serve(
                 listener,
                 router,
                 http::Limits::default(),
                 stopped.clone(),
             )),
-            tokio::spawn(mqtt.run(door, outlets.mqtt, until(stopped.clone()))),
-            tokio::spawn(telemetry::keep_up(metrics, until(stopped))),
+            tokio::spawn(mqtt.run(door.clone(), outlets.mqtt, until(stopped.clone()))),
+            tokio::spawn(telemetry::keep_up(metrics, until(stopped.clone()))),
         ];
+        for broker in mqtt_brokers {
+            let (door, links, stopped) = (door.clone(), links.clone(), stopped.clone());
+            running.push(tokio::spawn(async move {
+                brokers::mqtt::run(broker, door, &links, until(stopped)).await;
+            }));
+        }
+        for server in nats {
+            if server.decisions {
+                let outgoing = Outgoing::new(server.clone(), &links);
+                let (log, name) = (decisions.clone(), server.name.clone());
+                let sending = decisions_out::run(log, name, outgoing, stopped.clone());
+                running.push(tokio::spawn(sending));
+            }
+            let (door, links, stopped) = (door.clone(), links.clone(), stopped.clone());
+            running.push(tokio::spawn(async move {
+                brokers::nats::run(server, door, &links, until(stopped)).await;
+            }));
+        }
         Ok(Self {
             http: http_address,
             mqtt: mqtt_address,
@@ -137,11 +166,62 @@ fn mqtt_options(settings: &Settings) -> Result<MqttOptions, HostError> {
     Ok(options)
 }
 
+/// The MQTT brokers elsewhere, with their passwords.
+fn mqtt_brokers(settings: &Settings) -> Result<Vec<MqttBrokerOptions>, HostError> {
+    let brokers = settings.brokers.mqtt.iter();
+    let with_login = brokers.map(|broker| {
+        let mut options = broker.options.clone();
+        options.login = broker.user.as_ref().map(login).transpose()?;
+        Ok(options)
+    });
+    with_login.collect()
+}
+
+/// The NATS servers elsewhere, with their passwords.
+fn nats_servers(settings: &Settings) -> Result<Vec<NatsOptions>, HostError> {
+    let servers = settings.brokers.nats.iter();
+    let with_login = servers.map(|server| {
+        let mut options = server.options.clone();
+        options.login = server.user.as_ref().map(login).transpose()?;
+        if let Some(file) = &options.credentials_file {
+            read_secret(file, CREDENTIALS_FILE_BYTES_MAX)?;
+        }
+        Ok(options)
+    });
+    with_login.collect()
+}
+
+/// A user with the password of the file.
+fn login(user: &User) -> Result<Login, HostError> {
+    let password = match &user.password_file {
+        Some(path) => read_secret(path, PASSWORD_FILE_BYTES_MAX)?,
+        None => String::new(),
+    };
+    Ok(Login {
+        user: user.name.clone(),
+        password: password.lines().next().unwrap_or_default().to_owned(),
+    })
+}
+
+/// The longest file of credentials.
+const CREDENTIALS_FILE_BYTES_MAX: u64 = 64 << 10;
+/// The longest file with one password.
+const PASSWORD_FILE_BYTES_MAX: u64 = 4 << 10;
 /// The longest file of users: the most users, with names and passwords of 160 bytes.
 const USERS_FILE_BYTES_MAX: u64 = 16 << 20;
 
 /// The users of a file that only its owner may read.
 fn read_users(path: &Path) -> Result<Users, HostError> {
+    let text = read_secret(path, USERS_FILE_BYTES_MAX)?;
+    let users = users::parse(&path.display().to_string(), &text);
+    let users = users.map_err(|mistakes| HostError::Usage(mistakes.to_string()))?;
+    Ok(Users::new(
+        users.iter().map(|user| (&*user.name, &*user.password)),
+    ))
+}
+
+/// The text of a file that only its owner may read.
+fn read_secret(path: &Path, bytes_max: u64) -> Result<String, HostError> {
     let failed = || HostError::file("read", path);
     let file = File::open(path).map_err(failed())?;
     let mode = file.metadata().map_err(failed())?.permissions().mode();
@@ -152,18 +232,12 @@ fn read_users(path: &Path) -> Result<Users, HostError> {
         )));
     }
     let mut text = String::new();
-    let read = file
-        .take(USERS_FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text);
-    if read.map_err(failed())? as u64 > USERS_FILE_BYTES_MAX {
-        let too_long = format!("it has more than {USERS_FILE_BYTES_MAX} bytes");
+    let read = file.take(bytes_max + 1).read_to_string(&mut text);
+    if read.map_err(failed())? as u64 > bytes_max {
+        let too_long = format!("it has more than {bytes_max} bytes");
         return Err(failed()(io::Error::other(too_long)));
     }
-    let users = users::parse(&path.display().to_string(), &text);
-    let users = users.map_err(|mistakes| HostError::Usage(mistakes.to_string()))?;
-    Ok(Users::new(
-        users.iter().map(|user| (&*user.name, &*user.password)),
-    ))
+    Ok(text)
 }
 
 /// Until the servers shall stop.
@@ -177,6 +251,7 @@ pub(crate) async fn until(mut stopped: watch::Receiver<bool>) {
 struct Health {
     metrics: PrometheusHandle,
     full: FullSign,
+    links: Links,
     stopped: watch::Receiver<bool>,
 }
 
@@ -191,17 +266,20 @@ impl Health {
 
     /// Ready from the first answer on (the socket opens when the journal is replayed) until the
     /// drain begins. On a full disk too: consoles are served, and nobody else can take over.
-    async fn ready(State(health): State<Self>) -> (StatusCode, &'static str) {
+    /// Each link to a broker elsewhere has a line; one that is down takes nobody out of service:
+    /// no other process would reach its broker either, and consoles are served.
+    async fn ready(State(health): State<Self>) -> (StatusCode, String) {
         if *health.stopped.borrow() {
-            (StatusCode::SERVICE_UNAVAILABLE, "draining\n")
-        } else if health.full.is_up() {
-            (
-                StatusCode::OK,
-                "ready, but the disk is full: readings wait\n",
-            )
-        } else {
-            (StatusCode::OK, "ready\n")
+            return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned());
         }
+        let mut said = match health.full.is_up() {
+            true => "ready, but the disk is full: readings wait\n".to_owned(),
+            false => "ready\n".to_owned(),
+        };
+        for (link, state) in health.links.states() {
+            said += &format!("{link}: {state}\n");
+        }
+        (StatusCode::OK, said)
     }
 
     async fn metrics(State(health): State<Self>) -> String {
@@ -230,6 +308,31 @@ mod tests {
             let said = refused.unwrap_err().to_string();
             assert!(said.contains("chmod 600"), "{mode:o}: {said}");
         }
+    }
+
+    #[test]
+    fn p5_p8_a_password_is_the_first_line_of_a_short_file_of_our_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("password");
+        let user = User {
+            name: "ann".into(),
+            password_file: Some(path.clone()),
+        };
+        let login_with = |text: &str, mode| {
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            login(&user).map(|login| login.password)
+        };
+        assert_eq!(login_with("s3cret\nnot this", 0o600).unwrap(), "s3cret");
+        assert!(matches!(
+            login_with("s3cret", 0o640),
+            Err(HostError::Usage(_))
+        ));
+        let long = "x".repeat(PASSWORD_FILE_BYTES_MAX as usize + 1);
+        assert!(matches!(
+            login_with(&long, 0o600),
+            Err(HostError::File { .. })
+        ));
     }
 
     #[test]

@@ -159,6 +159,22 @@ pub fn storage(shortage: Shortage, segment_bytes: u64, left: (u64, u64)) {
     }
 }
 
+/// So many decisions were taken by a stream elsewhere.
+pub fn decisions_sent(count: usize) {
+    counter!("ioc_decisions_sent_total").increment(count as u64);
+}
+
+/// Decisions cannot be read, or not be noted as sent; it is tried again.
+pub fn decisions_wait(error: &dyn std::error::Error) {
+    warn!(error = %chain(error), "decisions are not sent elsewhere");
+}
+
+/// Decisions that were not sent yet were removed: the log has grown to its bound.
+pub fn decisions_gone(from: u64, first: u64) {
+    counter!("ioc_decisions_unsent_total").increment(first - from);
+    error!(from, first, "decisions were removed before they were sent");
+}
+
 /// A decision was released.
 pub fn released(word: &'static str) {
     counter!("ioc_decisions_total", "type" => word).increment(1);

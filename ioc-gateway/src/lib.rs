@@ -5,6 +5,7 @@
 pub mod options;
 pub mod mqtt;
 pub mod http;
+pub mod brokers;
 pub mod formats;
 pub mod catalogue;
 pub mod door;

@@ -16,33 +16,37 @@ use crate::formats::Reason;
 pub(crate) enum Adapter {
     Mqtt,
     Http,
+    MqttBroker,
+    Nats,
 }
 
 impl Adapter {
+    const ALL: [Self; 4] = [Self::Mqtt, Self::Http, Self::MqttBroker, Self::Nats];
+
     pub const fn word(self) -> &'static str {
         match self {
             Self::Mqtt => "mqtt",
             Self::Http => "http",
+            Self::MqttBroker => "mqtt_broker",
+            Self::Nats => "nats",
         }
     }
 }
 
 /// So many readings were decoded; they are not durable yet.
 pub(crate) fn readings_decoded(adapter: Adapter, count: u32) {
-    static MQTT: LazyLock<Counter> =
-        LazyLock::new(|| counter!("ioc_readings_decoded_total", "adapter" => "mqtt"));
-    static HTTP: LazyLock<Counter> =
-        LazyLock::new(|| counter!("ioc_readings_decoded_total", "adapter" => "http"));
-    match adapter {
-        Adapter::Mqtt => MQTT.increment(u64::from(count)),
-        Adapter::Http => HTTP.increment(u64::from(count)),
-    }
+    static COUNTERS: LazyLock<[Counter; Adapter::ALL.len()]> = LazyLock::new(|| {
+        let of =
+            |adapter: Adapter| counter!("ioc_readings_decoded_total", "adapter" => adapter.word());
+        Adapter::ALL.map(of)
+    });
+    COUNTERS[adapter as usize].increment(u64::from(count));
 }
 
 /// A message became a dead letter.
 pub(crate) fn dead_letter(adapter: Adapter, reason: Reason) {
-    static COUNTERS: LazyLock<[Vec<Counter>; 2]> = LazyLock::new(|| {
-        [Adapter::Mqtt, Adapter::Http].map(|adapter| {
+    static COUNTERS: LazyLock<[Vec<Counter>; Adapter::ALL.len()]> = LazyLock::new(|| {
+        Adapter::ALL.map(|adapter| {
             let counter = |reason: &Reason| {
                 let (adapter, reason) = (adapter.word(), reason.word());
                 counter!("ioc_dead_letters_total", "adapter" => adapter, "reason" => reason)
@@ -147,4 +151,64 @@ pub(crate) fn mqtt_connection_panicked(error: &tokio::task::JoinError) {
 /// A request of the HTTP intake was answered.
 pub(crate) fn http_answered(status: u16) {
     counter!("ioc_http_intake_requests_total", "status" => status.to_string()).increment(1);
+}
+
+/// Whether a link to a broker elsewhere works.
+pub(crate) fn broker_link(link: &str, is_up: bool) {
+    gauge!("ioc_broker_up", "link" => link.to_owned()).set(f64::from(u8::from(is_up)));
+}
+
+/// A link to a broker elsewhere works.
+pub(crate) fn broker_up(link: &str) {
+    broker_link(link, true);
+    counter!("ioc_broker_connects_total", "link" => link.to_owned()).increment(1);
+    tracing::info!(link, "broker link up");
+}
+
+/// A link to a broker elsewhere broke, or could not be made; said once for each reason.
+pub(crate) fn broker_down(link: &str, why: &str, is_news: bool) {
+    broker_link(link, false);
+    if is_news {
+        tracing::warn!(link, why, "broker link down");
+    } else {
+        tracing::debug!(link, why, "broker link still down");
+    }
+}
+
+/// A connection to a broker elsewhere ended, or was not made.
+pub(crate) fn broker_broke(link: &str, reason: &'static str) {
+    let labels = [("link", link.to_owned()), ("reason", reason.to_owned())];
+    counter!("ioc_broker_breaks_total", &labels).increment(1);
+}
+
+/// A broker let us in, with the session that it kept for us or without.
+pub(crate) fn broker_session(link: &str, is_kept: bool) {
+    if is_kept {
+        tracing::debug!(link, "broker kept our session");
+    } else {
+        counter!("ioc_broker_sessions_new_total", "link" => link.to_owned()).increment(1);
+        tracing::info!(
+            link,
+            "the broker has no session of ours: what was published before now does not come"
+        );
+    }
+}
+
+/// So many messages of brokers elsewhere came again, marked as redelivered.
+pub(crate) fn broker_redelivered(count: u64) {
+    static COUNTER: LazyLock<Counter> = LazyLock::new(|| counter!("ioc_broker_redeliveries_total"));
+    COUNTER.increment(count);
+}
+
+/// A core subject brought more than was taken: a message of it is lost.
+pub(crate) fn nats_message_dropped() {
+    static COUNTER: LazyLock<Counter> =
+        LazyLock::new(|| counter!("ioc_nats_messages_dropped_total"));
+    COUNTER.increment(1);
+}
+
+/// Messages that a consumer had delivered before do not come again: the stream has dropped them.
+pub(crate) fn nats_pending_gone(link: &str) {
+    counter!("ioc_nats_pending_gone_total", "link" => link.to_owned()).increment(1);
+    tracing::warn!(link, "the stream no longer has messages that it owed us");
 }

@@ -8,6 +8,7 @@
 
 mod layers;
 mod service_links;
+pub mod brokers;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -21,6 +22,7 @@ use super::field::Field;
 use super::mistake::Mistakes;
 use crate::retention::{Keep, Retention};
 use crate::snapshots::Due;
+use brokers::Brokers;
 pub use layers::FILE;
 use layers::Layers;
 
@@ -38,6 +40,8 @@ pub struct Settings {
     pub http: Http,
     /// The MQTT listener.
     pub mqtt: Mqtt,
+    /// Brokers elsewhere.
+    pub brokers: Brokers,
     /// The way from the listeners to the engine.
     pub door: Door,
     /// Both logs.
@@ -156,6 +160,7 @@ impl Settings {
         let clock = clock(&layers.field("clock"), mistakes);
         let http = http(layers, mistakes);
         let mqtt = mqtt(layers, dir, mistakes);
+        let brokers = Brokers::read(layers, dir, mistakes);
         let door = door(layers, mistakes);
         let journal = journal(layers, mistakes);
         let snapshots = snapshots(layers, mistakes);
@@ -171,6 +176,7 @@ impl Settings {
             clock: clock?,
             http: http?,
             mqtt: mqtt?,
+            brokers: brokers?,
             door: door?,
             journal: journal?,
             snapshots: snapshots?,

@@ -8,6 +8,8 @@ mod support;
 mod browser;
 mod stream;
 mod publisher;
+mod proxy;
+mod mosquitto;
 
 mod spine;
 mod kill;
@@ -21,3 +23,5 @@ mod commands;
 mod ending;
 mod strangers;
 mod bounds;
+mod brokers;
+mod nats;

@@ -90,7 +90,7 @@ speed: 3
         ioc.yaml:9:20 mqtt.overload_wait_s: a list is not a whole number from 1 to 3600
         ioc.yaml:11:17 door.unregistered: `acept` is not one of accept, refuse; did you mean `accept`?
         ioc.yaml:12:8 clock: `scaled:0` is not `system`, `readings` or `scaled:N` with N from 1 to 100000
-        ioc.yaml:13:1 speed: unknown key; known here: clock, core, data, door, http, journal, log, mqtt, retention, shutdown, snapshots, window
+        ioc.yaml:13:1 speed: unknown key; known here: brokers, clock, core, data, door, http, journal, log, mqtt, retention, shutdown, snapshots, window
         IOC_FOO: unknown variable; `ioc config` lists the keys: IOC_<SECTION>_<KEY>
         IOC_HTP_LISTEN: unknown variable; did you mean `IOC_HTTP_LISTEN`?
         IOC_SHUTDOWN_DRAIN_S: `soon` is not a whole number from 1 to 600"#]],

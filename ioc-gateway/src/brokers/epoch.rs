@@ -1,0 +1,200 @@
+//! What one connection to a broker has brought, and what of it is durable.
+//!
+//! Arrives: messages, in the order of the connection. Leaves: inputs through the door, and how many
+//! are settled. Promise: each connection has an epoch of its own, with its own ledger: what was
+//! brought by an earlier one can never be acknowledged on this one, where its number may mean
+//! another message.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use super::DECODED_BYTES_MAX;
+use crate::door::{Door, DoorClosed, Inputs, Ledger, NotHandedOver};
+use crate::formats::native::Scratch;
+use crate::formats::{Origin, append_native};
+use crate::telemetry::{self, Adapter};
+
+/// Readings over MQTT, in our own topics.
+const TOPICS: &str = "ioc/v1/readings/";
+
+type HandingOver = Pin<Box<dyn Future<Output = Result<(), DoorClosed>> + Send>>;
+
+/// One connection's way through the door.
+pub(super) struct Epoch {
+    door: Door,
+    ledger: Arc<Ledger>,
+    adapter: Adapter,
+    source: Box<str>,
+    scratch: Scratch,
+    inputs: Inputs,
+    decoded: u64,
+    settled: u64,
+    /// What the door was too full for.
+    waiting: Option<HandingOver>,
+}
+
+impl Epoch {
+    /// An epoch that nothing has come in; `source` is what dead letters name.
+    pub fn new(door: Door, adapter: Adapter, source: &str) -> Self {
+        Self {
+            door,
+            ledger: Arc::default(),
+            adapter,
+            source: source.into(),
+            scratch: Scratch::default(),
+            inputs: Inputs::default(),
+            decoded: 0,
+            settled: 0,
+            waiting: None,
+        }
+    }
+
+    /// Takes a message: a reading, or a dead letter with the reason.
+    pub fn take(&mut self, topic: &str, topic_sensor: Option<&str>, payload: &[u8]) {
+        let origin = Origin {
+            source: &self.source,
+            topic,
+        };
+        let (inputs, scratch) = (&mut self.inputs, &mut self.scratch);
+        let catalogue = self.door.catalogue();
+        match append_native(inputs, payload, topic_sensor, origin, &catalogue, scratch) {
+            Ok(()) => telemetry::readings_decoded(self.adapter, 1),
+            Err(reject) => telemetry::dead_letter(self.adapter, reject.reason),
+        }
+        self.decoded += 1;
+    }
+
+    /// How many messages were taken: the number of the last one.
+    pub const fn decoded(&self) -> u64 {
+        self.decoded
+    }
+
+    /// How many are durable, as far as was told.
+    pub const fn settled(&self) -> u64 {
+        self.settled
+    }
+
+    /// How many are taken and not durable.
+    pub const fn in_flight(&self) -> u64 {
+        self.decoded - self.settled
+    }
+
+    /// Whether more may be read while so many are in flight at most.
+    pub fn has_room(&self, inflight_max: u64) -> bool {
+        self.in_flight() < inflight_max && self.inputs.bytes() < DECODED_BYTES_MAX
+    }
+
+    /// Hands over what was taken, unless something waits for the door already.
+    pub fn hand_over(&mut self) -> Result<(), DoorClosed> {
+        if self.waiting.is_some() || self.inputs.is_empty() {
+            return Ok(());
+        }
+        let (inputs, upto) = (std::mem::take(&mut self.inputs), self.decoded);
+        match self.door.try_hand_over(inputs, &self.ledger, upto) {
+            Ok(()) => Ok(()),
+            Err(NotHandedOver::Closed) => Err(DoorClosed),
+            Err(NotHandedOver::Full(inputs)) => {
+                telemetry::door_full(self.adapter);
+                let (door, ledger) = (self.door.clone(), Arc::clone(&self.ledger));
+                let handing = async move { door.hand_over(inputs, &ledger, upto).await };
+                self.waiting = Some(Box::pin(handing));
+                Ok(())
+            }
+        }
+    }
+
+    /// Waits until the door has taken what waits for it, or until more is durable; for ever if
+    /// nothing is in flight.
+    ///
+    /// # Cancel safety
+    /// Cancelling loses nothing.
+    pub async fn progress(&mut self) -> Result<(), DoorClosed> {
+        if self.in_flight() == 0 {
+            return std::future::pending().await;
+        }
+        let waiting = &mut self.waiting;
+        let handed_over = async {
+            match waiting {
+                Some(waiting) => waiting.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            settled = self.ledger.settled_beyond(self.settled) => self.settled = settled?,
+            done = handed_over => {
+                self.waiting = None;
+                done?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The sensor that a topic names, if it is one of our own topics. In others the message says it.
+pub(super) fn sensor_of(topic: &str) -> Option<&str> {
+    let sensor = topic.strip_prefix(TOPICS)?;
+    (!sensor.is_empty() && !sensor.contains('/')).then_some(sensor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::door::{Arrivals, DoorOptions};
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    const READING: &[u8] =
+        br#"{"id":"a","sensor":"s","kind":"k","observed_at":"2026-03-14T06:45:10Z","value":1}"#;
+
+    fn epoch(waiting_bytes_max: u32) -> (Epoch, Arrivals) {
+        let (door, arrivals) = Door::new(DoorOptions { waiting_bytes_max }, Arc::default());
+        (Epoch::new(door, Adapter::MqttBroker, "mqtt city"), arrivals)
+    }
+
+    fn poll<T>(future: impl Future<Output = T>) -> Poll<T> {
+        pin!(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn what_one_connection_brought_is_never_settled_on_the_next() {
+        let (mut old, arrivals) = epoch(1 << 20);
+        old.take("t", None, READING);
+        old.hand_over().unwrap();
+        let mut new = Epoch::new(old.door.clone(), Adapter::MqttBroker, "mqtt city");
+        drop(old);
+        new.take("t", None, READING);
+        arrivals.queue().recv().unwrap().ack.settle();
+        assert!(poll(new.progress()).is_pending());
+        new.hand_over().unwrap();
+        arrivals.queue().recv().unwrap().ack.settle();
+        assert_eq!(poll(new.progress()), Poll::Ready(Ok(())));
+        assert_eq!((new.settled(), new.in_flight()), (1, 0));
+    }
+
+    #[test]
+    fn p5_a_full_door_is_waited_for_and_more_is_not_read() {
+        let (mut epoch, arrivals) = epoch(1);
+        epoch.take("t", None, READING);
+        epoch.hand_over().unwrap();
+        epoch.take("t", None, b"no reading");
+        epoch.hand_over().unwrap();
+        assert!(poll(epoch.progress()).is_pending());
+        while epoch.has_room(u64::MAX) {
+            epoch.take("t", None, READING);
+        }
+        assert!(epoch.inputs.bytes() < DECODED_BYTES_MAX + 1024);
+        assert!(!epoch.has_room(1), "as many are in flight as may be");
+        let first = arrivals.queue().recv().unwrap();
+        arrivals.release(&first);
+        assert_eq!(poll(epoch.progress()), Poll::Ready(Ok(())), "handed over");
+        assert!(epoch.waiting.is_none());
+    }
+
+    #[test]
+    fn only_our_own_topics_name_the_sensor() {
+        assert_eq!(sensor_of("ioc/v1/readings/wl-1"), Some("wl-1"));
+        assert_eq!(sensor_of("ioc/v1/readings/a/b"), None);
+        assert_eq!(sensor_of("city/water/wl-1"), None);
+    }
+}

@@ -1,0 +1,136 @@
+//! The state of each link to a broker elsewhere, for people and for orchestrators.
+//!
+//! Arrives: what each link says of itself. Leaves: one line for each. Bound: one entry for each
+//! connection that is configured; none is added later.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use crate::telemetry;
+
+/// All links of the process: cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Links(Arc<Mutex<BTreeMap<String, LinkState>>>);
+
+/// What a link does.
+#[derive(Debug, Clone)]
+pub enum LinkState {
+    /// It has not been there yet.
+    Connecting,
+    /// It works.
+    Up,
+    /// It broke, or could not be made; it is tried again.
+    Down {
+        /// Since when.
+        since: Instant,
+        /// Why, in words.
+        why: String,
+    },
+    /// It was given up because this process ends.
+    Ended,
+}
+
+impl fmt::Display for LinkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Connecting => f.write_str("connecting"),
+            Self::Up => f.write_str("up"),
+            Self::Down { since, why } => {
+                write!(f, "down for {} s: {why}", since.elapsed().as_secs())
+            }
+            Self::Ended => f.write_str("ended"),
+        }
+    }
+}
+
+impl Links {
+    /// Each link's name and state, by name.
+    pub fn states(&self) -> Vec<(String, LinkState)> {
+        self.with(|links| links.clone().into_iter().collect())
+    }
+
+    /// A new link.
+    pub(super) fn add(&self, name: &str) -> Link {
+        let link = Link {
+            links: self.clone(),
+            name: name.to_owned(),
+        };
+        link.set(LinkState::Connecting);
+        telemetry::broker_link(name, false);
+        link
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut BTreeMap<String, LinkState>) -> T) -> T {
+        // A panic while it was held cannot have left the table in a bad state.
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// One link's end of the table.
+#[derive(Debug)]
+pub(super) struct Link {
+    links: Links,
+    name: String,
+}
+
+impl Link {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// It works.
+    pub fn up(&self) {
+        self.set(LinkState::Up);
+        telemetry::broker_up(&self.name);
+    }
+
+    /// It broke, or could not be made. What is down stays so since when it was.
+    pub fn down(&self, why: &str) {
+        let was = self.links.with(|links| links.get(&self.name).cloned());
+        let since = match was {
+            Some(LinkState::Down { since, .. }) => since,
+            Some(LinkState::Connecting | LinkState::Up | LinkState::Ended) | None => Instant::now(),
+        };
+        let is_news = !matches!(&was, Some(LinkState::Down { why: before, .. }) if before == why);
+        let why = why.to_owned();
+        telemetry::broker_down(&self.name, &why, is_news);
+        self.set(LinkState::Down { since, why });
+    }
+
+    /// This process ends.
+    pub fn ended(&self) {
+        self.set(LinkState::Ended);
+        telemetry::broker_link(&self.name, false);
+    }
+
+    fn set(&self, state: LinkState) {
+        self.links
+            .with(|links| links.insert(self.name.clone(), state));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_down_since_it_broke_whatever_its_attempts_say() {
+        let links = Links::default();
+        let link = links.add("mqtt city");
+        assert_eq!(links.states()[0].1.to_string(), "connecting");
+        link.up();
+        assert_eq!(links.states()[0].1.to_string(), "up");
+        link.down("closed");
+        let since = |links: &Links| match &links.states()[0].1 {
+            LinkState::Down { since, why } => (*since, why.clone()),
+            other => panic!("{other:?}"),
+        };
+        let first = since(&links);
+        link.down("refused");
+        assert_eq!(since(&links), (first.0, "refused".to_owned()));
+        let said = links.states()[0].1.to_string();
+        assert!(said.starts_with("down for ") && said.ends_with(" s: refused"));
+    }
+}

@@ -1,0 +1,185 @@
+//! A subscriber of an MQTT broker elsewhere, 3.1.1 or 5.0: connects again for ever.
+//!
+//! Arrives: messages of the topics that are configured. Leaves: inputs through the door, PUBACKs.
+//! Promise: a PUBACK leaves only when the message is durable, in the order of the messages
+//! (section 4.6), and only on the connection that brought it. The session is the broker's to keep:
+//! what it took for us while we were away comes when we are back. Urgent topics have a connection
+//! of their own, so that no flood of others lies before them. Nothing is carried from one
+//! connection to the next but how long to wait. Not here: publishing; TLS; quality 2 (the broker
+//! delivers as quality 1 what was published so). Next: `mqtt/connection.rs`.
+
+mod connection;
+mod packets;
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use self::connection::{Ended, LinkError};
+use super::Login;
+use super::backoff::Backoff;
+use super::links::{Link, Links};
+use super::told;
+use crate::door::Door;
+use crate::telemetry;
+
+/// What a broker speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// MQTT 3.1.1.
+    V311,
+    /// MQTT 5.0.
+    V5,
+}
+
+/// A broker elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MqttBrokerOptions {
+    /// What it is called in logs, metrics and dead letters.
+    pub name: String,
+    /// Its host and port.
+    pub address: (String, u16),
+    /// What it speaks.
+    pub version: Version,
+    /// The client identifier that its session has; each connection adds to it.
+    pub client_id: String,
+    /// Who we are, if it asks.
+    pub login: Option<Login>,
+    /// The topic filters.
+    pub topics: Vec<String>,
+    /// Those that have a connection of their own.
+    pub urgent_topics: Vec<String>,
+    /// The group of a shared subscription (5.0: section 4.8.2).
+    pub share: Option<String>,
+    /// Over how many connections a shared subscription is spread.
+    pub connections: u16,
+    /// How many messages of a connection may be read and not yet durable; then it is not read
+    /// until some are. A broker of version 5 is told (receive maximum) and sends no more.
+    pub inflight_max: u16,
+    /// How often a silent broker is asked whether it is there, and how long it has to answer.
+    pub keep_alive: Duration,
+    /// How long a broker of version 5 is to keep the session while we are away. Seconds.
+    pub session_s: u32,
+}
+
+impl Default for MqttBrokerOptions {
+    /// A broker of version 5 on this machine with our own topics.
+    fn default() -> Self {
+        Self {
+            name: "broker".to_owned(),
+            address: ("127.0.0.1".to_owned(), 1883),
+            version: Version::V5,
+            client_id: "ioc-broker".to_owned(),
+            login: None,
+            topics: vec!["ioc/v1/readings/#".to_owned()],
+            urgent_topics: Vec::new(),
+            share: None,
+            connections: 1,
+            inflight_max: 4096,
+            keep_alive: Duration::from_secs(15),
+            session_s: 86_400,
+        }
+    }
+}
+
+impl MqttBrokerOptions {
+    /// How many connections are made to it.
+    pub const fn connections(&self) -> usize {
+        let urgent = !self.urgent_topics.is_empty() as usize;
+        let others = if self.topics.is_empty() {
+            0
+        } else {
+            self.connections as usize
+        };
+        urgent + others
+    }
+}
+
+/// One connection as it is to be made.
+#[derive(Debug)]
+struct Wanted {
+    client_id: String,
+    filters: Vec<String>,
+    link: Link,
+    options: Arc<MqttBrokerOptions>,
+}
+
+/// So long a connection must have lasted for the next attempt to be made at once, if it brought
+/// nothing.
+const STABLE_AFTER: Duration = Duration::from_secs(10);
+
+/// Serves a broker until `shutdown` is ready; then reads no more, waits until what was read is
+/// durable and acknowledged, and takes its leave. The engine must go on settling until this
+/// returns.
+pub async fn run(
+    options: MqttBrokerOptions,
+    door: Door,
+    links: &Links,
+    shutdown: impl Future<Output = ()>,
+) {
+    let (stop, stopping) = watch::channel(false);
+    let mut connections = JoinSet::new();
+    for wanted in wanted(options, links) {
+        connections.spawn(keep(wanted, door.clone(), stopping.clone()));
+    }
+    shutdown.await;
+    stop.send_replace(true);
+    while connections.join_next().await.is_some() {}
+}
+
+fn wanted(options: MqttBrokerOptions, links: &Links) -> Vec<Wanted> {
+    let options = Arc::new(options);
+    let shared = |filter: &String| match &options.share {
+        Some(group) => format!("$share/{group}/{filter}"),
+        None => filter.clone(),
+    };
+    let connection = |suffix: &str, filters: &[String]| Wanted {
+        client_id: format!("{}{suffix}", options.client_id),
+        filters: filters.iter().map(shared).collect(),
+        link: links.add(&format!("mqtt {}{suffix}", options.name)),
+        options: Arc::clone(&options),
+    };
+    let mut all = Vec::new();
+    if !options.urgent_topics.is_empty() {
+        all.push(connection("-urgent", &options.urgent_topics));
+    }
+    if !options.topics.is_empty() {
+        all.push(connection("", &options.topics));
+        let others = 2..=options.connections;
+        all.extend(others.map(|number| connection(&format!("-{number}"), &options.topics)));
+    }
+    all
+}
+
+/// Keeps one connection: makes it again whenever it ends, until told to stop.
+async fn keep(wanted: Wanted, door: Door, mut stopping: watch::Receiver<bool>) {
+    let mut backoff = Backoff::default();
+    let wanted = Arc::new(wanted);
+    loop {
+        let began = Instant::now();
+        // In a task of its own: a panic of ours ends this connection and nothing else.
+        let serving = connection::serve(Arc::clone(&wanted), door.clone(), stopping.clone());
+        let (brought, error) = match tokio::spawn(serving).await {
+            Ok(Ended::Stopped) => break,
+            Ok(Ended::Broke { brought, error }) => (brought, error),
+            Err(panic) => (false, LinkError::Panicked(panic.to_string())),
+        };
+        if brought || began.elapsed() >= STABLE_AFTER {
+            backoff.reset();
+        }
+        telemetry::broker_broke(wanted.link.name(), error.word());
+        wanted.link.down(&error.to_string());
+        tokio::select! {
+            () = sleep(backoff.next()) => {}
+            () = told(&mut stopping) => break,
+        }
+    }
+    wanted.link.ended();
+}
+
+#[cfg(test)]
+mod tests;

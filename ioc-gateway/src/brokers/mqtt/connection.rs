@@ -1,0 +1,335 @@
+//! One connection to an MQTT broker, from CONNECT to its end.
+//!
+//! Arrives: a socket's bytes. Leaves: inputs through the door; PUBACKs, all that are due in one
+//! write. Promise: nothing outlives the connection, so there is no state that could keep the next
+//! one from working; a broker that is silent for longer than it may is left.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{Duration, Instant, sleep_until, timeout};
+
+use super::packets::{self, Delivery, Malformed, Message, Packet};
+use super::{Version, Wanted};
+use crate::brokers::epoch::{Epoch, sensor_of};
+use crate::brokers::told;
+use crate::door::{Door, DoorClosed};
+use crate::telemetry::{self, Adapter};
+
+/// One read from the socket.
+const READ_BYTES: usize = 64 << 10;
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LinkError {
+    #[error("cannot connect: {0}")]
+    Connect(io::Error),
+    #[error("no answer in time")]
+    Silent,
+    #[error("the socket failed: {0}")]
+    Socket(io::Error),
+    #[error("the broker closed the connection")]
+    Closed,
+    #[error("the broker ended the connection: {0}")]
+    Disconnected(String),
+    #[error("the broker refused the connection: {0}")]
+    Refused(String),
+    #[error("the broker refused the subscription to {0}")]
+    Subscription(String),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    #[error("the broker sent what it may not send here: {0}")]
+    Unexpected(&'static str),
+    #[error("the engine has stopped")]
+    EngineStopped,
+    #[error("a mistake of ours: {0}")]
+    Panicked(String),
+}
+
+impl LinkError {
+    /// The word that it is counted by.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => "connect_failed",
+            Self::Silent => "silent",
+            Self::Socket(_) => "socket_failed",
+            Self::Closed => "closed",
+            Self::Disconnected(_) => "disconnected",
+            Self::Refused(_) => "refused",
+            Self::Subscription(_) => "subscription_refused",
+            Self::Malformed(_) => "malformed",
+            Self::Unexpected(_) => "unexpected",
+            Self::EngineStopped => "engine_stopped",
+            Self::Panicked(_) => "panicked",
+        }
+    }
+}
+
+impl From<DoorClosed> for LinkError {
+    fn from(DoorClosed: DoorClosed) -> Self {
+        Self::EngineStopped
+    }
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// We were told to stop.
+    Stopped,
+    /// It is to be made again.
+    Broke {
+        /// Whether anything that came over it became durable.
+        brought: bool,
+        error: LinkError,
+    },
+}
+
+/// Makes a connection and serves it until it ends.
+pub(super) async fn serve(
+    wanted: Arc<Wanted>,
+    door: Door,
+    mut stopping: watch::Receiver<bool>,
+) -> Ended {
+    let connecting = timeout(wanted.options.keep_alive, connect(&wanted));
+    let connected = tokio::select! {
+        connected = connecting => connected,
+        () = told(&mut stopping) => return Ended::Stopped,
+    };
+    let socket = match connected {
+        Ok(Ok(socket)) => socket,
+        Ok(Err(error)) => return broke(error),
+        Err(_) => return broke(LinkError::Silent),
+    };
+    let mut connection = Connection::new(&wanted, door);
+    match connection.run(socket, stopping).await {
+        Ok(()) => Ended::Stopped,
+        Err(error) => Ended::Broke {
+            brought: connection.epoch.settled() > 0,
+            error,
+        },
+    }
+}
+
+const fn broke(error: LinkError) -> Ended {
+    Ended::Broke {
+        brought: false,
+        error,
+    }
+}
+
+async fn connect(wanted: &Wanted) -> Result<TcpStream, LinkError> {
+    let (host, port) = &wanted.options.address;
+    let socket = TcpStream::connect((host.as_str(), *port)).await;
+    let socket = socket.map_err(LinkError::Connect)?;
+    // Without this, each PUBACK may wait 40 ms for the broker's delayed acknowledgement of TCP.
+    socket.set_nodelay(true).map_err(LinkError::Connect)?;
+    Ok(socket)
+}
+
+/// How far the introduction has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    AwaitsConnAck,
+    AwaitsSubAck,
+    Subscribed,
+}
+
+/// An acknowledgement that is owed once so many messages are durable.
+#[derive(Debug, Clone, Copy)]
+struct Owed {
+    upto: u64,
+    packet_id: u16,
+}
+
+struct Connection<'a> {
+    wanted: &'a Wanted,
+    version: Version,
+    epoch: Epoch,
+    stage: Stage,
+    owed: VecDeque<Owed>,
+    received: BytesMut,
+    out: BytesMut,
+    keep_alive: Duration,
+    /// When the broker was last heard, or it was we who did not listen.
+    heard: Instant,
+    /// Whether a ping waits for its answer.
+    asked: bool,
+    stopping: bool,
+}
+
+impl<'a> Connection<'a> {
+    fn new(wanted: &'a Wanted, door: Door) -> Self {
+        let version = wanted.options.version;
+        let mut out = BytesMut::new();
+        version.put_connect(&mut out, &wanted.client_id, &wanted.options);
+        Self {
+            wanted,
+            version,
+            epoch: Epoch::new(door, Adapter::MqttBroker, wanted.link.name()),
+            stage: Stage::AwaitsConnAck,
+            owed: VecDeque::new(),
+            received: BytesMut::new(),
+            out,
+            keep_alive: wanted.options.keep_alive,
+            heard: Instant::now(),
+            asked: false,
+            stopping: false,
+        }
+    }
+
+    /// Serves the socket until it ends, or until told to stop and nothing is owed any more.
+    async fn run(
+        &mut self,
+        socket: TcpStream,
+        mut stopping: watch::Receiver<bool>,
+    ) -> Result<(), LinkError> {
+        let (mut reader, mut writer) = socket.into_split();
+        loop {
+            self.take()?;
+            self.epoch.hand_over()?;
+            self.acknowledge();
+            if self.stopping && self.out.is_empty() && self.epoch.in_flight() == 0 {
+                packets::put_disconnect(&mut self.out);
+                // The broker may be gone already: its session is as it was in any case.
+                let _ = writer.write_all_buf(&mut self.out).await;
+                let _ = writer.shutdown().await;
+                return Ok(());
+            }
+            let reads = !self.stopping && self.has_room();
+            if !reads {
+                self.heard = Instant::now();
+                self.asked = false;
+            }
+            self.received.reserve(READ_BYTES);
+            // Each of these is cancel safe: nothing is read, written or settled when another wins.
+            tokio::select! {
+                read = reader.read_buf(&mut self.received), if reads => {
+                    match read.map_err(LinkError::Socket)? {
+                        0 => return Err(LinkError::Closed),
+                        _ => self.heard(),
+                    }
+                }
+                written = writer.write_buf(&mut self.out), if !self.out.is_empty() => {
+                    written.map_err(LinkError::Socket)?;
+                }
+                progress = self.epoch.progress() => progress?,
+                () = sleep_until(self.heard + self.keep_alive) => self.ask()?,
+                () = told(&mut stopping), if !self.stopping => {
+                    self.stopping = true;
+                }
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        // One more than a broker of version 5 was told, or an answer to a ping would not be read.
+        let inflight_max = u64::from(self.wanted.options.inflight_max) + 1;
+        self.epoch.has_room(inflight_max)
+    }
+
+    fn heard(&mut self) {
+        self.heard = Instant::now();
+        self.asked = false;
+    }
+
+    /// Asks a silent broker whether it is there; one that does not answer is left.
+    fn ask(&mut self) -> Result<(), LinkError> {
+        if self.asked || self.stage != Stage::Subscribed {
+            return Err(LinkError::Silent);
+        }
+        packets::put_pingreq(&mut self.out);
+        self.heard = Instant::now();
+        self.asked = true;
+        Ok(())
+    }
+
+    /// Takes the packets that were received and have room.
+    fn take(&mut self) -> Result<(), LinkError> {
+        while self.has_room() && !self.stopping {
+            let Some(packet) = self.version.read(&mut self.received)? else {
+                break;
+            };
+            match packet {
+                Packet::ConnAck {
+                    session_present,
+                    refused,
+                    keep_alive_s,
+                } => {
+                    if let Some(reason) = refused {
+                        return Err(LinkError::Refused(reason));
+                    }
+                    self.let_in(session_present, keep_alive_s)?;
+                }
+                Packet::SubAck(granted) => self.subscribed(&granted)?,
+                Packet::Publish(message) => self.take_message(&message)?,
+                Packet::PingResp => {}
+                Packet::Disconnect(reason) => return Err(LinkError::Disconnected(reason)),
+                Packet::Unexpected(what) => return Err(LinkError::Unexpected(what)),
+            }
+        }
+        Ok(())
+    }
+
+    fn let_in(&mut self, session: bool, keep_alive_s: Option<u16>) -> Result<(), LinkError> {
+        if self.stage != Stage::AwaitsConnAck {
+            return Err(LinkError::Unexpected("CONNACK"));
+        }
+        self.stage = Stage::AwaitsSubAck;
+        if let Some(seconds @ 1..) = keep_alive_s {
+            self.keep_alive = self.keep_alive.min(Duration::from_secs(seconds.into()));
+        }
+        telemetry::broker_session(self.wanted.link.name(), session);
+        // Also where the broker has a session: the filters may be others than then.
+        self.version
+            .put_subscribe(&mut self.out, &self.wanted.filters);
+        Ok(())
+    }
+
+    fn subscribed(&mut self, granted: &[bool]) -> Result<(), LinkError> {
+        if self.stage != Stage::AwaitsSubAck || granted.len() != self.wanted.filters.len() {
+            return Err(LinkError::Unexpected("SUBACK"));
+        }
+        let filters = self.wanted.filters.iter().zip(granted);
+        let refused: Vec<_> = filters.filter(|(_, granted)| !**granted).collect();
+        if let Some((filter, _)) = refused.first() {
+            return Err(LinkError::Subscription((*filter).clone()));
+        }
+        self.stage = Stage::Subscribed;
+        self.wanted.link.up();
+        Ok(())
+    }
+
+    /// Takes a message. Those of a session that the broker kept may come before SUBACK.
+    fn take_message(&mut self, message: &Message) -> Result<(), LinkError> {
+        if self.stage == Stage::AwaitsConnAck {
+            return Err(LinkError::Unexpected("PUBLISH"));
+        }
+        let topic = message.topic.as_str();
+        self.epoch.take(topic, sensor_of(topic), &message.payload);
+        if message.duplicate {
+            telemetry::broker_redelivered(1);
+        }
+        match message.delivery {
+            Delivery::Unacknowledged => {}
+            Delivery::Acknowledged(packet_id) => self.owed.push_back(Owed {
+                upto: self.epoch.decoded(),
+                packet_id,
+            }),
+            Delivery::ExactlyOnce => return Err(LinkError::Unexpected("a message of quality 2")),
+        }
+        Ok(())
+    }
+
+    /// Writes the acknowledgements of what has become durable.
+    fn acknowledge(&mut self) {
+        let settled = self.epoch.settled();
+        while let Some(owed) = self.owed.pop_front_if(|owed| owed.upto <= settled) {
+            packets::put_puback(&mut self.out, owed.packet_id);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! The packets of both versions of MQTT, as far as a subscriber needs them.
+//!
+//! Arrives: bytes of a broker. Leaves: [`Packet`]s, the same for 3.1.1 and 5.0. The bytes are read
+//! and written by `rumqttc`; its event loop is not used: it flushes each acknowledgement by itself,
+//! carries state from one connection to the next, and a message that collides with a lost session
+//! can keep it from ever connecting again.
+
+use bytes::{Bytes, BytesMut};
+use rumqttc::mqttbytes::{self, v4};
+use rumqttc::v5::mqttbytes::{self as mqttbytes5, v5};
+
+use super::{MqttBrokerOptions, Version};
+
+/// The longest packet that is read. A broker of version 5 is told and sends none that is longer;
+/// one of 3.1.1 that does is disconnected.
+pub(super) const PACKET_BYTES_MAX: u32 = 16 << 20;
+
+/// What a broker says to a subscriber.
+#[derive(Debug)]
+pub(super) enum Packet {
+    ConnAck {
+        session_present: bool,
+        /// `None` if we are let in.
+        refused: Option<String>,
+        /// The keep-alive that the broker asks for instead.
+        keep_alive_s: Option<u16>,
+    },
+    /// For each filter whether it was granted.
+    SubAck(Vec<bool>),
+    Publish(Message),
+    PingResp,
+    /// The broker ends the connection, for this reason.
+    Disconnect(String),
+    /// What no broker sends to a client that only subscribes.
+    Unexpected(&'static str),
+}
+
+/// A message.
+#[derive(Debug)]
+pub(super) struct Message {
+    pub topic: Topic,
+    pub payload: Bytes,
+    pub delivery: Delivery,
+    pub duplicate: bool,
+}
+
+/// A topic, in each version as it was read.
+#[derive(Debug)]
+pub(super) enum Topic {
+    Text(String),
+    Bytes(Bytes),
+}
+
+impl Topic {
+    /// The text; lossless, for a broker has checked it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Bytes(bytes) => std::str::from_utf8(bytes).unwrap_or("?"),
+        }
+    }
+}
+
+/// Whether a message wants an acknowledgement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delivery {
+    Unacknowledged,
+    Acknowledged(u16),
+    /// Quality 2: subscribed to with quality 1, so it is not allowed (section 3.8.4).
+    ExactlyOnce,
+}
+
+/// Bytes that are no packet.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the broker sent what is no MQTT packet: {0}")]
+pub(super) struct Malformed(String);
+
+impl Version {
+    /// The next packet; `None` if it has not come whole yet.
+    pub(super) fn read(self, bytes: &mut BytesMut) -> Result<Option<Packet>, Malformed> {
+        match self {
+            Self::V311 => match v4::Packet::read(bytes, PACKET_BYTES_MAX as usize) {
+                Ok(packet) => Ok(Some(of_v4(packet))),
+                Err(mqttbytes::Error::InsufficientBytes(_)) => Ok(None),
+                Err(error) => Err(Malformed(error.to_string())),
+            },
+            // `rumqttc` does not know a DISCONNECT without a reason (5.0: section 3.14.2.1).
+            Self::V5 if bytes.starts_with(&[0xe0, 0]) => {
+                Ok(Some(Packet::Disconnect("no reason given".to_owned())))
+            }
+            Self::V5 => match v5::Packet::read(bytes, Some(PACKET_BYTES_MAX)) {
+                Ok(packet) => Ok(Some(of_v5(packet))),
+                Err(mqttbytes5::Error::InsufficientBytes(_)) => Ok(None),
+                Err(error) => Err(Malformed(error.to_string())),
+            },
+        }
+    }
+
+    /// CONNECT, for a session that the broker keeps while we are away.
+    pub(super) fn put_connect(
+        self,
+        out: &mut BytesMut,
+        client_id: &str,
+        options: &MqttBrokerOptions,
+    ) {
+        let keep_alive = options.keep_alive.as_secs() as u16;
+        let written = match self {
+            Self::V311 => {
+                let mut connect = v4::Connect::new(client_id);
+                connect.keep_alive = keep_alive;
+                connect.clean_session = false;
+                if let Some(login) = &options.login {
+                    connect.set_login(&login.user, &login.password);
+                }
+                connect.write(out).is_ok()
+            }
+            Self::V5 => {
+                let mut properties = v5::ConnectProperties::new();
+                properties.session_expiry_interval = Some(options.session_s);
+                properties.receive_maximum = Some(options.inflight_max);
+                properties.max_packet_size = Some(PACKET_BYTES_MAX);
+                let connect = v5::Connect {
+                    keep_alive,
+                    client_id: client_id.to_owned(),
+                    clean_start: false,
+                    properties: Some(properties),
+                };
+                let login = options.login.as_ref();
+                let login = login.map(|login| v5::Login::new(&login.user, &login.password));
+                connect.write(&None, &login, out).is_ok()
+            }
+        };
+        debug_assert!(written, "the settings bound all that is in it");
+    }
+
+    /// SUBSCRIBE to all filters with quality 1.
+    pub(super) fn put_subscribe(self, out: &mut BytesMut, filters: &[String]) {
+        let written = match self {
+            Self::V311 => {
+                let filter = |path: &String| {
+                    v4::SubscribeFilter::new(path.clone(), mqttbytes::QoS::AtLeastOnce)
+                };
+                let mut subscribe = v4::Subscribe::new_many(filters.iter().map(filter));
+                subscribe.pkid = 1;
+                subscribe.write(out).is_ok()
+            }
+            Self::V5 => {
+                let filter = |path: &String| {
+                    let mut filter = v5::Filter::new(path.clone(), mqttbytes5::QoS::AtLeastOnce);
+                    // A retained message is a reading that we had before.
+                    filter.retain_forward_rule = v5::RetainForwardRule::OnNewSubscribe;
+                    filter
+                };
+                let mut subscribe = v5::Subscribe::new_many(filters.iter().map(filter), None);
+                subscribe.pkid = 1;
+                subscribe.write(out).is_ok()
+            }
+        };
+        debug_assert!(written, "the settings bound all that is in it");
+    }
+}
+
+/// PUBACK, in both versions (5.0: section 3.4.2.1 without a reason).
+pub(super) fn put_puback(out: &mut BytesMut, packet_id: u16) {
+    let [high, low] = packet_id.to_be_bytes();
+    out.extend_from_slice(&[0x40, 2, high, low]);
+}
+
+/// PINGREQ, in both versions.
+pub(super) fn put_pingreq(out: &mut BytesMut) {
+    out.extend_from_slice(&[0xc0, 0]);
+}
+
+/// DISCONNECT, in both versions: a normal end, after which the broker keeps the session.
+pub(super) fn put_disconnect(out: &mut BytesMut) {
+    out.extend_from_slice(&[0xe0, 0]);
+}
+
+fn of_v4(packet: v4::Packet) -> Packet {
+    match packet {
+        v4::Packet::ConnAck(connack) => Packet::ConnAck {
+            session_present: connack.session_present,
+            refused: match connack.code {
+                v4::ConnectReturnCode::Success => None,
+                code => Some(format!("{code:?}")),
+            },
+            keep_alive_s: None,
+        },
+        v4::Packet::SubAck(suback) => {
+            let granted = |code| matches!(code, v4::SubscribeReasonCode::Success(_));
+            Packet::SubAck(suback.return_codes.into_iter().map(granted).collect())
+        }
+        v4::Packet::Publish(publish) => Packet::Publish(Message {
+            topic: Topic::Text(publish.topic),
+            payload: publish.payload,
+            delivery: match publish.qos {
+                mqttbytes::QoS::AtMostOnce => Delivery::Unacknowledged,
+                mqttbytes::QoS::AtLeastOnce => Delivery::Acknowledged(publish.pkid),
+                mqttbytes::QoS::ExactlyOnce => Delivery::ExactlyOnce,
+            },
+            duplicate: publish.dup,
+        }),
+        v4::Packet::PingResp => Packet::PingResp,
+        v4::Packet::Disconnect => Packet::Unexpected("DISCONNECT"),
+        v4::Packet::Connect(_) => Packet::Unexpected("CONNECT"),
+        v4::Packet::PubAck(_) => Packet::Unexpected("PUBACK"),
+        v4::Packet::PubRec(_) => Packet::Unexpected("PUBREC"),
+        v4::Packet::PubRel(_) => Packet::Unexpected("PUBREL"),
+        v4::Packet::PubComp(_) => Packet::Unexpected("PUBCOMP"),
+        v4::Packet::Subscribe(_) => Packet::Unexpected("SUBSCRIBE"),
+        v4::Packet::Unsubscribe(_) => Packet::Unexpected("UNSUBSCRIBE"),
+        v4::Packet::UnsubAck(_) => Packet::Unexpected("UNSUBACK"),
+        v4::Packet::PingReq => Packet::Unexpected("PINGREQ"),
+    }
+}
+
+fn of_v5(packet: v5::Packet) -> Packet {
+    match packet {
+        v5::Packet::ConnAck(connack) => Packet::ConnAck {
+            session_present: connack.session_present,
+            refused: match connack.code {
+                v5::ConnectReturnCode::Success => None,
+                code => Some(format!("{code:?}")),
+            },
+            keep_alive_s: connack.properties.and_then(|given| given.server_keep_alive),
+        },
+        v5::Packet::SubAck(suback) => {
+            let granted = |code| matches!(code, v5::SubscribeReasonCode::Success(_));
+            Packet::SubAck(suback.return_codes.into_iter().map(granted).collect())
+        }
+        v5::Packet::Publish(publish) => Packet::Publish(Message {
+            topic: Topic::Bytes(publish.topic),
+            payload: publish.payload,
+            delivery: match publish.qos {
+                mqttbytes5::QoS::AtMostOnce => Delivery::Unacknowledged,
+                mqttbytes5::QoS::AtLeastOnce => Delivery::Acknowledged(publish.pkid),
+                mqttbytes5::QoS::ExactlyOnce => Delivery::ExactlyOnce,
+            },
+            duplicate: publish.dup,
+        }),
+        v5::Packet::PingResp(_) => Packet::PingResp,
+        v5::Packet::Disconnect(disconnect) => {
+            Packet::Disconnect(format!("{:?}", disconnect.reason_code))
+        }
+        v5::Packet::Auth(_) => Packet::Unexpected("AUTH"),
+        v5::Packet::Connect(..) => Packet::Unexpected("CONNECT"),
+        v5::Packet::PubAck(_) => Packet::Unexpected("PUBACK"),
+        v5::Packet::PubRec(_) => Packet::Unexpected("PUBREC"),
+        v5::Packet::PubRel(_) => Packet::Unexpected("PUBREL"),
+        v5::Packet::PubComp(_) => Packet::Unexpected("PUBCOMP"),
+        v5::Packet::Subscribe(_) => Packet::Unexpected("SUBSCRIBE"),
+        v5::Packet::Unsubscribe(_) => Packet::Unexpected("UNSUBSCRIBE"),
+        v5::Packet::UnsubAck(_) => Packet::Unexpected("UNSUBACK"),
+        v5::Packet::PingReq(_) => Packet::Unexpected("PINGREQ"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p5_a_packet_beyond_the_bound_is_not_waited_for() {
+        for version in [Version::V311, Version::V5] {
+            let mut longest = BytesMut::from(&[0x30, 0xfb, 0xff, 0xff, 0x07][..]);
+            assert!(version.read(&mut longest).unwrap().is_none(), "it may come");
+            let mut longer = BytesMut::from(&[0x30, 0xff, 0xff, 0xff, 0x7f][..]);
+            assert!(version.read(&mut longer).is_err());
+        }
+    }
+
+    #[test]
+    fn a_farewell_needs_no_reason() {
+        let read = |bytes: &[u8]| Version::V5.read(&mut BytesMut::from(bytes));
+        for bytes in [&[0xe0, 0][..], &[0xe0, 2, 0x8e, 0]] {
+            assert!(
+                matches!(read(bytes), Ok(Some(Packet::Disconnect(_)))),
+                "{bytes:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! The subscriber against a broker that is written out byte by byte.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+
+use super::*;
+use crate::door::{Arrivals, DoorOptions};
+
+const WITHIN: Duration = Duration::from_secs(60);
+const TOPIC: &str = "ioc/v1/readings/s";
+const READING: &str = r#"{"id":"a","kind":"k","observed_at":"2026-03-14T06:45:10Z","value":1}"#;
+
+struct Bench {
+    listener: TcpListener,
+    arrivals: Arrivals,
+    links: Links,
+    stop: watch::Sender<bool>,
+}
+
+/// A subscriber of a listener that answers nothing by itself.
+async fn bench(version: Version, change: impl FnOnce(&mut MqttBrokerOptions)) -> Bench {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut options = MqttBrokerOptions {
+        name: "city".into(),
+        address: ("127.0.0.1".into(), listener.local_addr().unwrap().port()),
+        version,
+        ..MqttBrokerOptions::default()
+    };
+    change(&mut options);
+    let (door, arrivals) = Door::new(DoorOptions::default(), Arc::default());
+    let (stop, stopping) = watch::channel(false);
+    let links = Links::default();
+    let shown = links.clone();
+    tokio::spawn(async move {
+        let mut told = stopping;
+        let shutdown = async move {
+            let _ = told.wait_for(|told| *told).await;
+        };
+        run(options, door, &shown, shutdown).await;
+    });
+    Bench {
+        listener,
+        arrivals,
+        links,
+        stop,
+    }
+}
+
+impl Bench {
+    /// The next connection, let in and subscribed.
+    async fn subscribed(&self, version: Version) -> TcpStream {
+        let (mut socket, _) = timeout(WITHIN, self.listener.accept())
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!(packet(&mut socket).await[0], 0x10, "CONNECT");
+        let v5 = version == Version::V5;
+        let connack: &[u8] = if v5 {
+            &[0x20, 3, 1, 0, 0]
+        } else {
+            &[0x20, 2, 1, 0]
+        };
+        socket.write_all(connack).await.unwrap();
+        assert_eq!(packet(&mut socket).await[0], 0x82, "SUBSCRIBE");
+        let suback: &[u8] = if v5 {
+            &[0x90, 4, 0, 1, 0, 1]
+        } else {
+            &[0x90, 3, 0, 1, 1]
+        };
+        socket.write_all(suback).await.unwrap();
+        socket
+    }
+
+    fn settle_next(&self) {
+        let arrival = self.arrivals.queue().recv_timeout(WITHIN).unwrap();
+        self.arrivals.release(&arrival);
+        arrival.ack.settle();
+    }
+
+    async fn until(&self, wanted: impl Fn(&str) -> bool) {
+        let until = Instant::now() + WITHIN;
+        while !self
+            .links
+            .states()
+            .iter()
+            .any(|(_, state)| wanted(&state.to_string()))
+        {
+            assert!(Instant::now() < until, "{:?}", self.links.states());
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// The next packet.
+async fn packet(socket: &mut TcpStream) -> Vec<u8> {
+    let read = async {
+        let mut packet = vec![socket.read_u8().await.unwrap()];
+        let length = socket.read_u8().await.unwrap();
+        assert!(length < 128, "short packets only");
+        packet.push(length);
+        packet.resize(2 + usize::from(length), 0);
+        socket.read_exact(&mut packet[2..]).await.unwrap();
+        packet
+    };
+    timeout(WITHIN, read).await.unwrap()
+}
+
+async fn publish(socket: &mut TcpStream, version: Version, packet_id: u16, payload: &str) {
+    let properties: &[u8] = if version == Version::V5 { &[0] } else { &[] };
+    let topic = [&(TOPIC.len() as u16).to_be_bytes()[..], TOPIC.as_bytes()].concat();
+    let body = [
+        &topic,
+        &packet_id.to_be_bytes()[..],
+        properties,
+        payload.as_bytes(),
+    ]
+    .concat();
+    assert!(body.len() < 128);
+    let head = [0x32, body.len() as u8];
+    socket
+        .write_all(&[&head[..], &body].concat())
+        .await
+        .unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_a_message_is_acknowledged_when_it_is_durable_and_not_on_the_next_connection() {
+    for version in [Version::V311, Version::V5] {
+        let bench = bench(version, |_| {}).await;
+        let mut first = bench.subscribed(version).await;
+        publish(&mut first, version, 7, READING).await;
+        publish(&mut first, version, 8, "no reading").await;
+        let held = bench.arrivals.queue().recv_timeout(WITHIN).unwrap();
+        drop(first);
+        let mut second = bench.subscribed(version).await;
+        held.ack.settle();
+        publish(&mut second, version, 9, READING).await;
+        // What the first one brought may lie in the queue still, and before the second's.
+        let settler = async {
+            loop {
+                while let Ok(arrival) = bench.arrivals.queue().try_recv() {
+                    arrival.ack.settle();
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let acked = tokio::select! {
+            acked = packet(&mut second) => acked,
+            () = settler => unreachable!("it never ends"),
+        };
+        assert_eq!(acked, [0x40, 2, 0, 9], "never 7 nor 8");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orion_ld_1427_a_broker_that_falls_silent_is_left_and_connected_to_again() {
+    let version = Version::V5;
+    let bench = bench(version, |options| {
+        options.keep_alive = Duration::from_secs(1);
+    })
+    .await;
+    let mut silent = bench.subscribed(version).await;
+    assert_eq!(packet(&mut silent).await, [0xc0, 0], "a ping");
+    let again = bench.subscribed(version).await;
+    bench.until(|state| state == "up").await;
+    drop((silent, again));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_is_shown_and_tried_again() {
+    let bench = bench(Version::V311, |_| {}).await;
+    let (mut socket, _) = bench.listener.accept().await.unwrap();
+    packet(&mut socket).await;
+    socket.write_all(&[0x20, 2, 0, 5]).await.unwrap();
+    bench
+        .until(|state| state.contains("refused the connection: NotAuthorized"))
+        .await;
+    let (mut socket, _) = timeout(WITHIN, bench.listener.accept())
+        .await
+        .unwrap()
+        .unwrap();
+    packet(&mut socket).await;
+    socket.write_all(&[0x20, 2, 0, 0]).await.unwrap();
+    packet(&mut socket).await;
+    socket.write_all(&[0x90, 3, 0, 1, 0x80]).await.unwrap();
+    bench
+        .until(|state| state.contains("subscription to ioc/v1/readings/#"))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_end_waits_for_what_was_read_and_then_takes_leave() {
+    let version = Version::V5;
+    let bench = bench(version, |_| {}).await;
+    let mut socket = bench.subscribed(version).await;
+    publish(&mut socket, version, 3, READING).await;
+    while bench.arrivals.queue().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    bench.stop.send_replace(true);
+    bench.settle_next();
+    assert_eq!(packet(&mut socket).await, [0x40, 2, 0, 3]);
+    assert_eq!(packet(&mut socket).await, [0xe0, 0]);
+    bench.until(|state| state == "ended").await;
+}
+
+#[tokio::test]
+async fn urgent_topics_have_a_connection_of_their_own_and_shared_ones_several() {
+    let bench = bench(Version::V5, |options| {
+        options.urgent_topics = vec!["alarms/#".into()];
+        options.share = Some("ioc".into());
+        options.connections = 3;
+    })
+    .await;
+    let until = Instant::now() + WITHIN;
+    while bench.links.states().len() < 4 {
+        assert!(Instant::now() < until);
+        tokio::task::yield_now().await;
+    }
+    let names: Vec<_> = bench
+        .links
+        .states()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "mqtt city",
+            "mqtt city-2",
+            "mqtt city-3",
+            "mqtt city-urgent"
+        ]
+    );
+}

@@ -1,0 +1,238 @@
+//! Readings from a NATS server elsewhere: core subjects, or a JetStream stream.
+//!
+//! Arrives: messages of the subjects that are configured, each subject on a connection (and, of a
+//! stream, with a durable consumer) of its own, so that none lies before another. Leaves: inputs
+//! through the door; acknowledgements. Promise, of a stream: a message is acknowledged only when it
+//! is durable; nothing is pulled that the door has no room for. Core NATS promises nothing: what is
+//! published while the link is down, or faster than it is taken, is lost; the latter is counted.
+//! Nothing but how long to wait outlives a connection. Next: `nats/stream.rs`.
+
+mod core;
+mod connect;
+mod prefix;
+pub mod outgoing;
+mod stream;
+
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+pub(super) use self::connect::{Connected, LinkError};
+use super::Login;
+use super::backoff::Backoff;
+use super::links::{Link, Links};
+use super::told;
+use crate::door::Door;
+use crate::telemetry;
+
+/// A NATS server elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NatsOptions {
+    /// What it is called in logs, metrics and dead letters.
+    pub name: String,
+    /// Its host and port.
+    pub address: (String, u16),
+    /// Who we are, if it asks for a user.
+    pub login: Option<Login>,
+    /// Who we are, if it asks for a JWT: a file as `nsc` makes it.
+    pub credentials_file: Option<PathBuf>,
+    /// Whether decisions are sent there, for a stream of `ioc.v1.decisions.>`.
+    pub decisions: bool,
+    /// What is read. Wildcards are `*` and `>`.
+    pub subjects: Vec<String>,
+    /// The stream that keeps them; without one they are core subjects.
+    pub stream: Option<String>,
+    /// How our consumers of the stream begin their names.
+    pub durable: String,
+    /// The queue group that shares core subjects.
+    pub queue: Option<String>,
+    /// How many messages of a subject may be read and not yet durable; no more are pulled.
+    pub inflight_max: u32,
+    /// After how long without a word from us a stream delivers a message again. Those that wait
+    /// for our disk are asked to be waited for.
+    pub ack_wait: Duration,
+}
+
+impl Default for NatsOptions {
+    /// A server on this machine with our own subjects.
+    fn default() -> Self {
+        Self {
+            name: "nats".to_owned(),
+            address: ("127.0.0.1".to_owned(), 4222),
+            login: None,
+            credentials_file: None,
+            decisions: false,
+            subjects: vec!["ioc.v1.readings.>".to_owned()],
+            stream: None,
+            durable: "ioc-nats".to_owned(),
+            queue: None,
+            inflight_max: 8192,
+            ack_wait: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+enum Ended {
+    /// We were told to stop.
+    Stopped,
+    /// It is to be made again.
+    Broke {
+        /// Whether anything that came over it became durable.
+        brought: bool,
+        error: LinkError,
+    },
+}
+
+/// So long a connection must have lasted for the next attempt to be made at once, if it brought
+/// nothing.
+const STABLE_AFTER: Duration = Duration::from_secs(10);
+
+/// Serves a server until `shutdown` is ready; then reads no more, waits until what was read is
+/// durable and acknowledged, and takes its leave. The engine must go on settling until this
+/// returns.
+pub async fn run(
+    options: NatsOptions,
+    door: Door,
+    links: &Links,
+    shutdown: impl Future<Output = ()>,
+) {
+    let (stop, stopping) = watch::channel(false);
+    let options = Arc::new(options);
+    let mut connections = JoinSet::new();
+    for subject in &options.subjects {
+        let subscriber = Subscriber {
+            options: Arc::clone(&options),
+            subject: subject.clone(),
+            link: links.add(&format!("nats {} {subject}", options.name)),
+        };
+        connections.spawn(keep(subscriber, door.clone(), stopping.clone()));
+    }
+    shutdown.await;
+    stop.send_replace(true);
+    while connections.join_next().await.is_some() {}
+}
+
+/// One subject's reader.
+#[derive(Debug)]
+struct Subscriber {
+    options: Arc<NatsOptions>,
+    subject: String,
+    link: Link,
+}
+
+/// Keeps one connection: makes it again whenever it ends, until told to stop.
+async fn keep(subscriber: Subscriber, door: Door, mut stopping: watch::Receiver<bool>) {
+    let mut backoff = Backoff::default();
+    let subscriber = Arc::new(subscriber);
+    loop {
+        let began = Instant::now();
+        // In a task of its own: a panic of ours ends this connection and nothing else.
+        let serving = serve(Arc::clone(&subscriber), door.clone(), stopping.clone());
+        let (brought, error) = match tokio::spawn(serving).await {
+            Ok(Ended::Stopped) => break,
+            Ok(Ended::Broke { brought, error }) => (brought, error),
+            Err(panic) => (false, LinkError::Panicked(panic.to_string())),
+        };
+        if brought || began.elapsed() >= STABLE_AFTER {
+            backoff.reset();
+        }
+        telemetry::broker_broke(subscriber.link.name(), error.word());
+        subscriber.link.down(&error.to_string());
+        tokio::select! {
+            () = sleep(backoff.next()) => {}
+            () = told(&mut stopping) => break,
+        }
+    }
+    subscriber.link.ended();
+}
+
+/// Makes a connection and serves it until it ends.
+async fn serve(
+    subscriber: Arc<Subscriber>,
+    door: Door,
+    mut stopping: watch::Receiver<bool>,
+) -> Ended {
+    let options = &subscriber.options;
+    let connected = tokio::select! {
+        connected = Connected::new(options) => connected,
+        () = told(&mut stopping) => return Ended::Stopped,
+    };
+    let connected = match connected {
+        Ok(connected) => connected,
+        Err(error) => {
+            return Ended::Broke {
+                brought: false,
+                error,
+            };
+        }
+    };
+    match &options.stream {
+        Some(stream) => stream::serve(&subscriber, stream, connected, door, stopping).await,
+        None => core::serve(&subscriber, connected, door, stopping).await,
+    }
+}
+
+/// The sensor that a subject of ours names: other characters than letters, digits, `_` and `-` are
+/// percent-escaped in it. In other subjects the message says it.
+fn sensor_of(subject: &str) -> Option<String> {
+    let token = subject.strip_prefix("ioc.v1.readings.")?;
+    if token.is_empty() || token.contains('.') {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(token.len());
+    let mut rest = token.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        if *byte == b'%' {
+            let (digits, after) = rest.split_at_checked(2)?;
+            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+            rest = after;
+        } else {
+            bytes.push(*byte);
+        }
+    }
+    String::from_utf8(bytes).ok()
+}
+
+/// A name as one token of a subject: see [`sensor_of`].
+pub fn token_of(name: &str) -> String {
+    let mut token = String::with_capacity(name.len());
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-') {
+            token.push(byte.into());
+        } else {
+            token += &format!("%{byte:02X}");
+        }
+    }
+    token
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sensor_is_one_token_whatever_its_name_and_back() {
+        for name in ["wl-0412", "a.b", "pump:3@hill", "100%", "ü >*"] {
+            let token = token_of(name);
+            assert!(!token.contains(['.', ' ', '>', '*']), "{token}");
+            let subject = format!("ioc.v1.readings.{token}");
+            assert_eq!(sensor_of(&subject).as_deref(), Some(name));
+        }
+        for other in [
+            "ioc.v1.readings.",
+            "ioc.v1.readings.a.b",
+            "city.water",
+            "ioc.v1.readings.%4",
+        ] {
+            assert_eq!(sensor_of(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! A connection to a NATS server, and that it broke.
+//!
+//! The library would connect again by itself, with the same consumers and inboxes. Here the first
+//! break ends the connection: whoever uses it begins anew and asks the server where it stands.
+
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions, Event};
+use tokio::sync::watch;
+
+use super::NatsOptions;
+use crate::door::DoorClosed;
+use crate::telemetry;
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::brokers) enum LinkError {
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    #[error("cannot use the credentials file: {0}")]
+    Credentials(std::io::Error),
+    #[error("the connection broke: {0}")]
+    Broke(String),
+    #[error("no word from the server in time")]
+    Silent,
+    #[error("cannot {attempt}: {why}")]
+    Refused { attempt: &'static str, why: String },
+    #[error("somebody else reads with our consumer, or a delivery was lost")]
+    Gap,
+    #[error("the engine has stopped")]
+    EngineStopped,
+    #[error("a mistake of ours: {0}")]
+    Panicked(String),
+}
+
+impl LinkError {
+    /// The word that it is counted by.
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Connect(_) => "connect_failed",
+            Self::Credentials(_) => "credentials",
+            Self::Broke(_) => "broke",
+            Self::Silent => "silent",
+            Self::Refused { .. } => "refused",
+            Self::Gap => "gap",
+            Self::EngineStopped => "engine_stopped",
+            Self::Panicked(_) => "panicked",
+        }
+    }
+
+    /// For `map_err`: what was attempted.
+    pub fn refused<E: std::fmt::Display>(attempt: &'static str) -> impl FnOnce(E) -> Self {
+        move |error| Self::Refused {
+            attempt,
+            why: error.to_string(),
+        }
+    }
+}
+
+impl From<DoorClosed> for LinkError {
+    fn from(DoorClosed: DoorClosed) -> Self {
+        Self::EngineStopped
+    }
+}
+
+/// How long a server may take to let us in, and to answer.
+pub(in crate::brokers) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// How often a server is asked whether it is there.
+const PING_EVERY: Duration = Duration::from_secs(5);
+
+/// A connection that works, or did.
+pub(in crate::brokers) struct Connected {
+    pub client: Client,
+    /// Why it broke.
+    broke: watch::Receiver<Option<String>>,
+}
+
+impl Connected {
+    /// Connects once.
+    pub async fn new(options: &NatsOptions) -> Result<Self, LinkError> {
+        let (breaks, broke) = watch::channel(None);
+        let mut connect = ConnectOptions::new()
+            .name("ioc")
+            .connection_timeout(ANSWER_WITHIN)
+            .request_timeout(Some(ANSWER_WITHIN))
+            .ping_interval(PING_EVERY)
+            .ignore_discovered_servers()
+            .event_callback(move |event| {
+                note(&breaks, &event);
+                async {}
+            });
+        if let Some(login) = &options.login {
+            connect = connect.user_and_password(login.user.clone(), login.password.clone());
+        }
+        if let Some(file) = &options.credentials_file {
+            let with_file = connect.credentials_file(file).await;
+            connect = with_file.map_err(LinkError::Credentials)?;
+        }
+        let (host, port) = &options.address;
+        let host = match host.contains(':') {
+            true => format!("[{host}]"),
+            false => host.clone(),
+        };
+        let connecting = connect.connect(format!("nats://{host}:{port}"));
+        let client = tokio::time::timeout(ANSWER_WITHIN, connecting).await;
+        let client = client.map_err(|_| LinkError::Silent)?;
+        Ok(Self {
+            client: client.map_err(|error| LinkError::Connect(error.to_string()))?,
+            broke,
+        })
+    }
+
+    /// Whether it has broken.
+    pub fn is_broken(&self) -> bool {
+        self.broke.borrow().is_some()
+    }
+
+    /// Waits until it breaks.
+    pub async fn broken(&mut self) -> LinkError {
+        match self.broke.wait_for(Option::is_some).await {
+            Ok(why) => LinkError::Broke(why.clone().unwrap_or_default()),
+            Err(_) => LinkError::Broke("the client ended".to_owned()),
+        }
+    }
+}
+
+fn note(breaks: &watch::Sender<Option<String>>, event: &Event) {
+    match event {
+        Event::Connected => {}
+        Event::SlowConsumer(_) => telemetry::nats_message_dropped(),
+        Event::Disconnected | Event::LameDuckMode | Event::Draining | Event::Closed => {
+            breaks.send_replace(Some(event.to_string()));
+        }
+        Event::ServerError(_) | Event::ClientError(_) => {
+            breaks.send_replace(Some(event.to_string()));
+        }
+    }
+}

@@ -1,0 +1,320 @@
+//! A subject of a JetStream stream, read with a durable pull consumer that acknowledges all.
+//!
+//! Arrives: what we pull. Leaves: inputs through the door; one acknowledgement for all that has
+//! become durable together. Promise: no more is asked for than may be in flight; what waits for our
+//! disk is not delivered again; a server that says nothing, not even that it has nothing, is left.
+//! The library's own batches are not used: a heartbeat can put them to sleep.
+
+use std::time::Duration;
+
+use async_nats::header::HeaderMap;
+use async_nats::jetstream::consumer::pull::{BatchConfig, Config};
+use async_nats::jetstream::consumer::{AckPolicy, Consumer};
+use async_nats::jetstream::{self, AckKind};
+use async_nats::{Message, StatusCode, Subject, Subscriber as Subscription};
+use futures_util::StreamExt;
+use tokio::sync::watch;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
+
+use super::connect::ANSWER_WITHIN;
+use super::prefix::{Delivery, Gap, Prefix, Start};
+use super::{Connected, Ended, LinkError, Subscriber, sensor_of};
+use crate::brokers::epoch::Epoch;
+use crate::brokers::told;
+use crate::door::Door;
+use crate::telemetry::{self, Adapter};
+
+/// How long the server keeps a request to pull.
+const PULL_EXPIRES: Duration = Duration::from_secs(5);
+/// How often it says that it is there while it has nothing.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// How long it may be silent while a request is open.
+const SILENCE_MAX: Duration = Duration::from_secs(3);
+/// How many deliveries may be unacknowledged; the server delivers no more then.
+const ACK_PENDING_MAX: i64 = 65_536;
+
+/// Serves a connection until it ends, or until told to stop and all that was read is durable and
+/// acknowledged.
+pub(super) async fn serve(
+    subscriber: &Subscriber,
+    stream: &str,
+    mut connected: Connected,
+    door: Door,
+    stopping: watch::Receiver<bool>,
+) -> Ended {
+    let mut epoch = Epoch::new(door, Adapter::Nats, subscriber.link.name());
+    let read = async {
+        let beginning = Reader::new(subscriber, stream, &connected);
+        let begun = timeout(ANSWER_WITHIN, beginning).await;
+        let mut reader = begun.map_err(|_| LinkError::Silent)??;
+        subscriber.link.up();
+        reader.run(&mut connected, &mut epoch, stopping).await
+    };
+    match read.await {
+        Ok(()) => Ended::Stopped,
+        Err(error) => Ended::Broke {
+            brought: epoch.settled() > 0,
+            error,
+        },
+    }
+}
+
+struct Reader<'a> {
+    subscriber: &'a Subscriber,
+    consumer: Consumer<Config>,
+    inbox: Subject,
+    messages: Subscription,
+    prefix: Prefix<Subject>,
+    ack_wait: Duration,
+    /// Up to which message all have been here for a beat.
+    held: u64,
+    /// From when on messages are pulled: when those that were under way before can come again, which
+    /// the server then delivers first. Newer ones before them would be out of order.
+    pull_from: Instant,
+    /// How many messages the server may still send for open requests.
+    requested: u64,
+    heard: Instant,
+}
+
+impl<'a> Reader<'a> {
+    /// Finds or makes the consumer, and asks where it stands.
+    async fn new(
+        subscriber: &'a Subscriber,
+        stream: &str,
+        connected: &Connected,
+    ) -> Result<Self, LinkError> {
+        let client = &connected.client;
+        let context = jetstream::new(client.clone());
+        let found = context.get_stream(stream).await;
+        let found = found.map_err(LinkError::refused("find the stream"))?;
+        let name = consumer_name(&subscriber.options.durable, &subscriber.subject);
+        let config = Config {
+            durable_name: Some(name.clone()),
+            ack_policy: AckPolicy::All,
+            ack_wait: subscriber.options.ack_wait,
+            filter_subject: subscriber.subject.clone(),
+            max_ack_pending: ACK_PENDING_MAX,
+            ..Config::default()
+        };
+        let consumer = found.get_or_create_consumer(&name, config).await;
+        let consumer: Consumer<Config> =
+            consumer.map_err(LinkError::refused("make the consumer"))?;
+        let info = consumer.get_info().await;
+        let info = info.map_err(LinkError::refused("ask for the consumer"))?;
+        if info.config.ack_policy != AckPolicy::All {
+            let why = format!("{name} does not acknowledge all; remove it");
+            return Err(LinkError::refused("use the consumer")(why));
+        }
+        let ack_wait = info.config.ack_wait;
+        let patience = match info.num_ack_pending {
+            0 => Duration::ZERO,
+            _ => ack_wait + ack_wait / 4,
+        };
+        let inbox = Subject::from(client.new_inbox());
+        let messages = client.subscribe(inbox.clone()).await;
+        Ok(Self {
+            subscriber,
+            consumer,
+            inbox,
+            messages: messages.map_err(LinkError::refused("subscribe"))?,
+            prefix: Prefix::new(Start {
+                delivery: info.delivered.consumer_sequence,
+                message: info.delivered.stream_sequence,
+                pending: info.num_ack_pending,
+            }),
+            ack_wait,
+            held: 0,
+            pull_from: Instant::now() + patience,
+            requested: 0,
+            heard: Instant::now(),
+        })
+    }
+
+    async fn run(
+        &mut self,
+        connected: &mut Connected,
+        epoch: &mut Epoch,
+        mut stopping: watch::Receiver<bool>,
+    ) -> Result<(), LinkError> {
+        let mut hold = beats(self.ack_wait / 3);
+        let mut is_stopping = false;
+        loop {
+            epoch.hand_over()?;
+            self.acknowledge(connected, epoch.settled()).await?;
+            if is_stopping && epoch.in_flight() == 0 {
+                let _ = connected.client.flush().await;
+                return Ok(());
+            }
+            let has_room = !is_stopping && epoch.has_room(u64::MAX);
+            let may_pull = Instant::now() >= self.pull_from;
+            if has_room && may_pull {
+                self.pull(epoch.in_flight()).await?;
+            } else {
+                self.heard = Instant::now();
+            }
+            tokio::select! {
+                message = self.messages.next(), if has_room => {
+                    self.heard = Instant::now();
+                    match message {
+                        Some(message) => self.take(&message, epoch)?,
+                        None => return Err(LinkError::Broke("the inbox ended".to_owned())),
+                    }
+                }
+                progress = epoch.progress() => progress?,
+                () = sleep_until(self.pull_from), if !may_pull => {}
+                _ = hold.tick() => self.hold(connected, epoch.decoded()).await?,
+                () = sleep_until(self.heard + SILENCE_MAX), if self.requested > 0 => {
+                    return Err(LinkError::Silent);
+                }
+                error = connected.broken() => return Err(error),
+                () = told(&mut stopping), if !is_stopping => is_stopping = true,
+            }
+        }
+    }
+
+    /// Asks for as much as may be in flight, but not for every single message.
+    async fn pull(&mut self, in_flight: u64) -> Result<(), LinkError> {
+        let inflight_max = u64::from(self.subscriber.options.inflight_max);
+        let credit = inflight_max.saturating_sub(in_flight + self.requested);
+        if credit == 0 || (credit < inflight_max.div_ceil(4) && self.requested > 0) {
+            return Ok(());
+        }
+        let request = BatchConfig {
+            batch: credit as usize,
+            expires: Some(PULL_EXPIRES),
+            idle_heartbeat: HEARTBEAT,
+            ..BatchConfig::default()
+        };
+        let inbox = self.inbox.clone();
+        let asked = self.consumer.request_batch(request, inbox).await;
+        asked.map_err(LinkError::refused("pull"))?;
+        if self.requested == 0 {
+            self.heard = Instant::now();
+        }
+        self.requested += credit;
+        Ok(())
+    }
+
+    /// Takes a message, or what the server has to say about a request (ADR-13).
+    fn take(&mut self, message: &Message, epoch: &mut Epoch) -> Result<(), LinkError> {
+        match message.status {
+            None | Some(StatusCode::OK) => self.take_message(message, epoch),
+            Some(StatusCode::IDLE_HEARTBEAT) => Ok(()),
+            // A request has expired, or was full.
+            Some(StatusCode::TIMEOUT | StatusCode::NOT_FOUND) => {
+                self.requested -= unserved(message.headers.as_ref()).min(self.requested);
+                Ok(())
+            }
+            Some(status) => {
+                let why = message.description.as_deref().unwrap_or("no reason given");
+                let why = format!("{status} {why}");
+                Err(LinkError::refused("pull")(why))
+            }
+        }
+    }
+
+    fn take_message(&mut self, message: &Message, epoch: &mut Epoch) -> Result<(), LinkError> {
+        let reply = message.reply.clone();
+        let numbers = reply.as_deref().and_then(numbers);
+        let (Some(reply), Some((stream, consumer, is_again))) = (reply, numbers) else {
+            let why = "a message without a place in the stream";
+            return Err(LinkError::refused("read")(why));
+        };
+        self.requested = self.requested.saturating_sub(1);
+        let subject = message.subject.as_str();
+        epoch.take(subject, sensor_of(subject).as_deref(), &message.payload);
+        if is_again {
+            telemetry::broker_redelivered(1);
+        }
+        let delivery = Delivery {
+            delivery: consumer,
+            message: stream,
+            reply,
+        };
+        let taken = self.prefix.take(epoch.decoded(), delivery);
+        taken.map_err(|Gap| LinkError::Gap)
+    }
+
+    /// Acknowledges all that is durable, with one answer.
+    async fn acknowledge(&mut self, connected: &Connected, settled: u64) -> Result<(), LinkError> {
+        match self.prefix.settle(settled) {
+            Some(reply) => answer(connected, reply, AckKind::Ack).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Asks the server to wait for what has waited for us since the last beat; gives up what does not come any more.
+    async fn hold(&mut self, connected: &Connected, decoded: u64) -> Result<(), LinkError> {
+        if self.prefix.give_up_after(self.ack_wait * 4) {
+            telemetry::nats_pending_gone(self.subscriber.link.name());
+        }
+        for reply in self.prefix.replies(self.held) {
+            answer(connected, reply.clone(), AckKind::Progress).await?;
+        }
+        self.held = decoded;
+        Ok(())
+    }
+}
+
+async fn answer(connected: &Connected, reply: Subject, kind: AckKind) -> Result<(), LinkError> {
+    let sent = connected.client.publish(reply, kind.into()).await;
+    sent.map_err(LinkError::refused("acknowledge"))
+}
+
+fn beats(every: Duration) -> Interval {
+    let mut beats = interval(every.max(Duration::from_millis(100)));
+    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    beats
+}
+
+/// The consumer's name: no other subject has the same.
+fn consumer_name(durable: &str, subject: &str) -> String {
+    let hash = blake3::hash(subject.as_bytes()).to_hex();
+    format!("{durable}-{}", &hash[..8])
+}
+
+/// How many messages a request that has ended did not bring; all, if the server does not say.
+fn unserved(headers: Option<&HeaderMap>) -> u64 {
+    let said = headers.and_then(|headers| headers.get("Nats-Pending-Messages"));
+    said.and_then(|count| count.as_str().parse().ok())
+        .unwrap_or(u64::MAX)
+}
+
+/// The numbers of a delivery in its reply subject (ADR-15): of the message in the stream, of the
+/// delivery, and whether it is not the first.
+///
+/// `$JS.ACK.<stream>.<consumer>.<deliveries>.<message>.<delivery>.<time>.<pending>`, with the domain
+/// and the account before the stream on servers that say them.
+fn numbers(reply: &str) -> Option<(u64, u64, bool)> {
+    let tokens: Vec<_> = reply.strip_prefix("$JS.ACK.")?.split('.').collect();
+    let tokens = match tokens.len() {
+        7 => &tokens[..],
+        9.. => &tokens[2..],
+        _ => return None,
+    };
+    let number = |at: usize| tokens[at].parse::<u64>().ok();
+    Some((number(3)?, number(4)?, number(2)? > 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_says_where_its_message_stands() {
+        let short = "$JS.ACK.READINGS.ioc-1.2.100.207.1790230470084404000.42";
+        assert_eq!(numbers(short), Some((100, 207, true)));
+        let long = "$JS.ACK.hub.ACC.READINGS.ioc-1.1.100.207.1790230470084404000.42.rnd";
+        assert_eq!(numbers(long), Some((100, 207, false)));
+        for other in ["_INBOX.a", "$JS.ACK.s.c.1.2.3", "$JS.ACK.s.c.1.x.3.4.5"] {
+            assert_eq!(numbers(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn each_subject_has_a_consumer_of_its_own() {
+        let name = consumer_name("ioc-city", "ioc.v1.readings.>");
+        assert_ne!(name, consumer_name("ioc-city", "alarms.>"));
+        assert!(name.starts_with("ioc-city-") && !name.contains(['.', '>', '*']));
+    }
+}

@@ -1,0 +1,275 @@
+//! The brokers elsewhere that readings come from.
+//!
+//! Arrives: the lists of the section `brokers`. Leaves: options of the clients but for their
+//! passwords, which lie in files that only the start reads.
+
+mod nats;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ioc_gateway::brokers::mqtt::{MqttBrokerOptions, Version};
+use ioc_gateway::brokers::nats::NatsOptions;
+use rumqttc::mqttbytes::valid_filter;
+
+use super::layers::Layers;
+use crate::args::{Address, MqttAddress};
+use crate::config::field::{Field, Section};
+use crate::config::mistake::Mistakes;
+use crate::config::yaml::Value;
+
+/// How many brokers of one kind there may be.
+pub const BROKERS_MAX: usize = 16;
+/// How many topic filters of one kind a broker may have.
+pub const TOPICS_MAX: usize = 64;
+/// The most bytes of a filter, an identifier, a user's name.
+const TEXT_BYTES_MAX: usize = 1024;
+
+/// All of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Brokers {
+    /// Those that speak MQTT.
+    pub mqtt: Vec<Broker<MqttBrokerOptions>>,
+    /// Those that speak NATS.
+    pub nats: Vec<Broker<NatsOptions>>,
+}
+
+/// One, but for its password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broker<T> {
+    /// Everything else.
+    pub options: T,
+    /// Who we are there, if it asks.
+    pub user: Option<User>,
+}
+
+/// A user of a broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The name.
+    pub name: String,
+    /// Where the password is.
+    pub password_file: Option<PathBuf>,
+}
+
+impl Brokers {
+    /// The brokers of these settings; files are below `dir`.
+    pub(super) fn read(
+        layers: &Layers,
+        dir: Option<&Path>,
+        mistakes: &mut Mistakes,
+    ) -> Option<Self> {
+        let field = layers.field("brokers.mqtt");
+        let mqtt = list(&field, mistakes, |item, mistakes| mqtt(item, dir, mistakes));
+        let names = mqtt.iter().flatten().map(|each| &*each.options.name);
+        check_names(&field, names, mistakes);
+        let field = layers.field("brokers.nats");
+        let nats = list(&field, mistakes, |item, mistakes| {
+            nats::read(item, dir, mistakes)
+        });
+        let names = nats.iter().flatten().map(|each| &*each.options.name);
+        check_names(&field, names, mistakes);
+        Some(Self {
+            mqtt: mqtt.into_iter().collect::<Option<_>>()?,
+            nats: nats.into_iter().collect::<Option<_>>()?,
+        })
+    }
+
+    /// How many connections are made to all of them.
+    pub fn connections(&self) -> usize {
+        let mqtt = self.mqtt.iter().map(|broker| broker.options.connections());
+        let nats = self
+            .nats
+            .iter()
+            .map(|broker| broker.options.subjects.len() + usize::from(broker.options.decisions));
+        mqtt.chain(nats).sum()
+    }
+}
+
+fn list<T>(
+    field: &Field<'_>,
+    mistakes: &mut Mistakes,
+    read: impl Fn(&Field<'_>, &mut Mistakes) -> T,
+) -> Vec<T> {
+    let items = field.items();
+    if items.len() > BROKERS_MAX {
+        let what = format!(
+            "{} brokers are too many; at most {BROKERS_MAX}",
+            items.len()
+        );
+        field.wrong(mistakes, what);
+    }
+    let items = items.iter().take(BROKERS_MAX);
+    items.map(|item| read(item, mistakes)).collect()
+}
+
+fn check_names<'a>(
+    field: &Field<'_>,
+    names: impl Iterator<Item = &'a str>,
+    mistakes: &mut Mistakes,
+) {
+    let mut seen = BTreeSet::new();
+    for name in names.filter(|name| !seen.insert(*name)) {
+        let what = format!("two brokers are called `{name}`; give one another `name`");
+        field.wrong(mistakes, what);
+    }
+}
+
+/// A broker: keys, or just its address.
+fn mqtt(
+    item: &Field<'_>,
+    dir: Option<&Path>,
+    mistakes: &mut Mistakes,
+) -> Option<Broker<MqttBrokerOptions>> {
+    if let Value::Text(_) = item.node.value {
+        let MqttAddress(address) = item.parsed(mistakes)?;
+        return Some(Broker {
+            options: at(address),
+            user: None,
+        });
+    }
+    let mut section = Section::of(item, mistakes)?;
+    let read = keys(&mut section, dir, mistakes);
+    section.finish(mistakes);
+    read
+}
+
+/// A broker at this address with the defaults of everything else.
+fn at(address: Address) -> MqttBrokerOptions {
+    let name: String = address.host.replace(':', "-");
+    MqttBrokerOptions {
+        client_id: format!("ioc-{name}"),
+        name,
+        address: (address.host, address.port),
+        ..MqttBrokerOptions::default()
+    }
+}
+
+fn keys(
+    section: &mut Section<'_>,
+    dir: Option<&Path>,
+    mistakes: &mut Mistakes,
+) -> Option<Broker<MqttBrokerOptions>> {
+    let address = section.required(mistakes, "address", "broker.city.example:1883");
+    let address = address.and_then(|field| field.parsed::<MqttAddress>(mistakes));
+    let MqttAddress(address) = address.unwrap_or_else(|| {
+        let (host, port) = MqttBrokerOptions::default().address;
+        MqttAddress(Address { host, port })
+    });
+    let mut options = at(address);
+    if let Some(name) = section.optional("name").map(|field| name(&field, mistakes)) {
+        options.name = name?;
+        options.client_id = format!("ioc-{}", options.name);
+    }
+    if let Some(field) = section.optional("version") {
+        let versions = [("5", Version::V5), ("3.1.1", Version::V311)];
+        options.version = field.choice(mistakes, &versions)?;
+    }
+    if let Some(field) = section.optional("client_id") {
+        options.client_id = text(&field, mistakes, "an identifier")?;
+    }
+    let user = user(section, dir, mistakes);
+    if let Some(field) = section.optional("topics") {
+        options.topics = topics(&field, mistakes)?;
+    }
+    if let Some(field) = section.optional("urgent_topics") {
+        options.urgent_topics = topics(&field, mistakes)?;
+    }
+    if options.topics.is_empty() && options.urgent_topics.is_empty() {
+        section.wrong(mistakes, "there is neither a topic nor an urgent one");
+    }
+    share(section, &mut options, mistakes)?;
+    if let Some(field) = section.optional("inflight_max") {
+        options.inflight_max = field.integer(mistakes, 1..=65_535)? as u16;
+    }
+    if let Some(field) = section.optional("keep_alive_s") {
+        options.keep_alive = Duration::from_secs(field.integer(mistakes, 1..=3600)?);
+    }
+    if let Some(field) = section.optional("session_s") {
+        options.session_s = field.integer(mistakes, 0..=u64::from(u32::MAX))? as u32;
+    }
+    Some(Broker { options, user })
+}
+
+/// The shared subscription: only brokers of version 5 have them.
+fn share(
+    section: &mut Section<'_>,
+    options: &mut MqttBrokerOptions,
+    mistakes: &mut Mistakes,
+) -> Option<()> {
+    if let Some(field) = section.optional("share") {
+        let wanted = "the name of a group without `/`, `+` and `#`";
+        let read = |text: &str| (!text.contains(['/', '+', '#'])).then(|| text.to_owned());
+        options.share = Some(field.read(mistakes, wanted, read)?);
+        if options.version == Version::V311 {
+            field.wrong(
+                mistakes,
+                "MQTT 3.1.1 has no shared subscriptions; write `version: 5`",
+            );
+        }
+    }
+    if let Some(field) = section.optional("connections") {
+        options.connections = field.integer(mistakes, 1..=16)? as u16;
+        if options.connections > 1 && options.share.is_none() {
+            let what = "each connection would get every message; write also `share: GROUP`";
+            field.wrong(mistakes, what);
+        }
+    }
+    Some(())
+}
+
+/// What people and machines call a broker.
+fn name(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<String> {
+    let wanted = "a name of at most 64 letters, digits, `.`, `_` and `-`";
+    field.read(mistakes, wanted, |text| {
+        let is_ours = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        (text.len() <= 64 && text.chars().all(is_ours)).then(|| text.to_owned())
+    })
+}
+
+/// The user and the file with the password.
+fn user(section: &mut Section<'_>, dir: Option<&Path>, mistakes: &mut Mistakes) -> Option<User> {
+    let user = section.optional("user");
+    let password = section.optional("password_file");
+    if let (None, Some(field)) = (&user, &password) {
+        field.wrong(mistakes, "a password without a `user`");
+    }
+    let name = text(&user?, mistakes, "a user's name")?;
+    let password_file = password
+        .and_then(|field| field.text(mistakes, "a file"))
+        .map(|path| dir.unwrap_or(Path::new("")).join(path));
+    Some(User {
+        name,
+        password_file,
+    })
+}
+
+fn topics(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {
+    let items = field.items();
+    if items.len() > TOPICS_MAX {
+        let what = format!("{} filters are too many; at most {TOPICS_MAX}", items.len());
+        field.wrong(mistakes, what);
+        return None;
+    }
+    let wanted = "a topic filter, such as `city/water/#`; for a shared one write `share: GROUP`";
+    let read = |text: &str| {
+        let is_one = valid_filter(text) && text.len() <= TEXT_BYTES_MAX;
+        (is_one && !text.starts_with("$share/")).then(|| text.to_owned())
+    };
+    let items: Vec<_> = items
+        .iter()
+        .map(|item| item.read(mistakes, wanted, read))
+        .collect();
+    items.into_iter().collect()
+}
+
+/// A text that fits into a packet.
+fn text(field: &Field<'_>, mistakes: &mut Mistakes, wanted: &str) -> Option<String> {
+    field.read(mistakes, wanted, |text| {
+        (text.len() <= TEXT_BYTES_MAX).then(|| text.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests;

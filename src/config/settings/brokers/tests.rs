@@ -1,0 +1,158 @@
+use expect_test::expect;
+
+use super::*;
+use crate::config::settings::{DEFAULTS, Settings};
+
+fn load(file: &str, env: &[(&str, &str)]) -> Result<Brokers, String> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("ioc.yaml"), file).unwrap();
+    let env = env.iter();
+    let env = env.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let shown = format!("{}/", dir.path().display());
+    Settings::load(Some(dir.path()), env)
+        .map(|settings| settings.brokers)
+        .map_err(|mistakes| mistakes.to_string().replace(&shown, ""))
+}
+
+/// The example of a list, as the shipped file has it in a comment.
+fn example(key: &str) -> String {
+    let lines = DEFAULTS.lines().filter_map(|line| line.strip_prefix("  #"));
+    let begin = format!("   {key}:");
+    let lines = lines.skip_while(|line| *line != begin);
+    let example: Vec<_> = lines.take_while(|line| line.starts_with("   ")).collect();
+    assert!(example.len() > 10, "no example of {key}");
+    format!("brokers:\n{}\n", example.join("\n"))
+}
+
+#[test]
+fn the_example_in_the_shipped_file_has_every_key_with_its_default() {
+    let shown = load(&example("mqtt"), &[]).unwrap();
+    let bare = load("brokers: { mqtt: [broker.city.example] }\n", &[]).unwrap();
+    assert_eq!(shown.mqtt, bare.mqtt);
+    assert_eq!(bare.mqtt[0].options.address.1, 1883);
+    assert_eq!(bare.connections(), 1);
+
+    let shown = load(&example("nats"), &[]).unwrap();
+    let bare = load("brokers: { nats: [nats.city.example] }\n", &[]).unwrap();
+    let Broker { options, user } = &shown.nats[0];
+    assert_eq!((options, user), (&bare.nats[0].options, &None));
+    assert_eq!(options.address.1, 4222);
+}
+
+#[test]
+fn every_mistake_in_a_nats_server_is_told() {
+    let file = "
+brokers:
+  nats:
+    - { address: tls://a, subject: a }
+    - { address: b, subjects: [a..b, '>', 'a.>.b'] }
+    - { address: b, stream: a.b, subjects: [] }
+    - { address: c, stream: S, queue: q, inflight_max: 0 }
+";
+    expect![[r#"
+        ioc.yaml:4:18 brokers.nats.address: `tls://a` is not an address, such as `nats.city.example:4222`
+        ioc.yaml:4:27 brokers.nats.subject: unknown key; did you mean `subjects`?
+        ioc.yaml:5:32 brokers.nats.subjects: `a..b` is not a subject, such as `city.water.*` or `city.>`
+        ioc.yaml:5:43 brokers.nats.subjects: `a.>.b` is not a subject, such as `city.water.*` or `city.>`
+        ioc.yaml:6:29 brokers.nats.stream: `a.b` is not letters, digits, `_` and `-`
+        ioc.yaml:7:39 brokers.nats.queue: a stream is not shared by a queue group; leave one of them out
+        ioc.yaml:7:56 brokers.nats.inflight_max: `0` is not a whole number from 1 to 32768"#]].assert_eq(&load(file, &[]).unwrap_err());
+}
+
+#[test]
+fn brokers_come_from_the_environment_as_addresses() {
+    let env = [("IOC_BROKERS_MQTT", "mqtt://a.example:1884, [::1]:1885")];
+    let brokers = load("", &env).unwrap();
+    let names = brokers.mqtt.iter().map(|broker| &*broker.options.name);
+    assert_eq!(names.collect::<Vec<_>>(), ["a.example", "--1"]);
+    assert_eq!(load("", &[]).unwrap(), Brokers::default());
+}
+
+#[test]
+fn a_whole_broker_is_read() {
+    let file = "
+brokers:
+  mqtt:
+    - address: b:1
+      name: hills
+      user: ann
+      password_file: ../secrets/hills
+      topics: [a/#, b/+]
+      urgent_topics: [alarm]
+      share: ioc
+      connections: 3
+";
+    let brokers = load(file, &[]).unwrap();
+    let Broker { options, user } = &brokers.mqtt[0];
+    assert_eq!(options.client_id, "ioc-hills");
+    assert_eq!(options.topics, ["a/#", "b/+"]);
+    assert_eq!(brokers.connections(), 4);
+    let file = user.as_ref().unwrap().password_file.as_ref().unwrap();
+    assert!(file.ends_with("../secrets/hills"));
+}
+
+#[test]
+fn every_mistake_in_a_broker_is_told() {
+    let file = "
+brokers:
+  mqtt:
+    - { address: mqtts://a, topcs: [x] }
+    - { address: b, version: 3.1.1, share: g }
+    - { address: b, connections: 2, password_file: p }
+    - { address: c, topics: [a/#/b] }
+    - { address: d, topics: [], keep_alive_s: 0 }
+    - { name: a/b }
+";
+    expect![[r#"
+        ioc.yaml:4:5 brokers.mqtt: two brokers are called `b`; give one another `name`
+        ioc.yaml:4:18 brokers.mqtt.address: `mqtts://a`: mqtts:// needs TLS, which is not spoken yet; write mqtt:// or http://, to this machine or through a tunnel
+        ioc.yaml:4:29 brokers.mqtt.topcs: unknown key; did you mean `topics`?
+        ioc.yaml:5:44 brokers.mqtt.share: MQTT 3.1.1 has no shared subscriptions; write `version: 5`
+        ioc.yaml:6:34 brokers.mqtt.connections: each connection would get every message; write also `share: GROUP`
+        ioc.yaml:6:52 brokers.mqtt.password_file: a password without a `user`
+        ioc.yaml:7:30 brokers.mqtt.topics: `a/#/b` is not a topic filter, such as `city/water/#`; for a shared one write `share: GROUP`
+        ioc.yaml:8:7 brokers.mqtt: there is neither a topic nor an urgent one
+        ioc.yaml:8:47 brokers.mqtt.keep_alive_s: `0` is not a whole number from 1 to 3600
+        ioc.yaml:9:7 brokers.mqtt: `address` is missing; write for example `address: broker.city.example:1883`
+        ioc.yaml:9:15 brokers.mqtt.name: `a/b` is not a name of at most 64 letters, digits, `.`, `_` and `-`"#]]
+    .assert_eq(&load(file, &[]).unwrap_err());
+}
+
+#[test]
+fn p5_brokers_and_topics_have_a_bound() {
+    let brokers = |count: usize| -> String {
+        let items: Vec<_> = (0..count).map(|n| format!("b{n}")).collect();
+        format!("brokers: {{ mqtt: [{}] }}\n", items.join(", "))
+    };
+    assert_eq!(
+        load(&brokers(BROKERS_MAX), &[]).unwrap().mqtt.len(),
+        BROKERS_MAX
+    );
+    assert!(
+        load(&brokers(BROKERS_MAX + 1), &[])
+            .unwrap_err()
+            .contains("too many")
+    );
+    let topics = |count: usize| -> String {
+        let items: Vec<_> = (0..count).map(|n| format!("t{n}")).collect();
+        format!(
+            "brokers: {{ mqtt: [{{ address: b, topics: [{}] }}] }}\n",
+            items.join(", ")
+        )
+    };
+    assert!(load(&topics(TOPICS_MAX), &[]).is_ok());
+    assert!(
+        load(&topics(TOPICS_MAX + 1), &[])
+            .unwrap_err()
+            .contains("too many")
+    );
+    let long = format!(
+        "brokers: {{ mqtt: [{{ address: b, user: {} }}] }}\n",
+        "x".repeat(1025)
+    );
+    assert!(
+        load(&long, &[])
+            .unwrap_err()
+            .contains("is not a user's name")
+    );
+}

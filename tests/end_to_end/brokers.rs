@@ -1,0 +1,233 @@
+//! P1 and P3 behind an MQTT broker elsewhere: whatever happens to it, to the link and to us, what
+//! it acknowledged to its publishers and kept is judged, once.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::kill::{check_judged_once, reading};
+use crate::mosquitto::Mosquitto;
+use crate::proxy::{Proxy, Weather};
+use crate::publisher::Publisher;
+use crate::support::{Server, Site, river_city, wait_for};
+
+/// How many readings are published at once.
+const ROUND: usize = 300;
+
+/// A site that reads from a broker.
+pub struct City {
+    site: Site,
+    config: String,
+    server: Option<Server>,
+    published: usize,
+}
+
+impl City {
+    /// `keys` of the broker, in YAML's flow style, besides its address and name.
+    pub fn new(section: &str, broker: SocketAddr, keys: &str) -> Self {
+        let mut site = Site::new(&river_city());
+        let config = site.dir.path().join("config");
+        std::fs::create_dir(&config).unwrap();
+        let settings =
+            format!("brokers: {{ {section}: [{{ address: '{broker}', name: city, {keys} }}] }}\n");
+        std::fs::write(config.join("ioc.yaml"), settings).unwrap();
+        let config = config.display().to_string();
+        site.args.extend(["--config".into(), config.clone()]);
+        let mut city = Self {
+            site,
+            config,
+            server: None,
+            published: 0,
+        };
+        city.start();
+        city
+    }
+
+    pub fn start(&mut self) {
+        assert!(self.server.is_none() && !self.config.is_empty());
+        let mut command: Command = self.site.command();
+        command.env("IOC_LOG_FILTER", "warn");
+        self.server = Some(Server::start(command));
+    }
+
+    pub fn server(&self) -> &Server {
+        self.server.as_ref().expect("it runs")
+    }
+
+    pub fn kill(&mut self) {
+        self.server.take().expect("it runs").kill();
+    }
+
+    /// Waits until `/readyz` says this of the link.
+    pub fn wait_for_link(&self, link: &str, state: &str) {
+        wait_for(&format!("{link} to be {state}"), || {
+            let ready = self.server().get("/readyz").body;
+            let line = ready.lines().find_map(|line| line.strip_prefix(link))?;
+            line.strip_prefix(": ")?.starts_with(state).then_some(())
+        });
+    }
+
+    /// Publishes the next readings to a broker, and waits until it has acknowledged them.
+    fn publish(&mut self, broker: SocketAddr) {
+        let range = self.next_readings();
+        publish(broker, range);
+    }
+
+    /// The numbers of the readings that are published next.
+    pub fn next_readings(&mut self) -> Range<usize> {
+        let range = self.published..self.published + ROUND;
+        self.published = range.end;
+        range
+    }
+
+    /// What `/readyz` says.
+    pub fn ready(&self) -> String {
+        self.server().get("/readyz").body
+    }
+
+    /// How many readings were judged. The counters are told with each input, at most once a
+    /// second, so there has to be one.
+    fn judged(&self) -> usize {
+        self.server().post_readings(&["no reading".to_owned()]);
+        let metric = self
+            .server()
+            .metric("ioc_judged_total{step=\"readings_judged\"}");
+        metric.unwrap_or_default() as usize
+    }
+
+    pub fn wait_until_judged(&self) {
+        wait_for("all readings to be judged", || {
+            (self.judged() >= self.published).then_some(())
+        });
+    }
+
+    /// Ends it, and checks that each reading published was judged once.
+    pub fn check(mut self) {
+        self.wait_until_judged();
+        assert_eq!(self.judged(), self.published, "once");
+        assert!(self.server.take().expect("it runs").stop().success());
+        let ids = (0..self.published).map(|n| format!("r{n}")).collect();
+        check_judged_once(&self.site, &ids);
+    }
+}
+
+fn publish(broker: SocketAddr, range: Range<usize>) {
+    let mut publisher = Publisher::connect(broker).unwrap();
+    for n in range {
+        let (sensor, id, reading) = reading(n);
+        publisher.publish(sensor, &id, &reading).unwrap();
+    }
+    while !publisher.in_flight.is_empty() {
+        publisher.acknowledged().unwrap();
+    }
+}
+
+const LINK: &str = "mqtt city";
+
+#[test]
+fn p1_p3_a_link_that_is_cut_frozen_and_slow_loses_and_repeats_nothing() {
+    for version in ["3.1.1", "5"] {
+        let broker = Mosquitto::start();
+        let proxy = Proxy::new(broker.address);
+        let keys = format!("version: {version}, keep_alive_s: 1, inflight_max: 100");
+        let mut city = City::new("mqtt", proxy.address, &keys);
+        city.wait_for_link(LINK, "up");
+        for _ in 0..10 {
+            city.publish(broker.address);
+            proxy.cut();
+        }
+        proxy.set(Weather::Slow(Duration::from_millis(5)));
+        city.publish(broker.address);
+        proxy.set(Weather::Frozen);
+        city.publish(broker.address);
+        city.wait_for_link(LINK, "down");
+        proxy.cut();
+        proxy.set(Weather::Down);
+        city.publish(broker.address);
+        proxy.set(Weather::Fair);
+        city.wait_for_link(LINK, "up");
+        // In the middle of what it reads.
+        city.publish(broker.address);
+        city.kill();
+        city.publish(broker.address);
+        city.start();
+        city.check();
+    }
+}
+
+#[test]
+fn p1_p3_frost_server_2405_a_broker_that_is_restarted_is_read_on() {
+    let mut broker = Mosquitto::start();
+    let mut city = City::new("mqtt", broker.address, "keep_alive_s: 1");
+    city.wait_for_link(LINK, "up");
+    for _ in 0..3 {
+        city.publish(broker.address);
+        broker.stop();
+        city.wait_for_link(LINK, "down");
+        broker.start_again();
+        city.publish(broker.address);
+        city.wait_for_link(LINK, "up");
+    }
+    city.wait_until_judged();
+    // A broker that loses what it kept: its publishers have to say it again.
+    for end in [Mosquitto::kill as fn(&mut Mosquitto), Mosquitto::stop] {
+        let from = city.published;
+        city.publish(broker.address);
+        end(&mut broker);
+        broker.forget();
+        broker.start_again();
+        city.wait_for_link(LINK, "up");
+        publish(broker.address, from..city.published);
+        city.wait_until_judged();
+    }
+    city.check();
+}
+
+#[test]
+fn p1_p3_a_link_that_flaps_makes_its_way() {
+    let broker = Mosquitto::start();
+    let proxy = Proxy::new(broker.address);
+    let mut city = City::new("mqtt", proxy.address, "inflight_max: 20");
+    city.wait_for_link(LINK, "up");
+    city.publish(broker.address);
+    let taken = || {
+        city.server()
+            .metric("ioc_readings_decoded_total{adapter=\"mqtt_broker\"}")
+    };
+    let mut before = taken();
+    wait_for("all readings, a few with each connection", || {
+        let now = taken();
+        if now > before {
+            before = now;
+            proxy.cut();
+        }
+        (city.judged() >= city.published).then_some(())
+    });
+    city.check();
+}
+
+#[test]
+fn a_shared_subscription_is_spread_and_urgent_topics_have_their_own_connection() {
+    let broker = Mosquitto::start();
+    let keys = "share: ioc, connections: 3, topics: ['ioc/v1/readings/wl-1'], \
+                urgent_topics: ['ioc/v1/readings/wl-2']";
+    let mut city = City::new("mqtt", broker.address, keys);
+    for link in [
+        "mqtt city",
+        "mqtt city-2",
+        "mqtt city-3",
+        "mqtt city-urgent",
+    ] {
+        city.wait_for_link(link, "up");
+    }
+    city.published = 20;
+    publish(broker.address, 0..20);
+    let taken = || {
+        city.server()
+            .metric("ioc_readings_decoded_total{adapter=\"mqtt_broker\"}")
+    };
+    wait_for("each reading once", || {
+        (taken() == Some(20.0)).then_some(())
+    });
+}
