@@ -12,12 +12,12 @@ export PATH := $(PATH):/usr/sbin
 .PHONY: test lint soak tools
 
 test: tools
+	$(CARGO) test --release -p ioc-core --test judgement p2_another_build
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then \
 		$(CARGO) nextest run --workspace; \
 	else \
 		$(CARGO) test --workspace; \
 	fi
-	$(CARGO) test --release -p ioc-core --test judgement p2_another_build
 
 lint:
 	$(CARGO) fmt --all --check
