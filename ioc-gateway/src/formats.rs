@@ -70,6 +70,14 @@ pub fn append_native(
     }
 }
 
+/// Who sent a message, and what may be taken of it.
+pub struct Sender<'a> {
+    /// The adapter and the client's name, as of [`Origin`].
+    pub source: &'a str,
+    /// Whether it may publish readings of this sensor.
+    pub may: &'a dyn Fn(&str) -> Result<(), Reject>,
+}
+
 /// Appends the readings in a message, and what is none as dead letters; never nothing. `told`
 /// hears of each in its order: the id of the reading, or why there is none.
 pub fn append_message(
@@ -80,28 +88,41 @@ pub fn append_message(
     workspace: &mut Workspace,
     told: &mut dyn FnMut(Result<&str, Reject>),
 ) {
+    let may = &|_: &str| Ok(());
+    let sender = Sender { source, may };
+    append_message_of(inputs, message, &sender, catalogue, workspace, told);
+}
+
+/// The same for a sender that may not publish every sensor.
+pub fn append_message_of(
+    inputs: &mut Inputs,
+    message: Message<'_>,
+    sender: &Sender<'_>,
+    catalogue: &Catalogue,
+    workspace: &mut Workspace,
+    told: &mut dyn FnMut(Result<&str, Reject>),
+) {
     let origin = Origin {
-        source,
+        source: sender.source,
         topic: message.topic,
     };
     let before = inputs.count();
-    let decoded = decode(
-        message,
-        catalogue,
-        workspace,
-        &mut |item| match item.outcome {
-            Outcome::Reading(reading) => {
-                inputs.push(&Input::Reading(reading));
-                told(Ok(reading.id));
-            }
-            Outcome::Rejected(reject) => {
-                let reject = reject.at(item.place);
-                append_dead_letter(inputs, origin, &reject, item.source);
-                told(Err(reject));
-            }
-            Outcome::Absent => {}
-        },
-    );
+    let decoded = decode(message, catalogue, workspace, &mut |item| {
+        let reject = match item.outcome {
+            Outcome::Reading(reading) => match (sender.may)(reading.sensor) {
+                Ok(()) => {
+                    inputs.push(&Input::Reading(reading));
+                    return told(Ok(reading.id));
+                }
+                Err(reject) => reject,
+            },
+            Outcome::Rejected(reject) => reject,
+            Outcome::Absent => return,
+        };
+        let reject = reject.at(item.place);
+        append_dead_letter(inputs, origin, &reject, item.source);
+        told(Err(reject));
+    });
     let whole = match decoded {
         Err(reject) => reject,
         Ok(_) if inputs.count() > before => return,
