@@ -129,7 +129,7 @@ fn p8_with_keys_each_holder_pushes_its_own_sensors() {
     let server = Server::start(command);
 
     let lines = readings(3) + &level("x", "wl-2", "2026-03-14T01:00:00Z", 1.0) + "\n";
-    let unasked = server.post_readings(&[lines.clone()]);
+    let unasked = server.post_readings(std::slice::from_ref(&lines));
     assert_eq!(unasked.status, 401);
     assert!(unasked.body.contains("key_needed"), "{}", unasked.body);
 
