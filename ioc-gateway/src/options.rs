@@ -88,7 +88,7 @@ pub struct HttpOptions {
     /// How long a request may wait for the door; then it is answered 503 with `Retry-After`.
     pub overload_wait_max: Duration,
     /// How long one of lines may; its sender waits as long.
-    pub stream_overload_wait_max: Duration,
+    pub stream_wait_max: Duration,
     /// How long a request may wait for its readings to become durable; then it is answered 503.
     pub durable_wait_max: Duration,
 }
@@ -102,7 +102,7 @@ impl Default for HttpOptions {
             streams_max: 64,
             request_wait_max: Duration::from_secs(30),
             overload_wait_max: Duration::from_secs(5),
-            stream_overload_wait_max: Duration::from_secs(30),
+            stream_wait_max: Duration::from_secs(30),
             durable_wait_max: Duration::from_secs(30),
         }
     }

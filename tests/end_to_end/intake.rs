@@ -55,6 +55,8 @@ fn p3_a_packed_body_that_is_posted_again_is_accepted_again_and_judged_once() {
     }
     let judged = |step: &str| server.metric(&format!("ioc_judged_total{{step=\"{step}\"}}"));
     wait_for("all to be judged", || {
+        // What is counted is told with the batches that come.
+        server.post_readings(&[level("last", "wl-2", "2026-03-15T00:00:00Z", 1.0)]);
         let [known, beyond] = ["readings_duplicate", "readings_beyond_memory"].map(judged);
         let again = known.unwrap_or_default() + beyond.unwrap_or_default();
         (again >= COUNT as f64).then_some(())

@@ -215,7 +215,7 @@ impl<'i> Lines<'i> {
             self.progress_at = Instant::now();
         }
         let upto = self.handed_over + u64::from(inputs.count());
-        let until = Instant::now() + self.intake.options.stream_overload_wait_max;
+        let until = Instant::now() + self.intake.options.stream_wait_max;
         let handed_over = self.intake.door.hand_over(inputs, &self.ledger, upto);
         match timeout_at(until, handed_over).await {
             Ok(Ok(())) => {

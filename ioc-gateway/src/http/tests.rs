@@ -269,7 +269,7 @@ fn every_bound_has_its_answer() {
         streams_max: 1,
         request_wait_max: Duration::from_millis(20),
         overload_wait_max: Duration::from_millis(20),
-        stream_overload_wait_max: Duration::from_millis(20),
+        stream_wait_max: Duration::from_millis(20),
         durable_wait_max: Duration::from_millis(20),
     };
     let door = DoorOptions {

@@ -260,7 +260,7 @@ fn p5_every_bound_of_a_stream_has_its_answer() {
     let options = HttpOptions {
         streams_max: 1,
         request_wait_max: Duration::from_millis(20),
-        stream_overload_wait_max: Duration::from_millis(20),
+        stream_wait_max: Duration::from_millis(20),
         durable_wait_max: Duration::from_millis(20),
         ..HttpOptions::default()
     };
