@@ -28,3 +28,4 @@ mod brokers;
 mod nats;
 mod tls;
 mod doors;
+mod intake;
