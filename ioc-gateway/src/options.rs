@@ -130,13 +130,13 @@ impl Devices {
 
     /// Whether this one is among them.
     pub fn have(&self, device: &str) -> bool {
-        let is_it = |name: &Box<str>| match name.strip_suffix('*') {
+        let is_it = |name: &str| match name.strip_suffix('*') {
             Some(beginning) => device.starts_with(beginning),
-            None => **name == *device,
+            None => name == device,
         };
         match self {
             Self::Every => true,
-            Self::These(names) => names.iter().any(is_it),
+            Self::These(names) => names.iter().any(|name| is_it(name)),
         }
     }
 

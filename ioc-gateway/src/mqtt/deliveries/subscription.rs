@@ -71,9 +71,9 @@ impl Subscription {
     }
 
     /// Adds a filter, or changes what is granted for it; whether there was room.
-    pub fn add(&mut self, filter: Filter, retained: RetainHandling) -> bool {
+    pub fn add(&mut self, filter: &Filter, retained: RetainHandling) -> bool {
         let mut filters = Vec::clone(&self.filters.load());
-        let place = filters.iter().position(|own| own.is_same(&filter));
+        let place = filters.iter().position(|own| own.is_same(filter));
         match place {
             Some(place) => filters[place] = filter.clone(),
             None if filters.len() == Self::FILTERS_MAX => return false,
@@ -88,7 +88,7 @@ impl Subscription {
         let mut kept = shared.lock();
         self.filters.store(Arc::new(filters));
         if wants_retained {
-            self.put_retained(&filter, &kept);
+            self.put_retained(filter, &kept);
         }
         let is_for = |parcel: &Parcel| {
             filter.chooses(parcel.topic()) && self.devices.have(parcel.topic().device())

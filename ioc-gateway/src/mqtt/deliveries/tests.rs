@@ -32,7 +32,7 @@ fn subscriber(deliveries: &Deliveries, decisions_max: usize, takes: Takes) -> Su
 fn of(deliveries: &Deliveries, filters: &[&str]) -> Subscription {
     let mut subscription = subscriber(deliveries, 8, V311);
     for text in filters {
-        assert!(subscription.add(filter(text, 0), RetainHandling::Never));
+        assert!(subscription.add(&filter(text, 0), RetainHandling::Never));
     }
     subscription
 }
@@ -70,8 +70,8 @@ fn each_subscriber_gets_what_it_asked_for_once() {
 fn of_two_filters_the_higher_quality_counts() {
     let deliveries = Deliveries::default();
     let mut both = subscriber(&deliveries, 8, V311);
-    both.add(filter("ioc/v1/decisions/z1", 2), RetainHandling::Never);
-    both.add(filter("ioc/v1/decisions/#", 0), RetainHandling::Never);
+    both.add(&filter("ioc/v1/decisions/z1", 2), RetainHandling::Never);
+    both.add(&filter("ioc/v1/decisions/#", 0), RetainHandling::Never);
     deliveries.decision("z1", &json("{}"));
     deliveries.decision("z2", &json("{}"));
     let message = both.try_next().unwrap();
@@ -82,7 +82,7 @@ fn of_two_filters_the_higher_quality_counts() {
     assert_eq!(message.packet_id_at, Some(23));
     assert_eq!(both.try_next().unwrap().packet_id_at, None);
     // What is granted last for a filter holds.
-    both.add(filter("ioc/v1/decisions/z1", 0), RetainHandling::Never);
+    both.add(&filter("ioc/v1/decisions/z1", 0), RetainHandling::Never);
     deliveries.decision("z1", &json("{}"));
     assert_eq!(both.try_next().unwrap().packet_id_at, None);
 }
@@ -98,7 +98,7 @@ fn each_subscriber_gets_it_in_its_version_and_no_longer_than_it_takes() {
     let mut subscriptions = [V311, takes(expected.len()), takes(expected.len() - 1)]
         .map(|takes| subscriber(&deliveries, 8, takes));
     for subscription in &mut subscriptions {
-        subscription.add(filter("ioc/v1/decisions/+", 0), RetainHandling::Always);
+        subscription.add(&filter("ioc/v1/decisions/+", 0), RetainHandling::Always);
     }
     deliveries.decision("z1", &json("{}"));
     let [old, new, narrow] = &mut subscriptions;
@@ -107,7 +107,7 @@ fn each_subscriber_gets_it_in_its_version_and_no_longer_than_it_takes() {
     assert_eq!(packet(new.try_next()), expected[..]);
     assert_eq!(narrow.try_next(), None);
     // Nor is it retained for who does not take it.
-    narrow.add(filter("ioc/v1/decisions/+", 0), RetainHandling::Always);
+    narrow.add(&filter("ioc/v1/decisions/+", 0), RetainHandling::Always);
     assert_eq!(narrow.try_next(), None);
 }
 
@@ -115,7 +115,7 @@ fn each_subscriber_gets_it_in_its_version_and_no_longer_than_it_takes() {
 fn a_slow_subscriber_misses_what_its_queue_cannot_hold() {
     let deliveries = Deliveries::default();
     let mut slow = subscriber(&deliveries, 2, V311);
-    slow.add(filter("ioc/v1/decisions/#", 0), RetainHandling::Always);
+    slow.add(&filter("ioc/v1/decisions/#", 0), RetainHandling::Always);
     for _ in 0..5 {
         deliveries.decision("z1", &json("{}"));
     }
@@ -149,7 +149,7 @@ fn p5_a_filter_is_no_longer_than_a_zone_can_be() {
 fn filters_have_a_bound() {
     let deliveries = Deliveries::default();
     let mut subscription = subscriber(&deliveries, 1, V311);
-    let mut add = |text: &str| subscription.add(filter(text, 0), RetainHandling::Always);
+    let mut add = |text: &str| subscription.add(&filter(text, 0), RetainHandling::Always);
     for n in 0..Subscription::FILTERS_MAX {
         assert!(add(&format!("ioc/v1/decisions/z{n}")));
     }
@@ -165,7 +165,7 @@ fn frost_2323_a_new_subscriber_gets_the_last_decision_of_each_zone() {
     }
     let mut subscription = subscriber(&deliveries, 8, V311);
     let mut add = |text: &str, handling| {
-        subscription.add(filter(text, 0), handling);
+        subscription.add(&filter(text, 0), handling);
         let mut said = Vec::new();
         while let Some(message) = subscription.try_next() {
             assert!(message.retain);
@@ -187,7 +187,7 @@ fn frost_2323_a_new_subscriber_gets_the_last_decision_of_each_zone() {
         ..wanted("ioc/v1/decisions/z1", 0)
     };
     let as_published = Filter::parse(&as_published, &Devices::Every).unwrap();
-    subscription.add(as_published, Never);
+    subscription.add(&as_published, Never);
     deliveries.decision("z1", &json("5"));
     assert!(subscription.try_next().unwrap().retain);
 }
@@ -316,7 +316,7 @@ fn what_nobody_is_there_for_waits_for_the_first_who_comes() {
     let mut stranger = deliveries.subscribe(8, V311, Devices::these(["gate-8"]));
     let own = Devices::these(["gate-8"]);
     let every = Filter::parse(&wanted("ioc/v1/commands/#", 1), &own).unwrap();
-    stranger.add(every, RetainHandling::Always);
+    stranger.add(&every, RetainHandling::Always);
     assert!(
         taken(&stranger).is_none(),
         "it may not speak for the device"

@@ -41,7 +41,7 @@ impl Session {
             subscription
         });
         let granted = filter.granted();
-        match subscription.add(filter, wanted.retain_handling) {
+        match subscription.add(&filter, wanted.retain_handling) {
             true => granted,
             false => Granted::FiltersMax,
         }
