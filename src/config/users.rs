@@ -105,7 +105,7 @@ fn devices_of(line: &str) -> Option<&str> {
 fn devices_in(text: &str) -> Result<Vec<String>, String> {
     let names: Vec<_> = text.split(',').map(str::trim).collect();
     let is_name = |name: &&str| !name.is_empty() && !name[..name.len() - 1].contains('*');
-    if !names.iter().all(|name| is_name(name)) {
+    if !names.iter().all(is_name) {
         let what = "devices are names with commas between; `*` stands only at the end of one";
         return Err(what.to_owned());
     }
