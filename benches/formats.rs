@@ -119,7 +119,7 @@ fn measure(case: &Case, catalogue: &Catalogue, readings: usize) -> f64 {
     let message = Message {
         topic: case.topic,
         payload: case.payload.as_bytes(),
-        content_type: None,
+        ..Message::default()
     };
     let (mut found, began) = (0, Instant::now());
     for _ in 0..readings / case.readings {

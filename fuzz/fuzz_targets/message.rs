@@ -61,7 +61,7 @@ fuzz_target!(|bytes: &[u8]| {
         let message = Message {
             topic,
             payload: bytes,
-            content_type: None,
+            ..Message::default()
         };
         let told = &mut |_: Result<&str, _>| {};
         append_message(&mut inputs, message, "fuzz", &catalogue, &mut workspace, told);

@@ -2,13 +2,15 @@
 //!
 //! Arrives: `POST /api/v1/readings` with one reading, an array or a line for each (NDJSON);
 //! `POST /api/v1/messages/<topic>` with a message as it would be published to that topic, which its
-//! mapping reads; and `GET /api/v1/dead-letters`. Leaves: JSON. Promise: `accepted` is said only of what is durable;
+//! mapping reads; `POST /api/v1/notifications`, where context brokers send what they notify of; and
+//! `GET /api/v1/dead-letters`. Leaves: JSON. Promise: `accepted` is said only of what is durable;
 //! a request that is answered with anything but 200, 207 or 422 may be sent again without harm,
 //! for a redelivery changes nothing. Bounds and their answers are in [`HttpOptions`]. Not here:
 //! Host and Origin checks and identity, which the host lays around all routes.
 
 mod body;
 mod answer;
+mod event;
 
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -33,8 +36,13 @@ use crate::formats::{Message, Origin, Reject, Workspace, append_dead_letter, app
 use crate::options::HttpOptions;
 use crate::telemetry::{self, Adapter};
 
+/// What context brokers send (ETSI GS CIM 009), which they may call just JSON.
+const NGSI_LD: &str = "application/ld+json";
+
 const READINGS: &str = "/api/v1/readings";
 const MESSAGES: &str = "/api/v1/messages/{*topic}";
+const NOTIFICATIONS: &str = "/api/v1/notifications";
+const NOTIFICATIONS_OF: &str = "/api/v1/notifications/{*topic}";
 const DEAD_LETTERS: &str = "/api/v1/dead-letters";
 
 /// The routes of the intake.
@@ -46,7 +54,15 @@ pub fn router(door: Door, dead_letters: DeadLetters, options: HttpOptions) -> Ro
     };
     Router::new()
         .route(READINGS, post(post_readings).with_state(intake.clone()))
-        .route(MESSAGES, post(post_message).with_state(intake))
+        .route(MESSAGES, post(post_message).with_state(intake.clone()))
+        .route(
+            NOTIFICATIONS,
+            post(post_notification).with_state(intake.clone()),
+        )
+        .route(
+            NOTIFICATIONS_OF,
+            post(post_notification_of).with_state(intake),
+        )
         .route(DEAD_LETTERS, get(get_dead_letters).with_state(dead_letters))
 }
 
@@ -60,9 +76,10 @@ struct Intake {
 
 async fn post_readings(State(intake): State<Intake>, request: Request) -> Response {
     let content_type = content_type(&request);
+    let is_event = !event::attributes(request.headers()).is_empty();
     let taken = match formats::standard(content_type.as_deref()) {
-        None => intake.take(request).await,
-        Some(_) => intake.take_message(READINGS, request).await,
+        None if !is_event => intake.take(request).await,
+        Some(_) | None => intake.take_message(READINGS, content_type, request).await,
     };
     answered(taken)
 }
@@ -72,7 +89,34 @@ async fn post_message(
     Path(topic): Path<String>,
     request: Request,
 ) -> Response {
-    answered(intake.take_message(&topic, request).await)
+    let content_type = content_type(&request);
+    answered(intake.take_message(&topic, content_type, request).await)
+}
+
+async fn post_notification(State(intake): State<Intake>, request: Request) -> Response {
+    notified(&intake, "notifications", request).await
+}
+
+async fn post_notification_of(
+    State(intake): State<Intake>,
+    Path(topic): Path<String>,
+    request: Request,
+) -> Response {
+    notified(&intake, &topic, request).await
+}
+
+/// Takes what a context broker notifies of, whatever content type it says that this is. Once it is
+/// durable it is answered as received, also what of it is a dead letter: a broker that was told
+/// otherwise would count a failure, and after some of them notify no more.
+async fn notified(intake: &Intake, topic: &str, request: Request) -> Response {
+    let content_type = Some(NGSI_LD.to_owned());
+    match intake.take_message(topic, content_type, request).await {
+        Ok(_) => {
+            telemetry::http_answered(StatusCode::NO_CONTENT.as_u16());
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(refusal) => answered(Err(refusal)),
+    }
 }
 
 /// What the request says that its body is.
@@ -107,17 +151,28 @@ impl Intake {
     }
 
     /// Takes a message as if it was published to a topic.
-    async fn take_message(&self, topic: &str, request: Request) -> Result<Answer, Refusal> {
+    async fn take_message(
+        &self,
+        topic: &str,
+        content_type: Option<String>,
+        request: Request,
+    ) -> Result<Answer, Refusal> {
         let _slot = self
             .slots
             .try_acquire()
             .map_err(|_| Refusal::TooManyRequests)?;
-        let content_type = content_type(&request);
-        let payload = self.whole(request.into_body()).await?;
+        let (head, body) = request.into_parts();
+        let payload = self.whole(body).await?;
+        let event = event::attributes(&head.headers);
+        let event: Vec<_> = event
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()))
+            .collect();
         let message = Message {
             topic,
             payload: &payload,
             content_type: content_type.as_deref(),
+            event: &event,
         };
         let (mut inputs, mut answer) = (Inputs::default(), Answer::default());
         let mut told = |item: Result<&str, Reject>| match item {
@@ -136,7 +191,9 @@ impl Intake {
             &mut told,
         );
         telemetry::readings_decoded(Adapter::Http, answer.accepted);
-        self.make_durable(inputs).await?;
+        if !inputs.is_empty() {
+            self.make_durable(inputs).await?;
+        }
         Ok(answer)
     }
 

@@ -9,7 +9,7 @@ use super::draft::{Draft, Scratch};
 use crate::catalogue::Catalogue;
 
 /// A message as an adapter got it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Message<'m> {
     /// The topic that it was published to; over HTTP, what follows `/api/v1/messages/`, or
     /// the path.
@@ -18,6 +18,9 @@ pub struct Message<'m> {
     pub payload: &'m [u8],
     /// What it says that this is, with parameters or without.
     pub content_type: Option<&'m str>,
+    /// The attributes of the CloudEvent whose data this is, by their names, where the transport
+    /// says them beside the payload (binary mode); else none.
+    pub event: &'m [(&'m str, &'m str)],
 }
 
 /// One thing that was looked for in a message.
@@ -39,6 +42,17 @@ pub enum Outcome<'i> {
     Rejected(Reject),
     /// Nothing, as the mapping allows.
     Absent,
+    /// No reading, and rightly so: what the format says beside readings, and what came of it.
+    Noted(&'static str),
+}
+
+/// What a decoder wants to be published where its message came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Where to.
+    pub topic: String,
+    /// What.
+    pub payload: Vec<u8>,
 }
 
 /// Where something was found.
