@@ -74,7 +74,7 @@ pub fn run(catalogue: &Catalogue, message: Message<'_>, out: &mut dyn Write) -> 
         }
         Ok(_) => {}
     }
-    for reply in &workspace.replies {
+    while let Some(reply) = workspace.replies.pop() {
         writeln!(
             out,
             "reply on {}: {} bytes",

@@ -16,13 +16,16 @@ mod sensorthings;
 mod ngsi_ld;
 mod cloud_events;
 mod sparkplug;
+mod cap;
 mod json;
 mod cbor;
+mod xml;
 mod protobuf;
 mod pointer;
 mod topic;
 mod reject;
 mod extent;
+mod reply;
 pub mod units;
 mod cefact;
 
@@ -32,12 +35,13 @@ use ioc_core::record::Input;
 use ioc_core::time::Timestamp;
 
 pub use self::mapping::Mappings;
-pub use self::message::{Item, Message, Outcome, Reply};
+pub use self::message::{Item, Message, Outcome};
 pub use self::pointer::{Pointer, PointerError};
 pub use self::sparkplug::Nodes;
 pub use self::topic::{TopicFilter, TopicFilterError};
 pub(crate) use reject::cut;
 pub use reject::{Origin, Reason, Reject, append_beginning, append_dead_letter};
+pub use reply::{Replies, Reply};
 
 use self::mapping::{Format, Mapping, Names};
 use crate::catalogue::Catalogue;
@@ -47,17 +51,14 @@ use crate::door::Inputs;
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// How many readings one message may bring: they are all handed over at once.
 pub const ITEMS_MAX: usize = 4096;
-/// How many replies wait in a [`Workspace`] to be taken out.
-pub const REPLIES_MAX: usize = 64;
 
 /// Memory that decoding needs, used again for each message.
 #[derive(Debug, Default)]
 pub struct Workspace {
     /// For readings.
     pub native: native::Scratch,
-    /// What is to be published where the messages came from, first to last: whoever reads messages
-    /// takes it out behind each, for beyond [`REPLIES_MAX`] there is no place for more.
-    pub replies: Vec<Reply>,
+    /// What messages want said back to where they came from; whoever can, takes them away.
+    pub replies: Replies,
     index: json::Index,
     /// For a message within the message.
     inner: json::Index,
@@ -97,42 +98,74 @@ pub fn append_message(
     workspace: &mut Workspace,
     told: &mut dyn FnMut(Result<&str, Reject>),
 ) {
-    let origin = Origin {
-        source,
-        topic: message.topic,
-    };
-    let (before, mut is_noted) = (inputs.count(), false);
-    let decoded = decode(
-        message,
-        catalogue,
-        workspace,
-        &mut |item| match item.outcome {
-            Outcome::Reading(reading) => {
-                inputs.push(&Input::Reading(reading));
-                told(Ok(reading.id));
+    let appended = append_items(inputs, message, source, catalogue, workspace, told);
+    if let Err(whole) = appended {
+        append_dead_letter(inputs, message.origin(source), &whole, message.payload);
+        told(Err(whole));
+    }
+}
+
+/// The same for brokers elsewhere, whose topics were chosen for what lies in them: a message that
+/// nothing says the shape of is a native reading, which then names its sensor itself.
+pub fn append_message_or_native(
+    inputs: &mut Inputs,
+    message: Message<'_>,
+    source: &str,
+    catalogue: &Catalogue,
+    workspace: &mut Workspace,
+    told: &mut dyn FnMut(Result<&str, Reject>),
+) {
+    let appended = append_items(inputs, message, source, catalogue, workspace, told);
+    let whole = match appended {
+        Ok(()) => return,
+        Err(whole) if whole.reason == Reason::TopicUnknown => {
+            match native::decode(message.payload, None, catalogue, &mut workspace.native) {
+                Ok(reading) => {
+                    inputs.push(&Input::Reading(reading));
+                    return told(Ok(reading.id));
+                }
+                Err(reject) => reject,
             }
-            Outcome::Rejected(reject) => {
-                let reject = reject.at(item.place);
-                append_dead_letter(inputs, origin, &reject, item.source);
-                told(Err(reject));
-            }
-            Outcome::Absent => {}
-            Outcome::Noted(_) => is_noted = true,
-        },
-    );
-    let whole = match decoded {
-        Err(reject) => reject,
-        Ok(_) if is_noted || inputs.count() > before => return,
-        Ok(mapping) => {
-            let detail = match mapping {
-                Some(mapping) => format!("mapping {} finds no reading in it", mapping.name),
-                None => "there is no reading in it".to_owned(),
-            };
-            Reject::new(Reason::NothingMapped, detail)
         }
+        Err(whole) => whole,
     };
-    append_dead_letter(inputs, origin, &whole, message.payload);
+    append_dead_letter(inputs, message.origin(source), &whole, message.payload);
     told(Err(whole));
+}
+
+/// Appends what is found in a message; an error, if there is nothing in it, or it cannot be read to its end.
+fn append_items(
+    inputs: &mut Inputs,
+    message: Message<'_>,
+    source: &str,
+    catalogue: &Catalogue,
+    workspace: &mut Workspace,
+    told: &mut dyn FnMut(Result<&str, Reject>),
+) -> Result<(), Reject> {
+    let origin = message.origin(source);
+    let (before, mut is_noted) = (inputs.count(), false);
+    let mut take = |item: Item<'_>| match item.outcome {
+        Outcome::Reading(reading) => {
+            inputs.push(&Input::Reading(reading));
+            told(Ok(reading.id));
+        }
+        Outcome::Rejected(reject) => {
+            let reject = reject.at(item.place);
+            append_dead_letter(inputs, origin, &reject, item.source);
+            told(Err(reject));
+        }
+        Outcome::Absent => {}
+        Outcome::Noted(_) => is_noted = true,
+    };
+    let mapping = decode(message, catalogue, workspace, &mut take)?;
+    if is_noted || inputs.count() > before {
+        return Ok(());
+    }
+    let detail = match mapping {
+        Some(mapping) => format!("mapping {} finds no reading in it", mapping.name),
+        None => "there is no reading in it".to_owned(),
+    };
+    Err(Reject::new(Reason::NothingMapped, detail))
 }
 
 /// Finds the readings in a message. `take` gets each item in its order. Returns the mapping that
@@ -202,7 +235,7 @@ struct Room<'w> {
     /// For a message in the message.
     inner: &'w mut json::Index,
     bytes: &'w mut Vec<u8>,
-    replies: &'w mut Vec<Reply>,
+    replies: &'w mut Replies,
 }
 
 impl Room<'_> {
@@ -248,6 +281,7 @@ fn read(
             let room = (&mut *room.native, &mut *room.replies);
             sparkplug::decode(message, names, catalogue, room, take)
         }
+        Format::Cap => cap::decode(message.payload, names, catalogue, room.native, take),
         Format::Json(_) | Format::SensorThings | Format::NgsiLd => {
             let value = index.read(utf8(message.payload)?)?;
             let found = (message.topic, value);
@@ -275,7 +309,7 @@ fn read_value(
         }
         Format::NgsiLd => ngsi_ld::decode(value, names, catalogue, native, take),
         Format::Senml => senml::decode_json(value, names, catalogue, native, take),
-        Format::CloudEvents(_) | Format::Sparkplug => {
+        Format::CloudEvents(_) | Format::Sparkplug | Format::Cap => {
             let detail = format!("{} is not what this format is written in", value.word());
             Err(Reject::new(Reason::ShapeUnexpected, detail))
         }
@@ -294,6 +328,7 @@ pub(crate) fn standard(content_type: Option<&str>) -> Option<&'static Format> {
         _ if is_one_of(&["application/senml+json", "application/senml+cbor"]) => {
             Some(&Format::Senml)
         }
+        _ if is_one_of(&["application/cap+xml"]) => Some(&Format::Cap),
         _ if is_one_of(&["application/ld+json"]) => Some(&Format::NgsiLd),
         _ if is_one_of(&[
             "application/cloudevents+json",

@@ -77,6 +77,13 @@ pub(crate) fn sparkplug_rebirth_asked() {
     counter!("ioc_sparkplug_rebirths_asked_total").increment(1);
 }
 
+/// So many replies to messages were dropped: there were too many, or their connection ended.
+pub(crate) fn replies_dropped(count: usize) {
+    if count > 0 {
+        counter!("ioc_replies_dropped_total").increment(count as u64);
+    }
+}
+
 /// The door is full: an adapter waits, and its sources with it.
 pub(crate) fn door_full(adapter: Adapter) {
     counter!("ioc_door_full_total", "adapter" => adapter.word()).increment(1);

@@ -106,13 +106,14 @@ enum Word {
     Standard(&'static Format),
 }
 
-const WORDS: [(&str, Word); 6] = [
+const WORDS: [(&str, Word); 7] = [
     ("json", Word::Json),
     ("senml", Word::Standard(&Format::Senml)),
     ("sensorthings", Word::Standard(&Format::SensorThings)),
     ("ngsi-ld", Word::Standard(&Format::NgsiLd)),
     ("cloudevents", Word::Events),
     ("sparkplug", Word::Standard(&Format::Sparkplug)),
+    ("cap", Word::Standard(&Format::Cap)),
 ];
 
 fn topic(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<TopicFilter> {

@@ -24,4 +24,5 @@ mod ending;
 mod strangers;
 mod bounds;
 mod brokers;
+mod formats;
 mod nats;

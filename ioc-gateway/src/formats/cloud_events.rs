@@ -21,6 +21,9 @@ use super::message::{Item, Outcome};
 use super::{Format, ITEMS_MAX, Message, Reason, Reject, Room, native, read_value};
 use crate::catalogue::Catalogue;
 
+/// How many bytes of data are kept room for between messages.
+const KEPT_BYTES: usize = 4096;
+
 /// What an event is read by.
 #[derive(Clone, Copy)]
 pub(super) struct By<'b> {
@@ -360,6 +363,7 @@ fn bytes(
     };
     let read = decoded
         .and_then(|()| room.again(|index, room| decode_data(message, by, index, room, take)));
+    payload.shrink_to(KEPT_BYTES);
     *room.bytes = payload;
     read
 }

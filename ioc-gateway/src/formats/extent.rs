@@ -1,7 +1,8 @@
 //! Where something lies that is no point: in the middle of what it covers.
 //!
-//! Arrives: corners, one by one. Leaves: the middle of the smallest box around them. A box that is
-//! narrower across the 180th meridian is taken across it.
+//! Arrives: corners, one by one. Leaves: the middle of the smallest box around them, and how far it
+//! is from there to a corner of that box. A box that is narrower across the 180th meridian is taken
+//! across it.
 
 use ioc_core::place::Position;
 
@@ -73,6 +74,13 @@ impl Extent {
         let sides = self.0?;
         place(sides.lat.middle(), sides.lon().middle())
     }
+
+    /// How far the corners of the box are from its middle.
+    pub fn radius_m(self) -> Option<u32> {
+        let sides = self.0?;
+        let corner = place(sides.lat.from, sides.lon().from)?;
+        Some(corner.distance_m(self.middle()?))
+    }
 }
 
 impl Sides {
@@ -118,5 +126,13 @@ mod tests {
         let beyond = [(179.0, -18.0), (-177.0, -18.0)];
         assert_eq!(middle(&beyond), Some([-179.0, -18.0]));
         assert_eq!(middle(&[(-1.0, 51.0), (1.0, 51.0)]), Some([0.0, 51.0]));
+    }
+
+    #[test]
+    fn the_radius_reaches_the_corners() {
+        assert_eq!(extent(&[(101.6, 3.1)]).radius_m(), Some(0));
+        // A degree of latitude is 111 km.
+        let radius = extent(&[(101.0, 3.0), (101.0, 5.0)]).radius_m().unwrap();
+        assert!((110_000..112_500).contains(&radius), "{radius}");
     }
 }

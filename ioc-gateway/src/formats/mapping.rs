@@ -51,6 +51,8 @@ pub enum Format {
     CloudEvents(Option<Shape>),
     /// Sparkplug B, of Eclipse Sparkplug 3.0.
     Sparkplug,
+    /// An alert of the Common Alerting Protocol 1.2.
+    Cap,
 }
 
 /// What sources call otherwise than the city does.

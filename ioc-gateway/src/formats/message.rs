@@ -4,8 +4,8 @@ use std::fmt;
 
 use ioc_core::reading::Reading;
 
-use super::Reject;
 use super::draft::{Draft, Scratch};
+use super::{Origin, Reject};
 use crate::catalogue::Catalogue;
 
 /// A message as an adapter got it.
@@ -21,6 +21,16 @@ pub struct Message<'m> {
     /// The attributes of the CloudEvent whose data this is, by their names, where the transport
     /// says them beside the payload (binary mode); else none.
     pub event: &'m [(&'m str, &'m str)],
+}
+
+impl<'m> Message<'m> {
+    /// Where it comes from, for dead letters.
+    pub(super) const fn origin(self, source: &'m str) -> Origin<'m> {
+        Origin {
+            source,
+            topic: self.topic,
+        }
+    }
 }
 
 /// One thing that was looked for in a message.
@@ -44,15 +54,6 @@ pub enum Outcome<'i> {
     Absent,
     /// No reading, and rightly so: what the format says beside readings, and what came of it.
     Noted(&'static str),
-}
-
-/// What a decoder wants to be published where its message came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reply {
-    /// Where to.
-    pub topic: String,
-    /// What.
-    pub payload: Vec<u8>,
 }
 
 /// Where something was found.

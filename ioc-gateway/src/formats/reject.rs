@@ -123,6 +123,8 @@ reasons! {
     CborMalformed = "cbor_malformed",
     /// The message is not of Protocol Buffers: broken off, or worse.
     ProtobufMalformed = "protobuf_malformed",
+    /// The message is not XML 1.0: broken off, or worse; or it defines entities of its own.
+    XmlMalformed = "xml_malformed",
     /// The message is JSON but not an object.
     NotAnObject = "not_an_object",
     /// A member is there twice; nobody can tell which one is meant.

@@ -22,12 +22,12 @@ use ioc_core::time::Timestamp;
 
 use self::metric::{CONTROL, Meant, Metric, Metrics, Payload, SESSION};
 pub use self::nodes::Nodes;
-use self::nodes::{Device, Known, Sequence};
+use self::nodes::{Device, Known, PATH_BYTES_MAX, Sequence};
 use self::topic::{Kind, Topic};
 use super::draft::{Draft, Part, Scratch};
 use super::mapping::Names;
-use super::message::{Found, Item, Outcome, Reply, finish};
-use super::{ITEMS_MAX, Message, REPLIES_MAX, Reason, Reject};
+use super::message::{Found, Item, Outcome, finish};
+use super::{ITEMS_MAX, Message, Reason, Reject, Replies, Reply};
 use crate::catalogue::Catalogue;
 use crate::telemetry;
 
@@ -42,9 +42,13 @@ pub(super) fn decode(
     message: Message<'_>,
     names: &Names,
     catalogue: &Catalogue,
-    (scratch, replies): (&mut Scratch, &mut Vec<Reply>),
+    (scratch, replies): (&mut Scratch, &mut Replies),
     take: &mut dyn FnMut(Item<'_>),
 ) -> Result<(), Reject> {
+    if message.topic.len() > PATH_BYTES_MAX {
+        let detail = format!("the topic has more than {PATH_BYTES_MAX} bytes");
+        return Err(Reject::new(Reason::ShapeUnexpected, detail));
+    }
     let topic = Topic::parse(message.topic)?;
     let key = format!("{}/{}", topic.group, topic.node);
     let mut session = Session {
@@ -89,7 +93,7 @@ struct Session<'m, 't> {
     names: &'m Names,
     catalogue: &'m Catalogue,
     scratch: &'m mut Scratch,
-    replies: &'m mut Vec<Reply>,
+    replies: &'m mut Replies,
     take: &'m mut (dyn FnMut(Item<'_>) + 't),
     /// How many items were taken.
     count: usize,
@@ -113,7 +117,6 @@ impl<'m> Session<'m, '_> {
         let own = self.learn()?;
         let session = metric::session_of(self.payload)?;
         let (nodes, key) = (&self.catalogue.sparkplug, self.key);
-        nodes.note(key)?;
         nodes.born(key, session, payload.seq, own)?;
         telemetry::sparkplug_birth();
         self.online("", 1.0, payload.timestamp);
@@ -205,22 +208,21 @@ impl<'m> Session<'m, '_> {
     /// Asks the node to be born again, unless it was asked a moment ago.
     fn ask(&mut self) {
         let now = self.catalogue.now.now();
-        let has_room = self.replies.len() < REPLIES_MAX;
-        if !has_room || !self.catalogue.sparkplug.ask(self.key, now) {
+        if !self.catalogue.sparkplug.ask(self.key, now) {
             return;
         }
         telemetry::sparkplug_rebirth_asked();
         let millis = u64::try_from(now.as_millis()).unwrap_or_default();
         self.replies.push(Reply {
             topic: topic::command(self.topic.group, self.topic.node),
-            payload: metric::rebirth(millis),
+            payload: metric::rebirth(millis).into(),
         });
     }
 
     /// What a birth certificate says of its metrics.
     fn learn(&self) -> Result<Device, Reject> {
         let origin = self.path(self.topic.device);
-        let (mut device, mut metrics) = (Device::default(), Metrics::of(self.payload));
+        let (mut device, mut metrics) = (Device::new(&origin), Metrics::of(self.payload));
         while let Some((metric, _)) = metrics.next()? {
             if !metric.name.is_empty() && !is_control(&metric) {
                 device.learn(&origin, &metric);

@@ -400,6 +400,7 @@ const fn puback_code(reason: Reason) -> u8 {
         Reason::AttributesInvalid | Reason::AttributesTooMany => 0x99,
         Reason::CborMalformed
         | Reason::ProtobufMalformed
+        | Reason::XmlMalformed
         | Reason::BirthMissing
         | Reason::BirthsTooMany
         | Reason::ShapeUnexpected

@@ -20,10 +20,10 @@ pub const NODES_MAX: usize = 4096;
 /// How many bytes all that they said of their metrics takes, with what the look-ups take.
 pub const STATE_BYTES_MAX: usize = 64 << 20;
 /// The longest path of a metric: group, node, device and name. A sensor's name is shorter.
-const PATH_BYTES_MAX: usize = 512;
+pub(super) const PATH_BYTES_MAX: usize = 512;
 /// How long a node is not asked again to be born again.
 const REBIRTH_EVERY: Millis = Millis(10_000);
-/// About what a metric takes beside its texts.
+/// About what a metric, or a device, takes beside its texts.
 const METRIC_BYTES: usize = 192;
 
 /// The edge nodes.
@@ -92,7 +92,8 @@ impl Nodes {
         node.birth.is_some().then(|| act(&mut node))
     }
 
-    /// Begins the session of a node: nothing that it said before holds any longer.
+    /// Begins the session of a node, if there is a place for it: nothing that it said before holds
+    /// any longer.
     pub(super) fn born(
         &self,
         key: &str,
@@ -100,28 +101,25 @@ impl Nodes {
         seq: Option<u64>,
         own: Device,
     ) -> Result<(), Reject> {
-        let bytes = own.bytes;
-        self.reserve(bytes)?;
+        self.note(key)?;
+        self.reserve(own.bytes)?;
         let birth = Birth {
             session,
             seq,
             devices: [("".into(), own)].into(),
         };
-        let known = self.0.nodes.get_mut(key).map(|mut node| {
+        let before = {
+            // Whoever made room meanwhile may have taken its place away again.
+            let mut node = self.0.nodes.entry(key.into()).or_default();
             node.asked_at = None;
             node.birth.replace(birth)
-        });
-        match known {
-            Some(before) => self.forget(before),
-            None => {
-                unreachable!("it is noted before it is born")
-            }
-        }
+        };
+        self.forget(before);
         Ok(())
     }
 
     /// Makes a place for a node, if there is one left.
-    pub(super) fn note(&self, key: &str) -> Result<(), Reject> {
+    fn note(&self, key: &str) -> Result<(), Reject> {
         if self.0.nodes.contains_key(key) {
             return Ok(());
         }
@@ -253,6 +251,14 @@ impl Node {
 }
 
 impl Device {
+    /// A device of this path that has said nothing yet.
+    pub fn new(path: &str) -> Self {
+        Self {
+            bytes: METRIC_BYTES + path.len(),
+            ..Self::default()
+        }
+    }
+
     /// Takes in a metric of a birth certificate. One whose path is too long for any sensor is left
     /// out.
     pub fn learn(&mut self, origin: &str, metric: &Metric<'_>) {
@@ -292,7 +298,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_millis(1_773_470_710_933);
 
     fn device(metrics: usize, name_bytes: usize) -> Device {
-        let mut device = Device::default();
+        let mut device = Device::new("g/n");
         for number in 0..metrics {
             let name = format!("{number:0name_bytes$}");
             let mut metric = Metric::default();
@@ -304,7 +310,6 @@ mod tests {
     }
 
     fn born(nodes: &Nodes, key: &str, own: Device) -> Result<(), Reject> {
-        nodes.note(key)?;
         nodes.born(key, Some(1), Some(0), own)
     }
 
@@ -372,7 +377,6 @@ mod tests {
     #[test]
     fn numbers_follow_each_other_around() {
         let nodes = Nodes::default();
-        nodes.note("g/n").unwrap();
         nodes
             .born("g/n", None, Some(254), Device::default())
             .unwrap();

@@ -39,7 +39,7 @@ impl<'t> Topic<'t> {
             let detail = format!(
                 "{topic:?} is no topic of Sparkplug B, such as {NAMESPACE}/GROUP/DDATA/NODE/DEVICE"
             );
-            Reject::new(Reason::TopicUnknown, detail)
+            Reject::new(Reason::ShapeUnexpected, detail)
         })
     }
 
