@@ -26,3 +26,4 @@ mod bounds;
 mod brokers;
 mod formats;
 mod nats;
+mod intake;
