@@ -260,7 +260,7 @@ const ALERTED: &str = r#"{"id":"warnings@met.example,MET-2026-0314-7/0/0",
 "certainty":"likely","response_type":"prepare","status":"actual","msg_type":"alert",
 "scope":"public","sender":"warnings@met.example","identifier":"MET-2026-0314-7","language":"en",
 "headline":"Rivers in the upper basin rise above their banks","area":"Upper basin",
-"geocode":"DISTRICT=14","radius_m":"15710"}}"#;
+"geocode":"DISTRICT=14","radius_m":"15713"}}"#;
 
 fn catalogue() -> Catalogue {
     let dir = tempfile::tempdir().expect("a directory can be made");

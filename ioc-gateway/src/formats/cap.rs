@@ -141,6 +141,7 @@ fn time(element: &str, text: &str) -> Result<Timestamp, Reject> {
 }
 
 /// Where a report stands.
+#[derive(Clone, Copy)]
 struct Place {
     info: usize,
     area: Option<usize>,

@@ -330,6 +330,7 @@ impl<'m> Session<'m, '_> {
 }
 
 /// Who measured a metric that is a reading, and what, unless the sensor is registered for it.
+#[derive(Clone, Copy)]
 struct Asked<'a> {
     sensor: &'a str,
     kind: Option<&'a str>,

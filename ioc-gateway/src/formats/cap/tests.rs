@@ -67,7 +67,7 @@ fn an_alert_is_a_report_in_the_middle_of_its_area() {
     check(
         &alert(&info(AREA)),
         &expect![[
-            "info[0]> warnings@met.example,MET-2026-0314-7/0/0 warnings@met.example external_alert 3 2026-03-14T06:40:00.000Z [101.7, 3.2] event=Flood Warning category=met severity=severe urgency=expected certainty=likely response_type=prepare status=actual msg_type=alert scope=public sender=warnings@met.example identifier=MET-2026-0314-7 expires=2026-03-14T20:00:00+08:00 language=en headline=Rivers rise & flood area=Upper basin geocode=DISTRICT=14 radius_m=15710"
+            "info[0]> warnings@met.example,MET-2026-0314-7/0/0 warnings@met.example external_alert 3 2026-03-14T06:40:00.000Z [101.7, 3.2] event=Flood Warning category=met severity=severe urgency=expected certainty=likely response_type=prepare status=actual msg_type=alert scope=public sender=warnings@met.example identifier=MET-2026-0314-7 expires=2026-03-14T20:00:00+08:00 language=en headline=Rivers rise & flood area=Upper basin geocode=DISTRICT=14 radius_m=15713"
         ]],
     );
 }

@@ -11,7 +11,7 @@ mod payload {
 }
 
 /// The fields of a Metric (section 6.4.6) and of its value (section 6.4.6).
-mod metric {
+mod field {
     pub const NAME: u64 = 1;
     pub const ALIAS: u64 = 2;
     pub const TIMESTAMP: u64 = 3;
@@ -152,31 +152,31 @@ impl<'d> Metric<'d> {
 
     fn note(&mut self, number: u64, wire: Wire<'d>) -> Result<(), Reject> {
         match (number, wire) {
-            (metric::NAME, Wire::Bytes(bytes)) => self.name = protobuf::text(bytes)?,
-            (metric::ALIAS, Wire::Varint(alias)) => self.alias = Some(alias),
-            (metric::TIMESTAMP, Wire::Varint(millis)) => self.timestamp = Some(millis),
-            (metric::DATATYPE, Wire::Varint(datatype)) => self.datatype = datatype,
-            (metric::IS_HISTORICAL, Wire::Varint(truth)) => self.is_historical = truth != 0,
-            (metric::IS_NULL, Wire::Varint(truth)) => self.is_null = truth != 0,
-            (metric::PROPERTIES, Wire::Bytes(bytes)) => self.properties(bytes)?,
-            (metric::INT | metric::LONG, Wire::Varint(whole)) => {
+            (field::NAME, Wire::Bytes(bytes)) => self.name = protobuf::text(bytes)?,
+            (field::ALIAS, Wire::Varint(alias)) => self.alias = Some(alias),
+            (field::TIMESTAMP, Wire::Varint(millis)) => self.timestamp = Some(millis),
+            (field::DATATYPE, Wire::Varint(datatype)) => self.datatype = datatype,
+            (field::IS_HISTORICAL, Wire::Varint(truth)) => self.is_historical = truth != 0,
+            (field::IS_NULL, Wire::Varint(truth)) => self.is_null = truth != 0,
+            (field::PROPERTIES, Wire::Bytes(bytes)) => self.properties(bytes)?,
+            (field::INT | field::LONG, Wire::Varint(whole)) => {
                 self.written = Some(Written::Whole(whole));
             }
-            (metric::FLOAT, Wire::Fixed32(bits)) => {
+            (field::FLOAT, Wire::Fixed32(bits)) => {
                 self.written = Some(Written::Float(widened(f32::from_bits(bits))));
             }
-            (metric::DOUBLE, Wire::Fixed64(bits)) => {
+            (field::DOUBLE, Wire::Fixed64(bits)) => {
                 self.written = Some(Written::Float(f64::from_bits(bits)));
             }
-            (metric::BOOLEAN, Wire::Varint(truth)) => {
+            (field::BOOLEAN, Wire::Varint(truth)) => {
                 self.written = Some(Written::Boolean(truth != 0));
             }
-            (metric::STRING, Wire::Bytes(bytes)) => {
+            (field::STRING, Wire::Bytes(bytes)) => {
                 self.written = Some(Written::Text(protobuf::text(bytes)?));
             }
-            (metric::BYTES, Wire::Bytes(_)) => self.written = Some(Written::Other("bytes")),
-            (metric::DATASET, Wire::Bytes(_)) => self.written = Some(Written::Other("a DataSet")),
-            (metric::TEMPLATE, Wire::Bytes(_)) => self.written = Some(Written::Other("a Template")),
+            (field::BYTES, Wire::Bytes(_)) => self.written = Some(Written::Other("bytes")),
+            (field::DATASET, Wire::Bytes(_)) => self.written = Some(Written::Other("a DataSet")),
+            (field::TEMPLATE, Wire::Bytes(_)) => self.written = Some(Written::Other("a Template")),
             _ => {}
         }
         Ok(())
@@ -282,10 +282,10 @@ pub(super) const CONTROL: &str = "Node Control/";
 /// The payload that asks a node to be born again (sections 6.4.19 and 6.4.23), at a time.
 pub(super) fn rebirth(millis: u64) -> Vec<u8> {
     let mut own = Vec::new();
-    protobuf::put_bytes(&mut own, metric::NAME, b"Node Control/Rebirth");
-    protobuf::put_varint(&mut own, metric::TIMESTAMP, millis);
-    protobuf::put_varint(&mut own, metric::DATATYPE, datatype::BOOLEAN);
-    protobuf::put_varint(&mut own, metric::BOOLEAN, 1);
+    protobuf::put_bytes(&mut own, field::NAME, b"Node Control/Rebirth");
+    protobuf::put_varint(&mut own, field::TIMESTAMP, millis);
+    protobuf::put_varint(&mut own, field::DATATYPE, datatype::BOOLEAN);
+    protobuf::put_varint(&mut own, field::BOOLEAN, 1);
     let mut payload = Vec::new();
     protobuf::put_varint(&mut payload, payload::TIMESTAMP, millis);
     protobuf::put_bytes(&mut payload, payload::METRICS, &own);

@@ -114,7 +114,7 @@ impl Nodes {
             node.asked_at = None;
             node.birth.replace(birth)
         };
-        self.forget(before);
+        self.forget(before.as_ref());
         Ok(())
     }
 
@@ -154,7 +154,7 @@ impl Nodes {
             .filter(|device| !device.is_empty())
             .collect();
         devices.sort_unstable();
-        self.forget(birth);
+        self.forget(birth.as_ref());
         Some(devices)
     }
 
@@ -204,7 +204,7 @@ impl Nodes {
         device.is_some()
     }
 
-    fn forget(&self, birth: Option<Birth>) {
+    fn forget(&self, birth: Option<&Birth>) {
         let devices = birth.iter().flat_map(|birth| birth.devices.values());
         self.give_back(devices.map(|device| device.bytes).sum());
     }
