@@ -321,6 +321,7 @@ impl Session {
                     topic,
                     payload,
                     content_type: publish.content_type,
+                    ..Message::default()
                 };
                 let mut readings = 0;
                 let workspace = &mut self.workspace;
@@ -375,6 +376,10 @@ impl Session {
                 refused: refused.filter(|_| self.takes.version == Version::V5),
             });
         }
+        if inputs == 0 {
+            // Nothing of it has to become durable.
+            self.settle(self.settled);
+        }
     }
 
     /// Begins to pass over a packet that is too long, or ends the session for it.
@@ -427,6 +432,10 @@ const fn puback_code(reason: Reason) -> u8 {
         Reason::UnitMismatch | Reason::PositionInvalid => 0x99,
         Reason::AttributesInvalid | Reason::AttributesTooMany => 0x99,
         Reason::CborMalformed
+        | Reason::ProtobufMalformed
+        | Reason::XmlMalformed
+        | Reason::BirthMissing
+        | Reason::BirthsTooMany
         | Reason::ShapeUnexpected
         | Reason::NothingMapped
         | Reason::ItemsTooMany => 0x99,
