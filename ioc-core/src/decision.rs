@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use crate::codec::{CodecError, Put, Take};
-use crate::id::{Actor, IncidentId, IncidentKind, ReadingId, ReadingKind, RequestId, RuleId};
+use crate::id::{
+    Actor, IncidentId, IncidentKind, NodeId, ReadingId, ReadingKind, RequestId, RuleId,
+};
 use crate::id::{SensorId, ZoneId};
 use crate::place::Position;
 use crate::record::{BundleHash, Seq, incident_id};
@@ -158,6 +160,9 @@ pub struct Evidence {
     pub value: f64,
     /// Metres to the nearest evidence already there; `None` for the first, or without places.
     pub distance_m: Option<u32>,
+    /// The node of a network by which it belongs to the evidence already there: what feeds it, or
+    /// where its water comes from.
+    pub through: Option<NodeId>,
 }
 
 /// How grave (CAP 1.2 section 3.2.2), least first.
@@ -481,18 +486,42 @@ impl Evidence {
         out.put_text(self.sensor.as_str());
         out.put_text(self.rule.as_str());
         out.put_f64(self.value);
-        out.put_option(self.distance_m, Put::put_u32);
+        // One byte says which of the two follow; a node's came later than metres.
+        let through = u8::from(self.through.is_some()) << 1;
+        out.put_u8(u8::from(self.distance_m.is_some()) | through);
+        if let Some(distance_m) = self.distance_m {
+            out.put_u32(distance_m);
+        }
+        if let Some(through) = &self.through {
+            out.put_text(through.as_str());
+        }
     }
 
     pub(crate) fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
+        Self {
             reading: take.parsed("reading id")?,
             seq: take.u64()?,
             sensor: take.parsed("sensor")?,
             rule: take.parsed("rule")?,
             value: take.f64()?,
-            distance_m: take.option(Take::u32)?,
-        })
+            distance_m: None,
+            through: None,
+        }
+        .with_nearness(take)
+    }
+
+    fn with_nearness(mut self, take: &mut Take<'_>) -> Result<Self, CodecError> {
+        let which = take.u8()?;
+        if which > 3 {
+            return Err(CodecError("evidence near in an unknown way"));
+        }
+        if which & 1 != 0 {
+            self.distance_m = Some(take.u32()?);
+        }
+        if which & 2 != 0 {
+            self.through = Some(take.parsed("node")?);
+        }
+        Ok(self)
     }
 }
 

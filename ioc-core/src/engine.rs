@@ -260,6 +260,8 @@ impl Engine {
             let before = (&name, correlator.rule().hash);
             let mut rules = new.correlations().iter();
             if rules.any(|rule| (&rule.name, rule.hash) == before) {
+                let mut correlator = correlator;
+                correlator.follow_networks(&new);
                 self.correlators.insert(name, correlator);
             } else {
                 correlator.close(&mut self.turn(at, out));
@@ -267,7 +269,7 @@ impl Engine {
         }
         for rule in new.correlations() {
             let name = rule.name.clone();
-            let begin = || Correlator::new(rule.clone());
+            let begin = || Correlator::new(rule.clone(), &new);
             self.correlators.entry(name).or_insert_with(begin);
         }
         self.rules = new;
@@ -316,7 +318,7 @@ impl Engine {
         let count = take.u32()? as usize;
         let mut timers = Vec::new();
         for _ in 0..count {
-            let correlator = Correlator::load(take, rules.correlations(), &mut timers)?;
+            let correlator = Correlator::load(take, rules, &mut timers)?;
             let name = correlator.rule().name.clone();
             engine.correlators.insert(name, correlator);
         }

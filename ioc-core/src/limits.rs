@@ -82,5 +82,9 @@ pub const REQUESTS_REMEMBERED: usize = 4_096;
 /// How many bundles may be provided before a record names one. Of more, the newest are kept.
 pub const BUNDLES_WAITING_MAX: usize = 8;
 
+/// How many levels of what feeds what, and how many places downstream, are followed from one place.
+/// What lies further is not near along the network.
+pub const NETWORK_DEPTH_MAX: usize = 16;
+
 /// How much time passes between two tellings of an incident's growth, at least.
 pub const TELL_INTERVAL: Millis = Millis(250);

@@ -10,6 +10,7 @@ use crate::bundle::{Bundle, City, CorrelationRule, DetectionRule, Sensor, Silenc
 use crate::hash::Map;
 use crate::id::{ReadingKind, RuleId, SensorId, ZoneId};
 use crate::limits::BUNDLES_WAITING_MAX;
+use crate::network::Networks;
 use crate::place::Position;
 use crate::record::BundleHash;
 use crate::time::Millis;
@@ -24,6 +25,7 @@ pub struct Rules {
     /// Of each registered sensor, by its number; `None` if it lies in none.
     zones: Vec<Option<ZoneId>>,
     takers: Map<RuleId, Vec<RuleId>>,
+    networks: Arc<Networks>,
     nowhere: ZoneId,
 }
 
@@ -62,6 +64,7 @@ impl Rules {
             .collect();
         Self {
             takers: takers(&bundle.correlations),
+            networks: Arc::new(Networks::new(&bundle.city)),
             kinds,
             kind_numbers,
             sensor_numbers,
@@ -96,6 +99,10 @@ impl Rules {
 
     pub(crate) fn correlations(&self) -> &[CorrelationRule] {
         &self.bundle.correlations
+    }
+
+    pub(crate) fn networks(&self) -> &Arc<Networks> {
+        &self.networks
     }
 
     pub(crate) fn kind(&self, number: u32) -> &KindRules {

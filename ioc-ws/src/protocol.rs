@@ -149,6 +149,7 @@ fn evidence(reading: &str, seq: u64, sensor: &str, distance_m: Option<u32>) -> E
         rule: "river-high".parse().unwrap(),
         value: 3.72,
         distance_m,
+        through: None,
     }
 }
 

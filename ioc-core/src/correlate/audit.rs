@@ -13,6 +13,7 @@ impl Correlator {
         let mut sensors = BTreeSet::new();
         let mut led = BTreeSet::new();
         let mut places = 0;
+        let mut nodes = 0;
         let mut timers = 0;
         for case in self.in_order() {
             let incident = &case.incident;
@@ -30,6 +31,7 @@ impl Correlator {
                 let holds = !own || (leads_here && once);
                 audit.expect(holds, Invariant::MembershipIsAPartition, &source.sensor);
                 places += usize::from(member.position.is_some());
+                nodes += usize::from(self.network.node(&source.sensor).is_some());
             }
             for why in Purpose::ALL {
                 let Some(due) = incident.dues[why as usize] else {
@@ -42,7 +44,7 @@ impl Correlator {
         }
         let leads = self.by_sensor.len() == led.len();
         audit.expect(leads, Invariant::MembershipIsAPartition, &self.rule.name);
-        let agrees = self.index.places() == places;
+        let agrees = self.index.places() == places && self.network.members() == nodes;
         audit.expect(agrees, Invariant::IndexAgrees, &self.rule.name);
         timers
     }

@@ -111,6 +111,10 @@ impl CellIndex {
         near
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
     /// How many places it holds. The order of the cells does not matter to a sum.
     pub fn places(&self) -> usize {
         let occupants = self.cells.values().flatten();

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::index::Near;
+use super::along::Kin;
 use super::{Correlator, Turn};
 use crate::decision::{Condition, Handling, Verdict};
 use crate::id::IncidentId;
@@ -14,7 +14,7 @@ use crate::time::Timestamp;
 
 impl Correlator {
     /// Makes one of all that evidence at one place shows to be one happening. Returns its slot.
-    pub(super) fn unite(&mut self, slot: u32, near: &[Near], turn: &mut Turn<'_>) -> u32 {
+    pub(super) fn unite(&mut self, slot: u32, near: &[Kin], turn: &mut Turn<'_>) -> u32 {
         let mut one = slot;
         let mut others: Vec<_> = near.iter().map(|near| near.slot).collect();
         others.retain(|&other| other != slot && self.joins(other));
@@ -81,6 +81,8 @@ impl Correlator {
                 self.index.remove(from, place);
                 self.index.insert(to, place);
             }
+            self.network.remove(from, &source.sensor);
+            self.network.insert(to, &source.sensor);
             if self.by_sensor.get(&source.sensor) == Some(&from) {
                 self.by_sensor.insert(source.sensor.clone(), to);
             }

@@ -230,6 +230,7 @@ prop_compose! {
         reading in "[ -~]{1,200}", seq in any::<u64>(), sensor in "[A-Za-z0-9._:@-]{1,128}",
         value in any::<f64>().prop_filter("finite", |value| value.is_finite()),
         distance_m in prop::option::of(any::<u32>()),
+        through in prop::option::of("[A-Za-z0-9._:@-]{1,128}"),
     ) -> Evidence {
         Evidence {
             reading: reading.parse().unwrap(),
@@ -238,6 +239,7 @@ prop_compose! {
             rule: "river-high".parse().unwrap(),
             value,
             distance_m,
+            through: through.map(|node| node.parse().unwrap()),
         }
     }
 }
@@ -437,6 +439,7 @@ fn example_decisions() -> Vec<Decision> {
         rule: "river-high".parse().unwrap(),
         value: 3.72,
         distance_m: Some(350),
+        through: None,
     });
     let mut acknowledged = example_decision(Verdict::IncidentAcknowledged(incident.clone()));
     acknowledged.cause.request = Some(("r-1".parse().unwrap(), "console".parse().unwrap()));

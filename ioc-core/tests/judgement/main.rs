@@ -10,6 +10,7 @@ mod support;
 mod workload;
 mod timeline;
 mod scenario;
+mod networks;
 mod regressions;
 mod properties;
 mod redelivery;

@@ -8,7 +8,8 @@
 //! - `reload NAME` of a bundle, `started after=TIME` (when it was last alive), or `tick`.
 //!
 //! What is decided reads the same way: `09:25 opened flood#1 severe: river-1 3.9`. Evidence is in
-//! the order it is named, with the distance to what was there before.
+//! the order it is named, with the distance to what was there before, or the node of a network by
+//! which it belongs to it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -271,6 +272,9 @@ fn describe_evidence(decision: &Decision, text: &mut String) {
         write!(text, "{} {}", evidence.sensor, evidence.value).unwrap();
         if let Some(distance_m) = evidence.distance_m.filter(|distance_m| *distance_m > 0) {
             write!(text, " {distance_m} m").unwrap();
+        }
+        if let Some(node) = &evidence.through {
+            write!(text, " by {node}").unwrap();
         }
     }
 }
