@@ -153,6 +153,23 @@ pub struct CorrelationRule {
     pub clear_after: Millis,
     /// How long after clearing it reopens rather than a new one opening (T_reopen).
     pub reopen_within: Millis,
+    /// What its incidents may cause, sorted by the kind of incident, each once.
+    pub may_cause: Vec<Effect>,
+}
+
+/// What an incident may cause: incidents of a kind, of whatever rule, that begin near it and in its
+/// time are its children.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// The kind of incident that is caused.
+    pub incident: IncidentKind,
+    /// How near the middle of its evidence must be to evidence of the cause when it opens.
+    pub within_m: u32,
+    /// How long after the last evidence of the cause it may begin.
+    pub after: Millis,
+    /// How long before the first evidence of the cause: a cause may be noticed later than what it
+    /// has done.
+    pub before: Millis,
 }
 
 /// The networks that a correlation rule follows.

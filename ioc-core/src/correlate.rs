@@ -22,14 +22,16 @@ mod index;
 mod along;
 mod merge;
 mod lifecycle;
+mod family;
 mod audit;
 mod bytes;
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use self::along::{How, Kin, NetworkIndex};
-use self::index::CellIndex;
+pub(crate) use self::family::Family;
+use self::index::PlaceIndex;
 use crate::book::Book;
 use crate::bundle::CorrelationRule;
 use crate::counters::EngineCounters;
@@ -51,6 +53,7 @@ pub(crate) struct Desk {
     pub book: Book,
     pub next_seq: DecisionSeq,
     pub counters: EngineCounters,
+    pub family: Family,
 }
 
 /// One moment of the engine: what time it is, and where decisions go.
@@ -87,18 +90,18 @@ pub(crate) struct Correlator {
     slots: Map<IncidentId, u32>,
     /// The case that a sensor is a member of, other than by reports with a place of their own.
     by_sensor: Map<SensorId, u32>,
-    index: CellIndex,
+    index: PlaceIndex,
     network: NetworkIndex,
     /// The candidates, oldest first.
     candidates: BTreeSet<(Timestamp, IncidentId)>,
     /// What changed in this moment, in the order it did.
-    touched: Vec<IncidentId>,
+    touched: VecDeque<IncidentId>,
 }
 
 impl Correlator {
     pub fn new(rule: CorrelationRule, rules: &Rules) -> Self {
         Self {
-            index: CellIndex::new(rule.within_m),
+            index: PlaceIndex::new(rule.within_m, rules.reach_m(&rule)),
             network: NetworkIndex::new(&rule, rules),
             rule,
             cases: Vec::new(),
@@ -106,7 +109,7 @@ impl Correlator {
             slots: Map::default(),
             by_sensor: Map::default(),
             candidates: BTreeSet::new(),
-            touched: Vec::new(),
+            touched: VecDeque::new(),
         }
     }
 
@@ -114,13 +117,18 @@ impl Correlator {
         &self.rule
     }
 
-    /// Another city holds: what lies in its networks is found by them from here on.
-    pub fn follow_networks(&mut self, rules: &Rules) {
+    /// Another city and other rules beside this one hold: what lies in networks, and what causes
+    /// what, is found by them from here on.
+    pub fn hold_under(&mut self, rules: &Rules) {
         self.network = NetworkIndex::new(&self.rule, rules);
+        self.index = PlaceIndex::new(self.rule.within_m, rules.reach_m(&self.rule));
         for (slot, case) in (0..).zip(&self.cases) {
             let members = case.iter().flat_map(|case| case.cluster.members());
-            for (source, _) in members {
+            for (source, member) in members {
                 self.network.insert(slot, &source.sensor);
+                if let Some(place) = member.position {
+                    self.index.insert(slot, place);
+                }
             }
         }
     }
@@ -528,8 +536,8 @@ impl Correlator {
 
     fn touch(&mut self, slot: u32) {
         let id = self.case(slot).incident.id;
-        if self.touched.last() != Some(&id) {
-            self.touched.push(id);
+        if self.touched.back() != Some(&id) {
+            self.touched.push_back(id);
         }
     }
 

@@ -52,6 +52,8 @@ pub enum Verdict {
     /// Evidence came back soon after it cleared: another episode, to be seen anew. Or it was
     /// unknown and its sensors speak again, whatever they say: the same episode.
     IncidentReopened(IncidentState),
+    /// What caused it has been found, or is another by now; its `parent` says which, if any.
+    IncidentLinked(IncidentState),
     /// A person has seen it.
     IncidentAcknowledged(IncidentState),
     /// A sensor said nothing for as long as its rule allows.
@@ -273,6 +275,7 @@ impl Verdict {
             Self::IncidentCleared(_) => "incident_cleared",
             Self::IncidentUnknown(_) => "incident_unknown",
             Self::IncidentReopened(_) => "incident_reopened",
+            Self::IncidentLinked(_) => "incident_linked",
             Self::IncidentAcknowledged(_) => "incident_acknowledged",
             Self::SensorSilent(_) => "sensor_silent",
             Self::SensorReturned(_) => "sensor_returned",
@@ -290,6 +293,7 @@ impl Verdict {
             | Self::IncidentCleared(incident)
             | Self::IncidentUnknown(incident)
             | Self::IncidentReopened(incident)
+            | Self::IncidentLinked(incident)
             | Self::IncidentAcknowledged(incident) => Some(incident),
             Self::SensorSilent(_)
             | Self::SensorReturned(_)
@@ -319,6 +323,7 @@ impl Verdict {
             Self::SensorReturned(_) => 9,
             Self::RulesChanged(_) => 10,
             Self::CommandRefused(_) => 11,
+            Self::IncidentLinked(_) => 12,
         }
     }
 }
@@ -339,6 +344,7 @@ impl Decision {
             | Verdict::IncidentCleared(incident)
             | Verdict::IncidentUnknown(incident)
             | Verdict::IncidentReopened(incident)
+            | Verdict::IncidentLinked(incident)
             | Verdict::IncidentAcknowledged(incident) => incident.put(out),
             Verdict::SensorSilent(sensor) | Verdict::SensorReturned(sensor) => sensor.encode(out),
             Verdict::RulesChanged(bundle) => out.put(&bundle.0),
@@ -376,6 +382,7 @@ impl Decision {
                 code: RefusalCode::take(take)?,
                 incident: incident_id(take)?,
             }),
+            12 => Verdict::IncidentLinked(IncidentState::decode(take)?),
             _ => return Err(CodecError("unknown verdict")),
         };
         let cause = Cause::decode(take)?;

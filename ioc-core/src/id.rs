@@ -138,6 +138,8 @@ name! {
 pub struct IncidentId(u64);
 
 impl IncidentId {
+    /// The least.
+    pub(crate) const MIN: Self = Self(0);
     const DIGITS: usize = 10;
     const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     const BITS: u32 = 50;

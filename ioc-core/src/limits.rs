@@ -86,5 +86,15 @@ pub const BUNDLES_WAITING_MAX: usize = 8;
 /// What lies further is not near along the network.
 pub const NETWORK_DEPTH_MAX: usize = 16;
 
+/// How long a chain of causes may be. What would make it longer has no parent.
+pub const CAUSES_DEPTH_MAX: usize = 16;
+
+/// How many children one step gives a parent: those that were there before it, and those of what
+/// it merged with. Further ones follow, a step each …
+pub const CHILDREN_PER_STEP: usize = 32;
+
+/// … so much later, by logical time.
+pub const CHILDREN_STEP: Millis = Millis(1);
+
 /// How much time passes between two tellings of an incident's growth, at least.
 pub const TELL_INTERVAL: Millis = Millis(250);

@@ -76,6 +76,7 @@ impl<'a> From<&'a Verdict> for SubjectJson<'a> {
             | Verdict::IncidentCleared(incident)
             | Verdict::IncidentUnknown(incident)
             | Verdict::IncidentReopened(incident)
+            | Verdict::IncidentLinked(incident)
             | Verdict::IncidentAcknowledged(incident) => Self::Incident {
                 incident: IncidentJson::from(incident),
                 into: None,

@@ -54,6 +54,7 @@ fn bundle(hash: BundleHash, correlates: bool) -> Arc<Bundle> {
         sources_min: 1,
         clear_after: Millis::seconds(15),
         reopen_within: Millis::seconds(60),
+        may_cause: Vec::new(),
     };
     Arc::new(Bundle {
         hash,

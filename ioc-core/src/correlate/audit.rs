@@ -22,6 +22,7 @@ impl Correlator {
             audit.expect(holds, Invariant::IdsResolve, incident.id);
             audit.expect(case.cluster.sums_agree(), Invariant::SumsAgree, incident.id);
             audit_condition(case, audit);
+            audit_family(case, desk, audit);
             for (source, member) in case.cluster.members() {
                 let own = member.is_led_to(source);
                 led.extend(own.then_some(&source.sensor));
@@ -47,6 +48,20 @@ impl Correlator {
         let agrees = self.index.places() == places && self.network.members() == nodes;
         audit.expect(agrees, Invariant::IndexAgrees, &self.rule.name);
         timers
+    }
+}
+
+/// INV-18, and that parents know their children.
+fn audit_family(case: &Case, desk: &Desk, audit: &mut Audit) {
+    let incident = &case.incident;
+    if incident.opened_at.is_some() {
+        let (gravest, _) = case.cluster.verdict();
+        let holds = incident.severity >= gravest.max(incident.from_children);
+        audit.expect(holds, Invariant::GraveAsItsMembers, incident.id);
+    }
+    if let Some(parent) = incident.parent {
+        let known = desk.family.has(parent, incident.id) && parent != incident.id;
+        audit.expect(known, Invariant::FamilyAgrees, incident.id);
     }
 }
 

@@ -24,6 +24,7 @@ impl Correlator {
 
     /// The cases as they were put under one of these rules. Adds the timers that they wait for.
     pub fn load(
+        format: u16,
         take: &mut Take<'_>,
         rules: &Rules,
         timers: &mut Vec<Timer<(IncidentId, Purpose)>>,
@@ -36,7 +37,7 @@ impl Correlator {
         let mut correlator = Self::new(rule.clone(), rules);
         let mut last = None;
         for _ in 0..take.u32()? {
-            let incident = Incident::take(take)?;
+            let incident = Incident::take(format, take)?;
             let cluster = Cluster::take(take, |detection| weight_of(rule, detection))?;
             if last >= Some(incident.id) {
                 return Err(CodecError("cases are not in order"));

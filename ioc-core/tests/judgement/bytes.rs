@@ -254,6 +254,7 @@ fn verdict() -> impl Strategy<Value = Verdict> {
         incident_state().prop_map(Verdict::IncidentCleared),
         incident_state().prop_map(Verdict::IncidentUnknown),
         incident_state().prop_map(Verdict::IncidentReopened),
+        incident_state().prop_map(Verdict::IncidentLinked),
         incident_state().prop_map(Verdict::IncidentAcknowledged),
         sensor_state().prop_map(Verdict::SensorSilent),
         sensor_state().prop_map(Verdict::SensorReturned),
@@ -458,12 +459,16 @@ fn example_decisions() -> Vec<Decision> {
         }),
         cleared,
         example_decision(Verdict::IncidentUnknown(incident.clone())),
-        example_decision(Verdict::IncidentReopened(incident)),
+        example_decision(Verdict::IncidentReopened(incident.clone())),
         acknowledged,
         example_decision(Verdict::SensorSilent(sensor.clone())),
         example_decision(Verdict::SensorReturned(sensor)),
         example_decision(Verdict::RulesChanged(BundleHash([0xb0; 32]))),
         example_decision(Verdict::CommandRefused(refusal)),
+        example_decision(Verdict::IncidentLinked(IncidentState {
+            parent: Some(IncidentId::derive(&["other"])),
+            ..incident
+        })),
     ]
 }
 

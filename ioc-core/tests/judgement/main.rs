@@ -11,6 +11,7 @@ mod workload;
 mod timeline;
 mod scenario;
 mod networks;
+mod family;
 mod regressions;
 mod properties;
 mod redelivery;

@@ -183,6 +183,7 @@ impl BundleBuilder {
             sources_min: 1,
             clear_after: Millis::minutes(10),
             reopen_within: Millis::minutes(30),
+            may_cause: Vec::new(),
         };
         set(&mut rule);
         self.0.correlations.push(rule);

@@ -231,9 +231,11 @@ fn describe(decision: &Decision, names: &mut Names) -> String {
         | Verdict::IncidentCleared(incident)
         | Verdict::IncidentUnknown(incident)
         | Verdict::IncidentReopened(incident)
+        | Verdict::IncidentLinked(incident)
         | Verdict::IncidentAcknowledged(incident) => {
             write!(text, "{verb} {}", names.of(incident)).unwrap();
             describe_incident(incident, &decision.verdict, &mut text);
+            describe_parent(incident, &decision.verdict, names, &mut text);
         }
         Verdict::SensorSilent(sensor) | Verdict::SensorReturned(sensor) => {
             let heard = clock(sensor.last_heard_at);
@@ -263,6 +265,17 @@ fn describe_incident(incident: &IncidentState, verdict: &Verdict, text: &mut Str
     }
     if incident.sensors > 1 {
         write!(text, " {} sensors", incident.sensors).unwrap();
+    }
+}
+
+/// What caused it, where that is told.
+fn describe_parent(incident: &IncidentState, verdict: &Verdict, names: &Names, text: &mut String) {
+    let news = matches!(
+        verdict,
+        Verdict::IncidentOpened(_) | Verdict::IncidentLinked(_)
+    );
+    if let Some(parent) = incident.parent.filter(|_| news) {
+        write!(text, " caused by {}", names.0[&parent]).unwrap();
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use ioc_core::bundle::{Along, Bundle, Flow, Scale, Side, Stop, Zone};
+use ioc_core::bundle::{Along, Bundle, Effect, Flow, Scale, Side, Stop, Zone};
 use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
 use ioc_core::id::IncidentId;
 use ioc_core::place::Polygon;
@@ -181,6 +181,7 @@ fn detections(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
 fn correlations(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
     let mut builder = builder
         .correlation("floods", "flood", &["level-high", "call-wet"], |rule| {
+            rule.may_cause = effects(&["crowd", "fire", "flood"]);
             rule.within_m = 500;
             rule.within = Millis::minutes(5);
             rule.clear_after = Millis::minutes(if variant == Variant::Changed { 3 } else { 4 });
@@ -200,6 +201,7 @@ fn correlations(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
             "fire",
             &["smoke-high", "speed-low", "smoke-said"],
             |rule| {
+                rule.may_cause = effects(&["flood", "trouble"]);
                 rule.within_m = 450;
                 rule.weights = vec![2, 0, 2];
                 rule.sources_min = 2;
@@ -263,6 +265,17 @@ fn correlations(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
         builder = builder.correlation("any-flood", "flood", &["a-level", "level-long"], |_| ());
     }
     builder
+}
+
+/// Each within 900 m and ten minutes, up to two before.
+fn effects(kinds: &[&str]) -> Vec<Effect> {
+    let effect = |kind: &&str| Effect {
+        incident: kind.parse().unwrap(),
+        within_m: 900,
+        after: Millis::minutes(10),
+        before: Millis::minutes(2),
+    };
+    kinds.iter().map(effect).collect()
 }
 
 /// One thing that happens, so long after the one before.

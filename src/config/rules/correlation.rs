@@ -6,6 +6,7 @@
 //! `opens_at: 3`). `along` names the networks that it follows (`correlation/along.rs`).
 
 mod along;
+mod effects;
 
 use std::collections::BTreeMap;
 
@@ -70,6 +71,10 @@ pub fn read(
     };
     let clear_after = span("clear_after", CLEAR_AFTER);
     let reopen_within = span("reopen_within", REOPEN_WITHIN);
+    let may_cause = match section.optional("may_cause") {
+        Some(field) => effects::read(&field, mistakes),
+        None => Some(Vec::new()),
+    };
     section.finish(mistakes);
 
     let from = from?;
@@ -85,6 +90,7 @@ pub fn read(
         sources_min: sources_min?,
         clear_after: clear_after?,
         reopen_within: reopen_within?,
+        may_cause: may_cause?,
     };
     rule.hash = meaning_hash(&meaning(&rule));
     warn(&rule, field, warnings);
@@ -219,6 +225,9 @@ fn meaning(rule: &CorrelationRule) -> String {
     );
     if rule.along != Along::default() {
         meaning.push_str(&format!(", along {:?}", rule.along));
+    }
+    for effect in &rule.may_cause {
+        meaning.push_str(&format!(", may cause {effect:?}"));
     }
     meaning
 }

@@ -170,6 +170,7 @@ fn rules_mean_what_they_say() {
                     reopen_within: Millis(
                         1800000,
                     ),
+                    may_cause: [],
                 },
             ],
         }

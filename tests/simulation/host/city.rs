@@ -161,5 +161,6 @@ fn correlation(name: &str, detection: &str, hash: u8, sources_min: u32) -> Corre
         sources_min,
         clear_after: Millis::seconds(15),
         reopen_within: Millis::seconds(60),
+        may_cause: Vec::new(),
     }
 }
