@@ -18,6 +18,7 @@ mod cbor;
 mod pointer;
 mod topic;
 mod reject;
+mod reply;
 pub mod units;
 
 use std::sync::LazyLock;
@@ -31,6 +32,7 @@ pub use self::pointer::{Pointer, PointerError};
 pub use self::topic::{TopicFilter, TopicFilterError};
 pub(crate) use reject::cut;
 pub use reject::{Origin, Reason, Reject, append_beginning, append_dead_letter};
+pub use reply::{Replies, Reply};
 
 use self::mapping::{Format, Mapping, Names};
 use crate::catalogue::Catalogue;
@@ -46,6 +48,8 @@ pub const ITEMS_MAX: usize = 4096;
 pub struct Workspace {
     /// For readings.
     pub native: native::Scratch,
+    /// What messages want said back to where they came from; whoever can, takes them away.
+    pub replies: Replies,
     index: json::Index,
 }
 
@@ -70,6 +74,22 @@ pub fn append_native(
     }
 }
 
+/// Who sent a message, and what may be taken of it.
+pub struct Sender<'a> {
+    /// The adapter and the client's name, as of [`Origin`].
+    pub source: &'a str,
+    /// Whether it may publish readings of this sensor.
+    pub may: &'a dyn Fn(&str) -> Result<(), Reject>,
+}
+
+impl<'a> Sender<'a> {
+    /// One that may publish everything.
+    pub fn anyone(source: &'a str) -> Self {
+        let may = &|_: &str| Ok(());
+        Self { source, may }
+    }
+}
+
 /// Appends the readings in a message, and what is none as dead letters; never nothing. `told`
 /// hears of each in its order: the id of the reading, or why there is none.
 pub fn append_message(
@@ -80,41 +100,96 @@ pub fn append_message(
     workspace: &mut Workspace,
     told: &mut dyn FnMut(Result<&str, Reject>),
 ) {
-    let origin = Origin {
-        source,
-        topic: message.topic,
-    };
-    let before = inputs.count();
-    let decoded = decode(
-        message,
-        catalogue,
-        workspace,
-        &mut |item| match item.outcome {
-            Outcome::Reading(reading) => {
-                inputs.push(&Input::Reading(reading));
-                told(Ok(reading.id));
+    let sender = Sender::anyone(source);
+    append_message_of(inputs, message, &sender, catalogue, workspace, told);
+}
+
+/// The same for a sender that may not publish every sensor.
+pub fn append_message_of(
+    inputs: &mut Inputs,
+    message: Message<'_>,
+    sender: &Sender<'_>,
+    catalogue: &Catalogue,
+    workspace: &mut Workspace,
+    told: &mut dyn FnMut(Result<&str, Reject>),
+) {
+    let appended = append_items(inputs, message, sender, catalogue, workspace, told);
+    if let Err(whole) = appended {
+        append_dead_letter(
+            inputs,
+            message.origin(sender.source),
+            &whole,
+            message.payload,
+        );
+        told(Err(whole));
+    }
+}
+
+/// The same for brokers elsewhere, whose topics were chosen for what lies in them: a message that
+/// nothing says the shape of is a native reading, which then names its sensor itself.
+pub fn append_message_or_native(
+    inputs: &mut Inputs,
+    message: Message<'_>,
+    source: &str,
+    catalogue: &Catalogue,
+    workspace: &mut Workspace,
+    told: &mut dyn FnMut(Result<&str, Reject>),
+) {
+    let sender = Sender::anyone(source);
+    let appended = append_items(inputs, message, &sender, catalogue, workspace, told);
+    let whole = match appended {
+        Ok(()) => return,
+        Err(whole) if whole.reason == Reason::TopicUnknown => {
+            match native::decode(message.payload, None, catalogue, &mut workspace.native) {
+                Ok(reading) => {
+                    inputs.push(&Input::Reading(reading));
+                    return told(Ok(reading.id));
+                }
+                Err(reject) => reject,
             }
-            Outcome::Rejected(reject) => {
-                let reject = reject.at(item.place);
-                append_dead_letter(inputs, origin, &reject, item.source);
-                told(Err(reject));
-            }
-            Outcome::Absent => {}
-        },
-    );
-    let whole = match decoded {
-        Err(reject) => reject,
-        Ok(_) if inputs.count() > before => return,
-        Ok(mapping) => {
-            let detail = match mapping {
-                Some(mapping) => format!("mapping {} finds no reading in it", mapping.name),
-                None => "there is no reading in it".to_owned(),
-            };
-            Reject::new(Reason::NothingMapped, detail)
         }
+        Err(whole) => whole,
     };
-    append_dead_letter(inputs, origin, &whole, message.payload);
+    append_dead_letter(inputs, message.origin(source), &whole, message.payload);
     told(Err(whole));
+}
+
+/// Appends what is found in a message; an error, if there is nothing in it, or it cannot be read to its end.
+fn append_items(
+    inputs: &mut Inputs,
+    message: Message<'_>,
+    sender: &Sender<'_>,
+    catalogue: &Catalogue,
+    workspace: &mut Workspace,
+    told: &mut dyn FnMut(Result<&str, Reject>),
+) -> Result<(), Reject> {
+    let origin = message.origin(sender.source);
+    let before = inputs.count();
+    let mut take = |item: Item<'_>| {
+        let reject = match item.outcome {
+            Outcome::Reading(reading) => match (sender.may)(reading.sensor) {
+                Ok(()) => {
+                    inputs.push(&Input::Reading(reading));
+                    return told(Ok(reading.id));
+                }
+                Err(reject) => reject,
+            },
+            Outcome::Rejected(reject) => reject,
+            Outcome::Absent => return,
+        };
+        let reject = reject.at(item.place);
+        append_dead_letter(inputs, origin, &reject, item.source);
+        told(Err(reject));
+    };
+    let mapping = decode(message, catalogue, workspace, &mut take)?;
+    if inputs.count() > before {
+        return Ok(());
+    }
+    let detail = match mapping {
+        Some(mapping) => format!("mapping {} finds no reading in it", mapping.name),
+        None => "there is no reading in it".to_owned(),
+    };
+    Err(Reject::new(Reason::NothingMapped, detail))
 }
 
 /// Finds the readings in a message. `take` gets each item in its order. Returns the mapping that
@@ -155,7 +230,7 @@ pub fn decode<'c>(
         );
         return Err(Reject::new(Reason::PayloadTooLong, detail));
     }
-    let Workspace { native, index } = workspace;
+    let Workspace { native, index, .. } = workspace;
     match format {
         Format::SensorThings => {
             let value = index.read(utf8(message.payload)?)?;
