@@ -90,7 +90,8 @@ impl Written {
         self.varint(4, datatype)
     }
     fn property(self, name: &str, value: Self) -> Self {
-        let set = Self::default().bytes(1, name.as_bytes()).bytes(2, &value.0);
+        let Self(value) = value;
+        let set = Self::default().bytes(1, name.as_bytes()).bytes(2, &value);
         self.bytes(9, &set.0)
     }
 }
