@@ -375,7 +375,7 @@ fn each_datatype_is_a_number_or_a_reason() {
             metric().datatype(17).bytes(16, b"x"),
             "value_not_a_number: value: is bytes",
         ),
-        (whole(13, 11, 7), "birth_missing: "),
+        (whole(13, 11, 7), "value_not_a_number: value: is a time"),
         (metric().datatype(9).varint(7, 1), "absent"),
         (metric().datatype(9), "absent"),
         (
