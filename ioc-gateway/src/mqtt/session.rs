@@ -285,7 +285,7 @@ impl Session {
                     topic,
                     payload,
                     content_type: publish.content_type,
-                    ..Message::default()
+                    ..crate::formats::Message::default()
                 };
                 let mut readings = 0;
                 let workspace = &mut self.workspace;
