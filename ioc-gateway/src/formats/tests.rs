@@ -245,3 +245,78 @@ proptest! {
         outcome(&payload, &catalogue("t", gauges()));
     }
 }
+
+/// Pieces of messages of the standards, in any order.
+fn standard_payload() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop::sample::select(vec![
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"id\":\"a\"",
+        "\"data\":",
+        "\"value\":1",
+        "\"specversion\":\"1.0\"",
+        "\"source\":\"/s\"",
+        "\"type\":\"t\"",
+        "\"data_base64\":\"eyJ9\"",
+        "\"water_level\":",
+        "\"n\":\"a:pump\"",
+        "\"v\":1",
+        "\"result\":1",
+        "<alert xmlns=\"urn:oasis:names:tc:emergency:cap:1.2\">",
+        "</alert>",
+        "<info>",
+        "</info>",
+        "<area>",
+        "</area>",
+        "<severity>Minor</severity>",
+        "<event>e</event>",
+        "<identifier>i</identifier><sender>s</sender><sent>2026-03-14T06:40:00Z</sent>",
+        "<status>Actual</status><msgType>Alert</msgType>",
+        "\x12\x07\x0a\x01m\x20\x0a",
+        "\x18\x01",
+        "\x08\x01",
+    ]);
+    prop_oneof![
+        prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat().into_bytes()),
+        prop::collection::vec(any::<u8>(), 0..60),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_message_of_a_standard_is_records_that_read_back(
+        payload in standard_payload(), is_enveloped: bool,
+    ) {
+        const EVENT: [(&str, &str); 4] =
+            [("specversion", "1.0"), ("id", "1"), ("source", "/s"), ("type", "t")];
+        let standards = [
+            ("a/Datastreams(5)/Observations", Format::SensorThings),
+            ("a", Format::Senml),
+            ("a", Format::NgsiLd),
+            ("a", Format::CloudEvents(None)),
+            ("a", Format::Cap),
+            ("spBv1.0/g/NBIRTH/n", Format::Sparkplug),
+            ("spBv1.0/g/NDATA/n", Format::Sparkplug),
+        ];
+        for (topic, format) in standards {
+            let catalogue = registered("#", format, Names::default());
+            let message = Message {
+                topic,
+                payload: &payload,
+                event: if is_enveloped { &EVENT } else { &[] },
+                ..Message::default()
+            };
+            let (mut inputs, mut told) = (Inputs::default(), 0);
+            let workspace = &mut Workspace::default();
+            append_message(&mut inputs, message, "test", &catalogue, workspace, &mut |_| told += 1);
+            prop_assert_eq!(inputs.count(), told);
+            for record in inputs.iter() {
+                prop_assert!(Input::decode(record).is_ok());
+            }
+        }
+    }
+}
