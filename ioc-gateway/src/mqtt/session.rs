@@ -13,6 +13,7 @@ mod subscriptions;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 
@@ -24,13 +25,18 @@ use super::close::CloseReason;
 use super::codec::{
     self, Answer, AnswerKind, Malformed, Packet, Publish, Qos, Split, TooLong, Version,
 };
-use super::deliveries::{Deliveries, Message, Subscription, Takes};
+use super::deliveries::{Deliveries, Delivery, Message, Subscription, Takes, TopicError};
 use crate::catalogue::Catalogue;
 use crate::door::Inputs;
 use crate::formats::native;
-use crate::formats::{self, Origin, Reason, Reject, Workspace, append_message, append_native};
+use crate::formats::{
+    self, Origin, Reason, Reject, Reply, Workspace, append_message, append_native,
+};
 use crate::options::{Devices, MqttOptions};
 use crate::telemetry::{self, Adapter};
+
+/// How long what a message wants said back waits for a subscriber; then it is asked for again.
+const REPLY_WAIT: Duration = Duration::from_secs(10);
 
 /// A PUBACK that is owed once so many inputs of the connection are durable.
 #[derive(Debug, Clone, Copy)]
@@ -317,11 +323,12 @@ impl Session {
                 }
             }
             None => {
+                let event = publish.event();
                 let message = formats::Message {
                     topic,
                     payload,
                     content_type: publish.content_type,
-                    ..formats::Message::default()
+                    event: &event,
                 };
                 let mut readings = 0;
                 let workspace = &mut self.workspace;
@@ -348,7 +355,25 @@ impl Session {
         let count = inputs.count() - before;
         taken.redelivered += u32::from(publish.duplicate);
         self.owe(publish.qos, count, refused);
+        self.reply();
         Ok(())
+    }
+
+    /// Says back what the message wants said, to whoever subscribed there: an edge node of
+    /// Sparkplug to the commands for it.
+    fn reply(&mut self) {
+        while let Some(Reply { topic, payload }) = self.workspace.replies.pop() {
+            match topic.parse() {
+                Ok(topic) => self.deliveries.send(Delivery {
+                    topic,
+                    payload,
+                    content_type: None,
+                    not_after: Some(Instant::now() + REPLY_WAIT),
+                    told: None,
+                }),
+                Err(TopicError) => telemetry::replies_dropped(1),
+            }
+        }
     }
 
     /// Whether the client keeps to what it was told, or could know.

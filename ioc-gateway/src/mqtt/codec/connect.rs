@@ -125,6 +125,7 @@ fn properties<'a>(body: &mut Body<'a>) -> Result<ConnectProperties<'a>, Malforme
             Property::TopicAlias(_)
             | Property::ContentType(_)
             | Property::Subscription
+            | Property::User(..)
             | Property::Other => {}
         }
         Ok(())
