@@ -284,6 +284,12 @@ fn through_a_stream(
         let mut taken = Vec::new();
         for (subject, payload) in messages {
             taken.push(context.publish(subject, payload.into()).await.unwrap());
+            // The client lets only so many be under way.
+            if taken.len() == 1000 {
+                for each in taken.drain(..) {
+                    each.await.unwrap();
+                }
+            }
         }
         for each in taken {
             each.await.unwrap();
