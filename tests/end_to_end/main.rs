@@ -26,3 +26,6 @@ mod bounds;
 mod brokers;
 mod nats;
 mod intake;
+mod howto;
+mod letters;
+mod load;

@@ -17,15 +17,15 @@ use crate::proxy::{Proxy, Weather};
 use crate::support::{tool, wait_for};
 
 /// A server on a free port, with its streams on disk, and a client of it.
-struct Nats {
-    address: SocketAddr,
+pub struct Nats {
+    pub address: SocketAddr,
     dir: TempDir,
     process: Option<Child>,
     runtime: Runtime,
 }
 
 impl Nats {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let mut server = Self {
             address: free_port(),
             dir: tempfile::tempdir().unwrap(),
@@ -69,6 +69,15 @@ impl Nats {
             };
             context.create_stream(config).await.unwrap();
         });
+    }
+
+    /// How many messages a stream holds; none if it is not there.
+    pub fn kept(&self, stream: &str) -> u64 {
+        self.runtime.block_on(async {
+            let context = jetstream::new(self.client().await);
+            let stream = context.get_stream(stream).await;
+            stream.map_or(0, |stream| stream.cached_info().state.messages)
+        })
     }
 
     /// All that a stream holds.
