@@ -171,7 +171,7 @@ mod tests {
         let letters = DeadLetters::default();
         let note = |seq| letters.note(seq, Timestamp::default(), &letter("none"));
         (1..=3).for_each(note);
-        [2, 7].map(|seq| letters.note_replayed(seq));
+        [2, 7].iter().for_each(|seq| letters.note_replayed(*seq));
         assert_eq!(
             [1, 2, 3, 7].map(|seq| letters.is_replayed(seq)),
             [false, true, false, false]

@@ -53,14 +53,14 @@ const GAUGES: &[u8] =
 
 impl Bench {
     /// What a replay says of each letter, and what the engine got.
-    fn replay(&self, choice: Choice) -> (String, Vec<String>) {
+    fn replay(&self, choice: &Choice) -> (String, Vec<String>) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
         let mut inputs = Vec::new();
         let summary = runtime.block_on(async {
-            let replay = self.replayer.replay(&choice);
+            let replay = self.replayer.replay(choice);
             tokio::pin!(replay);
             loop {
                 tokio::select! {
@@ -121,7 +121,7 @@ fn p3_what_can_be_read_now_is_a_reading_of_its_own_time_once() {
         ],
         None,
     );
-    let (told, inputs) = bench.replay(all());
+    let (told, inputs) = bench.replay(&all());
     assert_eq!(
         told,
         "1 replayed 1\n2 replayed 0\n3 replayed 0\n4 still_dead \"sensor_missing\""
@@ -137,7 +137,7 @@ fn p3_what_can_be_read_now_is_a_reading_of_its_own_time_once() {
         "replayed 3",
     ];
     assert_eq!(inputs, expected);
-    let (told, inputs) = bench.replay(all());
+    let (told, inputs) = bench.replay(&all());
     assert_eq!(
         told,
         "1 already_replayed \"\"\n2 already_replayed \"\"\n3 already_replayed \"\"\n4 still_dead \"sensor_missing\""
@@ -155,7 +155,7 @@ fn of_a_part_of_a_message_only_that_part_is_taken() {
         &[part("/gauges/1"), part("/gauges/2"), part("/gauges/7")],
         None,
     );
-    let (told, inputs) = bench.replay(all());
+    let (told, inputs) = bench.replay(&all());
     assert_eq!(
         told,
         "1 replayed 0\n2 still_dead \"value_missing\"\n3 still_dead \"nothing_mapped\""
@@ -179,7 +179,7 @@ fn what_a_message_said_that_it_is_is_still_known_and_now_is_when_it_came() {
         content_type: "application/senml+json",
         ..pack
     };
-    let (told, inputs) = bench(&[senml], None).replay(all());
+    let (told, inputs) = bench(&[senml], None).replay(&all());
     assert_eq!(told, "1 replayed 0");
     assert!(
         inputs[0].ends_with("of wl-1 at 2026-03-14T06:45:00.000Z"),
@@ -198,7 +198,7 @@ fn a_dry_run_does_nothing_and_a_choice_chooses() {
         dry_run: true,
         ..all()
     };
-    let (told, inputs) = bench.replay(dry);
+    let (told, inputs) = bench.replay(&dry);
     assert_eq!(told, "1 replayed 1\n2 replayed 1");
     assert!(inputs.is_empty());
     let of = |choice: &str| serde_json::from_str::<Choice>(choice).unwrap();
@@ -209,7 +209,7 @@ fn a_dry_run_does_nothing_and_a_choice_chooses() {
         (r#"{"seqs":[1,7]}"#, "1 replayed 1"),
         (r#"{"topic":"hydro/south"}"#, "2 already_replayed \"\""),
     ] {
-        assert_eq!(bench.replay(of(choice)).0, expected, "{choice}");
+        assert_eq!(bench.replay(&of(choice)).0, expected, "{choice}");
     }
 }
 
@@ -219,7 +219,7 @@ fn what_was_cut_cannot_be_read_again() {
         payload_bytes: 5000,
         ..letter("hydro/north", GAUGES)
     };
-    let (told, inputs) = bench(&[cut], None).replay(all());
+    let (told, inputs) = bench(&[cut], None).replay(&all());
     assert_eq!(told, "1 cut \"\"");
     assert!(inputs.is_empty());
 }
@@ -236,7 +236,7 @@ fn p8_a_replay_gives_no_key_another_sensor() {
         &[of("http pump"), of("http gone"), of("mqtt pump")],
         Some(keys),
     );
-    let (told, inputs) = bench.replay(all());
+    let (told, inputs) = bench.replay(&all());
     assert_eq!(
         told,
         "1 replayed 2\n2 still_dead \"sensor_not_of_key\"\n3 replayed 1"
@@ -262,5 +262,5 @@ fn p5_of_one_letter_the_first_readings_are_told_and_all_are_taken() {
         READINGS_TOLD_MAX
     );
     assert_eq!(json["readings_left_out"], 40);
-    assert_eq!(bench.replay(all()).1.len(), 51);
+    assert_eq!(bench.replay(&all()).1.len(), 51);
 }
