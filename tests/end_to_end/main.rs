@@ -10,6 +10,7 @@ mod stream;
 mod publisher;
 mod proxy;
 mod mosquitto;
+mod certificates;
 
 mod spine;
 mod kill;
@@ -25,6 +26,8 @@ mod strangers;
 mod bounds;
 mod brokers;
 mod nats;
+mod tls;
+mod doors;
 mod intake;
 mod howto;
 mod letters;
