@@ -14,8 +14,8 @@ fn mappings(value: &str) -> String {
   hydro:
     topic: hydro/+
     each: /gauges
-    observed_at: /at
-    sensor: \"{{name}}\"
+    observed_at: message /at
+    sensor: /name
     readings: [{{ kind: water_level, value: {value}, unit: m }}]
 "
     )

@@ -182,7 +182,7 @@ fn what_a_message_said_that_it_is_is_still_known_and_now_is_when_it_came() {
     let (told, inputs) = bench(&[senml], None).replay(&all());
     assert_eq!(told, "1 replayed 0");
     assert!(
-        inputs[0].ends_with("of wl-1 at 2026-03-14T06:45:00.000Z"),
+        inputs[0].ends_with("of wl-1.water_level at 2026-03-14T06:45:00.000Z"),
         "{inputs:?}"
     );
 }
