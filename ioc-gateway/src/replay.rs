@@ -372,7 +372,7 @@ impl<'k> Reader<'k> {
                     Err(reject) => take(&place, Err(reject)),
                 },
                 Outcome::Rejected(reject) => take(&place, Err(reject.at(item.place))),
-                Outcome::Absent => {}
+                Outcome::Absent | Outcome::Noted(_) => {}
             }
         };
         let content_type = Some(&*letter.content_type).filter(|it| !it.is_empty());
@@ -380,6 +380,7 @@ impl<'k> Reader<'k> {
             topic: &letter.topic,
             payload: &letter.payload,
             content_type,
+            ..Message::default()
         };
         let read = decode(message, &self.catalogue, &mut self.workspace, &mut item).map(|_| ());
         let read = match read {
