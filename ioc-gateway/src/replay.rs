@@ -24,7 +24,7 @@ use crate::catalogue::{Catalogue, Now};
 use crate::dead_letters::{DeadLetters, NotedLetter};
 use crate::door::{Door, DoorClosed, Inputs, Ledger};
 use crate::formats::native;
-use crate::formats::{Item, Message, Origin, Outcome, Part, Reason, Reject, Workspace};
+use crate::formats::{Item, Message, Nodes, Origin, Outcome, Part, Reason, Reject, Workspace};
 use crate::formats::{append_part, cut, decode};
 use crate::keys::Keys;
 
@@ -272,6 +272,8 @@ impl<'k> Reader<'k> {
         let received_at = Arc::<AtomicI64>::default();
         let moment = Arc::clone(&received_at);
         let mut catalogue = catalogue.clone();
+        // What was said long ago must not look like the news of a node that goes on speaking.
+        catalogue.sparkplug = Nodes::default();
         catalogue.now = Now::new(move || Timestamp::from_millis(moment.load(Ordering::Relaxed)));
         Self {
             catalogue,
