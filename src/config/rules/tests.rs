@@ -391,8 +391,8 @@ fn p5_values_of_a_rule_have_a_bound() {
 #[test]
 fn the_networks_that_a_correlation_follows() {
     let with = |along: &str| {
-        let along = format!("    within: 1500 m\n    along: {along}\n");
-        FLOOD.replacen("    within: 1500 m\n", &along, 1)
+        let along = format!("    within: 1.5 km\n    along: {along}\n");
+        FLOOD.replacen("    within: 1.5 km\n", &along, 1)
     };
     let (rules, mistakes, _) = read(&with("{ flows_to: 150 %, river: 15 km, line: 2 stops }"));
     assert!(mistakes.is_empty(), "{mistakes}");
@@ -411,10 +411,25 @@ fn the_networks_that_a_correlation_follows() {
     assert_ne!(fed.correlations[0].hash, rules.correlations[0].hash);
     let (same, ..) = read(&with("{ fed_by: yes }"));
     assert_eq!(fed.correlations[0].hash, same.correlations[0].hash);
-    refused(&with("fedby"), &expect![[""]]);
+    refused(
+        &with("fedby"),
+        &expect![
+            "a.yaml:22:12 correlations.flood.along: `fedby` is not `fed_by`, or a mapping: `{ fed_by: yes, flows_to: 150 %, river: 15 km, line: 1 stop }`"
+        ],
+    );
     refused(
         &with("{ flows_to: 0 %, river: far, line: 3 houses, fed_by: often, flow_to: 1 }"),
-        &expect![[""]],
+        &expect![[r#"
+            a.yaml:22:24 correlations.flood.along.flows_to: `0 %` is not 1 to 1000 %, such as `150 %`
+            a.yaml:22:36 correlations.flood.along.river: `far` is not a distance from 1 m to 1000 km, such as `500 m` or `2 km`
+            a.yaml:22:47 correlations.flood.along.line: `3 houses` is not 1 to 20 stop, such as `1 stop`
+            a.yaml:22:65 correlations.flood.along.fed_by: `often` is not one of yes, no
+            a.yaml:22:72 correlations.flood.along.flow_to: unknown key; did you mean `flows_to`?"#]],
     );
-    refused(&with("{ fed_by: no }"), &expect![[""]]);
+    refused(
+        &with("{ fed_by: no }"),
+        &expect![
+            "a.yaml:22:12 correlations.flood.along: names no network; write `fed_by`, or a mapping: `{ fed_by: yes, flows_to: 150 %, river: 15 km, line: 1 stop }`"
+        ],
+    );
 }
