@@ -138,7 +138,8 @@ impl SensorStage {
             | Input::Tick
             | Input::Started(_)
             | Input::Skipped(_)
-            | Input::Adopted(_) => {}
+            | Input::Adopted(_)
+            | Input::Replayed(_) => {}
         }
     }
 

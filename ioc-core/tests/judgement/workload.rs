@@ -438,6 +438,7 @@ fn push_dead_letter(history: &mut History, at: Timestamp) {
         detail: "no value",
         payload: b"{}",
         payload_bytes: 2,
+        ..DeadLetter::default()
     };
     history.push(at, &Input::DeadLetter(letter));
 }

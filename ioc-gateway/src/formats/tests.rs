@@ -175,27 +175,43 @@ fn what_fails_takes_nothing_else_with_it() {
 }
 
 #[test]
-fn a_dead_letter_of_an_item_keeps_just_the_item() {
-    let catalogue = catalogue("t", gauges());
-    let mut inputs = Inputs::default();
-    let message = Message {
-        topic: "t",
-        payload: br#"{"at":1,"gauges":[{"name":"a","level":1}, {"name": "b"}]}"#,
-        ..Message::default()
+fn p5_a_dead_letter_of_a_part_keeps_the_message_if_it_is_short_and_among_the_first() {
+    let letters = |parts: usize, blanks: usize| {
+        let catalogue = catalogue("t", gauges());
+        let parts = vec![r#"{"name":"b"}"#; parts].join(",");
+        let payload = format!(r#"{{"at":1,"gauges":[{parts}]}}{}"#, " ".repeat(blanks));
+        let message = Message {
+            topic: "t",
+            payload: payload.as_bytes(),
+            content_type: Some("application/json"),
+            ..Message::default()
+        };
+        let (mut inputs, workspace) = (Inputs::default(), &mut Workspace::default());
+        append_message(
+            &mut inputs,
+            message,
+            "test",
+            &catalogue,
+            workspace,
+            &mut |_| {},
+        );
+        let kept = inputs.iter().map(|bytes| match Input::decode(bytes) {
+            Ok(Input::DeadLetter(letter)) => {
+                assert_eq!(letter.content_type, "application/json");
+                assert_eq!(letter.payload_bytes as usize, payload.len());
+                let is_whole = letter.payload == payload.as_bytes();
+                assert!(is_whole || letter.payload == br#"{"name":"b"}"#);
+                (letter.place.to_owned(), is_whole)
+            }
+            other => panic!("{other:?}"),
+        });
+        kept.collect::<Vec<_>>()
     };
-    let workspace = &mut Workspace::default();
-    append_message(
-        &mut inputs,
-        message,
-        "test",
-        &catalogue,
-        workspace,
-        &mut |_| {},
-    );
-    let Some(Ok(Input::DeadLetter(letter))) = inputs.iter().nth(1).map(Input::decode) else {
-        panic!("the second is a dead letter");
-    };
-    assert_eq!(letter.payload, br#"{"name": "b"}"#);
+    let kept = letters(20, 0);
+    assert_eq!(kept[1], ("/gauges/1".to_owned(), true));
+    let whole = kept.iter().filter(|(_, is_whole)| *is_whole).count();
+    assert_eq!(whole, WHOLE_LETTERS_MAX as usize);
+    assert!(letters(2, 4096).iter().all(|(_, is_whole)| !is_whole));
 }
 
 #[test]
