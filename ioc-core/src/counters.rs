@@ -82,6 +82,8 @@ counters! {
     RuleCounters {
         /// Readings without the attributes that it asks for.
         unmatched,
+        /// Readings before there were enough to tell.
+        unknown,
         /// Readings that were normal.
         normal,
         /// Readings on the way back to normal, but not there yet.

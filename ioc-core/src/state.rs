@@ -27,8 +27,9 @@ use crate::record::BundleHash;
 use crate::rules::Rules;
 use crate::time::Timestamp;
 
-/// The format that a state is saved in.
-pub const STATE_FORMAT: u16 = 1;
+/// The format that a state is saved in. The second has states of rules that ask more than levels,
+/// silence and reports, and their counters.
+pub const STATE_FORMAT: u16 = 2;
 
 /// The formats that are read: the one that is written, and the one before it if there was one.
 pub const STATE_FORMATS_READ: RangeInclusive<u16> = 1..=STATE_FORMAT;

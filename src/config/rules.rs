@@ -8,6 +8,8 @@
 
 pub mod detection;
 pub mod threshold;
+pub mod rate;
+pub mod becomes;
 pub mod correlation;
 
 use std::collections::BTreeMap;

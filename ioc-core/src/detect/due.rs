@@ -28,7 +28,9 @@ impl SensorStage {
             let rule = rule.expect("timers are of rules that hold");
             match &detections[rule].test {
                 Test::Silence(_) => self.fire_silence(number, rule, moment, found),
-                Test::Threshold(_) => self.fire_threshold(number, rule, moment, found),
+                Test::Threshold(_) | Test::Rate(_) | Test::Becomes(_) => {
+                    self.fire_rule(number, rule, moment, found);
+                }
                 Test::Report(_) => unreachable!("reports have no timers"),
             }
         }
@@ -61,19 +63,17 @@ impl SensorStage {
         }
     }
 
-    fn fire_threshold(&mut self, number: usize, rule: usize, moment: Moment, f: &mut Vec<Finding>) {
+    fn fire_rule(&mut self, number: usize, rule: usize, moment: Moment, f: &mut Vec<Finding>) {
         let detection_rule = &self.rules.detections()[rule];
-        let Test::Threshold(threshold) = &detection_rule.test else {
-            unreachable!("asked for a threshold's timer");
-        };
+        let test = &detection_rule.test;
         let sensor = &mut self.sensors[number];
         let silent = sensor.is_silent();
-        let state = sensor.threshold(&self.rules, rule as u32);
-        let outcome = state.fire(threshold, moment.at, silent);
-        let due = state.due(threshold);
+        let state = sensor.rule_state(&self.rules, rule as u32);
+        let outcome = state.fire(test, moment.at, silent);
+        let due = state.due(test);
         self.timers
             .replace(None, due, &detection_rule.name, &sensor.id);
-        if let Some(detection) = self.rule_counters[rule].count(outcome) {
+        if let Some(detection) = self.rule_counters[rule].count(detection_rule, outcome) {
             let sensor = &self.sensors[number];
             f.push(finding(
                 &self.rules,

@@ -1,17 +1,18 @@
 //! Detection rules: text to [`DetectionRule`].
 //!
 //! A rule asks one question, and the key that is written says which: `above` or `below` a level,
-//! `silent` for too long, or a `report` that somebody makes. Each question has its own keys; a key
+//! whether the value `rises` or `falls` too fast, what a state `becomes`, `silent` for too long, or
+//! a `report` that somebody makes. Each question has its own keys; a key
 //! of another question is a mistake. Next: `threshold.rs`.
 
 use std::fmt::Write;
 
-use ioc_core::bundle::{AttributeMatch, DetectionRule, Report, Side, Silence, Test};
+use ioc_core::bundle::{AttributeMatch, DetectionRule, Direction, Report, Side, Silence, Test};
 use ioc_core::decision::{Certainty, Severity};
 use ioc_core::id::ReadingKind;
 use ioc_core::time::Millis;
 
-use super::{meaning_hash, threshold};
+use super::{becomes, meaning_hash, rate, threshold};
 use crate::config::field::{Field, Section};
 use crate::config::kinds::{Kind, Kinds};
 use crate::config::mistake::Mistakes;
@@ -58,6 +59,10 @@ pub fn read(
         Question::Threshold(side) => {
             threshold::read(&mut section, side, of_kind, mistakes).map(Test::Threshold)
         }
+        Question::Rate(direction) => {
+            rate::read(&mut section, direction, of_kind, mistakes).map(Test::Rate)
+        }
+        Question::Becomes => becomes::read(&mut section, of_kind, mistakes).map(Test::Becomes),
         Question::Silence => silence(&mut section, mistakes).map(Test::Silence),
         Question::Report => report(&mut section, of_kind, mistakes).map(Test::Report),
     });
@@ -84,15 +89,20 @@ pub fn is_silence(rule: &DetectionRule) -> bool {
 #[derive(Clone, Copy)]
 enum Question {
     Threshold(Side),
+    Rate(Direction),
+    Becomes,
     Silence,
     Report,
 }
 
 /// Which question is asked: exactly one of its keys must be there.
 fn question(section: &Section<'_>, mistakes: &mut Mistakes) -> Option<Question> {
-    const QUESTIONS: [(&str, Question); 4] = [
+    const QUESTIONS: [(&str, Question); 7] = [
         ("above", Question::Threshold(Side::Above)),
         ("below", Question::Threshold(Side::Below)),
+        ("rises", Question::Rate(Direction::Rises)),
+        ("falls", Question::Rate(Direction::Falls)),
+        ("becomes", Question::Becomes),
         ("silent", Question::Silence),
         ("report", Question::Report),
     ];
@@ -101,7 +111,8 @@ fn question(section: &Section<'_>, mistakes: &mut Mistakes) -> Option<Question> 
         (Some((_, question)), None) => Some(*question),
         (None, _) => {
             let what = "asks nothing; write one of `above: { moderate: … }`, \
-                        `below: { moderate: … }`, `silent: 4 intervals` or `report: moderate`";
+                        `below: { moderate: … }`, `rises: { moderate: … per 15 min }`, `falls: …`, \
+                        `becomes: { moderate: … }`, `silent: 4 intervals` or `report: moderate`";
             section.wrong(mistakes, what);
             None
         }
@@ -214,6 +225,8 @@ fn meaning(rule: &DetectionRule, kind: &Kind) -> String {
     }
     let test = match &rule.test {
         Test::Threshold(threshold) => threshold::meaning(threshold),
+        Test::Rate(rate) => rate::meaning(rate),
+        Test::Becomes(becomes) => becomes::meaning(becomes),
         Test::Silence(silence) => {
             format!(
                 " silent {} intervals, {} ms",
