@@ -247,7 +247,7 @@ fn asking(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
         })
         .of_change(Direction::Falls, Millis::minutes(4))
         .threshold("speed-stops", "speed", &levels, |rule| {
-            rule.readings_min = 2
+            rule.readings_min = 2;
         })
         .of_states(
             None,
