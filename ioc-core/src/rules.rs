@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use crate::bundle::{Bundle, City, CorrelationRule, DetectionRule, Sensor, Silence, Test};
 use crate::hash::Map;
-use crate::id::{ReadingKind, RuleId, SensorId, ZoneId};
+use crate::id::{IncidentKind, ReadingKind, RuleId, SensorId, ZoneId};
 use crate::limits::BUNDLES_WAITING_MAX;
+use crate::network::Networks;
 use crate::place::Position;
 use crate::record::BundleHash;
 use crate::time::Millis;
@@ -24,6 +25,8 @@ pub struct Rules {
     /// Of each registered sensor, by its number; `None` if it lies in none.
     zones: Vec<Option<ZoneId>>,
     takers: Map<RuleId, Vec<RuleId>>,
+    networks: Arc<Networks>,
+    causes: Map<IncidentKind, Vec<RuleId>>,
     nowhere: ZoneId,
 }
 
@@ -62,6 +65,8 @@ impl Rules {
             .collect();
         Self {
             takers: takers(&bundle.correlations),
+            networks: Arc::new(Networks::new(&bundle.city)),
+            causes: causes(&bundle.correlations),
             kinds,
             kind_numbers,
             sensor_numbers,
@@ -96,6 +101,25 @@ impl Rules {
 
     pub(crate) fn correlations(&self) -> &[CorrelationRule] {
         &self.bundle.correlations
+    }
+
+    /// The correlation rules whose incidents may cause one of this kind, in the order of names.
+    pub(crate) fn causes(&self, kind: &IncidentKind) -> &[RuleId] {
+        self.causes.get(kind).map_or(&[], Vec::as_slice)
+    }
+
+    /// How far from its places a rule's incidents are looked for as causes or effects; `None` if
+    /// they are neither.
+    pub(crate) fn reach_m(&self, rule: &CorrelationRule) -> Option<u32> {
+        let own = rule.may_cause.iter();
+        let all = self.correlations().iter();
+        let of_others = all.flat_map(|other| &other.may_cause);
+        let caused = of_others.filter(|effect| effect.incident == rule.incident);
+        own.chain(caused).map(|effect| effect.within_m).max()
+    }
+
+    pub(crate) fn networks(&self) -> &Arc<Networks> {
+        &self.networks
     }
 
     pub(crate) fn kind(&self, number: u32) -> &KindRules {
@@ -177,6 +201,19 @@ fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {
         }
     }
     kinds
+}
+
+fn causes(correlations: &[CorrelationRule]) -> Map<IncidentKind, Vec<RuleId>> {
+    let mut causes: Map<IncidentKind, Vec<RuleId>> = Map::default();
+    for rule in correlations {
+        for effect in &rule.may_cause {
+            let of_this = causes.entry(effect.incident.clone()).or_default();
+            if of_this.last() != Some(&rule.name) {
+                of_this.push(rule.name.clone());
+            }
+        }
+    }
+    causes
 }
 
 fn takers(correlations: &[CorrelationRule]) -> Map<RuleId, Vec<RuleId>> {

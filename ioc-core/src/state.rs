@@ -27,8 +27,7 @@ use crate::record::BundleHash;
 use crate::rules::Rules;
 use crate::time::Timestamp;
 
-/// The format that a state is saved in. The second has states of rules that ask more than levels,
-/// silence and reports, and their counters.
+/// The format that a state is saved in.
 pub const STATE_FORMAT: u16 = 2;
 
 /// The formats that are read: the one that is written, and the one before it if there was one.
@@ -93,7 +92,7 @@ pub(crate) fn load(
     section.end()?;
 
     let mut section = take_section(tag::ENGINE, &mut take)?;
-    let mut engine = Engine::take(&mut section, &rules)?;
+    let mut engine = Engine::take(format, &mut section, &rules)?;
     section.end()?;
 
     let mut section = take_section(tag::COUNTERS, &mut take)?;

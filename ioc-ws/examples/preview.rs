@@ -240,6 +240,7 @@ impl Evening {
                 .expect("a rule"),
             value: abnormal * (1.0 + noise),
             distance_m,
+            through: None,
         }
     }
 

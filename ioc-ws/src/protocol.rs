@@ -63,6 +63,10 @@ fn every_type() -> Vec<Decision> {
         condition: Condition::Cleared,
         ..again.clone()
     };
+    let caused = IncidentState {
+        parent: Some(id("a")),
+        ..incident("b")
+    };
     let verdicts = vec![
         Verdict::IncidentOpened(opened),
         Verdict::IncidentUpdated(grown),
@@ -81,6 +85,7 @@ fn every_type() -> Vec<Decision> {
             code: RefusalCode::AlreadyAcknowledged,
             incident: id("a"),
         }),
+        Verdict::IncidentLinked(caused),
     ];
     let decision = |(verdict, seq)| Decision {
         cause: cause_of(&verdict),
@@ -115,7 +120,7 @@ fn cause_of(verdict: &Verdict) -> Cause {
             evidence: vec![evidence("e801", 1044, "wl-0411", Some(310))],
             ..Cause::default()
         },
-        Verdict::IncidentReopened(_) => Cause {
+        Verdict::IncidentReopened(_) | Verdict::IncidentLinked(_) => Cause {
             rule: rule("river-flood"),
             ..Cause::default()
         },
@@ -149,6 +154,7 @@ fn evidence(reading: &str, seq: u64, sensor: &str, distance_m: Option<u32>) -> E
         rule: "river-high".parse().unwrap(),
         value: 3.72,
         distance_m,
+        through: None,
     }
 }
 

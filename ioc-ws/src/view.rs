@@ -205,6 +205,7 @@ impl View {
             | Verdict::IncidentCleared(_)
             | Verdict::IncidentUnknown(_)
             | Verdict::IncidentReopened(_)
+            | Verdict::IncidentLinked(_)
             | Verdict::IncidentAcknowledged(_) => self.apply_incident(published, control),
         }
     }

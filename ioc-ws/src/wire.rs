@@ -9,7 +9,7 @@ use std::fmt;
 use bytes::Bytes;
 use ioc_core::decision::{Cause, Decision, DecisionHash, Evidence, IncidentState, SensorState};
 use ioc_core::decision::{Refusal, Verdict};
-use ioc_core::id::IncidentId;
+use ioc_core::id::{IncidentId, NodeId};
 use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
 use serde::Serialize;
@@ -76,6 +76,7 @@ impl<'a> From<&'a Verdict> for SubjectJson<'a> {
             | Verdict::IncidentCleared(incident)
             | Verdict::IncidentUnknown(incident)
             | Verdict::IncidentReopened(incident)
+            | Verdict::IncidentLinked(incident)
             | Verdict::IncidentAcknowledged(incident) => Self::Incident {
                 incident: IncidentJson::from(incident),
                 into: None,
@@ -195,6 +196,8 @@ struct EvidenceJson<'a> {
     rule: &'a str,
     value: f64,
     distance_m: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    through: Option<&'a str>,
 }
 
 impl<'a> From<&'a Evidence> for EvidenceJson<'a> {
@@ -206,6 +209,7 @@ impl<'a> From<&'a Evidence> for EvidenceJson<'a> {
             rule: evidence.rule.as_str(),
             value: evidence.value,
             distance_m: evidence.distance_m,
+            through: evidence.through.as_ref().map(NodeId::as_str),
         }
     }
 }

@@ -196,11 +196,11 @@ fn digests() -> [(u16, Expect); 2] {
     [
         (
             1,
-            expect!["b9d844e2b23f3cd15ec81db0396f6af4ed83013bb7564c31998552c9fbaaa659"],
+            expect!["a635feeb231879ed19508cee3890512ffa0fa153d144ac9a8b23c0a549a495db"],
         ),
         (
             2,
-            expect!["b9d844e2b23f3cd15ec81db0396f6af4ed83013bb7564c31998552c9fbaaa659"],
+            expect!["a635feeb231879ed19508cee3890512ffa0fa153d144ac9a8b23c0a549a495db"],
         ),
     ]
 }

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use ioc_core::bundle::{Bundle, Direction, Scale, Side, States, Zone};
+use ioc_core::bundle::{Along, Bundle, Direction, Effect, Flow, Scale, Side, States, Stop, Zone};
 use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
 use ioc_core::id::IncidentId;
 use ioc_core::place::Polygon;
@@ -108,12 +108,43 @@ fn sensors(mut builder: BundleBuilder, variant: Variant) -> BundleBuilder {
         (-200, -200),
     ];
     let ring = ring.map(|(east, north)| metres(east, north));
+    let builder = nodes(builder, variant);
     builder.zone(Zone {
         id: "west".parse().unwrap(),
         name: "West".into(),
         parent: None,
         areas: vec![Polygon::new(ring.to_vec()).unwrap()],
     })
+}
+
+/// The gauges lie in one another's water, on a line and on what feeds them; a vehicle is fed too.
+fn nodes(mut builder: BundleBuilder, variant: Variant) -> BundleBuilder {
+    for number in 1..6 {
+        builder = builder.node(&format!("gauge-{number}"), |node| {
+            let next = number % 5 + 1;
+            let feeder = ["main", "gauge-1", "pole", "pole", "gauge-3"][number as usize - 1];
+            node.fed_by = Some(feeder.parse().unwrap());
+            node.flows_to = (next > number).then(|| Flow {
+                to: format!("gauge-{next}").parse().unwrap(),
+                lag: Millis::minutes(2),
+            });
+            node.river = (number % 2 == 1).then(|| "odd".into());
+            let line = "tram".to_owned();
+            node.stop = Some(Stop {
+                line,
+                order: number,
+            });
+        });
+    }
+    let above_pole = if variant == Variant::Changed {
+        "gauge-1"
+    } else {
+        "main"
+    };
+    builder
+        .fed_by("pole", above_pole)
+        .fed_by("vehicle", "pole")
+        .node("main", |_| ())
 }
 
 fn detections(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
@@ -170,6 +201,7 @@ fn detections(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
 fn correlations(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
     let mut builder = builder
         .correlation("floods", "flood", &["level-high", "call-wet"], |rule| {
+            rule.may_cause = effects(&["crowd", "fire", "flood"]);
             rule.within_m = 500;
             rule.within = Millis::minutes(5);
             rule.clear_after = Millis::minutes(if variant == Variant::Changed { 3 } else { 4 });
@@ -189,6 +221,7 @@ fn correlations(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
             "fire",
             &["smoke-high", "speed-low", "smoke-said"],
             |rule| {
+                rule.may_cause = effects(&["flood", "trouble"]);
                 rule.within_m = 450;
                 rule.weights = vec![2, 0, 2];
                 rule.sources_min = 2;
@@ -212,10 +245,57 @@ fn correlations(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
                 rule.sources_min = 3;
             },
         );
+    let along = [
+        (
+            "fed",
+            Along {
+                fed_by: true,
+                ..Along::default()
+            },
+        ),
+        (
+            "flowing",
+            Along {
+                flows_to_percent: Some(150),
+                ..Along::default()
+            },
+        ),
+        (
+            "lined",
+            Along {
+                line_stops: Some(1),
+                river_m: Some(900),
+                ..Along::default()
+            },
+        ),
+    ];
+    for (name, along) in along {
+        let detections = ["level-high", "smoke-high", "call-wet"];
+        builder = builder.correlation(name, "trouble", &detections, |rule| {
+            rule.along = along;
+            rule.within_m = 450;
+            rule.within = Millis::minutes(5);
+            rule.weights = vec![2, 1, 1];
+            rule.sources_min = 2;
+            rule.clear_after = Millis::minutes(2);
+            rule.reopen_within = Millis::minutes(3);
+        });
+    }
     if variant == Variant::Grown {
         builder = builder.correlation("any-flood", "flood", &["a-level", "level-long"], |_| ());
     }
     builder
+}
+
+/// Each within 900 m and ten minutes, up to two before.
+fn effects(kinds: &[&str]) -> Vec<Effect> {
+    let effect = |kind: &&str| Effect {
+        incident: kind.parse().unwrap(),
+        within_m: 900,
+        after: Millis::minutes(10),
+        before: Millis::minutes(2),
+    };
+    kinds.iter().map(effect).collect()
 }
 
 /// What the first golden days did not know to ask.

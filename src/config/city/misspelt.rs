@@ -69,6 +69,8 @@ pub enum Owner {
     Zone,
     /// A sensor.
     Sensor,
+    /// An asset.
+    Asset,
 }
 
 impl Owner {
@@ -77,14 +79,26 @@ impl Owner {
         match self {
             Self::Zone => "zone",
             Self::Sensor => "sensor",
+            Self::Asset => "asset",
         }
     }
 
-    /// The properties that it may have.
+    /// The properties that it may have and that a slip is looked for in: `lane` is not `line`.
     const fn properties(self) -> &'static [&'static str] {
         match self {
             Self::Zone => &["name", "parent"],
-            Self::Sensor => &["kind", "unit", "zone", "interval_s", "warning", "danger"],
+            Self::Sensor => &[
+                "kind",
+                "unit",
+                "zone",
+                "interval_s",
+                "warning",
+                "danger",
+                "fed_by",
+                "flows_to",
+                "lag_s",
+            ],
+            Self::Asset => &["fed_by", "flows_to", "lag_s"],
         }
     }
 
@@ -113,7 +127,7 @@ const fn edits_max(known: &str) -> usize {
 }
 
 /// Names that other data has for a property, further from it than a slip.
-const TAKEN_FOR: [(&[&str], &str); 7] = [
+const TAKEN_FOR: [(&[&str], &str); 10] = [
     (&["parent_id", "parent_zone"], "parent"),
     (&["sensor_kind", "reading_kind", "measures"], "kind"),
     (&["uom", "unit_of_measure"], "unit"),
@@ -135,6 +149,9 @@ const TAKEN_FOR: [(&[&str], &str); 7] = [
         "warning",
     ),
     (&["danger_level", "level_danger"], "danger"),
+    (&["feeder", "feeder_id", "supplied_by"], "fed_by"),
+    (&["downstream", "drains_to", "flow_to"], "flows_to"),
+    (&["lag", "lag_sec", "lag_min", "travel_time_s"], "lag_s"),
 ];
 
 #[cfg(test)]
@@ -161,9 +178,8 @@ mod tests {
         }
         for other in [
             "manager",
-            "river",
-            "flows_to",
-            "lag_s",
+            "lane",
+            "boarder",
             "name",
             "parent",
             "internal_id",

@@ -31,6 +31,18 @@ pub struct Properties<'a> {
     pub warning: Scalar<'a>,
     /// Its own severe level.
     pub danger: Scalar<'a>,
+    /// Of a sensor or an asset: what feeds it.
+    pub fed_by: Scalar<'a>,
+    /// Where its water goes.
+    pub flows_to: Scalar<'a>,
+    /// How long the water takes.
+    pub lag_s: Scalar<'a>,
+    /// The river that it lies on.
+    pub river: Scalar<'a>,
+    /// The line that it is a stop of.
+    pub line: Scalar<'a>,
+    /// Where on the line.
+    pub order: Scalar<'a>,
     /// The names of all others.
     pub others: Vec<Cow<'a, str>>,
 }
@@ -48,6 +60,12 @@ impl<'a> Properties<'a> {
             "interval_s" => &mut self.interval_s,
             "warning" => &mut self.warning,
             "danger" => &mut self.danger,
+            "fed_by" => &mut self.fed_by,
+            "flows_to" => &mut self.flows_to,
+            "lag_s" => &mut self.lag_s,
+            "river" => &mut self.river,
+            "line" => &mut self.line,
+            "order" => &mut self.order,
             _ => return None,
         })
     }

@@ -158,6 +158,12 @@ fn rules_mean_what_they_say() {
                         3,
                     ],
                     within_m: 1500,
+                    along: Along {
+                        fed_by: false,
+                        flows_to_percent: None,
+                        river_m: None,
+                        line_stops: None,
+                    },
                     within: Millis(
                         5400000,
                     ),
@@ -168,6 +174,7 @@ fn rules_mean_what_they_say() {
                     reopen_within: Millis(
                         1800000,
                     ),
+                    may_cause: [],
                 },
             ],
         }
@@ -547,4 +554,35 @@ fn a_state_is_a_value_or_the_text_of_an_attribute() {
             a.yaml:6:55 detections.e.becomes.grave: unknown key; known here: minor, moderate, severe, extreme
             a.yaml:6:70 detections.e.clear: unknown key; known here: kind, where, attribute, becomes, from, for, clear_for"#]],
     );
+}
+
+#[test]
+fn the_networks_that_a_correlation_follows() {
+    let with = |along: &str| {
+        let along = format!("    within: 1500 m\n    along: {along}\n");
+        FLOOD.replacen("    within: 1500 m\n", &along, 1)
+    };
+    let (rules, mistakes, _) = read(&with("{ flows_to: 150 %, river: 15 km, line: 2 stops }"));
+    assert!(mistakes.is_empty(), "{mistakes}");
+    let along = rules.correlations[0].along;
+    assert_eq!(
+        (
+            along.fed_by,
+            along.flows_to_percent,
+            along.river_m,
+            along.line_stops
+        ),
+        (false, Some(150), Some(15_000), Some(2))
+    );
+    let (fed, ..) = read(&with("fed_by"));
+    assert!(fed.correlations[0].along.fed_by);
+    assert_ne!(fed.correlations[0].hash, rules.correlations[0].hash);
+    let (same, ..) = read(&with("{ fed_by: yes }"));
+    assert_eq!(fed.correlations[0].hash, same.correlations[0].hash);
+    refused(&with("fedby"), &expect![[""]]);
+    refused(
+        &with("{ flows_to: 0 %, river: far, line: 3 houses, fed_by: often, flow_to: 1 }"),
+        &expect![[""]],
+    );
+    refused(&with("{ fed_by: no }"), &expect![[""]]);
 }
