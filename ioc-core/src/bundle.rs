@@ -34,6 +34,10 @@ pub struct DetectionRule {
     /// Attributes that a reading must have, each with one of these values. Empty: all readings.
     /// Silence asks for none: any reading of the sensor breaks it.
     pub matching: Vec<AttributeMatch>,
+    /// For how long readings wait, from when they were observed, so that they are judged in that
+    /// order; zero: they are judged as they come. Windows and reports ask for none: order means
+    /// nothing to them.
+    pub settle: Millis,
     /// The question it asks.
     pub test: Test,
 }
@@ -56,6 +60,8 @@ pub enum Test {
     Rate(Rate),
     /// Has the state become one of those that people must know of?
     Becomes(Becomes),
+    /// What do the readings of some time come to?
+    Window(Window),
     /// Has the sensor said nothing?
     Silence(Silence),
     /// Somebody reports something: each reading is evidence by itself.
@@ -142,6 +148,38 @@ pub struct Becomes {
     /// What is asked of the place of the state's level, from 1; a state that is in no list is 0.
     /// So the level of the first list is 0.5, of the second 1.5. The side is [`Side::Above`].
     pub threshold: Threshold,
+}
+
+/// What the readings of some time come to, by the times at which they were observed, with
+/// hysteresis and persistence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
+    /// What is made of them.
+    pub of: Aggregate,
+    /// How long a window is: so many steps, at most [`WINDOW_STEPS_MAX`](crate::limits::WINDOW_STEPS_MAX).
+    pub length: Millis,
+    /// How much later the next one begins; at least a second as a rule, and never zero.
+    pub step: Millis,
+    /// How long after its end a window waits for readings that come late; at most as long as it is.
+    pub lateness: Millis,
+    /// What is asked of it. Where readings are counted, windows are; a sensor's own levels are not
+    /// of it.
+    pub threshold: Threshold,
+}
+
+/// What is made of the readings of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aggregate {
+    /// How many they are; of none 0.
+    Count,
+    /// Their sum, to a millionth of the unit; of none 0.
+    Sum,
+    /// Their mean; of none nothing is known.
+    Mean,
+    /// The least; of none nothing is known.
+    Least,
+    /// The greatest; of none nothing is known.
+    Greatest,
 }
 
 /// A list of states; at least one.
@@ -341,7 +379,8 @@ impl Test {
         match self {
             Self::Threshold(threshold)
             | Self::Rate(Rate { threshold, .. })
-            | Self::Becomes(Becomes { threshold, .. }) => Some(threshold),
+            | Self::Becomes(Becomes { threshold, .. })
+            | Self::Window(Window { threshold, .. }) => Some(threshold),
             Self::Silence(_) | Self::Report(_) => None,
         }
     }

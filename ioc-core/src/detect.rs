@@ -9,7 +9,9 @@
 mod rule_state;
 mod threshold;
 mod rate;
+mod window;
 mod becomes;
+mod settle;
 mod silence;
 mod sensor;
 mod memory;
@@ -292,7 +294,7 @@ impl SensorStage {
         if sensor.tracks.len() == KINDS_PER_SENSOR_MAX {
             return Err(NotJudged::TooManyKinds);
         }
-        let track = Track::new(kind, &self.rules, sensor.registered);
+        let track = Track::new(kind, &self.rules, &sensor.id, sensor.registered);
         // Nearly all sensors send one kind.
         sensor.tracks.reserve_exact(1);
         sensor.tracks.push(track);
@@ -335,9 +337,9 @@ impl SensorStage {
                 observed_at: reading.observed_at.min(moment.at),
                 at: moment.at,
             };
-            let before = state.due(&rule.test);
-            let outcome = state.judge(&rule.test, registered, said, sighting);
-            let after = state.due(&rule.test);
+            let before = state.due(rule);
+            let outcome = state.judge(rule, registered, said, sighting);
+            let after = state.due(rule);
             if before != after {
                 self.timers.replace(before, after, &rule.name, &sensor.id);
             }
@@ -415,7 +417,11 @@ fn bucket(hash: u64) -> usize {
 fn concerns(rule: &DetectionRule, reading: &Reading<'_>) -> bool {
     let says_enough = match &rule.test {
         Test::Report(report) => report.value_min.is_none_or(|least| reading.value >= least),
-        Test::Threshold(_) | Test::Rate(_) | Test::Becomes(_) | Test::Silence(_) => true,
+        Test::Threshold(_)
+        | Test::Rate(_)
+        | Test::Becomes(_)
+        | Test::Window(_)
+        | Test::Silence(_) => true,
     };
     says_enough
         && rule.matching.iter().all(|asked| {
@@ -447,6 +453,7 @@ impl RuleCounters {
     /// Counts what a rule made of a reading, and makes a detection of it if it is one.
     fn count(&mut self, rule: &DetectionRule, outcome: Outcome) -> Option<Detection> {
         let counter = match &outcome {
+            Outcome::Gathered => &mut self.gathered,
             Outcome::Unknown => &mut self.unknown,
             Outcome::Normal | Outcome::Subsided => &mut self.normal,
             Outcome::Held | Outcome::Worsened(_) => &mut self.held,

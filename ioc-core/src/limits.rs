@@ -67,6 +67,14 @@ pub const RATE_READINGS_MIN: usize = 4;
 /// How many times the rule's time those few may lie back. Older ones are forgotten.
 pub const RATE_STRETCH_MAX: i64 = 4;
 
+/// How many steps a window has at most: as many sums are kept for each sensor, and as many again
+/// while it waits for what comes late.
+pub const WINDOW_STEPS_MAX: usize = 60;
+
+/// How many readings of a sensor wait for one rule to be put in order. Of more, the first is judged
+/// before its time.
+pub const SETTLING_READINGS_MAX: usize = 64;
+
 /// How many readings one decision names as evidence. More follow in further decisions.
 pub const EVIDENCE_PER_DECISION_MAX: usize = 256;
 

@@ -194,9 +194,11 @@ fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {
             kinds.len() - 1
         });
         match rule.test {
-            Test::Threshold(_) | Test::Rate(_) | Test::Becomes(_) | Test::Report(_) => {
-                kinds[place].judging.push(number);
-            }
+            Test::Threshold(_)
+            | Test::Rate(_)
+            | Test::Becomes(_)
+            | Test::Window(_)
+            | Test::Report(_) => kinds[place].judging.push(number),
             Test::Silence(_) => kinds[place].silences.push(number),
         }
     }

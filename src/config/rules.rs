@@ -9,6 +9,7 @@
 pub mod detection;
 pub mod threshold;
 pub mod rate;
+pub mod window;
 pub mod becomes;
 pub mod correlation;
 

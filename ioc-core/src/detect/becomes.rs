@@ -3,7 +3,7 @@
 //! Arrives: one sensor's readings, in the order they were received. Leaves: the place of the state
 //! among the rule's lists, which persistence is then asked of (`threshold.rs`). Without `from`
 //! being in the state is enough, for a door that was open before anybody listened is open; with it
-//! the state that it came from must have been seen. Next: `silence.rs`.
+//! the state that it came from must have been seen. Next: `settle.rs`.
 
 use crate::bundle::{Becomes, States};
 use crate::codec::{CodecError, Put, Take};

@@ -121,8 +121,8 @@ impl Sensor {
     /// All timers that run, each with its rule.
     pub fn timers(&self, rules: &Rules) -> Vec<(Timestamp, u32)> {
         let states = self.tracks.iter().flat_map(|track| track.with_rules(rules));
-        let waiting = states
-            .filter_map(|(rule, state)| Some((state.due(&rules.detection(rule).test)?, rule)));
+        let waiting =
+            states.filter_map(|(rule, state)| Some((state.due(rules.detection(rule))?, rule)));
         self.silence_timers().chain(waiting).collect()
     }
 
@@ -141,7 +141,7 @@ impl Sensor {
             let mut states: Vec<_> = rules.iter().copied().zip(track.states).collect();
             let kind = new.kind_number(old.kind(track.kind).kind.as_str());
             if let Some(kind) = kind.filter(|&kind| !new.kind(kind).judging.is_empty()) {
-                track = Track::new(kind, new, self.registered);
+                track = Track::new(kind, new, &self.id, self.registered);
                 track.keep(new, self.registered, old, &mut states);
                 self.tracks.push(track);
             }
@@ -214,7 +214,7 @@ impl Sensor {
         if tracks > KINDS_PER_SENSOR_MAX {
             return Err(CodecError("more kinds than a sensor can have"));
         }
-        let tracks = take.each(tracks, |take| Track::take(take, rules, registered))?;
+        let tracks = take.each(tracks, |take| Track::take(take, rules, &id, registered))?;
         let kind = |track: &Track| &rules.kind(track.kind).kind;
         if !tracks.is_sorted_by(|one, next| kind(one) < kind(next)) {
             return Err(CodecError("kinds are not in order"));
@@ -255,9 +255,9 @@ fn same(old: &Rules, old_rule: u32, new: &Rules, new_rule: u32) -> bool {
 }
 
 impl Track {
-    pub fn new(kind: u32, rules: &Rules, registered: Option<u32>) -> Self {
+    pub fn new(kind: u32, rules: &Rules, id: &SensorId, registered: Option<u32>) -> Self {
         let registered = registered.map(|number| rules.sensor(number));
-        let state = |rule: &u32| RuleState::new(&rules.detection(*rule).test, registered);
+        let state = |rule: &u32| RuleState::new(rules.detection(*rule), id.as_str(), registered);
         Self {
             kind,
             states: rules.kind(kind).judging.iter().map(state).collect(),
@@ -267,22 +267,23 @@ impl Track {
     fn put(&self, rules: &Rules, out: &mut impl Put) {
         out.put_text(rules.kind(self.kind).kind.as_str());
         for (rule, state) in self.with_rules(rules) {
-            state.put(&rules.detection(rule).test, out);
+            state.put(rules.detection(rule), out);
         }
     }
 
     fn take(
         take: &mut Take<'_>,
         rules: &Rules,
+        id: &SensorId,
         registered: Option<u32>,
     ) -> Result<Self, CodecError> {
         let kind = rules.kind_number(take.text()?);
         let kind = kind.filter(|&kind| !rules.kind(kind).judging.is_empty());
         let kind = kind.ok_or(CodecError("a kind that no rule judges"))?;
-        let mut track = Self::new(kind, rules, registered);
+        let mut track = Self::new(kind, rules, id, registered);
         let registered = registered.map(|number| rules.sensor(number));
         for (&rule, state) in rules.kind(kind).judging.iter().zip(&mut track.states) {
-            *state = RuleState::take(take, &rules.detection(rule).test, registered)?;
+            *state = RuleState::take(take, rules.detection(rule), id.as_str(), registered)?;
         }
         Ok(track)
     }

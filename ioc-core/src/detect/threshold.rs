@@ -49,6 +49,8 @@ struct Run {
 /// What a reading, or a timer, came to.
 #[derive(Debug, PartialEq)]
 pub(super) enum Outcome {
+    /// Taken in, to be judged later.
+    Gathered,
     /// There are not enough readings to tell.
     Unknown,
     /// Normal, and nothing is raised.
@@ -157,6 +159,16 @@ impl State {
     /// Whether the detection is raised.
     pub fn is_raised(&self) -> bool {
         matches!(&self.abnormal, Some(abnormal) if abnormal.raised.is_some())
+    }
+
+    /// Whether it is raised, or some readings are beyond a level and not yet enough.
+    pub fn is_abnormal(&self) -> bool {
+        self.abnormal.is_some()
+    }
+
+    /// Whether a value is beyond the least level.
+    pub fn would_exceed(&self, rule: &Threshold, value: f64) -> bool {
+        excess(rule.side, value, self.least) > 0.0
     }
 
     /// Judges one reading. `sighting` is made only if the reading may become evidence.

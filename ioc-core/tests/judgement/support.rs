@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Along, AttributeMatch, Becomes, Bundle, City, CorrelationRule, DetectionRule, Direction, Level,
-    Node, Rate, Report, Scale, Sensor, Side, Silence, States, Test, Threshold, Zone,
+    Aggregate, Along, AttributeMatch, Becomes, Bundle, City, CorrelationRule, DetectionRule,
+    Direction, Level, Node, Rate, Report, Scale, Sensor, Side, Silence, States, Test, Threshold,
+    Window, Zone,
 };
 use ioc_core::decision::{Certainty, Decision, Severity};
 use ioc_core::judgement::{Judgement, STATE_FORMAT};
@@ -135,6 +136,25 @@ impl BundleBuilder {
         self
     }
 
+    /// The last threshold rule, asked of what the readings of a time come to.
+    pub fn of_window(mut self, of: Aggregate, length: Millis, step: Millis) -> Self {
+        let threshold = self.last_threshold();
+        self.last().test = Test::Window(Window {
+            of,
+            length,
+            step,
+            lateness: Millis::seconds(30),
+            threshold,
+        });
+        self
+    }
+
+    /// Lets the last rule put readings in order first.
+    pub fn settling(mut self, settle: Millis) -> Self {
+        self.last().settle = settle;
+        self
+    }
+
     fn last(&mut self) -> &mut DetectionRule {
         self.0.detections.last_mut().unwrap()
     }
@@ -185,6 +205,7 @@ impl BundleBuilder {
             hash: 0,
             kind: kind.parse().unwrap(),
             matching: Vec::new(),
+            settle: Millis::ZERO,
             test,
         });
         self
@@ -232,7 +253,10 @@ impl BundleBuilder {
     pub fn build(mut self) -> Arc<Bundle> {
         let bundle = &mut self.0;
         for rule in &mut bundle.detections {
-            let meaning = words(&rule.kind) + &words(&rule.matching) + &words(&rule.test);
+            let mut meaning = words(&rule.kind) + &words(&rule.matching) + &words(&rule.test);
+            if rule.settle != Millis::ZERO {
+                meaning += &words(&rule.settle);
+            }
             rule.hash = short_hash(&meaning);
         }
         for rule in &mut bundle.correlations {
@@ -251,7 +275,7 @@ impl BundleBuilder {
 /// What a rule is made of, in words. What it does not use is not in them, so that the golden days
 /// stay as they are when rules learn to ask more.
 fn words(rule: &impl std::fmt::Debug) -> String {
-    let unused = [", readings_among: None"];
+    let unused = [", readings_among: None", ", settle: Millis(0)"];
     let words = format!("{rule:?}");
     unused
         .iter()

@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use ioc_core::bundle::{Along, Bundle, Direction, Effect, Flow, Scale, Side, States, Stop, Zone};
+use ioc_core::bundle::{
+    Aggregate, Along, Bundle, Direction, Effect, Flow, Scale, Side, States, Stop, Zone,
+};
 use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
 use ioc_core::id::IncidentId;
 use ioc_core::place::Polygon;
@@ -342,6 +344,50 @@ fn asking(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
             &[States::Texts(vec!["water".into()])],
             Some(States::Texts(vec!["smoke".into(), "fire".into()])),
         )
+        .threshold(
+            "calls-many",
+            "call",
+            &[(Moderate, 2.0), (Severe, 4.0)],
+            |_| (),
+        )
+        .of_window(Aggregate::Count, Millis::minutes(6), Millis::minutes(2))
+        .threshold("level-mean", "level", &[(Moderate, 3.0)], |rule| {
+            rule.clear_gap = 0.5;
+            rule.readings_min = 2;
+        })
+        .of_window(
+            Aggregate::Mean,
+            Millis::minutes(4),
+            Millis::minutes(if otherwise { 2 } else { 1 }),
+        )
+        .threshold("level-few", "level", &[(Minor, 2.0)], |rule| {
+            rule.side = Side::Below;
+            rule.lasting = Millis::minutes(4);
+        })
+        .of_window(Aggregate::Count, Millis::minutes(20), Millis::minutes(5))
+        .threshold("smoke-most", "smoke", &[(Severe, 4.0)], |_| ())
+        .of_window(Aggregate::Greatest, Millis::minutes(1), Millis::minutes(1))
+        .threshold(
+            "level-settled",
+            "level",
+            &[(Moderate, 2.0), (Severe, 4.0)],
+            |rule| {
+                rule.readings_min = 2;
+                rule.clear_gap = 0.5;
+                rule.lasting = Millis::seconds(90);
+            },
+        )
+        .settling(Millis::minutes(1))
+        .threshold("speed-settled", "speed", &levels[..1], |_| ())
+        .of_change(Direction::Rises, Millis::minutes(3))
+        .settling(Millis::minutes(if otherwise { 1 } else { 2 }))
+        .correlation(
+            "windows",
+            "flood",
+            &["level-mean", "level-few", "calls-many", "level-settled"],
+            |rule| rule.sources_min = 2,
+        )
+        .correlation("settled", "jam", &["speed-settled", "smoke-most"], |_| ())
         .correlation(
             "asked-floods",
             "flood",

@@ -12,7 +12,7 @@ use ioc_core::decision::{Certainty, Severity};
 use ioc_core::id::ReadingKind;
 use ioc_core::time::Millis;
 
-use super::{becomes, meaning_hash, rate, threshold};
+use super::{becomes, meaning_hash, rate, threshold, window};
 use crate::config::field::{Field, Section};
 use crate::config::kinds::{Kind, Kinds};
 use crate::config::mistake::Mistakes;
@@ -20,6 +20,8 @@ use crate::config::quantity;
 
 /// The longest time that a rule may speak of.
 pub const SPAN_MAX: Millis = Millis::minutes(7 * 24 * 60);
+/// The longest time that readings wait to be put in order.
+const SETTLE_MAX: Millis = Millis::minutes(60);
 const INTERVALS_MAX: u64 = 1000;
 const VALUES_MAX: usize = 100;
 
@@ -54,8 +56,12 @@ pub fn read(
         .optional("where")
         .and_then(|field| matching(&field, mistakes));
     let question = question(&section, mistakes);
+    let settle = settle(&mut section, question, mistakes);
     let of_kind = kind.as_ref().map(|(_, kind)| *kind);
     let test = question.and_then(|question| match question {
+        Question::Threshold(side) if window::is_asked(&section) => {
+            window::read(&mut section, side, of_kind, mistakes).map(Test::Window)
+        }
         Question::Threshold(side) => {
             threshold::read(&mut section, side, of_kind, mistakes).map(Test::Threshold)
         }
@@ -75,10 +81,32 @@ pub fn read(
         hash: 0,
         kind,
         matching: matching.unwrap_or_default(),
+        settle: settle?,
         test: test?,
     };
     rule.hash = meaning_hash(&meaning(&rule, of_kind));
     Some(rule)
+}
+
+/// How long readings wait to be put in order, where order means something.
+fn settle(
+    section: &mut Section<'_>,
+    question: Option<Question>,
+    mistakes: &mut Mistakes,
+) -> Option<Millis> {
+    let ordered = match question? {
+        Question::Threshold(_) => !window::is_asked(section),
+        Question::Rate(_) | Question::Becomes => true,
+        Question::Silence | Question::Report => false,
+    };
+    if !ordered {
+        // An unknown key of this rule.
+        return Some(Millis::ZERO);
+    }
+    let Some(field) = section.optional("settle") else {
+        return Some(Millis::ZERO);
+    };
+    field.span(mistakes, Millis::ZERO..=SETTLE_MAX)
 }
 
 /// Whether a rule is about sensors that say nothing.
@@ -227,6 +255,7 @@ fn meaning(rule: &DetectionRule, kind: &Kind) -> String {
         Test::Threshold(threshold) => threshold::meaning(threshold),
         Test::Rate(rate) => rate::meaning(rate),
         Test::Becomes(becomes) => becomes::meaning(becomes),
+        Test::Window(window) => window::meaning(window),
         Test::Silence(silence) => {
             format!(
                 " silent {} intervals, {} ms",
@@ -238,5 +267,9 @@ fn meaning(rule: &DetectionRule, kind: &Kind) -> String {
             report.severity as u8, report.certainty as u8, report.lasting.0, report.value_min
         ),
     };
-    text + &test
+    text += &test;
+    if rule.settle > Millis::ZERO {
+        write!(text, ", in order after {} ms", rule.settle.0).expect("a string takes all");
+    }
+    text
 }

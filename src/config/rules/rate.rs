@@ -1,7 +1,7 @@
 //! The question `rises` or `falls`: how much a value changes over a time, to [`Rate`].
 //!
 //! Arrives: the keys `rises` or `falls`, with `clear`, `for` and `clear_for` as for levels. Leaves:
-//! changes in the unit of the kind, all over one time. Next: `becomes.rs`.
+//! changes in the unit of the kind, all over one time. Next: `window.rs`.
 
 use ioc_core::bundle::{Direction, Rate, Side};
 use ioc_core::time::Millis;

@@ -1,5 +1,5 @@
 use expect_test::{Expect, expect};
-use ioc_core::bundle::{Direction, States, Test};
+use ioc_core::bundle::{Aggregate, Direction, States, Test};
 use ioc_core::time::Millis;
 
 use super::*;
@@ -585,4 +585,81 @@ fn the_networks_that_a_correlation_follows() {
         &expect![[""]],
     );
     refused(&with("{ fed_by: no }"), &expect![[""]]);
+}
+
+#[test]
+fn levels_may_be_of_what_the_readings_of_a_time_come_to() {
+    let text = "detections:
+  calls-many:
+    kind: emergency_call
+    where: { category: crowd }
+    count_over: 10 min
+    every: 1 min
+    above: { moderate: 5, severe: 15 }
+    clear: below 3
+  river-mean:
+    kind: water_level
+    mean_over: 1 h
+    lateness: 2 min
+    above: { moderate: 250 cm }
+    clear: below 2.3 m
+    for: 2 readings
+";
+    let (rules, mistakes, _) = read(text);
+    assert!(mistakes.is_empty(), "{mistakes}");
+    let tests: Vec<_> = rules.detections.iter().map(|rule| &rule.test).collect();
+    let [Test::Window(calls), Test::Window(river)] = tests[..] else {
+        panic!("{rules:?}");
+    };
+    let (minutes, seconds) = (Millis::minutes, Millis::seconds);
+    assert_eq!(
+        (calls.of, calls.length, calls.step),
+        (Aggregate::Count, minutes(10), minutes(1))
+    );
+    assert_eq!(
+        (calls.lateness, calls.threshold.clear_gap),
+        (seconds(30), 2.0)
+    );
+    assert_eq!(
+        (river.of, river.length, river.step),
+        (Aggregate::Mean, minutes(60), minutes(60))
+    );
+    assert_eq!(
+        (river.lateness, river.threshold.levels[0].value),
+        (minutes(2), 2.5)
+    );
+    refused(
+        "detections:
+  a: { kind: water_level, mean_over: 1 h, above: { moderate: 1 m }, clear: below 1 m }
+  b: { kind: water_level, mean_over: 10 min, every: 3 min, above: { moderate: 3 m }, clear: below 3 m }
+  c: { kind: water_level, sum_over: 10 min, every: 1 s, lateness: 1 h, above: { moderate: 3 m }, clear: below 3 m }
+  d: { kind: water_level, sum_over: 10 min, max_over: 5 min, above: { moderate: 3 m }, clear: below 3 m }
+  e: { kind: water_level, count_over: 10 min, above: { moderate: 3 m }, clear: below 3 }
+  f: { kind: water_level, count_over: 10 min, settle: 10 s, below: { moderate: 3 }, clear: above 3 }
+  g: { kind: water_level, every: 10 min, below: { moderate: 1 m }, clear: above 1 m }
+",
+        &expect![[r#"
+        "#]],
+    );
+}
+
+#[test]
+fn readings_may_be_put_in_order_first() {
+    let rule = |settle: &str| {
+        format!(
+            "detections:\n  r: {{ kind: water_level, above: {{ moderate: 3 m }}, clear: below 2 m\
+             {settle} }}\n"
+        )
+    };
+    let (rules, mistakes, _) = read(&rule(", settle: 90 s"));
+    assert!(mistakes.is_empty(), "{mistakes}");
+    assert_eq!(rules.detections[0].settle, Millis::seconds(90));
+    assert_eq!(hashes(&rule(", settle: 0 s")), hashes(&rule("")));
+    assert_ne!(hashes(&rule(", settle: 90 s")), hashes(&rule("")));
+    refused(
+        &(rule(", settle: 2 h")
+            + "  s: { kind: emergency_call, report: minor, certainty: likely, counts_for: 1 h, settle: 9 s }\n"),
+        &expect![[r#"
+        "#]],
+    );
 }

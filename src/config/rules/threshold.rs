@@ -239,7 +239,8 @@ fn is_beyond(side: Side, value: f64, level: f64) -> bool {
     }
 }
 
-const fn side_word(side: Side) -> &'static str {
+/// The word for a side.
+pub const fn side_word(side: Side) -> &'static str {
     match side {
         Side::Above => "above",
         Side::Below => "below",

@@ -99,6 +99,7 @@ fn detection(name: &str, kind: Kind, hash: u8, test: Test) -> DetectionRule {
         hash: u64::from(hash),
         kind: kind.word().parse().unwrap(),
         matching: Vec::new(),
+        settle: Millis::ZERO,
         test,
     }
 }
