@@ -138,3 +138,109 @@ impl State {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::{Level, Side, Test, Threshold};
+    use crate::time::Millis;
+
+    fn rule() -> DetectionRule {
+        DetectionRule {
+            name: "high".parse().unwrap(),
+            hash: 0,
+            kind: "level".parse().unwrap(),
+            matching: Vec::new(),
+            settle: Millis(100),
+            test: Test::Threshold(Threshold {
+                side: Side::Above,
+                levels: vec![Level {
+                    severity: Severity::Moderate,
+                    value: 3.0,
+                }],
+                clear_gap: 0.0,
+                readings_min: 2,
+                readings_among: None,
+                lasting: Millis::ZERO,
+                clear_readings_min: 1,
+            }),
+        }
+    }
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millis(ms)
+    }
+
+    const HEARD: Heard = Heard {
+        silent: false,
+        started_at: Timestamp::MIN,
+    };
+
+    /// Lets a state hear (received, observed, value).
+    fn hear(
+        state: &mut RuleState,
+        rule: &DetectionRule,
+        (received, observed, value): (i64, i64, f64),
+    ) -> Outcome {
+        let said = Said {
+            signal: value,
+            observed_at: at(observed),
+            at: at(received),
+        };
+        let sighting = |severity, excess| Sighting {
+            reading: format!("r{observed}").parse().unwrap(),
+            seq: 0,
+            at: at(received),
+            value,
+            severity,
+            excess,
+            position: None,
+        };
+        state.judge(rule, None, said, sighting)
+    }
+
+    #[test]
+    fn readings_are_judged_in_order_when_their_time_is_over() {
+        let rule = rule();
+        let mut state = RuleState::new(&rule, "gauge", None);
+        // In a row only if they are put in order.
+        for said in [(20, 20, 3.5), (50, 40, 1.0), (51, 30, 3.6)] {
+            assert_eq!(hear(&mut state, &rule, said), Outcome::Gathered);
+        }
+        let mut told = Vec::new();
+        while let Some(due) = state.due(&rule) {
+            told.push((due.as_millis(), state.fire(&rule, None, due, HEARD)));
+        }
+        let words: Vec<_> = told
+            .iter()
+            .map(|(due, outcome)| match outcome {
+                Outcome::Raised(_, sightings) => format!("{due} raised by {}", sightings.len()),
+                other => format!("{due} {other:?}"),
+            })
+            .collect();
+        assert_eq!(words, ["120 Pending", "130 raised by 2", "140 Cleared"]);
+    }
+
+    #[test]
+    fn a_reading_whose_time_is_over_is_judged_at_once_and_is_late_after_a_newer_one() {
+        let rule = rule();
+        let mut state = RuleState::new(&rule, "gauge", None);
+        let first = hear(&mut state, &rule, (200, 100, 3.5));
+        assert_eq!(first, Outcome::Pending);
+        assert_eq!(hear(&mut state, &rule, (201, 99, 3.5)), Outcome::Late);
+        assert_eq!(state.due(&rule), None);
+    }
+
+    #[test]
+    fn more_readings_than_wait_are_judged_before_their_time() {
+        let rule = rule();
+        let mut state = RuleState::new(&rule, "gauge", None);
+        for number in 0..SETTLING_READINGS_MAX as i64 {
+            let said = (64, number, 1.0);
+            assert_eq!(hear(&mut state, &rule, said), Outcome::Gathered);
+        }
+        assert_eq!(state.due(&rule), Some(at(100)));
+        assert_eq!(hear(&mut state, &rule, (64, 64, 1.0)), Outcome::Normal);
+        assert_eq!(state.due(&rule), Some(at(101)));
+    }
+}

@@ -212,8 +212,9 @@ impl State {
             .levels
             .judge(&rule.threshold, None, value, times, sighting);
         match outcome {
-            Outcome::Raised(severity, sightings) => {
-                Outcome::Raised(severity, evidence(sightings, &sum.worst))
+            Outcome::Raised(severity, pending) => {
+                let evidence = evidence(severity, pending, &sum.worst);
+                Outcome::Raised(severity, evidence)
             }
             other => other,
         }
@@ -292,15 +293,18 @@ fn counts_missing(rule: &Window) -> bool {
     adds && rule.threshold.side == Side::Below
 }
 
-/// What raised it: the worst reading of each pane, and of the windows before, in the order in which
-/// they were received.
-fn evidence(pending: Vec<Sighting>, worst: &[&Sighting]) -> Vec<Sighting> {
-    let pending = pending.into_iter();
-    let all = worst.iter().map(|worst| (*worst).clone()).chain(pending);
-    // Those that were pending have been judged, and say how grave they are: they come last.
-    let by_seq: BTreeMap<_, _> = all.map(|sighting| (sighting.seq, sighting)).collect();
-    let older = by_seq.len().saturating_sub(PENDING_READINGS_MAX);
-    by_seq.into_values().skip(older).collect()
+/// What raised it: what was pending from the windows before, then the worst reading of each pane in
+/// the order of time, which does not depend on when it was received.
+fn evidence(severity: Severity, pending: Vec<Sighting>, worst: &[&Sighting]) -> Vec<Sighting> {
+    let is_of_pane = |sighting: &Sighting| worst.iter().any(|worst| worst.seq == sighting.seq);
+    let mut all = pending;
+    all.retain(|sighting| !is_of_pane(sighting));
+    all.dedup_by_key(|sighting| sighting.seq);
+    all.extend(worst.iter().map(|worst| Sighting {
+        severity,
+        ..(*worst).clone()
+    }));
+    all.split_off(all.len().saturating_sub(PENDING_READINGS_MAX))
 }
 
 /// A value in whole millionths.

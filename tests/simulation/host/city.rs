@@ -114,6 +114,7 @@ fn water(moderate: f64) -> Test {
         ],
         clear_gap: 0.5,
         readings_min: 1,
+        readings_among: None,
         lasting: Millis::ZERO,
         clear_readings_min: 1,
     })
@@ -128,6 +129,7 @@ fn heat() -> Test {
         }],
         clear_gap: 1.0,
         readings_min: 2,
+        readings_among: None,
         lasting: Millis::seconds(2),
         clear_readings_min: 2,
     })
