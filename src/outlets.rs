@@ -16,8 +16,8 @@ use crate::writer::{Outlet, OwnedDeadLetter};
 #[derive(Debug, Clone)]
 pub struct Outlets {
     window: Window,
-    /// The decisions that MQTT clients subscribe to.
-    pub mqtt: mqtt::Decisions,
+    /// What MQTT clients subscribe to.
+    pub mqtt: mqtt::Deliveries,
     /// The messages that could not be read.
     pub dead_letters: DeadLetters,
 }
@@ -27,7 +27,7 @@ impl Outlets {
     pub fn new(window: Window) -> Self {
         Self {
             window,
-            mqtt: mqtt::Decisions::default(),
+            mqtt: mqtt::Deliveries::default(),
             dead_letters: DeadLetters::default(),
         }
     }
@@ -38,7 +38,7 @@ impl Outlet for Outlets {
         let published: Vec<_> = decisions.into_iter().map(Published::new).collect();
         for each in &published {
             telemetry::released(each.decision.verdict.word());
-            self.mqtt.publish(zone_of(&each.decision), &each.json);
+            self.mqtt.decision(zone_of(&each.decision), &each.json);
         }
         self.window.release(published);
     }

@@ -248,9 +248,10 @@ fn read_users(path: &Path) -> Result<Users, HostError> {
     let text = read_secret(path, USERS_FILE_BYTES_MAX)?;
     let users = users::parse(&path.display().to_string(), &text);
     let users = users.map_err(|mistakes| HostError::Usage(mistakes.to_string()))?;
-    Ok(Users::new(
-        users.iter().map(|user| (&*user.name, &*user.password)),
-    ))
+    let users = users.iter();
+    Ok(Users::with_devices(users.map(|user| {
+        (&*user.name, &*user.password, user.may_speak_for())
+    })))
 }
 
 /// The text of a file that only its owner may read.

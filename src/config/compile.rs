@@ -10,7 +10,7 @@ use std::sync::Arc;
 use ioc_core::bundle::{Bundle, City, DetectionRule, Scale, Sensor, Side, Test, Threshold};
 use ioc_core::decision::Severity;
 use ioc_gateway::catalogue::{Catalogue, Now, Registered, Unregistered};
-use ioc_gateway::formats::Mappings;
+use ioc_gateway::formats::{Mappings, Nodes};
 
 use super::city::{self, OtherUnits};
 use super::kinds::Kinds;
@@ -122,6 +122,7 @@ impl Compiled {
             kind_units: kind_units.collect(),
             unregistered,
             mappings: self.mappings.clone(),
+            sparkplug: Nodes::default(),
             now: Now::default(),
         }
     }

@@ -10,6 +10,7 @@ mod stream;
 mod publisher;
 mod proxy;
 mod mosquitto;
+mod certificates;
 
 mod spine;
 mod kill;
@@ -24,5 +25,8 @@ mod ending;
 mod strangers;
 mod bounds;
 mod brokers;
+mod formats;
 mod nats;
+mod tls;
+mod doors;
 mod intake;
