@@ -1,4 +1,5 @@
-//! The sockets: one for HTTP (door, window, health), one for MQTT; and how they end.
+//! The sockets: one for HTTP (door, window, health, MQTT over WebSocket), one for MQTT; and how they
+//! end.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -88,8 +89,11 @@ impl Servers {
             links: links.clone(),
             stopped: stopped.clone(),
         };
+        let mqtt = mqtt::Listener::bind(mqtt_options(settings)?).await?;
+        let mqtt_address = mqtt.local_addr();
         let router = health
             .router()
+            .merge(mqtt.websocket())
             .merge(ioc_gateway::http::router(Parts {
                 door: door.clone(),
                 dead_letters: outlets.dead_letters,
@@ -110,8 +114,6 @@ impl Servers {
         let failed = |source| HostError::Listen { address, source };
         let listener = http::bind(address).await?;
         let http_address = listener.local_addr().map_err(failed)?;
-        let mqtt = mqtt::Listener::bind(mqtt_options(settings)?).await?;
-        let mqtt_address = mqtt.local_addr();
         let (mqtt_brokers, nats) = (mqtt_brokers(settings)?, nats_servers(settings)?);
 
         let mut running = vec![
@@ -172,6 +174,7 @@ fn mqtt_options(settings: &Settings) -> Result<MqttOptions, HostError> {
         connections_max: mqtt.connections_max as usize,
         inflight_max: mqtt.inflight_max.into(),
         packet_bytes_max: mqtt.packet_bytes_max as usize,
+        held_bytes_max: usize::try_from(mqtt.held_bytes_max).unwrap_or(usize::MAX),
         overload_wait_max: mqtt.overload_wait,
         ..MqttOptions::default()
     };

@@ -24,6 +24,7 @@ mod commands;
 mod ending;
 mod strangers;
 mod bounds;
+mod listener;
 mod brokers;
 mod formats;
 mod nats;

@@ -442,7 +442,7 @@ mod tests {
             silent: false,
             started_at: Timestamp::MIN,
         };
-        let mut fire = |state: &mut State, to: i64, told: &mut Vec<String>| {
+        let fire = |state: &mut State, to: i64, told: &mut Vec<String>| {
             while let Some(due) = state.due(rule).filter(|due| *due <= at(to)) {
                 let ms = due.as_millis();
                 match state.fire(rule, due, heard) {

@@ -76,6 +76,8 @@ pub(super) enum Property<'a> {
     AuthMethod(&'a str),
     /// Section 3.1.2.11.10.
     AuthData,
+    /// Section 3.1.3.2.2, in seconds.
+    WillDelay(u32),
     /// Section 3.3.2.3.4; 0 is not allowed, which is for the session to say.
     TopicAlias(u16),
     /// Section 3.3.2.3.9.
@@ -152,6 +154,7 @@ fn property<'a>(id: u8, body: &mut Body<'a>) -> Result<Property<'a>, Malformed> 
             body.sized()?;
             Property::AuthData
         }
+        id::WILL_DELAY => Property::WillDelay(body.u32()?),
         id::TOPIC_ALIAS => Property::TopicAlias(body.u16()?),
         id::CONTENT_TYPE => Property::ContentType(body.text()?),
         id::SUBSCRIPTION => {
@@ -170,7 +173,7 @@ fn property<'a>(id: u8, body: &mut Body<'a>) -> Result<Property<'a>, Malformed> 
 fn check_other(id: u8, body: &mut Body<'_>) -> Result<(), Malformed> {
     match id {
         id::PAYLOAD_FORMAT | id::REQUEST_RESPONSE => flag(body).map(drop),
-        id::MESSAGE_EXPIRY | id::WILL_DELAY => body.u32().map(drop),
+        id::MESSAGE_EXPIRY => body.u32().map(drop),
         id::REASON => body.text().map(drop),
         id::RESPONSE_TOPIC => body.topic().map(drop),
         id::CORRELATION_DATA => body.sized().map(drop),

@@ -136,6 +136,7 @@ fn described<'a>(body: &mut Body<'a>) -> Result<Described<'a>, Malformed> {
         Property::PacketBytesMax(_)
         | Property::SessionExpiry(_)
         | Property::ReceiveMax(_)
+        | Property::WillDelay(_)
         | Property::RequestProblem(_)
         | Property::AuthMethod(_)
         | Property::AuthData
