@@ -130,7 +130,7 @@ struct Subscriber {
     options: Arc<NatsOptions>,
     subject: String,
     link: Link,
-    /// When a stream last heard that we hold what it delivered, on any connection.
+    /// Until when a stream can have delivered messages, on any connection.
     held: Mutex<Option<Instant>>,
 }
 

@@ -49,8 +49,9 @@ pub(super) async fn serve(
         let mut reader = begun.map_err(|_| LinkError::Silent)??;
         subscriber.link.up();
         let ran = reader.run(&mut connected, &mut epoch, stopping).await;
-        if let Some(at) = reader.delivered {
-            subscriber.note_held(at);
+        // What the server delivered last may not have come, so this is when it can have been.
+        if reader.has_pulled {
+            subscriber.note_held(Instant::now());
         }
         ran
     };
@@ -75,8 +76,8 @@ struct Reader<'a> {
     /// From when on messages are pulled: when those that were under way before can come again, which
     /// the server then delivers first. Newer ones before them would be out of order.
     pull_from: Instant,
-    /// When a message came last, or we asked for patience with one.
-    delivered: Option<Instant>,
+    /// Whether anything was asked for.
+    has_pulled: bool,
     /// How many messages the server may still send for open requests.
     requested: u64,
     heard: Instant,
@@ -116,7 +117,7 @@ impl<'a> Reader<'a> {
         let ack_wait = info.config.ack_wait;
         let pull_from = match info.num_ack_pending {
             0 => Instant::now(),
-            // A server counts from what it delivered, or we held, last; without that from now on.
+            // A server counts from what it delivered last; without a word of that from now on.
             _ => subscriber.held().unwrap_or_else(Instant::now) + ack_wait + ack_wait / 4,
         };
         let inbox = Subject::from(client.new_inbox());
@@ -135,7 +136,7 @@ impl<'a> Reader<'a> {
             ack_wait,
             held: 0,
             pull_from,
-            delivered: None,
+            has_pulled: false,
             requested: 0,
             heard: Instant::now(),
             topic: String::new(),
@@ -204,6 +205,7 @@ impl<'a> Reader<'a> {
             self.heard = Instant::now();
         }
         self.requested += credit;
+        self.has_pulled = true;
         Ok(())
     }
 
@@ -247,7 +249,6 @@ impl<'a> Reader<'a> {
             return Err(LinkError::refused("read")(why));
         };
         self.requested = self.requested.saturating_sub(1);
-        self.delivered = Some(self.heard);
         epoch.take(message::of(message, &mut self.topic));
         if is_again {
             telemetry::broker_redelivered(1);
@@ -275,7 +276,6 @@ impl<'a> Reader<'a> {
             telemetry::nats_pending_gone(self.subscriber.link.name());
         }
         for reply in self.prefix.replies(self.held) {
-            self.delivered = Some(Instant::now());
             answer(connected, reply.clone(), AckKind::Progress).await?;
         }
         self.held = decoded;
