@@ -165,6 +165,7 @@ fn input_json(input: &Input<'_>) -> (&'static str, Value) {
                 "source": letter.source, "topic": letter.topic, "reason": letter.reason,
                 "detail": letter.detail, "payload_bytes": letter.payload_bytes,
                 "payload": String::from_utf8_lossy(letter.payload),
+                "place": letter.place, "content_type": letter.content_type,
             }),
         ),
         Input::Command(command) => {
@@ -198,6 +199,7 @@ fn input_json(input: &Input<'_>) -> (&'static str, Value) {
             "adopted",
             json!({ "from": adopted.from, "to": adopted.to, "build": hex(&adopted.build.0) }),
         ),
+        Input::Replayed(replayed) => ("replayed", json!({ "dead_letter": replayed.letter })),
     }
 }
 

@@ -19,11 +19,11 @@ use ioc_gateway::brokers::nats::outgoing::Outgoing;
 use ioc_gateway::brokers::tls::FILE_BYTES_MAX;
 use ioc_gateway::brokers::{self, Links, Login, TlsOptions};
 use ioc_gateway::door::Door;
-use ioc_gateway::http::Parts;
+use ioc_gateway::http::{Operators, Parts};
 use ioc_gateway::keys::Keys;
 use ioc_gateway::mqtt;
 use ioc_gateway::options::{Credentials, HttpOptions, MqttOptions, Users};
-use ioc_ws::{Guard, Window};
+use ioc_ws::{Guard, Token, Window};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -47,6 +47,8 @@ pub struct Sockets {
     pub window: Window,
     /// Decisions for MQTT subscribers, dead letters for the list.
     pub outlets: Outlets,
+    /// What operators show.
+    pub token: Token,
     /// What `/metrics` prints.
     pub metrics: PrometheusHandle,
     /// Whether the disk is full.
@@ -74,6 +76,7 @@ impl Servers {
             door,
             window,
             outlets,
+            token,
             metrics,
             full,
             decisions,
@@ -100,6 +103,7 @@ impl Servers {
                     .as_deref()
                     .map(read_keys)
                     .transpose()?,
+                operators: Operators::new(move |headers| token.opens(headers)),
                 stopping: stopped.clone(),
                 options: HttpOptions::default(),
             }))

@@ -79,7 +79,11 @@ impl Engine {
             Input::Command(command) => self.command(record.at, &command, out),
             Input::Reload(hash) => self.reload(record.at, hash, found, out),
             // Their time alone is what matters, and it has passed.
-            Input::Tick | Input::Started(_) | Input::Skipped(_) | Input::Adopted(_) => {}
+            Input::Tick
+            | Input::Started(_)
+            | Input::Skipped(_)
+            | Input::Adopted(_)
+            | Input::Replayed(_) => {}
         }
     }
 

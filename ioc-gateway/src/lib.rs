@@ -11,6 +11,7 @@ pub mod formats;
 pub mod catalogue;
 pub mod door;
 pub mod dead_letters;
+mod replay;
 mod telemetry;
 mod error;
 

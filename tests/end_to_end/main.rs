@@ -31,3 +31,6 @@ mod nats;
 mod tls;
 mod doors;
 mod intake;
+mod howto;
+mod letters;
+mod load;

@@ -353,11 +353,12 @@ impl Session {
             self.owe(publish.qos, 0, None);
             return Ok(());
         }
+        let event = publish.event();
         let message = formats::Message {
             topic,
             payload: publish.payload,
             content_type: publish.content_type,
-            ..formats::Message::default()
+            event: &event,
         };
         let (inputs, workspace) = (&mut self.inputs, &mut self.workspace);
         let before = inputs.count();

@@ -99,6 +99,7 @@ fn detection(name: &str, kind: Kind, hash: u8, test: Test) -> DetectionRule {
         hash: u64::from(hash),
         kind: kind.word().parse().unwrap(),
         matching: Vec::new(),
+        settle: Millis::ZERO,
         test,
     }
 }
@@ -113,6 +114,7 @@ fn water(moderate: f64) -> Test {
         ],
         clear_gap: 0.5,
         readings_min: 1,
+        readings_among: None,
         lasting: Millis::ZERO,
         clear_readings_min: 1,
     })
@@ -127,6 +129,7 @@ fn heat() -> Test {
         }],
         clear_gap: 1.0,
         readings_min: 2,
+        readings_among: None,
         lasting: Millis::seconds(2),
         clear_readings_min: 2,
     })

@@ -130,6 +130,7 @@ fn properties<'a>(body: &mut Body<'a>) -> Result<ConnectProperties<'a>, Malforme
             | Property::TopicAlias(_)
             | Property::ContentType(_)
             | Property::Subscription
+            | Property::User(..)
             | Property::Other => {}
         }
         Ok(())
@@ -170,6 +171,7 @@ fn will<'a>(
                 | Property::AuthData
                 | Property::TopicAlias(_)
                 | Property::Subscription
+                | Property::User(_, _)
                 | Property::Other => {}
             }
             Ok(())

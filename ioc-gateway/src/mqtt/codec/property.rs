@@ -84,6 +84,8 @@ pub(super) enum Property<'a> {
     ContentType(&'a str),
     /// Section 3.8.2.1.2.
     Subscription,
+    /// Section 3.3.2.3.7: a name and a value.
+    User(&'a str, &'a str),
     /// Any other.
     Other,
 }
@@ -159,6 +161,7 @@ fn property<'a>(id: u8, body: &mut Body<'a>) -> Result<Property<'a>, Malformed> 
             positive(body.variable()?)?;
             Property::Subscription
         }
+        id::USER => Property::User(body.text()?, body.text()?),
         _ => {
             check_other(id, body)?;
             Property::Other
@@ -175,7 +178,6 @@ fn check_other(id: u8, body: &mut Body<'_>) -> Result<(), Malformed> {
         id::RESPONSE_TOPIC => body.topic().map(drop),
         id::CORRELATION_DATA => body.sized().map(drop),
         id::TOPIC_ALIAS_MAX => body.u16().map(drop),
-        id::USER => body.text().and_then(|_| body.text()).map(drop),
         _ => Err(Malformed::Property),
     }
 }

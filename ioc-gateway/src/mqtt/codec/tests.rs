@@ -224,6 +224,7 @@ impl AnyPublish {
             topic: &self.topic,
             topic_alias: None,
             content_type: None,
+            event_properties: b"",
             payload: &self.payload,
             qos: match self.qos {
                 OracleQos::AtMostOnce => Qos::Zero,

@@ -363,6 +363,7 @@ proptest! {
             topic: if has_topic { &publish.topic } else { "" },
             topic_alias: alias,
             content_type: content_type.as_deref(),
+            event_properties: b"",
             ..publish.expected()
         };
         prop_assert_eq!(decode(&bytes), Ok(Packet::Publish(expected)));
