@@ -280,6 +280,8 @@ impl Host {
         catalogue.now = Now::new(move || logical.now());
         let door_options = DoorOptions {
             waiting_bytes_max: settings.door.waiting_bytes_max,
+            when_full: settings.door.when_full,
+            rates: settings.door.rates,
         };
         let (door, arrivals) = Door::new(door_options, Arc::new(ArcSwap::from_pointee(catalogue)));
         let decisions = DecisionsLog {

@@ -80,6 +80,7 @@ impl Engine {
             Input::Reload(hash) => self.reload(record.at, hash, found, out),
             // Their time alone is what matters, and it has passed.
             Input::Tick
+            | Input::Folded(_)
             | Input::Started(_)
             | Input::Skipped(_)
             | Input::Adopted(_)

@@ -5,6 +5,7 @@
 //! (a batch, a shard) never shows. Next: `detect.rs`.
 
 use crate::codec::{CodecError, Put, Take};
+use crate::folded::Folded;
 use crate::id::{Actor, IncidentId, RequestId};
 use crate::reading::Reading;
 use crate::time::Timestamp;
@@ -36,6 +37,8 @@ pub struct Record<'a> {
 pub enum Input<'a> {
     /// A sensor's measurement.
     Reading(Reading<'a>),
+    /// What stands for measurements that were left out.
+    Folded(Folded<'a>),
     /// A message that no decoder could read; kept so that nobody has to guess what was lost.
     DeadLetter(DeadLetter<'a>),
     /// A person's order.
@@ -152,13 +155,14 @@ pub enum ClockKind {
 }
 
 /// Tags of the inputs, for ever: a number is never used for another input.
-/// 6 is reserved for folded telemetry, 7 for results of effects.
+/// 7 is reserved for results of effects.
 mod tag {
     pub const READING: u8 = 1;
     pub const DEAD_LETTER: u8 = 2;
     pub const COMMAND: u8 = 3;
     pub const RELOAD: u8 = 4;
     pub const TICK: u8 = 5;
+    pub const FOLDED: u8 = 6;
     pub const STARTED: u8 = 8;
     pub const SKIPPED: u8 = 9;
     pub const ADOPTED: u8 = 10;
@@ -172,6 +176,10 @@ impl<'a> Input<'a> {
             Self::Reading(reading) => {
                 out.put_u8(tag::READING);
                 reading.encode(out);
+            }
+            Self::Folded(folded) => {
+                out.put_u8(tag::FOLDED);
+                folded.encode(out);
             }
             Self::DeadLetter(letter) => {
                 out.put_u8(tag::DEAD_LETTER);
@@ -210,6 +218,7 @@ impl<'a> Input<'a> {
         let mut take = Take(bytes);
         let input = match take.u8()? {
             tag::READING => return Reading::decode(take.0).map(Self::Reading),
+            tag::FOLDED => Self::Folded(Folded::decode(&mut take)?),
             tag::DEAD_LETTER => Self::DeadLetter(DeadLetter::decode(&mut take)?),
             tag::COMMAND => Self::Command(Command::decode(&mut take)?),
             tag::RELOAD => Self::Reload(BundleHash(take.array()?)),
