@@ -1,8 +1,10 @@
-//! Where released decisions go: the window, MQTT subscribers, the list of dead letters.
+//! Where released decisions go: the window, MQTT subscribers, the list of dead letters, the book of
+//! commands that are to be sent.
 
 use ioc_core::CodecError;
 use ioc_core::decision::{Decision, Released};
 use ioc_core::record::Input;
+use ioc_gateway::commands::CommandBook;
 use ioc_gateway::dead_letters::DeadLetters;
 use ioc_gateway::mqtt;
 use ioc_ws::{Published, Window};
@@ -20,6 +22,8 @@ pub struct Outlets {
     pub mqtt: mqtt::Decisions,
     /// The messages that could not be read.
     pub dead_letters: DeadLetters,
+    /// The commands to devices.
+    pub commands: CommandBook,
 }
 
 impl Outlets {
@@ -29,6 +33,7 @@ impl Outlets {
             window,
             mqtt: mqtt::Decisions::default(),
             dead_letters: DeadLetters::default(),
+            commands: CommandBook::default(),
         }
     }
 }
@@ -38,13 +43,17 @@ impl Outlet for Outlets {
         let published: Vec<_> = decisions.into_iter().map(Published::new).collect();
         for each in &published {
             telemetry::released(each.decision.verdict.word());
+            if let Some(command) = each.decision.verdict.command() {
+                self.commands.follow(command);
+            }
             self.mqtt.publish(zone_of(&each.decision), &each.json);
         }
         self.window.release(published);
     }
 
     fn resume(&mut self, snapshot: &Snapshot) -> Result<(), CodecError> {
-        self.window.restore(&snapshot.view.bytes)?;
+        let view = &snapshot.view;
+        self.window.restore(view.format, &view.bytes)?;
         restore_letters(&snapshot.letters, &self.dead_letters)
     }
 
@@ -58,6 +67,8 @@ impl Outlet for Outlets {
 /// The zone that a decision is published under; `_` for what concerns none.
 pub(crate) fn zone_of(decision: &Decision) -> &str {
     let incident = decision.verdict.incident().map(|incident| &incident.zone);
-    let zone = incident.or_else(|| decision.verdict.sensor().map(|sensor| &sensor.zone));
+    let sensor = || decision.verdict.sensor().map(|sensor| &sensor.zone);
+    let command = || decision.verdict.command().map(|command| &command.zone);
+    let zone = incident.or_else(sensor).or_else(command);
     zone.map_or("_", |zone| zone.as_str())
 }

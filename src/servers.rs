@@ -15,6 +15,8 @@ use ioc_gateway::brokers::mqtt::MqttBrokerOptions;
 use ioc_gateway::brokers::nats::NatsOptions;
 use ioc_gateway::brokers::nats::outgoing::Outgoing;
 use ioc_gateway::brokers::{self, Links, Login};
+use ioc_gateway::catalogue::Now;
+use ioc_gateway::commands::{self, CommandBook, NatsCommands};
 use ioc_gateway::door::Door;
 use ioc_gateway::mqtt;
 use ioc_gateway::options::{Credentials, HttpOptions, MqttOptions, Users};
@@ -48,6 +50,18 @@ pub struct Sockets {
     pub full: FullSign,
     /// What is sent elsewhere.
     pub decisions: DecisionsLog,
+    /// What devices are sent.
+    pub commands: CommandsOut,
+}
+
+/// The commands that devices are to be sent.
+pub struct CommandsOut {
+    /// Which there are.
+    pub book: CommandBook,
+    /// Logical time, which their deadlines are in.
+    pub now: Now,
+    /// Whether they are sent at all: not while time is another than the world's.
+    pub may_send: bool,
 }
 
 /// The running servers.
@@ -72,6 +86,7 @@ impl Servers {
             metrics,
             full,
             decisions,
+            commands,
         } = sockets;
         let (stopping, stopped) = watch::channel(false);
         let links = Links::default();
@@ -109,6 +124,8 @@ impl Servers {
             tokio::spawn(mqtt.run(door.clone(), outlets.mqtt, until(stopped.clone()))),
             tokio::spawn(telemetry::keep_up(metrics, until(stopped.clone()))),
         ];
+        let sent_over = commands.may_send.then_some(&nats[..]).unwrap_or_default();
+        running.extend(commands.deliver(&door, sent_over, &links, &stopped));
         for broker in mqtt_brokers {
             let (door, links, stopped) = (door.clone(), links.clone(), stopped.clone());
             running.push(tokio::spawn(async move {
@@ -122,10 +139,13 @@ impl Servers {
                 let sending = decisions_out::run(log, name, outgoing, stopped.clone());
                 running.push(tokio::spawn(sending));
             }
-            let (door, links, stopped) = (door.clone(), links.clone(), stopped.clone());
-            running.push(tokio::spawn(async move {
-                brokers::nats::run(server, door, &links, until(stopped)).await;
-            }));
+            let feedback = server.feedback();
+            for server in feedback.into_iter().chain([server]) {
+                let (door, links, stopped) = (door.clone(), links.clone(), stopped.clone());
+                running.push(tokio::spawn(async move {
+                    brokers::nats::run(server, door, &links, until(stopped)).await;
+                }));
+            }
         }
         Ok(Self {
             http: http_address,
@@ -147,6 +167,32 @@ impl Servers {
             }
         };
         timeout(deadline, all).await.is_ok()
+    }
+}
+
+impl CommandsOut {
+    /// Begins to send them, over these servers.
+    fn deliver(
+        self,
+        door: &Door,
+        servers: &[NatsOptions],
+        links: &Links,
+        stopped: &watch::Receiver<bool>,
+    ) -> Vec<JoinHandle<()>> {
+        let Self { book, now, .. } = self;
+        if !self.may_send {
+            telemetry::commands_not_sent();
+            return Vec::new();
+        }
+        let until = || until(stopped.clone());
+        let starting = commands::start(book.clone(), door.clone(), now.clone(), until());
+        let mut running = vec![tokio::spawn(starting)];
+        for server in servers.iter().filter(|server| server.commands) {
+            let way = NatsCommands::new(server.clone(), links);
+            let sending = commands::over_nats(way, book.clone(), now.clone(), until());
+            running.push(tokio::spawn(sending));
+        }
+        running
     }
 }
 

@@ -3,8 +3,8 @@
 //! Arrives: what the host made of the files under `config/`. Leaves: one [`Bundle`], named by the
 //! hash of its sources. Not here: text; whoever builds a bundle has parsed and checked it.
 
-use crate::decision::{Certainty, Severity};
-use crate::id::{IncidentKind, ReadingKind, RuleId, SensorId, ZoneId};
+use crate::decision::{Certainty, EffectClass, Severity};
+use crate::id::{ActuatorId, CommandName, IncidentKind, ReadingKind, RuleId, SensorId, ZoneId};
 use crate::place::{Polygon, Position};
 use crate::record::BundleHash;
 use crate::time::Millis;
@@ -159,6 +159,8 @@ pub struct City {
     pub zones: Vec<Zone>,
     /// Sensors, sorted by id.
     pub sensors: Vec<Sensor>,
+    /// Actuators, sorted by id.
+    pub actuators: Vec<Actuator>,
 }
 
 /// An area of the city.
@@ -197,6 +199,65 @@ pub struct Sensor {
     pub scale: Scale,
 }
 
+/// Something that can be ordered to do something.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Actuator {
+    /// Its name.
+    pub id: ActuatorId,
+    /// Where it stands.
+    pub position: Option<Position>,
+    /// Its zone, if registered; else the one that its place lies in.
+    pub zone: Option<ZoneId>,
+    /// What may be done about a command of which nobody knows whether it arrived.
+    pub effect: EffectClass,
+    /// For how long a command may be sent, unless its order says so.
+    pub deadline: Millis,
+    /// How much longer its outcome is waited for.
+    pub outcome_within: Millis,
+    /// What it can be ordered to do, sorted by name.
+    pub commands: Vec<ActuatorCommand>,
+}
+
+/// One thing that an actuator can be ordered to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ActuatorCommand {
+    /// Its name.
+    pub name: CommandName,
+    /// What shows that it is done, independently of what the device says.
+    pub confirmed_by: Option<ConfirmedBy>,
+}
+
+/// A reading that shows that a command is done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConfirmedBy {
+    /// Of this sensor, of the kind that it is registered with.
+    pub sensor: SensorId,
+    /// What it must say.
+    pub expected: Expected,
+}
+
+/// What a value must be, in the unit of the sensor's kind.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Expected {
+    /// Exactly this.
+    Is(f64),
+    /// More than this.
+    Above(f64),
+    /// Less than this.
+    Below(f64),
+}
+
+impl Expected {
+    /// Whether a value is as expected.
+    pub fn holds(self, value: f64) -> bool {
+        match self {
+            Self::Is(expected) => value == expected,
+            Self::Above(level) => value > level,
+            Self::Below(level) => value < level,
+        }
+    }
+}
+
 /// What a sensor's values can be compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Scale {
@@ -210,6 +271,14 @@ pub enum Scale {
 }
 
 impl City {
+    /// The actuator of this name.
+    pub fn actuator(&self, id: &str) -> Option<&Actuator> {
+        let place = self
+            .actuators
+            .binary_search_by(|actuator| actuator.id.as_str().cmp(id));
+        place.ok().map(|place| &self.actuators[place])
+    }
+
     /// The zone that a place lies in: of several the one with the least id.
     pub fn zone_at(&self, place: Position) -> Option<&Zone> {
         self.zones

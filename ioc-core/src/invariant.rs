@@ -31,6 +31,10 @@ pub enum Invariant {
     IndexAgrees,
     /// Exactly the timers run that somebody waits for.
     TimersAgree,
+    /// INV-34 in part: an actuator has at most one command under way.
+    OneCommandPerActuator,
+    /// INV-30: no two commands that are remembered share a key.
+    KeysAreUnique,
 }
 
 impl Invariant {
@@ -43,6 +47,8 @@ impl Invariant {
             Self::SumsAgree => "sums over members equal what a count finds",
             Self::IndexAgrees => "the cells hold the members' places and nothing else",
             Self::TimersAgree => "exactly the timers run that somebody waits for",
+            Self::OneCommandPerActuator => "an actuator has at most one command under way",
+            Self::KeysAreUnique => "no two commands share a key",
         }
     }
 }

@@ -28,7 +28,7 @@ use crate::rules::Rules;
 use crate::time::Timestamp;
 
 /// The format that a state is saved in.
-pub const STATE_FORMAT: u16 = 1;
+pub const STATE_FORMAT: u16 = 2;
 
 /// The formats that are read: the one that is written, and the one before it if there was one.
 pub const STATE_FORMATS_READ: RangeInclusive<u16> = 1..=STATE_FORMAT;
@@ -92,7 +92,7 @@ pub(crate) fn load(
     section.end()?;
 
     let mut section = take_section(tag::ENGINE, &mut take)?;
-    let mut engine = Engine::take(&mut section, &rules)?;
+    let mut engine = Engine::take(format, &mut section, &rules)?;
     section.end()?;
 
     let mut section = take_section(tag::COUNTERS, &mut take)?;
@@ -103,7 +103,7 @@ pub(crate) fn load(
     let mut audit = Audit::default();
     engine.audit(&mut audit);
     if !audit.0.is_empty() {
-        return Err(CodecError("incidents contradict each other"));
+        return Err(CodecError("incidents or commands contradict each other"));
     }
     Ok((stages, engine))
 }

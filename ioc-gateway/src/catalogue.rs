@@ -10,6 +10,7 @@ use std::time::SystemTime;
 
 use ioc_core::time::Timestamp;
 
+use crate::commands::CommandBook;
 use crate::formats::Mappings;
 
 /// Sensors and kinds as the city and the configuration register them.
@@ -23,6 +24,8 @@ pub struct Catalogue {
     pub unregistered: Unregistered,
     /// What messages are that are published to other topics than readings.
     pub mappings: Mappings,
+    /// The commands that devices may say something about.
+    pub commands: CommandBook,
     /// The time of what says none.
     pub now: Now,
 }

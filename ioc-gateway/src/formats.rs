@@ -11,6 +11,7 @@ pub mod native;
 mod draft;
 pub mod mapping;
 mod message;
+pub mod feedback;
 mod senml;
 mod sensorthings;
 mod json;
@@ -32,6 +33,7 @@ pub use self::topic::{TopicFilter, TopicFilterError};
 pub(crate) use reject::cut;
 pub use reject::{Origin, Reason, Reject, append_beginning, append_dead_letter};
 
+use self::feedback::append_feedback;
 use self::mapping::{Format, Mapping, Names};
 use crate::catalogue::Catalogue;
 use crate::door::Inputs;
@@ -70,8 +72,8 @@ pub fn append_native(
     }
 }
 
-/// Appends the readings in a message, and what is none as dead letters; never nothing. `told`
-/// hears of each in its order: the id of the reading, or why there is none.
+/// Appends the readings in a message, or what a device says about a command; and what is neither as
+/// dead letters; never nothing. `told` hears of each in its order: the id of the reading, or why there is none.
 pub fn append_message(
     inputs: &mut Inputs,
     message: Message<'_>,
@@ -84,6 +86,10 @@ pub fn append_message(
         source,
         topic: message.topic,
     };
+    if let Some(device) = feedback::device_of(message.topic) {
+        let said = append_feedback(inputs, message.payload, &device, origin, catalogue);
+        return told(said.map(|()| ""));
+    }
     let before = inputs.count();
     let decoded = decode(
         message,

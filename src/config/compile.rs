@@ -10,6 +10,7 @@ use std::sync::Arc;
 use ioc_core::bundle::{Bundle, City, DetectionRule, Scale, Sensor, Side, Test, Threshold};
 use ioc_core::decision::Severity;
 use ioc_gateway::catalogue::{Catalogue, Now, Registered, Unregistered};
+use ioc_gateway::commands::CommandBook;
 use ioc_gateway::formats::Mappings;
 
 use super::city::{self, OtherUnits};
@@ -122,6 +123,7 @@ impl Compiled {
             kind_units: kind_units.collect(),
             unregistered,
             mappings: self.mappings.clone(),
+            commands: CommandBook::default(),
             now: Now::default(),
         }
     }

@@ -25,3 +25,4 @@ mod strangers;
 mod bounds;
 mod brokers;
 mod nats;
+mod devices;

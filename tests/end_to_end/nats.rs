@@ -16,15 +16,15 @@ use crate::proxy::{Proxy, Weather};
 use crate::support::{tool, wait_for};
 
 /// A server on a free port, with its streams on disk, and a client of it.
-struct Nats {
-    address: SocketAddr,
+pub struct Nats {
+    pub address: SocketAddr,
     dir: TempDir,
     process: Option<Child>,
-    runtime: Runtime,
+    pub runtime: Runtime,
 }
 
 impl Nats {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let mut server = Self {
             address: free_port(),
             dir: tempfile::tempdir().unwrap(),
@@ -35,7 +35,7 @@ impl Nats {
         server
     }
 
-    fn start_again(&mut self) {
+    pub fn start_again(&mut self) {
         let process = tool("nats-server")
             .args(["-a", "127.0.0.1", "-p", &self.address.port().to_string()])
             .arg("-js")
@@ -48,7 +48,7 @@ impl Nats {
         wait_until_open(self.address);
     }
 
-    fn stop(&mut self) {
+    pub fn stop(&mut self) {
         terminate(&mut self.process.take().expect("it runs"));
     }
 
@@ -58,7 +58,7 @@ impl Nats {
         process.wait().unwrap();
     }
 
-    fn make_stream(&self, name: &str, subject: &str) {
+    pub fn make_stream(&self, name: &str, subject: &str) {
         self.runtime.block_on(async {
             let context = jetstream::new(self.client().await);
             let config = stream::Config {
@@ -83,7 +83,7 @@ impl Nats {
         messages
     }
 
-    async fn client(&self) -> async_nats::Client {
+    pub async fn client(&self) -> async_nats::Client {
         async_nats::connect(format!("nats://{}", self.address))
             .await
             .unwrap()

@@ -13,6 +13,7 @@ mod scenario;
 mod regressions;
 mod properties;
 mod redelivery;
+mod operate;
 mod limits;
 mod bytes;
 mod state;

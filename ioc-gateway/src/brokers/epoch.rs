@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::DECODED_BYTES_MAX;
 use crate::door::{Door, DoorClosed, Inputs, Ledger, NotHandedOver};
+use crate::formats::feedback::{self, append_feedback};
 use crate::formats::native::Scratch;
 use crate::formats::{Origin, append_native};
 use crate::telemetry::{self, Adapter};
@@ -58,6 +59,14 @@ impl Epoch {
         };
         let (inputs, scratch) = (&mut self.inputs, &mut self.scratch);
         let catalogue = self.door.catalogue();
+        if let Some(device) = feedback::device_of(topic) {
+            let said = append_feedback(inputs, payload, &device, origin, &catalogue);
+            if let Err(reject) = said {
+                telemetry::dead_letter(self.adapter, reject.reason);
+            }
+            self.decoded += 1;
+            return;
+        }
         match append_native(inputs, payload, topic_sensor, origin, &catalogue, scratch) {
             Ok(()) => telemetry::readings_decoded(self.adapter, 1),
             Err(reject) => telemetry::dead_letter(self.adapter, reject.reason),

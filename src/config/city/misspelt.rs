@@ -69,6 +69,8 @@ pub enum Owner {
     Zone,
     /// A sensor.
     Sensor,
+    /// An actuator.
+    Actuator,
 }
 
 impl Owner {
@@ -77,6 +79,7 @@ impl Owner {
         match self {
             Self::Zone => "zone",
             Self::Sensor => "sensor",
+            Self::Actuator => "actuator",
         }
     }
 
@@ -85,6 +88,7 @@ impl Owner {
         match self {
             Self::Zone => &["name", "parent"],
             Self::Sensor => &["kind", "unit", "zone", "interval_s", "warning", "danger"],
+            Self::Actuator => &["zone", "effect", "deadline_s", "outcome_within_s"],
         }
     }
 

@@ -14,7 +14,7 @@ use crate::telemetry;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::brokers) enum LinkError {
+pub(crate) enum LinkError {
     #[error("cannot connect: {0}")]
     Connect(String),
     #[error("cannot use the credentials file: {0}")]
@@ -64,12 +64,12 @@ impl From<DoorClosed> for LinkError {
 }
 
 /// How long a server may take to let us in, and to answer.
-pub(in crate::brokers) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How often a server is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(5);
 
 /// A connection that works, or did.
-pub(in crate::brokers) struct Connected {
+pub(crate) struct Connected {
     pub client: Client,
     /// Why it broke.
     broke: watch::Receiver<Option<String>>,
