@@ -14,7 +14,8 @@ use axum::routing::get;
 use ioc_gateway::brokers::mqtt::MqttBrokerOptions;
 use ioc_gateway::brokers::nats::NatsOptions;
 use ioc_gateway::brokers::nats::outgoing::Outgoing;
-use ioc_gateway::brokers::{self, Links, Login};
+use ioc_gateway::brokers::tls::FILE_BYTES_MAX;
+use ioc_gateway::brokers::{self, Links, Login, TlsOptions};
 use ioc_gateway::catalogue::Now;
 use ioc_gateway::commands::{self, CommandBook, NatsCommands};
 use ioc_gateway::door::Door;
@@ -218,6 +219,7 @@ fn mqtt_brokers(settings: &Settings) -> Result<Vec<MqttBrokerOptions>, HostError
     let with_login = brokers.map(|broker| {
         let mut options = broker.options.clone();
         options.login = broker.user.as_ref().map(login).transpose()?;
+        check_tls(options.tls.as_ref())?;
         Ok(options)
     });
     with_login.collect()
@@ -229,12 +231,23 @@ fn nats_servers(settings: &Settings) -> Result<Vec<NatsOptions>, HostError> {
     let with_login = servers.map(|server| {
         let mut options = server.options.clone();
         options.login = server.user.as_ref().map(login).transpose()?;
+        check_tls(options.tls.as_ref())?;
         if let Some(file) = &options.credentials_file {
             read_secret(file, CREDENTIALS_FILE_BYTES_MAX)?;
         }
         Ok(options)
     });
     with_login.collect()
+}
+
+/// Whether the files of TLS can be used: each connection reads them again.
+fn check_tls(tls: Option<&TlsOptions>) -> Result<(), HostError> {
+    let Some(tls) = tls else { return Ok(()) };
+    if let Some(identity) = &tls.identity {
+        read_secret(&identity.key_file, FILE_BYTES_MAX)?;
+    }
+    let usable = tls.config().map(|_| ());
+    usable.map_err(|error| HostError::Usage(error.to_string()))
 }
 
 /// A user with the password of the file.

@@ -4,11 +4,13 @@
 //! our own listener, by the same decoders. Promise: a message is acknowledged to its broker only
 //! when it is durable here, and on the connection that brought it: what the broker keeps is judged
 //! once, however often a link breaks. A link that is down is tried again for ever, and says so.
-//! Next: `brokers/mqtt.rs`, `brokers/nats.rs`; `brokers/epoch.rs`, what one connection owes.
+//! Next: `brokers/mqtt.rs`, `brokers/nats.rs`; `brokers/epoch.rs`, what one connection owes;
+//! `brokers/tls.rs`.
 
 pub mod links;
 mod backoff;
 mod epoch;
+pub mod tls;
 pub mod mqtt;
 pub mod nats;
 
@@ -17,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use links::{LinkState, Links};
+pub use tls::{Identity, TlsError, TlsOptions};
 
 /// The user and the password that a broker asks for. Shown without the latter.
 #[derive(Clone, PartialEq, Eq)]

@@ -19,6 +19,7 @@ mod cbor;
 mod pointer;
 mod topic;
 mod reject;
+mod reply;
 pub mod units;
 
 use std::sync::LazyLock;
@@ -32,6 +33,7 @@ pub use self::pointer::{Pointer, PointerError};
 pub use self::topic::{TopicFilter, TopicFilterError};
 pub(crate) use reject::cut;
 pub use reject::{Origin, Reason, Reject, append_beginning, append_dead_letter};
+pub use reply::{Replies, Reply};
 
 use self::feedback::append_feedback;
 use self::mapping::{Format, Mapping, Names};
@@ -48,6 +50,8 @@ pub const ITEMS_MAX: usize = 4096;
 pub struct Workspace {
     /// For readings.
     pub native: native::Scratch,
+    /// What messages want said back to where they came from; whoever can, takes them away.
+    pub replies: Replies,
     index: json::Index,
 }
 
@@ -82,45 +86,77 @@ pub fn append_message(
     workspace: &mut Workspace,
     told: &mut dyn FnMut(Result<&str, Reject>),
 ) {
-    let origin = Origin {
-        source,
-        topic: message.topic,
+    let appended = append_items(inputs, message, source, catalogue, workspace, told);
+    if let Err(whole) = appended {
+        append_dead_letter(inputs, message.origin(source), &whole, message.payload);
+        told(Err(whole));
+    }
+}
+
+/// The same for brokers elsewhere, whose topics were chosen for what lies in them: a message that
+/// nothing says the shape of is a native reading, which then names its sensor itself.
+pub fn append_message_or_native(
+    inputs: &mut Inputs,
+    message: Message<'_>,
+    source: &str,
+    catalogue: &Catalogue,
+    workspace: &mut Workspace,
+    told: &mut dyn FnMut(Result<&str, Reject>),
+) {
+    let appended = append_items(inputs, message, source, catalogue, workspace, told);
+    let whole = match appended {
+        Ok(()) => return,
+        Err(whole) if whole.reason == Reason::TopicUnknown => {
+            match native::decode(message.payload, None, catalogue, &mut workspace.native) {
+                Ok(reading) => {
+                    inputs.push(&Input::Reading(reading));
+                    return told(Ok(reading.id));
+                }
+                Err(reject) => reject,
+            }
+        }
+        Err(whole) => whole,
     };
+    append_dead_letter(inputs, message.origin(source), &whole, message.payload);
+    told(Err(whole));
+}
+
+/// Appends what is found in a message; an error, if there is nothing in it, or it cannot be read to its end.
+fn append_items(
+    inputs: &mut Inputs,
+    message: Message<'_>,
+    source: &str,
+    catalogue: &Catalogue,
+    workspace: &mut Workspace,
+    told: &mut dyn FnMut(Result<&str, Reject>),
+) -> Result<(), Reject> {
+    let origin = message.origin(source);
     if let Some(device) = feedback::device_of(message.topic) {
-        let said = append_feedback(inputs, message.payload, &device, origin, catalogue);
-        return told(said.map(|()| ""));
+        let said = append_feedback(inputs, message.payload, device, catalogue);
+        return said.map(|()| told(Ok("")));
     }
     let before = inputs.count();
-    let decoded = decode(
-        message,
-        catalogue,
-        workspace,
-        &mut |item| match item.outcome {
-            Outcome::Reading(reading) => {
-                inputs.push(&Input::Reading(reading));
-                told(Ok(reading.id));
-            }
-            Outcome::Rejected(reject) => {
-                let reject = reject.at(item.place);
-                append_dead_letter(inputs, origin, &reject, item.source);
-                told(Err(reject));
-            }
-            Outcome::Absent => {}
-        },
-    );
-    let whole = match decoded {
-        Err(reject) => reject,
-        Ok(_) if inputs.count() > before => return,
-        Ok(mapping) => {
-            let detail = match mapping {
-                Some(mapping) => format!("mapping {} finds no reading in it", mapping.name),
-                None => "there is no reading in it".to_owned(),
-            };
-            Reject::new(Reason::NothingMapped, detail)
+    let mut take = |item: Item<'_>| match item.outcome {
+        Outcome::Reading(reading) => {
+            inputs.push(&Input::Reading(reading));
+            told(Ok(reading.id));
         }
+        Outcome::Rejected(reject) => {
+            let reject = reject.at(item.place);
+            append_dead_letter(inputs, origin, &reject, item.source);
+            told(Err(reject));
+        }
+        Outcome::Absent => {}
     };
-    append_dead_letter(inputs, origin, &whole, message.payload);
-    told(Err(whole));
+    let mapping = decode(message, catalogue, workspace, &mut take)?;
+    if inputs.count() > before {
+        return Ok(());
+    }
+    let detail = match mapping {
+        Some(mapping) => format!("mapping {} finds no reading in it", mapping.name),
+        None => "there is no reading in it".to_owned(),
+    };
+    Err(Reject::new(Reason::NothingMapped, detail))
 }
 
 /// Finds the readings in a message. `take` gets each item in its order. Returns the mapping that
@@ -161,7 +197,7 @@ pub fn decode<'c>(
         );
         return Err(Reject::new(Reason::PayloadTooLong, detail));
     }
-    let Workspace { native, index } = workspace;
+    let Workspace { native, index, .. } = workspace;
     match format {
         Format::SensorThings => {
             let value = index.read(utf8(message.payload)?)?;

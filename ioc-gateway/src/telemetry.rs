@@ -57,6 +57,13 @@ pub(crate) fn dead_letter(adapter: Adapter, reason: Reason) {
     COUNTERS[adapter as usize][reason as usize].increment(1);
 }
 
+/// So many replies to messages were dropped: there were too many, or their connection ended.
+pub(crate) fn replies_dropped(count: usize) {
+    if count > 0 {
+        counter!("ioc_replies_dropped_total").increment(count as u64);
+    }
+}
+
 /// The door is full: an adapter waits, and its sources with it.
 pub(crate) fn door_full(adapter: Adapter) {
     counter!("ioc_door_full_total", "adapter" => adapter.word()).increment(1);

@@ -188,6 +188,12 @@ impl Kept {
 }
 
 impl Kept {
+    /// How many have asked for the picture.
+    #[cfg(test)]
+    pub(crate) fn questions(&self) -> u64 {
+        self.asked.load(Ordering::SeqCst)
+    }
+
     /// The view with everything that was released before this call.
     pub(crate) fn save(&self) -> Saved {
         let (sender, saved) = crossbeam_channel::bounded(1);

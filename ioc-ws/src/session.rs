@@ -172,10 +172,11 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Speaker<'a, S> {
             None => Err(SnapshotReason::First),
             Some(resume) => feed.resume(&options.epoch, resume),
         };
-        // The picture may know a decision that is about to be in the ring.
-        let head = match feed.head() {
-            ring if ring.seq < picture.head.seq => picture.head,
-            ring => ring,
+        // Who is shown the picture stands where the picture does, though the ring may know more by
+        // now. Others stand in the ring, and the picture may know what is about to be in it.
+        let head = match (&start, feed.head()) {
+            (Ok(_), ring) if ring.seq > picture.head.seq => ring,
+            _ => picture.head,
         };
         let welcome = Welcome {
             epoch: &options.epoch,

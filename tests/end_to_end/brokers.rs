@@ -10,7 +10,7 @@ use crate::kill::{check_judged_once, reading};
 use crate::mosquitto::Mosquitto;
 use crate::proxy::{Proxy, Weather};
 use crate::publisher::Publisher;
-use crate::support::{Server, Site, river_city, wait_for};
+use crate::support::{Server, Site, ioc, json_lines, level, river_city, tool, wait_for};
 
 /// How many readings are published at once.
 const ROUND: usize = 300;
@@ -26,12 +26,18 @@ pub struct City {
 impl City {
     /// `keys` of the broker, in YAML's flow style, besides its address and name.
     pub fn new(section: &str, broker: SocketAddr, keys: &str) -> Self {
+        Self::with_mappings(section, broker, keys, "mappings: {}\n")
+    }
+
+    /// The same with a file of mappings.
+    pub fn with_mappings(section: &str, broker: SocketAddr, keys: &str, mappings: &str) -> Self {
         let mut site = Site::new(&river_city());
         let config = site.dir.path().join("config");
         std::fs::create_dir(&config).unwrap();
         let settings =
             format!("brokers: {{ {section}: [{{ address: '{broker}', name: city, {keys} }}] }}\n");
         std::fs::write(config.join("ioc.yaml"), settings).unwrap();
+        std::fs::write(config.join("mappings.yaml"), mappings).unwrap();
         let config = config.display().to_string();
         site.args.extend(["--config".into(), config.clone()]);
         let mut city = Self {
@@ -102,6 +108,36 @@ impl City {
         });
     }
 
+    /// Waits until so many messages became readings and dead letters, ends it, and tells what is
+    /// journaled: sensors with their values, reasons with their topics, sorted.
+    pub fn journaled(mut self, count: usize) -> Vec<String> {
+        let taken = |name: &str| {
+            let page = self.server().get("/metrics").body;
+            let lines = page.lines().filter_map(|line| line.strip_prefix(name));
+            let counts = lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+            counts.sum::<f64>() as usize
+        };
+        wait_for("all messages to be taken", || {
+            let letters = taken("ioc_dead_letters_total");
+            let readings = taken("ioc_readings_decoded_total");
+            (readings + letters >= count).then_some(())
+        });
+        assert!(self.server.take().expect("it runs").stop().success());
+        let data = self.site.data();
+        let dump = json_lines(&ioc(&["journal", "dump", data.to_str().unwrap()]).stdout);
+        let told = dump.iter().filter_map(|record| {
+            let (reading, letter) = (&record["reading"], &record["dead_letter"]);
+            if let Some(sensor) = reading["sensor"].as_str() {
+                return Some(format!("{sensor} {}", reading["value"]));
+            }
+            let (reason, topic) = (letter["reason"].as_str()?, letter["topic"].as_str()?);
+            Some(format!("{reason} {topic}"))
+        });
+        let mut told: Vec<_> = told.collect();
+        told.sort();
+        told
+    }
+
     /// Ends it, and checks that each reading published was judged once.
     pub fn check(mut self) {
         self.wait_until_judged();
@@ -124,6 +160,58 @@ fn publish(broker: SocketAddr, range: Range<usize>) {
 }
 
 const LINK: &str = "mqtt city";
+
+/// What the messages of [`shapes`] are.
+pub const MAPPINGS: &str = "mappings:
+  gauges:
+    topic: city/gauges/+
+    sensor: topic 3
+    kind: water_level
+    observed_at: { from: /at, as: seconds }
+    readings: { value: /cm, unit: cm }
+";
+
+/// Messages in several shapes: topic, payload, content type.
+pub fn shapes() -> [(&'static str, String, Option<&'static str>); 4] {
+    let native = level("n", "wl-2", "2026-03-14T06:45:10Z", 1.25);
+    let senml = r#"[{"n":"wl-1","u":"m","v":0.5,"bt":1773470710}]"#.to_owned();
+    [
+        (
+            "city/gauges/wl-1",
+            r#"{"at":1773470700,"cm":150}"#.to_owned(),
+            None,
+        ),
+        ("city/senml", senml, Some("application/senml+json")),
+        ("city/levels", native, None),
+        ("city/words", "high".to_owned(), None),
+    ]
+}
+
+/// What is journaled of [`shapes`].
+pub const JOURNALED: [&str; 4] = [
+    "json_malformed city/words",
+    "wl-1 0.5",
+    "wl-1 1.5",
+    "wl-2 1.25",
+];
+
+#[test]
+fn messages_of_every_shape_come_from_a_broker_elsewhere() {
+    let broker = Mosquitto::start();
+    let keys = "topics: ['city/#']";
+    let city = City::with_mappings("mqtt", broker.address, keys, MAPPINGS);
+    city.wait_for_link(LINK, "up");
+    for (topic, payload, content_type) in shapes() {
+        let mut publish = tool("mosquitto_pub");
+        publish.args(["-V", "5", "-q", "1", "-t", topic, "-m", &payload]);
+        publish.args(["-p", &broker.address.port().to_string()]);
+        if let Some(content_type) = content_type {
+            publish.args(["-D", "publish", "content-type", content_type]);
+        }
+        assert!(publish.status().unwrap().success());
+    }
+    assert_eq!(city.journaled(4), JOURNALED);
+}
 
 #[test]
 fn p1_p3_a_link_that_is_cut_frozen_and_slow_loses_and_repeats_nothing() {

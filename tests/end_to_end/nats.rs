@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
+use async_nats::HeaderMap;
 use async_nats::jetstream::{self, stream};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::brokers::City;
+use crate::brokers::{City, JOURNALED, MAPPINGS, shapes};
 use crate::kill::reading;
 use crate::mosquitto::{free_port, terminate, wait_until_open};
 use crate::proxy::{Proxy, Weather};
@@ -162,6 +163,33 @@ fn p1_p3_jetstream_restarted_and_killed() {
         city.wait_for_link(LINK, "up");
     }
     city.check();
+}
+
+#[test]
+fn messages_of_every_shape_come_from_a_server_elsewhere() {
+    let server = Nats::start();
+    server.make_stream("CITY", "city.>");
+    for (keys, links) in [
+        ("stream: CITY, subjects: ['city.>']", "nats city city.>"),
+        ("subjects: ['city.>']", "nats city city.>"),
+    ] {
+        let city = City::with_mappings("nats", server.address, keys, MAPPINGS);
+        city.wait_for_link(links, "up");
+        server.runtime.block_on(async {
+            let client = server.client().await;
+            for (topic, payload, content_type) in shapes() {
+                let (subject, payload) = (topic.replace('/', "."), payload.into());
+                let mut headers = HeaderMap::new();
+                if let Some(content_type) = content_type {
+                    headers.insert("Content-Type", content_type);
+                }
+                let published = client.publish_with_headers(subject, headers, payload);
+                published.await.unwrap();
+            }
+            client.flush().await.unwrap();
+        });
+        assert_eq!(city.journaled(4), JOURNALED, "{keys}");
+    }
 }
 
 #[test]

@@ -11,13 +11,8 @@ use std::sync::Arc;
 
 use super::DECODED_BYTES_MAX;
 use crate::door::{Door, DoorClosed, Inputs, Ledger, NotHandedOver};
-use crate::formats::feedback::{self, append_feedback};
-use crate::formats::native::Scratch;
-use crate::formats::{Origin, append_native};
+use crate::formats::{Message, Reject, Reply, Workspace, append_message_or_native};
 use crate::telemetry::{self, Adapter};
-
-/// Readings over MQTT, in our own topics.
-const TOPICS: &str = "ioc/v1/readings/";
 
 type HandingOver = Pin<Box<dyn Future<Output = Result<(), DoorClosed>> + Send>>;
 
@@ -27,7 +22,7 @@ pub(super) struct Epoch {
     ledger: Arc<Ledger>,
     adapter: Adapter,
     source: Box<str>,
-    scratch: Scratch,
+    workspace: Workspace,
     inputs: Inputs,
     decoded: u64,
     settled: u64,
@@ -43,7 +38,7 @@ impl Epoch {
             ledger: Arc::default(),
             adapter,
             source: source.into(),
-            scratch: Scratch::default(),
+            workspace: Workspace::default(),
             inputs: Inputs::default(),
             decoded: 0,
             settled: 0,
@@ -51,27 +46,31 @@ impl Epoch {
         }
     }
 
-    /// Takes a message: a reading, or a dead letter with the reason.
-    pub fn take(&mut self, topic: &str, topic_sensor: Option<&str>, payload: &[u8]) {
-        let origin = Origin {
-            source: &self.source,
-            topic,
+    /// Takes a message: the readings in it, and dead letters with the reasons. What nothing says the
+    /// shape of is a native reading.
+    pub fn take(&mut self, message: Message<'_>) {
+        let adapter = self.adapter;
+        let mut readings = 0;
+        let mut told = |item: Result<&str, Reject>| match item {
+            Ok(_) => readings += 1,
+            Err(reject) => telemetry::dead_letter(adapter, reject.reason),
         };
-        let (inputs, scratch) = (&mut self.inputs, &mut self.scratch);
-        let catalogue = self.door.catalogue();
-        if let Some(device) = feedback::device_of(topic) {
-            let said = append_feedback(inputs, payload, &device, origin, &catalogue);
-            if let Err(reject) = said {
-                telemetry::dead_letter(self.adapter, reject.reason);
-            }
-            self.decoded += 1;
-            return;
-        }
-        match append_native(inputs, payload, topic_sensor, origin, &catalogue, scratch) {
-            Ok(()) => telemetry::readings_decoded(self.adapter, 1),
-            Err(reject) => telemetry::dead_letter(self.adapter, reject.reason),
-        }
+        append_message_or_native(
+            &mut self.inputs,
+            message,
+            &self.source,
+            &self.door.catalogue(),
+            &mut self.workspace,
+            &mut told,
+        );
+        telemetry::readings_decoded(adapter, readings);
         self.decoded += 1;
+    }
+
+    /// What the messages that were taken want said back, in its order. It is for this connection: what it does not
+    /// carry away is dropped with it.
+    pub fn next_reply(&mut self) -> Option<Reply> {
+        self.workspace.replies.pop()
     }
 
     /// How many messages were taken: the number of the last one.
@@ -140,21 +139,27 @@ impl Epoch {
     }
 }
 
-/// The sensor that a topic names, if it is one of our own topics. In others the message says it.
-pub(super) fn sensor_of(topic: &str) -> Option<&str> {
-    let sensor = topic.strip_prefix(TOPICS)?;
-    (!sensor.is_empty() && !sensor.contains('/')).then_some(sensor)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::door::{Arrivals, DoorOptions};
+    use crate::formats;
+    use arc_swap::ArcSwap;
+    use expect_test::expect;
+    use ioc_core::record::Input;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
     const READING: &[u8] =
         br#"{"id":"a","sensor":"s","kind":"k","observed_at":"2026-03-14T06:45:10Z","value":1}"#;
+
+    fn message(payload: &[u8]) -> Message<'_> {
+        Message {
+            topic: "t",
+            payload,
+            content_type: None,
+        }
+    }
 
     fn epoch(waiting_bytes_max: u32) -> (Epoch, Arrivals) {
         let (door, arrivals) = Door::new(DoorOptions { waiting_bytes_max }, Arc::default());
@@ -168,11 +173,11 @@ mod tests {
     #[test]
     fn what_one_connection_brought_is_never_settled_on_the_next() {
         let (mut old, arrivals) = epoch(1 << 20);
-        old.take("t", None, READING);
+        old.take(message(READING));
         old.hand_over().unwrap();
         let mut new = Epoch::new(old.door.clone(), Adapter::MqttBroker, "mqtt city");
         drop(old);
-        new.take("t", None, READING);
+        new.take(message(READING));
         arrivals.queue().recv().unwrap().ack.settle();
         assert!(poll(new.progress()).is_pending());
         new.hand_over().unwrap();
@@ -184,13 +189,13 @@ mod tests {
     #[test]
     fn p5_a_full_door_is_waited_for_and_more_is_not_read() {
         let (mut epoch, arrivals) = epoch(1);
-        epoch.take("t", None, READING);
+        epoch.take(message(READING));
         epoch.hand_over().unwrap();
-        epoch.take("t", None, b"no reading");
+        epoch.take(message(b"no reading"));
         epoch.hand_over().unwrap();
         assert!(poll(epoch.progress()).is_pending());
         while epoch.has_room(u64::MAX) {
-            epoch.take("t", None, READING);
+            epoch.take(message(READING));
         }
         assert!(epoch.inputs.bytes() < DECODED_BYTES_MAX + 1024);
         assert!(!epoch.has_room(1), "as many are in flight as may be");
@@ -201,9 +206,47 @@ mod tests {
     }
 
     #[test]
-    fn only_our_own_topics_name_the_sensor() {
-        assert_eq!(sensor_of("ioc/v1/readings/wl-1"), Some("wl-1"));
-        assert_eq!(sensor_of("ioc/v1/readings/a/b"), None);
-        assert_eq!(sensor_of("city/water/wl-1"), None);
+    fn messages_are_what_mappings_and_content_types_say_and_native_readings_else() {
+        let catalogue = formats::tests::catalogue("city/gauges/#", formats::tests::gauges());
+        let catalogue = Arc::new(ArcSwap::from_pointee(catalogue));
+        let (door, arrivals) = Door::new(DoorOptions::default(), catalogue);
+        let mut epoch = Epoch::new(door, Adapter::Nats, "nats city");
+        let gauges = br#"{"at":1773470710,"gauges":[{"name":"g1","level":1},{"name":"g2"}]}"#;
+        let senml = br#"[{"bn":"wl-7","n":"","u":"m","v":2,"bt":1773470710}]"#;
+        for (topic, payload, content_type) in [
+            ("city/gauges/7", &gauges[..], None),
+            ("senml", senml, Some("application/senml+json")),
+            ("city/water", READING, Some("application/json")),
+            ("city/water", b"no reading", None),
+        ] {
+            epoch.take(Message {
+                topic,
+                payload,
+                content_type,
+            });
+        }
+        epoch.hand_over().unwrap();
+        let arrival = arrivals.queue().recv().unwrap();
+        let inputs = arrival.inputs.iter().map(Input::decode);
+        let told: Vec<_> = inputs
+            .map(|input| match input.unwrap() {
+                Input::Reading(reading) => format!("reading of {}", reading.sensor),
+                Input::DeadLetter(letter) => format!("{} on {}", letter.reason, letter.topic),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        expect![[r#"
+            [
+                "reading of g1",
+                "value_missing on city/gauges/7",
+                "kind_missing on senml",
+                "reading of s",
+                "json_malformed on city/water",
+            ]
+        "#]]
+        .assert_debug_eq(&told);
+        arrival.ack.settle();
+        assert_eq!(poll(epoch.progress()), Poll::Ready(Ok(())));
+        assert_eq!(epoch.settled(), 4, "a message is one, whatever it brought");
     }
 }

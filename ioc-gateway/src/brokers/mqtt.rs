@@ -5,7 +5,7 @@
 //! (section 4.6), and only on the connection that brought it. The session is the broker's to keep:
 //! what it took for us while we were away comes when we are back. Urgent topics have a connection
 //! of their own, so that no flood of others lies before them. Nothing is carried from one
-//! connection to the next but how long to wait. Not here: publishing; TLS; quality 2 (the broker
+//! connection to the next but how long to wait. Not here: publishing; quality 2 (the broker
 //! delivers as quality 1 what was published so). Next: `mqtt/connection.rs`.
 
 mod connection;
@@ -23,7 +23,7 @@ use self::connection::{Ended, LinkError};
 use super::Login;
 use super::backoff::Backoff;
 use super::links::{Link, Links};
-use super::told;
+use super::{TlsOptions, told};
 use crate::door::Door;
 use crate::telemetry;
 
@@ -45,6 +45,8 @@ pub struct MqttBrokerOptions {
     pub address: (String, u16),
     /// What it speaks.
     pub version: Version,
+    /// How TLS is spoken to it, if it is.
+    pub tls: Option<TlsOptions>,
     /// The client identifier that its session has; each connection adds to it.
     pub client_id: String,
     /// Who we are, if it asks.
@@ -73,6 +75,7 @@ impl Default for MqttBrokerOptions {
             name: "broker".to_owned(),
             address: ("127.0.0.1".to_owned(), 1883),
             version: Version::V5,
+            tls: None,
             client_id: "ioc-broker".to_owned(),
             login: None,
             topics: vec!["ioc/v1/readings/#".to_owned()],

@@ -9,6 +9,7 @@
 
 mod core;
 mod connect;
+mod message;
 mod prefix;
 pub mod outgoing;
 mod stream;
@@ -26,7 +27,7 @@ pub(crate) use self::connect::{Connected, LinkError};
 use super::Login;
 use super::backoff::Backoff;
 use super::links::{Link, Links};
-use super::told;
+use super::{TlsOptions, told};
 use crate::door::Door;
 use crate::telemetry;
 
@@ -37,6 +38,8 @@ pub struct NatsOptions {
     pub name: String,
     /// Its host and port.
     pub address: (String, u16),
+    /// How TLS is spoken to it. A server that demands it is spoken to with TLS in any case.
+    pub tls: Option<TlsOptions>,
     /// Who we are, if it asks for a user.
     pub login: Option<Login>,
     /// Who we are, if it asks for a JWT: a file as `nsc` makes it.
@@ -90,6 +93,7 @@ impl Default for NatsOptions {
         Self {
             name: "nats".to_owned(),
             address: ("127.0.0.1".to_owned(), 4222),
+            tls: None,
             login: None,
             credentials_file: None,
             decisions: false,
@@ -206,33 +210,8 @@ async fn serve(
     }
 }
 
-/// The sensor that a subject of ours names: other characters than letters, digits, `_` and `-` are
-/// percent-escaped in it. In other subjects the message says it.
-fn sensor_of(subject: &str) -> Option<String> {
-    name_of(subject.strip_prefix("ioc.v1.readings.")?)
-}
-
-/// The name that one token of a subject says.
-pub(crate) fn name_of(token: &str) -> Option<String> {
-    if token.is_empty() || token.contains('.') {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(token.len());
-    let mut rest = token.as_bytes();
-    while let Some((byte, after)) = rest.split_first() {
-        rest = after;
-        if *byte == b'%' {
-            let (digits, after) = rest.split_at_checked(2)?;
-            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
-            rest = after;
-        } else {
-            bytes.push(*byte);
-        }
-    }
-    String::from_utf8(bytes).ok()
-}
-
-/// A name as one token of a subject: see [`sensor_of`].
+/// A name as one token of a subject: other characters than letters, digits, `_` and `-` are
+/// percent-escaped in it.
 pub fn token_of(name: &str) -> String {
     let mut token = String::with_capacity(name.len());
     for byte in name.bytes() {
@@ -243,27 +222,4 @@ pub fn token_of(name: &str) -> String {
         }
     }
     token
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sensor_is_one_token_whatever_its_name_and_back() {
-        for name in ["wl-0412", "a.b", "pump:3@hill", "100%", "ü >*"] {
-            let token = token_of(name);
-            assert!(!token.contains(['.', ' ', '>', '*']), "{token}");
-            let subject = format!("ioc.v1.readings.{token}");
-            assert_eq!(sensor_of(&subject).as_deref(), Some(name));
-        }
-        for other in [
-            "ioc.v1.readings.",
-            "ioc.v1.readings.a.b",
-            "city.water",
-            "ioc.v1.readings.%4",
-        ] {
-            assert_eq!(sensor_of(other), None, "{other}");
-        }
-    }
 }

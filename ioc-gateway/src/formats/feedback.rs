@@ -1,8 +1,7 @@
 //! What a device says about a command that it was sent: `{"key":…,"state":…,"detail":…}`.
 //!
-//! Arrives: a payload, and the device that its topic or subject names. Leaves: the answer as an
-//! effect's result among the connection's inputs, in its place and in the urgent lane; or a dead
-//! letter with the reason. Promise: an answer counts only for a command that was sent to that
+//! Arrives: a payload, and the device that its topic names. Leaves: the answer as an effect's result
+//! among the connection's inputs, in its place; or why it is none. Promise: an answer counts only for a command that was sent to that
 //! device. Not here: what follows from it (the core). Next: `../commands.rs`.
 
 use std::borrow::Cow;
@@ -13,51 +12,39 @@ use ioc_core::record::{Effect, EffectNews, Input};
 use serde::Deserialize;
 use serde_json::error::Category;
 
-use super::{Origin, Reason, Reject, append_dead_letter};
-use crate::brokers::nats::name_of;
+use super::{Reason, Reject};
 use crate::catalogue::Catalogue;
 use crate::door::Inputs;
 
 /// The longest feedback.
 pub const FEEDBACK_BYTES_MAX: usize = 4096;
 
-/// The device whose feedback is published to this topic or subject; `None` for others.
-pub fn device_of(topic: &str) -> Option<Cow<'_, str>> {
-    if let Some(device) = topic.strip_prefix("ioc/v1/feedback/") {
-        let is_one = !device.is_empty() && !device.contains('/');
-        return is_one.then_some(Cow::Borrowed(device));
-    }
-    name_of(topic.strip_prefix("ioc.v1.feedback.")?).map(Cow::Owned)
+/// The device whose feedback is published to this topic; `None` for others.
+pub fn device_of(topic: &str) -> Option<&str> {
+    let device = topic.strip_prefix("ioc/v1/feedback/")?;
+    (!device.is_empty() && !device.contains('/')).then_some(device)
 }
 
-/// Appends what a device says, or the payload as a dead letter; never neither.
+/// Appends what a device says.
 ///
 /// # Errors
-/// Why it is a dead letter.
+/// Why it is no answer to a command.
 pub fn append_feedback(
     inputs: &mut Inputs,
     payload: &[u8],
     device: &str,
-    origin: Origin<'_>,
     catalogue: &Catalogue,
 ) -> Result<(), Reject> {
-    match decode(payload, device, catalogue) {
-        Ok(said) => {
-            inputs.push(&Input::Effect(Effect {
-                key: said.key,
-                news: EffectNews::Answered {
-                    device,
-                    word: said.word,
-                    detail: &said.detail,
-                },
-            }));
-            Ok(())
-        }
-        Err(reject) => {
-            append_dead_letter(inputs, origin, &reject, payload);
-            Err(reject)
-        }
-    }
+    let said = decode(payload, device, catalogue)?;
+    inputs.push(&Input::Effect(Effect {
+        key: said.key,
+        news: EffectNews::Answered {
+            device,
+            word: said.word,
+            detail: &said.detail,
+        },
+    }));
+    Ok(())
 }
 
 /// An answer that belongs to a command.
@@ -130,19 +117,32 @@ fn cut(detail: Cow<'_, str>) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Message, Workspace, append_message};
     use super::*;
     use crate::commands::tests::command;
 
-    /// What comes of a payload of gate-7, which was sent one command.
+    /// What comes of a message of a device, where gate-7 was sent one command.
     fn read(payload: &str, device: &str) -> (Result<(), Reject>, Inputs) {
         let catalogue = Catalogue::default();
         catalogue.commands.follow(&command("gate-7"));
         let mut inputs = Inputs::default();
-        let origin = Origin {
-            source: "mqtt gate-7",
-            topic: "ioc/v1/feedback/gate-7",
+        let message = Message {
+            topic: &format!("ioc/v1/feedback/{device}"),
+            payload: payload.as_bytes(),
+            content_type: None,
         };
-        let result = append_feedback(&mut inputs, payload.as_bytes(), device, origin, &catalogue);
+        let mut result = Ok(());
+        let mut told = |item: Result<&str, Reject>| result = item.map(drop);
+        let workspace = &mut Workspace::default();
+        append_message(
+            &mut inputs,
+            message,
+            "mqtt x",
+            &catalogue,
+            workspace,
+            &mut told,
+        );
+        assert_eq!(inputs.count(), 1, "never neither");
         (result, inputs)
     }
 
@@ -154,6 +154,7 @@ mod tests {
     fn a_device_answers_the_command_that_it_was_sent() {
         let key = command("gate-7").key;
         let long = "é".repeat(Answer::DETAIL_BYTES_MAX);
+        let rejected = format!(r#""state":"rejected","detail":"{long}""#);
         for (rest, word, detail) in [
             (r#""state":"accepted""#, AnswerWord::Accepted, ""),
             (
@@ -167,9 +168,9 @@ mod tests {
                 "motor",
             ),
             (
-                &format!(r#""state":"rejected","detail":"{long}""#),
+                &rejected,
                 AnswerWord::Rejected,
-                &long[..256],
+                &long[..Answer::DETAIL_BYTES_MAX],
             ),
         ] {
             let (result, inputs) = read(&said(key, rest), "gate-7");
@@ -191,7 +192,7 @@ mod tests {
         let done = r#""state":"done""#;
         for (payload, device, reason) in [
             ("{", "gate-7", Reason::JsonMalformed),
-            ("[]", "gate-7", Reason::FeedbackInvalid),
+            ("7", "gate-7", Reason::FeedbackInvalid),
             (r#"{"state":"done"}"#, "gate-7", Reason::FeedbackInvalid),
             (
                 r#"{"key":"7","state":"done"}"#,
@@ -224,21 +225,14 @@ mod tests {
     }
 
     #[test]
-    fn the_device_is_the_one_that_the_topic_or_the_subject_names() {
-        let device = |topic| device_of(topic).map(Cow::into_owned);
-        assert_eq!(device("ioc/v1/feedback/gate:7").as_deref(), Some("gate:7"));
-        assert_eq!(
-            device("ioc.v1.feedback.gate%3A7").as_deref(),
-            Some("gate:7")
-        );
+    fn the_device_is_the_one_that_the_topic_names() {
+        assert_eq!(device_of("ioc/v1/feedback/gate:7"), Some("gate:7"));
         for other in [
             "ioc/v1/feedback/",
             "ioc/v1/feedback/a/b",
-            "ioc.v1.feedback.",
-            "ioc.v1.feedback.a.b",
             "ioc/v1/readings/gate-7",
         ] {
-            assert_eq!(device(other), None, "{other}");
+            assert_eq!(device_of(other), None, "{other}");
         }
     }
 }

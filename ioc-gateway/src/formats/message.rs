@@ -4,8 +4,8 @@ use std::fmt;
 
 use ioc_core::reading::Reading;
 
-use super::Reject;
 use super::draft::{Draft, Scratch};
+use super::{Origin, Reject};
 use crate::catalogue::Catalogue;
 
 /// A message as an adapter got it.
@@ -18,6 +18,16 @@ pub struct Message<'m> {
     pub payload: &'m [u8],
     /// What it says that this is, with parameters or without.
     pub content_type: Option<&'m str>,
+}
+
+impl<'m> Message<'m> {
+    /// Where it comes from, for dead letters.
+    pub(super) const fn origin(self, source: &'m str) -> Origin<'m> {
+        Origin {
+            source,
+            topic: self.topic,
+        }
+    }
 }
 
 /// One thing that was looked for in a message.

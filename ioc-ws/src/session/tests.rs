@@ -110,6 +110,24 @@ impl Client {
     }
 }
 
+#[tokio::test]
+async fn p4_a_welcome_stands_where_the_snapshot_behind_it_does() {
+    let (window, _commands, mut keeper) = Window::unattended(options());
+    let mut client = Client::hello(&window, json!({"type":"hello"})).await;
+    while window.shared().kept.questions() == 0 {
+        tokio::task::yield_now().await;
+    }
+    keeper.step();
+    // Released after the picture was made, and before the session goes on with it.
+    window.release(publish(DecisionHash::default(), vec![opened(1, "a")]));
+    let welcome = client.hear().await;
+    let snapshot = client.hear().await;
+    assert_eq!((&welcome["seq"], &snapshot["seq"]), (&json!(0), &json!(0)));
+    assert_eq!(welcome["hash"], snapshot["hash"]);
+    let frame = client.hear().await;
+    assert_eq!((&frame["from"], &frame["to"]), (&json!(1), &json!(1)));
+}
+
 fn updates(from: u64, to: u64) -> Vec<Decision> {
     let names = ["a", "b", "c"];
     let name = |seq: u64| names[(seq % 3) as usize];

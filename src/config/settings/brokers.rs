@@ -4,17 +4,20 @@
 //! passwords, which lie in files that only the start reads.
 
 mod nats;
+mod tls;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ioc_gateway::brokers::TlsOptions;
 use ioc_gateway::brokers::mqtt::{MqttBrokerOptions, Version};
 use ioc_gateway::brokers::nats::NatsOptions;
 use rumqttc::mqttbytes::valid_filter;
 
+use self::tls::Schemes;
 use super::layers::Layers;
-use crate::args::{Address, MqttAddress};
+use crate::args::Address;
 use crate::config::field::{Field, Section};
 use crate::config::mistake::Mistakes;
 use crate::config::yaml::Value;
@@ -117,6 +120,14 @@ fn check_names<'a>(
     }
 }
 
+const SCHEMES: Schemes = Schemes {
+    plain: &["mqtt", "tcp"],
+    port: 1883,
+    secure: &["mqtts", "ssl", "tls"],
+    secure_port: 8883,
+    wanted: "an address, such as `broker.city.example:1883` or, with TLS, `mqtts://broker.city.example`",
+};
+
 /// A broker: keys, or just its address.
 fn mqtt(
     item: &Field<'_>,
@@ -124,9 +135,11 @@ fn mqtt(
     mistakes: &mut Mistakes,
 ) -> Option<Broker<MqttBrokerOptions>> {
     if let Value::Text(_) = item.node.value {
-        let MqttAddress(address) = item.parsed(mistakes)?;
+        let place = SCHEMES.read(item, false, mistakes)?;
+        let mut options = at(place.address);
+        options.tls = place.is_secure.then(TlsOptions::default);
         return Some(Broker {
-            options: at(address),
+            options,
             user: None,
         });
     }
@@ -152,13 +165,15 @@ fn keys(
     dir: Option<&Path>,
     mistakes: &mut Mistakes,
 ) -> Option<Broker<MqttBrokerOptions>> {
+    let tls = section.optional("tls");
     let address = section.required(mistakes, "address", "broker.city.example:1883");
-    let address = address.and_then(|field| field.parsed::<MqttAddress>(mistakes));
-    let MqttAddress(address) = address.unwrap_or_else(|| {
-        let (host, port) = MqttBrokerOptions::default().address;
-        MqttAddress(Address { host, port })
-    });
-    let mut options = at(address);
+    let place = address.and_then(|field| SCHEMES.read(&field, tls.is_some(), mistakes));
+    let is_secure = place.as_ref().is_some_and(|place| place.is_secure);
+    let mut options = place.map_or_else(MqttBrokerOptions::default, |place| at(place.address));
+    options.tls = match tls {
+        Some(field) => Some(tls::read(&field, dir, mistakes)?),
+        None => is_secure.then(TlsOptions::default),
+    };
     if let Some(name) = section.optional("name").map(|field| name(&field, mistakes)) {
         options.name = name?;
         options.client_id = format!("ioc-{}", options.name);

@@ -1,7 +1,7 @@
 //! One connection to an MQTT broker, from CONNECT to its end.
 //!
 //! Arrives: a socket's bytes. Leaves: inputs through the door; PUBACKs, all that are due in one
-//! write. Promise: nothing outlives the connection, so there is no state that could keep the next
+//! write; what messages want said back. Promise: nothing outlives the connection, so there is no state that could keep the next
 //! one from working; a broker that is silent for longer than it may is left.
 
 use std::collections::VecDeque;
@@ -9,32 +9,45 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::packets::{self, Delivery, Malformed, Message, Packet};
 use super::{Version, Wanted};
-use crate::brokers::epoch::{Epoch, sensor_of};
-use crate::brokers::told;
+use crate::brokers::epoch::Epoch;
+use crate::brokers::{TlsError, TlsOptions, tls, told};
 use crate::door::{Door, DoorClosed};
+use crate::formats;
 use crate::telemetry::{self, Adapter};
 
 /// One read from the socket.
 const READ_BYTES: usize = 64 << 10;
+/// With so much unwritten, replies wait; those that would be too many are dropped.
+const UNWRITTEN_BYTES_MAX: usize = 64 << 10;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum LinkError {
     #[error("cannot connect: {0}")]
     Connect(io::Error),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("no answer in time")]
     Silent,
     #[error("the socket failed: {0}")]
     Socket(io::Error),
     #[error("the broker closed the connection")]
     Closed,
+    #[error(
+        "the broker closed the connection before it let us in: it may want TLS (`mqtts://`), or \
+         speak another `version`"
+    )]
+    NotLetIn,
     #[error("the broker ended the connection: {0}")]
     Disconnected(String),
     #[error("the broker refused the connection: {0}")]
@@ -56,9 +69,11 @@ impl LinkError {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Connect(_) => "connect_failed",
+            Self::Tls(_) => "tls",
             Self::Silent => "silent",
             Self::Socket(_) => "socket_failed",
             Self::Closed => "closed",
+            Self::NotLetIn => "not_let_in",
             Self::Disconnected(_) => "disconnected",
             Self::Refused(_) => "refused",
             Self::Subscription(_) => "subscription_refused",
@@ -66,6 +81,14 @@ impl LinkError {
             Self::Unexpected(_) => "unexpected",
             Self::EngineStopped => "engine_stopped",
             Self::Panicked(_) => "panicked",
+        }
+    }
+
+    /// What failed on the socket: a broker can refuse our certificate after the handshake.
+    fn of_socket(error: io::Error) -> Self {
+        match tls::behind(&error) {
+            Some(error) => Self::Tls(error),
+            None => Self::Socket(error),
         }
     }
 }
@@ -106,7 +129,17 @@ pub(super) async fn serve(
         Err(_) => return broke(LinkError::Silent),
     };
     let mut connection = Connection::new(&wanted, door);
-    match connection.run(socket, stopping).await {
+    let ran = match socket {
+        Socket::Plain(socket) => {
+            let (reader, writer) = socket.into_split();
+            connection.run(reader, writer, stopping).await
+        }
+        Socket::Tls(socket) => {
+            let (reader, writer) = tokio::io::split(socket);
+            connection.run(reader, writer, stopping).await
+        }
+    };
+    match ran {
         Ok(()) => Ended::Stopped,
         Err(error) => Ended::Broke {
             brought: connection.epoch.settled() > 0,
@@ -122,13 +155,53 @@ const fn broke(error: LinkError) -> Ended {
     }
 }
 
-async fn connect(wanted: &Wanted) -> Result<TcpStream, LinkError> {
+/// What packets come and go by.
+enum Socket {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+async fn connect(wanted: &Wanted) -> Result<Socket, LinkError> {
     let (host, port) = &wanted.options.address;
     let socket = TcpStream::connect((host.as_str(), *port)).await;
     let socket = socket.map_err(LinkError::Connect)?;
     // Without this, each PUBACK may wait 40 ms for the broker's delayed acknowledgement of TCP.
     socket.set_nodelay(true).map_err(LinkError::Connect)?;
-    Ok(socket)
+    match &wanted.options.tls {
+        None => Ok(Socket::Plain(socket)),
+        Some(options) => {
+            let socket = shake_hands(options, host, socket).await?;
+            Ok(Socket::Tls(Box::new(socket)))
+        }
+    }
+}
+
+async fn shake_hands(
+    options: &TlsOptions,
+    host: &str,
+    socket: TcpStream,
+) -> Result<TlsStream<TcpStream>, LinkError> {
+    let (name, options) = (options.name(host)?, options.clone());
+    let config = spawn_blocking(move || options.config()).await;
+    let config = config.map_err(|panic| LinkError::Panicked(panic.to_string()))??;
+    let connecting = TlsConnector::from(Arc::new(config)).connect(name, socket);
+    connecting.await.map_err(LinkError::of_socket)
+}
+
+/// Writes something, or flushes if there is nothing; whether there may be something to flush.
+///
+/// # Cancel safety
+/// Cancelling loses nothing.
+async fn write_or_flush(
+    writer: &mut (impl AsyncWrite + Unpin),
+    out: &mut BytesMut,
+) -> io::Result<bool> {
+    if out.is_empty() {
+        writer.flush().await?;
+        return Ok(false);
+    }
+    writer.write_buf(out).await?;
+    Ok(true)
 }
 
 /// How far the introduction has come.
@@ -154,6 +227,8 @@ struct Connection<'a> {
     owed: VecDeque<Owed>,
     received: BytesMut,
     out: BytesMut,
+    /// Whether something was written that TLS may hold still.
+    unflushed: bool,
     keep_alive: Duration,
     /// When the broker was last heard, or it was we who did not listen.
     heard: Instant,
@@ -175,6 +250,7 @@ impl<'a> Connection<'a> {
             owed: VecDeque::new(),
             received: BytesMut::new(),
             out,
+            unflushed: false,
             keep_alive: wanted.options.keep_alive,
             heard: Instant::now(),
             asked: false,
@@ -185,14 +261,15 @@ impl<'a> Connection<'a> {
     /// Serves the socket until it ends, or until told to stop and nothing is owed any more.
     async fn run(
         &mut self,
-        socket: TcpStream,
+        mut reader: impl AsyncRead + Unpin,
+        mut writer: impl AsyncWrite + Unpin,
         mut stopping: watch::Receiver<bool>,
     ) -> Result<(), LinkError> {
-        let (mut reader, mut writer) = socket.into_split();
         loop {
             self.take()?;
             self.epoch.hand_over()?;
             self.acknowledge();
+            self.reply();
             if self.stopping && self.out.is_empty() && self.epoch.in_flight() == 0 {
                 packets::put_disconnect(&mut self.out);
                 // The broker may be gone already: its session is as it was in any case.
@@ -209,13 +286,16 @@ impl<'a> Connection<'a> {
             // Each of these is cancel safe: nothing is read, written or settled when another wins.
             tokio::select! {
                 read = reader.read_buf(&mut self.received), if reads => {
-                    match read.map_err(LinkError::Socket)? {
+                    match read.map_err(LinkError::of_socket)? {
+                        0 if self.stage == Stage::AwaitsConnAck => return Err(LinkError::NotLetIn),
                         0 => return Err(LinkError::Closed),
                         _ => self.heard(),
                     }
                 }
-                written = writer.write_buf(&mut self.out), if !self.out.is_empty() => {
-                    written.map_err(LinkError::Socket)?;
+                unflushed = write_or_flush(&mut writer, &mut self.out),
+                    if self.unflushed || !self.out.is_empty() =>
+                {
+                    self.unflushed = unflushed.map_err(LinkError::of_socket)?;
                 }
                 progress = self.epoch.progress() => progress?,
                 () = sleep_until(self.heard + self.keep_alive) => self.ask()?,
@@ -309,8 +389,11 @@ impl<'a> Connection<'a> {
         if self.stage == Stage::AwaitsConnAck {
             return Err(LinkError::Unexpected("PUBLISH"));
         }
-        let topic = message.topic.as_str();
-        self.epoch.take(topic, sensor_of(topic), &message.payload);
+        self.epoch.take(formats::Message {
+            topic: message.topic.as_str(),
+            payload: &message.payload,
+            content_type: message.content_type.as_deref(),
+        });
         if message.duplicate {
             telemetry::broker_redelivered(1);
         }
@@ -330,6 +413,17 @@ impl<'a> Connection<'a> {
         let settled = self.epoch.settled();
         while let Some(owed) = self.owed.pop_front_if(|owed| owed.upto <= settled) {
             packets::put_puback(&mut self.out, owed.packet_id);
+        }
+    }
+
+    /// Writes what messages want said back.
+    fn reply(&mut self) {
+        while self.out.len() < UNWRITTEN_BYTES_MAX
+            && let Some(reply) = self.epoch.next_reply()
+        {
+            if !self.version.put_publish(&mut self.out, &reply) {
+                telemetry::replies_dropped(1);
+            }
         }
     }
 }

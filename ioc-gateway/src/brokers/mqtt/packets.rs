@@ -10,6 +10,7 @@ use rumqttc::mqttbytes::{self, v4};
 use rumqttc::v5::mqttbytes::{self as mqttbytes5, v5};
 
 use super::{MqttBrokerOptions, Version};
+use crate::formats::Reply;
 
 /// The longest packet that is read. A broker of version 5 is told and sends none that is longer;
 /// one of 3.1.1 that does is disconnected.
@@ -40,6 +41,8 @@ pub(super) enum Packet {
 pub(super) struct Message {
     pub topic: Topic,
     pub payload: Bytes,
+    /// What it says that this is (5.0: section 3.3.2.3.9).
+    pub content_type: Option<String>,
     pub delivery: Delivery,
     pub duplicate: bool,
 }
@@ -158,6 +161,33 @@ impl Version {
         };
         debug_assert!(written, "the settings bound all that is in it");
     }
+
+    /// PUBLISH with quality 0: who is not there now does not get it later. Whether it is written:
+    /// a topic can be none, or too long.
+    pub(super) fn put_publish(self, out: &mut BytesMut, reply: &Reply) -> bool {
+        let topic = &*reply.topic;
+        let is_topic = !topic.is_empty() && topic.len() <= usize::from(u16::MAX);
+        if !is_topic || !mqttbytes::valid_topic(topic) {
+            return false;
+        }
+        let (before, payload) = (out.len(), reply.payload.clone());
+        let written = match self {
+            Self::V311 => {
+                let quality = mqttbytes::QoS::AtMostOnce;
+                let publish = v4::Publish::from_bytes(topic, quality, payload);
+                publish.write(out).is_ok()
+            }
+            Self::V5 => {
+                let quality = mqttbytes5::QoS::AtMostOnce;
+                let publish = v5::Publish::new(topic, quality, payload, None);
+                publish.write(out).is_ok()
+            }
+        };
+        if !written {
+            out.truncate(before);
+        }
+        written
+    }
 }
 
 /// PUBACK, in both versions (5.0: section 3.4.2.1 without a reason).
@@ -193,6 +223,7 @@ fn of_v4(packet: v4::Packet) -> Packet {
         v4::Packet::Publish(publish) => Packet::Publish(Message {
             topic: Topic::Text(publish.topic),
             payload: publish.payload,
+            content_type: None,
             delivery: match publish.qos {
                 mqttbytes::QoS::AtMostOnce => Delivery::Unacknowledged,
                 mqttbytes::QoS::AtLeastOnce => Delivery::Acknowledged(publish.pkid),
@@ -231,6 +262,7 @@ fn of_v5(packet: v5::Packet) -> Packet {
         v5::Packet::Publish(publish) => Packet::Publish(Message {
             topic: Topic::Bytes(publish.topic),
             payload: publish.payload,
+            content_type: publish.properties.and_then(|given| given.content_type),
             delivery: match publish.qos {
                 mqttbytes5::QoS::AtMostOnce => Delivery::Unacknowledged,
                 mqttbytes5::QoS::AtLeastOnce => Delivery::Acknowledged(publish.pkid),

@@ -6,9 +6,13 @@
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event};
+use futures_util::FutureExt;
 use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 
-use super::NatsOptions;
+use super::{NatsOptions, message};
+use crate::brokers::epoch::Epoch;
+use crate::brokers::{TlsError, tls};
 use crate::door::DoorClosed;
 use crate::telemetry;
 
@@ -17,6 +21,8 @@ use crate::telemetry;
 pub(crate) enum LinkError {
     #[error("cannot connect: {0}")]
     Connect(String),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     #[error("cannot use the credentials file: {0}")]
     Credentials(std::io::Error),
     #[error("the connection broke: {0}")]
@@ -38,6 +44,7 @@ impl LinkError {
     pub const fn word(&self) -> &'static str {
         match self {
             Self::Connect(_) => "connect_failed",
+            Self::Tls(_) => "tls",
             Self::Credentials(_) => "credentials",
             Self::Broke(_) => "broke",
             Self::Silent => "silent",
@@ -96,6 +103,12 @@ impl Connected {
             let with_file = connect.credentials_file(file).await;
             connect = with_file.map_err(LinkError::Credentials)?;
         }
+        if let Some(tls) = &options.tls {
+            let tls = tls.clone();
+            let config = spawn_blocking(move || tls.config()).await;
+            let config = config.map_err(|panic| LinkError::Panicked(panic.to_string()))??;
+            connect = connect.require_tls(true).tls_client_config(config);
+        }
         let (host, port) = &options.address;
         let host = match host.contains(':') {
             true => format!("[{host}]"),
@@ -104,15 +117,31 @@ impl Connected {
         let connecting = connect.connect(format!("nats://{host}:{port}"));
         let client = tokio::time::timeout(ANSWER_WITHIN, connecting).await;
         let client = client.map_err(|_| LinkError::Silent)?;
-        Ok(Self {
-            client: client.map_err(|error| LinkError::Connect(error.to_string()))?,
-            broke,
-        })
+        let client = client.map_err(|error| match tls::behind(&error) {
+            Some(error) => LinkError::Tls(error),
+            None => LinkError::Connect(error.to_string()),
+        })?;
+        Ok(Self { client, broke })
     }
 
     /// Whether it has broken.
     pub fn is_broken(&self) -> bool {
         self.broke.borrow().is_some()
+    }
+
+    /// Publishes what messages want said back. What the client has no room for is dropped: it is
+    /// asked for again, and nobody waits here.
+    pub fn reply(&self, epoch: &mut Epoch) {
+        while let Some(reply) = epoch.next_reply() {
+            let subject = message::subject_of(&reply);
+            let sent = subject.and_then(|subject| {
+                let publishing = self.client.publish(subject, reply.payload);
+                publishing.now_or_never()
+            });
+            if !matches!(sent, Some(Ok(()))) {
+                telemetry::replies_dropped(1);
+            }
+        }
     }
 
     /// Waits until it breaks.

@@ -4,7 +4,7 @@ use async_nats::Subscriber as Subscription;
 use futures_util::StreamExt;
 use tokio::sync::watch;
 
-use super::{Connected, Ended, LinkError, Subscriber, sensor_of};
+use super::{Connected, Ended, LinkError, Subscriber, message};
 use crate::brokers::epoch::Epoch;
 use crate::brokers::told;
 use crate::door::Door;
@@ -52,19 +52,18 @@ async fn read(
     let mut messages = subscribe(subscriber, connected).await?;
     subscriber.link.up();
     let inflight_max = subscriber.options.inflight_max.into();
+    let mut topic = String::new();
     let mut is_stopping = false;
     loop {
         epoch.hand_over()?;
+        connected.reply(epoch);
         if is_stopping && epoch.in_flight() == 0 {
             return Ok(());
         }
         let reads = !is_stopping && epoch.has_room(inflight_max);
         tokio::select! {
-            message = messages.next(), if reads => match message {
-                Some(message) => {
-                    let subject = message.subject.as_str();
-                    epoch.take(subject, sensor_of(subject).as_deref(), &message.payload);
-                }
+            next = messages.next(), if reads => match next {
+                Some(next) => epoch.take(message::of(&next, &mut topic)),
                 None => return Err(LinkError::Broke("the subscription ended".to_owned())),
             },
             progress = epoch.progress() => progress?,

@@ -18,7 +18,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, 
 
 use super::connect::ANSWER_WITHIN;
 use super::prefix::{Delivery, Gap, Prefix, Start};
-use super::{Connected, Ended, LinkError, Subscriber, sensor_of};
+use super::{Connected, Ended, LinkError, Subscriber, message};
 use crate::brokers::epoch::Epoch;
 use crate::brokers::told;
 use crate::door::Door;
@@ -74,6 +74,8 @@ struct Reader<'a> {
     /// How many messages the server may still send for open requests.
     requested: u64,
     heard: Instant,
+    /// Room for the topic of a message.
+    topic: String,
 }
 
 impl<'a> Reader<'a> {
@@ -127,6 +129,7 @@ impl<'a> Reader<'a> {
             pull_from: Instant::now() + patience,
             requested: 0,
             heard: Instant::now(),
+            topic: String::new(),
         })
     }
 
@@ -140,6 +143,7 @@ impl<'a> Reader<'a> {
         let mut is_stopping = false;
         loop {
             epoch.hand_over()?;
+            connected.reply(epoch);
             self.acknowledge(connected, epoch.settled()).await?;
             if is_stopping && epoch.in_flight() == 0 {
                 let _ = connected.client.flush().await;
@@ -221,8 +225,7 @@ impl<'a> Reader<'a> {
             return Err(LinkError::refused("read")(why));
         };
         self.requested = self.requested.saturating_sub(1);
-        let subject = message.subject.as_str();
-        epoch.take(subject, sensor_of(subject).as_deref(), &message.payload);
+        epoch.take(message::of(message, &mut self.topic));
         if is_again {
             telemetry::broker_redelivered(1);
         }

@@ -3,15 +3,23 @@
 use std::path::Path;
 use std::time::Duration;
 
+use ioc_gateway::brokers::TlsOptions;
 use ioc_gateway::brokers::nats::NatsOptions;
 
+use super::tls::{self, Schemes};
 use super::{Broker, TEXT_BYTES_MAX, TOPICS_MAX, name, text, user};
 use crate::args::Address;
 use crate::config::field::{Field, Section};
 use crate::config::mistake::Mistakes;
 use crate::config::yaml::Value;
 
-const PORT: u16 = 4222;
+const SCHEMES: Schemes = Schemes {
+    plain: &["nats"],
+    port: 4222,
+    secure: &["tls"],
+    secure_port: 4222,
+    wanted: "an address, such as `nats.city.example:4222` or, with TLS, `tls://nats.city.example`",
+};
 
 /// A server: keys, or just its address.
 pub(super) fn read(
@@ -20,8 +28,11 @@ pub(super) fn read(
     mistakes: &mut Mistakes,
 ) -> Option<Broker<NatsOptions>> {
     if let Value::Text(_) = item.node.value {
+        let place = SCHEMES.read(item, false, mistakes)?;
+        let mut options = at(place.address);
+        options.tls = place.is_secure.then(TlsOptions::default);
         return Some(Broker {
-            options: at(address(item, mistakes)?),
+            options,
             user: None,
         });
     }
@@ -29,14 +40,6 @@ pub(super) fn read(
     let read = keys(&mut section, dir, mistakes);
     section.finish(mistakes);
     read
-}
-
-fn address(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Address> {
-    let wanted = "an address, such as `nats.city.example:4222`";
-    field.read(mistakes, wanted, |text| {
-        let rest = text.strip_prefix("nats://").unwrap_or(text);
-        Address::parse(rest, PORT).ok()
-    })
 }
 
 /// A server at this address with the defaults of everything else.
@@ -60,9 +63,15 @@ fn keys(
     dir: Option<&Path>,
     mistakes: &mut Mistakes,
 ) -> Option<Broker<NatsOptions>> {
+    let tls = section.optional("tls");
     let field = section.required(mistakes, "address", "nats.city.example:4222");
-    let address = field.and_then(|field| address(&field, mistakes));
-    let mut options = address.map_or_else(NatsOptions::default, at);
+    let place = field.and_then(|field| SCHEMES.read(&field, tls.is_some(), mistakes));
+    let is_secure = place.as_ref().is_some_and(|place| place.is_secure);
+    let mut options = place.map_or_else(NatsOptions::default, |place| at(place.address));
+    options.tls = match tls {
+        Some(field) => Some(tls::read(&field, dir, mistakes)?),
+        None => is_secure.then(TlsOptions::default),
+    };
     if let Some(field) = section.optional("name") {
         options.name = name(&field, mistakes)?;
         options.durable = durable_of(&options.name);

@@ -44,19 +44,68 @@ fn every_mistake_in_a_nats_server_is_told() {
     let file = "
 brokers:
   nats:
-    - { address: tls://a, subject: a }
+    - { address: ws://a, subject: a }
     - { address: b, subjects: [a..b, '>', 'a.>.b'] }
     - { address: b, stream: a.b, subjects: [] }
     - { address: c, stream: S, queue: q, inflight_max: 0 }
 ";
     expect![[r#"
-        ioc.yaml:4:18 brokers.nats.address: `tls://a` is not an address, such as `nats.city.example:4222`
-        ioc.yaml:4:27 brokers.nats.subject: unknown key; did you mean `subjects`?
+        ioc.yaml:4:18 brokers.nats.address: `ws://a` is not an address, such as `nats.city.example:4222` or, with TLS, `tls://nats.city.example`
+        ioc.yaml:4:26 brokers.nats.subject: unknown key; did you mean `subjects`?
         ioc.yaml:5:32 brokers.nats.subjects: `a..b` is not a subject, such as `city.water.*` or `city.>`
         ioc.yaml:5:43 brokers.nats.subjects: `a.>.b` is not a subject, such as `city.water.*` or `city.>`
         ioc.yaml:6:29 brokers.nats.stream: `a.b` is not letters, digits, `_` and `-`
         ioc.yaml:7:39 brokers.nats.queue: a stream is not shared by a queue group; leave one of them out
         ioc.yaml:7:56 brokers.nats.inflight_max: `0` is not a whole number from 1 to 32768"#]].assert_eq(&load(file, &[]).unwrap_err());
+}
+
+#[test]
+fn tls_is_asked_for_by_the_address_or_by_its_keys() {
+    let file = "
+brokers:
+  mqtt:
+    - mqtts://a.example
+    - address: b.example
+      tls: { ca_file: ../ca.pem, certificate_file: me.pem, key_file: me.key, server_name: b }
+    - address: mqtt://c.example
+  nats:
+    - tls://a.example
+    - { address: b.example, tls: { server_name: b } }
+    - c.example
+";
+    let brokers = load(file, &[]).unwrap();
+    let mqtt = brokers.mqtt.iter().map(|broker| &broker.options);
+    let mqtt: Vec<_> = mqtt
+        .map(|each| (each.address.1, each.tls.is_some()))
+        .collect();
+    assert_eq!(mqtt, [(8883, true), (8883, true), (1883, false)]);
+    let tls = brokers.mqtt[1].options.tls.as_ref().unwrap();
+    assert!(tls.ca_file.as_ref().unwrap().ends_with("../ca.pem"));
+    assert!(tls.identity.as_ref().unwrap().key_file.ends_with("me.key"));
+    assert_eq!(tls.server_name.as_deref(), Some("b"));
+    let nats = brokers.nats.iter().map(|server| &server.options);
+    let nats: Vec<_> = nats
+        .map(|each| (each.address.1, each.tls.is_some()))
+        .collect();
+    assert_eq!(nats, [(4222, true), (4222, true), (4222, false)]);
+}
+
+#[test]
+fn every_mistake_about_tls_is_told() {
+    let file = "
+brokers:
+  mqtt:
+    - { address: 'https://a', tls: yes }
+    - { address: b, tls: { cafile: x, key_file: k } }
+  nats: { address: 'mqtts://c', tls: { certificate_file: k } }
+";
+    expect![[r#"
+        ioc.yaml:4:18 brokers.mqtt.address: `https://a` is not an address, such as `broker.city.example:1883` or, with TLS, `mqtts://broker.city.example`
+        ioc.yaml:4:36 brokers.mqtt.tls: keys belong here, each as `key: value`
+        ioc.yaml:5:26 brokers.mqtt.tls: a key without its `certificate_file`
+        ioc.yaml:5:28 brokers.mqtt.tls.cafile: unknown key; did you mean `ca_file`?
+        ioc.yaml:6:20 brokers.nats.address: `mqtts://c` is not an address, such as `nats.city.example:4222` or, with TLS, `tls://nats.city.example`
+        ioc.yaml:6:38 brokers.nats.tls: a certificate without its `key_file`"#]].assert_eq(&load(file, &[]).unwrap_err());
 }
 
 #[test]
@@ -105,7 +154,6 @@ brokers:
 ";
     expect![[r#"
         ioc.yaml:4:5 brokers.mqtt: two brokers are called `b`; give one another `name`
-        ioc.yaml:4:18 brokers.mqtt.address: `mqtts://a`: mqtts:// needs TLS, which is not spoken yet; write mqtt:// or http://, to this machine or through a tunnel
         ioc.yaml:4:29 brokers.mqtt.topcs: unknown key; did you mean `topics`?
         ioc.yaml:5:44 brokers.mqtt.share: MQTT 3.1.1 has no shared subscriptions; write `version: 5`
         ioc.yaml:6:34 brokers.mqtt.connections: each connection would get every message; write also `share: GROUP`

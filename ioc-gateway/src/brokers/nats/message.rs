@@ -1,0 +1,144 @@
+//! A message of NATS as every other adapter would have it, and the other way round.
+//!
+//! Arrives: a subject, headers, a payload. Leaves: a [`formats::Message`] with a topic: the subject
+//! with `/` for `.`, which is what mappings choose by, and the sensor or device of our own subject as it is called. Next:
+//! `formats.rs`.
+
+use std::borrow::Cow;
+
+use async_nats::{HeaderMap, Message};
+
+use crate::formats::{self, Reply};
+
+/// What our own subjects begin with, and the topics that they stand for.
+const SUBJECTS: [(&str, &str); 2] = [
+    ("ioc.v1.readings.", "ioc/v1/readings/"),
+    ("ioc.v1.feedback.", "ioc/v1/feedback/"),
+];
+/// The header that says what a message is.
+const CONTENT_TYPE: &str = "Content-Type";
+
+/// A message with the topic of its subject, which is written into `topic`.
+pub(super) fn of<'m>(message: &'m Message, topic: &'m mut String) -> formats::Message<'m> {
+    put_topic(&message.subject, topic);
+    formats::Message {
+        topic,
+        payload: &message.payload,
+        content_type: message.headers.as_ref().and_then(content_type),
+    }
+}
+
+/// Writes the topic of a subject.
+fn put_topic(subject: &str, topic: &mut String) {
+    topic.clear();
+    let mut own = SUBJECTS.iter().filter_map(|(subjects, topics)| {
+        let token = subject.strip_prefix(subjects)?;
+        (!token.contains('.')).then_some((topics, token))
+    });
+    match own.next() {
+        Some((topics, token)) => {
+            topic.push_str(topics);
+            match unescaped(token) {
+                Some(sensor) => topic.push_str(&sensor),
+                None => topic.push_str(token),
+            }
+        }
+        None => topic.extend(subject.chars().map(|c| if c == '.' { '/' } else { c })),
+    }
+}
+
+/// The name that was made one token by [`super::token_of`].
+fn unescaped(token: &str) -> Option<Cow<'_, str>> {
+    if !token.contains('%') {
+        return Some(token.into());
+    }
+    let mut bytes = Vec::with_capacity(token.len());
+    let mut rest = token.as_bytes();
+    while let Some((byte, after)) = rest.split_first() {
+        rest = after;
+        if *byte == b'%' {
+            let (digits, after) = rest.split_at_checked(2)?;
+            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+            rest = after;
+        } else {
+            bytes.push(*byte);
+        }
+    }
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+/// What a message says that it is. Names of headers have a case (ADR-4), but not everybody keeps it.
+fn content_type(headers: &HeaderMap) -> Option<&str> {
+    let is_it = |name: &str| name.eq_ignore_ascii_case(CONTENT_TYPE);
+    let mut headers = headers.iter();
+    let (_, values) = headers.find(|(name, _)| is_it(name.as_ref()))?;
+    values.first().map(|value| value.as_str())
+}
+
+/// The subject of a reply; none if its topic cannot be one.
+pub(super) fn subject_of(reply: &Reply) -> Option<String> {
+    let subject = reply.topic.replace('/', ".");
+    let is_token =
+        |token: &str| !token.is_empty() && !token.contains(['*', '>', ' ', '\t', '\r', '\n']);
+    subject.split('.').all(is_token).then_some(subject)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::token_of;
+    use super::*;
+
+    fn topic_of(subject: &str) -> String {
+        let mut topic = "what was there before".to_owned();
+        put_topic(subject, &mut topic);
+        topic
+    }
+
+    #[test]
+    fn a_sensor_is_one_token_whatever_its_name_and_back() {
+        for name in ["wl-0412", "a.b", "pump:3@hill", "100%", "ü >*"] {
+            let token = token_of(name);
+            assert!(!token.contains(['.', ' ', '>', '*']), "{token}");
+            let topic = topic_of(&format!("ioc.v1.readings.{token}"));
+            assert_eq!(topic, format!("ioc/v1/readings/{name}"));
+        }
+    }
+
+    #[test]
+    fn a_subject_is_a_topic_with_a_level_for_each_token() {
+        for (subject, topic) in [
+            ("city.water.7", "city/water/7"),
+            ("one", "one"),
+            ("ioc.v1.readings.a.b", "ioc/v1/readings/a/b"),
+            ("ioc.v1.readings.", "ioc/v1/readings/"),
+            ("ioc.v1.readings.%4", "ioc/v1/readings/%4"),
+            ("city.50%25", "city/50%25"),
+        ] {
+            assert_eq!(topic_of(subject), topic);
+        }
+    }
+
+    #[test]
+    fn a_content_type_is_known_in_any_case() {
+        let mut headers = HeaderMap::new();
+        headers.insert("Nats-Msg-Id", "1");
+        assert_eq!(content_type(&headers), None);
+        headers.insert("content-type", "application/senml+cbor");
+        assert_eq!(content_type(&headers), Some("application/senml+cbor"));
+    }
+
+    #[test]
+    fn a_reply_has_a_subject_if_its_topic_can_be_one() {
+        let subject = |topic: &str| {
+            subject_of(&Reply {
+                topic: topic.to_owned(),
+                payload: bytes::Bytes::new(),
+            })
+        };
+        let rebirth = subject("spBv1.0/plant/NCMD/edge");
+        assert_eq!(rebirth.as_deref(), Some("spBv1.0.plant.NCMD.edge"));
+        for topic in ["", "/a", "a//b", "a/*", "a/>", "a b"] {
+            assert_eq!(subject(topic), None, "{topic}");
+        }
+    }
+}
