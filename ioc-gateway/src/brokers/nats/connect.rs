@@ -131,7 +131,7 @@ impl Connected {
 
     /// Publishes what messages want said back. What the client has no room for is dropped: it is
     /// asked for again, and nobody waits here.
-    pub fn reply(&self, epoch: &mut Epoch) {
+    pub(in crate::brokers) fn reply(&self, epoch: &mut Epoch) {
         while let Some(reply) = epoch.next_reply() {
             let subject = message::subject_of(&reply);
             let sent = subject.and_then(|subject| {
