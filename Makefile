@@ -6,7 +6,7 @@
 # make tools   only installs
 
 CARGO ?= cargo
-TOOLS := mosquitto:mosquitto mosquitto_pub:mosquitto-clients nats-server:nats-server chromium:chromium node:nodejs
+TOOLS := curl:curl mosquitto:mosquitto mosquitto_pub:mosquitto-clients nats-server:nats-server chromium:chromium node:nodejs
 export PATH := $(PATH):/usr/sbin
 
 .PHONY: test lint soak tools

@@ -166,27 +166,31 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// A password file that cannot be read.
+/// A file with a secret that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read the password file {}", path.display())]
+#[error("cannot read {}", path.display())]
 pub struct PasswordFileError {
     path: PathBuf,
     source: std::io::Error,
+}
+
+/// The first line of a file: a password, a key.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn first_line(path: &Path) -> Result<String, PasswordFileError> {
+    let text = fs::read_to_string(path).map_err(|source| PasswordFileError {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(text.lines().next().unwrap_or_default().to_owned())
 }
 
 impl Credentials {
     /// The user with the password in the first line of a file, or with an empty one.
     pub fn load(user: &str, password_file: Option<&Path>) -> Result<Self, PasswordFileError> {
         let password = match password_file {
-            Some(path) => fs::read_to_string(path)
-                .map_err(|source| PasswordFileError {
-                    path: path.to_owned(),
-                    source,
-                })?
-                .lines()
-                .next()
-                .unwrap_or_default()
-                .to_owned(),
+            Some(path) => first_line(path)?,
             None => String::new(),
         };
         Ok(Self {

@@ -22,6 +22,7 @@ use crate::demo::{self, DemoArgs};
 use crate::host::{self, HostError, RunOptions};
 use crate::inspect::{self, InspectError};
 use crate::journal::JournalError;
+use crate::key::{self, KeyCommand, KeyError};
 use crate::map;
 use crate::progress;
 use crate::recover::{self, RecoverError};
@@ -69,6 +70,9 @@ enum Command {
     Map(MapArgs),
     /// Print the settings with their defaults, each explained
     Config,
+    /// Keys for those who push readings over HTTP
+    #[command(subcommand)]
+    Key(KeyCommand),
     /// Inspect a data directory, and ways out of accidents that change it
     #[command(subcommand)]
     Journal(JournalCommand),
@@ -298,6 +302,7 @@ impl Cli {
             Command::Check(args) => check_configuration(&args),
             Command::Map(args) => map_message(&args),
             Command::Config => print(settings::DEFAULTS),
+            Command::Key(command) => new_key(&command),
             Command::Journal(command) => journal(command),
         }
     }
@@ -461,6 +466,15 @@ fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())
         .or_else(|error| Failure::output(&error))
+}
+
+fn new_key(command: &KeyCommand) -> Result<(), Failure> {
+    match key::command(command, &mut io::stdout().lock()) {
+        Ok(()) => Ok(()),
+        Err(KeyError::Output(error)) => Failure::output(&error),
+        Err(error @ KeyError::Line(_)) => Err(Failure::new(Failure::USAGE, &error)),
+        Err(error @ (KeyError::File { .. } | KeyError::Random(_))) => Err(Failure::failed(&error)),
+    }
 }
 
 fn journal(command: JournalCommand) -> Result<(), Failure> {

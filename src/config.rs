@@ -16,6 +16,7 @@ pub mod quantity;
 pub mod field;
 pub mod settings;
 pub mod users;
+pub mod keys;
 pub mod kinds;
 pub mod mappings;
 pub mod rules;

@@ -32,6 +32,7 @@ pub mod demo;
 pub mod backtest;
 pub mod inspect;
 pub mod map;
+pub mod key;
 pub mod simulate;
 pub mod send;
 pub mod watch;

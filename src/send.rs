@@ -24,7 +24,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 
-use crate::args::{self, Credentials, HttpAddress, MqttAddress, PasswordFileError, Target};
+use crate::args::{self, Credentials, MqttAddress, PasswordFileError, Target};
 use crate::progress::{Progress, span, thousands};
 use crate::publisher::{Message, OnLink, PublishError, Publisher, PublisherOptions};
 use crate::publisher::{Quality, Tally, client_id};
@@ -100,6 +100,9 @@ pub struct SendArgs {
     /// A file whose first line is the user's password
     #[arg(long, value_name = "FILE", requires = "user")]
     pub password_file: Option<PathBuf>,
+    /// HTTP: a file whose first line is the key (see `ioc key new`)
+    #[arg(long, value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
 }
 
 /// Why not everything was sent.
@@ -229,6 +232,7 @@ impl Sending {
             Some(user) => Some(Credentials::load(user, args.password_file.as_deref())?),
             None => None,
         };
+        let key = args.key_file.as_deref().map(args::first_line).transpose()?;
         let on_link: OnLink = {
             let progress = progress.clone();
             Arc::new(move |event| progress.note(event))
@@ -254,7 +258,15 @@ impl Sending {
                     let options = publisher_options(args, to, index, credentials);
                     sending.spawn_publisher(options, source, on_link);
                 }
-                Target::Http(to) => sending.spawn_poster(args, to, source, on_link),
+                Target::Http(to) => {
+                    let options = PosterOptions {
+                        address: to.clone(),
+                        key: key.clone(),
+                        batch_max: usize::from(args.batch),
+                        patience: args.timeout,
+                    };
+                    sending.spawn_poster(options, source, on_link);
+                }
             }
         }
         Ok(sending)
@@ -273,19 +285,13 @@ impl Sending {
 
     fn spawn_poster(
         &mut self,
-        args: &SendArgs,
-        to: &HttpAddress,
+        options: PosterOptions,
         source: mpsc::Receiver<Vec<Message>>,
         on_link: OnLink,
     ) {
-        let options = PosterOptions {
-            address: to.clone(),
-            batch_max: usize::from(args.batch),
-            patience: args.timeout,
-        };
+        let address = options.address.0.to_string();
         let (tally, dead) = (Arc::clone(&self.tally), Arc::clone(&self.dead_lettered));
         let poster = Poster::new(options, tally, dead, on_link);
-        let address = to.0.to_string();
         self.senders.spawn(async move {
             let ended = poster.run(source).await;
             ended.map_err(|source| SendError::Post { address, source })

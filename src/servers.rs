@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -19,6 +20,8 @@ use ioc_gateway::brokers::{self, Links, Login, TlsOptions};
 use ioc_gateway::catalogue::Now;
 use ioc_gateway::commands::{self, CommandBook, NatsCommands};
 use ioc_gateway::door::Door;
+use ioc_gateway::http::Parts;
+use ioc_gateway::keys::Keys;
 use ioc_gateway::mqtt;
 use ioc_gateway::options::{Credentials, HttpOptions, MqttOptions, Users};
 use ioc_ws::{Guard, Window};
@@ -29,7 +32,7 @@ use tokio::time::timeout;
 
 use crate::config::settings::Settings;
 use crate::config::settings::brokers::User;
-use crate::config::users;
+use crate::config::{keys, users};
 use crate::decisions_out::{self, DecisionsLog};
 use crate::host::HostError;
 use crate::http;
@@ -99,11 +102,18 @@ impl Servers {
         };
         let router = health
             .router()
-            .merge(ioc_gateway::http::router(
-                door.clone(),
-                outlets.dead_letters,
-                HttpOptions::default(),
-            ))
+            .merge(ioc_gateway::http::router(Parts {
+                door: door.clone(),
+                dead_letters: outlets.dead_letters,
+                keys: settings
+                    .http
+                    .keys_file
+                    .as_deref()
+                    .map(read_keys)
+                    .transpose()?,
+                stopping: stopped.clone(),
+                options: HttpOptions::default(),
+            }))
             .merge(window.router());
         let router = Guard::new(settings.http.hosts.clone()).over(router);
 
@@ -268,6 +278,16 @@ const CREDENTIALS_FILE_BYTES_MAX: u64 = 64 << 10;
 const PASSWORD_FILE_BYTES_MAX: u64 = 4 << 10;
 /// The longest file of users: the most users, with names and passwords of 160 bytes.
 const USERS_FILE_BYTES_MAX: u64 = 16 << 20;
+/// The longest file of keys.
+const KEYS_FILE_BYTES_MAX: u64 = 16 << 20;
+
+/// The keys of a file that only its owner may read.
+fn read_keys(path: &Path) -> Result<Arc<Keys>, HostError> {
+    let text = read_secret(path, KEYS_FILE_BYTES_MAX)?;
+    let keys = keys::parse(&path.display().to_string(), &text);
+    let keys = keys.map_err(|mistakes| HostError::Usage(mistakes.to_string()))?;
+    Ok(Arc::new(keys))
+}
 
 /// The users of a file that only its owner may read.
 fn read_users(path: &Path) -> Result<Users, HostError> {
@@ -287,7 +307,7 @@ fn read_secret(path: &Path, bytes_max: u64) -> Result<String, HostError> {
     if mode & 0o077 != 0 {
         let shown = path.display();
         return Err(HostError::Usage(format!(
-            "{shown} holds passwords and others may read it: chmod 600 {shown}"
+            "{shown} holds secrets and others may read it: chmod 600 {shown}"
         )));
     }
     let mut text = String::new();
@@ -390,6 +410,29 @@ mod tests {
         let long = "x".repeat(PASSWORD_FILE_BYTES_MAX as usize + 1);
         assert!(matches!(
             login_with(&long, 0o600),
+            Err(HostError::File { .. })
+        ));
+    }
+
+    #[test]
+    fn p5_p8_a_file_of_keys_is_short_and_its_owners() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys");
+        let read_with = |text: &str, mode| {
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).unwrap();
+            read_keys(&path)
+        };
+        let line = format!("pump {} *\n", "0".repeat(64));
+        assert!(read_with(&line, 0o600).is_ok());
+        assert!(matches!(read_with(&line, 0o640), Err(HostError::Usage(_))));
+        assert!(matches!(
+            read_with("pump\n", 0o600),
+            Err(HostError::Usage(_))
+        ));
+        let long = "\n".repeat(KEYS_FILE_BYTES_MAX as usize + 1);
+        assert!(matches!(
+            read_with(&long, 0o600),
             Err(HostError::File { .. })
         ));
     }

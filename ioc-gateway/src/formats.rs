@@ -76,6 +76,22 @@ pub fn append_native(
     }
 }
 
+/// Who sent a message, and what may be taken of it.
+pub struct Sender<'a> {
+    /// The adapter and the client's name, as of [`Origin`].
+    pub source: &'a str,
+    /// Whether it may publish readings of this sensor, or speak for this device.
+    pub may: &'a dyn Fn(&str) -> Result<(), Reject>,
+}
+
+impl<'a> Sender<'a> {
+    /// One that may publish everything.
+    pub fn anyone(source: &'a str) -> Self {
+        let may = &|_: &str| Ok(());
+        Self { source, may }
+    }
+}
+
 /// Appends the readings in a message, or what a device says about a command; and what is neither as
 /// dead letters; never nothing. `told` hears of each in its order: the id of the reading, or why there is none.
 pub fn append_message(
@@ -86,9 +102,27 @@ pub fn append_message(
     workspace: &mut Workspace,
     told: &mut dyn FnMut(Result<&str, Reject>),
 ) {
-    let appended = append_items(inputs, message, source, catalogue, workspace, told);
+    let sender = Sender::anyone(source);
+    append_message_of(inputs, message, &sender, catalogue, workspace, told);
+}
+
+/// The same for a sender that may not publish every sensor.
+pub fn append_message_of(
+    inputs: &mut Inputs,
+    message: Message<'_>,
+    sender: &Sender<'_>,
+    catalogue: &Catalogue,
+    workspace: &mut Workspace,
+    told: &mut dyn FnMut(Result<&str, Reject>),
+) {
+    let appended = append_items(inputs, message, sender, catalogue, workspace, told);
     if let Err(whole) = appended {
-        append_dead_letter(inputs, message.origin(source), &whole, message.payload);
+        append_dead_letter(
+            inputs,
+            message.origin(sender.source),
+            &whole,
+            message.payload,
+        );
         told(Err(whole));
     }
 }
@@ -103,7 +137,8 @@ pub fn append_message_or_native(
     workspace: &mut Workspace,
     told: &mut dyn FnMut(Result<&str, Reject>),
 ) {
-    let appended = append_items(inputs, message, source, catalogue, workspace, told);
+    let sender = Sender::anyone(source);
+    let appended = append_items(inputs, message, &sender, catalogue, workspace, told);
     let whole = match appended {
         Ok(()) => return,
         Err(whole) if whole.reason == Reason::TopicUnknown => {
@@ -125,28 +160,33 @@ pub fn append_message_or_native(
 fn append_items(
     inputs: &mut Inputs,
     message: Message<'_>,
-    source: &str,
+    sender: &Sender<'_>,
     catalogue: &Catalogue,
     workspace: &mut Workspace,
     told: &mut dyn FnMut(Result<&str, Reject>),
 ) -> Result<(), Reject> {
-    let origin = message.origin(source);
+    let origin = message.origin(sender.source);
     if let Some(device) = feedback::device_of(message.topic) {
+        (sender.may)(device).map_err(feedback::not_allowed)?;
         let said = append_feedback(inputs, message.payload, device, catalogue);
         return said.map(|()| told(Ok("")));
     }
     let before = inputs.count();
-    let mut take = |item: Item<'_>| match item.outcome {
-        Outcome::Reading(reading) => {
-            inputs.push(&Input::Reading(reading));
-            told(Ok(reading.id));
-        }
-        Outcome::Rejected(reject) => {
-            let reject = reject.at(item.place);
-            append_dead_letter(inputs, origin, &reject, item.source);
-            told(Err(reject));
-        }
-        Outcome::Absent => {}
+    let mut take = |item: Item<'_>| {
+        let reject = match item.outcome {
+            Outcome::Reading(reading) => match (sender.may)(reading.sensor) {
+                Ok(()) => {
+                    inputs.push(&Input::Reading(reading));
+                    return told(Ok(reading.id));
+                }
+                Err(reject) => reject,
+            },
+            Outcome::Rejected(reject) => reject,
+            Outcome::Absent => return,
+        };
+        let reject = reject.at(item.place);
+        append_dead_letter(inputs, origin, &reject, item.source);
+        told(Err(reject));
     };
     let mapping = decode(message, catalogue, workspace, &mut take)?;
     if inputs.count() > before {

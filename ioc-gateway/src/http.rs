@@ -1,35 +1,45 @@
 //! The HTTP intake: readings in, answered item by item once durable; dead letters out.
 //!
-//! Arrives: `POST /api/v1/readings` with one reading, an array or a line for each (NDJSON);
-//! `POST /api/v1/messages/<topic>` with a message as it would be published to that topic, which its
-//! mapping reads; and `GET /api/v1/dead-letters`. Leaves: JSON. Promise: `accepted` is said only of what is durable;
-//! a request that is answered with anything but 200, 207 or 422 may be sent again without harm,
-//! for a redelivery changes nothing. Bounds and their answers are in [`HttpOptions`]. Not here:
-//! Host and Origin checks and identity, which the host lays around all routes.
+//! Arrives: `POST /api/v1/readings` with one reading, an array or a line for each (NDJSON, taken as
+//! it comes however long it is); `POST /api/v1/messages/<topic>` with a message as it would be
+//! published to that topic, which its mapping reads; and `GET /api/v1/dead-letters`. Bodies may be
+//! packed by gzip. Leaves: JSON. Promise: `accepted` is said only of what is durable; a request
+//! that is answered with anything but 200, 207 or 422 may be sent again without harm, for a
+//! redelivery changes nothing; where there are keys, nothing is taken without one, and of each
+//! only what it may publish. Bounds and their answers are in [`HttpOptions`]. Not here: Host and
+//! Origin checks and the identity of people, which the host lays around all routes.
 
 mod body;
+mod incoming;
+mod lines;
+mod pusher;
 mod answer;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use self::answer::{Answer, Item, Refusal};
+use self::answer::{Answer, BrokenOff, Item, Refusal};
 use self::body::BodyKind;
+use self::incoming::Incoming;
+use self::lines::Lines;
+use self::pusher::Pusher;
+use crate::catalogue::Catalogue;
 use crate::dead_letters::DeadLetters;
 use crate::door::{Door, DoorClosed, Inputs, Ledger};
 use crate::formats;
 use crate::formats::native::{self, Scratch};
-use crate::formats::{Message, Origin, Reject, Workspace, append_dead_letter, append_message};
+use crate::formats::{Message, Reject, Sender, Workspace, append_dead_letter, append_message_of};
+use crate::keys::Keys;
 use crate::options::HttpOptions;
 use crate::telemetry::{self, Adapter};
 
@@ -37,34 +47,63 @@ const READINGS: &str = "/api/v1/readings";
 const MESSAGES: &str = "/api/v1/messages/{*topic}";
 const DEAD_LETTERS: &str = "/api/v1/dead-letters";
 
+/// What the intake is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The way to the engine.
+    pub door: Door,
+    /// What could not be read.
+    pub dead_letters: DeadLetters,
+    /// The keys that may push; `None` if nobody is asked.
+    pub keys: Option<Arc<Keys>>,
+    /// Whether the server stops: bodies without end are then read no further.
+    pub stopping: watch::Receiver<bool>,
+    /// The bounds.
+    pub options: HttpOptions,
+}
+
 /// The routes of the intake.
-pub fn router(door: Door, dead_letters: DeadLetters, options: HttpOptions) -> Router {
+pub fn router(parts: Parts) -> Router {
+    let options = parts.options;
     let intake = Intake {
         slots: Arc::new(Semaphore::new(options.requests_max)),
+        streams: Arc::new(Semaphore::new(options.streams_max)),
         options: Arc::new(options),
-        door,
+        door: parts.door,
+        keys: parts.keys,
+        stopping: parts.stopping,
     };
     Router::new()
         .route(READINGS, post(post_readings).with_state(intake.clone()))
         .route(MESSAGES, post(post_message).with_state(intake))
-        .route(DEAD_LETTERS, get(get_dead_letters).with_state(dead_letters))
+        .route(
+            DEAD_LETTERS,
+            get(get_dead_letters).with_state(parts.dead_letters),
+        )
 }
 
 #[derive(Clone)]
 struct Intake {
     door: Door,
     options: Arc<HttpOptions>,
-    /// One for each request that is served.
+    keys: Option<Arc<Keys>>,
+    stopping: watch::Receiver<bool>,
+    /// One for each request that is served whole.
     slots: Arc<Semaphore>,
+    /// One for each that is taken line by line.
+    streams: Arc<Semaphore>,
 }
 
 async fn post_readings(State(intake): State<Intake>, request: Request) -> Response {
-    let content_type = content_type(&request);
-    let taken = match formats::standard(content_type.as_deref()) {
-        None => intake.take(request).await,
-        Some(_) => intake.take_message(READINGS, request).await,
-    };
-    answered(taken)
+    let headers = request.headers();
+    let content_type = content_type(headers);
+    let is_standard = formats::standard(content_type.as_deref()).is_some();
+    match BodyKind::of(headers.get(CONTENT_TYPE)) {
+        BodyKind::Any if is_standard => answered(intake.take_message(READINGS, request).await),
+        BodyKind::Any => answered(intake.take(request).await),
+        BodyKind::Lines if wants_lines(headers) => intake.converse(request),
+        BodyKind::Lines => answered(intake.take_lines(request).await),
+    }
 }
 
 async fn post_message(
@@ -76,49 +115,105 @@ async fn post_message(
 }
 
 /// What the request says that its body is.
-fn content_type(request: &Request) -> Option<String> {
-    let value = request.headers().get(CONTENT_TYPE)?;
+fn content_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(CONTENT_TYPE)?;
     value.to_str().ok().map(str::to_owned)
 }
 
-fn answered(taken: Result<Answer, Refusal>) -> Response {
+/// Whether the client asks for an answer line by line.
+fn wants_lines(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(ACCEPT).iter();
+    let mut kinds = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    kinds.any(body::is_lines)
+}
+
+fn answered(taken: Result<Answer, impl IntoResponse>) -> Response {
     let response = match taken {
         Ok(answer) => answer.into_response(),
-        Err(refusal) => refusal.into_response(),
+        Err(refused) => refused.into_response(),
     };
     telemetry::http_answered(response.status().as_u16());
     response
 }
 
 impl Intake {
+    /// Takes a body whole.
     async fn take(&self, request: Request) -> Result<Answer, Refusal> {
+        let pusher = Pusher::of(self.keys.as_deref(), request.headers())?;
         let _slot = self
             .slots
             .try_acquire()
             .map_err(|_| Refusal::TooManyRequests)?;
-        let kind = BodyKind::of(request.headers().get(CONTENT_TYPE));
-        let body = self.whole(request.into_body()).await?;
-        let items = body::split(&body, kind, self.options.readings_max)?;
-        let (inputs, answer) = self.decode(&items);
+        let body = self.whole(request).await?;
+        let items = body::split(&body, self.options.readings_max)?;
+        let (inputs, answer) = self.decode(&items, &pusher);
         if !inputs.is_empty() {
             self.make_durable(inputs).await?;
         }
         Ok(answer)
     }
 
+    /// Takes a line after the other as they come, and says at the end what became of them.
+    async fn take_lines(&self, request: Request) -> Result<Answer, BrokenOff> {
+        let pusher = Pusher::of(self.keys.as_deref(), request.headers())?;
+        let _slot = self
+            .streams
+            .try_acquire()
+            .map_err(|_| Refusal::TooManyRequests)?;
+        let incoming = self.incoming(request)?;
+        let mut answer = Answer::default();
+        Lines::new(self, pusher).run(incoming, &mut answer).await?;
+        Ok(answer)
+    }
+
+    /// Takes a line after the other and answers each when it is durable, while others come.
+    fn converse(&self, request: Request) -> Response {
+        let pusher = Pusher::of(self.keys.as_deref(), request.headers());
+        let begun = pusher.and_then(|pusher| {
+            let slot = Arc::clone(&self.streams).try_acquire_owned();
+            let slot = slot.map_err(|_| Refusal::TooManyRequests)?;
+            Ok((pusher, slot, self.incoming(request)?))
+        });
+        let (pusher, slot, incoming) = match begun {
+            Ok(begun) => begun,
+            Err(refusal) => return answered(Err(refusal)),
+        };
+        let (mut conversation, response) = answer::conversation();
+        let intake = self.clone();
+        // Ends with the body, or with whoever reads the answers.
+        tokio::spawn(async move {
+            let ended = Lines::new(&intake, pusher)
+                .run(incoming, &mut conversation)
+                .await;
+            conversation.end(ended).await;
+            drop(slot);
+        });
+        telemetry::http_answered(response.status().as_u16());
+        response
+    }
+
     /// Takes a message as if it was published to a topic.
     async fn take_message(&self, topic: &str, request: Request) -> Result<Answer, Refusal> {
+        let pusher = Pusher::of(self.keys.as_deref(), request.headers())?;
         let _slot = self
             .slots
             .try_acquire()
             .map_err(|_| Refusal::TooManyRequests)?;
-        let content_type = content_type(&request);
-        let payload = self.whole(request.into_body()).await?;
+        let content_type = content_type(request.headers());
+        let payload = self.whole(request).await?;
         let message = Message {
             topic,
             payload: &payload,
             content_type: content_type.as_deref(),
         };
+        let (inputs, answer) = self.decode_message(message, &pusher);
+        self.make_durable(inputs).await?;
+        Ok(answer)
+    }
+
+    fn decode_message(&self, message: Message<'_>, pusher: &Pusher) -> (Inputs, Answer) {
         let (mut inputs, mut answer) = (Inputs::default(), Answer::default());
         let mut told = |item: Result<&str, Reject>| match item {
             Ok(id) => answer.push(Item::accepted(id)),
@@ -127,60 +222,65 @@ impl Intake {
                 answer.push(Item::dead_lettered(reject));
             }
         };
-        append_message(
+        let sender = Sender {
+            source: pusher.source(),
+            may: &|sensor| pusher.check(sensor),
+        };
+        let catalogue = self.door.catalogue();
+        let mut workspace = Workspace::default();
+        append_message_of(
             &mut inputs,
             message,
-            Adapter::Http.word(),
-            &self.door.catalogue(),
-            &mut Workspace::default(),
+            &sender,
+            &catalogue,
+            &mut workspace,
             &mut told,
         );
-        telemetry::readings_decoded(Adapter::Http, answer.accepted);
-        self.make_durable(inputs).await?;
-        Ok(answer)
+        telemetry::readings_decoded(Adapter::Http, answer.accepted as u32);
+        (inputs, answer)
     }
 
-    /// The body, if it comes in time and is within its bound.
-    async fn whole(&self, body: Body) -> Result<axum::body::Bytes, Refusal> {
+    fn incoming(&self, request: Request) -> Result<Incoming, Refusal> {
+        let (head, body) = request.into_parts();
+        Incoming::new(&head.headers, body, self.options.request_wait_max)
+    }
+
+    /// The body, if it comes in time and is within its bound, also when it is unpacked.
+    async fn whole(&self, request: Request) -> Result<Bytes, Refusal> {
         let bytes_max = self.options.request_bytes_max;
-        let collected = timeout(
-            self.options.request_wait_max,
-            Limited::new(body, bytes_max).collect(),
-        );
-        match collected.await {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::TooLong { bytes_max }),
-            Ok(Err(error)) => Err(Refusal::BrokenOff(error.to_string())),
-            Err(_) => Err(Refusal::TooSlow),
-        }
+        let mut incoming = self.incoming(request)?;
+        let collected = async {
+            let mut whole = Vec::new();
+            while let Some(piece) = incoming.next().await? {
+                if whole.len() + piece.len() > bytes_max {
+                    return Err(Refusal::TooLong { bytes_max });
+                }
+                whole.extend_from_slice(&piece);
+            }
+            Ok(whole.into())
+        };
+        let collected = timeout(self.options.request_wait_max, collected).await;
+        collected.unwrap_or(Err(Refusal::TooSlow))
     }
 
     /// Each item as an input, and what will be said of it once it is durable.
-    fn decode(&self, items: &[&[u8]]) -> (Inputs, Answer) {
+    fn decode(&self, items: &[&[u8]], pusher: &Pusher) -> (Inputs, Answer) {
         let catalogue = self.door.catalogue();
         let mut scratch = Scratch::default();
         let total = items.iter().map(|item| item.len()).sum();
         let mut inputs = Inputs::default();
         inputs.reserve(total);
         let mut answer = Answer::default();
-        let origin = Origin {
-            source: Adapter::Http.word(),
-            topic: READINGS,
-        };
         for item in items {
-            match native::decode(item, None, &catalogue, &mut scratch) {
-                Ok(reading) => {
-                    inputs.push(&ioc_core::record::Input::Reading(reading));
-                    answer.push(Item::accepted(reading.id));
-                }
-                Err(reject) => {
-                    append_dead_letter(&mut inputs, origin, &reject, item);
-                    telemetry::dead_letter(Adapter::Http, reject.reason);
-                    answer.push(Item::dead_lettered(reject));
-                }
-            }
+            answer.push(append_item(
+                &mut inputs,
+                item,
+                pusher,
+                &catalogue,
+                &mut scratch,
+            ));
         }
-        telemetry::readings_decoded(Adapter::Http, answer.accepted);
+        telemetry::readings_decoded(Adapter::Http, answer.accepted as u32);
         (inputs, answer)
     }
 
@@ -209,6 +309,29 @@ impl Intake {
             Ok(Ok(())) => Ok(()),
             Ok(Err(DoorClosed)) => Err(Refusal::Stopping),
             Err(_) => Err(Refusal::NotDurable),
+        }
+    }
+}
+
+/// Appends an item as a reading, or as a dead letter; says what is to be told of it.
+fn append_item(
+    inputs: &mut Inputs,
+    item: &[u8],
+    pusher: &Pusher,
+    catalogue: &Catalogue,
+    scratch: &mut Scratch,
+) -> Item {
+    let decoded = native::decode(item, None, catalogue, scratch);
+    let decoded = decoded.and_then(|reading| pusher.check(reading.sensor).map(|()| reading));
+    match decoded {
+        Ok(reading) => {
+            inputs.push(&ioc_core::record::Input::Reading(reading));
+            Item::accepted(reading.id)
+        }
+        Err(reject) => {
+            append_dead_letter(inputs, pusher.origin(), &reject, item);
+            telemetry::dead_letter(Adapter::Http, reject.reason);
+            Item::dead_lettered(reject)
         }
     }
 }

@@ -4,6 +4,7 @@
 //! The modules in reading order, a message's way from its socket to the engine:
 
 pub mod options;
+pub mod keys;
 pub mod mqtt;
 pub mod http;
 pub mod brokers;

@@ -72,16 +72,23 @@ impl Default for MqttOptions {
 /// The HTTP intake's settings.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
-    /// The longest request; a longer one is answered 413.
+    /// The longest request that is taken whole, also when it is unpacked; a longer one is answered
+    /// 413. One of lines may have any length.
     pub request_bytes_max: usize,
-    /// How many readings one request may bring; more are answered 413.
+    /// How many readings a request that is taken whole may bring; more are answered 413.
     pub readings_max: usize,
-    /// How many requests may be served at once; more are answered 503 with `Retry-After`.
+    /// How many requests that are taken whole may be served at once; more are answered 503 with
+    /// `Retry-After`.
     pub requests_max: usize,
-    /// How long a request may take to arrive; then it is answered 408.
+    /// How many that are taken line by line; more are answered likewise.
+    pub streams_max: usize,
+    /// How long a request may take to arrive, and how long one of lines may be silent; then it is
+    /// answered 408.
     pub request_wait_max: Duration,
     /// How long a request may wait for the door; then it is answered 503 with `Retry-After`.
     pub overload_wait_max: Duration,
+    /// How long one of lines may; its sender waits as long.
+    pub stream_wait_max: Duration,
     /// How long a request may wait for its readings to become durable; then it is answered 503.
     pub durable_wait_max: Duration,
 }
@@ -92,8 +99,10 @@ impl Default for HttpOptions {
             request_bytes_max: 8 << 20,
             readings_max: 50_000,
             requests_max: 32,
+            streams_max: 64,
             request_wait_max: Duration::from_secs(30),
             overload_wait_max: Duration::from_secs(5),
+            stream_wait_max: Duration::from_secs(30),
             durable_wait_max: Duration::from_secs(30),
         }
     }

@@ -57,6 +57,12 @@ pub(crate) fn dead_letter(adapter: Adapter, reason: Reason) {
     COUNTERS[adapter as usize][reason as usize].increment(1);
 }
 
+/// A request showed no key, or one that nobody has.
+pub(crate) fn http_key_refused() {
+    counter!("ioc_http_keys_refused_total").increment(1);
+    tracing::debug!("http key refused");
+}
+
 /// So many replies to messages were dropped: there were too many, or their connection ended.
 pub(crate) fn replies_dropped(count: usize) {
     if count > 0 {

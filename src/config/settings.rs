@@ -69,6 +69,8 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Host names that are answered besides those of loopback, in lower case, without a port.
     pub hosts: Vec<String>,
+    /// The file of keys that may push (see `keys.rs`), if anybody is to be asked.
+    pub keys_file: Option<PathBuf>,
 }
 
 /// The MQTT listener.
@@ -158,7 +160,7 @@ impl Settings {
     fn check(layers: &Layers, dir: Option<&Path>, mistakes: &mut Mistakes) -> Option<Self> {
         let data = layers.field("data").text(mistakes, "a directory");
         let clock = clock(&layers.field("clock"), mistakes);
-        let http = http(layers, mistakes);
+        let http = http(layers, dir, mistakes);
         let mqtt = mqtt(layers, dir, mistakes);
         let brokers = Brokers::read(layers, dir, mistakes);
         let door = door(layers, mistakes);
@@ -242,19 +244,25 @@ fn clock(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<ClockKind> {
     }
 }
 
-fn http(layers: &Layers, mistakes: &mut Mistakes) -> Option<Http> {
+fn http(layers: &Layers, dir: Option<&Path>, mistakes: &mut Mistakes) -> Option<Http> {
     let field = layers.field("http.listen");
     let listen = address(&field, mistakes);
     if listen.is_some_and(|address| !address.ip().is_loopback()) {
-        let what = "is not on loopback, and HTTP asks nobody who he is; write `127.0.0.1:8080` \
-                    and let others in through a proxy or an SSH tunnel that asks";
+        let what = "is not on loopback, and HTTP asks nobody who he is (http.keys_file asks only \
+                    who pushes, and without encryption); write `127.0.0.1:8080` and let others in \
+                    through a proxy or an SSH tunnel that asks";
         field.wrong(mistakes, what);
     }
     let hosts = layers.field("http.hosts").items();
     let hosts: Vec<_> = hosts.iter().map(|field| host(field, mistakes)).collect();
+    let keys_file = layers
+        .optional("http.keys_file")
+        .and_then(|field| field.text(mistakes, "a file of keys (see `ioc key new`)"))
+        .map(|path| dir.unwrap_or(Path::new("")).join(path));
     Some(Http {
         listen: listen?,
         hosts: hosts.into_iter().collect::<Option<_>>()?,
+        keys_file,
     })
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::header::{CONTENT_TYPE, HOST};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
@@ -40,6 +40,8 @@ const REFUSAL_CHARS_MAX: usize = 300;
 #[derive(Debug, Clone)]
 pub(super) struct PosterOptions {
     pub(super) address: HttpAddress,
+    /// What it shows, if it has one.
+    pub(super) key: Option<String>,
     /// Readings in one request, at most.
     pub(super) batch_max: usize,
     /// Give up after so long without an answer.
@@ -216,11 +218,15 @@ impl Poster {
 
     async fn post(&mut self, body: Bytes) -> Result<Answer, PostError> {
         let address = self.options.address.0.to_string();
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(Method::POST)
             .uri("/api/v1/readings")
             .header(HOST, address)
-            .header(CONTENT_TYPE, "application/x-ndjson")
+            .header(CONTENT_TYPE, "application/x-ndjson");
+        if let Some(key) = &self.options.key {
+            request = request.header(AUTHORIZATION, format!("Bearer {key}"));
+        }
+        let request = request
             .body(Full::new(body))
             .map_err(|error| PostError::Answer(error.to_string()))?;
         let connection = self.connected().await?;

@@ -26,3 +26,4 @@ mod bounds;
 mod brokers;
 mod nats;
 mod devices;
+mod intake;

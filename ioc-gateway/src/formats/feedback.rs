@@ -47,6 +47,11 @@ pub fn append_feedback(
     Ok(())
 }
 
+/// Why whoever sent it may not speak for that device.
+pub(super) fn not_allowed(why: Reject) -> Reject {
+    Reject::new(Reason::FeedbackNotAllowed, why.detail)
+}
+
 /// An answer that belongs to a command.
 struct Said<'a> {
     key: CommandKey,

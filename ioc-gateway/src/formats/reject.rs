@@ -133,6 +133,8 @@ reasons! {
     SensorInvalid = "sensor_invalid",
     /// The message names another sensor than the topic.
     SensorNotOfTopic = "sensor_not_of_topic",
+    /// The key that it came with may not publish the sensor.
+    SensorNotOfKey = "sensor_not_of_key",
     /// The sensor is not registered, and only registered ones are accepted.
     SensorUnregistered = "sensor_unregistered",
     /// No kind, and the sensor is not registered.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use axum::body::Body;
 use axum::http::header::RETRY_AFTER;
 use axum::http::{Request, StatusCode};
 use expect_test::{Expect, expect};
@@ -22,19 +23,36 @@ struct Bench {
     router: Router,
     arrivals: Arrivals,
     letters: DeadLetters,
+    stop: watch::Sender<bool>,
 }
 
 fn bench(options: HttpOptions, door: DoorOptions) -> Bench {
+    bench_with(options, door, None)
+}
+
+fn bench_with(options: HttpOptions, door: DoorOptions, keys: Option<Keys>) -> Bench {
     let mut catalogue = formats::tests::catalogue("hydro/+", formats::tests::gauges());
     catalogue.kind_units = [("water_level".into(), "m".into())].into();
     let (door, arrivals) = Door::new(door, Arc::new(ArcSwap::from_pointee(catalogue)));
     let letters = DeadLetters::default();
+    let (stop, stopping) = watch::channel(false);
+    let parts = Parts {
+        door,
+        dead_letters: letters.clone(),
+        keys: keys.map(Arc::new),
+        stopping,
+        options,
+    };
     Bench {
-        router: router(door, letters.clone(), options),
+        router: router(parts),
         arrivals,
         letters,
+        stop,
     }
 }
+
+mod streaming;
+mod pushing;
 
 /// Says of everything that arrives that it is durable; returns when the door is closed.
 fn settle_all(arrivals: &Arrivals) -> Vec<String> {
@@ -74,9 +92,21 @@ fn check(content_type: &str, body: &str, expected: &Expect) {
 
 #[track_caller]
 fn check_request(request: Request<Body>, expected: &Expect) {
+    check_of(
+        bench(HttpOptions::default(), DoorOptions::default()),
+        request,
+        expected,
+    );
+}
+
+#[track_caller]
+fn check_of(bench: Bench, request: Request<Body>, expected: &Expect) {
     let Bench {
-        router, arrivals, ..
-    } = bench(HttpOptions::default(), DoorOptions::default());
+        router,
+        arrivals,
+        stop: _running,
+        ..
+    } = bench;
     let engine = std::thread::spawn(move || settle_all(&arrivals));
     let answered = block_on(async {
         let response = router.oneshot(request).await.unwrap();
@@ -172,7 +202,7 @@ fn lines_are_answered_like_a_list() {
         &format!("{line}\n\nhello\n{line}"),
         &expect![[r#"
             207 Multi-Status
-            {"accepted":2,"dead_lettered":1,"items":[{"status":"accepted","id":"e1"},{"status":"dead_lettered","reason":"json_malformed","detail":"expected value at line 1 column 1"},{"status":"accepted","id":"e1"}]}
+            {"accepted":2,"dead_lettered":1,"items":[{"line":1,"status":"accepted","id":"e1"},{"line":3,"status":"dead_lettered","reason":"json_malformed","detail":"expected value at line 1 column 1"},{"line":4,"status":"accepted","id":"e1"}]}
             reading e1
             dead letter json_malformed
             reading e1"#]],
@@ -236,15 +266,20 @@ fn every_bound_has_its_answer() {
         request_bytes_max: 400,
         readings_max: 2,
         requests_max: 1,
+        streams_max: 1,
         request_wait_max: Duration::from_millis(20),
         overload_wait_max: Duration::from_millis(20),
+        stream_wait_max: Duration::from_millis(20),
         durable_wait_max: Duration::from_millis(20),
     };
     let door = DoorOptions {
         waiting_bytes_max: 1,
     };
     let Bench {
-        router, arrivals, ..
+        router,
+        arrivals,
+        stop: _running,
+        ..
     } = bench(options, door);
     let json = |body: &str| post("application/json", body.to_owned());
     let never = || Body::from_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());

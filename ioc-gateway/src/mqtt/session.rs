@@ -383,7 +383,7 @@ impl Session {
 const fn puback_code(reason: Reason) -> u8 {
     match reason {
         Reason::TopicUnknown => 0x90,
-        Reason::SensorUnregistered | Reason::FeedbackNotAllowed => 0x87,
+        Reason::SensorUnregistered | Reason::SensorNotOfKey | Reason::FeedbackNotAllowed => 0x87,
         Reason::PayloadTooLong | Reason::NotUtf8 | Reason::JsonMalformed => 0x99,
         Reason::NotAnObject | Reason::MemberRepeated | Reason::NestingTooDeep => 0x99,
         Reason::SensorMissing | Reason::SensorInvalid | Reason::SensorNotOfTopic => 0x99,

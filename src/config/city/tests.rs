@@ -279,24 +279,54 @@ fn p5_an_actuator_has_no_more_commands_than_its_bound() {
 
 #[test]
 fn mistakes_of_actuators() {
-    let two = actuator(r#""commands":["open"]"#);
-    let two = format!("{two},\n{}", two.replace(SHUT, ""));
-    let wrong = [
-        r#""zone":"south""#,
-        r#""commands":7"#,
-        r#""commands":[]"#,
-        r#""commands":["Open it"]"#,
-        r#""commands":{"open":{"confirmd_by":1}}"#,
-        r#""commands":{"open":{"confirmed_by":{"sensor":"gate-shut"}}}"#,
-        r#""commands":{"open":{"confirmed_by":{"sensor":"gate-shut","is":1,"above":2}}}"#,
-        r#""commands":{"open":{"confirmed_by":{"sensor":"gate-shud","is":1}}}"#,
-        r#""commands":["open"],"effect":"once""#,
-        r#""commands":["open"],"deadline_s":0,"outcome_within_s":90000"#,
-    ];
-    let wrong = wrong.iter().map(|properties| actuator(properties));
-    let told: Vec<_> = wrong
-        .chain([two])
-        .map(|features| load(&features).1.to_string())
-        .collect();
-    expect![[""]].assert_eq(&told.concat());
+    let told = |features: &str| load(features).1.to_string();
+    for (properties, said) in [
+        (
+            r#""zone":"south""#,
+            "commands: is missing; write what it can be ordered to do",
+        ),
+        (r#""commands":7"#, "commands: invalid type: integer `7`"),
+        (r#""commands":[]"#, "commands: 0 are not from 1 to 100"),
+        (
+            r#""commands":["Open it"]"#,
+            "`Open it`: a command must be 1 to 64",
+        ),
+        (
+            r#""commands":{"open":{"confirmd_by":1}}"#,
+            "unknown field `confirmd_by`",
+        ),
+        (
+            r#""commands":{"open":{"confirmed_by":{"sensor":"gate-shut"}}}"#,
+            "`confirmed_by` of open needs one of `is`, `above`, `below`",
+        ),
+        (
+            r#""commands":{"open":{"confirmed_by":{"sensor":"gate-shut","is":1,"above":2}}}"#,
+            "`confirmed_by` of open needs one of `is`, `above`, `below`",
+        ),
+        (
+            r#""commands":{"open":{"confirmed_by":{"sensor":"gate-shud","is":1}}}"#,
+            "no sensor has the id `gate-shud`; did you mean `gate-shut`?",
+        ),
+        (
+            r#""commands":["open"],"effect":"once""#,
+            "effect: `once` is not one of idempotent, at_most_once",
+        ),
+        (
+            r#""commands":["open"],"deadline_s":0"#,
+            "deadline_s: 0 is not from 0.001 to 86400",
+        ),
+        (
+            r#""commands":["open"],"outcome_within_s":90000"#,
+            "outcome_within_s: 90000 is not from 0.001 to 86400",
+        ),
+    ] {
+        let told = told(&actuator(properties));
+        assert!(
+            told.contains(said) && told.contains("(gate)"),
+            "{properties}: {told}"
+        );
+    }
+    let one = actuator(r#""commands":["open"]"#);
+    let two = format!("{one},\n{}", one.replace(SHUT, ""));
+    assert!(told(&two).contains("another actuator has this id; rename one"));
 }

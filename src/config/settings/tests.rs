@@ -173,7 +173,7 @@ fn p8_an_address_beyond_loopback_is_refused_with_the_remedy() {
         file,
         &[],
         &expect![[r#"
-        ioc.yaml:2:11 http.listen: is not on loopback, and HTTP asks nobody who he is; write `127.0.0.1:8080` and let others in through a proxy or an SSH tunnel that asks
+        ioc.yaml:2:11 http.listen: is not on loopback, and HTTP asks nobody who he is (http.keys_file asks only who pushes, and without encryption); write `127.0.0.1:8080` and let others in through a proxy or an SSH tunnel that asks
         ioc.yaml:4:11 mqtt.listen: is not on loopback, and without users nobody is asked who he is; name a file of users in mqtt.users_file, or write `127.0.0.1:1883`"#]],
     );
     let secured = "mqtt: { listen: 0.0.0.0:1883, users_file: /etc/ioc/users }\n";

@@ -60,6 +60,7 @@ async fn posted(
     let serving = tokio::spawn(serving.into_future());
     let options = PosterOptions {
         address: address.parse().unwrap(),
+        key: None,
         batch_max: 2,
         patience: Duration::from_secs(30),
     };
@@ -123,6 +124,7 @@ async fn what_does_not_speak_http_is_named_and_not_asked_again() {
     let address = format!("http://{}", listener.local_addr().unwrap());
     let options = PosterOptions {
         address: address.parse().unwrap(),
+        key: None,
         batch_max: 2,
         patience: Duration::from_secs(30),
     };

@@ -1,0 +1,274 @@
+//! A request's body as it comes, unpacked.
+//!
+//! Arrives: frames of a body, packed by gzip (RFC 1952) or not. Leaves: pieces of at most
+//! [`PIECE_BYTES_MAX`] when unpacked, else the frames. Promise: no more than a piece and a frame is
+//! held, whatever a body unpacks to; one that unpacks to far more than readings do is refused
+//! before its bulk exists. Next: `lines.rs`, or the whole of it in `http.rs`.
+
+use std::io::{self, BufRead, ErrorKind, Read};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::http::HeaderMap;
+use axum::http::header::CONTENT_ENCODING;
+use bytes::Buf;
+use flate2::bufread::MultiGzDecoder;
+use http_body_util::BodyExt;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::Refusal;
+
+/// How much is unpacked at once.
+const PIECE_BYTES_MAX: usize = 64 << 10;
+/// How many times its length a body may unpack to. Readings pack to a tenth or a twentieth;
+/// what packs to a thousandth holds nothing.
+const GZIP_RATIO_MAX: u64 = 100;
+/// So much is unpacked before that is looked at: short bodies may say one thing again and again.
+const GZIP_UNWATCHED_BYTES: u64 = 1 << 20;
+
+/// A body on its way in.
+pub(super) struct Incoming {
+    body: Body,
+    packed: Option<Unpacker>,
+    silence_max: Duration,
+    heard: Instant,
+}
+
+impl Incoming {
+    /// The body of a request with these headers, whose sender may be silent for so long.
+    pub fn new(headers: &HeaderMap, body: Body, silence_max: Duration) -> Result<Self, Refusal> {
+        Ok(Self {
+            body,
+            packed: unpacker(headers)?,
+            silence_max,
+            heard: Instant::now(),
+        })
+    }
+
+    /// The next piece; `None` at the end.
+    ///
+    /// # Cancel safety
+    /// Cancelling loses nothing: ask again.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        loop {
+            if let Some(unpacker) = &mut self.packed
+                && let Some(piece) = unpacker.next()?
+            {
+                return Ok(Some(piece).filter(|piece| !piece.is_empty()));
+            }
+            match (self.frame().await?, &mut self.packed) {
+                (frame, None) => return Ok(frame),
+                (Some(frame), Some(unpacker)) => unpacker.feed(frame),
+                (None, Some(unpacker)) => unpacker.end(),
+            }
+        }
+    }
+
+    /// The next bytes as they were sent; `None` at the end.
+    async fn frame(&mut self) -> Result<Option<Bytes>, Refusal> {
+        loop {
+            let frame = timeout_at(self.heard + self.silence_max, self.body.frame());
+            let frame = match frame.await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(Some(Err(error))) => return Err(Refusal::BrokenOff(error.to_string())),
+                Ok(None) => return Ok(None),
+                Err(_) => return Err(Refusal::TooSlow),
+            };
+            self.heard = Instant::now();
+            match frame.into_data() {
+                Ok(data) if data.is_empty() => {}
+                Ok(data) => return Ok(Some(data)),
+                // Trailers say nothing that is asked for.
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// What unpacks a body with these headers, if it is packed.
+fn unpacker(headers: &HeaderMap) -> Result<Option<Unpacker>, Refusal> {
+    let mut codings = headers.get_all(CONTENT_ENCODING).iter();
+    let coding = codings.next().map(|value| value.to_str());
+    let coding = match coding {
+        None => return Ok(None),
+        Some(Ok(coding)) if codings.next().is_none() => coding.trim(),
+        Some(_) => return Err(Refusal::EncodingUnknown),
+    };
+    if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") {
+        Ok(Some(Unpacker::new()))
+    } else if coding.eq_ignore_ascii_case("identity") {
+        Ok(None)
+    } else {
+        Err(Refusal::EncodingUnknown)
+    }
+}
+
+/// Unpacks what it is fed, a piece at a time.
+struct Unpacker {
+    decoder: MultiGzDecoder<Feed>,
+    piece: Box<[u8]>,
+    packed_bytes: u64,
+    unpacked_bytes: u64,
+}
+
+/// The bytes that were fed and are not unpacked yet.
+struct Feed {
+    bytes: Bytes,
+    ended: bool,
+}
+
+impl Unpacker {
+    fn new() -> Self {
+        let feed = Feed {
+            bytes: Bytes::new(),
+            ended: false,
+        };
+        Self {
+            decoder: MultiGzDecoder::new(feed),
+            piece: vec![0; PIECE_BYTES_MAX].into(),
+            packed_bytes: 0,
+            unpacked_bytes: 0,
+        }
+    }
+
+    /// Precondition: [`Self::next`] has nothing more to say.
+    fn feed(&mut self, bytes: Bytes) {
+        self.packed_bytes += bytes.len() as u64;
+        self.decoder.get_mut().bytes = bytes;
+    }
+
+    fn end(&mut self) {
+        self.decoder.get_mut().ended = true;
+    }
+
+    /// The next piece, an empty one at the end; `None` if more must be fed.
+    fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+        let read = match self.decoder.read(&mut self.piece) {
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err(Refusal::GzipMalformed(error.to_string())),
+        };
+        self.unpacked_bytes += read as u64;
+        let may = (self.packed_bytes * GZIP_RATIO_MAX).max(GZIP_UNWATCHED_BYTES);
+        if self.unpacked_bytes > may {
+            let ratio_max = GZIP_RATIO_MAX;
+            return Err(Refusal::GzipRatio { ratio_max });
+        }
+        Ok(Some(Bytes::copy_from_slice(&self.piece[..read])))
+    }
+}
+
+impl Read for Feed {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.fill_buf()?;
+        let read = bytes.len().min(into.len());
+        into[..read].copy_from_slice(&bytes[..read]);
+        self.consume(read);
+        Ok(read)
+    }
+}
+
+impl BufRead for Feed {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.bytes.is_empty() && !self.ended {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        Ok(&self.bytes)
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.bytes.advance(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use axum::http::HeaderValue;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+    use futures_util::stream;
+
+    use super::*;
+
+    pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    async fn unpacked(packed: &[u8], frame_bytes: usize) -> Result<Vec<u8>, Refusal> {
+        let frames: Vec<_> = packed.chunks(frame_bytes).map(<[u8]>::to_vec).collect();
+        let frames = stream::iter(frames.into_iter().map(Ok::<_, io::Error>));
+        let headers = [(CONTENT_ENCODING, HeaderValue::from_static("gzip"))];
+        let headers = HeaderMap::from_iter(headers);
+        let silence_max = Duration::from_secs(60);
+        let mut incoming = Incoming::new(&headers, Body::from_stream(frames), silence_max)?;
+        let mut whole = Vec::new();
+        while let Some(piece) = incoming.next().await? {
+            assert!(piece.len() <= PIECE_BYTES_MAX);
+            whole.extend_from_slice(&piece);
+        }
+        Ok(whole)
+    }
+
+    #[tokio::test]
+    async fn a_packed_body_is_the_same_however_it_is_cut() {
+        let lines: String = (0..5000).map(|n| format!("{{\"value\":{n}}}\n")).collect();
+        let mut packed = gzip(lines.as_bytes());
+        // Members one after another are one text (RFC 1952 section 2.2).
+        packed.extend_from_slice(&gzip(b"the end"));
+        for frame_bytes in [1, 7, 1000, packed.len()] {
+            let whole = unpacked(&packed, frame_bytes).await.unwrap();
+            assert_eq!(whole, format!("{lines}the end").as_bytes(), "{frame_bytes}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_no_gzip_or_breaks_off_is_said() {
+        let packed = gzip(b"{}");
+        let mut other_sum = packed.clone();
+        *other_sum.last_mut().unwrap() ^= 1;
+        let followed = [&packed[..], b"and more"].concat();
+        let none: &[u8] = b"";
+        for broken in [
+            &b"{}"[..],
+            none,
+            &packed[..5],
+            &packed[..packed.len() - 3],
+            &other_sum,
+            &followed,
+        ] {
+            let refused = unpacked(broken, 3).await;
+            let is_said = matches!(refused, Err(Refusal::GzipMalformed(_)));
+            assert!(is_said, "{broken:?}: {refused:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn p5_a_gzip_bomb_is_refused_before_it_goes_off() {
+        let bomb = gzip(&vec![b'0'; 64 << 20]);
+        assert!(bomb.len() < 100_000);
+        let refused = unpacked(&bomb, 16 << 10).await;
+        let ratio_max = GZIP_RATIO_MAX;
+        assert_eq!(refused, Err(Refusal::GzipRatio { ratio_max }));
+        let short = vec![b'0'; GZIP_UNWATCHED_BYTES as usize];
+        assert_eq!(unpacked(&gzip(&short), 16 << 10).await, Ok(short));
+    }
+
+    #[test]
+    fn other_encodings_are_refused() {
+        let of = |values: &[&'static str]| {
+            let values = values.iter().map(|value| HeaderValue::from_static(value));
+            let headers = values.map(|value| (CONTENT_ENCODING, value));
+            unpacker(&HeaderMap::from_iter(headers)).map(|unpacker| unpacker.is_some())
+        };
+        assert_eq!(of(&[]), Ok(false));
+        assert_eq!(of(&["Identity"]), Ok(false));
+        assert_eq!(of(&["GZIP"]), Ok(true));
+        for unknown in [&["br"][..], &["gzip, gzip"], &["deflate"], &[""]] {
+            assert_eq!(of(unknown), Err(Refusal::EncodingUnknown), "{unknown:?}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Readings line by line (NDJSON): a body of any length in bounded memory.
+//!
+//! Arrives: pieces of a body, cut anywhere. Leaves: inputs through the door, a piece's at a time;
+//! and what became of each line, in their order, once it is durable. Promise: no more is read
+//! while [`INFLIGHT_MAX`] lines are not durable or the door is full, so that the sender waits and
+//! nothing is refused for its length; a line beyond a reading's bound is a dead letter, and is
+//! passed over. Blank lines are no readings, and keep a silent body open.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::answer::{BrokenOff, Item, Refusal, Teller, Told};
+use super::incoming::Incoming;
+use super::pusher::Pusher;
+use super::{Intake, append_item};
+use crate::door::{DoorClosed, Inputs, Ledger};
+use crate::formats::native::{READING_BYTES_MAX, Scratch};
+use crate::formats::{Reason, Reject, append_beginning};
+use crate::telemetry::{self, Adapter};
+
+/// How many lines of one body may be handed over and not durable; those of one more piece may come
+/// on top.
+const INFLIGHT_MAX: u64 = 4096;
+
+/// A body that is taken line by line.
+pub(super) struct Lines<'i> {
+    intake: &'i Intake,
+    pusher: Pusher,
+    scratch: Scratch,
+    partial: Partial,
+    /// The number of the line that is being read.
+    line: u64,
+    inputs: Inputs,
+    ledger: Arc<Ledger>,
+    handed_over: u64,
+    durable: u64,
+    /// What became of the lines that are not durable yet: an input each.
+    waiting: VecDeque<Told>,
+    /// When the last of them became durable, or the first was handed over.
+    progress_at: Instant,
+}
+
+/// The beginning of a line whose end has not come.
+#[derive(Default)]
+struct Partial {
+    /// As much of it as a reading may have.
+    kept: Vec<u8>,
+    bytes: usize,
+}
+
+/// What the body did.
+enum Came {
+    Piece(Option<axum::body::Bytes>),
+    Durable(u64),
+}
+
+impl<'i> Lines<'i> {
+    pub fn new(intake: &'i Intake, pusher: Pusher) -> Self {
+        Self {
+            intake,
+            pusher,
+            scratch: Scratch::default(),
+            partial: Partial::default(),
+            line: 1,
+            inputs: Inputs::default(),
+            ledger: Arc::default(),
+            handed_over: 0,
+            durable: 0,
+            waiting: VecDeque::new(),
+            progress_at: Instant::now(),
+        }
+    }
+
+    /// Takes the body to its end; `teller` hears what became of each line.
+    ///
+    /// # Errors
+    /// Why it was taken no further. What the teller has heard stands.
+    pub async fn run(
+        mut self,
+        mut incoming: Incoming,
+        teller: &mut impl Teller,
+    ) -> Result<(), BrokenOff> {
+        let ended = self.take_all(&mut incoming, teller).await;
+        ended.map_err(|refusal| {
+            let first_waiting = self.waiting.front().and_then(|told| told.line);
+            let lines_durable = Some(first_waiting.unwrap_or(self.line) - 1);
+            BrokenOff {
+                refusal,
+                lines_durable,
+            }
+        })
+    }
+
+    async fn take_all(
+        &mut self,
+        incoming: &mut Incoming,
+        teller: &mut impl Teller,
+    ) -> Result<(), Refusal> {
+        loop {
+            match self.wait(incoming).await? {
+                Came::Durable(durable) => self.tell(durable, teller).await?,
+                Came::Piece(Some(piece)) => {
+                    self.take(&piece);
+                    self.hand_over().await?;
+                }
+                Came::Piece(None) => break,
+            }
+        }
+        if self.partial.bytes > 0 {
+            self.end_line();
+            self.hand_over().await?;
+        }
+        while self.durable < self.handed_over {
+            let durable = self.wait_durable().await?;
+            self.tell(durable, teller).await?;
+        }
+        if self.line == 1 && self.handed_over == 0 {
+            return Err(Refusal::Malformed("the body is empty".into()));
+        }
+        Ok(())
+    }
+
+    /// Waits for more of the body, if more may be in flight, or for what is.
+    async fn wait(&self, incoming: &mut Incoming) -> Result<Came, Refusal> {
+        let in_flight = self.handed_over - self.durable;
+        let mut stopping = self.intake.stopping.clone();
+        tokio::select! {
+            biased;
+            durable = self.wait_durable(), if in_flight > 0 => durable.map(Came::Durable),
+            _ = stopping.wait_for(|stopping| *stopping) => Err(Refusal::Stopping),
+            piece = incoming.next(), if in_flight < INFLIGHT_MAX => piece.map(Came::Piece),
+        }
+    }
+
+    async fn wait_durable(&self) -> Result<u64, Refusal> {
+        let until = self.progress_at + self.intake.options.durable_wait_max;
+        tokio::select! {
+            biased;
+            durable = self.ledger.settled_beyond(self.durable) => {
+                durable.map_err(|DoorClosed| Refusal::Stopping)
+            }
+            () = sleep_until(until) => Err(Refusal::NotDurable),
+        }
+    }
+
+    async fn tell(&mut self, durable: u64, teller: &mut impl Teller) -> Result<(), Refusal> {
+        let count = (durable - self.durable) as usize;
+        self.durable = durable;
+        self.progress_at = Instant::now();
+        teller.tell(self.waiting.drain(..count)).await
+    }
+
+    /// Takes the lines that end in this piece.
+    fn take(&mut self, piece: &[u8]) {
+        let before = self.waiting.len();
+        let mut parts = piece.split(|byte| *byte == b'\n');
+        let last = parts.next_back().unwrap_or_default();
+        for part in parts {
+            if self.partial.bytes == 0 && part.len() <= READING_BYTES_MAX {
+                self.take_line(part, part.len());
+                self.line += 1;
+            } else {
+                self.partial.push(part);
+                self.end_line();
+            }
+        }
+        self.partial.push(last);
+        let new = self.waiting.iter().skip(before);
+        let accepted = new.filter(|told| told.item.is_accepted()).count();
+        telemetry::readings_decoded(Adapter::Http, accepted as u32);
+    }
+
+    /// The line that was begun has ended.
+    fn end_line(&mut self) {
+        let partial = std::mem::take(&mut self.partial);
+        self.take_line(&partial.kept, partial.bytes);
+        self.line += 1;
+    }
+
+    /// Takes a line of so many bytes, of which these are kept.
+    fn take_line(&mut self, kept: &[u8], bytes: usize) {
+        let item = if bytes > READING_BYTES_MAX {
+            self.take_long(kept, bytes)
+        } else {
+            let text = kept.trim_ascii();
+            if text.is_empty() {
+                return;
+            }
+            let catalogue = self.intake.door.catalogue();
+            let (inputs, scratch) = (&mut self.inputs, &mut self.scratch);
+            append_item(inputs, text, &self.pusher, &catalogue, scratch)
+        };
+        let line = Some(self.line);
+        self.waiting.push_back(Told { line, item });
+    }
+
+    fn take_long(&mut self, kept: &[u8], bytes: usize) -> Item {
+        let detail = format!("a line of {bytes} bytes; a reading has at most {READING_BYTES_MAX}");
+        let reject = Reject::new(Reason::PayloadTooLong, detail);
+        let origin = self.pusher.origin();
+        append_beginning(&mut self.inputs, origin, &reject, kept, bytes);
+        telemetry::dead_letter(Adapter::Http, reject.reason);
+        Item::dead_lettered(reject)
+    }
+
+    /// Hands over what was taken; waits while the door is full.
+    async fn hand_over(&mut self) -> Result<(), Refusal> {
+        let inputs = std::mem::take(&mut self.inputs);
+        if inputs.is_empty() {
+            return Ok(());
+        }
+        if self.durable == self.handed_over {
+            self.progress_at = Instant::now();
+        }
+        let upto = self.handed_over + u64::from(inputs.count());
+        let until = Instant::now() + self.intake.options.stream_wait_max;
+        let handed_over = self.intake.door.hand_over(inputs, &self.ledger, upto);
+        match timeout_at(until, handed_over).await {
+            Ok(Ok(())) => {
+                self.handed_over = upto;
+                Ok(())
+            }
+            Ok(Err(DoorClosed)) => Err(Refusal::Stopping),
+            Err(_) => {
+                telemetry::door_full(Adapter::Http);
+                Err(Refusal::Overloaded)
+            }
+        }
+    }
+}
+
+impl Partial {
+    fn push(&mut self, part: &[u8]) {
+        let room = READING_BYTES_MAX.saturating_sub(self.kept.len());
+        self.kept.extend_from_slice(&part[..part.len().min(room)]);
+        self.bytes += part.len();
+    }
+}

@@ -1,0 +1,84 @@
+//! Who pushes: anyone, or the holder of a key.
+//!
+//! Arrives: the headers of a request. Leaves: what may be taken of it, sensor by sensor; or a
+//! refusal before its body is read. A key is shown as `Authorization: Bearer …` (RFC 6750 section
+//! 2.1) or as `X-API-Key: …`, which more devices can send.
+
+use std::sync::Arc;
+
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, HeaderName};
+
+use super::READINGS;
+use super::answer::Refusal;
+use crate::formats::{Origin, Reason, Reject};
+use crate::keys::{Key, Keys};
+use crate::telemetry::{self, Adapter};
+
+const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Who pushes.
+#[derive(Debug, Clone)]
+pub(super) struct Pusher(Option<Arc<Key>>);
+
+impl Pusher {
+    /// Who sends these headers, where these keys are asked for.
+    pub fn of(keys: Option<&Keys>, headers: &HeaderMap) -> Result<Self, Refusal> {
+        let Some(keys) = keys else {
+            return Ok(Self(None));
+        };
+        let refused = |refusal: Refusal| {
+            telemetry::http_key_refused();
+            refusal
+        };
+        let shown = shown(headers).ok_or_else(|| refused(Refusal::KeyNeeded))?;
+        let key = keys
+            .find(shown)
+            .ok_or_else(|| refused(Refusal::KeyUnknown))?;
+        Ok(Self(Some(key)))
+    }
+
+    /// As whom dead letters name it.
+    pub fn source(&self) -> &str {
+        match &self.0 {
+            None => Adapter::Http.word(),
+            Some(key) => key.source(),
+        }
+    }
+
+    /// Where its readings come from.
+    pub fn origin(&self) -> Origin<'_> {
+        Origin {
+            source: self.source(),
+            topic: READINGS,
+        }
+    }
+
+    /// Whether it may publish readings of this sensor.
+    pub fn check(&self, sensor: &str) -> Result<(), Reject> {
+        check(self.0.as_deref(), sensor)
+    }
+}
+
+/// Whether the holder of a key may publish readings of this sensor.
+fn check(key: Option<&Key>, sensor: &str) -> Result<(), Reject> {
+    match key {
+        Some(key) if !key.may(sensor) => {
+            let detail = format!(
+                "this key may not publish `{sensor}`; name the sensor in the key's line of \
+                 http.keys_file"
+            );
+            Err(Reject::new(Reason::SensorNotOfKey, detail))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The key in these headers.
+fn shown(headers: &HeaderMap) -> Option<&str> {
+    if let Some(key) = headers.get(API_KEY) {
+        return key.to_str().ok().map(str::trim);
+    }
+    let (scheme, key) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}

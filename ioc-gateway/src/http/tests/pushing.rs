@@ -1,0 +1,92 @@
+//! Push by API key: who may publish what.
+
+use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+
+use super::*;
+use crate::keys::{Key, NewKey};
+
+fn key(name: &str, sensors: &[&str]) -> NewKey {
+    let sensors: Vec<_> = sensors.iter().map(|&sensor| sensor.to_owned()).collect();
+    NewKey::new(name, &sensors, [9; 16]).unwrap()
+}
+
+fn bench_of(key: &NewKey) -> Bench {
+    let keys = Keys::new([Key::of_line(&key.line).unwrap()]);
+    bench_with(HttpOptions::default(), DoorOptions::default(), Some(keys))
+}
+
+fn of(sensor: &str) -> String {
+    READING.replace("wl-1", sensor).replace('\n', "")
+}
+
+#[test]
+fn p8_a_key_publishes_its_own_sensors_and_no_others() {
+    let key = key("pump", &["wl-1", "hydro-*"]);
+    let body = format!("[{},{},{}]", of("wl-1"), of("hydro-7"), of("wl-2"));
+    let mut request = post("application/json", body);
+    let bearer = format!("Bearer {}", key.key).parse().unwrap();
+    request.headers_mut().insert(AUTHORIZATION, bearer);
+    check_of(
+        bench_of(&key),
+        request,
+        &expect![[r#"
+            207 Multi-Status
+            {"accepted":2,"dead_lettered":1,"items":[{"status":"accepted","id":"e1"},{"status":"accepted","id":"e1"},{"status":"dead_lettered","reason":"sensor_not_of_key","detail":"this key may not publish `wl-2`; name the sensor in the key's line of http.keys_file"}]}
+            reading e1
+            reading e1
+            dead letter sensor_not_of_key"#]],
+    );
+}
+
+#[test]
+fn p8_a_mapping_gives_nobody_another_sensor() {
+    let key = key("pump", &["g-1"]);
+    let gauges =
+        r#"{"at":1773470710,"gauges":[{"name":"g-1","level":1},{"name":"g-2","level":2}]}"#;
+    let request = Request::post("/api/v1/messages/hydro/north").header("X-API-Key", &key.key);
+    check_of(
+        bench_of(&key),
+        request.body(Body::from(gauges)).unwrap(),
+        &expect![[r#"
+            207 Multi-Status
+            {"accepted":1,"dead_lettered":1,"items":[{"status":"accepted","id":"g-1-1773470710"},{"status":"dead_lettered","reason":"sensor_not_of_key","detail":"/gauges/1: this key may not publish `g-2`; name the sensor in the key's line of http.keys_file"}]}
+            reading g-1-1773470710
+            dead letter sensor_not_of_key"#]],
+    );
+}
+
+#[test]
+fn p8_without_a_key_nothing_is_read() {
+    let key = key("pump", &["*"]);
+    let Bench {
+        router, arrivals, ..
+    } = bench_of(&key);
+    let wrong = format!("{}0", key.key);
+    let never = || Body::from_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    block_on(async {
+        for (path, content_type) in [
+            (READINGS, "application/json"),
+            (READINGS, "application/x-ndjson"),
+            ("/api/v1/messages/hydro/north", "application/json"),
+        ] {
+            for (name, shown, code) in [
+                ("x-none", "", "key_needed"),
+                ("authorization", "Basic aW9jOmlvYw==", "key_needed"),
+                ("authorization", &format!("Bearer {wrong}"), "key_unknown"),
+                ("x-api-key", &wrong, "key_unknown"),
+            ] {
+                let request = Request::post(path)
+                    .header(CONTENT_TYPE, content_type)
+                    .header("accept", content_type)
+                    .header(name, shown);
+                let response = router.clone().oneshot(request.body(never()).unwrap());
+                let response = response.await.unwrap();
+                assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+                assert!(response.headers().contains_key(WWW_AUTHENTICATE));
+                let text = text(response).await;
+                assert!(text.contains(code), "{path} {shown}: {text}");
+            }
+        }
+    });
+    assert!(arrivals.queue().is_empty());
+}

@@ -1,0 +1,274 @@
+//! API keys: who may push over HTTP, and for which sensors.
+//!
+//! Arrives: lines of a file, each a name, the hash of a key, and the sensors that it may publish;
+//! then what requests show. Leaves: the [`Key`] that was shown, or none. Promise: the keys
+//! themselves are not kept, and a comparison takes as long for a wrong one as for the right one.
+//! A key is 128 random bits, so that nobody guesses it and its hash needs no salt. Not here: where
+//! the file lies and who may read it (the host's `servers.rs`).
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::sync::Arc;
+
+use ioc_core::id::SensorId;
+use subtle::ConstantTimeEq;
+
+/// The most keys of a file.
+pub const KEYS_MAX: usize = 10_000;
+/// The most sensors, and beginnings of sensors' names, of one key.
+pub const KEY_SENSORS_MAX: usize = 10_000;
+/// The longest name of a key.
+const NAME_BYTES_MAX: usize = 64;
+/// What every key begins with, so that people and scanners for secrets know one when they see it.
+const KEY_BEGINS: &str = "ioc_";
+
+/// A key, as far as it is kept.
+#[derive(Debug)]
+pub struct Key {
+    source: Box<str>,
+    hash: blake3::Hash,
+    may: May,
+}
+
+/// What a key may publish.
+#[derive(Debug, Default)]
+struct May {
+    sensors: HashSet<Box<str>>,
+    /// Beginnings of names.
+    prefixes: Vec<Box<str>>,
+}
+
+/// All keys, by name.
+#[derive(Default)]
+pub struct Keys(HashMap<Box<str>, Arc<Key>>);
+
+/// What is wrong with a line of a file of keys. It never quotes a key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyLineError {
+    /// There is no name, or no hash.
+    #[error("not a name, a hash and sensors; `ioc key new NAME SENSORS` makes a line")]
+    Incomplete,
+    /// The name is none.
+    #[error("`{0}` is no name of a key: 1 to {NAME_BYTES_MAX} letters, digits, `.` and `-`")]
+    Name(String),
+    /// The hash is none.
+    #[error(
+        "the second word is not the hash of a key (64 hexadecimal digits); if it is the key \
+         itself, others may have read it: make a new one with `ioc key new`"
+    )]
+    Hash,
+    /// No sensor is named.
+    #[error("no sensor is named; write their names, `hydro-*` for all that begin so, `*` for all")]
+    NoSensor,
+    /// Too many sensors are named.
+    #[error("a key names at most {KEY_SENSORS_MAX} sensors; write `hydro-*` for all that begin so")]
+    TooMany,
+    /// One of the sensors is none.
+    #[error("`{0}` is neither a sensor nor the beginning of one and `*`")]
+    Sensor(String),
+}
+
+impl Key {
+    /// The name and the key of a line of a file of keys.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn of_line(line: &str) -> Result<(&str, Self), KeyLineError> {
+        let mut words = line.split_whitespace();
+        let (Some(name), Some(hash)) = (words.next(), words.next()) else {
+            return Err(KeyLineError::Incomplete);
+        };
+        check_name(name)?;
+        let hash = blake3::Hash::from_hex(hash).map_err(|_| KeyLineError::Hash)?;
+        let may = May::of_words(words)?;
+        let source = format!("http {name}").into();
+        Ok((name, Self { source, hash, may }))
+    }
+
+    /// Who sent what comes with this key, as dead letters name it.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Whether it may publish readings of this sensor.
+    pub fn may(&self, sensor: &str) -> bool {
+        let May { sensors, prefixes } = &self.may;
+        sensors.contains(sensor) || prefixes.iter().any(|prefix| sensor.starts_with(&**prefix))
+    }
+}
+
+impl May {
+    fn of_words<'a>(words: impl Iterator<Item = &'a str>) -> Result<Self, KeyLineError> {
+        let mut may = Self::default();
+        for word in words {
+            if may.sensors.len() + may.prefixes.len() == KEY_SENSORS_MAX {
+                return Err(KeyLineError::TooMany);
+            }
+            let wrong = || KeyLineError::Sensor(word.to_owned());
+            match word.strip_suffix('*') {
+                // A beginning that is a sensor's name can go on as one.
+                Some(prefix) if prefix.is_empty() || SensorId::is_valid(prefix) => {
+                    may.prefixes.push(prefix.into());
+                }
+                None if SensorId::is_valid(word) => {
+                    may.sensors.insert(word.into());
+                }
+                Some(_) | None => return Err(wrong()),
+            }
+        }
+        if may.sensors.is_empty() && may.prefixes.is_empty() {
+            return Err(KeyLineError::NoSensor);
+        }
+        Ok(may)
+    }
+}
+
+impl Keys {
+    /// These keys; a name that is there twice keeps the first.
+    pub fn new<'a>(keys: impl IntoIterator<Item = (&'a str, Key)>) -> Self {
+        let mut all = Self::default();
+        for (name, key) in keys {
+            all.0.entry(name.into()).or_insert_with(|| Arc::new(key));
+        }
+        all
+    }
+
+    /// The key that this is. A name that does not exist takes as long as one whose key is wrong.
+    pub fn find(&self, shown: &str) -> Option<Arc<Key>> {
+        let name = shown.strip_prefix(KEY_BEGINS)?.rsplit_once('_')?.0;
+        let key = self.0.get(name);
+        let hash = blake3::hash(shown.as_bytes());
+        let expected = key.map_or([0; 32], |key| *key.hash.as_bytes());
+        let same = bool::from(hash.as_bytes().ct_eq(&expected));
+        key.filter(|_| same).cloned()
+    }
+
+    /// The key whose messages this is the source of.
+    pub fn of_source(&self, source: &str) -> Option<Arc<Key>> {
+        self.0.get(source.strip_prefix("http ")?).cloned()
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} keys", self.0.len())
+    }
+}
+
+/// A new key, and its line for the file.
+pub struct NewKey {
+    /// The key: to be shown once.
+    pub key: String,
+    /// What the file needs to know of it.
+    pub line: String,
+}
+
+impl NewKey {
+    /// A key of this name for these sensors, from 16 random bytes.
+    ///
+    /// # Errors
+    /// The name or the sensors cannot be those of a key.
+    pub fn new(name: &str, sensors: &[String], random: [u8; 16]) -> Result<Self, KeyLineError> {
+        check_name(name)?;
+        May::of_words(sensors.iter().map(|sensor| &**sensor))?;
+        let secret = u128::from_be_bytes(random);
+        let key = format!("{KEY_BEGINS}{name}_{secret:032x}");
+        let hash = blake3::hash(key.as_bytes()).to_hex();
+        let line = format!("{name} {hash} {}", sensors.join(" "));
+        Ok(Self { key, line })
+    }
+}
+
+impl fmt::Debug for NewKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewKey")
+            .field("line", &self.line)
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_name(name: &str) -> Result<(), KeyLineError> {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+    let is_name = (1..=NAME_BYTES_MAX).contains(&name.len()) && name.chars().all(is_of_name);
+    if is_name {
+        Ok(())
+    } else {
+        Err(KeyLineError::Name(name.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn new(name: &str, sensors: &[&str]) -> NewKey {
+        let sensors: Vec<_> = sensors.iter().map(|&sensor| sensor.to_owned()).collect();
+        NewKey::new(name, &sensors, [name.len() as u8; 16]).unwrap()
+    }
+
+    #[test]
+    fn p8_a_key_opens_what_its_line_says_and_nothing_else_does() {
+        let pump = new("pump-house", &["wl-1", "hydro.*"]);
+        let other = new("other", &["*"]);
+        let lines = [&pump.line, &other.line].map(|line| Key::of_line(line).unwrap());
+        let keys = Keys::new(lines);
+        let key = keys.find(&pump.key).unwrap();
+        assert_eq!(key.source(), "http pump-house");
+        assert!(key.may("wl-1") && key.may("hydro.7") && key.may("hydro."));
+        assert!(!key.may("wl-12") && !key.may("hydro") && !key.may("x"));
+        assert!(keys.find(&other.key).unwrap().may("anything"));
+        assert!(keys.of_source("http other").is_some());
+        assert!(keys.of_source("http").is_none() && keys.of_source("mqtt other").is_none());
+        let secret = pump.key.rsplit_once('_').unwrap().1;
+        for wrong in [
+            "",
+            "ioc_",
+            "ioc_pump-house",
+            "ioc_pump-house_",
+            &format!("ioc_other_{secret}"),
+            &format!("ioc_nobody_{secret}"),
+            &format!("{}0", pump.key),
+            &pump.key.to_uppercase(),
+            &pump.line,
+        ] {
+            assert!(keys.find(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn p8_neither_the_line_nor_what_is_printed_holds_the_key() {
+        let pump = new("pump", &["wl-1"]);
+        let secret = pump.key.rsplit_once('_').unwrap().1;
+        let key = Key::of_line(&pump.line).unwrap();
+        let printed = format!("{pump:?} {key:?} {}", pump.line);
+        assert!(!printed.contains(secret), "{printed}");
+    }
+
+    #[test]
+    fn a_line_that_is_wrong_is_told_with_what_to_write() {
+        let hash = "0".repeat(64);
+        let wrong = |line: &str| Key::of_line(line).unwrap_err();
+        assert_eq!(wrong("pump"), KeyLineError::Incomplete);
+        assert_eq!(wrong("pump ioc_pump_1234 wl-1"), KeyLineError::Hash);
+        assert_eq!(wrong(&format!("pump {hash}")), KeyLineError::NoSensor);
+        for name in ["a_b", "a/b", &"x".repeat(NAME_BYTES_MAX + 1)] {
+            let line = format!("{name} {hash} *");
+            assert_eq!(wrong(&line), KeyLineError::Name(name.to_owned()));
+        }
+        for sensor in ["wl/1", "w*l", "**", "/*"] {
+            let line = format!("pump {hash} {sensor}");
+            assert_eq!(wrong(&line), KeyLineError::Sensor(sensor.to_owned()));
+        }
+    }
+
+    #[test]
+    fn p5_a_key_names_no_more_sensors_than_the_bound() {
+        let line = |count: usize| {
+            let sensors: String = (0..count).map(|n| format!(" s{n}")).collect();
+            format!("pump {}{sensors}", "0".repeat(64))
+        };
+        assert!(Key::of_line(&line(KEY_SENSORS_MAX)).is_ok());
+        let long = line(KEY_SENSORS_MAX + 1);
+        assert_eq!(Key::of_line(&long).unwrap_err(), KeyLineError::TooMany);
+    }
+}
