@@ -135,8 +135,7 @@ impl Servers {
             tokio::spawn(mqtt.run(door.clone(), outlets.mqtt, until(stopped.clone()))),
             tokio::spawn(telemetry::keep_up(metrics, until(stopped.clone()))),
         ];
-        let sent_over = commands.may_send.then_some(&nats[..]).unwrap_or_default();
-        running.extend(commands.deliver(&door, sent_over, &links, &stopped));
+        running.extend(commands.deliver(&door, &nats, &links, &stopped));
         for broker in mqtt_brokers {
             let (door, links, stopped) = (door.clone(), links.clone(), stopped.clone());
             running.push(tokio::spawn(async move {
