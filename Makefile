@@ -30,6 +30,7 @@ soak: tools
 	PROPTEST_CASES=20000 $(CARGO) test --release -p ioc-gateway --lib mqtt
 	PROPTEST_CASES=20000 $(CARGO) test --release -p ioc-gateway --lib formats
 	IOC_TEST_KILLS=200 $(CARGO) test --release -p ioc --test end_to_end kill
+	IOC_TEST_FLAP_S=300 $(CARGO) test --release -p ioc --test end_to_end flaps
 	IOC_TEST_TMPFS=1 $(CARGO) test --release -p ioc --test end_to_end full_disk
 
 # command:package, installed from Debian's archive where the command is missing.

@@ -4,7 +4,9 @@
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 use crate::kill::{check_judged_once, reading};
 use crate::mosquitto::Mosquitto;
@@ -31,7 +33,12 @@ impl City {
 
     /// The same with a file of mappings.
     pub fn with_mappings(section: &str, broker: SocketAddr, keys: &str, mappings: &str) -> Self {
-        let mut site = Site::new(&river_city());
+        Self::of(&river_city(), section, broker, keys, mappings)
+    }
+
+    /// The same of another city.
+    pub fn of(city: &str, section: &str, broker: SocketAddr, keys: &str, mappings: &str) -> Self {
+        let mut site = Site::new(city);
         let config = site.dir.path().join("config");
         std::fs::create_dir(&config).unwrap();
         let settings =
@@ -65,6 +72,11 @@ impl City {
         self.server.take().expect("it runs").kill();
     }
 
+    fn stop(&mut self) {
+        let ended = self.server.take().expect("it runs").stop();
+        assert!(ended.success());
+    }
+
     /// Waits until `/readyz` says this of the link.
     pub fn wait_for_link(&self, link: &str, state: &str) {
         wait_for(&format!("{link} to be {state}"), || {
@@ -75,7 +87,7 @@ impl City {
     }
 
     /// Publishes the next readings to a broker, and waits until it has acknowledged them.
-    fn publish(&mut self, broker: SocketAddr) {
+    pub fn publish(&mut self, broker: SocketAddr) {
         let range = self.next_readings();
         publish(broker, range);
     }
@@ -108,9 +120,8 @@ impl City {
         });
     }
 
-    /// Waits until so many messages became readings and dead letters, ends it, and tells what is
-    /// journaled: sensors with their values, reasons with their topics, sorted.
-    pub fn journaled(mut self, count: usize) -> Vec<String> {
+    /// Waits until so many readings and dead letters were taken.
+    pub fn wait_until_taken(&self, count: usize) {
         let taken = |name: &str| {
             let page = self.server().get("/metrics").body;
             let lines = page.lines().filter_map(|line| line.strip_prefix(name));
@@ -122,9 +133,20 @@ impl City {
             let readings = taken("ioc_readings_decoded_total");
             (readings + letters >= count).then_some(())
         });
+    }
+
+    /// Ends it when so many readings and dead letters were taken; all records and decisions.
+    pub fn records(mut self, count: usize) -> Vec<Value> {
+        self.wait_until_taken(count);
         assert!(self.server.take().expect("it runs").stop().success());
         let data = self.site.data();
-        let dump = json_lines(&ioc(&["journal", "dump", data.to_str().unwrap()]).stdout);
+        json_lines(&ioc(&["journal", "dump", data.to_str().unwrap()]).stdout)
+    }
+
+    /// The same, of which only what messages became: sensors with their values, reasons with
+    /// their topics, sorted.
+    pub fn journaled(self, count: usize) -> Vec<String> {
+        let dump = self.records(count);
         let told = dump.iter().filter_map(|record| {
             let (reading, letter) = (&record["reading"], &record["dead_letter"]);
             if let Some(sensor) = reading["sensor"].as_str() {
@@ -273,7 +295,73 @@ fn p1_p3_frost_server_2405_a_broker_that_is_restarted_is_read_on() {
 }
 
 #[test]
-fn p1_p3_a_link_that_flaps_makes_its_way() {
+fn p1_p3_a_broker_that_is_frozen_or_deaf_is_left_and_read_on() {
+    let broker = Mosquitto::start();
+    let proxy = Proxy::new(broker.address);
+    let mut city = City::new("mqtt", proxy.address, "keep_alive_s: 1, inflight_max: 100");
+    city.wait_for_link(LINK, "up");
+    city.publish(broker.address);
+    broker.freeze(true);
+    city.wait_for_link(LINK, "down");
+    broker.freeze(false);
+    city.wait_for_link(LINK, "up");
+    // It goes on delivering, and hears neither what is acknowledged nor that it is asked.
+    proxy.set(Weather::Deaf);
+    city.publish(broker.address);
+    city.wait_for_link(LINK, "down");
+    proxy.set(Weather::Fair);
+    city.wait_for_link(LINK, "up");
+    city.publish(broker.address);
+    city.check();
+}
+
+#[test]
+fn p1_node_red_2864_what_is_published_while_we_are_away_is_judged_when_we_are_back() {
+    let broker = Mosquitto::start();
+    let mut city = City::new("mqtt", broker.address, "inflight_max: 100");
+    city.wait_for_link(LINK, "up");
+    for _ in 0..2 {
+        city.stop();
+        city.publish(broker.address);
+        city.start();
+        city.wait_until_judged();
+    }
+    city.check();
+}
+
+#[test]
+fn p1_thingsboard_6576_each_of_2300_messages_in_a_row_is_judged() {
+    let broker = Mosquitto::start();
+    let mut city = City::new("mqtt", broker.address, "");
+    city.wait_for_link(LINK, "up");
+    city.published = 2300;
+    publish(broker.address, 0..2300);
+    city.check();
+}
+
+/// How long links flap: `IOC_TEST_FLAP_S`, or not long.
+pub fn flaps() -> Duration {
+    let seconds = std::env::var("IOC_TEST_FLAP_S").map_or(5, |text| text.parse().unwrap());
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn p1_p3_a_link_that_flaps_every_second_makes_its_way() {
+    let broker = Mosquitto::start();
+    let proxy = Proxy::new(broker.address);
+    let mut city = City::new("mqtt", proxy.address, "inflight_max: 100");
+    city.wait_for_link(LINK, "up");
+    let until = Instant::now() + flaps();
+    proxy.set(Weather::Flapping);
+    while Instant::now() < until {
+        city.publish(broker.address);
+        city.wait_until_judged();
+    }
+    city.check();
+}
+
+#[test]
+fn p1_p3_a_link_that_is_cut_with_every_few_readings_makes_its_way() {
     let broker = Mosquitto::start();
     let proxy = Proxy::new(broker.address);
     let mut city = City::new("mqtt", proxy.address, "inflight_max: 20");

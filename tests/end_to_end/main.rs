@@ -10,6 +10,7 @@ mod stream;
 mod publisher;
 mod proxy;
 mod mosquitto;
+mod certificates;
 
 mod spine;
 mod kill;
@@ -26,4 +27,6 @@ mod bounds;
 mod brokers;
 mod nats;
 mod devices;
+mod tls;
+mod doors;
 mod intake;

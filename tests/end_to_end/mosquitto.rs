@@ -35,8 +35,22 @@ pub fn terminate(process: &mut Child) {
     process.wait().unwrap();
 }
 
+/// Stops a process where it is, or lets it go on.
+pub fn freeze(process: &Child, frozen: bool) {
+    let signal = if frozen { "-STOP" } else { "-CONT" };
+    let told = Command::new("kill")
+        .args([signal, &process.id().to_string()])
+        .status();
+    assert!(told.unwrap().success());
+}
+
 impl Mosquitto {
     pub fn start() -> Self {
+        Self::with("")
+    }
+
+    /// One whose settings end with these.
+    pub fn with(settings: &str) -> Self {
         let mut broker = Self {
             address: free_port(),
             dir: tempfile::tempdir().unwrap(),
@@ -46,7 +60,7 @@ impl Mosquitto {
         let config = format!(
             "listener {port} 127.0.0.1\nallow_anonymous true\npersistence true\n\
              persistence_location {dir}/\nautosave_on_changes true\nautosave_interval 1\n\
-             max_inflight_messages 1000\nmax_queued_messages 0\nlog_dest none\nuser root\n"
+             max_inflight_messages 1000\nmax_queued_messages 0\nlog_dest none\nuser root\n{settings}"
         );
         std::fs::write(broker.config(), config).unwrap();
         broker.start_again();
@@ -78,6 +92,11 @@ impl Mosquitto {
         let mut process = self.process.take().expect("it runs");
         process.kill().unwrap();
         process.wait().unwrap();
+    }
+
+    /// Stops the process where it is, and lets it go on.
+    pub fn freeze(&self, frozen: bool) {
+        freeze(self.process.as_ref().expect("it runs"), frozen);
     }
 
     /// Takes its sessions away, with all that they hold.

@@ -2,17 +2,21 @@
 //! stream has taken is judged, once.
 
 use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use async_nats::HeaderMap;
 use async_nats::jetstream::{self, stream};
+use async_nats::{ConnectOptions, HeaderMap};
+use futures_util::TryStreamExt;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::brokers::{City, JOURNALED, MAPPINGS, shapes};
+use crate::brokers::{City, JOURNALED, MAPPINGS, flaps, shapes};
+use crate::certificates::{Authority, Signed};
 use crate::kill::reading;
-use crate::mosquitto::{free_port, terminate, wait_until_open};
+use crate::mosquitto::{free_port, freeze, terminate, wait_until_open};
 use crate::proxy::{Proxy, Weather};
 use crate::support::{tool, wait_for};
 
@@ -22,22 +26,53 @@ pub struct Nats {
     dir: TempDir,
     process: Option<Child>,
     pub runtime: Runtime,
+    tls: Option<Tls>,
+}
+
+/// The files of a server that speaks only TLS, and asks for a certificate.
+struct Tls {
+    ca: PathBuf,
+    shows: [PathBuf; 2],
+    own: [PathBuf; 2],
 }
 
 impl Nats {
     pub fn start() -> Self {
+        Self::with(None)
+    }
+
+    /// One that shows a certificate and asks for one of the same authority, which `own` is.
+    pub fn with_tls(authority: &Authority, shows: &Signed, own: &Signed) -> Self {
+        let files = |signed: &Signed| [signed.certificate.clone(), signed.key.clone()];
+        Self::with(Some(Tls {
+            ca: authority.file(),
+            shows: files(shows),
+            own: files(own),
+        }))
+    }
+
+    fn with(tls: Option<Tls>) -> Self {
         let mut server = Self {
             address: free_port(),
             dir: tempfile::tempdir().unwrap(),
             process: None,
             runtime: Runtime::new().unwrap(),
+            tls,
         };
         server.start_again();
         server
     }
 
     pub fn start_again(&mut self) {
-        let process = tool("nats-server")
+        let mut command = tool("nats-server");
+        if let Some(tls) = &self.tls {
+            let [certificate, key] = &tls.shows;
+            command.args(["--tls", "--tlsverify"]);
+            command.arg("--tlscacert").arg(&tls.ca);
+            command.arg("--tlscert").arg(certificate);
+            command.arg("--tlskey").arg(key);
+        }
+        let process = command
             .args(["-a", "127.0.0.1", "-p", &self.address.port().to_string()])
             .arg("-js")
             .arg("-sd")
@@ -57,6 +92,17 @@ impl Nats {
         let mut process = self.process.take().expect("it runs");
         process.kill().unwrap();
         process.wait().unwrap();
+    }
+
+    /// Stops the process where it is, and lets it go on.
+    fn freeze(&self, frozen: bool) {
+        freeze(self.process.as_ref().expect("it runs"), frozen);
+    }
+
+    /// Takes its streams away.
+    fn forget(&mut self) {
+        assert!(self.process.is_none(), "it would write them again");
+        self.dir = tempfile::tempdir().unwrap();
     }
 
     pub fn make_stream(&self, name: &str, subject: &str) {
@@ -85,14 +131,26 @@ impl Nats {
     }
 
     pub async fn client(&self) -> async_nats::Client {
-        async_nats::connect(format!("nats://{}", self.address))
-            .await
-            .unwrap()
+        let mut options = ConnectOptions::new();
+        let mut host = "127.0.0.1";
+        if let Some(tls) = &self.tls {
+            let [certificate, key] = tls.own.clone();
+            options = options.add_root_certificates(tls.ca.clone());
+            options = options
+                .add_client_certificate(certificate, key)
+                .require_tls(true);
+            host = "localhost";
+        }
+        let address = format!("nats://{host}:{}", self.address.port());
+        options.connect(address).await.unwrap()
     }
 
     /// Publishes the next readings of a city, and waits until the stream has taken them.
-    fn publish(&self, city: &mut City) {
-        let range = city.next_readings();
+    pub fn publish(&self, city: &mut City) {
+        self.publish_range(city.next_readings());
+    }
+
+    fn publish_range(&self, range: Range<usize>) {
         self.runtime.block_on(async {
             let context = jetstream::new(self.client().await);
             let mut taken = Vec::new();
@@ -162,6 +220,76 @@ fn p1_p3_jetstream_restarted_and_killed() {
         server.publish(&mut city);
         city.wait_for_link(LINK, "up");
     }
+    city.check();
+}
+
+#[test]
+fn p1_p3_jetstream_a_server_that_is_frozen_or_deaf_is_left_and_read_on() {
+    let server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let proxy = Proxy::new(server.address);
+    let mut city = City::new("nats", proxy.address, KEYS);
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    server.freeze(true);
+    city.wait_for_link(LINK, "down");
+    server.freeze(false);
+    city.wait_for_link(LINK, "up");
+    proxy.set(Weather::Deaf);
+    server.publish(&mut city);
+    city.wait_for_link(LINK, "down");
+    proxy.set(Weather::Fair);
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    city.check();
+}
+
+#[test]
+fn p1_p3_jetstream_over_a_link_that_flaps_every_second_makes_its_way() {
+    let server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let proxy = Proxy::new(server.address);
+    let mut city = City::new("nats", proxy.address, KEYS);
+    city.wait_for_link(LINK, "up");
+    let until = Instant::now() + flaps();
+    proxy.set(Weather::Flapping);
+    while Instant::now() < until {
+        server.publish(&mut city);
+        city.wait_until_judged();
+    }
+    city.check();
+}
+
+#[test]
+fn p1_p3_jetstream_that_has_lost_its_consumer_or_all_it_kept_is_read_on() {
+    let mut server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let mut city = City::new("nats", server.address, KEYS);
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    city.wait_until_judged();
+    server.runtime.block_on(async {
+        let context = jetstream::new(server.client().await);
+        let stream = context.get_stream("READINGS").await.unwrap();
+        let consumers: Vec<_> = stream.consumer_names().try_collect().await.unwrap();
+        for consumer in consumers {
+            stream.delete_consumer(&consumer).await.unwrap();
+        }
+    });
+    city.wait_for_link(LINK, "down");
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    city.wait_until_judged();
+
+    // A server that loses what it kept: its publishers have to say it again.
+    let range = city.next_readings();
+    server.publish_range(range.clone());
+    server.kill();
+    server.forget();
+    server.start_again();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    city.wait_for_link(LINK, "up");
+    server.publish_range(range);
     city.check();
 }
 

@@ -30,7 +30,7 @@ fn recorded_stream() -> String {
 }
 
 /// The decisions about incidents, without what may differ: their numbers, the records' numbers.
-fn incidents(decisions: &[Value]) -> Vec<Value> {
+pub fn incidents(decisions: &[Value]) -> Vec<Value> {
     let of_incident = decisions
         .iter()
         .filter(|decision| decision["incident"].is_object());

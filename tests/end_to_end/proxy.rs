@@ -1,4 +1,5 @@
-//! A network that does its worst: a TCP proxy that delays, freezes and cuts, and lets nobody in.
+//! A network that does its worst: a TCP proxy that delays, freezes and cuts, also in one direction,
+//! and lets nobody in.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -16,6 +17,10 @@ pub enum Weather {
     Slow(Duration),
     /// Connections stay, and nothing comes through.
     Frozen,
+    /// The server is heard, and hears nothing.
+    Deaf,
+    /// Each second all connections end.
+    Flapping,
     /// Nobody is let in.
     Down,
 }
@@ -44,6 +49,16 @@ impl Proxy {
             sockets: Mutex::default(),
         });
         let accepting = Arc::clone(&shared);
+        let flapping = Arc::downgrade(&shared);
+        thread::spawn(move || {
+            while let Some(shared) = flapping.upgrade() {
+                if *shared.weather.lock().unwrap() == Weather::Flapping {
+                    shared.cut();
+                }
+                drop(shared);
+                thread::sleep(Duration::from_secs(1));
+            }
+        });
         thread::spawn(move || {
             for socket in listener.incoming().map_while(Result::ok) {
                 accepting.accept(socket);
@@ -62,13 +77,24 @@ impl Proxy {
 
     /// Ends all connections, in the middle of whatever is said.
     pub fn cut(&self) {
-        for socket in self.shared.sockets.lock().unwrap().drain(..) {
-            let _ = socket.shutdown(Shutdown::Both);
-        }
+        self.shared.cut();
     }
 }
 
+/// Where bytes go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    ToServer,
+    ToClient,
+}
+
 impl Shared {
+    fn cut(&self) {
+        for socket in self.sockets.lock().unwrap().drain(..) {
+            let _ = socket.shutdown(Shutdown::Both);
+        }
+    }
+
     fn accept(self: &Arc<Self>, client: TcpStream) {
         if *self.weather.lock().unwrap() == Weather::Down {
             return;
@@ -82,19 +108,23 @@ impl Shared {
             self.sockets.lock().unwrap().push(kept);
         }
         let ways = [
-            (client.try_clone().unwrap(), server.try_clone().unwrap()),
-            (server, client),
+            (
+                client.try_clone().unwrap(),
+                server.try_clone().unwrap(),
+                Way::ToServer,
+            ),
+            (server, client, Way::ToClient),
         ];
-        for (from, to) in ways {
+        for (from, to, way) in ways {
             let shared = Arc::clone(self);
-            thread::spawn(move || shared.carry(from, to));
+            thread::spawn(move || shared.carry(from, to, way));
         }
     }
 
-    fn carry(&self, mut from: TcpStream, mut to: TcpStream) {
+    fn carry(&self, mut from: TcpStream, mut to: TcpStream, way: Way) {
         let mut piece = [0; 4096];
         while let Ok(count @ 1..) = from.read(&mut piece) {
-            self.endure();
+            self.endure(way);
             if to.write_all(&piece[..count]).is_err() {
                 break;
             }
@@ -104,9 +134,13 @@ impl Shared {
     }
 
     /// Waits as the weather demands.
-    fn endure(&self) {
+    fn endure(&self, way: Way) {
         let weather = self.weather.lock().unwrap();
-        let is_frozen = |weather: &mut Weather| *weather == Weather::Frozen;
+        let is_frozen = |weather: &mut Weather| match weather {
+            Weather::Frozen => true,
+            Weather::Deaf => way == Way::ToServer,
+            Weather::Fair | Weather::Slow(_) | Weather::Flapping | Weather::Down => false,
+        };
         let weather = *self.changed.wait_while(weather, is_frozen).unwrap();
         if let Weather::Slow(piece) = weather {
             thread::sleep(piece);

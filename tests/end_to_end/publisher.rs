@@ -57,10 +57,15 @@ impl Publisher {
 
     /// Sends a reading; its acknowledgement comes some time.
     pub fn publish(&mut self, sensor: &str, id: &str, reading: &str) -> io::Result<()> {
+        self.publish_to(&format!("ioc/v1/readings/{sensor}"), id, reading)
+    }
+
+    /// Sends a message of any shape, which `id` names.
+    pub fn publish_to(&mut self, topic: &str, id: &str, payload: &str) -> io::Result<()> {
         let mut body = Vec::new();
-        field(&mut body, format!("ioc/v1/readings/{sensor}").as_bytes());
+        field(&mut body, topic.as_bytes());
         body.extend(self.next_packet.to_be_bytes());
-        body.extend(reading.as_bytes());
+        body.extend(payload.as_bytes());
         self.in_flight.push_back((self.next_packet, id.to_owned()));
         self.next_packet = self.next_packet.checked_add(1).unwrap_or(1);
         self.socket.write_all(&packet(0x32, &body))

@@ -62,10 +62,8 @@ impl Site {
             .env("IOC_MQTT_LISTEN", "127.0.0.1:0")
             .env("IOC_JOURNAL_SEGMENT_BYTES", "1MiB")
             .env("IOC_SNAPSHOTS_RECORDS", "200")
-            // Not a setting of the server, which would refuse it.
-            .env_remove("IOC_TEST_KILLS")
-            .env_remove("IOC_TEST_TMPFS")
             .env_remove("RUST_LOG");
+        without_ours(&mut command);
         command
     }
 
@@ -304,12 +302,18 @@ fn unchunk(mut body: &str) -> String {
 
 /// Runs `ioc` with these arguments to its end.
 pub fn ioc(args: &[&str]) -> std::process::Output {
-    Command::new(IOC)
-        .args(args)
-        .env_remove("IOC_TEST_KILLS")
-        .env_remove("RUST_LOG")
-        .output()
-        .unwrap()
+    let mut command = Command::new(IOC);
+    without_ours(&mut command);
+    command.args(args).env_remove("RUST_LOG").output().unwrap()
+}
+
+/// What is told to the tests is no setting of a server, which would refuse it.
+fn without_ours(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("IOC_TEST_") {
+            command.env_remove(name);
+        }
+    }
 }
 
 /// The same program as another build: a build is the hash of the executable.

@@ -5,7 +5,7 @@
 //! can have 125 messages in flight does no less.
 
 use std::io::{self, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -53,6 +53,16 @@ impl Flood {
             let shared = Arc::clone(&shared);
             threads.push(thread::spawn(move || connection.run(&shared)));
         }
+        Ok(Self { shared, threads })
+    }
+
+    /// Lets one subscriber in, as its broker, and feeds it.
+    pub fn feed(listener: &TcpListener, options: FloodOptions) -> io::Result<Self> {
+        let stream = mqtt::let_in(listener)?;
+        let connection = Connection::new(stream, options, 0);
+        let shared = Arc::<Shared>::default();
+        let feeding = Arc::clone(&shared);
+        let threads = vec![thread::spawn(move || connection.run(&feeding))];
         Ok(Self { shared, threads })
     }
 

@@ -5,7 +5,7 @@
 //! answers to anything that a server only sends unasked.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
 /// How long a server may take to answer before a bench gives up.
@@ -45,6 +45,21 @@ pub fn subscribe(stream: &mut TcpStream, filter: &str) -> io::Result<()> {
     packet.push(1);
     stream.write_all(&packet)?;
     expect_answer::<5>(stream, SUBACK)
+}
+
+/// Lets one client of 3.1.1 in that subscribes to one filter, whatever it asks for.
+pub fn let_in(listener: &TcpListener) -> io::Result<TcpStream> {
+    let (mut stream, _) = listener.accept()?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(ANSWER_WAIT))?;
+    let mut received = Received::default();
+    for answer in [&[CONNACK, 2, 0, 0][..], &[SUBACK, 3, 0, 1, 1]] {
+        while received.packet().is_none() {
+            received.read(&stream)?;
+        }
+        stream.write_all(answer)?;
+    }
+    Ok(stream)
 }
 
 fn expect_answer<const N: usize>(stream: &mut TcpStream, first: u8) -> io::Result<()> {

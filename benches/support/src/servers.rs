@@ -117,11 +117,7 @@ pub struct Mosquitto {
 impl Mosquitto {
     /// Where the broker is installed, if it is.
     pub fn find() -> Option<PathBuf> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let beside = ["/usr/sbin".into(), "/usr/local/sbin".into()];
-        let dirs = std::env::split_paths(&path).chain(beside);
-        dirs.map(|dir| dir.join("mosquitto"))
-            .find(|file| file.is_file())
+        find("mosquitto")
     }
 
     /// The version that it says it is.
@@ -148,13 +144,7 @@ impl Mosquitto {
         command.arg("-c").arg(&settings);
         command.stdout(Stdio::null()).stderr(Stdio::null());
         let process = Killed(command.spawn()?);
-        let until = Instant::now() + READY_WAIT;
-        while TcpStream::connect(mqtt).is_err() {
-            if Instant::now() > until {
-                return Err(io::Error::other("mosquitto does not listen"));
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
+        wait_until_open(mqtt)?;
         Ok(Self { process, mqtt })
     }
 
@@ -162,6 +152,64 @@ impl Mosquitto {
     pub fn usage(&self) -> io::Result<Usage> {
         self.process.usage()
     }
+}
+
+/// A running nats-server, with its streams in files.
+#[derive(Debug)]
+pub struct Nats {
+    _process: Killed,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Nats {
+    /// Where the server is installed, if it is.
+    pub fn find() -> Option<PathBuf> {
+        find("nats-server")
+    }
+
+    /// The version that it says it is.
+    pub fn version(binary: &Path) -> String {
+        let output = Command::new(binary).arg("-v").output();
+        let text = output.map_or(Vec::new(), |output| output.stdout);
+        String::from_utf8_lossy(&text).trim().replace(": v", " ")
+    }
+
+    /// Starts a server whose streams lie in `dir`; returns when it accepts connections.
+    pub fn start(binary: &Path, dir: &Path) -> io::Result<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(binary);
+        command
+            .args(["-a", "127.0.0.1", "-p", &address.port().to_string(), "-js"])
+            .arg("-sd")
+            .arg(dir.join("streams"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let process = Killed(command.spawn()?);
+        wait_until_open(address)?;
+        Ok(Self {
+            _process: process,
+            address,
+        })
+    }
+}
+
+fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let beside = ["/usr/sbin".into(), "/usr/local/sbin".into()];
+    let dirs = std::env::split_paths(&path).chain(beside);
+    dirs.map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
+fn wait_until_open(address: SocketAddr) -> io::Result<()> {
+    let until = Instant::now() + READY_WAIT;
+    while TcpStream::connect(address).is_err() {
+        if Instant::now() > until {
+            return Err(io::Error::other(format!("nobody listens at {address}")));
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    Ok(())
 }
 
 fn free_address() -> io::Result<SocketAddr> {

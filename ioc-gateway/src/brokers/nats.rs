@@ -16,7 +16,7 @@ mod stream;
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -142,6 +142,7 @@ pub async fn run(
             options: Arc::clone(&options),
             subject: subject.clone(),
             link: links.add(&format!("nats {} {subject}", options.name)),
+            held: Mutex::default(),
         };
         connections.spawn(keep(subscriber, door.clone(), stopping.clone()));
     }
@@ -156,6 +157,18 @@ struct Subscriber {
     options: Arc<NatsOptions>,
     subject: String,
     link: Link,
+    /// When a stream last heard that we hold what it delivered, on any connection.
+    held: Mutex<Option<Instant>>,
+}
+
+impl Subscriber {
+    fn note_held(&self, at: Instant) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    }
+
+    fn held(&self) -> Option<Instant> {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Keeps one connection: makes it again whenever it ends, until told to stop.

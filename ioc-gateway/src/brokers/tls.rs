@@ -131,6 +131,14 @@ pub(super) fn behind(error: &(dyn Error + 'static)) -> Option<TlsError> {
     None
 }
 
+/// What it means that the socket failed before the two of us had come to terms.
+pub(super) fn within_handshake(error: &io::Error) -> TlsError {
+    TlsError::Refused(format!(
+        "the broker ended the connection within the handshake of TLS: is it the port for TLS? \
+         ({error})"
+    ))
+}
+
 fn explain(error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(error) => explain_certificate(error),
@@ -168,6 +176,11 @@ fn explain_certificate(error: &CertificateError) -> String {
              that authority's certificate in `ca_file`"
                 .to_owned()
         }
+        CertificateError::BadSignature => {
+            "the broker's certificate is not signed by the authority that is trusted, but by \
+             another authority of the same name: name that one's file in `ca_file`"
+                .to_owned()
+        }
         CertificateError::NotValidForName => {
             "the broker's certificate is for another name: write that in `server_name`".to_owned()
         }
@@ -177,9 +190,22 @@ fn explain_certificate(error: &CertificateError) -> String {
         } => format!(
             "the broker's certificate is not for {}, but for {}: write that in `server_name`",
             expected.to_str(),
-            presented.join(", "),
+            names(presented),
         ),
         error => format!("the broker's certificate cannot be accepted: {error}"),
+    }
+}
+
+/// The names in a certificate, which are written `DnsName("broker.example")`.
+fn names(presented: &[String]) -> String {
+    let name = |written: &String| {
+        let quoted = written.split('"').nth(1);
+        quoted.unwrap_or(written).to_owned()
+    };
+    let names: Vec<_> = presented.iter().map(name).collect();
+    match names.is_empty() {
+        true => "no name at all".to_owned(),
+        false => names.join(" and "),
     }
 }
 
@@ -203,8 +229,9 @@ fn explain_alert(alert: AlertDescription) -> String {
         | AlertDescription::UnknownCA
         | AlertDescription::AccessDenied
         | AlertDescription::DecryptError => format!(
-            "the broker refuses our certificate ({alert:?}): it has to trust the authority that \
-             `certificate_file` is of, and that must not have expired"
+            "the broker does not accept our certificate, or that we have none ({alert:?}): say it \
+             in `certificate_file` and `key_file`; the broker has to trust its authority, and it \
+             must not have expired"
         ),
         alert => format!("the broker ended TLS: {alert:?}"),
     }

@@ -185,7 +185,10 @@ async fn shake_hands(
     let config = spawn_blocking(move || options.config()).await;
     let config = config.map_err(|panic| LinkError::Panicked(panic.to_string()))??;
     let connecting = TlsConnector::from(Arc::new(config)).connect(name, socket);
-    connecting.await.map_err(LinkError::of_socket)
+    connecting.await.map_err(|error| match tls::behind(&error) {
+        Some(error) => LinkError::Tls(error),
+        None => LinkError::Tls(tls::within_handshake(&error)),
+    })
 }
 
 /// Writes something, or flushes if there is nothing; whether there may be something to flush.
@@ -286,7 +289,7 @@ impl<'a> Connection<'a> {
             // Each of these is cancel safe: nothing is read, written or settled when another wins.
             tokio::select! {
                 read = reader.read_buf(&mut self.received), if reads => {
-                    match read.map_err(LinkError::of_socket)? {
+                    match read.map_err(|error| self.of_read(error))? {
                         0 if self.stage == Stage::AwaitsConnAck => return Err(LinkError::NotLetIn),
                         0 => return Err(LinkError::Closed),
                         _ => self.heard(),
@@ -303,6 +306,15 @@ impl<'a> Connection<'a> {
                     self.stopping = true;
                 }
             }
+        }
+    }
+
+    /// A broker that is asked for what it does not speak may reset the connection.
+    fn of_read(&self, error: io::Error) -> LinkError {
+        let is_reset = error.kind() == io::ErrorKind::ConnectionReset;
+        match is_reset && self.stage == Stage::AwaitsConnAck {
+            true => LinkError::NotLetIn,
+            false => LinkError::of_socket(error),
         }
     }
 

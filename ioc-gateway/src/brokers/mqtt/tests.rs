@@ -50,16 +50,22 @@ async fn bench(version: Version, change: impl FnOnce(&mut MqttBrokerOptions)) ->
 impl Bench {
     /// The next connection, let in and subscribed.
     async fn subscribed(&self, version: Version) -> TcpStream {
+        self.let_in(version, true).await
+    }
+
+    /// The same, with the session of before or without one.
+    async fn let_in(&self, version: Version, session: bool) -> TcpStream {
         let (mut socket, _) = timeout(WITHIN, self.listener.accept())
             .await
             .unwrap()
             .unwrap();
         assert_eq!(packet(&mut socket).await[0], 0x10, "CONNECT");
         let v5 = version == Version::V5;
+        let session = u8::from(session);
         let connack: &[u8] = if v5 {
-            &[0x20, 3, 1, 0, 0]
+            &[0x20, 3, session, 0, 0]
         } else {
-            &[0x20, 2, 1, 0]
+            &[0x20, 2, session, 0]
         };
         socket.write_all(connack).await.unwrap();
         assert_eq!(packet(&mut socket).await[0], 0x82, "SUBSCRIBE");
@@ -150,6 +156,40 @@ async fn p1_a_message_is_acknowledged_when_it_is_durable_and_not_on_the_next_con
             () = settler => unreachable!("it never ends"),
         };
         assert_eq!(acked, [0x40, 2, 0, 9], "never 7 nor 8");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rumqtt_1014_1056_what_a_lost_session_owed_does_not_keep_the_next_from_working() {
+    for version in [Version::V311, Version::V5] {
+        let bench = bench(version, |_| {}).await;
+        let mut held = Vec::new();
+        for session in [true, false, false, true] {
+            let mut socket = bench.let_in(version, session).await;
+            // The same identifiers as ever, of which the connections before acknowledged none.
+            publish(&mut socket, version, 1, READING).await;
+            publish(&mut socket, version, 2, READING).await;
+            held.push(bench.arrivals.queue().recv_timeout(WITHIN).unwrap());
+        }
+        let mut last = bench.let_in(version, false).await;
+        for arrival in held {
+            arrival.ack.settle();
+        }
+        publish(&mut last, version, 1, READING).await;
+        let settler = async {
+            loop {
+                while let Ok(arrival) = bench.arrivals.queue().try_recv() {
+                    arrival.ack.settle();
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let acked = tokio::select! {
+            acked = packet(&mut last) => acked,
+            () = settler => unreachable!("it never ends"),
+        };
+        assert_eq!(acked, [0x40, 2, 0, 1]);
+        bench.until(|state| state == "up").await;
     }
 }
 

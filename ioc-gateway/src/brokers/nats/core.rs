@@ -1,7 +1,7 @@
 //! A core subject: no acknowledgements, so nothing comes again.
 
 use async_nats::Subscriber as Subscription;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
 
 use super::{Connected, Ended, LinkError, Subscriber, message};
@@ -63,7 +63,17 @@ async fn read(
         let reads = !is_stopping && epoch.has_room(inflight_max);
         tokio::select! {
             next = messages.next(), if reads => match next {
-                Some(next) => epoch.take(message::of(&next, &mut topic)),
+                Some(first) => {
+                    // With those that have come with it, so that they go through the door together.
+                    let mut next = Some(first);
+                    while let Some(message) = next {
+                        epoch.take(message::of(&message, &mut topic));
+                        next = match epoch.has_room(inflight_max) {
+                            true => messages.next().now_or_never().flatten(),
+                            false => None,
+                        };
+                    }
+                }
                 None => return Err(LinkError::Broke("the subscription ended".to_owned())),
             },
             progress = epoch.progress() => progress?,

@@ -12,7 +12,7 @@ use async_nats::jetstream::consumer::pull::{BatchConfig, Config};
 use async_nats::jetstream::consumer::{AckPolicy, Consumer};
 use async_nats::jetstream::{self, AckKind};
 use async_nats::{Message, StatusCode, Subject, Subscriber as Subscription};
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
@@ -48,7 +48,11 @@ pub(super) async fn serve(
         let begun = timeout(ANSWER_WITHIN, beginning).await;
         let mut reader = begun.map_err(|_| LinkError::Silent)??;
         subscriber.link.up();
-        reader.run(&mut connected, &mut epoch, stopping).await
+        let ran = reader.run(&mut connected, &mut epoch, stopping).await;
+        if let Some(at) = reader.delivered {
+            subscriber.note_held(at);
+        }
+        ran
     };
     match read.await {
         Ok(()) => Ended::Stopped,
@@ -71,6 +75,8 @@ struct Reader<'a> {
     /// From when on messages are pulled: when those that were under way before can come again, which
     /// the server then delivers first. Newer ones before them would be out of order.
     pull_from: Instant,
+    /// When a message came last, or we asked for patience with one.
+    delivered: Option<Instant>,
     /// How many messages the server may still send for open requests.
     requested: u64,
     heard: Instant,
@@ -108,9 +114,10 @@ impl<'a> Reader<'a> {
             return Err(LinkError::refused("use the consumer")(why));
         }
         let ack_wait = info.config.ack_wait;
-        let patience = match info.num_ack_pending {
-            0 => Duration::ZERO,
-            _ => ack_wait + ack_wait / 4,
+        let pull_from = match info.num_ack_pending {
+            0 => Instant::now(),
+            // A server counts from what it delivered, or we held, last; without that from now on.
+            _ => subscriber.held().unwrap_or_else(Instant::now) + ack_wait + ack_wait / 4,
         };
         let inbox = Subject::from(client.new_inbox());
         let messages = client.subscribe(inbox.clone()).await;
@@ -126,7 +133,8 @@ impl<'a> Reader<'a> {
             }),
             ack_wait,
             held: 0,
-            pull_from: Instant::now() + patience,
+            pull_from,
+            delivered: None,
             requested: 0,
             heard: Instant::now(),
             topic: String::new(),
@@ -158,9 +166,8 @@ impl<'a> Reader<'a> {
             }
             tokio::select! {
                 message = self.messages.next(), if has_room => {
-                    self.heard = Instant::now();
                     match message {
-                        Some(message) => self.take(&message, epoch)?,
+                        Some(message) => self.take_all(message, epoch)?,
                         None => return Err(LinkError::Broke("the inbox ended".to_owned())),
                     }
                 }
@@ -199,6 +206,20 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    /// Takes a message and those that have come with it, so that they go through the door together.
+    fn take_all(&mut self, first: Message, epoch: &mut Epoch) -> Result<(), LinkError> {
+        self.heard = Instant::now();
+        let mut next = Some(first);
+        while let Some(message) = next {
+            self.take(&message, epoch)?;
+            next = match epoch.has_room(u64::MAX) {
+                true => self.messages.next().now_or_never().flatten(),
+                false => None,
+            };
+        }
+        Ok(())
+    }
+
     /// Takes a message, or what the server has to say about a request (ADR-13).
     fn take(&mut self, message: &Message, epoch: &mut Epoch) -> Result<(), LinkError> {
         match message.status {
@@ -225,6 +246,7 @@ impl<'a> Reader<'a> {
             return Err(LinkError::refused("read")(why));
         };
         self.requested = self.requested.saturating_sub(1);
+        self.delivered = Some(self.heard);
         epoch.take(message::of(message, &mut self.topic));
         if is_again {
             telemetry::broker_redelivered(1);
@@ -252,6 +274,7 @@ impl<'a> Reader<'a> {
             telemetry::nats_pending_gone(self.subscriber.link.name());
         }
         for reply in self.prefix.replies(self.held) {
+            self.delivered = Some(Instant::now());
             answer(connected, reply.clone(), AckKind::Progress).await?;
         }
         self.held = decoded;
