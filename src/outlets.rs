@@ -18,8 +18,8 @@ use crate::writer::{Outlet, OwnedDeadLetter};
 #[derive(Debug, Clone)]
 pub struct Outlets {
     window: Window,
-    /// The decisions that MQTT clients subscribe to.
-    pub mqtt: mqtt::Decisions,
+    /// What MQTT clients subscribe to.
+    pub mqtt: mqtt::Deliveries,
     /// The messages that could not be read.
     pub dead_letters: DeadLetters,
     /// The commands to devices.
@@ -31,7 +31,7 @@ impl Outlets {
     pub fn new(window: Window) -> Self {
         Self {
             window,
-            mqtt: mqtt::Decisions::default(),
+            mqtt: mqtt::Deliveries::default(),
             dead_letters: DeadLetters::default(),
             commands: CommandBook::default(),
         }
@@ -46,7 +46,7 @@ impl Outlet for Outlets {
             if let Some(command) = each.decision.verdict.command() {
                 self.commands.follow(command);
             }
-            self.mqtt.publish(zone_of(&each.decision), &each.json);
+            self.mqtt.decision(zone_of(&each.decision), &each.json);
         }
         self.window.release(published);
     }

@@ -132,10 +132,10 @@ impl Servers {
                 http::Limits::default(),
                 stopped.clone(),
             )),
-            tokio::spawn(mqtt.run(door.clone(), outlets.mqtt, until(stopped.clone()))),
+            tokio::spawn(mqtt.run(door.clone(), outlets.mqtt.clone(), until(stopped.clone()))),
             tokio::spawn(telemetry::keep_up(metrics, until(stopped.clone()))),
         ];
-        running.extend(commands.deliver(&door, &nats, &links, &stopped));
+        running.extend(commands.deliver(&door, &outlets.mqtt, &nats, &links, &stopped));
         for broker in mqtt_brokers {
             let (door, links, stopped) = (door.clone(), links.clone(), stopped.clone());
             running.push(tokio::spawn(async move {
@@ -181,10 +181,11 @@ impl Servers {
 }
 
 impl CommandsOut {
-    /// Begins to send them, over these servers.
+    /// Begins to send them, over our listener and these servers.
     fn deliver(
         self,
         door: &Door,
+        listener: &mqtt::Deliveries,
         servers: &[NatsOptions],
         links: &Links,
         stopped: &watch::Receiver<bool>,
@@ -196,7 +197,9 @@ impl CommandsOut {
         }
         let until = || until(stopped.clone());
         let starting = commands::start(book.clone(), door.clone(), now.clone(), until());
-        let mut running = vec![tokio::spawn(starting)];
+        let listener = listener.clone();
+        let over_mqtt = commands::over_mqtt(book.clone(), listener, now.clone(), until());
+        let mut running = vec![tokio::spawn(starting), tokio::spawn(over_mqtt)];
         for server in servers.iter().filter(|server| server.commands) {
             let way = NatsCommands::new(server.clone(), links);
             let sending = commands::over_nats(way, book.clone(), now.clone(), until());
@@ -293,9 +296,10 @@ fn read_users(path: &Path) -> Result<Users, HostError> {
     let text = read_secret(path, USERS_FILE_BYTES_MAX)?;
     let users = users::parse(&path.display().to_string(), &text);
     let users = users.map_err(|mistakes| HostError::Usage(mistakes.to_string()))?;
-    Ok(Users::new(
-        users.iter().map(|user| (&*user.name, &*user.password)),
-    ))
+    let users = users.iter();
+    Ok(Users::with_devices(users.map(|user| {
+        (&*user.name, &*user.password, user.may_speak_for())
+    })))
 }
 
 /// The text of a file that only its owner may read.

@@ -4,17 +4,17 @@
 //! Arrives: connections. Leaves: tasks that serve one each. Promise: nothing is acknowledged
 //! before it is durable; a connection that misbehaves is closed with a reason, which a client of
 //! version 5 is told, counted, and touches no other; at most [`MqttOptions::connections_max`] are
-//! served. Spoken: quality 0 and 1 in, 0 out; no retained messages; sessions end with their
-//! connection (session present is always 0); a will is accepted and counted, not published. Next:
+//! served. Spoken: quality 0 and 1, both ways; sessions end with their connection (session
+//! present is always 0); a will is accepted and counted, not published. Next:
 //! `mqtt/introduction.rs`, its CONNECT; `mqtt/connection.rs`, one connection; `mqtt/session.rs`,
-//! what its packets mean; `mqtt/codec.rs`, their bytes.
+//! what its packets mean; `mqtt/codec.rs`, their bytes; `mqtt/deliveries.rs`, what is published.
 
 mod codec;
 mod close;
 mod admission;
 mod introduction;
 mod registry;
-mod decisions;
+mod deliveries;
 mod session;
 mod deadlines;
 mod farewell;
@@ -36,7 +36,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-pub use self::decisions::Decisions;
+pub use self::deliveries::{Deliveries, Delivery, Lost, Outcome, Topic, TopicError};
 
 use self::close::CloseReason;
 use self::codec::{Refusal, Version};
@@ -66,7 +66,7 @@ pub struct Listener {
 struct Shared {
     options: Arc<MqttOptions>,
     door: Door,
-    decisions: Decisions,
+    deliveries: Deliveries,
     registry: Arc<Registry>,
 }
 
@@ -96,7 +96,7 @@ impl Listener {
     /// Serves until `shutdown` is ready; then accepts and reads no more, waits until what was
     /// handed over is durable and acknowledged, for at most [`MqttOptions::drain_wait_max`], and
     /// closes the connections. The engine must go on settling until this returns.
-    pub async fn run(self, door: Door, decisions: Decisions, shutdown: impl Future<Output = ()>) {
+    pub async fn run(self, door: Door, deliveries: Deliveries, shutdown: impl Future<Output = ()>) {
         telemetry::mqtt_listening(self.local_addr);
         let (stop, stopping) = watch::channel(false);
         let mut reception = Reception {
@@ -105,16 +105,18 @@ impl Listener {
             shared: Arc::new(Shared {
                 options: Arc::new(self.options),
                 door,
-                decisions,
+                deliveries: deliveries.clone(),
                 registry: Arc::default(),
             }),
             stopping,
             tasks: JoinSet::new(),
         };
         let mut shutdown = pin!(shutdown);
+        let mut deadlines = pin!(deliveries.keep_deadlines());
         loop {
             select! {
                 () = &mut shutdown => break,
+                never = &mut deadlines => match never {},
                 accepted = self.socket.accept() => match accepted {
                     Ok((stream, peer)) => reception.receive(stream, peer),
                     Err(error) => {
@@ -130,6 +132,7 @@ impl Listener {
         while let Some(ended) = reception.tasks.join_next().await {
             note_panic(ended);
         }
+        deliveries.close();
     }
 }
 

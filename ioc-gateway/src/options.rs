@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use subtle::ConstantTimeEq;
@@ -38,6 +39,9 @@ pub struct MqttOptions {
     pub unwritten_bytes_max: usize,
     /// How many decisions may wait for one subscriber; more are dropped for it, and counted.
     pub decisions_max: usize,
+    /// How many messages of quality 1 may be on their way to one subscriber and not acknowledged,
+    /// unless a client of version 5 takes fewer; then further ones wait in its queue.
+    pub unacknowledged_max: u16,
     /// How long a connection may take to send CONNECT; then it is closed.
     pub connect_wait_max: Duration,
     /// How long a connection may wait for the door; then it is closed as `overloaded`, and its
@@ -61,6 +65,7 @@ impl Default for MqttOptions {
             decoded_bytes_max: 64 * 1024,
             unwritten_bytes_max: 256 * 1024,
             decisions_max: 1024,
+            unacknowledged_max: 256,
             connect_wait_max: Duration::from_secs(10),
             overload_wait_max: Duration::from_secs(30),
             write_wait_max: Duration::from_secs(30),
@@ -117,24 +122,82 @@ pub enum Credentials {
     Users(Users),
 }
 
+/// Which devices a client may speak for, and so hear the commands of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Devices {
+    /// All: where nobody is asked who he is.
+    Every,
+    /// Those whose names are one of these; one that ends in `*` stands for all that begin so.
+    These(Arc<[Box<str>]>),
+}
+
+impl Devices {
+    /// The devices of these names and beginnings of names.
+    pub fn these<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::These(names.into_iter().map(Into::into).collect())
+    }
+
+    /// Whether this one is among them.
+    pub fn have(&self, device: &str) -> bool {
+        let is_it = |name: &str| match name.strip_suffix('*') {
+            Some(beginning) => device.starts_with(beginning),
+            None => name == device,
+        };
+        match self {
+            Self::Every => true,
+            Self::These(names) => names.iter().any(|name| is_it(name)),
+        }
+    }
+
+    /// Whether there may be any.
+    pub fn are_some(&self) -> bool {
+        match self {
+            Self::Every => true,
+            Self::These(names) => !names.is_empty(),
+        }
+    }
+}
+
 /// Users with the hashes of their passwords: the passwords themselves are not kept.
 #[derive(Clone)]
-pub struct Users(HashMap<Box<str>, blake3::Hash>);
+pub struct Users(HashMap<Box<str>, User>);
+
+#[derive(Clone)]
+struct User {
+    password: blake3::Hash,
+    devices: Devices,
+}
 
 impl Users {
-    /// The users of these names and passwords.
+    /// The users of these names and passwords, each of whom may hear the commands of the device
+    /// that is called as he is.
     pub fn new<'a>(users: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let hashed = |(name, password): (&str, &str)| (name.into(), hash(password.as_bytes()));
-        Self(users.into_iter().map(hashed).collect())
+        let with_own = |(name, password)| (name, password, Devices::these([name]));
+        Self::with_devices(users.into_iter().map(with_own))
+    }
+
+    /// The users of these names and passwords, with the devices that they may speak for.
+    pub fn with_devices<'a>(users: impl IntoIterator<Item = (&'a str, &'a str, Devices)>) -> Self {
+        let user = |(name, password, devices): (&str, &str, _)| {
+            let password = hash(password.as_bytes());
+            (name.into(), User { password, devices })
+        };
+        Self(users.into_iter().map(user).collect())
     }
 
     /// Whether this is the user's password. Takes as long for a wrong one as for the right one,
     /// and as long for a user who does not exist.
     pub fn accept(&self, user: &str, password: &[u8]) -> bool {
-        let known = self.0.get(user);
-        let expected = known.copied().unwrap_or_else(|| hash(b""));
+        let known = self.0.get(user).map(|user| user.password);
+        let expected = known.unwrap_or_else(|| hash(b""));
         let same = hash(password).as_bytes().ct_eq(expected.as_bytes());
         known.is_some() & bool::from(same)
+    }
+
+    /// The devices that a user may speak for.
+    pub fn devices(&self, user: &str) -> Devices {
+        let user = self.0.get(user);
+        user.map_or_else(|| Devices::these([]), |user| user.devices.clone())
     }
 }
 
@@ -174,6 +237,18 @@ mod tests {
             !users.accept("nobody", b""),
             "an unknown user has no empty password"
         );
+    }
+
+    #[test]
+    fn a_user_speaks_for_its_own_device_unless_others_are_named() {
+        let own = Devices::these(["gate-7", "wl-04*"]);
+        let users = Users::with_devices([("north", "s3cret", own)]);
+        let devices = users.devices("north");
+        assert!(devices.have("gate-7") && devices.have("wl-0412") && devices.have("wl-04"));
+        assert!(!devices.have("gate-70") && !devices.have("north") && !devices.have("wl-0"));
+        assert!(!users.devices("nobody").are_some());
+        let own = Users::new([("gate-7", "s3cret")]).devices("gate-7");
+        assert!(own.have("gate-7") && !own.have("gate-8"));
     }
 
     #[test]

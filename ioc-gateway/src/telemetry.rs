@@ -129,6 +129,11 @@ pub(crate) fn mqtt_subscribed() {
     counter!("ioc_mqtt_subscriptions_total").increment(1);
 }
 
+/// Something became of a delivery to a device.
+pub(crate) fn mqtt_delivery(outcome: &'static str) {
+    counter!("ioc_mqtt_deliveries_total", "outcome" => outcome).increment(1);
+}
+
 /// A subscriber's queue was full.
 pub(crate) fn mqtt_decision_missed() {
     static COUNTER: LazyLock<Counter> =

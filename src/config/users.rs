@@ -1,10 +1,14 @@
 //! The users of the MQTT listener: lines of `user:password` in a file outside the configuration.
 //!
-//! Arrives: the file's text; the host has checked that only its owner can read it. Leaves: pairs.
+//! Arrives: the file's text; the host has checked that only its owner can read it. Leaves: users.
 //! Promise: no message ever holds a password. Blank lines and lines that begin with `#` are
-//! ignored; a password may hold any character but a line break, also colons.
+//! ignored; a password may hold any character but a line break, also colons. An indented line
+//! `devices: gate-7, wl-04*` names the devices that the user above it may speak for, and so hear
+//! the commands of; without one, it is the device that is called as the user is.
 
 use std::fmt;
+
+use ioc_gateway::options::Devices;
 
 use super::mistake::{Mistakes, Place};
 
@@ -15,6 +19,18 @@ pub struct User {
     pub name: String,
     /// The password.
     pub password: String,
+    /// The names of its devices, and beginnings of names with a `*` behind them.
+    pub devices: Option<Vec<String>>,
+}
+
+impl User {
+    /// The devices that it may speak for.
+    pub fn may_speak_for(&self) -> Devices {
+        match &self.devices {
+            Some(devices) => Devices::these(devices.iter().map(String::as_str)),
+            None => Devices::these([&*self.name]),
+        }
+    }
 }
 
 impl fmt::Debug for User {
@@ -27,6 +43,8 @@ impl fmt::Debug for User {
 
 /// The most users that a file may name.
 pub const USERS_MAX: usize = 100_000;
+/// The most names in one line of devices.
+pub const DEVICES_MAX: usize = 1024;
 
 /// Reads the users in `text`; `file` is only for messages.
 ///
@@ -42,11 +60,21 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<User>, Mistakes> {
             column: 1,
             ..Place::whole(file)
         };
+        if let Some(devices) = devices_of(text) {
+            match (users.last_mut(), devices_in(devices)) {
+                (Some(user), Ok(devices)) if user.devices.is_none() => user.devices = Some(devices),
+                (Some(_), Ok(_)) => mistakes.add(&place, "", "the user's devices are named twice"),
+                (None, _) => mistakes.add(&place, "", "devices of no user; a user comes first"),
+                (Some(_), Err(what)) => mistakes.add(&place, "", what),
+            }
+            continue;
+        }
         match text.split_once(':') {
             Some((name, password)) if !name.is_empty() && !password.is_empty() => {
                 users.push(User {
                     name: name.to_owned(),
                     password: password.to_owned(),
+                    devices: None,
                 });
             }
             _ => mistakes.add(
@@ -66,6 +94,28 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<User>, Mistakes> {
         mistakes.add(&Place::whole(file), "", what);
     }
     mistakes.or(Some(users))
+}
+
+/// What follows `devices:` in an indented line.
+fn devices_of(line: &str) -> Option<&str> {
+    let is_indented = line.starts_with([' ', '\t']);
+    is_indented.then(|| line.trim().strip_prefix("devices:"))?
+}
+
+fn devices_in(text: &str) -> Result<Vec<String>, String> {
+    let names: Vec<_> = text.split(',').map(str::trim).collect();
+    let is_name = |name: &&str| !name.is_empty() && !name[..name.len() - 1].contains('*');
+    if !names.iter().all(is_name) {
+        let what = "devices are names with commas between; `*` stands only at the end of one";
+        return Err(what.to_owned());
+    }
+    if names.len() > DEVICES_MAX {
+        let count = names.len();
+        return Err(format!(
+            "{count} devices are too many; at most {DEVICES_MAX}"
+        ));
+    }
+    Ok(names.into_iter().map(str::to_owned).collect())
 }
 
 fn is_blank(line: &str) -> bool {
@@ -90,6 +140,36 @@ mod tests {
             users:1:1: not a user and a password; write `user:password`
             users:3:1: not a user and a password; write `user:password`"#]]
         .assert_eq(&mistakes.to_string());
+    }
+
+    #[test]
+    fn devices_belong_to_the_user_above_them() {
+        let users = "north:s3cret\n  devices: gate-7, wl-04*\n\nriver:s3cret\n";
+        let users = parse("users", users).unwrap();
+        let [north, river] = &users[..] else {
+            panic!("{users:?}");
+        };
+        let devices = north.may_speak_for();
+        assert!(devices.have("gate-7") && devices.have("wl-0412") && !devices.have("north"));
+        let devices = river.may_speak_for();
+        assert!(devices.have("river") && !devices.have("gate-7"));
+
+        let wrong =
+            "\tdevices: a\na:x\n devices: a,,b\nb:x\n devices: a*b\nc:x\n devices: *\n devices: d";
+        expect![[r#"
+            users:1:1: devices of no user; a user comes first
+            users:3:1: devices are names with commas between; `*` stands only at the end of one
+            users:5:1: devices are names with commas between; `*` stands only at the end of one
+            users:8:1: the user's devices are named twice"#]]
+        .assert_eq(&parse("users", wrong).unwrap_err().to_string());
+    }
+
+    #[test]
+    fn p5_devices_of_a_user_have_a_bound() {
+        let line = |count: usize| format!("a:x\n devices: {}d", "d,".repeat(count - 1));
+        assert!(parse("users", &line(DEVICES_MAX)).is_ok());
+        let refused = parse("users", &line(DEVICES_MAX + 1)).unwrap_err();
+        assert!(refused.to_string().contains("are too many"));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Commands to devices, from a person's order to what everybody is told came of it; `kill -9` in
 //! between. The devices are here: they listen, and answer or do not.
 
+use std::process::{Child, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
 use async_nats::Subscriber;
@@ -10,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::nats::Nats;
 use crate::stream::Stream;
-use crate::support::{DEADLINE, Server, Site, wait_for};
+use crate::support::{DEADLINE, Server, Site, lines_of, tool, wait_for};
 
 /// A gate whose sensor shows whether it is shut, a sign, and a siren that must not sound twice.
 fn city() -> String {
@@ -348,4 +350,118 @@ fn who_lives_in_another_time_than_the_world_sends_nothing_to_devices() {
     wait_for_progress(&server, "sign", "expired");
     let heard = timeout(Duration::from_millis(1), sign.commands.next());
     assert!(nats.runtime.block_on(heard).is_err());
+}
+
+/// A device at our own listener: mosquitto's clients.
+struct MqttDevice {
+    port: u16,
+    name: &'static str,
+    listening: Child,
+    heard: mpsc::Receiver<String>,
+}
+
+impl MqttDevice {
+    fn new(server: &Server, name: &'static str) -> Self {
+        let port = server.mqtt.port();
+        let mut listening = tool("mosquitto_sub")
+            .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-q", "1"])
+            .args(["-t", &format!("ioc/v1/commands/{name}")])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let heard = lines_of(listening.stdout.take().unwrap());
+        Self {
+            port,
+            name,
+            listening,
+            heard,
+        }
+    }
+
+    fn hear(&self) -> Value {
+        let line = self
+            .heard
+            .recv_timeout(DEADLINE)
+            .expect("a command in time");
+        serde_json::from_str(&line).unwrap()
+    }
+
+    fn answer(&self, key: &Value, state: &str) {
+        let said = json!({ "key": key, "state": state }).to_string();
+        let status = tool("mosquitto_pub")
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-q", "1"])
+            .args(["-t", &format!("ioc/v1/feedback/{}", self.name), "-m", &said])
+            .status();
+        assert!(status.unwrap().success());
+    }
+}
+
+impl Drop for MqttDevice {
+    fn drop(&mut self) {
+        let _ = self.listening.kill();
+        let _ = self.listening.wait();
+    }
+}
+
+#[test]
+fn a_person_closes_a_gate_over_mqtt_and_its_sensor_shows_it() {
+    let site = site("");
+    let server = site.start();
+    let gate = MqttDevice::new(&server, "gate:7");
+    let order_of = json!({ "command": "close", "parameters": { "speed": 3 } });
+    let sent = order(&server, &site, "gate:7", &order_of);
+    let heard = gate.hear();
+    assert_eq!(
+        (&heard["key"], &heard["parameters"]["speed"]),
+        (&sent["key"], &json!(3))
+    );
+    gate.answer(&heard["key"], "accepted");
+    let accepted = wait_for_progress(&server, "gate:7", "accepted");
+    let shut = json!({
+        "id": "g1", "sensor": "gate-shut", "value": 1, "observed_at": accepted["updated_at"],
+    });
+    server.post_readings(&[shut.to_string()]);
+    wait_for_progress(&server, "gate:7", "confirmed");
+}
+
+#[test]
+fn node_red_2864_a_command_waits_for_a_device_that_is_away_and_dies_at_its_deadline() {
+    let site = site("");
+    let server = site.start();
+    let until_late = json!({ "command": "flash", "not_after_s": 300 });
+    let sent = order(&server, &site, "sign", &until_late);
+    let soon = json!({ "command": "close", "not_after_s": 0.5 });
+    order(&server, &site, "gate:7", &soon);
+    wait_for_progress(&server, "gate:7", "expired");
+    let (sign, gate) = (
+        MqttDevice::new(&server, "sign"),
+        MqttDevice::new(&server, "gate:7"),
+    );
+    assert_eq!(sign.hear()["key"], sent["key"], "it waited");
+    let other = order(&server, &site, "gate:7", &json!({ "command": "open" }));
+    assert_eq!(
+        gate.hear()["key"],
+        other["key"],
+        "INV-30: what expired is gone"
+    );
+}
+
+#[test]
+fn inv_39_after_kill_9_a_device_at_our_listener_gets_what_it_has_not_answered_again() {
+    let site = site("");
+    let server = site.start();
+    let until_late = json!({ "command": "flash", "not_after_s": 300 });
+    let sent = order(&server, &site, "sign", &until_late);
+    server.kill();
+    let server = site.start();
+    let sign = MqttDevice::new(&server, "sign");
+    assert_eq!(sign.hear()["key"], sent["key"]);
+    assert_eq!(last(&server, "sign")["progress"], "sent", "INV-31");
+    sign.answer(&sent["key"], "done");
+    wait_for_progress(&server, "sign", "done");
+    server.kill();
+    let server = site.start();
+    let sign = MqttDevice::new(&server, "sign");
+    let other = order(&server, &site, "sign", &json!({ "command": "off" }));
+    assert_eq!(sign.hear()["key"], other["key"]);
 }

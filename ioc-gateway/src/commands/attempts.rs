@@ -9,6 +9,8 @@ use tokio::time::{Duration, Instant};
 
 /// After how long a command that nobody is known to have taken is sent again.
 pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// After how long one is sent again that was lost on the way.
+pub(super) const LOST_AFTER: Duration = Duration::from_secs(1);
 
 /// The attempts on one way. Forgotten with the commands that are no longer to be sent.
 #[derive(Debug, Clone, Default)]

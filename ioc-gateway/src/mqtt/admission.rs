@@ -14,7 +14,7 @@ use bytes::BytesMut;
 
 use super::codec::{self, Connect, Limits, Refusal, Version};
 use super::registry::ClientKey;
-use crate::options::{Credentials, MqttOptions};
+use crate::options::{Credentials, Devices, MqttOptions};
 
 /// A client that was let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +27,10 @@ pub(super) struct Client {
     pub silence_max: Option<Duration>,
     /// Whether it left a will.
     pub has_will: bool,
+    /// The devices that it may speak for.
+    pub devices: Devices,
+    /// How many messages of quality 1 may be on their way to it.
+    pub receive_max: u16,
     /// The longest packet that it takes.
     pub packet_bytes_max: usize,
     /// Whether it wants to be told why a message was not taken.
@@ -58,6 +62,10 @@ pub(super) fn admit(connect: &Connect<'_>, credentials: &Credentials) -> Result<
         refuse_unserved(connect)?;
     }
     let user = user(connect, credentials)?;
+    let devices = match (credentials, &user) {
+        (Credentials::Users(users), Some(user)) => users.devices(user),
+        (Credentials::Users(_) | Credentials::Anonymous, _) => Devices::Every,
+    };
     let has_assigned_id = connect.client_id.is_empty();
     let client_id = match connect.client_id {
         "" if connect.clean_session || version == Version::V5 => made_up_id(),
@@ -76,6 +84,8 @@ pub(super) fn admit(connect: &Connect<'_>, credentials: &Credentials) -> Result<
             seconds => Some(Duration::from_millis(u64::from(seconds) * 1500)),
         },
         has_will: connect.will.is_some(),
+        devices,
+        receive_max: connect.properties.receive_max,
         packet_bytes_max: connect.properties.packet_bytes_max as usize,
         wants_problems: connect.properties.wants_problems,
         told: Told {
@@ -120,7 +130,6 @@ fn refuse_unserved(connect: &Connect<'_>) -> Result<(), Refusal> {
     }
     match &connect.will {
         Some(will) if will.qos == 2 => Err(Refusal::WillQos),
-        Some(will) if will.retain => Err(Refusal::WillRetain),
         _ => Ok(()),
     }
 }
@@ -273,7 +282,7 @@ mod tests {
         };
         assert_eq!(with_will(Version::V5, will), Ok(true));
         assert_eq!(with_will(Version::V5, exactly_once), Err(Refusal::WillQos));
-        assert_eq!(with_will(Version::V5, retained), Err(Refusal::WillRetain));
+        assert_eq!(with_will(Version::V5, retained), Ok(true));
         assert_eq!(with_will(Version::V311, exactly_once), Ok(true));
         assert_eq!(with_will(Version::V311, retained), Ok(true));
         let with_method = Connect {

@@ -29,8 +29,6 @@ pub(super) enum CloseReason {
     WriteStalled,
     /// A message of quality 2, which is not served.
     Qos2Unsupported,
-    /// A message to be retained, of a client that was told that none is.
-    RetainUnsupported,
     /// More messages than may be, not yet acknowledged.
     ReceiveMaxExceeded,
     /// A topic alias that is not one, or stands for nothing.
@@ -63,7 +61,6 @@ impl CloseReason {
             Self::Overloaded => "overloaded",
             Self::WriteStalled => "write_stalled",
             Self::Qos2Unsupported => "qos2_unsupported",
-            Self::RetainUnsupported => "retain_unsupported",
             Self::ReceiveMaxExceeded => "receive_max_exceeded",
             Self::TopicAliasInvalid => "topic_alias_invalid",
             Self::AnswerTooLong => "answer_too_long",
@@ -82,7 +79,7 @@ impl CloseReason {
             Self::ClientComplained => true,
             Self::ConnectOverdue | Self::ConnectMissing | Self::Refused(_) => true,
             Self::KeepAliveExpired | Self::Overloaded | Self::WriteStalled => true,
-            Self::Qos2Unsupported | Self::RetainUnsupported | Self::PacketUnexpected => true,
+            Self::Qos2Unsupported | Self::PacketUnexpected => true,
             Self::ReceiveMaxExceeded | Self::TopicAliasInvalid | Self::AnswerTooLong => true,
             Self::Malformed(_) => true,
         }
@@ -100,7 +97,6 @@ impl CloseReason {
             Self::TakenOver => 0x8e,
             Self::Overloaded => 0x89,
             Self::Qos2Unsupported => 0x9b,
-            Self::RetainUnsupported => 0x9a,
             Self::ReceiveMaxExceeded => 0x93,
             Self::TopicAliasInvalid => 0x94,
             Self::AnswerTooLong => 0x95,

@@ -15,7 +15,7 @@ mod subscribe;
 mod answers;
 
 pub(super) use self::answers::{
-    Granted, Limits, Refusal, Removed, publish_at_most_once, put_connack, put_disconnect,
+    Granted, Limits, Outgoing, Refusal, Removed, put_connack, put_disconnect, put_message,
     put_pingresp, put_puback, put_puback_refused, put_refusal, put_suback, put_unsuback,
 };
 pub(super) use self::connect::Connect;
@@ -24,7 +24,7 @@ pub(super) use self::connect::ConnectProperties;
 #[cfg(test)]
 pub(super) use self::connect::Will;
 pub(super) use self::publish::{Publish, Qos};
-pub(super) use self::subscribe::{SHARED, Subscribe};
+pub(super) use self::subscribe::{RetainHandling, SHARED, Subscribe, Wanted};
 
 use self::body::Body;
 use self::property::Allowed;
@@ -220,8 +220,8 @@ pub(super) enum Packet<'a> {
     },
     /// A message (section 3.3).
     Publish(Publish<'a>),
-    /// An answer to a message of quality 1 or 2 (sections 3.4 to 3.7), of which none is sent here.
-    Answer,
+    /// An answer to a message of quality 1 or 2, or to such an answer (sections 3.4 to 3.7).
+    Answer(Answer),
     /// The client wants messages (section 3.8).
     Subscribe(Subscribe<'a>),
     /// The client no longer wants messages (section 3.10).
@@ -235,6 +235,28 @@ pub(super) enum Packet<'a> {
     },
     /// The client goes on with an authentication (5.0: section 3.15), of which none is begun here.
     Auth,
+}
+
+/// What a client answers about one packet identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub kind: AnswerKind,
+    pub packet_id: u16,
+    /// Why; 0x80 and more for a fault (5.0: sections 3.4.2.1 to 3.7.2.1).
+    pub code: u8,
+}
+
+/// Which step of an exchange an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AnswerKind {
+    /// PUBACK: a message of quality 1 is taken.
+    Acknowledged,
+    /// PUBREC: a message of quality 2 is taken.
+    Received,
+    /// PUBREL: the packet identifier of a message of quality 2 may be forgotten.
+    Released,
+    /// PUBCOMP: it is forgotten.
+    Completed,
 }
 
 impl<'a> Frame<'a> {
@@ -260,8 +282,10 @@ impl<'a> Frame<'a> {
         }
         match kind {
             1 => connect::connect(body),
-            // PUBACK, PUBREC, PUBREL, PUBCOMP.
-            4..=7 => answer(version, body),
+            4 => answer(AnswerKind::Acknowledged, version, body),
+            5 => answer(AnswerKind::Received, version, body),
+            6 => answer(AnswerKind::Released, version, body),
+            7 => answer(AnswerKind::Completed, version, body),
             8 => subscribe::subscribe(version, body).map(Packet::Subscribe),
             10 => subscribe::unsubscribe(version, body).map(Packet::Unsubscribe),
             12 => body.end().map(|()| Packet::PingReq),
@@ -272,12 +296,18 @@ impl<'a> Frame<'a> {
     }
 }
 
-fn answer(version: Version, mut body: Body<'_>) -> Result<Packet<'_>, Malformed> {
-    body.packet_id()?;
-    if version == Version::V5 {
-        code_and_properties(&mut body, Allowed::ANSWER)?;
-    }
-    body.end().map(|()| Packet::Answer)
+fn answer(kind: AnswerKind, version: Version, mut body: Body<'_>) -> Result<Packet<'_>, Malformed> {
+    let packet_id = body.packet_id()?;
+    let code = match version {
+        Version::V311 => 0,
+        Version::V5 => code_and_properties(&mut body, Allowed::ANSWER)?,
+    };
+    body.end()?;
+    Ok(Packet::Answer(Answer {
+        kind,
+        packet_id,
+        code,
+    }))
 }
 
 fn disconnect(version: Version, mut body: Body<'_>) -> Result<Packet<'_>, Malformed> {

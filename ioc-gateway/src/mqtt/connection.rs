@@ -1,7 +1,7 @@
 //! One client's connection: its socket, its clocks, and the waiting between them.
 //!
-//! Arrives: an accepted socket. Leaves: inputs through the door, answers and decisions to the
-//! socket. Promise: while the door is full, acknowledgements, pings and decisions go on being
+//! Arrives: an accepted socket. Leaves: inputs through the door; answers, decisions and
+//! deliveries to the socket. Promise: while the door is full, acknowledgements, pings and decisions go on being
 //! served as far as the bounds of [`MqttOptions`](crate::options::MqttOptions) allow; whatever
 //! the client does, the connection ends with a reason and touches no other. What was decoded is
 //! handed over even if the client is gone. What packets mean is in `session.rs`.
@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::select;
@@ -22,7 +22,7 @@ use super::Shared;
 use super::admission::Client;
 use super::close::CloseReason;
 use super::deadlines::{Deadlines, FAR};
-use super::decisions::Subscription;
+use super::deliveries::{Message, Subscription};
 use super::farewell::say_farewell;
 use super::introduction::introduced;
 use super::session::Session;
@@ -65,7 +65,7 @@ enum Event {
     Settled(Result<u64, DoorClosed>),
     Read(io::Result<usize>),
     Wrote(io::Result<usize>),
-    Decision(Bytes),
+    Decision(Message),
     TakenOver,
     Stopping,
     Due,
@@ -104,6 +104,7 @@ async fn serve(
             return reason;
         }
         link.set_alarm(alarm.as_mut());
+        let delivers = link.leaving.is_none();
         let session = &mut link.session;
         let event = select! {
             done = opened(waiting.as_mut()) => Event::HandedOver(done),
@@ -111,11 +112,11 @@ async fn serve(
                 Event::Settled(settled)
             }
             read = reader.read_buf(&mut link.received), if link.reading => Event::Read(read),
-            wrote = writer.write_buf(&mut session.out), if !session.out.is_empty() => {
+            wrote = session.outbox.write(&mut writer, &mut session.out, delivers) => {
                 Event::Wrote(wrote)
             }
-            packet = next(&mut session.subscription), if link.writing_decisions => {
-                Event::Decision(packet)
+            message = next(&mut session.subscription), if link.writing_decisions => {
+                Event::Decision(message)
             }
             () = entry.taken_over(), if link.leaving.is_none() => Event::TakenOver,
             _ = stopping.wait_for(|stopping| *stopping), if !link.stopping => Event::Stopping,
@@ -140,7 +141,7 @@ where
 }
 
 /// Waits for a decision; for ever without a subscription.
-async fn next(subscription: &mut Option<Subscription>) -> Bytes {
+async fn next(subscription: &mut Option<Subscription>) -> Message {
     match subscription {
         Some(subscription) => subscription.next().await,
         None => std::future::pending().await,
@@ -197,7 +198,7 @@ impl Link {
     fn new(received: BytesMut, connack: BytesMut, client: &Client, shared: &Shared) -> Self {
         let options = Arc::clone(&shared.options);
         let deadlines = Deadlines::new(client.silence_max, &options);
-        let mut session = Session::new(client, options, shared.decisions.clone());
+        let mut session = Session::new(client, options, shared.deliveries.clone());
         session.out = connack;
         Self {
             session,
@@ -273,7 +274,7 @@ impl Link {
                 fit(&mut self.session.out, 0);
             }
             Event::Read(Err(_)) | Event::Wrote(_) => self.leave(CloseReason::SocketFailed),
-            Event::Decision(packet) => self.session.put_decision(&packet),
+            Event::Decision(message) => self.session.put_decision(&message),
             Event::TakenOver => self.leave(CloseReason::TakenOver),
             Event::Stopping => {
                 self.stopping = true;

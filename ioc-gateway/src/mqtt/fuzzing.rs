@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use super::admission::{Client, admit};
 use super::close::CloseReason;
 use super::codec::{self, Connect, ConnectProperties, Packet, Split, Version};
-use super::decisions::Decisions;
+use super::deliveries::Deliveries;
 use super::session::Session;
 use crate::catalogue::Catalogue;
 use crate::options::{Credentials, MqttOptions};
@@ -111,7 +111,7 @@ fn options() -> MqttOptions {
 /// Feeds a stream in pieces of these lengths. Nothing is durable before the end, so that what is
 /// acknowledged does not depend on them.
 fn feed(version: Version, mut stream: &[u8], lengths: &mut dyn Iterator<Item = usize>) -> Outcome {
-    let mut session = Session::new(&client(version), Arc::new(options()), Decisions::default());
+    let mut session = Session::new(&client(version), Arc::new(options()), Deliveries::default());
     let mut outcome = Outcome {
         inputs: Vec::new(),
         acknowledgements: BytesMut::new(),

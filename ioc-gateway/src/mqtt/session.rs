@@ -7,6 +7,7 @@
 //! connection. Not here: sockets and time (`connection.rs`).
 
 mod aliases;
+mod outbox;
 mod oversized;
 mod subscriptions;
 
@@ -16,16 +17,21 @@ use std::sync::Arc;
 use bytes::{Buf, BytesMut};
 
 use self::aliases::Aliases;
+use self::outbox::Outbox;
 use self::oversized::Oversized;
 use super::admission::{Client, receive_max};
 use super::close::CloseReason;
-use super::codec::{self, Malformed, Packet, Publish, Qos, Split, TooLong, Version};
-use super::decisions::{Decisions, Subscription, Takes};
+use super::codec::{
+    self, Answer, AnswerKind, Malformed, Packet, Publish, Qos, Split, TooLong, Version,
+};
+use super::deliveries::{Deliveries, Message, Subscription, Takes};
 use crate::catalogue::Catalogue;
 use crate::door::Inputs;
 use crate::formats::native;
-use crate::formats::{Message, Origin, Reason, Reject, Workspace, append_message, append_native};
-use crate::options::MqttOptions;
+use crate::formats::{
+    self, Origin, Reason, Reject, Sender, Workspace, append_message_of, append_native,
+};
+use crate::options::{Devices, MqttOptions};
 use crate::telemetry::{self, Adapter};
 
 /// A PUBACK that is owed once so many inputs of the connection are durable.
@@ -41,8 +47,9 @@ struct Owed {
 #[derive(Debug)]
 pub(super) struct Session {
     options: Arc<MqttOptions>,
-    decisions: Decisions,
+    deliveries: Deliveries,
     takes: Takes,
+    devices: Devices,
     /// Whether a PUBACK may say its reason as a word.
     wants_problems: bool,
     aliases: Aliases,
@@ -60,6 +67,9 @@ pub(super) struct Session {
     owed: VecDeque<Owed>,
     /// To be written to the socket.
     pub out: BytesMut,
+    /// What is on its way to the client. Dropped before the subscription, to which it gives back
+    /// what was not written.
+    pub outbox: Outbox,
     /// Made when the client first subscribes.
     pub subscription: Option<Subscription>,
 }
@@ -75,13 +85,17 @@ pub(super) struct Taken {
 
 impl Session {
     /// The session of a client that was let in.
-    pub fn new(client: &Client, options: Arc<MqttOptions>, decisions: Decisions) -> Self {
+    pub fn new(client: &Client, options: Arc<MqttOptions>, deliveries: Deliveries) -> Self {
+        let takes = Takes {
+            version: client.version,
+            packet_bytes_max: client.packet_bytes_max,
+        };
+        let window = client.receive_max.min(options.unacknowledged_max.max(1));
         Self {
-            decisions,
-            takes: Takes {
-                version: client.version,
-                packet_bytes_max: client.packet_bytes_max,
-            },
+            deliveries,
+            takes,
+            devices: client.devices.clone(),
+            outbox: Outbox::new(takes, window),
             wants_problems: client.wants_problems,
             aliases: Aliases::new(options.topic_alias_max),
             oversized: None,
@@ -174,7 +188,7 @@ impl Session {
 
     /// Whether decisions may be written: they leave room for answers.
     pub fn has_room_for_decisions(&self) -> bool {
-        self.out.len() < self.options.unwritten_bytes_max / 2
+        self.out.len() < self.options.unwritten_bytes_max / 2 && self.outbox.has_room_for_decision()
     }
 
     /// The DISCONNECT to end with, if the client can be told the reason.
@@ -228,12 +242,22 @@ impl Session {
     }
 
     /// Writes a decision, and those that wait behind it.
-    pub fn put_decision(&mut self, packet: &[u8]) {
-        self.out.extend_from_slice(packet);
+    pub fn put_decision(&mut self, message: &Message) {
+        self.put_message(message);
         while self.has_room_for_decisions() {
             let waiting = self.subscription.as_mut().and_then(Subscription::try_next);
-            let Some(packet) = waiting else { break };
-            self.out.extend_from_slice(&packet);
+            let Some(message) = waiting else { break };
+            self.put_message(&message);
+        }
+    }
+
+    fn put_message(&mut self, message: &Message) {
+        let at = self.out.len();
+        self.out.extend_from_slice(&message.packet);
+        self.out[at] |= u8::from(message.retain);
+        if let Some(place) = message.packet_id_at {
+            let packet_id = self.outbox.number().to_be_bytes();
+            self.out[at + place..][..2].copy_from_slice(&packet_id);
         }
     }
 
@@ -248,10 +272,24 @@ impl Session {
             Packet::Connect(_) | Packet::ConnectOtherVersion { .. } => {
                 return Err(CloseReason::PacketUnexpected);
             }
-            Packet::Answer | Packet::Auth => return Err(CloseReason::PacketUnexpected),
+            Packet::Answer(answer) => return self.answered(*answer),
+            Packet::Auth => return Err(CloseReason::PacketUnexpected),
             Packet::Publish(_) => unreachable!("a message is taken by itself"),
         }
         Ok(())
+    }
+
+    /// The client answers about a message. None is sent in quality 2.
+    fn answered(&mut self, answer: Answer) -> Result<(), CloseReason> {
+        match answer.kind {
+            AnswerKind::Acknowledged => {
+                self.outbox.acknowledged(answer.packet_id, answer.code);
+                Ok(())
+            }
+            AnswerKind::Received | AnswerKind::Released | AnswerKind::Completed => {
+                Err(CloseReason::PacketUnexpected)
+            }
+        }
     }
 
     fn publish(
@@ -281,7 +319,7 @@ impl Session {
                 }
             }
             None => {
-                let message = Message {
+                let message = formats::Message {
                     topic,
                     payload,
                     content_type: publish.content_type,
@@ -295,14 +333,12 @@ impl Session {
                         refused = Some(reject.reason);
                     }
                 };
-                append_message(
-                    inputs,
-                    message,
-                    &self.source,
-                    catalogue,
-                    workspace,
-                    &mut told,
-                );
+                let devices = &self.devices;
+                let sender = Sender {
+                    source: &self.source,
+                    may: &|name: &str| may_speak(topic, devices, name),
+                };
+                append_message_of(inputs, message, &sender, catalogue, workspace, &mut told);
                 // A message of which something was taken is not refused.
                 refused = refused.filter(|_| readings == 0);
                 taken.readings += readings;
@@ -321,9 +357,6 @@ impl Session {
         }
         if self.takes.version == Version::V311 {
             return Ok(());
-        }
-        if publish.retain {
-            return Err(CloseReason::RetainUnsupported);
         }
         let is_at_most_once = publish.qos == Qos::Zero;
         if !is_at_most_once && self.owed.len() >= usize::from(receive_max(&self.options)) {
@@ -376,6 +409,15 @@ impl Session {
             codec::put_puback_refused(&mut self.out, packet_id, code, None);
         }
     }
+}
+
+/// Whether a client may say something about a command to this device; of readings everything.
+fn may_speak(topic: &str, devices: &Devices, name: &str) -> Result<(), Reject> {
+    if formats::feedback::device_of(topic).is_none() || devices.have(name) {
+        return Ok(());
+    }
+    let detail = format!("this user may not speak for {name}");
+    Err(Reject::new(Reason::FeedbackNotAllowed, detail))
 }
 
 /// What a PUBACK says of a dead letter (5.0: section 3.4.2.1): whether it was the topic, the

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use ioc_core::record::Input;
 use ioc_gateway::door::{Arrival, Arrivals, Door, DoorOptions};
-use ioc_gateway::mqtt::{Decisions, Listener};
+use ioc_gateway::mqtt::{Deliveries, Listener};
 use ioc_gateway::options::MqttOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -29,7 +30,7 @@ pub async fn within<T>(future: impl Future<Output = T>) -> T {
 pub struct Bench {
     pub address: SocketAddr,
     pub arrivals: Option<Arrivals>,
-    pub decisions: Decisions,
+    pub deliveries: Deliveries,
     stop: Option<oneshot::Sender<()>>,
     pub running: JoinHandle<()>,
 }
@@ -49,16 +50,16 @@ pub async fn bench_with(options: MqttOptions, door: DoorOptions) -> Bench {
     let (door, arrivals) = Door::new(door, Arc::default());
     let listener = Listener::bind(options).await.unwrap();
     let address = listener.local_addr();
-    let decisions = Decisions::default();
+    let deliveries = Deliveries::default();
     let (stop, stopped) = oneshot::channel();
     let shutdown = async {
         let _ = stopped.await;
     };
-    let running = tokio::spawn(listener.run(door, decisions.clone(), shutdown));
+    let running = tokio::spawn(listener.run(door, deliveries.clone(), shutdown));
     Bench {
         address,
         arrivals: Some(arrivals),
-        decisions,
+        deliveries,
         stop: Some(stop),
         running,
     }
@@ -88,6 +89,12 @@ impl Bench {
         }
         assert_eq!(seen, count);
         arrivals
+    }
+
+    /// Publishes a decision.
+    pub fn decide(&self, zone: &str, json: &[u8]) {
+        self.deliveries
+            .decision(zone, &Bytes::copy_from_slice(json));
     }
 
     /// Tells the listener to stop.

@@ -13,27 +13,11 @@ use crate::packets::{
     suback, subscribe,
 };
 
-macro_rules! in_both_versions {
-    ($($test:ident,)+) => {
-        mod v3_1_1 {
-            $(#[tokio::test]
-            async fn $test() {
-                super::$test(super::Version::V311).await;
-            })+
-        }
-        mod v5 {
-            $(#[tokio::test]
-            async fn $test() {
-                super::$test(super::Version::V5).await;
-            })+
-        }
-    };
-}
-
 in_both_versions! {
     nothing_is_acknowledged_before_it_is_durable,
     acknowledgements_follow_the_watermark,
     a_redelivery_is_handed_over_and_acknowledged_again,
+    a_message_to_be_retained_is_taken_as_any_other,
     a_newer_connection_of_a_client_takes_over,
     a_malformed_packet_closes_its_connection_and_no_other,
     what_came_before_the_end_is_handed_over,
@@ -104,6 +88,17 @@ async fn a_redelivery_is_handed_over_and_acknowledged_again(version: Version) {
     client.expect(&puback(1)).await;
 }
 
+/// Devices that always set the flag are not shut out; the newest reading is what is judged.
+async fn a_message_to_be_retained_is_taken_as_any_other(version: Version) {
+    let bench = bench().await;
+    let mut client = bench.client(version, "c").await;
+    let mut retained = publish(version, "e1", 1);
+    retained[0] |= 1;
+    client.send(&retained).await;
+    settle(bench.inputs(1).await);
+    client.expect(&puback(1)).await;
+}
+
 async fn a_newer_connection_of_a_client_takes_over(version: Version) {
     let bench = bench().await;
     let older = bench.client(version, "c").await;
@@ -131,7 +126,7 @@ async fn a_malformed_packet_closes_its_connection_and_no_other(version: Version)
         (b"\x36\x05\0\x01a\0\x01", 0x81, "malformed_qos"),
         (b"\x34\x06\0\x01a\0\x01\0", 0x9b, "qos2_unsupported"),
         (b"\x82\xff\xff\xff\x7f", 0x95, "packet_too_long"),
-        (b"\x40\x02\0\x01", 0x82, "packet_unexpected"),
+        (b"\x50\x02\0\x01", 0x82, "packet_unexpected"),
         (&second, 0x82, "packet_unexpected"),
     ] {
         let mut broken = bench.client(version, "broken").await;
@@ -226,7 +221,7 @@ async fn a_subscriber_that_reads_nothing_hinders_nobody(version: Version) {
     let until_the_slow_one_is_closed = async {
         while slow.0.write_all(b"\xc0\0").await.is_ok() {
             for _ in 0..8 {
-                bench.decisions.publish("z", &long);
+                bench.decide("z", &long);
             }
             other.expect_nothing_but_a_ping_answer().await;
         }

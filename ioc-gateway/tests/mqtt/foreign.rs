@@ -64,7 +64,7 @@ async fn a_subscriber_gets_the_decisions_of_its_zones() {
             match events.poll().await.unwrap() {
                 rumqttc::Event::Incoming(Packet::SubAck(_)) => {
                     for (zone, json) in [("z21", "{\"seq\":1}"), ("_", "{}"), ("a b", "{}")] {
-                        bench.decisions.publish(zone, json.as_bytes());
+                        bench.decide(zone, json.as_bytes());
                     }
                 }
                 rumqttc::Event::Incoming(Packet::Publish(message)) => {
@@ -110,7 +110,7 @@ async fn a_client_of_version_5_is_told_everything() {
             };
             match packet {
                 Packet::ConnAck(answer) => limits = answer.properties,
-                Packet::SubAck(_) => bench.decisions.publish("z21", b"{\"seq\":1}"),
+                Packet::SubAck(_) => bench.decide("z21", b"{\"seq\":1}"),
                 Packet::PubAck(ack) => acknowledged.push((ack.reason, ack.properties)),
                 Packet::Publish(message) => decision = Some(message),
                 _ => {}
@@ -125,10 +125,7 @@ async fn a_client_of_version_5_is_told_everything() {
         Some(options().packet_bytes_max as u32)
     );
     assert_eq!(limits.receive_max, Some(options().inflight_max as u16));
-    assert_eq!(
-        (limits.max_qos, limits.retain_available),
-        (Some(1), Some(0))
-    );
+    assert_eq!((limits.max_qos, limits.retain_available), (Some(1), None));
     let decision = decision.unwrap();
     assert_eq!(decision.payload, "{\"seq\":1}");
     let described = decision.properties.unwrap();

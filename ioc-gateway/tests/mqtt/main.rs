@@ -4,11 +4,30 @@
 //! What holds in both versions of MQTT is one test that runs twice.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
+/// Makes of each function a test of either version.
+macro_rules! in_both_versions {
+    ($($test:ident,)+) => {
+        mod v3_1_1 {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::Version::V311).await;
+            })+
+        }
+        mod v5 {
+            $(#[tokio::test]
+            async fn $test() {
+                super::$test(super::Version::V5).await;
+            })+
+        }
+    };
+}
+
 mod bench;
 mod packets;
 
 mod both;
 mod v3_1_1;
 mod v5;
+mod deliveries;
 mod foreign;
 mod bounds;

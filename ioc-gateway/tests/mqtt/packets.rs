@@ -109,12 +109,23 @@ fn reason(word: &str) -> Vec<u8> {
     properties(Version::V5, &[&[31][..], &text(word)].concat())
 }
 
-pub fn subscribe(version: Version, packet_id: u8, filter: &str) -> Vec<u8> {
+/// A SUBSCRIBE for one filter, with the options (in 3.1.1, the quality) of its last byte.
+pub fn subscribe_with(version: Version, packet_id: u8, filter: &str, options: u8) -> Vec<u8> {
     let properties = properties(version, b"");
-    packet(0x82, &[&[0, packet_id], &properties, &text(filter), &[0]])
+    let filter = text(filter);
+    packet(0x82, &[&[0, packet_id], &properties, &filter, &[options]])
+}
+
+pub fn subscribe(version: Version, packet_id: u8, filter: &str) -> Vec<u8> {
+    subscribe_with(version, packet_id, filter, 0)
+}
+
+/// A SUBACK that says this of one filter.
+pub fn suback_with(version: Version, packet_id: u8, code: u8) -> Vec<u8> {
+    packet(0x90, &[&[0, packet_id], &properties(version, b""), &[code]])
 }
 
 /// A SUBACK that grants one filter at quality 0.
 pub fn suback(version: Version, packet_id: u8) -> Vec<u8> {
-    packet(0x90, &[&[0, packet_id], &properties(version, b""), &[0]])
+    suback_with(version, packet_id, 0)
 }

@@ -108,17 +108,6 @@ async fn a_message_that_is_too_long_is_a_dead_letter_and_acknowledged() {
 }
 
 #[tokio::test]
-async fn retained_messages_are_taken_and_not_retained() {
-    let bench = bench().await;
-    let mut client = bench.client(VERSION, "c").await;
-    let mut retained = publish(VERSION, "e1", 1);
-    retained[0] |= 1;
-    client.send(&retained).await;
-    settle(bench.inputs(1).await);
-    client.expect(&puback(1)).await;
-}
-
-#[tokio::test]
 async fn a_will_is_taken_and_not_published() {
     let bench = bench().await;
     // Of quality 2, and to be retained.

@@ -36,9 +36,9 @@ async fn a_client_is_told_what_is_served() {
         ..options()
     })
     .await;
-    let served = b"\x21\x01\x02\x24\x01\x25\0\x27\x00\x03\x04\x05\x22\x06\x07\x28\x01\x29\0\x2a\0";
+    let served = b"\x21\x01\x02\x24\x01\x27\x00\x03\x04\x05\x22\x06\x07\x28\x01\x29\0\x2a\0";
     let answer = answer_to(&bench, &connect(VERSION, "c", 60)).await;
-    assert_eq!(answer, packet(0x20, &[b"\0\0\x15", served]));
+    assert_eq!(answer, packet(0x20, &[b"\0\0\x13", served]));
 }
 
 #[tokio::test]
@@ -50,8 +50,8 @@ async fn a_client_is_told_in_what_its_terms_differ_from_what_it_asked_for() {
     let said = answer[4..].escape_ascii().to_string();
     assert!(said.contains(r"\x11\x00\x00\x00\x00"), "no session: {said}");
     assert!(said.ends_with(r"\x13\x0e\x10"), "an hour: {said}");
-    // Behind session expiry, receive maximum, maximum quality, retain available, packet size.
-    let id_at = 5 + 5 + 3 + 2 + 2 + 5;
+    // Behind session expiry, receive maximum, maximum quality, packet size.
+    let id_at = 5 + 5 + 3 + 2 + 5;
     assert_eq!(answer[id_at], 0x12);
     let length = usize::from(answer[id_at + 2]);
     let id = std::str::from_utf8(&answer[id_at + 3..id_at + 3 + length]).unwrap();
@@ -85,7 +85,6 @@ async fn a_refused_connect_is_told_why() {
             0x8c,
         ),
         (connect_with(VERSION, 0x16, 0, b"", &will), 0x9b),
-        (connect_with(VERSION, 0x26, 0, b"", &will), 0x9a),
         (connect_with(VERSION, 3, 0, b"", &text("c")), 0x81),
         (connect_with(VERSION, 2, 0, b"\x21\0\0", &text("c")), 0x82),
         (connect_with(VERSION, 2, 0, b"\x7f\0\0", &text("c")), 0x81),
@@ -194,12 +193,9 @@ async fn what_a_message_is_described_with_changes_nothing() {
 #[tokio::test]
 async fn what_is_not_served_ends_the_connection_with_its_own_reason() {
     let bench = bench().await;
-    let mut retained = publish(VERSION, "e1", 1);
-    retained[0] |= 1;
     let identified = publish_to(VERSION, TOPIC, 1, b"\x0b\x01", &reading("e1"));
     for (bytes, code, word) in [
-        (&retained[..], 0x9a, "retain_unsupported"),
-        (&identified, 0x82, "subscription_id_unexpected"),
+        (&identified[..], 0x82, "subscription_id_unexpected"),
         (b"\xf0\x02\x18\0", 0x82, "packet_unexpected"),
     ] {
         let client = bench.client(VERSION, "c").await;
@@ -231,8 +227,8 @@ async fn a_subscriber_gets_no_decision_that_is_longer_than_it_takes() {
     let topic = text("ioc/v1/decisions/z");
     let described = b"\x15\x01\x01\x03\0\x10application/json";
     let fits = [b' '; 64 - 2 - 20 - 22];
-    bench.decisions.publish("z", &[b' '; 64 - 2 - 20 - 22 + 1]);
-    bench.decisions.publish("z", &fits);
+    bench.decide("z", &[b' '; 64 - 2 - 20 - 22 + 1]);
+    bench.decide("z", &fits);
     client
         .expect(&packet(0x30, &[&topic, described, &fits]))
         .await;

@@ -1,8 +1,8 @@
-//! MQTT packets to clients: answers, and messages of quality 0, in either version.
+//! MQTT packets to clients: answers, and messages of quality 0 and 1, in either version.
 //!
 //! Arrives: what is to be said. Leaves: bytes, appended to what is to be written.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 
 use super::{Malformed, Version};
 
@@ -13,6 +13,7 @@ const LENGTH_BYTES_MAX: usize = 4;
 /// The identifiers of the properties that are sent (5.0: section 2.2.2.2).
 mod id {
     pub const PAYLOAD_FORMAT: u8 = 1;
+    pub const MESSAGE_EXPIRY: u8 = 2;
     pub const CONTENT_TYPE: u8 = 3;
     pub const SESSION_EXPIRY: u8 = 17;
     pub const ASSIGNED_CLIENT_ID: u8 = 18;
@@ -21,7 +22,6 @@ mod id {
     pub const RECEIVE_MAX: u8 = 33;
     pub const TOPIC_ALIAS_MAX: u8 = 34;
     pub const QOS_MAX: u8 = 36;
-    pub const RETAIN_AVAILABLE: u8 = 37;
     pub const PACKET_BYTES_MAX: u8 = 39;
     pub const WILDCARDS_AVAILABLE: u8 = 40;
     pub const SUBSCRIPTION_IDS_AVAILABLE: u8 = 41;
@@ -45,8 +45,6 @@ pub(in crate::mqtt) enum Refusal {
     AuthMethod,
     /// Its will is of quality 2. Version 5 only; in 3.1.1 nothing can be said about it.
     WillQos,
-    /// Its will is to be retained. Version 5 only.
-    WillRetain,
     /// It takes no packets as long as this answer would be. Version 5 only.
     AnswerTooLong,
     /// Its CONNECT is malformed. Version 5 only; in 3.1.1 the connection is closed.
@@ -63,7 +61,7 @@ impl Refusal {
                 Self::ConnectionsMax => 3,
                 Self::Credentials => 4,
                 Self::NotAuthorized | Self::AuthMethod | Self::WillQos => 5,
-                Self::WillRetain | Self::AnswerTooLong | Self::Malformed(_) => 5,
+                Self::AnswerTooLong | Self::Malformed(_) => 5,
             },
             Version::V5 => match self {
                 Self::Version => 0x84,
@@ -73,7 +71,6 @@ impl Refusal {
                 Self::NotAuthorized => 0x87,
                 Self::AuthMethod => 0x8c,
                 Self::WillQos => 0x9b,
-                Self::WillRetain => 0x9a,
                 Self::AnswerTooLong => 0x95,
                 Self::Malformed(malformed) => malformed.code(),
             },
@@ -90,7 +87,6 @@ impl Refusal {
             Self::NotAuthorized => "refused_not_authorized",
             Self::AuthMethod => "refused_auth_method",
             Self::WillQos => "refused_will_qos",
-            Self::WillRetain => "refused_will_retain",
             Self::AnswerTooLong => "refused_packet_bytes_max",
             Self::Malformed(malformed) => malformed.word(),
         }
@@ -137,7 +133,7 @@ pub(in crate::mqtt) fn put_connack(out: &mut BytesMut, version: Version, limits:
     }
     properties.put_u8(id::RECEIVE_MAX);
     properties.put_u16(limits.receive_max);
-    properties.put_slice(&[id::QOS_MAX, 1, id::RETAIN_AVAILABLE, 0]);
+    properties.put_slice(&[id::QOS_MAX, 1]);
     properties.put_u8(id::PACKET_BYTES_MAX);
     properties.put_u32(limits.packet_bytes_max);
     if let Some(client_id) = limits.assigned_client_id {
@@ -203,6 +199,10 @@ pub(in crate::mqtt) fn put_disconnect(out: &mut BytesMut, code: u8, reason: Opti
 pub(in crate::mqtt) enum Granted {
     /// At quality 0.
     AtMostOnce,
+    /// At quality 1, which is the highest.
+    AtLeastOnce,
+    /// The client may not speak for the device.
+    NotAuthorized,
     /// Nothing is published to such topics.
     FilterUnknown,
     /// The connection has as many filters as it may have.
@@ -217,7 +217,9 @@ impl Granted {
     const fn code(self, version: Version) -> u8 {
         match (self, version) {
             (Self::AtMostOnce, _) => 0,
+            (Self::AtLeastOnce, _) => 1,
             (_, Version::V311) => 0x80,
+            (Self::NotAuthorized, Version::V5) => 0x87,
             (Self::FilterUnknown, Version::V5) => 0x8f,
             (Self::FiltersMax, Version::V5) => 0x97,
             (Self::Shared, Version::V5) => 0x9e,
@@ -278,32 +280,72 @@ fn put_answers(
     out.extend(codes);
 }
 
-/// A PUBLISH of JSON at quality 0; `None` if it is longer than a packet can be. Version 5 says
-/// that it is JSON (section 3.3.2.3.9), and no more: a decision does not expire.
-pub(in crate::mqtt) fn publish_at_most_once(
+/// A message to a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::mqtt) struct Outgoing<'a> {
+    pub topic: &'a str,
+    pub payload: &'a [u8],
+    /// What the payload is, for clients of version 5 (section 3.3.2.3.9).
+    pub content_type: Option<&'a str>,
+    /// Whether the payload is text; said in version 5 only (section 3.3.2.3.2).
+    pub is_text: bool,
+    /// In how many seconds it expires; said in version 5 only (section 3.3.2.3.3).
+    pub expires_in_s: Option<u32>,
+    /// At quality 1 with this packet identifier, or at quality 0.
+    pub packet_id: Option<u16>,
+}
+
+/// Appends a PUBLISH. Returns where in it the packet identifier is, or would be; `None` if the
+/// message is longer than a packet can be, and nothing is appended.
+pub(in crate::mqtt) fn put_message(
+    out: &mut BytesMut,
     version: Version,
-    topic: &str,
-    json: &[u8],
-) -> Option<Bytes> {
-    let mut properties = BytesMut::new();
-    if version == Version::V5 {
-        let mut values = BytesMut::new();
-        values.put_slice(&[id::PAYLOAD_FORMAT, 1, id::CONTENT_TYPE]);
-        put_text(&mut values, "application/json");
-        put_length(&mut properties, values.len());
-        properties.put_slice(&values);
-    }
-    let remaining = 2 + topic.len() + properties.len() + json.len();
-    if topic.len() > usize::from(u16::MAX) || remaining > REMAINING_LENGTH_MAX {
+    message: &Outgoing<'_>,
+) -> Option<usize> {
+    let properties = match version {
+        Version::V311 => BytesMut::new(),
+        Version::V5 => described(message),
+    };
+    let id_bytes = if message.packet_id.is_some() { 2 } else { 0 };
+    let topic_bytes = message.topic.len();
+    let remaining = 2 + topic_bytes + id_bytes + properties.len() + message.payload.len();
+    if topic_bytes > usize::from(u16::MAX) || remaining > REMAINING_LENGTH_MAX {
         return None;
     }
-    let mut out = BytesMut::with_capacity(1 + LENGTH_BYTES_MAX + remaining);
-    out.put_u8(0x30);
-    put_length(&mut out, remaining);
-    put_text(&mut out, topic);
+    out.reserve(1 + LENGTH_BYTES_MAX + remaining);
+    out.put_u8(if message.packet_id.is_some() {
+        0x32
+    } else {
+        0x30
+    });
+    put_length(out, remaining);
+    put_text(out, message.topic);
+    if let Some(packet_id) = message.packet_id {
+        out.put_u16(packet_id);
+    }
     out.put_slice(&properties);
-    out.put_slice(json);
-    Some(out.freeze())
+    out.put_slice(message.payload);
+    Some(1 + length_bytes(remaining) + 2 + topic_bytes)
+}
+
+/// The properties of a message, with their length.
+fn described(message: &Outgoing<'_>) -> BytesMut {
+    let mut values = BytesMut::new();
+    if message.is_text {
+        values.put_slice(&[id::PAYLOAD_FORMAT, 1]);
+    }
+    if let Some(seconds) = message.expires_in_s {
+        values.put_u8(id::MESSAGE_EXPIRY);
+        values.put_u32(seconds);
+    }
+    if let Some(content_type) = message.content_type {
+        values.put_u8(id::CONTENT_TYPE);
+        put_text(&mut values, content_type);
+    }
+    let mut properties = BytesMut::with_capacity(LENGTH_BYTES_MAX + values.len());
+    put_length(&mut properties, values.len());
+    properties.put_slice(&values);
+    properties
 }
 
 /// How many bytes [`put_reason`] puts.

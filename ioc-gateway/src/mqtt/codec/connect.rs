@@ -24,6 +24,8 @@ pub(in crate::mqtt) struct Connect<'a> {
 pub(in crate::mqtt) struct ConnectProperties<'a> {
     /// How long it wants its session kept, in seconds; 0 for not at all.
     pub session_expiry_s: u32,
+    /// How many messages of quality 1 may be on their way to it and not acknowledged.
+    pub receive_max: u16,
     /// The longest packet that it takes.
     pub packet_bytes_max: u32,
     /// Whether it wants to be told why a message was not taken.
@@ -36,6 +38,7 @@ impl Default for ConnectProperties<'_> {
     fn default() -> Self {
         Self {
             session_expiry_s: 0,
+            receive_max: u16::MAX,
             packet_bytes_max: u32::MAX,
             wants_problems: true,
             auth_method: None,
@@ -113,6 +116,7 @@ fn properties<'a>(body: &mut Body<'a>) -> Result<ConnectProperties<'a>, Malforme
     let mut has_auth_data = false;
     property::each(body, Allowed::CONNECT, |property| {
         match property {
+            Property::ReceiveMax(max) => read.receive_max = max,
             Property::SessionExpiry(seconds) => read.session_expiry_s = seconds,
             Property::PacketBytesMax(bytes) => read.packet_bytes_max = bytes,
             Property::RequestProblem(wants) => read.wants_problems = wants,

@@ -68,6 +68,8 @@ pub(super) enum Property<'a> {
     PacketBytesMax(u32),
     /// Section 3.1.2.11.2, in seconds.
     SessionExpiry(u32),
+    /// Section 3.1.2.11.3.
+    ReceiveMax(u16),
     /// Section 3.1.2.11.7.
     RequestProblem(bool),
     /// Section 3.1.2.11.9.
@@ -138,6 +140,10 @@ fn property<'a>(id: u8, body: &mut Body<'a>) -> Result<Property<'a>, Malformed> 
     let property = match id {
         id::PACKET_BYTES_MAX => Property::PacketBytesMax(positive(body.u32()?)?),
         id::SESSION_EXPIRY => Property::SessionExpiry(body.u32()?),
+        id::RECEIVE_MAX => match body.u16()? {
+            0 => return Err(Malformed::PropertyValue),
+            max => Property::ReceiveMax(max),
+        },
         id::REQUEST_PROBLEM => Property::RequestProblem(flag(body)?),
         id::AUTH_METHOD => Property::AuthMethod(body.text()?),
         id::AUTH_DATA => {
@@ -165,7 +171,6 @@ fn check_other(id: u8, body: &mut Body<'_>) -> Result<(), Malformed> {
         id::REASON => body.text().map(drop),
         id::RESPONSE_TOPIC => body.topic().map(drop),
         id::CORRELATION_DATA => body.sized().map(drop),
-        id::RECEIVE_MAX => positive(u32::from(body.u16()?)).map(drop),
         id::TOPIC_ALIAS_MAX => body.u16().map(drop),
         id::USER => body.text().and_then(|_| body.text()).map(drop),
         _ => Err(Malformed::Property),

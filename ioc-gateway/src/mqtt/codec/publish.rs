@@ -99,6 +99,7 @@ fn described<'a>(body: &mut Body<'a>) -> Result<Described<'a>, Malformed> {
         Property::Subscription => Err(Malformed::SubscriptionId),
         Property::PacketBytesMax(_)
         | Property::SessionExpiry(_)
+        | Property::ReceiveMax(_)
         | Property::RequestProblem(_)
         | Property::AuthMethod(_)
         | Property::AuthData

@@ -18,16 +18,51 @@ pub(in crate::mqtt) struct Subscribe<'a> {
 /// What the filters of a shared subscription begin with (5.0: section 4.8.2).
 pub(in crate::mqtt) const SHARED: &str = "$share/";
 
+/// A filter with what is asked for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::mqtt) struct Wanted<'a> {
+    pub filter: &'a str,
+    /// The highest quality that the client wants.
+    pub qos: u8,
+    /// Whether messages shall say that they are retained when they are published, too (5.0:
+    /// section 3.8.3.1).
+    pub retain_as_published: bool,
+    pub retain_handling: RetainHandling,
+}
+
+/// When a client wants the retained messages of a filter (5.0: section 3.8.3.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::mqtt) enum RetainHandling {
+    /// With every SUBSCRIBE, as in version 3.1.1.
+    Always,
+    /// If it did not have the filter.
+    IfNew,
+    Never,
+}
+
 impl<'a> Subscribe<'a> {
     /// The filters, in order.
-    pub fn filters(&self) -> impl Iterator<Item = &'a str> {
+    pub fn filters(&self) -> impl Iterator<Item = Wanted<'a>> {
         let mut rest = Body(self.filters);
         let options_bytes = self.options_bytes;
         std::iter::from_fn(move || {
             let filter = rest.text().ok()?;
-            rest.bytes(options_bytes).ok()?;
-            Some(filter)
+            let options = rest.bytes(options_bytes).ok()?;
+            Some(wanted(filter, options.first().copied().unwrap_or_default()))
         })
+    }
+}
+
+const fn wanted(filter: &str, options: u8) -> Wanted<'_> {
+    Wanted {
+        filter,
+        qos: options & 3,
+        retain_as_published: options & 0x08 != 0,
+        retain_handling: match (options >> 4) & 3 {
+            0 => RetainHandling::Always,
+            1 => RetainHandling::IfNew,
+            _ => RetainHandling::Never,
+        },
     }
 }
 
@@ -92,8 +127,8 @@ fn each_filter<'a>(
     Ok(())
 }
 
-/// Section 3.8.3.1 of 5.0: quality, no local, retain as published, retain handling. Nothing is
-/// retained and nobody subscribes to what is published here, so that the last three change nothing.
+/// Section 3.8.3.1 of 5.0: quality, no local, retain as published, retain handling. What clients
+/// publish is passed on to nobody, so that "no local" changes nothing.
 fn check_options(filter: &str, options: u8) -> Result<(), Malformed> {
     const NO_LOCAL: u8 = 0x04;
     if options & 0xc0 != 0 {

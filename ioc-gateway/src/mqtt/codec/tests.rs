@@ -333,18 +333,19 @@ fn agrees(first: u8, body: &[u8], ours: &Packet<'_>) -> bool {
         Packet::Subscribe(own) => match oracle::Subscribe::parse(body) {
             Ok((theirs, _)) => {
                 let entries = theirs.entries().iter().map(SubEntry::topic_filter);
-                own.filters().eq(entries)
+                own.filters().map(|wanted| wanted.filter).eq(entries)
             }
             Err(_) => false,
         },
         Packet::Unsubscribe(own) => match oracle::Unsubscribe::parse(body) {
             Ok((theirs, _)) => own
                 .filters()
+                .map(|wanted| wanted.filter)
                 .eq(theirs.entries().iter().map(|e| e.as_str())),
             Err(_) => false,
         },
         Packet::ConnectOtherVersion { .. } => oracle::Connect::parse(body).is_err(),
-        Packet::Answer | Packet::PingReq | Packet::Disconnect { .. } | Packet::Auth => true,
+        Packet::Answer(_) | Packet::PingReq | Packet::Disconnect { .. } | Packet::Auth => true,
     }
 }
 
@@ -353,9 +354,22 @@ proptest! {
     fn their_publish_is_ours(publish in any_publish()) {
         let bytes = publish.encoded_by_oracle();
         prop_assert_eq!(decode(&bytes), Ok(Packet::Publish(publish.expected())));
-        if publish.qos == OracleQos::AtMostOnce && !publish.retain {
-            let own = publish_at_most_once(Version::V311, &publish.topic, &publish.payload).unwrap();
+        if publish.qos != OracleQos::ExactlyOnce && !publish.duplicate {
+            let is_confirmed = publish.qos == OracleQos::AtLeastOnce;
+            let mut own = BytesMut::new();
+            let placed = put_message(&mut own, Version::V311, &Outgoing {
+                topic: &publish.topic,
+                payload: &publish.payload,
+                content_type: Some("for version 5"),
+                is_text: true,
+                expires_in_s: Some(7),
+                packet_id: is_confirmed.then_some(publish.packet_id),
+            });
+            own[0] |= u8::from(publish.retain);
             prop_assert_eq!(&own[..], &bytes[..], "and ours is theirs");
+            let placed = &own[placed.unwrap()..];
+            let id = publish.packet_id.to_be_bytes();
+            prop_assert!(!is_confirmed || placed.starts_with(&id), "it is where it is said to be");
         }
     }
 
@@ -375,7 +389,9 @@ proptest! {
         match decode(&bytes) {
             Ok(Packet::Subscribe(own)) => {
                 prop_assert_eq!(own.packet_id, packet_id);
-                prop_assert_eq!(own.filters().collect::<Vec<_>>(), names.clone());
+                prop_assert_eq!(own.filters().map(|wanted| wanted.filter).collect::<Vec<_>>(), names.clone());
+                let qualities = own.filters().map(|wanted| wanted.qos);
+                prop_assert!(qualities.eq(filters.iter().map(|(_, qos)| *qos as u8)));
             }
             other => prop_assert!(false, "{:?}", other),
         }
@@ -384,7 +400,7 @@ proptest! {
         match decode(&packet.to_continuous_buffer()) {
             Ok(Packet::Unsubscribe(own)) => {
                 prop_assert_eq!(own.packet_id, packet_id);
-                prop_assert_eq!(own.filters().collect::<Vec<_>>(), names);
+                prop_assert_eq!(own.filters().map(|wanted| wanted.filter).collect::<Vec<_>>(), names);
             }
             other => prop_assert!(false, "{:?}", other),
         }
@@ -396,13 +412,18 @@ proptest! {
         prop_assert_eq!(decode(&ping), Ok(Packet::PingReq));
         let disconnect = oracle::Disconnect::new().to_continuous_buffer();
         prop_assert_eq!(decode(&disconnect), Ok(Packet::Disconnect { code: 0 }));
-        for bytes in [
-            oracle::Puback::builder().packet_id(packet_id).build().unwrap().to_continuous_buffer(),
-            oracle::Pubrec::builder().packet_id(packet_id).build().unwrap().to_continuous_buffer(),
-            oracle::Pubrel::builder().packet_id(packet_id).build().unwrap().to_continuous_buffer(),
-            oracle::Pubcomp::builder().packet_id(packet_id).build().unwrap().to_continuous_buffer(),
+        let puback = oracle::Puback::builder().packet_id(packet_id).build().unwrap();
+        let pubrec = oracle::Pubrec::builder().packet_id(packet_id).build().unwrap();
+        let pubrel = oracle::Pubrel::builder().packet_id(packet_id).build().unwrap();
+        let pubcomp = oracle::Pubcomp::builder().packet_id(packet_id).build().unwrap();
+        for (bytes, kind) in [
+            (puback.to_continuous_buffer(), AnswerKind::Acknowledged),
+            (pubrec.to_continuous_buffer(), AnswerKind::Received),
+            (pubrel.to_continuous_buffer(), AnswerKind::Released),
+            (pubcomp.to_continuous_buffer(), AnswerKind::Completed),
         ] {
-            prop_assert_eq!(decode(&bytes), Ok(Packet::Answer));
+            let answer = Answer { kind, packet_id, code: 0 };
+            prop_assert_eq!(decode(&bytes), Ok(Packet::Answer(answer)));
         }
     }
 
@@ -422,7 +443,7 @@ proptest! {
         prop_assume!(!granted.is_empty());
         out.clear();
         let codes = granted.iter().map(|granted| match granted {
-            true => (Granted::AtMostOnce, SubackReturnCode::SuccessMaximumQos0),
+            true => (Granted::AtLeastOnce, SubackReturnCode::SuccessMaximumQos1),
             false => (Granted::FilterUnknown, SubackReturnCode::Failure),
         });
         let own = codes.clone().map(|(own, _)| own).collect::<Vec<_>>();

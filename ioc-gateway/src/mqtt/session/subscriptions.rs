@@ -5,16 +5,16 @@
 
 use super::Session;
 use crate::mqtt::close::CloseReason;
-use crate::mqtt::codec::{self, Granted, Removed, Subscribe};
-use crate::mqtt::decisions::Filter;
+use crate::mqtt::codec::{self, Granted, Removed, Subscribe, Wanted};
+use crate::mqtt::deliveries::Filter;
 
 impl Session {
     pub(super) fn subscribe(&mut self, subscribe: Subscribe<'_>) -> Result<(), CloseReason> {
         let granted: Vec<_> = subscribe
             .filters()
-            .map(|filter| match subscribe.has_subscription_id {
+            .map(|wanted| match subscribe.has_subscription_id {
                 true => Granted::SubscriptionId,
-                false => self.grant(filter),
+                false => self.grant(&wanted),
             })
             .collect();
         let (version, before) = (self.takes.version, self.out.len());
@@ -23,31 +23,39 @@ impl Session {
         self.check_answer(before)
     }
 
-    fn grant(&mut self, filter: &str) -> Granted {
-        if filter.starts_with(codec::SHARED) {
+    fn grant(&mut self, wanted: &Wanted<'_>) -> Granted {
+        if wanted.filter.starts_with(codec::SHARED) {
             return Granted::Shared;
         }
-        let Some(filter) = Filter::parse(filter) else {
-            return Granted::FilterUnknown;
+        let filter = match Filter::parse(wanted, &self.devices) {
+            Ok(filter) => filter,
+            Err(refused) => return refused,
         };
         let subscription = self.subscription.get_or_insert_with(|| {
             let decisions_max = self.options.decisions_max;
-            self.decisions.subscribe(decisions_max, self.takes)
+            let devices = self.devices.clone();
+            let subscription = self
+                .deliveries
+                .subscribe(decisions_max, self.takes, devices);
+            self.outbox.take_from(subscription.mailbox());
+            subscription
         });
-        match subscription.add(filter) {
-            true => Granted::AtMostOnce,
+        let granted = filter.granted();
+        match subscription.add(&filter, wanted.retain_handling) {
+            true => granted,
             false => Granted::FiltersMax,
         }
     }
 
     pub(super) fn unsubscribe(&mut self, unsubscribe: Subscribe<'_>) -> Result<(), CloseReason> {
-        let remove = |filter| {
+        let remove = |wanted: &Wanted<'_>| {
             let subscription = self.subscription.as_ref()?;
-            subscription.remove(&Filter::parse(filter)?).then_some(())
+            let filter = Filter::parse(wanted, &self.devices).ok()?;
+            subscription.remove(&filter).then_some(())
         };
         let removed: Vec<_> = unsubscribe
             .filters()
-            .map(|filter| match remove(filter) {
+            .map(|wanted| match remove(&wanted) {
                 Some(()) => Removed::Yes,
                 None => Removed::WasNotThere,
             })

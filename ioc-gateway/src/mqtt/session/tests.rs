@@ -1,5 +1,6 @@
 //! Sessions without sockets: bytes in, inputs and bytes out.
 
+use bytes::Bytes;
 use ioc_core::record::Input;
 
 use super::super::admission::admit;
@@ -32,7 +33,7 @@ fn session_of(
         properties,
     };
     let client = admit(&connect, &Credentials::Anonymous).unwrap();
-    Session::new(&client, Arc::new(options), Decisions::default())
+    Session::new(&client, Arc::new(options), Deliveries::default())
 }
 
 /// A packet that needs two bytes for its length.
@@ -243,7 +244,8 @@ fn packets_that_a_client_may_not_send_end_the_session() {
     for version in BOTH {
         let end = |bytes| end(version, bytes);
         assert_eq!(end(connect), Err(CloseReason::PacketUnexpected));
-        assert_eq!(end(b"\x40\x02\0\x01"), Err(CloseReason::PacketUnexpected));
+        assert_eq!(end(b"\x50\x02\0\x01"), Err(CloseReason::PacketUnexpected));
+        assert_eq!(end(b"\x70\x02\0\x01"), Err(CloseReason::PacketUnexpected));
         assert_eq!(
             end(b"\x34\x06\0\x01a\0\x01\0"),
             Err(CloseReason::Qos2Unsupported)
@@ -262,10 +264,7 @@ fn packets_that_a_client_may_not_send_end_the_session() {
     );
     let retained = b"\x31\x04\0\x01a\0";
     assert_eq!(end(Version::V311, retained), Ok(()));
-    assert_eq!(
-        end(Version::V5, retained),
-        Err(CloseReason::RetainUnsupported)
-    );
+    assert_eq!(end(Version::V5, retained), Ok(()));
 }
 
 #[test]
@@ -371,32 +370,32 @@ fn a_packet_that_is_too_long_ends_a_session_that_was_told_or_cannot_go_on() {
 }
 
 #[test]
-fn only_filters_of_decisions_are_granted() {
-    let filters = b"\0\x12ioc/v1/decisions/#\x02\0\x01#\0\0\x12ioc/v1/decisions/z\x01\
+fn only_what_is_published_here_can_be_subscribed_to() {
+    let filters = b"\0\x12ioc/v1/decisions/#\x00\0\x01#\0\0\x12ioc/v1/decisions/z\x01\
         \0\x1b$share/g/ioc/v1/decisions/z\0";
     let unsubscribed = b"\0\x12ioc/v1/decisions/#\0\x01#";
     for (version, properties, suback, published, unsuback) in [
         (
             Version::V311,
             &b""[..],
-            &b"\x90\x06\0\x05\x00\x80\x00\x80"[..],
-            &b"\x30\x16\0\x12ioc/v1/decisions/z{}"[..],
+            &b"\x90\x06\0\x05\x00\x80\x01\x80"[..],
+            &b"\x32\x18\0\x12ioc/v1/decisions/z\0\x01{}"[..],
             &b"\xb0\x02\0\x06"[..],
         ),
         (
             Version::V5,
             b"\0",
-            b"\x90\x07\0\x05\0\x00\x8f\x00\x9e",
-            b"\x30\x2c\0\x12ioc/v1/decisions/z\x15\x01\x01\x03\0\x10application/json{}",
+            b"\x90\x07\0\x05\0\x00\x8f\x01\x9e",
+            b"\x32\x2e\0\x12ioc/v1/decisions/z\0\x01\x15\x01\x01\x03\0\x10application/json{}",
             b"\xb0\x05\0\x06\0\0\x11",
         ),
     ] {
         let mut session = session(version, MqttOptions::default());
-        let decisions = session.decisions.clone();
+        let deliveries = session.deliveries.clone();
         let subscribe = packet(0x82, &[b"\0\x05", properties, &filters[..]].concat());
         take(&mut session, &subscribe).unwrap();
         assert_eq!(session.out.split(), suback);
-        decisions.publish("z", b"{}");
+        deliveries.decision("z", &Bytes::from_static(b"{}"));
         let next = session.subscription.as_mut().unwrap().try_next().unwrap();
         session.put_decision(&next);
         assert_eq!(session.out.split(), published);
@@ -404,7 +403,7 @@ fn only_filters_of_decisions_are_granted() {
         let unsubscribe = packet(0xa2, &[b"\0\x06", properties, &unsubscribed[..]].concat());
         take(&mut session, &unsubscribe).unwrap();
         assert_eq!(session.out.split(), unsuback);
-        decisions.publish("other", b"{}");
+        deliveries.decision("other", &Bytes::from_static(b"{}"));
         assert!(session.subscription.as_mut().unwrap().try_next().is_none());
     }
 }

@@ -127,7 +127,12 @@ fn what_may_be_left_out_is_left_out() {
         b"\x40\x03\0\x01\x10",
         b"\x40\x04\0\x01\x10\0",
     ] {
-        assert_eq!(decode(bytes), Ok(Packet::Answer));
+        let answer = Answer {
+            kind: AnswerKind::Acknowledged,
+            packet_id: 1,
+            code: bytes.get(4).copied().unwrap_or_default(),
+        };
+        assert_eq!(decode(bytes), Ok(Packet::Answer(answer)));
     }
     for (bytes, code) in [
         (&b"\xe0\0"[..], 0),
@@ -207,6 +212,7 @@ fn expected_properties(properties: &[Property]) -> ConnectProperties<'_> {
     for property in properties {
         match property {
             Property::SessionExpiryInterval(seconds) => expected.session_expiry_s = seconds.val(),
+            Property::ReceiveMaximum(max) => expected.receive_max = max.val(),
             Property::MaximumPacketSize(bytes) => expected.packet_bytes_max = bytes.val(),
             Property::RequestProblemInformation(wants) => {
                 expected.wants_problems = wants.val() == 1;
@@ -317,18 +323,19 @@ fn agrees(first: u8, body: &[u8], ours: &Packet<'_>) -> bool {
         Packet::Subscribe(own) => match oracle::Subscribe::parse(body) {
             Ok((theirs, _)) => {
                 let entries = theirs.entries().iter().map(SubEntry::topic_filter);
-                own.filters().eq(entries)
+                own.filters().map(|wanted| wanted.filter).eq(entries)
             }
             Err(_) => false,
         },
         Packet::Unsubscribe(own) => match oracle::Unsubscribe::parse(body) {
             Ok((theirs, _)) => own
                 .filters()
+                .map(|wanted| wanted.filter)
                 .eq(theirs.entries().iter().map(|e| e.as_str())),
             Err(_) => false,
         },
         Packet::ConnectOtherVersion { .. } => oracle::Connect::parse(body).is_err(),
-        Packet::Answer | Packet::PingReq | Packet::Disconnect { .. } | Packet::Auth => true,
+        Packet::Answer(_) | Packet::PingReq | Packet::Disconnect { .. } | Packet::Auth => true,
     }
 }
 
@@ -356,22 +363,47 @@ proptest! {
     }
 
     #[test]
-    fn our_publish_is_theirs(topic in topic(), json: Vec<u8>) {
-        let own = publish_at_most_once(Version::V5, &topic, &json).unwrap();
+    fn our_publish_is_theirs(
+        topic in topic(),
+        payload: Vec<u8>,
+        packet_id in proptest::option::of(1_u16..),
+        expires_in_s: Option<u32>,
+        is_text: bool,
+        content_type in proptest::option::of("[a-z/]{0,200}"),
+    ) {
+        let mut own = BytesMut::new();
+        let placed = put_message(&mut own, Version::V5, &Outgoing {
+            topic: &topic,
+            payload: &payload,
+            content_type: content_type.as_deref(),
+            is_text,
+            expires_in_s,
+            packet_id,
+        });
         let Ok(Split::Frame(frame, _)) = split(&own, PACKET_BYTES_MAX) else {
             return Err(TestCaseError::fail("ours is no packet"));
         };
-        let (theirs, _) = oracle::Publish::parse(0, frame.body.into()).unwrap();
+        let (theirs, _) = oracle::Publish::parse(own[0] & 0x0f, frame.body.into()).unwrap();
         prop_assert_eq!(&theirs.to_continuous_buffer()[..], &own[..]);
         prop_assert_eq!(theirs.topic_name(), topic);
-        prop_assert_eq!(theirs.payload().as_slice(), &json[..]);
-        let format = PayloadFormatIndicator::new(PayloadFormat::String).unwrap();
-        let content = ContentType::new("application/json").unwrap();
-        let expected = vec![
-            Property::PayloadFormatIndicator(format),
-            Property::ContentType(content),
-        ];
+        prop_assert_eq!(theirs.packet_id(), packet_id);
+        prop_assert_eq!(theirs.payload().as_slice(), &payload[..]);
+        let mut expected = Vec::new();
+        if is_text {
+            let format = PayloadFormatIndicator::new(PayloadFormat::String).unwrap();
+            expected.push(Property::PayloadFormatIndicator(format));
+        }
+        expected.extend(expires_in_s.map(|seconds| {
+            Property::MessageExpiryInterval(MessageExpiryInterval::new(seconds).unwrap())
+        }));
+        expected.extend(content_type.map(|text| {
+            Property::ContentType(ContentType::new(text).unwrap())
+        }));
         prop_assert_eq!(theirs.props(), &expected);
+        if let Some(packet_id) = packet_id {
+            let placed = &own[placed.unwrap()..];
+            prop_assert!(placed.starts_with(&packet_id.to_be_bytes()));
+        }
     }
 
     #[test]
@@ -411,7 +443,21 @@ proptest! {
             Ok(Packet::Subscribe(own)) => {
                 prop_assert_eq!(own.packet_id, packet_id);
                 prop_assert_eq!(own.has_subscription_id, subscription.is_some());
-                prop_assert_eq!(own.filters().collect::<Vec<_>>(), names.clone());
+                prop_assert_eq!(own.filters().map(|wanted| wanted.filter).collect::<Vec<_>>(), names.clone());
+                for (own, (_, theirs)) in own.filters().zip(&filters) {
+                    prop_assert_eq!(own.qos, theirs.qos() as u8);
+                    prop_assert_eq!(own.retain_as_published, theirs.rap());
+                    let handling = match theirs.rh() {
+                        RetainHandling::SendRetained => crate::mqtt::codec::RetainHandling::Always,
+                        RetainHandling::SendRetainedIfNotExists => {
+                            crate::mqtt::codec::RetainHandling::IfNew
+                        }
+                        RetainHandling::DoNotSendRetained => {
+                            crate::mqtt::codec::RetainHandling::Never
+                        }
+                    };
+                    prop_assert_eq!(own.retain_handling, handling);
+                }
             }
             other => prop_assert!(false, "{:?}", other),
         }
@@ -420,7 +466,7 @@ proptest! {
         match decode(&packet.to_continuous_buffer()) {
             Ok(Packet::Unsubscribe(own)) => {
                 prop_assert_eq!(own.packet_id, packet_id);
-                prop_assert_eq!(own.filters().collect::<Vec<_>>(), names);
+                prop_assert_eq!(own.filters().map(|wanted| wanted.filter).collect::<Vec<_>>(), names);
             }
             other => prop_assert!(false, "{:?}", other),
         }
@@ -471,7 +517,6 @@ proptest! {
                 Property::MaximumPacketSize(max) => max.val() == packet_bytes_max,
                 Property::TopicAliasMaximum(max) => max.val() == topic_alias_max,
                 Property::MaximumQos(max) => max.val() == 1,
-                Property::RetainAvailable(is) => is.val() == 0,
                 Property::WildcardSubscriptionAvailable(is) => is.val() == 1,
                 Property::SubscriptionIdentifierAvailable(is) => is.val() == 0,
                 Property::SharedSubscriptionAvailable(is) => is.val() == 0,
@@ -482,7 +527,7 @@ proptest! {
             });
         }
         let optional = [assigned.is_some(), keep_alive_s.is_some(), ends_session];
-        let count = 8 + optional.iter().filter(|is_there| **is_there).count();
+        let count = 7 + optional.iter().filter(|is_there| **is_there).count();
         prop_assert_eq!(said, vec![true; count]);
     }
 
@@ -508,6 +553,8 @@ proptest! {
 
         let granted = [
             Granted::AtMostOnce,
+            Granted::AtLeastOnce,
+            Granted::NotAuthorized,
             Granted::FilterUnknown,
             Granted::FiltersMax,
             Granted::Shared,
@@ -579,7 +626,6 @@ fn refusals_have_the_codes_of_section_3_2_2_2() {
         (Refusal::ConnectionsMax, 0x89),
         (Refusal::AuthMethod, 0x8c),
         (Refusal::AnswerTooLong, 0x95),
-        (Refusal::WillRetain, 0x9a),
         (Refusal::WillQos, 0x9b),
         (Refusal::Malformed(Malformed::ConnectFlags), 0x81),
     ] {
