@@ -451,6 +451,7 @@ fn map_message(args: &MapArgs) -> Result<(), Failure> {
         topic: &args.topic,
         payload: &payload,
         content_type: args.content_type.as_deref(),
+        ..Message::default()
     };
     match map::run(&catalogue, message, &mut io::stdout().lock()) {
         Ok(true) => Ok(()),

@@ -32,9 +32,10 @@ pub fn run(catalogue: &Catalogue, message: Message<'_>, out: &mut dyn Write) -> 
         Some(mapping) => writeln!(out, "mapping {} ({})", mapping.name, mapping.topic)?,
         None => writeln!(out, "no mapping")?,
     }
-    let (mut readings, mut dead_letters) = (0, 0);
+    let (mut readings, mut dead_letters, mut noted) = (0, 0, 0);
     let mut written = Ok(());
-    let decoded = decode(message, catalogue, &mut Workspace::default(), &mut |item| {
+    let mut workspace = Workspace::default();
+    let decoded = decode(message, catalogue, &mut workspace, &mut |item| {
         let place = match item.place.to_string() {
             place if place.is_empty() => place,
             place => format!(" {place}"),
@@ -48,6 +49,10 @@ pub fn run(catalogue: &Catalogue, message: Message<'_>, out: &mut dyn Write) -> 
                 dead_letters += 1;
                 writeln!(out, "dead letter{place}: {}", why(reject))
             }
+            Outcome::Noted(what) => {
+                noted += 1;
+                writeln!(out, "noted{place}: {what}")
+            }
             Outcome::Absent => writeln!(out, "absent{place}: the message says no value"),
         };
         if written.is_ok() {
@@ -60,7 +65,7 @@ pub fn run(catalogue: &Catalogue, message: Message<'_>, out: &mut dyn Write) -> 
             dead_letters += 1;
             writeln!(out, "dead letter: {}", why(&reject))?;
         }
-        Ok(_) if readings + dead_letters == 0 => {
+        Ok(_) if readings + dead_letters + noted == 0 => {
             dead_letters += 1;
             writeln!(
                 out,
@@ -68,6 +73,14 @@ pub fn run(catalogue: &Catalogue, message: Message<'_>, out: &mut dyn Write) -> 
             )?;
         }
         Ok(_) => {}
+    }
+    while let Some(reply) = workspace.replies.pop() {
+        writeln!(
+            out,
+            "reply on {}: {} bytes",
+            reply.topic,
+            reply.payload.len()
+        )?;
     }
     let (taken, dead) = (
         counted(readings, "reading"),

@@ -83,6 +83,15 @@ impl Book {
         Some((id, self.entries.get_mut(&id)?))
     }
 
+    /// What the id stands for now, to look at.
+    pub fn find(&self, id: IncidentId) -> Option<(IncidentId, &Entry)> {
+        let mut id = id;
+        while let Some(Entry::Merged(into)) = self.entries.get(&id) {
+            id = *into;
+        }
+        Some((id, self.entries.get(&id)?))
+    }
+
     /// Checks that every id leads somewhere, live ones to where `is_live` knows them.
     pub fn audit(&self, is_live: impl Fn(&RuleId, IncidentId) -> bool, audit: &mut Audit) {
         let mut resolves = BTreeSet::new();

@@ -4,7 +4,9 @@
 //! hash of its sources. Not here: text; whoever builds a bundle has parsed and checked it.
 
 use crate::decision::{Certainty, EffectClass, Severity};
-use crate::id::{ActuatorId, CommandName, IncidentKind, ReadingKind, RuleId, SensorId, ZoneId};
+use crate::id::{
+    ActuatorId, CommandName, IncidentKind, NodeId, ReadingKind, RuleId, SensorId, ZoneId,
+};
 use crate::place::{Polygon, Position};
 use crate::record::BundleHash;
 use crate::time::Millis;
@@ -139,6 +141,9 @@ pub struct CorrelationRule {
     pub weights: Vec<u32>,
     /// How near evidence must be to evidence of the incident, in metres.
     pub within_m: u32,
+    /// The networks along which evidence belongs together however far it is. What lies in one of
+    /// them joins nothing else in it by metres alone.
+    pub along: Along,
     /// How long after the incident's last evidence more may join it. While one of its sensors is
     /// abnormal it may always be joined, and those that are its members always join it.
     pub within: Millis,
@@ -150,6 +155,38 @@ pub struct CorrelationRule {
     pub clear_after: Millis,
     /// How long after clearing it reopens rather than a new one opening (T_reopen).
     pub reopen_within: Millis,
+    /// What its incidents may cause, sorted by the kind of incident, each once.
+    pub may_cause: Vec<Effect>,
+}
+
+/// What an incident may cause: incidents of a kind, of whatever rule, that begin near it and in its
+/// time are its children.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effect {
+    /// The kind of incident that is caused.
+    pub incident: IncidentKind,
+    /// How near the middle of its evidence must be to evidence of the cause when it opens.
+    pub within_m: u32,
+    /// How long after the last evidence of the cause it may begin.
+    pub after: Millis,
+    /// How long before the first evidence of the cause: a cause may be noticed later than what it
+    /// has done.
+    pub before: Millis,
+}
+
+/// The networks that a correlation rule follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Along {
+    /// Power: with what feeds a source and with what it feeds, over all levels; with what has the
+    /// same feeder if nobody measures that one, else if it is near as well.
+    pub fed_by: bool,
+    /// Water: downstream within so many hundredths of the time that the water takes; upstream
+    /// within that time itself.
+    pub flows_to_percent: Option<u32>,
+    /// The same river, within so many metres.
+    pub river_m: Option<u32>,
+    /// The same line, so many stops away at most.
+    pub line_stops: Option<u32>,
 }
 
 /// Where everything is.
@@ -161,6 +198,8 @@ pub struct City {
     pub sensors: Vec<Sensor>,
     /// Actuators, sorted by id.
     pub actuators: Vec<Actuator>,
+    /// What lies in a network, sensors and assets, sorted by id.
+    pub nodes: Vec<Node>,
 }
 
 /// An area of the city.
@@ -256,6 +295,40 @@ impl Expected {
             Self::Below(level) => value < level,
         }
     }
+}
+
+/// How a sensor or an asset lies in the city's networks. Nothing feeds itself and no water flows
+/// back to where it came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Node {
+    /// The sensor's or the asset's id.
+    pub id: NodeId,
+    /// What it gets its power from.
+    pub fed_by: Option<NodeId>,
+    /// Where its water goes.
+    pub flows_to: Option<Flow>,
+    /// The river that it lies on.
+    pub river: Option<String>,
+    /// Its stop on a line.
+    pub stop: Option<Stop>,
+}
+
+/// Where water goes, and how long it takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flow {
+    /// The next place downstream.
+    pub to: NodeId,
+    /// How long the water takes.
+    pub lag: Millis,
+}
+
+/// A stop on a line of the metro, of a bus, of pedestrians.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// The line's name.
+    pub line: String,
+    /// Where on the line: the next stop has one more.
+    pub order: i32,
 }
 
 /// What a sensor's values can be compared with.

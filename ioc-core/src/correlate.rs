@@ -11,26 +11,34 @@
 //! something new, that is when a detection is raised or moves, and for every report. What has no
 //! place correlates by its sensor alone.
 //!
+//! Where the rule follows a network (`correlate/along.rs`), what lies in it joins along it however
+//! far it is, and nothing else in it by metres alone: the next street may hang on another feeder.
+//! What lies in no network joins what is near, but makes no two of those that do one.
+//!
 //! An incident is recent enough while a sensor in it is abnormal, for that lasts until it clears,
 //! or for `within` after its last evidence; a report is of its own moment.
 
 mod index;
+mod along;
 mod merge;
 mod lifecycle;
+mod family;
 mod audit;
 mod bytes;
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
-use self::index::{CellIndex, Near};
+use self::along::{How, Kin, NetworkIndex};
+pub(crate) use self::family::Family;
+use self::index::PlaceIndex;
 use crate::book::Book;
 use crate::bundle::CorrelationRule;
 use crate::counters::EngineCounters;
 use crate::decision::{Cause, Condition, Decision, DecisionSeq, Evidence, Verdict};
 use crate::detection::{Detection, Finding, Sighting};
 use crate::hash::Map;
-use crate::id::{IncidentId, RuleId, SensorId};
+use crate::id::{IncidentId, NodeId, RuleId, SensorId};
 use crate::incident::{Case, Cluster, Incident, Purpose, Source, Statement};
 use crate::limits::{CANDIDATES_PER_RULE_MAX, MEMBERS_PER_INCIDENT_MAX};
 use crate::place::Position;
@@ -45,6 +53,7 @@ pub(crate) struct Desk {
     pub book: Book,
     pub next_seq: DecisionSeq,
     pub counters: EngineCounters,
+    pub family: Family,
 }
 
 /// One moment of the engine: what time it is, and where decisions go.
@@ -81,29 +90,47 @@ pub(crate) struct Correlator {
     slots: Map<IncidentId, u32>,
     /// The case that a sensor is a member of, other than by reports with a place of their own.
     by_sensor: Map<SensorId, u32>,
-    index: CellIndex,
+    index: PlaceIndex,
+    network: NetworkIndex,
     /// The candidates, oldest first.
     candidates: BTreeSet<(Timestamp, IncidentId)>,
     /// What changed in this moment, in the order it did.
-    touched: Vec<IncidentId>,
+    touched: VecDeque<IncidentId>,
 }
 
 impl Correlator {
-    pub fn new(rule: CorrelationRule) -> Self {
+    pub fn new(rule: CorrelationRule, rules: &Rules) -> Self {
         Self {
-            index: CellIndex::new(rule.within_m),
+            index: PlaceIndex::new(rule.within_m, rules.reach_m(&rule)),
+            network: NetworkIndex::new(&rule, rules),
             rule,
             cases: Vec::new(),
             free: Vec::new(),
             slots: Map::default(),
             by_sensor: Map::default(),
             candidates: BTreeSet::new(),
-            touched: Vec::new(),
+            touched: VecDeque::new(),
         }
     }
 
     pub fn rule(&self) -> &CorrelationRule {
         &self.rule
+    }
+
+    /// Another city and other rules beside this one hold: what lies in networks, and what causes
+    /// what, is found by them from here on.
+    pub fn hold_under(&mut self, rules: &Rules) {
+        self.network = NetworkIndex::new(&self.rule, rules);
+        self.index = PlaceIndex::new(self.rule.within_m, rules.reach_m(&self.rule));
+        for (slot, case) in (0..).zip(&self.cases) {
+            let members = case.iter().flat_map(|case| case.cluster.members());
+            for (source, member) in members {
+                self.network.insert(slot, &source.sensor);
+                if let Some(place) = member.position {
+                    self.index.insert(slot, place);
+                }
+            }
+        }
     }
 
     /// Whether it has an incident of this id that people were told of.
@@ -221,6 +248,7 @@ impl Correlator {
         if let Some(place) = member.position {
             self.index.remove(slot, place);
         }
+        self.network.remove(slot, &source.sensor);
         if leads {
             self.by_sensor.remove(&source.sensor);
         }
@@ -238,7 +266,7 @@ impl Correlator {
             .then(|| self.by_sensor.get(&source.sensor).copied())
             .flatten();
         let near = if self.says_a_place(own, &source, sighting) {
-            self.near(sighting.position, turn.at)
+            self.near(own, &source, sighting.position, turn.at)
         } else {
             Vec::new()
         };
@@ -249,10 +277,15 @@ impl Correlator {
             rule: finding.rule.clone(),
             value: sighting.value,
             distance_m: self.distance_m(own, &source, sighting.position, &near),
+            through: None,
         };
         let slot = match own.or_else(|| self.nearest(&near)) {
             Some(slot) => slot,
             None => self.begin(finding, statement, turn),
+        };
+        let evidence = Evidence {
+            through: through(slot, &near),
+            ..evidence
         };
         let slot = self.unite(slot, &near, turn);
         self.add(slot, source, by_sensor, statement, evidence, turn);
@@ -261,7 +294,7 @@ impl Correlator {
 
     /// Whether a source's place tells something that its case does not know yet.
     fn says_a_place(&self, own: Option<u32>, source: &Source, sighting: &Sighting) -> bool {
-        if sighting.position.is_none() {
+        if sighting.position.is_none() && self.network.node(&source.sensor).is_none() {
             return false;
         }
         let Some(own) = own else { return true };
@@ -275,10 +308,49 @@ impl Correlator {
         })
     }
 
-    /// The cases near a place that may be joined now, cleared ones included.
-    fn near(&self, place: Option<Position>, now: Timestamp) -> Vec<Near> {
-        let mut near = place.map_or_else(Vec::new, |place| self.index.near(place));
-        near.retain(|near| self.may_be_joined(near.slot, now));
+    /// The cases near a source that may be joined now, cleared ones included.
+    fn near(
+        &self,
+        own: Option<u32>,
+        source: &Source,
+        place: Option<Position>,
+        now: Timestamp,
+    ) -> Vec<Kin> {
+        let near = place.map_or_else(Vec::new, |place| self.index.near(place));
+        let near = near.into_iter().map(|near| Kin {
+            slot: near.slot,
+            how: How::Metres(near.distance_m),
+        });
+        let mut near: Vec<_> = near
+            .filter(|kin| self.may_be_joined(kin.slot, now))
+            .collect();
+        match self.network.node(&source.sensor) {
+            Some(node) => self.near_along(node, near, now),
+            None => {
+                let network = &self.network;
+                let (anchored, mut others) = near
+                    .drain(..)
+                    .partition::<Vec<_>, _>(|kin| network.is_anchored(kin.slot));
+                let bound = own.is_some_and(|own| network.is_anchored(own));
+                let joined = self.nearest(&anchored).filter(|_| !bound);
+                others.extend(anchored.into_iter().filter(|kin| Some(kin.slot) == joined));
+                others
+            }
+        }
+    }
+
+    /// The cases near a node of a network: along it, and by metres those that lie in none or hang
+    /// on the same feeder.
+    fn near_along(&self, node: u32, mut by_metres: Vec<Kin>, now: Timestamp) -> Vec<Kin> {
+        let network = &self.network;
+        by_metres
+            .retain(|kin| !network.is_anchored(kin.slot) || network.has_sibling(kin.slot, node));
+        let heard = |slot, sensor: &SensorId| self.case(slot).cluster.heard(sensor);
+        let mut near = network.near(node, now, heard);
+        near.retain(|kin| self.may_be_joined(kin.slot, now));
+        near.append(&mut by_metres);
+        near.sort_unstable();
+        near.dedup_by_key(|kin| kin.slot);
         near
     }
 
@@ -291,8 +363,8 @@ impl Correlator {
 
     /// Of the cases near a place the one to join: an open incident before one that would reopen,
     /// that before a candidate; then the nearest, the earliest, the one with the least id.
-    fn nearest(&self, near: &[Near]) -> Option<u32> {
-        let rank = |near: &&Near| {
+    fn nearest(&self, near: &[Kin]) -> Option<u32> {
+        let rank = |near: &&Kin| {
             let incident = &self.case(near.slot).incident;
             let rank = match (incident.opened_at, incident.condition) {
                 (Some(_), Condition::Active | Condition::Unknown) => 0,
@@ -300,7 +372,7 @@ impl Correlator {
                 (None, _) => 2,
             };
             let since = incident.opened_at.unwrap_or(incident.begun_at);
-            (rank, near.distance_m, since, incident.id)
+            (rank, near.how.clone(), since, incident.id)
         };
         near.iter().min_by_key(rank).map(|near| near.slot)
     }
@@ -311,13 +383,17 @@ impl Correlator {
         own: Option<u32>,
         source: &Source,
         place: Option<Position>,
-        near: &[Near],
+        near: &[Kin],
     ) -> Option<u32> {
         let place = place?;
         let member = own.and_then(|own| self.case(own).cluster.member(source));
         let moved = member.and_then(|member| member.position);
         let moved = moved.map(|before| before.distance_m(place));
-        near.iter().map(|near| near.distance_m).chain(moved).min()
+        let metres = near.iter().filter_map(|near| match near.how {
+            How::Along(..) => None,
+            How::Metres(metres) => Some(metres),
+        });
+        metres.chain(moved).min()
     }
 
     /// Begins a candidate. For the first beyond the bound the oldest is forgotten.
@@ -395,11 +471,15 @@ impl Correlator {
             case.cluster.take_of_other(seq);
             return;
         }
+        let is_new = known.is_none();
         let before = known.and_then(|member| member.position);
         let place = known.map_or(statement.sighting.position, |member| {
             member.place_in(statement.sighting)
         });
         case.cluster.hear(&source, statement, counts);
+        if is_new {
+            self.network.insert(slot, &source.sensor);
+        }
         if place.is_some() && place != before {
             if let Some(before) = before {
                 self.index.remove(slot, before);
@@ -446,6 +526,7 @@ impl Correlator {
             if let Some(place) = member.position {
                 self.index.remove_around(slot, place);
             }
+            self.network.remove(slot, &source.sensor);
             if self.by_sensor.get(&source.sensor) == Some(&slot) {
                 self.by_sensor.remove(&source.sensor);
             }
@@ -456,8 +537,8 @@ impl Correlator {
 
     fn touch(&mut self, slot: u32) {
         let id = self.case(slot).incident.id;
-        if self.touched.last() != Some(&id) {
-            self.touched.push(id);
+        if self.touched.back() != Some(&id) {
+            self.touched.push_back(id);
         }
     }
 
@@ -466,6 +547,15 @@ impl Correlator {
         let mut cases: Vec<_> = self.cases.iter().flatten().collect();
         cases.sort_by_key(|case| case.incident.id);
         cases
+    }
+}
+
+/// The node of a network by which evidence belongs to a case, if it does so by one.
+fn through(slot: u32, near: &[Kin]) -> Option<NodeId> {
+    let kin = near.iter().find(|kin| kin.slot == slot)?;
+    match &kin.how {
+        How::Along(_, node) => Some(node.clone()),
+        How::Metres(_) => None,
     }
 }
 

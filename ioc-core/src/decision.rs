@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::codec::{CodecError, Put, Take};
 use crate::id::{
-    Actor, ActuatorId, IncidentId, IncidentKind, ReadingId, ReadingKind, RequestId, RuleId,
+    Actor, ActuatorId, IncidentId, IncidentKind, NodeId, ReadingId, ReadingKind, RequestId, RuleId,
 };
 use crate::id::{SensorId, ZoneId};
 use crate::place::Position;
@@ -84,6 +84,8 @@ pub enum Verdict {
     /// Evidence came back soon after it cleared: another episode, to be seen anew. Or it was
     /// unknown and its sensors speak again, whatever they say: the same episode.
     IncidentReopened(IncidentState),
+    /// What caused it has been found, or is another by now; its `parent` says which, if any.
+    IncidentLinked(IncidentState),
     /// A person has seen it.
     IncidentAcknowledged(IncidentState),
     /// A sensor said nothing for as long as its rule allows.
@@ -215,6 +217,9 @@ pub struct Evidence {
     pub value: f64,
     /// Metres to the nearest evidence already there; `None` for the first, or without places.
     pub distance_m: Option<u32>,
+    /// The node of a network by which it belongs to the evidence already there: what feeds it, or
+    /// where its water comes from.
+    pub through: Option<NodeId>,
 }
 
 /// How grave (CAP 1.2 section 3.2.2), least first.
@@ -302,6 +307,7 @@ impl Verdict {
             Self::IncidentCleared(_) => "incident_cleared",
             Self::IncidentUnknown(_) => "incident_unknown",
             Self::IncidentReopened(_) => "incident_reopened",
+            Self::IncidentLinked(_) => "incident_linked",
             Self::IncidentAcknowledged(_) => "incident_acknowledged",
             Self::SensorSilent(_) => "sensor_silent",
             Self::SensorReturned(_) => "sensor_returned",
@@ -320,6 +326,7 @@ impl Verdict {
             | Self::IncidentCleared(incident)
             | Self::IncidentUnknown(incident)
             | Self::IncidentReopened(incident)
+            | Self::IncidentLinked(incident)
             | Self::IncidentAcknowledged(incident) => Some(incident),
             Self::SensorSilent(_)
             | Self::SensorReturned(_)
@@ -361,6 +368,7 @@ impl Verdict {
                 About::Incident(_) => 11,
                 About::Actuator(_) => 20,
             },
+            Self::IncidentLinked(_) => 12,
             Self::Command(..) => 21,
         }
     }
@@ -382,6 +390,7 @@ impl Decision {
             | Verdict::IncidentCleared(incident)
             | Verdict::IncidentUnknown(incident)
             | Verdict::IncidentReopened(incident)
+            | Verdict::IncidentLinked(incident)
             | Verdict::IncidentAcknowledged(incident) => incident.put(out),
             Verdict::SensorSilent(sensor) | Verdict::SensorReturned(sensor) => sensor.encode(out),
             Verdict::RulesChanged(bundle) => out.put(&bundle.0),
@@ -426,6 +435,7 @@ impl Decision {
                 code: RefusalCode::take(take)?,
                 about: About::Incident(incident_id(take)?),
             }),
+            12 => Verdict::IncidentLinked(IncidentState::decode(take)?),
             20 => Verdict::CommandRefused(Refusal {
                 code: RefusalCode::take(take)?,
                 about: About::Actuator(take.parsed("actuator")?),
@@ -544,18 +554,42 @@ impl Evidence {
         out.put_text(self.sensor.as_str());
         out.put_text(self.rule.as_str());
         out.put_f64(self.value);
-        out.put_option(self.distance_m, Put::put_u32);
+        // One byte says which of the two follow; a node's came later than metres.
+        let through = u8::from(self.through.is_some()) << 1;
+        out.put_u8(u8::from(self.distance_m.is_some()) | through);
+        if let Some(distance_m) = self.distance_m {
+            out.put_u32(distance_m);
+        }
+        if let Some(through) = &self.through {
+            out.put_text(through.as_str());
+        }
     }
 
     pub(crate) fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
+        Self {
             reading: take.parsed("reading id")?,
             seq: take.u64()?,
             sensor: take.parsed("sensor")?,
             rule: take.parsed("rule")?,
             value: take.f64()?,
-            distance_m: take.option(Take::u32)?,
-        })
+            distance_m: None,
+            through: None,
+        }
+        .with_nearness(take)
+    }
+
+    fn with_nearness(mut self, take: &mut Take<'_>) -> Result<Self, CodecError> {
+        let which = take.u8()?;
+        if which > 3 {
+            return Err(CodecError("evidence near in an unknown way"));
+        }
+        if which & 1 != 0 {
+            self.distance_m = Some(take.u32()?);
+        }
+        if which & 2 != 0 {
+            self.through = Some(take.parsed("node")?);
+        }
+        Ok(self)
     }
 }
 

@@ -7,20 +7,22 @@
 //! record itself says comes after. Not here: how detections are found (`detect.rs`) and what
 //! belongs together (`correlate.rs`). Next: `correlate.rs`.
 
+mod family;
 mod requests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::requests::Requests;
 use crate::book::{Book, Entry};
 use crate::codec::{CodecError, Put, Take};
-use crate::correlate::{Correlator, Desk, Turn};
+use crate::correlate::{Correlator, Desk, Family, Turn};
 use crate::counters::EngineCounters;
 use crate::decision::{About, Answer, Cause, CommandState, Confirmation, Decision, Handling};
 use crate::decision::{Refusal, RefusalCode, SensorState, Verdict};
 use crate::detection::{Detection, Finding, Hearing};
 use crate::id::{IncidentId, RuleId};
+use crate::incident::Purpose;
 use crate::invariant::{Audit, Invariant};
 use crate::limits::INCIDENTS_MAX;
 use crate::operate::{Operations, Shown};
@@ -58,6 +60,7 @@ impl Engine {
                 book: Book::new(INCIDENTS_MAX),
                 next_seq: 1,
                 counters: EngineCounters::default(),
+                family: Family::default(),
             },
             operations: Operations::default(),
             requests: Requests::default(),
@@ -174,8 +177,6 @@ impl Engine {
     fn fire(&mut self, to: Timestamp, out: &mut Vec<Decision>) {
         let timer = self.desk.timers.pop_due(to).expect("one is due");
         let (id, purpose) = timer.subject;
-        let correlator = self.correlators.get_mut(&timer.rule);
-        let correlator = correlator.expect("timers are of rules that hold");
         let mut turn = Turn {
             at: timer.due,
             due: Some(timer.due),
@@ -183,8 +184,13 @@ impl Engine {
             desk: &mut self.desk,
             decisions: out,
         };
+        if purpose == Purpose::Adopt {
+            return family::adopt_more(&mut self.correlators, &timer.rule, id, &mut turn);
+        }
+        let correlator = self.correlators.get_mut(&timer.rule);
+        let correlator = correlator.expect("timers are of rules that hold");
         correlator.fire(id, purpose, &mut turn);
-        correlator.settle(&mut turn);
+        family::settle(&mut self.correlators, &timer.rule, &mut turn);
     }
 
     fn finding_of_timer(&mut self, due: Timestamp, finding: &Finding, out: &mut Vec<Decision>) {
@@ -344,6 +350,8 @@ impl Engine {
             let before = (&name, correlator.rule().hash);
             let mut rules = new.correlations().iter();
             if rules.any(|rule| (&rule.name, rule.hash) == before) {
+                let mut correlator = correlator;
+                correlator.hold_under(&new);
                 self.correlators.insert(name, correlator);
             } else {
                 correlator.close(&mut self.turn(at, out));
@@ -351,9 +359,17 @@ impl Engine {
         }
         for rule in new.correlations() {
             let name = rule.name.clone();
-            let begin = || Correlator::new(rule.clone());
+            let begin = || Correlator::new(rule.clone(), &new);
             self.correlators.entry(name).or_insert_with(begin);
         }
+        let mut turn = Turn {
+            at,
+            due: None,
+            rules: &self.rules,
+            desk: &mut self.desk,
+            decisions: out,
+        };
+        family::pass_on(&mut self.correlators, &mut turn);
         self.rules = new;
     }
 
@@ -395,6 +411,9 @@ impl Engine {
         };
         self.desk.book.audit(is_live, audit);
         self.operations.audit(audit);
+        let children = self.correlators.values().flat_map(Correlator::with_parents);
+        let agree = self.desk.family.len() == children.count();
+        audit.expect(agree, Invariant::FamilyAgrees, "the engine");
     }
 
     /// Puts the whole state, everything in the order of names and ids.
@@ -422,7 +441,7 @@ impl Engine {
         let count = take.u32()? as usize;
         let mut timers = Vec::new();
         for _ in 0..count {
-            let correlator = Correlator::load(take, rules.correlations(), &mut timers)?;
+            let correlator = Correlator::load(format, take, rules, &mut timers)?;
             let name = correlator.rule().name.clone();
             engine.correlators.insert(name, correlator);
         }
@@ -435,7 +454,26 @@ impl Engine {
         if format >= 2 {
             engine.operations = Operations::take(take)?;
         }
+        engine.gather_family();
         Ok(engine)
+    }
+
+    /// Parents and children follow from what each incident says of its own parent.
+    fn gather_family(&mut self) {
+        let family = &mut self.desk.family;
+        let children = self.correlators.values().flat_map(Correlator::with_parents);
+        let parents: BTreeSet<_> = children
+            .map(|(parent, child)| {
+                family.add(parent, child);
+                parent
+            })
+            .collect();
+        for parent in parents {
+            let now = self.desk.book.find(parent);
+            if now.is_some_and(|(now, _)| now != parent) {
+                family.set_gone(parent);
+            }
+        }
     }
 
     /// Goes on counting from what was counted.
@@ -462,10 +500,7 @@ fn take(correlators: &mut BTreeMap<RuleId, Correlator>, findings: &[Finding], tu
     concerned.sort_unstable();
     concerned.dedup();
     for taker in concerned {
-        let correlator = correlators.get_mut(taker);
-        correlator
-            .expect("all rules that hold are at work")
-            .settle(turn);
+        family::settle(correlators, taker, turn);
     }
 }
 

@@ -98,6 +98,10 @@ name! {
     SensorId, "a sensor's name", 128, "1 to 128 of letters, digits and . _ : @ -", is_name
 }
 name! {
+    /// A sensor or an asset, as a place in one of the city's networks.
+    NodeId, "a node's name", 128, "1 to 128 of letters, digits and . _ : @ -", is_name
+}
+name! {
     /// A reading, unique within its sensor.
     ReadingId, "a reading's id", 200, "1 to 200 bytes without control characters", is_printable
 }
@@ -231,6 +235,8 @@ fn hashed<const N: usize>(parts: &[&str]) -> [u8; N] {
 pub struct IncidentId(u64);
 
 impl IncidentId {
+    /// The least.
+    pub(crate) const MIN: Self = Self(0);
     const DIGITS: usize = 10;
     const BITS: u32 = 50;
 

@@ -31,11 +31,19 @@ pub(crate) enum Purpose {
     Clear,
     /// It can no longer reopen.
     Retire,
+    /// It takes further children.
+    Adopt,
 }
 
 impl Purpose {
     /// All of them, in order.
-    pub const ALL: [Self; 4] = [Self::Decay, Self::Tell, Self::Clear, Self::Retire];
+    pub const ALL: [Self; 5] = [
+        Self::Decay,
+        Self::Tell,
+        Self::Clear,
+        Self::Retire,
+        Self::Adopt,
+    ];
 }
 
 /// An incident, or a candidate for one, with its members.
@@ -67,7 +75,11 @@ pub(crate) struct Incident {
     /// Something that cannot wait for the next telling.
     pub urgent: bool,
     /// When each of its timers is due, by [`Purpose`].
-    pub dues: [Option<Timestamp>; 4],
+    pub dues: [Option<Timestamp>; 5],
+    /// What caused it.
+    pub parent: Option<IncidentId>,
+    /// The gravest that any of its children ever was: it is never less grave itself (INV-18).
+    pub from_children: Severity,
 }
 
 impl Incident {
@@ -87,7 +99,9 @@ impl Incident {
             untold: VecDeque::new(),
             told_at: now,
             urgent: false,
-            dues: [None; 4],
+            dues: [None; 5],
+            parent: None,
+            from_children: Severity::Unknown,
         }
     }
 
@@ -125,6 +139,12 @@ impl Incident {
             self.handling = Handling::New;
         }
         self.rise(loser.severity, loser.certainty);
+        self.from_children = self.from_children.max(loser.from_children);
+        let (own, other) = (self.id, loser.id);
+        let others = [self.parent, loser.parent].into_iter().flatten();
+        self.parent = others
+            .filter(|parent| ![own, other].contains(parent))
+            .next();
         self.urgent |= between_incidents;
         self.untold.extend(loser.untold);
         let untold = self.untold.make_contiguous();
@@ -165,10 +185,12 @@ impl Incident {
         for due in self.dues {
             out.put_option(due, Put::put_time);
         }
+        out.put_option(self.parent, |out, parent| out.put_u64(parent.to_bits()));
+        out.put_u8(self.from_children as u8);
     }
 
-    /// The incident as it was put.
-    pub fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+    /// The incident as it was put; before format 2 none had a parent.
+    pub fn take(format: u16, take: &mut Take<'_>) -> Result<Self, CodecError> {
         let incident = Self {
             id: incident_id(take)?,
             kind: take.parsed("incident kind")?,
@@ -183,10 +205,23 @@ impl Incident {
             untold: take_untold(take)?,
             told_at: take.time()?,
             urgent: take.flag()?,
-            dues: take_dues(take)?,
+            dues: take_dues(format, take)?,
+            parent: match format {
+                1 => None,
+                _ => take.option(incident_id)?,
+            },
+            from_children: match format {
+                1 => Severity::Unknown,
+                _ => Severity::take(take)?,
+            },
         };
-        let [_, tell, clear, retire] = incident.dues;
-        if incident.opened_at.is_none() && (tell.or(clear).or(retire)).is_some() {
+        let [_, tell, clear, retire, adopt] = incident.dues;
+        let of_incidents = tell
+            .or(clear)
+            .or(retire)
+            .or(adopt)
+            .or(incident.parent.map(|_| incident.begun_at));
+        if incident.opened_at.is_none() && of_incidents.is_some() {
             return Err(CodecError("a candidate waits for what only incidents do"));
         }
         Ok(incident)
@@ -198,9 +233,10 @@ fn take_untold(take: &mut Take<'_>) -> Result<VecDeque<Evidence>, CodecError> {
     take.each(count, Evidence::decode).map(VecDeque::from)
 }
 
-fn take_dues(take: &mut Take<'_>) -> Result<[Option<Timestamp>; 4], CodecError> {
-    let mut dues = [None; 4];
-    for due in &mut dues {
+fn take_dues(format: u16, take: &mut Take<'_>) -> Result<[Option<Timestamp>; 5], CodecError> {
+    let mut dues = [None; 5];
+    let count = if format == 1 { 4 } else { 5 };
+    for due in &mut dues[..count] {
         *due = take.option(Take::time)?;
     }
     Ok(dues)
@@ -234,7 +270,7 @@ impl Case {
             episode: incident.episode,
             sensors: self.cluster.sources(),
             readings: self.cluster.readings,
-            parent: None,
+            parent: incident.parent,
         }
     }
 }

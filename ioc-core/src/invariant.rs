@@ -29,6 +29,10 @@ pub enum Invariant {
     SumsAgree,
     /// The cells hold the places of members and nothing else.
     IndexAgrees,
+    /// INV-18: an incident is as grave as what its members and its children say.
+    GraveAsItsMembers,
+    /// Every child of a parent is live and names it, and no incident is among its own causes.
+    FamilyAgrees,
     /// Exactly the timers run that somebody waits for.
     TimersAgree,
     /// INV-34 in part: an actuator has at most one command under way.
@@ -46,6 +50,8 @@ impl Invariant {
             Self::ConditionFollowsMembers => "an incident's condition is what its members say",
             Self::SumsAgree => "sums over members equal what a count finds",
             Self::IndexAgrees => "the cells hold the members' places and nothing else",
+            Self::GraveAsItsMembers => "an incident is as grave as its members and its children",
+            Self::FamilyAgrees => "children name their parents, and nothing causes itself",
             Self::TimersAgree => "exactly the timers run that somebody waits for",
             Self::OneCommandPerActuator => "an actuator has at most one command under way",
             Self::KeysAreUnique => "no two commands share a key",

@@ -15,6 +15,7 @@ pub mod codec;
 pub mod reading;
 pub mod record;
 pub mod bundle;
+mod network;
 pub mod decision;
 pub mod limits;
 pub mod counters;

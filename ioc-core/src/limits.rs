@@ -93,5 +93,19 @@ pub const NOT_AFTER_MAX: Millis = Millis::minutes(1440);
 /// How many bundles may be provided before a record names one. Of more, the newest are kept.
 pub const BUNDLES_WAITING_MAX: usize = 8;
 
+/// How many levels of what feeds what, and how many places downstream, are followed from one place.
+/// What lies further is not near along the network.
+pub const NETWORK_DEPTH_MAX: usize = 16;
+
+/// How long a chain of causes may be. What would make it longer has no parent.
+pub const CAUSES_DEPTH_MAX: usize = 16;
+
+/// How many children one step gives a parent: those that were there before it, and those of what
+/// it merged with. Further ones follow, a step each …
+pub const CHILDREN_PER_STEP: usize = 32;
+
+/// … so much later, by logical time.
+pub const CHILDREN_STEP: Millis = Millis(1);
+
 /// How much time passes between two tellings of an incident's growth, at least.
 pub const TELL_INTERVAL: Millis = Millis(250);

@@ -11,8 +11,9 @@ use crate::bundle::{
     Actuator, Bundle, City, CorrelationRule, DetectionRule, Sensor, Silence, Test,
 };
 use crate::hash::Map;
-use crate::id::{ReadingKind, RuleId, SensorId, ZoneId};
+use crate::id::{IncidentKind, ReadingKind, RuleId, SensorId, ZoneId};
 use crate::limits::BUNDLES_WAITING_MAX;
+use crate::network::Networks;
 use crate::place::Position;
 use crate::record::BundleHash;
 use crate::time::Millis;
@@ -32,6 +33,8 @@ pub struct Rules {
     shows_outcomes: Vec<bool>,
     /// What findings about outcomes name in place of a rule.
     outcomes: RuleId,
+    networks: Arc<Networks>,
+    causes: Map<IncidentKind, Vec<RuleId>>,
     nowhere: ZoneId,
 }
 
@@ -72,6 +75,8 @@ impl Rules {
             takers: takers(&bundle.correlations),
             shows_outcomes: shows_outcomes(&bundle.city),
             outcomes: "outcome".parse().expect("a word is a rule's name"),
+            networks: Arc::new(Networks::new(&bundle.city)),
+            causes: causes(&bundle.correlations),
             kinds,
             kind_numbers,
             sensor_numbers,
@@ -106,6 +111,25 @@ impl Rules {
 
     pub(crate) fn correlations(&self) -> &[CorrelationRule] {
         &self.bundle.correlations
+    }
+
+    /// The correlation rules whose incidents may cause one of this kind, in the order of names.
+    pub(crate) fn causes(&self, kind: &IncidentKind) -> &[RuleId] {
+        self.causes.get(kind).map_or(&[], Vec::as_slice)
+    }
+
+    /// How far from its places a rule's incidents are looked for as causes or effects; `None` if
+    /// they are neither.
+    pub(crate) fn reach_m(&self, rule: &CorrelationRule) -> Option<u32> {
+        let own = rule.may_cause.iter();
+        let all = self.correlations().iter();
+        let of_others = all.flat_map(|other| &other.may_cause);
+        let caused = of_others.filter(|effect| effect.incident == rule.incident);
+        own.chain(caused).map(|effect| effect.within_m).max()
+    }
+
+    pub(crate) fn networks(&self) -> &Arc<Networks> {
+        &self.networks
     }
 
     pub(crate) fn kind(&self, number: u32) -> &KindRules {
@@ -223,6 +247,19 @@ fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {
         }
     }
     kinds
+}
+
+fn causes(correlations: &[CorrelationRule]) -> Map<IncidentKind, Vec<RuleId>> {
+    let mut causes: Map<IncidentKind, Vec<RuleId>> = Map::default();
+    for rule in correlations {
+        for effect in &rule.may_cause {
+            let of_this = causes.entry(effect.incident.clone()).or_default();
+            if of_this.last() != Some(&rule.name) {
+                of_this.push(rule.name.clone());
+            }
+        }
+    }
+    causes
 }
 
 fn takers(correlations: &[CorrelationRule]) -> Map<RuleId, Vec<RuleId>> {

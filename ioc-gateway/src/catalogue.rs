@@ -8,10 +8,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use ioc_core::id::ReadingKind;
 use ioc_core::time::Timestamp;
 
 use crate::commands::CommandBook;
-use crate::formats::Mappings;
+use crate::formats::{Mappings, Nodes};
 
 /// Sensors and kinds as the city and the configuration register them.
 #[derive(Debug, Default)]
@@ -26,8 +27,43 @@ pub struct Catalogue {
     pub mappings: Mappings,
     /// The commands that devices may say something about.
     pub commands: CommandBook,
+    /// What edge nodes of Sparkplug said when they were born. It is not of the configuration:
+    /// another catalogue in this one's place has the same.
+    pub sparkplug: Nodes,
     /// The time of what says none.
     pub now: Now,
+}
+
+impl Catalogue {
+    /// The kind of this very name, as messages may write it: `water_level` for `waterLevel`.
+    pub(crate) fn kind_called(&self, name: &str) -> Option<&str> {
+        let mut bytes = [0; ReadingKind::BYTES_MAX];
+        let kind = snake(name, &mut bytes)?;
+        let known = self.kind_units.get_key_value(kind);
+        known.map(|(kind, _)| &**kind)
+    }
+}
+
+/// A name in lower case, with underscores where words meet, as kinds of reading are named; `None`
+/// if that is too long for one.
+fn snake<'b>(name: &str, bytes: &'b mut [u8; ReadingKind::BYTES_MAX]) -> Option<&'b str> {
+    let (mut length, mut follows_lower) = (0, false);
+    let mut put = |byte| {
+        *bytes.get_mut(length)? = byte;
+        length += 1;
+        Some(())
+    };
+    for byte in name.bytes() {
+        if byte.is_ascii_uppercase() && follows_lower {
+            put(b'_')?;
+        }
+        put(match byte {
+            b' ' => b'_',
+            byte => byte.to_ascii_lowercase(),
+        })?;
+        follows_lower = byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    }
+    std::str::from_utf8(&bytes[..length]).ok()
 }
 
 /// What time it is: that of the process, which need not be the machine's.
@@ -82,4 +118,27 @@ pub enum Unregistered {
     Accept,
     /// They become dead letters.
     Refuse,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_kinds_as_they_are_written() {
+        let snaked = |name: &str| {
+            let mut bytes = [0; ReadingKind::BYTES_MAX];
+            snake(name, &mut bytes).map(str::to_owned)
+        };
+        for (name, kind) in [
+            ("waterLevel", "water_level"),
+            ("PM25", "pm25"),
+            ("Street Water", "street_water"),
+            ("temperature", "temperature"),
+        ] {
+            assert_eq!(snaked(name).as_deref(), Some(kind));
+        }
+        assert_eq!(snaked(&"a".repeat(64)), Some("a".repeat(64)));
+        assert_eq!(snaked(&"a".repeat(65)), None);
+    }
 }

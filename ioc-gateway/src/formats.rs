@@ -1,8 +1,8 @@
 //! Message formats: bytes of a payload to readings, or to dead letters with a reason.
 //!
 //! Arrives: a payload, with the topic that it was published to. Leaves: among the connection's
-//! inputs, the readings that it holds, and a dead letter for each part that is none; never
-//! nothing. Native readings have a way of their own ([`append_native`]); what every other message
+//! inputs, the readings that it holds, and a dead letter for each part that is none; nothing only
+//! of a message that its format knows to hold none. Native readings have a way of their own ([`append_native`]); what every other message
 //! is, the mappings of the configuration say by its topic, or the message itself by its content type ([`append_message`]). One file for each
 //! format; all of them end in `draft.rs`, so that the same is judged alike whatever it came in.
 //! Bounds: [`MESSAGE_BYTES_MAX`], [`ITEMS_MAX`].
@@ -14,13 +14,21 @@ mod message;
 pub mod feedback;
 mod senml;
 mod sensorthings;
+mod ngsi_ld;
+mod cloud_events;
+mod sparkplug;
+mod cap;
 mod json;
 mod cbor;
+mod xml;
+mod protobuf;
 mod pointer;
 mod topic;
 mod reject;
+mod extent;
 mod reply;
 pub mod units;
+mod cefact;
 
 use std::sync::LazyLock;
 
@@ -30,6 +38,7 @@ use ioc_core::time::Timestamp;
 pub use self::mapping::Mappings;
 pub use self::message::{Item, Message, Outcome};
 pub use self::pointer::{Pointer, PointerError};
+pub use self::sparkplug::Nodes;
 pub use self::topic::{TopicFilter, TopicFilterError};
 pub(crate) use reject::cut;
 pub use reject::{Origin, Reason, Reject, append_beginning, append_dead_letter};
@@ -53,6 +62,9 @@ pub struct Workspace {
     /// What messages want said back to where they came from; whoever can, takes them away.
     pub replies: Replies,
     index: json::Index,
+    /// For a message within the message.
+    inner: json::Index,
+    bytes: Vec<u8>,
 }
 
 /// Appends the reading in a native payload, or the payload as a dead letter; never neither.
@@ -93,7 +105,9 @@ impl<'a> Sender<'a> {
 }
 
 /// Appends the readings in a message, or what a device says about a command; and what is neither as
-/// dead letters; never nothing. `told` hears of each in its order: the id of the reading, or why there is none.
+/// dead letters; nothing only if its format knows that there is no reading in it, as in a certificate
+/// that a node is gone. `told` hears of each in its order: the id of the reading, or why there is
+/// none. What the sender is to be told lies in the workspace's replies.
 pub fn append_message(
     inputs: &mut Inputs,
     message: Message<'_>,
@@ -171,7 +185,7 @@ fn append_items(
         let said = append_feedback(inputs, message.payload, device, catalogue);
         return said.map(|()| told(Ok("")));
     }
-    let before = inputs.count();
+    let (before, mut is_noted) = (inputs.count(), false);
     let mut take = |item: Item<'_>| {
         let reject = match item.outcome {
             Outcome::Reading(reading) => match (sender.may)(reading.sensor) {
@@ -183,13 +197,17 @@ fn append_items(
             },
             Outcome::Rejected(reject) => reject,
             Outcome::Absent => return,
+            Outcome::Noted(_) => {
+                is_noted = true;
+                return;
+            }
         };
         let reject = reject.at(item.place);
         append_dead_letter(inputs, origin, &reject, item.source);
         told(Err(reject));
     };
     let mapping = decode(message, catalogue, workspace, &mut take)?;
-    if inputs.count() > before {
+    if is_noted || inputs.count() > before {
         return Ok(());
     }
     let detail = match mapping {
@@ -224,6 +242,7 @@ pub fn decode<'c>(
     let (format, names) = match (mapping, standard(message.content_type)) {
         (Some(mapping), _) => (&mapping.format, &mapping.names),
         (None, Some(format)) => (format, &*NO_NAMES),
+        (None, None) if !message.event.is_empty() => (&Format::CloudEvents(None), &*NO_NAMES),
         (None, None) => {
             let detail = "readings are published to ioc/v1/readings/<sensor>; other topics need \
                           a mapping in mappings.yaml";
@@ -237,29 +256,113 @@ pub fn decode<'c>(
         );
         return Err(Reject::new(Reason::PayloadTooLong, detail));
     }
-    let Workspace { native, index, .. } = workspace;
+    let Workspace {
+        native,
+        index,
+        inner,
+        bytes,
+        replies,
+    } = workspace;
+    native.envelope = match message.event {
+        [] => None,
+        _ => Some(cloud_events::open(message)?),
+    };
+    let mut room = Room {
+        native,
+        inner,
+        bytes,
+        replies,
+    };
+    let read = read(format, message, names, catalogue, (index, &mut room), take);
+    room.native.envelope = None;
+    read.map(|()| mapping)
+}
+
+/// Memory that one message needs, beside the index of its own JSON.
+struct Room<'w> {
+    native: &'w mut native::Scratch,
+    /// For a message in the message.
+    inner: &'w mut json::Index,
+    bytes: &'w mut Vec<u8>,
+    replies: &'w mut Replies,
+}
+
+impl Room<'_> {
+    /// Reads a message that lies in the message, in memory of its own. There is no third.
+    fn again<T>(&mut self, read: impl FnOnce(&mut json::Index, &mut Room<'_>) -> T) -> T {
+        let (mut none, mut nothing) = (json::Index::default(), Vec::new());
+        let mut room = Room {
+            native: self.native,
+            inner: &mut none,
+            bytes: &mut nothing,
+            replies: self.replies,
+        };
+        read(self.inner, &mut room)
+    }
+}
+
+/// Reads a message of a format.
+fn read(
+    format: &Format,
+    message: Message<'_>,
+    names: &Names,
+    catalogue: &Catalogue,
+    (index, room): (&mut json::Index, &mut Room<'_>),
+    take: &mut dyn FnMut(Item<'_>),
+) -> Result<(), Reject> {
     match format {
-        Format::SensorThings => {
-            let value = index.read(utf8(message.payload)?)?;
-            sensorthings::decode((message.topic, value), names, catalogue, native, take);
-        }
         Format::Senml => {
-            let room = (index, native);
-            senml::decode(message.payload, names, catalogue, room, take)?;
+            let room = (index, &mut *room.native);
+            senml::decode(message.payload, names, catalogue, room, take)
         }
-        Format::Json(shape) => {
-            let value = index.read(utf8(message.payload)?)?;
-            mapping::decode(
-                shape,
+        Format::CloudEvents(shape) => {
+            let by = cloud_events::By {
+                shape: shape.as_ref(),
                 names,
-                (message.topic, value),
                 catalogue,
-                native,
-                take,
-            )?;
+            };
+            match message.event {
+                [] => cloud_events::decode(message, by, index, room, take),
+                _ => cloud_events::decode_data(message, by, index, room, take),
+            }
+        }
+        Format::Sparkplug => {
+            let room = (&mut *room.native, &mut *room.replies);
+            sparkplug::decode(message, names, catalogue, room, take)
+        }
+        Format::Cap => cap::decode(message.payload, names, catalogue, room.native, take),
+        Format::Json(_) | Format::SensorThings | Format::NgsiLd => {
+            let value = index.read(utf8(message.payload)?)?;
+            let found = (message.topic, value);
+            read_value(format, found, names, catalogue, room.native, take)
         }
     }
-    Ok(mapping)
+}
+
+/// Reads a message of a format that is JSON, or can be.
+fn read_value(
+    format: &Format,
+    (topic, value): (&str, json::Value<'_>),
+    names: &Names,
+    catalogue: &Catalogue,
+    native: &mut native::Scratch,
+    take: &mut dyn FnMut(Item<'_>),
+) -> Result<(), Reject> {
+    match format {
+        Format::Json(shape) => {
+            mapping::decode(shape, names, (topic, value), catalogue, native, take)
+        }
+        Format::SensorThings => {
+            sensorthings::decode((topic, value), names, catalogue, native, take);
+            Ok(())
+        }
+        Format::NgsiLd => ngsi_ld::decode(value, names, catalogue, native, take),
+        Format::Senml => senml::decode_json(value, names, catalogue, native, take),
+        Format::CloudEvents(_) | Format::Sparkplug | Format::Cap => {
+            let detail = format!("{} is not what this format is written in", value.word());
+            Err(Reject::new(Reason::ShapeUnexpected, detail))
+        }
+    }
 }
 
 /// For messages that say themselves what they are, and for which no mapping says more.
@@ -267,12 +370,30 @@ static NO_NAMES: LazyLock<Names> = LazyLock::new(Names::default);
 
 /// The format that a content type names.
 pub(crate) fn standard(content_type: Option<&str>) -> Option<&'static Format> {
-    let essence = content_type?.split(';').next()?.trim();
-    let is = |name: &str| essence.eq_ignore_ascii_case(name);
-    if is("application/senml+json") || is("application/senml+cbor") {
-        return Some(&Format::Senml);
+    let essence = essence(content_type);
+    let is_one_of = |names: &[&str]| names.iter().any(|name| essence.eq_ignore_ascii_case(name));
+    match essence {
+        "" | "application/json" => None,
+        _ if is_one_of(&["application/senml+json", "application/senml+cbor"]) => {
+            Some(&Format::Senml)
+        }
+        _ if is_one_of(&["application/cap+xml"]) => Some(&Format::Cap),
+        _ if is_one_of(&["application/ld+json"]) => Some(&Format::NgsiLd),
+        _ if is_one_of(&[
+            "application/cloudevents+json",
+            "application/cloudevents-batch+json",
+        ]) =>
+        {
+            Some(&Format::CloudEvents(None))
+        }
+        _ => None,
     }
-    None
+}
+
+/// A content type without its parameters.
+fn essence(content_type: Option<&str>) -> &str {
+    let whole = content_type.unwrap_or_default();
+    whole.split(';').next().unwrap_or_default().trim()
 }
 
 fn utf8(payload: &[u8]) -> Result<&str, Reject> {

@@ -2,8 +2,8 @@
 //!
 //! Arrives: `POST /api/v1/readings` with one reading, an array or a line for each (NDJSON, taken as
 //! it comes however long it is); `POST /api/v1/messages/<topic>` with a message as it would be
-//! published to that topic, which its mapping reads; and `GET /api/v1/dead-letters`. Bodies may be
-//! packed by gzip. Leaves: JSON. Promise: `accepted` is said only of what is durable; a request
+//! published to that topic, which its mapping reads; `POST /api/v1/notifications`, where context
+//! brokers send what they notify of; and `GET /api/v1/dead-letters`. Bodies may be packed by gzip. Leaves: JSON. Promise: `accepted` is said only of what is durable; a request
 //! that is answered with anything but 200, 207 or 422 may be sent again without harm, for a
 //! redelivery changes nothing; where there are keys, nothing is taken without one, and of each
 //! only what it may publish. Bounds and their answers are in [`HttpOptions`]. Not here: Host and
@@ -13,6 +13,7 @@ mod body;
 mod incoming;
 mod lines;
 mod pusher;
+mod event;
 mod answer;
 
 use std::sync::Arc;
@@ -21,8 +22,8 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
-use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::sync::{Semaphore, watch};
@@ -43,8 +44,13 @@ use crate::keys::Keys;
 use crate::options::HttpOptions;
 use crate::telemetry::{self, Adapter};
 
+/// What context brokers send (ETSI GS CIM 009), which they may call just JSON.
+const NGSI_LD: &str = "application/ld+json";
+
 const READINGS: &str = "/api/v1/readings";
 const MESSAGES: &str = "/api/v1/messages/{*topic}";
+const NOTIFICATIONS: &str = "/api/v1/notifications";
+const NOTIFICATIONS_OF: &str = "/api/v1/notifications/{*topic}";
 const DEAD_LETTERS: &str = "/api/v1/dead-letters";
 
 /// What the intake is made of.
@@ -75,7 +81,15 @@ pub fn router(parts: Parts) -> Router {
     };
     Router::new()
         .route(READINGS, post(post_readings).with_state(intake.clone()))
-        .route(MESSAGES, post(post_message).with_state(intake))
+        .route(MESSAGES, post(post_message).with_state(intake.clone()))
+        .route(
+            NOTIFICATIONS,
+            post(post_notification).with_state(intake.clone()),
+        )
+        .route(
+            NOTIFICATIONS_OF,
+            post(post_notification_of).with_state(intake),
+        )
         .route(
             DEAD_LETTERS,
             get(get_dead_letters).with_state(parts.dead_letters),
@@ -97,9 +111,12 @@ struct Intake {
 async fn post_readings(State(intake): State<Intake>, request: Request) -> Response {
     let headers = request.headers();
     let content_type = content_type(headers);
-    let is_standard = formats::standard(content_type.as_deref()).is_some();
+    let is_event = !event::attributes(headers).is_empty();
+    let is_standard = is_event || formats::standard(content_type.as_deref()).is_some();
     match BodyKind::of(headers.get(CONTENT_TYPE)) {
-        BodyKind::Any if is_standard => answered(intake.take_message(READINGS, request).await),
+        BodyKind::Any if is_standard => {
+            answered(intake.take_message(READINGS, content_type, request).await)
+        }
         BodyKind::Any => answered(intake.take(request).await),
         BodyKind::Lines if wants_lines(headers) => intake.converse(request),
         BodyKind::Lines => answered(intake.take_lines(request).await),
@@ -111,7 +128,34 @@ async fn post_message(
     Path(topic): Path<String>,
     request: Request,
 ) -> Response {
-    answered(intake.take_message(&topic, request).await)
+    let content_type = content_type(request.headers());
+    answered(intake.take_message(&topic, content_type, request).await)
+}
+
+async fn post_notification(State(intake): State<Intake>, request: Request) -> Response {
+    notified(&intake, "notifications", request).await
+}
+
+async fn post_notification_of(
+    State(intake): State<Intake>,
+    Path(topic): Path<String>,
+    request: Request,
+) -> Response {
+    notified(&intake, &topic, request).await
+}
+
+/// Takes what a context broker notifies of, whatever content type it says that this is. Once it is
+/// durable it is answered as received, also what of it is a dead letter: a broker that was told
+/// otherwise would count a failure, and after some of them notify no more.
+async fn notified(intake: &Intake, topic: &str, request: Request) -> Response {
+    let content_type = Some(NGSI_LD.to_owned());
+    match intake.take_message(topic, content_type, request).await {
+        Ok(_) => {
+            telemetry::http_answered(StatusCode::NO_CONTENT.as_u16());
+            StatusCode::NO_CONTENT.into_response()
+        }
+        Err(refusal) => answered(Err(refusal)),
+    }
 }
 
 /// What the request says that its body is.
@@ -195,21 +239,33 @@ impl Intake {
     }
 
     /// Takes a message as if it was published to a topic.
-    async fn take_message(&self, topic: &str, request: Request) -> Result<Answer, Refusal> {
+    async fn take_message(
+        &self,
+        topic: &str,
+        content_type: Option<String>,
+        request: Request,
+    ) -> Result<Answer, Refusal> {
         let pusher = Pusher::of(self.keys.as_deref(), request.headers())?;
         let _slot = self
             .slots
             .try_acquire()
             .map_err(|_| Refusal::TooManyRequests)?;
-        let content_type = content_type(request.headers());
+        let event = event::attributes(request.headers());
+        let event: Vec<_> = event
+            .iter()
+            .map(|(name, value)| (&**name, value.as_str()))
+            .collect();
         let payload = self.whole(request).await?;
         let message = Message {
             topic,
             payload: &payload,
             content_type: content_type.as_deref(),
+            event: &event,
         };
         let (inputs, answer) = self.decode_message(message, &pusher);
-        self.make_durable(inputs).await?;
+        if !inputs.is_empty() {
+            self.make_durable(inputs).await?;
+        }
         Ok(answer)
     }
 

@@ -57,6 +57,26 @@ pub(crate) fn dead_letter(adapter: Adapter, reason: Reason) {
     COUNTERS[adapter as usize][reason as usize].increment(1);
 }
 
+/// An edge node of Sparkplug, or a device, was born.
+pub(crate) fn sparkplug_birth() {
+    counter!("ioc_sparkplug_births_total").increment(1);
+}
+
+/// One of them died.
+pub(crate) fn sparkplug_death() {
+    counter!("ioc_sparkplug_deaths_total").increment(1);
+}
+
+/// Messages of an edge node are missing.
+pub(crate) fn sparkplug_gap() {
+    counter!("ioc_sparkplug_gaps_total").increment(1);
+}
+
+/// An edge node was asked to be born again.
+pub(crate) fn sparkplug_rebirth_asked() {
+    counter!("ioc_sparkplug_rebirths_asked_total").increment(1);
+}
+
 /// A request showed no key, or one that nobody has.
 pub(crate) fn http_key_refused() {
     counter!("ioc_http_keys_refused_total").increment(1);

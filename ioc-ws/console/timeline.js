@@ -47,6 +47,8 @@ function textOf({ decision, rose, updates }, id) {
       return "Unknown: its sensors fell silent";
     case "incident_reopened":
       return `Reopened: episode ${incident.episode}`;
+    case "incident_linked":
+      return incident.parent ? `Caused by ${incident.parent}` : "Its cause is not known";
     case "incident_acknowledged":
       return cause.actor ? `Acknowledged by ${cause.actor}` : "Acknowledged";
     default:

@@ -92,6 +92,8 @@ export function told(decision, placeOf) {
         return { verb: "unknown", text: here, note: "its sensors fell silent" };
       case "incident_reopened":
         return { verb: "reopened", text: here, note: `episode ${incident.episode}` };
+      case "incident_linked":
+        return { verb: "linked", text: here, note: causedBy(incident) };
       case "incident_acknowledged":
         return { verb: "acknowledged", text: here, note: by(decision) };
       default:
@@ -120,6 +122,10 @@ export function told(decision, placeOf) {
 
 function openedAs({ seq, incident }) {
   return seq === null ? `now ${incident.severity}` : incident.severity;
+}
+
+function causedBy({ parent }) {
+  return parent ? `caused by ${parent}` : "its cause is not known";
 }
 
 function by(decision) {

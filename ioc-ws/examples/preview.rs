@@ -239,6 +239,7 @@ impl Evening {
                 .expect("a rule"),
             value: abnormal * (1.0 + noise),
             distance_m,
+            through: None,
         }
     }
 

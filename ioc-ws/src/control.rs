@@ -41,6 +41,7 @@ impl Controls {
             }
             Verdict::IncidentOpened(state)
             | Verdict::IncidentUnknown(state)
+            | Verdict::IncidentLinked(state)
             | Verdict::IncidentReopened(state) => {
                 self.severities.insert(state.id, state.severity);
                 true

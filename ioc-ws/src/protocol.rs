@@ -69,6 +69,10 @@ fn every_type() -> Vec<Decision> {
         condition: Condition::Cleared,
         ..again.clone()
     };
+    let caused = IncidentState {
+        parent: Some(id("a")),
+        ..incident("b")
+    };
     let verdicts = vec![
         Verdict::IncidentOpened(opened),
         Verdict::IncidentUpdated(grown),
@@ -91,6 +95,7 @@ fn every_type() -> Vec<Decision> {
             code: RefusalCode::AlreadyPending,
             about: About::Actuator("gate-7".parse().unwrap()),
         }),
+        Verdict::IncidentLinked(caused),
     ];
     let changes = CommandChange::ALL.iter().copied();
     let verdicts = verdicts.into_iter().chain(changes.map(examples::command));
@@ -127,7 +132,7 @@ fn cause_of(verdict: &Verdict) -> Cause {
             evidence: vec![evidence("e801", 1044, "wl-0411", Some(310))],
             ..Cause::default()
         },
-        Verdict::IncidentReopened(_) => Cause {
+        Verdict::IncidentReopened(_) | Verdict::IncidentLinked(_) => Cause {
             rule: rule("river-flood"),
             ..Cause::default()
         },
@@ -175,6 +180,7 @@ fn evidence(reading: &str, seq: u64, sensor: &str, distance_m: Option<u32>) -> E
         rule: "river-high".parse().unwrap(),
         value: 3.72,
         distance_m,
+        through: None,
     }
 }
 

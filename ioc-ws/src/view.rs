@@ -222,6 +222,7 @@ impl View {
             | Verdict::IncidentCleared(_)
             | Verdict::IncidentUnknown(_)
             | Verdict::IncidentReopened(_)
+            | Verdict::IncidentLinked(_)
             | Verdict::IncidentAcknowledged(_) => self.apply_incident(published, control),
         }
     }

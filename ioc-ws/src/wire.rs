@@ -9,7 +9,7 @@ use std::fmt;
 use bytes::Bytes;
 use ioc_core::decision::{About, Cause, CommandState, Decision, DecisionHash, Evidence};
 use ioc_core::decision::{IncidentState, Refusal, SensorState, Verdict};
-use ioc_core::id::{CommandKey, IncidentId};
+use ioc_core::id::{CommandKey, IncidentId, NodeId};
 use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
 use serde::Serialize;
@@ -83,6 +83,7 @@ impl<'a> From<&'a Verdict> for SubjectJson<'a> {
             | Verdict::IncidentCleared(incident)
             | Verdict::IncidentUnknown(incident)
             | Verdict::IncidentReopened(incident)
+            | Verdict::IncidentLinked(incident)
             | Verdict::IncidentAcknowledged(incident) => Self::Incident {
                 incident: IncidentJson::from(incident),
                 into: None,
@@ -281,6 +282,8 @@ struct EvidenceJson<'a> {
     rule: &'a str,
     value: f64,
     distance_m: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    through: Option<&'a str>,
 }
 
 impl<'a> From<&'a Evidence> for EvidenceJson<'a> {
@@ -292,6 +295,7 @@ impl<'a> From<&'a Evidence> for EvidenceJson<'a> {
             rule: evidence.rule.as_str(),
             value: evidence.value,
             distance_m: evidence.distance_m,
+            through: evidence.through.as_ref().map(NodeId::as_str),
         }
     }
 }

@@ -5,12 +5,14 @@
 //! every mistake of every feature is told, with the feature's id and line; a hundred thousand
 //! sensors are read in a fraction of a second, borrowed from the text. A sensor's levels are
 //! converted to the unit of its kind; one whose unit nobody can convert is judged by its own
-//! levels only ([`Scale::Own`]). Rivers and assets are accepted and left for those who will need them. Not here: `.gz` (see `source.rs`), the zone of a sensor that names none (the
+//! levels only ([`Scale::Own`]). An asset is its id and its places in the networks. Rivers are
+//! accepted and left for those who will need them. Not here: `.gz` (see `source.rs`), the zone of a sensor that names none (the
 //! core's). Next: `city/geojson.rs`.
 
 mod actuator;
 mod geojson;
 mod misspelt;
+mod networks;
 mod properties;
 mod whole;
 
@@ -98,6 +100,7 @@ struct Reader<'r> {
     actuator_names: HashSet<ActuatorId>,
     /// The commands that a sensor confirms, each with where it is written and of what.
     confirmations: Vec<((Place, String), ActuatorCommand)>,
+    networks: networks::Written,
     other_units: OtherUnits,
     /// How many sensors measure in a unit that cannot be converted to their kind's: (unit, kind's).
     foreign_units: BTreeMap<(String, String), usize>,
@@ -119,6 +122,7 @@ impl<'r> Reader<'r> {
             actuators: Vec::new(),
             actuator_names: HashSet::new(),
             confirmations: Vec::new(),
+            networks: networks::Written::default(),
             other_units: OtherUnits::new(),
             foreign_units: BTreeMap::new(),
             misspelt: Misspelt::default(),
@@ -164,7 +168,12 @@ impl<'r> Reader<'r> {
                     self.misspelt
                         .note(Owner::Actuator, feature.properties, &self.place);
                 }
-                "river" | "asset" => {}
+                "asset" => {
+                    self.asset(&id, &feature.properties);
+                    self.misspelt
+                        .note(Owner::Asset, feature.properties, &self.place);
+                }
+                "river" => {}
                 other => {
                     let hint = did_you_mean(other, TYPES);
                     let what = format!("`{other}` is not one of {}{hint}", TYPES.join(", "));
@@ -257,6 +266,10 @@ impl<'r> Reader<'r> {
         if !self.sensor_names.insert(id.clone()) {
             return self.wrong("id", "another sensor has this id; rename one");
         }
+        self.links(
+            id.as_str().parse().expect("a sensor's name is a node's"),
+            properties,
+        );
         let scaled = self.in_unit_of_kind(unit, of_kind, [warning, danger]);
         let [warning, danger] = scaled.levels;
         if let Some(unit) = unit.filter(|unit| *unit != scaled.unit) {

@@ -11,7 +11,7 @@ use ioc_core::bundle::{Bundle, City, DetectionRule, Scale, Sensor, Side, Test, T
 use ioc_core::decision::Severity;
 use ioc_gateway::catalogue::{Catalogue, Now, Registered, Unregistered};
 use ioc_gateway::commands::CommandBook;
-use ioc_gateway::formats::Mappings;
+use ioc_gateway::formats::{Mappings, Nodes};
 
 use super::city::{self, OtherUnits};
 use super::kinds::Kinds;
@@ -124,6 +124,7 @@ impl Compiled {
             unregistered,
             mappings: self.mappings.clone(),
             commands: CommandBook::default(),
+            sparkplug: Nodes::default(),
             now: Now::default(),
         }
     }

@@ -76,10 +76,16 @@ fn mapping(
         Word::Json => {
             shape::read(&mut section, topic.as_ref(), &names, kinds, mistakes).map(Format::Json)
         }
+        Word::Events if section.has("readings") => {
+            let shape = shape::read(&mut section, topic.as_ref(), &names, kinds, mistakes);
+            shape.map(|shape| Format::CloudEvents(Some(shape)))
+        }
+        Word::Events => {
+            names.words = words(&mut section, mistakes);
+            Some(Format::CloudEvents(None))
+        }
         Word::Standard(format) => {
-            let words = section.optional("words");
-            let words = words.map(|field| shape::words(&field, mistakes));
-            names.words = words.unwrap_or_default().into_iter().collect();
+            names.words = words(&mut section, mistakes);
             Some(format.clone())
         }
     };
@@ -96,13 +102,18 @@ fn mapping(
 #[derive(Clone, Copy)]
 enum Word {
     Json,
+    Events,
     Standard(&'static Format),
 }
 
-const WORDS: [(&str, Word); 3] = [
+const WORDS: [(&str, Word); 7] = [
     ("json", Word::Json),
     ("senml", Word::Standard(&Format::Senml)),
     ("sensorthings", Word::Standard(&Format::SensorThings)),
+    ("ngsi-ld", Word::Standard(&Format::NgsiLd)),
+    ("cloudevents", Word::Events),
+    ("sparkplug", Word::Standard(&Format::Sparkplug)),
+    ("cap", Word::Standard(&Format::Cap)),
 ];
 
 fn topic(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<TopicFilter> {
@@ -113,6 +124,13 @@ fn topic(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<TopicFilter> {
         return None;
     }
     Some(topic)
+}
+
+/// What texts are worth, in a message of a standard.
+fn words(section: &mut Section<'_>, mistakes: &mut Mistakes) -> HashMap<Box<str>, f64> {
+    let words = section.optional("words");
+    let words = words.map(|field| shape::words(&field, mistakes));
+    words.unwrap_or_default().into_iter().collect()
 }
 
 /// The tables of what is called otherwise.

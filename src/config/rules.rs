@@ -17,6 +17,7 @@ use ioc_core::bundle::{CorrelationRule, DetectionRule};
 use super::field::{Field, Section};
 use super::kinds::Kinds;
 use super::mistake::{Mistakes, Place};
+use super::suggest::did_you_mean;
 use super::yaml::Node;
 
 /// All rules of a configuration, sorted by name.
@@ -60,6 +61,7 @@ impl Rules {
                 correlation::read(name, &rule.field, &known, mistakes, warnings)
             })
             .collect();
+        written.check_effects(&correlations, mistakes);
         written.warn_of_unused(&detections, &correlations, warnings);
         Self {
             detections,
@@ -130,6 +132,28 @@ impl<'a> Written<'a> {
         self.detections
             .get(name)
             .or_else(|| self.correlations.get(name))
+    }
+
+    /// What an incident may cause is a kind that some correlation makes. While a correlation has
+    /// mistakes of its own, nobody knows what it makes.
+    fn check_effects(&self, correlations: &[CorrelationRule], mistakes: &mut Mistakes) {
+        if correlations.len() != self.correlations.len() {
+            return;
+        }
+        let made: Vec<_> = correlations.iter().map(|rule| &rule.incident).collect();
+        for rule in correlations {
+            for effect in &rule.may_cause {
+                if made.contains(&&effect.incident) {
+                    continue;
+                }
+                let written = &self.correlations[rule.name.as_str()];
+                let names = made.iter().map(|kind| kind.as_str());
+                let hint = did_you_mean(effect.incident.as_str(), names);
+                let what = format!("no correlation makes incidents `{}`{hint}", effect.incident);
+                let path = format!("{}.may_cause", written.field.path);
+                mistakes.add(written.place, &path, what);
+            }
+        }
     }
 
     fn warn_of_unused(

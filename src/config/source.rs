@@ -33,10 +33,14 @@ const CITY_BYTES_MAX: u64 = 512 << 20;
 const RULE_FILES_MAX: usize = 1000;
 
 /// What is shipped: a whole working city.
-const SHIPPED: [(&str, &str); 12] = [
+const SHIPPED: [(&str, &str); 13] = [
     (CITY, include_str!("../../config/city.geojson")),
     (KINDS, include_str!("../../config/kinds.yaml")),
     (MAPPINGS, include_str!("../../config/mappings.yaml")),
+    (
+        "rules/alerts.yaml",
+        include_str!("../../config/rules/alerts.yaml"),
+    ),
     (
         "rules/crowd.yaml",
         include_str!("../../config/rules/crowd.yaml"),

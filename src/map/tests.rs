@@ -23,7 +23,7 @@ fn message<'m>(topic: &'m str, payload: &'m [u8]) -> Message<'m> {
     Message {
         topic,
         payload,
-        content_type: None,
+        ..Message::default()
     }
 }
 
@@ -37,19 +37,21 @@ fn map(catalogue: &Catalogue, topic: &str, payload: &[u8]) -> String {
 #[test]
 fn every_example_in_the_page_about_mappings_becomes_what_it_says() {
     let page = include_str!("../../docs/MAPPINGS.md");
-    let (mut by, mut payload, mut tried) = (Catalogue::default(), "", 0);
+    let (mut by, mut payload, mut tried) = (Catalogue::default(), Vec::new(), 0);
     for (language, text) in blocks(page) {
         match language {
             "yaml" => by = catalogue(text),
-            "json" => payload = text,
+            "json" | "xml" => payload = text.as_bytes().to_vec(),
+            "hex" => {
+                let bytes = text.split_ascii_whitespace();
+                let bytes = bytes.map(|byte| u8::from_str_radix(byte, 16).unwrap());
+                payload = bytes.collect();
+            }
             "console" => {
                 let (command, expected) = text.split_once('\n').unwrap();
                 let topic = command.strip_prefix("$ ioc map ").unwrap();
                 let topic = topic.split(" < ").next().unwrap().trim_matches('\'');
-                assert_eq!(
-                    map(&by, topic, payload.as_bytes()),
-                    expected.to_owned() + "\n"
-                );
+                assert_eq!(map(&by, topic, &payload), expected.to_owned() + "\n");
                 tried += 1;
             }
             _ => {}

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use ioc_core::bundle::{City, CorrelationRule, DetectionRule, Report, Test};
+use ioc_core::bundle::{Along, City, CorrelationRule, DetectionRule, Report, Test};
 use ioc_core::decision::{Certainty, Released, Severity};
 use ioc_core::place::Position;
 use ioc_core::reading::{Attributes, Reading};
@@ -49,10 +49,12 @@ fn bundle(hash: BundleHash, correlates: bool) -> Arc<Bundle> {
         detections: vec!["calls".parse().unwrap()],
         weights: vec![1],
         within_m: 100,
+        along: Along::default(),
         within: Millis::minutes(2),
         sources_min: 1,
         clear_after: Millis::seconds(15),
         reopen_within: Millis::seconds(60),
+        may_cause: Vec::new(),
     };
     Arc::new(Bundle {
         hash,

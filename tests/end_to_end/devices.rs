@@ -100,8 +100,8 @@ impl<'a> Device<'a> {
 
     /// The next command that comes.
     fn hear(&mut self) -> Value {
-        let next = timeout(DEADLINE, self.commands.next());
-        let message = self.nats.runtime.block_on(next);
+        let runtime = &self.nats.runtime;
+        let message = runtime.block_on(async { timeout(DEADLINE, self.commands.next()).await });
         let message = message.expect("a command in time").unwrap();
         serde_json::from_slice(&message.payload).unwrap()
     }
@@ -348,8 +348,9 @@ fn who_lives_in_another_time_than_the_world_sends_nothing_to_devices() {
         &json!({ "command": "flash", "not_after_s": 10 }),
     );
     wait_for_progress(&server, "sign", "expired");
-    let heard = timeout(Duration::from_millis(1), sign.commands.next());
-    assert!(nats.runtime.block_on(heard).is_err());
+    let runtime = &nats.runtime;
+    let heard = async { timeout(Duration::from_millis(1), sign.commands.next()).await };
+    assert!(runtime.block_on(heard).is_err());
 }
 
 /// A device at our own listener: mosquitto's clients.

@@ -25,6 +25,7 @@ mod ending;
 mod strangers;
 mod bounds;
 mod brokers;
+mod formats;
 mod nats;
 mod devices;
 mod tls;

@@ -13,6 +13,7 @@ impl Correlator {
         let mut sensors = BTreeSet::new();
         let mut led = BTreeSet::new();
         let mut places = 0;
+        let mut nodes = 0;
         let mut timers = 0;
         for case in self.in_order() {
             let incident = &case.incident;
@@ -21,6 +22,7 @@ impl Correlator {
             audit.expect(holds, Invariant::IdsResolve, incident.id);
             audit.expect(case.cluster.sums_agree(), Invariant::SumsAgree, incident.id);
             audit_condition(case, audit);
+            audit_family(case, desk, audit);
             for (source, member) in case.cluster.members() {
                 let own = member.is_led_to(source);
                 led.extend(own.then_some(&source.sensor));
@@ -30,6 +32,7 @@ impl Correlator {
                 let holds = !own || (leads_here && once);
                 audit.expect(holds, Invariant::MembershipIsAPartition, &source.sensor);
                 places += usize::from(member.position.is_some());
+                nodes += usize::from(self.network.node(&source.sensor).is_some());
             }
             for why in Purpose::ALL {
                 let Some(due) = incident.dues[why as usize] else {
@@ -42,9 +45,23 @@ impl Correlator {
         }
         let leads = self.by_sensor.len() == led.len();
         audit.expect(leads, Invariant::MembershipIsAPartition, &self.rule.name);
-        let agrees = self.index.places() == places;
+        let agrees = self.index.places() == places && self.network.members() == nodes;
         audit.expect(agrees, Invariant::IndexAgrees, &self.rule.name);
         timers
+    }
+}
+
+/// INV-18, and that parents know their children.
+fn audit_family(case: &Case, desk: &Desk, audit: &mut Audit) {
+    let incident = &case.incident;
+    if incident.opened_at.is_some() {
+        let (gravest, _) = case.cluster.verdict();
+        let holds = incident.severity >= gravest.max(incident.from_children);
+        audit.expect(holds, Invariant::GraveAsItsMembers, incident.id);
+    }
+    if let Some(parent) = incident.parent {
+        let known = desk.family.has(parent, incident.id) && parent != incident.id;
+        audit.expect(known, Invariant::FamilyAgrees, incident.id);
     }
 }
 

@@ -4,10 +4,10 @@
 //! made anew. Next: `incident.rs`.
 
 use super::{Correlator, weight_of};
-use crate::bundle::CorrelationRule;
 use crate::codec::{CodecError, Put, Take};
 use crate::id::IncidentId;
 use crate::incident::{Case, Cluster, Incident, Purpose};
+use crate::rules::Rules;
 use crate::timer::Timer;
 
 impl Correlator {
@@ -24,18 +24,20 @@ impl Correlator {
 
     /// The cases as they were put under one of these rules. Adds the timers that they wait for.
     pub fn load(
+        format: u16,
         take: &mut Take<'_>,
-        rules: &[CorrelationRule],
+        rules: &Rules,
         timers: &mut Vec<Timer<(IncidentId, Purpose)>>,
     ) -> Result<Self, CodecError> {
         let (name, hash) = (take.text()?, take.u64()?);
-        let rule = rules.iter().find(|rule| rule.name.as_str() == name);
+        let mut all = rules.correlations().iter();
+        let rule = all.find(|rule| rule.name.as_str() == name);
         let rule = rule.filter(|rule| rule.hash == hash);
         let rule = rule.ok_or(CodecError("a correlation rule that does not hold"))?;
-        let mut correlator = Self::new(rule.clone());
+        let mut correlator = Self::new(rule.clone(), rules);
         let mut last = None;
         for _ in 0..take.u32()? {
-            let incident = Incident::take(take)?;
+            let incident = Incident::take(format, take)?;
             let cluster = Cluster::take(take, |detection| weight_of(rule, detection))?;
             if last >= Some(incident.id) {
                 return Err(CodecError("cases are not in order"));
@@ -72,6 +74,7 @@ impl Correlator {
             if let Some(place) = member.position {
                 self.index.insert(slot, place);
             }
+            self.network.insert(slot, &source.sensor);
             if member.is_led_to(source) {
                 let before = self.by_sensor.insert(source.sensor.clone(), slot);
                 if before.is_some_and(|before| before != slot) {

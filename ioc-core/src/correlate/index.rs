@@ -17,6 +17,66 @@ pub(crate) struct CellIndex {
     cells: Map<Cell, Vec<Occupant>>,
 }
 
+/// The same places twice: for what is near, and for what an incident reaches as cause or effect.
+#[derive(Debug)]
+pub(crate) struct PlaceIndex {
+    near: CellIndex,
+    reach: Option<CellIndex>,
+}
+
+impl PlaceIndex {
+    /// Empty. `reach_m`: how far causes and effects are looked for, if they are.
+    pub fn new(within_m: u32, reach_m: Option<u32>) -> Self {
+        Self {
+            near: CellIndex::new(within_m),
+            reach: reach_m.map(CellIndex::new),
+        }
+    }
+
+    pub fn insert(&mut self, slot: u32, place: Position) {
+        self.near.insert(slot, place);
+        if let Some(reach) = &mut self.reach {
+            reach.insert(slot, place);
+        }
+    }
+
+    /// Takes one place of a case out.
+    pub fn remove(&mut self, slot: u32, place: Position) {
+        self.near.remove(slot, place);
+        if let Some(reach) = &mut self.reach {
+            reach.remove(slot, place);
+        }
+    }
+
+    /// Takes all places of a case out that lie in the cell of this one.
+    pub fn remove_around(&mut self, slot: u32, place: Position) {
+        self.near.remove_around(slot, place);
+        if let Some(reach) = &mut self.reach {
+            reach.remove_around(slot, place);
+        }
+    }
+
+    /// The cases that have a member near the place, each with the distance to its nearest.
+    pub fn near(&self, place: Position) -> Vec<Near> {
+        self.near.near(place)
+    }
+
+    /// The cases that have a member within reach of the place, each with the distance.
+    pub fn in_reach(&self, place: Position) -> Vec<Near> {
+        self.reach
+            .as_ref()
+            .map_or_else(Vec::new, |reach| reach.near(place))
+    }
+
+    /// How many places it holds.
+    pub fn places(&self) -> usize {
+        let places = self.near.places();
+        let reached = self.reach.as_ref().map_or(places, CellIndex::places);
+        debug_assert_eq!(places, reached, "both hold the same places");
+        places
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Cell {
     row: i64,
@@ -109,6 +169,10 @@ impl CellIndex {
         near.sort_unstable();
         near.dedup_by_key(|near| near.slot);
         near
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
     }
 
     /// How many places it holds. The order of the cells does not matter to a sum.

@@ -16,31 +16,39 @@ use crate::limits::{EVIDENCE_PER_DECISION_MAX, TELL_INTERVAL};
 use crate::time::Timestamp;
 
 impl Correlator {
-    /// Decides what follows from what changed in this moment.
-    pub fn settle(&mut self, turn: &mut Turn<'_>) {
-        for id in std::mem::take(&mut self.touched) {
+    /// Decides what follows from what changed in this moment, up to an incident that opens and
+    /// may have a cause or effects: returned, for it to be [announced](Self::announce) when they
+    /// are known, and this to go on.
+    #[must_use]
+    pub fn settle(&mut self, turn: &mut Turn<'_>) -> Option<IncidentId> {
+        while let Some(id) = self.touched.pop_front() {
             // What merged away or ended since has nothing left to settle.
-            if let Some(&slot) = self.slots.get(&id) {
-                self.settle_case(slot, turn);
+            if let Some(&slot) = self.slots.get(&id)
+                && let Some(opening) = self.settle_case(slot, turn)
+            {
+                return Some(opening);
             }
         }
+        None
     }
 
-    fn settle_case(&mut self, slot: u32, turn: &mut Turn<'_>) {
+    fn settle_case(&mut self, slot: u32, turn: &mut Turn<'_>) -> Option<IncidentId> {
         let case = self.case(slot);
         let decay = case.cluster.next_decay();
         match case.incident.opened_at {
             None if case.cluster.is_empty() => {
                 turn.desk.counters.candidates_ended += 1;
                 self.end_candidate(slot, turn);
+                None
             }
             None => {
                 self.set_timer(slot, Purpose::Decay, decay, turn);
-                self.open_if_enough(slot, turn);
+                self.open_if_enough(slot, turn)
             }
             Some(_) => {
                 self.set_timer(slot, Purpose::Decay, decay, turn);
                 self.follow_world(slot, turn);
+                None
             }
         }
     }
@@ -54,6 +62,7 @@ impl Correlator {
             Purpose::Tell => self.tell(slot, Verdict::IncidentUpdated, turn),
             Purpose::Clear => self.clear(slot, turn),
             Purpose::Retire => self.retire(slot, turn),
+            Purpose::Adopt => unreachable!("the engine's, for children are of other rules"),
         }
     }
 
@@ -89,19 +98,35 @@ impl Correlator {
     }
 
     /// Opens a candidate if enough sources agree and there is room to remember it.
-    fn open_if_enough(&mut self, slot: u32, turn: &mut Turn<'_>) {
+    /// Returns it if it may have a cause or effects, and is to be announced.
+    fn open_if_enough(&mut self, slot: u32, turn: &mut Turn<'_>) -> Option<IncidentId> {
         let case = self.case(slot);
         if case.cluster.weight() < u64::from(self.rule.sources_min) {
-            return;
+            return None;
         }
         let Some(forgotten) = turn.desk.book.make_room() else {
             turn.desk.counters.incidents_over_limit += 1;
-            return;
+            return None;
         };
         turn.desk.counters.incidents_forgotten += forgotten;
         let id = self.leave_candidates(slot, turn);
         turn.desk.book.opened(id, self.rule.name.clone());
         self.case_mut(slot).incident.opened_at = Some(turn.at);
+        let causes = turn.rules.causes(&self.rule.incident);
+        if !causes.is_empty() || !self.rule.may_cause.is_empty() {
+            return Some(id);
+        }
+        self.tell(slot, Verdict::IncidentOpened, turn);
+        None
+    }
+
+    /// Tells that an incident has opened, and by what it was caused.
+    pub fn announce(&mut self, id: IncidentId, parent: Option<IncidentId>, turn: &mut Turn<'_>) {
+        let slot = self.slots[&id];
+        self.case_mut(slot).incident.parent = parent;
+        if let Some(parent) = parent {
+            turn.desk.family.add(parent, id);
+        }
         self.tell(slot, Verdict::IncidentOpened, turn);
     }
 
@@ -154,6 +179,7 @@ impl Correlator {
         incident.handling = Handling::New;
         incident.episode += 1;
         (incident.severity, incident.certainty) = case.cluster.verdict();
+        incident.severity = incident.severity.max(incident.from_children);
         self.tell(slot, Verdict::IncidentReopened, turn);
     }
 
@@ -188,7 +214,7 @@ impl Correlator {
                 self.dismiss_if_normal(slot, &source);
             }
         }
-        self.touched.push(id);
+        self.touched.push_back(id);
     }
 
     fn clear(&mut self, slot: u32, turn: &mut Turn<'_>) {
@@ -201,6 +227,9 @@ impl Correlator {
     /// An incident is over for good; only how it ended is remembered.
     fn retire(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let case = self.drop_case(slot, turn);
+        if let Some(parent) = case.incident.parent {
+            turn.desk.family.remove(parent, case.incident.id);
+        }
         turn.desk.book.over(case.state(), turn.at);
     }
 
@@ -237,6 +266,9 @@ impl Correlator {
         let incident = &mut case.incident;
         incident.urgent = false;
         incident.told_at = turn.at;
+        if let Some(parent) = state.parent.filter(|_| !merged) {
+            turn.desk.family.risen(parent, state.severity);
+        }
         let mut how = Some(how);
         loop {
             let verdict = match how.take() {
@@ -258,7 +290,13 @@ impl Correlator {
         }
     }
 
-    fn set_timer(&mut self, slot: u32, why: Purpose, due: Option<Timestamp>, turn: &mut Turn<'_>) {
+    pub(super) fn set_timer(
+        &mut self,
+        slot: u32,
+        why: Purpose,
+        due: Option<Timestamp>,
+        turn: &mut Turn<'_>,
+    ) {
         let rule = &self.rule.name;
         let case = self.cases[slot as usize].as_mut();
         let incident = &mut case.expect("a slot in use").incident;

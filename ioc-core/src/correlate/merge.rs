@@ -5,16 +5,17 @@
 
 use std::collections::BTreeSet;
 
-use super::index::Near;
+use super::along::Kin;
 use super::{Correlator, Turn};
 use crate::decision::{Condition, Handling, Verdict};
 use crate::id::IncidentId;
-use crate::incident::{Case, Cluster};
+use crate::incident::{Case, Cluster, Purpose};
+use crate::limits::CHILDREN_STEP;
 use crate::time::Timestamp;
 
 impl Correlator {
     /// Makes one of all that evidence at one place shows to be one happening. Returns its slot.
-    pub(super) fn unite(&mut self, slot: u32, near: &[Near], turn: &mut Turn<'_>) -> u32 {
+    pub(super) fn unite(&mut self, slot: u32, near: &[Kin], turn: &mut Turn<'_>) -> u32 {
         let mut one = slot;
         let mut others: Vec<_> = near.iter().map(|near| near.slot).collect();
         others.retain(|&other| other != slot && self.joins(other));
@@ -48,11 +49,21 @@ impl Correlator {
         } else {
             (other, one)
         };
+        let adopts = |slot| self.case(slot).incident.dues[Purpose::Adopt as usize].is_some();
+        let loser_adopts = adopts(loser);
         self.end_by_merging(loser, survivor, turn);
         let mut loser_case = self.take_case(loser);
         let mut survivor_case = self.take_case(survivor);
         forget_common(&mut survivor_case, &mut loser_case);
+        let loser_id = loser_case.incident.id;
+        let between_incidents = loser_case.incident.opened_at.is_some();
+        let parents = [&survivor_case, &loser_case].map(|case| case.incident.parent);
         let incident = survivor_case.incident.after_merging(loser_case.incident);
+        // A candidate has no family, and may have the id of another rule's incident that has.
+        if between_incidents {
+            let family = &mut turn.desk.family;
+            family.after_merging(incident.id, loser_id, parents, incident.parent);
+        }
         let loser_is_larger = loser_case.cluster.len() > survivor_case.cluster.len();
         let (stays, moves, slot, from) = if loser_is_larger {
             (loser_case.cluster, survivor_case.cluster, loser, survivor)
@@ -66,6 +77,10 @@ impl Correlator {
         });
         self.move_members(moves, from, slot);
         self.free.push(from);
+        if between_incidents && turn.desk.family.has_children(loser_id) || loser_adopts {
+            let due = turn.at + CHILDREN_STEP;
+            self.set_timer(slot, Purpose::Adopt, Some(due), turn);
+        }
         slot
     }
 
@@ -81,6 +96,8 @@ impl Correlator {
                 self.index.remove(from, place);
                 self.index.insert(to, place);
             }
+            self.network.remove(from, &source.sensor);
+            self.network.insert(to, &source.sensor);
             if self.by_sensor.get(&source.sensor) == Some(&from) {
                 self.by_sensor.insert(source.sensor.clone(), to);
             }

@@ -248,6 +248,15 @@ impl Cluster {
         self.change(source, |member| member.silent = silent);
     }
 
+    /// When a sensor was first and last heard to be abnormal.
+    pub fn heard(&self, sensor: &SensorId) -> Option<(Timestamp, Timestamp)> {
+        let source = Source {
+            sensor: sensor.clone(),
+            report: None,
+        };
+        self.members.get(&source).map(Member::heard)
+    }
+
     /// When the next report stops counting.
     pub fn next_decay(&self) -> Option<Timestamp> {
         self.decays.first().map(|(until, _)| *until)

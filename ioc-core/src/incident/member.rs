@@ -93,6 +93,11 @@ impl Member {
         self.taken.has(seq)
     }
 
+    /// When it was first and last heard.
+    pub(super) fn heard(&self) -> (Timestamp, Timestamp) {
+        (self.first.at, self.last.at)
+    }
+
     /// Where a sighting shows it to be: nowhere new, if it is not news.
     pub fn place_in(&self, sighting: &Sighting) -> Option<Position> {
         sighting.position.filter(|_| !self.gave(sighting.seq))

@@ -310,6 +310,7 @@ prop_compose! {
         reading in "[ -~]{1,200}", seq in any::<u64>(), sensor in "[A-Za-z0-9._:@-]{1,128}",
         value in any::<f64>().prop_filter("finite", |value| value.is_finite()),
         distance_m in prop::option::of(any::<u32>()),
+        through in prop::option::of("[A-Za-z0-9._:@-]{1,128}"),
     ) -> Evidence {
         Evidence {
             reading: reading.parse().unwrap(),
@@ -318,6 +319,7 @@ prop_compose! {
             rule: "river-high".parse().unwrap(),
             value,
             distance_m,
+            through: through.map(|node| node.parse().unwrap()),
         }
     }
 }
@@ -372,6 +374,7 @@ fn verdict() -> impl Strategy<Value = Verdict> {
         incident_state().prop_map(Verdict::IncidentCleared),
         incident_state().prop_map(Verdict::IncidentUnknown),
         incident_state().prop_map(Verdict::IncidentReopened),
+        incident_state().prop_map(Verdict::IncidentLinked),
         incident_state().prop_map(Verdict::IncidentAcknowledged),
         sensor_state().prop_map(Verdict::SensorSilent),
         sensor_state().prop_map(Verdict::SensorReturned),
@@ -610,6 +613,7 @@ fn example_decisions() -> Vec<Decision> {
         rule: "river-high".parse().unwrap(),
         value: 3.72,
         distance_m: Some(350),
+        through: None,
     });
     let mut acknowledged = example_decision(Verdict::IncidentAcknowledged(incident.clone()));
     acknowledged.cause.request = Some(("r-1".parse().unwrap(), "console".parse().unwrap()));
@@ -628,13 +632,17 @@ fn example_decisions() -> Vec<Decision> {
         }),
         cleared,
         example_decision(Verdict::IncidentUnknown(incident.clone())),
-        example_decision(Verdict::IncidentReopened(incident)),
+        example_decision(Verdict::IncidentReopened(incident.clone())),
         acknowledged,
         example_decision(Verdict::SensorSilent(sensor.clone())),
         example_decision(Verdict::SensorReturned(sensor)),
         example_decision(Verdict::RulesChanged(BundleHash([0xb0; 32]))),
         example_decision(refusal(RefusalCode::AlreadyAcknowledged, of_incident)),
         example_decision(refusal(RefusalCode::AlreadyPending, of_actuator)),
+        example_decision(Verdict::IncidentLinked(IncidentState {
+            parent: Some(IncidentId::derive(&["other"])),
+            ..incident
+        })),
     ];
     let changes = CommandChange::ALL.iter().copied();
     decisions.extend(changes.map(|change| example_decision(command(change))));

@@ -10,6 +10,8 @@ mod support;
 mod workload;
 mod timeline;
 mod scenario;
+mod networks;
+mod family;
 mod regressions;
 mod properties;
 mod redelivery;

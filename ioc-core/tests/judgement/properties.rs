@@ -68,7 +68,7 @@ fn the_random_days_hold_every_kind_of_decision() {
         }
     }
 
-    assert_eq!(words.len(), 22, "{words:?}");
+    assert_eq!(words.len(), 23, "{words:?}");
 }
 
 proptest! {

@@ -4,8 +4,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Actuator, ActuatorCommand, AttributeMatch, Bundle, City, ConfirmedBy, CorrelationRule,
-    DetectionRule, Expected, Level, Report, Scale, Sensor, Side, Silence, Test, Threshold, Zone,
+    Actuator, ActuatorCommand, Along, AttributeMatch, Bundle, City, ConfirmedBy, CorrelationRule,
+    DetectionRule, Expected, Level, Node, Report, Scale, Sensor, Side, Silence, Test, Threshold,
+    Zone,
 };
 use ioc_core::decision::{Certainty, Decision, EffectClass, Severity, Verdict};
 use ioc_core::judgement::{Judgement, STATE_FORMAT};
@@ -57,6 +58,24 @@ impl BundleBuilder {
         set(&mut sensor);
         self.0.city.sensors.push(sensor);
         self
+    }
+
+    /// A place in the networks.
+    pub fn node(mut self, id: &str, set: impl FnOnce(&mut Node)) -> Self {
+        let mut node = Node {
+            id: id.parse().unwrap(),
+            fed_by: None,
+            flows_to: None,
+            river: None,
+            stop: None,
+        };
+        set(&mut node);
+        self.0.city.nodes.push(node);
+        self
+    }
+
+    pub fn fed_by(self, id: &str, feeder: &str) -> Self {
+        self.node(id, |node| node.fed_by = Some(feeder.parse().unwrap()))
     }
 
     pub fn zone(mut self, zone: Zone) -> Self {
@@ -192,10 +211,12 @@ impl BundleBuilder {
                 .collect(),
             weights: vec![1; detections.len()],
             within_m: 1_000,
+            along: Along::default(),
             within: Millis::minutes(60),
             sources_min: 1,
             clear_after: Millis::minutes(10),
             reopen_within: Millis::minutes(30),
+            may_cause: Vec::new(),
         };
         set(&mut rule);
         self.0.correlations.push(rule);
@@ -218,6 +239,7 @@ impl BundleBuilder {
         bundle.correlations.sort_by(|a, b| a.name.cmp(&b.name));
         bundle.city.sensors.sort_by(|a, b| a.id.cmp(&b.id));
         bundle.city.actuators.sort_by(|a, b| a.id.cmp(&b.id));
+        bundle.city.nodes.sort_by(|a, b| a.id.cmp(&b.id));
         bundle.hash = BundleHash(*blake3::hash(format!("{bundle:?}").as_bytes()).as_bytes());
         Arc::new(self.0)
     }

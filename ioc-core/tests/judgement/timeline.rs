@@ -11,7 +11,8 @@
 //! - `reload NAME` of a bundle, `started after=TIME` (when it was last alive), or `tick`.
 //!
 //! What is decided reads the same way: `09:25 opened flood#1 severe: river-1 3.9`. Evidence is in
-//! the order it is named, with the distance to what was there before.
+//! the order it is named, with the distance to what was there before, or the node of a network by
+//! which it belongs to it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -281,9 +282,11 @@ fn describe(decision: &Decision, names: &mut Names) -> String {
         | Verdict::IncidentCleared(incident)
         | Verdict::IncidentUnknown(incident)
         | Verdict::IncidentReopened(incident)
+        | Verdict::IncidentLinked(incident)
         | Verdict::IncidentAcknowledged(incident) => {
             write!(text, "{verb} {}", names.of(incident)).unwrap();
             describe_incident(incident, &decision.verdict, &mut text);
+            describe_parent(incident, &decision.verdict, names, &mut text);
         }
         Verdict::SensorSilent(sensor) | Verdict::SensorReturned(sensor) => {
             let heard = clock(sensor.last_heard_at);
@@ -353,12 +356,26 @@ fn describe_incident(incident: &IncidentState, verdict: &Verdict, text: &mut Str
     }
 }
 
+/// What caused it, where that is told.
+fn describe_parent(incident: &IncidentState, verdict: &Verdict, names: &Names, text: &mut String) {
+    let news = matches!(
+        verdict,
+        Verdict::IncidentOpened(_) | Verdict::IncidentLinked(_)
+    );
+    if let Some(parent) = incident.parent.filter(|_| news) {
+        write!(text, " caused by {}", names.0[&parent]).unwrap();
+    }
+}
+
 fn describe_evidence(decision: &Decision, text: &mut String) {
     for (evidence, number) in decision.cause.evidence.iter().zip(0..) {
         text.push_str(if number == 0 { ": " } else { ", " });
         write!(text, "{} {}", evidence.sensor, evidence.value).unwrap();
         if let Some(distance_m) = evidence.distance_m.filter(|distance_m| *distance_m > 0) {
             write!(text, " {distance_m} m").unwrap();
+        }
+        if let Some(node) = &evidence.through {
+            write!(text, " by {node}").unwrap();
         }
     }
 }

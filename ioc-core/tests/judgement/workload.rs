@@ -4,7 +4,9 @@
 
 use std::sync::Arc;
 
-use ioc_core::bundle::{Bundle, Expected, Scale, Side, Zone};
+use ioc_core::bundle::{
+    Along, Bundle, Effect as MayCause, Expected, Flow, Scale, Side, Stop, Zone,
+};
 use ioc_core::decision::AnswerWord;
 use ioc_core::decision::EffectClass::{AtMostOnce, Idempotent};
 use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
@@ -105,6 +107,7 @@ fn sensors(mut builder: BundleBuilder, variant: Variant) -> BundleBuilder {
         (-200, -200),
     ];
     let ring = ring.map(|(east, north)| metres(east, north));
+    let builder = nodes(builder, variant);
     builder.zone(Zone {
         id: "west".parse().unwrap(),
         name: "West".into(),
@@ -125,6 +128,36 @@ fn actuators(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
     builder
         .actuator("siren-1", AtMostOnce, &[("sound", None)])
         .actuator("pump-1", AtMostOnce, &[("start", wet)])
+}
+
+/// The gauges lie in one another's water, on a line and on what feeds them; a vehicle is fed too.
+fn nodes(mut builder: BundleBuilder, variant: Variant) -> BundleBuilder {
+    for number in 1..6 {
+        builder = builder.node(&format!("gauge-{number}"), |node| {
+            let next = number % 5 + 1;
+            let feeder = ["main", "gauge-1", "pole", "pole", "gauge-3"][number as usize - 1];
+            node.fed_by = Some(feeder.parse().unwrap());
+            node.flows_to = (next > number).then(|| Flow {
+                to: format!("gauge-{next}").parse().unwrap(),
+                lag: Millis::minutes(2),
+            });
+            node.river = (number % 2 == 1).then(|| "odd".into());
+            let line = "tram".to_owned();
+            node.stop = Some(Stop {
+                line,
+                order: number,
+            });
+        });
+    }
+    let above_pole = if variant == Variant::Changed {
+        "gauge-1"
+    } else {
+        "main"
+    };
+    builder
+        .fed_by("pole", above_pole)
+        .fed_by("vehicle", "pole")
+        .node("main", |_| ())
 }
 
 fn detections(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
@@ -181,6 +214,7 @@ fn detections(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
 fn correlations(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
     let mut builder = builder
         .correlation("floods", "flood", &["level-high", "call-wet"], |rule| {
+            rule.may_cause = effects(&["crowd", "fire", "flood"]);
             rule.within_m = 500;
             rule.within = Millis::minutes(5);
             rule.clear_after = Millis::minutes(if variant == Variant::Changed { 3 } else { 4 });
@@ -200,6 +234,7 @@ fn correlations(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
             "fire",
             &["smoke-high", "speed-low", "smoke-said"],
             |rule| {
+                rule.may_cause = effects(&["flood", "trouble"]);
                 rule.within_m = 450;
                 rule.weights = vec![2, 0, 2];
                 rule.sources_min = 2;
@@ -223,10 +258,57 @@ fn correlations(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
                 rule.sources_min = 3;
             },
         );
+    let along = [
+        (
+            "fed",
+            Along {
+                fed_by: true,
+                ..Along::default()
+            },
+        ),
+        (
+            "flowing",
+            Along {
+                flows_to_percent: Some(150),
+                ..Along::default()
+            },
+        ),
+        (
+            "lined",
+            Along {
+                line_stops: Some(1),
+                river_m: Some(900),
+                ..Along::default()
+            },
+        ),
+    ];
+    for (name, along) in along {
+        let detections = ["level-high", "smoke-high", "call-wet"];
+        builder = builder.correlation(name, "trouble", &detections, |rule| {
+            rule.along = along;
+            rule.within_m = 450;
+            rule.within = Millis::minutes(5);
+            rule.weights = vec![2, 1, 1];
+            rule.sources_min = 2;
+            rule.clear_after = Millis::minutes(2);
+            rule.reopen_within = Millis::minutes(3);
+        });
+    }
     if variant == Variant::Grown {
         builder = builder.correlation("any-flood", "flood", &["a-level", "level-long"], |_| ());
     }
     builder
+}
+
+/// Each within 900 m and ten minutes, up to two before.
+fn effects(kinds: &[&str]) -> Vec<MayCause> {
+    let effect = |kind: &&str| MayCause {
+        incident: kind.parse().unwrap(),
+        within_m: 900,
+        after: Millis::minutes(10),
+        before: Millis::minutes(2),
+    };
+    kinds.iter().map(effect).collect()
 }
 
 /// One thing that happens, so long after the one before.

@@ -25,6 +25,8 @@ pub(super) struct Epoch {
     workspace: Workspace,
     inputs: Inputs,
     decoded: u64,
+    /// How many of them were handed over, or wait for the door.
+    handed_over: u64,
     settled: u64,
     /// What the door was too full for.
     waiting: Option<HandingOver>,
@@ -41,6 +43,7 @@ impl Epoch {
             workspace: Workspace::default(),
             inputs: Inputs::default(),
             decoded: 0,
+            handed_over: 0,
             settled: 0,
             waiting: None,
         }
@@ -95,10 +98,19 @@ impl Epoch {
 
     /// Hands over what was taken, unless something waits for the door already.
     pub fn hand_over(&mut self) -> Result<(), DoorClosed> {
-        if self.waiting.is_some() || self.inputs.is_empty() {
+        if self.waiting.is_some() {
+            return Ok(());
+        }
+        if self.inputs.is_empty() {
+            // What was taken since holds nothing that must become durable.
+            if self.settled == self.handed_over {
+                self.handed_over = self.decoded;
+                self.settled = self.decoded;
+            }
             return Ok(());
         }
         let (inputs, upto) = (std::mem::take(&mut self.inputs), self.decoded);
+        self.handed_over = upto;
         match self.door.try_hand_over(inputs, &self.ledger, upto) {
             Ok(()) => Ok(()),
             Err(NotHandedOver::Closed) => Err(DoorClosed),
@@ -157,7 +169,7 @@ mod tests {
         Message {
             topic: "t",
             payload,
-            content_type: None,
+            ..Message::default()
         }
     }
 
@@ -184,6 +196,33 @@ mod tests {
         arrivals.queue().recv().unwrap().ack.settle();
         assert_eq!(poll(new.progress()), Poll::Ready(Ok(())));
         assert_eq!((new.settled(), new.in_flight()), (1, 0));
+    }
+
+    #[test]
+    fn what_holds_nothing_is_settled_with_what_came_before_it() {
+        let format = formats::mapping::Format::Sparkplug;
+        let catalogue = formats::tests::catalogue("spBv1.0/#", format);
+        let options = DoorOptions {
+            waiting_bytes_max: 1 << 20,
+        };
+        let (door, arrivals) = Door::new(options, Arc::new(ArcSwap::from_pointee(catalogue)));
+        let mut epoch = Epoch::new(door, Adapter::MqttBroker, "mqtt city");
+        let command = Message {
+            topic: "spBv1.0/g/NCMD/n",
+            ..Message::default()
+        };
+        epoch.take(command);
+        epoch.hand_over().unwrap();
+        assert_eq!((epoch.settled(), epoch.in_flight()), (1, 0));
+        epoch.take(message(READING));
+        epoch.hand_over().unwrap();
+        epoch.take(command);
+        epoch.hand_over().unwrap();
+        assert_eq!((epoch.settled(), epoch.in_flight()), (1, 2));
+        arrivals.queue().recv().unwrap().ack.settle();
+        assert_eq!(poll(epoch.progress()), Poll::Ready(Ok(())));
+        epoch.hand_over().unwrap();
+        assert_eq!((epoch.settled(), epoch.in_flight()), (3, 0));
     }
 
     #[test]
@@ -223,6 +262,7 @@ mod tests {
                 topic,
                 payload,
                 content_type,
+                ..Message::default()
             });
         }
         epoch.hand_over().unwrap();

@@ -22,6 +22,37 @@ pub struct Scratch {
     pub(super) attributes: AttributesBuffer,
     /// Unescaped texts and the derived id.
     pub(super) texts: String,
+    /// What the message came in, if it came in something.
+    pub(super) envelope: Option<Envelope>,
+}
+
+/// What an envelope says of the message in it, for what the message does not say itself.
+#[derive(Debug, Default)]
+pub(super) struct Envelope {
+    /// Who sent it, and what it is called there.
+    pub source: String,
+    pub id: String,
+    pub time: Option<Timestamp>,
+    /// How many readings have their id from it.
+    pub named: u32,
+}
+
+impl Envelope {
+    /// An id for the next reading; of one that would be too long, its hash.
+    fn append_id<'a>(&mut self, texts: &mut String) -> Part<'a> {
+        self.named += 1;
+        let Self { source, id, .. } = self;
+        let (from, named) = (texts.len(), self.named);
+        let part = match named {
+            1 => Part::append(texts, format_args!("{source} {id}")),
+            _ => Part::append(texts, format_args!("{source} {id} {named}")),
+        };
+        if texts.len() - from <= ReadingId::BYTES_MAX {
+            return part;
+        }
+        let digest = blake3::hash(&texts.as_bytes()[from..]).to_hex();
+        Part::append(texts, format_args!("event-{digest}"))
+    }
 }
 
 impl Scratch {
@@ -30,6 +61,17 @@ impl Scratch {
         self.attributes.clear();
         self.texts.clear();
     }
+
+    /// When what says no time was observed: when its envelope says, or now.
+    pub(super) fn arrival(&self, catalogue: &Catalogue) -> Timestamp {
+        arrival(self.envelope.as_ref(), catalogue)
+    }
+}
+
+/// See [`Scratch::arrival`].
+pub(super) fn arrival(envelope: Option<&Envelope>, catalogue: &Catalogue) -> Timestamp {
+    let said = envelope.and_then(|envelope| envelope.time);
+    said.unwrap_or_else(|| catalogue.now.now())
 }
 
 /// What the message says; `None` for what is left out or null. The attributes are in the scratch.
@@ -60,6 +102,19 @@ impl<'a> Part<'a> {
         Self::Scratch { from, to }
     }
 
+    /// The text with more behind it. Precondition: as of [`Self::resolve`].
+    pub(super) fn and(self, texts: &mut String, more: fmt::Arguments<'_>) -> Self {
+        let before = texts.len();
+        match self {
+            Self::Payload(text) => texts.push_str(text),
+            Self::Scratch { from, to } => texts.extend_from_within(from..to),
+        }
+        let Self::Scratch { to, .. } = Self::append(texts, more) else {
+            unreachable!("what is appended is there")
+        };
+        Self::Scratch { from: before, to }
+    }
+
     /// The text. Precondition: these are the texts that it was appended to.
     pub(super) fn resolve(self, texts: &'a str) -> &'a str {
         match self {
@@ -80,9 +135,10 @@ impl<'a> Draft<'a> {
         catalogue: &'a Catalogue,
         scratch: &'a mut Scratch,
     ) -> Result<Reading<'a>, Reject> {
-        let id = match self.id {
-            Some(id) => id,
-            None => {
+        let id = match (self.id, &mut scratch.envelope) {
+            (Some(id), _) => id,
+            (None, Some(envelope)) => envelope.append_id(&mut scratch.texts),
+            (None, None) => {
                 let digest = digest(self, topic_sensor, catalogue, scratch)?;
                 Part::append(&mut scratch.texts, format_args!("auto-{digest:016x}"))
             }
@@ -119,7 +175,7 @@ fn check<'a>(
         id,
         sensor,
         kind,
-        observed_at: observed_at(draft)?,
+        observed_at: observed_at(draft, scratch)?,
         received_at: draft.received_at,
         value,
         unit,
@@ -238,8 +294,10 @@ fn measured<'a>(
 }
 
 /// When it was observed: in a recording that does not say, not after it was received.
-fn observed_at(draft: &Draft<'_>) -> Result<Timestamp, Reject> {
-    draft.observed_at.or(draft.received_at).ok_or_else(|| {
+fn observed_at(draft: &Draft<'_>, scratch: &Scratch) -> Result<Timestamp, Reject> {
+    let enveloped = || scratch.envelope.as_ref()?.time;
+    let said = draft.observed_at.or_else(enveloped).or(draft.received_at);
+    said.ok_or_else(|| {
         Reject::new(
             Reason::ObservedAtMissing,
             "observed_at is left out; write the time of the measurement in RFC 3339",
@@ -265,7 +323,7 @@ fn digest(
     };
     put(sensor.as_bytes());
     put(kind.as_bytes());
-    put(&observed_at(draft)?.as_millis().to_le_bytes());
+    put(&observed_at(draft, scratch)?.as_millis().to_le_bytes());
     put(&draft.value.unwrap_or_default().to_bits().to_le_bytes());
     match draft.position {
         Some(position) => {

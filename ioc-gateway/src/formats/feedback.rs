@@ -134,7 +134,7 @@ mod tests {
         let message = Message {
             topic: &format!("ioc/v1/feedback/{device}"),
             payload: payload.as_bytes(),
-            content_type: None,
+            ..Message::default()
         };
         let mut result = Ok(());
         let mut told = |item: Result<&str, Reject>| result = item.map(drop);

@@ -13,6 +13,7 @@ pub use self::expression::{ExpressionError, Source, Text};
 pub use self::shape::{Epoch, Measured, Moment, ReadingShape, Shape, Whence, Where};
 pub(super) use self::shape::{decode, numeral as number};
 use super::draft::Part;
+use super::json::Value;
 use super::topic::TopicFilter;
 use super::{Reason, Reject};
 use crate::catalogue::Catalogue;
@@ -43,6 +44,15 @@ pub enum Format {
     Senml,
     /// An observation of OGC SensorThings 1.1.
     SensorThings,
+    /// A notification of NGSI-LD (ETSI GS CIM 009).
+    NgsiLd,
+    /// A CloudEvent 1.0, or several. What is in it says its own content type; JSON without a
+    /// standard is native readings, or of the shape that the mapping describes.
+    CloudEvents(Option<Shape>),
+    /// Sparkplug B, of Eclipse Sparkplug 3.0.
+    Sparkplug,
+    /// An alert of the Common Alerting Protocol 1.2.
+    Cap,
 }
 
 /// What sources call otherwise than the city does.
@@ -101,9 +111,33 @@ impl Names {
         (!is_registered && is_kind).then_some(Part::Payload(theirs))
     }
 
+    /// The kind that the table says for what a standard's message calls by this name, or by the
+    /// last part of it.
+    pub(super) fn listed_kind(&self, name: &str, last: &str) -> Option<&str> {
+        let listed = self.kinds.get(name).or_else(|| self.kinds.get(last));
+        listed.map(|kind| &**kind)
+    }
+
     /// The unit that a message calls by this name.
     pub(super) fn unit<'a>(&'a self, theirs: Part<'a>, texts: &str) -> Part<'a> {
         Self::ours(&self.units, theirs, texts)
+    }
+
+    /// What a value in JSON is worth: a number, true or false, or a text that the table knows.
+    pub(super) fn value(&self, role: &str, value: Value<'_>) -> Result<f64, Reject> {
+        if let Some(truth) = value.truth() {
+            return Ok(f64::from(u8::from(truth)));
+        }
+        let Some(word) = value.as_word() else {
+            let detail = format!("{role}: is {}; a number belongs there", value.word());
+            return Err(Reject::new(Reason::ValueNotANumber, detail));
+        };
+        let value = self.worth(word)?;
+        if value.is_finite() {
+            return Ok(value);
+        }
+        let detail = format!("{role}: is beyond what a double-precision number can be");
+        Err(Reject::new(Reason::ValueOverflow, detail))
     }
 
     /// What a text is worth as a value: what the table says, or the number that it is.

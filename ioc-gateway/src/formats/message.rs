@@ -9,7 +9,7 @@ use super::{Origin, Reject};
 use crate::catalogue::Catalogue;
 
 /// A message as an adapter got it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Message<'m> {
     /// The topic that it was published to; over HTTP, what follows `/api/v1/messages/`, or
     /// the path.
@@ -18,6 +18,9 @@ pub struct Message<'m> {
     pub payload: &'m [u8],
     /// What it says that this is, with parameters or without.
     pub content_type: Option<&'m str>,
+    /// The attributes of the CloudEvent whose data this is, by their names, where the transport
+    /// says them beside the payload (binary mode); else none.
+    pub event: &'m [(&'m str, &'m str)],
 }
 
 impl<'m> Message<'m> {
@@ -49,6 +52,8 @@ pub enum Outcome<'i> {
     Rejected(Reject),
     /// Nothing, as the mapping allows.
     Absent,
+    /// No reading, and rightly so: what the format says beside readings, and what came of it.
+    Noted(&'static str),
 }
 
 /// Where something was found.

@@ -121,6 +121,10 @@ reasons! {
     JsonMalformed = "json_malformed",
     /// The message is not CBOR (RFC 8949): broken off, followed by something, or worse.
     CborMalformed = "cbor_malformed",
+    /// The message is not of Protocol Buffers: broken off, or worse.
+    ProtobufMalformed = "protobuf_malformed",
+    /// The message is not XML 1.0: broken off, or worse; or it defines entities of its own.
+    XmlMalformed = "xml_malformed",
     /// The message is JSON but not an object.
     NotAnObject = "not_an_object",
     /// A member is there twice; nobody can tell which one is meant.
@@ -175,6 +179,10 @@ reasons! {
     ShapeUnexpected = "shape_unexpected",
     /// The message has its shape, and there is no reading in it.
     NothingMapped = "nothing_mapped",
+    /// What the message is about was not born yet, as far as is known here, or said otherwise then.
+    BirthMissing = "birth_missing",
+    /// More was born than is kept.
+    BirthsTooMany = "births_too_many",
     /// The message brings more readings than one may.
     ItemsTooMany = "items_too_many",
     /// What a device says about a command has no key, or no state that there is.

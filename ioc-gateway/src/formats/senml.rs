@@ -35,20 +35,25 @@ pub(super) fn decode(
     (index, scratch): (&mut Index, &mut Scratch),
     take: &mut dyn FnMut(Item<'_>),
 ) -> Result<(), Reject> {
-    let mut pack = Pack {
-        base: Base::default(),
-        now: catalogue.now.now(),
-        count: 0,
-        names,
-        catalogue,
-        scratch,
-        take,
-    };
     // The initial bytes of lists (RFC 8949, appendix B); JSON begins with `[` or a blank.
     match payload.first() {
-        Some(0x80..=0x9f) => pack.cbor(payload),
-        _ => pack.json(index.read(utf8(payload)?)?),
+        Some(0x80..=0x9f) => Pack::new(names, catalogue, scratch, take).cbor(payload),
+        _ => decode_json(index.read(utf8(payload)?)?, names, catalogue, scratch, take),
     }
+}
+
+/// Finds the readings of a pack in JSON.
+///
+/// # Errors
+/// Why the pack, or the rest of it, cannot be read.
+pub(super) fn decode_json(
+    pack: Value<'_>,
+    names: &Names,
+    catalogue: &Catalogue,
+    scratch: &mut Scratch,
+    take: &mut dyn FnMut(Item<'_>),
+) -> Result<(), Reject> {
+    Pack::new(names, catalogue, scratch, take).json(pack)
 }
 
 /// What the fields of a record are, in the order of table 1, 2 and 3 (sections 4.1 and 4.2).
@@ -319,7 +324,24 @@ impl fmt::Display for Place {
     }
 }
 
-impl<'d> Pack<'_, 'd, '_> {
+impl<'s, 'd, 't> Pack<'s, 'd, 't> {
+    fn new(
+        names: &'d Names,
+        catalogue: &'s Catalogue,
+        scratch: &'s mut Scratch,
+        take: &'s mut (dyn FnMut(Item<'_>) + 't),
+    ) -> Self {
+        Self {
+            base: Base::default(),
+            now: scratch.arrival(catalogue),
+            count: 0,
+            names,
+            catalogue,
+            scratch,
+            take,
+        }
+    }
+
     /// Section 5.
     fn json(&mut self, pack: Value<'d>) -> Result<(), Reject> {
         let records = pack.elements().ok_or_else(|| not_a_list(pack.word()))?;
@@ -431,7 +453,9 @@ impl<'d> Pack<'_, 'd, '_> {
             return Ok(None);
         }
         let (base, names) = (self.base, self.names);
-        let Scratch { texts, attributes } = &mut *self.scratch;
+        let Scratch {
+            texts, attributes, ..
+        } = &mut *self.scratch;
         let unit = record.unit.unwrap_or(base.unit);
         let sum = record.sum.map(|sum| base.sum + sum);
         let (value, unit) = match (record.value, sum) {

@@ -48,7 +48,11 @@ fn draft<'d>(
         );
         return Err(Reject::new(Reason::NotAnObject, detail));
     }
-    let Scratch { texts, attributes } = scratch;
+    let arrival = || scratch.arrival(catalogue);
+    let observed_at = observed_at(observation, arrival)?;
+    let Scratch {
+        texts, attributes, ..
+    } = scratch;
     let datastream = datastream(topic, observation)?;
     let sensor = match names.sensors.get(datastream) {
         Some(ours) => Part::Payload(ours),
@@ -63,7 +67,7 @@ fn draft<'d>(
         id: id.map(Part::Payload),
         kind: names.kind(sensor.resolve(texts), datastream, catalogue),
         sensor: Some(sensor),
-        observed_at: Some(observed_at(observation, catalogue)?),
+        observed_at: Some(observed_at),
         value: Some(result(observation, names)?),
         position: position(observation)?,
         ..Draft::default()
@@ -105,24 +109,15 @@ fn result(observation: Value<'_>, names: &Names) -> Result<f64, Reject> {
     let Some(result) = said(observation, "result")? else {
         return Err(Reject::new(Reason::ValueMissing, "result is left out"));
     };
-    if let Some(truth) = result.truth() {
-        return Ok(f64::from(u8::from(truth)));
-    }
-    let Some(word) = result.as_word() else {
-        let detail = format!("result: is {}; a number belongs there", result.word());
-        return Err(Reject::new(Reason::ValueNotANumber, detail));
-    };
-    let value = names.worth(word)?;
-    if value.is_finite() {
-        return Ok(value);
-    }
-    let detail = "result: is beyond what a double-precision number can be";
-    Err(Reject::new(Reason::ValueOverflow, detail))
+    names.value("result", result)
 }
 
 /// When it was observed: the end of an interval; when it became known, if nothing else is said;
 /// and the time of arrival, as a service assigns it (section 8.2.7).
-fn observed_at(observation: Value<'_>, catalogue: &Catalogue) -> Result<Timestamp, Reject> {
+fn observed_at(
+    observation: Value<'_>,
+    arrival: impl FnOnce() -> Timestamp,
+) -> Result<Timestamp, Reject> {
     for name in ["phenomenonTime", "resultTime"] {
         let Some(time) = said(observation, name)? else {
             continue;
@@ -134,7 +129,7 @@ fn observed_at(observation: Value<'_>, catalogue: &Catalogue) -> Result<Timestam
             Reject::new(Reason::ObservedAtInvalid, detail)
         });
     }
-    Ok(catalogue.now.now())
+    Ok(arrival())
 }
 
 /// The place of a FeatureOfInterest that is a point of GeoJSON (section 8.2.8).

@@ -1,9 +1,11 @@
 //! What holds for every format: nothing is lost, whatever the bytes.
 
+use ioc_core::reading::Reading;
 use proptest::prelude::*;
 
 use super::mapping::{Epoch, Measured, Moment, Names, ReadingShape, Shape, Whence, Where};
 use super::*;
+use crate::catalogue::{Now, Registered};
 
 /// A catalogue whose only mapping is this one, for these topics.
 pub(crate) fn catalogue(topic: &str, format: Format) -> Catalogue {
@@ -46,13 +48,84 @@ pub(crate) fn gauges() -> Format {
     })
 }
 
+/// A catalogue of these sensors, each with its kind, of which some units are known.
+pub(crate) fn registered(topic: &str, format: Format, names: Names) -> Catalogue {
+    let gauge = Registered {
+        kind: "water_level".into(),
+        unit: "m".into(),
+        unit_unnamed: "cm".into(),
+    };
+    let mapping = Mapping {
+        name: "tried".into(),
+        topic: topic.parse().unwrap(),
+        format,
+        names,
+    };
+    let kind_units = [
+        ("water_level", "m"),
+        ("temperature", "degC"),
+        ("pm25", "ug/m3"),
+        ("pump", "state"),
+    ];
+    Catalogue {
+        sensors: [("wl-0412".into(), gauge)].into(),
+        kind_units: kind_units
+            .map(|(kind, unit)| (kind.into(), unit.into()))
+            .into(),
+        mappings: Mappings::new(vec![mapping]),
+        now: Now::new(|| Timestamp::from_millis(1_773_470_710_933)),
+        ..Catalogue::default()
+    }
+}
+
+/// What is found in a message, one line each.
+pub(crate) fn found(
+    message: Message<'_>,
+    catalogue: &Catalogue,
+    workspace: &mut Workspace,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    let decoded = decode(message, catalogue, workspace, &mut |item| {
+        let place = item.place.to_string();
+        assert!(item.source.len() <= MESSAGE_BYTES_MAX);
+        let what = match item.outcome {
+            Outcome::Reading(reading) => said(&reading),
+            Outcome::Rejected(reject) => format!("{}: {}", reject.reason.word(), reject.detail),
+            Outcome::Absent => "absent".into(),
+            Outcome::Noted(what) => format!("noted: {what}"),
+        };
+        lines.push(format!("{place}> {what}"));
+    });
+    if let Err(reject) = decoded {
+        lines.push(format!("{}: {}", reject.reason.word(), reject.detail));
+    }
+    lines
+}
+
+fn said(reading: &Reading<'_>) -> String {
+    let (sensor, kind, at) = (reading.sensor, reading.kind, reading.observed_at);
+    let (value, unit) = (reading.value, reading.unit);
+    let id = match reading.id {
+        id if id.starts_with("auto-") => "auto",
+        id => id,
+    };
+    let mut line = format!("{id} {sensor} {kind} {value}{unit} {at}");
+    if let Some(place) = reading.position {
+        line += &format!(" {:?}", place.to_degrees());
+    }
+    for (name, value) in reading.attributes.iter() {
+        line += &format!(" {name}={value}");
+    }
+    line
+}
+
 /// What comes of a message: each input, and what was told of it.
 fn outcome(payload: &[u8], catalogue: &Catalogue) -> Vec<String> {
     let (mut inputs, mut told) = (Inputs::default(), Vec::new());
     let message = Message {
         topic: "t",
         payload,
-        content_type: None,
+        ..Message::default()
     };
     let workspace = &mut Workspace::default();
     append_message(
@@ -108,7 +181,7 @@ fn a_dead_letter_of_an_item_keeps_just_the_item() {
     let message = Message {
         topic: "t",
         payload: br#"{"at":1,"gauges":[{"name":"a","level":1}, {"name": "b"}]}"#,
-        content_type: None,
+        ..Message::default()
     };
     let workspace = &mut Workspace::default();
     append_message(

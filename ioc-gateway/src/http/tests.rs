@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::body::Body;
+use axum::http::Request;
 use axum::http::header::RETRY_AFTER;
-use axum::http::{Request, StatusCode};
 use expect_test::{Expect, expect};
 use futures_util::stream;
 use http_body_util::BodyExt;
@@ -345,4 +345,59 @@ fn dead_letters_are_listed_newest_first() {
         .assert_eq(&get("/api/v1/dead-letters?limit=all"));
     let all = get("/api/v1/dead-letters");
     assert_eq!(all.matches("\"seq\"").count(), 3);
+}
+
+const ENTITY: &str = r#"{"id":"urn:ngsi-ld:Gauge:5","type":"Gauge",
+    "waterLevel":{"value":372,"unitCode":"CMT","observedAt":"2026-03-14T06:45:10.933Z"}}"#;
+
+#[test]
+fn what_a_context_broker_notifies_of_is_answered_as_received() {
+    let notify = |path: &str, body: &str| {
+        let request = Request::post(path).header(CONTENT_TYPE, "application/json");
+        request.body(Body::from(body.to_owned())).unwrap()
+    };
+    check_request(
+        notify(NOTIFICATIONS, ENTITY),
+        &expect![[r#"
+            204 No Content
+
+            reading auto-6f0fa7b8c05bbafd"#]],
+    );
+    // What cannot be read is durable as a dead letter; sent again it would be no better.
+    check_request(
+        notify("/api/v1/notifications/gauges/all", r#"{"id":"urn:a"}"#),
+        &expect![[r#"
+            204 No Content
+
+            dead letter nothing_mapped"#]],
+    );
+}
+
+#[test]
+fn a_cloud_event_is_taken_with_its_attributes_as_headers() {
+    let request = Request::post(READINGS)
+        .header(CONTENT_TYPE, "application/json")
+        .header("ce-specversion", "1.0")
+        .header("ce-id", "A1")
+        .header("ce-source", "/pumps")
+        .header("ce-type", "reading")
+        .header("ce-time", "2026-03-14T06:45:10Z");
+    let body = r#"{"sensor":"p-1","kind":"pump","value":1}"#;
+    check_request(
+        request.body(Body::from(body)).unwrap(),
+        &expect![[r#"
+            200 OK
+            {"accepted":1,"dead_lettered":0,"items":[{"status":"accepted","id":"/pumps A1"}]}
+            reading /pumps A1"#]],
+    );
+    check(
+        "application/cloudevents+json",
+        &format!(
+            r#"{{"specversion":"1.0","id":"A1","source":"/pumps","type":"reading","data":{READING}}}"#
+        ),
+        &expect![[r#"
+            200 OK
+            {"accepted":1,"dead_lettered":0,"items":[{"status":"accepted","id":"e1"}]}
+            reading e1"#]],
+    );
 }

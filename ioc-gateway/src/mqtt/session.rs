@@ -323,6 +323,7 @@ impl Session {
                     topic,
                     payload,
                     content_type: publish.content_type,
+                    ..formats::Message::default()
                 };
                 let mut readings = 0;
                 let workspace = &mut self.workspace;
@@ -374,6 +375,10 @@ impl Session {
                 packet_id,
                 refused: refused.filter(|_| self.takes.version == Version::V5),
             });
+        }
+        if inputs == 0 {
+            // Nothing of it has to become durable.
+            self.settle(self.settled);
         }
     }
 
@@ -436,6 +441,10 @@ const fn puback_code(reason: Reason) -> u8 {
         Reason::UnitMismatch | Reason::PositionInvalid => 0x99,
         Reason::AttributesInvalid | Reason::AttributesTooMany => 0x99,
         Reason::CborMalformed
+        | Reason::ProtobufMalformed
+        | Reason::XmlMalformed
+        | Reason::BirthMissing
+        | Reason::BirthsTooMany
         | Reason::ShapeUnexpected
         | Reason::NothingMapped
         | Reason::ItemsTooMany => 0x99,

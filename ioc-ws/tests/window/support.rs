@@ -92,6 +92,7 @@ impl History {
                 rule: "river-high".parse().unwrap(),
                 value: 3.72,
                 distance_m: None,
+                through: None,
             };
             let decision = Decision {
                 seq: self.seq,

@@ -71,6 +71,8 @@ pub enum Owner {
     Sensor,
     /// An actuator.
     Actuator,
+    /// An asset.
+    Asset,
 }
 
 impl Owner {
@@ -80,15 +82,27 @@ impl Owner {
             Self::Zone => "zone",
             Self::Sensor => "sensor",
             Self::Actuator => "actuator",
+            Self::Asset => "asset",
         }
     }
 
-    /// The properties that it may have.
+    /// The properties that it may have and that a slip is looked for in: `lane` is not `line`.
     const fn properties(self) -> &'static [&'static str] {
         match self {
             Self::Zone => &["name", "parent"],
-            Self::Sensor => &["kind", "unit", "zone", "interval_s", "warning", "danger"],
             Self::Actuator => &["zone", "effect", "deadline_s", "outcome_within_s"],
+            Self::Sensor => &[
+                "kind",
+                "unit",
+                "zone",
+                "interval_s",
+                "warning",
+                "danger",
+                "fed_by",
+                "flows_to",
+                "lag_s",
+            ],
+            Self::Asset => &["fed_by", "flows_to", "lag_s"],
         }
     }
 
@@ -117,7 +131,7 @@ const fn edits_max(known: &str) -> usize {
 }
 
 /// Names that other data has for a property, further from it than a slip.
-const TAKEN_FOR: [(&[&str], &str); 7] = [
+const TAKEN_FOR: [(&[&str], &str); 10] = [
     (&["parent_id", "parent_zone"], "parent"),
     (&["sensor_kind", "reading_kind", "measures"], "kind"),
     (&["uom", "unit_of_measure"], "unit"),
@@ -139,6 +153,9 @@ const TAKEN_FOR: [(&[&str], &str); 7] = [
         "warning",
     ),
     (&["danger_level", "level_danger"], "danger"),
+    (&["feeder", "feeder_id", "supplied_by"], "fed_by"),
+    (&["downstream", "drains_to", "flow_to"], "flows_to"),
+    (&["lag", "lag_sec", "lag_min", "travel_time_s"], "lag_s"),
 ];
 
 #[cfg(test)]
@@ -165,9 +182,8 @@ mod tests {
         }
         for other in [
             "manager",
-            "river",
-            "flows_to",
-            "lag_s",
+            "lane",
+            "boarder",
             "name",
             "parent",
             "internal_id",

@@ -40,6 +40,18 @@ pub struct Properties<'a> {
     pub deadline_s: Scalar<'a>,
     /// How much longer its outcome is waited for.
     pub outcome_within_s: Scalar<'a>,
+    /// Of a sensor or an asset: what feeds it.
+    pub fed_by: Scalar<'a>,
+    /// Where its water goes.
+    pub flows_to: Scalar<'a>,
+    /// How long the water takes.
+    pub lag_s: Scalar<'a>,
+    /// The river that it lies on.
+    pub river: Scalar<'a>,
+    /// The line that it is a stop of.
+    pub line: Scalar<'a>,
+    /// Where on the line.
+    pub order: Scalar<'a>,
     /// The names of all others.
     pub others: Vec<Cow<'a, str>>,
 }
@@ -60,6 +72,12 @@ impl<'a> Properties<'a> {
             "effect" => &mut self.effect,
             "deadline_s" => &mut self.deadline_s,
             "outcome_within_s" => &mut self.outcome_within_s,
+            "fed_by" => &mut self.fed_by,
+            "flows_to" => &mut self.flows_to,
+            "lag_s" => &mut self.lag_s,
+            "river" => &mut self.river,
+            "line" => &mut self.line,
+            "order" => &mut self.order,
             _ => return None,
         })
     }

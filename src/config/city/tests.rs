@@ -225,6 +225,61 @@ fn p5_a_city_has_no_more_features_than_its_bound() {
     assert!(said.contains("features are too many"), "{said}");
 }
 
+#[test]
+fn networks_are_read_of_sensors_and_assets() {
+    let (city, mistakes, warnings) = load(
+        r#"{"id":"wl-1","properties":{"type":"sensor","kind":"water_level","flows_to":"wl-2","lag_s":600,"river":"Klang"}},
+{"id":"wl-2","properties":{"type":"sensor","kind":"water_level","fed_by":"tr-1","line":"red","order":-3}},
+{"id":"tr-1","properties":{"type":"asset","fed_by":"ss-1"}},
+{"id":"ss-1","properties":{"type":"asset"}},
+{"id":"unlinked","properties":{"type":"asset"}}"#,
+    );
+    assert!(
+        mistakes.is_empty() && warnings.is_empty(),
+        "{mistakes}{warnings}"
+    );
+    let ids: Vec<_> = city.nodes.iter().map(|node| node.id.as_str()).collect();
+    assert_eq!(ids, ["ss-1", "tr-1", "wl-1", "wl-2"]);
+    let [_, transformer, upper, lower] = &city.nodes[..] else {
+        panic!("four nodes")
+    };
+    assert_eq!(
+        transformer.fed_by.as_ref().map(|id| id.as_str()),
+        Some("ss-1")
+    );
+    let flow = upper.flows_to.as_ref().unwrap();
+    assert_eq!((flow.to.as_str(), flow.lag), ("wl-2", Millis::minutes(10)));
+    assert_eq!(upper.river.as_deref(), Some("Klang"));
+    let stop = lower.stop.as_ref().unwrap();
+    assert_eq!((&*stop.line, stop.order), ("red", -3));
+}
+
+#[test]
+fn mistakes_of_networks() {
+    refused(
+        r#"{"id":"a","properties":{"type":"sensor","kind":"water_level","flows_to":"b","lag_s":0,"order":1.5}},
+{"id":"b","properties":{"type":"sensor","kind":"water_level","flows_to":"aa","lag_s":60,"fed_by":"fd-2"}},
+{"id":"b","properties":{"type":"asset","lag_s":60,"line":"red"}},
+{"id":"c","properties":{"type":"asset","flows_to":"d","lag_s":60,"line":"red","order":0.5}},
+{"id":"d","properties":{"type":"asset","flows_to":"e","lag_s":60,"fed_by":7}},
+{"id":"e","properties":{"type":"asset","flows_to":"d","lag_s":9e9}},
+{"id":"e","properties":{"type":"asset","flows_to":"d"}},
+{"id":"fd-1","properties":{"type":"asset","fed_by":"fd-1"}},
+{"id":"g","properties":{"type":"asset","fed_by":"h"}},
+{"id":"h","properties":{"type":"asset","fed_by":"g","river":"?"}}"#,
+        &expect![[""]],
+    );
+    let chain = (0..18).map(|level| {
+        let next = level + 1;
+        format!(r#"{{"id":"n{level:02}","properties":{{"type":"asset","fed_by":"n{next:02}"}}}},"#)
+    });
+    let chain = chain.collect::<Vec<_>>().join("\n");
+    refused(
+        &format!(r#"{chain}{{"id":"n18","properties":{{"type":"asset"}}}}"#),
+        &expect![[""]],
+    );
+}
+
 const SHUT: &str = r#"{"id":"gate-shut","properties":{"type":"sensor","kind":"water_level"}},
 "#;
 

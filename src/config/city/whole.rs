@@ -32,10 +32,12 @@ impl Reader<'_> {
         self.zones.sort_by(|a, b| a.id.cmp(&b.id));
         self.sensors.sort_by(|a, b| a.id.cmp(&b.id));
         self.actuators.sort_by(|a, b| a.id.cmp(&b.id));
+        let nodes = self.nodes();
         let city = City {
             zones: self.zones,
             sensors: self.sensors,
             actuators: self.actuators,
+            nodes,
         };
         let file = Place::whole(&self.place.file);
         if let Some(what) = sensors_in_no_zone(&city) {

@@ -64,7 +64,7 @@ fn all_mistakes_of_all_mappings_are_told_at_once() {
             m.yaml:12:15 mappings.c.topic: messages of these topics are native readings; no mapping is asked for them
             m.yaml:13:62 mappings.d.readings.sensor: `topic 3`: the topics of `b/+` have 2 levels
             m.yaml:13:78 mappings.d.readings.value: `key` is the name of an item; without `each` there is none
-            m.yaml:14:28 mappings.e.format: `jsn` is not one of json, senml, sensorthings; did you mean `json`?
+            m.yaml:14:28 mappings.e.format: `jsn` is not one of json, senml, sensorthings, ngsi-ld, cloudevents, sparkplug, cap; did you mean `json`?
             m.yaml:15:6 mappings.f: `readings` is empty; write what the message says
             m.yaml:15:24 mappings.f.each: `x`: a place is written `/member/0/member`, with `~1` for `/` and `~0` for `~` in a name
             m.yaml:16:81 mappings.g.observed_at.utc_offset: what is counted since 1970 has no offset; remove it"#]],

@@ -3,11 +3,14 @@
 //! A rule lists the detections that speak of one kind of incident, how near and how soon they
 //! must be, and how much evidence opens one: a number of sources (`sources: 2`), or weights for
 //! each detection and the sum that is enough (`from: { river-high: 3, flood-call: 1 }`,
-//! `opens_at: 3`).
+//! `opens_at: 3`). `along` names the networks that it follows (`correlation/along.rs`).
+
+mod along;
+mod effects;
 
 use std::collections::BTreeMap;
 
-use ioc_core::bundle::{CorrelationRule, DetectionRule};
+use ioc_core::bundle::{Along, CorrelationRule, DetectionRule};
 use ioc_core::id::RuleId;
 use ioc_core::time::Millis;
 
@@ -55,6 +58,10 @@ pub fn read(
     let within_m = section
         .required(mistakes, "within", "500 m")
         .and_then(|field| field.metres(mistakes, 1..=DISTANCE_MAX_M));
+    let along = match section.optional("along") {
+        Some(field) => along::read(&field, mistakes),
+        None => Some(Along::default()),
+    };
     let within = section
         .required(mistakes, "within_time", "30 min")
         .and_then(|field| field.span(mistakes, Millis::seconds(1)..=SPAN_MAX));
@@ -64,6 +71,10 @@ pub fn read(
     };
     let clear_after = span("clear_after", CLEAR_AFTER);
     let reopen_within = span("reopen_within", REOPEN_WITHIN);
+    let may_cause = match section.optional("may_cause") {
+        Some(field) => effects::read(&field, mistakes),
+        None => Some(Vec::new()),
+    };
     section.finish(mistakes);
 
     let from = from?;
@@ -74,10 +85,12 @@ pub fn read(
         detections: from.keys().cloned().collect(),
         weights: from.values().copied().collect(),
         within_m: within_m? as u32,
+        along: along?,
         within: within?,
         sources_min: sources_min?,
         clear_after: clear_after?,
         reopen_within: reopen_within?,
+        may_cause: may_cause?,
     };
     rule.hash = meaning_hash(&meaning(&rule));
     warn(&rule, field, warnings);
@@ -195,9 +208,10 @@ fn warn(rule: &CorrelationRule, field: &Field<'_>, warnings: &mut Mistakes) {
     }
 }
 
-/// A rule in canonical words: equal for rules that mean the same.
+/// A rule in canonical words: equal for rules that mean the same. What a rule does not say is not
+/// in it, so that a rule means the same to a build that knows more keys.
 fn meaning(rule: &CorrelationRule) -> String {
-    format!(
+    let mut meaning = format!(
         "correlation to {:?} from {:?} weighing {:?} within {} m, {} ms, at {}, clear after {} ms, \
          reopen within {} ms",
         rule.incident,
@@ -208,5 +222,12 @@ fn meaning(rule: &CorrelationRule) -> String {
         rule.sources_min,
         rule.clear_after.0,
         rule.reopen_within.0
-    )
+    );
+    if rule.along != Along::default() {
+        meaning.push_str(&format!(", along {:?}", rule.along));
+    }
+    for effect in &rule.may_cause {
+        meaning.push_str(&format!(", may cause {effect:?}"));
+    }
+    meaning
 }

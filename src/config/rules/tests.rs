@@ -154,6 +154,12 @@ fn rules_mean_what_they_say() {
                         3,
                     ],
                     within_m: 1500,
+                    along: Along {
+                        fed_by: false,
+                        flows_to_percent: None,
+                        river_m: None,
+                        line_stops: None,
+                    },
                     within: Millis(
                         5400000,
                     ),
@@ -164,6 +170,7 @@ fn rules_mean_what_they_say() {
                     reopen_within: Millis(
                         1800000,
                     ),
+                    may_cause: [],
                 },
             ],
         }
@@ -379,4 +386,35 @@ fn p5_values_of_a_rule_have_a_bound() {
     };
     assert_eq!(of_values(100), "");
     assert!(of_values(101).contains("needs 1 to 100 values"));
+}
+
+#[test]
+fn the_networks_that_a_correlation_follows() {
+    let with = |along: &str| {
+        let along = format!("    within: 1500 m\n    along: {along}\n");
+        FLOOD.replacen("    within: 1500 m\n", &along, 1)
+    };
+    let (rules, mistakes, _) = read(&with("{ flows_to: 150 %, river: 15 km, line: 2 stops }"));
+    assert!(mistakes.is_empty(), "{mistakes}");
+    let along = rules.correlations[0].along;
+    assert_eq!(
+        (
+            along.fed_by,
+            along.flows_to_percent,
+            along.river_m,
+            along.line_stops
+        ),
+        (false, Some(150), Some(15_000), Some(2))
+    );
+    let (fed, ..) = read(&with("fed_by"));
+    assert!(fed.correlations[0].along.fed_by);
+    assert_ne!(fed.correlations[0].hash, rules.correlations[0].hash);
+    let (same, ..) = read(&with("{ fed_by: yes }"));
+    assert_eq!(fed.correlations[0].hash, same.correlations[0].hash);
+    refused(&with("fedby"), &expect![[""]]);
+    refused(
+        &with("{ flows_to: 0 %, river: far, line: 3 houses, fed_by: often, flow_to: 1 }"),
+        &expect![[""]],
+    );
+    refused(&with("{ fed_by: no }"), &expect![[""]]);
 }

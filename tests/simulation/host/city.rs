@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Bundle, City, CorrelationRule, DetectionRule, Level, Report, Scale, Sensor, Side, Silence,
-    Test, Threshold,
+    Along, Bundle, City, CorrelationRule, DetectionRule, Level, Report, Scale, Sensor, Side,
+    Silence, Test, Threshold,
 };
 use ioc_core::decision::{Certainty, Severity};
 use ioc_core::place::Position;
@@ -73,6 +73,7 @@ fn bundle(name: u8, flood_level: f64, fire_sources: u32) -> Arc<Bundle> {
             zones: Vec::new(),
             sensors: (0..).zip(SENSORS).map(sensor).collect(),
             actuators: Vec::new(),
+            nodes: Vec::new(),
         },
     })
 }
@@ -156,9 +157,11 @@ fn correlation(name: &str, detection: &str, hash: u8, sources_min: u32) -> Corre
         detections: vec![detection.parse().unwrap()],
         weights: vec![1],
         within_m: 1_200,
+        along: Along::default(),
         within: Millis::minutes(2),
         sources_min,
         clear_after: Millis::seconds(15),
         reopen_within: Millis::seconds(60),
+        may_cause: Vec::new(),
     }
 }

@@ -405,6 +405,7 @@ impl<'a> Connection<'a> {
             topic: message.topic.as_str(),
             payload: &message.payload,
             content_type: message.content_type.as_deref(),
+            ..formats::Message::default()
         });
         if message.duplicate {
             telemetry::broker_redelivered(1);

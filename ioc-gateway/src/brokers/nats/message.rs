@@ -25,6 +25,7 @@ pub(super) fn of<'m>(message: &'m Message, topic: &'m mut String) -> formats::Me
         topic,
         payload: &message.payload,
         content_type: message.headers.as_ref().and_then(content_type),
+        ..formats::Message::default()
     }
 }
 

@@ -11,7 +11,7 @@ use ioc_core::place::Position;
 use ioc_core::reading::{Attributes, AttributesBuffer};
 use ioc_core::time::Timestamp;
 
-use super::super::draft::{Draft, Part, Scratch};
+use super::super::draft::{Draft, Envelope, Part, Scratch, arrival};
 use super::super::json::Value;
 use super::super::message::{Found, Item, finish};
 use super::super::pointer::Pointer;
@@ -266,6 +266,8 @@ impl ReadingShape {
             };
             return Err(nothing("value", Reason::ValueMissing, from));
         };
+        let envelope = scratch.envelope.as_ref();
+        let observed_at = self.observed_at.of(asked, envelope, catalogue)?;
         let texts = &mut scratch.texts;
         let sensor = required("sensor", Reason::SensorMissing, &self.sensor, asked, texts)?;
         let kind = match &self.kind {
@@ -286,7 +288,7 @@ impl ReadingShape {
             sensor: Some(renamed(sensor, &names.sensors)),
             kind: kind.map(|kind| renamed(kind, &names.kinds)),
             unit: unit.map(|unit| renamed(unit, &names.units)),
-            observed_at: Some(self.observed_at.of(asked, catalogue)?),
+            observed_at: Some(observed_at),
             received_at: None,
             value: Some(value),
             position: match &self.position {
@@ -421,13 +423,20 @@ pub(in crate::formats) fn numeral(text: &str) -> Option<f64> {
 }
 
 impl Moment {
-    fn of(&self, asked: Asked<'_>, catalogue: &Catalogue) -> Result<Timestamp, Reject> {
+    fn of(
+        &self,
+        asked: Asked<'_>,
+        envelope: Option<&Envelope>,
+        catalogue: &Catalogue,
+    ) -> Result<Timestamp, Reject> {
         let from = match self {
-            Self::Arrival => return Ok(catalogue.now.now()),
+            Self::Arrival => return Ok(arrival(envelope, catalogue)),
             Self::Written { from, .. } | Self::Counted { from, .. } => from,
         };
         let Some(said) = from.ask(asked)? else {
-            return Err(nothing("observed_at", Reason::ObservedAtMissing, from));
+            let enveloped = envelope.and_then(|envelope| envelope.time);
+            let missing = || nothing("observed_at", Reason::ObservedAtMissing, from);
+            return enveloped.ok_or_else(missing);
         };
         let time = said.as_word().and_then(|text| self.read(text));
         time.ok_or_else(|| {

@@ -29,7 +29,7 @@ fn outcomes_by(payload: &[u8], catalogue: &Catalogue) -> Vec<String> {
     let message = Message {
         topic: "t",
         payload,
-        content_type: None,
+        ..Message::default()
     };
     let decoded = decode(message, catalogue, &mut Workspace::default(), &mut |item| {
         outcomes.push(match item.outcome {
@@ -45,6 +45,7 @@ fn outcomes_by(payload: &[u8], catalogue: &Catalogue) -> Vec<String> {
             Outcome::Rejected(reject) => {
                 format!("{} {}: {}", item.place, reject.reason.word(), reject.detail)
             }
+            Outcome::Noted(what) => unreachable!("{what}"),
             Outcome::Absent => format!("{} absent", item.place),
         });
     });

@@ -35,7 +35,7 @@ fn outcome(topic: &str, payload: &str) -> String {
     let message = Message {
         topic,
         payload: payload.as_bytes(),
-        content_type: None,
+        ..Message::default()
     };
     let decoded = decode(
         message,
@@ -60,6 +60,7 @@ fn outcome(topic: &str, payload: &str) -> String {
                     )
                 }
                 Outcome::Rejected(reject) => format!("{}: {}", reject.reason.word(), reject.detail),
+                Outcome::Noted(what) => unreachable!("{what}"),
                 Outcome::Absent => unreachable!("an observation has a result"),
             });
         },

@@ -1,0 +1,237 @@
+//! Who caused whom, as the correlation rules see it: parents, children, and what passes between.
+//!
+//! Arrives: incidents that open, rise, merge and end. Leaves: for the engine, which looks across
+//! rules (`engine/family.rs`), what is near enough in place and time to be a cause or an effect.
+//! Promise: who has children is known without a look at every incident; derived from the
+//! incidents, part of no digest.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use super::{Correlator, Turn};
+use crate::bundle::Effect;
+use crate::decision::{Severity, Verdict};
+use crate::id::{IncidentId, IncidentKind};
+use crate::incident::{Incident, Purpose};
+use crate::place::Position;
+use crate::time::Timestamp;
+
+/// All parents and children that live, and what waits within a moment to be passed on.
+#[derive(Debug, Default)]
+pub(crate) struct Family {
+    /// Each parent, as its child names it, with the child.
+    children: BTreeSet<(IncidentId, IncidentId)>,
+    /// Parents that have merged away and still have children that name them.
+    gone: BTreeSet<IncidentId>,
+    /// Children as grave as this, each with its parent: empty between two moments.
+    risen: VecDeque<(IncidentId, Severity)>,
+    /// Survivors of mergers in this moment that have a parent, each with the one that it had before.
+    merged: VecDeque<(IncidentId, Option<IncidentId>)>,
+}
+
+/// What an incident began with, as far as causes are looked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    pub kind: IncidentKind,
+    pub begun_at: Timestamp,
+    pub middle: Option<Position>,
+}
+
+/// A possible cause or effect: the nearest first, of these the earliest, then the least id.
+pub(crate) type Relative = (u32, Timestamp, IncidentId);
+
+impl Family {
+    pub fn add(&mut self, parent: IncidentId, child: IncidentId) {
+        self.children.insert((parent, child));
+    }
+
+    pub fn remove(&mut self, parent: IncidentId, child: IncidentId) {
+        self.children.remove(&(parent, child));
+        if !self.has_children(parent) {
+            self.gone.remove(&parent);
+        }
+    }
+
+    pub fn has(&self, parent: IncidentId, child: IncidentId) -> bool {
+        self.children.contains(&(parent, child))
+    }
+
+    /// The children that name this parent, in the order of their ids.
+    pub fn children(&self, parent: IncidentId) -> impl Iterator<Item = IncidentId> {
+        let from = self.children.range((parent, IncidentId::MIN)..);
+        let own = from.take_while(move |(own, _)| *own == parent);
+        own.map(|(_, child)| *child)
+    }
+
+    pub fn has_children(&self, parent: IncidentId) -> bool {
+        self.children(parent).next().is_some()
+    }
+
+    /// How many have a parent.
+    pub fn len(&self) -> usize {
+        self.children.len()
+    }
+
+    /// A child is as grave as this.
+    pub fn risen(&mut self, parent: IncidentId, severity: Severity) {
+        self.risen.push_back((parent, severity));
+    }
+
+    pub fn next_risen(&mut self) -> Option<(IncidentId, Severity)> {
+        self.risen.pop_front()
+    }
+
+    pub fn next_merged(&mut self) -> Option<(IncidentId, Option<IncidentId>)> {
+        self.merged.pop_front()
+    }
+
+    /// Parents that have merged away and still have children.
+    pub fn gone(&self) -> impl Iterator<Item = IncidentId> {
+        self.gone.iter().copied()
+    }
+
+    /// A parent has merged away: its children will follow.
+    pub fn set_gone(&mut self, parent: IncidentId) {
+        if self.has_children(parent) {
+            self.gone.insert(parent);
+        }
+    }
+
+    /// Two incidents are one from here on. `parents`: the survivor's and the other's before.
+    pub fn after_merging(
+        &mut self,
+        survivor: IncidentId,
+        other: IncidentId,
+        parents: [Option<IncidentId>; 2],
+        parent: Option<IncidentId>,
+    ) {
+        for (before, child) in parents.into_iter().zip([survivor, other]) {
+            if let Some(before) = before {
+                self.remove(before, child);
+            }
+        }
+        if let Some(parent) = parent {
+            self.add(parent, survivor);
+            self.merged.push_back((survivor, parents[0]));
+        }
+        self.set_gone(other);
+    }
+}
+
+impl Correlator {
+    /// What an incident began with.
+    pub fn origin(&self, id: IncidentId) -> Origin {
+        let case = self.case(self.slots[&id]);
+        Origin {
+            kind: case.incident.kind.clone(),
+            begun_at: case.incident.begun_at,
+            middle: case.cluster.middle(),
+        }
+    }
+
+    /// The incident that caused this one.
+    pub fn parent(&self, id: IncidentId) -> Option<IncidentId> {
+        self.case(self.slots[&id]).incident.parent
+    }
+
+    /// The incidents that have a parent, each with it.
+    pub fn with_parents(&self) -> impl Iterator<Item = (IncidentId, IncidentId)> {
+        let incidents = self.cases.iter().flatten().map(|case| &case.incident);
+        incidents.filter_map(|incident| Some((incident.parent?, incident.id)))
+    }
+
+    /// The incidents of this rule that may have caused one that began so.
+    pub fn causes_of(&self, origin: &Origin) -> Vec<Relative> {
+        let mut effects = self.rule.may_cause.iter();
+        let effect = effects.find(|effect| effect.incident == origin.kind);
+        let (Some(effect), Some(middle)) = (effect, origin.middle) else {
+            return Vec::new();
+        };
+        let is_cause = |slot: u32| self.fits(slot, effect, origin.begun_at);
+        self.opened_near(effect, middle, is_cause)
+    }
+
+    /// Whether an incident of this rule goes on, or went on, at the time for this effect.
+    fn fits(&self, slot: u32, effect: &Effect, begun_at: Timestamp) -> bool {
+        let case = self.case(slot);
+        begun_at + effect.before >= case.incident.begun_at
+            && begun_at <= case.cluster.last_evidence_at + effect.after
+    }
+
+    /// When an incident began, and when its last evidence came.
+    pub fn span(&self, id: IncidentId) -> (Timestamp, Timestamp) {
+        let case = self.case(self.slots[&id]);
+        (case.incident.begun_at, case.cluster.last_evidence_at)
+    }
+
+    /// The incidents of this rule without a parent that began in the time for this effect of what
+    /// happened at a place.
+    pub fn effects_at(
+        &self,
+        effect: &Effect,
+        middle: Position,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Vec<Relative> {
+        let is_effect = |slot: u32| {
+            let Incident {
+                parent, begun_at, ..
+            } = self.case(slot).incident;
+            parent.is_none() && begun_at + effect.before >= from && begun_at <= to + effect.after
+        };
+        self.opened_near(effect, middle, is_effect)
+    }
+
+    fn opened_near(
+        &self,
+        effect: &Effect,
+        middle: Position,
+        is_meant: impl Fn(u32) -> bool,
+    ) -> Vec<Relative> {
+        let near = self.index.in_reach(middle).into_iter();
+        let near = near.filter(|near| near.distance_m <= effect.within_m && is_meant(near.slot));
+        near.filter_map(|near| {
+            let incident = &self.case(near.slot).incident;
+            Some((near.distance_m, incident.opened_at?, incident.id))
+        })
+        .collect()
+    }
+
+    /// Gives an incident that is told already another parent, or none, and tells.
+    pub fn link(&mut self, id: IncidentId, parent: Option<IncidentId>, turn: &mut Turn<'_>) {
+        self.set_parent(id, parent, turn);
+        self.tell(self.slots[&id], Verdict::IncidentLinked, turn);
+    }
+
+    /// The same, where nobody was told of the parent before.
+    pub fn set_parent(&mut self, id: IncidentId, parent: Option<IncidentId>, turn: &mut Turn<'_>) {
+        let slot = self.slots[&id];
+        let before = std::mem::replace(&mut self.case_mut(slot).incident.parent, parent);
+        if let Some(before) = before {
+            turn.desk.family.remove(before, id);
+        }
+        if let Some(parent) = parent {
+            turn.desk.family.add(parent, id);
+        }
+    }
+
+    /// A child is as grave as this; then so is its parent (INV-18).
+    pub fn rise_with_child(&mut self, id: IncidentId, severity: Severity, turn: &mut Turn<'_>) {
+        let slot = self.slots[&id];
+        let incident = &mut self.case_mut(slot).incident;
+        incident.from_children = incident.from_children.max(severity);
+        if severity > incident.severity {
+            incident.severity = severity;
+            self.tell(slot, Verdict::IncidentUpdated, turn);
+        }
+    }
+
+    /// Lets an incident take further children at a time, or at none.
+    pub fn adopt_at(&mut self, id: IncidentId, due: Option<Timestamp>, turn: &mut Turn<'_>) {
+        self.set_timer(self.slots[&id], Purpose::Adopt, due, turn);
+    }
+
+    /// The time at which an incident takes further children has come.
+    pub fn adopts_now(&mut self, id: IncidentId) {
+        let slot = self.slots[&id];
+        self.case_mut(slot).incident.dues[Purpose::Adopt as usize] = None;
+    }
+}

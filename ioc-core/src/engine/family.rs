@@ -1,0 +1,205 @@
+//! Cause and effect between incidents of different rules.
+//!
+//! Arrives: incidents that open, from `correlate/lifecycle.rs`, and timers by which a parent takes
+//! further children. Leaves: incidents that open as children, and `incident_linked` for those that
+//! were there before their cause was known, or whose parent has merged. Promise: nothing causes
+//! itself over however many others; the parent is the nearest, of these the earliest, then the one
+//! of the least id; a parent is as grave as its gravest child (INV-18); many children are taken in
+//! steps, spread over logical time. There is no race: all this is one order of one state.
+
+use std::collections::BTreeMap;
+
+use crate::book::Entry;
+use crate::correlate::{Correlator, Turn};
+use crate::id::{IncidentId, RuleId};
+use crate::limits::{CAUSES_DEPTH_MAX, CHILDREN_PER_STEP, CHILDREN_STEP};
+
+pub(super) type Correlators = BTreeMap<RuleId, Correlator>;
+
+/// Decides what follows from what changed in this moment under one rule, and what it means for
+/// the causes and effects of its incidents.
+pub(super) fn settle(correlators: &mut Correlators, rule: &RuleId, turn: &mut Turn<'_>) {
+    let merged = std::iter::from_fn(|| turn.desk.family.next_merged());
+    for (survivor, before) in merged.collect::<Vec<_>>() {
+        break_circle(correlators, survivor, before, turn);
+    }
+    while let Some(opening) = of(correlators, rule).settle(turn) {
+        let parent = cause_of(correlators, rule, opening, turn);
+        of(correlators, rule).announce(opening, parent, turn);
+        adopt(correlators, rule, opening, turn);
+    }
+    pass_on(correlators, turn);
+}
+
+/// The time has come at which an incident takes further children.
+pub(super) fn adopt_more(
+    correlators: &mut Correlators,
+    rule: &RuleId,
+    parent: IncidentId,
+    turn: &mut Turn<'_>,
+) {
+    of(correlators, rule).adopts_now(parent);
+    adopt(correlators, rule, parent, turn);
+    pass_on(correlators, turn);
+}
+
+/// Passes on to parents how grave their children are.
+pub(super) fn pass_on(correlators: &mut Correlators, turn: &mut Turn<'_>) {
+    while let Some((parent, severity)) = turn.desk.family.next_risen() {
+        if let Some((parent, rule)) = live(parent, turn) {
+            of(correlators, &rule).rise_with_child(parent, severity, turn);
+        }
+    }
+}
+
+/// What caused an incident that opens.
+fn cause_of(
+    correlators: &Correlators,
+    rule: &RuleId,
+    opening: IncidentId,
+    turn: &Turn<'_>,
+) -> Option<IncidentId> {
+    let origin = correlators[rule].origin(opening);
+    let causes = turn.rules.causes(&origin.kind).iter();
+    let mut causes: Vec<_> = causes
+        .flat_map(|cause| correlators[cause].causes_of(&origin))
+        .filter(|(_, _, cause)| *cause != opening)
+        .collect();
+    causes.sort_unstable();
+    let mut causes = causes.into_iter().map(|(_, _, cause)| cause);
+    causes.find(|cause| may_be_parent(correlators, *cause, opening, turn))
+}
+
+/// Gives an incident children: first those of what merged into it, then what it has caused before
+/// it was known itself. What exceeds one step follows.
+fn adopt(correlators: &mut Correlators, rule: &RuleId, parent: IncidentId, turn: &mut Turn<'_>) {
+    let mut children = children_of_merged(parent, turn);
+    if children.len() <= CHILDREN_PER_STEP {
+        children.extend(effects_of(correlators, rule, parent, turn));
+    }
+    let mut taken = 0;
+    for child in children {
+        let Some((child, of_rule)) = live(child, turn) else {
+            continue;
+        };
+        if !may_be_parent(correlators, parent, child, turn) {
+            continue;
+        }
+        if taken == CHILDREN_PER_STEP {
+            let due = turn.at + CHILDREN_STEP;
+            of(correlators, rule).adopt_at(parent, Some(due), turn);
+            return;
+        }
+        of(correlators, &of_rule).link(child, Some(parent), turn);
+        taken += 1;
+    }
+}
+
+/// Children that name a parent which has merged into this one, one more than a step takes.
+fn children_of_merged(parent: IncidentId, turn: &Turn<'_>) -> Vec<IncidentId> {
+    let family = &turn.desk.family;
+    let merged = family.gone().filter(|gone| {
+        let survivor = turn.desk.book.find(*gone);
+        survivor.is_some_and(|(survivor, _)| survivor == parent)
+    });
+    merged
+        .flat_map(|gone| family.children(gone))
+        .take(CHILDREN_PER_STEP + 1)
+        .collect()
+}
+
+/// Incidents without a parent that this one has caused before it was known itself.
+fn effects_of(
+    correlators: &Correlators,
+    rule: &RuleId,
+    parent: IncidentId,
+    turn: &Turn<'_>,
+) -> Vec<IncidentId> {
+    let cause = &correlators[rule];
+    let Some(middle) = cause.origin(parent).middle else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for effect in &cause.rule().may_cause {
+        let rules = correlators.values();
+        let of_kind = rules.filter(|other| other.rule().incident == effect.incident);
+        for other in of_kind {
+            found.extend(other.effects_at(effect, middle, cause.span(parent)));
+        }
+    }
+    found.retain(|(_, _, child)| *child != parent);
+    found.sort_unstable();
+    let found = found.into_iter().map(|(_, _, child)| child);
+    // A look at each is a way up its causes: no more than a step takes.
+    let may = |child: &IncidentId| may_be_parent(correlators, parent, *child, turn);
+    found.filter(may).take(CHILDREN_PER_STEP + 1).collect()
+}
+
+/// Whether an incident may have this parent: it is not among the causes of its own cause, and the
+/// chain of causes does not become too long.
+fn may_be_parent(
+    correlators: &Correlators,
+    parent: IncidentId,
+    child: IncidentId,
+    turn: &Turn<'_>,
+) -> bool {
+    let mut at = Some(parent);
+    for _ in 0..CAUSES_DEPTH_MAX {
+        let Some(id) = at else { return true };
+        if id == child {
+            return false;
+        }
+        at = cause(correlators, id, turn);
+    }
+    false
+}
+
+/// What two that merged say about their causes may make a circle: then the survivor has none.
+/// `before`: the parent that people were told of.
+fn break_circle(
+    correlators: &mut Correlators,
+    survivor: IncidentId,
+    before: Option<IncidentId>,
+    turn: &mut Turn<'_>,
+) {
+    let Some((survivor, rule)) = live(survivor, turn) else {
+        return;
+    };
+    let Some(parent) = correlators[&rule].parent(survivor) else {
+        return;
+    };
+    let parent = turn.desk.book.find(parent).map_or(parent, |(id, _)| id);
+    if may_be_parent(correlators, parent, survivor, turn) {
+        return;
+    }
+    let correlator = of(correlators, &rule);
+    match before {
+        Some(_) => correlator.link(survivor, None, turn),
+        None => correlator.set_parent(survivor, None, turn),
+    }
+}
+
+/// What caused an incident, as it stands for now; nothing if that is forgotten.
+fn cause(correlators: &Correlators, id: IncidentId, turn: &Turn<'_>) -> Option<IncidentId> {
+    let (id, entry) = turn.desk.book.find(id)?;
+    let parent = match entry {
+        Entry::Live(rule) => correlators[rule].parent(id),
+        Entry::Over(state) => state.parent,
+        Entry::Merged(_) => unreachable!("found"),
+    };
+    let found = parent.map(|parent| turn.desk.book.find(parent));
+    found.flatten().map(|(id, _)| id)
+}
+
+/// The live incident that an id stands for, and its rule.
+fn live(id: IncidentId, turn: &Turn<'_>) -> Option<(IncidentId, RuleId)> {
+    match turn.desk.book.find(id)? {
+        (id, Entry::Live(rule)) => Some((id, rule.clone())),
+        (_, Entry::Over(_) | Entry::Merged(_)) => None,
+    }
+}
+
+fn of<'c>(correlators: &'c mut Correlators, rule: &RuleId) -> &'c mut Correlator {
+    let correlator = correlators.get_mut(rule);
+    correlator.expect("all rules that hold are at work")
+}

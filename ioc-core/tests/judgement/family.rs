@@ -1,0 +1,338 @@
+//! Stories of causes and their effects: who becomes whose child, and what that means.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use expect_test::expect;
+use ioc_core::bundle::{Bundle, CorrelationRule, Effect};
+use ioc_core::decision::Severity::{Extreme, Moderate, Severe};
+use ioc_core::time::Millis;
+
+use crate::support::BundleBuilder;
+use crate::timeline::{check_reloading, check_with, run};
+
+fn effect(incident: &str, within_m: u32, after: i64, before: i64) -> Effect {
+    Effect {
+        incident: incident.parse().unwrap(),
+        within_m,
+        after: Millis::minutes(after),
+        before: Millis::minutes(before),
+    }
+}
+
+fn causes(rule: &mut CorrelationRule, effects: &[Effect]) {
+    rule.may_cause = effects.to_vec();
+}
+
+/// A quake may cause leaks and outages within 5 km and an hour, and is noticed up to five minutes
+/// late; a leak may cause a fire within 300 m and half an hour; a fire may cause a leak too.
+fn city() -> BundleBuilder {
+    let levels = [(Moderate, 1.0), (Severe, 2.0), (Extreme, 3.0)];
+    BundleBuilder::new()
+        .threshold("shaking", "shake", &levels, |_| ())
+        .threshold("gas-high", "gas", &levels, |_| ())
+        .threshold("hot", "heat", &levels, |_| ())
+        .threshold("dark", "dark", &levels, |_| ())
+        .correlation("quakes", "quake", &["shaking"], |rule| {
+            causes(
+                rule,
+                &[effect("leak", 5_000, 60, 5), effect("outage", 5_000, 60, 5)],
+            );
+        })
+        .correlation("leaks", "leak", &["gas-high"], |rule| {
+            rule.within_m = 200;
+            causes(rule, &[effect("fire", 300, 30, 0)]);
+        })
+        .correlation("fires", "fire", &["hot"], |rule| {
+            rule.within_m = 100;
+            causes(rule, &[effect("leak", 300, 30, 0)]);
+        })
+        .correlation("outages", "outage", &["dark"], |rule| rule.within_m = 50)
+}
+
+#[test]
+fn a_quake_s_leak_is_its_child_and_the_leak_s_fire_its_grandchild() {
+    check_with(
+        &city().build(),
+        "10:00 s-1 1.5 kind=shake at=0,0
+         10:01 s-1 0 kind=shake at=0,0
+         10:10 g-1 1.5 kind=gas at=1000,0
+         10:20 h-1 1.5 kind=heat at=1100,0
+         10:21 h-2 1.5 kind=heat at=3000,0
+         10:22 g-1 0 kind=gas
+         10:23 h-1 0 kind=heat",
+        &expect![[r#"
+            10:00 opened quake#1 moderate: s-1 1.5
+            10:10 opened leak#1 moderate caused by quake#1: g-1 1.5
+            10:11 cleared quake#1 moderate
+            10:20 opened fire#1 moderate caused by leak#1: h-1 1.5
+            10:21 opened fire#2 moderate: h-2 1.5
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_too_far_too_late_or_was_there_before_is_nobody_s_child() {
+    check_with(
+        &city().build(),
+        "09:54 g-0 1.5 kind=gas at=0,0
+         10:00 s-1 1.5 kind=shake at=0,0
+         10:00:01 s-1 0 kind=shake at=0,0
+         10:05 g-1 1.5 kind=gas at=6000,0
+         10:05 ack quake#1 by=ana request=1
+         11:02 g-2 1.5 kind=gas at=1000,0",
+        &expect![[r#"
+            09:54 opened leak#1 moderate: g-0 1.5
+            10:00 opened quake#1 moderate: s-1 1.5
+            10:05 opened leak#2 moderate: g-1 1.5
+            10:05 acknowledged quake#1 moderate by ana
+            10:10:01 cleared quake#1 moderate
+            11:02 opened leak#3 moderate: g-2 1.5
+        "#]],
+    );
+}
+
+#[test]
+fn an_effect_that_is_noticed_before_its_cause_is_linked_when_the_cause_opens() {
+    check_with(
+        &city().build(),
+        "10:00 g-1 1.5 kind=gas at=1000,0
+         10:01 h-1 1.5 kind=heat at=1050,0
+         10:03 s-1 1.5 kind=shake at=0,0",
+        &expect![[r#"
+            10:00 opened leak#1 moderate: g-1 1.5
+            10:01 opened fire#1 moderate caused by leak#1: h-1 1.5
+            10:03 opened quake#1 moderate: s-1 1.5
+            10:03 linked leak#1 moderate caused by quake#1
+        "#]],
+    );
+}
+
+#[test]
+fn inv_18_a_parent_is_as_grave_as_its_gravest_child_over_all_levels() {
+    check_with(
+        &city().build(),
+        "10:00 s-1 1.5 kind=shake at=0,0
+         10:10 g-1 1.5 kind=gas at=1000,0
+         10:20 h-1 1.5 kind=heat at=1100,0
+         10:21 h-1 3.5 kind=heat at=1100,0
+         10:22 h-1 0 kind=heat
+         10:23 s-1 0 kind=shake
+         10:34 s-1 1.5 kind=shake",
+        &expect![[r#"
+            10:00 opened quake#1 moderate: s-1 1.5
+            10:10 opened leak#1 moderate caused by quake#1: g-1 1.5
+            10:20 opened fire#1 moderate caused by leak#1: h-1 1.5
+            10:21 updated fire#1 extreme: h-1 3.5
+            10:21 updated leak#1 extreme
+            10:21 updated quake#1 extreme
+            10:32 cleared fire#1 extreme
+            10:33 cleared quake#1 extreme
+            10:34 reopened quake#1 extreme episode 2: s-1 1.5
+        "#]],
+    );
+}
+
+#[test]
+fn of_several_causes_the_nearest_is_the_parent_then_the_earliest() {
+    check_with(
+        &city().build(),
+        "10:00 s-1 1.5 kind=shake at=0,0
+         10:01 s-2 1.5 kind=shake at=6000,0
+         10:05 g-1 1.5 kind=gas at=4000,0
+         10:06 g-2 1.5 kind=gas at=3000,0",
+        &expect![[r#"
+            10:00 opened quake#1 moderate: s-1 1.5
+            10:01 opened quake#2 moderate: s-2 1.5
+            10:05 opened leak#1 moderate caused by quake#2: g-1 1.5
+            10:06 opened leak#2 moderate caused by quake#1: g-2 1.5
+        "#]],
+    );
+}
+
+#[test]
+fn inv_12_children_follow_to_the_survivor_when_their_parents_merge() {
+    check_with(
+        &city().build(),
+        "10:00 s-1 1.5 kind=shake at=0,0
+         10:01 s-2 1.5 kind=shake at=1800,0
+         10:02 g-1 1.5 kind=gas at=2500,0
+         10:03 g-2 1.5 kind=gas at=5500,0
+         10:04 s-3 1.5 kind=shake at=900,0
+         10:05 ack leak#2 by=ana request=1
+         10:06 tick",
+        &expect![[r#"
+            10:00 opened quake#1 moderate: s-1 1.5
+            10:01 opened quake#2 moderate: s-2 1.5
+            10:02 opened leak#1 moderate caused by quake#2: g-1 1.5
+            10:03 opened leak#2 moderate caused by quake#2: g-2 1.5
+            10:04 merged quake#2 into quake#1
+            10:04 updated quake#1 moderate 3 sensors: s-3 1.5 899 m
+            10:04:00.001 linked leak#2 moderate caused by quake#1
+            10:04:00.001 linked leak#1 moderate caused by quake#1
+            10:05 acknowledged leak#2 moderate by ana
+        "#]],
+    );
+}
+
+#[test]
+fn keep_5463_causes_that_lead_back_to_themselves_make_no_circle() {
+    // A fire causes a leak that causes a fire, and the two fires turn out to be one.
+    check_with(
+        &city().build(),
+        "10:00 h-1 1.5 kind=heat at=0,0
+         10:01 g-1 1.5 kind=gas at=150,0
+         10:02 h-2 1.5 kind=heat at=180,0
+         10:03 h-3 1.5 kind=heat at=90,0
+         10:04 tick",
+        &expect![[r#"
+            10:00 opened fire#1 moderate: h-1 1.5
+            10:01 opened leak#1 moderate caused by fire#1: g-1 1.5
+            10:02 opened fire#2 moderate caused by leak#1: h-2 1.5
+            10:03 merged fire#2 into fire#1
+            10:03 updated fire#1 moderate 3 sensors: h-3 1.5 90 m
+        "#]],
+    );
+    // Here the survivor is the child.
+    check_with(
+        &city().build(),
+        "10:00 h-1 1.5 kind=heat at=0,0
+         10:00 g-1 1.5 kind=gas at=150,0
+         10:00 h-2 1.5 kind=heat at=180,0
+         10:03 h-3 1.5 kind=heat at=90,0
+         10:04 tick",
+        &expect![[r#"
+            10:00 opened fire#1 moderate: h-1 1.5
+            10:00 opened leak#1 moderate caused by fire#1: g-1 1.5
+            10:00 opened fire#2 moderate caused by leak#1: h-2 1.5
+            10:03 merged fire#1 into fire#2
+            10:03 linked fire#2 moderate 3 sensors: h-3 1.5 90 m
+            10:03:00.001 linked leak#1 moderate caused by fire#2
+        "#]],
+    );
+}
+
+#[test]
+fn zabbix_symptoms_a_child_stays_open_by_itself_when_its_cause_is_over() {
+    check_with(
+        &city().build(),
+        "10:00 s-1 1.5 kind=shake at=0,0
+         10:01 d-1 1.5 kind=dark at=1000,0
+         10:02 s-1 0 kind=shake
+         11:00 d-1 1.7 kind=dark
+         11:01 d-1 0 kind=dark",
+        &expect![[r#"
+            10:00 opened quake#1 moderate: s-1 1.5
+            10:01 opened outage#1 moderate caused by quake#1: d-1 1.5
+            10:12 cleared quake#1 moderate
+            11:00 updated outage#1 moderate: d-1 1.7
+        "#]],
+    );
+}
+
+/// Every check runs the day with a restart after every record too, and with three shards in one
+/// batch: a parent is durable state, found in one order, so there is nothing to race.
+#[test]
+fn alertmanager_4064_2229_2370_889_a_child_is_still_a_child_after_a_restart_and_there_is_no_race() {
+    check_with(
+        &city().build(),
+        "10:00 s-1 1.5 kind=shake at=0,0
+         10:00 g-1 1.5 kind=gas at=1000,0
+         10:00 d-1 1.5 kind=dark at=2000,0
+         10:00 started after=10:00
+         10:01 g-1 2.5 kind=gas at=1000,0
+         10:02 g-1 0 kind=gas
+         10:13 g-1 1.5 kind=gas",
+        &expect![[r#"
+            10:00 opened quake#1 moderate: s-1 1.5
+            10:00 opened leak#1 moderate caused by quake#1: g-1 1.5
+            10:00 opened outage#1 moderate caused by quake#1: d-1 1.5
+            10:01 updated leak#1 severe: g-1 2.5
+            10:01 updated quake#1 severe
+            10:12 cleared leak#1 severe
+            10:13 reopened leak#1 moderate episode 2: g-1 1.5
+        "#]],
+    );
+}
+
+#[test]
+fn a_rule_that_no_longer_causes_anything_leaves_children_as_they_are() {
+    let city_now = city();
+    let without = BundleBuilder::new()
+        .threshold(
+            "gas-high",
+            "gas",
+            &[(Moderate, 1.0), (Severe, 2.0), (Extreme, 3.0)],
+            |_| (),
+        )
+        .correlation("leaks", "leak", &["gas-high"], |rule| {
+            rule.within_m = 200;
+            causes(rule, &[effect("fire", 300, 30, 0)]);
+        });
+    check_reloading(
+        &[("first", &city_now.build()), ("later", &without.build())],
+        "10:00 s-1 1.5 kind=shake at=0,0
+         10:01 g-1 1.5 kind=gas at=1000,0
+         10:02 reload later
+         10:03 g-1 2.5 kind=gas at=1000,0
+         10:04 g-2 2.5 kind=gas at=3000,0",
+        &expect![[r#"
+            10:00 opened quake#1 moderate: s-1 1.5
+            10:01 opened leak#1 moderate caused by quake#1: g-1 1.5
+            10:02 rules_changed
+            10:02 cleared quake#1 moderate
+            10:03 updated leak#1 severe: g-1 2.5
+            10:04 opened leak#2 severe: g-2 2.5
+        "#]],
+    );
+}
+
+fn many(children: i32) -> (Arc<Bundle>, String) {
+    let mut story = String::new();
+    for number in 0..children {
+        let (east, north) = (number % 100 * 60, number / 100 * 60);
+        writeln!(story, "10:00 d-{number} 1.5 kind=dark at={east},{north}").unwrap();
+    }
+    (city().build(), story)
+}
+
+#[test]
+fn p5_children_that_were_there_before_their_cause_are_taken_in_steps() {
+    let (bundle, mut story) = many(100);
+    story += "10:01 s-1 1.5 kind=shake at=3000,0\n10:02 tick";
+    let told = run(&[("first", &bundle)], &story);
+    let linked: Vec<_> = told
+        .lines()
+        .filter(|line| line.contains("linked"))
+        .collect();
+    assert_eq!(linked.len(), 100, "{told}");
+    let at = |time: &str| {
+        let at = |line: &&&str| line.split_once(' ').unwrap().0 == time;
+        linked.iter().filter(at).count()
+    };
+    assert_eq!(
+        (at("10:01"), at("10:01:00.001"), at("10:01:00.003")),
+        (32, 32, 4)
+    );
+}
+
+#[test]
+fn p5_a_chain_of_causes_has_a_bound() {
+    // Leaks and fires in turn, each within reach of the one before and of no other.
+    let mut story = String::new();
+    for number in 0..20 {
+        let (name, kind) = [("g", "gas"), ("h", "heat")][number % 2];
+        let (at, minute) = (number * 250, number);
+        writeln!(
+            story,
+            "10:{minute:02} {name}-{number} 1.5 kind={kind} at={at},0"
+        )
+        .unwrap();
+    }
+    let told = run(&[("first", &city().build())], &story);
+    let alone: Vec<_> = told
+        .lines()
+        .filter(|line| !line.contains("caused by"))
+        .collect();
+    assert_eq!(alone.len(), 2, "the first and the seventeenth: {told}");
+}

@@ -1,0 +1,313 @@
+//! Stories of networks: what feeds what, where water goes, who is next on the line.
+
+use std::sync::Arc;
+
+use expect_test::expect;
+use ioc_core::bundle::{Along, Bundle, Flow, Side, Stop};
+use ioc_core::decision::Severity::Moderate;
+use ioc_core::time::Millis;
+
+use crate::support::{BundleBuilder, metres};
+use crate::timeline::check_with;
+
+/// A station that nobody measures feeds feeders 1 to 4, of which 1 to 3 are measured; feeder 1 feeds
+/// two signals that lie 4 km apart, feeder 2 one beside the first of them; a transformer that nobody
+/// measures hangs on feeder 2 and feeds two pumps.
+fn power() -> BundleBuilder {
+    BundleBuilder::new()
+        .sensor("feeder-1", "volts", metres(0, 0))
+        .sensor("feeder-2", "volts", metres(100, 0))
+        .sensor("feeder-3", "volts", metres(9_000, 0))
+        .sensor("signal-a", "signal", metres(200, 0))
+        .sensor("signal-b", "signal", metres(4_200, 0))
+        .sensor("signal-c", "signal", metres(250, 0))
+        .sensor("pump-1", "pump", metres(0, 6_000))
+        .sensor("pump-2", "pump", metres(0, 9_000))
+        .node("station", |_| ())
+        .fed_by("feeder-1", "station")
+        .fed_by("feeder-2", "station")
+        .fed_by("feeder-3", "station")
+        .fed_by("feeder-4", "station")
+        .fed_by("lamp-3", "feeder-3")
+        .fed_by("lamp-4", "feeder-4")
+        .fed_by("signal-a", "feeder-1")
+        .fed_by("signal-b", "feeder-1")
+        .fed_by("signal-c", "feeder-2")
+        .fed_by("transformer", "feeder-2")
+        .fed_by("pump-1", "transformer")
+        .fed_by("pump-2", "transformer")
+        .threshold("volts-low", "volts", &[(Moderate, 9.0)], |rule| {
+            rule.side = Side::Below;
+        })
+        .threshold("signal-dark", "signal", &[(Moderate, 0.5)], |rule| {
+            rule.side = Side::Below;
+        })
+        .threshold("pump-dead", "pump", &[(Moderate, 0.5)], |rule| {
+            rule.side = Side::Below;
+        })
+        .report("call", "call", Moderate, Millis::minutes(30))
+}
+
+fn outages(builder: BundleBuilder) -> Arc<Bundle> {
+    let from = ["volts-low", "signal-dark", "pump-dead", "call"];
+    let builder = builder.correlation("outages", "outage", &from, |rule| {
+        rule.along.fed_by = true;
+        rule.weights = vec![2, 1, 1, 1];
+        rule.sources_min = 2;
+    });
+    builder.build()
+}
+
+#[test]
+fn what_a_dead_feeder_feeds_is_one_outage_however_far_it_is() {
+    check_with(
+        &outages(power()),
+        "10:00 signal-b 0
+         10:01 feeder-1 0
+         10:02 signal-a 0",
+        &expect![[r#"
+            10:01 opened outage#1 moderate 2 sensors: signal-b 0, feeder-1 0 by feeder-1
+            10:02 updated outage#1 moderate 3 sensors: signal-a 0 by feeder-1
+        "#]],
+    );
+}
+
+#[test]
+fn a_neighbour_on_another_feeder_does_not_join() {
+    check_with(
+        &outages(power()),
+        "10:00 feeder-1 0
+         10:01 signal-c 0
+         10:02 signal-a 0
+         10:03 feeder-2 0",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: feeder-1 0
+            10:02 updated outage#1 moderate 2 sensors: signal-a 0 by feeder-1
+            10:03 opened outage#2 moderate 2 sensors: signal-c 0, feeder-2 0 by feeder-2
+        "#]],
+    );
+}
+
+#[test]
+fn things_on_a_feeder_that_nobody_measures_are_one_outage() {
+    check_with(
+        &outages(power()),
+        "10:00 pump-1 0
+         10:01 pump-2 0",
+        &expect![[r#"
+            10:01 opened outage#1 moderate 2 sensors: pump-1 0, pump-2 0 by transformer
+        "#]],
+    );
+}
+
+#[test]
+fn things_far_apart_on_a_feeder_that_is_measured_and_well_are_not() {
+    check_with(
+        &outages(power()),
+        "10:00 signal-a 0
+         10:01 signal-b 0
+         10:02 caller 1 kind=call at=4300,0",
+        &expect![[r#"
+            10:02 opened outage#1 moderate 2 sensors: signal-b 0, caller 1 100 m
+        "#]],
+    );
+}
+
+#[test]
+fn a_fault_further_up_makes_one_of_two_feeders_and_callers_between_them_do_not() {
+    let measured = power().sensor("station", "volts", metres(50, 500));
+    check_with(
+        &outages(measured),
+        "10:00 feeder-1 0
+         10:01 feeder-2 0
+         10:02 caller 1 kind=call at=50,0
+         10:03 signal-c 0
+         10:04 station 0
+         10:05 pump-1 0",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: feeder-1 0
+            10:01 opened outage#2 moderate: feeder-2 0
+            10:02 updated outage#1 moderate 2 sensors: caller 1 50 m
+            10:03 updated outage#2 moderate 2 sensors: signal-c 0 by feeder-2
+            10:04 merged outage#2 into outage#1
+            10:04 updated outage#1 moderate 5 sensors: station 0 by station
+            10:05 updated outage#1 moderate 6 sensors: pump-1 0 by feeder-2
+        "#]],
+    );
+}
+
+#[test]
+fn a_station_that_nobody_measures_is_what_failed_when_most_of_its_feeders_are_dead() {
+    check_with(
+        &outages(power()),
+        "10:00 feeder-1 0
+         10:01 feeder-2 0
+         10:02 feeder-3 0",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: feeder-1 0
+            10:01 opened outage#2 moderate: feeder-2 0
+            10:02 merged outage#2 into outage#1
+            10:02 updated outage#1 moderate 3 sensors: feeder-3 0 by station
+        "#]],
+    );
+}
+
+#[test]
+fn callers_who_said_it_first_belong_to_the_feeder_near_them() {
+    check_with(
+        &outages(power()),
+        "10:00 caller 1 kind=call at=300,0
+         10:01 caller 1 kind=call at=310,0
+         10:02 feeder-1 0
+         10:03 feeder-2 0",
+        &expect![[r#"
+            10:01 opened outage#1 moderate 2 sensors: caller 1, caller 1 10 m
+            10:02 updated outage#1 moderate 3 sensors: feeder-1 0 299 m
+            10:03 opened outage#2 moderate: feeder-2 0
+        "#]],
+    );
+}
+
+/// A brook of three gauges, each half an hour above the next, the last 20 km down; and a gauge on
+/// another brook beside the last.
+fn water() -> BundleBuilder {
+    let flow = |to: &str, minutes| {
+        Some(Flow {
+            to: to.parse().unwrap(),
+            lag: Millis::minutes(minutes),
+        })
+    };
+    BundleBuilder::new()
+        .sensor("upper", "level", metres(0, 20_000))
+        .sensor("middle", "level", metres(0, 10_000))
+        .sensor("lower", "level", metres(0, 0))
+        .sensor("other", "level", metres(300, 0))
+        .node("upper", |node| node.flows_to = flow("middle", 30))
+        .node("middle", |node| node.flows_to = flow("lower", 30))
+        .node("lower", |_| ())
+        .node("other", |node| node.flows_to = flow("sea", 60))
+        .node("sea", |_| ())
+        .threshold("high", "level", &[(Moderate, 3.0)], |_| ())
+}
+
+fn floods(builder: BundleBuilder) -> Arc<Bundle> {
+    let builder = builder.correlation("floods", "flood", &["high"], |rule| {
+        rule.along.flows_to_percent = Some(150);
+        rule.clear_after = Millis::minutes(90);
+        rule.within = Millis::minutes(5);
+    });
+    builder.build()
+}
+
+#[test]
+fn a_wave_that_travels_downstream_is_one_flood_and_the_next_brook_is_another() {
+    check_with(
+        &floods(water()),
+        "10:00 upper 3.5
+         10:05 upper 2.0
+         10:40 middle 3.5
+         10:45 middle 2.0
+         11:20 other 3.5
+         11:24 lower 3.5",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: upper 3.5
+            10:40 opened flood#2 moderate: middle 3.5
+            11:20 opened flood#3 moderate: other 3.5
+            11:24 opened flood#4 moderate: lower 3.5
+        "#]],
+    );
+}
+
+#[test]
+fn water_that_comes_too_late_for_the_wave_is_another_flood() {
+    check_with(
+        &floods(water()),
+        "10:00 upper 3.5
+         10:05 upper 2.0
+         10:46 middle 3.5
+         10:50 middle 2.0
+         11:17 upper 3.5",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: upper 3.5
+            10:46 opened flood#2 moderate: middle 3.5
+            11:17 updated flood#1 moderate: upper 3.5
+        "#]],
+    );
+}
+
+#[test]
+fn a_gauge_upstream_that_speaks_after_the_one_downstream_belongs_to_it() {
+    check_with(
+        &floods(water()),
+        "10:00 middle 3.5
+         10:10 upper 3.5",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: middle 3.5
+            10:10 updated flood#1 moderate 2 sensors: upper 3.5 by middle
+        "#]],
+    );
+}
+
+#[test]
+fn gas_travels_to_the_next_station_and_reports_of_one_river_are_one() {
+    let stop = |line: &str, order| {
+        let line = line.to_owned();
+        Some(Stop { line, order })
+    };
+    let mut builder = BundleBuilder::new().threshold("gas", "gas", &[(Moderate, 10.0)], |_| ());
+    for (order, id) in (1..).zip(["north", "square", "market", "harbour"]) {
+        builder = builder
+            .sensor(id, "gas", metres(0, order * 3_000))
+            .node(id, |node| node.stop = stop("red", order));
+    }
+    let builder = builder
+        .sensor("depot", "gas", metres(0, 6_100))
+        .node("depot", |node| node.stop = stop("blue", 2))
+        .correlation("leaks", "leak", &["gas"], |rule| {
+            rule.along = Along {
+                line_stops: Some(1),
+                ..Along::default()
+            };
+        });
+    check_with(
+        &builder.build(),
+        "10:00 north 12
+         10:01 market 12
+         10:02 square 12
+         10:03 depot 12",
+        &expect![[r#"
+            10:00 opened leak#1 moderate: north 12
+            10:01 opened leak#2 moderate: market 12
+            10:02 merged leak#2 into leak#1
+            10:02 updated leak#1 moderate 3 sensors: square 12 by market
+            10:03 opened leak#3 moderate: depot 12
+        "#]],
+    );
+    let on = |name: &str| Some(name.to_owned());
+    let builder = BundleBuilder::new()
+        .sensor("avon-1", "level", metres(0, 0))
+        .sensor("avon-2", "level", metres(9_000, 0))
+        .sensor("avon-far", "level", metres(60_000, 0))
+        .sensor("stour", "level", metres(100, 0))
+        .node("avon-1", |node| node.river = on("Avon"))
+        .node("avon-2", |node| node.river = on("Avon"))
+        .node("avon-far", |node| node.river = on("Avon"))
+        .node("stour", |node| node.river = on("Stour"))
+        .threshold("high", "level", &[(Moderate, 3.0)], |_| ())
+        .correlation("floods", "flood", &["high"], |rule| {
+            rule.along.river_m = Some(10_000);
+        });
+    check_with(
+        &builder.build(),
+        "10:00 avon-1 4
+         10:01 avon-2 4
+         10:02 stour 4
+         10:03 avon-far 4",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: avon-1 4
+            10:01 updated flood#1 moderate 2 sensors: avon-2 4 8987 m
+            10:02 opened flood#2 moderate: stour 4
+            10:03 opened flood#3 moderate: avon-far 4
+        "#]],
+    );
+}

@@ -1,0 +1,335 @@
+//! Alerts of the Common Alerting Protocol 1.2 (OASIS CAP-v1.2, which is ITU-T X.1303): what other
+//! agencies warn of, as evidence.
+//!
+//! Arrives: an `alert` (section 3.2.1). Leaves: a report for each area (section 3.2.4) of each `info`
+//! block (section 3.2.2), at the middle of what it covers: its value is the severity's rank, its
+//! attributes what rules may ask for. Promise: an alert is read as a whole or not at all; it has the
+//! same ids however often it comes, and a block that is there in several languages counts once.
+//! What is no evidence is noted: exercises, tests and drafts (unless `kinds` gives their status a
+//! kind of its own), acknowledgements, errors, and what has expired. A `Cancel` is a report of rank
+//! 0: what its alert has brought about is not undone, but decays as the rules say. Left out:
+//! resources, and digital signatures (section 3.3.4.1), which are not checked.
+//! Next: `cap/alert.rs`, the parts of an alert.
+
+mod alert;
+
+use std::fmt;
+
+use ioc_core::id::ReadingId;
+use ioc_core::reading::AttributesBuffer;
+use ioc_core::time::Timestamp;
+
+use self::alert::{Alert, Area, Info};
+use super::draft::{Draft, Part, Scratch};
+use super::mapping::Names;
+use super::message::{Found, Item, Outcome, finish};
+use super::{ITEMS_MAX, Reason, Reject, utf8};
+use crate::catalogue::Catalogue;
+
+/// The kind of report that an alert is, unless the table or a registered sensor says another.
+const KIND: &str = "external_alert";
+
+/// How much of a text is kept as an attribute: so all of them have room.
+const ATTRIBUTE_BYTES: usize = 160;
+
+/// Finds the reports of an alert.
+///
+/// # Errors
+/// Why it cannot be read.
+pub(super) fn decode(
+    payload: &[u8],
+    names: &Names,
+    catalogue: &Catalogue,
+    scratch: &mut Scratch,
+    take: &mut dyn FnMut(Item<'_>),
+) -> Result<(), Reject> {
+    let alert = Alert::read(utf8(payload)?)?;
+    let sent = time("sent", &alert.sent)?;
+    let mut reports = Reports {
+        alert: &alert,
+        payload,
+        sent,
+        evidence: evidence(&alert, names)?,
+        names,
+        catalogue,
+        scratch,
+        take,
+        count: 0,
+    };
+    match &reports.evidence {
+        Evidence::Not(what) => {
+            let what = *what;
+            reports.noted(&"", what);
+            Ok(())
+        }
+        Evidence::Usual | Evidence::OfKind(_) if alert.infos.is_empty() => {
+            reports.noted(&"", "it has no info block");
+            Ok(())
+        }
+        Evidence::Usual | Evidence::OfKind(_) => reports.infos(),
+    }
+}
+
+/// What an alert counts as.
+enum Evidence<'a> {
+    /// As an alert does.
+    Usual,
+    /// As something of this kind: an exercise that the table names.
+    OfKind(&'a str),
+    /// As nothing.
+    Not(&'static str),
+}
+
+/// By its `status` and its `msgType` (section 3.2.1).
+fn evidence<'a>(alert: &Alert<'_>, names: &'a Names) -> Result<Evidence<'a>, Reject> {
+    let not = match &*alert.msg_type {
+        "Alert" | "Update" | "Cancel" => None,
+        "Ack" => Some("an acknowledgement"),
+        "Error" => Some("it refuses another message"),
+        other => {
+            return Err(unexpected(
+                "msgType",
+                other,
+                "Alert, Update, Cancel, Ack or Error",
+            ));
+        }
+    };
+    if let Some(not) = not {
+        return Ok(Evidence::Not(not));
+    }
+    let not = match &*alert.status {
+        "Actual" => return Ok(Evidence::Usual),
+        "Exercise" => "an exercise",
+        "System" => "of the network that it comes by",
+        "Test" => "a test",
+        "Draft" => "a draft",
+        other => {
+            let wanted = "Actual, Exercise, System, Test or Draft";
+            return Err(unexpected("status", other, wanted));
+        }
+    };
+    let kind = names.kinds.get(&alert.status[..]);
+    Ok(kind.map_or(Evidence::Not(not), |kind| Evidence::OfKind(kind)))
+}
+
+fn unexpected(element: &str, found: &str, wanted: &str) -> Reject {
+    let found = super::cut(found);
+    let detail = format!("{element}: {found:?} is not {wanted}");
+    Reject::new(Reason::ShapeUnexpected, detail)
+}
+
+/// Section 3.2.2, from 0 for what is unknown.
+fn rank(severity: &str) -> Result<f64, Reject> {
+    match severity {
+        "Extreme" => Ok(4.0),
+        "Severe" => Ok(3.0),
+        "Moderate" => Ok(2.0),
+        "Minor" => Ok(1.0),
+        "Unknown" => Ok(0.0),
+        other => {
+            let wanted = "Extreme, Severe, Moderate, Minor or Unknown";
+            Err(unexpected("severity", other, wanted))
+        }
+    }
+}
+
+fn time(element: &str, text: &str) -> Result<Timestamp, Reject> {
+    Timestamp::parse(text.as_bytes()).map_err(|error| {
+        let detail = format!("{element}: {:?} is {error}", super::cut(text));
+        Reject::new(Reason::ObservedAtInvalid, detail)
+    })
+}
+
+/// Where a report stands.
+#[derive(Clone, Copy)]
+struct Place {
+    info: usize,
+    area: Option<usize>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "info[{}]", self.info)?;
+        match self.area {
+            Some(area) => write!(f, "/area[{area}]"),
+            None => Ok(()),
+        }
+    }
+}
+
+struct Reports<'a, 't> {
+    alert: &'a Alert<'a>,
+    payload: &'a [u8],
+    sent: Timestamp,
+    evidence: Evidence<'a>,
+    names: &'a Names,
+    catalogue: &'a Catalogue,
+    scratch: &'a mut Scratch,
+    take: &'a mut (dyn FnMut(Item<'_>) + 't),
+    count: usize,
+}
+
+impl<'a> Reports<'a, '_> {
+    fn noted(&mut self, place: &dyn fmt::Display, what: &'static str) {
+        (self.take)(Item {
+            place,
+            source: self.payload,
+            outcome: Outcome::Noted(what),
+        });
+    }
+
+    fn infos(&mut self) -> Result<(), Reject> {
+        let infos = &self.alert.infos;
+        for (number, info) in infos.iter().enumerate() {
+            let place = Place {
+                info: number,
+                area: None,
+            };
+            if infos[..number].iter().any(|before| info.translates(before)) {
+                self.noted(&place, "the same in another language");
+                continue;
+            }
+            if self.has_expired(info)? {
+                self.noted(&place, "it has expired");
+                continue;
+            }
+            if info.areas.is_empty() {
+                self.report(info, None, place)?;
+            }
+            for (area_number, area) in info.areas.iter().enumerate() {
+                let place = Place {
+                    info: number,
+                    area: (info.areas.len() > 1).then_some(area_number),
+                };
+                self.report(info, Some(area), place)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn has_expired(&self, info: &Info<'_>) -> Result<bool, Reject> {
+        if info.expires.is_empty() {
+            return Ok(false);
+        }
+        let expires = time("expires", &info.expires)?;
+        Ok(expires <= self.catalogue.now.now())
+    }
+
+    fn report(
+        &mut self,
+        info: &'a Info<'a>,
+        area: Option<&'a Area<'a>>,
+        place: Place,
+    ) -> Result<(), Reject> {
+        self.count += 1;
+        if self.count > ITEMS_MAX {
+            return Err(Reject::too_many_items());
+        }
+        self.scratch.clear();
+        let drafted = self.draft(info, area, &place).map(Some);
+        let found = Found {
+            place: &place,
+            source: self.payload,
+        };
+        finish(drafted, found, self.catalogue, self.scratch, self.take);
+        Ok(())
+    }
+
+    fn draft(
+        &mut self,
+        info: &'a Info<'a>,
+        area: Option<&'a Area<'a>>,
+        place: &Place,
+    ) -> Result<Draft<'a>, Reject> {
+        let (alert, names, catalogue) = (self.alert, self.names, self.catalogue);
+        let rank = rank(&info.severity)?;
+        let is_cancelled = alert.msg_type == "Cancel";
+        let value = if is_cancelled { 0.0 } else { rank };
+        let position = match area {
+            Some(area) if area.is_wrong => {
+                let detail = "area: a polygon is pairs of latitude and longitude, a circle one pair \
+                              and a radius in km";
+                return Err(Reject::new(Reason::PositionInvalid, detail));
+            }
+            Some(area) => area.extent.middle(),
+            None => None,
+        };
+        attributes(alert, info, area, &mut self.scratch.attributes);
+        let texts = &mut self.scratch.texts;
+        let sensor = names.sensor(Part::Payload(&alert.sender), texts);
+        let is_registered = catalogue.sensors.contains_key(sensor.resolve(texts));
+        let kind = match self.evidence {
+            Evidence::OfKind(kind) => Some(kind),
+            Evidence::Usual | Evidence::Not(_) => {
+                let listed = names.listed_kind(&info.event, &info.category);
+                listed.or((!is_registered).then_some(KIND))
+            }
+        };
+        Ok(Draft {
+            id: Some(id(alert, place, texts)),
+            sensor: Some(sensor),
+            kind: kind.map(Part::Payload),
+            observed_at: Some(self.sent),
+            value: Some(value),
+            position,
+            ..Draft::default()
+        })
+    }
+}
+
+/// What identifies an alert (section 3.2.1) with the place of the block in it; of one that is too
+/// long, its hash.
+fn id<'a>(alert: &Alert<'_>, place: &Place, texts: &mut String) -> Part<'a> {
+    let (sender, identifier) = (&alert.sender, &alert.identifier);
+    let Place { info, area } = place;
+    let area = area.unwrap_or_default();
+    let id = Part::append(texts, format_args!("{sender},{identifier}/{info}/{area}"));
+    if ReadingId::is_valid(id.resolve(texts)) {
+        return id;
+    }
+    let digest = blake3::hash(id.resolve(texts).as_bytes()).to_hex();
+    Part::append(texts, format_args!("cap-{digest}"))
+}
+
+/// Words of CAP are in lower case here, as everywhere on our wire; texts are as they were written.
+fn attributes(
+    alert: &Alert<'_>,
+    info: &Info<'_>,
+    area: Option<&Area<'_>>,
+    attributes: &mut AttributesBuffer,
+) {
+    let mut put = |name: &str, text: &str| {
+        if !text.is_empty() {
+            let text = &text[..text.floor_char_boundary(ATTRIBUTE_BYTES)];
+            let fits = attributes.push(name, text);
+            fits.expect("so few and so long attributes fit");
+        }
+    };
+    let word = |text: &str| text.to_ascii_lowercase();
+    put("event", &info.event);
+    put("category", &word(&info.category));
+    put("severity", &word(&info.severity));
+    put("urgency", &word(&info.urgency));
+    put("certainty", &word(&info.certainty));
+    put("response_type", &word(&info.response_type));
+    put("status", &word(&alert.status));
+    put("msg_type", &word(&alert.msg_type));
+    put("scope", &word(&alert.scope));
+    put("sender", &alert.sender);
+    put("identifier", &alert.identifier);
+    put("references", &alert.references);
+    put("onset", &info.onset);
+    put("expires", &info.expires);
+    put("language", &info.language);
+    put("headline", &info.headline);
+    if let Some(area) = area {
+        put("area", &area.description);
+        put("geocode", &area.geocodes);
+        if let Some(radius_m) = area.radius_m() {
+            put("radius_m", &radius_m.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,416 @@
+//! CloudEvents 1.0: what another system says, in an envelope of its own.
+//!
+//! Arrives: an event in structured mode ("JSON Event Format for CloudEvents", section 3), a batch of
+//! them (section 4), or the data of one whose attributes the transport says beside it (binary mode:
+//! "HTTP Protocol Binding", section 3.1; "MQTT Protocol Binding", section 3.1). Leaves: the readings
+//! of its data, in the format that its content type says. Promise: a reading that has no id of its
+//! own gets the event's source and id, so that an event that is sent twice changes nothing; one
+//! that has no time gets the event's; an event that cannot be read takes no other with it. Left
+//! out: events within events.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use ioc_core::time::Timestamp;
+
+use super::draft::Envelope;
+use super::json::{Index, Value};
+use super::mapping::{Names, Shape};
+use super::message::{Item, Outcome};
+use super::{Format, ITEMS_MAX, Message, Reason, Reject, Room, native, read_value};
+use crate::catalogue::Catalogue;
+
+/// How many bytes of data are kept room for between messages.
+const KEPT_BYTES: usize = 4096;
+
+/// What an event is read by.
+#[derive(Clone, Copy)]
+pub(super) struct By<'b> {
+    /// What JSON is in it, if not native readings.
+    pub shape: Option<&'b Shape>,
+    pub names: &'b Names,
+    pub catalogue: &'b Catalogue,
+}
+
+/// An event's attributes ("CloudEvents", section 3.1), as far as they change anything.
+#[derive(Debug, Default)]
+struct Attributes<'d> {
+    version: Option<&'d str>,
+    id: Option<&'d str>,
+    source: Option<&'d str>,
+    kind: Option<&'d str>,
+    time: Option<&'d str>,
+    content_type: Option<&'d str>,
+}
+
+/// What an event carries.
+#[derive(Clone, Copy)]
+enum Data<'d> {
+    Json(Value<'d>),
+    Base64(&'d str),
+}
+
+/// What data is by its content type.
+enum Inner<'b> {
+    Native,
+    Format(&'b Format),
+    Shape(&'b Shape),
+}
+
+/// Where in a batch the readings of an event stand.
+struct Place<'p> {
+    event: Option<usize>,
+    data: &'static str,
+    within: &'p dyn fmt::Display,
+}
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(number) = self.event {
+            write!(f, "/{number}")?;
+        }
+        write!(f, "{}{}", self.data, self.within)
+    }
+}
+
+/// Reads an event in structured mode, or a batch.
+///
+/// # Errors
+/// Why it, or the rest of it, cannot be read.
+pub(super) fn decode(
+    message: Message<'_>,
+    by: By<'_>,
+    index: &mut Index,
+    room: &mut Room<'_>,
+    take: &mut dyn FnMut(Item<'_>),
+) -> Result<(), Reject> {
+    let whole = index.read(super::utf8(message.payload)?)?;
+    let Some(events) = whole.elements() else {
+        return event(whole, None, message.topic, by, room, take);
+    };
+    let mut left = ITEMS_MAX;
+    for (number, value) in events.enumerate() {
+        let mut count = 0;
+        let mut counted = |item: Item<'_>| {
+            count += 1;
+            take(item);
+        };
+        if left == 0 {
+            return Err(Reject::too_many_items());
+        }
+        let read = event(value, Some(number), message.topic, by, room, &mut counted);
+        let reject = match read {
+            Err(reject) => Some(reject),
+            Ok(()) if count == 0 => Some(no_reading()),
+            Ok(()) => None,
+        };
+        left = left.saturating_sub(count.max(1));
+        let Some(reject) = reject else { continue };
+        let place = Place {
+            event: Some(number),
+            data: "",
+            within: &"",
+        };
+        take(Item {
+            place: &place,
+            source: value.source().as_bytes(),
+            outcome: Outcome::Rejected(reject),
+        });
+    }
+    Ok(())
+}
+
+fn no_reading() -> Reject {
+    let detail = "there is no reading in the event";
+    Reject::new(Reason::NothingMapped, detail)
+}
+
+/// Opens the envelope of a message in binary mode: what is read from now on is in it. The content
+/// type is that of the data.
+///
+/// # Errors
+/// If it is no event, or one that says no id.
+pub(super) fn open(message: Message<'_>) -> Result<Envelope, Reject> {
+    let mut attributes = Attributes::default();
+    for (name, value) in message.event {
+        attributes.note(name, value);
+    }
+    attributes.envelope()
+}
+
+/// Reads the data of an event in binary mode, whose envelope is open.
+///
+/// # Errors
+/// Why it cannot be read.
+pub(super) fn decode_data(
+    message: Message<'_>,
+    by: By<'_>,
+    index: &mut Index,
+    room: &mut Room<'_>,
+    take: &mut dyn FnMut(Item<'_>),
+) -> Result<(), Reject> {
+    match inner(message.content_type, by)? {
+        Inner::Format(format) => {
+            super::read(format, message, by.names, by.catalogue, (index, room), take)
+        }
+        Inner::Native | Inner::Shape(_) => {
+            let value = index.read(super::utf8(message.payload)?)?;
+            json(value, message.content_type, message.topic, by, room, take)
+        }
+    }
+}
+
+fn event(
+    event: Value<'_>,
+    number: Option<usize>,
+    topic: &str,
+    by: By<'_>,
+    room: &mut Room<'_>,
+    take: &mut dyn FnMut(Item<'_>),
+) -> Result<(), Reject> {
+    let (attributes, data) = opened(event)?;
+    let Some(data) = data else {
+        return Err(no_reading());
+    };
+    let envelope = attributes.envelope()?;
+    let mut placed = |item: Item<'_>| {
+        let place = Place {
+            event: number,
+            data: data.name(),
+            within: item.place,
+        };
+        take(Item {
+            place: &place,
+            ..item
+        });
+    };
+    room.native.envelope = Some(envelope);
+    let content_type = attributes.content_type;
+    let read = match data {
+        Data::Json(value) => json(value, content_type, topic, by, room, &mut placed),
+        Data::Base64(text) => bytes(text, content_type, topic, by, room, &mut placed),
+    };
+    room.native.envelope = None;
+    read
+}
+
+impl Data<'_> {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Json(_) => "/data",
+            Self::Base64(_) => "/data_base64",
+        }
+    }
+}
+
+/// Sections 3.1 and 3.1.1 of the JSON format: the attributes are members, and so is the data.
+fn opened(event: Value<'_>) -> Result<(Attributes<'_>, Option<Data<'_>>), Reject> {
+    let Some(members) = event.members() else {
+        let detail = format!("an event is an object, and this is {}", event.word());
+        return Err(Reject::new(Reason::NotAnObject, detail));
+    };
+    let (mut attributes, mut data) = (Attributes::default(), None);
+    for (name, value) in members {
+        let found = match name {
+            "data" if value.is_null() => continue,
+            "data" => Data::Json(value),
+            "data_base64" => match value.text() {
+                Some(text) => Data::Base64(text),
+                None if value.is_null() => continue,
+                None => return Err(unexpected("data_base64 is no text")),
+            },
+            name => {
+                if let Some(text) = value.text()
+                    && attributes.note(name, text)
+                {
+                    let detail = format!("{name:?} is there twice; write it once");
+                    return Err(Reject::new(Reason::MemberRepeated, detail));
+                }
+                continue;
+            }
+        };
+        if data.replace(found).is_some() {
+            return Err(unexpected(
+                "an event has data or data_base64, and one of them once",
+            ));
+        }
+    }
+    Ok((attributes, data))
+}
+
+fn unexpected(detail: impl Into<String>) -> Reject {
+    Reject::new(Reason::ShapeUnexpected, detail)
+}
+
+impl<'d> Attributes<'d> {
+    /// Notes an attribute; whether it was there before.
+    fn note(&mut self, name: &str, value: &'d str) -> bool {
+        let kept = match name {
+            "specversion" => &mut self.version,
+            "id" => &mut self.id,
+            "source" => &mut self.source,
+            "type" => &mut self.kind,
+            "time" => &mut self.time,
+            "datacontenttype" => &mut self.content_type,
+            _ => return false,
+        };
+        kept.replace(value).is_some()
+    }
+
+    /// What holds for the readings of the event.
+    fn envelope(&self) -> Result<Envelope, Reject> {
+        match self.version {
+            Some("1.0") => {}
+            Some(version) => {
+                let detail = format!("specversion is {version:?}; events of 1.0 are understood");
+                return Err(unexpected(detail));
+            }
+            None => return Err(unexpected("specversion is left out: this is no CloudEvent")),
+        }
+        let required = |name: &str, value: Option<&'d str>| {
+            let missing = || unexpected(format!("an event has {name}, and it is no empty text"));
+            value.filter(|value| !value.is_empty()).ok_or_else(missing)
+        };
+        required("a type", self.kind)?;
+        let time = self.time.map(|text| {
+            Timestamp::parse(text.as_bytes()).map_err(|error| {
+                let detail = format!("time: {:?} is {error}", super::cut(text));
+                Reject::new(Reason::ObservedAtInvalid, detail)
+            })
+        });
+        Ok(Envelope {
+            id: required("an id", self.id)?.to_owned(),
+            source: required("a source", self.source)?.to_owned(),
+            time: time.transpose()?,
+            named: 0,
+        })
+    }
+}
+
+/// What data of a content type is. JSON that is none of the standards is what the mapping says.
+fn inner<'b>(content_type: Option<&str>, by: By<'b>) -> Result<Inner<'b>, Reject> {
+    let essence = super::essence(content_type);
+    match super::standard(content_type) {
+        Some(Format::CloudEvents(_)) => Err(unexpected("an event within an event")),
+        Some(format) => Ok(Inner::Format(format)),
+        None if essence.is_empty() || essence.ends_with("json") => {
+            Ok(by.shape.map_or(Inner::Native, Inner::Shape))
+        }
+        None => {
+            let essence = super::cut(essence);
+            let detail =
+                format!("data of {essence:?} is not understood; JSON and the standards are");
+            Err(unexpected(detail))
+        }
+    }
+}
+
+/// Section 3.1.1 of the JSON format: data that is JSON lies in the event; other text, as a text.
+fn json(
+    value: Value<'_>,
+    content_type: Option<&str>,
+    topic: &str,
+    by: By<'_>,
+    room: &mut Room<'_>,
+    take: &mut dyn FnMut(Item<'_>),
+) -> Result<(), Reject> {
+    let By {
+        names, catalogue, ..
+    } = by;
+    match (inner(content_type, by)?, value.text()) {
+        (Inner::Format(format), Some(text)) => {
+            let message = Message {
+                topic,
+                payload: text.as_bytes(),
+                ..Message::default()
+            };
+            room.again(|index, room| {
+                super::read(format, message, names, catalogue, (index, room), take)
+            })
+        }
+        (Inner::Format(format), None) => {
+            read_value(format, (topic, value), names, catalogue, room.native, take)
+        }
+        (Inner::Shape(shape), _) => {
+            let native = &mut *room.native;
+            super::mapping::decode(shape, names, (topic, value), catalogue, native, take)
+        }
+        (Inner::Native, _) => native_readings(value, catalogue, room, take),
+    }
+}
+
+/// Section 3.1.1: data that is no text is in base 64.
+fn bytes(
+    text: &str,
+    content_type: Option<&str>,
+    topic: &str,
+    by: By<'_>,
+    room: &mut Room<'_>,
+    take: &mut dyn FnMut(Item<'_>),
+) -> Result<(), Reject> {
+    let mut payload = std::mem::take(&mut *room.bytes);
+    payload.clear();
+    let decoded = STANDARD.decode_vec(text, &mut payload).map_err(|error| {
+        let detail = format!("data_base64 is not in base 64: {error}");
+        unexpected(detail)
+    });
+    let message = Message {
+        topic,
+        payload: &payload,
+        content_type,
+        event: &[],
+    };
+    let read = decoded
+        .and_then(|()| room.again(|index, room| decode_data(message, by, index, room, take)));
+    payload.shrink_to(KEPT_BYTES);
+    *room.bytes = payload;
+    read
+}
+
+/// Where in the data a native reading stands.
+struct Nth(Option<usize>);
+
+impl fmt::Display for Nth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(number) => write!(f, "/{number}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// One native reading, or a list of them.
+fn native_readings(
+    value: Value<'_>,
+    catalogue: &Catalogue,
+    room: &mut Room<'_>,
+    take: &mut dyn FnMut(Item<'_>),
+) -> Result<(), Reject> {
+    let mut one = |place: Nth, value: Value<'_>| {
+        let source = value.source().as_bytes();
+        let outcome = match native::decode(source, None, catalogue, room.native) {
+            Ok(reading) => Outcome::Reading(reading),
+            Err(reject) => Outcome::Rejected(reject),
+        };
+        take(Item {
+            place: &place,
+            source,
+            outcome,
+        });
+    };
+    let Some(readings) = value.elements() else {
+        one(Nth(None), value);
+        return Ok(());
+    };
+    for (number, value) in readings.enumerate() {
+        if number == ITEMS_MAX {
+            return Err(Reject::too_many_items());
+        }
+        one(Nth(Some(number)), value);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

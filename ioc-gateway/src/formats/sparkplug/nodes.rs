@@ -1,0 +1,391 @@
+//! What edge nodes said of themselves when they were born: the metrics that their later messages
+//! name by a number only, with datatypes and units.
+//!
+//! Shared by all connections: a host that reads a broker over several hears the birth on one and
+//! the data on another. Forgotten when the node dies, and when this process ends: then the nodes are
+//! asked to be born again. Bounds: [`NODES_MAX`], [`STATE_BYTES_MAX`].
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use dashmap::DashMap;
+use ioc_core::time::{Millis, Timestamp};
+
+use super::metric::Metric;
+use crate::formats::{Reason, Reject};
+
+/// How many edge nodes are known at once.
+pub const NODES_MAX: usize = 4096;
+/// How many bytes all that they said of their metrics takes, with what the look-ups take.
+pub const STATE_BYTES_MAX: usize = 64 << 20;
+/// The longest path of a metric: group, node, device and name. A sensor's name is shorter.
+pub(super) const PATH_BYTES_MAX: usize = 512;
+/// How long a node is not asked again to be born again.
+const REBIRTH_EVERY: Millis = Millis(10_000);
+/// About what a metric, or a device, takes beside its texts.
+const METRIC_BYTES: usize = 192;
+
+/// The edge nodes.
+#[derive(Debug, Clone, Default)]
+pub struct Nodes(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// By group and node, with `/` between them.
+    nodes: DashMap<Box<str>, Node>,
+    bytes: AtomicUsize,
+}
+
+/// An edge node.
+#[derive(Debug, Default)]
+pub(super) struct Node {
+    birth: Option<Birth>,
+    asked_at: Option<Timestamp>,
+}
+
+/// What holds since a node was born.
+#[derive(Debug)]
+struct Birth {
+    /// The number of the session (`bdSeq`).
+    session: Option<u64>,
+    /// The number of the last message (section 6.4.5).
+    seq: Option<u64>,
+    /// By name; the node itself has none.
+    devices: HashMap<Box<str>, Device>,
+}
+
+/// What a device said of its metrics.
+#[derive(Debug, Default)]
+pub(super) struct Device {
+    metrics: Vec<Known>,
+    by_name: HashMap<Box<str>, usize>,
+    by_alias: HashMap<u64, usize>,
+    bytes: usize,
+}
+
+/// A metric, as its birth certificate says.
+#[derive(Debug, PartialEq)]
+pub(super) struct Known {
+    pub name: Box<str>,
+    /// `GROUP/NODE/DEVICE/NAME`.
+    pub path: Box<str>,
+    /// The same with `:`, as sensors are named.
+    pub sensor: Box<str>,
+    pub unit: Box<str>,
+    pub datatype: u64,
+}
+
+/// What the number of a message says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sequence {
+    /// It follows the last one, or is that once more.
+    Whole,
+    /// Something is missing before it.
+    Gap,
+}
+
+impl Nodes {
+    /// Does something with a node that was born; nothing if it was not.
+    pub(super) fn with<T>(&self, key: &str, act: impl FnOnce(&mut Node) -> T) -> Option<T> {
+        let mut node = self.0.nodes.get_mut(key)?;
+        node.birth.is_some().then(|| act(&mut node))
+    }
+
+    /// Begins the session of a node, if there is a place for it: nothing that it said before holds
+    /// any longer.
+    pub(super) fn born(
+        &self,
+        key: &str,
+        session: Option<u64>,
+        seq: Option<u64>,
+        own: Device,
+    ) -> Result<(), Reject> {
+        self.note(key)?;
+        self.reserve(own.bytes)?;
+        let birth = Birth {
+            session,
+            seq,
+            devices: [("".into(), own)].into(),
+        };
+        let before = {
+            // Whoever made room meanwhile may have taken its place away again.
+            let mut node = self.0.nodes.entry(key.into()).or_default();
+            node.asked_at = None;
+            node.birth.replace(birth)
+        };
+        self.forget(before.as_ref());
+        Ok(())
+    }
+
+    /// Makes a place for a node, if there is one left.
+    fn note(&self, key: &str) -> Result<(), Reject> {
+        if self.0.nodes.contains_key(key) {
+            return Ok(());
+        }
+        if self.0.nodes.len() >= NODES_MAX {
+            // Those that were never born are only there to be asked not too often.
+            self.0.nodes.retain(|_, node| node.birth.is_some());
+        }
+        if self.0.nodes.len() >= NODES_MAX {
+            let detail =
+                format!("{NODES_MAX} edge nodes are known, and there is no place for another");
+            return Err(Reject::new(Reason::BirthsTooMany, detail));
+        }
+        self.0.nodes.entry(key.into()).or_default();
+        Ok(())
+    }
+
+    /// Ends the session of a node; says which devices went with it. `None` if it is another session
+    /// that the certificate is of.
+    pub(super) fn died(&self, key: &str, session: Option<u64>) -> Option<Vec<Box<str>>> {
+        let birth = {
+            let mut node = self.0.nodes.get_mut(key)?;
+            let birth = node.birth.as_ref()?;
+            let is_other = session.is_some() && birth.session.is_some() && session != birth.session;
+            if is_other {
+                return None;
+            }
+            node.birth.take()
+        };
+        let mut devices: Vec<Box<str>> = birth
+            .iter()
+            .flat_map(|birth| birth.devices.keys().cloned())
+            .filter(|device| !device.is_empty())
+            .collect();
+        devices.sort_unstable();
+        self.forget(birth.as_ref());
+        Some(devices)
+    }
+
+    /// Whether a node may be asked now to be born again; then it counts as asked.
+    pub(super) fn ask(&self, key: &str, now: Timestamp) -> bool {
+        if self.note(key).is_err() {
+            return false;
+        }
+        let Some(mut node) = self.0.nodes.get_mut(key) else {
+            return false;
+        };
+        let is_due = node.asked_at.is_none_or(|asked_at| {
+            // A clock that was set back makes it due too.
+            !(asked_at..asked_at + REBIRTH_EVERY).contains(&now)
+        });
+        if is_due {
+            node.asked_at = Some(now);
+        }
+        is_due
+    }
+
+    /// Takes in what a device said of itself.
+    pub(super) fn device_born(
+        &self,
+        node: &mut Node,
+        name: &str,
+        own: Device,
+    ) -> Result<(), Reject> {
+        self.reserve(own.bytes)?;
+        let birth = node
+            .birth
+            .as_mut()
+            .expect("a device is of a node that was born");
+        let before = birth.devices.insert(name.into(), own);
+        self.give_back(before.map_or(0, |device| device.bytes));
+        Ok(())
+    }
+
+    /// Forgets a device; whether it was there.
+    pub(super) fn device_died(&self, node: &mut Node, name: &str) -> bool {
+        let birth = node
+            .birth
+            .as_mut()
+            .expect("a device is of a node that was born");
+        let device = birth.devices.remove(name);
+        self.give_back(device.as_ref().map_or(0, |device| device.bytes));
+        device.is_some()
+    }
+
+    fn forget(&self, birth: Option<&Birth>) {
+        let devices = birth.iter().flat_map(|birth| birth.devices.values());
+        self.give_back(devices.map(|device| device.bytes).sum());
+    }
+
+    fn reserve(&self, bytes: usize) -> Result<(), Reject> {
+        let before = self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes <= STATE_BYTES_MAX {
+            return Ok(());
+        }
+        self.give_back(bytes);
+        let detail =
+            format!("what edge nodes say of their metrics takes more than {STATE_BYTES_MAX} bytes");
+        Err(Reject::new(Reason::BirthsTooMany, detail))
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Node {
+    /// Notes the number of a message (section 6.4.5): from 0 to 255, and again.
+    pub fn follow(&mut self, seq: Option<u64>) -> Sequence {
+        let Some(birth) = &mut self.birth else {
+            return Sequence::Whole;
+        };
+        let (Some(seq), Some(last)) = (seq, birth.seq) else {
+            return Sequence::Whole;
+        };
+        if seq == last {
+            return Sequence::Whole;
+        }
+        birth.seq = Some(seq);
+        match seq == (last + 1) % 256 {
+            true => Sequence::Whole,
+            false => Sequence::Gap,
+        }
+    }
+
+    /// What a device said of its metrics; the node itself has no name.
+    pub fn device(&self, name: &str) -> Option<&Device> {
+        self.birth.as_ref()?.devices.get(name)
+    }
+}
+
+impl Device {
+    /// A device of this path that has said nothing yet.
+    pub fn new(path: &str) -> Self {
+        Self {
+            bytes: METRIC_BYTES + path.len(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes in a metric of a birth certificate. One whose path is too long for any sensor is left
+    /// out.
+    pub fn learn(&mut self, origin: &str, metric: &Metric<'_>) {
+        let path = format!("{origin}/{}", metric.name);
+        if path.len() > PATH_BYTES_MAX || metric.unit.len() > PATH_BYTES_MAX {
+            return;
+        }
+        self.bytes += METRIC_BYTES + 2 * path.len() + 2 * metric.name.len() + metric.unit.len();
+        let place = self.metrics.len();
+        self.by_name.insert(metric.name.into(), place);
+        if let Some(alias) = metric.alias {
+            self.by_alias.insert(alias, place);
+        }
+        self.metrics.push(Known {
+            name: metric.name.into(),
+            sensor: path.replace('/', ":").into(),
+            path: path.into(),
+            unit: metric.unit.into(),
+            datatype: metric.datatype,
+        });
+    }
+
+    /// The metric that a message means: by its name, or by the alias of its birth certificate.
+    pub fn known(&self, metric: &Metric<'_>) -> Option<&Known> {
+        let place = match (metric.name, metric.alias) {
+            ("", Some(alias)) => self.by_alias.get(&alias)?,
+            (name, _) => self.by_name.get(name)?,
+        };
+        self.metrics.get(*place)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_773_470_710_933);
+
+    fn device(metrics: usize, name_bytes: usize) -> Device {
+        let mut device = Device::new("g/n");
+        for number in 0..metrics {
+            let name = format!("{number:0name_bytes$}");
+            let mut metric = Metric::default();
+            metric.name = &name;
+            metric.alias = Some(number as u64);
+            device.learn("g/n", &metric);
+        }
+        device
+    }
+
+    fn born(nodes: &Nodes, key: &str, own: Device) -> Result<(), Reject> {
+        nodes.born(key, Some(1), Some(0), own)
+    }
+
+    #[test]
+    fn p5_no_more_nodes_are_known_than_the_bound() {
+        let nodes = Nodes::default();
+        for number in 0..NODES_MAX {
+            assert!(nodes.ask(&format!("g/{number}"), NOW));
+        }
+        // None of them was born: they make room.
+        for number in 0..NODES_MAX {
+            born(&nodes, &format!("b/{number}"), Device::default()).unwrap();
+        }
+        assert_eq!(nodes.0.nodes.len(), NODES_MAX);
+        let reject = born(&nodes, "b/more", Device::default()).unwrap_err();
+        assert_eq!(reject.reason, Reason::BirthsTooMany);
+        assert!(!nodes.ask("b/more", NOW));
+        nodes.died("b/0", None).unwrap();
+        born(&nodes, "b/more", Device::default()).unwrap();
+    }
+
+    #[test]
+    fn p5_what_nodes_say_of_themselves_is_bounded_and_given_back() {
+        let nodes = Nodes::default();
+        let mut count = 0;
+        let reject = loop {
+            match born(&nodes, &format!("g/{count}"), device(4000, 400)) {
+                Ok(()) => count += 1,
+                Err(reject) => break reject,
+            }
+        };
+        assert_eq!(reject.reason, Reason::BirthsTooMany);
+        assert!(count > 5, "{count}");
+        // Born again it takes the place of what it said before.
+        for _ in 0..3 {
+            assert!(born(&nodes, "g/0", device(10, 20)).is_ok());
+        }
+        for number in 0..=count {
+            nodes.died(&format!("g/{number}"), Some(1));
+        }
+        assert_eq!(nodes.0.bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn p5_a_metric_whose_path_is_too_long_is_left_out() {
+        let named = |bytes: usize| {
+            let own = device(1, bytes);
+            own.metrics.len()
+        };
+        let room = PATH_BYTES_MAX - "g/n/".len();
+        assert_eq!((named(room), named(room + 1)), (1, 0));
+    }
+
+    #[test]
+    fn a_node_is_asked_now_and_then_and_a_birth_answers() {
+        let nodes = Nodes::default();
+        assert!(nodes.ask("g/n", NOW));
+        assert!(!nodes.ask("g/n", NOW + Millis(9_999)));
+        assert!(nodes.ask("g/n", NOW + Millis(10_000)));
+        born(&nodes, "g/n", Device::default()).unwrap();
+        assert!(nodes.ask("g/n", NOW + Millis(10_001)));
+        assert!(nodes.ask("g/n", NOW), "the clock was set back");
+    }
+
+    #[test]
+    fn numbers_follow_each_other_around() {
+        let nodes = Nodes::default();
+        nodes
+            .born("g/n", None, Some(254), Device::default())
+            .unwrap();
+        let follow = |seq| nodes.with("g/n", |node| node.follow(seq)).unwrap();
+        assert_eq!(follow(Some(255)), Sequence::Whole);
+        assert_eq!(follow(Some(0)), Sequence::Whole);
+        assert_eq!(follow(Some(0)), Sequence::Whole, "once more");
+        assert_eq!(follow(None), Sequence::Whole);
+        assert_eq!(follow(Some(2)), Sequence::Gap);
+        assert_eq!(follow(Some(3)), Sequence::Whole);
+    }
+}

@@ -1,0 +1,274 @@
+//! Messages of the standards as other programs send them: what they open, and what is said back.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::brokers::City;
+use crate::mosquitto::Mosquitto;
+use crate::support::{Response, Server, Site, lines_of, river_city, tool, wait_for};
+
+const MAPPINGS: &str = "mappings:
+  context-broker:
+    topic: notifications
+    format: ngsi-ld
+    sensors: { 'urn:ngsi-ld:Gauge:1': wl-1 }
+    kinds: { level: water_level }
+  plants:
+    topic: spBv1.0/#
+    format: sparkplug
+    sensors: { plant/pump-house/Level: wl-1 }
+  warnings:
+    topic: warnings
+    format: cap
+";
+
+/// A site with these mappings, and a server on it.
+fn start() -> (Site, Server) {
+    let mut site = Site::new(&river_city());
+    let config = site.dir.path().join("config");
+    std::fs::create_dir(&config).unwrap();
+    std::fs::write(config.join("mappings.yaml"), MAPPINGS).unwrap();
+    let config = config.display().to_string();
+    site.args.extend(["--config".into(), config]);
+    let server = site.start();
+    (site, server)
+}
+
+/// The kinds of the incidents that are open, once there are any.
+fn opened(server: &Server) -> Vec<String> {
+    wait_for("an incident", || {
+        let incidents = server.incidents();
+        let kinds = incidents
+            .iter()
+            .filter_map(|incident| incident["kind"].as_str());
+        let kinds: Vec<_> = kinds.map(str::to_owned).collect();
+        (!kinds.is_empty()).then_some(kinds)
+    })
+}
+
+#[test]
+fn what_a_context_broker_notifies_of_opens_an_incident() {
+    let (_site, server) = start();
+    let notify = |at: &str, level: f64| -> Response {
+        let notification = serde_json::json!({
+            "id": "urn:ngsi-ld:Notification:1", "type": "Notification", "notifiedAt": at,
+            "subscriptionId": "urn:ngsi-ld:Subscription:1",
+            "data": [{
+                "id": "urn:ngsi-ld:Gauge:1", "type": "Gauge",
+                "level": {
+                    "type": "Property", "value": level, "unitCode": "CMT", "observedAt": at,
+                },
+            }],
+        });
+        let headers = [
+            ("content-type", "application/json"),
+            (
+                "link",
+                "<https://example/context.jsonld>; rel=\"http://www.w3.org/ns/json-ld#context\"",
+            ),
+        ];
+        server.post("/api/v1/notifications", &headers, &notification.to_string())
+    };
+    assert_eq!(notify("2026-03-14T06:40:00Z", 340.0).status, 204);
+    assert_eq!(notify("2026-03-14T06:45:00Z", 350.0).status, 204);
+    assert_eq!(opened(&server), ["flood"]);
+}
+
+#[test]
+fn cloud_events_in_both_modes_open_an_incident_and_change_nothing_again() {
+    let (_site, server) = start();
+    let reading = |level: f64| {
+        format!(r#"{{"sensor":"wl-1","kind":"water_level","unit":"m","value":{level}}}"#)
+    };
+    let structured = format!(
+        r#"{{"specversion":"1.0","id":"1","source":"/gauges","type":"level",
+        "time":"2026-03-14T06:40:00Z","data":{}}}"#,
+        reading(3.4)
+    );
+    let headers = [(
+        "content-type",
+        "application/cloudevents+json; charset=utf-8",
+    )];
+    let binary = [
+        ("content-type", "application/json"),
+        ("ce-specversion", "1.0"),
+        ("ce-id", "2"),
+        ("ce-source", "/gauges"),
+        ("ce-type", "level"),
+        ("ce-time", "2026-03-14T06:45:00Z"),
+    ];
+    for _ in 0..2 {
+        let answer = server.post("/api/v1/readings", &headers, &structured);
+        assert_eq!(
+            (answer.status, answer.body.contains("/gauges 1")),
+            (200, true)
+        );
+        let answer = server.post("/api/v1/readings", &binary, &reading(3.5));
+        assert_eq!(
+            (answer.status, answer.body.contains("/gauges 2")),
+            (200, true)
+        );
+    }
+    assert_eq!(opened(&server), ["flood"]);
+    let listed = server.incidents();
+    assert_eq!(listed.len(), 1);
+}
+
+#[test]
+fn an_official_warning_opens_an_incident_and_a_bomb_is_a_dead_letter() {
+    let (_site, server) = start();
+    let alert = r#"<?xml version="1.0" encoding="UTF-8"?>
+        <alert xmlns="urn:oasis:names:tc:emergency:cap:1.2">
+        <identifier>MET-7</identifier><sender>warnings@met.example</sender>
+        <sent>2026-03-14T14:40:00+08:00</sent><status>Actual</status><msgType>Alert</msgType>
+        <scope>Public</scope><info><category>Met</category><event>Flash Flood Warning</event>
+        <urgency>Immediate</urgency><severity>Extreme</severity><certainty>Observed</certainty>
+        <area><areaDesc>Old Town</areaDesc>
+        <polygon>3.1,101.6 3.1,101.7 3.2,101.7 3.2,101.6 3.1,101.6</polygon></area></info></alert>"#;
+    let xml = [("content-type", "application/cap+xml")];
+    let answer = server.post("/api/v1/readings", &xml, alert);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(
+        answer.body.contains("warnings@met.example,MET-7/0/0"),
+        "{}",
+        answer.body
+    );
+    assert_eq!(opened(&server), ["official_warning"]);
+
+    let bomb = alert.replace(
+        "<alert ",
+        "<!DOCTYPE alert [<!ENTITY a \"ha\"><!ENTITY b \"&a;&a;\">]><alert ",
+    );
+    let answer = server.post("/api/v1/messages/warnings", &[], &bomb);
+    assert_eq!(answer.status, 422, "{}", answer.body);
+    assert!(answer.body.contains("xml_malformed"), "{}", answer.body);
+    assert_eq!(server.get("/healthz").status, 200);
+}
+
+/// Protocol Buffers: a field that is a number, one that is bytes, and one that is a double.
+fn varint(field: u64, number: u64) -> Vec<u8> {
+    let (mut bytes, mut rest) = (vec![(field << 3) as u8], number);
+    while rest >= 0x80 {
+        bytes.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    bytes.push(rest as u8);
+    bytes
+}
+
+fn bytes(field: u64, bytes: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(bytes.len()).unwrap();
+    assert!(length < 0x80);
+    [&[(field << 3) as u8 | 2, length], bytes].concat()
+}
+
+fn double(field: u64, value: f64) -> Vec<u8> {
+    [&[(field << 3) as u8 | 1][..], &value.to_le_bytes()].concat()
+}
+
+/// The birth of a node with a level in centimetres, named 2 from now on.
+fn birth() -> Vec<u8> {
+    let unit = [bytes(1, b"engUnit"), bytes(2, &bytes(8, b"cm"))].concat();
+    let level = [
+        bytes(1, b"Level"),
+        varint(2, 2),
+        varint(4, 10),
+        bytes(9, &unit),
+    ];
+    let level = [level.concat(), double(13, 120.0)].concat();
+    let session = [bytes(1, b"bdSeq"), varint(4, 8), varint(11, 1)].concat();
+    let at = varint(1, 1_773_470_000_000);
+    [at, bytes(2, &session), bytes(2, &level), varint(3, 0)].concat()
+}
+
+/// Its level at a time.
+fn data(seq: u64, at_ms: u64, centimetres: f64) -> Vec<u8> {
+    let level = [varint(2, 2), varint(3, at_ms), double(13, centimetres)].concat();
+    [varint(1, at_ms), bytes(2, &level), varint(3, seq)].concat()
+}
+
+/// Publishes the bytes of a file with `mosquitto_pub`.
+fn publish(port: u16, topic: &str, payload: &[u8], dir: &Path) {
+    let file = dir.join("payload.bin");
+    std::fs::write(&file, payload).unwrap();
+    let status = tool("mosquitto_pub")
+        .args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port.to_string(),
+            "-q",
+            "1",
+            "-t",
+            topic,
+            "-f",
+        ])
+        .arg(&file)
+        .status();
+    assert!(status.unwrap().success());
+}
+
+/// What comes on the topics on which nodes take commands: topics and payloads in hexadecimal.
+fn commands(port: u16) -> (std::process::Child, std::sync::mpsc::Receiver<String>) {
+    let mut command: Command = tool("mosquitto_sub");
+    command.args([
+        "-h",
+        "127.0.0.1",
+        "-p",
+        &port.to_string(),
+        "-d",
+        "-F",
+        "%t %x",
+    ]);
+    command
+        .args(["-t", "spBv1.0/+/NCMD/#"])
+        .stdout(Stdio::piped());
+    let mut subscriber = command.spawn().unwrap();
+    let lines = lines_of(subscriber.stdout.take().unwrap());
+    wait_for("the subscription", || {
+        let line = lines.try_recv().ok()?;
+        line.starts_with("Subscribed").then_some(())
+    });
+    (subscriber, lines)
+}
+
+/// `Node Control/Rebirth`.
+const REBIRTH: &str = "4e6f646520436f6e74726f6c2f52656269727468";
+
+/// 06:40 and 06:45 of the day of the other tests.
+const TIMES_MS: [u64; 2] = [1_773_470_400_000, 1_773_470_700_000];
+
+#[test]
+fn an_edge_node_behind_a_broker_is_asked_to_be_born_and_then_understood() {
+    let broker = Mosquitto::start();
+    let keys = "topics: ['spBv1.0/#']";
+    let city = City::with_mappings("mqtt", broker.address, keys, MAPPINGS);
+    city.wait_for_link("mqtt city", "up");
+    let (port, dir) = (broker.address.port(), tempfile::tempdir().unwrap());
+    let (mut subscriber, heard) = commands(port);
+    let send = |kind: &str, payload: &[u8]| {
+        publish(
+            port,
+            &format!("spBv1.0/plant/{kind}/pump-house"),
+            payload,
+            dir.path(),
+        );
+    };
+    // Its birth was before this server began to listen.
+    send("NDATA", &data(9, TIMES_MS[0], 100.0));
+    let asked = wait_for("the node to be asked", || {
+        let line = heard.try_recv().ok()?;
+        line.starts_with("spBv1.0/").then_some(line)
+    });
+    assert!(
+        asked.starts_with("spBv1.0/plant/NCMD/pump-house "),
+        "{asked}"
+    );
+    assert!(asked.to_ascii_lowercase().contains(REBIRTH), "{asked}");
+    subscriber.kill().unwrap();
+    subscriber.wait().unwrap();
+    send("NBIRTH", &birth());
+    send("NDATA", &data(1, TIMES_MS[0], 340.0));
+    send("NDATA", &data(2, TIMES_MS[1], 350.0));
+    assert_eq!(opened(city.server()), ["flood"]);
+}
