@@ -70,9 +70,30 @@ pub struct MqttAddress(pub Address);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpAddress(pub Address);
 
-/// Where readings are sent: to an MQTT listener or to an HTTP intake.
+impl fmt::Display for HttpAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The address of a NATS server: `nats://HOST[:PORT]`; the port is 4222 unless said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NatsAddress(pub Address);
+
+/// A broker that readings are published to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Broker {
+    /// `mqtt://…`
+    Mqtt(MqttAddress),
+    /// `nats://…`
+    Nats(NatsAddress),
+}
+
+/// Where readings are sent: to an MQTT listener, a NATS server or an HTTP intake.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
+    /// `nats://…`
+    Nats(NatsAddress),
     /// `mqtt://…`
     Mqtt(MqttAddress),
     /// `http://…`
@@ -84,7 +105,9 @@ impl FromStr for MqttAddress {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse()? {
             Target::Mqtt(address) => Ok(address),
-            Target::Http(_) => Err(format!("\"{text}\" is not an mqtt:// address")),
+            Target::Http(_) | Target::Nats(_) => {
+                Err(format!("\"{text}\" is not an mqtt:// address"))
+            }
         }
     }
 }
@@ -94,7 +117,34 @@ impl FromStr for HttpAddress {
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse()? {
             Target::Http(address) => Ok(address),
-            Target::Mqtt(_) => Err(format!("\"{text}\" is not an http:// address")),
+            Target::Mqtt(_) | Target::Nats(_) => {
+                Err(format!("\"{text}\" is not an http:// address"))
+            }
+        }
+    }
+}
+
+impl FromStr for NatsAddress {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse()? {
+            Target::Nats(address) => Ok(address),
+            Target::Mqtt(_) | Target::Http(_) => {
+                Err(format!("\"{text}\" is not a nats:// address"))
+            }
+        }
+    }
+}
+
+impl FromStr for Broker {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse()? {
+            Target::Mqtt(address) => Ok(Self::Mqtt(address)),
+            Target::Nats(address) => Ok(Self::Nats(address)),
+            Target::Http(_) => Err(format!(
+                "\"{text}\" is no broker; write mqtt:// or nats://, or use `ioc send`"
+            )),
         }
     }
 }
@@ -105,13 +155,15 @@ impl FromStr for Target {
         let (scheme, rest) = text.split_once("://").unwrap_or(("mqtt", text));
         match scheme {
             "mqtt" | "tcp" => Ok(Self::Mqtt(MqttAddress(host_and_port(rest, 1883)?))),
+            "nats" => Ok(Self::Nats(NatsAddress(host_and_port(rest, 4222)?))),
             "http" => Ok(Self::Http(HttpAddress(host_and_port(rest, 80)?))),
-            "mqtts" | "https" => Err(format!(
-                "{scheme}:// needs TLS, which is not spoken yet; write mqtt:// or http://, \
-                 to this machine or through a tunnel"
+            "mqtts" | "https" | "tls" => Err(format!(
+                "{scheme}:// needs TLS, which is not spoken yet; write mqtt://, nats:// or \
+                 http://, to this machine or through a tunnel"
             )),
             _ => Err(format!(
-                "{scheme}:// is not understood; write mqtt://127.0.0.1:1883 or http://127.0.0.1:8080"
+                "{scheme}:// is not understood; write mqtt://127.0.0.1:1883, \
+                 nats://127.0.0.1:4222 or http://127.0.0.1:8080"
             )),
         }
     }
@@ -226,6 +278,15 @@ mod tests {
         assert_eq!("mqtt://127.0.0.1:1884".parse(), mqtt("127.0.0.1", 1884));
         assert_eq!("broker.local".parse(), mqtt("broker.local", 1883));
         assert_eq!("mqtt://[::1]:1884".parse(), mqtt("::1", 1884));
+        let nats = Address {
+            host: "nats.local".into(),
+            port: 4222,
+        };
+        assert_eq!(
+            "nats://nats.local".parse(),
+            Ok(Target::Nats(NatsAddress(nats)))
+        );
+        assert!("http://nats.local".parse::<Broker>().is_err());
         let http = Address {
             host: "localhost".into(),
             port: 8080,

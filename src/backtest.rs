@@ -213,7 +213,11 @@ impl<'a> Run<'a> {
                     Input::DeadLetter(letter) => {
                         self.dead(record.seq, letter.reason, letter.detail);
                     }
-                    Input::Reload(_) | Input::Tick | Input::Skipped(_) | Input::Adopted(_) => {}
+                    Input::Reload(_)
+                    | Input::Tick
+                    | Input::Skipped(_)
+                    | Input::Adopted(_)
+                    | Input::Replayed(_) => {}
                 }
             }
             Ok(())

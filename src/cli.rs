@@ -23,12 +23,14 @@ use crate::host::{self, HostError, RunOptions};
 use crate::inspect::{self, InspectError};
 use crate::journal::JournalError;
 use crate::key::{self, KeyCommand, KeyError};
+use crate::letters::{self, LettersArgs};
 use crate::map;
 use crate::progress;
 use crate::recover::{self, RecoverError};
 use crate::send::{self, SendArgs};
 use crate::simulate::{self, SimulateArgs};
 use crate::skipped::SkippedError;
+use crate::streams::{self, StreamsArgs};
 use crate::watch::{self, WatchArgs};
 
 /// The real-time backend of a city's Integrated Operations Centre.
@@ -56,9 +58,9 @@ enum Command {
     Run(RunArgs),
     /// Run the server on a simulated city, with a throw-away data directory
     Demo(DemoArgs),
-    /// Publish a simulated city's readings over MQTT
+    /// Publish a simulated city's readings over MQTT or NATS
     Simulate(SimulateArgs),
-    /// Publish recorded readings over MQTT or HTTP
+    /// Publish recorded readings over MQTT, NATS or HTTP
     Send(SendArgs),
     /// Judge recorded readings offline and print the decisions
     Backtest(BacktestArgs),
@@ -70,6 +72,10 @@ enum Command {
     Map(MapArgs),
     /// Print the settings with their defaults, each explained
     Config,
+    /// Show what a server could not read, and have it read again
+    DeadLetters(LettersArgs),
+    /// Make the JetStream streams that ioc reads from and writes to
+    Streams(StreamsArgs),
     /// Keys for those who push readings over HTTP
     #[command(subcommand)]
     Key(KeyCommand),
@@ -302,6 +308,8 @@ impl Cli {
             Command::Check(args) => check_configuration(&args),
             Command::Map(args) => map_message(&args),
             Command::Config => print(settings::DEFAULTS),
+            Command::DeadLetters(args) => block_on(letters::command(args)),
+            Command::Streams(args) => block_on(streams::command(args)),
             Command::Key(command) => new_key(&command),
             Command::Journal(command) => journal(command),
         }

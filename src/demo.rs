@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Args;
 use ioc_core::record::ClockKind;
 
-use crate::args::{Address, MqttAddress};
+use crate::args::{Address, Broker, MqttAddress};
 use crate::clock;
 use crate::config::settings::Settings;
 use crate::host::{self, Ended, Host, HostError, RunOptions};
@@ -65,10 +65,11 @@ pub fn run(args: &DemoArgs) -> Result<(), HostError> {
         skip_records: Vec::new(),
     })?;
     let options = SimulateOptions {
-        address: MqttAddress(Address {
+        to: Broker::Mqtt(MqttAddress(Address {
             host: host.mqtt.ip().to_string(),
             port: host.mqtt.port(),
-        }),
+        })),
+        stream: None,
         credentials: None,
         map: Arc::new(CityMap::compiled_in()),
         seed: args.seed,

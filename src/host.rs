@@ -336,6 +336,7 @@ impl Host {
             door,
             window,
             outlets,
+            token: Token::new(&token),
             metrics,
             full: engine.full(),
             decisions,

@@ -165,6 +165,7 @@ fn input_json(input: &Input<'_>) -> (&'static str, Value) {
                 "source": letter.source, "topic": letter.topic, "reason": letter.reason,
                 "detail": letter.detail, "payload_bytes": letter.payload_bytes,
                 "payload": String::from_utf8_lossy(letter.payload),
+                "place": letter.place, "content_type": letter.content_type,
             }),
         ),
         Input::Command(command) => {
@@ -218,6 +219,7 @@ fn input_json(input: &Input<'_>) -> (&'static str, Value) {
             };
             ("effect", news)
         }
+        Input::Replayed(replayed) => ("replayed", json!({ "dead_letter": replayed.letter })),
     }
 }
 

@@ -33,6 +33,8 @@ pub mod backtest;
 pub mod inspect;
 pub mod map;
 pub mod key;
+pub mod letters;
+pub mod streams;
 pub mod simulate;
 pub mod send;
 pub mod watch;

@@ -3,7 +3,6 @@
 
 use ioc_core::CodecError;
 use ioc_core::decision::{Decision, Released};
-use ioc_core::record::Input;
 use ioc_gateway::commands::CommandBook;
 use ioc_gateway::dead_letters::DeadLetters;
 use ioc_gateway::mqtt;
@@ -58,9 +57,7 @@ impl Outlet for Outlets {
     }
 
     fn dead_letter(&mut self, letter: &OwnedDeadLetter) {
-        if let Ok(Input::DeadLetter(body)) = Input::decode(&letter.input) {
-            self.dead_letters.note(letter.seq, letter.at, &body);
-        }
+        letter.note(&self.dead_letters);
     }
 }
 

@@ -11,6 +11,7 @@
 //! (always so with a clean one).
 
 mod link;
+mod nats;
 mod tally;
 
 use std::collections::VecDeque;
@@ -31,7 +32,8 @@ use crate::args::{Address, Credentials, MqttAddress};
 
 pub(crate) use link::Absence;
 pub use link::{LinkError, LinkEvent, OnLink};
-pub use tally::{Latency, Tally};
+pub use nats::{NatsPublisher, NatsPublisherOptions};
+pub use tally::{Latency, Percentiles, Tally};
 
 /// The longest wait for a TCP connection and for its CONNACK.
 pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -90,10 +92,10 @@ pub struct Message {
 
 /// A publisher gave up.
 #[derive(Debug, thiserror::Error)]
-#[error("gave up on {}; messages that wait for it: {waiting}", address.0)]
+#[error("gave up on {address}; messages that wait for it: {waiting}")]
 pub struct PublishError {
     /// The broker.
-    pub address: MqttAddress,
+    pub address: Address,
     /// How many messages were taken and are not acknowledged.
     pub waiting: usize,
     /// What happened last.
@@ -171,7 +173,7 @@ impl Publisher {
             if error.is_final() || self.is_out_of_patience() {
                 let waiting = self.inflight.len() + self.ready.len();
                 return Err(PublishError {
-                    address: self.options.address,
+                    address: self.options.address.0,
                     waiting,
                     source: error,
                 });

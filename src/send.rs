@@ -1,4 +1,5 @@
-//! `ioc send`: sends recorded readings again, to MQTT or HTTP, at their own pace or faster.
+//! `ioc send`: sends recorded readings again, to MQTT, NATS or HTTP, at their own pace, faster, or
+//! at a rate.
 //!
 //! Arrives: JSONL, one native reading a line, from a file or stdin. Leaves: the same lines,
 //! verbatim; at the end how many were acknowledged, how fast, and what could not be sent.
@@ -14,20 +15,22 @@ mod relay;
 mod http;
 
 use std::fmt;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 
-use crate::args::{self, Credentials, MqttAddress, PasswordFileError, Target};
+use crate::args::{self, Credentials, MqttAddress, NatsAddress, PasswordFileError, Target};
 use crate::progress::{Progress, span, thousands};
-use crate::publisher::{Message, OnLink, PublishError, Publisher, PublisherOptions};
-use crate::publisher::{Quality, Tally, client_id};
+use crate::publisher::{Message, NatsPublisher, NatsPublisherOptions, OnLink, Percentiles};
+use crate::publisher::{PublishError, Publisher, PublisherOptions, Quality, Tally, client_id};
 use crate::simulate::interrupted;
 
 use http::{Poster, PosterOptions};
@@ -49,24 +52,32 @@ Examples:
   ioc send evening.jsonl.gz                      as recorded, in real time
   ioc send --speed 60 evening.jsonl.gz           an hour of it in a minute
   ioc send --fast --connections 8 evening.jsonl  as fast as the server takes it
+  ioc send --rate 5000 --json evening.jsonl      5,000 a second, and how long each took
   ioc send --fast --to http://127.0.0.1:8080 evening.jsonl
+  ioc send --to nats://127.0.0.1:4222 --stream READINGS evening.jsonl
   zcat *.jsonl.gz | ioc send --fast -
 
 Each line is one native reading and is sent as it is, under its \"sensor\". The recorded time of a
 line is its received_at, else its observed_at. Let the server run with --clock readings to live in
 the recording's time (then use one connection, so that everything stays in order).
 
+At the end it tells how long acknowledgements took: counted from when each line was to leave, with
+--rate and as recorded, so that a receiver that falls behind cannot look quick (no coordinated
+omission); with --fast from when it left. A rate waits for nobody: what is late is told as late.
+
+Over NATS a line goes to ioc.v1.readings.<sensor>. With --qos 1 a JetStream stream acknowledges it.
+
 Ends with 0 when every line that could be sent was acknowledged; lines that are not JSON or name no
 sensor are told with their numbers, and if there is no other line that is a failure.";
 
-/// Sends recorded readings to an MQTT listener or an HTTP intake.
+/// Sends recorded readings to an MQTT listener, a NATS server or an HTTP intake.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SendArgs {
     /// The recording: JSONL, plain or .gz; - for stdin
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Where to: mqtt://HOST:PORT or http://HOST:PORT
+    /// Where to: mqtt://HOST:PORT, nats://HOST:PORT or http://HOST:PORT
     #[arg(long, value_name = "ADDRESS", default_value = "mqtt://127.0.0.1:1883")]
     pub to: Target,
     /// So many times faster than recorded
@@ -75,7 +86,11 @@ pub struct SendArgs {
     /// As fast as the receiver takes it
     #[arg(long, conflicts_with = "speed")]
     pub fast: bool,
-    /// MQTT: 1: every line is acknowledged and sent again if need be; 0: neither
+    /// So many lines a second, whatever was recorded; not held back by a slow receiver
+    #[arg(long, value_name = "N", value_parser = args::positive,
+          conflicts_with_all = ["speed", "fast"])]
+    pub rate: Option<f64>,
+    /// MQTT, NATS: 1: every line is acknowledged and sent again if need be; 0: neither
     #[arg(long, value_name = "0|1", default_value_t = 1,
           value_parser = clap::value_parser!(u8).range(0..=1))]
     pub qos: u8,
@@ -83,7 +98,7 @@ pub struct SendArgs {
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub connections: u16,
-    /// MQTT: the most lines of one connection that wait for their acknowledgement
+    /// MQTT, NATS: the most lines of one connection that wait for their acknowledgement
     #[arg(long, value_name = "N", default_value_t = 1000,
           value_parser = clap::value_parser!(u16).range(1..))]
     pub inflight: u16,
@@ -94,7 +109,13 @@ pub struct SendArgs {
     /// Give up when nothing is acknowledged for so long
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = args::duration)]
     pub timeout: Duration,
-    /// The MQTT user name
+    /// NATS: the JetStream stream that keeps the readings; made if it is missing
+    #[arg(long, value_name = "NAME")]
+    pub stream: Option<String>,
+    /// Print what it came to as JSON on stdout; latencies in microseconds
+    #[arg(long)]
+    pub json: bool,
+    /// The user name, MQTT's or NATS's
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
     /// A file whose first line is the user's password
@@ -169,10 +190,8 @@ pub struct SendReport {
     pub resent: u64,
     /// How long it took.
     pub took: Duration,
-    /// The time to an acknowledgement that half of them did not exceed.
-    pub p50: Option<Duration>,
-    /// The same for 99 of 100.
-    pub p99: Option<Duration>,
+    /// How long acknowledgements took, from when each line was to leave; `None` if there were none.
+    pub latency: Option<Percentiles>,
     /// What was asked of the receiver.
     pub quality: Quality,
 }
@@ -186,6 +205,10 @@ pub async fn command(args: SendArgs) -> Result<(), SendError> {
     showing.abort();
     progress.finish();
     progress.note(&report);
+    if args.json {
+        // Whoever reads it may have gone.
+        let _ = writeln!(io::stdout(), "{}", report.json());
+    }
     ended?;
     report.verdict(&args.file)
 }
@@ -239,10 +262,10 @@ impl Sending {
         };
         let mut sending = Self {
             lines,
-            relay: Relay::new(if args.fast {
-                Pace::Fast
-            } else {
-                Pace::Recorded(args.speed)
+            relay: Relay::new(match (args.fast, args.rate) {
+                (true, _) => Pace::Fast,
+                (false, Some(rate)) => Pace::Rate(rate),
+                (false, None) => Pace::Recorded(args.speed),
             }),
             senders: JoinSet::new(),
             tally: Arc::default(),
@@ -257,6 +280,10 @@ impl Sending {
                 Target::Mqtt(to) => {
                     let options = publisher_options(args, to, index, credentials);
                     sending.spawn_publisher(options, source, on_link);
+                }
+                Target::Nats(to) => {
+                    let options = nats_options(args, to, index, credentials);
+                    sending.spawn_nats(options, source, on_link);
                 }
                 Target::Http(to) => {
                     let options = PosterOptions {
@@ -279,6 +306,17 @@ impl Sending {
         on_link: OnLink,
     ) {
         let publisher = Publisher::new(options, Arc::clone(&self.tally), on_link);
+        self.senders
+            .spawn(async move { Ok(publisher.run(source).await?) });
+    }
+
+    fn spawn_nats(
+        &mut self,
+        options: NatsPublisherOptions,
+        source: mpsc::Receiver<Vec<Message>>,
+        on_link: OnLink,
+    ) {
+        let publisher = NatsPublisher::new(options, Arc::clone(&self.tally), on_link);
         self.senders
             .spawn(async move { Ok(publisher.run(source).await?) });
     }
@@ -335,12 +373,11 @@ impl Sending {
             acknowledged: self.tally.acknowledged(),
             dead_lettered: match args.to {
                 Target::Http(_) => Some(self.dead_lettered.load(Ordering::Relaxed)),
-                Target::Mqtt(_) => None,
+                Target::Mqtt(_) | Target::Nats(_) => None,
             },
             resent: self.tally.resent(),
             took: began.elapsed(),
-            p50: self.tally.latency().quantile(0.5),
-            p99: self.tally.latency().quantile(0.99),
+            latency: self.tally.latency().percentiles(),
             quality: quality(args),
         };
         (report, unread.map_or(ended, Err))
@@ -363,10 +400,27 @@ fn publisher_options(
     }
 }
 
+fn nats_options(
+    args: &SendArgs,
+    to: &NatsAddress,
+    index: usize,
+    credentials: Option<Credentials>,
+) -> NatsPublisherOptions {
+    NatsPublisherOptions {
+        address: to.clone(),
+        name: client_id("send", index),
+        credentials,
+        quality: quality(args),
+        stream: args.stream.clone(),
+        inflight_max: args.inflight,
+        patience: Some(args.timeout),
+    }
+}
+
 fn quality(args: &SendArgs) -> Quality {
     match (&args.to, args.qos) {
-        (Target::Mqtt(_), 0) => Quality::AtMostOnce,
-        (Target::Mqtt(_) | Target::Http(_), _) => Quality::AtLeastOnce,
+        (Target::Mqtt(_) | Target::Nats(_), 0) => Quality::AtMostOnce,
+        (Target::Mqtt(_) | Target::Nats(_) | Target::Http(_), _) => Quality::AtLeastOnce,
     }
 }
 
@@ -390,6 +444,18 @@ impl SendReport {
             0 => Ok(()),
             count => Err(SendError::NotAcknowledged { count }),
         }
+    }
+
+    /// For machines.
+    fn json(&self) -> Value {
+        let seconds = self.took.as_secs_f64();
+        json!({
+            "lines": self.lines, "flawed": self.flawed, "bytes": self.bytes, "sent": self.sent,
+            "acknowledged": self.acknowledged, "not_acknowledged": self.not_acknowledged(),
+            "dead_lettered": self.dead_lettered, "resent": self.resent, "took_s": seconds,
+            "rate": self.sent as f64 / seconds.max(0.001),
+            "latency_us": self.latency.map(|latency| latency.json()),
+        })
     }
 
     /// Lines that were read and that nobody says to have; with QoS 0 those not even written.
@@ -425,9 +491,6 @@ impl fmt::Display for SendReport {
             }
             Quality::AtMostOnce => write!(f, ", not acknowledged (QoS 0)")?,
         }
-        if let (Some(p50), Some(p99)) = (self.p50, self.p99) {
-            write!(f, " (p50 {}, p99 {})", span(p50), span(p99))?;
-        }
         if let Some(dead) = self.dead_lettered {
             write!(f, ", {} of them dead letters", thousands(dead))?;
         }
@@ -437,7 +500,10 @@ impl fmt::Display for SendReport {
         if self.flawed > 0 {
             write!(f, "; {} lines could not be sent", thousands(self.flawed))?;
         }
-        Ok(())
+        match &self.latency {
+            Some(latency) => write!(f, "\n{latency}"),
+            None => Ok(()),
+        }
     }
 }
 

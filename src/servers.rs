@@ -1,4 +1,5 @@
-//! The sockets: one for HTTP (door, window, health), one for MQTT; and how they end.
+//! The sockets: one for HTTP (door, window, health, MQTT over WebSocket), one for MQTT; and how they
+//! end.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -20,11 +21,11 @@ use ioc_gateway::brokers::{self, Links, Login, TlsOptions};
 use ioc_gateway::catalogue::Now;
 use ioc_gateway::commands::{self, CommandBook, NatsCommands};
 use ioc_gateway::door::Door;
-use ioc_gateway::http::Parts;
+use ioc_gateway::http::{Operators, Parts};
 use ioc_gateway::keys::Keys;
 use ioc_gateway::mqtt;
 use ioc_gateway::options::{Credentials, HttpOptions, MqttOptions, Users};
-use ioc_ws::{Guard, Window};
+use ioc_ws::{Guard, Token, Window};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -48,6 +49,8 @@ pub struct Sockets {
     pub window: Window,
     /// Decisions for MQTT subscribers, dead letters for the list.
     pub outlets: Outlets,
+    /// What operators show.
+    pub token: Token,
     /// What `/metrics` prints.
     pub metrics: PrometheusHandle,
     /// Whether the disk is full.
@@ -87,6 +90,7 @@ impl Servers {
             door,
             window,
             outlets,
+            token,
             metrics,
             full,
             decisions,
@@ -100,8 +104,11 @@ impl Servers {
             links: links.clone(),
             stopped: stopped.clone(),
         };
+        let mqtt = mqtt::Listener::bind(mqtt_options(settings)?).await?;
+        let mqtt_address = mqtt.local_addr();
         let router = health
             .router()
+            .merge(mqtt.websocket())
             .merge(ioc_gateway::http::router(Parts {
                 door: door.clone(),
                 dead_letters: outlets.dead_letters,
@@ -111,6 +118,7 @@ impl Servers {
                     .as_deref()
                     .map(read_keys)
                     .transpose()?,
+                operators: Operators::new(move |headers| token.opens(headers)),
                 stopping: stopped.clone(),
                 options: HttpOptions::default(),
             }))
@@ -121,8 +129,6 @@ impl Servers {
         let failed = |source| HostError::Listen { address, source };
         let listener = http::bind(address).await?;
         let http_address = listener.local_addr().map_err(failed)?;
-        let mqtt = mqtt::Listener::bind(mqtt_options(settings)?).await?;
-        let mqtt_address = mqtt.local_addr();
         let (mqtt_brokers, nats) = (mqtt_brokers(settings)?, nats_servers(settings)?);
 
         let mut running = vec![
@@ -216,6 +222,7 @@ fn mqtt_options(settings: &Settings) -> Result<MqttOptions, HostError> {
         connections_max: mqtt.connections_max as usize,
         inflight_max: mqtt.inflight_max.into(),
         packet_bytes_max: mqtt.packet_bytes_max as usize,
+        held_bytes_max: usize::try_from(mqtt.held_bytes_max).unwrap_or(usize::MAX),
         overload_wait_max: mqtt.overload_wait,
         ..MqttOptions::default()
     };

@@ -1,4 +1,4 @@
-//! `ioc simulate`: a city whose sensors speak MQTT, for demonstrations and for load.
+//! `ioc simulate`: a city whose sensors speak MQTT or NATS, for demonstrations and for load.
 //!
 //! Arrives: a city file and a seed. Leaves: native readings on `ioc/v1/readings/<sensor>`, in the
 //! city's own time, which may run faster than ours. Promise: the same seed gives the same
@@ -19,7 +19,7 @@ mod publish;
 mod record;
 
 use std::fs;
-use std::io::{self, BufWriter, ErrorKind};
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ use clap::Args;
 use ioc_core::time::Timestamp;
 use tokio::time::{Instant, interval};
 
-use crate::args::{self, Credentials, MqttAddress, PasswordFileError};
+use crate::args::{self, Broker, Credentials, PasswordFileError};
 use crate::progress::{Progress, tell, thousands};
 use crate::publisher::{OnLink, Quality, Tally};
 
@@ -53,6 +53,8 @@ Examples:
   ioc simulate --speed 30                   half an hour of the city in a minute
   ioc simulate --rate 20000 --connections 4 --for 60s
                                             load: 20,000 readings a second for a minute
+  ioc simulate --to nats://127.0.0.1:4222 --stream READINGS --rate 5000 --for 60s --json
+                                            the same to a JetStream stream, made if it is missing
   ioc simulate --happenings none            a quiet city: no incident should open
   ioc simulate --city my-town.geojson --seed 7 --happenings flood,faults
 
@@ -64,15 +66,19 @@ A recording, to judge offline or to send later:
 With --to - the readings go to stdout, a line each, as fast as they can be written; each has its
 received_at, --for and --rate count the city's time, and what was asked for ends now.
 
-Readings are native JSON on the topics ioc/v1/readings/<sensor>. The same seed gives the same
+At the end it tells how long acknowledgements took, each counted from when its reading was to leave
+(every 10 ms some are): a broker that falls behind cannot look quick (no coordinated omission).
+
+Readings are native JSON on the topics ioc/v1/readings/<sensor>, over NATS on the subjects
+ioc.v1.readings.<sensor>, where with --qos 1 a JetStream stream acknowledges them. The same seed gives the same
 city, happenings and noise. With --speed above 1 the readings' observed_at runs ahead of the
 wall clock: run the server with the same --clock scaled:N.";
 
-/// Lets a simulated city publish its readings to an MQTT broker.
+/// Lets a simulated city publish its readings to an MQTT broker or a NATS server.
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SimulateArgs {
-    /// Where to publish: mqtt://HOST or mqtt://HOST:PORT; - writes a recording to stdout
+    /// Where to publish: mqtt://HOST[:PORT] or nats://HOST[:PORT]; - writes a recording to stdout
     #[arg(long, value_name = "ADDRESS", default_value = "mqtt://127.0.0.1:1883")]
     pub to: Destination,
     /// The city: a GeoJSON file, plain or .gz [default: Kota Seraya, compiled in]
@@ -96,7 +102,7 @@ pub struct SimulateArgs {
     /// all, none, or some of flood,fire,crash,outage,quake,gas,crowd,faults
     #[arg(long, value_name = "KINDS", default_value = "all")]
     pub happenings: Happenings,
-    /// How many MQTT connections share the sensors
+    /// How many connections share the sensors
     #[arg(long, value_name = "N", default_value_t = 1,
           value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub connections: u16,
@@ -108,7 +114,13 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "N", default_value_t = 1000,
           value_parser = clap::value_parser!(u16).range(1..))]
     pub inflight: u16,
-    /// The MQTT user name
+    /// NATS: the JetStream stream that keeps the readings; made if it is missing
+    #[arg(long, value_name = "NAME")]
+    pub stream: Option<String>,
+    /// Print what it came to as JSON on stdout; latencies in microseconds
+    #[arg(long)]
+    pub json: bool,
+    /// The user name, MQTT's or NATS's
     #[arg(long, value_name = "NAME")]
     pub user: Option<String>,
     /// A file whose first line is the user's password
@@ -119,8 +131,8 @@ pub struct SimulateArgs {
 /// Where the readings go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Destination {
-    /// To an MQTT broker, in time.
-    Mqtt(MqttAddress),
+    /// To a broker, in time.
+    Broker(Broker),
     /// To stdout, as a recording: `-`.
     Stdout,
 }
@@ -130,7 +142,7 @@ impl FromStr for Destination {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "-" => Ok(Self::Stdout),
-            _ => text.parse().map(Self::Mqtt),
+            _ => text.parse().map(Self::Broker),
         }
     }
 }
@@ -176,7 +188,7 @@ pub enum SimulateError {
 /// Runs the command until a bound is reached or it is interrupted; tells its summary on stderr.
 pub async fn command(args: SimulateArgs) -> Result<(), SimulateError> {
     match args.to.clone() {
-        Destination::Mqtt(address) => publish(args, address).await,
+        Destination::Broker(broker) => publish(args, broker).await,
         // Nothing else waits in this process, so writing may block.
         Destination::Stdout => record_to_stdout(args),
     }
@@ -206,14 +218,15 @@ fn record_to_stdout(args: SimulateArgs) -> Result<(), SimulateError> {
     }
 }
 
-async fn publish(args: SimulateArgs, address: MqttAddress) -> Result<(), SimulateError> {
+async fn publish(args: SimulateArgs, to: Broker) -> Result<(), SimulateError> {
     let is_bounded = args.duration.is_some() || args.count.is_some();
     let credentials = match &args.user {
         Some(user) => Some(Credentials::load(user, args.password_file.as_deref())?),
         None => None,
     };
     let options = SimulateOptions {
-        address,
+        to,
+        stream: args.stream,
         credentials,
         map: Arc::new(load_map(args.city)?),
         seed: args.seed,
@@ -245,6 +258,10 @@ async fn publish(args: SimulateArgs, address: MqttAddress) -> Result<(), Simulat
     progress.finish();
     let summary = summary?;
     progress.note(&summary);
+    if args.json {
+        // Whoever reads it may have gone.
+        let _ = writeln!(io::stdout(), "{}", summary.json());
+    }
     match summary.not_acknowledged() {
         count if count > 0 && is_bounded => Err(SimulateError::NotAcknowledged {
             count,

@@ -17,6 +17,7 @@ use ioc_core::CodecError;
 use ioc_core::decision::{DecisionSeq, Released};
 use ioc_core::record::{Input, Record, Seq};
 use ioc_core::time::Timestamp;
+use ioc_gateway::dead_letters::DeadLetters;
 use ioc_gateway::door::AckToken;
 use ioc_ws::RefusalReason;
 use tokio::sync::oneshot;
@@ -72,7 +73,7 @@ pub type Outcome = Result<DecisionSeq, RefusalReason>;
 /// Who waits for what came of a command, and what came of it.
 pub type Answer = (oneshot::Sender<Outcome>, Outcome);
 
-/// A dead letter, as the encoded input that it is.
+/// A dead letter, or the word that one was replayed, as the encoded input that it is.
 #[derive(Debug)]
 pub struct OwnedDeadLetter {
     /// Its number.
@@ -84,9 +85,9 @@ pub struct OwnedDeadLetter {
 }
 
 impl OwnedDeadLetter {
-    /// The dead letter that a record is, if it is one.
+    /// What a record says of dead letters, if it does.
     pub fn of(record: &Record<'_>) -> Option<Self> {
-        let Input::DeadLetter(_) = record.input else {
+        let (Input::DeadLetter(_) | Input::Replayed(_)) = record.input else {
             return None;
         };
         let mut input = Vec::new();
@@ -97,13 +98,22 @@ impl OwnedDeadLetter {
             input,
         })
     }
+
+    /// Notes it in a list.
+    pub fn note(&self, letters: &DeadLetters) {
+        match Input::decode(&self.input) {
+            Ok(Input::DeadLetter(letter)) => letters.note(self.seq, self.at, &letter),
+            Ok(Input::Replayed(replayed)) => letters.note_replayed(replayed.letter),
+            Ok(_) | Err(_) => {}
+        }
+    }
 }
 
 /// Where released decisions go.
 pub trait Outlet: Send {
     /// Takes decisions, in order. Never waits for a reader.
     fn release(&mut self, decisions: Vec<Released>);
-    /// Takes a message that could not be read.
+    /// Takes a message that could not be read, or the word that it was read again.
     fn dead_letter(&mut self, letter: &OwnedDeadLetter);
     /// Goes on from a snapshot, before anything else.
     ///

@@ -36,6 +36,10 @@ pub struct DetectionRule {
     /// Attributes that a reading must have, each with one of these values. Empty: all readings.
     /// Silence asks for none: any reading of the sensor breaks it.
     pub matching: Vec<AttributeMatch>,
+    /// For how long readings wait, from when they were observed, so that they are judged in that
+    /// order; zero: they are judged as they come. Windows and reports ask for none: order means
+    /// nothing to them.
+    pub settle: Millis,
     /// The question it asks.
     pub test: Test,
 }
@@ -54,6 +58,12 @@ pub struct AttributeMatch {
 pub enum Test {
     /// Is the value beyond a level?
     Threshold(Threshold),
+    /// Does the value rise or fall too fast?
+    Rate(Rate),
+    /// Has the state become one of those that people must know of?
+    Becomes(Becomes),
+    /// What do the readings of some time come to?
+    Window(Window),
     /// Has the sensor said nothing?
     Silence(Silence),
     /// Somebody reports something: each reading is evidence by itself.
@@ -75,8 +85,12 @@ pub struct Threshold {
     /// How many readings in a row must be beyond the level; at least 1. Each level asks for its
     /// own, so that one spike does not make a detection graver.
     pub readings_min: u32,
-    /// For how long it must have been beyond the level, by logical time. Then time alone raises
-    /// it, unless the sensor is silent.
+    /// If it is given: not in a row, but among the last so many readings; at least `readings_min`
+    /// and at most 64.
+    pub readings_among: Option<u32>,
+    /// For how long it must have been beyond the level, by logical time: since the first of the
+    /// row, or since the last readings were all within it. Then time alone raises it, unless the
+    /// sensor is silent.
     pub lasting: Millis,
     /// How many readings in a row must be normal again to clear; at least 1.
     pub clear_readings_min: u32,
@@ -98,6 +112,85 @@ pub struct Level {
     pub severity: Severity,
     /// The level, in the unit of the kind.
     pub value: f64,
+}
+
+/// How much a value changes over a time, with hysteresis and persistence. It is taken from the
+/// sensor's own recent readings by the times at which they were observed, as the median over all
+/// pairs of them, so that one spike changes nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rate {
+    /// Which way is abnormal.
+    pub direction: Direction,
+    /// The time that a change is told for; at least a second.
+    pub over: Millis,
+    /// What is asked of the change over that time, which is positive in the abnormal direction, in
+    /// the unit of the kind. The side is [`Side::Above`]; a sensor's own levels are not of it.
+    pub threshold: Threshold,
+}
+
+/// Which way a value changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// It grows.
+    Rises,
+    /// It shrinks.
+    Falls,
+}
+
+/// A state that must be known of, with persistence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Becomes {
+    /// The attribute that says the state; `None`: the value does. A reading without the attribute
+    /// says nothing.
+    pub attribute: Option<String>,
+    /// The states that are abnormal: a list for each level of `threshold`, in the same order.
+    pub states: Vec<States>,
+    /// The states that it must come from; `None`: any, or none that is known.
+    pub from: Option<States>,
+    /// What is asked of the place of the state's level, from 1; a state that is in no list is 0.
+    /// So the level of the first list is 0.5, of the second 1.5. The side is [`Side::Above`].
+    pub threshold: Threshold,
+}
+
+/// What the readings of some time come to, by the times at which they were observed, with
+/// hysteresis and persistence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Window {
+    /// What is made of them.
+    pub of: Aggregate,
+    /// How long a window is: so many steps, at most [`WINDOW_STEPS_MAX`](crate::limits::WINDOW_STEPS_MAX).
+    pub length: Millis,
+    /// How much later the next one begins; at least a second as a rule, and never zero.
+    pub step: Millis,
+    /// How long after its end a window waits for readings that come late; at most as long as it is.
+    pub lateness: Millis,
+    /// What is asked of it. Where readings are counted, windows are; a sensor's own levels are not
+    /// of it.
+    pub threshold: Threshold,
+}
+
+/// What is made of the readings of a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Aggregate {
+    /// How many they are; of none 0.
+    Count,
+    /// Their sum, to a millionth of the unit; of none 0.
+    Sum,
+    /// Their mean; of none nothing is known.
+    Mean,
+    /// The least; of none nothing is known.
+    Least,
+    /// The greatest; of none nothing is known.
+    Greatest,
+}
+
+/// A list of states; at least one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum States {
+    /// By the value of the reading.
+    Values(Vec<f64>),
+    /// By the text of an attribute.
+    Texts(Vec<String>),
 }
 
 /// Silence: a finding about the sensor, and what makes an incident's condition unknown.
@@ -341,6 +434,19 @@ pub enum Scale {
     /// convert: a rule's level that it does not replace does not exist for it. Without levels of
     /// its own no threshold applies.
     Own,
+}
+
+impl Test {
+    /// What is asked of the levels, if there are any.
+    pub const fn threshold(&self) -> Option<&Threshold> {
+        match self {
+            Self::Threshold(threshold)
+            | Self::Rate(Rate { threshold, .. })
+            | Self::Becomes(Becomes { threshold, .. })
+            | Self::Window(Window { threshold, .. }) => Some(threshold),
+            Self::Silence(_) | Self::Report(_) => None,
+        }
+    }
 }
 
 impl City {

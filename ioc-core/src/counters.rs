@@ -82,6 +82,11 @@ counters! {
     RuleCounters {
         /// Readings without the attributes that it asks for.
         unmatched,
+        /// Readings that were taken into a window, or wait to be put in order. What is counted
+        /// beside them are windows, or the same readings when their turn comes.
+        gathered,
+        /// Readings before there were enough to tell, or windows of which nothing is known.
+        unknown,
         /// Readings that were normal.
         normal,
         /// Readings on the way back to normal, but not there yet.

@@ -4,11 +4,15 @@
 //! in the order described there. Promise: however many stages there are, the findings merged are
 //! the same; a normal reading costs one look-up of its sensor, one scan for redeliveries and one
 //! access to the rule's state, and allocates nothing. Not here: what belongs together
-//! (`correlate.rs`), and anything that concerns two sensors. Next: `detect/threshold.rs`.
+//! (`correlate.rs`), and anything that concerns two sensors. Next: `detect/rule_state.rs`.
 
+mod rule_state;
 mod threshold;
+mod rate;
+mod window;
+mod becomes;
+mod settle;
 mod silence;
-mod report;
 mod sensor;
 mod memory;
 mod due;
@@ -20,10 +24,11 @@ use std::sync::Arc;
 
 pub(crate) use self::bytes::{bytes_expected, put, take};
 use self::memory::{Arrival, Full, Recall};
-use self::sensor::{RuleState, Sensor, Track};
+use self::rule_state::Said;
+use self::sensor::{Sensor, Track};
+use self::threshold::Outcome;
 use crate::bundle::{DetectionRule, Test};
 use crate::counters::{RuleCounters, SensorCounters};
-use crate::decision::Certainty;
 use crate::detection::{Detection, Finding, Observed, Sighting};
 use crate::hash::{Map, hash_text};
 use crate::id::{RuleId, SensorId};
@@ -139,7 +144,8 @@ impl SensorStage {
             | Input::Started(_)
             | Input::Skipped(_)
             | Input::Adopted(_)
-            | Input::Effect(_) => {}
+            | Input::Effect(_)
+            | Input::Replayed(_) => {}
         }
     }
 
@@ -291,7 +297,7 @@ impl SensorStage {
         if sensor.tracks.len() == KINDS_PER_SENSOR_MAX {
             return Err(NotJudged::TooManyKinds);
         }
-        let track = Track::new(kind, &self.rules, sensor.registered);
+        let track = Track::new(kind, &self.rules, &sensor.id, sensor.registered);
         // Nearly all sensors send one kind.
         sensor.tracks.reserve_exact(1);
         sensor.tracks.push(track);
@@ -311,10 +317,11 @@ impl SensorStage {
         for place in 0..self.rules.kind(kind).judging.len() {
             let rule_number = self.rules.kind(kind).judging[place];
             let rule = self.rules.detection(rule_number);
-            if !concerns(rule, reading) {
+            let signal = rule_state::signal(&rule.test, reading);
+            let Some(signal) = signal.filter(|_| concerns(rule, reading)) else {
                 self.rule_counters[rule_number as usize].unmatched += 1;
                 continue;
-            }
+            };
             let sensor = &mut self.sensors[number];
             let state = &mut sensor.tracks[track].states[place];
             let registered = sensor.registered.map(|number| self.rules.sensor(number));
@@ -328,24 +335,18 @@ impl SensorStage {
                 excess,
                 position,
             };
-            let detection = match (&rule.test, state) {
-                (Test::Threshold(threshold), RuleState::Threshold(state)) => {
-                    let before = state.due(threshold);
-                    let times = (reading.observed_at.min(moment.at), moment.at);
-                    let outcome =
-                        state.judge(threshold, registered, reading.value, times, sighting);
-                    let after = state.due(threshold);
-                    if before != after {
-                        self.timers.replace(before, after, &rule.name, &sensor.id);
-                    }
-                    self.rule_counters[rule_number as usize].count(outcome)
-                }
-                (Test::Report(report), RuleState::Report) => {
-                    self.rule_counters[rule_number as usize].evidence += 1;
-                    Some(report::judge(report, sighting(report.severity, 0.0)))
-                }
-                _ => unreachable!("states are made for the rules they stand beside"),
+            let said = Said {
+                signal,
+                observed_at: reading.observed_at.min(moment.at),
+                at: moment.at,
             };
+            let before = state.due(rule);
+            let outcome = state.judge(rule, registered, said, sighting);
+            let after = state.due(rule);
+            if before != after {
+                self.timers.replace(before, after, &rule.name, &sensor.id);
+            }
+            let detection = self.rule_counters[rule_number as usize].count(rule, outcome);
             if let Some(detection) = detection {
                 found.push(finding(
                     &self.rules,
@@ -441,7 +442,11 @@ fn bucket(hash: u64) -> usize {
 fn concerns(rule: &DetectionRule, reading: &Reading<'_>) -> bool {
     let says_enough = match &rule.test {
         Test::Report(report) => report.value_min.is_none_or(|least| reading.value >= least),
-        Test::Threshold(_) | Test::Silence(_) => true,
+        Test::Threshold(_)
+        | Test::Rate(_)
+        | Test::Becomes(_)
+        | Test::Window(_)
+        | Test::Silence(_) => true,
     };
     says_enough
         && rule.matching.iter().all(|asked| {
@@ -470,39 +475,24 @@ fn finding(
 }
 
 impl RuleCounters {
-    /// Counts what a threshold made of a reading, and makes a detection of it if it is one.
-    fn count(&mut self, outcome: threshold::Outcome) -> Option<Detection> {
-        use threshold::Outcome;
-        let certainty = Certainty::Observed;
+    /// Counts what a rule made of a reading, and makes a detection of it if it is one.
+    fn count(&mut self, rule: &DetectionRule, outcome: Outcome) -> Option<Detection> {
         let counter = match &outcome {
+            Outcome::Gathered => &mut self.gathered,
+            Outcome::Unknown => &mut self.unknown,
             Outcome::Normal | Outcome::Subsided => &mut self.normal,
             Outcome::Held | Outcome::Worsened(_) => &mut self.held,
             Outcome::Pending => &mut self.pending,
             Outcome::Late => &mut self.late,
             Outcome::Raised(..) => &mut self.raised,
-            Outcome::Updated(..) => &mut self.evidence,
+            Outcome::Updated(..) | Outcome::Reported(_) => &mut self.evidence,
             Outcome::Cleared => &mut self.cleared,
         };
         *counter += 1;
-        match outcome {
-            Outcome::Normal | Outcome::Held | Outcome::Late => None,
-            Outcome::Pending | Outcome::Subsided => Some(Detection::Stirred),
-            Outcome::Raised(severity, sightings) => {
-                self.evidence += sightings.len() as u64;
-                Some(Detection::Raised {
-                    severity,
-                    certainty,
-                    sightings,
-                })
-            }
-            Outcome::Updated(severity, sighting) => Some(Detection::Updated {
-                severity,
-                certainty,
-                sighting,
-            }),
-            Outcome::Worsened(severity) => Some(Detection::Worsened(severity)),
-            Outcome::Cleared => Some(Detection::Cleared),
+        if let Outcome::Raised(_, sightings) = &outcome {
+            self.evidence += sightings.len() as u64;
         }
+        outcome.into_detection(rule)
     }
 }
 

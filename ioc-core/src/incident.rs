@@ -140,11 +140,12 @@ impl Incident {
         }
         self.rise(loser.severity, loser.certainty);
         self.from_children = self.from_children.max(loser.from_children);
-        let (own, other) = (self.id, loser.id);
-        let others = [self.parent, loser.parent].into_iter().flatten();
-        self.parent = others
-            .filter(|parent| ![own, other].contains(parent))
-            .next();
+        if between_incidents {
+            // A candidate has no parent, and may have the id of another rule's incident.
+            let both = [self.id, loser.id];
+            let mut parents = [self.parent, loser.parent].into_iter().flatten();
+            self.parent = parents.find(|parent| !both.contains(parent));
+        }
         self.urgent |= between_incidents;
         self.untold.extend(loser.untold);
         let untold = self.untold.make_contiguous();

@@ -57,6 +57,24 @@ pub const KINDS_PER_SENSOR_MAX: usize = 16;
 /// and the newest are kept.
 pub const PENDING_READINGS_MAX: usize = 64;
 
+/// By how many of a sensor's recent readings a rule tells how fast its value changes: so many
+/// parts of the rule's time, whatever comes more often.
+pub const RATE_READINGS_MAX: usize = 16;
+
+/// By how many at least. With fewer nothing is told, for one wrong reading would not be outvoted.
+pub const RATE_READINGS_MIN: usize = 4;
+
+/// How many times the rule's time those few may lie back. Older ones are forgotten.
+pub const RATE_STRETCH_MAX: i64 = 4;
+
+/// How many steps a window has at most: as many sums are kept for each sensor, and as many again
+/// while it waits for what comes late.
+pub const WINDOW_STEPS_MAX: usize = 60;
+
+/// How many readings of a sensor wait for one rule to be put in order. Of more, the first is judged
+/// before its time.
+pub const SETTLING_READINGS_MAX: usize = 64;
+
 /// How many readings one decision names as evidence. More follow in further decisions.
 pub const EVIDENCE_PER_DECISION_MAX: usize = 256;
 

@@ -53,10 +53,12 @@ pub enum Input<'a> {
     Adopted(Adopted),
     /// What came of something that was to happen outside.
     Effect(Effect<'a>),
+    /// A person's word: a dead letter was read again, and what it brings lies before this.
+    Replayed(Replayed),
 }
 
 /// A message that could not be read, cut to a bound.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct DeadLetter<'a> {
     /// Where it came from: `mqtt`, `http`, …, then the client's name if it gave one.
     pub source: &'a str,
@@ -70,6 +72,10 @@ pub struct DeadLetter<'a> {
     pub payload: &'a [u8],
     /// How many bytes it had.
     pub payload_bytes: u32,
+    /// Where in the message the part stands that could not be read; empty if it is all of it.
+    pub place: &'a str,
+    /// What the message said that it is; empty if it said nothing.
+    pub content_type: &'a str,
 }
 
 impl DeadLetter<'_> {
@@ -173,6 +179,13 @@ pub struct Adopted {
     pub build: BuildHash,
 }
 
+/// A dead letter that was read again, after a mapping was mended say. A letter is replayed once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Replayed {
+    /// The number of the dead letter.
+    pub letter: Seq,
+}
+
 /// What logical time follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ClockKind {
@@ -196,6 +209,7 @@ mod tag {
     pub const STARTED: u8 = 8;
     pub const SKIPPED: u8 = 9;
     pub const ADOPTED: u8 = 10;
+    pub const REPLAYED: u8 = 11;
 }
 
 impl<'a> Input<'a> {
@@ -235,6 +249,10 @@ impl<'a> Input<'a> {
                 out.put_u8(tag::EFFECT);
                 effect.encode(out);
             }
+            Self::Replayed(replayed) => {
+                out.put_u8(tag::REPLAYED);
+                out.put_u64(replayed.letter);
+            }
         }
     }
 
@@ -251,6 +269,9 @@ impl<'a> Input<'a> {
             tag::SKIPPED => Self::Skipped(Skip::decode(&mut take)?),
             tag::ADOPTED => Self::Adopted(Adopted::decode(&mut take)?),
             tag::EFFECT => Self::Effect(Effect::decode(&mut take)?),
+            tag::REPLAYED => Self::Replayed(Replayed {
+                letter: take.u64()?,
+            }),
             _ => return Err(CodecError("unknown input")),
         };
         take.end()?;
@@ -402,16 +423,35 @@ impl<'a> DeadLetter<'a> {
         }
         out.put_bytes(&self.payload[..self.payload.len().min(Self::PAYLOAD_BYTES_MAX)]);
         out.put_u32(self.payload_bytes);
+        // What most letters do not have takes no room in them.
+        if !self.place.is_empty() || !self.content_type.is_empty() {
+            out.put_text(self.place);
+            out.put_text(self.content_type);
+        }
     }
 
     fn decode(take: &mut Take<'a>) -> Result<Self, CodecError> {
-        Ok(Self {
+        let letter = Self {
             source: take.text()?,
             topic: take.text()?,
             reason: take.text()?,
             detail: take.text()?,
             payload: take.sized()?,
             payload_bytes: take.u32()?,
+            place: "",
+            content_type: "",
+        };
+        if take.0.is_empty() {
+            return Ok(letter);
+        }
+        let (place, content_type) = (take.text()?, take.text()?);
+        if place.is_empty() && content_type.is_empty() {
+            return Err(CodecError("a dead letter with empty parts"));
+        }
+        Ok(Self {
+            place,
+            content_type,
+            ..letter
         })
     }
 }

@@ -42,7 +42,7 @@ pub struct Rules {
 #[derive(Debug)]
 pub(crate) struct KindRules {
     pub kind: ReadingKind,
-    /// Thresholds and reports, in the order of their names.
+    /// All that look at each reading, in the order of their names.
     pub judging: Vec<u32>,
     /// Silence, in the order of their names.
     pub silences: Vec<u32>,
@@ -242,7 +242,11 @@ fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {
             kinds.len() - 1
         });
         match rule.test {
-            Test::Threshold(_) | Test::Report(_) => kinds[place].judging.push(number),
+            Test::Threshold(_)
+            | Test::Rate(_)
+            | Test::Becomes(_)
+            | Test::Window(_)
+            | Test::Report(_) => kinds[place].judging.push(number),
             Test::Silence(_) => kinds[place].silences.push(number),
         }
     }

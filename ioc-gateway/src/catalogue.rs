@@ -15,7 +15,7 @@ use crate::commands::CommandBook;
 use crate::formats::{Mappings, Nodes};
 
 /// Sensors and kinds as the city and the configuration register them.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Catalogue {
     /// By name.
     pub sensors: HashMap<Box<str>, Registered>,

@@ -3,8 +3,9 @@
 //! Arrives: each dead letter once it is durable, and again at a replay: they are records of the
 //! inputs log, so this list needs no storage of its own. Leaves: copies, newest first. Bound: the
 //! newest [`DeadLetters::COUNT_MAX`]; older ones are forgotten here (not in the log), and counted.
+//! Which of them were replayed is remembered with them. Next: `replay.rs`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use ioc_core::record::{DeadLetter, Seq};
@@ -17,6 +18,8 @@ pub struct DeadLetters(Arc<Mutex<Noted>>);
 #[derive(Debug, Clone, Default)]
 struct Noted {
     newest_last: VecDeque<Arc<NotedLetter>>,
+    /// Which of them were replayed.
+    replayed: BTreeSet<Seq>,
     total: u64,
 }
 
@@ -34,6 +37,8 @@ pub struct NotedLetter {
     pub detail: Box<str>,
     pub payload: Box<[u8]>,
     pub payload_bytes: u32,
+    pub place: Box<str>,
+    pub content_type: Box<str>,
 }
 
 impl NotedLetter {
@@ -46,7 +51,14 @@ impl NotedLetter {
             detail: &self.detail,
             payload: &self.payload,
             payload_bytes: self.payload_bytes,
+            place: &self.place,
+            content_type: &self.content_type,
         }
+    }
+
+    /// Whether less is kept than the message, so that it cannot be read again.
+    pub fn is_cut(&self) -> bool {
+        self.payload.len() < self.payload_bytes as usize
     }
 }
 
@@ -85,13 +97,33 @@ impl DeadLetters {
             detail: letter.detail.into(),
             payload: letter.payload.into(),
             payload_bytes: letter.payload_bytes,
+            place: letter.place.into(),
+            content_type: letter.content_type.into(),
         });
         self.with(|noted| {
             if noted.newest_last.len() == Self::COUNT_MAX {
-                noted.newest_last.pop_front();
+                let oldest = noted.newest_last.pop_front();
+                oldest.map(|oldest| noted.replayed.remove(&oldest.seq));
             }
             noted.newest_last.push_back(letter);
         });
+    }
+
+    /// Notes that a letter was replayed, if it is still here.
+    pub fn note_replayed(&self, letter: Seq) {
+        self.with(|noted| {
+            let is_here = noted
+                .newest_last
+                .binary_search_by_key(&letter, |kept| kept.seq);
+            if is_here.is_ok() {
+                noted.replayed.insert(letter);
+            }
+        });
+    }
+
+    /// Whether a letter was replayed, or is about to be.
+    pub fn is_replayed(&self, letter: Seq) -> bool {
+        self.with(|noted| noted.replayed.contains(&letter))
     }
 
     /// The newest, newest first.
@@ -130,7 +162,22 @@ mod tests {
             detail,
             payload: b"{}",
             payload_bytes: 2,
+            ..DeadLetter::default()
         }
+    }
+
+    #[test]
+    fn a_letter_that_was_replayed_is_remembered_as_long_as_it_is_kept() {
+        let letters = DeadLetters::default();
+        let note = |seq| letters.note(seq, Timestamp::default(), &letter("none"));
+        (1..=3).for_each(note);
+        [2, 7].iter().for_each(|seq| letters.note_replayed(*seq));
+        assert_eq!(
+            [1, 2, 3, 7].map(|seq| letters.is_replayed(seq)),
+            [false, true, false, false]
+        );
+        (4..=DeadLetters::COUNT_MAX as u64 + 2).for_each(note);
+        assert!(!letters.is_replayed(2), "it is forgotten with its letter");
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod cefact;
 
 use std::sync::LazyLock;
 
-use ioc_core::record::Input;
+use ioc_core::record::{DeadLetter, Input};
 use ioc_core::time::Timestamp;
 
 pub use self::mapping::Mappings;
@@ -41,7 +41,8 @@ pub use self::pointer::{Pointer, PointerError};
 pub use self::sparkplug::Nodes;
 pub use self::topic::{TopicFilter, TopicFilterError};
 pub(crate) use reject::cut;
-pub use reject::{Origin, Reason, Reject, append_beginning, append_dead_letter};
+pub use reject::{Origin, Part, Reason, Reject};
+pub use reject::{append_beginning, append_dead_letter, append_part};
 pub use reply::{Replies, Reply};
 
 use self::feedback::append_feedback;
@@ -53,6 +54,9 @@ use crate::door::Inputs;
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// How many readings one message may bring: they are all handed over at once.
 pub const ITEMS_MAX: usize = 4096;
+/// How many parts of one message that are no readings keep the message around them, so that they
+/// can be read again; those behind keep just themselves.
+const WHOLE_LETTERS_MAX: u32 = 16;
 
 /// Memory that decoding needs, used again for each message.
 #[derive(Debug, Default)]
@@ -131,11 +135,11 @@ pub fn append_message_of(
 ) {
     let appended = append_items(inputs, message, sender, catalogue, workspace, told);
     if let Err(whole) = appended {
-        append_dead_letter(
+        append_part(
             inputs,
             message.origin(sender.source),
             &whole,
-            message.payload,
+            message.whole(),
         );
         told(Err(whole));
     }
@@ -166,7 +170,7 @@ pub fn append_message_or_native(
         }
         Err(whole) => whole,
     };
-    append_dead_letter(inputs, message.origin(source), &whole, message.payload);
+    append_part(inputs, message.origin(source), &whole, message.whole());
     told(Err(whole));
 }
 
@@ -186,6 +190,7 @@ fn append_items(
         return said.map(|()| told(Ok("")));
     }
     let (before, mut is_noted) = (inputs.count(), false);
+    let mut rejected = 0;
     let mut take = |item: Item<'_>| {
         let reject = match item.outcome {
             Outcome::Reading(reading) => match (sender.may)(reading.sensor) {
@@ -202,8 +207,21 @@ fn append_items(
                 return;
             }
         };
+        let place = item.place.to_string();
         let reject = reject.at(item.place);
-        append_dead_letter(inputs, origin, &reject, item.source);
+        let keeps_whole =
+            rejected < WHOLE_LETTERS_MAX && message.payload.len() <= DeadLetter::PAYLOAD_BYTES_MAX;
+        rejected += 1;
+        let payload = match keeps_whole {
+            true => message.payload,
+            false => item.source,
+        };
+        let part = Part {
+            payload,
+            place: &place,
+            ..message.whole()
+        };
+        append_part(inputs, origin, &reject, part);
         told(Err(reject));
     };
     let mapping = decode(message, catalogue, workspace, &mut take)?;

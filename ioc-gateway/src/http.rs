@@ -3,7 +3,9 @@
 //! Arrives: `POST /api/v1/readings` with one reading, an array or a line for each (NDJSON, taken as
 //! it comes however long it is); `POST /api/v1/messages/<topic>` with a message as it would be
 //! published to that topic, which its mapping reads; `POST /api/v1/notifications`, where context
-//! brokers send what they notify of; and `GET /api/v1/dead-letters`. Bodies may be packed by gzip. Leaves: JSON. Promise: `accepted` is said only of what is durable; a request
+//! brokers send what they notify of; and questions about dead letters, with the order to read them
+//! again (`letters.rs`). Bodies may be packed by gzip. Leaves: JSON. Promise: `accepted` is said
+//! only of what is durable; a request
 //! that is answered with anything but 200, 207 or 422 may be sent again without harm, for a
 //! redelivery changes nothing; where there are keys, nothing is taken without one, and of each
 //! only what it may publish. Bounds and their answers are in [`HttpOptions`]. Not here: Host and
@@ -13,19 +15,20 @@ mod body;
 mod incoming;
 mod lines;
 mod pusher;
+mod letters;
 mod event;
 mod answer;
 
+use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::post;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
@@ -51,7 +54,6 @@ const READINGS: &str = "/api/v1/readings";
 const MESSAGES: &str = "/api/v1/messages/{*topic}";
 const NOTIFICATIONS: &str = "/api/v1/notifications";
 const NOTIFICATIONS_OF: &str = "/api/v1/notifications/{*topic}";
-const DEAD_LETTERS: &str = "/api/v1/dead-letters";
 
 /// What the intake is made of.
 #[derive(Debug)]
@@ -62,15 +64,39 @@ pub struct Parts {
     pub dead_letters: DeadLetters,
     /// The keys that may push; `None` if nobody is asked.
     pub keys: Option<Arc<Keys>>,
+    /// Who may have dead letters read again.
+    pub operators: Operators,
     /// Whether the server stops: bodies without end are then read no further.
     pub stopping: watch::Receiver<bool>,
     /// The bounds.
     pub options: HttpOptions,
 }
 
+/// Tells people who may command from others, by what their requests show.
+#[derive(Clone)]
+pub struct Operators(Arc<dyn Fn(&HeaderMap) -> bool + Send + Sync>);
+
+impl Operators {
+    /// Those of whose headers this says yes.
+    pub fn new(may_command: impl Fn(&HeaderMap) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(may_command))
+    }
+
+    fn may_command(&self, headers: &HeaderMap) -> bool {
+        (self.0)(headers)
+    }
+}
+
+impl fmt::Debug for Operators {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Operators")
+    }
+}
+
 /// The routes of the intake.
 pub fn router(parts: Parts) -> Router {
-    let options = parts.options;
+    let options = parts.options.clone();
+    let letters = letters::router(&parts, &options);
     let intake = Intake {
         slots: Arc::new(Semaphore::new(options.requests_max)),
         streams: Arc::new(Semaphore::new(options.streams_max)),
@@ -90,10 +116,7 @@ pub fn router(parts: Parts) -> Router {
             NOTIFICATIONS_OF,
             post(post_notification_of).with_state(intake),
         )
-        .route(
-            DEAD_LETTERS,
-            get(get_dead_letters).with_state(parts.dead_letters),
-        )
+        .merge(letters)
 }
 
 #[derive(Clone)]
@@ -389,28 +412,6 @@ fn append_item(
             telemetry::dead_letter(Adapter::Http, reject.reason);
             Item::dead_lettered(reject)
         }
-    }
-}
-
-#[derive(serde::Deserialize)]
-struct Listing {
-    #[serde(default = "Listing::limit_default")]
-    limit: usize,
-}
-
-impl Listing {
-    const fn limit_default() -> usize {
-        100
-    }
-}
-
-async fn get_dead_letters(
-    State(letters): State<DeadLetters>,
-    listing: Result<Query<Listing>, QueryRejection>,
-) -> Response {
-    match listing {
-        Ok(Query(listing)) => answer::dead_letters(&letters, listing.limit),
-        Err(_) => Refusal::BadLimit.into_response(),
     }
 }
 

@@ -13,6 +13,8 @@ use std::sync::Arc;
 use ioc_core::id::SensorId;
 use subtle::ConstantTimeEq;
 
+use crate::formats::{Reason, Reject};
+
 /// The most keys of a file.
 pub const KEYS_MAX: usize = 10_000;
 /// The most sensors, and beginnings of sensors' names, of one key.
@@ -88,6 +90,18 @@ impl Key {
     /// Who sent what comes with this key, as dead letters name it.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// An error if it may not publish readings of this sensor, with what to write.
+    pub(crate) fn check(&self, sensor: &str) -> Result<(), Reject> {
+        if self.may(sensor) {
+            return Ok(());
+        }
+        let detail = format!(
+            "this key may not publish `{sensor}`; name the sensor in the key's line of \
+             http.keys_file"
+        );
+        Err(Reject::new(Reason::SensorNotOfKey, detail))
     }
 
     /// Whether it may publish readings of this sensor.

@@ -13,6 +13,7 @@ pub mod commands;
 pub mod catalogue;
 pub mod door;
 pub mod dead_letters;
+mod replay;
 mod telemetry;
 mod error;
 

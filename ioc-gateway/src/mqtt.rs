@@ -1,23 +1,27 @@
-//! The MQTT listener, 3.1.1 and 5.0 on one port: accepts sensors and subscribers until told to
-//! stop.
+//! The MQTT listener, 3.1.1 and 5.0 on one port, and over WebSocket: accepts sensors, devices and
+//! subscribers until told to stop.
 //!
 //! Arrives: connections. Leaves: tasks that serve one each. Promise: nothing is acknowledged
 //! before it is durable; a connection that misbehaves is closed with a reason, which a client of
 //! version 5 is told, counted, and touches no other; at most [`MqttOptions::connections_max`] are
-//! served. Spoken: quality 0 and 1, both ways; sessions end with their connection (session
-//! present is always 0); a will is accepted and counted, not published. Next:
+//! served, which hold no more than [`MqttOptions::held_bytes_max`] together. Spoken: quality 0, 1 and 2 in, 0 and 1 out; wills; sessions end with their
+//! connection (session present is always 0). Next:
 //! `mqtt/introduction.rs`, its CONNECT; `mqtt/connection.rs`, one connection; `mqtt/session.rs`,
 //! what its packets mean; `mqtt/codec.rs`, their bytes; `mqtt/deliveries.rs`, what is published.
 
 mod codec;
 mod close;
+mod transport;
+mod websocket;
 mod admission;
 mod introduction;
 mod registry;
+mod budget;
 mod deliveries;
 mod session;
 mod deadlines;
 mod farewell;
+mod wills;
 mod connection;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -29,18 +33,25 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use bytes::BytesMut;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::select;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 pub use self::deliveries::{Deliveries, Delivery, Lost, Outcome, Topic, TopicError};
 
+pub(crate) use self::transport::Peer;
+
+use self::budget::Budget;
 use self::close::CloseReason;
 use self::codec::{Refusal, Version};
 use self::registry::Registry;
+use self::transport::Transport;
+use self::websocket::Upgrade;
+use self::wills::Wills;
 use crate::door::Door;
 use crate::error::GatewayError;
 use crate::options::{Credentials, MqttOptions};
@@ -59,6 +70,10 @@ pub struct Listener {
     socket: TcpListener,
     local_addr: SocketAddr,
     options: MqttOptions,
+    slots: Arc<Semaphore>,
+    upgrades: mpsc::Receiver<Upgrade>,
+    /// The other end of `upgrades`.
+    way_in: mpsc::Sender<Upgrade>,
 }
 
 /// What all connections share.
@@ -68,6 +83,8 @@ struct Shared {
     door: Door,
     deliveries: Deliveries,
     registry: Arc<Registry>,
+    budget: Arc<Budget>,
+    wills: Wills,
 }
 
 impl Listener {
@@ -81,10 +98,14 @@ impl Listener {
         let failed = |source: io::Error| GatewayError::Listen { listen, source };
         let socket = TcpListener::bind(listen).await.map_err(failed)?;
         let local_addr = socket.local_addr().map_err(failed)?;
+        let (way_in, upgrades) = mpsc::channel(websocket::UPGRADES_MAX);
         Ok(Self {
             socket,
             local_addr,
+            slots: Arc::new(Semaphore::new(options.connections_max)),
             options,
+            upgrades,
+            way_in,
         })
     }
 
@@ -93,20 +114,33 @@ impl Listener {
         self.local_addr
     }
 
+    /// The route by which clients come over WebSocket, once this listener runs. Who may ask is for
+    /// the host to say: pages of others must not (Host and Origin).
+    pub fn websocket(&self) -> Router {
+        websocket::router(Arc::clone(&self.slots), self.way_in.clone())
+    }
+
     /// Serves until `shutdown` is ready; then accepts and reads no more, waits until what was
     /// handed over is durable and acknowledged, for at most [`MqttOptions::drain_wait_max`], and
     /// closes the connections. The engine must go on settling until this returns.
-    pub async fn run(self, door: Door, deliveries: Deliveries, shutdown: impl Future<Output = ()>) {
+    pub async fn run(
+        mut self,
+        door: Door,
+        deliveries: Deliveries,
+        shutdown: impl Future<Output = ()>,
+    ) {
         telemetry::mqtt_listening(self.local_addr);
         let (stop, stopping) = watch::channel(false);
         let mut reception = Reception {
-            slots: Arc::new(Semaphore::new(self.options.connections_max)),
+            slots: Arc::clone(&self.slots),
             refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
             shared: Arc::new(Shared {
+                budget: Budget::new(self.options.held_bytes_max),
                 options: Arc::new(self.options),
                 door,
                 deliveries: deliveries.clone(),
                 registry: Arc::default(),
+                wills: Wills::default(),
             }),
             stopping,
             tasks: JoinSet::new(),
@@ -124,10 +158,12 @@ impl Listener {
                         sleep(ACCEPT_PAUSE).await;
                     }
                 },
+                Some(upgrade) = self.upgrades.recv() => reception.receive_upgrade(upgrade),
                 Some(ended) = reception.tasks.join_next() => note_panic(ended),
             }
         }
         drop(self.socket);
+        self.upgrades.close();
         stop.send_replace(true);
         while let Some(ended) = reception.tasks.join_next().await {
             note_panic(ended);
@@ -149,6 +185,10 @@ impl Reception {
     fn receive(&mut self, stream: TcpStream, peer: SocketAddr) {
         if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
             let (shared, stopping) = (Arc::clone(&self.shared), self.stopping.clone());
+            // Without this, each PUBACK may wait 40 ms for the client's delayed acknowledgement of
+            // TCP. Where it cannot be set, all is only slower.
+            let _set = stream.set_nodelay(true);
+            let peer = Peer::Socket(peer);
             self.tasks
                 .spawn(serve(stream, peer, shared, stopping, slot));
             return;
@@ -157,23 +197,38 @@ impl Reception {
             self.tasks.spawn(refuse(stream, permit));
         }
         let reason = CloseReason::Refused(Refusal::ConnectionsMax);
+        let peer = Peer::Socket(peer);
         telemetry::mqtt_closed("", peer, reason.word(), reason.is_trouble());
+    }
+
+    fn receive_upgrade(&mut self, upgrade: Upgrade) {
+        let (shared, stopping) = (Arc::clone(&self.shared), self.stopping.clone());
+        self.tasks.spawn(async move {
+            let packet_bytes_max = shared.options.packet_bytes_max;
+            let finished = timeout(
+                shared.options.connect_wait_max,
+                upgrade.finish(packet_bytes_max),
+            );
+            if let Ok(Some((stream, slot))) = finished.await {
+                serve(stream, Peer::WebSocket, shared, stopping, slot).await;
+            }
+        });
     }
 }
 
 /// Serves one connection, which holds its slot.
 async fn serve(
-    stream: TcpStream,
-    peer: SocketAddr,
+    stream: impl Transport,
+    peer: Peer,
     shared: Arc<Shared>,
     stopping: watch::Receiver<bool>,
     slot: OwnedSemaphorePermit,
 ) {
-    // Without this, each PUBACK may wait 40 ms for the client's delayed acknowledgement of TCP.
-    // Where it cannot be set, all is only slower.
-    let _set = stream.set_nodelay(true);
-    connection::run(stream, peer, shared, stopping).await;
+    let left = connection::run(stream, peer, Arc::clone(&shared), stopping.clone()).await;
     drop(slot);
+    if let Some(left) = left {
+        shared.wills.publish(left, &shared, stopping).await;
+    }
 }
 
 /// Tells a connection beyond the bound so, once it has said something: a socket that is closed

@@ -34,6 +34,10 @@ pub struct MqttOptions {
     /// How many bytes one connection may have decoded and not yet handed over, because the door
     /// is full; then it is not read. One more socket read may come on top.
     pub decoded_bytes_max: usize,
+    /// How many bytes all connections together may hold: received, decoded and not handed over,
+    /// not written, waiting in queues, and wills. Beyond it those that hold most are closed (0x97),
+    /// as many as it takes.
+    pub held_bytes_max: usize,
     /// How many bytes may wait to be written to one connection; then it is not read, and
     /// decisions stay in its queue.
     pub unwritten_bytes_max: usize,
@@ -63,6 +67,7 @@ impl Default for MqttOptions {
             inflight_max: 10_000,
             topic_alias_max: 64,
             decoded_bytes_max: 64 * 1024,
+            held_bytes_max: 256 * 1024 * 1024,
             unwritten_bytes_max: 256 * 1024,
             decisions_max: 1024,
             unacknowledged_max: 256,

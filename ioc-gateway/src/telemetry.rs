@@ -10,6 +10,7 @@ use std::sync::LazyLock;
 use metrics::{Counter, Gauge, counter, gauge};
 
 use crate::formats::Reason;
+use crate::mqtt::Peer;
 
 /// Where inputs come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,12 +104,7 @@ pub(crate) fn mqtt_listening(listen: SocketAddr) {
 }
 
 /// A client was let in.
-pub(crate) fn mqtt_connected(
-    client: &str,
-    peer: SocketAddr,
-    version: &'static str,
-    has_will: bool,
-) {
+pub(crate) fn mqtt_connected(client: &str, peer: Peer, version: &'static str, has_will: bool) {
     MQTT_CONNECTIONS.increment(1.0);
     counter!("ioc_mqtt_connects_total", "version" => version).increment(1);
     if has_will {
@@ -117,13 +113,18 @@ pub(crate) fn mqtt_connected(
     tracing::debug!(client, %peer, version, has_will, "mqtt client connected");
 }
 
+/// What became of a will.
+pub(crate) fn mqtt_will(outcome: &'static str) {
+    counter!("ioc_mqtt_wills_ended_total", "outcome" => outcome).increment(1);
+}
+
 /// A client that was let in is gone.
 pub(crate) fn mqtt_disconnected() {
     MQTT_CONNECTIONS.decrement(1.0);
 }
 
 /// A connection ended, let in or not.
-pub(crate) fn mqtt_closed(client: &str, peer: SocketAddr, reason: &'static str, is_trouble: bool) {
+pub(crate) fn mqtt_closed(client: &str, peer: Peer, reason: &'static str, is_trouble: bool) {
     counter!("ioc_mqtt_connections_closed_total", "reason" => reason).increment(1);
     if is_trouble {
         tracing::warn!(client, %peer, reason, "mqtt connection closed");

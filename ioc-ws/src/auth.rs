@@ -22,6 +22,11 @@ impl Token {
         Self(text.into())
     }
 
+    /// Whether it is in these headers: for what is served beside the window.
+    pub fn opens(&self, headers: &HeaderMap) -> bool {
+        self.desk_of(headers).shown() == Shown::Right
+    }
+
     /// What somebody is who shows this.
     pub(crate) fn desk(&self, shown: Option<&str>) -> Desk {
         let Some(shown) = shown else {

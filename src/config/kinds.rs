@@ -142,6 +142,18 @@ impl Kind {
         }
     }
 
+    /// The difference of two values in a text, in the kind's unit: 9 degF are 5 degC.
+    ///
+    /// # Errors
+    /// What to write instead.
+    pub fn difference(&self, text: &str) -> Result<f64, String> {
+        let difference = self.parse(text)?;
+        let written = quantity::number(text).map_or("", |(_, unit)| unit);
+        let nothing = self.parse(&format!("0 {written}"))?;
+        // As people would say it: 5 and not 4.999999999999999.
+        Ok(((difference - nothing) * 1e9).round() / 1e9)
+    }
+
     /// A value of this kind as it is written in a file.
     pub fn show(&self, value: f64) -> String {
         match &self.unit {

@@ -8,6 +8,9 @@
 
 pub mod detection;
 pub mod threshold;
+pub mod rate;
+pub mod window;
+pub mod becomes;
 pub mod correlation;
 
 use std::collections::BTreeMap;

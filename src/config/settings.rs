@@ -86,6 +86,8 @@ pub struct Mqtt {
     pub inflight_max: u16,
     /// The largest packet.
     pub packet_bytes_max: u32,
+    /// How many bytes all connections together may hold.
+    pub held_bytes_max: u64,
     /// How long a full door may make a connection wait before it is closed.
     pub overload_wait: Duration,
 }
@@ -287,6 +289,9 @@ fn mqtt(layers: &Layers, dir: Option<&Path>, mistakes: &mut Mistakes) -> Option<
     let packet_bytes_max = layers
         .field("mqtt.packet_bytes_max")
         .bytes(mistakes, 1 << 10..=16 << 20);
+    let held_bytes_max = layers
+        .field("mqtt.held_bytes_max")
+        .bytes(mistakes, 1 << 20..=1 << 40);
     let overload_wait = seconds(&layers.field("mqtt.overload_wait_s"), 3600, mistakes);
     Some(Mqtt {
         listen: listen?,
@@ -294,6 +299,7 @@ fn mqtt(layers: &Layers, dir: Option<&Path>, mistakes: &mut Mistakes) -> Option<
         connections_max: connections_max? as u32,
         inflight_max: inflight_max? as u16,
         packet_bytes_max: packet_bytes_max? as u32,
+        held_bytes_max: held_bytes_max?,
         overload_wait: overload_wait?,
     })
 }

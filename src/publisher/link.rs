@@ -100,6 +100,18 @@ pub enum LinkError {
     /// The broker does not speak MQTT 3.1.1 as it should.
     #[error("the broker sent what MQTT 3.1.1 does not allow here: {0}")]
     Protocol(String),
+    /// A NATS server is not there, or went away.
+    #[error("{0}")]
+    Nats(String),
+    /// A NATS server will not have it.
+    #[error("the server refused: {0}")]
+    NatsRefused(String),
+    /// No stream keeps what was published.
+    #[error(
+        "no stream keeps {0}: name one with --stream, which is made if it is missing, or send \
+         with --qos 0"
+    )]
+    NoStream(String),
     /// Nothing was acknowledged for too long.
     #[error("nothing was acknowledged for too long")]
     Stalled,
@@ -117,11 +129,13 @@ impl LinkError {
         match self {
             Self::Refused(code) => !matches!(code, ConnectReturnCode::ServiceUnavailable),
             Self::Stalled | Self::NotMqtt { .. } => true,
+            Self::NatsRefused(_) | Self::NoStream(_) => true,
             Self::Io(_)
             | Self::ConnectTimeout
             | Self::PingTimeout
             | Self::Closed
             | Self::Unanswered
+            | Self::Nats(_)
             | Self::Protocol(_) => false,
         }
     }

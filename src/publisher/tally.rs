@@ -7,6 +7,10 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde_json::Value;
+
+use crate::progress::span;
+
 /// What publishers did so far.
 #[derive(Debug, Default)]
 pub struct Tally {
@@ -65,16 +69,68 @@ impl Tally {
     }
 }
 
-const SUBDIVISIONS: usize = 16;
-const BUCKETS: usize = 61 * SUBDIVISIONS;
+/// Buckets to each doubling, as a power of two.
+const SUB_BITS: usize = 6;
+const SUBDIVISIONS: usize = 1 << SUB_BITS;
+const BUCKETS: usize = (u64::BITS as usize - SUB_BITS + 1) * SUBDIVISIONS;
 
-/// A histogram of durations: sixteen buckets to each doubling of a microsecond, so that a
-/// quantile is at most a sixteenth too high.
-pub struct Latency([AtomicU64; BUCKETS]);
+/// A histogram of durations: 64 buckets to each doubling of a microsecond, so that a quantile is
+/// at most one part in 64 too high, and never too low.
+pub struct Latency {
+    buckets: [AtomicU64; BUCKETS],
+    max_us: AtomicU64,
+}
+
+/// How long acknowledgements took: what so many of a hundred did not exceed, and the longest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Percentiles {
+    pub p50: Duration,
+    pub p90: Duration,
+    pub p99: Duration,
+    pub p99_9: Duration,
+    pub max: Duration,
+}
+
+impl Percentiles {
+    const NAMES: [&str; 5] = ["p50", "p90", "p99", "p99.9", "max"];
+
+    const fn values(&self) -> [Duration; 5] {
+        [self.p50, self.p90, self.p99, self.p99_9, self.max]
+    }
+
+    /// In microseconds.
+    pub fn json(&self) -> Value {
+        let us = |of: Duration| u64::try_from(of.as_micros()).unwrap_or(u64::MAX);
+        let members = Self::NAMES.iter().zip(self.values());
+        members
+            .map(|(name, value)| (name.replace('.', "_"), Value::from(us(value))))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+}
+
+impl fmt::Display for Percentiles {
+    /// Two lines, in columns.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "latency   ")?;
+        for name in Self::NAMES {
+            write!(f, "{name:>10}")?;
+        }
+        write!(f, "\n          ")?;
+        for value in self.values() {
+            write!(f, "{:>10}", span(value))?;
+        }
+        Ok(())
+    }
+}
 
 impl Default for Latency {
     fn default() -> Self {
-        Self([const { AtomicU64::new(0) }; BUCKETS])
+        Self {
+            buckets: [const { AtomicU64::new(0) }; BUCKETS],
+            max_us: AtomicU64::new(0),
+        }
     }
 }
 
@@ -91,19 +147,39 @@ impl Latency {
     /// Adds a duration, so many times.
     pub fn add(&self, took: Duration, times: u64) {
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.0[bucket_of(us)].fetch_add(times, Ordering::Relaxed);
+        self.buckets[bucket_of(us)].fetch_add(times, Ordering::Relaxed);
+        self.max_us.fetch_max(us, Ordering::Relaxed);
+    }
+
+    /// All that is told of them; `None` if there are none.
+    pub fn percentiles(&self) -> Option<Percentiles> {
+        Some(Percentiles {
+            p50: self.quantile(0.5)?,
+            p90: self.quantile(0.9)?,
+            p99: self.quantile(0.99)?,
+            p99_9: self.quantile(0.999)?,
+            max: self.max(),
+        })
+    }
+
+    fn max(&self) -> Duration {
+        Duration::from_micros(self.max_us.load(Ordering::Relaxed))
     }
 
     /// The duration that this share of all (0 to 1) did not exceed; `None` if there are none.
     pub fn quantile(&self, share: f64) -> Option<Duration> {
-        let counts: Vec<u64> = self.0.iter().map(|n| n.load(Ordering::Relaxed)).collect();
+        let counts: Vec<u64> = self
+            .buckets
+            .iter()
+            .map(|n| n.load(Ordering::Relaxed))
+            .collect();
         let total: u64 = counts.iter().sum();
         let wanted = ((total as f64 * share).ceil() as u64).max(1);
         let mut seen = 0;
         for (bucket, count) in counts.iter().enumerate() {
             seen += count;
             if seen >= wanted {
-                return Some(Duration::from_micros(highest_of(bucket)));
+                return Some(Duration::from_micros(highest_of(bucket)).min(self.max()));
             }
         }
         None
@@ -115,8 +191,8 @@ const fn bucket_of(us: u64) -> usize {
         return us as usize;
     }
     let doubling = us.ilog2() as usize;
-    let within = (us >> (doubling - 4)) as usize % SUBDIVISIONS;
-    (doubling - 3) * SUBDIVISIONS + within
+    let within = (us >> (doubling - SUB_BITS)) as usize % SUBDIVISIONS;
+    (doubling - SUB_BITS + 1) * SUBDIVISIONS + within
 }
 
 const fn highest_of(bucket: usize) -> u64 {
@@ -142,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_are_at_most_a_sixteenth_too_high() {
+    fn quantiles_are_hardly_too_high_and_the_longest_is_exact() {
         let latency = Latency::default();
         assert_eq!(latency.quantile(0.5), None);
         for us in 1..=1000 {
@@ -151,9 +227,15 @@ mod tests {
         for (share, exact) in [(0.5, 500.0), (0.99, 990.0), (1.0, 1000.0)] {
             let found = latency.quantile(share).unwrap().as_micros() as f64;
             assert!(
-                (exact..exact * 17.0 / 16.0 + 1.0).contains(&found),
+                (exact..exact * 65.0 / 64.0 + 1.0).contains(&found),
                 "{share}: {found}"
             );
         }
+        latency.add(Duration::from_micros(123_457), 1);
+        let told = latency.percentiles().unwrap();
+        assert_eq!(told.max, Duration::from_micros(123_457));
+        assert_eq!(told.json()["max"], 123_457);
+        assert_eq!(told.json()["p99_9"], 1007, "the top of its bucket");
+        assert_eq!(told.to_string().lines().count(), 2);
     }
 }

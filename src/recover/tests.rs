@@ -40,6 +40,7 @@ fn bundle(hash: BundleHash, correlates: bool) -> Arc<Bundle> {
         hash: 1,
         kind: "call".parse().unwrap(),
         matching: Vec::new(),
+        settle: Millis::ZERO,
         test,
     };
     let correlation = CorrelationRule {

@@ -12,6 +12,8 @@ pub enum Pace {
     Fast,
     /// As recorded, so many times faster.
     Recorded(f64),
+    /// So many a second, whatever was recorded and whatever the receiver does.
+    Rate(f64),
 }
 
 /// Turns recorded times into instants; never an earlier one than before.
@@ -21,6 +23,8 @@ pub(super) struct Pacer {
     /// The first recorded time, and when it was sent.
     began: Option<(Timestamp, Instant)>,
     last: Duration,
+    /// How many were sent at a rate, and since when.
+    at_rate: Option<(u64, Instant)>,
 }
 
 impl Pacer {
@@ -29,13 +33,21 @@ impl Pacer {
             pace,
             began: None,
             last: Duration::ZERO,
+            at_rate: None,
         }
     }
 
     /// When a reading of this time is due; `None`: at once.
     pub(super) fn due(&mut self, recorded_at: Option<Timestamp>, now: Instant) -> Option<Instant> {
-        let Pace::Recorded(speed) = self.pace else {
-            return None;
+        let speed = match self.pace {
+            Pace::Fast => return None,
+            Pace::Rate(rate) => {
+                let (sent, began) = self.at_rate.get_or_insert((0, now));
+                let since = Duration::try_from_secs_f64(*sent as f64 / rate).unwrap_or(NEVER);
+                *sent += 1;
+                return Some(*began + since.min(NEVER));
+            }
+            Pace::Recorded(speed) => speed,
         };
         let (first, began) = match (self.began, recorded_at) {
             (Some(began), _) => began,
@@ -70,6 +82,17 @@ mod tests {
         assert_eq!(due(at(15_000)), Some(Duration::from_secs(2)));
         assert_eq!(due(None), Some(Duration::from_secs(2)));
         assert_eq!(due(Some(Timestamp::MAX)), Some(NEVER));
+    }
+
+    #[test]
+    fn at_a_rate_each_has_its_time_however_late_it_is_asked_for() {
+        let began = Instant::now();
+        let mut pacer = Pacer::new(Pace::Rate(4.0));
+        for (n, late_ms) in [0, 0, 10_000, 10_000, 0].into_iter().enumerate() {
+            let now = began + Duration::from_millis(late_ms);
+            let due = pacer.due(Some(Timestamp::MAX), now).unwrap();
+            assert_eq!(due - began, Duration::from_millis(250 * n as u64));
+        }
     }
 
     #[test]

@@ -10,8 +10,7 @@ fn report(lines: u64, flawed: u64, acknowledged: u64) -> SendReport {
         dead_lettered: None,
         resent: 0,
         took: Duration::from_secs(1),
-        p50: None,
-        p99: None,
+        latency: None,
         quality: Quality::AtLeastOnce,
     }
 }

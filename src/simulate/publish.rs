@@ -1,8 +1,9 @@
-//! Lets the simulated city speak in time, over real MQTT.
+//! Lets the simulated city speak in time, over real MQTT or NATS.
 //!
 //! Arrives: a [`City`]'s readings, as the clock allows. Leaves: messages shared out to as many
 //! publishers as there are connections, each sensor always to the same one. Open loop: a slow
-//! broker does not slow the city down. When the connections take no more, the city waits for
+//! broker does not slow the city down, and each reading's latency is counted from the step in
+//! which it was to leave, however late that step came. When the connections take no more, the city waits for
 //! [`BEHIND_MAX`] and then skips, and counts, what can no longer be told in time.
 
 use std::fmt;
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ioc_core::time::{Millis, Timestamp};
+use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
@@ -19,10 +21,10 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 use super::map::CityMap;
 use super::model::{City, CityOptions, natural_rate};
 use super::{Happenings, SimulateError};
-use crate::args::{Credentials, MqttAddress};
+use crate::args::{Broker, Credentials, MqttAddress, NatsAddress};
 use crate::progress::{span, thousands};
-use crate::publisher::{Message, OnLink, PublishError, Publisher, PublisherOptions};
-use crate::publisher::{Quality, Tally, client_id};
+use crate::publisher::{Message, NatsPublisher, NatsPublisherOptions, OnLink, Percentiles};
+use crate::publisher::{PublishError, Publisher, PublisherOptions, Quality, Tally, client_id};
 
 /// How often the city speaks.
 const STEP: Duration = Duration::from_millis(10);
@@ -50,7 +52,9 @@ pub struct Bounds {
 #[derive(Debug, Clone)]
 pub struct SimulateOptions {
     /// The broker.
-    pub address: MqttAddress,
+    pub to: Broker,
+    /// The stream of a NATS server that keeps the readings: made if it is missing.
+    pub stream: Option<String>,
     /// The user and password, if the broker asks for them.
     pub credentials: Option<Credentials>,
     /// The city.
@@ -117,11 +121,9 @@ pub struct Summary {
     pub quality: Quality,
     /// How long it ran.
     pub took: Duration,
-    /// The time to an acknowledgement that half of them did not exceed, counted from when the
-    /// reading was to leave; `None` if nothing was acknowledged.
-    pub p50: Option<Duration>,
-    /// The same for 99 of 100.
-    pub p99: Option<Duration>,
+    /// How long acknowledgements took, from when each reading was to leave; `None` if there were
+    /// none.
+    pub latency: Option<Percentiles>,
 }
 
 impl Simulator {
@@ -178,19 +180,44 @@ impl Simulator {
     fn connect(&mut self) -> JoinSet<Result<(), PublishError>> {
         let mut publishers = JoinSet::new();
         for (index, source) in std::mem::take(&mut self.sources).into_iter().enumerate() {
-            let options = PublisherOptions {
-                address: self.options.address.clone(),
-                client_id: client_id("simulate", index),
-                credentials: self.options.credentials.clone(),
-                quality: self.options.quality,
-                inflight_max: self.options.inflight_max,
-                patience: None,
-            };
-            let on_link = Arc::clone(&self.on_link.0);
-            let publisher = Publisher::new(options, Arc::clone(&self.tally), on_link);
-            publishers.spawn(publisher.run(source));
+            let (tally, on_link) = (Arc::clone(&self.tally), Arc::clone(&self.on_link.0));
+            match &self.options.to {
+                Broker::Mqtt(address) => {
+                    let options = self.mqtt_options(address, index);
+                    let publisher = Publisher::new(options, tally, on_link);
+                    publishers.spawn(publisher.run(source));
+                }
+                Broker::Nats(address) => {
+                    let options = self.nats_options(address, index);
+                    let publisher = NatsPublisher::new(options, tally, on_link);
+                    publishers.spawn(publisher.run(source));
+                }
+            }
         }
         publishers
+    }
+
+    fn mqtt_options(&self, address: &MqttAddress, index: usize) -> PublisherOptions {
+        PublisherOptions {
+            address: address.clone(),
+            client_id: client_id("simulate", index),
+            credentials: self.options.credentials.clone(),
+            quality: self.options.quality,
+            inflight_max: self.options.inflight_max,
+            patience: None,
+        }
+    }
+
+    fn nats_options(&self, address: &NatsAddress, index: usize) -> NatsPublisherOptions {
+        NatsPublisherOptions {
+            address: address.clone(),
+            name: client_id("simulate", index),
+            credentials: self.options.credentials.clone(),
+            quality: self.options.quality,
+            stream: self.options.stream.clone(),
+            inflight_max: self.options.inflight_max,
+            patience: None,
+        }
     }
 
     /// Tells what is due, step by step, until a bound is reached.
@@ -205,8 +232,14 @@ impl Simulator {
                 told_until = elapsed - STEP_MAX;
                 self.skip_until(told_until);
             }
-            told_until = elapsed.min(told_until + STEP_MAX);
-            let batches = self.due_until(told_until, now);
+            let until = elapsed.min(told_until + STEP_MAX);
+            let mut batches = vec![Vec::new(); self.connections.len()];
+            // Step by step, so that each reading has the time of its own, though all come late.
+            while told_until < until {
+                told_until = until.min(told_until + STEP);
+                self.add_due(told_until, began + told_until, &mut batches);
+            }
+            let now = Instant::now();
             let patience_ends = now + BEHIND_MAX;
             let run_ends = self.options.bounds.duration.map(|all| began + all);
             let give_up_at = run_ends.map_or(patience_ends, |end| end.min(patience_ends));
@@ -262,9 +295,8 @@ impl Simulator {
         (elapsed.as_secs_f64() * self.options.speed * 1e6) as i64
     }
 
-    /// The readings that are due, as messages, by connection.
-    fn due_until(&mut self, elapsed: Duration, now: Instant) -> Vec<Vec<Message>> {
-        let mut batches = vec![Vec::new(); self.connections.len()];
+    /// Adds the readings that are due by then, as messages, by connection.
+    fn add_due(&mut self, elapsed: Duration, due: Instant, batches: &mut [Vec<Message>]) {
         let left = self.count_left().try_into().unwrap_or(usize::MAX);
         let SimulateOptions { map, origin, .. } = &self.options;
         let origin = *origin - TOLD_EARLIER;
@@ -275,10 +307,9 @@ impl Simulator {
             batches[connection].push(Message {
                 topic: format!("ioc/v1/readings/{}", reading.sensor(map)),
                 payload: Bytes::from(reading.to_json(map, origin)),
-                due: Some(now),
+                due: Some(due),
             });
         }
-        batches
     }
 
     fn summary(&self, took: Duration) -> Summary {
@@ -291,8 +322,7 @@ impl Simulator {
             skipped: self.skipped,
             quality: self.options.quality,
             took,
-            p50: self.tally.latency().quantile(0.5),
-            p99: self.tally.latency().quantile(0.99),
+            latency: self.tally.latency().percentiles(),
         }
     }
 }
@@ -312,6 +342,18 @@ async fn first_failure(
 }
 
 impl Summary {
+    /// For machines.
+    pub fn json(&self) -> Value {
+        let seconds = self.took.as_secs_f64();
+        json!({
+            "had": self.had, "sent": self.sent, "acknowledged": self.acknowledged,
+            "not_acknowledged": self.not_acknowledged(), "resent": self.resent, "lost": self.lost,
+            "skipped": self.skipped, "took_s": seconds,
+            "rate": self.sent as f64 / seconds.max(0.001),
+            "latency_us": self.latency.map(|latency| latency.json()),
+        })
+    }
+
     /// Readings that the city had and that nobody says to have; with QoS 0 those not even written.
     pub const fn not_acknowledged(&self) -> u64 {
         self.had.saturating_sub(match self.quality {
@@ -331,9 +373,6 @@ impl fmt::Display for Summary {
             Quality::AtLeastOnce => write!(f, ", {acknowledged} acknowledged")?,
             Quality::AtMostOnce => write!(f, ", not acknowledged (QoS 0)")?,
         }
-        if let (Some(p50), Some(p99)) = (self.p50, self.p99) {
-            write!(f, " (p50 {}, p99 {})", span(p50), span(p99))?;
-        }
         for (count, what) in [
             (self.resent, "sent again after a connection broke"),
             (self.lost, "lost with a connection"),
@@ -343,7 +382,10 @@ impl fmt::Display for Summary {
                 write!(f, ", {} {what}", thousands(count))?;
             }
         }
-        Ok(())
+        match &self.latency {
+            Some(latency) => write!(f, "\n{latency}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -289,9 +289,7 @@ impl Follower {
         let records =
             self.rejudge
                 .read(&header, payload, &*self.around.bundles, &mut |letter| {
-                    if let Ok(Input::DeadLetter(body)) = Input::decode(&letter.input) {
-                        letters.note(letter.seq, letter.at, &body);
-                    }
+                    letter.note(letters);
                 })?;
         self.rejudge.judge(&records)?;
         self.batch = self.reader.hash();
@@ -470,7 +468,9 @@ impl Follower {
 }
 
 /// The format of [`save_letters`].
-const LETTERS_FORMAT: u16 = 1;
+const LETTERS_FORMAT: u16 = 2;
+/// The one before, which did not say what was replayed.
+const LETTERS_FORMAT_WITHOUT_REPLAYS: u16 = 1;
 
 /// The newest messages that could not be read.
 fn save_letters(letters: &DeadLetters) -> Vec<u8> {
@@ -485,6 +485,7 @@ fn save_letters(letters: &DeadLetters) -> Vec<u8> {
         out.put_time(letter.at);
         out.put_u32(input.len() as u32);
         out.put(&input);
+        out.put_u8(letters.is_replayed(letter.seq).into());
     }
     out
 }
@@ -494,9 +495,11 @@ fn save_letters(letters: &DeadLetters) -> Vec<u8> {
 /// # Errors
 /// The bytes are damaged, or of a format that this build does not know.
 pub fn restore_letters(saved: &Section, letters: &DeadLetters) -> Result<(), CodecError> {
-    if saved.format != LETTERS_FORMAT {
-        return Err(CodecError("dead letters of another format"));
-    }
+    let says_what_was_replayed = match saved.format {
+        LETTERS_FORMAT => true,
+        LETTERS_FORMAT_WITHOUT_REPLAYS => false,
+        _ => return Err(CodecError("dead letters of another format")),
+    };
     let mut take = Take(&saved.bytes);
     letters.restore_total(take.u64()?);
     for _ in 0..take.u32()? {
@@ -504,6 +507,9 @@ pub fn restore_letters(saved: &Section, letters: &DeadLetters) -> Result<(), Cod
         let length = take.u32()? as usize;
         if let Input::DeadLetter(body) = Input::decode(take.bytes(length)?)? {
             letters.restore(seq, at, &body);
+        }
+        if says_what_was_replayed && take.u8()? == 1 {
+            letters.note_replayed(seq);
         }
     }
     take.end()

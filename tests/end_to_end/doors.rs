@@ -4,6 +4,7 @@
 //! The recording is of one flashy river, stage and flow every five minutes: two storms in nine
 //! days. `IOC_TEST_READINGS` and `IOC_TEST_CITY` name another one, in native lines.
 
+use std::any::Any;
 use std::fmt::Write;
 use std::fs;
 
@@ -55,6 +56,9 @@ impl Said {
         format!("{{\"n\":\"{sensor}\",\"u\":\"{unit}\",\"v\":{value},\"t\":{seconds}.{millis:03}}}")
     }
 }
+
+/// A site that a recording has been sent to, and the broker that it went through.
+type Through = (City, Box<dyn Any>);
 
 struct Recording {
     city: String,
@@ -134,9 +138,12 @@ impl Recording {
         City::of(&self.city, section, broker, keys, mappings)
     }
 
-    /// What was decided about incidents, once all has been taken.
-    fn incidents_of(&self, city: City) -> Vec<Value> {
-        incidents(&city.records(self.said.len()))
+    /// What was decided about incidents, once all has been taken. Until then the broker is there:
+    /// what it would have to deliver again is not lost.
+    fn incidents_of(&self, (city, broker): Through) -> Vec<Value> {
+        let records = city.records(self.said.len());
+        drop(broker);
+        incidents(&records)
     }
 }
 
@@ -171,7 +178,7 @@ fn p2_one_recording_through_every_door_gives_the_same_incidents() {
     );
     assert!(opened(&offline) >= 2, "one for each storm at least");
     for (door, through) in [
-        ("mosquitto", mosquitto as fn(&Recording) -> City),
+        ("mosquitto", mosquitto as fn(&Recording) -> Through),
         ("core NATS", core_nats),
         ("JetStream", jetstream),
         ("SenML over mosquitto", senml_over_mosquitto),
@@ -218,7 +225,7 @@ fn publish(broker: &Mosquitto, messages: impl Iterator<Item = (String, String)>)
     }
 }
 
-fn mosquitto(recording: &Recording) -> City {
+fn mosquitto(recording: &Recording) -> Through {
     let broker = Mosquitto::start();
     let city = recording.city("mqtt", broker.address, "");
     city.wait_for_link("mqtt city", "up");
@@ -227,21 +234,19 @@ fn mosquitto(recording: &Recording) -> City {
         &broker,
         messages.map(|each| (format!("ioc/v1/readings/{}", each.sensor), each.native())),
     );
-    city.wait_until_taken(recording.said.len());
-    city
+    (city, Box::new(broker))
 }
 
-fn senml_over_mosquitto(recording: &Recording) -> City {
+fn senml_over_mosquitto(recording: &Recording) -> Through {
     let broker = Mosquitto::start();
     let city = recording.city("mqtt", broker.address, "topics: ['senml/#']");
     city.wait_for_link("mqtt city", "up");
     let packs = recording.packs();
     publish(&broker, packs.map(|pack| ("senml/brook".to_owned(), pack)));
-    city.wait_until_taken(recording.said.len());
-    city
+    (city, Box::new(broker))
 }
 
-fn core_nats(recording: &Recording) -> City {
+fn core_nats(recording: &Recording) -> Through {
     let server = Nats::start();
     let city = recording.city("nats", server.address, "");
     city.wait_for_link("nats city ioc.v1.readings.>", "up");
@@ -253,17 +258,16 @@ fn core_nats(recording: &Recording) -> City {
         }
         client.flush().await.unwrap();
     });
-    city.wait_until_taken(recording.said.len());
-    city
+    (city, Box::new(server))
 }
 
-fn jetstream(recording: &Recording) -> City {
+fn jetstream(recording: &Recording) -> Through {
     let messages = recording.said.iter();
     let messages = messages.map(|each| (format!("ioc.v1.readings.{}", each.sensor), each.native()));
     through_a_stream(recording, "ioc.v1.readings.>", messages)
 }
 
-fn senml_over_jetstream(recording: &Recording) -> City {
+fn senml_over_jetstream(recording: &Recording) -> Through {
     let packs = recording.packs();
     let packs = packs.map(|pack| ("senml.brook".to_owned(), pack));
     through_a_stream(recording, "senml.>", packs)
@@ -273,7 +277,7 @@ fn through_a_stream(
     recording: &Recording,
     subject: &str,
     messages: impl Iterator<Item = (String, String)>,
-) -> City {
+) -> Through {
     let server = Nats::start();
     server.make_stream("CITY", subject);
     let keys = format!("stream: CITY, subjects: ['{subject}']");
@@ -284,16 +288,21 @@ fn through_a_stream(
         let mut taken = Vec::new();
         for (subject, payload) in messages {
             taken.push(context.publish(subject, payload.into()).await.unwrap());
+            // The client lets only so many be under way.
+            if taken.len() == 1000 {
+                for each in taken.drain(..) {
+                    each.await.unwrap();
+                }
+            }
         }
         for each in taken {
             each.await.unwrap();
         }
     });
-    city.wait_until_taken(recording.said.len());
-    city
+    (city, Box::new(server))
 }
 
-fn senml_over_http(recording: &Recording) -> City {
+fn senml_over_http(recording: &Recording) -> Through {
     let broker = Mosquitto::start();
     let city = recording.city("mqtt", broker.address, "");
     for pack in recording.packs() {
@@ -301,5 +310,5 @@ fn senml_over_http(recording: &Recording) -> City {
         let taken = city.server().post("/api/v1/readings", &headers, &pack);
         assert_eq!(taken.status, 200, "{}", taken.body);
     }
-    city
+    (city, Box::new(broker))
 }

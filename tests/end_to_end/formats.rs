@@ -208,7 +208,7 @@ fn publish(port: u16, topic: &str, payload: &[u8], dir: &Path) {
     assert!(status.unwrap().success());
 }
 
-/// What comes on the topics on which nodes take commands: topics and payloads in hexadecimal.
+/// What comes to a node as a command: topics and payloads in hexadecimal.
 fn commands(port: u16) -> (std::process::Child, std::sync::mpsc::Receiver<String>) {
     let mut command: Command = tool("mosquitto_sub");
     command.args([
@@ -221,7 +221,7 @@ fn commands(port: u16) -> (std::process::Child, std::sync::mpsc::Receiver<String
         "%t %x",
     ]);
     command
-        .args(["-t", "spBv1.0/+/NCMD/#"])
+        .args(["-t", "spBv1.0/plant/NCMD/pump-house"])
         .stdout(Stdio::piped());
     let mut subscriber = command.spawn().unwrap();
     let lines = lines_of(subscriber.stdout.take().unwrap());
@@ -271,4 +271,59 @@ fn an_edge_node_behind_a_broker_is_asked_to_be_born_and_then_understood() {
     send("NDATA", &data(1, TIMES_MS[0], 340.0));
     send("NDATA", &data(2, TIMES_MS[1], 350.0));
     assert_eq!(opened(city.server()), ["flood"]);
+}
+
+#[test]
+fn an_edge_node_of_our_own_listener_is_asked_where_it_takes_commands() {
+    let (_site, server) = start();
+    let (port, dir) = (server.mqtt.port(), tempfile::tempdir().unwrap());
+    let (mut subscriber, heard) = commands(port);
+    let topic = "spBv1.0/plant/NDATA/pump-house";
+    publish(port, topic, &data(9, TIMES_MS[0], 100.0), dir.path());
+    let asked = wait_for("the node to be asked", || {
+        let line = heard.try_recv().ok()?;
+        line.starts_with("spBv1.0/").then_some(line)
+    });
+    assert!(asked.to_ascii_lowercase().contains(REBIRTH), "{asked}");
+    subscriber.kill().unwrap();
+    subscriber.wait().unwrap();
+}
+
+#[test]
+fn a_cloud_event_over_mqtt_has_its_attributes_as_user_properties() {
+    let (_site, server) = start();
+    for (id, at, level) in [
+        ("1", "2026-03-14T06:40:00Z", 3.4),
+        ("2", "2026-03-14T06:45:00Z", 3.5),
+    ] {
+        let mut publish = tool("mosquitto_pub");
+        let port = server.mqtt.port().to_string();
+        publish.args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &port,
+            "-V",
+            "5",
+            "-q",
+            "1",
+            "-t",
+            "gauges",
+        ]);
+        publish.args(["-D", "publish", "content-type", "application/json"]);
+        for (name, value) in [
+            ("specversion", "1.0"),
+            ("id", id),
+            ("source", "/gauges"),
+            ("type", "level"),
+            ("time", at),
+        ] {
+            publish.args(["-D", "publish", "user-property", name, value]);
+        }
+        let reading =
+            format!(r#"{{"sensor":"wl-1","kind":"water_level","unit":"m","value":{level}}}"#);
+        let output = publish.args(["-m", &reading]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+    assert_eq!(opened(&server), ["flood"]);
 }

@@ -7,7 +7,7 @@ use std::io;
 use ioc_core::time::{Millis, Timestamp};
 use serde_json::Value;
 
-use crate::publisher::Publisher;
+use crate::publisher::{Publisher, Quality};
 use crate::stream::Stream;
 use crate::support::{Site, ioc, json_lines, level, river_city};
 
@@ -29,8 +29,17 @@ pub fn publish(
     acked: &mut BTreeSet<String>,
     enough: usize,
 ) -> io::Result<()> {
+    publish_at(Quality::AtLeastOnce, to, acked, enough)
+}
+
+fn publish_at(
+    quality: Quality,
+    to: std::net::SocketAddr,
+    acked: &mut BTreeSet<String>,
+    enough: usize,
+) -> io::Result<()> {
     let mut next = acked.len();
-    let mut publisher = Publisher::connect(to)?;
+    let mut publisher = Publisher::connect_at(to, quality)?;
     while acked.len() < enough {
         while publisher.in_flight.len() < IN_FLIGHT_MAX {
             let (sensor, id, reading) = reading(next);
@@ -54,7 +63,12 @@ async fn p1_p3_p4_kill_9_in_a_loop_loses_repeats_and_renumbers_nothing() {
         let mut stream = Stream::open(server.http, None, place.as_ref()).await;
         // Somewhere in the middle of what is in flight, another place each round.
         let enough = acked.len() + 500 + 137 * (round % 5);
-        publish(server.mqtt, &mut acked, enough).unwrap();
+        // What was in flight in one quality comes again in the other.
+        let quality = match round % 2 {
+            0 => Quality::AtLeastOnce,
+            _ => Quality::ExactlyOnce,
+        };
+        publish_at(quality, server.mqtt, &mut acked, enough).unwrap();
         while stream.welcome["seq"].as_u64() > Some(stream.place.seq) {
             for decision in stream.next_decisions().await {
                 let seq = decision["seq"].as_u64().unwrap();

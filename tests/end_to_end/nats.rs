@@ -117,6 +117,15 @@ impl Nats {
         });
     }
 
+    /// How many messages a stream holds; none if it is not there.
+    pub fn kept(&self, stream: &str) -> u64 {
+        self.runtime.block_on(async {
+            let context = jetstream::new(self.client().await);
+            let stream = context.get_stream(stream).await;
+            stream.map_or(0, |stream| stream.cached_info().state.messages)
+        })
+    }
+
     /// All that a stream holds.
     async fn messages(&self, stream: &str) -> Vec<serde_json::Value> {
         let context = jetstream::new(self.client().await);

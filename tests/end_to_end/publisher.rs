@@ -1,5 +1,5 @@
 //! A publisher that remembers exactly which of its readings were acknowledged: MQTT 3.1.1 at
-//! QoS 1, written by hand so that nothing is sent again behind the test's back.
+//! QoS 1 or 2, written by hand so that nothing is sent again behind the test's back.
 
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
@@ -7,8 +7,15 @@ use std::net::{SocketAddr, TcpStream};
 
 use crate::support::DEADLINE;
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Quality {
+    AtLeastOnce,
+    ExactlyOnce,
+}
+
 pub struct Publisher {
     socket: TcpStream,
+    quality: Quality,
     next_packet: u16,
     /// Readings in flight, oldest first: their packet ids and ids.
     pub in_flight: VecDeque<(u16, String)>,
@@ -37,6 +44,11 @@ fn packet(first: u8, body: &[u8]) -> Vec<u8> {
 impl Publisher {
     /// Connects; the listener has accepted when this returns.
     pub fn connect(to: SocketAddr) -> io::Result<Self> {
+        Self::connect_at(to, Quality::AtLeastOnce)
+    }
+
+    /// The same, to publish in this quality.
+    pub fn connect_at(to: SocketAddr, quality: Quality) -> io::Result<Self> {
         let mut socket = TcpStream::connect(to)?;
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(DEADLINE))?;
@@ -50,6 +62,7 @@ impl Publisher {
         assert_eq!(answer, [0x20, 2, 0, 0], "refused");
         Ok(Self {
             socket,
+            quality,
             next_packet: 1,
             in_flight: VecDeque::new(),
         })
@@ -68,20 +81,37 @@ impl Publisher {
         body.extend(payload.as_bytes());
         self.in_flight.push_back((self.next_packet, id.to_owned()));
         self.next_packet = self.next_packet.checked_add(1).unwrap_or(1);
-        self.socket.write_all(&packet(0x32, &body))
+        let first = match self.quality {
+            Quality::AtLeastOnce => 0x32,
+            Quality::ExactlyOnce => 0x34,
+        };
+        self.socket.write_all(&packet(first, &body))
     }
 
-    /// Waits for one acknowledgement, which must be the oldest's (MQTT 3.1.1 section 4.6).
+    /// Waits for one acknowledgement, which must be the oldest's (MQTT 3.1.1 section 4.6). Of a
+    /// message of quality 2 that is PUBREC; it is released at once.
     pub fn acknowledged(&mut self) -> io::Result<String> {
+        let mut answer = self.answer()?;
+        while answer[0] == 0x70 {
+            answer = self.answer()?;
+        }
+        let (expected, id) = self.in_flight.pop_front().expect("something is in flight");
+        let first = match self.quality {
+            Quality::AtLeastOnce => 0x40,
+            Quality::ExactlyOnce => 0x50,
+        };
+        assert_eq!(answer[..2], [first, 2], "PUBACK or PUBREC");
+        let packet_id = u16::from_be_bytes([answer[2], answer[3]]);
+        assert_eq!(packet_id, expected, "in order");
+        if self.quality == Quality::ExactlyOnce {
+            self.socket.write_all(&[0x62, 2, answer[2], answer[3]])?;
+        }
+        Ok(id)
+    }
+
+    fn answer(&mut self) -> io::Result<[u8; 4]> {
         let mut answer = [0; 4];
         self.socket.read_exact(&mut answer)?;
-        let (expected, id) = self.in_flight.pop_front().expect("something is in flight");
-        assert_eq!(answer[..2], [0x40, 2], "a PUBACK");
-        assert_eq!(
-            u16::from_be_bytes([answer[2], answer[3]]),
-            expected,
-            "in order"
-        );
-        Ok(id)
+        Ok(answer)
     }
 }

@@ -10,10 +10,11 @@ use std::process::Output;
 use crate::support::{DEADLINE, Response, Server, Site, high_water, request, river_city};
 
 /// A way of each part of the port: the console, the stream, REST, the intake, health.
-const WAYS: [(&str, &str); 16] = [
+const WAYS: [(&str, &str); 17] = [
     ("GET", "/"),
     ("GET", "/console/main.js"),
     ("GET", "/api/v1/stream"),
+    ("GET", "/mqtt"),
     ("GET", "/api/v1/incidents"),
     ("GET", "/api/v1/incidents/inc-0000000000"),
     ("POST", "/api/v1/incidents/inc-0000000000/acknowledge"),
@@ -41,7 +42,7 @@ const HANDSHAKE: [(&str, &str); 4] = [
 fn ask(server: &Server, token: &str, way: (&str, &str), with: &[(&str, &str)]) -> Response {
     let bearer = format!("Bearer {token}");
     let mut headers = vec![("authorization", &*bearer)];
-    if way.1 == "/api/v1/stream" {
+    if matches!(way.1, "/api/v1/stream" | "/mqtt") {
         headers = HANDSHAKE.to_vec();
     }
     headers.extend(with);

@@ -1,10 +1,11 @@
 //! Timers of the sensor stage: silence, and what has been abnormal for long enough.
 //!
-//! Promise: a timer that is armed while another fires is due later than that one, so that merging
-//! what several stages found gives the order that one would have given. Next: `reload.rs`.
+//! Promise: a timer that is armed while another fires is due later than that one, or is the same
+//! again, so that merging what several stages found gives the order that one would have given. Next: `reload.rs`.
 
 use std::sync::Arc;
 
+use super::rule_state::Heard;
 use super::{Moment, SensorStage, finding, silence};
 use crate::bundle::Test;
 use crate::detection::{Detection, Finding};
@@ -28,7 +29,9 @@ impl SensorStage {
             let rule = rule.expect("timers are of rules that hold");
             match &detections[rule].test {
                 Test::Silence(_) => self.fire_silence(number, rule, moment, found),
-                Test::Threshold(_) => self.fire_threshold(number, rule, moment, found),
+                Test::Threshold(_) | Test::Rate(_) | Test::Becomes(_) | Test::Window(_) => {
+                    self.fire_rule(number, rule, moment, found);
+                }
                 Test::Report(_) => unreachable!("reports have no timers"),
             }
         }
@@ -61,19 +64,20 @@ impl SensorStage {
         }
     }
 
-    fn fire_threshold(&mut self, number: usize, rule: usize, moment: Moment, f: &mut Vec<Finding>) {
+    fn fire_rule(&mut self, number: usize, rule: usize, moment: Moment, f: &mut Vec<Finding>) {
         let detection_rule = &self.rules.detections()[rule];
-        let Test::Threshold(threshold) = &detection_rule.test else {
-            unreachable!("asked for a threshold's timer");
-        };
         let sensor = &mut self.sensors[number];
-        let silent = sensor.is_silent();
-        let state = sensor.threshold(&self.rules, rule as u32);
-        let outcome = state.fire(threshold, moment.at, silent);
-        let due = state.due(threshold);
+        let heard = Heard {
+            silent: sensor.is_silent(),
+            started_at: self.started_at,
+        };
+        let registered = sensor.registered.map(|number| self.rules.sensor(number));
+        let state = sensor.rule_state(&self.rules, rule as u32);
+        let outcome = state.fire(detection_rule, registered, moment.at, heard);
+        let due = state.due(detection_rule);
         self.timers
             .replace(None, due, &detection_rule.name, &sensor.id);
-        if let Some(detection) = self.rule_counters[rule].count(outcome) {
+        if let Some(detection) = self.rule_counters[rule].count(detection_rule, outcome) {
             let sensor = &self.sensors[number];
             f.push(finding(
                 &self.rules,

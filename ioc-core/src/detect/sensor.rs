@@ -6,8 +6,8 @@
 use std::hint::black_box;
 
 use super::memory::Memory;
-use super::{silence, threshold};
-use crate::bundle::Test;
+use super::rule_state::RuleState;
+use super::silence;
 use crate::codec::{CodecError, Put, Take};
 use crate::detection::{Detection, Hearing};
 use crate::id::{RuleId, SensorId};
@@ -37,13 +37,6 @@ pub(super) struct Track {
     pub kind: u32,
     /// One for each judging rule of the kind, in the same order.
     pub states: Vec<RuleState>,
-}
-
-/// What one rule knows of one sensor.
-#[derive(Debug)]
-pub(super) enum RuleState {
-    Threshold(threshold::State),
-    Report,
 }
 
 impl Sensor {
@@ -77,11 +70,8 @@ impl Sensor {
 
     /// Lets what it observes by a clock that was set back be judged: nothing of it is late.
     pub fn set_clock_back(&mut self, track: usize) {
-        for state in &mut self.tracks[track].states {
-            if let RuleState::Threshold(state) = state {
-                state.set_clock_back();
-            }
-        }
+        let states = self.tracks[track].states.iter_mut();
+        states.for_each(RuleState::set_clock_back);
     }
 
     pub fn is_silent(&self) -> bool {
@@ -111,18 +101,15 @@ impl Sensor {
             .collect()
     }
 
-    /// The state of a threshold rule whose timer runs for this sensor.
-    pub fn threshold(&mut self, rules: &Rules, rule: u32) -> &mut threshold::State {
+    /// What a rule knows of it whose timer runs for this sensor.
+    pub fn rule_state(&mut self, rules: &Rules, rule: u32) -> &mut RuleState {
         let kind = &rules.detection(rule).kind;
         let mut tracks = self.tracks.iter_mut();
         let track = tracks.find(|track| rules.kind(track.kind).kind == *kind);
         let track = track.expect("a timer's rule has judged the sensor");
         let judging = &rules.kind(track.kind).judging;
         let place = judging.iter().position(|&number| number == rule);
-        match &mut track.states[place.expect("a kind's rules are in its index")] {
-            RuleState::Threshold(state) => state,
-            RuleState::Report => unreachable!("asked for a threshold"),
-        }
+        &mut track.states[place.expect("a kind's rules are in its index")]
     }
 
     /// The silence timers that run, each with its rule.
@@ -134,14 +121,9 @@ impl Sensor {
     /// All timers that run, each with its rule.
     pub fn timers(&self, rules: &Rules) -> Vec<(Timestamp, u32)> {
         let states = self.tracks.iter().flat_map(|track| track.with_rules(rules));
-        let thresholds =
-            states.filter_map(|(rule, state)| match (&rules.detection(rule).test, state) {
-                (Test::Threshold(threshold), RuleState::Threshold(state)) => {
-                    Some((state.due(threshold)?, rule))
-                }
-                _ => None,
-            });
-        self.silence_timers().chain(thresholds).collect()
+        let waiting =
+            states.filter_map(|(rule, state)| Some((state.due(rules.detection(rule))?, rule)));
+        self.silence_timers().chain(waiting).collect()
     }
 
     /// Takes over other rules. Returns what is found by that, each with its rule's old number.
@@ -159,7 +141,7 @@ impl Sensor {
             let mut states: Vec<_> = rules.iter().copied().zip(track.states).collect();
             let kind = new.kind_number(old.kind(track.kind).kind.as_str());
             if let Some(kind) = kind.filter(|&kind| !new.kind(kind).judging.is_empty()) {
-                track = Track::new(kind, new, self.registered);
+                track = Track::new(kind, new, &self.id, self.registered);
                 track.keep(new, self.registered, old, &mut states);
                 self.tracks.push(track);
             }
@@ -232,7 +214,7 @@ impl Sensor {
         if tracks > KINDS_PER_SENSOR_MAX {
             return Err(CodecError("more kinds than a sensor can have"));
         }
-        let tracks = take.each(tracks, |take| Track::take(take, rules, registered))?;
+        let tracks = take.each(tracks, |take| Track::take(take, rules, &id, registered))?;
         let kind = |track: &Track| &rules.kind(track.kind).kind;
         if !tracks.is_sorted_by(|one, next| kind(one) < kind(next)) {
             return Err(CodecError("kinds are not in order"));
@@ -273,15 +255,9 @@ fn same(old: &Rules, old_rule: u32, new: &Rules, new_rule: u32) -> bool {
 }
 
 impl Track {
-    pub fn new(kind: u32, rules: &Rules, registered: Option<u32>) -> Self {
+    pub fn new(kind: u32, rules: &Rules, id: &SensorId, registered: Option<u32>) -> Self {
         let registered = registered.map(|number| rules.sensor(number));
-        let state = |rule: &u32| match &rules.detection(*rule).test {
-            Test::Threshold(threshold) => {
-                RuleState::Threshold(threshold::State::new(threshold, registered))
-            }
-            Test::Report(_) => RuleState::Report,
-            Test::Silence(_) => unreachable!("silence judges no reading"),
-        };
+        let state = |rule: &u32| RuleState::new(rules.detection(*rule), id.as_str(), registered);
         Self {
             kind,
             states: rules.kind(kind).judging.iter().map(state).collect(),
@@ -290,29 +266,24 @@ impl Track {
 
     fn put(&self, rules: &Rules, out: &mut impl Put) {
         out.put_text(rules.kind(self.kind).kind.as_str());
-        for state in &self.states {
-            match state {
-                RuleState::Threshold(state) => state.put(out),
-                RuleState::Report => {}
-            }
+        for (rule, state) in self.with_rules(rules) {
+            state.put(rules.detection(rule), out);
         }
     }
 
     fn take(
         take: &mut Take<'_>,
         rules: &Rules,
+        id: &SensorId,
         registered: Option<u32>,
     ) -> Result<Self, CodecError> {
         let kind = rules.kind_number(take.text()?);
         let kind = kind.filter(|&kind| !rules.kind(kind).judging.is_empty());
         let kind = kind.ok_or(CodecError("a kind that no rule judges"))?;
-        let mut track = Self::new(kind, rules, registered);
+        let mut track = Self::new(kind, rules, id, registered);
         let registered = registered.map(|number| rules.sensor(number));
         for (&rule, state) in rules.kind(kind).judging.iter().zip(&mut track.states) {
-            if let Test::Threshold(threshold) = &rules.detection(rule).test {
-                let saved = threshold::State::take(take, threshold, registered)?;
-                *state = RuleState::Threshold(saved);
-            }
+            *state = RuleState::take(take, rules.detection(rule), id.as_str(), registered)?;
         }
         Ok(track)
     }
@@ -343,19 +314,7 @@ impl Track {
                 .position(|(number, _)| same(old, *number, new, rule));
             let Some(kept) = kept else { continue };
             *place = states.remove(kept).1;
-            let test = &new.detection(rule).test;
-            if let (Test::Threshold(threshold), RuleState::Threshold(state)) = (test, place) {
-                state.refit(threshold, registered);
-            }
-        }
-    }
-}
-
-impl RuleState {
-    fn is_raised(&self) -> bool {
-        match self {
-            Self::Threshold(state) => state.is_raised(),
-            Self::Report => false,
+            place.refit(&new.detection(rule).test, registered);
         }
     }
 }

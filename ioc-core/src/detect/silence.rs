@@ -2,7 +2,7 @@
 //!
 //! Arrives: when the sensor was last heard, and the timer when it is due. Leaves: whether it is
 //! silent by now, or when to ask again. Downtime is not silence: after a start every sensor has
-//! its whole deadline again. Sensors that were never heard are never silent. Next: `report.rs`.
+//! its whole deadline again. Sensors that were never heard are never silent. Next: `sensor.rs`.
 
 use crate::codec::{CodecError, Put, Take};
 use crate::time::{Millis, Timestamp};

@@ -39,13 +39,20 @@ struct Abnormal {
 
 #[derive(Debug, Clone, Copy)]
 struct Run {
+    /// How many readings were beyond the level: in a row, or among the last that the rule asks of.
     count: u32,
+    /// Those last ones, the newest in the lowest bit, if the rule does not ask for a row.
+    recent: u64,
     since: Timestamp,
 }
 
 /// What a reading, or a timer, came to.
 #[derive(Debug, PartialEq)]
 pub(super) enum Outcome {
+    /// Taken in, to be judged later.
+    Gathered,
+    /// There are not enough readings to tell.
+    Unknown,
     /// Normal, and nothing is raised.
     Normal,
     /// Nothing changes: neither abnormal nor normal, or not normal for long enough.
@@ -64,6 +71,8 @@ pub(super) enum Outcome {
     Worsened(Severity),
     /// Normal again.
     Cleared,
+    /// Evidence by itself, which no level was asked of.
+    Reported(Sighting),
 }
 
 /// A rule's levels in the terms of one sensor: its own `warning` and `danger` replace the moderate
@@ -137,9 +146,29 @@ impl State {
         self.observed_to = Timestamp::MIN;
     }
 
+    /// Whether a reading of this time would be late.
+    pub fn is_late(&self, observed_at: Timestamp) -> bool {
+        observed_at < self.observed_to
+    }
+
+    /// Takes note of a reading's time that cannot be judged.
+    pub fn hear(&mut self, observed_at: Timestamp) {
+        self.observed_to = self.observed_to.max(observed_at);
+    }
+
     /// Whether the detection is raised.
     pub fn is_raised(&self) -> bool {
         matches!(&self.abnormal, Some(abnormal) if abnormal.raised.is_some())
+    }
+
+    /// Whether it is raised, or some readings are beyond a level and not yet enough.
+    pub fn is_abnormal(&self) -> bool {
+        self.abnormal.is_some()
+    }
+
+    /// Whether a value is beyond the least level.
+    pub fn would_exceed(&self, rule: &Threshold, value: f64) -> bool {
+        excess(rule.side, value, self.least) > 0.0
     }
 
     /// Judges one reading. `sighting` is made only if the reading may become evidence.
@@ -152,8 +181,8 @@ impl State {
         sighting: impl FnOnce(Severity, f64) -> Sighting,
     ) -> Outcome {
         let beyond = excess(rule.side, value, self.least);
-        let late = observed_at < self.observed_to;
-        self.observed_to = self.observed_to.max(observed_at);
+        let late = self.is_late(observed_at);
+        self.hear(observed_at);
         if self.abnormal.is_none() && (late || beyond <= 0.0) {
             return if late { Outcome::Late } else { Outcome::Normal };
         }
@@ -181,11 +210,15 @@ impl State {
         let Some(abnormal) = &mut self.abnormal else {
             return Outcome::Normal;
         };
+        let runs = abnormal.runs.iter_mut();
+        runs.for_each(|run| run.note(rule, false, Timestamp::MIN));
         if abnormal.raised.is_none() {
+            if abnormal.runs.iter().any(|run| run.count > 0) {
+                return Outcome::Held;
+            }
             self.abnormal = None;
             return Outcome::Subsided;
         }
-        abnormal.runs.iter_mut().for_each(|run| run.count = 0);
         if !is_normal(rule, value, self.least) {
             abnormal.normal_in_a_row = 0;
             return Outcome::Held;
@@ -210,6 +243,7 @@ impl State {
         let abnormal = self.abnormal.get_or_insert_with(|| {
             let none = Run {
                 count: 0,
+                recent: 0,
                 since: at,
             };
             Box::new(Abnormal {
@@ -223,7 +257,7 @@ impl State {
         abnormal.normal_in_a_row = 0;
         abnormal.unheard = false;
         for (run, level) in abnormal.runs.iter_mut().zip(levels(rule, sensor)) {
-            run.note(excess(rule.side, value, level.value) > 0.0, at);
+            run.note(rule, excess(rule.side, value, level.value) > 0.0, at);
         }
         let graver = abnormal.persisted(rule, at);
         match (abnormal.raised, graver) {
@@ -233,7 +267,7 @@ impl State {
                 Outcome::Updated(severity, sighting)
             }
             (None, graver) => {
-                abnormal.keep(sighting);
+                abnormal.keep(rule, sighting);
                 graver.map_or(Outcome::Pending, |severity| abnormal.raise(severity))
             }
         }
@@ -276,9 +310,11 @@ impl State {
     }
 
     /// Puts the whole state, for a digest or a snapshot.
-    pub fn put(&self, out: &mut impl Put) {
+    pub fn put(&self, rule: &Threshold, out: &mut impl Put) {
         out.put_time(self.observed_to);
-        out.put_option(self.abnormal.as_deref(), |out, abnormal| abnormal.put(out));
+        out.put_option(self.abnormal.as_deref(), |out, abnormal| {
+            abnormal.put(rule, out);
+        });
     }
 
     /// The state as it was put, of a rule that means the same.
@@ -315,11 +351,18 @@ impl Abnormal {
             .max()
     }
 
-    fn keep(&mut self, sighting: Sighting) {
+    fn keep(&mut self, rule: &Threshold, sighting: Sighting) {
         if self.pending.len() == PENDING_READINGS_MAX {
             self.pending.remove(1);
         }
         self.pending.push(sighting);
+        if rule.readings_among.is_some() {
+            // What is no more among the last readings raises nothing, so it is no evidence either.
+            let counts = self.runs.iter().map(|run| run.count).max();
+            let counts = counts.unwrap_or(0) as usize;
+            let gone = self.pending.len().saturating_sub(counts);
+            self.pending.drain(..gone);
+        }
     }
 
     fn raise(&mut self, severity: Severity) -> Outcome {
@@ -327,9 +370,9 @@ impl Abnormal {
         Outcome::Raised(severity, std::mem::take(&mut self.pending))
     }
 
-    fn put(&self, out: &mut impl Put) {
+    fn put(&self, rule: &Threshold, out: &mut impl Put) {
         for run in &self.runs {
-            run.put(out);
+            run.put(rule, out);
         }
         out.put_option(self.raised, |out, severity| out.put_u8(severity as u8));
         out.put_u32(self.normal_in_a_row);
@@ -341,7 +384,7 @@ impl Abnormal {
     }
 
     fn take(take: &mut Take<'_>, rule: &Threshold) -> Result<Self, CodecError> {
-        let runs = take.each(rule.levels.len(), Run::take)?;
+        let runs = take.each(rule.levels.len(), |take| Run::take(take, rule))?;
         let raised = take.option(Severity::take)?;
         let normal_in_a_row = take.u32()?;
         let pending = take.count(PENDING_READINGS_MAX)?;
@@ -356,34 +399,58 @@ impl Abnormal {
 }
 
 impl Run {
-    fn note(&mut self, beyond: bool, at: Timestamp) {
-        if !beyond {
-            self.count = 0;
-            return;
-        }
-        if self.count == 0 {
+    fn note(&mut self, rule: &Threshold, beyond: bool, at: Timestamp) {
+        if beyond && self.count == 0 {
             self.since = at;
         }
-        self.count = self.count.saturating_add(1);
+        match rule.readings_among {
+            Some(among) => {
+                self.recent = (self.recent << 1 | u64::from(beyond)) & last(among);
+                self.count = self.recent.count_ones();
+            }
+            None if beyond => self.count = self.count.saturating_add(1),
+            None => self.count = 0,
+        }
     }
 
     /// Since when matters only while it lasts.
-    fn put(self, out: &mut impl Put) {
-        out.put_u32(self.count);
+    fn put(self, rule: &Threshold, out: &mut impl Put) {
+        match rule.readings_among {
+            Some(_) => out.put_u64(self.recent),
+            None => out.put_u32(self.count),
+        }
         if self.count > 0 {
             out.put_time(self.since);
         }
     }
 
-    fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
-        let count = take.u32()?;
+    fn take(take: &mut Take<'_>, rule: &Threshold) -> Result<Self, CodecError> {
+        let (count, recent) = match rule.readings_among {
+            Some(among) => {
+                let recent = take.u64()?;
+                if recent & !last(among) != 0 {
+                    return Err(CodecError("more readings than the rule asks of"));
+                }
+                (recent.count_ones(), recent)
+            }
+            None => (take.u32()?, 0),
+        };
         let since = if count > 0 {
             take.time()?
         } else {
             Timestamp::MIN
         };
-        Ok(Self { count, since })
+        Ok(Self {
+            count,
+            recent,
+            since,
+        })
     }
+}
+
+/// The bits of so many readings.
+const fn last(readings: u32) -> u64 {
+    u64::MAX >> (u64::BITS - readings)
 }
 
 #[cfg(test)]
@@ -405,6 +472,7 @@ mod tests {
             ],
             clear_gap: 0.5,
             readings_min,
+            readings_among: None,
             lasting,
             clear_readings_min: 1,
         }
@@ -482,6 +550,31 @@ mod tests {
             "raised moderate by 4",
         ];
         assert_eq!(outcomes(&rule, None, &said), words);
+    }
+
+    #[test]
+    fn persistence_among_the_last_readings_bears_with_normal_ones() {
+        let mut rule = rule(Side::Above, 3, Millis::ZERO);
+        rule.readings_among = Some(5);
+        let said = [3.5, 1.0, 3.5, 1.0, 1.0, 3.5, 1.0, 4.5, 3.5, 3.0, 2.0];
+        let said: Vec<_> = (0..).zip(said).collect();
+        let words = [
+            "pending",
+            "held",
+            "pending",
+            "held",
+            "held",
+            "pending",
+            "held",
+            "pending",
+            "raised moderate by 3",
+            "held",
+            "cleared",
+        ];
+        assert_eq!(outcomes(&rule, None, &said), words);
+        let once: Vec<_> = (0..).zip([3.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]).collect();
+        let words = outcomes(&rule, None, &once);
+        assert_eq!(words[4..], ["held", "subsided", "normal"]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use ioc_core::place::Position;
 use ioc_core::reading::{AttributesBuffer, Reading};
 use ioc_core::record::{
     Action, Adopted, BuildHash, BundleHash, ClockKind, Command, DeadLetter, Effect, EffectNews,
-    Input, Operate, Record, Skip, Started,
+    Input, Operate, Record, Replayed, Skip, Started,
 };
 use ioc_core::time::Timestamp;
 use proptest::prelude::*;
@@ -49,7 +49,7 @@ enum Parts {
         attributes: AttributesBuffer,
     },
     DeadLetter {
-        texts: [String; 4],
+        texts: [String; 6],
         payload: Vec<u8>,
         payload_bytes: u32,
     },
@@ -94,7 +94,7 @@ impl Parts {
                 attributes: attributes.as_attributes(),
             }),
             Self::DeadLetter {
-                texts: [source, topic, reason, detail],
+                texts: [source, topic, reason, detail, place, content_type],
                 payload,
                 payload_bytes,
             } => Input::DeadLetter(DeadLetter {
@@ -104,6 +104,8 @@ impl Parts {
                 detail,
                 payload,
                 payload_bytes: *payload_bytes,
+                place,
+                content_type,
             }),
             Self::Command {
                 request,
@@ -181,7 +183,9 @@ fn reading_parts() -> impl Strategy<Value = Parts> {
 
 fn parts() -> impl Strategy<Value = Parts> {
     let letter = (
-        [".{0,40}", ".{0,40}", ".{0,40}", ".{0,80}"],
+        [
+            ".{0,40}", ".{0,40}", ".{0,40}", ".{0,80}", ".{0,10}", ".{0,10}",
+        ],
         prop::collection::vec(any::<u8>(), 0..200),
         any::<u32>(),
     );
@@ -255,6 +259,8 @@ fn parts() -> impl Strategy<Value = Parts> {
         let build = BuildHash(build);
         Parts::Other(Input::Adopted(Adopted { from, to, build }))
     });
+    let replayed = any::<u64>();
+    let replayed = replayed.prop_map(|letter| Parts::Other(Input::Replayed(Replayed { letter })));
     let reload = any::<[u8; 32]>().prop_map(|hash| Parts::Other(Input::Reload(BundleHash(hash))));
     prop_oneof![
         reading_parts(),
@@ -266,6 +272,7 @@ fn parts() -> impl Strategy<Value = Parts> {
         started,
         skipped,
         adopted,
+        replayed,
         reload,
         Just(Parts::Other(Input::Tick)),
     ]
@@ -517,6 +524,17 @@ fn example_inputs(attributes: &AttributesBuffer) -> Vec<Input<'_>> {
             detail: "value is null",
             payload: b"{\"value\":null}",
             payload_bytes: 14,
+            ..DeadLetter::default()
+        }),
+        Input::DeadLetter(DeadLetter {
+            source: "http",
+            topic: "hydro/north",
+            reason: "unit_unknown",
+            detail: "/gauges/1: \"furlong\"",
+            payload: b"[1,2]",
+            payload_bytes: 5,
+            place: "/gauges/1",
+            content_type: "application/json",
         }),
         Input::Command(Command {
             request: "r-1",
@@ -564,6 +582,7 @@ fn example_inputs(attributes: &AttributesBuffer) -> Vec<Input<'_>> {
                 detail: "the motor is blocked",
             },
         }),
+        Input::Replayed(Replayed { letter: 983 }),
     ]
 }
 

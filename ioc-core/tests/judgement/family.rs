@@ -336,3 +336,36 @@ fn p5_a_chain_of_causes_has_a_bound() {
         .collect();
     assert_eq!(alone.len(), 2, "the first and the seventeenth: {told}");
 }
+
+#[test]
+fn a_candidate_that_has_the_id_of_another_rule_s_incident_changes_no_family() {
+    // Both rules make floods, so that what they begin with the same reading has the same id; the
+    // careful one still waits for company when the other's incident is a parent already.
+    let builder = BundleBuilder::new()
+        .threshold("high", "level", &[(Moderate, 1.0)], |_| ())
+        .threshold("higher", "level", &[(Moderate, 2.0)], |_| ())
+        .correlation("bold", "flood", &["high"], |rule| {
+            rule.within_m = 100;
+            causes(rule, &[effect("flood", 5_000, 60, 0)]);
+        })
+        .correlation("careful", "flood", &["high", "higher"], |rule| {
+            rule.within_m = 1_500;
+            rule.weights = vec![1, 3];
+            rule.sources_min = 3;
+        });
+    check_with(
+        &builder.build(),
+        "10:00 l-1 1.5 kind=level at=0,0
+         10:01 l-2 2.5 kind=level at=3000,0
+         10:02 l-3 1.5 kind=level at=1400,0
+         10:03 l-4 1.5 kind=level at=2200,0",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: l-1 1.5
+            10:01 opened flood#2 moderate caused by flood#1: l-2 2.5
+            10:01 opened flood#3 moderate caused by flood#2: l-2 2.5
+            10:02 opened flood#4 moderate caused by flood#1: l-3 1.5
+            10:03 opened flood#5 moderate caused by flood#2: l-4 1.5
+            10:03 updated flood#3 moderate 4 sensors: l-1 1.5, l-3 1.5 1399 m, l-4 1.5 800 m
+        "#]],
+    );
+}

@@ -7,18 +7,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use ioc_core::bundle::{Bundle, Test};
 use ioc_core::decision::{CommandChange, Condition, Decision, Handling, Progress, Verdict};
 use ioc_core::id::{CommandKey, IncidentId, ReadingId, SensorId};
 use ioc_core::judgement::Judgement;
+use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::Input;
-use ioc_core::time::Millis;
+use ioc_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use crate::support::{History, Manner, without_numbers};
-use crate::workload::{day, history};
+use crate::support::{History, MIDNIGHT, Manner, without_numbers};
+use crate::workload::{SENSORS, Variant, bundle, day, history};
 
 /// Any number of shards and any batches.
 fn manner() -> impl Strategy<Value = Manner> {
@@ -357,4 +359,121 @@ proptest! {
         let open = live.filter(|incident| incident.condition != Condition::Cleared).count();
         prop_assert_eq!(judgement.counters().incidents_live as usize, open);
     }
+}
+
+/// A stream of one city's sensors: how long after the one before, which sensor, its value, and by
+/// how much its message is delayed, in part of the time that rules wait.
+fn stream() -> impl Strategy<Value = Vec<(i64, usize, f64, f64)>> {
+    let value = prop_oneof![0.0..6.0f64, Just(3.0), Just(0.5), Just(1.0)];
+    prop::collection::vec((0..40_000i64, 0..9usize, value, 0.0..1.0f64), 1..150)
+}
+
+/// The stream under rules that wait for a minute, as it is received with these delays.
+fn disordered(
+    stream: &[(i64, usize, f64, f64)],
+    delay: impl Fn(f64) -> i64,
+    again: &[Index],
+) -> History {
+    let mut history = History::new(settling());
+    let mut now = MIDNIGHT;
+    let mut received: Vec<(Timestamp, usize, Vec<u8>)> = Vec::new();
+    for (number, &(after_ms, sensor, value, part)) in stream.iter().enumerate() {
+        now = now + Millis(after_ms);
+        let (sensor, kind) = SENSORS[sensor];
+        let id = format!("r{number}");
+        let reading = Reading {
+            id: &id,
+            sensor,
+            kind,
+            observed_at: now,
+            received_at: None,
+            value,
+            unit: "",
+            position: None,
+            attributes: Attributes::default(),
+        };
+        let mut bytes = Vec::new();
+        Input::Reading(reading).encode(&mut bytes);
+        received.push((now + Millis(delay(part)), number, bytes));
+    }
+    for index in again {
+        // Once more, and soon enough to be told from a new one.
+        let (at, number, bytes) = received[index.index(received.len())].clone();
+        received.push((at + Millis::seconds(2), number, bytes));
+    }
+    received.sort_by_key(|(at, number, _)| (*at, *number));
+    history
+        .inputs
+        .extend(received.into_iter().map(|(at, _, bytes)| (at, bytes)));
+    history.push(now + Millis::minutes(300), &Input::Tick);
+    history
+}
+
+/// The city of the random days, under rules that put readings in order or count them in windows.
+fn settling() -> Arc<Bundle> {
+    let mut bundle = Bundle::clone(&bundle(Variant::Asking));
+    bundle.detections.retain_mut(|rule| {
+        rule.settle = Millis::minutes(1);
+        match &mut rule.test {
+            Test::Window(window) => window.lateness = Millis::minutes(1),
+            Test::Silence(_) | Test::Report(_) => return false,
+            Test::Threshold(_) | Test::Rate(_) | Test::Becomes(_) => {}
+        }
+        true
+    });
+    let known: BTreeSet<_> = bundle
+        .detections
+        .iter()
+        .map(|rule| rule.name.clone())
+        .collect();
+    for rule in &mut bundle.correlations {
+        let taken = rule.detections.iter().zip(&rule.weights);
+        let taken = taken.filter(|(name, _)| known.contains(*name));
+        (rule.detections, rule.weights) =
+            taken.map(|(name, weight)| (name.clone(), *weight)).unzip();
+    }
+    bundle.hash.0[0] ^= 1;
+    Arc::new(bundle)
+}
+
+/// Decisions without when their readings were received, which disorder changes.
+fn without_receipt(decisions: &[Decision]) -> Vec<Decision> {
+    let mut decisions = without_numbers(decisions);
+    for decision in &mut decisions {
+        // Of windows the readings that raise together are named as they came.
+        decision.cause.evidence.sort_by(|a, b| {
+            (&a.sensor, &a.reading, &a.rule).cmp(&(&b.sensor, &b.reading, &b.rule))
+        });
+        for evidence in &mut decision.cause.evidence {
+            evidence.distance_m = None;
+        }
+    }
+    decisions
+}
+
+proptest! {
+    #[test]
+    fn inv_19_disorder_and_redelivery_within_the_time_that_rules_wait_change_nothing(
+        stream in stream(), again in prop::collection::vec(any::<Index>(), 0..20),
+        manner in restarting(),
+    ) {
+        let in_order = disordered(&stream, |_| 0, &[]);
+        let plain = decisions(&in_order);
+        // A reading that comes at the very end of the time is judged after the timers of then.
+        let delay = |part: f64| (part * 59_999.0) as i64;
+        let other = disordered(&stream, delay, &again).run(&manner).decisions;
+        prop_assert_eq!(without_receipt(&plain), without_receipt(&other));
+    }
+}
+
+#[test]
+fn the_disordered_streams_hold_incidents() {
+    let mut runner = TestRunner::deterministic();
+    let opened = (0..50).filter(|_| {
+        let stream = stream().new_tree(&mut runner).unwrap().current();
+        let decisions = decisions(&disordered(&stream, |_| 0, &[]));
+        let mut verdicts = decisions.iter().map(|decision| &decision.verdict);
+        verdicts.any(|verdict| matches!(verdict, Verdict::IncidentOpened(_)))
+    });
+    assert!(opened.count() > 25);
 }

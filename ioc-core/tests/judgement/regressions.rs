@@ -1,7 +1,7 @@
 //! What users of other systems suffered from, by the project and the issue that tells it.
 
 use expect_test::expect;
-use ioc_core::bundle::Side;
+use ioc_core::bundle::{Aggregate, Side};
 use ioc_core::decision::Severity::{Minor, Moderate, Severe};
 use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::Input;
@@ -451,4 +451,135 @@ fn a_merger_does_not_name_a_reading_again_that_was_a_report_before() {
             10:11 updated fire#1 moderate 3 sensors: heat-1 70
         "#]],
     );
+}
+
+#[test]
+fn thingsboard_11803_thingsboard_10979_a_timed_clear_needs_no_further_reading() {
+    check_with(
+        &high(gauges()).build(),
+        "10:00 gauge-1 4.5
+         10:01 gauge-1 1.0
+         10:02 gauge-1 1.0
+         23:00 tick",
+        &expect![[r#""#]],
+    );
+}
+
+#[test]
+fn thingsboard_7227_thingsboard_14324_either_of_two_conditions_is_enough() {
+    let either = gauges()
+        .threshold("high", "level", &[(Moderate, 3.0)], |_| ())
+        .threshold("low", "level", &[(Severe, 0.5)], |rule| {
+            rule.side = Side::Below;
+        })
+        .correlation("odd", "odd", &["high", "low"], |_| ());
+    check_with(
+        &either.build(),
+        "10:00 gauge-1 3.1
+         10:01 gauge-1 1.0
+         11:00 gauge-1 0.4
+         11:01 gauge-1 1.0",
+        &expect![[r#""#]],
+    );
+}
+
+#[test]
+fn perseo_fe_411_absence_is_told_after_a_restart_without_an_event() {
+    check_with(
+        &gauges().build(),
+        "10:00 gauge-1 1.0
+         10:01 started after=10:00:30
+         23:00 tick",
+        &expect![[r#""#]],
+    );
+}
+
+/// Calls that are counted over ten minutes, each minute anew.
+fn counted() -> BundleBuilder {
+    BundleBuilder::new()
+        .sensor("calls", "call", metres(0, 0))
+        .threshold("calls-many", "call", &[(Moderate, 3.0)], |_| ())
+        .of_window(Aggregate::Count, Millis::minutes(10), Millis::minutes(1))
+        .correlation("crowds", "crowd", &["calls-many"], |_| ())
+}
+
+#[test]
+fn ekuiper_3847_what_a_window_holds_is_not_lost_by_a_restart() {
+    check_with(
+        &counted().build(),
+        "10:00 calls 1
+         10:01 calls 1
+         10:02 calls 1
+         10:03 started after=10:02:30
+         10:04 calls 1
+         23:00 tick",
+        &expect![[r#""#]],
+    );
+}
+
+#[test]
+fn frost_server_836_twenty_readings_a_second_out_of_order_are_put_in_order() {
+    // In a row only as they were observed: as they come, each high one stands between low ones.
+    let bundle = |settle| {
+        gauges()
+            .threshold("high", "level", &[(Moderate, 3.0)], |rule| {
+                rule.readings_min = 10;
+            })
+            .settling(settle)
+            .correlation("floods", "flood", &["high"], |_| ())
+            .build()
+    };
+    let mut timeline = String::new();
+    for number in 0..20 {
+        // Ten low ones, then ten high ones, sent as the first and the last by turns.
+        let place = if number % 2 == 0 {
+            number / 2
+        } else {
+            10 + number / 2
+        };
+        let value = if place < 10 { 1.0 } else { 3.5 };
+        let (sent, observed) = (f64::from(number) * 0.05, f64::from(place) * 0.05);
+        timeline += &format!("10:00:{sent:.2} gauge-1 {value} observed=10:00:{observed:.2}\n");
+    }
+    timeline += "10:01 tick";
+    check_with(&bundle(Millis::ZERO), &timeline, &expect![[""]]);
+    check_with(&bundle(Millis::seconds(1)), &timeline, &expect![[r#""#]]);
+}
+
+#[test]
+fn a_train_that_does_not_come_is_told_without_another_one() {
+    let trains = BundleBuilder::new()
+        .sensor("platform-1", "train", metres(0, 0))
+        .threshold("train-missing", "train", &[(Moderate, 1.0)], |rule| {
+            rule.side = Side::Below;
+        })
+        .of_window(Aggregate::Count, Millis::minutes(30), Millis::minutes(5))
+        .correlation("trains", "no_train", &["train-missing"], |_| ());
+    check_with(
+        &trains.build(),
+        "05:00 platform-1 1
+         05:10-06:00/10 platform-1 1
+         07:10 platform-1 1
+         07:20-08:00/10 platform-1 1
+         08:10 started after=08:01
+         08:20 platform-1 1
+         08:30 tick",
+        &expect![[r#""#]],
+    );
+}
+
+#[test]
+fn many_calls_within_ten_minutes_are_a_crowd_in_whatever_order_they_come() {
+    let in_order = "10:00 calls 1 id=a
+         10:01 calls 1 id=b
+         10:02 calls 1 id=c
+         10:03 calls 1 id=d
+         11:00 tick";
+    let otherwise = "10:03:10 calls 1 id=d observed=10:03
+         10:02:20 calls 1 id=c observed=10:02
+         10:02:25 calls 1 id=b observed=10:02
+         10:02:26 calls 1 id=a observed=10:02
+         11:00 tick";
+    check_with(&counted().build(), in_order, &expect![[r#""#]]);
+    check_with(&counted().build(), otherwise, &expect![[r#""#]]);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use ioc_core::bundle::{Bundle, Side, Test};
+use ioc_core::bundle::{Bundle, Direction, Side, States, Test};
 use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
 use ioc_core::time::Millis;
 
@@ -619,4 +619,142 @@ fn evidence_counts_by_its_weight_and_what_weighs_nothing_joins_without_deciding(
             10:50 updated flood#1 severe episode 2 cleared 4 sensors: sky-1 40
         "#]],
     );
+}
+
+#[test]
+fn a_gauge_that_waves_splash_over_is_high_by_three_of_its_last_five() {
+    // In a row it never is: each trough begins the row anew.
+    let waves = city()
+        .threshold("waves-high", "water_level", &[(Moderate, 3.0)], |rule| {
+            rule.readings_min = 3;
+            rule.readings_among = Some(5);
+        })
+        .threshold("in-a-row", "water_level", &[(Moderate, 3.0)], |rule| {
+            rule.readings_min = 3;
+        })
+        .correlation("waves", "wave", &["waves-high"], |_| ())
+        .correlation("rows", "row", &["in-a-row"], |_| ())
+        .build();
+    let waves = only(&waves, &["waves", "rows"]);
+    check_with(
+        &waves,
+        "10:00 river-1 3.1
+         10:01 river-1 2.9
+         10:02 river-1 3.2
+         10:03 river-1 2.9
+         10:04 river-1 3.1
+         10:05 river-1 2.8
+         10:06-10:20/1 river-1 2.0",
+        &expect![[r#"
+            10:04 opened wave#1 moderate: river-1 3.1, river-1 3.2, river-1 3.1
+            10:15 cleared wave#1 moderate
+        "#]],
+    );
+}
+
+#[test]
+fn a_flash_flood_is_told_by_its_rise_before_it_is_high() {
+    let rising = city()
+        .threshold(
+            "river-rises",
+            "water_level",
+            &[(Moderate, 0.3), (Severe, 0.6)],
+            |rule| {
+                rule.clear_gap = 0.2;
+            },
+        )
+        .of_change(Direction::Rises, Millis::minutes(15))
+        .correlation("rises", "flash_flood", &["river-rises"], |_| ())
+        .build();
+    // Flat, a spike, then half a metre in five minutes; the backlog of a gauge comes at once.
+    let mut timeline = String::from(
+        "10:00-10:19/1 river-1 1.0
+         10:07:30 river-1 2.9\n",
+    );
+    for minute in 0..10 {
+        let level = 1.1 + 0.1 * f64::from(minute);
+        timeline += &format!("10:{} river-1 {level:.1}\n", 20 + minute);
+    }
+    timeline += "10:30-11:10/1 river-1 2.0\n";
+    for minute in 0..20 {
+        let level = 1.0 + 0.01 * f64::from(minute);
+        timeline += &format!("12:00 river-3 {level:.2} observed=11:{}\n", 30 + minute);
+    }
+    check_with(
+        &only(&rising, &["rises"]),
+        &timeline,
+        &expect![[r#"
+            10:24 opened flash_flood#1 moderate: river-1 1.5
+            10:25 updated flash_flood#1 moderate: river-1 1.6
+            10:26 updated flash_flood#1 severe: river-1 1.7
+            10:27 updated flash_flood#1 severe: river-1 1.8
+            10:28 updated flash_flood#1 severe: river-1 1.9
+            10:29 updated flash_flood#1 severe: river-1 2
+            10:30 updated flash_flood#1 severe: river-1 2
+            10:31 updated flash_flood#1 severe: river-1 2
+            10:32 updated flash_flood#1 severe: river-1 2
+            10:33 updated flash_flood#1 severe: river-1 2
+            10:34 updated flash_flood#1 severe: river-1 2
+            10:35 updated flash_flood#1 severe: river-1 2
+            10:36 updated flash_flood#1 severe: river-1 2
+            10:37 updated flash_flood#1 severe: river-1 2
+            10:38 updated flash_flood#1 severe: river-1 2
+            10:49 cleared flash_flood#1 severe
+            11:15 sensor_silent river-1 last heard 11:10
+        "#]],
+    );
+}
+
+#[test]
+fn a_breaker_that_opens_is_told_and_one_that_is_switched_off_by_hand_is_not() {
+    let texts = |texts: &[&str]| States::Texts(texts.iter().map(|text| (*text).into()).collect());
+    let breakers = BundleBuilder::new()
+        .sensor("breaker-1", "breaker", metres(0, 0))
+        .sensor("breaker-2", "breaker", metres(9_000, 0))
+        .threshold(
+            "breaker-opens",
+            "breaker",
+            &[(Moderate, 0.0), (Severe, 0.0)],
+            |rule| {
+                rule.readings_min = 2;
+            },
+        )
+        .of_states(
+            Some("position"),
+            &[texts(&["open", "tripped"]), texts(&["failed"])],
+            Some(texts(&["closed"])),
+        )
+        .correlation("outages", "outage", &["breaker-opens"], |_| ())
+        .build();
+    check_with(
+        &breakers,
+        "10:00 breaker-1 1 position=closed
+         10:01 breaker-1 1 position=open
+         10:02 breaker-1 1 position=open
+         10:03 breaker-1 1 position=failed
+         10:04 breaker-1 1
+         10:05 breaker-1 1 position=failed
+         10:06 breaker-1 1 position=closed
+         10:07 breaker-1 1 position=open observed=10:01:30
+         10:10 breaker-2 1 position=earthed
+         10:11 breaker-2 1 position=open
+         10:12 breaker-2 1 position=open
+         10:13 breaker-2 1 position=closed
+         10:14 breaker-2 1 position=tripped
+         10:15 breaker-2 1 position=open",
+        &expect![[r#"
+            10:02 opened outage#1 moderate: breaker-1 1, breaker-1 1
+            10:03 updated outage#1 moderate: breaker-1 1
+            10:05 updated outage#1 severe: breaker-1 1
+            10:15 opened outage#2 moderate: breaker-2 1, breaker-2 1
+        "#]],
+    );
+}
+
+/// The bundle with these correlations only.
+fn only(bundle: &Arc<Bundle>, correlations: &[&str]) -> Arc<Bundle> {
+    let mut bundle = Bundle::clone(bundle);
+    let named = |name: &str| correlations.contains(&name);
+    bundle.correlations.retain(|rule| named(rule.name.as_str()));
+    Arc::new(bundle)
 }

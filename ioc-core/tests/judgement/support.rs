@@ -4,9 +4,9 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Actuator, ActuatorCommand, Along, AttributeMatch, Bundle, City, ConfirmedBy, CorrelationRule,
-    DetectionRule, Expected, Level, Node, Report, Scale, Sensor, Side, Silence, Test, Threshold,
-    Zone,
+    Actuator, ActuatorCommand, Aggregate, Along, AttributeMatch, Becomes, Bundle, City,
+    ConfirmedBy, CorrelationRule, DetectionRule, Direction, Expected, Level, Node, Rate, Report,
+    Scale, Sensor, Side, Silence, States, Test, Threshold, Window, Zone,
 };
 use ioc_core::decision::{Certainty, Decision, EffectClass, Severity, Verdict};
 use ioc_core::judgement::{Judgement, STATE_FORMAT};
@@ -129,11 +129,70 @@ impl BundleBuilder {
             levels: levels.iter().map(level).collect(),
             clear_gap: 0.0,
             readings_min: 1,
+            readings_among: None,
             lasting: Millis::ZERO,
             clear_readings_min: 1,
         };
         set(&mut threshold);
         self.detection(name, kind, Test::Threshold(threshold))
+    }
+
+    /// The last threshold rule, asked of how much the value changes over a time.
+    pub fn of_change(mut self, direction: Direction, over: Millis) -> Self {
+        let threshold = self.last_threshold();
+        self.last().test = Test::Rate(Rate {
+            direction,
+            over,
+            threshold,
+        });
+        self
+    }
+
+    /// The last threshold rule, asked of states: a list for each level.
+    pub fn of_states(
+        mut self,
+        attribute: Option<&str>,
+        states: &[States],
+        from: Option<States>,
+    ) -> Self {
+        let mut threshold = self.last_threshold();
+        for (level, place) in threshold.levels.iter_mut().zip(0..) {
+            level.value = f64::from(place) + 0.5;
+        }
+        self.last().test = Test::Becomes(Becomes {
+            attribute: attribute.map(str::to_owned),
+            states: states.to_vec(),
+            from,
+            threshold,
+        });
+        self
+    }
+
+    /// The last threshold rule, asked of what the readings of a time come to.
+    pub fn of_window(mut self, of: Aggregate, length: Millis, step: Millis) -> Self {
+        let threshold = self.last_threshold();
+        self.last().test = Test::Window(Window {
+            of,
+            length,
+            step,
+            lateness: Millis::seconds(30),
+            threshold,
+        });
+        self
+    }
+
+    /// Lets the last rule put readings in order first.
+    pub fn settling(mut self, settle: Millis) -> Self {
+        self.last().settle = settle;
+        self
+    }
+
+    fn last(&mut self) -> &mut DetectionRule {
+        self.0.detections.last_mut().unwrap()
+    }
+
+    fn last_threshold(&mut self) -> Threshold {
+        self.last().test.threshold().unwrap().clone()
     }
 
     pub fn silence(self, name: &str, kind: &str, intervals: u32, at_least: Millis) -> Self {
@@ -178,6 +237,7 @@ impl BundleBuilder {
             hash: 0,
             kind: kind.parse().unwrap(),
             matching: Vec::new(),
+            settle: Millis::ZERO,
             test,
         });
         self
@@ -185,8 +245,7 @@ impl BundleBuilder {
 
     /// Asks the last detection rule's readings for an attribute.
     pub fn matching(mut self, name: &str, value: &str) -> Self {
-        let last = self.0.detections.last_mut().unwrap();
-        last.matching.push(AttributeMatch {
+        self.last().matching.push(AttributeMatch {
             name: name.into(),
             values: vec![value.into()],
         });
@@ -226,23 +285,34 @@ impl BundleBuilder {
     pub fn build(mut self) -> Arc<Bundle> {
         let bundle = &mut self.0;
         for rule in &mut bundle.detections {
-            rule.hash = short_hash(&format!(
-                "{:?}{:?}{:?}",
-                rule.kind, rule.matching, rule.test
-            ));
+            let mut meaning = words(&rule.kind) + &words(&rule.matching) + &words(&rule.test);
+            if rule.settle != Millis::ZERO {
+                meaning += &words(&rule.settle);
+            }
+            rule.hash = short_hash(&meaning);
         }
         for rule in &mut bundle.correlations {
             rule.hash = 0;
-            rule.hash = short_hash(&format!("{rule:?}"));
+            rule.hash = short_hash(&words(rule));
         }
         bundle.detections.sort_by(|a, b| a.name.cmp(&b.name));
         bundle.correlations.sort_by(|a, b| a.name.cmp(&b.name));
         bundle.city.sensors.sort_by(|a, b| a.id.cmp(&b.id));
         bundle.city.actuators.sort_by(|a, b| a.id.cmp(&b.id));
         bundle.city.nodes.sort_by(|a, b| a.id.cmp(&b.id));
-        bundle.hash = BundleHash(*blake3::hash(format!("{bundle:?}").as_bytes()).as_bytes());
+        bundle.hash = BundleHash(*blake3::hash(words(bundle).as_bytes()).as_bytes());
         Arc::new(self.0)
     }
+}
+
+/// What a rule is made of, in words. What it does not use is not in them, so that the golden days
+/// stay as they are when rules learn to ask more.
+fn words(rule: &impl std::fmt::Debug) -> String {
+    let unused = [", readings_among: None", ", settle: Millis(0)"];
+    let words = format!("{rule:?}");
+    unused
+        .iter()
+        .fold(words, |words, unused| words.replace(unused, ""))
 }
 
 fn short_hash(text: &str) -> u64 {

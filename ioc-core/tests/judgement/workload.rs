@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Along, Bundle, Effect as MayCause, Expected, Flow, Scale, Side, Stop, Zone,
+    Aggregate, Along, Bundle, Direction, Effect as MayCause, Expected, Flow, Scale, Side, States,
+    Stop, Zone,
 };
 use ioc_core::decision::AnswerWord;
 use ioc_core::decision::EffectClass::{AtMostOnce, Idempotent};
@@ -62,10 +63,27 @@ pub enum Variant {
     Grown,
     /// No rules and no city at all.
     Empty,
+    /// Rules of every further sort.
+    Asking,
+    /// The same, with some of them changed.
+    AskingOtherwise,
 }
 
 impl Variant {
-    pub const ALL: [Self; 4] = [Self::Usual, Self::Changed, Self::Grown, Self::Empty];
+    /// Those of the first golden days.
+    pub const FIRST: [Self; 4] = [Self::Usual, Self::Changed, Self::Grown, Self::Empty];
+    pub const ALL: [Self; 6] = [
+        Self::Usual,
+        Self::Changed,
+        Self::Grown,
+        Self::Empty,
+        Self::Asking,
+        Self::AskingOtherwise,
+    ];
+
+    fn asks_more(self) -> bool {
+        matches!(self, Self::Asking | Self::AskingOtherwise)
+    }
 }
 
 /// A city under all kinds of rules.
@@ -74,7 +92,10 @@ pub fn bundle(variant: Variant) -> Arc<Bundle> {
         return BundleBuilder::new().build();
     }
     let builder = actuators(sensors(BundleBuilder::new(), variant), variant);
-    let builder = correlations(detections(builder, variant), variant);
+    let mut builder = correlations(detections(builder, variant), variant);
+    if variant.asks_more() {
+        builder = asking(builder, variant);
+    }
     builder.build()
 }
 
@@ -311,6 +332,115 @@ fn effects(kinds: &[&str]) -> Vec<MayCause> {
     kinds.iter().map(effect).collect()
 }
 
+/// What the first golden days did not know to ask.
+fn asking(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
+    let otherwise = variant == Variant::AskingOtherwise;
+    let levels = [(Moderate, 1.0), (Severe, 2.0)];
+    builder
+        .threshold(
+            "level-often",
+            "level",
+            &[(Moderate, 2.5), (Extreme, 4.5)],
+            |rule| {
+                rule.readings_min = if otherwise { 3 } else { 2 };
+                rule.readings_among = Some(4);
+                rule.clear_gap = 1.0;
+            },
+        )
+        .threshold("smoke-often", "smoke", &[(Minor, 2.0)], |rule| {
+            rule.readings_min = 3;
+            rule.readings_among = Some(6);
+            rule.lasting = Millis::minutes(2);
+        })
+        .threshold("level-rises", "level", &levels, |rule| {
+            rule.clear_gap = 0.5;
+        })
+        .of_change(Direction::Rises, Millis::minutes(2))
+        .threshold("speed-falls", "speed", &levels, |rule| {
+            rule.lasting = Millis::minutes(if otherwise { 2 } else { 1 });
+        })
+        .of_change(Direction::Falls, Millis::minutes(4))
+        .threshold("speed-stops", "speed", &levels, |rule| {
+            rule.readings_min = 2;
+        })
+        .of_states(
+            None,
+            &[States::Values(vec![1.0, 2.0]), States::Values(vec![0.0])],
+            None,
+        )
+        .threshold("smoke-wet", "smoke", &levels[..1], |rule| {
+            rule.clear_readings_min = 2;
+        })
+        .of_states(
+            Some("about"),
+            &[States::Texts(vec!["water".into()])],
+            Some(States::Texts(vec!["smoke".into(), "fire".into()])),
+        )
+        .threshold(
+            "calls-many",
+            "call",
+            &[(Moderate, 2.0), (Severe, 4.0)],
+            |_| (),
+        )
+        .of_window(Aggregate::Count, Millis::minutes(6), Millis::minutes(2))
+        .threshold("level-mean", "level", &[(Moderate, 3.0)], |rule| {
+            rule.clear_gap = 0.5;
+            rule.readings_min = 2;
+        })
+        .of_window(
+            Aggregate::Mean,
+            Millis::minutes(4),
+            Millis::minutes(if otherwise { 2 } else { 1 }),
+        )
+        .threshold("level-few", "level", &[(Minor, 2.0)], |rule| {
+            rule.side = Side::Below;
+            rule.lasting = Millis::minutes(4);
+        })
+        .of_window(Aggregate::Count, Millis::minutes(20), Millis::minutes(5))
+        .threshold("smoke-most", "smoke", &[(Severe, 4.0)], |_| ())
+        .of_window(Aggregate::Greatest, Millis::minutes(1), Millis::minutes(1))
+        .threshold(
+            "level-settled",
+            "level",
+            &[(Moderate, 2.0), (Severe, 4.0)],
+            |rule| {
+                rule.readings_min = 2;
+                rule.clear_gap = 0.5;
+                rule.lasting = Millis::seconds(90);
+            },
+        )
+        .settling(Millis::minutes(1))
+        .threshold("speed-settled", "speed", &levels[..1], |_| ())
+        .of_change(Direction::Rises, Millis::minutes(3))
+        .settling(Millis::minutes(if otherwise { 1 } else { 2 }))
+        .correlation(
+            "windows",
+            "flood",
+            &["level-mean", "level-few", "calls-many", "level-settled"],
+            |rule| rule.sources_min = 2,
+        )
+        .correlation("settled", "jam", &["speed-settled", "smoke-most"], |_| ())
+        .correlation(
+            "asked-floods",
+            "flood",
+            &["level-often", "level-rises", "smoke-wet"],
+            |rule| rule.within_m = 600,
+        )
+        .correlation(
+            "asked-jams",
+            "jam",
+            &["speed-falls", "speed-stops", "smoke-often"],
+            |rule| rule.sources_min = 2,
+        )
+}
+
+/// A day: under which rules it begins, and what happens.
+#[derive(Debug, Clone)]
+pub struct Day {
+    pub first: Variant,
+    pub events: Vec<Event>,
+}
+
 /// One thing that happens, so long after the one before.
 #[derive(Debug, Clone)]
 pub struct Event {
@@ -355,24 +485,28 @@ pub struct Said {
     pub value: f64,
     pub observed_before_ms: i64,
     pub place: Option<(i32, i32)>,
-    pub about_water: bool,
+    pub about: Option<&'static str>,
 }
 
 fn said() -> impl Strategy<Value = Said> {
-    let value = prop_oneof![0.0..6.0f64, Just(3.0), Just(2.5), Just(0.5), 2.9..3.1f64];
+    let value = prop_oneof![
+        4 => 0.0..6.0f64, 4 => Just(3.0), 4 => Just(2.5), 4 => Just(0.5), 4 => 2.9..3.1f64,
+        1 => Just(0.0), 1 => Just(1.0), 1 => Just(2.0),
+    ];
     let late = prop_oneof![4 => Just(0), 1 => 0..200_000i64, 1 => -90_000..0i64];
     let place = prop::option::weighted(0.5, (0..3_000i32, 0..900i32));
-    let fields = (0..SENSORS.len(), value, late, place, any::<bool>());
-    fields.prop_map(
-        |(sensor, value, observed_before_ms, place, about_water)| Said {
-            sensor,
-            value,
-            observed_before_ms,
-            // Gauges stand where they stand.
-            place: place.filter(|_| sensor >= 9),
-            about_water,
-        },
-    )
+    let about = prop_oneof![
+        2 => Just(Some("water")), 1 => Just(Some("fire")), 1 => Just(None),
+    ];
+    let fields = (0..SENSORS.len(), value, late, place, about);
+    fields.prop_map(|(sensor, value, observed_before_ms, place, about)| Said {
+        sensor,
+        value,
+        observed_before_ms,
+        // Gauges stand where they stand.
+        place: place.filter(|_| sensor >= 9),
+        about,
+    })
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -398,13 +532,19 @@ fn event() -> impl Strategy<Value = Event> {
     (after_ms, what).prop_map(|(after_ms, what)| Event { after_ms, what })
 }
 
-pub fn day() -> impl Strategy<Value = Vec<Event>> {
-    prop::collection::vec(event(), 1..200)
+pub fn day() -> impl Strategy<Value = Day> {
+    let first = prop_oneof![
+        Just(Variant::Usual),
+        Just(Variant::Asking),
+        Just(Variant::AskingOtherwise),
+    ];
+    let events = prop::collection::vec(event(), 1..200);
+    (first, events).prop_map(|(first, events)| Day { first, events })
 }
 
 /// The history of a day, with enough time at its end for everything to happen.
-pub fn history(day: &[Event]) -> History {
-    let mut history = History::new(bundle(Variant::Usual));
+pub fn history(day: &Day) -> History {
+    let mut history = History::new(bundle(day.first));
     let mut now = MIDNIGHT;
     let mut readings: Vec<(String, usize, Vec<u8>)> = Vec::new();
     let mut orders: Vec<(CommandKey, &'static str)> = Vec::new();
@@ -412,7 +552,7 @@ pub fn history(day: &[Event]) -> History {
         let place = orders.len().checked_sub(1 + back % orders.len().max(1));
         place.map(|place| orders[place])
     };
-    for event in day {
+    for event in &day.events {
         now = now + Millis(event.after_ms);
         match &event.what {
             What::Reading(said) => {
@@ -490,8 +630,8 @@ pub fn history(day: &[Event]) -> History {
 fn push_reading(history: &mut History, at: Timestamp, id: &str, said: &Said) {
     let (sensor, kind) = SENSORS[said.sensor];
     let mut attributes = AttributesBuffer::default();
-    if said.about_water {
-        attributes.push("about", "water").unwrap();
+    if let Some(about) = said.about {
+        attributes.push("about", about).unwrap();
     }
     let reading = Reading {
         id,
@@ -545,6 +685,7 @@ fn push_dead_letter(history: &mut History, at: Timestamp) {
         detail: "no value",
         payload: b"{}",
         payload_bytes: 2,
+        ..DeadLetter::default()
     };
     history.push(at, &Input::DeadLetter(letter));
 }

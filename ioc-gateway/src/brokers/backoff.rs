@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use super::RETRY;
 
+/// How often the pause of a link that comes up is doubled: to 0.8 s.
+const EASED: u32 = 3;
+
 /// The pauses of one link.
 #[derive(Debug, Default)]
 pub(super) struct Backoff(u32);
@@ -20,6 +23,11 @@ impl Backoff {
         // Each of these hashers has keys of its own, drawn from the system's randomness.
         let share = RandomState::new().hash_one(self.0) as u32;
         whole - whole.mul_f64(0.5 * f64::from(share) / f64::from(u32::MAX))
+    }
+
+    /// The link came up, but brought nothing: a network that flaps has to be met while it is there.
+    pub fn ease(&mut self) {
+        self.0 = self.0.min(EASED);
     }
 
     /// The link works.
@@ -43,6 +51,8 @@ mod tests {
         let mut others: Vec<_> = (0..40).map(|_| Backoff::default().next()).collect();
         others.dedup();
         assert!(others.len() > 1, "all in step");
+        backoff.ease();
+        assert!(backoff.next() <= RETRY[0] * 8);
         backoff.reset();
         assert!(backoff.next() <= RETRY[0]);
     }

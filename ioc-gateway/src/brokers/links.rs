@@ -80,6 +80,12 @@ impl Link {
         &self.name
     }
 
+    /// Whether it works, or did until just now.
+    pub fn is_up(&self) -> bool {
+        let state = self.links.with(|links| links.get(&self.name).cloned());
+        matches!(state, Some(LinkState::Up))
+    }
+
     /// It works.
     pub fn up(&self) {
         self.set(LinkState::Up);

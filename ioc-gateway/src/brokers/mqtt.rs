@@ -173,6 +173,8 @@ async fn keep(wanted: Wanted, door: Door, mut stopping: watch::Receiver<bool>) {
         };
         if brought || began.elapsed() >= STABLE_AFTER {
             backoff.reset();
+        } else if wanted.link.is_up() {
+            backoff.ease();
         }
         telemetry::broker_broke(wanted.link.name(), error.word());
         wanted.link.down(&error.to_string());

@@ -186,6 +186,8 @@ async fn keep(subscriber: Subscriber, door: Door, mut stopping: watch::Receiver<
         };
         if brought || began.elapsed() >= STABLE_AFTER {
             backoff.reset();
+        } else if subscriber.link.is_up() {
+            backoff.ease();
         }
         telemetry::broker_broke(subscriber.link.name(), error.word());
         subscriber.link.down(&error.to_string());

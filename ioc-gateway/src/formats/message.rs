@@ -5,7 +5,7 @@ use std::fmt;
 use ioc_core::reading::Reading;
 
 use super::draft::{Draft, Scratch};
-use super::{Origin, Reject};
+use super::{Origin, Part, Reject};
 use crate::catalogue::Catalogue;
 
 /// A message as an adapter got it.
@@ -24,6 +24,16 @@ pub struct Message<'m> {
 }
 
 impl<'m> Message<'m> {
+    /// All of it, for dead letters.
+    pub(super) fn whole(self) -> Part<'m> {
+        Part {
+            payload: self.payload,
+            payload_bytes: self.payload.len(),
+            place: "",
+            content_type: self.content_type.unwrap_or_default(),
+        }
+    }
+
     /// Where it comes from, for dead letters.
     pub(super) const fn origin(self, source: &'m str) -> Origin<'m> {
         Origin {

@@ -38,7 +38,7 @@ impl Reject {
     }
 
     /// The same, with the place in the message where it was found.
-    pub(super) fn at(self, place: &dyn fmt::Display) -> Self {
+    pub(crate) fn at(self, place: &dyn fmt::Display) -> Self {
         let place = place.to_string();
         let detail = match place.as_str() {
             "" => self.detail,
@@ -70,6 +70,20 @@ pub fn append_dead_letter(
     append_beginning(inputs, origin, reject, payload, payload.len());
 }
 
+/// A message, or a part of it, that is to be kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Part<'a> {
+    /// What is kept, cut to its bound: all of the message, so that it can be read again, or if
+    /// that is too much only the part.
+    pub payload: &'a [u8],
+    /// How many bytes the message had.
+    pub payload_bytes: usize,
+    /// Where in the message the part stands; empty if it is all of it.
+    pub place: &'a str,
+    /// What the message says that it is; empty if it says nothing.
+    pub content_type: &'a str,
+}
+
 /// The same for a message of `payload_bytes` of which only the beginning was kept.
 pub fn append_beginning(
     inputs: &mut Inputs,
@@ -78,14 +92,27 @@ pub fn append_beginning(
     beginning: &[u8],
     payload_bytes: usize,
 ) {
-    let kept = beginning.len().min(DeadLetter::PAYLOAD_BYTES_MAX);
+    let part = Part {
+        payload: beginning,
+        payload_bytes,
+        place: "",
+        content_type: "",
+    };
+    append_part(inputs, origin, reject, part);
+}
+
+/// The same for a part of a message, or for a message that says what it is.
+pub fn append_part(inputs: &mut Inputs, origin: Origin<'_>, reject: &Reject, part: Part<'_>) {
+    let kept = part.payload.len().min(DeadLetter::PAYLOAD_BYTES_MAX);
     inputs.push(&Input::DeadLetter(DeadLetter {
         source: cut(origin.source),
         topic: cut(origin.topic),
         reason: reject.reason.word(),
         detail: cut(&reject.detail),
-        payload: &beginning[..kept],
-        payload_bytes: u32::try_from(payload_bytes).unwrap_or(u32::MAX),
+        payload: &part.payload[..kept],
+        payload_bytes: u32::try_from(part.payload_bytes).unwrap_or(u32::MAX),
+        place: cut(part.place),
+        content_type: cut(part.content_type),
     }));
 }
 

@@ -175,27 +175,43 @@ fn what_fails_takes_nothing_else_with_it() {
 }
 
 #[test]
-fn a_dead_letter_of_an_item_keeps_just_the_item() {
-    let catalogue = catalogue("t", gauges());
-    let mut inputs = Inputs::default();
-    let message = Message {
-        topic: "t",
-        payload: br#"{"at":1,"gauges":[{"name":"a","level":1}, {"name": "b"}]}"#,
-        ..Message::default()
+fn p5_a_dead_letter_of_a_part_keeps_the_message_if_it_is_short_and_among_the_first() {
+    let letters = |parts: usize, blanks: usize| {
+        let catalogue = catalogue("t", gauges());
+        let parts = vec![r#"{"name":"b"}"#; parts].join(",");
+        let payload = format!(r#"{{"at":1,"gauges":[{parts}]}}{}"#, " ".repeat(blanks));
+        let message = Message {
+            topic: "t",
+            payload: payload.as_bytes(),
+            content_type: Some("application/json"),
+            ..Message::default()
+        };
+        let (mut inputs, workspace) = (Inputs::default(), &mut Workspace::default());
+        append_message(
+            &mut inputs,
+            message,
+            "test",
+            &catalogue,
+            workspace,
+            &mut |_| {},
+        );
+        let kept = inputs.iter().map(|bytes| match Input::decode(bytes) {
+            Ok(Input::DeadLetter(letter)) => {
+                assert_eq!(letter.content_type, "application/json");
+                assert_eq!(letter.payload_bytes as usize, payload.len());
+                let is_whole = letter.payload == payload.as_bytes();
+                assert!(is_whole || letter.payload == br#"{"name":"b"}"#);
+                (letter.place.to_owned(), is_whole)
+            }
+            other => panic!("{other:?}"),
+        });
+        kept.collect::<Vec<_>>()
     };
-    let workspace = &mut Workspace::default();
-    append_message(
-        &mut inputs,
-        message,
-        "test",
-        &catalogue,
-        workspace,
-        &mut |_| {},
-    );
-    let Some(Ok(Input::DeadLetter(letter))) = inputs.iter().nth(1).map(Input::decode) else {
-        panic!("the second is a dead letter");
-    };
-    assert_eq!(letter.payload, br#"{"name": "b"}"#);
+    let kept = letters(20, 0);
+    assert_eq!(kept[1], ("/gauges/1".to_owned(), true));
+    let whole = kept.iter().filter(|(_, is_whole)| *is_whole).count();
+    assert_eq!(whole, WHOLE_LETTERS_MAX as usize);
+    assert!(letters(2, 4096).iter().all(|(_, is_whole)| !is_whole));
 }
 
 #[test]
@@ -243,5 +259,80 @@ proptest! {
     #[test]
     fn any_message_is_readings_or_dead_letters(payload in payload()) {
         outcome(&payload, &catalogue("t", gauges()));
+    }
+}
+
+/// Pieces of messages of the standards, in any order.
+fn standard_payload() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop::sample::select(vec![
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"id\":\"a\"",
+        "\"data\":",
+        "\"value\":1",
+        "\"specversion\":\"1.0\"",
+        "\"source\":\"/s\"",
+        "\"type\":\"t\"",
+        "\"data_base64\":\"eyJ9\"",
+        "\"water_level\":",
+        "\"n\":\"a:pump\"",
+        "\"v\":1",
+        "\"result\":1",
+        "<alert xmlns=\"urn:oasis:names:tc:emergency:cap:1.2\">",
+        "</alert>",
+        "<info>",
+        "</info>",
+        "<area>",
+        "</area>",
+        "<severity>Minor</severity>",
+        "<event>e</event>",
+        "<identifier>i</identifier><sender>s</sender><sent>2026-03-14T06:40:00Z</sent>",
+        "<status>Actual</status><msgType>Alert</msgType>",
+        "\x12\x07\x0a\x01m\x20\x0a",
+        "\x18\x01",
+        "\x08\x01",
+    ]);
+    prop_oneof![
+        prop::collection::vec(piece, 0..20).prop_map(|pieces| pieces.concat().into_bytes()),
+        prop::collection::vec(any::<u8>(), 0..60),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_message_of_a_standard_is_records_that_read_back(
+        payload in standard_payload(), is_enveloped: bool,
+    ) {
+        const EVENT: [(&str, &str); 4] =
+            [("specversion", "1.0"), ("id", "1"), ("source", "/s"), ("type", "t")];
+        let standards = [
+            ("a/Datastreams(5)/Observations", Format::SensorThings),
+            ("a", Format::Senml),
+            ("a", Format::NgsiLd),
+            ("a", Format::CloudEvents(None)),
+            ("a", Format::Cap),
+            ("spBv1.0/g/NBIRTH/n", Format::Sparkplug),
+            ("spBv1.0/g/NDATA/n", Format::Sparkplug),
+        ];
+        for (topic, format) in standards {
+            let catalogue = registered("#", format, Names::default());
+            let message = Message {
+                topic,
+                payload: &payload,
+                event: if is_enveloped { &EVENT } else { &[] },
+                ..Message::default()
+            };
+            let (mut inputs, mut told) = (Inputs::default(), 0);
+            let workspace = &mut Workspace::default();
+            append_message(&mut inputs, message, "test", &catalogue, workspace, &mut |_| told += 1);
+            prop_assert_eq!(inputs.count(), told);
+            for record in inputs.iter() {
+                prop_assert!(Input::decode(record).is_ok());
+            }
+        }
     }
 }

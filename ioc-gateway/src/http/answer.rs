@@ -11,7 +11,6 @@ use futures_util::stream;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use crate::dead_letters::{DeadLetters, NotedLetter};
 use crate::formats::Reject;
 
 /// How many lines of a body are told one by one in one answer; of those behind, so many that were
@@ -214,6 +213,13 @@ pub(super) enum Refusal {
     GzipMalformed(String),
     #[error("limit must be a whole number")]
     BadLimit,
+    #[error("{0}; write for example {{\"reason\":\"unit_unknown\",\"dry_run\":true}}")]
+    BadChoice(String),
+    #[error(
+        "an operator's token is needed: send `Authorization: Bearer TOKEN` with the console's \
+             token, which lies in the data directory"
+    )]
+    TokenNeeded,
     #[error("a key is needed: send `Authorization: Bearer KEY` or `X-API-Key: KEY`")]
     KeyNeeded,
     #[error("nobody has this key; `ioc key new` makes one, and its line goes into http.keys_file")]
@@ -252,6 +258,8 @@ impl Refusal {
             Self::BrokenOff(_) => (StatusCode::BAD_REQUEST, "body_broken_off"),
             Self::GzipMalformed(_) => (StatusCode::BAD_REQUEST, "gzip_malformed"),
             Self::BadLimit => (StatusCode::BAD_REQUEST, "limit_invalid"),
+            Self::BadChoice(_) => (StatusCode::BAD_REQUEST, "choice_invalid"),
+            Self::TokenNeeded => (StatusCode::UNAUTHORIZED, "token_needed"),
             Self::KeyNeeded => (StatusCode::UNAUTHORIZED, "key_needed"),
             Self::KeyUnknown => (StatusCode::UNAUTHORIZED, "key_unknown"),
             Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
@@ -328,54 +336,5 @@ impl IntoResponse for BrokenOff {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         BrokenOff::from(self).into_response()
-    }
-}
-
-/// The newest dead letters, newest first.
-pub(super) fn dead_letters(letters: &DeadLetters, limit: usize) -> Response {
-    let newest = letters.newest(limit);
-    Json(Listed {
-        total: letters.total(),
-        dead_letters: newest
-            .iter()
-            .map(|letter| ListedLetter::of(letter))
-            .collect(),
-    })
-    .into_response()
-}
-
-#[derive(Serialize)]
-struct Listed<'a> {
-    /// All since the log begins, those included that are no longer listed.
-    total: u64,
-    dead_letters: Vec<ListedLetter<'a>>,
-}
-
-#[derive(Serialize)]
-struct ListedLetter<'a> {
-    seq: u64,
-    at: String,
-    source: &'a str,
-    topic: &'a str,
-    reason: &'a str,
-    detail: &'a str,
-    /// As text; bytes that are not UTF-8 are replaced.
-    payload: std::borrow::Cow<'a, str>,
-    /// How many bytes the message had; the payload may be cut.
-    payload_bytes: u32,
-}
-
-impl<'a> ListedLetter<'a> {
-    fn of(letter: &'a NotedLetter) -> Self {
-        Self {
-            seq: letter.seq,
-            at: letter.at.to_string(),
-            source: &letter.source,
-            topic: &letter.topic,
-            reason: &letter.reason,
-            detail: &letter.detail,
-            payload: String::from_utf8_lossy(&letter.payload),
-            payload_bytes: letter.payload_bytes,
-        }
     }
 }

@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, HeaderName};
 
 use super::READINGS;
 use super::answer::Refusal;
-use crate::formats::{Origin, Reason, Reject};
+use crate::formats::{Origin, Reject};
 use crate::keys::{Key, Keys};
 use crate::telemetry::{self, Adapter};
 
@@ -56,21 +56,7 @@ impl Pusher {
 
     /// Whether it may publish readings of this sensor.
     pub fn check(&self, sensor: &str) -> Result<(), Reject> {
-        check(self.0.as_deref(), sensor)
-    }
-}
-
-/// Whether the holder of a key may publish readings of this sensor.
-fn check(key: Option<&Key>, sensor: &str) -> Result<(), Reject> {
-    match key {
-        Some(key) if !key.may(sensor) => {
-            let detail = format!(
-                "this key may not publish `{sensor}`; name the sensor in the key's line of \
-                 http.keys_file"
-            );
-            Err(Reject::new(Reason::SensorNotOfKey, detail))
-        }
-        Some(_) | None => Ok(()),
+        self.0.as_ref().map_or(Ok(()), |key| key.check(sensor))
     }
 }
 

@@ -40,6 +40,7 @@ fn bench_with(options: HttpOptions, door: DoorOptions, keys: Option<Keys>) -> Be
         door,
         dead_letters: letters.clone(),
         keys: keys.map(Arc::new),
+        operators: Operators::new(|headers| headers.contains_key("x-operator")),
         stopping,
         options,
     };
@@ -53,6 +54,7 @@ fn bench_with(options: HttpOptions, door: DoorOptions, keys: Option<Keys>) -> Be
 
 mod streaming;
 mod pushing;
+mod replaying;
 
 /// Says of everything that arrives that it is durable; returns when the door is closed.
 fn settle_all(arrivals: &Arrivals) -> Vec<String> {
@@ -331,6 +333,7 @@ fn dead_letters_are_listed_newest_first() {
             detail: "invalid utf-8 sequence",
             payload: b"{\"sensor\":\"\xff\"}",
             payload_bytes: 15,
+            ..DeadLetter::default()
         };
         letters.note(seq, Timestamp::from_millis(seq as i64), &letter);
     }

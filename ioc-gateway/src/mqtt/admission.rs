@@ -13,7 +13,8 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use super::codec::{self, Connect, Limits, Refusal, Version};
-use super::registry::ClientKey;
+use super::registry::{ClientKey, Successor};
+use super::wills::{Will, WillTooLong};
 use crate::options::{Credentials, Devices, MqttOptions};
 
 /// A client that was let in.
@@ -25,8 +26,10 @@ pub(super) struct Client {
     pub version: Version,
     /// How long it may be silent: one and a half times its keep-alive (section 3.1.2.10).
     pub silence_max: Option<Duration>,
-    /// Whether it left a will.
-    pub has_will: bool,
+    /// What it leaves to be published.
+    pub will: Option<Will>,
+    /// How it takes over from an older connection of it.
+    pub as_successor: Successor,
     /// The devices that it may speak for.
     pub devices: Devices,
     /// How many messages of quality 1 may be on their way to it.
@@ -58,8 +61,8 @@ const KEEP_ALIVE_S_MAX: u16 = 3600;
 /// Lets a client in, or says why not.
 pub(super) fn admit(connect: &Connect<'_>, credentials: &Credentials) -> Result<Client, Refusal> {
     let version = connect.version;
-    if version == Version::V5 {
-        refuse_unserved(connect)?;
+    if connect.properties.auth_method.is_some() {
+        return Err(Refusal::AuthMethod);
     }
     let user = user(connect, credentials)?;
     let devices = match (credentials, &user) {
@@ -76,6 +79,12 @@ pub(super) fn admit(connect: &Connect<'_>, credentials: &Credentials) -> Result<
         id => id.into(),
     };
     let keep_alive_s = keep_alive_s(connect);
+    let session_expiry_s = connect.properties.session_expiry_s;
+    let will = connect.will.as_ref();
+    let will = will
+        .map(|will| Will::new(will, session_expiry_s))
+        .transpose();
+    let will = will.map_err(|WillTooLong| Refusal::WillTooLong)?;
     Ok(Client {
         key: ClientKey { user, client_id },
         version,
@@ -83,7 +92,11 @@ pub(super) fn admit(connect: &Connect<'_>, credentials: &Credentials) -> Result<
             0 => None,
             seconds => Some(Duration::from_millis(u64::from(seconds) * 1500)),
         },
-        has_will: connect.will.is_some(),
+        will,
+        as_successor: match connect.clean_session {
+            true => Successor::BeginsAnew,
+            false => Successor::GoesOn,
+        },
         devices,
         receive_max: connect.properties.receive_max,
         packet_bytes_max: connect.properties.packet_bytes_max as usize,
@@ -116,22 +129,10 @@ impl Client {
     }
 }
 
-/// How many messages of quality 1 a client of version 5 may send and not have acknowledged
+/// How many messages of quality 1 and 2 a client of version 5 may send and not have acknowledged
 /// (section 3.2.2.3.3).
 pub(super) fn receive_max(options: &MqttOptions) -> u16 {
     u16::try_from(options.inflight_max.max(1)).unwrap_or(u16::MAX)
-}
-
-/// What a client of version 5 is refused for, where one of 3.1.1 could not be told: sections
-/// 3.1.2.11.9, 3.2.2.3.4 and 3.2.2.3.5.
-fn refuse_unserved(connect: &Connect<'_>) -> Result<(), Refusal> {
-    if connect.properties.auth_method.is_some() {
-        return Err(Refusal::AuthMethod);
-    }
-    match &connect.will {
-        Some(will) if will.qos == 2 => Err(Refusal::WillQos),
-        _ => Ok(()),
-    }
 }
 
 /// The user that the client proved to be; `None` where nobody needs to.
@@ -168,7 +169,7 @@ fn made_up_id() -> Box<str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::codec::{ConnectProperties, Will};
+    use super::super::codec::ConnectProperties;
     use super::*;
     use crate::options::Users;
 
@@ -261,30 +262,31 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_served_is_refused_where_that_can_be_said() {
-        let will = Will {
-            topic: "t",
-            message: b"",
-            qos: 0,
-            retain: false,
-        };
-        let exactly_once = Will { qos: 2, ..will };
-        let retained = Will {
-            retain: true,
-            ..will
-        };
-        let with_will = |version, will| {
+    fn a_will_is_kept_whatever_its_quality() {
+        let with_will = |version, message: &[u8]| {
+            let will = codec::Will {
+                topic: "t",
+                message,
+                qos: 2,
+                retain: true,
+                delay_s: 0,
+                content_type: None,
+            };
             let connect = Connect {
                 will: Some(will),
                 ..connect(version, "c")
             };
-            admitted(connect).map(|client| client.has_will)
+            admitted(connect).map(|client| client.will.is_some())
         };
-        assert_eq!(with_will(Version::V5, will), Ok(true));
-        assert_eq!(with_will(Version::V5, exactly_once), Err(Refusal::WillQos));
-        assert_eq!(with_will(Version::V5, retained), Ok(true));
-        assert_eq!(with_will(Version::V311, exactly_once), Ok(true));
-        assert_eq!(with_will(Version::V311, retained), Ok(true));
+        for version in BOTH {
+            assert_eq!(with_will(version, b"gone"), Ok(true));
+            let long = vec![b'x'; Will::BYTES_MAX];
+            assert_eq!(with_will(version, &long), Err(Refusal::WillTooLong));
+        }
+    }
+
+    #[test]
+    fn there_is_no_way_to_log_in_but_a_password() {
         let with_method = Connect {
             properties: ConnectProperties {
                 auth_method: Some("SCRAM-SHA-1"),

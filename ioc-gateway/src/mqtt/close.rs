@@ -7,6 +7,8 @@ use super::codec::{Malformed, Refusal};
 pub(super) enum CloseReason {
     /// The client sent DISCONNECT.
     ClientDisconnected,
+    /// The client sent DISCONNECT, and wants its will published (5.0: section 3.14.2.1).
+    ClientLeftItsWill,
     /// The client sent DISCONNECT with a reason code that tells of a fault.
     ClientComplained,
     /// The client closed the socket without a word.
@@ -25,10 +27,10 @@ pub(super) enum CloseReason {
     TakenOver,
     /// The door stayed full for too long.
     Overloaded,
+    /// All connections together held more than they may, and this one most.
+    OverBudget,
     /// The client took nothing of what was written to it for too long.
     WriteStalled,
-    /// A message of quality 2, which is not served.
-    Qos2Unsupported,
     /// More messages than may be, not yet acknowledged.
     ReceiveMaxExceeded,
     /// A topic alias that is not one, or stands for nothing.
@@ -50,6 +52,7 @@ impl CloseReason {
     pub const fn word(self) -> &'static str {
         match self {
             Self::ClientDisconnected => "client_disconnected",
+            Self::ClientLeftItsWill => "client_left_its_will",
             Self::ClientComplained => "client_complained",
             Self::SocketClosed => "socket_closed",
             Self::SocketFailed => "socket_failed",
@@ -59,8 +62,8 @@ impl CloseReason {
             Self::KeepAliveExpired => "keep_alive_expired",
             Self::TakenOver => "taken_over",
             Self::Overloaded => "overloaded",
+            Self::OverBudget => "quota_exceeded",
             Self::WriteStalled => "write_stalled",
-            Self::Qos2Unsupported => "qos2_unsupported",
             Self::ReceiveMaxExceeded => "receive_max_exceeded",
             Self::TopicAliasInvalid => "topic_alias_invalid",
             Self::AnswerTooLong => "answer_too_long",
@@ -74,14 +77,31 @@ impl CloseReason {
     /// Whether somebody should look: the client is broken or cut off, rather than gone.
     pub const fn is_trouble(self) -> bool {
         match self {
-            Self::ClientDisconnected | Self::SocketClosed | Self::SocketFailed => false,
+            Self::ClientDisconnected | Self::ClientLeftItsWill => false,
+            Self::SocketClosed | Self::SocketFailed => false,
             Self::TakenOver | Self::Stopping | Self::EngineStopped => false,
             Self::ClientComplained => true,
             Self::ConnectOverdue | Self::ConnectMissing | Self::Refused(_) => true,
             Self::KeepAliveExpired | Self::Overloaded | Self::WriteStalled => true,
-            Self::Qos2Unsupported | Self::PacketUnexpected => true,
+            Self::OverBudget | Self::PacketUnexpected => true,
             Self::ReceiveMaxExceeded | Self::TopicAliasInvalid | Self::AnswerTooLong => true,
             Self::Malformed(_) => true,
+        }
+    }
+
+    /// Whether the client's will is published: it is unless the client took it back (section
+    /// 3.14.4), and unless it is we who go. A stop of ours would else declare a whole city dead,
+    /// which is there again as soon as we are; the standard leaves that open (5.0: section 3.1.2.5).
+    pub const fn publishes_will(self) -> bool {
+        match self {
+            Self::ClientDisconnected | Self::Stopping | Self::EngineStopped => false,
+            Self::ClientLeftItsWill | Self::ClientComplained => true,
+            Self::SocketClosed | Self::SocketFailed | Self::KeepAliveExpired => true,
+            Self::TakenOver | Self::Overloaded | Self::OverBudget | Self::WriteStalled => true,
+            Self::PacketUnexpected | Self::ReceiveMaxExceeded => true,
+            Self::TopicAliasInvalid | Self::AnswerTooLong | Self::Malformed(_) => true,
+            // It was not let in, and left none.
+            Self::ConnectOverdue | Self::ConnectMissing | Self::Refused(_) => false,
         }
     }
 
@@ -89,14 +109,15 @@ impl CloseReason {
     /// `None` where nothing more can or may be said to it.
     pub const fn code(self) -> Option<u8> {
         let code = match self {
-            Self::ClientDisconnected | Self::ClientComplained => return None,
+            Self::ClientDisconnected | Self::ClientLeftItsWill => return None,
+            Self::ClientComplained => return None,
             Self::SocketClosed | Self::SocketFailed | Self::WriteStalled => return None,
             // Before CONNECT there is no version to say it in; a refusal is said by CONNACK.
             Self::ConnectOverdue | Self::ConnectMissing | Self::Refused(_) => return None,
             Self::KeepAliveExpired => 0x8d,
             Self::TakenOver => 0x8e,
             Self::Overloaded => 0x89,
-            Self::Qos2Unsupported => 0x9b,
+            Self::OverBudget => 0x97,
             Self::ReceiveMaxExceeded => 0x93,
             Self::TopicAliasInvalid => 0x94,
             Self::AnswerTooLong => 0x95,

@@ -15,14 +15,13 @@ mod subscribe;
 mod answers;
 
 pub(super) use self::answers::{
-    Granted, Limits, Outgoing, Refusal, Removed, put_connack, put_disconnect, put_message,
-    put_pingresp, put_puback, put_puback_refused, put_refusal, put_suback, put_unsuback,
+    Granted, Limits, Outgoing, Refusal, Removed, put_answer, put_answer_refused,
+    put_completed_unknown, put_connack, put_disconnect, put_message, put_pingresp, put_refusal,
+    put_suback, put_unsuback,
 };
-pub(super) use self::connect::Connect;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) use self::connect::ConnectProperties;
-#[cfg(test)]
-pub(super) use self::connect::Will;
+pub(super) use self::connect::{Connect, Will};
 pub(super) use self::publish::{Publish, Qos};
 pub(super) use self::subscribe::{RetainHandling, SHARED, Subscribe, Wanted};
 
@@ -257,6 +256,18 @@ pub(super) enum AnswerKind {
     Released,
     /// PUBCOMP: it is forgotten.
     Completed,
+}
+
+impl AnswerKind {
+    /// Its packet's first byte.
+    const fn first_byte(self) -> u8 {
+        match self {
+            Self::Acknowledged => 0x40,
+            Self::Received => 0x50,
+            Self::Released => 0x62,
+            Self::Completed => 0x70,
+        }
+    }
 }
 
 impl<'a> Frame<'a> {

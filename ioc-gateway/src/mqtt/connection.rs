@@ -7,25 +7,27 @@
 //! handed over even if the client is gone. What packets mean is in `session.rs`.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::select;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::Shared;
 use super::admission::Client;
+use super::budget::Account;
 use super::close::CloseReason;
 use super::deadlines::{Deadlines, FAR};
 use super::deliveries::{Message, Subscription};
 use super::farewell::say_farewell;
 use super::introduction::introduced;
-use super::session::Session;
+use super::registry::Entry;
+use super::session::{Session, source};
+use super::transport::{Peer, Transport};
+use super::wills::{Left, Will};
 use crate::door::{Door, DoorClosed, Inputs, Ledger, NotHandedOver};
 use crate::telemetry::{self, Adapter};
 
@@ -33,30 +35,41 @@ use crate::telemetry::{self, Adapter};
 pub(super) const READ_BYTES_MIN: usize = 2 * 1024;
 const READ_BYTES_MAX: usize = 64 * 1024;
 
-/// Serves one accepted socket until it ends.
+/// Serves one accepted socket until it ends; returns what the client left to be published.
 pub(super) async fn run(
-    mut stream: TcpStream,
-    peer: SocketAddr,
+    mut stream: impl Transport,
+    peer: Peer,
     shared: Arc<Shared>,
     mut stopping: watch::Receiver<bool>,
-) {
+) -> Option<Left> {
     let mut received = BytesMut::with_capacity(READ_BYTES_MIN);
     let introduced = select! {
         introduced = introduced(&mut stream, &mut received, &shared) => introduced,
         _ = stopping.wait_for(|stopping| *stopping) => Err(CloseReason::Stopping),
     };
-    let (name, reason) = match introduced {
-        Ok((client, connack)) => {
-            let name = client.key.client_id.clone();
-            telemetry::mqtt_connected(&name, peer, client.version.word(), client.has_will);
-            let link = Link::new(received, connack, &client, &shared);
-            let reason = serve(&mut stream, link, client, &shared, stopping).await;
-            telemetry::mqtt_disconnected();
-            (name, reason)
+    let (client, connack) = match introduced {
+        Ok(introduced) => introduced,
+        Err(reason) => {
+            telemetry::mqtt_closed("", peer, reason.word(), reason.is_trouble());
+            return None;
         }
-        Err(reason) => ("".into(), reason),
     };
+    let name = client.key.client_id.clone();
+    let has_will = client.will.is_some();
+    telemetry::mqtt_connected(&name, peer, client.version.word(), has_will);
+    let entry = shared
+        .registry
+        .enter(client.key.clone(), client.as_successor);
+    let link = Link::new(received, connack, &client, &shared);
+    let reason = serve(&mut stream, link, &entry, &shared, stopping).await;
+    telemetry::mqtt_disconnected();
     telemetry::mqtt_closed(&name, peer, reason.word(), reason.is_trouble());
+    let will = client.will.filter(|_| reason.publishes_will())?;
+    Some(Left {
+        will,
+        source: source(&name),
+        entry,
+    })
 }
 
 /// What wakes a connection.
@@ -67,21 +80,21 @@ enum Event {
     Wrote(io::Result<usize>),
     Decision(Message),
     TakenOver,
+    OverBudget,
     Stopping,
     Due,
 }
 
 /// Serves a client that was let in.
 async fn serve(
-    stream: &mut TcpStream,
+    stream: &mut impl Transport,
     mut link: Link,
-    client: Client,
+    entry: &Entry,
     shared: &Shared,
     mut stopping: watch::Receiver<bool>,
 ) -> CloseReason {
-    let entry = shared.registry.enter(client.key);
     let ledger = Arc::<Ledger>::default();
-    let (mut reader, mut writer) = stream.split();
+    let (mut reader, mut writer) = stream.halves();
     let mut waiting = pin!(None);
     let mut alarm = pin!(sleep_until(Instant::now() + FAR));
     loop {
@@ -103,6 +116,7 @@ async fn serve(
             }
             return reason;
         }
+        link.account.set(link.held());
         link.set_alarm(alarm.as_mut());
         let delivers = link.leaving.is_none();
         let session = &mut link.session;
@@ -118,7 +132,8 @@ async fn serve(
             message = next(&mut session.subscription), if link.writing_decisions => {
                 Event::Decision(message)
             }
-            () = entry.taken_over(), if link.leaving.is_none() => Event::TakenOver,
+            _ = entry.taken_over(), if link.leaving.is_none() => Event::TakenOver,
+            () = link.account.closed() => Event::OverBudget,
             _ = stopping.wait_for(|stopping| *stopping), if !link.stopping => Event::Stopping,
             () = alarm.as_mut() => Event::Due,
         };
@@ -185,6 +200,11 @@ struct Link {
     read_bytes: usize,
     /// How many inputs wait for the door.
     waiting: u32,
+    /// How many bytes they have.
+    waiting_bytes: usize,
+    /// How many bytes its will has.
+    will_bytes: usize,
+    account: Account,
     /// Whether the socket is read now.
     reading: bool,
     /// Whether decisions are written now.
@@ -200,6 +220,8 @@ impl Link {
         let deadlines = Deadlines::new(client.silence_max, &options);
         let mut session = Session::new(client, options, shared.deliveries.clone());
         session.out = connack;
+        let account = shared.budget.open();
+        session.holding = Some(account.holding());
         Self {
             session,
             received,
@@ -207,6 +229,9 @@ impl Link {
             client: client.key.client_id.clone(),
             read_bytes: READ_BYTES_MIN,
             waiting: 0,
+            waiting_bytes: 0,
+            will_bytes: client.will.as_ref().map_or(0, Will::bytes),
+            account,
             reading: true,
             writing_decisions: false,
             stopping: false,
@@ -248,6 +273,7 @@ impl Link {
                 telemetry::door_full(Adapter::Mqtt);
                 self.deadlines.waits_for_door();
                 self.waiting = inputs.count();
+                self.waiting_bytes = inputs.bytes();
                 HandedOver::Full(inputs, upto)
             }
             Err(NotHandedOver::Closed) => {
@@ -257,10 +283,17 @@ impl Link {
         }
     }
 
+    /// How many bytes it holds itself; what waits in its queue is counted by who puts it there.
+    fn held(&self) -> usize {
+        let decoded = self.session.decoded_bytes() + self.waiting_bytes;
+        self.received.len() + decoded + self.session.out.len() + self.will_bytes
+    }
+
     fn on(&mut self, event: Event) {
         match event {
             Event::HandedOver(Ok(())) => {
                 self.waiting = 0;
+                self.waiting_bytes = 0;
                 self.deadlines.door_opened();
             }
             Event::Settled(Ok(settled)) => self.session.settle(settled),
@@ -276,6 +309,8 @@ impl Link {
             Event::Read(Err(_)) | Event::Wrote(_) => self.leave(CloseReason::SocketFailed),
             Event::Decision(message) => self.session.put_decision(&message),
             Event::TakenOver => self.leave(CloseReason::TakenOver),
+            // What it holds is given up at once: to be waited for is what it is closed for.
+            Event::OverBudget => self.end(CloseReason::OverBudget),
             Event::Stopping => {
                 self.stopping = true;
                 self.leave(CloseReason::Stopping);

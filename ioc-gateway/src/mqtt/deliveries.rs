@@ -17,6 +17,7 @@ mod mailbox;
 mod kept;
 mod subscription;
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +40,7 @@ pub(super) use self::subscription::Subscription;
 
 use self::filter::Grant;
 use self::kept::Kept;
+use super::budget::Holding;
 use super::codec::{self, Outgoing, Version};
 use crate::options::Devices;
 use crate::telemetry;
@@ -68,6 +70,8 @@ struct Subscriber {
     takes: Takes,
     devices: Devices,
     decisions: mpsc::Sender<Message>,
+    /// Counts the bytes that wait there.
+    holding: Option<Arc<Holding>>,
     mailbox: Arc<Mailbox>,
 }
 
@@ -140,6 +144,7 @@ impl Deliveries {
         decisions_max: usize,
         takes: Takes,
         devices: Devices,
+        holding: Option<Arc<Holding>>,
     ) -> Subscription {
         let (sender, decisions) = mpsc::channel(decisions_max.max(1));
         let filters = Arc::<ArcSwap<Vec<Filter>>>::default();
@@ -150,10 +155,21 @@ impl Deliveries {
             takes,
             devices: devices.clone(),
             decisions: sender,
+            holding: holding.clone(),
             mailbox: Arc::clone(&mailbox),
         };
         self.0.by_number.insert(number, subscriber);
-        Subscription::new(&self.0, number, filters, takes, devices, decisions, mailbox)
+        Subscription {
+            shared: Arc::clone(&self.0),
+            number,
+            filters,
+            takes,
+            devices,
+            retained: VecDeque::new(),
+            decisions,
+            holding,
+            mailbox,
+        }
     }
 
     /// Ends deliveries at their deadlines, for as long as it is awaited.
@@ -238,10 +254,20 @@ impl Subscriber {
     }
 
     fn send(&self, message: Message) {
-        if message.packet.len() > self.takes.packet_bytes_max {
+        let bytes = message.packet.len();
+        if bytes > self.takes.packet_bytes_max {
             telemetry::mqtt_decision_withheld();
-        } else if self.decisions.try_send(message).is_err() {
+            return;
+        }
+        // Before the other end can take it out, which subtracts it.
+        if let Some(holding) = &self.holding {
+            holding.add(bytes);
+        }
+        if self.decisions.try_send(message).is_err() {
             telemetry::mqtt_decision_missed();
+            if let Some(holding) = &self.holding {
+                holding.subtract(bytes);
+            }
         }
     }
 }

@@ -8,8 +8,7 @@
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 /// How long the client may take to close its end.
@@ -19,8 +18,8 @@ const UNHEARD_BYTES: usize = 16 * 1024;
 
 /// Says the last packet and hears the client out. `unheard` is memory to do so.
 pub(super) async fn say_farewell(
-    mut reader: ReadHalf<'_>,
-    mut writer: WriteHalf<'_>,
+    mut reader: impl AsyncRead + Unpin,
+    mut writer: impl AsyncWrite + Unpin,
     packet: &[u8],
     mut unheard: BytesMut,
 ) {

@@ -7,19 +7,19 @@
 //! [`MqttOptions::connect_wait_max`]: crate::options::MqttOptions::connect_wait_max
 
 use bytes::{Buf, BytesMut};
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
-use super::Shared;
 use super::admission::{Client, admit};
 use super::close::CloseReason;
 use super::codec::{self, Malformed, Packet, Refusal, Split, Version};
 use super::connection::READ_BYTES_MIN;
+use super::transport::Transport;
+use super::{REFUSAL_WAIT, Shared};
 
 /// Reads CONNECT; makes its answer, or sends it if it is a refusal.
 pub(super) async fn introduced(
-    stream: &mut TcpStream,
+    stream: &mut impl Transport,
     received: &mut BytesMut,
     shared: &Shared,
 ) -> Result<(Client, BytesMut), CloseReason> {
@@ -54,8 +54,12 @@ pub(super) async fn introduced(
     };
     let mut answer = BytesMut::new();
     codec::put_refusal(&mut answer, version, refusal);
-    // Refused clients are not waited for: what fits into an empty socket buffer is sent.
-    let _sent = stream.try_write(&answer);
+    // It fits into an empty socket buffer; who does not take it is not waited for.
+    let told = async {
+        stream.write_all(&answer).await?;
+        stream.flush().await
+    };
+    let _told = timeout(REFUSAL_WAIT, told).await;
     Err(CloseReason::Refused(refusal))
 }
 
@@ -74,7 +78,7 @@ fn packet(
 
 /// Reads until a whole packet lies at the front; returns its length.
 async fn first_packet(
-    stream: &mut TcpStream,
+    stream: &mut impl Transport,
     received: &mut BytesMut,
     packet_bytes_max: usize,
 ) -> Result<usize, CloseReason> {

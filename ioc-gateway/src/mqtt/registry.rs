@@ -3,6 +3,7 @@
 //! Bound: one entry for each connection, of which the listener has a bound.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dashmap::DashMap;
 use tokio::sync::Notify;
@@ -15,22 +16,40 @@ pub(super) struct ClientKey {
     pub client_id: Box<str>,
 }
 
+/// How the connection begins that takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Successor {
+    /// Without asking for a clean start: it goes on with the session, as far as there is one.
+    GoesOn,
+    /// With a clean start.
+    BeginsAnew,
+}
+
 /// All connected clients.
 #[derive(Debug, Default)]
-pub(super) struct Registry(DashMap<ClientKey, Arc<Notify>>);
+pub(super) struct Registry(DashMap<ClientKey, Arc<Place>>);
+
+/// Where a connection hears that it is over.
+#[derive(Debug, Default)]
+struct Place {
+    taken_over: Notify,
+    goes_on: AtomicBool,
+}
 
 impl Registry {
     /// Enters a client; an older connection of it is told to end.
-    pub fn enter(self: &Arc<Self>, key: ClientKey) -> Entry {
-        let taken_over = Arc::new(Notify::new());
-        let older = self.0.insert(key.clone(), Arc::clone(&taken_over));
+    pub fn enter(self: &Arc<Self>, key: ClientKey, as_successor: Successor) -> Entry {
+        let place = Arc::<Place>::default();
+        let older = self.0.insert(key.clone(), Arc::clone(&place));
         if let Some(older) = older {
-            older.notify_one();
+            let goes_on = as_successor == Successor::GoesOn;
+            older.goes_on.store(goes_on, Ordering::Release);
+            older.taken_over.notify_one();
         }
         Entry {
             registry: Arc::clone(self),
             key,
-            taken_over,
+            place,
         }
     }
 }
@@ -40,19 +59,25 @@ impl Registry {
 pub(super) struct Entry {
     registry: Arc<Registry>,
     key: ClientKey,
-    taken_over: Arc<Notify>,
+    place: Arc<Place>,
 }
 
 impl Entry {
-    /// Waits until a newer connection of the client has taken over.
-    pub async fn taken_over(&self) {
-        self.taken_over.notified().await;
+    /// Waits until a newer connection of the client has taken over; says how that one began.
+    pub async fn taken_over(&self) -> Successor {
+        self.place.taken_over.notified().await;
+        // So that who asks again hears it again.
+        self.place.taken_over.notify_one();
+        match self.place.goes_on.load(Ordering::Acquire) {
+            true => Successor::GoesOn,
+            false => Successor::BeginsAnew,
+        }
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let is_own = |_: &ClientKey, there: &Arc<Notify>| Arc::ptr_eq(there, &self.taken_over);
+        let is_own = |_: &ClientKey, there: &Arc<Place>| Arc::ptr_eq(there, &self.place);
         self.registry.0.remove_if(&self.key, is_own);
     }
 }
@@ -61,15 +86,16 @@ impl Drop for Entry {
 mod tests {
     use std::future::Future;
     use std::pin::pin;
-    use std::task::{Context, Waker};
+    use std::task::{Context, Poll, Waker};
 
     use super::*;
 
-    fn is_told(entry: &Entry) -> bool {
+    fn told(entry: &Entry) -> Option<Successor> {
         let future = pin!(entry.taken_over());
-        future
-            .poll(&mut Context::from_waker(Waker::noop()))
-            .is_ready()
+        match future.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(successor) => Some(successor),
+            Poll::Pending => None,
+        }
     }
 
     #[test]
@@ -79,9 +105,13 @@ mod tests {
             user: user.map(Into::into),
             client_id: "c".into(),
         };
-        let (first, other) = (registry.enter(key(None)), registry.enter(key(Some("ann"))));
-        let second = registry.enter(key(None));
-        assert!(is_told(&first) && !is_told(&second) && !is_told(&other));
+        let enter = |user, successor| registry.enter(key(user), successor);
+        let first = enter(None, Successor::BeginsAnew);
+        let other = enter(Some("ann"), Successor::BeginsAnew);
+        let second = enter(None, Successor::GoesOn);
+        assert_eq!(told(&first), Some(Successor::GoesOn));
+        assert_eq!(told(&first), Some(Successor::GoesOn), "also if asked again");
+        assert_eq!((told(&second), told(&other)), (None, None));
         drop(first);
         assert_eq!(
             registry.0.len(),

@@ -2,43 +2,49 @@
 //!
 //! Arrives: the bytes of its socket. Leaves: decoded inputs to hand over, and bytes to write back.
 //! Promise: each PUBLISH becomes a reading or a dead letter, in order (one that a mapping reads, as
-//! many as it holds); a PUBACK is written only when all of it is durable, in the order of the
-//! messages (section 4.6), however many at once; one of version 5 says if there is no reading. No session outlives its
-//! connection. Not here: sockets and time (`connection.rs`).
+//! many as it holds); a PUBACK or PUBREC is written only when all of it is durable, in the order of
+//! the messages (section 4.6), however many at once; one of version 5 says if there is no reading.
+//! No session outlives its connection. Not here: sockets and time (`connection.rs`).
 
 mod aliases;
+mod exactly_once;
+pub(super) mod message;
 mod outbox;
 mod oversized;
 mod subscriptions;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use bytes::{Buf, BytesMut};
 
 use self::aliases::Aliases;
+use self::exactly_once::{ExactlyOnce, Release};
 use self::outbox::Outbox;
 use self::oversized::Oversized;
 use super::admission::{Client, receive_max};
+use super::budget::Holding;
 use super::close::CloseReason;
 use super::codec::{
     self, Answer, AnswerKind, Malformed, Packet, Publish, Qos, Split, TooLong, Version,
 };
-use super::deliveries::{Deliveries, Message, Subscription, Takes};
+use super::deliveries::{Deliveries, Delivery, Message, Subscription, Takes, TopicError};
 use crate::catalogue::Catalogue;
 use crate::door::Inputs;
-use crate::formats::native;
-use crate::formats::{
-    self, Origin, Reason, Reject, Sender, Workspace, append_message_of, append_native,
-};
+use crate::formats::{self, Reason, Reply, Workspace};
 use crate::options::{Devices, MqttOptions};
 use crate::telemetry::{self, Adapter};
 
-/// A PUBACK that is owed once so many inputs of the connection are durable.
+/// How long what a decoder wants said back waits for a device that is not there.
+const REPLY_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// A PUBACK or PUBREC that is owed once so many inputs of the connection are durable.
 #[derive(Debug, Clone, Copy)]
 struct Owed {
     inputs: u64,
     packet_id: u16,
+    kind: AnswerKind,
     /// Why the message is a dead letter. Not a sentence: thousands of these may wait.
     refused: Option<Reason>,
 }
@@ -65,6 +71,9 @@ pub(super) struct Session {
     /// How many of them are durable.
     settled: u64,
     owed: VecDeque<Owed>,
+    exactly_once: ExactlyOnce,
+    /// Who counts what waits in its queue.
+    pub holding: Option<Arc<Holding>>,
     /// To be written to the socket.
     pub out: BytesMut,
     /// What is on its way to the client. Dropped before the subscription, to which it gives back
@@ -99,12 +108,14 @@ impl Session {
             wants_problems: client.wants_problems,
             aliases: Aliases::new(options.topic_alias_max),
             oversized: None,
-            source: format!("{} {}", Adapter::Mqtt.word(), client.key.client_id),
+            source: source(&client.key.client_id),
             workspace: Workspace::default(),
             inputs: Inputs::default(),
             decoded: 0,
             settled: 0,
             owed: VecDeque::new(),
+            exactly_once: ExactlyOnce::default(),
+            holding: None,
             out: BytesMut::new(),
             subscription: None,
             options,
@@ -177,6 +188,8 @@ impl Session {
     /// is at its bound.
     pub fn has_room(&self) -> bool {
         self.in_flight() < self.in_flight_max()
+            // A message of quality 2 that comes again is owed an answer, and adds no input.
+            && self.owed.len() as u64 <= self.in_flight_max()
             && self.inputs.bytes() < self.options.decoded_bytes_max
             && self.out.len() < self.options.unwritten_bytes_max
     }
@@ -225,18 +238,35 @@ impl Session {
         Some((std::mem::take(&mut self.inputs), self.decoded))
     }
 
+    /// How many bytes the decoded inputs have that were not handed over.
+    pub const fn decoded_bytes(&self) -> usize {
+        self.inputs.bytes()
+    }
+
     /// How many decoded inputs were not handed over.
     pub const fn not_handed_over(&self) -> u32 {
         self.inputs.count()
     }
 
-    /// Owes no longer what has become durable: writes the PUBACKs.
+    /// Owes no longer what has become durable: writes the PUBACKs and PUBRECs.
     pub fn settle(&mut self, settled: u64) {
         self.settled = settled;
         while let Some(owed) = self.owed.pop_front_if(|owed| owed.inputs <= settled) {
+            self.answer(owed);
+        }
+    }
+
+    /// Writes what was owed.
+    fn answer(&mut self, owed: Owed) {
+        let (kind, packet_id) = (owed.kind, owed.packet_id);
+        match owed.refused {
+            None => codec::put_answer(&mut self.out, kind, packet_id),
+            Some(reason) => self.put_refused(kind, packet_id, reason),
+        }
+        if kind == AnswerKind::Received {
             match owed.refused {
-                None => codec::put_puback(&mut self.out, owed.packet_id),
-                Some(reason) => self.put_refused(owed.packet_id, reason),
+                None => self.exactly_once.record(packet_id),
+                Some(_) => self.exactly_once.forget(packet_id),
             }
         }
     }
@@ -268,7 +298,8 @@ impl Session {
             Packet::Unsubscribe(unsubscribe) => return self.unsubscribe(*unsubscribe),
             Packet::PingReq => codec::put_pingresp(&mut self.out),
             Packet::Disconnect { code: 0x80.. } => return Err(CloseReason::ClientComplained),
-            Packet::Disconnect { .. } => return Err(CloseReason::ClientDisconnected),
+            Packet::Disconnect { code: 0 } => return Err(CloseReason::ClientDisconnected),
+            Packet::Disconnect { .. } => return Err(CloseReason::ClientLeftItsWill),
             Packet::Connect(_) | Packet::ConnectOtherVersion { .. } => {
                 return Err(CloseReason::PacketUnexpected);
             }
@@ -279,17 +310,32 @@ impl Session {
         Ok(())
     }
 
-    /// The client answers about a message. None is sent in quality 2.
+    /// The client answers about a message: about one of ours, of which none is sent in quality 2,
+    /// or goes on with one of its own.
     fn answered(&mut self, answer: Answer) -> Result<(), CloseReason> {
         match answer.kind {
             AnswerKind::Acknowledged => {
                 self.outbox.acknowledged(answer.packet_id, answer.code);
                 Ok(())
             }
-            AnswerKind::Received | AnswerKind::Released | AnswerKind::Completed => {
-                Err(CloseReason::PacketUnexpected)
+            AnswerKind::Released => self.released(answer.packet_id),
+            AnswerKind::Received | AnswerKind::Completed => Err(CloseReason::PacketUnexpected),
+        }
+    }
+
+    /// The client has heard PUBREC. One that was not held is answered too: its PUBREC, if not its
+    /// PUBCOMP, was heard on an earlier connection.
+    fn released(&mut self, packet_id: u16) -> Result<(), CloseReason> {
+        match (self.exactly_once.release(packet_id), self.takes.version) {
+            (Release::TooEarly, _) => return Err(CloseReason::PacketUnexpected),
+            (Release::Unknown, Version::V5) => {
+                codec::put_completed_unknown(&mut self.out, packet_id);
+            }
+            (Release::Released | Release::Unknown, _) => {
+                codec::put_answer(&mut self.out, AnswerKind::Completed, packet_id);
             }
         }
+        Ok(())
     }
 
     fn publish(
@@ -300,85 +346,85 @@ impl Session {
     ) -> Result<(), CloseReason> {
         self.check_may_publish(publish)?;
         let topic = self.aliases.topic_of(publish)?;
-        let (inputs, payload) = (&mut self.inputs, publish.payload);
-        let before = inputs.count();
-        let mut refused = None;
-        match native::sensor_of(topic) {
-            Some(sensor) => {
-                let origin = Origin {
-                    source: &self.source,
-                    topic,
-                };
-                let scratch = &mut self.workspace.native;
-                match append_native(inputs, payload, Some(sensor), origin, catalogue, scratch) {
-                    Ok(()) => taken.readings += 1,
-                    Err(reject) => {
-                        telemetry::dead_letter(Adapter::Mqtt, reject.reason);
-                        refused = Some(reject.reason);
-                    }
-                }
-            }
-            None => {
-                let message = formats::Message {
-                    topic,
-                    payload,
-                    content_type: publish.content_type,
-                    ..formats::Message::default()
-                };
-                let mut readings = 0;
-                let workspace = &mut self.workspace;
-                let mut told = |item: Result<&str, Reject>| match item {
-                    Ok(_) => readings += 1,
-                    Err(reject) => {
-                        telemetry::dead_letter(Adapter::Mqtt, reject.reason);
-                        refused = Some(reject.reason);
-                    }
-                };
-                let devices = &self.devices;
-                let sender = Sender {
-                    source: &self.source,
-                    may: &|name: &str| may_speak(topic, devices, name),
-                };
-                append_message_of(inputs, message, &sender, catalogue, workspace, &mut told);
-                // A message of which something was taken is not refused.
-                refused = refused.filter(|_| readings == 0);
-                taken.readings += readings;
-            }
-        }
-        let count = inputs.count() - before;
         taken.redelivered += u32::from(publish.duplicate);
-        self.owe(publish.qos, count, refused);
+        if let Qos::Two(packet_id) = publish.qos
+            && !self.exactly_once.receive(packet_id)
+        {
+            self.owe(publish.qos, 0, None);
+            return Ok(());
+        }
+        let event = publish.event();
+        let message = formats::Message {
+            topic,
+            payload: publish.payload,
+            content_type: publish.content_type,
+            event: &event,
+        };
+        let (inputs, workspace) = (&mut self.inputs, &mut self.workspace);
+        let before = inputs.count();
+        let became = message::append(
+            inputs,
+            message,
+            (&self.source, &self.devices),
+            catalogue,
+            workspace,
+        );
+        let count = inputs.count() - before;
+        taken.readings += became.readings;
+        self.owe(publish.qos, count, became.refused);
+        while let Some(reply) = self.workspace.replies.pop() {
+            self.reply(reply);
+        }
         Ok(())
+    }
+
+    /// Sends what a decoder wants said back, to an edge node that is to be born again say. It asks
+    /// again when it must: an answer that is late is none.
+    fn reply(&self, reply: Reply) {
+        match reply.topic.parse() {
+            Ok(topic) => self.deliveries.send(Delivery {
+                topic,
+                payload: reply.payload,
+                content_type: None,
+                not_after: Some(Instant::now() + REPLY_WAIT_MAX),
+                told: None,
+            }),
+            Err(TopicError) => telemetry::replies_dropped(1),
+        }
     }
 
     /// Whether the client keeps to what it was told, or could know.
     fn check_may_publish(&self, publish: &Publish<'_>) -> Result<(), CloseReason> {
-        if let Qos::Two(_) = publish.qos {
-            return Err(CloseReason::Qos2Unsupported);
-        }
         if self.takes.version == Version::V311 {
             return Ok(());
         }
         let is_at_most_once = publish.qos == Qos::Zero;
-        if !is_at_most_once && self.owed.len() >= usize::from(receive_max(&self.options)) {
+        let unanswered = self.owed.len() + self.exactly_once.unreleased();
+        if !is_at_most_once && unanswered >= usize::from(receive_max(&self.options)) {
             return Err(CloseReason::ReceiveMaxExceeded);
         }
         Ok(())
     }
 
-    /// Counts the inputs of a message, and owes its acknowledgement if it wants one.
+    /// Counts the inputs of a message, and owes its answer if it wants one.
     fn owe(&mut self, qos: Qos, inputs: u32, refused: Option<Reason>) {
         self.decoded += u64::from(inputs);
-        if let Qos::One(packet_id) = qos {
-            self.owed.push_back(Owed {
-                inputs: self.decoded,
-                packet_id,
-                refused: refused.filter(|_| self.takes.version == Version::V5),
-            });
-        }
-        if inputs == 0 {
-            // Nothing of it has to become durable.
-            self.settle(self.settled);
+        let (kind, packet_id) = match qos {
+            Qos::Zero => return,
+            Qos::One(packet_id) => (AnswerKind::Acknowledged, packet_id),
+            Qos::Two(packet_id) => (AnswerKind::Received, packet_id),
+        };
+        let owed = Owed {
+            inputs: self.decoded,
+            packet_id,
+            kind,
+            refused: refused.filter(|_| self.takes.version == Version::V5),
+        };
+        if self.in_flight() > 0 {
+            self.owed.push_back(owed);
+        } else {
+            // It came again, or nothing of it has to become durable; what came before is.
+            self.answer(owed);
         }
     }
 
@@ -396,38 +442,40 @@ impl Session {
         let Some(oversized) = self.oversized.take() else {
             return;
         };
-        oversized.append(&mut self.inputs, &self.source);
-        telemetry::dead_letter(Adapter::Mqtt, Oversized::REASON);
         taken.packets += 1;
         taken.redelivered += u32::from(oversized.duplicate);
+        if let Qos::Two(packet_id) = oversized.qos
+            && !self.exactly_once.receive(packet_id)
+        {
+            self.owe(oversized.qos, 0, None);
+            return;
+        }
+        oversized.append(&mut self.inputs, &self.source);
+        telemetry::dead_letter(Adapter::Mqtt, Oversized::REASON);
         self.owe(oversized.qos, 1, Some(Oversized::REASON));
     }
 
-    /// The PUBACK of a message that is durable as a dead letter. It ends the message as one
-    /// without a reason does: the client does not send it again (5.0: section 4.4).
-    fn put_refused(&mut self, packet_id: u16, reason: Reason) {
-        let (code, before) = (puback_code(reason), self.out.len());
+    /// The PUBACK or PUBREC of a message that is durable as a dead letter. It ends the message as
+    /// one without a reason does: the client does not send it again (5.0: section 4.4).
+    fn put_refused(&mut self, kind: AnswerKind, packet_id: u16, reason: Reason) {
+        let (code, before) = (refusal_code(reason), self.out.len());
         let word = self.wants_problems.then(|| reason.word());
-        codec::put_puback_refused(&mut self.out, packet_id, code, word);
+        codec::put_answer_refused(&mut self.out, kind, packet_id, code, word);
         if self.out.len() - before > self.takes.packet_bytes_max {
             self.out.truncate(before);
-            codec::put_puback_refused(&mut self.out, packet_id, code, None);
+            codec::put_answer_refused(&mut self.out, kind, packet_id, code, None);
         }
     }
 }
 
-/// Whether a client may say something about a command to this device; of readings everything.
-fn may_speak(topic: &str, devices: &Devices, name: &str) -> Result<(), Reject> {
-    if formats::feedback::device_of(topic).is_none() || devices.have(name) {
-        return Ok(());
-    }
-    let detail = format!("this user may not speak for {name}");
-    Err(Reject::new(Reason::FeedbackNotAllowed, detail))
+/// Who sends, as journal and dead letters say it.
+pub(super) fn source(client_id: &str) -> String {
+    format!("{} {client_id}", Adapter::Mqtt.word())
 }
 
-/// What a PUBACK says of a dead letter (5.0: section 3.4.2.1): whether it was the topic, the
+/// What PUBACK and PUBREC say of a dead letter (5.0: sections 3.4.2.1 and 3.5.2.1): whether it was the topic, the
 /// sensor that may not publish, or what was published.
-const fn puback_code(reason: Reason) -> u8 {
+const fn refusal_code(reason: Reason) -> u8 {
     match reason {
         Reason::TopicUnknown => 0x90,
         Reason::SensorUnregistered | Reason::SensorNotOfKey | Reason::FeedbackNotAllowed => 0x87,

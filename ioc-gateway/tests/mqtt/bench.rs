@@ -1,5 +1,6 @@
 //! A listener that runs, the engine's end of its door, and clients that are nothing but a socket.
 
+use std::future::IntoFuture;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use ioc_gateway::door::{Arrival, Arrivals, Door, DoorOptions};
 use ioc_gateway::mqtt::{Deliveries, Listener};
 use ioc_gateway::options::MqttOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -29,6 +30,8 @@ pub async fn within<T>(future: impl Future<Output = T>) -> T {
 /// A running listener, with the engine's end of its door.
 pub struct Bench {
     pub address: SocketAddr,
+    /// Where it is reached over WebSocket.
+    pub http: SocketAddr,
     pub arrivals: Option<Arrivals>,
     pub deliveries: Deliveries,
     stop: Option<oneshot::Sender<()>>,
@@ -51,6 +54,11 @@ pub async fn bench_with(options: MqttOptions, door: DoorOptions) -> Bench {
     let listener = Listener::bind(options).await.unwrap();
     let address = listener.local_addr();
     let deliveries = Deliveries::default();
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let http = socket.local_addr().unwrap();
+    let serving = axum::serve(socket, listener.websocket());
+    // It ends with the test's runtime.
+    tokio::spawn(serving.into_future());
     let (stop, stopped) = oneshot::channel();
     let shutdown = async {
         let _ = stopped.await;
@@ -58,6 +66,7 @@ pub async fn bench_with(options: MqttOptions, door: DoorOptions) -> Bench {
     let running = tokio::spawn(listener.run(door, deliveries.clone(), shutdown));
     Bench {
         address,
+        http,
         arrivals: Some(arrivals),
         deliveries,
         stop: Some(stop),

@@ -124,7 +124,6 @@ async fn a_malformed_packet_closes_its_connection_and_no_other(version: Version)
         (b"\x30\x03\0\x09a", 0x81, "malformed_length"),
         (b"\x32\x05\0\x01a\0\0", 0x82, "malformed_packet_id"),
         (b"\x36\x05\0\x01a\0\x01", 0x81, "malformed_qos"),
-        (b"\x34\x06\0\x01a\0\x01\0", 0x9b, "qos2_unsupported"),
         (b"\x82\xff\xff\xff\x7f", 0x95, "packet_too_long"),
         (b"\x50\x02\0\x01", 0x82, "packet_unexpected"),
         (&second, 0x82, "packet_unexpected"),

@@ -125,7 +125,7 @@ async fn a_client_of_version_5_is_told_everything() {
         Some(options().packet_bytes_max as u32)
     );
     assert_eq!(limits.receive_max, Some(options().inflight_max as u16));
-    assert_eq!((limits.max_qos, limits.retain_available), (Some(1), None));
+    assert_eq!((limits.max_qos, limits.retain_available), (None, None));
     let decision = decision.unwrap();
     assert_eq!(decision.payload, "{\"seq\":1}");
     let described = decision.properties.unwrap();

@@ -29,5 +29,8 @@ mod both;
 mod v3_1_1;
 mod v5;
 mod deliveries;
+mod exactly_once;
+mod wills;
+mod websocket;
 mod foreign;
 mod bounds;

@@ -89,6 +89,25 @@ pub fn puback(packet_id: u8) -> Vec<u8> {
     vec![0x40, 2, 0, packet_id]
 }
 
+/// A reading at quality 2.
+pub fn publish_exactly_once(version: Version, id: &str, packet_id: u8) -> Vec<u8> {
+    let mut packet = publish(version, id, packet_id);
+    packet[0] = 0x34;
+    packet
+}
+
+pub fn pubrec(packet_id: u8) -> Vec<u8> {
+    vec![0x50, 2, 0, packet_id]
+}
+
+pub fn pubrel(packet_id: u8) -> Vec<u8> {
+    vec![0x62, 2, 0, packet_id]
+}
+
+pub fn pubcomp(packet_id: u8) -> Vec<u8> {
+    vec![0x70, 2, 0, packet_id]
+}
+
 /// The PUBACK of a dead letter.
 pub fn puback_refused(version: Version, packet_id: u8, code: u8, word: &str) -> Vec<u8> {
     match version {

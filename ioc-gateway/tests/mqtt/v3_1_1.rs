@@ -7,7 +7,7 @@ use ioc_gateway::mqtt::Listener;
 use ioc_gateway::options::{Credentials, MqttOptions, Users};
 
 use crate::bench::{bench, bench_with, options, said, settle};
-use crate::packets::{TOPIC, Version, connect_with, puback, publish, publish_to, text};
+use crate::packets::{TOPIC, Version, puback, publish, publish_to};
 
 const VERSION: Version = Version::V311;
 
@@ -105,21 +105,6 @@ async fn a_message_that_is_too_long_is_a_dead_letter_and_acknowledged() {
     client.send(&publish(VERSION, "e1", 8)).await;
     settle(bench.inputs(1).await);
     client.expect(&puback(8)).await;
-}
-
-#[tokio::test]
-async fn a_will_is_taken_and_not_published() {
-    let bench = bench().await;
-    // Of quality 2, and to be retained.
-    let will = [text("c"), text(TOPIC), text("gone")].concat();
-    drop(
-        bench
-            .client_of(&connect_with(VERSION, 0x36, 60, b"", &will))
-            .await,
-    );
-    let mut other = bench.client(VERSION, "other").await;
-    other.send(&publish(VERSION, "e1", 0)).await;
-    assert_eq!(said(&bench.inputs(1).await), ["e1"]);
 }
 
 #[tokio::test]

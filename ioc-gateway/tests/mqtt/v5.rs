@@ -36,9 +36,9 @@ async fn a_client_is_told_what_is_served() {
         ..options()
     })
     .await;
-    let served = b"\x21\x01\x02\x24\x01\x27\x00\x03\x04\x05\x22\x06\x07\x28\x01\x29\0\x2a\0";
+    let served = b"\x21\x01\x02\x27\x00\x03\x04\x05\x22\x06\x07\x28\x01\x29\0\x2a\0";
     let answer = answer_to(&bench, &connect(VERSION, "c", 60)).await;
-    assert_eq!(answer, packet(0x20, &[b"\0\0\x13", served]));
+    assert_eq!(answer, packet(0x20, &[b"\0\0\x11", served]));
 }
 
 #[tokio::test]
@@ -50,8 +50,8 @@ async fn a_client_is_told_in_what_its_terms_differ_from_what_it_asked_for() {
     let said = answer[4..].escape_ascii().to_string();
     assert!(said.contains(r"\x11\x00\x00\x00\x00"), "no session: {said}");
     assert!(said.ends_with(r"\x13\x0e\x10"), "an hour: {said}");
-    // Behind session expiry, receive maximum, maximum quality, packet size.
-    let id_at = 5 + 5 + 3 + 2 + 5;
+    // Behind session expiry, receive maximum, packet size.
+    let id_at = 5 + 5 + 3 + 5;
     assert_eq!(answer[id_at], 0x12);
     let length = usize::from(answer[id_at + 2]);
     let id = std::str::from_utf8(&answer[id_at + 3..id_at + 3 + length]).unwrap();
@@ -69,7 +69,9 @@ async fn a_refused_connect_is_told_why() {
     })
     .await;
     let ann = |id, password| [text(id), text("ann"), text(password)].concat();
-    let will = [&text("c")[..], b"\0", &text("t"), &text("gone")].concat();
+    let long_will = text(&"x".repeat(20_000));
+    let left = [&text("c")[..], b"\0", &text("t"), &long_will].concat();
+    let long_will = [left, text("ann"), text("s3cret")].concat();
     let mut newer = connect(VERSION, "c", 60);
     newer[8] = 6;
     for (connect, code) in [
@@ -84,7 +86,7 @@ async fn a_refused_connect_is_told_why() {
             connect_with(VERSION, 2, 0, b"\x15\0\x01X", &text("c")),
             0x8c,
         ),
-        (connect_with(VERSION, 0x16, 0, b"", &will), 0x9b),
+        (connect_with(VERSION, 0xd6, 0, b"", &long_will), 0x97),
         (connect_with(VERSION, 3, 0, b"", &text("c")), 0x81),
         (connect_with(VERSION, 2, 0, b"\x21\0\0", &text("c")), 0x82),
         (connect_with(VERSION, 2, 0, b"\x7f\0\0", &text("c")), 0x81),

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ioc_core::bundle::{Flow, Node, Stop};
 use ioc_core::id::NodeId;
+use ioc_core::limits::NETWORK_DEPTH_MAX;
 use ioc_core::time::Millis;
 
 use super::Reader;
@@ -17,8 +18,6 @@ use super::properties::Properties;
 use crate::config::mistake::Place;
 use crate::config::suggest::did_you_mean;
 
-/// How many levels may feed one another.
-const FEEDING_DEPTH_MAX: usize = ioc_core::limits::NETWORK_DEPTH_MAX;
 /// The longest that water takes from one place to the next: 30 days.
 const LAG_MAX_S: f64 = 30.0 * 86_400.0;
 /// The longest name of a river or a line, in bytes.
@@ -230,8 +229,8 @@ impl Reader<'_> {
         let feeder = |id: &NodeId| nodes.get(id).and_then(|(node, _)| node.fed_by.clone());
         for (id, (_, place)) in nodes {
             let levels = std::iter::successors(feeder(id), feeder);
-            if levels.take(FEEDING_DEPTH_MAX + 1).count() > FEEDING_DEPTH_MAX {
-                let what = format!("is more than {FEEDING_DEPTH_MAX} levels below what feeds all");
+            if levels.take(NETWORK_DEPTH_MAX + 1).count() > NETWORK_DEPTH_MAX {
+                let what = format!("is more than {NETWORK_DEPTH_MAX} levels below what feeds all");
                 self.mistakes.add(place, &format!("{id} fed_by"), what);
             }
         }

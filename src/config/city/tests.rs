@@ -267,7 +267,20 @@ fn mistakes_of_networks() {
 {"id":"fd-1","properties":{"type":"asset","fed_by":"fd-1"}},
 {"id":"g","properties":{"type":"asset","fed_by":"h"}},
 {"id":"h","properties":{"type":"asset","fed_by":"g","river":"?"}}"#,
-        &expect![[""]],
+        &expect![[r#"
+            city:2:1 feature 1 (a) lag_s: 0 is not from 1 to 2592000 seconds
+            city:2:1 feature 1 (a) line: is missing; write the line's name
+            city:3:1 b fed_by: no sensor or asset has the id `fd-2`; did you mean `fd-1`?
+            city:3:1 b flows_to: no sensor or asset has the id `aa`; did you mean `a`?
+            city:4:1 asset b: a sensor has the id `b` too; rename one
+            city:4:1 feature 3 (b) flows_to: is missing; write the next place downstream
+            city:4:1 feature 3 (b) order: is missing; write where on the line it is: 1, 2, 3, …
+            city:5:1 feature 4 (c) order: 0.5 is not a whole number from -1000000 to 1000000
+            city:6:1 feature 5 (d) fed_by: 7 is not a text
+            city:7:1 feature 6 (e) lag_s: 9000000000 is not from 1 to 2592000 seconds
+            city:8:1 feature 7 (e) id: another asset of this id is at city:7:1; rename one
+            city:9:1 fd-1 fed_by: feeds itself: fd-1 → fd-1; remove one of these
+            city:10:1 g fed_by: feeds itself: g → h → g; remove one of these"#]],
     );
     let chain = (0..18).map(|level| {
         let next = level + 1;
@@ -276,7 +289,9 @@ fn mistakes_of_networks() {
     let chain = chain.collect::<Vec<_>>().join("\n");
     refused(
         &format!(r#"{chain}{{"id":"n18","properties":{{"type":"asset"}}}}"#),
-        &expect![[""]],
+        &expect![[r#"
+            city:2:1 n00 fed_by: is more than 16 levels below what feeds all
+            city:3:1 n01 fed_by: is more than 16 levels below what feeds all"#]],
     );
 }
 

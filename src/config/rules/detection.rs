@@ -1,17 +1,18 @@
 //! Detection rules: text to [`DetectionRule`].
 //!
 //! A rule asks one question, and the key that is written says which: `above` or `below` a level,
-//! `silent` for too long, or a `report` that somebody makes. Each question has its own keys; a key
+//! whether the value `rises` or `falls` too fast, what a state `becomes`, `silent` for too long, or
+//! a `report` that somebody makes. Each question has its own keys; a key
 //! of another question is a mistake. Next: `threshold.rs`.
 
 use std::fmt::Write;
 
-use ioc_core::bundle::{AttributeMatch, DetectionRule, Report, Side, Silence, Test};
+use ioc_core::bundle::{AttributeMatch, DetectionRule, Direction, Report, Side, Silence, Test};
 use ioc_core::decision::{Certainty, Severity};
 use ioc_core::id::ReadingKind;
 use ioc_core::time::Millis;
 
-use super::{meaning_hash, threshold};
+use super::{becomes, meaning_hash, rate, threshold, window};
 use crate::config::field::{Field, Section};
 use crate::config::kinds::{Kind, Kinds};
 use crate::config::mistake::Mistakes;
@@ -19,6 +20,8 @@ use crate::config::quantity;
 
 /// The longest time that a rule may speak of.
 pub const SPAN_MAX: Millis = Millis::minutes(7 * 24 * 60);
+/// The longest time that readings wait to be put in order.
+const SETTLE_MAX: Millis = Millis::minutes(60);
 const INTERVALS_MAX: u64 = 1000;
 const VALUES_MAX: usize = 100;
 
@@ -53,11 +56,19 @@ pub fn read(
         .optional("where")
         .and_then(|field| matching(&field, mistakes));
     let question = question(&section, mistakes);
+    let settle = settle(&mut section, question, mistakes);
     let of_kind = kind.as_ref().map(|(_, kind)| *kind);
     let test = question.and_then(|question| match question {
+        Question::Threshold(side) if window::is_asked(&section) => {
+            window::read(&mut section, side, of_kind, mistakes).map(Test::Window)
+        }
         Question::Threshold(side) => {
             threshold::read(&mut section, side, of_kind, mistakes).map(Test::Threshold)
         }
+        Question::Rate(direction) => {
+            rate::read(&mut section, direction, of_kind, mistakes).map(Test::Rate)
+        }
+        Question::Becomes => becomes::read(&mut section, of_kind, mistakes).map(Test::Becomes),
         Question::Silence => silence(&mut section, mistakes).map(Test::Silence),
         Question::Report => report(&mut section, of_kind, mistakes).map(Test::Report),
     });
@@ -70,10 +81,32 @@ pub fn read(
         hash: 0,
         kind,
         matching: matching.unwrap_or_default(),
+        settle: settle?,
         test: test?,
     };
     rule.hash = meaning_hash(&meaning(&rule, of_kind));
     Some(rule)
+}
+
+/// How long readings wait to be put in order, where order means something.
+fn settle(
+    section: &mut Section<'_>,
+    question: Option<Question>,
+    mistakes: &mut Mistakes,
+) -> Option<Millis> {
+    let ordered = match question? {
+        Question::Threshold(_) => !window::is_asked(section),
+        Question::Rate(_) | Question::Becomes => true,
+        Question::Silence | Question::Report => false,
+    };
+    if !ordered {
+        // An unknown key of this rule.
+        return Some(Millis::ZERO);
+    }
+    let Some(field) = section.optional("settle") else {
+        return Some(Millis::ZERO);
+    };
+    field.span(mistakes, Millis::ZERO..=SETTLE_MAX)
 }
 
 /// Whether a rule is about sensors that say nothing.
@@ -84,15 +117,20 @@ pub fn is_silence(rule: &DetectionRule) -> bool {
 #[derive(Clone, Copy)]
 enum Question {
     Threshold(Side),
+    Rate(Direction),
+    Becomes,
     Silence,
     Report,
 }
 
 /// Which question is asked: exactly one of its keys must be there.
 fn question(section: &Section<'_>, mistakes: &mut Mistakes) -> Option<Question> {
-    const QUESTIONS: [(&str, Question); 4] = [
+    const QUESTIONS: [(&str, Question); 7] = [
         ("above", Question::Threshold(Side::Above)),
         ("below", Question::Threshold(Side::Below)),
+        ("rises", Question::Rate(Direction::Rises)),
+        ("falls", Question::Rate(Direction::Falls)),
+        ("becomes", Question::Becomes),
         ("silent", Question::Silence),
         ("report", Question::Report),
     ];
@@ -101,7 +139,8 @@ fn question(section: &Section<'_>, mistakes: &mut Mistakes) -> Option<Question> 
         (Some((_, question)), None) => Some(*question),
         (None, _) => {
             let what = "asks nothing; write one of `above: { moderate: … }`, \
-                        `below: { moderate: … }`, `silent: 4 intervals` or `report: moderate`";
+                        `below: { moderate: … }`, `rises: { moderate: … per 15 min }`, `falls: …`, \
+                        `becomes: { moderate: … }`, `silent: 4 intervals` or `report: moderate`";
             section.wrong(mistakes, what);
             None
         }
@@ -214,6 +253,9 @@ fn meaning(rule: &DetectionRule, kind: &Kind) -> String {
     }
     let test = match &rule.test {
         Test::Threshold(threshold) => threshold::meaning(threshold),
+        Test::Rate(rate) => rate::meaning(rate),
+        Test::Becomes(becomes) => becomes::meaning(becomes),
+        Test::Window(window) => window::meaning(window),
         Test::Silence(silence) => {
             format!(
                 " silent {} intervals, {} ms",
@@ -225,5 +267,9 @@ fn meaning(rule: &DetectionRule, kind: &Kind) -> String {
             report.severity as u8, report.certainty as u8, report.lasting.0, report.value_min
         ),
     };
-    text + &test
+    text += &test;
+    if rule.settle > Millis::ZERO {
+        write!(text, ", in order after {} ms", rule.settle.0).expect("a string takes all");
+    }
+    text
 }

@@ -1,4 +1,6 @@
 use expect_test::{Expect, expect};
+use ioc_core::bundle::{Aggregate, Direction, States, Test};
+use ioc_core::time::Millis;
 
 use super::*;
 use crate::config::yaml;
@@ -9,6 +11,7 @@ kinds:
   traffic_speed: { unit: km/h, normal: 45 km/h, means: Speed. }
   emergency_call: { unit: call, means: A call for help. }
   earthquake_report: { unit: any, means: A quake. }
+  breaker: { unit: any, means: Whether a breaker is closed; 0 is open. }
 ";
 
 fn read(text: &str) -> (Rules, Mistakes, Mistakes) {
@@ -118,6 +121,7 @@ fn rules_mean_what_they_say() {
                             ],
                             clear_gap: 0.3,
                             readings_min: 2,
+                            readings_among: None,
                             lasting: Millis(
                                 300000,
                             ),
@@ -239,7 +243,7 @@ detections:
            clear_for: 0 readings }
 ",
         &expect![[r#"
-            a.yaml:3:16 detections.no-question: asks nothing; write one of `above: { moderate: … }`, `below: { moderate: … }`, `silent: 4 intervals` or `report: moderate`
+            a.yaml:3:16 detections.no-question: asks nothing; write one of `above: { moderate: … }`, `below: { moderate: … }`, `rises: { moderate: … per 15 min }`, `falls: …`, `becomes: { moderate: … }`, `silent: 4 intervals` or `report: moderate`
             a.yaml:4:18 detections.two-questions: asks two things, `above` and `silent`; make it two rules
             a.yaml:5:41 detections.no-level.above: no level; write for example `{ moderate: 3 m }`
             a.yaml:6:13 detections.no-clear: `clear` is missing; write for example `clear: below 3 m`
@@ -254,8 +258,8 @@ detections:
             a.yaml:14:51 detections.normal-is-abnormal.above: would call the normal value of this kind abnormal, which is 1.2 m in kinds.yaml
             a.yaml:15:43 detections.severities.above: no level; write for example `{ moderate: 3 m }`
             a.yaml:15:45 detections.severities.above.sever: unknown key; did you mean `severe`?
-            a.yaml:16:84 detections.persistence.for: `2` is not `2 readings` (1 to 1000), `5 min` (up to 7 d), or both: `[2 readings, 5 min]`
-            a.yaml:17:86 detections.twice.for: said twice; write `2 readings` (1 to 1000), `5 min` (up to 7 d), or both: `[2 readings, 5 min]`
+            a.yaml:16:84 detections.persistence.for: `2` is not `2 readings` (1 to 1000), `3 of 5 readings` (of up to 64), `5 min` (up to 7 d), or readings and a time: `[2 readings, 5 min]`
+            a.yaml:17:86 detections.twice.for: said twice; write `2 readings` (1 to 1000), `3 of 5 readings` (of up to 64), `5 min` (up to 7 d), or readings and a time: `[2 readings, 5 min]`
             a.yaml:18:23 detections.twice.clear_for: `0 readings` is not a number of readings from 1 to 1000, such as `2 readings`"#]],
     );
 }
@@ -389,10 +393,174 @@ fn p5_values_of_a_rule_have_a_bound() {
 }
 
 #[test]
+fn p5_states_of_a_rule_have_bounds() {
+    let of_states = |count: usize, name: usize| {
+        let states: Vec<_> = (0..count).map(|n| format!("s{n}")).collect();
+        let (states, name) = (states.join(", "), "n".repeat(name));
+        let (_, mistakes, _) = read(&format!(
+            "detections:\n  open: {{ kind: breaker, attribute: {name}, \
+             becomes: {{ moderate: [{states}] }} }}\n"
+        ));
+        mistakes.to_string()
+    };
+    assert_eq!(of_states(100, 128), "");
+    assert!(of_states(101, 128).contains("needs 1 to 100 states"));
+    assert!(of_states(100, 129).contains("of at most 128 bytes"));
+}
+
+#[test]
+fn readings_may_be_some_of_the_last() {
+    let rule = |hold: &str| {
+        format!(
+            "detections:\n  r: {{ kind: water_level, above: {{ moderate: 3 m }}, clear: below 2 m, \
+             for: {hold} }}\n"
+        )
+    };
+    let threshold = |hold: &str| {
+        let (rules, mistakes, _) = read(&rule(hold));
+        assert!(mistakes.is_empty(), "{mistakes}");
+        let threshold = rules.detections[0].test.threshold().unwrap().clone();
+        (
+            threshold.readings_min,
+            threshold.readings_among,
+            threshold.lasting,
+        )
+    };
+    let minutes = Millis::minutes;
+    assert_eq!(threshold("3 of 5 readings"), (3, Some(5), minutes(0)));
+    assert_eq!(
+        threshold("[3 of 5 readings, 2 min]"),
+        (3, Some(5), minutes(2))
+    );
+    assert_eq!(threshold("5 of 5 readings"), (5, None, minutes(0)));
+    assert_eq!(
+        hashes(&rule("5 of 5 readings")),
+        hashes(&rule("5 readings"))
+    );
+    assert_ne!(
+        hashes(&rule("3 of 5 readings")),
+        hashes(&rule("3 readings"))
+    );
+    refused(
+        &(rule("5 of 3 readings") + &rule("1 of 65 readings").replace("detections:\n  r:", "  s:")),
+        &expect![[r#"
+            a.yaml:2:76 detections.r.for: `5 of 3 readings` is not `2 readings` (1 to 1000), `3 of 5 readings` (of up to 64), `5 min` (up to 7 d), or readings and a time: `[2 readings, 5 min]`
+            a.yaml:3:76 detections.s.for: `1 of 65 readings` is not `2 readings` (1 to 1000), `3 of 5 readings` (of up to 64), `5 min` (up to 7 d), or readings and a time: `[2 readings, 5 min]`"#]],
+    );
+}
+
+#[test]
+fn a_rise_is_a_change_over_a_time() {
+    let text = "detections:
+  river-rises:
+    kind: water_level
+    rises: { moderate: 25 cm per 15 min, severe: 0.5 m per 15 min }
+    clear: below 0.1 m per 15 min
+    for: 2 readings
+";
+    let (rules, mistakes, _) = read(text);
+    assert!(mistakes.is_empty(), "{mistakes}");
+    let Test::Rate(rate) = &rules.detections[0].test else {
+        panic!("{rules:?}");
+    };
+    assert_eq!(
+        (rate.direction, rate.over),
+        (Direction::Rises, Millis::minutes(15))
+    );
+    let levels: Vec<_> = rate
+        .threshold
+        .levels
+        .iter()
+        .map(|level| level.value)
+        .collect();
+    assert_eq!((levels, rate.threshold.clear_gap), (vec![0.25, 0.5], 0.15));
+    assert_eq!(rate.threshold.readings_min, 2);
+    refused(
+        "detections:
+  a: { kind: water_level, rises: { moderate: 0.5 m }, clear: below 0.2 m per 1 h }
+  b: { kind: water_level, falls: { moderate: 1 m per 1 h, severe: 0.5 m per 1 h }, clear: x }
+  c: { kind: water_level, rises: { minor: 1 m per 1 h, severe: 2 m per 30 min }, clear: below 1 m per 1 h }
+  d: { kind: water_level, rises: { minor: -1 m per 1 h }, clear: below 0 m per 1 h }
+  e: { kind: water_level, rises: { minor: 1 m per 0 h }, clear: below 2 m per 1 h }
+  f: { kind: water_level, rises: { minor: 1 m per 1 h } }
+",
+        &expect![[r#"
+            a.yaml:2:46 detections.a.rises.moderate: `0.5 m` is not a change over a time, such as `0.5 m per 15 min`
+            a.yaml:2:62 detections.a.clear: `0.2 m per 1 h` is over another time than `per 15 min` before; write all over one time
+            a.yaml:3:67 detections.b.falls.severe: a graver level must lie further above: above 1 m per 1 h
+            a.yaml:3:91 detections.b.clear: `x` must begin with `below`, such as `below 1 m per 1 h`
+            a.yaml:4:64 detections.c.rises.severe: `2 m per 30 min` is over another time than `per 1 h` before; write all over one time
+            a.yaml:5:43 detections.d.rises.minor: `-1 m per 1 h` is no change; write more than 0, such as `0.5 m per 15 min`
+            a.yaml:5:66 detections.d.clear: `0 m per 1 h` is no change; write more than 0, such as `0.5 m per 15 min`
+            a.yaml:6:43 detections.e.rises.minor: `1 m per 0 h`: the time is not one from 1 s to 7 d, such as `0.5 m per 15 min`
+            a.yaml:6:65 detections.e.clear: `2 m per 1 h` is over another time than `per 15 min` before; write all over one time
+            a.yaml:7:6 detections.f: `clear` is missing; write for example `clear: below 1 m per 1 h`"#]],
+    );
+}
+
+#[test]
+fn a_state_is_a_value_or_the_text_of_an_attribute() {
+    let text = "detections:
+  breaker-open:
+    kind: breaker
+    attribute: position
+    becomes: { moderate: [tripped, open], severe: failed }
+    from: closed
+    clear_for: 2 readings
+  pump-stopped:
+    kind: breaker
+    becomes: { severe: 0 }
+";
+    let (rules, mistakes, _) = read(text);
+    assert!(mistakes.is_empty(), "{mistakes}");
+    let states: Vec<_> = rules.detections.iter().map(|rule| &rule.test).collect();
+    let [Test::Becomes(breaker), Test::Becomes(pump)] = states[..] else {
+        panic!("{rules:?}");
+    };
+    let texts = |texts: &[&str]| States::Texts(texts.iter().map(|text| text.to_string()).collect());
+    assert_eq!(breaker.attribute.as_deref(), Some("position"));
+    assert_eq!(
+        breaker.states,
+        [texts(&["open", "tripped"]), texts(&["failed"])]
+    );
+    assert_eq!(breaker.from, Some(texts(&["closed"])));
+    let levels: Vec<_> = breaker
+        .threshold
+        .levels
+        .iter()
+        .map(|level| level.value)
+        .collect();
+    assert_eq!(
+        (levels, breaker.threshold.clear_readings_min),
+        (vec![0.5, 1.5], 2)
+    );
+    assert_eq!((&pump.attribute, &pump.from), (&None, &None));
+    assert_eq!(pump.states, [States::Values(vec![0.0])]);
+    refused(
+        "detections:
+  a: { kind: water_level, becomes: { moderate: 1.2 m } }
+  b: { kind: breaker, becomes: { moderate: open } }
+  c: { kind: breaker, attribute: position, becomes: { moderate: open, severe: [shut, open] }, from: shut }
+  d: { kind: breaker, attribute: position, becomes: {} }
+  e: { kind: breaker, attribute: position, becomes: { grave: open }, clear: below 1 }
+",
+        &expect![[r#"
+            a.yaml:2:48 detections.a.becomes.moderate: would call the normal value of this kind abnormal, which is 1.2 m in kinds.yaml
+            a.yaml:3:44 detections.b.becomes.moderate: `open` is not a value such as `3`
+            a.yaml:4:79 detections.c.becomes.severe: `open` is in another list too; write it in one
+            a.yaml:4:101 detections.c.from: `shut` is in another list too; write it in one
+            a.yaml:5:53 detections.d.becomes: no level; write for example `{ moderate: open }`
+            a.yaml:6:53 detections.e.becomes: no level; write for example `{ moderate: open }`
+            a.yaml:6:55 detections.e.becomes.grave: unknown key; known here: minor, moderate, severe, extreme
+            a.yaml:6:70 detections.e.clear: unknown key; known here: kind, where, attribute, becomes, from, for, clear_for"#]],
+    );
+}
+
+#[test]
 fn the_networks_that_a_correlation_follows() {
     let with = |along: &str| {
-        let along = format!("    within: 1500 m\n    along: {along}\n");
-        FLOOD.replacen("    within: 1500 m\n", &along, 1)
+        let along = format!("    within: 1.5 km\n    along: {along}\n");
+        FLOOD.replacen("    within: 1.5 km\n", &along, 1)
     };
     let (rules, mistakes, _) = read(&with("{ flows_to: 150 %, river: 15 km, line: 2 stops }"));
     assert!(mistakes.is_empty(), "{mistakes}");
@@ -411,10 +579,102 @@ fn the_networks_that_a_correlation_follows() {
     assert_ne!(fed.correlations[0].hash, rules.correlations[0].hash);
     let (same, ..) = read(&with("{ fed_by: yes }"));
     assert_eq!(fed.correlations[0].hash, same.correlations[0].hash);
-    refused(&with("fedby"), &expect![[""]]);
+    refused(
+        &with("fedby"),
+        &expect![
+            "a.yaml:22:12 correlations.flood.along: `fedby` is not `fed_by`, or a mapping: `{ fed_by: yes, flows_to: 150 %, river: 15 km, line: 1 stop }`"
+        ],
+    );
     refused(
         &with("{ flows_to: 0 %, river: far, line: 3 houses, fed_by: often, flow_to: 1 }"),
-        &expect![[""]],
+        &expect![[r#"
+            a.yaml:22:24 correlations.flood.along.flows_to: `0 %` is not 1 to 1000 %, such as `150 %`
+            a.yaml:22:36 correlations.flood.along.river: `far` is not a distance from 1 m to 1000 km, such as `500 m` or `2 km`
+            a.yaml:22:47 correlations.flood.along.line: `3 houses` is not 1 to 20 stop, such as `1 stop`
+            a.yaml:22:65 correlations.flood.along.fed_by: `often` is not one of yes, no
+            a.yaml:22:72 correlations.flood.along.flow_to: unknown key; did you mean `flows_to`?"#]],
     );
-    refused(&with("{ fed_by: no }"), &expect![[""]]);
+    refused(
+        &with("{ fed_by: no }"),
+        &expect![
+            "a.yaml:22:12 correlations.flood.along: names no network; write `fed_by`, or a mapping: `{ fed_by: yes, flows_to: 150 %, river: 15 km, line: 1 stop }`"
+        ],
+    );
+}
+
+#[test]
+fn levels_may_be_of_what_the_readings_of_a_time_come_to() {
+    let text = "detections:
+  calls-many:
+    kind: emergency_call
+    where: { category: crowd }
+    count_over: 10 min
+    every: 1 min
+    above: { moderate: 5, severe: 15 }
+    clear: below 3
+  river-mean:
+    kind: water_level
+    mean_over: 1 h
+    lateness: 2 min
+    above: { moderate: 250 cm }
+    clear: below 2.3 m
+    for: 2 readings
+";
+    let (rules, mistakes, _) = read(text);
+    assert!(mistakes.is_empty(), "{mistakes}");
+    let tests: Vec<_> = rules.detections.iter().map(|rule| &rule.test).collect();
+    let [Test::Window(calls), Test::Window(river)] = tests[..] else {
+        panic!("{rules:?}");
+    };
+    let (minutes, seconds) = (Millis::minutes, Millis::seconds);
+    assert_eq!(
+        (calls.of, calls.length, calls.step),
+        (Aggregate::Count, minutes(10), minutes(1))
+    );
+    assert_eq!(
+        (calls.lateness, calls.threshold.clear_gap),
+        (seconds(30), 2.0)
+    );
+    assert_eq!(
+        (river.of, river.length, river.step),
+        (Aggregate::Mean, minutes(60), minutes(60))
+    );
+    assert_eq!(
+        (river.lateness, river.threshold.levels[0].value),
+        (minutes(2), 2.5)
+    );
+    refused(
+        "detections:
+  a: { kind: water_level, mean_over: 1 h, above: { moderate: 1 m }, clear: below 1 m }
+  b: { kind: water_level, mean_over: 10 min, every: 3 min, above: { moderate: 3 m }, clear: below 3 m }
+  c: { kind: water_level, sum_over: 10 min, every: 1 s, lateness: 1 h, above: { moderate: 3 m }, clear: below 3 m }
+  d: { kind: water_level, sum_over: 10 min, max_over: 5 min, above: { moderate: 3 m }, clear: below 3 m }
+  e: { kind: water_level, count_over: 10 min, above: { moderate: 3 m }, clear: below 3 }
+  f: { kind: water_level, count_over: 10 min, settle: 10 s, below: { moderate: 3 }, clear: above 3 }
+  g: { kind: water_level, every: 10 min, below: { moderate: 1 m }, clear: above 1 m }
+",
+        &expect![[r#"
+        "#]],
+    );
+}
+
+#[test]
+fn readings_may_be_put_in_order_first() {
+    let rule = |settle: &str| {
+        format!(
+            "detections:\n  r: {{ kind: water_level, above: {{ moderate: 3 m }}, clear: below 2 m\
+             {settle} }}\n"
+        )
+    };
+    let (rules, mistakes, _) = read(&rule(", settle: 90 s"));
+    assert!(mistakes.is_empty(), "{mistakes}");
+    assert_eq!(rules.detections[0].settle, Millis::seconds(90));
+    assert_eq!(hashes(&rule(", settle: 0 s")), hashes(&rule("")));
+    assert_ne!(hashes(&rule(", settle: 90 s")), hashes(&rule("")));
+    refused(
+        &(rule(", settle: 2 h")
+            + "  s: { kind: emergency_call, report: minor, certainty: likely, counts_for: 1 h, settle: 9 s }\n"),
+        &expect![[r#"
+        "#]],
+    );
 }

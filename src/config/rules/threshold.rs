@@ -1,12 +1,14 @@
 //! The question `above` or `below`: levels with hysteresis and persistence, to [`Threshold`].
 //!
 //! Arrives: the keys `above` or `below`, `clear`, `for` and `clear_for` of a detection rule. Leaves:
-//! levels in the unit of the kind, least severe first, and the distance back to normal. Next:
-//! `correlation.rs`.
+//! levels in the unit of the kind, least severe first, and the distance back to normal. Other
+//! questions have levels of something else than the value, and read them by a [`Scale`] of their
+//! own. Next: `rate.rs`.
 
 use std::fmt::Write;
 
 use ioc_core::bundle::{Level, Side, Threshold};
+use ioc_core::decision::Severity;
 use ioc_core::time::Millis;
 
 use super::detection::{SEVERITIES, SPAN_MAX};
@@ -16,6 +18,22 @@ use crate::config::mistake::Mistakes;
 use crate::config::quantity;
 
 const READINGS_MAX: u32 = 1000;
+/// The most readings that some are asked to be among.
+const AMONG_MAX: u32 = 64;
+
+/// What levels are of: the values of a kind, or something else.
+pub struct Scale<'a> {
+    /// Which side of a level is abnormal.
+    pub side: Side,
+    /// How a level is written.
+    pub show: &'a dyn Fn(f64) -> String,
+    /// What is written, or what to write instead.
+    pub parse: &'a dyn Fn(&str) -> Result<f64, String>,
+    /// A usual value, which no level may call abnormal.
+    pub normal: Option<f64>,
+    /// A level for examples.
+    pub example: f64,
+}
 
 /// Reads the keys of a threshold.
 pub fn read(
@@ -24,21 +42,65 @@ pub fn read(
     kind: Option<&Kind>,
     mistakes: &mut Mistakes,
 ) -> Option<Threshold> {
-    let (key, back) = match side {
-        Side::Above => ("above", "below"),
-        Side::Below => ("below", "above"),
+    let key = side_word(side);
+    let Some(kind) = kind else {
+        // Its levels cannot be read; its other keys can.
+        section.optional(key);
+        section.optional("clear");
+        hold(section, mistakes);
+        return None;
     };
+    let scale = Scale {
+        side,
+        show: &|value| kind.show(value),
+        parse: &|text| kind.parse(text),
+        normal: kind.normal,
+        example: 3.0,
+    };
+    of_scale(section, key, &scale, mistakes)
+}
+
+/// Reads the levels of a scale under a key, with what goes with them.
+pub fn of_scale(
+    section: &mut Section<'_>,
+    key: &'static str,
+    scale: &Scale<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Threshold> {
     let levels = section
         .optional(key)
-        .and_then(|field| levels(&field, side, kind, mistakes));
+        .and_then(|field| levels(&field, scale, mistakes));
+    let example = scale.example_of_clear(levels.as_deref());
     let clear = section
-        .required(
-            mistakes,
-            "clear",
-            &example_of_clear(back, levels.as_deref(), kind),
-        )
-        .zip(kind)
-        .and_then(|(field, kind)| clear(&field, back, kind, levels.as_deref(), side, mistakes));
+        .required(mistakes, "clear", &example)
+        .and_then(|field| clear(&field, scale, levels.as_deref(), mistakes));
+    let hold = hold(section, mistakes);
+    hold?.over(scale.side, levels?, clear?)
+}
+
+/// How long something must last, and how long its end.
+pub struct Hold {
+    persistence: Persistence,
+    clear_readings_min: u32,
+}
+
+impl Hold {
+    /// The same asked of levels.
+    pub fn over(self, side: Side, levels: Vec<Level>, clear_gap: f64) -> Option<Threshold> {
+        Some(Threshold {
+            side,
+            levels,
+            clear_gap,
+            readings_min: self.persistence.readings,
+            readings_among: self.persistence.among,
+            lasting: self.persistence.lasting,
+            clear_readings_min: self.clear_readings_min,
+        })
+    }
+}
+
+/// Reads `for` and `clear_for`.
+pub fn hold(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<Hold> {
     let persistence = section
         .optional("for")
         .map_or(Some(Persistence::ONCE), |field| {
@@ -47,24 +109,18 @@ pub fn read(
     let clear_readings_min = section
         .optional("clear_for")
         .map_or(Some(1), |field| readings(&field, mistakes));
-    let persistence = persistence?;
-    Some(Threshold {
-        side,
-        levels: levels?,
-        clear_gap: clear?,
-        readings_min: persistence.readings,
-        lasting: persistence.lasting,
+    Some(Hold {
+        persistence: persistence?,
         clear_readings_min: clear_readings_min?,
     })
 }
 
-/// `{ moderate: 3.0 m, severe: 3.8 m }`, least severe first.
-fn levels(
-    field: &Field<'_>,
-    side: Side,
-    kind: Option<&Kind>,
+/// The fields of a mapping from severities, least severe first.
+pub fn by_severity<'a>(
+    field: &Field<'a>,
+    example: &str,
     mistakes: &mut Mistakes,
-) -> Option<Vec<Level>> {
+) -> Option<Vec<(Severity, Field<'a>)>> {
     let mut section = Section::of(field, mistakes)?;
     let written = SEVERITIES.map(|(word, severity)| (severity, section.optional(word)));
     let written: Vec<_> = written
@@ -72,30 +128,32 @@ fn levels(
         .filter_map(|(severity, field)| Some((severity, field?)))
         .collect();
     section.finish(mistakes);
-    let kind = kind?;
     if written.is_empty() {
-        field.wrong(
-            mistakes,
-            format!(
-                "no level; write for example `{{ moderate: {} }}`",
-                kind.show(3.0)
-            ),
-        );
+        let what = format!("no level; write for example `{{ moderate: {example} }}`");
+        field.wrong(mistakes, what);
         return None;
     }
+    Some(written)
+}
+
+/// `{ moderate: 3.0 m, severe: 3.8 m }`, least severe first.
+fn levels(field: &Field<'_>, scale: &Scale<'_>, mistakes: &mut Mistakes) -> Option<Vec<Level>> {
+    let example = (scale.show)(scale.example);
+    let written = by_severity(field, &example, mistakes)?;
     // All values first: each that cannot be read is told, and a ladder with gaps is not judged.
     let values: Vec<_> = written
         .iter()
-        .map(|(_, field)| kind.value(field, mistakes))
+        .map(|(_, field)| scale.value(field, mistakes))
         .collect();
     let mut levels: Vec<Level> = Vec::new();
     for ((severity, field), value) in written.iter().zip(values) {
         let value = value?;
         let graver = levels
             .last()
-            .is_none_or(|last| is_beyond(side, value, last.value));
+            .is_none_or(|last| is_beyond(scale.side, value, last.value));
         if !graver {
-            let (word, last) = (side_word(side), kind.show(levels[levels.len() - 1].value));
+            let last = (scale.show)(levels[levels.len() - 1].value);
+            let word = side_word(scale.side);
             let what = format!("a graver level must lie further {word}: {word} {last}");
             field.wrong(mistakes, what);
         }
@@ -104,13 +162,13 @@ fn levels(
             value,
         });
     }
-    if let Some(normal) = kind
+    if let Some(normal) = scale
         .normal
-        .filter(|normal| is_beyond(side, *normal, levels[0].value))
+        .filter(|normal| is_beyond(scale.side, *normal, levels[0].value))
     {
         let what = format!(
             "would call the normal value of this kind abnormal, which is {} in kinds.yaml",
-            kind.show(normal)
+            (scale.show)(normal)
         );
         field.wrong(mistakes, what);
     }
@@ -120,30 +178,28 @@ fn levels(
 /// `below 2.7 m`: how far back past the least level that is.
 fn clear(
     field: &Field<'_>,
-    back: &str,
-    kind: &Kind,
+    scale: &Scale<'_>,
     levels: Option<&[Level]>,
-    side: Side,
     mistakes: &mut Mistakes,
 ) -> Option<f64> {
-    let example = example_of_clear(back, levels, Some(kind));
+    let (side, back) = (scale.side, scale.back());
+    let example = scale.example_of_clear(levels);
     let text = field.text(mistakes, &format!("a level such as `{example}`"))?;
     let Some(level) = text.strip_prefix(back) else {
         let what = format!("`{text}` must begin with `{back}`, such as `{example}`");
         field.wrong(mistakes, what);
         return None;
     };
-    let value = kind
-        .parse(level.trim())
+    let value = (scale.parse)(level.trim())
         .map_err(|what| field.wrong(mistakes, what))
         .ok()?;
     let least = levels?.first()?.value;
     if is_beyond(side, value, least) {
         let what = format!(
             "{} is still abnormal; write a value that is not {} {}",
-            kind.show(value),
+            (scale.show)(value),
             side_word(side),
-            kind.show(least)
+            (scale.show)(least)
         );
         field.wrong(mistakes, what);
         return None;
@@ -153,10 +209,27 @@ fn clear(
     Some(((least - value).abs() * 1e9).round() / 1e9)
 }
 
-fn example_of_clear(back: &str, levels: Option<&[Level]>, kind: Option<&Kind>) -> String {
-    let least = levels.and_then(|levels| levels.first()).zip(kind);
-    let level = least.map_or("2.7 m".to_owned(), |(least, kind)| kind.show(least.value));
-    format!("{back} {level}")
+impl Scale<'_> {
+    fn value(&self, field: &Field<'_>, mistakes: &mut Mistakes) -> Option<f64> {
+        let wanted = format!("a value such as `{}`", (self.show)(self.example));
+        let text = field.text(mistakes, &wanted)?;
+        let value = (self.parse)(text);
+        value.map_err(|what| field.wrong(mistakes, what)).ok()
+    }
+
+    /// The word for the way back to normal.
+    const fn back(&self) -> &'static str {
+        match self.side {
+            Side::Above => "below",
+            Side::Below => "above",
+        }
+    }
+
+    fn example_of_clear(&self, levels: Option<&[Level]>) -> String {
+        let least = levels.and_then(|levels| levels.first());
+        let level = least.map_or(self.example, |least| least.value);
+        format!("{} {}", self.back(), (self.show)(level))
+    }
 }
 
 fn is_beyond(side: Side, value: f64, level: f64) -> bool {
@@ -166,7 +239,8 @@ fn is_beyond(side: Side, value: f64, level: f64) -> bool {
     }
 }
 
-const fn side_word(side: Side) -> &'static str {
+/// The word for a side.
+pub const fn side_word(side: Side) -> &'static str {
     match side {
         Side::Above => "above",
         Side::Below => "below",
@@ -175,26 +249,30 @@ const fn side_word(side: Side) -> &'static str {
 
 struct Persistence {
     readings: u32,
+    among: Option<u32>,
     lasting: Millis,
 }
 
 impl Persistence {
     const ONCE: Self = Self {
         readings: 1,
+        among: None,
         lasting: Millis::ZERO,
     };
 }
 
-/// `2 readings`, `5 min`, or both in a list.
+/// `2 readings`, `3 of 5 readings`, `5 min`, or readings and a time in a list.
 fn persistence(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Persistence> {
     let wanted = format!(
-        "`2 readings` (1 to {READINGS_MAX}), `5 min` (up to 7 d), or both: `[2 readings, 5 min]`"
+        "`2 readings` (1 to {READINGS_MAX}), `3 of 5 readings` (of up to {AMONG_MAX}), `5 min` (up \
+         to 7 d), or readings and a time: `[2 readings, 5 min]`"
     );
     let (mut count, mut lasting) = (None, None);
     for item in field.items() {
         let text = item.text(mistakes, &wanted)?;
         let span = quantity::span(text).filter(|span| (Millis::ZERO..=SPAN_MAX).contains(span));
-        let twice = match (reading_count(text), span) {
+        let readings = reading_count(text).map(|readings| (readings, None));
+        let twice = match (readings.or_else(|| some_among(text)), span) {
             (Some(readings), _) => count.replace(readings).is_some(),
             (None, Some(span)) => lasting.replace(span).is_some(),
             (None, None) => {
@@ -206,10 +284,21 @@ fn persistence(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Persistence
             item.wrong(mistakes, format!("said twice; write {wanted}"));
         }
     }
+    let (readings, among) = count.unwrap_or((1, None));
     Some(Persistence {
-        readings: count.unwrap_or(1),
+        readings,
+        among,
         lasting: lasting.unwrap_or_default(),
     })
+}
+
+/// `3 of 5 readings`. All of them are as many in a row.
+fn some_among(text: &str) -> Option<(u32, Option<u32>)> {
+    let (some, among) = text.split_once(" of ")?;
+    let some: u32 = some.trim().parse().ok()?;
+    let among = reading_count(among).filter(|among| *among <= AMONG_MAX)?;
+    let sound = (1..=among).contains(&some);
+    sound.then_some((some, (some < among).then_some(among)))
 }
 
 fn readings(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<u32> {
@@ -246,8 +335,11 @@ pub fn meaning(threshold: &Threshold) -> String {
         clear_readings_min,
         ..
     } = threshold;
+    let among = threshold.readings_among;
+    let among = among.map_or(String::new(), |among| format!(" of {among}"));
     text + &format!(
-        " for {readings_min} readings, {} ms, clear by {clear_gap:?} for {clear_readings_min}",
+        " for {readings_min}{among} readings, {} ms, clear by {clear_gap:?} for \
+         {clear_readings_min}",
         lasting.0
     )
 }

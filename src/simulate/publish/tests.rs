@@ -3,10 +3,11 @@ use super::*;
 /// A simulation for an address where nobody listens.
 async fn alone(bounds: Bounds, rate: f64) -> Simulator {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string().parse().unwrap();
+    let to = listener.local_addr().unwrap().to_string().parse().unwrap();
     drop(listener);
     let options = SimulateOptions {
-        address,
+        to,
+        stream: None,
         credentials: None,
         map: Arc::new(CityMap::compiled_in()),
         seed: 1,

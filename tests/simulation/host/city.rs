@@ -100,6 +100,7 @@ fn detection(name: &str, kind: Kind, hash: u8, test: Test) -> DetectionRule {
         hash: u64::from(hash),
         kind: kind.word().parse().unwrap(),
         matching: Vec::new(),
+        settle: Millis::ZERO,
         test,
     }
 }
@@ -114,6 +115,7 @@ fn water(moderate: f64) -> Test {
         ],
         clear_gap: 0.5,
         readings_min: 1,
+        readings_among: None,
         lasting: Millis::ZERO,
         clear_readings_min: 1,
     })
@@ -128,6 +130,7 @@ fn heat() -> Test {
         }],
         clear_gap: 1.0,
         readings_min: 2,
+        readings_among: None,
         lasting: Millis::seconds(2),
         clear_readings_min: 2,
     })

@@ -124,6 +124,7 @@ impl Scene {
                 detail: "",
                 payload: &[7; MESSAGE_BYTES],
                 payload_bytes: MESSAGE_BYTES as u32,
+                ..DeadLetter::default()
             }));
         }
         self.sent += messages;

@@ -5,9 +5,11 @@
 //! it, also one that this connection has never seen: one that was delivered to the connection
 //! before and lost with it comes again only when its time is up, after newer ones. Promise: nothing
 //! is acknowledged before all that was delivered and not acknowledged when this connection began
-//! has come again and is durable, and nothing across a delivery that went elsewhere.
+//! has come again and is durable, but for messages that follow the last acknowledged one in the
+//! stream without a gap: there is nothing among those that has not come. And nothing across a
+//! delivery that went elsewhere.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -21,6 +23,8 @@ pub(super) struct Start {
     pub message: u64,
     /// How many it has delivered that are not acknowledged.
     pub pending: usize,
+    /// Up to which message of the stream all are acknowledged.
+    pub acknowledged: u64,
 }
 
 /// One delivery.
@@ -43,6 +47,11 @@ pub(super) struct Prefix<R> {
     unacknowledged: VecDeque<(u64, Delivery<R>)>,
     /// Messages of before that have come again.
     again: BTreeSet<u64>,
+    /// While others of them are awaited: each message beyond the acknowledged ones that has come,
+    /// with its number on this connection.
+    come: BTreeMap<u64, u64>,
+    /// Up to which message all are acknowledged by what follows without a gap.
+    acknowledged: u64,
     /// The number on this connection of the last of them.
     last_again: u64,
     /// When one of them came last.
@@ -63,6 +72,8 @@ impl<R: Clone> Prefix<R> {
             last_delivery: start.delivery,
             unacknowledged: VecDeque::new(),
             again: BTreeSet::new(),
+            come: BTreeMap::new(),
+            acknowledged: start.acknowledged,
             last_again: 0,
             again_at: Instant::now(),
             given_up: false,
@@ -79,6 +90,9 @@ impl<R: Clone> Prefix<R> {
             self.last_again = upto;
             self.again_at = Instant::now();
         }
+        if self.awaits() || upto == self.last_again {
+            self.come.entry(delivery.message).or_insert(upto);
+        }
         self.unacknowledged.push_back((upto, delivery));
         Ok(())
     }
@@ -87,8 +101,9 @@ impl<R: Clone> Prefix<R> {
     /// acknowledges all.
     pub fn settle(&mut self, settled: u64) -> Option<R> {
         if self.awaits() || settled < self.last_again {
-            return None;
+            return self.settle_without_a_gap(settled);
         }
+        self.come.clear();
         let mut greatest: Option<Delivery<R>> = None;
         while let Some((_, delivery)) = self.unacknowledged.pop_front_if(|each| each.0 <= settled) {
             if greatest
@@ -99,6 +114,30 @@ impl<R: Clone> Prefix<R> {
             }
         }
         greatest.map(|delivery| delivery.reply)
+    }
+
+    /// The same while messages of before are awaited: a link that breaks again and again may never
+    /// live to see all of them.
+    fn settle_without_a_gap(&mut self, settled: u64) -> Option<R> {
+        let before = self.acknowledged;
+        while let Some(upto) = self.come.get(&(self.acknowledged + 1))
+            && *upto <= settled
+        {
+            self.acknowledged += 1;
+            self.come.remove(&self.acknowledged);
+        }
+        if self.acknowledged == before {
+            return None;
+        }
+        let (acknowledged, mut greatest) = (self.acknowledged, None);
+        self.unacknowledged.retain(|(_, delivery)| {
+            let is_covered = delivery.message <= acknowledged;
+            if delivery.message == acknowledged {
+                greatest = Some(delivery.reply.clone());
+            }
+            !is_covered
+        });
+        greatest
     }
 
     /// Whether messages of before have not come again yet.
@@ -126,12 +165,19 @@ impl<R: Clone> Prefix<R> {
 mod tests {
     use super::*;
 
-    /// A consumer that delivered up to message 10, of which three are not acknowledged.
+    /// A consumer that delivered up to message 10, of which so many are not acknowledged; message
+    /// 6 of the stream is none of its own.
     fn prefix(pending: usize) -> Prefix<u64> {
+        beyond(5, pending)
+    }
+
+    /// The same, that has acknowledged up to some message.
+    fn beyond(acknowledged: u64, pending: usize) -> Prefix<u64> {
         Prefix::new(Start {
             delivery: 100,
             message: 10,
             pending,
+            acknowledged,
         })
     }
 
@@ -166,6 +212,18 @@ mod tests {
         assert_eq!(prefix.settle(5), None, "10 has come and is not durable");
         assert_eq!(prefix.settle(6), Some(12));
         assert_eq!(prefix.settle(7), Some(13));
+    }
+
+    #[test]
+    fn p1_what_follows_the_acknowledged_ones_without_a_gap_does_not_wait_for_the_others() {
+        let mut prefix = beyond(7, 3);
+        take(&mut prefix, &[11, 8, 9]);
+        assert_eq!(prefix.settle(1), None, "8 is not durable");
+        assert_eq!(prefix.settle(3), Some(9), "neither 10 nor 11");
+        assert_eq!(prefix.settle(3), None);
+        take(&mut prefix, &[12, 10]);
+        assert_eq!(prefix.settle(4), None);
+        assert_eq!(prefix.settle(5), Some(12));
     }
 
     #[test]

@@ -130,6 +130,7 @@ impl<'a> Reader<'a> {
                 delivery: info.delivered.consumer_sequence,
                 message: info.delivered.stream_sequence,
                 pending: info.num_ack_pending,
+                acknowledged: info.ack_floor.stream_sequence,
             }),
             ack_wait,
             held: 0,

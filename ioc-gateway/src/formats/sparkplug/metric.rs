@@ -53,6 +53,7 @@ mod datatype {
     pub const DOUBLE: u64 = 10;
     pub const BOOLEAN: u64 = 11;
     pub const STRING: u64 = 12;
+    pub const DATETIME: u64 = 13;
     pub const TEXT: u64 = 14;
     pub const UUID: u64 = 15;
 }
@@ -229,6 +230,7 @@ impl<'d> Metric<'d> {
             (datatype::STRING | datatype::TEXT | datatype::UUID, Written::Text(text)) => {
                 Meant::Text(text)
             }
+            (datatype::DATETIME, Written::Whole(_)) => Meant::Other("a time"),
             (_, Written::Other(what)) => Meant::Other(what),
             (datatype::INT8..=datatype::TEXT, _) => Meant::OtherType,
             (_, _) => Meant::Other("of a datatype without a number"),

@@ -90,7 +90,8 @@ impl Written {
         self.varint(4, datatype)
     }
     fn property(self, name: &str, value: Self) -> Self {
-        let set = Self::default().bytes(1, name.as_bytes()).bytes(2, &value.0);
+        let Self(value) = value;
+        let set = Self::default().bytes(1, name.as_bytes()).bytes(2, &value);
         self.bytes(9, &set.0)
     }
 }
@@ -374,7 +375,7 @@ fn each_datatype_is_a_number_or_a_reason() {
             metric().datatype(17).bytes(16, b"x"),
             "value_not_a_number: value: is bytes",
         ),
-        (whole(13, 11, 7), "birth_missing: "),
+        (whole(13, 11, 7), "value_not_a_number: value: is a time"),
         (metric().datatype(9).varint(7, 1), "absent"),
         (metric().datatype(9), "absent"),
         (

@@ -4,7 +4,7 @@
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Malformed, Version};
+use super::{AnswerKind, Malformed, Version};
 
 /// The greatest remaining length, in four bytes.
 const REMAINING_LENGTH_MAX: usize = 268_435_455;
@@ -21,7 +21,6 @@ mod id {
     pub const REASON: u8 = 31;
     pub const RECEIVE_MAX: u8 = 33;
     pub const TOPIC_ALIAS_MAX: u8 = 34;
-    pub const QOS_MAX: u8 = 36;
     pub const PACKET_BYTES_MAX: u8 = 39;
     pub const WILDCARDS_AVAILABLE: u8 = 40;
     pub const SUBSCRIPTION_IDS_AVAILABLE: u8 = 41;
@@ -43,8 +42,8 @@ pub(in crate::mqtt) enum Refusal {
     NotAuthorized,
     /// It wants to prove who it is in a way that is not known here. Version 5 only.
     AuthMethod,
-    /// Its will is of quality 2. Version 5 only; in 3.1.1 nothing can be said about it.
-    WillQos,
+    /// Its will is longer than is kept.
+    WillTooLong,
     /// It takes no packets as long as this answer would be. Version 5 only.
     AnswerTooLong,
     /// Its CONNECT is malformed. Version 5 only; in 3.1.1 the connection is closed.
@@ -60,7 +59,7 @@ impl Refusal {
                 Self::ClientId => 2,
                 Self::ConnectionsMax => 3,
                 Self::Credentials => 4,
-                Self::NotAuthorized | Self::AuthMethod | Self::WillQos => 5,
+                Self::NotAuthorized | Self::AuthMethod | Self::WillTooLong => 5,
                 Self::AnswerTooLong | Self::Malformed(_) => 5,
             },
             Version::V5 => match self {
@@ -70,7 +69,7 @@ impl Refusal {
                 Self::Credentials => 0x86,
                 Self::NotAuthorized => 0x87,
                 Self::AuthMethod => 0x8c,
-                Self::WillQos => 0x9b,
+                Self::WillTooLong => 0x97,
                 Self::AnswerTooLong => 0x95,
                 Self::Malformed(malformed) => malformed.code(),
             },
@@ -86,7 +85,7 @@ impl Refusal {
             Self::Credentials => "refused_credentials",
             Self::NotAuthorized => "refused_not_authorized",
             Self::AuthMethod => "refused_auth_method",
-            Self::WillQos => "refused_will_qos",
+            Self::WillTooLong => "refused_will_too_long",
             Self::AnswerTooLong => "refused_packet_bytes_max",
             Self::Malformed(malformed) => malformed.word(),
         }
@@ -106,7 +105,7 @@ pub(in crate::mqtt) fn put_refusal(out: &mut BytesMut, version: Version, refusal
 /// all is said by [`put_connack`] itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::mqtt) struct Limits<'a> {
-    /// How many messages of quality 1 it may send and not have acknowledged.
+    /// How many messages of quality 1 and 2 it may send and not have acknowledged.
     pub receive_max: u16,
     /// The longest packet that it may send.
     pub packet_bytes_max: u32,
@@ -133,7 +132,6 @@ pub(in crate::mqtt) fn put_connack(out: &mut BytesMut, version: Version, limits:
     }
     properties.put_u8(id::RECEIVE_MAX);
     properties.put_u16(limits.receive_max);
-    properties.put_slice(&[id::QOS_MAX, 1]);
     properties.put_u8(id::PACKET_BYTES_MAX);
     properties.put_u32(limits.packet_bytes_max);
     if let Some(client_id) = limits.assigned_client_id {
@@ -156,27 +154,34 @@ pub(in crate::mqtt) fn put_connack(out: &mut BytesMut, version: Version, limits:
     out.put_slice(&properties);
 }
 
-/// PUBACK of a message that was taken: in both versions four bytes, for in version 5 a reason
-/// code of 0 may be left out (section 3.4.2.1).
-pub(in crate::mqtt) fn put_puback(out: &mut BytesMut, packet_id: u16) {
+/// PUBACK, PUBREC or PUBCOMP of what was taken: in both versions four bytes, for in version 5 a
+/// reason code of 0 may be left out (sections 3.4.2.1, 3.5.2.1 and 3.7.2.1).
+pub(in crate::mqtt) fn put_answer(out: &mut BytesMut, kind: AnswerKind, packet_id: u16) {
     let [high, low] = packet_id.to_be_bytes();
-    out.put_slice(&[0x40, 2, high, low]);
+    out.put_slice(&[kind.first_byte(), 2, high, low]);
 }
 
-/// PUBACK of version 5 with a reason code, and the reason as a word if it is wanted and fits.
-pub(in crate::mqtt) fn put_puback_refused(
+/// PUBACK or PUBREC of version 5 with a reason code, and the reason as a word if it is wanted and
+/// fits.
+pub(in crate::mqtt) fn put_answer_refused(
     out: &mut BytesMut,
+    kind: AnswerKind,
     packet_id: u16,
     code: u8,
     reason: Option<&str>,
 ) {
-    out.put_u8(0x40);
+    out.put_u8(kind.first_byte());
     put_length(out, 3 + reason.map_or(0, reason_bytes));
     out.put_u16(packet_id);
     out.put_u8(code);
     if let Some(reason) = reason {
         put_reason(out, reason);
     }
+}
+
+/// PUBCOMP of version 5 for a packet identifier that is not held (section 3.7.2.1).
+pub(in crate::mqtt) fn put_completed_unknown(out: &mut BytesMut, packet_id: u16) {
+    put_answer_refused(out, AnswerKind::Completed, packet_id, 0x92, None);
 }
 
 /// PINGRESP.

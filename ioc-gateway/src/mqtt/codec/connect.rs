@@ -53,6 +53,10 @@ pub(in crate::mqtt) struct Will<'a> {
     pub message: &'a [u8],
     pub qos: u8,
     pub retain: bool,
+    /// How long to wait with it, in seconds (5.0: section 3.1.3.2.2).
+    pub delay_s: u32,
+    /// What the message is (5.0: section 3.1.3.2.5).
+    pub content_type: Option<&'a str>,
 }
 
 mod flag {
@@ -122,9 +126,11 @@ fn properties<'a>(body: &mut Body<'a>) -> Result<ConnectProperties<'a>, Malforme
             Property::RequestProblem(wants) => read.wants_problems = wants,
             Property::AuthMethod(method) => read.auth_method = Some(method),
             Property::AuthData => has_auth_data = true,
-            Property::TopicAlias(_)
+            Property::WillDelay(_)
+            | Property::TopicAlias(_)
             | Property::ContentType(_)
             | Property::Subscription
+            | Property::User(..)
             | Property::Other => {}
         }
         Ok(())
@@ -151,10 +157,29 @@ fn will<'a>(
     if qos == 3 {
         return Err(Malformed::ConnectFlags);
     }
+    let (mut delay_s, mut content_type) = (0, None);
     if version == Version::V5 {
-        property::pass_over(body, Allowed::WILL)?;
+        property::each(body, Allowed::WILL, |property| {
+            match property {
+                Property::WillDelay(seconds) => delay_s = seconds,
+                Property::ContentType(text) => content_type = Some(text),
+                Property::PacketBytesMax(_)
+                | Property::SessionExpiry(_)
+                | Property::ReceiveMax(_)
+                | Property::RequestProblem(_)
+                | Property::AuthMethod(_)
+                | Property::AuthData
+                | Property::TopicAlias(_)
+                | Property::Subscription
+                | Property::User(_, _)
+                | Property::Other => {}
+            }
+            Ok(())
+        })?;
     }
     Ok(Some(Will {
+        delay_s,
+        content_type,
         topic: body.topic()?,
         message: body.sized()?,
         qos,

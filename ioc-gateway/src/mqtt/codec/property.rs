@@ -76,12 +76,16 @@ pub(super) enum Property<'a> {
     AuthMethod(&'a str),
     /// Section 3.1.2.11.10.
     AuthData,
+    /// Section 3.1.3.2.2, in seconds.
+    WillDelay(u32),
     /// Section 3.3.2.3.4; 0 is not allowed, which is for the session to say.
     TopicAlias(u16),
     /// Section 3.3.2.3.9.
     ContentType(&'a str),
     /// Section 3.8.2.1.2.
     Subscription,
+    /// Section 3.3.2.3.7: a name and a value.
+    User(&'a str, &'a str),
     /// Any other.
     Other,
 }
@@ -150,12 +154,14 @@ fn property<'a>(id: u8, body: &mut Body<'a>) -> Result<Property<'a>, Malformed> 
             body.sized()?;
             Property::AuthData
         }
+        id::WILL_DELAY => Property::WillDelay(body.u32()?),
         id::TOPIC_ALIAS => Property::TopicAlias(body.u16()?),
         id::CONTENT_TYPE => Property::ContentType(body.text()?),
         id::SUBSCRIPTION => {
             positive(body.variable()?)?;
             Property::Subscription
         }
+        id::USER => Property::User(body.text()?, body.text()?),
         _ => {
             check_other(id, body)?;
             Property::Other
@@ -167,12 +173,11 @@ fn property<'a>(id: u8, body: &mut Body<'a>) -> Result<Property<'a>, Malformed> 
 fn check_other(id: u8, body: &mut Body<'_>) -> Result<(), Malformed> {
     match id {
         id::PAYLOAD_FORMAT | id::REQUEST_RESPONSE => flag(body).map(drop),
-        id::MESSAGE_EXPIRY | id::WILL_DELAY => body.u32().map(drop),
+        id::MESSAGE_EXPIRY => body.u32().map(drop),
         id::REASON => body.text().map(drop),
         id::RESPONSE_TOPIC => body.topic().map(drop),
         id::CORRELATION_DATA => body.sized().map(drop),
         id::TOPIC_ALIAS_MAX => body.u16().map(drop),
-        id::USER => body.text().and_then(|_| body.text()).map(drop),
         _ => Err(Malformed::Property),
     }
 }

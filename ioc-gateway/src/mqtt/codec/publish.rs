@@ -13,6 +13,8 @@ pub(in crate::mqtt) struct Publish<'a> {
     pub topic_alias: Option<u16>,
     /// What the payload is, if version 5 says so (5.0: section 3.3.2.3.9).
     pub content_type: Option<&'a str>,
+    /// All its properties, if it is a CloudEvent in binary mode.
+    pub event_properties: &'a [u8],
     pub payload: &'a [u8],
     pub qos: Qos,
     pub duplicate: bool,
@@ -52,6 +54,7 @@ pub(super) fn publish(
     let Described {
         topic_alias,
         content_type,
+        event,
     } = match version {
         Version::V311 => Described::default(),
         Version::V5 => described(&mut body)?,
@@ -63,6 +66,7 @@ pub(super) fn publish(
         topic,
         topic_alias,
         content_type,
+        event_properties: event,
         payload: body.0,
         qos,
         duplicate,
@@ -70,11 +74,38 @@ pub(super) fn publish(
     })
 }
 
+impl<'a> Publish<'a> {
+    /// The attributes of the CloudEvent whose data the payload is; of other messages none
+    /// ("MQTT Protocol Binding for CloudEvents 1.0", section 3.1.3.1).
+    pub fn event(&self) -> Vec<(&'a str, &'a str)> {
+        let mut attributes = Vec::new();
+        if self.event_properties.is_empty() {
+            return attributes;
+        }
+        let read = property::each(
+            &mut Body(self.event_properties),
+            Allowed::PUBLISH,
+            |property| {
+                if let Property::User(name, value) = property {
+                    attributes.push((name, value));
+                }
+                Ok(())
+            },
+        );
+        debug_assert!(read.is_ok(), "they were read before");
+        attributes
+    }
+}
+
+/// The attribute that each CloudEvent has: without it user properties are only kept out.
+const EVENT: &str = "specversion";
+
 /// What the properties say, as far as it changes anything.
 #[derive(Default)]
 struct Described<'a> {
     topic_alias: Option<u16>,
     content_type: Option<&'a str>,
+    event: &'a [u8],
 }
 
 /// Reads the properties. A payload that is said to be text is found not to be when it is read as a
@@ -86,6 +117,7 @@ fn described<'a>(body: &mut Body<'a>) -> Result<Described<'a>, Malformed> {
         body.0 = rest;
         return Ok(described);
     }
+    let (before, mut is_event) = (body.0, false);
     property::each(body, Allowed::PUBLISH, |property| match property {
         Property::TopicAlias(number) => {
             described.topic_alias = Some(number);
@@ -95,15 +127,23 @@ fn described<'a>(body: &mut Body<'a>) -> Result<Described<'a>, Malformed> {
             described.content_type = Some(text);
             Ok(())
         }
+        Property::User(name, _) => {
+            is_event |= name == EVENT;
+            Ok(())
+        }
         // Section 3.3.4: only a server sends it.
         Property::Subscription => Err(Malformed::SubscriptionId),
         Property::PacketBytesMax(_)
         | Property::SessionExpiry(_)
         | Property::ReceiveMax(_)
+        | Property::WillDelay(_)
         | Property::RequestProblem(_)
         | Property::AuthMethod(_)
         | Property::AuthData
         | Property::Other => Ok(()),
     })?;
+    if is_event {
+        described.event = &before[..before.len() - body.0.len()];
+    }
     Ok(described)
 }

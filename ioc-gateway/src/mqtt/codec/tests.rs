@@ -224,6 +224,7 @@ impl AnyPublish {
             topic: &self.topic,
             topic_alias: None,
             content_type: None,
+            event_properties: b"",
             payload: &self.payload,
             qos: match self.qos {
                 OracleQos::AtMostOnce => Qos::Zero,
@@ -295,6 +296,8 @@ impl AnyConnect {
                     message,
                     qos: *qos as u8,
                     retain: *retain,
+                    delay_s: 0,
+                    content_type: None,
                 }),
             user: self.user.as_deref(),
             password: self.password.as_deref(),
@@ -430,10 +433,19 @@ proptest! {
     #[test]
     fn our_acknowledgements_are_theirs(packet_id in 1_u16.., granted: Vec<bool>) {
         let mut out = BytesMut::new();
-        put_puback(&mut out, packet_id);
-        let (theirs, _) = oracle::Puback::parse(&out[2..]).unwrap();
+        put_answer(&mut out, AnswerKind::Acknowledged, packet_id);
+        let theirs = oracle::Puback::builder().packet_id(packet_id).build().unwrap();
         prop_assert_eq!(&out[..], &theirs.to_continuous_buffer()[..]);
-        prop_assert_eq!(theirs.packet_id(), packet_id);
+
+        out.clear();
+        put_answer(&mut out, AnswerKind::Received, packet_id);
+        let theirs = oracle::Pubrec::builder().packet_id(packet_id).build().unwrap();
+        prop_assert_eq!(&out[..], &theirs.to_continuous_buffer()[..]);
+
+        out.clear();
+        put_answer(&mut out, AnswerKind::Completed, packet_id);
+        let theirs = oracle::Pubcomp::builder().packet_id(packet_id).build().unwrap();
+        prop_assert_eq!(&out[..], &theirs.to_continuous_buffer()[..]);
 
         out.clear();
         put_unsuback(&mut out, Version::V311, packet_id, [Removed::Yes].into_iter());

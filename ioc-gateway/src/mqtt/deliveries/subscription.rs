@@ -12,6 +12,7 @@ use super::kept::Kept;
 use super::mailbox::Mailbox;
 use super::parcel::{Lost, Parcel};
 use super::{DECISIONS, Message, Packets, Shared, Takes};
+use crate::mqtt::budget::Holding;
 use crate::mqtt::codec::RetainHandling;
 use crate::options::Devices;
 use crate::telemetry;
@@ -20,21 +21,22 @@ use crate::telemetry;
 /// delivered to others, or waits.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Subscription {
-    shared: Arc<Shared>,
-    number: u64,
-    filters: Arc<ArcSwap<Vec<Filter>>>,
-    takes: Takes,
-    devices: Devices,
+    pub(super) shared: Arc<Shared>,
+    pub(super) number: u64,
+    pub(super) filters: Arc<ArcSwap<Vec<Filter>>>,
+    pub(super) takes: Takes,
+    pub(super) devices: Devices,
     /// Retained messages, to be written before what is published from now on; one of each topic.
     /// They share the bytes of what is kept, and are encoded when there is room to write them.
-    retained: VecDeque<Retained>,
-    decisions: mpsc::Receiver<Message>,
-    mailbox: Arc<Mailbox>,
+    pub(super) retained: VecDeque<Retained>,
+    pub(super) decisions: mpsc::Receiver<Message>,
+    pub(super) holding: Option<Arc<Holding>>,
+    pub(super) mailbox: Arc<Mailbox>,
 }
 
 /// A retained message that is to be written.
 #[derive(Debug)]
-struct Retained {
+pub(super) struct Retained {
     topic: Arc<str>,
     payload: Bytes,
     grant: Grant,
@@ -43,27 +45,6 @@ struct Retained {
 impl Subscription {
     /// How many filters one connection may have; more are refused.
     pub const FILTERS_MAX: usize = 64;
-
-    pub(super) fn new(
-        shared: &Arc<Shared>,
-        number: u64,
-        filters: Arc<ArcSwap<Vec<Filter>>>,
-        takes: Takes,
-        devices: Devices,
-        decisions: mpsc::Receiver<Message>,
-        mailbox: Arc<Mailbox>,
-    ) -> Self {
-        Self {
-            shared: Arc::clone(shared),
-            number,
-            filters,
-            takes,
-            devices,
-            retained: VecDeque::new(),
-            decisions,
-            mailbox,
-        }
-    }
 
     /// Where its deliveries wait.
     pub fn mailbox(&self) -> Arc<Mailbox> {
@@ -160,7 +141,7 @@ impl Subscription {
             return message;
         }
         match self.decisions.recv().await {
-            Some(message) => message,
+            Some(message) => self.taken(message),
             // The sender lies in the table until this subscription is dropped.
             None => std::future::pending().await,
         }
@@ -168,15 +149,29 @@ impl Subscription {
 
     /// The next decision, if there is one.
     pub fn try_next(&mut self) -> Option<Message> {
-        let retained = self.next_retained();
-        retained.or_else(|| self.decisions.try_recv().ok())
+        if let Some(message) = self.next_retained() {
+            return Some(message);
+        }
+        let message = self.decisions.try_recv().ok()?;
+        Some(self.taken(message))
+    }
+
+    /// It no longer waits.
+    fn taken(&self, message: Message) -> Message {
+        if let Some(holding) = &self.holding {
+            holding.subtract(message.packet.len());
+        }
+        message
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
         self.shared.by_number.remove(&self.number);
-        // Nothing is put into the mailbox any more: who does so looks into the table.
+        // Nothing is put into the queues any more: who does so looks into the table.
+        while let Ok(message) = self.decisions.try_recv() {
+            self.taken(message);
+        }
         let mut dead = Vec::new();
         let left = self.mailbox.empty();
         let mut kept = self.shared.lock();

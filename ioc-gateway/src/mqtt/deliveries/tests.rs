@@ -25,7 +25,7 @@ fn filter(text: &str, qos: u8) -> Filter {
 }
 
 fn subscriber(deliveries: &Deliveries, decisions_max: usize, takes: Takes) -> Subscription {
-    deliveries.subscribe(decisions_max, takes, Devices::Every)
+    deliveries.subscribe(decisions_max, takes, Devices::Every, None)
 }
 
 /// A subscriber of these filters.
@@ -313,7 +313,7 @@ fn what_nobody_is_there_for_waits_for_the_first_who_comes() {
     deliveries.send(told.delivery(1, GATE, None));
     deliveries.send(told.delivery(2, "spBv1.0/water/NCMD/north", None));
     assert_eq!(told.take(), [(1, Outcome::Queued), (2, Outcome::Queued)]);
-    let mut stranger = deliveries.subscribe(8, V311, Devices::these(["gate-8"]));
+    let mut stranger = deliveries.subscribe(8, V311, Devices::these(["gate-8"]), None);
     let own = Devices::these(["gate-8"]);
     let every = Filter::parse(&wanted("ioc/v1/commands/#", 1), &own).unwrap();
     stranger.add(&every, RetainHandling::Always);

@@ -58,8 +58,8 @@ fn payload() -> impl Strategy<Value = String> {
 fn publish(version: Version) -> impl Strategy<Value = Vec<u8>> {
     let parts = (0_u8..8, topic(), 1_u16..9, properties(), payload());
     parts.prop_map(move |(kind, topic, packet_id, properties, payload)| {
-        // Mostly quality 1; a redelivery, one of quality 2 and one to be retained now and then.
-        let first = [0x32, 0x32, 0x32, 0x30, 0x30, 0x3a, 0x34, 0x33][usize::from(kind)];
+        // Mostly quality 1; redeliveries, quality 2 and one to be retained now and then.
+        let first = [0x32, 0x32, 0x34, 0x30, 0x30, 0x3a, 0x3c, 0x33][usize::from(kind)];
         let packet_id = packet_id.to_be_bytes();
         let packet_id = match first {
             0x30 => &[][..],
@@ -88,6 +88,8 @@ fn other(version: Version) -> impl Strategy<Value = Vec<u8>> {
         2 => Just(packet(0xa2, &unsubscribe)),
         1 => Just(packet(0x10, &connect)),
         1 => Just(b"\x40\x02\0\x01".to_vec()),
+        1 => (1_u8..9).prop_map(|id| vec![0x62, 2, 0, id]),
+        1 => Just(b"\x50\x02\0\x01".to_vec()),
         1 => Just(b"\xe0\0".to_vec()),
         1 => Just(packet(0xf0, b"\x18\0")),
         1 => proptest::collection::vec(any::<u8>(), 0..20),

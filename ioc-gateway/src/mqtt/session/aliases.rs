@@ -64,6 +64,7 @@ mod tests {
             topic,
             topic_alias: Some(alias),
             content_type: None,
+            event_properties: b"",
             payload: b"",
             qos: Qos::Zero,
             duplicate: false,

@@ -87,6 +87,10 @@ impl Outbox {
     ) -> impl Future<Output = io::Result<usize>> + 'a {
         std::future::poll_fn(move |context| {
             if out.is_empty() {
+                // A WebSocket may still hold what it took.
+                if let Poll::Ready(Err(error)) = Pin::new(&mut *writer).poll_flush(context) {
+                    return Poll::Ready(Err(error));
+                }
                 if delivers {
                     return self.poll_deliver(context, writer, out);
                 }

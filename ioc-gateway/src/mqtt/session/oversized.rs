@@ -47,9 +47,6 @@ impl Oversized {
             return Ok(None);
         };
         match claim.beginning(bytes).decode(Version::V311) {
-            Ok(Packet::Publish(publish)) if matches!(publish.qos, Qos::Two(_)) => {
-                Err(CloseReason::Qos2Unsupported)
-            }
             Ok(Packet::Publish(publish)) => {
                 let head_bytes = bytes.len() - publish.payload.len();
                 let kept = publish.payload.len().min(DeadLetter::PAYLOAD_BYTES_MAX);

@@ -33,10 +33,9 @@ impl Session {
         };
         let subscription = self.subscription.get_or_insert_with(|| {
             let decisions_max = self.options.decisions_max;
-            let devices = self.devices.clone();
-            let subscription = self
-                .deliveries
-                .subscribe(decisions_max, self.takes, devices);
+            let (devices, holding) = (self.devices.clone(), self.holding.clone());
+            let deliveries = &self.deliveries;
+            let subscription = deliveries.subscribe(decisions_max, self.takes, devices, holding);
             self.outbox.take_from(subscription.mailbox());
             subscription
         });

@@ -246,10 +246,6 @@ fn packets_that_a_client_may_not_send_end_the_session() {
         assert_eq!(end(connect), Err(CloseReason::PacketUnexpected));
         assert_eq!(end(b"\x50\x02\0\x01"), Err(CloseReason::PacketUnexpected));
         assert_eq!(end(b"\x70\x02\0\x01"), Err(CloseReason::PacketUnexpected));
-        assert_eq!(
-            end(b"\x34\x06\0\x01a\0\x01\0"),
-            Err(CloseReason::Qos2Unsupported)
-        );
         assert_eq!(end(b"\xe0\0"), Err(CloseReason::ClientDisconnected));
         let malformed = end(b"\xc0\0\x00\0").unwrap_err();
         assert_eq!(malformed.word(), "malformed_packet_type");
@@ -261,6 +257,10 @@ fn packets_that_a_client_may_not_send_end_the_session() {
     assert_eq!(
         end(Version::V5, b"\xe0\x01\x95"),
         Err(CloseReason::ClientComplained)
+    );
+    assert_eq!(
+        end(Version::V5, b"\xe0\x01\x04"),
+        Err(CloseReason::ClientLeftItsWill)
     );
     let retained = b"\x31\x04\0\x01a\0";
     assert_eq!(end(Version::V311, retained), Ok(()));
@@ -361,12 +361,157 @@ fn a_packet_that_is_too_long_ends_a_session_that_was_told_or_cannot_go_on() {
     let topic = "t".repeat(500);
     let publish_v311 = publish(Version::V311, &topic, &payload, 7);
     assert_eq!(end(Version::V311, &publish_v311), too_long);
-    let mut quality_2 = publish(Version::V311, TOPIC, &payload, 7);
-    quality_2[0] = 0x34;
-    assert_eq!(
-        end(Version::V311, &quality_2),
-        Err(CloseReason::Qos2Unsupported)
-    );
+}
+
+/// A PUBLISH of quality 2.
+fn exactly_once(version: Version, payload: &str, packet_id: u16) -> Vec<u8> {
+    let mut packet = publish(version, TOPIC, payload, packet_id);
+    packet[0] = 0x34;
+    packet
+}
+
+#[test]
+fn a_message_of_quality_2_is_received_once_and_answered_when_it_is_durable() {
+    for version in BOTH {
+        let mut session = session(version, MqttOptions::default());
+        let first = exactly_once(version, READING, 7);
+        let mut again = first.clone();
+        again[0] |= 8;
+        take(&mut session, &first).unwrap();
+        take(&mut session, &again).unwrap();
+        assert_eq!(inputs(&mut session), ["reading of wl-1"]);
+        assert_eq!(session.out, b""[..], "nothing is durable");
+        session.settle(1);
+        let received = b"\x50\x02\0\x07";
+        assert_eq!(session.out.split(), [&received[..], received].concat());
+        // It comes again when it has been answered: it is answered again, at once.
+        take(&mut session, &again).unwrap();
+        assert_eq!(session.out.split(), received[..]);
+        take(&mut session, b"\x62\x02\0\x07").unwrap();
+        assert_eq!(session.out.split(), b"\x70\x02\0\x07"[..]);
+        // Now the identifier is another message's.
+        take(&mut session, &first).unwrap();
+        assert_eq!(inputs(&mut session), ["reading of wl-1"]);
+    }
+}
+
+#[test]
+fn answers_of_both_qualities_are_in_the_order_of_the_messages() {
+    for version in BOTH {
+        let mut session = session(version, MqttOptions::default());
+        let stream = [
+            publish(version, TOPIC, READING, 1),
+            exactly_once(version, READING, 2),
+            publish(version, TOPIC, READING, 3),
+        ];
+        take(&mut session, &stream.concat()).unwrap();
+        session.settle(3);
+        let expected = b"\x40\x02\0\x01\x50\x02\0\x02\x40\x02\0\x03";
+        assert_eq!(session.out, expected[..]);
+    }
+}
+
+#[test]
+fn p1_a_release_before_the_message_is_durable_is_not_answered() {
+    for version in BOTH {
+        let mut session = session(version, MqttOptions::default());
+        take(&mut session, &exactly_once(version, READING, 7)).unwrap();
+        let early = take(&mut session, b"\x62\x02\0\x07");
+        assert_eq!(early, Err(CloseReason::PacketUnexpected));
+        assert_eq!(session.out, b""[..]);
+    }
+}
+
+#[test]
+fn a_release_of_what_an_earlier_connection_began_is_answered() {
+    for (version, expected) in [
+        (Version::V311, &b"\x70\x02\0\x09"[..]),
+        (Version::V5, b"\x70\x03\0\x09\x92"),
+    ] {
+        let mut session = session(version, MqttOptions::default());
+        take(&mut session, b"\x62\x02\0\x09").unwrap();
+        assert_eq!(session.out, expected);
+    }
+}
+
+#[test]
+fn a_dead_letter_of_quality_2_is_over_with_its_reason() {
+    let told = b"\x50\x15\0\x07\x99\x11\x1f\0\x0ejson_malformed";
+    for (version, expected) in [(Version::V311, &b"\x50\x02\0\x07"[..]), (Version::V5, told)] {
+        let mut session = session(version, MqttOptions::default());
+        take(&mut session, &exactly_once(version, "no JSON", 7)).unwrap();
+        session.settle(1);
+        assert_eq!(session.out.split(), expected);
+        // Version 5 has forgotten it (section 4.3.3); version 3.1.1 knows no reason.
+        take(&mut session, &exactly_once(version, "no JSON", 7)).unwrap();
+        let is_new = usize::from(version == Version::V5);
+        assert_eq!(session.in_flight(), is_new as u64);
+    }
+}
+
+#[test]
+fn p5_what_is_not_released_counts_as_unacknowledged() {
+    let options = MqttOptions {
+        inflight_max: 2,
+        ..MqttOptions::default()
+    };
+    let mut session = session(Version::V5, options);
+    for id in [1, 2] {
+        take(&mut session, &exactly_once(Version::V5, READING, id)).unwrap();
+    }
+    session.settle(2);
+    let third = exactly_once(Version::V5, READING, 3);
+    let result = take(&mut session, &third);
+    assert_eq!(result, Err(CloseReason::ReceiveMaxExceeded));
+    take(&mut session, b"\x62\x02\0\x01").unwrap();
+    take(&mut session, &third).unwrap();
+}
+
+#[test]
+fn p5_a_message_that_comes_again_and_again_is_not_owed_answers_without_end() {
+    let options = MqttOptions {
+        inflight_max: 4,
+        ..MqttOptions::default()
+    };
+    let mut session = session(Version::V311, options);
+    let again = exactly_once(Version::V311, READING, 7);
+    let mut received = BytesMut::from(&again.repeat(100)[..]);
+    let (taken, result) = session.take(&mut received, &Catalogue::default());
+    assert_eq!((taken.packets, result), (5, Ok(())));
+    session.settle(1);
+    let (taken, _) = session.take(&mut received, &Catalogue::default());
+    assert_eq!(taken.packets, 95, "they are answered as they come");
+}
+
+#[test]
+fn a_message_of_quality_2_that_is_too_long_is_put_aside_once() {
+    let options = MqttOptions {
+        packet_bytes_max: 400,
+        ..MqttOptions::default()
+    };
+    let mut session = session(Version::V311, options);
+    let long = exactly_once(Version::V311, &"x".repeat(10_000), 7);
+    for _ in 0..2 {
+        for piece in long.chunks(300) {
+            let mut received = BytesMut::from(piece);
+            session
+                .take(&mut received, &Catalogue::default())
+                .1
+                .unwrap();
+            if !received.is_empty() {
+                // The beginning is looked at once enough of it is there.
+                received.extend_from_slice(&long[piece.len()..]);
+                session
+                    .take(&mut received, &Catalogue::default())
+                    .1
+                    .unwrap();
+                break;
+            }
+        }
+    }
+    assert_eq!(session.in_flight(), 1);
+    session.settle(1);
+    assert_eq!(session.out, b"\x50\x02\0\x07\x50\x02\0\x07"[..]);
 }
 
 #[test]
@@ -462,7 +607,7 @@ fn a_reason_that_does_not_fit_is_only_a_code() {
     let whole = b"\x40\x15\0\x01\x99\x11\x1f\0\x0ejson_malformed";
     for (packet_bytes_max, expected) in [(23, &whole[..]), (22, b"\x40\x03\0\x01\x99")] {
         let mut session = session(packet_bytes_max);
-        session.put_refused(1, Reason::JsonMalformed);
+        session.put_refused(AnswerKind::Acknowledged, 1, Reason::JsonMalformed);
         assert_eq!(session.out, expected);
     }
     let whole = b"\xe0\x0d\x8b\x0b\x1f\0\x08stopping";

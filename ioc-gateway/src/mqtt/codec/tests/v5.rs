@@ -8,7 +8,9 @@ use mqtt_protocol_core::mqtt::packet::{
     RetainHandling, SessionExpiryInterval, SubEntry, SubOpts, SubscriptionIdentifier, TopicAlias,
     TopicAliasMaximum, UserProperty, WillDelayInterval,
 };
-use mqtt_protocol_core::mqtt::result_code::{DisconnectReasonCode, PubackReasonCode};
+use mqtt_protocol_core::mqtt::result_code::{
+    DisconnectReasonCode, PubackReasonCode, PubcompReasonCode, PubrecReasonCode,
+};
 
 use super::*;
 
@@ -259,7 +261,11 @@ fn connect_by_oracle(connect: &AnyConnect, properties: Vec<Property>) -> Vec<u8>
         let delay = WillDelayInterval::new(u32::from(connect.keep_alive_s)).unwrap();
         let (topic, message) = (topic.as_str(), message.clone());
         builder = builder.will_message(topic, message, *qos, *retain).unwrap();
-        builder = builder.will_props(vec![Property::WillDelayInterval(delay)]);
+        let content = ContentType::new("text/plain").unwrap();
+        builder = builder.will_props(vec![
+            Property::WillDelayInterval(delay),
+            Property::ContentType(content),
+        ]);
     }
     if let Some(user) = &connect.user {
         builder = builder.user_name(user.as_str()).unwrap();
@@ -357,6 +363,7 @@ proptest! {
             topic: if has_topic { &publish.topic } else { "" },
             topic_alias: alias,
             content_type: content_type.as_deref(),
+            event_properties: b"",
             ..publish.expected()
         };
         prop_assert_eq!(decode(&bytes), Ok(Packet::Publish(expected)));
@@ -422,6 +429,11 @@ proptest! {
         let expected = Connect {
             version: Version::V5,
             properties: expected_properties(&properties),
+            will: connect.expected().will.map(|will| Will {
+                delay_s: u32::from(connect.keep_alive_s),
+                content_type: Some("text/plain"),
+                ..will
+            }),
             ..connect.expected()
         };
         prop_assert_eq!(decode(&bytes), Ok(Packet::Connect(expected)));
@@ -516,7 +528,6 @@ proptest! {
                 Property::ReceiveMaximum(max) => max.val() == receive_max,
                 Property::MaximumPacketSize(max) => max.val() == packet_bytes_max,
                 Property::TopicAliasMaximum(max) => max.val() == topic_alias_max,
-                Property::MaximumQos(max) => max.val() == 1,
                 Property::WildcardSubscriptionAvailable(is) => is.val() == 1,
                 Property::SubscriptionIdentifierAvailable(is) => is.val() == 0,
                 Property::SharedSubscriptionAvailable(is) => is.val() == 0,
@@ -527,19 +538,42 @@ proptest! {
             });
         }
         let optional = [assigned.is_some(), keep_alive_s.is_some(), ends_session];
-        let count = 7 + optional.iter().filter(|is_there| **is_there).count();
+        let count = 6 + optional.iter().filter(|is_there| **is_there).count();
         prop_assert_eq!(said, vec![true; count]);
     }
 
     #[test]
     fn our_answers_are_theirs(packet_id in 1_u16.., count in 1_usize..200, wants: bool) {
         let mut out = BytesMut::new();
-        put_puback(&mut out, packet_id);
+        put_answer(&mut out, AnswerKind::Acknowledged, packet_id);
         let (theirs, _) = oracle::Puback::parse(&out[2..]).unwrap();
         prop_assert_eq!(&out[..], &theirs.to_continuous_buffer()[..]);
 
         out.clear();
-        put_puback_refused(&mut out, packet_id, 0x99, wants.then_some("unit_unknown"));
+        put_answer(&mut out, AnswerKind::Received, packet_id);
+        let (theirs, _) = oracle::Pubrec::parse(&out[2..]).unwrap();
+        prop_assert_eq!(&out[..], &theirs.to_continuous_buffer()[..]);
+
+        out.clear();
+        let word = wants.then_some("unit_unknown");
+        put_answer_refused(&mut out, AnswerKind::Received, packet_id, 0x99, word);
+        let (theirs, _) = oracle::Pubrec::parse(&out[2..]).unwrap();
+        prop_assert_eq!(&out[..], &theirs.to_continuous_buffer()[..]);
+        prop_assert_eq!(theirs.reason_code(), Some(PubrecReasonCode::PayloadFormatInvalid));
+
+        out.clear();
+        put_answer(&mut out, AnswerKind::Completed, packet_id);
+        let (theirs, _) = oracle::Pubcomp::parse(&out[2..]).unwrap();
+        prop_assert_eq!(&out[..], &theirs.to_continuous_buffer()[..]);
+
+        out.clear();
+        put_completed_unknown(&mut out, packet_id);
+        let (theirs, _) = oracle::Pubcomp::parse(&out[2..]).unwrap();
+        prop_assert_eq!(&out[..], &theirs.to_continuous_buffer()[..]);
+        prop_assert_eq!(theirs.reason_code(), Some(PubcompReasonCode::PacketIdentifierNotFound));
+
+        out.clear();
+        put_answer_refused(&mut out, AnswerKind::Acknowledged, packet_id, 0x99, wants.then_some("unit_unknown"));
         let (theirs, _) = oracle::Puback::parse(&out[2..]).unwrap();
         prop_assert_eq!(&out[..], &theirs.to_continuous_buffer()[..]);
         prop_assert_eq!(theirs.reason_code(), Some(PubackReasonCode::PayloadFormatInvalid));
@@ -626,7 +660,7 @@ fn refusals_have_the_codes_of_section_3_2_2_2() {
         (Refusal::ConnectionsMax, 0x89),
         (Refusal::AuthMethod, 0x8c),
         (Refusal::AnswerTooLong, 0x95),
-        (Refusal::WillQos, 0x9b),
+        (Refusal::WillTooLong, 0x97),
         (Refusal::Malformed(Malformed::ConnectFlags), 0x81),
     ] {
         let mut out = BytesMut::new();

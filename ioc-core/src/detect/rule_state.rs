@@ -1,0 +1,260 @@
+//! What one rule knows of one sensor, whichever question it asks of its readings.
+//!
+//! Arrives: a rule's test, and what a reading says to it. Leaves: an [`Outcome`]. One arm for each
+//! question, and nothing else. Next: `threshold.rs`, `rate.rs`, `window.rs`, `becomes.rs`,
+//! `settle.rs`.
+
+use super::threshold::{self, Outcome};
+use super::{becomes, rate, settle, window};
+use crate::bundle::{DetectionRule, Sensor, Test};
+use crate::codec::{CodecError, Put, Take};
+use crate::decision::{Certainty, Severity};
+use crate::detection::{Detection, Sighting};
+use crate::reading::Reading;
+use crate::time::Timestamp;
+
+/// What one rule knows of one sensor. Small, for a reading of a kind that many rules judge touches
+/// all of theirs: what needs more is behind a pointer.
+#[derive(Debug)]
+pub(super) enum RuleState {
+    Threshold(threshold::State),
+    Rate(Box<rate::State>),
+    Becomes(Box<becomes::State>),
+    Window(Box<window::State>),
+    Report,
+    /// Any of them but windows and reports, whose readings are put in order first.
+    Settled(Box<settle::State>),
+}
+
+/// Two of them share a cache line.
+const _: () = assert!(size_of::<RuleState>() <= 32);
+
+/// What a rule hears of a reading.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Said {
+    /// What the rule asks about: the value, or the place of a state in its lists.
+    pub signal: f64,
+    /// When it was observed, but not after it was received.
+    pub observed_at: Timestamp,
+    /// When it was received, in logical time.
+    pub at: Timestamp,
+}
+
+/// What a reading says to a test: nothing, if it lacks the attribute that is asked for.
+pub(super) fn signal(test: &Test, reading: &Reading<'_>) -> Option<f64> {
+    match test {
+        Test::Becomes(rule) => becomes::signal(rule, reading),
+        Test::Threshold(_)
+        | Test::Rate(_)
+        | Test::Window(_)
+        | Test::Silence(_)
+        | Test::Report(_) => Some(reading.value),
+    }
+}
+
+/// What is known when a timer fires.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heard {
+    /// The sensor is silent: of it nothing is known.
+    pub silent: bool,
+    /// The last start: nobody could be heard before it.
+    pub started_at: Timestamp,
+}
+
+impl RuleState {
+    /// What a rule knows of a sensor that says nothing yet.
+    pub fn new(rule: &DetectionRule, name: &str, sensor: Option<&Sensor>) -> Self {
+        let state = match &rule.test {
+            Test::Threshold(rule) => Self::Threshold(threshold::State::new(rule, sensor)),
+            Test::Rate(rule) => Self::Rate(Box::new(rate::State::new(rule))),
+            Test::Becomes(rule) => Self::Becomes(Box::new(becomes::State::new(rule))),
+            Test::Window(rule) => Self::Window(Box::new(window::State::new(rule, name))),
+            Test::Report(_) => Self::Report,
+            Test::Silence(_) => unreachable!("silence judges no reading"),
+        };
+        if settles(rule) {
+            Self::Settled(Box::new(settle::State::new(state)))
+        } else {
+            state
+        }
+    }
+
+    /// Judges a reading. `sighting` is made only if it may become evidence.
+    pub fn judge(
+        &mut self,
+        rule: &DetectionRule,
+        sensor: Option<&Sensor>,
+        said: Said,
+        sighting: impl FnOnce(Severity, f64) -> Sighting,
+    ) -> Outcome {
+        let Said { signal, .. } = said;
+        let times = (said.observed_at, said.at);
+        match (&rule.test, self) {
+            (_, Self::Settled(settled)) => settled.judge(rule, sensor, said, sighting),
+            (Test::Threshold(rule), Self::Threshold(state)) => {
+                state.judge(rule, sensor, signal, times, sighting)
+            }
+            (Test::Rate(rule), Self::Rate(state)) => state.judge(rule, signal, times, sighting),
+            (Test::Becomes(rule), Self::Becomes(state)) => {
+                state.judge(rule, signal, times, sighting)
+            }
+            (Test::Window(rule), Self::Window(state)) => state.judge(rule, said, sighting),
+            (Test::Report(rule), Self::Report) => Outcome::Reported(sighting(rule.severity, 0.0)),
+            _ => unreachable!("states are made for the rules they stand beside"),
+        }
+    }
+
+    /// When its timer is due, if one runs.
+    pub fn due(&self, rule: &DetectionRule) -> Option<Timestamp> {
+        match (&rule.test, self) {
+            (_, Self::Settled(settled)) => settled.due(rule),
+            (Test::Threshold(rule), Self::Threshold(state)) => state.due(rule),
+            (Test::Rate(rule), Self::Rate(state)) => state.due(rule),
+            (Test::Becomes(rule), Self::Becomes(state)) => state.due(rule),
+            (Test::Window(rule), Self::Window(state)) => state.due(rule),
+            _ => None,
+        }
+    }
+
+    /// Its timer is due. One that is due at the same time again has more to tell.
+    pub fn fire(
+        &mut self,
+        rule: &DetectionRule,
+        sensor: Option<&Sensor>,
+        due: Timestamp,
+        heard: Heard,
+    ) -> Outcome {
+        let Heard { silent, .. } = heard;
+        match (&rule.test, self) {
+            (_, Self::Settled(settled)) => settled.fire(rule, sensor, due, heard),
+            (Test::Threshold(rule), Self::Threshold(state)) => state.fire(rule, due, silent),
+            (Test::Rate(rule), Self::Rate(state)) => state.fire(rule, due, silent),
+            (Test::Becomes(rule), Self::Becomes(state)) => state.fire(rule, due, silent),
+            (Test::Window(rule), Self::Window(state)) => state.fire(rule, due, heard),
+            _ => unreachable!("only a state that waits has a timer"),
+        }
+    }
+
+    /// Takes over a rule that means the same, and what may have changed of the sensor.
+    pub fn refit(&mut self, test: &Test, sensor: Option<&Sensor>) {
+        match (test, self) {
+            (_, Self::Settled(settled)) => settled.state.refit(test, sensor),
+            (Test::Threshold(rule), Self::Threshold(state)) => state.refit(rule, sensor),
+            (Test::Rate(rule), Self::Rate(state)) => state.refit(rule),
+            (Test::Becomes(rule), Self::Becomes(state)) => state.refit(rule),
+            (Test::Window(rule), Self::Window(state)) => state.refit(rule),
+            _ => {}
+        }
+    }
+
+    /// Lets what is observed by a clock that was set back be judged: nothing of it is late. What is
+    /// told by time alone, windows, takes the times as they are.
+    pub fn set_clock_back(&mut self) {
+        match self {
+            Self::Threshold(state) => state.set_clock_back(),
+            Self::Rate(state) => state.set_clock_back(),
+            Self::Becomes(state) => state.set_clock_back(),
+            Self::Settled(settled) => settled.state.set_clock_back(),
+            Self::Window(_) | Self::Report => {}
+        }
+    }
+
+    /// Whether its detection is raised.
+    pub fn is_raised(&self) -> bool {
+        match self {
+            Self::Threshold(state) => state.is_raised(),
+            Self::Rate(state) => state.is_raised(),
+            Self::Becomes(state) => state.is_raised(),
+            Self::Window(state) => state.is_raised(),
+            Self::Settled(settled) => settled.state.is_raised(),
+            Self::Report => false,
+        }
+    }
+
+    /// Puts the whole state, for a digest or a snapshot.
+    pub fn put(&self, rule: &DetectionRule, out: &mut impl Put) {
+        match (&rule.test, self) {
+            (_, Self::Settled(settled)) => settled.put(rule, out),
+            (Test::Threshold(rule), Self::Threshold(state)) => state.put(rule, out),
+            (Test::Rate(rule), Self::Rate(state)) => state.put(rule, out),
+            (Test::Becomes(rule), Self::Becomes(state)) => state.put(rule, out),
+            (Test::Window(rule), Self::Window(state)) => state.put(rule, out),
+            _ => {}
+        }
+    }
+
+    /// The state as it was put, of a rule that means the same.
+    pub fn take(
+        take: &mut Take<'_>,
+        rule: &DetectionRule,
+        name: &str,
+        sensor: Option<&Sensor>,
+    ) -> Result<Self, CodecError> {
+        let own = |take: &mut Take<'_>| Self::take_own(take, &rule.test, name, sensor);
+        if settles(rule) {
+            let settled = settle::State::take(take, own)?;
+            return Ok(Self::Settled(Box::new(settled)));
+        }
+        own(take)
+    }
+
+    fn take_own(
+        take: &mut Take<'_>,
+        test: &Test,
+        name: &str,
+        sensor: Option<&Sensor>,
+    ) -> Result<Self, CodecError> {
+        Ok(match test {
+            Test::Threshold(rule) => Self::Threshold(threshold::State::take(take, rule, sensor)?),
+            Test::Rate(rule) => Self::Rate(Box::new(rate::State::take(take, rule)?)),
+            Test::Becomes(rule) => Self::Becomes(Box::new(becomes::State::take(take, rule)?)),
+            Test::Window(rule) => Self::Window(Box::new(window::State::take(take, rule, name)?)),
+            Test::Report(_) => Self::Report,
+            Test::Silence(_) => unreachable!("silence judges no reading"),
+        })
+    }
+}
+
+/// Whether a rule's readings are put in order first.
+fn settles(rule: &DetectionRule) -> bool {
+    rule.settle.0 > 0 && !matches!(rule.test, Test::Window(_) | Test::Report(_))
+}
+
+impl Outcome {
+    /// What is found by it, if anything.
+    pub fn into_detection(self, rule: &DetectionRule) -> Option<Detection> {
+        let certainty = Certainty::Observed;
+        Some(match self {
+            Self::Gathered | Self::Unknown | Self::Normal | Self::Held | Self::Late => return None,
+            Self::Pending | Self::Subsided => Detection::Stirred,
+            Self::Raised(severity, sightings) => Detection::Raised {
+                severity,
+                certainty,
+                sightings,
+            },
+            Self::Updated(severity, sighting) => Detection::Updated {
+                severity,
+                certainty,
+                sighting,
+            },
+            Self::Worsened(severity) => Detection::Worsened(severity),
+            Self::Cleared => Detection::Cleared,
+            Self::Reported(sighting) => reported(rule, sighting),
+        })
+    }
+}
+
+/// Somebody reports something: evidence by itself, until it decays. Nothing that a source said
+/// before makes what it says now more or less of a report. Who said it twice is the duplicates'
+/// question, how many agree the correlation's.
+fn reported(rule: &DetectionRule, sighting: Sighting) -> Detection {
+    let Test::Report(report) = &rule.test else {
+        unreachable!("only reports are evidence by themselves");
+    };
+    Detection::Reported {
+        severity: report.severity,
+        certainty: report.certainty,
+        until: sighting.at + report.lasting,
+        sighting,
+    }
+}

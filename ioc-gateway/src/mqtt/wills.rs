@@ -1,0 +1,209 @@
+//! The last message of a client that is gone without a word (section 3.1.2.5).
+//!
+//! Arrives: with CONNECT, what to publish then. Leaves: when the connection has ended and the
+//! client did not take it back, what any message of it becomes, through the door. Promise: it comes
+//! behind all that the client sent. Its delay (5.0: section 3.1.3.2.2) is kept although no session
+//! is: the client that is back in time, without asking for a clean start, has not been away. Bound:
+//! [`Will::BYTES_MAX`], [`DELAY_MAX`], and [`WAITING_MAX`] at a time, beyond which one is published
+//! without delay.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::select;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::time::{sleep, timeout};
+
+use super::Shared;
+use super::codec;
+use super::registry::{Entry, Successor};
+use super::session::message;
+use crate::door::{Inputs, Ledger};
+use crate::formats::{Message, Workspace};
+use crate::options::Devices;
+use crate::telemetry;
+
+/// How many wills wait at a time for their delay to pass.
+const WAITING_MAX: usize = 4096;
+/// The longest delay.
+const DELAY_MAX: Duration = Duration::from_secs(3600);
+
+/// What a client left to be published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Will {
+    topic: Box<str>,
+    payload: Box<[u8]>,
+    content_type: Option<Box<str>>,
+    delay: Duration,
+}
+
+/// The will is longer than is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct WillTooLong;
+
+impl Will {
+    /// How many bytes its topic, content type and payload have, at most.
+    pub const BYTES_MAX: usize = 16 * 1024;
+
+    /// The will of a CONNECT whose session shall outlast its connection by so many seconds: with
+    /// the session, the standard has the will published.
+    pub fn new(will: &codec::Will<'_>, session_expiry_s: u32) -> Result<Self, WillTooLong> {
+        let content_type = will.content_type.unwrap_or_default();
+        if will.topic.len() + will.message.len() + content_type.len() > Self::BYTES_MAX {
+            return Err(WillTooLong);
+        }
+        let delay_s = will.delay_s.min(session_expiry_s);
+        Ok(Self {
+            topic: will.topic.into(),
+            payload: will.message.into(),
+            content_type: will.content_type.map(Into::into),
+            delay: Duration::from_secs(delay_s.into()).min(DELAY_MAX),
+        })
+    }
+
+    /// How much memory it takes, about.
+    pub fn bytes(&self) -> usize {
+        self.topic.len() + self.payload.len()
+    }
+}
+
+/// What a connection leaves that ended.
+#[derive(Debug)]
+pub(super) struct Left {
+    pub will: Will,
+    /// Who sends it.
+    pub source: String,
+    /// The client's place, until the will is published or the client is back.
+    pub entry: Entry,
+}
+
+/// The places of wills that wait.
+#[derive(Debug)]
+pub(super) struct Wills(Semaphore);
+
+impl Default for Wills {
+    fn default() -> Self {
+        Self(Semaphore::new(WAITING_MAX))
+    }
+}
+
+impl Wills {
+    /// A place to wait, if it has to and there is one.
+    fn place_of(&self, will: &Will) -> Option<SemaphorePermit<'_>> {
+        if will.delay.is_zero() {
+            return None;
+        }
+        self.0.try_acquire().ok()
+    }
+
+    /// Publishes what a connection left, once its delay has passed, unless the client is back
+    /// before.
+    pub async fn publish(&self, left: Left, shared: &Shared, stopping: watch::Receiver<bool>) {
+        if let Some(_place) = self.place_of(&left.will)
+            && is_back_in_time(&left, stopping).await
+        {
+            telemetry::mqtt_will("taken_back");
+            return;
+        }
+        let mut inputs = Inputs::default();
+        let message = Message {
+            topic: &left.will.topic,
+            payload: &left.will.payload,
+            content_type: left.will.content_type.as_deref(),
+            ..Message::default()
+        };
+        let catalogue = shared.door.catalogue();
+        let mut workspace = Workspace::default();
+        let became = message::append(
+            &mut inputs,
+            message,
+            // A will is no answer to a command.
+            (&left.source, &Devices::these([])),
+            &catalogue,
+            &mut workspace,
+        );
+        drop(catalogue);
+        telemetry::readings_decoded(telemetry::Adapter::Mqtt, became.readings);
+        let outcome = hand_over(inputs, shared).await;
+        telemetry::mqtt_will(outcome);
+    }
+}
+
+/// Waits for the delay to pass; whether the client was back before, with its session. One that
+/// begins anew ends the session that the will belongs to, and so does the end of this process.
+async fn is_back_in_time(left: &Left, mut stopping: watch::Receiver<bool>) -> bool {
+    let successor = select! {
+        () = sleep(left.will.delay) => None,
+        successor = left.entry.taken_over() => Some(successor),
+        _ = stopping.wait_for(|stopping| *stopping) => None,
+    };
+    successor == Some(Successor::GoesOn)
+}
+
+/// Hands a will over, and waits until it is durable; the word for what came of it.
+async fn hand_over(inputs: Inputs, shared: &Shared) -> &'static str {
+    if inputs.is_empty() {
+        // A death may be no reading, and be noted all the same.
+        return "published";
+    }
+    let ledger = Arc::<Ledger>::default();
+    let upto = u64::from(inputs.count());
+    let options = &shared.options;
+    let handing_over = shared.door.hand_over(inputs, &ledger, upto);
+    match timeout(options.overload_wait_max, handing_over).await {
+        Ok(Ok(())) => {}
+        Ok(Err(_)) | Err(_) => return "lost",
+    }
+    // So that a stop does not come before it.
+    let durable = ledger.settled_beyond(upto - 1);
+    match timeout(options.drain_wait_max, durable).await {
+        Ok(Ok(_)) => "published",
+        Ok(Err(_)) | Err(_) => "not_durable",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p5_a_will_has_a_bound_and_its_delay_too() {
+        let will = |bytes: usize| vec![b'x'; bytes];
+        let of = |payload: &[u8], delay_s, session_expiry_s| {
+            let will = codec::Will {
+                topic: "t",
+                message: payload,
+                qos: 0,
+                retain: false,
+                delay_s,
+                content_type: Some("c"),
+            };
+            Will::new(&will, session_expiry_s)
+        };
+        assert!(of(&will(Will::BYTES_MAX - 2), 0, 0).is_ok());
+        assert_eq!(of(&will(Will::BYTES_MAX - 1), 0, 0), Err(WillTooLong));
+        let delay = |delay_s, expiry_s| of(b"", delay_s, expiry_s).unwrap().delay.as_secs();
+        assert_eq!(delay(5, 60), 5);
+        assert_eq!(delay(60, 5), 5, "its session ends before");
+        assert_eq!(delay(5, 0), 0);
+        assert_eq!(delay(u32::MAX, u32::MAX), 3600);
+    }
+
+    #[test]
+    fn p5_one_will_too_many_is_published_at_once() {
+        let will = |delay| Will {
+            topic: "t".into(),
+            payload: b"".as_slice().into(),
+            content_type: None,
+            delay,
+        };
+        let wills = Wills::default();
+        let delayed = will(Duration::from_secs(1));
+        let waiting: Vec<_> = (0..WAITING_MAX).map(|_| wills.place_of(&delayed)).collect();
+        assert!(waiting.iter().all(Option::is_some));
+        assert!(wills.place_of(&delayed).is_none());
+        drop(waiting);
+        assert!(wills.place_of(&delayed).is_some());
+        assert!(wills.place_of(&will(Duration::ZERO)).is_none());
+    }
+}

@@ -1,0 +1,457 @@
+//! Dead letters read again, after a mapping was mended or a sensor registered.
+//!
+//! Arrives: the letters that a person chose. Leaves: the readings that they hold by what is
+//! configured now, through the door like any other, with the time at which they were observed; then
+//! a word in the inputs log that the letter was replayed, so that it is not replayed twice, not
+//! after a restart either. Promise: a letter that still cannot be read stays as it is, and why is
+//! said; of a letter that was a part of a message only that part is taken; what says no time gets
+//! the letter's; whose key may not publish a sensor gets it in no other way either. Not here:
+//! whether a reading that comes so late still matters, which the core judges. Next: `door.rs`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use ioc_core::reading::Reading;
+use ioc_core::record::{Input, Replayed, Seq};
+use ioc_core::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use crate::catalogue::{Catalogue, Now};
+use crate::dead_letters::{DeadLetters, NotedLetter};
+use crate::door::{Door, DoorClosed, Inputs, Ledger};
+use crate::formats::native;
+use crate::formats::{Item, Message, Nodes, Origin, Outcome, Part, Reason, Reject, Workspace};
+use crate::formats::{append_part, cut, decode};
+use crate::keys::Keys;
+
+/// How many readings of one letter are told; all are taken.
+const READINGS_TOLD_MAX: usize = 10;
+/// How many bytes of readings are handed over at once, and those of one letter more.
+const BATCH_BYTES_MAX: usize = 1 << 20;
+
+/// What became of one letter, or would.
+#[derive(Debug, Serialize)]
+pub(crate) struct Told {
+    seq: Seq,
+    topic: Box<str>,
+    #[serde(flatten)]
+    fate: Fate,
+}
+
+/// What became of it.
+#[derive(Debug, Serialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+enum Fate {
+    /// It holds readings.
+    Replayed {
+        readings: Vec<ToldReading>,
+        readings_left_out: usize,
+        /// Other parts of it that still are none; each is a dead letter of its own now.
+        dead_letters: usize,
+    },
+    /// It cannot be read now either.
+    StillDead {
+        reason: &'static str,
+        detail: String,
+    },
+    /// The message is not there as a whole.
+    Cut { detail: String },
+    /// That was done already.
+    AlreadyReplayed,
+}
+
+/// A reading of a letter.
+#[derive(Debug, Serialize)]
+struct ToldReading {
+    id: Box<str>,
+    sensor: Box<str>,
+    kind: Box<str>,
+    observed_at: String,
+    value: f64,
+    unit: Box<str>,
+}
+
+/// What became of all of them.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Summary {
+    /// Whether nothing was done.
+    pub dry_run: bool,
+    /// Letters that were replayed, and readings that they held.
+    replayed: usize,
+    readings: usize,
+    /// Letters that stay dead.
+    still_dead: usize,
+    /// Letters that were cut, or replayed before.
+    left: usize,
+    letters: Vec<Told>,
+}
+
+/// Which letters are meant.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Choice {
+    seqs: BTreeSet<Seq>,
+    reason: Option<String>,
+    topic: Option<String>,
+    all: bool,
+    /// Only say what would become of them.
+    dry_run: bool,
+}
+
+impl Choice {
+    /// Whether nothing was chosen.
+    pub fn is_empty(&self) -> bool {
+        !self.all && self.seqs.is_empty() && self.reason.is_none() && self.topic.is_none()
+    }
+
+    fn takes(&self, letter: &NotedLetter) -> bool {
+        let is =
+            |wanted: &Option<String>, own: &str| wanted.as_ref().is_none_or(|wanted| wanted == own);
+        (self.seqs.is_empty() || self.seqs.contains(&letter.seq))
+            && is(&self.reason, &letter.reason)
+            && is(&self.topic, &letter.topic)
+    }
+}
+
+/// Why a replay did not come to its end. What was handed over before is durable, or may become so.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Stopped {
+    /// The door is full for too long.
+    Overloaded,
+    /// Nothing became durable for too long.
+    NotDurable,
+    /// The engine is gone.
+    Closed,
+}
+
+impl From<DoorClosed> for Stopped {
+    fn from(DoorClosed: DoorClosed) -> Self {
+        Self::Closed
+    }
+}
+
+/// How long a replay waits for the engine.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Patience {
+    pub door: Duration,
+    pub durable: Duration,
+}
+
+/// Reads dead letters again: one replay at a time.
+#[derive(Debug, Clone)]
+pub(crate) struct Replayer {
+    door: Door,
+    keys: Option<Arc<Keys>>,
+    letters: DeadLetters,
+    patience: Patience,
+    one_at_a_time: Arc<Mutex<()>>,
+}
+
+impl Replayer {
+    pub fn new(
+        door: Door,
+        keys: Option<Arc<Keys>>,
+        letters: DeadLetters,
+        patience: Patience,
+    ) -> Self {
+        Self {
+            door,
+            keys,
+            letters,
+            patience,
+            one_at_a_time: Arc::default(),
+        }
+    }
+
+    /// Reads the letters that were chosen again, the oldest first.
+    pub async fn replay(&self, choice: &Choice) -> Result<Summary, Stopped> {
+        let _alone = self.one_at_a_time.lock().await;
+        let mut chosen = self.letters.newest(usize::MAX);
+        chosen.retain(|letter| choice.takes(letter));
+        let mut summary = Summary {
+            dry_run: choice.dry_run,
+            ..Summary::default()
+        };
+        let mut reader = Reader::new(&self.door.catalogue(), self.keys.as_deref());
+        let mut batch = Batch::default();
+        for letter in chosen.iter().rev() {
+            let fate = match self.letters.is_replayed(letter.seq) {
+                true => Fate::AlreadyReplayed,
+                false => reader.fate(letter),
+            };
+            if let (Fate::Replayed { .. }, false) = (&fate, choice.dry_run) {
+                reader.append(letter, &mut batch.inputs);
+                batch.letters.push(letter.seq);
+                if batch.inputs.bytes() >= BATCH_BYTES_MAX {
+                    self.settle(&mut batch).await?;
+                }
+            }
+            summary.tell(letter, fate);
+        }
+        self.settle(&mut batch).await?;
+        Ok(summary)
+    }
+
+    /// Makes the readings of a batch durable, and then the word that their letters were replayed:
+    /// whatever happens in between, they are read again and change nothing.
+    async fn settle(&self, batch: &mut Batch) -> Result<(), Stopped> {
+        let Batch { inputs, letters } = std::mem::take(batch);
+        self.make_durable(inputs).await?;
+        let mut words = Inputs::default();
+        for letter in letters {
+            self.letters.note_replayed(letter);
+            words.push(&Input::Replayed(Replayed { letter }));
+        }
+        self.make_durable(words).await
+    }
+
+    async fn make_durable(&self, inputs: Inputs) -> Result<(), Stopped> {
+        let count = u64::from(inputs.count());
+        if count == 0 {
+            return Ok(());
+        }
+        let ledger = Arc::<Ledger>::default();
+        let handed_over = self.door.hand_over(inputs, &ledger, count);
+        let handed_over = timeout(self.patience.door, handed_over).await;
+        handed_over.map_err(|_| Stopped::Overloaded)??;
+        let durable = async {
+            let mut settled = 0;
+            while settled < count {
+                settled = ledger.settled_beyond(settled).await?;
+            }
+            Ok(())
+        };
+        let durable = timeout(self.patience.durable, durable).await;
+        durable.map_err(|_| Stopped::NotDurable)?
+    }
+}
+
+/// What is handed over together.
+#[derive(Default)]
+struct Batch {
+    inputs: Inputs,
+    letters: Vec<Seq>,
+}
+
+impl Summary {
+    fn tell(&mut self, letter: &NotedLetter, fate: Fate) {
+        match &fate {
+            Fate::Replayed {
+                readings,
+                readings_left_out,
+                ..
+            } => {
+                self.replayed += 1;
+                self.readings += readings.len() + readings_left_out;
+            }
+            Fate::StillDead { .. } => self.still_dead += 1,
+            Fate::Cut { .. } | Fate::AlreadyReplayed => self.left += 1,
+        }
+        self.letters.push(Told {
+            seq: letter.seq,
+            topic: letter.topic.clone(),
+            fate,
+        });
+    }
+}
+
+/// Reads letters as messages by what is configured now, at the time when each was received.
+struct Reader<'k> {
+    catalogue: Catalogue,
+    keys: Option<&'k Keys>,
+    workspace: Workspace,
+    received_at: Arc<AtomicI64>,
+}
+
+impl<'k> Reader<'k> {
+    fn new(catalogue: &Catalogue, keys: Option<&'k Keys>) -> Self {
+        let received_at = Arc::<AtomicI64>::default();
+        let moment = Arc::clone(&received_at);
+        let mut catalogue = catalogue.clone();
+        // What was said long ago must not look like the news of a node that goes on speaking.
+        catalogue.sparkplug = Nodes::default();
+        catalogue.now = Now::new(move || Timestamp::from_millis(moment.load(Ordering::Relaxed)));
+        Self {
+            catalogue,
+            keys,
+            workspace: Workspace::default(),
+            received_at,
+        }
+    }
+
+    /// What a letter holds now.
+    fn fate(&mut self, letter: &NotedLetter) -> Fate {
+        if letter.is_cut() {
+            let detail = format!(
+                "{} of the message's {} bytes were kept: it cannot be read again; let its sender \
+                 send it again",
+                letter.payload.len(),
+                letter.payload_bytes
+            );
+            return Fate::Cut { detail };
+        }
+        let (mut readings, mut left_out, mut first_reject, mut dead_letters) =
+            (Vec::new(), 0, None, 0);
+        let ended = self.read(letter, &mut |found| match found {
+            Ok(reading) if readings.len() < READINGS_TOLD_MAX => {
+                readings.push(ToldReading::of(reading));
+            }
+            Ok(_) => left_out += 1,
+            Err(reject) => {
+                dead_letters += 1;
+                first_reject.get_or_insert(reject);
+            }
+        });
+        if readings.is_empty() {
+            let nothing = || Reject::new(Reason::NothingMapped, "there is no reading in it");
+            let reject = ended.err().or(first_reject).unwrap_or_else(nothing);
+            return Fate::StillDead {
+                reason: reject.reason.word(),
+                detail: reject.detail,
+            };
+        }
+        Fate::Replayed {
+            readings,
+            readings_left_out: left_out,
+            dead_letters: dead_letters + usize::from(ended.is_err()),
+        }
+    }
+
+    /// Appends what a letter holds.
+    fn append(&mut self, letter: &NotedLetter, inputs: &mut Inputs) {
+        let origin = Origin {
+            source: &letter.source,
+            topic: &letter.topic,
+        };
+        let part = |place| Part {
+            payload: &letter.payload,
+            payload_bytes: letter.payload.len(),
+            place,
+            content_type: &letter.content_type,
+        };
+        let mut rejects = Vec::new();
+        let ended = self.read_placed(letter, &mut |place, found| match found {
+            Ok(reading) => inputs.push(&Input::Reading(*reading)),
+            Err(reject) => rejects.push((place.to_owned(), reject)),
+        });
+        rejects.extend(ended.err().map(|reject| (String::new(), reject)));
+        for (place, reject) in &rejects {
+            append_part(inputs, origin, reject, part(place));
+        }
+    }
+
+    fn read(
+        &mut self,
+        letter: &NotedLetter,
+        take: &mut dyn FnMut(Result<&Reading<'_>, Reject>),
+    ) -> Result<(), Reject> {
+        self.read_placed(letter, &mut |_, found| take(found))
+    }
+
+    /// Finds what a letter holds: of one that was a part of a message, just that part.
+    fn read_placed(
+        &mut self,
+        letter: &NotedLetter,
+        take: &mut dyn FnMut(&str, Result<&Reading<'_>, Reject>),
+    ) -> Result<(), Reject> {
+        self.received_at
+            .store(letter.at.as_millis(), Ordering::Relaxed);
+        let keys = self.keys;
+        let mut is_found = false;
+        let mut item = |item: Item<'_>| {
+            let place = item.place.to_string();
+            if !letter.place.is_empty() && *letter.place != *cut(&place) {
+                return;
+            }
+            is_found = true;
+            match item.outcome {
+                Outcome::Reading(reading) => match may(keys, letter, reading.sensor) {
+                    Ok(()) => take(&place, Ok(&reading)),
+                    Err(reject) => take(&place, Err(reject)),
+                },
+                Outcome::Rejected(reject) => take(&place, Err(reject.at(item.place))),
+                Outcome::Absent | Outcome::Noted(_) => {}
+            }
+        };
+        let content_type = Some(&*letter.content_type).filter(|it| !it.is_empty());
+        let message = Message {
+            topic: &letter.topic,
+            payload: &letter.payload,
+            content_type,
+            ..Message::default()
+        };
+        let read = decode(message, &self.catalogue, &mut self.workspace, &mut item).map(|_| ());
+        let read = match read {
+            Err(unknown) if unknown.reason == Reason::TopicUnknown => {
+                let scratch = &mut self.workspace.native;
+                native_of(letter, &self.catalogue, scratch)
+                    .unwrap_or(Err(unknown))
+                    .map(|reading| {
+                        item(Item {
+                            place: &"",
+                            source: &letter.payload,
+                            outcome: Outcome::Reading(reading),
+                        });
+                    })
+            }
+            read => read,
+        };
+        match read {
+            Ok(()) if !is_found && !letter.place.is_empty() => {
+                let detail = format!(
+                    "its mapping looks for nothing at {} any more, where it was refused",
+                    letter.place
+                );
+                Err(Reject::new(Reason::NothingMapped, detail))
+            }
+            // What lies elsewhere in the message was told at the time.
+            Err(_) if is_found && !letter.place.is_empty() => Ok(()),
+            read => read,
+        }
+    }
+}
+
+/// A letter whose topic no mapping chooses, if it had been read as a native reading; `None` if its
+/// topic was the trouble, and still is.
+fn native_of<'l>(
+    letter: &'l NotedLetter,
+    catalogue: &'l Catalogue,
+    scratch: &'l mut native::Scratch,
+) -> Option<Result<Reading<'l>, Reject>> {
+    let is_native = &*letter.reason != Reason::TopicUnknown.word();
+    is_native.then(|| native::decode(&letter.payload, None, catalogue, scratch))
+}
+
+/// Whether the sender of a letter may publish this sensor by what its key says now.
+fn may(keys: Option<&Keys>, letter: &NotedLetter, sensor: &str) -> Result<(), Reject> {
+    let (Some(keys), true) = (keys, letter.source.starts_with("http ")) else {
+        return Ok(());
+    };
+    match keys.of_source(&letter.source) {
+        Some(key) => key.check(sensor),
+        None => {
+            let detail = "the key that it came with is no longer in http.keys_file";
+            Err(Reject::new(Reason::SensorNotOfKey, detail))
+        }
+    }
+}
+
+impl ToldReading {
+    fn of(reading: &Reading<'_>) -> Self {
+        Self {
+            id: reading.id.into(),
+            sensor: reading.sensor.into(),
+            kind: reading.kind.into(),
+            observed_at: reading.observed_at.to_string(),
+            value: reading.value,
+            unit: reading.unit.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

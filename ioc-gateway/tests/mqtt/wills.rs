@@ -1,0 +1,177 @@
+//! What clients leave to be published, over real sockets.
+
+use tokio::io::AsyncWriteExt;
+
+use crate::bench::{Bench, bench, said, within};
+use crate::packets::{
+    TOPIC, Version, connect, connect_with, packet, properties, publish, reading, text,
+};
+
+in_both_versions! {
+    a_will_is_published_behind_what_its_client_sent,
+    a_will_that_is_taken_back_is_not_published,
+    a_will_is_published_however_the_connection_ends,
+    a_will_is_what_any_message_of_its_topic_is,
+    a_stop_of_the_listener_publishes_no_wills,
+}
+
+/// A CONNECT that leaves a will, of quality 2 and to be retained; in version 5 with properties of
+/// the connection and of the will.
+fn connect_with_will(
+    version: Version,
+    clean: bool,
+    of_connection: &[u8],
+    of_will: &[u8],
+    topic: &str,
+    payload: &str,
+) -> Vec<u8> {
+    let of_will = properties(version, of_will);
+    let left = [&text("c")[..], &of_will, &text(topic), &text(payload)].concat();
+    let flags = 0x34 | if clean { 2 } else { 0 };
+    connect_with(version, flags, 60, of_connection, &left)
+}
+
+fn will_of_a_reading(version: Version) -> Vec<u8> {
+    connect_with_will(version, true, b"", b"", TOPIC, &reading("will"))
+}
+
+async fn next_said(bench: &Bench) -> Vec<String> {
+    said(&bench.inputs(1).await)
+}
+
+async fn a_will_is_published_behind_what_its_client_sent(version: Version) {
+    let bench = bench().await;
+    let mut client = bench.client_of(&will_of_a_reading(version)).await;
+    client.send(&publish(version, "e1", 0)).await;
+    drop(client);
+    let arrivals = bench.inputs(2).await;
+    assert_eq!(said(&arrivals), ["e1", "will"]);
+}
+
+async fn a_will_that_is_taken_back_is_not_published(version: Version) {
+    let bench = bench().await;
+    let mut client = bench.client_of(&will_of_a_reading(version)).await;
+    client.send(b"\xe0\0").await;
+    assert!(client.expect_end().await.is_empty());
+    let mut other = bench.client(version, "other").await;
+    other.send(&publish(version, "e1", 0)).await;
+    assert_eq!(next_said(&bench).await, ["e1"]);
+}
+
+async fn a_will_is_published_however_the_connection_ends(version: Version) {
+    let bench = bench().await;
+    let mut broken = bench.client_of(&will_of_a_reading(version)).await;
+    broken.send(b"\0\0").await;
+    assert_eq!(next_said(&bench).await, ["will"]);
+    let _older = bench.client_of(&will_of_a_reading(version)).await;
+    let _newer = bench.client(version, "c").await;
+    assert_eq!(next_said(&bench).await, ["will"], "it was taken over");
+    let of_will = properties(version, b"");
+    let left = [
+        &text("c")[..],
+        &of_will,
+        &text(TOPIC),
+        &text(&reading("will")),
+    ]
+    .concat();
+    // A keep-alive of 1 s.
+    let silent = connect_with(version, 0x06, 1, b"", &left);
+    let _silent = bench.client_of(&silent).await;
+    assert_eq!(next_said(&bench).await, ["will"]);
+}
+
+async fn a_will_is_what_any_message_of_its_topic_is(version: Version) {
+    let bench = bench().await;
+    for (topic, payload, expected) in [
+        (TOPIC, "gone", "json_malformed"),
+        ("elsewhere", "gone", "topic_unknown"),
+    ] {
+        let connect = connect_with_will(version, true, b"", b"", topic, payload);
+        drop(bench.client_of(&connect).await);
+        assert_eq!(next_said(&bench).await, [expected]);
+    }
+}
+
+/// A city is not dead because we restart.
+async fn a_stop_of_the_listener_publishes_no_wills(version: Version) {
+    let mut bench = bench().await;
+    let client = bench.client_of(&will_of_a_reading(version)).await;
+    bench.stop();
+    drop(client.expect_end().await);
+    within(&mut bench.running).await.unwrap();
+    assert!(bench.arrivals().queue().is_empty());
+}
+
+/// A session of 1,000 s.
+const LASTING: &[u8] = b"\x11\0\0\x03\xe8";
+
+#[tokio::test]
+async fn a_client_can_say_that_its_will_is_to_be_published() {
+    let bench = bench().await;
+    let mut client = bench.client_of(&will_of_a_reading(Version::V5)).await;
+    client.send(b"\xe0\x01\x04").await;
+    assert_eq!(next_said(&bench).await, ["will"]);
+    let mut complains = bench.client_of(&will_of_a_reading(Version::V5)).await;
+    complains.send(&packet(0xe0, &[&[0x93]])).await;
+    assert_eq!(next_said(&bench).await, ["will"]);
+}
+
+#[tokio::test]
+async fn a_delayed_will_is_published_when_its_time_has_come() {
+    let bench = bench().await;
+    let in_a_second = b"\x18\0\0\0\x01";
+    let connect = connect_with_will(
+        Version::V5,
+        false,
+        LASTING,
+        in_a_second,
+        TOPIC,
+        &reading("will"),
+    );
+    drop(told_no_session(&bench, &connect).await);
+    let mut other = bench.client(Version::V5, "other").await;
+    other.send(&publish(Version::V5, "e1", 0)).await;
+    assert_eq!(next_said(&bench).await, ["e1"]);
+    assert_eq!(next_said(&bench).await, ["will"]);
+}
+
+/// A client that was let in, and told that its session ends with its connection.
+async fn told_no_session(bench: &Bench, connect: &[u8]) -> crate::bench::Bare {
+    let mut client = bench.socket().await;
+    client.send(connect).await;
+    let answer = client.packet().await;
+    assert_eq!((answer[2], answer[3]), (0, 0), "{answer:x?}");
+    client
+}
+
+#[tokio::test]
+async fn a_client_that_is_back_in_time_has_not_been_away() {
+    let mut bench = bench().await;
+    let in_an_hour = b"\x18\0\0\x0e\x10";
+    let with_delay = |clean| {
+        let left = reading("will");
+        connect_with_will(Version::V5, clean, LASTING, in_an_hour, TOPIC, &left)
+    };
+    drop(told_no_session(&bench, &with_delay(false)).await);
+    // Back without a clean start; this time it goes with a word.
+    let mut back = told_no_session(&bench, &with_delay(false)).await;
+    back.send(b"\xe0\0").await;
+    drop(back.expect_end().await);
+    // Whoever begins anew ends the session before, and the will is published.
+    drop(told_no_session(&bench, &with_delay(false)).await);
+    drop(bench.client_of(&connect(Version::V5, "c", 60)).await);
+    let arrivals = bench.inputs(1).await;
+    assert_eq!(said(&arrivals), ["will"]);
+    // One that waits when we stop is published.
+    let mut last = told_no_session(&bench, &with_delay(false)).await;
+    last.0.shutdown().await.unwrap();
+    assert!(last.expect_end().await.is_empty());
+    bench.stop();
+    let last = bench.inputs(1).await;
+    assert_eq!(said(&last), ["will"]);
+    for arrival in last {
+        arrival.ack.settle();
+    }
+    within(&mut bench.running).await.unwrap();
+    assert!(bench.arrivals().queue().is_empty());
+}

@@ -1,0 +1,522 @@
+//! `ioc dead-letters`: what a server could not read, and reading it again.
+//!
+//! Arrives: the answers of a server's REST. Leaves: a table of reasons and topics, single letters,
+//! or what became of those that were read again. Nothing is decided here: the server reads, with
+//! its own mappings, and remembers what was replayed. Next: `ioc-gateway/src/replay.rs`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::{Args, Subcommand};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::client::conn::http1::handshake;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::args::HttpAddress;
+use crate::identity::TOKEN_FILE;
+
+/// The longest answer that is read: all letters with all that is kept of them.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+/// How long an answer may take: a replay waits for the disk.
+const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+
+const EXAMPLES: &str = "\
+Examples:
+  ioc dead-letters                                how many of each reason and topic, since when
+  ioc dead-letters --each --reason unit_unknown   each with its message
+  ioc dead-letters replay --reason unit_unknown --dry-run
+                                                  what each would become by the mappings now
+  ioc dead-letters replay --reason unit_unknown   read them again, once
+
+After mappings.yaml was mended: `ioc check config`, restart the server, then replay.";
+
+const REPLAY_HELP: &str = "\
+Examples:
+  ioc dead-letters replay --all --dry-run         what each would become; nothing is done
+  ioc dead-letters replay --topic hydro/north
+  ioc dead-letters replay --seq 981 --seq 982 --token-file /var/lib/ioc/console.token
+
+Each letter is read by what is configured now, and its readings are judged with the time at which
+they were observed: one that comes late is evidence, and neither raises nor clears. A letter that
+was replayed is marked so, in the log, and is not replayed again; one that still cannot be read
+stays as it is. A reading that was there before is a redelivery and changes nothing. Of messages
+longer than 4 KiB only the beginning is kept: they cannot be read again. The newest 1,000 letters
+are listed; older ones are in the log (`ioc journal dump`).
+
+Ends with 0 if every letter that was chosen is a reading now.";
+
+/// Shows what could not be read.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub struct LettersArgs {
+    #[command(subcommand)]
+    command: Option<LettersCommand>,
+    #[command(flatten)]
+    list: ListArgs,
+}
+
+#[derive(Debug, Subcommand)]
+enum LettersCommand {
+    /// Read dead letters again, after a mapping was mended or a sensor registered
+    #[command(after_help = REPLAY_HELP)]
+    Replay(ReplayArgs),
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// The server
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    server: HttpAddress,
+    /// Each letter with its message, the newest first, instead of how many there are
+    #[arg(long)]
+    each: bool,
+    /// Only those with this reason, such as unit_unknown
+    #[arg(long, value_name = "REASON")]
+    reason: Option<String>,
+    /// Only those of this topic
+    #[arg(long, value_name = "TOPIC")]
+    topic: Option<String>,
+    /// How many at most, with --each
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+    /// The server's answer as it is
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct ReplayArgs {
+    /// The server
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    server: HttpAddress,
+    /// All that are listed
+    #[arg(long, conflicts_with_all = ["seq", "reason", "topic"],
+          required_unless_present_any = ["seq", "reason", "topic"])]
+    all: bool,
+    /// The letter of this number; may be given more than once
+    #[arg(long, value_name = "SEQ")]
+    seq: Vec<u64>,
+    /// Those with this reason
+    #[arg(long, value_name = "REASON")]
+    reason: Option<String>,
+    /// Those of this topic
+    #[arg(long, value_name = "TOPIC")]
+    topic: Option<String>,
+    /// Only say what would become of each
+    #[arg(long)]
+    dry_run: bool,
+    /// The file of the console's token [default: console.token in --data]
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    token_file: Option<PathBuf>,
+    /// The server's data directory, where the console's token lies
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    data: PathBuf,
+    /// The server's answer as it is
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why there is no answer, or not the one that was wanted.
+#[derive(Debug, thiserror::Error)]
+pub enum LettersError {
+    /// The file of the token cannot be read.
+    #[error("cannot read the console's token in {}; name it with --token-file", path.display())]
+    Token {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Nobody is there, or somebody else.
+    #[error("no answer from {address}: {why}; is `ioc run` running there?")]
+    NoAnswer {
+        /// Where.
+        address: HttpAddress,
+        /// Why not.
+        why: String,
+    },
+    /// The server said no.
+    #[error("the server answered {status}: {message}")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// Its words.
+        message: String,
+    },
+    /// Some stay dead.
+    #[error("{still_dead} still cannot be read, {left} were left as they are")]
+    NotAll {
+        /// How many cannot be read.
+        still_dead: u64,
+        /// How many were cut or replayed before.
+        left: u64,
+    },
+    /// Stdout cannot be written.
+    #[error("cannot write to stdout")]
+    Output(#[source] io::Error),
+}
+
+/// Does what was typed.
+///
+/// # Errors
+/// See [`LettersError`].
+pub async fn command(args: LettersArgs) -> Result<(), LettersError> {
+    match args.command {
+        None => list(&args.list).await,
+        Some(LettersCommand::Replay(args)) => replay(&args).await,
+    }
+}
+
+async fn list(args: &ListArgs) -> Result<(), LettersError> {
+    let is_single = args.each || args.reason.is_some() || args.topic.is_some();
+    let path = match is_single {
+        false => "/api/v1/dead-letters/groups".to_owned(),
+        true => {
+            let mut path = format!("/api/v1/dead-letters?limit={}", args.limit);
+            for (name, value) in [("reason", &args.reason), ("topic", &args.topic)] {
+                if let Some(value) = value {
+                    let _ = write!(path, "&{name}={}", escaped(value));
+                }
+            }
+            path
+        }
+    };
+    let answer = ask(&args.server, Method::GET, &path, None, Bytes::new()).await?;
+    let text = match (args.json, is_single) {
+        (true, _) => format!("{answer}\n"),
+        (false, true) => letters_text(&answer),
+        (false, false) => groups_text(&answer),
+    };
+    print(&text)
+}
+
+async fn replay(args: &ReplayArgs) -> Result<(), LettersError> {
+    let path = match &args.token_file {
+        Some(path) => path.clone(),
+        None => args.data.join(TOKEN_FILE),
+    };
+    let token = fs::read_to_string(&path).map_err(|source| LettersError::Token { path, source })?;
+    let mut choice = json!({ "dry_run": args.dry_run, "all": args.all, "seqs": args.seq });
+    for (name, value) in [("reason", &args.reason), ("topic", &args.topic)] {
+        if let Some(value) = value {
+            choice[name] = value.clone().into();
+        }
+    }
+    let body = Bytes::from(choice.to_string());
+    let path = "/api/v1/dead-letters/replay";
+    let answer = ask(&args.server, Method::POST, path, Some(token.trim()), body).await?;
+    match args.json {
+        true => print(&format!("{answer}\n"))?,
+        false => print(&replay_text(&answer))?,
+    }
+    let count = |name: &str| answer[name].as_u64().unwrap_or_default();
+    match (count("still_dead"), count("left")) {
+        (0, 0) => Ok(()),
+        (still_dead, left) => Err(LettersError::NotAll { still_dead, left }),
+    }
+}
+
+/// A request, and its answer's JSON.
+async fn ask(
+    to: &HttpAddress,
+    method: Method,
+    path: &str,
+    token: Option<&str>,
+    body: Bytes,
+) -> Result<Value, LettersError> {
+    let no_answer = |why: String| LettersError::NoAnswer {
+        address: to.clone(),
+        why,
+    };
+    let asked = timeout(ANSWER_WITHIN, exchange(to, method, path, token, body)).await;
+    let asked = asked.map_err(|_| no_answer("it takes too long".to_owned()))?;
+    let (status, answer) = asked.map_err(no_answer)?;
+    let answer: Value = serde_json::from_slice(&answer)
+        .map_err(|_| no_answer("it does not speak as ioc does".to_owned()))?;
+    if status == 200 {
+        return Ok(answer);
+    }
+    let message = answer["message"].as_str().unwrap_or_default().to_owned();
+    Err(LettersError::Refused { status, message })
+}
+
+async fn exchange(
+    to: &HttpAddress,
+    method: Method,
+    path: &str,
+    token: Option<&str>,
+    body: Bytes,
+) -> Result<(u16, Bytes), String> {
+    let said = |error: &dyn std::fmt::Display| error.to_string();
+    let stream = TcpStream::connect((to.0.host.as_str(), to.0.port)).await;
+    let stream = stream.map_err(|error| said(&error))?;
+    let (mut sender, connection) = handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| said(&error))?;
+    let driver = tokio::spawn(connection);
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, to.0.to_string())
+        .header(CONTENT_TYPE, "application/json");
+    if let Some(token) = token {
+        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let request = request
+        .body(Full::new(body))
+        .map_err(|error| said(&error))?;
+    let response = sender
+        .send_request(request)
+        .await
+        .map_err(|error| said(&error))?;
+    let status = response.status().as_u16();
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+        .collect()
+        .await;
+    driver.abort();
+    Ok((status, body.map_err(|error| said(&error))?.to_bytes()))
+}
+
+/// A text as a part of a query (RFC 3986 section 2.1).
+fn escaped(text: &str) -> String {
+    let mut escaped = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                escaped.push(byte.into());
+            }
+            _ => {
+                let _ = write!(escaped, "%{byte:02X}");
+            }
+        }
+    }
+    escaped
+}
+
+fn print(text: &str) -> Result<(), LettersError> {
+    io::stdout()
+        .lock()
+        .write_all(text.as_bytes())
+        .map_err(LettersError::Output)
+}
+
+/// What a member holds, for people; control characters of strangers' topics are escaped.
+fn shown(value: &Value) -> String {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    let mut shown = String::new();
+    for c in text.chars() {
+        match c.is_control() {
+            true => shown.extend(c.escape_default()),
+            false => shown.push(c),
+        }
+    }
+    shown
+}
+
+fn items<'a>(answer: &'a Value, name: &str) -> &'a [Value] {
+    answer[name].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// A line for each group, in columns.
+fn groups_text(answer: &Value) -> String {
+    let groups = items(answer, "groups");
+    if groups.is_empty() {
+        return "no dead letters\n".to_owned();
+    }
+    let header = [
+        "count", "replayed", "cut", "first", "last", "reason", "topic",
+    ];
+    let mut rows = vec![header.map(str::to_owned)];
+    for group in groups {
+        rows.push(header.map(|name| shown(&group[name])));
+    }
+    let mut text = table(&rows);
+    let (listed, total) = (shown(&answer["listed"]), shown(&answer["total"]));
+    let _ = writeln!(text, "\nthe newest {listed} of {total}; the newest of all:");
+    let _ = writeln!(text, "  {}", shown(&groups[0]["detail"]));
+    text
+}
+
+fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| {
+        let widths = rows.iter().map(|row| row[column].chars().count());
+        widths.max().unwrap_or_default()
+    };
+    let mut text = String::new();
+    for row in rows {
+        let cells = row.iter().enumerate();
+        let line = cells.map(|(column, cell)| format!("{cell:<width$}", width = width(column)));
+        let line = line.collect::<Vec<_>>().join("  ");
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// A paragraph for each letter.
+fn letters_text(answer: &Value) -> String {
+    let mut text = String::new();
+    for letter in items(answer, "dead_letters") {
+        let get = |name: &str| shown(&letter[name]);
+        let replayed = if letter["replayed"] == true {
+            ", replayed"
+        } else {
+            ""
+        };
+        let _ = writeln!(
+            text,
+            "{} {} {} on {} by {}{replayed}\n  {}\n  {}",
+            get("seq"),
+            get("at"),
+            get("reason"),
+            get("topic"),
+            get("source"),
+            get("detail"),
+            get("payload"),
+        );
+    }
+    if text.is_empty() {
+        return "no such dead letters\n".to_owned();
+    }
+    text
+}
+
+/// What became of each letter, and then of all.
+fn replay_text(answer: &Value) -> String {
+    let mut text = String::new();
+    for letter in items(answer, "letters") {
+        let get = |name: &str| shown(&letter[name]);
+        let _ = write!(text, "{} {}: {}", get("seq"), get("topic"), get("outcome"));
+        match letter["outcome"].as_str() {
+            Some("still_dead") => {
+                let _ = writeln!(text, ", {}: {}", get("reason"), get("detail"));
+            }
+            Some("cut") => {
+                let _ = writeln!(text, ": {}", get("detail"));
+            }
+            _ => text.push('\n'),
+        }
+        for reading in items(letter, "readings") {
+            let get = |name: &str| shown(&reading[name]);
+            let _ = writeln!(
+                text,
+                "  {} {} {} {} at {} ({})",
+                get("sensor"),
+                get("kind"),
+                get("value"),
+                get("unit"),
+                get("observed_at"),
+                get("id"),
+            );
+        }
+        match letter["readings_left_out"].as_u64() {
+            None | Some(0) => {}
+            Some(more) => {
+                let _ = writeln!(text, "  and {more} more");
+            }
+        }
+    }
+    let get = |name: &str| shown(&answer[name]);
+    let would = if answer["dry_run"] == true {
+        " would be"
+    } else {
+        ""
+    };
+    let _ = writeln!(
+        text,
+        "{}{would} replayed ({} readings), {} still dead, {} left as they are",
+        get("replayed"),
+        get("readings"),
+        get("still_dead"),
+        get("left"),
+    );
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+    use expect_test::expect;
+
+    #[test]
+    fn groups_are_a_table_and_a_strangers_topic_moves_no_cursor() {
+        let answer = json!({"total": 7, "listed": 3, "groups": [
+            {"reason": "unit_unknown", "topic": "a\u{1b}[2J", "count": 2, "replayed": 1, "cut": 0,
+             "first": "2026-03-14T06:45:10.000Z", "last": "2026-03-14T06:46:10.000Z",
+             "newest": 9, "detail": "\"furlong\" is no unit"}]});
+        expect![[r#"
+            count  replayed  cut  first                     last                      reason        topic
+            2      1         0    2026-03-14T06:45:10.000Z  2026-03-14T06:46:10.000Z  unit_unknown  a\u{1b}[2J
+
+            the newest 3 of 7; the newest of all:
+              "furlong" is no unit
+        "#]]
+        .assert_eq(&groups_text(&answer));
+        assert_eq!(groups_text(&json!({})), "no dead letters\n");
+    }
+
+    #[test]
+    fn what_becomes_of_each_letter_is_told() {
+        let answer = json!({"dry_run": true, "replayed": 1, "readings": 11, "still_dead": 1,
+            "left": 1, "letters": [
+            {"seq": 1, "topic": "t", "outcome": "replayed", "readings_left_out": 10, "readings": [
+                {"id": "e1", "sensor": "wl-1", "kind": "water_level", "value": 1.5, "unit": "m",
+                 "observed_at": "2026-03-14T06:45:10.000Z"}]},
+            {"seq": 2, "topic": "t", "outcome": "still_dead", "reason": "unit_unknown", "detail": "why"},
+            {"seq": 3, "topic": "t", "outcome": "already_replayed"}]});
+        expect![[r#"
+            1 t: replayed
+              wl-1 water_level 1.5 m at 2026-03-14T06:45:10.000Z (e1)
+              and 10 more
+            2 t: still_dead, unit_unknown: why
+            3 t: already_replayed
+            1 would be replayed (11 readings), 1 still dead, 1 left as they are
+        "#]]
+        .assert_eq(&replay_text(&answer));
+    }
+
+    #[test]
+    fn a_topic_goes_into_a_query_as_it_is() {
+        assert_eq!(escaped("hydro/a b&c=ü"), "hydro%2Fa%20b%26c%3D%C3%BC");
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_told_in_the_servers_words_and_p5_no_answer_is_without_end() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let refusal = || async {
+            (
+                StatusCode::UNAUTHORIZED,
+                r#"{"code":"token_needed","message":"show it"}"#,
+            )
+        };
+        let endless = || async { vec![b'x'; ANSWER_BYTES_MAX + 1] };
+        let router = Router::new()
+            .route("/refusal", get(refusal))
+            .route("/endless", get(endless));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        let to: HttpAddress = format!("http://{address}").parse().unwrap();
+        let of = async |path: &str| {
+            let asked = ask(&to, Method::GET, path, None, Bytes::new()).await;
+            asked.unwrap_err().to_string()
+        };
+        assert_eq!(of("/refusal").await, "the server answered 401: show it");
+        assert!(of("/endless").await.contains("limit"));
+    }
+}

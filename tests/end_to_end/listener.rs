@@ -1,0 +1,132 @@
+//! The MQTT listener with mosquitto's own clients: quality 2, wills, what is retained, who may hear
+//! what.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Child, Command, Stdio};
+
+use crate::support::{Server, Site, high_water, level, lines_of, river_city, tool, wait_for};
+
+/// A client of mosquitto's for this server.
+fn client(name: &str, mqtt: SocketAddr, version: &str) -> Command {
+    let mut command = tool(name);
+    let port = mqtt.port().to_string();
+    command.args(["-h", "127.0.0.1", "-p", &port, "-V", version]);
+    command
+}
+
+fn publish_exactly_once(server: &Server, version: &str, sensor: &str, reading: &str) {
+    let topic = format!("ioc/v1/readings/{sensor}");
+    let published = client("mosquitto_pub", server.mqtt, version)
+        .args(["-q", "2", "-t", &topic, "-m", reading])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(published.stderr).unwrap();
+    assert!(published.status.success() && said.is_empty(), "{said}");
+}
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn readings_of_quality_2_open_an_incident_whose_decision_is_retained() {
+    for version in ["311", "5"] {
+        let site = Site::new(&river_city());
+        let server = site.start();
+        for reading in high_water() {
+            publish_exactly_once(&server, version, "wl-1", &reading);
+        }
+        wait_for("the incident", || {
+            (!server.incidents().is_empty()).then_some(())
+        });
+        // Who comes now gets the last decision of the zone, once.
+        let heard = client("mosquitto_sub", server.mqtt, version)
+            .args([
+                "-q",
+                "1",
+                "-t",
+                "ioc/v1/decisions/z1",
+                "-C",
+                "1",
+                "-F",
+                "%r %q %p",
+            ])
+            .output()
+            .unwrap();
+        let heard = String::from_utf8(heard.stdout).unwrap();
+        let decision = heard.strip_prefix("1 1 ").expect(&heard);
+        let decision: serde_json::Value = serde_json::from_str(decision).unwrap();
+        assert_eq!(decision["incident"]["zone"], "z1", "{decision}");
+        assert!(server.stop().success());
+    }
+}
+
+#[test]
+fn the_will_of_a_client_that_is_killed_is_a_reading() {
+    for version in ["311", "5"] {
+        let site = Site::new(&river_city());
+        let server = site.start();
+        let will = level("will", "wl-1", "2026-03-14T06:45:00Z", 1.0);
+        let mut subscriber = client("mosquitto_sub", server.mqtt, version);
+        subscriber
+            .args(["-t", "ioc/v1/decisions/#"])
+            .args([
+                "--will-topic",
+                "ioc/v1/readings/wl-1",
+                "--will-payload",
+                &will,
+            ])
+            .args(["--will-qos", "2", "--will-retain"]);
+        let mut subscriber = Killed(subscriber.spawn().unwrap());
+        wait_for("the client", || {
+            (server.metric("ioc_mqtt_subscriptions_total") == Some(1.0)).then_some(())
+        });
+        subscriber.0.kill().unwrap();
+        let published = "ioc_mqtt_wills_ended_total{outcome=\"published\"}";
+        wait_for("the will", || {
+            (server.metric(published) == Some(1.0)).then_some(())
+        });
+        let decoded = server.metric("ioc_readings_decoded_total{adapter=\"mqtt\"}");
+        assert_eq!(decoded, Some(1.0));
+        assert_eq!(server.get_json("/api/v1/dead-letters")["total"], 0);
+        assert!(server.stop().success());
+    }
+}
+
+#[test]
+fn p8_a_user_hears_the_commands_of_its_own_devices_only() {
+    let site = Site::new(&river_city());
+    let users = site.dir.path().join("users");
+    std::fs::write(&users, "north:s3cret\n  devices: gate-7, pump-*\n").unwrap();
+    std::fs::set_permissions(&users, PermissionsExt::from_mode(0o600)).unwrap();
+    let mut command = site.command();
+    command.env("IOC_MQTT_USERS_FILE", &users);
+    let server = Server::start(command);
+    let subscribe = |filter: &str| {
+        let mut subscriber = client("mosquitto_sub", server.mqtt, "5");
+        subscriber.args(["-u", "north", "-P", "s3cret", "-q", "1", "-t", filter, "-d"]);
+        subscriber.stdout(Stdio::piped()).stderr(Stdio::piped());
+        subscriber
+    };
+    let refused = subscribe("ioc/v1/commands/gate-8").output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned()
+        + &String::from_utf8_lossy(&refused.stdout);
+    assert!(
+        said.to_lowercase().contains("not authorized") || said.contains("135"),
+        "{said}"
+    );
+    let mut granted = Killed(subscribe("ioc/v1/commands/pump-1").spawn().unwrap());
+    let lines = lines_of(granted.0.stdout.take().unwrap());
+    wait_for("the subscription", || {
+        let line = lines.try_recv().ok()?;
+        (line.contains("Subscribed") && line.ends_with(": 1")).then_some(())
+    });
+    assert_eq!(server.metric("ioc_mqtt_subscriptions_total"), Some(1.0));
+}
