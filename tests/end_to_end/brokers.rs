@@ -114,6 +114,13 @@ impl City {
         metric.unwrap_or_default() as usize
     }
 
+    /// Waits until all are judged, or so long.
+    pub fn wait_for_judgement_until(&self, until: Instant) {
+        while self.judged() < self.published && Instant::now() < until {
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+    }
+
     pub fn wait_until_judged(&self) {
         wait_for("all readings to be judged", || {
             (self.judged() >= self.published).then_some(())

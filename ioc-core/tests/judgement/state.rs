@@ -210,7 +210,10 @@ fn digests() -> [(u16, Expect); 2] {
             1,
             expect!["e5bd19add6fdc834874e6a9c51c514808aa0a2c0a2b613067b3aa0f621123cee"],
         ),
-        (2, expect!["c702639dc6af12b1753825f384a8dec460c526bbd6b69f4e6ca46e9fd0a7eb42"]),
+        (
+            2,
+            expect!["c702639dc6af12b1753825f384a8dec460c526bbd6b69f4e6ca46e9fd0a7eb42"],
+        ),
     ]
 }
 
