@@ -207,7 +207,8 @@ impl<'a> Run<'a> {
                     Input::Reading(_)
                     | Input::Folded(_)
                     | Input::Command(_)
-                    | Input::Started(_) => {
+                    | Input::Started(_)
+                    | Input::Effect(_) => {
                         self.add(record.at, &record.input)?;
                     }
                     Input::DeadLetter(letter) => {

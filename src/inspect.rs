@@ -12,7 +12,7 @@ use std::path::Path;
 
 use ioc_core::decision::DecisionHash;
 use ioc_core::reading::Reading;
-use ioc_core::record::{Action, Frame, Input, Seq};
+use ioc_core::record::{Action, EffectNews, Frame, Input, Seq};
 use serde_json::{Value, json};
 
 pub use verify::verify;
@@ -178,14 +178,19 @@ fn input_json(input: &Input<'_>) -> (&'static str, Value) {
             }),
         ),
         Input::Command(command) => {
-            let Action::Acknowledge(incident) = command.action;
-            (
-                "command",
-                json!({
-                    "request_id": command.request, "actor": command.actor,
+            let by = json!({ "request_id": command.request, "actor": command.actor });
+            let asked = match command.action {
+                Action::Acknowledge(incident) => json!({
                     "action": "acknowledge", "incident": incident.to_string(),
                 }),
-            )
+                Action::Operate(order) => json!({
+                    "action": "operate", "actuator": order.actuator, "command": order.command,
+                    "parameters": order.parameters,
+                    "not_after": order.not_after.map(|at| at.to_string()),
+                    "replaces": order.replaces.map(|key| key.to_string()),
+                }),
+            };
+            ("command", joined(by, asked))
         }
         Input::Reload(hash) => ("reload", json!({ "bundle": hex(&hash.0) })),
         Input::Tick => ("tick", json!({})),
@@ -208,8 +213,31 @@ fn input_json(input: &Input<'_>) -> (&'static str, Value) {
             "adopted",
             json!({ "from": adopted.from, "to": adopted.to, "build": hex(&adopted.build.0) }),
         ),
+        Input::Effect(effect) => {
+            let key = effect.key.to_string();
+            let news = match effect.news {
+                EffectNews::Started => json!({ "key": key, "news": "started" }),
+                EffectNews::Answered {
+                    device,
+                    word,
+                    detail,
+                } => json!({
+                    "key": key, "news": "answered", "device": device, "state": word.word(),
+                    "detail": detail,
+                }),
+            };
+            ("effect", news)
+        }
         Input::Replayed(replayed) => ("replayed", json!({ "dead_letter": replayed.letter })),
     }
+}
+
+/// An object with the members of both.
+fn joined(mut one: Value, other: Value) -> Value {
+    if let (Value::Object(one), Value::Object(other)) = (&mut one, other) {
+        one.extend(other);
+    }
+    one
 }
 
 /// A reading as its sensor could have sent it.

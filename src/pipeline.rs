@@ -392,7 +392,7 @@ impl Pipeline {
         let command = Command {
             request: request.request.as_str(),
             actor: request.actor.as_str(),
-            action: request.action,
+            action: request.order.action(),
         };
         batch.push_input(now, &Input::Command(command));
         if self.has_room(Purpose::Order, batch.payload.len()) {

@@ -131,6 +131,12 @@ counters! {
         requests_repeated,
         /// Dead letters that passed by.
         dead_letters,
+        /// Commands to actuators that were ordered.
+        commands_sent,
+        /// Answers of devices, and other results, that belong to no command that is known.
+        effects_unknown,
+        /// Answers of devices that said nothing new.
+        effects_repeated,
     }
 }
 

@@ -29,7 +29,7 @@ use self::sensor::{Sensor, Track};
 use self::threshold::Outcome;
 use crate::bundle::{DetectionRule, Test};
 use crate::counters::{RuleCounters, SensorCounters};
-use crate::detection::{Detection, Finding, Sighting};
+use crate::detection::{Detection, Finding, Observed, Sighting};
 use crate::folded::Folded;
 use crate::hash::{Map, hash_text};
 use crate::id::{RuleId, SensorId};
@@ -146,6 +146,7 @@ impl SensorStage {
             | Input::Started(_)
             | Input::Skipped(_)
             | Input::Adopted(_)
+            | Input::Effect(_)
             | Input::Replayed(_) => {}
         }
     }
@@ -223,6 +224,7 @@ impl SensorStage {
         let sensor = &mut self.sensors[number];
         let heard_before = std::mem::replace(&mut sensor.heard_at, moment.at);
         self.return_if_silent(number, heard_before, moment, found);
+        self.show(number, reading, moment, found);
         if reading.observed_at > moment.at {
             self.counters.readings_from_the_future += 1;
         }
@@ -399,6 +401,28 @@ impl SensorStage {
             let detection = Detection::Returned(hearing);
             found.push(finding(&self.rules, sensor, rule, moment, detection));
         }
+    }
+
+    /// Tells what a sensor says that shows outcomes of commands.
+    fn show(&self, number: usize, reading: &Reading<'_>, moment: Moment, found: &mut Vec<Finding>) {
+        let sensor = &self.sensors[number];
+        let shows = |own| self.rules.shows_outcomes(own, reading.kind);
+        if !sensor.registered.is_some_and(shows) {
+            return;
+        }
+        let observed = Observed {
+            reading: reading.id.parse().expect("a reading's id is valid"),
+            value: reading.value,
+            observed_at: reading.observed_at,
+        };
+        found.push(Finding {
+            seq: moment.seq,
+            due: moment.due,
+            rule: self.rules.outcomes().clone(),
+            sensor: sensor.id.clone(),
+            zone: None,
+            detection: Detection::Observed(observed),
+        });
     }
 
     /// Checks that exactly the timers run that its sensors wait for.

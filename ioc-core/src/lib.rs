@@ -28,6 +28,7 @@ pub mod engine;
 mod correlate;
 mod incident;
 mod book;
+mod operate;
 pub mod invariant;
 mod state;
 pub mod judgement;

@@ -103,7 +103,7 @@ pub(crate) fn load(
     let mut audit = Audit::default();
     engine.audit(&mut audit);
     if !audit.0.is_empty() {
-        return Err(CodecError("incidents contradict each other"));
+        return Err(CodecError("incidents or commands contradict each other"));
     }
     Ok((stages, engine))
 }

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use ioc_core::id::ReadingKind;
 use ioc_core::time::Timestamp;
 
+use crate::commands::CommandBook;
 use crate::door::{KindNames, Lane};
 use crate::formats::{Mappings, Nodes};
 
@@ -30,6 +31,8 @@ pub struct Catalogue {
     pub unregistered: Unregistered,
     /// What messages are that are published to other topics than readings.
     pub mappings: Mappings,
+    /// The commands that devices may say something about.
+    pub commands: CommandBook,
     /// What edge nodes of Sparkplug said when they were born. It is not of the configuration:
     /// another catalogue in this one's place has the same.
     pub sparkplug: Nodes,

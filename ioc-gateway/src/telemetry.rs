@@ -209,6 +209,17 @@ pub(crate) fn http_answered(status: u16) {
     counter!("ioc_http_intake_requests_total", "status" => status.to_string()).increment(1);
 }
 
+/// A command was sent on a way: `mqtt`, `nats`.
+pub(crate) fn command_sent(way: &'static str) {
+    counter!("ioc_commands_sent_total", "way" => way).increment(1);
+}
+
+/// What a way says became of a command: not what its device did.
+pub(crate) fn command_outcome(way: &'static str, outcome: &'static str) {
+    let labels = [("way", way), ("outcome", outcome)];
+    counter!("ioc_command_outcomes_total", &labels).increment(1);
+}
+
 /// Whether a link to a broker elsewhere works.
 pub(crate) fn broker_link(link: &str, is_up: bool) {
     gauge!("ioc_broker_up", "link" => link.to_owned()).set(f64::from(u8::from(is_up)));

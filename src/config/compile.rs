@@ -10,6 +10,7 @@ use std::sync::Arc;
 use ioc_core::bundle::{Bundle, City, DetectionRule, Scale, Sensor, Side, Test, Threshold};
 use ioc_core::decision::Severity;
 use ioc_gateway::catalogue::{Catalogue, Now, Registered, Unregistered};
+use ioc_gateway::commands::CommandBook;
 use ioc_gateway::formats::{Mappings, Nodes};
 
 use super::city::{self, OtherUnits};
@@ -124,6 +125,7 @@ impl Compiled {
             reports: self.report_kinds().collect(),
             unregistered,
             mappings: self.mappings.clone(),
+            commands: CommandBook::default(),
             sparkplug: Nodes::default(),
             now: Now::default(),
         }

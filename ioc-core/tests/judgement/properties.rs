@@ -8,8 +8,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ioc_core::bundle::{Bundle, Test};
-use ioc_core::decision::{Condition, Decision, Handling, Verdict};
-use ioc_core::id::{IncidentId, ReadingId, SensorId};
+use ioc_core::decision::{CommandChange, Condition, Decision, Handling, Progress, Verdict};
+use ioc_core::id::{CommandKey, IncidentId, ReadingId, SensorId};
 use ioc_core::judgement::Judgement;
 use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::Input;
@@ -70,7 +70,7 @@ fn the_random_days_hold_every_kind_of_decision() {
         }
     }
 
-    assert_eq!(words.len(), 12, "{words:?}");
+    assert_eq!(words.len(), 23, "{words:?}");
 }
 
 proptest! {
@@ -299,6 +299,68 @@ proptest! {
             if let Verdict::IncidentMerged { into: survivor, .. } = decision.verdict {
                 prop_assert!(!into.contains_key(&survivor));
                 into.insert(incident.id, survivor);
+            }
+        }
+    }
+
+    #[test]
+    fn inv_30_nothing_is_left_to_send_after_its_time_and_no_key_is_given_twice(
+        day in day(), shards in 1..4usize,
+    ) {
+        let history = history(&day);
+        let mut judgement = Judgement::new(NonZeroUsize::new(shards).unwrap());
+        history.bundles.iter().for_each(|bundle| judgement.provide(Arc::clone(bundle)));
+        let mut decisions = Vec::new();
+        for record in history.records() {
+            judgement.apply(&[record], &mut decisions);
+            for (command, _) in judgement.commands_pending() {
+                let may_be_sent = command.progress == Progress::Sent;
+                prop_assert!(!may_be_sent || command.not_after > record.at, "{command:?}");
+                prop_assert!(command.outcome_by > record.at, "{command:?}");
+            }
+        }
+        let mut keys = BTreeSet::new();
+        for decision in &decisions {
+            if let Verdict::Command(CommandChange::Sent, command) = &decision.verdict {
+                prop_assert!(keys.insert(command.key), "twice: {}", command.key);
+                prop_assert!(command.not_after > decision.at);
+            }
+        }
+        prop_assert_eq!(judgement.commands_pending().count(), 0, "each has an outcome");
+    }
+
+    #[test]
+    fn inv_31_each_step_of_a_command_follows_from_the_one_before_and_from_what_shows_it(
+        day in day(), manner in restarting(),
+    ) {
+        use CommandChange::{Accepted, AnsweredLate, Confirmed, Done, Expired, NotConfirmed};
+        let mut before: BTreeMap<CommandKey, Progress> = BTreeMap::new();
+        for decision in history(&day).run(&manner).decisions {
+            let Verdict::Command(change, command) = decision.verdict else { continue };
+            let last = before.insert(command.key, command.progress);
+            let word = command.answer.as_ref().map(|answer| answer.word.word());
+            match change {
+                CommandChange::Sent => prop_assert_eq!(last, None),
+                Accepted => prop_assert_eq!((last, word), (Some(Progress::Sent), Some("accepted"))),
+                Done => {
+                    let could = matches!(last, Some(Progress::Sent | Progress::Accepted));
+                    prop_assert!(could && word == Some("done"));
+                }
+                Confirmed => {
+                    prop_assert!(command.confirmed_by.is_some() && command.confirmation.is_some());
+                    // Without its device's word, no sooner than when it may not be sent any more.
+                    prop_assert!(word.is_some() || decision.at == command.not_after);
+                }
+                Expired => prop_assert_eq!(last, Some(Progress::Sent)),
+                NotConfirmed => {
+                    prop_assert!(matches!(last, Some(Progress::Accepted | Progress::Done)));
+                    prop_assert_eq!(decision.at, command.outcome_by);
+                }
+                AnsweredLate => prop_assert!(command.is_over() && last == Some(command.progress)),
+                CommandChange::Rejected => prop_assert_eq!(word, Some("rejected")),
+                CommandChange::Failed => prop_assert_eq!(word, Some("failed")),
+                CommandChange::OutcomeUnknown => prop_assert_eq!(last, Some(Progress::Sent)),
+                CommandChange::Superseded => prop_assert!(decision.cause.request.is_some()),
             }
         }
     }

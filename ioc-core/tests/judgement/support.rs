@@ -4,11 +4,11 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Aggregate, Along, AttributeMatch, Becomes, Bundle, City, CorrelationRule, DetectionRule,
-    Direction, Level, Node, Rate, Report, Scale, Sensor, Side, Silence, States, Test, Threshold,
-    Window, Zone,
+    Actuator, ActuatorCommand, Aggregate, Along, AttributeMatch, Becomes, Bundle, City,
+    ConfirmedBy, CorrelationRule, DetectionRule, Direction, Expected, Level, Node, Rate, Report,
+    Scale, Sensor, Side, Silence, States, Test, Threshold, Window, Zone,
 };
-use ioc_core::decision::{Certainty, Decision, Severity};
+use ioc_core::decision::{Certainty, Decision, EffectClass, Severity, Verdict};
 use ioc_core::folded::Folded;
 use ioc_core::judgement::{Judgement, STATE_FORMAT};
 use ioc_core::place::Position;
@@ -82,6 +82,38 @@ impl BundleBuilder {
 
     pub fn zone(mut self, zone: Zone) -> Self {
         self.0.city.zones.push(zone);
+        self
+    }
+
+    /// An actuator with these commands, each with what confirms it. A command may be sent for a
+    /// minute, and its outcome takes two more.
+    pub fn actuator(
+        mut self,
+        id: &str,
+        effect: EffectClass,
+        commands: &[(&str, Option<(&str, Expected)>)],
+    ) -> Self {
+        let confirmed_by = |(sensor, expected): (&str, Expected)| ConfirmedBy {
+            sensor: sensor.parse().unwrap(),
+            expected,
+        };
+        let mut commands: Vec<_> = commands
+            .iter()
+            .map(|(name, by)| ActuatorCommand {
+                name: name.parse().unwrap(),
+                confirmed_by: by.map(confirmed_by),
+            })
+            .collect();
+        commands.sort_by(|a, b| a.name.cmp(&b.name));
+        self.0.city.actuators.push(Actuator {
+            id: id.parse().unwrap(),
+            position: Some(metres(0, 0)),
+            zone: None,
+            effect,
+            deadline: Millis::minutes(1),
+            outcome_within: Millis::minutes(2),
+            commands,
+        });
         self
     }
 
@@ -268,6 +300,7 @@ impl BundleBuilder {
         bundle.detections.sort_by(|a, b| a.name.cmp(&b.name));
         bundle.correlations.sort_by(|a, b| a.name.cmp(&b.name));
         bundle.city.sensors.sort_by(|a, b| a.id.cmp(&b.id));
+        bundle.city.actuators.sort_by(|a, b| a.id.cmp(&b.id));
         bundle.city.nodes.sort_by(|a, b| a.id.cmp(&b.id));
         bundle.hash = BundleHash(*blake3::hash(words(bundle).as_bytes()).as_bytes());
         Arc::new(self.0)
@@ -491,6 +524,13 @@ pub fn without_numbers(decisions: &[Decision]) -> Vec<Decision> {
             .evidence
             .iter_mut()
             .for_each(|evidence| evidence.seq = 0);
+        if let Verdict::Command(_, command) = &mut decision.verdict {
+            command.answer.iter_mut().for_each(|answer| answer.seq = 0);
+            command
+                .confirmation
+                .iter_mut()
+                .for_each(|shown| shown.seq = 0);
+        }
     }
     decisions
 }

@@ -212,6 +212,12 @@ reasons! {
     BirthsTooMany = "births_too_many",
     /// The message brings more readings than one may.
     ItemsTooMany = "items_too_many",
+    /// What a device says about a command has no key, or no state that there is.
+    FeedbackInvalid = "feedback_invalid",
+    /// What a device says is about no command that it was sent.
+    FeedbackUnknown = "feedback_unknown",
+    /// Whoever says it may not speak for that device.
+    FeedbackNotAllowed = "feedback_not_allowed",
 }
 
 #[cfg(test)]

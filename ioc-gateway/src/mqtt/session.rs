@@ -387,7 +387,13 @@ impl Session {
             event: &event,
         };
         let (inputs, workspace) = (&mut self.inputs, &mut self.workspace);
-        let became = message::append(inputs, message, &self.source, catalogue, workspace);
+        let became = message::append(
+            inputs,
+            message,
+            (&self.source, &self.devices),
+            catalogue,
+            workspace,
+        );
         taken.readings += became.readings;
         self.owe(publish.qos, became.refused);
         while let Some(reply) = self.workspace.replies.pop() {
@@ -495,7 +501,7 @@ pub(super) fn source(client_id: &str) -> String {
 const fn refusal_code(reason: Reason) -> u8 {
     match reason {
         Reason::TopicUnknown => 0x90,
-        Reason::SensorUnregistered | Reason::SensorNotOfKey => 0x87,
+        Reason::SensorUnregistered | Reason::SensorNotOfKey | Reason::FeedbackNotAllowed => 0x87,
         Reason::PayloadTooLong | Reason::NotUtf8 | Reason::JsonMalformed => 0x99,
         Reason::NotAnObject | Reason::MemberRepeated | Reason::NestingTooDeep => 0x99,
         Reason::SensorMissing | Reason::SensorInvalid | Reason::SensorNotOfTopic => 0x99,
@@ -513,6 +519,7 @@ const fn refusal_code(reason: Reason) -> u8 {
         | Reason::ShapeUnexpected
         | Reason::NothingMapped
         | Reason::ItemsTooMany => 0x99,
+        Reason::FeedbackInvalid | Reason::FeedbackUnknown => 0x99,
     }
 }
 

@@ -20,6 +20,7 @@ use super::registry::{Entry, Successor};
 use super::session::message;
 use crate::door::{Counts, Inputs, Ledger};
 use crate::formats::{Message, Workspace};
+use crate::options::Devices;
 use crate::telemetry;
 
 /// How many wills wait at a time for their delay to pass.
@@ -116,7 +117,8 @@ impl Wills {
         let became = message::append(
             &mut inputs,
             message,
-            &left.source,
+            // A will is no answer to a command.
+            (&left.source, &Devices::these([])),
             &catalogue,
             &mut workspace,
         );

@@ -81,6 +81,7 @@ fn bundle(name: u8, flood_level: f64, fire_sources: u32) -> Arc<Bundle> {
         city: City {
             zones: Vec::new(),
             sensors: (0..).zip(SENSORS).map(sensor).collect(),
+            actuators: Vec::new(),
             nodes: Vec::new(),
         },
     })

@@ -270,7 +270,10 @@ impl Outlet for Watched {
     }
 
     fn resume(&mut self, snapshot: &Snapshot) -> Result<(), CodecError> {
-        self.keeper.lock().unwrap().restore(&snapshot.view.bytes)?;
+        self.keeper
+            .lock()
+            .unwrap()
+            .restore(snapshot.view.format, &snapshot.view.bytes)?;
         follower::restore_letters(&snapshot.letters, &self.outlets.dead_letters)
     }
 }
