@@ -205,6 +205,7 @@ impl<'a> Run<'a> {
                 let record = record.map_err(RecoverError::from)?;
                 match record.input {
                     Input::Reading(_)
+                    | Input::Folded(_)
                     | Input::Command(_)
                     | Input::Started(_)
                     | Input::Effect(_) => {

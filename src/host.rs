@@ -290,6 +290,8 @@ impl Host {
         };
         let door_options = DoorOptions {
             waiting_bytes_max: settings.door.waiting_bytes_max,
+            when_full: settings.door.when_full,
+            rates: settings.door.rates,
         };
         let (door, arrivals) = Door::new(door_options, Arc::new(ArcSwap::from_pointee(catalogue)));
         let decisions = DecisionsLog {

@@ -159,6 +159,15 @@ fn frame_json(frame: &Frame<'_>, is_skipped: bool) -> Value {
 fn input_json(input: &Input<'_>) -> (&'static str, Value) {
     match input {
         Input::Reading(reading) => ("reading", reading_json(reading)),
+        Input::Folded(folded) => (
+            "folded",
+            json!({
+                "sensor": folded.sensor, "kind": folded.kind, "unit": folded.unit,
+                "left_out": folded.left_out, "from": folded.from.to_string(),
+                "to": folded.to.to_string(), "min": folded.min, "max": folded.max,
+                "last": folded.last,
+            }),
+        ),
         Input::DeadLetter(letter) => (
             "dead_letter",
             json!({
@@ -249,4 +258,35 @@ pub fn reading_json(reading: &Reading<'_>) -> Value {
 /// A hash as text.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ioc_core::folded::Folded;
+    use ioc_core::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn what_was_folded_is_shown_as_it_was_counted() {
+        let at = Timestamp::from_millis(1_773_470_710_933);
+        let folded = Input::Folded(Folded {
+            sensor: "wl-0412",
+            kind: "water_level",
+            unit: "m",
+            left_out: 17,
+            from: at,
+            to: at,
+            min: 1.25,
+            max: 3.72,
+            last: 2.5,
+        });
+        let (name, body) = input_json(&folded);
+        let shown = json!({
+            "sensor": "wl-0412", "kind": "water_level", "unit": "m", "left_out": 17,
+            "from": "2026-03-14T06:45:10.933Z", "to": "2026-03-14T06:45:10.933Z",
+            "min": 1.25, "max": 3.72, "last": 2.5,
+        });
+        assert_eq!((name, body), ("folded", shown));
+    }
 }

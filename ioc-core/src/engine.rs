@@ -95,7 +95,11 @@ impl Engine {
                 operations.restarted(&mut turn);
             }
             // Their time alone is what matters, and it has passed.
-            Input::Tick | Input::Skipped(_) | Input::Adopted(_) | Input::Replayed(_) => {}
+            Input::Tick
+            | Input::Folded(_)
+            | Input::Skipped(_)
+            | Input::Adopted(_)
+            | Input::Replayed(_) => {}
         }
     }
 

@@ -13,6 +13,7 @@ pub mod place;
 mod hash;
 pub mod codec;
 pub mod reading;
+pub mod folded;
 pub mod record;
 pub mod bundle;
 mod network;

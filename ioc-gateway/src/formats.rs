@@ -32,7 +32,7 @@ mod cefact;
 
 use std::sync::LazyLock;
 
-use ioc_core::record::{DeadLetter, Input};
+use ioc_core::record::DeadLetter;
 use ioc_core::time::Timestamp;
 
 pub use self::mapping::Mappings;
@@ -82,7 +82,7 @@ pub fn append_native(
 ) -> Result<(), Reject> {
     match native::decode(payload, topic_sensor, catalogue, scratch) {
         Ok(reading) => {
-            inputs.push(&Input::Reading(reading));
+            inputs.push_reading(&reading, catalogue);
             Ok(())
         }
         Err(reject) => {
@@ -162,7 +162,7 @@ pub fn append_message_or_native(
         Err(whole) if whole.reason == Reason::TopicUnknown => {
             match native::decode(message.payload, None, catalogue, &mut workspace.native) {
                 Ok(reading) => {
-                    inputs.push(&Input::Reading(reading));
+                    inputs.push_reading(&reading, catalogue);
                     return told(Ok(reading.id));
                 }
                 Err(reject) => reject,
@@ -195,7 +195,7 @@ fn append_items(
         let reject = match item.outcome {
             Outcome::Reading(reading) => match (sender.may)(reading.sensor) {
                 Ok(()) => {
-                    inputs.push(&Input::Reading(reading));
+                    inputs.push_reading(&reading, catalogue);
                     return told(Ok(reading.id));
                 }
                 Err(reject) => reject,

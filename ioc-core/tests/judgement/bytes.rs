@@ -7,6 +7,7 @@ use ioc_core::decision::{
     Confirmation, Decision, DecisionHash, EffectClass, Evidence, Handling, IncidentState, Progress,
     Refusal, RefusalCode, SensorState, Severity, Verdict,
 };
+use ioc_core::folded::Folded;
 use ioc_core::id::{CommandKey, IncidentId};
 use ioc_core::place::Position;
 use ioc_core::reading::{AttributesBuffer, Reading};
@@ -14,7 +15,7 @@ use ioc_core::record::{
     Action, Adopted, BuildHash, BundleHash, ClockKind, Command, DeadLetter, Effect, EffectNews,
     Input, Operate, Record, Replayed, Skip, Started,
 };
-use ioc_core::time::Timestamp;
+use ioc_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
 
 fn time() -> impl Strategy<Value = Timestamp> {
@@ -69,6 +70,12 @@ enum Parts {
         device: String,
         word: AnswerWord,
         detail: String,
+    },
+    Folded {
+        texts: [String; 3],
+        left_out: u32,
+        times: (Timestamp, Timestamp),
+        values: [f64; 3],
     },
     Other(Input<'static>),
 }
@@ -144,6 +151,22 @@ impl Parts {
                     detail,
                 },
             }),
+            Self::Folded {
+                texts: [sensor, kind, unit],
+                left_out,
+                times: (from, to),
+                values: [min, last, max],
+            } => Input::Folded(Folded {
+                sensor,
+                kind,
+                unit,
+                left_out: *left_out,
+                from: *from,
+                to: *to,
+                min: *min,
+                max: *max,
+                last: *last,
+            }),
             Self::Other(input) => *input,
         }
     }
@@ -177,6 +200,22 @@ fn reading_parts() -> impl Strategy<Value = Parts> {
             value,
             position,
             attributes,
+        }
+    })
+}
+
+fn folded_parts() -> impl Strategy<Value = Parts> {
+    let texts = ["[A-Za-z0-9._:@-]{1,128}", "[a-z0-9_]{1,64}", "[ -~°]{0,16}"];
+    let value = || any::<f64>().prop_filter("finite", |value| value.is_finite());
+    let values = [value(), value(), value()];
+    let fields = (texts, 1..=u32::MAX, (time(), time()), values);
+    fields.prop_map(|(texts, left_out, (one, other), mut values)| {
+        values.sort_by(f64::total_cmp);
+        Parts::Folded {
+            texts,
+            left_out,
+            times: (one.min(other), one.max(other)),
+            values,
         }
     })
 }
@@ -264,6 +303,7 @@ fn parts() -> impl Strategy<Value = Parts> {
     let reload = any::<[u8; 32]>().prop_map(|hash| Parts::Other(Input::Reload(BundleHash(hash))));
     prop_oneof![
         reading_parts(),
+        folded_parts(),
         letter,
         command,
         operate,
@@ -466,6 +506,38 @@ proptest! {
 }
 
 #[test]
+fn what_cannot_have_been_folded_is_an_error() {
+    let attributes = AttributesBuffer::default();
+    let Some(Input::Folded(folded)) = example_inputs(&attributes).pop() else {
+        panic!("it is the last example");
+    };
+    let mut whole = Vec::new();
+    Input::Folded(folded).encode(&mut whole);
+    let damaged = |place: usize, bytes: &[u8]| {
+        let mut damaged = whole.clone();
+        damaged[place..place + bytes.len()].copy_from_slice(bytes);
+        Input::decode(&damaged).is_err()
+    };
+    assert!(!damaged(0, &whole));
+    // After the tag and three lengths: how many, from, to, the least, the greatest, the last.
+    assert!(damaged(4, &[0; 4]), "nothing was left out");
+    assert!(
+        damaged(8, &i64::MAX.to_le_bytes()),
+        "it ends before it begins"
+    );
+    assert!(
+        damaged(24, &2.6f64.to_le_bytes()),
+        "the least is more than the last"
+    );
+    assert!(
+        damaged(32, &2.4f64.to_le_bytes()),
+        "the greatest is less than the last"
+    );
+    assert!(damaged(32, &f64::INFINITY.to_le_bytes()));
+    assert!(damaged(40, &f64::NAN.to_le_bytes()));
+}
+
+#[test]
 fn a_count_that_no_bytes_follow_is_an_error_at_once() {
     // Four thousand million pieces of evidence, claimed by a decision that holds none.
     let mut bytes = Vec::new();
@@ -504,7 +576,7 @@ fn example_incident() -> IncidentState {
 }
 
 fn example_inputs(attributes: &AttributesBuffer) -> Vec<Input<'_>> {
-    let at = "2026-03-14T06:45:10.933Z".parse().unwrap();
+    let at: Timestamp = "2026-03-14T06:45:10.933Z".parse().unwrap();
     vec![
         Input::Reading(Reading {
             id: "e5c1",
@@ -583,6 +655,17 @@ fn example_inputs(attributes: &AttributesBuffer) -> Vec<Input<'_>> {
             },
         }),
         Input::Replayed(Replayed { letter: 983 }),
+        Input::Folded(Folded {
+            sensor: "wl-0412",
+            kind: "water_level",
+            unit: "m",
+            left_out: 17,
+            from: at,
+            to: at + Millis::seconds(19),
+            min: 1.25,
+            max: 3.72,
+            last: 2.5,
+        }),
     ]
 }
 

@@ -20,7 +20,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use crate::support::{History, MIDNIGHT, Manner, without_numbers};
-use crate::workload::{SENSORS, Variant, bundle, day, history};
+use crate::workload::{Event, SENSORS, Variant, What, bundle, day, history};
 
 /// Any number of shards and any batches.
 fn manner() -> impl Strategy<Value = Manner> {
@@ -129,6 +129,10 @@ proptest! {
 
     #[test]
     fn p3_a_redelivered_reading_changes_nothing(day in day()) {
+        // What is late behind folded readings is never remembered: see the next one.
+        let is_folded = |event: &Event| matches!(event.what, What::Folded { .. });
+        let mut day = day;
+        day.events.retain(|event| !is_folded(event));
         let history = history(&day);
         let mut silent = history.clone();
         let mut seen = BTreeSet::new();
@@ -140,6 +144,17 @@ proptest! {
             }
         }
         prop_assert_eq!(history.run(&Manner::plain()), silent.run(&Manner::plain()));
+    }
+
+    #[test]
+    fn p3_what_was_left_out_of_folded_telemetry_is_not_news_when_it_comes_again(day in day()) {
+        let mut forgotten = day.clone();
+        for event in &mut forgotten.events {
+            if let What::Folded { again, .. } = &mut event.what {
+                *again = false;
+            }
+        }
+        prop_assert_eq!(decisions(&history(&day)), decisions(&history(&forgotten)));
     }
 
     #[test]
@@ -157,12 +172,17 @@ proptest! {
         let (judgement, _) = history.judge(&manner);
         let counters = judgement.counters();
         let readings = history.records();
-        let readings = readings.iter().filter(|record| matches!(record.input, Input::Reading(_)));
+        let readings = readings.iter().map(|record| match record.input {
+            Input::Reading(_) => 1,
+            Input::Folded(folded) => u64::from(folded.left_out),
+            _ => 0,
+        });
         let sensors = counters.sensors;
         let stopped = sensors.readings_judged + sensors.readings_duplicate
             + sensors.readings_of_no_rule + sensors.readings_of_sensors_over_limit
-            + sensors.readings_of_kinds_over_limit + sensors.readings_beyond_memory;
-        prop_assert_eq!(stopped, readings.count() as u64);
+            + sensors.readings_of_kinds_over_limit + sensors.readings_beyond_memory
+            + sensors.readings_folded;
+        prop_assert_eq!(stopped, readings.sum::<u64>());
         prop_assert_eq!(&counters, &history.judge(&Manner::plain()).0.counters());
     }
 

@@ -9,8 +9,10 @@ use ioc_core::bundle::{
     Scale, Sensor, Side, Silence, States, Test, Threshold, Window, Zone,
 };
 use ioc_core::decision::{Certainty, Decision, EffectClass, Severity, Verdict};
+use ioc_core::folded::Folded;
 use ioc_core::judgement::{Judgement, STATE_FORMAT};
 use ioc_core::place::Position;
+use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::{BundleHash, Input, Record, Seq};
 use ioc_core::time::{Millis, Timestamp};
 
@@ -375,6 +377,61 @@ impl History {
     pub fn reload(&mut self, at: Timestamp, bundle: Arc<Bundle>) {
         self.push(at, &Input::Reload(bundle.hash));
         self.bundles.push(bundle);
+    }
+
+    /// Readings of a sensor, a second apart, as the door folds them: the least, the greatest and the
+    /// last as readings, then what accounts for the others. Returns those that were left out.
+    pub fn fold(
+        &mut self,
+        at: Timestamp,
+        (sensor, kind): (&str, &str),
+        ids: &str,
+        values: &[f64],
+    ) -> Vec<Vec<u8>> {
+        let first = |value: f64| values.iter().position(|own| *own == value).unwrap();
+        let min = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let last = values.len() - 1;
+        let observed_at = |number: usize| at - Millis::seconds((last - number) as i64);
+        let mut left_out = Vec::new();
+        for (number, value) in values.iter().enumerate() {
+            let id = format!("{ids}-{number}");
+            let reading = Input::Reading(Reading {
+                id: &id,
+                sensor,
+                kind,
+                observed_at: observed_at(number),
+                received_at: None,
+                value: *value,
+                unit: "",
+                position: None,
+                attributes: Attributes::default(),
+            });
+            if [first(min), first(max), last].contains(&number) {
+                self.push(at, &reading);
+            } else {
+                let mut bytes = Vec::new();
+                reading.encode(&mut bytes);
+                left_out.push(bytes);
+            }
+        }
+        if !left_out.is_empty() {
+            self.push(
+                at,
+                &Input::Folded(Folded {
+                    sensor,
+                    kind,
+                    unit: "",
+                    left_out: left_out.len() as u32,
+                    from: observed_at(0),
+                    to: at,
+                    min,
+                    max,
+                    last: values[last],
+                }),
+            );
+        }
+        left_out
     }
 
     /// The records, numbered.

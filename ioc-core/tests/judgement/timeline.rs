@@ -4,6 +4,7 @@
 //! minutes), then one of
 //! - a sensor and its value, then `kind=`, `at=EAST,NORTH` in metres, `id=`, `observed=`, or any
 //!   attribute: `09:25 river-1 3.2 observed=09:20`
+//! - `folded SENSOR` and its values, a second apart up to this time, as the door folds them
 //! - `ack INCIDENT by=PERSON request=ID`, where an incident is named as in what is decided
 //! - `order ACTUATOR COMMAND by=PERSON request=ID within=SECONDS replaces=yes`, `sent ACTUATOR` when
 //!   the executor is about to send its last command, and `answer ACTUATOR WORD detail=TEXT
@@ -118,6 +119,7 @@ fn push_line(
     let (subject, words) = words.split_first().unwrap();
     match *subject {
         "tick" => history.push(at, &Input::Tick),
+        "folded" => push_folded(history, at, words, number),
         "ack" => push_ack(history, at, words),
         "order" => push_order(history, at, words),
         "sent" => push_effect(history, at, words[0], EffectNews::Started),
@@ -147,9 +149,7 @@ fn instant(text: &str) -> Timestamp {
 }
 
 fn push_reading(history: &mut History, at: Timestamp, sensor: &str, words: &[&str], number: usize) {
-    let registered = history.bundles.last().unwrap().city.sensors.iter();
-    let registered = registered.clone().find(|own| own.id.as_str() == sensor);
-    let registered_kind = registered.map(|own| own.kind.to_string());
+    let registered_kind = kind_of(history, sensor);
     let kind = option(words, "kind").map(str::to_owned).or(registered_kind);
     let position = option(words, "at").map(|text| {
         let (east, north) = text.split_once(',').unwrap();
@@ -174,6 +174,21 @@ fn push_reading(history: &mut History, at: Timestamp, sensor: &str, words: &[&st
         attributes: attributes.as_attributes(),
     };
     history.push(at, &Input::Reading(reading));
+}
+
+fn push_folded(history: &mut History, at: Timestamp, words: &[&str], number: usize) {
+    let (sensor, values) = words.split_first().unwrap();
+    let kind = kind_of(history, sensor).expect("a sensor that is registered");
+    let values: Vec<f64> = values.iter().map(|word| word.parse().unwrap()).collect();
+    let ids = format!("line-{number}");
+    history.fold(at, (*sensor, kind.as_str()), &ids, &values);
+}
+
+/// The kind that a sensor is registered with.
+fn kind_of(history: &History, sensor: &str) -> Option<String> {
+    let mut registered = history.bundles.last().unwrap().city.sensors.iter();
+    let registered = registered.find(|own| own.id.as_str() == sensor);
+    registered.map(|own| own.kind.to_string())
 }
 
 /// Acknowledges the incident that is named `KIND#N` by what was decided so far.

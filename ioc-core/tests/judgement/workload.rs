@@ -451,6 +451,12 @@ pub struct Event {
 #[derive(Debug, Clone)]
 pub enum What {
     Reading(Said),
+    /// So many readings at once that most are left out; maybe one of those comes again.
+    Folded {
+        sensor: usize,
+        values: Vec<f64>,
+        again: bool,
+    },
     /// The same message of a sensor once more: of the last few, counted back.
     Redelivery(usize),
     /// A person acknowledges what an earlier reading may have begun.
@@ -512,6 +518,8 @@ fn said() -> impl Strategy<Value = Said> {
 fn event() -> impl Strategy<Value = Event> {
     let what = prop_oneof![
         60 => said().prop_map(What::Reading),
+        4 => (0..10usize, prop::collection::vec(0.0..6.0f64, 5..12), any::<bool>())
+            .prop_map(|(sensor, values, again)| What::Folded { sensor, values, again }),
         5 => (0..20usize).prop_map(What::Redelivery),
         4 => (0..200usize, 0..3usize, 0..4u8)
             .prop_map(|(reading, kind, request)| What::Acknowledge { reading, kind, request }),
@@ -560,6 +568,18 @@ pub fn history(day: &Day) -> History {
                 push_reading(&mut history, now, &id, said);
                 let bytes = history.inputs.last().unwrap().1.clone();
                 readings.push((id, said.sensor, bytes));
+            }
+            What::Folded {
+                sensor,
+                values,
+                again,
+            } => {
+                let ids = format!("f{}", history.inputs.len());
+                let left_out = history.fold(now, SENSORS[*sensor], &ids, values);
+                match left_out.into_iter().next() {
+                    Some(bytes) if *again => history.inputs.push((now, bytes)),
+                    _ => history.push(now, &Input::Tick),
+                }
             }
             What::Redelivery(back) if !readings.is_empty() => {
                 // Among the last few, so that each sensor still remembers it.

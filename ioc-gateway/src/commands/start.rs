@@ -11,7 +11,7 @@ use ioc_core::record::{Effect, EffectNews, Input};
 
 use super::CommandBook;
 use crate::catalogue::Now;
-use crate::door::{Door, DoorClosed, Inputs, Ledger};
+use crate::door::{Door, DoorClosed, Inputs, Lane, Lanes, Ledger};
 
 /// Does so until `shutdown` is ready, or the engine is gone.
 pub async fn run(book: CommandBook, door: Door, now: Now, shutdown: impl Future<Output = ()>) {
@@ -46,9 +46,14 @@ async fn record(
 ) -> Result<(), DoorClosed> {
     let mut inputs = Inputs::default();
     let news = EffectNews::Started;
-    inputs.push(&Input::Effect(Effect { key, news }));
-    door.hand_over(inputs, ledger, upto).await?;
-    ledger.settled_beyond(upto - 1).await?;
+    inputs.push(Lane::Urgent, &Input::Effect(Effect { key, news }));
+    let record = inputs.take(Lane::Urgent);
+    door.hand_over(Lane::Urgent, record, ledger, upto).await?;
+    let before = Lanes {
+        urgent: upto - 1,
+        telemetry: 0,
+    };
+    ledger.settled_beyond(before).await?;
     Ok(())
 }
 
@@ -74,7 +79,7 @@ mod tests {
         let mut changes = book.watch();
         let running = run(book.clone(), door, now.clone(), std::future::pending());
         let running = tokio::spawn(running);
-        let queue = arrivals.queue().clone();
+        let queue = arrivals.queue(Lane::Urgent).clone();
         let arrival = tokio::task::spawn_blocking(move || queue.recv().unwrap())
             .await
             .unwrap();

@@ -14,7 +14,7 @@ use serde_json::error::Category;
 
 use super::{Reason, Reject};
 use crate::catalogue::Catalogue;
-use crate::door::Inputs;
+use crate::door::{Inputs, Lane};
 
 /// The longest feedback.
 pub const FEEDBACK_BYTES_MAX: usize = 4096;
@@ -36,14 +36,15 @@ pub fn append_feedback(
     catalogue: &Catalogue,
 ) -> Result<(), Reject> {
     let said = decode(payload, device, catalogue)?;
-    inputs.push(&Input::Effect(Effect {
+    let answer = Input::Effect(Effect {
         key: said.key,
         news: EffectNews::Answered {
             device,
             word: said.word,
             detail: &said.detail,
         },
-    }));
+    });
+    inputs.push(Lane::Urgent, &answer);
     Ok(())
 }
 

@@ -13,6 +13,7 @@ use ioc_core::decision::{Certainty, Severity};
 use ioc_core::place::Position;
 use ioc_core::record::BundleHash;
 use ioc_core::time::Millis;
+use ioc_gateway::catalogue::Catalogue;
 
 /// What a sensor measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +47,14 @@ impl Kind {
             Self::Heat => "heat",
             Self::Call => "call",
         }
+    }
+}
+
+/// What the door decodes by: calls are urgent.
+pub fn catalogue() -> Catalogue {
+    Catalogue {
+        urgent: [Kind::Call.word()].into_iter().collect(),
+        ..Catalogue::default()
     }
 }
 
