@@ -63,7 +63,7 @@ fn decisions(history: &History) -> Vec<Decision> {
 fn the_random_days_hold_every_kind_of_decision() {
     let mut runner = TestRunner::deterministic();
     let mut words = BTreeMap::new();
-    for _ in 0..150 {
+    for _ in 0..300 {
         let day = day().new_tree(&mut runner).unwrap().current();
         for decision in decisions(&history(&day)) {
             *words.entry(decision.verdict.word()).or_insert(0) += 1;

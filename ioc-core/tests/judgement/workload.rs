@@ -529,9 +529,9 @@ fn event() -> impl Strategy<Value = Event> {
             }),
         6 => (0..4usize, prop::sample::select(AnswerWord::ALL), prop::bool::weighted(0.9))
             .prop_map(|(back, word, is_its_own)| What::Answer { back, word, is_its_own }),
-        2 => (0..3usize).prop_map(What::Send),
+        12 => (0..3usize).prop_map(What::Send),
         1 => prop::sample::select(&Variant::ALL).prop_map(What::Reload),
-        1 => Just(What::Restart),
+        3 => Just(What::Restart),
         1 => Just(What::DeadLetter),
     ];
     let after_ms = prop_oneof![
