@@ -19,7 +19,7 @@ const ALL: u16 = URGENT * (TIMES + 1);
 /// The messages of one client: behind twenty readings of a gauge one of an alarm.
 fn stream(version: Version) -> Vec<u8> {
     let message = |packet_id: u16| {
-        let is_urgent = packet_id % (TIMES + 1) == 0;
+        let is_urgent = packet_id.is_multiple_of(TIMES + 1);
         let (sensor, kind) = if is_urgent {
             ("alarm", "alarm")
         } else {
