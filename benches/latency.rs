@@ -58,6 +58,10 @@ struct Options {
     /// Leaves the broker out.
     #[arg(long)]
     alone: bool,
+    /// Measures `ioc` alone, at this rate and at so many times as much: what opens incidents is then
+    /// of an urgent kind and comes as often as before, the rest is telemetry on the same connections.
+    #[arg(long, value_name = "TIMES")]
+    storm: Option<u32>,
     #[command(flatten)]
     common: Common,
 }
@@ -72,6 +76,9 @@ struct Percentiles {
 
 fn main() -> io::Result<()> {
     let options = Options::parse();
+    if let Some(times) = options.storm {
+        return storm(&options, times);
+    }
     let broker = match options.alone {
         true => None,
         false => Mosquitto::find(),
@@ -92,6 +99,35 @@ fn main() -> io::Result<()> {
         ours.push(told(round, "ioc", &measure_ioc(&options)?));
     }
     conclude(&relays, &syncs, &ours, broker.as_deref());
+    Ok(())
+}
+
+/// P7: what is urgent at the usual rate and in a storm, in turns.
+fn storm(options: &Options, times: u32) -> io::Result<()> {
+    let (rate, alarm_every) = (options.rate * times, options.alarm_every * times);
+    println!(
+        "open loop: {} readings/s and {rate}, over {} connections; {} of them a second are urgent",
+        options.rate,
+        options.connections,
+        options.rate / options.alarm_every
+    );
+    let stormy = Options {
+        rate,
+        alarm_every,
+        common: options.common.clone(),
+        ..*options
+    };
+    let (mut usual, mut storms) = (Vec::new(), Vec::new());
+    for round in 1..=options.rounds {
+        usual.push(told(round, "usual", &measure_ioc(options)?));
+        storms.push(told(round, "storm", &measure_ioc(&stormy)?));
+    }
+    let (usual, storms) = (Percentiles::medians(&usual), Percentiles::medians(&storms));
+    println!("\nmedians of the rounds:");
+    println!("usual            {usual}");
+    println!("storm            {storms}");
+    println!("ratio of p50: {:.2}", storms.p50 / usual.p50);
+    println!("ratio of p99: {:.2}", storms.p99 / usual.p99);
     Ok(())
 }
 
@@ -162,6 +198,15 @@ impl Options {
             readings: u64::from(self.rate) * u64::from(self.warm_up() + self.seconds),
             sensors: self.sensors,
             alarm_every: self.alarm_every,
+            alarm_kind: self.alarm_kind(),
+        }
+    }
+
+    /// In a storm alarms are of a kind of their own, which is urgent.
+    fn alarm_kind(&self) -> &'static str {
+        match self.storm {
+            None => PROBE_KIND,
+            Some(_) => "alarm",
         }
     }
 
@@ -249,15 +294,24 @@ fn measure_sync(options: &Options) -> io::Result<Histogram> {
 }
 
 /// Every alarm opens an incident of its own: its sensor is alone within a kilometre.
-fn write_rules(dir: &Path) -> io::Result<()> {
+fn write_rules(dir: &Path, options: &Options) -> io::Result<()> {
     fs::create_dir_all(dir.join("rules"))?;
+    let alarm_kind = options.alarm_kind();
     let kinds = format!(
         "kinds:\n  {PROBE_KIND}:\n    unit: \"{PROBE_UNIT}\"\n    normal: 1 {PROBE_UNIT}\n    \
          means: Readings of the bench.\n"
     );
+    let alarms = format!(
+        "  {alarm_kind}:\n    unit: \"{PROBE_UNIT}\"\n    normal: 1 {PROBE_UNIT}\n    \
+         urgent: yes\n    means: Alarms of the bench.\n"
+    );
+    let kinds = match options.storm {
+        None => kinds,
+        Some(_) => kinds + &alarms,
+    };
     fs::write(dir.join("kinds.yaml"), kinds)?;
     let rules = format!(
-        "detections:\n  probe-high:\n    kind: {PROBE_KIND}\n    \
+        "detections:\n  probe-high:\n    kind: {alarm_kind}\n    \
          above: {{ severe: 85 {PROBE_UNIT} }}\n    clear: below 80 {PROBE_UNIT}\n\
          correlations:\n  probe:\n    incident: probe\n    from: [probe-high]\n    sources: 1\n    \
          within: 100 m\n    within_time: 30 min\n"
@@ -268,9 +322,14 @@ fn write_rules(dir: &Path) -> io::Result<()> {
 fn measure_ioc(options: &Options) -> io::Result<Histogram> {
     let scratch = options.common.scratch(env!("CARGO_TARGET_TMPDIR"))?;
     let config = scratch.path().join("config");
-    write_rules(&config)?;
+    write_rules(&config, options)?;
     let data = scratch.path().join("data");
-    let server = Ioc::start(env!("CARGO_BIN_EXE_ioc"), &data, Some(&config))?;
+    let when_full = match options.storm {
+        None => "wait",
+        Some(_) => "conflate",
+    };
+    let setting = ("IOC_DOOR_WHEN_FULL", when_full);
+    let server = Ioc::start_with(env!("CARGO_BIN_EXE_ioc"), &data, Some(&config), setting)?;
     let schedule = Schedule::soon(options.rate);
     let recorder = Recorder::default();
     let at_console = recorder.clone();

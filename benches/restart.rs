@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use ioc_bench::flood::{Flood, FloodOptions};
 use ioc_bench::options::Common;
-use ioc_bench::pace::{PaceOptions, Pacing, Schedule};
+use ioc_bench::pace::{PROBE_KIND, PaceOptions, Pacing, Schedule};
 use ioc_bench::report::{self, Target};
 use ioc_bench::servers::Ioc;
 
@@ -132,6 +132,7 @@ fn arrive_and_kill(options: &Options, server: Ioc) -> io::Result<()> {
         readings: u64::MAX,
         sensors: options.sensors,
         alarm_every: 0,
+        alarm_kind: PROBE_KIND,
     };
     let pacing = Pacing::start(server.mqtt, pace, Schedule::soon(options.rate))?;
     thread::sleep(Duration::from_secs(u64::from(options.seconds)));

@@ -204,7 +204,11 @@ impl<'a> Run<'a> {
             for record in skipped.records(header.first, payload) {
                 let record = record.map_err(RecoverError::from)?;
                 match record.input {
-                    Input::Reading(_) | Input::Command(_) | Input::Started(_) => {
+                    Input::Reading(_)
+                    | Input::Folded(_)
+                    | Input::Command(_)
+                    | Input::Started(_)
+                    | Input::Effect(_) => {
                         self.add(record.at, &record.input)?;
                     }
                     Input::DeadLetter(letter) => {

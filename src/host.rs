@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use ioc_core::record::{Adopted, BuildHash, Seq};
+use ioc_core::record::{Adopted, BuildHash, ClockKind, Seq};
 use ioc_core::time::Timestamp;
 use ioc_gateway::GatewayError;
 use ioc_gateway::catalogue::Now;
@@ -38,7 +38,7 @@ use crate::pipeline::{BatchLimits, Samples};
 use crate::progress::tell;
 use crate::recover::{self, Opened, RecoverError, RecoverOptions};
 use crate::rules::{Chosen, Rules};
-use crate::servers::{Servers, Sockets};
+use crate::servers::{CommandsOut, Servers, Sockets};
 use crate::snapshots::follower::{self, Surroundings};
 use crate::snapshots::{FollowerOptions, Section};
 use crate::telemetry;
@@ -275,11 +275,23 @@ impl Host {
             compiled,
         } = rules.choose(recovered.bundle)?;
         window.set_city(city_of(&source));
+        window.set_actuators(compiled.bundle.city.actuators.as_slice().into());
         let mut catalogue = compiled.catalogue(settings.door.unregistered);
         let logical = clock.face();
         catalogue.now = Now::new(move || logical.now());
+        let book = outlets.commands.clone();
+        let judgement = &recovered.judgement;
+        book.begin(judgement.commands_pending(), judgement.commands_over());
+        catalogue.commands = book.clone();
+        let commands_out = CommandsOut {
+            book,
+            now: catalogue.now.clone(),
+            may_send: clock.kind() == ClockKind::System,
+        };
         let door_options = DoorOptions {
             waiting_bytes_max: settings.door.waiting_bytes_max,
+            when_full: settings.door.when_full,
+            rates: settings.door.rates,
         };
         let (door, arrivals) = Door::new(door_options, Arc::new(ArcSwap::from_pointee(catalogue)));
         let decisions = DecisionsLog {
@@ -330,6 +342,7 @@ impl Host {
             metrics,
             full: engine.full(),
             decisions,
+            commands: commands_out,
         };
         let servers = runtime.block_on(Servers::start(&settings, sockets))?;
         drop(entered);

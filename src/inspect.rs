@@ -12,7 +12,7 @@ use std::path::Path;
 
 use ioc_core::decision::DecisionHash;
 use ioc_core::reading::Reading;
-use ioc_core::record::{Action, Frame, Input, Seq};
+use ioc_core::record::{Action, EffectNews, Frame, Input, Seq};
 use serde_json::{Value, json};
 
 pub use verify::verify;
@@ -159,6 +159,15 @@ fn frame_json(frame: &Frame<'_>, is_skipped: bool) -> Value {
 fn input_json(input: &Input<'_>) -> (&'static str, Value) {
     match input {
         Input::Reading(reading) => ("reading", reading_json(reading)),
+        Input::Folded(folded) => (
+            "folded",
+            json!({
+                "sensor": folded.sensor, "kind": folded.kind, "unit": folded.unit,
+                "left_out": folded.left_out, "from": folded.from.to_string(),
+                "to": folded.to.to_string(), "min": folded.min, "max": folded.max,
+                "last": folded.last,
+            }),
+        ),
         Input::DeadLetter(letter) => (
             "dead_letter",
             json!({
@@ -169,14 +178,19 @@ fn input_json(input: &Input<'_>) -> (&'static str, Value) {
             }),
         ),
         Input::Command(command) => {
-            let Action::Acknowledge(incident) = command.action;
-            (
-                "command",
-                json!({
-                    "request_id": command.request, "actor": command.actor,
+            let by = json!({ "request_id": command.request, "actor": command.actor });
+            let asked = match command.action {
+                Action::Acknowledge(incident) => json!({
                     "action": "acknowledge", "incident": incident.to_string(),
                 }),
-            )
+                Action::Operate(order) => json!({
+                    "action": "operate", "actuator": order.actuator, "command": order.command,
+                    "parameters": order.parameters,
+                    "not_after": order.not_after.map(|at| at.to_string()),
+                    "replaces": order.replaces.map(|key| key.to_string()),
+                }),
+            };
+            ("command", joined(by, asked))
         }
         Input::Reload(hash) => ("reload", json!({ "bundle": hex(&hash.0) })),
         Input::Tick => ("tick", json!({})),
@@ -199,8 +213,31 @@ fn input_json(input: &Input<'_>) -> (&'static str, Value) {
             "adopted",
             json!({ "from": adopted.from, "to": adopted.to, "build": hex(&adopted.build.0) }),
         ),
+        Input::Effect(effect) => {
+            let key = effect.key.to_string();
+            let news = match effect.news {
+                EffectNews::Started => json!({ "key": key, "news": "started" }),
+                EffectNews::Answered {
+                    device,
+                    word,
+                    detail,
+                } => json!({
+                    "key": key, "news": "answered", "device": device, "state": word.word(),
+                    "detail": detail,
+                }),
+            };
+            ("effect", news)
+        }
         Input::Replayed(replayed) => ("replayed", json!({ "dead_letter": replayed.letter })),
     }
+}
+
+/// An object with the members of both.
+fn joined(mut one: Value, other: Value) -> Value {
+    if let (Value::Object(one), Value::Object(other)) = (&mut one, other) {
+        one.extend(other);
+    }
+    one
 }
 
 /// A reading as its sensor could have sent it.
@@ -221,4 +258,35 @@ pub fn reading_json(reading: &Reading<'_>) -> Value {
 /// A hash as text.
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ioc_core::folded::Folded;
+    use ioc_core::time::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn what_was_folded_is_shown_as_it_was_counted() {
+        let at = Timestamp::from_millis(1_773_470_710_933);
+        let folded = Input::Folded(Folded {
+            sensor: "wl-0412",
+            kind: "water_level",
+            unit: "m",
+            left_out: 17,
+            from: at,
+            to: at,
+            min: 1.25,
+            max: 3.72,
+            last: 2.5,
+        });
+        let (name, body) = input_json(&folded);
+        let shown = json!({
+            "sensor": "wl-0412", "kind": "water_level", "unit": "m", "left_out": 17,
+            "from": "2026-03-14T06:45:10.933Z", "to": "2026-03-14T06:45:10.933Z",
+            "min": 1.25, "max": 3.72, "last": 2.5,
+        });
+        assert_eq!((name, body), ("folded", shown));
+    }
 }

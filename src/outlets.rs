@@ -1,7 +1,9 @@
-//! Where released decisions go: the window, MQTT subscribers, the list of dead letters.
+//! Where released decisions go: the window, MQTT subscribers, the list of dead letters, the book of
+//! commands that are to be sent.
 
 use ioc_core::CodecError;
 use ioc_core::decision::{Decision, Released};
+use ioc_gateway::commands::CommandBook;
 use ioc_gateway::dead_letters::DeadLetters;
 use ioc_gateway::mqtt;
 use ioc_ws::{Published, Window};
@@ -19,6 +21,8 @@ pub struct Outlets {
     pub mqtt: mqtt::Deliveries,
     /// The messages that could not be read.
     pub dead_letters: DeadLetters,
+    /// The commands to devices.
+    pub commands: CommandBook,
 }
 
 impl Outlets {
@@ -28,6 +32,7 @@ impl Outlets {
             window,
             mqtt: mqtt::Deliveries::default(),
             dead_letters: DeadLetters::default(),
+            commands: CommandBook::default(),
         }
     }
 }
@@ -37,13 +42,17 @@ impl Outlet for Outlets {
         let published: Vec<_> = decisions.into_iter().map(Published::new).collect();
         for each in &published {
             telemetry::released(each.decision.verdict.word());
+            if let Some(command) = each.decision.verdict.command() {
+                self.commands.follow(command);
+            }
             self.mqtt.decision(zone_of(&each.decision), &each.json);
         }
         self.window.release(published);
     }
 
     fn resume(&mut self, snapshot: &Snapshot) -> Result<(), CodecError> {
-        self.window.restore(&snapshot.view.bytes)?;
+        let view = &snapshot.view;
+        self.window.restore(view.format, &view.bytes)?;
         restore_letters(&snapshot.letters, &self.dead_letters)
     }
 
@@ -55,6 +64,8 @@ impl Outlet for Outlets {
 /// The zone that a decision is published under; `_` for what concerns none.
 pub(crate) fn zone_of(decision: &Decision) -> &str {
     let incident = decision.verdict.incident().map(|incident| &incident.zone);
-    let zone = incident.or_else(|| decision.verdict.sensor().map(|sensor| &sensor.zone));
+    let sensor = || decision.verdict.sensor().map(|sensor| &sensor.zone);
+    let command = || decision.verdict.command().map(|command| &command.zone);
+    let zone = incident.or_else(sensor).or_else(command);
     zone.map_or("_", |zone| zone.as_str())
 }

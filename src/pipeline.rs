@@ -1,10 +1,12 @@
 //! The engine's thread: takes what has arrived, numbers and times it, sends it to be made durable
 //! and judges it meanwhile.
 //!
-//! Arrives: inputs from the door, commands from the window. Leaves: batches and what follows from
-//! them, in one queue to the writer. Promise: one writer decides; nothing waits on a lock; a batch
-//! is what had arrived, without lingering; at most two batches are not yet durable; what is judged
-//! has room on the disk (see `space.rs`), and what has none waits at the door.
+//! Arrives: inputs from the door's two lanes, commands from the window. Leaves: batches and what
+//! follows from them, in one queue to the writer. Promise: one writer decides; nothing waits on a
+//! lock; people come first, then urgent readings, and telemetry is not starved (see the door's
+//! `turns.rs`); a batch is what had arrived, without lingering; at most two batches are not yet
+//! durable; what is judged has room on the disk (see `space.rs`), and what has none waits at the
+//! door.
 //! Next: `ioc-core/src/detect.rs`, then `writer.rs`.
 
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use ioc_core::judgement::Judgement;
 use ioc_core::reading::Reading;
 use ioc_core::record::{ClockKind, Command, Input, Record, Records, Seq};
 use ioc_core::time::Timestamp;
-use ioc_gateway::door::{AckToken, Arrival, Arrivals};
+use ioc_gateway::door::{AckToken, Arrival, Arrivals, Lane, Lanes, Place, Turns};
 use ioc_ws::{CommandRequest, Commands, RefusalReason, Sample, Window};
 
 use crate::clock::{Clock, TimeSource};
@@ -30,8 +32,8 @@ const WORK_OF_A_BATCH: usize = 2;
 /// The queue to the writer: two batches, each with what follows from it.
 pub const WORK_MAX: usize = 2 * WORK_OF_A_BATCH;
 
-/// How many records a batch may have, and how many bytes it may reach before it is closed. An
-/// arrival is split over two batches only where the disk is full.
+/// How many records a batch may have, and how many bytes it may reach before it is closed. What of
+/// an arrival does not fit goes into the next one.
 #[derive(Debug, Clone, Copy)]
 pub struct BatchLimits {
     /// Records.
@@ -94,8 +96,9 @@ pub struct Pipeline {
     queues: Queues,
     limits: BatchLimits,
     next: Seq,
-    /// What was taken from the door and did not fit yet, or only in part.
-    held: Option<Held>,
+    /// Of each lane, what was taken from the door and did not fit yet, or only in part.
+    held: Lanes<Option<Held>>,
+    turns: Turns,
     numbering: Numbering,
     samples: Samples,
     /// When the counters were told, by the monotonic clock.
@@ -116,7 +119,8 @@ pub enum Stepped {
 /// What was taken from the door, and how much of it is in a batch already.
 struct Held {
     arrival: Arrival,
-    taken: usize,
+    next: Place,
+    left: u32,
 }
 
 /// What woke the engine.
@@ -153,7 +157,8 @@ impl Pipeline {
             queues,
             limits,
             next,
-            held: None,
+            held: Lanes::default(),
+            turns: Turns::default(),
             numbering,
             samples,
             counted,
@@ -200,10 +205,18 @@ impl Pipeline {
         space::batch_bytes(payload_bytes) <= self.queues.space.room(purpose)
     }
 
-    /// Whether there is room for what comes next from the door.
+    /// Whether there is room for what comes next from the door, whichever lane it is of.
     fn may_read(&self) -> bool {
-        let first = self.held.as_ref().and_then(Held::next_bytes);
+        let first = |lane| self.held.of(lane).as_ref().and_then(Held::next_bytes);
+        let first = Lane::ALL.into_iter().filter_map(first).max();
         self.has_room(Purpose::Reading, first.unwrap_or(0))
+    }
+
+    /// The lanes in which something has arrived and is in no batch yet.
+    fn waits(&self) -> Lanes<bool> {
+        Lanes::each(|lane| {
+            self.held.of(lane).is_some() || !self.queues.arrivals.queue(lane).is_empty()
+        })
     }
 
     /// The judgement, to look at.
@@ -242,10 +255,8 @@ impl Pipeline {
     fn gather(&mut self, mut wake: Wake) -> Batch {
         let mut batch = self.batch();
         loop {
-            self.add(wake, &mut batch);
-            let full = batch.count >= self.limits.records_max
-                || batch.payload.len() >= self.limits.bytes_max;
-            if full || self.held.is_some() {
+            let fits = self.add(wake, &mut batch);
+            if !fits || batch.is_full(self.limits) {
                 return batch;
             }
             match self.try_next() {
@@ -260,13 +271,14 @@ impl Pipeline {
         if let Ok(command) = self.queues.commands.receiver().try_recv() {
             return Some(Wake::Command(command));
         }
+        let lane = self.turns.next(self.waits())?;
         if !self.may_read() {
             return None;
         }
-        if let Some(held) = self.held.take() {
+        if let Some(held) = self.held.of_mut(lane).take() {
             return Some(Wake::Arrival(held));
         }
-        match self.queues.arrivals.queue().try_recv() {
+        match self.queues.arrivals.queue(lane).try_recv() {
             Ok(arrival) => Some(self.arrived(arrival)),
             Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
         }
@@ -275,7 +287,11 @@ impl Pipeline {
     /// The door may let in more in place of this.
     fn arrived(&self, arrival: Arrival) -> Wake {
         self.queues.arrivals.release(&arrival);
-        Wake::Arrival(Held { arrival, taken: 0 })
+        Wake::Arrival(Held {
+            left: arrival.inputs.records(),
+            next: Place::default(),
+            arrival,
+        })
     }
 
     fn timer_due(&mut self) -> Option<Wake> {
@@ -289,16 +305,20 @@ impl Pipeline {
         let timer = wait.map_or_else(never, crossbeam_channel::after);
         let nothing = never();
         let queues = &self.queues;
-        let arrivals = match may_read {
-            true => queues.arrivals.queue(),
+        let [urgent, telemetry] = Lane::ALL.map(|lane| match may_read {
+            true => queues.arrivals.queue(lane),
             false => &nothing,
-        };
+        });
         select_biased! {
             recv(queues.commands.receiver()) -> command => match command {
                 Ok(command) => Wake::Command(command),
                 Err(_) => Wake::Stop,
             },
-            recv(arrivals) -> arrival => match arrival {
+            recv(urgent) -> arrival => match arrival {
+                Ok(arrival) => self.arrived(arrival),
+                Err(_) => Wake::Stop,
+            },
+            recv(telemetry) -> arrival => match arrival {
                 Ok(arrival) => self.arrived(arrival),
                 Err(_) => Wake::Stop,
             },
@@ -318,10 +338,11 @@ impl Pipeline {
         }
     }
 
-    fn add(&mut self, wake: Wake, batch: &mut Batch) {
+    /// Adds what woke the engine; whether there was room for all that may be of it.
+    fn add(&mut self, wake: Wake, batch: &mut Batch) -> bool {
         let now = self.clock.now();
         match wake {
-            Wake::Arrival(held) => self.add_arrival(held, now, batch),
+            Wake::Arrival(held) => return self.add_arrival(held, now, batch),
             Wake::Command(request) => self.add_command(request, now, batch),
             // Logical time may pass a little slower than the time that was waited.
             Wake::TimerDue if self.judgement.next_due().is_some_and(|due| due <= now) => {
@@ -332,27 +353,37 @@ impl Pipeline {
             Wake::TimerDue => {}
             Wake::Stop => {}
         }
+        true
     }
 
-    /// As much of what arrived as there is room for; what is left is held.
-    fn add_arrival(&mut self, mut held: Held, now: Timestamp, batch: &mut Batch) {
+    /// As much of what arrived as its lane may take in its turn and as fits into the batch; what is
+    /// left is held. Whether the disk had room for it.
+    fn add_arrival(&mut self, mut held: Held, now: Timestamp, batch: &mut Batch) -> bool {
+        let (lane, waits) = (held.arrival.lane, self.waits());
+        let most = held.left.min(self.turns.most(lane, waits));
         let room = self.queues.space.room(Purpose::Reading);
-        let left = held.arrival.inputs.iter().skip(held.taken);
-        let mut taken = held.taken;
-        for input in left {
+        let (mut taken, mut fits) = (0, true);
+        while taken < most && !batch.is_full(self.limits) {
+            let mut next = held.next;
+            let input = held.arrival.inputs.next(&mut next);
+            let input = input.expect("there are as many as are left");
             let bytes = batch.payload.len() + FRAME_BYTES + input.len();
-            if space::batch_bytes(bytes) > room {
+            fits = space::batch_bytes(bytes) <= room;
+            if !fits {
                 break;
             }
             let at = self.received_at(input, now);
             batch.push(at, input);
+            held.next = next;
             taken += 1;
         }
-        held.taken = taken;
-        match taken < held.arrival.inputs.count() as usize {
-            true => self.held = Some(held),
-            false => batch.acks.push(held.arrival.ack),
+        self.turns.took(lane, taken, waits);
+        held.left -= taken;
+        match held.left {
+            0 => batch.acks.push(held.arrival.ack),
+            _ => *self.held.of_mut(lane) = Some(held),
         }
+        fits
     }
 
     /// A person's order, or the answer that there is no room for it.
@@ -361,7 +392,7 @@ impl Pipeline {
         let command = Command {
             request: request.request.as_str(),
             actor: request.actor.as_str(),
-            action: request.action,
+            action: request.order.action(),
         };
         batch.push_input(now, &Input::Command(command));
         if self.has_room(Purpose::Order, batch.payload.len()) {
@@ -472,12 +503,16 @@ const TICK_BYTES: usize = FRAME_BYTES + 1;
 impl Held {
     /// What the next of its inputs takes in a batch.
     fn next_bytes(&self) -> Option<usize> {
-        let next = self.arrival.inputs.iter().nth(self.taken);
+        let next = self.arrival.inputs.next(&mut self.next.clone());
         next.map(|input| FRAME_BYTES + input.len())
     }
 }
 
 impl Batch {
+    const fn is_full(&self, limits: BatchLimits) -> bool {
+        self.count >= limits.records_max || self.payload.len() >= limits.bytes_max
+    }
+
     fn push(&mut self, at: Timestamp, input: &[u8]) {
         Record::frame(at, input, &mut self.payload);
         self.count += 1;

@@ -21,7 +21,7 @@ use ioc_core::decision::Decision;
 use ioc_core::judgement::{Judgement, STATE_FORMATS_READ};
 use ioc_core::record::{Adopted, BuildHash, BundleHash, Input, Record, Records, Seq};
 use ioc_core::time::Timestamp;
-use ioc_ws::VIEW_FORMAT;
+use ioc_ws::VIEW_FORMATS_READ;
 
 pub use past::decode_decisions;
 use past::{Past, Stands};
@@ -331,7 +331,7 @@ fn readable(snapshot: Snapshot, journal: Option<JournalId>) -> Result<Snapshot, 
         return Err(SnapshotError::Format { found });
     }
     let found = snapshot.view.format;
-    if found != VIEW_FORMAT {
+    if !VIEW_FORMATS_READ.contains(&found) {
         return Err(SnapshotError::Format { found });
     }
     Ok(snapshot)

@@ -18,6 +18,8 @@ use ioc_gateway::brokers::nats::NatsOptions;
 use ioc_gateway::brokers::nats::outgoing::Outgoing;
 use ioc_gateway::brokers::tls::FILE_BYTES_MAX;
 use ioc_gateway::brokers::{self, Links, Login, TlsOptions};
+use ioc_gateway::catalogue::Now;
+use ioc_gateway::commands::{self, CommandBook, NatsCommands};
 use ioc_gateway::door::Door;
 use ioc_gateway::http::{Operators, Parts};
 use ioc_gateway::keys::Keys;
@@ -55,6 +57,18 @@ pub struct Sockets {
     pub full: FullSign,
     /// What is sent elsewhere.
     pub decisions: DecisionsLog,
+    /// What devices are sent.
+    pub commands: CommandsOut,
+}
+
+/// The commands that devices are to be sent.
+pub struct CommandsOut {
+    /// Which there are.
+    pub book: CommandBook,
+    /// Logical time, which their deadlines are in.
+    pub now: Now,
+    /// Whether they are sent at all: not while time is another than the world's.
+    pub may_send: bool,
 }
 
 /// The running servers.
@@ -80,6 +94,7 @@ impl Servers {
             metrics,
             full,
             decisions,
+            commands,
         } = sockets;
         let (stopping, stopped) = watch::channel(false);
         let links = Links::default();
@@ -123,9 +138,10 @@ impl Servers {
                 http::Limits::default(),
                 stopped.clone(),
             )),
-            tokio::spawn(mqtt.run(door.clone(), outlets.mqtt, until(stopped.clone()))),
+            tokio::spawn(mqtt.run(door.clone(), outlets.mqtt.clone(), until(stopped.clone()))),
             tokio::spawn(telemetry::keep_up(metrics, until(stopped.clone()))),
         ];
+        running.extend(commands.deliver(&door, &outlets.mqtt, &nats, &links, &stopped));
         for broker in mqtt_brokers {
             let (door, links, stopped) = (door.clone(), links.clone(), stopped.clone());
             running.push(tokio::spawn(async move {
@@ -139,10 +155,13 @@ impl Servers {
                 let sending = decisions_out::run(log, name, outgoing, stopped.clone());
                 running.push(tokio::spawn(sending));
             }
-            let (door, links, stopped) = (door.clone(), links.clone(), stopped.clone());
-            running.push(tokio::spawn(async move {
-                brokers::nats::run(server, door, &links, until(stopped)).await;
-            }));
+            let feedback = server.feedback();
+            for server in feedback.into_iter().chain([server]) {
+                let (door, links, stopped) = (door.clone(), links.clone(), stopped.clone());
+                running.push(tokio::spawn(async move {
+                    brokers::nats::run(server, door, &links, until(stopped)).await;
+                }));
+            }
         }
         Ok(Self {
             http: http_address,
@@ -164,6 +183,35 @@ impl Servers {
             }
         };
         timeout(deadline, all).await.is_ok()
+    }
+}
+
+impl CommandsOut {
+    /// Begins to send them, over our listener and these servers.
+    fn deliver(
+        self,
+        door: &Door,
+        listener: &mqtt::Deliveries,
+        servers: &[NatsOptions],
+        links: &Links,
+        stopped: &watch::Receiver<bool>,
+    ) -> Vec<JoinHandle<()>> {
+        let Self { book, now, .. } = self;
+        if !self.may_send {
+            telemetry::commands_not_sent();
+            return Vec::new();
+        }
+        let until = || until(stopped.clone());
+        let starting = commands::start(book.clone(), door.clone(), now.clone(), until());
+        let listener = listener.clone();
+        let over_mqtt = commands::over_mqtt(book.clone(), listener, now.clone(), until());
+        let mut running = vec![tokio::spawn(starting), tokio::spawn(over_mqtt)];
+        for server in servers.iter().filter(|server| server.commands) {
+            let way = NatsCommands::new(server.clone(), links);
+            let sending = commands::over_nats(way, book.clone(), now.clone(), until());
+            running.push(tokio::spawn(sending));
+        }
+        running
     }
 }
 

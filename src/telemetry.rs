@@ -175,6 +175,11 @@ pub fn decisions_gone(from: u64, first: u64) {
     error!(from, first, "decisions were removed before they were sent");
 }
 
+/// Commands are not sent to devices, because time is not the world's.
+pub fn commands_not_sent() {
+    info!("no command is sent to a device: the clock is not the system's");
+}
+
 /// A decision was released.
 pub fn released(word: &'static str) {
     counter!("ioc_decisions_total", "type" => word).increment(1);

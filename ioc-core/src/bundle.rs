@@ -3,8 +3,10 @@
 //! Arrives: what the host made of the files under `config/`. Leaves: one [`Bundle`], named by the
 //! hash of its sources. Not here: text; whoever builds a bundle has parsed and checked it.
 
-use crate::decision::{Certainty, Severity};
-use crate::id::{IncidentKind, NodeId, ReadingKind, RuleId, SensorId, ZoneId};
+use crate::decision::{Certainty, EffectClass, Severity};
+use crate::id::{
+    ActuatorId, CommandName, IncidentKind, NodeId, ReadingKind, RuleId, SensorId, ZoneId,
+};
 use crate::place::{Polygon, Position};
 use crate::record::BundleHash;
 use crate::time::Millis;
@@ -287,6 +289,8 @@ pub struct City {
     pub zones: Vec<Zone>,
     /// Sensors, sorted by id.
     pub sensors: Vec<Sensor>,
+    /// Actuators, sorted by id.
+    pub actuators: Vec<Actuator>,
     /// What lies in a network, sensors and assets, sorted by id.
     pub nodes: Vec<Node>,
 }
@@ -325,6 +329,65 @@ pub struct Sensor {
     pub danger: Option<f64>,
     /// Whether the rules' levels mean anything for it.
     pub scale: Scale,
+}
+
+/// Something that can be ordered to do something.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Actuator {
+    /// Its name.
+    pub id: ActuatorId,
+    /// Where it stands.
+    pub position: Option<Position>,
+    /// Its zone, if registered; else the one that its place lies in.
+    pub zone: Option<ZoneId>,
+    /// What may be done about a command of which nobody knows whether it arrived.
+    pub effect: EffectClass,
+    /// For how long a command may be sent, unless its order says so.
+    pub deadline: Millis,
+    /// How much longer its outcome is waited for.
+    pub outcome_within: Millis,
+    /// What it can be ordered to do, sorted by name.
+    pub commands: Vec<ActuatorCommand>,
+}
+
+/// One thing that an actuator can be ordered to do.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ActuatorCommand {
+    /// Its name.
+    pub name: CommandName,
+    /// What shows that it is done, independently of what the device says.
+    pub confirmed_by: Option<ConfirmedBy>,
+}
+
+/// A reading that shows that a command is done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ConfirmedBy {
+    /// Of this sensor, of the kind that it is registered with.
+    pub sensor: SensorId,
+    /// What it must say.
+    pub expected: Expected,
+}
+
+/// What a value must be, in the unit of the sensor's kind.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Expected {
+    /// Exactly this.
+    Is(f64),
+    /// More than this.
+    Above(f64),
+    /// Less than this.
+    Below(f64),
+}
+
+impl Expected {
+    /// Whether a value is as expected.
+    pub fn holds(self, value: f64) -> bool {
+        match self {
+            Self::Is(expected) => value == expected,
+            Self::Above(level) => value > level,
+            Self::Below(level) => value < level,
+        }
+    }
 }
 
 /// How a sensor or an asset lies in the city's networks. Nothing feeds itself and no water flows
@@ -387,6 +450,14 @@ impl Test {
 }
 
 impl City {
+    /// The actuator of this name.
+    pub fn actuator(&self, id: &str) -> Option<&Actuator> {
+        let place = self
+            .actuators
+            .binary_search_by(|actuator| actuator.id.as_str().cmp(id));
+        place.ok().map(|place| &self.actuators[place])
+    }
+
     /// The zone that a place lies in: of several the one with the least id.
     pub fn zone_at(&self, place: Position) -> Option<&Zone> {
         self.zones

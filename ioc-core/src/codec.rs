@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use crate::id::CommandKey;
 use crate::place::Position;
 use crate::time::Timestamp;
 
@@ -63,6 +64,10 @@ pub trait Put {
     fn put_position(&mut self, position: Position) {
         self.put(&position.lon_micro_degrees().to_le_bytes());
         self.put(&position.lat_micro_degrees().to_le_bytes());
+    }
+    /// A command's key.
+    fn put_key(&mut self, key: CommandKey) {
+        self.put(&key.to_bits().to_le_bytes());
     }
     /// Yes or no, as one byte.
     fn put_flag(&mut self, value: bool) {
@@ -152,6 +157,11 @@ impl<'a> Take<'a> {
         let lon = i32::from_le_bytes(self.array()?);
         let lat = i32::from_le_bytes(self.array()?);
         Position::from_micro_degrees(lon, lat).ok_or(CodecError("position is not on the globe"))
+    }
+    /// A command's key.
+    pub fn key(&mut self) -> Result<CommandKey, CodecError> {
+        let bits = u128::from_le_bytes(self.array()?);
+        CommandKey::from_bits(bits).ok_or(CodecError("a command's key"))
     }
     /// Yes or no.
     pub fn flag(&mut self) -> Result<bool, CodecError> {

@@ -207,6 +207,7 @@ impl Correlator {
             Detection::Returned(_) | Detection::SilenceForgotten(_) => {
                 self.change(finding, |case, source| case.cluster.silence(source, false));
             }
+            Detection::Observed(_) => unreachable!("it is about commands, which no rule takes"),
         }
     }
 

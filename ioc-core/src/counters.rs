@@ -55,11 +55,13 @@ macro_rules! counters {
 }
 
 counters! {
-    /// What the sensor stages counted. Each reading is one of: duplicate, beyond memory, of no
-    /// rule, of a sensor or kind over the limit, or judged.
+    /// What the sensor stages counted. Each reading is one of: folded, duplicate, beyond memory, of
+    /// no rule, of a sensor or kind over the limit, or judged.
     SensorCounters {
         /// Readings that at least one rule looked at.
         readings_judged,
+        /// Readings that were left out where much arrived at once; a record accounts for them.
+        readings_folded,
         /// Readings whose id is remembered.
         readings_duplicate,
         /// Readings observed so long ago that a redelivery could not be told from them.
@@ -129,6 +131,12 @@ counters! {
         requests_repeated,
         /// Dead letters that passed by.
         dead_letters,
+        /// Commands to actuators that were ordered.
+        commands_sent,
+        /// Answers of devices, and other results, that belong to no command that is known.
+        effects_unknown,
+        /// Answers of devices that said nothing new.
+        effects_repeated,
     }
 }
 

@@ -8,12 +8,44 @@ use std::sync::Arc;
 
 use crate::codec::{CodecError, Put, Take};
 use crate::id::{
-    Actor, IncidentId, IncidentKind, NodeId, ReadingId, ReadingKind, RequestId, RuleId,
+    Actor, ActuatorId, IncidentId, IncidentKind, NodeId, ReadingId, ReadingKind, RequestId, RuleId,
 };
 use crate::id::{SensorId, ZoneId};
 use crate::place::Position;
 use crate::record::{BundleHash, Seq, incident_id};
 use crate::time::Timestamp;
+
+/// A closed set of words, each with its number in the logs and its word on the wire.
+macro_rules! words {
+    ($($type:ident { $($variant:ident = $word:literal),+ $(,)? })+) => { $(
+        impl $type {
+            /// All of them, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word on the wire and in `config/`.
+            pub const fn word(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+
+            /// The one with this word.
+            pub fn from_word(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|each| each.word() == word)
+            }
+
+            pub(crate) fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+                let number = take.u8()?;
+                let found = Self::ALL.get(usize::from(number)).copied();
+                found.ok_or(CodecError(concat!("unknown ", stringify!($type))))
+            }
+        }
+    )+ };
+}
+
+mod command;
+
+pub use self::command::{
+    Answer, AnswerWord, CommandChange, CommandState, Confirmation, EffectClass, Progress,
+};
 
 /// The number of a decision: consecutive from 1, never given twice, never changed once released.
 pub type DecisionSeq = u64;
@@ -64,6 +96,8 @@ pub enum Verdict {
     RulesChanged(BundleHash),
     /// A person's order could not be followed.
     CommandRefused(Refusal),
+    /// A command to an actuator went on: what happened, and the command as it is from then on.
+    Command(CommandChange, Box<CommandState>),
 }
 
 /// An incident as operators see it.
@@ -120,8 +154,17 @@ pub struct SensorState {
 pub struct Refusal {
     /// Why, as a stable word.
     pub code: RefusalCode,
-    /// The incident it was about.
-    pub incident: IncidentId,
+    /// What it was about.
+    pub about: About,
+}
+
+/// What an order is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum About {
+    /// An incident.
+    Incident(IncidentId),
+    /// An actuator.
+    Actuator(ActuatorId),
 }
 
 /// Why an order could not be followed.
@@ -131,6 +174,18 @@ pub enum RefusalCode {
     UnknownIncident,
     /// Somebody has acknowledged it already.
     AlreadyAcknowledged,
+    /// No actuator has this name.
+    UnknownActuator,
+    /// The actuator cannot do that.
+    CommandNotAllowed,
+    /// A command to this actuator is under way, and the order does not say that it replaces it.
+    AlreadyPending,
+    /// The command that is to be replaced is not the one that is under way.
+    NotPending,
+    /// As many commands are under way as there may be.
+    TooManyPending,
+    /// When the order was taken, it was too late for it.
+    TooLate,
 }
 
 /// What a decision was made from.
@@ -223,32 +278,6 @@ pub enum Handling {
     Merged,
 }
 
-/// A closed set of words, each with its number in the logs and its word on the wire.
-macro_rules! words {
-    ($($type:ident { $($variant:ident = $word:literal),+ $(,)? })+) => { $(
-        impl $type {
-            /// All of them, in order.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word on the wire and in `config/`.
-            pub const fn word(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-
-            /// The one with this word.
-            pub fn from_word(word: &str) -> Option<Self> {
-                Self::ALL.iter().copied().find(|each| each.word() == word)
-            }
-
-            pub(crate) fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
-                let number = take.u8()?;
-                let found = Self::ALL.get(usize::from(number)).copied();
-                found.ok_or(CodecError(concat!("unknown ", stringify!($type))))
-            }
-        }
-    )+ };
-}
-
 words! {
     Severity {
         Unknown = "unknown", Minor = "minor", Moderate = "moderate", Severe = "severe",
@@ -262,6 +291,9 @@ words! {
     Handling { New = "new", Acknowledged = "acknowledged", Merged = "merged" }
     RefusalCode {
         UnknownIncident = "unknown_incident", AlreadyAcknowledged = "already_acknowledged",
+        UnknownActuator = "unknown_actuator", CommandNotAllowed = "command_not_allowed",
+        AlreadyPending = "already_pending", NotPending = "not_pending",
+        TooManyPending = "too_many_pending", TooLate = "too_late",
     }
 }
 
@@ -281,6 +313,7 @@ impl Verdict {
             Self::SensorReturned(_) => "sensor_returned",
             Self::RulesChanged(_) => "rules_changed",
             Self::CommandRefused(_) => "command_refused",
+            Self::Command(change, _) => change.word(),
         }
     }
 
@@ -298,7 +331,8 @@ impl Verdict {
             Self::SensorSilent(_)
             | Self::SensorReturned(_)
             | Self::RulesChanged(_)
-            | Self::CommandRefused(_) => None,
+            | Self::CommandRefused(_)
+            | Self::Command(..) => None,
         }
     }
 
@@ -306,6 +340,14 @@ impl Verdict {
     pub const fn sensor(&self) -> Option<&SensorState> {
         match self {
             Self::SensorSilent(sensor) | Self::SensorReturned(sensor) => Some(sensor),
+            _ => None,
+        }
+    }
+
+    /// The command to an actuator that it is about, as it is from then on.
+    pub fn command(&self) -> Option<&CommandState> {
+        match self {
+            Self::Command(_, command) => Some(command),
             _ => None,
         }
     }
@@ -322,8 +364,12 @@ impl Verdict {
             Self::SensorSilent(_) => 8,
             Self::SensorReturned(_) => 9,
             Self::RulesChanged(_) => 10,
-            Self::CommandRefused(_) => 11,
+            Self::CommandRefused(Refusal { about, .. }) => match about {
+                About::Incident(_) => 11,
+                About::Actuator(_) => 20,
+            },
             Self::IncidentLinked(_) => 12,
+            Self::Command(..) => 21,
         }
     }
 }
@@ -350,7 +396,14 @@ impl Decision {
             Verdict::RulesChanged(bundle) => out.put(&bundle.0),
             Verdict::CommandRefused(refusal) => {
                 out.put_u8(refusal.code as u8);
-                out.put_u64(refusal.incident.to_bits());
+                match &refusal.about {
+                    About::Incident(incident) => out.put_u64(incident.to_bits()),
+                    About::Actuator(actuator) => out.put_text(actuator.as_str()),
+                }
+            }
+            Verdict::Command(change, command) => {
+                out.put_u8(*change as u8);
+                command.put(out);
             }
         }
         self.cause.encode(out);
@@ -380,9 +433,17 @@ impl Decision {
             10 => Verdict::RulesChanged(BundleHash(take.array()?)),
             11 => Verdict::CommandRefused(Refusal {
                 code: RefusalCode::take(take)?,
-                incident: incident_id(take)?,
+                about: About::Incident(incident_id(take)?),
             }),
             12 => Verdict::IncidentLinked(IncidentState::decode(take)?),
+            20 => Verdict::CommandRefused(Refusal {
+                code: RefusalCode::take(take)?,
+                about: About::Actuator(take.parsed("actuator")?),
+            }),
+            21 => {
+                let change = CommandChange::take(take)?;
+                Verdict::Command(change, Box::new(CommandState::take(take)?))
+            }
             _ => return Err(CodecError("unknown verdict")),
         };
         let cause = Cause::decode(take)?;

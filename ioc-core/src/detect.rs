@@ -29,7 +29,8 @@ use self::sensor::{Sensor, Track};
 use self::threshold::Outcome;
 use crate::bundle::{DetectionRule, Test};
 use crate::counters::{RuleCounters, SensorCounters};
-use crate::detection::{Detection, Finding, Sighting};
+use crate::detection::{Detection, Finding, Observed, Sighting};
+use crate::folded::Folded;
 use crate::hash::{Map, hash_text};
 use crate::id::{RuleId, SensorId};
 use crate::invariant::{Audit, Invariant};
@@ -137,6 +138,7 @@ impl SensorStage {
         self.advance(record.at, record.seq, findings);
         match record.input {
             Input::Reading(reading) => self.reading(record, &reading, findings),
+            Input::Folded(folded) => self.folded(record, &folded),
             Input::Reload(hash) => self.reload(record, hash, findings),
             Input::DeadLetter(_)
             | Input::Command(_)
@@ -144,6 +146,7 @@ impl SensorStage {
             | Input::Started(_)
             | Input::Skipped(_)
             | Input::Adopted(_)
+            | Input::Effect(_)
             | Input::Replayed(_) => {}
         }
     }
@@ -169,13 +172,30 @@ impl SensorStage {
         self.sensors.len()
     }
 
+    /// Whether a sensor is of this stage's shard.
+    fn has(&self, sensor: &str) -> bool {
+        let Shard { number, count } = self.shard;
+        count == 1 || bucket(hash_text(sensor)) % count == number
+    }
+
+    /// Readings that were left out: nothing is found by them, and none that comes again is news.
+    fn folded(&mut self, record: &Record<'_>, folded: &Folded<'_>) {
+        if !self.has(folded.sensor) {
+            return;
+        }
+        let left_out = u64::from(folded.left_out);
+        match self.sensor(folded.sensor, record.at) {
+            Some(number) => {
+                self.counters.readings_folded += left_out;
+                let memory = &mut self.sensors[number].memory;
+                memory.forget_to(folded.kind, folded.to);
+            }
+            None => self.counters.readings_of_sensors_over_limit += left_out,
+        }
+    }
+
     fn reading(&mut self, record: &Record<'_>, reading: &Reading<'_>, found: &mut Vec<Finding>) {
-        let hash = if self.shard.count == 1 {
-            0
-        } else {
-            hash_text(reading.sensor)
-        };
-        if bucket(hash) % self.shard.count != self.shard.number {
+        if !self.has(reading.sensor) {
             return;
         }
         let ahead = self.found_ahead(record.seq, reading.sensor);
@@ -204,6 +224,7 @@ impl SensorStage {
         let sensor = &mut self.sensors[number];
         let heard_before = std::mem::replace(&mut sensor.heard_at, moment.at);
         self.return_if_silent(number, heard_before, moment, found);
+        self.show(number, reading, moment, found);
         if reading.observed_at > moment.at {
             self.counters.readings_from_the_future += 1;
         }
@@ -380,6 +401,28 @@ impl SensorStage {
             let detection = Detection::Returned(hearing);
             found.push(finding(&self.rules, sensor, rule, moment, detection));
         }
+    }
+
+    /// Tells what a sensor says that shows outcomes of commands.
+    fn show(&self, number: usize, reading: &Reading<'_>, moment: Moment, found: &mut Vec<Finding>) {
+        let sensor = &self.sensors[number];
+        let shows = |own| self.rules.shows_outcomes(own, reading.kind);
+        if !sensor.registered.is_some_and(shows) {
+            return;
+        }
+        let observed = Observed {
+            reading: reading.id.parse().expect("a reading's id is valid"),
+            value: reading.value,
+            observed_at: reading.observed_at,
+        };
+        found.push(Finding {
+            seq: moment.seq,
+            due: moment.due,
+            rule: self.rules.outcomes().clone(),
+            sensor: sensor.id.clone(),
+            zone: None,
+            detection: Detection::Observed(observed),
+        });
     }
 
     /// Checks that exactly the timers run that its sensors wait for.

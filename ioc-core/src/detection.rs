@@ -76,6 +76,19 @@ pub enum Detection {
     Returned(Hearing),
     /// The rule by which it was silent is gone; nothing is known about the sensor itself.
     SilenceForgotten(Hearing),
+    /// A sensor that shows outcomes of commands has said something new.
+    Observed(Observed),
+}
+
+/// A reading that may show the outcome of a command.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observed {
+    /// Its id, unique within the sensor.
+    pub reading: ReadingId,
+    /// What it said, in the sensor's unit.
+    pub value: f64,
+    /// When the source says so.
+    pub observed_at: Timestamp,
 }
 
 /// A reading that is evidence.

@@ -18,15 +18,17 @@ use crate::book::{Book, Entry};
 use crate::codec::{CodecError, Put, Take};
 use crate::correlate::{Correlator, Desk, Family, Turn};
 use crate::counters::EngineCounters;
-use crate::decision::{Cause, Decision, Handling, Refusal, RefusalCode, SensorState, Verdict};
+use crate::decision::{About, Answer, Cause, CommandState, Confirmation, Decision, Handling};
+use crate::decision::{Refusal, RefusalCode, SensorState, Verdict};
 use crate::detection::{Detection, Finding, Hearing};
 use crate::id::{IncidentId, RuleId};
 use crate::incident::Purpose;
 use crate::invariant::{Audit, Invariant};
 use crate::limits::INCIDENTS_MAX;
-use crate::record::{Action, BundleHash, Command, Input, Record};
+use crate::operate::{Operations, Shown};
+use crate::record::{Action, BundleHash, Command, Effect, EffectNews, Input, Record, Seq, Started};
 use crate::rules::{Provided, Rules};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 use crate::timer::Timers;
 
 /// Everything but the sensors: incidents, their timers, what people asked.
@@ -36,6 +38,7 @@ pub struct Engine {
     provided: Provided,
     correlators: BTreeMap<RuleId, Correlator>,
     desk: Desk,
+    operations: Operations,
     requests: Requests,
 }
 
@@ -59,6 +62,7 @@ impl Engine {
                 counters: EngineCounters::default(),
                 family: Family::default(),
             },
+            operations: Operations::default(),
             requests: Requests::default(),
         }
     }
@@ -72,15 +76,27 @@ impl Engine {
     pub fn apply(&mut self, record: &Record<'_>, findings: &[Finding], out: &mut Vec<Decision>) {
         let fired = findings.partition_point(|finding| finding.due.is_some());
         let (fired, found) = findings.split_at(fired);
+        if let Input::Started(started) = record.input {
+            // Before any deadline: downtime is not silence.
+            self.operations.wait_longer(gap(&started));
+        }
         self.advance(record.at, fired, out);
         match record.input {
-            Input::Reading(_) => self.findings(record.at, found, out),
+            Input::Reading(_) => {
+                self.findings(record.at, found, out);
+                self.confirm(record, found, out);
+            }
             Input::DeadLetter(_) => self.desk.counters.dead_letters += 1,
             Input::Command(command) => self.command(record.at, &command, out),
             Input::Reload(hash) => self.reload(record.at, hash, found, out),
+            Input::Effect(effect) => self.effect(record.at, record.seq, &effect, out),
+            Input::Started(_) => {
+                let (operations, mut turn) = self.operate(record.at, out);
+                operations.restarted(&mut turn);
+            }
             // Their time alone is what matters, and it has passed.
             Input::Tick
-            | Input::Started(_)
+            | Input::Folded(_)
             | Input::Skipped(_)
             | Input::Adopted(_)
             | Input::Replayed(_) => {}
@@ -94,7 +110,23 @@ impl Engine {
 
     /// When the next timer is due.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.desk.timers.next_due()
+        let commands = self.operations.next_due();
+        self.desk
+            .timers
+            .next_due()
+            .into_iter()
+            .chain(commands)
+            .min()
+    }
+
+    /// The commands under way, each with whether it has been begun to be sent.
+    pub(crate) fn commands_pending(&self) -> impl Iterator<Item = (&CommandState, bool)> {
+        self.operations.pending()
+    }
+
+    /// The last commands that are over, oldest first.
+    pub(crate) fn commands_over(&self) -> impl Iterator<Item = &CommandState> {
+        self.operations.over()
     }
 
     /// What became of the detections.
@@ -112,10 +144,22 @@ impl Engine {
         self.correlators.values().map(Correlator::incidents).sum()
     }
 
-    /// Fires the timers that are due by `to`, the stages' and its own, in the one order.
+    /// Fires the timers that are due by `to`, the stages' and its own, in the one order; of what is
+    /// due at one time, deadlines of commands last.
     fn advance(&mut self, to: Timestamp, mut fired: &[Finding], out: &mut Vec<Decision>) {
         loop {
             let own = self.desk.timers.first_due(to);
+            let first = own.map(|timer| timer.due).into_iter();
+            let first = first
+                .chain(fired.first().and_then(|finding| finding.due))
+                .min();
+            let deadline = self.operations.next_due().filter(|due| *due <= to);
+            if let Some(due) = deadline.filter(|due| first.is_none_or(|first| *due < first)) {
+                let (operations, mut turn) = self.operate(due, out);
+                turn.due = Some(due);
+                operations.fire(&mut turn);
+                continue;
+            }
             match (own, fired.split_first()) {
                 (None, None) => return,
                 (Some(timer), Some((finding, _)))
@@ -185,6 +229,44 @@ impl Engine {
         take(&mut self.correlators, found, &mut turn);
     }
 
+    /// What the sensors that show outcomes of commands said in a record.
+    fn confirm(&mut self, record: &Record<'_>, found: &[Finding], out: &mut Vec<Decision>) {
+        for finding in found {
+            let Detection::Observed(observed) = &finding.detection else {
+                continue;
+            };
+            let confirmation = Confirmation {
+                reading: observed.reading.clone(),
+                value: observed.value,
+                seq: record.seq,
+            };
+            let shown = Shown {
+                sensor: &finding.sensor,
+                observed_at: observed.observed_at,
+                confirmation: &confirmation,
+            };
+            let (operations, mut turn) = self.operate(record.at, out);
+            operations.shown(shown, &mut turn);
+        }
+    }
+
+    /// What came of something that was to happen outside.
+    fn effect(&mut self, at: Timestamp, seq: Seq, effect: &Effect<'_>, out: &mut Vec<Decision>) {
+        let (operations, mut turn) = self.operate(at, out);
+        match effect.news {
+            EffectNews::Started => operations.started(effect.key, &mut turn),
+            EffectNews::Answered {
+                device,
+                word,
+                detail,
+            } => {
+                let detail = detail.into();
+                let answer = Answer { word, detail, seq };
+                operations.answered(effect.key, device, answer, &mut turn);
+            }
+        }
+    }
+
     /// A person's order: done once, refused with a reason, or known to be done.
     fn command(&mut self, at: Timestamp, command: &Command<'_>, out: &mut Vec<Decision>) {
         if self.requests.knows(command.request) {
@@ -202,6 +284,10 @@ impl Engine {
         };
         let refusal = match command.action {
             Action::Acknowledge(id) => self.acknowledge(at, id, &cause, out),
+            Action::Operate(order) => {
+                let (operations, mut turn) = self.operate(at, out);
+                operations.order(&order, &cause, &mut turn).err()
+            }
         };
         match refusal {
             None => self.requests.accept(command.request),
@@ -221,10 +307,8 @@ impl Engine {
         out: &mut Vec<Decision>,
     ) -> Option<Refusal> {
         let refuse = |code| {
-            Some(Refusal {
-                code,
-                incident: asked,
-            })
+            let about = About::Incident(asked);
+            Some(Refusal { code, about })
         };
         let Some((id, entry)) = self.desk.book.resolve(asked) else {
             return refuse(RefusalCode::UnknownIncident);
@@ -303,7 +387,23 @@ impl Engine {
         }
     }
 
-    /// Checks every invariant of the incidents.
+    /// The commands, and a moment for them.
+    fn operate<'a>(
+        &'a mut self,
+        at: Timestamp,
+        decisions: &'a mut Vec<Decision>,
+    ) -> (&'a mut Operations, Turn<'a>) {
+        let turn = Turn {
+            at,
+            due: None,
+            rules: &self.rules,
+            desk: &mut self.desk,
+            decisions,
+        };
+        (&mut self.operations, turn)
+    }
+
+    /// Checks every invariant of the incidents and commands.
     pub(crate) fn audit(&self, audit: &mut Audit) {
         let correlators = self.correlators.values();
         let awaited: usize = correlators.map(|rule| rule.audit(&self.desk, audit)).sum();
@@ -314,6 +414,7 @@ impl Engine {
             correlator.is_some_and(|correlator| correlator.has_opened(id))
         };
         self.desk.book.audit(is_live, audit);
+        self.operations.audit(audit);
         let children = self.correlators.values().flat_map(Correlator::with_parents);
         let agree = self.desk.family.len() == children.count();
         audit.expect(agree, Invariant::FamilyAgrees, "the engine");
@@ -328,9 +429,10 @@ impl Engine {
         }
         self.desk.book.put(out);
         self.requests.put(out);
+        self.operations.put(out);
     }
 
-    /// The engine as it was put under the same rules.
+    /// The engine as it was put under the same rules; before format 2 there were no commands.
     pub(crate) fn take(
         format: u16,
         take: &mut Take<'_>,
@@ -353,6 +455,9 @@ impl Engine {
         engine.desk.timers = Timers::from_iter(timers);
         engine.desk.book = Book::take(take, INCIDENTS_MAX)?;
         engine.requests = Requests::take(take)?;
+        if format >= 2 {
+            engine.operations = Operations::take(take)?;
+        }
         engine.gather_family();
         Ok(engine)
     }
@@ -410,6 +515,7 @@ fn concerning(finding: &Finding) -> &[RuleId] {
         Detection::Silent(hearing)
         | Detection::Returned(hearing)
         | Detection::SilenceForgotten(hearing) => &hearing.raised,
+        Detection::Observed(_) => &[],
         Detection::Stirred
         | Detection::Raised { .. }
         | Detection::Updated { .. }
@@ -436,6 +542,7 @@ fn tell_of_sensor(finding: &Finding, turn: &mut Turn<'_>) {
         | Detection::Updated { .. }
         | Detection::Worsened(_)
         | Detection::Cleared
+        | Detection::Observed(_)
         | Detection::SilenceForgotten(_) => return,
     };
     let cause = Cause {
@@ -444,6 +551,12 @@ fn tell_of_sensor(finding: &Finding, turn: &mut Turn<'_>) {
         ..Cause::default()
     };
     turn.decide(verdict, cause);
+}
+
+/// For how long the process was not there.
+fn gap(started: &Started) -> Millis {
+    let gap = started.down_from.map(|from| started.down_to - from);
+    gap.unwrap_or_default().max(Millis::ZERO)
 }
 
 fn sensor_state(finding: &Finding, hearing: &Hearing, turn: &Turn<'_>) -> SensorState {

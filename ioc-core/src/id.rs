@@ -122,12 +122,109 @@ name! {
     RuleId, "a rule's name", 64, "1 to 64 of lower-case letters, digits, _ and -", is_slug
 }
 name! {
+    /// What can be ordered to do something: a barrier, a pump, a sign. Also the device's name in
+    /// the topics of its commands and of its feedback.
+    ActuatorId, "an actuator's name", 128, "1 to 128 of letters, digits and . _ : @ -", is_name
+}
+name! {
+    /// What an actuator is ordered to do: `open`, `close`, …
+    CommandName, "a command", 64, "1 to 64 of lower-case letters, digits, _ and -", is_slug
+}
+name! {
     /// Who acts: a person at a console, or a machine.
     Actor, "an actor", 64, "1 to 64 bytes without control characters", is_printable
 }
 name! {
     /// A person's request, chosen by the console, so that sending it again does not act twice.
     RequestId, "a request id", 64, "1 to 64 of letters, digits and . _ : @ -", is_name
+}
+
+/// A command on its way: what its device tells it by from all others, for ever, so that one that
+/// arrives twice is done once. Derived from the order, so it is the same live and replayed.
+///
+/// Written `cmd-` and twenty digits of Crockford's base 32 (100 bits: no two of all commands that
+/// a city will ever give share a key).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandKey(u128);
+
+impl CommandKey {
+    const DIGITS: usize = 20;
+    const BITS: u32 = 100;
+
+    /// The key of a command that was ordered by these parts.
+    pub fn derive(parts: &[&str]) -> Self {
+        Self(u128::from_le_bytes(hashed(parts)) >> (128 - Self::BITS))
+    }
+
+    /// The bits, for codecs.
+    pub const fn to_bits(self) -> u128 {
+        self.0
+    }
+
+    /// The key with these bits; `None` if there are more than a key has.
+    pub const fn from_bits(bits: u128) -> Option<Self> {
+        if bits >> Self::BITS == 0 {
+            Some(Self(bits))
+        } else {
+            None
+        }
+    }
+}
+
+impl fmt::Display for CommandKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cmd-")?;
+        for place in (0..Self::DIGITS).rev() {
+            let digit = BASE_32[(self.0 >> (5 * place)) as usize & 31];
+            fmt::Write::write_char(f, digit.into())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for CommandKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for CommandKey {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let bits = base_32(text, "cmd-", Self::DIGITS);
+        bits.map(Self).ok_or(IdError {
+            what: "a command's key",
+            rule: "cmd- and twenty base 32 digits",
+        })
+    }
+}
+
+/// The digits of Crockford's base 32.
+const BASE_32: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// The number that so many digits after a prefix say.
+fn base_32(text: &str, prefix: &str, digits: usize) -> Option<u128> {
+    let text = text.strip_prefix(prefix)?.as_bytes();
+    if text.len() != digits {
+        return None;
+    }
+    text.iter().try_fold(0, |bits, digit| {
+        let value = BASE_32.iter().position(|known| known == digit)?;
+        Some(bits << 5 | value as u128)
+    })
+}
+
+/// The beginning of the hash (BLAKE3) of parts that do not run together.
+fn hashed<const N: usize>(parts: &[&str]) -> [u8; N] {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u32).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    let digest = hasher.finalize();
+    let first = digest.as_bytes().first_chunk();
+    *first.expect("a digest is 32 bytes")
 }
 
 /// An incident. Derived from what it began with, so it is the same live, replayed and offline.
@@ -141,23 +238,12 @@ impl IncidentId {
     /// The least.
     pub(crate) const MIN: Self = Self(0);
     const DIGITS: usize = 10;
-    const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
     const BITS: u32 = 50;
 
     /// The id of the incident that began with these parts, for example
     /// (incident kind, sensor, reading id).
     pub fn derive(parts: &[&str]) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        for part in parts {
-            hasher.update(&(part.len() as u32).to_le_bytes());
-            hasher.update(part.as_bytes());
-        }
-        let digest = hasher.finalize();
-        let first = digest
-            .as_bytes()
-            .first_chunk()
-            .expect("a digest is 32 bytes");
-        Self(u64::from_le_bytes(*first) >> (64 - Self::BITS))
+        Self(u64::from_le_bytes(hashed(parts)) >> (64 - Self::BITS))
     }
 
     /// The bits, for codecs.
@@ -179,7 +265,7 @@ impl fmt::Display for IncidentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = *b"inc-0000000000";
         for (place, digit) in text[4..].iter_mut().rev().enumerate() {
-            *digit = Self::ALPHABET[(self.0 >> (5 * place)) as usize & 31];
+            *digit = BASE_32[(self.0 >> (5 * place)) as usize & 31];
         }
         f.write_str(std::str::from_utf8(&text).expect("base 32 is ASCII"))
     }
@@ -195,23 +281,11 @@ impl FromStr for IncidentId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let error = IdError {
+        let bits = base_32(text, "inc-", Self::DIGITS);
+        bits.map(|bits| Self(bits as u64)).ok_or(IdError {
             what: "an incident's id",
             rule: "inc- and ten base 32 digits",
-        };
-        let digits = text.strip_prefix("inc-").ok_or(error.clone())?.as_bytes();
-        if digits.len() != Self::DIGITS {
-            return Err(error);
-        }
-        let mut bits = 0;
-        for digit in digits {
-            let value = Self::ALPHABET
-                .iter()
-                .position(|a| a == digit)
-                .ok_or(error.clone())?;
-            bits = bits << 5 | value as u64;
-        }
-        Ok(Self(bits))
+        })
     }
 }
 
@@ -227,6 +301,22 @@ mod tests {
         assert_eq!(IncidentId::from_bits(1 << 50), None);
         assert!("inc-7k2q9".parse::<IncidentId>().is_err());
         assert!("inc-000000000u".parse::<IncidentId>().is_err());
+    }
+
+    #[test]
+    fn a_command_key_reads_back_as_it_was_written() {
+        let key = CommandKey::derive(&["gate-7", "r-1", "1773446400000"]);
+        assert_eq!(key.to_string().len(), 24);
+        assert_eq!(key.to_string().parse(), Ok(key));
+        assert_eq!(CommandKey::from_bits(key.to_bits()), Some(key));
+        assert_eq!(CommandKey::from_bits(1 << 100), None);
+        assert!("cmd-0".parse::<CommandKey>().is_err());
+        assert!(
+            IncidentId::derive(&["a"])
+                .to_string()
+                .parse::<CommandKey>()
+                .is_err()
+        );
     }
 
     #[test]

@@ -35,6 +35,10 @@ pub enum Invariant {
     FamilyAgrees,
     /// Exactly the timers run that somebody waits for.
     TimersAgree,
+    /// INV-34 in part: an actuator has at most one command under way.
+    OneCommandPerActuator,
+    /// INV-30: no two commands that are remembered share a key.
+    KeysAreUnique,
 }
 
 impl Invariant {
@@ -49,6 +53,8 @@ impl Invariant {
             Self::GraveAsItsMembers => "an incident is as grave as its members and its children",
             Self::FamilyAgrees => "children name their parents, and nothing causes itself",
             Self::TimersAgree => "exactly the timers run that somebody waits for",
+            Self::OneCommandPerActuator => "an actuator has at most one command under way",
+            Self::KeysAreUnique => "no two commands share a key",
         }
     }
 }

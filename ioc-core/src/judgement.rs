@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::bundle::Bundle;
 use crate::codec::CodecError;
 use crate::counters::{Counters, RuleCounters};
-use crate::decision::Decision;
+use crate::decision::{CommandState, Decision};
 use crate::detect::{SensorStage, Shard};
 use crate::detection::{self, Finding};
 use crate::engine::Engine;
@@ -75,6 +75,17 @@ impl Judgement {
     pub fn next_due(&self) -> Option<Timestamp> {
         let stages = self.stages.iter().filter_map(SensorStage::next_due);
         stages.chain(self.engine.next_due()).min()
+    }
+
+    /// The commands to actuators that are under way, in the order of their keys; and of each whether
+    /// it may be sent once only and has been begun to be.
+    pub fn commands_pending(&self) -> impl Iterator<Item = (&CommandState, bool)> {
+        self.engine.commands_pending()
+    }
+
+    /// The last commands that are over, whose devices may still answer; oldest first.
+    pub fn commands_over(&self) -> impl Iterator<Item = &CommandState> {
+        self.engine.commands_over()
     }
 
     /// The hash of the whole state: equal for equal histories, however sharded and batched.

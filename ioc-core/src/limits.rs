@@ -97,6 +97,17 @@ pub const INCIDENTS_MAX: usize = 50_000;
 /// How many accepted requests of people are remembered, so that a repeated one does not act again.
 pub const REQUESTS_REMEMBERED: usize = 4_096;
 
+/// How many commands to actuators may be under way; one for each actuator. A further order is
+/// refused as `too_many_pending`.
+pub const COMMANDS_PENDING_MAX: usize = 4_096;
+
+/// How many commands that are over are remembered, so that what their devices say late is told. Of
+/// older ones it is counted.
+pub const COMMANDS_REMEMBERED: usize = 1_024;
+
+/// The longest time for which a command may be sent. An order that says more gets as much.
+pub const NOT_AFTER_MAX: Millis = Millis::minutes(1440);
+
 /// How many bundles may be provided before a record names one. Of more, the newest are kept.
 pub const BUNDLES_WAITING_MAX: usize = 8;
 

@@ -67,6 +67,11 @@ impl<'a> Attributes<'a> {
         self.0.is_empty()
     }
 
+    /// Their bytes: the same for the same names and values in the same order.
+    pub const fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
     fn check(bytes: &'a [u8]) -> Result<Self, CodecError> {
         let mut rest = Take(bytes);
         let mut count = 0;

@@ -5,7 +5,9 @@
 //! (a batch, a shard) never shows. Next: `detect.rs`.
 
 use crate::codec::{CodecError, Put, Take};
-use crate::id::{Actor, IncidentId, RequestId};
+use crate::decision::{Answer, AnswerWord, CommandState};
+use crate::folded::Folded;
+use crate::id::{Actor, ActuatorId, CommandKey, CommandName, IncidentId, RequestId};
 use crate::reading::Reading;
 use crate::time::Timestamp;
 
@@ -36,6 +38,8 @@ pub struct Record<'a> {
 pub enum Input<'a> {
     /// A sensor's measurement.
     Reading(Reading<'a>),
+    /// What stands for measurements that were left out.
+    Folded(Folded<'a>),
     /// A message that no decoder could read; kept so that nobody has to guess what was lost.
     DeadLetter(DeadLetter<'a>),
     /// A person's order.
@@ -50,6 +54,8 @@ pub enum Input<'a> {
     Skipped(Skip),
     /// A person's word: this build has judged what another left unfinished.
     Adopted(Adopted),
+    /// What came of something that was to happen outside.
+    Effect(Effect<'a>),
     /// A person's word: a dead letter was read again, and what it brings lies before this.
     Replayed(Replayed),
 }
@@ -88,14 +94,57 @@ pub struct Command<'a> {
     /// The [`Actor`] who gives it.
     pub actor: &'a str,
     /// What is asked.
-    pub action: Action,
+    pub action: Action<'a>,
 }
 
 /// What a person can ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
+pub enum Action<'a> {
     /// I have seen this incident and I am on it (ISA-18.2: acknowledge).
     Acknowledge(IncidentId),
+    /// An actuator is to do something.
+    Operate(Operate<'a>),
+}
+
+/// What an actuator is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Operate<'a> {
+    /// The [`ActuatorId`].
+    pub actuator: &'a str,
+    /// The [`CommandName`].
+    pub command: &'a str,
+    /// How: a JSON object of at most [`CommandState::PARAMETERS_BYTES_MAX`] bytes; empty if
+    /// nothing is said.
+    pub parameters: &'a str,
+    /// It is not sent after this time; `None` for the actuator's own deadline.
+    pub not_after: Option<Timestamp>,
+    /// The command under way whose place it takes.
+    pub replaces: Option<CommandKey>,
+}
+
+/// What came of something that was to happen outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effect<'a> {
+    /// The command.
+    pub key: CommandKey,
+    /// What is known of it.
+    pub news: EffectNews<'a>,
+}
+
+/// What is known of an effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EffectNews<'a> {
+    /// A command that may be sent once only is about to be. Durable before its first byte.
+    Started,
+    /// A device has answered.
+    Answered {
+        /// Which: the [`ActuatorId`] that it is allowed to speak for.
+        device: &'a str,
+        /// What.
+        word: AnswerWord,
+        /// More, for people; at most [`Answer::DETAIL_BYTES_MAX`] bytes.
+        detail: &'a str,
+    },
 }
 
 /// The process began: when it was last alive, and what it is.
@@ -152,13 +201,14 @@ pub enum ClockKind {
 }
 
 /// Tags of the inputs, for ever: a number is never used for another input.
-/// 6 is reserved for folded telemetry, 7 for results of effects.
 mod tag {
     pub const READING: u8 = 1;
     pub const DEAD_LETTER: u8 = 2;
     pub const COMMAND: u8 = 3;
     pub const RELOAD: u8 = 4;
     pub const TICK: u8 = 5;
+    pub const FOLDED: u8 = 6;
+    pub const EFFECT: u8 = 7;
     pub const STARTED: u8 = 8;
     pub const SKIPPED: u8 = 9;
     pub const ADOPTED: u8 = 10;
@@ -172,6 +222,10 @@ impl<'a> Input<'a> {
             Self::Reading(reading) => {
                 out.put_u8(tag::READING);
                 reading.encode(out);
+            }
+            Self::Folded(folded) => {
+                out.put_u8(tag::FOLDED);
+                folded.encode(out);
             }
             Self::DeadLetter(letter) => {
                 out.put_u8(tag::DEAD_LETTER);
@@ -198,6 +252,10 @@ impl<'a> Input<'a> {
                 out.put_u8(tag::ADOPTED);
                 adopted.encode(out);
             }
+            Self::Effect(effect) => {
+                out.put_u8(tag::EFFECT);
+                effect.encode(out);
+            }
             Self::Replayed(replayed) => {
                 out.put_u8(tag::REPLAYED);
                 out.put_u64(replayed.letter);
@@ -210,6 +268,7 @@ impl<'a> Input<'a> {
         let mut take = Take(bytes);
         let input = match take.u8()? {
             tag::READING => return Reading::decode(take.0).map(Self::Reading),
+            tag::FOLDED => Self::Folded(Folded::decode(&mut take)?),
             tag::DEAD_LETTER => Self::DeadLetter(DeadLetter::decode(&mut take)?),
             tag::COMMAND => Self::Command(Command::decode(&mut take)?),
             tag::RELOAD => Self::Reload(BundleHash(take.array()?)),
@@ -217,6 +276,7 @@ impl<'a> Input<'a> {
             tag::STARTED => Self::Started(Started::decode(&mut take)?),
             tag::SKIPPED => Self::Skipped(Skip::decode(&mut take)?),
             tag::ADOPTED => Self::Adopted(Adopted::decode(&mut take)?),
+            tag::EFFECT => Self::Effect(Effect::decode(&mut take)?),
             tag::REPLAYED => Self::Replayed(Replayed {
                 letter: take.u64()?,
             }),
@@ -413,6 +473,10 @@ impl<'a> Command<'a> {
                 out.put_u8(1);
                 out.put_u64(incident.to_bits());
             }
+            Action::Operate(operate) => {
+                out.put_u8(2);
+                operate.encode(out);
+            }
         }
     }
 
@@ -423,6 +487,7 @@ impl<'a> Command<'a> {
         }
         let action = match take.u8()? {
             1 => Action::Acknowledge(incident_id(take)?),
+            2 => Action::Operate(Operate::decode(take)?),
             _ => return Err(CodecError("unknown action")),
         };
         Ok(Self {
@@ -430,6 +495,75 @@ impl<'a> Command<'a> {
             actor,
             action,
         })
+    }
+}
+
+impl<'a> Operate<'a> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        for text in [self.actuator, self.command, self.parameters] {
+            out.put_text(text);
+        }
+        out.put_option(self.not_after, Vec::put_time);
+        out.put_option(self.replaces, Vec::put_key);
+    }
+
+    fn decode(take: &mut Take<'a>) -> Result<Self, CodecError> {
+        let operate = Self {
+            actuator: take.text()?,
+            command: take.text()?,
+            parameters: take.text()?,
+            not_after: take.option(Take::time)?,
+            replaces: take.option(Take::key)?,
+        };
+        let is_valid = ActuatorId::is_valid(operate.actuator)
+            && CommandName::is_valid(operate.command)
+            && operate.parameters.len() <= CommandState::PARAMETERS_BYTES_MAX;
+        is_valid
+            .then_some(operate)
+            .ok_or(CodecError("an order to an actuator"))
+    }
+}
+
+impl<'a> Effect<'a> {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_key(self.key);
+        match self.news {
+            EffectNews::Started => out.put_u8(1),
+            EffectNews::Answered {
+                device,
+                word,
+                detail,
+            } => {
+                out.put_u8(2);
+                out.put_text(device);
+                out.put_u8(word as u8);
+                out.put_text(detail);
+            }
+        }
+    }
+
+    fn decode(take: &mut Take<'a>) -> Result<Self, CodecError> {
+        let key = take.key()?;
+        let news = match take.u8()? {
+            1 => EffectNews::Started,
+            2 => {
+                let device = take.text()?;
+                let word = AnswerWord::take(take)?;
+                let detail = take.text()?;
+                let is_valid =
+                    ActuatorId::is_valid(device) && detail.len() <= Answer::DETAIL_BYTES_MAX;
+                if !is_valid {
+                    return Err(CodecError("a device's answer"));
+                }
+                EffectNews::Answered {
+                    device,
+                    word,
+                    detail,
+                }
+            }
+            _ => return Err(CodecError("unknown news of an effect")),
+        };
+        Ok(Self { key, news })
     }
 }
 

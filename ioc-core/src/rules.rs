@@ -4,9 +4,12 @@
 //! The numbers that it gives to rules and kinds are of this bundle alone; they never show in a
 //! decision, a tie or a digest. Next: `detection.rs`.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::bundle::{Bundle, City, CorrelationRule, DetectionRule, Sensor, Silence, Test};
+use crate::bundle::{
+    Actuator, Bundle, City, CorrelationRule, DetectionRule, Sensor, Silence, Test,
+};
 use crate::hash::Map;
 use crate::id::{IncidentKind, ReadingKind, RuleId, SensorId, ZoneId};
 use crate::limits::BUNDLES_WAITING_MAX;
@@ -25,6 +28,11 @@ pub struct Rules {
     /// Of each registered sensor, by its number; `None` if it lies in none.
     zones: Vec<Option<ZoneId>>,
     takers: Map<RuleId, Vec<RuleId>>,
+    /// Of each registered sensor, by its number, whether it shows outcomes of commands; empty if
+    /// none does.
+    shows_outcomes: Vec<bool>,
+    /// What findings about outcomes name in place of a rule.
+    outcomes: RuleId,
     networks: Arc<Networks>,
     causes: Map<IncidentKind, Vec<RuleId>>,
     nowhere: ZoneId,
@@ -65,6 +73,8 @@ impl Rules {
             .collect();
         Self {
             takers: takers(&bundle.correlations),
+            shows_outcomes: shows_outcomes(&bundle.city),
+            outcomes: "outcome".parse().expect("a word is a rule's name"),
             networks: Arc::new(Networks::new(&bundle.city)),
             causes: causes(&bundle.correlations),
             kinds,
@@ -143,6 +153,28 @@ impl Rules {
         self.zones[number as usize].as_ref()
     }
 
+    /// Whether a registered sensor shows outcomes of commands by readings of this kind.
+    pub(crate) fn shows_outcomes(&self, sensor: u32, kind: &str) -> bool {
+        let shows = self.shows_outcomes.get(sensor as usize);
+        shows == Some(&true) && self.sensor(sensor).kind.as_str() == kind
+    }
+
+    /// What findings about outcomes name in place of a rule.
+    pub(crate) fn outcomes(&self) -> &RuleId {
+        &self.outcomes
+    }
+
+    /// The actuator of this name.
+    pub(crate) fn actuator(&self, name: &str) -> Option<&Actuator> {
+        self.bundle.city.actuator(name)
+    }
+
+    /// The zone that an actuator is registered in or lies in, else `_`.
+    pub(crate) fn actuator_zone(&self, actuator: &Actuator) -> ZoneId {
+        let registered = actuator.zone.clone();
+        registered.unwrap_or_else(|| self.zone_at(actuator.position))
+    }
+
     /// The zone that a place lies in, if it has one; else `_`.
     pub(crate) fn zone_at(&self, place: Option<Position>) -> ZoneId {
         let zone = place.and_then(|place| self.bundle.city.zone_at(place));
@@ -179,6 +211,22 @@ fn allowance(silence: Silence, interval: Millis) -> Millis {
 fn zone_of(city: &City, sensor: &Sensor) -> Option<ZoneId> {
     let registered = sensor.zone.clone();
     registered.or_else(|| city.zone_at(sensor.position?).map(|zone| zone.id.clone()))
+}
+
+fn shows_outcomes(city: &City) -> Vec<bool> {
+    let commands = city
+        .actuators
+        .iter()
+        .flat_map(|actuator| &actuator.commands);
+    let confirming = commands.filter_map(|command| Some(&command.confirmed_by.as_ref()?.sensor));
+    let confirming: BTreeSet<_> = confirming.collect();
+    if confirming.is_empty() {
+        return Vec::new();
+    }
+    let sensors = city.sensors.iter();
+    sensors
+        .map(|sensor| confirming.contains(&sensor.id))
+        .collect()
 }
 
 fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {

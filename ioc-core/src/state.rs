@@ -30,8 +30,8 @@ use crate::time::Timestamp;
 /// The format that a state is saved in.
 pub const STATE_FORMAT: u16 = 2;
 
-/// The formats that are read: the one that is written, and the one before it if there was one.
-pub const STATE_FORMATS_READ: RangeInclusive<u16> = 1..=STATE_FORMAT;
+/// The formats that are read: the one that is written, and the one before it.
+pub const STATE_FORMATS_READ: RangeInclusive<u16> = STATE_FORMAT - 1..=STATE_FORMAT;
 
 /// Tags of the sections, in their order.
 mod tag {
@@ -103,7 +103,7 @@ pub(crate) fn load(
     let mut audit = Audit::default();
     engine.audit(&mut audit);
     if !audit.0.is_empty() {
-        return Err(CodecError("incidents contradict each other"));
+        return Err(CodecError("incidents or commands contradict each other"));
     }
     Ok((stages, engine))
 }

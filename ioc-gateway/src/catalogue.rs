@@ -1,4 +1,4 @@
-//! What decoders go by: sensors with their kind and unit, the unit of each kind, the mappings of
+//! What decoders go by: sensors with their kind and unit, the unit and the lane of each kind, the mappings of
 //! messages that are no native readings, and what time it is.
 //!
 //! Read by every decoder, replaced as a whole when the configuration changes.
@@ -11,6 +11,8 @@ use std::time::SystemTime;
 use ioc_core::id::ReadingKind;
 use ioc_core::time::Timestamp;
 
+use crate::commands::CommandBook;
+use crate::door::{KindNames, Lane};
 use crate::formats::{Mappings, Nodes};
 
 /// Sensors and kinds as the city and the configuration register them.
@@ -20,10 +22,17 @@ pub struct Catalogue {
     pub sensors: HashMap<Box<str>, Registered>,
     /// The unit of each kind, for sensors that register none.
     pub kind_units: HashMap<Box<str>, Box<str>>,
+    /// The kinds whose readings are urgent.
+    pub urgent: KindNames,
+    /// The kinds that a rule takes as reports: each of their readings counts by itself, so none is
+    /// left out for another.
+    pub reports: KindNames,
     /// What happens to readings of sensors that are not registered.
     pub unregistered: Unregistered,
     /// What messages are that are published to other topics than readings.
     pub mappings: Mappings,
+    /// The commands that devices may say something about.
+    pub commands: CommandBook,
     /// What edge nodes of Sparkplug said when they were born. It is not of the configuration:
     /// another catalogue in this one's place has the same.
     pub sparkplug: Nodes,
@@ -32,6 +41,14 @@ pub struct Catalogue {
 }
 
 impl Catalogue {
+    /// The lane of readings of this kind.
+    pub fn lane(&self, kind: &str) -> Lane {
+        match self.urgent.contain(kind) {
+            true => Lane::Urgent,
+            false => Lane::Telemetry,
+        }
+    }
+
     /// The kind of this very name, as messages may write it: `water_level` for `waterLevel`.
     pub(crate) fn kind_called(&self, name: &str) -> Option<&str> {
         let mut bytes = [0; ReadingKind::BYTES_MAX];

@@ -1,165 +1,98 @@
-//! The way from an adapter to the engine: bounded by bytes, and back again as a watermark.
+//! The way from an adapter to the engine: two lanes, each bounded by bytes, and back again as a
+//! watermark for each.
 //!
 //! Arrives: inputs that an adapter decoded, as bytes of the inputs log, many at a time. Leaves:
-//! [`Arrival`]s, in the order that each connection sent them. Promise: nothing is acknowledged
-//! before the host says that it is durable, and nothing more is held than [`DoorOptions`] allows:
-//! when the bound is reached, an adapter waits. Next: `pipeline.rs` of the host.
+//! [`Arrival`]s, in the order in which each connection sent those of a lane. Promise: nothing is
+//! acknowledged before the host says that it is durable, and nothing more is held than
+//! [`DoorOptions`] allows: when a lane's bound is reached, an adapter waits with what is for that
+//! lane, and goes on with the other. Telemetry that waits may be folded (`door/fold.rs`); a source
+//! that floods the urgent lane is demoted (`door/quota.rs`). Next: `door/lane.rs`, then `pipeline.rs` of the host.
+
+mod lane;
+mod inputs;
+mod fold;
+mod quota;
+mod ledger;
+mod turns;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, Sender};
-use ioc_core::record::Input;
-use tokio::sync::{Notify, Semaphore, TryAcquireError};
+use tokio::sync::{Semaphore, TryAcquireError};
+use tokio::time::{Instant, sleep};
 
+pub use self::inputs::{Encoded, Inputs, Place};
+pub use self::lane::{Counts, KindNames, Lane, Lanes};
+pub use self::ledger::{AckToken, Ledger};
+pub use self::quota::{Rates, Source};
+pub use self::turns::{Turns, URGENT_PER_TELEMETRY};
 use crate::catalogue::Catalogue;
 
 /// The bounds of the door.
 #[derive(Debug, Clone, Copy)]
 pub struct DoorOptions {
-    /// How many bytes of inputs may wait for the engine, of all adapters together.
-    pub waiting_bytes_max: u32,
+    /// How many bytes of inputs may wait for the engine in each lane, of all adapters together.
+    pub waiting_bytes_max: Lanes<u32>,
+    /// What happens to telemetry when its lane is full.
+    pub when_full: WhenFull,
+    /// How many readings a source may send a second, ten seconds' worth at once. Further ones of
+    /// urgent kinds are telemetry; further telemetry waits as if its lane was full.
+    pub rates: Rates,
+}
+
+/// What happens to telemetry when its lane is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// It waits, and what lies behind it on its connection with it.
+    Wait,
+    /// What waits is folded (see `door/fold.rs`), so that what lies behind it can be read.
+    #[default]
+    Conflate,
 }
 
 impl Default for DoorOptions {
     fn default() -> Self {
         Self {
-            waiting_bytes_max: 64 << 20,
+            waiting_bytes_max: Lanes {
+                urgent: 16 << 20,
+                telemetry: 16 << 20,
+            },
+            when_full: WhenFull::Conflate,
+            rates: Lanes {
+                urgent: Some(1000),
+                telemetry: None,
+            },
         }
     }
 }
 
-/// Encoded inputs, one after another, each with its length.
-#[derive(Debug, Default)]
-pub struct Inputs {
-    bytes: Vec<u8>,
-    count: u32,
-}
-
-impl Inputs {
-    /// Makes room for so many more bytes.
-    pub fn reserve(&mut self, bytes: usize) {
-        self.bytes.reserve(bytes);
-    }
-
-    /// Whether there are none.
-    pub const fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
-    /// Appends one.
-    pub fn push(&mut self, input: &Input<'_>) {
-        let at = self.bytes.len();
-        self.bytes.extend_from_slice(&[0; 4]);
-        input.encode(&mut self.bytes);
-        let length = (self.bytes.len() - at - 4) as u32;
-        self.bytes[at..at + 4].copy_from_slice(&length.to_le_bytes());
-        self.count += 1;
-    }
-
-    /// How many there are.
-    pub const fn count(&self) -> u32 {
-        self.count
-    }
-
-    /// How many bytes they take.
-    pub const fn bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// The bytes of each, for [`Input::decode`].
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = &self.bytes[..];
-        std::iter::from_fn(move || {
-            let (length, after) = rest.split_first_chunk::<4>()?;
-            let (input, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
-            rest = after;
-            Some(input)
-        })
-    }
-}
-
-/// What one connection handed over at once.
+/// What one connection handed over at once, of one lane.
 #[derive(Debug)]
 pub struct Arrival {
+    /// The lane.
+    pub lane: Lane,
     /// The inputs, in order.
-    pub inputs: Inputs,
+    pub inputs: Encoded,
     /// How to say that they are durable.
     pub ack: AckToken,
-}
-
-/// The promise to settle what a connection handed over, once it is durable.
-///
-/// Dropped without settling, it tells the connection that this will never be.
-#[derive(Debug)]
-pub struct AckToken {
-    ledger: Arc<Ledger>,
-    upto: u64,
-    settled: bool,
-}
-
-impl AckToken {
-    /// Says that everything up to here is durable. In the order of handing over.
-    pub fn settle(mut self) {
-        self.settled = true;
-        self.ledger.settled.fetch_max(self.upto, Ordering::Release);
-        self.ledger.wake.notify_one();
-    }
-}
-
-impl Drop for AckToken {
-    fn drop(&mut self) {
-        if !self.settled {
-            self.ledger.abandoned.store(true, Ordering::Release);
-            self.ledger.wake.notify_one();
-        }
-    }
-}
-
-/// What one connection handed over and what of it is durable: two counters, no future per
-/// message. The connection that owns it waits; the host settles.
-#[derive(Debug, Default)]
-pub struct Ledger {
-    settled: AtomicU64,
-    abandoned: AtomicBool,
-    wake: Notify,
-}
-
-impl Ledger {
-    /// How many inputs of this connection are durable, counted from its first.
-    pub fn settled(&self) -> u64 {
-        self.settled.load(Ordering::Acquire)
-    }
-
-    /// Waits until more than `seen` are durable; returns how many are. An error if the engine
-    /// dropped some of them: what comes after those is never durable for this connection.
-    ///
-    /// No wake-up is lost between looking and waiting: [`Notify`] keeps one permit.
-    ///
-    /// # Cancel safety
-    /// Cancelling loses nothing: ask again. Only one task may wait on a ledger.
-    pub async fn settled_beyond(&self, seen: u64) -> Result<u64, DoorClosed> {
-        loop {
-            let settled = self.settled();
-            if settled > seen {
-                return Ok(settled);
-            }
-            if self.abandoned.load(Ordering::Acquire) {
-                return Err(DoorClosed);
-            }
-            self.wake.notified().await;
-        }
-    }
 }
 
 /// The adapters' end: cheap to clone, one for all.
 #[derive(Debug, Clone)]
 pub struct Door {
+    lanes: Lanes<LaneIn>,
+    when_full: WhenFull,
+    rates: Rates,
+    catalogue: Arc<ArcSwap<Catalogue>>,
+}
+
+/// The adapters' end of a lane.
+#[derive(Debug, Clone)]
+struct LaneIn {
     arrivals: Sender<Arrival>,
     credit: Arc<Semaphore>,
     waiting_bytes_max: u32,
-    catalogue: Arc<ArcSwap<Catalogue>>,
 }
 
 /// The engine is gone: the process is ending.
@@ -170,8 +103,8 @@ pub struct DoorClosed;
 /// Why [`Door::try_hand_over`] did not.
 #[derive(Debug)]
 pub enum NotHandedOver {
-    /// The bound is reached; here they are again.
-    Full(Inputs),
+    /// The lane's bound is reached, or their source is over its rate; here they are again.
+    Full(Encoded),
     /// The engine is gone.
     Closed,
 }
@@ -179,23 +112,23 @@ pub enum NotHandedOver {
 impl Door {
     /// Makes the door and the engine's end of it.
     pub fn new(options: DoorOptions, catalogue: Arc<ArcSwap<Catalogue>>) -> (Self, Arrivals) {
-        // Unbounded as a channel: the credit bounds what is in it.
-        let (sender, receiver) = crossbeam_channel::unbounded();
-        let credit = Arc::new(Semaphore::new(options.waiting_bytes_max as usize));
+        let bounds = options.waiting_bytes_max;
+        let Lanes { urgent, telemetry } = Lanes::each(|lane| LaneOut::new(*bounds.of(lane)));
+        let lanes = Lanes {
+            urgent: urgent.0,
+            telemetry: telemetry.0,
+        };
+        let arrivals = Lanes {
+            urgent: urgent.1,
+            telemetry: telemetry.1,
+        };
         let door = Self {
-            arrivals: sender,
-            credit: Arc::clone(&credit),
-            waiting_bytes_max: options.waiting_bytes_max,
+            lanes,
+            when_full: options.when_full,
+            rates: options.rates,
             catalogue,
         };
-        (
-            door,
-            Arrivals {
-                receiver,
-                credit,
-                waiting_bytes_max: options.waiting_bytes_max,
-            },
-        )
+        (door, Arrivals(arrivals))
     }
 
     /// What is registered now.
@@ -203,60 +136,101 @@ impl Door {
         self.catalogue.load()
     }
 
-    /// Hands inputs over to the engine, waiting while the door is full.
+    /// Somebody new who sends.
+    pub fn source(&self) -> Source {
+        Source::new(self.rates)
+    }
+
+    /// What happens to telemetry when its lane is full.
+    pub const fn when_full(&self) -> WhenFull {
+        self.when_full
+    }
+
+    /// Hands inputs of a lane over to the engine, waiting while it is full.
     ///
-    /// `upto` is how many inputs the connection has handed over with these, since it began.
+    /// `upto` is how many inputs of that lane the connection has handed over with these, since it
+    /// began.
     ///
     /// # Cancel safety
     /// Not cancel safe: if cancelled, the inputs are lost and were not acknowledged.
     pub async fn hand_over(
         &self,
-        inputs: Inputs,
+        lane: Lane,
+        mut inputs: Encoded,
         ledger: &Arc<Ledger>,
         upto: u64,
     ) -> Result<(), DoorClosed> {
-        let bytes = credit_of(&inputs, self.waiting_bytes_max);
-        let permit = self
-            .credit
-            .acquire_many(bytes)
-            .await
-            .map_err(|_| DoorClosed)?;
-        permit.forget();
-        self.send(inputs, ledger, upto)
+        while let Err(wait) = inputs.pay(Instant::now()) {
+            sleep(wait).await;
+        }
+        let to = self.lanes.of(lane);
+        let bytes = credit_of(&inputs, to.waiting_bytes_max);
+        let permit = to.credit.acquire_many(bytes).await;
+        permit.map_err(|_| DoorClosed)?.forget();
+        self.send(lane, inputs, ledger, upto)
     }
 
-    /// Hands inputs over to the engine, or gives them back if the door is full: the way without
+    /// Hands inputs of a lane over to the engine, or gives them back if it is full: the way without
     /// a future, for the usual case. Who waits in [`Door::hand_over`] comes first.
     pub fn try_hand_over(
         &self,
-        inputs: Inputs,
+        lane: Lane,
+        mut inputs: Encoded,
         ledger: &Arc<Ledger>,
         upto: u64,
     ) -> Result<(), NotHandedOver> {
-        let bytes = credit_of(&inputs, self.waiting_bytes_max);
-        match self.credit.try_acquire_many(bytes) {
+        if inputs.pay(Instant::now()).is_err() {
+            return Err(NotHandedOver::Full(inputs));
+        }
+        let to = self.lanes.of(lane);
+        let bytes = credit_of(&inputs, to.waiting_bytes_max);
+        match to.credit.try_acquire_many(bytes) {
             Ok(permit) => permit.forget(),
             Err(TryAcquireError::NoPermits) => return Err(NotHandedOver::Full(inputs)),
             Err(TryAcquireError::Closed) => return Err(NotHandedOver::Closed),
         }
-        self.send(inputs, ledger, upto)
+        self.send(lane, inputs, ledger, upto)
             .map_err(|DoorClosed| NotHandedOver::Closed)
     }
 
-    fn send(&self, inputs: Inputs, ledger: &Arc<Ledger>, upto: u64) -> Result<(), DoorClosed> {
-        let ack = AckToken {
-            ledger: Arc::clone(ledger),
-            upto,
-            settled: false,
-        };
-        self.arrivals
-            .send(Arrival { inputs, ack })
-            .map_err(|_| DoorClosed)
+    /// Hands over what there is in both lanes, what is urgent first; counts it to what was handed
+    /// over before. Waits while a lane is full.
+    ///
+    /// # Cancel safety
+    /// Not cancel safe: if cancelled, what was not handed over is lost.
+    pub async fn hand_over_all(
+        &self,
+        inputs: &mut Inputs,
+        ledger: &Arc<Ledger>,
+        handed_over: &mut Counts,
+    ) -> Result<(), DoorClosed> {
+        for lane in Lane::ALL {
+            let inputs = inputs.take(lane);
+            if !inputs.is_empty() {
+                let upto = handed_over.of_mut(lane);
+                *upto += u64::from(inputs.count());
+                self.hand_over(lane, inputs, ledger, *upto).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn send(
+        &self,
+        lane: Lane,
+        inputs: Encoded,
+        ledger: &Arc<Ledger>,
+        upto: u64,
+    ) -> Result<(), DoorClosed> {
+        let ack = AckToken::new(Arc::clone(ledger), lane, upto);
+        let arrival = Arrival { lane, inputs, ack };
+        let sent = self.lanes.of(lane).arrivals.send(arrival);
+        sent.map_err(|_| DoorClosed)
     }
 }
 
 /// What an arrival takes of the bound: its bytes, or all of it if it is larger.
-fn credit_of(inputs: &Inputs, waiting_bytes_max: u32) -> u32 {
+fn credit_of(inputs: &Encoded, waiting_bytes_max: u32) -> u32 {
     u32::try_from(inputs.bytes())
         .unwrap_or(u32::MAX)
         .min(waiting_bytes_max)
@@ -264,27 +238,51 @@ fn credit_of(inputs: &Inputs, waiting_bytes_max: u32) -> u32 {
 
 /// The engine's end.
 #[derive(Debug)]
-pub struct Arrivals {
+pub struct Arrivals(Lanes<LaneOut>);
+
+/// The engine's end of a lane.
+#[derive(Debug)]
+struct LaneOut {
     receiver: Receiver<Arrival>,
     credit: Arc<Semaphore>,
     waiting_bytes_max: u32,
 }
 
+impl LaneOut {
+    fn new(waiting_bytes_max: u32) -> (LaneIn, Self) {
+        // Unbounded as a channel: the credit bounds what is in it.
+        let (arrivals, receiver) = crossbeam_channel::unbounded();
+        let credit = Arc::new(Semaphore::new(waiting_bytes_max as usize));
+        let lane = LaneIn {
+            arrivals,
+            credit: Arc::clone(&credit),
+            waiting_bytes_max,
+        };
+        let out = Self {
+            receiver,
+            credit,
+            waiting_bytes_max,
+        };
+        (lane, out)
+    }
+}
+
 impl Arrivals {
-    /// The queue, to wait on it together with others. What is taken from it must be
+    /// A lane's queue, to wait on it together with others. What is taken from it must be
     /// [released](Self::release).
-    pub const fn queue(&self) -> &Receiver<Arrival> {
-        &self.receiver
+    pub const fn queue(&self, lane: Lane) -> &Receiver<Arrival> {
+        &self.0.of(lane).receiver
     }
 
     /// Says that an arrival no longer waits, so that as much more may.
     pub fn release(&self, arrival: &Arrival) {
-        self.credit
-            .add_permits(credit_of(&arrival.inputs, self.waiting_bytes_max) as usize);
+        let lane = self.0.of(arrival.lane);
+        let bytes = credit_of(&arrival.inputs, lane.waiting_bytes_max);
+        lane.credit.add_permits(bytes as usize);
     }
 }
 
-impl Drop for Arrivals {
+impl Drop for LaneOut {
     fn drop(&mut self) {
         self.credit.close();
     }
@@ -296,18 +294,25 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
+    use ioc_core::record::Input;
+
     use super::*;
 
-    fn ticks(count: usize) -> Inputs {
+    use Lane::{Telemetry, Urgent};
+
+    fn ticks(count: usize) -> Encoded {
         let mut inputs = Inputs::default();
         for _ in 0..count {
-            inputs.push(&Input::Tick);
+            inputs.push(Telemetry, &Input::Tick);
         }
-        inputs
+        inputs.take(Telemetry)
     }
 
     fn door_of(waiting_bytes_max: u32) -> (Door, Arrivals) {
-        let options = DoorOptions { waiting_bytes_max };
+        let options = DoorOptions {
+            waiting_bytes_max: Lanes::each(|_| waiting_bytes_max),
+            ..DoorOptions::default()
+        };
         Door::new(options, Arc::default())
     }
 
@@ -315,51 +320,88 @@ mod tests {
         future.poll(&mut Context::from_waker(Waker::noop()))
     }
 
-    #[test]
-    fn inputs_come_out_as_they_went_in() {
-        let inputs = ticks(3);
-        assert_eq!(inputs.count(), 3);
-        let decoded: Vec<_> = inputs.iter().map(Input::decode).collect();
-        assert_eq!(decoded, [Ok(Input::Tick); 3]);
+    const fn counts(urgent: u64, telemetry: u64) -> Counts {
+        Lanes { urgent, telemetry }
     }
 
     #[test]
     fn a_full_door_takes_more_only_when_something_left_it() {
         let (door, arrivals) = door_of(10);
         let ledger = Arc::default();
-        door.try_hand_over(ticks(2), &ledger, 2).unwrap();
-        let full = door.try_hand_over(ticks(1), &ledger, 3);
+        door.try_hand_over(Telemetry, ticks(2), &ledger, 2).unwrap();
+        let full = door.try_hand_over(Telemetry, ticks(1), &ledger, 3);
         assert!(matches!(full, Err(NotHandedOver::Full(inputs)) if inputs.count() == 1));
-        let mut waiting = pin!(door.hand_over(ticks(1), &ledger, 3));
+        let mut waiting = pin!(door.hand_over(Telemetry, ticks(1), &ledger, 3));
         assert!(poll(waiting.as_mut()).is_pending());
-        arrivals.release(&arrivals.queue().recv().unwrap());
+        arrivals.release(&arrivals.queue(Telemetry).recv().unwrap());
         assert_eq!(poll(waiting.as_mut()), Poll::Ready(Ok(())));
-        assert_eq!(arrivals.queue().len(), 1);
+        assert_eq!(arrivals.queue(Telemetry).len(), 1);
+    }
+
+    #[test]
+    fn p7_a_lane_that_is_full_does_not_keep_the_other_from_passing() {
+        let (door, arrivals) = door_of(10);
+        let ledger = Arc::<Ledger>::default();
+        door.try_hand_over(Telemetry, ticks(2), &ledger, 2).unwrap();
+        let mut waiting = pin!(door.hand_over(Telemetry, ticks(2), &ledger, 4));
+        assert!(poll(waiting.as_mut()).is_pending());
+        door.try_hand_over(Urgent, ticks(2), &ledger, 2).unwrap();
+        arrivals.queue(Urgent).recv().unwrap().ack.settle();
+        assert_eq!(ledger.settled(), counts(2, 0));
+    }
+
+    #[test]
+    fn p5_telemetry_of_a_source_over_its_rate_waits_and_that_of_others_does_not() {
+        let options = DoorOptions {
+            rates: Lanes {
+                urgent: None,
+                telemetry: Some(100),
+            },
+            ..DoorOptions::default()
+        };
+        let (door, _arrivals) = Door::new(options, Arc::default());
+        let ledger = Arc::default();
+        let (flood, other) = (door.source(), door.source());
+        let hand_over = |source: &Source, lane, count: u64| {
+            let mut inputs = source.inputs();
+            (0..count).for_each(|_| inputs.push(lane, &Input::Tick));
+            door.try_hand_over(lane, inputs.take(lane), &ledger, count)
+        };
+        // Half a minute's worth, all at once.
+        hand_over(&flood, Telemetry, 3000).unwrap();
+        let full = hand_over(&flood, Telemetry, 1);
+        assert!(matches!(full, Err(NotHandedOver::Full(inputs)) if inputs.count() == 1));
+        hand_over(&flood, Urgent, 1).unwrap();
+        hand_over(&other, Telemetry, 1).unwrap();
     }
 
     #[test]
     fn what_is_larger_than_the_bound_passes_alone() {
         let (door, arrivals) = door_of(8);
         let ledger = Arc::default();
-        door.try_hand_over(ticks(100), &ledger, 100).unwrap();
-        arrivals.release(&arrivals.queue().recv().unwrap());
-        door.try_hand_over(ticks(1), &ledger, 101).unwrap();
+        let many = door.try_hand_over(Telemetry, ticks(100), &ledger, 100);
+        many.unwrap();
+        arrivals.release(&arrivals.queue(Telemetry).recv().unwrap());
+        let one = door.try_hand_over(Telemetry, ticks(1), &ledger, 101);
+        one.unwrap();
     }
 
     #[test]
     fn who_waits_is_told_when_the_engine_is_gone() {
         let (door, arrivals) = door_of(10);
         let ledger = Arc::<Ledger>::default();
-        door.try_hand_over(ticks(2), &ledger, 2).unwrap();
-        let mut credit = pin!(door.hand_over(ticks(2), &ledger, 4));
-        let mut durable = pin!(ledger.settled_beyond(0));
+        door.try_hand_over(Telemetry, ticks(2), &ledger, 2).unwrap();
+        let mut credit = pin!(door.hand_over(Telemetry, ticks(2), &ledger, 4));
+        let mut durable = pin!(ledger.settled_beyond(counts(0, 0)));
         assert!(poll(credit.as_mut()).is_pending());
         assert!(poll(durable.as_mut()).is_pending());
         drop(arrivals);
         assert_eq!(poll(credit), Poll::Ready(Err(DoorClosed)));
         assert_eq!(poll(durable), Poll::Ready(Err(DoorClosed)));
-        let closed = door.try_hand_over(ticks(1), &ledger, 5);
-        assert!(matches!(closed, Err(NotHandedOver::Closed)));
+        for lane in Lane::ALL {
+            let closed = door.try_hand_over(lane, ticks(1), &ledger, 5);
+            assert!(matches!(closed, Err(NotHandedOver::Closed)));
+        }
     }
 
     #[test]
@@ -367,20 +409,21 @@ mod tests {
         let (door, arrivals) = door_of(100);
         let ledger = Arc::<Ledger>::default();
         for upto in 1..=3 {
-            door.try_hand_over(ticks(1), &ledger, upto).unwrap();
+            for lane in Lane::ALL {
+                door.try_hand_over(lane, ticks(1), &ledger, upto).unwrap();
+            }
         }
-        let settle_next = || arrivals.queue().recv().unwrap().ack.settle();
-        settle_next();
-        assert_eq!(poll(pin!(ledger.settled_beyond(0))), Poll::Ready(Ok(1)));
-        let mut durable = pin!(ledger.settled_beyond(1));
+        let settle_next = |lane| arrivals.queue(lane).recv().unwrap().ack.settle();
+        let beyond = |urgent, telemetry| ledger.settled_beyond(counts(urgent, telemetry));
+        settle_next(Telemetry);
+        assert_eq!(poll(pin!(beyond(0, 0))), Poll::Ready(Ok(counts(0, 1))));
+        let mut durable = pin!(beyond(0, 1));
         assert!(poll(durable.as_mut()).is_pending());
-        settle_next();
-        assert_eq!(poll(durable), Poll::Ready(Ok(2)));
-        drop(arrivals.queue().recv().unwrap().ack);
-        assert_eq!(poll(pin!(ledger.settled_beyond(1))), Poll::Ready(Ok(2)));
-        assert_eq!(
-            poll(pin!(ledger.settled_beyond(2))),
-            Poll::Ready(Err(DoorClosed))
-        );
+        settle_next(Urgent);
+        assert_eq!(poll(durable), Poll::Ready(Ok(counts(1, 1))));
+        settle_next(Telemetry);
+        drop(arrivals.queue(Telemetry).recv().unwrap().ack);
+        assert_eq!(poll(pin!(beyond(1, 1))), Poll::Ready(Ok(counts(1, 2))));
+        assert_eq!(poll(pin!(beyond(1, 2))), Poll::Ready(Err(DoorClosed)));
     }
 }

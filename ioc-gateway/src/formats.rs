@@ -11,6 +11,7 @@ pub mod native;
 mod draft;
 pub mod mapping;
 mod message;
+pub mod feedback;
 mod senml;
 mod sensorthings;
 mod ngsi_ld;
@@ -31,7 +32,7 @@ mod cefact;
 
 use std::sync::LazyLock;
 
-use ioc_core::record::{DeadLetter, Input};
+use ioc_core::record::DeadLetter;
 use ioc_core::time::Timestamp;
 
 pub use self::mapping::Mappings;
@@ -44,6 +45,7 @@ pub use reject::{Origin, Part, Reason, Reject};
 pub use reject::{append_beginning, append_dead_letter, append_part};
 pub use reply::{Replies, Reply};
 
+use self::feedback::append_feedback;
 use self::mapping::{Format, Mapping, Names};
 use crate::catalogue::Catalogue;
 use crate::door::Inputs;
@@ -80,7 +82,7 @@ pub fn append_native(
 ) -> Result<(), Reject> {
     match native::decode(payload, topic_sensor, catalogue, scratch) {
         Ok(reading) => {
-            inputs.push(&Input::Reading(reading));
+            inputs.push_reading(&reading, catalogue);
             Ok(())
         }
         Err(reject) => {
@@ -94,7 +96,7 @@ pub fn append_native(
 pub struct Sender<'a> {
     /// The adapter and the client's name, as of [`Origin`].
     pub source: &'a str,
-    /// Whether it may publish readings of this sensor.
+    /// Whether it may publish readings of this sensor, or speak for this device.
     pub may: &'a dyn Fn(&str) -> Result<(), Reject>,
 }
 
@@ -106,10 +108,10 @@ impl<'a> Sender<'a> {
     }
 }
 
-/// Appends the readings in a message, and what is none as dead letters; nothing only if its format
-/// knows that there is no reading in it, as in a certificate that a node is gone. `told` hears of
-/// each in its order: the id of the reading, or why there is none. What the sender is to be told
-/// lies in the workspace's replies.
+/// Appends the readings in a message, or what a device says about a command; and what is neither as
+/// dead letters; nothing only if its format knows that there is no reading in it, as in a certificate
+/// that a node is gone. `told` hears of each in its order: the id of the reading, or why there is
+/// none. What the sender is to be told lies in the workspace's replies.
 pub fn append_message(
     inputs: &mut Inputs,
     message: Message<'_>,
@@ -160,7 +162,7 @@ pub fn append_message_or_native(
         Err(whole) if whole.reason == Reason::TopicUnknown => {
             match native::decode(message.payload, None, catalogue, &mut workspace.native) {
                 Ok(reading) => {
-                    inputs.push(&Input::Reading(reading));
+                    inputs.push_reading(&reading, catalogue);
                     return told(Ok(reading.id));
                 }
                 Err(reject) => reject,
@@ -182,13 +184,18 @@ fn append_items(
     told: &mut dyn FnMut(Result<&str, Reject>),
 ) -> Result<(), Reject> {
     let origin = message.origin(sender.source);
+    if let Some(device) = feedback::device_of(message.topic) {
+        (sender.may)(device).map_err(feedback::not_allowed)?;
+        let said = append_feedback(inputs, message.payload, device, catalogue);
+        return said.map(|()| told(Ok("")));
+    }
     let (before, mut is_noted) = (inputs.count(), false);
     let mut rejected = 0;
     let mut take = |item: Item<'_>| {
         let reject = match item.outcome {
             Outcome::Reading(reading) => match (sender.may)(reading.sensor) {
                 Ok(()) => {
-                    inputs.push(&Input::Reading(reading));
+                    inputs.push_reading(&reading, catalogue);
                     return told(Ok(reading.id));
                 }
                 Err(reject) => reject,

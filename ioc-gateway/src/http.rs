@@ -30,7 +30,7 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use tokio::sync::{Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use self::answer::{Answer, BrokenOff, Item, Refusal};
 use self::body::BodyKind;
@@ -39,7 +39,9 @@ use self::lines::Lines;
 use self::pusher::Pusher;
 use crate::catalogue::Catalogue;
 use crate::dead_letters::DeadLetters;
-use crate::door::{Door, DoorClosed, Inputs, Ledger};
+use crate::door::{
+    Counts, Door, DoorClosed, Inputs, Lane, Ledger, NotHandedOver, Source, WhenFull,
+};
 use crate::formats;
 use crate::formats::native::{self, Scratch};
 use crate::formats::{Message, Reject, Sender, Workspace, append_dead_letter, append_message_of};
@@ -101,6 +103,7 @@ pub fn router(parts: Parts) -> Router {
         slots: Arc::new(Semaphore::new(options.requests_max)),
         streams: Arc::new(Semaphore::new(options.streams_max)),
         options: Arc::new(options),
+        source: parts.door.source(),
         door: parts.door,
         keys: parts.keys,
         stopping: parts.stopping,
@@ -122,6 +125,8 @@ pub fn router(parts: Parts) -> Router {
 #[derive(Clone)]
 struct Intake {
     door: Door,
+    /// All who show no key.
+    source: Source,
     options: Arc<HttpOptions>,
     keys: Option<Arc<Keys>>,
     stopping: watch::Receiver<bool>,
@@ -293,7 +298,7 @@ impl Intake {
     }
 
     fn decode_message(&self, message: Message<'_>, pusher: &Pusher) -> (Inputs, Answer) {
-        let (mut inputs, mut answer) = (Inputs::default(), Answer::default());
+        let (mut inputs, mut answer) = (self.inputs(pusher), Answer::default());
         let mut told = |item: Result<&str, Reject>| match item {
             Ok(id) => answer.push(Item::accepted(id)),
             Err(reject) => {
@@ -347,7 +352,7 @@ impl Intake {
         let catalogue = self.door.catalogue();
         let mut scratch = Scratch::default();
         let total = items.iter().map(|item| item.len()).sum();
-        let mut inputs = Inputs::default();
+        let mut inputs = self.inputs(pusher);
         inputs.reserve(total);
         let mut answer = Answer::default();
         for item in items {
@@ -363,12 +368,51 @@ impl Intake {
         (inputs, answer)
     }
 
+    /// Where a request's inputs are collected: each key is a source, and all without one together.
+    fn inputs(&self, pusher: &Pusher) -> Inputs {
+        let source = pusher.quota(&self.door);
+        let mut inputs = source.unwrap_or(&self.source).inputs();
+        inputs.at(Instant::now());
+        inputs
+    }
+
+    /// Hands inputs over, what is urgent first; counts them to those that were handed over before.
+    /// What finds its lane full waits, folded if that is the rule.
+    async fn hand_over(
+        &self,
+        inputs: &mut Inputs,
+        ledger: &Arc<Ledger>,
+        handed_over: &mut Counts,
+    ) -> Result<(), DoorClosed> {
+        telemetry::urgent_demoted(Adapter::Http, Adapter::Http.word(), inputs.take_demoted());
+        for lane in Lane::ALL {
+            let inputs = inputs.take(lane);
+            if inputs.is_empty() {
+                continue;
+            }
+            let upto = handed_over.of_mut(lane);
+            *upto += u64::from(inputs.count());
+            let mut inputs = match self.door.try_hand_over(lane, inputs, ledger, *upto) {
+                Ok(()) => continue,
+                Err(NotHandedOver::Closed) => return Err(DoorClosed),
+                Err(NotHandedOver::Full(inputs)) => inputs,
+            };
+            if self.door.when_full() == WhenFull::Conflate {
+                telemetry::readings_folded(Adapter::Http, inputs.fold());
+            }
+            self.door.hand_over(lane, inputs, ledger, *upto).await?;
+        }
+        Ok(())
+    }
+
     /// Hands the inputs over and waits until they are durable.
-    async fn make_durable(&self, inputs: Inputs) -> Result<(), Refusal> {
+    async fn make_durable(&self, mut inputs: Inputs) -> Result<(), Refusal> {
         let ledger = Arc::<Ledger>::default();
-        let count = u64::from(inputs.count());
-        // Dropping this future when time is up takes the inputs back: nothing was handed over.
-        let handed_over = self.door.hand_over(inputs, &ledger, count);
+        let counts = inputs.counts();
+        // Dropping this future when time is up takes back what was not handed over; what was is
+        // not acknowledged, and sent again it changes nothing.
+        let mut before = Counts::default();
+        let handed_over = self.hand_over(&mut inputs, &ledger, &mut before);
         match timeout(self.options.overload_wait_max, handed_over).await {
             Ok(Ok(())) => {}
             Ok(Err(DoorClosed)) => return Err(Refusal::Stopping),
@@ -378,8 +422,8 @@ impl Intake {
             }
         }
         let durable = async {
-            let mut settled = 0;
-            while settled < count {
+            let mut settled = Counts::default();
+            while !settled.cover(counts) {
                 settled = ledger.settled_beyond(settled).await?;
             }
             Ok(())
@@ -404,7 +448,7 @@ fn append_item(
     let decoded = decoded.and_then(|reading| pusher.check(reading.sensor).map(|()| reading));
     match decoded {
         Ok(reading) => {
-            inputs.push(&ioc_core::record::Input::Reading(reading));
+            inputs.push_reading(&reading, catalogue);
             Item::accepted(reading.id)
         }
         Err(reject) => {

@@ -8,11 +8,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ioc_core::id::SensorId;
 use subtle::ConstantTimeEq;
 
+use crate::door::{Door, Source};
 use crate::formats::{Reason, Reject};
 
 /// The most keys of a file.
@@ -28,6 +29,8 @@ const KEY_BEGINS: &str = "ioc_";
 #[derive(Debug)]
 pub struct Key {
     source: Box<str>,
+    /// What its holder may still send, once something has come.
+    quota: OnceLock<Source>,
     hash: blake3::Hash,
     may: May,
 }
@@ -84,12 +87,23 @@ impl Key {
         let hash = blake3::Hash::from_hex(hash).map_err(|_| KeyLineError::Hash)?;
         let may = May::of_words(words)?;
         let source = format!("http {name}").into();
-        Ok((name, Self { source, hash, may }))
+        let key = Self {
+            source,
+            quota: OnceLock::new(),
+            hash,
+            may,
+        };
+        Ok((name, key))
     }
 
     /// Who sent what comes with this key, as dead letters name it.
     pub fn source(&self) -> &str {
         &self.source
+    }
+
+    /// What its holder may still send.
+    pub fn quota(&self, door: &Door) -> &Source {
+        self.quota.get_or_init(|| door.source())
     }
 
     /// An error if it may not publish readings of this sensor, with what to write.

@@ -1,4 +1,5 @@
-//! The door: MQTT and HTTP to readings, acknowledged only when durable.
+//! The door: MQTT, NATS and HTTP to readings, acknowledged only when durable; and commands to
+//! devices, the other way.
 //!
 //! The modules in reading order, a message's way from its socket to the engine:
 
@@ -8,6 +9,7 @@ pub mod mqtt;
 pub mod http;
 pub mod brokers;
 pub mod formats;
+pub mod commands;
 pub mod catalogue;
 pub mod door;
 pub mod dead_letters;

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 
 use crate::catalogue::{Catalogue, Now};
 use crate::dead_letters::{DeadLetters, NotedLetter};
-use crate::door::{Door, DoorClosed, Inputs, Ledger};
+use crate::door::{Counts, Door, DoorClosed, Inputs, Lane, Ledger};
 use crate::formats::native;
 use crate::formats::{Item, Message, Nodes, Origin, Outcome, Part, Reason, Reject, Workspace};
 use crate::formats::{append_part, cut, decode};
@@ -204,29 +204,23 @@ impl Replayer {
         let mut words = Inputs::default();
         for letter in letters {
             self.letters.note_replayed(letter);
-            words.push(&Input::Replayed(Replayed { letter }));
+            words.push(Lane::Telemetry, &Input::Replayed(Replayed { letter }));
         }
         self.make_durable(words).await
     }
 
-    async fn make_durable(&self, inputs: Inputs) -> Result<(), Stopped> {
-        let count = u64::from(inputs.count());
-        if count == 0 {
+    async fn make_durable(&self, mut inputs: Inputs) -> Result<(), Stopped> {
+        if inputs.is_empty() {
             return Ok(());
         }
-        let ledger = Arc::<Ledger>::default();
-        let handed_over = self.door.hand_over(inputs, &ledger, count);
+        let (ledger, mut upto) = (Arc::<Ledger>::default(), Counts::default());
+        let door = &self.door;
+        let handed_over = door.hand_over_all(&mut inputs, &ledger, &mut upto);
         let handed_over = timeout(self.patience.door, handed_over).await;
         handed_over.map_err(|_| Stopped::Overloaded)??;
-        let durable = async {
-            let mut settled = 0;
-            while settled < count {
-                settled = ledger.settled_beyond(settled).await?;
-            }
-            Ok(())
-        };
+        let durable = ledger.settled_up_to(upto);
         let durable = timeout(self.patience.durable, durable).await;
-        durable.map_err(|_| Stopped::NotDurable)?
+        Ok(durable.map_err(|_| Stopped::NotDurable)??)
     }
 }
 
@@ -335,7 +329,8 @@ impl<'k> Reader<'k> {
         };
         let mut rejects = Vec::new();
         let ended = self.read_placed(letter, &mut |place, found| match found {
-            Ok(reading) => inputs.push(&Input::Reading(*reading)),
+            // What comes so late is not urgent any more.
+            Ok(reading) => inputs.push(Lane::Telemetry, &Input::Reading(*reading)),
             Err(reject) => rejects.push((place.to_owned(), reject)),
         });
         rejects.extend(ended.err().map(|reject| (String::new(), reject)));

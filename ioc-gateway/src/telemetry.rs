@@ -58,6 +58,23 @@ pub(crate) fn dead_letter(adapter: Adapter, reason: Reason) {
     COUNTERS[adapter as usize][reason as usize].increment(1);
 }
 
+/// So many readings of urgent kinds went with the telemetry: their source is over its quota.
+pub(crate) fn urgent_demoted(adapter: Adapter, source: &str, count: u32) {
+    if count > 0 {
+        let counter = counter!("ioc_urgent_demoted_total", "adapter" => adapter.word());
+        counter.increment(u64::from(count));
+        tracing::debug!(source, count, "a source is over its urgent quota");
+    }
+}
+
+/// So many readings were left out for others of their sensors, because the door was full.
+pub(crate) fn readings_folded(adapter: Adapter, count: u32) {
+    if count > 0 {
+        let counter = counter!("ioc_readings_folded_total", "adapter" => adapter.word());
+        counter.increment(u64::from(count));
+    }
+}
+
 /// An edge node of Sparkplug, or a device, was born.
 pub(crate) fn sparkplug_birth() {
     counter!("ioc_sparkplug_births_total").increment(1);
@@ -190,6 +207,17 @@ pub(crate) fn mqtt_connection_panicked(error: &tokio::task::JoinError) {
 /// A request of the HTTP intake was answered.
 pub(crate) fn http_answered(status: u16) {
     counter!("ioc_http_intake_requests_total", "status" => status.to_string()).increment(1);
+}
+
+/// A command was sent on a way: `mqtt`, `nats`.
+pub(crate) fn command_sent(way: &'static str) {
+    counter!("ioc_commands_sent_total", "way" => way).increment(1);
+}
+
+/// What a way says became of a command: not what its device did.
+pub(crate) fn command_outcome(way: &'static str, outcome: &'static str) {
+    let labels = [("way", way), ("outcome", outcome)];
+    counter!("ioc_command_outcomes_total", &labels).increment(1);
 }
 
 /// Whether a link to a broker elsewhere works.

@@ -96,12 +96,12 @@ export class Live {
   }
 
   /**
-   * Gives an order; resolves with the answer. It is sent again, with the same request id, when
+   * Gives an order about `subject`; resolves with the answer. It is sent again, with the same request id, when
    * the connection was lost in between: the server follows it once.
    */
-  command(action, incident) {
+  command(action, subject) {
     const request_id = requestId();
-    const message = { type: "command", request_id, action, incident };
+    const message = { type: "command", request_id, action, ...subject };
     return new Promise((resolve) => {
       this.commands.set(request_id, { message, resolve });
       if (this.welcomed !== null) this.send(message);

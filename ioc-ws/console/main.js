@@ -2,6 +2,7 @@
 //
 // Messages change the store at once; drawing happens once per frame, however many came.
 
+import { Actuators } from "./actuators.js";
 import { Detail } from "./detail.js";
 import { byId, el, setText, shape } from "./dom.js";
 import { Feed } from "./feed.js";
@@ -51,6 +52,7 @@ const detail = new Detail({
   cityNow: () => map.city,
 });
 detail.onLoaded = planDraw;
+const actuators = new Actuators({ root: byId("actuators"), onOrder: operate });
 const live = new Live({
   url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/v1/stream`,
   hello,
@@ -96,7 +98,11 @@ function hear(message) {
     const updates = plural(change.folded, "older update");
     toast(`The stream was ahead of this console: ${updates} folded into newer ones.`);
   }
-  if (change.all) newPicture();
+  if (change.all) {
+    newPicture();
+    actuators.load();
+  }
+  if (change.decisions?.some(({ type }) => type === "rules_changed")) actuators.load();
   if (change.decisions) {
     feed.add(change.decisions);
     detail.add(change.decisions);
@@ -167,9 +173,18 @@ async function acknowledge(id) {
   if (!allowed.ok) return toast(allowed.why);
   pending.add(id);
   planDraw();
-  const answer = await live.command("acknowledge", id);
+  const answer = await live.command("acknowledge", { incident: id });
   pending.delete(id);
   if (answer.type === "refused") toast(`Not acknowledged: ${answer.message}`);
+  planDraw();
+}
+
+/** Orders an actuator to do something, in place of what is under way there. */
+async function operate(actuator, command, replaces) {
+  const allowed = may();
+  if (!allowed.ok) return toast(allowed.why);
+  const answer = await live.command("operate", { actuator, command, ...(replaces && { replaces }) });
+  if (answer.type === "refused") toast(`${actuator} is not told to ${command}: ${answer.message}`);
   planDraw();
 }
 
@@ -191,6 +206,7 @@ function draw() {
   const evidence = selected === null ? [] : detail.evidence().map((each) => each.sensor);
   map.update({ store, selected, evidence, now, sensors: sensorsChanged });
   sensorsChanged = false;
+  actuators.draw({ store, may: may() });
   drawBar(now);
   drawBanner();
 }

@@ -5,6 +5,8 @@
 
 /** How many ended incidents stay, as on the server. */
 const ENDED_MAX = 500;
+/** Of how many actuators the last command is held, as on the server. */
+const COMMANDED_MAX = 8192;
 /** How many merged ids are remembered, so that a chosen one leads to its survivor. */
 const MERGED_MAX = 1000;
 
@@ -25,6 +27,7 @@ export function emptyStore() {
     merged: new Map(),
     silent: new Map(),
     silentTotal: 0,
+    commands: new Map(),
     readings: new Map(),
   };
 }
@@ -83,6 +86,7 @@ function applySnapshot(store, message) {
   store.merged = new Map();
   store.silent = new Map(message.sensors_silent.map((sensor) => [sensor.id, sensor]));
   store.silentTotal = message.sensors_silent_total;
+  store.commands = new Map(message.commands.map((command) => [command.actuator, command]));
   store.readings = new Map(message.readings.map((reading) => [reading.sensor, reading]));
   return { all: true };
 }
@@ -102,7 +106,9 @@ function applyFrame(store, frame) {
 }
 
 function applyDecision(store, decision, change) {
-  if (decision.incident) {
+  if (decision.command) {
+    applyCommand(store, decision);
+  } else if (decision.incident) {
     change.incidents.add(decision.incident.id);
     applyIncident(store, decision);
   } else if (decision.type === "sensor_silent") {
@@ -115,6 +121,29 @@ function applyDecision(store, decision, change) {
     store.silentTotal = Math.max(store.silentTotal - 1, store.silent.size);
     change.sensors.add(decision.sensor.id);
   }
+}
+
+/** The last command to each actuator: what is told of one before it does not hide it. */
+function applyCommand(store, decision) {
+  const { actuator, key } = decision.command;
+  const last = store.commands.get(actuator);
+  if (last && last.key !== key && decision.type !== "command_sent") return;
+  const told = { updated_seq: decision.seq, updated_at: decision.at };
+  if (!last) makeRoomForACommand(store);
+  store.commands.set(actuator, { ...decision.command, ...told });
+}
+
+function makeRoomForACommand(store) {
+  if (store.commands.size < COMMANDED_MAX) return;
+  const over = [...store.commands.values()].filter(isCommandOver);
+  over.sort((a, b) => a.updated_seq - b.updated_seq);
+  if (over.length > 0) store.commands.delete(over[0].actuator);
+}
+
+/** Whether nothing more is waited for. */
+export function isCommandOver({ progress, confirmed_by }) {
+  if (progress === "done") return confirmed_by === null;
+  return progress !== "sent" && progress !== "accepted";
 }
 
 function applyIncident(store, decision) {
@@ -250,6 +279,7 @@ export function toSnapshot(store) {
     incidents: sorted(store.incidents),
     sensors_silent: sorted(store.silent),
     sensors_silent_total: store.silentTotal,
+    commands: sorted(store.commands),
     readings: sorted(store.readings),
   };
 }

@@ -104,11 +104,17 @@ export function told(decision, placeOf) {
     const verb = type === "sensor_silent" ? "silent" : "returned";
     return { verb, text: `Sensor ${sensor.id}`, note: spoken(sensor.kind) };
   }
+  if (decision.command) {
+    const { actuator, command, answer } = decision.command;
+    const verb = type.replace("command_", "").replaceAll("_", " ");
+    const note = type === "command_sent" ? by(decision) : (answer?.detail ?? "");
+    return { verb, text: `${spoken(command)} ${actuator}`, note };
+  }
   if (type === "rules_changed") {
     return { verb: "rules", text: "Rules changed", note: decision.bundle.slice(0, 12) };
   }
   if (type === "command_refused") {
-    const text = `Order about ${decision.incident_id}`;
+    const text = `Order about ${decision.incident_id ?? decision.actuator_id}`;
     return { verb: "refused", text, note: spoken(decision.code) };
   }
   return { verb: spoken(type), text: "", note: "" };

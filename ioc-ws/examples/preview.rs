@@ -8,14 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::serve::ListenerExt;
-use ioc_core::decision::Verdict;
+use ioc_core::decision::{About, Verdict};
 use ioc_core::decision::{Cause, Certainty, Condition, Decision, DecisionHash, Evidence, Handling};
 use ioc_core::decision::{IncidentState, Refusal, RefusalCode, Released, SensorState, Severity};
 use ioc_core::id::{IncidentId, SensorId};
 use ioc_core::place::Position;
-use ioc_core::record::Action;
 use ioc_core::time::{Millis, Timestamp};
-use ioc_ws::{CommandRequest, Guard, Published, Sample, Token, Window, WindowOptions};
+use ioc_ws::{CommandRequest, Guard, Order, Published, Sample, Token, Window, WindowOptions};
 use serde_json::{Value, json};
 
 /// What a sensor kind is called, what it makes, and what it says when all is well and when not.
@@ -275,7 +274,9 @@ impl Evening {
 
     /// Does what the core would do with an order.
     fn follow(&mut self, order: CommandRequest) {
-        let Action::Acknowledge(id) = order.action;
+        let Order::Acknowledge(id) = order.order else {
+            return;
+        };
         let known = self.incidents.iter_mut().find(|incident| incident.id == id);
         let verdict = match known {
             Some(incident) => {
@@ -284,7 +285,7 @@ impl Evening {
             }
             None => Verdict::CommandRefused(Refusal {
                 code: RefusalCode::UnknownIncident,
-                incident: id,
+                about: About::Incident(id),
             }),
         };
         let cause = Cause {

@@ -1,15 +1,56 @@
 //! An operator's orders on their way to the host, and the answers on their way back.
 //!
-//! Arrives: an order that the session or REST has checked and whose actor is known. Leaves: a
+//! Arrives: an [`Order`] that the session or REST has checked and whose actor is known. Leaves: a
 //! [`CommandRequest`] on a bounded queue that the host drains from its own thread. Promise: the
 //! answer `ok` comes when the order is durable; a full queue refuses at once. Not here: what the
 //! order does, which is the core's to decide.
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
 use ioc_core::decision::RefusalCode;
-use ioc_core::id::{Actor, RequestId};
-use ioc_core::record::{Action, Seq};
+use ioc_core::id::{Actor, ActuatorId, CommandKey, CommandName, IncidentId, RequestId};
+use ioc_core::record::{Action, Operate, Seq};
+use ioc_core::time::Timestamp;
 use tokio::sync::oneshot;
+
+/// What somebody asks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// To acknowledge this incident.
+    Acknowledge(IncidentId),
+    /// To have an actuator do something.
+    Operate(OperateOrder),
+}
+
+/// What an actuator is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OperateOrder {
+    /// Which.
+    pub actuator: ActuatorId,
+    /// What.
+    pub command: CommandName,
+    /// How: a JSON object; empty if nothing is said.
+    pub parameters: Box<str>,
+    /// Not after this time, which is logical; `None` for the actuator's own deadline.
+    pub not_after: Option<Timestamp>,
+    /// The command under way whose place it takes.
+    pub replaces: Option<CommandKey>,
+}
+
+impl Order {
+    /// The order as it is journaled.
+    pub fn action(&self) -> Action<'_> {
+        match self {
+            Self::Acknowledge(incident) => Action::Acknowledge(*incident),
+            Self::Operate(order) => Action::Operate(Operate {
+                actuator: order.actuator.as_str(),
+                command: order.command.as_str(),
+                parameters: &order.parameters,
+                not_after: order.not_after,
+                replaces: order.replaces,
+            }),
+        }
+    }
+}
 
 /// An order for the host to journal.
 #[derive(Debug)]
@@ -19,7 +60,7 @@ pub struct CommandRequest {
     /// Who gives it.
     pub actor: Actor,
     /// What is asked.
-    pub action: Action,
+    pub order: Order,
     /// Where the answer goes: the number of the input record once it is durable, or why not.
     pub answer: oneshot::Sender<Result<Seq, RefusalReason>>,
 }
@@ -60,6 +101,24 @@ impl RefusalReason {
             Self::Core(RefusalCode::AlreadyAcknowledged) => {
                 "somebody has acknowledged this incident already"
             }
+            Self::Core(RefusalCode::UnknownActuator) => "no actuator has this name",
+            Self::Core(RefusalCode::CommandNotAllowed) => {
+                "the actuator has no such command; GET /api/v1/actuators lists those it has"
+            }
+            Self::Core(RefusalCode::AlreadyPending) => {
+                "a command to this actuator is under way; wait for its outcome, or say in \
+                 `replaces` that this one takes its place"
+            }
+            Self::Core(RefusalCode::NotPending) => {
+                "the command that is to be replaced is not under way any more; look at what came \
+                 of it"
+            }
+            Self::Core(RefusalCode::TooManyPending) => {
+                "as many commands are under way as there may be; send it again when some are over"
+            }
+            Self::Core(RefusalCode::TooLate) => {
+                "its deadline had passed when it was taken; send it again with a later one"
+            }
         }
     }
 }
@@ -94,16 +153,16 @@ impl Orders {
         &self,
         request: RequestId,
         actor: Actor,
-        action: Action,
+        order: Order,
     ) -> Result<Seq, RefusalReason> {
         let (answer, answered) = oneshot::channel();
-        let order = CommandRequest {
+        let asked = CommandRequest {
             request,
             actor,
-            action,
+            order,
             answer,
         };
-        match self.0.try_send(order) {
+        match self.0.try_send(asked) {
             Ok(()) => answered.await.unwrap_or(Err(RefusalReason::Stopping)),
             Err(TrySendError::Full(_)) => Err(RefusalReason::Busy),
             Err(TrySendError::Disconnected(_)) => Err(RefusalReason::Stopping),

@@ -58,7 +58,8 @@ impl Controls {
             | Verdict::SensorSilent(_)
             | Verdict::SensorReturned(_)
             | Verdict::RulesChanged(_)
-            | Verdict::CommandRefused(_) => true,
+            | Verdict::CommandRefused(_)
+            | Verdict::Command(..) => true,
         }
     }
 }

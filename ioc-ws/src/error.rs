@@ -43,8 +43,17 @@ impl From<RefusalReason> for ApiError {
             RefusalReason::Busy | RefusalReason::Stopping | RefusalReason::StorageFull => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            RefusalReason::Core(RefusalCode::UnknownIncident) => StatusCode::NOT_FOUND,
-            RefusalReason::Core(RefusalCode::AlreadyAcknowledged) => StatusCode::CONFLICT,
+            RefusalReason::Core(RefusalCode::UnknownIncident | RefusalCode::UnknownActuator) => {
+                StatusCode::NOT_FOUND
+            }
+            RefusalReason::Core(
+                RefusalCode::AlreadyAcknowledged
+                | RefusalCode::AlreadyPending
+                | RefusalCode::NotPending
+                | RefusalCode::TooLate,
+            ) => StatusCode::CONFLICT,
+            RefusalReason::Core(RefusalCode::CommandNotAllowed) => StatusCode::BAD_REQUEST,
+            RefusalReason::Core(RefusalCode::TooManyPending) => StatusCode::SERVICE_UNAVAILABLE,
         };
         Self::new(status, reason.code(), reason.message())
     }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use ioc_core::decision::{
+    Answer, AnswerWord, CommandChange, CommandState, Confirmation, EffectClass, Progress,
+};
 use ioc_core::decision::{Cause, Certainty, Condition, Decision, DecisionHash, Handling};
 use ioc_core::decision::{IncidentState, Released, SensorState, Severity, Verdict};
-use ioc_core::id::IncidentId;
+use ioc_core::id::{CommandKey, IncidentId};
 use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
 
@@ -109,6 +112,57 @@ pub(crate) fn silent(seq: u64, sensor: &str) -> Decision {
 
 pub(crate) fn returned(seq: u64, sensor: &str) -> Decision {
     decision(seq, Verdict::SensorReturned(sensor_state(sensor)))
+}
+
+/// A command to close a gate, as this change leaves it.
+pub(crate) fn command(change: CommandChange) -> Verdict {
+    command_of(change, "gate-7", "console-7f3a")
+}
+
+/// The command of a request to an actuator.
+pub(crate) fn command_of(change: CommandChange, actuator: &str, request: &str) -> Verdict {
+    use CommandChange as Change;
+    let (progress, word) = match change {
+        Change::Sent => (Progress::Sent, None),
+        Change::Accepted => (Progress::Accepted, Some(AnswerWord::Accepted)),
+        Change::Done => (Progress::Done, Some(AnswerWord::Done)),
+        Change::Confirmed => (Progress::Confirmed, Some(AnswerWord::Done)),
+        Change::Rejected => (Progress::Rejected, Some(AnswerWord::Rejected)),
+        Change::Failed => (Progress::Failed, Some(AnswerWord::Failed)),
+        Change::Expired => (Progress::Expired, None),
+        Change::NotConfirmed => (Progress::NotConfirmed, Some(AnswerWord::Done)),
+        Change::OutcomeUnknown => (Progress::OutcomeUnknown, None),
+        Change::Superseded => (Progress::Superseded, None),
+        Change::AnsweredLate => (Progress::Expired, Some(AnswerWord::Done)),
+    };
+    let state = CommandState {
+        key: CommandKey::derive(&[actuator, request]),
+        actuator: actuator.parse().unwrap(),
+        zone: "z21".parse().unwrap(),
+        command: "close".parse().unwrap(),
+        parameters: r#"{"speed":3}"#.into(),
+        effect: match change {
+            Change::OutcomeUnknown => EffectClass::AtMostOnce,
+            _ => EffectClass::Idempotent,
+        },
+        progress,
+        ordered_by: "console".parse().unwrap(),
+        ordered_at: at(1042),
+        not_after: at(1102),
+        outcome_by: at(1162),
+        confirmed_by: (change != Change::Expired).then(|| "gate-7-shut".parse().unwrap()),
+        answer: word.map(|word| Answer {
+            word,
+            detail: "".into(),
+            seq: 1050,
+        }),
+        confirmation: (change == Change::Confirmed).then(|| Confirmation {
+            reading: "e9".parse().unwrap(),
+            value: 1.0,
+            seq: 1051,
+        }),
+    };
+    Verdict::Command(change, Box::new(state))
 }
 
 fn sensor_state(sensor: &str) -> SensorState {

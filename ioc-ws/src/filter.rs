@@ -84,18 +84,21 @@ impl Filter {
             && self.severity_min.is_none_or(|min| incident.severity >= min)
     }
 
-    /// Whether something in this zone passes: sensors know neither kind of incident nor severity.
+    /// Whether something in this zone passes: sensors and actuators know neither kind of incident
+    /// nor severity.
     pub(crate) fn shows_zone(&self, zone: &ZoneId) -> bool {
         self.zones.is_empty() || self.zones.contains(zone)
     }
 
     /// Whether a decision passes. What is about no place passes always.
     pub(crate) fn shows(&self, decision: &Decision) -> bool {
-        match (decision.verdict.incident(), decision.verdict.sensor()) {
-            (Some(incident), _) => self.shows_incident(incident),
-            (None, Some(sensor)) => self.shows_zone(&sensor.zone),
-            (None, None) => true,
+        let verdict = &decision.verdict;
+        if let Some(incident) = verdict.incident() {
+            return self.shows_incident(incident);
         }
+        let sensor = verdict.sensor().map(|sensor| &sensor.zone);
+        let zone = sensor.or_else(|| verdict.command().map(|command| &command.zone));
+        zone.is_none_or(|zone| self.shows_zone(zone))
     }
 }
 

@@ -17,8 +17,8 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::auth::Desk;
 use crate::feed::{Entry, Head, SnapshotReason};
 use crate::filter::{Filter, FilterText};
-use crate::view::{Incident, Picture, Sample, Silent};
-use crate::wire::{Hex, IncidentJson, SensorJson, Text};
+use crate::view::{Commanded, Incident, Picture, Sample, Silent};
+use crate::wire::{CommandJson, Hex, IncidentJson, SensorJson, Text};
 
 /// What a client says. Members that are not known are ignored, types that are not known are not.
 #[derive(Debug, Deserialize)]
@@ -59,7 +59,19 @@ pub(crate) struct Resume {
 pub(crate) struct CommandText {
     pub request_id: String,
     pub action: String,
-    pub incident: String,
+    pub incident: Option<String>,
+    pub actuator: Option<String>,
+    #[serde(flatten)]
+    pub operate: OperateText,
+}
+
+/// What an actuator is to do, as it is written.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct OperateText {
+    pub command: Option<String>,
+    pub parameters: Option<serde_json::Value>,
+    pub not_after_s: Option<f64>,
+    pub replaces: Option<String>,
 }
 
 impl ClientMessage {
@@ -238,13 +250,16 @@ pub(crate) fn snapshot(picture: &Picture, filter: &Filter) -> Utf8Bytes {
         incidents: Vec<IncidentViewJson<'a>>,
         sensors_silent: Vec<SilentJson<'a>>,
         sensors_silent_total: usize,
+        commands: Vec<CommandedJson<'a>>,
         readings: Vec<SampleJson<'a>>,
     }
     let shown = |incident: &&Arc<Incident>| {
         incident.merged_into.is_none() && filter.shows_incident(&incident.state)
     };
     let shows_silent = |silent: &&Arc<Silent>| filter.shows_zone(&silent.state.zone);
+    let shows_command = |command: &&Arc<Commanded>| filter.shows_zone(&command.state.zone);
     let incidents = picture.incidents.iter().filter(shown);
+    let commands = picture.commands.iter().filter(shows_command);
     let silent = picture.silent.iter().filter(shows_silent);
     let json = SnapshotJson {
         seq: picture.head.seq,
@@ -255,6 +270,7 @@ pub(crate) fn snapshot(picture: &Picture, filter: &Filter) -> Utf8Bytes {
             .collect(),
         sensors_silent: silent.map(|each| SilentJson::from(&**each)).collect(),
         sensors_silent_total: picture.silent_total,
+        commands: commands.map(|each| CommandedJson::from(&**each)).collect(),
         readings: picture
             .samples
             .iter()
@@ -375,6 +391,25 @@ impl<'a> From<&'a Silent> for SilentJson<'a> {
             sensor: SensorJson::from(&silent.state),
             silent_at: Text(silent.at),
             seq: silent.seq,
+        }
+    }
+}
+
+/// The last command to an actuator: as decisions show it, and since when it stands so.
+#[derive(Serialize)]
+pub(crate) struct CommandedJson<'a> {
+    #[serde(flatten)]
+    command: CommandJson<'a>,
+    updated_seq: DecisionSeq,
+    updated_at: Text<Timestamp>,
+}
+
+impl<'a> From<&'a Commanded> for CommandedJson<'a> {
+    fn from(command: &'a Commanded) -> Self {
+        Self {
+            command: CommandJson::from(&command.state),
+            updated_seq: command.seq,
+            updated_at: Text(command.at),
         }
     }
 }

@@ -318,8 +318,8 @@ impl Keeper {
     ///
     /// # Errors
     /// The bytes are damaged.
-    pub fn restore(&mut self, saved: &[u8]) -> Result<(), CodecError> {
-        self.resume(Saved::decode(saved)?);
+    pub fn restore(&mut self, format: u16, saved: &[u8]) -> Result<(), CodecError> {
+        self.resume(Saved::decode(format, saved)?);
         Ok(())
     }
 

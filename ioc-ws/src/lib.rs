@@ -9,7 +9,7 @@
 //! server  welcome {epoch, seq, hash, you, …}
 //!         snapshot {…}  or the decisions since, as frames
 //!         frame {from, to, hash, decisions}   for ever; folded {…} when the client is behind
-//! client  command {request_id, action, incident}
+//! client  command {request_id, action, incident or actuator, …}
 //! server  ok {request_id, seq} once durable, or refused {request_id, code, message}
 //! ```
 //!
@@ -39,6 +39,7 @@ mod command;
 mod auth;
 mod guard;
 mod rest;
+mod actuators;
 mod console;
 mod error;
 mod telemetry;
@@ -49,12 +50,12 @@ mod examples;
 mod protocol;
 
 pub use auth::Token;
-pub use command::{CommandRequest, Commands, RefusalReason};
+pub use command::{CommandRequest, Commands, OperateOrder, Order, RefusalReason};
 pub use feed::{Head, Published};
 pub use guard::Guard;
 pub use keeper::Keeper;
 pub use options::{LogicalClock, WindowOptions};
-pub use saved::{VIEW_FORMAT, saved_up_to};
+pub use saved::{VIEW_FORMAT, VIEW_FORMATS_READ, saved_up_to};
 pub use view::Sample;
 pub use window::Window;
 pub use wire::decision_json;

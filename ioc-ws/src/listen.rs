@@ -9,12 +9,13 @@ use std::time::Duration;
 use futures_util::stream::FuturesUnordered;
 use futures_util::{Stream, StreamExt};
 use ioc_core::id::RequestId;
-use ioc_core::record::Action;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 
+use crate::actuators;
 use crate::auth::Desk;
+use crate::command::Order;
 use crate::frame::{self, ClientMessage, CloseCode, CommandText, Hello};
 use crate::session::Ending;
 use crate::telemetry;
@@ -72,9 +73,9 @@ fn bad(sentence: String) -> Ending {
 }
 
 /// An order that was understood.
-struct Order {
+struct Asked {
     request: RequestId,
-    action: Action,
+    order: Order,
 }
 
 /// The half that reads.
@@ -125,7 +126,7 @@ impl<'a> Listener<'a> {
                 Err(ending) => return ending,
             };
             match self.understand(&text, orders.len()) {
-                Ok(Ok(order)) => orders.push(self.give(order)),
+                Ok(Ok(asked)) => orders.push(self.give(asked)),
                 Ok(Err(refusal)) => self.answer(refusal).await,
                 Err(ending) => return ending,
             }
@@ -133,7 +134,7 @@ impl<'a> Listener<'a> {
     }
 
     /// The order in this text, or the refusal to answer with, or the end of the session.
-    fn understand(&self, text: &str, under_way: usize) -> Result<Result<Order, Utf8Bytes>, Ending> {
+    fn understand(&self, text: &str, under_way: usize) -> Result<Result<Asked, Utf8Bytes>, Ending> {
         let command = match ClientMessage::parse(text).map_err(bad)? {
             ClientMessage::Command(command) => command,
             ClientMessage::Hello(_) => return Err(bad("hello is said once".into())),
@@ -148,18 +149,18 @@ impl<'a> Listener<'a> {
         if under_way >= self.shared.options.session_commands_max {
             return refused("busy", "too many commands of this session are under way");
         }
-        match order(&command) {
-            Ok(order) => Ok(Ok(order)),
+        match asked(&command, self.shared) {
+            Ok(asked) => Ok(Ok(asked)),
             Err(sentence) => refused("bad_request", &sentence),
         }
     }
 
-    async fn give(&self, order: Order) -> Utf8Bytes {
-        let Order { request, action } = order;
+    async fn give(&self, asked: Asked) -> Utf8Bytes {
+        let Asked { request, order } = asked;
         let Some(actor) = self.desk.actor() else {
             return frame::refused(request.as_str(), "token_needed", TOKEN_NEEDED);
         };
-        let answer = self.shared.command(request.clone(), actor, action).await;
+        let answer = self.shared.command(request.clone(), actor, order).await;
         match answer {
             Ok(seq) => frame::ok(&request, seq),
             Err(refusal) => frame::refused(request.as_str(), refusal.code, &refusal.message),
@@ -176,19 +177,29 @@ impl<'a> Listener<'a> {
 pub(crate) const TOKEN_NEEDED: &str =
     "commands need the console's token, which lies in the data directory";
 
-fn order(command: &CommandText) -> Result<Order, String> {
-    if command.action != "acknowledge" {
-        return Err(format!(
-            "the actions are: acknowledge; not {}",
-            command.action
-        ));
-    }
-    let incident = frame::incident_id(&command.incident)?;
-    Ok(Order {
-        request: command
-            .request_id
-            .parse()
-            .map_err(|error| format!("{error}"))?,
-        action: Action::Acknowledge(incident),
+fn asked(command: &CommandText, shared: &Shared) -> Result<Asked, String> {
+    let missing = |member: &str| format!("{} needs `{member}`", command.action);
+    let order = match command.action.as_str() {
+        "acknowledge" => {
+            let incident = command.incident.as_deref();
+            let incident = incident.ok_or_else(|| missing("incident"))?;
+            Order::Acknowledge(frame::incident_id(incident)?)
+        }
+        "operate" => {
+            let actuator = command.actuator.as_deref();
+            let actuator = actuator.ok_or_else(|| missing("actuator"))?;
+            let now = shared.options.now();
+            Order::Operate(actuators::order(actuator, &command.operate, now)?)
+        }
+        other => {
+            return Err(format!(
+                "the actions are: acknowledge, operate; not {other}"
+            ));
+        }
+    };
+    let request = command.request_id.parse();
+    Ok(Asked {
+        request: request.map_err(|error| format!("{error}"))?,
+        order,
     })
 }

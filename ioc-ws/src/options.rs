@@ -42,6 +42,8 @@ pub struct WindowOptions {
     pub ended_incidents_max: usize,
     /// How many silent sensors a snapshot lists; the others are counted.
     pub silent_listed_max: usize,
+    /// Of how many actuators the last command is held; that which has been over longest goes first.
+    pub commanded_actuators_max: usize,
     /// How many commands may wait for the host; a further one is refused as `busy`.
     pub commands_max: usize,
     /// How many commands of one session may be under way; a further one is refused as `busy`.
@@ -81,6 +83,7 @@ impl WindowOptions {
             readings_every: Duration::from_secs(1),
             ended_incidents_max: 500,
             silent_listed_max: 10_000,
+            commanded_actuators_max: 8_192,
             commands_max: 256,
             session_commands_max: 16,
             round_bytes_max: 1 << 20,

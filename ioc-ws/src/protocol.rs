@@ -9,8 +9,14 @@ use std::time::Duration;
 
 use expect_test::expect_file;
 use futures_util::{SinkExt, StreamExt};
-use ioc_core::decision::{Cause, Condition, Decision, DecisionHash, Evidence, Handling, Refusal};
-use ioc_core::decision::{IncidentState, RefusalCode, SensorState, Severity, Verdict};
+use ioc_core::decision::{
+    About, Cause, CommandChange, Condition, Decision, DecisionHash, Evidence,
+};
+use ioc_core::decision::{
+    AnswerWord, EffectClass, IncidentState, Progress, RefusalCode, SensorState,
+};
+use ioc_core::decision::{Handling, Refusal};
+use ioc_core::decision::{Severity, Verdict};
 use ioc_core::place::Position;
 use ioc_core::record::BundleHash;
 use ioc_core::time::Millis;
@@ -83,15 +89,21 @@ fn every_type() -> Vec<Decision> {
         Verdict::RulesChanged(BundleHash([0xb5; 32])),
         Verdict::CommandRefused(Refusal {
             code: RefusalCode::AlreadyAcknowledged,
-            incident: id("a"),
+            about: About::Incident(id("a")),
+        }),
+        Verdict::CommandRefused(Refusal {
+            code: RefusalCode::AlreadyPending,
+            about: About::Actuator("gate-7".parse().unwrap()),
         }),
         Verdict::IncidentLinked(caused),
     ];
+    let changes = CommandChange::ALL.iter().copied();
+    let verdicts = verdicts.into_iter().chain(changes.map(examples::command));
     let decision = |(verdict, seq)| Decision {
         cause: cause_of(&verdict),
         ..examples::decision(seq, verdict)
     };
-    verdicts.into_iter().zip(1042..).map(decision).collect()
+    verdicts.zip(1042..).map(decision).collect()
 }
 
 fn sensor() -> SensorState {
@@ -139,10 +151,24 @@ fn cause_of(verdict: &Verdict) -> Cause {
             ..Cause::default()
         },
         Verdict::RulesChanged(_) => Cause::default(),
-        Verdict::IncidentAcknowledged(_) | Verdict::CommandRefused(_) => Cause {
-            request: Some(("console-7f3a".parse().unwrap(), "console".parse().unwrap())),
+        Verdict::Command(CommandChange::Expired | CommandChange::NotConfirmed, command) => Cause {
+            due: Some(match command.confirmed_by {
+                None => command.not_after,
+                Some(_) => command.outcome_by,
+            }),
             ..Cause::default()
         },
+        Verdict::Command(change, _)
+            if !matches!(change, CommandChange::Sent | CommandChange::Superseded) =>
+        {
+            Cause::default()
+        }
+        Verdict::IncidentAcknowledged(_) | Verdict::CommandRefused(_) | Verdict::Command(..) => {
+            Cause {
+                request: Some(("console-7f3a".parse().unwrap(), "console".parse().unwrap())),
+                ..Cause::default()
+            }
+        }
     }
 }
 
@@ -178,6 +204,7 @@ fn every_message() -> Vec<String> {
     let mut view = crate::view::View::new(options);
     let sample = sample();
     view.apply(&published[0], true);
+    view.apply(&published[13], true);
     view.sample(Arc::clone(&sample));
     let mut entry = crate::examples::entry(every_type().remove(0));
     entry.json = published[0].json.clone();
@@ -303,7 +330,19 @@ fn story() -> Vec<Decision> {
         examples::reopened(14, "a"),
         examples::updated(15, "never-opened-here"),
         examples::decision(16, Verdict::RulesChanged(BundleHash([0xb5; 32]))),
+        commanded(17, CommandChange::Sent, "gate-7"),
+        commanded(18, CommandChange::Sent, "gate-8"),
+        commanded(19, CommandChange::Confirmed, "gate-7"),
+        examples::decision(20, late_word_of_an_older_command("gate-7")),
     ]
+}
+
+fn commanded(seq: u64, change: CommandChange, actuator: &str) -> Decision {
+    examples::decision(seq, examples::command_of(change, actuator, "r-1"))
+}
+
+fn late_word_of_an_older_command(actuator: &str) -> Verdict {
+    examples::command_of(CommandChange::AnsweredLate, actuator, "r-0")
 }
 
 /// The JSON examples of the page.
@@ -353,7 +392,13 @@ fn each_word_of_the_protocol_stands_in_the_page() {
         SnapshotReason::Behind,
     ];
     let reasons = reasons.iter().map(|reason| reason.word());
+    let progress = Progress::ALL.iter().map(|each| each.word());
+    let answers = AnswerWord::ALL.iter().map(|each| each.word());
+    let effects = EffectClass::ALL.iter().map(|each| each.word());
     let words = types
+        .chain(progress)
+        .chain(answers)
+        .chain(effects)
         .chain(severities)
         .chain(codes)
         .chain(refusals)

@@ -14,10 +14,10 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use ioc_core::decision::{Condition, DecisionSeq};
 use ioc_core::id::{IncidentId, RequestId};
-use ioc_core::record::Action;
 use ioc_core::time::Timestamp;
 use serde::Serialize;
 
+use crate::command::Order;
 use crate::console::is_known;
 use crate::error::ApiError;
 use crate::feed::{About, Head};
@@ -29,7 +29,7 @@ use crate::window::Shared;
 use crate::wire::{Hex, Text};
 
 /// How many incidents a list holds unless asked otherwise.
-const LIMIT: usize = 100;
+pub(crate) const LIMIT: usize = 100;
 /// How many incidents a list holds at most.
 const LIMIT_MAX: usize = 1000;
 /// How many decisions the timeline of an incident holds at most, beside older milestones.
@@ -95,7 +95,7 @@ fn conditions(value: &str) -> Result<Vec<Condition>, ApiError> {
     value.split(',').map(condition).collect()
 }
 
-fn parse_limit(value: &str) -> Result<usize, ApiError> {
+pub(crate) fn parse_limit(value: &str) -> Result<usize, ApiError> {
     match value.parse() {
         Ok(limit @ 1..=LIMIT_MAX) => Ok(limit),
         _ => Err(ApiError::bad_request(format!(
@@ -267,19 +267,28 @@ pub(crate) async fn acknowledge(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
+    let incident = || frame::incident_id(&id).map(Order::Acknowledge);
+    give(&shared, &headers, incident).await
+}
+
+/// Gives an order and answers once it is durable, with its request id and the decision.
+pub(crate) async fn give(
+    shared: &Shared,
+    headers: &HeaderMap,
+    order: impl FnOnce() -> Result<Order, String>,
+) -> Result<Response, ApiError> {
     #[derive(Serialize)]
     struct OkJson<'a> {
         request_id: &'a str,
         seq: u64,
     }
-    let desk = shared.options.token.desk_of(&headers);
+    let desk = shared.options.token.desk_of(headers);
     let actor = desk
         .actor()
         .ok_or_else(|| ApiError::new(StatusCode::UNAUTHORIZED, "token_needed", TOKEN_NEEDED))?;
-    let incident = frame::incident_id(&id).map_err(ApiError::bad_request)?;
-    let request = request_id(&headers)?;
-    let action = Action::Acknowledge(incident);
-    let seq = shared.command(request.clone(), actor, action).await?;
+    let order = order().map_err(ApiError::bad_request)?;
+    let request = request_id(headers)?;
+    let seq = shared.command(request.clone(), actor, order).await?;
     let request_id = request.as_str();
     Ok(ok(to_json(&OkJson { request_id, seq })))
 }
@@ -351,14 +360,14 @@ pub(crate) async fn city(
 
 /// The point in the stream that an answer shows.
 #[derive(Serialize)]
-struct AsOf<'a> {
+pub(crate) struct AsOf<'a> {
     seq: DecisionSeq,
     hash: Hex<'a>,
     at: Text<Timestamp>,
 }
 
 impl<'a> AsOf<'a> {
-    const fn of(picture: &'a Picture) -> Self {
+    pub(crate) const fn of(picture: &'a Picture) -> Self {
         Self::at(&picture.head)
     }
 
@@ -389,11 +398,11 @@ fn push_members<T: Serialize>(body: &mut Vec<u8>, object: &T) {
     body.extend_from_slice(&json[1..json.len() - 1]);
 }
 
-fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
+pub(crate) fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
     serde_json::to_vec(value).expect("numbers and texts always have a JSON")
 }
 
-fn ok(json: Vec<u8>) -> Response {
+pub(crate) fn ok(json: Vec<u8>) -> Response {
     let headers = [
         (CONTENT_TYPE, "application/json"),
         (CACHE_CONTROL, "no-store"),

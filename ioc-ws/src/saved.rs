@@ -5,19 +5,23 @@
 //! in it: samples of readings, which come again, and the ring, which is read from the decisions
 //! log. Next: `view.rs`.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use ioc_core::CodecError;
 use ioc_core::codec::{Put, Take};
-use ioc_core::decision::{Cause, Decision, DecisionHash, DecisionSeq, Verdict};
+use ioc_core::decision::{Cause, CommandChange, Decision, DecisionHash, DecisionSeq, Verdict};
 
 use crate::feed::Head;
 use crate::milestones::Milestones;
-use crate::view::{Incident, Silent};
+use crate::view::{Commanded, Incident, Silent};
 
 /// The format of the bytes.
-pub const VIEW_FORMAT: u16 = 1;
+pub const VIEW_FORMAT: u16 = 2;
+
+/// The formats that are read: before the second there were no commands to actuators.
+pub const VIEW_FORMATS_READ: RangeInclusive<u16> = 1..=VIEW_FORMAT;
 
 /// A view, apart from what comes again by itself.
 #[derive(Debug)]
@@ -27,6 +31,8 @@ pub(crate) struct Saved {
     pub incidents: Vec<Arc<Incident>>,
     /// Sorted by id.
     pub silent: Vec<Arc<Silent>>,
+    /// The last command to each actuator, sorted by actuator.
+    pub commands: Vec<Arc<Commanded>>,
 }
 
 impl Saved {
@@ -43,10 +49,17 @@ impl Saved {
         for silent in &self.silent {
             put_decision(&mut out, &said(silent));
         }
+        out.put_u32(self.commands.len() as u32);
+        for command in &self.commands {
+            put_decision(&mut out, &told(command));
+        }
         out
     }
 
-    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+    pub(crate) fn decode(format: u16, bytes: &[u8]) -> Result<Self, CodecError> {
+        if !VIEW_FORMATS_READ.contains(&format) {
+            return Err(CodecError("a view's format that is not read"));
+        }
         let mut take = Take(bytes);
         let head = Head {
             seq: take.u64()?,
@@ -61,11 +74,18 @@ impl Saved {
         for _ in 0..take.u32()? {
             silent.push(Arc::new(take_silent(&mut take)?));
         }
+        let mut commands = Vec::new();
+        if format >= 2 {
+            for _ in 0..take.u32()? {
+                commands.push(Arc::new(take_command(&mut take)?));
+            }
+        }
         take.end()?;
         Ok(Self {
             head,
             incidents,
             silent,
+            commands,
         })
     }
 }
@@ -138,6 +158,28 @@ fn take_silent(take: &mut Take<'_>) -> Result<Silent, CodecError> {
     };
     Ok(Silent {
         state,
+        seq: told.seq,
+        at: told.at,
+    })
+}
+
+/// The decision that told how the command stands.
+fn told(command: &Commanded) -> Decision {
+    Decision {
+        seq: command.seq,
+        at: command.at,
+        verdict: Verdict::Command(CommandChange::Sent, Box::new(command.state.clone())),
+        cause: Cause::default(),
+    }
+}
+
+fn take_command(take: &mut Take<'_>) -> Result<Commanded, CodecError> {
+    let told = take_decision(take)?;
+    let Verdict::Command(_, state) = told.verdict else {
+        return Err(CodecError("no command"));
+    };
+    Ok(Commanded {
+        state: *state,
         seq: told.seq,
         at: told.at,
     })

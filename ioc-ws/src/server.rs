@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::error::ApiError;
 use crate::window::Shared;
-use crate::{console, rest, session, telemetry};
+use crate::{actuators, console, rest, session, telemetry};
 
 /// The version of the stream that we speak.
 const SUBPROTOCOL: &str = "ioc.v1";
@@ -44,6 +44,9 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
             "/api/v1/incidents/{id}/acknowledge",
             post(rest::acknowledge),
         )
+        .route("/api/v1/actuators", get(actuators::list))
+        .route("/api/v1/actuators/{id}", get(actuators::one))
+        .route("/api/v1/actuators/{id}/commands", post(actuators::command))
         .route("/api/v1/decisions", get(rest::decisions))
         .route("/api/v1/sensors/silent", get(rest::sensors_silent))
         .route("/api/v1/city", get(rest::city))

@@ -8,9 +8,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 
-use ioc_core::decision::Verdict;
-use ioc_core::decision::{Condition, Decision, DecisionSeq, Handling, IncidentState, SensorState};
-use ioc_core::id::{Actor, IncidentId, ReadingKind, RuleId, SensorId};
+use ioc_core::decision::{CommandChange, CommandState, Condition, Decision, DecisionSeq, Handling};
+use ioc_core::decision::{IncidentState, SensorState, Verdict};
+use ioc_core::id::{Actor, ActuatorId, IncidentId, ReadingKind, RuleId, SensorId};
 use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -111,6 +111,15 @@ pub(crate) struct Silent {
     pub at: Timestamp,
 }
 
+/// The last command to an actuator, as it stands.
+#[derive(Debug)]
+pub(crate) struct Commanded {
+    pub state: CommandState,
+    /// The decision that told it.
+    pub seq: DecisionSeq,
+    pub at: Timestamp,
+}
+
 /// The picture while it is being kept.
 #[derive(Debug)]
 pub(crate) struct View {
@@ -120,6 +129,7 @@ pub(crate) struct View {
     /// What ended, oldest first: at most `ended_incidents_max`. One that reopened since counts.
     ended: VecDeque<(IncidentId, DecisionSeq)>,
     silent: BTreeMap<SensorId, Arc<Silent>>,
+    commands: BTreeMap<ActuatorId, Arc<Commanded>>,
     samples: BTreeMap<SensorId, Arc<Sample>>,
     latest: Option<Arc<Picture>>,
 }
@@ -132,6 +142,7 @@ impl View {
             incidents: BTreeMap::new(),
             ended: VecDeque::new(),
             silent: BTreeMap::new(),
+            commands: BTreeMap::new(),
             samples: BTreeMap::new(),
             latest: None,
         }
@@ -143,6 +154,7 @@ impl View {
             head: self.head,
             incidents: self.incidents.values().cloned().collect(),
             silent: self.silent.values().cloned().collect(),
+            commands: self.commands.values().cloned().collect(),
         }
     }
 
@@ -163,6 +175,10 @@ impl View {
         let silent = saved.silent.into_iter();
         self.silent = silent
             .map(|silent| (silent.state.id.clone(), silent))
+            .collect();
+        let commands = saved.commands.into_iter();
+        self.commands = commands
+            .map(|command| (command.state.actuator.clone(), command))
             .collect();
         self.forget_ended();
     }
@@ -194,6 +210,7 @@ impl View {
                 self.silent.remove(&sensor.id);
             }
             Verdict::RulesChanged(_) | Verdict::CommandRefused(_) => {}
+            Verdict::Command(change, state) => self.apply_command(*change, state, decision),
             Verdict::IncidentMerged { into, .. } => {
                 self.apply_incident(published, control);
                 if let Some(survivor) = self.incidents.get_mut(into) {
@@ -232,6 +249,37 @@ impl View {
         }
     }
 
+    /// Applies a decision about a command: what is told of one before the last does not hide it.
+    fn apply_command(&mut self, change: CommandChange, state: &CommandState, decision: &Decision) {
+        let last = self.commands.get(&state.actuator);
+        let is_of_another = last.is_some_and(|last| last.state.key != state.key);
+        if is_of_another && change != CommandChange::Sent {
+            return;
+        }
+        if last.is_none() {
+            self.make_room_for_a_command();
+        }
+        let command = Commanded {
+            state: state.clone(),
+            seq: decision.seq,
+            at: decision.at,
+        };
+        let actuator = state.actuator.clone();
+        self.commands.insert(actuator, Arc::new(command));
+    }
+
+    /// Forgets the command that has been over longest if there are too many.
+    fn make_room_for_a_command(&mut self) {
+        if self.commands.len() < self.options.commanded_actuators_max {
+            return;
+        }
+        let over = self.commands.values().filter(|each| each.state.is_over());
+        let oldest = over.min_by_key(|each| each.seq);
+        if let Some(actuator) = oldest.map(|oldest| oldest.state.actuator.clone()) {
+            self.commands.remove(&actuator);
+        }
+    }
+
     fn forget_ended(&mut self) {
         while self.ended.len() > self.options.ended_incidents_max {
             let Some((id, seq)) = self.ended.pop_front() else {
@@ -266,6 +314,7 @@ impl View {
             incidents: self.incidents.values().cloned().collect(),
             silent: listed.cloned().collect(),
             silent_total: self.silent.len(),
+            commands: self.commands.values().cloned().collect(),
             samples: self.samples.values().cloned().collect(),
             snapshot: OnceLock::new(),
         });
@@ -283,6 +332,8 @@ pub(crate) struct Picture {
     /// Sorted by id; the first of them, if there are very many.
     pub silent: Vec<Arc<Silent>>,
     pub silent_total: usize,
+    /// Sorted by actuator.
+    pub commands: Vec<Arc<Commanded>>,
     /// Sorted by sensor.
     pub samples: Vec<Arc<Sample>>,
     snapshot: OnceLock<Utf8Bytes>,
@@ -295,6 +346,14 @@ impl Picture {
             .incidents
             .binary_search_by_key(&id, |incident| incident.state.id);
         place.ok().map(|place| &self.incidents[place])
+    }
+
+    /// The last command to this actuator, if one is held.
+    pub(crate) fn command_to(&self, actuator: &ActuatorId) -> Option<&Commanded> {
+        let place = self
+            .commands
+            .binary_search_by(|command| command.state.actuator.cmp(actuator));
+        place.ok().map(|place| &*self.commands[place])
     }
 
     /// The snapshot for whoever sees everything, made once.

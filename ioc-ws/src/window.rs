@@ -11,13 +11,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 use axum::Router;
 use bytes::Bytes;
 use ioc_core::CodecError;
+use ioc_core::bundle::Actuator;
 use ioc_core::id::{Actor, RequestId};
-use ioc_core::record::{Action, Seq};
+use ioc_core::record::Seq;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use crate::command::{Commands, Orders};
+use crate::command::{Commands, Order, Orders};
 use crate::error::ApiError;
 use crate::feed::{Head, Published};
 use crate::keeper::{self, Keeper, Kept};
@@ -41,6 +42,7 @@ pub(crate) struct Shared {
     orders: Orders,
     closing: watch::Sender<bool>,
     city: RwLock<Option<CityFile>>,
+    actuators: RwLock<Arc<[Actuator]>>,
 }
 
 /// The city as consoles draw it.
@@ -73,6 +75,7 @@ impl Window {
             orders,
             closing: watch::Sender::new(false),
             city: RwLock::new(None),
+            actuators: RwLock::default(),
             options,
         };
         let shared = Arc::new(shared);
@@ -92,13 +95,13 @@ impl Window {
         self.shared.kept.save().encode()
     }
 
-    /// Shows what was saved, before anything is released. Decisions that it knows are then only
-    /// held for those who come back.
+    /// Shows what was saved in one of [`VIEW_FORMATS_READ`](crate::VIEW_FORMATS_READ), before
+    /// anything is released. Decisions that it knows are then only held for those who come back.
     ///
     /// # Errors
     /// The bytes are damaged.
-    pub fn restore(&self, saved: &[u8]) -> Result<(), CodecError> {
-        self.shared.kept.restore(Saved::decode(saved)?);
+    pub fn restore(&self, format: u16, saved: &[u8]) -> Result<(), CodecError> {
+        self.shared.kept.restore(Saved::decode(format, saved)?);
         Ok(())
     }
 
@@ -119,6 +122,12 @@ impl Window {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         *city = Some(CityFile { geojson, etag });
+    }
+
+    /// Shows what can be ordered: the actuators of the city, sorted by id.
+    pub fn set_actuators(&self, actuators: Arc<[Actuator]>) {
+        let shown = self.shared.actuators.write();
+        *shown.unwrap_or_else(PoisonError::into_inner) = actuators;
     }
 
     /// The last decision that consoles can see.
@@ -165,6 +174,12 @@ impl Shared {
             .clone()
     }
 
+    /// What can be ordered, sorted by id.
+    pub(crate) fn actuators(&self) -> Arc<[Actuator]> {
+        let shown = self.actuators.read();
+        Arc::clone(&shown.unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The end of it all, to wait for.
     pub(crate) fn closing(&self) -> Closing {
         Closing(self.closing.subscribe())
@@ -175,9 +190,9 @@ impl Shared {
         &self,
         request: RequestId,
         actor: Actor,
-        action: Action,
+        order: Order,
     ) -> Result<Seq, ApiError> {
-        let answer = self.orders.give(request, actor, action);
+        let answer = self.orders.give(request, actor, order);
         let answered = match timeout(self.options.answer_within, answer).await {
             Ok(answer) => answer.map_err(ApiError::from),
             Err(_) => Err(ApiError::new(

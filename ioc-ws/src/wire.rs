@@ -7,12 +7,13 @@
 use std::fmt;
 
 use bytes::Bytes;
-use ioc_core::decision::{Cause, Decision, DecisionHash, Evidence, IncidentState, SensorState};
-use ioc_core::decision::{Refusal, Verdict};
-use ioc_core::id::{IncidentId, NodeId};
+use ioc_core::decision::{About, Cause, CommandState, Decision, DecisionHash, Evidence};
+use ioc_core::decision::{IncidentState, Refusal, SensorState, Verdict};
+use ioc_core::id::{CommandKey, IncidentId, NodeId};
 use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 /// The decision's JSON, without a line end.
 pub fn decision_json(decision: &Decision) -> Bytes {
@@ -60,7 +61,13 @@ enum SubjectJson<'a> {
     },
     Refused {
         code: &'static str,
-        incident_id: Text<IncidentId>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        incident_id: Option<Text<IncidentId>>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        actuator_id: Option<&'a str>,
+    },
+    Command {
+        command: CommandJson<'a>,
     },
 }
 
@@ -87,12 +94,91 @@ impl<'a> From<&'a Verdict> for SubjectJson<'a> {
             Verdict::RulesChanged(bundle) => Self::Rules {
                 bundle: Hex(&bundle.0),
             },
-            Verdict::CommandRefused(Refusal { code, incident }) => Self::Refused {
-                code: code.word(),
-                incident_id: Text(*incident),
+            Verdict::CommandRefused(Refusal { code, about }) => {
+                let (incident_id, actuator_id) = match about {
+                    About::Incident(incident) => (Some(Text(*incident)), None),
+                    About::Actuator(actuator) => (None, Some(actuator.as_str())),
+                };
+                Self::Refused {
+                    code: code.word(),
+                    incident_id,
+                    actuator_id,
+                }
+            }
+            Verdict::Command(_, command) => Self::Command {
+                command: CommandJson::from(&**command),
             },
         }
     }
+}
+
+/// A command to an actuator, in decisions, snapshots and REST answers.
+#[derive(Serialize)]
+pub(crate) struct CommandJson<'a> {
+    key: Text<CommandKey>,
+    actuator: &'a str,
+    zone: &'a str,
+    command: &'a str,
+    parameters: Value,
+    effect: &'static str,
+    progress: &'static str,
+    person_needed: bool,
+    ordered_by: &'a str,
+    ordered_at: Text<Timestamp>,
+    not_after: Text<Timestamp>,
+    outcome_by: Text<Timestamp>,
+    confirmed_by: Option<&'a str>,
+    answer: Option<AnswerJson<'a>>,
+    confirmation: Option<ConfirmationJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct AnswerJson<'a> {
+    state: &'static str,
+    detail: &'a str,
+    seq: u64,
+}
+
+#[derive(Serialize)]
+struct ConfirmationJson<'a> {
+    reading: &'a str,
+    value: f64,
+    seq: u64,
+}
+
+impl<'a> From<&'a CommandState> for CommandJson<'a> {
+    fn from(command: &'a CommandState) -> Self {
+        Self {
+            key: Text(command.key),
+            actuator: command.actuator.as_str(),
+            zone: command.zone.as_str(),
+            command: command.command.as_str(),
+            parameters: parameters(&command.parameters),
+            effect: command.effect.word(),
+            progress: command.progress.word(),
+            person_needed: command.needs_person(),
+            ordered_by: command.ordered_by.as_str(),
+            ordered_at: Text(command.ordered_at),
+            not_after: Text(command.not_after),
+            outcome_by: Text(command.outcome_by),
+            confirmed_by: command.confirmed_by.as_ref().map(|sensor| sensor.as_str()),
+            answer: command.answer.as_ref().map(|answer| AnswerJson {
+                state: answer.word.word(),
+                detail: &answer.detail,
+                seq: answer.seq,
+            }),
+            confirmation: command.confirmation.as_ref().map(|shown| ConfirmationJson {
+                reading: shown.reading.as_str(),
+                value: shown.value,
+                seq: shown.seq,
+            }),
+        }
+    }
+}
+
+/// The parameters of a command: whoever took the order has seen to it that they are an object.
+fn parameters(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::Object(Map::new()))
 }
 
 /// An incident, in decisions, snapshots and REST answers.

@@ -5,10 +5,11 @@
 //! every mistake of every feature is told, with the feature's id and line; a hundred thousand
 //! sensors are read in a fraction of a second, borrowed from the text. A sensor's levels are
 //! converted to the unit of its kind; one whose unit nobody can convert is judged by its own
-//! levels only ([`Scale::Own`]). An asset is its id and its places in the networks. Rivers and
-//! actuators are accepted and left for those who will need them. Not here: `.gz` (see `source.rs`), the zone of a sensor that names none (the
+//! levels only ([`Scale::Own`]). An asset is its id and its places in the networks. Rivers are
+//! accepted and left for those who will need them. Not here: `.gz` (see `source.rs`), the zone of a sensor that names none (the
 //! core's). Next: `city/geojson.rs`.
 
+mod actuator;
 mod geojson;
 mod misspelt;
 mod networks;
@@ -19,8 +20,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Display;
 use std::str::FromStr;
 
-use ioc_core::bundle::{City, Scale, Sensor, Zone};
-use ioc_core::id::{ReadingKind, SensorId, ZoneId};
+use ioc_core::bundle::{Actuator, ActuatorCommand, City, Scale, Sensor, Zone};
+use ioc_core::id::{ActuatorId, ReadingKind, SensorId, ZoneId};
 use ioc_core::place::{Polygon, Position};
 use ioc_core::reading::Reading;
 use ioc_core::time::Millis;
@@ -95,6 +96,10 @@ struct Reader<'r> {
     /// Where each zone is written.
     zone_places: BTreeMap<ZoneId, Place>,
     sensor_names: HashSet<SensorId>,
+    actuators: Vec<Actuator>,
+    actuator_names: HashSet<ActuatorId>,
+    /// The commands that a sensor confirms, each with where it is written and of what.
+    confirmations: Vec<((Place, String), ActuatorCommand)>,
     networks: networks::Written,
     other_units: OtherUnits,
     /// How many sensors measure in a unit that cannot be converted to their kind's: (unit, kind's).
@@ -114,6 +119,9 @@ impl<'r> Reader<'r> {
             sensors: Vec::new(),
             zone_places: BTreeMap::new(),
             sensor_names: HashSet::new(),
+            actuators: Vec::new(),
+            actuator_names: HashSet::new(),
+            confirmations: Vec::new(),
             networks: networks::Written::default(),
             other_units: OtherUnits::new(),
             foreign_units: BTreeMap::new(),
@@ -155,12 +163,17 @@ impl<'r> Reader<'r> {
                     self.misspelt
                         .note(Owner::Sensor, feature.properties, &self.place);
                 }
+                "actuator" => {
+                    self.actuator(&id, &feature);
+                    self.misspelt
+                        .note(Owner::Actuator, feature.properties, &self.place);
+                }
                 "asset" => {
                     self.asset(&id, &feature.properties);
                     self.misspelt
                         .note(Owner::Asset, feature.properties, &self.place);
                 }
-                "river" | "actuator" => {}
+                "river" => {}
                 other => {
                     let hint = did_you_mean(other, TYPES);
                     let what = format!("`{other}` is not one of {}{hint}", TYPES.join(", "));
@@ -317,7 +330,7 @@ impl<'r> Reader<'r> {
             Ok(Shape::Areas(_) | Shape::Other) => {
                 self.wrong(
                     "geometry",
-                    "a sensor needs a geometry of type Point, or null",
+                    "a sensor or an actuator needs a geometry of type Point, or null",
                 );
             }
             Err(what) => self.wrong("geometry", what),

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use ioc_core::bundle::{Bundle, City, DetectionRule, Scale, Sensor, Side, Test, Threshold};
 use ioc_core::decision::Severity;
 use ioc_gateway::catalogue::{Catalogue, Now, Registered, Unregistered};
+use ioc_gateway::commands::CommandBook;
 use ioc_gateway::formats::{Mappings, Nodes};
 
 use super::city::{self, OtherUnits};
@@ -101,8 +102,8 @@ impl Source {
 }
 
 impl Compiled {
-    /// What the door decodes by: sensors with kind and unit, the unit of each kind, and mappings;
-    /// the time is the machine's.
+    /// What the door decodes by: sensors with kind and unit, the unit and the lane of each kind, and
+    /// mappings; the time is the machine's.
     pub fn catalogue(&self, unregistered: Unregistered) -> Catalogue {
         let sensors = self.bundle.city.sensors.iter().map(|sensor| {
             let unnamed = self.other_units.get(&sensor.id);
@@ -120,11 +121,33 @@ impl Compiled {
         Catalogue {
             sensors: sensors.collect(),
             kind_units: kind_units.collect(),
+            urgent: self.urgent_kinds().collect(),
+            reports: self.report_kinds().collect(),
             unregistered,
             mappings: self.mappings.clone(),
+            commands: CommandBook::default(),
             sparkplug: Nodes::default(),
             now: Now::default(),
         }
+    }
+}
+
+impl Compiled {
+    /// The kinds whose readings are urgent: as `kinds.yaml` says, else those that some rule takes
+    /// as reports, for each of these says by itself that something has happened.
+    fn urgent_kinds(&self) -> impl Iterator<Item = &str> {
+        let urgent = self.kinds.iter().filter(move |(name, kind)| {
+            let is_report = || self.report_kinds().any(|own| own == name.as_str());
+            kind.urgent.unwrap_or_else(is_report)
+        });
+        urgent.map(|(name, _)| name.as_str())
+    }
+
+    /// The kinds that some rule takes as reports; one of them maybe several times.
+    fn report_kinds(&self) -> impl Iterator<Item = &str> {
+        let rules = self.bundle.detections.iter();
+        let reports = rules.filter(|rule| matches!(rule.test, Test::Report(_)));
+        reports.map(|rule| rule.kind.as_str())
     }
 }
 

@@ -1,4 +1,4 @@
-//! The kinds of reading: what each measures, in which unit, and what is usual.
+//! The kinds of reading: what each measures, in which unit, what is usual, and what is urgent.
 //!
 //! Arrives: `kinds.yaml`. Leaves: [`Kinds`], by which rules and the city are checked and the door
 //! converts. Promise: within the core a kind has one unit; rules, levels of sensors and readings
@@ -29,6 +29,8 @@ pub struct Kind {
     pub means: String,
     /// A usual value on a usual day, in the unit.
     pub normal: Option<f64>,
+    /// Whether its readings go before others; `None` if the rules of the kind say so.
+    pub urgent: Option<bool>,
 }
 
 impl Kinds {
@@ -104,11 +106,14 @@ impl Kind {
             )
             .and_then(|field| field.text(mistakes, "a sentence"));
         let normal = section.optional("normal");
+        let urgent = section.optional("urgent");
         section.finish(mistakes);
         let mut kind = Self {
             unit: unit?,
             means: means?.to_owned(),
             normal: None,
+            urgent: urgent
+                .and_then(|field| field.choice(mistakes, &[("yes", true), ("no", false)])),
         };
         kind.normal = normal.and_then(|field| kind.value(&field, mistakes));
         Some(kind)

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use ioc_core::record::ClockKind;
 use ioc_gateway::catalogue::Unregistered;
+use ioc_gateway::door::{Lanes, Rates, WhenFull};
 
 use super::field::Field;
 use super::mistake::Mistakes;
@@ -95,8 +96,12 @@ pub struct Mqtt {
 /// The way from the listeners to the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Door {
-    /// How many bytes may wait for the engine.
-    pub waiting_bytes_max: u32,
+    /// How many bytes may wait for the engine in each lane.
+    pub waiting_bytes_max: Lanes<u32>,
+    /// What happens to telemetry when its lane is full.
+    pub when_full: WhenFull,
+    /// How many readings a source may send a second.
+    pub rates: Rates,
     /// What happens to readings of sensors that are not registered.
     pub unregistered: Unregistered,
 }
@@ -200,9 +205,11 @@ impl Settings {
     /// What no key can get wrong alone.
     fn check_together(&self, layers: &Layers, mistakes: &mut Mistakes) {
         let packet = self.mqtt.packet_bytes_max;
+        let waiting = self.door.waiting_bytes_max;
         let holds_a_packet = [
             ("journal.batch_bytes_max", self.journal.batch_bytes_max),
-            ("door.waiting_bytes_max", self.door.waiting_bytes_max),
+            ("door.waiting_bytes_max", waiting.telemetry),
+            ("door.urgent_bytes_max", waiting.urgent),
         ];
         for (path, bytes) in holds_a_packet.iter().filter(|(_, bytes)| *bytes < packet) {
             // The mistake lies where something was changed.
@@ -305,16 +312,36 @@ fn mqtt(layers: &Layers, dir: Option<&Path>, mistakes: &mut Mistakes) -> Option<
 }
 
 fn door(layers: &Layers, mistakes: &mut Mistakes) -> Option<Door> {
-    let waiting_bytes_max = layers
-        .field("door.waiting_bytes_max")
-        .bytes(mistakes, 1 << 20..=u64::from(u32::MAX));
+    let mut bytes = |path| {
+        let field = layers.field(path);
+        field.bytes(mistakes, 1 << 20..=u64::from(u32::MAX))
+    };
+    let urgent = bytes("door.urgent_bytes_max");
+    let telemetry = bytes("door.waiting_bytes_max");
+    let urgent_rate = layers.field("door.urgent_rate");
+    let urgent_rate = urgent_rate.integer(mistakes, 1..=1_000_000);
+    let telemetry_rate = layers.optional("door.telemetry_rate");
+    let telemetry_rate = telemetry_rate.map(|field| field.integer(mistakes, 100..=1_000_000));
+    let words = [("conflate", WhenFull::Conflate), ("wait", WhenFull::Wait)];
+    let when_full = layers.field("door.when_full").choice(mistakes, &words);
     let words = [
         ("accept", Unregistered::Accept),
         ("refuse", Unregistered::Refuse),
     ];
     let unregistered = layers.field("door.unregistered").choice(mistakes, &words);
     Some(Door {
-        waiting_bytes_max: waiting_bytes_max? as u32,
+        waiting_bytes_max: Lanes {
+            urgent: urgent? as u32,
+            telemetry: telemetry? as u32,
+        },
+        when_full: when_full?,
+        rates: Lanes {
+            urgent: Some(urgent_rate? as u32),
+            telemetry: match telemetry_rate {
+                None => None,
+                Some(per_s) => Some(per_s? as u32),
+            },
+        },
         unregistered: unregistered?,
     })
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use ioc_core::record::BundleHash;
-use ioc_gateway::door::{Door, DoorOptions, Inputs, Ledger};
+use ioc_gateway::door::{Counts, Door, DoorOptions, Inputs, Lane, Ledger};
 use ioc_ws::{Token, Window, WindowOptions};
 
 use super::*;
@@ -102,15 +102,17 @@ async fn what_an_engine_that_panics_withheld_is_not_acknowledged_and_the_next_st
     let data = tempfile::tempdir().unwrap();
     let Start { door, engine } = start(data.path(), &[]).unwrap();
     let mut inputs = Inputs::default();
-    inputs.push(&Input::Reload(UNKNOWN));
+    inputs.push(Lane::Urgent, &Input::Reload(UNKNOWN));
     let ledger = Arc::new(Ledger::default());
-    door.try_hand_over(inputs, &ledger, 1).unwrap();
+    let inputs = inputs.take(Lane::Urgent);
+    let handed_over = door.try_hand_over(Lane::Urgent, inputs, &ledger, 1);
+    handed_over.unwrap();
     engine.ended().await;
     assert!(
-        ledger.settled_beyond(0).await.is_err(),
+        ledger.settled_beyond(Counts::default()).await.is_err(),
         "it is told that it waits in vain"
     );
-    assert_eq!(ledger.settled(), 0);
+    assert_eq!(ledger.settled(), Counts::default());
     let stopped = engine.stop();
     assert!(
         matches!(stopped, Err(HostError::Thread("engine"))),

@@ -13,7 +13,7 @@ use ioc_core::decision::DecisionHash;
 use ioc_core::judgement::STATE_FORMATS_READ;
 use ioc_core::record::{Input, Seq};
 use ioc_core::time::Timestamp;
-use ioc_ws::VIEW_FORMAT;
+use ioc_ws::VIEW_FORMATS_READ;
 
 use super::{InspectError, hex};
 use crate::journal::disk::SystemDisk;
@@ -360,7 +360,7 @@ fn tell_snapshot(
     is_placed: bool,
 ) -> io::Result<bool> {
     let (state, view) = (snapshot.state.format, snapshot.view.format);
-    let is_read = STATE_FORMATS_READ.contains(&state) && view == VIEW_FORMAT;
+    let is_read = STATE_FORMATS_READ.contains(&state) && VIEW_FORMATS_READ.contains(&view);
     let place = if is_placed {
         "in its place in the log"
     } else {

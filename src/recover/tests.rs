@@ -502,7 +502,7 @@ fn snapshot(site: &Site, life: Life) -> Seq {
         durable: Arc::new(Durable::new(through, life.0.numbering.last)),
         bundles: Box::new(sound),
         view: Box::new(|| crate::snapshots::Section {
-            format: VIEW_FORMAT,
+            format: ioc_ws::VIEW_FORMAT,
             bytes: Vec::new(),
         }),
     };

@@ -58,11 +58,25 @@ pub(super) fn decision_line(decision: &Value, colour: bool) -> String {
         let sensor = &decision["sensor"];
         line.cell(&short, 14, Some(DIM));
         line.words(&[&sensor["id"], &sensor["kind"], &sensor["zone"]]);
+    } else if decision["command"].is_object() {
+        let command = &decision["command"];
+        let short = short.strip_prefix("command ").unwrap_or(&short);
+        let is_grave = command["person_needed"] == true;
+        line.cell(short, 14, is_grave.then_some(severity_style("severe")));
+        line.words(&[
+            &command["command"],
+            &command["actuator"],
+            &command["zone"],
+            &command["answer"]["detail"],
+            &command["confirmed_by"],
+            &command["confirmation"]["value"],
+        ]);
     } else {
         line.cell(&short, 14, Some(BOLD));
         line.words(&[
             &decision["code"],
             &decision["incident_id"],
+            &decision["actuator_id"],
             &decision["bundle"],
         ]);
     }
@@ -208,6 +222,13 @@ mod tests {
         });
         let expected = "06:46:02  sensor silent   wl-0001  water_level  riverside";
         assert_eq!(decision_line(&silent, false), expected);
+        let failed = json!({
+            "at": "2026-03-14T06:46:02.120Z", "type": "command_failed",
+            "command": {"actuator": "gate-7", "zone": "z21", "command": "close",
+                "person_needed": true, "answer": {"state": "failed", "detail": "motor"}},
+        });
+        let expected = "06:46:02  failed          close  gate-7  z21  motor";
+        assert_eq!(decision_line(&failed, false), expected);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Messages of the standards as other programs send them: what they open, and what is said back.
 
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Stdio};
+use std::sync::mpsc::Receiver;
 
 use crate::brokers::City;
 use crate::mosquitto::Mosquitto;
@@ -208,27 +209,15 @@ fn publish(port: u16, topic: &str, payload: &[u8], dir: &Path) {
     assert!(status.unwrap().success());
 }
 
-/// What comes to a node as a command: topics and payloads in hexadecimal.
-fn commands(port: u16) -> (std::process::Child, std::sync::mpsc::Receiver<String>) {
-    let mut command: Command = tool("mosquitto_sub");
-    command.args([
-        "-h",
-        "127.0.0.1",
-        "-p",
-        &port.to_string(),
-        "-d",
-        "-F",
-        "%t %x",
-    ]);
-    command
-        .args(["-t", "spBv1.0/plant/NCMD/pump-house"])
-        .stdout(Stdio::piped());
-    let mut subscriber = command.spawn().unwrap();
+/// What comes to nodes as commands: topics and payloads in hexadecimal.
+fn commands(port: u16, filter: &str) -> (Child, Receiver<String>) {
+    let mut subscriber = tool("mosquitto_sub")
+        .args(["-h", "127.0.0.1", "-p", &port.to_string()])
+        .args(["-F", "%t %x", "-t", filter])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     let lines = lines_of(subscriber.stdout.take().unwrap());
-    wait_for("the subscription", || {
-        let line = lines.try_recv().ok()?;
-        line.starts_with("Subscribed").then_some(())
-    });
     (subscriber, lines)
 }
 
@@ -245,31 +234,27 @@ fn an_edge_node_behind_a_broker_is_asked_to_be_born_and_then_understood() {
     let city = City::with_mappings("mqtt", broker.address, keys, MAPPINGS);
     city.wait_for_link("mqtt city", "up");
     let (port, dir) = (broker.address.port(), tempfile::tempdir().unwrap());
-    let (mut subscriber, heard) = commands(port);
-    let send = |kind: &str, payload: &[u8]| {
-        publish(
-            port,
-            &format!("spBv1.0/plant/{kind}/pump-house"),
-            payload,
-            dir.path(),
-        );
+    let (mut subscriber, heard) = commands(port, "spBv1.0/plant/NCMD/+");
+    let send = |kind: &str, node: &str, payload: &[u8]| {
+        let topic = format!("spBv1.0/plant/{kind}/{node}");
+        publish(port, &topic, payload, dir.path());
     };
-    // Its birth was before this server began to listen.
-    send("NDATA", &data(9, TIMES_MS[0], 100.0));
-    let asked = wait_for("the node to be asked", || {
-        let line = heard.try_recv().ok()?;
-        line.starts_with("spBv1.0/").then_some(line)
+    // Their births were before this server began to listen. Each is asked once, so there is
+    // another one until the subscriber is there.
+    let mut nodes = 0;
+    let asked = wait_for("a node to be asked", || {
+        nodes += 1;
+        let node = format!("node-{nodes}");
+        send("NDATA", &node, &data(9, TIMES_MS[0], 100.0));
+        heard.try_recv().ok()
     });
-    assert!(
-        asked.starts_with("spBv1.0/plant/NCMD/pump-house "),
-        "{asked}"
-    );
+    assert!(asked.starts_with("spBv1.0/plant/NCMD/node-"), "{asked}");
     assert!(asked.to_ascii_lowercase().contains(REBIRTH), "{asked}");
     subscriber.kill().unwrap();
     subscriber.wait().unwrap();
-    send("NBIRTH", &birth());
-    send("NDATA", &data(1, TIMES_MS[0], 340.0));
-    send("NDATA", &data(2, TIMES_MS[1], 350.0));
+    send("NBIRTH", "pump-house", &birth());
+    send("NDATA", "pump-house", &data(1, TIMES_MS[0], 340.0));
+    send("NDATA", "pump-house", &data(2, TIMES_MS[1], 350.0));
     assert_eq!(opened(city.server()), ["flood"]);
 }
 
@@ -277,7 +262,8 @@ fn an_edge_node_behind_a_broker_is_asked_to_be_born_and_then_understood() {
 fn an_edge_node_of_our_own_listener_is_asked_where_it_takes_commands() {
     let (_site, server) = start();
     let (port, dir) = (server.mqtt.port(), tempfile::tempdir().unwrap());
-    let (mut subscriber, heard) = commands(port);
+    // It waits for its node, if that is not there yet.
+    let (mut subscriber, heard) = commands(port, "spBv1.0/plant/NCMD/pump-house");
     let topic = "spBv1.0/plant/NDATA/pump-house";
     publish(port, topic, &data(9, TIMES_MS[0], 100.0), dir.path());
     let asked = wait_for("the node to be asked", || {

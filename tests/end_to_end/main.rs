@@ -28,6 +28,7 @@ mod listener;
 mod brokers;
 mod formats;
 mod nats;
+mod devices;
 mod tls;
 mod doors;
 mod intake;

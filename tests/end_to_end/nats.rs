@@ -63,7 +63,7 @@ impl Nats {
         server
     }
 
-    fn start_again(&mut self) {
+    pub fn start_again(&mut self) {
         let mut command = tool("nats-server");
         if let Some(tls) = &self.tls {
             let [certificate, key] = &tls.shows;
@@ -84,7 +84,7 @@ impl Nats {
         wait_until_open(self.address);
     }
 
-    fn stop(&mut self) {
+    pub fn stop(&mut self) {
         terminate(&mut self.process.take().expect("it runs"));
     }
 

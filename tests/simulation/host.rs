@@ -29,3 +29,4 @@ mod checks;
 
 mod seeded;
 mod full;
+mod lanes;

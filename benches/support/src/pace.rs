@@ -30,6 +30,8 @@ pub struct PaceOptions {
     pub sensors: u32,
     /// Of so many readings one is an alarm, by a sensor that says nothing else; 0 for none.
     pub alarm_every: u32,
+    /// The kind of reading that alarms are of.
+    pub alarm_kind: &'static str,
 }
 
 impl PaceOptions {
@@ -105,7 +107,7 @@ impl Pacing {
                 .map(connect)
                 .collect::<io::Result<_>>()?,
             normal: Readings::new('s', PROBE_KIND, PROBE_UNIT),
-            alarms: Readings::new('a', PROBE_KIND, PROBE_UNIT),
+            alarms: Readings::new('a', options.alarm_kind, PROBE_UNIT),
             options,
             schedule,
             paced: Paced::default(),
@@ -267,6 +269,7 @@ mod tests {
             readings: 1000,
             sensors: 10,
             alarm_every: 100,
+            alarm_kind: PROBE_KIND,
         };
         let alarms: Vec<_> = (0..1000)
             .filter(|&number| options.is_alarm(number))

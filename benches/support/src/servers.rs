@@ -36,6 +36,17 @@ impl Ioc {
     /// Starts a server on a data directory; returns when it is ready. `config` is the directory of
     /// its rules, the shipped ones if there is none.
     pub fn start(binary: &str, data: &Path, config: Option<&Path>) -> io::Result<Self> {
+        // Each reading is to be judged, however many come.
+        Self::start_with(binary, data, config, ("IOC_DOOR_WHEN_FULL", "wait"))
+    }
+
+    /// The same with another setting of the environment.
+    pub fn start_with(
+        binary: &str,
+        data: &Path,
+        config: Option<&Path>,
+        (setting, value): (&str, &str),
+    ) -> io::Result<Self> {
         let mut command = Command::new(binary);
         command.arg("run").arg("--data").arg(data);
         if let Some(config) = config {
@@ -45,6 +56,7 @@ impl Ioc {
             .env("IOC_HTTP_LISTEN", "127.0.0.1:0")
             .env("IOC_MQTT_LISTEN", "127.0.0.1:0")
             .env("IOC_LOG_FILTER", "warn")
+            .env(setting, value)
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
         let began = Instant::now();

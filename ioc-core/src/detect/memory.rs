@@ -9,7 +9,8 @@
 //! forgotten, and is not remembered, cannot be told from a redelivery. Each kind of reading has its
 //! own such reach, for one kind may always come hours after another. Times are the source's own:
 //! were they cut off at the time of receipt, those of a clock that is ahead would say something
-//! else when the reading comes again. Next: `threshold.rs`.
+//! else when the reading comes again. Readings that were folded were never remembered: they count as
+//! forgotten. Next: `threshold.rs`.
 
 mod bytes;
 
@@ -160,6 +161,14 @@ impl Memory {
             reach.forgotten_to = reach.forgotten_to.max(entry.observed_at);
         }
         recall
+    }
+
+    /// Takes note of readings of a kind that were never remembered, observed up to this time: from
+    /// now on they cannot be told from a redelivery.
+    pub fn forget_to(&mut self, kind: &str, observed_to: Timestamp) {
+        let kind = self.kind(kind);
+        let reach = &mut self.reaches[usize::from(kind)];
+        reach.forgotten_to = reach.forgotten_to.max(observed_to);
     }
 
     pub fn is_long(&self) -> bool {

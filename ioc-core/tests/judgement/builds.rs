@@ -6,10 +6,10 @@
 use std::fmt::Write;
 
 use expect_test::expect_file;
-use ioc_core::decision::DecisionHash;
+use ioc_core::decision::{AnswerWord, DecisionHash};
 
 use crate::support::{History, Manner};
-use crate::workload::{Day, Event, SENSORS, Said, Variant, What, history};
+use crate::workload::{Day, Event, ORDERS, SENSORS, Said, Variant, What, history};
 
 const DAYS: u64 = 32;
 
@@ -57,7 +57,7 @@ impl Dice {
     }
 
     fn what(&mut self) -> What {
-        match self.below(72) {
+        match self.below(84) {
             0..5 => What::Redelivery(self.below(20) as usize),
             5..9 => What::Acknowledge {
                 reading: self.next() as usize,
@@ -67,6 +67,18 @@ impl Dice {
             9 => What::Reload(self.variant()),
             10 => What::Restart,
             11 => What::DeadLetter,
+            12..17 => What::Order {
+                what: self.below(ORDERS.len() as u64) as usize,
+                within_ms: self.one_in(2).then(|| self.below(200_000) as i64 - 1_000),
+                replaces: self.one_in(2),
+                request: self.below(32) as u8,
+            },
+            17..22 => What::Answer {
+                back: self.below(4) as usize,
+                word: AnswerWord::ALL[self.below(4) as usize],
+                is_its_own: !self.one_in(10),
+            },
+            22..24 => What::Send(self.below(3) as usize),
             _ => What::Reading(self.said()),
         }
     }

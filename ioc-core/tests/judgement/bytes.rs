@@ -3,17 +3,19 @@
 
 use expect_test::expect_file;
 use ioc_core::decision::{
-    Cause, Certainty, Condition, Decision, DecisionHash, Evidence, Handling, IncidentState,
+    About, Answer, AnswerWord, Cause, Certainty, CommandChange, CommandState, Condition,
+    Confirmation, Decision, DecisionHash, EffectClass, Evidence, Handling, IncidentState, Progress,
     Refusal, RefusalCode, SensorState, Severity, Verdict,
 };
-use ioc_core::id::IncidentId;
+use ioc_core::folded::Folded;
+use ioc_core::id::{CommandKey, IncidentId};
 use ioc_core::place::Position;
 use ioc_core::reading::{AttributesBuffer, Reading};
 use ioc_core::record::{
-    Action, Adopted, BuildHash, BundleHash, ClockKind, Command, DeadLetter, Input, Record,
-    Replayed, Skip, Started,
+    Action, Adopted, BuildHash, BundleHash, ClockKind, Command, DeadLetter, Effect, EffectNews,
+    Input, Operate, Record, Replayed, Skip, Started,
 };
-use ioc_core::time::Timestamp;
+use ioc_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
 
 fn time() -> impl Strategy<Value = Timestamp> {
@@ -27,6 +29,10 @@ fn position() -> impl Strategy<Value = Position> {
 
 fn incident_id() -> impl Strategy<Value = IncidentId> {
     any::<u64>().prop_map(|bits| IncidentId::from_bits(bits >> 14).unwrap())
+}
+
+fn key() -> impl Strategy<Value = CommandKey> {
+    any::<u128>().prop_map(|bits| CommandKey::from_bits(bits >> 28).unwrap())
 }
 
 fn any_of<T: Copy + std::fmt::Debug>(all: &'static [T]) -> impl Strategy<Value = T> {
@@ -52,6 +58,24 @@ enum Parts {
         request: String,
         actor: String,
         incident: IncidentId,
+    },
+    Folded {
+        texts: [String; 3],
+        left_out: u32,
+        times: (Timestamp, Timestamp),
+        values: [f64; 3],
+    },
+    Operate {
+        /// The request, the actor, the actuator, the command, the parameters.
+        texts: [String; 5],
+        not_after: Option<Timestamp>,
+        replaces: Option<CommandKey>,
+    },
+    Answered {
+        key: CommandKey,
+        device: String,
+        word: AnswerWord,
+        detail: String,
     },
     Other(Input<'static>),
 }
@@ -99,6 +123,50 @@ impl Parts {
                 actor,
                 action: Action::Acknowledge(*incident),
             }),
+            Self::Folded {
+                texts: [sensor, kind, unit],
+                left_out,
+                times: (from, to),
+                values: [min, last, max],
+            } => Input::Folded(Folded {
+                sensor,
+                kind,
+                unit,
+                left_out: *left_out,
+                from: *from,
+                to: *to,
+                min: *min,
+                max: *max,
+                last: *last,
+            }),
+            Self::Operate {
+                texts: [request, actor, actuator, command, parameters],
+                not_after,
+                replaces,
+            } => Input::Command(Command {
+                request,
+                actor,
+                action: Action::Operate(Operate {
+                    actuator,
+                    command,
+                    parameters,
+                    not_after: *not_after,
+                    replaces: *replaces,
+                }),
+            }),
+            Self::Answered {
+                key,
+                device,
+                word,
+                detail,
+            } => Input::Effect(Effect {
+                key: *key,
+                news: EffectNews::Answered {
+                    device,
+                    word: *word,
+                    detail,
+                },
+            }),
             Self::Other(input) => *input,
         }
     }
@@ -136,6 +204,22 @@ fn reading_parts() -> impl Strategy<Value = Parts> {
     })
 }
 
+fn folded_parts() -> impl Strategy<Value = Parts> {
+    let texts = ["[A-Za-z0-9._:@-]{1,128}", "[a-z0-9_]{1,64}", "[ -~°]{0,16}"];
+    let value = || any::<f64>().prop_filter("finite", |value| value.is_finite());
+    let values = [value(), value(), value()];
+    let fields = (texts, 1..=u32::MAX, (time(), time()), values);
+    fields.prop_map(|(texts, left_out, (one, other), mut values)| {
+        values.sort_by(f64::total_cmp);
+        Parts::Folded {
+            texts,
+            left_out,
+            times: (one.min(other), one.max(other)),
+            values,
+        }
+    })
+}
+
 fn parts() -> impl Strategy<Value = Parts> {
     let letter = (
         [
@@ -154,6 +238,38 @@ fn parts() -> impl Strategy<Value = Parts> {
         request,
         actor,
         incident,
+    });
+    let operate = (
+        [
+            "[A-Za-z0-9._:@-]{1,64}",
+            "[ -~]{1,64}",
+            "[A-Za-z0-9._:@-]{1,128}",
+            "[a-z0-9_-]{1,64}",
+            ".{0,40}",
+        ],
+        prop::option::of(time()),
+        prop::option::of(key()),
+    );
+    let operate = operate.prop_map(|(texts, not_after, replaces)| Parts::Operate {
+        texts,
+        not_after,
+        replaces,
+    });
+    let answered = (
+        key(),
+        "[A-Za-z0-9._:@-]{1,128}",
+        any_of(AnswerWord::ALL),
+        ".{0,40}",
+    );
+    let answered = answered.prop_map(|(key, device, word, detail)| Parts::Answered {
+        key,
+        device,
+        word,
+        detail,
+    });
+    let effect = key().prop_map(|key| {
+        let news = EffectNews::Started;
+        Parts::Other(Input::Effect(Effect { key, news }))
     });
     let clock = prop_oneof![
         Just(ClockKind::System),
@@ -187,8 +303,12 @@ fn parts() -> impl Strategy<Value = Parts> {
     let reload = any::<[u8; 32]>().prop_map(|hash| Parts::Other(Input::Reload(BundleHash(hash))));
     prop_oneof![
         reading_parts(),
+        folded_parts(),
         letter,
         command,
+        operate,
+        answered,
+        effect,
         started,
         skipped,
         adopted,
@@ -251,8 +371,48 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn command_state()(
+        key in key(),
+        texts in ("[A-Za-z0-9._:@-]{1,128}", "[a-z0-9_-]{1,64}", ".{0,40}", "[ -~]{1,64}"),
+        effect in any_of(EffectClass::ALL),
+        progress in any_of(Progress::ALL),
+        times in [time(), time(), time()],
+        confirmed_by in prop::option::of("[A-Za-z0-9._:@-]{1,128}"),
+        answer in prop::option::of((any_of(AnswerWord::ALL), ".{0,40}", any::<u64>())),
+        shown in prop::option::of(("[ -~]{1,200}", -1e9..1e9f64, any::<u64>())),
+    ) -> CommandState {
+        CommandState {
+            key,
+            actuator: texts.0.parse().unwrap(),
+            zone: "z 21".parse().unwrap(),
+            command: texts.1.parse().unwrap(),
+            parameters: texts.2.into(),
+            effect,
+            progress,
+            ordered_by: texts.3.parse().unwrap(),
+            ordered_at: times[0],
+            not_after: times[1],
+            outcome_by: times[2],
+            confirmed_by: confirmed_by.map(|sensor| sensor.parse().unwrap()),
+            answer: answer.map(|(word, detail, seq)| {
+                let detail = detail.into();
+                Answer { word, detail, seq }
+            }),
+            confirmation: shown.map(|(reading, value, seq)| {
+                let reading = reading.parse().unwrap();
+                Confirmation { reading, value, seq }
+            }),
+        }
+    }
+}
+
 fn verdict() -> impl Strategy<Value = Verdict> {
-    let refusal = (any_of(RefusalCode::ALL), incident_id());
+    let about = prop_oneof![
+        incident_id().prop_map(About::Incident),
+        "[A-Za-z0-9._:@-]{1,128}".prop_map(|id| About::Actuator(id.parse().unwrap())),
+    ];
+    let refusal = (any_of(RefusalCode::ALL), about);
     prop_oneof![
         incident_state().prop_map(Verdict::IncidentOpened),
         incident_state().prop_map(Verdict::IncidentUpdated),
@@ -266,7 +426,9 @@ fn verdict() -> impl Strategy<Value = Verdict> {
         sensor_state().prop_map(Verdict::SensorSilent),
         sensor_state().prop_map(Verdict::SensorReturned),
         any::<[u8; 32]>().prop_map(|hash| Verdict::RulesChanged(BundleHash(hash))),
-        refusal.prop_map(|(code, incident)| Verdict::CommandRefused(Refusal { code, incident })),
+        refusal.prop_map(|(code, about)| Verdict::CommandRefused(Refusal { code, about })),
+        (any_of(CommandChange::ALL), command_state())
+            .prop_map(|(change, command)| Verdict::Command(change, Box::new(command))),
     ]
 }
 
@@ -344,6 +506,38 @@ proptest! {
 }
 
 #[test]
+fn what_cannot_have_been_folded_is_an_error() {
+    let attributes = AttributesBuffer::default();
+    let Some(Input::Folded(folded)) = example_inputs(&attributes).pop() else {
+        panic!("it is the last example");
+    };
+    let mut whole = Vec::new();
+    Input::Folded(folded).encode(&mut whole);
+    let damaged = |place: usize, bytes: &[u8]| {
+        let mut damaged = whole.clone();
+        damaged[place..place + bytes.len()].copy_from_slice(bytes);
+        Input::decode(&damaged).is_err()
+    };
+    assert!(!damaged(0, &whole));
+    // After the tag and three lengths: how many, from, to, the least, the greatest, the last.
+    assert!(damaged(4, &[0; 4]), "nothing was left out");
+    assert!(
+        damaged(8, &i64::MAX.to_le_bytes()),
+        "it ends before it begins"
+    );
+    assert!(
+        damaged(24, &2.6f64.to_le_bytes()),
+        "the least is more than the last"
+    );
+    assert!(
+        damaged(32, &2.4f64.to_le_bytes()),
+        "the greatest is less than the last"
+    );
+    assert!(damaged(32, &f64::INFINITY.to_le_bytes()));
+    assert!(damaged(40, &f64::NAN.to_le_bytes()));
+}
+
+#[test]
 fn a_count_that_no_bytes_follow_is_an_error_at_once() {
     // Four thousand million pieces of evidence, claimed by a decision that holds none.
     let mut bytes = Vec::new();
@@ -382,7 +576,7 @@ fn example_incident() -> IncidentState {
 }
 
 fn example_inputs(attributes: &AttributesBuffer) -> Vec<Input<'_>> {
-    let at = "2026-03-14T06:45:10.933Z".parse().unwrap();
+    let at: Timestamp = "2026-03-14T06:45:10.933Z".parse().unwrap();
     vec![
         Input::Reading(Reading {
             id: "e5c1",
@@ -437,8 +631,70 @@ fn example_inputs(attributes: &AttributesBuffer) -> Vec<Input<'_>> {
             to: 1037,
             build: BuildHash([0xbe; 32]),
         }),
+        Input::Command(Command {
+            request: "r-2",
+            actor: "console",
+            action: Action::Operate(Operate {
+                actuator: "gate-7",
+                command: "close",
+                parameters: r#"{"speed":3}"#,
+                not_after: Some(at),
+                replaces: Some(CommandKey::derive(&["gate-7", "r-1"])),
+            }),
+        }),
+        Input::Effect(Effect {
+            key: CommandKey::derive(&["gate-7", "r-2"]),
+            news: EffectNews::Started,
+        }),
+        Input::Effect(Effect {
+            key: CommandKey::derive(&["gate-7", "r-2"]),
+            news: EffectNews::Answered {
+                device: "gate-7",
+                word: AnswerWord::Failed,
+                detail: "the motor is blocked",
+            },
+        }),
         Input::Replayed(Replayed { letter: 983 }),
+        Input::Folded(Folded {
+            sensor: "wl-0412",
+            kind: "water_level",
+            unit: "m",
+            left_out: 17,
+            from: at,
+            to: at + Millis::seconds(19),
+            min: 1.25,
+            max: 3.72,
+            last: 2.5,
+        }),
     ]
+}
+
+fn example_command() -> CommandState {
+    let at: Timestamp = "2026-03-14T06:46:02.120Z".parse().unwrap();
+    CommandState {
+        key: CommandKey::derive(&["gate-7", "r-2"]),
+        actuator: "gate-7".parse().unwrap(),
+        zone: "z21".parse().unwrap(),
+        command: "close".parse().unwrap(),
+        parameters: r#"{"speed":3}"#.into(),
+        effect: EffectClass::AtMostOnce,
+        progress: Progress::Confirmed,
+        ordered_by: "console".parse().unwrap(),
+        ordered_at: at,
+        not_after: at,
+        outcome_by: at,
+        confirmed_by: Some("gate-7-shut".parse().unwrap()),
+        answer: Some(Answer {
+            word: AnswerWord::Done,
+            detail: "shut".into(),
+            seq: 1043,
+        }),
+        confirmation: Some(Confirmation {
+            reading: "e9".parse().unwrap(),
+            value: 1.0,
+            seq: 1044,
+        }),
+    }
 }
 
 fn example_decisions() -> Vec<Decision> {
@@ -465,11 +721,11 @@ fn example_decisions() -> Vec<Decision> {
     acknowledged.cause.request = Some(("r-1".parse().unwrap(), "console".parse().unwrap()));
     let mut cleared = example_decision(Verdict::IncidentCleared(incident.clone()));
     cleared.cause.due = Some(cleared.at);
-    let refusal = Refusal {
-        code: RefusalCode::AlreadyAcknowledged,
-        incident: incident.id,
-    };
-    vec![
+    let refusal = |code, about| Verdict::CommandRefused(Refusal { code, about });
+    let of_incident = About::Incident(incident.id);
+    let of_actuator = About::Actuator("gate-7".parse().unwrap());
+    let command = |change| Verdict::Command(change, Box::new(example_command()));
+    let mut decisions = vec![
         opened,
         example_decision(Verdict::IncidentUpdated(incident.clone())),
         example_decision(Verdict::IncidentMerged {
@@ -483,12 +739,16 @@ fn example_decisions() -> Vec<Decision> {
         example_decision(Verdict::SensorSilent(sensor.clone())),
         example_decision(Verdict::SensorReturned(sensor)),
         example_decision(Verdict::RulesChanged(BundleHash([0xb0; 32]))),
-        example_decision(Verdict::CommandRefused(refusal)),
+        example_decision(refusal(RefusalCode::AlreadyAcknowledged, of_incident)),
+        example_decision(refusal(RefusalCode::AlreadyPending, of_actuator)),
         example_decision(Verdict::IncidentLinked(IncidentState {
             parent: Some(IncidentId::derive(&["other"])),
             ..incident
         })),
-    ]
+    ];
+    let changes = CommandChange::ALL.iter().copied();
+    decisions.extend(changes.map(|change| example_decision(command(change))));
+    decisions
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -15,6 +15,7 @@ mod family;
 mod regressions;
 mod properties;
 mod redelivery;
+mod operate;
 mod limits;
 mod bytes;
 mod state;

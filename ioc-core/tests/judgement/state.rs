@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use expect_test::{Expect, expect, expect_file};
-use ioc_core::bundle::Bundle;
+use ioc_core::bundle::{Bundle, Expected};
+use ioc_core::decision::EffectClass;
 use ioc_core::decision::Severity::{Minor, Moderate, Severe};
 use ioc_core::judgement::{Judgement, STATE_FORMAT, STATE_FORMATS_READ};
 use ioc_core::record::BundleHash;
@@ -136,6 +137,7 @@ fn the_bundle_that_held_needs_not_be_provided_again() {
 
 /// A bundle whose hashes are given, so that what rules are made of may change.
 fn example_bundle() -> Arc<Bundle> {
+    let close = ("close", Some(("gate-shut", Expected::Is(1.0))));
     let builder = BundleBuilder::new()
         .sensor_with("gauge-1", "level", |sensor| {
             sensor.position = Some(metres(0, 0));
@@ -151,6 +153,9 @@ fn example_bundle() -> Arc<Bundle> {
         })
         .silence("silent", "level", 2, Millis::minutes(5))
         .report("call", "call", Minor, Millis::minutes(30))
+        .sensor("gate-shut", "state", metres(0, 0))
+        .actuator("gate", EffectClass::Idempotent, &[close, ("flash", None)])
+        .actuator("siren", EffectClass::AtMostOnce, &[("sound", None)])
         .correlation("crowds", "crowd", &["call"], |rule| rule.sources_min = 3)
         .correlation("floods", "flood", &["high", "call"], |rule| {
             rule.weights = vec![2, 1];
@@ -168,7 +173,9 @@ fn example_bundle() -> Arc<Bundle> {
 }
 
 /// A flood that is over, one that is acknowledged and waits to clear, one that merged away; two
-/// callers that are no crowd yet; a gauge that is silent, one that has been high for some time.
+/// callers that are no crowd yet; a gauge that is silent, one that has been high for some time; a
+/// gate that is shut before it has answered, a siren that may have been sounded, a command that
+/// nobody took.
 fn example() -> History {
     timeline(
         &[("first", &example_bundle())],
@@ -187,6 +194,11 @@ fn example() -> History {
          09:07 gauge-1 0.5
          09:08 calls-6 1.0 kind=call at=9000,0
          09:09 gauge-2 2.4 observed=09:01
+         09:07:30 order gate flash request=o-1
+         09:08:31 order gate close request=o-2
+         09:08:32 order siren sound request=o-3
+         09:08:33 sent siren
+         09:08:34 gate-shut 1
          09:09 tick",
     )
 }
@@ -196,11 +208,11 @@ fn digests() -> [(u16, Expect); 2] {
     [
         (
             1,
-            expect!["a635feeb231879ed19508cee3890512ffa0fa153d144ac9a8b23c0a549a495db"],
+            expect!["e5bd19add6fdc834874e6a9c51c514808aa0a2c0a2b613067b3aa0f621123cee"],
         ),
         (
             2,
-            expect!["a635feeb231879ed19508cee3890512ffa0fa153d144ac9a8b23c0a549a495db"],
+            expect!["c702639dc6af12b1753825f384a8dec460c526bbd6b69f4e6ca46e9fd0a7eb42"],
         ),
     ]
 }

@@ -4,13 +4,15 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Aggregate, Along, AttributeMatch, Becomes, Bundle, City, CorrelationRule, DetectionRule,
-    Direction, Level, Node, Rate, Report, Scale, Sensor, Side, Silence, States, Test, Threshold,
-    Window, Zone,
+    Actuator, ActuatorCommand, Aggregate, Along, AttributeMatch, Becomes, Bundle, City,
+    ConfirmedBy, CorrelationRule, DetectionRule, Direction, Expected, Level, Node, Rate, Report,
+    Scale, Sensor, Side, Silence, States, Test, Threshold, Window, Zone,
 };
-use ioc_core::decision::{Certainty, Decision, Severity};
+use ioc_core::decision::{Certainty, Decision, EffectClass, Severity, Verdict};
+use ioc_core::folded::Folded;
 use ioc_core::judgement::{Judgement, STATE_FORMAT};
 use ioc_core::place::Position;
+use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::{BundleHash, Input, Record, Seq};
 use ioc_core::time::{Millis, Timestamp};
 
@@ -80,6 +82,38 @@ impl BundleBuilder {
 
     pub fn zone(mut self, zone: Zone) -> Self {
         self.0.city.zones.push(zone);
+        self
+    }
+
+    /// An actuator with these commands, each with what confirms it. A command may be sent for a
+    /// minute, and its outcome takes two more.
+    pub fn actuator(
+        mut self,
+        id: &str,
+        effect: EffectClass,
+        commands: &[(&str, Option<(&str, Expected)>)],
+    ) -> Self {
+        let confirmed_by = |(sensor, expected): (&str, Expected)| ConfirmedBy {
+            sensor: sensor.parse().unwrap(),
+            expected,
+        };
+        let mut commands: Vec<_> = commands
+            .iter()
+            .map(|(name, by)| ActuatorCommand {
+                name: name.parse().unwrap(),
+                confirmed_by: by.map(confirmed_by),
+            })
+            .collect();
+        commands.sort_by(|a, b| a.name.cmp(&b.name));
+        self.0.city.actuators.push(Actuator {
+            id: id.parse().unwrap(),
+            position: Some(metres(0, 0)),
+            zone: None,
+            effect,
+            deadline: Millis::minutes(1),
+            outcome_within: Millis::minutes(2),
+            commands,
+        });
         self
     }
 
@@ -266,6 +300,7 @@ impl BundleBuilder {
         bundle.detections.sort_by(|a, b| a.name.cmp(&b.name));
         bundle.correlations.sort_by(|a, b| a.name.cmp(&b.name));
         bundle.city.sensors.sort_by(|a, b| a.id.cmp(&b.id));
+        bundle.city.actuators.sort_by(|a, b| a.id.cmp(&b.id));
         bundle.city.nodes.sort_by(|a, b| a.id.cmp(&b.id));
         bundle.hash = BundleHash(*blake3::hash(words(bundle).as_bytes()).as_bytes());
         Arc::new(self.0)
@@ -342,6 +377,61 @@ impl History {
     pub fn reload(&mut self, at: Timestamp, bundle: Arc<Bundle>) {
         self.push(at, &Input::Reload(bundle.hash));
         self.bundles.push(bundle);
+    }
+
+    /// Readings of a sensor, a second apart, as the door folds them: the least, the greatest and the
+    /// last as readings, then what accounts for the others. Returns those that were left out.
+    pub fn fold(
+        &mut self,
+        at: Timestamp,
+        (sensor, kind): (&str, &str),
+        ids: &str,
+        values: &[f64],
+    ) -> Vec<Vec<u8>> {
+        let first = |value: f64| values.iter().position(|own| *own == value).unwrap();
+        let min = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let last = values.len() - 1;
+        let observed_at = |number: usize| at - Millis::seconds((last - number) as i64);
+        let mut left_out = Vec::new();
+        for (number, value) in values.iter().enumerate() {
+            let id = format!("{ids}-{number}");
+            let reading = Input::Reading(Reading {
+                id: &id,
+                sensor,
+                kind,
+                observed_at: observed_at(number),
+                received_at: None,
+                value: *value,
+                unit: "",
+                position: None,
+                attributes: Attributes::default(),
+            });
+            if [first(min), first(max), last].contains(&number) {
+                self.push(at, &reading);
+            } else {
+                let mut bytes = Vec::new();
+                reading.encode(&mut bytes);
+                left_out.push(bytes);
+            }
+        }
+        if !left_out.is_empty() {
+            self.push(
+                at,
+                &Input::Folded(Folded {
+                    sensor,
+                    kind,
+                    unit: "",
+                    left_out: left_out.len() as u32,
+                    from: observed_at(0),
+                    to: at,
+                    min,
+                    max,
+                    last: values[last],
+                }),
+            );
+        }
+        left_out
     }
 
     /// The records, numbered.
@@ -434,6 +524,13 @@ pub fn without_numbers(decisions: &[Decision]) -> Vec<Decision> {
             .evidence
             .iter_mut()
             .for_each(|evidence| evidence.seq = 0);
+        if let Verdict::Command(_, command) = &mut decision.verdict {
+            command.answer.iter_mut().for_each(|answer| answer.seq = 0);
+            command
+                .confirmation
+                .iter_mut()
+                .for_each(|shown| shown.seq = 0);
+        }
     }
     decisions
 }

@@ -4,7 +4,11 @@
 //! minutes), then one of
 //! - a sensor and its value, then `kind=`, `at=EAST,NORTH` in metres, `id=`, `observed=`, or any
 //!   attribute: `09:25 river-1 3.2 observed=09:20`
+//! - `folded SENSOR` and its values, a second apart up to this time, as the door folds them
 //! - `ack INCIDENT by=PERSON request=ID`, where an incident is named as in what is decided
+//! - `order ACTUATOR COMMAND by=PERSON request=ID within=SECONDS replaces=yes`, `sent ACTUATOR` when
+//!   the executor is about to send its last command, and `answer ACTUATOR WORD detail=TEXT
+//!   device=OTHER` when its device answers that
 //! - `reload NAME` of a bundle, `started after=TIME` (when it was last alive), or `tick`.
 //!
 //! What is decided reads the same way: `09:25 opened flood#1 severe: river-1 3.9`. Evidence is in
@@ -17,10 +21,13 @@ use std::sync::Arc;
 
 use expect_test::Expect;
 use ioc_core::bundle::Bundle;
-use ioc_core::decision::{Condition, Decision, IncidentState, Verdict};
-use ioc_core::id::IncidentId;
+use ioc_core::decision::{About, AnswerWord, CommandChange, CommandState, Condition};
+use ioc_core::decision::{Decision, IncidentState, Verdict};
+use ioc_core::id::{CommandKey, IncidentId};
 use ioc_core::reading::{AttributesBuffer, Reading};
-use ioc_core::record::{Action, BuildHash, ClockKind, Command, Input, Started};
+use ioc_core::record::{
+    Action, BuildHash, ClockKind, Command, Effect, EffectNews, Input, Operate, Started,
+};
 use ioc_core::time::{Millis, Timestamp};
 
 use crate::support::{History, MIDNIGHT, Manner, metres};
@@ -112,7 +119,11 @@ fn push_line(
     let (subject, words) = words.split_first().unwrap();
     match *subject {
         "tick" => history.push(at, &Input::Tick),
+        "folded" => push_folded(history, at, words, number),
         "ack" => push_ack(history, at, words),
+        "order" => push_order(history, at, words),
+        "sent" => push_effect(history, at, words[0], EffectNews::Started),
+        "answer" => push_answer(history, at, words),
         "reload" => {
             let named = bundles.iter().find(|(name, _)| *name == words[0]);
             history.reload(at, Arc::clone(named.unwrap().1));
@@ -138,9 +149,7 @@ fn instant(text: &str) -> Timestamp {
 }
 
 fn push_reading(history: &mut History, at: Timestamp, sensor: &str, words: &[&str], number: usize) {
-    let registered = history.bundles.last().unwrap().city.sensors.iter();
-    let registered = registered.clone().find(|own| own.id.as_str() == sensor);
-    let registered_kind = registered.map(|own| own.kind.to_string());
+    let registered_kind = kind_of(history, sensor);
     let kind = option(words, "kind").map(str::to_owned).or(registered_kind);
     let position = option(words, "at").map(|text| {
         let (east, north) = text.split_once(',').unwrap();
@@ -167,6 +176,21 @@ fn push_reading(history: &mut History, at: Timestamp, sensor: &str, words: &[&st
     history.push(at, &Input::Reading(reading));
 }
 
+fn push_folded(history: &mut History, at: Timestamp, words: &[&str], number: usize) {
+    let (sensor, values) = words.split_first().unwrap();
+    let kind = kind_of(history, sensor).expect("a sensor that is registered");
+    let values: Vec<f64> = values.iter().map(|word| word.parse().unwrap()).collect();
+    let ids = format!("line-{number}");
+    history.fold(at, (*sensor, kind.as_str()), &ids, &values);
+}
+
+/// The kind that a sensor is registered with.
+fn kind_of(history: &History, sensor: &str) -> Option<String> {
+    let mut registered = history.bundles.last().unwrap().city.sensors.iter();
+    let registered = registered.find(|own| own.id.as_str() == sensor);
+    registered.map(|own| own.kind.to_string())
+}
+
 /// Acknowledges the incident that is named `KIND#N` by what was decided so far.
 fn push_ack(history: &mut History, at: Timestamp, words: &[&str]) {
     let mut names = Names::default();
@@ -183,6 +207,48 @@ fn push_ack(history: &mut History, at: Timestamp, words: &[&str]) {
         action: Action::Acknowledge(id),
     };
     history.push(at, &Input::Command(command));
+}
+
+fn push_order(history: &mut History, at: Timestamp, words: &[&str]) {
+    let within = option(words, "within").map(|seconds| Millis::seconds(seconds.parse().unwrap()));
+    let replaces = option(words, "replaces").map(|_| key_of(history, words[0]));
+    let command = Command {
+        request: option(words, "request").unwrap_or("request"),
+        actor: option(words, "by").unwrap_or("ana"),
+        action: Action::Operate(Operate {
+            actuator: words[0],
+            command: words[1],
+            parameters: "",
+            not_after: within.map(|within| at + within),
+            replaces,
+        }),
+    };
+    history.push(at, &Input::Command(command));
+}
+
+fn push_answer(history: &mut History, at: Timestamp, words: &[&str]) {
+    let news = EffectNews::Answered {
+        device: option(words, "device").unwrap_or(words[0]),
+        word: AnswerWord::from_word(words[1]).unwrap(),
+        detail: option(words, "detail").unwrap_or_default(),
+    };
+    push_effect(history, at, words[0], news);
+}
+
+fn push_effect(history: &mut History, at: Timestamp, actuator: &str, news: EffectNews<'_>) {
+    let key = key_of(history, actuator);
+    history.push(at, &Input::Effect(Effect { key, news }));
+}
+
+/// The key of the last command that an actuator was sent so far.
+fn key_of(history: &History, actuator: &str) -> CommandKey {
+    let decisions = history.run(&Manner::plain()).decisions;
+    let commands = decisions
+        .iter()
+        .filter_map(|decision| decision.verdict.command());
+    let own = commands.filter(|command| command.actuator.as_str() == actuator);
+    let last = own.max_by_key(|command| command.ordered_at);
+    last.map_or(CommandKey::derive(&[]), |command| command.key)
 }
 
 fn push_started(history: &mut History, at: Timestamp, words: &[&str]) {
@@ -244,13 +310,50 @@ fn describe(decision: &Decision, names: &mut Names) -> String {
         Verdict::RulesChanged(_) => text.push_str(verb),
         Verdict::CommandRefused(refusal) => {
             write!(text, "{verb} {}", refusal.code.word()).unwrap();
+            if let About::Actuator(actuator) = &refusal.about {
+                write!(text, " {actuator}").unwrap();
+            }
         }
+        Verdict::Command(_, command) => describe_command(verb, command, &mut text),
     }
     if let Some((_, actor)) = &decision.cause.request {
         write!(text, " by {actor}").unwrap();
     }
     describe_evidence(decision, &mut text);
     text
+}
+
+/// A command: what it has come to, what its device says and what its sensor shows.
+fn describe_command(verb: &str, command: &CommandState, text: &mut String) {
+    write!(text, "{verb} {} {}", command.actuator, command.command).unwrap();
+    if verb == CommandChange::Sent.word() {
+        let (not_after, outcome_by) = (clock(command.not_after), clock(command.outcome_by));
+        write!(text, " until {not_after}, outcome by {outcome_by}").unwrap();
+    }
+    if verb == CommandChange::AnsweredLate.word() {
+        let answer = command.answer.as_ref().unwrap();
+        write!(
+            text,
+            " {} after {}",
+            answer.word.word(),
+            command.progress.word()
+        )
+        .unwrap();
+    }
+    if let Some(answer) = command
+        .answer
+        .as_ref()
+        .filter(|answer| !answer.detail.is_empty())
+    {
+        write!(text, " \"{}\"", answer.detail).unwrap();
+    }
+    if let Some(shown) = &command.confirmation {
+        let sensor = command.confirmed_by.as_ref().unwrap();
+        write!(text, ": {sensor} {}", shown.value).unwrap();
+    }
+    if command.needs_person() {
+        text.push_str(", a person takes over");
+    }
 }
 
 /// What is worth reading of an incident: what this verdict does not say already.

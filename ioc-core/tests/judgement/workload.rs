@@ -5,21 +5,27 @@
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Aggregate, Along, Bundle, Direction, Effect, Flow, Scale, Side, States, Stop, Zone,
+    Aggregate, Along, Bundle, Direction, Effect as MayCause, Expected, Flow, Scale, Side, States,
+    Stop, Zone,
 };
+use ioc_core::decision::AnswerWord;
+use ioc_core::decision::EffectClass::{AtMostOnce, Idempotent};
 use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
-use ioc_core::id::IncidentId;
+use ioc_core::id::{CommandKey, IncidentId};
 use ioc_core::place::Polygon;
 use ioc_core::reading::{AttributesBuffer, Reading};
-use ioc_core::record::{Action, BuildHash, ClockKind, Command, DeadLetter, Input, Started};
+use ioc_core::record::{
+    Action, BuildHash, ClockKind, Command, DeadLetter, Effect, EffectNews, Input, Operate, Started,
+};
 use ioc_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
 
 use crate::support::{BundleBuilder, History, MIDNIGHT, metres};
 
 /// Sensors of every sort: registered with and without interval, with levels of their own, in
-/// reach of each other and not; a vehicle that sends two kinds, and callers, that nobody registered.
-pub const SENSORS: [(&str, &str); 13] = [
+/// reach of each other and not; a vehicle that sends two kinds, and callers, that nobody registered;
+/// and one that shows whether a gate is shut.
+pub const SENSORS: [(&str, &str); 14] = [
     ("gauge-1", "level"),
     ("gauge-2", "level"),
     ("gauge-3", "level"),
@@ -33,6 +39,18 @@ pub const SENSORS: [(&str, &str); 13] = [
     ("calls", "call"),
     ("nowhere", "call"),
     ("vehicle", "level"),
+    ("gate-shut", "state"),
+];
+
+/// What can be ordered: actuators and what they are told, not all of which they can do.
+pub const ORDERS: [(&str, &str); 7] = [
+    ("gate-1", "close"),
+    ("gate-1", "open"),
+    ("gate-1", "flash"),
+    ("siren-1", "sound"),
+    ("siren-1", "close"),
+    ("pump-1", "start"),
+    ("nobody", "start"),
 ];
 
 /// Which rules and city hold.
@@ -73,7 +91,7 @@ pub fn bundle(variant: Variant) -> Arc<Bundle> {
     if variant == Variant::Empty {
         return BundleBuilder::new().build();
     }
-    let builder = sensors(BundleBuilder::new(), variant);
+    let builder = actuators(sensors(BundleBuilder::new(), variant), variant);
     let mut builder = correlations(detections(builder, variant), variant);
     if variant.asks_more() {
         builder = asking(builder, variant);
@@ -117,6 +135,20 @@ fn sensors(mut builder: BundleBuilder, variant: Variant) -> BundleBuilder {
         parent: None,
         areas: vec![Polygon::new(ring.to_vec()).unwrap()],
     })
+}
+
+fn actuators(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
+    let shut = |expected| Some(("gate-shut", expected));
+    let close = ("close", shut(Expected::Above(3.0)));
+    let open = ("open", shut(Expected::Below(2.5)));
+    let mut builder = builder.sensor("gate-shut", "state", metres(0, 0));
+    if variant != Variant::Grown {
+        builder = builder.actuator("gate-1", Idempotent, &[close, open, ("flash", None)]);
+    }
+    let wet = Some(("gauge-1", Expected::Is(3.0)));
+    builder
+        .actuator("siren-1", AtMostOnce, &[("sound", None)])
+        .actuator("pump-1", AtMostOnce, &[("start", wet)])
 }
 
 /// The gauges lie in one another's water, on a line and on what feeds them; a vehicle is fed too.
@@ -290,8 +322,8 @@ fn correlations(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
 }
 
 /// Each within 900 m and ten minutes, up to two before.
-fn effects(kinds: &[&str]) -> Vec<Effect> {
-    let effect = |kind: &&str| Effect {
+fn effects(kinds: &[&str]) -> Vec<MayCause> {
+    let effect = |kind: &&str| MayCause {
         incident: kind.parse().unwrap(),
         within_m: 900,
         after: Millis::minutes(10),
@@ -419,6 +451,12 @@ pub struct Event {
 #[derive(Debug, Clone)]
 pub enum What {
     Reading(Said),
+    /// So many readings at once that most are left out; maybe one of those comes again.
+    Folded {
+        sensor: usize,
+        values: Vec<f64>,
+        again: bool,
+    },
     /// The same message of a sensor once more: of the last few, counted back.
     Redelivery(usize),
     /// A person acknowledges what an earlier reading may have begun.
@@ -427,6 +465,21 @@ pub enum What {
         kind: usize,
         request: u8,
     },
+    /// A person orders something, perhaps in place of what was ordered last.
+    Order {
+        what: usize,
+        within_ms: Option<i64>,
+        replaces: bool,
+        request: u8,
+    },
+    /// A device answers one of the last orders, counted back: its own, or another's.
+    Answer {
+        back: usize,
+        word: AnswerWord,
+        is_its_own: bool,
+    },
+    /// The executor is about to send one of the last commands.
+    Send(usize),
     Reload(Variant),
     Restart,
     DeadLetter,
@@ -465,11 +518,20 @@ fn said() -> impl Strategy<Value = Said> {
 fn event() -> impl Strategy<Value = Event> {
     let what = prop_oneof![
         60 => said().prop_map(What::Reading),
+        4 => (0..10usize, prop::collection::vec(0.0..6.0f64, 5..12), any::<bool>())
+            .prop_map(|(sensor, values, again)| What::Folded { sensor, values, again }),
         5 => (0..20usize).prop_map(What::Redelivery),
         4 => (0..200usize, 0..3usize, 0..4u8)
             .prop_map(|(reading, kind, request)| What::Acknowledge { reading, kind, request }),
+        6 => (0..ORDERS.len(), prop::option::of(-1_000..200_000i64), any::<bool>(), any::<u8>())
+            .prop_map(|(what, within_ms, replaces, request)| What::Order {
+                what, within_ms, replaces, request: request % 32,
+            }),
+        6 => (0..4usize, prop::sample::select(AnswerWord::ALL), prop::bool::weighted(0.9))
+            .prop_map(|(back, word, is_its_own)| What::Answer { back, word, is_its_own }),
+        12 => (0..3usize).prop_map(What::Send),
         1 => prop::sample::select(&Variant::ALL).prop_map(What::Reload),
-        1 => Just(What::Restart),
+        3 => Just(What::Restart),
         1 => Just(What::DeadLetter),
     ];
     let after_ms = prop_oneof![
@@ -493,6 +555,11 @@ pub fn history(day: &Day) -> History {
     let mut history = History::new(bundle(day.first));
     let mut now = MIDNIGHT;
     let mut readings: Vec<(String, usize, Vec<u8>)> = Vec::new();
+    let mut orders: Vec<(CommandKey, &'static str)> = Vec::new();
+    let last = |orders: &[(CommandKey, &'static str)], back: usize| {
+        let place = orders.len().checked_sub(1 + back % orders.len().max(1));
+        place.map(|place| orders[place])
+    };
     for event in &day.events {
         now = now + Millis(event.after_ms);
         match &event.what {
@@ -501,6 +568,18 @@ pub fn history(day: &Day) -> History {
                 push_reading(&mut history, now, &id, said);
                 let bytes = history.inputs.last().unwrap().1.clone();
                 readings.push((id, said.sensor, bytes));
+            }
+            What::Folded {
+                sensor,
+                values,
+                again,
+            } => {
+                let ids = format!("f{}", history.inputs.len());
+                let left_out = history.fold(now, SENSORS[*sensor], &ids, values);
+                match left_out.into_iter().next() {
+                    Some(bytes) if *again => history.inputs.push((now, bytes)),
+                    _ => history.push(now, &Input::Tick),
+                }
             }
             What::Redelivery(back) if !readings.is_empty() => {
                 // Among the last few, so that each sensor still remembers it.
@@ -518,6 +597,44 @@ pub fn history(day: &Day) -> History {
                 push_acknowledge(&mut history, now, incident, *request);
             }
             What::Redelivery(_) | What::Acknowledge { .. } => history.push(now, &Input::Tick),
+            What::Order {
+                what,
+                within_ms,
+                replaces,
+                request,
+            } => {
+                let (actuator, command) = ORDERS[*what];
+                let request = format!("o-{request}");
+                let operate = Operate {
+                    actuator,
+                    command,
+                    parameters: r#"{"speed":3}"#,
+                    not_after: within_ms.map(|within| now + Millis(within)),
+                    replaces: last(&orders, 0).filter(|_| *replaces).map(|(key, _)| key),
+                };
+                push_order(&mut history, now, &request, operate);
+                let parts = [actuator, &request, &now.as_millis().to_string()];
+                orders.push((CommandKey::derive(&parts), actuator));
+            }
+            What::Answer {
+                back,
+                word,
+                is_its_own,
+            } => {
+                let (key, device) =
+                    last(&orders, *back).unwrap_or((CommandKey::derive(&[]), "gate-1"));
+                let news = EffectNews::Answered {
+                    device: if *is_its_own { device } else { "a-stranger" },
+                    word: *word,
+                    detail: "motor",
+                };
+                history.push(now, &Input::Effect(Effect { key, news }));
+            }
+            What::Send(back) => {
+                let (key, _) = last(&orders, *back).unwrap_or((CommandKey::derive(&[]), ""));
+                let news = EffectNews::Started;
+                history.push(now, &Input::Effect(Effect { key, news }));
+            }
             What::Reload(variant) => history.reload(now, bundle(*variant)),
             What::Restart => {
                 let before = history.inputs.last().unwrap().0;
@@ -557,6 +674,15 @@ fn push_acknowledge(history: &mut History, at: Timestamp, incident: IncidentId, 
         request: &request,
         actor: "ana",
         action: Action::Acknowledge(incident),
+    };
+    history.push(at, &Input::Command(command));
+}
+
+fn push_order(history: &mut History, at: Timestamp, request: &str, operate: Operate<'_>) {
+    let command = Command {
+        request,
+        actor: "ana",
+        action: Action::Operate(operate),
     };
     history.push(at, &Input::Command(command));
 }

@@ -5,12 +5,15 @@
 //! brought by an earlier one can never be acknowledged on this one, where its number may mean
 //! another message.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::DECODED_BYTES_MAX;
-use crate::door::{Door, DoorClosed, Inputs, Ledger, NotHandedOver};
+use crate::door::{Counts, Door, DoorClosed, Inputs, Lane, Lanes, Ledger, NotHandedOver, WhenFull};
 use crate::formats::{Message, Reject, Reply, Workspace, append_message_or_native};
 use crate::telemetry::{self, Adapter};
 
@@ -24,28 +27,33 @@ pub(super) struct Epoch {
     source: Box<str>,
     workspace: Workspace,
     inputs: Inputs,
+    /// How many inputs were handed over, and how many of them are durable.
+    handed_over: Counts,
+    durable: Counts,
+    /// Of each message that is not settled, how many inputs there were up to it.
+    ends: VecDeque<Counts>,
     decoded: u64,
-    /// How many of them were handed over, or wait for the door.
-    handed_over: u64,
     settled: u64,
-    /// What the door was too full for.
-    waiting: Option<HandingOver>,
+    /// What the door was too full for, by lane.
+    waiting: Lanes<Option<HandingOver>>,
 }
 
 impl Epoch {
     /// An epoch that nothing has come in; `source` is what dead letters name.
     pub fn new(door: Door, adapter: Adapter, source: &str) -> Self {
         Self {
+            inputs: door.source().inputs(),
             door,
             ledger: Arc::default(),
             adapter,
             source: source.into(),
             workspace: Workspace::default(),
-            inputs: Inputs::default(),
+            handed_over: Counts::default(),
+            durable: Counts::default(),
+            ends: VecDeque::new(),
             decoded: 0,
-            handed_over: 0,
             settled: 0,
-            waiting: None,
+            waiting: Lanes::default(),
         }
     }
 
@@ -58,6 +66,7 @@ impl Epoch {
             Ok(_) => readings += 1,
             Err(reject) => telemetry::dead_letter(adapter, reject.reason),
         };
+        self.inputs.at(Instant::now());
         append_message_or_native(
             &mut self.inputs,
             message,
@@ -67,7 +76,10 @@ impl Epoch {
             &mut told,
         );
         telemetry::readings_decoded(adapter, readings);
+        let demoted = self.inputs.take_demoted();
+        telemetry::urgent_demoted(adapter, &self.source, demoted);
         self.decoded += 1;
+        self.ends.push_back(self.handed_over + self.inputs.counts());
     }
 
     /// What the messages that were taken want said back, in its order. It is for this connection: what it does not
@@ -81,7 +93,7 @@ impl Epoch {
         self.decoded
     }
 
-    /// How many are durable, as far as was told.
+    /// How many are durable with all before them, as far as was told.
     pub const fn settled(&self) -> u64 {
         self.settled
     }
@@ -96,29 +108,38 @@ impl Epoch {
         self.in_flight() < inflight_max && self.inputs.bytes() < DECODED_BYTES_MAX
     }
 
-    /// Hands over what was taken, unless something waits for the door already.
+    /// Hands over what was taken, unless something of its lane waits for the door already.
     pub fn hand_over(&mut self) -> Result<(), DoorClosed> {
-        if self.waiting.is_some() {
-            return Ok(());
+        // What was taken may hold nothing that must become durable.
+        self.settle(self.durable);
+        if self.waiting.telemetry.is_some() && self.door.when_full() == WhenFull::Conflate {
+            let left_out = self.inputs.fold(DECODED_BYTES_MAX / 4);
+            telemetry::readings_folded(self.adapter, left_out);
         }
-        if self.inputs.is_empty() {
-            // What was taken since holds nothing that must become durable.
-            if self.settled == self.handed_over {
-                self.handed_over = self.decoded;
-                self.settled = self.decoded;
+        for lane in Lane::ALL {
+            if self.waiting.of(lane).is_none() {
+                self.hand_over_lane(lane)?;
             }
+        }
+        Ok(())
+    }
+
+    fn hand_over_lane(&mut self, lane: Lane) -> Result<(), DoorClosed> {
+        let inputs = self.inputs.take(lane);
+        if inputs.is_empty() {
             return Ok(());
         }
-        let (inputs, upto) = (std::mem::take(&mut self.inputs), self.decoded);
-        self.handed_over = upto;
-        match self.door.try_hand_over(inputs, &self.ledger, upto) {
+        let handed_over = self.handed_over.of_mut(lane);
+        *handed_over += u64::from(inputs.count());
+        let upto = *handed_over;
+        match self.door.try_hand_over(lane, inputs, &self.ledger, upto) {
             Ok(()) => Ok(()),
             Err(NotHandedOver::Closed) => Err(DoorClosed),
             Err(NotHandedOver::Full(inputs)) => {
                 telemetry::door_full(self.adapter);
                 let (door, ledger) = (self.door.clone(), Arc::clone(&self.ledger));
-                let handing = async move { door.hand_over(inputs, &ledger, upto).await };
-                self.waiting = Some(Box::pin(handing));
+                let handing = async move { door.hand_over(lane, inputs, &ledger, upto).await };
+                *self.waiting.of_mut(lane) = Some(Box::pin(handing));
                 Ok(())
             }
         }
@@ -133,27 +154,45 @@ impl Epoch {
         if self.in_flight() == 0 {
             return std::future::pending().await;
         }
-        let waiting = &mut self.waiting;
-        let handed_over = async {
-            match waiting {
-                Some(waiting) => waiting.await,
-                None => std::future::pending().await,
-            }
-        };
+        let Lanes { urgent, telemetry } = &mut self.waiting;
         tokio::select! {
-            settled = self.ledger.settled_beyond(self.settled) => self.settled = settled?,
-            done = handed_over => {
-                self.waiting = None;
+            durable = self.ledger.settled_beyond(self.durable) => self.settle(durable?),
+            done = opened(urgent) => {
+                *urgent = None;
+                done?;
+            }
+            done = opened(telemetry) => {
+                *telemetry = None;
                 done?;
             }
         }
         Ok(())
+    }
+
+    fn settle(&mut self, durable: Counts) {
+        self.durable = durable;
+        let decoded = self.handed_over + self.inputs.counts();
+        if durable.telemetry == decoded.telemetry {
+            self.inputs.is_settled();
+        }
+        while self.ends.pop_front_if(|end| durable.cover(*end)).is_some() {
+            self.settled += 1;
+        }
+    }
+}
+
+/// Waits for the door to take what waits; for ever if nothing does.
+async fn opened(waiting: &mut Option<HandingOver>) -> Result<(), DoorClosed> {
+    match waiting {
+        Some(waiting) => waiting.await,
+        None => std::future::pending().await,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalogue::Catalogue;
     use crate::door::{Arrivals, DoorOptions};
     use crate::formats;
     use arc_swap::ArcSwap;
@@ -174,7 +213,12 @@ mod tests {
     }
 
     fn epoch(waiting_bytes_max: u32) -> (Epoch, Arrivals) {
-        let (door, arrivals) = Door::new(DoorOptions { waiting_bytes_max }, Arc::default());
+        let options = DoorOptions {
+            waiting_bytes_max: Lanes::each(|_| waiting_bytes_max),
+            when_full: WhenFull::Wait,
+            ..DoorOptions::default()
+        };
+        let (door, arrivals) = Door::new(options, Arc::default());
         (Epoch::new(door, Adapter::MqttBroker, "mqtt city"), arrivals)
     }
 
@@ -190,10 +234,10 @@ mod tests {
         let mut new = Epoch::new(old.door.clone(), Adapter::MqttBroker, "mqtt city");
         drop(old);
         new.take(message(READING));
-        arrivals.queue().recv().unwrap().ack.settle();
+        arrivals.queue(Lane::Telemetry).recv().unwrap().ack.settle();
         assert!(poll(new.progress()).is_pending());
         new.hand_over().unwrap();
-        arrivals.queue().recv().unwrap().ack.settle();
+        arrivals.queue(Lane::Telemetry).recv().unwrap().ack.settle();
         assert_eq!(poll(new.progress()), Poll::Ready(Ok(())));
         assert_eq!((new.settled(), new.in_flight()), (1, 0));
     }
@@ -203,7 +247,8 @@ mod tests {
         let format = formats::mapping::Format::Sparkplug;
         let catalogue = formats::tests::catalogue("spBv1.0/#", format);
         let options = DoorOptions {
-            waiting_bytes_max: 1 << 20,
+            waiting_bytes_max: Lanes::each(|_| 1 << 20),
+            ..DoorOptions::default()
         };
         let (door, arrivals) = Door::new(options, Arc::new(ArcSwap::from_pointee(catalogue)));
         let mut epoch = Epoch::new(door, Adapter::MqttBroker, "mqtt city");
@@ -219,7 +264,7 @@ mod tests {
         epoch.take(command);
         epoch.hand_over().unwrap();
         assert_eq!((epoch.settled(), epoch.in_flight()), (1, 2));
-        arrivals.queue().recv().unwrap().ack.settle();
+        arrivals.queue(Lane::Telemetry).recv().unwrap().ack.settle();
         assert_eq!(poll(epoch.progress()), Poll::Ready(Ok(())));
         epoch.hand_over().unwrap();
         assert_eq!((epoch.settled(), epoch.in_flight()), (3, 0));
@@ -238,10 +283,55 @@ mod tests {
         }
         assert!(epoch.inputs.bytes() < DECODED_BYTES_MAX + 1024);
         assert!(!epoch.has_room(1), "as many are in flight as may be");
-        let first = arrivals.queue().recv().unwrap();
+        let first = arrivals.queue(Lane::Telemetry).recv().unwrap();
         arrivals.release(&first);
         assert_eq!(poll(epoch.progress()), Poll::Ready(Ok(())), "handed over");
-        assert!(epoch.waiting.is_none());
+        assert!(epoch.waiting.telemetry.is_none());
+    }
+
+    #[test]
+    fn p7_what_is_urgent_goes_ahead_and_is_settled_in_the_order_of_the_messages() {
+        let catalogue = Catalogue {
+            urgent: ["alarm"].into_iter().collect(),
+            ..Catalogue::default()
+        };
+        let options = DoorOptions {
+            waiting_bytes_max: Lanes {
+                urgent: 1 << 20,
+                telemetry: 1,
+            },
+            when_full: WhenFull::Wait,
+            ..DoorOptions::default()
+        };
+        let (door, arrivals) = Door::new(options, Arc::new(ArcSwap::from_pointee(catalogue)));
+        let mut epoch = Epoch::new(door, Adapter::MqttBroker, "mqtt city");
+        let urgent = String::from_utf8_lossy(READING).replace(r#""k""#, r#""alarm""#);
+        let settle = |lane| {
+            let arrival = arrivals.queue(lane).try_recv().unwrap();
+            arrivals.release(&arrival);
+            arrival.ack.settle();
+        };
+        for payload in [READING, READING, urgent.as_bytes(), READING] {
+            epoch.take(message(payload));
+            epoch.hand_over().unwrap();
+        }
+        // Past the telemetry that waits for a full lane.
+        settle(Lane::Urgent);
+        assert_eq!(poll(epoch.progress()), Poll::Ready(Ok(())));
+        assert_eq!((epoch.settled(), epoch.in_flight()), (0, 4));
+        settle(Lane::Telemetry);
+        while epoch.settled() == 0 {
+            assert_eq!(poll(epoch.progress()), Poll::Ready(Ok(())));
+        }
+        assert_eq!(epoch.settled(), 1);
+        while arrivals.queue(Lane::Telemetry).is_empty() {
+            assert_eq!(poll(epoch.progress()), Poll::Ready(Ok(())));
+        }
+        settle(Lane::Telemetry);
+        while epoch.settled() == 1 {
+            assert_eq!(poll(epoch.progress()), Poll::Ready(Ok(())));
+        }
+        assert_eq!(epoch.settled(), 3, "with the urgent one between");
     }
 
     #[test]
@@ -266,7 +356,7 @@ mod tests {
             });
         }
         epoch.hand_over().unwrap();
-        let arrival = arrivals.queue().recv().unwrap();
+        let arrival = arrivals.queue(Lane::Telemetry).recv().unwrap();
         let inputs = arrival.inputs.iter().map(Input::decode);
         let told: Vec<_> = inputs
             .map(|input| match input.unwrap() {

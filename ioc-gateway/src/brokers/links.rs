@@ -52,7 +52,7 @@ impl Links {
     }
 
     /// A new link.
-    pub(super) fn add(&self, name: &str) -> Link {
+    pub(crate) fn add(&self, name: &str) -> Link {
         let link = Link {
             links: self.clone(),
             name: name.to_owned(),
@@ -70,7 +70,7 @@ impl Links {
 
 /// One link's end of the table.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(crate) struct Link {
     links: Links,
     name: String,
 }

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-pub(super) use self::connect::{Connected, LinkError};
+pub(crate) use self::connect::{Connected, LinkError};
 use super::Login;
 use super::backoff::Backoff;
 use super::links::{Link, Links};
@@ -46,6 +46,9 @@ pub struct NatsOptions {
     pub credentials_file: Option<PathBuf>,
     /// Whether decisions are sent there, for a stream of `ioc.v1.decisions.>`.
     pub decisions: bool,
+    /// Whether commands to devices are sent there, on `ioc.v1.commands.<device>`, and what devices
+    /// say about them is heard, on `ioc.v1.feedback.<device>`.
+    pub commands: bool,
     /// What is read. Wildcards are `*` and `>`.
     pub subjects: Vec<String>,
     /// The stream that keeps them; without one they are core subjects.
@@ -61,6 +64,29 @@ pub struct NatsOptions {
     pub ack_wait: Duration,
 }
 
+impl NatsOptions {
+    /// How many connections are made beside one for each subject.
+    pub fn other_connections(&self) -> usize {
+        let feedback = self.feedback().is_some();
+        [self.decisions, self.commands, feedback]
+            .map(usize::from)
+            .iter()
+            .sum()
+    }
+
+    /// What devices say about commands, where they are sent there: a core subject, unless it is
+    /// among those that are read already.
+    pub fn feedback(&self) -> Option<Self> {
+        const FEEDBACK: &str = "ioc.v1.feedback.";
+        let is_read = self.subjects.iter().any(|each| each.starts_with(FEEDBACK));
+        (self.commands && !is_read).then(|| Self {
+            subjects: vec![format!("{FEEDBACK}>")],
+            stream: None,
+            ..self.clone()
+        })
+    }
+}
+
 impl Default for NatsOptions {
     /// A server on this machine with our own subjects.
     fn default() -> Self {
@@ -71,6 +97,7 @@ impl Default for NatsOptions {
             login: None,
             credentials_file: None,
             decisions: false,
+            commands: false,
             subjects: vec!["ioc.v1.readings.>".to_owned()],
             stream: None,
             durable: "ioc-nats".to_owned(),

@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use ioc_core::record::{DeadLetter, Input};
+use ioc_core::record::DeadLetter;
 
 use super::ITEMS_MAX;
 use crate::door::Inputs;
@@ -104,7 +104,7 @@ pub fn append_beginning(
 /// The same for a part of a message, or for a message that says what it is.
 pub fn append_part(inputs: &mut Inputs, origin: Origin<'_>, reject: &Reject, part: Part<'_>) {
     let kept = part.payload.len().min(DeadLetter::PAYLOAD_BYTES_MAX);
-    inputs.push(&Input::DeadLetter(DeadLetter {
+    inputs.push_dead_letter(&DeadLetter {
         source: cut(origin.source),
         topic: cut(origin.topic),
         reason: reject.reason.word(),
@@ -113,7 +113,7 @@ pub fn append_part(inputs: &mut Inputs, origin: Origin<'_>, reject: &Reject, par
         payload_bytes: u32::try_from(part.payload_bytes).unwrap_or(u32::MAX),
         place: cut(part.place),
         content_type: cut(part.content_type),
-    }));
+    });
 }
 
 /// The text, or as many whole characters of it as are kept.
@@ -212,10 +212,18 @@ reasons! {
     BirthsTooMany = "births_too_many",
     /// The message brings more readings than one may.
     ItemsTooMany = "items_too_many",
+    /// What a device says about a command has no key, or no state that there is.
+    FeedbackInvalid = "feedback_invalid",
+    /// What a device says is about no command that it was sent.
+    FeedbackUnknown = "feedback_unknown",
+    /// Whoever says it may not speak for that device.
+    FeedbackNotAllowed = "feedback_not_allowed",
 }
 
 #[cfg(test)]
 mod tests {
+    use ioc_core::record::Input;
+
     use super::*;
 
     #[test]

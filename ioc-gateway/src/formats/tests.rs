@@ -1,6 +1,7 @@
 //! What holds for every format: nothing is lost, whatever the bytes.
 
 use ioc_core::reading::Reading;
+use ioc_core::record::Input;
 use proptest::prelude::*;
 
 use super::mapping::{Epoch, Measured, Moment, Names, ReadingShape, Shape, Whence, Where};

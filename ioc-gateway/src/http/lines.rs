@@ -15,14 +15,14 @@ use super::answer::{BrokenOff, Item, Refusal, Teller, Told};
 use super::incoming::Incoming;
 use super::pusher::Pusher;
 use super::{Intake, append_item};
-use crate::door::{DoorClosed, Inputs, Ledger};
+use crate::door::{Counts, DoorClosed, Inputs, Ledger};
 use crate::formats::native::{READING_BYTES_MAX, Scratch};
 use crate::formats::{Reason, Reject, append_beginning};
 use crate::telemetry::{self, Adapter};
 
 /// How many lines of one body may be handed over and not durable; those of one more piece may come
 /// on top.
-const INFLIGHT_MAX: u64 = 4096;
+const INFLIGHT_MAX: usize = 4096;
 
 /// A body that is taken line by line.
 pub(super) struct Lines<'i> {
@@ -34,10 +34,11 @@ pub(super) struct Lines<'i> {
     line: u64,
     inputs: Inputs,
     ledger: Arc<Ledger>,
-    handed_over: u64,
-    durable: u64,
-    /// What became of the lines that are not durable yet: an input each.
-    waiting: VecDeque<Told>,
+    handed_over: Counts,
+    durable: Counts,
+    /// What became of the lines that are not durable yet, each with how many inputs there were up to
+    /// it.
+    waiting: VecDeque<(Counts, Told)>,
     /// When the last of them became durable, or the first was handed over.
     progress_at: Instant,
 }
@@ -53,21 +54,21 @@ struct Partial {
 /// What the body did.
 enum Came {
     Piece(Option<axum::body::Bytes>),
-    Durable(u64),
+    Durable(Counts),
 }
 
 impl<'i> Lines<'i> {
     pub fn new(intake: &'i Intake, pusher: Pusher) -> Self {
         Self {
+            inputs: intake.inputs(&pusher),
             intake,
             pusher,
             scratch: Scratch::default(),
             partial: Partial::default(),
             line: 1,
-            inputs: Inputs::default(),
             ledger: Arc::default(),
-            handed_over: 0,
-            durable: 0,
+            handed_over: Counts::default(),
+            durable: Counts::default(),
             waiting: VecDeque::new(),
             progress_at: Instant::now(),
         }
@@ -84,7 +85,7 @@ impl<'i> Lines<'i> {
     ) -> Result<(), BrokenOff> {
         let ended = self.take_all(&mut incoming, teller).await;
         ended.map_err(|refusal| {
-            let first_waiting = self.waiting.front().and_then(|told| told.line);
+            let first_waiting = self.waiting.front().and_then(|(_, told)| told.line);
             let lines_durable = Some(first_waiting.unwrap_or(self.line) - 1);
             BrokenOff {
                 refusal,
@@ -112,11 +113,11 @@ impl<'i> Lines<'i> {
             self.end_line();
             self.hand_over().await?;
         }
-        while self.durable < self.handed_over {
+        while !self.waiting.is_empty() {
             let durable = self.wait_durable().await?;
             self.tell(durable, teller).await?;
         }
-        if self.line == 1 && self.handed_over == 0 {
+        if self.line == 1 && self.handed_over == Counts::default() {
             return Err(Refusal::Malformed("the body is empty".into()));
         }
         Ok(())
@@ -124,7 +125,7 @@ impl<'i> Lines<'i> {
 
     /// Waits for more of the body, if more may be in flight, or for what is.
     async fn wait(&self, incoming: &mut Incoming) -> Result<Came, Refusal> {
-        let in_flight = self.handed_over - self.durable;
+        let in_flight = self.waiting.len();
         let mut stopping = self.intake.stopping.clone();
         tokio::select! {
             biased;
@@ -134,7 +135,7 @@ impl<'i> Lines<'i> {
         }
     }
 
-    async fn wait_durable(&self) -> Result<u64, Refusal> {
+    async fn wait_durable(&self) -> Result<Counts, Refusal> {
         let until = self.progress_at + self.intake.options.durable_wait_max;
         tokio::select! {
             biased;
@@ -145,15 +146,22 @@ impl<'i> Lines<'i> {
         }
     }
 
-    async fn tell(&mut self, durable: u64, teller: &mut impl Teller) -> Result<(), Refusal> {
-        let count = (durable - self.durable) as usize;
+    async fn tell(&mut self, durable: Counts, teller: &mut impl Teller) -> Result<(), Refusal> {
         self.durable = durable;
+        if durable.telemetry == self.handed_over.telemetry {
+            self.inputs.is_settled();
+        }
         self.progress_at = Instant::now();
-        teller.tell(self.waiting.drain(..count)).await
+        let count = self
+            .waiting
+            .partition_point(|(upto, _)| durable.cover(*upto));
+        let told = self.waiting.drain(..count).map(|(_, told)| told);
+        teller.tell(told).await
     }
 
     /// Takes the lines that end in this piece.
     fn take(&mut self, piece: &[u8]) {
+        self.inputs.at(Instant::now());
         let before = self.waiting.len();
         let mut parts = piece.split(|byte| *byte == b'\n');
         let last = parts.next_back().unwrap_or_default();
@@ -168,7 +176,7 @@ impl<'i> Lines<'i> {
         }
         self.partial.push(last);
         let new = self.waiting.iter().skip(before);
-        let accepted = new.filter(|told| told.item.is_accepted()).count();
+        let accepted = new.filter(|(_, told)| told.item.is_accepted()).count();
         telemetry::readings_decoded(Adapter::Http, accepted as u32);
     }
 
@@ -193,7 +201,8 @@ impl<'i> Lines<'i> {
             append_item(inputs, text, &self.pusher, &catalogue, scratch)
         };
         let line = Some(self.line);
-        self.waiting.push_back(Told { line, item });
+        let upto = self.handed_over + self.inputs.counts();
+        self.waiting.push_back((upto, Told { line, item }));
     }
 
     fn take_long(&mut self, kept: &[u8], bytes: usize) -> Item {
@@ -207,21 +216,17 @@ impl<'i> Lines<'i> {
 
     /// Hands over what was taken; waits while the door is full.
     async fn hand_over(&mut self) -> Result<(), Refusal> {
-        let inputs = std::mem::take(&mut self.inputs);
-        if inputs.is_empty() {
+        if self.inputs.is_empty() {
             return Ok(());
         }
         if self.durable == self.handed_over {
             self.progress_at = Instant::now();
         }
-        let upto = self.handed_over + u64::from(inputs.count());
         let until = Instant::now() + self.intake.options.stream_wait_max;
-        let handed_over = self.intake.door.hand_over(inputs, &self.ledger, upto);
+        let (inputs, handed_over) = (&mut self.inputs, &mut self.handed_over);
+        let handed_over = self.intake.hand_over(inputs, &self.ledger, handed_over);
         match timeout_at(until, handed_over).await {
-            Ok(Ok(())) => {
-                self.handed_over = upto;
-                Ok(())
-            }
+            Ok(Ok(())) => Ok(()),
             Ok(Err(DoorClosed)) => Err(Refusal::Stopping),
             Err(_) => {
                 telemetry::door_full(Adapter::Http);

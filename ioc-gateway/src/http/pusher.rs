@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, HeaderName};
 
 use super::READINGS;
 use super::answer::Refusal;
+use crate::door::{Door, Source};
 use crate::formats::{Origin, Reject};
 use crate::keys::{Key, Keys};
 use crate::telemetry::{self, Adapter};
@@ -52,6 +53,11 @@ impl Pusher {
             source: self.source(),
             topic: READINGS,
         }
+    }
+
+    /// What its key may still send; none without a key.
+    pub fn quota(&self, door: &Door) -> Option<&Source> {
+        self.0.as_ref().map(|key| key.quota(door))
     }
 
     /// Whether it may publish readings of this sensor.

@@ -14,7 +14,7 @@ use ioc_core::time::Timestamp;
 use tower::ServiceExt;
 
 use super::*;
-use crate::door::{Arrivals, DoorOptions};
+use crate::door::{Arrivals, DoorOptions, Lanes};
 
 const READING: &str = r#"{"id":"e1","sensor":"wl-1","kind":"water_level","value":3.72,
     "observed_at":"2026-03-14T06:45:10.933Z"}"#;
@@ -33,6 +33,7 @@ fn bench(options: HttpOptions, door: DoorOptions) -> Bench {
 fn bench_with(options: HttpOptions, door: DoorOptions, keys: Option<Keys>) -> Bench {
     let mut catalogue = formats::tests::catalogue("hydro/+", formats::tests::gauges());
     catalogue.kind_units = [("water_level".into(), "m".into())].into();
+    catalogue.urgent = ["call"].into_iter().collect();
     let (door, arrivals) = Door::new(door, Arc::new(ArcSwap::from_pointee(catalogue)));
     let letters = DeadLetters::default();
     let (stop, stopping) = watch::channel(false);
@@ -59,7 +60,7 @@ mod replaying;
 /// Says of everything that arrives that it is durable; returns when the door is closed.
 fn settle_all(arrivals: &Arrivals) -> Vec<String> {
     let mut inputs = Vec::new();
-    while let Ok(arrival) = arrivals.queue().recv() {
+    while let Ok(arrival) = arrivals.queue(Lane::Telemetry).recv() {
         arrivals.release(&arrival);
         inputs.extend(
             arrival
@@ -242,15 +243,84 @@ fn nothing_is_answered_before_it_is_durable() {
     } = bench(HttpOptions::default(), DoorOptions::default());
     block_on(async {
         let answer = tokio::spawn(router.oneshot(post("application/json", READING)));
-        while arrivals.queue().is_empty() {
+        while arrivals.queue(Lane::Telemetry).is_empty() {
             tokio::task::yield_now().await;
         }
         for _ in 0..100 {
             tokio::task::yield_now().await;
         }
         assert!(!answer.is_finished());
-        arrivals.queue().recv().unwrap().ack.settle();
+        arrivals.queue(Lane::Telemetry).recv().unwrap().ack.settle();
         assert_eq!(answer.await.unwrap().unwrap().status(), StatusCode::OK);
+    });
+}
+
+/// A hundred readings of one gauge, and a call for help behind them.
+fn storm() -> Request<Body> {
+    let line = |number: i32| {
+        let (sensor, kind) = match number {
+            100 => ("calls", "call"),
+            _ => ("wl-1", "water_level"),
+        };
+        format!(
+            r#"{{"id":"{number}","sensor":"{sensor}","kind":"{kind}","value":{number},"observed_at":"2026-03-14T06:45:10.{number:03}Z"}}"#
+        )
+    };
+    let lines: Vec<_> = (0..=100).map(line).collect();
+    post("application/json", format!("[{}]", lines.join(",")))
+}
+
+#[test]
+fn p7_what_is_urgent_in_a_request_passes_a_full_lane_and_what_is_folded_adds_up() {
+    let door = DoorOptions {
+        waiting_bytes_max: Lanes {
+            urgent: 1 << 20,
+            telemetry: 1,
+        },
+        ..DoorOptions::default()
+    };
+    let Bench {
+        router, arrivals, ..
+    } = bench(HttpOptions::default(), door);
+    let telemetry = arrivals.queue(Lane::Telemetry);
+    let urgent = arrivals.queue(Lane::Urgent);
+    block_on(async {
+        let first = tokio::spawn(router.clone().oneshot(post("application/json", READING)));
+        while telemetry.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        let second = tokio::spawn(router.oneshot(storm()));
+        while urgent.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        // What was sent before the call for help finds the lane full.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        let (mut readings, mut left_out) = (0, 0);
+        for queue in [urgent, telemetry, telemetry] {
+            while queue.is_empty() {
+                tokio::task::yield_now().await;
+            }
+            let arrival = queue.recv().unwrap();
+            arrivals.release(&arrival);
+            for bytes in arrival.inputs.iter() {
+                match Input::decode(bytes).unwrap() {
+                    Input::Reading(_) => readings += 1,
+                    Input::Folded(folded) => left_out += folded.left_out,
+                    other => panic!("{other:?}"),
+                }
+            }
+            arrival.ack.settle();
+        }
+        assert_eq!(
+            (readings, left_out),
+            (1 + 2 + 1, 98),
+            "the first, the least and the greatest"
+        );
+        assert_eq!(first.await.unwrap().unwrap().status(), StatusCode::OK);
+        let answer = text(second.await.unwrap().unwrap()).await;
+        assert!(answer.contains(r#""accepted":101"#), "{answer}");
     });
 }
 
@@ -275,7 +345,8 @@ fn every_bound_has_its_answer() {
         durable_wait_max: Duration::from_millis(20),
     };
     let door = DoorOptions {
-        waiting_bytes_max: 1,
+        waiting_bytes_max: Lanes::each(|_| 1),
+        ..DoorOptions::default()
     };
     let Bench {
         router,

@@ -28,7 +28,9 @@ use super::registry::Entry;
 use super::session::{Session, source};
 use super::transport::{Peer, Transport};
 use super::wills::{Left, Will};
-use crate::door::{Door, DoorClosed, Inputs, Ledger, NotHandedOver};
+use crate::door::{
+    Counts, Door, DoorClosed, Encoded, Lane, Lanes, Ledger, NotHandedOver, WhenFull,
+};
 use crate::telemetry::{self, Adapter};
 
 /// How much room a read finds, at least and at most.
@@ -74,8 +76,8 @@ pub(super) async fn run(
 
 /// What wakes a connection.
 enum Event {
-    HandedOver(Result<(), DoorClosed>),
-    Settled(Result<u64, DoorClosed>),
+    HandedOver(Lane, Result<(), DoorClosed>),
+    Settled(Result<Counts, DoorClosed>),
     Read(io::Result<usize>),
     Wrote(io::Result<usize>),
     Decision(Message),
@@ -95,19 +97,34 @@ async fn serve(
 ) -> CloseReason {
     let ledger = Arc::<Ledger>::default();
     let (mut reader, mut writer) = stream.halves();
-    let mut waiting = pin!(None);
+    // What waits for the door, by lane: neither waits for the other.
+    let (mut urgent, mut telemetry) = (pin!(None), pin!(None));
     let mut alarm = pin!(sleep_until(Instant::now() + FAR));
     loop {
         link.take(&shared.door);
-        while waiting.is_none() {
-            match link.hand_over(&shared.door, &ledger) {
-                // Now there may be room for what was received behind it.
-                HandedOver::Some => link.take(&shared.door),
-                HandedOver::Nothing => break,
-                HandedOver::Full(inputs, upto) => {
-                    waiting.set(Some(shared.door.hand_over(inputs, &ledger, upto)));
+        loop {
+            let mut any = false;
+            for lane in Lane::ALL {
+                let mut waiting = match lane {
+                    Lane::Urgent => urgent.as_mut(),
+                    Lane::Telemetry => telemetry.as_mut(),
+                };
+                if waiting.is_some() {
+                    continue;
+                }
+                match link.hand_over(lane, &shared.door, &ledger) {
+                    HandedOver::Nothing => {}
+                    HandedOver::Some => any = true,
+                    HandedOver::Full(inputs, upto) => {
+                        waiting.set(Some(shared.door.hand_over(lane, inputs, &ledger, upto)));
+                    }
                 }
             }
+            if !any {
+                break;
+            }
+            // Now there may be room for what was received behind it.
+            link.take(&shared.door);
         }
         if let Some(reason) = link.ended() {
             match link.farewell() {
@@ -121,7 +138,8 @@ async fn serve(
         let delivers = link.leaving.is_none();
         let session = &mut link.session;
         let event = select! {
-            done = opened(waiting.as_mut()) => Event::HandedOver(done),
+            done = opened(urgent.as_mut()) => Event::HandedOver(Lane::Urgent, done),
+            done = opened(telemetry.as_mut()) => Event::HandedOver(Lane::Telemetry, done),
             settled = ledger.settled_beyond(session.settled()), if session.in_flight() > 0 => {
                 Event::Settled(settled)
             }
@@ -137,8 +155,10 @@ async fn serve(
             _ = stopping.wait_for(|stopping| *stopping), if !link.stopping => Event::Stopping,
             () = alarm.as_mut() => Event::Due,
         };
-        if matches!(event, Event::HandedOver(_)) {
-            waiting.set(None);
+        match event {
+            Event::HandedOver(Lane::Urgent, _) => urgent.set(None),
+            Event::HandedOver(Lane::Telemetry, _) => telemetry.set(None),
+            _ => {}
         }
         link.on(event);
     }
@@ -177,8 +197,8 @@ fn fit(buffer: &mut BytesMut, bytes: usize) {
 enum HandedOver {
     Nothing,
     Some,
-    /// The door is full: these wait, and make so many of the connection.
-    Full(Inputs, u64),
+    /// The lane is full: these wait, and make so many of the connection.
+    Full(Encoded, u64),
 }
 
 /// A connection that ends, and what it still waits for.
@@ -199,9 +219,9 @@ struct Link {
     client: Box<str>,
     read_bytes: usize,
     /// How many inputs wait for the door.
-    waiting: u32,
+    waiting: Lanes<u32>,
     /// How many bytes they have.
-    waiting_bytes: usize,
+    waiting_bytes: Lanes<usize>,
     /// How many bytes its will has.
     will_bytes: usize,
     account: Account,
@@ -218,7 +238,12 @@ impl Link {
     fn new(received: BytesMut, connack: BytesMut, client: &Client, shared: &Shared) -> Self {
         let options = Arc::clone(&shared.options);
         let deadlines = Deadlines::new(client.silence_max, &options);
-        let mut session = Session::new(client, options, shared.deliveries.clone());
+        let mut session = Session::new(
+            client,
+            options,
+            shared.deliveries.clone(),
+            shared.door.source().inputs(),
+        );
         session.out = connack;
         let account = shared.budget.open();
         session.holding = Some(account.holding());
@@ -228,8 +253,8 @@ impl Link {
             deadlines,
             client: client.key.client_id.clone(),
             read_bytes: READ_BYTES_MIN,
-            waiting: 0,
-            waiting_bytes: 0,
+            waiting: Lanes::default(),
+            waiting_bytes: Lanes::default(),
             will_bytes: client.will.as_ref().map_or(0, Will::bytes),
             account,
             reading: true,
@@ -241,6 +266,21 @@ impl Link {
 
     /// Takes the packets that were received and have room; decides whether to read on.
     fn take(&mut self, door: &Door) {
+        self.take_received(door);
+        let folds = self.waiting.telemetry > 0 && door.when_full() == WhenFull::Conflate;
+        while folds && self.session.fold() {
+            self.take_received(door);
+        }
+        let reads = self.leaving.is_none() && self.session.has_room();
+        if reads && !self.reading {
+            // Its silence was ours: it is not held against the client.
+            self.deadlines.heard();
+        }
+        self.reading = reads;
+        self.writing_decisions = self.leaving.is_none() && self.session.has_room_for_decisions();
+    }
+
+    fn take_received(&mut self, door: &Door) {
         if self.leaving.is_none() && !self.received.is_empty() {
             let before = self.received.len();
             let (_, result) = self.session.take(&mut self.received, &door.catalogue());
@@ -253,27 +293,20 @@ impl Link {
                 self.leave(reason);
             }
         }
-        let reads = self.leaving.is_none() && self.session.has_room();
-        if reads && !self.reading {
-            // Its silence was ours: it is not held against the client.
-            self.deadlines.heard();
-        }
-        self.reading = reads;
-        self.writing_decisions = self.leaving.is_none() && self.session.has_room_for_decisions();
     }
 
-    /// Hands over what was taken, or gives it back if the door is full.
-    fn hand_over(&mut self, door: &Door, ledger: &Arc<Ledger>) -> HandedOver {
-        let Some((inputs, upto)) = self.session.take_inputs() else {
+    /// Hands over what was taken of a lane, or gives it back if that is full.
+    fn hand_over(&mut self, lane: Lane, door: &Door, ledger: &Arc<Ledger>) -> HandedOver {
+        let Some((inputs, upto)) = self.session.take_inputs(lane) else {
             return HandedOver::Nothing;
         };
-        match door.try_hand_over(inputs, ledger, upto) {
+        match door.try_hand_over(lane, inputs, ledger, upto) {
             Ok(()) => HandedOver::Some,
             Err(NotHandedOver::Full(inputs)) => {
                 telemetry::door_full(Adapter::Mqtt);
                 self.deadlines.waits_for_door();
-                self.waiting = inputs.count();
-                self.waiting_bytes = inputs.bytes();
+                *self.waiting.of_mut(lane) = inputs.count();
+                *self.waiting_bytes.of_mut(lane) = inputs.bytes();
                 HandedOver::Full(inputs, upto)
             }
             Err(NotHandedOver::Closed) => {
@@ -285,19 +318,22 @@ impl Link {
 
     /// How many bytes it holds itself; what waits in its queue is counted by who puts it there.
     fn held(&self) -> usize {
-        let decoded = self.session.decoded_bytes() + self.waiting_bytes;
+        let decoded =
+            self.session.decoded_bytes() + self.waiting_bytes.urgent + self.waiting_bytes.telemetry;
         self.received.len() + decoded + self.session.out.len() + self.will_bytes
     }
 
     fn on(&mut self, event: Event) {
         match event {
-            Event::HandedOver(Ok(())) => {
-                self.waiting = 0;
-                self.waiting_bytes = 0;
-                self.deadlines.door_opened();
+            Event::HandedOver(lane, Ok(())) => {
+                *self.waiting.of_mut(lane) = 0;
+                *self.waiting_bytes.of_mut(lane) = 0;
+                if self.waiting == Lanes::default() {
+                    self.deadlines.door_opened();
+                }
             }
             Event::Settled(Ok(settled)) => self.session.settle(settled),
-            Event::HandedOver(Err(DoorClosed)) | Event::Settled(Err(DoorClosed)) => {
+            Event::HandedOver(_, Err(DoorClosed)) | Event::Settled(Err(DoorClosed)) => {
                 self.end(CloseReason::EngineStopped);
             }
             Event::Read(Ok(0)) => self.leave(CloseReason::SocketClosed),
@@ -384,15 +420,20 @@ impl Link {
     fn ended(&self) -> Option<CloseReason> {
         let leaving = self.leaving?;
         if self.deadlines.is_over() {
-            let lost = self.waiting + self.session.not_handed_over();
+            let lost = self.not_handed_over();
             if lost > 0 {
                 telemetry::mqtt_inputs_abandoned(&self.client, lost);
             }
             return Some(leaving.reason);
         }
-        let handed_over = self.waiting + self.session.not_handed_over() == 0;
+        let handed_over = self.not_handed_over() == 0;
         let settled = !leaving.settles || self.session.in_flight() == 0;
         (handed_over && settled && self.session.out.is_empty()).then_some(leaving.reason)
+    }
+
+    /// How many inputs were decoded and are not at the door.
+    const fn not_handed_over(&self) -> u32 {
+        self.waiting.urgent + self.waiting.telemetry + self.session.not_handed_over()
     }
 
     /// Sees to it that the alarm rings no later than the earliest deadline.

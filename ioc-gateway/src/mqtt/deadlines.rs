@@ -55,9 +55,9 @@ impl Deadlines {
         self.is_listening = is_listening;
     }
 
-    /// The door is full.
+    /// The door is full, in some lane.
     pub fn waits_for_door(&mut self) {
-        self.waiting_since = Some(Instant::now());
+        self.waiting_since.get_or_insert_with(Instant::now);
     }
 
     /// The door took what waited.

@@ -14,6 +14,7 @@ use super::codec::{self, Connect, ConnectProperties, Packet, Split, Version};
 use super::deliveries::Deliveries;
 use super::session::Session;
 use crate::catalogue::Catalogue;
+use crate::door::{Inputs, Lane, Lanes};
 use crate::options::{Credentials, MqttOptions};
 
 /// The longest packet of these sessions: short, so that longer ones are met with.
@@ -111,7 +112,12 @@ fn options() -> MqttOptions {
 /// Feeds a stream in pieces of these lengths. Nothing is durable before the end, so that what is
 /// acknowledged does not depend on them.
 fn feed(version: Version, mut stream: &[u8], lengths: &mut dyn Iterator<Item = usize>) -> Outcome {
-    let mut session = Session::new(&client(version), Arc::new(options()), Deliveries::default());
+    let mut session = Session::new(
+        &client(version),
+        Arc::new(options()),
+        Deliveries::default(),
+        Inputs::default(),
+    );
     let mut outcome = Outcome {
         inputs: Vec::new(),
         acknowledgements: BytesMut::new(),
@@ -127,8 +133,9 @@ fn feed(version: Version, mut stream: &[u8], lengths: &mut dyn Iterator<Item = u
         stream = rest;
         received.extend_from_slice(piece);
         outcome.end = take(&mut session, &mut received).err();
-        let inputs = session.take_inputs().map(|(inputs, _)| inputs);
-        let inputs = inputs.unwrap_or_default();
+        // No kind is urgent here.
+        let inputs = session.take_inputs(Lane::Telemetry);
+        let inputs = inputs.map(|(inputs, _)| inputs).unwrap_or_default();
         assert!(inputs.bytes() <= bytes_max(piece.len(), inputs.count()));
         outcome.inputs.extend(inputs.iter().map(<[u8]>::to_vec));
         outcome.answers.unsplit(session.out.split());
@@ -141,7 +148,10 @@ fn feed(version: Version, mut stream: &[u8], lengths: &mut dyn Iterator<Item = u
         );
     }
     assert_eq!(session.in_flight(), outcome.inputs.len() as u64);
-    session.settle(outcome.inputs.len() as u64);
+    session.settle(Lanes {
+        urgent: 0,
+        telemetry: outcome.inputs.len() as u64,
+    });
     outcome.acknowledgements = session.out.split();
     outcome
 }

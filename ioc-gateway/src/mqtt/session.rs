@@ -31,7 +31,7 @@ use super::codec::{
 };
 use super::deliveries::{Deliveries, Delivery, Message, Subscription, Takes, TopicError};
 use crate::catalogue::Catalogue;
-use crate::door::Inputs;
+use crate::door::{Counts, Encoded, Inputs, Lane};
 use crate::formats::{self, Reason, Reply, Workspace};
 use crate::options::{Devices, MqttOptions};
 use crate::telemetry::{self, Adapter};
@@ -39,10 +39,11 @@ use crate::telemetry::{self, Adapter};
 /// How long what a decoder wants said back waits for a device that is not there.
 const REPLY_WAIT_MAX: Duration = Duration::from_secs(60);
 
-/// A PUBACK or PUBREC that is owed once so many inputs of the connection are durable.
+/// A PUBACK or PUBREC that is owed once so many inputs of the connection are durable: all that
+/// were decoded up to its message, in both lanes, so that answers leave in the order of the messages.
 #[derive(Debug, Clone, Copy)]
 struct Owed {
-    inputs: u64,
+    inputs: Counts,
     packet_id: u16,
     kind: AnswerKind,
     /// Why the message is a dead letter. Not a sentence: thousands of these may wait.
@@ -66,10 +67,10 @@ pub(super) struct Session {
     workspace: Workspace,
     /// Decoded and not yet handed over.
     inputs: Inputs,
-    /// How many inputs were decoded since the connection began.
-    decoded: u64,
+    /// How many inputs were handed over since the connection began.
+    handed_over: Counts,
     /// How many of them are durable.
-    settled: u64,
+    settled: Counts,
     owed: VecDeque<Owed>,
     exactly_once: ExactlyOnce,
     /// Who counts what waits in its queue.
@@ -94,7 +95,12 @@ pub(super) struct Taken {
 
 impl Session {
     /// The session of a client that was let in.
-    pub fn new(client: &Client, options: Arc<MqttOptions>, deliveries: Deliveries) -> Self {
+    pub fn new(
+        client: &Client,
+        options: Arc<MqttOptions>,
+        deliveries: Deliveries,
+        inputs: Inputs,
+    ) -> Self {
         let takes = Takes {
             version: client.version,
             packet_bytes_max: client.packet_bytes_max,
@@ -110,9 +116,9 @@ impl Session {
             oversized: None,
             source: source(&client.key.client_id),
             workspace: Workspace::default(),
-            inputs: Inputs::default(),
-            decoded: 0,
-            settled: 0,
+            inputs,
+            handed_over: Counts::default(),
+            settled: Counts::default(),
             owed: VecDeque::new(),
             exactly_once: ExactlyOnce::default(),
             holding: None,
@@ -132,6 +138,7 @@ impl Session {
         let mut bytes = &received[..];
         // A reading takes no more as a record than as JSON.
         self.inputs.reserve(received.len());
+        self.inputs.at(tokio::time::Instant::now());
         let mut result = Ok(true);
         while result == Ok(true) && self.has_room() {
             result = self.take_one(&mut bytes, catalogue, &mut taken);
@@ -139,6 +146,7 @@ impl Session {
         let rest = bytes.len();
         received.advance(received.len() - rest);
         telemetry::readings_decoded(Adapter::Mqtt, taken.readings);
+        telemetry::urgent_demoted(Adapter::Mqtt, &self.source, self.inputs.take_demoted());
         if taken.redelivered > 0 {
             telemetry::mqtt_redelivered(taken.redelivered);
         }
@@ -220,22 +228,37 @@ impl Session {
     }
 
     /// How many inputs were decoded and are not durable.
-    pub const fn in_flight(&self) -> u64 {
-        self.decoded - self.settled
+    pub fn in_flight(&self) -> u64 {
+        self.decoded().total() - self.settled.total()
+    }
+
+    /// How many inputs were decoded since the connection began.
+    fn decoded(&self) -> Counts {
+        self.handed_over + self.inputs.counts()
     }
 
     /// How many inputs are durable, as far as was told.
-    pub const fn settled(&self) -> u64 {
+    pub const fn settled(&self) -> Counts {
         self.settled
     }
 
-    /// The decoded inputs that were not handed over yet, and how many the connection has handed
-    /// over with them; `None` if there are none.
-    pub fn take_inputs(&mut self) -> Option<(Inputs, u64)> {
-        if self.inputs.is_empty() {
+    /// The decoded inputs of a lane that were not handed over yet, and how many of that lane the
+    /// connection has handed over with them; `None` if there are none.
+    pub fn take_inputs(&mut self, lane: Lane) -> Option<(Encoded, u64)> {
+        let inputs = self.inputs.take(lane);
+        if inputs.is_empty() {
             return None;
         }
-        Some((std::mem::take(&mut self.inputs), self.decoded))
+        let handed_over = self.handed_over.of_mut(lane);
+        *handed_over += u64::from(inputs.count());
+        Some((inputs, *handed_over))
+    }
+
+    /// Folds the telemetry that waits for the door, if that is worth it; whether it was.
+    pub fn fold(&mut self) -> bool {
+        let left_out = self.inputs.fold(self.options.decoded_bytes_max / 4);
+        telemetry::readings_folded(Adapter::Mqtt, left_out);
+        left_out > 0
     }
 
     /// How many bytes the decoded inputs have that were not handed over.
@@ -249,9 +272,12 @@ impl Session {
     }
 
     /// Owes no longer what has become durable: writes the PUBACKs and PUBRECs.
-    pub fn settle(&mut self, settled: u64) {
+    pub fn settle(&mut self, settled: Counts) {
         self.settled = settled;
-        while let Some(owed) = self.owed.pop_front_if(|owed| owed.inputs <= settled) {
+        if settled.telemetry == self.decoded().telemetry {
+            self.inputs.is_settled();
+        }
+        while let Some(owed) = self.owed.pop_front_if(|owed| settled.cover(owed.inputs)) {
             self.answer(owed);
         }
     }
@@ -350,7 +376,7 @@ impl Session {
         if let Qos::Two(packet_id) = publish.qos
             && !self.exactly_once.receive(packet_id)
         {
-            self.owe(publish.qos, 0, None);
+            self.owe(publish.qos, None);
             return Ok(());
         }
         let event = publish.event();
@@ -361,11 +387,15 @@ impl Session {
             event: &event,
         };
         let (inputs, workspace) = (&mut self.inputs, &mut self.workspace);
-        let before = inputs.count();
-        let became = message::append(inputs, message, &self.source, catalogue, workspace);
-        let count = inputs.count() - before;
+        let became = message::append(
+            inputs,
+            message,
+            (&self.source, &self.devices),
+            catalogue,
+            workspace,
+        );
         taken.readings += became.readings;
-        self.owe(publish.qos, count, became.refused);
+        self.owe(publish.qos, became.refused);
         while let Some(reply) = self.workspace.replies.pop() {
             self.reply(reply);
         }
@@ -400,16 +430,15 @@ impl Session {
         Ok(())
     }
 
-    /// Counts the inputs of a message, and owes its answer if it wants one.
-    fn owe(&mut self, qos: Qos, inputs: u32, refused: Option<Reason>) {
-        self.decoded += u64::from(inputs);
+    /// Owes the answer of the message that was decoded last, if it wants one.
+    fn owe(&mut self, qos: Qos, refused: Option<Reason>) {
         let (kind, packet_id) = match qos {
             Qos::Zero => return,
             Qos::One(packet_id) => (AnswerKind::Acknowledged, packet_id),
             Qos::Two(packet_id) => (AnswerKind::Received, packet_id),
         };
         let owed = Owed {
-            inputs: self.decoded,
+            inputs: self.decoded(),
             packet_id,
             kind,
             refused: refused.filter(|_| self.takes.version == Version::V5),
@@ -441,12 +470,12 @@ impl Session {
         if let Qos::Two(packet_id) = oversized.qos
             && !self.exactly_once.receive(packet_id)
         {
-            self.owe(oversized.qos, 0, None);
+            self.owe(oversized.qos, None);
             return;
         }
         oversized.append(&mut self.inputs, &self.source);
         telemetry::dead_letter(Adapter::Mqtt, Oversized::REASON);
-        self.owe(oversized.qos, 1, Some(Oversized::REASON));
+        self.owe(oversized.qos, Some(Oversized::REASON));
     }
 
     /// The PUBACK or PUBREC of a message that is durable as a dead letter. It ends the message as
@@ -472,7 +501,7 @@ pub(super) fn source(client_id: &str) -> String {
 const fn refusal_code(reason: Reason) -> u8 {
     match reason {
         Reason::TopicUnknown => 0x90,
-        Reason::SensorUnregistered | Reason::SensorNotOfKey => 0x87,
+        Reason::SensorUnregistered | Reason::SensorNotOfKey | Reason::FeedbackNotAllowed => 0x87,
         Reason::PayloadTooLong | Reason::NotUtf8 | Reason::JsonMalformed => 0x99,
         Reason::NotAnObject | Reason::MemberRepeated | Reason::NestingTooDeep => 0x99,
         Reason::SensorMissing | Reason::SensorInvalid | Reason::SensorNotOfTopic => 0x99,
@@ -490,6 +519,7 @@ const fn refusal_code(reason: Reason) -> u8 {
         | Reason::ShapeUnexpected
         | Reason::NothingMapped
         | Reason::ItemsTooMany => 0x99,
+        Reason::FeedbackInvalid | Reason::FeedbackUnknown => 0x99,
     }
 }
 

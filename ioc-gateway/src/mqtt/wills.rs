@@ -18,8 +18,9 @@ use super::Shared;
 use super::codec;
 use super::registry::{Entry, Successor};
 use super::session::message;
-use crate::door::{Inputs, Ledger};
+use crate::door::{Counts, Inputs, Ledger};
 use crate::formats::{Message, Workspace};
+use crate::options::Devices;
 use crate::telemetry;
 
 /// How many wills wait at a time for their delay to pass.
@@ -116,7 +117,8 @@ impl Wills {
         let became = message::append(
             &mut inputs,
             message,
-            &left.source,
+            // A will is no answer to a command.
+            (&left.source, &Devices::these([])),
             &catalogue,
             &mut workspace,
         );
@@ -139,23 +141,23 @@ async fn is_back_in_time(left: &Left, mut stopping: watch::Receiver<bool>) -> bo
 }
 
 /// Hands a will over, and waits until it is durable; the word for what came of it.
-async fn hand_over(inputs: Inputs, shared: &Shared) -> &'static str {
+async fn hand_over(mut inputs: Inputs, shared: &Shared) -> &'static str {
     if inputs.is_empty() {
         // A death may be no reading, and be noted all the same.
         return "published";
     }
     let ledger = Arc::<Ledger>::default();
-    let upto = u64::from(inputs.count());
-    let options = &shared.options;
-    let handing_over = shared.door.hand_over(inputs, &ledger, upto);
+    let (options, mut upto) = (&shared.options, Counts::default());
+    let door = &shared.door;
+    let handing_over = door.hand_over_all(&mut inputs, &ledger, &mut upto);
     match timeout(options.overload_wait_max, handing_over).await {
         Ok(Ok(())) => {}
         Ok(Err(_)) | Err(_) => return "lost",
     }
     // So that a stop does not come before it.
-    let durable = ledger.settled_beyond(upto - 1);
+    let durable = ledger.settled_up_to(upto);
     match timeout(options.drain_wait_max, durable).await {
-        Ok(Ok(_)) => "published",
+        Ok(Ok(())) => "published",
         Ok(Err(_)) | Err(_) => "not_durable",
     }
 }

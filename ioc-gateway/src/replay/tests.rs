@@ -68,7 +68,7 @@ impl Bench {
                     summary = &mut replay => return summary.unwrap(),
                     () = tokio::task::yield_now() => {}
                 }
-                while let Ok(arrival) = self.arrivals.queue().try_recv() {
+                while let Ok(arrival) = self.arrivals.queue(Lane::Telemetry).try_recv() {
                     self.arrivals.release(&arrival);
                     inputs.extend(arrival.inputs.iter().map(said));
                     arrival.ack.settle();

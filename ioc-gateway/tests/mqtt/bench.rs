@@ -5,9 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use ioc_core::record::Input;
-use ioc_gateway::door::{Arrival, Arrivals, Door, DoorOptions};
+use ioc_gateway::catalogue::Catalogue;
+use ioc_gateway::door::{Arrival, Arrivals, Door, DoorOptions, Lane};
 use ioc_gateway::mqtt::{Deliveries, Listener};
 use ioc_gateway::options::MqttOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -50,7 +52,15 @@ pub async fn bench() -> Bench {
 }
 
 pub async fn bench_with(options: MqttOptions, door: DoorOptions) -> Bench {
-    let (door, arrivals) = Door::new(door, Arc::default());
+    bench_of(options, door, Arc::default()).await
+}
+
+pub async fn bench_of(
+    options: MqttOptions,
+    door: DoorOptions,
+    catalogue: Arc<ArcSwap<Catalogue>>,
+) -> Bench {
+    let (door, arrivals) = Door::new(door, catalogue);
     let listener = Listener::bind(options).await.unwrap();
     let address = listener.local_addr();
     let deliveries = Deliveries::default();
@@ -79,9 +89,14 @@ impl Bench {
         self.arrivals.as_ref().expect("the engine is not gone")
     }
 
-    /// What arrives next; it no longer waits at the door, but is not settled.
+    /// What telemetry arrives next; it no longer waits at the door, but is not settled.
     pub async fn arrival(&self) -> Arrival {
-        let queue = self.arrivals().queue().clone();
+        self.arrival_in(Lane::Telemetry).await
+    }
+
+    /// The same in any lane.
+    pub async fn arrival_in(&self, lane: Lane) -> Arrival {
+        let queue = self.arrivals().queue(lane).clone();
         let next = tokio::task::spawn_blocking(move || queue.recv_timeout(DEADLINE));
         let arrival = next.await.unwrap().expect("something arrives in time");
         self.arrivals().release(&arrival);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ioc_gateway::door::DoorOptions;
+use ioc_gateway::door::{DoorOptions, Lane, Lanes};
 use ioc_gateway::options::MqttOptions;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -268,13 +268,14 @@ async fn what_was_received_behind_a_bound_is_not_forgotten(version: Version) {
 
 async fn pings_are_answered_while_the_door_is_full(version: Version) {
     let door = DoorOptions {
-        waiting_bytes_max: 1,
+        waiting_bytes_max: Lanes::each(|_| 1),
+        ..DoorOptions::default()
     };
     let bench = bench_with(options(), door).await;
     let mut client = bench.client(version, "c").await;
     client.send(&publish(version, "e1", 1)).await;
     // Not released: the door stays full.
-    let queue = bench.arrivals().queue().clone();
+    let queue = bench.arrivals().queue(Lane::Telemetry).clone();
     let next = tokio::task::spawn_blocking(move || queue.recv_timeout(DEADLINE));
     let first = next.await.unwrap().unwrap();
     client.send(&publish(version, "e2", 2)).await;
@@ -295,7 +296,8 @@ async fn a_connection_that_waits_too_long_for_the_door_is_closed(version: Versio
             ..options()
         },
         DoorOptions {
-            waiting_bytes_max: 1,
+            waiting_bytes_max: Lanes::each(|_| 1),
+            ..DoorOptions::default()
         },
     )
     .await;

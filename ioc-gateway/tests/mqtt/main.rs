@@ -34,3 +34,4 @@ mod wills;
 mod websocket;
 mod foreign;
 mod bounds;
+mod lanes;

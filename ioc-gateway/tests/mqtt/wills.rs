@@ -1,5 +1,6 @@
 //! What clients leave to be published, over real sockets.
 
+use ioc_gateway::door::Lane;
 use tokio::io::AsyncWriteExt;
 
 use crate::bench::{Bench, bench, said, within};
@@ -99,7 +100,7 @@ async fn a_stop_of_the_listener_publishes_no_wills(version: Version) {
     bench.stop();
     drop(client.expect_end().await);
     within(&mut bench.running).await.unwrap();
-    assert!(bench.arrivals().queue().is_empty());
+    assert!(bench.arrivals().queue(Lane::Telemetry).is_empty());
 }
 
 /// A session of 1,000 s.
@@ -173,5 +174,5 @@ async fn a_client_that_is_back_in_time_has_not_been_away() {
         arrival.ack.settle();
     }
     within(&mut bench.running).await.unwrap();
-    assert!(bench.arrivals().queue().is_empty());
+    assert!(bench.arrivals().queue(Lane::Telemetry).is_empty());
 }

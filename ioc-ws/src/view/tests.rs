@@ -1,11 +1,12 @@
 use std::sync::Arc;
 
-use ioc_core::decision::{DecisionHash, Severity};
+use ioc_core::decision::{CommandChange, DecisionHash, Progress, Severity};
 
 use super::*;
 use crate::auth::Token;
 use crate::control::Controls;
 use crate::examples::*;
+use crate::saved::VIEW_FORMAT;
 
 fn view() -> View {
     let clock = Arc::new(|| at(0));
@@ -13,6 +14,7 @@ fn view() -> View {
     options.ended_incidents_max = 2;
     options.sampled_sensors_max = 1;
     options.silent_listed_max = 2;
+    options.commanded_actuators_max = 2;
     View::new(options)
 }
 
@@ -141,7 +143,52 @@ fn eventful() -> Vec<Decision> {
         returned(12, "wl-1"),
         cleared(13, "d"),
         reopened(14, "a"),
+        decision(15, command_of(CommandChange::Sent, "gate-7", "r-1")),
+        decision(16, command_of(CommandChange::Accepted, "gate-7", "r-1")),
+        decision(17, command_of(CommandChange::Sent, "gate-8", "r-2")),
     ]
+}
+
+fn progress(view: &mut View, actuator: &str) -> Option<Progress> {
+    let picture = view.picture();
+    let command = picture.command_to(&actuator.parse().unwrap());
+    command.map(|command| command.state.progress)
+}
+
+#[test]
+fn the_last_command_to_an_actuator_is_shown_and_late_words_of_older_ones_do_not_hide_it() {
+    let (mut view, controls) = applied(vec![
+        decision(1, command_of(CommandChange::Sent, "gate-7", "r-1")),
+        decision(2, command_of(CommandChange::Expired, "gate-7", "r-1")),
+        decision(3, command_of(CommandChange::Sent, "gate-7", "r-2")),
+        decision(4, command_of(CommandChange::AnsweredLate, "gate-7", "r-1")),
+    ]);
+    assert_eq!(progress(&mut view, "gate-7"), Some(Progress::Sent));
+    assert_eq!(progress(&mut view, "gate-8"), None);
+    assert_eq!(controls, [true; 4], "nobody may miss one");
+}
+
+#[test]
+fn p5_of_many_commands_those_that_are_over_go_first() {
+    let (mut view, _) = applied(vec![
+        decision(1, command_of(CommandChange::Sent, "gate-1", "r-1")),
+        decision(2, command_of(CommandChange::Confirmed, "gate-2", "r-2")),
+        decision(3, command_of(CommandChange::Sent, "gate-3", "r-3")),
+    ]);
+    let shown = ["gate-1", "gate-2", "gate-3"].map(|id| progress(&mut view, id).is_some());
+    assert_eq!(shown, [true, false, true]);
+}
+
+#[test]
+fn a_view_that_was_saved_before_there_were_commands_is_read() {
+    let (first, _) = applied(eventful()[..14].to_vec());
+    let mut bytes = first.save().encode();
+    let commands = bytes.split_off(bytes.len() - 4);
+    assert_eq!(commands, [0; 4]);
+    let saved = Saved::decode(1, &bytes).unwrap();
+    assert!(saved.commands.is_empty() && !saved.incidents.is_empty());
+    assert!(Saved::decode(VIEW_FORMAT, &bytes).is_err());
+    assert!(Saved::decode(VIEW_FORMAT + 1, &bytes).is_err());
 }
 
 #[test]
@@ -152,7 +199,7 @@ fn p4_a_view_that_was_saved_anywhere_goes_on_as_if_it_never_was() {
         let (first, _) = applied(eventful()[..saved_at].to_vec());
         let bytes = first.save().encode();
         let mut restored = view();
-        let saved = Saved::decode(&bytes).unwrap();
+        let saved = Saved::decode(VIEW_FORMAT, &bytes).unwrap();
         let mut controls = Controls::default();
         controls.restore(&saved);
         restored.restore(saved);
@@ -185,12 +232,15 @@ fn a_saved_view_that_is_cut_or_changed_is_an_error_or_another_view() {
     let (view, _) = applied(eventful());
     let bytes = view.save().encode();
     for length in 0..bytes.len() {
-        assert!(Saved::decode(&bytes[..length]).is_err(), "cut to {length}");
+        assert!(
+            Saved::decode(VIEW_FORMAT, &bytes[..length]).is_err(),
+            "cut to {length}"
+        );
     }
     for at in 0..bytes.len() {
         let mut changed = bytes.clone();
         changed[at] ^= 0x55;
         // The snapshot's own hash tells: here it must only not panic.
-        let _ = Saved::decode(&changed);
+        let _ = Saved::decode(VIEW_FORMAT, &changed);
     }
 }

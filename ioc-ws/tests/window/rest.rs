@@ -3,8 +3,10 @@
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
-use ioc_core::decision::{IncidentState, Severity, Verdict};
-use ioc_core::record::Action;
+use ioc_core::bundle::{Actuator, ActuatorCommand};
+use ioc_core::decision::{EffectClass, IncidentState, RefusalCode, Severity, Verdict};
+use ioc_core::time::Millis;
+use ioc_ws::{Order, RefusalReason};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -172,6 +174,72 @@ async fn the_id_of_a_merged_incident_leads_to_its_survivor_and_says_so() {
 }
 
 #[tokio::test]
+async fn actuators_are_listed_with_what_they_can_do_and_ordered_with_the_token() {
+    let served = Served::new().await;
+    let command = |name: &str| ActuatorCommand {
+        name: name.parse().unwrap(),
+        confirmed_by: None,
+    };
+    let gate = |id: &str| Actuator {
+        id: id.parse().unwrap(),
+        position: None,
+        zone: None,
+        effect: EffectClass::Idempotent,
+        deadline: Millis::minutes(1),
+        outcome_within: Millis::seconds(90),
+        commands: vec![command("close"), command("open")],
+    };
+    served
+        .window
+        .set_actuators(vec![gate("gate-7"), gate("gate-8")].into());
+    let (status, all) = get(&served, "/api/v1/actuators?limit=1").await;
+    assert_eq!((status, &all["total"]), (StatusCode::OK, &json!(2)));
+    assert_eq!(all["actuators"].as_array().unwrap().len(), 1);
+    let (_, one) = get(&served, "/api/v1/actuators/gate-8").await;
+    assert_eq!(
+        one["actuator"]["commands"][0],
+        json!({"command":"close","confirmed_by":null})
+    );
+    assert_eq!(one["actuator"]["last"], Value::Null);
+    let (status, unknown) = get(&served, "/api/v1/actuators/gate-9").await;
+    assert_eq!(
+        (status, &unknown["code"]),
+        (StatusCode::NOT_FOUND, &json!("unknown_actuator"))
+    );
+
+    let order = |token: Option<&str>, body: &str| {
+        let mut request = Request::post("/api/v1/actuators/gate-7/commands");
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        request.body(Body::from(body.to_owned())).unwrap()
+    };
+    let close = r#"{"command":"close"}"#;
+    assert_eq!(
+        send(&served, order(None, close)).await.0,
+        StatusCode::UNAUTHORIZED
+    );
+    let (status, refused) = send(&served, order(Some(TOKEN), "close")).await;
+    assert_eq!(
+        (status, &refused["code"]),
+        (StatusCode::BAD_REQUEST, &json!("bad_request"))
+    );
+    let receiver = served.commands.receiver().clone();
+    let host = std::thread::spawn(move || {
+        let order = receiver.recv().unwrap();
+        order.answer.send(Ok(21)).unwrap();
+        let unknown = RefusalReason::Core(RefusalCode::CommandNotAllowed);
+        receiver.recv().unwrap().answer.send(Err(unknown)).unwrap();
+    });
+    let (status, ok) = send(&served, order(Some(TOKEN), close)).await;
+    assert_eq!((status, &ok["seq"]), (StatusCode::OK, &json!(21)));
+    let (status, refused) = send(&served, order(Some(TOKEN), r#"{"command":"fly"}"#)).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(refused["code"], "command_not_allowed");
+    host.join().unwrap();
+}
+
+#[tokio::test]
 async fn thingsboard_7553_what_is_changed_through_rest_is_pushed() {
     let mut served = Served::new().await;
     served.release([opened("a")]);
@@ -182,7 +250,7 @@ async fn thingsboard_7553_what_is_changed_through_rest_is_pushed() {
     let host = std::thread::spawn(move || {
         let order = receiver.recv().unwrap();
         assert_eq!(order.request.as_str(), "mine-1");
-        assert_eq!(order.action, Action::Acknowledge(id("a")));
+        assert_eq!(order.order, Order::Acknowledge(id("a")));
         window.release(history.publish([Verdict::IncidentAcknowledged(incident("a"))]));
         order.answer.send(Ok(20)).unwrap();
     });

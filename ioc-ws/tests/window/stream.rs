@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use ioc_core::decision::{IncidentState, RefusalCode, Severity, Verdict};
+use ioc_ws::Order;
 use ioc_ws::{RefusalReason, Sample};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::{Error, Message};
@@ -93,6 +94,45 @@ async fn an_order_is_answered_when_it_is_durable() {
     );
     client.say(order("not a request id")).await;
     assert_eq!(client.hear_of("refused").await["code"], "bad_request");
+    host.join().unwrap();
+}
+
+#[tokio::test]
+async fn an_order_to_an_actuator_is_given_with_its_deadline_in_logical_time() {
+    let served = Served::new().await;
+    let receiver = served.commands.receiver().clone();
+    let host = std::thread::spawn(move || {
+        let request = receiver.recv().unwrap();
+        let Order::Operate(order) = &request.order else {
+            panic!("{:?}", request.order)
+        };
+        assert_eq!(
+            (order.actuator.as_str(), order.command.as_str()),
+            ("gate-7", "close")
+        );
+        assert_eq!(&*order.parameters, r#"{"speed":3}"#);
+        assert!(order.not_after.is_some() && order.replaces.is_none());
+        request.answer.send(Ok(78)).unwrap();
+        let busy = RefusalReason::Core(RefusalCode::AlreadyPending);
+        receiver.recv().unwrap().answer.send(Err(busy)).unwrap();
+    });
+    let mut client = served.connect(json!({"type":"hello","token":TOKEN})).await;
+    let order = |request: &str, more: serde_json::Value| {
+        let mut order = json!({"type":"command","request_id":request,"action":"operate",
+                               "actuator":"gate-7","command":"close"});
+        let members = more.as_object().unwrap().clone();
+        order.as_object_mut().unwrap().extend(members);
+        order
+    };
+    let more = json!({"parameters":{"speed":3},"not_after_s":30});
+    client.say(order("r-1", more)).await;
+    assert_eq!(client.hear_of("ok").await["seq"], 78);
+    client.say(order("r-2", json!({}))).await;
+    assert_eq!(client.hear_of("refused").await["code"], "already_pending");
+    client.say(order("r-3", json!({"not_after_s":-1}))).await;
+    let refused = client.hear_of("refused").await;
+    assert_eq!(refused["code"], "bad_request");
+    assert!(refused["message"].as_str().unwrap().contains("not_after_s"));
     host.join().unwrap();
 }
 

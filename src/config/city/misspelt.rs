@@ -69,6 +69,8 @@ pub enum Owner {
     Zone,
     /// A sensor.
     Sensor,
+    /// An actuator.
+    Actuator,
     /// An asset.
     Asset,
 }
@@ -79,6 +81,7 @@ impl Owner {
         match self {
             Self::Zone => "zone",
             Self::Sensor => "sensor",
+            Self::Actuator => "actuator",
             Self::Asset => "asset",
         }
     }
@@ -87,6 +90,7 @@ impl Owner {
     const fn properties(self) -> &'static [&'static str] {
         match self {
             Self::Zone => &["name", "parent"],
+            Self::Actuator => &["zone", "effect", "deadline_s", "outcome_within_s"],
             Self::Sensor => &[
                 "kind",
                 "unit",

@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::geojson::Scalar;
 
@@ -31,6 +32,14 @@ pub struct Properties<'a> {
     pub warning: Scalar<'a>,
     /// Its own severe level.
     pub danger: Scalar<'a>,
+    /// Of an actuator: what it can be ordered to do, not read yet.
+    pub commands: Option<&'a RawValue>,
+    /// What may be done about a command of which nobody knows whether it arrived.
+    pub effect: Scalar<'a>,
+    /// For how long a command may be sent.
+    pub deadline_s: Scalar<'a>,
+    /// How much longer its outcome is waited for.
+    pub outcome_within_s: Scalar<'a>,
     /// Of a sensor or an asset: what feeds it.
     pub fed_by: Scalar<'a>,
     /// Where its water goes.
@@ -60,6 +69,9 @@ impl<'a> Properties<'a> {
             "interval_s" => &mut self.interval_s,
             "warning" => &mut self.warning,
             "danger" => &mut self.danger,
+            "effect" => &mut self.effect,
+            "deadline_s" => &mut self.deadline_s,
+            "outcome_within_s" => &mut self.outcome_within_s,
             "fed_by" => &mut self.fed_by,
             "flows_to" => &mut self.flows_to,
             "lag_s" => &mut self.lag_s,
@@ -86,6 +98,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Properties<'a> {
                     let Scalar::Text(key) = key else {
                         return Err(A::Error::custom("a key that is no text"));
                     };
+                    if key == "commands" {
+                        properties.commands = Some(map.next_value()?);
+                        continue;
+                    }
                     match properties.known(&key) {
                         Some(Scalar::Nothing) => {}
                         Some(_) => return Err(A::Error::custom(format!("`{key}` twice"))),

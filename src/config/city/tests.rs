@@ -1,4 +1,6 @@
 use expect_test::{Expect, expect};
+use ioc_core::bundle::Expected;
+use ioc_core::decision::EffectClass;
 
 use super::*;
 use crate::config::yaml;
@@ -183,7 +185,7 @@ fn mistakes_of_sensors() {
             city:5:1 feature 5 (c) zone: 3 is not a text
             city:6:1 feature 6 (d) geometry: [3.1, 101.6] is not on the globe; write longitude (-180 to 180), then latitude (-90 to 90)
             city:7:1 feature 7 (e) geometry: coordinates that cannot be read: invalid length 1, expected a position such as [101.69, 3.14]
-            city:8:1 feature 8 (f) geometry: a sensor needs a geometry of type Point, or null
+            city:8:1 feature 8 (f) geometry: a sensor or an actuator needs a geometry of type Point, or null
             city:10:1 feature 10 (g) id: another sensor has this id; rename one
             city:11:1 feature 11: not a GeoJSON feature: invalid type: integer `7`, expected an object with `id`, `properties` and `geometry`"#]],
     );
@@ -291,4 +293,110 @@ fn mistakes_of_networks() {
             city:2:1 n00 fed_by: is more than 16 levels below what feeds all
             city:3:1 n01 fed_by: is more than 16 levels below what feeds all"#]],
     );
+}
+
+const SHUT: &str = r#"{"id":"gate-shut","properties":{"type":"sensor","kind":"water_level"}},
+"#;
+
+fn actuator(properties: &str) -> String {
+    format!(r#"{SHUT}{{"id":"gate","properties":{{"type":"actuator",{properties}}}}}"#)
+}
+
+#[test]
+fn an_actuator_has_commands_deadlines_and_what_shows_that_they_are_done() {
+    let (city, mistakes, _) = load(&actuator(
+        r#""commands":{"open":{"confirmed_by":{"sensor":"gate-shut","below":0.5}},
+           "close":{"confirmed_by":{"sensor":"gate-shut","is":1}},"flash":{}},
+           "effect":"at_most_once","deadline_s":2.5,"outcome_within_s":90,"zone":"south""#,
+    ));
+    assert!(mistakes.is_empty(), "{mistakes}");
+    let gate = &city.actuators[0];
+    assert_eq!(
+        (gate.effect, gate.deadline),
+        (EffectClass::AtMostOnce, Millis(2_500))
+    );
+    assert_eq!(gate.outcome_within, Millis::seconds(90));
+    let shown = gate.commands.iter().map(|command| {
+        let by = command.confirmed_by.as_ref().map(|by| by.expected);
+        (command.name.as_str(), by)
+    });
+    let expected = [
+        ("close", Some(Expected::Is(1.0))),
+        ("flash", None),
+        ("open", Some(Expected::Below(0.5))),
+    ];
+    assert_eq!(shown.collect::<Vec<_>>(), expected);
+
+    let (city, mistakes, _) = load(&actuator(r#""commands":["open","close"]"#));
+    assert!(mistakes.is_empty(), "{mistakes}");
+    let gate = &city.actuators[0];
+    assert_eq!(
+        (gate.effect, gate.deadline),
+        (EffectClass::Idempotent, Millis::minutes(1))
+    );
+    assert_eq!(gate.commands.len(), 2);
+}
+
+#[test]
+fn p5_an_actuator_has_no_more_commands_than_its_bound() {
+    let with = |count: usize| {
+        let names: Vec<_> = (0..count).map(|number| format!("\"c{number}\"")).collect();
+        load(&actuator(&format!("\"commands\":[{}]", names.join(",")))).1
+    };
+    assert!(with(100).is_empty());
+    assert!(with(101).to_string().contains("101 are not from 1 to 100"));
+}
+
+#[test]
+fn mistakes_of_actuators() {
+    let told = |features: &str| load(features).1.to_string();
+    for (properties, said) in [
+        (
+            r#""zone":"south""#,
+            "commands: is missing; write what it can be ordered to do",
+        ),
+        (r#""commands":7"#, "commands: invalid type: integer `7`"),
+        (r#""commands":[]"#, "commands: 0 are not from 1 to 100"),
+        (
+            r#""commands":["Open it"]"#,
+            "`Open it`: a command must be 1 to 64",
+        ),
+        (
+            r#""commands":{"open":{"confirmd_by":1}}"#,
+            "unknown field `confirmd_by`",
+        ),
+        (
+            r#""commands":{"open":{"confirmed_by":{"sensor":"gate-shut"}}}"#,
+            "`confirmed_by` of open needs one of `is`, `above`, `below`",
+        ),
+        (
+            r#""commands":{"open":{"confirmed_by":{"sensor":"gate-shut","is":1,"above":2}}}"#,
+            "`confirmed_by` of open needs one of `is`, `above`, `below`",
+        ),
+        (
+            r#""commands":{"open":{"confirmed_by":{"sensor":"gate-shud","is":1}}}"#,
+            "no sensor has the id `gate-shud`; did you mean `gate-shut`?",
+        ),
+        (
+            r#""commands":["open"],"effect":"once""#,
+            "effect: `once` is not one of idempotent, at_most_once",
+        ),
+        (
+            r#""commands":["open"],"deadline_s":0"#,
+            "deadline_s: 0 is not from 0.001 to 86400",
+        ),
+        (
+            r#""commands":["open"],"outcome_within_s":90000"#,
+            "outcome_within_s: 90000 is not from 0.001 to 86400",
+        ),
+    ] {
+        let told = told(&actuator(properties));
+        assert!(
+            told.contains(said) && told.contains("(gate)"),
+            "{properties}: {told}"
+        );
+    }
+    let one = actuator(r#""commands":["open"]"#);
+    let two = format!("{one},\n{}", one.replace(SHUT, ""));
+    assert!(told(&two).contains("another actuator has this id; rename one"));
 }

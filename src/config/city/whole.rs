@@ -20,6 +20,7 @@ impl Reader<'_> {
     /// The city, sorted, when every feature has been read.
     pub(super) fn finish(mut self, warnings: &mut Mistakes) -> (City, OtherUnits) {
         self.check_parents();
+        self.check_confirmations();
         self.warn(warnings);
         let unwritten = self.zones_without_feature();
         self.zones.extend(unwritten.into_keys().map(|id| Zone {
@@ -30,10 +31,12 @@ impl Reader<'_> {
         }));
         self.zones.sort_by(|a, b| a.id.cmp(&b.id));
         self.sensors.sort_by(|a, b| a.id.cmp(&b.id));
+        self.actuators.sort_by(|a, b| a.id.cmp(&b.id));
         let nodes = self.nodes();
         let city = City {
             zones: self.zones,
             sensors: self.sensors,
+            actuators: self.actuators,
             nodes,
         };
         let file = Place::whole(&self.place.file);

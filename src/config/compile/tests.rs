@@ -1,4 +1,5 @@
 use expect_test::expect;
+use ioc_gateway::door::Lane;
 
 use super::*;
 
@@ -109,4 +110,28 @@ fn files_that_are_no_text_or_not_there_are_mistakes() {
     .assert_eq(&mistakes.to_string());
     let mistakes = Source::of(Vec::new()).compile().unwrap_err();
     expect!["kinds.yaml: is missing"].assert_eq(&mistakes.to_string());
+}
+
+#[test]
+fn p7_kinds_are_urgent_that_say_so_or_that_a_rule_takes_as_reports() {
+    let kinds = KINDS_YAML
+        .replace("Voltage. }", "Voltage., urgent: yes }")
+        .replace("A quake. }", "A quake. }\n  call: { unit: call, means: A call. }\n  chat: { unit: call, means: A chat., urgent: no }");
+    let rules = RULES_YAML.replace(
+        "detections:",
+        "detections:
+  called: { kind: call, report: minor, certainty: possible, counts_for: 1 h }
+  chatted: { kind: chat, report: minor, certainty: possible, counts_for: 1 h }",
+    );
+    let files = [(KINDS, &*kinds), ("rules/a.yaml", &*rules)].map(|(name, text)| SourceFile {
+        name: name.to_owned(),
+        shown: name.to_owned(),
+        bytes: text.as_bytes().to_vec(),
+    });
+    let compiled = Source::of(files.into()).compile();
+    let compiled = compiled.unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let catalogue = compiled.catalogue(Unregistered::Accept);
+    let kinds = ["call", "chat", "feeder", "water_level", "unknown"];
+    let urgent = kinds.map(|kind| catalogue.lane(kind) == Lane::Urgent);
+    assert_eq!(urgent, [true, false, true, false, false]);
 }

@@ -90,6 +90,9 @@ fn rules_mean_what_they_say() {
                             ],
                         },
                     ],
+                    settle: Millis(
+                        0,
+                    ),
                     test: Report(
                         Report {
                             severity: Moderate,
@@ -106,6 +109,9 @@ fn rules_mean_what_they_say() {
                     hash: 0,
                     kind: "water_level",
                     matching: [],
+                    settle: Millis(
+                        0,
+                    ),
                     test: Threshold(
                         Threshold {
                             side: Above,
@@ -134,6 +140,9 @@ fn rules_mean_what_they_say() {
                     hash: 0,
                     kind: "water_level",
                     matching: [],
+                    settle: Millis(
+                        0,
+                    ),
                     test: Silence(
                         Silence {
                             intervals: 4,
@@ -552,7 +561,7 @@ fn a_state_is_a_value_or_the_text_of_an_attribute() {
             a.yaml:5:53 detections.d.becomes: no level; write for example `{ moderate: open }`
             a.yaml:6:53 detections.e.becomes: no level; write for example `{ moderate: open }`
             a.yaml:6:55 detections.e.becomes.grave: unknown key; known here: minor, moderate, severe, extreme
-            a.yaml:6:70 detections.e.clear: unknown key; known here: kind, where, attribute, becomes, from, for, clear_for"#]],
+            a.yaml:6:70 detections.e.clear: unknown key; known here: kind, where, settle, attribute, becomes, from, for, clear_for"#]],
     );
 }
 
@@ -654,7 +663,14 @@ fn levels_may_be_of_what_the_readings_of_a_time_come_to() {
   g: { kind: water_level, every: 10 min, below: { moderate: 1 m }, clear: above 1 m }
 ",
         &expect![[r#"
-        "#]],
+            a.yaml:2:50 detections.a.above: would call the normal value of this kind abnormal, which is 1.2 m in kinds.yaml
+            a.yaml:3:53 detections.b.every: 10 min is not 1 to 60 steps of 3 min; write a part of it, such as `1 min`
+            a.yaml:4:52 detections.c.every: 10 min is not 1 to 60 steps of 1 s; write a part of it, such as `1 min`
+            a.yaml:4:67 detections.c.lateness: `1 h` is not a time from 0 s to 10 min, such as `90 s`, `5 min` or `2 h`
+            a.yaml:5:55 detections.d.max_over: asks two things, `sum_over` and `max_over`; make it two rules
+            a.yaml:6:66 detections.e.above.moderate: this kind has no unit; write `3`
+            a.yaml:7:47 detections.f.settle: unknown key; known here: kind, where, count_over, sum_over, mean_over, min_over, max_over, every, lateness, below, clear, for, clear_for
+            a.yaml:8:27 detections.g.every: unknown key; known here: kind, where, settle, below, clear, for, clear_for"#]],
     );
 }
 
@@ -675,6 +691,7 @@ fn readings_may_be_put_in_order_first() {
         &(rule(", settle: 2 h")
             + "  s: { kind: emergency_call, report: minor, certainty: likely, counts_for: 1 h, settle: 9 s }\n"),
         &expect![[r#"
-        "#]],
+            a.yaml:2:79 detections.r.settle: `2 h` is not a time from 0 s to 1 h, such as `90 s`, `5 min` or `2 h`
+            a.yaml:3:81 detections.s.settle: unknown key; known here: kind, where, report, certainty, counts_for, value_at_least"#]],
     );
 }

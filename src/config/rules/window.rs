@@ -120,6 +120,7 @@ fn levels(
         unit: None,
         means: String::new(),
         normal: None,
+        urgent: None,
     };
     let (kind, normal) = match of {
         Aggregate::Count => (Some(&number), None),

@@ -85,7 +85,8 @@ impl Brokers {
         let nats = self
             .nats
             .iter()
-            .map(|broker| broker.options.subjects.len() + usize::from(broker.options.decisions));
+            .map(|broker| &broker.options)
+            .map(|options| options.subjects.len() + options.other_connections());
         mqtt.chain(nats).sum()
     }
 }

@@ -3,7 +3,7 @@
 //! Arrives: the final logs, read from the disk by themselves; the model. Leaves: the first broken
 //! promise. Each check reads the logs anew and trusts nothing that the host derived while it ran.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Debug;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -12,6 +12,7 @@ use ioc::journal::scan::scan;
 use ioc::journal::{JournalError, Known, LogKind};
 use ioc::pipeline::Numbering;
 use ioc::recover::{DECISIONS_DIR, INPUTS_DIR};
+use ioc_core::folded::Folded;
 use ioc_core::judgement::Judgement;
 use ioc_core::reading::Reading;
 use ioc_core::record::{Input, Record, Records};
@@ -19,7 +20,7 @@ use ioc_core::time::Timestamp;
 
 use super::archive::Archive;
 use super::city;
-use super::model::{Broken, Model, Promise, Sent, expect};
+use super::model::{Broken, Connection, Model, Promise, Sent, expect};
 use super::process::DATA;
 use crate::disk::FaultDisk;
 
@@ -49,7 +50,8 @@ impl Logs {
         })
     }
 
-    fn records(&self) -> impl Iterator<Item = Record<'_>> {
+    /// All records.
+    pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
         Records::new(1, &self.inputs).map(|record| record.unwrap())
     }
 
@@ -80,36 +82,44 @@ impl Logs {
         Ok(())
     }
 
-    /// P1: of every connection the log holds the first so many messages, in order and once, at
-    /// least those that were acknowledged.
+    /// P1: of every connection the log holds what was acknowledged; and of what each sensor said on
+    /// it the first so many, in order and once, each in a record of its own or counted in one that
+    /// follows.
     fn check_arrivals(&self, model: &Model) -> Result<(), Broken> {
         const P1: Promise = Promise::P1NothingAcknowledgedIsLost;
-        let mut found = vec![0; model.connections.len()];
+        let mut awaited: Vec<_> = model.connections.iter().map(Awaited::new).collect();
+        // By which connection each sensor spoke last.
+        let mut spoke: BTreeMap<&str, usize> = BTreeMap::new();
         for record in self.records() {
-            let sent = match record.input {
-                Input::Reading(reading) => sent_reading(&reading),
-                Input::DeadLetter(letter) => sent_garbage(letter.payload),
+            let seq = record.seq;
+            let (connection, found) = match record.input {
+                Input::Reading(reading) => {
+                    let (connection, sent) = sent_reading(&reading);
+                    spoke.insert(reading.sensor, connection);
+                    (connection, awaited[connection].find(&sent))
+                }
+                Input::DeadLetter(letter) => {
+                    let (connection, sent) = sent_garbage(letter.payload);
+                    (connection, awaited[connection].find(&sent))
+                }
+                Input::Folded(folded) => {
+                    let connection = spoke[folded.sensor];
+                    (connection, awaited[connection].account(&folded))
+                }
                 _ => continue,
             };
-            let (connection, place, sent) = sent;
-            let expected = model.connections[connection].handed.get(place);
-            let next = std::mem::replace(&mut found[connection], place + 1);
-            expect(place == next && expected == Some(&sent), P1, || {
-                let seq = record.seq;
-                format!(
-                    "record {seq} is message {place} of connection {connection}, {sent:?}; \
-                     {next} comes next, and {expected:?} was handed over"
-                )
+            expect(found.is_ok(), P1, || {
+                let what = found.err().unwrap_or_default();
+                format!("record {seq}, of connection {connection}: {what}")
             })?;
         }
         for (number, connection) in model.connections.iter().enumerate() {
-            let found = found[number];
-            expect(found >= connection.acknowledged, P1, || {
+            let lost = awaited[number].within(connection.acknowledged);
+            expect(lost.is_empty(), P1, || {
                 let acknowledged = connection.acknowledged;
-                let lost = &connection.handed[found..acknowledged];
                 format!(
-                    "of connection {number} {acknowledged} messages were acknowledged and {found} \
-                     are in the log; lost: {lost:?}"
+                    "of connection {number} {acknowledged} messages were acknowledged, and of \
+                     these are not in the log: {lost:?}"
                 )
             })?;
         }
@@ -206,6 +216,62 @@ impl Logs {
     }
 }
 
+/// What was handed over on a connection, by what keeps its order.
+struct Awaited<'a>(BTreeMap<&'a str, Line<'a>>);
+
+/// What keeps its order, each with its place.
+#[derive(Default)]
+struct Line<'a> {
+    /// What has not been found yet.
+    ahead: VecDeque<(usize, &'a Sent)>,
+    /// What must have been left out, for what came after it has been found.
+    left_out: Vec<(usize, &'a Sent)>,
+}
+
+impl<'a> Awaited<'a> {
+    fn new(connection: &'a Connection) -> Self {
+        let mut awaited = BTreeMap::<_, Line<'_>>::new();
+        for (place, sent) in connection.handed.iter().enumerate() {
+            let line = awaited.entry(sent.subject()).or_default();
+            line.ahead.push_back((place, sent));
+        }
+        Self(awaited)
+    }
+
+    /// Finds what comes next, or after some that were left out.
+    fn find(&mut self, sent: &Sent) -> Result<(), String> {
+        let line = self.0.get_mut(sent.subject());
+        let line = line.ok_or_else(|| format!("{sent:?} was not handed over"))?;
+        while let Some((place, next)) = line.ahead.pop_front() {
+            if next == sent {
+                return Ok(());
+            }
+            line.left_out.push((place, next));
+        }
+        Err(format!(
+            "{sent:?} was not handed over after what is before it"
+        ))
+    }
+
+    /// Accounts for what was left out.
+    fn account(&mut self, folded: &Folded<'_>) -> Result<(), String> {
+        let line = self.0.get_mut(folded.sensor);
+        let left_out = line.map_or_else(Vec::new, |line| std::mem::take(&mut line.left_out));
+        match left_out.len() == folded.left_out as usize {
+            true => Ok(()),
+            false => Err(format!("{folded:?} accounts for {left_out:?}")),
+        }
+    }
+
+    /// Those among the first so many that are nowhere.
+    fn within(&self, count: usize) -> Vec<&'a Sent> {
+        let lines = self.0.values();
+        let nowhere = lines.flat_map(|line| line.ahead.iter().chain(&line.left_out));
+        let within = nowhere.filter(|(place, _)| *place < count);
+        within.map(|(_, sent)| *sent).collect()
+    }
+}
+
 /// P3: no reading is evidence twice.
 fn check_evidence(model: &Model) -> Result<(), Broken> {
     let mut seen = BTreeMap::new();
@@ -236,24 +302,17 @@ fn read(disk: &FaultDisk, dir: &Path, kind: LogKind) -> Result<Vec<u8>, JournalE
     Ok(bytes)
 }
 
-/// By which connection a reading came, as which of its messages, and what it is.
-fn sent_reading(reading: &Reading<'_>) -> (usize, usize, Sent) {
-    let via = reading
-        .attributes
-        .get("via")
-        .expect("every reading says how it came");
-    let (connection, place) = numbers(via);
+/// By which connection a reading came, and what it is.
+fn sent_reading(reading: &Reading<'_>) -> (usize, Sent) {
+    let via = reading.attributes.get("via");
+    let connection = via.expect("every reading says how it came").parse();
     let sent = Sent::Reading(reading.sensor.to_owned(), reading.id.to_owned());
-    (connection, place, sent)
+    (connection.unwrap(), sent)
 }
 
-fn sent_garbage(payload: &[u8]) -> (usize, usize, Sent) {
+fn sent_garbage(payload: &[u8]) -> (usize, Sent) {
     let text = std::str::from_utf8(payload).unwrap();
-    let (connection, place) = numbers(text.rsplit(' ').next().unwrap());
-    (connection, place, Sent::Garbage(text.to_owned()))
-}
-
-fn numbers(via: &str) -> (usize, usize) {
-    let (connection, place) = via.split_once('-').unwrap();
-    (connection.parse().unwrap(), place.parse().unwrap())
+    let via = text.rsplit(' ').next().unwrap();
+    let (connection, _place) = via.split_once('-').unwrap();
+    (connection.parse().unwrap(), Sent::Garbage(text.to_owned()))
 }

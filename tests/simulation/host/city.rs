@@ -13,6 +13,7 @@ use ioc_core::decision::{Certainty, Severity};
 use ioc_core::place::Position;
 use ioc_core::record::BundleHash;
 use ioc_core::time::Millis;
+use ioc_gateway::catalogue::Catalogue;
 
 /// What a sensor measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +50,14 @@ impl Kind {
     }
 }
 
+/// What the door decodes by: calls are urgent.
+pub fn catalogue() -> Catalogue {
+    Catalogue {
+        urgent: [Kind::Call.word()].into_iter().collect(),
+        ..Catalogue::default()
+    }
+}
+
 /// The bundles that a host may be started with.
 pub fn bundles() -> Vec<Arc<Bundle>> {
     vec![bundle(1, 3.0, 2), bundle(2, 4.0, 1)]
@@ -72,6 +81,7 @@ fn bundle(name: u8, flood_level: f64, fire_sources: u32) -> Arc<Bundle> {
         city: City {
             zones: Vec::new(),
             sensors: (0..).zip(SENSORS).map(sensor).collect(),
+            actuators: Vec::new(),
             nodes: Vec::new(),
         },
     })

@@ -16,12 +16,13 @@ use ioc::journal::disk::Disk;
 use ioc::pipeline::BatchLimits;
 use ioc::retention::Retention;
 use ioc::snapshots::Due;
-use ioc_core::record::{BuildHash, DeadLetter, Input};
-use ioc_gateway::door::{Inputs, Ledger};
+use ioc_core::record::{BuildHash, DeadLetter};
+use ioc_gateway::door::{Counts, Inputs, Lane, Ledger};
 use tokio::runtime::{Builder, Runtime};
 use tower::ServiceExt;
 
 use super::archive::Archive;
+use super::checks::Logs;
 use super::city;
 use super::model::SharedModel;
 use super::process::{Process, Start, TOKEN, WindowBounds};
@@ -38,26 +39,27 @@ const MESSAGE_BYTES: usize = 4000;
 const ROUNDS_MAX: usize = 200;
 
 /// A host, one connection to its door, and people.
-struct Scene {
+pub struct Scene {
     disk: FaultDisk,
     time: Arc<SimulatedTime>,
     model: SharedModel,
     process: Option<Process>,
     ledger: Arc<Ledger>,
-    sent: u64,
+    sent: Counts,
     asked: u64,
     runtime: Runtime,
 }
 
 impl Scene {
-    fn new() -> Self {
+    /// A host that has just started on an empty disk.
+    pub fn new() -> Self {
         let mut scene = Self {
             disk: FaultDisk::new(0, CAPACITY, false),
             time: Arc::default(),
             model: Arc::default(),
             process: None,
             ledger: Arc::default(),
-            sent: 0,
+            sent: Counts::default(),
             asked: 0,
             runtime: Builder::new_current_thread().enable_time().build().unwrap(),
         };
@@ -97,12 +99,12 @@ impl Scene {
         let process = Process::start(&start, &disk, &time, &self.model);
         self.process = Some(process.unwrap_or_else(|error| panic!("{error:?}")));
         self.ledger = Arc::default();
-        self.sent = 0;
+        self.sent = Counts::default();
         self.steps();
     }
 
     /// Steps everything, while a little time passes.
-    fn steps(&mut self) {
+    pub fn steps(&mut self) {
         let process = self.process.as_mut().unwrap();
         for _ in 0..ROUNDS_MAX {
             self.time.pass(Duration::from_millis(1));
@@ -117,7 +119,7 @@ impl Scene {
     fn send(&mut self, messages: u64) {
         let mut inputs = Inputs::default();
         for _ in 0..messages {
-            inputs.push(&Input::DeadLetter(DeadLetter {
+            inputs.push_dead_letter(&DeadLetter {
                 source: "test",
                 topic: "",
                 reason: "none",
@@ -125,11 +127,25 @@ impl Scene {
                 payload: &[7; MESSAGE_BYTES],
                 payload_bytes: MESSAGE_BYTES as u32,
                 ..DeadLetter::default()
-            }));
+            });
         }
-        self.sent += messages;
+        self.hand_over(Lane::Telemetry, inputs);
+    }
+
+    /// Hands over what is of a lane.
+    pub fn hand_over(&mut self, lane: Lane, mut inputs: Inputs) {
+        let sent = self.sent.of_mut(lane);
+        *sent += inputs.counts().of(lane);
         let door = &self.process.as_ref().unwrap().door;
-        door.try_hand_over(inputs, &self.ledger, self.sent).unwrap();
+        let inputs = inputs.take(lane);
+        let handed_over = door.try_hand_over(lane, inputs, &self.ledger, *sent);
+        handed_over.unwrap();
+    }
+
+    /// What lies in the logs.
+    pub fn logs(&self) -> Logs {
+        let logs = Logs::read(&self.disk, &Archive::default());
+        logs.unwrap_or_else(|_| panic!("damaged"))
     }
 
     /// What a person hears who acknowledges an incident that is not there: the order is journaled
@@ -158,13 +174,18 @@ impl Scene {
     fn fill(&mut self) -> u64 {
         self.disk.resize(self.disk.used());
         loop {
-            let before = self.ledger.settled();
+            let before = self.settled();
             self.send(5);
             self.steps();
-            if self.ledger.settled() == before {
+            if self.settled() == before {
                 return before;
             }
         }
+    }
+
+    /// How many messages are acknowledged.
+    pub fn settled(&self) -> u64 {
+        self.ledger.settled().total()
     }
 
     /// Somebody makes space.
@@ -180,7 +201,7 @@ fn p5_on_a_full_disk_readings_wait_and_people_go_on_until_they_are_told_why_not(
     let mut scene = Scene::new();
     scene.send(3);
     scene.steps();
-    assert_eq!(scene.ledger.settled(), 3);
+    assert_eq!(scene.settled(), 3);
     let settled = scene.fill();
     // What was made ahead is used up, but for the reserve.
     assert!(settled > SEGMENT_BYTES / MESSAGE_BYTES as u64, "{settled}");
@@ -191,9 +212,9 @@ fn p5_on_a_full_disk_readings_wait_and_people_go_on_until_they_are_told_why_not(
     let refused = answers.find(|status| *status != StatusCode::NOT_FOUND);
     drop(answers);
     assert_eq!(refused, Some(StatusCode::SERVICE_UNAVAILABLE));
-    assert_eq!(scene.ledger.settled(), settled);
+    assert_eq!(scene.settled(), settled);
     scene.free();
-    assert_eq!(scene.ledger.settled(), scene.sent, "all goes on by itself");
+    assert_eq!(scene.settled(), scene.sent.total(), "all goes on by itself");
     assert_eq!(scene.order(), StatusCode::NOT_FOUND);
 }
 
@@ -211,10 +232,8 @@ fn p1_a_start_on_a_full_disk_serves_people_and_goes_on_when_there_is_space() {
     scene.free();
     scene.send(100);
     scene.steps();
-    assert_eq!(scene.ledger.settled(), 100);
-    let logs = super::checks::Logs::read(&scene.disk, &Archive::default())
-        .unwrap_or_else(|_| panic!("damaged"));
-    let letters = logs.dead_letters();
+    assert_eq!(scene.settled(), 100);
+    let letters = scene.logs().dead_letters();
     assert!(letters >= settled as usize + 100, "{letters} of {settled}");
 }
 
@@ -226,5 +245,5 @@ fn an_arrival_larger_than_what_is_left_is_taken_in_parts() {
     for _ in 0..10 {
         scene.steps();
     }
-    assert_eq!(scene.ledger.settled(), scene.sent);
+    assert_eq!(scene.settled(), scene.sent.total());
 }

@@ -87,6 +87,16 @@ pub enum Sent {
     Garbage(String),
 }
 
+impl Sent {
+    /// What keeps its order on its way: what one sensor says, or what is no reading.
+    pub fn subject(&self) -> &str {
+        match self {
+            Self::Reading(sensor, _) => sensor,
+            Self::Garbage(_) => "garbage",
+        }
+    }
+}
+
 /// One connection of a publisher.
 #[derive(Debug, Default)]
 pub struct Connection {
@@ -138,6 +148,7 @@ const EVENTS: &[&str] = &[
     "reading sent again",
     "garbage sent",
     "the door was full",
+    "telemetry folded",
     "resumed",
     "snapshot: first",
     "snapshot: too_old",

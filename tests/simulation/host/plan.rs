@@ -37,6 +37,8 @@ pub struct Plan {
     pub fault_one_in: u64,
     /// One life in so many has a fault in its start.
     pub faulty_start_one_in: u64,
+    /// How many messages of a publisher may be under way.
+    pub in_flight: usize,
     /// An operator reads once in so many turns.
     pub lazy: u64,
 }
@@ -68,6 +70,7 @@ impl Plan {
             decisions_shown: one_of([0, 5, 1000]),
             snapshot_records: one_of([3, 30, 300]),
             keep_bytes: one_of([0, 10_000, u64::MAX]),
+            in_flight: one_of([24, 60, 400]) as usize,
         }
     }
 }

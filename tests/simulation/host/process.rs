@@ -25,9 +25,10 @@ use ioc_core::bundle::Bundle;
 use ioc_core::decision::Released;
 use ioc_core::record::{BuildHash, BundleHash, ClockKind};
 use ioc_gateway::dead_letters::DeadLetters;
-use ioc_gateway::door::{Door, DoorOptions};
+use ioc_gateway::door::{Door, DoorOptions, Lanes};
 use ioc_ws::{Keeper, Token, VIEW_FORMAT, Window, WindowOptions};
 
+use super::city;
 use super::model::SharedModel;
 use super::sabotage::Sabotage;
 
@@ -151,10 +152,12 @@ impl Process {
         let clock = clock.map_err(|_| NotStarted::Clock)?;
 
         let is_new = recovered.bundle != Some(start.bundle.hash);
+        let catalogue = Arc::new(ArcSwap::from_pointee(city::catalogue()));
         let door_options = DoorOptions {
-            waiting_bytes_max: start.waiting_bytes_max,
+            waiting_bytes_max: Lanes::each(|_| start.waiting_bytes_max),
+            ..DoorOptions::default()
         };
-        let (door, arrivals) = Door::new(door_options, Arc::new(ArcSwap::default()));
+        let (door, arrivals) = Door::new(door_options, catalogue);
         let around = Surroundings {
             disk: Arc::clone(disk),
             data: DATA.into(),
@@ -267,7 +270,10 @@ impl Outlet for Watched {
     }
 
     fn resume(&mut self, snapshot: &Snapshot) -> Result<(), CodecError> {
-        self.keeper.lock().unwrap().restore(&snapshot.view.bytes)?;
+        self.keeper
+            .lock()
+            .unwrap()
+            .restore(snapshot.view.format, &snapshot.view.bytes)?;
         follower::restore_letters(&snapshot.letters, &self.outlets.dead_letters)
     }
 }

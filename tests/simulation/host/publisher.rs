@@ -1,5 +1,7 @@
 //! A publisher and its connection to the door: it sends, and sends again what was not acknowledged.
 //!
+//! What it sends while the telemetry lane is full is folded, as an adapter does it.
+//!
 //! It behaves as an MQTT client with QoS 1 and a persistent session may: after a lost connection it
 //! begins with what it has no acknowledgement of, in order or not, and now and then it repeats what
 //! was acknowledged long ago, or sends what is no reading at all.
@@ -7,11 +9,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use ioc_gateway::door::{Door, Inputs, Ledger, NotHandedOver};
+use ioc_gateway::door::{Counts, Door, Encoded, Inputs, Lane, Lanes, Ledger, NotHandedOver};
 use ioc_gateway::formats::native::Scratch;
 use ioc_gateway::formats::{Origin, append_native};
 
-use super::model::{Model, Sent};
+use super::model::Model;
+use super::sabotage::Sabotage;
 use super::story::Story;
 use super::workload::Message;
 use crate::chance::Chance;
@@ -20,8 +23,6 @@ use crate::chance::Chance;
 const REPEATABLE_MAX: usize = 32;
 /// How many messages it hands over at once, at most.
 const AT_ONCE_MAX: usize = 6;
-/// How many may be under way.
-const IN_FLIGHT_MAX: usize = 24;
 
 /// One publisher.
 #[derive(Debug)]
@@ -32,6 +33,9 @@ pub struct Publisher {
     /// What was acknowledged of late.
     repeatable: VecDeque<Message>,
     line: Option<Line>,
+    /// How many may be under way.
+    in_flight_max: usize,
+    sabotage: Sabotage,
 }
 
 /// A connection.
@@ -40,20 +44,26 @@ struct Line {
     /// Its number in the model.
     connection: usize,
     ledger: Arc<Ledger>,
-    handed: u64,
-    /// What has no acknowledgement yet, with how many were handed over up to it.
-    in_flight: VecDeque<(u64, Message)>,
+    inputs: Inputs,
+    /// How many inputs went to the door.
+    handed_over: Counts,
+    /// What found the door full.
+    waiting: Lanes<Option<(Encoded, u64)>>,
+    /// What has no acknowledgement yet, with how many inputs there were up to it.
+    in_flight: VecDeque<(Counts, Message)>,
     scratch: Scratch,
 }
 
 impl Publisher {
     /// A publisher without a connection.
-    pub fn new(name: String) -> Self {
+    pub fn new(name: String, in_flight_max: usize, sabotage: Sabotage) -> Self {
         Self {
             name,
             backlog: VecDeque::new(),
             repeatable: VecDeque::new(),
             line: None,
+            in_flight_max,
+            sabotage,
         }
     }
 
@@ -74,53 +84,57 @@ impl Publisher {
             .is_none_or(|line| line.in_flight.is_empty())
     }
 
-    /// Hands over some of what is to be sent, on a new connection if there is none.
+    /// Hands over some of what is to be sent, on a new connection if there is none. What finds its
+    /// lane full waits there, while the other lane goes on.
     pub fn send(&mut self, door: &Door, chance: &mut Chance, model: &mut Model, story: &Story) {
         let line = self.line.get_or_insert_with(|| Line::new(model));
-        let room = IN_FLIGHT_MAX.saturating_sub(line.in_flight.len());
+        let room = self.in_flight_max.saturating_sub(line.in_flight.len());
         let count = room.min(1 + chance.below(AT_ONCE_MAX));
-        let messages: Vec<_> = self
-            .backlog
-            .drain(..count.min(self.backlog.len()))
-            .collect();
-        if messages.is_empty() {
-            return;
-        }
-        if !line.hand_over(&messages, door, model) {
-            messages
-                .into_iter()
-                .rev()
-                .for_each(|message| self.backlog.push_front(message));
-            return;
-        }
+        let count = count.min(self.backlog.len());
+        let messages: Vec<_> = self.backlog.drain(..count).collect();
         let (name, connection) = (&self.name, line.connection);
-        story.tell(|| {
-            let sent: Vec<_> = messages.iter().map(Message::to_string).collect();
-            format!(
-                "{name} hands over on connection {connection}: {}",
-                sent.join(", ")
-            )
-        });
-        let from = line.handed - messages.len() as u64;
-        let numbered = (from + 1..).zip(messages);
-        line.in_flight.extend(numbered);
+        if !messages.is_empty() {
+            story.tell(|| {
+                let sent: Vec<_> = messages.iter().map(Message::to_string).collect();
+                let sent = sent.join(", ");
+                format!("{name} sends on connection {connection}: {sent}")
+            });
+        }
+        for message in messages {
+            line.take(message, door, self.sabotage, model);
+        }
+        line.hand_over(door, model);
+    }
+
+    /// Hands over what it has decoded, as a connection that ends does.
+    pub fn hand_over(&mut self, door: &Door, model: &mut Model) {
+        if let Some(line) = &mut self.line {
+            line.hand_over(door, model);
+        }
     }
 
     /// Hears which messages are acknowledged.
     pub fn hear(&mut self, model: &mut Model, story: &Story) {
         let Some(line) = &mut self.line else { return };
         let settled = line.ledger.settled();
-        let acknowledged = &mut model.connections[line.connection].acknowledged;
-        if settled as usize > *acknowledged {
-            *acknowledged = settled as usize;
-            let (name, connection) = (&self.name, line.connection);
-            story.tell(|| format!("{name} is acknowledged {settled} of connection {connection}"));
-        }
-        while let Some((_, message)) = line.in_flight.pop_front_if(|(upto, _)| *upto <= settled) {
+        let mut heard = 0;
+        while let Some((_, message)) = line
+            .in_flight
+            .pop_front_if(|(upto, _)| settled.cover(*upto))
+        {
+            heard += 1;
             self.repeatable.push_back(message);
             if self.repeatable.len() > REPEATABLE_MAX {
                 self.repeatable.pop_front();
             }
+        }
+        let acknowledged = &mut model.connections[line.connection].acknowledged;
+        *acknowledged += heard;
+        if heard > 0 {
+            let (name, connection) = (&self.name, line.connection);
+            story.tell(|| {
+                format!("{name} is acknowledged {acknowledged} of connection {connection}")
+            });
         }
     }
 
@@ -158,49 +172,72 @@ impl Line {
         Self {
             connection: model.connections.len() - 1,
             ledger: Arc::default(),
-            handed: 0,
+            inputs: Inputs::default(),
+            handed_over: Counts::default(),
+            waiting: Lanes::default(),
             in_flight: VecDeque::new(),
             scratch: Scratch::default(),
         }
     }
 
-    /// Whether the door took them.
-    fn hand_over(&mut self, messages: &[Message], door: &Door, model: &mut Model) -> bool {
-        let mut inputs = Inputs::default();
-        let mut sent: Vec<Sent> = Vec::new();
-        for (place, message) in (self.handed..).zip(messages) {
-            let payload = message.payload(self.connection, place);
-            let origin = Origin {
-                source: "mqtt simulated",
-                topic: "ioc/v1/readings",
-            };
-            let catalogue = door.catalogue();
+    /// Decodes a message, as an adapter does.
+    fn take(&mut self, message: Message, door: &Door, sabotage: Sabotage, model: &mut Model) {
+        let handed = &mut model.connections[self.connection].handed;
+        let payload = message.payload(self.connection, handed.len());
+        let origin = Origin {
+            source: "mqtt simulated",
+            topic: "ioc/v1/readings",
+        };
+        let would_be_folded = self.waiting.telemetry.is_some();
+        if !(would_be_folded && sabotage == Sabotage::LoseWhatIsFolded) {
             // What is no reading becomes a dead letter in its place.
             let _ = append_native(
-                &mut inputs,
+                &mut self.inputs,
                 payload.as_bytes(),
                 None,
                 origin,
-                &catalogue,
+                &door.catalogue(),
                 &mut self.scratch,
             );
-            sent.push(message.sent(payload));
-            if matches!(message, Message::Garbage(_)) {
-                model.reached("garbage sent", 1);
-            }
         }
-        let upto = self.handed + messages.len() as u64;
-        match door.try_hand_over(inputs, &self.ledger, upto) {
-            Ok(()) => {
-                self.handed = upto;
-                model.connections[self.connection].handed.extend(sent);
-                true
+        handed.push(message.sent(payload));
+        if matches!(message, Message::Garbage(_)) {
+            model.reached("garbage sent", 1);
+        }
+        let upto = self.handed_over + self.waiting_counts() + self.inputs.counts();
+        self.in_flight.push_back((upto, message));
+    }
+
+    fn waiting_counts(&self) -> Counts {
+        Lanes::each(|lane| {
+            let waiting = self.waiting.of(lane).as_ref();
+            waiting.map_or(0, |(inputs, _)| u64::from(inputs.count()))
+        })
+    }
+
+    /// Hands over what has room at the door.
+    fn hand_over(&mut self, door: &Door, model: &mut Model) {
+        if self.waiting.telemetry.is_some() && self.inputs.fold(0) > 0 {
+            model.reached("telemetry folded", 1);
+        }
+        for lane in Lane::ALL {
+            let upto = *self.handed_over.of(lane);
+            let (inputs, upto) = self.waiting.of_mut(lane).take().unwrap_or_else(|| {
+                let inputs = self.inputs.take(lane);
+                let upto = upto + u64::from(inputs.count());
+                (inputs, upto)
+            });
+            if inputs.is_empty() {
+                continue;
             }
-            Err(NotHandedOver::Full(_)) => {
-                model.reached("the door was full", 1);
-                false
+            match door.try_hand_over(lane, inputs, &self.ledger, upto) {
+                Ok(()) => *self.handed_over.of_mut(lane) = upto,
+                Err(NotHandedOver::Full(inputs)) => {
+                    model.reached("the door was full", 1);
+                    *self.waiting.of_mut(lane) = Some((inputs, upto));
+                }
+                Err(NotHandedOver::Closed) => {}
             }
-            Err(NotHandedOver::Closed) => false,
         }
     }
 }

@@ -24,6 +24,8 @@ pub enum Sabotage {
     ForgetAcknowledgements,
     /// Of several decisions at once the window is not told one.
     HideADecision,
+    /// What comes while telemetry is folded goes into no record, and is acknowledged.
+    LoseWhatIsFolded,
 }
 
 impl Sabotage {
@@ -48,7 +50,8 @@ impl Sabotage {
                     }
                 }
                 Self::ForgetAcknowledgements => std::mem::forget(release.acks.pop()),
-                Self::HideADecision | Self::ForgetTheMark | Self::None => {}
+                Self::HideADecision | Self::LoseWhatIsFolded | Self::ForgetTheMark | Self::None => {
+                }
             },
         }
         work

@@ -67,6 +67,11 @@ fn p1_acknowledging_before_durable_is_noticed() {
 }
 
 #[test]
+fn p1_p7_losing_what_is_folded_is_noticed() {
+    is_noticed(Sabotage::LoseWhatIsFolded, &["P1NothingAcknowledgedIsLost"]);
+}
+
+#[test]
 fn releasing_before_durable_is_noticed() {
     is_noticed(Sabotage::ReleaseBeforeDurable, &["NumbersKeepTheirMeaning"]);
 }

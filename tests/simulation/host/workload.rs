@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ioc_core::time::Timestamp;
+use ioc_core::time::{Millis, Timestamp};
 
 use super::city::{Kind, SENSORS};
 use super::model::Sent;
@@ -29,8 +29,8 @@ pub enum Message {
 }
 
 impl Message {
-    /// The bytes to send: they say how they came, so that the log can be compared with it.
-    pub fn payload(&self, connection: usize, place: u64) -> String {
+    /// The bytes to send: they say by which connection, so that the log can be compared with it.
+    pub fn payload(&self, connection: usize, place: usize) -> String {
         match self {
             Self::Reading {
                 sensor,
@@ -39,7 +39,7 @@ impl Message {
                 observed_at,
                 value,
             } => format!(
-                r#"{{"id":"{id}","sensor":"{sensor}","kind":"{}","observed_at":"{observed_at}","value":{value},"attributes":{{"via":"{connection}-{place}"}}}}"#,
+                r#"{{"id":"{id}","sensor":"{sensor}","kind":"{}","observed_at":"{observed_at}","value":{value},"attributes":{{"via":"{connection}"}}}}"#,
                 kind.word()
             ),
             Self::Garbage(word) => format!("{{garbage {word} via {connection}-{place}"),
@@ -72,6 +72,8 @@ pub struct Workload {
     made: [u64; SENSORS.len()],
     /// Where each sensor's value is.
     values: [f64; SENSORS.len()],
+    /// When each sensor measured last: no two readings of it are of one instant.
+    measured: [Timestamp; SENSORS.len()],
     /// One message in so many is no reading.
     garbage_one_in: u64,
 }
@@ -85,6 +87,7 @@ impl Workload {
             chance,
             made: [0; SENSORS.len()],
             values: [1.0; SENSORS.len()],
+            measured: [Timestamp::default(); SENSORS.len()],
         }
     }
 
@@ -99,11 +102,12 @@ impl Workload {
         }
         let (sensor, kind) = SENSORS[place];
         self.made[place] += 1;
+        self.measured[place] = now.max(self.measured[place] + Millis(1));
         let message = Message::Reading {
             sensor,
             kind,
             id: format!("{sensor}.{}", self.made[place]),
-            observed_at: now,
+            observed_at: self.measured[place],
             value: self.value(place),
         };
         (place % publishers, message)

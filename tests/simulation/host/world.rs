@@ -54,7 +54,7 @@ impl World {
         let severities = [None, None, Some(Severity::Severe)].into_iter();
         let operators = (0..plan.operators).zip(severities);
         let operator = |(number, severity)| Operator::new(format!("op{number}"), severity);
-        let publisher = |number| Publisher::new(format!("pub{number}"));
+        let publisher = |number| Publisher::new(format!("pub{number}"), plan.in_flight, sabotage);
         let runtime = Builder::new_current_thread().enable_time().build();
         Self {
             schedule: Chance::new(seed, "schedule"),
@@ -247,7 +247,11 @@ impl World {
     fn drain(&mut self) -> Result<(), Broken> {
         for _ in 0..DRAINING_ROUNDS_MAX {
             for publisher in &mut self.publishers {
-                publisher.hear(&mut self.machine.model(), &self.story);
+                let model = &mut self.machine.model();
+                publisher.hear(model, &self.story);
+                if let Some(process) = &self.machine.process {
+                    publisher.hand_over(&process.door, model);
+                }
             }
             let settled = self.publishers.iter().all(Publisher::nothing_under_way);
             if settled || self.machine.process.is_none() || self.machine.has_ended() {

@@ -5,7 +5,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::*;
-use crate::door::{Arrivals, DoorOptions};
+use crate::door::{Arrivals, DoorOptions, Lane};
 
 const WITHIN: Duration = Duration::from_secs(60);
 const TOPIC: &str = "ioc/v1/readings/s";
@@ -79,7 +79,11 @@ impl Bench {
     }
 
     fn settle_next(&self) {
-        let arrival = self.arrivals.queue().recv_timeout(WITHIN).unwrap();
+        let arrival = self
+            .arrivals
+            .queue(Lane::Telemetry)
+            .recv_timeout(WITHIN)
+            .unwrap();
         self.arrivals.release(&arrival);
         arrival.ack.settle();
     }
@@ -137,7 +141,11 @@ async fn p1_a_message_is_acknowledged_when_it_is_durable_and_not_on_the_next_con
         let mut first = bench.subscribed(version).await;
         publish(&mut first, version, 7, READING).await;
         publish(&mut first, version, 8, "no reading").await;
-        let held = bench.arrivals.queue().recv_timeout(WITHIN).unwrap();
+        let held = bench
+            .arrivals
+            .queue(Lane::Telemetry)
+            .recv_timeout(WITHIN)
+            .unwrap();
         drop(first);
         let mut second = bench.subscribed(version).await;
         held.ack.settle();
@@ -145,7 +153,7 @@ async fn p1_a_message_is_acknowledged_when_it_is_durable_and_not_on_the_next_con
         // What the first one brought may lie in the queue still, and before the second's.
         let settler = async {
             loop {
-                while let Ok(arrival) = bench.arrivals.queue().try_recv() {
+                while let Ok(arrival) = bench.arrivals.queue(Lane::Telemetry).try_recv() {
                     arrival.ack.settle();
                 }
                 tokio::task::yield_now().await;
@@ -169,7 +177,13 @@ async fn rumqtt_1014_1056_what_a_lost_session_owed_does_not_keep_the_next_from_w
             // The same identifiers as ever, of which the connections before acknowledged none.
             publish(&mut socket, version, 1, READING).await;
             publish(&mut socket, version, 2, READING).await;
-            held.push(bench.arrivals.queue().recv_timeout(WITHIN).unwrap());
+            held.push(
+                bench
+                    .arrivals
+                    .queue(Lane::Telemetry)
+                    .recv_timeout(WITHIN)
+                    .unwrap(),
+            );
         }
         let mut last = bench.let_in(version, false).await;
         for arrival in held {
@@ -178,7 +192,7 @@ async fn rumqtt_1014_1056_what_a_lost_session_owed_does_not_keep_the_next_from_w
         publish(&mut last, version, 1, READING).await;
         let settler = async {
             loop {
-                while let Ok(arrival) = bench.arrivals.queue().try_recv() {
+                while let Ok(arrival) = bench.arrivals.queue(Lane::Telemetry).try_recv() {
                     arrival.ack.settle();
                 }
                 tokio::task::yield_now().await;
@@ -235,7 +249,7 @@ async fn an_end_waits_for_what_was_read_and_then_takes_leave() {
     let bench = bench(version, |_| {}).await;
     let mut socket = bench.subscribed(version).await;
     publish(&mut socket, version, 3, READING).await;
-    while bench.arrivals.queue().is_empty() {
+    while bench.arrivals.queue(Lane::Telemetry).is_empty() {
         tokio::task::yield_now().await;
     }
     bench.stop.send_replace(true);

@@ -18,7 +18,7 @@ use crate::telemetry;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::brokers) enum LinkError {
+pub(crate) enum LinkError {
     #[error("cannot connect: {0}")]
     Connect(String),
     #[error(transparent)]
@@ -71,12 +71,12 @@ impl From<DoorClosed> for LinkError {
 }
 
 /// How long a server may take to let us in, and to answer.
-pub(in crate::brokers) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How often a server is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(5);
 
 /// A connection that works, or did.
-pub(in crate::brokers) struct Connected {
+pub(crate) struct Connected {
     pub client: Client,
     /// Why it broke.
     broke: watch::Receiver<Option<String>>,
@@ -131,7 +131,7 @@ impl Connected {
 
     /// Publishes what messages want said back. What the client has no room for is dropped: it is
     /// asked for again, and nobody waits here.
-    pub fn reply(&self, epoch: &mut Epoch) {
+    pub(in crate::brokers) fn reply(&self, epoch: &mut Epoch) {
         while let Some(reply) = epoch.next_reply() {
             let subject = message::subject_of(&reply);
             let sent = subject.and_then(|subject| {

@@ -1,7 +1,7 @@
 //! A message of NATS as every other adapter would have it, and the other way round.
 //!
 //! Arrives: a subject, headers, a payload. Leaves: a [`formats::Message`] with a topic: the subject
-//! with `/` for `.`, which is what mappings choose by, and the sensor of our own subject as it is called. Next:
+//! with `/` for `.`, which is what mappings choose by, and the sensor or device of our own subject as it is called. Next:
 //! `formats.rs`.
 
 use std::borrow::Cow;
@@ -11,7 +11,10 @@ use async_nats::{HeaderMap, Message};
 use crate::formats::{self, Reply};
 
 /// What our own subjects begin with, and the topics that they stand for.
-const SUBJECTS: [&str; 2] = ["ioc.v1.readings.", "ioc/v1/readings/"];
+const SUBJECTS: [(&str, &str); 2] = [
+    ("ioc.v1.readings.", "ioc/v1/readings/"),
+    ("ioc.v1.feedback.", "ioc/v1/feedback/"),
+];
 /// The header that says what a message is.
 const CONTENT_TYPE: &str = "Content-Type";
 
@@ -29,12 +32,12 @@ pub(super) fn of<'m>(message: &'m Message, topic: &'m mut String) -> formats::Me
 /// Writes the topic of a subject.
 fn put_topic(subject: &str, topic: &mut String) {
     topic.clear();
-    let [own, topics] = SUBJECTS;
-    let token = subject
-        .strip_prefix(own)
-        .filter(|token| !token.contains('.'));
-    match token {
-        Some(token) => {
+    let mut own = SUBJECTS.iter().filter_map(|(subjects, topics)| {
+        let token = subject.strip_prefix(subjects)?;
+        (!token.contains('.')).then_some((topics, token))
+    });
+    match own.next() {
+        Some((topics, token)) => {
             topic.push_str(topics);
             match unescaped(token) {
                 Some(sensor) => topic.push_str(&sensor),

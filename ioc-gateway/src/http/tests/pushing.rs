@@ -88,5 +88,5 @@ fn p8_without_a_key_nothing_is_read() {
             }
         }
     });
-    assert!(arrivals.queue().is_empty());
+    assert!(arrivals.queue(Lane::Telemetry).is_empty());
 }

@@ -70,11 +70,11 @@ fn p8_only_an_operator_has_letters_read_again() {
     }
     let long = format!("{{\"reason\":\"{}\"}}", "x".repeat(70_000));
     assert_eq!(answer(&router, order(&long, true)).0, 400);
-    assert!(arrivals.queue().is_empty());
+    assert!(arrivals.queue(Lane::Telemetry).is_empty());
 
     let engine = std::thread::spawn(move || {
         let mut arrived = 0;
-        while let Ok(arrival) = arrivals.queue().recv() {
+        while let Ok(arrival) = arrivals.queue(Lane::Telemetry).recv() {
             arrivals.release(&arrival);
             arrived += arrival.inputs.count();
             arrival.ack.settle();

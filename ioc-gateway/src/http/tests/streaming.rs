@@ -59,10 +59,10 @@ fn each_line_is_answered_when_it_is_durable_while_others_come() {
                 .await
                 .unwrap();
             pieces.send("\n".repeat(1 - n % 2)).await.unwrap();
-            while arrivals.queue().is_empty() {
+            while arrivals.queue(Lane::Telemetry).is_empty() {
                 tokio::task::yield_now().await;
             }
-            arrivals.queue().recv().unwrap().ack.settle();
+            arrivals.queue(Lane::Telemetry).recv().unwrap().ack.settle();
             let part = futures_util::StreamExt::next(&mut answers).await.unwrap();
             told += std::str::from_utf8(&part.unwrap()).unwrap();
         }
@@ -207,7 +207,7 @@ fn p5_a_body_without_end_is_read_no_further_than_what_is_not_durable() {
         assert!((4096..=bound).contains(&taken), "{taken}");
         let mut durable = 0;
         while durable < taken {
-            let arrival = arrivals.queue().recv().unwrap();
+            let arrival = arrivals.queue(Lane::Telemetry).recv().unwrap();
             arrivals.release(&arrival);
             durable += arrival.inputs.count() as usize;
             arrival.ack.settle();
@@ -265,7 +265,8 @@ fn p5_every_bound_of_a_stream_has_its_answer() {
         ..HttpOptions::default()
     };
     let door = DoorOptions {
-        waiting_bytes_max: 1,
+        waiting_bytes_max: Lanes::each(|_| 1),
+        ..DoorOptions::default()
     };
     let never = || Body::from_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
     let Bench {
@@ -306,12 +307,12 @@ fn what_is_durable_of_a_body_that_breaks_off_is_said() {
             .send(format!("{}\n\n{}\n", line(1), line(2)))
             .await
             .unwrap();
-        while arrivals.queue().is_empty() {
+        while arrivals.queue(Lane::Telemetry).is_empty() {
             tokio::task::yield_now().await;
         }
-        arrivals.queue().recv().unwrap().ack.settle();
+        arrivals.queue(Lane::Telemetry).recv().unwrap().ack.settle();
         pieces.send(format!("{}\n", line(3))).await.unwrap();
-        while arrivals.queue().is_empty() {
+        while arrivals.queue(Lane::Telemetry).is_empty() {
             tokio::task::yield_now().await;
         }
         stop.send(true).unwrap();

@@ -3,8 +3,10 @@
 use crate::catalogue::Catalogue;
 use crate::door::Inputs;
 use crate::formats::{
-    Message, Origin, Reason, Reject, Workspace, append_message, append_native, native,
+    Message, Origin, Reason, Reject, Sender, Workspace, append_message_of, append_native, feedback,
+    native,
 };
+use crate::options::Devices;
 use crate::telemetry::{self, Adapter};
 
 /// What one message became.
@@ -15,17 +17,18 @@ pub(in crate::mqtt) struct Became {
     pub refused: Option<Reason>,
 }
 
-/// Appends what a message becomes; nothing, if it is only noted.
+/// Appends what a message becomes; nothing, if it is only noted. `devices` are those that its
+/// sender may say something for about commands.
 #[inline]
 pub(in crate::mqtt) fn append(
     inputs: &mut Inputs,
     message: Message<'_>,
-    source: &str,
+    (source, devices): (&str, &Devices),
     catalogue: &Catalogue,
     workspace: &mut Workspace,
 ) -> Became {
     let Some(sensor) = native::sensor_of(message.topic) else {
-        return append_other(inputs, message, source, catalogue, workspace);
+        return append_other(inputs, message, (source, devices), catalogue, workspace);
     };
     let origin = Origin {
         source,
@@ -50,7 +53,7 @@ pub(in crate::mqtt) fn append(
 fn append_other(
     inputs: &mut Inputs,
     message: Message<'_>,
-    source: &str,
+    (source, devices): (&str, &Devices),
     catalogue: &Catalogue,
     workspace: &mut Workspace,
 ) -> Became {
@@ -62,8 +65,22 @@ fn append_other(
             became.refused = Some(reject.reason);
         }
     };
-    append_message(inputs, message, source, catalogue, workspace, &mut told);
+    let topic = message.topic;
+    let sender = Sender {
+        source,
+        may: &|name: &str| may_speak(topic, devices, name),
+    };
+    append_message_of(inputs, message, &sender, catalogue, workspace, &mut told);
     // A message of which something was taken is not refused.
     became.refused = became.refused.filter(|_| became.readings == 0);
     became
+}
+
+/// Whether a client may say something about a command to this device; of readings everything.
+fn may_speak(topic: &str, devices: &Devices, name: &str) -> Result<(), Reject> {
+    if feedback::device_of(topic).is_none() || devices.have(name) {
+        return Ok(());
+    }
+    let detail = format!("this user may not speak for {name}");
+    Err(Reject::new(Reason::FeedbackNotAllowed, detail))
 }

@@ -6,6 +6,7 @@ use ioc_core::record::Input;
 use super::super::admission::admit;
 use super::super::codec::{Connect, ConnectProperties};
 use super::*;
+use crate::door::{Door, DoorOptions, Lanes};
 use crate::formats;
 use crate::options::Credentials;
 
@@ -33,7 +34,12 @@ fn session_of(
         properties,
     };
     let client = admit(&connect, &Credentials::Anonymous).unwrap();
-    Session::new(&client, Arc::new(options), Deliveries::default())
+    Session::new(
+        &client,
+        Arc::new(options),
+        Deliveries::default(),
+        Inputs::default(),
+    )
 }
 
 /// A packet that needs two bytes for its length.
@@ -67,13 +73,21 @@ fn publish_with(topic: &str, packet_id: u16, properties: &[u8], payload: &str) -
     packet(first, &body)
 }
 
+/// So many inputs, none of an urgent kind.
+const fn telemetry(count: u64) -> Counts {
+    Counts {
+        urgent: 0,
+        telemetry: count,
+    }
+}
+
 fn take(session: &mut Session, bytes: &[u8]) -> Result<(), CloseReason> {
     let mut received = BytesMut::from(bytes);
     session.take(&mut received, &Catalogue::default()).1
 }
 
 fn inputs(session: &mut Session) -> Vec<String> {
-    let Some((inputs, _)) = session.take_inputs() else {
+    let Some((inputs, _)) = session.take_inputs(Lane::Telemetry) else {
         return Vec::new();
     };
     let said = |bytes: &[u8]| match Input::decode(bytes) {
@@ -123,11 +137,11 @@ fn acknowledgements_are_written_for_what_is_durable_in_order() {
             .concat();
         take(&mut session, &stream).unwrap();
         assert_eq!(session.out, b""[..]);
-        session.settle(1);
+        session.settle(telemetry(1));
         assert_eq!(session.out.split(), b"\x40\x02\0\x07"[..]);
-        session.settle(2);
+        session.settle(telemetry(2));
         assert_eq!(session.out, b""[..]);
-        session.settle(5);
+        session.settle(telemetry(5));
         assert_eq!(session.out, b"\x40\x02\0\x03\x40\x02\0\x09"[..]);
         assert_eq!(session.in_flight(), 0);
     }
@@ -152,7 +166,7 @@ fn a_dead_letter_is_acknowledged_with_its_reason_once_it_is_durable() {
         let mut session = session_of(version, MqttOptions::default(), properties);
         take(&mut session, &stream(version)).unwrap();
         assert_eq!(session.out, b""[..], "nothing is durable");
-        session.settle(4);
+        session.settle(telemetry(4));
         session.out
     };
     let told = b"\x40\x15\0\x01\x99\x11\x1f\0\x0ejson_malformed\
@@ -165,8 +179,8 @@ fn a_dead_letter_is_acknowledged_with_its_reason_once_it_is_durable() {
 }
 
 #[test]
-fn an_acknowledgement_that_waits_takes_sixteen_bytes_with_its_reason() {
-    assert_eq!(size_of::<Owed>(), 16);
+fn an_acknowledgement_that_waits_takes_24_bytes_with_its_reason() {
+    assert_eq!(size_of::<Owed>(), 24);
 }
 
 #[test]
@@ -213,6 +227,81 @@ fn a_session_takes_no_more_than_its_bounds_allow() {
 }
 
 #[test]
+fn p7_acknowledgements_keep_their_order_though_what_is_urgent_is_durable_first() {
+    let urgent = READING.replace(r#""k""#, r#""alarm""#);
+    let catalogue = Catalogue {
+        urgent: ["alarm"].into_iter().collect(),
+        ..Catalogue::default()
+    };
+    for version in BOTH {
+        let mut session = session(version, MqttOptions::default());
+        let messages = [(READING, 1), (&urgent, 2), (READING, 0), (&urgent, 3)];
+        let stream = messages.map(|(payload, id)| publish(version, TOPIC, payload, id));
+        let mut received = BytesMut::from(&stream.concat()[..]);
+        session.take(&mut received, &catalogue).1.unwrap();
+        let handed_over = Lane::ALL.map(|lane| session.take_inputs(lane).unwrap());
+        assert_eq!(
+            handed_over.map(|(inputs, upto)| (inputs.count(), upto)),
+            [(2, 2); 2]
+        );
+        let acknowledged = |session: &mut Session, urgent, telemetry| {
+            session.settle(Counts { urgent, telemetry });
+            let out = session.out.split();
+            out.chunks(4).map(|packet| packet[3]).collect::<Vec<_>>()
+        };
+        assert!(acknowledged(&mut session, 2, 0).is_empty());
+        assert_eq!(acknowledged(&mut session, 2, 1), [1, 2]);
+        assert_eq!(session.in_flight(), 1);
+        assert_eq!(acknowledged(&mut session, 2, 2), [3]);
+    }
+}
+
+#[test]
+fn p7_a_source_that_floods_the_urgent_lane_goes_with_the_telemetry() {
+    let options = DoorOptions {
+        rates: Lanes {
+            urgent: Some(1),
+            telemetry: None,
+        },
+        ..DoorOptions::default()
+    };
+    let catalogue = Catalogue {
+        urgent: ["alarm"].into_iter().collect(),
+        ..Catalogue::default()
+    };
+    let (door, _arrivals) = Door::new(options, Arc::default());
+    let mut session = session(Version::V311, MqttOptions::default());
+    session.inputs = door.source().inputs();
+    let urgent = READING.replace(r#""k""#, r#""alarm""#);
+    let mut send = |count: usize| {
+        let stream = publish(Version::V311, TOPIC, &urgent, 1).repeat(count);
+        let mut received = BytesMut::from(&stream[..]);
+        session.take(&mut received, &catalogue).1.unwrap();
+        let taken = Lane::ALL.map(|lane| session.take_inputs(lane));
+        let counts = taken
+            .each_ref()
+            .map(|taken| taken.as_ref().map_or(0, |own| own.0.count()));
+        let telemetry = taken
+            .into_iter()
+            .flatten()
+            .last()
+            .map(|(mut inputs, _)| inputs.fold());
+        assert_eq!(telemetry.unwrap_or(0), 0, "alarms are never left out");
+        let decoded = session.decoded();
+        session.settle(decoded);
+        counts
+    };
+    let [urgent, telemetry] = send(200);
+    assert!(
+        (10..50).contains(&urgent),
+        "{urgent} are ten seconds' worth"
+    );
+    assert_eq!(urgent + telemetry, 200);
+    let [urgent, telemetry] = send(100);
+    assert!(urgent < 50 && urgent + telemetry == 100, "{urgent} urgent");
+}
+
+#[test]
 fn a_client_that_was_told_how_much_may_be_in_flight_keeps_to_it() {
     let options = || MqttOptions {
         inflight_max: 3,
@@ -229,7 +318,7 @@ fn a_client_that_was_told_how_much_may_be_in_flight_keeps_to_it() {
     let mut modest = session(Version::V5, options());
     for packet in stream.chunks(stream.len() / 4) {
         take(&mut modest, packet).unwrap();
-        modest.settle(modest.decoded);
+        modest.settle(modest.decoded());
     }
     let mut unanswered = session(Version::V5, options());
     let quality_0 = publish(Version::V5, TOPIC, READING, 0);
@@ -324,7 +413,7 @@ fn a_message_that_is_too_long_is_put_aside_as_it_streams_in() {
         assert_eq!(result, Ok(()));
         assert!(received.len() < 500, "it is not kept");
     }
-    let (inputs, _) = session.take_inputs().unwrap();
+    let (inputs, _) = session.take_inputs(Lane::Telemetry).unwrap();
     let [first, second] = inputs.iter().collect::<Vec<_>>()[..] else {
         panic!("two messages were sent");
     };
@@ -335,7 +424,7 @@ fn a_message_that_is_too_long_is_put_aside_as_it_streams_in() {
     assert_eq!(letter.payload_bytes, 10_000);
     assert!(letter.payload.starts_with(b"xxx") && letter.detail.contains("at most 400"));
     assert!(matches!(Input::decode(second), Ok(Input::Reading(_))));
-    session.settle(2);
+    session.settle(telemetry(2));
     assert_eq!(session.out, b"\x40\x02\0\x07\x40\x02\0\x08"[..]);
 }
 
@@ -381,7 +470,7 @@ fn a_message_of_quality_2_is_received_once_and_answered_when_it_is_durable() {
         take(&mut session, &again).unwrap();
         assert_eq!(inputs(&mut session), ["reading of wl-1"]);
         assert_eq!(session.out, b""[..], "nothing is durable");
-        session.settle(1);
+        session.settle(telemetry(1));
         let received = b"\x50\x02\0\x07";
         assert_eq!(session.out.split(), [&received[..], received].concat());
         // It comes again when it has been answered: it is answered again, at once.
@@ -405,7 +494,7 @@ fn answers_of_both_qualities_are_in_the_order_of_the_messages() {
             publish(version, TOPIC, READING, 3),
         ];
         take(&mut session, &stream.concat()).unwrap();
-        session.settle(3);
+        session.settle(telemetry(3));
         let expected = b"\x40\x02\0\x01\x50\x02\0\x02\x40\x02\0\x03";
         assert_eq!(session.out, expected[..]);
     }
@@ -440,7 +529,7 @@ fn a_dead_letter_of_quality_2_is_over_with_its_reason() {
     for (version, expected) in [(Version::V311, &b"\x50\x02\0\x07"[..]), (Version::V5, told)] {
         let mut session = session(version, MqttOptions::default());
         take(&mut session, &exactly_once(version, "no JSON", 7)).unwrap();
-        session.settle(1);
+        session.settle(telemetry(1));
         assert_eq!(session.out.split(), expected);
         // Version 5 has forgotten it (section 4.3.3); version 3.1.1 knows no reason.
         take(&mut session, &exactly_once(version, "no JSON", 7)).unwrap();
@@ -459,7 +548,7 @@ fn p5_what_is_not_released_counts_as_unacknowledged() {
     for id in [1, 2] {
         take(&mut session, &exactly_once(Version::V5, READING, id)).unwrap();
     }
-    session.settle(2);
+    session.settle(telemetry(2));
     let third = exactly_once(Version::V5, READING, 3);
     let result = take(&mut session, &third);
     assert_eq!(result, Err(CloseReason::ReceiveMaxExceeded));
@@ -478,7 +567,7 @@ fn p5_a_message_that_comes_again_and_again_is_not_owed_answers_without_end() {
     let mut received = BytesMut::from(&again.repeat(100)[..]);
     let (taken, result) = session.take(&mut received, &Catalogue::default());
     assert_eq!((taken.packets, result), (5, Ok(())));
-    session.settle(1);
+    session.settle(telemetry(1));
     let (taken, _) = session.take(&mut received, &Catalogue::default());
     assert_eq!(taken.packets, 95, "they are answered as they come");
 }
@@ -510,7 +599,7 @@ fn a_message_of_quality_2_that_is_too_long_is_put_aside_once() {
         }
     }
     assert_eq!(session.in_flight(), 1);
-    session.settle(1);
+    session.settle(telemetry(1));
     assert_eq!(session.out, b"\x50\x02\0\x07\x50\x02\0\x07"[..]);
 }
 
@@ -647,10 +736,10 @@ proptest::proptest! {
             let (_, result) = session.take(&mut received, &Catalogue::default());
             proptest::prop_assert_eq!(result, Ok(()));
             proptest::prop_assert!(session.in_flight() <= inflight_max as u64);
-            drop(session.take_inputs());
+            drop(session.take_inputs(Lane::Telemetry));
             let step = *steps.next().unwrap();
-            settled = (settled + step.max(u64::from(rest.is_empty()))).min(session.decoded);
-            session.settle(settled);
+            settled = (settled + step.max(u64::from(rest.is_empty()))).min(session.decoded().total());
+            session.settle(telemetry(settled));
             let out = session.out.split();
             acknowledged.extend(out.chunks(4).map(|ack| u16::from_be_bytes([ack[2], ack[3]])));
             let durable = packet_ids[..settled as usize].iter().copied();
@@ -689,11 +778,11 @@ fn a_message_of_several_readings_is_acknowledged_when_all_of_them_are_durable() 
             "reading of wl-1",
         ]
     );
-    session.settle(2);
+    session.settle(telemetry(2));
     assert!(session.out.is_empty(), "a part of it is not durable");
-    session.settle(3);
+    session.settle(telemetry(3));
     assert_eq!(session.out.split()[..], [0x40, 2, 0, 1]);
-    session.settle(6);
+    session.settle(telemetry(6));
     let refused = session.out.split();
     assert_eq!((refused[0], &refused[2..5]), (0x40, &[0, 2, 0x99][..]));
     assert_eq!(refused[refused.len() - 4..], [0x40, 2, 0, 3]);

@@ -84,6 +84,9 @@ fn keys(
     if let Some(field) = section.optional("decisions") {
         options.decisions = field.choice(mistakes, &[("yes", true), ("no", false)])?;
     }
+    if let Some(field) = section.optional("commands") {
+        options.commands = field.choice(mistakes, &[("yes", true), ("no", false)])?;
+    }
     if let Some(field) = section.optional("subjects") {
         options.subjects = subjects(&field, mistakes)?;
     }

@@ -1,0 +1,111 @@
+//! Commands to the devices that are connected to our listener, or will be in time.
+//!
+//! An idempotent command waits in the listener for its device a short while only and is then handed
+//! over anew: so one that was superseded meanwhile is not delivered long after.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ioc_core::decision::{CommandState, EffectClass};
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use super::attempts::{AGAIN_AFTER, Attempt, Attempts, LOST_AFTER};
+use super::{CommandBook, message};
+use crate::catalogue::Now;
+use crate::mqtt::{Deliveries, Delivery, Outcome};
+use crate::telemetry;
+
+/// How long an idempotent command waits for its device before it is looked at anew.
+const WAITS: Duration = Duration::from_secs(10);
+
+/// What this way is called in metrics.
+const WAY: &str = "mqtt";
+
+/// Delivers until `shutdown` is ready.
+pub async fn deliver(
+    book: CommandBook,
+    deliveries: Deliveries,
+    now: Now,
+    shutdown: impl Future<Output = ()>,
+) {
+    let delivering = async {
+        let mut changes = book.watch();
+        let (attempts, told) = (Attempts::default(), Arc::<Notify>::default());
+        loop {
+            changes.borrow_and_update();
+            let (due, next) = attempts.due(book.to_send(now.now()), Instant::now());
+            for command in due {
+                send(&command, &deliveries, &now, &attempts, &told);
+            }
+            let again = async {
+                match next {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = changes.changed() => {}
+                () = told.notified() => {}
+                () = again => {}
+            }
+        }
+    };
+    tokio::select! {
+        () = delivering => {}
+        () = shutdown => {}
+    }
+}
+
+fn send(
+    command: &Arc<CommandState>,
+    deliveries: &Deliveries,
+    now: &Now,
+    attempts: &Attempts,
+    told: &Arc<Notify>,
+) {
+    let topic = format!("ioc/v1/commands/{}", command.actuator);
+    let topic = topic
+        .parse()
+        .expect("an actuator's name is a level of a topic");
+    let left = (command.not_after - now.now()).0;
+    let left = Duration::from_millis(left.try_into().unwrap_or_default());
+    let waits = match command.effect {
+        EffectClass::Idempotent => left.min(WAITS),
+        EffectClass::AtMostOnce => left,
+    };
+    attempts.note(command, Attempt::Made);
+    telemetry::command_sent(WAY);
+    let tell = {
+        let (command, attempts, told) = (Arc::clone(command), attempts.clone(), Arc::clone(told));
+        move |outcome| {
+            telemetry::command_outcome(WAY, Outcome::word(outcome));
+            if let Some(after) = again_after(outcome) {
+                attempts.note(&command, Attempt::Again(Instant::now() + after));
+                told.notify_one();
+            }
+        }
+    };
+    deliveries.send(Delivery {
+        topic,
+        payload: message(command),
+        content_type: Some("application/json"),
+        not_after: Some((Instant::now() + waits).into_std()),
+        told: Some(Box::new(tell)),
+    });
+}
+
+/// When to send again; `None` while it is on its way, and when the device's client has it.
+const fn again_after(outcome: Outcome) -> Option<Duration> {
+    match outcome {
+        Outcome::Queued | Outcome::Confirmed | Outcome::Written { is_confirmed: true } => None,
+        Outcome::Expired => Some(Duration::ZERO),
+        Outcome::Unconfirmed => Some(LOST_AFTER),
+        Outcome::Lost(_)
+        | Outcome::Refused(_)
+        | Outcome::Written {
+            is_confirmed: false,
+        } => Some(AGAIN_AFTER),
+    }
+}

@@ -1,0 +1,208 @@
+//! How much one source may send: a source that floods a lane does not take it from all others.
+//!
+//! Arrives: what a source sends, and when. Leaves: whether a reading of an urgent kind is urgent,
+//! and whether telemetry may be handed over. Beyond its urgent quota a source is demoted: what it
+//! sends is telemetry until all of that is settled, so that the readings of a sensor keep their
+//! order. Beyond its telemetry quota its telemetry waits, and is folded as if the lane was full. A
+//! source may have several ways in at once, as the requests of one sender; they share what it has
+//! left. Next: `ledger.rs`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::inputs::Inputs;
+use super::lane::{Lane, Lanes};
+
+/// A source may send what is allowed in so much time at once.
+const BURST: Duration = Duration::from_secs(10);
+
+/// How much a source may send in a second, by lane; `None`: as much as it likes.
+pub type Rates = Lanes<Option<u32>>;
+
+/// Somebody who sends: a client, a link to a broker, or all that use one key.
+#[derive(Debug, Clone)]
+pub struct Source(Arc<Lanes<Bucket>>);
+
+/// What is left of an allowance.
+#[derive(Debug)]
+struct Bucket {
+    /// When it is whole again, in nanoseconds since [`BEGAN`].
+    whole_at: AtomicU64,
+    /// How long it takes to make up for one, in nanoseconds; 0: nothing is counted.
+    each: u64,
+}
+
+/// Some moment before all others.
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+const BURST_NANOS: u64 = BURST.as_nanos() as u64;
+
+fn nanos(now: Instant) -> u64 {
+    now.saturating_duration_since(*BEGAN).as_nanos() as u64
+}
+
+impl Bucket {
+    fn new(per_s: Option<u32>) -> Self {
+        Self {
+            whole_at: AtomicU64::new(0),
+            each: per_s.map_or(0, |per_s| 1_000_000_000 / u64::from(per_s.max(1))),
+        }
+    }
+
+    /// Takes one, if there is one.
+    fn take_one(&self, now: u64) -> bool {
+        self.change(|whole_at| {
+            let whole_at = whole_at.max(now) + self.each;
+            (whole_at - now <= BURST_NANOS).then_some(whole_at)
+        })
+        .is_ok()
+    }
+
+    /// Takes so many, if there is any; what is not there is owed. An error says how long to wait.
+    fn take_many(&self, count: u32, now: u64) -> Result<(), Duration> {
+        let taken = self.change(|whole_at| {
+            let whole_at = whole_at.max(now);
+            (whole_at - now <= BURST_NANOS).then(|| whole_at + u64::from(count) * self.each)
+        });
+        match taken {
+            Ok(_) => Ok(()),
+            Err(whole_at) => Err(Duration::from_nanos(whole_at - now - BURST_NANOS)),
+        }
+    }
+
+    fn change(&self, change: impl FnMut(u64) -> Option<u64>) -> Result<u64, u64> {
+        let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
+        self.whole_at.fetch_update(set, get, change)
+    }
+}
+
+impl Source {
+    /// A source that may send so much.
+    pub(super) fn new(rates: Rates) -> Self {
+        LazyLock::force(&BEGAN);
+        Self(Arc::new(Lanes::each(|lane| Bucket::new(*rates.of(lane)))))
+    }
+
+    /// Where what comes by one of its ways is collected.
+    pub fn inputs(&self) -> Inputs {
+        Inputs::of(Quota {
+            source: self.clone(),
+            now: 0,
+            is_demoted: false,
+        })
+    }
+
+    /// Whether what it sends in a lane is counted before it is handed over.
+    pub(super) fn pays(&self, lane: Lane) -> bool {
+        lane == Lane::Telemetry && self.0.telemetry.each > 0
+    }
+
+    /// Counts so much telemetry, or says how long it has to wait.
+    pub(super) fn pay(&self, records: u32, now: Instant) -> Result<(), Duration> {
+        self.0.telemetry.take_many(records, nanos(now))
+    }
+}
+
+/// What a source has left, seen from one of its ways.
+#[derive(Debug)]
+pub(super) struct Quota {
+    pub source: Source,
+    now: u64,
+    is_demoted: bool,
+}
+
+impl Default for Quota {
+    /// That of a source that may send as much as it likes.
+    fn default() -> Self {
+        Self {
+            source: Source::new(Rates::default()),
+            now: 0,
+            is_demoted: false,
+        }
+    }
+}
+
+impl Quota {
+    /// It is now so late.
+    pub fn at(&mut self, now: Instant) {
+        self.now = nanos(now);
+    }
+
+    /// Whether one more is urgent.
+    pub fn take(&mut self) -> bool {
+        let bucket = &self.source.0.urgent;
+        if bucket.each > 0 && !self.is_demoted {
+            self.is_demoted = !bucket.take_one(self.now);
+        }
+        !self.is_demoted
+    }
+
+    /// All telemetry of this way is settled: its order can no longer be upset.
+    pub const fn is_settled(&mut self) {
+        self.is_demoted = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A source of ten a second in each lane.
+    fn source() -> Source {
+        Source::new(Lanes::each(|_| Some(10)))
+    }
+
+    fn quota(source: &Source, now: Instant) -> Quota {
+        Quota {
+            source: source.clone(),
+            now: nanos(now),
+            is_demoted: false,
+        }
+    }
+
+    /// How many are urgent of far too many.
+    fn urgent(quota: &mut Quota) -> usize {
+        quota.is_settled();
+        (0..1000).filter(|_| quota.take()).count()
+    }
+
+    #[test]
+    fn p7_a_source_over_its_quota_is_demoted_until_what_it_sent_is_settled() {
+        let (source, began) = (source(), Instant::now());
+        let mut quota = quota(&source, began);
+        assert_eq!(urgent(&mut quota), 100, "ten seconds' worth");
+        quota.at(began + Duration::from_secs(3600));
+        assert!(!quota.take(), "what it sent is not settled");
+        assert_eq!(
+            urgent(&mut quota),
+            100,
+            "no more, however long it was silent"
+        );
+        quota.at(began + Duration::from_millis(3_600_550));
+        assert_eq!(urgent(&mut quota), 5);
+    }
+
+    #[test]
+    fn the_ways_of_one_source_share_its_quota_and_those_of_another_do_not() {
+        let (one, now) = (source(), Instant::now());
+        assert_eq!(urgent(&mut quota(&one, now)), 100);
+        assert_eq!(urgent(&mut quota(&one, now)), 0);
+        assert_eq!(urgent(&mut quota(&source(), now)), 100);
+        assert_eq!(urgent(&mut Quota::default()), 1000, "without a quota");
+    }
+
+    #[test]
+    fn p5_a_source_over_its_rate_waits_until_it_has_made_up_for_what_it_sent() {
+        let (source, now) = (source(), Instant::now());
+        assert_eq!(source.pay(60, now), Ok(()));
+        assert_eq!(source.pay(60, now), Ok(()), "what is not there is owed");
+        let wait = source.pay(1, now).unwrap_err();
+        assert_eq!(wait, Duration::from_secs(2));
+        assert_eq!(source.pay(1, now + wait), Ok(()));
+        assert!(source.pays(Lane::Telemetry) && !source.pays(Lane::Urgent));
+        assert!(!Source::new(Rates::default()).pays(Lane::Telemetry));
+    }
+}
