@@ -34,8 +34,9 @@ pub(super) struct State {
     watched_from: i64,
     /// What was observed in each step that an open window may still need.
     panes: BTreeMap<i64, Pane>,
-    /// What it said last, where windows in which it says nothing count.
-    last: Option<(Timestamp, Sighting)>,
+    /// What it said last before the windows that are open, where windows in which it says nothing
+    /// count. Of what may still come in another order nothing is kept here.
+    last: Option<Sighting>,
     levels: threshold::State,
 }
 
@@ -103,22 +104,8 @@ impl State {
             return Outcome::Late;
         }
         self.watched_from = self.watched_from.min(step);
-        let sighting = || sighting(Severity::Unknown, 0.0);
-        if counts_missing(rule) {
-            let sighting = sighting();
-            self.note_last(said.observed_at, &sighting);
-            self.note(rule, step, said.signal, || sighting);
-        } else {
-            self.note(rule, step, said.signal, sighting);
-        }
+        self.note(rule, step, said.signal, || sighting(Severity::Unknown, 0.0));
         Outcome::Gathered
-    }
-
-    fn note_last(&mut self, observed_at: Timestamp, sighting: &Sighting) {
-        let known = self.last.as_ref().map(|(at, last)| (*at, &last.reading));
-        if known.is_none_or(|known| known < (observed_at, &sighting.reading)) {
-            self.last = Some((observed_at, sighting.clone()));
-        }
     }
 
     fn note(&mut self, rule: &Window, step: i64, value: f64, sighting: impl FnOnce() -> Sighting) {
@@ -143,8 +130,9 @@ impl State {
     /// The end of the next window to close, counted in steps.
     fn next_end(&self, rule: &Window) -> Option<i64> {
         let first = self.panes.keys().next().copied();
+        let has_spoken = self.last.is_some() || (counts_missing(rule) && first.is_some());
         let empty_tells = match rule.of {
-            Aggregate::Count | Aggregate::Sum => self.levels.is_abnormal() || self.last.is_some(),
+            Aggregate::Count | Aggregate::Sum => self.levels.is_abnormal() || has_spoken,
             Aggregate::Mean | Aggregate::Least | Aggregate::Greatest => false,
         };
         let after = if empty_tells {
@@ -172,7 +160,13 @@ impl State {
         let begin = end.saturating_sub(steps(rule));
         let outcome = self.judge_window(rule, (begin, end), due, heard);
         self.closed_to = end;
-        self.panes.retain(|step, _| *step > begin);
+        let open = self.panes.split_off(&begin.saturating_add(1));
+        let mut over = std::mem::replace(&mut self.panes, open);
+        if counts_missing(rule)
+            && let Some((_, newest)) = over.pop_last()
+        {
+            self.last = Some(newest.worst);
+        }
         if self.panes.is_empty() {
             // Nobody could be heard before the start; a long downtime is passed over at once.
             let started = self.step_of(rule, heard.started_at - rule.lateness);
@@ -196,8 +190,7 @@ impl State {
         let Some(value) = sum.value(rule.of) else {
             return Outcome::Unknown;
         };
-        let last = self.last.as_ref().map(|(_, last)| last);
-        let newest = sum.worst.last().copied().or(last);
+        let newest = sum.worst.last().copied().or(self.last.as_ref());
         if newest.is_none() && self.levels.would_exceed(&rule.threshold, value) {
             // It is beyond a level without a single reading: no evidence, no finding.
             return Outcome::Unknown;
@@ -241,10 +234,7 @@ impl State {
             out.put_u64(*step as u64);
             pane.put(out);
         }
-        out.put_option(self.last.as_ref(), |out, (at, sighting)| {
-            out.put_time(*at);
-            sighting.put(out);
-        });
+        out.put_option(self.last.as_ref(), |out, sighting| sighting.put(out));
         self.levels.put(&rule.threshold, out);
     }
 
@@ -262,7 +252,7 @@ impl State {
             closed_to,
             watched_from,
             panes: panes.into_iter().collect(),
-            last: take.option(|take| Ok((take.time()?, Sighting::take(take)?)))?,
+            last: take.option(Sighting::take)?,
             levels: threshold::State::take(take, &rule.threshold, None)?,
         })
     }

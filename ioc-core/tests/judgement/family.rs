@@ -365,7 +365,7 @@ fn a_candidate_that_has_the_id_of_another_rule_s_incident_changes_no_family() {
             10:01 opened flood#3 moderate caused by flood#2: l-2 2.5
             10:02 opened flood#4 moderate caused by flood#1: l-3 1.5
             10:03 opened flood#5 moderate caused by flood#2: l-4 1.5
-            10:03 updated flood#3 moderate 4 sensors: l-1 1.5, l-3 1.5 1399 m, l-4 1.5 800 m
+            10:03 updated flood#3 moderate 4 sensors: l-1 1.5, l-3 1.5 1398 m, l-4 1.5 799 m
         "#]],
     );
 }
