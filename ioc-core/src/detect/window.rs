@@ -195,9 +195,11 @@ impl State {
             // It is beyond a level without a single reading: no evidence, no finding.
             return Outcome::Unknown;
         }
+        // What was heard in it counts from when it closes, whenever it was received.
         let sighting = |severity, excess| Sighting {
             severity,
             excess,
+            at: due,
             ..newest.expect("what exceeds a level has evidence").clone()
         };
         let times = (self.time_of(rule, end), due);
@@ -206,7 +208,7 @@ impl State {
             .judge(&rule.threshold, None, value, times, sighting);
         match outcome {
             Outcome::Raised(severity, pending) => {
-                let evidence = evidence(severity, pending, &sum.worst);
+                let evidence = evidence((severity, due), pending, &sum.worst);
                 Outcome::Raised(severity, evidence)
             }
             other => other,
@@ -285,13 +287,18 @@ fn counts_missing(rule: &Window) -> bool {
 
 /// What raised it: what was pending from the windows before, then the worst reading of each pane in
 /// the order of time, which does not depend on when it was received.
-fn evidence(severity: Severity, pending: Vec<Sighting>, worst: &[&Sighting]) -> Vec<Sighting> {
+fn evidence(
+    (severity, at): (Severity, Timestamp),
+    pending: Vec<Sighting>,
+    worst: &[&Sighting],
+) -> Vec<Sighting> {
     let is_of_pane = |sighting: &Sighting| worst.iter().any(|worst| worst.seq == sighting.seq);
     let mut all = pending;
     all.retain(|sighting| !is_of_pane(sighting));
     all.dedup_by_key(|sighting| sighting.seq);
     all.extend(worst.iter().map(|worst| Sighting {
         severity,
+        at,
         ..(*worst).clone()
     }));
     all.split_off(all.len().saturating_sub(PENDING_READINGS_MAX))

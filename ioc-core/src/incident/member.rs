@@ -146,7 +146,8 @@ impl Member {
         if graver(statement.sighting, &self.worst) {
             self.worst = statement.sighting.clone();
         }
-        if statement.sighting.seq >= self.last.seq {
+        let order = |sighting: &Sighting| (sighting.at, sighting.seq);
+        if order(statement.sighting) >= order(&self.last) {
             self.last = statement.sighting.clone();
         }
     }
