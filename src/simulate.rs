@@ -78,7 +78,7 @@ wall clock: run the server with the same --clock scaled:N.";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SimulateArgs {
-    /// Where to publish: mqtt://HOST[:PORT] or nats://HOST[:PORT]; - writes a recording to stdout
+    /// Where to publish: mqtt://HOST:PORT or nats://HOST:PORT; - writes a recording to stdout
     #[arg(long, value_name = "ADDRESS", default_value = "mqtt://127.0.0.1:1883")]
     pub to: Destination,
     /// The city: a GeoJSON file, plain or .gz [default: Kota Seraya, compiled in]
