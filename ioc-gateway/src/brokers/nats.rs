@@ -16,7 +16,7 @@ mod stream;
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -157,17 +157,37 @@ struct Subscriber {
     options: Arc<NatsOptions>,
     subject: String,
     link: Link,
-    /// Until when a stream can have delivered messages, on any connection.
-    held: Mutex<Option<Instant>>,
+    held: Mutex<Held>,
+}
+
+/// Until when a stream can have delivered messages, on any connection.
+#[derive(Debug, Default)]
+struct Held {
+    /// Whose word that is: a server that was started since has forgotten when it delivered them, and
+    /// counts from its start.
+    server: String,
+    until: Option<Instant>,
 }
 
 impl Subscriber {
-    fn note_held(&self, at: Instant) {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = Some(at);
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn held(&self) -> Option<Instant> {
-        *self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn note_held(&self, until: Instant) {
+        self.held().until = Some(until);
+    }
+
+    /// From when on this server counts how long messages are unanswered, at the latest.
+    fn held_by(&self, server: String, now: Instant) -> Instant {
+        let mut held = self.held();
+        if held.server != server {
+            *held = Held {
+                server,
+                until: None,
+            };
+        }
+        *held.until.get_or_insert(now)
     }
 }
 
@@ -237,4 +257,27 @@ pub fn token_of(name: &str) -> String {
         }
     }
     token
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p1_a_server_that_was_started_again_counts_from_its_start_how_long_it_was_not_answered() {
+        let links = Links::default();
+        let subscriber = Subscriber {
+            options: Arc::default(),
+            subject: "ioc.v1.readings.>".to_owned(),
+            link: links.add("nats city ioc.v1.readings.>"),
+            held: Mutex::default(),
+        };
+        let began = Instant::now();
+        let after = |seconds| began + Duration::from_secs(seconds);
+        assert_eq!(subscriber.held_by("a".to_owned(), began), began);
+        subscriber.note_held(after(3));
+        assert_eq!(subscriber.held_by("a".to_owned(), after(4)), after(3));
+        assert_eq!(subscriber.held_by("b".to_owned(), after(9)), after(9));
+        assert_eq!(subscriber.held_by("b".to_owned(), after(12)), after(9));
+    }
 }

@@ -10,8 +10,9 @@ use std::time::Duration;
 use async_nats::header::HeaderMap;
 use async_nats::jetstream::consumer::pull::{BatchConfig, Config};
 use async_nats::jetstream::consumer::{AckPolicy, Consumer};
+use async_nats::jetstream::stream::ClusterInfo;
 use async_nats::jetstream::{self, AckKind};
-use async_nats::{Message, StatusCode, Subject, Subscriber as Subscription};
+use async_nats::{Client, Message, StatusCode, Subject, Subscriber as Subscription};
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
@@ -115,10 +116,11 @@ impl<'a> Reader<'a> {
             return Err(LinkError::refused("use the consumer")(why));
         }
         let ack_wait = info.config.ack_wait;
+        let now = Instant::now();
+        let held = subscriber.held_by(server_of(client, info.cluster.as_ref()), now);
         let pull_from = match info.num_ack_pending {
-            0 => Instant::now(),
-            // A server counts from what it delivered last; without a word of that from now on.
-            _ => subscriber.held().unwrap_or_else(Instant::now) + ack_wait + ack_wait / 4,
+            0 => now,
+            _ => held + ack_wait + ack_wait / 4,
         };
         let inbox = Subject::from(client.new_inbox());
         let messages = client.subscribe(inbox.clone()).await;
@@ -281,6 +283,16 @@ impl<'a> Reader<'a> {
         self.held = decoded;
         Ok(())
     }
+}
+
+/// Which run of which server keeps the consumer.
+fn server_of(client: &Client, cluster: Option<&ClusterInfo>) -> String {
+    let leader = cluster.and_then(|cluster| cluster.leader.as_deref());
+    format!(
+        "{} {}",
+        client.server_info().server_id,
+        leader.unwrap_or_default()
+    )
 }
 
 async fn answer(connected: &Connected, reply: Subject, kind: AckKind) -> Result<(), LinkError> {
