@@ -283,7 +283,7 @@ pub fn decode<'c>(
     } = workspace;
     native.envelope = match message.event {
         [] => None,
-        _ => Some(cloud_events::open(message)?),
+        _ => Some(cloud_events::open(message, &mut native.enveloped)?),
     };
     let mut room = Room {
         native,
