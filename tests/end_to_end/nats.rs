@@ -306,6 +306,40 @@ fn p1_p3_jetstream_that_has_lost_its_consumer_or_all_it_kept_is_read_on() {
 }
 
 #[test]
+fn a_stream_that_gets_other_subjects_is_filtered_from_the_next_connection_on() {
+    let mut server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let mut city = City::new("nats", server.address, KEYS);
+    city.wait_for_link(LINK, "up");
+    let filter = |server: &Nats| {
+        server.runtime.block_on(async {
+            let context = jetstream::new(server.client().await);
+            let stream = context.get_stream("READINGS").await.unwrap();
+            let consumers: Vec<_> = stream.consumers().try_collect().await.unwrap();
+            consumers[0].config.filter_subject.clone()
+        })
+    };
+    assert_eq!(filter(&server), "", "the whole stream is ours");
+    server.publish(&mut city);
+    server.runtime.block_on(async {
+        let context = jetstream::new(server.client().await);
+        let config = stream::Config {
+            name: "READINGS".to_owned(),
+            subjects: vec!["ioc.v1.readings.>".to_owned(), "doors.>".to_owned()],
+            ..stream::Config::default()
+        };
+        context.update_stream(config).await.unwrap();
+    });
+    server.stop();
+    city.wait_for_link(LINK, "down");
+    server.start_again();
+    city.wait_for_link(LINK, "up");
+    assert_eq!(filter(&server), "ioc.v1.readings.>");
+    server.publish(&mut city);
+    city.check();
+}
+
+#[test]
 fn messages_of_every_shape_come_from_a_server_elsewhere() {
     let server = Nats::start();
     server.make_stream("CITY", "city.>");
