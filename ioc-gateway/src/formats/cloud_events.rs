@@ -2,17 +2,21 @@
 //!
 //! Arrives: an event in structured mode ("JSON Event Format for CloudEvents", section 3), a batch of
 //! them (section 4), or the data of one whose attributes the transport says beside it (binary mode:
-//! "HTTP Protocol Binding", section 3.1; "MQTT Protocol Binding", section 3.1). Leaves: the readings
+//! the "Protocol Binding" of HTTP, of MQTT and of NATS, section 3.1 of each). Leaves: the readings
 //! of its data, in the format that its content type says. Promise: a reading that has no id of its
 //! own gets the event's source and id, so that an event that is sent twice changes nothing; one
 //! that has no time gets the event's; an event that cannot be read takes no other with it. Left
 //! out: events within events.
+
+mod headers;
 
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ioc_core::time::Timestamp;
+
+pub(crate) use self::headers::attributes_of;
 
 use super::draft::Envelope;
 use super::json::{Index, Value};

@@ -229,7 +229,7 @@ impl<'a> Reader<'a> {
             return Err(LinkError::refused("read")(why));
         };
         self.requested = self.requested.saturating_sub(1);
-        epoch.take(message::of(message, &mut self.topic));
+        message::taken(message, &mut self.topic, |message| epoch.take(message));
         if is_again {
             telemetry::broker_redelivered(1);
         }
