@@ -357,7 +357,7 @@ impl Cli {
             Command::Demo(args) => demo::run(&args).map_err(|error| host_failure(&error)),
             Command::Simulate(args) => block_on(simulate::command(args)),
             Command::Send(args) => block_on(send::command(args)),
-            Command::Backtest(args) => backtest(args),
+            Command::Backtest(args) => backtest(&args),
             Command::Test(args) => test(args),
             Command::Watch(args) => block_on(watch::command(args)),
             Command::Check(args) => check_configuration(&args),
@@ -438,11 +438,11 @@ fn block_on<E: std::error::Error + 'static>(
         .map_err(|error| Failure::failed(&error))
 }
 
-fn backtest(args: BacktestArgs) -> Result<(), Failure> {
+fn backtest(args: &BacktestArgs) -> Result<(), Failure> {
     if let Some(other) = &args.against {
-        return compare(&args, other);
+        return compare(args, other);
     }
-    let options = backtest_options(&args, args.config.as_deref())?;
+    let options = backtest_options(args, args.config.as_deref())?;
     let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
     match backtest::run(&options, &mut out) {
         Ok(summary) => {

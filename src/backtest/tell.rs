@@ -24,13 +24,13 @@ impl fmt::Display for Difference {
             f,
             &format!("opened by {after} alone"),
             &self.opened,
-            |f, alone| alone_line(f, alone),
+            alone_line,
         )?;
         section(
             f,
             &format!("gone: opened by {before} alone"),
             &self.gone,
-            |f, alone| alone_line(f, alone),
+            alone_line,
         )?;
         section(
             f,
