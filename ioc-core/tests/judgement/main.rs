@@ -12,6 +12,7 @@ mod timeline;
 mod scenario;
 mod networks;
 mod family;
+mod faults;
 mod regressions;
 mod properties;
 mod redelivery;

@@ -208,11 +208,11 @@ fn digests() -> [(u16, Expect); 2] {
     [
         (
             1,
-            expect!["e5bd19add6fdc834874e6a9c51c514808aa0a2c0a2b613067b3aa0f621123cee"],
+            expect!["48b76649f8eb6fbde1b9c25586ff695e1d80ae7df2149c786e3cdbbb91c1b8bc"],
         ),
         (
             2,
-            expect!["c702639dc6af12b1753825f384a8dec460c526bbd6b69f4e6ca46e9fd0a7eb42"],
+            expect!["33b5b36c6f6e42f8906d50a2e9d31e963a9b3fa57c363f27eae6c9a145f29a4c"],
         ),
     ]
 }
