@@ -20,3 +20,4 @@ mod limits;
 mod bytes;
 mod state;
 mod builds;
+mod why;
