@@ -30,6 +30,7 @@ mod lifecycle;
 mod family;
 mod audit;
 mod bytes;
+mod explain;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};

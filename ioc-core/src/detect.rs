@@ -20,6 +20,7 @@ mod memory;
 mod due;
 mod reload;
 mod bytes;
+mod explain;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

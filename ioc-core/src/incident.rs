@@ -8,6 +8,7 @@ mod cluster;
 mod member;
 mod places;
 mod taken;
+mod explain;
 
 use std::collections::VecDeque;
 

@@ -6,6 +6,8 @@
 //! one exactly at the limit to clear is normal again: with a gap of zero the two are the same
 //! value. Not here: what a reading's place or id is. Next: `silence.rs`.
 
+mod explain;
+
 use crate::bundle::{Level, Scale, Sensor, Side, Threshold};
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::Severity;
