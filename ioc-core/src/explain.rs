@@ -166,7 +166,7 @@ pub struct MemberLook {
     pub report: Option<ReadingId>,
     /// What it weighs at this time.
     pub weight: u32,
-    /// How it stands: `normal`, `context`, `abnormal`, `silent`, `reported`.
+    /// How it stands: `normal`, `context`, `abnormal`, `silent`, `reported`, `distrusted`.
     pub stands: &'static str,
     /// The detections about it that are raised.
     pub rules: Vec<RuleId>,

@@ -60,6 +60,11 @@ impl State {
         self.persistence.set_clock_back();
     }
 
+    /// When the latest that was judged was observed.
+    pub fn observed_to(&self) -> Timestamp {
+        self.persistence.observed_to()
+    }
+
     pub fn is_raised(&self) -> bool {
         self.persistence.is_raised()
     }

@@ -49,6 +49,11 @@ impl State {
         self.change.set_clock_back();
     }
 
+    /// When the latest that was judged was observed.
+    pub fn observed_to(&self) -> Timestamp {
+        self.change.observed_to()
+    }
+
     pub fn is_raised(&self) -> bool {
         self.change.is_raised()
     }
@@ -224,6 +229,7 @@ mod tests {
                     severity: Severity::Severe,
                     value: 0.5,
                 }],
+                margin_percent: 0,
                 clear_gap: 0.3,
                 readings_min: 1,
                 readings_among: None,

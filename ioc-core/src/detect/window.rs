@@ -427,6 +427,7 @@ mod tests {
                     severity: Severity::Moderate,
                     value: level,
                 }],
+                margin_percent: 0,
                 clear_gap: 0.0,
                 readings_min: 1,
                 readings_among: None,

@@ -21,6 +21,7 @@ impl Cluster {
                         Standing::Abnormal => "abnormal",
                         Standing::Silent => "silent",
                         Standing::Reported => "reported",
+                        Standing::Lost => "distrusted",
                     },
                     rules: member
                         .raised
