@@ -39,6 +39,7 @@ mod command;
 mod auth;
 mod guard;
 mod rest;
+mod handling;
 mod actuators;
 mod console;
 mod error;
@@ -50,7 +51,8 @@ mod examples;
 mod protocol;
 
 pub use auth::Token;
-pub use command::{CommandRequest, Commands, OperateOrder, Order, RefusalReason};
+pub use command::RefusalReason;
+pub use command::{AboutOrder, CommandRequest, Commands, OpenOrder, OperateOrder, Order};
 pub use feed::{Head, Published};
 pub use guard::Guard;
 pub use keeper::Keeper;

@@ -33,7 +33,7 @@ const CITY_BYTES_MAX: u64 = 512 << 20;
 const RULE_FILES_MAX: usize = 1000;
 
 /// What is shipped: a whole working city.
-const SHIPPED: [(&str, &str); 13] = [
+const SHIPPED: [(&str, &str); 14] = [
     (CITY, include_str!("../../config/city.geojson")),
     (KINDS, include_str!("../../config/kinds.yaml")),
     (MAPPINGS, include_str!("../../config/mappings.yaml")),
@@ -60,6 +60,10 @@ const SHIPPED: [(&str, &str); 13] = [
     (
         "rules/gas.yaml",
         include_str!("../../config/rules/gas.yaml"),
+    ),
+    (
+        "rules/handling.yaml",
+        include_str!("../../config/rules/handling.yaml"),
     ),
     (
         "rules/haze.yaml",

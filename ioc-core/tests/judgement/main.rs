@@ -16,6 +16,7 @@ mod regressions;
 mod properties;
 mod redelivery;
 mod operate;
+mod handling;
 mod limits;
 mod bytes;
 mod state;

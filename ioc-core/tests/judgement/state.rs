@@ -208,11 +208,11 @@ fn digests() -> [(u16, Expect); 2] {
     [
         (
             1,
-            expect!["e5bd19add6fdc834874e6a9c51c514808aa0a2c0a2b613067b3aa0f621123cee"],
+            expect!["3bcf93c0493fd5e35963104369398e7c8d8302cf0d521d3057f2bcdf0fb7b2ea"],
         ),
         (
             2,
-            expect!["c702639dc6af12b1753825f384a8dec460c526bbd6b69f4e6ca46e9fd0a7eb42"],
+            expect!["c4dbc6588889892b28e91c89e8947b5030f690961855d29cce25e01f6ca86bd5"],
         ),
     ]
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use ioc_core::bundle::{
     Actuator, ActuatorCommand, Aggregate, Along, AttributeMatch, Becomes, Bundle, City,
-    ConfirmedBy, CorrelationRule, DetectionRule, Direction, Expected, Level, Node, Rate, Report,
-    Scale, Sensor, Side, Silence, States, Test, Threshold, Window, Zone,
+    ConfirmedBy, CorrelationRule, DetectionRule, Direction, Expected, HandlingRules, Level, Node,
+    Rate, Report, Scale, Sensor, Side, Silence, States, Test, Threshold, Window, Zone,
 };
 use ioc_core::decision::{Certainty, Decision, EffectClass, Severity, Verdict};
 use ioc_core::folded::Folded;
@@ -36,8 +36,15 @@ impl BundleBuilder {
             hash: BundleHash([0; 32]),
             detections: Vec::new(),
             correlations: Vec::new(),
+            handling: HandlingRules::NONE,
             city: City::default(),
         })
+    }
+
+    /// What is asked of people; nothing unless it is said.
+    pub fn handling(mut self, set: impl FnOnce(&mut HandlingRules)) -> Self {
+        set(&mut self.0.handling);
+        self
     }
 
     /// A sensor without interval or levels of its own.
@@ -312,6 +319,7 @@ impl BundleBuilder {
 fn words(rule: &impl std::fmt::Debug) -> String {
     let unused = [", readings_among: None", ", settle: Millis(0)"];
     let words = format!("{rule:?}");
+    let words = words.replace(&format!(" handling: {:?},", HandlingRules::NONE), "");
     unused
         .iter()
         .fold(words, |words, unused| words.replace(unused, ""))

@@ -23,7 +23,7 @@ use crate::config::suggest::did_you_mean;
 use crate::config::yaml::Value;
 
 const DISTANCE_MAX_M: i64 = 1_000_000;
-const SOURCES_MAX: u64 = 1000;
+pub(super) const SOURCES_MAX: u64 = 1000;
 const WEIGHT_MAX: u64 = 1000;
 /// When an incident is over once its sensors are normal, if the rule does not say.
 const CLEAR_AFTER: Millis = Millis::minutes(10);
