@@ -15,6 +15,11 @@
 //! far it is, and nothing else in it by metres alone: the next street may hang on another feeder.
 //! What lies in no network joins what is near, but makes no two of those that do one.
 //!
+//! What a sensor says that is not to be trusted (`detect/examine.rs`) joins what is there, and does
+//! nothing else: it weighs nothing, makes nothing graver and unites nothing. A member that was
+//! abnormal when it came to be distrusted says nothing more until it is trusted again: its incident
+//! is over when its other sensors say so, and unknown if there are none.
+//!
 //! An incident is recent enough while a sensor in it is abnormal, for that lasts until it clears,
 //! or for `within` after its last evidence; a report is of its own moment.
 
@@ -27,6 +32,7 @@ mod regroup;
 mod family;
 mod audit;
 mod bytes;
+mod explain;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
@@ -167,6 +173,7 @@ impl Correlator {
             severity,
             certainty,
             until,
+            doubted: finding.doubted,
             sighting,
         };
         match &finding.detection {
@@ -198,12 +205,21 @@ impl Correlator {
                 let statement = statement(*severity, *certainty, Some(*until), sighting);
                 self.hear(finding, &statement, turn);
             }
+            Detection::Stirred if finding.doubted => {}
             Detection::Stirred => self.begin_quiet_anew(&finding.sensor, turn),
             Detection::Worsened(severity) => self.change(finding, |case, source| {
-                case.worsen(source, &finding.rule, *severity);
+                case.worsen(source, &finding.rule, *severity, finding.doubted);
             }),
             Detection::Cleared => self.change(finding, |case, source| {
-                case.cluster.settle(source, &finding.rule);
+                // Of a candidate nobody was told: there is nothing to hold on to.
+                let holds = finding.doubted && case.incident.opened_at.is_some();
+                case.cluster.settle(source, &finding.rule, holds);
+            }),
+            Detection::Faulty(malady) => self.change(finding, |case, source| {
+                case.cluster.distrust(source, &malady.concerned);
+            }),
+            Detection::Sound(malady) => self.change(finding, |case, source| {
+                case.trust(source, &malady.concerned, &malady.hearing.raised);
             }),
             Detection::Silent(_) => self.change(finding, |case, source| {
                 case.cluster.silence(source, true);
@@ -269,7 +285,7 @@ impl Correlator {
         let own = by_sensor
             .then(|| self.by_sensor.get(&source.sensor).copied())
             .flatten();
-        let near = if self.says_a_place(own, &source, sighting) {
+        let mut near = if self.says_a_place(own, &source, sighting) {
             self.near(own, &source, sighting.position, turn.at)
         } else {
             Vec::new()
@@ -291,6 +307,10 @@ impl Correlator {
             through: through(slot, &near),
             ..evidence
         };
+        if statement.doubted {
+            // It may join, and makes no two cases one.
+            near.clear();
+        }
         let slot = self.unite(slot, &near, turn);
         self.add(slot, source, by_sensor, statement, evidence, turn);
         self.touch(slot);
@@ -456,9 +476,13 @@ impl Correlator {
         let case = self.cases[slot as usize].as_mut().expect("a slot in use");
         let (reading, seq) = (&evidence.reading, evidence.seq);
         let counts = !case.cluster.has_taken(&source, reading, seq);
-        case.incident.rise(statement.severity, statement.certainty);
+        if !statement.doubted {
+            case.incident.rise(statement.severity, statement.certainty);
+        }
         if counts {
-            case.cluster.count_reading(turn.at);
+            // What is doubted keeps no incident open to more; of a candidate it is all there is.
+            let keeps = !statement.doubted || case.incident.opened_at.is_none();
+            case.cluster.count_reading(turn.at, keeps);
             if case.incident.note(evidence) {
                 turn.desk.counters.evidence_over_limit += 1;
             }

@@ -105,6 +105,10 @@ counters! {
         cleared,
         /// Sensors fallen silent.
         silent,
+        /// Sensors found to be broken.
+        faulty,
+        /// Sensors found to be sound again.
+        sound,
     }
 }
 

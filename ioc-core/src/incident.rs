@@ -9,6 +9,7 @@ mod cluster;
 mod member;
 mod places;
 mod taken;
+mod explain;
 
 use std::collections::VecDeque;
 
@@ -288,9 +289,18 @@ fn take_dues(
 
 impl Case {
     /// A detection about a member is graver by time alone.
-    pub fn worsen(&mut self, source: &Source, rule: &RuleId, severity: Severity) {
-        if self.cluster.worsen(source, rule, severity) {
+    pub fn worsen(&mut self, source: &Source, rule: &RuleId, severity: Severity, doubted: bool) {
+        if self.cluster.worsen(source, rule, severity, doubted) {
             self.incident.rise(severity, Certainty::Unknown);
+        }
+    }
+
+    /// A sensor is trusted again in what these rules find, of which these are raised: they count.
+    pub fn trust(&mut self, source: &Source, rules: &[RuleId], raised: &[RuleId]) {
+        self.cluster.trust(source, rules, raised);
+        if self.cluster.stands(source) {
+            let (severity, certainty) = self.cluster.verdict();
+            self.incident.rise(severity, certainty);
         }
     }
 

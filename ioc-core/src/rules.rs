@@ -51,6 +51,15 @@ pub(crate) struct KindRules {
     pub judging: Vec<u32>,
     /// Silence, in the order of their names.
     pub silences: Vec<u32>,
+    /// Faults of sensors, in the order of their names.
+    pub faults: Vec<u32>,
+}
+
+impl KindRules {
+    /// Whether no rule looks at a reading.
+    pub fn judges_nothing(&self) -> bool {
+        self.judging.is_empty() && self.faults.is_empty()
+    }
 }
 
 impl Rules {
@@ -255,6 +264,7 @@ fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {
                 kind: rule.kind.clone(),
                 judging: Vec::new(),
                 silences: Vec::new(),
+                faults: Vec::new(),
             });
             kinds.len() - 1
         });
@@ -265,6 +275,7 @@ fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {
             | Test::Window(_)
             | Test::Report(_) => kinds[place].judging.push(number),
             Test::Silence(_) => kinds[place].silences.push(number),
+            Test::Fault(_) => kinds[place].faults.push(number),
         }
     }
     kinds

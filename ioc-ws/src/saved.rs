@@ -16,14 +16,15 @@ use ioc_core::id::Actor;
 use ioc_core::time::Timestamp;
 
 use crate::feed::Head;
+use crate::health::Health;
 use crate::milestones::Milestones;
 use crate::view::{Commanded, Incident, Silent};
 
 /// The format of the bytes.
 pub const VIEW_FORMAT: u16 = 2;
 
-/// The formats that are read: before the second there were no commands to actuators, and nothing
-/// was known of who did what but acknowledge.
+/// The formats that are read: before the second there were no commands to actuators and no
+/// health of sensors, and nothing was known of who did what but acknowledge.
 pub const VIEW_FORMATS_READ: RangeInclusive<u16> = 1..=VIEW_FORMAT;
 
 /// A view, apart from what comes again by itself.
@@ -36,6 +37,7 @@ pub(crate) struct Saved {
     pub silent: Vec<Arc<Silent>>,
     /// The last command to each actuator, sorted by actuator.
     pub commands: Vec<Arc<Commanded>>,
+    pub health: Health,
 }
 
 impl Saved {
@@ -59,6 +61,7 @@ impl Saved {
         for incident in &self.incidents {
             put_person(&mut out, incident.handled.as_ref());
         }
+        self.health.put(&mut out);
         out
     }
 
@@ -81,6 +84,7 @@ impl Saved {
             silent.push(Arc::new(take_silent(&mut take)?));
         }
         let mut commands = Vec::new();
+        let mut health = Health::default();
         if format >= 2 {
             for _ in 0..take.u32()? {
                 commands.push(Arc::new(take_command(&mut take)?));
@@ -88,6 +92,7 @@ impl Saved {
             for incident in &mut incidents {
                 incident.handled = take_person(&mut take)?;
             }
+            health = Health::take(&mut take)?;
         }
         let incidents = incidents.into_iter().map(Arc::new).collect();
         take.end()?;
@@ -96,6 +101,7 @@ impl Saved {
             incidents,
             silent,
             commands,
+            health,
         })
     }
 }
@@ -205,13 +211,13 @@ fn take_command(take: &mut Take<'_>) -> Result<Commanded, CodecError> {
     })
 }
 
-fn put_decision(out: &mut Vec<u8>, decision: &Decision) {
+pub(crate) fn put_decision(out: &mut Vec<u8>, decision: &Decision) {
     let mut bytes = Vec::new();
     decision.encode(&mut bytes);
     put_long(out, &bytes);
 }
 
-fn take_decision(take: &mut Take<'_>) -> Result<Decision, CodecError> {
+pub(crate) fn take_decision(take: &mut Take<'_>) -> Result<Decision, CodecError> {
     Decision::decode(take_long(take)?)
 }
 

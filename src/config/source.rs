@@ -50,6 +50,10 @@ const SHIPPED: [(&str, &str); 14] = [
         include_str!("../../config/rules/earthquake.yaml"),
     ),
     (
+        "rules/faults.yaml",
+        include_str!("../../config/rules/faults.yaml"),
+    ),
+    (
         "rules/fire.yaml",
         include_str!("../../config/rules/fire.yaml"),
     ),

@@ -52,6 +52,7 @@ impl Report<'_> {
             rule: turn.rules.by_person().clone(),
             sensor: self.source(turn.at),
             zone: None,
+            doubted: false,
             detection: Detection::Reported {
                 severity: self.said.severity,
                 certainty: self.said.certainty,
@@ -184,6 +185,7 @@ impl Correlator {
             severity: *severity,
             certainty: *certainty,
             until: Some(*until),
+            doubted: false,
             sighting,
         };
         let source = Source {

@@ -32,7 +32,7 @@ impl SensorStage {
                 Test::Threshold(_) | Test::Rate(_) | Test::Becomes(_) | Test::Window(_) => {
                     self.fire_rule(number, rule, moment, found);
                 }
-                Test::Report(_) => unreachable!("reports have no timers"),
+                Test::Report(_) | Test::Fault(_) => unreachable!("neither has timers"),
             }
         }
     }

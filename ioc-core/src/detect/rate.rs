@@ -12,6 +12,7 @@ use crate::codec::{CodecError, Put, Take};
 use crate::decision::Severity;
 use crate::detect::threshold::{self, Outcome};
 use crate::detection::Sighting;
+use crate::explain::LevelsLook;
 use crate::limits::{RATE_READINGS_MAX, RATE_READINGS_MIN, RATE_STRETCH_MAX};
 use crate::time::{Millis, Timestamp};
 
@@ -107,6 +108,11 @@ impl State {
         self.points.push(point);
         let oldest = point.observed_at - stretch(rule);
         self.points.retain(|point| point.observed_at >= oldest);
+    }
+
+    /// How it stands to the levels, for whoever asks why.
+    pub fn look(&self, rule: &Rate) -> LevelsLook {
+        self.change.look(&rule.threshold, None, self.change(rule))
     }
 
     /// How much the value changes over the rule's time, in its direction; `None` while there are

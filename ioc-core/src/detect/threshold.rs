@@ -6,6 +6,8 @@
 //! one exactly at the limit to clear is normal again: with a gap of zero the two are the same
 //! value. Not here: what a reading's place or id is. Next: `silence.rs`.
 
+mod explain;
+
 use crate::bundle::{Level, Scale, Sensor, Side, Threshold};
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::Severity;
@@ -101,7 +103,7 @@ fn levels(rule: &Threshold, sensor: Option<&Sensor>) -> impl Iterator<Item = Lev
 }
 
 /// The level that is reached first.
-fn least(rule: &Threshold, sensor: Option<&Sensor>) -> f64 {
+pub(super) fn least(rule: &Threshold, sensor: Option<&Sensor>) -> f64 {
     let values = levels(rule, sensor).map(|level| level.value);
     let least = match rule.side {
         Side::Above => values.min_by(f64::total_cmp),
@@ -120,7 +122,7 @@ fn excess(side: Side, value: f64, level: f64) -> f64 {
 
 /// Whether a value is far enough back from the least level. The limit is computed as people write
 /// it: 0.3 below 3.0 is 2.7, though 3.0 - 2.7 is not 0.3 in binary.
-fn is_normal(rule: &Threshold, value: f64, least: f64) -> bool {
+pub(super) fn is_normal(rule: &Threshold, value: f64, least: f64) -> bool {
     match rule.side {
         Side::Above => value <= least - rule.clear_gap,
         Side::Below => value >= least + rule.clear_gap,

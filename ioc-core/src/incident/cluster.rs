@@ -29,7 +29,8 @@ pub(crate) struct Source {
 pub(crate) enum World {
     /// At least one is abnormal and heard.
     GoesOn,
-    /// None is, but some fell silent while they were abnormal.
+    /// None is, but some fell silent while they were abnormal; or came to be distrusted, and no
+    /// other sensor is there to say that it is over.
     Blind,
     /// All are normal again.
     Quiet,
@@ -40,7 +41,7 @@ pub(crate) enum World {
 pub(crate) struct Cluster {
     members: BTreeMap<Source, Member>,
     /// How many members stand how, by [`Standing`].
-    standing: [u32; 5],
+    standing: [u32; 6],
     /// What the members that say something is wrong weigh together.
     weight: u64,
     /// How many members say how grave it is, by [`Severity`]: of each what is gravest.
@@ -179,8 +180,8 @@ impl Cluster {
     /// Whether a sensor among them is abnormal, which lasts until it is normal again. A report is
     /// of its own moment.
     pub fn has_lasting(&self) -> bool {
-        let [_, _, abnormal, silent, _] = self.standing;
-        abnormal + silent > 0
+        let [_, _, abnormal, silent, _, lost] = self.standing;
+        abnormal + silent + lost > 0
     }
 
     /// Whether a sensor is heard to be abnormal at this time.
@@ -190,8 +191,9 @@ impl Cluster {
 
     pub fn world(&self) -> World {
         match self.standing {
-            [_, _, 0, 0, 0] => World::Quiet,
-            [_, _, 0, _, 0] => World::Blind,
+            [_, _, 0, 0, 0, 0] => World::Quiet,
+            [_, _, 0, 0, 0, _] if self.some_sensor_is_normal() => World::Quiet,
+            [_, _, 0, _, 0, _] => World::Blind,
             _ => World::GoesOn,
         }
     }
@@ -203,12 +205,21 @@ impl Cluster {
         said.next().copied().unwrap_or(Severity::Unknown)
     }
 
+    /// Whether a trusted sensor among them is normal again: then nobody needs to be asked who
+    /// cannot be believed.
+    fn some_sensor_is_normal(&self) -> bool {
+        let mut members = self.members.iter();
+        members.any(|(source, member)| {
+            source.report.is_none() && member.standing() == Standing::Normal
+        })
+    }
+
     /// The gravest and the surest that its members say at this time.
     pub fn verdict(&self) -> (Severity, Certainty) {
         let mut verdict = (Severity::Unknown, Certainty::Unknown);
         for raised in self.members.values().flat_map(|member| &member.raised) {
-            verdict.0 = verdict.0.max(raised.severity);
-            verdict.1 = verdict.1.max(raised.certainty);
+            let (severity, certainty) = raised.verdict();
+            verdict = (verdict.0.max(severity), verdict.1.max(certainty));
         }
         verdict
     }
@@ -274,10 +285,12 @@ impl Cluster {
         true
     }
 
-    /// Counts a reading as evidence.
-    pub fn count_reading(&mut self, at: Timestamp) {
+    /// Counts a reading as evidence. `keeps`: more may join because of it.
+    pub fn count_reading(&mut self, at: Timestamp, keeps: bool) {
         self.readings += 1;
-        self.last_evidence_at = self.last_evidence_at.max(at);
+        if keeps {
+            self.last_evidence_at = self.last_evidence_at.max(at);
+        }
     }
 
     /// Takes what a source says. `counts`: its reading is no evidence by anything else.
@@ -305,23 +318,45 @@ impl Cluster {
     }
 
     /// A detection about a sensor is graver by time alone. Returns whether it counts here.
-    pub fn worsen(&mut self, source: &Source, rule: &RuleId, severity: Severity) -> bool {
+    pub fn worsen(
+        &mut self,
+        source: &Source,
+        rule: &RuleId,
+        severity: Severity,
+        doubted: bool,
+    ) -> bool {
         let mut counts = false;
         self.change(source, |member| {
-            let mut raised = member.raised.iter_mut();
-            if let Some(raised) = raised.find(|raised| raised.rule == *rule) {
-                raised.severity = raised.severity.max(severity);
-                counts = true;
-            }
+            counts = member.worsen(rule, severity, doubted);
         });
         counts
     }
 
-    /// A detection about a sensor has cleared.
-    pub fn settle(&mut self, source: &Source, rule: &RuleId) {
+    /// A detection about a sensor has cleared, as a sensor says that is trusted or `doubted`.
+    pub fn settle(&mut self, source: &Source, rule: &RuleId, doubted: bool) {
+        self.change(source, |member| member.clear(rule, doubted));
+    }
+
+    /// A sensor is no longer to be trusted in what these rules found.
+    pub fn distrust(&mut self, source: &Source, rules: &[RuleId]) {
         self.change(source, |member| {
-            member.raised.retain(|raised| raised.rule != *rule);
+            rules.iter().for_each(|rule| member.distrust(rule));
         });
+    }
+
+    /// A sensor is trusted again in what these rules find, of which these are raised.
+    pub fn trust(&mut self, source: &Source, rules: &[RuleId], raised: &[RuleId]) {
+        self.change(source, |member| member.trust(rules, raised));
+    }
+
+    /// It is over, as its other sensors say: who is distrusted is not waited for.
+    pub fn forget_lost(&mut self) {
+        let members = self.members.iter();
+        let lost = members.filter(|(_, member)| member.standing() == Standing::Lost);
+        let lost: Vec<_> = lost.map(|(source, _)| source.clone()).collect();
+        for source in lost {
+            self.change(&source, Member::forget_lost);
+        }
     }
 
     /// A sensor fell silent, or speaks again.
@@ -469,7 +504,8 @@ impl Cluster {
     pub fn all_clear(&mut self) {
         let sources = self.members.iter();
         let said = |(source, member): (&Source, &Member)| {
-            let unheard = member.silent || member.until.is_some();
+            let lost = member.standing() == Standing::Lost;
+            let unheard = member.silent || member.until.is_some() || lost;
             (unheard && member.standing() != Standing::Normal).then(|| source.clone())
         };
         for source in sources.filter_map(said).collect::<Vec<_>>() {

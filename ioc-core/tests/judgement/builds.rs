@@ -20,6 +20,7 @@ const DAYS: u64 = 32;
 enum Sort {
     First,
     Asking,
+    Doubting,
     Handling,
 }
 
@@ -132,6 +133,7 @@ impl Dice {
         let variants = match self.sort {
             Sort::First => &Variant::FIRST[..],
             Sort::Asking => &Variant::ASKING[..],
+            Sort::Doubting => &Variant::DOUBTING[..],
             Sort::Handling => &Variant::HANDLING[..],
         };
         variants[self.below(variants.len() as u64) as usize]
@@ -150,7 +152,7 @@ impl Dice {
         };
         match self.sort {
             Sort::First | Sort::Handling => said,
-            Sort::Asking => Said {
+            Sort::Asking | Sort::Doubting => Said {
                 value: if self.one_in(3) {
                     said.value.trunc()
                 } else {
@@ -170,6 +172,7 @@ fn day(seed: u64, sort: Sort) -> History {
     let first = match sort {
         Sort::First => Variant::Usual,
         Sort::Asking => Variant::Asking,
+        Sort::Doubting => Variant::Doubting,
         Sort::Handling => Variant::Handling,
     };
     history(&Day { first, events })
@@ -209,6 +212,11 @@ fn p2_another_build_decides_the_same() {
 #[test]
 fn p2_another_build_decides_the_same_under_rules_that_ask_more() {
     expect_file!["../golden/days-asking.txt"].assert_eq(&days(Sort::Asking));
+}
+
+#[test]
+fn p2_another_build_decides_the_same_under_rules_that_doubt_sensors() {
+    expect_file!["../golden/days-doubting.txt"].assert_eq(&days(Sort::Doubting));
 }
 
 #[test]

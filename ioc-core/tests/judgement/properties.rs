@@ -72,7 +72,7 @@ fn the_random_days_hold_every_kind_of_decision() {
         }
     }
 
-    assert_eq!(words.len(), 34, "{words:?}");
+    assert_eq!(words.len(), 36, "{words:?}");
 }
 
 /// Whether a decision follows from what the world did and what people did before it.
@@ -124,6 +124,8 @@ fn follows(decision: &Decision, before: Option<(Condition, Handling)>, is_surviv
         }
         Verdict::SensorSilent(_)
         | Verdict::SensorReturned(_)
+        | Verdict::SensorFaulty(..)
+        | Verdict::SensorSound(..)
         | Verdict::RulesChanged(_)
         | Verdict::CommandRefused(_)
         | Verdict::Command(..) => unreachable!("it is about an incident"),
@@ -559,7 +561,7 @@ fn settling() -> Arc<Bundle> {
         rule.settle = Millis::minutes(1);
         match &mut rule.test {
             Test::Window(window) => window.lateness = Millis::minutes(1),
-            Test::Silence(_) | Test::Report(_) => return false,
+            Test::Silence(_) | Test::Fault(_) | Test::Report(_) => return false,
             Test::Threshold(_) | Test::Rate(_) | Test::Becomes(_) => {}
         }
         true

@@ -4,9 +4,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Actuator, ActuatorCommand, Aggregate, Along, AttributeMatch, Becomes, Bundle, City,
-    ConfirmedBy, CorrelationRule, DetectionRule, Direction, Expected, HandlingRules, Level, Node,
-    Rate, Report, Scale, Sensor, Side, Silence, States, Test, Threshold, Window, Zone,
+    Actuator, ActuatorCommand, Aggregate, Along, AttributeMatch, Becomes, Bundle, Changes, City,
+    ConfirmedBy, CorrelationRule, DetectionRule, Direction, Expected, Fault, FaultSign, Flapping,
+    HandlingRules, Level, Node, Rate, Report, Scale, Seen, Sensor, Side, Silence, States, Test,
+    Threshold, Window, Zone,
 };
 use ioc_core::decision::{Certainty, Decision, EffectClass, Severity, Verdict};
 use ioc_core::folded::Folded;
@@ -210,6 +211,38 @@ impl BundleBuilder {
             at_least,
         };
         self.detection(name, kind, Test::Silence(silence))
+    }
+
+    /// A fault, which distrusts its sensor.
+    pub fn fault(self, name: &str, kind: &str, sign: FaultSign) -> Self {
+        let fault = Fault {
+            sign,
+            distrust: true,
+        };
+        self.detection(name, kind, Test::Fault(fault))
+    }
+
+    /// Flapping by the states that all level rules of the kind see so far.
+    pub fn flapping(self, name: &str, kind: &str, high: u32, low: u32) -> Self {
+        let rules = self.0.detections.iter();
+        let rules = rules.filter(|rule| rule.kind.as_str() == kind);
+        let seen = rules.filter_map(|rule| match &rule.test {
+            Test::Threshold(threshold) => Some(Seen::Level(threshold.clone())),
+            Test::Becomes(becomes) => Some(Seen::State(becomes.clone())),
+            _ => None,
+        });
+        let by = Changes::Of(seen.collect());
+        let flapping = Flapping { by, high, low };
+        self.fault(name, kind, FaultSign::Flapping(flapping))
+    }
+
+    /// Lets the last fault rule say what is wrong, and trust its sensor all the same.
+    pub fn trusting(mut self) -> Self {
+        match &mut self.last().test {
+            Test::Fault(fault) => fault.distrust = false,
+            _ => panic!("no fault rule"),
+        }
+        self
     }
 
     pub fn report(self, name: &str, kind: &str, severity: Severity, lasting: Millis) -> Self {

@@ -5,8 +5,9 @@
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Aggregate, Along, Bundle, Direction, Effect as MayCause, Expected, Flow, HandlingRules, Scale,
-    Side, States, Stop, Zone,
+    Aggregate, Along, Bundle, Changes, Direction, Effect as MayCause, Expected, FaultSign,
+    Flapping, Flow, HandlingRules, Impossible, Scale, Side, Skewed, Spiking, States, Stop, Stuck,
+    Zone,
 };
 use ioc_core::decision::AnswerWord;
 use ioc_core::decision::EffectClass::{AtMostOnce, Idempotent};
@@ -69,6 +70,10 @@ pub enum Variant {
     Asking,
     /// The same, with some of them changed.
     AskingOtherwise,
+    /// Rules of every sort, and rules about faults of sensors.
+    Doubting,
+    /// The same, with some of them changed.
+    DoubtingOtherwise,
     /// As usual, and something is asked of people.
     Handling,
     /// The same, but something else.
@@ -78,7 +83,7 @@ pub enum Variant {
 impl Variant {
     /// Those of the first golden days.
     pub const FIRST: [Self; 4] = [Self::Usual, Self::Changed, Self::Grown, Self::Empty];
-    /// Those of the golden days under rules that ask more.
+    /// Those of the second ones.
     pub const ASKING: [Self; 6] = [
         Self::Usual,
         Self::Changed,
@@ -87,21 +92,38 @@ impl Variant {
         Self::Asking,
         Self::AskingOtherwise,
     ];
-    /// Those that ask something of people.
-    pub const HANDLING: [Self; 2] = [Self::Handling, Self::HandlingOtherwise];
-    pub const ALL: [Self; 8] = [
+    /// Those of the days on which sensors are doubted.
+    pub const DOUBTING: [Self; 8] = [
         Self::Usual,
         Self::Changed,
         Self::Grown,
         Self::Empty,
         Self::Asking,
         Self::AskingOtherwise,
+        Self::Doubting,
+        Self::DoubtingOtherwise,
+    ];
+    /// Those that ask something of people.
+    pub const HANDLING: [Self; 2] = [Self::Handling, Self::HandlingOtherwise];
+    pub const ALL: [Self; 10] = [
+        Self::Usual,
+        Self::Changed,
+        Self::Grown,
+        Self::Empty,
+        Self::Asking,
+        Self::AskingOtherwise,
+        Self::Doubting,
+        Self::DoubtingOtherwise,
         Self::Handling,
         Self::HandlingOtherwise,
     ];
 
     fn asks_more(self) -> bool {
-        matches!(self, Self::Asking | Self::AskingOtherwise)
+        matches!(self, Self::Asking | Self::AskingOtherwise) || self.doubts()
+    }
+
+    fn doubts(self) -> bool {
+        matches!(self, Self::Doubting | Self::DoubtingOtherwise)
     }
 }
 
@@ -114,6 +136,9 @@ pub fn bundle(variant: Variant) -> Arc<Bundle> {
     let mut builder = correlations(detections(builder, variant), variant);
     if variant.asks_more() {
         builder = asking(builder, variant);
+    }
+    if variant.doubts() {
+        builder = doubting(builder, variant);
     }
     if Variant::HANDLING.contains(&variant) {
         builder = builder.handling(|rules| handling(variant, rules));
@@ -366,7 +391,10 @@ fn effects(kinds: &[&str]) -> Vec<MayCause> {
 
 /// What the first golden days did not know to ask.
 fn asking(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
-    let otherwise = variant == Variant::AskingOtherwise;
+    let otherwise = matches!(
+        variant,
+        Variant::AskingOtherwise | Variant::DoubtingOtherwise
+    );
     let levels = [(Moderate, 1.0), (Severe, 2.0)];
     builder
         .threshold(
@@ -464,6 +492,64 @@ fn asking(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
             &["speed-falls", "speed-stops", "smoke-often"],
             |rule| rule.sources_min = 2,
         )
+}
+
+/// Faults of every sort, so easily found that they come and go.
+fn doubting(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
+    let otherwise = variant == Variant::DoubtingOtherwise;
+    let jumps = Flapping {
+        by: Changes::Jumps {
+            by: 2.5,
+            within: Millis::minutes(3),
+        },
+        high: 10,
+        low: 5,
+    };
+    let stuck = Stuck {
+        lasting: Millis::seconds(if otherwise { 60 } else { 30 }),
+        except: vec![2.5],
+        clear_readings_min: 2,
+    };
+    let impossible = Impossible {
+        below: Some(0.2),
+        above: Some(5.8),
+        readings_min: 1,
+        clear_readings_min: 2,
+    };
+    let skewed = Skewed {
+        ahead: Some(Millis::seconds(20)),
+        behind: Some(Millis::seconds(90)),
+        readings_min: if otherwise { 2 } else { 1 },
+        clear_readings_min: 1,
+    };
+    let spiking = Spiking {
+        height: 1.0,
+        spikes_min: 2,
+        among: 12,
+    };
+    let mut builder = builder
+        .flapping("level-flaps", "level", 15, 10)
+        .flapping("smoke-flaps", "smoke", 20, 15)
+        .fault("speed-jumps", "speed", FaultSign::Flapping(jumps))
+        .fault("level-stuck", "level", FaultSign::Stuck(stuck))
+        .fault(
+            "smoke-impossible",
+            "smoke",
+            FaultSign::Impossible(impossible),
+        )
+        .matching("about", "water")
+        .fault("call-skewed", "call", FaultSign::Skewed(skewed))
+        .fault("level-skewed", "level", FaultSign::Skewed(skewed))
+        .trusting();
+    if !otherwise {
+        builder = builder.fault("level-spikes", "level", FaultSign::Spiking(spiking));
+    }
+    // Of a kind that no other rule looks at.
+    builder.fault(
+        "state-impossible",
+        "state",
+        FaultSign::Impossible(impossible),
+    )
 }
 
 /// A day: under which rules it begins, and what happens.
@@ -645,6 +731,8 @@ pub fn day() -> impl Strategy<Value = Day> {
         Just(Variant::Usual),
         Just(Variant::Asking),
         Just(Variant::AskingOtherwise),
+        Just(Variant::Doubting),
+        Just(Variant::Doubting),
         Just(Variant::Handling),
     ];
     let events = prop::collection::vec(event(), 1..200);

@@ -14,7 +14,7 @@ use ioc_core::bundle::{Along, CorrelationRule, DetectionRule};
 use ioc_core::id::RuleId;
 use ioc_core::time::Millis;
 
-use super::detection::{SPAN_MAX, is_silence};
+use super::detection::{SPAN_MAX, is_of_sensor};
 use super::meaning_hash;
 use crate::config::field::{Field, Section};
 use crate::config::mistake::Mistakes;
@@ -142,8 +142,8 @@ fn detection(name: &str, known: &Known<'_>) -> Result<Option<RuleId>, String> {
         .iter()
         .find(|rule| rule.name.as_str() == name)
     {
-        Some(rule) if is_silence(rule) => Err(format!(
-            "`{name}` finds silent sensors, which is no evidence of an incident; remove it"
+        Some(rule) if is_of_sensor(rule) => Err(format!(
+            "`{name}` finds something about sensors, which is no evidence of an incident; remove it"
         )),
         Some(rule) => Ok(Some(rule.name.clone())),
         None if known.written.contains(&name) => Ok(None),

@@ -301,12 +301,14 @@ fn some_among(text: &str) -> Option<(u32, Option<u32>)> {
     sound.then_some((some, (some < among).then_some(among)))
 }
 
-fn readings(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<u32> {
+/// `2 readings`.
+pub fn readings(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<u32> {
     let wanted = format!("a number of readings from 1 to {READINGS_MAX}, such as `2 readings`");
     field.read(mistakes, &wanted, reading_count)
 }
 
-fn reading_count(text: &str) -> Option<u32> {
+/// The number in `2 readings`.
+pub fn reading_count(text: &str) -> Option<u32> {
     let count = text
         .strip_suffix("readings")
         .or_else(|| text.strip_suffix("reading"))?;
