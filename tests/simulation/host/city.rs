@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Along, Bundle, City, CorrelationRule, DetectionRule, Level, Report, Scale, Sensor, Side,
-    Silence, Test, Threshold,
+    Along, Bundle, City, CorrelationRule, DetectionRule, HandlingRules, Level, Report, Scale,
+    Sensor, Side, Silence, Test, Threshold,
 };
 use ioc_core::decision::{Certainty, Severity};
 use ioc_core::place::Position;
@@ -78,6 +78,7 @@ fn bundle(name: u8, flood_level: f64, fire_sources: u32) -> Arc<Bundle> {
             correlation("fire", "heat-lasting", name, fire_sources),
             correlation("flood", "water-high", 1, 1),
         ],
+        handling: HandlingRules::NONE,
         city: City {
             zones: Vec::new(),
             sensors: (0..).zip(SENSORS).map(sensor).collect(),
