@@ -66,6 +66,8 @@ pub enum Test {
     Window(Window),
     /// Has the sensor said nothing?
     Silence(Silence),
+    /// Is the sensor broken?
+    Fault(Fault),
     /// Somebody reports something: each reading is evidence by itself.
     Report(Report),
 }
@@ -79,6 +81,9 @@ pub struct Threshold {
     /// moderate one and its `danger` the severe one, where the rule has them. A value exactly at a
     /// level is not beyond it.
     pub levels: Vec<Level>,
+    /// By how many hundredths of the way to the second level the least one lies further out, be they
+    /// the rule's or the sensor's own; 0: not at all, as where there is no second one.
+    pub margin_percent: u32,
     /// How far back past the least level a value must come to be normal again, in the unit; >= 0.
     /// Exactly so far is enough. A sensor's own levels keep this gap.
     pub clear_gap: f64,
@@ -202,6 +207,113 @@ pub struct Silence {
     pub at_least: Millis,
 }
 
+/// A fault of the sensor, seen by its own readings: a finding about the sensor, not about the city.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    /// Which.
+    pub sign: FaultSign,
+    /// Whether what the sensor says of this kind weighs nothing for as long as it lasts.
+    pub distrust: bool,
+}
+
+/// By what a fault is seen.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FaultSign {
+    /// Its state changes too often.
+    Flapping(Flapping),
+    /// It has said the same for too long.
+    Stuck(Stuck),
+    /// It says what cannot be.
+    Impossible(Impossible),
+    /// Its clock is wrong.
+    Skewed(Skewed),
+    /// Single readings lie far from those around them.
+    Spiking(Spiking),
+}
+
+/// Changes of state among the last [`FLAPPING_READINGS`](crate::limits::FLAPPING_READINGS)
+/// readings, newer ones weighing more, as hundredths of what it were if each were one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Flapping {
+    /// What a change is.
+    pub by: Changes,
+    /// From how many hundredths on it flaps; 1 to 100.
+    pub high: u32,
+    /// Below how many it has ceased to; at least 1 and at most `high`.
+    pub low: u32,
+}
+
+/// What a change of state is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Changes {
+    /// Another state in the eyes of any of these.
+    Of(Vec<Seen>),
+    /// A value so far from the one before, observed no longer ago than that.
+    Jumps {
+        /// How far, in the unit of the kind.
+        by: f64,
+        /// How long ago at most.
+        within: Millis,
+    },
+}
+
+/// By what a state is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Seen {
+    /// Beyond the least level, or back from it as far as that asks. Nothing else is asked of it.
+    Level(Threshold),
+    /// In which of its lists the state is. Nothing else is asked of it.
+    State(Becomes),
+}
+
+/// The same value for so long.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Stuck {
+    /// For how long, by the times of observation.
+    pub lasting: Millis,
+    /// Values that it may say for as long as it likes.
+    pub except: Vec<f64>,
+    /// How many readings in a row must each differ from the one before to end it; at least 1.
+    pub clear_readings_min: u32,
+}
+
+/// Values that cannot be; at least one of the two limits is given.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Impossible {
+    /// Nothing is less.
+    pub below: Option<f64>,
+    /// Nothing is greater.
+    pub above: Option<f64>,
+    /// How many in a row; at least 1.
+    pub readings_min: u32,
+    /// How many possible ones in a row end it; at least 1.
+    pub clear_readings_min: u32,
+}
+
+/// Times of observation that cannot be right; at least one of the two limits is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Skewed {
+    /// They lie further than this after the time of receipt.
+    pub ahead: Option<Millis>,
+    /// They lie further than this before it.
+    pub behind: Option<Millis>,
+    /// How many readings in a row, all the same way; at least 1.
+    pub readings_min: u32,
+    /// How many right ones in a row end it; at least 1.
+    pub clear_readings_min: u32,
+}
+
+/// Single readings that lie far from those before and after, which agree.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Spiking {
+    /// How far from both, in the unit of the kind. Those two differ by less than half of it.
+    pub height: f64,
+    /// So many …
+    pub spikes_min: u32,
+    /// … of so many readings, at most 64. It ends when less than half as many are left.
+    pub among: u32,
+}
+
 /// A report by a person or another system.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Report {
@@ -237,6 +349,11 @@ pub struct CorrelationRule {
     /// The networks along which evidence belongs together however far it is. What lies in one of
     /// them joins nothing else in it by metres alone.
     pub along: Along,
+    /// How near it must be in the sources' own time, if that matters.
+    pub front: Option<Front>,
+    /// If it is given: what was observed longer ago when it arrives opens nothing and joins nothing,
+    /// unless its sensor is a member already.
+    pub stale_after: Option<Millis>,
     /// How long after the incident's last evidence more may join it. While one of its sensors is
     /// abnormal it may always be joined, and those that are its members always join it.
     pub within: Millis,
@@ -265,6 +382,17 @@ pub struct Effect {
     /// How long before the first evidence of the cause: a cause may be noticed later than what it
     /// has done.
     pub before: Millis,
+}
+
+/// What happens once and is noticed where and when it arrives: a quake, a blast, a wave. A source
+/// that noticed it at another time than it can have arrived there noticed something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Front {
+    /// How far apart sources may have observed it …
+    pub tolerance: Millis,
+    /// … and, if it travels, how fast at least, in metres a second: the time that it takes from the
+    /// nearest evidence is added.
+    pub speed_m_per_s: Option<u32>,
 }
 
 /// The networks that a correlation rule follows.
@@ -444,7 +572,7 @@ impl Test {
             | Self::Rate(Rate { threshold, .. })
             | Self::Becomes(Becomes { threshold, .. })
             | Self::Window(Window { threshold, .. }) => Some(threshold),
-            Self::Silence(_) | Self::Report(_) => None,
+            Self::Silence(_) | Self::Fault(_) | Self::Report(_) => None,
         }
     }
 }

@@ -15,8 +15,17 @@
 //! far it is, and nothing else in it by metres alone: the next street may hang on another feeder.
 //! What lies in no network joins what is near, but makes no two of those that do one.
 //!
+//! What a sensor says that is not to be trusted (`detect/examine.rs`) joins what is there, and does
+//! nothing else: it weighs nothing, makes nothing graver and unites nothing. A member that was
+//! abnormal when it came to be distrusted says nothing more until it is trusted again: its incident
+//! is over when its other sensors say so, and unknown if there are none.
+//!
+//! Of what happens once and is noticed as it arrives (a front), a place that noticed it when it
+//! cannot have arrived there is not near, however near it is.
+//!
 //! An incident is recent enough while a sensor in it is abnormal, for that lasts until it clears,
-//! or for `within` after its last evidence; a report is of its own moment.
+//! or for `within` after its last evidence; a report is of its own moment. What was observed too
+//! long ago is stale, if the rule says so: it opens nothing and joins nothing.
 
 mod index;
 mod along;
@@ -25,6 +34,7 @@ mod lifecycle;
 mod family;
 mod audit;
 mod bytes;
+mod explain;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
@@ -43,7 +53,7 @@ use crate::incident::{Case, Cluster, Incident, Purpose, Source, Statement};
 use crate::limits::{CANDIDATES_PER_RULE_MAX, MEMBERS_PER_INCIDENT_MAX};
 use crate::place::Position;
 use crate::rules::Rules;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 use crate::timer::Timers;
 
 /// What all correlation rules share: timers, the book of incidents, the decisions' numbers.
@@ -163,6 +173,7 @@ impl Correlator {
             severity,
             certainty,
             until,
+            doubted: finding.doubted,
             sighting,
         };
         match &finding.detection {
@@ -194,12 +205,21 @@ impl Correlator {
                 let statement = statement(*severity, *certainty, Some(*until), sighting);
                 self.hear(finding, &statement, turn);
             }
+            Detection::Stirred if finding.doubted => {}
             Detection::Stirred => self.begin_quiet_anew(&finding.sensor, turn),
             Detection::Worsened(severity) => self.change(finding, |case, source| {
-                case.worsen(source, &finding.rule, *severity);
+                case.worsen(source, &finding.rule, *severity, finding.doubted);
             }),
             Detection::Cleared => self.change(finding, |case, source| {
-                case.cluster.settle(source, &finding.rule);
+                // Of a candidate nobody was told: there is nothing to hold on to.
+                let holds = finding.doubted && case.incident.opened_at.is_some();
+                case.cluster.settle(source, &finding.rule, holds);
+            }),
+            Detection::Faulty(malady) => self.change(finding, |case, source| {
+                case.cluster.distrust(source, &malady.concerned);
+            }),
+            Detection::Sound(malady) => self.change(finding, |case, source| {
+                case.trust(source, &malady.concerned, &malady.hearing.raised);
             }),
             Detection::Silent(_) => self.change(finding, |case, source| {
                 case.cluster.silence(source, true);
@@ -265,8 +285,15 @@ impl Correlator {
         let own = by_sensor
             .then(|| self.by_sensor.get(&source.sensor).copied())
             .flatten();
-        let near = if self.says_a_place(own, &source, sighting) {
-            self.near(own, &source, sighting.position, turn.at)
+        let age = turn.at - finding.observed_at;
+        if own.is_none() && self.rule.stale_after.is_some_and(|most| age > most) {
+            turn.desk.counters.evidence_stale += 1;
+            return;
+        }
+        let mut near = if self.says_a_place(own, &source, sighting) {
+            let mut near = self.near(own, &source, sighting.position, turn.at);
+            near.retain(|kin| self.is_of_front(kin, finding.observed_at));
+            near
         } else {
             Vec::new()
         };
@@ -287,7 +314,14 @@ impl Correlator {
             through: through(slot, &near),
             ..evidence
         };
+        if statement.doubted {
+            // It may join, and makes no two cases one.
+            near.clear();
+        }
         let slot = self.unite(slot, &near, turn);
+        if self.rule.front.is_some() && self.case(slot).cluster.member(&source).is_none() {
+            self.case_mut(slot).incident.observe(finding.observed_at);
+        }
         self.add(slot, source, by_sensor, statement, evidence, turn);
         self.touch(slot);
     }
@@ -352,6 +386,22 @@ impl Correlator {
         near.sort_unstable();
         near.dedup_by_key(|kin| kin.slot);
         near
+    }
+
+    /// Whether what a case is about can have been noticed so far from it at this time.
+    fn is_of_front(&self, kin: &Kin, observed_at: Timestamp) -> bool {
+        let Some(front) = self.rule.front else {
+            return true;
+        };
+        let Some((first, last)) = self.case(kin.slot).incident.observed else {
+            return true;
+        };
+        let travel = match (&kin.how, front.speed_m_per_s) {
+            (How::Metres(metres), Some(speed)) => i64::from(*metres) * 1_000 / i64::from(speed),
+            (How::Along(..), _) | (_, None) => 0,
+        };
+        let apart = Millis(front.tolerance.0.saturating_add(travel));
+        observed_at <= last + apart && first <= observed_at + apart
     }
 
     fn may_be_joined(&self, slot: u32, now: Timestamp) -> bool {
@@ -452,9 +502,13 @@ impl Correlator {
         let case = self.cases[slot as usize].as_mut().expect("a slot in use");
         let (reading, seq) = (&evidence.reading, evidence.seq);
         let counts = !case.cluster.has_taken(&source, reading, seq);
-        case.incident.rise(statement.severity, statement.certainty);
+        if !statement.doubted {
+            case.incident.rise(statement.severity, statement.certainty);
+        }
         if counts {
-            case.cluster.count_reading(turn.at);
+            // What is doubted keeps no incident open to more; of a candidate it is all there is.
+            let keeps = !statement.doubted || case.incident.opened_at.is_none();
+            case.cluster.count_reading(turn.at, keeps);
             if case.incident.note(evidence) {
                 turn.desk.counters.evidence_over_limit += 1;
             }

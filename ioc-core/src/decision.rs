@@ -79,7 +79,8 @@ pub enum Verdict {
     },
     /// All its sensors have been back to normal for as long as its rule asks.
     IncidentCleared(IncidentState),
-    /// Its sensors fell silent before they were back to normal: nobody knows.
+    /// Its sensors fell silent, or came to be distrusted, before they were back to normal: nobody
+    /// knows.
     IncidentUnknown(IncidentState),
     /// Evidence came back soon after it cleared: another episode, to be seen anew. Or it was
     /// unknown and its sensors speak again, whatever they say: the same episode.
@@ -92,6 +93,10 @@ pub enum Verdict {
     SensorSilent(SensorState),
     /// A silent sensor speaks again.
     SensorReturned(SensorState),
+    /// A sensor is broken in this way.
+    SensorFaulty(SensorState, SensorFault),
+    /// It is no more, or the rule by which it was is gone.
+    SensorSound(SensorState, SensorFault),
     /// Another bundle of rules and city holds from here on.
     RulesChanged(BundleHash),
     /// A person's order could not be followed.
@@ -147,6 +152,32 @@ pub struct SensorState {
     pub zone: ZoneId,
     /// When it was last heard, in logical time.
     pub last_heard_at: Timestamp,
+}
+
+/// A fault of a sensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SensorFault {
+    /// In which way it is broken, or was.
+    pub kind: FaultKind,
+    /// Whether what it says weighs nothing: for as long as this fault lasts; when it is over, whether
+    /// still so by another one.
+    pub distrusted: bool,
+}
+
+/// In which way a sensor is broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum FaultKind {
+    /// Its state changes too often.
+    Flapping,
+    /// It has said the same for too long.
+    Stuck,
+    /// It says what cannot be.
+    Impossible,
+    /// Its clock is wrong.
+    Skewed,
+    /// Single readings lie far from those around them.
+    Spiking,
 }
 
 /// An order that could not be followed.
@@ -262,7 +293,7 @@ pub enum Condition {
     Active,
     /// It is over.
     Cleared,
-    /// Its sensors fell silent; it counts as active for every gate.
+    /// Its sensors fell silent or are distrusted; it counts as active for every gate.
     Unknown,
 }
 
@@ -288,6 +319,10 @@ words! {
         Observed = "observed",
     }
     Condition { Active = "active", Cleared = "cleared", Unknown = "unknown" }
+    FaultKind {
+        Flapping = "flapping", Stuck = "stuck", Impossible = "impossible", Skewed = "skewed",
+        Spiking = "spiking",
+    }
     Handling { New = "new", Acknowledged = "acknowledged", Merged = "merged" }
     RefusalCode {
         UnknownIncident = "unknown_incident", AlreadyAcknowledged = "already_acknowledged",
@@ -311,6 +346,8 @@ impl Verdict {
             Self::IncidentAcknowledged(_) => "incident_acknowledged",
             Self::SensorSilent(_) => "sensor_silent",
             Self::SensorReturned(_) => "sensor_returned",
+            Self::SensorFaulty(..) => "sensor_faulty",
+            Self::SensorSound(..) => "sensor_sound",
             Self::RulesChanged(_) => "rules_changed",
             Self::CommandRefused(_) => "command_refused",
             Self::Command(change, _) => change.word(),
@@ -330,6 +367,8 @@ impl Verdict {
             | Self::IncidentAcknowledged(incident) => Some(incident),
             Self::SensorSilent(_)
             | Self::SensorReturned(_)
+            | Self::SensorFaulty(..)
+            | Self::SensorSound(..)
             | Self::RulesChanged(_)
             | Self::CommandRefused(_)
             | Self::Command(..) => None,
@@ -339,7 +378,10 @@ impl Verdict {
     /// The sensor it is about.
     pub const fn sensor(&self) -> Option<&SensorState> {
         match self {
-            Self::SensorSilent(sensor) | Self::SensorReturned(sensor) => Some(sensor),
+            Self::SensorSilent(sensor)
+            | Self::SensorReturned(sensor)
+            | Self::SensorFaulty(sensor, _)
+            | Self::SensorSound(sensor, _) => Some(sensor),
             _ => None,
         }
     }
@@ -370,6 +412,8 @@ impl Verdict {
             },
             Self::IncidentLinked(_) => 12,
             Self::Command(..) => 21,
+            Self::SensorFaulty(..) => 30,
+            Self::SensorSound(..) => 31,
         }
     }
 }
@@ -393,6 +437,11 @@ impl Decision {
             | Verdict::IncidentLinked(incident)
             | Verdict::IncidentAcknowledged(incident) => incident.put(out),
             Verdict::SensorSilent(sensor) | Verdict::SensorReturned(sensor) => sensor.encode(out),
+            Verdict::SensorFaulty(sensor, fault) | Verdict::SensorSound(sensor, fault) => {
+                sensor.encode(out);
+                out.put_u8(fault.kind as u8);
+                out.put_flag(fault.distrusted);
+            }
             Verdict::RulesChanged(bundle) => out.put(&bundle.0),
             Verdict::CommandRefused(refusal) => {
                 out.put_u8(refusal.code as u8);
@@ -444,6 +493,8 @@ impl Decision {
                 let change = CommandChange::take(take)?;
                 Verdict::Command(change, Box::new(CommandState::take(take)?))
             }
+            30 => Verdict::SensorFaulty(SensorState::decode(take)?, SensorFault::decode(take)?),
+            31 => Verdict::SensorSound(SensorState::decode(take)?, SensorFault::decode(take)?),
             _ => return Err(CodecError("unknown verdict")),
         };
         let cause = Cause::decode(take)?;
@@ -511,6 +562,15 @@ impl SensorState {
             position: take.option(Take::position)?,
             zone: take.parsed("zone")?,
             last_heard_at: take.time()?,
+        })
+    }
+}
+
+impl SensorFault {
+    fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            kind: FaultKind::take(take)?,
+            distrusted: take.flag()?,
         })
     }
 }

@@ -13,11 +13,14 @@ mod window;
 mod becomes;
 mod settle;
 mod silence;
+mod fault;
+mod examine;
 mod sensor;
 mod memory;
 mod due;
 mod reload;
 mod bytes;
+mod explain;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -234,6 +237,7 @@ impl SensorStage {
                 if recall == Recall::NewByAClockSetBack {
                     self.sensors[number].set_clock_back(track);
                 }
+                self.examine(number, track, reading, moment, found);
                 self.judge(number, track, reading, moment, found);
             }
             Err(NotJudged::NoRule) => self.counters.readings_of_no_rule += 1,
@@ -311,7 +315,7 @@ impl SensorStage {
             return Ok(track);
         }
         let kind = self.rules.kind_number(kind);
-        let kind = kind.filter(|&kind| !self.rules.kind(kind).judging.is_empty());
+        let kind = kind.filter(|&kind| !self.rules.kind(kind).judges_nothing());
         let kind = kind.ok_or(NotJudged::NoRule)?;
         if sensor.tracks.len() == KINDS_PER_SENSOR_MAX {
             return Err(NotJudged::TooManyKinds);
@@ -367,13 +371,11 @@ impl SensorStage {
             }
             let detection = self.rule_counters[rule_number as usize].count(rule, outcome);
             if let Some(detection) = detection {
-                found.push(finding(
-                    &self.rules,
-                    &self.sensors[number],
-                    rule,
-                    moment,
-                    detection,
-                ));
+                let sensor = &self.sensors[number];
+                found.push(Finding {
+                    observed_at: reading.observed_at.min(moment.at),
+                    ..finding(&self.rules, sensor, rule, moment, detection)
+                });
             }
         }
     }
@@ -420,7 +422,9 @@ impl SensorStage {
             due: moment.due,
             rule: self.rules.outcomes().clone(),
             sensor: sensor.id.clone(),
+            observed_at: reading.observed_at.min(moment.at),
             zone: None,
+            doubted: false,
             detection: Detection::Observed(observed),
         });
     }
@@ -465,6 +469,7 @@ fn concerns(rule: &DetectionRule, reading: &Reading<'_>) -> bool {
         | Test::Rate(_)
         | Test::Becomes(_)
         | Test::Window(_)
+        | Test::Fault(_)
         | Test::Silence(_) => true,
     };
     says_enough
@@ -488,7 +493,9 @@ fn finding(
         due: moment.due,
         rule: rule.name.clone(),
         sensor: sensor.id.clone(),
+        observed_at: moment.at,
         zone: zone.cloned(),
+        doubted: sensor.is_doubted(rules, rule),
         detection,
     }
 }

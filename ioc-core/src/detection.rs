@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use crate::codec::{CodecError, Put, Take};
-use crate::decision::{Certainty, Severity};
+use crate::decision::{Certainty, SensorFault, Severity};
 use crate::id::{ReadingId, ReadingKind, RuleId, SensorId, ZoneId};
 use crate::place::Position;
 use crate::record::Seq;
@@ -25,8 +25,13 @@ pub struct Finding {
     pub rule: RuleId,
     /// The sensor.
     pub sensor: SensorId,
+    /// When its source observed what was found, no later than it was received.
+    pub observed_at: Timestamp,
     /// The zone that the sensor is registered in, if it is in one.
     pub zone: Option<ZoneId>,
+    /// Whether the sensor is not to be trusted in readings of this kind: what is found weighs
+    /// nothing.
+    pub doubted: bool,
     /// What was found.
     pub detection: Detection,
 }
@@ -76,8 +81,25 @@ pub enum Detection {
     Returned(Hearing),
     /// The rule by which it was silent is gone; nothing is known about the sensor itself.
     SilenceForgotten(Hearing),
+    /// The sensor is broken in a way that its rule asks for.
+    Faulty(Malady),
+    /// It is no more.
+    Sound(Malady),
     /// A sensor that shows outcomes of commands has said something new.
     Observed(Observed),
+}
+
+/// What is known of a sensor that is broken, or was.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Malady {
+    /// In which way.
+    pub fault: SensorFault,
+    /// The sensor, with the rules for readings of this kind that are raised about it.
+    pub hearing: Hearing,
+    /// All rules for readings of this kind, if it is trusted no longer in them, or again; else none.
+    pub concerned: Vec<RuleId>,
+    /// The reading that shows it; `None` where its rule is gone.
+    pub shown: Option<Sighting>,
 }
 
 /// A reading that may show the outcome of a command.

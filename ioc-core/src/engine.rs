@@ -18,14 +18,17 @@ use crate::book::{Book, Entry};
 use crate::codec::{CodecError, Put, Take};
 use crate::correlate::{Correlator, Desk, Family, Turn};
 use crate::counters::EngineCounters;
-use crate::decision::{About, Answer, Cause, CommandState, Confirmation, Decision, Handling};
+use crate::decision::Handling;
+use crate::decision::{About, Answer, Cause, CommandState, Confirmation, Decision, Evidence};
 use crate::decision::{Refusal, RefusalCode, SensorState, Verdict};
-use crate::detection::{Detection, Finding, Hearing};
+use crate::detection::{Detection, Finding, Hearing, Malady};
+use crate::explain::CaseLook;
 use crate::id::{IncidentId, RuleId};
 use crate::incident::Purpose;
 use crate::invariant::{Audit, Invariant};
 use crate::limits::INCIDENTS_MAX;
 use crate::operate::{Operations, Shown};
+use crate::reading::Reading;
 use crate::record::{Action, BundleHash, Command, Effect, EffectNews, Input, Record, Seq, Started};
 use crate::rules::{Provided, Rules};
 use crate::time::{Millis, Timestamp};
@@ -403,6 +406,11 @@ impl Engine {
         (&mut self.operations, turn)
     }
 
+    /// A look at what a correlation rule made of a reading's sensor, for whoever asks why.
+    pub(crate) fn case_of(&self, rule: &RuleId, reading: &Reading<'_>) -> Option<CaseLook> {
+        self.correlators.get(rule)?.look(reading)
+    }
+
     /// Checks every invariant of the incidents and commands.
     pub(crate) fn audit(&self, audit: &mut Audit) {
         let correlators = self.correlators.values();
@@ -515,6 +523,7 @@ fn concerning(finding: &Finding) -> &[RuleId] {
         Detection::Silent(hearing)
         | Detection::Returned(hearing)
         | Detection::SilenceForgotten(hearing) => &hearing.raised,
+        Detection::Faulty(malady) | Detection::Sound(malady) => &malady.concerned,
         Detection::Observed(_) => &[],
         Detection::Stirred
         | Detection::Raised { .. }
@@ -532,6 +541,9 @@ fn tell_of_sensor(finding: &Finding, turn: &mut Turn<'_>) {
         Detection::Returned(hearing) => {
             Verdict::SensorReturned(sensor_state(finding, hearing, turn))
         }
+        Detection::Faulty(malady) | Detection::Sound(malady) => {
+            return tell_of_fault(finding, malady, turn);
+        }
         Detection::Raised { .. } | Detection::Reported { .. } => {
             if turn.rules.takers(&finding.rule).is_empty() {
                 turn.desk.counters.detections_of_no_rule += 1;
@@ -548,6 +560,30 @@ fn tell_of_sensor(finding: &Finding, turn: &mut Turn<'_>) {
     let cause = Cause {
         rule: Some(finding.rule.clone()),
         due: turn.due,
+        ..Cause::default()
+    };
+    turn.decide(verdict, cause);
+}
+
+/// Decides that a sensor is broken, or no more, and names the reading that shows it.
+fn tell_of_fault(finding: &Finding, malady: &Malady, turn: &mut Turn<'_>) {
+    let sensor = sensor_state(finding, &malady.hearing, turn);
+    let verdict = match finding.detection {
+        Detection::Faulty(_) => Verdict::SensorFaulty(sensor, malady.fault),
+        _ => Verdict::SensorSound(sensor, malady.fault),
+    };
+    let evidence = malady.shown.as_ref().map(|shown| Evidence {
+        reading: shown.reading.clone(),
+        seq: shown.seq,
+        sensor: finding.sensor.clone(),
+        rule: finding.rule.clone(),
+        value: shown.value,
+        distance_m: None,
+        through: None,
+    });
+    let cause = Cause {
+        rule: Some(finding.rule.clone()),
+        evidence: evidence.into_iter().collect(),
         ..Cause::default()
     };
     turn.decide(verdict, cause);

@@ -67,6 +67,19 @@ pub const RATE_READINGS_MIN: usize = 4;
 /// How many times the rule's time those few may lie back. Older ones are forgotten.
 pub const RATE_STRETCH_MAX: i64 = 4;
 
+/// Of how many readings the changes of state are counted that show that a sensor flaps.
+pub const FLAPPING_READINGS: u32 = 21;
+
+/// The states that how many level rules of a kind see are looked at for that. Those that further
+/// ones see, by name, are not.
+pub const FLAPPING_STATES_MAX: usize = 8;
+
+/// Of how many readings spikes are counted at most.
+pub const SPIKING_READINGS_MAX: u32 = 64;
+
+/// How many readings must say the same, besides for how long, to show that a sensor is stuck.
+pub const STUCK_READINGS_MIN: u32 = 4;
+
 /// How many steps a window has at most: as many sums are kept for each sensor, and as many again
 /// while it waits for what comes late.
 pub const WINDOW_STEPS_MAX: usize = 60;

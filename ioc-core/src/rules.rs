@@ -46,6 +46,15 @@ pub(crate) struct KindRules {
     pub judging: Vec<u32>,
     /// Silence, in the order of their names.
     pub silences: Vec<u32>,
+    /// Faults of sensors, in the order of their names.
+    pub faults: Vec<u32>,
+}
+
+impl KindRules {
+    /// Whether no rule looks at a reading.
+    pub fn judges_nothing(&self) -> bool {
+        self.judging.is_empty() && self.faults.is_empty()
+    }
 }
 
 impl Rules {
@@ -238,6 +247,7 @@ fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {
                 kind: rule.kind.clone(),
                 judging: Vec::new(),
                 silences: Vec::new(),
+                faults: Vec::new(),
             });
             kinds.len() - 1
         });
@@ -248,6 +258,7 @@ fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {
             | Test::Window(_)
             | Test::Report(_) => kinds[place].judging.push(number),
             Test::Silence(_) => kinds[place].silences.push(number),
+            Test::Fault(_) => kinds[place].faults.push(number),
         }
     }
     kinds

@@ -6,6 +6,7 @@ import { Actuators } from "./actuators.js";
 import { Detail } from "./detail.js";
 import { byId, el, setText, shape } from "./dom.js";
 import { Feed } from "./feed.js";
+import { Health } from "./health.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
 import { CityMap } from "./map.js";
@@ -53,6 +54,7 @@ const detail = new Detail({
 });
 detail.onLoaded = planDraw;
 const actuators = new Actuators({ root: byId("actuators"), onOrder: operate });
+const health = new Health({ onLoaded: planDraw });
 const live = new Live({
   url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/v1/stream`,
   hello,
@@ -101,10 +103,12 @@ function hear(message) {
   if (change.all) {
     newPicture();
     actuators.load();
+    health.load();
   }
   if (change.decisions?.some(({ type }) => type === "rules_changed")) actuators.load();
   if (change.decisions) {
     feed.add(change.decisions);
+    health.heard(change.decisions);
     detail.add(change.decisions);
   }
   if (change.all || change.sensors?.size || change.decisions?.length) sensorsChanged = true;
@@ -202,7 +206,7 @@ function draw() {
   const now = time.at(performance.now()) ?? Date.now();
   if (sensorsChanged) heard = heardOf(store, map.city.sensors);
   list.draw({ store, selected, now, heard });
-  detail.draw({ store, now, heard, may: may(), pending: pending.has(selected) });
+  detail.draw({ store, now, heard, health, may: may(), pending: pending.has(selected) });
   const evidence = selected === null ? [] : detail.evidence().map((each) => each.sensor);
   map.update({ store, selected, evidence, now, sensors: sensorsChanged });
   sensorsChanged = false;

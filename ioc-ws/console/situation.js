@@ -1,4 +1,5 @@
-// The city at a glance, shown while no incident is chosen: what is open by kind, who is silent.
+// The city at a glance, shown while no incident is chosen: what is open by kind, who is silent
+// or broken.
 
 import { el, picture } from "./dom.js";
 import { SEVERITIES, isOpen } from "./store.js";
@@ -7,8 +8,11 @@ import { ALERT, TICK, pictogram, plural, span, spoken, watch } from "./words.js"
 const SILENT_MAX = 8;
 const PARTS_MAX = 12;
 
-/** The pane's elements; `now` is logical time in milliseconds, `heard` as `heardOf` says. */
-export function situation(store, now, heard) {
+/**
+ * The pane's elements; `now` is logical time in milliseconds, `heard` as `heardOf` says, `health`
+ * what is known of broken sensors.
+ */
+export function situation(store, now, heard, health) {
   const open = [...store.incidents.values()].filter(isOpen);
   const head = el("div", { class: "panel-head" }, el("h2", {}, "Situation"),
     el("span", { class: "note" }, "Choose an incident to see why"));
@@ -16,7 +20,7 @@ export function situation(store, now, heard) {
     return [head, el("div", { class: "empty" }, el("p", {}, "Waiting for the picture."))];
   }
   const parts = [kinds(open), watched(heard), silent(store, now)];
-  return [head, el("div", { class: "situation" }, ...parts)];
+  return [head, el("div", { class: "situation" }, ...parts, ...health.sections(now))];
 }
 
 /** No news is good news only from who is heard. */

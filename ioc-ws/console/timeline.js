@@ -44,7 +44,7 @@ function textOf({ decision, rose, updates }, id) {
     case "incident_cleared":
       return "Cleared: its sensors are normal";
     case "incident_unknown":
-      return "Unknown: its sensors fell silent";
+      return "Unknown: its sensors fell silent or are broken";
     case "incident_reopened":
       return `Reopened: episode ${incident.episode}`;
     case "incident_linked":

@@ -89,7 +89,7 @@ export function told(decision, placeOf) {
       case "incident_cleared":
         return { verb: "cleared", text: here, note: "its sensors are normal" };
       case "incident_unknown":
-        return { verb: "unknown", text: here, note: "its sensors fell silent" };
+        return { verb: "unknown", text: here, note: "its sensors fell silent or are broken" };
       case "incident_reopened":
         return { verb: "reopened", text: here, note: `episode ${incident.episode}` };
       case "incident_linked":
@@ -101,8 +101,9 @@ export function told(decision, placeOf) {
     }
   }
   if (sensor) {
-    const verb = type === "sensor_silent" ? "silent" : "returned";
-    return { verb, text: `Sensor ${sensor.id}`, note: spoken(sensor.kind) };
+    const verb = type.replace("sensor_", "");
+    const fault = decision.fault && spoken(decision.fault);
+    return { verb, text: `Sensor ${sensor.id}`, note: fault ?? spoken(sensor.kind) };
   }
   if (decision.command) {
     const { actuator, command, answer } = decision.command;

@@ -57,6 +57,8 @@ impl Controls {
             Verdict::IncidentAcknowledged(_)
             | Verdict::SensorSilent(_)
             | Verdict::SensorReturned(_)
+            | Verdict::SensorFaulty(..)
+            | Verdict::SensorSound(..)
             | Verdict::RulesChanged(_)
             | Verdict::CommandRefused(_)
             | Verdict::Command(..) => true,

@@ -165,7 +165,7 @@ pub(crate) fn command_of(change: CommandChange, actuator: &str, request: &str) -
     Verdict::Command(change, Box::new(state))
 }
 
-fn sensor_state(sensor: &str) -> SensorState {
+pub(crate) fn sensor_state(sensor: &str) -> SensorState {
     SensorState {
         id: sensor.parse().unwrap(),
         kind: "water_level".parse().unwrap(),

@@ -40,7 +40,8 @@ pub struct WindowOptions {
     /// How many cleared and merged incidents stay in the picture; the oldest go first. Open ones
     /// all stay.
     pub ended_incidents_max: usize,
-    /// How many silent sensors a snapshot lists; the others are counted.
+    /// How many silent sensors a snapshot lists, and silent or broken ones the list of their health;
+    /// the others are counted.
     pub silent_listed_max: usize,
     /// Of how many actuators the last command is held; that which has been over longest goes first.
     pub commanded_actuators_max: usize,

@@ -13,7 +13,8 @@ use ioc_core::decision::{
     About, Cause, CommandChange, Condition, Decision, DecisionHash, Evidence,
 };
 use ioc_core::decision::{
-    AnswerWord, EffectClass, IncidentState, Progress, RefusalCode, SensorState,
+    AnswerWord, EffectClass, FaultKind, IncidentState, Progress, RefusalCode, SensorFault,
+    SensorState,
 };
 use ioc_core::decision::{Handling, Refusal};
 use ioc_core::decision::{Severity, Verdict};
@@ -98,12 +99,22 @@ fn every_type() -> Vec<Decision> {
         Verdict::IncidentLinked(caused),
     ];
     let changes = CommandChange::ALL.iter().copied();
+    let of_faults = [
+        Verdict::SensorFaulty(sensor(), flapping(true)),
+        Verdict::SensorSound(sensor(), flapping(false)),
+    ];
     let verdicts = verdicts.into_iter().chain(changes.map(examples::command));
+    let verdicts = verdicts.chain(of_faults);
     let decision = |(verdict, seq)| Decision {
         cause: cause_of(&verdict),
         ..examples::decision(seq, verdict)
     };
     verdicts.zip(1042..).map(decision).collect()
+}
+
+fn flapping(distrusted: bool) -> SensorFault {
+    let kind = FaultKind::Flapping;
+    SensorFault { kind, distrusted }
 }
 
 fn sensor() -> SensorState {
@@ -148,6 +159,14 @@ fn cause_of(verdict: &Verdict) -> Cause {
         },
         Verdict::SensorReturned(_) => Cause {
             rule: rule("river-silent"),
+            ..Cause::default()
+        },
+        Verdict::SensorFaulty(..) | Verdict::SensorSound(..) => Cause {
+            rule: rule("river-flapping"),
+            evidence: vec![Evidence {
+                rule: "river-flapping".parse().unwrap(),
+                ..evidence("e90d", 1058, "wl-0412", None)
+            }],
             ..Cause::default()
         },
         Verdict::RulesChanged(_) => Cause::default(),

@@ -14,13 +14,15 @@ use ioc_core::codec::{Put, Take};
 use ioc_core::decision::{Cause, CommandChange, Decision, DecisionHash, DecisionSeq, Verdict};
 
 use crate::feed::Head;
+use crate::health::Health;
 use crate::milestones::Milestones;
 use crate::view::{Commanded, Incident, Silent};
 
 /// The format of the bytes.
 pub const VIEW_FORMAT: u16 = 2;
 
-/// The formats that are read: before the second there were no commands to actuators.
+/// The formats that are read: before the second there were no commands to actuators and no
+/// health of sensors.
 pub const VIEW_FORMATS_READ: RangeInclusive<u16> = 1..=VIEW_FORMAT;
 
 /// A view, apart from what comes again by itself.
@@ -33,6 +35,7 @@ pub(crate) struct Saved {
     pub silent: Vec<Arc<Silent>>,
     /// The last command to each actuator, sorted by actuator.
     pub commands: Vec<Arc<Commanded>>,
+    pub health: Health,
 }
 
 impl Saved {
@@ -53,6 +56,7 @@ impl Saved {
         for command in &self.commands {
             put_decision(&mut out, &told(command));
         }
+        self.health.put(&mut out);
         out
     }
 
@@ -75,10 +79,12 @@ impl Saved {
             silent.push(Arc::new(take_silent(&mut take)?));
         }
         let mut commands = Vec::new();
+        let mut health = Health::default();
         if format >= 2 {
             for _ in 0..take.u32()? {
                 commands.push(Arc::new(take_command(&mut take)?));
             }
+            health = Health::take(&mut take)?;
         }
         take.end()?;
         Ok(Self {
@@ -86,6 +92,7 @@ impl Saved {
             incidents,
             silent,
             commands,
+            health,
         })
     }
 }
@@ -185,13 +192,13 @@ fn take_command(take: &mut Take<'_>) -> Result<Commanded, CodecError> {
     })
 }
 
-fn put_decision(out: &mut Vec<u8>, decision: &Decision) {
+pub(crate) fn put_decision(out: &mut Vec<u8>, decision: &Decision) {
     let mut bytes = Vec::new();
     decision.encode(&mut bytes);
     put_long(out, &bytes);
 }
 
-fn take_decision(take: &mut Take<'_>) -> Result<Decision, CodecError> {
+pub(crate) fn take_decision(take: &mut Take<'_>) -> Result<Decision, CodecError> {
     Decision::decode(take_long(take)?)
 }
 

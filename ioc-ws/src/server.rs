@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::error::ApiError;
 use crate::window::Shared;
-use crate::{actuators, console, rest, session, telemetry};
+use crate::{actuators, console, rest, sensors, session, telemetry};
 
 /// The version of the stream that we speak.
 const SUBPROTOCOL: &str = "ioc.v1";
@@ -49,6 +49,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/actuators/{id}/commands", post(actuators::command))
         .route("/api/v1/decisions", get(rest::decisions))
         .route("/api/v1/sensors/silent", get(rest::sensors_silent))
+        .route("/api/v1/sensors/health", get(sensors::health))
         .route("/api/v1/city", get(rest::city))
         .fallback(rest::no_such_path)
         .method_not_allowed_fallback(rest::wrong_method)

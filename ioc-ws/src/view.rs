@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::feed::{Head, Published};
 use crate::frame;
+use crate::health::{Health, HealthPicture};
 use crate::milestones::Milestones;
 use crate::options::WindowOptions;
 use crate::saved::Saved;
@@ -130,6 +131,7 @@ pub(crate) struct View {
     ended: VecDeque<(IncidentId, DecisionSeq)>,
     silent: BTreeMap<SensorId, Arc<Silent>>,
     commands: BTreeMap<ActuatorId, Arc<Commanded>>,
+    health: Health,
     samples: BTreeMap<SensorId, Arc<Sample>>,
     latest: Option<Arc<Picture>>,
 }
@@ -143,6 +145,7 @@ impl View {
             ended: VecDeque::new(),
             silent: BTreeMap::new(),
             commands: BTreeMap::new(),
+            health: Health::default(),
             samples: BTreeMap::new(),
             latest: None,
         }
@@ -155,6 +158,7 @@ impl View {
             incidents: self.incidents.values().cloned().collect(),
             silent: self.silent.values().cloned().collect(),
             commands: self.commands.values().cloned().collect(),
+            health: self.health.clone(),
         }
     }
 
@@ -180,6 +184,7 @@ impl View {
         self.commands = commands
             .map(|command| (command.state.actuator.clone(), command))
             .collect();
+        self.health = saved.health;
         self.forget_ended();
     }
 
@@ -197,6 +202,7 @@ impl View {
             at: decision.at,
         };
         self.latest = None;
+        self.health.apply(decision);
         match &decision.verdict {
             Verdict::SensorSilent(sensor) => {
                 let silent = Silent {
@@ -209,7 +215,10 @@ impl View {
             Verdict::SensorReturned(sensor) => {
                 self.silent.remove(&sensor.id);
             }
-            Verdict::RulesChanged(_) | Verdict::CommandRefused(_) => {}
+            Verdict::SensorFaulty(..)
+            | Verdict::SensorSound(..)
+            | Verdict::RulesChanged(_)
+            | Verdict::CommandRefused(_) => {}
             Verdict::Command(change, state) => self.apply_command(*change, state, decision),
             Verdict::IncidentMerged { into, .. } => {
                 self.apply_incident(published, control);
@@ -315,6 +324,7 @@ impl View {
             silent: listed.cloned().collect(),
             silent_total: self.silent.len(),
             commands: self.commands.values().cloned().collect(),
+            health: HealthPicture::of(&self.health, self.options.silent_listed_max),
             samples: self.samples.values().cloned().collect(),
             snapshot: OnceLock::new(),
         });
@@ -334,6 +344,7 @@ pub(crate) struct Picture {
     pub silent_total: usize,
     /// Sorted by actuator.
     pub commands: Vec<Arc<Commanded>>,
+    pub health: HealthPicture,
     /// Sorted by sensor.
     pub samples: Vec<Arc<Sample>>,
     snapshot: OnceLock<Utf8Bytes>,

@@ -8,7 +8,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use ioc_core::decision::{About, Cause, CommandState, Decision, DecisionHash, Evidence};
-use ioc_core::decision::{IncidentState, Refusal, SensorState, Verdict};
+use ioc_core::decision::{IncidentState, Refusal, SensorFault, SensorState, Verdict};
 use ioc_core::id::{CommandKey, IncidentId, NodeId};
 use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
@@ -55,6 +55,8 @@ enum SubjectJson<'a> {
     },
     Sensor {
         sensor: SensorJson<'a>,
+        #[serde(flatten)]
+        fault: Option<FaultJson>,
     },
     Rules {
         bundle: Hex<'a>,
@@ -90,7 +92,14 @@ impl<'a> From<&'a Verdict> for SubjectJson<'a> {
             },
             Verdict::SensorSilent(sensor) | Verdict::SensorReturned(sensor) => Self::Sensor {
                 sensor: SensorJson::from(sensor),
+                fault: None,
             },
+            Verdict::SensorFaulty(sensor, fault) | Verdict::SensorSound(sensor, fault) => {
+                Self::Sensor {
+                    sensor: SensorJson::from(sensor),
+                    fault: Some(FaultJson::from(*fault)),
+                }
+            }
             Verdict::RulesChanged(bundle) => Self::Rules {
                 bundle: Hex(&bundle.0),
             },
@@ -239,6 +248,22 @@ impl<'a> From<&'a SensorState> for SensorJson<'a> {
             position: sensor.position.map(Position::to_degrees),
             zone: sensor.zone.as_str(),
             last_heard_at: Text(sensor.last_heard_at),
+        }
+    }
+}
+
+/// A fault of a sensor, in decisions about it.
+#[derive(Serialize)]
+struct FaultJson {
+    fault: &'static str,
+    distrusted: bool,
+}
+
+impl From<SensorFault> for FaultJson {
+    fn from(fault: SensorFault) -> Self {
+        Self {
+            fault: fault.kind.word(),
+            distrusted: fault.distrusted,
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod threshold;
 pub mod rate;
 pub mod window;
 pub mod becomes;
+pub mod fault;
 pub mod correlation;
 
 use std::collections::BTreeMap;
@@ -48,11 +49,21 @@ impl Rules {
         for root in files {
             written.collect(root, mistakes);
         }
-        let detections: Vec<_> = written
+        let mut detections: Vec<_> = written
             .detections
             .iter()
             .filter_map(|(name, rule)| detection::read(name, &rule.field, kinds, mistakes))
             .collect();
+        let all_are_known = detections.len() == written.detections.len();
+        detection::see_states(&mut detections, kinds, |blind| {
+            if !all_are_known {
+                return;
+            }
+            let written = &written.detections[blind.as_str()];
+            let what = "no level rule of this kind says what its states are; write what a change \
+                        is, such as `jump: … within 5 min`";
+            mistakes.add(written.place, &written.field.path, what);
+        });
         let known = correlation::Known {
             detections: &detections,
             written: written.detections.keys().map(String::as_str).collect(),
@@ -167,7 +178,7 @@ impl<'a> Written<'a> {
     ) {
         for detection in detections
             .iter()
-            .filter(|rule| !detection::is_silence(rule))
+            .filter(|rule| !detection::is_of_sensor(rule))
         {
             let taken = correlations
                 .iter()

@@ -100,8 +100,10 @@ impl Correlator {
     /// Opens a candidate if enough sources agree and there is room to remember it.
     /// Returns it if it may have a cause or effects, and is to be announced.
     fn open_if_enough(&mut self, slot: u32, turn: &mut Turn<'_>) -> Option<IncidentId> {
-        let case = self.case(slot);
-        if case.cluster.weight() < u64::from(self.rule.sources_min) {
+        let cluster = &self.case(slot).cluster;
+        // A silent sensor that is trusted again by a reload says nothing that is new.
+        let is_heard = cluster.world() == World::GoesOn;
+        if !is_heard || cluster.weight() < u64::from(self.rule.sources_min) {
             return None;
         }
         let Some(forgotten) = turn.desk.book.make_room() else {
@@ -218,7 +220,9 @@ impl Correlator {
     }
 
     fn clear(&mut self, slot: u32, turn: &mut Turn<'_>) {
-        self.case_mut(slot).incident.condition = Condition::Cleared;
+        let case = self.case_mut(slot);
+        case.cluster.forget_lost();
+        case.incident.condition = Condition::Cleared;
         self.tell(slot, Verdict::IncidentCleared, turn);
         let due = turn.at + self.rule.reopen_within;
         self.set_timer(slot, Purpose::Retire, Some(due), turn);

@@ -32,7 +32,7 @@ impl SensorStage {
                 Test::Threshold(_) | Test::Rate(_) | Test::Becomes(_) | Test::Window(_) => {
                     self.fire_rule(number, rule, moment, found);
                 }
-                Test::Report(_) => unreachable!("reports have no timers"),
+                Test::Report(_) | Test::Fault(_) => unreachable!("neither has timers"),
             }
         }
     }
@@ -75,17 +75,15 @@ impl SensorStage {
         let state = sensor.rule_state(&self.rules, rule as u32);
         let outcome = state.fire(detection_rule, registered, moment.at, heard);
         let due = state.due(detection_rule);
+        let observed_at = state.observed_to().unwrap_or(moment.at).min(moment.at);
         self.timers
             .replace(None, due, &detection_rule.name, &sensor.id);
         if let Some(detection) = self.rule_counters[rule].count(detection_rule, outcome) {
             let sensor = &self.sensors[number];
-            f.push(finding(
-                &self.rules,
-                sensor,
-                detection_rule,
-                moment,
-                detection,
-            ));
+            f.push(Finding {
+                observed_at,
+                ..finding(&self.rules, sensor, detection_rule, moment, detection)
+            });
         }
     }
 }

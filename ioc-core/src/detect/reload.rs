@@ -37,7 +37,10 @@ impl SensorStage {
             let heard_at = sensor.heard_at.max(self.started_at);
             for (rule, detection) in sensor.reload(&old, &new, heard_at, moment.at) {
                 let rule = old.detection(rule);
-                found.push(finding(&new, sensor, rule, moment, detection));
+                let finding = finding(&new, sensor, rule, moment, detection);
+                // What clears because its rule is gone does so whoever may be trusted.
+                let doubted = false;
+                found.push(Finding { doubted, ..finding });
             }
             for (due, rule) in sensor.timers(&new) {
                 timers.push(Timer {

@@ -48,6 +48,7 @@ pub(super) fn signal(test: &Test, reading: &Reading<'_>) -> Option<f64> {
         | Test::Rate(_)
         | Test::Window(_)
         | Test::Silence(_)
+        | Test::Fault(_)
         | Test::Report(_) => Some(reading.value),
     }
 }
@@ -70,7 +71,7 @@ impl RuleState {
             Test::Becomes(rule) => Self::Becomes(Box::new(becomes::State::new(rule))),
             Test::Window(rule) => Self::Window(Box::new(window::State::new(rule, name))),
             Test::Report(_) => Self::Report,
-            Test::Silence(_) => unreachable!("silence judges no reading"),
+            Test::Silence(_) | Test::Fault(_) => unreachable!("they are about the sensor"),
         };
         if settles(rule) {
             Self::Settled(Box::new(settle::State::new(state)))
@@ -159,6 +160,18 @@ impl RuleState {
         }
     }
 
+    /// When the latest that it has judged was observed, if order means something to it.
+    pub fn observed_to(&self) -> Option<Timestamp> {
+        let observed_to = match self {
+            Self::Threshold(state) => state.observed_to(),
+            Self::Rate(state) => state.observed_to(),
+            Self::Becomes(state) => state.observed_to(),
+            Self::Settled(settled) => return settled.state.observed_to(),
+            Self::Window(_) | Self::Report => return None,
+        };
+        Some(observed_to).filter(|at| *at > Timestamp::MIN)
+    }
+
     /// Whether its detection is raised.
     pub fn is_raised(&self) -> bool {
         match self {
@@ -210,7 +223,7 @@ impl RuleState {
             Test::Becomes(rule) => Self::Becomes(Box::new(becomes::State::take(take, rule)?)),
             Test::Window(rule) => Self::Window(Box::new(window::State::take(take, rule, name)?)),
             Test::Report(_) => Self::Report,
-            Test::Silence(_) => unreachable!("silence judges no reading"),
+            Test::Silence(_) | Test::Fault(_) => unreachable!("they are about the sensor"),
         })
     }
 }

@@ -7,9 +7,11 @@ use std::hint::black_box;
 
 use super::memory::Memory;
 use super::rule_state::RuleState;
-use super::silence;
+use super::{examine, fault, silence};
+use crate::bundle::DetectionRule;
 use crate::codec::{CodecError, Put, Take};
-use crate::detection::{Detection, Hearing};
+use crate::decision::SensorFault;
+use crate::detection::{Detection, Hearing, Malady};
 use crate::id::{RuleId, SensorId};
 use crate::limits::KINDS_PER_SENSOR_MAX;
 use crate::rules::Rules;
@@ -37,6 +39,10 @@ pub(super) struct Track {
     pub kind: u32,
     /// One for each judging rule of the kind, in the same order.
     pub states: Vec<RuleState>,
+    /// One for each fault rule of the kind, in the same order.
+    pub faults: Vec<fault::State>,
+    /// Whether the sensor is not to be trusted in readings of this kind. Follows from the faults.
+    pub doubted: bool,
 }
 
 impl Sensor {
@@ -65,6 +71,8 @@ impl Sensor {
         if let [track, ..] = &self.tracks[..] {
             black_box(track.kind);
             black_box(track.states.first().is_some_and(RuleState::is_raised));
+            let faults = track.faults.iter().map(fault::State::is_raised);
+            black_box(faults.fold(false, |all, raised| all | raised));
         }
     }
 
@@ -72,6 +80,14 @@ impl Sensor {
     pub fn set_clock_back(&mut self, track: usize) {
         let states = self.tracks[track].states.iter_mut();
         states.for_each(RuleState::set_clock_back);
+        let faults = self.tracks[track].faults.iter_mut();
+        faults.for_each(fault::State::set_clock_back);
+    }
+
+    /// Whether it is not to be trusted in what this rule finds.
+    pub fn is_doubted(&self, rules: &Rules, rule: &DetectionRule) -> bool {
+        let mut doubted = self.tracks.iter().filter(|track| track.doubted);
+        doubted.any(|track| rules.kind(track.kind).kind == rule.kind)
     }
 
     pub fn is_silent(&self) -> bool {
@@ -94,11 +110,8 @@ impl Sensor {
 
     /// The rules whose detections are raised about it.
     fn raised(&self, rules: &Rules) -> Vec<RuleId> {
-        let states = self.tracks.iter().flat_map(|track| track.with_rules(rules));
-        states
-            .filter(|(_, state)| state.is_raised())
-            .map(|(rule, _)| rules.detection(rule).name.clone())
-            .collect()
+        let tracks = self.tracks.iter();
+        tracks.flat_map(|track| track.raised(rules)).collect()
     }
 
     /// What a rule knows of it whose timer runs for this sensor.
@@ -136,15 +149,26 @@ impl Sensor {
     ) -> Vec<(u32, Detection)> {
         let mut found = self.reload_silences(old, new, heard_at, now);
         let tracks = std::mem::take(&mut self.tracks);
-        for mut track in tracks {
+        for track in tracks {
             let rules = &old.kind(track.kind).judging;
             let mut states: Vec<_> = rules.iter().copied().zip(track.states).collect();
+            let rules = &old.kind(track.kind).faults;
+            let mut faults: Vec<_> = rules.iter().copied().zip(track.faults).collect();
             let kind = new.kind_number(old.kind(track.kind).kind.as_str());
-            if let Some(kind) = kind.filter(|&kind| !new.kind(kind).judging.is_empty()) {
-                track = Track::new(kind, new, &self.id, self.registered);
-                track.keep(new, self.registered, old, &mut states);
-                self.tracks.push(track);
-            }
+            let kind = kind.filter(|&kind| !new.kind(kind).judges_nothing());
+            let kept = kind.map(|kind| {
+                let mut kept = Track::new(kind, new, &self.id, self.registered);
+                kept.keep(new, self.registered, old, &mut states);
+                kept.keep_faults(new, old, &mut faults);
+                kept
+            });
+            let faults = faults.iter().filter(|(_, state)| state.is_raised());
+            let sound = faults.map(|(rule, _)| {
+                let malady = self.no_more(old.detection(*rule), kept.as_ref(), new);
+                (*rule, Detection::Sound(malady))
+            });
+            found.extend(sound);
+            self.tracks.extend(kept);
             let gone = states.iter().filter(|(_, state)| state.is_raised());
             found.extend(gone.map(|(rule, _)| (*rule, Detection::Cleared)));
         }
@@ -184,6 +208,28 @@ impl Sensor {
         let gone = gone.filter_map(|(rule, _)| Some((*rule, hearing.clone()?)));
         gone.map(|(rule, hearing)| (rule, Detection::SilenceForgotten(hearing)))
             .collect()
+    }
+
+    /// A fault whose rule is gone: nothing is known about the sensor itself. What is still raised
+    /// by it counts, unless another rule distrusts it.
+    fn no_more(&self, rule: &DetectionRule, track: Option<&Track>, rules: &Rules) -> Malady {
+        let registered = self.registered.map(|number| rules.sensor(number));
+        let distrusted = track.is_some_and(|track| track.doubted);
+        let trusted = || track.filter(|_| !distrusted).into_iter();
+        Malady {
+            fault: SensorFault {
+                kind: fault::kind(examine::fault_of(rule)),
+                distrusted,
+            },
+            hearing: Hearing {
+                kind: rule.kind.clone(),
+                position: registered.and_then(|own| own.position),
+                last_heard_at: self.heard_at,
+                raised: trusted().flat_map(|track| track.raised(rules)).collect(),
+            },
+            concerned: trusted().flat_map(|track| track.judging(rules)).collect(),
+            shown: None,
+        }
     }
 
     /// Puts the whole state, kinds and rules in the order of their names. Which rules there are
@@ -258,9 +304,12 @@ impl Track {
     pub fn new(kind: u32, rules: &Rules, id: &SensorId, registered: Option<u32>) -> Self {
         let registered = registered.map(|number| rules.sensor(number));
         let state = |rule: &u32| RuleState::new(rules.detection(*rule), id.as_str(), registered);
+        let fault = |rule: &u32| fault::State::new(examine::fault_of(rules.detection(*rule)));
         Self {
             kind,
             states: rules.kind(kind).judging.iter().map(state).collect(),
+            faults: rules.kind(kind).faults.iter().map(fault).collect(),
+            doubted: false,
         }
     }
 
@@ -269,6 +318,7 @@ impl Track {
         for (rule, state) in self.with_rules(rules) {
             state.put(rules.detection(rule), out);
         }
+        self.faults.iter().for_each(|fault| fault.put(out));
     }
 
     fn take(
@@ -278,13 +328,17 @@ impl Track {
         registered: Option<u32>,
     ) -> Result<Self, CodecError> {
         let kind = rules.kind_number(take.text()?);
-        let kind = kind.filter(|&kind| !rules.kind(kind).judging.is_empty());
+        let kind = kind.filter(|&kind| !rules.kind(kind).judges_nothing());
         let kind = kind.ok_or(CodecError("a kind that no rule judges"))?;
         let mut track = Self::new(kind, rules, id, registered);
         let registered = registered.map(|number| rules.sensor(number));
         for (&rule, state) in rules.kind(kind).judging.iter().zip(&mut track.states) {
             *state = RuleState::take(take, rules.detection(rule), id.as_str(), registered)?;
         }
+        for (&rule, state) in rules.kind(kind).faults.iter().zip(&mut track.faults) {
+            *state = fault::State::take(take, examine::fault_of(rules.detection(rule)))?;
+        }
+        track.weigh_trust(rules);
         Ok(track)
     }
 
@@ -292,6 +346,19 @@ impl Track {
     pub fn is_of_reports(&self) -> bool {
         let mut states = self.states.iter();
         states.any(|state| matches!(state, RuleState::Report))
+    }
+
+    /// The rules whose detections are raised by it.
+    pub fn raised<'a>(&'a self, rules: &'a Rules) -> impl Iterator<Item = RuleId> {
+        let states = self.with_rules(rules);
+        let raised = states.filter(|(_, state)| state.is_raised());
+        raised.map(|(rule, _)| rules.detection(rule).name.clone())
+    }
+
+    /// The rules that look at its readings.
+    pub fn judging<'a>(&self, rules: &'a Rules) -> impl Iterator<Item = RuleId> + use<'a> {
+        let judging = rules.kind(self.kind).judging.iter();
+        judging.map(|&rule| rules.detection(rule).name.clone())
     }
 
     fn with_rules<'a>(&'a self, rules: &'a Rules) -> impl Iterator<Item = (u32, &'a RuleState)> {
@@ -316,5 +383,17 @@ impl Track {
             *place = states.remove(kept).1;
             place.refit(&new.detection(rule).test, registered);
         }
+    }
+    /// Takes the faults of unchanged rules out of `faults`.
+    fn keep_faults(&mut self, new: &Rules, old: &Rules, faults: &mut Vec<(u32, fault::State)>) {
+        for (&rule, place) in new.kind(self.kind).faults.iter().zip(&mut self.faults) {
+            let kept = faults
+                .iter()
+                .position(|(number, _)| same(old, *number, new, rule));
+            if let Some(kept) = kept {
+                *place = faults.remove(kept).1;
+            }
+        }
+        self.weigh_trust(new);
     }
 }

@@ -29,7 +29,8 @@ pub(crate) struct Source {
 pub(crate) enum World {
     /// At least one is abnormal and heard.
     GoesOn,
-    /// None is, but some fell silent while they were abnormal.
+    /// None is, but some fell silent while they were abnormal; or came to be distrusted, and no
+    /// other sensor is there to say that it is over.
     Blind,
     /// All are normal again.
     Quiet,
@@ -40,7 +41,7 @@ pub(crate) enum World {
 pub(crate) struct Cluster {
     members: BTreeMap<Source, Member>,
     /// How many members stand how, by [`Standing`].
-    standing: [u32; 5],
+    standing: [u32; 6],
     /// What the members that say something is wrong weigh together.
     weight: u64,
     /// When which report stops counting, each once.
@@ -112,24 +113,34 @@ impl Cluster {
     /// Whether a sensor among them is abnormal, which lasts until it is normal again. A report is
     /// of its own moment.
     pub fn has_lasting(&self) -> bool {
-        let [_, _, abnormal, silent, _] = self.standing;
-        abnormal + silent > 0
+        let [_, _, abnormal, silent, _, lost] = self.standing;
+        abnormal + silent + lost > 0
     }
 
     pub fn world(&self) -> World {
         match self.standing {
-            [_, _, 0, 0, 0] => World::Quiet,
-            [_, _, 0, _, 0] => World::Blind,
+            [_, _, 0, 0, 0, 0] => World::Quiet,
+            [_, _, 0, 0, 0, _] if self.some_sensor_is_normal() => World::Quiet,
+            [_, _, 0, _, 0, _] => World::Blind,
             _ => World::GoesOn,
         }
+    }
+
+    /// Whether a trusted sensor among them is normal again: then nobody needs to be asked who
+    /// cannot be believed.
+    fn some_sensor_is_normal(&self) -> bool {
+        let mut members = self.members.iter();
+        members.any(|(source, member)| {
+            source.report.is_none() && member.standing() == Standing::Normal
+        })
     }
 
     /// The gravest and the surest that its members say at this time.
     pub fn verdict(&self) -> (Severity, Certainty) {
         let mut verdict = (Severity::Unknown, Certainty::Unknown);
         for raised in self.members.values().flat_map(|member| &member.raised) {
-            verdict.0 = verdict.0.max(raised.severity);
-            verdict.1 = verdict.1.max(raised.certainty);
+            let (severity, certainty) = raised.verdict();
+            verdict = (verdict.0.max(severity), verdict.1.max(certainty));
         }
         verdict
     }
@@ -195,10 +206,12 @@ impl Cluster {
         true
     }
 
-    /// Counts a reading as evidence.
-    pub fn count_reading(&mut self, at: Timestamp) {
+    /// Counts a reading as evidence. `keeps`: more may join because of it.
+    pub fn count_reading(&mut self, at: Timestamp, keeps: bool) {
         self.readings += 1;
-        self.last_evidence_at = self.last_evidence_at.max(at);
+        if keeps {
+            self.last_evidence_at = self.last_evidence_at.max(at);
+        }
     }
 
     /// Takes what a source says. `counts`: its reading is no evidence by anything else.
@@ -226,21 +239,42 @@ impl Cluster {
     }
 
     /// A detection about a sensor is graver by time alone. Returns whether it counts here.
-    pub fn worsen(&mut self, source: &Source, rule: &RuleId, severity: Severity) -> bool {
+    pub fn worsen(
+        &mut self,
+        source: &Source,
+        rule: &RuleId,
+        severity: Severity,
+        doubted: bool,
+    ) -> bool {
         let member = self.members.get_mut(source);
-        let mut raised = member.into_iter().flat_map(|member| &mut member.raised);
-        let raised = raised.find(|raised| raised.rule == *rule);
-        raised.is_some_and(|raised| {
-            raised.severity = raised.severity.max(severity);
-            true
-        })
+        member.is_some_and(|member| member.worsen(rule, severity, doubted))
     }
 
-    /// A detection about a sensor has cleared.
-    pub fn settle(&mut self, source: &Source, rule: &RuleId) {
+    /// A detection about a sensor has cleared, as a sensor says that is trusted or `doubted`.
+    pub fn settle(&mut self, source: &Source, rule: &RuleId, doubted: bool) {
+        self.change(source, |member| member.clear(rule, doubted));
+    }
+
+    /// A sensor is no longer to be trusted in what these rules found.
+    pub fn distrust(&mut self, source: &Source, rules: &[RuleId]) {
         self.change(source, |member| {
-            member.raised.retain(|raised| raised.rule != *rule);
+            rules.iter().for_each(|rule| member.distrust(rule));
         });
+    }
+
+    /// A sensor is trusted again in what these rules find, of which these are raised.
+    pub fn trust(&mut self, source: &Source, rules: &[RuleId], raised: &[RuleId]) {
+        self.change(source, |member| member.trust(rules, raised));
+    }
+
+    /// It is over, as its other sensors say: who is distrusted is not waited for.
+    pub fn forget_lost(&mut self) {
+        let members = self.members.iter();
+        let lost = members.filter(|(_, member)| member.standing() == Standing::Lost);
+        let lost: Vec<_> = lost.map(|(source, _)| source.clone()).collect();
+        for source in lost {
+            self.change(&source, Member::forget_lost);
+        }
     }
 
     /// A sensor fell silent, or speaks again.
@@ -388,6 +422,7 @@ impl Cluster {
     /// The members as they were put, and all that is summed of them. `weight_of`: how much a
     /// source counts by a detection rule.
     pub fn take(
+        format: u16,
         take: &mut Take<'_>,
         weight_of: impl Fn(&RuleId) -> u32,
     ) -> Result<Self, CodecError> {
@@ -398,8 +433,9 @@ impl Cluster {
             ..Self::default()
         };
         let count = take.u32()? as usize;
-        let member =
-            |take: &mut Take<'_>| Ok((Source::take(take)?, Member::take(take, &weight_of)?));
+        let member = |take: &mut Take<'_>| {
+            Ok((Source::take(take)?, Member::take(format, take, &weight_of)?))
+        };
         let members = take.each(count, member)?;
         if !members.is_sorted_by(|(one, _), (next, _)| one < next) {
             return Err(CodecError("members are not in order"));

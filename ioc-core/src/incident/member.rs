@@ -42,6 +42,21 @@ pub(super) struct Raised {
     weight: u32,
     pub(super) severity: Severity,
     pub(super) certainty: Certainty,
+    pub(super) trust: Trust,
+}
+
+/// Whether a detection is to be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Trust {
+    /// Its sensor is trusted.
+    Full,
+    /// It counted when its sensor came to be distrusted: since then nobody knows.
+    Lost,
+    /// The same, and the sensor says that it is normal, which nobody knows either.
+    LostCleared,
+    /// Said by a sensor that was distrusted already: it belongs to the picture and decides nothing.
+    Doubted,
 }
 
 /// How a member stands.
@@ -53,6 +68,8 @@ pub(super) enum Standing {
     Abnormal,
     Silent,
     Reported,
+    /// Abnormal when its sensor came to be distrusted: since then nobody knows.
+    Lost,
 }
 
 /// What a source says: a sighting with what it amounts to.
@@ -65,6 +82,8 @@ pub(crate) struct Statement<'a> {
     pub certainty: Certainty,
     /// When it stops counting, if it is a report.
     pub until: Option<Timestamp>,
+    /// Its sensor is not to be trusted.
+    pub doubted: bool,
     pub sighting: &'a Sighting,
 }
 
@@ -107,17 +126,77 @@ impl Member {
         self.stand().0
     }
 
-    /// How it stands, and how much it weighs: as much as its weightiest detection.
+    /// How it stands, and how much it weighs: as much as its weightiest detection that is to be
+    /// believed.
     pub(super) fn stand(&self) -> (Standing, u32) {
-        let weight = self.raised.iter().map(|raised| raised.weight).max();
+        let weightiest = |lost: bool| {
+            let raised = self.raised.iter();
+            let raised = raised.filter(|raised| raised.trust.is_lost() == lost);
+            raised.map(Raised::believed_weight).max()
+        };
+        let (weight, lost) = (weightiest(false), weightiest(true));
         let standing = match (weight, self.until, self.silent) {
-            (None, _, _) => Standing::Normal,
-            (Some(0), _, _) => Standing::Context,
+            (None | Some(0), _, _) if lost > Some(0) => Standing::Lost,
+            (None, _, _) if lost.is_none() => Standing::Normal,
+            (None | Some(0), _, _) => Standing::Context,
             (Some(_), Some(_), _) => Standing::Reported,
             (Some(_), None, true) => Standing::Silent,
             (Some(_), None, false) => Standing::Abnormal,
         };
         (standing, weight.unwrap_or(0))
+    }
+
+    /// Its sensor is no longer to be trusted in what this rule found.
+    pub(super) fn distrust(&mut self, rule: &RuleId) {
+        let raised = self.raised.iter_mut().find(|raised| raised.rule == *rule);
+        if let Some(raised) = raised.filter(|raised| raised.trust == Trust::Full) {
+            raised.trust = Trust::Lost;
+        }
+    }
+
+    /// It is again in what these rules find: what it still says counts, which is what is raised.
+    /// Who is silent says nothing still: of it only what counted before does.
+    pub(super) fn trust(&mut self, rules: &[RuleId], raised: &[RuleId]) {
+        let silent = self.silent;
+        self.raised.retain_mut(|own| {
+            if !rules.contains(&own.rule) {
+                return true;
+            }
+            let unheard = silent && own.trust == Trust::Doubted;
+            own.trust = Trust::Full;
+            raised.contains(&own.rule) && !unheard
+        });
+    }
+
+    /// Drops what counted before its sensor came to be distrusted.
+    pub(super) fn forget_lost(&mut self) {
+        self.raised.retain(|raised| !raised.trust.is_lost());
+    }
+
+    /// What a rule found is graver by now. Returns whether that can be believed.
+    pub(super) fn worsen(&mut self, rule: &RuleId, severity: Severity, doubted: bool) -> bool {
+        let mut raised = self.raised.iter_mut();
+        let raised = raised.find(|raised| raised.rule == *rule);
+        let Some(raised) = raised.filter(|raised| !doubted || !raised.trust.is_lost()) else {
+            return false;
+        };
+        raised.severity = raised.severity.max(severity);
+        !doubted
+    }
+
+    /// What a rule found has cleared, as a sensor says that is trusted or not. What counted before
+    /// it came to be distrusted stays until it is trusted again.
+    pub(super) fn clear(&mut self, rule: &RuleId, doubted: bool) {
+        self.raised.retain_mut(|raised| {
+            if raised.rule != *rule {
+                return true;
+            }
+            if doubted && raised.trust.is_lost() {
+                raised.trust = Trust::LostCleared;
+                return true;
+            }
+            false
+        });
     }
 
     pub(super) fn note(&mut self, statement: &Statement<'_>, known: bool) {
@@ -131,12 +210,20 @@ impl Member {
             weight: statement.weight,
             severity: statement.severity,
             certainty: statement.certainty,
+            trust: match statement.doubted {
+                true => Trust::Doubted,
+                false => Trust::Full,
+            },
         };
         match self
             .raised
             .iter_mut()
             .find(|raised| raised.rule == said.rule)
         {
+            // What counted stays as grave as it was while it could be believed.
+            Some(raised) if statement.doubted && raised.trust.is_lost() => {
+                raised.trust = Trust::Lost;
+            }
             Some(raised) => *raised = said,
             None => self.raised.push(said),
         }
@@ -167,13 +254,14 @@ impl Member {
         out.put_u64(self.count);
     }
 
-    /// The member as it was put.
+    /// The member as it was put; before format 2 all sensors were trusted.
     pub(super) fn take(
+        format: u16,
         take: &mut Take<'_>,
         weight_of: impl Fn(&RuleId) -> u32,
     ) -> Result<Self, CodecError> {
         let count = take.u32()? as usize;
-        let raised = take.each(count, |take| Raised::take(take, &weight_of))?;
+        let raised = take.each(count, |take| Raised::take(format, take, &weight_of))?;
         if !raised.is_sorted_by(|one, next| one.rule < next.rule) {
             return Err(CodecError("detections are not in order"));
         }
@@ -191,22 +279,60 @@ impl Member {
     }
 }
 
+impl Trust {
+    const ALL: [Self; 4] = [Self::Full, Self::Lost, Self::LostCleared, Self::Doubted];
+
+    const fn is_lost(self) -> bool {
+        matches!(self, Self::Lost | Self::LostCleared)
+    }
+}
+
 impl Raised {
+    /// How much its source weighs by it, or would if its sensor had not come to be distrusted.
+    const fn believed_weight(&self) -> u32 {
+        match self.trust {
+            Trust::Full | Trust::Lost | Trust::LostCleared => self.weight,
+            Trust::Doubted => 0,
+        }
+    }
+
+    /// What it says of how grave it is, unless its sensor was distrusted when it said so.
+    pub(super) fn verdict(&self) -> (Severity, Certainty) {
+        match self.trust {
+            Trust::Full | Trust::Lost | Trust::LostCleared => (self.severity, self.certainty),
+            Trust::Doubted => (Severity::Unknown, Certainty::Unknown),
+        }
+    }
+
     fn put(&self, out: &mut impl Put) {
         out.put_text(self.rule.as_str());
         out.put_u8(self.severity as u8);
         out.put_u8(self.certainty as u8);
+        out.put_u8(self.trust as u8);
     }
 
-    fn take(take: &mut Take<'_>, weight_of: impl Fn(&RuleId) -> u32) -> Result<Self, CodecError> {
+    fn take(
+        format: u16,
+        take: &mut Take<'_>,
+        weight_of: impl Fn(&RuleId) -> u32,
+    ) -> Result<Self, CodecError> {
         let rule = take.parsed("rule")?;
         Ok(Self {
             weight: weight_of(&rule),
             rule,
             severity: Severity::take(take)?,
             certainty: Certainty::take(take)?,
+            trust: match format {
+                1 => Trust::Full,
+                _ => take_trust(take)?,
+            },
         })
     }
+}
+
+fn take_trust(take: &mut Take<'_>) -> Result<Trust, CodecError> {
+    let found = Trust::ALL.get(usize::from(take.u8()?)).copied();
+    found.ok_or(CodecError("trusted in an unknown way"))
 }
 
 /// Whether one sighting is worse than another: by severity, then by how far it is beyond.

@@ -18,6 +18,7 @@ const DAYS: u64 = 32;
 enum Sort {
     First,
     Asking,
+    Doubting,
 }
 
 /// Numbers that follow from a seed alone (Steele, Lea and Flood: SplitMix64).
@@ -86,7 +87,8 @@ impl Dice {
     fn variant(&mut self) -> Variant {
         let variants = match self.sort {
             Sort::First => &Variant::FIRST[..],
-            Sort::Asking => &Variant::ALL[..],
+            Sort::Asking => &Variant::ASKING[..],
+            Sort::Doubting => &Variant::ALL[..],
         };
         variants[self.below(variants.len() as u64) as usize]
     }
@@ -104,7 +106,7 @@ impl Dice {
         };
         match self.sort {
             Sort::First => said,
-            Sort::Asking => Said {
+            Sort::Asking | Sort::Doubting => Said {
                 value: if self.one_in(3) {
                     said.value.trunc()
                 } else {
@@ -124,6 +126,7 @@ fn day(seed: u64, sort: Sort) -> History {
     let first = match sort {
         Sort::First => Variant::Usual,
         Sort::Asking => Variant::Asking,
+        Sort::Doubting => Variant::Doubting,
     };
     history(&Day { first, events })
 }
@@ -162,4 +165,9 @@ fn p2_another_build_decides_the_same() {
 #[test]
 fn p2_another_build_decides_the_same_under_rules_that_ask_more() {
     expect_file!["../golden/days-asking.txt"].assert_eq(&days(Sort::Asking));
+}
+
+#[test]
+fn p2_another_build_decides_the_same_under_rules_that_doubt_sensors() {
+    expect_file!["../golden/days-doubting.txt"].assert_eq(&days(Sort::Doubting));
 }

@@ -4,8 +4,8 @@
 use expect_test::expect_file;
 use ioc_core::decision::{
     About, Answer, AnswerWord, Cause, Certainty, CommandChange, CommandState, Condition,
-    Confirmation, Decision, DecisionHash, EffectClass, Evidence, Handling, IncidentState, Progress,
-    Refusal, RefusalCode, SensorState, Severity, Verdict,
+    Confirmation, Decision, DecisionHash, EffectClass, Evidence, FaultKind, Handling,
+    IncidentState, Progress, Refusal, RefusalCode, SensorFault, SensorState, Severity, Verdict,
 };
 use ioc_core::folded::Folded;
 use ioc_core::id::{CommandKey, IncidentId};
@@ -352,6 +352,11 @@ prop_compose! {
     }
 }
 
+fn sensor_fault() -> impl Strategy<Value = SensorFault> {
+    let fault = (any_of(FaultKind::ALL), any::<bool>());
+    fault.prop_map(|(kind, distrusted)| SensorFault { kind, distrusted })
+}
+
 prop_compose! {
     fn evidence()(
         reading in "[ -~]{1,200}", seq in any::<u64>(), sensor in "[A-Za-z0-9._:@-]{1,128}",
@@ -425,6 +430,10 @@ fn verdict() -> impl Strategy<Value = Verdict> {
         incident_state().prop_map(Verdict::IncidentAcknowledged),
         sensor_state().prop_map(Verdict::SensorSilent),
         sensor_state().prop_map(Verdict::SensorReturned),
+        (sensor_state(), sensor_fault())
+            .prop_map(|(sensor, fault)| Verdict::SensorFaulty(sensor, fault)),
+        (sensor_state(), sensor_fault())
+            .prop_map(|(sensor, fault)| Verdict::SensorSound(sensor, fault)),
         any::<[u8; 32]>().prop_map(|hash| Verdict::RulesChanged(BundleHash(hash))),
         refusal.prop_map(|(code, about)| Verdict::CommandRefused(Refusal { code, about })),
         (any_of(CommandChange::ALL), command_state())
@@ -737,7 +746,7 @@ fn example_decisions() -> Vec<Decision> {
         example_decision(Verdict::IncidentReopened(incident.clone())),
         acknowledged,
         example_decision(Verdict::SensorSilent(sensor.clone())),
-        example_decision(Verdict::SensorReturned(sensor)),
+        example_decision(Verdict::SensorReturned(sensor.clone())),
         example_decision(Verdict::RulesChanged(BundleHash([0xb0; 32]))),
         example_decision(refusal(RefusalCode::AlreadyAcknowledged, of_incident)),
         example_decision(refusal(RefusalCode::AlreadyPending, of_actuator)),
@@ -748,6 +757,14 @@ fn example_decisions() -> Vec<Decision> {
     ];
     let changes = CommandChange::ALL.iter().copied();
     decisions.extend(changes.map(|change| example_decision(command(change))));
+    let fault = |kind, distrusted| SensorFault { kind, distrusted };
+    let flapping = fault(FaultKind::Flapping, true);
+    decisions.push(example_decision(Verdict::SensorFaulty(
+        sensor.clone(),
+        flapping,
+    )));
+    let sound = fault(FaultKind::Skewed, false);
+    decisions.push(example_decision(Verdict::SensorSound(sensor, sound)));
     decisions
 }
 

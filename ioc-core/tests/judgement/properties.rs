@@ -70,7 +70,7 @@ fn the_random_days_hold_every_kind_of_decision() {
         }
     }
 
-    assert_eq!(words.len(), 23, "{words:?}");
+    assert_eq!(words.len(), 25, "{words:?}");
 }
 
 proptest! {
@@ -436,7 +436,7 @@ fn settling() -> Arc<Bundle> {
         rule.settle = Millis::minutes(1);
         match &mut rule.test {
             Test::Window(window) => window.lateness = Millis::minutes(1),
-            Test::Silence(_) | Test::Report(_) => return false,
+            Test::Silence(_) | Test::Fault(_) | Test::Report(_) => return false,
             Test::Threshold(_) | Test::Rate(_) | Test::Becomes(_) => {}
         }
         true

@@ -208,11 +208,11 @@ fn digests() -> [(u16, Expect); 2] {
     [
         (
             1,
-            expect!["e5bd19add6fdc834874e6a9c51c514808aa0a2c0a2b613067b3aa0f621123cee"],
+            expect!["718ffbaafe4346bc93f9ae47d0e3a5c8927f7cd44246b45772dd6da82e2a6bcf"],
         ),
         (
             2,
-            expect!["c702639dc6af12b1753825f384a8dec460c526bbd6b69f4e6ca46e9fd0a7eb42"],
+            expect!["72354ade62b18747be7a2f874127af1856ed5a17a3e227e1fd1a2bff82cd261b"],
         ),
     ]
 }

@@ -4,9 +4,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Actuator, ActuatorCommand, Aggregate, Along, AttributeMatch, Becomes, Bundle, City,
-    ConfirmedBy, CorrelationRule, DetectionRule, Direction, Expected, Level, Node, Rate, Report,
-    Scale, Sensor, Side, Silence, States, Test, Threshold, Window, Zone,
+    Actuator, ActuatorCommand, Aggregate, Along, AttributeMatch, Becomes, Bundle, Changes, City,
+    ConfirmedBy, CorrelationRule, DetectionRule, Direction, Expected, Fault, FaultSign, Flapping,
+    Level, Node, Rate, Report, Scale, Seen, Sensor, Side, Silence, States, Test, Threshold, Window,
+    Zone,
 };
 use ioc_core::decision::{Certainty, Decision, EffectClass, Severity, Verdict};
 use ioc_core::folded::Folded;
@@ -129,6 +130,7 @@ impl BundleBuilder {
         let mut threshold = Threshold {
             side: Side::Above,
             levels: levels.iter().map(level).collect(),
+            margin_percent: 0,
             clear_gap: 0.0,
             readings_min: 1,
             readings_among: None,
@@ -205,6 +207,38 @@ impl BundleBuilder {
         self.detection(name, kind, Test::Silence(silence))
     }
 
+    /// A fault, which distrusts its sensor.
+    pub fn fault(self, name: &str, kind: &str, sign: FaultSign) -> Self {
+        let fault = Fault {
+            sign,
+            distrust: true,
+        };
+        self.detection(name, kind, Test::Fault(fault))
+    }
+
+    /// Flapping by the states that all level rules of the kind see so far.
+    pub fn flapping(self, name: &str, kind: &str, high: u32, low: u32) -> Self {
+        let rules = self.0.detections.iter();
+        let rules = rules.filter(|rule| rule.kind.as_str() == kind);
+        let seen = rules.filter_map(|rule| match &rule.test {
+            Test::Threshold(threshold) => Some(Seen::Level(threshold.clone())),
+            Test::Becomes(becomes) => Some(Seen::State(becomes.clone())),
+            _ => None,
+        });
+        let by = Changes::Of(seen.collect());
+        let flapping = Flapping { by, high, low };
+        self.fault(name, kind, FaultSign::Flapping(flapping))
+    }
+
+    /// Lets the last fault rule say what is wrong, and trust its sensor all the same.
+    pub fn trusting(mut self) -> Self {
+        match &mut self.last().test {
+            Test::Fault(fault) => fault.distrust = false,
+            _ => panic!("no fault rule"),
+        }
+        self
+    }
+
     pub fn report(self, name: &str, kind: &str, severity: Severity, lasting: Millis) -> Self {
         let report = Report {
             severity,
@@ -273,6 +307,8 @@ impl BundleBuilder {
             weights: vec![1; detections.len()],
             within_m: 1_000,
             along: Along::default(),
+            front: None,
+            stale_after: None,
             within: Millis::minutes(60),
             sources_min: 1,
             clear_after: Millis::minutes(10),
@@ -310,7 +346,13 @@ impl BundleBuilder {
 /// What a rule is made of, in words. What it does not use is not in them, so that the golden days
 /// stay as they are when rules learn to ask more.
 fn words(rule: &impl std::fmt::Debug) -> String {
-    let unused = [", readings_among: None", ", settle: Millis(0)"];
+    let unused = [
+        ", readings_among: None",
+        ", settle: Millis(0)",
+        ", margin_percent: 0",
+        ", front: None",
+        ", stale_after: None",
+    ];
     let words = format!("{rule:?}");
     unused
         .iter()

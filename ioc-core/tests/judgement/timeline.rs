@@ -307,6 +307,13 @@ fn describe(decision: &Decision, names: &mut Names) -> String {
             let heard = clock(sensor.last_heard_at);
             write!(text, "{verb} {} last heard {heard}", sensor.id).unwrap();
         }
+        Verdict::SensorFaulty(sensor, fault) | Verdict::SensorSound(sensor, fault) => {
+            let verb = verb.strip_prefix("sensor_").unwrap_or(verb);
+            write!(text, "{verb} {} {}", sensor.id, fault.kind.word()).unwrap();
+            if fault.distrusted {
+                text.push_str(" distrusted");
+            }
+        }
         Verdict::RulesChanged(_) => text.push_str(verb),
         Verdict::CommandRefused(refusal) => {
             write!(text, "{verb} {}", refusal.code.word()).unwrap();

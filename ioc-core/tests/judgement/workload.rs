@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Aggregate, Along, Bundle, Direction, Effect as MayCause, Expected, Flow, Scale, Side, States,
-    Stop, Zone,
+    Aggregate, Along, Bundle, Changes, Direction, Effect as MayCause, Expected, FaultSign,
+    Flapping, Flow, Front, Impossible, Scale, Side, Skewed, Spiking, States, Stop, Stuck, Zone,
 };
 use ioc_core::decision::AnswerWord;
 use ioc_core::decision::EffectClass::{AtMostOnce, Idempotent};
@@ -67,12 +67,17 @@ pub enum Variant {
     Asking,
     /// The same, with some of them changed.
     AskingOtherwise,
+    /// Rules of every sort, and rules about faults of sensors.
+    Doubting,
+    /// The same, with some of them changed.
+    DoubtingOtherwise,
 }
 
 impl Variant {
     /// Those of the first golden days.
     pub const FIRST: [Self; 4] = [Self::Usual, Self::Changed, Self::Grown, Self::Empty];
-    pub const ALL: [Self; 6] = [
+    /// Those of the second ones.
+    pub const ASKING: [Self; 6] = [
         Self::Usual,
         Self::Changed,
         Self::Grown,
@@ -80,9 +85,23 @@ impl Variant {
         Self::Asking,
         Self::AskingOtherwise,
     ];
+    pub const ALL: [Self; 8] = [
+        Self::Usual,
+        Self::Changed,
+        Self::Grown,
+        Self::Empty,
+        Self::Asking,
+        Self::AskingOtherwise,
+        Self::Doubting,
+        Self::DoubtingOtherwise,
+    ];
 
     fn asks_more(self) -> bool {
-        matches!(self, Self::Asking | Self::AskingOtherwise)
+        matches!(self, Self::Asking | Self::AskingOtherwise) || self.doubts()
+    }
+
+    fn doubts(self) -> bool {
+        matches!(self, Self::Doubting | Self::DoubtingOtherwise)
     }
 }
 
@@ -95,6 +114,9 @@ pub fn bundle(variant: Variant) -> Arc<Bundle> {
     let mut builder = correlations(detections(builder, variant), variant);
     if variant.asks_more() {
         builder = asking(builder, variant);
+    }
+    if variant.doubts() {
+        builder = doubting(builder, variant);
     }
     builder.build()
 }
@@ -334,7 +356,10 @@ fn effects(kinds: &[&str]) -> Vec<MayCause> {
 
 /// What the first golden days did not know to ask.
 fn asking(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
-    let otherwise = variant == Variant::AskingOtherwise;
+    let otherwise = matches!(
+        variant,
+        Variant::AskingOtherwise | Variant::DoubtingOtherwise
+    );
     let levels = [(Moderate, 1.0), (Severe, 2.0)];
     builder
         .threshold(
@@ -427,11 +452,84 @@ fn asking(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
             |rule| rule.within_m = 600,
         )
         .correlation(
+            "fronts",
+            "quake",
+            &["smoke-often", "level-rises", "call", "smoke-said"],
+            |rule| {
+                rule.within_m = 900;
+                rule.within = Millis::minutes(5);
+                rule.front = Some(Front {
+                    tolerance: Millis::seconds(if otherwise { 5 } else { 40 }),
+                    speed_m_per_s: Some(10),
+                });
+                rule.stale_after = (!otherwise).then_some(Millis::minutes(3));
+                rule.may_cause = effects(&["fire", "quake"]);
+            },
+        )
+        .correlation(
             "asked-jams",
             "jam",
             &["speed-falls", "speed-stops", "smoke-often"],
             |rule| rule.sources_min = 2,
         )
+}
+
+/// Faults of every sort, so easily found that they come and go.
+fn doubting(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
+    let otherwise = variant == Variant::DoubtingOtherwise;
+    let jumps = Flapping {
+        by: Changes::Jumps {
+            by: 2.5,
+            within: Millis::minutes(3),
+        },
+        high: 10,
+        low: 5,
+    };
+    let stuck = Stuck {
+        lasting: Millis::seconds(if otherwise { 60 } else { 30 }),
+        except: vec![2.5],
+        clear_readings_min: 2,
+    };
+    let impossible = Impossible {
+        below: Some(0.2),
+        above: Some(5.8),
+        readings_min: 1,
+        clear_readings_min: 2,
+    };
+    let skewed = Skewed {
+        ahead: Some(Millis::seconds(20)),
+        behind: Some(Millis::seconds(90)),
+        readings_min: if otherwise { 2 } else { 1 },
+        clear_readings_min: 1,
+    };
+    let spiking = Spiking {
+        height: 1.0,
+        spikes_min: 2,
+        among: 12,
+    };
+    let mut builder = builder
+        .flapping("level-flaps", "level", 15, 10)
+        .flapping("smoke-flaps", "smoke", 20, 15)
+        .fault("speed-jumps", "speed", FaultSign::Flapping(jumps))
+        .fault("level-stuck", "level", FaultSign::Stuck(stuck))
+        .fault(
+            "smoke-impossible",
+            "smoke",
+            FaultSign::Impossible(impossible),
+        )
+        .matching("about", "water")
+        .fault("call-skewed", "call", FaultSign::Skewed(skewed))
+        .fault("level-skewed", "level", FaultSign::Skewed(skewed))
+        .trusting();
+    if !otherwise {
+        builder = builder.fault("level-spikes", "level", FaultSign::Spiking(spiking));
+    }
+    // Of a kind that no other rule looks at.
+    builder.fault(
+        "state-impossible",
+        "state",
+        FaultSign::Impossible(impossible),
+    )
 }
 
 /// A day: under which rules it begins, and what happens.
@@ -545,6 +643,8 @@ pub fn day() -> impl Strategy<Value = Day> {
         Just(Variant::Usual),
         Just(Variant::Asking),
         Just(Variant::AskingOtherwise),
+        Just(Variant::Doubting),
+        Just(Variant::Doubting),
     ];
     let events = prop::collection::vec(event(), 1..200);
     (first, events).prop_map(|(first, events)| Day { first, events })

@@ -135,12 +135,12 @@ fn no_reading() -> Reject {
 ///
 /// # Errors
 /// If it is no event, or one that says no id.
-pub(super) fn open(message: Message<'_>) -> Result<Envelope, Reject> {
+pub(super) fn open(message: Message<'_>, name: &mut String) -> Result<Envelope, Reject> {
     let mut attributes = Attributes::default();
     for (name, value) in message.event {
         attributes.note(name, value);
     }
-    attributes.envelope()
+    attributes.envelope(name)
 }
 
 /// Reads the data of an event in binary mode, whose envelope is open.
@@ -177,7 +177,7 @@ fn event(
     let Some(data) = data else {
         return Err(no_reading());
     };
-    let envelope = attributes.envelope()?;
+    let envelope = attributes.envelope(&mut room.native.enveloped)?;
     let mut placed = |item: Item<'_>| {
         let place = Place {
             event: number,
@@ -262,8 +262,8 @@ impl<'d> Attributes<'d> {
         kept.replace(value).is_some()
     }
 
-    /// What holds for the readings of the event.
-    fn envelope(&self) -> Result<Envelope, Reject> {
+    /// What holds for the readings of the event; its name, which is its source and its id.
+    fn envelope(&self, name: &mut String) -> Result<Envelope, Reject> {
         match self.version {
             Some("1.0") => {}
             Some(version) => {
@@ -283,9 +283,13 @@ impl<'d> Attributes<'d> {
                 Reject::new(Reason::ObservedAtInvalid, detail)
             })
         });
+        let id = required("an id", self.id)?;
+        name.clear();
+        name.shrink_to(KEPT_BYTES);
+        name.push_str(required("a source", self.source)?);
+        name.push(' ');
+        name.push_str(id);
         Ok(Envelope {
-            id: required("an id", self.id)?.to_owned(),
-            source: required("a source", self.source)?.to_owned(),
             time: time.transpose()?,
             named: 0,
         })

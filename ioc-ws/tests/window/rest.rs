@@ -4,7 +4,9 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
 use ioc_core::bundle::{Actuator, ActuatorCommand};
-use ioc_core::decision::{EffectClass, IncidentState, RefusalCode, Severity, Verdict};
+use ioc_core::decision::{
+    EffectClass, FaultKind, IncidentState, RefusalCode, SensorFault, Severity, Verdict,
+};
 use ioc_core::time::Millis;
 use ioc_ws::{Order, RefusalReason};
 use serde_json::{Value, json};
@@ -306,6 +308,36 @@ async fn the_newest_decisions_are_listed_oldest_first() {
     let (_, answer) = get(&served, "/api/v1/decisions?limit=3").await;
     assert_eq!(numbers(&answer), [12, 13, 14]);
     assert_eq!(answer["seq"], 14);
+}
+
+#[tokio::test]
+async fn sensors_health_says_who_is_broken_and_who_causes_the_most() {
+    let mut served = Served::new().await;
+    let fault = |kind, distrusted| SensorFault { kind, distrusted };
+    let flaps = fault(FaultKind::Flapping, true);
+    served.release([
+        Verdict::SensorFaulty(sensor_state("wl-1"), fault(FaultKind::Skewed, false)),
+        Verdict::SensorFaulty(sensor_state("wl-2"), flaps),
+        Verdict::SensorFaulty(sensor_state("wl-3"), flaps),
+        Verdict::SensorSound(sensor_state("wl-3"), fault(FaultKind::Flapping, false)),
+        Verdict::SensorFaulty(sensor_state("wl-3"), flaps),
+    ]);
+    let (status, health) = get(&served, "/api/v1/sensors/health?limit=2").await;
+    assert_eq!((status, &health["total"]), (StatusCode::OK, &json!(3)));
+    let sensors = health["sensors"].as_array().unwrap();
+    let listed: Vec<_> = sensors.iter().map(|each| &each["id"]).collect();
+    assert_eq!(listed, ["wl-2", "wl-3"], "those that are not trusted first");
+    assert_eq!(sensors[0]["distrusted"], true);
+    assert_eq!(sensors[0]["faults"][0]["fault"], "flapping");
+    assert_eq!(sensors[0]["faults"][0]["seq"], 2);
+    let worst = &health["bad_actors"];
+    assert_eq!((&worst["days"], &worst["faults"]), (&json!(7), &json!(4)));
+    assert_eq!(
+        worst["sensors"][0],
+        json!({"sensor":"wl-3","alarms":0,"faults":2,"updates":0,"share":0.5})
+    );
+    let (status, _) = get(&served, "/api/v1/sensors/health?zone=a").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::serve::ListenerExt;
 use futures_util::{SinkExt, StreamExt};
 use ioc_core::decision::{Cause, Certainty, Condition, Decision, DecisionHash, Handling};
-use ioc_core::decision::{Evidence, IncidentState, Released, Severity, Verdict};
+use ioc_core::decision::{Evidence, IncidentState, Released, SensorState, Severity, Verdict};
 use ioc_core::id::IncidentId;
 use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
@@ -64,6 +64,16 @@ pub fn merged(name: &str, into: &str) -> Verdict {
     };
     let into = id(into);
     Verdict::IncidentMerged { incident, into }
+}
+
+pub fn sensor_state(sensor: &str) -> SensorState {
+    SensorState {
+        id: sensor.parse().unwrap(),
+        kind: "water_level".parse().unwrap(),
+        position: None,
+        zone: "z21".parse().unwrap(),
+        last_heard_at: at(0),
+    }
 }
 
 pub fn cleared(name: &str) -> Verdict {

@@ -1,18 +1,21 @@
 //! Detection rules: text to [`DetectionRule`].
 //!
 //! A rule asks one question, and the key that is written says which: `above` or `below` a level,
-//! whether the value `rises` or `falls` too fast, what a state `becomes`, `silent` for too long, or
-//! a `report` that somebody makes. Each question has its own keys; a key
-//! of another question is a mistake. Next: `threshold.rs`.
+//! whether the value `rises` or `falls` too fast, what a state `becomes`, `silent` for too long, a
+//! fault of the sensor, or a `report` that somebody makes. Each question has its own keys; a key of
+//! another question is a mistake. Next: `threshold.rs`.
 
 use std::fmt::Write;
 
-use ioc_core::bundle::{AttributeMatch, DetectionRule, Direction, Report, Side, Silence, Test};
+use ioc_core::bundle::{
+    AttributeMatch, Changes, DetectionRule, Direction, Fault, FaultSign, Report, Side, Silence,
+    Test,
+};
 use ioc_core::decision::{Certainty, Severity};
-use ioc_core::id::ReadingKind;
+use ioc_core::id::{ReadingKind, RuleId};
 use ioc_core::time::Millis;
 
-use super::{becomes, meaning_hash, rate, threshold, window};
+use super::{becomes, fault, meaning_hash, rate, threshold, window};
 use crate::config::field::{Field, Section};
 use crate::config::kinds::{Kind, Kinds};
 use crate::config::mistake::Mistakes;
@@ -70,6 +73,9 @@ pub fn read(
         }
         Question::Becomes => becomes::read(&mut section, of_kind, mistakes).map(Test::Becomes),
         Question::Silence => silence(&mut section, mistakes).map(Test::Silence),
+        Question::Fault(asked) => {
+            fault::read(&mut section, asked, of_kind, mistakes).map(Test::Fault)
+        }
         Question::Report => report(&mut section, of_kind, mistakes).map(Test::Report),
     });
     if question.is_some() {
@@ -97,7 +103,7 @@ fn settle(
     let ordered = match question? {
         Question::Threshold(_) => !window::is_asked(section),
         Question::Rate(_) | Question::Becomes => true,
-        Question::Silence | Question::Report => false,
+        Question::Silence | Question::Fault(_) | Question::Report => false,
     };
     if !ordered {
         // An unknown key of this rule.
@@ -109,9 +115,35 @@ fn settle(
     field.span(mistakes, Millis::ZERO..=SETTLE_MAX)
 }
 
-/// Whether a rule is about sensors that say nothing.
-pub fn is_silence(rule: &DetectionRule) -> bool {
-    matches!(rule.test, Test::Silence(_))
+/// Whether a rule is about sensors, not about the city: no correlation takes what it finds.
+pub fn is_of_sensor(rule: &DetectionRule) -> bool {
+    matches!(rule.test, Test::Silence(_) | Test::Fault(_))
+}
+
+/// Says what the states of a flapping sensor are, now that all rules of its kind are known: part of
+/// what the rule means.
+pub fn see_states(rules: &mut [DetectionRule], kinds: &Kinds, mut blind: impl FnMut(&RuleId)) {
+    for place in 0..rules.len() {
+        let seen = fault::states(rules, &rules[place].kind);
+        let rule = &mut rules[place];
+        let Test::Fault(Fault {
+            sign: FaultSign::Flapping(flapping),
+            ..
+        }) = &mut rule.test
+        else {
+            continue;
+        };
+        let Changes::Of(states) = &mut flapping.by else {
+            continue;
+        };
+        if seen.is_empty() {
+            blind(&rule.name);
+        }
+        *states = seen;
+        if let Some(kind) = kinds.get(rule.kind.as_str()) {
+            rule.hash = meaning_hash(&meaning(rule, kind));
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -120,6 +152,7 @@ enum Question {
     Rate(Direction),
     Becomes,
     Silence,
+    Fault(fault::Asked),
     Report,
 }
 
@@ -134,13 +167,17 @@ fn question(section: &Section<'_>, mistakes: &mut Mistakes) -> Option<Question> 
         ("silent", Question::Silence),
         ("report", Question::Report),
     ];
-    let mut asked = QUESTIONS.iter().filter(|(key, _)| section.has(key));
+    let faults = fault::KEYS.map(|(key, asked)| (key, Question::Fault(asked)));
+    let questions = QUESTIONS.into_iter().chain(faults);
+    let mut asked = questions.filter(|(key, _)| section.has(key));
     match (asked.next(), asked.next()) {
-        (Some((_, question)), None) => Some(*question),
+        (Some((_, question)), None) => Some(question),
         (None, _) => {
             let what = "asks nothing; write one of `above: { moderate: … }`, \
                         `below: { moderate: … }`, `rises: { moderate: … per 15 min }`, `falls: …`, \
-                        `becomes: { moderate: … }`, `silent: 4 intervals` or `report: moderate`";
+                        `becomes: { moderate: … }`, `silent: 4 intervals`, `report: moderate`, or of \
+                        the sensor `flapping: 25 %`, `stuck: 12 h`, `impossible: { below: … }`, \
+                        `skewed: { ahead: 5 min }` or `spiking: 4 of 60 readings`";
             section.wrong(mistakes, what);
             None
         }
@@ -262,6 +299,7 @@ fn meaning(rule: &DetectionRule, kind: &Kind) -> String {
                 silence.intervals, silence.at_least.0
             )
         }
+        Test::Fault(fault) => fault::meaning(fault),
         Test::Report(report) => format!(
             " report severity {} certainty {} for {} ms from {:?}",
             report.severity as u8, report.certainty as u8, report.lasting.0, report.value_min

@@ -125,6 +125,7 @@ fn rules_mean_what_they_say() {
                                     value: 3.8,
                                 },
                             ],
+                            margin_percent: 0,
                             clear_gap: 0.3,
                             readings_min: 2,
                             readings_among: None,
@@ -173,6 +174,8 @@ fn rules_mean_what_they_say() {
                         river_m: None,
                         line_stops: None,
                     },
+                    front: None,
+                    stale_after: None,
                     within: Millis(
                         5400000,
                     ),
@@ -252,7 +255,7 @@ detections:
            clear_for: 0 readings }
 ",
         &expect![[r#"
-            a.yaml:3:16 detections.no-question: asks nothing; write one of `above: { moderate: … }`, `below: { moderate: … }`, `rises: { moderate: … per 15 min }`, `falls: …`, `becomes: { moderate: … }`, `silent: 4 intervals` or `report: moderate`
+            a.yaml:3:16 detections.no-question: asks nothing; write one of `above: { moderate: … }`, `below: { moderate: … }`, `rises: { moderate: … per 15 min }`, `falls: …`, `becomes: { moderate: … }`, `silent: 4 intervals`, `report: moderate`, or of the sensor `flapping: 25 %`, `stuck: 12 h`, `impossible: { below: … }`, `skewed: { ahead: 5 min }` or `spiking: 4 of 60 readings`
             a.yaml:4:18 detections.two-questions: asks two things, `above` and `silent`; make it two rules
             a.yaml:5:41 detections.no-level.above: no level; write for example `{ moderate: 3 m }`
             a.yaml:6:13 detections.no-clear: `clear` is missing; write for example `clear: below 3 m`
@@ -329,25 +332,25 @@ correlations:
     refused(
         &format!("{detections}{correlations}"),
         &expect![[r#"
-        a.yaml:5:49 detections.broken.above.severe: `kg` cannot be converted to `m`; write it in `m`
-        a.yaml:8:3 correlations.high: a rule of this name is already at a.yaml:3:3; rename one
-        a.yaml:9:8 correlations.empty: `from` is missing; write for example `from: [river-high, flood-call]`
-        a.yaml:9:8 correlations.empty: `incident` is missing; write for example `incident: flood`
-        a.yaml:9:8 correlations.empty: `within_time` is missing; write for example `within_time: 30 min`
-        a.yaml:9:8 correlations.empty: `within` is missing; write for example `within: 500 m`
-        a.yaml:9:8 correlations.empty: does not say when to open; write `sources: 2`
-        a.yaml:10:24 correlations.unknown.incident: `Flood`: an incident's kind must be 1 to 64 of lower-case letters, digits and _
-        a.yaml:10:38 correlations.unknown.from: no detection is named `hihg`; did you mean `high`?
-        a.yaml:10:44 correlations.unknown.from: `silent` finds silent sensors, which is no evidence of an incident; remove it
-        a.yaml:10:66 correlations.unknown.from: `high` is named twice; remove one
-        a.yaml:10:82 correlations.unknown.sources: `0` is not a whole number from 1 to 1000
-        a.yaml:10:93 correlations.unknown.within: `5` is not a distance from 1 m to 1000 km, such as `500 m` or `2 km`
-        a.yaml:11:27 correlations.unknown.within_time: `8 d` is not a time from 1 s to 7 d, such as `90 s`, `5 min` or `2 h`
-        a.yaml:11:45 correlations.unknown.clear_after: `soon` is not a time from 0 s to 7 d, such as `90 s`, `5 min` or `2 h`
-        a.yaml:12:60 correlations.weighted.sources: the detections have weights; write `opens_at: 3`, the sum that is enough
-        a.yaml:13:58 correlations.unweighted.opens_at: the detections have no weights; write `sources: 2`, or give them weights: `from: { river-high: 3, flood-call: 1 }`
-        a.yaml:14:36 correlations.nobody.from: takes no detection; name at least one
-        a.yaml:14:84 correlations.nobody.witin: unknown key; did you mean `within`?"#]],
+            a.yaml:5:49 detections.broken.above.severe: `kg` cannot be converted to `m`; write it in `m`
+            a.yaml:8:3 correlations.high: a rule of this name is already at a.yaml:3:3; rename one
+            a.yaml:9:8 correlations.empty: `from` is missing; write for example `from: [river-high, flood-call]`
+            a.yaml:9:8 correlations.empty: `incident` is missing; write for example `incident: flood`
+            a.yaml:9:8 correlations.empty: `within_time` is missing; write for example `within_time: 30 min`
+            a.yaml:9:8 correlations.empty: `within` is missing; write for example `within: 500 m`
+            a.yaml:9:8 correlations.empty: does not say when to open; write `sources: 2`
+            a.yaml:10:24 correlations.unknown.incident: `Flood`: an incident's kind must be 1 to 64 of lower-case letters, digits and _
+            a.yaml:10:38 correlations.unknown.from: no detection is named `hihg`; did you mean `high`?
+            a.yaml:10:44 correlations.unknown.from: `silent` finds something about sensors, which is no evidence of an incident; remove it
+            a.yaml:10:66 correlations.unknown.from: `high` is named twice; remove one
+            a.yaml:10:82 correlations.unknown.sources: `0` is not a whole number from 1 to 1000
+            a.yaml:10:93 correlations.unknown.within: `5` is not a distance from 1 m to 1000 km, such as `500 m` or `2 km`
+            a.yaml:11:27 correlations.unknown.within_time: `8 d` is not a time from 1 s to 7 d, such as `90 s`, `5 min` or `2 h`
+            a.yaml:11:45 correlations.unknown.clear_after: `soon` is not a time from 0 s to 7 d, such as `90 s`, `5 min` or `2 h`
+            a.yaml:12:60 correlations.weighted.sources: the detections have weights; write `opens_at: 3`, the sum that is enough
+            a.yaml:13:58 correlations.unweighted.opens_at: the detections have no weights; write `sources: 2`, or give them weights: `from: { river-high: 3, flood-call: 1 }`
+            a.yaml:14:36 correlations.nobody.from: takes no detection; name at least one
+            a.yaml:14:84 correlations.nobody.witin: unknown key; did you mean `within`?"#]],
     );
 }
 
@@ -670,7 +673,7 @@ fn levels_may_be_of_what_the_readings_of_a_time_come_to() {
             a.yaml:5:55 detections.d.max_over: asks two things, `sum_over` and `max_over`; make it two rules
             a.yaml:6:66 detections.e.above.moderate: this kind has no unit; write `3`
             a.yaml:7:47 detections.f.settle: unknown key; known here: kind, where, count_over, sum_over, mean_over, min_over, max_over, every, lateness, below, clear, for, clear_for
-            a.yaml:8:27 detections.g.every: unknown key; known here: kind, where, settle, below, clear, for, clear_for"#]],
+            a.yaml:8:27 detections.g.every: unknown key; known here: kind, where, settle, margin, below, clear, for, clear_for"#]],
     );
 }
 
@@ -693,5 +696,205 @@ fn readings_may_be_put_in_order_first() {
         &expect![[r#"
             a.yaml:2:79 detections.r.settle: `2 h` is not a time from 0 s to 1 h, such as `90 s`, `5 min` or `2 h`
             a.yaml:3:81 detections.s.settle: unknown key; known here: kind, where, report, certainty, counts_for, value_at_least"#]],
+    );
+}
+
+#[test]
+fn a_sensor_may_be_broken_in_several_ways() {
+    let text = "detections:
+  high: { kind: water_level, above: { moderate: 3 m }, clear: below 2.5 m, for: 2 readings }
+  far: { kind: water_level, above: { severe: 5 m }, clear: below 4 m, where: { bank: left } }
+  flaps: { kind: water_level, flapping: 25 %, clear: below 10 % }
+  leaps: { kind: water_level, flapping: 6 %, jump: 100 cm within 5 min, clear: below 5 % }
+  stuck: { kind: traffic_speed, stuck: 12 h, except: [0 km/h, 5 km/h], distrust: no }
+  cut: { kind: water_level, impossible: { below: -20 m }, for: 2 readings }
+  clock: { kind: water_level, skewed: { ahead: 5 min, behind: 6 h } }
+  spikes: { kind: water_level, spiking: 4 of 60 readings, spike: 50 cm, distrust: yes }
+";
+    let (rules, mistakes, warnings) = read(text);
+    assert!(mistakes.is_empty(), "{mistakes}");
+    assert_eq!(warnings.count(), 2, "of the two levels alone: {warnings}");
+    let faults: Vec<_> = rules
+        .detections
+        .iter()
+        .filter_map(|rule| match &rule.test {
+            Test::Fault(fault) => Some((rule.name.as_str(), fault::meaning(fault))),
+            _ => None,
+        })
+        .collect();
+    expect![[r#"
+        [
+            (
+                "clock",
+                " skewed ahead Some(Millis(300000)) behind Some(Millis(21600000)) for 3 clear 3 distrust false",
+            ),
+            (
+                "cut",
+                " impossible below Some(-20.0) above None for 2 clear 3 distrust true",
+            ),
+            (
+                "flaps",
+                " flapping 25 clear 10 above severity 2 at 3.0 for 1 readings, 0 ms, clear by 0.5 for 1 distrust true",
+            ),
+            (
+                "leaps",
+                " flapping 6 clear 5 jump 1.0 in 300000 ms distrust true",
+            ),
+            (
+                "spikes",
+                " spiking 4 of 60 by 0.5 distrust true",
+            ),
+            (
+                "stuck",
+                " stuck 43200000 ms except [0.0, 5.0] clear 3 distrust false",
+            ),
+        ]
+    "#]].assert_debug_eq(&faults);
+
+    // What the states of a kind are is part of what its flapping means.
+    let otherwise = text.replace("moderate: 3 m", "moderate: 3.5 m");
+    let flaps = |text: &str| {
+        let (rules, ..) = read(text);
+        let mut rules = rules.detections.into_iter();
+        rules
+            .find(|rule| rule.name.as_str() == "flaps")
+            .unwrap()
+            .hash
+    };
+    assert_ne!(flaps(text), flaps(&otherwise));
+    let persistence = text.replace("for: 2 readings }\n  far", "for: 3 readings }\n  far");
+    assert_ne!(text, persistence);
+    assert_eq!(flaps(text), flaps(&persistence));
+}
+
+#[test]
+fn mistakes_of_fault_rules_are_told() {
+    refused(
+        "detections:
+  a: { kind: traffic_speed, flapping: 25 %, clear: below 10 % }
+  b: { kind: traffic_speed, stuck: 1 h }
+correlations:
+  n: { incident: n, from: [b], sources: 1, within: 1 km, within_time: 1 h }
+",
+        &expect![[r#"
+            a.yaml:2:3 detections.a: no level rule of this kind says what its states are; write what a change is, such as `jump: … within 5 min`
+            a.yaml:5:28 correlations.n.from: `b` finds something about sensors, which is no evidence of an incident; remove it"#]],
+    );
+    refused(
+        "detections:
+  a: { kind: traffic_speed, flapping: 25 %, clear: below 10 % }
+  b: { kind: water_level, flapping: 10 %, clear: below 20 %, jump: 1 m }
+  c: { kind: water_level, flapping: 0 %, clear: 20 %, jump: 1 m within 5 min }
+  d: { kind: water_level, stuck: 9 d, except: [] }
+  e: { kind: water_level, impossible: {} }
+  f: { kind: water_level, impossible: { below: 2 m, above: 1 m } }
+  g: { kind: water_level, impossible: { above: 1 m } }
+  h: { kind: water_level, skewed: { ahead: 0 s } }
+  i: { kind: water_level, skewed: {} }
+  j: { kind: water_level, spiking: 65 of 130 readings }
+  k: { kind: water_level, spiking: 31 of 60 readings, spike: 0 m }
+  l: { kind: water_level, stuck: 1 h, settle: 1 min }
+  m: { kind: water_level, stuck: 1 h, distrust: maybe }
+correlations:
+  n: { incident: n, from: [m], sources: 1, within: 1 km, within_time: 1 h }
+",
+        &expect![[r#"
+            a.yaml:3:50 detections.b.clear: is more than flapping begins with; write less
+            a.yaml:3:68 detections.b.jump: `1 m` is not a jump in a time, such as `1 m within 5 min`
+            a.yaml:4:37 detections.c.flapping: `0 %` is not hundredths from 1 % to 100 %, such as `25 %`
+            a.yaml:4:49 detections.c.clear: `20 %` is not hundredths from 1 % to 100 %, such as `below 25 %`
+            a.yaml:5:34 detections.d.stuck: `9 d` is not a time from 1 s to 7 d, such as `90 s`, `5 min` or `2 h`
+            a.yaml:5:47 detections.d.except: needs 1 to 16 values, such as `[0 m]`
+            a.yaml:6:39 detections.e.impossible: no limit; write for example `{ below: 0 m, above: 100 m }`
+            a.yaml:7:39 detections.f.impossible: would leave nothing possible, or call 2 m impossible
+            a.yaml:8:39 detections.g.impossible: would leave nothing possible, or call 1.2 m impossible
+            a.yaml:9:44 detections.h.skewed.ahead: `0 s` is not a time from 1 s to 7 d, such as `90 s`, `5 min` or `2 h`
+            a.yaml:10:35 detections.i.skewed: no limit; write for example `{ ahead: 5 min, behind: 6 h }`
+            a.yaml:11:6 detections.j: `spike` is missing; write for example `spike: 1 m`
+            a.yaml:11:36 detections.j.spiking: `65 of 130 readings` is not spikes among up to 64 readings, such as `4 of 60 readings`
+            a.yaml:12:36 detections.k.spiking: `31 of 60 readings` is not spikes among up to 64 readings, such as `4 of 60 readings`
+            a.yaml:12:62 detections.k.spike: `0 m` is no height; write more than nothing
+            a.yaml:13:39 detections.l.settle: unknown key; known here: kind, where, stuck, except, clear_for, distrust
+            a.yaml:14:49 detections.m.distrust: `maybe` is not one of yes, no"#]],
+    );
+}
+
+#[test]
+fn a_front_is_of_the_sources_own_time() {
+    let with = |front: &str| {
+        let front = format!("    within: 1.5 km\n{front}");
+        FLOOD.replacen("    within: 1.5 km\n", &front, 1)
+    };
+    let (rules, mistakes, _) = read(&with(
+        "    observed_within: 2 s\n    front_speed: 3.5 km/s\n",
+    ));
+    assert!(mistakes.is_empty(), "{mistakes}");
+    let front = rules.correlations[0].front.unwrap();
+    assert_eq!(
+        (front.tolerance, front.speed_m_per_s),
+        (Millis::seconds(2), Some(3_500))
+    );
+    let (at_once, ..) = read(&with("    observed_within: 2 s\n"));
+    let front = at_once.correlations[0].front.unwrap();
+    assert_eq!(front.speed_m_per_s, None);
+    let (without, ..) = read(FLOOD);
+    let hashes = [&rules, &at_once, &without].map(|rules| rules.correlations[0].hash);
+    assert!(hashes[0] != hashes[1] && hashes[1] != hashes[2]);
+    refused(
+        &with("    front_speed: 3.5 km/s\n"),
+        &expect![
+            "a.yaml:22:18 correlations.flood.front_speed: needs `observed_within`: how exactly the sources know the time, such as `2 s`"
+        ],
+    );
+    refused(
+        &with("    observed_within: 8 d\n    front_speed: 300 km/h\n"),
+        &expect![[r#"
+            a.yaml:22:22 correlations.flood.observed_within: `8 d` is not a time from 0 s to 7 d, such as `90 s`, `5 min` or `2 h`
+            a.yaml:23:18 correlations.flood.front_speed: `300 km/h` is not a speed from 1 m/s to 100 km/s, such as `3.5 km/s` or `340 m/s`"#]],
+    );
+}
+
+#[test]
+fn a_margin_is_a_share_of_the_way_to_the_second_level() {
+    let with = |margin: &str| {
+        let levels = "    above: { moderate: 3.0 m, severe: 3.8 m }\n";
+        FLOOD.replacen(levels, &format!("{levels}    margin: {margin}\n"), 1)
+    };
+    let (rules, mistakes, _) = read(&with("25 %"));
+    assert!(mistakes.is_empty(), "{mistakes}");
+    let of = |rules: &Rules| {
+        let mut tests = rules.detections.iter().map(|rule| (&rule.test, rule.hash));
+        tests.find_map(|(test, hash)| match test {
+            Test::Threshold(threshold) => Some((threshold.margin_percent, hash)),
+            _ => None,
+        })
+    };
+    let (percent, hash) = of(&rules).unwrap();
+    let (none, other) = of(&read(FLOOD).0).unwrap();
+    assert!(percent == 25 && none == 0 && hash != other);
+    refused(
+        &with("0.2 m"),
+        &expect![
+            "a.yaml:6:13 detections.river-high.margin: `0.2 m` is not a share of the way to the second level from 1 % to 99 %, such as `25 %`"
+        ],
+    );
+    refused(
+        "
+detections:
+  high: { kind: water_level, above: { severe: 3 m }, margin: 100 %, clear: below 2 m }
+",
+        &expect![[r#"
+            a.yaml:3:62 detections.high.margin: `100 %` is not a share of the way to the second level from 1 % to 99 %, such as `25 %`
+            a.yaml:3:62 detections.high.margin: is a share of the way to a second level; write another one, or a level further out"#]],
+    );
+    refused(
+        "
+detections:
+  high: { kind: water_level, above: { severe: 3 m }, margin: 10 %, clear: below 2 m }
+  called: { kind: emergency_call, report: minor, certainty: likely, counts_for: 1 h, margin: 5 % }
+",
+        &expect![[r#"
+            a.yaml:3:62 detections.high.margin: is a share of the way to a second level; write another one, or a level further out
+            a.yaml:4:86 detections.called.margin: unknown key; known here: kind, where, report, certainty, counts_for, value_at_least"#]],
     );
 }

@@ -1,0 +1,125 @@
+//! The stage's part in faults of sensors: each reading is examined before any rule judges it.
+//!
+//! Arrives: a reading of a sensor. Leaves: findings about the sensor, and whether it is to be
+//! trusted in readings of this kind from here on: while a fault lasts whose rule distrusts, what is
+//! found by its readings is marked as doubted. Detections go on as if nothing were, so that
+//! what the sensor still says counts again in the moment in which it is trusted again. Next:
+//! `due.rs`.
+
+use super::sensor::Track;
+use super::{Moment, SensorStage, concerns, fault, finding};
+use crate::bundle::{DetectionRule, Fault, Test};
+use crate::decision::{SensorFault, Severity};
+use crate::detection::{Detection, Finding, Hearing, Malady, Sighting};
+use crate::reading::Reading;
+use crate::rules::Rules;
+
+impl SensorStage {
+    /// Looks for faults of the sensor in a reading.
+    pub(super) fn examine(
+        &mut self,
+        number: usize,
+        track: usize,
+        reading: &Reading<'_>,
+        moment: Moment,
+        found: &mut Vec<Finding>,
+    ) {
+        let kind = self.sensors[number].tracks[track].kind;
+        for place in 0..self.rules.kind(kind).faults.len() {
+            let rule_number = self.rules.kind(kind).faults[place];
+            let rule = self.rules.detection(rule_number);
+            let counters = &mut self.rule_counters[rule_number as usize];
+            if !concerns(rule, reading) {
+                counters.unmatched += 1;
+                continue;
+            }
+            let sensor = &mut self.sensors[number];
+            let registered = sensor.registered.map(|number| self.rules.sensor(number));
+            let position = reading.position.or(registered.and_then(|own| own.position));
+            let state = &mut sensor.tracks[track].faults[place];
+            match state.judge(fault_of(rule), registered, reading, moment.at) {
+                fault::Outcome::Held(false) => counters.normal += 1,
+                fault::Outcome::Held(true) => counters.held += 1,
+                outcome @ (fault::Outcome::Faulty | fault::Outcome::Sound) => {
+                    let shown = Sighting {
+                        reading: reading.id.parse().expect("a reading's id is valid"),
+                        seq: moment.seq,
+                        at: moment.at,
+                        value: reading.value,
+                        severity: Severity::Unknown,
+                        excess: 0.0,
+                        position,
+                    };
+                    let begins = outcome == fault::Outcome::Faulty;
+                    counters.faulty += u64::from(begins);
+                    counters.sound += u64::from(!begins);
+                    let track = &mut sensor.tracks[track];
+                    let detection = fault_changed(&self.rules, track, rule, begins, shown);
+                    let sensor = &self.sensors[number];
+                    found.push(finding(&self.rules, sensor, rule, moment, detection));
+                }
+            }
+        }
+    }
+}
+
+/// What is found when a fault begins or ends, and whom that concerns.
+fn fault_changed(
+    rules: &Rules,
+    track: &mut Track,
+    rule: &DetectionRule,
+    begins: bool,
+    shown: Sighting,
+) -> Detection {
+    let trust_changes = track.weigh_trust(rules);
+    let distrusts = fault_of(rule).distrust;
+    let malady = Malady {
+        fault: SensorFault {
+            kind: fault::kind(fault_of(rule)),
+            distrusted: if begins { distrusts } else { track.doubted },
+        },
+        hearing: Hearing {
+            kind: rule.kind.clone(),
+            position: shown.position,
+            last_heard_at: shown.at,
+            raised: track.raised(rules).collect(),
+        },
+        concerned: match trust_changes {
+            true => track.judging(rules).collect(),
+            false => Vec::new(),
+        },
+        shown: Some(shown),
+    };
+    if begins {
+        Detection::Faulty(malady)
+    } else {
+        Detection::Sound(malady)
+    }
+}
+
+/// The fault that a rule of faults asks for.
+pub(super) fn fault_of(rule: &DetectionRule) -> &Fault {
+    match &rule.test {
+        Test::Fault(fault) => fault,
+        Test::Threshold(_)
+        | Test::Rate(_)
+        | Test::Becomes(_)
+        | Test::Window(_)
+        | Test::Silence(_)
+        | Test::Report(_) => unreachable!("only fault rules are among the faults of a kind"),
+    }
+}
+
+impl Track {
+    /// Says anew whether the sensor is to be trusted; returns whether that is news.
+    pub fn weigh_trust(&mut self, rules: &Rules) -> bool {
+        let rules = rules
+            .kind(self.kind)
+            .faults
+            .iter()
+            .map(|&rule| rules.detection(rule));
+        let mut faults = rules.zip(&self.faults);
+        let doubted = faults.any(|(rule, state)| state.is_raised() && fault_of(rule).distrust);
+        std::mem::replace(&mut self.doubted, doubted) != doubted
+    }
+}
