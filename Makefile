@@ -3,13 +3,15 @@
 # make lint    formatting, clippy and documentation, warnings denied
 # make soak    the long runs: many seeds, many kills; the 200,000 seeds of the simulation take about
 #              nine minutes of processor time, the 200 kills about one
+# make fuzz    coverage-guided, with cargo-fuzz and a nightly compiler (fuzz/README.md); FUZZ_S seconds
+#              for each target
 # make tools   only installs
 
 CARGO ?= cargo
 TOOLS := curl:curl mosquitto:mosquitto mosquitto_pub:mosquitto-clients nats-server:nats-server chromium:chromium node:nodejs
 export PATH := $(PATH):/usr/sbin
 
-.PHONY: test lint soak tools
+.PHONY: test lint soak fuzz tools
 
 test: tools
 	$(CARGO) test --release -p ioc-core --test judgement p2_another_build
@@ -29,9 +31,19 @@ soak: tools
 	IOC_TEST_SEEDS=200000 $(CARGO) test --release -p ioc --test simulation
 	PROPTEST_CASES=20000 $(CARGO) test --release -p ioc-gateway --lib mqtt
 	PROPTEST_CASES=20000 $(CARGO) test --release -p ioc-gateway --lib formats
+	PROPTEST_CASES=200000 $(CARGO) test --release -p ioc-gateway --lib fuzzing::tests
+	$(CARGO) check --manifest-path fuzz/Cargo.toml --no-default-features
 	IOC_TEST_KILLS=200 $(CARGO) test --release -p ioc --test end_to_end kill
 	IOC_TEST_FLAP_S=300 $(CARGO) test --release -p ioc --test end_to_end flaps
 	IOC_TEST_TMPFS=1 $(CARGO) test --release -p ioc --test end_to_end full_disk
+
+FUZZ_S ?= 60
+fuzz:
+	for target in $$(ls fuzz/fuzz_targets | sed 's/\.rs$$//'); do \
+		mkdir -p fuzz/corpus/$$target; \
+		$(CARGO) +nightly fuzz run $$target fuzz/corpus/$$target fuzz/seeds/$$target -- \
+			-max_total_time=$(FUZZ_S) || exit 1; \
+	done
 
 # command:package, installed from Debian's archive where the command is missing.
 tools:

@@ -27,6 +27,7 @@ use crate::letters::{self, LettersArgs};
 use crate::map;
 use crate::progress;
 use crate::recover::{self, RecoverError};
+use crate::scenarios::{self, TestError, TestOptions};
 use crate::send::{self, SendArgs};
 use crate::simulate::{self, SimulateArgs};
 use crate::skipped::SkippedError;
@@ -64,6 +65,8 @@ enum Command {
     Send(SendArgs),
     /// Judge recorded readings offline and print the decisions
     Backtest(BacktestArgs),
+    /// Try the rules on the scenarios that lie beside them
+    Test(TestArgs),
     /// Watch the decisions of a server live
     Watch(WatchArgs),
     /// Check a configuration: every mistake, with its place and what to write instead
@@ -118,6 +121,13 @@ struct RunArgs {
 Examples:
   ioc backtest --city city.geojson readings.jsonl.gz > decisions.jsonl
   ioc backtest --config my-rules data              what other rules would have made of it
+  ioc backtest --against my-rules data             how that differs from the shipped ones
+  ioc backtest --config now --against new --json storm.jsonl > difference.json
+
+With --against, both sets of rules judge the same readings, and the difference is printed: incidents
+that one of them alone opens, or opens earlier, later, more or less severe (matched by the readings
+that they are made of), and how many alarms each detection rule raised. Orders that people gave
+about incidents are addressed to those with the same evidence, or reported as unmatched.
 
 READINGS are native readings, one JSON object a line, in the order of their arrival; each line's
 received_at (else observed_at) is the clock. Decisions go to stdout, one a line; progress and a
@@ -129,12 +139,56 @@ struct BacktestArgs {
     /// Directory of the rules [default: compiled in]
     #[arg(long, value_name = "DIR")]
     config: Option<PathBuf>,
+    /// Directory of other rules: print how the incidents and alarms differ, not the decisions
+    #[arg(long, value_name = "DIR")]
+    against: Option<PathBuf>,
+    /// Print the difference as JSON
+    #[arg(long, requires = "against")]
+    json: bool,
     /// How many sensor stages share the sensors; the decisions are the same with any number
     #[arg(long, value_name = "N", default_value = "1")]
     shards: NonZeroUsize,
     /// Recorded readings (JSONL, .gz too, - for stdin), or a data directory
     readings: PathBuf,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = TEST_HELP)]
+struct TestArgs {
+    /// City file (GeoJSON, .gz too) in place of the configuration's
+    #[arg(long, value_name = "FILE")]
+    city: Option<PathBuf>,
+    /// Only scenarios whose file or title contains this
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
+    /// Show what was decided of scenarios that hold, too
+    #[arg(long)]
+    show: bool,
+    /// The configuration directory; its scenarios are DIR/scenarios/*.txt
+    #[arg(default_value = "config")]
+    dir: PathBuf,
+}
+
+const TEST_HELP: &str = "\
+A scenario is a story of the city and what is to come of it, a statement a line:
+
+  scenario Two gauges that agree are one flood
+    from 10:00 to 10:10 every 1 min  wl-0007, wl-0008  3.0 m to 4.0 m
+    at 10:05                         caller emergency_call 1 category=flood at 200 m north of wl-0007
+    at 10:08                         ana acknowledges flood
+    expect flood opened by 10:06 severe
+    expect no flood cleared until 11:00
+
+Time is virtual: a day takes milliseconds. An incident that opens and that no line expects is a
+failure; `expect nothing` says that none opens, `ignore KIND` that a kind is of no interest.
+docs/TESTING_RULES.md explains every statement.
+
+Examples:
+  ioc test                          the scenarios of ./config
+  ioc test my-city --only flood
+  ioc test my-city --only \"Two gauges\" --show    what was decided, also if it holds
+
+Exit codes: 0 all hold, 1 some failed, 64 mistakes in the rules or the scenarios.";
 
 #[derive(Debug, Args)]
 struct CheckArgs {
@@ -303,7 +357,8 @@ impl Cli {
             Command::Demo(args) => demo::run(&args).map_err(|error| host_failure(&error)),
             Command::Simulate(args) => block_on(simulate::command(args)),
             Command::Send(args) => block_on(send::command(args)),
-            Command::Backtest(args) => backtest(args),
+            Command::Backtest(args) => backtest(&args),
+            Command::Test(args) => test(args),
             Command::Watch(args) => block_on(watch::command(args)),
             Command::Check(args) => check_configuration(&args),
             Command::Map(args) => map_message(&args),
@@ -383,8 +438,36 @@ fn block_on<E: std::error::Error + 'static>(
         .map_err(|error| Failure::failed(&error))
 }
 
-fn backtest(args: BacktestArgs) -> Result<(), Failure> {
-    let source = Source::read(args.config.as_deref(), args.city.as_deref());
+fn backtest(args: &BacktestArgs) -> Result<(), Failure> {
+    if let Some(other) = &args.against {
+        return compare(args, other);
+    }
+    let options = backtest_options(args, args.config.as_deref())?;
+    let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
+    match backtest::run(&options, &mut out) {
+        Ok(summary) => {
+            tell(&summary);
+            Ok(())
+        }
+        Err(error) => backtest_failure(error),
+    }
+}
+
+/// The same readings by two sets of rules.
+fn compare(args: &BacktestArgs, other: &Path) -> Result<(), Failure> {
+    let own = backtest_options(args, args.config.as_deref())?;
+    let other = (backtest_options(args, Some(other))?, other.display());
+    let name = args.config.as_deref();
+    let name = name.map_or("shipped".to_owned(), |dir| dir.display().to_string());
+    match backtest::compare([&own, &other.0], [name, other.1.to_string()]) {
+        Ok(difference) if args.json => print(&format!("{}\n", difference.to_json())),
+        Ok(difference) => print(&difference.to_string()),
+        Err(error) => backtest_failure(error),
+    }
+}
+
+fn backtest_options(args: &BacktestArgs, dir: Option<&Path>) -> Result<BacktestOptions, Failure> {
+    let source = Source::read(dir, args.city.as_deref());
     let source = source.map_err(|mistakes| Failure::usage(&mistakes))?;
     let compiled = source
         .compile()
@@ -392,24 +475,22 @@ fn backtest(args: BacktestArgs) -> Result<(), Failure> {
     if !compiled.warnings.is_empty() {
         progress::tell(&compiled.warnings);
     }
-    let settings = load_settings(args.config.as_deref())?;
-    let options = BacktestOptions {
-        readings: args.readings,
+    let settings = load_settings(dir)?;
+    Ok(BacktestOptions {
+        readings: args.readings.clone(),
         catalogue: compiled.catalogue(settings.door.unregistered),
         bundle: compiled.bundle,
         shards: args.shards,
-    };
-    let mut out = BufWriter::with_capacity(1 << 20, io::stdout().lock());
-    match backtest::run(&options, &mut out) {
-        Ok(summary) => {
-            tell(&summary);
-            Ok(())
-        }
-        Err(BacktestError::Output(error)) => Failure::output(&error),
-        Err(BacktestError::Journal(InspectError::Journal(JournalError::Damage(damage)))) => {
+    })
+}
+
+fn backtest_failure(error: BacktestError) -> Result<(), Failure> {
+    match error {
+        BacktestError::Output(error) => Failure::output(&error),
+        BacktestError::Journal(InspectError::Journal(JournalError::Damage(damage))) => {
             Err(Failure::new(Failure::DAMAGED, &damage))
         }
-        Err(error) => Err(Failure::failed(&error)),
+        error => Err(Failure::failed(&error)),
     }
 }
 
@@ -426,6 +507,38 @@ fn tell(summary: &Summary) {
         summary.decisions,
         summary.opened,
     ));
+    let (moved, lost) = (summary.commands_remapped, summary.commands_unmatched);
+    if moved + lost > 0 {
+        progress::tell(format_args!(
+            "orders about incidents: {moved} addressed to others with the same evidence, {lost} \
+             about none that is here"
+        ));
+    }
+}
+
+fn test(args: TestArgs) -> Result<(), Failure> {
+    let settings = load_settings(Some(&args.dir))?;
+    let options = TestOptions {
+        dir: args.dir,
+        city: args.city,
+        only: args.only,
+        show: args.show,
+        unregistered: settings.door.unregistered,
+    };
+    let mut out = BufWriter::new(io::stdout().lock());
+    match scenarios::run(&options, &mut out) {
+        Ok(summary) if summary.held + summary.failed == 0 => Err(Failure {
+            code: Failure::USAGE,
+            message: "no scenario is called so".to_owned(),
+        }),
+        Ok(summary) if summary.failed == 0 => Ok(()),
+        Ok(_) => Err(Failure {
+            code: Failure::FAILED,
+            message: String::new(),
+        }),
+        Err(TestError::Mistakes(mistakes)) => Err(Failure::usage(&mistakes)),
+        Err(TestError::Output(error)) => Failure::output(&error),
+    }
 }
 
 fn check_configuration(args: &CheckArgs) -> Result<(), Failure> {
@@ -486,11 +599,7 @@ fn new_key(command: &KeyCommand) -> Result<(), Failure> {
     }
 }
 
-fn journal(command: JournalCommand) -> Result<(), Failure> {
-    let (JournalCommand::Verify { data }
-    | JournalCommand::Dump { data, .. }
-    | JournalCommand::Adopt { data }
-    | JournalCommand::Skip { data, .. }) = &command;
+fn is_data_directory(data: &Path) -> Result<(), Failure> {
     if !data.join(recover::INPUTS_DIR).is_dir() {
         let message = format!(
             "{} is no data directory of ioc: it holds no {}/",
@@ -502,6 +611,15 @@ fn journal(command: JournalCommand) -> Result<(), Failure> {
             message,
         });
     }
+    Ok(())
+}
+
+fn journal(command: JournalCommand) -> Result<(), Failure> {
+    let (JournalCommand::Verify { data }
+    | JournalCommand::Dump { data, .. }
+    | JournalCommand::Adopt { data }
+    | JournalCommand::Skip { data, .. }) = &command;
+    is_data_directory(data)?;
     let mut out = BufWriter::new(io::stdout().lock());
     let inspected = match command {
         JournalCommand::Verify { data } => inspect::verify(&data, &mut out),

@@ -30,6 +30,7 @@ pub mod telemetry;
 
 pub mod demo;
 pub mod backtest;
+pub mod scenarios;
 pub mod inspect;
 pub mod map;
 pub mod key;

@@ -11,6 +11,7 @@
 //! (always so with a clean one).
 
 mod link;
+mod persistence;
 mod nats;
 mod tally;
 
@@ -26,21 +27,19 @@ use rumqttc::{ConnAck, Connect, ConnectReturnCode, Disconnect, Packet, PingReq, 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
+use self::persistence::Persistence;
 use crate::args::{Address, Credentials, MqttAddress};
 
 pub(crate) use link::Absence;
 pub use link::{LinkError, LinkEvent, OnLink};
 pub use nats::{NatsPublisher, NatsPublisherOptions};
+pub(crate) use persistence::Pauses;
 pub use tally::{Latency, Percentiles, Tally};
 
 /// The longest wait for a TCP connection and for its CONNACK.
 pub(crate) const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// The wait after the first failure; it doubles with each further one …
-pub(crate) const RETRY_FIRST: Duration = Duration::from_millis(250);
-/// … up to this.
-pub(crate) const RETRY_MAX: Duration = Duration::from_secs(8);
 /// PINGREQ is sent this often; an unanswered one breaks the connection.
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// How often a connection looks at the clock: for pings and for patience.
@@ -107,7 +106,7 @@ pub struct PublishError {
 pub struct Publisher {
     options: PublisherOptions,
     tally: Arc<Tally>,
-    on_link: OnLink,
+    persistence: Persistence,
     /// Taken from the source, not yet written.
     ready: VecDeque<Message>,
     source_ended: bool,
@@ -118,12 +117,8 @@ pub struct Publisher {
     unwritten: u64,
     out: BytesMut,
     is_up: bool,
-    was_down: bool,
-    absence: Absence,
     ping_sent: Option<Instant>,
     quiet_since: Instant,
-    progress_at: Instant,
-    retry_in: Duration,
 }
 
 struct InFlight {
@@ -135,11 +130,11 @@ struct InFlight {
 impl Publisher {
     /// A publisher; nothing is connected before [`Self::run`].
     pub fn new(options: PublisherOptions, tally: Arc<Tally>, on_link: OnLink) -> Self {
-        let now = Instant::now();
+        let address = options.address.0.clone();
         Self {
+            persistence: Persistence::new(address, options.patience, on_link),
             options,
             tally,
-            on_link,
             ready: VecDeque::new(),
             source_ended: false,
             inflight: VecDeque::new(),
@@ -147,12 +142,8 @@ impl Publisher {
             unwritten: 0,
             out: BytesMut::with_capacity(OUT_BYTES_MAX),
             is_up: false,
-            was_down: false,
-            absence: Absence::default(),
             ping_sent: None,
-            quiet_since: now,
-            progress_at: now,
-            retry_in: RETRY_FIRST,
+            quiet_since: Instant::now(),
         }
     }
 
@@ -170,29 +161,8 @@ impl Publisher {
                 return Ok(());
             };
             self.link_broke();
-            if error.is_final() || self.is_out_of_patience() {
-                let waiting = self.inflight.len() + self.ready.len();
-                return Err(PublishError {
-                    address: self.options.address.0,
-                    waiting,
-                    source: error,
-                });
-            }
-            let retry_in = jittered(self.retry_in);
-            self.retry_in = (self.retry_in * 2).min(RETRY_MAX);
-            self.was_down = true;
-            let address = &self.options.address.0;
-            let hint = match &error {
-                LinkError::Io(error) => self.absence.hint(error),
-                _ => None,
-            };
-            (self.on_link)(&LinkEvent::Down {
-                address,
-                error: &error,
-                retry_in,
-                hint,
-            });
-            sleep(retry_in).await;
+            let waiting = self.inflight.len() + self.ready.len();
+            self.persistence.next_attempt(error, waiting).await?;
         }
     }
 
@@ -201,9 +171,7 @@ impl Publisher {
         let stream = timeout(CONNECT_WITHIN, self.connect())
             .await
             .map_err(|_| LinkError::ConnectTimeout)??;
-        if mem::take(&mut self.was_down) {
-            (self.on_link)(&LinkEvent::Back(&self.options.address.0));
-        }
+        self.persistence.connected();
         self.is_up = true;
         self.publish_again();
         let (mut reader, mut writer) = stream.into_split();
@@ -313,7 +281,7 @@ impl Publisher {
 
     fn take_batch(&mut self, batch: Option<Vec<Message>>) {
         if !self.has_something_waiting() {
-            self.progress_at = Instant::now();
+            self.persistence.has_waited_for_nothing();
         }
         match batch {
             Some(batch) => self.ready.extend(batch),
@@ -348,8 +316,7 @@ impl Publisher {
             self.tally
                 .add_acknowledged(1, now.saturating_duration_since(entry.since));
         }
-        self.progress_at = now;
-        self.retry_in = RETRY_FIRST;
+        self.persistence.progressed(now);
         while self
             .inflight
             .front()
@@ -361,7 +328,7 @@ impl Publisher {
     }
 
     fn look_at_the_clock(&mut self, now: Instant) -> Result<(), LinkError> {
-        if self.has_something_waiting() && self.is_out_of_patience() {
+        if self.has_something_waiting() && self.persistence.is_over() {
             return Err(LinkError::Stalled);
         }
         match self.ping_sent {
@@ -380,8 +347,7 @@ impl Publisher {
         if self.out.is_empty() {
             self.tally.add_sent(self.unwritten);
             if self.unwritten > 0 {
-                self.retry_in = RETRY_FIRST;
-                self.progress_at = Instant::now();
+                self.persistence.progressed(Instant::now());
             }
             self.unwritten = 0;
         }
@@ -392,7 +358,7 @@ impl Publisher {
         self.out.clear();
         let had_nothing_to_do = mem::take(&mut self.is_up) && !self.has_something_waiting();
         if had_nothing_to_do {
-            self.progress_at = Instant::now();
+            self.persistence.has_waited_for_nothing();
         }
     }
 
@@ -402,11 +368,6 @@ impl Publisher {
 
     fn is_finished(&self) -> bool {
         self.source_ended && self.ready.is_empty() && self.inflight.is_empty()
-    }
-
-    fn is_out_of_patience(&self) -> bool {
-        let patience = self.options.patience;
-        patience.is_some_and(|patience| self.progress_at.elapsed() > patience)
     }
 }
 
@@ -463,12 +424,6 @@ const fn distance(first: u16, packet_id: u16) -> usize {
     } else {
         packet_id as usize + u16::MAX as usize - first as usize
     }
-}
-
-/// Between half of it and all of it, so that many clients do not come back at one instant.
-pub(crate) fn jittered(wait: Duration) -> Duration {
-    let share = getrandom::u32().unwrap_or(u32::MAX) as f64 / f64::from(u32::MAX);
-    wait.mul_f64(0.5 + 0.5 * share)
 }
 
 /// A client identifier that no other process has.

@@ -19,7 +19,7 @@ use ioc_gateway::brokers::nats::outgoing::Outgoing;
 use ioc_gateway::brokers::tls::FILE_BYTES_MAX;
 use ioc_gateway::brokers::{self, Links, Login, TlsOptions};
 use ioc_gateway::catalogue::Now;
-use ioc_gateway::commands::{self, CommandBook, NatsCommands};
+use ioc_gateway::commands::{self, CommandBook};
 use ioc_gateway::door::Door;
 use ioc_gateway::http::{Operators, Parts};
 use ioc_gateway::keys::Keys;
@@ -104,7 +104,9 @@ impl Servers {
             links: links.clone(),
             stopped: stopped.clone(),
         };
-        let mqtt = mqtt::Listener::bind(mqtt_options(settings)?).await?;
+        let mqtt_options = mqtt_options(settings)?;
+        let credentials = mqtt_options.credentials.clone();
+        let mqtt = mqtt::Listener::bind(mqtt_options).await?;
         let mqtt_address = mqtt.local_addr();
         let router = health
             .router()
@@ -118,6 +120,7 @@ impl Servers {
                     .as_deref()
                     .map(read_keys)
                     .transpose()?,
+                credentials,
                 operators: Operators::new(move |headers| token.opens(headers)),
                 stopping: stopped.clone(),
                 options: HttpOptions::default(),
@@ -141,7 +144,8 @@ impl Servers {
             tokio::spawn(mqtt.run(door.clone(), outlets.mqtt.clone(), until(stopped.clone()))),
             tokio::spawn(telemetry::keep_up(metrics, until(stopped.clone()))),
         ];
-        running.extend(commands.deliver(&door, &outlets.mqtt, &nats, &links, &stopped));
+        let elsewhere = (&*mqtt_brokers, &*nats);
+        running.extend(commands.deliver(&door, &outlets.mqtt, elsewhere, &links, &stopped));
         for broker in mqtt_brokers {
             let (door, links, stopped) = (door.clone(), links.clone(), stopped.clone());
             running.push(tokio::spawn(async move {
@@ -187,12 +191,12 @@ impl Servers {
 }
 
 impl CommandsOut {
-    /// Begins to send them, over our listener and these servers.
+    /// Begins to send them, over our listener and these brokers and servers elsewhere.
     fn deliver(
         self,
         door: &Door,
         listener: &mqtt::Deliveries,
-        servers: &[NatsOptions],
+        (brokers, servers): (&[MqttBrokerOptions], &[NatsOptions]),
         links: &Links,
         stopped: &watch::Receiver<bool>,
     ) -> Vec<JoinHandle<()>> {
@@ -204,12 +208,19 @@ impl CommandsOut {
         let until = || until(stopped.clone());
         let starting = commands::start(book.clone(), door.clone(), now.clone(), until());
         let listener = listener.clone();
-        let over_mqtt = commands::over_mqtt(book.clone(), listener, now.clone(), until());
-        let mut running = vec![tokio::spawn(starting), tokio::spawn(over_mqtt)];
-        for server in servers.iter().filter(|server| server.commands) {
-            let way = NatsCommands::new(server.clone(), links);
-            let sending = commands::over_nats(way, book.clone(), now.clone(), until());
-            running.push(tokio::spawn(sending));
+        let over_listener = commands::over_listener(book.clone(), listener, now.clone(), until());
+        let mut running = vec![tokio::spawn(starting), tokio::spawn(over_listener)];
+        for broker in brokers.iter().filter(|broker| broker.commands).cloned() {
+            let (links, book, now, until) = (links.clone(), book.clone(), now.clone(), until());
+            running.push(tokio::spawn(async move {
+                commands::over_mqtt(broker, &links, book, now, until).await;
+            }));
+        }
+        for server in servers.iter().filter(|server| server.commands).cloned() {
+            let (links, book, now, until) = (links.clone(), book.clone(), now.clone(), until());
+            running.push(tokio::spawn(async move {
+                commands::over_nats(server, &links, book, now, until).await;
+            }));
         }
         running
     }
@@ -304,9 +315,8 @@ fn read_users(path: &Path) -> Result<Users, HostError> {
     let users = users::parse(&path.display().to_string(), &text);
     let users = users.map_err(|mistakes| HostError::Usage(mistakes.to_string()))?;
     let users = users.iter();
-    Ok(Users::with_devices(users.map(|user| {
-        (&*user.name, &*user.password, user.may_speak_for())
-    })))
+    let with_rights = users.map(|user| (&*user.name, &*user.password, user.rights()));
+    Ok(Users::with_rights(with_rights))
 }
 
 /// The text of a file that only its owner may read.

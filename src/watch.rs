@@ -14,13 +14,12 @@ mod session;
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::str::FromStr;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use tokio::time::sleep;
 
 use crate::args::{Address, HttpAddress};
-use crate::publisher::{Absence, LinkEvent, RETRY_FIRST, RETRY_MAX, jittered};
+use crate::publisher::{Absence, LinkEvent, Pauses};
 use crate::simulate::interrupted;
 
 use line::Look;
@@ -163,14 +162,14 @@ struct Watcher<O, N> {
 
 impl<O: Write, N: Write> Watcher<O, N> {
     async fn run(mut self) -> Result<(), WatchError> {
-        let mut retry_in = RETRY_FIRST;
+        let mut pauses = Pauses::default();
         loop {
             let (served, ended) = self
                 .session
                 .serve(self.look, &mut self.out, &mut self.notes)
                 .await;
             if served {
-                retry_in = RETRY_FIRST;
+                pauses.reset();
             }
             match ended {
                 Ended::OutputClosed => return Ok(()),
@@ -185,24 +184,18 @@ impl<O: Write, N: Write> Watcher<O, N> {
                 }
                 Ended::Absent(error) => {
                     let hint = self.absence.hint(&error);
-                    self.wait(&error, &mut retry_in, hint).await;
+                    self.wait(&error, &mut pauses, hint).await;
                 }
                 Ended::Lost(why) => {
-                    self.wait(&why, &mut retry_in, None).await;
+                    self.wait(&why, &mut pauses, None).await;
                 }
             }
         }
     }
 
     /// Tells what happened, and waits; longer each time.
-    async fn wait(
-        &mut self,
-        why: &dyn Display,
-        retry_in: &mut Duration,
-        hint: Option<&'static str>,
-    ) {
-        let wait = jittered(*retry_in);
-        *retry_in = (*retry_in * 2).min(RETRY_MAX);
+    async fn wait(&mut self, why: &dyn Display, pauses: &mut Pauses, hint: Option<&'static str>) {
+        let wait = pauses.next();
         let down = LinkEvent::Down {
             address: self.session.address(),
             error: why,

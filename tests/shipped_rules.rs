@@ -369,3 +369,28 @@ fn reports_of_one_quake_are_one_incident_and_small_quakes_none() {
         "#]],
     );
 }
+
+/// Rules whose sensors the shipped city has none of.
+const WITHOUT_A_SENSOR: [&str; 1] = ["flow-gauge-silent"];
+
+#[test]
+fn every_shipped_rule_is_tried_by_a_shipped_scenario_and_all_of_these_hold() {
+    let options = ioc::scenarios::TestOptions {
+        dir: concat!(env!("CARGO_MANIFEST_DIR"), "/config").into(),
+        city: None,
+        only: None,
+        show: false,
+        unregistered: Unregistered::Accept,
+    };
+    let mut out = Vec::new();
+    let summary = ioc::scenarios::run(&options, &mut out);
+    let told = String::from_utf8_lossy(&out);
+    let summary = summary.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!(summary.failed, 0, "{told}");
+    let idle: Vec<_> = summary
+        .idle_rules
+        .iter()
+        .map(|rule| rule.as_str())
+        .collect();
+    assert_eq!(idle, WITHOUT_A_SENSOR);
+}

@@ -1,19 +1,9 @@
-//! Any bytes as a notification of NGSI-LD: no panic; what is taken is a record
-//! that reads back the same.
+//! See `ioc_gateway::fuzzing::Target::NgsiLd`.
 #![no_main]
 
-mod support;
-
-use ioc_gateway::formats::mapping::Format;
-use ioc_gateway::formats::{Message, Workspace};
+use ioc_gateway::fuzzing::Target;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let catalogue = support::catalogue(vec![("ngsi", Format::NgsiLd)]);
-    let message = Message {
-        topic: "ngsi",
-        payload: bytes,
-        ..Message::default()
-    };
-    support::check(message, &catalogue, &mut Workspace::default());
+    Target::NgsiLd.run(bytes);
 });

@@ -1,7 +1,7 @@
 //! Commands to devices: which are to be sent, on which ways, and what they look like there.
 //!
 //! Arrives: the commands under way, from the host. Leaves: a message to each device that is to do
-//! something, over our listener and over the NATS servers that are configured for it. Promise: a
+//! something, over our listener and over the brokers elsewhere that are configured for it. Promise: a
 //! command is sent only while the core says that it is [`Progress::Sent`](
 //! ioc_core::decision::Progress::Sent) and before its `not_after` (INV-30); an idempotent one is
 //! sent again, with the same key, until its device answers; one that may be sent once is preceded
@@ -13,7 +13,9 @@
 mod attempts;
 mod book;
 mod listener;
+mod elsewhere;
 mod nats;
+mod mqtt;
 mod start;
 
 use bytes::Bytes;
@@ -22,8 +24,9 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 pub use self::book::CommandBook;
-pub use self::listener::deliver as over_mqtt;
-pub use self::nats::{NatsCommands, deliver as over_nats};
+pub use self::listener::deliver as over_listener;
+pub use self::mqtt::deliver as over_mqtt;
+pub use self::nats::deliver as over_nats;
 pub use self::start::run as start;
 
 /// The message that a device gets.

@@ -14,6 +14,7 @@ mod fold;
 mod quota;
 mod ledger;
 mod turns;
+mod way;
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ pub use self::lane::{Counts, KindNames, Lane, Lanes};
 pub use self::ledger::{AckToken, Ledger};
 pub use self::quota::{Rates, Source};
 pub use self::turns::{Turns, URGENT_PER_TELEMETRY};
+pub(crate) use self::way::Way;
 use crate::catalogue::Catalogue;
 
 /// The bounds of the door.

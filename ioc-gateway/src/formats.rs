@@ -40,6 +40,7 @@ pub use self::message::{Item, Message, Outcome};
 pub use self::pointer::{Pointer, PointerError};
 pub use self::sparkplug::Nodes;
 pub use self::topic::{TopicFilter, TopicFilterError};
+pub(crate) use cloud_events::attributes_of as event_of_headers;
 pub(crate) use reject::cut;
 pub use reject::{Origin, Part, Reason, Reject};
 pub use reject::{append_beginning, append_dead_letter, append_part};
@@ -54,6 +55,12 @@ use crate::door::Inputs;
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
 /// How many readings one message may bring: they are all handed over at once.
 pub const ITEMS_MAX: usize = 4096;
+/// How much memory a message takes at once while it is read: so much,
+pub const MESSAGE_MEMORY_MAX: usize = 64 * 1024;
+/// this for each of its bytes,
+pub const MESSAGE_MEMORY_PER_BYTE: usize = 20;
+/// and this for each reading and dead letter that it brings.
+pub const ITEM_MEMORY_MAX: usize = 4 * 1024;
 /// How many parts of one message that are no readings keep the message around them, so that they
 /// can be read again; those behind keep just themselves.
 const WHOLE_LETTERS_MAX: u32 = 16;
@@ -92,19 +99,40 @@ pub fn append_native(
     }
 }
 
+/// Says whether somebody may publish readings of a sensor, or speak for a device.
+pub type May<'a> = dyn Fn(&str) -> Result<(), Reject> + 'a;
+
 /// Who sent a message, and what may be taken of it.
 pub struct Sender<'a> {
     /// The adapter and the client's name, as of [`Origin`].
     pub source: &'a str,
-    /// Whether it may publish readings of this sensor, or speak for this device.
-    pub may: &'a dyn Fn(&str) -> Result<(), Reject>,
+    /// Whether it may publish readings of this sensor, or speak for this device; everything, if
+    /// there is nothing to ask.
+    pub may: Option<&'a May<'a>>,
 }
 
 impl<'a> Sender<'a> {
     /// One that may publish everything.
     pub fn anyone(source: &'a str) -> Self {
-        let may = &|_: &str| Ok(());
-        Self { source, may }
+        Self { source, may: None }
+    }
+
+    fn check(&self, name: &str) -> Result<(), Reject> {
+        self.may.map_or(Ok(()), |may| may(name))
+    }
+
+    /// Whether it may say anything about the edge node that this topic is of: who is born again as
+    /// another's node changes what all later messages of that mean.
+    fn check_node(&self, topic: &str, catalogue: &Catalogue) -> Result<(), Reject> {
+        let (Some(may), Some(node)) = (self.may, sparkplug::node_of(topic)) else {
+            return Ok(());
+        };
+        match catalogue.mappings.of(topic) {
+            Some(mapping) if mapping.format == Format::Sparkplug => {
+                may(&node.sensor(&mapping.names))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 }
 
@@ -185,15 +213,16 @@ fn append_items(
 ) -> Result<(), Reject> {
     let origin = message.origin(sender.source);
     if let Some(device) = feedback::device_of(message.topic) {
-        (sender.may)(device).map_err(feedback::not_allowed)?;
+        sender.check(device).map_err(feedback::not_allowed)?;
         let said = append_feedback(inputs, message.payload, device, catalogue);
         return said.map(|()| told(Ok("")));
     }
+    sender.check_node(message.topic, catalogue)?;
     let (before, mut is_noted) = (inputs.count(), false);
     let mut rejected = 0;
     let mut take = |item: Item<'_>| {
         let reject = match item.outcome {
-            Outcome::Reading(reading) => match (sender.may)(reading.sensor) {
+            Outcome::Reading(reading) => match sender.check(reading.sensor) {
                 Ok(()) => {
                     inputs.push_reading(&reading, catalogue);
                     return told(Ok(reading.id));
@@ -248,13 +277,17 @@ pub fn decode<'c>(
 ) -> Result<Option<&'c Mapping>, Reject> {
     if let Some(sensor) = native::sensor_of(message.topic) {
         let scratch = &mut workspace.native;
-        let reading = native::decode(message.payload, Some(sensor), catalogue, scratch)?;
-        take(Item {
-            place: &"",
-            source: message.payload,
-            outcome: Outcome::Reading(reading),
+        scratch.envelope = envelope(message)?;
+        let decoded = native::decode(message.payload, Some(sensor), catalogue, scratch);
+        let decoded = decoded.map(|reading| {
+            take(Item {
+                place: &"",
+                source: message.payload,
+                outcome: Outcome::Reading(reading),
+            });
         });
-        return Ok(None);
+        workspace.native.envelope = None;
+        return decoded.map(|()| None);
     }
     let mapping = catalogue.mappings.of(message.topic);
     let (format, names) = match (mapping, standard(message.content_type)) {
@@ -281,10 +314,7 @@ pub fn decode<'c>(
         bytes,
         replies,
     } = workspace;
-    native.envelope = match message.event {
-        [] => None,
-        _ => Some(cloud_events::open(message)?),
-    };
+    native.envelope = envelope(message, &mut native.enveloped)?;
     let mut room = Room {
         native,
         inner,
@@ -294,6 +324,17 @@ pub fn decode<'c>(
     let read = read(format, message, names, catalogue, (index, &mut room), take);
     room.native.envelope = None;
     read.map(|()| mapping)
+}
+
+/// What the transport says around a message, if it is the data of an event.
+fn envelope(
+    message: Message<'_>,
+    name: &mut String,
+) -> Result<Option<draft::Envelope>, Reject> {
+    match message.event {
+        [] => Ok(None),
+        _ => cloud_events::open(message, name).map(Some),
+    }
 }
 
 /// Memory that one message needs, beside the index of its own JSON.

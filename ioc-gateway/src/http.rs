@@ -16,8 +16,9 @@ mod incoming;
 mod lines;
 mod pusher;
 mod letters;
-mod event;
 mod answer;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,7 +47,7 @@ use crate::formats;
 use crate::formats::native::{self, Scratch};
 use crate::formats::{Message, Reject, Sender, Workspace, append_dead_letter, append_message_of};
 use crate::keys::Keys;
-use crate::options::HttpOptions;
+use crate::options::{Credentials, HttpOptions};
 use crate::telemetry::{self, Adapter};
 
 /// What context brokers send (ETSI GS CIM 009), which they may call just JSON.
@@ -66,6 +67,8 @@ pub struct Parts {
     pub dead_letters: DeadLetters,
     /// The keys that may push; `None` if nobody is asked.
     pub keys: Option<Arc<Keys>>,
+    /// Who may publish over MQTT: dead letters from there may be read again.
+    pub credentials: Credentials,
     /// Who may have dead letters read again.
     pub operators: Operators,
     /// Whether the server stops: bodies without end are then read no further.
@@ -139,7 +142,7 @@ struct Intake {
 async fn post_readings(State(intake): State<Intake>, request: Request) -> Response {
     let headers = request.headers();
     let content_type = content_type(headers);
-    let is_event = !event::attributes(headers).is_empty();
+    let is_event = !event_of(headers).is_empty();
     let is_standard = is_event || formats::standard(content_type.as_deref()).is_some();
     match BodyKind::of(headers.get(CONTENT_TYPE)) {
         BodyKind::Any if is_standard => {
@@ -190,6 +193,12 @@ async fn notified(intake: &Intake, topic: &str, request: Request) -> Response {
 fn content_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(CONTENT_TYPE)?;
     value.to_str().ok().map(str::to_owned)
+}
+
+/// The attributes of the event whose data the body is, if it is.
+fn event_of(headers: &HeaderMap) -> Vec<(Box<str>, String)> {
+    let headers = headers.iter();
+    formats::event_of_headers(headers.map(|(name, value)| (name.as_str(), value.as_bytes())))
 }
 
 /// Whether the client asks for an answer line by line.
@@ -278,7 +287,7 @@ impl Intake {
             .slots
             .try_acquire()
             .map_err(|_| Refusal::TooManyRequests)?;
-        let event = event::attributes(request.headers());
+        let event = event_of(request.headers());
         let event: Vec<_> = event
             .iter()
             .map(|(name, value)| (&**name, value.as_str()))
@@ -308,7 +317,7 @@ impl Intake {
         };
         let sender = Sender {
             source: pusher.source(),
-            may: &|sensor| pusher.check(sensor),
+            may: Some(&|sensor| pusher.check(sensor)),
         };
         let catalogue = self.door.catalogue();
         let mut workspace = Workspace::default();

@@ -6,20 +6,18 @@
 //! A key is 128 random bits, so that nobody guesses it and its hash needs no salt. Not here: where
 //! the file lies and who may read it (the host's `servers.rs`).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use ioc_core::id::SensorId;
 use subtle::ConstantTimeEq;
 
 use crate::door::{Door, Source};
 use crate::formats::{Reason, Reject};
+use crate::rights::{Sensors, SensorsError};
 
 /// The most keys of a file.
 pub const KEYS_MAX: usize = 10_000;
-/// The most sensors, and beginnings of sensors' names, of one key.
-pub const KEY_SENSORS_MAX: usize = 10_000;
 /// The longest name of a key.
 const NAME_BYTES_MAX: usize = 64;
 /// What every key begins with, so that people and scanners for secrets know one when they see it.
@@ -32,15 +30,7 @@ pub struct Key {
     /// What its holder may still send, once something has come.
     quota: OnceLock<Source>,
     hash: blake3::Hash,
-    may: May,
-}
-
-/// What a key may publish.
-#[derive(Debug, Default)]
-struct May {
-    sensors: HashSet<Box<str>>,
-    /// Beginnings of names.
-    prefixes: Vec<Box<str>>,
+    sensors: Sensors,
 }
 
 /// All keys, by name.
@@ -62,15 +52,9 @@ pub enum KeyLineError {
          itself, others may have read it: make a new one with `ioc key new`"
     )]
     Hash,
-    /// No sensor is named.
-    #[error("no sensor is named; write their names, `hydro-*` for all that begin so, `*` for all")]
-    NoSensor,
-    /// Too many sensors are named.
-    #[error("a key names at most {KEY_SENSORS_MAX} sensors; write `hydro-*` for all that begin so")]
-    TooMany,
-    /// One of the sensors is none.
-    #[error("`{0}` is neither a sensor nor the beginning of one and `*`")]
-    Sensor(String),
+    /// What follows names no sensors.
+    #[error(transparent)]
+    Sensors(#[from] SensorsError),
 }
 
 impl Key {
@@ -85,13 +69,13 @@ impl Key {
         };
         check_name(name)?;
         let hash = blake3::Hash::from_hex(hash).map_err(|_| KeyLineError::Hash)?;
-        let may = May::of_words(words)?;
+        let sensors = Sensors::of_words(words)?;
         let source = format!("http {name}").into();
         let key = Self {
             source,
             quota: OnceLock::new(),
             hash,
-            may,
+            sensors,
         };
         Ok((name, key))
     }
@@ -120,34 +104,7 @@ impl Key {
 
     /// Whether it may publish readings of this sensor.
     pub fn may(&self, sensor: &str) -> bool {
-        let May { sensors, prefixes } = &self.may;
-        sensors.contains(sensor) || prefixes.iter().any(|prefix| sensor.starts_with(&**prefix))
-    }
-}
-
-impl May {
-    fn of_words<'a>(words: impl Iterator<Item = &'a str>) -> Result<Self, KeyLineError> {
-        let mut may = Self::default();
-        for word in words {
-            if may.sensors.len() + may.prefixes.len() == KEY_SENSORS_MAX {
-                return Err(KeyLineError::TooMany);
-            }
-            let wrong = || KeyLineError::Sensor(word.to_owned());
-            match word.strip_suffix('*') {
-                // A beginning that is a sensor's name can go on as one.
-                Some(prefix) if prefix.is_empty() || SensorId::is_valid(prefix) => {
-                    may.prefixes.push(prefix.into());
-                }
-                None if SensorId::is_valid(word) => {
-                    may.sensors.insert(word.into());
-                }
-                Some(_) | None => return Err(wrong()),
-            }
-        }
-        if may.sensors.is_empty() && may.prefixes.is_empty() {
-            return Err(KeyLineError::NoSensor);
-        }
-        Ok(may)
+        self.sensors.have(sensor)
     }
 }
 
@@ -198,7 +155,7 @@ impl NewKey {
     /// The name or the sensors cannot be those of a key.
     pub fn new(name: &str, sensors: &[String], random: [u8; 16]) -> Result<Self, KeyLineError> {
         check_name(name)?;
-        May::of_words(sensors.iter().map(|sensor| &**sensor))?;
+        Sensors::of_words(sensors.iter().map(|sensor| &**sensor))?;
         let secret = u128::from_be_bytes(random);
         let key = format!("{KEY_BEGINS}{name}_{secret:032x}");
         let hash = blake3::hash(key.as_bytes()).to_hex();
@@ -278,25 +235,11 @@ mod tests {
         let wrong = |line: &str| Key::of_line(line).unwrap_err();
         assert_eq!(wrong("pump"), KeyLineError::Incomplete);
         assert_eq!(wrong("pump ioc_pump_1234 wl-1"), KeyLineError::Hash);
-        assert_eq!(wrong(&format!("pump {hash}")), KeyLineError::NoSensor);
+        let none = SensorsError::None.into();
+        assert_eq!(wrong(&format!("pump {hash}")), none);
         for name in ["a_b", "a/b", &"x".repeat(NAME_BYTES_MAX + 1)] {
             let line = format!("{name} {hash} *");
             assert_eq!(wrong(&line), KeyLineError::Name(name.to_owned()));
         }
-        for sensor in ["wl/1", "w*l", "**", "/*"] {
-            let line = format!("pump {hash} {sensor}");
-            assert_eq!(wrong(&line), KeyLineError::Sensor(sensor.to_owned()));
-        }
-    }
-
-    #[test]
-    fn p5_a_key_names_no_more_sensors_than_the_bound() {
-        let line = |count: usize| {
-            let sensors: String = (0..count).map(|n| format!(" s{n}")).collect();
-            format!("pump {}{sensors}", "0".repeat(64))
-        };
-        assert!(Key::of_line(&line(KEY_SENSORS_MAX)).is_ok());
-        let long = line(KEY_SENSORS_MAX + 1);
-        assert_eq!(Key::of_line(&long).unwrap_err(), KeyLineError::TooMany);
     }
 }

@@ -4,6 +4,7 @@
 //! The modules in reading order, a message's way from its socket to the engine:
 
 pub mod options;
+pub mod rights;
 pub mod keys;
 pub mod mqtt;
 pub mod http;
@@ -16,5 +17,7 @@ pub mod dead_letters;
 mod replay;
 mod telemetry;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 
 pub use error::GatewayError;

@@ -24,7 +24,7 @@ mod farewell;
 mod wills;
 mod connection;
 #[cfg(any(test, feature = "fuzzing"))]
-pub mod fuzzing;
+pub(crate) mod fuzzing;
 
 use std::future::Future;
 use std::io;
@@ -43,6 +43,7 @@ use tokio::time::{sleep, timeout};
 
 pub use self::deliveries::{Deliveries, Delivery, Lost, Outcome, Topic, TopicError};
 
+pub(crate) use self::session::user_in;
 pub(crate) use self::transport::Peer;
 
 use self::budget::Budget;

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use subtle::ConstantTimeEq;
 
+use crate::rights::{Devices, Rights, Sensors};
+
 /// The MQTT listener's settings.
 #[derive(Debug, Clone)]
 pub struct MqttOptions {
@@ -127,67 +129,36 @@ pub enum Credentials {
     Users(Users),
 }
 
-/// Which devices a client may speak for, and so hear the commands of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Devices {
-    /// All: where nobody is asked who he is.
-    Every,
-    /// Those whose names are one of these; one that ends in `*` stands for all that begin so.
-    These(Arc<[Box<str>]>),
-}
-
-impl Devices {
-    /// The devices of these names and beginnings of names.
-    pub fn these<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
-        Self::These(names.into_iter().map(Into::into).collect())
-    }
-
-    /// Whether this one is among them.
-    pub fn have(&self, device: &str) -> bool {
-        let is_it = |name: &str| match name.strip_suffix('*') {
-            Some(beginning) => device.starts_with(beginning),
-            None => name == device,
-        };
-        match self {
-            Self::Every => true,
-            Self::These(names) => names.iter().any(|name| is_it(name)),
-        }
-    }
-
-    /// Whether there may be any.
-    pub fn are_some(&self) -> bool {
-        match self {
-            Self::Every => true,
-            Self::These(names) => !names.is_empty(),
-        }
-    }
-}
-
 /// Users with the hashes of their passwords: the passwords themselves are not kept.
 #[derive(Clone)]
-pub struct Users(HashMap<Box<str>, User>);
+pub struct Users(Arc<HashMap<Box<str>, User>>);
 
-#[derive(Clone)]
 struct User {
     password: blake3::Hash,
-    devices: Devices,
+    rights: Rights,
 }
 
 impl Users {
-    /// The users of these names and passwords, each of whom may hear the commands of the device
-    /// that is called as he is.
+    /// The users of these names and passwords, each of whom may publish every sensor, and hear the
+    /// commands of the device that is called as he is.
     pub fn new<'a>(users: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let with_own = |(name, password)| (name, password, Devices::these([name]));
-        Self::with_devices(users.into_iter().map(with_own))
+        let with_own = |(name, password)| {
+            let rights = Rights {
+                sensors: Sensors::Every,
+                devices: Devices::these([name]),
+            };
+            (name, password, rights)
+        };
+        Self::with_rights(users.into_iter().map(with_own))
     }
 
-    /// The users of these names and passwords, with the devices that they may speak for.
-    pub fn with_devices<'a>(users: impl IntoIterator<Item = (&'a str, &'a str, Devices)>) -> Self {
-        let user = |(name, password, devices): (&str, &str, _)| {
+    /// The users of these names and passwords, with what they may say.
+    pub fn with_rights<'a>(users: impl IntoIterator<Item = (&'a str, &'a str, Rights)>) -> Self {
+        let user = |(name, password, rights): (&str, &str, _)| {
             let password = hash(password.as_bytes());
-            (name.into(), User { password, devices })
+            (name.into(), User { password, rights })
         };
-        Self(users.into_iter().map(user).collect())
+        Self(Arc::new(users.into_iter().map(user).collect()))
     }
 
     /// Whether this is the user's password. Takes as long for a wrong one as for the right one,
@@ -199,10 +170,9 @@ impl Users {
         known.is_some() & bool::from(same)
     }
 
-    /// The devices that a user may speak for.
-    pub fn devices(&self, user: &str) -> Devices {
-        let user = self.0.get(user);
-        user.map_or_else(|| Devices::these([]), |user| user.devices.clone())
+    /// What a user may say.
+    pub fn rights(&self, user: &str) -> Option<&Rights> {
+        self.0.get(user).map(|user| &user.rights)
     }
 }
 
@@ -246,13 +216,17 @@ mod tests {
 
     #[test]
     fn a_user_speaks_for_its_own_device_unless_others_are_named() {
-        let own = Devices::these(["gate-7", "wl-04*"]);
-        let users = Users::with_devices([("north", "s3cret", own)]);
-        let devices = users.devices("north");
+        let rights = Rights {
+            sensors: Sensors::Every,
+            devices: Devices::these(["gate-7", "wl-04*"]),
+        };
+        let users = Users::with_rights([("north", "s3cret", rights)]);
+        let devices = &users.rights("north").unwrap().devices;
         assert!(devices.have("gate-7") && devices.have("wl-0412") && devices.have("wl-04"));
         assert!(!devices.have("gate-70") && !devices.have("north") && !devices.have("wl-0"));
-        assert!(!users.devices("nobody").are_some());
-        let own = Users::new([("gate-7", "s3cret")]).devices("gate-7");
+        assert_eq!(users.rights("nobody"), None);
+        let users = Users::new([("gate-7", "s3cret")]);
+        let own = &users.rights("gate-7").unwrap().devices;
         assert!(own.have("gate-7") && !own.have("gate-8"));
     }
 

@@ -5,7 +5,7 @@
 //! a word in the inputs log that the letter was replayed, so that it is not replayed twice, not
 //! after a restart either. Promise: a letter that still cannot be read stays as it is, and why is
 //! said; of a letter that was a part of a message only that part is taken; what says no time gets
-//! the letter's; whose key may not publish a sensor gets it in no other way either. Not here:
+//! the letter's; whose key or user may not publish a sensor gets it in no other way either. Not here:
 //! whether a reading that comes so late still matters, which the core judges. Next: `door.rs`.
 
 use std::collections::BTreeSet;
@@ -27,6 +27,8 @@ use crate::formats::native;
 use crate::formats::{Item, Message, Nodes, Origin, Outcome, Part, Reason, Reject, Workspace};
 use crate::formats::{append_part, cut, decode};
 use crate::keys::Keys;
+use crate::mqtt::user_in;
+use crate::options::Credentials;
 
 /// How many readings of one letter are told; all are taken.
 const READINGS_TOLD_MAX: usize = 10;
@@ -141,26 +143,30 @@ pub(crate) struct Patience {
     pub durable: Duration,
 }
 
+/// Who may publish what, as of now.
+#[derive(Debug, Clone)]
+pub(crate) struct Senders {
+    /// Over HTTP; `None` if nobody is asked.
+    pub keys: Option<Arc<Keys>>,
+    /// Over MQTT.
+    pub credentials: Credentials,
+}
+
 /// Reads dead letters again: one replay at a time.
 #[derive(Debug, Clone)]
 pub(crate) struct Replayer {
     door: Door,
-    keys: Option<Arc<Keys>>,
+    senders: Senders,
     letters: DeadLetters,
     patience: Patience,
     one_at_a_time: Arc<Mutex<()>>,
 }
 
 impl Replayer {
-    pub fn new(
-        door: Door,
-        keys: Option<Arc<Keys>>,
-        letters: DeadLetters,
-        patience: Patience,
-    ) -> Self {
+    pub fn new(door: Door, senders: Senders, letters: DeadLetters, patience: Patience) -> Self {
         Self {
             door,
-            keys,
+            senders,
             letters,
             patience,
             one_at_a_time: Arc::default(),
@@ -176,7 +182,7 @@ impl Replayer {
             dry_run: choice.dry_run,
             ..Summary::default()
         };
-        let mut reader = Reader::new(&self.door.catalogue(), self.keys.as_deref());
+        let mut reader = Reader::new(&self.door.catalogue(), &self.senders);
         let mut batch = Batch::default();
         for letter in chosen.iter().rev() {
             let fate = match self.letters.is_replayed(letter.seq) {
@@ -254,15 +260,15 @@ impl Summary {
 }
 
 /// Reads letters as messages by what is configured now, at the time when each was received.
-struct Reader<'k> {
+struct Reader<'s> {
     catalogue: Catalogue,
-    keys: Option<&'k Keys>,
+    senders: &'s Senders,
     workspace: Workspace,
     received_at: Arc<AtomicI64>,
 }
 
-impl<'k> Reader<'k> {
-    fn new(catalogue: &Catalogue, keys: Option<&'k Keys>) -> Self {
+impl<'s> Reader<'s> {
+    fn new(catalogue: &Catalogue, senders: &'s Senders) -> Self {
         let received_at = Arc::<AtomicI64>::default();
         let moment = Arc::clone(&received_at);
         let mut catalogue = catalogue.clone();
@@ -271,7 +277,7 @@ impl<'k> Reader<'k> {
         catalogue.now = Now::new(move || Timestamp::from_millis(moment.load(Ordering::Relaxed)));
         Self {
             catalogue,
-            keys,
+            senders,
             workspace: Workspace::default(),
             received_at,
         }
@@ -355,7 +361,7 @@ impl<'k> Reader<'k> {
     ) -> Result<(), Reject> {
         self.received_at
             .store(letter.at.as_millis(), Ordering::Relaxed);
-        let keys = self.keys;
+        let senders = self.senders;
         let mut is_found = false;
         let mut item = |item: Item<'_>| {
             let place = item.place.to_string();
@@ -364,7 +370,7 @@ impl<'k> Reader<'k> {
             }
             is_found = true;
             match item.outcome {
-                Outcome::Reading(reading) => match may(keys, letter, reading.sensor) {
+                Outcome::Reading(reading) => match senders.may(&letter.source, reading.sensor) {
                     Ok(()) => take(&place, Ok(&reading)),
                     Err(reject) => take(&place, Err(reject)),
                 },
@@ -421,16 +427,29 @@ fn native_of<'l>(
     is_native.then(|| native::decode(&letter.payload, None, catalogue, scratch))
 }
 
-/// Whether the sender of a letter may publish this sensor by what its key says now.
-fn may(keys: Option<&Keys>, letter: &NotedLetter, sensor: &str) -> Result<(), Reject> {
-    let (Some(keys), true) = (keys, letter.source.starts_with("http ")) else {
-        return Ok(());
-    };
-    match keys.of_source(&letter.source) {
-        Some(key) => key.check(sensor),
-        None => {
-            let detail = "the key that it came with is no longer in http.keys_file";
-            Err(Reject::new(Reason::SensorNotOfKey, detail))
+impl Senders {
+    /// Whether whoever sent a letter may publish this sensor by what is configured now. What names no
+    /// user came while nobody was asked, or from a broker elsewhere.
+    fn may(&self, source: &str, sensor: &str) -> Result<(), Reject> {
+        if let (Some(keys), true) = (&self.keys, source.starts_with("http ")) {
+            return match keys.of_source(source) {
+                Some(key) => key.check(sensor),
+                None => {
+                    let detail = "the key that it came with is no longer in http.keys_file";
+                    Err(Reject::new(Reason::SensorNotOfKey, detail))
+                }
+            };
+        }
+        let (Credentials::Users(users), Some(user)) = (&self.credentials, user_in(source)) else {
+            return Ok(());
+        };
+        match users.rights(user) {
+            Some(rights) if rights.sensors.have(sensor) => Ok(()),
+            Some(_) => Err(Reject::not_of_user(sensor)),
+            None => {
+                let detail = "the user who sent it is no longer in mqtt.users_file";
+                Err(Reject::new(Reason::SensorNotOfUser, detail))
+            }
         }
     }
 }

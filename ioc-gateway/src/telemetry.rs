@@ -210,8 +210,8 @@ pub(crate) fn http_answered(status: u16) {
 }
 
 /// A command was sent on a way: `mqtt`, `nats`.
-pub(crate) fn command_sent(way: &'static str) {
-    counter!("ioc_commands_sent_total", "way" => way).increment(1);
+pub(crate) fn commands_sent(way: &'static str, count: usize) {
+    counter!("ioc_commands_sent_total", "way" => way).increment(count as u64);
 }
 
 /// What a way says became of a command: not what its device did.

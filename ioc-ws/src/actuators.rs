@@ -23,7 +23,7 @@ use serde_json::Value;
 use crate::command::{OperateOrder, Order};
 use crate::error::ApiError;
 use crate::frame::{CommandedJson, OperateText};
-use crate::rest::{AsOf, LIMIT, give, ok, parse_limit, to_json};
+use crate::rest::{AsOf, give, limit_of, ok, to_json};
 use crate::view::Picture;
 use crate::window::Shared;
 
@@ -85,17 +85,7 @@ pub(crate) async fn list(
         total: usize,
         actuators: Vec<ActuatorJson<'a>>,
     }
-    let Query(pairs) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
-    let mut limit = LIMIT;
-    for (name, value) in &pairs {
-        match name.as_str() {
-            "limit" => limit = parse_limit(value)?,
-            _ => {
-                let message = format!("the parameter is limit; not {name}");
-                return Err(ApiError::bad_request(message));
-            }
-        }
-    }
+    let limit = limit_of(query)?;
     let (actuators, picture) = (shared.actuators(), shared.kept.picture().await);
     let shown = actuators.iter().take(limit);
     Ok(ok(to_json(&ListJson {

@@ -29,7 +29,7 @@ use crate::window::Shared;
 use crate::wire::{Hex, Text};
 
 /// How many incidents a list holds unless asked otherwise.
-pub(crate) const LIMIT: usize = 100;
+const LIMIT: usize = 100;
 /// How many incidents a list holds at most.
 const LIMIT_MAX: usize = 1000;
 /// How many decisions the timeline of an incident holds at most, beside older milestones.
@@ -95,7 +95,25 @@ fn conditions(value: &str) -> Result<Vec<Condition>, ApiError> {
     value.split(',').map(condition).collect()
 }
 
-pub(crate) fn parse_limit(value: &str) -> Result<usize, ApiError> {
+/// How many are asked for, where nothing else can be.
+pub(crate) fn limit_of(
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Result<usize, ApiError> {
+    let Query(pairs) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let mut limit = LIMIT;
+    for (name, value) in &pairs {
+        match name.as_str() {
+            "limit" => limit = parse_limit(value)?,
+            _ => {
+                let message = format!("the parameter is limit; not {name}");
+                return Err(ApiError::bad_request(message));
+            }
+        }
+    }
+    Ok(limit)
+}
+
+fn parse_limit(value: &str) -> Result<usize, ApiError> {
     match value.parse() {
         Ok(limit @ 1..=LIMIT_MAX) => Ok(limit),
         _ => Err(ApiError::bad_request(format!(
@@ -185,17 +203,7 @@ pub(crate) async fn decisions(
     State(shared): State<Arc<Shared>>,
     query: Result<Query<Vec<(String, String)>>, QueryRejection>,
 ) -> Result<Response, ApiError> {
-    let Query(pairs) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
-    let mut limit = LIMIT;
-    for (name, value) in &pairs {
-        match name.as_str() {
-            "limit" => limit = parse_limit(value)?,
-            _ => {
-                let message = format!("the parameter is limit; not {name}");
-                return Err(ApiError::bad_request(message));
-            }
-        }
-    }
+    let limit = limit_of(query)?;
     // What the host handed over before this question is in the ring once the picture is there.
     shared.kept.picture().await;
     let (head, batches) = shared.kept.feed.newest(limit);

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::error::ApiError;
 use crate::health::{Counts, DAYS, HealthPicture, Trouble, Troubled};
-use crate::rest::{AsOf, LIMIT, ok, parse_limit, to_json};
+use crate::rest::{AsOf, limit_of, ok, to_json};
 use crate::window::Shared;
 use crate::wire::{SensorJson, Text};
 
@@ -112,17 +112,7 @@ pub(crate) async fn health(
         sensors: Vec<TroubledJson<'a>>,
         bad_actors: BadActorsJson<'a>,
     }
-    let Query(pairs) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
-    let mut limit = LIMIT;
-    for (name, value) in &pairs {
-        match name.as_str() {
-            "limit" => limit = parse_limit(value)?,
-            _ => {
-                let message = format!("the parameter is limit; not {name}");
-                return Err(ApiError::bad_request(message));
-            }
-        }
-    }
+    let limit = limit_of(query)?;
     let picture = shared.kept.picture().await;
     let mut troubled: Vec<_> = picture.health.troubled.iter().collect();
     troubled.sort_by_key(|each| !each.is_distrusted());

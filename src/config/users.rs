@@ -2,13 +2,14 @@
 //!
 //! Arrives: the file's text; the host has checked that only its owner can read it. Leaves: users.
 //! Promise: no message ever holds a password. Blank lines and lines that begin with `#` are
-//! ignored; a password may hold any character but a line break, also colons. An indented line
-//! `devices: gate-7, wl-04*` names the devices that the user above it may speak for, and so hear
-//! the commands of; without one, it is the device that is called as the user is.
+//! ignored; a password may hold any character but a line break, also colons. Indented lines say what
+//! the user above them may do: `sensors: wl-0412, hydro-*` names the sensors that it may publish,
+//! without it all; `devices: gate-7, wl-04*` those that it may speak for, and so hear the commands
+//! of, without it the device that is called as the user is.
 
 use std::fmt;
 
-use ioc_gateway::options::Devices;
+use ioc_gateway::rights::{Devices, Rights, Sensors};
 
 use super::mistake::{Mistakes, Place};
 
@@ -19,19 +20,45 @@ pub struct User {
     pub name: String,
     /// The password.
     pub password: String,
-    /// The names of its devices, and beginnings of names with a `*` behind them.
-    pub devices: Option<Vec<String>>,
+    /// The sensors that it may publish, if they are named.
+    pub sensors: Option<Sensors>,
+    /// The devices that it may speak for, if they are named.
+    pub devices: Option<Devices>,
 }
 
 impl User {
-    /// The devices that it may speak for.
-    pub fn may_speak_for(&self) -> Devices {
-        match &self.devices {
-            Some(devices) => Devices::these(devices.iter().map(String::as_str)),
-            None => Devices::these([&*self.name]),
+    /// What it may say.
+    pub fn rights(&self) -> Rights {
+        let own = || Devices::these([&*self.name]);
+        Rights {
+            sensors: self.sensors.clone().unwrap_or(Sensors::Every),
+            devices: self.devices.clone().unwrap_or_else(own),
+        }
+    }
+
+    /// Takes an indented line.
+    fn take(&mut self, line: &str) -> Result<(), String> {
+        let (what, names) = line.split_once(':').unwrap_or((line, ""));
+        let names = names.split(',').map(str::trim);
+        match what.trim() {
+            "sensors" if self.sensors.is_some() => Err("the user's sensors are named twice".into()),
+            "sensors" => {
+                let sensors = Sensors::of_words(names).map_err(|error| error.to_string())?;
+                self.sensors = Some(sensors);
+                Ok(())
+            }
+            "devices" if self.devices.is_some() => Err("the user's devices are named twice".into()),
+            "devices" => {
+                self.devices = Some(devices_in(names.collect())?);
+                Ok(())
+            }
+            _ => Err(UNKNOWN.into()),
         }
     }
 }
+
+const UNKNOWN: &str = "an indented line says what the user above it may do: `sensors: wl-0412, \
+                       hydro-*` or `devices: gate-7`";
 
 impl fmt::Debug for User {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -60,12 +87,11 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<User>, Mistakes> {
             column: 1,
             ..Place::whole(file)
         };
-        if let Some(devices) = devices_of(text) {
-            match (users.last_mut(), devices_in(devices)) {
-                (Some(user), Ok(devices)) if user.devices.is_none() => user.devices = Some(devices),
-                (Some(_), Ok(_)) => mistakes.add(&place, "", "the user's devices are named twice"),
-                (None, _) => mistakes.add(&place, "", "devices of no user; a user comes first"),
-                (Some(_), Err(what)) => mistakes.add(&place, "", what),
+        if text.starts_with([' ', '\t']) {
+            match users.last_mut().map(|user| user.take(text)) {
+                Some(Ok(())) => {}
+                Some(Err(what)) => mistakes.add(&place, "", what),
+                None => mistakes.add(&place, "", "a line of no user; a user comes first"),
             }
             continue;
         }
@@ -74,6 +100,7 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<User>, Mistakes> {
                 users.push(User {
                     name: name.to_owned(),
                     password: password.to_owned(),
+                    sensors: None,
                     devices: None,
                 });
             }
@@ -96,14 +123,7 @@ pub fn parse(file: &str, text: &str) -> Result<Vec<User>, Mistakes> {
     mistakes.or(Some(users))
 }
 
-/// What follows `devices:` in an indented line.
-fn devices_of(line: &str) -> Option<&str> {
-    let is_indented = line.starts_with([' ', '\t']);
-    is_indented.then(|| line.trim().strip_prefix("devices:"))?
-}
-
-fn devices_in(text: &str) -> Result<Vec<String>, String> {
-    let names: Vec<_> = text.split(',').map(str::trim).collect();
+fn devices_in(names: Vec<&str>) -> Result<Devices, String> {
     let is_name = |name: &&str| !name.is_empty() && !name[..name.len() - 1].contains('*');
     if !names.iter().all(is_name) {
         let what = "devices are names with commas between; `*` stands only at the end of one";
@@ -115,7 +135,7 @@ fn devices_in(text: &str) -> Result<Vec<String>, String> {
             "{count} devices are too many; at most {DEVICES_MAX}"
         ));
     }
-    Ok(names.into_iter().map(str::to_owned).collect())
+    Ok(Devices::these(names))
 }
 
 fn is_blank(line: &str) -> bool {
@@ -149,18 +169,36 @@ mod tests {
         let [north, river] = &users[..] else {
             panic!("{users:?}");
         };
-        let devices = north.may_speak_for();
+        let devices = north.rights().devices;
         assert!(devices.have("gate-7") && devices.have("wl-0412") && !devices.have("north"));
-        let devices = river.may_speak_for();
+        let devices = river.rights().devices;
         assert!(devices.have("river") && !devices.have("gate-7"));
 
         let wrong =
             "\tdevices: a\na:x\n devices: a,,b\nb:x\n devices: a*b\nc:x\n devices: *\n devices: d";
         expect![[r#"
-            users:1:1: devices of no user; a user comes first
+            users:1:1: a line of no user; a user comes first
             users:3:1: devices are names with commas between; `*` stands only at the end of one
             users:5:1: devices are names with commas between; `*` stands only at the end of one
             users:8:1: the user's devices are named twice"#]]
+        .assert_eq(&parse("users", wrong).unwrap_err().to_string());
+    }
+
+    #[test]
+    fn p8_sensors_are_those_that_a_user_may_publish() {
+        let users = "north:s3cret\n  sensors: wl-0412, hydro-*\n  devices: gate-7\nriver:s3cret\n";
+        let users = parse("users", users).unwrap();
+        let sensors = users[0].rights().sensors;
+        assert!(sensors.have("wl-0412") && sensors.have("hydro-7") && !sensors.have("north"));
+        assert!(users[0].rights().devices.have("gate-7"));
+        assert_eq!(users[1].rights().sensors, Sensors::Every);
+
+        let wrong = "a:x\n sensors:\nb:x\n sensors: a b\n sensors: *\n sensors: c\n readings: d";
+        expect![[r#"
+            users:2:1: `` is neither a sensor nor the beginning of one and `*`
+            users:4:1: `a b` is neither a sensor nor the beginning of one and `*`
+            users:6:1: the user's sensors are named twice
+            users:7:1: an indented line says what the user above it may do: `sensors: wl-0412, hydro-*` or `devices: gate-7`"#]]
         .assert_eq(&parse("users", wrong).unwrap_err().to_string());
     }
 

@@ -22,13 +22,11 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use ioc_gateway::brokers::nats::token_of;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::link::LinkError;
-use super::{
-    CONNECT_WITHIN, LinkEvent, Message, OnLink, PublishError, Quality, RETRY_FIRST, RETRY_MAX,
-    Tally, jittered, look_regularly,
-};
+use super::persistence::Persistence;
+use super::{CONNECT_WITHIN, Message, OnLink, PublishError, Quality, Tally, look_regularly};
 use crate::args::{Credentials, NatsAddress};
 
 /// What the topics of readings begin with over MQTT; the sensor follows.
@@ -59,7 +57,7 @@ pub struct NatsPublisherOptions {
 pub struct NatsPublisher {
     options: NatsPublisherOptions,
     tally: Arc<Tally>,
-    on_link: OnLink,
+    persistence: Persistence,
     ready: VecDeque<Message>,
     source_ended: bool,
     /// To a stream: published and not acknowledged, in order.
@@ -68,9 +66,6 @@ pub struct NatsPublisher {
     published: u64,
     /// To core subjects: with the client, and perhaps not yet with the socket.
     unwritten: u64,
-    was_down: bool,
-    progress_at: Instant,
-    retry_in: Duration,
 }
 
 struct InFlight {
@@ -92,18 +87,16 @@ struct Connected {
 impl NatsPublisher {
     /// A publisher; nothing is connected before [`Self::run`].
     pub fn new(options: NatsPublisherOptions, tally: Arc<Tally>, on_link: OnLink) -> Self {
+        let address = options.address.0.clone();
         Self {
+            persistence: Persistence::new(address, options.patience, on_link),
             options,
             tally,
-            on_link,
             ready: VecDeque::new(),
             source_ended: false,
             inflight: VecDeque::new(),
             published: 0,
             unwritten: 0,
-            was_down: false,
-            progress_at: Instant::now(),
-            retry_in: RETRY_FIRST,
         }
     }
 
@@ -121,24 +114,8 @@ impl NatsPublisher {
                 return Ok(());
             };
             self.tally.add_lost(mem::take(&mut self.unwritten));
-            let address = &self.options.address.0;
-            if error.is_final() || self.is_out_of_patience() {
-                return Err(PublishError {
-                    address: address.clone(),
-                    waiting: self.inflight.len() + self.ready.len(),
-                    source: error,
-                });
-            }
-            let retry_in = jittered(self.retry_in);
-            self.retry_in = (self.retry_in * 2).min(RETRY_MAX);
-            self.was_down = true;
-            (self.on_link)(&LinkEvent::Down {
-                address,
-                error: &error,
-                retry_in,
-                hint: None,
-            });
-            sleep(retry_in).await;
+            let waiting = self.inflight.len() + self.ready.len();
+            self.persistence.next_attempt(error, waiting).await?;
         }
     }
 
@@ -146,9 +123,7 @@ impl NatsPublisher {
     async fn serve(&mut self, source: &mut mpsc::Receiver<Vec<Message>>) -> Result<(), LinkError> {
         let connecting = timeout(CONNECT_WITHIN, self.connect()).await;
         let mut connected = connecting.map_err(|_| LinkError::ConnectTimeout)??;
-        if mem::take(&mut self.was_down) {
-            (self.on_link)(&LinkEvent::Back(&self.options.address.0));
-        }
+        self.persistence.connected();
         let mut acks = Acks::new();
         self.publish_again(&connected, &mut acks).await?;
         let mut look = look_regularly();
@@ -168,7 +143,7 @@ impl NatsPublisher {
                     self.take_batch(batch);
                 }
                 _ = look.tick() => {
-                    if self.has_something_waiting() && self.is_out_of_patience() {
+                    if self.has_something_waiting() && self.persistence.is_over() {
                         return Err(LinkError::Stalled);
                     }
                 }
@@ -306,7 +281,7 @@ impl NatsPublisher {
             why = connected.broken() => return Err(why),
         }
         self.tally.add_sent(mem::take(&mut self.unwritten));
-        self.progressed();
+        self.persistence.progressed(Instant::now());
         Ok(())
     }
 
@@ -318,7 +293,7 @@ impl NatsPublisher {
         let took = entry.since.elapsed();
         self.inflight.pop_front();
         self.tally.add_acknowledged(1, took);
-        self.progressed();
+        self.persistence.progressed(Instant::now());
         Ok(())
     }
 
@@ -329,14 +304,9 @@ impl NatsPublisher {
         }
     }
 
-    fn progressed(&mut self) {
-        self.progress_at = Instant::now();
-        self.retry_in = RETRY_FIRST;
-    }
-
     fn take_batch(&mut self, batch: Option<Vec<Message>>) {
         if !self.has_something_waiting() {
-            self.progress_at = Instant::now();
+            self.persistence.has_waited_for_nothing();
         }
         match batch {
             Some(batch) => self.ready.extend(batch),
@@ -346,11 +316,6 @@ impl NatsPublisher {
 
     fn has_something_waiting(&self) -> bool {
         !self.inflight.is_empty() || !self.ready.is_empty()
-    }
-
-    fn is_out_of_patience(&self) -> bool {
-        let patience = self.options.patience;
-        patience.is_some_and(|patience| self.progress_at.elapsed() > patience)
     }
 }
 

@@ -152,7 +152,7 @@ async fn listening(quality: Quality) -> (TcpListener, Publisher) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut publisher = publisher(quality, 100);
     publisher.options.address = listener.local_addr().unwrap().to_string().parse().unwrap();
-    publisher.options.patience = Some(Duration::from_secs(30));
+    publisher.persistence.patience = Some(Duration::from_secs(30));
     (listener, publisher)
 }
 
@@ -208,7 +208,7 @@ async fn a_wrong_password_is_told_at_once() {
 #[tokio::test]
 async fn patience_ends_where_nothing_is_acknowledged() {
     let (listener, mut publisher) = listening(Quality::AtLeastOnce).await;
-    publisher.options.patience = Some(Duration::from_millis(1));
+    publisher.persistence.patience = Some(Duration::from_millis(1));
     let broker = async {
         let mut broker = Broker::accept(&listener).await;
         broker.hear_messages(2, 0).await;

@@ -25,9 +25,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::args::HttpAddress;
-use crate::publisher::{
-    Absence, CONNECT_WITHIN, LinkEvent, Message, OnLink, RETRY_FIRST, RETRY_MAX, Tally, jittered,
-};
+use crate::publisher::{Absence, CONNECT_WITHIN, LinkEvent, Message, OnLink, Pauses, Tally};
 
 /// The longest request, unless one reading alone is longer.
 const BATCH_BYTES_MAX: usize = 4 << 20;
@@ -170,7 +168,7 @@ impl Poster {
     async fn post_until_answered(&mut self, batch: &[Message]) -> Result<(), PostError> {
         let began = Instant::now();
         let body = ndjson(batch);
-        let mut retry_in = RETRY_FIRST;
+        let mut pauses = Pauses::default();
         self.tally.add_sent(batch.len() as u64);
         loop {
             match timeout(self.options.patience, self.post(body.clone())).await {
@@ -184,7 +182,7 @@ impl Poster {
                 Ok(Err(error)) => {
                     self.connection = None;
                     self.was_down = true;
-                    let wait = jittered(retry_in);
+                    let wait = pauses.next();
                     let address = &self.options.address.0;
                     let hint = match &error {
                         PostError::Io(error) => self.absence.hint(error),
@@ -197,7 +195,6 @@ impl Poster {
                         hint,
                     });
                     sleep(wait).await;
-                    retry_in = (retry_in * 2).min(RETRY_MAX);
                     self.tally.add_resent(batch.len() as u64);
                 }
             }

@@ -242,6 +242,42 @@ fn messages_of_every_shape_come_from_a_broker_elsewhere() {
     assert_eq!(city.journaled(4), JOURNALED);
 }
 
+/// The data of a CloudEvent, which say neither their id nor their time.
+pub const EVENT_DATA: &str = r#"{"sensor":"wl-1","kind":"water_level","value":1.5,"unit":"m"}"#;
+
+/// Its attributes.
+pub const EVENT: [(&str, &str); 5] = [
+    ("specversion", "1.0"),
+    ("id", "A-1"),
+    ("source", "/gauges"),
+    ("type", "example.level"),
+    ("time", "2026-03-14T06:45:10Z"),
+];
+
+/// Waits for the event's reading, and checks that it was given what its envelope says.
+pub fn check_event(city: City) {
+    let records = city.records(1);
+    let reading = records.iter().find(|record| record["reading"].is_object());
+    let reading = &reading.unwrap()["reading"];
+    assert_eq!(reading["id"], "/gauges A-1");
+    assert_eq!(reading["observed_at"], "2026-03-14T06:45:10.000Z");
+}
+
+#[test]
+fn a_cloud_event_in_binary_mode_comes_from_a_broker_elsewhere() {
+    let broker = Mosquitto::start();
+    let city = City::new("mqtt", broker.address, "topics: ['city/#']");
+    city.wait_for_link(LINK, "up");
+    let mut publish = tool("mosquitto_pub");
+    publish.args(["-V", "5", "-q", "1", "-t", "city/levels", "-m", EVENT_DATA]);
+    publish.args(["-p", &broker.address.port().to_string()]);
+    for (name, value) in EVENT {
+        publish.args(["-D", "publish", "user-property", name, value]);
+    }
+    assert!(publish.status().unwrap().success());
+    check_event(city);
+}
+
 #[test]
 fn p1_p3_a_link_that_is_cut_frozen_and_slow_loses_and_repeats_nothing() {
     for version in ["3.1.1", "5"] {

@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use crate::mosquitto::Mosquitto;
 use crate::nats::Nats;
 use crate::stream::Stream;
 use crate::support::{DEADLINE, Server, Site, lines_of, tool, wait_for};
@@ -363,7 +364,10 @@ struct MqttDevice {
 
 impl MqttDevice {
     fn new(server: &Server, name: &'static str) -> Self {
-        let port = server.mqtt.port();
+        Self::at(server.mqtt.port(), name)
+    }
+
+    fn at(port: u16, name: &'static str) -> Self {
         let mut listening = tool("mosquitto_sub")
             .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-q", "1"])
             .args(["-t", &format!("ioc/v1/commands/{name}")])
@@ -423,6 +427,81 @@ fn a_person_closes_a_gate_over_mqtt_and_its_sensor_shows_it() {
     });
     server.post_readings(&[shut.to_string()]);
     wait_for_progress(&server, "gate:7", "confirmed");
+}
+
+#[test]
+fn a_person_closes_a_gate_behind_a_broker_elsewhere_and_a_siren_sounds_once() {
+    for version in ["3.1.1", "5"] {
+        let broker = Mosquitto::start();
+        let (address, port) = (broker.address, broker.address.port());
+        let keys = format!("address: '{address}', name: city, version: {version}, topics: []");
+        let site = site(&format!(
+            "brokers: {{ mqtt: [{{ {keys}, commands: yes }}] }}\n"
+        ));
+        let server = site.start();
+        wait_for_broker(&server);
+        let late = json!({ "command": "close", "not_after_s": 300 });
+        let sent = order(&server, &site, "gate:7", &late);
+        server.kill();
+        let gate = MqttDevice::at(port, "gate:7");
+        let server = site.start();
+        assert_eq!(gate.hear()["key"], sent["key"], "nobody had answered");
+        wait_for_broker(&server);
+        gate.answer(&sent["key"], "accepted");
+        wait_for_progress(&server, "gate:7", "accepted");
+        gate.answer(&sent["key"], "done");
+        wait_for_progress(&server, "gate:7", "done");
+
+        let siren = MqttDevice::at(port, "siren");
+        let once = json!({ "command": "sound", "not_after_s": 300 });
+        // Until the broker has its subscription, what is published once does not reach it.
+        wait_for_subscription(port, "siren", &siren);
+        let sent = order(&server, &site, "siren", &once);
+        assert_eq!(siren.hear()["key"], sent["key"]);
+        server.kill();
+        let server = site.start();
+        wait_for_progress(&server, "siren", "outcome_unknown");
+    }
+}
+
+/// Waits until commands go out to the broker, and what comes of them is heard.
+fn wait_for_broker(server: &Server) {
+    for link in ["mqtt city commands: up", "mqtt city-feedback: up"] {
+        wait_for(link, || {
+            let ready = server.get("/readyz").body;
+            ready.contains(link).then_some(())
+        });
+    }
+}
+
+/// Says something to a device until it hears it.
+fn wait_for_subscription(port: u16, name: &str, device: &MqttDevice) {
+    wait_for("the device to listen", || {
+        let topic = format!("ioc/v1/commands/{name}");
+        let said = tool("mosquitto_pub")
+            .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-q", "1"])
+            .args(["-t", &topic, "-m", "{}"])
+            .status();
+        assert!(said.unwrap().success());
+        device.heard.recv_timeout(Duration::from_millis(100)).ok()
+    });
+    while device
+        .heard
+        .recv_timeout(Duration::from_millis(100))
+        .is_ok()
+    {}
+}
+
+#[test]
+fn a_command_that_was_superseded_does_not_reach_a_device_that_comes_later() {
+    let site = site("");
+    let server = site.start();
+    let first = json!({ "command": "flash", "not_after_s": 300 });
+    let first = order(&server, &site, "sign", &first);
+    let other = json!({ "command": "off", "not_after_s": 300, "replaces": first["key"] });
+    let other = order(&server, &site, "sign", &other);
+    let sign = MqttDevice::new(&server, "sign");
+    assert_eq!(sign.hear()["key"], other["key"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use futures_util::TryStreamExt;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::brokers::{City, JOURNALED, MAPPINGS, flaps, shapes};
+use crate::brokers::{City, EVENT, EVENT_DATA, JOURNALED, MAPPINGS, check_event, flaps, shapes};
 use crate::certificates::{Authority, Signed};
 use crate::kill::reading;
 use crate::mosquitto::{free_port, freeze, terminate, wait_until_open};
@@ -306,6 +306,40 @@ fn p1_p3_jetstream_that_has_lost_its_consumer_or_all_it_kept_is_read_on() {
 }
 
 #[test]
+fn a_stream_that_gets_other_subjects_is_filtered_from_the_next_connection_on() {
+    let mut server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let mut city = City::new("nats", server.address, KEYS);
+    city.wait_for_link(LINK, "up");
+    let filter = |server: &Nats| {
+        server.runtime.block_on(async {
+            let context = jetstream::new(server.client().await);
+            let stream = context.get_stream("READINGS").await.unwrap();
+            let consumers: Vec<_> = stream.consumers().try_collect().await.unwrap();
+            consumers[0].config.filter_subject.clone()
+        })
+    };
+    assert_eq!(filter(&server), "", "the whole stream is ours");
+    server.publish(&mut city);
+    server.runtime.block_on(async {
+        let context = jetstream::new(server.client().await);
+        let config = stream::Config {
+            name: "READINGS".to_owned(),
+            subjects: vec!["ioc.v1.readings.>".to_owned(), "doors.>".to_owned()],
+            ..stream::Config::default()
+        };
+        context.update_stream(config).await.unwrap();
+    });
+    server.stop();
+    city.wait_for_link(LINK, "down");
+    server.start_again();
+    city.wait_for_link(LINK, "up");
+    assert_eq!(filter(&server), "ioc.v1.readings.>");
+    server.publish(&mut city);
+    city.check();
+}
+
+#[test]
 fn messages_of_every_shape_come_from_a_server_elsewhere() {
     let server = Nats::start();
     server.make_stream("CITY", "city.>");
@@ -330,6 +364,83 @@ fn messages_of_every_shape_come_from_a_server_elsewhere() {
         });
         assert_eq!(city.journaled(4), JOURNALED, "{keys}");
     }
+}
+
+#[test]
+fn a_cloud_event_in_binary_mode_comes_from_a_server_elsewhere() {
+    let server = Nats::start();
+    server.make_stream("CITY", "city.>");
+    let keys = "stream: CITY, subjects: ['city.>']";
+    let city = City::new("nats", server.address, keys);
+    city.wait_for_link("nats city city.>", "up");
+    server.runtime.block_on(async {
+        let mut headers = HeaderMap::new();
+        headers.insert("Content-Type", "application/json");
+        for (name, value) in EVENT {
+            headers.insert(format!("ce-{name}"), value);
+        }
+        let client = server.client().await;
+        let published = client.publish_with_headers("city.levels", headers, EVENT_DATA.into());
+        published.await.unwrap();
+        client.flush().await.unwrap();
+    });
+    check_event(city);
+}
+
+/// How many urgent readings, and how many times as much telemetry lies before each.
+const URGENT: usize = 300;
+const TIMES: usize = 20;
+
+#[test]
+fn p7_urgent_readings_of_a_stream_pass_twenty_times_the_telemetry() {
+    let server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let mut city = City::new("nats", server.address, "stream: READINGS");
+    city.wait_for_link(LINK, "up");
+    // A backlog, so that nothing waits for the publisher.
+    city.kill();
+    let total = URGENT * (TIMES + 1);
+    server.runtime.block_on(async {
+        let context = jetstream::new(server.client().await);
+        let message = |n: usize| {
+            let (sensor, kind) = match n % (TIMES + 1) {
+                0 => ("alarm-1", "seismic"),
+                _ => ("gauge-1", "water_level"),
+            };
+            let (second, milli) = (n / 1000, n % 1000);
+            let reading = format!(
+                r#"{{"id":"{n}","kind":"{kind}","value":0,"observed_at":"2026-03-14T06:45:{second:02}.{milli:03}Z"}}"#
+            );
+            (format!("ioc.v1.readings.{sensor}"), reading)
+        };
+        let all: Vec<_> = (1..=total).map(message).collect();
+        for some in all.chunks(1000) {
+            let mut taken = Vec::new();
+            for (subject, reading) in some.iter().cloned() {
+                taken.push(context.publish(subject, reading.into()).await.unwrap());
+            }
+            for each in taken {
+                each.await.unwrap();
+            }
+        }
+    });
+    city.start();
+    let records = city.records(total);
+    let ids = records
+        .iter()
+        .filter_map(|record| record["reading"]["id"].as_str());
+    let places: Vec<usize> = ids.map(|id| id.parse().unwrap()).collect();
+    let mut sorted = places.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, (1..=total).collect::<Vec<_>>(), "each once");
+    let urgent = (1..).zip(&places).filter(|(_, n)| **n % (TIMES + 1) == 0);
+    let ahead = urgent.map(|(place, n)| n.checked_sub(place).expect("none is later than its turn"));
+    let ahead: Vec<_> = ahead.collect();
+    let passed = ahead.iter().filter(|ahead| **ahead > 0).count();
+    assert!(
+        passed > URGENT / 2,
+        "{passed} of {URGENT} passed what lay before them: {ahead:?}"
+    );
 }
 
 #[test]

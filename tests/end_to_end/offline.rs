@@ -5,7 +5,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use crate::support::{Site, ioc, json_lines, river_city, wait_for};
+use crate::support::{Site, high_water, ioc, json_lines, river_city, wait_for};
 
 /// A flashy stream in 5-minute steps: up, a dip shorter than its rule's hour, up again, and a
 /// second storm a week later.
@@ -192,4 +192,94 @@ fn the_shipped_configuration_is_printed_and_has_no_mistakes() {
         "{}",
         String::from_utf8_lossy(&checked.stdout)
     );
+}
+
+/// Rules that call a flood something else, and ask for less.
+const OTHER_RULES: &str = "\
+detections:
+  high: { kind: water_level, above: { moderate: 3.0 m, severe: 3.8 m }, clear: below 2.9 m }
+correlations:
+  deluge: { incident: deluge, from: [high], sources: 1, within: 2 km, within_time: 1 h, clear_after: 10 min }
+";
+
+#[test]
+fn what_a_person_ordered_is_addressed_to_what_other_rules_made_of_the_same_readings() {
+    let site = Site::new(&river_city());
+    let server = site.start();
+    server.post_readings(&high_water());
+    let incident = wait_for("an incident", || server.incidents().first().cloned());
+    let id = incident["id"].as_str().unwrap();
+    let bearer = format!("Bearer {}", site.token());
+    let headers = [("authorization", &*bearer)];
+    let path = format!("/api/v1/incidents/{id}/acknowledge");
+    assert_eq!(server.post(&path, &headers, "").status, 200);
+    assert!(server.stop().success());
+
+    let rules = site.dir.path().join("other");
+    fs::create_dir_all(rules.join("rules")).unwrap();
+    fs::write(rules.join("rules/deluge.yaml"), OTHER_RULES).unwrap();
+    let (rules, city, data) = (rules.to_str().unwrap(), site.args[1].clone(), site.data());
+    let data = data.to_str().unwrap();
+    let other = ioc(&["backtest", "--config", rules, "--city", &city, data]);
+    let decisions = incidents(&json_lines(&other.stdout));
+    let acknowledged = decisions
+        .iter()
+        .find(|decision| decision["type"] == "incident_acknowledged");
+    let acknowledged = acknowledged.expect("the order found what stands for its incident");
+    assert_eq!(acknowledged["incident"]["kind"], "deluge");
+    let told = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(told.contains("1 addressed to others"), "{told}");
+
+    let against = ["backtest", "--city", &city, "--against", rules, data];
+    let told = ioc(&against);
+    let text = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.status.success(), "{text}");
+    assert!(
+        text.contains("opened earlier (1)") && text.contains("5 min earlier"),
+        "{text}"
+    );
+    assert!(
+        told.stderr.is_empty() || !text.contains('\u{1b}'),
+        "no bar where nobody looks"
+    );
+    let json = ioc(&[&against[..], &["--json"]].concat());
+    let json = &json_lines(&json.stdout)[0];
+    assert_eq!(json["changed"][0]["after"]["kind"], "deluge");
+    assert_eq!(json["changed"][0]["later_ms"], -300_000);
+    assert_eq!(json["after"]["commands_remapped"], 1);
+    assert_eq!(json["before"]["commands_remapped"], 0);
+}
+
+#[test]
+fn ioc_test_exits_by_what_came_of_the_scenarios() {
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/config");
+    let held = ioc(&["test", shipped]);
+    let told = String::from_utf8_lossy(&held.stdout).into_owned();
+    assert!(
+        held.status.success() && told.contains(" held, in "),
+        "{told}"
+    );
+    assert_eq!(
+        ioc(&["test", shipped, "--only", "no such"]).status.code(),
+        Some(64)
+    );
+
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
+    fs::create_dir(dir.path().join("scenarios")).unwrap();
+    write("city.geojson", &river_city());
+    let dir_text = dir.path().to_str().unwrap();
+    write(
+        "scenarios/a.txt",
+        "scenario One\n  at 10:00 wl-1 9 m\n  expect flood opened\n",
+    );
+    let failed = ioc(&["test", dir_text]);
+    assert_eq!(failed.status.code(), Some(1));
+    let told = String::from_utf8_lossy(&failed.stdout).into_owned();
+    assert!(
+        told.contains("FAILED") && told.contains("no flood opened"),
+        "{told}"
+    );
+    write("scenarios/a.txt", "scenario One\n  at 10:00 wl-1 9 m\n");
+    assert_eq!(ioc(&["test", dir_text]).status.code(), Some(64));
 }

@@ -6,36 +6,25 @@
 //! another message.
 
 use std::collections::VecDeque;
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::DECODED_BYTES_MAX;
-use crate::door::{Counts, Door, DoorClosed, Inputs, Lane, Lanes, Ledger, NotHandedOver, WhenFull};
+use crate::door::{Counts, Door, DoorClosed, Inputs, Way};
 use crate::formats::{Message, Reject, Reply, Workspace, append_message_or_native};
 use crate::telemetry::{self, Adapter};
 
-type HandingOver = Pin<Box<dyn Future<Output = Result<(), DoorClosed>> + Send>>;
-
 /// One connection's way through the door.
 pub(super) struct Epoch {
-    door: Door,
-    ledger: Arc<Ledger>,
+    way: Way,
     adapter: Adapter,
     source: Box<str>,
     workspace: Workspace,
     inputs: Inputs,
-    /// How many inputs were handed over, and how many of them are durable.
-    handed_over: Counts,
-    durable: Counts,
     /// Of each message that is not settled, how many inputs there were up to it.
     ends: VecDeque<Counts>,
     decoded: u64,
     settled: u64,
-    /// What the door was too full for, by lane.
-    waiting: Lanes<Option<HandingOver>>,
 }
 
 impl Epoch {
@@ -43,17 +32,13 @@ impl Epoch {
     pub fn new(door: Door, adapter: Adapter, source: &str) -> Self {
         Self {
             inputs: door.source().inputs(),
-            door,
-            ledger: Arc::default(),
+            way: Way::new(door, adapter),
             adapter,
             source: source.into(),
             workspace: Workspace::default(),
-            handed_over: Counts::default(),
-            durable: Counts::default(),
             ends: VecDeque::new(),
             decoded: 0,
             settled: 0,
-            waiting: Lanes::default(),
         }
     }
 
@@ -71,7 +56,7 @@ impl Epoch {
             &mut self.inputs,
             message,
             &self.source,
-            &self.door.catalogue(),
+            &self.way.door().catalogue(),
             &mut self.workspace,
             &mut told,
         );
@@ -79,7 +64,7 @@ impl Epoch {
         let demoted = self.inputs.take_demoted();
         telemetry::urgent_demoted(adapter, &self.source, demoted);
         self.decoded += 1;
-        self.ends.push_back(self.handed_over + self.inputs.counts());
+        self.ends.push_back(self.way.decoded(&self.inputs));
     }
 
     /// What the messages that were taken want said back, in its order. It is for this connection: what it does not
@@ -111,38 +96,8 @@ impl Epoch {
     /// Hands over what was taken, unless something of its lane waits for the door already.
     pub fn hand_over(&mut self) -> Result<(), DoorClosed> {
         // What was taken may hold nothing that must become durable.
-        self.settle(self.durable);
-        if self.waiting.telemetry.is_some() && self.door.when_full() == WhenFull::Conflate {
-            let left_out = self.inputs.fold(DECODED_BYTES_MAX / 4);
-            telemetry::readings_folded(self.adapter, left_out);
-        }
-        for lane in Lane::ALL {
-            if self.waiting.of(lane).is_none() {
-                self.hand_over_lane(lane)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn hand_over_lane(&mut self, lane: Lane) -> Result<(), DoorClosed> {
-        let inputs = self.inputs.take(lane);
-        if inputs.is_empty() {
-            return Ok(());
-        }
-        let handed_over = self.handed_over.of_mut(lane);
-        *handed_over += u64::from(inputs.count());
-        let upto = *handed_over;
-        match self.door.try_hand_over(lane, inputs, &self.ledger, upto) {
-            Ok(()) => Ok(()),
-            Err(NotHandedOver::Closed) => Err(DoorClosed),
-            Err(NotHandedOver::Full(inputs)) => {
-                telemetry::door_full(self.adapter);
-                let (door, ledger) = (self.door.clone(), Arc::clone(&self.ledger));
-                let handing = async move { door.hand_over(lane, inputs, &ledger, upto).await };
-                *self.waiting.of_mut(lane) = Some(Box::pin(handing));
-                Ok(())
-            }
-        }
+        self.settle();
+        self.way.hand_over(&mut self.inputs, DECODED_BYTES_MAX / 4)
     }
 
     /// Waits until the door has taken what waits for it, or until more is durable; for ever if
@@ -154,24 +109,14 @@ impl Epoch {
         if self.in_flight() == 0 {
             return std::future::pending().await;
         }
-        let Lanes { urgent, telemetry } = &mut self.waiting;
-        tokio::select! {
-            durable = self.ledger.settled_beyond(self.durable) => self.settle(durable?),
-            done = opened(urgent) => {
-                *urgent = None;
-                done?;
-            }
-            done = opened(telemetry) => {
-                *telemetry = None;
-                done?;
-            }
-        }
+        self.way.progress().await?;
+        self.settle();
         Ok(())
     }
 
-    fn settle(&mut self, durable: Counts) {
-        self.durable = durable;
-        let decoded = self.handed_over + self.inputs.counts();
+    fn settle(&mut self) {
+        let durable = self.way.durable();
+        let decoded: Counts = self.way.decoded(&self.inputs);
         if durable.telemetry == decoded.telemetry {
             self.inputs.is_settled();
         }
@@ -181,24 +126,17 @@ impl Epoch {
     }
 }
 
-/// Waits for the door to take what waits; for ever if nothing does.
-async fn opened(waiting: &mut Option<HandingOver>) -> Result<(), DoorClosed> {
-    match waiting {
-        Some(waiting) => waiting.await,
-        None => std::future::pending().await,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::catalogue::Catalogue;
-    use crate::door::{Arrivals, DoorOptions};
+    use crate::door::{Arrivals, DoorOptions, Lane, Lanes, WhenFull};
     use crate::formats;
     use arc_swap::ArcSwap;
     use expect_test::expect;
     use ioc_core::record::Input;
     use std::pin::pin;
+    use std::sync::Arc;
     use std::task::{Context, Poll, Waker};
 
     const READING: &[u8] =
@@ -231,7 +169,7 @@ mod tests {
         let (mut old, arrivals) = epoch(1 << 20);
         old.take(message(READING));
         old.hand_over().unwrap();
-        let mut new = Epoch::new(old.door.clone(), Adapter::MqttBroker, "mqtt city");
+        let mut new = Epoch::new(old.way.door().clone(), Adapter::MqttBroker, "mqtt city");
         drop(old);
         new.take(message(READING));
         arrivals.queue(Lane::Telemetry).recv().unwrap().ack.settle();
@@ -286,7 +224,7 @@ mod tests {
         let first = arrivals.queue(Lane::Telemetry).recv().unwrap();
         arrivals.release(&first);
         assert_eq!(poll(epoch.progress()), Poll::Ready(Ok(())), "handed over");
-        assert!(epoch.waiting.telemetry.is_none());
+        assert!(epoch.way.waits_since().is_none());
     }
 
     #[test]
@@ -332,6 +270,46 @@ mod tests {
             assert_eq!(poll(epoch.progress()), Poll::Ready(Ok(())));
         }
         assert_eq!(epoch.settled(), 3, "with the urgent one between");
+    }
+
+    #[test]
+    fn an_event_in_binary_mode_gives_its_data_what_they_leave_out() {
+        let (mut epoch, arrivals) = epoch(1 << 20);
+        let event = [
+            ("specversion", "1.0"),
+            ("id", "A-1"),
+            ("source", "/pumps"),
+            ("type", "t"),
+            ("time", "2026-03-14T06:45:10Z"),
+        ];
+        let payload = br#"{"sensor":"p-1","kind":"pump","value":1}"#;
+        for topic in ["city/pumps", "ioc/v1/readings/p-1"] {
+            epoch.take(Message {
+                topic,
+                payload,
+                event: &event,
+                ..Message::default()
+            });
+        }
+        // Nothing of it is left for the next message.
+        epoch.take(Message {
+            topic: "ioc/v1/readings/p-1",
+            payload,
+            ..Message::default()
+        });
+        epoch.hand_over().unwrap();
+        let arrival = arrivals.queue(Lane::Telemetry).recv().unwrap();
+        let told = arrival
+            .inputs
+            .iter()
+            .map(|input| match Input::decode(input) {
+                Ok(Input::Reading(reading)) => format!("{} {}", reading.id, reading.observed_at),
+                Ok(Input::DeadLetter(letter)) => letter.reason.to_owned(),
+                other => panic!("{other:?}"),
+            });
+        let told: Vec<_> = told.collect();
+        let reading = "/pumps A-1 2026-03-14T06:45:10.000Z";
+        assert_eq!(told, [reading, reading, "observed_at_missing"]);
     }
 
     #[test]

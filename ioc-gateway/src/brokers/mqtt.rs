@@ -5,11 +5,14 @@
 //! (section 4.6), and only on the connection that brought it. The session is the broker's to keep:
 //! what it took for us while we were away comes when we are back. Urgent topics have a connection
 //! of their own, so that no flood of others lies before them. Nothing is carried from one
-//! connection to the next but how long to wait. Not here: publishing; quality 2 (the broker
-//! delivers as quality 1 what was published so). Next: `mqtt/connection.rs`.
+//! connection to the next but how long to wait. Not here: what is published there
+//! (`mqtt/outgoing.rs`); quality 2 (the broker delivers as quality 1 what was published so). Next:
+//! `mqtt/connection.rs`.
 
 mod connection;
+mod socket;
 mod packets;
+mod outgoing;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -19,7 +22,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use self::connection::{Ended, LinkError};
+use self::connection::Ended;
+pub(crate) use self::connection::LinkError;
+pub(crate) use self::outgoing::Publishing;
+pub(crate) use self::packets::{Outgoing, Published};
 use super::Login;
 use super::backoff::Backoff;
 use super::links::{Link, Links};
@@ -55,6 +61,9 @@ pub struct MqttBrokerOptions {
     pub topics: Vec<String>,
     /// Those that have a connection of their own.
     pub urgent_topics: Vec<String>,
+    /// Whether commands to devices are sent there, on `ioc/v1/commands/<device>`, and what devices
+    /// say about them is heard, on `ioc/v1/feedback/<device>`.
+    pub commands: bool,
     /// The group of a shared subscription (5.0: section 4.8.2).
     pub share: Option<String>,
     /// Over how many connections a shared subscription is spread.
@@ -80,6 +89,7 @@ impl Default for MqttBrokerOptions {
             login: None,
             topics: vec!["ioc/v1/readings/#".to_owned()],
             urgent_topics: Vec::new(),
+            commands: false,
             share: None,
             connections: 1,
             inflight_max: 4096,
@@ -91,14 +101,24 @@ impl Default for MqttBrokerOptions {
 
 impl MqttBrokerOptions {
     /// How many connections are made to it.
-    pub const fn connections(&self) -> usize {
-        let urgent = !self.urgent_topics.is_empty() as usize;
-        let others = if self.topics.is_empty() {
-            0
-        } else {
-            self.connections as usize
+    pub fn connections(&self) -> usize {
+        let others = match self.topics.is_empty() {
+            true => 0,
+            false => usize::from(self.connections),
         };
-        urgent + others
+        let single = [
+            !self.urgent_topics.is_empty(),
+            self.commands,
+            self.hears_feedback(),
+        ];
+        others + single.map(usize::from).iter().sum::<usize>()
+    }
+
+    /// Whether what devices say about commands has a connection of its own: unless it is among the
+    /// topics that are read already.
+    fn hears_feedback(&self) -> bool {
+        let mut topics = self.topics.iter().chain(&self.urgent_topics);
+        self.commands && !topics.any(|topic| topic.starts_with(FEEDBACK))
     }
 }
 
@@ -110,6 +130,9 @@ struct Wanted {
     link: Link,
     options: Arc<MqttBrokerOptions>,
 }
+
+/// What the topics begin with that devices answer on.
+const FEEDBACK: &str = "ioc/v1/feedback/";
 
 /// So long a connection must have lasted for the next attempt to be made at once, if it brought
 /// nothing.
@@ -150,6 +173,9 @@ fn wanted(options: MqttBrokerOptions, links: &Links) -> Vec<Wanted> {
     if !options.urgent_topics.is_empty() {
         all.push(connection("-urgent", &options.urgent_topics));
     }
+    if options.hears_feedback() {
+        all.push(connection("-feedback", &[format!("{FEEDBACK}+")]));
+    }
     if !options.topics.is_empty() {
         all.push(connection("", &options.topics));
         let others = 2..=options.connections;
@@ -184,6 +210,32 @@ async fn keep(wanted: Wanted, door: Door, mut stopping: watch::Receiver<bool>) {
         }
     }
     wanted.link.ended();
+}
+
+/// Any bytes as those of a broker: packets, or the end of the connection. The first one says what
+/// the broker speaks. How many packets they are.
+///
+/// # Panics
+/// If a packet takes no bytes.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn packets_of_any(bytes: &[u8]) -> usize {
+    let Some((first, stream)) = bytes.split_first() else {
+        return 0;
+    };
+    let version = match first & 1 {
+        0 => Version::V311,
+        _ => Version::V5,
+    };
+    let (mut received, mut packets) = (bytes::BytesMut::from(stream), 0);
+    loop {
+        let before = received.len();
+        match version.read(&mut received) {
+            // Nothing is read behind it.
+            Ok(None | Some(packets::Packet::Disconnect(_))) | Err(_) => return packets,
+            Ok(Some(_)) => assert!(received.len() < before, "a packet has bytes"),
+        }
+        packets += 1;
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 
 mod core;
 mod connect;
+mod consumer;
 mod message;
 mod prefix;
 pub mod outgoing;

@@ -127,6 +127,13 @@ impl CommandBook {
         to_send
     }
 
+    /// Whether this one is to be sent still.
+    pub(super) fn is_to_send(&self, key: CommandKey) -> bool {
+        let table = self.lock();
+        let under_way = table.under_way.get(&key);
+        under_way.is_some_and(|each| each.command.progress == Progress::Sent)
+    }
+
     /// What may be sent once, and of which that is to be made durable first.
     pub(super) fn to_start(&self, now: Timestamp) -> Vec<CommandKey> {
         let table = self.lock();

@@ -1,13 +1,13 @@
 //! Commands to the devices that are connected to our listener, or will be in time.
 //!
-//! An idempotent command waits in the listener for its device a short while only and is then handed
-//! over anew: so one that was superseded meanwhile is not delivered long after.
+//! A command waits in the listener for its device, until its deadline; before it is written the book
+//! is asked again, so that one that was superseded meanwhile is not delivered any more.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ioc_core::decision::{CommandState, EffectClass};
+use ioc_core::decision::CommandState;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
@@ -16,9 +16,6 @@ use super::{CommandBook, message};
 use crate::catalogue::Now;
 use crate::mqtt::{Deliveries, Delivery, Outcome};
 use crate::telemetry;
-
-/// How long an idempotent command waits for its device before it is looked at anew.
-const WAITS: Duration = Duration::from_secs(10);
 
 /// What this way is called in metrics.
 const WAY: &str = "mqtt";
@@ -37,7 +34,7 @@ pub async fn deliver(
             changes.borrow_and_update();
             let (due, next) = attempts.due(book.to_send(now.now()), Instant::now());
             for command in due {
-                send(&command, &deliveries, &now, &attempts, &told);
+                send(&command, &book, &deliveries, &now, (&attempts, &told));
             }
             let again = async {
                 match next {
@@ -60,10 +57,10 @@ pub async fn deliver(
 
 fn send(
     command: &Arc<CommandState>,
+    book: &CommandBook,
     deliveries: &Deliveries,
     now: &Now,
-    attempts: &Attempts,
-    told: &Arc<Notify>,
+    (attempts, told): (&Attempts, &Arc<Notify>),
 ) {
     let topic = format!("ioc/v1/commands/{}", command.actuator);
     let topic = topic
@@ -71,12 +68,8 @@ fn send(
         .expect("an actuator's name is a level of a topic");
     let left = (command.not_after - now.now()).0;
     let left = Duration::from_millis(left.try_into().unwrap_or_default());
-    let waits = match command.effect {
-        EffectClass::Idempotent => left.min(WAITS),
-        EffectClass::AtMostOnce => left,
-    };
     attempts.note(command, Attempt::Made);
-    telemetry::command_sent(WAY);
+    telemetry::commands_sent(WAY, 1);
     let tell = {
         let (command, attempts, told) = (Arc::clone(command), attempts.clone(), Arc::clone(told));
         move |outcome| {
@@ -87,11 +80,16 @@ fn send(
             }
         }
     };
+    let is_wanted = {
+        let (book, key) = (book.clone(), command.key);
+        move || book.is_to_send(key)
+    };
     deliveries.send(Delivery {
         topic,
         payload: message(command),
         content_type: Some("application/json"),
-        not_after: Some((Instant::now() + waits).into_std()),
+        not_after: Some((Instant::now() + left).into_std()),
+        is_wanted: Some(Box::new(is_wanted)),
         told: Some(Box::new(tell)),
     });
 }
@@ -100,7 +98,8 @@ fn send(
 const fn again_after(outcome: Outcome) -> Option<Duration> {
     match outcome {
         Outcome::Queued | Outcome::Confirmed | Outcome::Written { is_confirmed: true } => None,
-        Outcome::Expired => Some(Duration::ZERO),
+        // It is not to be sent any more, or its time is just up.
+        Outcome::Withdrawn | Outcome::Expired => Some(AGAIN_AFTER),
         Outcome::Unconfirmed => Some(LOST_AFTER),
         Outcome::Lost(_)
         | Outcome::Refused(_)

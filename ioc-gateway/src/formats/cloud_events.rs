@@ -2,17 +2,21 @@
 //!
 //! Arrives: an event in structured mode ("JSON Event Format for CloudEvents", section 3), a batch of
 //! them (section 4), or the data of one whose attributes the transport says beside it (binary mode:
-//! "HTTP Protocol Binding", section 3.1; "MQTT Protocol Binding", section 3.1). Leaves: the readings
+//! the "Protocol Binding" of HTTP, of MQTT and of NATS, section 3.1 of each). Leaves: the readings
 //! of its data, in the format that its content type says. Promise: a reading that has no id of its
 //! own gets the event's source and id, so that an event that is sent twice changes nothing; one
 //! that has no time gets the event's; an event that cannot be read takes no other with it. Left
 //! out: events within events.
+
+mod headers;
 
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ioc_core::time::Timestamp;
+
+pub(crate) use self::headers::attributes_of;
 
 use super::draft::Envelope;
 use super::json::{Index, Value};
@@ -131,12 +135,12 @@ fn no_reading() -> Reject {
 ///
 /// # Errors
 /// If it is no event, or one that says no id.
-pub(super) fn open(message: Message<'_>) -> Result<Envelope, Reject> {
+pub(super) fn open(message: Message<'_>, name: &mut String) -> Result<Envelope, Reject> {
     let mut attributes = Attributes::default();
     for (name, value) in message.event {
         attributes.note(name, value);
     }
-    attributes.envelope()
+    attributes.envelope(name)
 }
 
 /// Reads the data of an event in binary mode, whose envelope is open.
@@ -173,7 +177,7 @@ fn event(
     let Some(data) = data else {
         return Err(no_reading());
     };
-    let envelope = attributes.envelope()?;
+    let envelope = attributes.envelope(&mut room.native.enveloped)?;
     let mut placed = |item: Item<'_>| {
         let place = Place {
             event: number,
@@ -258,8 +262,8 @@ impl<'d> Attributes<'d> {
         kept.replace(value).is_some()
     }
 
-    /// What holds for the readings of the event.
-    fn envelope(&self) -> Result<Envelope, Reject> {
+    /// What holds for the readings of the event; its name, which is its source and its id.
+    fn envelope(&self, name: &mut String) -> Result<Envelope, Reject> {
         match self.version {
             Some("1.0") => {}
             Some(version) => {
@@ -279,9 +283,13 @@ impl<'d> Attributes<'d> {
                 Reject::new(Reason::ObservedAtInvalid, detail)
             })
         });
+        let id = required("an id", self.id)?;
+        name.clear();
+        name.shrink_to(KEPT_BYTES);
+        name.push_str(required("a source", self.source)?);
+        name.push(' ');
+        name.push_str(id);
         Ok(Envelope {
-            id: required("an id", self.id)?.to_owned(),
-            source: required("a source", self.source)?.to_owned(),
             time: time.transpose()?,
             named: 0,
         })

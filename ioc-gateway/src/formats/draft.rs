@@ -24,31 +24,31 @@ pub struct Scratch {
     pub(super) texts: String,
     /// What the message came in, if it came in something.
     pub(super) envelope: Option<Envelope>,
+    /// Who sent the envelope, and what it is called there.
+    pub(super) enveloped: String,
 }
 
 /// What an envelope says of the message in it, for what the message does not say itself.
 #[derive(Debug, Default)]
 pub(super) struct Envelope {
-    /// Who sent it, and what it is called there.
-    pub source: String,
-    pub id: String,
     pub time: Option<Timestamp>,
     /// How many readings have their id from it.
     pub named: u32,
 }
 
 impl Envelope {
-    /// An id for the next reading; of one that would be too long, its hash.
-    fn append_id<'a>(&mut self, texts: &mut String) -> Part<'a> {
+    /// An id for the next reading, from what the envelope is called; of one that would be too long,
+    /// its hash.
+    fn append_id<'a>(&mut self, name: &str, texts: &mut String) -> Part<'a> {
         self.named += 1;
-        let Self { source, id, .. } = self;
-        let (from, named) = (texts.len(), self.named);
-        let part = match named {
-            1 => Part::append(texts, format_args!("{source} {id}")),
-            _ => Part::append(texts, format_args!("{source} {id} {named}")),
-        };
-        if texts.len() - from <= ReadingId::BYTES_MAX {
-            return part;
+        let from = texts.len();
+        texts.push_str(name);
+        if self.named > 1 {
+            let _ = Part::append(texts, format_args!(" {}", self.named));
+        }
+        let to = texts.len();
+        if to - from <= ReadingId::BYTES_MAX {
+            return Part::Scratch { from, to };
         }
         let digest = blake3::hash(&texts.as_bytes()[from..]).to_hex();
         Part::append(texts, format_args!("event-{digest}"))
@@ -137,7 +137,7 @@ impl<'a> Draft<'a> {
     ) -> Result<Reading<'a>, Reject> {
         let id = match (self.id, &mut scratch.envelope) {
             (Some(id), _) => id,
-            (None, Some(envelope)) => envelope.append_id(&mut scratch.texts),
+            (None, Some(envelope)) => envelope.append_id(&scratch.enveloped, &mut scratch.texts),
             (None, None) => {
                 let digest = digest(self, topic_sensor, catalogue, scratch)?;
                 Part::append(&mut scratch.texts, format_args!("auto-{digest:016x}"))

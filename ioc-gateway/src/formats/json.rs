@@ -179,6 +179,10 @@ impl Reader<'_> {
         let mut is_escaped = false;
         self.at += 1;
         loop {
+            let rest = &self.json.as_bytes()[self.at..];
+            let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
+            let length = rest.iter().position(ends);
+            self.at += length.unwrap_or(rest.len());
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -188,8 +192,7 @@ impl Reader<'_> {
                         return Err(self.expected("a character"));
                     }
                 }
-                Some(0..0x20) | None => return Err(self.expected("`\"` at the end of a text")),
-                Some(_) => {}
+                Some(_) | None => return Err(self.expected("`\"` at the end of a text")),
             }
             self.at += 1;
         }

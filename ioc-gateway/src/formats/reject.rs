@@ -37,6 +37,16 @@ impl Reject {
         Self::new(Reason::ItemsTooMany, detail)
     }
 
+    /// A reading of a sensor that the user who sent it may not publish.
+    pub(crate) fn not_of_user(sensor: &str) -> Self {
+        let sensor = cut(sensor);
+        let detail = format!(
+            "this user may not publish `{sensor}`; name the sensor in `sensors:` below the user in \
+             mqtt.users_file"
+        );
+        Self::new(Reason::SensorNotOfUser, detail)
+    }
+
     /// The same, with the place in the message where it was found.
     pub(crate) fn at(self, place: &dyn fmt::Display) -> Self {
         let place = place.to_string();
@@ -166,6 +176,8 @@ reasons! {
     SensorNotOfTopic = "sensor_not_of_topic",
     /// The key that it came with may not publish the sensor.
     SensorNotOfKey = "sensor_not_of_key",
+    /// The user who sent it may not publish the sensor.
+    SensorNotOfUser = "sensor_not_of_user",
     /// The sensor is not registered, and only registered ones are accepted.
     SensorUnregistered = "sensor_unregistered",
     /// No kind, and the sensor is not registered.

@@ -31,6 +31,34 @@ use super::{ITEMS_MAX, Message, Reason, Reject, Replies, Reply};
 use crate::catalogue::Catalogue;
 use crate::telemetry;
 
+/// An edge node, as a topic names it.
+pub(super) struct NodeName<'t> {
+    group: &'t str,
+    node: &'t str,
+}
+
+/// The edge node that a topic is of; none if it is no topic of one, or none that anything follows from.
+pub(super) fn node_of(topic: &str) -> Option<NodeName<'_>> {
+    let Topic {
+        kind, group, node, ..
+    } = Topic::parts(topic)?;
+    match kind {
+        Kind::Birth | Kind::Data | Kind::Death => Some(NodeName { group, node }),
+        Kind::Command | Kind::State => None,
+    }
+}
+
+impl NodeName<'_> {
+    /// The sensor that it is called as.
+    pub fn sensor(&self, names: &Names) -> String {
+        let path = format!("{}/{}", self.group, self.node);
+        match names.sensors.get(path.as_str()) {
+            Some(ours) => ours.replace('/', ":"),
+            None => path.replace('/', ":"),
+        }
+    }
+}
+
 /// What is in a table of kinds for the nodes and devices themselves: 1 since birth, 0 since death.
 const ONLINE: &str = "online";
 

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use super::answer::Refusal;
 
 /// How much is unpacked at once.
-const PIECE_BYTES_MAX: usize = 64 << 10;
+pub(super) const PIECE_BYTES_MAX: usize = 64 << 10;
 /// How many times its length a body may unpack to. Readings pack to a tenth or a twentieth;
 /// what packs to a thousandth holds nothing.
 const GZIP_RATIO_MAX: u64 = 100;
@@ -85,6 +85,11 @@ impl Incoming {
     }
 }
 
+/// How many bytes so many may unpack to.
+pub(super) fn unpacked_max(packed_bytes: u64) -> u64 {
+    (packed_bytes * GZIP_RATIO_MAX).max(GZIP_UNWATCHED_BYTES)
+}
+
 /// What unpacks a body with these headers, if it is packed.
 fn unpacker(headers: &HeaderMap) -> Result<Option<Unpacker>, Refusal> {
     let mut codings = headers.get_all(CONTENT_ENCODING).iter();
@@ -104,7 +109,7 @@ fn unpacker(headers: &HeaderMap) -> Result<Option<Unpacker>, Refusal> {
 }
 
 /// Unpacks what it is fed, a piece at a time.
-struct Unpacker {
+pub(super) struct Unpacker {
     decoder: MultiGzDecoder<Feed>,
     piece: Box<[u8]>,
     packed_bytes: u64,
@@ -118,7 +123,7 @@ struct Feed {
 }
 
 impl Unpacker {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let feed = Feed {
             bytes: Bytes::new(),
             ended: false,
@@ -132,25 +137,25 @@ impl Unpacker {
     }
 
     /// Precondition: [`Self::next`] has nothing more to say.
-    fn feed(&mut self, bytes: Bytes) {
+    pub fn feed(&mut self, bytes: Bytes) {
         self.packed_bytes += bytes.len() as u64;
         self.decoder.get_mut().bytes = bytes;
     }
 
-    fn end(&mut self) {
+    /// Nothing more will be fed.
+    pub fn end(&mut self) {
         self.decoder.get_mut().ended = true;
     }
 
     /// The next piece, an empty one at the end; `None` if more must be fed.
-    fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
+    pub fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         let read = match self.decoder.read(&mut self.piece) {
             Ok(read) => read,
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
             Err(error) => return Err(Refusal::GzipMalformed(error.to_string())),
         };
         self.unpacked_bytes += read as u64;
-        let may = (self.packed_bytes * GZIP_RATIO_MAX).max(GZIP_UNWATCHED_BYTES);
-        if self.unpacked_bytes > may {
+        if self.unpacked_bytes > unpacked_max(self.packed_bytes) {
             let ratio_max = GZIP_RATIO_MAX;
             return Err(Refusal::GzipRatio { ratio_max });
         }

@@ -22,7 +22,7 @@ use super::answer::Refusal;
 use super::{Operators, Parts};
 use crate::dead_letters::{DeadLetters, NotedLetter};
 use crate::options::HttpOptions;
-use crate::replay::{Choice, Patience, Replayer, Stopped};
+use crate::replay::{Choice, Patience, Replayer, Senders, Stopped};
 
 const LETTERS: &str = "/api/v1/dead-letters";
 const GROUPS: &str = "/api/v1/dead-letters/groups";
@@ -36,9 +36,12 @@ pub(super) fn router(parts: &Parts, options: &HttpOptions) -> Router {
         door: options.overload_wait_max,
         durable: options.durable_wait_max,
     };
-    let (door, keys) = (parts.door.clone(), parts.keys.clone());
+    let senders = Senders {
+        keys: parts.keys.clone(),
+        credentials: parts.credentials.clone(),
+    };
     let replay = Replay {
-        replayer: Replayer::new(door, keys, letters.clone(), patience),
+        replayer: Replayer::new(parts.door.clone(), senders, letters.clone(), patience),
         operators: parts.operators.clone(),
     };
     let replay = post(post_replay).with_state(replay);

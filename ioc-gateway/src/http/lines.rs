@@ -1,28 +1,30 @@
 //! Readings line by line (NDJSON): a body of any length in bounded memory.
 //!
 //! Arrives: pieces of a body, cut anywhere. Leaves: inputs through the door, a piece's at a time;
-//! and what became of each line, in their order, once it is durable. Promise: no more is read
-//! while [`INFLIGHT_MAX`] lines are not durable or the door is full, so that the sender waits and
-//! nothing is refused for its length; a line beyond a reading's bound is a dead letter, and is
-//! passed over. Blank lines are no readings, and keep a silent body open.
+//! and what became of each line, in their order, once it is durable. Promise: telemetry that waits
+//! for the door does not keep the urgent lines behind it from being judged, as far as is read:
+//! no further than [`INFLIGHT_MAX`] lines that are not durable, or [`DECODED_BYTES_MAX`] that are
+//! not handed over, so that the sender waits and nothing is refused for its length; a line beyond a
+//! reading's bound is a dead letter, and is passed over. Blank lines are no readings, and keep a
+//! silent body open.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use super::answer::{BrokenOff, Item, Refusal, Teller, Told};
 use super::incoming::Incoming;
 use super::pusher::Pusher;
 use super::{Intake, append_item};
-use crate::door::{Counts, DoorClosed, Inputs, Ledger};
+use crate::door::{Counts, DoorClosed, Inputs, Way};
 use crate::formats::native::{READING_BYTES_MAX, Scratch};
 use crate::formats::{Reason, Reject, append_beginning};
 use crate::telemetry::{self, Adapter};
 
-/// How many lines of one body may be handed over and not durable; those of one more piece may come
-/// on top.
-const INFLIGHT_MAX: usize = 4096;
+/// How many lines of one body may be read and not durable; those of one more piece may come on top.
+const INFLIGHT_MAX: usize = 16_384;
+/// How many bytes of one body may be decoded and not handed over, because the door is full.
+const DECODED_BYTES_MAX: usize = 256 << 10;
 
 /// A body that is taken line by line.
 pub(super) struct Lines<'i> {
@@ -33,9 +35,7 @@ pub(super) struct Lines<'i> {
     /// The number of the line that is being read.
     line: u64,
     inputs: Inputs,
-    ledger: Arc<Ledger>,
-    handed_over: Counts,
-    durable: Counts,
+    way: Way,
     /// What became of the lines that are not durable yet, each with how many inputs there were up to
     /// it.
     waiting: VecDeque<(Counts, Told)>,
@@ -54,21 +54,20 @@ struct Partial {
 /// What the body did.
 enum Came {
     Piece(Option<axum::body::Bytes>),
-    Durable(Counts),
+    /// More of it is durable, or has gone through the door.
+    Progress,
 }
 
 impl<'i> Lines<'i> {
     pub fn new(intake: &'i Intake, pusher: Pusher) -> Self {
         Self {
             inputs: intake.inputs(&pusher),
+            way: Way::new(intake.door.clone(), Adapter::Http),
             intake,
             pusher,
             scratch: Scratch::default(),
             partial: Partial::default(),
             line: 1,
-            ledger: Arc::default(),
-            handed_over: Counts::default(),
-            durable: Counts::default(),
             waiting: VecDeque::new(),
             progress_at: Instant::now(),
         }
@@ -101,60 +100,75 @@ impl<'i> Lines<'i> {
     ) -> Result<(), Refusal> {
         loop {
             match self.wait(incoming).await? {
-                Came::Durable(durable) => self.tell(durable, teller).await?,
-                Came::Piece(Some(piece)) => {
-                    self.take(&piece);
-                    self.hand_over().await?;
-                }
+                Came::Progress => self.tell(teller).await?,
+                Came::Piece(Some(piece)) => self.take(&piece),
                 Came::Piece(None) => break,
             }
+            self.hand_over()?;
         }
         if self.partial.bytes > 0 {
             self.end_line();
-            self.hand_over().await?;
+            self.hand_over()?;
         }
         while !self.waiting.is_empty() {
-            let durable = self.wait_durable().await?;
-            self.tell(durable, teller).await?;
+            self.progress().await?;
+            self.tell(teller).await?;
+            self.hand_over()?;
         }
-        if self.line == 1 && self.handed_over == Counts::default() {
+        if self.line == 1 && self.way.decoded(&self.inputs) == Counts::default() {
             return Err(Refusal::Malformed("the body is empty".into()));
         }
         Ok(())
     }
 
-    /// Waits for more of the body, if more may be in flight, or for what is.
-    async fn wait(&self, incoming: &mut Incoming) -> Result<Came, Refusal> {
+    /// Waits for more of the body, if more may be read, or for what was.
+    async fn wait(&mut self, incoming: &mut Incoming) -> Result<Came, Refusal> {
         let in_flight = self.waiting.len();
+        let reads = in_flight < INFLIGHT_MAX && self.inputs.bytes() < DECODED_BYTES_MAX;
         let mut stopping = self.intake.stopping.clone();
         tokio::select! {
             biased;
-            durable = self.wait_durable(), if in_flight > 0 => durable.map(Came::Durable),
+            progress = self.progress(), if in_flight > 0 => progress.map(|()| Came::Progress),
             _ = stopping.wait_for(|stopping| *stopping) => Err(Refusal::Stopping),
-            piece = incoming.next(), if in_flight < INFLIGHT_MAX => piece.map(Came::Piece),
+            piece = incoming.next(), if reads => piece.map(Came::Piece),
         }
     }
 
-    async fn wait_durable(&self) -> Result<Counts, Refusal> {
-        let until = self.progress_at + self.intake.options.durable_wait_max;
+    /// Waits until more is durable, or has gone through the door; for each no longer than it may take.
+    ///
+    /// # Cancel safety
+    /// Cancelling loses nothing.
+    async fn progress(&mut self) -> Result<(), Refusal> {
+        let options = &self.intake.options;
+        let (until, refusal) = match self.way.waits_since() {
+            Some(since) => (since + options.stream_wait_max, Refusal::Overloaded),
+            None => (
+                self.progress_at + options.durable_wait_max,
+                Refusal::NotDurable,
+            ),
+        };
         tokio::select! {
             biased;
-            durable = self.ledger.settled_beyond(self.durable) => {
-                durable.map_err(|DoorClosed| Refusal::Stopping)
+            progress = self.way.progress() => {
+                self.progress_at = Instant::now();
+                progress.map_err(|DoorClosed| Refusal::Stopping)
             }
-            () = sleep_until(until) => Err(Refusal::NotDurable),
+            () = sleep_until(until) => Err(refusal),
         }
     }
 
-    async fn tell(&mut self, durable: Counts, teller: &mut impl Teller) -> Result<(), Refusal> {
-        self.durable = durable;
-        if durable.telemetry == self.handed_over.telemetry {
+    /// Tells what became of the lines that are durable with all before them.
+    async fn tell(&mut self, teller: &mut impl Teller) -> Result<(), Refusal> {
+        let durable = self.way.durable();
+        if durable.telemetry == self.way.decoded(&self.inputs).telemetry {
             self.inputs.is_settled();
         }
-        self.progress_at = Instant::now();
         let count = self
             .waiting
             .partition_point(|(upto, _)| durable.cover(*upto));
+        if count == 0 {
+            return Ok(());
+        }
         let told = self.waiting.drain(..count).map(|(_, told)| told);
         teller.tell(told).await
     }
@@ -201,7 +215,7 @@ impl<'i> Lines<'i> {
             append_item(inputs, text, &self.pusher, &catalogue, scratch)
         };
         let line = Some(self.line);
-        let upto = self.handed_over + self.inputs.counts();
+        let upto = self.way.decoded(&self.inputs);
         self.waiting.push_back((upto, Told { line, item }));
     }
 
@@ -214,25 +228,16 @@ impl<'i> Lines<'i> {
         Item::dead_lettered(reject)
     }
 
-    /// Hands over what was taken; waits while the door is full.
-    async fn hand_over(&mut self) -> Result<(), Refusal> {
-        if self.inputs.is_empty() {
-            return Ok(());
-        }
-        if self.durable == self.handed_over {
+    /// Hands over what was taken, unless something of its lane waits for the door already.
+    fn hand_over(&mut self) -> Result<(), Refusal> {
+        if self.way.is_settled() {
             self.progress_at = Instant::now();
         }
-        let until = Instant::now() + self.intake.options.stream_wait_max;
-        let (inputs, handed_over) = (&mut self.inputs, &mut self.handed_over);
-        let handed_over = self.intake.hand_over(inputs, &self.ledger, handed_over);
-        match timeout_at(until, handed_over).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(DoorClosed)) => Err(Refusal::Stopping),
-            Err(_) => {
-                telemetry::door_full(Adapter::Http);
-                Err(Refusal::Overloaded)
-            }
-        }
+        let handed_over = self.way.hand_over(&mut self.inputs, DECODED_BYTES_MAX / 4);
+        handed_over.map_err(|DoorClosed| Refusal::Stopping)?;
+        let demoted = self.inputs.take_demoted();
+        telemetry::urgent_demoted(Adapter::Http, Adapter::Http.word(), demoted);
+        Ok(())
     }
 }
 

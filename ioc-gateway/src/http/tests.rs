@@ -31,7 +31,15 @@ fn bench(options: HttpOptions, door: DoorOptions) -> Bench {
 }
 
 fn bench_with(options: HttpOptions, door: DoorOptions, keys: Option<Keys>) -> Bench {
-    let mut catalogue = formats::tests::catalogue("hydro/+", formats::tests::gauges());
+    let catalogue = formats::tests::catalogue("hydro/+", formats::tests::gauges());
+    bench_by(catalogue, (options, door), keys)
+}
+
+fn bench_by(
+    mut catalogue: Catalogue,
+    (options, door): (HttpOptions, DoorOptions),
+    keys: Option<Keys>,
+) -> Bench {
     catalogue.kind_units = [("water_level".into(), "m".into())].into();
     catalogue.urgent = ["call"].into_iter().collect();
     let (door, arrivals) = Door::new(door, Arc::new(ArcSwap::from_pointee(catalogue)));
@@ -41,6 +49,7 @@ fn bench_with(options: HttpOptions, door: DoorOptions, keys: Option<Keys>) -> Be
         door,
         dead_letters: letters.clone(),
         keys: keys.map(Arc::new),
+        credentials: Credentials::Anonymous,
         operators: Operators::new(|headers| headers.contains_key("x-operator")),
         stopping,
         options,

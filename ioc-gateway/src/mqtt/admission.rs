@@ -15,7 +15,8 @@ use bytes::BytesMut;
 use super::codec::{self, Connect, Limits, Refusal, Version};
 use super::registry::{ClientKey, Successor};
 use super::wills::{Will, WillTooLong};
-use crate::options::{Credentials, Devices, MqttOptions};
+use crate::options::{Credentials, MqttOptions};
+use crate::rights::Rights;
 
 /// A client that was let in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +31,8 @@ pub(super) struct Client {
     pub will: Option<Will>,
     /// How it takes over from an older connection of it.
     pub as_successor: Successor,
-    /// The devices that it may speak for.
-    pub devices: Devices,
+    /// What it may say.
+    pub rights: Rights,
     /// How many messages of quality 1 may be on their way to it.
     pub receive_max: u16,
     /// The longest packet that it takes.
@@ -65,10 +66,11 @@ pub(super) fn admit(connect: &Connect<'_>, credentials: &Credentials) -> Result<
         return Err(Refusal::AuthMethod);
     }
     let user = user(connect, credentials)?;
-    let devices = match (credentials, &user) {
-        (Credentials::Users(users), Some(user)) => users.devices(user),
-        (Credentials::Users(_) | Credentials::Anonymous, _) => Devices::Every,
+    let rights = match (credentials, &user) {
+        (Credentials::Users(users), Some(user)) => users.rights(user).cloned(),
+        (Credentials::Users(_) | Credentials::Anonymous, _) => Some(Rights::ALL),
     };
+    let rights = rights.ok_or(Refusal::NotAuthorized)?;
     let has_assigned_id = connect.client_id.is_empty();
     let client_id = match connect.client_id {
         "" if connect.clean_session || version == Version::V5 => made_up_id(),
@@ -97,7 +99,7 @@ pub(super) fn admit(connect: &Connect<'_>, credentials: &Credentials) -> Result<
             true => Successor::BeginsAnew,
             false => Successor::GoesOn,
         },
-        devices,
+        rights,
         receive_max: connect.properties.receive_max,
         packet_bytes_max: connect.properties.packet_bytes_max as usize,
         wants_problems: connect.properties.wants_problems,

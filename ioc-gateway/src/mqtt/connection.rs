@@ -62,6 +62,7 @@ pub(super) async fn run(
     let entry = shared
         .registry
         .enter(client.key.clone(), client.as_successor);
+    let who = source(&client.key);
     let link = Link::new(received, connack, &client, &shared);
     let reason = serve(&mut stream, link, &entry, &shared, stopping).await;
     telemetry::mqtt_disconnected();
@@ -69,7 +70,8 @@ pub(super) async fn run(
     let will = client.will.filter(|_| reason.publishes_will())?;
     Some(Left {
         will,
-        source: source(&name),
+        source: who,
+        sensors: client.rights.sensors,
         entry,
     })
 }

@@ -42,7 +42,7 @@ use self::filter::Grant;
 use self::kept::Kept;
 use super::budget::Holding;
 use super::codec::{self, Outgoing, Version};
-use crate::options::Devices;
+use crate::rights::Devices;
 use crate::telemetry;
 
 /// What all topics of decisions begin with.

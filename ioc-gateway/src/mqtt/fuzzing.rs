@@ -1,4 +1,5 @@
-//! What must hold whatever bytes a client sends: driven by the tests below and by `fuzz/`.
+//! What must hold whatever bytes a client sends: driven by the tests below and by
+//! `fuzzing.rs`.
 //!
 //! Arrives: any bytes. Leaves: nothing, or a panic that says which promise was broken: no byte is
 //! read twice or left out, wherever the stream is cut; what is kept is bounded; every end has a
@@ -30,13 +31,13 @@ struct Outcome {
 }
 
 /// Feeds a stream to a session of the version that its first byte chooses, once whole and once cut
-/// into pieces of these lengths, over and over; both must come to the same.
+/// into pieces of these lengths, over and over; both must come to the same: so many inputs.
 ///
 /// # Panics
 /// If a promise of the listener is broken.
-pub fn session(stream: &[u8], pieces: &[u8]) {
+pub(crate) fn session(stream: &[u8], pieces: &[u8]) -> usize {
     let Some((first, stream)) = stream.split_first() else {
-        return;
+        return 0;
     };
     let version = match first & 1 {
         0 => Version::V311,
@@ -45,33 +46,38 @@ pub fn session(stream: &[u8], pieces: &[u8]) {
     let whole = feed(version, stream, &mut std::iter::once(stream.len()));
     let mut lengths = pieces.iter().map(|length| usize::from(*length) + 1).cycle();
     assert_eq!(whole, feed(version, stream, &mut lengths));
+    whole.inputs.len()
 }
 
-/// Reads these bytes as the first of a connection.
+/// Reads these bytes as the first of a connection; how many that are let in.
 ///
 /// # Panics
 /// If a promise of the listener is broken.
-pub fn introduction(bytes: &[u8]) {
+pub(crate) fn introduction(bytes: &[u8]) -> usize {
     let said = codec::version_said(bytes);
     let packet = match codec::split(bytes, PACKET_BYTES_MAX) {
         Ok(Split::Frame(frame, length)) => {
             assert!(length <= bytes.len());
             frame.decode(said.unwrap_or(Version::V311))
         }
-        Ok(Split::Part | Split::TooLong(_)) => return,
+        Ok(Split::Part | Split::TooLong(_)) => return 0,
         Err(malformed) => Err(malformed),
     };
     match packet {
         Ok(Packet::Connect(connect)) => {
             assert_eq!(said, Some(connect.version));
-            answer(&connect);
+            usize::from(answer(&connect))
         }
-        Ok(_) => {}
-        Err(malformed) => assert!(!malformed.word().is_empty() && malformed.code() >= 0x80),
+        Ok(_) => 0,
+        Err(malformed) => {
+            assert!(!malformed.word().is_empty() && malformed.code() >= 0x80);
+            0
+        }
     }
 }
 
-fn answer(connect: &Connect<'_>) {
+/// Whether it is let in.
+fn answer(connect: &Connect<'_>) -> bool {
     let options = MqttOptions::default();
     let connack = admit(connect, &Credentials::Anonymous)
         .and_then(|client| Ok((client.connack(&options)?, client)));
@@ -79,8 +85,12 @@ fn answer(connect: &Connect<'_>) {
         Ok((connack, client)) => {
             assert!(connack.len() <= client.packet_bytes_max);
             assert!(!client.key.client_id.is_empty());
+            true
         }
-        Err(refusal) => assert!(refusal.code(connect.version) > 0),
+        Err(refusal) => {
+            assert!(refusal.code(connect.version) > 0);
+            false
+        }
     }
 }
 

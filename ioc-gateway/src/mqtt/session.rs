@@ -30,11 +30,16 @@ use super::codec::{
     self, Answer, AnswerKind, Malformed, Packet, Publish, Qos, Split, TooLong, Version,
 };
 use super::deliveries::{Deliveries, Delivery, Message, Subscription, Takes, TopicError};
+use super::registry::ClientKey;
 use crate::catalogue::Catalogue;
 use crate::door::{Counts, Encoded, Inputs, Lane};
 use crate::formats::{self, Reason, Reply, Workspace};
-use crate::options::{Devices, MqttOptions};
+use crate::options::MqttOptions;
+use crate::rights::Rights;
 use crate::telemetry::{self, Adapter};
+
+/// What stands between a client's identifier and its user.
+const AS_USER: &str = " as ";
 
 /// How long what a decoder wants said back waits for a device that is not there.
 const REPLY_WAIT_MAX: Duration = Duration::from_secs(60);
@@ -56,13 +61,13 @@ pub(super) struct Session {
     options: Arc<MqttOptions>,
     deliveries: Deliveries,
     takes: Takes,
-    devices: Devices,
+    rights: Rights,
     /// Whether a PUBACK may say its reason as a word.
     wants_problems: bool,
     aliases: Aliases,
     /// The message that is being passed over.
     oversized: Option<Oversized>,
-    /// Who sends: `mqtt` and the client's identifier.
+    /// Who sends: `mqtt`, the client's identifier, and the user if there is one.
     source: String,
     workspace: Workspace,
     /// Decoded and not yet handed over.
@@ -109,12 +114,12 @@ impl Session {
         Self {
             deliveries,
             takes,
-            devices: client.devices.clone(),
+            rights: client.rights.clone(),
             outbox: Outbox::new(takes, window),
             wants_problems: client.wants_problems,
             aliases: Aliases::new(options.topic_alias_max),
             oversized: None,
-            source: source(&client.key.client_id),
+            source: source(&client.key),
             workspace: Workspace::default(),
             inputs,
             handed_over: Counts::default(),
@@ -390,7 +395,7 @@ impl Session {
         let became = message::append(
             inputs,
             message,
-            (&self.source, &self.devices),
+            (&self.source, &self.rights),
             catalogue,
             workspace,
         );
@@ -411,6 +416,7 @@ impl Session {
                 payload: reply.payload,
                 content_type: None,
                 not_after: Some(Instant::now() + REPLY_WAIT_MAX),
+                is_wanted: None,
                 told: None,
             }),
             Err(TopicError) => telemetry::replies_dropped(1),
@@ -492,8 +498,20 @@ impl Session {
 }
 
 /// Who sends, as journal and dead letters say it.
-pub(super) fn source(client_id: &str) -> String {
-    format!("{} {client_id}", Adapter::Mqtt.word())
+pub(super) fn source(client: &ClientKey) -> String {
+    let (adapter, ClientKey { user, client_id }) = (Adapter::Mqtt.word(), client);
+    match user {
+        Some(user) => format!("{adapter} {client_id}{AS_USER}{user}"),
+        None => format!("{adapter} {client_id}"),
+    }
+}
+
+/// The user in what [`source`] says, if there was one.
+pub(crate) fn user_in(source: &str) -> Option<&str> {
+    let client = source
+        .strip_prefix(Adapter::Mqtt.word())?
+        .strip_prefix(' ')?;
+    client.rsplit_once(AS_USER).map(|(_, user)| user)
 }
 
 /// What PUBACK and PUBREC say of a dead letter (5.0: sections 3.4.2.1 and 3.5.2.1): whether it was the topic, the
@@ -501,7 +519,8 @@ pub(super) fn source(client_id: &str) -> String {
 const fn refusal_code(reason: Reason) -> u8 {
     match reason {
         Reason::TopicUnknown => 0x90,
-        Reason::SensorUnregistered | Reason::SensorNotOfKey | Reason::FeedbackNotAllowed => 0x87,
+        Reason::SensorUnregistered | Reason::SensorNotOfKey | Reason::SensorNotOfUser => 0x87,
+        Reason::FeedbackNotAllowed => 0x87,
         Reason::PayloadTooLong | Reason::NotUtf8 | Reason::JsonMalformed => 0x99,
         Reason::NotAnObject | Reason::MemberRepeated | Reason::NestingTooDeep => 0x99,
         Reason::SensorMissing | Reason::SensorInvalid | Reason::SensorNotOfTopic => 0x99,

@@ -20,7 +20,7 @@ use super::registry::{Entry, Successor};
 use super::session::message;
 use crate::door::{Counts, Inputs, Ledger};
 use crate::formats::{Message, Workspace};
-use crate::options::Devices;
+use crate::rights::{Devices, Rights, Sensors};
 use crate::telemetry;
 
 /// How many wills wait at a time for their delay to pass.
@@ -73,6 +73,8 @@ pub(super) struct Left {
     pub will: Will,
     /// Who sends it.
     pub source: String,
+    /// The sensors that it may be a reading of.
+    pub sensors: Sensors,
     /// The client's place, until the will is published or the client is back.
     pub entry: Entry,
 }
@@ -114,11 +116,15 @@ impl Wills {
         };
         let catalogue = shared.door.catalogue();
         let mut workspace = Workspace::default();
+        let rights = Rights {
+            sensors: left.sensors,
+            // A will is no answer to a command.
+            devices: Devices::these([]),
+        };
         let became = message::append(
             &mut inputs,
             message,
-            // A will is no answer to a command.
-            (&left.source, &Devices::these([])),
+            (&left.source, &rights),
             &catalogue,
             &mut workspace,
         );

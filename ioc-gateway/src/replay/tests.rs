@@ -9,6 +9,8 @@ use super::*;
 use crate::door::{Arrivals, DoorOptions};
 use crate::formats::tests::{catalogue, gauges};
 use crate::keys::{Key, NewKey};
+use crate::options::Users;
+use crate::rights::{Devices, Rights, Sensors};
 
 struct Bench {
     replayer: Replayer,
@@ -16,6 +18,14 @@ struct Bench {
 }
 
 fn bench(letters: &[DeadLetter<'_>], keys: Option<Keys>) -> Bench {
+    let senders = Senders {
+        keys: keys.map(Arc::new),
+        credentials: Credentials::Anonymous,
+    };
+    bench_of(letters, senders)
+}
+
+fn bench_of(letters: &[DeadLetter<'_>], senders: Senders) -> Bench {
     let mut catalogue = catalogue("hydro/+", gauges());
     catalogue.kind_units = [("water_level".into(), "m".into())].into();
     let shared = Arc::new(ArcSwap::from_pointee(catalogue));
@@ -29,9 +39,8 @@ fn bench(letters: &[DeadLetter<'_>], keys: Option<Keys>) -> Bench {
         door: wait,
         durable: wait,
     };
-    let keys = keys.map(Arc::new);
     Bench {
-        replayer: Replayer::new(door, keys, noted, patience),
+        replayer: Replayer::new(door, senders, noted, patience),
         arrivals,
     }
 }
@@ -246,6 +255,34 @@ fn p8_a_replay_gives_no_key_another_sensor() {
 }
 
 #[test]
+fn p8_a_replay_gives_no_user_another_sensor() {
+    let rights = Rights {
+        sensors: Sensors::of_words(["g-1"]).unwrap(),
+        devices: Devices::Every,
+    };
+    let senders = Senders {
+        keys: None,
+        credentials: Credentials::Users(Users::with_rights([("north", "s3cret", rights)])),
+    };
+    let of = |source| DeadLetter {
+        source,
+        ..letter("hydro/north", GAUGES)
+    };
+    let letters = [
+        of("mqtt pump as north"),
+        of("mqtt x as north as gone"),
+        of("mqtt city"),
+    ];
+    let (told, inputs) = bench_of(&letters, senders).replay(&all());
+    assert_eq!(
+        told,
+        "1 replayed 2\n2 still_dead \"sensor_not_of_user\"\n3 replayed 1"
+    );
+    let of_2 = inputs.iter().filter(|input| input.starts_with("g-2"));
+    assert_eq!(of_2.count(), 1, "{inputs:?}");
+}
+
+#[test]
 fn p5_of_one_letter_the_first_readings_are_told_and_all_are_taken() {
     let gauges: Vec<_> = (0..50)
         .map(|n| format!(r#"{{"name":"g-{n}","level":1}}"#))
@@ -253,7 +290,7 @@ fn p5_of_one_letter_the_first_readings_are_told_and_all_are_taken() {
     let payload = format!(r#"{{"at":1773470710,"gauges":[{}]}}"#, gauges.join(","));
     let bench = bench(&[letter("hydro/north", payload.as_bytes())], None);
     let summary = {
-        let mut reader = Reader::new(&bench.replayer.door.catalogue(), None);
+        let mut reader = Reader::new(&bench.replayer.door.catalogue(), &bench.replayer.senders);
         reader.fate(&bench.replayer.letters.newest(1)[0])
     };
     let json = serde_json::to_value(&summary).unwrap();

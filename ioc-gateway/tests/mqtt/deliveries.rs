@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use ioc_gateway::door::DoorOptions;
 use ioc_gateway::mqtt::{Delivery, Outcome};
-use ioc_gateway::options::{Credentials, Devices, MqttOptions, Users};
+use ioc_gateway::options::{Credentials, MqttOptions, Users};
+use ioc_gateway::rights::{Devices, Rights, Sensors};
 
 use tokio::io::AsyncReadExt;
 
@@ -37,6 +38,7 @@ fn send(bench: &Bench, payload: &'static str, within: Option<Duration>) -> mpsc:
         payload: Bytes::from_static(payload.as_bytes()),
         content_type: None,
         not_after: within.map(|within| Instant::now() + within),
+        is_wanted: None,
         told: Some(Box::new(move |outcome| {
             // Whoever does not look any more need not be told.
             let _ = told.send(outcome);
@@ -188,12 +190,15 @@ async fn a_connection_that_ends_leaves_what_it_did_not_confirm_unknown(version: 
 }
 
 async fn a_stranger_may_not_hear_the_commands_of_others(version: Version) {
-    let north = Devices::these(["gate-7", "pump-*"]);
+    let of = |devices: &[&'static str]| Rights {
+        sensors: Sensors::Every,
+        devices: Devices::these(devices.iter().copied()),
+    };
     let users = [
-        ("north", "s3cret", north),
-        ("gate-8", "s3cret", Devices::these(["gate-8"])),
+        ("north", "s3cret", of(&["gate-7", "pump-*"])),
+        ("gate-8", "s3cret", of(&["gate-8"])),
     ];
-    let credentials = Credentials::Users(Users::with_devices(users));
+    let credentials = Credentials::Users(Users::with_rights(users));
     let options = MqttOptions {
         credentials,
         ..options()

@@ -192,8 +192,14 @@ fn keys(
     if let Some(field) = section.optional("urgent_topics") {
         options.urgent_topics = topics(&field, mistakes)?;
     }
-    if options.topics.is_empty() && options.urgent_topics.is_empty() {
-        section.wrong(mistakes, "there is neither a topic nor an urgent one");
+    if let Some(field) = section.optional("commands") {
+        options.commands = field.choice(mistakes, &[("yes", true), ("no", false)])?;
+    }
+    if options.topics.is_empty() && options.urgent_topics.is_empty() && !options.commands {
+        section.wrong(
+            mistakes,
+            "there is neither a topic nor an urgent one, nor are commands sent",
+        );
     }
     share(section, &mut options, mistakes)?;
     if let Some(field) = section.optional("inflight_max") {

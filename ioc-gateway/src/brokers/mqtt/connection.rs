@@ -10,17 +10,14 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 
 use super::packets::{self, Delivery, Malformed, Message, Packet};
+use super::socket::{Socket, connect};
 use super::{Version, Wanted};
 use crate::brokers::epoch::Epoch;
-use crate::brokers::{TlsError, TlsOptions, tls, told};
+use crate::brokers::{TlsError, tls, told};
 use crate::door::{Door, DoorClosed};
 use crate::formats;
 use crate::telemetry::{self, Adapter};
@@ -32,7 +29,7 @@ const UNWRITTEN_BYTES_MAX: usize = 64 << 10;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LinkError {
+pub(crate) enum LinkError {
     #[error("cannot connect: {0}")]
     Connect(io::Error),
     #[error(transparent)]
@@ -85,7 +82,7 @@ impl LinkError {
     }
 
     /// What failed on the socket: a broker can refuse our certificate after the handshake.
-    fn of_socket(error: io::Error) -> Self {
+    pub(super) fn of_socket(error: io::Error) -> Self {
         match tls::behind(&error) {
             Some(error) => Self::Tls(error),
             None => Self::Socket(error),
@@ -118,7 +115,7 @@ pub(super) async fn serve(
     door: Door,
     mut stopping: watch::Receiver<bool>,
 ) -> Ended {
-    let connecting = timeout(wanted.options.keep_alive, connect(&wanted));
+    let connecting = timeout(wanted.options.keep_alive, connect(&wanted.options));
     let connected = tokio::select! {
         connected = connecting => connected,
         () = told(&mut stopping) => return Ended::Stopped,
@@ -153,42 +150,6 @@ const fn broke(error: LinkError) -> Ended {
         brought: false,
         error,
     }
-}
-
-/// What packets come and go by.
-enum Socket {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-}
-
-async fn connect(wanted: &Wanted) -> Result<Socket, LinkError> {
-    let (host, port) = &wanted.options.address;
-    let socket = TcpStream::connect((host.as_str(), *port)).await;
-    let socket = socket.map_err(LinkError::Connect)?;
-    // Without this, each PUBACK may wait 40 ms for the broker's delayed acknowledgement of TCP.
-    socket.set_nodelay(true).map_err(LinkError::Connect)?;
-    match &wanted.options.tls {
-        None => Ok(Socket::Plain(socket)),
-        Some(options) => {
-            let socket = shake_hands(options, host, socket).await?;
-            Ok(Socket::Tls(Box::new(socket)))
-        }
-    }
-}
-
-async fn shake_hands(
-    options: &TlsOptions,
-    host: &str,
-    socket: TcpStream,
-) -> Result<TlsStream<TcpStream>, LinkError> {
-    let (name, options) = (options.name(host)?, options.clone());
-    let config = spawn_blocking(move || options.config()).await;
-    let config = config.map_err(|panic| LinkError::Panicked(panic.to_string()))??;
-    let connecting = TlsConnector::from(Arc::new(config)).connect(name, socket);
-    connecting.await.map_err(|error| match tls::behind(&error) {
-        Some(error) => LinkError::Tls(error),
-        None => LinkError::Tls(tls::within_handshake(&error)),
-    })
 }
 
 /// Writes something, or flushes if there is nothing; whether there may be something to flush.
@@ -351,6 +312,7 @@ impl<'a> Connection<'a> {
                     session_present,
                     refused,
                     keep_alive_s,
+                    receive_max: _,
                 } => {
                     if let Some(reason) = refused {
                         return Err(LinkError::Refused(reason));
@@ -360,6 +322,7 @@ impl<'a> Connection<'a> {
                 Packet::SubAck(granted) => self.subscribed(&granted)?,
                 Packet::Publish(message) => self.take_message(&message)?,
                 Packet::PingResp => {}
+                Packet::PubAck(..) => return Err(LinkError::Unexpected("PUBACK")),
                 Packet::Disconnect(reason) => return Err(LinkError::Disconnected(reason)),
                 Packet::Unexpected(what) => return Err(LinkError::Unexpected(what)),
             }
@@ -401,11 +364,15 @@ impl<'a> Connection<'a> {
         if self.stage == Stage::AwaitsConnAck {
             return Err(LinkError::Unexpected("PUBLISH"));
         }
+        let attributes = message.event.iter();
+        let event: Vec<_> = attributes
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
         self.epoch.take(formats::Message {
             topic: message.topic.as_str(),
             payload: &message.payload,
             content_type: message.content_type.as_deref(),
-            ..formats::Message::default()
+            event: &event,
         });
         if message.duplicate {
             telemetry::broker_redelivered(1);

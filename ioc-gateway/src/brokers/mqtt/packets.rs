@@ -1,4 +1,5 @@
-//! The packets of both versions of MQTT, as far as a subscriber needs them.
+//! The packets of both versions of MQTT, as far as a client of ours needs them: one that
+//! subscribes, or one that publishes.
 //!
 //! Arrives: bytes of a broker. Leaves: [`Packet`]s, the same for 3.1.1 and 5.0. The bytes are read
 //! and written by `rumqttc`; its event loop is not used: it flushes each acknowledgement by itself,
@@ -16,6 +17,9 @@ use crate::formats::Reply;
 /// one of 3.1.1 that does is disconnected.
 pub(super) const PACKET_BYTES_MAX: u32 = 16 << 20;
 
+/// The attribute that each CloudEvent has: without it user properties are of no event.
+const EVENT: &str = "specversion";
+
 /// What a broker says to a subscriber.
 #[derive(Debug)]
 pub(super) enum Packet {
@@ -25,15 +29,41 @@ pub(super) enum Packet {
         refused: Option<String>,
         /// The keep-alive that the broker asks for instead.
         keep_alive_s: Option<u16>,
+        /// How many messages it takes before it has acknowledged some.
+        receive_max: Option<u16>,
     },
     /// For each filter whether it was granted.
     SubAck(Vec<bool>),
     Publish(Message),
+    /// What became of a message of ours.
+    PubAck(u16, Published),
     PingResp,
     /// The broker ends the connection, for this reason.
     Disconnect(String),
-    /// What no broker sends to a client that only subscribes.
+    /// What no broker sends to us.
     Unexpected(&'static str),
+}
+
+/// What a broker says became of a message of ours, as far as it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Published {
+    /// It has it, for whoever listens.
+    Taken,
+    /// Nobody listens (5.0: section 3.4.2.1).
+    NobodyListens,
+    /// It does not take it.
+    Refused,
+}
+
+/// A message of ours.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub topic: String,
+    pub payload: Bytes,
+    /// Whether it may come twice rather than not at all.
+    pub at_least_once: bool,
+    /// For how long a broker of version 5 keeps it for who is not there.
+    pub expires_s: u32,
 }
 
 /// A message.
@@ -43,6 +73,9 @@ pub(super) struct Message {
     pub payload: Bytes,
     /// What it says that this is (5.0: section 3.3.2.3.9).
     pub content_type: Option<String>,
+    /// The attributes of the event whose data the payload is; of other messages none ("MQTT
+    /// Protocol Binding for CloudEvents 1.0", section 3.1.3.1).
+    pub event: Vec<(String, String)>,
     pub delivery: Delivery,
     pub duplicate: bool,
 }
@@ -76,7 +109,7 @@ pub(super) enum Delivery {
 /// Bytes that are no packet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the broker sent what is no MQTT packet: {0}")]
-pub(super) struct Malformed(String);
+pub(crate) struct Malformed(String);
 
 impl Version {
     /// The next packet; `None` if it has not come whole yet.
@@ -188,6 +221,70 @@ impl Version {
         }
         written
     }
+
+    /// CONNECT, for a connection that leaves no session behind.
+    pub(super) fn put_connect_once(
+        self,
+        out: &mut BytesMut,
+        client_id: &str,
+        options: &MqttBrokerOptions,
+    ) {
+        let keep_alive = options.keep_alive.as_secs() as u16;
+        let login = options.login.as_ref();
+        let written = match self {
+            Self::V311 => {
+                let mut connect = v4::Connect::new(client_id);
+                connect.keep_alive = keep_alive;
+                if let Some(login) = login {
+                    connect.set_login(&login.user, &login.password);
+                }
+                connect.write(out).is_ok()
+            }
+            Self::V5 => {
+                let connect = v5::Connect {
+                    keep_alive,
+                    client_id: client_id.to_owned(),
+                    clean_start: true,
+                    properties: None,
+                };
+                let login = login.map(|login| v5::Login::new(&login.user, &login.password));
+                connect.write(&None, &login, out).is_ok()
+            }
+        };
+        debug_assert!(written, "the settings bound all that is in it");
+    }
+
+    /// PUBLISH of a message that is not retained; the number is for one that is acknowledged.
+    pub(super) fn put_message(self, out: &mut BytesMut, message: &Outgoing, packet_id: u16) {
+        let payload = message.payload.clone();
+        let written = match self {
+            Self::V311 => {
+                let quality = match message.at_least_once {
+                    true => mqttbytes::QoS::AtLeastOnce,
+                    false => mqttbytes::QoS::AtMostOnce,
+                };
+                let mut publish = v4::Publish::from_bytes(&*message.topic, quality, payload);
+                publish.pkid = if message.at_least_once { packet_id } else { 0 };
+                publish.write(out).is_ok()
+            }
+            Self::V5 => {
+                let quality = match message.at_least_once {
+                    true => mqttbytes5::QoS::AtLeastOnce,
+                    false => mqttbytes5::QoS::AtMostOnce,
+                };
+                let properties = v5::PublishProperties {
+                    message_expiry_interval: Some(message.expires_s),
+                    content_type: Some("application/json".to_owned()),
+                    ..v5::PublishProperties::default()
+                };
+                let topic = &*message.topic;
+                let mut publish = v5::Publish::new(topic, quality, payload, Some(properties));
+                publish.pkid = if message.at_least_once { packet_id } else { 0 };
+                publish.write(out).is_ok()
+            }
+        };
+        debug_assert!(written, "a command is short");
+    }
 }
 
 /// PUBACK, in both versions (5.0: section 3.4.2.1 without a reason).
@@ -215,6 +312,7 @@ fn of_v4(packet: v4::Packet) -> Packet {
                 code => Some(format!("{code:?}")),
             },
             keep_alive_s: None,
+            receive_max: None,
         },
         v4::Packet::SubAck(suback) => {
             let granted = |code| matches!(code, v4::SubscribeReasonCode::Success(_));
@@ -224,6 +322,7 @@ fn of_v4(packet: v4::Packet) -> Packet {
             topic: Topic::Text(publish.topic),
             payload: publish.payload,
             content_type: None,
+            event: Vec::new(),
             delivery: match publish.qos {
                 mqttbytes::QoS::AtMostOnce => Delivery::Unacknowledged,
                 mqttbytes::QoS::AtLeastOnce => Delivery::Acknowledged(publish.pkid),
@@ -234,7 +333,7 @@ fn of_v4(packet: v4::Packet) -> Packet {
         v4::Packet::PingResp => Packet::PingResp,
         v4::Packet::Disconnect => Packet::Unexpected("DISCONNECT"),
         v4::Packet::Connect(_) => Packet::Unexpected("CONNECT"),
-        v4::Packet::PubAck(_) => Packet::Unexpected("PUBACK"),
+        v4::Packet::PubAck(ack) => Packet::PubAck(ack.pkid, Published::Taken),
         v4::Packet::PubRec(_) => Packet::Unexpected("PUBREC"),
         v4::Packet::PubRel(_) => Packet::Unexpected("PUBREL"),
         v4::Packet::PubComp(_) => Packet::Unexpected("PUBCOMP"),
@@ -253,30 +352,27 @@ fn of_v5(packet: v5::Packet) -> Packet {
                 v5::ConnectReturnCode::Success => None,
                 code => Some(format!("{code:?}")),
             },
-            keep_alive_s: connack.properties.and_then(|given| given.server_keep_alive),
+            keep_alive_s: connack
+                .properties
+                .as_ref()
+                .and_then(|given| given.server_keep_alive),
+            receive_max: connack
+                .properties
+                .as_ref()
+                .and_then(|given| given.receive_max),
         },
         v5::Packet::SubAck(suback) => {
             let granted = |code| matches!(code, v5::SubscribeReasonCode::Success(_));
             Packet::SubAck(suback.return_codes.into_iter().map(granted).collect())
         }
-        v5::Packet::Publish(publish) => Packet::Publish(Message {
-            topic: Topic::Bytes(publish.topic),
-            payload: publish.payload,
-            content_type: publish.properties.and_then(|given| given.content_type),
-            delivery: match publish.qos {
-                mqttbytes5::QoS::AtMostOnce => Delivery::Unacknowledged,
-                mqttbytes5::QoS::AtLeastOnce => Delivery::Acknowledged(publish.pkid),
-                mqttbytes5::QoS::ExactlyOnce => Delivery::ExactlyOnce,
-            },
-            duplicate: publish.dup,
-        }),
+        v5::Packet::Publish(publish) => Packet::Publish(message_of_v5(publish)),
         v5::Packet::PingResp(_) => Packet::PingResp,
         v5::Packet::Disconnect(disconnect) => {
             Packet::Disconnect(format!("{:?}", disconnect.reason_code))
         }
         v5::Packet::Auth(_) => Packet::Unexpected("AUTH"),
         v5::Packet::Connect(..) => Packet::Unexpected("CONNECT"),
-        v5::Packet::PubAck(_) => Packet::Unexpected("PUBACK"),
+        v5::Packet::PubAck(ack) => Packet::PubAck(ack.pkid, published(ack.reason)),
         v5::Packet::PubRec(_) => Packet::Unexpected("PUBREC"),
         v5::Packet::PubRel(_) => Packet::Unexpected("PUBREL"),
         v5::Packet::PubComp(_) => Packet::Unexpected("PUBCOMP"),
@@ -284,6 +380,40 @@ fn of_v5(packet: v5::Packet) -> Packet {
         v5::Packet::Unsubscribe(_) => Packet::Unexpected("UNSUBSCRIBE"),
         v5::Packet::UnsubAck(_) => Packet::Unexpected("UNSUBACK"),
         v5::Packet::PingReq(_) => Packet::Unexpected("PINGREQ"),
+    }
+}
+
+const fn published(reason: v5::PubAckReason) -> Published {
+    match reason {
+        v5::PubAckReason::Success => Published::Taken,
+        v5::PubAckReason::NoMatchingSubscribers => Published::NobodyListens,
+        v5::PubAckReason::UnspecifiedError
+        | v5::PubAckReason::ImplementationSpecificError
+        | v5::PubAckReason::NotAuthorized
+        | v5::PubAckReason::TopicNameInvalid
+        | v5::PubAckReason::PacketIdentifierInUse
+        | v5::PubAckReason::QuotaExceeded
+        | v5::PubAckReason::PayloadFormatInvalid => Published::Refused,
+    }
+}
+
+fn message_of_v5(publish: v5::Publish) -> Message {
+    let given = publish.properties.unwrap_or_default();
+    let is_event = given.user_properties.iter().any(|(name, _)| name == EVENT);
+    Message {
+        topic: Topic::Bytes(publish.topic),
+        payload: publish.payload,
+        content_type: given.content_type,
+        event: match is_event {
+            true => given.user_properties,
+            false => Vec::new(),
+        },
+        delivery: match publish.qos {
+            mqttbytes5::QoS::AtMostOnce => Delivery::Unacknowledged,
+            mqttbytes5::QoS::AtLeastOnce => Delivery::Acknowledged(publish.pkid),
+            mqttbytes5::QoS::ExactlyOnce => Delivery::ExactlyOnce,
+        },
+        duplicate: publish.dup,
     }
 }
 
@@ -299,6 +429,35 @@ mod tests {
             let mut longer = BytesMut::from(&[0x30, 0xff, 0xff, 0xff, 0x7f][..]);
             assert!(version.read(&mut longer).is_err());
         }
+    }
+
+    #[test]
+    fn user_properties_are_kept_of_events_only() {
+        let event_of = |names: &[&str]| {
+            let pair = |name: &&str| ((*name).to_owned(), "1.0".to_owned());
+            let properties = v5::PublishProperties {
+                content_type: Some("application/json".into()),
+                user_properties: names.iter().map(pair).collect(),
+                ..Default::default()
+            };
+            let quality = mqttbytes5::QoS::AtMostOnce;
+            let publish = v5::Publish::new("t", quality, "{}", Some(properties));
+            let mut bytes = BytesMut::new();
+            publish.write(&mut bytes).unwrap();
+            match Version::V5.read(&mut bytes).unwrap() {
+                Some(Packet::Publish(message)) => {
+                    assert_eq!(message.content_type.as_deref(), Some("application/json"));
+                    message
+                        .event
+                        .into_iter()
+                        .map(|(name, _)| name)
+                        .collect::<Vec<_>>()
+                }
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(event_of(&["id", "specversion"]), ["id", "specversion"]);
+        assert_eq!(event_of(&["id", "source"]), [""; 0]);
     }
 
     #[test]

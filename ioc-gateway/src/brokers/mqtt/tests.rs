@@ -260,6 +260,52 @@ async fn an_end_waits_for_what_was_read_and_then_takes_leave() {
 }
 
 #[tokio::test]
+async fn p5_no_more_commands_are_on_their_way_than_the_broker_takes() {
+    for (version, connack, window) in [
+        (Version::V311, &[0x20, 2, 0, 0][..], 16),
+        (Version::V5, &[0x20, 6, 0, 0, 3, 0x21, 0, 5], 5),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let options = MqttBrokerOptions {
+            address: ("127.0.0.1".into(), listener.local_addr().unwrap().port()),
+            version,
+            ..MqttBrokerOptions::default()
+        };
+        let broker = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            assert_eq!(packet(&mut socket).await[0], 0x10, "CONNECT");
+            socket.write_all(connack).await.unwrap();
+            for some in [window, window, 1] {
+                for _ in 0..some {
+                    assert_eq!(packet(&mut socket).await[0], 0x32, "PUBLISH");
+                }
+                let mut byte = [0];
+                let more = socket.try_read(&mut byte);
+                assert!(more.is_err(), "no more before they are acknowledged");
+                for packet_id in 1..=some {
+                    let puback = [0x40, 2, 0, packet_id];
+                    socket.write_all(&puback).await.unwrap();
+                }
+            }
+            socket
+        });
+        let mut publishing = Publishing::new(&options, "c").await.unwrap();
+        let message = |_| Outgoing {
+            topic: "ioc/v1/commands/gate".into(),
+            payload: "{}".into(),
+            at_least_once: true,
+            expires_s: 60,
+        };
+        let messages: Vec<_> = (0..2 * window + 1).map(message).collect();
+        let published = publishing.publish(&messages).await.unwrap();
+        assert_eq!(published, vec![Published::Taken; messages.len()]);
+        drop(broker.await.unwrap());
+        let broken = timeout(WITHIN, publishing.broken()).await.unwrap();
+        assert!(matches!(broken, LinkError::Closed), "{broken}");
+    }
+}
+
+#[tokio::test]
 async fn urgent_topics_have_a_connection_of_their_own_and_shared_ones_several() {
     let bench = bench(Version::V5, |options| {
         options.urgent_topics = vec!["alarms/#".into()];

@@ -67,7 +67,7 @@ async fn read(
                     // With those that have come with it, so that they go through the door together.
                     let mut next = Some(first);
                     while let Some(message) = next {
-                        epoch.take(message::of(&message, &mut topic));
+                        message::taken(&message, &mut topic, |message| epoch.take(message));
                         next = match epoch.has_room(inflight_max) {
                             true => messages.next().now_or_never().flatten(),
                             false => None,

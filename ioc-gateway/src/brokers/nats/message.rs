@@ -1,7 +1,8 @@
 //! A message of NATS as every other adapter would have it, and the other way round.
 //!
 //! Arrives: a subject, headers, a payload. Leaves: a [`formats::Message`] with a topic: the subject
-//! with `/` for `.`, which is what mappings choose by, and the sensor or device of our own subject as it is called. Next:
+//! with `/` for `.`, which is what mappings choose by, and the sensor or device of our own subject as
+//! it is called; and with the attributes of the event whose data the payload is, if it is. Next:
 //! `formats.rs`.
 
 use std::borrow::Cow;
@@ -17,16 +18,40 @@ const SUBJECTS: [(&str, &str); 2] = [
 ];
 /// The header that says what a message is.
 const CONTENT_TYPE: &str = "Content-Type";
+/// The attribute of an event that says so, if no header does.
+const CONTENT_TYPE_OF_EVENT: &str = "datacontenttype";
 
-/// A message with the topic of its subject, which is written into `topic`.
-pub(super) fn of<'m>(message: &'m Message, topic: &'m mut String) -> formats::Message<'m> {
+/// Takes a message of NATS as one of ours.
+pub(super) fn taken(
+    message: &Message,
+    topic: &mut String,
+    take: impl FnOnce(formats::Message<'_>),
+) {
     put_topic(&message.subject, topic);
-    formats::Message {
+    let headers = message.headers.as_ref();
+    let event = headers.map(event).unwrap_or_default();
+    let attributes = event.iter().map(|(name, value)| (&**name, &**value));
+    let event: Vec<_> = attributes.collect();
+    let named = event
+        .iter()
+        .find(|(name, _)| *name == CONTENT_TYPE_OF_EVENT);
+    take(formats::Message {
         topic,
         payload: &message.payload,
-        content_type: message.headers.as_ref().and_then(content_type),
-        ..formats::Message::default()
-    }
+        content_type: headers
+            .and_then(content_type)
+            .or(named.map(|(_, value)| *value)),
+        event: &event,
+    });
+}
+
+/// The attributes of the event in binary mode that a message with these headers is, if it is one.
+fn event(headers: &HeaderMap) -> Vec<(Box<str>, String)> {
+    let headers = headers.iter().filter_map(|(name, values)| {
+        let value = values.first()?.as_str();
+        Some((name.as_ref(), value.as_bytes()))
+    });
+    formats::event_of_headers(headers)
 }
 
 /// Writes the topic of a subject.
@@ -126,6 +151,42 @@ mod tests {
         assert_eq!(content_type(&headers), None);
         headers.insert("content-type", "application/senml+cbor");
         assert_eq!(content_type(&headers), Some("application/senml+cbor"));
+    }
+
+    #[test]
+    fn the_headers_of_an_event_are_its_attributes_and_say_what_its_data_is() {
+        let taken_as = |headers: &[(&str, &str)]| {
+            let mut all = HeaderMap::new();
+            headers
+                .iter()
+                .for_each(|(name, value)| all.insert(*name, *value));
+            let message = Message {
+                subject: "city.pumps".into(),
+                reply: None,
+                payload: "{}".into(),
+                headers: Some(all),
+                status: None,
+                description: None,
+                length: 0,
+            };
+            let mut said = String::new();
+            taken(&message, &mut String::new(), |message| {
+                let mut event = message.event.to_vec();
+                event.sort_unstable();
+                said = format!("{} {:?} {event:?}", message.topic, message.content_type);
+            });
+            said
+        };
+        let event = [("ce-specversion", "1.0"), ("ce-source", "/pumps%20north")];
+        assert_eq!(
+            taken_as(&event),
+            r#"city/pumps None [("source", "/pumps north"), ("specversion", "1.0")]"#
+        );
+        let typed = [event[0], ("ce-datacontenttype", "application/senml+json")];
+        assert!(taken_as(&typed).starts_with(r#"city/pumps Some("application/senml+json") [("d"#));
+        let both = [typed[0], typed[1], ("Content-Type", "application/json")];
+        assert!(taken_as(&both).starts_with(r#"city/pumps Some("application/json") [("d"#));
+        assert_eq!(taken_as(&[("ce-id", "1")]), "city/pumps None []");
     }
 
     #[test]

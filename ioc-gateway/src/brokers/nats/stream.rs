@@ -8,10 +8,10 @@
 use std::time::Duration;
 
 use async_nats::header::HeaderMap;
+use async_nats::jetstream::AckKind;
+use async_nats::jetstream::consumer::Consumer;
 use async_nats::jetstream::consumer::pull::{BatchConfig, Config};
-use async_nats::jetstream::consumer::{AckPolicy, Consumer};
 use async_nats::jetstream::stream::ClusterInfo;
-use async_nats::jetstream::{self, AckKind};
 use async_nats::{Client, Message, StatusCode, Subject, Subscriber as Subscription};
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
@@ -19,7 +19,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, 
 
 use super::connect::ANSWER_WITHIN;
 use super::prefix::{Delivery, Gap, Prefix, Start};
-use super::{Connected, Ended, LinkError, Subscriber, message};
+use super::{Connected, Ended, LinkError, Subscriber, consumer, message};
 use crate::brokers::epoch::Epoch;
 use crate::brokers::told;
 use crate::door::Door;
@@ -31,8 +31,6 @@ const PULL_EXPIRES: Duration = Duration::from_secs(5);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long it may be silent while a request is open.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
-/// How many deliveries may be unacknowledged; the server delivers no more then.
-const ACK_PENDING_MAX: i64 = 65_536;
 
 /// Serves a connection until it ends, or until told to stop and all that was read is durable and
 /// acknowledged.
@@ -94,27 +92,7 @@ impl<'a> Reader<'a> {
         connected: &Connected,
     ) -> Result<Self, LinkError> {
         let client = &connected.client;
-        let context = jetstream::new(client.clone());
-        let found = context.get_stream(stream).await;
-        let found = found.map_err(LinkError::refused("find the stream"))?;
-        let name = consumer_name(&subscriber.options.durable, &subscriber.subject);
-        let config = Config {
-            durable_name: Some(name.clone()),
-            ack_policy: AckPolicy::All,
-            ack_wait: subscriber.options.ack_wait,
-            filter_subject: subscriber.subject.clone(),
-            max_ack_pending: ACK_PENDING_MAX,
-            ..Config::default()
-        };
-        let consumer = found.get_or_create_consumer(&name, config).await;
-        let consumer: Consumer<Config> =
-            consumer.map_err(LinkError::refused("make the consumer"))?;
-        let info = consumer.get_info().await;
-        let info = info.map_err(LinkError::refused("ask for the consumer"))?;
-        if info.config.ack_policy != AckPolicy::All {
-            let why = format!("{name} does not acknowledge all; remove it");
-            return Err(LinkError::refused("use the consumer")(why));
-        }
+        let (consumer, info) = consumer::find_or_make(client, stream, subscriber).await?;
         let ack_wait = info.config.ack_wait;
         let now = Instant::now();
         let held = subscriber.held_by(server_of(client, info.cluster.as_ref()), now);
@@ -251,7 +229,7 @@ impl<'a> Reader<'a> {
             return Err(LinkError::refused("read")(why));
         };
         self.requested = self.requested.saturating_sub(1);
-        epoch.take(message::of(message, &mut self.topic));
+        message::taken(message, &mut self.topic, |message| epoch.take(message));
         if is_again {
             telemetry::broker_redelivered(1);
         }
@@ -306,12 +284,6 @@ fn beats(every: Duration) -> Interval {
     beats
 }
 
-/// The consumer's name: no other subject has the same.
-fn consumer_name(durable: &str, subject: &str) -> String {
-    let hash = blake3::hash(subject.as_bytes()).to_hex();
-    format!("{durable}-{}", &hash[..8])
-}
-
 /// How many messages a request that has ended did not bring; all, if the server does not say.
 fn unserved(headers: Option<&HeaderMap>) -> u64 {
     let said = headers.and_then(|headers| headers.get("Nats-Pending-Messages"));
@@ -348,12 +320,5 @@ mod tests {
         for other in ["_INBOX.a", "$JS.ACK.s.c.1.2.3", "$JS.ACK.s.c.1.x.3.4.5"] {
             assert_eq!(numbers(other), None, "{other}");
         }
-    }
-
-    #[test]
-    fn each_subject_has_a_consumer_of_its_own() {
-        let name = consumer_name("ioc-city", "ioc.v1.readings.>");
-        assert_ne!(name, consumer_name("ioc-city", "alarms.>"));
-        assert!(name.starts_with("ioc-city-") && !name.contains(['.', '>', '*']));
     }
 }

@@ -43,7 +43,8 @@ impl<'t> Topic<'t> {
         })
     }
 
-    fn parts(topic: &'t str) -> Option<Self> {
+    /// The same, without a reason.
+    pub fn parts(topic: &'t str) -> Option<Self> {
         let mut levels = topic.split('/');
         if levels.next()? != NAMESPACE {
             return None;

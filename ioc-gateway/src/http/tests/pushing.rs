@@ -56,6 +56,33 @@ fn p8_a_mapping_gives_nobody_another_sensor() {
 }
 
 #[test]
+fn p8_nobody_is_born_and_dies_as_the_node_of_another() {
+    let certificate = b"\x12\x09\x0a\x05bdSeq\x58\x01";
+    let check = |kind: &str, sensors: &[&str], expected: &Expect| {
+        let key = key("plant", sensors);
+        let keys = Keys::new([Key::of_line(&key.line).unwrap()]);
+        let plants = formats::tests::catalogue("spBv1.0/#", formats::mapping::Format::Sparkplug);
+        let bounds = (HttpOptions::default(), DoorOptions::default());
+        let request = Request::post(format!("/api/v1/messages/spBv1.0/plant/{kind}/pump-house"))
+            .header("X-API-Key", &key.key);
+        let request = request.body(Body::from(&certificate[..])).unwrap();
+        check_of(bench_by(plants, bounds, Some(keys)), request, expected);
+    };
+    let noted = expect![[r#"
+        200 OK
+        {"accepted":0,"dead_lettered":0,"items":[]}
+    "#]];
+    let refused = expect![[r#"
+        422 Unprocessable Entity
+        {"accepted":0,"dead_lettered":1,"items":[{"status":"dead_lettered","reason":"sensor_not_of_key","detail":"this key may not publish `plant:pump-house`; name the sensor in the key's line of http.keys_file"}]}
+        dead letter sensor_not_of_key"#]];
+    for kind in ["NBIRTH", "NDEATH"] {
+        check(kind, &["plant:pump-house"], &noted);
+        check(kind, &["plant:pump-house:*", "plant:pump"], &refused);
+    }
+}
+
+#[test]
 fn p8_without_a_key_nothing_is_read() {
     let key = key("pump", &["*"]);
     let Bench {

@@ -10,7 +10,7 @@ use super::DECISIONS;
 use super::topic::{Topic, namespace};
 use crate::formats::TopicFilter;
 use crate::mqtt::codec::{Granted, Wanted};
-use crate::options::Devices;
+use crate::rights::Devices;
 
 /// A filter, with what was granted.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -26,9 +26,15 @@ pub struct Delivery {
     /// When it must not be written any more. Of the monotonic clock, as all waiting here is: logical
     /// time may stand still or run faster, and only the host knows how it runs.
     pub not_after: Option<Instant>,
+    /// Whether it is wanted still, asked before it is written: what it asks of a device may have been
+    /// overtaken while it waited. Asked by the listener's tasks, as `told` is told.
+    pub is_wanted: Option<IsWanted>,
     /// Is told what becomes of it: by the listener's tasks, so it must neither wait nor work long.
     pub told: Option<Tell>,
 }
+
+/// Says whether a delivery is wanted still.
+pub type IsWanted = Box<dyn Fn() -> bool + Send + Sync>;
 
 /// Who is told of an [`Outcome`].
 pub type Tell = Box<dyn Fn(Outcome) + Send + Sync>;
@@ -64,6 +70,8 @@ pub enum Outcome {
     Unconfirmed,
     /// Its deadline came before it could be written. It was not, and will not be.
     Expired,
+    /// It was not wanted any more when it could have been written. It was not, and will not be.
+    Withdrawn,
     /// It was not written, and will not be.
     Lost(Lost),
 }
@@ -94,6 +102,7 @@ impl Outcome {
             Self::Refused(_) => "refused",
             Self::Unconfirmed => "unconfirmed",
             Self::Expired => "expired",
+            Self::Withdrawn => "withdrawn",
             Self::Lost(Lost::QueueFull) => "queue_full",
             Self::Lost(Lost::TooLong) => "too_long",
             Self::Lost(Lost::Stopping) => "stopping",
@@ -172,10 +181,20 @@ impl Parcel {
         matches!(*self.lock(), Progress::Waiting)
     }
 
-    /// Whether it may be written at this moment. If not for its deadline, it is over.
+    /// Whether it may be written at this moment. If not for its deadline, or because nobody wants it
+    /// any more, it is over.
     pub fn may_be_written(&self, now: Instant) -> bool {
         if self.delivery.not_after.is_some_and(|at| at <= now) {
             self.expire();
+            return false;
+        }
+        if self
+            .delivery
+            .is_wanted
+            .as_ref()
+            .is_some_and(|is_wanted| !is_wanted())
+        {
+            self.end_unwritten(Outcome::Withdrawn);
             return false;
         }
         !matches!(*self.lock(), Progress::Over)

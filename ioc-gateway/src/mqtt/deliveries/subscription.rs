@@ -14,7 +14,7 @@ use super::parcel::{Lost, Parcel};
 use super::{DECISIONS, Message, Packets, Shared, Takes};
 use crate::mqtt::budget::Holding;
 use crate::mqtt::codec::RetainHandling;
-use crate::options::Devices;
+use crate::rights::Devices;
 use crate::telemetry;
 
 /// One connection's end, gone when dropped. What it was to be delivered and was not is then

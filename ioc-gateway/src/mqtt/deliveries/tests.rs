@@ -1,3 +1,4 @@
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ioc_core::id::ZoneId;
@@ -224,6 +225,7 @@ impl Told {
             payload: json("open"),
             content_type: None,
             not_after,
+            is_wanted: None,
             told: Some(Box::new(move |outcome| {
                 told.0.lock().unwrap().push((number, outcome));
             })),
@@ -372,6 +374,29 @@ fn inv_30_a_delivery_is_not_written_after_its_deadline() {
     assert_eq!(told.take(), [(3, Outcome::Expired)]);
     third.parcel.written(true);
     assert_eq!(told.take(), [], "it is over");
+}
+
+#[test]
+fn a_delivery_that_is_not_wanted_any_more_is_not_written() {
+    let (deliveries, told) = (Deliveries::default(), Told::default());
+    let wanted = Arc::new(AtomicBool::new(true));
+    for number in 1..=2 {
+        let wanted = Arc::clone(&wanted);
+        deliveries.send(Delivery {
+            is_wanted: Some(Box::new(move || {
+                number == 2 || wanted.load(Ordering::Relaxed)
+            })),
+            ..told.delivery(number, GATE, None)
+        });
+    }
+    told.take();
+    let gate = of(&deliveries, &[GATE]);
+    let (first, second) = (taken(&gate).unwrap(), taken(&gate).unwrap());
+    assert!(first.parcel.may_be_written(Instant::now()));
+    wanted.store(false, Ordering::Relaxed);
+    assert!(!first.parcel.may_be_written(Instant::now()));
+    assert_eq!(told.take(), [(1, Outcome::Withdrawn)]);
+    assert!(second.parcel.may_be_written(Instant::now()));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Packets of both versions, damaged and cut anywhere. `PROPTEST_CASES` says how many times.
 
 use proptest::prelude::*;
-use proptest::sample::Index;
 
 use super::*;
+use crate::fuzzing::damage::Damage;
 
 const READING: &str = r#"{"id":"e1","kind":"k","value":1,"observed_at":"2026-03-14T06:45:10Z"}"#;
 
@@ -96,38 +96,6 @@ fn other(version: Version) -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-#[derive(Debug, Clone)]
-enum Damage {
-    Set(Index, u8),
-    Insert(Index, u8),
-    Remove(Index),
-    Cut(Index),
-    Swap(Index, Index),
-}
-
-fn damage() -> impl Strategy<Value = Damage> {
-    prop_oneof![
-        4 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Damage::Set(at, byte)),
-        2 => (any::<Index>(), any::<u8>()).prop_map(|(at, byte)| Damage::Insert(at, byte)),
-        2 => any::<Index>().prop_map(Damage::Remove),
-        1 => any::<Index>().prop_map(Damage::Cut),
-        1 => any::<(Index, Index)>().prop_map(|(one, other)| Damage::Swap(one, other)),
-    ]
-}
-
-impl Damage {
-    fn apply(&self, stream: &mut Vec<u8>) {
-        let length = stream.len();
-        match self {
-            Self::Set(at, byte) => stream[at.index(length)] = *byte,
-            Self::Insert(at, byte) => stream.insert(at.index(length), *byte),
-            Self::Remove(at) => drop(stream.remove(at.index(length))),
-            Self::Cut(at) => stream.truncate(at.index(length).max(1)),
-            Self::Swap(one, other) => stream.swap(one.index(length), other.index(length)),
-        }
-    }
-}
-
 /// A stream of packets, its first byte choosing the version.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     any::<bool>().prop_flat_map(|is_v5| {
@@ -159,7 +127,7 @@ proptest! {
     #[test]
     fn wherever_a_damaged_stream_is_cut_the_same_comes_of_it(
         mut stream in stream(),
-        damages in proptest::collection::vec(damage(), 1..5),
+        damages in proptest::collection::vec(Damage::any(), 1..5),
         pieces in proptest::collection::vec(any::<u8>(), 1..20),
     ) {
         for damage in &damages {
@@ -189,7 +157,7 @@ proptest! {
             Just(&b"\x11\0\0\0\x05\x21\0\x05\x27\0\0\0\x20\x22\0\x01\x19\x01\x17\0\x26\0\0\0\0"[..]),
             Just(&b"\x15\0\x01x\x16\0\x01y"[..]),
         ],
-        damages in proptest::collection::vec(damage(), 0..3),
+        damages in proptest::collection::vec(Damage::any(), 0..3),
     ) {
         let (version, level) = if is_v5 { (Version::V5, 5) } else { (Version::V311, 4) };
         let own = own_properties(version, own);

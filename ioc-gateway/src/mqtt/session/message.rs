@@ -3,10 +3,10 @@
 use crate::catalogue::Catalogue;
 use crate::door::Inputs;
 use crate::formats::{
-    Message, Origin, Reason, Reject, Sender, Workspace, append_message_of, append_native, feedback,
-    native,
+    Message, Origin, Reason, Reject, Sender, Workspace, append_dead_letter, append_message_of,
+    append_native, feedback, native,
 };
-use crate::options::Devices;
+use crate::rights::Rights;
 use crate::telemetry::{self, Adapter};
 
 /// What one message became.
@@ -17,25 +17,33 @@ pub(in crate::mqtt) struct Became {
     pub refused: Option<Reason>,
 }
 
-/// Appends what a message becomes; nothing, if it is only noted. `devices` are those that its
-/// sender may say something for about commands.
+/// Appends what a message becomes of what its sender may say; nothing, if it is only noted.
 #[inline]
 pub(in crate::mqtt) fn append(
     inputs: &mut Inputs,
     message: Message<'_>,
-    (source, devices): (&str, &Devices),
+    (source, rights): (&str, &Rights),
     catalogue: &Catalogue,
     workspace: &mut Workspace,
 ) -> Became {
-    let Some(sensor) = native::sensor_of(message.topic) else {
-        return append_other(inputs, message, (source, devices), catalogue, workspace);
+    let sensor = native::sensor_of(message.topic).filter(|_| message.event.is_empty());
+    let Some(sensor) = sensor else {
+        return append_other(inputs, message, (source, rights), catalogue, workspace);
     };
     let origin = Origin {
         source,
         topic: message.topic,
     };
     let (payload, scratch) = (message.payload, &mut workspace.native);
-    match append_native(inputs, payload, Some(sensor), origin, catalogue, scratch) {
+    let appended = match may_publish(rights, sensor) {
+        // The decoder sees to it that the reading names no other sensor than its topic.
+        Ok(()) => append_native(inputs, payload, Some(sensor), origin, catalogue, scratch),
+        Err(reject) => {
+            append_dead_letter(inputs, origin, &reject, payload);
+            Err(reject)
+        }
+    };
+    match appended {
         Ok(()) => Became {
             readings: 1,
             refused: None,
@@ -53,7 +61,7 @@ pub(in crate::mqtt) fn append(
 fn append_other(
     inputs: &mut Inputs,
     message: Message<'_>,
-    (source, devices): (&str, &Devices),
+    (source, rights): (&str, &Rights),
     catalogue: &Catalogue,
     workspace: &mut Workspace,
 ) -> Became {
@@ -68,7 +76,7 @@ fn append_other(
     let topic = message.topic;
     let sender = Sender {
         source,
-        may: &|name: &str| may_speak(topic, devices, name),
+        may: Some(&|name: &str| may_speak(topic, rights, name)),
     };
     append_message_of(inputs, message, &sender, catalogue, workspace, &mut told);
     // A message of which something was taken is not refused.
@@ -76,9 +84,22 @@ fn append_other(
     became
 }
 
-/// Whether a client may say something about a command to this device; of readings everything.
-fn may_speak(topic: &str, devices: &Devices, name: &str) -> Result<(), Reject> {
-    if feedback::device_of(topic).is_none() || devices.have(name) {
+/// Whether a client may publish readings of this sensor.
+#[inline]
+fn may_publish(rights: &Rights, sensor: &str) -> Result<(), Reject> {
+    match rights.sensors.have(sensor) {
+        true => Ok(()),
+        false => Err(Reject::not_of_user(sensor)),
+    }
+}
+
+/// Whether a client may publish readings of this sensor, or say something about a command to this
+/// device: by its topic it is one or the other.
+fn may_speak(topic: &str, rights: &Rights, name: &str) -> Result<(), Reject> {
+    if feedback::device_of(topic).is_none() {
+        return may_publish(rights, name);
+    }
+    if rights.devices.have(name) {
         return Ok(());
     }
     let detail = format!("this user may not speak for {name}");

@@ -27,13 +27,13 @@ impl Session {
         if wanted.filter.starts_with(codec::SHARED) {
             return Granted::Shared;
         }
-        let filter = match Filter::parse(wanted, &self.devices) {
+        let filter = match Filter::parse(wanted, &self.rights.devices) {
             Ok(filter) => filter,
             Err(refused) => return refused,
         };
         let subscription = self.subscription.get_or_insert_with(|| {
             let decisions_max = self.options.decisions_max;
-            let (devices, holding) = (self.devices.clone(), self.holding.clone());
+            let (devices, holding) = (self.rights.devices.clone(), self.holding.clone());
             let deliveries = &self.deliveries;
             let subscription = deliveries.subscribe(decisions_max, self.takes, devices, holding);
             self.outbox.take_from(subscription.mailbox());
@@ -49,7 +49,7 @@ impl Session {
     pub(super) fn unsubscribe(&mut self, unsubscribe: Subscribe<'_>) -> Result<(), CloseReason> {
         let remove = |wanted: &Wanted<'_>| {
             let subscription = self.subscription.as_ref()?;
-            let filter = Filter::parse(wanted, &self.devices).ok()?;
+            let filter = Filter::parse(wanted, &self.rights.devices).ok()?;
             subscription.remove(&filter).then_some(())
         };
         let removed: Vec<_> = unsubscribe

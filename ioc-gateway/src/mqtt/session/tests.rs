@@ -8,7 +8,8 @@ use super::super::codec::{Connect, ConnectProperties};
 use super::*;
 use crate::door::{Door, DoorOptions, Lanes};
 use crate::formats;
-use crate::options::Credentials;
+use crate::options::{Credentials, Users};
+use crate::rights::{Devices, Rights, Sensors};
 
 const READING: &str = r#"{"id":"e1","kind":"k","value":1,"observed_at":"2026-03-14T06:45:10Z"}"#;
 const TOPIC: &str = "ioc/v1/readings/wl-1";
@@ -176,6 +177,59 @@ fn a_dead_letter_is_acknowledged_with_its_reason_once_it_is_durable() {
     assert_eq!(acknowledged(Version::V5, false), briefly[..]);
     let silently = b"\x40\x02\0\x01\x40\x02\0\x02\x40\x02\0\x03";
     assert_eq!(acknowledged(Version::V311, true), silently[..]);
+}
+
+#[test]
+fn p8_a_user_publishes_its_own_sensors_and_no_others() {
+    let rights = Rights {
+        sensors: Sensors::of_words(["wl-1", "g-1"]).unwrap(),
+        devices: Devices::Every,
+    };
+    let users = Users::with_rights([("north", "s3cret", rights)]);
+    let connect = Connect {
+        version: Version::V5,
+        client_id: "pump-house",
+        clean_session: true,
+        keep_alive_s: 60,
+        will: None,
+        user: Some("north"),
+        password: Some(b"s3cret"),
+        properties: ConnectProperties::default(),
+    };
+    let client = admit(&connect, &Credentials::Users(users)).unwrap();
+    let (options, deliveries) = (Arc::<MqttOptions>::default(), Deliveries::default());
+    let mut session = Session::new(&client, options, deliveries, Inputs::default());
+    let catalogue = formats::tests::catalogue("hydro/+", formats::tests::gauges());
+    let gauges = r#"{"at":1,"gauges":[{"name":"g-1","level":1},{"name":"g-2","level":1}]}"#;
+    let mut packets = BytesMut::new();
+    for (topic, payload) in [
+        (TOPIC, READING),
+        ("ioc/v1/readings/wl-2", READING),
+        ("hydro/a", gauges),
+    ] {
+        packets.extend_from_slice(&publish(Version::V5, topic, payload, 7));
+    }
+    session.take(&mut packets, &catalogue).1.unwrap();
+    let taken = session.take_inputs(Lane::Telemetry).unwrap().0;
+    let told: Vec<_> = taken
+        .iter()
+        .map(|input| match Input::decode(input).unwrap() {
+            Input::Reading(reading) => reading.sensor.to_owned(),
+            Input::DeadLetter(letter) => format!("{} of {}", letter.reason, letter.source),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let refused = "sensor_not_of_user of mqtt pump-house as north";
+    assert_eq!(told, ["wl-1", refused, "g-1", refused]);
+    session.settle(telemetry(4));
+    // The whole of the second message is refused, a part of the third.
+    let answers = &session.out[..];
+    assert!(answers.starts_with(b"\x40\x02\0\x07\x40"), "{answers:?}");
+    assert!(
+        answers.windows(3).any(|bytes| bytes == [0, 7, 0x87]),
+        "{answers:?}"
+    );
+    assert!(answers.ends_with(b"\x40\x02\0\x07"), "{answers:?}");
 }
 
 #[test]

@@ -159,11 +159,30 @@ brokers:
         ioc.yaml:6:34 brokers.mqtt.connections: each connection would get every message; write also `share: GROUP`
         ioc.yaml:6:52 brokers.mqtt.password_file: a password without a `user`
         ioc.yaml:7:30 brokers.mqtt.topics: `a/#/b` is not a topic filter, such as `city/water/#`; for a shared one write `share: GROUP`
-        ioc.yaml:8:7 brokers.mqtt: there is neither a topic nor an urgent one
+        ioc.yaml:8:7 brokers.mqtt: there is neither a topic nor an urgent one, nor are commands sent
         ioc.yaml:8:47 brokers.mqtt.keep_alive_s: `0` is not a whole number from 1 to 3600
         ioc.yaml:9:7 brokers.mqtt: `address` is missing; write for example `address: broker.city.example:1883`
         ioc.yaml:9:15 brokers.mqtt.name: `a/b` is not a name of at most 64 letters, digits, `.`, `_` and `-`"#]]
     .assert_eq(&load(file, &[]).unwrap_err());
+}
+
+#[test]
+fn a_broker_may_be_there_for_commands_alone() {
+    let with = |topics: &str| {
+        let file = format!("brokers: {{ mqtt: [{{ address: b, commands: yes, {topics} }}] }}\n");
+        load(&file, &[]).unwrap().connections()
+    };
+    assert_eq!(
+        with("topics: []"),
+        2,
+        "one to send, one to hear what comes of it"
+    );
+    assert_eq!(with("urgent_topics: [a]"), 4);
+    assert_eq!(
+        with("topics: [ioc/v1/feedback/#]"),
+        2,
+        "it is heard already"
+    );
 }
 
 #[test]

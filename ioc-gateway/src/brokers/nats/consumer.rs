@@ -1,0 +1,125 @@
+//! Our durable consumer of a stream: found, or made.
+//!
+//! Arrives: a stream's name and the subject that is read. Leaves: a consumer that acknowledges all,
+//! and where it stands. Promise: no other subject has the same consumer; one that somebody made
+//! otherwise is refused, with what to do. It has a filter only where the stream has other subjects:
+//! a server of 2.9 looks at all subjects of a block for each message that it filters by a wildcard,
+//! and delivers a hundred times fewer.
+
+use async_nats::Client;
+use async_nats::jetstream;
+use async_nats::jetstream::consumer::pull::Config;
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, Info};
+
+use super::{LinkError, Subscriber};
+
+/// How many deliveries may be unacknowledged; the server delivers no more then.
+const ACK_PENDING_MAX: i64 = 65_536;
+
+/// Finds or makes the consumer, and asks where it stands.
+pub(super) async fn find_or_make(
+    client: &Client,
+    stream: &str,
+    subscriber: &Subscriber,
+) -> Result<(Consumer<Config>, Info), LinkError> {
+    let context = jetstream::new(client.clone());
+    let found = context.get_stream(stream).await;
+    let found = found.map_err(LinkError::refused("find the stream"))?;
+    let subject = &subscriber.subject;
+    let of_stream = &found.cached_info().config.subjects;
+    let filter = match of_stream.iter().all(|each| covers(subject, each)) {
+        true => String::new(),
+        false => subject.clone(),
+    };
+    let name = name_of(&subscriber.options.durable, subject);
+    let config = Config {
+        durable_name: Some(name.clone()),
+        ack_policy: AckPolicy::All,
+        ack_wait: subscriber.options.ack_wait,
+        filter_subject: filter.clone(),
+        max_ack_pending: ACK_PENDING_MAX,
+        ..Config::default()
+    };
+    let consumer = found.get_or_create_consumer(&name, config.clone()).await;
+    let consumer: Consumer<Config> = consumer.map_err(LinkError::refused("make the consumer"))?;
+    let info = consumer.get_info().await;
+    let info = info.map_err(LinkError::refused("ask for the consumer"))?;
+    if info.config.ack_policy != AckPolicy::All {
+        let why = format!("{name} does not acknowledge all; remove it");
+        return Err(LinkError::refused("use the consumer")(why));
+    }
+    if [&filter, subject].contains(&&info.config.filter_subject) {
+        return Ok((consumer, info));
+    }
+    // The stream has got other subjects since. A filter that is changed makes a server of 2.9 pass
+    // over what it has not delivered, so the consumer is made anew where it stood.
+    let deleted = found.delete_consumer(&name).await;
+    deleted.map_err(LinkError::refused("remove the consumer"))?;
+    let config = Config {
+        ack_wait: info.config.ack_wait,
+        deliver_policy: DeliverPolicy::ByStartSequence {
+            start_sequence: info.ack_floor.stream_sequence + 1,
+        },
+        ..config
+    };
+    let consumer = found.create_consumer(config).await;
+    let consumer = consumer.map_err(LinkError::refused("make the consumer anew"))?;
+    let info = consumer.get_info().await;
+    let info = info.map_err(LinkError::refused("ask for the consumer"))?;
+    Ok((consumer, info))
+}
+
+/// The consumer's name: no other subject has the same.
+fn name_of(durable: &str, subject: &str) -> String {
+    let hash = blake3::hash(subject.as_bytes()).to_hex();
+    format!("{durable}-{}", &hash[..8])
+}
+
+/// Whether every subject that a pattern stands for is one of the other's.
+fn covers(wide: &str, narrow: &str) -> bool {
+    let (mut wide, mut narrow) = (wide.split('.'), narrow.split('.'));
+    loop {
+        match (wide.next(), narrow.next()) {
+            (Some(">"), Some(_)) | (None, None) => return true,
+            (Some(_), Some(">")) | (Some(_), None) | (None, Some(_)) => return false,
+            (Some("*"), Some(_)) => {}
+            (Some(ours), Some(theirs)) if ours == theirs => {}
+            (Some(_), Some(_)) => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_subject_has_a_consumer_of_its_own() {
+        let name = name_of("ioc-city", "ioc.v1.readings.>");
+        assert_ne!(name, name_of("ioc-city", "alarms.>"));
+        assert!(name.starts_with("ioc-city-") && !name.contains(['.', '>', '*']));
+    }
+
+    #[test]
+    fn a_pattern_covers_what_is_not_wider_than_it() {
+        for (wide, narrow) in [
+            ("city.>", "city.>"),
+            ("city.>", "city.gauges.*"),
+            ("city.*", "city.gauges"),
+            (">", "city.>"),
+            ("city.*.level", "city.*.level"),
+        ] {
+            assert!(covers(wide, narrow), "{wide} covers {narrow}");
+        }
+        for (wide, narrow) in [
+            ("city.*", "city.>"),
+            ("city.>", "city"),
+            ("city.gauges", "city.*"),
+            ("city.gauges", "city.gauges.1"),
+            ("city.*.level", "city.1"),
+            ("city.>", ">"),
+        ] {
+            assert!(!covers(wide, narrow), "{wide} does not cover {narrow}");
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! How what two sets of rules make of the same readings differs, in incidents and in alarms.
+//!
+//! Arrives: the stories of two runs. Leaves: [`Difference`]. An incident of one run is that of the
+//! other which shares most of its evidence, those of one kind before others; what merged counts as
+//! what it became. Incidents that share evidence with one that is taken already are told as parts
+//! of it: one became several, or several one. Next: `tell.rs`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use ioc_core::counters::RuleCounters;
+use ioc_core::id::RuleId;
+use ioc_core::time::Millis;
+
+use super::Summary;
+use super::judge::Judged;
+use super::story::{Story, Told};
+
+/// The difference of two runs over the same readings.
+#[derive(Debug)]
+pub struct Difference {
+    /// What people call the two.
+    pub(super) names: [String; 2],
+    pub(super) sides: [Side; 2],
+    /// Incidents that only the first has, by the time they opened.
+    pub(super) gone: Vec<Alone>,
+    /// Incidents that only the second has.
+    pub(super) opened: Vec<Alone>,
+    /// Incidents that both have, and differ.
+    pub(super) changed: Vec<Changed>,
+    /// How many both have that do not differ.
+    pub(super) same: usize,
+    /// Detection rules that found more or fewer.
+    pub(super) alarms: Vec<Alarms>,
+    pub(super) took: Duration,
+}
+
+/// One run in numbers.
+#[derive(Debug)]
+pub(super) struct Side {
+    pub summary: Summary,
+    /// Times that a rule found something to begin: detections raised, and reports.
+    pub alarms: u64,
+    /// Incidents, those that merged as one.
+    pub incidents: usize,
+    /// How often an operator is called, and the most of it within ten minutes.
+    pub calls: u64,
+    pub busiest: usize,
+    pub evidence_beyond: u64,
+}
+
+/// An incident that one run alone has.
+#[derive(Debug)]
+pub(super) struct Alone {
+    pub told: Told,
+    /// The incident, in the same run, of whose counterpart it is a part.
+    pub part_of: Option<Told>,
+}
+
+/// An incident as each run has it.
+#[derive(Debug)]
+pub(super) struct Changed {
+    pub before: Told,
+    pub after: Told,
+    pub shared: usize,
+}
+
+impl Changed {
+    /// How much later it opens; negative if earlier.
+    pub fn later(&self) -> Millis {
+        self.after.opened_at - self.before.opened_at
+    }
+
+    fn differs(&self) -> bool {
+        let Self { before, after, .. } = self;
+        before.kind != after.kind
+            || before.opened_at != after.opened_at
+            || before.worst != after.worst
+            || before.cleared_at != after.cleared_at
+            || before.sensors != after.sensors
+    }
+}
+
+/// How often a detection rule found something to begin, in each run; `None` where there is no such
+/// rule.
+#[derive(Debug)]
+pub(super) struct Alarms {
+    pub rule: RuleId,
+    pub counts: [Option<u64>; 2],
+}
+
+impl Difference {
+    pub(super) fn between(sides: [Judged; 2], names: [String; 2], took: Duration) -> Self {
+        let [before, after] = &sides;
+        let matching = Matching::of(&before.story, &after.story);
+        let mut changed: Vec<_> = matching
+            .pairs
+            .iter()
+            .map(|(a, b, shared)| Changed {
+                before: before.story.incidents[*a as usize].clone(),
+                after: after.story.incidents[*b as usize].clone(),
+                shared: *shared,
+            })
+            .collect();
+        let all = changed.len();
+        changed.retain(Changed::differs);
+        changed.sort_by_key(|pair| (pair.before.opened_at, pair.before.id));
+        let taken = |side: usize| -> HashMap<u32, u32> {
+            let pairs = matching.pairs.iter();
+            pairs
+                .map(|(a, b, _)| if side == 0 { (*a, *b) } else { (*b, *a) })
+                .collect()
+        };
+        let shared = matching.shared.iter();
+        let gone = alone(
+            &before.story,
+            &taken(0),
+            &taken(1),
+            shared.clone().map(|(k, n)| (*k, *n)),
+        );
+        let swapped = shared.map(|((a, b), n)| ((*b, *a), *n));
+        let opened = alone(&after.story, &taken(1), &taken(0), swapped);
+        let alarms = alarms(&before.rules, &after.rules);
+        Self {
+            gone,
+            opened,
+            same: all - changed.len(),
+            changed,
+            alarms,
+            names,
+            sides: sides.map(side),
+            took,
+        }
+    }
+}
+
+fn side(judged: Judged) -> Side {
+    let Judged {
+        summary,
+        story,
+        rules,
+    } = judged;
+    Side {
+        alarms: rules.iter().map(|(_, counters)| begun(counters)).sum(),
+        incidents: roots(&story).count(),
+        calls: story.load.calls,
+        busiest: story.load.busiest,
+        evidence_beyond: story.evidence_beyond,
+        summary,
+    }
+}
+
+/// How often a rule found something to begin: for a report, each is.
+fn begun(counters: &RuleCounters) -> u64 {
+    match counters.raised {
+        0 => counters.evidence + counters.silent,
+        raised => raised + counters.silent,
+    }
+}
+
+fn roots(story: &Story) -> impl Iterator<Item = u32> {
+    let numbers = 0..story.incidents.len() as u32;
+    numbers.filter(|number| story.root(*number) == *number)
+}
+
+/// Which incident of one run is which of the other.
+struct Matching {
+    /// The first's, the second's, and how many readings both are made of.
+    pairs: Vec<(u32, u32, usize)>,
+    shared: BTreeMap<(u32, u32), usize>,
+}
+
+impl Matching {
+    fn of(before: &Story, after: &Story) -> Self {
+        let shared = shared(before, after);
+        let mut candidates: Vec<_> = shared.iter().map(|(pair, count)| (*pair, *count)).collect();
+        candidates.sort_by_key(|((a, b), count)| {
+            let kinds = [
+                &before.incidents[*a as usize].kind,
+                &after.incidents[*b as usize].kind,
+            ];
+            (kinds[0] != kinds[1], std::cmp::Reverse(*count), *a, *b)
+        });
+        let mut taken = [
+            vec![false; before.incidents.len()],
+            vec![false; after.incidents.len()],
+        ];
+        let mut pairs = Vec::new();
+        for ((a, b), count) in candidates {
+            if !taken[0][a as usize] && !taken[1][b as usize] {
+                taken[0][a as usize] = true;
+                taken[1][b as usize] = true;
+                pairs.push((a, b, count));
+            }
+        }
+        Self { pairs, shared }
+    }
+}
+
+/// How many readings incidents of the two have in common.
+fn shared(before: &Story, after: &Story) -> BTreeMap<(u32, u32), usize> {
+    let by_key = |story: &Story| {
+        let pairs = story.evidence.iter();
+        let mut pairs: Vec<_> = pairs
+            .map(|(key, number)| (*key, story.root(*number)))
+            .collect();
+        pairs.sort_unstable();
+        pairs.dedup();
+        pairs
+    };
+    let (before, after) = (by_key(before), by_key(after));
+    let mut shared = BTreeMap::new();
+    let mut rest = after.as_slice();
+    for (key, a) in before {
+        // Several incidents of one run may have one reading.
+        rest = &rest[rest.partition_point(|(other, _)| *other < key)..];
+        for (_, b) in rest.iter().take_while(|(other, _)| *other == key) {
+            *shared.entry((a, *b)).or_default() += 1;
+        }
+    }
+    shared
+}
+
+/// The incidents of a run that have no counterpart, each with the one that it is a part of.
+fn alone(
+    story: &Story,
+    own: &HashMap<u32, u32>,
+    others: &HashMap<u32, u32>,
+    shared: impl Iterator<Item = ((u32, u32), usize)>,
+) -> Vec<Alone> {
+    let mut parts: BTreeMap<u32, (usize, u32)> = BTreeMap::new();
+    for ((mine, theirs), count) in shared {
+        let Some(&sibling) = others.get(&theirs) else {
+            continue;
+        };
+        let best = parts.entry(mine).or_insert((0, sibling));
+        if count > best.0 {
+            *best = (count, sibling);
+        }
+    }
+    let alone = roots(story).filter(|number| !own.contains_key(number));
+    let mut alone: Vec<_> = alone
+        .map(|number| Alone {
+            told: story.incidents[number as usize].clone(),
+            part_of: parts
+                .get(&number)
+                .map(|(_, sibling)| story.incidents[*sibling as usize].clone()),
+        })
+        .collect();
+    alone.sort_by_key(|alone| (alone.told.opened_at, alone.told.id));
+    alone
+}
+
+/// The detection rules that found more or fewer, by name.
+fn alarms(before: &[(RuleId, RuleCounters)], after: &[(RuleId, RuleCounters)]) -> Vec<Alarms> {
+    let mut alarms: BTreeMap<&RuleId, [Option<u64>; 2]> = BTreeMap::new();
+    for (side, rules) in [before, after].into_iter().enumerate() {
+        for (rule, counters) in rules {
+            alarms.entry(rule).or_default()[side] = Some(begun(counters));
+        }
+    }
+    let differing = alarms
+        .into_iter()
+        .filter(|(_, [before, after])| before.unwrap_or(0) != after.unwrap_or(0));
+    differing
+        .map(|(rule, counts)| Alarms {
+            rule: rule.clone(),
+            counts,
+        })
+        .collect()
+}
