@@ -27,12 +27,14 @@ use crate::letters::{self, LettersArgs};
 use crate::map;
 use crate::progress;
 use crate::recover::{self, RecoverError};
+use crate::rules::Rules;
 use crate::scenarios::{self, TestError, TestOptions};
 use crate::send::{self, SendArgs};
 use crate::simulate::{self, SimulateArgs};
 use crate::skipped::SkippedError;
 use crate::streams::{self, StreamsArgs};
 use crate::watch::{self, WatchArgs};
+use crate::why::{self, About, WhyError};
 
 /// The real-time backend of a city's Integrated Operations Centre.
 ///
@@ -67,6 +69,8 @@ enum Command {
     Backtest(BacktestArgs),
     /// Try the rules on the scenarios that lie beside them
     Test(TestArgs),
+    /// Why an incident is as it is, or why a reading led to nothing
+    Why(WhyArgs),
     /// Watch the decisions of a server live
     Watch(WatchArgs),
     /// Check a configuration: every mistake, with its place and what to write instead
@@ -189,6 +193,31 @@ Examples:
   ioc test my-city --only \"Two gauges\" --show    what was decided, also if it holds
 
 Exit codes: 0 all hold, 1 some failed, 64 mistakes in the rules or the scenarios.";
+
+#[derive(Debug, Args)]
+#[command(after_help = WHY_HELP)]
+struct WhyArgs {
+    /// inc-…, SENSOR/READING, a reading's id, a sensor (its last reading), or #981 (a record)
+    about: About,
+    /// The data directory [default: ./data]
+    #[arg(long, value_name = "DIR", default_value = "data")]
+    data: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+const WHY_HELP: &str = "\
+Examples:
+  ioc why inc-7k2q9xw3tf            every decision about it: rules, readings, distances, timers
+  ioc why wl-0412                   what became of the last reading of this sensor
+  ioc why wl-0412/e5c1              of this one
+  ioc why '#981' --json
+
+Of a reading it tells how far it came: known already, no rule of its kind, how far below which level,
+1 of 2 readings, late, a candidate that weighs 2 of 3, or the incident that it is evidence of. It is
+judged again from the nearest snapshot, by the rules that held then; the server keeps nothing for it.
+Only reads, also beside a running server, which answers the same at /api/v1/why/… .";
 
 #[derive(Debug, Args)]
 struct CheckArgs {
@@ -359,6 +388,7 @@ impl Cli {
             Command::Send(args) => block_on(send::command(args)),
             Command::Backtest(args) => backtest(&args),
             Command::Test(args) => test(args),
+            Command::Why(args) => tell_why(&args),
             Command::Watch(args) => block_on(watch::command(args)),
             Command::Check(args) => check_configuration(&args),
             Command::Map(args) => map_message(&args),
@@ -538,6 +568,22 @@ fn test(args: TestArgs) -> Result<(), Failure> {
         }),
         Err(TestError::Mistakes(mistakes)) => Err(Failure::usage(&mistakes)),
         Err(TestError::Output(error)) => Failure::output(&error),
+    }
+}
+
+fn tell_why(args: &WhyArgs) -> Result<(), Failure> {
+    is_data_directory(&args.data)?;
+    let bundles = Rules::new(&args.data, None, None).bundles();
+    match why::answer(&args.data, &args.about, &*bundles) {
+        Ok(answer) if args.json => print(&format!("{}\n", answer.to_json())),
+        Ok(answer) => print(&answer.to_string()),
+        Err(error) => {
+            let code = match error {
+                WhyError::Unknown { .. } | WhyError::NoReading { .. } => Failure::USAGE,
+                WhyError::Journal(_) => Failure::FAILED,
+            };
+            Err(Failure::new(code, &error))
+        }
     }
 }
 

@@ -32,6 +32,7 @@ pub mod demo;
 pub mod backtest;
 pub mod scenarios;
 pub mod inspect;
+pub mod why;
 pub mod map;
 pub mod key;
 pub mod letters;

@@ -40,6 +40,7 @@ use crate::http;
 use crate::outlets::Outlets;
 use crate::space::FullSign;
 use crate::telemetry;
+use crate::why;
 
 /// What the sockets serve.
 pub struct Sockets {
@@ -125,6 +126,7 @@ impl Servers {
                 stopping: stopped.clone(),
                 options: HttpOptions::default(),
             }))
+            .merge(why::http::router(settings.data.clone()))
             .merge(window.router());
         let router = Guard::new(settings.http.hosts.clone()).over(router);
 

@@ -159,35 +159,36 @@ fn tell(decision: &Decision) -> Option<String> {
 fn one_gauge_opens_a_flood_by_its_own_levels_and_a_short_dip_does_not_end_it() {
     // 3 ft are 0.91 m and 5 ft are 1.52 m; two waves 50 minutes apart.
     check(
-        "10:00 gauge 0.5 1.0 1.2 1.1 1.0 1.0 1.0 0.7 0.6
+        "10:00 gauge 0.5 1.0 1.2 1.3 1.2 1.1 1.0 0.7 0.6
          10:55 gauge 1.1 1.6 1.7 0.5 0.5",
         &expect![[r#"
-            10:05 opened flood Moderate 1
+            10:04 opened flood Moderate 1
+            11:59 cleared flood Severe 1
         "#]],
     );
 }
 
 /// The example that the page about rules tells.
 #[test]
-fn two_gauges_near_each_other_open_a_flood_at_their_second_readings_and_one_after_four_minutes() {
+fn two_gauges_open_a_flood_at_their_second_readings_and_one_that_stays_alone_later() {
     // By time alone: no reading says that it is over.
     check(
-        "10:00 gauge 1.0 1.1",
+        "10:00 gauge 1.1 1.2",
         &expect![[r#"
-        10:04 opened flood Moderate 1
+        10:02 opened flood Moderate 1
     "#]],
     );
     check(
-        "10:00 gauge 1.0 1.1
-         10:01 gauge-downstream 3.2 3.3",
+        "10:00 gauge 1.1 1.2
+         10:01 gauge-downstream 3.3 3.4",
         &expect![[r#"
             10:02 opened flood Moderate 2
         "#]],
     );
     check(
-        "10:00 gauge-downstream 3.2 3.3 3.3 3.3 3.4",
+        "10:00 gauge-downstream 3.3 3.4 3.3 3.3 3.4",
         &expect![[r#"
-            10:04 opened flood Moderate 1
+            10:02 opened flood Moderate 1
         "#]],
     );
 }
@@ -202,12 +203,12 @@ fn the_readings_in_the_page_about_rules_open_what_it_says() {
         panic!("four readings")
     };
     let later = first
-        .replace("10:00:00", "10:04:00")
+        .replace("10:00:00", "10:03:00")
         .replace("\"1\"", "\"5\"");
     expect!["10:01:10 flood from 2"].assert_eq(&backtest(&lines));
     expect![""].assert_eq(&backtest(&lines[..3]));
     expect![""].assert_eq(&backtest(&[first, third]));
-    expect!["10:04:00 flood from 1"].assert_eq(&backtest(&[first, third, &later]));
+    expect!["10:02:30 flood from 1"].assert_eq(&backtest(&[first, third, &later]));
 }
 
 /// The incidents that recorded readings of the shipped city open by the shipped rules.
@@ -244,9 +245,11 @@ fn backtest(readings: &[&str]) -> String {
 fn two_high_readings_of_a_gauge_that_reports_each_five_minutes_are_enough() {
     check(
         "10:00 slow-gauge 1.0
-         10:05 slow-gauge 3.2
-         10:10 slow-gauge 3.3",
-        &expect![""],
+         10:05 slow-gauge 3.3
+         10:10 slow-gauge 3.4",
+        &expect![[r#"
+            10:10 opened flood Moderate 1
+        "#]],
     );
 }
 
@@ -257,7 +260,7 @@ fn lone_spikes_open_nothing() {
          10:00 street-1 0 90 0
          10:00 smoke-1 0 50 0
          10:00 feeder-1 11 0 11",
-        &expect![[""]],
+        &expect![""],
     );
 }
 
@@ -274,9 +277,12 @@ fn a_gauge_with_a_loose_plug_opens_nothing_and_a_flood_beside_it_does() {
     );
     // What it says for long enough without a jump is believed.
     let stays = "5.2 ".repeat(16);
-    check(&format!("10:00 gauge 0.5 {stays}"), &expect![[r#"
+    check(
+        &format!("10:00 gauge 0.5 {stays}"),
+        &expect![[r#"
         10:11 opened flood Severe 1
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -331,12 +337,14 @@ fn one_sensor_needs_company_of_a_caller_or_a_second_one() {
 }
 
 #[test]
-fn rain_alone_is_no_flood_however_many_gauges_agree() {
+fn rain_alone_is_no_flood_however_many_gauges_agree_but_is_told() {
     check(
         "10:00 rain-1 70 70 70 70 70 70
          10:00 rain-2 70 70 70 70 70 70
          10:00 rain-3 70 70 70 70 70 70",
-        &expect![[""]],
+        &expect![[r#"
+            10:01 opened heavy_rain Severe 1
+        "#]],
     );
 }
 
@@ -349,7 +357,7 @@ fn a_feeder_that_stays_dead_is_an_outage_and_so_is_one_with_a_dark_signal() {
     "#]],
     );
     check(
-        "10:00 feeder-1 11 8 8
+        "10:00 feeder-1 11 6 6
          10:01 signal-1 1 0 0",
         &expect![[r#"
             10:03 opened outage Moderate 2
@@ -362,10 +370,26 @@ fn reports_of_one_quake_are_one_incident_and_small_quakes_none() {
     check(
         "10:00 earthquake_report 2.1@101.2
          10:01 earthquake_report 6.2@101.2
-         10:03 earthquake_report 6.4@101.5",
+         10:01 earthquake_report 6.4@101.5
+         10:02 earthquake_report 4.8@101.5",
         &expect![[r#"
             10:01 opened earthquake Severe 1
-            10:23 cleared earthquake Severe 2
+            10:02 opened earthquake Moderate 1
+            10:21 cleared earthquake Severe 2
+            10:22 cleared earthquake Moderate 1
+        "#]],
+    );
+}
+
+#[test]
+fn a_small_quake_that_two_networks_report_is_noted() {
+    check(
+        "10:40 earthquake_report 3.1@103.2
+         10:40 earthquake_report 3.2@103.3
+         10:41 earthquake_report 3.2@103.3",
+        &expect![[r#"
+            10:40 opened earthquake Minor 2
+            11:00 cleared earthquake Minor 2
         "#]],
     );
 }

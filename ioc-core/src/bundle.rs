@@ -81,6 +81,9 @@ pub struct Threshold {
     /// moderate one and its `danger` the severe one, where the rule has them. A value exactly at a
     /// level is not beyond it.
     pub levels: Vec<Level>,
+    /// By how many hundredths of the way to the second level the least one lies further out, be they
+    /// the rule's or the sensor's own; 0: not at all, as where there is no second one.
+    pub margin_percent: u32,
     /// How far back past the least level a value must come to be normal again, in the unit; >= 0.
     /// Exactly so far is enough. A sensor's own levels keep this gap.
     pub clear_gap: f64,
@@ -346,6 +349,11 @@ pub struct CorrelationRule {
     /// The networks along which evidence belongs together however far it is. What lies in one of
     /// them joins nothing else in it by metres alone.
     pub along: Along,
+    /// How near it must be in the sources' own time, if that matters.
+    pub front: Option<Front>,
+    /// If it is given: what was observed longer ago when it arrives opens nothing and joins nothing,
+    /// unless its sensor is a member already.
+    pub stale_after: Option<Millis>,
     /// How long after the incident's last evidence more may join it. While one of its sensors is
     /// abnormal it may always be joined, and those that are its members always join it.
     pub within: Millis,
@@ -374,6 +382,17 @@ pub struct Effect {
     /// How long before the first evidence of the cause: a cause may be noticed later than what it
     /// has done.
     pub before: Millis,
+}
+
+/// What happens once and is noticed where and when it arrives: a quake, a blast, a wave. A source
+/// that noticed it at another time than it can have arrived there noticed something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Front {
+    /// How far apart sources may have observed it …
+    pub tolerance: Millis,
+    /// … and, if it travels, how fast at least, in metres a second: the time that it takes from the
+    /// nearest evidence is added.
+    pub speed_m_per_s: Option<u32>,
 }
 
 /// The networks that a correlation rule follows.

@@ -20,8 +20,12 @@
 //! abnormal when it came to be distrusted says nothing more until it is trusted again: its incident
 //! is over when its other sensors say so, and unknown if there are none.
 //!
+//! Of what happens once and is noticed as it arrives (a front), a place that noticed it when it
+//! cannot have arrived there is not near, however near it is.
+//!
 //! An incident is recent enough while a sensor in it is abnormal, for that lasts until it clears,
-//! or for `within` after its last evidence; a report is of its own moment.
+//! or for `within` after its last evidence; a report is of its own moment. What was observed too
+//! long ago is stale, if the rule says so: it opens nothing and joins nothing.
 
 mod index;
 mod along;
@@ -30,6 +34,7 @@ mod lifecycle;
 mod family;
 mod audit;
 mod bytes;
+mod explain;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
@@ -48,7 +53,7 @@ use crate::incident::{Case, Cluster, Incident, Purpose, Source, Statement};
 use crate::limits::{CANDIDATES_PER_RULE_MAX, MEMBERS_PER_INCIDENT_MAX};
 use crate::place::Position;
 use crate::rules::Rules;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 use crate::timer::Timers;
 
 /// What all correlation rules share: timers, the book of incidents, the decisions' numbers.
@@ -280,8 +285,15 @@ impl Correlator {
         let own = by_sensor
             .then(|| self.by_sensor.get(&source.sensor).copied())
             .flatten();
+        let age = turn.at - finding.observed_at;
+        if own.is_none() && self.rule.stale_after.is_some_and(|most| age > most) {
+            turn.desk.counters.evidence_stale += 1;
+            return;
+        }
         let mut near = if self.says_a_place(own, &source, sighting) {
-            self.near(own, &source, sighting.position, turn.at)
+            let mut near = self.near(own, &source, sighting.position, turn.at);
+            near.retain(|kin| self.is_of_front(kin, finding.observed_at));
+            near
         } else {
             Vec::new()
         };
@@ -307,6 +319,9 @@ impl Correlator {
             near.clear();
         }
         let slot = self.unite(slot, &near, turn);
+        if self.rule.front.is_some() && self.case(slot).cluster.member(&source).is_none() {
+            self.case_mut(slot).incident.observe(finding.observed_at);
+        }
         self.add(slot, source, by_sensor, statement, evidence, turn);
         self.touch(slot);
     }
@@ -371,6 +386,22 @@ impl Correlator {
         near.sort_unstable();
         near.dedup_by_key(|kin| kin.slot);
         near
+    }
+
+    /// Whether what a case is about can have been noticed so far from it at this time.
+    fn is_of_front(&self, kin: &Kin, observed_at: Timestamp) -> bool {
+        let Some(front) = self.rule.front else {
+            return true;
+        };
+        let Some((first, last)) = self.case(kin.slot).incident.observed else {
+            return true;
+        };
+        let travel = match (&kin.how, front.speed_m_per_s) {
+            (How::Metres(metres), Some(speed)) => i64::from(*metres) * 1_000 / i64::from(speed),
+            (How::Along(..), _) | (_, None) => 0,
+        };
+        let apart = Millis(front.tolerance.0.saturating_add(travel));
+        observed_at <= last + apart && first <= observed_at + apart
     }
 
     fn may_be_joined(&self, slot: u32, now: Timestamp) -> bool {

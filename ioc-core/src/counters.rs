@@ -125,6 +125,8 @@ counters! {
         candidates_over_limit,
         /// Readings of candidates that were forgotten because they had too many.
         evidence_over_limit,
+        /// Readings observed so long ago that a correlation rule takes them for stale.
+        evidence_stale,
         /// Readings of sources beyond the bound of their incident.
         members_over_limit,
         /// Times that a candidate could not open because too many incidents are open.

@@ -20,6 +20,7 @@ mod memory;
 mod due;
 mod reload;
 mod bytes;
+mod explain;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -370,13 +371,11 @@ impl SensorStage {
             }
             let detection = self.rule_counters[rule_number as usize].count(rule, outcome);
             if let Some(detection) = detection {
-                found.push(finding(
-                    &self.rules,
-                    &self.sensors[number],
-                    rule,
-                    moment,
-                    detection,
-                ));
+                let sensor = &self.sensors[number];
+                found.push(Finding {
+                    observed_at: reading.observed_at.min(moment.at),
+                    ..finding(&self.rules, sensor, rule, moment, detection)
+                });
             }
         }
     }
@@ -423,6 +422,7 @@ impl SensorStage {
             due: moment.due,
             rule: self.rules.outcomes().clone(),
             sensor: sensor.id.clone(),
+            observed_at: reading.observed_at.min(moment.at),
             zone: None,
             doubted: false,
             detection: Detection::Observed(observed),
@@ -493,6 +493,7 @@ fn finding(
         due: moment.due,
         rule: rule.name.clone(),
         sensor: sensor.id.clone(),
+        observed_at: moment.at,
         zone: zone.cloned(),
         doubted: sensor.is_doubted(rules, rule),
         detection,

@@ -25,6 +25,8 @@ pub struct Finding {
     pub rule: RuleId,
     /// The sensor.
     pub sensor: SensorId,
+    /// When its source observed what was found, no later than it was received.
+    pub observed_at: Timestamp,
     /// The zone that the sensor is registered in, if it is in one.
     pub zone: Option<ZoneId>,
     /// Whether the sensor is not to be trusted in readings of this kind: what is found weighs

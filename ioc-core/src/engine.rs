@@ -22,11 +22,13 @@ use crate::decision::Handling;
 use crate::decision::{About, Answer, Cause, CommandState, Confirmation, Decision, Evidence};
 use crate::decision::{Refusal, RefusalCode, SensorState, Verdict};
 use crate::detection::{Detection, Finding, Hearing, Malady};
+use crate::explain::CaseLook;
 use crate::id::{IncidentId, RuleId};
 use crate::incident::Purpose;
 use crate::invariant::{Audit, Invariant};
 use crate::limits::INCIDENTS_MAX;
 use crate::operate::{Operations, Shown};
+use crate::reading::Reading;
 use crate::record::{Action, BundleHash, Command, Effect, EffectNews, Input, Record, Seq, Started};
 use crate::rules::{Provided, Rules};
 use crate::time::{Millis, Timestamp};
@@ -402,6 +404,11 @@ impl Engine {
             decisions,
         };
         (&mut self.operations, turn)
+    }
+
+    /// A look at what a correlation rule made of a reading's sensor, for whoever asks why.
+    pub(crate) fn case_of(&self, rule: &RuleId, reading: &Reading<'_>) -> Option<CaseLook> {
+        self.correlators.get(rule)?.look(reading)
     }
 
     /// Checks every invariant of the incidents and commands.

@@ -8,6 +8,7 @@ mod cluster;
 mod member;
 mod places;
 mod taken;
+mod explain;
 
 use std::collections::VecDeque;
 
@@ -78,6 +79,8 @@ pub(crate) struct Incident {
     pub dues: [Option<Timestamp>; 5],
     /// What caused it.
     pub parent: Option<IncidentId>,
+    /// When its sources first and last observed it; of rules with a front only.
+    pub observed: Option<(Timestamp, Timestamp)>,
     /// The gravest that any of its children ever was: it is never less grave itself (INV-18).
     pub from_children: Severity,
 }
@@ -101,6 +104,7 @@ impl Incident {
             urgent: false,
             dues: [None; 5],
             parent: None,
+            observed: None,
             from_children: Severity::Unknown,
         }
     }
@@ -140,6 +144,10 @@ impl Incident {
         }
         self.rise(loser.severity, loser.certainty);
         self.from_children = self.from_children.max(loser.from_children);
+        if let Some((first, last)) = loser.observed {
+            self.observe(first);
+            self.observe(last);
+        }
         if between_incidents {
             // A candidate has no parent, and may have the id of another rule's incident.
             let both = [self.id, loser.id];
@@ -154,6 +162,12 @@ impl Incident {
             self.forget_evidence();
         }
         self
+    }
+
+    /// A source observed it at this time.
+    pub fn observe(&mut self, at: Timestamp) {
+        let (first, last) = self.observed.unwrap_or((at, at));
+        self.observed = Some((first.min(at), last.max(at)));
     }
 
     /// Rises to what new evidence says; a graver incident is told at once.
@@ -187,6 +201,10 @@ impl Incident {
             out.put_option(due, Put::put_time);
         }
         out.put_option(self.parent, |out, parent| out.put_u64(parent.to_bits()));
+        out.put_option(self.observed, |out, (first, last)| {
+            out.put_time(first);
+            out.put_time(last);
+        });
         out.put_u8(self.from_children as u8);
     }
 
@@ -210,6 +228,10 @@ impl Incident {
             parent: match format {
                 1 => None,
                 _ => take.option(incident_id)?,
+            },
+            observed: match format {
+                1 => None,
+                _ => take.option(|take| Ok((take.time()?, take.time()?)))?,
             },
             from_children: match format {
                 1 => Severity::Unknown,

@@ -16,8 +16,10 @@ use crate::decision::{CommandState, Decision};
 use crate::detect::{SensorStage, Shard};
 use crate::detection::{self, Finding};
 use crate::engine::Engine;
+use crate::explain::{CaseLook, RuleLook};
 use crate::id::RuleId;
 use crate::invariant::{Audit, Broken};
+use crate::reading::Reading;
 use crate::record::{BundleHash, Record, Seq};
 use crate::rules::Rules;
 use crate::state;
@@ -86,6 +88,17 @@ impl Judgement {
     /// The last commands that are over, whose devices may still answer; oldest first.
     pub fn commands_over(&self) -> impl Iterator<Item = &CommandState> {
         self.engine.commands_over()
+    }
+
+    /// A look at each rule of a reading's kind.
+    pub(crate) fn looks_of(&self, reading: &Reading<'_>) -> Vec<RuleLook> {
+        let stages = self.stages.iter();
+        stages.flat_map(|stage| stage.looks_of(reading)).collect()
+    }
+
+    /// A look at what a correlation rule made of a reading's sensor.
+    pub(crate) fn case_of(&self, rule: &RuleId, reading: &Reading<'_>) -> Option<CaseLook> {
+        self.engine.case_of(rule, reading)
     }
 
     /// The hash of the whole state: equal for equal histories, however sharded and batched.

@@ -32,5 +32,6 @@ mod operate;
 pub mod invariant;
 mod state;
 pub mod judgement;
+pub mod explain;
 
 pub use codec::CodecError;

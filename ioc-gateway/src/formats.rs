@@ -277,7 +277,7 @@ pub fn decode<'c>(
 ) -> Result<Option<&'c Mapping>, Reject> {
     if let Some(sensor) = native::sensor_of(message.topic) {
         let scratch = &mut workspace.native;
-        scratch.envelope = envelope(message)?;
+        scratch.envelope = envelope(message, &mut scratch.enveloped)?;
         let decoded = native::decode(message.payload, Some(sensor), catalogue, scratch);
         let decoded = decoded.map(|reading| {
             take(Item {
@@ -327,10 +327,7 @@ pub fn decode<'c>(
 }
 
 /// What the transport says around a message, if it is the data of an event.
-fn envelope(
-    message: Message<'_>,
-    name: &mut String,
-) -> Result<Option<draft::Envelope>, Reject> {
+fn envelope(message: Message<'_>, name: &mut String) -> Result<Option<draft::Envelope>, Reject> {
     match message.event {
         [] => Ok(None),
         _ => cloud_events::open(message, name).map(Some),

@@ -51,6 +51,8 @@ fn bundle(hash: BundleHash, correlates: bool) -> Arc<Bundle> {
         weights: vec![1],
         within_m: 100,
         along: Along::default(),
+        front: None,
+        stale_after: None,
         within: Millis::minutes(2),
         sources_min: 1,
         clear_after: Millis::seconds(15),

@@ -19,6 +19,7 @@ mod snapshots;
 mod builds;
 mod accidents;
 mod offline;
+mod why;
 mod console;
 mod commands;
 mod ending;

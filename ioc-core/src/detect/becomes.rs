@@ -10,6 +10,7 @@ use crate::codec::{CodecError, Put, Take};
 use crate::decision::Severity;
 use crate::detect::threshold::{self, Outcome};
 use crate::detection::Sighting;
+use crate::explain::LevelsLook;
 use crate::reading::Reading;
 use crate::time::Timestamp;
 
@@ -59,6 +60,11 @@ impl State {
         self.persistence.set_clock_back();
     }
 
+    /// When the latest that was judged was observed.
+    pub fn observed_to(&self) -> Timestamp {
+        self.persistence.observed_to()
+    }
+
     pub fn is_raised(&self) -> bool {
         self.persistence.is_raised()
     }
@@ -87,6 +93,13 @@ impl State {
 
     pub fn fire(&mut self, rule: &Becomes, due: Timestamp, silent: bool) -> Outcome {
         self.persistence.fire(&rule.threshold, due, silent)
+    }
+
+    /// How it stands to the lists of states, for whoever asks why.
+    pub fn look(&self, rule: &Becomes, signal: f64) -> LevelsLook {
+        let came = rule.from.is_none() || self.from_seen;
+        let place = if came { signal.max(0.0) } else { 0.0 };
+        self.persistence.look(&rule.threshold, None, Some(place))
     }
 
     /// Puts the whole state, for a digest or a snapshot.

@@ -75,17 +75,15 @@ impl SensorStage {
         let state = sensor.rule_state(&self.rules, rule as u32);
         let outcome = state.fire(detection_rule, registered, moment.at, heard);
         let due = state.due(detection_rule);
+        let observed_at = state.observed_to().unwrap_or(moment.at).min(moment.at);
         self.timers
             .replace(None, due, &detection_rule.name, &sensor.id);
         if let Some(detection) = self.rule_counters[rule].count(detection_rule, outcome) {
             let sensor = &self.sensors[number];
-            f.push(finding(
-                &self.rules,
-                sensor,
-                detection_rule,
-                moment,
-                detection,
-            ));
+            f.push(Finding {
+                observed_at,
+                ..finding(&self.rules, sensor, detection_rule, moment, detection)
+            });
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::codec::{CodecError, Put, Take};
 use crate::decision::Severity;
 use crate::detect::threshold::{self, Outcome};
 use crate::detection::Sighting;
+use crate::explain::LevelsLook;
 use crate::limits::{RATE_READINGS_MAX, RATE_READINGS_MIN, RATE_STRETCH_MAX};
 use crate::time::{Millis, Timestamp};
 
@@ -46,6 +47,11 @@ impl State {
     pub fn set_clock_back(&mut self) {
         self.points.clear();
         self.change.set_clock_back();
+    }
+
+    /// When the latest that was judged was observed.
+    pub fn observed_to(&self) -> Timestamp {
+        self.change.observed_to()
     }
 
     pub fn is_raised(&self) -> bool {
@@ -107,6 +113,11 @@ impl State {
         self.points.push(point);
         let oldest = point.observed_at - stretch(rule);
         self.points.retain(|point| point.observed_at >= oldest);
+    }
+
+    /// How it stands to the levels, for whoever asks why.
+    pub fn look(&self, rule: &Rate) -> LevelsLook {
+        self.change.look(&rule.threshold, None, self.change(rule))
     }
 
     /// How much the value changes over the rule's time, in its direction; `None` while there are
@@ -218,6 +229,7 @@ mod tests {
                     severity: Severity::Severe,
                     value: 0.5,
                 }],
+                margin_percent: 0,
                 clear_gap: 0.3,
                 readings_min: 1,
                 readings_among: None,

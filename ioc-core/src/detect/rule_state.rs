@@ -160,6 +160,18 @@ impl RuleState {
         }
     }
 
+    /// When the latest that it has judged was observed, if order means something to it.
+    pub fn observed_to(&self) -> Option<Timestamp> {
+        let observed_to = match self {
+            Self::Threshold(state) => state.observed_to(),
+            Self::Rate(state) => state.observed_to(),
+            Self::Becomes(state) => state.observed_to(),
+            Self::Settled(settled) => return settled.state.observed_to(),
+            Self::Window(_) | Self::Report => return None,
+        };
+        Some(observed_to).filter(|at| *at > Timestamp::MIN)
+    }
+
     /// Whether its detection is raised.
     pub fn is_raised(&self) -> bool {
         match self {

@@ -158,6 +158,7 @@ mod tests {
                     severity: Severity::Moderate,
                     value: 3.0,
                 }],
+                margin_percent: 0,
                 clear_gap: 0.0,
                 readings_min: 2,
                 readings_among: None,

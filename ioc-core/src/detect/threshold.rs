@@ -6,6 +6,8 @@
 //! one exactly at the limit to clear is normal again: with a gap of zero the two are the same
 //! value. Not here: what a reading's place or id is. Next: `silence.rs`.
 
+mod explain;
+
 use crate::bundle::{Level, Scale, Sensor, Side, Threshold};
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::Severity;
@@ -75,9 +77,26 @@ pub(super) enum Outcome {
     Reported(Sighting),
 }
 
-/// A rule's levels in the terms of one sensor: its own `warning` and `danger` replace the moderate
-/// and the severe one. A level that does not exist for it lies beyond all values.
+/// A rule's levels in the terms of one sensor, the least with its margin.
 fn levels(rule: &Threshold, sensor: Option<&Sensor>) -> impl Iterator<Item = Level> {
+    let mut first = named_levels(rule, sensor).map(|level| level.value);
+    let margin = match (first.next(), first.next()) {
+        (Some(least), Some(next)) if rule.margin_percent > 0 && (next - least).is_finite() => {
+            (next - least) * f64::from(rule.margin_percent) / 100.0
+        }
+        _ => 0.0,
+    };
+    let mut levels = named_levels(rule, sensor);
+    let least = levels.next().map(|level| Level {
+        value: level.value + margin,
+        ..level
+    });
+    least.into_iter().chain(levels)
+}
+
+/// Its own `warning` and `danger` replace the moderate and the severe level. One that does not
+/// exist for it lies beyond all values.
+fn named_levels(rule: &Threshold, sensor: Option<&Sensor>) -> impl Iterator<Item = Level> {
     let (warning, danger) = sensor.map_or((None, None), |own| (own.warning, own.danger));
     let nowhere = match rule.side {
         Side::Above => f64::INFINITY,
@@ -149,6 +168,11 @@ impl State {
     /// Whether a reading of this time would be late.
     pub fn is_late(&self, observed_at: Timestamp) -> bool {
         observed_at < self.observed_to
+    }
+
+    /// When the latest that was judged was observed.
+    pub fn observed_to(&self) -> Timestamp {
+        self.observed_to
     }
 
     /// Takes note of a reading's time that cannot be judged.
@@ -470,6 +494,7 @@ mod tests {
                 level(Severity::Moderate, levels[0]),
                 level(Severity::Severe, levels[1]),
             ],
+            margin_percent: 0,
             clear_gap: 0.5,
             readings_min,
             readings_among: None,
@@ -491,6 +516,20 @@ mod tests {
             severity,
             excess,
             position: None,
+        }
+    }
+
+    fn sensor(warning: Option<f64>, danger: Option<f64>) -> Sensor {
+        Sensor {
+            id: "gauge".parse().unwrap(),
+            kind: "level".parse().unwrap(),
+            unit: String::new(),
+            position: None,
+            zone: None,
+            interval: None,
+            warning,
+            danger,
+            scale: Scale::OfKind,
         }
     }
 
@@ -526,6 +565,38 @@ mod tests {
         assert_eq!(above, words);
         let below = outcomes(&rule(Side::Below, 1, Millis::ZERO), None, &mirrored);
         assert_eq!(below, words);
+    }
+
+    #[test]
+    fn a_margin_is_of_the_way_to_the_second_level_be_it_the_sensor_s_own() {
+        let mut rule = rule(Side::Above, 1, Millis::ZERO);
+        rule.margin_percent = 25;
+        let said = [
+            (0, 3.2),
+            (1, 3.25),
+            (2, 3.26),
+            (3, 4.1),
+            (4, 2.9),
+            (5, 2.75),
+        ];
+        let words = [
+            "normal",
+            "normal",
+            "raised moderate by 1",
+            "updated severe",
+            "held",
+            "cleared",
+        ];
+        assert_eq!(outcomes(&rule, None, &said), words);
+        let mut own = sensor(Some(1.0), Some(2.0));
+        let said = [(0, 1.2), (1, 1.3)];
+        let words = ["normal", "raised moderate by 1"];
+        assert_eq!(outcomes(&rule, Some(&own), &said), words);
+        // Without a second level of its own in a unit of its own, the first stays as it is.
+        own.danger = None;
+        own.scale = Scale::Own;
+        let words = ["raised moderate by 1", "updated moderate"];
+        assert_eq!(outcomes(&rule, Some(&own), &said), words);
     }
 
     #[test]

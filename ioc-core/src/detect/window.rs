@@ -19,6 +19,7 @@ use crate::bundle::{Aggregate, Side, Window};
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::Severity;
 use crate::detection::Sighting;
+use crate::explain::LevelsLook;
 use crate::hash::hash_text;
 use crate::limits::{PENDING_READINGS_MAX, WINDOW_STEPS_MAX};
 use crate::time::Timestamp;
@@ -213,6 +214,16 @@ impl State {
             }
             other => other,
         }
+    }
+
+    /// How what is open so far stands to the levels, for whoever asks why.
+    pub fn look(&self, rule: &Window) -> LevelsLook {
+        let end = self.next_end(rule);
+        let value = end.and_then(|end| {
+            let begin = end.saturating_sub(steps(rule));
+            Sum::of(self.panes.range(begin..end).map(|(_, pane)| pane)).value(rule.of)
+        });
+        self.levels.look(&rule.threshold, None, value)
     }
 
     /// The step that an instant lies in.
@@ -416,6 +427,7 @@ mod tests {
                     severity: Severity::Moderate,
                     value: level,
                 }],
+                margin_percent: 0,
                 clear_gap: 0.0,
                 readings_min: 1,
                 readings_among: None,

@@ -21,3 +21,4 @@ mod limits;
 mod bytes;
 mod state;
 mod builds;
+mod why;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use expect_test::expect;
-use ioc_core::bundle::{Along, Bundle, Flow, Side, Stop};
+use ioc_core::bundle::{Along, Bundle, Flow, Front, Side, Stop};
 use ioc_core::decision::Severity::Moderate;
 use ioc_core::time::Millis;
 
@@ -308,6 +308,87 @@ fn gas_travels_to_the_next_station_and_reports_of_one_river_are_one() {
             10:01 updated flood#1 moderate 2 sensors: avon-2 4 8987 m
             10:02 opened flood#2 moderate: stour 4
             10:03 opened flood#3 moderate: avon-far 4
+        "#]],
+    );
+}
+
+#[test]
+fn a_front_joins_those_whom_it_can_have_reached_when_they_noticed_it() {
+    let builder = BundleBuilder::new()
+        .sensor("near", "shake", metres(0, 0))
+        .sensor("far", "shake", metres(20_000, 0))
+        .sensor("lorry", "shake", metres(1_000, 0))
+        .threshold("shaking", "shake", &[(Moderate, 1.0)], |_| ())
+        .report("report", "report", Moderate, Millis::minutes(30))
+        .correlation("quakes", "quake", &["shaking", "report"], |rule| {
+            rule.within_m = 30_000;
+            rule.front = Some(Front {
+                tolerance: Millis::seconds(2),
+                speed_m_per_s: Some(3_500),
+            });
+        });
+    check_with(
+        &builder.build(),
+        "10:00:00 near 1.5
+         10:00:07 far 1.5
+         10:00:20 lorry 1.5
+         10:03:00 one 5 kind=report at=100,0 observed=10:00:01
+         10:03:10 two 5 kind=report at=0,100 observed=10:02:30
+         10:03:20 three 5 kind=report at=0,100 observed=10:02:31",
+        &expect![[r#"
+            10:00 opened quake#1 moderate: near 1.5
+            10:00:07 updated quake#1 moderate 2 sensors: far 1.5 19970 m
+            10:00:20 opened quake#2 moderate: lorry 1.5
+            10:03 updated quake#1 moderate 3 sensors: one 5 100 m
+            10:03:10 opened quake#3 moderate: two 5
+            10:03:20 updated quake#3 moderate 2 sensors: three 5
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_stale_opens_nothing_and_joins_nothing() {
+    let builder = BundleBuilder::new()
+        .sensor("gauge", "level", metres(0, 0))
+        .sensor("stale", "level", metres(300, 0))
+        .threshold("high", "level", &[(Moderate, 3.0)], |_| ())
+        .threshold("lasting", "level", &[(Moderate, 3.0)], |rule| {
+            rule.readings_min = 2;
+            rule.lasting = Millis::minutes(2);
+        })
+        .report("call", "call", Moderate, Millis::minutes(30))
+        .correlation("floods", "flood", &["high", "call"], |rule| {
+            rule.within = Millis::minutes(90);
+            rule.stale_after = Some(Millis::minutes(90));
+        })
+        .correlation("long-floods", "long_flood", &["lasting"], |rule| {
+            rule.within = Millis::minutes(90);
+            rule.stale_after = Some(Millis::minutes(90));
+        });
+    // By time alone too. A gauge that was offline sends its backlog: what is fresh counts. One that
+    // is part of what goes on is heard however late.
+    check_with(
+        &builder.build(),
+        "08:00 stale 4 observed=02:00
+         08:01 stale 4 observed=02:15
+         08:04 tick
+         09:00 caller 1 kind=call at=0,100 observed=07:20
+         10:00 gauge 4 observed=05:00
+         10:00 gauge 4.5 observed=09:50
+         10:01 gauge 4 observed=09:59
+         10:02 caller 1 kind=call at=0,100 observed=08:31
+         10:03 caller 2 kind=call at=0,100 observed=08:34
+         10:04 stale 4 observed=10:03
+         10:05 stale 4.2 observed=04:00",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: gauge 4.5
+            10:01 updated flood#1 moderate: gauge 4
+            10:02 opened long_flood#1 moderate: gauge 4, gauge 4.5, gauge 4
+            10:03 updated flood#1 moderate 2 sensors: caller 2 100 m
+            10:04 updated flood#1 moderate 3 sensors: stale 4 299 m
+            10:04 updated long_flood#1 moderate 2 sensors: stale 4 299 m
+            10:05 updated flood#1 moderate 3 sensors: stale 4.2
+            10:05 updated long_flood#1 moderate 2 sensors: stale 4.2
         "#]],
     );
 }

@@ -208,11 +208,11 @@ fn digests() -> [(u16, Expect); 2] {
     [
         (
             1,
-            expect!["48b76649f8eb6fbde1b9c25586ff695e1d80ae7df2149c786e3cdbbb91c1b8bc"],
+            expect!["718ffbaafe4346bc93f9ae47d0e3a5c8927f7cd44246b45772dd6da82e2a6bcf"],
         ),
         (
             2,
-            expect!["33b5b36c6f6e42f8906d50a2e9d31e963a9b3fa57c363f27eae6c9a145f29a4c"],
+            expect!["72354ade62b18747be7a2f874127af1856ed5a17a3e227e1fd1a2bff82cd261b"],
         ),
     ]
 }

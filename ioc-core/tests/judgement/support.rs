@@ -130,6 +130,7 @@ impl BundleBuilder {
         let mut threshold = Threshold {
             side: Side::Above,
             levels: levels.iter().map(level).collect(),
+            margin_percent: 0,
             clear_gap: 0.0,
             readings_min: 1,
             readings_among: None,
@@ -306,6 +307,8 @@ impl BundleBuilder {
             weights: vec![1; detections.len()],
             within_m: 1_000,
             along: Along::default(),
+            front: None,
+            stale_after: None,
             within: Millis::minutes(60),
             sources_min: 1,
             clear_after: Millis::minutes(10),
@@ -343,7 +346,13 @@ impl BundleBuilder {
 /// What a rule is made of, in words. What it does not use is not in them, so that the golden days
 /// stay as they are when rules learn to ask more.
 fn words(rule: &impl std::fmt::Debug) -> String {
-    let unused = [", readings_among: None", ", settle: Millis(0)"];
+    let unused = [
+        ", readings_among: None",
+        ", settle: Millis(0)",
+        ", margin_percent: 0",
+        ", front: None",
+        ", stale_after: None",
+    ];
     let words = format!("{rule:?}");
     unused
         .iter()

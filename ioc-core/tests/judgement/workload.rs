@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ioc_core::bundle::{
     Aggregate, Along, Bundle, Changes, Direction, Effect as MayCause, Expected, FaultSign,
-    Flapping, Flow, Impossible, Scale, Side, Skewed, Spiking, States, Stop, Stuck, Zone,
+    Flapping, Flow, Front, Impossible, Scale, Side, Skewed, Spiking, States, Stop, Stuck, Zone,
 };
 use ioc_core::decision::AnswerWord;
 use ioc_core::decision::EffectClass::{AtMostOnce, Idempotent};
@@ -450,6 +450,21 @@ fn asking(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
             "flood",
             &["level-often", "level-rises", "smoke-wet"],
             |rule| rule.within_m = 600,
+        )
+        .correlation(
+            "fronts",
+            "quake",
+            &["smoke-often", "level-rises", "call", "smoke-said"],
+            |rule| {
+                rule.within_m = 900;
+                rule.within = Millis::minutes(5);
+                rule.front = Some(Front {
+                    tolerance: Millis::seconds(if otherwise { 5 } else { 40 }),
+                    speed_m_per_s: Some(10),
+                });
+                rule.stale_after = (!otherwise).then_some(Millis::minutes(3));
+                rule.may_cause = effects(&["fire", "quake"]);
+            },
         )
         .correlation(
             "asked-jams",

@@ -10,7 +10,7 @@ mod effects;
 
 use std::collections::BTreeMap;
 
-use ioc_core::bundle::{Along, CorrelationRule, DetectionRule};
+use ioc_core::bundle::{Along, CorrelationRule, DetectionRule, Front};
 use ioc_core::id::RuleId;
 use ioc_core::time::Millis;
 
@@ -18,12 +18,14 @@ use super::detection::{SPAN_MAX, is_of_sensor};
 use super::meaning_hash;
 use crate::config::field::{Field, Section};
 use crate::config::mistake::Mistakes;
-use crate::config::quantity::show_span;
+use crate::config::quantity::{metres, show_span};
 use crate::config::suggest::did_you_mean;
 use crate::config::yaml::Value;
 
 const DISTANCE_MAX_M: i64 = 1_000_000;
 const SOURCES_MAX: u64 = 1000;
+/// The fastest front, in metres a second.
+const SPEED_MAX: i64 = 100_000;
 const WEIGHT_MAX: u64 = 1000;
 /// When an incident is over once its sensors are normal, if the rule does not say.
 const CLEAR_AFTER: Millis = Millis::minutes(10);
@@ -62,6 +64,13 @@ pub fn read(
         Some(field) => along::read(&field, mistakes),
         None => Some(Along::default()),
     };
+    let front = front(&mut section, mistakes);
+    let stale_after = match section.optional("stale_after") {
+        Some(field) => field
+            .span(mistakes, Millis::seconds(1)..=SPAN_MAX)
+            .map(Some),
+        None => Some(None),
+    };
     let within = section
         .required(mistakes, "within_time", "30 min")
         .and_then(|field| field.span(mistakes, Millis::seconds(1)..=SPAN_MAX));
@@ -86,6 +95,8 @@ pub fn read(
         weights: from.values().copied().collect(),
         within_m: within_m? as u32,
         along: along?,
+        front: front?,
+        stale_after: stale_after?,
         within: within?,
         sources_min: sources_min?,
         clear_after: clear_after?,
@@ -192,6 +203,39 @@ fn sources(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<u32> {
         .map(|sources| sources as u32)
 }
 
+/// `observed_within: 10 s`, and with it perhaps `front_speed: 3.5 km/s`. `Some(None)` if neither is
+/// written.
+fn front(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<Option<Front>> {
+    let tolerance = section.optional("observed_within");
+    let speed = section.optional("front_speed");
+    let Some(tolerance) = tolerance else {
+        if let Some(speed) = speed {
+            let what =
+                "needs `observed_within`: how exactly the sources know the time, such as `2 s`";
+            speed.wrong(mistakes, what);
+            return None;
+        }
+        return Some(None);
+    };
+    let tolerance = tolerance.span(mistakes, Millis::ZERO..=SPAN_MAX);
+    let speed_m_per_s = match speed {
+        Some(speed) => speed
+            .read(
+                mistakes,
+                "a speed from 1 m/s to 100 km/s, such as `3.5 km/s` or `340 m/s`",
+                |text| {
+                    metres(text.strip_suffix("/s")?).filter(|speed| (1..=SPEED_MAX).contains(speed))
+                },
+            )
+            .map(|speed| Some(speed as u32)),
+        None => Some(None),
+    };
+    Some(Some(Front {
+        tolerance: tolerance?,
+        speed_m_per_s: speed_m_per_s?,
+    }))
+}
+
 /// What is allowed and probably not meant.
 fn warn(rule: &CorrelationRule, field: &Field<'_>, warnings: &mut Mistakes) {
     if rule.within < rule.clear_after {
@@ -225,6 +269,12 @@ fn meaning(rule: &CorrelationRule) -> String {
     );
     if rule.along != Along::default() {
         meaning.push_str(&format!(", along {:?}", rule.along));
+    }
+    if let Some(front) = rule.front {
+        meaning.push_str(&format!(", {front:?}"));
+    }
+    if let Some(age) = rule.stale_after {
+        meaning.push_str(&format!(", stale after {} ms", age.0));
     }
     for effect in &rule.may_cause {
         meaning.push_str(&format!(", may cause {effect:?}"));

@@ -125,6 +125,7 @@ fn rules_mean_what_they_say() {
                                     value: 3.8,
                                 },
                             ],
+                            margin_percent: 0,
                             clear_gap: 0.3,
                             readings_min: 2,
                             readings_among: None,
@@ -173,6 +174,8 @@ fn rules_mean_what_they_say() {
                         river_m: None,
                         line_stops: None,
                     },
+                    front: None,
+                    stale_after: None,
                     within: Millis(
                         5400000,
                     ),
@@ -670,7 +673,7 @@ fn levels_may_be_of_what_the_readings_of_a_time_come_to() {
             a.yaml:5:55 detections.d.max_over: asks two things, `sum_over` and `max_over`; make it two rules
             a.yaml:6:66 detections.e.above.moderate: this kind has no unit; write `3`
             a.yaml:7:47 detections.f.settle: unknown key; known here: kind, where, count_over, sum_over, mean_over, min_over, max_over, every, lateness, below, clear, for, clear_for
-            a.yaml:8:27 detections.g.every: unknown key; known here: kind, where, settle, below, clear, for, clear_for"#]],
+            a.yaml:8:27 detections.g.every: unknown key; known here: kind, where, settle, margin, below, clear, for, clear_for"#]],
     );
 }
 
@@ -813,5 +816,85 @@ correlations:
             a.yaml:12:62 detections.k.spike: `0 m` is no height; write more than nothing
             a.yaml:13:39 detections.l.settle: unknown key; known here: kind, where, stuck, except, clear_for, distrust
             a.yaml:14:49 detections.m.distrust: `maybe` is not one of yes, no"#]],
+    );
+}
+
+#[test]
+fn a_front_is_of_the_sources_own_time() {
+    let with = |front: &str| {
+        let front = format!("    within: 1.5 km\n{front}");
+        FLOOD.replacen("    within: 1.5 km\n", &front, 1)
+    };
+    let (rules, mistakes, _) = read(&with(
+        "    observed_within: 2 s\n    front_speed: 3.5 km/s\n",
+    ));
+    assert!(mistakes.is_empty(), "{mistakes}");
+    let front = rules.correlations[0].front.unwrap();
+    assert_eq!(
+        (front.tolerance, front.speed_m_per_s),
+        (Millis::seconds(2), Some(3_500))
+    );
+    let (at_once, ..) = read(&with("    observed_within: 2 s\n"));
+    let front = at_once.correlations[0].front.unwrap();
+    assert_eq!(front.speed_m_per_s, None);
+    let (without, ..) = read(FLOOD);
+    let hashes = [&rules, &at_once, &without].map(|rules| rules.correlations[0].hash);
+    assert!(hashes[0] != hashes[1] && hashes[1] != hashes[2]);
+    refused(
+        &with("    front_speed: 3.5 km/s\n"),
+        &expect![
+            "a.yaml:22:18 correlations.flood.front_speed: needs `observed_within`: how exactly the sources know the time, such as `2 s`"
+        ],
+    );
+    refused(
+        &with("    observed_within: 8 d\n    front_speed: 300 km/h\n"),
+        &expect![[r#"
+            a.yaml:22:22 correlations.flood.observed_within: `8 d` is not a time from 0 s to 7 d, such as `90 s`, `5 min` or `2 h`
+            a.yaml:23:18 correlations.flood.front_speed: `300 km/h` is not a speed from 1 m/s to 100 km/s, such as `3.5 km/s` or `340 m/s`"#]],
+    );
+}
+
+#[test]
+fn a_margin_is_a_share_of_the_way_to_the_second_level() {
+    let with = |margin: &str| {
+        let levels = "    above: { moderate: 3.0 m, severe: 3.8 m }\n";
+        FLOOD.replacen(levels, &format!("{levels}    margin: {margin}\n"), 1)
+    };
+    let (rules, mistakes, _) = read(&with("25 %"));
+    assert!(mistakes.is_empty(), "{mistakes}");
+    let of = |rules: &Rules| {
+        let mut tests = rules.detections.iter().map(|rule| (&rule.test, rule.hash));
+        tests.find_map(|(test, hash)| match test {
+            Test::Threshold(threshold) => Some((threshold.margin_percent, hash)),
+            _ => None,
+        })
+    };
+    let (percent, hash) = of(&rules).unwrap();
+    let (none, other) = of(&read(FLOOD).0).unwrap();
+    assert!(percent == 25 && none == 0 && hash != other);
+    refused(
+        &with("0.2 m"),
+        &expect![
+            "a.yaml:6:13 detections.river-high.margin: `0.2 m` is not a share of the way to the second level from 1 % to 99 %, such as `25 %`"
+        ],
+    );
+    refused(
+        "
+detections:
+  high: { kind: water_level, above: { severe: 3 m }, margin: 100 %, clear: below 2 m }
+",
+        &expect![[r#"
+            a.yaml:3:62 detections.high.margin: `100 %` is not a share of the way to the second level from 1 % to 99 %, such as `25 %`
+            a.yaml:3:62 detections.high.margin: is a share of the way to a second level; write another one, or a level further out"#]],
+    );
+    refused(
+        "
+detections:
+  high: { kind: water_level, above: { severe: 3 m }, margin: 10 %, clear: below 2 m }
+  called: { kind: emergency_call, report: minor, certainty: likely, counts_for: 1 h, margin: 5 % }
+",
+        &expect![[r#"
+            a.yaml:3:62 detections.high.margin: is a share of the way to a second level; write another one, or a level further out
+            a.yaml:4:86 detections.called.margin: unknown key; known here: kind, where, report, certainty, counts_for, value_at_least"#]],
     );
 }

@@ -1,9 +1,9 @@
 //! The question `above` or `below`: levels with hysteresis and persistence, to [`Threshold`].
 //!
-//! Arrives: the keys `above` or `below`, `clear`, `for` and `clear_for` of a detection rule. Leaves:
-//! levels in the unit of the kind, least severe first, and the distance back to normal. Other
-//! questions have levels of something else than the value, and read them by a [`Scale`] of their
-//! own. Next: `rate.rs`.
+//! Arrives: the keys `above` or `below`, `margin`, `clear`, `for` and `clear_for` of a detection
+//! rule. Leaves: levels in the unit of the kind, least severe first, and the distance back to
+//! normal. Other questions have levels of something else than the value, and read them by a
+//! [`Scale`] of their own. Next: `rate.rs`.
 
 use std::fmt::Write;
 
@@ -57,7 +57,33 @@ pub fn read(
         normal: kind.normal,
         example: 3.0,
     };
-    of_scale(section, key, &scale, mistakes)
+    let margin = section
+        .optional("margin")
+        .map(|field| (margin(&field, mistakes), field));
+    let threshold = of_scale(section, key, &scale, mistakes);
+    let Some((margin, field)) = margin else {
+        return threshold;
+    };
+    let threshold = threshold?;
+    if threshold.levels.len() < 2 {
+        field.wrong(
+            mistakes,
+            "is a share of the way to a second level; write another one, or a level further out",
+        );
+    }
+    Some(Threshold {
+        margin_percent: margin?,
+        ..threshold
+    })
+}
+
+/// `25 %`.
+fn margin(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<u32> {
+    let wanted = "a share of the way to the second level from 1 % to 99 %, such as `25 %`";
+    field.read(mistakes, wanted, |text| {
+        let percent: u32 = text.strip_suffix('%')?.trim().parse().ok()?;
+        (1..100).contains(&percent).then_some(percent)
+    })
 }
 
 /// Reads the levels of a scale under a key, with what goes with them.
@@ -90,6 +116,7 @@ impl Hold {
         Some(Threshold {
             side,
             levels,
+            margin_percent: 0,
             clear_gap,
             readings_min: self.persistence.readings,
             readings_among: self.persistence.among,
@@ -337,6 +364,9 @@ pub fn meaning(threshold: &Threshold) -> String {
         clear_readings_min,
         ..
     } = threshold;
+    if threshold.margin_percent > 0 {
+        write!(text, " and {} %", threshold.margin_percent).expect("a string takes all");
+    }
     let among = threshold.readings_among;
     let among = among.map_or(String::new(), |among| format!(" of {among}"));
     text + &format!(

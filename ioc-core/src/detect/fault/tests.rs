@@ -61,6 +61,7 @@ fn level(level: f64, clear_gap: f64) -> Seen {
             value: level,
         }],
         clear_gap,
+        margin_percent: 0,
         readings_min: 1,
         readings_among: None,
         lasting: Millis::ZERO,

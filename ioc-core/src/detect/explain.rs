@@ -1,0 +1,70 @@
+//! What the rules of a reading's kind know of its sensor, for whoever asks why.
+//!
+//! Next: `threshold/explain.rs`.
+
+use super::SensorStage;
+use super::rule_state::{self, RuleState};
+use crate::bundle::{DetectionRule, Sensor};
+use crate::explain::{LevelsLook, RuleLook};
+use crate::reading::Reading;
+use crate::time::Timestamp;
+
+impl SensorStage {
+    /// A look at each rule of the reading's kind; empty if its sensor or kind is not known here.
+    pub(crate) fn looks_of(&self, reading: &Reading<'_>) -> Vec<RuleLook> {
+        let Some(&number) = self.numbers.get(reading.sensor) else {
+            return Vec::new();
+        };
+        let sensor = &self.sensors[number as usize];
+        let kind = self.rules.kind_number(reading.kind);
+        let mut tracks = sensor.tracks.iter();
+        let Some(track) = tracks.find(|track| Some(track.kind) == kind) else {
+            return Vec::new();
+        };
+        let registered = sensor.registered.map(|number| self.rules.sensor(number));
+        let rules = self.rules.kind(track.kind).judging.iter();
+        let states = rules.zip(&track.states);
+        states
+            .map(|(&rule, state)| {
+                let rule = self.rules.detection(rule);
+                let signal = rule_state::signal(&rule.test, reading);
+                RuleLook {
+                    rule: rule.name.clone(),
+                    outcome: "",
+                    levels: signal.and_then(|signal| state.levels(rule, registered, signal)),
+                    waits_until: state.waits_until(rule),
+                    takers: self.rules.takers(&rule.name).to_vec(),
+                }
+            })
+            .collect()
+    }
+}
+
+impl RuleState {
+    fn levels(
+        &self,
+        rule: &DetectionRule,
+        sensor: Option<&Sensor>,
+        signal: f64,
+    ) -> Option<LevelsLook> {
+        use crate::bundle::Test;
+        match (&rule.test, self) {
+            (_, Self::Settled(settled)) => settled.state.levels(rule, sensor, signal),
+            (Test::Threshold(rule), Self::Threshold(state)) => {
+                Some(state.look(rule, sensor, Some(signal)))
+            }
+            (Test::Rate(rule), Self::Rate(state)) => Some(state.look(rule)),
+            (Test::Becomes(rule), Self::Becomes(state)) => Some(state.look(rule, signal)),
+            (Test::Window(rule), Self::Window(state)) => Some(state.look(rule)),
+            _ => None,
+        }
+    }
+
+    /// Until when what was said last waits to be judged, or for its window to close.
+    fn waits_until(&self, rule: &DetectionRule) -> Option<Timestamp> {
+        match self {
+            Self::Settled(_) | Self::Window(_) => self.due(rule),
+            Self::Threshold(_) | Self::Rate(_) | Self::Becomes(_) | Self::Report => None,
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! Why an incident is as it is: every decision about it, by which rule, from which readings, how
+//! far from each other, and by which timers; and how its evidence weighed when it opened.
+//!
+//! Next: `reload.rs`.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use ioc_core::bundle::{Bundle, CorrelationRule};
+use ioc_core::decision::{Decision, Verdict};
+use ioc_core::id::IncidentId;
+use serde_json::{Value, json};
+
+use super::reading::{self, ReadingAnswer, decision_json, decisions};
+use super::sentences::{clock, number};
+use super::{About, Bundles, WhyError, find};
+use crate::config::quantity::show_span;
+
+/// The most decisions that are told of an incident; of more the first and the last.
+const DECISIONS_MAX: usize = 1000;
+/// The most readings that people are told of a decision.
+const EVIDENCE_SHOWN_MAX: usize = 10;
+
+/// Why an incident is as it is.
+#[derive(Debug)]
+pub struct IncidentAnswer {
+    id: IncidentId,
+    /// What was decided about it, and about those that merged into it, in order.
+    decisions: Vec<Arc<Decision>>,
+    left_out: usize,
+    /// The reading that tipped the scale when it opened, judged again; why not, if that cannot be.
+    opening: Result<ReadingAnswer, String>,
+    rule: Option<CorrelationRule>,
+}
+
+/// Finds all that was decided about an incident, and judges its opening again.
+pub(super) fn answer(
+    data: &Path,
+    id: IncidentId,
+    bundles: Bundles<'_>,
+) -> Result<IncidentAnswer, WhyError> {
+    let own = family(data, id)?;
+    let mut story = Story::default();
+    decisions(data, |decision| {
+        let about = decision.verdict.incident();
+        if about.is_some_and(|incident| own.contains(&incident.id)) {
+            story.take(Arc::clone(decision));
+        }
+    })?;
+    let Story { told, left_out } = story;
+    let opened = told.iter().find(|decision| {
+        let opened = matches!(decision.verdict, Verdict::IncidentOpened(_));
+        opened
+            && decision
+                .verdict
+                .incident()
+                .is_some_and(|incident| incident.id == id)
+    });
+    if told.is_empty() {
+        let first = find::inputs(data, None).map_or(1, |inputs| inputs.end.first);
+        return Err(find::unknown(&About::Incident(id), first));
+    }
+    let last = opened.and_then(|decision| decision.cause.evidence.iter().map(|own| own.seq).max());
+    let opening = match last {
+        None => Err("its opening is no longer in the decisions log".to_owned()),
+        Some(seq) => reading::answer(data, seq, bundles).map_err(|error| error.to_string()),
+    };
+    let name = opened.and_then(|decision| decision.cause.rule.clone());
+    let rule = opening.as_ref().ok().and_then(|opening| {
+        let bundle: &Arc<Bundle> = opening.bundle.as_ref()?;
+        let mut rules = bundle.correlations.iter();
+        rules
+            .find(|rule| Some(&rule.name) == name.as_ref())
+            .cloned()
+    });
+    Ok(IncidentAnswer {
+        id,
+        decisions: told,
+        left_out,
+        opening,
+        rule,
+    })
+}
+
+/// Decisions in order, of which the middle goes if there are too many.
+#[derive(Debug)]
+struct Story<T> {
+    told: Vec<T>,
+    left_out: usize,
+}
+
+impl<T> Default for Story<T> {
+    fn default() -> Self {
+        Self {
+            told: Vec::new(),
+            left_out: 0,
+        }
+    }
+}
+
+impl<T> Story<T> {
+    fn take(&mut self, decision: T) {
+        if self.told.len() == DECISIONS_MAX {
+            self.told.remove(DECISIONS_MAX / 2);
+            self.left_out += 1;
+        }
+        self.told.push(decision);
+    }
+}
+
+/// The incident and all that merged into it.
+fn family(data: &Path, id: IncidentId) -> Result<BTreeSet<IncidentId>, WhyError> {
+    let mut merged = Vec::new();
+    decisions(data, |decision| {
+        if let Verdict::IncidentMerged { incident, into } = &decision.verdict {
+            merged.push((incident.id, *into));
+        }
+    })?;
+    let mut own = BTreeSet::from([id]);
+    // What merges later into what merged earlier is found from the end.
+    for (gone, into) in merged.iter().rev() {
+        if own.contains(into) {
+            own.insert(*gone);
+        }
+    }
+    Ok(own)
+}
+
+impl IncidentAnswer {
+    pub(super) fn to_json(&self) -> Value {
+        let decisions = self
+            .decisions
+            .iter()
+            .map(|decision| decision_json(decision));
+        let rule = self.rule.as_ref().map(|rule| {
+            let weights = rule.detections.iter().zip(&rule.weights);
+            let weights = weights.map(|(name, weight)| (name.to_string(), json!(weight)));
+            json!({
+                "name": rule.name.as_str(), "weights": weights.collect::<serde_json::Map<_, _>>(),
+                "opens_at": rule.sources_min, "within_m": rule.within_m,
+                "within_time_ms": rule.within.0, "clear_after_ms": rule.clear_after.0,
+                "reopen_within_ms": rule.reopen_within.0,
+            })
+        });
+        let mut json = json!({
+            "about": "incident", "id": self.id.to_string(), "rule": rule,
+            "decisions": decisions.collect::<Vec<_>>(),
+            "decisions_left_out": self.left_out,
+        });
+        match &self.opening {
+            Ok(opening) => json["opening"] = opening.to_json(),
+            Err(why) => json["opening_unknown"] = json!(why),
+        }
+        json
+    }
+}
+
+impl fmt::Display for IncidentAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.id)?;
+        if let Some(rule) = &self.rule {
+            let weights = rule.detections.iter().zip(&rule.weights);
+            let weights: Vec<_> = weights
+                .map(|(name, weight)| format!("{name} {weight}"))
+                .collect();
+            writeln!(
+                f,
+                "by {}, which opens at {} from {}, within {} m and {}, and clears after {}",
+                rule.name,
+                rule.sources_min,
+                weights.join(", "),
+                rule.within_m,
+                show_span(rule.within),
+                show_span(rule.clear_after),
+            )?;
+        }
+        for decision in &self.decisions {
+            decision_lines(f, decision, self.id)?;
+        }
+        if self.left_out > 0 {
+            writeln!(
+                f,
+                "({} decisions in the middle are left out)",
+                self.left_out
+            )?;
+        }
+        match &self.opening {
+            Ok(opening) => write!(
+                f,
+                "\nWhen it opened, the last of its evidence was\n{opening}"
+            ),
+            Err(why) => writeln!(f, "\nHow its evidence weighed is not known: {why}."),
+        }
+    }
+}
+
+fn decision_lines(f: &mut fmt::Formatter<'_>, decision: &Decision, own: IncidentId) -> fmt::Result {
+    let Some(incident) = decision.verdict.incident() else {
+        return Ok(());
+    };
+    let word = decision.verdict.word();
+    let verb = word.strip_prefix("incident_").unwrap_or(word);
+    write!(
+        f,
+        "\n{}  {verb} {}",
+        clock(decision.at),
+        incident.severity.word()
+    )?;
+    if incident.id != own {
+        write!(f, ", {}", incident.id)?;
+    }
+    if let Verdict::IncidentMerged { into, .. } = &decision.verdict {
+        write!(f, ", into {into}")?;
+    }
+    if let Some(parent) = incident.parent {
+        write!(f, ", caused by {parent}")?;
+    }
+    if decision.cause.due.is_some() {
+        write!(f, ", by a timer")?;
+    }
+    if let Some((_, actor)) = &decision.cause.request {
+        write!(f, ", by {actor}")?;
+    }
+    writeln!(f, "  (decision {})", decision.seq)?;
+    let evidence = &decision.cause.evidence;
+    for own in evidence.iter().take(EVIDENCE_SHOWN_MAX) {
+        write!(
+            f,
+            "    {} {} by {}, reading {}, record {}",
+            own.sensor,
+            number(own.value),
+            own.rule,
+            own.reading,
+            own.seq
+        )?;
+        if let Some(metres) = own.distance_m {
+            write!(f, ", {metres} m from what was there")?;
+        }
+        if let Some(node) = &own.through {
+            write!(f, ", by {node}")?;
+        }
+        writeln!(f)?;
+    }
+    match evidence.len().saturating_sub(EVIDENCE_SHOWN_MAX) {
+        0 => Ok(()),
+        more => writeln!(f, "    and {more} readings more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p5_of_a_long_incident_the_middle_is_left_out() {
+        let mut story = Story::default();
+        (0..DECISIONS_MAX + 3).for_each(|number| story.take(number));
+        assert_eq!((story.told.len(), story.left_out), (DECISIONS_MAX, 3));
+        assert_eq!(story.told.first(), Some(&0));
+        assert_eq!(story.told.last(), Some(&(DECISIONS_MAX + 2)));
+    }
+}

@@ -1,0 +1,180 @@
+//! What became of a reading, with all that was known in its moment and what came of it later.
+//!
+//! Next: `sentences.rs`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use ioc_core::bundle::Bundle;
+use ioc_core::decision::{Decision, DecisionHash};
+use ioc_core::explain::{CaseLook, Explanation, LevelsLook, RuleLook};
+use ioc_core::record::Seq;
+use serde_json::{Value, json};
+
+use super::replay::{self, Replayed};
+use super::{Bundles, WhyError, sentences};
+use crate::journal::disk::SystemDisk;
+use crate::journal::{Known, LogKind, scan};
+use crate::recover::{DECISIONS_DIR, RecoverError, decode_decisions};
+
+/// The most decisions that are told to have the reading as evidence.
+const DECISIONS_MAX: usize = 20;
+
+/// What became of a reading.
+#[derive(Debug)]
+pub struct ReadingAnswer {
+    pub(super) seq: Seq,
+    pub(super) reading: Value,
+    pub(super) explanation: Explanation,
+    /// The decisions that name it as evidence, its own moment's and later ones.
+    pub(super) evidence_of: Vec<Arc<Decision>>,
+    pub(super) bundle: Option<Arc<Bundle>>,
+    /// The record after which judging began again, and how many it took.
+    pub(super) replayed: (Seq, u64),
+    /// Whether all that came before is known.
+    pub(super) is_exact: bool,
+}
+
+/// Judges a record again and looks where it is named.
+pub(super) fn answer(
+    data: &Path,
+    seq: Seq,
+    bundles: Bundles<'_>,
+) -> Result<ReadingAnswer, WhyError> {
+    let Replayed {
+        explanation,
+        reading,
+        bundle,
+        from,
+        is_exact,
+        judged,
+    } = replay::replay(data, seq, bundles)?;
+    let mut evidence_of = Vec::new();
+    decisions(data, |decision| {
+        let named = decision.cause.evidence.iter().any(|own| own.seq == seq);
+        if named && evidence_of.len() < DECISIONS_MAX {
+            evidence_of.push(Arc::clone(decision));
+        }
+    })?;
+    Ok(ReadingAnswer {
+        seq,
+        reading,
+        explanation,
+        evidence_of,
+        bundle,
+        replayed: (from, judged),
+        is_exact,
+    })
+}
+
+/// Hands over every decision that was released.
+pub(super) fn decisions(data: &Path, mut each: impl FnMut(&Arc<Decision>)) -> Result<(), WhyError> {
+    let dir = data.join(DECISIONS_DIR);
+    let known = Known::default();
+    let (contents, _) = scan::scan_to_damage(&SystemDisk, &dir, LogKind::Decisions, known)?;
+    contents.for_each(&SystemDisk, 0, |header, payload| {
+        // Nothing is proved here, so it may begin with anything.
+        let mut hash = DecisionHash::default();
+        let decisions = decode_decisions(header, payload, 0, &mut hash)?;
+        decisions
+            .iter()
+            .for_each(|released| each(&released.decision));
+        Ok::<_, RecoverError>(())
+    })?;
+    Ok(())
+}
+
+impl ReadingAnswer {
+    pub(super) fn to_json(&self) -> Value {
+        let explanation = &self.explanation;
+        let decided = |decisions: &[Decision]| {
+            let decisions = decisions.iter().map(decision_json);
+            decisions.collect::<Vec<_>>()
+        };
+        let evidence_of = self
+            .evidence_of
+            .iter()
+            .map(|decision| decision_json(decision));
+        let counted = explanation.counted.iter();
+        let counted = counted.map(|(name, by)| ((*name).to_owned(), json!(by)));
+        json!({
+            "about": "reading", "seq": self.seq, "at": explanation.at.to_string(),
+            "reading": self.reading,
+            "verdict": sentences::verdict(self),
+            "fate": explanation.fate.word(),
+            "from_the_future": explanation.from_the_future,
+            "rules": explanation.rules.iter().map(rule_json).collect::<Vec<_>>(),
+            "correlations": explanation.cases.iter().map(case_json).collect::<Vec<_>>(),
+            "decided_by_timers_before": decided(&explanation.decided_before),
+            "decided": decided(&explanation.decided),
+            "evidence_of": evidence_of.collect::<Vec<_>>(),
+            "counted": counted.collect::<serde_json::Map<_, _>>(),
+            "replayed": {
+                "after_record": self.replayed.0, "records": self.replayed.1,
+                "exact": self.is_exact,
+            },
+        })
+    }
+}
+
+fn rule_json(look: &RuleLook) -> Value {
+    let takers = look.takers.iter().map(|rule| rule.as_str());
+    json!({
+        "rule": look.rule.as_str(), "outcome": look.outcome,
+        "levels": look.levels.as_ref().map(levels_json),
+        "waits_until": look.waits_until.map(|at| at.to_string()),
+        "taken_by": takers.collect::<Vec<_>>(),
+    })
+}
+
+fn levels_json(look: &LevelsLook) -> Value {
+    let levels = look.levels.iter().map(|level| {
+        json!({
+            "severity": level.severity.word(), "level": level.level,
+            "beyond": look.beyond(level.level),
+            "readings": level.readings.0, "readings_needed": level.readings.1,
+            "among": level.among, "since": level.since.map(|at| at.to_string()),
+            "lasting_ms": level.lasting.0,
+        })
+    });
+    json!({
+        "value": look.value, "clear": look.clear,
+        "raised": look.raised.map(|severity| severity.word()),
+        "normal_in_a_row": look.normal_in_a_row.0,
+        "normal_needed": look.normal_in_a_row.1,
+        "levels": levels.collect::<Vec<_>>(),
+    })
+}
+
+fn case_json(case: &CaseLook) -> Value {
+    let members = case.members.iter().map(|member| {
+        let rules = member.rules.iter().map(|rule| rule.as_str());
+        json!({
+            "sensor": member.sensor.as_str(),
+            "reading": member.report.as_ref().map(|id| id.as_str()),
+            "weight": member.weight, "stands": member.stands,
+            "rules": rules.collect::<Vec<_>>(),
+        })
+    });
+    let neighbours = case.neighbours.iter().map(|other| {
+        json!({
+            "sensor": other.sensor.as_str(), "distance_m": other.distance_m,
+            "incident": other.incident.map(|id| id.to_string()),
+            "last_evidence_at": other.last_evidence_at.to_string(),
+        })
+    });
+    json!({
+        "rule": case.rule.as_str(), "kind": case.kind.as_str(),
+        "incident": case.incident.map(|id| id.to_string()),
+        "condition": case.condition.word(),
+        "weight": case.weight.0, "weight_needed": case.weight.1, "within_m": case.within_m,
+        "members": members.collect::<Vec<_>>(), "members_total": case.members_count,
+        "neighbours": neighbours.collect::<Vec<_>>(),
+    })
+}
+
+/// A decision as the stream tells it.
+pub(super) fn decision_json(decision: &Decision) -> Value {
+    let json = ioc_ws::decision_json(decision);
+    serde_json::from_slice(&json).expect("a decision's JSON is one")
+}
