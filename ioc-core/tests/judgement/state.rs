@@ -208,7 +208,7 @@ fn digests() -> [(u16, Expect); 2] {
     [
         (
             1,
-            expect!["718ffbaafe4346bc93f9ae47d0e3a5c8927f7cd44246b45772dd6da82e2a6bcf"],
+            expect!["d6aa0a6a5af9c89c4272cebbdff2f36fbbede4b6d61d58b9bac8cf318b20bd0d"],
         ),
         (
             2,
