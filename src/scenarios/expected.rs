@@ -27,7 +27,7 @@ pub(super) const INCIDENT_VERBS: [&str; 9] = [
     "acknowledged",
 ];
 /// What may be decided about a sensor: a decision's word without `sensor_`.
-pub(super) const SENSOR_VERBS: [&str; 2] = ["silent", "returned"];
+pub(super) const SENSOR_VERBS: [&str; 4] = ["silent", "returned", "faulty", "sound"];
 
 /// What an expectation stands after.
 pub(super) struct Context {

@@ -175,7 +175,7 @@ scenario Two
             DIR/scenarios/a.txt:16:30: `5` is no span of time; write 30 s, 5 min or 1 h
             DIR/scenarios/a.txt:17:3 hihg: is no rule; did you mean `high`?
             DIR/scenarios/a.txt:18:3 z1: is no zone of this city
-            DIR/scenarios/a.txt:19:21: `loud` is never decided; write one of silent, returned
+            DIR/scenarios/a.txt:19:21: `loud` is never decided; write one of silent, returned, faulty, sound
             DIR/scenarios/a.txt:20:9: what is expected is missing here
             DIR/scenarios/a.txt:21:1 scenario: expects nothing; if nothing is to come of it, write `expect nothing`
             DIR/scenarios/a.txt:21:1 scenario: nothing happens in it; write for example `at 10:00 wl-0007 3.5 m`
