@@ -27,6 +27,7 @@ mod along;
 mod merge;
 mod lifecycle;
 mod family;
+mod nested;
 mod audit;
 mod bytes;
 
@@ -202,9 +203,12 @@ impl Correlator {
             Detection::Worsened(severity) => self.change(finding, |case, source| {
                 case.worsen(source, &finding.rule, *severity);
             }),
-            Detection::Cleared => self.change(finding, |case, source| {
-                case.cluster.settle(source, &finding.rule);
-            }),
+            Detection::Cleared => {
+                self.change(finding, |case, source| {
+                    case.cluster.settle(source, &finding.rule);
+                });
+                self.time_the_parting(&finding.sensor, turn);
+            }
             Detection::Silent(_) => self.change(finding, |case, source| {
                 case.cluster.silence(source, true);
             }),

@@ -33,16 +33,19 @@ pub(crate) enum Purpose {
     Retire,
     /// It takes further children.
     Adopt,
+    /// What stays dark parts from it.
+    Part,
 }
 
 impl Purpose {
     /// All of them, in order.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Decay,
         Self::Tell,
         Self::Clear,
         Self::Retire,
         Self::Adopt,
+        Self::Part,
     ];
 }
 
@@ -75,11 +78,13 @@ pub(crate) struct Incident {
     /// Something that cannot wait for the next telling.
     pub urgent: bool,
     /// When each of its timers is due, by [`Purpose`].
-    pub dues: [Option<Timestamp>; 5],
+    pub dues: [Option<Timestamp>; 6],
     /// What caused it.
     pub parent: Option<IncidentId>,
     /// When its sources first and last observed it; of rules with a front only.
     pub observed: Option<(Timestamp, Timestamp)>,
+    /// From which of its sensors on those that stay dark are to part from it, while they do.
+    pub parts_from: Option<SensorId>,
     /// The gravest that any of its children ever was: it is never less grave itself (INV-18).
     pub from_children: Severity,
 }
@@ -101,9 +106,10 @@ impl Incident {
             untold: VecDeque::new(),
             told_at: now,
             urgent: false,
-            dues: [None; 5],
+            dues: [None; 6],
             parent: None,
             observed: None,
+            parts_from: None,
             from_children: Severity::Unknown,
         }
     }
@@ -204,6 +210,9 @@ impl Incident {
             out.put_time(first);
             out.put_time(last);
         });
+        out.put_option(self.parts_from.as_ref(), |out, sensor| {
+            out.put_text(sensor.as_str())
+        });
         out.put_u8(self.from_children as u8);
     }
 
@@ -232,16 +241,21 @@ impl Incident {
                 1 => None,
                 _ => take.option(|take| Ok((take.time()?, take.time()?)))?,
             },
+            parts_from: match format {
+                1 => None,
+                _ => take.option(|take| take.parsed("sensor"))?,
+            },
             from_children: match format {
                 1 => Severity::Unknown,
                 _ => Severity::take(take)?,
             },
         };
-        let [_, tell, clear, retire, adopt] = incident.dues;
+        let [_, tell, clear, retire, adopt, part] = incident.dues;
         let of_incidents = tell
             .or(clear)
             .or(retire)
             .or(adopt)
+            .or(part)
             .or(incident.parent.map(|_| incident.begun_at));
         if incident.opened_at.is_none() && of_incidents.is_some() {
             return Err(CodecError("a candidate waits for what only incidents do"));
@@ -255,9 +269,9 @@ fn take_untold(take: &mut Take<'_>) -> Result<VecDeque<Evidence>, CodecError> {
     take.each(count, Evidence::decode).map(VecDeque::from)
 }
 
-fn take_dues(format: u16, take: &mut Take<'_>) -> Result<[Option<Timestamp>; 5], CodecError> {
-    let mut dues = [None; 5];
-    let count = if format == 1 { 4 } else { 5 };
+fn take_dues(format: u16, take: &mut Take<'_>) -> Result<[Option<Timestamp>; 6], CodecError> {
+    let mut dues = [None; 6];
+    let count = if format == 1 { 4 } else { 6 };
     for due in &mut dues[..count] {
         *due = take.option(Take::time)?;
     }

@@ -125,5 +125,8 @@ pub const CHILDREN_PER_STEP: usize = 32;
 /// … so much later, by logical time.
 pub const CHILDREN_STEP: Millis = Millis(1);
 
+/// How many members of an incident such a step looks at, where what stays dark parts from it.
+pub const MEMBERS_PER_STEP: usize = 256;
+
 /// How much time passes between two tellings of an incident's growth, at least.
 pub const TELL_INTERVAL: Millis = Millis(250);

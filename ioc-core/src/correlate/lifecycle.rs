@@ -62,6 +62,7 @@ impl Correlator {
             Purpose::Tell => self.tell(slot, Verdict::IncidentUpdated, turn),
             Purpose::Clear => self.clear(slot, turn),
             Purpose::Retire => self.retire(slot, turn),
+            Purpose::Part => self.part(slot, turn),
             Purpose::Adopt => unreachable!("the engine's, for children are of other rules"),
         }
     }

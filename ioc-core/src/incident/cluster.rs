@@ -5,6 +5,7 @@
 //! integers; a reading counts once, by however many rules. Next: `member.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::member::{Member, Standing, Statement};
 use super::places::Places;
@@ -55,6 +56,14 @@ pub(crate) struct Cluster {
 }
 
 impl Source {
+    /// A sensor, by its measurements.
+    pub fn of_sensor(sensor: &SensorId) -> Self {
+        Self {
+            sensor: sensor.clone(),
+            report: None,
+        }
+    }
+
     /// The same sensor, as the source of one of its readings taken in the other way.
     fn otherwise(&self, reading: &ReadingId) -> Self {
         Self {
@@ -97,6 +106,17 @@ impl Cluster {
     /// The members in the order of their names.
     pub fn members(&self) -> impl Iterator<Item = (&Source, &Member)> {
         self.members.iter()
+    }
+
+    /// The sensors among them in the order of their names, from this one on.
+    pub fn sensors_from(&self, from: Option<&SensorId>) -> impl Iterator<Item = &SensorId> {
+        let from = match from {
+            Some(sensor) => Bound::Included(Source::of_sensor(sensor)),
+            None => Bound::Unbounded,
+        };
+        let members = self.members.range((from, Bound::Unbounded));
+        let sensors = members.filter(|(source, _)| source.report.is_none());
+        sensors.map(|(source, _)| &source.sensor)
     }
 
     pub fn into_members(self) -> impl Iterator<Item = (Source, Member)> {
@@ -310,6 +330,21 @@ impl Cluster {
         self.last_evidence_at = self.last_evidence_at.max(other.last_evidence_at);
         let max = EVIDENCE_OF_OTHERS_REMEMBERED;
         self.of_others.extend(&other.of_others, max);
+    }
+
+    /// Takes a member out that goes on in another incident: what it has said was said of this one.
+    pub fn part_with(&mut self, source: &Source) -> Option<Member> {
+        let readings = self.readings;
+        let mut member = self.remove(source)?;
+        self.readings = readings;
+        member.count = 0;
+        Some(member)
+    }
+
+    /// Takes in a member that was parted from another cluster.
+    pub fn take_over(&mut self, source: Source, member: Member) {
+        self.last_evidence_at = self.last_evidence_at.max(member.heard().1);
+        self.adopt(source, member);
     }
 
     /// Takes in a member of another cluster. Precondition: the source is not a member here.

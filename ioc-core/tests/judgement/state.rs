@@ -208,11 +208,11 @@ fn digests() -> [(u16, Expect); 2] {
     [
         (
             1,
-            expect!["718ffbaafe4346bc93f9ae47d0e3a5c8927f7cd44246b45772dd6da82e2a6bcf"],
+            expect!["44182b0eccf1873c540db48260a5a58570d5b4c74aaa92dcf628e446b4b14051"],
         ),
         (
             2,
-            expect!["72354ade62b18747be7a2f874127af1856ed5a17a3e227e1fd1a2bff82cd261b"],
+            expect!["48b022e4a4399abc1a769479bcee9cf13f44012c5d60557a9896c498ba8a3ab2"],
         ),
     ]
 }

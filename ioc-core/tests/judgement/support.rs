@@ -319,6 +319,7 @@ fn words(rule: &impl std::fmt::Debug) -> String {
         ", margin_percent: 0",
         ", front: None",
         ", stale_after: None",
+        ", nested_after: None",
     ];
     let words = format!("{rule:?}");
     unused
