@@ -266,7 +266,8 @@ fn lone_spikes_open_nothing() {
 
 #[test]
 fn a_gauge_with_a_loose_plug_opens_nothing_and_a_flood_beside_it_does() {
-    let plug = "10:00 gauge 0.5 5.2 0.5 5.2 0.5 5.2 0.5 5.2 5.2 5.2 5.2 5.2 5.2 0.5 5.2 5.2 5.2 5.2 5.2";
+    let plug =
+        "10:00 gauge 0.5 5.2 0.5 5.2 0.5 5.2 0.5 5.2 5.2 5.2 5.2 5.2 5.2 0.5 5.2 5.2 5.2 5.2 5.2";
     check(plug, &expect![[""]]);
     check(
         &format!("{plug}\n10:12 emergency_call flood@101.601 flood@101.601 flood@101.601"),

@@ -484,6 +484,9 @@ pub struct Along {
     pub river_m: Option<u32>,
     /// The same line, so many stops away at most.
     pub line_stops: Option<u32>,
+    /// How long what is fed may stay dark when its feeder is well again before it is an incident of
+    /// its own; `None`: for ever.
+    pub nested_after: Option<Millis>,
 }
 
 /// Where everything is.

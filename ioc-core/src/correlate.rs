@@ -34,6 +34,7 @@ mod lifecycle;
 mod people;
 mod regroup;
 mod family;
+mod nested;
 mod audit;
 mod bytes;
 mod explain;
@@ -214,11 +215,14 @@ impl Correlator {
             Detection::Worsened(severity) => self.change(finding, |case, source| {
                 case.worsen(source, &finding.rule, *severity, finding.doubted);
             }),
-            Detection::Cleared => self.change(finding, |case, source| {
-                // Of a candidate nobody was told: there is nothing to hold on to.
-                let holds = finding.doubted && case.incident.opened_at.is_some();
-                case.cluster.settle(source, &finding.rule, holds);
-            }),
+            Detection::Cleared => {
+                self.change(finding, |case, source| {
+                    // Of a candidate nobody was told: there is nothing to hold on to.
+                    let holds = finding.doubted && case.incident.opened_at.is_some();
+                    case.cluster.settle(source, &finding.rule, holds);
+                });
+                self.time_the_parting(&finding.sensor, turn);
+            }
             Detection::Faulty(malady) => self.change(finding, |case, source| {
                 case.cluster.distrust(source, &malady.concerned);
             }),

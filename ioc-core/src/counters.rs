@@ -133,6 +133,8 @@ counters! {
         members_over_limit,
         /// Times that a candidate could not open because too many incidents are open.
         incidents_over_limit,
+        /// Incidents that parted from others, for what they are about stayed dark.
+        incidents_nested,
         /// Incidents forgotten for newer ones.
         incidents_forgotten,
         /// Requests that had been accepted before.

@@ -40,6 +40,8 @@ pub(crate) enum Purpose {
     Escalate,
     /// It has been less grave for long enough.
     Lower,
+    /// What stays dark parts from it.
+    Part,
 }
 
 impl Purpose {
@@ -52,10 +54,11 @@ impl Purpose {
         Self::Adopt,
         Self::Escalate,
         Self::Lower,
+        Self::Part,
     ];
 
     /// How many there are.
-    pub const COUNT: usize = 7;
+    pub const COUNT: usize = 8;
 }
 
 /// An incident, or a candidate for one, with its members.
@@ -93,6 +96,8 @@ pub(crate) struct Incident {
     pub parent: Option<IncidentId>,
     /// When its sources first and last observed it; of rules with a front only.
     pub observed: Option<(Timestamp, Timestamp)>,
+    /// From which of its sensors on those that stay dark are to part from it, while they do.
+    pub parts_from: Option<SensorId>,
     /// The gravest that any of its children ever was: it is never less grave itself (INV-18).
     pub from_children: Severity,
     /// A person said what caused it, or that nothing is known to have.
@@ -121,6 +126,7 @@ impl Incident {
             dues: [None; Purpose::COUNT],
             parent: None,
             observed: None,
+            parts_from: None,
             from_children: Severity::Unknown,
             parent_by_person: false,
             apart: Vec::new(),
@@ -237,6 +243,9 @@ impl Incident {
             out.put_time(first);
             out.put_time(last);
         });
+        out.put_option(self.parts_from.as_ref(), |out, sensor| {
+            out.put_text(sensor.as_str())
+        });
         out.put_u8(self.from_children as u8);
         out.put_flag(self.parent_by_person);
         out.put_count(self.apart.len());
@@ -267,6 +276,10 @@ impl Incident {
             observed: match format {
                 1 => None,
                 _ => take.option(|take| Ok((take.time()?, take.time()?)))?,
+            },
+            parts_from: match format {
+                1 => None,
+                _ => take.option(|take| take.parsed("sensor"))?,
             },
             from_children: match format {
                 1 => Severity::Unknown,

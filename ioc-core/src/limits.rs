@@ -156,6 +156,8 @@ pub const APART_MAX: usize = 64;
 
 /// How many bytes the names of sources have that a person may name at once.
 pub const NAMED_BYTES_MAX: usize = 32_768;
+/// How many members of an incident such a step looks at, where what stays dark parts from it.
+pub const MEMBERS_PER_STEP: usize = 256;
 
 /// How much time passes between two tellings of an incident's growth, at least.
 pub const TELL_INTERVAL: Millis = Millis(250);

@@ -84,6 +84,11 @@ impl Health {
             | Verdict::IncidentReopened(_)
             | Verdict::IncidentLinked(_)
             | Verdict::IncidentAcknowledged(_)
+            | Verdict::IncidentHandled { .. }
+            | Verdict::IncidentEscalated(_)
+            | Verdict::IncidentRated(_)
+            | Verdict::IncidentSplit { .. }
+            | Verdict::IncidentEvidenceMoved { .. }
             | Verdict::RulesChanged(_)
             | Verdict::CommandRefused(_)
             | Verdict::Command(..) => {}

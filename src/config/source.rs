@@ -33,7 +33,7 @@ const CITY_BYTES_MAX: u64 = 512 << 20;
 const RULE_FILES_MAX: usize = 1000;
 
 /// What is shipped: a whole working city.
-const SHIPPED: [(&str, &str); 15] = [
+const SHIPPED: [(&str, &str); 16] = [
     (CITY, include_str!("../../config/city.geojson")),
     (KINDS, include_str!("../../config/kinds.yaml")),
     (MAPPINGS, include_str!("../../config/mappings.yaml")),

@@ -104,6 +104,21 @@ impl NetworkIndex {
         self.anchors.contains_key(&slot)
     }
 
+    /// How long what a sensor feeds may stay dark when it is well again, if it feeds anything and
+    /// the rule asks.
+    pub fn nested_after(&self, sensor: &SensorId) -> Option<Millis> {
+        let after = self.along.nested_after?;
+        let node = self.node(sensor)?;
+        self.networks.is_feeder(node).then_some(after)
+    }
+
+    /// The sensors that feed a sensor, over all levels, the nearest first.
+    pub fn feeders_of(&self, sensor: &SensorId) -> impl Iterator<Item = &SensorId> {
+        let feeders = self.node(sensor).into_iter();
+        let feeders = feeders.flat_map(|node| self.networks.feeders(node));
+        feeders.filter_map(|node| self.networks.sensor(node))
+    }
+
     /// Whether a case has a member under the same feeder, and the node feeds nothing itself.
     pub fn has_sibling(&self, slot: u32, node: u32) -> bool {
         let feeder = self.networks.feeders(node).next();

@@ -65,6 +65,7 @@ impl Correlator {
             Purpose::Retire => self.retire(slot, turn),
             Purpose::Escalate => self.escalate(slot, turn),
             Purpose::Lower => self.lower(slot, turn),
+            Purpose::Part => self.part(slot, turn),
             Purpose::Adopt => unreachable!("the engine's, for children are of other rules"),
         }
     }

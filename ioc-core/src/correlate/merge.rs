@@ -54,6 +54,7 @@ impl Correlator {
         let adopts = |slot| self.case(slot).incident.dues[Purpose::Adopt as usize].is_some();
         let loser_adopts = adopts(loser);
         let docket = self.case(loser).incident.docket.clone();
+        let loser_parts = self.case(loser).incident.dues[Purpose::Part as usize];
         self.end_by_merging(loser, survivor, turn);
         let mut loser_case = self.take_case(loser);
         loser_case.incident.docket = docket;
@@ -93,6 +94,15 @@ impl Correlator {
         if between_incidents && turn.desk.family.has_children(loser_id) || loser_adopts {
             let due = turn.at + CHILDREN_STEP;
             self.set_timer(slot, Purpose::Adopt, Some(due), turn);
+        }
+        if let Some(due) = loser_parts {
+            self.case_mut(slot).incident.parts_from = None;
+            self.set_timer(
+                slot,
+                Purpose::Part,
+                Some(due.max(turn.at + CHILDREN_STEP)),
+                turn,
+            );
         }
         slot
     }

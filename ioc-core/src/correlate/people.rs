@@ -51,6 +51,7 @@ impl Report<'_> {
             due: None,
             rule: turn.rules.by_person().clone(),
             sensor: self.source(turn.at),
+            observed_at: turn.at,
             zone: None,
             doubted: false,
             detection: Detection::Reported {

@@ -224,6 +224,7 @@ impl Incident {
         part.opened_at = Some(at);
         part.docket = self.docket.of_part();
         part.parent = self.parent;
+        part.observed = self.observed;
         part.keep_apart(self.id);
         part
     }

@@ -5,6 +5,7 @@
 //! integers; a reading counts once, by however many rules. Next: `member.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::member::{Member, Stand, Standing, Statement};
 use super::places::Places;
@@ -68,6 +69,14 @@ impl Source {
                 let report = self.report.as_ref();
                 sensor == self.sensor.as_str() && report.is_some_and(|own| own.as_str() == reading)
             }
+        }
+    }
+
+    /// A sensor, by its measurements.
+    pub fn of_sensor(sensor: &SensorId) -> Self {
+        Self {
+            sensor: sensor.clone(),
+            report: None,
         }
     }
 
@@ -165,6 +174,17 @@ impl Cluster {
     /// The members in the order of their names.
     pub fn members(&self) -> impl Iterator<Item = (&Source, &Member)> {
         self.members.iter()
+    }
+
+    /// The sensors among them in the order of their names, from this one on.
+    pub fn sensors_from(&self, from: Option<&SensorId>) -> impl Iterator<Item = &SensorId> {
+        let from = match from {
+            Some(sensor) => Bound::Included(Source::of_sensor(sensor)),
+            None => Bound::Unbounded,
+        };
+        let members = self.members.range((from, Bound::Unbounded));
+        let sensors = members.filter(|(source, _)| source.report.is_none());
+        sensors.map(|(source, _)| &source.sensor)
     }
 
     pub fn into_members(self) -> impl Iterator<Item = (Source, Member)> {
@@ -434,6 +454,16 @@ impl Cluster {
         let origin = member.origin.or(origin);
         member.origin = origin.filter(|_| origin != self.origin);
         self.adopt(source, member);
+    }
+
+    /// Takes a member out that goes on in another incident: what it has said was said of this one.
+    pub fn part_with(&mut self, source: &Source) -> Option<Member> {
+        let readings = self.readings;
+        let mut member = self.remove(source)?;
+        self.readings = readings;
+        member.count = 0;
+        member.origin = None;
+        Some(member)
     }
 
     /// Takes in a member of another cluster. Precondition: the source is not a member here.

@@ -129,6 +129,18 @@ impl Member {
         self.taken.has(seq)
     }
 
+    /// The gravest and the surest that is said about it.
+    pub fn verdict(&self) -> (Severity, Certainty) {
+        let raised = self.raised.iter();
+        let none = (Severity::Unknown, Certainty::Unknown);
+        raised.fold(none, |(severity, certainty), raised| {
+            (
+                severity.max(raised.severity),
+                certainty.max(raised.certainty),
+            )
+        })
+    }
+
     /// When it was first and last heard.
     pub(super) fn heard(&self) -> (Timestamp, Timestamp) {
         (self.first.at, self.last.at)

@@ -514,20 +514,19 @@ fn what_a_person_split_is_not_merged_again_by_evidence() {
             10:00 opened flood#1 severe: river-1 3.9
             10:00:10 updated flood#1 extreme 2 sensors: river-2 4.6 599 m
             10:01 split flood#2 extreme from flood#1: river-2 by ana
-            10:01 updated flood#1 extreme by ana
-            10:01:10 escalated flood#1 extreme to shift_supervisor
+            10:01 updated flood#1 severe by ana
+            10:01:10 escalated flood#1 severe to shift_supervisor
             10:02 escalated flood#2 extreme to shift_supervisor
             10:02 command_refused nothing_left flood#1 new active by ana
-            10:02:10 escalated flood#1 extreme to duty_officer
             10:03 escalated flood#2 extreme to duty_officer
             10:03 command_refused no_such_source flood#1 new active by ana
-            10:03:10 escalated flood#1 extreme to phone_tree
             10:04 escalated flood#2 extreme to phone_tree
+            10:04:10 escalated flood#1 severe to duty_officer
             10:05 sensor_silent river-1 last heard 10:00
-            10:05 unknown flood#1 extreme
+            10:05 unknown flood#1 severe
             10:05 updated flood#2 extreme: river-2 4.7
             10:06 sensor_returned river-1 last heard 10:00
-            10:06 reopened flood#1 extreme: river-1 4
+            10:06 reopened flood#1 severe: river-1 4
         "#]],
     );
 }
@@ -546,12 +545,10 @@ fn evidence_that_belongs_elsewhere_is_moved() {
             10:00:10 updated flood#1 extreme 2 sensors: river-2 4.6 599 m
             10:00:20 opened flood#2 moderate: river-9 3.1
             10:01 evidence_moved flood#2 extreme 2 sensors from flood#1: river-2 by ana
-            10:01 updated flood#1 extreme by ana
-            10:01 updated flood#2 extreme 2 sensors by ana
-            10:01:10 escalated flood#1 extreme to shift_supervisor
+            10:01 updated flood#1 severe by ana
+            10:01:10 escalated flood#1 severe to shift_supervisor
             10:02 escalated flood#2 extreme 2 sensors to shift_supervisor
             10:02 command_refused nothing_left flood#1 new active by ana
-            10:02:10 escalated flood#1 extreme to duty_officer
             10:03 escalated flood#2 extreme 2 sensors to duty_officer
         "#]],
     );

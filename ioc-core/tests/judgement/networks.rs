@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use expect_test::expect;
 use ioc_core::bundle::{Along, Bundle, Flow, Front, Side, Stop};
-use ioc_core::decision::Severity::Moderate;
+use ioc_core::decision::Severity::{Moderate, Severe};
 use ioc_core::time::Millis;
 
 use crate::support::{BundleBuilder, metres};
-use crate::timeline::check_with;
+use crate::timeline::{check_with, run};
 
 /// A station that nobody measures feeds feeders 1 to 4, of which 1 to 3 are measured; feeder 1 feeds
 /// two signals that lie 4 km apart, feeder 2 one beside the first of them; a transformer that nobody
@@ -391,4 +391,123 @@ fn what_is_stale_opens_nothing_and_joins_nothing() {
             10:05 updated long_flood#1 moderate 2 sensors: stale 4.2
         "#]],
     );
+}
+
+/// A substation with two feeders of its own, and lamps on both; people know of what is dark.
+fn nested_city() -> BundleBuilder {
+    BundleBuilder::new()
+        .sensor("substation", "power", metres(0, 0))
+        .sensor("feeder-1", "power", metres(1_000, 0))
+        .sensor("feeder-2", "power", metres(0, 9_000))
+        .sensor("lamp-1", "lamp", metres(3_000, 0))
+        .sensor("lamp-2", "lamp", metres(3_100, 0))
+        .sensor("lamp-3", "lamp", metres(7_000, 0))
+        .sensor("lamp-4", "lamp", metres(0, 9_500))
+        .fed_by("feeder-1", "substation")
+        .fed_by("feeder-2", "substation")
+        .fed_by("lamp-1", "feeder-1")
+        .fed_by("lamp-2", "feeder-1")
+        .fed_by("lamp-3", "feeder-1")
+        .fed_by("lamp-4", "feeder-2")
+        .node("substation", |_| ())
+        .threshold("no-power", "power", &[(Severe, 0.5)], |rule| {
+            rule.side = Side::Below
+        })
+        .threshold("dark", "lamp", &[(Moderate, 0.5)], |rule| {
+            rule.side = Side::Below
+        })
+        .correlation("outages", "outage", &["no-power", "dark"], |rule| {
+            rule.within_m = 500;
+            rule.within = Millis::minutes(90);
+            rule.weights = vec![3, 1];
+            rule.sources_min = 3;
+            rule.along = Along {
+                fed_by: true,
+                nested_after: Some(Millis::minutes(10)),
+                ..Along::default()
+            };
+        })
+}
+
+#[test]
+fn inv_15_what_stays_dark_when_its_feeder_is_well_again_is_an_outage_of_its_own() {
+    // The lamps beside each other are one, the far one another; feeder-2 stays dead with its lamp
+    // until it is well too. Who follows in time follows.
+    check_with(
+        &nested_city().build(),
+        "10:00 substation 0
+         10:00 feeder-1 0
+         10:00 feeder-2 0
+         10:01 lamp-1 0
+         10:01 lamp-2 0
+         10:01 lamp-3 0
+         10:01 lamp-4 0
+         11:00 substation 1
+         11:00 feeder-1 1
+         11:05 lamp-2 0
+         11:12 lamp-2 1
+         11:20 feeder-2 1
+         11:21 lamp-4 1
+         11:40 lamp-1 1
+         11:40 lamp-3 1
+         12:30 tick",
+        &expect![[r#"
+            10:00 opened outage#1 severe: substation 0
+            10:00:00.250 updated outage#1 severe 3 sensors: feeder-1 0 by substation, feeder-2 0 by substation
+            10:01 updated outage#1 severe 4 sensors: lamp-1 0 by feeder-1
+            10:01:00.250 updated outage#1 severe 7 sensors: lamp-2 0 by feeder-1, lamp-3 0 by feeder-1, lamp-4 0 by feeder-2
+            11:05 updated outage#1 severe 7 sensors: lamp-2 0
+            11:10 opened outage#2 moderate caused by outage#1
+            11:10 opened outage#3 severe 2 sensors caused by outage#1
+            11:10 opened outage#4 moderate 2 sensors caused by outage#1
+            11:20 cleared outage#1 severe 2 sensors
+            11:31 cleared outage#3 severe 2 sensors
+            11:50 cleared outage#2 moderate
+            11:50 cleared outage#4 moderate 2 sensors
+        "#]],
+    );
+}
+
+#[test]
+fn what_hangs_on_a_feeder_that_is_dead_again_stays_with_it() {
+    check_with(
+        &nested_city().build(),
+        "10:00 feeder-1 0
+         10:01 lamp-1 0
+         11:00 feeder-1 1
+         11:08 feeder-1 0
+         11:30 feeder-1 1
+         11:35 lamp-1 1
+         12:30 tick",
+        &expect![[r#"
+            10:00 opened outage#1 severe: feeder-1 0
+            10:01 updated outage#1 severe 2 sensors: lamp-1 0 by feeder-1
+            11:08 updated outage#1 severe 2 sensors: feeder-1 0 by feeder-1
+            11:45 cleared outage#1 severe 2 sensors
+        "#]],
+    );
+}
+
+#[test]
+fn p5_many_lamps_part_in_steps_and_none_is_lost() {
+    let mut builder = nested_city();
+    for lamp in 0..100 {
+        let id = format!("row-{lamp:02}");
+        let place = metres(20_000 + lamp * 1_000, 0);
+        builder = builder.sensor(&id, "lamp", place).fed_by(&id, "feeder-1");
+    }
+    let mut timeline = String::from("10:00 feeder-1 0\n");
+    for lamp in 0..100 {
+        timeline += &format!("10:01 row-{lamp:02} 0\n");
+    }
+    timeline += "11:00 feeder-1 1\n11:10:01 tick\n";
+    let told = run(&[("first", &builder.build())], &timeline);
+    let opened = told.lines().filter(|line| line.contains("opened")).count();
+    assert_eq!(opened, 101, "{told}");
+    let steps: std::collections::BTreeSet<_> = told
+        .lines()
+        .filter(|line| line.contains("opened") && line.starts_with("11:10"))
+        .map(|line| line.split_whitespace().next())
+        .collect();
+    assert_eq!(steps.len(), 4, "32 a step: {told}");
 }

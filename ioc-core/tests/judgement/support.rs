@@ -398,6 +398,7 @@ fn words(rule: &impl std::fmt::Debug) -> String {
         ", margin_percent: 0",
         ", front: None",
         ", stale_after: None",
+        ", nested_after: None",
     ];
     let words = format!("{rule:?}");
     let words = words.replace(&format!(" handling: {:?},", HandlingRules::NONE), "");

@@ -487,6 +487,23 @@ fn asking(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
             |rule| rule.within_m = 600,
         )
         .correlation(
+            "nested",
+            "outage",
+            &["level-often", "level-rises", "smoke-often"],
+            |rule| {
+                rule.within_m = 450;
+                rule.weights = vec![2, 1, 1];
+                rule.sources_min = 2;
+                rule.clear_after = Millis::minutes(2);
+                rule.along = Along {
+                    fed_by: true,
+                    nested_after: Some(Millis::minutes(if otherwise { 2 } else { 1 })),
+                    ..Along::default()
+                };
+                rule.may_cause = effects(&["quake"]);
+            },
+        )
+        .correlation(
             "fronts",
             "quake",
             &["smoke-often", "level-rises", "call", "smoke-said"],

@@ -98,6 +98,11 @@ impl Load {
             | Verdict::IncidentUnknown(_)
             | Verdict::IncidentLinked(_)
             | Verdict::IncidentAcknowledged(_)
+            | Verdict::IncidentHandled { .. }
+            | Verdict::IncidentEscalated(_)
+            | Verdict::IncidentRated(_)
+            | Verdict::IncidentSplit { .. }
+            | Verdict::IncidentEvidenceMoved { .. }
             | Verdict::SensorReturned(_)
             | Verdict::SensorSound(..)
             | Verdict::RulesChanged(_)

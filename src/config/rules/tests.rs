@@ -173,6 +173,7 @@ fn rules_mean_what_they_say() {
                         flows_to_percent: None,
                         river_m: None,
                         line_stops: None,
+                        nested_after: None,
                     },
                     front: None,
                     stale_after: None,
@@ -621,6 +622,16 @@ fn the_networks_that_a_correlation_follows() {
     assert_ne!(fed.correlations[0].hash, rules.correlations[0].hash);
     let (same, ..) = read(&with("{ fed_by: yes }"));
     assert_eq!(fed.correlations[0].hash, same.correlations[0].hash);
+    let (nested, ..) = read(&with("{ fed_by: yes, nested_after: 10 min }"));
+    let after = nested.correlations[0].along.nested_after;
+    assert_eq!(after, Some(Millis::minutes(10)));
+    assert_ne!(nested.correlations[0].hash, fed.correlations[0].hash);
+    refused(
+        &with("{ river: 15 km, nested_after: 10 min }"),
+        &expect![
+            "a.yaml:22:40 correlations.flood.along.nested_after: is about what hangs on a feeder; write `fed_by: yes` beside it"
+        ],
+    );
     refused(
         &with("fedby"),
         &expect![

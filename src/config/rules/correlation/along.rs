@@ -4,7 +4,9 @@
 //! (`along: { flows_to: 150 %, river: 15 km, line: 1 stop }`).
 
 use ioc_core::bundle::Along;
+use ioc_core::time::Millis;
 
+use super::super::detection::SPAN_MAX;
 use crate::config::field::{Field, Section};
 use crate::config::mistake::Mistakes;
 use crate::config::yaml::Value;
@@ -39,12 +41,22 @@ pub(super) fn read(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Along> 
         Some(field) => field.metres(mistakes, 1..=RIVER_MAX_M).map(Some),
         None => Some(None),
     };
+    let nested_after = match section.optional("nested_after") {
+        Some(field) if fed_by == Some(false) => {
+            let what = "is about what hangs on a feeder; write `fed_by: yes` beside it";
+            field.wrong(mistakes, what);
+            None
+        }
+        Some(field) => field.span(mistakes, Millis::ZERO..=SPAN_MAX).map(Some),
+        None => Some(None),
+    };
     section.finish(mistakes);
     let along = Along {
         fed_by: fed_by?,
         flows_to_percent: flows_to?,
         river_m: river?.map(|metres| metres as u32),
         line_stops: line?,
+        nested_after: nested_after?,
     };
     if along == Along::default() {
         field.wrong(mistakes, format!("names no network; write {NETWORKS}"));
