@@ -10,9 +10,9 @@ mod verify;
 use std::io::{self, Write};
 use std::path::Path;
 
-use ioc_core::decision::DecisionHash;
+use ioc_core::decision::{DecisionHash, Step};
 use ioc_core::reading::Reading;
-use ioc_core::record::{Action, EffectNews, Frame, Input, Seq};
+use ioc_core::record::{Action, Ask, EffectNews, Frame, Input, Said, Seq};
 use serde_json::{Value, json};
 
 pub use verify::verify;
@@ -155,6 +155,26 @@ fn frame_json(frame: &Frame<'_>, is_skipped: bool) -> Value {
     line
 }
 
+/// What is asked about an incident, beside the word.
+fn ask_json(ask: Ask) -> Value {
+    match ask {
+        Ask::Step(Step::Dismiss(reason)) => json!({ "reason": reason.word() }),
+        Ask::Step(_) | Ask::AllClear | Ask::Split | Ask::Link(None) => json!({}),
+        Ask::Merge(with) | Ask::Move(with) | Ask::Link(Some(with)) => {
+            json!({ "with": with.to_string() })
+        }
+        Ask::Rate(severity) => json!({ "severity": severity.word() }),
+        Ask::Report(said) => said_json(said),
+    }
+}
+
+fn said_json(said: Said) -> Value {
+    json!({
+        "severity": said.severity.word(), "certainty": said.certainty.word(),
+        "position": said.position.map(|place| place.to_degrees()),
+    })
+}
+
 /// The name and the content of an input.
 fn input_json(input: &Input<'_>) -> (&'static str, Value) {
     match input {
@@ -183,6 +203,23 @@ fn input_json(input: &Input<'_>) -> (&'static str, Value) {
                 Action::Acknowledge(incident) => json!({
                     "action": "acknowledge", "incident": incident.to_string(),
                 }),
+                Action::About {
+                    incident,
+                    ask,
+                    sources,
+                    note,
+                } => {
+                    let sources: Vec<_> = sources.lines().collect();
+                    let about = json!({
+                        "action": ask.word(), "incident": incident.to_string(), "note": note,
+                        "sources": sources,
+                    });
+                    joined(about, ask_json(ask))
+                }
+                Action::Open(open) => {
+                    let opened = json!({ "action": "open", "kind": open.kind, "note": open.note });
+                    joined(opened, said_json(open.said))
+                }
                 Action::Operate(order) => json!({
                     "action": "operate", "actuator": order.actuator, "command": order.command,
                     "parameters": order.parameters,

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, never, select_biased};
-use ioc_core::decision::{Decision, DecisionHash, Released, Verdict};
+use ioc_core::decision::{About, Decision, DecisionHash, Released, Verdict};
 use ioc_core::judgement::Judgement;
 use ioc_core::reading::Reading;
 use ioc_core::record::{ClockKind, Command, Input, Record, Records, Seq};
@@ -579,7 +579,16 @@ fn outcome_of(request: &CommandRequest, decisions: &[Released], last: u64) -> Ou
         Some(Decision {
             verdict: Verdict::CommandRefused(refusal),
             ..
-        }) => Err(RefusalReason::Core(refusal.code)),
+        }) => Err(match refusal.about {
+            About::Standing {
+                handling,
+                condition,
+                ..
+            } => RefusalReason::Standing(refusal.code, handling, condition),
+            About::Incident(_) | About::Kind(_) | About::Actuator(_) => {
+                RefusalReason::Core(refusal.code)
+            }
+        }),
         Some(decision) => Ok(decision.seq),
         // The same request again: it was followed at some decision before.
         None => Ok(last),

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::IncidentState;
 use crate::id::{IncidentId, RuleId};
+use crate::incident::Docket;
 use crate::invariant::{Audit, Invariant};
 use crate::record::incident_id;
 use crate::time::Timestamp;
@@ -29,9 +30,16 @@ pub(crate) enum Entry {
     /// A candidate or an incident of this correlation rule.
     Live(RuleId),
     /// It can no longer reopen.
-    Over(Box<IncidentState>),
+    Over(Box<Past>),
     /// It went on as another.
     Merged(IncidentId),
+}
+
+/// How an incident ended, and what people did and do about it.
+#[derive(Debug)]
+pub(crate) struct Past {
+    pub state: IncidentState,
+    pub docket: Docket,
 }
 
 impl Book {
@@ -64,9 +72,10 @@ impl Book {
         self.entries.insert(id, Entry::Live(rule));
     }
 
-    pub fn over(&mut self, state: IncidentState, at: Timestamp) {
-        self.endings.insert((at, state.id));
-        self.entries.insert(state.id, Entry::Over(Box::new(state)));
+    pub fn over(&mut self, past: Past, at: Timestamp) {
+        let id = past.state.id;
+        self.endings.insert((at, id));
+        self.entries.insert(id, Entry::Over(Box::new(past)));
     }
 
     pub fn merged(&mut self, id: IncidentId, into: IncidentId, at: Timestamp) {
@@ -92,6 +101,18 @@ impl Book {
         Some((id, self.entries.get(&id)?))
     }
 
+    /// Whether an id is this one, or merged into it on the way to what it stands for now.
+    pub fn went_through(&self, id: IncidentId, through: IncidentId) -> bool {
+        let mut id = id;
+        while id != through {
+            let Some(Entry::Merged(into)) = self.entries.get(&id) else {
+                return false;
+            };
+            id = *into;
+        }
+        true
+    }
+
     /// Checks that every id leads somewhere, live ones to where `is_live` knows them.
     pub fn audit(&self, is_live: impl Fn(&RuleId, IncidentId) -> bool, audit: &mut Audit) {
         let mut resolves = BTreeSet::new();
@@ -99,7 +120,9 @@ impl Book {
         for (id, entry) in &self.entries {
             let holds = match entry {
                 Entry::Live(rule) => is_live(rule, *id),
-                Entry::Over(state) => state.id == *id,
+                Entry::Over(past) => {
+                    past.state.id == *id && past.state.handling == past.docket.handling
+                }
                 Entry::Merged(_) => self.resolves(*id, &mut resolves),
             };
             if !matches!(entry, Entry::Live(_)) {
@@ -146,9 +169,10 @@ impl Book {
     }
 
     /// The book as it was put, again for so many incidents.
-    pub fn take(take: &mut Take<'_>, max: usize) -> Result<Self, CodecError> {
+    pub fn take(format: u16, take: &mut Take<'_>, max: usize) -> Result<Self, CodecError> {
         let entries = take.count(max)?;
-        let entries = take.each(entries, |take| Ok((incident_id(take)?, Entry::take(take)?)))?;
+        let entry = |take: &mut Take<'_>| Ok((incident_id(take)?, Entry::take(format, take)?));
+        let entries = take.each(entries, entry)?;
         let endings = take.count(max)?;
         let endings = take.each(endings, |take| Ok((take.time()?, incident_id(take)?)))?;
         let in_order = entries.is_sorted_by(|(one, _), (next, _)| one < next);
@@ -170,9 +194,10 @@ impl Entry {
                 out.put_u8(0);
                 out.put_text(rule.as_str());
             }
-            Self::Over(state) => {
+            Self::Over(past) => {
                 out.put_u8(1);
-                state.put(out);
+                past.state.put(out);
+                past.docket.put(out);
             }
             Self::Merged(into) => {
                 out.put_u8(2);
@@ -181,13 +206,25 @@ impl Entry {
         }
     }
 
-    fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+    fn take(format: u16, take: &mut Take<'_>) -> Result<Self, CodecError> {
         match take.u8()? {
             0 => take.parsed("rule").map(Self::Live),
-            1 => IncidentState::decode(take).map(|state| Self::Over(Box::new(state))),
+            1 => Past::take(format, take).map(|past| Self::Over(Box::new(past))),
             2 => incident_id(take).map(Self::Merged),
             _ => Err(CodecError("an incident that neither lives nor ended")),
         }
+    }
+}
+
+impl Past {
+    /// It as it was put; before format 2 only how it ended was.
+    fn take(format: u16, take: &mut Take<'_>) -> Result<Self, CodecError> {
+        let state = IncidentState::decode(take)?;
+        let docket = match format {
+            1 => Docket::handled(state.handling),
+            _ => Docket::take(format, take)?,
+        };
+        Ok(Self { state, docket })
     }
 }
 

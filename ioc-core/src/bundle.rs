@@ -20,8 +20,40 @@ pub struct Bundle {
     pub detections: Vec<DetectionRule>,
     /// What belongs together.
     pub correlations: Vec<CorrelationRule>,
+    /// What is asked of people.
+    pub handling: HandlingRules,
     /// Where everything is.
     pub city: City,
+}
+
+/// What is asked of people about incidents, of whatever rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandlingRules {
+    /// How soon an incident must be seen, by [`Severity`]; after it, after twice and three times it
+    /// somebody else is told. `None`: nobody is.
+    pub acknowledge_within: [Option<Millis>; 5],
+    /// How many further sources overrule a dismissal; at least 1.
+    pub overruled_by: u32,
+    /// How long what a person reports counts.
+    pub report_lasting: Millis,
+    /// Whether an incident whose evidence has been less grave for as long as it takes to clear is
+    /// less grave itself.
+    pub lowers: bool,
+}
+
+impl HandlingRules {
+    /// Nobody is told, and nothing gets less grave by itself.
+    pub const NONE: Self = Self {
+        acknowledge_within: [None; 5],
+        overruled_by: 2,
+        report_lasting: Millis::minutes(180),
+        lowers: false,
+    };
+
+    /// How soon an incident as grave as this must be seen.
+    pub fn acknowledge_within(&self, severity: Severity) -> Option<Millis> {
+        self.acknowledge_within[severity as usize]
+    }
 }
 
 /// What is abnormal about readings of one kind.

@@ -31,6 +31,8 @@ mod index;
 mod along;
 mod merge;
 mod lifecycle;
+mod people;
+mod regroup;
 mod family;
 mod audit;
 mod bytes;
@@ -42,6 +44,8 @@ use std::collections::{BTreeSet, VecDeque};
 use self::along::{How, Kin, NetworkIndex};
 pub(crate) use self::family::Family;
 use self::index::PlaceIndex;
+pub(crate) use self::people::{Report, actor, refused, told};
+pub(crate) use self::regroup::Part;
 use crate::book::Book;
 use crate::bundle::CorrelationRule;
 use crate::counters::EngineCounters;
@@ -52,7 +56,7 @@ use crate::id::{IncidentId, NodeId, RuleId, SensorId};
 use crate::incident::{Case, Cluster, Incident, Purpose, Source, Statement};
 use crate::limits::{CANDIDATES_PER_RULE_MAX, MEMBERS_PER_INCIDENT_MAX};
 use crate::place::Position;
-use crate::rules::Rules;
+use crate::rules::{BY_PERSON, Rules};
 use crate::time::{Millis, Timestamp};
 use crate::timer::Timers;
 
@@ -462,7 +466,7 @@ impl Correlator {
         self.candidates.insert((turn.at, id));
         self.put_case(Case {
             incident,
-            cluster: Cluster::default(),
+            cluster: Cluster::of(id),
         })
     }
 
@@ -532,6 +536,7 @@ impl Correlator {
         });
         case.cluster.hear(&source, statement, counts);
         if is_new {
+            case.cluster.joined(&source, case.incident.id);
             self.network.insert(slot, &source.sensor);
         }
         if place.is_some() && place != before {
@@ -614,7 +619,11 @@ fn through(slot: u32, near: &[Kin]) -> Option<NodeId> {
 }
 
 /// How much a source with a finding of this detection rule counts; nothing if it is not taken.
+/// What a person reports is enough by itself.
 fn weight_of(rule: &CorrelationRule, detection: &RuleId) -> u32 {
+    if detection.as_str() == BY_PERSON {
+        return rule.sources_min;
+    }
     let mut weights = rule.detections.iter().zip(&rule.weights);
     let weight = weights.find(|(own, _)| *own == detection);
     weight.map_or(0, |(_, weight)| *weight)

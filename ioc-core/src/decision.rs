@@ -42,6 +42,11 @@ macro_rules! words {
 }
 
 mod command;
+mod handling;
+mod named;
+
+pub use self::handling::{Dismissal, Handling, Step, Tier};
+pub use self::named::Named;
 
 pub use self::command::{
     Answer, AnswerWord, CommandChange, CommandState, Confirmation, EffectClass, Progress,
@@ -83,12 +88,44 @@ pub enum Verdict {
     /// knows.
     IncidentUnknown(IncidentState),
     /// Evidence came back soon after it cleared: another episode, to be seen anew. Or it was
-    /// unknown and its sensors speak again, whatever they say: the same episode.
+    /// unknown and its sensors speak again, whatever they say; it was dismissed and what came
+    /// since says otherwise; or a person wants it to be seen anew: the same episode.
     IncidentReopened(IncidentState),
     /// What caused it has been found, or is another by now; its `parent` says which, if any.
     IncidentLinked(IncidentState),
     /// A person has seen it.
     IncidentAcknowledged(IncidentState),
+    /// A person took a further step, or undid one.
+    IncidentHandled {
+        /// Which.
+        step: Step,
+        /// What was done about it before. What lies between was passed over.
+        before: Handling,
+        /// The incident.
+        incident: IncidentState,
+    },
+    /// Nobody has seen it in time: it is passed on to whom it says.
+    IncidentEscalated(IncidentState),
+    /// A person says that a part of an incident is another happening: this one, from here on.
+    IncidentSplit {
+        /// The new one.
+        incident: IncidentState,
+        /// The one that it was a part of.
+        from: IncidentId,
+        /// What it took along.
+        moved: Named,
+    },
+    /// A person says that evidence of another incident belongs to this one.
+    IncidentEvidenceMoved {
+        /// The one that has it from here on.
+        incident: IncidentState,
+        /// The one that had it.
+        from: IncidentId,
+        /// Which.
+        moved: Named,
+    },
+    /// A person said how grave it is, or it has been less grave for as long as it takes to clear.
+    IncidentRated(IncidentState),
     /// A sensor said nothing for as long as its rule allows.
     SensorSilent(SensorState),
     /// A silent sensor speaks again.
@@ -112,8 +149,9 @@ pub struct IncidentState {
     pub id: IncidentId,
     /// What it is.
     pub kind: IncidentKind,
-    /// How grave (CAP 1.2 section 3.2.2). Rises by itself; when it reopens after it cleared, it is
-    /// as grave as what reopens it.
+    /// How grave (CAP 1.2 section 3.2.2). Rises by itself, and falls by a person's word or when
+    /// what is less grave has lasted; when it reopens after it cleared, it is as grave as what
+    /// reopens it.
     pub severity: Severity,
     /// How sure (CAP 1.2 section 3.2.2).
     pub certainty: Certainty,
@@ -137,6 +175,8 @@ pub struct IncidentState {
     pub readings: u64,
     /// The incident that caused this one.
     pub parent: Option<IncidentId>,
+    /// Whom it was passed to, since nobody has seen it.
+    pub escalated: Option<Tier>,
 }
 
 /// A sensor, in decisions about it rather than about the city.
@@ -194,6 +234,17 @@ pub struct Refusal {
 pub enum About {
     /// An incident.
     Incident(IncidentId),
+    /// An incident as it stands, which says what is possible instead.
+    Standing {
+        /// Which.
+        incident: IncidentId,
+        /// What people do about it.
+        handling: Handling,
+        /// What the world does.
+        condition: Condition,
+    },
+    /// A kind of incident.
+    Kind(IncidentKind),
     /// An actuator.
     Actuator(ActuatorId),
 }
@@ -217,6 +268,33 @@ pub enum RefusalCode {
     TooManyPending,
     /// When the order was taken, it was too late for it.
     TooLate,
+    /// It is so already.
+    AlreadyThere,
+    /// The step does not follow from where the incident stands.
+    StepNotPossible,
+    /// It cannot be over for people while it goes on, or nobody knows whether it does.
+    StillActive,
+    /// There is no last step of a person, or something has happened to it since.
+    NothingToUndo,
+    /// The last step was somebody else's.
+    NotYours,
+    /// No rule makes incidents of this kind.
+    UnknownKind,
+    /// The incident is over; what is new about it is another one.
+    IncidentOver,
+    /// A sensor is heard to be abnormal at this time.
+    SensorsSayOtherwise,
+    /// The two incidents are of different rules: one may be the cause of the other, but they are not
+    /// one.
+    DifferentRules,
+    /// None of its evidence is of the sources that are named.
+    NoSuchSource,
+    /// All of its evidence is meant: nothing of the incident would be left.
+    NothingLeft,
+    /// As many incidents are open as can be remembered.
+    TooManyIncidents,
+    /// It would be among its own causes, or the chain of causes would be too long.
+    WouldBeCircle,
 }
 
 /// What a decision was made from.
@@ -231,7 +309,12 @@ pub struct Cause {
     pub due: Option<Timestamp>,
     /// The person's request, if a person is the cause.
     pub request: Option<(RequestId, Actor)>,
+    /// What the person said to it, at most [`NOTE_BYTES_MAX`] bytes; empty if nothing.
+    pub note: Box<str>,
 }
+
+/// How much a person may say to a step.
+pub const NOTE_BYTES_MAX: usize = 512;
 
 /// One reading that counts towards an incident.
 #[derive(Debug, Clone, PartialEq)]
@@ -297,18 +380,6 @@ pub enum Condition {
     Unknown,
 }
 
-/// What people do about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[repr(u8)]
-pub enum Handling {
-    /// Nobody has seen it.
-    New,
-    /// Somebody has.
-    Acknowledged,
-    /// It ended in another incident.
-    Merged,
-}
-
 words! {
     Severity {
         Unknown = "unknown", Minor = "minor", Moderate = "moderate", Severe = "severe",
@@ -323,12 +394,17 @@ words! {
         Flapping = "flapping", Stuck = "stuck", Impossible = "impossible", Skewed = "skewed",
         Spiking = "spiking",
     }
-    Handling { New = "new", Acknowledged = "acknowledged", Merged = "merged" }
     RefusalCode {
         UnknownIncident = "unknown_incident", AlreadyAcknowledged = "already_acknowledged",
         UnknownActuator = "unknown_actuator", CommandNotAllowed = "command_not_allowed",
         AlreadyPending = "already_pending", NotPending = "not_pending",
         TooManyPending = "too_many_pending", TooLate = "too_late",
+        AlreadyThere = "already_there", StepNotPossible = "step_not_possible",
+        StillActive = "still_active", NothingToUndo = "nothing_to_undo", NotYours = "not_yours",
+        UnknownKind = "unknown_kind", IncidentOver = "incident_over",
+        SensorsSayOtherwise = "sensors_say_otherwise", DifferentRules = "different_rules",
+        NoSuchSource = "no_such_source", NothingLeft = "nothing_left",
+        TooManyIncidents = "too_many_incidents", WouldBeCircle = "would_be_circle",
     }
 }
 
@@ -344,6 +420,11 @@ impl Verdict {
             Self::IncidentReopened(_) => "incident_reopened",
             Self::IncidentLinked(_) => "incident_linked",
             Self::IncidentAcknowledged(_) => "incident_acknowledged",
+            Self::IncidentHandled { step, .. } => step.told(),
+            Self::IncidentEscalated(_) => "incident_escalated",
+            Self::IncidentRated(_) => "incident_rated",
+            Self::IncidentSplit { .. } => "incident_split",
+            Self::IncidentEvidenceMoved { .. } => "incident_evidence_moved",
             Self::SensorSilent(_) => "sensor_silent",
             Self::SensorReturned(_) => "sensor_returned",
             Self::SensorFaulty(..) => "sensor_faulty",
@@ -364,6 +445,11 @@ impl Verdict {
             | Self::IncidentUnknown(incident)
             | Self::IncidentReopened(incident)
             | Self::IncidentLinked(incident)
+            | Self::IncidentHandled { incident, .. }
+            | Self::IncidentSplit { incident, .. }
+            | Self::IncidentEvidenceMoved { incident, .. }
+            | Self::IncidentEscalated(incident)
+            | Self::IncidentRated(incident)
             | Self::IncidentAcknowledged(incident) => Some(incident),
             Self::SensorSilent(_)
             | Self::SensorReturned(_)
@@ -409,7 +495,14 @@ impl Verdict {
             Self::CommandRefused(Refusal { about, .. }) => match about {
                 About::Incident(_) => 11,
                 About::Actuator(_) => 20,
+                About::Standing { .. } => 22,
+                About::Kind(_) => 23,
             },
+            Self::IncidentHandled { .. } => 24,
+            Self::IncidentEscalated(_) => 25,
+            Self::IncidentRated(_) => 26,
+            Self::IncidentSplit { .. } => 27,
+            Self::IncidentEvidenceMoved { .. } => 28,
             Self::IncidentLinked(_) => 12,
             Self::Command(..) => 21,
             Self::SensorFaulty(..) => 30,
@@ -435,7 +528,32 @@ impl Decision {
             | Verdict::IncidentUnknown(incident)
             | Verdict::IncidentReopened(incident)
             | Verdict::IncidentLinked(incident)
+            | Verdict::IncidentEscalated(incident)
+            | Verdict::IncidentRated(incident)
             | Verdict::IncidentAcknowledged(incident) => incident.put(out),
+            Verdict::IncidentSplit {
+                incident,
+                from,
+                moved,
+            }
+            | Verdict::IncidentEvidenceMoved {
+                incident,
+                from,
+                moved,
+            } => {
+                incident.put(out);
+                out.put_u64(from.to_bits());
+                moved.put(out);
+            }
+            Verdict::IncidentHandled {
+                step,
+                before,
+                incident,
+            } => {
+                out.put_u8(step.number());
+                out.put_u8(before.number());
+                incident.put(out);
+            }
             Verdict::SensorSilent(sensor) | Verdict::SensorReturned(sensor) => sensor.encode(out),
             Verdict::SensorFaulty(sensor, fault) | Verdict::SensorSound(sensor, fault) => {
                 sensor.encode(out);
@@ -448,6 +566,16 @@ impl Decision {
                 match &refusal.about {
                     About::Incident(incident) => out.put_u64(incident.to_bits()),
                     About::Actuator(actuator) => out.put_text(actuator.as_str()),
+                    About::Kind(kind) => out.put_text(kind.as_str()),
+                    About::Standing {
+                        incident,
+                        handling,
+                        condition,
+                    } => {
+                        out.put_u64(incident.to_bits());
+                        out.put_u8(handling.number());
+                        out.put_u8(*condition as u8);
+                    }
                 }
             }
             Verdict::Command(change, command) => {
@@ -493,6 +621,35 @@ impl Decision {
                 let change = CommandChange::take(take)?;
                 Verdict::Command(change, Box::new(CommandState::take(take)?))
             }
+            22 => Verdict::CommandRefused(Refusal {
+                code: RefusalCode::take(take)?,
+                about: About::Standing {
+                    incident: incident_id(take)?,
+                    handling: Handling::take(take)?,
+                    condition: Condition::take(take)?,
+                },
+            }),
+            23 => Verdict::CommandRefused(Refusal {
+                code: RefusalCode::take(take)?,
+                about: About::Kind(take.parsed("incident kind")?),
+            }),
+            24 => Verdict::IncidentHandled {
+                step: Step::take(take)?,
+                before: Handling::take(take)?,
+                incident: IncidentState::decode(take)?,
+            },
+            25 => Verdict::IncidentEscalated(IncidentState::decode(take)?),
+            26 => Verdict::IncidentRated(IncidentState::decode(take)?),
+            27 => Verdict::IncidentSplit {
+                incident: IncidentState::decode(take)?,
+                from: incident_id(take)?,
+                moved: Named::take(take)?,
+            },
+            28 => Verdict::IncidentEvidenceMoved {
+                incident: IncidentState::decode(take)?,
+                from: incident_id(take)?,
+                moved: Named::take(take)?,
+            },
             30 => Verdict::SensorFaulty(SensorState::decode(take)?, SensorFault::decode(take)?),
             31 => Verdict::SensorSound(SensorState::decode(take)?, SensorFault::decode(take)?),
             _ => return Err(CodecError("unknown verdict")),
@@ -515,7 +672,7 @@ impl IncidentState {
         out.put_u8(self.severity as u8);
         out.put_u8(self.certainty as u8);
         out.put_u8(self.condition as u8);
-        out.put_u8(self.handling as u8);
+        out.put_u8(self.handling.number());
         out.put_option(self.position, Put::put_position);
         out.put_u32(self.radius_m);
         out.put_text(self.zone.as_str());
@@ -523,11 +680,19 @@ impl IncidentState {
         out.put_u32(self.episode);
         out.put_u32(self.sensors);
         out.put_u64(self.readings);
-        out.put_option(self.parent, |out, parent| out.put_u64(parent.to_bits()));
+        // One bit for each of what most incidents do not have.
+        let escalated = u8::from(self.escalated.is_some()) << 1;
+        out.put_u8(u8::from(self.parent.is_some()) | escalated);
+        if let Some(parent) = self.parent {
+            out.put_u64(parent.to_bits());
+        }
+        if let Some(tier) = self.escalated {
+            out.put_u8(tier as u8);
+        }
     }
 
     pub(crate) fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
+        let state = Self {
             id: incident_id(take)?,
             kind: take.parsed("incident kind")?,
             severity: Severity::take(take)?,
@@ -541,8 +706,24 @@ impl IncidentState {
             episode: take.u32()?,
             sensors: take.u32()?,
             readings: take.u64()?,
-            parent: take.option(incident_id)?,
-        })
+            parent: None,
+            escalated: None,
+        };
+        state.with_the_rest(take)
+    }
+
+    fn with_the_rest(mut self, take: &mut Take<'_>) -> Result<Self, CodecError> {
+        let which = take.u8()?;
+        if which > 3 {
+            return Err(CodecError("an incident with more than is known"));
+        }
+        if which & 1 != 0 {
+            self.parent = Some(incident_id(take)?);
+        }
+        if which & 2 != 0 {
+            self.escalated = Some(Tier::take(take)?);
+        }
+        Ok(self)
     }
 }
 
@@ -583,10 +764,16 @@ impl Cause {
             evidence.put(out);
         }
         out.put_option(self.due, Vec::put_time);
-        out.put_option(self.request.as_ref(), |out, (request, actor)| {
+        // One byte says which of the two follow; a note came later than requests.
+        let noted = u8::from(!self.note.is_empty()) << 1;
+        out.put_u8(u8::from(self.request.is_some()) | noted);
+        if let Some((request, actor)) = &self.request {
             out.put_text(request.as_str());
             out.put_text(actor.as_str());
-        });
+        }
+        if !self.note.is_empty() {
+            out.put_text(&self.note);
+        }
     }
 
     fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
@@ -596,14 +783,26 @@ impl Cause {
             .map(|_| Evidence::decode(take))
             .collect::<Result<_, _>>()?;
         let due = take.option(Take::time)?;
-        let request =
-            take.option(|take| Ok((take.parsed("request id")?, take.parsed("actor")?)))?;
-        Ok(Self {
+        let which = take.u8()?;
+        if which > 3 {
+            return Err(CodecError("a cause with more than is known"));
+        }
+        let mut cause = Self {
             rule,
             evidence,
             due,
-            request,
-        })
+            ..Self::default()
+        };
+        if which & 1 != 0 {
+            cause.request = Some((take.parsed("request id")?, take.parsed("actor")?));
+        }
+        if which & 2 != 0 {
+            cause.note = note(take)?.into();
+            if cause.note.is_empty() {
+                return Err(CodecError("a note that says nothing"));
+            }
+        }
+        Ok(cause)
     }
 }
 
@@ -651,6 +850,15 @@ impl Evidence {
         }
         Ok(self)
     }
+}
+
+/// What a person said.
+pub(crate) fn note<'a>(take: &mut Take<'a>) -> Result<&'a str, CodecError> {
+    let note = take.text()?;
+    if note.len() > NOTE_BYTES_MAX {
+        return Err(CodecError("a note that is too long"));
+    }
+    Ok(note)
 }
 
 /// The rolling hash of all decisions up to one: what two runs must agree on, and what a console

@@ -8,28 +8,30 @@
 //! belongs together (`correlate.rs`). Next: `correlate.rs`.
 
 mod family;
+mod people;
 mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use self::people::Moment;
 use self::requests::Requests;
-use crate::book::{Book, Entry};
+use crate::book::Book;
 use crate::codec::{CodecError, Put, Take};
 use crate::correlate::{Correlator, Desk, Family, Turn};
 use crate::counters::EngineCounters;
-use crate::decision::Handling;
-use crate::decision::{About, Answer, Cause, CommandState, Confirmation, Decision, Evidence};
-use crate::decision::{Refusal, RefusalCode, SensorState, Verdict};
+use crate::decision::{Answer, Cause, CommandState, Confirmation, Decision, Evidence};
+use crate::decision::{SensorState, Step, Verdict};
 use crate::detection::{Detection, Finding, Hearing, Malady};
 use crate::explain::CaseLook;
-use crate::id::{IncidentId, RuleId};
+use crate::id::RuleId;
 use crate::incident::Purpose;
 use crate::invariant::{Audit, Invariant};
 use crate::limits::INCIDENTS_MAX;
 use crate::operate::{Operations, Shown};
 use crate::reading::Reading;
-use crate::record::{Action, BundleHash, Command, Effect, EffectNews, Input, Record, Seq, Started};
+use crate::record::{Action, Ask, BundleHash, Command, Effect, EffectNews, Input, Record, Seq};
+use crate::record::{Open, Started};
 use crate::rules::{Provided, Rules};
 use crate::time::{Millis, Timestamp};
 use crate::timer::Timers;
@@ -90,7 +92,10 @@ impl Engine {
                 self.confirm(record, found, out);
             }
             Input::DeadLetter(_) => self.desk.counters.dead_letters += 1,
-            Input::Command(command) => self.command(record.at, &command, out),
+            Input::Command(command) => {
+                let (at, seq) = (record.at, record.seq);
+                self.command(Moment { at, seq }, &command, out);
+            }
             Input::Reload(hash) => self.reload(record.at, hash, found, out),
             Input::Effect(effect) => self.effect(record.at, record.seq, &effect, out),
             Input::Started(_) => {
@@ -271,7 +276,7 @@ impl Engine {
     }
 
     /// A person's order: done once, refused with a reason, or known to be done.
-    fn command(&mut self, at: Timestamp, command: &Command<'_>, out: &mut Vec<Decision>) {
+    fn command(&mut self, now: Moment, command: &Command<'_>, out: &mut Vec<Decision>) {
         if self.requests.knows(command.request) {
             self.desk.counters.requests_repeated += 1;
             return;
@@ -281,62 +286,39 @@ impl Engine {
             .parse()
             .expect("a command's request is valid");
         let actor = command.actor.parse().expect("a command's actor is valid");
+        let note = match command.action {
+            Action::About { note, .. } | Action::Open(Open { note, .. }) => note,
+            Action::Acknowledge(_) | Action::Operate(_) => "",
+        };
         let cause = Cause {
             request: Some((request, actor)),
+            note: note.into(),
             ..Cause::default()
         };
-        let refusal = match command.action {
-            Action::Acknowledge(id) => self.acknowledge(at, id, &cause, out),
-            Action::Operate(order) => {
-                let (operations, mut turn) = self.operate(at, out);
-                operations.order(&order, &cause, &mut turn).err()
+        let followed = match command.action {
+            Action::Acknowledge(id) => {
+                let step = Ask::Step(Step::Acknowledge);
+                self.ask(now, id, (step, ""), &cause, out)
             }
+            Action::Operate(order) => {
+                let (operations, mut turn) = self.operate(now.at, out);
+                operations.order(&order, &cause, &mut turn)
+            }
+            Action::About {
+                incident,
+                ask,
+                sources,
+                ..
+            } => self.ask(now, incident, (ask, sources), &cause, out),
+            Action::Open(open) => self.open(now, &open, &cause, out),
         };
-        match refusal {
-            None => self.requests.accept(command.request),
-            Some(refusal) => {
-                let mut turn = self.turn(at, out);
+        match followed {
+            Ok(()) => self.requests.accept(command.request),
+            Err(refusal) => {
+                let mut turn = self.turn(now.at, out);
                 turn.decide(Verdict::CommandRefused(refusal), cause);
             }
         }
-    }
-
-    /// Only a person acknowledges (INV-10). The id of a merged incident means its survivor.
-    fn acknowledge(
-        &mut self,
-        at: Timestamp,
-        asked: IncidentId,
-        cause: &Cause,
-        out: &mut Vec<Decision>,
-    ) -> Option<Refusal> {
-        let refuse = |code| {
-            let about = About::Incident(asked);
-            Some(Refusal { code, about })
-        };
-        let Some((id, entry)) = self.desk.book.resolve(asked) else {
-            return refuse(RefusalCode::UnknownIncident);
-        };
-        let state = match entry {
-            Entry::Over(state) if state.handling == Handling::Acknowledged => {
-                return refuse(RefusalCode::AlreadyAcknowledged);
-            }
-            Entry::Over(state) => {
-                state.handling = Handling::Acknowledged;
-                state.as_ref().clone()
-            }
-            Entry::Live(rule) => {
-                let correlator = self.correlators.get_mut(rule);
-                let correlator = correlator.expect("live incidents are of rules that hold");
-                match correlator.acknowledge(id) {
-                    Some(state) => state,
-                    None => return refuse(RefusalCode::AlreadyAcknowledged),
-                }
-            }
-            Entry::Merged(_) => unreachable!("resolved"),
-        };
-        let mut turn = self.turn(at, out);
-        turn.decide(Verdict::IncidentAcknowledged(state), cause.clone());
-        None
     }
 
     /// Puts other rules into force. What the stages found by that is still taken by the old
@@ -388,6 +370,22 @@ impl Engine {
             desk: &mut self.desk,
             decisions,
         }
+    }
+
+    /// The rules at work, and a moment for what people ask.
+    fn people<'a>(
+        &'a mut self,
+        at: Timestamp,
+        decisions: &'a mut Vec<Decision>,
+    ) -> (&'a mut BTreeMap<RuleId, Correlator>, Turn<'a>) {
+        let turn = Turn {
+            at,
+            due: None,
+            rules: &self.rules,
+            desk: &mut self.desk,
+            decisions,
+        };
+        (&mut self.correlators, turn)
     }
 
     /// The commands, and a moment for them.
@@ -461,7 +459,7 @@ impl Engine {
             return Err(CodecError("other correlation rules than hold"));
         }
         engine.desk.timers = Timers::from_iter(timers);
-        engine.desk.book = Book::take(take, INCIDENTS_MAX)?;
+        engine.desk.book = Book::take(format, take, INCIDENTS_MAX)?;
         engine.requests = Requests::take(take)?;
         if format >= 2 {
             engine.operations = Operations::take(take)?;

@@ -4,6 +4,7 @@
 //! candidate is an incident that has not opened yet: nobody was told of it. Who its members are is
 //! in `incident/cluster.rs`; what may follow what is in `correlate/lifecycle.rs`.
 
+mod docket;
 mod cluster;
 mod member;
 mod places;
@@ -13,11 +14,12 @@ mod explain;
 use std::collections::VecDeque;
 
 pub(crate) use self::cluster::{Cluster, Source, World};
-pub(crate) use self::member::Statement;
+pub(crate) use self::docket::{Docket, Grounds};
+pub(crate) use self::member::{Member, Statement};
 use crate::codec::{CodecError, Put, Take};
-use crate::decision::{Certainty, Condition, Evidence, Handling, IncidentState, Severity};
+use crate::decision::{Certainty, Condition, Evidence, IncidentState, Severity};
 use crate::id::{IncidentId, IncidentKind, RuleId, SensorId, ZoneId};
-use crate::limits::CANDIDATE_EVIDENCE_MAX;
+use crate::limits::{APART_MAX, CANDIDATE_EVIDENCE_MAX};
 use crate::record::{Seq, incident_id};
 use crate::time::Timestamp;
 
@@ -34,17 +36,26 @@ pub(crate) enum Purpose {
     Retire,
     /// It takes further children.
     Adopt,
+    /// Nobody has seen it in time.
+    Escalate,
+    /// It has been less grave for long enough.
+    Lower,
 }
 
 impl Purpose {
     /// All of them, in order.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; Self::COUNT] = [
         Self::Decay,
         Self::Tell,
         Self::Clear,
         Self::Retire,
         Self::Adopt,
+        Self::Escalate,
+        Self::Lower,
     ];
+
+    /// How many there are.
+    pub const COUNT: usize = 7;
 }
 
 /// An incident, or a candidate for one, with its members.
@@ -67,7 +78,8 @@ pub(crate) struct Incident {
     pub severity: Severity,
     pub certainty: Certainty,
     pub condition: Condition,
-    pub handling: Handling,
+    /// What people do about it.
+    pub docket: Docket,
     pub episode: u32,
     /// Evidence that no decision has named yet.
     pub untold: VecDeque<Evidence>,
@@ -76,13 +88,17 @@ pub(crate) struct Incident {
     /// Something that cannot wait for the next telling.
     pub urgent: bool,
     /// When each of its timers is due, by [`Purpose`].
-    pub dues: [Option<Timestamp>; 5],
+    pub dues: [Option<Timestamp>; Purpose::COUNT],
     /// What caused it.
     pub parent: Option<IncidentId>,
     /// When its sources first and last observed it; of rules with a front only.
     pub observed: Option<(Timestamp, Timestamp)>,
     /// The gravest that any of its children ever was: it is never less grave itself (INV-18).
     pub from_children: Severity,
+    /// A person said what caused it, or that nothing is known to have.
+    pub parent_by_person: bool,
+    /// What a person has split from it, or it from: evidence makes no one of them again.
+    pub apart: Vec<IncidentId>,
 }
 
 impl Incident {
@@ -97,15 +113,17 @@ impl Incident {
             severity: Severity::Unknown,
             certainty: Certainty::Unknown,
             condition: Condition::Active,
-            handling: Handling::New,
+            docket: Docket::new(),
             episode: 1,
             untold: VecDeque::new(),
             told_at: now,
             urgent: false,
-            dues: [None; 5],
+            dues: [None; Purpose::COUNT],
             parent: None,
             observed: None,
             from_children: Severity::Unknown,
+            parent_by_person: false,
+            apart: Vec::new(),
         }
     }
 
@@ -133,14 +151,14 @@ impl Incident {
         full
     }
 
-    /// The survivor of a merger: as grave as the graver of the two. An acknowledgement does not
-    /// hold for a survivor that another incident made graver than the person saw.
+    /// The survivor of a merger: as grave as the graver of the two. What a person has seen does not
+    /// hold for a survivor that another incident made graver.
     #[must_use]
     pub fn after_merging(mut self, loser: Self) -> Self {
         let between_incidents = loser.opened_at.is_some();
         let graver = loser.severity > self.severity;
-        if between_incidents && graver && self.handling == Handling::Acknowledged {
-            self.handling = Handling::New;
+        if between_incidents {
+            self.docket.after_merging(&loser.docket, graver);
         }
         self.rise(loser.severity, loser.certainty);
         self.from_children = self.from_children.max(loser.from_children);
@@ -154,6 +172,10 @@ impl Incident {
             let mut parents = [self.parent, loser.parent].into_iter().flatten();
             self.parent = parents.find(|parent| !both.contains(parent));
         }
+        self.parent_by_person |= between_incidents && loser.parent_by_person;
+        self.apart.extend(loser.apart);
+        let over = self.apart.len().saturating_sub(APART_MAX);
+        self.apart.drain(..over);
         self.urgent |= between_incidents;
         self.untold.extend(loser.untold);
         let untold = self.untold.make_contiguous();
@@ -170,13 +192,23 @@ impl Incident {
         self.observed = Some((first.min(at), last.max(at)));
     }
 
-    /// Rises to what new evidence says; a graver incident is told at once.
+    /// Rises to what new evidence says; a graver incident is told at once. What a person has seen
+    /// and judged to be less raises nothing.
     pub fn rise(&mut self, severity: Severity, certainty: Certainty) {
-        if severity > self.severity {
+        if severity > self.severity.max(self.docket.judged) {
             self.severity = severity;
             self.urgent = true;
+            self.docket.graded();
         }
         self.certainty = self.certainty.max(certainty);
+    }
+
+    /// Evidence makes no one of it and another. Of those beyond the bound the oldest is forgotten.
+    pub fn keep_apart(&mut self, other: IncidentId) {
+        if self.apart.len() == APART_MAX {
+            self.apart.remove(0);
+        }
+        self.apart.push(other);
     }
 
     /// Puts the whole state, for a digest or a snapshot.
@@ -189,7 +221,7 @@ impl Incident {
         out.put_u8(self.severity as u8);
         out.put_u8(self.certainty as u8);
         out.put_u8(self.condition as u8);
-        out.put_u8(self.handling as u8);
+        self.docket.put(out);
         out.put_u32(self.episode);
         out.put_count(self.untold.len());
         for evidence in &self.untold {
@@ -206,6 +238,9 @@ impl Incident {
             out.put_time(last);
         });
         out.put_u8(self.from_children as u8);
+        out.put_flag(self.parent_by_person);
+        out.put_count(self.apart.len());
+        self.apart.iter().for_each(|id| out.put_u64(id.to_bits()));
     }
 
     /// The incident as it was put; before format 2 none had a parent.
@@ -219,7 +254,7 @@ impl Incident {
             severity: Severity::take(take)?,
             certainty: Certainty::take(take)?,
             condition: Condition::take(take)?,
-            handling: Handling::take(take)?,
+            docket: Docket::take(format, take)?,
             episode: take.u32()?,
             untold: take_untold(take)?,
             told_at: take.time()?,
@@ -237,13 +272,18 @@ impl Incident {
                 1 => Severity::Unknown,
                 _ => Severity::take(take)?,
             },
+            parent_by_person: format > 1 && take.flag()?,
+            apart: match format {
+                1 => Vec::new(),
+                _ => {
+                    let count = take.count(APART_MAX)?;
+                    take.each(count, incident_id)?
+                }
+            },
         };
-        let [_, tell, clear, retire, adopt] = incident.dues;
-        let of_incidents = tell
-            .or(clear)
-            .or(retire)
-            .or(adopt)
-            .or(incident.parent.map(|_| incident.begun_at));
+        let [_, of_incidents @ ..] = incident.dues;
+        let of_incidents = of_incidents.into_iter().flatten().next();
+        let of_incidents = of_incidents.or(incident.parent.map(|_| incident.begun_at));
         if incident.opened_at.is_none() && of_incidents.is_some() {
             return Err(CodecError("a candidate waits for what only incidents do"));
         }
@@ -256,9 +296,12 @@ fn take_untold(take: &mut Take<'_>) -> Result<VecDeque<Evidence>, CodecError> {
     take.each(count, Evidence::decode).map(VecDeque::from)
 }
 
-fn take_dues(format: u16, take: &mut Take<'_>) -> Result<[Option<Timestamp>; 5], CodecError> {
-    let mut dues = [None; 5];
-    let count = if format == 1 { 4 } else { 5 };
+fn take_dues(
+    format: u16,
+    take: &mut Take<'_>,
+) -> Result<[Option<Timestamp>; Purpose::COUNT], CodecError> {
+    let mut dues = [None; Purpose::COUNT];
+    let count = if format == 1 { 4 } else { Purpose::COUNT };
     for due in &mut dues[..count] {
         *due = take.option(Take::time)?;
     }
@@ -294,7 +337,7 @@ impl Case {
             severity: incident.severity,
             certainty: incident.certainty,
             condition: incident.condition,
-            handling: incident.handling,
+            handling: incident.docket.handling,
             position,
             radius_m: position.map_or(0, |middle| self.cluster.radius_m(middle)),
             zone: incident.zone.clone(),
@@ -303,6 +346,36 @@ impl Case {
             sensors: self.cluster.sources(),
             readings: self.cluster.readings,
             parent: incident.parent,
+            escalated: incident.docket.escalated,
         }
+    }
+
+    /// What it rests on.
+    pub fn grounds(&self) -> Grounds {
+        Grounds {
+            condition: self.incident.condition,
+            sources: self.cluster.sources(),
+            severity: self.gravest(),
+        }
+    }
+
+    /// The gravest that its members say at this time, and its children ever said.
+    pub fn gravest(&self) -> Severity {
+        self.cluster.gravest().max(self.incident.from_children)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p5_an_incident_is_kept_apart_from_so_many_others_and_no_more() {
+        let id = |number: usize| IncidentId::derive(&[&number.to_string()]);
+        let (kind, zone) = ("flood".parse().unwrap(), "_".parse().unwrap());
+        let mut incident = Incident::begin(id(0), kind, zone, Timestamp::from_millis(0));
+        (1..=APART_MAX + 1).for_each(|number| incident.keep_apart(id(number)));
+        assert_eq!(incident.apart.len(), APART_MAX);
+        assert!(!incident.apart.contains(&id(1)) && incident.apart.contains(&id(2)));
     }
 }

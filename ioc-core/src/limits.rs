@@ -138,5 +138,12 @@ pub const CHILDREN_PER_STEP: usize = 32;
 /// … so much later, by logical time.
 pub const CHILDREN_STEP: Millis = Millis(1);
 
+/// How many incidents an incident is kept apart from by a person's word. For a new one the oldest is
+/// forgotten.
+pub const APART_MAX: usize = 64;
+
+/// How many bytes the names of sources have that a person may name at once.
+pub const NAMED_BYTES_MAX: usize = 32_768;
+
 /// How much time passes between two tellings of an incident's growth, at least.
 pub const TELL_INTERVAL: Millis = Millis(250);

@@ -4,8 +4,12 @@
 //! the unit of determinism: it carries its own number and logical time; what framed it on the way
 //! (a batch, a shard) never shows. Next: `detect.rs`.
 
+mod ask;
+
+pub use self::ask::{Ask, Open, Said};
+
 use crate::codec::{CodecError, Put, Take};
-use crate::decision::{Answer, AnswerWord, CommandState};
+use crate::decision::{Answer, AnswerWord, CommandState, note};
 use crate::folded::Folded;
 use crate::id::{Actor, ActuatorId, CommandKey, CommandName, IncidentId, RequestId};
 use crate::reading::Reading;
@@ -98,12 +102,26 @@ pub struct Command<'a> {
 }
 
 /// What a person can ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Action<'a> {
     /// I have seen this incident and I am on it (ISA-18.2: acknowledge).
     Acknowledge(IncidentId),
     /// An actuator is to do something.
     Operate(Operate<'a>),
+    /// Something is asked about an incident.
+    About {
+        /// Which.
+        incident: IncidentId,
+        /// What.
+        ask: Ask,
+        /// The sources that it is about, a line each: a sensor, or `sensor/reading` for one report;
+        /// empty if it is about all.
+        sources: &'a str,
+        /// What is said to it; empty if nothing.
+        note: &'a str,
+    },
+    /// A person knows of something that no sensor has said.
+    Open(Open<'a>),
 }
 
 /// What an actuator is to do.
@@ -477,6 +495,22 @@ impl<'a> Command<'a> {
                 out.put_u8(2);
                 operate.encode(out);
             }
+            Action::About {
+                incident,
+                ask,
+                sources,
+                note,
+            } => {
+                out.put_u8(3);
+                out.put_u64(incident.to_bits());
+                ask.encode(out);
+                out.put_text(sources);
+                out.put_text(note);
+            }
+            Action::Open(open) => {
+                out.put_u8(4);
+                open.encode(out);
+            }
         }
     }
 
@@ -488,6 +522,13 @@ impl<'a> Command<'a> {
         let action = match take.u8()? {
             1 => Action::Acknowledge(incident_id(take)?),
             2 => Action::Operate(Operate::decode(take)?),
+            3 => Action::About {
+                incident: incident_id(take)?,
+                ask: Ask::decode(take)?,
+                sources: ask::sources(take)?,
+                note: note(take)?,
+            },
+            4 => Action::Open(Open::decode(take)?),
             _ => return Err(CodecError("unknown action")),
         };
         Ok(Self {

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::bundle::{
-    Actuator, Bundle, City, CorrelationRule, DetectionRule, Sensor, Silence, Test,
+    Actuator, Bundle, City, CorrelationRule, DetectionRule, HandlingRules, Sensor, Silence, Test,
 };
 use crate::hash::Map;
 use crate::id::{IncidentKind, ReadingKind, RuleId, SensorId, ZoneId};
@@ -17,6 +17,9 @@ use crate::network::Networks;
 use crate::place::Position;
 use crate::record::BundleHash;
 use crate::time::Millis;
+
+/// What evidence that a person gives names in place of a rule. No rule may have this name.
+pub const BY_PERSON: &str = "by-person";
 
 /// A bundle with its indices.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub struct Rules {
     shows_outcomes: Vec<bool>,
     /// What findings about outcomes name in place of a rule.
     outcomes: RuleId,
+    /// What evidence that a person gives names in place of a rule.
+    by_person: RuleId,
     networks: Arc<Networks>,
     causes: Map<IncidentKind, Vec<RuleId>>,
     nowhere: ZoneId,
@@ -84,6 +89,7 @@ impl Rules {
             takers: takers(&bundle.correlations),
             shows_outcomes: shows_outcomes(&bundle.city),
             outcomes: "outcome".parse().expect("a word is a rule's name"),
+            by_person: BY_PERSON.parse().expect("a word is a rule's name"),
             networks: Arc::new(Networks::new(&bundle.city)),
             causes: causes(&bundle.correlations),
             kinds,
@@ -101,6 +107,7 @@ impl Rules {
             hash: BundleHash([0; 32]),
             detections: Vec::new(),
             correlations: Vec::new(),
+            handling: HandlingRules::NONE,
             city: City::default(),
         }))
     }
@@ -166,6 +173,16 @@ impl Rules {
     pub(crate) fn shows_outcomes(&self, sensor: u32, kind: &str) -> bool {
         let shows = self.shows_outcomes.get(sensor as usize);
         shows == Some(&true) && self.sensor(sensor).kind.as_str() == kind
+    }
+
+    /// What is asked of people.
+    pub(crate) fn handling(&self) -> &HandlingRules {
+        &self.bundle.handling
+    }
+
+    /// What evidence that a person gives names in place of a rule.
+    pub(crate) fn by_person(&self) -> &RuleId {
+        &self.by_person
     }
 
     /// What findings about outcomes name in place of a rule.

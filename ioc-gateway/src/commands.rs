@@ -23,7 +23,9 @@ use ioc_core::decision::CommandState;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+pub use self::attempts::Attempt;
 pub use self::book::CommandBook;
+pub use self::elsewhere::{Broken, Way, deliver as over};
 pub use self::listener::deliver as over_listener;
 pub use self::mqtt::deliver as over_mqtt;
 pub use self::nats::deliver as over_nats;

@@ -34,8 +34,14 @@ export function cityOf(geojson) {
   const places = new WeakMap();
   const [west, south] = metres([box.west, box.south]);
   const [east, north] = metres([box.east, box.north]);
+  const place = (x, y) => [
+    middle[0] + x / METRES_PER_DEGREE / narrow,
+    middle[1] + y / METRES_PER_DEGREE,
+  ];
   return {
     metres,
+    /** The longitude and latitude of a point in metres. */
+    place,
     zones,
     sensors,
     assets: points("asset"),

@@ -1,13 +1,14 @@
 // Why the chosen incident is there: its state and the readings that it rests on.
 //
 // Arrives: the chosen incident from the store, its decisions from REST, later ones from the
-// stream. Leaves: the pane, and the acknowledge button. Next: `timeline.js`, what happened to it.
+// stream. Leaves: the pane, and the operator's choice of a step (`handling.js`). Next:
+// `timeline.js`, what happened to it.
 
 import { el, picture, setText, shape } from "./dom.js";
+import { handlingPart } from "./handling.js";
 import { situation } from "./situation.js";
-import { isNew } from "./store.js";
 import { stepsOf, timeline } from "./timeline.js";
-import { SEVERITY, TICK, clock, date, distance, pictogram, plural, span, spoken } from "./words.js";
+import { SEVERITY, clock, date, distance, pictogram, plural, span, spoken } from "./words.js";
 import { value } from "./words.js";
 
 const EVIDENCE_MAX = 8;
@@ -15,12 +16,13 @@ const EVIDENCE_MAX = 8;
 const DECISIONS_MAX = 1000;
 
 export class Detail {
-  /** `onAcknowledge(id)`, `onSelect(id)`; `placeOf(incident)`; `cityNow()`, as `cityOf` made it. */
-  constructor({ root, onAcknowledge, onSelect, placeOf, cityNow }) {
-    Object.assign(this, { root, onAcknowledge, onSelect, placeOf, cityNow });
+  /** `onStep(id, step)`, `onSelect(id)`; `placeOf(incident)`; `cityNow()`, as `cityOf` made it. */
+  constructor({ root, onStep, onSelect, placeOf, cityNow }) {
+    Object.assign(this, { root, onStep, onSelect, placeOf, cityNow });
     this.forget();
     root.addEventListener("click", (event) => {
-      if (event.target.closest("#acknowledge")) onAcknowledge(this.id);
+      const step = event.target.closest("[data-step]");
+      if (step) onStep(this.id, step.dataset.step);
       const other = event.target.closest("[data-other-incident]");
       if (other) onSelect(other.dataset.otherIncident);
       const run = event.target.closest("[data-run]");
@@ -138,7 +140,7 @@ export class Detail {
           role: "region",
           "aria-label": "Why, and what happened",
         },
-        this.action(incident, may, pending),
+        handlingPart(incident, may, pending, this.store.you),
         this.facts(incident),
         this.why(incident),
         timeline(stepsOf(this.inOrder(), this.id), this.unfolded, this.leftOut),
@@ -164,33 +166,6 @@ export class Detail {
     );
   }
 
-  action(incident, may, pending) {
-    if (incident.acknowledged_at) {
-      const by = incident.acknowledged_by ?? "somebody";
-      const at = clock(Date.parse(incident.acknowledged_at));
-      const text = `Acknowledged by ${by} at ${at}`;
-      return el("p", { class: "done", "data-testid": "acknowledged" }, picture(TICK), text);
-    }
-    if (!isNew(incident)) return null;
-    const label = pending ? "Acknowledging…" : "Acknowledge";
-    const button = el(
-      "button",
-      {
-        type: "button",
-        id: "acknowledge",
-        class: "primary",
-        "data-testid": "acknowledge",
-        "aria-keyshortcuts": "a",
-        disabled: !may.ok || pending,
-        title: may.ok ? "I have seen it and I am on it" : may.why,
-      },
-      label,
-      el("kbd", {}, "a"),
-    );
-    const hint = may.ok ? null : el("p", { class: "hint", "data-testid": "command-hint" }, may.why);
-    return el("div", { class: "action" }, button, hint);
-  }
-
   facts(incident) {
     const opened = Date.parse(incident.opened_at);
     const when = { class: "number", title: `${date(opened)}, ${incident.opened_at}` };
@@ -199,7 +174,7 @@ export class Detail {
     const evidence = `${plural(sensors, "sensor")}, ${plural(readings, "reading")}`;
     const rows = [
       ["Condition", el("dd", { class: `condition ${condition}` }, spoken(condition))],
-      ["Handling", el("dd", {}, spoken(incident.handling))],
+      ["Handling", el("dd", { "data-testid": "handling-word" }, spoken(incident.handling))],
       ["Opened", el("dd", when, clock(opened))],
       [incident.ended_at ? "Lasted" : "For", this.age],
       ["Evidence", el("dd", {}, evidence)],

@@ -1,6 +1,7 @@
 // The list that an operator works from: what nobody has seen first, then the gravest, then the
 // newest. Bounded: at most ROWS_MAX rows are drawn, and it says how many more there are.
 
+import { passedOn } from "./handling.js";
 import { el, picture, setText, shape } from "./dom.js";
 import { byUrgency, counts, isNew, isOpen } from "./store.js";
 import { SEVERITY, TICK, pictogram, plural, span, spoken, watch } from "./words.js";
@@ -109,7 +110,9 @@ export class List {
     setText(row.where, place);
     setText(row.severity, SEVERITY[incident.severity].word);
     setText(row.condition, incident.condition);
-    setText(row.handling, incident.handling);
+    setText(row.handling, incident.escalated_to ? "passed on" : incident.handling);
+    row.handling.title = passedOn(incident) ?? "";
+    row.handling.classList.toggle("late", Boolean(incident.escalated_to));
     setText(row.sensors, plural(incident.sensors, "sensor"));
   }
 

@@ -4,6 +4,7 @@
 
 import { Actuators } from "./actuators.js";
 import { Detail } from "./detail.js";
+import { ask, asks } from "./dialog.js";
 import { byId, el, setText, shape } from "./dom.js";
 import { Feed } from "./feed.js";
 import { Health } from "./health.js";
@@ -47,7 +48,7 @@ const list = new List({
 const feed = new Feed({ root: byId("feed"), onSelect: select, placeOf });
 const detail = new Detail({
   root: byId("detail"),
-  onAcknowledge: acknowledge,
+  onStep: take,
   onSelect: select,
   placeOf,
   cityNow: () => map.city,
@@ -176,17 +177,34 @@ function may() {
   return { ok: false, why };
 }
 
-async function acknowledge(id) {
+/** Takes a step about an incident, when what has to be said to it has been said. */
+async function take(id, step) {
   const incident = store.incidents.get(id);
-  if (!incident || !isNew(incident) || pending.has(id)) return;
+  if (!incident || pending.has(id)) return;
   const allowed = may();
   if (!allowed.ok) return toast(allowed.why);
+  const initial = { severity: incident.severity };
+  const said = asks(step, incident) ? await ask(step, incident, { initial }) : {};
+  if (said === null) return;
   pending.add(id);
   planDraw();
-  const answer = await live.command("acknowledge", { incident: id });
+  const answer = await live.command(step, { incident: id, ...said });
   pending.delete(id);
-  if (answer.type === "refused") toast(`Not acknowledged: ${answer.message}`);
+  if (answer.type === "refused") toast(`Not done: ${answer.message}`);
   planDraw();
+}
+
+/** Opens an incident that no sensor knows of, in the middle of the map. */
+async function open() {
+  const allowed = may();
+  if (!allowed.ok) return toast(allowed.why);
+  const kinds = [...new Set([...store.incidents.values()].map(({ kind }) => kind))].sort();
+  const [lon, lat] = map.middle();
+  const hint = `It is placed in the middle of the map: ${lon.toFixed(5)}, ${lat.toFixed(5)}`;
+  const said = await ask("open", null, { kinds, hint });
+  if (said === null) return;
+  const answer = await live.command("open", { ...said, position: [lon, lat] });
+  if (answer.type === "refused") toast(`Not opened: ${answer.message}`);
 }
 
 /** Orders an actuator to do something, in place of what is under way there. */
@@ -296,12 +314,21 @@ const KEYS = {
   ArrowUp: () => list.move(-1),
   j: () => list.move(1),
   k: () => list.move(-1),
-  a: () => selected !== null && acknowledge(selected),
+  a: () => acknowledgeSelected(),
+  n: () => open(),
   z: () => map.goTo(store.incidents.get(selected)),
   Escape: () => select(null),
 };
 
+/** Acknowledges the chosen incident, if nobody has. */
+function acknowledgeSelected() {
+  const incident = store.incidents.get(selected);
+  if (incident && isNew(incident)) take(selected, "acknowledge");
+}
+
 addEventListener("keydown", (event) => {
+  // Whoever writes means letters.
+  if (event.target.closest?.("dialog, input, select, textarea")) return;
   const scrolls = event.target.closest?.(".detail-body, .lines") && event.key.startsWith("Arrow");
   if (event.ctrlKey || event.metaKey || event.altKey || scrolls) return;
   const act = KEYS[event.key];
@@ -332,6 +359,8 @@ addEventListener("hashchange", () => {
   live.lose(live.socket, null);
   live.retryNow();
 });
+
+byId("open").addEventListener("click", open);
 
 readAddress();
 loadCity();

@@ -50,6 +50,11 @@ export class CityMap {
     this.move(() => this.camera.fit());
   }
 
+  /** The place in the middle of what is shown: longitude, then latitude. */
+  middle() {
+    return this.city.place(this.camera.x, this.camera.y);
+  }
+
   /** Goes to an incident. */
   goTo(incident) {
     this.move(() => this.camera.goTo(incident));

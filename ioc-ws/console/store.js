@@ -165,28 +165,41 @@ function applyIncident(store, decision) {
 
 /** The incident as a decision leaves it, given what was known of it before. */
 function after(before, decision) {
-  const open = decision.incident.condition !== "cleared";
   return {
     ...decision.incident,
     rule: before?.rule ?? decision.cause.rule ?? null,
     updated_seq: decision.seq,
     updated_at: decision.at,
     ...acknowledged(before, decision),
-    ended_at: open ? null : (before?.ended_at ?? decision.at),
+    ...handled(before, decision),
+    ended_at: isUnderWay(decision.incident) ? null : (before?.ended_at ?? decision.at),
   };
+}
+
+/** Whether somebody is to see to it still: it goes on and nobody has put it aside, or people are at
+ * work on it. */
+function isUnderWay({ condition, handling }) {
+  if (["merged", "closed", "dismissed"].includes(handling)) return false;
+  return condition !== "cleared" || ["confirmed", "responding", "contained"].includes(handling);
 }
 
 function acknowledged(before, decision) {
   if (decision.incident.handling === "new") {
     return { acknowledged_at: null, acknowledged_by: null };
   }
-  if (decision.type === "incident_acknowledged") {
+  const seen = before?.acknowledged_at ?? null;
+  if (seen === null && (decision.type === "incident_acknowledged" || decision.cause.actor)) {
     return { acknowledged_at: decision.at, acknowledged_by: decision.cause.actor ?? null };
   }
-  return {
-    acknowledged_at: before?.acknowledged_at ?? null,
-    acknowledged_by: before?.acknowledged_by ?? null,
-  };
+  return { acknowledged_at: seen, acknowledged_by: before?.acknowledged_by ?? null };
+}
+
+/** The last thing that a person did about it. */
+function handled(before, decision) {
+  if (decision.cause.actor) {
+    return { handled_at: decision.at, handled_by: decision.cause.actor };
+  }
+  return { handled_at: before?.handled_at ?? null, handled_by: before?.handled_by ?? null };
 }
 
 function forgetEnded(store) {

@@ -4,6 +4,7 @@
 // Promise: how it opened and every change of its state are shown; only plain updates fold.
 
 import { el } from "./dom.js";
+import { passedOn } from "./handling.js";
 import { clock, distance, plural, spoken } from "./words.js";
 
 /** At most so many steps are shown: the newest, and the first. */
@@ -31,8 +32,33 @@ export function stepsOf(decisions, id) {
   return steps.map((step) => ({ ...step, text: textOf(step, id) }));
 }
 
-function textOf({ decision, rose, updates }, id) {
+/** What a person did, each with who did it. */
+const DONE = {
+  incident_acknowledged: "Acknowledged",
+  incident_confirmed: "Confirmed",
+  incident_responding: "Units respond",
+  incident_contained: "Contained",
+  incident_resolved: "Resolved",
+  incident_closed: "Closed",
+  incident_dismissed: "Dismissed",
+  incident_undone: "Last step undone",
+};
+
+function textOf(step, id) {
+  const { actor, note } = step.decision.cause;
+  const by = actor ? ` by ${actor}` : "";
+  const said = note ? `: ${note}` : "";
+  const done = DONE[step.decision.type];
+  if (!done) return `${happened(step, id)}${by}${said}`;
+  const { incident, passed_over } = step.decision;
+  const reason = incident.dismissed_as ? ` as ${spoken(incident.dismissed_as).toLowerCase()}` : "";
+  const over = passed_over ? `, passing over ${passed_over.join(", ")}` : "";
+  return `${done}${reason}${by}${over}${said}`;
+}
+
+function happened({ decision, rose, updates }, id) {
   const { type, incident, into, cause } = decision;
+  if (type === "incident_reopened" && cause.actor) return "Reopened";
   if (rose && type === "incident_updated") return `Rose to ${incident.severity}`;
   switch (type) {
     case "incident_opened":
@@ -49,8 +75,10 @@ function textOf({ decision, rose, updates }, id) {
       return `Reopened: episode ${incident.episode}`;
     case "incident_linked":
       return incident.parent ? `Caused by ${incident.parent}` : "Its cause is not known";
-    case "incident_acknowledged":
-      return cause.actor ? `Acknowledged by ${cause.actor}` : "Acknowledged";
+    case "incident_escalated":
+      return passedOn(incident) ?? "Passed on";
+    case "incident_rated":
+      return `Rated ${incident.severity}`;
     default:
       return spoken(type);
   }

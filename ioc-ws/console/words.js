@@ -94,10 +94,14 @@ export function told(decision, placeOf) {
         return { verb: "reopened", text: here, note: `episode ${incident.episode}` };
       case "incident_linked":
         return { verb: "linked", text: here, note: causedBy(incident) };
-      case "incident_acknowledged":
-        return { verb: "acknowledged", text: here, note: by(decision) };
-      default:
-        return { verb: spoken(type), text: here, note: "" };
+      case "incident_escalated":
+        return { verb: "passed on", text: here, note: incident.escalated_to.replaceAll("_", " ") };
+      case "incident_rated":
+        return { verb: "rated", text: here, note: `${incident.severity} ${by(decision)}`.trim() };
+      default: {
+        const verb = type.replace("incident_", "").replaceAll("_", " ");
+        return { verb, text: here, note: by(decision) };
+      }
     }
   }
   if (sensor) {

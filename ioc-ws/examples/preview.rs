@@ -172,6 +172,7 @@ impl Evening {
             sensors: 1,
             readings: 1,
             parent: None,
+            escalated: None,
         };
         self.incidents.push(state.clone());
         let evidence = self.evidence(which, None);

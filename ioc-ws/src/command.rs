@@ -6,9 +6,11 @@
 //! order does, which is the core's to decide.
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
-use ioc_core::decision::RefusalCode;
-use ioc_core::id::{Actor, ActuatorId, CommandKey, CommandName, IncidentId, RequestId};
-use ioc_core::record::{Action, Operate, Seq};
+use ioc_core::decision::{Condition, Handling, RefusalCode, Step};
+use ioc_core::id::{
+    Actor, ActuatorId, CommandKey, CommandName, IncidentId, IncidentKind, RequestId,
+};
+use ioc_core::record::{Action, Ask, Open, Operate, Said, Seq};
 use ioc_core::time::Timestamp;
 use tokio::sync::oneshot;
 
@@ -17,8 +19,36 @@ use tokio::sync::oneshot;
 pub enum Order {
     /// To acknowledge this incident.
     Acknowledge(IncidentId),
+    /// Something about an incident.
+    About(AboutOrder),
+    /// To open an incident.
+    Open(OpenOrder),
     /// To have an actuator do something.
     Operate(OperateOrder),
+}
+
+/// What is asked about an incident.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AboutOrder {
+    /// Which.
+    pub incident: IncidentId,
+    /// What.
+    pub ask: Ask,
+    /// The sources that it is about, a line each; empty if it is about all.
+    pub sources: Box<str>,
+    /// What is said to it; empty if nothing.
+    pub note: Box<str>,
+}
+
+/// What a person knows of and no sensor has said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenOrder {
+    /// What kind of incident it is.
+    pub kind: IncidentKind,
+    /// What is known of it.
+    pub said: Said,
+    /// More, for people; empty if nothing.
+    pub note: Box<str>,
 }
 
 /// What an actuator is to do.
@@ -41,6 +71,17 @@ impl Order {
     pub fn action(&self) -> Action<'_> {
         match self {
             Self::Acknowledge(incident) => Action::Acknowledge(*incident),
+            Self::About(order) => Action::About {
+                incident: order.incident,
+                ask: order.ask,
+                sources: &order.sources,
+                note: &order.note,
+            },
+            Self::Open(order) => Action::Open(Open {
+                kind: order.kind.as_str(),
+                said: order.said,
+                note: &order.note,
+            }),
             Self::Operate(order) => Action::Operate(Operate {
                 actuator: order.actuator.as_str(),
                 command: order.command.as_str(),
@@ -76,6 +117,8 @@ pub enum RefusalReason {
     StorageFull,
     /// The core could not follow it.
     Core(RefusalCode),
+    /// The core could not follow it, as the incident stands.
+    Standing(RefusalCode, Handling, Condition),
 }
 
 impl RefusalReason {
@@ -85,42 +128,98 @@ impl RefusalReason {
             Self::Busy => "busy",
             Self::Stopping => "stopping",
             Self::StorageFull => "storage_full",
-            Self::Core(code) => code.word(),
+            Self::Core(code) | Self::Standing(code, ..) => code.word(),
         }
     }
 
-    /// The reason in a sentence, for a person.
-    pub const fn message(self) -> &'static str {
+    /// The reason in a sentence, for a person, with what is possible instead.
+    pub fn message(self) -> String {
+        let Self::Standing(_, handling, condition) = self else {
+            return self.sentence().to_owned();
+        };
+        let possible = possible(handling, condition);
+        let instead = match possible.is_empty() {
+            true => String::new(),
+            false => format!("; possible now: {}", possible.join(", ")),
+        };
+        let (handling, condition) = (handling.word(), condition.word());
+        format!(
+            "{} (it is {handling}, and {condition}){instead}",
+            self.sentence()
+        )
+    }
+
+    const fn sentence(self) -> &'static str {
         match self {
             Self::Busy => "too many commands are under way; send it again",
             Self::Stopping => "the server is stopping; send it again when it is back",
             Self::StorageFull => "the server's disk is full; send it again when there is space",
-            Self::Core(RefusalCode::UnknownIncident) => {
-                "no incident has this id, or it is long over"
-            }
-            Self::Core(RefusalCode::AlreadyAcknowledged) => {
-                "somebody has acknowledged this incident already"
-            }
-            Self::Core(RefusalCode::UnknownActuator) => "no actuator has this name",
-            Self::Core(RefusalCode::CommandNotAllowed) => {
-                "the actuator has no such command; GET /api/v1/actuators lists those it has"
-            }
-            Self::Core(RefusalCode::AlreadyPending) => {
-                "a command to this actuator is under way; wait for its outcome, or say in \
-                 `replaces` that this one takes its place"
-            }
-            Self::Core(RefusalCode::NotPending) => {
-                "the command that is to be replaced is not under way any more; look at what came \
-                 of it"
-            }
-            Self::Core(RefusalCode::TooManyPending) => {
-                "as many commands are under way as there may be; send it again when some are over"
-            }
-            Self::Core(RefusalCode::TooLate) => {
-                "its deadline had passed when it was taken; send it again with a later one"
-            }
+            Self::Core(code) | Self::Standing(code, ..) => sentence(code),
         }
     }
+}
+
+/// What a refusal of the core means.
+const fn sentence(code: RefusalCode) -> &'static str {
+    match code {
+        RefusalCode::UnknownIncident => "no incident has this id, or it is long over",
+        RefusalCode::AlreadyAcknowledged => "somebody has acknowledged this incident already",
+        RefusalCode::UnknownActuator => "no actuator has this name",
+        RefusalCode::CommandNotAllowed => {
+            "the actuator has no such command; GET /api/v1/actuators lists those it has"
+        }
+        RefusalCode::AlreadyPending => {
+            "a command to this actuator is under way; wait for its outcome, or say in \
+             `replaces` that this one takes its place"
+        }
+        RefusalCode::NotPending => {
+            "the command that is to be replaced is not under way any more; look at what came \
+             of it"
+        }
+        RefusalCode::TooManyPending => {
+            "as many commands are under way as there may be; send it again when some are over"
+        }
+        RefusalCode::TooLate => {
+            "its deadline had passed when it was taken; send it again with a later one"
+        }
+        RefusalCode::AlreadyThere => "it is so already",
+        RefusalCode::StepNotPossible => "this does not follow from where the incident stands",
+        RefusalCode::StillActive => {
+            "it goes on, or nobody knows whether it does: it is over for people when its sensors \
+             are back to normal, or when somebody who is there says so (all_clear)"
+        }
+        RefusalCode::NothingToUndo => {
+            "nobody's last step can be undone: something has happened to the incident since"
+        }
+        RefusalCode::NotYours => "the last step was somebody else's: only he can undo it",
+        RefusalCode::UnknownKind => "no rule makes incidents of this kind",
+        RefusalCode::IncidentOver => "the incident is over and cannot come back; open another one",
+        RefusalCode::SensorsSayOtherwise => {
+            "a sensor is heard that says it goes on; it clears when that is back to normal"
+        }
+        RefusalCode::DifferentRules => {
+            "they are incidents of different rules and cannot be one; link them as cause and effect"
+        }
+        RefusalCode::NoSuchSource => {
+            "none of its evidence is of what is named; GET /api/v1/incidents/{id} lists it"
+        }
+        RefusalCode::NothingLeft => {
+            "all of its evidence is named, and nothing would be left; merge the incidents"
+        }
+        RefusalCode::TooManyIncidents => {
+            "as many incidents are open as can be remembered; close some"
+        }
+        RefusalCode::WouldBeCircle => {
+            "it would be among its own causes, or the chain of causes would be too long"
+        }
+    }
+}
+
+/// The words of the steps that can be taken.
+pub(crate) fn possible(handling: Handling, condition: Condition) -> Vec<&'static str> {
+    let mut words: Vec<_> = handling.possible(condition).map(Step::word).collect();
+    words.dedup();
+    words
 }
 
 /// The host's end of the queue.

@@ -42,6 +42,12 @@ impl Controls {
             Verdict::IncidentOpened(state)
             | Verdict::IncidentUnknown(state)
             | Verdict::IncidentLinked(state)
+            | Verdict::IncidentSplit {
+                incident: state, ..
+            }
+            | Verdict::IncidentEvidenceMoved {
+                incident: state, ..
+            }
             | Verdict::IncidentReopened(state) => {
                 self.severities.insert(state.id, state.severity);
                 true
@@ -53,7 +59,17 @@ impl Controls {
                 self.severities.remove(&state.id);
                 true
             }
-            // Those that are over are acknowledged too, and no graver by that.
+            // What is done about those that are over makes them no graver.
+            Verdict::IncidentHandled {
+                incident: state, ..
+            }
+            | Verdict::IncidentRated(state)
+            | Verdict::IncidentEscalated(state) => {
+                if let Some(severity) = self.severities.get_mut(&state.id) {
+                    *severity = state.severity;
+                }
+                true
+            }
             Verdict::IncidentAcknowledged(_)
             | Verdict::SensorSilent(_)
             | Verdict::SensorReturned(_)

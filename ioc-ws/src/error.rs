@@ -43,17 +43,32 @@ impl From<RefusalReason> for ApiError {
             RefusalReason::Busy | RefusalReason::Stopping | RefusalReason::StorageFull => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            RefusalReason::Core(RefusalCode::UnknownIncident | RefusalCode::UnknownActuator) => {
-                StatusCode::NOT_FOUND
-            }
-            RefusalReason::Core(
+            RefusalReason::Core(code) | RefusalReason::Standing(code, ..) => match code {
+                RefusalCode::UnknownIncident | RefusalCode::UnknownActuator => {
+                    StatusCode::NOT_FOUND
+                }
                 RefusalCode::AlreadyAcknowledged
                 | RefusalCode::AlreadyPending
                 | RefusalCode::NotPending
-                | RefusalCode::TooLate,
-            ) => StatusCode::CONFLICT,
-            RefusalReason::Core(RefusalCode::CommandNotAllowed) => StatusCode::BAD_REQUEST,
-            RefusalReason::Core(RefusalCode::TooManyPending) => StatusCode::SERVICE_UNAVAILABLE,
+                | RefusalCode::TooLate
+                | RefusalCode::AlreadyThere
+                | RefusalCode::StepNotPossible
+                | RefusalCode::StillActive
+                | RefusalCode::NothingToUndo
+                | RefusalCode::NotYours
+                | RefusalCode::IncidentOver
+                | RefusalCode::SensorsSayOtherwise
+                | RefusalCode::DifferentRules
+                | RefusalCode::NoSuchSource
+                | RefusalCode::NothingLeft
+                | RefusalCode::WouldBeCircle => StatusCode::CONFLICT,
+                RefusalCode::CommandNotAllowed | RefusalCode::UnknownKind => {
+                    StatusCode::BAD_REQUEST
+                }
+                RefusalCode::TooManyPending | RefusalCode::TooManyIncidents => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
+            },
         };
         Self::new(status, reason.code(), reason.message())
     }

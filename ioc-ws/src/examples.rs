@@ -33,6 +33,7 @@ pub(crate) fn incident(name: &str) -> IncidentState {
         sensors: 2,
         readings: 2,
         parent: None,
+        escalated: None,
     }
 }
 

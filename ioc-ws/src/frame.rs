@@ -17,6 +17,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::auth::Desk;
 use crate::feed::{Entry, Head, SnapshotReason};
 use crate::filter::{Filter, FilterText};
+use crate::handling::HandleText;
 use crate::view::{Commanded, Incident, Picture, Sample, Silent};
 use crate::wire::{CommandJson, Hex, IncidentJson, SensorJson, Text};
 
@@ -27,7 +28,7 @@ pub(crate) enum ClientMessage {
     /// The first message.
     Hello(Hello),
     /// An order.
-    Command(CommandText),
+    Command(Box<CommandText>),
 }
 
 /// Who comes, from where it goes on, and what it wants to see.
@@ -63,6 +64,8 @@ pub(crate) struct CommandText {
     pub actuator: Option<String>,
     #[serde(flatten)]
     pub operate: OperateText,
+    #[serde(flatten)]
+    pub handle: HandleText,
 }
 
 /// What an actuator is to do, as it is written.
@@ -358,12 +361,15 @@ pub(crate) struct IncidentViewJson<'a> {
     updated_at: Text<Timestamp>,
     acknowledged_at: Option<Text<Timestamp>>,
     acknowledged_by: Option<&'a str>,
+    handled_at: Option<Text<Timestamp>>,
+    handled_by: Option<&'a str>,
     ended_at: Option<Text<Timestamp>>,
 }
 
 impl<'a> From<&'a Incident> for IncidentViewJson<'a> {
     fn from(incident: &'a Incident) -> Self {
         let acknowledged = incident.acknowledged.as_ref();
+        let handled = incident.handled.as_ref();
         Self {
             incident: IncidentJson::from(&incident.state),
             rule: incident.rule.as_ref().map(|rule| rule.as_str()),
@@ -371,6 +377,8 @@ impl<'a> From<&'a Incident> for IncidentViewJson<'a> {
             updated_at: Text(incident.updated_at),
             acknowledged_at: acknowledged.map(|(at, _)| Text(*at)),
             acknowledged_by: acknowledged.and_then(|(_, by)| by.as_ref().map(|by| by.as_str())),
+            handled_at: handled.map(|(at, _)| Text(*at)),
+            handled_by: handled.and_then(|(_, by)| by.as_ref().map(|by| by.as_str())),
             ended_at: incident.ended.map(|(_, at)| Text(at)),
         }
     }

@@ -40,6 +40,7 @@ mod command;
 mod auth;
 mod guard;
 mod rest;
+mod handling;
 mod actuators;
 mod sensors;
 mod console;
@@ -52,7 +53,8 @@ mod examples;
 mod protocol;
 
 pub use auth::Token;
-pub use command::{CommandRequest, Commands, OperateOrder, Order, RefusalReason};
+pub use command::RefusalReason;
+pub use command::{AboutOrder, CommandRequest, Commands, OpenOrder, OperateOrder, Order};
 pub use feed::{Head, Published};
 pub use guard::Guard;
 pub use keeper::Keeper;

@@ -17,6 +17,7 @@ use crate::actuators;
 use crate::auth::Desk;
 use crate::command::Order;
 use crate::frame::{self, ClientMessage, CloseCode, CommandText, Hello};
+use crate::handling;
 use crate::session::Ending;
 use crate::telemetry;
 use crate::window::Shared;
@@ -180,10 +181,11 @@ pub(crate) const TOKEN_NEEDED: &str =
 fn asked(command: &CommandText, shared: &Shared) -> Result<Asked, String> {
     let missing = |member: &str| format!("{} needs `{member}`", command.action);
     let order = match command.action.as_str() {
-        "acknowledge" => {
+        "open" => handling::open(&command.handle)?,
+        action if handling::ACTIONS.contains(&action) => {
             let incident = command.incident.as_deref();
             let incident = incident.ok_or_else(|| missing("incident"))?;
-            Order::Acknowledge(frame::incident_id(incident)?)
+            handling::about(action, frame::incident_id(incident)?, &command.handle)?
         }
         "operate" => {
             let actuator = command.actuator.as_deref();
@@ -193,7 +195,8 @@ fn asked(command: &CommandText, shared: &Shared) -> Result<Asked, String> {
         }
         other => {
             return Err(format!(
-                "the actions are: acknowledge, operate; not {other}"
+                "the actions are: {}, open, operate; not {other}",
+                handling::ACTIONS.join(", ")
             ));
         }
     };

@@ -16,7 +16,7 @@ use ioc_core::decision::{
     AnswerWord, EffectClass, FaultKind, IncidentState, Progress, RefusalCode, SensorFault,
     SensorState,
 };
-use ioc_core::decision::{Handling, Refusal};
+use ioc_core::decision::{Dismissal, Handling, Named, Refusal, Step, Tier};
 use ioc_core::decision::{Severity, Verdict};
 use ioc_core::place::Position;
 use ioc_core::record::BundleHash;
@@ -27,6 +27,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::Role;
 
 use crate::auth::Token;
+use crate::command::possible;
 use crate::examples::{self, at, id, incident, publish};
 use crate::feed::SnapshotReason;
 use crate::frame::{self, CloseCode, Welcome};
@@ -105,11 +106,90 @@ fn every_type() -> Vec<Decision> {
     ];
     let verdicts = verdicts.into_iter().chain(changes.map(examples::command));
     let verdicts = verdicts.chain(of_faults);
+    let verdicts = verdicts.chain(by_people()).chain(every_step());
     let decision = |(verdict, seq)| Decision {
         cause: cause_of(&verdict),
         ..examples::decision(seq, verdict)
     };
     verdicts.zip(1042..).map(decision).collect()
+}
+
+/// What people do beside steps, what they do not do, and what they are refused.
+fn by_people() -> Vec<Verdict> {
+    vec![
+        Verdict::IncidentEscalated(IncidentState {
+            escalated: Some(Tier::ShiftSupervisor),
+            ..incident("c")
+        }),
+        Verdict::IncidentRated(IncidentState {
+            severity: Severity::Minor,
+            ..incident("c")
+        }),
+        Verdict::IncidentSplit {
+            incident: incident("d"),
+            from: id("a"),
+            moved: named(),
+        },
+        Verdict::IncidentEvidenceMoved {
+            incident: incident("d"),
+            from: id("a"),
+            moved: named(),
+        },
+        Verdict::CommandRefused(Refusal {
+            code: RefusalCode::StillActive,
+            about: About::Standing {
+                incident: id("a"),
+                handling: Handling::Contained,
+                condition: Condition::Unknown,
+            },
+        }),
+        Verdict::CommandRefused(Refusal {
+            code: RefusalCode::UnknownKind,
+            about: About::Kind("riot".parse().unwrap()),
+        }),
+    ]
+}
+
+/// One decision of each step that a person takes.
+fn every_step() -> impl Iterator<Item = Verdict> {
+    let dismissed = Handling::Dismissed(Dismissal::Planned);
+    let steps = [
+        (Step::Confirm, Handling::New, Handling::Confirmed),
+        (Step::Respond, Handling::Confirmed, Handling::Responding),
+        (Step::Contain, Handling::Responding, Handling::Contained),
+        (Step::Resolve, Handling::Confirmed, Handling::Resolved),
+        (Step::Close, Handling::Resolved, Handling::Closed),
+        (Step::Dismiss(Dismissal::Planned), Handling::New, dismissed),
+        (Step::Undo, dismissed, Handling::New),
+    ];
+    steps.into_iter().map(|(step, before, handling)| {
+        let over = matches!(handling, Handling::Resolved | Handling::Closed);
+        let condition = if over {
+            Condition::Cleared
+        } else {
+            Condition::Active
+        };
+        let incident = IncidentState {
+            handling,
+            condition,
+            ..incident("c")
+        };
+        Verdict::IncidentHandled {
+            step,
+            before,
+            incident,
+        }
+    })
+}
+
+fn named() -> Named {
+    Named {
+        first: vec![
+            ("calls".parse().unwrap(), Some("c-17".parse().unwrap())),
+            ("wl-0412".parse().unwrap(), None),
+        ],
+        count: 2,
+    }
 }
 
 fn flapping(distrusted: bool) -> SensorFault {
@@ -150,6 +230,19 @@ fn cause_of(verdict: &Verdict) -> Cause {
         Verdict::IncidentCleared(_) | Verdict::IncidentUnknown(_) => Cause {
             rule: rule("river-flood"),
             due: Some(at(1047)),
+            ..Cause::default()
+        },
+        Verdict::IncidentEscalated(_) => Cause {
+            rule: rule("river-flood"),
+            due: Some(at(1055)),
+            ..Cause::default()
+        },
+        Verdict::IncidentHandled { .. }
+        | Verdict::IncidentSplit { .. }
+        | Verdict::IncidentEvidenceMoved { .. }
+        | Verdict::IncidentRated(_) => Cause {
+            request: Some(("console-7f3a".parse().unwrap(), "console".parse().unwrap())),
+            note: "the patrol is there".into(),
             ..Cause::default()
         },
         Verdict::SensorSilent(_) => Cause {
@@ -268,6 +361,20 @@ fn golden_decisions() {
     expect_file!["../tests/golden/decisions.jsonl"].assert_eq(&lines);
 }
 
+/// Which steps can be taken when: `handling.js` must say the same.
+#[test]
+fn golden_steps() {
+    let mut table = serde_json::Map::new();
+    for handling in Handling::ALL {
+        for condition in Condition::ALL {
+            let now = format!("{} {}", handling.word(), condition.word());
+            table.insert(now, possible(*handling, *condition).into());
+        }
+    }
+    let golden = serde_json::to_string_pretty(&table).unwrap() + "\n";
+    expect_file!["../tests/golden/steps.json"].assert_eq(&golden);
+}
+
 #[test]
 fn golden_messages() {
     let lines = every_message().join("\n") + "\n";
@@ -353,7 +460,73 @@ fn story() -> Vec<Decision> {
         commanded(18, CommandChange::Sent, "gate-8"),
         commanded(19, CommandChange::Confirmed, "gate-7"),
         examples::decision(20, late_word_of_an_older_command("gate-7")),
+        examples::opened(21, "d"),
+        handled(22, Step::Confirm, "d", Handling::New, Handling::Confirmed),
+        examples::decision(
+            23,
+            Verdict::IncidentCleared(handled_as("d", Handling::Confirmed, true)),
+        ),
+        handled(
+            24,
+            Step::Resolve,
+            "d",
+            Handling::Confirmed,
+            Handling::Resolved,
+        ),
+        examples::opened(25, "e"),
+        examples::decision(26, escalated("e")),
+        handled(
+            27,
+            Step::Dismiss(Dismissal::Test),
+            "e",
+            Handling::New,
+            DISMISSED,
+        ),
+        examples::opened(28, "f"),
+        handled(
+            29,
+            Step::Dismiss(Dismissal::Test),
+            "f",
+            Handling::New,
+            DISMISSED,
+        ),
+        handled(30, Step::Undo, "f", DISMISSED, Handling::New),
     ]
+}
+
+const DISMISSED: Handling = Handling::Dismissed(Dismissal::Test);
+
+fn handled_as(name: &str, handling: Handling, over: bool) -> IncidentState {
+    IncidentState {
+        handling,
+        condition: if over {
+            Condition::Cleared
+        } else {
+            Condition::Active
+        },
+        ..incident(name)
+    }
+}
+
+fn handled(seq: u64, step: Step, name: &str, before: Handling, after: Handling) -> Decision {
+    let over = step == Step::Resolve;
+    let verdict = Verdict::IncidentHandled {
+        step,
+        before,
+        incident: handled_as(name, after, over),
+    };
+    let cause = cause_of(&verdict);
+    Decision {
+        cause,
+        ..examples::decision(seq, verdict)
+    }
+}
+
+fn escalated(name: &str) -> Verdict {
+    Verdict::IncidentEscalated(IncidentState {
+        escalated: Some(Tier::ShiftSupervisor),
+        ..incident(name)
+    })
 }
 
 fn commanded(seq: u64, change: CommandChange, actuator: &str) -> Decision {
@@ -414,10 +587,18 @@ fn each_word_of_the_protocol_stands_in_the_page() {
     let progress = Progress::ALL.iter().map(|each| each.word());
     let answers = AnswerWord::ALL.iter().map(|each| each.word());
     let effects = EffectClass::ALL.iter().map(|each| each.word());
+    let handlings = Handling::ALL.iter().map(|each| each.word());
+    let reasons_of_dismissal = Dismissal::ALL.iter().map(|each| each.word());
+    let tiers = Tier::ALL.iter().map(|each| each.word());
+    let actions = crate::handling::ACTIONS.iter().copied();
     let words = types
         .chain(progress)
         .chain(answers)
         .chain(effects)
+        .chain(handlings)
+        .chain(reasons_of_dismissal)
+        .chain(tiers)
+        .chain(actions)
         .chain(severities)
         .chain(codes)
         .chain(refusals)

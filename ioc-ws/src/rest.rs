@@ -17,7 +17,7 @@ use ioc_core::id::{IncidentId, RequestId};
 use ioc_core::time::Timestamp;
 use serde::Serialize;
 
-use crate::command::Order;
+use crate::command::{Order, possible};
 use crate::console::is_known;
 use crate::error::ApiError;
 use crate::feed::{About, Head};
@@ -178,6 +178,9 @@ pub(crate) async fn incident(
     }
     body.extend_from_slice(b",\"incident\":");
     body.extend_from_slice(&to_json(&IncidentViewJson::from(&incident)));
+    let possible = possible(incident.state.handling, incident.state.condition);
+    body.extend_from_slice(b",\"possible\":");
+    body.extend_from_slice(&to_json(&possible));
     let (timeline, left_out) = timeline(&incident, &about);
     body.extend_from_slice(format!(",\"timeline_left_out\":{left_out}").as_bytes());
     body.extend_from_slice(b",\"timeline\":");
@@ -266,17 +269,6 @@ fn from_timeline(id: IncidentId, about: &About) -> Option<Incident> {
 fn not_known() -> ApiError {
     let message = "no incident has this id, or it is over and lies further back than is held";
     ApiError::not_found("unknown_incident", message)
-}
-
-/// `POST /api/v1/incidents/{id}/acknowledge`: answered once it is durable. The header
-/// `Idempotency-Key` is the request id, so that sending it again does not act twice.
-pub(crate) async fn acknowledge(
-    State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Result<Response, ApiError> {
-    let incident = || frame::incident_id(&id).map(Order::Acknowledge);
-    give(&shared, &headers, incident).await
 }
 
 /// Gives an order and answers once it is durable, with its request id and the decision.

@@ -12,6 +12,8 @@ use bytes::Bytes;
 use ioc_core::CodecError;
 use ioc_core::codec::{Put, Take};
 use ioc_core::decision::{Cause, CommandChange, Decision, DecisionHash, DecisionSeq, Verdict};
+use ioc_core::id::Actor;
+use ioc_core::time::Timestamp;
 
 use crate::feed::Head;
 use crate::health::Health;
@@ -22,7 +24,7 @@ use crate::view::{Commanded, Incident, Silent};
 pub const VIEW_FORMAT: u16 = 2;
 
 /// The formats that are read: before the second there were no commands to actuators and no
-/// health of sensors.
+/// health of sensors, and nothing was known of who did what but acknowledge.
 pub const VIEW_FORMATS_READ: RangeInclusive<u16> = 1..=VIEW_FORMAT;
 
 /// A view, apart from what comes again by itself.
@@ -56,6 +58,9 @@ impl Saved {
         for command in &self.commands {
             put_decision(&mut out, &told(command));
         }
+        for incident in &self.incidents {
+            put_person(&mut out, incident.handled.as_ref());
+        }
         self.health.put(&mut out);
         out
     }
@@ -72,7 +77,7 @@ impl Saved {
         };
         let mut incidents = Vec::new();
         for _ in 0..take.u32()? {
-            incidents.push(Arc::new(take_incident(&mut take)?));
+            incidents.push(take_incident(&mut take)?);
         }
         let mut silent = Vec::new();
         for _ in 0..take.u32()? {
@@ -84,8 +89,12 @@ impl Saved {
             for _ in 0..take.u32()? {
                 commands.push(Arc::new(take_command(&mut take)?));
             }
+            for incident in &mut incidents {
+                incident.handled = take_person(&mut take)?;
+            }
             health = Health::take(&mut take)?;
         }
+        let incidents = incidents.into_iter().map(Arc::new).collect();
         take.end()?;
         Ok(Self {
             head,
@@ -114,10 +123,7 @@ fn put_incident(out: &mut Vec<u8>, incident: &Incident) {
         },
     };
     put_decision(out, &told);
-    out.put_option(incident.acknowledged.as_ref(), |out, (at, actor)| {
-        out.put_time(*at);
-        out.put_option(actor.as_ref(), |out, actor| out.put_text(actor.as_str()));
-    });
+    put_person(out, incident.acknowledged.as_ref());
     out.put_option(incident.ended, |out, (seq, at)| {
         out.put_u64(seq);
         out.put_time(at);
@@ -126,6 +132,21 @@ fn put_incident(out: &mut Vec<u8>, incident: &Incident) {
         out.put_text(&id.to_string());
     });
     incident.milestones.put(out);
+}
+
+/// Who did something, and when.
+fn put_person(out: &mut Vec<u8>, person: Option<&(Timestamp, Option<Actor>)>) {
+    out.put_option(person, |out, (at, actor)| {
+        out.put_time(*at);
+        out.put_option(actor.as_ref(), |out, actor| out.put_text(actor.as_str()));
+    });
+}
+
+fn take_person(take: &mut Take<'_>) -> Result<Option<(Timestamp, Option<Actor>)>, CodecError> {
+    take.option(|take| {
+        let at = take.time()?;
+        Ok((at, take.option(|take| take.parsed("no person"))?))
+    })
 }
 
 fn take_incident(take: &mut Take<'_>) -> Result<Incident, CodecError> {
@@ -138,10 +159,8 @@ fn take_incident(take: &mut Take<'_>) -> Result<Incident, CodecError> {
         rule: told.cause.rule,
         updated_seq: told.seq,
         updated_at: told.at,
-        acknowledged: take.option(|take| {
-            let at = take.time()?;
-            Ok((at, take.option(|take| take.parsed("no person"))?))
-        })?,
+        acknowledged: take_person(take)?,
+        handled: None,
         ended: take.option(|take| Ok((take.u64()?, take.time()?)))?,
         merged_into: take.option(|take| take.parsed("no incident's id"))?,
         milestones: Arc::new(Milestones::take(take)?),

@@ -24,7 +24,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::error::ApiError;
 use crate::window::Shared;
-use crate::{actuators, console, rest, sensors, session, telemetry};
+use crate::{actuators, console, handling, rest, sensors, session, telemetry};
 
 /// The version of the stream that we speak.
 const SUBPROTOCOL: &str = "ioc.v1";
@@ -38,12 +38,12 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/", get(console::page))
         .route("/console/{*path}", get(console::file))
         .route("/api/v1/stream", get(stream))
-        .route("/api/v1/incidents", get(rest::incidents))
-        .route("/api/v1/incidents/{id}", get(rest::incident))
         .route(
-            "/api/v1/incidents/{id}/acknowledge",
-            post(rest::acknowledge),
+            "/api/v1/incidents",
+            get(rest::incidents).post(handling::begin),
         )
+        .route("/api/v1/incidents/{id}", get(rest::incident))
+        .route("/api/v1/incidents/{id}/{action}", post(handling::act))
         .route("/api/v1/actuators", get(actuators::list))
         .route("/api/v1/actuators/{id}", get(actuators::one))
         .route("/api/v1/actuators/{id}/commands", post(actuators::command))

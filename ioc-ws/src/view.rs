@@ -31,6 +31,8 @@ pub(crate) struct Incident {
     pub updated_seq: DecisionSeq,
     pub updated_at: Timestamp,
     pub acknowledged: Option<(Timestamp, Option<Actor>)>,
+    /// The last thing that a person did about it.
+    pub handled: Option<(Timestamp, Option<Actor>)>,
     /// The decision that ended it, and when; `None` while it is open.
     pub ended: Option<(DecisionSeq, Timestamp)>,
     pub merged_into: Option<IncidentId>,
@@ -42,7 +44,7 @@ impl Incident {
     /// The incident as this decision leaves it, given what was known of it before.
     pub(crate) fn after(before: Option<&Self>, decision: &Decision) -> Option<Self> {
         let state = decision.verdict.incident()?.clone();
-        let open = state.condition != Condition::Cleared && state.handling != Handling::Merged;
+        let open = is_open(&state);
         let ended_before = before.and_then(|before| before.ended);
         let merged_into = match decision.verdict {
             Verdict::IncidentMerged { into, .. } => Some(into),
@@ -54,6 +56,7 @@ impl Incident {
             updated_seq: decision.seq,
             updated_at: decision.at,
             acknowledged: acknowledged(before, decision, &state),
+            handled: by_person(decision).or_else(|| before?.handled.clone()),
             ended: match open {
                 true => None,
                 false => ended_before.or(Some((decision.seq, decision.at))),
@@ -74,11 +77,27 @@ fn acknowledged(
     if state.handling == Handling::New {
         return None;
     }
-    if let Verdict::IncidentAcknowledged(_) = decision.verdict {
-        let actor = decision.cause.request.as_ref().map(|(_, actor)| actor);
-        return Some((decision.at, actor.cloned()));
-    }
-    before.and_then(|before| before.acknowledged.clone())
+    let before = before.and_then(|before| before.acknowledged.clone());
+    before.or_else(|| match decision.verdict {
+        Verdict::IncidentAcknowledged(_) => by_person(decision).or(Some((decision.at, None))),
+        _ => by_person(decision),
+    })
+}
+
+/// When and who, if a person is the cause.
+fn by_person(decision: &Decision) -> Option<(Timestamp, Option<Actor>)> {
+    let (_, actor) = decision.cause.request.as_ref()?;
+    Some((decision.at, Some(actor.clone())))
+}
+
+/// Whether somebody is to see to it still: it goes on and nobody has put it aside, or people are at
+/// work on it.
+fn is_open(state: &IncidentState) -> bool {
+    let aside = matches!(
+        state.handling,
+        Handling::Merged | Handling::Closed | Handling::Dismissed(_)
+    );
+    !aside && (state.condition != Condition::Cleared || state.handling.is_work())
 }
 
 /// Adds a decision to what is kept of an incident's history.
@@ -232,6 +251,11 @@ impl View {
             | Verdict::IncidentUnknown(_)
             | Verdict::IncidentReopened(_)
             | Verdict::IncidentLinked(_)
+            | Verdict::IncidentHandled { .. }
+            | Verdict::IncidentSplit { .. }
+            | Verdict::IncidentEvidenceMoved { .. }
+            | Verdict::IncidentEscalated(_)
+            | Verdict::IncidentRated(_)
             | Verdict::IncidentAcknowledged(_) => self.apply_incident(published, control),
         }
     }

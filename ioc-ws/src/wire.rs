@@ -8,12 +8,14 @@ use std::fmt;
 
 use bytes::Bytes;
 use ioc_core::decision::{About, Cause, CommandState, Decision, DecisionHash, Evidence};
-use ioc_core::decision::{IncidentState, Refusal, SensorFault, SensorState, Verdict};
+use ioc_core::decision::{Handling, IncidentState, Refusal, SensorFault, SensorState, Verdict};
 use ioc_core::id::{CommandKey, IncidentId, NodeId};
 use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
+
+use crate::command::possible;
 
 /// The decision's JSON, without a line end.
 pub fn decision_json(decision: &Decision) -> Bytes {
@@ -48,6 +50,18 @@ impl<'a> From<&'a Decision> for DecisionJson<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum SubjectJson<'a> {
+    Handled {
+        incident: IncidentJson<'a>,
+        before: &'static str,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        passed_over: Vec<&'static str>,
+    },
+    Regrouped {
+        incident: IncidentJson<'a>,
+        from: Text<IncidentId>,
+        sources: Vec<String>,
+        sources_total: u32,
+    },
     Incident {
         incident: IncidentJson<'a>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -67,10 +81,22 @@ enum SubjectJson<'a> {
         incident_id: Option<Text<IncidentId>>,
         #[serde(skip_serializing_if = "Option::is_none")]
         actuator_id: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        kind: Option<&'a str>,
+        #[serde(flatten, skip_serializing_if = "Option::is_none")]
+        standing: Option<StandingJson>,
     },
     Command {
         command: CommandJson<'a>,
     },
+}
+
+/// How an incident stood when an order about it was refused, and what is possible instead.
+#[derive(Serialize)]
+struct StandingJson {
+    handling: &'static str,
+    condition: &'static str,
+    possible: Vec<&'static str>,
 }
 
 impl<'a> From<&'a Verdict> for SubjectJson<'a> {
@@ -86,9 +112,33 @@ impl<'a> From<&'a Verdict> for SubjectJson<'a> {
             | Verdict::IncidentUnknown(incident)
             | Verdict::IncidentReopened(incident)
             | Verdict::IncidentLinked(incident)
+            | Verdict::IncidentEscalated(incident)
+            | Verdict::IncidentRated(incident)
             | Verdict::IncidentAcknowledged(incident) => Self::Incident {
                 incident: IncidentJson::from(incident),
                 into: None,
+            },
+            Verdict::IncidentSplit {
+                incident,
+                from,
+                moved,
+            }
+            | Verdict::IncidentEvidenceMoved {
+                incident,
+                from,
+                moved,
+            } => Self::Regrouped {
+                incident: IncidentJson::from(incident),
+                from: Text(*from),
+                sources: moved.words().collect(),
+                sources_total: moved.count,
+            },
+            Verdict::IncidentHandled {
+                before, incident, ..
+            } => Self::Handled {
+                incident: IncidentJson::from(incident),
+                before: before.word(),
+                passed_over: words(before.between(incident.handling)),
             },
             Verdict::SensorSilent(sensor) | Verdict::SensorReturned(sensor) => Self::Sensor {
                 sensor: SensorJson::from(sensor),
@@ -103,22 +153,47 @@ impl<'a> From<&'a Verdict> for SubjectJson<'a> {
             Verdict::RulesChanged(bundle) => Self::Rules {
                 bundle: Hex(&bundle.0),
             },
-            Verdict::CommandRefused(Refusal { code, about }) => {
-                let (incident_id, actuator_id) = match about {
-                    About::Incident(incident) => (Some(Text(*incident)), None),
-                    About::Actuator(actuator) => (None, Some(actuator.as_str())),
-                };
-                Self::Refused {
-                    code: code.word(),
-                    incident_id,
-                    actuator_id,
-                }
-            }
+            Verdict::CommandRefused(refusal) => Self::refused(refusal),
             Verdict::Command(_, command) => Self::Command {
                 command: CommandJson::from(&**command),
             },
         }
     }
+}
+
+impl<'a> SubjectJson<'a> {
+    fn refused(refusal: &'a Refusal) -> Self {
+        let (mut incident_id, mut actuator_id) = (None, None);
+        let (mut kind, mut standing) = (None, None);
+        match &refusal.about {
+            About::Incident(incident) => incident_id = Some(Text(*incident)),
+            About::Actuator(actuator) => actuator_id = Some(actuator.as_str()),
+            About::Kind(own) => kind = Some(own.as_str()),
+            About::Standing {
+                incident,
+                handling,
+                condition,
+            } => {
+                incident_id = Some(Text(*incident));
+                standing = Some(StandingJson {
+                    handling: handling.word(),
+                    condition: condition.word(),
+                    possible: possible(*handling, *condition),
+                });
+            }
+        }
+        Self::Refused {
+            code: refusal.code.word(),
+            incident_id,
+            actuator_id,
+            kind,
+            standing,
+        }
+    }
+}
+
+fn words(handlings: &[Handling]) -> Vec<&'static str> {
+    handlings.iter().map(|each| each.word()).collect()
 }
 
 /// A command to an actuator, in decisions, snapshots and REST answers.
@@ -199,6 +274,10 @@ pub(crate) struct IncidentJson<'a> {
     certainty: &'static str,
     condition: &'static str,
     handling: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dismissed_as: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    escalated_to: Option<&'static str>,
     position: Option<[f64; 2]>,
     radius_m: u32,
     zone: &'a str,
@@ -218,6 +297,8 @@ impl<'a> From<&'a IncidentState> for IncidentJson<'a> {
             certainty: incident.certainty.word(),
             condition: incident.condition.word(),
             handling: incident.handling.word(),
+            dismissed_as: incident.handling.dismissal().map(|reason| reason.word()),
+            escalated_to: incident.escalated.map(|tier| tier.word()),
             position: incident.position.map(Position::to_degrees),
             radius_m: incident.radius_m,
             zone: incident.zone.as_str(),
@@ -279,6 +360,7 @@ impl Serialize for CauseJson<'_> {
             evidence,
             due,
             request,
+            note,
         } = self.0;
         let mut map = serializer.serialize_map(None)?;
         if let Some(rule) = rule {
@@ -294,6 +376,9 @@ impl Serialize for CauseJson<'_> {
         if let Some((request, actor)) = request {
             map.serialize_entry("request", request.as_str())?;
             map.serialize_entry("actor", actor.as_str())?;
+        }
+        if !note.is_empty() {
+            map.serialize_entry("note", note)?;
         }
         map.end()
     }

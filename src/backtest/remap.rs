@@ -9,7 +9,7 @@ use std::path::Path;
 
 use ioc_core::decision::{Decision, DecisionHash};
 use ioc_core::id::IncidentId;
-use ioc_core::record::{Action, Command, Seq};
+use ioc_core::record::{Action, Ask, Command, Seq};
 
 use super::Summary;
 use super::story::Story;
@@ -115,5 +115,27 @@ fn readdressed<'a>(
     Some(match action {
         Action::Acknowledge(id) => Action::Acknowledge(find(id)?),
         Action::Operate(order) => Action::Operate(order),
+        Action::About {
+            incident,
+            ask,
+            sources,
+            note,
+        } => Action::About {
+            incident: find(incident)?,
+            ask: match ask {
+                Ask::Merge(with) => Ask::Merge(find(with)?),
+                Ask::Move(to) => Ask::Move(find(to)?),
+                Ask::Link(Some(parent)) => Ask::Link(Some(find(parent)?)),
+                Ask::Link(None)
+                | Ask::Split
+                | Ask::Step(_)
+                | Ask::Rate(_)
+                | Ask::AllClear
+                | Ask::Report(_) => ask,
+            },
+            sources,
+            note,
+        },
+        Action::Open(open) => Action::Open(open),
     })
 }

@@ -56,6 +56,7 @@ pub fn summary(compiled: &Compiled) -> String {
         hash,
         detections,
         correlations,
+        handling: _,
         city,
     } = compiled.bundle.as_ref();
     let hash = blake3::Hash::from_bytes(hash.0).to_hex();

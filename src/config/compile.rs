@@ -85,6 +85,7 @@ impl Source {
             hash: self.hash(),
             detections: rules.detections,
             correlations: rules.correlations,
+            handling: rules.handling,
             city,
         };
         mistakes.or(Some(Compiled {

@@ -13,10 +13,12 @@ pub mod window;
 pub mod becomes;
 pub mod fault;
 pub mod correlation;
+pub mod handling;
 
 use std::collections::BTreeMap;
 
-use ioc_core::bundle::{CorrelationRule, DetectionRule};
+use ioc_core::bundle::{CorrelationRule, DetectionRule, HandlingRules};
+use ioc_core::rules::BY_PERSON;
 
 use super::field::{Field, Section};
 use super::kinds::Kinds;
@@ -25,12 +27,14 @@ use super::suggest::did_you_mean;
 use super::yaml::Node;
 
 /// All rules of a configuration, sorted by name.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Rules {
     /// What is abnormal.
     pub detections: Vec<DetectionRule>,
     /// What belongs together.
     pub correlations: Vec<CorrelationRule>,
+    /// What is asked of people.
+    pub handling: HandlingRules,
 }
 
 impl Rules {
@@ -77,9 +81,12 @@ impl Rules {
             .collect();
         written.check_effects(&correlations, mistakes);
         written.warn_of_unused(&detections, &correlations, warnings);
+        let handling = written.handling.as_ref();
         Self {
             detections,
             correlations,
+            handling: handling
+                .map_or_else(handling::usual, |field| handling::read(field, mistakes)),
         }
     }
 }
@@ -95,6 +102,7 @@ struct Rule<'a> {
 struct Written<'a> {
     detections: BTreeMap<String, Rule<'a>>,
     correlations: BTreeMap<String, Rule<'a>>,
+    handling: Option<Field<'a>>,
 }
 
 impl<'a> Written<'a> {
@@ -104,7 +112,16 @@ impl<'a> Written<'a> {
         };
         let detections = file.optional("detections");
         let correlations = file.optional("correlations");
+        let handling = file.optional("handling");
         file.finish(mistakes);
+        match (&self.handling, handling) {
+            (Some(first), Some(second)) => {
+                let what = format!("is already at {}; write one of them", first.node.place);
+                second.wrong(mistakes, what);
+            }
+            (None, handling @ Some(_)) => self.handling = handling,
+            (_, None) => {}
+        }
         if let Some(field) = detections {
             self.add(&field, |written| &mut written.detections, mistakes);
         }
@@ -123,6 +140,10 @@ impl<'a> Written<'a> {
             return;
         };
         for (entry, field) in section.entries() {
+            if entry.key == BY_PERSON {
+                let what = "is what evidence given by a person names; rename the rule";
+                mistakes.add(&entry.place, &field.path, what);
+            }
             if let Some(first) = self.named(&entry.key) {
                 let what = format!(
                     "a rule of this name is already at {}; rename one",

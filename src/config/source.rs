@@ -69,6 +69,10 @@ const SHIPPED: [(&str, &str); 15] = [
         include_str!("../../config/rules/gas.yaml"),
     ),
     (
+        "rules/handling.yaml",
+        include_str!("../../config/rules/handling.yaml"),
+    ),
+    (
         "rules/haze.yaml",
         include_str!("../../config/rules/haze.yaml"),
     ),

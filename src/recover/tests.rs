@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use ioc_core::bundle::{Along, City, CorrelationRule, DetectionRule, Report, Test};
+use ioc_core::bundle::{Along, City, CorrelationRule, DetectionRule, HandlingRules, Report, Test};
 use ioc_core::decision::{Certainty, Released, Severity};
 use ioc_core::place::Position;
 use ioc_core::reading::{Attributes, Reading};
@@ -63,6 +63,7 @@ fn bundle(hash: BundleHash, correlates: bool) -> Arc<Bundle> {
         hash,
         detections: vec![detection],
         correlations: correlates.then_some(correlation).into_iter().collect(),
+        handling: HandlingRules::NONE,
         city: City::default(),
     })
 }

@@ -1,7 +1,7 @@
 //! The console in a real browser.
 
 use crate::browser::Page;
-use crate::support::{Site, high_water, river_city, wait_for};
+use crate::support::{Server, Site, high_water, river_city, wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_sees_an_incident_appear_and_acknowledges_it() {
@@ -40,4 +40,98 @@ async fn an_operator_sees_an_incident_appear_and_acknowledges_it() {
          .includes('acknowledged')",
     )
     .await;
+}
+
+/// A page of the city with one incident that is chosen, and what it shows.
+async fn chosen(server: &Server, token: &str) -> Page {
+    let url = format!("http://{}/#token={token}", server.http);
+    let mut page = Page::open(&url).await;
+    page.until("document.querySelector('[data-incident-id]') !== null")
+        .await;
+    page.evaluate("document.querySelector('[data-incident-id]').click()")
+        .await;
+    page
+}
+
+fn button(name: &str) -> String {
+    format!("document.querySelector('[data-testid={name}]')")
+}
+
+/// Presses a button, once it is there and can be pressed.
+async fn press(page: &mut Page, name: &str) {
+    let button = button(name);
+    page.until(&format!("{button} !== null && !{button}.disabled"))
+        .await;
+    page.evaluate(&format!("{button}.click()")).await;
+}
+
+/// Waits until the server's first incident is handled so.
+fn handled(server: &Server, handling: &str) {
+    wait_for(handling, || {
+        (server.incidents()[0]["handling"] == handling).then_some(())
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_confirms_and_undoes_dismisses_with_a_reason_and_sees_who_did_what() {
+    let site = Site::new(&river_city());
+    let server = site.start();
+    server.post_readings(&high_water());
+    let mut page = chosen(&server, &site.token()).await;
+    press(&mut page, "confirm").await;
+    handled(&server, "confirmed");
+    press(&mut page, "undo").await;
+    handled(&server, "new");
+
+    press(&mut page, "dismiss").await;
+    let reason = "document.querySelector('[data-testid=dialog] select')";
+    page.until(&format!("{reason} !== null")).await;
+    page.evaluate(&format!("{reason}.value = 'planned'")).await;
+    let note = "document.querySelector('[data-testid=dialog] textarea')";
+    page.evaluate(&format!("{note}.value = 'a drill at the quay'"))
+        .await;
+    press(&mut page, "dialog-go").await;
+    handled(&server, "dismissed");
+    assert_eq!(server.incidents()[0]["dismissed_as"], "planned");
+    page.until(
+        "document.querySelector('[data-testid=timeline]').textContent\
+         .includes('Dismissed as planned by console: a drill at the quay')",
+    )
+    .await;
+    let steps = "document.querySelector('[data-testid=timeline]').textContent";
+    let steps = page.evaluate(steps).await;
+    let steps = steps.as_str().unwrap();
+    for told in ["Confirmed by console", "Last step undone by console"] {
+        assert!(steps.contains(told), "{steps}");
+    }
+
+    press(&mut page, "reopen").await;
+    let go = button("dialog-go");
+    page.until(&format!("{go} !== null && {go}.disabled")).await;
+    press(&mut page, "dialog-leave").await;
+    page.until("document.querySelector('[data-testid=dialog]') === null")
+        .await;
+    handled(&server, "dismissed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_opens_an_incident_that_no_sensor_knows_of() {
+    let site = Site::new(&river_city());
+    let server = site.start();
+    let url = format!("http://{}/#token={}", server.http, site.token());
+    let mut page = Page::open(&url).await;
+    page.until("document.querySelector('[data-testid=connection]')?.dataset.state === 'live'")
+        .await;
+    press(&mut page, "open").await;
+    let kind = "document.querySelector('[data-testid=dialog] input')";
+    page.until(&format!("{kind} !== null")).await;
+    page.evaluate(&format!(
+        "{kind}.value = 'flood'; {kind}.dispatchEvent(new Event('input', {{ bubbles: true }}))"
+    ))
+    .await;
+    press(&mut page, "dialog-go").await;
+    page.until("document.querySelector('[data-incident-id]') !== null")
+        .await;
+    assert_eq!(server.incidents()[0]["kind"], "flood");
+    assert_eq!(server.incidents()[0]["handled_by"], "console");
 }

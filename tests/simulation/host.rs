@@ -20,6 +20,7 @@ mod socket;
 mod operator;
 mod model;
 mod sabotage;
+mod devices;
 mod process;
 mod sessions;
 mod plan;

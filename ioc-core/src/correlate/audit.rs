@@ -56,7 +56,8 @@ fn audit_family(case: &Case, desk: &Desk, audit: &mut Audit) {
     let incident = &case.incident;
     if incident.opened_at.is_some() {
         let (gravest, _) = case.cluster.verdict();
-        let holds = incident.severity >= gravest.max(incident.from_children);
+        let gravest = gravest.max(incident.from_children);
+        let holds = incident.severity >= gravest || incident.docket.judged >= gravest;
         audit.expect(holds, Invariant::GraveAsItsMembers, incident.id);
     }
     if let Some(parent) = incident.parent {

@@ -38,7 +38,9 @@ impl Correlator {
         let mut last = None;
         for _ in 0..take.u32()? {
             let incident = Incident::take(format, take)?;
-            let cluster = Cluster::take(format, take, |detection| weight_of(rule, detection))?;
+            let cluster = Cluster::take(format, incident.id, take, |detection| {
+                weight_of(rule, detection)
+            })?;
             if last >= Some(incident.id) {
                 return Err(CodecError("cases are not in order"));
             }

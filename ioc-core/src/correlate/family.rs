@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::{Correlator, Turn};
 use crate::bundle::Effect;
-use crate::decision::{Severity, Verdict};
+use crate::decision::{IncidentState, Severity, Verdict};
 use crate::id::{IncidentId, IncidentKind};
 use crate::incident::{Incident, Purpose};
 use crate::place::Position;
@@ -173,9 +173,13 @@ impl Correlator {
     ) -> Vec<Relative> {
         let is_effect = |slot: u32| {
             let Incident {
-                parent, begun_at, ..
+                parent,
+                begun_at,
+                parent_by_person,
+                ..
             } = self.case(slot).incident;
-            parent.is_none() && begun_at + effect.before >= from && begun_at <= to + effect.after
+            let free = parent.is_none() && !parent_by_person;
+            free && begun_at + effect.before >= from && begun_at <= to + effect.after
         };
         self.opened_near(effect, middle, is_effect)
     }
@@ -218,10 +222,35 @@ impl Correlator {
         let slot = self.slots[&id];
         let incident = &mut self.case_mut(slot).incident;
         incident.from_children = incident.from_children.max(severity);
-        if severity > incident.severity {
+        if severity > incident.severity.max(incident.docket.judged) {
             incident.severity = severity;
+            incident.docket.graded();
             self.tell(slot, Verdict::IncidentUpdated, turn);
         }
+    }
+
+    /// A person says what caused it, or that nothing is known to have.
+    pub fn link_by_person(
+        &mut self,
+        id: IncidentId,
+        parent: Option<IncidentId>,
+        turn: &mut Turn<'_>,
+    ) {
+        let slot = self.slots[&id];
+        self.case_mut(slot).incident.parent_by_person = true;
+        self.link(id, parent, turn);
+    }
+
+    /// How grave the children are that an incident has left.
+    pub fn children_are(&mut self, id: IncidentId, gravest: Severity) {
+        let slot = self.slots[&id];
+        self.case_mut(slot).incident.from_children = gravest;
+        self.touch(slot);
+    }
+
+    /// The incident as operators see it.
+    pub fn state(&self, id: IncidentId) -> IncidentState {
+        self.case(self.slots[&id]).state()
     }
 
     /// Lets an incident take further children at a time, or at none.

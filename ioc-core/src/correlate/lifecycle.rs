@@ -9,7 +9,8 @@
 //! `reopen_within`, as grave as what reopens it, and has to be seen again (INV-10).
 
 use super::{Correlator, Turn};
-use crate::decision::{Cause, Condition, Handling, IncidentState, Verdict};
+use crate::book::Past;
+use crate::decision::{Cause, Condition, Handling, IncidentState, Tier, Verdict};
 use crate::id::{IncidentId, RuleId, SensorId};
 use crate::incident::{Incident, Purpose, World};
 use crate::limits::{EVIDENCE_PER_DECISION_MAX, TELL_INTERVAL};
@@ -62,6 +63,8 @@ impl Correlator {
             Purpose::Tell => self.tell(slot, Verdict::IncidentUpdated, turn),
             Purpose::Clear => self.clear(slot, turn),
             Purpose::Retire => self.retire(slot, turn),
+            Purpose::Escalate => self.escalate(slot, turn),
+            Purpose::Lower => self.lower(slot, turn),
             Purpose::Adopt => unreachable!("the engine's, for children are of other rules"),
         }
     }
@@ -84,17 +87,6 @@ impl Correlator {
                 }
             }
         }
-    }
-
-    /// A person has seen an incident. `None` if somebody had already.
-    pub fn acknowledge(&mut self, id: IncidentId) -> Option<IncidentState> {
-        let slot = self.slots[&id];
-        let case = self.case_mut(slot);
-        if case.incident.handling == Handling::Acknowledged {
-            return None;
-        }
-        case.incident.handling = Handling::Acknowledged;
-        Some(case.state())
     }
 
     /// Opens a candidate if enough sources agree and there is room to remember it.
@@ -145,7 +137,9 @@ impl Correlator {
             self.set_timer(slot, Purpose::Decay, None, turn);
             self.slots.remove(&wanted);
             self.slots.insert(id, slot);
-            self.case_mut(slot).incident.id = id;
+            let case = self.case_mut(slot);
+            case.incident.id = id;
+            case.cluster.is_of(id);
             self.set_timer(slot, Purpose::Decay, decay, turn);
         }
         id
@@ -155,7 +149,20 @@ impl Correlator {
     fn follow_world(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let case = self.case_mut(slot);
         let world = case.cluster.world();
+        let sources = turn.rules.handling().overruled_by;
+        let grounds = case.grounds();
+        let overruled = case.incident.docket.is_overruled(grounds, sources);
+        if overruled {
+            case.incident.docket.see_anew();
+        }
         match (case.incident.condition, world) {
+            (Condition::Active, World::GoesOn | World::Quiet)
+            | (Condition::Unknown, World::Blind)
+            | (Condition::Cleared, World::Quiet)
+                if overruled =>
+            {
+                self.tell(slot, Verdict::IncidentReopened, turn);
+            }
             (Condition::Active, World::GoesOn | World::Quiet)
             | (Condition::Unknown, World::Blind)
             | (Condition::Cleared, World::Quiet) => self.tell_growth(slot, turn),
@@ -170,6 +177,7 @@ impl Correlator {
             (Condition::Cleared, World::GoesOn | World::Blind) => self.reopen(slot, turn),
         }
         self.time_the_end(slot, world, turn);
+        self.time_the_lowering(slot, turn);
     }
 
     /// An incident that cleared is back: another episode, for people to see anew.
@@ -178,7 +186,7 @@ impl Correlator {
         let case = self.case_mut(slot);
         let incident = &mut case.incident;
         incident.condition = Condition::Active;
-        incident.handling = Handling::New;
+        incident.docket.back();
         incident.episode += 1;
         (incident.severity, incident.certainty) = case.cluster.verdict();
         incident.severity = incident.severity.max(incident.from_children);
@@ -195,6 +203,55 @@ impl Correlator {
             _ => None,
         };
         self.set_timer(slot, Purpose::Clear, due, turn);
+    }
+
+    /// Lets the time run until nobody having seen it is told, while nobody has and it goes on: what
+    /// is over wakes nobody. Graver, it is told sooner.
+    pub(super) fn time_the_escalation(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        let incident = &self.case(slot).incident;
+        let docket = &incident.docket;
+        let waits = docket.handling == Handling::New
+            && incident.condition != Condition::Cleared
+            && Tier::after(docket.escalated).is_some();
+        let within = turn.rules.handling().acknowledge_within(incident.severity);
+        let running = incident.dues[Purpose::Escalate as usize];
+        let due = within.filter(|_| waits).map(|within| {
+            let due = turn.at + within;
+            running.map_or(due, |running| running.min(due))
+        });
+        self.set_timer(slot, Purpose::Escalate, due, turn);
+    }
+
+    /// Nobody has seen it in time: the next one is told.
+    fn escalate(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        let docket = &mut self.case_mut(slot).incident.docket;
+        docket.escalated = Tier::after(docket.escalated);
+        self.tell(slot, Verdict::IncidentEscalated, turn);
+    }
+
+    /// Lets the time until it is less grave run while its evidence is, and only then.
+    fn time_the_lowering(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        let case = self.case(slot);
+        let running = case.incident.dues[Purpose::Lower as usize];
+        let lowers = turn.rules.handling().lowers
+            && case.incident.condition == Condition::Active
+            && case.cluster.world() == World::GoesOn
+            && case.gravest() < case.incident.severity
+            && !case.incident.docket.rated;
+        let due = lowers.then(|| running.unwrap_or(turn.at + self.rule.clear_after));
+        self.set_timer(slot, Purpose::Lower, due, turn);
+    }
+
+    /// It has been less grave for as long as it would take to clear.
+    fn lower(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        let case = self.case_mut(slot);
+        let gravest = case.gravest();
+        if gravest >= case.incident.severity {
+            return;
+        }
+        case.incident.severity = gravest;
+        case.incident.docket.graded();
+        self.tell(slot, Verdict::IncidentRated, turn);
     }
 
     /// A member was abnormal for a moment: the time until its incident clears begins anew.
@@ -219,7 +276,7 @@ impl Correlator {
         self.touched.push_back(id);
     }
 
-    fn clear(&mut self, slot: u32, turn: &mut Turn<'_>) {
+    pub(super) fn clear(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let case = self.case_mut(slot);
         case.cluster.forget_lost();
         case.incident.condition = Condition::Cleared;
@@ -234,7 +291,11 @@ impl Correlator {
         if let Some(parent) = case.incident.parent {
             turn.desk.family.remove(parent, case.incident.id);
         }
-        turn.desk.book.over(case.state(), turn.at);
+        let mut docket = case.incident.docket.clone();
+        docket.escalated = None;
+        let mut state = case.state();
+        state.escalated = None;
+        turn.desk.book.over(Past { state, docket }, turn.at);
     }
 
     pub(super) fn end_candidate(&mut self, slot: u32, turn: &mut Turn<'_>) {
@@ -284,13 +345,16 @@ impl Correlator {
                 rule: Some(rule.clone()),
                 evidence: incident.untold.drain(..part).collect(),
                 due: turn.due,
-                request: None,
+                ..Cause::default()
             };
             turn.decide(verdict, cause);
             // What has merged is told no more: its survivor names the rest.
             if incident.untold.is_empty() || merged {
-                return;
+                break;
             }
+        }
+        if !merged {
+            self.time_the_escalation(slot, turn);
         }
     }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::along::Kin;
 use super::{Correlator, Turn};
-use crate::decision::{Condition, Handling, Verdict};
+use crate::decision::{Certainty, Condition, Handling, Verdict};
 use crate::id::IncidentId;
 use crate::incident::{Case, Cluster, Purpose};
 use crate::limits::CHILDREN_STEP;
@@ -22,7 +22,9 @@ impl Correlator {
         // In an order that has nothing to do with slots.
         others.sort_by_key(|&other| self.seniority(other));
         for other in others {
-            one = self.merge(one, other, turn);
+            if !self.are_apart(one, other, turn) {
+                one = self.merge(one, other, turn);
+            }
         }
         one
     }
@@ -42,7 +44,7 @@ impl Correlator {
     }
 
     /// Merges two cases, at the cost of the one with fewer members. Returns the survivor's slot.
-    fn merge(&mut self, one: u32, other: u32, turn: &mut Turn<'_>) -> u32 {
+    pub(super) fn merge(&mut self, one: u32, other: u32, turn: &mut Turn<'_>) -> u32 {
         let one_survives = self.seniority(one) < self.seniority(other);
         let (survivor, loser) = if one_survives {
             (one, other)
@@ -51,8 +53,10 @@ impl Correlator {
         };
         let adopts = |slot| self.case(slot).incident.dues[Purpose::Adopt as usize].is_some();
         let loser_adopts = adopts(loser);
+        let docket = self.case(loser).incident.docket.clone();
         self.end_by_merging(loser, survivor, turn);
         let mut loser_case = self.take_case(loser);
+        loser_case.incident.docket = docket;
         let mut survivor_case = self.take_case(survivor);
         forget_common(&mut survivor_case, &mut loser_case);
         let loser_id = loser_case.incident.id;
@@ -63,6 +67,10 @@ impl Correlator {
         if between_incidents {
             let family = &mut turn.desk.family;
             family.after_merging(incident.id, loser_id, parents, incident.parent);
+        }
+        if !between_incidents {
+            // What nobody was told of was a part of the survivor from its beginning.
+            loser_case.cluster.is_of(incident.id);
         }
         let loser_is_larger = loser_case.cluster.len() > survivor_case.cluster.len();
         let (stays, moves, slot, from) = if loser_is_larger {
@@ -76,6 +84,11 @@ impl Correlator {
             cluster: stays,
         });
         self.move_members(moves, from, slot);
+        // What a person judged of one of them is no word about both.
+        let gravest = self.case(slot).gravest();
+        self.case_mut(slot)
+            .incident
+            .rise(gravest, Certainty::Unknown);
         self.free.push(from);
         if between_incidents && turn.desk.family.has_children(loser_id) || loser_adopts {
             let due = turn.at + CHILDREN_STEP;
@@ -91,6 +104,7 @@ impl Correlator {
             .expect("a slot in use")
             .cluster;
         stays.add_counts(&moves);
+        let origin = moves.origin();
         for (source, member) in moves.into_members() {
             if let Some(place) = member.position {
                 self.index.remove(from, place);
@@ -101,7 +115,7 @@ impl Correlator {
             if self.by_sensor.get(&source.sensor) == Some(&from) {
                 self.by_sensor.insert(source.sensor.clone(), to);
             }
-            stays.adopt(source, member);
+            stays.adopt_of(source, member, origin);
         }
     }
 
@@ -109,10 +123,10 @@ impl Correlator {
     fn end_by_merging(&mut self, loser: u32, into: u32, turn: &mut Turn<'_>) {
         let into = self.case(into).incident.id;
         let incident = &mut self.case_mut(loser).incident;
-        incident.handling = match incident.opened_at {
-            None => incident.handling,
-            Some(_) => Handling::Merged,
-        };
+        if incident.opened_at.is_some() {
+            incident.docket.handling = Handling::Merged;
+            incident.docket.escalated = None;
+        }
         let (id, begun_at) = (incident.id, incident.begun_at);
         if incident.opened_at.is_some() {
             self.tell(

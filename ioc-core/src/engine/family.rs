@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 
 use crate::book::Entry;
 use crate::correlate::{Correlator, Turn};
+use crate::decision::{RefusalCode, Severity};
 use crate::id::{IncidentId, RuleId};
 use crate::limits::{CAUSES_DEPTH_MAX, CHILDREN_PER_STEP, CHILDREN_STEP};
 
@@ -50,6 +51,43 @@ pub(super) fn pass_on(correlators: &mut Correlators, turn: &mut Turn<'_>) {
             of(correlators, &rule).rise_with_child(parent, severity, turn);
         }
     }
+}
+
+/// A person says what caused an incident, or that nothing is known to have.
+pub(super) fn link(
+    correlators: &mut Correlators,
+    rule: &RuleId,
+    child: IncidentId,
+    parent: Option<IncidentId>,
+    turn: &mut Turn<'_>,
+) -> Result<(), RefusalCode> {
+    let before = correlators[rule].parent(child);
+    let before = before.map(|before| turn.desk.book.find(before).map_or(before, |(now, _)| now));
+    let parent = match parent {
+        None => None,
+        Some(asked) => {
+            let (parent, _) = live(asked, turn).ok_or(RefusalCode::UnknownIncident)?;
+            if before != Some(parent) && !may_be_parent(correlators, parent, child, turn) {
+                return Err(RefusalCode::WouldBeCircle);
+            }
+            Some(parent)
+        }
+    };
+    if before == parent {
+        return Err(RefusalCode::AlreadyThere);
+    }
+    of(correlators, rule).link_by_person(child, parent, turn);
+    if let Some((before, of_rule)) = before.and_then(|before| live(before, turn)) {
+        let children = turn.desk.family.children(before);
+        let children: Vec<_> = children.filter_map(|child| live(child, turn)).collect();
+        let grave = children
+            .iter()
+            .map(|(id, rule)| correlators[rule].state(*id).severity);
+        let gravest = grave.max().unwrap_or(Severity::Unknown);
+        of(correlators, &of_rule).children_are(before, gravest);
+        settle(correlators, &of_rule, turn);
+    }
+    Ok(())
 }
 
 /// What caused an incident that opens.
@@ -184,7 +222,7 @@ fn cause(correlators: &Correlators, id: IncidentId, turn: &Turn<'_>) -> Option<I
     let (id, entry) = turn.desk.book.find(id)?;
     let parent = match entry {
         Entry::Live(rule) => correlators[rule].parent(id),
-        Entry::Over(state) => state.parent,
+        Entry::Over(past) => past.state.parent,
         Entry::Merged(_) => unreachable!("found"),
     };
     let found = parent.map(|parent| turn.desk.book.find(parent));

@@ -6,15 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::member::{Member, Standing, Statement};
+use super::member::{Member, Stand, Standing, Statement};
 use super::places::Places;
 use super::taken::Taken;
 use crate::codec::{CodecError, Put, Take};
-use crate::decision::{Certainty, Evidence, Severity};
-use crate::id::{ReadingId, RuleId, SensorId};
+use crate::decision::{Certainty, Condition, Evidence, Severity};
+use crate::id::{IncidentId, ReadingId, RuleId, SensorId};
 use crate::limits::EVIDENCE_OF_OTHERS_REMEMBERED;
 use crate::place::Position;
-use crate::record::Seq;
+use crate::record::{Seq, incident_id};
 use crate::time::Timestamp;
 
 /// Who gives evidence: a sensor, or one report by itself.
@@ -44,6 +44,8 @@ pub(crate) struct Cluster {
     standing: [u32; 6],
     /// What the members that say something is wrong weigh together.
     weight: u64,
+    /// How many members say how grave it is, by [`Severity`]: of each what is gravest.
+    severities: [u32; 5],
     /// When which report stops counting, each once.
     decays: BTreeSet<(Timestamp, Source)>,
     places: Places,
@@ -53,9 +55,22 @@ pub(crate) struct Cluster {
     pub readings: u64,
     /// When the last of them came.
     pub last_evidence_at: Timestamp,
+    /// The incident that its members were first members of, where they do not say otherwise.
+    origin: Option<IncidentId>,
 }
 
 impl Source {
+    /// Whether a person calls it so: by its sensor, or as `sensor/reading`, one report.
+    pub fn is_called(&self, name: &str) -> bool {
+        match name.split_once('/') {
+            None => name == self.sensor.as_str(),
+            Some((sensor, reading)) => {
+                let report = self.report.as_ref();
+                sensor == self.sensor.as_str() && report.is_some_and(|own| own.as_str() == reading)
+            }
+        }
+    }
+
     /// The same sensor, as the source of one of its readings taken in the other way.
     fn otherwise(&self, reading: &ReadingId) -> Self {
         Self {
@@ -78,6 +93,58 @@ impl Source {
 }
 
 impl Cluster {
+    /// That of an incident, without members.
+    pub fn of(incident: IncidentId) -> Self {
+        Self {
+            origin: Some(incident),
+            ..Self::default()
+        }
+    }
+
+    /// The incident is called otherwise from here on.
+    pub fn is_of(&mut self, incident: IncidentId) {
+        self.origin = Some(incident);
+    }
+
+    /// The incident that a member was first a member of.
+    pub fn origin_of(&self, source: &Source) -> Option<IncidentId> {
+        self.members.get(source)?.origin.or(self.origin)
+    }
+
+    /// What its members were first members of, where they do not say otherwise.
+    pub fn origin(&self) -> Option<IncidentId> {
+        self.origin
+    }
+
+    /// A source is a new member of this incident.
+    pub fn joined(&mut self, source: &Source, incident: IncidentId) {
+        let origin = (self.origin != Some(incident)).then_some(incident);
+        if let Some(member) = self.members.get_mut(source) {
+            member.origin = origin;
+        }
+    }
+
+    /// Takes a member of another incident, with what it counts for.
+    pub fn take_over(&mut self, source: &Source, member: Member, incident: IncidentId) {
+        self.readings += member.count;
+        self.last_evidence_at = self.last_evidence_at.max(member.heard().1);
+        self.adopt(source.clone(), member);
+        self.joined(source, incident);
+    }
+
+    /// What the world does, as its members say.
+    pub fn condition(&self) -> Condition {
+        match self.world() {
+            World::GoesOn | World::Quiet => Condition::Active,
+            World::Blind => Condition::Unknown,
+        }
+    }
+
+    /// When its first member was first heard.
+    pub fn begun_at(&self) -> Option<Timestamp> {
+        self.members.values().map(|member| member.heard().0).min()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
@@ -117,6 +184,11 @@ impl Cluster {
         abnormal + silent + lost > 0
     }
 
+    /// Whether a sensor is heard to be abnormal at this time.
+    pub fn is_heard_to_be_abnormal(&self) -> bool {
+        self.standing[Standing::Abnormal as usize] > 0
+    }
+
     pub fn world(&self) -> World {
         match self.standing {
             [_, _, 0, 0, 0, 0] => World::Quiet,
@@ -124,6 +196,13 @@ impl Cluster {
             [_, _, 0, _, 0, _] => World::Blind,
             _ => World::GoesOn,
         }
+    }
+
+    /// The gravest that its members say at this time.
+    pub fn gravest(&self) -> Severity {
+        let said = Severity::ALL.iter().rev();
+        let mut said = said.filter(|severity| self.severities[**severity as usize] > 0);
+        said.next().copied().unwrap_or(Severity::Unknown)
     }
 
     /// Whether a trusted sensor among them is normal again: then nobody needs to be asked who
@@ -246,8 +325,11 @@ impl Cluster {
         severity: Severity,
         doubted: bool,
     ) -> bool {
-        let member = self.members.get_mut(source);
-        member.is_some_and(|member| member.worsen(rule, severity, doubted))
+        let mut counts = false;
+        self.change(source, |member| {
+            counts = member.worsen(rule, severity, doubted);
+        });
+        counts
     }
 
     /// A detection about a sensor has cleared, as a sensor says that is trusted or `doubted`.
@@ -346,8 +428,16 @@ impl Cluster {
         self.of_others.extend(&other.of_others, max);
     }
 
+    /// Takes in a member of another cluster, which was first a member of `origin` if it does not say
+    /// otherwise. Precondition: the source is not a member here.
+    pub fn adopt_of(&mut self, source: Source, mut member: Member, origin: Option<IncidentId>) {
+        let origin = member.origin.or(origin);
+        member.origin = origin.filter(|_| origin != self.origin);
+        self.adopt(source, member);
+    }
+
     /// Takes in a member of another cluster. Precondition: the source is not a member here.
-    pub fn adopt(&mut self, source: Source, member: Member) {
+    fn adopt(&mut self, source: Source, member: Member) {
         self.count_in(&source, &member);
         self.members.insert(source, member);
     }
@@ -381,7 +471,8 @@ impl Cluster {
         for (source, member) in &self.members {
             counted.count_in(source, member);
         }
-        (counted.standing, counted.weight) == (self.standing, self.weight)
+        (counted.standing, counted.weight, counted.severities)
+            == (self.standing, self.weight, self.severities)
             && counted.places == self.places
             && counted.decays == self.decays
     }
@@ -396,14 +487,36 @@ impl Cluster {
         self.shift(Some(before), Some(after));
     }
 
-    fn shift(&mut self, from: Option<(Standing, u32)>, to: Option<(Standing, u32)>) {
-        if let Some((standing, weight)) = from {
-            self.standing[standing as usize] -= 1;
-            self.weight -= u64::from(weight);
+    fn shift(&mut self, from: Option<Stand>, to: Option<Stand>) {
+        if let Some(stand) = from {
+            self.standing[stand.standing as usize] -= 1;
+            self.weight -= u64::from(stand.weight);
+            self.severities[stand.severity as usize] -= 1;
         }
-        if let Some((standing, weight)) = to {
-            self.standing[standing as usize] += 1;
-            self.weight += u64::from(weight);
+        if let Some(stand) = to {
+            self.standing[stand.standing as usize] += 1;
+            self.weight += u64::from(stand.weight);
+            self.severities[stand.severity as usize] += 1;
+        }
+    }
+
+    /// What nobody hears any more, and what people reported, is over, as a person has seen.
+    pub fn all_clear(&mut self) {
+        let sources = self.members.iter();
+        let said = |(source, member): (&Source, &Member)| {
+            let lost = member.standing() == Standing::Lost;
+            let unheard = member.silent || member.until.is_some() || lost;
+            (unheard && member.standing() != Standing::Normal).then(|| source.clone())
+        };
+        for source in sources.filter_map(said).collect::<Vec<_>>() {
+            let member = self.members.get(&source);
+            if let Some(until) = member.and_then(|member| member.until) {
+                self.decays.remove(&(until, source.clone()));
+            }
+            self.change(&source, |member| {
+                member.until = None;
+                member.raised.clear();
+            });
         }
     }
 
@@ -412,6 +525,7 @@ impl Cluster {
         out.put_u64(self.readings);
         out.put_time(self.last_evidence_at);
         self.of_others.put(out);
+        out.put_option(self.origin, |out, origin| out.put_u64(origin.to_bits()));
         out.put_count(self.members.len());
         for (source, member) in &self.members {
             source.put(out);
@@ -423,6 +537,7 @@ impl Cluster {
     /// source counts by a detection rule.
     pub fn take(
         format: u16,
+        incident: IncidentId,
         take: &mut Take<'_>,
         weight_of: impl Fn(&RuleId) -> u32,
     ) -> Result<Self, CodecError> {
@@ -430,6 +545,10 @@ impl Cluster {
             readings: take.u64()?,
             last_evidence_at: take.time()?,
             of_others: Taken::take(take, EVIDENCE_OF_OTHERS_REMEMBERED)?,
+            origin: match format {
+                1 => Some(incident),
+                _ => take.option(incident_id)?,
+            },
             ..Self::default()
         };
         let count = take.u32()? as usize;

@@ -1,7 +1,7 @@
 //! How the members of an incident stand, for whoever asks why.
 
 use super::Cluster;
-use super::member::Standing;
+use super::member::{Stand, Standing};
 use crate::explain::MemberLook;
 
 impl Cluster {
@@ -10,7 +10,9 @@ impl Cluster {
         let members = self.members().take(most);
         members
             .map(|(source, member)| {
-                let (standing, weight) = member.stand();
+                let Stand {
+                    standing, weight, ..
+                } = member.stand();
                 MemberLook {
                     sensor: source.sensor.clone(),
                     report: source.report.clone(),

@@ -8,10 +8,10 @@ use super::taken::Taken;
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::{Certainty, Severity};
 use crate::detection::Sighting;
-use crate::id::RuleId;
+use crate::id::{IncidentId, RuleId};
 use crate::limits::EVIDENCE_REMEMBERED;
 use crate::place::Position;
-use crate::record::Seq;
+use crate::record::{Seq, incident_id};
 use crate::time::Timestamp;
 
 /// One source.
@@ -32,6 +32,9 @@ pub(crate) struct Member {
     pub(super) taken: Taken,
     /// How many of them count as its own: a report and a threshold may take the same one.
     pub(super) count: u64,
+    /// The incident that it was first a member of, if that is not what most members of its cluster
+    /// were.
+    pub(super) origin: Option<IncidentId>,
 }
 
 /// A detection about a source.
@@ -72,6 +75,14 @@ pub(super) enum Standing {
     Lost,
 }
 
+/// How a member stands, how much it weighs, and how grave what it says is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stand {
+    pub standing: Standing,
+    pub weight: u32,
+    pub severity: Severity,
+}
+
 /// What a source says: a sighting with what it amounts to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Statement<'a> {
@@ -99,12 +110,18 @@ impl Member {
             last: sighting.clone(),
             taken: Taken::default(),
             count: 0,
+            origin: None,
         }
     }
 
     /// Whether its sensor's name leads to it: all but reports with a place of their own.
     pub fn is_led_to(&self, source: &Source) -> bool {
         source.report.is_none() || self.position.is_none()
+    }
+
+    /// From here on it is what most members of its cluster are, or of another incident.
+    pub fn belongs_to(&mut self, origin: Option<IncidentId>) {
+        self.origin = origin;
     }
 
     /// Whether it gave this reading.
@@ -123,12 +140,11 @@ impl Member {
     }
 
     pub(super) fn standing(&self) -> Standing {
-        self.stand().0
+        self.stand().standing
     }
 
-    /// How it stands, and how much it weighs: as much as its weightiest detection that is to be
-    /// believed.
-    pub(super) fn stand(&self) -> (Standing, u32) {
+    /// How it stands; it weighs as much as its weightiest detection that is to be believed.
+    pub(super) fn stand(&self) -> Stand {
         let weightiest = |lost: bool| {
             let raised = self.raised.iter();
             let raised = raised.filter(|raised| raised.trust.is_lost() == lost);
@@ -143,7 +159,12 @@ impl Member {
             (Some(_), None, true) => Standing::Silent,
             (Some(_), None, false) => Standing::Abnormal,
         };
-        (standing, weight.unwrap_or(0))
+        let severity = self.raised.iter().map(|raised| raised.verdict().0).max();
+        Stand {
+            standing,
+            weight: weight.unwrap_or(0),
+            severity: severity.unwrap_or(Severity::Unknown),
+        }
     }
 
     /// Its sensor is no longer to be trusted in what this rule found.
@@ -252,6 +273,7 @@ impl Member {
         }
         self.taken.put(out);
         out.put_u64(self.count);
+        out.put_option(self.origin, |out, origin| out.put_u64(origin.to_bits()));
     }
 
     /// The member as it was put; before format 2 all sensors were trusted.
@@ -275,6 +297,10 @@ impl Member {
             last: Sighting::take(take)?,
             taken: Taken::take(take, EVIDENCE_REMEMBERED)?,
             count: take.u64()?,
+            origin: match format {
+                1 => None,
+                _ => take.option(incident_id)?,
+            },
         })
     }
 }

@@ -6,10 +6,12 @@
 use std::fmt::Write;
 
 use expect_test::expect_file;
-use ioc_core::decision::{AnswerWord, DecisionHash};
+use ioc_core::decision::{AnswerWord, Certainty, DecisionHash, Severity, Step};
+use ioc_core::id::IncidentId;
+use ioc_core::record::{Ask, Said as Word};
 
-use crate::support::{History, Manner};
-use crate::workload::{Day, Event, ORDERS, SENSORS, Said, Variant, What, history};
+use crate::support::{History, Manner, metres};
+use crate::workload::{Day, Event, KINDS, ORDERS, PEOPLE, SENSORS, Said, Variant, What, history};
 
 const DAYS: u64 = 32;
 
@@ -19,6 +21,7 @@ enum Sort {
     First,
     Asking,
     Doubting,
+    Handling,
 }
 
 /// Numbers that follow from a seed alone (Steele, Lea and Flood: SplitMix64).
@@ -58,6 +61,9 @@ impl Dice {
     }
 
     fn what(&mut self) -> What {
+        if self.sort == Sort::Handling && self.one_in(4) {
+            return self.asked();
+        }
         match self.below(84) {
             0..5 => What::Redelivery(self.below(20) as usize),
             5..9 => What::Acknowledge {
@@ -84,11 +90,51 @@ impl Dice {
         }
     }
 
+    fn asked(&mut self) -> What {
+        let position = self.one_in(2).then(|| {
+            let (east, north) = (self.below(3_000), self.below(900));
+            metres(east as i32, north as i32)
+        });
+        let said = Word {
+            severity: Severity::ALL[self.below(5) as usize],
+            certainty: Certainty::ALL[self.below(5) as usize],
+            position,
+        };
+        let request = self.below(256) as u8;
+        let kind = self.below(KINDS.len() as u64) as usize;
+        if self.one_in(10) {
+            return What::Open {
+                kind,
+                said,
+                request,
+            };
+        }
+        let ask = match self.below(14) {
+            0 => Ask::Rate(said.severity),
+            1 => Ask::AllClear,
+            2 => Ask::Report(said),
+            3 => Ask::Merge(IncidentId::derive(&[])),
+            4 => Ask::Split,
+            5 => Ask::Move(IncidentId::derive(&[])),
+            6 => Ask::Link(self.one_in(2).then(|| IncidentId::derive(&[]))),
+            _ => Ask::Step(Step::ALL[self.below(Step::ALL.len() as u64) as usize]),
+        };
+        What::Ask {
+            reading: self.below(8) as usize,
+            kind,
+            ask,
+            other: self.below(16) as usize,
+            by: self.below(PEOPLE.len() as u64) as usize,
+            request,
+        }
+    }
+
     fn variant(&mut self) -> Variant {
         let variants = match self.sort {
             Sort::First => &Variant::FIRST[..],
             Sort::Asking => &Variant::ASKING[..],
-            Sort::Doubting => &Variant::ALL[..],
+            Sort::Doubting => &Variant::DOUBTING[..],
+            Sort::Handling => &Variant::HANDLING[..],
         };
         variants[self.below(variants.len() as u64) as usize]
     }
@@ -105,7 +151,7 @@ impl Dice {
             about: self.one_in(2).then_some("water"),
         };
         match self.sort {
-            Sort::First => said,
+            Sort::First | Sort::Handling => said,
             Sort::Asking | Sort::Doubting => Said {
                 value: if self.one_in(3) {
                     said.value.trunc()
@@ -127,6 +173,7 @@ fn day(seed: u64, sort: Sort) -> History {
         Sort::First => Variant::Usual,
         Sort::Asking => Variant::Asking,
         Sort::Doubting => Variant::Doubting,
+        Sort::Handling => Variant::Handling,
     };
     history(&Day { first, events })
 }
@@ -170,4 +217,9 @@ fn p2_another_build_decides_the_same_under_rules_that_ask_more() {
 #[test]
 fn p2_another_build_decides_the_same_under_rules_that_doubt_sensors() {
     expect_file!["../golden/days-doubting.txt"].assert_eq(&days(Sort::Doubting));
+}
+
+#[test]
+fn p2_another_build_decides_the_same_where_people_handle_incidents() {
+    expect_file!["../golden/days-handling.txt"].assert_eq(&days(Sort::Handling));
 }

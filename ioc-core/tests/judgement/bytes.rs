@@ -5,15 +5,16 @@ use expect_test::expect_file;
 use ioc_core::decision::{
     About, Answer, AnswerWord, Cause, Certainty, CommandChange, CommandState, Condition,
     Confirmation, Decision, DecisionHash, EffectClass, Evidence, FaultKind, Handling,
-    IncidentState, Progress, Refusal, RefusalCode, SensorFault, SensorState, Severity, Verdict,
+    IncidentState, Named, Progress, Refusal, RefusalCode, SensorFault, SensorState, Severity, Step,
+    Tier, Verdict,
 };
 use ioc_core::folded::Folded;
 use ioc_core::id::{CommandKey, IncidentId};
 use ioc_core::place::Position;
 use ioc_core::reading::{AttributesBuffer, Reading};
 use ioc_core::record::{
-    Action, Adopted, BuildHash, BundleHash, ClockKind, Command, DeadLetter, Effect, EffectNews,
-    Input, Operate, Record, Replayed, Skip, Started,
+    Action, Adopted, Ask, BuildHash, BundleHash, ClockKind, Command, DeadLetter, Effect,
+    EffectNews, Input, Open, Operate, Record, Replayed, Said, Skip, Started,
 };
 use ioc_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
@@ -58,6 +59,17 @@ enum Parts {
         request: String,
         actor: String,
         incident: IncidentId,
+    },
+    About {
+        /// The request, the actor, the sources, what is said.
+        texts: [String; 4],
+        incident: IncidentId,
+        ask: Ask,
+    },
+    Open {
+        /// The request, the actor, the kind, what is said.
+        texts: [String; 4],
+        said: Said,
     },
     Folded {
         texts: [String; 3],
@@ -122,6 +134,32 @@ impl Parts {
                 request,
                 actor,
                 action: Action::Acknowledge(*incident),
+            }),
+            Self::About {
+                texts: [request, actor, sources, note],
+                incident,
+                ask,
+            } => Input::Command(Command {
+                request,
+                actor,
+                action: Action::About {
+                    incident: *incident,
+                    ask: *ask,
+                    sources,
+                    note,
+                },
+            }),
+            Self::Open {
+                texts: [request, actor, kind, note],
+                said,
+            } => Input::Command(Command {
+                request,
+                actor,
+                action: Action::Open(Open {
+                    kind,
+                    said: *said,
+                    note,
+                }),
             }),
             Self::Folded {
                 texts: [sensor, kind, unit],
@@ -220,6 +258,54 @@ fn folded_parts() -> impl Strategy<Value = Parts> {
     })
 }
 
+fn said() -> impl Strategy<Value = Said> {
+    let parts = (
+        any_of(Severity::ALL),
+        any_of(Certainty::ALL),
+        prop::option::of(position()),
+    );
+    parts.prop_map(|(severity, certainty, position)| Said {
+        severity,
+        certainty,
+        position,
+    })
+}
+
+fn about_parts() -> impl Strategy<Value = Parts> {
+    let ask = prop_oneof![
+        any_of(Step::ALL).prop_map(Ask::Step),
+        any_of(Severity::ALL).prop_map(Ask::Rate),
+        Just(Ask::AllClear),
+        said().prop_map(Ask::Report),
+        incident_id().prop_map(Ask::Merge),
+        Just(Ask::Split),
+        incident_id().prop_map(Ask::Move),
+        prop::option::of(incident_id()).prop_map(Ask::Link),
+    ];
+    let texts = [
+        "[A-Za-z0-9._:@-]{1,64}",
+        "[ -~]{1,64}",
+        "[a-z0-9\n]{0,40}",
+        ".{0,40}",
+    ];
+    let about = (texts, incident_id(), ask);
+    about.prop_map(|(texts, incident, ask)| Parts::About {
+        texts,
+        incident,
+        ask,
+    })
+}
+
+fn open_parts() -> impl Strategy<Value = Parts> {
+    let texts = [
+        "[A-Za-z0-9._:@-]{1,64}",
+        "[ -~]{1,64}",
+        "[a-z0-9_]{1,64}",
+        ".{0,40}",
+    ];
+    (texts, said()).prop_map(|(texts, said)| Parts::Open { texts, said })
+}
+
 fn parts() -> impl Strategy<Value = Parts> {
     let letter = (
         [
@@ -304,6 +390,8 @@ fn parts() -> impl Strategy<Value = Parts> {
     prop_oneof![
         reading_parts(),
         folded_parts(),
+        about_parts(),
+        open_parts(),
         letter,
         command,
         operate,
@@ -324,7 +412,7 @@ prop_compose! {
         severity in any_of(Severity::ALL),
         certainty in any_of(Certainty::ALL),
         condition in any_of(Condition::ALL),
-        handling in any_of(Handling::ALL),
+        (handling, escalated) in (any_of(Handling::ALL), prop::option::of(any_of(Tier::ALL))),
         position in prop::option::of(position()),
         radius_m in any::<u32>(),
         opened_at in time(),
@@ -334,6 +422,7 @@ prop_compose! {
         IncidentState {
             id, kind: "flood".parse().unwrap(), severity, certainty, condition, handling, position,
             radius_m, zone: "_".parse().unwrap(), opened_at, episode, sensors, readings, parent,
+            escalated,
         }
     }
 }
@@ -412,9 +501,31 @@ prop_compose! {
     }
 }
 
+fn named() -> impl Strategy<Value = Named> {
+    let source = ("[A-Za-z0-9._:@-]{1,128}", prop::option::of("[ -~]{1,200}"));
+    let sources = prop::collection::vec(source, 0..4);
+    (sources, any::<u32>()).prop_map(|(sources, count)| Named {
+        first: sources
+            .into_iter()
+            .map(|(sensor, report)| {
+                let report = report.map(|report| report.parse().unwrap());
+                (sensor.parse().unwrap(), report)
+            })
+            .collect(),
+        count,
+    })
+}
+
 fn verdict() -> impl Strategy<Value = Verdict> {
+    let standing = (incident_id(), any_of(Handling::ALL), any_of(Condition::ALL));
     let about = prop_oneof![
         incident_id().prop_map(About::Incident),
+        standing.prop_map(|(incident, handling, condition)| About::Standing {
+            incident,
+            handling,
+            condition,
+        }),
+        "[a-z_]{1,64}".prop_map(|kind| About::Kind(kind.parse().unwrap())),
         "[A-Za-z0-9._:@-]{1,128}".prop_map(|id| About::Actuator(id.parse().unwrap())),
     ];
     let refusal = (any_of(RefusalCode::ALL), about);
@@ -428,6 +539,29 @@ fn verdict() -> impl Strategy<Value = Verdict> {
         incident_state().prop_map(Verdict::IncidentReopened),
         incident_state().prop_map(Verdict::IncidentLinked),
         incident_state().prop_map(Verdict::IncidentAcknowledged),
+        incident_state().prop_map(Verdict::IncidentEscalated),
+        incident_state().prop_map(Verdict::IncidentRated),
+        (incident_state(), incident_id(), named()).prop_map(|(incident, from, moved)| {
+            Verdict::IncidentSplit {
+                incident,
+                from,
+                moved,
+            }
+        }),
+        (incident_state(), incident_id(), named()).prop_map(|(incident, from, moved)| {
+            Verdict::IncidentEvidenceMoved {
+                incident,
+                from,
+                moved,
+            }
+        }),
+        (any_of(Step::ALL), any_of(Handling::ALL), incident_state()).prop_map(
+            |(step, before, incident)| Verdict::IncidentHandled {
+                step,
+                before,
+                incident
+            }
+        ),
         sensor_state().prop_map(Verdict::SensorSilent),
         sensor_state().prop_map(Verdict::SensorReturned),
         (sensor_state(), sensor_fault())
@@ -447,10 +581,12 @@ prop_compose! {
         ruled in any::<bool>(), evidence in prop::collection::vec(evidence(), 0..4),
         due in prop::option::of(time()),
         request in prop::option::of(("[A-Za-z0-9._:@-]{1,64}", "[ -~]{1,64}")),
+        note in ".{0,60}",
     ) -> Decision {
         let rule = ruled.then(|| "floods".parse().unwrap());
         let request = request.map(|(id, actor)| (id.parse().unwrap(), actor.parse().unwrap()));
-        Decision { seq, at, verdict, cause: Cause { rule, evidence, due, request } }
+        let note = note.into();
+        Decision { seq, at, verdict, cause: Cause { rule, evidence, due, request, note } }
     }
 }
 
@@ -581,6 +717,7 @@ fn example_incident() -> IncidentState {
         sensors: 2,
         readings: 2,
         parent: None,
+        escalated: None,
     }
 }
 

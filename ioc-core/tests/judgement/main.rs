@@ -17,6 +17,7 @@ mod regressions;
 mod properties;
 mod redelivery;
 mod operate;
+mod handling;
 mod limits;
 mod bytes;
 mod state;

@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use ioc_core::bundle::{Bundle, Test};
-use ioc_core::decision::{CommandChange, Condition, Decision, Handling, Progress, Verdict};
+use ioc_core::bundle::{Bundle, HandlingRules, Test};
+use ioc_core::decision::{
+    CommandChange, Condition, Decision, Handling, Progress, Step, Tier, Verdict,
+};
 use ioc_core::id::{CommandKey, IncidentId, ReadingId, SensorId};
 use ioc_core::judgement::Judgement;
 use ioc_core::reading::{Attributes, Reading};
@@ -20,7 +22,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use crate::support::{History, MIDNIGHT, Manner, without_numbers};
-use crate::workload::{Event, SENSORS, Variant, What, bundle, day, history};
+use crate::workload::{Event, SENSORS, Variant, What, bundle, day, handling, history};
 
 /// Any number of shards and any batches.
 fn manner() -> impl Strategy<Value = Manner> {
@@ -70,7 +72,89 @@ fn the_random_days_hold_every_kind_of_decision() {
         }
     }
 
-    assert_eq!(words.len(), 25, "{words:?}");
+    assert_eq!(words.len(), 36, "{words:?}");
+}
+
+/// Whether a decision follows from what the world did and what people did before it.
+fn follows(decision: &Decision, before: Option<(Condition, Handling)>, is_survivor: bool) -> bool {
+    let incident = decision.verdict.incident().unwrap();
+    let now = (incident.condition, incident.handling);
+    let by_person = decision.cause.request.is_some();
+    let Some((condition, handling)) = before else {
+        return match decision.verdict {
+            Verdict::IncidentOpened(_) => now == (Condition::Active, Handling::New),
+            Verdict::IncidentSplit { .. } => by_person && now.0 != Condition::Cleared,
+            _ => false,
+        };
+    };
+    // What a person could not know takes it back to new, and nothing else does.
+    let overruled = handling.dismissal().is_some() && now.1 == Handling::New;
+    let unseen = is_survivor && now.1 == Handling::New;
+    match &decision.verdict {
+        Verdict::IncidentOpened(_) | Verdict::IncidentSplit { .. } => false,
+        Verdict::IncidentEvidenceMoved { .. } => {
+            by_person && now.0 == condition && (now.1 == handling || overruled)
+        }
+        Verdict::IncidentAcknowledged(_) => {
+            by_person && handling == Handling::New && now == (condition, Handling::Acknowledged)
+        }
+        Verdict::IncidentHandled { step, before, .. } => {
+            let after = handling.after(*step, condition);
+            let steps = *step == Step::Undo || after == Ok(now.1);
+            by_person && now.0 == condition && *before == handling && steps
+        }
+        Verdict::IncidentReopened(_) if condition == Condition::Cleared && now.0 != condition => {
+            now.0 == Condition::Active && (now.1 == handling.after_return() || overruled)
+        }
+        Verdict::IncidentReopened(_) if by_person && now.0 == condition => {
+            handling.after(Step::Reopen, condition) == Ok(now.1) || overruled || unseen
+        }
+        Verdict::IncidentReopened(_) => now.1 == handling || overruled || unseen,
+        Verdict::IncidentMerged { .. } => now.1 == Handling::Merged,
+        Verdict::IncidentEscalated(_) => {
+            !by_person && now == (condition, Handling::New) && condition != Condition::Cleared
+        }
+        Verdict::IncidentRated(_) => now.0 == condition && (now.1 == handling || unseen),
+        Verdict::IncidentUpdated(_) | Verdict::IncidentLinked(_) => {
+            now.0 == condition && (now.1 == handling || unseen)
+        }
+        Verdict::IncidentCleared(_) => now.0 == Condition::Cleared && now.1 == handling,
+        Verdict::IncidentUnknown(_) => {
+            now.0 == Condition::Unknown && (now.1 == handling || overruled || unseen)
+        }
+        Verdict::SensorSilent(_)
+        | Verdict::SensorReturned(_)
+        | Verdict::SensorFaulty(..)
+        | Verdict::SensorSound(..)
+        | Verdict::RulesChanged(_)
+        | Verdict::CommandRefused(_)
+        | Verdict::Command(..) => unreachable!("it is about an incident"),
+    }
+}
+
+/// When an incident that nobody has seen is passed on next, as the decisions so far say.
+#[derive(Debug, Default, Clone, Copy)]
+struct Wait {
+    due: Option<Timestamp>,
+    tier: Option<Tier>,
+}
+
+impl Wait {
+    fn after(self, decision: &Decision, rules: &HandlingRules) -> Self {
+        let incident = decision.verdict.incident().unwrap();
+        let waits = incident.handling == Handling::New
+            && incident.condition != Condition::Cleared
+            && incident.escalated != Some(Tier::PhoneTree);
+        let within = rules
+            .acknowledge_within(incident.severity)
+            .filter(|_| waits);
+        let due = within.map(|within| decision.at + within);
+        let kept = self.due.filter(|_| incident.escalated == self.tier);
+        Self {
+            due: due.map(|due| kept.map_or(due, |kept| kept.min(due))),
+            tier: incident.escalated,
+        }
+    }
 }
 
 proptest! {
@@ -192,12 +276,25 @@ proptest! {
         for decision in decisions(&history(&day)) {
             let Some(incident) = decision.verdict.incident() else { continue };
             *named.entry(incident.id).or_default() += decision.cause.evidence.len() as u64;
-            match decision.verdict {
+            match &decision.verdict {
+                Verdict::IncidentSplit { from, .. } => {
+                    *named.get_mut(from).unwrap() -= incident.readings;
+                    *named.entry(incident.id).or_default() += incident.readings;
+                }
+                // What it has more than before is what it takes from the other.
+                Verdict::IncidentEvidenceMoved { from, .. } => {
+                    let more = incident.readings - named[&incident.id];
+                    *named.get_mut(from).unwrap() -= more;
+                    *named.get_mut(&incident.id).unwrap() += more;
+                }
                 // What is waiting to be told is not a person's doing.
-                Verdict::IncidentAcknowledged(_) => {}
+                Verdict::IncidentAcknowledged(_)
+                | Verdict::IncidentHandled { .. }
+                | Verdict::IncidentRated(_) => {}
+                Verdict::IncidentReopened(_) if decision.cause.request.is_some() => {}
                 Verdict::IncidentMerged { into, .. } => {
                     prop_assert_eq!(named[&incident.id], incident.readings);
-                    *named.entry(into).or_default() += incident.readings;
+                    *named.entry(*into).or_default() += incident.readings;
                 }
                 _ => prop_assert_eq!(named[&incident.id], incident.readings),
             }
@@ -205,38 +302,66 @@ proptest! {
     }
 
     #[test]
-    fn inv_10_only_people_handle_and_only_the_world_changes_a_condition(day in day()) {
+    fn inv_10_inv_11_only_people_handle_and_only_the_world_changes_a_condition(day in day()) {
         let mut known: BTreeMap<IncidentId, (Condition, Handling)> = BTreeMap::new();
         let mut merged_into = BTreeSet::new();
         for decision in decisions(&history(&day)) {
             let Some(incident) = decision.verdict.incident() else { continue };
             let now = (incident.condition, incident.handling);
             let before = known.insert(incident.id, now);
-            let by_person = decision.cause.request.is_some();
-            match (&decision.verdict, before) {
-                (Verdict::IncidentOpened(_), before) => {
-                    prop_assert_eq!(now, (Condition::Active, Handling::New));
-                    prop_assert_eq!(before, None);
-                }
-                (Verdict::IncidentAcknowledged(_), Some((condition, handling))) => {
-                    prop_assert!(by_person);
-                    prop_assert_eq!(handling, Handling::New);
-                    prop_assert_eq!(now, (condition, Handling::Acknowledged));
-                }
-                (Verdict::IncidentReopened(_), Some((Condition::Cleared, _))) => {
-                    prop_assert_eq!(now, (Condition::Active, Handling::New));
-                }
-                (Verdict::IncidentMerged { into, .. }, Some(_)) => {
-                    prop_assert_eq!(now.1, Handling::Merged);
-                    merged_into.insert(*into);
-                }
-                (_, Some((_, handling))) => {
-                    let unseen_again = merged_into.contains(&incident.id)
-                        && (handling, now.1) == (Handling::Acknowledged, Handling::New);
-                    prop_assert!(!by_person && (handling == now.1 || unseen_again));
-                }
-                (_, None) => prop_assert!(false, "told before it opened: {decision:?}"),
+            if let Verdict::IncidentMerged { into, .. } = decision.verdict {
+                merged_into.insert(into);
             }
+            let is_survivor = merged_into.contains(&incident.id);
+            prop_assert!(follows(&decision, before, is_survivor), "{before:?} {decision:?}");
+            let over = matches!(now.1, Handling::Resolved | Handling::Closed);
+            prop_assert!(!over || now.0 == Condition::Cleared, "{decision:?}");
+        }
+    }
+
+    #[test]
+    fn inv_17_what_nobody_has_seen_is_passed_on_in_time_and_once_to_each(
+        day in day(), manner in restarting(),
+    ) {
+        let mut day = day;
+        day.first = Variant::Handling;
+        day.events.retain(|event| !matches!(event.what, What::Reload(_)));
+        let mut rules = HandlingRules::NONE;
+        handling(day.first, &mut rules);
+        let mut waits: BTreeMap<IncidentId, Wait> = BTreeMap::new();
+        for decision in history(&day).run(&manner).decisions {
+            let Some(incident) = decision.verdict.incident() else { continue };
+            let before = waits.get(&incident.id).copied().unwrap_or_default();
+            if let Verdict::IncidentEscalated(_) = decision.verdict {
+                prop_assert_eq!(Some(decision.at), before.due);
+                prop_assert_eq!(incident.escalated, Tier::after(before.tier));
+            }
+            let late = waits.iter().find(|(_, wait)| wait.due.is_some_and(|due| due < decision.at));
+            prop_assert!(late.is_none(), "{late:?} at {:?}", decision.at);
+            let merged = incident.handling == Handling::Merged;
+            let after = if merged { Wait::default() } else { before.after(&decision, &rules) };
+            waits.insert(incident.id, after);
+        }
+    }
+
+    #[test]
+    fn inv_20_a_dismissal_never_hides_what_further_sources_say(day in day()) {
+        let mut day = day;
+        day.first = Variant::Handling;
+        day.events.retain(|event| !matches!(event.what, What::Reload(_)));
+        let mut dismissed: BTreeMap<IncidentId, u32> = BTreeMap::new();
+        for decision in decisions(&history(&day)) {
+            let Some(incident) = decision.verdict.incident() else { continue };
+            if incident.handling.dismissal().is_none() {
+                dismissed.remove(&incident.id);
+                continue;
+            }
+            let by_step = matches!(decision.verdict, Verdict::IncidentHandled { .. });
+            let on = dismissed.entry(incident.id).or_insert(incident.sensors);
+            if by_step {
+                *on = incident.sensors;
+            }
+            prop_assert!(incident.sensors < *on + 2, "{decision:?} hides what came after {on}");
         }
     }
 

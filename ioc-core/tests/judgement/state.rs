@@ -208,11 +208,11 @@ fn digests() -> [(u16, Expect); 2] {
     [
         (
             1,
-            expect!["718ffbaafe4346bc93f9ae47d0e3a5c8927f7cd44246b45772dd6da82e2a6bcf"],
+            expect!["3bcf93c0493fd5e35963104369398e7c8d8302cf0d521d3057f2bcdf0fb7b2ea"],
         ),
         (
             2,
-            expect!["72354ade62b18747be7a2f874127af1856ed5a17a3e227e1fd1a2bff82cd261b"],
+            expect!["c4dbc6588889892b28e91c89e8947b5030f690961855d29cce25e01f6ca86bd5"],
         ),
     ]
 }

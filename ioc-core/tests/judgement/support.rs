@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ioc_core::bundle::{
     Actuator, ActuatorCommand, Aggregate, Along, AttributeMatch, Becomes, Bundle, Changes, City,
     ConfirmedBy, CorrelationRule, DetectionRule, Direction, Expected, Fault, FaultSign, Flapping,
-    Level, Node, Rate, Report, Scale, Seen, Sensor, Side, Silence, States, Test, Threshold, Window,
-    Zone,
+    HandlingRules, Level, Node, Rate, Report, Scale, Seen, Sensor, Side, Silence, States, Test,
+    Threshold, Window, Zone,
 };
 use ioc_core::decision::{Certainty, Decision, EffectClass, Severity, Verdict};
 use ioc_core::folded::Folded;
@@ -37,8 +37,15 @@ impl BundleBuilder {
             hash: BundleHash([0; 32]),
             detections: Vec::new(),
             correlations: Vec::new(),
+            handling: HandlingRules::NONE,
             city: City::default(),
         })
+    }
+
+    /// What is asked of people; nothing unless it is said.
+    pub fn handling(mut self, set: impl FnOnce(&mut HandlingRules)) -> Self {
+        set(&mut self.0.handling);
+        self
     }
 
     /// A sensor without interval or levels of its own.
@@ -354,6 +361,7 @@ fn words(rule: &impl std::fmt::Debug) -> String {
         ", stale_after: None",
     ];
     let words = format!("{rule:?}");
+    let words = words.replace(&format!(" handling: {:?},", HandlingRules::NONE), "");
     unused
         .iter()
         .fold(words, |words, unused| words.replace(unused, ""))

@@ -6,6 +6,9 @@
 //!   attribute: `09:25 river-1 3.2 observed=09:20`
 //! - `folded SENSOR` and its values, a second apart up to this time, as the door folds them
 //! - `ack INCIDENT by=PERSON request=ID`, where an incident is named as in what is decided
+//! - `do ACTION INCIDENT by=PERSON request=ID note=WORD`, with `reason=` of a dismissal,
+//!   `severity=`, `certainty=`, `at=EAST,NORTH`, `other=INCIDENT`, `sources=A,B`; and `open KIND`
+//!   with the same
 //! - `order ACTUATOR COMMAND by=PERSON request=ID within=SECONDS replaces=yes`, `sent ACTUATOR` when
 //!   the executor is about to send its last command, and `answer ACTUATOR WORD detail=TEXT
 //!   device=OTHER` when its device answers that
@@ -21,13 +24,15 @@ use std::sync::Arc;
 
 use expect_test::Expect;
 use ioc_core::bundle::Bundle;
-use ioc_core::decision::{About, AnswerWord, CommandChange, CommandState, Condition};
-use ioc_core::decision::{Decision, IncidentState, Verdict};
+use ioc_core::decision::{About, AnswerWord, Certainty, CommandChange, CommandState, Condition};
+use ioc_core::decision::{Decision, Dismissal, Handling, IncidentState, Severity, Step, Verdict};
 use ioc_core::id::{CommandKey, IncidentId};
 use ioc_core::reading::{AttributesBuffer, Reading};
 use ioc_core::record::{
-    Action, BuildHash, ClockKind, Command, Effect, EffectNews, Input, Operate, Started,
+    Action, Ask, BuildHash, ClockKind, Command, Effect, EffectNews, Input, Open, Operate, Said,
+    Started,
 };
+use ioc_core::rules::BY_PERSON;
 use ioc_core::time::{Millis, Timestamp};
 
 use crate::support::{History, MIDNIGHT, Manner, metres};
@@ -121,6 +126,8 @@ fn push_line(
         "tick" => history.push(at, &Input::Tick),
         "folded" => push_folded(history, at, words, number),
         "ack" => push_ack(history, at, words),
+        "do" => push_about(history, at, words, number),
+        "open" => push_open(history, at, words, number),
         "order" => push_order(history, at, words),
         "sent" => push_effect(history, at, words[0], EffectNews::Started),
         "answer" => push_answer(history, at, words),
@@ -193,18 +200,92 @@ fn kind_of(history: &History, sensor: &str) -> Option<String> {
 
 /// Acknowledges the incident that is named `KIND#N` by what was decided so far.
 fn push_ack(history: &mut History, at: Timestamp, words: &[&str]) {
+    let id = incident_named(history, words[0]);
+    let command = Command {
+        request: option(words, "request").unwrap_or("request"),
+        actor: option(words, "by").unwrap_or("console"),
+        action: Action::Acknowledge(id),
+    };
+    history.push(at, &Input::Command(command));
+}
+
+/// The incident that is named so by what was decided so far.
+fn incident_named(history: &History, wanted: &str) -> IncidentId {
     let mut names = Names::default();
     for decision in history.run(&Manner::plain()).decisions {
         if let Some(incident) = decision.verdict.incident() {
             names.of(incident);
         }
     }
-    let id = names.0.iter().find(|(_, name)| *name == words[0]);
-    let id = id.map_or(IncidentId::derive(&[words[0]]), |(id, _)| *id);
+    let id = names.0.iter().find(|(_, name)| *name == wanted);
+    id.map_or(IncidentId::derive(&[wanted]), |(id, _)| *id)
+}
+
+/// A person's word on something that is wrong.
+fn said(words: &[&str]) -> Said {
+    let severity = option(words, "severity").map(|word| Severity::from_word(word).unwrap());
+    let certainty = option(words, "certainty").map(|word| Certainty::from_word(word).unwrap());
+    Said {
+        severity: severity.unwrap_or(Severity::Unknown),
+        certainty: certainty.unwrap_or(Certainty::Likely),
+        position: option(words, "at").map(|text| {
+            let (east, north) = text.split_once(',').unwrap();
+            metres(east.parse().unwrap(), north.parse().unwrap())
+        }),
+    }
+}
+
+fn push_about(history: &mut History, at: Timestamp, words: &[&str], number: usize) {
+    let reason = option(words, "reason").unwrap_or("false_alarm");
+    let reason = Dismissal::from_word(reason).unwrap();
+    let mut sources = option(words, "sources")
+        .unwrap_or_default()
+        .replace(',', "\n");
+    let other = option(words, "other").map(|name| incident_named(history, name));
+    let ask = match words[0] {
+        "merge" => Ask::Merge(other.unwrap()),
+        "split" => Ask::Split,
+        "move" => Ask::Move(other.unwrap()),
+        "link" => Ask::Link(other),
+        "rate" => Ask::Rate(said(words).severity),
+        "report" => Ask::Report(said(words)),
+        "all_clear" => Ask::AllClear,
+        "dismiss" => Ask::Step(Step::Dismiss(reason)),
+        word => {
+            let mut steps = Step::ALL.iter().filter(|step| step.word() == word);
+            Ask::Step(*steps.next().unwrap_or_else(|| panic!("what is {word}?")))
+        }
+    };
+    let action = Action::About {
+        incident: incident_named(history, words[1]),
+        ask,
+        sources: &std::mem::take(&mut sources),
+        note: option(words, "note").unwrap_or_default(),
+    };
+    push_command(history, at, words, number, action);
+}
+
+fn push_open(history: &mut History, at: Timestamp, words: &[&str], number: usize) {
+    let action = Action::Open(Open {
+        kind: words[0],
+        said: said(words),
+        note: option(words, "note").unwrap_or_default(),
+    });
+    push_command(history, at, words, number, action);
+}
+
+fn push_command(
+    history: &mut History,
+    at: Timestamp,
+    words: &[&str],
+    number: usize,
+    action: Action<'_>,
+) {
+    let request = format!("line-{number}");
     let command = Command {
-        request: option(words, "request").unwrap_or("request"),
-        actor: option(words, "by").unwrap_or("console"),
-        action: Action::Acknowledge(id),
+        request: option(words, "request").unwrap_or(&request),
+        actor: option(words, "by").unwrap_or("ana"),
+        action,
     };
     history.push(at, &Input::Command(command));
 }
@@ -292,15 +373,35 @@ fn describe(decision: &Decision, names: &mut Names) -> String {
                 .unwrap_or_else(|| into.to_string());
             write!(text, "{verb} {} into {into}", names.of(incident)).unwrap();
         }
+        Verdict::IncidentSplit {
+            incident,
+            from,
+            moved,
+        }
+        | Verdict::IncidentEvidenceMoved {
+            incident,
+            from,
+            moved,
+        } => {
+            let from = names.0[from].clone();
+            write!(text, "{verb} {}", names.of(incident)).unwrap();
+            describe_incident(incident, &decision.verdict, &mut text);
+            let moved: Vec<_> = moved.words().collect();
+            write!(text, " from {from}: {}", moved.join(", ")).unwrap();
+        }
         Verdict::IncidentOpened(incident)
         | Verdict::IncidentUpdated(incident)
         | Verdict::IncidentCleared(incident)
         | Verdict::IncidentUnknown(incident)
         | Verdict::IncidentReopened(incident)
         | Verdict::IncidentLinked(incident)
+        | Verdict::IncidentHandled { incident, .. }
+        | Verdict::IncidentEscalated(incident)
+        | Verdict::IncidentRated(incident)
         | Verdict::IncidentAcknowledged(incident) => {
             write!(text, "{verb} {}", names.of(incident)).unwrap();
             describe_incident(incident, &decision.verdict, &mut text);
+            describe_handling(incident, &decision.verdict, &mut text);
             describe_parent(incident, &decision.verdict, names, &mut text);
         }
         Verdict::SensorSilent(sensor) | Verdict::SensorReturned(sensor) => {
@@ -317,14 +418,28 @@ fn describe(decision: &Decision, names: &mut Names) -> String {
         Verdict::RulesChanged(_) => text.push_str(verb),
         Verdict::CommandRefused(refusal) => {
             write!(text, "{verb} {}", refusal.code.word()).unwrap();
-            if let About::Actuator(actuator) = &refusal.about {
-                write!(text, " {actuator}").unwrap();
+            match &refusal.about {
+                About::Incident(_) => {}
+                About::Actuator(actuator) => write!(text, " {actuator}").unwrap(),
+                About::Kind(kind) => write!(text, " {kind}").unwrap(),
+                About::Standing {
+                    incident,
+                    handling,
+                    condition,
+                } => {
+                    let name = &names.0[incident];
+                    let (handling, condition) = (handling.word(), condition.word());
+                    write!(text, " {name} {handling} {condition}").unwrap();
+                }
             }
         }
         Verdict::Command(_, command) => describe_command(verb, command, &mut text),
     }
     if let Some((_, actor)) = &decision.cause.request {
         write!(text, " by {actor}").unwrap();
+    }
+    if !decision.cause.note.is_empty() {
+        write!(text, " \"{}\"", decision.cause.note).unwrap();
     }
     describe_evidence(decision, &mut text);
     text
@@ -378,6 +493,30 @@ fn describe_incident(incident: &IncidentState, verdict: &Verdict, text: &mut Str
     }
 }
 
+/// What people do about it, where that is news.
+fn describe_handling(incident: &IncidentState, verdict: &Verdict, text: &mut String) {
+    match verdict {
+        Verdict::IncidentHandled { step, before, .. } => {
+            if let Some(reason) = incident.handling.dismissal() {
+                write!(text, " as {}", reason.word()).unwrap();
+            }
+            if *step == Step::Undo {
+                write!(text, " to {}", incident.handling.word()).unwrap();
+            }
+            for passed in before.between(incident.handling) {
+                write!(text, " without {}", passed.word()).unwrap();
+            }
+        }
+        Verdict::IncidentEscalated(_) => {
+            write!(text, " to {}", incident.escalated.unwrap().word()).unwrap();
+        }
+        Verdict::IncidentReopened(_) if incident.handling != Handling::New => {
+            write!(text, " {}", incident.handling.word()).unwrap();
+        }
+        _ => {}
+    }
+}
+
 /// What caused it, where that is told.
 fn describe_parent(incident: &IncidentState, verdict: &Verdict, names: &Names, text: &mut String) {
     let news = matches!(
@@ -392,7 +531,10 @@ fn describe_parent(incident: &IncidentState, verdict: &Verdict, names: &Names, t
 fn describe_evidence(decision: &Decision, text: &mut String) {
     for (evidence, number) in decision.cause.evidence.iter().zip(0..) {
         text.push_str(if number == 0 { ": " } else { ", " });
-        write!(text, "{} {}", evidence.sensor, evidence.value).unwrap();
+        match evidence.rule.as_str() {
+            BY_PERSON => text.push_str("a report"),
+            _ => write!(text, "{} {}", evidence.sensor, evidence.value).unwrap(),
+        }
         if let Some(distance_m) = evidence.distance_m.filter(|distance_m| *distance_m > 0) {
             write!(text, " {distance_m} m").unwrap();
         }

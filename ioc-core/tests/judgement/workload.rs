@@ -6,16 +6,19 @@ use std::sync::Arc;
 
 use ioc_core::bundle::{
     Aggregate, Along, Bundle, Changes, Direction, Effect as MayCause, Expected, FaultSign,
-    Flapping, Flow, Front, Impossible, Scale, Side, Skewed, Spiking, States, Stop, Stuck, Zone,
+    Flapping, Flow, Front, HandlingRules, Impossible, Scale, Side, Skewed, Spiking, States, Stop,
+    Stuck, Zone,
 };
 use ioc_core::decision::AnswerWord;
 use ioc_core::decision::EffectClass::{AtMostOnce, Idempotent};
 use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
+use ioc_core::decision::{Certainty, Severity, Step};
 use ioc_core::id::{CommandKey, IncidentId};
 use ioc_core::place::Polygon;
 use ioc_core::reading::{AttributesBuffer, Reading};
 use ioc_core::record::{
-    Action, BuildHash, ClockKind, Command, DeadLetter, Effect, EffectNews, Input, Operate, Started,
+    Action, Ask, BuildHash, ClockKind, Command, DeadLetter, Effect, EffectNews, Input, Open,
+    Operate, Said as Word, Started,
 };
 use ioc_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
@@ -71,6 +74,10 @@ pub enum Variant {
     Doubting,
     /// The same, with some of them changed.
     DoubtingOtherwise,
+    /// As usual, and something is asked of people.
+    Handling,
+    /// The same, but something else.
+    HandlingOtherwise,
 }
 
 impl Variant {
@@ -85,7 +92,8 @@ impl Variant {
         Self::Asking,
         Self::AskingOtherwise,
     ];
-    pub const ALL: [Self; 8] = [
+    /// Those of the days on which sensors are doubted.
+    pub const DOUBTING: [Self; 8] = [
         Self::Usual,
         Self::Changed,
         Self::Grown,
@@ -94,6 +102,20 @@ impl Variant {
         Self::AskingOtherwise,
         Self::Doubting,
         Self::DoubtingOtherwise,
+    ];
+    /// Those that ask something of people.
+    pub const HANDLING: [Self; 2] = [Self::Handling, Self::HandlingOtherwise];
+    pub const ALL: [Self; 10] = [
+        Self::Usual,
+        Self::Changed,
+        Self::Grown,
+        Self::Empty,
+        Self::Asking,
+        Self::AskingOtherwise,
+        Self::Doubting,
+        Self::DoubtingOtherwise,
+        Self::Handling,
+        Self::HandlingOtherwise,
     ];
 
     fn asks_more(self) -> bool {
@@ -118,7 +140,20 @@ pub fn bundle(variant: Variant) -> Arc<Bundle> {
     if variant.doubts() {
         builder = doubting(builder, variant);
     }
+    if Variant::HANDLING.contains(&variant) {
+        builder = builder.handling(|rules| handling(variant, rules));
+    }
     builder.build()
+}
+
+/// What is asked of people: soon enough to be seen in a day.
+pub fn handling(variant: Variant, rules: &mut HandlingRules) {
+    let otherwise = variant == Variant::HandlingOtherwise;
+    let minutes = |minutes| Some(Millis::minutes(minutes));
+    rules.acknowledge_within = [None, minutes(9), minutes(6), minutes(3), minutes(1)];
+    rules.overruled_by = if otherwise { 1 } else { 2 };
+    rules.report_lasting = Millis::minutes(if otherwise { 5 } else { 12 });
+    rules.lowers = !otherwise;
 }
 
 fn sensors(mut builder: BundleBuilder, variant: Variant) -> BundleBuilder {
@@ -563,6 +598,22 @@ pub enum What {
         kind: usize,
         request: u8,
     },
+    /// A person asks something about what an earlier reading may have begun.
+    Ask {
+        reading: usize,
+        kind: usize,
+        ask: Ask,
+        /// What another reading may have begun, and the source that is meant.
+        other: usize,
+        by: usize,
+        request: u8,
+    },
+    /// A person knows of something.
+    Open {
+        kind: usize,
+        said: Word,
+        request: u8,
+    },
     /// A person orders something, perhaps in place of what was ordered last.
     Order {
         what: usize,
@@ -613,6 +664,52 @@ fn said() -> impl Strategy<Value = Said> {
     })
 }
 
+/// The kinds of incident that people know of, not all of which some rule makes.
+pub const KINDS: [&str; 6] = ["flood", "fire", "crowd", "trouble", "jam", "riot"];
+
+/// What readings of a kind may begin.
+fn kinds_of(kind: &str) -> [&'static str; 2] {
+    match kind {
+        "level" => ["flood", "trouble"],
+        "smoke" => ["fire", "trouble"],
+        "speed" => ["jam", "fire"],
+        _ => ["crowd", "flood"],
+    }
+}
+
+/// Who asks.
+pub const PEOPLE: [&str; 2] = ["ana", "ben"];
+
+fn word_of_a_person() -> impl Strategy<Value = Word> {
+    let place = prop::option::weighted(0.7, (0..3_000i32, 0..900i32));
+    let parts = (
+        prop::sample::select(Severity::ALL),
+        prop::sample::select(Certainty::ALL),
+        place.prop_map(|place| place.map(|(east, north)| metres(east, north))),
+    );
+    parts.prop_map(|(severity, certainty, position)| Word {
+        severity,
+        certainty,
+        position,
+    })
+}
+
+fn ask() -> impl Strategy<Value = Ask> {
+    prop_oneof![
+        12 => prop::sample::select(Step::ALL).prop_map(Ask::Step),
+        3 => Just(Ask::Step(Step::Undo)),
+        2 => prop::sample::select(Severity::ALL).prop_map(Ask::Rate),
+        1 => Just(Ask::AllClear),
+        2 => word_of_a_person().prop_map(Ask::Report),
+        // Which, is drawn beside it.
+        3 => Just(Ask::Merge(IncidentId::derive(&[]))),
+        3 => Just(Ask::Split),
+        2 => Just(Ask::Move(IncidentId::derive(&[]))),
+        2 => Just(Ask::Link(Some(IncidentId::derive(&[])))),
+        1 => Just(Ask::Link(None)),
+    ]
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let what = prop_oneof![
         60 => said().prop_map(What::Reading),
@@ -621,6 +718,12 @@ fn event() -> impl Strategy<Value = Event> {
         5 => (0..20usize).prop_map(What::Redelivery),
         4 => (0..200usize, 0..3usize, 0..4u8)
             .prop_map(|(reading, kind, request)| What::Acknowledge { reading, kind, request }),
+        24 => (0..8usize, 0..KINDS.len(), ask(), 0..16usize, 0..6usize, any::<u8>())
+            .prop_map(|(reading, kind, ask, other, by, request)| What::Ask {
+                reading, kind, ask, other, by: usize::from(by == 0), request,
+            }),
+        2 => (0..KINDS.len(), word_of_a_person(), 0..8u8)
+            .prop_map(|(kind, said, request)| What::Open { kind, said, request }),
         6 => (0..ORDERS.len(), prop::option::of(-1_000..200_000i64), any::<bool>(), any::<u8>())
             .prop_map(|(what, within_ms, replaces, request)| What::Order {
                 what, within_ms, replaces, request: request % 32,
@@ -645,6 +748,7 @@ pub fn day() -> impl Strategy<Value = Day> {
         Just(Variant::AskingOtherwise),
         Just(Variant::Doubting),
         Just(Variant::Doubting),
+        Just(Variant::Handling),
     ];
     let events = prop::collection::vec(event(), 1..200);
     (first, events).prop_map(|(first, events)| Day { first, events })
@@ -696,7 +800,62 @@ pub fn history(day: &Day) -> History {
                 let incident = IncidentId::derive(&[kind, SENSORS[*sensor].0, id]);
                 push_acknowledge(&mut history, now, incident, *request);
             }
-            What::Redelivery(_) | What::Acknowledge { .. } => history.push(now, &Input::Tick),
+            What::Ask {
+                reading,
+                kind,
+                ask,
+                other,
+                by,
+                request,
+            } if !readings.is_empty() => {
+                let begun_with = |reading: usize| {
+                    let (id, sensor, _) = &readings[reading % readings.len()];
+                    let (sensor, kinds) = (SENSORS[*sensor].0, kinds_of(SENSORS[*sensor].1));
+                    let kind = kinds[kind % kinds.len()];
+                    (IncidentId::derive(&[kind, sensor, id]), sensor)
+                };
+                let (other, sensor) = begun_with(*other);
+                let named = matches!(ask, Ask::Move(_)) || *ask == Ask::Split && request % 2 == 0;
+                let action = Action::About {
+                    incident: begun_with(*reading).0,
+                    ask: match ask {
+                        Ask::Merge(_) => Ask::Merge(other),
+                        Ask::Move(_) => Ask::Move(other),
+                        Ask::Link(Some(_)) => Ask::Link(Some(other)),
+                        ask => *ask,
+                    },
+                    sources: if named { sensor } else { "" },
+                    note: "as seen",
+                };
+                push_command(
+                    &mut history,
+                    now,
+                    PEOPLE[*by],
+                    &format!("a-{request}"),
+                    action,
+                );
+            }
+            What::Open {
+                kind,
+                said,
+                request,
+            } => {
+                let action = Action::Open(Open {
+                    kind: KINDS[*kind],
+                    said: *said,
+                    note: "",
+                });
+                push_command(
+                    &mut history,
+                    now,
+                    PEOPLE[0],
+                    &format!("p-{request}"),
+                    action,
+                );
+            }
+            What::Redelivery(_) | What::Acknowledge { .. } | What::Ask { .. } => {
+                history.push(now, &Input::Tick);
+            }
             What::Order {
                 what,
                 within_ms,
@@ -779,10 +938,20 @@ fn push_acknowledge(history: &mut History, at: Timestamp, incident: IncidentId, 
 }
 
 fn push_order(history: &mut History, at: Timestamp, request: &str, operate: Operate<'_>) {
+    push_command(history, at, "ana", request, Action::Operate(operate));
+}
+
+fn push_command(
+    history: &mut History,
+    at: Timestamp,
+    actor: &str,
+    request: &str,
+    action: Action<'_>,
+) {
     let command = Command {
         request,
-        actor: "ana",
-        action: Action::Operate(operate),
+        actor,
+        action,
     };
     history.push(at, &Input::Command(command));
 }

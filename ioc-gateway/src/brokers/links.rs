@@ -52,7 +52,7 @@ impl Links {
     }
 
     /// A new link.
-    pub(crate) fn add(&self, name: &str) -> Link {
+    pub fn add(&self, name: &str) -> Link {
         let link = Link {
             links: self.clone(),
             name: name.to_owned(),
@@ -70,12 +70,13 @@ impl Links {
 
 /// One link's end of the table.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub struct Link {
     links: Links,
     name: String,
 }
 
 impl Link {
+    /// What it is called.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -18,7 +18,7 @@ pub(super) struct Attempts(Arc<Mutex<BTreeMap<CommandKey, Attempt>>>);
 
 /// How an attempt stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Attempt {
+pub enum Attempt {
     /// It is on its way, or has been taken, or may not be made again.
     Made,
     /// It is to be made again from then on.

@@ -23,7 +23,7 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 
 /// Why a connection is of no use.
 #[derive(Debug)]
-pub(super) struct Broken {
+pub struct Broken {
     /// What it is counted by.
     pub word: &'static str,
     /// What people are told.
@@ -31,7 +31,7 @@ pub(super) struct Broken {
 }
 
 /// How commands get to one broker.
-pub(super) trait Way: Sync {
+pub trait Way: Sync {
     /// What it is called in metrics.
     const WORD: &'static str;
     /// One connection.
@@ -62,7 +62,7 @@ pub(super) fn again() -> Attempt {
 }
 
 /// Delivers until `shutdown` is ready.
-pub(super) async fn deliver<W: Way>(
+pub async fn deliver<W: Way>(
     way: &W,
     book: &CommandBook,
     now: &Now,

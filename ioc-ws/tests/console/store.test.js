@@ -7,6 +7,7 @@ import { test } from "node:test";
 import { delayMs } from "../../console/backoff.js";
 import { cityOf } from "../../console/city.js";
 import * as stores from "../../console/store.js";
+import { passedOver, possible } from "../../console/handling.js";
 import { LogicalTime } from "../../console/time.js";
 import { stepsOf } from "../../console/timeline.js";
 import { watch } from "../../console/words.js";
@@ -24,7 +25,7 @@ test("comes to the server's picture from the same messages", () => {
   const { messages, picture } = story();
   const { store, changes } = told(messages);
   assert.deepEqual(stores.toSnapshot(store), picture);
-  assert.equal(changes.flatMap((change) => change.decisions ?? []).length, 17);
+  assert.equal(changes.flatMap((change) => change.decisions ?? []).length, 27);
 });
 
 test("comes to the same picture from a snapshot as from the decisions before it", () => {
@@ -163,4 +164,18 @@ test("silence is good news only from a city that is heard", () => {
   });
   assert.equal(watch({ heard: 281, sensors: 281 }).enough, true);
   assert.equal(watch({ heard: 0, sensors: 0 }).enough, false);
+});
+
+test("offers the steps that the server would take", () => {
+  const table = JSON.parse(golden("steps.json"));
+  for (const [now, steps] of Object.entries(table)) {
+    const [handling, condition] = now.split(" ");
+    assert.deepEqual(possible({ handling, condition }), steps, now);
+  }
+});
+
+test("says what a step passes over", () => {
+  const passed = passedOver({ handling: "new" }, "contain");
+  assert.deepEqual(passed, ["acknowledged", "confirmed", "responding"]);
+  assert.deepEqual(passedOver({ handling: "dismissed" }, "reopen"), []);
 });

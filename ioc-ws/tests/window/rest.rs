@@ -141,7 +141,7 @@ async fn what_nobody_serves_and_wrong_methods_are_answered_in_words() {
     let (status, error) = get(&served, "/api/v1/nothing").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert_eq!(error["code"], "no_such_path");
-    let post = Request::post("/api/v1/incidents").body(Body::empty());
+    let post = Request::post("/api/v1/decisions").body(Body::empty());
     let response = served.window.router().oneshot(post.unwrap()).await.unwrap();
     assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(response.headers()[header::ALLOW], "GET,HEAD");

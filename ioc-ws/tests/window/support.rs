@@ -45,6 +45,7 @@ pub fn incident(name: &str) -> IncidentState {
         sensors: 2,
         readings: 2,
         parent: None,
+        escalated: None,
     }
 }
 

@@ -23,7 +23,7 @@ use crate::config::suggest::did_you_mean;
 use crate::config::yaml::Value;
 
 const DISTANCE_MAX_M: i64 = 1_000_000;
-const SOURCES_MAX: u64 = 1000;
+pub(super) const SOURCES_MAX: u64 = 1000;
 /// The fastest front, in metres a second.
 const SPEED_MAX: i64 = 100_000;
 const WEIGHT_MAX: u64 = 1000;

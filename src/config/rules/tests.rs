@@ -189,6 +189,36 @@ fn rules_mean_what_they_say() {
                     may_cause: [],
                 },
             ],
+            handling: HandlingRules {
+                acknowledge_within: [
+                    None,
+                    Some(
+                        Millis(
+                            1800000,
+                        ),
+                    ),
+                    Some(
+                        Millis(
+                            600000,
+                        ),
+                    ),
+                    Some(
+                        Millis(
+                            180000,
+                        ),
+                    ),
+                    Some(
+                        Millis(
+                            60000,
+                        ),
+                    ),
+                ],
+                overruled_by: 2,
+                report_lasting: Millis(
+                    10800000,
+                ),
+                lowers: true,
+            },
         }
     "#]]
     .assert_debug_eq(&rules);

@@ -12,10 +12,11 @@ use ioc::journal::scan::scan;
 use ioc::journal::{JournalError, Known, LogKind};
 use ioc::pipeline::Numbering;
 use ioc::recover::{DECISIONS_DIR, INPUTS_DIR};
+use ioc_core::decision::EffectClass;
 use ioc_core::folded::Folded;
 use ioc_core::judgement::Judgement;
 use ioc_core::reading::Reading;
-use ioc_core::record::{Input, Record, Records};
+use ioc_core::record::{EffectNews, Input, Record, Records};
 use ioc_core::time::Timestamp;
 
 use super::archive::Archive;
@@ -67,6 +68,7 @@ impl Logs {
         self.check_times()?;
         self.check_arrivals(model)?;
         self.check_commands(model)?;
+        self.check_devices(model)?;
         self.check_judgement(model, digest)?;
         check_evidence(model)
     }
@@ -137,14 +139,17 @@ impl Logs {
         let mut acted = BTreeMap::new();
         for told in &model.told {
             let decision = &told.decision;
-            if decision.verdict.word() != "incident_acknowledged" {
+            if !matches!(
+                decision.verdict.word(),
+                "incident_acknowledged" | "command_sent"
+            ) {
                 continue;
             }
             let (request, _) = decision
                 .cause
                 .request
                 .as_ref()
-                .expect("a person acknowledges");
+                .expect("a person ordered it");
             let before = acted.insert(request.as_str().to_owned(), decision.seq);
             expect(before.is_none(), HOLD, || {
                 format!(
@@ -160,6 +165,50 @@ impl Logs {
                 format!(
                     "{id} was said to be done as of decision {answered}, but it acted at {at:?}"
                 )
+            })?;
+        }
+        Ok(())
+    }
+
+    /// What devices are said to have done is what they said; what of it was acknowledged is in the
+    /// log, and so is, of what may be sent once, that it was about to be.
+    fn check_devices(&self, model: &Model) -> Result<(), Broken> {
+        const PROMISE: Promise = Promise::CommandsReachDevicesAsOrdered;
+        let (mut said, mut started) = (BTreeSet::new(), BTreeSet::new());
+        for record in self.records() {
+            let Input::Effect(effect) = record.input else {
+                continue;
+            };
+            match effect.news {
+                EffectNews::Answered { word, .. } => drop(said.insert((effect.key, word.word()))),
+                EffectNews::Started => drop(started.insert(effect.key)),
+            }
+        }
+        let lost = model.feedback_acknowledged.difference(&said);
+        let lost: Vec<_> = lost.collect();
+        expect(
+            lost.is_empty(),
+            Promise::P1NothingAcknowledgedIsLost,
+            || format!("{lost:?} was acknowledged, and is not in the log"),
+        )?;
+        for told in &model.told {
+            let Some(command) = told.decision.verdict.command() else {
+                continue;
+            };
+            let answer = command.answer.as_ref();
+            let answered = answer
+                .is_none_or(|answer| model.feedback.contains(&(command.key, answer.word.word())));
+            expect(answered, PROMISE, || {
+                format!(
+                    "{} is said to have {answer:?}, which no device said",
+                    command.key
+                )
+            })?;
+        }
+        for key in &model.reached_devices {
+            let once = model.commands[key].effect == EffectClass::AtMostOnce;
+            expect(!once || started.contains(key), PROMISE, || {
+                format!("{key} may be sent once, and no record says that it was about to be")
             })?;
         }
         Ok(())

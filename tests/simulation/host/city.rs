@@ -6,10 +6,10 @@
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Along, Bundle, City, CorrelationRule, DetectionRule, Level, Report, Scale, Sensor, Side,
-    Silence, Test, Threshold,
+    Actuator, ActuatorCommand, Along, Bundle, City, CorrelationRule, DetectionRule, HandlingRules,
+    Level, Report, Scale, Sensor, Side, Silence, Test, Threshold,
 };
-use ioc_core::decision::{Certainty, Severity};
+use ioc_core::decision::{Certainty, EffectClass, Severity};
 use ioc_core::place::Position;
 use ioc_core::record::BundleHash;
 use ioc_core::time::Millis;
@@ -78,13 +78,38 @@ fn bundle(name: u8, flood_level: f64, fire_sources: u32) -> Arc<Bundle> {
             correlation("fire", "heat-lasting", name, fire_sources),
             correlation("flood", "water-high", 1, 1),
         ],
+        handling: HandlingRules::NONE,
         city: City {
             zones: Vec::new(),
             sensors: (0..).zip(SENSORS).map(sensor).collect(),
-            actuators: Vec::new(),
+            actuators: ACTUATORS.map(actuator).into(),
             nodes: Vec::new(),
         },
     })
+}
+
+/// What can be ordered to do something, by name.
+pub const ACTUATORS: [(&str, EffectClass); 2] = [
+    ("gate-1", EffectClass::Idempotent),
+    ("siren-1", EffectClass::AtMostOnce),
+];
+
+/// What each of them can be ordered to do.
+pub const COMMAND: &str = "go";
+
+fn actuator((id, effect): (&str, EffectClass)) -> Actuator {
+    Actuator {
+        id: id.parse().unwrap(),
+        position: None,
+        zone: None,
+        effect,
+        deadline: Millis::seconds(20),
+        outcome_within: Millis::seconds(20),
+        commands: vec![ActuatorCommand {
+            name: COMMAND.parse().unwrap(),
+            confirmed_by: None,
+        }],
+    }
 }
 
 fn sensor((place, (id, kind)): (i32, (&str, Kind))) -> Sensor {

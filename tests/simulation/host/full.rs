@@ -24,6 +24,7 @@ use tower::ServiceExt;
 use super::archive::Archive;
 use super::checks::Logs;
 use super::city;
+use super::devices::Broker;
 use super::model::SharedModel;
 use super::process::{Process, Start, TOKEN, WindowBounds};
 use super::sabotage::Sabotage;
@@ -96,7 +97,8 @@ impl Scene {
         };
         let disk: Arc<dyn Disk> = Arc::new(self.disk.clone());
         let time = Arc::clone(&self.time) as Arc<dyn TimeSource>;
-        let process = Process::start(&start, &disk, &time, &self.model);
+        let outside = (&self.model, &Broker::default());
+        let process = Process::start(&start, &disk, &time, outside);
         self.process = Some(process.unwrap_or_else(|error| panic!("{error:?}")));
         self.ledger = Arc::default();
         self.sent = Counts::default();

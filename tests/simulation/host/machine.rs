@@ -24,6 +24,7 @@ use ioc_core::record::BuildHash;
 
 use super::archive::Archive;
 use super::city;
+use super::devices::Broker;
 use super::model::{Broken, Model, Promise, SharedModel, expect};
 use super::plan::{self, Plan};
 use super::process::{DATA, NotStarted, Process, Start};
@@ -53,6 +54,8 @@ pub struct Machine {
     plan: Plan,
     sabotage: Sabotage,
     model: SharedModel,
+    /// Where commands to devices go: it goes on while no process runs.
+    pub broker: Broker,
     bundles: Arc<Vec<Arc<Bundle>>>,
     chance: Chance,
     faults: Chance,
@@ -90,6 +93,7 @@ impl Machine {
             plan,
             sabotage,
             model: Arc::default(),
+            broker: Arc::default(),
             bundles: Arc::new(city::bundles()),
             chance: Chance::new(seed, "starts"),
             faults: Chance::new(seed, "disk faults"),
@@ -152,6 +156,13 @@ impl Machine {
             return None;
         }
         stepped.ok()
+    }
+
+    /// What is to be sent to devices is. Precondition: within a runtime.
+    pub fn step_sender(&mut self) {
+        if let Some(process) = &mut self.process {
+            process.sender.step();
+        }
     }
 
     /// The window takes what it was told.
@@ -218,7 +229,8 @@ impl Machine {
         });
         let disk = self.archive.watch(self.disk.clone());
         let time: Arc<dyn TimeSource> = Arc::clone(&self.time) as Arc<dyn TimeSource>;
-        match Process::start(&start, &disk, &time, &self.model) {
+        let outside = (&self.model, &self.broker);
+        match Process::start(&start, &disk, &time, outside) {
             Ok(process) => {
                 if build != self.build {
                     self.reached("another build took over");

@@ -5,12 +5,15 @@
 //! workload: it knows nothing of what was planned, and survives every crash of the host.
 //! Next: `checks.rs`, which compares it with what lies in the logs at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use ioc_core::decision::{Decision, DecisionHash, Released, Severity, Verdict};
+use ioc_core::decision::{
+    CommandState, Decision, DecisionHash, Progress, Released, Severity, Verdict,
+};
+use ioc_core::id::CommandKey;
 use ioc_ws::decision_json;
 use serde_json::Value;
 
@@ -29,6 +32,9 @@ pub enum Promise {
     NumbersKeepTheirMeaning,
     /// A command that was answered is in the log, and acted once.
     AnsweredCommandsHold,
+    /// A command reaches its device after its order left, before its time is up, and once if that is
+    /// how it is; and what devices said is what came of it.
+    CommandsReachDevicesAsOrdered,
     /// Logical time never goes back.
     TimeNeverGoesBack,
     /// A build that ended cleanly leaves nothing that another one must not judge.
@@ -167,6 +173,16 @@ const EVENTS: &[&str] = &[
     "command answered",
     "command answered again",
     "command refused",
+    "command reached its device",
+    "command sent again",
+    "feedback acknowledged",
+    "command_sent",
+    "command_accepted",
+    "command_done",
+    "command_rejected",
+    "command_expired",
+    "command_superseded",
+    "command_outcome_unknown",
     "incident_opened",
     "incident_updated",
     "incident_merged",
@@ -187,6 +203,13 @@ pub struct Model {
     pub connections: Vec<Connection>,
     /// Commands that were answered with `ok`, by request id: the decision as of which they are done.
     pub answered: BTreeMap<String, u64>,
+    /// Commands to devices, each as the last decision about it left it.
+    pub commands: BTreeMap<CommandKey, CommandState>,
+    /// Those that have reached a device, ever.
+    pub reached_devices: BTreeSet<CommandKey>,
+    /// What devices have said of commands, and what of it was acknowledged.
+    pub feedback: BTreeSet<(CommandKey, &'static str)>,
+    pub feedback_acknowledged: BTreeSet<(CommandKey, &'static str)>,
     /// The journal's identity, once a decision left under it.
     epoch: Option<String>,
     /// What became of each incident: the number of the decision, and the incident then.
@@ -234,6 +257,9 @@ impl Model {
             let state = (!merged).then(|| parsed["incident"].clone());
             let states = self.incidents.entry(incident.id.to_string()).or_default();
             states.push((released.decision.seq, state));
+        }
+        if let Some(command) = released.decision.verdict.command() {
+            self.commands.insert(command.key, command.clone());
         }
         if let Some(sensor) = released.decision.verdict.sensor() {
             let is_silent = matches!(released.decision.verdict, Verdict::SensorSilent(_));
@@ -289,6 +315,18 @@ impl Model {
             _ => self.told.get(seq as usize - 1)?.hash,
         };
         Some(hash.0.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The command to this device that is under way, as far as is known.
+    pub fn under_way(&self, device: &str) -> Option<CommandKey> {
+        let is_it = |command: &&CommandState| {
+            let is_over = !matches!(command.progress, Progress::Sent | Progress::Accepted);
+            command.actuator.as_str() == device && !is_over
+        };
+        self.commands
+            .values()
+            .find(is_it)
+            .map(|command| command.key)
     }
 
     /// The incidents after this decision, as the wire shows them.

@@ -10,6 +10,7 @@ use ioc_core::decision::Severity;
 use serde_json::{Value, json};
 use tokio::io::DuplexStream;
 
+use super::city::{ACTUATORS, COMMAND};
 use super::messages::{Done, Folded, Frame, Kind, Refused, Snapshot, Welcome, kind_of, read};
 use super::model::{Broken, Model, Promise, expect};
 use super::process::TOKEN;
@@ -41,7 +42,8 @@ pub struct Operator {
 /// A command that was given.
 #[derive(Debug)]
 struct Request {
-    incident: String,
+    /// What it asks for.
+    order: Value,
     /// Whether it is under way on this connection.
     sent: bool,
     answered: bool,
@@ -167,10 +169,11 @@ impl Operator {
         }
     }
 
-    /// Acknowledges an incident that the console shows, one that does not exist, or the same again.
-    pub fn command(&mut self, chance: &mut Chance, story: &Story) {
+    /// Acknowledges an incident that the console shows, one that does not exist, or the same again; or
+    /// orders a device to do something.
+    pub fn command(&mut self, chance: &mut Chance, model: &Model, story: &Story) {
         let under_way = self.requests.values().filter(|request| !request.answered);
-        if under_way.count() >= REQUESTS_MAX || self.picture.is_empty() {
+        if under_way.count() >= REQUESTS_MAX {
             return;
         }
         let again = chance.below(4 * self.requests.len() + 1);
@@ -179,19 +182,27 @@ impl Operator {
             (request.sent, request.answered) = (false, false);
             return;
         }
-        let nonsense = chance.one_in(10);
-        let place = chance.below(self.picture.len().max(1));
-        let shown = self.picture.keys().nth(place).filter(|_| !nonsense);
-        let incident = shown.map_or("inc-0000000000", String::as_str).to_owned();
+        let order = match chance.one_in(3) {
+            true => operate(chance, model),
+            false => self.acknowledge(chance),
+        };
         self.requests_made += 1;
         let id = format!("{}.{}", self.name, self.requests_made);
-        story.tell(|| format!("{id} is to acknowledge {incident}"));
+        story.tell(|| format!("{id} is to be {order}"));
         let request = Request {
-            incident,
+            order,
             sent: false,
             answered: false,
         };
         self.requests.insert(id, request);
+    }
+
+    fn acknowledge(&self, chance: &mut Chance) -> Value {
+        let nonsense = chance.one_in(10);
+        let place = chance.below(self.picture.len().max(1));
+        let shown = self.picture.keys().nth(place).filter(|_| !nonsense);
+        let incident = shown.map_or("inc-0000000000", String::as_str);
+        json!({"action": "acknowledge", "incident": incident})
     }
 
     /// Sends what is to be sent and reads up to so many messages.
@@ -215,10 +226,9 @@ impl Operator {
         let Some(line) = &mut self.line else { return };
         for (id, request) in &mut self.requests {
             if !request.sent && !request.answered {
-                let action = "acknowledge";
-                let incident = &request.incident;
-                let command = json!({"type": "command", "request_id": id, "action": action,
-                    "incident": incident});
+                let mut command = request.order.clone();
+                command["type"] = "command".into();
+                command["request_id"] = id.as_str().into();
                 request.sent = line.socket.say(&command);
             }
         }
@@ -456,4 +466,18 @@ impl Operator {
     fn expect_that(&self, holds: bool, how: impl FnOnce() -> String) -> Result<(), Broken> {
         expect(holds, P4, || format!("{}: {}", self.name, how()))
     }
+}
+
+/// An order to a device, perhaps in the place of the one that is under way there.
+fn operate(chance: &mut Chance, model: &Model) -> Value {
+    let (device, _) = ACTUATORS[chance.below(ACTUATORS.len())];
+    let not_after_s = [0.05, 1.0, 20.0][chance.below(3)];
+    let mut order = json!({"action": "operate", "actuator": device, "command": COMMAND,
+        "not_after_s": not_after_s});
+    if let Some(key) = model.under_way(device)
+        && chance.one_in(2)
+    {
+        order["replaces"] = key.to_string().into();
+    }
+    order
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use ioc::clock::{Clock, ClockMode, TimeSource};
 use ioc::engine::{EngineStart, Parts};
 use ioc::journal::JournalId;
@@ -24,11 +24,13 @@ use ioc_core::CodecError;
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::Released;
 use ioc_core::record::{BuildHash, BundleHash, ClockKind};
+use ioc_gateway::catalogue::{Catalogue, Now};
 use ioc_gateway::dead_letters::DeadLetters;
 use ioc_gateway::door::{Door, DoorOptions, Lanes};
 use ioc_ws::{Keeper, Token, VIEW_FORMAT, Window, WindowOptions};
 
 use super::city;
+use super::devices::{Broker, Sender};
 use super::model::SharedModel;
 use super::sabotage::Sabotage;
 
@@ -94,6 +96,8 @@ pub struct Process {
     pub letters: DeadLetters,
     /// Makes snapshots, until that fails.
     pub follower: Option<Follower>,
+    /// Sends commands to devices.
+    pub sender: Sender,
     keeper: Arc<Mutex<Keeper>>,
 }
 
@@ -120,7 +124,7 @@ impl Process {
         start: &Start,
         disk: &Arc<dyn Disk>,
         time: &Arc<dyn TimeSource>,
-        model: &SharedModel,
+        (model, broker): (&SharedModel, &Broker),
     ) -> Result<Self, NotStarted> {
         let options = RecoverOptions {
             data: Path::new(DATA),
@@ -152,7 +156,24 @@ impl Process {
         let clock = clock.map_err(|_| NotStarted::Clock)?;
 
         let is_new = recovered.bundle != Some(start.bundle.hash);
-        let catalogue = Arc::new(ArcSwap::from_pointee(city::catalogue()));
+        let face = clock.face();
+        let now = Now::new(move || face.now());
+        let book = outlet.outlets.commands.clone();
+        let judgement = &recovered.judgement;
+        let pending = judgement.commands_pending();
+        let pending: Vec<_> = pending
+            .map(|(command, is_begun)| (start.sabotage.recover(command), is_begun))
+            .collect();
+        let pending = pending
+            .iter()
+            .map(|(command, is_begun)| (command, *is_begun));
+        book.begin(pending, judgement.commands_over());
+        let catalogue = Catalogue {
+            commands: book.clone(),
+            now: now.clone(),
+            ..city::catalogue()
+        };
+        let catalogue = Arc::new(ArcSwap::from_pointee(catalogue));
         let door_options = DoorOptions {
             waiting_bytes_max: Lanes::each(|_| start.waiting_bytes_max),
             ..DoorOptions::default()
@@ -209,7 +230,9 @@ impl Process {
             .parts((work, to_do))
             .map_err(|error| NotStarted::Recover(error.into()))?;
         pipeline.begin(&first).map_err(NotStarted::Writer)?;
+        let sender = Sender::new(&book, &door, &now, (broker, model));
         Ok(Self {
+            sender,
             door,
             window,
             pipeline: Some(pipeline),
@@ -283,14 +306,17 @@ impl Outlet for Watched {
 /// may find a batch without what follows from it, or several at once.
 pub struct Belt {
     from_engine: Receiver<Work>,
-    to_writer: Option<Sender<Work>>,
+    to_writer: Option<crossbeam_channel::Sender<Work>>,
     sabotage: Sabotage,
     model: SharedModel,
 }
 
 impl Belt {
     /// A belt, and the ends of the engine and of the writer.
-    fn new(sabotage: Sabotage, model: &SharedModel) -> (Self, Sender<Work>, Receiver<Work>) {
+    fn new(
+        sabotage: Sabotage,
+        model: &SharedModel,
+    ) -> (Self, crossbeam_channel::Sender<Work>, Receiver<Work>) {
         let (work, from_engine) = bounded(WORK_MAX);
         let (to_writer, to_do) = bounded(WORK_MAX);
         let belt = Self {

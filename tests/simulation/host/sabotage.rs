@@ -3,7 +3,7 @@
 
 use ioc::journal::Mark;
 use ioc::writer::Work;
-use ioc_core::decision::Released;
+use ioc_core::decision::{CommandState, EffectClass, Released};
 
 use super::model::SharedModel;
 
@@ -26,6 +26,8 @@ pub enum Sabotage {
     HideADecision,
     /// What comes while telemetry is folded goes into no record, and is acknowledged.
     LoseWhatIsFolded,
+    /// A start takes what may be sent once for what may be sent again.
+    ForgetTheEffect,
 }
 
 impl Sabotage {
@@ -50,11 +52,26 @@ impl Sabotage {
                     }
                 }
                 Self::ForgetAcknowledgements => std::mem::forget(release.acks.pop()),
-                Self::HideADecision | Self::LoseWhatIsFolded | Self::ForgetTheMark | Self::None => {
-                }
+                Self::HideADecision
+                | Self::LoseWhatIsFolded
+                | Self::ForgetTheMark
+                | Self::ForgetTheEffect
+                | Self::None => {}
             },
         }
         work
+    }
+
+    /// A command as a start finds it.
+    pub fn recover(self, command: &CommandState) -> CommandState {
+        let effect = match self {
+            Self::ForgetTheEffect => EffectClass::Idempotent,
+            _ => command.effect,
+        };
+        CommandState {
+            effect,
+            ..command.clone()
+        }
     }
 
     /// The decisions as the window is told them.

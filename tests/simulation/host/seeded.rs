@@ -98,3 +98,11 @@ fn forgetting_an_acknowledgement_is_noticed() {
 fn p4_a_decision_that_is_not_shown_is_noticed() {
     is_noticed(Sabotage::HideADecision, &["P4NoGaps"]);
 }
+
+#[test]
+fn inv_39_forgetting_that_something_may_be_sent_once_is_noticed() {
+    is_noticed(
+        Sabotage::ForgetTheEffect,
+        &["CommandsReachDevicesAsOrdered"],
+    );
+}

@@ -11,6 +11,7 @@ use ioc_core::decision::Severity;
 use tokio::runtime::{Builder, Runtime};
 
 use super::checks::Logs;
+use super::devices::Devices;
 use super::machine::{Machine, Stopped};
 use super::model::{Broken, Promise, Reached, expect};
 use super::operator::Operator;
@@ -40,6 +41,7 @@ pub struct World {
     story: Story,
     publishers: Vec<Publisher>,
     operators: Vec<Operator>,
+    devices: Devices,
     /// The host's ends of the operators' connections.
     sessions: Vec<Option<Session>>,
     /// Timers of sessions are made, but nobody turns this clock: they never fire.
@@ -65,6 +67,7 @@ impl World {
             machine,
             publishers: (0..plan.publishers).map(publisher).collect(),
             operators: operators.map(operator).collect(),
+            devices: Devices::default(),
             sessions: (0..plan.operators).map(|_| None).collect(),
             runtime: runtime.unwrap(),
             plan,
@@ -116,7 +119,8 @@ impl World {
             60..64 => self.machine.step_keeper(),
             64..68 => self.machine.step_follower(self.schedule.within(1..20))?,
             68..76 => self.step_sessions(),
-            76..94 => self.operator_turns()?,
+            76..92 => self.operator_turns()?,
+            92..95 => self.devices_turn(),
             _ => self.time_passes(),
         }
         Ok(())
@@ -170,7 +174,7 @@ impl World {
         let operator = &mut self.operators[number];
         match self.schedule.below(20) {
             0 => operator.lose_connection(&self.story),
-            1..4 => operator.command(&mut self.people, &self.story),
+            1..4 => operator.command(&mut self.people, &self.machine.model(), &self.story),
             4..10 if !operator.is_connected() => self.connect(number),
             _ if self.people.one_in(self.plan.lazy) => {
                 let most = self.people.within(1..8);
@@ -197,6 +201,17 @@ impl World {
             if session.as_mut().is_some_and(|session| !session.step()) {
                 *session = None;
             }
+        }
+    }
+
+    /// The host sends what is to be sent; devices hear some of it, and answer some.
+    fn devices_turn(&mut self) {
+        let _entered = self.runtime.enter();
+        self.machine.step_sender();
+        let model = &mut self.machine.model();
+        if let Some(process) = &self.machine.process {
+            let to = (&self.machine.broker, &process.door);
+            self.devices.act(to, &mut self.people, model, &self.story);
         }
     }
 
@@ -227,6 +242,7 @@ impl World {
             }
             publisher.lose_connection(&mut self.people, model, &self.story);
         }
+        self.devices.lose_connection(&mut self.machine.model());
         self.sessions.iter_mut().for_each(|session| *session = None);
         self.machine.clear(&self.story);
     }

@@ -1,0 +1,302 @@
+//! What people have done about an incident: how far they are, who did the last step, and whom it
+//! was passed to while nobody saw it.
+//!
+//! Arrives: a person's steps, and what the world does to them. Leaves: where it stands. Promise:
+//! only a person moves it on; of the world only what a person could not know moves it, and always
+//! back to new (INV-10, INV-20); a person undoes his own last step, as long as nothing has happened
+//! to it since. It goes on when the incident itself is over. Next: `correlate/people.rs`.
+
+use crate::codec::{CodecError, Put, Take};
+use crate::decision::{Condition, Handling, RefusalCode, Severity, Step, Tier};
+use crate::id::Actor;
+
+/// What was done about an incident.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Docket {
+    pub handling: Handling,
+    /// Whom it was passed to last since nobody saw it.
+    pub escalated: Option<Tier>,
+    /// What a person did last, if nothing has changed it since.
+    last: Option<Last>,
+    /// What it rested on when it was dismissed last.
+    dismissed_on: Grounds,
+    /// How grave its evidence was when a person said how grave it is: no more than that raises it.
+    pub judged: Severity,
+    /// It is as grave as a person said last: time alone does not make it less.
+    pub rated: bool,
+}
+
+/// The last thing that a person did, and what it led away from.
+#[derive(Debug, Clone, PartialEq)]
+struct Last {
+    by: Actor,
+    before: Before,
+}
+
+/// What an undone step comes back to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Before {
+    /// A step.
+    Step(Handling, Option<Tier>),
+    /// A word about how grave it is.
+    Rating {
+        severity: Severity,
+        judged: Severity,
+        rated: bool,
+    },
+}
+
+/// What an incident rests on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Grounds {
+    pub condition: Condition,
+    pub sources: u32,
+    pub severity: Severity,
+}
+
+impl Docket {
+    /// Nobody has done anything.
+    pub fn new() -> Self {
+        Self {
+            handling: Handling::New,
+            escalated: None,
+            last: None,
+            dismissed_on: Grounds {
+                condition: Condition::Active,
+                sources: 0,
+                severity: Severity::Unknown,
+            },
+            judged: Severity::Unknown,
+            rated: false,
+        }
+    }
+
+    /// Somebody has done this much, and it is not known who.
+    pub fn handled(handling: Handling) -> Self {
+        Self {
+            handling,
+            ..Self::new()
+        }
+    }
+
+    /// Takes a person's step. Returns what was done about it before; `severity` is how grave it is,
+    /// which undoing may change.
+    pub fn follow(
+        &mut self,
+        step: Step,
+        by: &Actor,
+        grounds: Grounds,
+        severity: &mut Severity,
+    ) -> Result<Handling, RefusalCode> {
+        let before = self.handling;
+        if step == Step::Undo {
+            self.undo(by, grounds, severity)?;
+        } else {
+            self.handling = before.after(step, grounds.condition)?;
+            let before = Before::Step(before, self.escalated.take());
+            self.last = Some(Last {
+                by: by.clone(),
+                before,
+            });
+        }
+        if let Handling::Dismissed(_) = self.handling {
+            self.dismissed_on = grounds;
+        }
+        Ok(before)
+    }
+
+    fn undo(
+        &mut self,
+        by: &Actor,
+        grounds: Grounds,
+        severity: &mut Severity,
+    ) -> Result<(), RefusalCode> {
+        let last = self.last.as_ref().ok_or(RefusalCode::NothingToUndo)?;
+        if last.by != *by {
+            return Err(RefusalCode::NotYours);
+        }
+        match last.before {
+            Before::Step(handling, escalated) => {
+                self.handling = handling.if_over(grounds.condition)?;
+                self.escalated = escalated;
+            }
+            Before::Rating {
+                severity: before,
+                judged,
+                rated,
+            } => {
+                let unjudged = grounds.severity > judged;
+                *severity = before.max(if unjudged { grounds.severity } else { before });
+                (self.judged, self.rated) = (judged, rated);
+            }
+        }
+        self.last = None;
+        Ok(())
+    }
+
+    /// A person says how grave it is, having seen that its evidence says `gravest`.
+    pub fn rate(
+        &mut self,
+        to: Severity,
+        by: &Actor,
+        gravest: Severity,
+        severity: &mut Severity,
+    ) -> Result<(), RefusalCode> {
+        if to == *severity {
+            return Err(RefusalCode::AlreadyThere);
+        }
+        self.last = Some(Last {
+            by: by.clone(),
+            before: Before::Rating {
+                severity: *severity,
+                judged: self.judged,
+                rated: self.rated,
+            },
+        });
+        (self.judged, self.rated) = (gravest, true);
+        *severity = to;
+        Ok(())
+    }
+
+    /// Evidence made it graver, or what was less grave has lasted: a person's word about that is
+    /// no longer the last.
+    pub fn graded(&mut self) {
+        self.rated = false;
+        let rating = |last: &Last| matches!(last.before, Before::Rating { .. });
+        if self.last.as_ref().is_some_and(rating) {
+            self.last = None;
+        }
+    }
+
+    /// It cleared and is back.
+    pub fn back(&mut self) {
+        let after = self.handling.after_return();
+        if after == Handling::New {
+            self.see_anew();
+        }
+        self.handling = after;
+        self.last = None;
+        (self.judged, self.rated) = (Severity::Unknown, false);
+    }
+
+    /// Whether what it rests on by now overrules its dismissal: so many further sources, or
+    /// something graver (INV-20).
+    pub fn is_overruled(&self, grounds: Grounds, sources: u32) -> bool {
+        let before = self.dismissed_on;
+        let dismissed = matches!(self.handling, Handling::Dismissed(_));
+        let further = grounds.sources.saturating_sub(before.sources);
+        dismissed && (further >= sources || grounds.severity > before.severity)
+    }
+
+    /// That of a part which is another incident from here on.
+    pub fn of_part(&self) -> Self {
+        Self {
+            last: None,
+            escalated: None,
+            judged: Severity::Unknown,
+            rated: false,
+            ..self.clone()
+        }
+    }
+
+    /// Nobody has seen it as it is now.
+    pub fn see_anew(&mut self) {
+        self.handling = Handling::New;
+        self.escalated = None;
+        self.last = None;
+    }
+
+    /// What it is after another incident has become part of it. What a person has seen or
+    /// dismissed does not hold for what another incident made graver; and one that somebody takes
+    /// to be real is not dismissed.
+    pub fn after_merging(&mut self, other: &Self, graver: bool) {
+        self.last = None;
+        self.judged = self.judged.min(other.judged);
+        let unseen = match self.handling {
+            Handling::Acknowledged => graver,
+            Handling::Dismissed(_) => graver || other.handling.dismissal().is_none(),
+            Handling::Resolved | Handling::Closed => true,
+            Handling::New
+            | Handling::Confirmed
+            | Handling::Responding
+            | Handling::Contained
+            | Handling::Merged => false,
+        };
+        if unseen {
+            self.see_anew();
+        }
+    }
+
+    pub fn put(&self, out: &mut impl Put) {
+        out.put_u8(self.handling.number());
+        out.put_option(self.escalated, |out, tier| out.put_u8(tier as u8));
+        out.put_option(self.last.as_ref(), |out, last| {
+            out.put_text(last.by.as_str());
+            last.before.put(out);
+        });
+        out.put_u8(self.dismissed_on.condition as u8);
+        out.put_u32(self.dismissed_on.sources);
+        out.put_u8(self.dismissed_on.severity as u8);
+        out.put_u8(self.judged as u8);
+        out.put_flag(self.rated);
+    }
+
+    /// The docket as it was put; before format 2 there was nothing but the handling.
+    pub fn take(format: u16, take: &mut Take<'_>) -> Result<Self, CodecError> {
+        let handling = Handling::take(take)?;
+        if format == 1 {
+            return Ok(Self::handled(handling));
+        }
+        Ok(Self {
+            handling,
+            escalated: take.option(Tier::take)?,
+            last: take.option(|take| {
+                Ok(Last {
+                    by: take.parsed("actor")?,
+                    before: Before::take(take)?,
+                })
+            })?,
+            dismissed_on: Grounds {
+                condition: Condition::take(take)?,
+                sources: take.u32()?,
+                severity: Severity::take(take)?,
+            },
+            judged: Severity::take(take)?,
+            rated: take.flag()?,
+        })
+    }
+}
+
+impl Before {
+    fn put(self, out: &mut impl Put) {
+        match self {
+            Self::Step(handling, escalated) => {
+                out.put_u8(0);
+                out.put_u8(handling.number());
+                out.put_option(escalated, |out, tier| out.put_u8(tier as u8));
+            }
+            Self::Rating {
+                severity,
+                judged,
+                rated,
+            } => {
+                out.put_u8(1);
+                out.put_u8(severity as u8);
+                out.put_u8(judged as u8);
+                out.put_flag(rated);
+            }
+        }
+    }
+
+    fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        match take.u8()? {
+            0 => Ok(Self::Step(Handling::take(take)?, take.option(Tier::take)?)),
+            1 => Ok(Self::Rating {
+                severity: Severity::take(take)?,
+                judged: Severity::take(take)?,
+                rated: take.flag()?,
+            }),
+            _ => Err(CodecError("a step that leads nowhere back")),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+// What people do about an incident: the steps that can be taken now, as buttons.
+//
+// Arrives: an incident from the store. Leaves: its state in words, a button for each step that is
+// possible, and the operator's choice. Which steps are possible is the server's to say: the table
+// here is its mirror, tied by a test. What has to be said first is asked for by `dialog.js`.
+
+import { el, picture } from "./dom.js";
+import { TICK, clock, spoken } from "./words.js";
+
+const WAY = ["new", "acknowledged", "confirmed", "responding", "contained", "resolved", "closed"];
+
+/** Each step: what it leads to, its button, and what it means. */
+const STEPS = {
+  acknowledge: ["acknowledged", "Acknowledge", "I have seen it and I am on it"],
+  confirm: ["confirmed", "Confirm", "Somebody has looked, and it is real"],
+  respond: ["responding", "Responding", "Units are on their way or at work"],
+  contain: ["contained", "Contained", "It does not get worse any more"],
+  resolve: ["resolved", "Resolve", "It is over, and what was to be done is done"],
+  close: ["closed", "Close", "It has been reviewed"],
+  dismiss: ["dismissed", "Dismiss", "Nothing is to be done about it"],
+  reopen: ["new", "Reopen", "It is to be seen anew"],
+};
+
+const OVER = ["resolved", "closed"];
+
+/** The steps that can be taken, as the server would say. */
+export function possible({ handling, condition }) {
+  const from = WAY.indexOf(handling);
+  const may = (step) => {
+    const [to] = STEPS[step];
+    if (step === "acknowledge") return handling === "new";
+    if (step === "dismiss") return handling === "new" || handling === "acknowledged";
+    if (step === "reopen") return [...OVER, "dismissed"].includes(handling);
+    if (OVER.includes(to) && condition !== "cleared") return false;
+    return from >= 0 && from < WAY.indexOf(to);
+  };
+  return Object.keys(STEPS).filter(may);
+}
+
+/** The states that a step would pass over. */
+export function passedOver({ handling }, step) {
+  const [from, to] = [WAY.indexOf(handling), WAY.indexOf(STEPS[step]?.[0])];
+  return from >= 0 && to > from ? WAY.slice(from + 1, to) : [];
+}
+
+const TIERS = {
+  shift_supervisor: "the shift supervisor",
+  duty_officer: "the duty officer",
+  phone_tree: "the phone tree",
+};
+
+/** To whom it was passed on because nobody has seen it, in words. */
+export const passedOn = ({ escalated_to }) =>
+  escalated_to ? `Nobody has seen it: passed on to ${TIERS[escalated_to] ?? escalated_to}` : null;
+
+/** Where it stands, and what can be done: `may` says whether orders can be given. */
+export function handlingPart(incident, may, pending, you) {
+  const steps = possible(incident);
+  const [first, ...rest] = steps;
+  const buttons = rest.map((step) => button(step, STEPS[step], may, pending));
+  const others = [
+    ["rate", [null, "Rate…", "Say how grave it is"]],
+    ["report", [null, "Report…", "Log a call or a radio message as evidence"]],
+  ];
+  if (incident.condition !== "cleared") {
+    others.push(["all_clear", [null, "All clear…", "Somebody who is there says that it is over"]]);
+  }
+  if (you && incident.handled_by === you.actor && incident.handling !== "merged") {
+    others.push(["undo", [null, "Undo", "Take back my own last step"]]);
+  }
+  const more = others.map(([step, words]) => button(step, words, may, pending));
+  const hint = may.ok ? null : el("p", { class: "hint", "data-testid": "command-hint" }, may.why);
+  const passed = passedOn(incident);
+  return el(
+    "div",
+    { class: "action", "data-testid": "handling" },
+    passed && el("p", { class: "escalated", "data-testid": "escalated" }, passed),
+    standing(incident),
+    first && mainButton(first, may, pending),
+    el("div", { class: "steps" }, ...buttons, ...more),
+    hint,
+  );
+}
+
+function standing(incident) {
+  if (incident.handling === "new") return null;
+  const by = incident.handled_by ?? incident.acknowledged_by ?? "somebody";
+  const at = incident.handled_at ?? incident.acknowledged_at;
+  const reason = incident.dismissed_as ? `: ${spoken(incident.dismissed_as).toLowerCase()}` : "";
+  const when = at ? ` at ${clock(Date.parse(at))}` : "";
+  const text = `${spoken(incident.handling)}${reason}, by ${by}${when}`;
+  const testid = incident.handling === "acknowledged" ? "acknowledged" : "standing";
+  return el("p", { class: "done", "data-testid": testid }, picture(TICK), text);
+}
+
+function mainButton(step, may, pending) {
+  const [, word, title] = STEPS[step];
+  const key = step === "acknowledge" ? el("kbd", {}, "a") : null;
+  return el(
+    "button",
+    {
+      type: "button",
+      class: "primary",
+      "data-step": step,
+      "data-testid": step,
+      "aria-keyshortcuts": key && "a",
+      disabled: !may.ok || pending,
+      title: may.ok ? title : may.why,
+    },
+    pending ? `${word}…` : word,
+    key,
+  );
+}
+
+function button(step, [, word, title], may, pending) {
+  const about = {
+    type: "button",
+    class: "step",
+    "data-step": step,
+    "data-testid": step,
+    disabled: !may.ok || pending,
+    title: may.ok ? title : may.why,
+  };
+  return el("button", about, word);
+}
