@@ -92,6 +92,8 @@ pub enum Test {
     Threshold(Threshold),
     /// Does the value rise or fall too fast?
     Rate(Rate),
+    /// Is the value another than usual for this hour of the week?
+    Usual(Usual),
     /// Has the state become one of those that people must know of?
     Becomes(Becomes),
     /// What do the readings of some time come to?
@@ -100,6 +102,8 @@ pub enum Test {
     Silence(Silence),
     /// Is the sensor broken?
     Fault(Fault),
+    /// Does one detection follow another, or is it missing? Of several sensors.
+    Sequence(Sequence),
     /// Somebody reports something: each reading is evidence by itself.
     Report(Report),
 }
@@ -172,6 +176,22 @@ pub enum Direction {
     Rises,
     /// It shrinks.
     Falls,
+}
+
+/// How far a value is from what is usual in this hour of the week, with hysteresis and persistence.
+/// Usual is the median of that hour's medians of the last weeks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Usual {
+    /// Which way is abnormal: [`Direction::Rises`] is above what is usual.
+    pub direction: Direction,
+    /// In how many weeks an hour must have been seen before anything is told of it; at least 1 and
+    /// at most [`USUAL_WEEKS_MAX`](crate::limits::USUAL_WEEKS_MAX).
+    pub weeks_min: u32,
+    /// A departure within so many deviations of those weeks from each other is none.
+    pub spreads: u32,
+    /// What is asked of the departure, which is positive in the abnormal direction, in the unit of
+    /// the kind. The side is [`Side::Above`]; a sensor's own levels are not of it.
+    pub threshold: Threshold,
 }
 
 /// A state that must be known of, with persistence.
@@ -344,6 +364,30 @@ pub struct Spiking {
     pub spikes_min: u32,
     /// … of so many readings, at most 64. It ends when less than half as many are left.
     pub among: u32,
+}
+
+/// One detection after another near it, or one that is not followed by another: a detection of its
+/// own, about the sensor of the second, or where that is missing, of the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sequence {
+    /// The detection rule that begins it.
+    pub first: RuleId,
+    /// The one that follows, or must not be missing; another one.
+    pub then: RuleId,
+    /// Whether it is abnormal that the second is missing when the time is over.
+    pub absent: bool,
+    /// The one that keeps it quiet if it was found near by in the meantime, or lasts.
+    pub unless: Option<RuleId>,
+    /// How long after the first.
+    pub within: Millis,
+    /// How near the first, in metres; the same sensor always is.
+    pub within_m: u32,
+    /// Whether what feeds it and what it feeds is near as well, over all levels.
+    pub fed_by: bool,
+    /// How grave it is.
+    pub severity: Severity,
+    /// How sure.
+    pub certainty: Certainty,
 }
 
 /// A report by a person or another system.
@@ -602,9 +646,10 @@ impl Test {
         match self {
             Self::Threshold(threshold)
             | Self::Rate(Rate { threshold, .. })
+            | Self::Usual(Usual { threshold, .. })
             | Self::Becomes(Becomes { threshold, .. })
             | Self::Window(Window { threshold, .. }) => Some(threshold),
-            Self::Silence(_) | Self::Fault(_) | Self::Report(_) => None,
+            Self::Silence(_) | Self::Fault(_) | Self::Sequence(_) | Self::Report(_) => None,
         }
     }
 }

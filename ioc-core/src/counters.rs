@@ -117,6 +117,8 @@ counters! {
     EngineCounters {
         /// Detections and reports that no correlation rule takes.
         detections_of_no_rule,
+        /// Findings of sensors that a rule of a sequence has no room to watch.
+        sequences_over_limit,
         /// Candidates begun.
         candidates_begun,
         /// Candidates whose evidence went away before it was enough.

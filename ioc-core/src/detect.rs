@@ -9,6 +9,7 @@
 mod rule_state;
 mod threshold;
 mod rate;
+mod usual;
 mod window;
 mod becomes;
 mod settle;
@@ -467,9 +468,11 @@ fn concerns(rule: &DetectionRule, reading: &Reading<'_>) -> bool {
         Test::Report(report) => report.value_min.is_none_or(|least| reading.value >= least),
         Test::Threshold(_)
         | Test::Rate(_)
+        | Test::Usual(_)
         | Test::Becomes(_)
         | Test::Window(_)
         | Test::Fault(_)
+        | Test::Sequence(_)
         | Test::Silence(_) => true,
     };
     says_enough

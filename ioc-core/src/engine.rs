@@ -24,6 +24,7 @@ use crate::decision::{Answer, Cause, CommandState, Confirmation, Decision, Evide
 use crate::decision::{SensorState, Step, Verdict};
 use crate::detection::{Detection, Finding, Hearing, Malady};
 use crate::explain::CaseLook;
+use crate::group::Group;
 use crate::id::RuleId;
 use crate::incident::Purpose;
 use crate::invariant::{Audit, Invariant};
@@ -41,6 +42,7 @@ use crate::timer::Timers;
 pub struct Engine {
     rules: Arc<Rules>,
     provided: Provided,
+    group: Group,
     correlators: BTreeMap<RuleId, Correlator>,
     desk: Desk,
     operations: Operations,
@@ -59,6 +61,7 @@ impl Engine {
         Self {
             rules: Arc::new(Rules::none()),
             provided: Provided::default(),
+            group: Group::new(),
             correlators: BTreeMap::new(),
             desk: Desk {
                 timers: Timers::new(),
@@ -123,6 +126,7 @@ impl Engine {
             .timers
             .next_due()
             .into_iter()
+            .chain(self.group.next_due())
             .chain(commands)
             .min()
     }
@@ -157,10 +161,13 @@ impl Engine {
     fn advance(&mut self, to: Timestamp, mut fired: &[Finding], out: &mut Vec<Decision>) {
         loop {
             let own = self.desk.timers.first_due(to);
-            let first = own.map(|timer| timer.due).into_iter();
-            let first = first
-                .chain(fired.first().and_then(|finding| finding.due))
-                .min();
+            let own = own.map(|timer| (timer.due, &timer.rule));
+            let group = self.group.first_due(to);
+            let found = fired.first();
+            let found = found.and_then(|finding| Some((finding.due?, &finding.rule)));
+            let first = [own, group, found].into_iter().flatten().min();
+            let (is_own, is_group) = (first == own, first == group);
+            let first = first.map(|(due, _)| due);
             let deadline = self.operations.next_due().filter(|due| *due <= to);
             if let Some(due) = deadline.filter(|due| first.is_none_or(|first| *due < first)) {
                 let (operations, mut turn) = self.operate(due, out);
@@ -168,19 +175,16 @@ impl Engine {
                 operations.fire(&mut turn);
                 continue;
             }
-            match (own, fired.split_first()) {
-                (None, None) => return,
-                (Some(timer), Some((finding, _)))
-                    if (Some(timer.due), &timer.rule) < (finding.due, &finding.rule) =>
-                {
-                    self.fire(to, out);
-                }
-                (Some(_), None) => self.fire(to, out),
-                (_, Some((finding, rest))) => {
+            match fired.split_first() {
+                _ if first.is_none() => return,
+                _ if is_group => self.fire_group(to, out),
+                _ if is_own => self.fire(to, out),
+                Some((finding, rest)) => {
                     let due = finding.due.expect("it was found by a timer");
                     fired = rest;
                     self.finding_of_timer(due, finding, out);
                 }
+                None => unreachable!("one of the three is first"),
             }
         }
     }
@@ -205,31 +209,54 @@ impl Engine {
         family::settle(&mut self.correlators, &timer.rule, &mut turn);
     }
 
-    fn finding_of_timer(&mut self, due: Timestamp, finding: &Finding, out: &mut Vec<Decision>) {
+    /// Fires the group stage's next timer.
+    fn fire_group(&mut self, to: Timestamp, out: &mut Vec<Decision>) {
         let rules = Arc::clone(&self.rules);
-        let mut turn = Turn {
-            at: due,
-            due: Some(due),
-            rules: &rules,
-            desk: &mut self.desk,
-            decisions: out,
-        };
-        take(
-            &mut self.correlators,
-            std::slice::from_ref(finding),
-            &mut turn,
-        );
+        if let Some(finding) = self.group.fire(to, &rules) {
+            let due = finding.due.expect("it was found by a timer");
+            self.correlate(due, Some(due), std::slice::from_ref(&finding), out);
+        }
+    }
+
+    fn finding_of_timer(&mut self, due: Timestamp, finding: &Finding, out: &mut Vec<Decision>) {
+        self.group_and_correlate(due, Some(due), std::slice::from_ref(finding), out);
     }
 
     /// What the stages found in a record: one moment, decided when all of it is taken in.
     fn findings(&mut self, at: Timestamp, found: &[Finding], out: &mut Vec<Decision>) {
-        if found.is_empty() {
-            return;
+        if !found.is_empty() {
+            self.group_and_correlate(at, None, found, out);
         }
+    }
+
+    /// What the stages found, and what follows from that of several sensors.
+    fn group_and_correlate(
+        &mut self,
+        at: Timestamp,
+        due: Option<Timestamp>,
+        found: &[Finding],
+        out: &mut Vec<Decision>,
+    ) {
+        if !self.group.is_at_work() {
+            return self.correlate(at, due, found, out);
+        }
+        let rules = Arc::clone(&self.rules);
+        let (found, over_limit) = self.group.take(found, at, &rules);
+        self.desk.counters.sequences_over_limit += over_limit;
+        self.correlate(at, due, &found, out);
+    }
+
+    fn correlate(
+        &mut self,
+        at: Timestamp,
+        due: Option<Timestamp>,
+        found: &[Finding],
+        out: &mut Vec<Decision>,
+    ) {
         let rules = Arc::clone(&self.rules);
         let mut turn = Turn {
             at,
-            due: None,
+            due,
             rules: &rules,
             desk: &mut self.desk,
             decisions: out,
@@ -334,6 +361,9 @@ impl Engine {
         let mut turn = self.turn(at, out);
         turn.decide(Verdict::RulesChanged(hash), Cause::default());
         self.findings(at, found, out);
+        let mut ended = Vec::new();
+        self.group.reload(&new, at, &mut ended);
+        self.correlate(at, None, &ended, out);
         let old = std::mem::take(&mut self.correlators);
         for (name, correlator) in old {
             let before = (&name, correlator.rule().hash);
@@ -421,6 +451,7 @@ impl Engine {
         };
         self.desk.book.audit(is_live, audit);
         self.operations.audit(audit);
+        self.group.audit(audit);
         let children = self.correlators.values().flat_map(Correlator::with_parents);
         let agree = self.desk.family.len() == children.count();
         audit.expect(agree, Invariant::FamilyAgrees, "the engine");
@@ -436,9 +467,11 @@ impl Engine {
         self.desk.book.put(out);
         self.requests.put(out);
         self.operations.put(out);
+        self.group.put(out);
     }
 
-    /// The engine as it was put under the same rules; before format 2 there were no commands.
+    /// The engine as it was put under the same rules; before format 2 there were no commands
+    /// and no group stage.
     pub(crate) fn take(
         format: u16,
         take: &mut Take<'_>,
@@ -463,6 +496,7 @@ impl Engine {
         engine.requests = Requests::take(take)?;
         if format >= 2 {
             engine.operations = Operations::take(take)?;
+            engine.group = Group::take_bytes(take, rules)?;
         }
         engine.gather_family();
         Ok(engine)

@@ -25,6 +25,7 @@ pub mod detection;
 pub mod detect;
 mod timer;
 pub mod engine;
+mod group;
 mod correlate;
 mod incident;
 mod book;

@@ -67,6 +67,13 @@ pub const RATE_READINGS_MIN: usize = 4;
 /// How many times the rule's time those few may lie back. Older ones are forgotten.
 pub const RATE_STRETCH_MAX: i64 = 4;
 
+/// Of how many weeks is remembered what an hour was like, for each sensor and rule that asks what
+/// is usual: about 7 kB. Of more, the last.
+pub const USUAL_WEEKS_MAX: usize = 8;
+
+/// By how many readings at most an hour is learnt, evenly taken of those that come.
+pub const USUAL_READINGS_MAX: usize = 32;
+
 /// Of how many readings the changes of state are counted that show that a sensor flaps.
 pub const FLAPPING_READINGS: u32 = 21;
 
@@ -79,6 +86,11 @@ pub const SPIKING_READINGS_MAX: u32 = 64;
 
 /// How many readings must say the same, besides for how long, to show that a sensor is stuck.
 pub const STUCK_READINGS_MIN: u32 = 4;
+
+/// How many sensors a rule of a sequence watches for each of its detections. Those whose detection
+/// is over for longer than the rule's time go first; of others the further ones are not watched,
+/// and counted.
+pub const SEQUENCE_SENSORS_MAX: usize = 4_096;
 
 /// How many steps a window has at most: as many sums are kept for each sensor, and as many again
 /// while it waits for what comes late.

@@ -258,6 +258,10 @@ fn shows_outcomes(city: &City) -> Vec<bool> {
 fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {
     let mut kinds: Vec<KindRules> = Vec::new();
     for (rule, number) in detections.iter().zip(0..) {
+        if let Test::Sequence(_) = rule.test {
+            // It looks at findings, not at readings.
+            continue;
+        }
         let place = kinds.iter().position(|rules| rules.kind == rule.kind);
         let place = place.unwrap_or_else(|| {
             kinds.push(KindRules {
@@ -271,11 +275,13 @@ fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {
         match rule.test {
             Test::Threshold(_)
             | Test::Rate(_)
+            | Test::Usual(_)
             | Test::Becomes(_)
             | Test::Window(_)
             | Test::Report(_) => kinds[place].judging.push(number),
             Test::Silence(_) => kinds[place].silences.push(number),
             Test::Fault(_) => kinds[place].faults.push(number),
+            Test::Sequence(_) => unreachable!("passed over"),
         }
     }
     kinds

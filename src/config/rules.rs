@@ -9,9 +9,11 @@
 pub mod detection;
 pub mod threshold;
 pub mod rate;
+pub mod usual;
 pub mod window;
 pub mod becomes;
 pub mod fault;
+pub mod sequence;
 pub mod correlation;
 pub mod handling;
 
@@ -53,12 +55,15 @@ impl Rules {
         for root in files {
             written.collect(root, mistakes);
         }
-        let mut detections: Vec<_> = written
+        let (sequences, others): (Vec<_>, Vec<_>) = written
             .detections
+            .iter()
+            .partition(|(_, rule)| sequence::is_asked(&rule.field));
+        let mut detections: Vec<_> = others
             .iter()
             .filter_map(|(name, rule)| detection::read(name, &rule.field, kinds, mistakes))
             .collect();
-        let all_are_known = detections.len() == written.detections.len();
+        let all_are_known = detections.len() == others.len();
         detection::see_states(&mut detections, kinds, |blind| {
             if !all_are_known {
                 return;
@@ -68,6 +73,19 @@ impl Rules {
                         is, such as `jump: … within 5 min`";
             mistakes.add(written.place, &written.field.path, what);
         });
+        let known = correlation::Known {
+            detections: &detections,
+            written: others.iter().map(|(name, _)| name.as_str()).collect(),
+        };
+        let own_names = sequences.iter().map(|(name, _)| name.as_str()).collect();
+        let sequences: Vec<_> = sequences
+            .iter()
+            .filter_map(|(name, rule)| {
+                sequence::read(name, &rule.field, &known, &own_names, mistakes)
+            })
+            .collect();
+        detections.extend(sequences);
+        detections.sort_by(|one, other| one.name.cmp(&other.name));
         let known = correlation::Known {
             detections: &detections,
             written: written.detections.keys().map(String::as_str).collect(),
@@ -203,7 +221,10 @@ impl<'a> Written<'a> {
         {
             let taken = correlations
                 .iter()
-                .any(|correlation| correlation.detections.contains(&detection.name));
+                .any(|correlation| correlation.detections.contains(&detection.name))
+                || detections
+                    .iter()
+                    .any(|other| sequence::names(other, &detection.name));
             if let Some(rule) = self
                 .detections
                 .get(detection.name.as_str())

@@ -71,7 +71,7 @@ pub(super) fn play(stage: &Stage, scenario: &Scenario) -> Played {
     player.apply(end, Input::Tick);
     let rules = player.judgement.counters().rules;
     let busy = rules.into_iter().filter_map(|(rule, counters)| {
-        let found = counters.raised + counters.evidence + counters.silent;
+        let found = counters.raised + counters.evidence + counters.silent + counters.faulty;
         (found > 0).then_some(rule)
     });
     Played {

@@ -29,10 +29,16 @@ impl SensorStage {
             let rule = rule.expect("timers are of rules that hold");
             match &detections[rule].test {
                 Test::Silence(_) => self.fire_silence(number, rule, moment, found),
-                Test::Threshold(_) | Test::Rate(_) | Test::Becomes(_) | Test::Window(_) => {
+                Test::Threshold(_)
+                | Test::Rate(_)
+                | Test::Usual(_)
+                | Test::Becomes(_)
+                | Test::Window(_) => {
                     self.fire_rule(number, rule, moment, found);
                 }
-                Test::Report(_) | Test::Fault(_) => unreachable!("neither has timers"),
+                Test::Report(_) | Test::Fault(_) | Test::Sequence(_) => {
+                    unreachable!("none has timers here")
+                }
             }
         }
     }

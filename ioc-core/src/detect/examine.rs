@@ -103,9 +103,11 @@ pub(super) fn fault_of(rule: &DetectionRule) -> &Fault {
         Test::Fault(fault) => fault,
         Test::Threshold(_)
         | Test::Rate(_)
+        | Test::Usual(_)
         | Test::Becomes(_)
         | Test::Window(_)
         | Test::Silence(_)
+        | Test::Sequence(_)
         | Test::Report(_) => unreachable!("only fault rules are among the faults of a kind"),
     }
 }

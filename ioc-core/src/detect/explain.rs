@@ -54,6 +54,7 @@ impl RuleState {
                 Some(state.look(rule, sensor, Some(signal)))
             }
             (Test::Rate(rule), Self::Rate(state)) => Some(state.look(rule)),
+            (Test::Usual(rule), Self::Usual(state)) => Some(state.look(rule)),
             (Test::Becomes(rule), Self::Becomes(state)) => Some(state.look(rule, signal)),
             (Test::Window(rule), Self::Window(state)) => Some(state.look(rule)),
             _ => None,
@@ -64,7 +65,11 @@ impl RuleState {
     fn waits_until(&self, rule: &DetectionRule) -> Option<Timestamp> {
         match self {
             Self::Settled(_) | Self::Window(_) => self.due(rule),
-            Self::Threshold(_) | Self::Rate(_) | Self::Becomes(_) | Self::Report => None,
+            Self::Threshold(_)
+            | Self::Rate(_)
+            | Self::Usual(_)
+            | Self::Becomes(_)
+            | Self::Report => None,
         }
     }
 }

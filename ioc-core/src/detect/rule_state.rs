@@ -1,11 +1,11 @@
 //! What one rule knows of one sensor, whichever question it asks of its readings.
 //!
 //! Arrives: a rule's test, and what a reading says to it. Leaves: an [`Outcome`]. One arm for each
-//! question, and nothing else. Next: `threshold.rs`, `rate.rs`, `window.rs`, `becomes.rs`,
+//! question, and nothing else. Next: `threshold.rs`, `rate.rs`, `usual.rs`, `window.rs`, `becomes.rs`,
 //! `settle.rs`.
 
 use super::threshold::{self, Outcome};
-use super::{becomes, rate, settle, window};
+use super::{becomes, rate, settle, usual, window};
 use crate::bundle::{DetectionRule, Sensor, Test};
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::{Certainty, Severity};
@@ -19,6 +19,7 @@ use crate::time::Timestamp;
 pub(super) enum RuleState {
     Threshold(threshold::State),
     Rate(Box<rate::State>),
+    Usual(Box<usual::State>),
     Becomes(Box<becomes::State>),
     Window(Box<window::State>),
     Report,
@@ -46,9 +47,11 @@ pub(super) fn signal(test: &Test, reading: &Reading<'_>) -> Option<f64> {
         Test::Becomes(rule) => becomes::signal(rule, reading),
         Test::Threshold(_)
         | Test::Rate(_)
+        | Test::Usual(_)
         | Test::Window(_)
         | Test::Silence(_)
         | Test::Fault(_)
+        | Test::Sequence(_)
         | Test::Report(_) => Some(reading.value),
     }
 }
@@ -68,10 +71,13 @@ impl RuleState {
         let state = match &rule.test {
             Test::Threshold(rule) => Self::Threshold(threshold::State::new(rule, sensor)),
             Test::Rate(rule) => Self::Rate(Box::new(rate::State::new(rule))),
+            Test::Usual(rule) => Self::Usual(Box::new(usual::State::new(rule))),
             Test::Becomes(rule) => Self::Becomes(Box::new(becomes::State::new(rule))),
             Test::Window(rule) => Self::Window(Box::new(window::State::new(rule, name))),
             Test::Report(_) => Self::Report,
-            Test::Silence(_) | Test::Fault(_) => unreachable!("they are about the sensor"),
+            Test::Silence(_) | Test::Fault(_) | Test::Sequence(_) => {
+                unreachable!("they judge no level of a reading")
+            }
         };
         if settles(rule) {
             Self::Settled(Box::new(settle::State::new(state)))
@@ -96,6 +102,7 @@ impl RuleState {
                 state.judge(rule, sensor, signal, times, sighting)
             }
             (Test::Rate(rule), Self::Rate(state)) => state.judge(rule, signal, times, sighting),
+            (Test::Usual(rule), Self::Usual(state)) => state.judge(rule, signal, times, sighting),
             (Test::Becomes(rule), Self::Becomes(state)) => {
                 state.judge(rule, signal, times, sighting)
             }
@@ -111,6 +118,7 @@ impl RuleState {
             (_, Self::Settled(settled)) => settled.due(rule),
             (Test::Threshold(rule), Self::Threshold(state)) => state.due(rule),
             (Test::Rate(rule), Self::Rate(state)) => state.due(rule),
+            (Test::Usual(rule), Self::Usual(state)) => state.due(rule),
             (Test::Becomes(rule), Self::Becomes(state)) => state.due(rule),
             (Test::Window(rule), Self::Window(state)) => state.due(rule),
             _ => None,
@@ -130,6 +138,7 @@ impl RuleState {
             (_, Self::Settled(settled)) => settled.fire(rule, sensor, due, heard),
             (Test::Threshold(rule), Self::Threshold(state)) => state.fire(rule, due, silent),
             (Test::Rate(rule), Self::Rate(state)) => state.fire(rule, due, silent),
+            (Test::Usual(rule), Self::Usual(state)) => state.fire(rule, due, silent),
             (Test::Becomes(rule), Self::Becomes(state)) => state.fire(rule, due, silent),
             (Test::Window(rule), Self::Window(state)) => state.fire(rule, due, heard),
             _ => unreachable!("only a state that waits has a timer"),
@@ -142,6 +151,7 @@ impl RuleState {
             (_, Self::Settled(settled)) => settled.state.refit(test, sensor),
             (Test::Threshold(rule), Self::Threshold(state)) => state.refit(rule, sensor),
             (Test::Rate(rule), Self::Rate(state)) => state.refit(rule),
+            (Test::Usual(rule), Self::Usual(state)) => state.refit(rule),
             (Test::Becomes(rule), Self::Becomes(state)) => state.refit(rule),
             (Test::Window(rule), Self::Window(state)) => state.refit(rule),
             _ => {}
@@ -154,6 +164,7 @@ impl RuleState {
         match self {
             Self::Threshold(state) => state.set_clock_back(),
             Self::Rate(state) => state.set_clock_back(),
+            Self::Usual(state) => state.set_clock_back(),
             Self::Becomes(state) => state.set_clock_back(),
             Self::Settled(settled) => settled.state.set_clock_back(),
             Self::Window(_) | Self::Report => {}
@@ -165,6 +176,7 @@ impl RuleState {
         let observed_to = match self {
             Self::Threshold(state) => state.observed_to(),
             Self::Rate(state) => state.observed_to(),
+            Self::Usual(state) => state.observed_to(),
             Self::Becomes(state) => state.observed_to(),
             Self::Settled(settled) => return settled.state.observed_to(),
             Self::Window(_) | Self::Report => return None,
@@ -177,6 +189,7 @@ impl RuleState {
         match self {
             Self::Threshold(state) => state.is_raised(),
             Self::Rate(state) => state.is_raised(),
+            Self::Usual(state) => state.is_raised(),
             Self::Becomes(state) => state.is_raised(),
             Self::Window(state) => state.is_raised(),
             Self::Settled(settled) => settled.state.is_raised(),
@@ -190,6 +203,7 @@ impl RuleState {
             (_, Self::Settled(settled)) => settled.put(rule, out),
             (Test::Threshold(rule), Self::Threshold(state)) => state.put(rule, out),
             (Test::Rate(rule), Self::Rate(state)) => state.put(rule, out),
+            (Test::Usual(rule), Self::Usual(state)) => state.put(rule, out),
             (Test::Becomes(rule), Self::Becomes(state)) => state.put(rule, out),
             (Test::Window(rule), Self::Window(state)) => state.put(rule, out),
             _ => {}
@@ -220,10 +234,13 @@ impl RuleState {
         Ok(match test {
             Test::Threshold(rule) => Self::Threshold(threshold::State::take(take, rule, sensor)?),
             Test::Rate(rule) => Self::Rate(Box::new(rate::State::take(take, rule)?)),
+            Test::Usual(rule) => Self::Usual(Box::new(usual::State::take(take, rule)?)),
             Test::Becomes(rule) => Self::Becomes(Box::new(becomes::State::take(take, rule)?)),
             Test::Window(rule) => Self::Window(Box::new(window::State::take(take, rule, name)?)),
             Test::Report(_) => Self::Report,
-            Test::Silence(_) | Test::Fault(_) => unreachable!("they are about the sensor"),
+            Test::Silence(_) | Test::Fault(_) | Test::Sequence(_) => {
+                unreachable!("they judge no level of a reading")
+            }
         })
     }
 }

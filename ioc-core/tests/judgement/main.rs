@@ -13,6 +13,7 @@ mod scenario;
 mod networks;
 mod family;
 mod faults;
+mod sequences;
 mod regressions;
 mod properties;
 mod redelivery;

@@ -561,8 +561,10 @@ fn settling() -> Arc<Bundle> {
         rule.settle = Millis::minutes(1);
         match &mut rule.test {
             Test::Window(window) => window.lateness = Millis::minutes(1),
-            Test::Silence(_) | Test::Fault(_) | Test::Report(_) => return false,
-            Test::Threshold(_) | Test::Rate(_) | Test::Becomes(_) => {}
+            Test::Silence(_) | Test::Fault(_) | Test::Sequence(_) | Test::Report(_) => {
+                return false;
+            }
+            Test::Threshold(_) | Test::Rate(_) | Test::Usual(_) | Test::Becomes(_) => {}
         }
         true
     });

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ioc_core::bundle::{
     Actuator, ActuatorCommand, Aggregate, Along, AttributeMatch, Becomes, Bundle, Changes, City,
     ConfirmedBy, CorrelationRule, DetectionRule, Direction, Expected, Fault, FaultSign, Flapping,
-    HandlingRules, Level, Node, Rate, Report, Scale, Seen, Sensor, Side, Silence, States, Test,
-    Threshold, Window, Zone,
+    HandlingRules, Level, Node, Rate, Report, Scale, Seen, Sensor, Sequence, Side, Silence, States,
+    Test, Threshold, Usual, Window, Zone,
 };
 use ioc_core::decision::{Certainty, Decision, EffectClass, Severity, Verdict};
 use ioc_core::folded::Folded;
@@ -159,6 +159,18 @@ impl BundleBuilder {
         self
     }
 
+    /// The last threshold rule, asked of how far the value is from what is usual.
+    pub fn of_usual(mut self, direction: Direction, weeks_min: u32, spreads: u32) -> Self {
+        let threshold = self.last_threshold();
+        self.last().test = Test::Usual(Usual {
+            direction,
+            weeks_min,
+            spreads,
+            threshold,
+        });
+        self
+    }
+
     /// The last threshold rule, asked of states: a list for each level.
     pub fn of_states(
         mut self,
@@ -235,6 +247,33 @@ impl BundleBuilder {
         let by = Changes::Of(seen.collect());
         let flapping = Flapping { by, high, low };
         self.fault(name, kind, FaultSign::Flapping(flapping))
+    }
+
+    /// A detection after another one within 500 m and 30 minutes.
+    pub fn sequence(
+        mut self,
+        name: &str,
+        (first, then): (&str, &str),
+        set: impl FnOnce(&mut Sequence),
+    ) -> Self {
+        let mut sequence = Sequence {
+            first: first.parse().unwrap(),
+            then: then.parse().unwrap(),
+            absent: false,
+            unless: None,
+            within: Millis::minutes(30),
+            within_m: 500,
+            fed_by: false,
+            severity: Severity::Severe,
+            certainty: Certainty::Likely,
+        };
+        set(&mut sequence);
+        let about = if sequence.absent { first } else { then };
+        let mut rules = self.0.detections.iter();
+        let about = rules.find(|rule| rule.name.as_str() == about).unwrap();
+        let kind = about.kind.to_string();
+        self = self.detection(name, &kind, Test::Sequence(sequence));
+        self
     }
 
     /// Lets the last fault rule say what is wrong, and trust its sensor all the same.

@@ -556,6 +556,46 @@ fn doubting(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
         .fault("call-skewed", "call", FaultSign::Skewed(skewed))
         .fault("level-skewed", "level", FaultSign::Skewed(skewed))
         .trusting();
+    // Each hour of a random day is new: only what the rules know before is told by this.
+    builder = builder
+        .threshold("level-unusual", "level", &[(Moderate, 1.0)], |_| ())
+        .of_usual(Direction::Rises, 1, 1)
+        .threshold("speed-unusual", "speed", &[(Minor, 0.5)], |_| ())
+        .of_usual(Direction::Falls, if otherwise { 2 } else { 1 }, 0)
+        .sequence("wet-then-smoke", ("level-high", "smoke-high"), |rule| {
+            rule.within = Millis::minutes(if otherwise { 2 } else { 4 });
+            rule.within_m = 900;
+            rule.unless = Some("speed-low".parse().unwrap());
+        })
+        .sequence("called-then-wet", ("call", "level-long"), |rule| {
+            rule.within_m = 3_000;
+        })
+        .sequence("wet-then-called", ("level-often", "call-wet"), |rule| {
+            rule.within_m = 3_000;
+            rule.fed_by = true;
+        })
+        .sequence("smoke-and-no-call", ("smoke-often", "call"), |rule| {
+            rule.absent = true;
+            rule.within = Millis::seconds(90);
+            rule.within_m = 700;
+        })
+        .sequence("called-and-not-wet", ("call-big", "level-high"), |rule| {
+            rule.absent = true;
+            rule.within = Millis::minutes(3);
+            rule.unless = Some("smoke-high".parse().unwrap());
+        })
+        .correlation(
+            "sequences",
+            "sequence",
+            &[
+                "wet-then-smoke",
+                "called-then-wet",
+                "wet-then-called",
+                "smoke-and-no-call",
+                "called-and-not-wet",
+            ],
+            |rule| rule.clear_after = Millis::minutes(3),
+        );
     if !otherwise {
         builder = builder.fault("level-spikes", "level", FaultSign::Spiking(spiking));
     }

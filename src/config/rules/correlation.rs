@@ -22,7 +22,8 @@ use crate::config::quantity::{metres, show_span};
 use crate::config::suggest::did_you_mean;
 use crate::config::yaml::Value;
 
-const DISTANCE_MAX_M: i64 = 1_000_000;
+/// The greatest distance that a rule may speak of, in metres.
+pub const DISTANCE_MAX_M: i64 = 1_000_000;
 pub(super) const SOURCES_MAX: u64 = 1000;
 /// The fastest front, in metres a second.
 const SPEED_MAX: i64 = 100_000;
@@ -147,7 +148,7 @@ fn from(
 }
 
 /// The detection of this name; nothing if it has mistakes of its own; else what is wrong.
-fn detection(name: &str, known: &Known<'_>) -> Result<Option<RuleId>, String> {
+pub fn detection(name: &str, known: &Known<'_>) -> Result<Option<RuleId>, String> {
     match known
         .detections
         .iter()

@@ -15,7 +15,7 @@ use ioc_core::decision::{Certainty, Severity};
 use ioc_core::id::{ReadingKind, RuleId};
 use ioc_core::time::Millis;
 
-use super::{becomes, fault, meaning_hash, rate, threshold, window};
+use super::{becomes, fault, meaning_hash, rate, threshold, usual, window};
 use crate::config::field::{Field, Section};
 use crate::config::kinds::{Kind, Kinds};
 use crate::config::mistake::Mistakes;
@@ -36,7 +36,8 @@ pub const SEVERITIES: [(&str, Severity); 4] = [
     ("extreme", Severity::Extreme),
 ];
 
-const CERTAINTIES: [(&str, Certainty); 4] = [
+/// Certainties as they are written.
+pub const CERTAINTIES: [(&str, Certainty); 4] = [
     ("unlikely", Certainty::Unlikely),
     ("possible", Certainty::Possible),
     ("likely", Certainty::Likely),
@@ -71,6 +72,9 @@ pub fn read(
         Question::Rate(direction) => {
             rate::read(&mut section, direction, of_kind, mistakes).map(Test::Rate)
         }
+        Question::Usual(direction) => {
+            usual::read(&mut section, direction, of_kind, mistakes).map(Test::Usual)
+        }
         Question::Becomes => becomes::read(&mut section, of_kind, mistakes).map(Test::Becomes),
         Question::Silence => silence(&mut section, mistakes).map(Test::Silence),
         Question::Fault(asked) => {
@@ -102,7 +106,7 @@ fn settle(
 ) -> Option<Millis> {
     let ordered = match question? {
         Question::Threshold(_) => !window::is_asked(section),
-        Question::Rate(_) | Question::Becomes => true,
+        Question::Rate(_) | Question::Usual(_) | Question::Becomes => true,
         Question::Silence | Question::Fault(_) | Question::Report => false,
     };
     if !ordered {
@@ -150,6 +154,7 @@ pub fn see_states(rules: &mut [DetectionRule], kinds: &Kinds, mut blind: impl Fn
 enum Question {
     Threshold(Side),
     Rate(Direction),
+    Usual(Direction),
     Becomes,
     Silence,
     Fault(fault::Asked),
@@ -158,11 +163,13 @@ enum Question {
 
 /// Which question is asked: exactly one of its keys must be there.
 fn question(section: &Section<'_>, mistakes: &mut Mistakes) -> Option<Question> {
-    const QUESTIONS: [(&str, Question); 7] = [
+    const QUESTIONS: [(&str, Question); 9] = [
         ("above", Question::Threshold(Side::Above)),
         ("below", Question::Threshold(Side::Below)),
         ("rises", Question::Rate(Direction::Rises)),
         ("falls", Question::Rate(Direction::Falls)),
+        ("above_usual", Question::Usual(Direction::Rises)),
+        ("below_usual", Question::Usual(Direction::Falls)),
         ("becomes", Question::Becomes),
         ("silent", Question::Silence),
         ("report", Question::Report),
@@ -175,6 +182,7 @@ fn question(section: &Section<'_>, mistakes: &mut Mistakes) -> Option<Question> 
         (None, _) => {
             let what = "asks nothing; write one of `above: { moderate: … }`, \
                         `below: { moderate: … }`, `rises: { moderate: … per 15 min }`, `falls: …`, \
+                        `above_usual: { moderate: … }`, `below_usual: …`, \
                         `becomes: { moderate: … }`, `silent: 4 intervals`, `report: moderate`, or of \
                         the sensor `flapping: 25 %`, `stuck: 12 h`, `impossible: { below: … }`, \
                         `skewed: { ahead: 5 min }` or `spiking: 4 of 60 readings`";
@@ -291,6 +299,7 @@ fn meaning(rule: &DetectionRule, kind: &Kind) -> String {
     let test = match &rule.test {
         Test::Threshold(threshold) => threshold::meaning(threshold),
         Test::Rate(rate) => rate::meaning(rate),
+        Test::Usual(usual) => usual::meaning(usual),
         Test::Becomes(becomes) => becomes::meaning(becomes),
         Test::Window(window) => window::meaning(window),
         Test::Silence(silence) => {
@@ -300,6 +309,7 @@ fn meaning(rule: &DetectionRule, kind: &Kind) -> String {
             )
         }
         Test::Fault(fault) => fault::meaning(fault),
+        Test::Sequence(_) => unreachable!("read by `sequence.rs`, with a meaning of its own"),
         Test::Report(report) => format!(
             " report severity {} certainty {} for {} ms from {:?}",
             report.severity as u8, report.certainty as u8, report.lasting.0, report.value_min

@@ -319,9 +319,11 @@ pub fn states(rules: &[DetectionRule], kind: &ReadingKind) -> Vec<Seen> {
                 ..becomes.clone()
             }),
             Test::Rate(_)
+            | Test::Usual(_)
             | Test::Window(_)
             | Test::Silence(_)
             | Test::Fault(_)
+            | Test::Sequence(_)
             | Test::Report(_) => continue,
         };
         if !seen.contains(&state) {
@@ -334,6 +336,7 @@ pub fn states(rules: &[DetectionRule], kind: &ReadingKind) -> Vec<Seen> {
 /// A threshold's levels without what it asks of persistence.
 fn bare(threshold: &Threshold) -> Threshold {
     Threshold {
+        margin_percent: 0,
         readings_min: 1,
         readings_among: None,
         lasting: Millis::ZERO,

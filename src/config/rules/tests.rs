@@ -285,7 +285,7 @@ detections:
            clear_for: 0 readings }
 ",
         &expect![[r#"
-            a.yaml:3:16 detections.no-question: asks nothing; write one of `above: { moderate: … }`, `below: { moderate: … }`, `rises: { moderate: … per 15 min }`, `falls: …`, `becomes: { moderate: … }`, `silent: 4 intervals`, `report: moderate`, or of the sensor `flapping: 25 %`, `stuck: 12 h`, `impossible: { below: … }`, `skewed: { ahead: 5 min }` or `spiking: 4 of 60 readings`
+            a.yaml:3:16 detections.no-question: asks nothing; write one of `above: { moderate: … }`, `below: { moderate: … }`, `rises: { moderate: … per 15 min }`, `falls: …`, `above_usual: { moderate: … }`, `below_usual: …`, `becomes: { moderate: … }`, `silent: 4 intervals`, `report: moderate`, or of the sensor `flapping: 25 %`, `stuck: 12 h`, `impossible: { below: … }`, `skewed: { ahead: 5 min }` or `spiking: 4 of 60 readings`
             a.yaml:4:18 detections.two-questions: asks two things, `above` and `silent`; make it two rules
             a.yaml:5:41 detections.no-level.above: no level; write for example `{ moderate: 3 m }`
             a.yaml:6:13 detections.no-clear: `clear` is missing; write for example `clear: below 3 m`
@@ -926,5 +926,72 @@ detections:
         &expect![[r#"
             a.yaml:3:62 detections.high.margin: is a share of the way to a second level; write another one, or a level further out
             a.yaml:4:86 detections.called.margin: unknown key; known here: kind, where, report, certainty, counts_for, value_at_least"#]],
+    );
+}
+
+#[test]
+fn a_rule_may_be_of_what_is_usual_or_of_what_follows() {
+    let text = "detections:
+  usual: { kind: water_level, above_usual: { moderate: 50 cm }, clear: below 0.1 m, learns: 3 weeks }
+  slow: { kind: traffic_speed, below_usual: { minor: 20 km/h }, clear: below 5 km/h, spreads: 0 }
+  call: { kind: emergency_call, report: minor, certainty: likely, counts_for: 1 h }
+  first: { after: call, then: usual, within: 2 km, within_time: 1 h, severity: severe, unless: slow }
+  missing: { after: usual, not_followed_by: call, within: 500 m, within_time: 5 min, severity: minor, along: fed_by, certainty: possible }
+correlations:
+  all: { incident: all, from: [first, missing], sources: 1, within: 1 km, within_time: 1 h }
+";
+    let (rules, mistakes, warnings) = read(text);
+    assert!(
+        mistakes.is_empty() && warnings.is_empty(),
+        "{mistakes} {warnings}"
+    );
+    let tests: Vec<_> = rules
+        .detections
+        .iter()
+        .filter_map(|rule| match &rule.test {
+            Test::Usual(usual) => Some(usual::meaning(usual)),
+            Test::Sequence(sequence) => Some(format!("{}: {sequence:?}", rule.kind)),
+            _ => None,
+        })
+        .collect();
+    expect![[r#"
+        [
+            "water_level: Sequence { first: \"call\", then: \"usual\", absent: false, unless: Some(\"slow\"), within: Millis(3600000), within_m: 2000, fed_by: false, severity: Severe, certainty: Observed }",
+            "water_level: Sequence { first: \"usual\", then: \"call\", absent: true, unless: None, within: Millis(300000), within_m: 500, fed_by: true, severity: Minor, certainty: Possible }",
+            " below_usual after 4 weeks by 0 spreads above severity 1 at 20.0 for 1 readings, 0 ms, clear by 15.0 for 1",
+            " above_usual after 3 weeks by 3 spreads above severity 2 at 0.5 for 1 readings, 0 ms, clear by 0.4 for 1",
+        ]
+    "#]].assert_debug_eq(&tests);
+    assert_ne!(
+        hashes(text).0,
+        hashes(&text.replace("learns: 3 weeks", "learns: 4 weeks")).0
+    );
+    refused(
+        "detections:
+  high: { kind: water_level, above: { moderate: 3 m }, clear: below 2 m }
+  a: { after: high, within: 1 km, within_time: 1 h, severity: minor }
+  b: { after: high, then: high, within: 1 km, within_time: 1 h, severity: minor }
+  c: { after: hihg, then: a, within: 1 km, severity: minor }
+  d: { after: high, then: b, not_followed_by: b, within: 1 km, within_time: 9 d }
+  e: { kind: water_level, above_usual: { moderate: 0 m }, clear: below 0.1 m, learns: 9 weeks }
+  f: { kind: water_level, below_usual: { moderate: 1 m }, spreads: 101 }
+correlations:
+  g: { incident: g, from: [high], sources: 1, within: 1 km, within_time: 1 h }
+",
+        &expect![[r#"
+            a.yaml:3:6 detections.a: says not what follows; write `then: pump-stopped`, or what must not be missing: `not_followed_by: pump-running`
+            a.yaml:4:6 detections.b: `high` does not follow itself; name two detections
+            a.yaml:5:6 detections.c: `within_time` is missing; write for example `within_time: 30 min`
+            a.yaml:5:15 detections.c.after: no detection is named `hihg`; did you mean `high`?
+            a.yaml:5:27 detections.c.then: `a` is about other detections itself; name one that is not
+            a.yaml:6:6 detections.d: `severity` is missing; write for example `severity: moderate`
+            a.yaml:6:6 detections.d: asks two things, `then` and `not_followed_by`; make it two rules
+            a.yaml:6:27 detections.d.then: `b` is about other detections itself; name one that is not
+            a.yaml:6:47 detections.d.not_followed_by: `b` is about other detections itself; name one that is not
+            a.yaml:6:77 detections.d.within_time: `9 d` is not a time from 1 s to 7 d, such as `90 s`, `5 min` or `2 h`
+            a.yaml:7:52 detections.e.above_usual.moderate: `0 m` is no departure; write more than 0, such as `10 m`
+            a.yaml:7:87 detections.e.learns: `9 weeks` is not a number of weeks from 1 to 8, such as `4 weeks`
+            a.yaml:8:6 detections.f: `clear` is missing; write for example `clear: below 1 m`
+            a.yaml:8:68 detections.f.spreads: `101` is not a whole number from 0 to 100"#]],
     );
 }

@@ -1,0 +1,330 @@
+//! One thing after another, or without another: of several sensors, near each other.
+
+use expect_test::{Expect, expect};
+use ioc_core::bundle::Side;
+use ioc_core::decision::Severity::{Minor, Moderate};
+use ioc_core::limits::SEQUENCE_SENSORS_MAX;
+use ioc_core::reading::{Attributes, Reading};
+use ioc_core::record::Input;
+use ioc_core::time::Millis;
+
+use crate::support::{BundleBuilder, History, MIDNIGHT, Manner, metres};
+use crate::timeline::{check_reloading, check_with};
+
+/// A tunnel with rain and water gauges, a pump that is fed by a feeder far away, and callers.
+fn city() -> BundleBuilder {
+    BundleBuilder::new()
+        .sensor("rain-1", "rainfall", metres(0, 0))
+        .sensor("rain-2", "rainfall", metres(9_000, 0))
+        .sensor_with("tunnel-1", "street_water", |sensor| {
+            sensor.position = Some(metres(300, 0));
+            sensor.interval = Some(Millis::minutes(1));
+        })
+        .sensor("pump-1", "pump", metres(350, 0))
+        .sensor("feeder-1", "feeder", metres(5_000, 0))
+        .fed_by("pump-1", "feeder-1")
+        .node("feeder-1", |_| ())
+        .threshold("rain-heavy", "rainfall", &[(Minor, 30.0)], |_| ())
+        .threshold("tunnel-wet", "street_water", &[(Moderate, 5.0)], |_| ())
+        .silence("tunnel-silent", "street_water", 3, Millis::minutes(3))
+        .threshold("pump-runs", "pump", &[(Minor, 0.5)], |_| ())
+        .threshold("feeder-low", "feeder", &[(Moderate, 9.0)], |rule| {
+            rule.side = Side::Below;
+        })
+        .report("works", "works", Minor, Millis::minutes(60))
+}
+
+fn correlated(builder: BundleBuilder, rule: &str) -> BundleBuilder {
+    builder.correlation("found", "found", &[rule], |rule| {
+        rule.clear_after = Millis::minutes(2);
+    })
+}
+
+fn check(builder: BundleBuilder, rule: &str, timeline: &str, expected: &Expect) {
+    check_with(&correlated(builder, rule).build(), timeline, expected);
+}
+
+fn rain_then_wet() -> BundleBuilder {
+    city().sequence("drain-blocked", ("rain-heavy", "tunnel-wet"), |rule| {
+        rule.unless = Some("works".parse().unwrap());
+    })
+}
+
+fn wet_and_no_pump() -> BundleBuilder {
+    city().sequence("pump-missing", ("tunnel-wet", "pump-runs"), |rule| {
+        rule.absent = true;
+        rule.within = Millis::minutes(5);
+    })
+}
+
+#[test]
+fn one_after_another_near_by_and_in_time() {
+    check(
+        rain_then_wet(),
+        "drain-blocked",
+        "10:00 rain-1 35
+         10:01 rain-1 1
+         10:20 tunnel-1 8
+         10:21 tunnel-1 9
+         10:22-10:30/1 tunnel-1 0
+         12:00 tunnel-1 8
+         12:01 tunnel-1 0",
+        &expect![[r#"
+            10:20 opened found#1 severe: tunnel-1 8
+            10:21 updated found#1 severe: tunnel-1 9
+            10:24 cleared found#1 severe
+            10:33 sensor_silent tunnel-1 last heard 10:30
+            12:00 sensor_returned tunnel-1 last heard 10:30
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_far_or_too_late_or_the_other_way_round_does_not_follow() {
+    check(
+        rain_then_wet(),
+        "drain-blocked",
+        "10:00 rain-2 35
+         10:01 tunnel-1 8
+         10:02 tunnel-1 0
+         11:00 rain-1 35
+         11:01 rain-1 1
+         11:40 tunnel-1 8
+         11:41 rain-1 35
+         11:42 tunnel-1 0",
+        &expect![[r#"
+            10:05 sensor_silent tunnel-1 last heard 10:02
+            11:40 sensor_returned tunnel-1 last heard 10:02
+        "#]],
+    );
+}
+
+#[test]
+fn a_third_near_by_keeps_it_quiet() {
+    check(
+        rain_then_wet(),
+        "drain-blocked",
+        "10:00 rain-1 35
+         10:05 crew 1 kind=works at=100,0
+         10:10 tunnel-1 8
+         10:11 tunnel-1 0
+         10:12 rain-1 1
+         10:20 rain-1 35
+         10:21 tunnel-1 8
+         10:22 tunnel-1 0",
+        &expect![[r#"
+            10:14 sensor_silent tunnel-1 last heard 10:11
+            10:21 sensor_returned tunnel-1 last heard 10:11
+        "#]],
+    );
+}
+
+#[test]
+fn siddhi_937_an_absence_is_told_by_the_clock_and_not_by_the_next_event() {
+    check(
+        wet_and_no_pump(),
+        "pump-missing",
+        "10:00 tunnel-1 8
+         10:01-10:04/1 tunnel-1 8
+         23:00 tick",
+        &expect![[r#"
+            10:05 opened found#1 severe: tunnel-1 8
+            10:07 sensor_silent tunnel-1 last heard 10:04
+            10:07 unknown found#1 severe
+        "#]],
+    );
+}
+
+#[test]
+fn perseo_411_an_absence_needs_no_first_event_after_a_restart() {
+    check(
+        wet_and_no_pump(),
+        "pump-missing",
+        "10:00 tunnel-1 8
+         10:01 started after=10:00
+         10:02-10:08/1 tunnel-1 8",
+        &expect![[r#"
+            10:05 opened found#1 severe: tunnel-1 8
+        "#]],
+    );
+}
+
+#[test]
+fn an_absence_is_over_when_the_other_comes_after_all_or_the_first_ends() {
+    check(
+        wet_and_no_pump(),
+        "pump-missing",
+        "10:00-10:06/1 tunnel-1 8
+         10:07 pump-1 1
+         10:07-10:12/1 tunnel-1 8
+         10:13 tunnel-1 0
+         11:00-11:06/1 tunnel-1 8
+         11:07-11:10/1 tunnel-1 0",
+        &expect![[r#"
+            10:05 opened found#1 severe: tunnel-1 8
+            10:09 cleared found#1 severe
+            10:16 sensor_silent tunnel-1 last heard 10:13
+            11:00 sensor_returned tunnel-1 last heard 10:13
+        "#]],
+    );
+}
+
+#[test]
+fn nothing_is_missing_that_is_there_already_or_comes_in_time() {
+    check(
+        wet_and_no_pump(),
+        "pump-missing",
+        "10:00 pump-1 1
+         10:01-10:10/1 tunnel-1 8
+         10:11 tunnel-1 0
+         10:12 pump-1 0
+         10:20 tunnel-1 8
+         10:24 pump-1 1
+         10:25-10:30/1 tunnel-1 8
+         10:31 tunnel-1 0
+         10:32 pump-1 0
+         10:40 tunnel-1 8
+         10:44 tunnel-1 0
+         10:50 tick",
+        &expect![[r#"
+            10:14 sensor_silent tunnel-1 last heard 10:11
+            10:20 sensor_returned tunnel-1 last heard 10:11
+            10:23 sensor_silent tunnel-1 last heard 10:20
+            10:25 sensor_returned tunnel-1 last heard 10:20
+            10:34 sensor_silent tunnel-1 last heard 10:31
+            10:40 sensor_returned tunnel-1 last heard 10:31
+            10:43 sensor_silent tunnel-1 last heard 10:40
+            10:44 sensor_returned tunnel-1 last heard 10:40
+            10:47 sensor_silent tunnel-1 last heard 10:44
+        "#]],
+    );
+}
+
+#[test]
+fn what_feeds_it_is_near_however_far_it_is() {
+    let rules = city()
+        .threshold("pump-stops", "pump", &[(Moderate, 0.5)], |rule| {
+            rule.side = Side::Below;
+        })
+        .sequence("pump-dark", ("feeder-low", "pump-stops"), |rule| {
+            rule.fed_by = true;
+        });
+    check(
+        rules,
+        "pump-dark",
+        "10:00 feeder-1 2
+         10:01 pump-1 0
+         10:02 pump-1 1",
+        &expect![[r#"
+            10:01 opened found#1 severe: pump-1 0
+        "#]],
+    );
+}
+
+#[test]
+fn an_incident_of_a_sequence_is_unknown_when_its_sensor_falls_silent() {
+    check(
+        rain_then_wet(),
+        "drain-blocked",
+        "10:00 rain-1 35
+         10:01 tunnel-1 8
+         10:20 tunnel-1 8
+         10:21 tunnel-1 0",
+        &expect![[r#"
+            10:01 opened found#1 severe: tunnel-1 8
+            10:04 sensor_silent tunnel-1 last heard 10:01
+            10:04 unknown found#1 severe
+            10:20 sensor_returned tunnel-1 last heard 10:01
+            10:20 reopened found#1 severe: tunnel-1 8
+        "#]],
+    );
+}
+
+#[test]
+fn a_rule_of_a_sequence_that_changes_clears_what_it_had_raised() {
+    let with = correlated(rain_then_wet(), "drain-blocked").build();
+    let changed = rain_then_wet_within(900);
+    check_reloading(
+        &[("with", &with), ("changed", &changed)],
+        "10:00 rain-1 35
+         10:01 tunnel-1 8
+         10:02 reload changed
+         10:03 tunnel-1 8",
+        &expect![[r#"
+            10:01 opened found#1 severe: tunnel-1 8
+            10:02 rules_changed
+        "#]],
+    );
+}
+
+fn rain_then_wet_within(metres: u32) -> std::sync::Arc<ioc_core::bundle::Bundle> {
+    let rules = city().sequence("drain-blocked", ("rain-heavy", "tunnel-wet"), |rule| {
+        rule.within_m = metres;
+    });
+    correlated(rules, "drain-blocked").build()
+}
+
+#[test]
+fn what_a_distrusted_sensor_says_begins_and_follows_nothing() {
+    let rules = rain_then_wet().flapping("tunnel-flaps", "street_water", 6, 1);
+    check(
+        rules,
+        "drain-blocked",
+        "09:00 tunnel-1 0
+         10:00 rain-1 35
+         10:01 tunnel-1 8
+         10:02-10:40/1 tunnel-1 8",
+        &expect![[r#"
+            09:03 sensor_silent tunnel-1 last heard 09:00
+            10:01 sensor_returned tunnel-1 last heard 09:00
+            10:01 faulty tunnel-1 flapping distrusted: tunnel-1 8
+            10:21 sound tunnel-1 flapping: tunnel-1 8
+            10:21 opened found#1 severe: tunnel-1 8
+            10:22 updated found#1 severe: tunnel-1 8
+            10:23 updated found#1 severe: tunnel-1 8
+            10:24 updated found#1 severe: tunnel-1 8
+            10:25 updated found#1 severe: tunnel-1 8
+            10:26 updated found#1 severe: tunnel-1 8
+            10:27 updated found#1 severe: tunnel-1 8
+            10:28 updated found#1 severe: tunnel-1 8
+            10:29 updated found#1 severe: tunnel-1 8
+            10:30 updated found#1 severe: tunnel-1 8
+            10:31 updated found#1 severe: tunnel-1 8
+            10:32 updated found#1 severe: tunnel-1 8
+            10:33 updated found#1 severe: tunnel-1 8
+            10:34 updated found#1 severe: tunnel-1 8
+            10:35 updated found#1 severe: tunnel-1 8
+            10:36 updated found#1 severe: tunnel-1 8
+            10:37 updated found#1 severe: tunnel-1 8
+            10:38 updated found#1 severe: tunnel-1 8
+            10:39 updated found#1 severe: tunnel-1 8
+            10:40 updated found#1 severe: tunnel-1 8
+        "#]],
+    );
+}
+
+#[test]
+fn p5_a_sequence_watches_a_bounded_number_of_sensors() {
+    let mut history = History::new(correlated(wet_and_no_pump(), "pump-missing").build());
+    for number in 0..=SEQUENCE_SENSORS_MAX {
+        let reading = Reading {
+            id: "r",
+            sensor: &format!("tunnel-{number}"),
+            kind: "street_water",
+            observed_at: MIDNIGHT,
+            received_at: None,
+            value: 9.0,
+            unit: "",
+            position: None,
+            attributes: Attributes::default(),
+        };
+        history.push(MIDNIGHT, &Input::Reading(reading));
+    }
+    history.push(MIDNIGHT + Millis::minutes(10), &Input::Tick);
+    let (judgement, decisions) = history.judge(&Manner::plain());
+    assert_eq!(judgement.audit(), []);
+    assert_eq!(judgement.counters().engine.sequences_over_limit, 1);
+    let opened = decisions.iter().map(|decision| decision.verdict.word());
+    let opened = opened.filter(|word| *word == "incident_opened");
+    assert_eq!(opened.count(), SEQUENCE_SENSORS_MAX);
+}
