@@ -24,7 +24,10 @@ use ioc_core::bundle::Bundle;
 use ioc_gateway::catalogue::Catalogue;
 
 pub use self::difference::Difference;
+pub(crate) use self::judge::Judged;
 use self::judge::{Judge, Sink};
+pub(crate) use self::remap::Recorded;
+pub(crate) use self::story::Story;
 use crate::inspect::InspectError;
 use crate::journal::JournalError;
 use crate::recover::RecoverError;
@@ -43,7 +46,7 @@ pub struct BacktestOptions {
 }
 
 /// What a run came to.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Summary {
     /// Readings judged.
     pub readings: u64,

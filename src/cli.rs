@@ -27,9 +27,13 @@ use crate::letters::{self, LettersArgs};
 use crate::map;
 use crate::progress;
 use crate::recover::{self, RecoverError};
+use crate::reload;
+use crate::reload::command::{ReloadArgs, ReloadError};
 use crate::rules::Rules;
 use crate::scenarios::{self, TestError, TestOptions};
 use crate::send::{self, SendArgs};
+use crate::shadow;
+use crate::shadow::http::ShadowArgs;
 use crate::simulate::{self, SimulateArgs};
 use crate::skipped::SkippedError;
 use crate::streams::{self, StreamsArgs};
@@ -75,6 +79,10 @@ enum Command {
     Watch(WatchArgs),
     /// Check a configuration: every mistake, with its place and what to write instead
     Check(CheckArgs),
+    /// Have a running server read its rules again: all or nothing
+    Reload(ReloadArgs),
+    /// How rules that tell nobody would have decided, beside the live ones
+    Shadow(ShadowArgs),
     /// Show what a message becomes by the mappings, and why
     Map(MapArgs),
     /// Print the settings with their defaults, each explained
@@ -98,7 +106,8 @@ Settings come from config/ioc.yaml (see `ioc config`); IOC_<SECTION>_<KEY> in th
 overrides them, for example IOC_HTTP_LISTEN=127.0.0.1:0.
 
 Prints `listening http ADDRESS`, `listening mqtt ADDRESS` and then `ready` on stdout.
-SIGTERM, SIGHUP or Ctrl-C drains: nothing acknowledged is lost, nothing unacknowledged is claimed.")]
+SIGTERM or Ctrl-C drains: nothing acknowledged is lost, nothing unacknowledged is claimed. SIGHUP
+has the rules read again (see `ioc reload`), or drains where the server runs in a terminal.")]
 struct RunArgs {
     /// Directory of ioc.yaml, kinds.yaml, mappings.yaml, rules/ and city.geojson [default: compiled in]
     #[arg(long, value_name = "DIR")]
@@ -391,6 +400,8 @@ impl Cli {
             Command::Why(args) => tell_why(&args),
             Command::Watch(args) => block_on(watch::command(args)),
             Command::Check(args) => check_configuration(&args),
+            Command::Reload(args) => reload_rules(args),
+            Command::Shadow(args) => block_on(shadow::http::command(args)),
             Command::Map(args) => map_message(&args),
             Command::Config => print(settings::DEFAULTS),
             Command::DeadLetters(args) => block_on(letters::command(args)),
@@ -597,6 +608,15 @@ fn check_configuration(args: &CheckArgs) -> Result<(), Failure> {
         }),
         Err(error) => Failure::output(&error),
     }
+}
+
+fn reload_rules(args: ReloadArgs) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::failed(&error))?;
+    let done = runtime.block_on(reload::command::command(args));
+    done.map_err(|error| match error {
+        ReloadError::Mistakes(_) => Failure::new(Failure::USAGE, &error),
+        error => Failure::failed(&error),
+    })
 }
 
 fn map_message(args: &MapArgs) -> Result<(), Failure> {

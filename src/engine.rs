@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use crate::clock::Clock;
 use crate::host::HostError;
 use crate::journal::{JournalError, Mark};
-use crate::pipeline::{BatchLimits, Pipeline, Queues, Samples, WORK_MAX, WriterGone};
+use crate::pipeline::{BatchLimits, Pipeline, Queues, ReloadOrder, Samples, WORK_MAX, WriterGone};
 use crate::priority;
 use crate::recover::Recovered;
 use crate::snapshots::follower::MakeFollower;
@@ -37,6 +37,8 @@ pub struct EngineStart {
     pub arrivals: Arrivals,
     /// From people.
     pub commands: Commands,
+    /// Other rules; never closed before the engine ends.
+    pub reloads: Receiver<ReloadOrder>,
     /// To those who watch readings.
     pub samples: Samples,
     /// How large batches grow.
@@ -115,6 +117,7 @@ impl EngineStart {
         let queues = Queues {
             arrivals: self.arrivals,
             commands: self.commands,
+            reloads: self.reloads,
             stop: stopped,
             work,
             spare: spares,

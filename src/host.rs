@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::future::Future;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
+use crossbeam_channel::bounded;
+use ioc_core::bundle::Bundle;
 use ioc_core::record::{Adopted, BuildHash, ClockKind, Seq};
 use ioc_core::time::Timestamp;
 use ioc_gateway::GatewayError;
@@ -22,6 +24,7 @@ use ioc_gateway::catalogue::Now;
 use ioc_gateway::door::{Door, DoorOptions};
 use ioc_ws::{Commands, Token, VIEW_FORMAT, Window, WindowOptions};
 use tokio::runtime::Runtime;
+use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, ClockMode, ClockRefused, Face, SystemTimeSource, TimeSource};
@@ -37,8 +40,10 @@ use crate::outlets::Outlets;
 use crate::pipeline::{BatchLimits, Samples};
 use crate::progress::tell;
 use crate::recover::{self, Opened, RecoverError, RecoverOptions};
+use crate::reload::{self, Reloader};
 use crate::rules::{Chosen, Rules};
 use crate::servers::{CommandsOut, Servers, Sockets};
+use crate::shadow::{Shadow, ShadowStart};
 use crate::snapshots::follower::{self, Surroundings};
 use crate::snapshots::{FollowerOptions, Section};
 use crate::telemetry;
@@ -219,6 +224,8 @@ pub struct Host {
     runtime: Runtime,
     servers: Servers,
     engine: Engine,
+    reloader: Reloader,
+    shadow: Option<Shadow>,
     // Declared last: the directory is another's only when all else is gone.
     _lock: File,
 }
@@ -293,7 +300,19 @@ impl Host {
             when_full: settings.door.when_full,
             rates: settings.door.rates,
         };
-        let (door, arrivals) = Door::new(door_options, Arc::new(ArcSwap::from_pointee(catalogue)));
+        let catalogue = Arc::new(ArcSwap::from_pointee(catalogue));
+        let (door, arrivals) = Door::new(door_options, Arc::clone(&catalogue));
+        let (orders, reloads) = bounded(RELOADS_MAX);
+        let reloader = Reloader::new(reload::Parts {
+            data: data.clone(),
+            config: config.clone(),
+            city: city.clone(),
+            unregistered: settings.door.unregistered,
+            catalogue,
+            window: window.clone(),
+            orders,
+            held: Mutex::new(compiled.bundle.hash),
+        });
         let decisions = DecisionsLog {
             disk: Arc::clone(&disk),
             data: data.clone(),
@@ -318,6 +337,17 @@ impl Host {
             };
             follower::beside(around, options, &recovered, &outlets.dead_letters)
         };
+        let shadow = shadow(&source, config.as_deref()).map(|own| {
+            let start = ShadowStart {
+                disk: Arc::new(SystemDisk),
+                data: data.clone(),
+                durable: Arc::clone(&recovered.durable),
+                held: recovered.bundle.and_then(|hash| rules.bundles()(hash).ok()),
+                rules: own,
+            };
+            Shadow::start(start, &recovered)
+        });
+        let shadow = shadow.transpose().map_err(HostError::Start)?;
         let start = EngineStart {
             recovered,
             clock,
@@ -325,6 +355,7 @@ impl Host {
             rules: is_new.then_some(compiled.bundle),
             arrivals,
             commands,
+            reloads,
             samples: Samples::new(window.clone()),
             limits: BatchLimits {
                 records_max: settings.journal.batch_records_max,
@@ -343,6 +374,8 @@ impl Host {
             full: engine.full(),
             decisions,
             commands: commands_out,
+            reloader: reloader.clone(),
+            shadow: shadow.as_ref().map(Shadow::view),
         };
         let servers = runtime.block_on(Servers::start(&settings, sockets))?;
         drop(entered);
@@ -354,6 +387,8 @@ impl Host {
             runtime,
             servers,
             engine,
+            reloader,
+            shadow,
             _lock: lock,
         })
     }
@@ -363,7 +398,8 @@ impl Host {
         format!("http://{}/#token={}", self.http, self.token)
     }
 
-    /// SIGTERM, SIGHUP (the terminal is gone) or Ctrl-C, from the call on.
+    /// SIGTERM or Ctrl-C, from the call on; and SIGHUP in a terminal, which is gone then. Where there
+    /// is none, SIGHUP has the rules read again.
     pub fn shutdown_signal(&self) -> impl Future<Output = ()> + use<> {
         use tokio::signal::unix::{SignalKind, signal};
         let _entered = self.runtime.enter();
@@ -371,11 +407,19 @@ impl Host {
         let mut terminate = listen(SignalKind::terminate());
         let mut interrupt = listen(SignalKind::interrupt());
         let mut hangup = listen(SignalKind::hangup());
+        let reloader = self.reloader.clone();
         async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-                _ = hangup.recv() => {}
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => return,
+                    _ = interrupt.recv() => return,
+                    _ = hangup.recv() => {
+                        if is_in_terminal() {
+                            return;
+                        }
+                        tokio::spawn(reloader.clone().reload_and_tell());
+                    }
+                }
             }
         }
     }
@@ -404,12 +448,16 @@ impl Host {
             runtime,
             servers,
             engine,
+            shadow,
             _lock,
             ..
         } = self;
         let in_time = runtime.block_on(servers.stop(drain));
         if !in_time {
             telemetry::drain_overrun();
+        }
+        if let Some(shadow) = shadow {
+            shadow.stop();
         }
         let ended = engine.stop();
         runtime.shutdown_timeout(Duration::from_secs(1));
@@ -418,6 +466,27 @@ impl Host {
         }
         ended
     }
+}
+
+/// The rules that are judged by beside the live ones, if there are some and they have no mistake.
+fn shadow(live: &Source, config: Option<&Path>) -> Option<Arc<Bundle>> {
+    let shadow = live.shadow(config?);
+    let shadow = shadow.and_then(|shadow| shadow.map(|it| it.compile()).transpose());
+    match shadow {
+        Ok(shadow) => shadow.map(|compiled| compiled.bundle),
+        Err(mistakes) => {
+            telemetry::shadow_refused(&mistakes.to_string());
+            None
+        }
+    }
+}
+
+/// Reloads that wait for the engine: they come one at a time.
+const RELOADS_MAX: usize = 1;
+
+/// Whether a person at a terminal runs this process.
+fn is_in_terminal() -> bool {
+    io::stdin().is_terminal() || io::stdout().is_terminal() || io::stderr().is_terminal()
 }
 
 /// What consoles see, as a snapshot keeps it.
@@ -443,7 +512,7 @@ fn window(
 }
 
 /// The city as its file says it; an empty one if there is none.
-fn city_of(source: &Source) -> Bytes {
+pub(crate) fn city_of(source: &Source) -> Bytes {
     let city = source.files().iter().find(|file| file.name == CITY);
     const NOWHERE: &[u8] = br#"{"type":"FeatureCollection","features":[]}"#;
     city.map_or(Bytes::from_static(NOWHERE), |file| {

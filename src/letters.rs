@@ -37,7 +37,7 @@ Examples:
                                                   what each would become by the mappings now
   ioc dead-letters replay --reason unit_unknown   read them again, once
 
-After mappings.yaml was mended: `ioc check config`, restart the server, then replay.";
+After mappings.yaml was mended: `ioc check config`, `ioc reload`, then replay.";
 
 const REPLAY_HELP: &str = "\
 Examples:
@@ -249,7 +249,7 @@ async fn ask(
     Err(LettersError::Refused { status, message })
 }
 
-async fn exchange(
+pub(crate) async fn exchange(
     to: &HttpAddress,
     method: Method,
     path: &str,

@@ -24,6 +24,8 @@ pub mod snapshots;
 pub mod retention;
 pub mod clock;
 pub mod rules;
+pub mod reload;
+pub mod shadow;
 pub mod config;
 pub mod identity;
 pub mod telemetry;

@@ -17,9 +17,11 @@ use ioc_core::decision::{About, Decision, DecisionHash, Released, Verdict};
 use ioc_core::judgement::Judgement;
 use ioc_core::reading::Reading;
 use ioc_core::record::{ClockKind, Command, Input, Record, Records, Seq};
+use ioc_core::rules::Rules;
 use ioc_core::time::Timestamp;
 use ioc_gateway::door::{AckToken, Arrival, Arrivals, Lane, Lanes, Place, Turns};
 use ioc_ws::{CommandRequest, Commands, RefusalReason, Sample, Window};
+use tokio::sync::oneshot;
 
 use crate::clock::{Clock, TimeSource};
 use crate::journal::Mark;
@@ -72,6 +74,15 @@ impl Numbering {
     }
 }
 
+/// Other rules, to come to hold.
+#[derive(Debug)]
+pub struct ReloadOrder {
+    /// The rules; their bundle is stored already.
+    pub rules: Arc<Rules>,
+    /// Where the answer goes: the decision by which they hold, once it is durable, or why not.
+    pub answer: oneshot::Sender<Result<Seq, RefusalReason>>,
+}
+
 /// The ends of the queues that the engine holds.
 #[derive(Debug)]
 pub struct Queues {
@@ -79,6 +90,8 @@ pub struct Queues {
     pub arrivals: Arrivals,
     /// From people.
     pub commands: Commands,
+    /// Other rules.
+    pub reloads: Receiver<ReloadOrder>,
     /// Closed when the process shall end.
     pub stop: Receiver<()>,
     /// To the writer.
@@ -127,6 +140,7 @@ struct Held {
 enum Wake {
     Arrival(Held),
     Command(CommandRequest),
+    Reload(ReloadOrder),
     TimerDue,
     Stop,
 }
@@ -138,6 +152,7 @@ struct Batch {
     payload: Vec<u8>,
     acks: Vec<AckToken>,
     commands: Vec<CommandRequest>,
+    reloads: Vec<ReloadOrder>,
 }
 
 impl Pipeline {
@@ -271,6 +286,9 @@ impl Pipeline {
         if let Ok(command) = self.queues.commands.receiver().try_recv() {
             return Some(Wake::Command(command));
         }
+        if let Ok(reload) = self.queues.reloads.try_recv() {
+            return Some(Wake::Reload(reload));
+        }
         let lane = self.turns.next(self.waits())?;
         if !self.may_read() {
             return None;
@@ -314,6 +332,10 @@ impl Pipeline {
                 Ok(command) => Wake::Command(command),
                 Err(_) => Wake::Stop,
             },
+            recv(queues.reloads) -> reload => match reload {
+                Ok(reload) => Wake::Reload(reload),
+                Err(_) => Wake::Stop,
+            },
             recv(urgent) -> arrival => match arrival {
                 Ok(arrival) => self.arrived(arrival),
                 Err(_) => Wake::Stop,
@@ -335,6 +357,7 @@ impl Pipeline {
             payload,
             acks: Vec::new(),
             commands: Vec::new(),
+            reloads: Vec::new(),
         }
     }
 
@@ -344,6 +367,7 @@ impl Pipeline {
         match wake {
             Wake::Arrival(held) => return self.add_arrival(held, now, batch),
             Wake::Command(request) => self.add_command(request, now, batch),
+            Wake::Reload(order) => self.add_reload(order, now, batch),
             // Logical time may pass a little slower than the time that was waited.
             Wake::TimerDue if self.judgement.next_due().is_some_and(|due| due <= now) => {
                 if self.has_room(Purpose::Tick, batch.payload.len() + TICK_BYTES) {
@@ -405,6 +429,18 @@ impl Pipeline {
         let _ = request.answer.send(Err(RefusalReason::StorageFull));
     }
 
+    /// Other rules, or the answer that there is no room for them.
+    fn add_reload(&mut self, order: ReloadOrder, now: Timestamp, batch: &mut Batch) {
+        if !self.has_room(Purpose::Order, batch.payload.len() + RELOAD_BYTES) {
+            // Whoever asked may have gone.
+            let _ = order.answer.send(Err(RefusalReason::StorageFull));
+            return;
+        }
+        batch.push_input(now, &Input::Reload(order.rules.hash()));
+        self.judgement.provide_rules(Arc::clone(&order.rules));
+        batch.reloads.push(order);
+    }
+
     /// The logical time of an input: now, unless time comes with recorded readings.
     fn received_at(&mut self, input: &[u8], now: Timestamp) -> Timestamp {
         if self.clock.kind() != ClockKind::Readings {
@@ -424,6 +460,7 @@ impl Pipeline {
             payload,
             acks,
             commands,
+            reloads,
         } = batch;
         if count == 0 {
             return Ok(());
@@ -458,13 +495,15 @@ impl Pipeline {
         let mut encoded = Vec::new();
         let decisions = self.numbering.number(decisions, &mut encoded);
         let last = self.numbering.last;
-        let answers = commands
-            .into_iter()
-            .map(|request| {
-                let outcome = outcome_of(&request, &decisions, last);
-                (request.answer, outcome)
-            })
-            .collect();
+        let answers = commands.into_iter().map(|request| {
+            let outcome = outcome_of(&request, &decisions, last);
+            (request.answer, outcome)
+        });
+        let reloads = reloads.into_iter().map(|order| {
+            let outcome = outcome_of_reload(&order, &decisions, last);
+            (order.answer, outcome)
+        });
+        let answers = answers.chain(reloads).collect();
         let through = self.next - 1;
         let release = Release {
             through,
@@ -497,6 +536,8 @@ pub struct WriterGone;
 
 /// What a record takes beside its input: its length and its time.
 const FRAME_BYTES: usize = 12;
+/// What a reload takes: its tag, and the hash of the bundle.
+const RELOAD_BYTES: usize = FRAME_BYTES + 33;
 /// What a tick takes.
 const TICK_BYTES: usize = FRAME_BYTES + 1;
 
@@ -552,6 +593,15 @@ fn outcome_of(request: &CommandRequest, decisions: &[Released], last: u64) -> Ou
         // The same request again: it was followed at some decision before.
         None => Ok(last),
     }
+}
+
+/// The decision by which rules came to hold.
+fn outcome_of_reload(order: &ReloadOrder, decisions: &[Released], last: u64) -> Outcome {
+    let holds = Verdict::RulesChanged(order.rules.hash());
+    let mut decisions = decisions.iter().map(|released| &*released.decision);
+    Ok(decisions
+        .find(|decision| decision.verdict == holds)
+        .map_or(last, |decision| decision.seq))
 }
 
 /// Shows a few of the readings that pass to those who watch: at most so many in each span.

@@ -10,7 +10,7 @@ use ioc_core::bundle::Bundle;
 use ioc_core::record::BundleHash;
 
 use crate::config::compile::Compiled;
-use crate::config::source::Source;
+use crate::config::source::{Source, StoreError};
 use crate::host::HostError;
 use crate::telemetry;
 
@@ -41,6 +41,11 @@ impl<'a> Rules<'a> {
         Box::new(move |hash| load(&stored, hash).map(|(_, compiled)| compiled.bundle))
     }
 
+    /// Keeps the files of a bundle under its hash; from then on a record may name it.
+    pub fn store(&self, source: &Source) -> Result<BundleHash, StoreError> {
+        source.store(&self.stored)
+    }
+
     /// What shall hold, after `held` did.
     pub fn choose(&self, held: Option<BundleHash>) -> Result<Chosen, HostError> {
         let read = Source::read(self.config, self.city);
@@ -52,7 +57,7 @@ impl<'a> Rules<'a> {
                 }
                 let is_new = held != Some(compiled.bundle.hash);
                 if is_new {
-                    source.store(&self.stored).map_err(HostError::Bundle)?;
+                    self.store(&source).map_err(HostError::Bundle)?;
                 }
                 Ok(Chosen {
                     is_new,

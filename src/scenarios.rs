@@ -25,7 +25,6 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ioc_core::bundle::Bundle;
-use ioc_core::decision::Verdict;
 use ioc_core::id::RuleId;
 use ioc_gateway::catalogue::Unregistered;
 
@@ -230,14 +229,11 @@ fn names(bundle: &Bundle) -> impl Iterator<Item = &RuleId> {
     detections.chain(bundle.correlations.iter().map(|rule| &rule.name))
 }
 
-/// Notes the rules that found something, or opened an incident.
+/// Notes the rules that found something, or decided something.
 fn note_busy(played: &Played, busy: &mut BTreeSet<RuleId>) {
     busy.extend(played.busy.iter().cloned());
-    let opened = played
-        .decisions
-        .iter()
-        .filter(|decision| matches!(decision.verdict, Verdict::IncidentOpened(_)));
-    busy.extend(opened.filter_map(|decision| decision.cause.rule.clone()));
+    let causes = played.decisions.iter().map(|decision| &decision.cause);
+    busy.extend(causes.filter_map(|cause| cause.rule.clone()));
 }
 
 fn tell_summary(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {

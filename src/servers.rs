@@ -38,6 +38,8 @@ use crate::decisions_out::{self, DecisionsLog};
 use crate::host::HostError;
 use crate::http;
 use crate::outlets::Outlets;
+use crate::reload::{self, Reloader};
+use crate::shadow::{self, ShadowView};
 use crate::space::FullSign;
 use crate::telemetry;
 use crate::why;
@@ -60,6 +62,10 @@ pub struct Sockets {
     pub decisions: DecisionsLog,
     /// What devices are sent.
     pub commands: CommandsOut,
+    /// Who has the rules read again.
+    pub reloader: Reloader,
+    /// What rules that tell nobody would have decided, if there are any.
+    pub shadow: Option<ShadowView>,
 }
 
 /// The commands that devices are to be sent.
@@ -96,6 +102,8 @@ impl Servers {
             full,
             decisions,
             commands,
+            reloader,
+            shadow,
         } = sockets;
         let (stopping, stopped) = watch::channel(false);
         let links = Links::default();
@@ -107,6 +115,7 @@ impl Servers {
         };
         let mqtt_options = mqtt_options(settings)?;
         let credentials = mqtt_options.credentials.clone();
+        let operators = token.clone();
         let mqtt = mqtt::Listener::bind(mqtt_options).await?;
         let mqtt_address = mqtt.local_addr();
         let router = health
@@ -126,6 +135,8 @@ impl Servers {
                 stopping: stopped.clone(),
                 options: HttpOptions::default(),
             }))
+            .merge(reload::router(reloader, operators))
+            .merge(shadow::http::router(shadow))
             .merge(why::http::router(settings.data.clone()))
             .merge(window.router());
         let router = Guard::new(settings.http.hosts.clone()).over(router);

@@ -318,6 +318,37 @@ pub fn rules_refused(mistakes: &str) {
     error!("the rules on disk are NOT in force, the last accepted ones are; mistakes:\n{mistakes}");
 }
 
+/// Other rules hold from here on.
+pub fn rules_reloaded(summary: &str, warnings: &str) {
+    info!("other rules are in force: {summary}");
+    if !warnings.is_empty() {
+        rules_warning(warnings);
+    }
+}
+
+/// Somebody had the rules read again, and they say what held before.
+pub fn rules_unchanged() {
+    info!("the rules on disk are those in force");
+}
+
+/// The rules could not be read again; those that held go on.
+pub fn rules_not_reloaded(error: &(dyn std::error::Error + 'static)) {
+    error!(
+        error = error,
+        "the rules on disk are NOT in force, the last accepted ones are"
+    );
+}
+
+/// The shadow's rules are not judged by any more; the live ones go on.
+pub fn shadow_ended(why: &str) {
+    warn!(%why, "the shadow's rules are not compared any more");
+}
+
+/// The shadow's rules have mistakes: there is no shadow.
+pub fn shadow_refused(mistakes: &str) {
+    error!("the shadow's rules are NOT compared; mistakes:\n{mistakes}");
+}
+
 /// Variables of the environment look like settings and are an orchestrator's links to services.
 pub fn service_links_ignored(names: &[String]) {
     let names = names.join(", ");

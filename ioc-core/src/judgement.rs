@@ -48,7 +48,11 @@ impl Judgement {
 
     /// Makes a bundle known. It holds from the `Reload` record on that names it.
     pub fn provide(&mut self, bundle: Arc<Bundle>) {
-        let rules = Arc::new(Rules::new(bundle));
+        self.provide_rules(Arc::new(Rules::new(bundle)));
+    }
+
+    /// The same with a bundle whose indices are built: those of a large city take a while.
+    pub fn provide_rules(&mut self, rules: Arc<Rules>) {
         for stage in &mut self.stages {
             stage.provide(Arc::clone(&rules));
         }

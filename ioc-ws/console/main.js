@@ -106,7 +106,13 @@ function hear(message) {
     actuators.load();
     health.load();
   }
-  if (change.decisions?.some(({ type }) => type === "rules_changed")) actuators.load();
+  if (change.decisions?.some(({ type }) => type === "rules_changed")) {
+    // The city is the new one a moment after the decision is told.
+    setTimeout(() => {
+      actuators.load();
+      loadCity();
+    }, 2_000);
+  }
   if (change.decisions) {
     feed.add(change.decisions);
     health.heard(change.decisions);

@@ -90,7 +90,7 @@ pub(super) struct Alarms {
 }
 
 impl Difference {
-    pub(super) fn between(sides: [Judged; 2], names: [String; 2], took: Duration) -> Self {
+    pub(crate) fn between(sides: [Judged; 2], names: [String; 2], took: Duration) -> Self {
         let [before, after] = &sides;
         let matching = Matching::of(&before.story, &after.story);
         let mut changed: Vec<_> = matching

@@ -120,7 +120,9 @@ impl Feed<'_, '_> {
                 Input::Command(command) => {
                     // What was decided before it says which incidents there are.
                     judge.judge()?;
-                    if let Some(command) = recorded.readdress(record.seq, &command, judge) {
+                    let (story, counts) = (&judge.story, &mut judge.summary);
+                    let command = recorded.readdress(record.seq, &command, story, counts);
+                    if let Some(command) = command {
                         judge.add(record.at, &Input::Command(command))?;
                     }
                 }

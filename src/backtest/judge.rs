@@ -49,7 +49,7 @@ pub(super) enum Sink<'a> {
 
 /// What a judgement came to.
 #[derive(Debug)]
-pub(super) struct Judged {
+pub(crate) struct Judged {
     pub summary: Summary,
     pub story: Story,
     /// What each detection rule made of the readings.

@@ -7,11 +7,11 @@
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
-use ioc_core::decision::DecisionHash;
+use ioc_core::decision::{Decision, DecisionHash};
 use ioc_core::id::IncidentId;
 use ioc_core::record::{Action, Ask, Command, Seq};
 
-use super::judge::Judge;
+use super::Summary;
 use super::story::Story;
 use crate::journal::disk::SystemDisk;
 use crate::journal::{Known, LogKind, scan};
@@ -19,8 +19,8 @@ use crate::recover::{DECISIONS_DIR, RecoverError, decode_decisions};
 
 /// The incidents as they were decided live.
 #[derive(Debug, Default)]
-pub(super) struct Recorded {
-    story: Story,
+pub(crate) struct Recorded {
+    pub story: Story,
     /// The record that brought each piece of the story's evidence.
     seqs: Vec<Seq>,
 }
@@ -39,11 +39,7 @@ impl Recorded {
             // Nothing is proved here, so it may begin with anything.
             let mut hash = DecisionHash::default();
             for released in decode_decisions(header, payload, 0, &mut hash)? {
-                let decision = &released.decision;
-                recorded.story.take(decision);
-                let seqs = decision.cause.evidence.iter().map(|evidence| evidence.seq);
-                recorded.seqs.extend(seqs);
-                recorded.seqs.truncate(recorded.story.evidence.len());
+                recorded.take(&released.decision);
             }
             Ok::<_, RecoverError>(())
         });
@@ -52,15 +48,24 @@ impl Recorded {
         recorded
     }
 
-    /// The order as it is given to a judge; `None` if nothing there stands for what it is about.
+    /// Takes note of a decision that was made live.
+    pub fn take(&mut self, decision: &Decision) {
+        self.story.take(decision);
+        let seqs = decision.cause.evidence.iter().map(|evidence| evidence.seq);
+        self.seqs.extend(seqs);
+        self.seqs.truncate(self.story.evidence.len());
+    }
+
+    /// The order as it is given where this is the story; `None` if nothing there stands for what it
+    /// is about. Which of both is counted.
     pub fn readdress<'c>(
         &self,
         seq: Seq,
         command: &Command<'c>,
-        judge: &mut Judge<'_>,
+        story: &Story,
+        counts: &mut Summary,
     ) -> Option<Command<'c>> {
         let mut moved = false;
-        let story = &judge.story;
         let mut find = |id: IncidentId| {
             if story.find(id).is_some() {
                 return Some(id);
@@ -70,8 +75,8 @@ impl Recorded {
         };
         let action = readdressed(command.action, &mut find);
         match &action {
-            Some(_) => judge.summary.commands_remapped += u64::from(moved),
-            None => judge.summary.commands_unmatched += 1,
+            Some(_) => counts.commands_remapped += u64::from(moved),
+            None => counts.commands_unmatched += 1,
         }
         Some(Command {
             action: action?,

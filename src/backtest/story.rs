@@ -17,8 +17,8 @@ pub(super) const EVIDENCE_MAX: usize = 8_000_000;
 pub(super) const LOAD_OVER: Millis = Millis::minutes(10);
 
 /// All incidents of a run, in the order in which they opened.
-#[derive(Debug, Default)]
-pub(super) struct Story {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Story {
     pub incidents: Vec<Told>,
     by_id: HashMap<IncidentId, u32>,
     /// Which reading is evidence of which incident, in the order it was told.
@@ -30,7 +30,7 @@ pub(super) struct Story {
 
 /// What became of an incident.
 #[derive(Debug, Clone)]
-pub(super) struct Told {
+pub(crate) struct Told {
     pub id: IncidentId,
     pub kind: IncidentKind,
     pub zone: ZoneId,
@@ -46,8 +46,8 @@ pub(super) struct Told {
 
 /// How often an operator is called: by an incident that opens by itself, comes back, or becomes
 /// graver.
-#[derive(Debug, Default)]
-pub(super) struct Load {
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Load {
     pub calls: u64,
     /// The most of them within [`LOAD_OVER`].
     pub busiest: usize,

@@ -21,8 +21,19 @@ pub fn run(dir: Option<&Path>, city: Option<&Path>, out: &mut dyn Write) -> io::
     if let Err(settings) = Settings::load(dir, std::iter::empty()) {
         mistakes.append(settings);
     }
-    let compiled = Source::read(dir, city).and_then(|source| source.compile());
-    let compiled = compiled.map_err(|rest| mistakes.append(rest)).ok();
+    let source = Source::read(dir, city);
+    let source = source.map_err(|rest| mistakes.append(rest)).ok();
+    let compiled = source.as_ref().and_then(|source| {
+        let compiled = source.compile();
+        compiled.map_err(|rest| mistakes.append(rest)).ok()
+    });
+    if let (Some(dir), Some(source), Some(_)) = (dir, &source, &compiled) {
+        let shadow = source.shadow(dir);
+        let shadow = shadow.and_then(|shadow| shadow.map(|it| it.compile()).transpose());
+        if let Err(rest) = shadow {
+            mistakes.append(rest);
+        }
+    }
     if !mistakes.is_empty() {
         writeln!(out, "{mistakes}")?;
     }

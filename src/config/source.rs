@@ -27,6 +27,9 @@ pub const CITY: &str = "city.geojson";
 /// What the names of files of rules begin with.
 pub const RULES: &str = "rules/";
 
+/// Where other rules lie that are judged by beside the live ones, and told nobody.
+pub const SHADOW: &str = "shadow";
+
 /// The largest city file, unpacked.
 const CITY_BYTES_MAX: u64 = 512 << 20;
 /// The most files of rules.
@@ -153,6 +156,26 @@ impl Source {
             warnings,
             ..Self::of(files)
         }))
+    }
+
+    /// The same with the rules in the directory [`SHADOW`] of a configuration in place of these;
+    /// `None` if it has none.
+    ///
+    /// # Errors
+    /// What cannot be read.
+    pub fn shadow(&self, dir: &Path) -> Result<Option<Self>, Mistakes> {
+        let rules = dir.join(SHADOW);
+        if !rules.is_dir() {
+            return Ok(None);
+        }
+        let mut mistakes = Mistakes::default();
+        let own = read_rules(&rules, &mut mistakes);
+        let others = self
+            .files
+            .iter()
+            .filter(|file| !file.name.starts_with(RULES));
+        let files = others.cloned().chain(own).collect();
+        mistakes.or(Some(Some(Self::of(files))))
     }
 
     /// A source of these files.

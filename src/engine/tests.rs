@@ -85,6 +85,7 @@ fn start(data: &Path, skip: &[u64]) -> Result<Start, RecoverError> {
         rules: None,
         arrivals,
         commands,
+        reloads: crossbeam_channel::never(),
         samples: Samples::new(window),
         limits: BatchLimits {
             records_max: 100,

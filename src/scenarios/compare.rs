@@ -25,6 +25,8 @@ pub(super) struct Line {
     pub at: Timestamp,
     pub mark: Mark,
     pub text: String,
+    /// It is more of what has been told, and of no interest in itself.
+    pub is_update: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +61,14 @@ pub(super) fn compare(scenario: &Scenario, played: &Played) -> Told {
             reasons => (Mark::Unwanted, format!("{text}   ({})", reasons.join("; "))),
         };
         let at = decision.at;
-        lines.push(Line { at, mark, text });
+        let is_update =
+            mark == Mark::Decided && matches!(decision.verdict, Verdict::IncidentUpdated(_));
+        lines.push(Line {
+            at,
+            mark,
+            text,
+            is_update,
+        });
     }
     let wanted = scenario.expected.iter().filter(|expected| !expected.never);
     for expected in wanted {
@@ -92,10 +101,15 @@ impl Comparison<'_> {
         let word = decision.verdict.word();
         match &expected.what {
             Wanted::Nothing => matches!(decision.verdict, Verdict::IncidentOpened(_)),
-            Wanted::Sensor { sensor, verb } => {
+            Wanted::Sensor {
+                sensor,
+                verb,
+                fault,
+            } => {
                 let own = decision.verdict.sensor();
                 own.is_some_and(|own| own.id.as_str() == sensor)
                     && word.strip_prefix("sensor_") == Some(verb)
+                    && (fault.is_none() || fault.as_deref() == fault_of(&decision.verdict))
             }
             Wanted::Incident { name, verb, .. } => {
                 let own = decision.verdict.incident();
@@ -166,6 +180,7 @@ impl Comparison<'_> {
         Line {
             at,
             mark: Mark::Missing,
+            is_update: false,
             text: format!("line {line}: expect {}   ({note})", expected.text),
         }
     }
@@ -191,6 +206,14 @@ impl Comparison<'_> {
             Some(_) if verb != "opened" => format!("{} opened, and no more", shown(name)),
             _ => format!("no {} opened", shown(name)),
         }
+    }
+}
+
+/// In which way a sensor is broken, or was.
+pub(super) const fn fault_of(verdict: &Verdict) -> Option<&'static str> {
+    match verdict {
+        Verdict::SensorFaulty(_, fault) | Verdict::SensorSound(_, fault) => Some(fault.kind.word()),
+        _ => None,
     }
 }
 

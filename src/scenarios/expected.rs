@@ -4,7 +4,7 @@
 //! without what they are about: `opened`, `cleared`; `is` stands for any that shows an incident so.
 //! Next: `stage.rs`.
 
-use ioc_core::decision::{Certainty, Severity};
+use ioc_core::decision::{Certainty, FaultKind, Severity};
 use ioc_core::time::{Millis, Timestamp};
 
 use super::clock;
@@ -83,7 +83,16 @@ fn sensor(words: &mut Words) -> Parsed<Wanted> {
     let verb = words.need("what is said of it, such as `silent`,")?;
     known(&verb, &SENSOR_VERBS)?;
     let verb = verb.text;
-    Ok(Wanted::Sensor { sensor, verb })
+    let is_fault = |word: &str| FaultKind::from_word(word).is_some();
+    let fault = match words.peek().is_some_and(is_fault) {
+        true => words.take().map(|word| word.text),
+        false => None,
+    };
+    Ok(Wanted::Sensor {
+        sensor,
+        verb,
+        fault,
+    })
 }
 
 /// `unless_said`: the verb that is meant if none is written; empty if one must be.

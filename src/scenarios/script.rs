@@ -107,7 +107,12 @@ pub(super) enum Wanted {
         traits: Vec<Trait>,
     },
     /// Something about a sensor.
-    Sensor { sensor: String, verb: String },
+    Sensor {
+        sensor: String,
+        verb: String,
+        /// In which way it is broken, if that is asked for.
+        fault: Option<String>,
+    },
 }
 
 /// What else is to be true of the incident then.

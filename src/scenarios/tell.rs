@@ -12,12 +12,14 @@ use std::io::{self, Write};
 use ioc_core::decision::{Decision, IncidentState, Verdict};
 
 use super::clock;
-use super::compare::{Mark, Told};
+use super::compare::{Line, Mark, Told, fault_of};
 use super::play::Names;
 use super::script::Scenario;
 
 /// The most readings that are named of a decision.
 const EVIDENCE_SHOWN_MAX: usize = 4;
+/// So many updates in a row are shown, and the others counted.
+const UPDATES_SHOWN_MAX: usize = 3;
 /// The most lines that are told of a scenario around what is wrong.
 const LINES_SHOWN_MAX: usize = 200;
 
@@ -38,20 +40,39 @@ pub(super) fn scenario(
     if told.holds() && !show {
         return Ok(());
     }
-    for line in told.lines.iter().take(LINES_SHOWN_MAX) {
+    let lines = folded(&told.lines);
+    for (line, more) in lines.iter().take(LINES_SHOWN_MAX) {
         let mark = match line.mark {
             Mark::Decided => ' ',
             Mark::Missing => '-',
             Mark::Unwanted => '+',
         };
         let at = clock::show(line.at, scenario.midnight);
-        writeln!(out, "  {mark} {at:<9} {}", line.text)?;
+        let more = match more {
+            0 => String::new(),
+            more => format!("   and {more} more updates"),
+        };
+        writeln!(out, "  {mark} {at:<9} {}{more}", line.text)?;
     }
-    match told.lines.len().saturating_sub(LINES_SHOWN_MAX) {
-        0 if told.lines.is_empty() => writeln!(out, "    nothing was decided"),
+    match lines.len().saturating_sub(LINES_SHOWN_MAX) {
+        0 if lines.is_empty() => writeln!(out, "    nothing was decided"),
         0 => Ok(()),
         more => writeln!(out, "    and {more} more"),
     }
+}
+
+/// The lines, each with how many updates that follow on it are left out: the first few are shown.
+fn folded(lines: &[Line]) -> Vec<(&Line, usize)> {
+    let mut folded: Vec<(&Line, usize)> = Vec::new();
+    let mut in_a_row = 0;
+    for line in lines {
+        in_a_row = if line.is_update { in_a_row + 1 } else { 0 };
+        match folded.last_mut() {
+            Some((_, more)) if in_a_row > UPDATES_SHOWN_MAX => *more += 1,
+            _ => folded.push((line, 0)),
+        }
+    }
+    folded
 }
 
 /// A decision in one line.
@@ -69,6 +90,9 @@ pub(super) fn decision(decision: &Decision, names: &Names) -> String {
     } else if let Some(sensor) = verdict.sensor() {
         let verb = word.strip_prefix("sensor_").unwrap_or(word);
         text += &format!("sensor {} {verb}", sensor.id);
+        if let Some(fault) = fault_of(verdict) {
+            text += &format!(" {fault}");
+        }
     } else if let Some(command) = verdict.command() {
         text += &format!("{word} {} {}", command.actuator, command.command);
     } else if let Verdict::CommandRefused(refusal) = verdict {

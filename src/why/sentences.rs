@@ -120,7 +120,9 @@ fn of_rules(rules: &[RuleLook]) -> String {
             look.rule
         );
     }
-    if let Some(look) = find("normal") {
+    let normal = rules.iter().filter(|look| look.outcome == "normal");
+    let nearest = normal.max_by(|a, b| beyond_least(a).total_cmp(&beyond_least(b)));
+    if let Some(look) = nearest {
         let short = look.levels.as_ref().and_then(short_of);
         let short = short.map_or_else(String::new, |short| format!(": {short}"));
         return format!("It is normal by {}{short}.", look.rule);
@@ -133,6 +135,18 @@ fn of_rules(rules: &[RuleLook]) -> String {
             .to_owned();
     }
     "Nothing came of it.".to_owned()
+}
+
+/// How far beyond the level that it is nearest to; the least number if that is not known.
+fn beyond_least(look: &RuleLook) -> f64 {
+    let levels = look.levels.as_ref();
+    let beyond = levels.into_iter().flat_map(|levels| {
+        levels
+            .levels
+            .iter()
+            .filter_map(|level| levels.beyond(level.level))
+    });
+    beyond.fold(f64::MIN, f64::max)
 }
 
 /// What a level asks for that is not there yet.

@@ -20,6 +20,8 @@ mod builds;
 mod accidents;
 mod offline;
 mod why;
+mod reload;
+mod shadow;
 mod console;
 mod commands;
 mod ending;

@@ -76,7 +76,10 @@ impl Site {
 impl Server {
     /// Starts a command that prints where it listens, then `ready`.
     pub fn start(mut command: Command) -> Self {
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let told = gather(process.stderr.take().unwrap());
         let lines = lines_of(process.stdout.take().unwrap());
@@ -115,16 +118,18 @@ impl Server {
         self.process.wait().unwrap();
     }
 
+    /// Sends it a signal of this name.
+    pub fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill")
+            .args([&format!("-{name}"), &pid])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
     /// Asks it to end, and waits until it has.
     pub fn stop(mut self) -> ExitStatus {
-        let pid = self.process.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        self.signal("TERM");
         wait_for("the server to end", || self.process.try_wait().unwrap())
     }
 

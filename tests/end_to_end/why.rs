@@ -4,6 +4,13 @@ use serde_json::Value;
 
 use crate::support::{Server, Site, ioc, json_lines, level, river_city, wait_for};
 
+const RULES: &str = "\
+detections:
+  river-high: { kind: water_level, above: { moderate: 3 m, severe: 4 m }, clear: below 2.9 m, for: 2 readings }
+correlations:
+  flood: { incident: flood, from: { river-high: 3 }, opens_at: 3, within: 2 km, within_time: 1 h, clear_after: 10 min }
+";
+
 fn why(server: &Server, about: &str) -> Value {
     server.get_json(&format!("/api/v1/why/{about}"))
 }
@@ -18,7 +25,12 @@ fn post(server: &Server, readings: &[String]) {
 
 #[test]
 fn alertmanager_4205_a_server_says_why_it_told_nothing_and_why_it_told_something() {
-    let site = Site::new(&river_city());
+    let mut site = Site::new(&river_city());
+    let rules = site.dir.path().join("config/rules");
+    std::fs::create_dir_all(&rules).unwrap();
+    std::fs::write(rules.join("flood.yaml"), RULES).unwrap();
+    let config = rules.parent().unwrap().to_str().unwrap().to_owned();
+    site.args.extend(["--config".to_owned(), config]);
     let server = site.start();
     let at = |minute: u32| format!("2026-03-14T06:{minute:02}:00Z");
     post(

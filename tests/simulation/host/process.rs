@@ -213,6 +213,7 @@ impl Process {
             rules: is_new.then(|| Arc::clone(&start.bundle)),
             arrivals,
             commands,
+            reloads: crossbeam_channel::never(),
             samples: Samples::new(window.clone()),
             limits: start.limits,
             outlet: Box::new(outlet),

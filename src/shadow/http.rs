@@ -1,0 +1,142 @@
+//! `GET /api/v1/shadow`: how the shadow's rules differ from the live ones by now.
+//!
+//! Leaves: JSON, with the same as a text for people. Reading is open like all of the picture.
+
+use std::io::{self, Write};
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use bytes::Bytes;
+use clap::Args;
+use hyper::Method;
+use serde_json::{Value, json};
+
+use super::{Seen, ShadowView};
+use crate::args::HttpAddress;
+use crate::letters;
+
+const PATH: &str = "/api/v1/shadow";
+
+/// The route; without a shadow it says that there is none.
+pub fn router(shadow: Option<ShadowView>) -> Router {
+    Router::new().route(PATH, get(look)).with_state(shadow)
+}
+
+async fn look(State(shadow): State<Option<ShadowView>>) -> Response {
+    let Some(shadow) = shadow else {
+        let message = "no rules lie in the directory `shadow` of the configuration";
+        let body = json!({ "code": "no_shadow", "message": message });
+        return answer(StatusCode::NOT_FOUND, &body);
+    };
+    match tokio::task::spawn_blocking(move || told(&shadow.look())).await {
+        Ok(body) => answer(StatusCode::OK, &body),
+        Err(_) => {
+            let body = json!({ "code": "failed", "message": "it cannot be compared" });
+            answer(StatusCode::INTERNAL_SERVER_ERROR, &body)
+        }
+    }
+}
+
+fn told(seen: &Seen) -> Value {
+    let mut body = seen.difference.to_json();
+    body["bundle"] = crate::inspect::hex(&seen.rules.hash.0).into();
+    body["since_record"] = seen.since.into();
+    body["through_record"] = seen.through.into();
+    body["at"] = seen.at.map(|at| at.to_string()).into();
+    body["begun_anew"] = seen.begun_anew.into();
+    body["ended"] = seen.ended.clone().into();
+    body["text"] = text(seen).into();
+    body
+}
+
+fn text(seen: &Seen) -> String {
+    let at = seen.at.map_or_else(String::new, |at| format!(", {at}"));
+    let mut text = format!("records {} to {}{at}\n", seen.since + 1, seen.through);
+    if let Some(why) = &seen.ended {
+        text += &format!("the shadow has given up: {why}\n");
+    }
+    if seen.begun_anew > 0 {
+        text += &format!(
+            "there was too much to compare: begun anew {} times\n",
+            seen.begun_anew
+        );
+    }
+    text + "\n" + &seen.difference.to_string()
+}
+
+fn answer(status: StatusCode, body: &Value) -> Response {
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (CACHE_CONTROL, "no-store"),
+    ];
+    (status, headers, body.to_string()).into_response()
+}
+
+const HELP: &str = "\
+Examples:
+  ioc shadow                        how the rules in config/shadow/ differ from the live ones by now
+  ioc shadow --json
+
+A server whose configuration has a directory `shadow` with files of rules (a whole set, in place of
+those in rules/) judges everything by them a second time. Nobody is told and nothing is sent; what
+they would have decided can be compared here. It begins when the server starts.";
+
+/// How the shadow's rules differ from the live ones.
+#[derive(Debug, Args)]
+#[command(after_help = HELP)]
+pub struct ShadowArgs {
+    /// The server
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
+    server: HttpAddress,
+    /// The server's answer as it is
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why there is nothing to tell.
+#[derive(Debug, thiserror::Error)]
+pub enum ShadowError {
+    /// Nobody is there, or somebody else.
+    #[error("no answer from {address}: {why}; is `ioc run` running there?")]
+    NoAnswer {
+        /// Where.
+        address: HttpAddress,
+        /// Why not.
+        why: String,
+    },
+    /// The server said no.
+    #[error("{0}")]
+    Refused(String),
+    /// Stdout cannot be written.
+    #[error("cannot write to stdout")]
+    Output(#[source] io::Error),
+}
+
+/// Does what was typed.
+///
+/// # Errors
+/// See [`ShadowError`].
+pub async fn command(args: ShadowArgs) -> Result<(), ShadowError> {
+    let no_answer = |why| ShadowError::NoAnswer {
+        address: args.server.clone(),
+        why,
+    };
+    let asked = letters::exchange(&args.server, Method::GET, PATH, None, Bytes::new()).await;
+    let (status, body) = asked.map_err(no_answer)?;
+    let answer: Value = serde_json::from_slice(&body)
+        .map_err(|_| no_answer("it does not speak as ioc does".to_owned()))?;
+    if status != 200 {
+        let message = answer["message"].as_str().unwrap_or_default();
+        return Err(ShadowError::Refused(message.to_owned()));
+    }
+    let text = match args.json {
+        true => format!("{answer}\n"),
+        false => answer["text"].as_str().unwrap_or_default().to_owned(),
+    };
+    let written = io::stdout().lock().write_all(text.as_bytes());
+    written.map_err(ShadowError::Output)
+}
