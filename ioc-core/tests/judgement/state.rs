@@ -208,7 +208,7 @@ fn digests() -> [(u16, Expect); 2] {
     [
         (
             1,
-            expect!["3bcf93c0493fd5e35963104369398e7c8d8302cf0d521d3057f2bcdf0fb7b2ea"],
+            expect!["194118029a172839ec38e713a8266b7cb7a2cc699c7494bc46bba88b10b6b524"],
         ),
         (
             2,
