@@ -355,7 +355,7 @@ impl Follower {
         let mut decisions: Vec<Decision> = Vec::new();
         let judgement = &mut self.judgement;
         let judged = catch_unwind(AssertUnwindSafe(|| {
-            judgement.apply(records, &mut decisions)
+            judgement.apply(records, &mut decisions);
         }));
         if judged.is_err() {
             let seq = self.judgement.judging();
@@ -421,6 +421,7 @@ mod tests {
                 hash: ioc_core::record::BundleHash([0; 32]),
                 detections: Vec::new(),
                 correlations: Vec::new(),
+                handling: ioc_core::bundle::HandlingRules::NONE,
                 city: ioc_core::bundle::City::default(),
             }),
         }

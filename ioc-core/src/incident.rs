@@ -244,7 +244,7 @@ impl Incident {
             out.put_time(last);
         });
         out.put_option(self.parts_from.as_ref(), |out, sensor| {
-            out.put_text(sensor.as_str())
+            out.put_text(sensor.as_str());
         });
         out.put_u8(self.from_children as u8);
         out.put_flag(self.parent_by_person);

@@ -105,8 +105,8 @@ fn every_type() -> Vec<Decision> {
         Verdict::SensorSound(sensor(), flapping(false)),
     ];
     let verdicts = verdicts.into_iter().chain(changes.map(examples::command));
-    let verdicts = verdicts.chain(of_faults);
     let verdicts = verdicts.chain(by_people()).chain(every_step());
+    let verdicts = verdicts.chain(of_faults);
     let decision = |(verdict, seq)| Decision {
         cause: cause_of(&verdict),
         ..examples::decision(seq, verdict)

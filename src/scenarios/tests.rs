@@ -123,6 +123,7 @@ fn what_fails_is_told_beside_what_was_decided() {
               - 10:30     line 6: expect flood merged   (flood opened, and no more)
             FAILED  DIR/scenarios/a.txt:10  Nobody expects it
               + 10:01     flood#1 opened severe, 2 sensors: g-1 4.5, g-1 4.5, g-2 4.5 555 m, g-2 4.5   (no line expects it)
+                10:04     flood#1 escalated severe, 2 sensors
                 10:06     sensor g-1 silent
                 10:06     sensor g-2 silent
                 10:06     flood#1 unknown severe, 2 sensors

@@ -100,11 +100,11 @@ fn p2_a_tail_that_another_build_left_is_judged_only_on_a_persons_word_and_the_wo
     let builds = Builds::new();
     let server = builds.site.start();
     assert_eq!(server.post_readings(&high_water()).status, 200);
-    let shown = server.incidents();
     server.post_readings(&calm(0, 300));
     server.post_readings(&calm(300, 10));
     // A snapshot does not help: the tail comes after it.
     snapshot_after(&server, 100);
+    let shown = server.incidents();
     server.post_readings(&calm(310, 5));
     let locked = builds.adopt(&builds.other);
     assert_eq!(locked.status.code(), Some(1));

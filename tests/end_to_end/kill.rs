@@ -115,8 +115,11 @@ pub fn check_judged_once(site: &Site, acked: &BTreeSet<String>) -> Vec<Value> {
     let lost: Vec<_> = acked.difference(&journaled).collect();
     assert!(lost.is_empty(), "P1: acknowledged and lost: {lost:?}");
 
-    let mut evidence: Vec<_> = decisions
+    // A finding about a sensor cites what it was found by, and so does the incident.
+    let of_incidents = decisions
         .iter()
+        .filter(|decision| decision["incident"].is_object());
+    let mut evidence: Vec<_> = of_incidents
         .flat_map(|decision| decision["cause"]["events"].as_array().into_iter().flatten())
         .map(|event| event.as_str().unwrap().to_owned())
         .collect();

@@ -411,10 +411,10 @@ fn nested_city() -> BundleBuilder {
         .fed_by("lamp-4", "feeder-2")
         .node("substation", |_| ())
         .threshold("no-power", "power", &[(Severe, 0.5)], |rule| {
-            rule.side = Side::Below
+            rule.side = Side::Below;
         })
         .threshold("dark", "lamp", &[(Moderate, 0.5)], |rule| {
-            rule.side = Side::Below
+            rule.side = Side::Below;
         })
         .correlation("outages", "outage", &["no-power", "dark"], |rule| {
             rule.within_m = 500;

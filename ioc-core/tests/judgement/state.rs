@@ -212,7 +212,7 @@ fn digests() -> [(u16, Expect); 2] {
         ),
         (
             2,
-            expect!["c4dbc6588889892b28e91c89e8947b5030f690961855d29cce25e01f6ca86bd5"],
+            expect!["2b814335f52d76907729204abe511c54fa8a78ef51f739ec6d5692e0561a703e"],
         ),
     ]
 }

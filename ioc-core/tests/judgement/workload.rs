@@ -760,8 +760,8 @@ fn ask() -> impl Strategy<Value = Ask> {
         2 => word_of_a_person().prop_map(Ask::Report),
         // Which, is drawn beside it.
         3 => Just(Ask::Merge(IncidentId::derive(&[]))),
-        3 => Just(Ask::Split),
-        2 => Just(Ask::Move(IncidentId::derive(&[]))),
+        4 => Just(Ask::Split),
+        6 => Just(Ask::Move(IncidentId::derive(&[]))),
         2 => Just(Ask::Link(Some(IncidentId::derive(&[])))),
         1 => Just(Ask::Link(None)),
     ]
@@ -869,12 +869,14 @@ pub fn history(day: &Day) -> History {
                     let (id, sensor, _) = &readings[reading % readings.len()];
                     let (sensor, kinds) = (SENSORS[*sensor].0, kinds_of(SENSORS[*sensor].1));
                     let kind = kinds[kind % kinds.len()];
-                    (IncidentId::derive(&[kind, sensor, id]), sensor)
+                    IncidentId::derive(&[kind, sensor, id])
                 };
-                let (other, sensor) = begun_with(*other);
+                let other = begun_with(*other);
+                // Gauges more than others, for they have neighbours.
+                let sensor = SENSORS[usize::from(*request) % 7].0;
                 let named = matches!(ask, Ask::Move(_)) || *ask == Ask::Split && request % 2 == 0;
                 let action = Action::About {
-                    incident: begun_with(*reading).0,
+                    incident: begun_with(*reading),
                     ask: match ask {
                         Ask::Merge(_) => Ask::Merge(other),
                         Ask::Move(_) => Ask::Move(other),

@@ -2,7 +2,7 @@
 //! [`Fault`].
 //!
 //! Arrives: one of these keys with its own, and `distrust`. Leaves: the fault; but for what a
-//! flapping sensor's states are, which the level rules of the kind say: [`see_states`] adds them
+//! flapping sensor's states are, which the level rules of the kind say: `see_states` adds them
 //! when all rules are read. Next: `correlation.rs`.
 
 use std::fmt::Write;

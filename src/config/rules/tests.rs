@@ -629,7 +629,7 @@ fn the_networks_that_a_correlation_follows() {
     refused(
         &with("{ river: 15 km, nested_after: 10 min }"),
         &expect![
-            "a.yaml:22:40 correlations.flood.along.nested_after: is about what hangs on a feeder; write `fed_by: yes` beside it"
+            "a.yaml:22:42 correlations.flood.along.nested_after: is about what hangs on a feeder; write `fed_by: yes` beside it"
         ],
     );
     refused(
