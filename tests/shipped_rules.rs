@@ -33,6 +33,8 @@ const CITY: &str = r#"{"features":[
 {"id":"road-2","properties":{"type":"sensor","kind":"traffic_speed"},"geometry":{"type":"Point","coordinates":[101.751,3.1]}},
 {"id":"smoke-1","properties":{"type":"sensor","kind":"smoke"},"geometry":{"type":"Point","coordinates":[101.8,3.1]}},
 {"id":"feeder-1","properties":{"type":"sensor","kind":"feeder"},"geometry":{"type":"Point","coordinates":[101.9,3.1]}},
+{"id":"feeder-2","properties":{"type":"sensor","kind":"feeder","interval_s":60},"geometry":{"type":"Point","coordinates":[101.95,3.1]}},
+{"id":"signal-2","properties":{"type":"sensor","kind":"traffic_signal","interval_s":60,"fed_by":"feeder-2"},"geometry":{"type":"Point","coordinates":[101.951,3.1]}},
 {"id":"signal-1","properties":{"type":"sensor","kind":"traffic_signal"},"geometry":{"type":"Point","coordinates":[101.904,3.1]}}
 ]}"#;
 
@@ -270,8 +272,12 @@ fn a_gauge_with_a_loose_plug_opens_nothing_and_a_flood_beside_it_does() {
         "10:00 gauge 0.5 5.2 0.5 5.2 0.5 5.2 0.5 5.2 5.2 5.2 5.2 5.2 5.2 0.5 5.2 5.2 5.2 5.2 5.2";
     check(plug, &expect![[""]]);
     check(
-        &format!("{plug}\n10:12 emergency_call flood@101.601 flood@101.601 flood@101.601"),
-        &expect![""],
+        &format!(
+            "{plug}\n10:12 emergency_call flood@101.601 flood@101.601 flood@101.601 flood@101.601 flood@101.601"
+        ),
+        &expect![[r#"
+            10:16 opened flood Severe 6
+        "#]],
     );
 }
 
@@ -407,4 +413,15 @@ fn every_shipped_rule_is_tried_by_a_shipped_scenario_and_all_of_these_hold() {
         .map(|rule| rule.as_str())
         .collect();
     assert_eq!(idle, WITHOUT_A_SENSOR);
+}
+
+#[test]
+fn a_telecom_failure_is_no_outage() {
+    // Silence without a last word: feeders and signals that nobody hears are not dark.
+    check(
+        "10:00 feeder-2 11 11
+         10:00 signal-2 1 1
+         12:00 gauge 0.5",
+        &expect![[""]],
+    );
 }

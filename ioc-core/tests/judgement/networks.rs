@@ -6,6 +6,7 @@ use expect_test::expect;
 use ioc_core::bundle::{Along, Bundle, Flow, Front, Side, Stop};
 use ioc_core::decision::Severity::{Moderate, Severe};
 use ioc_core::time::Millis;
+use proptest::prelude::*;
 
 use crate::support::{BundleBuilder, metres};
 use crate::timeline::{check_with, run};
@@ -510,4 +511,67 @@ fn p5_many_lamps_part_in_steps_and_none_is_lost() {
         .map(|line| line.split_whitespace().next())
         .collect();
     assert_eq!(steps.len(), 4, "32 a step: {told}");
+}
+
+#[test]
+fn opennms_alec_thousands_of_alarms_of_one_second_are_one_incident() {
+    // Each lamp lies by itself and its feeder is measured, so each waits alone until that tells.
+    let mut builder = nested_city();
+    let (mut dark, mut light) = (String::new(), String::new());
+    for lamp in 0..1_500 {
+        let id = format!("row-{lamp:04}");
+        let place = metres(20_000 + lamp % 40 * 1_000, lamp / 40 * 1_000);
+        builder = builder.sensor(&id, "lamp", place).fed_by(&id, "feeder-1");
+        dark += &format!("10:00:00 {id} 0\n");
+        light += &format!("11:00:00 {id} 1\n");
+    }
+    let timeline = format!("{dark}10:00:01 feeder-1 0\n{light}11:00:01 feeder-1 1\n12:00 tick\n");
+    let told = run(&[("first", &builder.build())], &timeline);
+    let told_of = |what: &str| told.lines().filter(|line| line.contains(what)).count();
+    let (opened, merged, cleared) = (
+        told_of(" opened "),
+        told_of(" merged "),
+        told_of(" cleared "),
+    );
+    assert_eq!((opened, merged, cleared), (1, 0, 1), "{told}");
+    assert!(
+        told.contains("cleared outage#1 severe 1501 sensors"),
+        "{told}"
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Instruments tell when the wave came to them; a lorry passes one of them a minute later.
+    #[test]
+    fn what_fits_one_wave_is_one_incident_and_what_does_not_is_another(
+        stations in prop::collection::vec((-40_000..40_000i32, -40_000..40_000i32), 2..12),
+        lorry in any::<prop::sample::Index>(),
+    ) {
+        let mut builder = BundleBuilder::new();
+        let mut timeline = String::new();
+        for (number, (east, north)) in stations.iter().enumerate() {
+            let id = format!("station-{number}");
+            builder = builder.sensor(&id, "shake", metres(*east, *north));
+            let square = |metres: i32| i64::from(metres) * i64::from(metres);
+            let away = (square(*east) + square(*north)).isqrt();
+            timeline += &format!("10:00:{:02} {id} 1.5\n", away / 3_500);
+        }
+        let (east, north) = stations[lorry.index(stations.len())];
+        builder = builder
+            .sensor("lorry", "shake", metres(east + 50, north))
+            .threshold("shaking", "shake", &[(Moderate, 1.0)], |_| ())
+            .correlation("quakes", "quake", &["shaking"], |rule| {
+                rule.within_m = 150_000;
+                rule.front = Some(Front {
+                    tolerance: Millis::seconds(2),
+                    speed_m_per_s: Some(3_500),
+                });
+            });
+        timeline += "10:01:20 lorry 1.5\n";
+        let told = run(&[("first", &builder.build())], &timeline);
+        let opened: Vec<_> = told.lines().filter(|line| line.contains("opened")).collect();
+        prop_assert!(opened.len() == 2 && opened[1].contains("lorry"), "{told}");
+    }
 }
