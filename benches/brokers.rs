@@ -292,8 +292,7 @@ async fn rate_of_consumer(
     let stream = context.get_stream("READINGS").await;
     let stream = stream.map_err(io::Error::other)?;
     while Instant::now() < until {
-        // A server of 2.9 counts what is pending anew for each answer, and delivers nothing meanwhile:
-        // asked every few milliseconds it has time for hardly anything else.
+        // Asked every few milliseconds, a server of 2.9 delivered little in more of the rounds.
         tokio::time::sleep(Duration::from_millis(100)).await;
         let consumers: Vec<_> = stream
             .consumers()

@@ -3,8 +3,8 @@
 //! Arrives: a stream's name and the subject that is read. Leaves: a consumer that acknowledges all,
 //! and where it stands. Promise: no other subject has the same consumer; one that somebody made
 //! otherwise is refused, with what to do. It has a filter only where the stream has other subjects:
-//! a server of 2.9 looks at all subjects of a block for each message that it filters by a wildcard,
-//! and delivers a hundred times fewer.
+//! with one by a wildcard, a server of 2.9 now and then delivered a tenth or less of what it else
+//! does (docs/PERFORMANCE.md).
 
 use async_nats::Client;
 use async_nats::jetstream;
