@@ -28,10 +28,10 @@ use crate::rules::Rules;
 use crate::time::Timestamp;
 
 /// The format that a state is saved in.
-pub const STATE_FORMAT: u16 = 2;
+pub const STATE_FORMAT: u16 = 3;
 
-/// The formats that are read: the one that is written, and the one before it.
-pub const STATE_FORMATS_READ: RangeInclusive<u16> = STATE_FORMAT - 1..=STATE_FORMAT;
+/// The formats that are read: the one that is written, and those before it.
+pub const STATE_FORMATS_READ: RangeInclusive<u16> = 1..=STATE_FORMAT;
 
 /// Tags of the sections, in their order.
 mod tag {
