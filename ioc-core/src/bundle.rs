@@ -3,6 +3,10 @@
 //! Arrives: what the host made of the files under `config/`. Leaves: one [`Bundle`], named by the
 //! hash of its sources. Not here: text; whoever builds a bundle has parsed and checked it.
 
+mod suppression;
+
+pub use self::suppression::{MaintenanceWindow, Schedule, SuppressionRules};
+
 use crate::decision::{Certainty, EffectClass, Severity};
 use crate::id::{
     ActuatorId, CommandName, IncidentKind, NodeId, ReadingKind, RuleId, SensorId, ZoneId,
@@ -22,6 +26,8 @@ pub struct Bundle {
     pub correlations: Vec<CorrelationRule>,
     /// What is asked of people.
     pub handling: HandlingRules,
+    /// What may be kept quiet.
+    pub suppression: SuppressionRules,
     /// Where everything is.
     pub city: City,
 }
@@ -664,6 +670,12 @@ impl City {
             .actuators
             .binary_search_by(|actuator| actuator.id.as_str().cmp(id));
         place.ok().map(|place| &self.actuators[place])
+    }
+
+    /// The zone of this id.
+    pub fn zone(&self, id: &ZoneId) -> Option<&Zone> {
+        let place = self.zones.binary_search_by(|zone| zone.id.cmp(id));
+        place.ok().map(|place| &self.zones[place])
     }
 
     /// The zone that a place lies in: of several the one with the least id.

@@ -35,6 +35,7 @@ mod people;
 mod regroup;
 mod family;
 mod nested;
+mod shelve;
 mod audit;
 mod bytes;
 mod explain;
@@ -50,7 +51,7 @@ pub(crate) use self::regroup::Part;
 use crate::book::Book;
 use crate::bundle::CorrelationRule;
 use crate::counters::EngineCounters;
-use crate::decision::{Cause, Condition, Decision, DecisionSeq, Evidence, Verdict};
+use crate::decision::{Cause, Condition, Decision, DecisionSeq, Ending, Evidence, Verdict};
 use crate::detection::{Detection, Finding, Sighting};
 use crate::hash::Map;
 use crate::id::{IncidentId, NodeId, RuleId, SensorId};
@@ -69,6 +70,8 @@ pub(crate) struct Desk {
     pub next_seq: DecisionSeq,
     pub counters: EngineCounters,
     pub family: Family,
+    /// Incidents that are not shelved any more by what happened to them, and why.
+    pub unshelved: Vec<(IncidentId, Ending)>,
 }
 
 /// One moment of the engine: what time it is, and where decisions go.
@@ -92,6 +95,14 @@ impl Turn<'_> {
             cause,
         });
         self.desk.next_seq += 1;
+    }
+
+    /// The cause of what nobody asks for: the timer, if one makes the moment.
+    pub fn cause(&self) -> Cause {
+        Cause {
+            due: self.due,
+            ..Cause::default()
+        }
     }
 }
 

@@ -147,6 +147,12 @@ counters! {
         effects_unknown,
         /// Answers of devices that said nothing new.
         effects_repeated,
+        /// Detections, reports, silences and faults that were kept quiet on purpose.
+        detections_suppressed,
+        /// Extreme ones that were told all the same.
+        detections_let_through,
+        /// Those that there was no room to keep quiet, and that were told.
+        suppressed_over_limit,
     }
 }
 

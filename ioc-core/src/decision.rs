@@ -10,7 +10,7 @@ use crate::codec::{CodecError, Put, Take};
 use crate::id::{
     Actor, ActuatorId, IncidentId, IncidentKind, NodeId, ReadingId, ReadingKind, RequestId, RuleId,
 };
-use crate::id::{SensorId, ZoneId};
+use crate::id::{SensorId, SuppressionId, ZoneId};
 use crate::place::Position;
 use crate::record::{BundleHash, Seq, incident_id};
 use crate::time::Timestamp;
@@ -44,9 +44,11 @@ macro_rules! words {
 mod command;
 mod handling;
 mod named;
+mod suppression;
 
 pub use self::handling::{Dismissal, Handling, Step, Tier};
 pub use self::named::Named;
+pub use self::suppression::{Ending, How, Matcher, SuppressionChange, SuppressionState, Target};
 
 pub use self::command::{
     Answer, AnswerWord, CommandChange, CommandState, Confirmation, EffectClass, Progress,
@@ -140,6 +142,11 @@ pub enum Verdict {
     CommandRefused(Refusal),
     /// A command to an actuator went on: what happened, and the command as it is from then on.
     Command(CommandChange, Box<CommandState>),
+    /// Nobody is called for an incident from here on, or somebody is again: `shelved_until` says
+    /// which.
+    IncidentShelved(IncidentState),
+    /// Something is kept quiet on purpose: what happened, and how it stands from then on.
+    Suppression(SuppressionChange, Box<SuppressionState>),
 }
 
 /// An incident as operators see it.
@@ -177,6 +184,8 @@ pub struct IncidentState {
     pub parent: Option<IncidentId>,
     /// Whom it was passed to, since nobody has seen it.
     pub escalated: Option<Tier>,
+    /// Until when nobody is called for it, because a person wants it so.
+    pub shelved_until: Option<Timestamp>,
 }
 
 /// A sensor, in decisions about it rather than about the city.
@@ -247,6 +256,8 @@ pub enum About {
     Kind(IncidentKind),
     /// An actuator.
     Actuator(ActuatorId),
+    /// Something that is, was or was to be kept quiet.
+    Suppression(SuppressionId),
 }
 
 /// Why an order could not be followed.
@@ -295,6 +306,16 @@ pub enum RefusalCode {
     TooManyIncidents,
     /// It would be among its own causes, or the chain of causes would be too long.
     WouldBeCircle,
+    /// No rule, kind or zone has the name that says what is to be kept quiet.
+    MatchesNothing,
+    /// As much is kept quiet as may be.
+    TooManySuppressions,
+    /// Nothing that is kept quiet has this id: it is over, or never was.
+    UnknownSuppression,
+    /// What is extreme is not hidden.
+    ExtremeNotShelved,
+    /// It is a window of the configuration.
+    SetByConfiguration,
 }
 
 /// What a decision was made from.
@@ -405,6 +426,9 @@ words! {
         SensorsSayOtherwise = "sensors_say_otherwise", DifferentRules = "different_rules",
         NoSuchSource = "no_such_source", NothingLeft = "nothing_left",
         TooManyIncidents = "too_many_incidents", WouldBeCircle = "would_be_circle",
+        MatchesNothing = "matches_nothing", TooManySuppressions = "too_many_suppressions",
+        UnknownSuppression = "unknown_suppression",
+        ExtremeNotShelved = "extreme_not_shelved", SetByConfiguration = "set_by_configuration",
     }
 }
 
@@ -432,6 +456,11 @@ impl Verdict {
             Self::RulesChanged(_) => "rules_changed",
             Self::CommandRefused(_) => "command_refused",
             Self::Command(change, _) => change.word(),
+            Self::IncidentShelved(incident) => match incident.shelved_until {
+                Some(_) => "incident_shelved",
+                None => "incident_unshelved",
+            },
+            Self::Suppression(change, _) => change.word(),
         }
     }
 
@@ -450,6 +479,7 @@ impl Verdict {
             | Self::IncidentEvidenceMoved { incident, .. }
             | Self::IncidentEscalated(incident)
             | Self::IncidentRated(incident)
+            | Self::IncidentShelved(incident)
             | Self::IncidentAcknowledged(incident) => Some(incident),
             Self::SensorSilent(_)
             | Self::SensorReturned(_)
@@ -457,6 +487,7 @@ impl Verdict {
             | Self::SensorSound(..)
             | Self::RulesChanged(_)
             | Self::CommandRefused(_)
+            | Self::Suppression(..)
             | Self::Command(..) => None,
         }
     }
@@ -480,6 +511,14 @@ impl Verdict {
         }
     }
 
+    /// What is kept quiet that it is about, as it is from then on.
+    pub fn suppression(&self) -> Option<&SuppressionState> {
+        match self {
+            Self::Suppression(_, suppression) => Some(suppression),
+            _ => None,
+        }
+    }
+
     const fn tag(&self) -> u8 {
         match self {
             Self::IncidentOpened(_) => 1,
@@ -497,6 +536,7 @@ impl Verdict {
                 About::Actuator(_) => 20,
                 About::Standing { .. } => 22,
                 About::Kind(_) => 23,
+                About::Suppression(_) => 42,
             },
             Self::IncidentHandled { .. } => 24,
             Self::IncidentEscalated(_) => 25,
@@ -507,6 +547,8 @@ impl Verdict {
             Self::Command(..) => 21,
             Self::SensorFaulty(..) => 30,
             Self::SensorSound(..) => 31,
+            Self::Suppression(..) => 40,
+            Self::IncidentShelved(_) => 41,
         }
     }
 }
@@ -530,6 +572,7 @@ impl Decision {
             | Verdict::IncidentLinked(incident)
             | Verdict::IncidentEscalated(incident)
             | Verdict::IncidentRated(incident)
+            | Verdict::IncidentShelved(incident)
             | Verdict::IncidentAcknowledged(incident) => incident.put(out),
             Verdict::IncidentSplit {
                 incident,
@@ -567,6 +610,7 @@ impl Decision {
                     About::Incident(incident) => out.put_u64(incident.to_bits()),
                     About::Actuator(actuator) => out.put_text(actuator.as_str()),
                     About::Kind(kind) => out.put_text(kind.as_str()),
+                    About::Suppression(id) => out.put_u64(id.to_bits()),
                     About::Standing {
                         incident,
                         handling,
@@ -581,6 +625,10 @@ impl Decision {
             Verdict::Command(change, command) => {
                 out.put_u8(*change as u8);
                 command.put(out);
+            }
+            Verdict::Suppression(change, suppression) => {
+                out.put_u8(*change as u8);
+                suppression.put(out);
             }
         }
         self.cause.encode(out);
@@ -652,6 +700,15 @@ impl Decision {
             },
             30 => Verdict::SensorFaulty(SensorState::decode(take)?, SensorFault::decode(take)?),
             31 => Verdict::SensorSound(SensorState::decode(take)?, SensorFault::decode(take)?),
+            40 => {
+                let change = SuppressionChange::take(take)?;
+                Verdict::Suppression(change, Box::new(SuppressionState::take(take)?))
+            }
+            41 => Verdict::IncidentShelved(IncidentState::decode(take)?),
+            42 => Verdict::CommandRefused(Refusal {
+                code: RefusalCode::take(take)?,
+                about: About::Suppression(SuppressionId::take(take)?),
+            }),
             _ => return Err(CodecError("unknown verdict")),
         };
         let cause = Cause::decode(take)?;
@@ -682,12 +739,16 @@ impl IncidentState {
         out.put_u64(self.readings);
         // One bit for each of what most incidents do not have.
         let escalated = u8::from(self.escalated.is_some()) << 1;
-        out.put_u8(u8::from(self.parent.is_some()) | escalated);
+        let shelved = u8::from(self.shelved_until.is_some()) << 3;
+        out.put_u8(u8::from(self.parent.is_some()) | escalated | shelved);
         if let Some(parent) = self.parent {
             out.put_u64(parent.to_bits());
         }
         if let Some(tier) = self.escalated {
             out.put_u8(tier as u8);
+        }
+        if let Some(until) = self.shelved_until {
+            out.put_time(until);
         }
     }
 
@@ -708,13 +769,14 @@ impl IncidentState {
             readings: take.u64()?,
             parent: None,
             escalated: None,
+            shelved_until: None,
         };
         state.with_the_rest(take)
     }
 
     fn with_the_rest(mut self, take: &mut Take<'_>) -> Result<Self, CodecError> {
         let which = take.u8()?;
-        if which > 3 {
+        if which & !0b1011 != 0 {
             return Err(CodecError("an incident with more than is known"));
         }
         if which & 1 != 0 {
@@ -722,6 +784,9 @@ impl IncidentState {
         }
         if which & 2 != 0 {
             self.escalated = Some(Tier::take(take)?);
+        }
+        if which & 8 != 0 {
+            self.shelved_until = Some(take.time()?);
         }
         Ok(self)
     }

@@ -143,6 +143,27 @@ pub struct Hearing {
     pub last_heard_at: Timestamp,
     /// The detection rules that are raised about it.
     pub raised: Vec<RuleId>,
+    /// Whether it is kept quiet on purpose (`suppress.rs`): it counts, and nobody is told.
+    pub untold: bool,
+}
+
+impl Detection {
+    /// Whether it is about a sensor, and kept quiet on purpose.
+    pub(crate) fn is_untold(&self) -> bool {
+        match self {
+            Self::Silent(hearing) | Self::Returned(hearing) | Self::SilenceForgotten(hearing) => {
+                hearing.untold
+            }
+            Self::Faulty(malady) | Self::Sound(malady) => malady.hearing.untold,
+            Self::Stirred
+            | Self::Raised { .. }
+            | Self::Updated { .. }
+            | Self::Worsened(_)
+            | Self::Cleared
+            | Self::Reported { .. }
+            | Self::Observed(_) => false,
+        }
+    }
 }
 
 impl Sighting {

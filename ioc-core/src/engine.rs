@@ -10,6 +10,7 @@
 mod family;
 mod people;
 mod requests;
+mod suppress;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::counters::EngineCounters;
 use crate::decision::{Answer, Cause, CommandState, Confirmation, Decision, Evidence};
 use crate::decision::{SensorState, Step, Verdict};
 use crate::detection::{Detection, Finding, Hearing, Malady};
-use crate::explain::CaseLook;
+use crate::explain::{CaseLook, SuppressionLook};
 use crate::group::Group;
 use crate::id::RuleId;
 use crate::incident::Purpose;
@@ -34,6 +35,7 @@ use crate::reading::Reading;
 use crate::record::{Action, Ask, BundleHash, Command, Effect, EffectNews, Input, Record, Seq};
 use crate::record::{Open, Started};
 use crate::rules::{Provided, Rules};
+use crate::suppress::{Origin, Suppressions};
 use crate::time::{Millis, Timestamp};
 use crate::timer::Timers;
 
@@ -46,6 +48,7 @@ pub struct Engine {
     correlators: BTreeMap<RuleId, Correlator>,
     desk: Desk,
     operations: Operations,
+    suppressions: Suppressions,
     requests: Requests,
 }
 
@@ -69,8 +72,10 @@ impl Engine {
                 next_seq: 1,
                 counters: EngineCounters::default(),
                 family: Family::default(),
+                unshelved: Vec::new(),
             },
             operations: Operations::default(),
+            suppressions: Suppressions::default(),
             requests: Requests::default(),
         }
     }
@@ -128,6 +133,7 @@ impl Engine {
             .into_iter()
             .chain(self.group.next_due())
             .chain(commands)
+            .chain(self.suppressions.next_due())
             .min()
     }
 
@@ -157,7 +163,7 @@ impl Engine {
     }
 
     /// Fires the timers that are due by `to`, the stages' and its own, in the one order; of what is
-    /// due at one time, deadlines of commands last.
+    /// due at one time, what is kept quiet first and deadlines of commands last.
     fn advance(&mut self, to: Timestamp, mut fired: &[Finding], out: &mut Vec<Decision>) {
         loop {
             let own = self.desk.timers.first_due(to);
@@ -169,6 +175,12 @@ impl Engine {
             let (is_own, is_group) = (first == own, first == group);
             let first = first.map(|(due, _)| due);
             let deadline = self.operations.next_due().filter(|due| *due <= to);
+            let quiet = self.suppressions.next_due().filter(|due| *due <= to);
+            let others = first.into_iter().chain(deadline).min();
+            if let Some(due) = quiet.filter(|due| others.is_none_or(|other| *due <= other)) {
+                self.fire_suppression(due, out);
+                continue;
+            }
             if let Some(due) = deadline.filter(|due| first.is_none_or(|first| *due < first)) {
                 let (operations, mut turn) = self.operate(due, out);
                 turn.due = Some(due);
@@ -207,6 +219,7 @@ impl Engine {
         let correlator = correlator.expect("timers are of rules that hold");
         correlator.fire(id, purpose, &mut turn);
         family::settle(&mut self.correlators, &timer.rule, &mut turn);
+        self.end_of_incidents(timer.due, Some(timer.due), out);
     }
 
     /// Fires the group stage's next timer.
@@ -214,22 +227,27 @@ impl Engine {
         let rules = Arc::clone(&self.rules);
         if let Some(finding) = self.group.fire(to, &rules) {
             let due = finding.due.expect("it was found by a timer");
-            self.correlate(due, Some(due), std::slice::from_ref(&finding), out);
+            let found = (std::slice::from_ref(&finding), Origin::Group);
+            let found = self.pass(due, Some(due), found, out);
+            self.correlate(due, Some(due), &found, out);
         }
     }
 
     fn finding_of_timer(&mut self, due: Timestamp, finding: &Finding, out: &mut Vec<Decision>) {
-        self.group_and_correlate(due, Some(due), std::slice::from_ref(finding), out);
+        let found = (std::slice::from_ref(finding), Origin::Sensors);
+        let found = self.pass(due, Some(due), found, out);
+        self.group_and_correlate(due, Some(due), &found, out);
     }
 
     /// What the stages found in a record: one moment, decided when all of it is taken in.
     fn findings(&mut self, at: Timestamp, found: &[Finding], out: &mut Vec<Decision>) {
         if !found.is_empty() {
-            self.group_and_correlate(at, None, found, out);
+            let found = self.pass(at, None, (found, Origin::Sensors), out);
+            self.group_and_correlate(at, None, &found, out);
         }
     }
 
-    /// What the stages found, and what follows from that of several sensors.
+    /// What counts of what the stages found, and what follows from that of several sensors.
     fn group_and_correlate(
         &mut self,
         at: Timestamp,
@@ -243,6 +261,7 @@ impl Engine {
         let rules = Arc::clone(&self.rules);
         let (found, over_limit) = self.group.take(found, at, &rules);
         self.desk.counters.sequences_over_limit += over_limit;
+        let found = self.pass(at, due, (&found, Origin::Group), out);
         self.correlate(at, due, &found, out);
     }
 
@@ -262,6 +281,7 @@ impl Engine {
             decisions: out,
         };
         take(&mut self.correlators, found, &mut turn);
+        self.end_of_incidents(at, due, out);
     }
 
     /// What the sensors that show outcomes of commands said in a record.
@@ -314,8 +334,11 @@ impl Engine {
             .expect("a command's request is valid");
         let actor = command.actor.parse().expect("a command's actor is valid");
         let note = match command.action {
-            Action::About { note, .. } | Action::Open(Open { note, .. }) => note,
-            Action::Acknowledge(_) | Action::Operate(_) => "",
+            Action::About { note, .. }
+            | Action::Open(Open { note, .. })
+            | Action::Resuppress { note, .. } => note,
+            // Why something is kept quiet stands in what is decided about it.
+            Action::Acknowledge(_) | Action::Operate(_) | Action::Suppress(_) => "",
         };
         let cause = Cause {
             request: Some((request, actor)),
@@ -338,7 +361,12 @@ impl Engine {
                 ..
             } => self.ask(now, incident, (ask, sources), &cause, out),
             Action::Open(open) => self.open(now, &open, &cause, out),
+            Action::Suppress(asked) => self.keep_quiet(now, &asked, &cause, out),
+            Action::Resuppress {
+                suppression, what, ..
+            } => self.keep_quiet_otherwise(now, (suppression, what), &cause, out),
         };
+        self.end_of_incidents(now.at, None, out);
         match followed {
             Ok(()) => self.requests.accept(command.request),
             Err(refusal) => {
@@ -363,6 +391,7 @@ impl Engine {
         self.findings(at, found, out);
         let mut ended = Vec::new();
         self.group.reload(&new, at, &mut ended);
+        let ended = self.pass(at, None, (&ended, Origin::Group), out);
         self.correlate(at, None, &ended, out);
         let old = std::mem::take(&mut self.correlators);
         for (name, correlator) in old {
@@ -389,7 +418,9 @@ impl Engine {
             decisions: out,
         };
         family::pass_on(&mut self.correlators, &mut turn);
-        self.rules = new;
+        self.end_of_incidents(at, None, out);
+        self.rules = Arc::clone(&new);
+        self.reload_windows(&new, at, out);
     }
 
     fn turn<'a>(&'a mut self, at: Timestamp, decisions: &'a mut Vec<Decision>) -> Turn<'a> {
@@ -439,6 +470,14 @@ impl Engine {
         self.correlators.get(rule)?.look(reading)
     }
 
+    /// What keeps the detections of a reading's sensor quiet, for whoever asks why.
+    pub(crate) fn kept_quiet(&self, reading: &Reading<'_>) -> Vec<SuppressionLook> {
+        let (Ok(sensor), Ok(id)) = (reading.sensor.parse(), reading.id.parse()) else {
+            return Vec::new();
+        };
+        self.suppressions.looks(&sensor, &id)
+    }
+
     /// Checks every invariant of the incidents and commands.
     pub(crate) fn audit(&self, audit: &mut Audit) {
         let correlators = self.correlators.values();
@@ -451,6 +490,7 @@ impl Engine {
         };
         self.desk.book.audit(is_live, audit);
         self.operations.audit(audit);
+        self.suppressions.audit(audit);
         self.group.audit(audit);
         let children = self.correlators.values().flat_map(Correlator::with_parents);
         let agree = self.desk.family.len() == children.count();
@@ -468,10 +508,11 @@ impl Engine {
         self.requests.put(out);
         self.operations.put(out);
         self.group.put(out);
+        self.suppressions.put(out);
     }
 
     /// The engine as it was put under the same rules; before format 2 there were no commands
-    /// and no group stage.
+    /// and no group stage, before format 3 nothing was kept quiet.
     pub(crate) fn take(
         format: u16,
         take: &mut Take<'_>,
@@ -497,6 +538,9 @@ impl Engine {
         if format >= 2 {
             engine.operations = Operations::take(take)?;
             engine.group = Group::take_bytes(take, rules)?;
+        }
+        if format >= 3 {
+            engine.suppressions = Suppressions::take(take, rules)?;
         }
         engine.gather_family();
         Ok(engine)
@@ -568,6 +612,9 @@ fn concerning(finding: &Finding) -> &[RuleId] {
 
 /// Decides what is about the sensor rather than about the city.
 fn tell_of_sensor(finding: &Finding, turn: &mut Turn<'_>) {
+    if finding.detection.is_untold() {
+        return;
+    }
     let verdict = match &finding.detection {
         Detection::Silent(hearing) => Verdict::SensorSilent(sensor_state(finding, hearing, turn)),
         Detection::Returned(hearing) => {

@@ -8,7 +8,7 @@
 
 use crate::bundle::Side;
 use crate::counters::{Counters, RuleCounters};
-use crate::decision::{Condition, Decision, Severity};
+use crate::decision::{Condition, Decision, Severity, SuppressionState};
 use crate::id::{IncidentId, IncidentKind, ReadingId, RuleId, SensorId};
 use crate::judgement::Judgement;
 use crate::reading::Reading;
@@ -33,6 +33,8 @@ pub struct Explanation {
     pub from_the_future: bool,
     /// What each rule of its kind made of it, in the order of their names.
     pub rules: Vec<RuleLook>,
+    /// What keeps quiet what its rules found of the sensor, as it stands after.
+    pub suppressed: Vec<SuppressionLook>,
     /// What each correlation rule made of what the detection rules found, as it stands after.
     pub cases: Vec<CaseLook>,
     /// What timers decided before it, by its time.
@@ -157,6 +159,17 @@ pub struct CaseLook {
     pub neighbours: Vec<NeighbourLook>,
 }
 
+/// A detection of a sensor that is kept quiet on purpose.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SuppressionLook {
+    /// The detection rule.
+    pub rule: RuleId,
+    /// What is kept quiet: `raised`, `reported`, `cleared`, `silent`, `faulty`.
+    pub what: &'static str,
+    /// By what, whom and why, until when.
+    pub by: SuppressionState,
+}
+
 /// A member of an incident or candidate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MemberLook {
@@ -208,6 +221,7 @@ impl Judgement {
             fate: fate(&before, &after),
             from_the_future: moved(&before, &after).any(|(name, _)| name == FUTURE),
             rules: Vec::new(),
+            suppressed: Vec::new(),
             cases: Vec::new(),
             decided_before,
             decided,
@@ -215,6 +229,10 @@ impl Judgement {
         };
         if let Input::Reading(reading) = &record.input {
             explanation.rules = self.look_at_rules(reading, &before, &after);
+            explanation.suppressed = self.kept_quiet(reading);
+            let of_kind = &explanation.rules;
+            let looked = |rule: &RuleId| of_kind.iter().any(|look| look.rule == *rule);
+            explanation.suppressed.retain(|look| looked(&look.rule));
             explanation.cases = self.look_at_cases(reading, &explanation.rules);
         }
         explanation

@@ -289,9 +289,79 @@ impl FromStr for IncidentId {
     }
 }
 
+/// Something that is kept quiet on purpose. Derived from the request, or from the window of the
+/// configuration and when it began, so it is the same live, replayed and offline.
+///
+/// Written `sup-` and ten digits of Crockford's base 32, as an [`IncidentId`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SuppressionId(u64);
+
+impl SuppressionId {
+    const DIGITS: usize = 10;
+    const BITS: u32 = 50;
+
+    /// The id of what was asked for by these parts, for example (request, time).
+    pub fn derive(parts: &[&str]) -> Self {
+        Self(u64::from_le_bytes(hashed(parts)) >> (64 - Self::BITS))
+    }
+
+    /// The bits, for codecs.
+    pub const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// The id with these bits; `None` if there are more than an id has.
+    pub const fn from_bits(bits: u64) -> Option<Self> {
+        if bits >> Self::BITS == 0 {
+            Some(Self(bits))
+        } else {
+            None
+        }
+    }
+}
+
+impl fmt::Display for SuppressionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("sup-")?;
+        for place in (0..Self::DIGITS).rev() {
+            let digit = BASE_32[(self.0 >> (5 * place)) as usize & 31];
+            fmt::Write::write_char(f, digit.into())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for SuppressionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for SuppressionId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let bits = base_32(text, "sup-", Self::DIGITS);
+        bits.map(|bits| Self(bits as u64)).ok_or(IdError {
+            what: "a suppression's id",
+            rule: "sup- and ten base 32 digits",
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_suppression_id_reads_back_as_it_was_written() {
+        let id = SuppressionId::derive(&["r-1", "1773446400000"]);
+        assert_eq!(id.to_string().len(), 14);
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(SuppressionId::from_bits(id.to_bits()), Some(id));
+        assert_eq!(SuppressionId::from_bits(1 << 50), None);
+        assert!("inc-0000000000".parse::<SuppressionId>().is_err());
+    }
 
     #[test]
     fn an_incident_id_reads_back_as_it_was_written() {

@@ -104,6 +104,8 @@ pub(crate) struct Incident {
     pub parent_by_person: bool,
     /// What a person has split from it, or it from: evidence makes no one of them again.
     pub apart: Vec<IncidentId>,
+    /// Until when nobody is called for it, by a person's word.
+    pub shelved_until: Option<Timestamp>,
 }
 
 impl Incident {
@@ -130,6 +132,7 @@ impl Incident {
             from_children: Severity::Unknown,
             parent_by_person: false,
             apart: Vec::new(),
+            shelved_until: None,
         }
     }
 
@@ -250,9 +253,11 @@ impl Incident {
         out.put_flag(self.parent_by_person);
         out.put_count(self.apart.len());
         self.apart.iter().for_each(|id| out.put_u64(id.to_bits()));
+        out.put_option(self.shelved_until, Put::put_time);
     }
 
-    /// The incident as it was put; before format 2 none had a parent.
+    /// The incident as it was put; before format 2 none had a parent, before format 3 none was
+    /// shelved.
     pub fn take(format: u16, take: &mut Take<'_>) -> Result<Self, CodecError> {
         let incident = Self {
             id: incident_id(take)?,
@@ -293,10 +298,15 @@ impl Incident {
                     take.each(count, incident_id)?
                 }
             },
+            shelved_until: match format {
+                1 | 2 => None,
+                _ => take.option(Take::time)?,
+            },
         };
         let [_, of_incidents @ ..] = incident.dues;
         let of_incidents = of_incidents.into_iter().flatten().next();
         let of_incidents = of_incidents.or(incident.parent.map(|_| incident.begun_at));
+        let of_incidents = of_incidents.or(incident.shelved_until);
         if incident.opened_at.is_none() && of_incidents.is_some() {
             return Err(CodecError("a candidate waits for what only incidents do"));
         }
@@ -360,6 +370,7 @@ impl Case {
             readings: self.cluster.readings,
             parent: incident.parent,
             escalated: incident.docket.escalated,
+            shelved_until: incident.shelved_until,
         }
     }
 

@@ -39,6 +39,10 @@ pub enum Invariant {
     OneCommandPerActuator,
     /// INV-30: no two commands that are remembered share a key.
     KeysAreUnique,
+    /// INV-16: what is kept quiet has an end, and what is over is not kept.
+    QuietHasAnEnd,
+    /// INV-15: what is held is held by something, or waits to be looked at again.
+    QuietIsReleased,
 }
 
 impl Invariant {
@@ -55,6 +59,8 @@ impl Invariant {
             Self::TimersAgree => "exactly the timers run that somebody waits for",
             Self::OneCommandPerActuator => "an actuator has at most one command under way",
             Self::KeysAreUnique => "no two commands share a key",
+            Self::QuietHasAnEnd => "what is kept quiet has an end",
+            Self::QuietIsReleased => "nothing is held that nothing keeps quiet",
         }
     }
 }

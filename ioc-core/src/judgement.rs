@@ -16,7 +16,7 @@ use crate::decision::{CommandState, Decision};
 use crate::detect::{SensorStage, Shard};
 use crate::detection::{self, Finding};
 use crate::engine::Engine;
-use crate::explain::{CaseLook, RuleLook};
+use crate::explain::{CaseLook, RuleLook, SuppressionLook};
 use crate::id::RuleId;
 use crate::invariant::{Audit, Broken};
 use crate::reading::Reading;
@@ -103,6 +103,11 @@ impl Judgement {
     /// A look at what a correlation rule made of a reading's sensor.
     pub(crate) fn case_of(&self, rule: &RuleId, reading: &Reading<'_>) -> Option<CaseLook> {
         self.engine.case_of(rule, reading)
+    }
+
+    /// What keeps the detections of a reading's sensor quiet.
+    pub(crate) fn kept_quiet(&self, reading: &Reading<'_>) -> Vec<SuppressionLook> {
+        self.engine.kept_quiet(reading)
     }
 
     /// The hash of the whole state: equal for equal histories, however sharded and batched.

@@ -30,6 +30,7 @@ mod correlate;
 mod incident;
 mod book;
 mod operate;
+mod suppress;
 pub mod invariant;
 mod state;
 pub mod judgement;

@@ -161,3 +161,38 @@ pub const MEMBERS_PER_STEP: usize = 256;
 
 /// How much time passes between two tellings of an incident's growth, at least.
 pub const TELL_INTERVAL: Millis = Millis(250);
+
+/// How many things may be kept quiet at once by people. A further one is refused as
+/// `too_many_suppressions`.
+pub const SUPPRESSIONS_MAX: usize = 1_000;
+
+/// How many maintenance windows a configuration may have. A further one is a mistake in it.
+pub const WINDOWS_MAX: usize = 1_000;
+
+/// The longest time for which anything may be shelved (INV-16). An order that says more gets as
+/// much.
+pub const SHELVED_MAX: Millis = Millis::minutes(8 * 60);
+
+/// The longest time for which a configuration may let a sensor be out of service.
+pub const OUT_OF_SERVICE_MAX: Millis = Millis::minutes(90 * 24 * 60);
+
+/// How many detections are kept quiet at once, to be looked at again when that ends. What finds no
+/// room is not kept quiet, and counted.
+pub const SUPPRESSED_MAX: usize = 100_000;
+
+/// How many sensors are named of those that something has kept quiet. Further ones are counted.
+pub const SUPPRESSED_SENSORS_NAMED: usize = 20;
+
+/// How many detections are looked at again in one step when what kept them quiet ends. Further ones
+/// follow, a step each …
+pub const SUPPRESSED_PER_STEP: usize = 32;
+
+/// … so much later, by logical time.
+pub const SUPPRESSED_STEP: Millis = Millis(1);
+
+/// How much time passes between two tellings of how much something has kept quiet, at least.
+pub const SUPPRESSION_TELL_INTERVAL: Millis = Millis::minutes(1);
+
+/// How many levels of zones are looked through for one that something is kept quiet in. What lies
+/// deeper is not kept quiet by the outermost.
+pub const ZONES_DEPTH_MAX: usize = 16;

@@ -5,13 +5,15 @@
 //! (a batch, a shard) never shows. Next: `detect.rs`.
 
 mod ask;
+mod suppress;
 
 pub use self::ask::{Ask, Open, Said};
+pub use self::suppress::{Quieted, Resuppress, Suppress};
 
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::{Answer, AnswerWord, CommandState, note};
 use crate::folded::Folded;
-use crate::id::{Actor, ActuatorId, CommandKey, CommandName, IncidentId, RequestId};
+use crate::id::{Actor, ActuatorId, CommandKey, CommandName, IncidentId, RequestId, SuppressionId};
 use crate::reading::Reading;
 use crate::time::Timestamp;
 
@@ -122,6 +124,17 @@ pub enum Action<'a> {
     },
     /// A person knows of something that no sensor has said.
     Open(Open<'a>),
+    /// Something is to be kept quiet.
+    Suppress(Suppress<'a>),
+    /// Something that is kept quiet is to be so for another time, or no longer.
+    Resuppress {
+        /// Which.
+        suppression: SuppressionId,
+        /// What is to become of it.
+        what: Resuppress,
+        /// What is said to it; empty if nothing.
+        note: &'a str,
+    },
 }
 
 /// What an actuator is to do.
@@ -511,6 +524,20 @@ impl<'a> Command<'a> {
                 out.put_u8(4);
                 open.encode(out);
             }
+            Action::Suppress(suppress) => {
+                out.put_u8(5);
+                suppress.encode(out);
+            }
+            Action::Resuppress {
+                suppression,
+                what,
+                note,
+            } => {
+                out.put_u8(6);
+                out.put_u64(suppression.to_bits());
+                what.encode(out);
+                out.put_text(note);
+            }
         }
     }
 
@@ -529,6 +556,12 @@ impl<'a> Command<'a> {
                 note: note(take)?,
             },
             4 => Action::Open(Open::decode(take)?),
+            5 => Action::Suppress(Suppress::decode(take)?),
+            6 => Action::Resuppress {
+                suppression: suppress::suppression_id(take)?,
+                what: Resuppress::decode(take)?,
+                note: note(take)?,
+            },
             _ => return Err(CodecError("unknown action")),
         };
         Ok(Self {

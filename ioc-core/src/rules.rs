@@ -8,11 +8,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::bundle::{
-    Actuator, Bundle, City, CorrelationRule, DetectionRule, HandlingRules, Sensor, Silence, Test,
+    Actuator, Bundle, City, CorrelationRule, DetectionRule, HandlingRules, Sensor, Silence,
+    SuppressionRules, Test, Zone,
 };
 use crate::hash::Map;
 use crate::id::{IncidentKind, ReadingKind, RuleId, SensorId, ZoneId};
-use crate::limits::BUNDLES_WAITING_MAX;
+use crate::limits::{BUNDLES_WAITING_MAX, ZONES_DEPTH_MAX};
 use crate::network::Networks;
 use crate::place::Position;
 use crate::record::BundleHash;
@@ -108,6 +109,7 @@ impl Rules {
             detections: Vec::new(),
             correlations: Vec::new(),
             handling: HandlingRules::NONE,
+            suppression: SuppressionRules::USUAL,
             city: City::default(),
         }))
     }
@@ -123,6 +125,13 @@ impl Rules {
 
     pub(crate) fn detection(&self, number: u32) -> &DetectionRule {
         &self.bundle.detections[number as usize]
+    }
+
+    /// The detection rule of this name.
+    pub(crate) fn detection_named(&self, name: &RuleId) -> Option<&DetectionRule> {
+        let rules = &self.bundle.detections;
+        let place = rules.binary_search_by(|rule| rule.name.cmp(name));
+        place.ok().map(|place| &rules[place])
     }
 
     pub(crate) fn correlations(&self) -> &[CorrelationRule] {
@@ -178,6 +187,24 @@ impl Rules {
     /// What is asked of people.
     pub(crate) fn handling(&self) -> &HandlingRules {
         &self.bundle.handling
+    }
+
+    /// What may be kept quiet.
+    pub(crate) fn suppression(&self) -> &SuppressionRules {
+        &self.bundle.suppression
+    }
+
+    /// The city.
+    pub(crate) fn city(&self) -> &City {
+        &self.bundle.city
+    }
+
+    /// The zone and those that it is part of, the innermost first, so many levels at most.
+    pub(crate) fn zones_around(&self, zone: &ZoneId) -> impl Iterator<Item = &ZoneId> {
+        let first = self.bundle.city.zone(zone);
+        let parent = |zone: &&Zone| self.bundle.city.zone(zone.parent.as_ref()?);
+        let zones = std::iter::successors(first, parent);
+        zones.take(ZONES_DEPTH_MAX).map(|zone| &zone.id)
     }
 
     /// What evidence that a person gives names in place of a rule.

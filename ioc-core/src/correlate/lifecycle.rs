@@ -10,7 +10,7 @@
 
 use super::{Correlator, Turn};
 use crate::book::Past;
-use crate::decision::{Cause, Condition, Handling, IncidentState, Tier, Verdict};
+use crate::decision::{Cause, Condition, Ending, Handling, IncidentState, Tier, Verdict};
 use crate::id::{IncidentId, RuleId, SensorId};
 use crate::incident::{Incident, Purpose, World};
 use crate::limits::{EVIDENCE_PER_DECISION_MAX, TELL_INTERVAL};
@@ -175,7 +175,13 @@ impl Correlator {
                 case.incident.condition = Condition::Active;
                 self.tell(slot, Verdict::IncidentReopened, turn);
             }
-            (Condition::Cleared, World::GoesOn | World::Blind) => self.reopen(slot, turn),
+            (Condition::Cleared, World::GoesOn) => self.reopen(slot, turn),
+            (Condition::Cleared, World::Blind) => {
+                // What was kept quiet counts again, of a sensor that fell silent meanwhile.
+                self.reopen(slot, turn);
+                self.case_mut(slot).incident.condition = Condition::Unknown;
+                self.tell(slot, Verdict::IncidentUnknown, turn);
+            }
         }
         self.time_the_end(slot, world, turn);
         self.time_the_lowering(slot, turn);
@@ -213,6 +219,7 @@ impl Correlator {
         let docket = &incident.docket;
         let waits = docket.handling == Handling::New
             && incident.condition != Condition::Cleared
+            && incident.shelved_until.is_none()
             && Tier::after(docket.escalated).is_some();
         let within = turn.rules.handling().acknowledge_within(incident.severity);
         let running = incident.dues[Purpose::Escalate as usize];
@@ -288,7 +295,9 @@ impl Correlator {
 
     /// An incident is over for good; only how it ended is remembered.
     fn retire(&mut self, slot: u32, turn: &mut Turn<'_>) {
-        let case = self.drop_case(slot, turn);
+        let mut case = self.drop_case(slot, turn);
+        let unshelved = &mut turn.desk.unshelved;
+        case.incident.unshelve(Ending::IncidentOver, unshelved);
         if let Some(parent) = case.incident.parent {
             turn.desk.family.remove(parent, case.incident.id);
         }
@@ -327,6 +336,7 @@ impl Correlator {
         self.set_timer(slot, Purpose::Tell, None, turn);
         let rule = self.rule.name.clone();
         let case = self.case_mut(slot);
+        case.incident.show_if_extreme(&mut turn.desk.unshelved);
         let state = case.state();
         let merged = state.handling == Handling::Merged;
         let incident = &mut case.incident;

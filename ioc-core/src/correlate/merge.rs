@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::along::Kin;
 use super::{Correlator, Turn};
-use crate::decision::{Certainty, Condition, Handling, Verdict};
+use crate::decision::{Certainty, Condition, Ending, Handling, Verdict};
 use crate::id::IncidentId;
 use crate::incident::{Case, Cluster, Purpose};
 use crate::limits::CHILDREN_STEP;
@@ -59,6 +59,19 @@ impl Correlator {
         let mut loser_case = self.take_case(loser);
         loser_case.incident.docket = docket;
         let mut survivor_case = self.take_case(survivor);
+        if loser_case.incident.opened_at.is_some() {
+            // Who wanted one of them quiet has not heard of the other.
+            let unshelved = &mut turn.desk.unshelved;
+            let both = loser_case.incident.shelved_until.is_some();
+            loser_case
+                .incident
+                .unshelve(Ending::IncidentOver, unshelved);
+            if !both {
+                survivor_case
+                    .incident
+                    .unshelve(Ending::IncidentOver, unshelved);
+            }
+        }
         forget_common(&mut survivor_case, &mut loser_case);
         let loser_id = loser_case.incident.id;
         let between_incidents = loser_case.incident.opened_at.is_some();

@@ -113,6 +113,7 @@ impl Correlator {
         let followed = incident
             .docket
             .follow(step, actor(cause), grounds, severity);
+        case.incident.show_if_extreme(&mut turn.desk.unshelved);
         let state = case.state();
         let before = followed.map_err(|code| refused(code, &state))?;
         if let Some(parent) = state.parent {
@@ -138,6 +139,7 @@ impl Correlator {
         let rated = incident
             .docket
             .rate(severity, actor(cause), gravest, &mut incident.severity);
+        incident.show_if_extreme(&mut turn.desk.unshelved);
         let state = case.state();
         rated.map_err(|code| refused(code, &state))?;
         if let Some(parent) = state.parent {

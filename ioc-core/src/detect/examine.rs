@@ -83,6 +83,7 @@ fn fault_changed(
             position: shown.position,
             last_heard_at: shown.at,
             raised: track.raised(rules).collect(),
+            untold: false,
         },
         concerned: match trust_changes {
             true => track.judging(rules).collect(),

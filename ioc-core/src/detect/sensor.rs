@@ -105,6 +105,7 @@ impl Sensor {
             position: registered.position,
             last_heard_at,
             raised: self.raised(rules),
+            untold: false,
         }
     }
 
@@ -226,6 +227,7 @@ impl Sensor {
                 position: registered.and_then(|own| own.position),
                 last_heard_at: self.heard_at,
                 raised: trusted().flat_map(|track| track.raised(rules)).collect(),
+                untold: false,
             },
             concerned: trusted().flat_map(|track| track.judging(rules)).collect(),
             shown: None,

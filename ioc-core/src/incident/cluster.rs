@@ -384,6 +384,11 @@ impl Cluster {
         self.change(source, |member| member.silent = silent);
     }
 
+    /// Whether a member says nothing.
+    pub fn is_silent(&self, source: &Source) -> bool {
+        self.members.get(source).is_some_and(|member| member.silent)
+    }
+
     /// When a sensor was first and last heard to be abnormal.
     pub fn heard(&self, sensor: &SensorId) -> Option<(Timestamp, Timestamp)> {
         let source = Source {

@@ -11,7 +11,9 @@ use ioc_core::id::IncidentId;
 use ioc_core::record::{Ask, Said as Word};
 
 use crate::support::{History, Manner, metres};
-use crate::workload::{Day, Event, KINDS, ORDERS, PEOPLE, SENSORS, Said, Variant, What, history};
+use crate::workload::{
+    Day, Event, KINDS, ORDERS, PEOPLE, Quieting, SENSORS, Said, Variant, What, history,
+};
 
 const DAYS: u64 = 32;
 
@@ -22,6 +24,7 @@ enum Sort {
     Asking,
     Doubting,
     Handling,
+    Quieting,
 }
 
 /// Numbers that follow from a seed alone (Steele, Lea and Flood: SplitMix64).
@@ -63,6 +66,9 @@ impl Dice {
     fn what(&mut self) -> What {
         if self.sort == Sort::Handling && self.one_in(4) {
             return self.asked();
+        }
+        if self.sort == Sort::Quieting && self.one_in(6) {
+            return self.quiet();
         }
         match self.below(84) {
             0..5 => What::Redelivery(self.below(20) as usize),
@@ -129,12 +135,42 @@ impl Dice {
         }
     }
 
+    fn quiet(&mut self) -> What {
+        let sensor = self.below(SENSORS.len() as u64) as usize;
+        let minutes = self.below(60) as i64;
+        let request = self.below(64) as u8;
+        let what = match self.below(9) {
+            0..2 => Quieting::Sensor(sensor),
+            2 => Quieting::Kind(sensor),
+            3 => Quieting::Zone,
+            4 => Quieting::Rule(sensor % 5),
+            5 => Quieting::OutOfService(sensor),
+            6 => Quieting::Incident {
+                reading: self.below(8) as usize,
+                kind: self.below(2) as usize,
+            },
+            _ => {
+                return What::QuietOtherwise {
+                    back: self.below(4) as usize,
+                    minutes: self.one_in(2).then_some(minutes),
+                    request,
+                };
+            }
+        };
+        What::Quiet {
+            what,
+            minutes,
+            request,
+        }
+    }
+
     fn variant(&mut self) -> Variant {
         let variants = match self.sort {
             Sort::First => &Variant::FIRST[..],
             Sort::Asking => &Variant::ASKING[..],
             Sort::Doubting => &Variant::DOUBTING[..],
             Sort::Handling => &Variant::HANDLING[..],
+            Sort::Quieting => &Variant::QUIETING[..],
         };
         variants[self.below(variants.len() as u64) as usize]
     }
@@ -151,7 +187,7 @@ impl Dice {
             about: self.one_in(2).then_some("water"),
         };
         match self.sort {
-            Sort::First | Sort::Handling => said,
+            Sort::First | Sort::Handling | Sort::Quieting => said,
             Sort::Asking | Sort::Doubting => Said {
                 value: if self.one_in(3) {
                     said.value.trunc()
@@ -174,6 +210,7 @@ fn day(seed: u64, sort: Sort) -> History {
         Sort::Asking => Variant::Asking,
         Sort::Doubting => Variant::Doubting,
         Sort::Handling => Variant::Handling,
+        Sort::Quieting => Variant::Quieting,
     };
     history(&Day { first, events })
 }
@@ -222,4 +259,9 @@ fn p2_another_build_decides_the_same_under_rules_that_doubt_sensors() {
 #[test]
 fn p2_another_build_decides_the_same_where_people_handle_incidents() {
     expect_file!["../golden/days-handling.txt"].assert_eq(&days(Sort::Handling));
+}
+
+#[test]
+fn p2_another_build_decides_the_same_where_things_are_kept_quiet() {
+    expect_file!["../golden/days-quieting.txt"].assert_eq(&days(Sort::Quieting));
 }

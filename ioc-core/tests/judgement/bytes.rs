@@ -8,13 +8,15 @@ use ioc_core::decision::{
     IncidentState, Named, Progress, Refusal, RefusalCode, SensorFault, SensorState, Severity, Step,
     Tier, Verdict,
 };
+use ioc_core::decision::{Ending, How, Matcher, SuppressionChange, SuppressionState, Target};
 use ioc_core::folded::Folded;
-use ioc_core::id::{CommandKey, IncidentId};
+use ioc_core::id::{CommandKey, IncidentId, SuppressionId};
 use ioc_core::place::Position;
 use ioc_core::reading::{AttributesBuffer, Reading};
 use ioc_core::record::{
     Action, Adopted, Ask, BuildHash, BundleHash, ClockKind, Command, DeadLetter, Effect,
-    EffectNews, Input, Open, Operate, Record, Replayed, Said, Skip, Started,
+    EffectNews, Input, Open, Operate, Quieted, Record, Replayed, Resuppress, Said, Skip, Started,
+    Suppress,
 };
 use ioc_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
@@ -88,6 +90,19 @@ enum Parts {
         device: String,
         word: AnswerWord,
         detail: String,
+    },
+    Suppress {
+        /// The request, the actor, the sensor, the zone, the kind, the rule, the reason.
+        texts: [String; 7],
+        incident: Option<IncidentId>,
+        until: Timestamp,
+        out_of_service: bool,
+    },
+    Resuppress {
+        /// The request, the actor, what is said.
+        texts: [String; 3],
+        suppression: SuppressionId,
+        until: Option<Timestamp>,
     },
     Other(Input<'static>),
 }
@@ -205,6 +220,56 @@ impl Parts {
                     detail,
                 },
             }),
+            Self::Suppress {
+                texts: [request, actor, sensor, zone, kind, rule, reason],
+                incident,
+                until,
+                out_of_service,
+            } => {
+                let detections = if *out_of_service {
+                    [sensor.as_str(), "", "", ""]
+                } else {
+                    [sensor.as_str(), zone, kind, rule]
+                };
+                let [sensor, zone, kind, rule] = detections;
+                let incident = incident.filter(|_| !out_of_service);
+                let target = match incident {
+                    Some(incident) => Quieted::Incident(incident),
+                    None => Quieted::Detections {
+                        sensor,
+                        zone,
+                        kind,
+                        rule,
+                    },
+                };
+                Input::Command(Command {
+                    request,
+                    actor,
+                    action: Action::Suppress(Suppress {
+                        how: if *out_of_service {
+                            How::OutOfService
+                        } else {
+                            How::Shelved
+                        },
+                        target,
+                        until: *until,
+                        reason,
+                    }),
+                })
+            }
+            Self::Resuppress {
+                texts: [request, actor, note],
+                suppression,
+                until,
+            } => Input::Command(Command {
+                request,
+                actor,
+                action: Action::Resuppress {
+                    suppression: *suppression,
+                    what: until.map_or(Resuppress::End, Resuppress::Until),
+                    note,
+                },
+            }),
             Self::Other(input) => *input,
         }
     }
@@ -306,6 +371,97 @@ fn open_parts() -> impl Strategy<Value = Parts> {
     (texts, said()).prop_map(|(texts, said)| Parts::Open { texts, said })
 }
 
+fn suppression_id() -> impl Strategy<Value = SuppressionId> {
+    any::<u64>().prop_map(|bits| SuppressionId::from_bits(bits >> 14).unwrap())
+}
+
+fn suppress_parts() -> impl Strategy<Value = Parts> {
+    let texts = [
+        "[A-Za-z0-9._:@-]{1,64}",
+        "[ -~]{1,64}",
+        "[A-Za-z0-9._:@-]{1,128}",
+        "[ -~]{0,64}",
+        "[a-z0-9_]{0,64}",
+        "[a-z0-9_-]{0,64}",
+        ".{1,40}",
+    ];
+    let parts = (
+        texts,
+        prop::option::of(incident_id()),
+        time(),
+        any::<bool>(),
+    );
+    parts.prop_map(|(texts, incident, until, out_of_service)| Parts::Suppress {
+        texts,
+        incident,
+        until,
+        out_of_service,
+    })
+}
+
+fn resuppress_parts() -> impl Strategy<Value = Parts> {
+    let texts = ["[A-Za-z0-9._:@-]{1,64}", "[ -~]{1,64}", ".{0,40}"];
+    let parts = (texts, suppression_id(), prop::option::of(time()));
+    parts.prop_map(|(texts, suppression, until)| Parts::Resuppress {
+        texts,
+        suppression,
+        until,
+    })
+}
+
+fn matcher() -> impl Strategy<Value = Matcher> {
+    let texts = (
+        "[A-Za-z0-9._:@-]{1,128}",
+        prop::option::of("[ -~]{1,64}"),
+        prop::option::of("[a-z0-9_]{1,64}"),
+        prop::option::of("[a-z0-9_-]{1,64}"),
+    );
+    texts.prop_map(|(sensor, zone, kind, rule)| Matcher {
+        sensor: Some(sensor.parse().unwrap()),
+        zone: zone.map(|zone| zone.parse().unwrap()),
+        kind: kind.map(|kind| kind.parse().unwrap()),
+        rule: rule.map(|rule| rule.parse().unwrap()),
+    })
+}
+
+fn suppression_state() -> impl Strategy<Value = SuppressionState> {
+    let target = prop_oneof![
+        matcher().prop_map(Target::Detections),
+        incident_id().prop_map(Target::Incident),
+    ];
+    let counted = prop::collection::vec(("[A-Za-z0-9._:@-]{1,128}", any::<u32>()), 0..4);
+    let parts = (
+        (suppression_id(), any_of(How::ALL), target),
+        ("[ -~]{1,64}", ".{1,40}"),
+        prop::option::of("[a-z0-9_-]{1,64}"),
+        [time(), time()],
+        any::<[u64; 2]>(),
+        counted,
+        prop::option::of(any_of(Ending::ALL)),
+    );
+    parts.prop_map(
+        |((id, how, target), (by, reason), window, times, counts, sensors, ended)| {
+            SuppressionState {
+                id,
+                how,
+                target,
+                by: by.parse().unwrap(),
+                reason: reason.into(),
+                window: window.map(|window| window.parse().unwrap()),
+                from: times[0],
+                until: times[1],
+                detections: counts[0],
+                let_through: counts[1],
+                sensors: sensors
+                    .into_iter()
+                    .map(|(sensor, count)| (sensor.parse().unwrap(), count))
+                    .collect(),
+                ended,
+            }
+        },
+    )
+}
+
 fn parts() -> impl Strategy<Value = Parts> {
     let letter = (
         [
@@ -402,6 +558,8 @@ fn parts() -> impl Strategy<Value = Parts> {
         adopted,
         replayed,
         reload,
+        suppress_parts(),
+        resuppress_parts(),
         Just(Parts::Other(Input::Tick)),
     ]
 }
@@ -418,11 +576,12 @@ prop_compose! {
         opened_at in time(),
         (episode, sensors, readings) in any::<(u32, u32, u64)>(),
         parent in prop::option::of(incident_id()),
+        shelved_until in prop::option::of(time()),
     ) -> IncidentState {
         IncidentState {
             id, kind: "flood".parse().unwrap(), severity, certainty, condition, handling, position,
             radius_m, zone: "_".parse().unwrap(), opened_at, episode, sensors, readings, parent,
-            escalated,
+            escalated, shelved_until,
         }
     }
 }
@@ -527,6 +686,7 @@ fn verdict() -> impl Strategy<Value = Verdict> {
         }),
         "[a-z_]{1,64}".prop_map(|kind| About::Kind(kind.parse().unwrap())),
         "[A-Za-z0-9._:@-]{1,128}".prop_map(|id| About::Actuator(id.parse().unwrap())),
+        suppression_id().prop_map(About::Suppression),
     ];
     let refusal = (any_of(RefusalCode::ALL), about);
     prop_oneof![
@@ -572,6 +732,9 @@ fn verdict() -> impl Strategy<Value = Verdict> {
         refusal.prop_map(|(code, about)| Verdict::CommandRefused(Refusal { code, about })),
         (any_of(CommandChange::ALL), command_state())
             .prop_map(|(change, command)| Verdict::Command(change, Box::new(command))),
+        incident_state().prop_map(Verdict::IncidentShelved),
+        (any_of(SuppressionChange::ALL), suppression_state())
+            .prop_map(|(change, state)| Verdict::Suppression(change, Box::new(state))),
     ]
 }
 
@@ -718,6 +881,7 @@ fn example_incident() -> IncidentState {
         readings: 2,
         parent: None,
         escalated: None,
+        shelved_until: None,
     }
 }
 
@@ -801,6 +965,49 @@ fn example_inputs(attributes: &AttributesBuffer) -> Vec<Input<'_>> {
             },
         }),
         Input::Replayed(Replayed { letter: 983 }),
+        Input::Command(Command {
+            request: "r-3",
+            actor: "console",
+            action: Action::Suppress(Suppress {
+                how: How::Shelved,
+                target: Quieted::Detections {
+                    sensor: "wl-0412",
+                    zone: "z21",
+                    kind: "water_level",
+                    rule: "river-high",
+                },
+                until: at,
+                reason: "the weir is cleaned",
+            }),
+        }),
+        Input::Command(Command {
+            request: "r-4",
+            actor: "console",
+            action: Action::Suppress(Suppress {
+                how: How::Shelved,
+                target: Quieted::Incident(example_incident().id),
+                until: at,
+                reason: "everybody knows",
+            }),
+        }),
+        Input::Command(Command {
+            request: "r-5",
+            actor: "console",
+            action: Action::Resuppress {
+                suppression: SuppressionId::derive(&["r-3"]),
+                what: Resuppress::Until(at),
+                note: "it takes longer",
+            },
+        }),
+        Input::Command(Command {
+            request: "r-6",
+            actor: "console",
+            action: Action::Resuppress {
+                suppression: SuppressionId::derive(&["r-3"]),
+                what: Resuppress::End,
+                note: "",
+            },
+        }),
         Input::Folded(Folded {
             sensor: "wl-0412",
             kind: "water_level",
@@ -841,6 +1048,31 @@ fn example_command() -> CommandState {
             seq: 1044,
         }),
     }
+}
+
+fn example_suppression(change: SuppressionChange) -> Verdict {
+    let at: Timestamp = "2026-03-14T06:46:02.120Z".parse().unwrap();
+    let matcher = Matcher {
+        sensor: Some("wl-0412".parse().unwrap()),
+        zone: Some("z21".parse().unwrap()),
+        kind: Some("water_level".parse().unwrap()),
+        rule: Some("river-high".parse().unwrap()),
+    };
+    let state = SuppressionState {
+        id: SuppressionId::derive(&["r-3"]),
+        how: How::Shelved,
+        target: Target::Detections(matcher),
+        by: "console".parse().unwrap(),
+        reason: "the weir is cleaned".into(),
+        window: None,
+        from: at,
+        until: at + Millis::minutes(60),
+        detections: 2,
+        let_through: 1,
+        sensors: vec![("wl-0412".parse().unwrap(), 2)],
+        ended: (change == SuppressionChange::Ended).then_some(Ending::Expired),
+    };
+    Verdict::Suppression(change, Box::new(state))
 }
 
 fn example_decisions() -> Vec<Decision> {
@@ -902,6 +1134,18 @@ fn example_decisions() -> Vec<Decision> {
     )));
     let sound = fault(FaultKind::Skewed, false);
     decisions.push(example_decision(Verdict::SensorSound(sensor, sound)));
+    let changes = SuppressionChange::ALL.iter().copied();
+    decisions.extend(changes.map(|change| example_decision(example_suppression(change))));
+    let shelved = example_incident();
+    let shelved_until = Some(shelved.opened_at + Millis::minutes(60));
+    decisions.push(example_decision(Verdict::IncidentShelved(IncidentState {
+        shelved_until,
+        ..shelved
+    })));
+    decisions.push(example_decision(refusal(
+        RefusalCode::MatchesNothing,
+        About::Suppression(SuppressionId::derive(&["r-3"])),
+    )));
     decisions
 }
 

@@ -19,6 +19,7 @@ mod properties;
 mod redelivery;
 mod operate;
 mod handling;
+mod suppress;
 mod limits;
 mod bytes;
 mod state;

@@ -208,13 +208,16 @@ fn digests() -> [(u16, Expect); 3] {
     [
         (
             1,
-            expect!["194118029a172839ec38e713a8266b7cb7a2cc699c7494bc46bba88b10b6b524"],
+            expect!["969cc72303b72f3e55ba85581eeb38811874b62be3361ca8781e2764ddde77af"],
         ),
         (
             2,
-            expect!["2b814335f52d76907729204abe511c54fa8a78ef51f739ec6d5692e0561a703e"],
+            expect!["5faedbd08ab33a6a55c54c533c6567081a7d5658d17c71c3ac41efb1b989df90"],
         ),
-        (3, expect!["2b814335f52d76907729204abe511c54fa8a78ef51f739ec6d5692e0561a703e"]),
+        (
+            3,
+            expect!["5faedbd08ab33a6a55c54c533c6567081a7d5658d17c71c3ac41efb1b989df90"],
+        ),
     ]
 }
 

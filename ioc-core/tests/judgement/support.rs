@@ -6,10 +6,10 @@ use std::sync::Arc;
 use ioc_core::bundle::{
     Actuator, ActuatorCommand, Aggregate, Along, AttributeMatch, Becomes, Bundle, Changes, City,
     ConfirmedBy, CorrelationRule, DetectionRule, Direction, Expected, Fault, FaultSign, Flapping,
-    HandlingRules, Level, Node, Rate, Report, Scale, Seen, Sensor, Sequence, Side, Silence, States,
-    Test, Threshold, Usual, Window, Zone,
+    HandlingRules, Level, MaintenanceWindow, Node, Rate, Report, Scale, Schedule, Seen, Sensor,
+    Sequence, Side, Silence, States, SuppressionRules, Test, Threshold, Usual, Window, Zone,
 };
-use ioc_core::decision::{Certainty, Decision, EffectClass, Severity, Verdict};
+use ioc_core::decision::{Certainty, Decision, EffectClass, Matcher, Severity, Verdict};
 use ioc_core::folded::Folded;
 use ioc_core::judgement::{Judgement, STATE_FORMAT};
 use ioc_core::place::Position;
@@ -38,6 +38,7 @@ impl BundleBuilder {
             detections: Vec::new(),
             correlations: Vec::new(),
             handling: HandlingRules::NONE,
+            suppression: SuppressionRules::USUAL,
             city: City::default(),
         })
     }
@@ -46,6 +47,28 @@ impl BundleBuilder {
     pub fn handling(mut self, set: impl FnOnce(&mut HandlingRules)) -> Self {
         set(&mut self.0.handling);
         self
+    }
+
+    /// What may be kept quiet; as usual unless it is said.
+    pub fn suppression(mut self, set: impl FnOnce(&mut SuppressionRules)) -> Self {
+        set(&mut self.0.suppression);
+        self
+    }
+
+    /// A maintenance window.
+    pub fn window(self, name: &str, schedule: Schedule, set: impl FnOnce(&mut Matcher)) -> Self {
+        let mut matching = Matcher::default();
+        set(&mut matching);
+        let mut window = MaintenanceWindow {
+            name: name.parse().unwrap(),
+            hash: 0,
+            matching,
+            schedule,
+            reason: "works".into(),
+            owner: "the pump crew".parse().unwrap(),
+        };
+        window.hash = short_hash(&format!("{window:?}"));
+        self.suppression(|rules| rules.windows.push(window))
     }
 
     /// A sensor without interval or levels of its own.
@@ -381,6 +404,11 @@ impl BundleBuilder {
         }
         bundle.detections.sort_by(|a, b| a.name.cmp(&b.name));
         bundle.correlations.sort_by(|a, b| a.name.cmp(&b.name));
+        bundle
+            .suppression
+            .windows
+            .sort_by(|a, b| a.name.cmp(&b.name));
+        bundle.city.zones.sort_by(|a, b| a.id.cmp(&b.id));
         bundle.city.sensors.sort_by(|a, b| a.id.cmp(&b.id));
         bundle.city.actuators.sort_by(|a, b| a.id.cmp(&b.id));
         bundle.city.nodes.sort_by(|a, b| a.id.cmp(&b.id));
@@ -402,6 +430,7 @@ fn words(rule: &impl std::fmt::Debug) -> String {
     ];
     let words = format!("{rule:?}");
     let words = words.replace(&format!(" handling: {:?},", HandlingRules::NONE), "");
+    let words = words.replace(&format!(" suppression: {:?},", SuppressionRules::USUAL), "");
     unused
         .iter()
         .fold(words, |words, unused| words.replace(unused, ""))

@@ -12,6 +12,9 @@
 //! - `order ACTUATOR COMMAND by=PERSON request=ID within=SECONDS replaces=yes`, `sent ACTUATOR` when
 //!   the executor is about to send its last command, and `answer ACTUATOR WORD detail=TEXT
 //!   device=OTHER` when its device answers that
+//! - `shelve` with `sensor=`, `zone=`, `kind=`, `rule=` or `incident=`, `for=MINUTES`, `by=PERSON`,
+//!   `reason=WORD`; `out_of_service SENSOR` with the same; `extend WHAT for=MINUTES` and
+//!   `end WHAT`, where what is kept quiet is named as in what is decided: `quiet#1`
 //! - `reload NAME` of a bundle, `started after=TIME` (when it was last alive), or `tick`.
 //!
 //! What is decided reads the same way: `09:25 opened flood#1 severe: river-1 3.9`. Evidence is in
@@ -26,11 +29,12 @@ use expect_test::Expect;
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::{About, AnswerWord, Certainty, CommandChange, CommandState, Condition};
 use ioc_core::decision::{Decision, Dismissal, Handling, IncidentState, Severity, Step, Verdict};
-use ioc_core::id::{CommandKey, IncidentId};
+use ioc_core::decision::{How, SuppressionChange, SuppressionState, Target};
+use ioc_core::id::{CommandKey, IncidentId, SuppressionId};
 use ioc_core::reading::{AttributesBuffer, Reading};
 use ioc_core::record::{
-    Action, Ask, BuildHash, ClockKind, Command, Effect, EffectNews, Input, Open, Operate, Said,
-    Started,
+    Action, Ask, BuildHash, ClockKind, Command, Effect, EffectNews, Input, Open, Operate, Quieted,
+    Resuppress, Said, Started, Suppress,
 };
 use ioc_core::rules::BY_PERSON;
 use ioc_core::time::{Millis, Timestamp};
@@ -131,6 +135,9 @@ fn push_line(
         "order" => push_order(history, at, words),
         "sent" => push_effect(history, at, words[0], EffectNews::Started),
         "answer" => push_answer(history, at, words),
+        "shelve" => push_suppress(history, at, words, number, How::Shelved),
+        "out_of_service" => push_suppress(history, at, words, number, How::OutOfService),
+        "extend" | "end" => push_resuppress(history, at, words, number),
         "reload" => {
             let named = bundles.iter().find(|(name, _)| *name == words[0]);
             history.reload(at, Arc::clone(named.unwrap().1));
@@ -265,6 +272,60 @@ fn push_about(history: &mut History, at: Timestamp, words: &[&str], number: usiz
     push_command(history, at, words, number, action);
 }
 
+/// Something is to be kept quiet, for an hour unless it is said.
+fn push_suppress(history: &mut History, at: Timestamp, words: &[&str], number: usize, how: How) {
+    let name = |name| option(words, name).unwrap_or_default();
+    let target = match (how, option(words, "incident")) {
+        (_, Some(incident)) => Quieted::Incident(incident_named(history, incident)),
+        (How::OutOfService, None) => Quieted::Detections {
+            sensor: words[0],
+            zone: "",
+            kind: "",
+            rule: "",
+        },
+        (_, None) => Quieted::Detections {
+            sensor: name("sensor"),
+            zone: name("zone"),
+            kind: name("kind"),
+            rule: name("rule"),
+        },
+    };
+    let action = Action::Suppress(Suppress {
+        how,
+        target,
+        until: at + minutes(words),
+        reason: option(words, "reason").unwrap_or("works"),
+    });
+    push_command(history, at, words, number, action);
+}
+
+/// What is said by `for=MINUTES`; an hour if nothing is.
+fn minutes(words: &[&str]) -> Millis {
+    let minutes = option(words, "for").unwrap_or("60");
+    Millis((minutes.parse::<f64>().unwrap() * 60_000.0) as i64)
+}
+
+fn push_resuppress(history: &mut History, at: Timestamp, words: &[&str], number: usize) {
+    let what = match option(words, "for") {
+        Some(_) => Resuppress::Until(at + minutes(words)),
+        None => Resuppress::End,
+    };
+    let mut quiet = Quiet::default();
+    let wanted = words[0];
+    for decision in history.run(&Manner::plain()).decisions {
+        if let Some(state) = decision.verdict.suppression() {
+            quiet.of(state.id);
+        }
+    }
+    let id = quiet.0.iter().find(|id| quiet.name(**id) == wanted);
+    let action = Action::Resuppress {
+        suppression: id.copied().unwrap_or(SuppressionId::derive(&[wanted])),
+        what,
+        note: option(words, "note").unwrap_or_default(),
+    };
+    push_command(history, at, words, number, action);
+}
+
 fn push_open(history: &mut History, at: Timestamp, words: &[&str], number: usize) {
     let action = Action::Open(Open {
         kind: words[0],
@@ -342,9 +403,66 @@ fn push_started(history: &mut History, at: Timestamp, words: &[&str]) {
     history.push(at, &Input::Started(started));
 }
 
+/// Names for what is kept quiet, by the order in which it begins: `quiet#1`.
+#[derive(Default)]
+struct Quiet(Vec<SuppressionId>);
+
+impl Quiet {
+    fn of(&mut self, id: SuppressionId) -> String {
+        if !self.0.contains(&id) {
+            self.0.push(id);
+        }
+        self.name(id)
+    }
+
+    fn name(&self, id: SuppressionId) -> String {
+        let place = self.0.iter().position(|own| *own == id);
+        place.map_or(String::new(), |place| format!("quiet#{}", place + 1))
+    }
+}
+
+/// What is kept quiet: what it fits, until when, and how much it was.
+fn describe_suppression(
+    change: SuppressionChange,
+    state: &SuppressionState,
+    names: &Names,
+    text: &mut String,
+) {
+    match &state.target {
+        Target::Incident(id) => write!(text, " {}", names.0[id]).unwrap(),
+        Target::Detections(matcher) => {
+            let names = [
+                matcher.sensor.as_ref().map(|own| own.as_str()),
+                matcher.zone.as_ref().map(|own| own.as_str()),
+                matcher.kind.as_ref().map(|own| own.as_str()),
+                matcher.rule.as_ref().map(|own| own.as_str()),
+            ];
+            let names: Vec<_> = names.into_iter().flatten().collect();
+            write!(text, " {}", names.join(" ")).unwrap();
+        }
+    }
+    match (change, state.ended) {
+        (SuppressionChange::Ended, ending) => {
+            write!(text, ": {}", ending.unwrap().word()).unwrap();
+        }
+        _ => write!(text, " {} until {}", state.how.word(), clock(state.until)).unwrap(),
+    }
+    if change == SuppressionChange::Started {
+        write!(text, " for {} of {}", state.reason, state.by).unwrap();
+    }
+    if state.detections > 0 {
+        let sensors = state.sensors.iter();
+        let sensors: Vec<_> = sensors.map(|(id, count)| format!("{id} {count}")).collect();
+        write!(text, ", {} kept: {}", state.detections, sensors.join(", ")).unwrap();
+    }
+    if state.let_through > 0 {
+        write!(text, ", {} let through", state.let_through).unwrap();
+    }
+}
+
 /// Names for incidents, by the order in which each kind's appear: `flood#1`.
 #[derive(Default)]
-struct Names(BTreeMap<IncidentId, String>);
+struct Names(BTreeMap<IncidentId, String>, Quiet);
 
 impl Names {
     fn of(&mut self, incident: &IncidentState) -> String {
@@ -398,6 +516,7 @@ fn describe(decision: &Decision, names: &mut Names) -> String {
         | Verdict::IncidentHandled { incident, .. }
         | Verdict::IncidentEscalated(incident)
         | Verdict::IncidentRated(incident)
+        | Verdict::IncidentShelved(incident)
         | Verdict::IncidentAcknowledged(incident) => {
             write!(text, "{verb} {}", names.of(incident)).unwrap();
             describe_incident(incident, &decision.verdict, &mut text);
@@ -422,6 +541,7 @@ fn describe(decision: &Decision, names: &mut Names) -> String {
                 About::Incident(_) => {}
                 About::Actuator(actuator) => write!(text, " {actuator}").unwrap(),
                 About::Kind(kind) => write!(text, " {kind}").unwrap(),
+                About::Suppression(_) => {}
                 About::Standing {
                     incident,
                     handling,
@@ -434,6 +554,10 @@ fn describe(decision: &Decision, names: &mut Names) -> String {
             }
         }
         Verdict::Command(_, command) => describe_command(verb, command, &mut text),
+        Verdict::Suppression(change, state) => {
+            write!(text, "{verb} {}", names.1.of(state.id)).unwrap();
+            describe_suppression(*change, state, names, &mut text);
+        }
     }
     if let Some((_, actor)) = &decision.cause.request {
         write!(text, " by {actor}").unwrap();

@@ -6,19 +6,19 @@ use std::sync::Arc;
 
 use ioc_core::bundle::{
     Aggregate, Along, Bundle, Changes, Direction, Effect as MayCause, Expected, FaultSign,
-    Flapping, Flow, Front, HandlingRules, Impossible, Scale, Side, Skewed, Spiking, States, Stop,
-    Stuck, Zone,
+    Flapping, Flow, Front, HandlingRules, Impossible, Scale, Schedule, Side, Skewed, Spiking,
+    States, Stop, Stuck, Zone,
 };
 use ioc_core::decision::AnswerWord;
 use ioc_core::decision::EffectClass::{AtMostOnce, Idempotent};
 use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
-use ioc_core::decision::{Certainty, Severity, Step};
-use ioc_core::id::{CommandKey, IncidentId};
+use ioc_core::decision::{Certainty, How, Severity, Step};
+use ioc_core::id::{CommandKey, IncidentId, SuppressionId};
 use ioc_core::place::Polygon;
 use ioc_core::reading::{AttributesBuffer, Reading};
 use ioc_core::record::{
     Action, Ask, BuildHash, ClockKind, Command, DeadLetter, Effect, EffectNews, Input, Open,
-    Operate, Said as Word, Started,
+    Operate, Quieted, Resuppress, Said as Word, Started, Suppress,
 };
 use ioc_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
@@ -78,6 +78,10 @@ pub enum Variant {
     Handling,
     /// The same, but something else.
     HandlingOtherwise,
+    /// Rules of every sort, and maintenance windows.
+    Quieting,
+    /// The same, with other windows.
+    QuietingOtherwise,
 }
 
 impl Variant {
@@ -105,7 +109,9 @@ impl Variant {
     ];
     /// Those that ask something of people.
     pub const HANDLING: [Self; 2] = [Self::Handling, Self::HandlingOtherwise];
-    pub const ALL: [Self; 10] = [
+    /// Those under which people keep things quiet.
+    pub const QUIETING: [Self; 2] = [Self::Quieting, Self::QuietingOtherwise];
+    pub const ALL: [Self; 12] = [
         Self::Usual,
         Self::Changed,
         Self::Grown,
@@ -116,6 +122,8 @@ impl Variant {
         Self::DoubtingOtherwise,
         Self::Handling,
         Self::HandlingOtherwise,
+        Self::Quieting,
+        Self::QuietingOtherwise,
     ];
 
     fn asks_more(self) -> bool {
@@ -123,7 +131,7 @@ impl Variant {
     }
 
     fn doubts(self) -> bool {
-        matches!(self, Self::Doubting | Self::DoubtingOtherwise)
+        matches!(self, Self::Doubting | Self::DoubtingOtherwise) || Self::QUIETING.contains(&self)
     }
 }
 
@@ -143,6 +151,9 @@ pub fn bundle(variant: Variant) -> Arc<Bundle> {
     if Variant::HANDLING.contains(&variant) {
         builder = builder.handling(|rules| handling(variant, rules));
     }
+    if Variant::QUIETING.contains(&variant) {
+        builder = quieting(builder, variant);
+    }
     builder.build()
 }
 
@@ -154,6 +165,47 @@ pub fn handling(variant: Variant, rules: &mut HandlingRules) {
     rules.overruled_by = if otherwise { 1 } else { 2 };
     rules.report_lasting = Millis::minutes(if otherwise { 5 } else { 12 });
     rules.lowers = !otherwise;
+}
+
+/// Windows that open within a day, and one that is open when it begins; short times.
+fn quieting(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
+    let otherwise = variant == Variant::QuietingOtherwise;
+    let every = |minute, minutes| Schedule::Every {
+        day: None,
+        minute,
+        lasting: Millis::minutes(minutes),
+        ahead: Millis::ZERO,
+    };
+    let once = Schedule::Once {
+        from: MIDNIGHT + Millis::minutes(30),
+        until: MIDNIGHT + Millis::minutes(if otherwise { 60 } else { 50 }),
+    };
+    let zone = |name: &str| Zone {
+        id: name.parse().unwrap(),
+        name: name.into(),
+        parent: Some("west".parse().unwrap()),
+        areas: Vec::new(),
+    };
+    builder
+        .zone(zone("in-west"))
+        .sensor_with("inner", "level", |sensor| {
+            sensor.zone = Some("in-west".parse().unwrap());
+        })
+        .handling(|rules| handling(Variant::Handling, rules))
+        .suppression(|rules| {
+            rules.remind_before = Millis::minutes(2);
+            rules.shelved_max = Millis::minutes(45);
+        })
+        .window("nightly", every(10, 15), |own| {
+            own.zone = Some("west".parse().unwrap());
+        })
+        .window("beginning", every(1_430, 20), |own| {
+            own.kind = Some("smoke".parse().unwrap());
+        })
+        .window("once", once, |own| {
+            own.sensor = Some("gauge-2".parse().unwrap());
+            own.rule = Some("level-high".parse().unwrap());
+        })
 }
 
 fn sensors(mut builder: BundleBuilder, variant: Variant) -> BundleBuilder {
@@ -689,7 +741,44 @@ pub enum What {
     Reload(Variant),
     Restart,
     DeadLetter,
+    /// A person keeps something quiet.
+    Quiet {
+        what: Quieting,
+        minutes: i64,
+        request: u8,
+    },
+    /// A person ends it, or has it end at another time: of the last few, counted back.
+    QuietOtherwise {
+        back: usize,
+        minutes: Option<i64>,
+        request: u8,
+    },
 }
+
+/// What a person keeps quiet.
+#[derive(Debug, Clone, Copy)]
+pub enum Quieting {
+    Sensor(usize),
+    /// A sensor, in readings of its kind.
+    Kind(usize),
+    Zone,
+    Rule(usize),
+    OutOfService(usize),
+    /// What an earlier reading may have begun.
+    Incident {
+        reading: usize,
+        kind: usize,
+    },
+}
+
+/// Rules that people shelve, not all of which hold.
+const SHELVED_RULES: [&str; 5] = [
+    "level-high",
+    "smoke-high",
+    "call-wet",
+    "level-silent",
+    "no-such-rule",
+];
 
 #[derive(Debug, Clone)]
 pub struct Said {
@@ -767,6 +856,32 @@ fn ask() -> impl Strategy<Value = Ask> {
     ]
 }
 
+fn quieting_by_people() -> impl Strategy<Value = What> {
+    let sensor = || 0..SENSORS.len();
+    let what = prop_oneof![
+        3 => sensor().prop_map(Quieting::Sensor),
+        1 => sensor().prop_map(Quieting::Kind),
+        1 => Just(Quieting::Zone),
+        2 => (0..SHELVED_RULES.len()).prop_map(Quieting::Rule),
+        3 => sensor().prop_map(Quieting::OutOfService),
+        4 => (0..8usize, 0..2usize)
+            .prop_map(|(reading, kind)| Quieting::Incident { reading, kind }),
+    ];
+    let begins = (what, -1..60i64, any::<u8>()).prop_map(|(what, minutes, request)| What::Quiet {
+        what,
+        minutes,
+        request: request % 64,
+    });
+    let minutes = prop::option::weighted(0.6, -1..60i64);
+    let other = (0..4usize, minutes, any::<u8>());
+    let other = other.prop_map(|(back, minutes, request)| What::QuietOtherwise {
+        back,
+        minutes,
+        request: request % 64,
+    });
+    prop_oneof![2 => begins, 1 => other]
+}
+
 fn event() -> impl Strategy<Value = Event> {
     let what = prop_oneof![
         60 => said().prop_map(What::Reading),
@@ -791,6 +906,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => prop::sample::select(&Variant::ALL).prop_map(What::Reload),
         3 => Just(What::Restart),
         1 => Just(What::DeadLetter),
+        8 => quieting_by_people(),
     ];
     let after_ms = prop_oneof![
         3 => Just(0), 10 => 0..1_000i64, 10 => 0..60_000i64, 1 => Just(250), 1 => 0..900_000i64,
@@ -806,6 +922,7 @@ pub fn day() -> impl Strategy<Value = Day> {
         Just(Variant::Doubting),
         Just(Variant::Doubting),
         Just(Variant::Handling),
+        Just(Variant::Quieting),
     ];
     let events = prop::collection::vec(event(), 1..200);
     (first, events).prop_map(|(first, events)| Day { first, events })
@@ -817,6 +934,7 @@ pub fn history(day: &Day) -> History {
     let mut now = MIDNIGHT;
     let mut readings: Vec<(String, usize, Vec<u8>)> = Vec::new();
     let mut orders: Vec<(CommandKey, &'static str)> = Vec::new();
+    let mut quiet: Vec<SuppressionId> = Vec::new();
     let last = |orders: &[(CommandKey, &'static str)], back: usize| {
         let place = orders.len().checked_sub(1 + back % orders.len().max(1));
         place.map(|place| orders[place])
@@ -959,10 +1077,76 @@ pub fn history(day: &Day) -> History {
                 push_restart(&mut history, before, now);
             }
             What::DeadLetter => push_dead_letter(&mut history, now),
+            What::Quiet {
+                what,
+                minutes,
+                request,
+            } => {
+                let request = format!("q-{request}");
+                let begun_with = |reading: usize, kind: usize| {
+                    let (id, sensor, _) = readings.get(reading % readings.len().max(1))?;
+                    let (sensor, kinds) = (SENSORS[*sensor].0, kinds_of(SENSORS[*sensor].1));
+                    Some(IncidentId::derive(&[kinds[kind % kinds.len()], sensor, id]))
+                };
+                let suppress = suppress(*what, now + Millis::minutes(*minutes), begun_with);
+                let action = Action::Suppress(suppress);
+                push_command(&mut history, now, PEOPLE[0], &request, action);
+                quiet.push(SuppressionId::of_request(&request.parse().unwrap(), now));
+            }
+            What::QuietOtherwise {
+                back,
+                minutes,
+                request,
+            } => {
+                let place = quiet.len().checked_sub(1 + back % quiet.len().max(1));
+                let place = place.map(|place| quiet[place]);
+                let until = minutes.map(|minutes| now + Millis::minutes(minutes));
+                let action = Action::Resuppress {
+                    suppression: place.unwrap_or(SuppressionId::derive(&[])),
+                    what: until.map_or(Resuppress::End, Resuppress::Until),
+                    note: "as agreed",
+                };
+                let request = format!("e-{request}");
+                push_command(&mut history, now, PEOPLE[1], &request, action);
+            }
         }
     }
     history.push(now + Millis::minutes(300), &Input::Tick);
     history
+}
+
+fn suppress(
+    what: Quieting,
+    until: Timestamp,
+    begun_with: impl FnOnce(usize, usize) -> Option<IncidentId>,
+) -> Suppress<'static> {
+    let of = |sensor, zone, kind, rule| Quieted::Detections {
+        sensor,
+        zone,
+        kind,
+        rule,
+    };
+    let target = match what {
+        Quieting::Sensor(sensor) | Quieting::OutOfService(sensor) => {
+            of(SENSORS[sensor].0, "", "", "")
+        }
+        Quieting::Kind(sensor) => of(SENSORS[sensor].0, "", SENSORS[sensor].1, ""),
+        Quieting::Zone => of("", "west", "", ""),
+        Quieting::Rule(rule) => of("", "", "", SHELVED_RULES[rule]),
+        Quieting::Incident { reading, kind } => {
+            let incident = begun_with(reading, kind);
+            Quieted::Incident(incident.unwrap_or(IncidentId::derive(&[])))
+        }
+    };
+    Suppress {
+        how: match what {
+            Quieting::OutOfService(_) => How::OutOfService,
+            _ => How::Shelved,
+        },
+        target,
+        until,
+        reason: "works",
+    }
 }
 
 fn push_reading(history: &mut History, at: Timestamp, id: &str, said: &Said) {

@@ -1,0 +1,71 @@
+//! What people have kept quiet, as incidents see it: those that nobody is called for, and members
+//! that somebody works at.
+//!
+//! An incident that is shelved goes on in every way; nobody is told that nobody has seen it. It is
+//! shelved no more when it becomes extreme (INV-16), when it is over, and when it becomes one with
+//! another that is not. A sensor that is out of service is one that says nothing.
+
+use super::{Correlator, Turn};
+use crate::decision::{Cause, Ending, Severity, Verdict};
+use crate::id::{IncidentId, SensorId};
+use crate::incident::{Incident, Source};
+use crate::time::Timestamp;
+
+impl Correlator {
+    /// Nobody is called for an incident until then, or somebody is again.
+    pub fn shelve(
+        &mut self,
+        id: IncidentId,
+        until: Option<Timestamp>,
+        cause: &Cause,
+        turn: &mut Turn<'_>,
+    ) {
+        let slot = self.slots[&id];
+        let case = self.case_mut(slot);
+        if case.incident.shelved_until == until {
+            return;
+        }
+        case.incident.shelved_until = until;
+        let state = case.state();
+        turn.decide(Verdict::IncidentShelved(state), cause.clone());
+        self.time_the_escalation(slot, turn);
+    }
+
+    /// Somebody works at a sensor: its members are blind. Returns whether one of them was silent.
+    pub fn lose_sight_of(&mut self, sensor: &SensorId) -> bool {
+        let Some(&slot) = self.by_sensor.get(sensor) else {
+            return false;
+        };
+        let source = Source::of_sensor(sensor);
+        let cluster = &mut self.case_mut(slot).cluster;
+        let was_silent = cluster.is_silent(&source);
+        cluster.silence(&source, true);
+        self.touch(slot);
+        was_silent
+    }
+
+    /// Nobody works at it any more, and it is heard.
+    pub fn see_again(&mut self, sensor: &SensorId) {
+        if let Some(&slot) = self.by_sensor.get(sensor) {
+            let source = Source::of_sensor(sensor);
+            self.case_mut(slot).cluster.silence(&source, false);
+            self.touch(slot);
+        }
+    }
+}
+
+impl Incident {
+    /// What is extreme is not hidden.
+    pub fn show_if_extreme(&mut self, unshelved: &mut Vec<(IncidentId, Ending)>) {
+        if self.severity == Severity::Extreme {
+            self.unshelve(Ending::Extreme, unshelved);
+        }
+    }
+
+    /// It is not shelved any more.
+    pub fn unshelve(&mut self, why: Ending, unshelved: &mut Vec<(IncidentId, Ending)>) {
+        if self.shelved_until.take().is_some() {
+            unshelved.push((self.id, why));
+        }
+    }
+}
