@@ -283,6 +283,7 @@ impl Host {
         } = rules.choose(recovered.bundle)?;
         window.set_city(city_of(&source));
         window.set_actuators(compiled.bundle.city.actuators.as_slice().into());
+        window.set_bundle(Arc::clone(&compiled.bundle));
         let mut catalogue = compiled.catalogue(settings.door.unregistered);
         let logical = clock.face();
         catalogue.now = Now::new(move || logical.now());

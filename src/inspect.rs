@@ -12,7 +12,7 @@ use std::path::Path;
 
 use ioc_core::decision::{DecisionHash, Step};
 use ioc_core::reading::Reading;
-use ioc_core::record::{Action, Ask, EffectNews, Frame, Input, Said, Seq};
+use ioc_core::record::{Action, Ask, EffectNews, Frame, Input, Quieted, Resuppress, Said, Seq};
 use serde_json::{Value, json};
 
 pub use verify::verify;
@@ -225,6 +225,43 @@ fn input_json(input: &Input<'_>) -> (&'static str, Value) {
                     "parameters": order.parameters,
                     "not_after": order.not_after.map(|at| at.to_string()),
                     "replaces": order.replaces.map(|key| key.to_string()),
+                }),
+                Action::Suppress(order) => {
+                    let asked = json!({
+                        "action": "suppress", "how": order.how.word(), "reason": order.reason,
+                        "until": order.until.to_string(),
+                    });
+                    let target = match order.target {
+                        Quieted::Incident(incident) => {
+                            json!({ "incident": incident.to_string() })
+                        }
+                        Quieted::Detections {
+                            sensor,
+                            zone,
+                            kind,
+                            rule,
+                        } => json!({
+                            "match": {
+                                "sensor": sensor, "zone": zone, "kind": kind, "rule": rule,
+                            },
+                        }),
+                    };
+                    joined(asked, target)
+                }
+                Action::Resuppress {
+                    suppression,
+                    what,
+                    note,
+                } => json!({
+                    "action": match what {
+                        Resuppress::Until(_) => "extend",
+                        Resuppress::End => "end",
+                    },
+                    "suppression": suppression.to_string(), "note": note,
+                    "until": match what {
+                        Resuppress::Until(until) => Some(until.to_string()),
+                        Resuppress::End => None,
+                    },
                 }),
             };
             ("command", joined(by, asked))

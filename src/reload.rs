@@ -136,6 +136,7 @@ impl Reloader {
         self.0.window.set_city(city_of(&source));
         let actuators = compiled.bundle.city.actuators.as_slice();
         self.0.window.set_actuators(actuators.into());
+        self.0.window.set_bundle(Arc::clone(&compiled.bundle));
         Ok(Reloaded::New {
             bundle: compiled.bundle.hash,
             decision,

@@ -422,6 +422,7 @@ mod tests {
                 detections: Vec::new(),
                 correlations: Vec::new(),
                 handling: ioc_core::bundle::HandlingRules::NONE,
+                suppression: ioc_core::bundle::SuppressionRules::USUAL,
                 city: ioc_core::bundle::City::default(),
             }),
         }

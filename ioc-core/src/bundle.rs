@@ -7,10 +7,11 @@ mod suppression;
 
 pub use self::suppression::{MaintenanceWindow, Schedule, SuppressionRules};
 
-use crate::decision::{Certainty, EffectClass, Severity};
+use crate::decision::{Certainty, EffectClass, Matcher, Severity};
 use crate::id::{
     ActuatorId, CommandName, IncidentKind, NodeId, ReadingKind, RuleId, SensorId, ZoneId,
 };
+use crate::limits::ZONES_DEPTH_MAX;
 use crate::place::{Polygon, Position};
 use crate::record::BundleHash;
 use crate::time::Millis;
@@ -649,6 +650,31 @@ pub enum Scale {
     Own,
 }
 
+impl Bundle {
+    /// Whether a finding of this rule about this sensor, which is in this zone, fits.
+    pub fn fits(
+        &self,
+        matcher: &Matcher,
+        sensor: &SensorId,
+        rule: &RuleId,
+        zone: Option<&ZoneId>,
+    ) -> bool {
+        let detection = || {
+            let place = self.detections.binary_search_by(|own| own.name.cmp(rule));
+            place.ok().map(|place| &self.detections[place])
+        };
+        let is_of_kind = |kind: &ReadingKind| detection().is_some_and(|own| own.kind == *kind);
+        let is_in = |wanted: &ZoneId| {
+            let zone = zone.filter(|zone| *zone != wanted);
+            zone.is_none_or(|zone| self.city.zones_around(zone).any(|own| own == wanted))
+        };
+        matcher.sensor.as_ref().is_none_or(|own| own == sensor)
+            && matcher.rule.as_ref().is_none_or(|own| own == rule)
+            && matcher.kind.as_ref().is_none_or(is_of_kind)
+            && matcher.zone.as_ref().is_none_or(is_in)
+    }
+}
+
 impl Test {
     /// What is asked of the levels, if there are any.
     pub const fn threshold(&self) -> Option<&Threshold> {
@@ -676,6 +702,21 @@ impl City {
     pub fn zone(&self, id: &ZoneId) -> Option<&Zone> {
         let place = self.zones.binary_search_by(|zone| zone.id.cmp(id));
         place.ok().map(|place| &self.zones[place])
+    }
+
+    /// The zone and those that it is part of, the innermost first, so many levels at most.
+    pub fn zones_around(&self, zone: &ZoneId) -> impl Iterator<Item = &ZoneId> {
+        let parent = |zone: &&Zone| self.zone(zone.parent.as_ref()?);
+        let zones = std::iter::successors(self.zone(zone), parent);
+        zones.take(ZONES_DEPTH_MAX).map(|zone| &zone.id)
+    }
+
+    /// The zone that a sensor is registered in or lies in.
+    pub fn zone_of(&self, sensor: &SensorId) -> Option<ZoneId> {
+        let place = self.sensors.binary_search_by(|own| own.id.cmp(sensor));
+        let sensor = &self.sensors[place.ok()?];
+        let lies_in = || self.zone_at(sensor.position?).map(|zone| zone.id.clone());
+        sensor.zone.clone().or_else(lies_in)
     }
 
     /// The zone that a place lies in: of several the one with the least id.

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use crate::bundle::{
     Actuator, Bundle, City, CorrelationRule, DetectionRule, HandlingRules, Sensor, Silence,
-    SuppressionRules, Test, Zone,
+    SuppressionRules, Test,
 };
 use crate::hash::Map;
 use crate::id::{IncidentKind, ReadingKind, RuleId, SensorId, ZoneId};
-use crate::limits::{BUNDLES_WAITING_MAX, ZONES_DEPTH_MAX};
+use crate::limits::BUNDLES_WAITING_MAX;
 use crate::network::Networks;
 use crate::place::Position;
 use crate::record::BundleHash;
@@ -201,10 +201,7 @@ impl Rules {
 
     /// The zone and those that it is part of, the innermost first, so many levels at most.
     pub(crate) fn zones_around(&self, zone: &ZoneId) -> impl Iterator<Item = &ZoneId> {
-        let first = self.bundle.city.zone(zone);
-        let parent = |zone: &&Zone| self.bundle.city.zone(zone.parent.as_ref()?);
-        let zones = std::iter::successors(first, parent);
-        zones.take(ZONES_DEPTH_MAX).map(|zone| &zone.id)
+        self.bundle.city.zones_around(zone)
     }
 
     /// What evidence that a person gives names in place of a rule.

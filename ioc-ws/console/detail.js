@@ -16,8 +16,9 @@ const EVIDENCE_MAX = 8;
 const DECISIONS_MAX = 1000;
 
 export class Detail {
-  /** `onStep(id, step)`, `onSelect(id)`; `placeOf(incident)`; `cityNow()`, as `cityOf` made it. */
-  constructor({ root, onStep, onSelect, placeOf, cityNow }) {
+  /** `onStep(id, step)`, `onSelect(id)`, `onQuiet(sensor)`; `placeOf(incident)`; `cityNow()`, as
+   * `cityOf` made it. */
+  constructor({ root, onStep, onSelect, placeOf, cityNow, onQuiet }) {
     Object.assign(this, { root, onStep, onSelect, placeOf, cityNow });
     this.forget();
     root.addEventListener("click", (event) => {
@@ -25,6 +26,8 @@ export class Detail {
       if (step) onStep(this.id, step.dataset.step);
       const other = event.target.closest("[data-other-incident]");
       if (other) onSelect(other.dataset.otherIncident);
+      const sensor = event.target.closest("[data-quiet-sensor]");
+      if (sensor) onQuiet(sensor.dataset.quietSensor);
       const run = event.target.closest("[data-run]");
       if (run) this.toggle(Number(run.dataset.run));
     });
@@ -205,7 +208,11 @@ export class Detail {
     const sensor = city.sensorById.get(evidence.sensor);
     const reading = this.store.readings.get(evidence.sensor);
     const title = sensor?.name ?? evidence.sensor;
-    const name = el("td", { title }, el("code", {}, evidence.sensor));
+    const quiet = {
+      type: "button", class: "other", "data-quiet-sensor": evidence.sensor,
+      title: `${title}: keep this sensor quiet…`, "data-testid": "quiet-sensor",
+    };
+    const name = el("td", { title }, el("button", quiet, evidence.sensor));
     const unit = sensor?.unit ?? reading?.unit;
     // Who is not of the city, such as a call centre, says with each reading where it holds.
     const away = city.apart(incident.position, sensor?.position);

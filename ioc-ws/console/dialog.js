@@ -5,6 +5,7 @@
 
 import { el } from "./dom.js";
 import { passedOver } from "./handling.js";
+import { DURATIONS } from "./kept.js";
 import { spoken } from "./words.js";
 
 /** As on the server. */
@@ -31,6 +32,8 @@ const ASKS = {
     must: true,
   },
   all_clear: { title: "All clear", fields: [], note: "Who saw that it is over, and how", must: true },
+  shelve: { title: "Shelve", fields: [["for_s", "For how long", DURATIONS]], note: "Why", must: true },
+  extend: { title: "Extend", fields: [["for_s", "From now", DURATIONS]], note: "May be said" },
   open: {
     title: "Open an incident",
     fields: [["kind", "What kind", null], severities("Severity")],

@@ -65,16 +65,27 @@ export function handlingPart(incident, may, pending, you) {
   if (incident.condition !== "cleared") {
     others.push(["all_clear", [null, "All clear…", "Somebody who is there says that it is over"]]);
   }
+  if (incident.condition !== "cleared" && incident.severity !== "extreme") {
+    others.push(
+      incident.shelved_until
+        ? ["unshelve", [null, "Unshelve", "Let people be called for it again"]]
+        : ["shelve", [null, "Shelve…", "Nobody is called for it for a while; it is counted and goes on"]],
+    );
+  }
   if (you && incident.handled_by === you.actor && incident.handling !== "merged") {
     others.push(["undo", [null, "Undo", "Take back my own last step"]]);
   }
   const more = others.map(([step, words]) => button(step, words, may, pending));
   const hint = may.ok ? null : el("p", { class: "hint", "data-testid": "command-hint" }, may.why);
   const passed = passedOn(incident);
+  const shelved = incident.shelved_until
+    ? `Shelved until ${clock(Date.parse(incident.shelved_until))}: nobody is called for it`
+    : null;
   return el(
     "div",
     { class: "action", "data-testid": "handling" },
     passed && el("p", { class: "escalated", "data-testid": "escalated" }, passed),
+    shelved && el("p", { class: "hint", "data-testid": "shelved" }, shelved),
     standing(incident),
     first && mainButton(first, may, pending),
     el("div", { class: "steps" }, ...buttons, ...more),

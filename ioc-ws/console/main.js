@@ -8,6 +8,7 @@ import { ask, asks } from "./dialog.js";
 import { byId, el, setText, shape } from "./dom.js";
 import { Feed } from "./feed.js";
 import { Health } from "./health.js";
+import { Kept, askToKeepQuiet } from "./kept.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
 import { CityMap } from "./map.js";
@@ -52,9 +53,16 @@ const detail = new Detail({
   onSelect: select,
   placeOf,
   cityNow: () => map.city,
+  onQuiet: (sensor) => keepQuiet({ sensor }),
 });
 detail.onLoaded = planDraw;
 const actuators = new Actuators({ root: byId("actuators"), onOrder: operate });
+const kept = new Kept({
+  root: byId("kept"),
+  onEnd: endQuiet,
+  onExtend: extendQuiet,
+  onAdd: () => keepQuiet(),
+});
 const health = new Health({ onLoaded: planDraw });
 const live = new Live({
   url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/v1/stream`,
@@ -188,10 +196,46 @@ async function take(id, step) {
   if (said === null) return;
   pending.add(id);
   planDraw();
-  const answer = await live.command(step, { incident: id, ...said });
+  const answer = await live.command(...orderOf(step, id, said));
   pending.delete(id);
   if (answer.type === "refused") toast(`Not done: ${answer.message}`);
   planDraw();
+}
+
+/** The order of a step, as the server takes it. */
+function orderOf(step, id, said) {
+  if (step === "shelve") {
+    return [step, { incident: id, for_s: Number(said.for_s), reason: said.note }];
+  }
+  if (step === "unshelve") {
+    const shelving = [...store.suppressions.values()].find(({ incident_id }) => incident_id === id);
+    return ["end", { suppression: shelving?.id }];
+  }
+  return [step, { incident: id, ...said }];
+}
+
+/** Keeps detections quiet; the form may begin with a sensor. */
+async function keepQuiet(initial = {}) {
+  const allowed = may();
+  if (!allowed.ok) return toast(allowed.why);
+  const order = await askToKeepQuiet(initial, map.city.sensors.map(({ id }) => id));
+  if (order === null) return;
+  const { action, ...said } = order;
+  const answer = await live.command(action, said);
+  if (answer.type === "refused") toast(`Not kept quiet: ${answer.message}`);
+}
+
+async function endQuiet(suppression) {
+  const answer = await live.command("end", { suppression });
+  if (answer.type === "refused") toast(`Not ended: ${answer.message}`);
+}
+
+async function extendQuiet(suppression) {
+  const said = await ask("extend", null);
+  if (said === null) return;
+  const order = { suppression, for_s: Number(said.for_s), note: said.note };
+  const answer = await live.command("extend", order);
+  if (answer.type === "refused") toast(`Not extended: ${answer.message}`);
 }
 
 /** Opens an incident that no sensor knows of, in the middle of the map. */
@@ -235,6 +279,7 @@ function draw() {
   map.update({ store, selected, evidence, now, sensors: sensorsChanged });
   sensorsChanged = false;
   actuators.draw({ store, may: may() });
+  kept.draw({ store, may: may() });
   drawBar(now);
   drawBanner();
 }

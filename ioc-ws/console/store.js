@@ -28,6 +28,7 @@ export function emptyStore() {
     silent: new Map(),
     silentTotal: 0,
     commands: new Map(),
+    suppressions: new Map(),
     readings: new Map(),
   };
 }
@@ -87,6 +88,7 @@ function applySnapshot(store, message) {
   store.silent = new Map(message.sensors_silent.map((sensor) => [sensor.id, sensor]));
   store.silentTotal = message.sensors_silent_total;
   store.commands = new Map(message.commands.map((command) => [command.actuator, command]));
+  store.suppressions = new Map(message.suppressions.map((each) => [each.id, each]));
   store.readings = new Map(message.readings.map((reading) => [reading.sensor, reading]));
   return { all: true };
 }
@@ -108,6 +110,8 @@ function applyFrame(store, frame) {
 function applyDecision(store, decision, change) {
   if (decision.command) {
     applyCommand(store, decision);
+  } else if (decision.suppression) {
+    applySuppression(store, decision);
   } else if (decision.incident) {
     change.incidents.add(decision.incident.id);
     applyIncident(store, decision);
@@ -131,6 +135,17 @@ function applyCommand(store, decision) {
   const told = { updated_seq: decision.seq, updated_at: decision.at };
   if (!last) makeRoomForACommand(store);
   store.commands.set(actuator, { ...decision.command, ...told });
+}
+
+/** What is kept quiet; what is so no more is left to REST. */
+function applySuppression(store, decision) {
+  const { id, ended } = decision.suppression;
+  if (ended) {
+    store.suppressions.delete(id);
+    return;
+  }
+  const told = { updated_seq: decision.seq, updated_at: decision.at };
+  store.suppressions.set(id, { ...decision.suppression, ...told });
 }
 
 function makeRoomForACommand(store) {
@@ -238,8 +253,9 @@ export function survivor(store, id) {
 /** Whether an incident is not over. */
 export const isOpen = (incident) => incident.ended_at === null;
 
-/** Whether nobody has seen it, although it is not over. */
-export const isNew = (incident) => isOpen(incident) && incident.handling === "new";
+/** Whether nobody has seen it, although it is not over, and somebody is to be called. */
+export const isNew = (incident) =>
+  isOpen(incident) && incident.handling === "new" && !incident.shelved_until;
 
 const rank = (incident) => SEVERITIES.indexOf(incident.severity);
 
@@ -293,6 +309,7 @@ export function toSnapshot(store) {
     sensors_silent: sorted(store.silent),
     sensors_silent_total: store.silentTotal,
     commands: sorted(store.commands),
+    suppressions: sorted(store.suppressions),
     readings: sorted(store.readings),
   };
 }

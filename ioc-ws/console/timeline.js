@@ -77,6 +77,10 @@ function happened({ decision, rose, updates }, id) {
       return incident.parent ? `Caused by ${incident.parent}` : "Its cause is not known";
     case "incident_escalated":
       return passedOn(incident) ?? "Passed on";
+    case "incident_shelved":
+      return `Shelved until ${clock(Date.parse(incident.shelved_until))}`;
+    case "incident_unshelved":
+      return "Shelved no more";
     case "incident_rated":
       return `Rated ${incident.severity}`;
     default:

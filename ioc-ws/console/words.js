@@ -98,6 +98,10 @@ export function told(decision, placeOf) {
         return { verb: "passed on", text: here, note: incident.escalated_to.replaceAll("_", " ") };
       case "incident_rated":
         return { verb: "rated", text: here, note: `${incident.severity} ${by(decision)}`.trim() };
+      case "incident_shelved": {
+        const until = clock(Date.parse(incident.shelved_until));
+        return { verb: "shelved", text: here, note: `until ${until} ${by(decision)}`.trim() };
+      }
       default: {
         const verb = type.replace("incident_", "").replaceAll("_", " ");
         return { verb, text: here, note: by(decision) };
@@ -114,6 +118,13 @@ export function told(decision, placeOf) {
     const verb = type.replace("command_", "").replaceAll("_", " ");
     const note = type === "command_sent" ? by(decision) : (answer?.detail ?? "");
     return { verb, text: `${spoken(command)} ${actuator}`, note };
+  }
+  if (decision.suppression) {
+    const { suppression } = decision;
+    const verb = type.replace("suppression_", "").replaceAll("_", " ");
+    const { match, incident_id, reason, ended } = suppression;
+    const what = incident_id ?? Object.values(match).join(", ");
+    return { verb, text: `Kept quiet: ${what}`, note: ended ? spoken(ended) : reason };
   }
   if (type === "rules_changed") {
     return { verb: "rules", text: "Rules changed", note: decision.bundle.slice(0, 12) };

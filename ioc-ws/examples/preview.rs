@@ -173,6 +173,7 @@ impl Evening {
             readings: 1,
             parent: None,
             escalated: None,
+            shelved_until: None,
         };
         self.incidents.push(state.clone());
         let evidence = self.evidence(which, None);

@@ -6,11 +6,13 @@
 //! order does, which is the core's to decide.
 
 use crossbeam_channel::{Receiver, Sender, TrySendError};
-use ioc_core::decision::{Condition, Handling, RefusalCode, Step};
+use ioc_core::decision::{Condition, Handling, How, RefusalCode, Step, Target};
 use ioc_core::id::{
-    Actor, ActuatorId, CommandKey, CommandName, IncidentId, IncidentKind, RequestId,
+    Actor, ActuatorId, CommandKey, CommandName, IncidentId, IncidentKind, RequestId, SuppressionId,
 };
-use ioc_core::record::{Action, Ask, Open, Operate, Said, Seq};
+use ioc_core::record::{
+    Action, Ask, Open, Operate, Quieted, Resuppress, Said, Seq, Suppress,
+};
 use ioc_core::time::Timestamp;
 use tokio::sync::oneshot;
 
@@ -25,6 +27,34 @@ pub enum Order {
     Open(OpenOrder),
     /// To have an actuator do something.
     Operate(OperateOrder),
+    /// To keep something quiet.
+    Suppress(SuppressOrder),
+    /// To have what is kept quiet end at another time, or now.
+    Resuppress(ResuppressOrder),
+}
+
+/// What is to be kept quiet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SuppressOrder {
+    /// Shelved, or out of service.
+    pub how: How,
+    /// What.
+    pub target: Target,
+    /// Until when, in logical time.
+    pub until: Timestamp,
+    /// Why; never empty.
+    pub reason: Box<str>,
+}
+
+/// What is to become of what is kept quiet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResuppressOrder {
+    /// Which.
+    pub suppression: SuppressionId,
+    /// What.
+    pub what: Resuppress,
+    /// What is said to it; empty if nothing.
+    pub note: Box<str>,
 }
 
 /// What is asked about an incident.
@@ -89,7 +119,30 @@ impl Order {
                 not_after: order.not_after,
                 replaces: order.replaces,
             }),
+            Self::Suppress(order) => Action::Suppress(Suppress {
+                how: order.how,
+                target: quieted(&order.target),
+                until: order.until,
+                reason: &order.reason,
+            }),
+            Self::Resuppress(order) => Action::Resuppress {
+                suppression: order.suppression,
+                what: order.what,
+                note: &order.note,
+            },
         }
+    }
+}
+
+fn quieted(target: &Target) -> Quieted<'_> {
+    match target {
+        Target::Incident(incident) => Quieted::Incident(*incident),
+        Target::Detections(matcher) => Quieted::Detections {
+            sensor: matcher.sensor.as_ref().map_or("", |own| own.as_str()),
+            zone: matcher.zone.as_ref().map_or("", |own| own.as_str()),
+            kind: matcher.kind.as_ref().map_or("", |own| own.as_str()),
+            rule: matcher.rule.as_ref().map_or("", |own| own.as_str()),
+        },
     }
 }
 
@@ -211,6 +264,17 @@ const fn sentence(code: RefusalCode) -> &'static str {
         }
         RefusalCode::WouldBeCircle => {
             "it would be among its own causes, or the chain of causes would be too long"
+        }
+        RefusalCode::MatchesNothing => {
+            "no rule, kind or zone has this name, so nothing would be kept quiet"
+        }
+        RefusalCode::TooManySuppressions => {
+            "as much is kept quiet as may be; end some, or match more at once"
+        }
+        RefusalCode::UnknownSuppression => "nothing that is kept quiet has this id any more",
+        RefusalCode::ExtremeNotShelved => "what is extreme is not hidden",
+        RefusalCode::SetByConfiguration => {
+            "it is a maintenance window of the configuration: it can be ended, not extended"
         }
     }
 }

@@ -64,6 +64,7 @@ impl Controls {
                 incident: state, ..
             }
             | Verdict::IncidentRated(state)
+            | Verdict::IncidentShelved(state)
             | Verdict::IncidentEscalated(state) => {
                 if let Some(severity) = self.severities.get_mut(&state.id) {
                     *severity = state.severity;
@@ -77,6 +78,7 @@ impl Controls {
             | Verdict::SensorSound(..)
             | Verdict::RulesChanged(_)
             | Verdict::CommandRefused(_)
+            | Verdict::Suppression(..)
             | Verdict::Command(..) => true,
         }
     }

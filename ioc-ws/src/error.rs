@@ -44,9 +44,9 @@ impl From<RefusalReason> for ApiError {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             RefusalReason::Core(code) | RefusalReason::Standing(code, ..) => match code {
-                RefusalCode::UnknownIncident | RefusalCode::UnknownActuator => {
-                    StatusCode::NOT_FOUND
-                }
+                RefusalCode::UnknownIncident
+                | RefusalCode::UnknownActuator
+                | RefusalCode::UnknownSuppression => StatusCode::NOT_FOUND,
                 RefusalCode::AlreadyAcknowledged
                 | RefusalCode::AlreadyPending
                 | RefusalCode::NotPending
@@ -61,13 +61,15 @@ impl From<RefusalReason> for ApiError {
                 | RefusalCode::DifferentRules
                 | RefusalCode::NoSuchSource
                 | RefusalCode::NothingLeft
+                | RefusalCode::ExtremeNotShelved
+                | RefusalCode::SetByConfiguration
                 | RefusalCode::WouldBeCircle => StatusCode::CONFLICT,
-                RefusalCode::CommandNotAllowed | RefusalCode::UnknownKind => {
-                    StatusCode::BAD_REQUEST
-                }
-                RefusalCode::TooManyPending | RefusalCode::TooManyIncidents => {
-                    StatusCode::SERVICE_UNAVAILABLE
-                }
+                RefusalCode::CommandNotAllowed
+                | RefusalCode::UnknownKind
+                | RefusalCode::MatchesNothing => StatusCode::BAD_REQUEST,
+                RefusalCode::TooManyPending
+                | RefusalCode::TooManyIncidents
+                | RefusalCode::TooManySuppressions => StatusCode::SERVICE_UNAVAILABLE,
             },
         };
         Self::new(status, reason.code(), reason.message())

@@ -7,7 +7,8 @@ use ioc_core::decision::{
 };
 use ioc_core::decision::{Cause, Certainty, Condition, Decision, DecisionHash, Handling};
 use ioc_core::decision::{IncidentState, Released, SensorState, Severity, Verdict};
-use ioc_core::id::{CommandKey, IncidentId};
+use ioc_core::decision::{Ending, How, Matcher, SuppressionChange, SuppressionState, Target};
+use ioc_core::id::{CommandKey, IncidentId, SuppressionId};
 use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
 
@@ -34,6 +35,7 @@ pub(crate) fn incident(name: &str) -> IncidentState {
         readings: 2,
         parent: None,
         escalated: None,
+        shelved_until: None,
     }
 }
 
@@ -164,6 +166,39 @@ pub(crate) fn command_of(change: CommandChange, actuator: &str, request: &str) -
         }),
     };
     Verdict::Command(change, Box::new(state))
+}
+
+/// Something that is kept quiet, as this change leaves it.
+pub(crate) fn suppression(change: SuppressionChange) -> Verdict {
+    suppression_of(change, "console-7f3a")
+}
+
+/// That of a request.
+pub(crate) fn suppression_of(change: SuppressionChange, request: &str) -> Verdict {
+    let extended = matches!(change, SuppressionChange::Extended);
+    let started = change == SuppressionChange::Started;
+    let state = SuppressionState {
+        id: SuppressionId::derive(&[request]),
+        how: How::Shelved,
+        target: Target::Detections(Matcher {
+            zone: Some("z21".parse().unwrap()),
+            kind: Some("water_level".parse().unwrap()),
+            ..Matcher::default()
+        }),
+        by: "console".parse().unwrap(),
+        reason: "the weir is cleaned".into(),
+        window: None,
+        from: at(1042),
+        until: at(if extended { 8242 } else { 4642 }),
+        detections: if started { 0 } else { 2 },
+        let_through: u64::from(!started),
+        sensors: match started {
+            true => Vec::new(),
+            false => vec![("wl-0412".parse().unwrap(), 2)],
+        },
+        ended: (change == SuppressionChange::Ended).then_some(Ending::Expired),
+    };
+    Verdict::Suppression(change, Box::new(state))
 }
 
 pub(crate) fn sensor_state(sensor: &str) -> SensorState {

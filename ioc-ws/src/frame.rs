@@ -18,8 +18,9 @@ use crate::auth::Desk;
 use crate::feed::{Entry, Head, SnapshotReason};
 use crate::filter::{Filter, FilterText};
 use crate::handling::HandleText;
-use crate::view::{Commanded, Incident, Picture, Sample, Silent};
-use crate::wire::{CommandJson, Hex, IncidentJson, SensorJson, Text};
+use crate::suppressions::{MatchText, SuppressText};
+use crate::view::{Commanded, Incident, Picture, Sample, Silent, Suppressed};
+use crate::wire::{CommandJson, Hex, IncidentJson, SensorJson, SuppressionJson, Text};
 
 /// What a client says. Members that are not known are ignored, types that are not known are not.
 #[derive(Debug, Deserialize)]
@@ -62,6 +63,10 @@ pub(crate) struct CommandText {
     pub action: String,
     pub incident: Option<String>,
     pub actuator: Option<String>,
+    /// What is kept quiet, by its id.
+    pub suppression: Option<String>,
+    pub r#match: Option<MatchText>,
+    pub for_s: Option<f64>,
     #[serde(flatten)]
     pub operate: OperateText,
     #[serde(flatten)]
@@ -75,6 +80,20 @@ pub(crate) struct OperateText {
     pub parameters: Option<serde_json::Value>,
     pub not_after_s: Option<f64>,
     pub replaces: Option<String>,
+}
+
+impl CommandText {
+    /// What it says about keeping something quiet.
+    pub(crate) fn suppress(&self) -> SuppressText {
+        SuppressText {
+            how: None,
+            r#match: self.r#match.clone(),
+            for_s: self.for_s,
+            reason: self.handle.reason.clone(),
+            note: self.handle.note.clone(),
+            incident: self.incident.clone(),
+        }
+    }
 }
 
 impl ClientMessage {
@@ -254,6 +273,7 @@ pub(crate) fn snapshot(picture: &Picture, filter: &Filter) -> Utf8Bytes {
         sensors_silent: Vec<SilentJson<'a>>,
         sensors_silent_total: usize,
         commands: Vec<CommandedJson<'a>>,
+        suppressions: Vec<SuppressedJson<'a>>,
         readings: Vec<SampleJson<'a>>,
     }
     let shown = |incident: &&Arc<Incident>| {
@@ -264,6 +284,9 @@ pub(crate) fn snapshot(picture: &Picture, filter: &Filter) -> Utf8Bytes {
     let incidents = picture.incidents.iter().filter(shown);
     let commands = picture.commands.iter().filter(shows_command);
     let silent = picture.silent.iter().filter(shows_silent);
+    // What is about no place is shown to everybody.
+    let suppressions = picture.suppressions.iter();
+    let suppressions = suppressions.filter(|each| each.state.ended.is_none());
     let json = SnapshotJson {
         seq: picture.head.seq,
         hash: Hex(&picture.head.hash.0),
@@ -274,6 +297,9 @@ pub(crate) fn snapshot(picture: &Picture, filter: &Filter) -> Utf8Bytes {
         sensors_silent: silent.map(|each| SilentJson::from(&**each)).collect(),
         sensors_silent_total: picture.silent_total,
         commands: commands.map(|each| CommandedJson::from(&**each)).collect(),
+        suppressions: suppressions
+            .map(|each| SuppressedJson::from(&**each))
+            .collect(),
         readings: picture
             .samples
             .iter()
@@ -418,6 +444,25 @@ impl<'a> From<&'a Commanded> for CommandedJson<'a> {
             command: CommandJson::from(&command.state),
             updated_seq: command.seq,
             updated_at: Text(command.at),
+        }
+    }
+}
+
+/// Something that is kept quiet: as decisions show it, and since when it stands so.
+#[derive(Serialize)]
+pub(crate) struct SuppressedJson<'a> {
+    #[serde(flatten)]
+    suppression: SuppressionJson<'a>,
+    updated_seq: DecisionSeq,
+    updated_at: Text<Timestamp>,
+}
+
+impl<'a> From<&'a Suppressed> for SuppressedJson<'a> {
+    fn from(suppressed: &'a Suppressed) -> Self {
+        Self {
+            suppression: SuppressionJson::from(&suppressed.state),
+            updated_seq: suppressed.seq,
+            updated_at: Text(suppressed.at),
         }
     }
 }

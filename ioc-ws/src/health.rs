@@ -87,6 +87,8 @@ impl Health {
             | Verdict::IncidentHandled { .. }
             | Verdict::IncidentEscalated(_)
             | Verdict::IncidentRated(_)
+            | Verdict::IncidentShelved(_)
+            | Verdict::Suppression(..)
             | Verdict::IncidentSplit { .. }
             | Verdict::IncidentEvidenceMoved { .. }
             | Verdict::RulesChanged(_)

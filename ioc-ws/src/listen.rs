@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use futures_util::{Stream, StreamExt};
+use ioc_core::decision::How;
 use ioc_core::id::RequestId;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -19,6 +20,7 @@ use crate::command::Order;
 use crate::frame::{self, ClientMessage, CloseCode, CommandText, Hello};
 use crate::handling;
 use crate::session::Ending;
+use crate::suppressions;
 use crate::telemetry;
 use crate::window::Shared;
 
@@ -193,10 +195,26 @@ fn asked(command: &CommandText, shared: &Shared) -> Result<Asked, String> {
             let now = shared.options.now();
             Order::Operate(actuators::order(actuator, &command.operate, now)?)
         }
+        "shelve" | "out_of_service" => {
+            let how = match command.action.as_str() {
+                "shelve" => How::Shelved,
+                _ => How::OutOfService,
+            };
+            let now = shared.options.now();
+            Order::Suppress(suppressions::suppress(how, &command.suppress(), now)?)
+        }
+        action @ ("extend" | "end") => {
+            let id = command.suppression.as_deref();
+            let id = suppressions::id(id.ok_or_else(|| missing("suppression"))?)?;
+            let now = shared.options.now();
+            let text = command.suppress();
+            Order::Resuppress(suppressions::resuppress(action, id, &text, now)?)
+        }
         other => {
             return Err(format!(
-                "the actions are: {}, open, operate; not {other}",
-                handling::ACTIONS.join(", ")
+                "the actions are: {}, open, operate, {}; not {other}",
+                handling::ACTIONS.join(", "),
+                suppressions::ACTIONS.join(", ")
             ));
         }
     };

@@ -45,6 +45,8 @@ pub struct WindowOptions {
     pub silent_listed_max: usize,
     /// Of how many actuators the last command is held; that which has been over longest goes first.
     pub commanded_actuators_max: usize,
+    /// How much of what was kept quiet, and is no more, is held; the oldest goes first.
+    pub ended_suppressions_max: usize,
     /// How many commands may wait for the host; a further one is refused as `busy`.
     pub commands_max: usize,
     /// How many commands of one session may be under way; a further one is refused as `busy`.
@@ -85,6 +87,7 @@ impl WindowOptions {
             ended_incidents_max: 500,
             silent_listed_max: 10_000,
             commanded_actuators_max: 8_192,
+            ended_suppressions_max: 500,
             commands_max: 256,
             session_commands_max: 16,
             round_bytes_max: 1 << 20,

@@ -17,10 +17,12 @@ use ioc_core::decision::{
     SensorState,
 };
 use ioc_core::decision::{Dismissal, Handling, Named, Refusal, Step, Tier};
+use ioc_core::decision::{Ending, How, SuppressionChange};
 use ioc_core::decision::{Severity, Verdict};
+use ioc_core::id::SuppressionId;
 use ioc_core::place::Position;
 use ioc_core::record::BundleHash;
-use ioc_core::time::Millis;
+use ioc_core::time::{Millis, Timestamp};
 use serde_json::Value;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
@@ -106,7 +108,7 @@ fn every_type() -> Vec<Decision> {
     ];
     let verdicts = verdicts.into_iter().chain(changes.map(examples::command));
     let verdicts = verdicts.chain(by_people()).chain(every_step());
-    let verdicts = verdicts.chain(of_faults);
+    let verdicts = verdicts.chain(of_faults).chain(of_quiet());
     let decision = |(verdict, seq)| Decision {
         cause: cause_of(&verdict),
         ..examples::decision(seq, verdict)
@@ -148,6 +150,17 @@ fn by_people() -> Vec<Verdict> {
             about: About::Kind("riot".parse().unwrap()),
         }),
     ]
+}
+
+/// What is kept quiet on purpose.
+fn of_quiet() -> impl Iterator<Item = Verdict> {
+    let changes = SuppressionChange::ALL.iter().copied();
+    let refused = Verdict::CommandRefused(Refusal {
+        code: RefusalCode::MatchesNothing,
+        about: About::Suppression(SuppressionId::derive(&["console-7f3a"])),
+    });
+    let of_incidents = [shelved("c", Some(at(4642))), shelved("c", None), refused];
+    changes.map(examples::suppression).chain(of_incidents)
 }
 
 /// One decision of each step that a person takes.
@@ -263,6 +276,29 @@ fn cause_of(verdict: &Verdict) -> Cause {
             ..Cause::default()
         },
         Verdict::RulesChanged(_) => Cause::default(),
+        Verdict::Suppression(change, state) => match change {
+            SuppressionChange::Started => by_console(),
+            SuppressionChange::Extended => Cause {
+                note: "it takes longer".into(),
+                ..by_console()
+            },
+            SuppressionChange::Updated => Cause::default(),
+            SuppressionChange::EndingSoon => Cause {
+                due: Some(state.until - Millis::minutes(10)),
+                ..Cause::default()
+            },
+            SuppressionChange::Ended => Cause {
+                due: Some(state.until),
+                ..Cause::default()
+            },
+        },
+        Verdict::IncidentShelved(incident) => match incident.shelved_until {
+            Some(_) => by_console(),
+            None => Cause {
+                due: Some(at(4642)),
+                ..Cause::default()
+            },
+        },
         Verdict::Command(CommandChange::Expired | CommandChange::NotConfirmed, command) => Cause {
             due: Some(match command.confirmed_by {
                 None => command.not_after,
@@ -281,6 +317,13 @@ fn cause_of(verdict: &Verdict) -> Cause {
                 ..Cause::default()
             }
         }
+    }
+}
+
+fn by_console() -> Cause {
+    Cause {
+        request: Some(("console-7f3a".parse().unwrap(), "console".parse().unwrap())),
+        ..Cause::default()
     }
 }
 
@@ -317,6 +360,8 @@ fn every_message() -> Vec<String> {
     let sample = sample();
     view.apply(&published[0], true);
     view.apply(&published[13], true);
+    let started = published.iter().find(|each| each.decision.verdict.suppression().is_some());
+    view.apply(started.unwrap(), true);
     view.sample(Arc::clone(&sample));
     let mut entry = crate::examples::entry(every_type().remove(0));
     entry.json = published[0].json.clone();
@@ -491,6 +536,11 @@ fn story() -> Vec<Decision> {
             DISMISSED,
         ),
         handled(30, Step::Undo, "f", DISMISSED, Handling::New),
+        quiet(31, SuppressionChange::Started, "q-1"),
+        quiet(32, SuppressionChange::Started, "q-2"),
+        quiet(33, SuppressionChange::Updated, "q-2"),
+        examples::decision(34, shelved("f", Some(at(4642)))),
+        quiet(35, SuppressionChange::Ended, "q-1"),
     ]
 }
 
@@ -525,6 +575,17 @@ fn handled(seq: u64, step: Step, name: &str, before: Handling, after: Handling) 
 fn escalated(name: &str) -> Verdict {
     Verdict::IncidentEscalated(IncidentState {
         escalated: Some(Tier::ShiftSupervisor),
+        ..incident(name)
+    })
+}
+
+fn quiet(seq: u64, change: SuppressionChange, request: &str) -> Decision {
+    examples::decision(seq, examples::suppression_of(change, request))
+}
+
+fn shelved(name: &str, shelved_until: Option<Timestamp>) -> Verdict {
+    Verdict::IncidentShelved(IncidentState {
+        shelved_until,
         ..incident(name)
     })
 }
@@ -591,6 +652,9 @@ fn each_word_of_the_protocol_stands_in_the_page() {
     let reasons_of_dismissal = Dismissal::ALL.iter().map(|each| each.word());
     let tiers = Tier::ALL.iter().map(|each| each.word());
     let actions = crate::handling::ACTIONS.iter().copied();
+    let actions = actions.chain(crate::suppressions::ACTIONS);
+    let hows = How::ALL.iter().map(|each| each.word());
+    let endings = Ending::ALL.iter().map(|each| each.word());
     let words = types
         .chain(progress)
         .chain(answers)
@@ -599,6 +663,8 @@ fn each_word_of_the_protocol_stands_in_the_page() {
         .chain(reasons_of_dismissal)
         .chain(tiers)
         .chain(actions)
+        .chain(hows)
+        .chain(endings)
         .chain(severities)
         .chain(codes)
         .chain(refusals)

@@ -12,19 +12,21 @@ use bytes::Bytes;
 use ioc_core::CodecError;
 use ioc_core::codec::{Put, Take};
 use ioc_core::decision::{Cause, CommandChange, Decision, DecisionHash, DecisionSeq, Verdict};
+use ioc_core::decision::SuppressionChange;
 use ioc_core::id::Actor;
 use ioc_core::time::Timestamp;
 
 use crate::feed::Head;
 use crate::health::Health;
 use crate::milestones::Milestones;
-use crate::view::{Commanded, Incident, Silent};
+use crate::view::{Commanded, Incident, Silent, Suppressed};
 
 /// The format of the bytes.
-pub const VIEW_FORMAT: u16 = 2;
+pub const VIEW_FORMAT: u16 = 3;
 
 /// The formats that are read: before the second there were no commands to actuators and no
-/// health of sensors, and nothing was known of who did what but acknowledge.
+/// health of sensors, and nothing was known of who did what but acknowledge; before the third
+/// nothing was kept quiet.
 pub const VIEW_FORMATS_READ: RangeInclusive<u16> = 1..=VIEW_FORMAT;
 
 /// A view, apart from what comes again by itself.
@@ -38,6 +40,8 @@ pub(crate) struct Saved {
     /// The last command to each actuator, sorted by actuator.
     pub commands: Vec<Arc<Commanded>>,
     pub health: Health,
+    /// What is kept quiet, and was, sorted by id.
+    pub suppressions: Vec<Arc<Suppressed>>,
 }
 
 impl Saved {
@@ -62,6 +66,10 @@ impl Saved {
             put_person(&mut out, incident.handled.as_ref());
         }
         self.health.put(&mut out);
+        out.put_u32(self.suppressions.len() as u32);
+        for suppressed in &self.suppressions {
+            put_decision(&mut out, &kept_quiet(suppressed));
+        }
         out
     }
 
@@ -94,6 +102,12 @@ impl Saved {
             }
             health = Health::take(&mut take)?;
         }
+        let mut suppressions = Vec::new();
+        if format >= 3 {
+            for _ in 0..take.u32()? {
+                suppressions.push(Arc::new(take_suppressed(&mut take)?));
+            }
+        }
         let incidents = incidents.into_iter().map(Arc::new).collect();
         take.end()?;
         Ok(Self {
@@ -102,6 +116,7 @@ impl Saved {
             silent,
             commands,
             health,
+            suppressions,
         })
     }
 }
@@ -205,6 +220,29 @@ fn take_command(take: &mut Take<'_>) -> Result<Commanded, CodecError> {
         return Err(CodecError("no command"));
     };
     Ok(Commanded {
+        state: *state,
+        seq: told.seq,
+        at: told.at,
+    })
+}
+
+/// The decision that told how something that is kept quiet stands.
+fn kept_quiet(suppressed: &Suppressed) -> Decision {
+    let state = Box::new(suppressed.state.clone());
+    Decision {
+        seq: suppressed.seq,
+        at: suppressed.at,
+        verdict: Verdict::Suppression(SuppressionChange::Updated, state),
+        cause: Cause::default(),
+    }
+}
+
+fn take_suppressed(take: &mut Take<'_>) -> Result<Suppressed, CodecError> {
+    let told = take_decision(take)?;
+    let Verdict::Suppression(_, state) = told.verdict else {
+        return Err(CodecError("nothing that is kept quiet"));
+    };
+    Ok(Suppressed {
         state: *state,
         seq: told.seq,
         at: told.at,

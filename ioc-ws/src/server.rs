@@ -24,7 +24,9 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use crate::error::ApiError;
 use crate::window::Shared;
-use crate::{actuators, console, handling, rest, sensors, session, telemetry};
+use crate::{
+    actuators, console, handling, preview, rest, sensors, session, suppressions, telemetry,
+};
 
 /// The version of the stream that we speak.
 const SUBPROTOCOL: &str = "ioc.v1";
@@ -47,6 +49,13 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/actuators", get(actuators::list))
         .route("/api/v1/actuators/{id}", get(actuators::one))
         .route("/api/v1/actuators/{id}/commands", post(actuators::command))
+        .route(
+            "/api/v1/suppressions",
+            get(suppressions::list).post(suppressions::begin),
+        )
+        .route("/api/v1/suppressions/preview", post(preview::preview))
+        .route("/api/v1/suppressions/{id}", get(suppressions::one))
+        .route("/api/v1/suppressions/{id}/{action}", post(suppressions::act))
         .route("/api/v1/decisions", get(rest::decisions))
         .route("/api/v1/sensors/silent", get(rest::sensors_silent))
         .route("/api/v1/sensors/health", get(sensors::health))

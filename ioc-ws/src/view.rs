@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 
 use ioc_core::decision::{CommandChange, CommandState, Condition, Decision, DecisionSeq, Handling};
-use ioc_core::decision::{IncidentState, SensorState, Verdict};
-use ioc_core::id::{Actor, ActuatorId, IncidentId, ReadingKind, RuleId, SensorId};
+use ioc_core::decision::{IncidentState, SensorState, SuppressionState, Verdict};
+use ioc_core::id::{Actor, ActuatorId, IncidentId, ReadingKind, RuleId, SensorId, SuppressionId};
 use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
@@ -140,6 +140,15 @@ pub(crate) struct Commanded {
     pub at: Timestamp,
 }
 
+/// Something that is kept quiet on purpose, or was, as it stands.
+#[derive(Debug)]
+pub(crate) struct Suppressed {
+    pub state: SuppressionState,
+    /// The decision that told it.
+    pub seq: DecisionSeq,
+    pub at: Timestamp,
+}
+
 /// The picture while it is being kept.
 #[derive(Debug)]
 pub(crate) struct View {
@@ -150,6 +159,9 @@ pub(crate) struct View {
     ended: VecDeque<(IncidentId, DecisionSeq)>,
     silent: BTreeMap<SensorId, Arc<Silent>>,
     commands: BTreeMap<ActuatorId, Arc<Commanded>>,
+    suppressions: BTreeMap<SuppressionId, Arc<Suppressed>>,
+    /// What is kept quiet no more, oldest first: at most `ended_suppressions_max`.
+    unsuppressed: VecDeque<SuppressionId>,
     health: Health,
     samples: BTreeMap<SensorId, Arc<Sample>>,
     latest: Option<Arc<Picture>>,
@@ -164,6 +176,8 @@ impl View {
             ended: VecDeque::new(),
             silent: BTreeMap::new(),
             commands: BTreeMap::new(),
+            suppressions: BTreeMap::new(),
+            unsuppressed: VecDeque::new(),
             health: Health::default(),
             samples: BTreeMap::new(),
             latest: None,
@@ -178,6 +192,7 @@ impl View {
             silent: self.silent.values().cloned().collect(),
             commands: self.commands.values().cloned().collect(),
             health: self.health.clone(),
+            suppressions: self.suppressions.values().cloned().collect(),
         }
     }
 
@@ -204,7 +219,15 @@ impl View {
             .map(|command| (command.state.actuator.clone(), command))
             .collect();
         self.health = saved.health;
+        let ended = saved.suppressions.iter();
+        let ended = ended.filter(|each| each.state.ended.is_some());
+        let mut ended: Vec<_> = ended.map(|each| (each.seq, each.state.id)).collect();
+        ended.sort_unstable();
+        self.unsuppressed = ended.into_iter().map(|(_, id)| id).collect();
+        let suppressions = saved.suppressions.into_iter();
+        self.suppressions = suppressions.map(|each| (each.state.id, each)).collect();
         self.forget_ended();
+        self.forget_unsuppressed();
     }
 
     /// Whether a decision is in the view already.
@@ -239,6 +262,7 @@ impl View {
             | Verdict::RulesChanged(_)
             | Verdict::CommandRefused(_) => {}
             Verdict::Command(change, state) => self.apply_command(*change, state, decision),
+            Verdict::Suppression(_, state) => self.apply_suppression(state, decision),
             Verdict::IncidentMerged { into, .. } => {
                 self.apply_incident(published, control);
                 if let Some(survivor) = self.incidents.get_mut(into) {
@@ -256,6 +280,7 @@ impl View {
             | Verdict::IncidentEvidenceMoved { .. }
             | Verdict::IncidentEscalated(_)
             | Verdict::IncidentRated(_)
+            | Verdict::IncidentShelved(_)
             | Verdict::IncidentAcknowledged(_) => self.apply_incident(published, control),
         }
     }
@@ -299,6 +324,28 @@ impl View {
         };
         let actuator = state.actuator.clone();
         self.commands.insert(actuator, Arc::new(command));
+    }
+
+    /// Applies a decision about what is kept quiet.
+    fn apply_suppression(&mut self, state: &SuppressionState, decision: &Decision) {
+        let suppressed = Suppressed {
+            state: state.clone(),
+            seq: decision.seq,
+            at: decision.at,
+        };
+        self.suppressions.insert(state.id, Arc::new(suppressed));
+        if state.ended.is_some() {
+            self.unsuppressed.push_back(state.id);
+            self.forget_unsuppressed();
+        }
+    }
+
+    fn forget_unsuppressed(&mut self) {
+        while self.unsuppressed.len() > self.options.ended_suppressions_max
+            && let Some(id) = self.unsuppressed.pop_front()
+        {
+            self.suppressions.remove(&id);
+        }
     }
 
     /// Forgets the command that has been over longest if there are too many.
@@ -348,6 +395,7 @@ impl View {
             silent: listed.cloned().collect(),
             silent_total: self.silent.len(),
             commands: self.commands.values().cloned().collect(),
+            suppressions: self.suppressions.values().cloned().collect(),
             health: HealthPicture::of(&self.health, self.options.silent_listed_max),
             samples: self.samples.values().cloned().collect(),
             snapshot: OnceLock::new(),
@@ -368,6 +416,8 @@ pub(crate) struct Picture {
     pub silent_total: usize,
     /// Sorted by actuator.
     pub commands: Vec<Arc<Commanded>>,
+    /// Sorted by id; what is over too.
+    pub suppressions: Vec<Arc<Suppressed>>,
     pub health: HealthPicture,
     /// Sorted by sensor.
     pub samples: Vec<Arc<Sample>>,

@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use axum::Router;
 use bytes::Bytes;
 use ioc_core::CodecError;
-use ioc_core::bundle::Actuator;
+use ioc_core::bundle::{Actuator, Bundle};
 use ioc_core::id::{Actor, RequestId};
 use ioc_core::record::Seq;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -43,6 +43,7 @@ pub(crate) struct Shared {
     closing: watch::Sender<bool>,
     city: RwLock<Option<CityFile>>,
     actuators: RwLock<Arc<[Actuator]>>,
+    bundle: RwLock<Option<Arc<Bundle>>>,
 }
 
 /// The city as consoles draw it.
@@ -76,6 +77,7 @@ impl Window {
             closing: watch::Sender::new(false),
             city: RwLock::new(None),
             actuators: RwLock::default(),
+            bundle: RwLock::default(),
             options,
         };
         let shared = Arc::new(shared);
@@ -130,6 +132,13 @@ impl Window {
         *shown.unwrap_or_else(PoisonError::into_inner) = actuators;
     }
 
+    /// Knows the rules and the city that hold, by which it is told what a suppression would have
+    /// hidden.
+    pub fn set_bundle(&self, bundle: Arc<Bundle>) {
+        let held = self.shared.bundle.write();
+        *held.unwrap_or_else(PoisonError::into_inner) = Some(bundle);
+    }
+
     /// The last decision that consoles can see.
     pub fn head(&self) -> Head {
         self.shared.kept.feed.head()
@@ -178,6 +187,12 @@ impl Shared {
     pub(crate) fn actuators(&self) -> Arc<[Actuator]> {
         let shown = self.actuators.read();
         Arc::clone(&shown.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The rules and the city that hold, if the host has said so.
+    pub(crate) fn bundle(&self) -> Option<Arc<Bundle>> {
+        let held = self.bundle.read();
+        held.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The end of it all, to wait for.

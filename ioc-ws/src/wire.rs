@@ -9,7 +9,8 @@ use std::fmt;
 use bytes::Bytes;
 use ioc_core::decision::{About, Cause, CommandState, Decision, DecisionHash, Evidence};
 use ioc_core::decision::{Handling, IncidentState, Refusal, SensorFault, SensorState, Verdict};
-use ioc_core::id::{CommandKey, IncidentId, NodeId};
+use ioc_core::decision::{Matcher, SuppressionState, Target};
+use ioc_core::id::{CommandKey, IncidentId, NodeId, SuppressionId};
 use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
 use serde::Serialize;
@@ -83,11 +84,16 @@ enum SubjectJson<'a> {
         actuator_id: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
         kind: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        suppression_id: Option<Text<SuppressionId>>,
         #[serde(flatten, skip_serializing_if = "Option::is_none")]
         standing: Option<StandingJson>,
     },
     Command {
         command: CommandJson<'a>,
+    },
+    Suppression {
+        suppression: SuppressionJson<'a>,
     },
 }
 
@@ -114,6 +120,7 @@ impl<'a> From<&'a Verdict> for SubjectJson<'a> {
             | Verdict::IncidentLinked(incident)
             | Verdict::IncidentEscalated(incident)
             | Verdict::IncidentRated(incident)
+            | Verdict::IncidentShelved(incident)
             | Verdict::IncidentAcknowledged(incident) => Self::Incident {
                 incident: IncidentJson::from(incident),
                 into: None,
@@ -157,6 +164,9 @@ impl<'a> From<&'a Verdict> for SubjectJson<'a> {
             Verdict::Command(_, command) => Self::Command {
                 command: CommandJson::from(&**command),
             },
+            Verdict::Suppression(_, suppression) => Self::Suppression {
+                suppression: SuppressionJson::from(&**suppression),
+            },
         }
     }
 }
@@ -165,10 +175,12 @@ impl<'a> SubjectJson<'a> {
     fn refused(refusal: &'a Refusal) -> Self {
         let (mut incident_id, mut actuator_id) = (None, None);
         let (mut kind, mut standing) = (None, None);
+        let mut suppression_id = None;
         match &refusal.about {
             About::Incident(incident) => incident_id = Some(Text(*incident)),
             About::Actuator(actuator) => actuator_id = Some(actuator.as_str()),
             About::Kind(own) => kind = Some(own.as_str()),
+            About::Suppression(own) => suppression_id = Some(Text(*own)),
             About::Standing {
                 incident,
                 handling,
@@ -187,6 +199,7 @@ impl<'a> SubjectJson<'a> {
             incident_id,
             actuator_id,
             kind,
+            suppression_id,
             standing,
         }
     }
@@ -260,6 +273,89 @@ impl<'a> From<&'a CommandState> for CommandJson<'a> {
     }
 }
 
+/// Something that is kept quiet, in decisions, snapshots and REST answers.
+#[derive(Serialize)]
+pub(crate) struct SuppressionJson<'a> {
+    id: Text<SuppressionId>,
+    how: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#match: Option<MatchJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    incident_id: Option<Text<IncidentId>>,
+    by: &'a str,
+    reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<&'a str>,
+    from: Text<Timestamp>,
+    until: Text<Timestamp>,
+    detections: u64,
+    let_through: u64,
+    sensors: Vec<KeptJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended: Option<&'static str>,
+}
+
+/// Which detections are meant.
+#[derive(Serialize)]
+pub(crate) struct MatchJson<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sensor: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    zone: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'a str>,
+}
+
+/// How much of a sensor was kept quiet.
+#[derive(Serialize)]
+struct KeptJson<'a> {
+    sensor: &'a str,
+    detections: u32,
+}
+
+impl<'a> From<&'a SuppressionState> for SuppressionJson<'a> {
+    fn from(state: &'a SuppressionState) -> Self {
+        let (matcher, incident) = match &state.target {
+            Target::Detections(matcher) => (Some(matcher), None),
+            Target::Incident(incident) => (None, Some(*incident)),
+        };
+        let sensors = state.sensors.iter();
+        Self {
+            id: Text(state.id),
+            how: state.how.word(),
+            r#match: matcher.map(MatchJson::from),
+            incident_id: incident.map(Text),
+            by: state.by.as_str(),
+            reason: &state.reason,
+            window: state.window.as_ref().map(|window| window.as_str()),
+            from: Text(state.from),
+            until: Text(state.until),
+            detections: state.detections,
+            let_through: state.let_through,
+            sensors: sensors
+                .map(|(sensor, count)| KeptJson {
+                    sensor: sensor.as_str(),
+                    detections: *count,
+                })
+                .collect(),
+            ended: state.ended.map(|ending| ending.word()),
+        }
+    }
+}
+
+impl<'a> From<&'a Matcher> for MatchJson<'a> {
+    fn from(matcher: &'a Matcher) -> Self {
+        Self {
+            sensor: matcher.sensor.as_ref().map(|own| own.as_str()),
+            zone: matcher.zone.as_ref().map(|own| own.as_str()),
+            kind: matcher.kind.as_ref().map(|own| own.as_str()),
+            rule: matcher.rule.as_ref().map(|own| own.as_str()),
+        }
+    }
+}
+
 /// The parameters of a command: whoever took the order has seen to it that they are an object.
 fn parameters(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::Object(Map::new()))
@@ -278,6 +374,8 @@ pub(crate) struct IncidentJson<'a> {
     dismissed_as: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     escalated_to: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shelved_until: Option<Text<Timestamp>>,
     position: Option<[f64; 2]>,
     radius_m: u32,
     zone: &'a str,
@@ -299,6 +397,7 @@ impl<'a> From<&'a IncidentState> for IncidentJson<'a> {
             handling: incident.handling.word(),
             dismissed_as: incident.handling.dismissal().map(|reason| reason.word()),
             escalated_to: incident.escalated.map(|tier| tier.word()),
+            shelved_until: incident.shelved_until.map(Text),
             position: incident.position.map(Position::to_degrees),
             radius_m: incident.radius_m,
             zone: incident.zone.as_str(),

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use ioc_core::decision::{Decision, DecisionHash};
 use ioc_core::id::IncidentId;
-use ioc_core::record::{Action, Ask, Command, Seq};
+use ioc_core::record::{Action, Ask, Command, Quieted, Seq, Suppress};
 
 use super::Summary;
 use super::story::Story;
@@ -137,5 +137,14 @@ fn readdressed<'a>(
             note,
         },
         Action::Open(open) => Action::Open(open),
+        Action::Suppress(suppress) => Action::Suppress(Suppress {
+            target: match suppress.target {
+                Quieted::Incident(id) => Quieted::Incident(find(id)?),
+                Quieted::Detections { .. } => suppress.target,
+            },
+            ..suppress
+        }),
+        // By the request and the time, which are the same.
+        Action::Resuppress { .. } => action,
     })
 }

@@ -57,11 +57,16 @@ pub fn summary(compiled: &Compiled) -> String {
         detections,
         correlations,
         handling: _,
+        suppression,
         city,
     } = compiled.bundle.as_ref();
     let hash = blake3::Hash::from_bytes(hash.0).to_hex();
+    let windows = match suppression.windows.len() {
+        0 => String::new(),
+        count => format!(", {}", counted(count, "maintenance window")),
+    };
     format!(
-        "{}, {}, {}, {}, {}, {}; bundle {}",
+        "{}, {}, {}, {}, {}, {}{windows}; bundle {}",
         counted(compiled.kinds.count(), "kind"),
         counted(detections.len(), "detection"),
         counted(correlations.len(), "correlation"),

@@ -7,17 +7,21 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ioc_core::bundle::{Bundle, City, DetectionRule, Scale, Sensor, Side, Test, Threshold};
+use ioc_core::bundle::{
+    Bundle, City, DetectionRule, Scale, Sensor, Side, SuppressionRules, Test, Threshold,
+};
 use ioc_core::decision::Severity;
 use ioc_gateway::catalogue::{Catalogue, Now, Registered, Unregistered};
 use ioc_gateway::commands::CommandBook;
 use ioc_gateway::formats::{Mappings, Nodes};
 
 use super::city::{self, OtherUnits};
+use super::field::Section;
 use super::kinds::Kinds;
 use super::mappings;
 use super::mistake::{Mistakes, Place};
 use super::rules::Rules;
+use super::suggest::did_you_mean;
 use super::source::{CITY, KINDS, MAPPINGS, RULES, Source, SourceFile};
 use super::yaml::{self, Node};
 
@@ -76,6 +80,7 @@ impl Source {
             &Place::whole(shown),
             &mut mistakes,
         );
+        fit_windows(&city, &trees, &rules.suppression, &mut mistakes);
         let mappings = self
             .file(MAPPINGS)
             .and_then(|file| tree(file, &mut mistakes))
@@ -86,6 +91,7 @@ impl Source {
             detections: rules.detections,
             correlations: rules.correlations,
             handling: rules.handling,
+            suppression: rules.suppression,
             city,
         };
         mistakes.or(Some(Compiled {
@@ -204,6 +210,45 @@ fn fit_levels(
             sensor.scale = Scale::Own;
         }
     }
+}
+
+/// Makes sure that the zones and sensors of maintenance windows are of the city.
+fn fit_windows(
+    city: &City,
+    trees: &[Node],
+    rules: &SuppressionRules,
+    mistakes: &mut Mistakes,
+) {
+    for window in &rules.windows {
+        let path = format!("suppression.windows.{}.match", window.name);
+        let mut places = trees.iter();
+        let place = places.find_map(|root| place_of_window(root, window.name.as_str()));
+        let place = place.unwrap_or_else(|| Place::whole(RULES));
+        if let Some(zone) = &window.matching.zone
+            && city.zone(zone).is_none()
+        {
+            let names = city.zones.iter().map(|zone| zone.id.as_str());
+            let hint = did_you_mean(zone.as_str(), names);
+            mistakes.add(&place, &path, format!("the city has no zone `{zone}`{hint}"));
+        }
+        if let Some(sensor) = &window.matching.sensor
+            && city.sensors.binary_search_by(|own| own.id.cmp(sensor)).is_err()
+        {
+            let what = format!("the city has no sensor `{sensor}`; register it, or match its kind");
+            mistakes.add(&place, &path, what);
+        }
+    }
+}
+
+/// Where it is written what a window matches.
+fn place_of_window(root: &Node, name: &str) -> Option<Place> {
+    let unheard = &mut Mistakes::default();
+    let suppression = Section::root(root, unheard)?.optional("suppression")?;
+    let windows = Section::of(&suppression, unheard)?.optional("windows")?;
+    let windows = Section::of(&windows, unheard)?;
+    let (_, window) = windows.entries().find(|(entry, _)| entry.key == name)?;
+    let matching = Section::of(&window, unheard)?.optional("match")?;
+    Some(matching.node.place.clone())
 }
 
 /// What is wrong with a sensor's own levels under these rules of its kind.

@@ -16,10 +16,11 @@ pub mod fault;
 pub mod sequence;
 pub mod correlation;
 pub mod handling;
+pub mod suppression;
 
 use std::collections::BTreeMap;
 
-use ioc_core::bundle::{CorrelationRule, DetectionRule, HandlingRules};
+use ioc_core::bundle::{CorrelationRule, DetectionRule, HandlingRules, SuppressionRules};
 use ioc_core::rules::BY_PERSON;
 
 use super::field::{Field, Section};
@@ -37,6 +38,8 @@ pub struct Rules {
     pub correlations: Vec<CorrelationRule>,
     /// What is asked of people.
     pub handling: HandlingRules,
+    /// What may be kept quiet.
+    pub suppression: SuppressionRules,
 }
 
 impl Rules {
@@ -100,7 +103,16 @@ impl Rules {
         written.check_effects(&correlations, mistakes);
         written.warn_of_unused(&detections, &correlations, warnings);
         let handling = written.handling.as_ref();
+        let suppression = written.suppression.as_ref();
+        let known = suppression::Known {
+            kinds: detections.iter().map(|rule| rule.kind.as_str()).collect(),
+            rules: written.detections.keys().map(String::as_str).collect(),
+        };
+        let suppression = suppression.map_or(SuppressionRules::USUAL, |field| {
+            suppression::read(field, &known, mistakes)
+        });
         Self {
+            suppression,
             detections,
             correlations,
             handling: handling
@@ -121,6 +133,7 @@ struct Written<'a> {
     detections: BTreeMap<String, Rule<'a>>,
     correlations: BTreeMap<String, Rule<'a>>,
     handling: Option<Field<'a>>,
+    suppression: Option<Field<'a>>,
 }
 
 impl<'a> Written<'a> {
@@ -131,15 +144,10 @@ impl<'a> Written<'a> {
         let detections = file.optional("detections");
         let correlations = file.optional("correlations");
         let handling = file.optional("handling");
+        let suppression = file.optional("suppression");
         file.finish(mistakes);
-        match (&self.handling, handling) {
-            (Some(first), Some(second)) => {
-                let what = format!("is already at {}; write one of them", first.node.place);
-                second.wrong(mistakes, what);
-            }
-            (None, handling @ Some(_)) => self.handling = handling,
-            (_, None) => {}
-        }
+        take_once(&mut self.handling, handling, mistakes);
+        take_once(&mut self.suppression, suppression, mistakes);
         if let Some(field) = detections {
             self.add(&field, |written| &mut written.detections, mistakes);
         }
@@ -235,6 +243,22 @@ impl<'a> Written<'a> {
                 warnings.add(rule.place, &rule.field.path, what);
             }
         }
+    }
+}
+
+/// Takes a section that stands in one of the files.
+fn take_once<'a>(
+    taken: &mut Option<Field<'a>>,
+    found: Option<Field<'a>>,
+    mistakes: &mut Mistakes,
+) {
+    match (&taken, found) {
+        (Some(first), Some(second)) => {
+            let what = format!("is already at {}; write one of them", first.node.place);
+            second.wrong(mistakes, what);
+        }
+        (None, found @ Some(_)) => *taken = found,
+        (_, None) => {}
     }
 }
 

@@ -5,7 +5,8 @@
 
 use std::cell::Cell;
 
-use ioc_core::bundle::{Along, City, CorrelationRule, DetectionRule, HandlingRules, Report, Test};
+use ioc_core::bundle::{Along, City, CorrelationRule, DetectionRule, HandlingRules, Report};
+use ioc_core::bundle::{SuppressionRules, Test};
 use ioc_core::decision::{Certainty, Released, Severity};
 use ioc_core::place::Position;
 use ioc_core::reading::{Attributes, Reading};
@@ -64,6 +65,7 @@ fn bundle(hash: BundleHash, correlates: bool) -> Arc<Bundle> {
         detections: vec![detection],
         correlations: correlates.then_some(correlation).into_iter().collect(),
         handling: HandlingRules::NONE,
+        suppression: SuppressionRules::USUAL,
         city: City::default(),
     })
 }

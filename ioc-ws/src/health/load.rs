@@ -101,6 +101,8 @@ impl Load {
             | Verdict::IncidentHandled { .. }
             | Verdict::IncidentEscalated(_)
             | Verdict::IncidentRated(_)
+            | Verdict::IncidentShelved(_)
+            | Verdict::Suppression(..)
             | Verdict::IncidentSplit { .. }
             | Verdict::IncidentEvidenceMoved { .. }
             | Verdict::SensorReturned(_)

@@ -46,6 +46,7 @@ pub fn incident(name: &str) -> IncidentState {
         readings: 2,
         parent: None,
         escalated: None,
+        shelved_until: None,
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Actuator, ActuatorCommand, Along, Bundle, City, CorrelationRule, DetectionRule, HandlingRules,
+    Actuator, ActuatorCommand, Along, Bundle, City, CorrelationRule, DetectionRule, HandlingRules, SuppressionRules,
     Level, Report, Scale, Sensor, Side, Silence, Test, Threshold,
 };
 use ioc_core::decision::{Certainty, EffectClass, Severity};
@@ -79,6 +79,7 @@ fn bundle(name: u8, flood_level: f64, fire_sources: u32) -> Arc<Bundle> {
             correlation("flood", "water-high", 1, 1),
         ],
         handling: HandlingRules::NONE,
+        suppression: SuppressionRules::USUAL,
         city: City {
             zones: Vec::new(),
             sensors: (0..).zip(SENSORS).map(sensor).collect(),

@@ -1,0 +1,278 @@
+//! What a suppression would have hidden: looked up in what was decided of late, before it is asked
+//! for.
+//!
+//! Arrives: the text of an order that is not given. Leaves: which detections fit it, and the
+//! incidents that they were evidence of. Promise: nothing is judged anew and nothing changes; what
+//! is looked through is what the ring holds of the last day, and the answer says from when on.
+//! Bounded: the ring, and so many incidents and sensors are named. Next: `suppressions.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::response::Response;
+use ioc_core::bundle::Bundle;
+use ioc_core::decision::{Decision, IncidentState, Matcher, Severity, Target, Verdict};
+use ioc_core::id::{IncidentId, RuleId, SensorId, ZoneId};
+use ioc_core::time::{Millis, Timestamp};
+use serde::Serialize;
+
+use crate::error::ApiError;
+use crate::feed::Batch;
+use crate::frame;
+use crate::rest::{ok, to_json};
+use crate::suppressions::{MatchText, matcher, text_of};
+use crate::window::Shared;
+use crate::wire::Text;
+
+/// How far back is looked.
+const HORIZON: Millis = Millis::minutes(24 * 60);
+/// How many incidents, and how many sensors, are named.
+const NAMED_MAX: usize = 100;
+
+/// `POST /api/v1/suppressions/preview`: what this would have hidden in the last day.
+pub(crate) async fn preview(
+    State(shared): State<Arc<Shared>>,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let text = text_of(&body).map_err(ApiError::bad_request)?;
+    let target = target(text.incident.as_deref(), text.r#match.as_ref());
+    let target = target.map_err(ApiError::bad_request)?;
+    let bundle = shared.bundle();
+    let bundle =
+        bundle.ok_or_else(|| ApiError::not_found("no_rules", "no rules are configured"))?;
+    // What the host handed over before this question is in the ring once the picture is there.
+    shared.kept.picture().await;
+    let (head, batches) = shared.kept.feed.newest(usize::MAX);
+    let now = shared.options.now().max(head.at);
+    let looked = tokio::task::spawn_blocking(move || {
+        let mut hidden = Hidden::new(target, bundle, now);
+        hidden.look_through(&batches);
+        to_json(&hidden.told())
+    });
+    let json = looked.await.map_err(|_| {
+        let status = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
+        ApiError::new(status, "failed", "it could not be looked up")
+    })?;
+    Ok(ok(json))
+}
+
+fn target(incident: Option<&str>, text: Option<&MatchText>) -> Result<Target, String> {
+    match (incident, text) {
+        (Some(incident), None) => frame::incident_id(incident).map(Target::Incident),
+        (None, Some(text)) => matcher(text).map(Target::Detections),
+        (Some(_), Some(_)) | (None, None) => {
+            Err("say what in `match`, or which `incident`".to_owned())
+        }
+    }
+}
+
+/// What would have been hidden.
+struct Hidden {
+    target: Target,
+    bundle: Arc<Bundle>,
+    from: Timestamp,
+    to: Timestamp,
+    /// Whether all of the time is held.
+    complete: bool,
+    decisions: u64,
+    /// The detections that fit, each sensor and rule once.
+    detections: BTreeSet<(SensorId, RuleId)>,
+    incidents: BTreeMap<IncidentId, Seen>,
+    /// Silences and faults of sensors.
+    of_sensors: u64,
+    /// How often somebody was called because nobody had seen the incident.
+    calls: u64,
+    /// Whether a sensor lies in what fits, by its name, so that zones are looked up once each.
+    zones: BTreeMap<SensorId, Option<ZoneId>>,
+}
+
+/// An incident that had evidence which fits.
+struct Seen {
+    state: IncidentState,
+    evidence: u64,
+    fits: u64,
+    gravest: Severity,
+}
+
+impl Hidden {
+    fn new(target: Target, bundle: Arc<Bundle>, now: Timestamp) -> Self {
+        Self {
+            target,
+            bundle,
+            from: now - HORIZON,
+            to: now,
+            complete: false,
+            decisions: 0,
+            detections: BTreeSet::new(),
+            incidents: BTreeMap::new(),
+            of_sensors: 0,
+            calls: 0,
+            zones: BTreeMap::new(),
+        }
+    }
+
+    fn look_through(&mut self, batches: &[Arc<Batch>]) {
+        let oldest = batches.first().and_then(|batch| batch.after(0).first());
+        self.complete = oldest.is_none_or(|entry| {
+            let from_the_beginning = entry.decision.seq == 1;
+            from_the_beginning || entry.decision.at <= self.from
+        });
+        if let Some(entry) = oldest.filter(|_| !self.complete) {
+            self.from = entry.decision.at;
+        }
+        let from = self.from;
+        let entries = batches.iter().flat_map(|batch| batch.after(0));
+        for entry in entries.filter(|entry| entry.decision.at >= from) {
+            self.decisions += 1;
+            self.look_at(&entry.decision);
+        }
+    }
+
+    fn look_at(&mut self, decision: &Decision) {
+        let target = self.target.clone();
+        match &target {
+            Target::Incident(asked) => self.look_at_incident(*asked, decision),
+            Target::Detections(matcher) => self.look_for(matcher, decision),
+        }
+    }
+
+    /// Of an incident that is shelved nothing is hidden but that nobody has seen it.
+    fn look_at_incident(&mut self, asked: IncidentId, decision: &Decision) {
+        let about_it = decision.verdict.incident().filter(|own| own.id == asked);
+        if let (Some(_), Verdict::IncidentEscalated(_)) = (about_it, &decision.verdict) {
+            self.calls += 1;
+        }
+    }
+
+    fn look_for(&mut self, matcher: &Matcher, decision: &Decision) {
+        if let Some(state) = decision.verdict.incident() {
+            let mut fits = 0;
+            for evidence in &decision.cause.evidence {
+                let zone = self.zone_of(&evidence.sensor, &state.zone);
+                let (sensor, rule) = (&evidence.sensor, &evidence.rule);
+                if self.bundle.fits(matcher, sensor, rule, zone.as_ref()) {
+                    fits += 1;
+                    self.detections.insert((sensor.clone(), rule.clone()));
+                }
+            }
+            self.count(state, decision.cause.evidence.len() as u64, fits);
+            return;
+        }
+        let begins = matches!(
+            decision.verdict,
+            Verdict::SensorSilent(_) | Verdict::SensorFaulty(..)
+        );
+        if let (true, Some(sensor), Some(rule)) =
+            (begins, decision.verdict.sensor(), &decision.cause.rule)
+        {
+            let fits = self
+                .bundle
+                .fits(matcher, &sensor.id, rule, Some(&sensor.zone));
+            self.of_sensors += u64::from(fits);
+        }
+    }
+
+    fn count(&mut self, state: &IncidentState, evidence: u64, fits: u64) {
+        let seen = self.incidents.entry(state.id).or_insert_with(|| Seen {
+            state: state.clone(),
+            evidence: 0,
+            fits: 0,
+            gravest: state.severity,
+        });
+        seen.evidence += evidence;
+        seen.fits += fits;
+        seen.gravest = seen.gravest.max(state.severity);
+        seen.state = state.clone();
+    }
+
+    /// The zone of a sensor; of one that is not registered, that of its incident.
+    fn zone_of(&mut self, sensor: &SensorId, of_incident: &ZoneId) -> Option<ZoneId> {
+        let city = &self.bundle.city;
+        let zones = &mut self.zones;
+        let known = zones
+            .entry(sensor.clone())
+            .or_insert_with(|| city.zone_of(sensor));
+        Some(known.as_ref().unwrap_or(of_incident).clone())
+    }
+
+    fn told(&self) -> PreviewJson<'_> {
+        let mut fit: Vec<_> = self.incidents.values().collect();
+        fit.retain(|seen| seen.fits > 0);
+        // Those of which nothing would have been told first, then the gravest.
+        fit.sort_by_key(|seen| {
+            let gravest = std::cmp::Reverse(seen.gravest);
+            (!seen.is_whole(), gravest, seen.state.opened_at, seen.state.id)
+        });
+        let mut sensors: Vec<&SensorId> = self.detections.iter().map(|(id, _)| id).collect();
+        sensors.dedup();
+        PreviewJson {
+            from: Text(self.from),
+            to: Text(self.to),
+            complete: self.complete,
+            decisions: self.decisions,
+            detections: self.detections.len(),
+            sensors_total: sensors.len(),
+            sensors: sensors
+                .iter()
+                .take(NAMED_MAX)
+                .map(|sensor| sensor.as_str())
+                .collect(),
+            of_sensors: self.of_sensors,
+            calls: self.calls,
+            never_opened: fit.iter().filter(|seen| seen.is_whole()).count(),
+            incidents_total: fit.len(),
+            incidents: fit.iter().take(NAMED_MAX).map(|seen| seen.told()).collect(),
+        }
+    }
+}
+
+impl Seen {
+    /// Whether nothing would have been told of it: all that it rests on fits, and none of it was
+    /// extreme, which is never hidden.
+    fn is_whole(&self) -> bool {
+        self.fits == self.evidence && self.gravest < Severity::Extreme
+    }
+
+    fn told(&self) -> SeenJson<'_> {
+        SeenJson {
+            id: Text(self.state.id),
+            kind: self.state.kind.as_str(),
+            severity: self.gravest.word(),
+            zone: self.state.zone.as_str(),
+            opened_at: Text(self.state.opened_at),
+            evidence: self.evidence,
+            hidden: self.fits,
+            never_opened: self.is_whole(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct PreviewJson<'a> {
+    from: Text<Timestamp>,
+    to: Text<Timestamp>,
+    complete: bool,
+    decisions: u64,
+    detections: usize,
+    sensors_total: usize,
+    sensors: Vec<&'a str>,
+    of_sensors: u64,
+    calls: u64,
+    never_opened: usize,
+    incidents_total: usize,
+    incidents: Vec<SeenJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct SeenJson<'a> {
+    id: Text<IncidentId>,
+    kind: &'a str,
+    severity: &'static str,
+    zone: &'a str,
+    opened_at: Text<Timestamp>,
+    evidence: u64,
+    hidden: u64,
+    never_opened: bool,
+}
