@@ -28,6 +28,7 @@ use crate::map;
 use crate::progress;
 use crate::recover::{self, RecoverError};
 use crate::reload;
+use crate::quiet::{self, QuietArgs, QuietError};
 use crate::reload::command::{ReloadArgs, ReloadError};
 use crate::rules::Rules;
 use crate::scenarios::{self, TestError, TestOptions};
@@ -83,6 +84,8 @@ enum Command {
     Reload(ReloadArgs),
     /// How rules that tell nobody would have decided, beside the live ones
     Shadow(ShadowArgs),
+    /// What is kept quiet on purpose, by whom, why, until when; and orders to keep something quiet
+    Quiet(QuietArgs),
     /// Show what a message becomes by the mappings, and why
     Map(MapArgs),
     /// Print the settings with their defaults, each explained
@@ -402,6 +405,7 @@ impl Cli {
             Command::Check(args) => check_configuration(&args),
             Command::Reload(args) => reload_rules(args),
             Command::Shadow(args) => block_on(shadow::http::command(args)),
+            Command::Quiet(args) => keep_quiet(args),
             Command::Map(args) => map_message(&args),
             Command::Config => print(settings::DEFAULTS),
             Command::DeadLetters(args) => block_on(letters::command(args)),
@@ -608,6 +612,15 @@ fn check_configuration(args: &CheckArgs) -> Result<(), Failure> {
         }),
         Err(error) => Failure::output(&error),
     }
+}
+
+fn keep_quiet(args: QuietArgs) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::failed(&error))?;
+    let done = runtime.block_on(quiet::command(args));
+    done.map_err(|error| match error {
+        QuietError::Usage(_) => Failure::new(Failure::USAGE, &error),
+        error => Failure::failed(&error),
+    })
 }
 
 fn reload_rules(args: ReloadArgs) -> Result<(), Failure> {

@@ -38,6 +38,7 @@ pub mod why;
 pub mod map;
 pub mod key;
 pub mod letters;
+pub mod quiet;
 pub mod streams;
 pub mod simulate;
 pub mod send;

@@ -726,3 +726,28 @@ impl City {
             .find(|zone| zone.areas.iter().any(|area| area.contains(place)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p5_zones_are_looked_through_so_deep_and_no_deeper() {
+        let id = |number: usize| format!("z-{number:02}").parse::<ZoneId>().unwrap();
+        let zone = |number: usize| Zone {
+            id: id(number),
+            name: String::new(),
+            parent: number.checked_sub(1).map(id),
+            areas: Vec::new(),
+        };
+        let city = City {
+            zones: (0..=ZONES_DEPTH_MAX).map(zone).collect(),
+            ..City::default()
+        };
+        let innermost = id(ZONES_DEPTH_MAX);
+        let around: Vec<_> = city.zones_around(&innermost).collect();
+        assert_eq!(around.len(), ZONES_DEPTH_MAX);
+        assert_eq!((around[0], around[1]), (&innermost, &id(ZONES_DEPTH_MAX - 1)));
+        assert!(!around.contains(&&id(0)));
+    }
+}

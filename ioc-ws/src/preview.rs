@@ -276,3 +276,132 @@ struct SeenJson<'a> {
     hidden: u64,
     never_opened: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use ioc_core::bundle::{City, HandlingRules, Sensor, SuppressionRules, Zone};
+    use ioc_core::decision::{Cause, Evidence};
+    use ioc_core::record::BundleHash;
+
+    use super::*;
+    use crate::examples::{at, decision, entry, incident, opened, silent};
+
+    /// A sensor in a zone that is part of another.
+    fn bundle() -> Arc<Bundle> {
+        let zone = |id: &str, parent: Option<&str>| Zone {
+            id: id.parse().unwrap(),
+            name: id.into(),
+            parent: parent.map(|parent| parent.parse().unwrap()),
+            areas: Vec::new(),
+        };
+        let sensor = Sensor {
+            id: "wl-1".parse().unwrap(),
+            kind: "water_level".parse().unwrap(),
+            unit: String::new(),
+            position: None,
+            zone: Some("z-in".parse().unwrap()),
+            interval: None,
+            warning: None,
+            danger: None,
+            scale: ioc_core::bundle::Scale::OfKind,
+        };
+        Arc::new(Bundle {
+            hash: BundleHash([0; 32]),
+            detections: Vec::new(),
+            correlations: Vec::new(),
+            handling: HandlingRules::NONE,
+            suppression: SuppressionRules::USUAL,
+            city: City {
+                zones: vec![zone("z-in", Some("z-out")), zone("z-out", None)],
+                sensors: vec![sensor],
+                ..City::default()
+            },
+        })
+    }
+
+    /// Opened by these sensors.
+    fn by(seq: u64, name: &str, sensors: &[&str]) -> Decision {
+        let evidence = sensors.iter().map(|sensor| Evidence {
+            reading: format!("r-{seq}").parse().unwrap(),
+            seq,
+            sensor: sensor.parse().unwrap(),
+            rule: "river-high".parse().unwrap(),
+            value: 3.0,
+            distance_m: None,
+            through: None,
+        });
+        Decision {
+            cause: Cause {
+                evidence: evidence.collect(),
+                ..Cause::default()
+            },
+            ..opened(seq, name)
+        }
+    }
+
+    fn hidden(json: &str, decisions: Vec<Decision>) -> serde_json::Value {
+        let text = text_of(json.as_bytes()).unwrap();
+        let target = target(text.incident.as_deref(), text.r#match.as_ref()).unwrap();
+        let now = at(decisions.len() as u64 + 1);
+        let mut hidden = Hidden::new(target, bundle(), now);
+        let batch = Batch::new(decisions.into_iter().map(entry).collect());
+        hidden.look_through(&[Arc::new(batch)]);
+        serde_json::from_slice(&to_json(&hidden.told())).unwrap()
+    }
+
+    #[test]
+    fn what_would_have_been_hidden_is_told_apart_from_what_would_not() {
+        let extreme = Decision {
+            verdict: Verdict::IncidentOpened(IncidentState {
+                severity: Severity::Extreme,
+                ..incident("c")
+            }),
+            ..by(3, "c", &["wl-1"])
+        };
+        let story = vec![
+            by(1, "a", &["wl-1"]),
+            by(2, "b", &["wl-1", "wl-9"]),
+            extreme,
+            by(4, "d", &["wl-9"]),
+            silent(5, "wl-1"),
+        ];
+        for json in [
+            r#"{"match":{"sensor":"wl-1"}}"#,
+            r#"{"match":{"zone":"z-in"}}"#,
+            r#"{"match":{"zone":"z-out","rule":"river-high"}}"#,
+        ] {
+            let told = hidden(json, story.clone());
+            let counts = ["detections", "incidents_total", "never_opened", "sensors_total"];
+            let counts = counts.map(|name| told[name].as_u64().unwrap());
+            assert_eq!(counts, [1, 3, 1, 1], "{json} {told}");
+            assert_eq!(told["complete"], true);
+            let first = &told["incidents"][0];
+            assert_eq!((&first["hidden"], &first["evidence"]), (&1.into(), &1.into()));
+        }
+        let by_sensor = hidden(r#"{"match":{"sensor":"wl-1"}}"#, story.clone());
+        assert_eq!(by_sensor["of_sensors"], 1);
+        let other = hidden(r#"{"match":{"rule":"gas-high"}}"#, story);
+        assert_eq!((&other["detections"], &other["of_sensors"]), (&0.into(), &0.into()));
+    }
+
+    #[test]
+    fn of_an_incident_it_is_told_how_often_somebody_was_called() {
+        let escalated = |seq| decision(seq, Verdict::IncidentEscalated(incident("a")));
+        let json = format!(r#"{{"incident":"{}"}}"#, incident("a").id);
+        let told = hidden(&json, vec![opened(1, "a"), escalated(2), escalated(3)]);
+        assert_eq!(told["calls"], 2);
+    }
+
+    #[test]
+    fn p5_a_preview_names_so_many_and_counts_all() {
+        let names: Vec<_> = (0..=NAMED_MAX).map(|number| format!("i-{number}")).collect();
+        let sensors: Vec<_> = (0..=NAMED_MAX).map(|number| format!("s-{number}")).collect();
+        let story = names.iter().zip(&sensors).zip(1..);
+        let story = story.map(|((name, sensor), seq)| by(seq, name, &[sensor]));
+        let told = hidden(r#"{"match":{"rule":"river-high"}}"#, story.collect());
+        for (list, total) in [("incidents", "incidents_total"), ("sensors", "sensors_total")] {
+            assert_eq!(told[list].as_array().unwrap().len(), NAMED_MAX, "{list}");
+            assert_eq!(told[total], NAMED_MAX + 1, "{total}");
+        }
+    }
+}

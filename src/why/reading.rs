@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::{Decision, DecisionHash};
-use ioc_core::explain::{CaseLook, Explanation, LevelsLook, RuleLook};
+use ioc_core::explain::{CaseLook, Explanation, LevelsLook, RuleLook, SuppressionLook};
 use ioc_core::record::Seq;
 use serde_json::{Value, json};
 
@@ -104,6 +104,7 @@ impl ReadingAnswer {
             "fate": explanation.fate.word(),
             "from_the_future": explanation.from_the_future,
             "rules": explanation.rules.iter().map(rule_json).collect::<Vec<_>>(),
+            "suppressed": explanation.suppressed.iter().map(suppressed_json).collect::<Vec<_>>(),
             "correlations": explanation.cases.iter().map(case_json).collect::<Vec<_>>(),
             "decided_by_timers_before": decided(&explanation.decided_before),
             "decided": decided(&explanation.decided),
@@ -124,6 +125,15 @@ fn rule_json(look: &RuleLook) -> Value {
         "levels": look.levels.as_ref().map(levels_json),
         "waits_until": look.waits_until.map(|at| at.to_string()),
         "taken_by": takers.collect::<Vec<_>>(),
+    })
+}
+
+fn suppressed_json(look: &SuppressionLook) -> Value {
+    let state = &look.by;
+    json!({
+        "rule": look.rule.as_str(), "what": look.what, "suppression": state.id.to_string(),
+        "how": state.how.word(), "by": state.by.as_str(), "reason": state.reason,
+        "until": state.until.to_string(),
     })
 }
 

@@ -8,7 +8,10 @@
 use std::fmt;
 
 use ioc_core::decision::Verdict;
-use ioc_core::explain::{CaseLook, Fate, LevelLook, LevelsLook, RuleLook};
+use ioc_core::explain::{
+    CaseLook, Explanation, Fate, LevelLook, LevelsLook, RuleLook, SuppressionLook,
+};
+use ioc_core::id::RuleId;
 use ioc_core::time::Timestamp;
 
 use super::reading::ReadingAnswer;
@@ -57,10 +60,39 @@ pub(super) fn verdict(answer: &ReadingAnswer) -> String {
         let incident = decision.verdict.incident().expect("filtered").id;
         return format!("It led to {} of {incident}.", decision.verdict.word());
     }
+    if let Some(kept) = kept_quiet(look) {
+        return kept;
+    }
     if let Some(case) = look.cases.first() {
         return of_case(case);
     }
     of_rules(&look.rules)
+}
+
+/// What keeps quiet what the rules found, if they found something.
+fn kept_quiet(look: &Explanation) -> Option<String> {
+    let found = |rule: &RuleId| {
+        let own = look.rules.iter().find(|own| own.rule == *rule);
+        own.is_some_and(|own| matches!(own.outcome, "raised" | "evidence"))
+    };
+    let kept = look.suppressed.iter().find(|kept| found(&kept.rule))?;
+    Some(format!(
+        "It is kept quiet on purpose: {} found it abnormal, and {}.",
+        kept.rule,
+        suppressed(kept)
+    ))
+}
+
+fn suppressed(kept: &SuppressionLook) -> String {
+    let state = &kept.by;
+    format!(
+        "{} keeps that quiet ({} by {} until {}: {})",
+        state.id,
+        state.how.word().replace('_', " "),
+        state.by,
+        clock(state.until),
+        state.reason
+    )
 }
 
 fn of_case(case: &CaseLook) -> String {
@@ -217,6 +249,9 @@ impl fmt::Display for ReadingAnswer {
         }
         for rule in &look.rules {
             rule_lines(f, rule)?;
+        }
+        for kept in &look.suppressed {
+            writeln!(f, "  kept quiet: {}, {}; {}", kept.rule, kept.what, suppressed(kept))?;
         }
         for case in &look.cases {
             case_lines(f, case)?;

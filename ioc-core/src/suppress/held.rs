@@ -348,3 +348,63 @@ impl Held {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(number: usize, until: i64) -> (Subject, Entry) {
+        let reading: ReadingId = format!("r-{number}").parse().unwrap();
+        let at = Timestamp::from_millis(0);
+        let sighting = Sighting {
+            reading: reading.clone(),
+            seq: 1,
+            at,
+            value: 1.0,
+            severity: Severity::Minor,
+            excess: 0.0,
+            position: None,
+        };
+        let subject = Subject {
+            sensor: "calls".parse().unwrap(),
+            rule: "call".parse().unwrap(),
+            report: Some(reading),
+        };
+        let entry = Entry {
+            by: SuppressionId::derive(&["a"]),
+            zone: None,
+            doubted: false,
+            known: false,
+            silent: false,
+            what: What::Reported {
+                severity: Severity::Minor,
+                certainty: Certainty::Likely,
+                until: Timestamp::from_millis(until),
+                observed_at: at,
+                sighting,
+            },
+        };
+        (subject, entry)
+    }
+
+    #[test]
+    fn p5_what_finds_no_room_to_be_kept_quiet_is_told() {
+        let mut held = Held::default();
+        for number in 0..SUPPRESSED_MAX {
+            let (subject, entry) = report(number, if number < 2 { 10 } else { 1_000 });
+            assert!(held.has_room_for(&subject, Timestamp::from_millis(0)));
+            held.insert(subject, entry);
+        }
+        let (further, entry) = report(SUPPRESSED_MAX, 1_000);
+        assert!(!held.has_room_for(&further, Timestamp::from_millis(9)));
+        let (known, _) = report(7, 1_000);
+        assert!(held.has_room_for(&known, Timestamp::from_millis(9)));
+        // What no longer counts makes room for what does.
+        assert!(held.has_room_for(&further, Timestamp::from_millis(10)));
+        held.insert(further, entry);
+        assert!(held.entries().len() <= SUPPRESSED_MAX);
+        let mut audit = Audit::default();
+        held.audit(|_| true, &mut audit);
+        assert_eq!(audit.0, []);
+    }
+}

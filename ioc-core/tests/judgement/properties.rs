@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use ioc_core::bundle::{Bundle, HandlingRules, Test};
 use ioc_core::decision::{
-    CommandChange, Condition, Decision, Handling, Progress, Step, Tier, Verdict,
+    CommandChange, Condition, Decision, Handling, How, Progress, Severity, Step, SuppressionChange,
+    Tier, Verdict,
 };
-use ioc_core::id::{CommandKey, IncidentId, ReadingId, SensorId};
+use ioc_core::id::{CommandKey, IncidentId, ReadingId, SensorId, SuppressionId};
 use ioc_core::judgement::Judgement;
 use ioc_core::reading::{Attributes, Reading};
-use ioc_core::record::Input;
+use ioc_core::limits::SHELVED_MAX;
+use ioc_core::record::{Action, Command, Input, Quieted, Suppress};
 use ioc_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -55,6 +57,18 @@ fn with_ticks(history: &History, ticks: &[(Index, i64)]) -> History {
         }
     }
     ticked
+}
+
+/// All levels are shelved.
+fn shelve_all(history: &mut History, at: Timestamp, minutes: i64) {
+    let suppress = Suppress {
+        how: How::Shelved,
+        target: Quieted::Detections { sensor: "", zone: "", kind: "level", rule: "" },
+        until: at + Millis::minutes(minutes),
+        reason: "works",
+    };
+    let action = Action::Suppress(suppress);
+    history.push(at, &Input::Command(Command { request: "q", actor: "ana", action }));
 }
 
 fn decisions(history: &History) -> Vec<Decision> {
@@ -385,6 +399,100 @@ proptest! {
             }
             judgement.apply(&[record], &mut Vec::new());
             prop_assert_eq!(judgement.audit(), []);
+        }
+    }
+
+    #[test]
+    fn inv_16_what_is_kept_quiet_has_a_person_a_reason_and_an_end_and_nothing_extreme_is_shelved(
+        day in day(), manner in restarting(),
+    ) {
+        let mut until: BTreeMap<SuppressionId, Timestamp> = BTreeMap::new();
+        for decision in history(&day).run(&manner).decisions {
+            let shelved = decision.verdict.incident().filter(|own| own.shelved_until.is_some());
+            let is_extreme = shelved.is_some_and(|own| own.severity == Severity::Extreme);
+            prop_assert!(!is_extreme, "{decision:?}");
+            let Verdict::Suppression(change, state) = &decision.verdict else { continue };
+            prop_assert!(!state.reason.is_empty() && !state.by.as_str().is_empty());
+            let begins = matches!(change, SuppressionChange::Started | SuppressionChange::Extended);
+            let lasts = state.until - decision.at;
+            if begins && state.how == How::Shelved {
+                prop_assert!(lasts > Millis::ZERO && lasts <= SHELVED_MAX, "{decision:?}");
+            }
+            match change {
+                SuppressionChange::Started => {
+                    prop_assert_eq!(until.insert(state.id, state.until), None);
+                }
+                SuppressionChange::Ended => {
+                    let until = until.remove(&state.id);
+                    prop_assert!(until.is_some_and(|until| decision.at <= until));
+                }
+                SuppressionChange::Extended => {
+                    prop_assert!(until.insert(state.id, state.until).is_some());
+                }
+                SuppressionChange::Updated | SuppressionChange::EndingSoon => {
+                    prop_assert_eq!(until.get(&state.id), Some(&state.until));
+                }
+            }
+            // Nothing goes on beyond its end.
+            prop_assert!(until.values().all(|until| *until >= decision.at));
+        }
+    }
+
+    /// What is shelved all the time it is abnormal is never told; of the rest nothing is lost: what
+    /// is told without any shelving, of sensors that are abnormal at its end, is told with it.
+    #[test]
+    fn inv_15_what_is_shelved_for_a_while_opens_what_is_still_abnormal_then(
+        values in prop::collection::vec((0..5usize, 0.0..4.9f64, 0..120i64), 1..40),
+        minutes in 1..90i64, manner in restarting(),
+    ) {
+        let gauges = Variant::Usual;
+        let mut with = History::new(bundle(gauges));
+        shelve_all(&mut with, MIDNIGHT, minutes);
+        let mut without = History::new(bundle(gauges));
+        let mut now = MIDNIGHT;
+        let ends = MIDNIGHT + Millis::minutes(minutes);
+        let mut last = BTreeMap::new();
+        for (number, (sensor, value, after)) in values.into_iter().enumerate() {
+            now = now + Millis::seconds(after);
+            if now >= ends { break }
+            let reading = Reading {
+                id: &format!("r{number}"), sensor: SENSORS[sensor].0, kind: "level",
+                observed_at: now, received_at: None, value, unit: "", position: None,
+                attributes: Attributes::default(),
+            };
+            with.push(now, &Input::Reading(reading));
+            without.push(now, &Input::Reading(reading));
+            last.insert(sensor, value);
+        }
+        let before = with.run(&manner).decisions;
+        let hidden = before.iter().filter(|decision| decision.verdict.incident().is_some());
+        prop_assert_eq!(hidden.count(), 0);
+        // One that was heard of late is heard at the end, and nobody else speaks any more.
+        with.push(ends, &Input::Tick);
+        without.push(ends, &Input::Tick);
+        let kinds = |history: &History| {
+            let (judgement, _) = history.judge(&manner);
+            judgement.audit().len()
+        };
+        prop_assert_eq!((kinds(&with), kinds(&without)), (0, 0));
+        let raised = |decisions: &[Decision]| {
+            let mut open: BTreeSet<SensorId> = BTreeSet::new();
+            for decision in decisions {
+                let own = decision.cause.evidence.iter();
+                let high = own.filter(|own| own.rule.as_str() == "level-high");
+                open.extend(high.map(|own| own.sensor.clone()));
+            }
+            open
+        };
+        let told = raised(&with.run(&manner).decisions);
+        let all = raised(&without.run(&manner).decisions);
+        prop_assert!(told.is_subset(&all), "{told:?} {all:?}");
+        for (sensor, value) in last {
+            let id: SensorId = SENSORS[sensor].0.parse().unwrap();
+            // Far beyond every level but the extreme one.
+            if value > 4.6 && sensor != 3 {
+                prop_assert!(told.contains(&id) || !all.contains(&id), "{id}");
+            }
         }
     }
 

@@ -15,6 +15,7 @@ fn view() -> View {
     options.sampled_sensors_max = 1;
     options.silent_listed_max = 2;
     options.commanded_actuators_max = 2;
+    options.ended_suppressions_max = 2;
     View::new(options)
 }
 
@@ -185,6 +186,9 @@ fn a_view_that_was_saved_before_there_were_commands_is_read() {
     let mut bytes = first.save().encode();
     let mut health = Vec::new();
     first.save().health.put(&mut health);
+    // Nothing was kept quiet, which the second format did not say.
+    bytes.truncate(bytes.len() - 4);
+    assert!(Saved::decode(2, &bytes).is_ok());
     bytes.truncate(bytes.len() - health.len());
     let later = 4 + first.save().incidents.len();
     let later = bytes.split_off(bytes.len() - later);
@@ -250,4 +254,30 @@ fn a_saved_view_that_is_cut_or_changed_is_an_error_or_another_view() {
         // The snapshot's own hash tells: here it must only not panic.
         let _ = Saved::decode(VIEW_FORMAT, &changed);
     }
+}
+
+#[test]
+fn p5_of_what_was_kept_quiet_the_oldest_goes_first() {
+    use ioc_core::decision::SuppressionChange::{Ended, Started};
+    let mut picture = view();
+    let story = (1..=3).flat_map(|number| {
+        let request = format!("q-{number}");
+        [Started, Ended].map(|change| suppression_of(change, &request))
+    });
+    let story = story.chain([suppression_of(Started, "q-4")]);
+    let story = (1..).zip(story);
+    let story = story.map(|(seq, verdict)| decision(seq, verdict));
+    for published in publish(DecisionHash::default(), story.collect()) {
+        picture.apply(&published, true);
+    }
+    let kept = picture.picture();
+    let kept = kept.suppressions.iter();
+    let mut seqs: Vec<_> = kept.map(|each| (each.seq, each.state.ended.is_some())).collect();
+    seqs.sort_unstable();
+    assert_eq!(seqs, [(4, true), (6, true), (7, false)]);
+    // The same after a restart.
+    let bytes = picture.save().encode();
+    let mut restored = view();
+    restored.restore(Saved::decode(VIEW_FORMAT, &bytes).unwrap());
+    assert_eq!(restored.picture().snapshot(), picture.picture().snapshot());
 }

@@ -1006,3 +1006,100 @@ correlations:
             a.yaml:8:68 detections.f.spreads: `101` is not a whole number from 0 to 100"#]],
     );
 }
+
+const WINDOWS: &str = "
+suppression:
+  shelved_max: 4 h
+  clock: \"+08:00\"
+  windows:
+    pumps:
+      every: sunday 02:00 for 4 h
+      match: { zone: harbour, kind: water_level, rule: river-high }
+      reason: the pumps are maintained
+      owner: pump crew
+    weir:
+      from: 2026-03-14T22:00:00+08:00
+      to: 2026-03-15T04:00:00+08:00
+      match: { sensor: wl-1 }
+      reason: the weir is rebuilt
+      owner: river works
+";
+
+#[test]
+fn maintenance_windows_are_read_by_the_clock_of_the_city() {
+    use ioc_core::bundle::Schedule;
+    let (rules, mistakes, _) = read(&format!("{FLOOD}{WINDOWS}"));
+    assert!(mistakes.is_empty(), "{mistakes}");
+    let suppression = rules.suppression;
+    assert_eq!(suppression.shelved_max, Millis::minutes(240));
+    assert_eq!(suppression.remind_before, Millis::minutes(10));
+    let [pumps, weir] = &suppression.windows[..] else {
+        panic!("{suppression:?}");
+    };
+    let every = Schedule::Every {
+        day: Some(6),
+        minute: 120,
+        lasting: Millis::minutes(240),
+        ahead: Millis::minutes(480),
+    };
+    assert_eq!(pumps.schedule, every);
+    assert_eq!(pumps.matching.zone.as_ref().unwrap().as_str(), "harbour");
+    assert_eq!(&*weir.reason, "the weir is rebuilt");
+    assert_eq!(weir.owner.as_str(), "river works");
+    assert!(matches!(weir.schedule, Schedule::Once { .. }));
+    // Another reason is another window: what goes on under it ends.
+    let other = WINDOWS.replace("rebuilt", "cleaned");
+    let (other, _, _) = read(&format!("{FLOOD}{other}"));
+    assert_ne!(other.suppression.windows[1].hash, weir.hash);
+    assert_eq!(other.suppression.windows[0].hash, pumps.hash);
+}
+
+#[test]
+fn what_is_wrong_with_a_window_is_told_with_what_to_write() {
+    let wrong = "
+suppression:
+  shelved_max: 9 h
+  clock: Kuala Lumpur
+  windows:
+    a:
+      every: sunday at two
+      match: { zone: z, kind: water_levl }
+      reason: r
+      owner: o
+    b:
+      from: 2026-03-15T04:00:00Z
+      to: 2026-03-14T04:00:00Z
+      match: {}
+      reason: r
+      owner: o
+    c:
+      every: day 02:00 for 24 h
+      match: { rule: river-hig }
+      owner: o
+    d:
+      from: 2026-03-15T04:00:00Z
+      match: { sensor: a b }
+      reason: r
+      owner: o
+";
+    refused(&format!("{FLOOD}{wrong}"), &expect![[""]]);
+}
+
+#[test]
+fn p5_a_configuration_has_so_many_windows_and_no_more() {
+    use ioc_core::limits::WINDOWS_MAX;
+    let window = |number| {
+        format!(
+            "    w-{number}: {{ every: day 02:00 for 1 h, match: {{ sensor: a }}, reason: r, \
+             owner: o }}\n"
+        )
+    };
+    let with = |count: usize| {
+        let windows: String = (0..count).map(window).collect();
+        read(&format!("{FLOOD}suppression:\n  windows:\n{windows}"))
+    };
+    let (rules, mistakes, _) = with(WINDOWS_MAX);
+    assert!(mistakes.is_empty(), "{mistakes}");
+    assert_eq!(rules.suppression.windows.len(), WINDOWS_MAX);
+    assert!(with(WINDOWS_MAX + 1).1.to_string().contains("more than 1000 windows"));
+}
