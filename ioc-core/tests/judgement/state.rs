@@ -214,7 +214,10 @@ fn digests() -> [(u16, Expect); 3] {
             2,
             expect!["2b814335f52d76907729204abe511c54fa8a78ef51f739ec6d5692e0561a703e"],
         ),
-        (3, expect!["2b814335f52d76907729204abe511c54fa8a78ef51f739ec6d5692e0561a703e"]),
+        (
+            3,
+            expect!["2b814335f52d76907729204abe511c54fa8a78ef51f739ec6d5692e0561a703e"],
+        ),
     ]
 }
 
