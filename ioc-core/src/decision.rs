@@ -748,7 +748,7 @@ impl SensorState {
 }
 
 impl SensorFault {
-    fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
+    pub(crate) fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
         Ok(Self {
             kind: FaultKind::take(take)?,
             distrusted: take.flag()?,

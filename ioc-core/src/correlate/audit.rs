@@ -43,9 +43,15 @@ impl Correlator {
                 audit.expect(runs, Invariant::TimersAgree, incident.id);
             }
         }
+        for (slot, source, _) in self.husks.members() {
+            nodes += usize::from(self.network.node(&source.sensor).is_some());
+            let leads_here = self.by_sensor.get(&source.sensor) == Some(&slot);
+            led.extend(leads_here.then_some(&source.sensor));
+        }
         let leads = self.by_sensor.len() == led.len();
         audit.expect(leads, Invariant::MembershipIsAPartition, &self.rule.name);
-        let agrees = self.index.places() == places && self.network.members() == nodes;
+        let agrees = self.index.places(|slot| self.is_live(slot)) == places
+            && self.network.members() == nodes;
         audit.expect(agrees, Invariant::IndexAgrees, &self.rule.name);
         timers
     }

@@ -208,15 +208,15 @@ fn digests() -> [(u16, Expect); 3] {
     [
         (
             1,
-            expect!["194118029a172839ec38e713a8266b7cb7a2cc699c7494bc46bba88b10b6b524"],
+            expect!["bc31b45e2dc551c057028b262ce7c74d55c71bbaa50949c34afbf64b0f199fd3"],
         ),
         (
             2,
-            expect!["2b814335f52d76907729204abe511c54fa8a78ef51f739ec6d5692e0561a703e"],
+            expect!["9c256a1d8cd874adf548eeb9e68a8361bee4adbe4be8db874a28854029346d39"],
         ),
         (
             3,
-            expect!["2b814335f52d76907729204abe511c54fa8a78ef51f739ec6d5692e0561a703e"],
+            expect!["efa33b6a5f1101e530fbae166ab511eda4f37325f56b26eba8813c50369f6d51"],
         ),
     ]
 }
