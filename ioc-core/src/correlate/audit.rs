@@ -14,6 +14,7 @@ impl Correlator {
         let mut led = BTreeSet::new();
         let mut places = 0;
         let mut nodes = 0;
+        let mut values = 0;
         let mut timers = 0;
         for case in self.in_order() {
             let incident = &case.incident;
@@ -32,6 +33,7 @@ impl Correlator {
                 let holds = !own || (leads_here && once);
                 audit.expect(holds, Invariant::MembershipIsAPartition, &source.sensor);
                 places += usize::from(member.position.is_some());
+                values += self.same.count(&member.shared);
                 nodes += usize::from(self.network.node(&source.sensor).is_some());
             }
             for why in Purpose::ALL {
@@ -45,7 +47,9 @@ impl Correlator {
         }
         let leads = self.by_sensor.len() == led.len();
         audit.expect(leads, Invariant::MembershipIsAPartition, &self.rule.name);
-        let agrees = self.index.places() == places && self.network.members() == nodes;
+        let agrees = self.index.places() == places
+            && self.network.members() == nodes
+            && self.same.values() == values;
         audit.expect(agrees, Invariant::IndexAgrees, &self.rule.name);
         timers
     }

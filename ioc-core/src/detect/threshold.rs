@@ -516,6 +516,7 @@ mod tests {
             severity,
             excess,
             position: None,
+            shared: Default::default(),
         }
     }
 
@@ -526,6 +527,7 @@ mod tests {
             unit: String::new(),
             position: None,
             zone: None,
+            gateway: None,
             interval: None,
             warning,
             danger,
@@ -689,6 +691,7 @@ mod tests {
             unit: String::new(),
             position: None,
             zone: None,
+            gateway: None,
             interval: None,
             // Out of order: danger is reached first, and is what must be left to clear.
             warning: Some(2.0),
@@ -715,6 +718,7 @@ mod tests {
             unit: String::new(),
             position: None,
             zone: None,
+            gateway: None,
             interval: None,
             warning,
             danger: None,

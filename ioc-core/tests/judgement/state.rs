@@ -208,13 +208,16 @@ fn digests() -> [(u16, Expect); 3] {
     [
         (
             1,
-            expect!["194118029a172839ec38e713a8266b7cb7a2cc699c7494bc46bba88b10b6b524"],
+            expect!["f841a0d29024be321221bc0697067ba7ae45ea414e54be0fbaaa6294226862bc"],
         ),
         (
             2,
-            expect!["2b814335f52d76907729204abe511c54fa8a78ef51f739ec6d5692e0561a703e"],
+            expect!["3b361a0cd4d4a60ce0b23bfed748e56c5ba9d3d5d71540d4df453da3c79ee0c6"],
         ),
-        (3, expect!["2b814335f52d76907729204abe511c54fa8a78ef51f739ec6d5692e0561a703e"]),
+        (
+            3,
+            expect!["3b361a0cd4d4a60ce0b23bfed748e56c5ba9d3d5d71540d4df453da3c79ee0c6"],
+        ),
     ]
 }
 

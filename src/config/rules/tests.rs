@@ -168,6 +168,7 @@ fn rules_mean_what_they_say() {
                         3,
                     ],
                     within_m: 1500,
+                    same: [],
                     along: Along {
                         fed_by: false,
                         flows_to_percent: None,
@@ -1004,5 +1005,31 @@ correlations:
             a.yaml:7:87 detections.e.learns: `9 weeks` is not a number of weeks from 1 to 8, such as `4 weeks`
             a.yaml:8:6 detections.f: `clear` is missing; write for example `clear: below 1 m`
             a.yaml:8:68 detections.f.spreads: `101` is not a whole number from 0 to 100"#]],
+    );
+}
+
+#[test]
+fn a_site_is_a_zone_or_what_is_behind_a_gateway() {
+    let text = "detections:
+  zones: { site_silent: zone, share: 60 % }
+  gateways: { site_silent: gateway, share: 50 %, at_least: 10 sensors, hold: 30 s }
+";
+    let (rules, mistakes, warnings) = read(text);
+    assert!(
+        mistakes.is_empty() && warnings.is_empty(),
+        "{mistakes} {warnings}"
+    );
+    let tests: Vec<_> = rules.detections.iter().map(|rule| &rule.test).collect();
+    expect![[r#""#]].assert_debug_eq(&tests);
+    refused(
+        "detections:
+  a: { site_silent: street, share: 60 }
+  b: { site_silent: zone, at_least: 1 sensors, hold: 2 h }
+  c: { site_silent: zone, share: 0 %, kind: water_level }
+  d: { site_silent: zone, share: 50 % }
+correlations:
+  e: { incident: e, from: [d], sources: 1, within: 1 km, within_time: 1 h }
+",
+        &expect![[r#""#]],
     );
 }
