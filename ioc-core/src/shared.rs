@@ -125,6 +125,22 @@ mod tests {
     }
 
     #[test]
+    fn p5_evidence_has_so_much_in_common_and_no_more() {
+        let names: Vec<_> = (0..SHARED_MAX + 3)
+            .map(|name| format!("name-{name:02}"))
+            .collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let said: Vec<_> = names.iter().map(|name| (*name, "a")).collect();
+        let shared = shared(&names, &said, None);
+        let held = names
+            .iter()
+            .filter(|name| shared.get(name).is_some())
+            .count();
+        assert_eq!(held, SHARED_MAX);
+        assert!(shared.get(names[SHARED_MAX - 1]).is_some());
+    }
+
+    #[test]
     fn a_text_that_is_no_name_says_nothing() {
         let said = [("credential", "two words"), ("command", "c-17")];
         let shared = shared(&["command", "credential"], &said, None);
