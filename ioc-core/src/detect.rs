@@ -47,6 +47,7 @@ use crate::limits::{
 use crate::reading::Reading;
 use crate::record::{Input, Record, Seq};
 use crate::rules::{Provided, Rules};
+use crate::shared::Shared;
 use crate::time::Timestamp;
 use crate::timer::Timers;
 
@@ -390,6 +391,7 @@ impl SensorStage {
                 severity,
                 excess,
                 position,
+                shared: Shared::of(self.rules.asked_in_common(rule_number), reading, registered),
             };
             let said = Said {
                 signal,
@@ -459,6 +461,7 @@ impl SensorStage {
             observed_at: reading.observed_at.min(moment.at),
             zone: None,
             doubted: false,
+            quiet: false,
             detection: Detection::Observed(observed),
         });
     }
@@ -509,6 +512,7 @@ fn concerns(rule: &DetectionRule, reading: &Reading<'_>) -> bool {
         | Test::Becomes(_)
         | Test::Window(_)
         | Test::Fault(_)
+        | Test::SiteSilence(_)
         | Test::Sequence(_)
         | Test::Silence(_) => true,
     };
@@ -536,6 +540,7 @@ fn finding(
         observed_at: moment.at,
         zone: zone.cloned(),
         doubted: sensor.is_doubted(rules, rule),
+        quiet: false,
         detection,
     }
 }

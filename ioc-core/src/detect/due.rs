@@ -58,7 +58,7 @@ impl SensorStage {
                 );
                 self.timers.replace(None, due, name, id);
             }
-            Test::Report(_) | Test::Fault(_) | Test::Sequence(_) => {
+            Test::Report(_) | Test::Fault(_) | Test::SiteSilence(_) | Test::Sequence(_) => {
                 unreachable!("none has timers here")
             }
         }

@@ -208,15 +208,15 @@ fn digests() -> [(u16, Expect); 3] {
     [
         (
             1,
-            expect!["bc31b45e2dc551c057028b262ce7c74d55c71bbaa50949c34afbf64b0f199fd3"],
+            expect!["62b622d7d66f6c42131ded07cc10ad16c8c00acb60d183b17fa57d9fb02b2c40"],
         ),
         (
             2,
-            expect!["9c256a1d8cd874adf548eeb9e68a8361bee4adbe4be8db874a28854029346d39"],
+            expect!["19631d8b4a1acc7800ceb9032a1a49e8ae9d6f9e5d14499b20f717b4435c2e65"],
         ),
         (
             3,
-            expect!["efa33b6a5f1101e530fbae166ab511eda4f37325f56b26eba8813c50369f6d51"],
+            expect!["d77417831996a9131b54669bbe5ed8081e18b547157ed7aa5b8aaf63f90bcf40"],
         ),
     ]
 }
