@@ -20,8 +20,14 @@
 //! abnormal when it came to be distrusted says nothing more until it is trusted again: its incident
 //! is over when its other sensors say so, and unknown if there are none.
 //!
+//! Where the rule asks for what they have in common (`correlate/same.rs`), what shares a gateway or
+//! a command is near whatever lies between; without `within` nothing else is.
+//!
 //! Of what happens once and is noticed as it arrives (a front), a place that noticed it when it
 //! cannot have arrived there is not near, however near it is.
+//!
+//! What a sensor said of an incident that is over is no evidence of another, though a window may
+//! count it still (`correlate/told.rs`): it joins nothing by itself.
 //!
 //! An incident is recent enough while a sensor in it is abnormal, for that lasts until it clears,
 //! or for `within` after its last evidence; a report is of its own moment. What was observed too
@@ -29,6 +35,7 @@
 
 mod index;
 mod along;
+mod same;
 mod merge;
 mod lifecycle;
 mod people;
@@ -36,6 +43,8 @@ mod regroup;
 mod family;
 mod nested;
 mod shelve;
+mod told;
+mod husk;
 mod audit;
 mod bytes;
 mod explain;
@@ -45,9 +54,12 @@ use std::collections::{BTreeSet, VecDeque};
 
 use self::along::{How, Kin, NetworkIndex};
 pub(crate) use self::family::Family;
+use self::husk::Husks;
 use self::index::PlaceIndex;
 pub(crate) use self::people::{Report, actor, refused, told};
 pub(crate) use self::regroup::Part;
+use self::same::SameIndex;
+pub(crate) use self::told::Told;
 use crate::book::Book;
 use crate::bundle::CorrelationRule;
 use crate::counters::EngineCounters;
@@ -59,6 +71,7 @@ use crate::incident::{Case, Cluster, Incident, Purpose, Source, Statement};
 use crate::limits::{CANDIDATES_PER_RULE_MAX, MEMBERS_PER_INCIDENT_MAX};
 use crate::place::Position;
 use crate::rules::{BY_PERSON, Rules};
+use crate::shared::Shared;
 use crate::time::{Millis, Timestamp};
 use crate::timer::Timers;
 
@@ -72,6 +85,8 @@ pub(crate) struct Desk {
     pub family: Family,
     /// Incidents that are not shelved any more by what happened to them, and why.
     pub unshelved: Vec<(IncidentId, Ending)>,
+    /// How many incidents that are over are still taken apart, of all rules. It shows nowhere.
+    pub husks: usize,
 }
 
 /// One moment of the engine: what time it is, and where decisions go.
@@ -118,10 +133,15 @@ pub(crate) struct Correlator {
     by_sensor: Map<SensorId, u32>,
     index: PlaceIndex,
     network: NetworkIndex,
+    same: SameIndex,
     /// The candidates, oldest first.
     candidates: BTreeSet<(Timestamp, IncidentId)>,
     /// What changed in this moment, in the order it did.
     touched: VecDeque<IncidentId>,
+    /// What the sensors of incidents that are over have said of those.
+    told: Told,
+    /// What is left of them.
+    husks: Husks,
 }
 
 impl Correlator {
@@ -129,6 +149,7 @@ impl Correlator {
         Self {
             index: PlaceIndex::new(rule.within_m, rules.reach_m(&rule)),
             network: NetworkIndex::new(&rule, rules),
+            same: SameIndex::new(&rule),
             rule,
             cases: Vec::new(),
             free: Vec::new(),
@@ -136,6 +157,16 @@ impl Correlator {
             by_sensor: Map::default(),
             candidates: BTreeSet::new(),
             touched: VecDeque::new(),
+            told: Told::default(),
+            husks: Husks::default(),
+        }
+    }
+
+    /// One that goes on from what the sensors of another's incidents have said, all of them over.
+    pub fn after(rule: CorrelationRule, rules: &Rules, told: Option<Told>) -> Self {
+        Self {
+            told: told.unwrap_or_default(),
+            ..Self::new(rule, rules)
         }
     }
 
@@ -145,7 +176,10 @@ impl Correlator {
 
     /// Another city and other rules beside this one hold: what lies in networks, and what causes
     /// what, is found by them from here on.
-    pub fn hold_under(&mut self, rules: &Rules) {
+    pub fn hold_under(&mut self, rules: &Rules, desk: &mut Desk) {
+        while !self.husks.is_empty() {
+            self.take_apart(desk);
+        }
         self.network = NetworkIndex::new(&self.rule, rules);
         self.index = PlaceIndex::new(self.rule.within_m, rules.reach_m(&self.rule));
         for (slot, case) in (0..).zip(&self.cases) {
@@ -246,13 +280,15 @@ impl Correlator {
             Detection::Returned(_) | Detection::SilenceForgotten(_) => {
                 self.change(finding, |case, source| case.cluster.silence(source, false));
             }
-            Detection::Observed(_) => unreachable!("it is about commands, which no rule takes"),
+            Detection::SiteSilent(_) | Detection::SiteReturned(_) | Detection::Observed(_) => {
+                unreachable!("they are about sites and commands, which no rule takes")
+            }
         }
     }
 
     /// Changes what is known of a sensor that is a member, without new evidence.
     fn change(&mut self, finding: &Finding, change: impl FnOnce(&mut Case, &Source)) {
-        let Some(&slot) = self.by_sensor.get(&finding.sensor) else {
+        let Some(slot) = self.slot_of(&finding.sensor) else {
             return;
         };
         let source = Source {
@@ -288,6 +324,7 @@ impl Correlator {
             self.index.remove(slot, place);
         }
         self.network.remove(slot, &source.sensor);
+        self.same.remove(slot, &member.shared);
         if leads {
             self.by_sensor.remove(&source.sensor);
         }
@@ -301,16 +338,19 @@ impl Correlator {
             report: statement.until.map(|_| sighting.reading.clone()),
         };
         let by_sensor = source.report.is_none() || sighting.position.is_none();
-        let own = by_sensor
-            .then(|| self.by_sensor.get(&source.sensor).copied())
-            .flatten();
+        let own = by_sensor.then(|| self.slot_of(&source.sensor)).flatten();
+        let told = source.report.is_none() && self.has_told(&source.sensor, sighting.seq);
+        if own.is_none() && told {
+            turn.desk.counters.evidence_told += 1;
+            return;
+        }
         let age = turn.at - finding.observed_at;
         if own.is_none() && self.rule.stale_after.is_some_and(|most| age > most) {
             turn.desk.counters.evidence_stale += 1;
             return;
         }
         let mut near = if self.says_a_place(own, &source, sighting) {
-            let mut near = self.near(own, &source, sighting.position, turn.at);
+            let mut near = self.near(own, &source, (sighting.position, &sighting.shared), turn.at);
             near.retain(|kin| self.is_of_front(kin, finding.observed_at));
             near
         } else {
@@ -347,7 +387,8 @@ impl Correlator {
 
     /// Whether a source's place tells something that its case does not know yet.
     fn says_a_place(&self, own: Option<u32>, source: &Source, sighting: &Sighting) -> bool {
-        if sighting.position.is_none() && self.network.node(&source.sensor).is_none() {
+        let has_place = sighting.position.is_some() || self.network.node(&source.sensor).is_some();
+        if !has_place && !self.same.asks(&sighting.shared) {
             return false;
         }
         let Some(own) = own else { return true };
@@ -357,7 +398,9 @@ impl Correlator {
             let moved = member
                 .place_in(sighting)
                 .is_some_and(|place| member.position != Some(place));
-            moved || !cluster.stands(source)
+            let shares = member.shared_in(sighting);
+            let shares = shares.is_some_and(|shared| !self.same.is_same(shared, &member.shared));
+            moved || shares || !cluster.stands(source)
         })
     }
 
@@ -366,9 +409,28 @@ impl Correlator {
         &self,
         own: Option<u32>,
         source: &Source,
+        (place, shared): Spot<'_>,
+        now: Timestamp,
+    ) -> Vec<Kin> {
+        let mut near = self.near_in_space(own, source, place, now);
+        if self.same.asks(shared) {
+            near.extend(self.same.near(shared));
+            near.retain(|kin| self.may_be_joined(kin.slot, now));
+            near.sort_unstable();
+            near.dedup_by_key(|kin| kin.slot);
+        }
+        near
+    }
+
+    /// The same by metres and along networks alone.
+    fn near_in_space(
+        &self,
+        own: Option<u32>,
+        source: &Source,
         place: Option<Position>,
         now: Timestamp,
     ) -> Vec<Kin> {
+        let place = place.filter(|_| self.rule.within_m > 0);
         let near = place.map_or_else(Vec::new, |place| self.index.near(place));
         let near = near.into_iter().map(|near| Kin {
             slot: near.slot,
@@ -398,8 +460,10 @@ impl Correlator {
         let network = &self.network;
         by_metres
             .retain(|kin| !network.is_anchored(kin.slot) || network.has_sibling(kin.slot, node));
-        let heard = |slot, sensor: &SensorId| self.case(slot).cluster.heard(sensor);
-        let mut near = network.near(node, now, heard);
+        let live = |slot: u32| self.cases[slot as usize].as_ref();
+        let heard = |slot, sensor: &SensorId| live(slot)?.cluster.heard(sensor);
+        let is_live = |slot| self.is_live(slot);
+        let mut near = network.near(node, now, (is_live, heard));
         near.retain(|kin| self.may_be_joined(kin.slot, now));
         near.append(&mut by_metres);
         near.sort_unstable();
@@ -417,13 +481,16 @@ impl Correlator {
         };
         let travel = match (&kin.how, front.speed_m_per_s) {
             (How::Metres(metres), Some(speed)) => i64::from(*metres) * 1_000 / i64::from(speed),
-            (How::Along(..), _) | (_, None) => 0,
+            (How::Same(..) | How::Along(..), _) | (_, None) => 0,
         };
         let apart = Millis(front.tolerance.0.saturating_add(travel));
         observed_at <= last + apart && first <= observed_at + apart
     }
 
     fn may_be_joined(&self, slot: u32, now: Timestamp) -> bool {
+        if !self.is_live(slot) {
+            return false;
+        }
         let case = self.case(slot);
         case.incident.condition == Condition::Cleared
             || case.cluster.has_lasting()
@@ -459,7 +526,7 @@ impl Correlator {
         let moved = member.and_then(|member| member.position);
         let moved = moved.map(|before| before.distance_m(place));
         let metres = near.iter().filter_map(|near| match near.how {
-            How::Along(..) => None,
+            How::Same(..) | How::Along(..) => None,
             How::Metres(metres) => Some(metres),
         });
         metres.chain(moved).min()
@@ -518,9 +585,10 @@ impl Correlator {
         evidence: Evidence,
         turn: &mut Turn<'_>,
     ) {
-        let case = self.cases[slot as usize].as_mut().expect("a slot in use");
         let (reading, seq) = (&evidence.reading, evidence.seq);
-        let counts = !case.cluster.has_taken(&source, reading, seq);
+        let told = source.report.is_none() && self.has_told(&source.sensor, seq);
+        let case = self.cases[slot as usize].as_mut().expect("a slot in use");
+        let counts = !told && !case.cluster.has_taken(&source, reading, seq);
         if !statement.doubted {
             case.incident.rise(statement.severity, statement.certainty);
         }
@@ -545,6 +613,7 @@ impl Correlator {
             return;
         }
         let is_new = known.is_none();
+        let shared_before = known.map(|member| member.shared.clone());
         let before = known.and_then(|member| member.position);
         let place = known.map_or(statement.sighting.position, |member| {
             member.place_in(statement.sighting)
@@ -562,8 +631,19 @@ impl Correlator {
                 self.index.insert(slot, place);
             }
         }
+        self.share(slot, &source, shared_before.unwrap_or_default());
         if by_sensor {
             self.by_sensor.insert(source.sensor, slot);
+        }
+    }
+
+    /// What a member has in common may be another than before.
+    fn share(&mut self, slot: u32, source: &Source, before: Shared) {
+        let member = self.case(slot).cluster.member(source);
+        let now = member.map(|member| member.shared.clone());
+        if now.as_ref() != Some(&before) {
+            self.same.remove(slot, &before);
+            self.same.insert(slot, &now.unwrap_or_default());
         }
     }
 
@@ -589,24 +669,14 @@ impl Correlator {
         slot
     }
 
-    /// Takes a case out, with all that leads to it.
-    fn drop_case(&mut self, slot: u32, turn: &mut Turn<'_>) -> Case {
+    /// Takes a case out. What leads to its members goes little by little, if they are many.
+    fn drop_case(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let mut case = self.take_case(slot);
         self.cancel_timers(&mut case.incident, turn);
         self.candidates
             .remove(&(case.incident.begun_at, case.incident.id));
         self.slots.remove(&case.incident.id);
-        for (source, member) in case.cluster.members() {
-            if let Some(place) = member.position {
-                self.index.remove_around(slot, place);
-            }
-            self.network.remove(slot, &source.sensor);
-            if self.by_sensor.get(&source.sensor) == Some(&slot) {
-                self.by_sensor.remove(&source.sensor);
-            }
-        }
-        self.free.push(slot);
-        case
+        self.let_go(slot, case, turn.desk);
     }
 
     fn touch(&mut self, slot: u32) {
@@ -624,11 +694,15 @@ impl Correlator {
     }
 }
 
-/// The node of a network by which evidence belongs to a case, if it does so by one.
+/// Where something is, and what it has in common with others.
+type Spot<'a> = (Option<Position>, &'a Shared);
+
+/// The node of a network, or what it has in common, by which evidence belongs to a case, if it does
+/// so by one.
 fn through(slot: u32, near: &[Kin]) -> Option<NodeId> {
     let kin = near.iter().find(|kin| kin.slot == slot)?;
     match &kin.how {
-        How::Along(_, node) => Some(node.clone()),
+        How::Same(_, node) | How::Along(_, node) => Some(node.clone()),
         How::Metres(_) => None,
     }
 }

@@ -73,6 +73,7 @@ impl Engine {
                 counters: EngineCounters::default(),
                 family: Family::default(),
                 unshelved: Vec::new(),
+                husks: 0,
             },
             operations: Operations::default(),
             suppressions: Suppressions::default(),
@@ -94,6 +95,9 @@ impl Engine {
             self.operations.wait_longer(gap(&started));
         }
         self.advance(record.at, fired, out);
+        if self.desk.husks > 0 {
+            self.take_apart();
+        }
         match record.input {
             Input::Reading(_) => {
                 self.findings(record.at, found, out);
@@ -160,6 +164,13 @@ impl Engine {
     /// How many incidents are live: open, or cleared and able to reopen.
     pub fn incidents_live(&self) -> usize {
         self.correlators.values().map(Correlator::incidents).sum()
+    }
+
+    /// Takes a part of what is over out of memory.
+    fn take_apart(&mut self) {
+        for correlator in self.correlators.values_mut() {
+            correlator.take_apart(&mut self.desk);
+        }
     }
 
     /// Fires the timers that are due by `to`, the stages' and its own, in the one order; of what is
@@ -390,24 +401,28 @@ impl Engine {
         turn.decide(Verdict::RulesChanged(hash), Cause::default());
         self.findings(at, found, out);
         let mut ended = Vec::new();
-        self.group.reload(&new, at, &mut ended);
+        let old = Arc::clone(&self.rules);
+        self.group.reload((&old, &new), at, &mut ended);
         let ended = self.pass(at, None, (&ended, Origin::Group), out);
         self.correlate(at, None, &ended, out);
         let old = std::mem::take(&mut self.correlators);
+        let mut told = BTreeMap::new();
         for (name, correlator) in old {
             let before = (&name, correlator.rule().hash);
             let mut rules = new.correlations().iter();
             if rules.any(|rule| (&rule.name, rule.hash) == before) {
                 let mut correlator = correlator;
-                correlator.hold_under(&new);
+                correlator.hold_under(&new, &mut self.desk);
                 self.correlators.insert(name, correlator);
             } else {
-                correlator.close(&mut self.turn(at, out));
+                let said = correlator.close(&mut self.turn(at, out));
+                told.insert(name, said);
             }
         }
         for rule in new.correlations() {
             let name = rule.name.clone();
-            let begin = || Correlator::new(rule.clone(), &new);
+            let said = told.remove(&name);
+            let begin = || Correlator::after(rule.clone(), &new, said);
             self.correlators.entry(name).or_insert_with(begin);
         }
         let mut turn = Turn {
@@ -537,7 +552,7 @@ impl Engine {
         engine.requests = Requests::take(take)?;
         if format >= 2 {
             engine.operations = Operations::take(take)?;
-            engine.group = Group::take_bytes(take, rules)?;
+            engine.group = Group::take_bytes(format, take, rules)?;
         }
         if format >= 3 {
             engine.suppressions = Suppressions::take(take, rules)?;
@@ -600,7 +615,7 @@ fn concerning(finding: &Finding) -> &[RuleId] {
         | Detection::Returned(hearing)
         | Detection::SilenceForgotten(hearing) => &hearing.raised,
         Detection::Faulty(malady) | Detection::Sound(malady) => &malady.concerned,
-        Detection::Observed(_) => &[],
+        Detection::SiteSilent(_) | Detection::SiteReturned(_) | Detection::Observed(_) => &[],
         Detection::Stirred
         | Detection::Raised { .. }
         | Detection::Updated { .. }
@@ -616,6 +631,9 @@ fn tell_of_sensor(finding: &Finding, turn: &mut Turn<'_>) {
         return;
     }
     let verdict = match &finding.detection {
+        _ if finding.quiet => return,
+        Detection::SiteSilent(site) => Verdict::SiteSilent(site.clone()),
+        Detection::SiteReturned(site) => Verdict::SiteReturned(site.clone()),
         Detection::Silent(hearing) => Verdict::SensorSilent(sensor_state(finding, hearing, turn)),
         Detection::Returned(hearing) => {
             Verdict::SensorReturned(sensor_state(finding, hearing, turn))

@@ -76,6 +76,8 @@ impl Controls {
             | Verdict::SensorReturned(_)
             | Verdict::SensorFaulty(..)
             | Verdict::SensorSound(..)
+            | Verdict::SiteSilent(_)
+            | Verdict::SiteReturned(_)
             | Verdict::RulesChanged(_)
             | Verdict::CommandRefused(_)
             | Verdict::Suppression(..)

@@ -304,6 +304,7 @@ mod tests {
             warning: None,
             danger: None,
             scale: ioc_core::bundle::Scale::OfKind,
+            gateway: None,
         };
         Arc::new(Bundle {
             hash: BundleHash([0; 32]),

@@ -25,8 +25,8 @@ use crate::view::{Commanded, Incident, Silent, Suppressed};
 pub const VIEW_FORMAT: u16 = 3;
 
 /// The formats that are read: before the second there were no commands to actuators and no
-/// health of sensors, and nothing was known of who did what but acknowledge; before the third
-/// nothing was kept quiet.
+/// health of sensors, and nothing was known of who did what but acknowledge; before the third there
+/// were no sites, and nothing was kept quiet.
 pub const VIEW_FORMATS_READ: RangeInclusive<u16> = 1..=VIEW_FORMAT;
 
 /// A view, apart from what comes again by itself.
@@ -100,7 +100,7 @@ impl Saved {
             for incident in &mut incidents {
                 incident.handled = take_person(&mut take)?;
             }
-            health = Health::take(&mut take)?;
+            health = Health::take(format, &mut take)?;
         }
         let mut suppressions = Vec::new();
         if format >= 3 {

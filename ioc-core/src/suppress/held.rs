@@ -189,6 +189,7 @@ impl Entry {
             observed_at,
             zone: zone.clone(),
             doubted,
+            quiet: false,
             detection,
         };
         let rule = subject.rule.clone();
@@ -364,6 +365,7 @@ mod tests {
             severity: Severity::Minor,
             excess: 0.0,
             position: None,
+            shared: Default::default(),
         };
         let subject = Subject {
             sensor: "calls".parse().unwrap(),

@@ -127,6 +127,8 @@ pub(super) fn place_of(finding: &Finding) -> Option<Position> {
         Detection::Stirred
         | Detection::Worsened(_)
         | Detection::Cleared
+        | Detection::SiteSilent(_)
+        | Detection::SiteReturned(_)
         | Detection::Observed(_) => None,
     }
 }

@@ -25,6 +25,7 @@ enum Sort {
     Doubting,
     Handling,
     Quieting,
+    Grouping,
 }
 
 /// Numbers that follow from a seed alone (Steele, Lea and Flood: SplitMix64).
@@ -171,6 +172,7 @@ impl Dice {
             Sort::Doubting => &Variant::DOUBTING[..],
             Sort::Handling => &Variant::HANDLING[..],
             Sort::Quieting => &Variant::QUIETING[..],
+            Sort::Grouping => &Variant::GROUPING[..],
         };
         variants[self.below(variants.len() as u64) as usize]
     }
@@ -188,7 +190,7 @@ impl Dice {
         };
         match self.sort {
             Sort::First | Sort::Handling | Sort::Quieting => said,
-            Sort::Asking | Sort::Doubting => Said {
+            Sort::Asking | Sort::Doubting | Sort::Grouping => Said {
                 value: if self.one_in(3) {
                     said.value.trunc()
                 } else {
@@ -211,6 +213,7 @@ fn day(seed: u64, sort: Sort) -> History {
         Sort::Doubting => Variant::Doubting,
         Sort::Handling => Variant::Handling,
         Sort::Quieting => Variant::Quieting,
+        Sort::Grouping => Variant::Grouping,
     };
     history(&Day { first, events })
 }
@@ -264,4 +267,9 @@ fn p2_another_build_decides_the_same_where_people_handle_incidents() {
 #[test]
 fn p2_another_build_decides_the_same_where_things_are_kept_quiet() {
     expect_file!["../golden/days-quieting.txt"].assert_eq(&days(Sort::Quieting));
+}
+
+#[test]
+fn p2_another_build_decides_the_same_under_rules_about_several_sensors() {
+    expect_file!["../golden/days-grouping.txt"].assert_eq(&days(Sort::Grouping));
 }

@@ -5,8 +5,8 @@ use expect_test::expect_file;
 use ioc_core::decision::{
     About, Answer, AnswerWord, Cause, Certainty, CommandChange, CommandState, Condition,
     Confirmation, Decision, DecisionHash, EffectClass, Evidence, FaultKind, Handling,
-    IncidentState, Named, Progress, Refusal, RefusalCode, SensorFault, SensorState, Severity, Step,
-    Tier, Verdict,
+    IncidentState, Named, Progress, Refusal, RefusalCode, SensorFault, SensorState, Severity,
+    SiteBy, SiteState, Step, Tier, Verdict,
 };
 use ioc_core::decision::{Ending, How, Matcher, SuppressionChange, SuppressionState, Target};
 use ioc_core::folded::Folded;
@@ -53,7 +53,7 @@ enum Parts {
         attributes: AttributesBuffer,
     },
     DeadLetter {
-        texts: [String; 6],
+        texts: [String; 7],
         payload: Vec<u8>,
         payload_bytes: u32,
     },
@@ -128,7 +128,7 @@ impl Parts {
                 attributes: attributes.as_attributes(),
             }),
             Self::DeadLetter {
-                texts: [source, topic, reason, detail, place, content_type],
+                texts: [source, topic, reason, detail, place, content_type, event],
                 payload,
                 payload_bytes,
             } => Input::DeadLetter(DeadLetter {
@@ -140,6 +140,7 @@ impl Parts {
                 payload_bytes: *payload_bytes,
                 place,
                 content_type,
+                event,
             }),
             Self::Command {
                 request,
@@ -465,7 +466,7 @@ fn suppression_state() -> impl Strategy<Value = SuppressionState> {
 fn parts() -> impl Strategy<Value = Parts> {
     let letter = (
         [
-            ".{0,40}", ".{0,40}", ".{0,40}", ".{0,80}", ".{0,10}", ".{0,10}",
+            ".{0,40}", ".{0,40}", ".{0,40}", ".{0,80}", ".{0,3}", ".{0,3}", ".{0,3}",
         ],
         prop::collection::vec(any::<u8>(), 0..200),
         any::<u32>(),
@@ -600,6 +601,24 @@ prop_compose! {
     }
 }
 
+fn site_state() -> impl Strategy<Value = SiteState> {
+    let site = (
+        "[a-z]{1,128}",
+        any_of(SiteBy::ALL),
+        any::<u32>(),
+        any::<u32>(),
+        prop::option::of("[a-z]{1,64}"),
+    );
+    site.prop_map(|(id, by, silent, sensors, explained_by)| SiteState {
+        id,
+        by,
+        zone: "z 21".parse().unwrap(),
+        silent,
+        sensors,
+        explained_by: explained_by.map(|rule| rule.parse().unwrap()),
+    })
+}
+
 fn sensor_fault() -> impl Strategy<Value = SensorFault> {
     let fault = (any_of(FaultKind::ALL), any::<bool>());
     fault.prop_map(|(kind, distrusted)| SensorFault { kind, distrusted })
@@ -728,6 +747,8 @@ fn verdict() -> impl Strategy<Value = Verdict> {
             .prop_map(|(sensor, fault)| Verdict::SensorFaulty(sensor, fault)),
         (sensor_state(), sensor_fault())
             .prop_map(|(sensor, fault)| Verdict::SensorSound(sensor, fault)),
+        site_state().prop_map(Verdict::SiteSilent),
+        site_state().prop_map(Verdict::SiteReturned),
         any::<[u8; 32]>().prop_map(|hash| Verdict::RulesChanged(BundleHash(hash))),
         refusal.prop_map(|(code, about)| Verdict::CommandRefused(Refusal { code, about })),
         (any_of(CommandChange::ALL), command_state())
@@ -917,6 +938,17 @@ fn example_inputs(attributes: &AttributesBuffer) -> Vec<Input<'_>> {
             payload_bytes: 5,
             place: "/gauges/1",
             content_type: "application/json",
+            ..DeadLetter::default()
+        }),
+        Input::DeadLetter(DeadLetter {
+            source: "nats",
+            topic: "pumps",
+            reason: "value_missing",
+            detail: "value is null",
+            payload: b"{}",
+            payload_bytes: 2,
+            event: r#"{"id":"7","source":"/pumps","specversion":"1.0"}"#,
+            ..DeadLetter::default()
         }),
         Input::Command(Command {
             request: "r-1",
@@ -1146,6 +1178,16 @@ fn example_decisions() -> Vec<Decision> {
         RefusalCode::MatchesNothing,
         About::Suppression(SuppressionId::derive(&["r-3"])),
     )));
+    let site = SiteState {
+        id: "gw-0007".into(),
+        by: SiteBy::Gateway,
+        zone: "z21".parse().unwrap(),
+        silent: 44,
+        sensors: 60,
+        explained_by: Some("feeder-dead".parse().unwrap()),
+    };
+    decisions.push(example_decision(Verdict::SiteSilent(site.clone())));
+    decisions.push(example_decision(Verdict::SiteReturned(site)));
     decisions
 }
 

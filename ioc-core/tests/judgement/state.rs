@@ -208,15 +208,15 @@ fn digests() -> [(u16, Expect); 3] {
     [
         (
             1,
-            expect!["969cc72303b72f3e55ba85581eeb38811874b62be3361ca8781e2764ddde77af"],
+            expect!["62b622d7d66f6c42131ded07cc10ad16c8c00acb60d183b17fa57d9fb02b2c40"],
         ),
         (
             2,
-            expect!["5faedbd08ab33a6a55c54c533c6567081a7d5658d17c71c3ac41efb1b989df90"],
+            expect!["19631d8b4a1acc7800ceb9032a1a49e8ae9d6f9e5d14499b20f717b4435c2e65"],
         ),
         (
             3,
-            expect!["5faedbd08ab33a6a55c54c533c6567081a7d5658d17c71c3ac41efb1b989df90"],
+            expect!["d77417831996a9131b54669bbe5ed8081e18b547157ed7aa5b8aaf63f90bcf40"],
         ),
     ]
 }
