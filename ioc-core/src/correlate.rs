@@ -161,8 +161,13 @@ impl Correlator {
         while !self.husks.is_empty() {
             self.take_apart(desk);
         }
-        self.network = NetworkIndex::new(&self.rule, rules);
-        self.index = PlaceIndex::new(self.rule.within_m, rules.reach_m(&self.rule));
+        let network = NetworkIndex::new(&self.rule, rules);
+        let reach_m = rules.reach_m(&self.rule);
+        if self.network.is_like(&network) && self.index.reaches(reach_m) {
+            return;
+        }
+        self.network = network;
+        self.index = PlaceIndex::new(self.rule.within_m, reach_m);
         for (slot, case) in (0..).zip(&self.cases) {
             let members = case.iter().flat_map(|case| case.cluster.members());
             for (source, member) in members {

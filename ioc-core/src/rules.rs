@@ -164,6 +164,11 @@ impl Rules {
         &self.bundle.city.sensors[number as usize]
     }
 
+    /// How many sensors are registered.
+    pub(crate) fn sensors(&self) -> usize {
+        self.bundle.city.sensors.len()
+    }
+
     /// The zone that a registered sensor is registered in or lies in.
     pub(crate) fn sensor_zone(&self, number: u32) -> Option<&ZoneId> {
         self.zones[number as usize].as_ref()

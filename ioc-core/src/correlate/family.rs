@@ -172,14 +172,8 @@ impl Correlator {
         (from, to): (Timestamp, Timestamp),
     ) -> Vec<Relative> {
         let is_effect = |slot: u32| {
-            let Incident {
-                parent,
-                begun_at,
-                parent_by_person,
-                ..
-            } = self.case(slot).incident;
-            let free = parent.is_none() && !parent_by_person;
-            free && begun_at + effect.before >= from && begun_at <= to + effect.after
+            let Incident { id, begun_at, .. } = self.case(slot).incident;
+            self.is_free(id) && begun_at + effect.before >= from && begun_at <= to + effect.after
         };
         self.opened_near(effect, middle, is_effect)
     }
@@ -252,6 +246,29 @@ impl Correlator {
     /// The incident as operators see it.
     pub fn state(&self, id: IncidentId) -> IncidentState {
         self.case(self.slots[&id]).state()
+    }
+
+    /// What an incident has caused before it was known itself waits to be taken as children.
+    pub fn await_effects(&mut self, id: IncidentId, effects: impl Iterator<Item = IncidentId>) {
+        let slot = self.slots[&id];
+        self.case_mut(slot).incident.adopts.extend(effects);
+    }
+
+    /// The next of them.
+    pub fn next_effect(&mut self, id: IncidentId) -> Option<IncidentId> {
+        let slot = self.slots[&id];
+        self.case_mut(slot).incident.adopts.pop_front()
+    }
+
+    /// Whether any waits.
+    pub fn awaits_effects(&self, id: IncidentId) -> bool {
+        !self.case(self.slots[&id]).incident.adopts.is_empty()
+    }
+
+    /// Whether nothing is known to have caused an incident, and no person says that nothing has.
+    pub fn is_free(&self, id: IncidentId) -> bool {
+        let incident = &self.case(self.slots[&id]).incident;
+        incident.parent.is_none() && !incident.parent_by_person
     }
 
     /// Lets an incident take further children at a time, or at none.

@@ -14,6 +14,7 @@ mod networks;
 mod family;
 mod faults;
 mod sequences;
+mod spread;
 mod regressions;
 mod properties;
 mod redelivery;

@@ -208,15 +208,15 @@ fn digests() -> [(u16, Expect); 3] {
     [
         (
             1,
-            expect!["bc31b45e2dc551c057028b262ce7c74d55c71bbaa50949c34afbf64b0f199fd3"],
+            expect!["523b80cd96273de68574e6380087c30d6fc98dfe1c4bb921d40693f1970172a1"],
         ),
         (
             2,
-            expect!["9c256a1d8cd874adf548eeb9e68a8361bee4adbe4be8db874a28854029346d39"],
+            expect!["6cff4584329c0fe2954939ac5717f3dce52e53a3ea67ea8ed334ab47331de801"],
         ),
         (
             3,
-            expect!["efa33b6a5f1101e530fbae166ab511eda4f37325f56b26eba8813c50369f6d51"],
+            expect!["cc42807a8523330a40aa155bc46209b325c73f99ce7d17bf80000842823d54e9"],
         ),
     ]
 }
