@@ -461,7 +461,7 @@ impl Correlator {
     /// Of the cases near a place the one to join: an open incident before one that would reopen,
     /// that before a candidate; then the nearest, the earliest, the one with the least id.
     fn nearest(&self, near: &[Kin]) -> Option<u32> {
-        let rank = |near: &&Kin| {
+        let rank = |near: &Kin| {
             let incident = &self.case(near.slot).incident;
             let rank = match (incident.opened_at, incident.condition) {
                 (Some(_), Condition::Active | Condition::Unknown) => 0,
@@ -469,9 +469,11 @@ impl Correlator {
                 (None, _) => 2,
             };
             let since = incident.opened_at.unwrap_or(incident.begun_at);
-            (rank, near.how.clone(), since, incident.id)
+            (rank, since, incident.id)
         };
-        near.iter().min_by_key(rank).map(|near| near.slot)
+        let ranked = near.iter().map(|near| (rank(near), &near.how, near.slot));
+        let nearer = |((rank, since, id), how, slot)| (rank, how, since, id, slot);
+        ranked.map(nearer).min().map(|(.., slot)| slot)
     }
 
     /// Metres to the nearest evidence that was there already.

@@ -208,6 +208,11 @@ impl Incident {
         self
     }
 
+    /// Whether nothing is known to have caused it, and no person says that nothing has.
+    pub fn is_free(&self) -> bool {
+        self.parent.is_none() && !self.parent_by_person
+    }
+
     /// A source observed it at this time.
     pub fn observe(&mut self, at: Timestamp) {
         let (first, last) = self.observed.unwrap_or((at, at));

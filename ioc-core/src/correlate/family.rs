@@ -11,7 +11,7 @@ use super::{Correlator, Turn};
 use crate::bundle::Effect;
 use crate::decision::{IncidentState, Severity, Verdict};
 use crate::id::{IncidentId, IncidentKind};
-use crate::incident::{Incident, Purpose};
+use crate::incident::Purpose;
 use crate::place::Position;
 use crate::time::Timestamp;
 
@@ -172,8 +172,9 @@ impl Correlator {
         (from, to): (Timestamp, Timestamp),
     ) -> Vec<Relative> {
         let is_effect = |slot: u32| {
-            let Incident { id, begun_at, .. } = self.case(slot).incident;
-            self.is_free(id) && begun_at + effect.before >= from && begun_at <= to + effect.after
+            let incident = &self.case(slot).incident;
+            let begun_at = incident.begun_at;
+            incident.is_free() && begun_at + effect.before >= from && begun_at <= to + effect.after
         };
         self.opened_near(effect, middle, is_effect)
     }
@@ -267,8 +268,7 @@ impl Correlator {
 
     /// Whether nothing is known to have caused an incident, and no person says that nothing has.
     pub fn is_free(&self, id: IncidentId) -> bool {
-        let incident = &self.case(self.slots[&id]).incident;
-        incident.parent.is_none() && !incident.parent_by_person
+        self.case(self.slots[&id]).incident.is_free()
     }
 
     /// Lets an incident take further children at a time, or at none.

@@ -15,7 +15,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::sensor::Sensor;
-use super::slots::Slots;
 use super::timers::Timer;
 use super::{Moment, SensorStage, bucket};
 use crate::bundle::Test;
@@ -117,7 +116,7 @@ impl SensorStage {
         let old = std::mem::replace(&mut self.rules, new);
         self.keep_counters(&old);
         self.generation += 1;
-        self.slots = Slots::new();
+        self.slots.free_all();
         self.reloading = Some(Reloading {
             old: Some(old),
             at: record.at,
@@ -186,9 +185,8 @@ impl SensorStage {
     }
 
     fn end_reloading(&mut self) {
-        let reloading = self.reloading.as_ref();
-        if reloading.is_some_and(|reloading| reloading.left == 0) {
-            self.reloading = None;
+        if let Some(reloading) = self.reloading.take_if(|reloading| reloading.left == 0) {
+            self.provided.put_aside(reloading.old);
         }
     }
 
