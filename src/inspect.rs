@@ -195,6 +195,7 @@ fn input_json(input: &Input<'_>) -> (&'static str, Value) {
                 "detail": letter.detail, "payload_bytes": letter.payload_bytes,
                 "payload": String::from_utf8_lossy(letter.payload),
                 "place": letter.place, "content_type": letter.content_type,
+                "event": letter.event,
             }),
         ),
         Input::Command(command) => {

@@ -131,6 +131,9 @@ impl SensorStage {
     /// time. At most [`Self::LOOK_AHEAD`] records are of use.
     pub fn look_ahead(&mut self, records: &[Record<'_>]) {
         self.ahead.clear();
+        if self.sensors.len() < LOOKED_AHEAD_FROM {
+            return;
+        }
         for record in records {
             let Input::Reading(reading) = record.input else {
                 continue;
@@ -491,6 +494,9 @@ impl SensorStage {
         self.started_at
     }
 }
+
+/// From how many sensors on their state is more than the processor's caches hold.
+const LOOKED_AHEAD_FROM: usize = 2048;
 
 /// Why no rule looked at a reading.
 enum NotJudged {

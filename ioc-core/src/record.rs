@@ -83,6 +83,9 @@ pub struct DeadLetter<'a> {
     pub place: &'a str,
     /// What the message said that it is; empty if it said nothing.
     pub content_type: &'a str,
+    /// What its transport said beside it: the attributes of an event, as a JSON object; empty if
+    /// it said nothing.
+    pub event: &'a str,
 }
 
 impl DeadLetter<'_> {
@@ -450,9 +453,10 @@ impl<'a> DeadLetter<'a> {
         out.put_bytes(&self.payload[..self.payload.len().min(Self::PAYLOAD_BYTES_MAX)]);
         out.put_u32(self.payload_bytes);
         // What most letters do not have takes no room in them.
-        if !self.place.is_empty() || !self.content_type.is_empty() {
-            out.put_text(self.place);
-            out.put_text(self.content_type);
+        let beside = [self.place, self.content_type, self.event];
+        if let Some(last) = beside.iter().rposition(|text| !text.is_empty()) {
+            let texts = &beside[..=last.max(1)];
+            texts.iter().for_each(|text| out.put_text(text));
         }
     }
 
@@ -466,17 +470,24 @@ impl<'a> DeadLetter<'a> {
             payload_bytes: take.u32()?,
             place: "",
             content_type: "",
+            event: "",
         };
         if take.0.is_empty() {
             return Ok(letter);
         }
         let (place, content_type) = (take.text()?, take.text()?);
-        if place.is_empty() && content_type.is_empty() {
+        let event = match take.0.is_empty() {
+            true => None,
+            false => Some(take.text()?),
+        };
+        // Bytes are those that are written, and no others.
+        if event.unwrap_or(content_type).is_empty() && (event.is_some() || place.is_empty()) {
             return Err(CodecError("a dead letter with empty parts"));
         }
         Ok(Self {
             place,
             content_type,
+            event: event.unwrap_or_default(),
             ..letter
         })
     }

@@ -39,6 +39,7 @@ pub struct NotedLetter {
     pub payload_bytes: u32,
     pub place: Box<str>,
     pub content_type: Box<str>,
+    pub event: Box<str>,
 }
 
 impl NotedLetter {
@@ -53,6 +54,7 @@ impl NotedLetter {
             payload_bytes: self.payload_bytes,
             place: &self.place,
             content_type: &self.content_type,
+            event: &self.event,
         }
     }
 
@@ -99,6 +101,7 @@ impl DeadLetters {
             payload_bytes: letter.payload_bytes,
             place: letter.place.into(),
             content_type: letter.content_type.into(),
+            event: letter.event.into(),
         });
         self.with(|noted| {
             if noted.newest_last.len() == Self::COUNT_MAX {

@@ -40,10 +40,10 @@ pub use self::message::{Item, Message, Outcome};
 pub use self::pointer::{Pointer, PointerError};
 pub use self::sparkplug::Nodes;
 pub use self::topic::{TopicFilter, TopicFilterError};
-pub(crate) use cloud_events::attributes_of as event_of_headers;
-pub(crate) use reject::cut;
+pub(crate) use cloud_events::{attributes_of as event_of_headers, borrowed};
 pub use reject::{Origin, Part, Reason, Reject};
 pub use reject::{append_beginning, append_dead_letter, append_part};
+pub(crate) use reject::{cut, event_kept};
 pub use reply::{Replies, Reply};
 
 use self::feedback::append_feedback;

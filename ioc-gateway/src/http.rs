@@ -288,10 +288,7 @@ impl Intake {
             .try_acquire()
             .map_err(|_| Refusal::TooManyRequests)?;
         let event = event_of(request.headers());
-        let event: Vec<_> = event
-            .iter()
-            .map(|(name, value)| (&**name, value.as_str()))
-            .collect();
+        let event = formats::borrowed(&event);
         let payload = self.whole(request).await?;
         let message = Message {
             topic,

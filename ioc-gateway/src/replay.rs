@@ -25,7 +25,7 @@ use crate::dead_letters::{DeadLetters, NotedLetter};
 use crate::door::{Counts, Door, DoorClosed, Inputs, Lane, Ledger};
 use crate::formats::native;
 use crate::formats::{Item, Message, Nodes, Origin, Outcome, Part, Reason, Reject, Workspace};
-use crate::formats::{append_part, cut, decode};
+use crate::formats::{append_part, borrowed, cut, decode, event_kept};
 use crate::keys::Keys;
 use crate::mqtt::user_in;
 use crate::options::Credentials;
@@ -327,11 +327,14 @@ impl<'s> Reader<'s> {
             source: &letter.source,
             topic: &letter.topic,
         };
+        let kept = event_kept(&letter.event);
+        let event = borrowed(&kept);
         let part = |place| Part {
             payload: &letter.payload,
             payload_bytes: letter.payload.len(),
             place,
             content_type: &letter.content_type,
+            event: &event,
         };
         let mut rejects = Vec::new();
         let ended = self.read_placed(letter, &mut |place, found| match found {
@@ -379,11 +382,12 @@ impl<'s> Reader<'s> {
             }
         };
         let content_type = Some(&*letter.content_type).filter(|it| !it.is_empty());
+        let kept = event_kept(&letter.event);
         let message = Message {
             topic: &letter.topic,
             payload: &letter.payload,
             content_type,
-            ..Message::default()
+            event: &borrowed(&kept),
         };
         let read = decode(message, &self.catalogue, &mut self.workspace, &mut item).map(|_| ());
         let read = match read {

@@ -24,19 +24,19 @@ impl SensorStage {
         moment: Moment,
         found: &mut Vec<Finding>,
     ) {
-        let kind = self.sensors[number].tracks[track].kind;
-        for place in 0..self.rules.kind(kind).faults.len() {
-            let rule_number = self.rules.kind(kind).faults[place];
+        let sensor = &mut self.sensors[number];
+        let registered = sensor.registered.map(|number| self.rules.sensor(number));
+        let position = reading.position.or(registered.and_then(|own| own.position));
+        let faults = &self.rules.kind(sensor.tracks[track].kind).faults;
+        for (place, &rule_number) in faults.iter().enumerate() {
             let rule = self.rules.detection(rule_number);
             let counters = &mut self.rule_counters[rule_number as usize];
             if !concerns(rule, reading) {
                 counters.unmatched += 1;
                 continue;
             }
-            let sensor = &mut self.sensors[number];
-            let registered = sensor.registered.map(|number| self.rules.sensor(number));
-            let position = reading.position.or(registered.and_then(|own| own.position));
-            let state = &mut sensor.tracks[track].faults[place];
+            let track = &mut sensor.tracks[track];
+            let state = &mut track.faults[place];
             match state.judge(fault_of(rule), registered, reading, moment.at) {
                 fault::Outcome::Held(false) => counters.normal += 1,
                 fault::Outcome::Held(true) => counters.held += 1,
@@ -53,9 +53,7 @@ impl SensorStage {
                     let begins = outcome == fault::Outcome::Faulty;
                     counters.faulty += u64::from(begins);
                     counters.sound += u64::from(!begins);
-                    let track = &mut sensor.tracks[track];
                     let detection = fault_changed(&self.rules, track, rule, begins, shown);
-                    let sensor = &self.sensors[number];
                     found.push(finding(&self.rules, sensor, rule, moment, detection));
                 }
             }

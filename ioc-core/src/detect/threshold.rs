@@ -121,12 +121,20 @@ fn named_levels(rule: &Threshold, sensor: Option<&Sensor>) -> impl Iterator<Item
 
 /// The level that is reached first.
 pub(super) fn least(rule: &Threshold, sensor: Option<&Sensor>) -> f64 {
-    let values = levels(rule, sensor).map(|level| level.value);
-    let least = match rule.side {
-        Side::Above => values.min_by(f64::total_cmp),
-        Side::Below => values.max_by(f64::total_cmp),
+    let least = match rule.margin_percent {
+        // Asked with each reading.
+        0 => reached_first(rule.side, named_levels(rule, sensor)),
+        _ => reached_first(rule.side, levels(rule, sensor)),
     };
     least.expect("a threshold has at least one level")
+}
+
+fn reached_first(side: Side, levels: impl Iterator<Item = Level>) -> Option<f64> {
+    let values = levels.map(|level| level.value);
+    match side {
+        Side::Above => values.min_by(f64::total_cmp),
+        Side::Below => values.max_by(f64::total_cmp),
+    }
 }
 
 /// How far `value` is beyond `level`: positive if it is.

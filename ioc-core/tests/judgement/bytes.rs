@@ -51,7 +51,7 @@ enum Parts {
         attributes: AttributesBuffer,
     },
     DeadLetter {
-        texts: [String; 6],
+        texts: [String; 7],
         payload: Vec<u8>,
         payload_bytes: u32,
     },
@@ -113,7 +113,7 @@ impl Parts {
                 attributes: attributes.as_attributes(),
             }),
             Self::DeadLetter {
-                texts: [source, topic, reason, detail, place, content_type],
+                texts: [source, topic, reason, detail, place, content_type, event],
                 payload,
                 payload_bytes,
             } => Input::DeadLetter(DeadLetter {
@@ -125,6 +125,7 @@ impl Parts {
                 payload_bytes: *payload_bytes,
                 place,
                 content_type,
+                event,
             }),
             Self::Command {
                 request,
@@ -309,7 +310,7 @@ fn open_parts() -> impl Strategy<Value = Parts> {
 fn parts() -> impl Strategy<Value = Parts> {
     let letter = (
         [
-            ".{0,40}", ".{0,40}", ".{0,40}", ".{0,80}", ".{0,10}", ".{0,10}",
+            ".{0,40}", ".{0,40}", ".{0,40}", ".{0,80}", ".{0,3}", ".{0,3}", ".{0,3}",
         ],
         prop::collection::vec(any::<u8>(), 0..200),
         any::<u32>(),
@@ -753,6 +754,17 @@ fn example_inputs(attributes: &AttributesBuffer) -> Vec<Input<'_>> {
             payload_bytes: 5,
             place: "/gauges/1",
             content_type: "application/json",
+            ..DeadLetter::default()
+        }),
+        Input::DeadLetter(DeadLetter {
+            source: "nats",
+            topic: "pumps",
+            reason: "value_missing",
+            detail: "value is null",
+            payload: b"{}",
+            payload_bytes: 2,
+            event: r#"{"id":"7","source":"/pumps","specversion":"1.0"}"#,
+            ..DeadLetter::default()
         }),
         Input::Command(Command {
             request: "r-1",

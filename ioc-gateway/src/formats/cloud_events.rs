@@ -16,7 +16,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ioc_core::time::Timestamp;
 
-pub(crate) use self::headers::attributes_of;
+pub(crate) use self::headers::{attributes_of, borrowed};
 
 use super::draft::Envelope;
 use super::json::{Index, Value};
@@ -123,6 +123,23 @@ pub(super) fn decode(
         });
     }
     Ok(())
+}
+
+/// Whether an attribute of this name changes how an event is read.
+pub(super) fn is_read(name: &str) -> bool {
+    let mut attributes = Attributes::default();
+    attributes.note(name, "");
+    let Attributes {
+        version,
+        id,
+        source,
+        kind,
+        time,
+        content_type,
+    } = attributes;
+    [version, id, source, kind, time, content_type]
+        .iter()
+        .any(Option::is_some)
 }
 
 fn no_reading() -> Reject {

@@ -31,6 +31,7 @@ impl<'m> Message<'m> {
             payload_bytes: self.payload.len(),
             place: "",
             content_type: self.content_type.unwrap_or_default(),
+            event: self.event,
         }
     }
 

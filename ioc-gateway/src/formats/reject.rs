@@ -5,11 +5,12 @@
 //! and is acknowledged like them: a broker would redeliver for ever what is only refused.
 //! Next: `dead_letters.rs`, where people see it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use ioc_core::record::DeadLetter;
 
-use super::ITEMS_MAX;
+use super::{ITEMS_MAX, cloud_events};
 use crate::door::Inputs;
 
 /// A message that is not accepted, and why.
@@ -92,6 +93,8 @@ pub struct Part<'a> {
     pub place: &'a str,
     /// What the message says that it is; empty if it says nothing.
     pub content_type: &'a str,
+    /// The attributes of the event that it is the data of, if its transport said them beside it.
+    pub event: &'a [(&'a str, &'a str)],
 }
 
 /// The same for a message of `payload_bytes` of which only the beginning was kept.
@@ -107,6 +110,7 @@ pub fn append_beginning(
         payload_bytes,
         place: "",
         content_type: "",
+        event: &[],
     };
     append_part(inputs, origin, reject, part);
 }
@@ -114,6 +118,7 @@ pub fn append_beginning(
 /// The same for a part of a message, or for a message that says what it is.
 pub fn append_part(inputs: &mut Inputs, origin: Origin<'_>, reject: &Reject, part: Part<'_>) {
     let kept = part.payload.len().min(DeadLetter::PAYLOAD_BYTES_MAX);
+    let event = kept_event(part.event);
     inputs.push_dead_letter(&DeadLetter {
         source: cut(origin.source),
         topic: cut(origin.topic),
@@ -123,7 +128,27 @@ pub fn append_part(inputs: &mut Inputs, origin: Origin<'_>, reject: &Reject, par
         payload_bytes: u32::try_from(part.payload_bytes).unwrap_or(u32::MAX),
         place: cut(part.place),
         content_type: cut(part.content_type),
+        event: &event,
     });
+}
+
+/// The attributes of an event as they are kept, as a JSON object: those that change how its data is
+/// read, the longest values cut.
+fn kept_event(attributes: &[(&str, &str)]) -> String {
+    if attributes.is_empty() {
+        return String::new();
+    }
+    let kept = attributes
+        .iter()
+        .filter(|(name, _)| cloud_events::is_read(name))
+        .map(|&(name, value)| (name.to_owned(), cut(value).into()));
+    serde_json::Value::Object(kept.collect()).to_string()
+}
+
+/// The attributes of an event that a letter kept; none if it kept none.
+pub(crate) fn event_kept(text: &str) -> Vec<(Box<str>, String)> {
+    let kept: BTreeMap<Box<str>, String> = serde_json::from_str(text).unwrap_or_default();
+    kept.into_iter().collect()
 }
 
 /// The text, or as many whole characters of it as are kept.

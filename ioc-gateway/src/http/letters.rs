@@ -123,6 +123,8 @@ struct ListedLetter<'a> {
     place: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     content_type: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    event: &'a str,
     /// Whether it was read again, as a reading.
     #[serde(skip_serializing_if = "is_false")]
     replayed: bool,
@@ -145,6 +147,7 @@ impl<'a> ListedLetter<'a> {
             payload_bytes: letter.payload_bytes,
             place: &letter.place,
             content_type: &letter.content_type,
+            event: &letter.event,
             replayed: letters.is_replayed(letter.seq),
         }
     }

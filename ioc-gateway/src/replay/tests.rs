@@ -197,6 +197,21 @@ fn what_a_message_said_that_it_is_is_still_known_and_now_is_when_it_came() {
 }
 
 #[test]
+fn the_data_of_an_event_is_read_again_as_of_the_event() {
+    let kept = r#"{"id":"7","source":"/pumps","specversion":"1.0","time":"2026-03-14T06:40:00Z","type":"level"}"#;
+    let data = br#"{"sensor":"g-1","kind":"water_level","value":1,"unit":"m"}"#;
+    let event = DeadLetter {
+        event: kept,
+        ..letter("pumps", data)
+    };
+    let (told, inputs) = bench(&[event], None).replay(&all());
+    assert_eq!(told, "1 replayed 0");
+    let expected = "/pumps 7 of g-1 at 2026-03-14T06:40:00.000Z";
+    let of_the_event = "id and time are the event's";
+    assert_eq!(inputs, [expected, "replayed 1"], "{of_the_event}");
+}
+
+#[test]
 fn a_dry_run_does_nothing_and_a_choice_chooses() {
     let other = DeadLetter {
         reason: "unit_unknown",

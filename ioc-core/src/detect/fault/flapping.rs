@@ -68,8 +68,13 @@ impl Memory {
 
     /// What the changes weigh together, in thousandths.
     fn weight(&self) -> u32 {
-        let places = (0..CHANGES).filter(|place| self.changes >> place & 1 == 1);
-        places.map(|place| 1250 - 500 * place / (CHANGES - 1)).sum()
+        let (mut changes, mut weight) = (self.changes, 0);
+        while changes != 0 {
+            let place = changes.trailing_zeros();
+            weight += 1250 - 500 * place / (CHANGES - 1);
+            changes &= changes - 1;
+        }
+        weight
     }
 
     pub fn put(&self, out: &mut impl Put) {

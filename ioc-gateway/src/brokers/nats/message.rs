@@ -30,8 +30,7 @@ pub(super) fn taken(
     put_topic(&message.subject, topic);
     let headers = message.headers.as_ref();
     let event = headers.map(event).unwrap_or_default();
-    let attributes = event.iter().map(|(name, value)| (&**name, &**value));
-    let event: Vec<_> = attributes.collect();
+    let event = formats::borrowed(&event);
     let named = event
         .iter()
         .find(|(name, _)| *name == CONTENT_TYPE_OF_EVENT);

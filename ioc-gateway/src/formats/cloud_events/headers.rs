@@ -26,6 +26,14 @@ pub(crate) fn attributes_of<'h>(
     }
 }
 
+/// The attributes as a message has them.
+pub(crate) fn borrowed(attributes: &[(Box<str>, String)]) -> Vec<(&str, &str)> {
+    let attributes = attributes.iter();
+    attributes
+        .map(|(name, value)| (&**name, value.as_str()))
+        .collect()
+}
+
 /// Section 3.1.3.2: what is not printable ASCII is percent-encoded UTF-8.
 fn unescaped(value: &[u8]) -> String {
     let mut bytes = Vec::with_capacity(value.len());
