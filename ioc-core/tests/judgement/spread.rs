@@ -9,6 +9,7 @@ use ioc_core::bundle::{Changes, FaultSign, Flapping};
 use ioc_core::decision::Severity::Moderate;
 use ioc_core::decision::Verdict;
 use ioc_core::judgement::Judgement;
+use ioc_core::limits::{MERGED_PER_STEP, RELOAD_BUCKETS_APART, RELOAD_STEP};
 use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::{BuildHash, ClockKind, Input, Started};
 use ioc_core::time::{Millis, Timestamp};
@@ -204,6 +205,91 @@ fn at_most(
         verdict => verdict.incident().map(|incident| incident.id.to_string()),
     });
     (most, named.collect())
+}
+
+/// A line that feeds transformers which nobody measures, each with a meter of its own.
+fn under_one_line(meters: usize) -> Arc<Bundle> {
+    let mut builder = BundleBuilder::new()
+        .sensor("line", "line", metres(0, 0))
+        .node("line", |_| ())
+        .threshold("meter-dead", "meter", &[(Moderate, 3.0)], |_| ())
+        .threshold("line-dead", "line", &[(Moderate, 3.0)], |_| ());
+    for number in 0..meters {
+        let (meter, transformer) = (format!("meter-{number}"), format!("transformer-{number}"));
+        builder = builder
+            .sensor(&meter, "meter", metres(0, 0))
+            .fed_by(&meter, &transformer)
+            .fed_by(&transformer, "line");
+    }
+    let detections = ["meter-dead", "line-dead"];
+    let builder = builder.correlation("outages", "outage", &detections, |rule| {
+        rule.along.fed_by = true;
+        rule.weights = vec![1, 2];
+        rule.sources_min = 2;
+    });
+    builder.build()
+}
+
+#[test]
+fn p5_many_that_are_shown_to_be_one_become_so_in_steps() {
+    let meters = 3 * MERGED_PER_STEP;
+    let mut history = History::new(under_one_line(meters));
+    let mut say = |at: Timestamp, sensor: &str, kind: &str| {
+        let id = format!("r{}", history.inputs.len());
+        let reading = Reading {
+            id: &id,
+            sensor,
+            kind,
+            observed_at: at,
+            received_at: None,
+            value: 4.0,
+            unit: "",
+            position: None,
+            attributes: Attributes::default(),
+        };
+        history.push(at, &Input::Reading(reading));
+    };
+    (0..meters).for_each(|number| say(MIDNIGHT, &format!("meter-{number}"), "meter"));
+    say(MIDNIGHT + Millis(5), "line", "line");
+    let (judgement, decisions) = history.judge(&Manner::plain());
+    let opened = decisions.last().unwrap().verdict.incident().unwrap();
+    // It joined one itself.
+    assert_eq!(opened.sensors as usize, MERGED_PER_STEP + 2);
+    let waiting = judgement.counters().candidates as usize;
+    assert_eq!(waiting, 2 * MERGED_PER_STEP - 1);
+    history.push(MIDNIGHT + Millis::seconds(1), &Input::Tick);
+    let (judgement, decisions) = history.judge(&Manner::plain());
+    let told = decisions.last().unwrap().verdict.incident().unwrap();
+    assert_eq!(told.sensors as usize, meters + 1);
+    assert_eq!(judgement.counters().candidates, 0);
+    let restarted = Manner {
+        restarts: (meters..meters + 3).map(|after| (after, 2)).collect(),
+        ..Manner::plain()
+    };
+    assert_eq!(history.run(&restarted), history.run(&Manner::plain()));
+}
+
+#[test]
+fn p5_sensors_take_other_rules_over_in_steps_and_all_of_them_do() {
+    let mut history = History::new(city(1));
+    (0..SENSORS).for_each(|sensor| push(&mut history, MIDNIGHT, sensor, 4.0));
+    // Without the rule by which they were seen to be abnormal.
+    let mut other = Bundle::clone(&city(1));
+    other
+        .detections
+        .retain(|rule| rule.name.as_str() != "level-high");
+    other.correlations.clear();
+    other.hash.0[0] ^= 1;
+    history.reload(MIDNIGHT + Millis::seconds(1), Arc::new(other));
+    let (judgement, _) = history.judge(&Manner::plain());
+    let next = judgement.next_due();
+    assert_eq!(next, Some(MIDNIGHT + Millis::seconds(1) + RELOAD_STEP));
+    let steps = RELOAD_STEP.0 * (RELOAD_BUCKETS_APART * 10) as i64;
+    history.push(MIDNIGHT + Millis::seconds(1) + Millis(steps), &Input::Tick);
+    let (judgement, _) = history.judge(&Manner::plain());
+    // Nobody waits any more: what is due next is whether anybody is silent.
+    assert!(judgement.next_due() > Some(MIDNIGHT + Millis::minutes(1)));
+    assert_eq!(judgement.audit(), []);
 }
 
 #[test]
