@@ -19,6 +19,7 @@ mod fault;
 mod examine;
 mod sensor;
 mod memory;
+mod timers;
 mod due;
 mod reload;
 mod bytes;
@@ -34,6 +35,7 @@ use self::rule_state::Said;
 use self::sensor::{Sensor, Track};
 use self::slots::Slots;
 use self::threshold::Outcome;
+use self::timers::{Timer, Timers};
 use crate::bundle::{DetectionRule, Test};
 use crate::counters::{RuleCounters, SensorCounters};
 use crate::detection::{Detection, Finding, Observed, Sighting};
@@ -49,7 +51,6 @@ use crate::record::{Input, Record, Seq};
 use crate::rules::{Provided, Rules};
 use crate::shared::Shared;
 use crate::time::Timestamp;
-use crate::timer::Timers;
 
 /// The sensors of one shard and what each rule knows of them.
 #[derive(Debug)]
@@ -64,7 +65,7 @@ pub struct SensorStage {
     buckets: Vec<Vec<u32>>,
     /// How many of them have a long memory.
     long_memories: Vec<u16>,
-    timers: Timers<SensorId>,
+    timers: Timers,
     /// When those of silence are due.
     slots: Slots,
     /// How many reloads there were; it shows nowhere.
@@ -321,8 +322,8 @@ impl SensorStage {
         let rules = (&*self.rules, self.generation);
         let mut sensor = Sensor::new(id.clone(), rules, now);
         for (due, rule) in sensor.silences_due(|due| self.slots.take(bucket, due)) {
-            let rule = self.rules.detection(rule).name.clone();
-            self.timers.arm(due, rule, id.clone());
+            let sensor = number as u32;
+            self.timers.arm(Timer { due, rule, sensor });
         }
         self.numbers.insert(id, number as u32);
         self.sensors.push(sensor);
@@ -402,7 +403,8 @@ impl SensorStage {
             let outcome = state.judge(rule, registered, said, sighting);
             let after = state.due(rule);
             if before != after {
-                self.timers.replace(before, after, &rule.name, &sensor.id);
+                let of = (rule_number, number as u32);
+                self.timers.replace(before, after, of);
             }
             let detection = self.rule_counters[rule_number as usize].count(rule, outcome);
             if let Some(detection) = detection {
@@ -432,8 +434,12 @@ impl SensorStage {
             let bucket = bucket(hash_text(sensor.id.as_str()));
             let due = self.slots.take(bucket, state.speaks(moment.at));
             state.ask_at(due);
+            self.timers.arm(Timer {
+                due,
+                rule: *rule,
+                sensor: number as u32,
+            });
             let rule = self.rules.detection(*rule);
-            self.timers.arm(due, rule.name.clone(), sensor.id.clone());
             let sensor = &self.sensors[number];
             let hearing = sensor.hearing(&self.rules, heard_before);
             let detection = Detection::Returned(hearing);
@@ -471,8 +477,12 @@ impl SensorStage {
         let mut awaited = 0;
         for (number, sensor) in self.sensors.iter().enumerate() {
             let waits = self.waits(number);
-            for (due, rule) in sensor.named_timers(self.rules_of(number)) {
-                let runs = self.timers.runs(due, &rule, &sensor.id);
+            for (due, rule) in sensor.timers(self.rules_of(number)) {
+                let runs = self.timers.runs(Timer {
+                    due,
+                    rule,
+                    sensor: number as u32,
+                });
                 // What was due while its sensor waited to take other rules over is no more.
                 awaited += usize::from(runs || !waits);
                 audit.expect(runs || waits, Invariant::TimersAgree, &sensor.id);

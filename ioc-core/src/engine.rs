@@ -404,7 +404,8 @@ impl Engine {
             decisions: out,
         };
         family::pass_on(&mut self.correlators, &mut turn);
-        self.rules = new;
+        let old = std::mem::replace(&mut self.rules, new);
+        self.provided.put_aside(Some(old));
     }
 
     fn turn<'a>(&'a mut self, at: Timestamp, decisions: &'a mut Vec<Decision>) -> Turn<'a> {

@@ -207,6 +207,11 @@ impl Rules {
         &self.bundle.city.sensors[number as usize]
     }
 
+    /// How many sensors are registered.
+    pub(crate) fn sensors(&self) -> usize {
+        self.bundle.city.sensors.len()
+    }
+
     /// The zone that a registered sensor is registered in or lies in.
     pub(crate) fn sensor_zone(&self, number: u32) -> Option<&ZoneId> {
         self.zones[number as usize].as_ref()
@@ -392,15 +397,30 @@ fn takers(correlations: &[CorrelationRule]) -> Map<RuleId, Vec<RuleId>> {
 
 /// Bundles that were provided and that no record has named yet.
 #[derive(Debug, Default)]
-pub(crate) struct Provided(Vec<Arc<Rules>>);
+pub(crate) struct Provided {
+    waiting: Vec<Arc<Rules>>,
+    /// Rules that hold for nobody any more: to give back the memory of a large city takes a while,
+    /// which is to be no record's.
+    aside: Vec<Arc<Rules>>,
+}
 
 impl Provided {
+    /// Beside what a record asks for: memory is given back here.
     pub fn push(&mut self, rules: Arc<Rules>) {
-        self.0.retain(|other| other.hash() != rules.hash());
-        if self.0.len() == BUNDLES_WAITING_MAX {
-            self.0.remove(0);
+        self.aside.clear();
+        self.waiting.retain(|other| other.hash() != rules.hash());
+        if self.waiting.len() == BUNDLES_WAITING_MAX {
+            self.waiting.remove(0);
         }
-        self.0.push(rules);
+        self.waiting.push(rules);
+    }
+
+    /// Keeps rules that nobody is under any more until others are provided.
+    pub fn put_aside(&mut self, rules: Option<Arc<Rules>>) {
+        if self.aside.len() == BUNDLES_WAITING_MAX {
+            self.aside.clear();
+        }
+        self.aside.extend(rules);
     }
 
     /// The bundle of this name, which stays known: a later record may name it again.
@@ -408,7 +428,7 @@ impl Provided {
     /// # Panics
     /// If it was never provided, or so long ago that others took its place: the host's mistake.
     pub fn get(&self, hash: BundleHash) -> Arc<Rules> {
-        let found = self.0.iter().find(|rules| rules.hash() == hash);
+        let found = self.waiting.iter().find(|rules| rules.hash() == hash);
         Arc::clone(found.expect("a bundle is provided before the record that names it"))
     }
 }
