@@ -92,6 +92,8 @@ pub enum Detection {
     SiteSilent(SiteState),
     /// It speaks again.
     SiteReturned(SiteState),
+    /// What a sensor said, for a rule about several of them.
+    Contributed(Sighting),
     /// A sensor that shows outcomes of commands has said something new.
     Observed(Observed),
 }

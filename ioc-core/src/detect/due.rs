@@ -36,7 +36,11 @@ impl SensorStage {
                 | Test::Window(_) => {
                     self.fire_rule(number, rule, moment, found);
                 }
-                Test::Report(_) | Test::Fault(_) | Test::SiteSilence(_) | Test::Sequence(_) => {
+                Test::Report(_)
+                | Test::Fault(_)
+                | Test::SiteSilence(_)
+                | Test::Sequence(_)
+                | Test::Across(_) => {
                     unreachable!("none has timers here")
                 }
             }

@@ -16,6 +16,7 @@ mod faults;
 mod sequences;
 mod sites;
 mod same;
+mod across;
 mod regressions;
 mod properties;
 mod redelivery;
