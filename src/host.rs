@@ -46,6 +46,7 @@ use crate::servers::{CommandsOut, Servers, Sockets};
 use crate::shadow::{Shadow, ShadowStart};
 use crate::snapshots::follower::{self, Surroundings};
 use crate::snapshots::{FollowerOptions, Section};
+use crate::status::RefusedSign;
 use crate::telemetry;
 
 /// What `ioc run` was asked for.
@@ -276,11 +277,12 @@ impl Host {
         let clock = Clock::start(Arc::clone(&time), mode, recovered.last_at, accept_clock)?;
         face.get_or_init(|| clock.face());
 
+        let refused = RefusedSign::default();
         let Chosen {
             is_new,
             source,
             compiled,
-        } = rules.choose(recovered.bundle)?;
+        } = rules.choose(recovered.bundle, &refused)?;
         window.set_city(city_of(&source));
         window.set_actuators(compiled.bundle.city.actuators.as_slice().into());
         let mut catalogue = compiled.catalogue(settings.door.unregistered);
@@ -312,6 +314,7 @@ impl Host {
             window: window.clone(),
             orders,
             held: Mutex::new(compiled.bundle.hash),
+            refused: refused.clone(),
         });
         let decisions = DecisionsLog {
             disk: Arc::clone(&disk),
@@ -372,6 +375,7 @@ impl Host {
             token: Token::new(&token),
             metrics,
             full: engine.full(),
+            refused,
             decisions,
             commands: commands_out,
             reloader: reloader.clone(),

@@ -6,6 +6,7 @@
 pub mod cli;
 pub mod host;
 pub mod servers;
+pub mod status;
 pub mod http;
 pub mod descriptors;
 pub mod priority;

@@ -35,6 +35,7 @@ use crate::config::source::{Source, StoreError};
 use crate::host::city_of;
 use crate::pipeline::ReloadOrder;
 use crate::rules::Rules;
+use crate::status::RefusedSign;
 use crate::telemetry;
 
 /// Where rules are read from, and who is told of new ones.
@@ -59,6 +60,8 @@ pub struct Parts {
     pub orders: Sender<ReloadOrder>,
     /// The bundle that holds.
     pub held: Mutex<BundleHash>,
+    /// Up while the files have mistakes.
+    pub refused: RefusedSign,
 }
 
 /// What a reload came to.
@@ -122,8 +125,17 @@ impl Reloader {
         let mut held = self.0.held.lock().await;
         let (parts, before) = (Arc::clone(&self.0), *held);
         let read = tokio::task::spawn_blocking(move || parts.read(before)).await;
-        let Some(ready) = read.map_err(|_| NotReloaded::Failed)?? else {
-            return Ok(Reloaded::Same(before));
+        let ready = match read.map_err(|_| NotReloaded::Failed)? {
+            Ok(Some(ready)) => ready,
+            Ok(None) => {
+                self.0.refused.take_down();
+                return Ok(Reloaded::Same(before));
+            }
+            Err(NotReloaded::Mistakes(mistakes)) => {
+                self.0.refused.put_up(&mistakes.to_string());
+                return Err(NotReloaded::Mistakes(mistakes));
+            }
+            Err(error) => return Err(error),
         };
         let Ready {
             source,
@@ -132,6 +144,7 @@ impl Reloader {
         } = ready;
         let decision = self.0.order(prepared).await?;
         *held = compiled.bundle.hash;
+        self.0.refused.take_down();
         self.0.catalogue.store(Arc::new(self.0.next(&compiled)));
         self.0.window.set_city(city_of(&source));
         let actuators = compiled.bundle.city.actuators.as_slice();
@@ -151,7 +164,8 @@ impl Reloader {
                 summary, warnings, ..
             }) => telemetry::rules_reloaded(&summary, &warnings.to_string()),
             Ok(Reloaded::Same(_)) => telemetry::rules_unchanged(),
-            Err(NotReloaded::Mistakes(mistakes)) => telemetry::rules_refused(&mistakes.to_string()),
+            // The sign tells them.
+            Err(NotReloaded::Mistakes(_)) => {}
             Err(error) => telemetry::rules_not_reloaded(&error),
         }
     }
@@ -300,6 +314,7 @@ mod tests {
             window,
             orders,
             held: Mutex::new(BundleHash([0; 32])),
+            refused: RefusedSign::default(),
         };
         let (answer, _answered) = oneshot::channel();
         let rules = Arc::new(Prepared::none());

@@ -12,6 +12,7 @@ use ioc_core::record::BundleHash;
 use crate::config::compile::Compiled;
 use crate::config::source::{Source, StoreError};
 use crate::host::HostError;
+use crate::status::RefusedSign;
 use crate::telemetry;
 
 /// Bundles, below the data directory.
@@ -46,8 +47,12 @@ impl<'a> Rules<'a> {
         source.store(&self.stored)
     }
 
-    /// What shall hold, after `held` did.
-    pub fn choose(&self, held: Option<BundleHash>) -> Result<Chosen, HostError> {
+    /// What shall hold, after `held` did. Puts the sign up if what is on disk must not.
+    pub fn choose(
+        &self,
+        held: Option<BundleHash>,
+        sign: &RefusedSign,
+    ) -> Result<Chosen, HostError> {
         let read = Source::read(self.config, self.city);
         let now = read.and_then(|source| source.compile().map(|compiled| (source, compiled)));
         match (now, held) {
@@ -66,7 +71,7 @@ impl<'a> Rules<'a> {
                 })
             }
             (Err(mistakes), Some(held)) => {
-                telemetry::rules_refused(&mistakes.to_string());
+                sign.put_up(&mistakes.to_string());
                 let (source, compiled) = load(&self.stored, held).map_err(HostError::Usage)?;
                 Ok(Chosen {
                     is_new: false,

@@ -9,10 +9,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::routing::get;
 use ioc_gateway::brokers::mqtt::MqttBrokerOptions;
 use ioc_gateway::brokers::nats::NatsOptions;
 use ioc_gateway::brokers::nats::outgoing::Outgoing;
@@ -41,6 +37,7 @@ use crate::outlets::Outlets;
 use crate::reload::{self, Reloader};
 use crate::shadow::{self, ShadowView};
 use crate::space::FullSign;
+use crate::status::{RefusedSign, Status};
 use crate::telemetry;
 use crate::why;
 
@@ -58,6 +55,8 @@ pub struct Sockets {
     pub metrics: PrometheusHandle,
     /// Whether the disk is full.
     pub full: FullSign,
+    /// Whether the rules on disk are refused.
+    pub refused: RefusedSign,
     /// What is sent elsewhere.
     pub decisions: DecisionsLog,
     /// What devices are sent.
@@ -100,6 +99,7 @@ impl Servers {
             token,
             metrics,
             full,
+            refused,
             decisions,
             commands,
             reloader,
@@ -107,10 +107,12 @@ impl Servers {
         } = sockets;
         let (stopping, stopped) = watch::channel(false);
         let links = Links::default();
-        let health = Health {
+        let status = Status {
             metrics: metrics.clone(),
             full,
+            refused,
             links: links.clone(),
+            letters: outlets.dead_letters.clone(),
             stopped: stopped.clone(),
         };
         let mqtt_options = mqtt_options(settings)?;
@@ -118,7 +120,7 @@ impl Servers {
         let operators = token.clone();
         let mqtt = mqtt::Listener::bind(mqtt_options).await?;
         let mqtt_address = mqtt.local_addr();
-        let router = health
+        let router = status
             .router()
             .merge(mqtt.websocket())
             .merge(ioc_gateway::http::router(Parts {
@@ -356,47 +358,6 @@ fn read_secret(path: &Path, bytes_max: u64) -> Result<String, HostError> {
 pub(crate) async fn until(mut stopped: watch::Receiver<bool>) {
     // An error means that the host is gone, which is the same.
     let _ = stopped.wait_for(|stopped| *stopped).await;
-}
-
-/// What orchestrators and scrapers ask.
-#[derive(Debug, Clone)]
-struct Health {
-    metrics: PrometheusHandle,
-    full: FullSign,
-    links: Links,
-    stopped: watch::Receiver<bool>,
-}
-
-impl Health {
-    fn router(self) -> Router {
-        Router::new()
-            .route("/healthz", get(|| async { "alive\n" }))
-            .route("/readyz", get(Self::ready))
-            .route("/metrics", get(Self::metrics))
-            .with_state(self)
-    }
-
-    /// Ready from the first answer on (the socket opens when the journal is replayed) until the
-    /// drain begins. On a full disk too: consoles are served, and nobody else can take over.
-    /// Each link to a broker elsewhere has a line; one that is down takes nobody out of service:
-    /// no other process would reach its broker either, and consoles are served.
-    async fn ready(State(health): State<Self>) -> (StatusCode, String) {
-        if *health.stopped.borrow() {
-            return (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned());
-        }
-        let mut said = match health.full.is_up() {
-            true => "ready, but the disk is full: readings wait\n".to_owned(),
-            false => "ready\n".to_owned(),
-        };
-        for (link, state) in health.links.states() {
-            said += &format!("{link}: {state}\n");
-        }
-        (StatusCode::OK, said)
-    }
-
-    async fn metrics(State(health): State<Self>) -> String {
-        health.metrics.render()
-    }
 }
 
 #[cfg(test)]

@@ -120,6 +120,10 @@ fn describe() {
         "ioc_storage_low",
         "1 while there is no space for the next segment, else 0"
     );
+    describe_gauge!(
+        "ioc_rules_refused",
+        "1 while the rules on disk have mistakes and the last accepted ones are in force, else 0"
+    );
     describe_histogram!(
         "ioc_inputs_sync_seconds",
         metrics::Unit::Seconds,
@@ -315,7 +319,13 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 /// The configuration has mistakes; the last accepted rules go on.
 pub fn rules_refused(mistakes: &str) {
+    gauge!("ioc_rules_refused").set(1.0);
     error!("the rules on disk are NOT in force, the last accepted ones are; mistakes:\n{mistakes}");
+}
+
+/// What is on disk is in force.
+pub fn rules_accepted() {
+    gauge!("ioc_rules_refused").set(0.0);
 }
 
 /// Other rules hold from here on.

@@ -26,6 +26,9 @@
 //! Of what happens once and is noticed as it arrives (a front), a place that noticed it when it
 //! cannot have arrived there is not near, however near it is.
 //!
+//! What a sensor said of an incident that is over is no evidence of another, though a window may
+//! count it still (`correlate/told.rs`): it joins nothing by itself.
+//!
 //! An incident is recent enough while a sensor in it is abnormal, for that lasts until it clears,
 //! or for `within` after its last evidence; a report is of its own moment. What was observed too
 //! long ago is stale, if the rule says so: it opens nothing and joins nothing.
@@ -39,6 +42,8 @@ mod people;
 mod regroup;
 mod family;
 mod nested;
+mod told;
+mod husk;
 mod audit;
 mod bytes;
 mod explain;
@@ -48,10 +53,12 @@ use std::collections::{BTreeSet, VecDeque};
 
 use self::along::{How, Kin, NetworkIndex};
 pub(crate) use self::family::Family;
+use self::husk::Husks;
 use self::index::PlaceIndex;
 pub(crate) use self::people::{Report, actor, refused, told};
 pub(crate) use self::regroup::Part;
 use self::same::SameIndex;
+pub(crate) use self::told::Told;
 use crate::book::Book;
 use crate::bundle::CorrelationRule;
 use crate::counters::EngineCounters;
@@ -75,6 +82,8 @@ pub(crate) struct Desk {
     pub next_seq: DecisionSeq,
     pub counters: EngineCounters,
     pub family: Family,
+    /// How many incidents that are over are still taken apart, of all rules. It shows nowhere.
+    pub husks: usize,
 }
 
 /// One moment of the engine: what time it is, and where decisions go.
@@ -118,6 +127,10 @@ pub(crate) struct Correlator {
     candidates: BTreeSet<(Timestamp, IncidentId)>,
     /// What changed in this moment, in the order it did.
     touched: VecDeque<IncidentId>,
+    /// What the sensors of incidents that are over have said of those.
+    told: Told,
+    /// What is left of them.
+    husks: Husks,
 }
 
 impl Correlator {
@@ -133,6 +146,16 @@ impl Correlator {
             by_sensor: Map::default(),
             candidates: BTreeSet::new(),
             touched: VecDeque::new(),
+            told: Told::default(),
+            husks: Husks::default(),
+        }
+    }
+
+    /// One that goes on from what the sensors of another's incidents have said, all of them over.
+    pub fn after(rule: CorrelationRule, rules: &Rules, told: Option<Told>) -> Self {
+        Self {
+            told: told.unwrap_or_default(),
+            ..Self::new(rule, rules)
         }
     }
 
@@ -142,7 +165,10 @@ impl Correlator {
 
     /// Another city and other rules beside this one hold: what lies in networks, and what causes
     /// what, is found by them from here on.
-    pub fn hold_under(&mut self, rules: &Rules) {
+    pub fn hold_under(&mut self, rules: &Rules, desk: &mut Desk) {
+        while !self.husks.is_empty() {
+            self.take_apart(desk);
+        }
         self.network = NetworkIndex::new(&self.rule, rules);
         self.index = PlaceIndex::new(self.rule.within_m, rules.reach_m(&self.rule));
         for (slot, case) in (0..).zip(&self.cases) {
@@ -254,7 +280,7 @@ impl Correlator {
 
     /// Changes what is known of a sensor that is a member, without new evidence.
     fn change(&mut self, finding: &Finding, change: impl FnOnce(&mut Case, &Source)) {
-        let Some(&slot) = self.by_sensor.get(&finding.sensor) else {
+        let Some(slot) = self.slot_of(&finding.sensor) else {
             return;
         };
         let source = Source {
@@ -304,9 +330,12 @@ impl Correlator {
             report: statement.until.map(|_| sighting.reading.clone()),
         };
         let by_sensor = source.report.is_none() || sighting.position.is_none();
-        let own = by_sensor
-            .then(|| self.by_sensor.get(&source.sensor).copied())
-            .flatten();
+        let own = by_sensor.then(|| self.slot_of(&source.sensor)).flatten();
+        let told = source.report.is_none() && self.has_told(&source.sensor, sighting.seq);
+        if own.is_none() && told {
+            turn.desk.counters.evidence_told += 1;
+            return;
+        }
         let age = turn.at - finding.observed_at;
         if own.is_none() && self.rule.stale_after.is_some_and(|most| age > most) {
             turn.desk.counters.evidence_stale += 1;
@@ -423,8 +452,10 @@ impl Correlator {
         let network = &self.network;
         by_metres
             .retain(|kin| !network.is_anchored(kin.slot) || network.has_sibling(kin.slot, node));
-        let heard = |slot, sensor: &SensorId| self.case(slot).cluster.heard(sensor);
-        let mut near = network.near(node, now, heard);
+        let live = |slot: u32| self.cases[slot as usize].as_ref();
+        let heard = |slot, sensor: &SensorId| live(slot)?.cluster.heard(sensor);
+        let is_live = |slot| self.is_live(slot);
+        let mut near = network.near(node, now, (is_live, heard));
         near.retain(|kin| self.may_be_joined(kin.slot, now));
         near.append(&mut by_metres);
         near.sort_unstable();
@@ -449,6 +480,9 @@ impl Correlator {
     }
 
     fn may_be_joined(&self, slot: u32, now: Timestamp) -> bool {
+        if !self.is_live(slot) {
+            return false;
+        }
         let case = self.case(slot);
         case.incident.condition == Condition::Cleared
             || case.cluster.has_lasting()
@@ -543,9 +577,10 @@ impl Correlator {
         evidence: Evidence,
         turn: &mut Turn<'_>,
     ) {
-        let case = self.cases[slot as usize].as_mut().expect("a slot in use");
         let (reading, seq) = (&evidence.reading, evidence.seq);
-        let counts = !case.cluster.has_taken(&source, reading, seq);
+        let told = source.report.is_none() && self.has_told(&source.sensor, seq);
+        let case = self.cases[slot as usize].as_mut().expect("a slot in use");
+        let counts = !told && !case.cluster.has_taken(&source, reading, seq);
         if !statement.doubted {
             case.incident.rise(statement.severity, statement.certainty);
         }
@@ -626,25 +661,14 @@ impl Correlator {
         slot
     }
 
-    /// Takes a case out, with all that leads to it.
-    fn drop_case(&mut self, slot: u32, turn: &mut Turn<'_>) -> Case {
+    /// Takes a case out. What leads to its members goes little by little, if they are many.
+    fn drop_case(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let mut case = self.take_case(slot);
         self.cancel_timers(&mut case.incident, turn);
         self.candidates
             .remove(&(case.incident.begun_at, case.incident.id));
         self.slots.remove(&case.incident.id);
-        for (source, member) in case.cluster.members() {
-            if let Some(place) = member.position {
-                self.index.remove_around(slot, place);
-            }
-            self.network.remove(slot, &source.sensor);
-            self.same.remove(slot, &member.shared);
-            if self.by_sensor.get(&source.sensor) == Some(&slot) {
-                self.by_sensor.remove(&source.sensor);
-            }
-        }
-        self.free.push(slot);
-        case
+        self.let_go(slot, case, turn.desk);
     }
 
     fn touch(&mut self, slot: u32) {

@@ -129,6 +129,9 @@ counters! {
         evidence_over_limit,
         /// Readings observed so long ago that a correlation rule takes them for stale.
         evidence_stale,
+        /// Readings that were evidence of an incident that is over, and came again by what a rule
+        /// counts or waits with.
+        evidence_told,
         /// Readings of sources beyond the bound of their incident.
         members_over_limit,
         /// Times that a candidate could not open because too many incidents are open.

@@ -821,7 +821,7 @@ impl SiteState {
 }
 
 impl SensorFault {
-    fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
+    pub(crate) fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
         Ok(Self {
             kind: FaultKind::take(take)?,
             distrusted: take.flag()?,

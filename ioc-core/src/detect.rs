@@ -14,6 +14,7 @@ mod window;
 mod becomes;
 mod settle;
 mod silence;
+mod slots;
 mod fault;
 mod examine;
 mod sensor;
@@ -28,8 +29,10 @@ use std::sync::Arc;
 
 pub(crate) use self::bytes::{bytes_expected, put, take};
 use self::memory::{Arrival, Full, Recall};
+use self::reload::Reloading;
 use self::rule_state::Said;
 use self::sensor::{Sensor, Track};
+use self::slots::Slots;
 pub(crate) use self::threshold::{Outcome, State as Levels, excess, least, severity_of};
 pub(crate) use self::window::fixed;
 use crate::bundle::{DetectionRule, Test};
@@ -59,11 +62,17 @@ pub struct SensorStage {
     /// Dense, in the order they were first heard: a number that shows nowhere.
     sensors: Vec<Sensor>,
     numbers: Map<SensorId, u32>,
-    /// How many sensors each bucket holds.
-    buckets: Vec<u16>,
+    /// The sensors of each bucket, in the order of their names.
+    buckets: Vec<Vec<u32>>,
     /// How many of them have a long memory.
     long_memories: Vec<u16>,
     timers: Timers<SensorId>,
+    /// When those of silence are due.
+    slots: Slots,
+    /// How many reloads there were; it shows nowhere.
+    generation: u64,
+    /// The sensors that have not taken over what the last one brought.
+    reloading: Option<Reloading>,
     /// The last start: nobody could be heard before it.
     started_at: Timestamp,
     counters: SensorCounters,
@@ -100,9 +109,12 @@ impl SensorStage {
             provided: Provided::default(),
             sensors: Vec::new(),
             numbers: Map::default(),
-            buckets: vec![0; SENSOR_BUCKETS],
+            buckets: vec![Vec::new(); SENSOR_BUCKETS],
             long_memories: vec![0; SENSOR_BUCKETS],
             timers: Timers::new(),
+            slots: Slots::new(),
+            generation: 0,
+            reloading: None,
             started_at: Timestamp::MIN,
             counters: SensorCounters::default(),
             rule_counters: Vec::new(),
@@ -163,7 +175,8 @@ impl SensorStage {
 
     /// When the next timer is due.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.timers.next_due()
+        let timer = self.timers.next_due().into_iter();
+        timer.chain(self.reloads_at()).min()
     }
 
     /// What became of the readings.
@@ -218,6 +231,9 @@ impl SensorStage {
             at: record.at,
             due: None,
         };
+        if self.waits(number) {
+            self.take_over(number, moment, found);
+        }
         let recall = self.recall(number, reading, moment);
         match recall {
             Recall::New => {}
@@ -298,21 +314,34 @@ impl SensorStage {
         if let Some(&number) = self.numbers.get(name) {
             return Some(number as usize);
         }
-        let held = &mut self.buckets[bucket(hash_text(name))];
-        if *held == SENSORS_PER_BUCKET_MAX {
+        let bucket = bucket(hash_text(name));
+        if self.buckets[bucket].len() == usize::from(SENSORS_PER_BUCKET_MAX) {
             return None;
         }
-        *held += 1;
         let number = self.sensors.len();
         let id: SensorId = name.parse().expect("a reading's sensor is a valid name");
-        let sensor = Sensor::new(id.clone(), &self.rules, now);
-        for (due, rule) in sensor.silence_timers() {
+        self.put_in_bucket(bucket, number, &id);
+        let rules = (&*self.rules, self.generation);
+        let mut sensor = Sensor::new(id.clone(), rules, now);
+        for (due, rule) in sensor.silences_due(|due| self.slots.take(bucket, due)) {
             let rule = self.rules.detection(rule).name.clone();
             self.timers.arm(due, rule, id.clone());
         }
         self.numbers.insert(id, number as u32);
         self.sensors.push(sensor);
         Some(number)
+    }
+
+    /// Puts a sensor among those of its bucket that is not there yet.
+    fn put_in_bucket(&mut self, bucket: usize, number: usize, id: &SensorId) {
+        let sensors = &self.sensors;
+        let held = &mut self.buckets[bucket];
+        let before = |other: &u32| sensors[*other as usize].id < *id;
+        let place = held.partition_point(before);
+        held.insert(place, number as u32);
+        if let Some(reloading) = &mut self.reloading {
+            reloading.make_room(bucket, place);
+        }
     }
 
     /// The sensor's track of this kind of reading, which is begun if it is new.
@@ -449,9 +478,10 @@ impl SensorStage {
             if !state.is_silent() {
                 continue;
             }
-            state.speaks(moment.at);
+            let bucket = bucket(hash_text(sensor.id.as_str()));
+            let due = self.slots.take(bucket, state.speaks(moment.at));
+            state.ask_at(due);
             let rule = self.rules.detection(*rule);
-            let due = state.timer_due().expect("a timer runs for who speaks");
             self.timers.arm(due, rule.name.clone(), sensor.id.clone());
             let sensor = &self.sensors[number];
             let hearing = sensor.hearing(&self.rules, heard_before);
@@ -488,12 +518,13 @@ impl SensorStage {
     /// Checks that exactly the timers run that its sensors wait for.
     pub(crate) fn audit(&self, audit: &mut Audit) {
         let mut awaited = 0;
-        for sensor in &self.sensors {
-            for (due, rule) in sensor.timers(&self.rules) {
-                awaited += 1;
-                let rule = &self.rules.detection(rule).name;
-                let runs = self.timers.runs(due, rule, &sensor.id);
-                audit.expect(runs, Invariant::TimersAgree, &sensor.id);
+        for (number, sensor) in self.sensors.iter().enumerate() {
+            let waits = self.waits(number);
+            for (due, rule) in sensor.named_timers(self.rules_of(number)) {
+                let runs = self.timers.runs(due, &rule, &sensor.id);
+                // What was due while its sensor waited to take other rules over is no more.
+                awaited += usize::from(runs || !waits);
+                audit.expect(runs || waits, Invariant::TimersAgree, &sensor.id);
             }
         }
         let agree = awaited == self.timers.len();

@@ -156,6 +156,92 @@ pub struct Hearing {
     pub raised: Vec<RuleId>,
 }
 
+impl Detection {
+    /// Puts what is found when a sensor takes other rules over.
+    pub(crate) fn put_of_reload(&self, out: &mut impl Put) {
+        match self {
+            Self::Cleared => out.put_u8(0),
+            Self::Sound(malady) => {
+                out.put_u8(1);
+                malady.put(out);
+            }
+            Self::SilenceForgotten(hearing) => {
+                out.put_u8(2);
+                hearing.put(out);
+            }
+            Self::Stirred
+            | Self::Raised { .. }
+            | Self::Updated { .. }
+            | Self::Worsened(_)
+            | Self::Reported { .. }
+            | Self::Silent(_)
+            | Self::Returned(_)
+            | Self::SiteSilent(_)
+            | Self::SiteReturned(_)
+            | Self::Contributed(_)
+            | Self::Faulty(_)
+            | Self::Observed(_) => unreachable!("no reload finds it"),
+        }
+    }
+
+    /// It as it was put.
+    pub(crate) fn take_of_reload(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        match take.u8()? {
+            0 => Ok(Self::Cleared),
+            1 => Malady::take(take).map(Self::Sound),
+            2 => Hearing::take(take).map(Self::SilenceForgotten),
+            _ => Err(CodecError("no reload finds it")),
+        }
+    }
+}
+
+impl Malady {
+    fn put(&self, out: &mut impl Put) {
+        out.put_u8(self.fault.kind as u8);
+        out.put_flag(self.fault.distrusted);
+        self.hearing.put(out);
+        put_rules(&self.concerned, out);
+        out.put_option(self.shown.as_ref(), |out, shown| shown.put(out));
+    }
+
+    fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            fault: SensorFault::decode(take)?,
+            hearing: Hearing::take(take)?,
+            concerned: take_rules(take)?,
+            shown: take.option(Sighting::take)?,
+        })
+    }
+}
+
+impl Hearing {
+    fn put(&self, out: &mut impl Put) {
+        out.put_text(self.kind.as_str());
+        out.put_option(self.position, Put::put_position);
+        out.put_time(self.last_heard_at);
+        put_rules(&self.raised, out);
+    }
+
+    fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            kind: take.parsed("kind of reading")?,
+            position: take.option(Take::position)?,
+            last_heard_at: take.time()?,
+            raised: take_rules(take)?,
+        })
+    }
+}
+
+fn put_rules(rules: &[RuleId], out: &mut impl Put) {
+    out.put_count(rules.len());
+    rules.iter().for_each(|rule| out.put_text(rule.as_str()));
+}
+
+fn take_rules(take: &mut Take<'_>) -> Result<Vec<RuleId>, CodecError> {
+    let count = take.u32()? as usize;
+    take.each(count, |take| take.parsed("rule"))
+}
+
 /// What a sighting may have. The first alone is how a place was kept before there was the second.
 const HAS_POSITION: u8 = 1;
 const HAS_SHARED: u8 = 2;

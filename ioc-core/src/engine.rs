@@ -69,6 +69,7 @@ impl Engine {
                 next_seq: 1,
                 counters: EngineCounters::default(),
                 family: Family::default(),
+                husks: 0,
             },
             operations: Operations::default(),
             requests: Requests::default(),
@@ -89,6 +90,9 @@ impl Engine {
             self.operations.wait_longer(gap(&started));
         }
         self.advance(record.at, fired, out);
+        if self.desk.husks > 0 {
+            self.take_apart();
+        }
         match record.input {
             Input::Reading(_) => {
                 self.findings(record.at, found, out);
@@ -154,6 +158,13 @@ impl Engine {
     /// How many incidents are live: open, or cleared and able to reopen.
     pub fn incidents_live(&self) -> usize {
         self.correlators.values().map(Correlator::incidents).sum()
+    }
+
+    /// Takes a part of what is over out of memory.
+    fn take_apart(&mut self) {
+        for correlator in self.correlators.values_mut() {
+            correlator.take_apart(&mut self.desk);
+        }
     }
 
     /// Fires the timers that are due by `to`, the stages' and its own, in the one order; of what is
@@ -366,20 +377,23 @@ impl Engine {
         self.group.reload((&old, &new), at, &mut ended);
         self.correlate(at, None, &ended, out);
         let old = std::mem::take(&mut self.correlators);
+        let mut told = BTreeMap::new();
         for (name, correlator) in old {
             let before = (&name, correlator.rule().hash);
             let mut rules = new.correlations().iter();
             if rules.any(|rule| (&rule.name, rule.hash) == before) {
                 let mut correlator = correlator;
-                correlator.hold_under(&new);
+                correlator.hold_under(&new, &mut self.desk);
                 self.correlators.insert(name, correlator);
             } else {
-                correlator.close(&mut self.turn(at, out));
+                let said = correlator.close(&mut self.turn(at, out));
+                told.insert(name, said);
             }
         }
         for rule in new.correlations() {
             let name = rule.name.clone();
-            let begin = || Correlator::new(rule.clone(), &new);
+            let said = told.remove(&name);
+            let begin = || Correlator::after(rule.clone(), &new, said);
             self.correlators.entry(name).or_insert_with(begin);
         }
         let mut turn = Turn {

@@ -185,7 +185,7 @@ impl Group {
             self.sites.insert(rule.name.clone(), sites);
         }
         old.values()
-            .for_each(|sites| sites.end(old_rules, at, found));
+            .for_each(|sites| sites.end((old_rules, new), at, found));
         let mut old = std::mem::take(&mut self.crowds);
         for rule in crowd_rules(new) {
             let is_kept = old.get(&rule.name).is_some_and(|old| old.means(rule));

@@ -42,6 +42,8 @@ pub(crate) enum Purpose {
     Lower,
     /// What stays dark parts from it.
     Part,
+    /// Others that are the same follow.
+    Unite,
 }
 
 impl Purpose {
@@ -55,10 +57,16 @@ impl Purpose {
         Self::Escalate,
         Self::Lower,
         Self::Part,
+        Self::Unite,
     ];
 
+    /// Whether what nobody was told of yet may wait for it.
+    const fn is_of_candidates(self) -> bool {
+        matches!(self, Self::Decay | Self::Unite)
+    }
+
     /// How many there are.
-    pub const COUNT: usize = 8;
+    pub const COUNT: usize = 9;
 }
 
 /// An incident, or a candidate for one, with its members.
@@ -102,6 +110,8 @@ pub(crate) struct Incident {
     pub from_children: Severity,
     /// A person said what caused it, or that nothing is known to have.
     pub parent_by_person: bool,
+    /// Cases that evidence has shown to be the same happening and that are to become one with it.
+    pub unites: VecDeque<IncidentId>,
     /// What a person has split from it, or it from: evidence makes no one of them again.
     pub apart: Vec<IncidentId>,
 }
@@ -129,6 +139,7 @@ impl Incident {
             parts_from: None,
             from_children: Severity::Unknown,
             parent_by_person: false,
+            unites: VecDeque::new(),
             apart: Vec::new(),
         }
     }
@@ -179,6 +190,7 @@ impl Incident {
             self.parent = parents.find(|parent| !both.contains(parent));
         }
         self.parent_by_person |= between_incidents && loser.parent_by_person;
+        self.unites.extend(loser.unites);
         self.apart.extend(loser.apart);
         let over = self.apart.len().saturating_sub(APART_MAX);
         self.apart.drain(..over);
@@ -250,6 +262,8 @@ impl Incident {
         out.put_flag(self.parent_by_person);
         out.put_count(self.apart.len());
         self.apart.iter().for_each(|id| out.put_u64(id.to_bits()));
+        out.put_count(self.unites.len());
+        self.unites.iter().for_each(|id| out.put_u64(id.to_bits()));
     }
 
     /// The incident as it was put; before format 2 none had a parent.
@@ -293,9 +307,17 @@ impl Incident {
                     take.each(count, incident_id)?
                 }
             },
+            unites: match format {
+                1 | 2 => VecDeque::new(),
+                _ => {
+                    let count = take.u32()? as usize;
+                    take.each(count, incident_id)?.into()
+                }
+            },
         };
-        let [_, of_incidents @ ..] = incident.dues;
-        let of_incidents = of_incidents.into_iter().flatten().next();
+        let of_incidents = Purpose::ALL.into_iter().zip(incident.dues);
+        let mut of_incidents = of_incidents.filter(|(why, _)| !why.is_of_candidates());
+        let of_incidents = of_incidents.find_map(|(_, due)| due);
         let of_incidents = of_incidents.or(incident.parent.map(|_| incident.begun_at));
         if incident.opened_at.is_none() && of_incidents.is_some() {
             return Err(CodecError("a candidate waits for what only incidents do"));
@@ -314,7 +336,11 @@ fn take_dues(
     take: &mut Take<'_>,
 ) -> Result<[Option<Timestamp>; Purpose::COUNT], CodecError> {
     let mut dues = [None; Purpose::COUNT];
-    let count = if format == 1 { 4 } else { Purpose::COUNT };
+    let count = match format {
+        1 => 4,
+        2 => 8,
+        _ => Purpose::COUNT,
+    };
     for due in &mut dues[..count] {
         *due = take.option(Take::time)?;
     }

@@ -122,6 +122,11 @@ pub const CANDIDATE_EVIDENCE_MAX: usize = 256;
 /// not keep the incident from clearing. A merger may go beyond it.
 pub const MEMBERS_PER_INCIDENT_MAX: usize = 10_000;
 
+/// Of how many sensors a correlation rule remembers up to which record what they said was evidence
+/// of incidents that are over, so that it is no evidence of another. Those that spoke longest ago
+/// are forgotten: what a window still counts of them may be told again.
+pub const TOLD_SENSORS_MAX: usize = 16_384;
+
 /// How many candidates one correlation rule follows. For a new one the oldest is forgotten, and
 /// counted.
 pub const CANDIDATES_PER_RULE_MAX: usize = 10_000;
@@ -161,14 +166,24 @@ pub const CHILDREN_PER_STEP: usize = 32;
 /// … so much later, by logical time.
 pub const CHILDREN_STEP: Millis = Millis(1);
 
+/// How many cases one step makes one, where evidence shows more to be the same happening. The others
+/// follow, a step each [`CHILDREN_STEP`].
+pub const MERGED_PER_STEP: usize = 64;
+
 /// How many incidents an incident is kept apart from by a person's word. For a new one the oldest is
 /// forgotten.
 pub const APART_MAX: usize = 64;
 
 /// How many bytes the names of sources have that a person may name at once.
 pub const NAMED_BYTES_MAX: usize = 32_768;
-/// How many members of an incident such a step looks at, where what stays dark parts from it.
+/// How many members of an incident such a step looks at, where what stays dark parts from it; and
+/// how many members of what is over one record takes out of memory.
 pub const MEMBERS_PER_STEP: usize = 256;
+
+/// So much time after a reload the next sensors take the new rules over, and again after each such
+/// step until all have: one of each second of the [`SENSOR_BUCKETS`], after one of each with the
+/// record itself. 100,000 sensors take a fifth of a second.
+pub const RELOAD_STEP: Millis = Millis(1);
 
 /// How much time passes between two tellings of an incident's growth, at least.
 pub const TELL_INTERVAL: Millis = Millis(250);

@@ -134,11 +134,19 @@ impl Rules {
     /// The site of a sensor that some silence rule watches.
     pub(crate) fn site_of(&self, sensor: &SensorId, by: SiteBy) -> Option<&str> {
         let number = self.sensor_number(sensor.as_str())?;
-        self.silences(number).next()?;
+        if !self.may_be_silent(sensor) {
+            return None;
+        }
         match by {
             SiteBy::Zone => self.sensor_zone(number).map(ZoneId::as_str),
             SiteBy::Gateway => self.sensor(number).gateway.as_ref().map(NodeId::as_str),
         }
+    }
+
+    /// Whether some silence rule watches a sensor.
+    pub(crate) fn may_be_silent(&self, sensor: &SensorId) -> bool {
+        let number = self.sensor_number(sensor.as_str());
+        number.is_some_and(|number| self.silences(number).next().is_some())
     }
 
     /// How many such sensors a site has.

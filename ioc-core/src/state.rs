@@ -88,7 +88,7 @@ pub(crate) fn load(
     section.end()?;
 
     let mut section = take_section(tag::SENSORS, &mut take)?;
-    let mut stages = detect::take(&mut section, &rules, started_at, shards)?;
+    let mut stages = detect::take(format, &mut section, &rules, started_at, shards)?;
     section.end()?;
 
     let mut section = take_section(tag::ENGINE, &mut take)?;

@@ -107,11 +107,11 @@ export class Detail {
   }
 
   /** Draws; `may` says whether orders can be given, and if not why. */
-  draw({ store, now, heard, health, may, pending }) {
+  draw({ store, now, heard, health, system, may, pending }) {
     this.store = store;
     const incident = this.id === null ? null : store.incidents.get(this.id);
     if (!incident) {
-      this.root.replaceChildren(...situation(store, now, heard, health));
+      this.root.replaceChildren(...situation(store, now, heard, health, system));
       this.drawn = null;
       return;
     }

@@ -99,6 +99,38 @@ export function ask(step, incident, { hint = null, kinds = [], initial = {} } = 
   });
 }
 
+/** Asks whether something shall be done that moves things in the city; resolves with yes or no. */
+export function confirmed({ title, text, word }) {
+  const go = el(
+    "button",
+    { type: "button", class: "primary", "data-testid": "dialog-go" },
+    word,
+  );
+  const leave = el("button", { type: "button", class: "step", "data-testid": "dialog-leave" }, "Leave");
+  const dialog = el(
+    "dialog",
+    { class: "ask", "data-testid": "dialog", "aria-label": title },
+    el("h2", {}, title),
+    el("p", { class: "note" }, text),
+    el("div", { class: "steps" }, leave, go),
+  );
+  document.body.append(dialog);
+  return new Promise((resolve) => {
+    let yes = false;
+    leave.addEventListener("click", () => dialog.close());
+    go.addEventListener("click", () => {
+      yes = true;
+      dialog.close();
+    });
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      resolve(yes);
+    });
+    dialog.showModal();
+    leave.focus();
+  });
+}
+
 function fieldOf([name, label, options], kinds, initial) {
   let input;
   if (options) {

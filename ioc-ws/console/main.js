@@ -4,7 +4,7 @@
 
 import { Actuators } from "./actuators.js";
 import { Detail } from "./detail.js";
-import { ask, asks } from "./dialog.js";
+import { ask, asks, confirmed } from "./dialog.js";
 import { byId, el, setText, shape } from "./dom.js";
 import { Feed } from "./feed.js";
 import { Health } from "./health.js";
@@ -13,6 +13,7 @@ import { Live } from "./live.js";
 import { CityMap } from "./map.js";
 import { SEVERITIES, apply, counts, emptyStore, heardOf, isNew, isOpen } from "./store.js";
 import { resumePoint, survivor } from "./store.js";
+import { System } from "./system.js";
 import { LogicalTime } from "./time.js";
 import { SEVERITY, clock, date, plural, spoken, timeZone } from "./words.js";
 
@@ -56,6 +57,7 @@ const detail = new Detail({
 detail.onLoaded = planDraw;
 const actuators = new Actuators({ root: byId("actuators"), onOrder: operate });
 const health = new Health({ onLoaded: planDraw });
+const system = new System({ onLoaded: planDraw });
 const live = new Live({
   url: `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/api/v1/stream`,
   hello,
@@ -211,6 +213,14 @@ async function open() {
 async function operate(actuator, command, replaces) {
   const allowed = may();
   if (!allowed.ok) return toast(allowed.why);
+  const yes = await confirmed({
+    title: `Order ${actuator} to ${command}?`,
+    text: replaces
+      ? "It takes the place of the command that is under way. The device acts at once."
+      : "The device acts at once.",
+    word: `Order: ${command}`,
+  });
+  if (!yes) return;
   const answer = await live.command("operate", { actuator, command, ...(replaces && { replaces }) });
   if (answer.type === "refused") toast(`${actuator} is not told to ${command}: ${answer.message}`);
   planDraw();
@@ -230,7 +240,7 @@ function draw() {
   const now = time.at(performance.now()) ?? Date.now();
   if (sensorsChanged) heard = heardOf(store, map.city.sensors);
   list.draw({ store, selected, now, heard });
-  detail.draw({ store, now, heard, health, may: may(), pending: pending.has(selected) });
+  detail.draw({ store, now, heard, health, system, may: may(), pending: pending.has(selected) });
   const evidence = selected === null ? [] : detail.evidence().map((each) => each.sensor);
   map.update({ store, selected, evidence, now, sensors: sensorsChanged });
   sensorsChanged = false;
@@ -295,6 +305,7 @@ function drawBanner() {
     stale: () => `Nothing heard from the server for ${link.seconds} s.${asOf}`,
     waiting: () => `Reconnecting in ${link.seconds} s${why}.${asOf}`,
     connecting: () => (link.attempt > 0 ? `Reconnecting now.${asOf}` : ""),
+    live: () => system.trouble(),
   };
   const text = texts[link.name]?.() ?? "";
   banner.hidden = text === "";
@@ -365,4 +376,5 @@ byId("open").addEventListener("click", open);
 readAddress();
 loadCity();
 live.start();
+system.begin();
 setInterval(planDraw, 1_000);

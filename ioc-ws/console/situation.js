@@ -10,9 +10,9 @@ const PARTS_MAX = 12;
 
 /**
  * The pane's elements; `now` is logical time in milliseconds, `heard` as `heardOf` says, `health`
- * what is known of broken sensors.
+ * what is known of broken sensors, `system` how the server does.
  */
-export function situation(store, now, heard, health) {
+export function situation(store, now, heard, health, system) {
   const open = [...store.incidents.values()].filter(isOpen);
   const head = el("div", { class: "panel-head" }, el("h2", {}, "Situation"),
     el("span", { class: "note" }, "Choose an incident to see why"));
@@ -20,7 +20,8 @@ export function situation(store, now, heard, health) {
     return [head, el("div", { class: "empty" }, el("p", {}, "Waiting for the picture."))];
   }
   const parts = [kinds(open), watched(heard), silent(store, now)];
-  return [head, el("div", { class: "situation" }, ...parts, ...health.sections(now))];
+  const others = [...health.sections(now), ...system.sections(now)];
+  return [head, el("div", { class: "situation" }, ...parts, ...others)];
 }
 
 /** No news is good news only from who is heard. */

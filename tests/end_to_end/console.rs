@@ -1,6 +1,9 @@
 //! The console in a real browser.
 
+use serde_json::Value;
+
 use crate::browser::Page;
+use crate::devices;
 use crate::support::{Server, Site, high_water, river_city, wait_for};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,4 +137,41 @@ async fn an_operator_opens_an_incident_that_no_sensor_knows_of() {
         .await;
     assert_eq!(server.incidents()[0]["kind"], "flood");
     assert_eq!(server.incidents()[0]["handled_by"], "console");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_moves_nothing_before_it_is_confirmed() {
+    let site = Site::new(&devices::city());
+    let server = site.start();
+    let url = format!("http://{}/#token={}", server.http, site.token());
+    let mut page = Page::open(&url).await;
+    let order = "document.querySelector('[data-actuator=siren][data-command=sound]')";
+    let last = |server: &Server| server.get_json("/api/v1/actuators/siren")["actuator"].clone();
+    for go_on in ["dialog-leave", "dialog-go"] {
+        page.until(&format!("{order} !== null && !{order}.disabled"))
+            .await;
+        page.evaluate(&format!("{order}.click()")).await;
+        page.until(&format!("{} !== null", button("dialog"))).await;
+        assert_eq!(last(&server)["last"], Value::Null);
+        press(&mut page, go_on).await;
+        page.until(&format!("{} === null", button("dialog"))).await;
+    }
+    wait_for("the order", || {
+        (last(&server)["last"]["command"] == "sound").then_some(())
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_read_is_counted_in_the_console() {
+    let site = Site::new(&river_city());
+    let server = site.start();
+    server.post("/api/v1/readings", &[], r#"{"sensor":"wl-1","value":null}"#);
+    let page = format!("http://{}/", server.http);
+    let mut page = Page::open(&page).await;
+    let letters = button("dead-letters");
+    page.until(&format!("{letters}?.textContent.includes('1 message')"))
+        .await;
+    let told = server.get_json("/api/v1/status");
+    assert_eq!(told["dead_letters"]["waiting"], 1, "{told}");
+    assert_eq!(told["disk_full"], false);
 }

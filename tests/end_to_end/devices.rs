@@ -16,7 +16,7 @@ use crate::stream::Stream;
 use crate::support::{DEADLINE, Server, Site, lines_of, tool, wait_for};
 
 /// A gate whose sensor shows whether it is shut, a sign, and a siren that must not sound twice.
-fn city() -> String {
+pub fn city() -> String {
     let feature = |id: &str, properties: Value| json!({ "type": "Feature", "id": id, "properties": properties, "geometry": null });
     let shut = |value: i32| json!({ "confirmed_by": { "sensor": "gate-shut", "is": value } });
     let features = [

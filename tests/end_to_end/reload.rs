@@ -54,6 +54,19 @@ fn rules_changed(server: &Server) -> usize {
         .count()
 }
 
+/// Whether the server says that the rules on disk are refused, with their mistakes.
+fn refused_for(server: &Server) -> Option<bool> {
+    let rules = server.get_json("/api/v1/status")["rules"].clone();
+    let told = rules.as_object()?.contains_key("refused_for_s");
+    assert_eq!(
+        told,
+        rules["refused"]
+            .as_str()
+            .is_some_and(|it| it.contains("flood.yaml:"))
+    );
+    Some(told)
+}
+
 #[test]
 fn other_rules_hold_without_a_restart_and_broken_ones_never_do() {
     let place = Place::new();
@@ -82,6 +95,13 @@ fn other_rules_hold_without_a_restart_and_broken_ones_never_do() {
         .map(|it| it["line"].as_u64().unwrap())
         .collect();
     assert_eq!(lines, [2, 4], "{refused}");
+    assert_eq!(refused_for(&server), Some(true), "a console says so");
+    assert!(
+        server
+            .get("/readyz")
+            .body
+            .contains("rules: those on disk are refused")
+    );
     assert_eq!(rules_changed(&server), 1, "the start's own");
     let data = place.site.data();
     let to = format!("http://{}", server.http);
@@ -102,6 +122,7 @@ fn other_rules_hold_without_a_restart_and_broken_ones_never_do() {
         "{new}"
     );
     assert_eq!(rules_changed(&server), 2);
+    assert_eq!(refused_for(&server), Some(false));
     server.post_readings(&[level("b", "wl-1", "2026-03-14T06:41:00Z", 5.0)]);
     wait_for("an incident by the new level", || {
         server.incidents().first().cloned()
@@ -120,6 +141,7 @@ fn other_rules_hold_without_a_restart_and_broken_ones_never_do() {
     fs::write(&place.file, "detections: [").unwrap();
     let server = place.site.start();
     assert_eq!(rules_changed(&server), 3);
+    assert_eq!(refused_for(&server), Some(true), "since the start");
     server.post_readings(&[level("c", "wl-2", "2026-03-14T08:00:00Z", 3.5)]);
     wait_for("an incident by the last accepted level", || {
         let incidents = server.incidents();

@@ -204,17 +204,21 @@ impl NetworkIndex {
     }
 
     /// The cases that are near a node along the networks, each by the shortest way.
-    /// `heard`: when a sensor was first and last heard to be abnormal in a case.
+    /// Told by the caller: which cases are not over, and when a sensor was first and last heard to
+    /// be abnormal in one.
     pub fn near(
         &self,
         node: u32,
         now: Timestamp,
-        heard: impl Fn(u32, &SensorId) -> Option<(Timestamp, Timestamp)>,
+        (is_live, heard): (
+            impl Fn(u32) -> bool,
+            impl Fn(u32, &SensorId) -> Option<(Timestamp, Timestamp)>,
+        ),
     ) -> Vec<Kin> {
         let mut near = Vec::new();
         self.add_all(Spot::At(node), 0, node, &mut near);
         if self.along.fed_by {
-            self.near_by_power(node, &mut near);
+            self.near_by_power(node, is_live, &mut near);
         }
         if let Some(percent) = self.along.flows_to_percent {
             self.near_by_water(node, percent, now, heard, &mut near);
@@ -243,24 +247,26 @@ impl NetworkIndex {
         near
     }
 
-    fn near_by_power(&self, node: u32, near: &mut Vec<Kin>) {
+    fn near_by_power(&self, node: u32, is_live: impl Fn(u32) -> bool, near: &mut Vec<Kin>) {
         for (steps, feeder) in (1..).zip(self.networks.feeders(node)) {
             self.add_all(Spot::At(feeder), steps, feeder, near);
         }
         self.add_all(Spot::Below(node), 1, node, near);
         let feeder = self.networks.feeders(node).next();
         let unmeasured = feeder.filter(|feeder| !self.is_measured(*feeder));
-        let seems_dead = |feeder| !self.networks.is_feeder(node) || self.seems_dead(feeder, node);
+        let seems_dead =
+            |feeder| !self.networks.is_feeder(node) || self.seems_dead(feeder, node, &is_live);
         if let Some(feeder) = unmeasured.filter(|feeder| seems_dead(*feeder)) {
             self.add_all(Spot::Below(feeder), 2, feeder, near);
         }
     }
 
     /// Whether several, and more than half, of the feeders on a node are dead, counting this one.
-    fn seems_dead(&self, node: u32, this: u32) -> bool {
+    fn seems_dead(&self, node: u32, this: u32, is_live: impl Fn(u32) -> bool) -> bool {
+        let holds = |spot| self.occupants(spot).any(|(slot, _)| is_live(slot));
         let is_dead = |feeder: u32| {
-            let own = self.spots.contains_key(&Spot::At(feeder));
-            let below = || self.spots.contains_key(&Spot::Below(feeder));
+            let own = holds(Spot::At(feeder));
+            let below = || holds(Spot::Below(feeder));
             feeder == this || own || !self.is_measured(feeder) && below()
         };
         let (mut all, mut dead) = (0, 0);

@@ -45,9 +45,15 @@ impl Correlator {
                 audit.expect(runs, Invariant::TimersAgree, incident.id);
             }
         }
+        for (slot, source, member) in self.husks.members() {
+            values += self.same.count(&member.shared);
+            nodes += usize::from(self.network.node(&source.sensor).is_some());
+            let leads_here = self.by_sensor.get(&source.sensor) == Some(&slot);
+            led.extend(leads_here.then_some(&source.sensor));
+        }
         let leads = self.by_sensor.len() == led.len();
         audit.expect(leads, Invariant::MembershipIsAPartition, &self.rule.name);
-        let agrees = self.index.places() == places
+        let agrees = self.index.places(|slot| self.is_live(slot)) == places
             && self.network.members() == nodes
             && self.same.values() == values;
         audit.expect(agrees, Invariant::IndexAgrees, &self.rule.name);

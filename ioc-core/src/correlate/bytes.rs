@@ -3,7 +3,7 @@
 //! Slots, the index of places, what leads to a case and the timers follow from the cases and are
 //! made anew. Next: `incident.rs`.
 
-use super::{Correlator, weight_of};
+use super::{Correlator, Told, weight_of};
 use crate::codec::{CodecError, Put, Take};
 use crate::id::IncidentId;
 use crate::incident::{Case, Cluster, Incident, Purpose};
@@ -20,6 +20,7 @@ impl Correlator {
             case.incident.put(out);
             case.cluster.put(out);
         }
+        self.all_told().put(out);
     }
 
     /// The cases as they were put under one of these rules. Adds the timers that they wait for.
@@ -48,6 +49,7 @@ impl Correlator {
             timers.extend(correlator.timers_of(&incident));
             correlator.restore(Case { incident, cluster })?;
         }
+        correlator.told = Told::take(format, take)?;
         Ok(correlator)
     }
 

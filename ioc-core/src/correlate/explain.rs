@@ -24,7 +24,7 @@ impl Correlator {
                 member.map(|_| slot)
             })
         };
-        let slot = self.by_sensor.get(&report.sensor).copied();
+        let slot = self.slot_of(&report.sensor);
         let slot = by_itself().or(slot)?;
         let case = self.case(slot);
         let lasting = Source {

@@ -191,7 +191,8 @@ impl Correlator {
         is_meant: impl Fn(u32) -> bool,
     ) -> Vec<Relative> {
         let near = self.index.in_reach(middle).into_iter();
-        let near = near.filter(|near| near.distance_m <= effect.within_m && is_meant(near.slot));
+        let near = near.filter(|near| near.distance_m <= effect.within_m);
+        let near = near.filter(|near| self.is_live(near.slot) && is_meant(near.slot));
         near.filter_map(|near| {
             let incident = &self.case(near.slot).incident;
             Some((near.distance_m, incident.opened_at?, incident.id))

@@ -68,10 +68,11 @@ impl PlaceIndex {
             .map_or_else(Vec::new, |reach| reach.near(place))
     }
 
-    /// How many places it holds.
-    pub fn places(&self) -> usize {
-        let places = self.near.places();
-        let reached = self.reach.as_ref().map_or(places, CellIndex::places);
+    /// How many places it holds of these cases.
+    pub fn places(&self, of: impl Fn(u32) -> bool) -> usize {
+        let places = self.near.places(&of);
+        let reached = self.reach.as_ref();
+        let reached = reached.map_or(places, |reach| reach.places(&of));
         debug_assert_eq!(places, reached, "both hold the same places");
         places
     }
@@ -175,9 +176,10 @@ impl CellIndex {
         self.cells.is_empty()
     }
 
-    /// How many places it holds. The order of the cells does not matter to a sum.
-    pub fn places(&self) -> usize {
+    /// How many places it holds of these cases. The order of the cells does not matter to a sum.
+    pub fn places(&self, of: impl Fn(u32) -> bool) -> usize {
         let occupants = self.cells.values().flatten();
+        let occupants = occupants.filter(|occupant| of(occupant.slot));
         occupants.map(|occupant| occupant.places.len()).sum()
     }
 

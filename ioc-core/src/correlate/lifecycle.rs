@@ -8,7 +8,7 @@
 //! but some fell silent, and then never clears by itself. A cleared one reopens within
 //! `reopen_within`, as grave as what reopens it, and has to be seen again (INV-10).
 
-use super::{Correlator, Turn};
+use super::{Correlator, Told, Turn};
 use crate::book::Past;
 use crate::decision::{Cause, Condition, Handling, IncidentState, Tier, Verdict};
 use crate::id::{IncidentId, RuleId, SensorId};
@@ -66,12 +66,14 @@ impl Correlator {
             Purpose::Escalate => self.escalate(slot, turn),
             Purpose::Lower => self.lower(slot, turn),
             Purpose::Part => self.part(slot, turn),
+            Purpose::Unite => self.unite_more(slot, turn),
             Purpose::Adopt => unreachable!("the engine's, for children are of other rules"),
         }
     }
 
-    /// Ends everything, because the rule is gone: what is open clears at once.
-    pub fn close(mut self, turn: &mut Turn<'_>) {
+    /// Ends everything, because the rule is gone: what is open clears at once. Returns what the
+    /// sensors have said of it.
+    pub fn close(mut self, turn: &mut Turn<'_>) -> Told {
         let cases = self.in_order();
         let ids: Vec<_> = cases.iter().map(|case| case.incident.id).collect();
         for id in ids {
@@ -88,6 +90,7 @@ impl Correlator {
                 }
             }
         }
+        self.all_told()
     }
 
     /// Opens a candidate if enough sources agree and there is room to remember it.
@@ -134,14 +137,19 @@ impl Correlator {
         let is_used = |id| id != wanted && self.slots.contains_key(&id);
         let id = self.unused_id(wanted, turn, is_used);
         if id != wanted {
-            let decay = self.case(slot).incident.dues[Purpose::Decay as usize];
-            self.set_timer(slot, Purpose::Decay, None, turn);
+            let dues = [Purpose::Decay, Purpose::Unite]
+                .map(|why| (why, self.case(slot).incident.dues[why as usize]));
+            for (why, _) in dues {
+                self.set_timer(slot, why, None, turn);
+            }
             self.slots.remove(&wanted);
             self.slots.insert(id, slot);
             let case = self.case_mut(slot);
             case.incident.id = id;
             case.cluster.is_of(id);
-            self.set_timer(slot, Purpose::Decay, decay, turn);
+            for (why, due) in dues {
+                self.set_timer(slot, why, due, turn);
+            }
         }
         id
     }
@@ -257,7 +265,7 @@ impl Correlator {
 
     /// A member was abnormal for a moment: the time until its incident clears begins anew.
     pub(super) fn begin_quiet_anew(&mut self, sensor: &SensorId, turn: &mut Turn<'_>) {
-        let Some(&slot) = self.by_sensor.get(sensor) else {
+        let Some(slot) = self.slot_of(sensor) else {
             return;
         };
         if self.case(slot).incident.dues[Purpose::Clear as usize].is_some() {
@@ -288,14 +296,16 @@ impl Correlator {
 
     /// An incident is over for good; only how it ended is remembered.
     fn retire(&mut self, slot: u32, turn: &mut Turn<'_>) {
-        let case = self.drop_case(slot, turn);
-        if let Some(parent) = case.incident.parent {
-            turn.desk.family.remove(parent, case.incident.id);
-        }
+        let case = self.case(slot);
+        let (id, parent) = (case.incident.id, case.incident.parent);
         let mut docket = case.incident.docket.clone();
         docket.escalated = None;
         let mut state = case.state();
         state.escalated = None;
+        self.drop_case(slot, turn);
+        if let Some(parent) = parent {
+            turn.desk.family.remove(parent, id);
+        }
         turn.desk.book.over(Past { state, docket }, turn.at);
     }
 

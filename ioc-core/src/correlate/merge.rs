@@ -1,7 +1,8 @@
 //! Many become one: incidents that evidence shows to be one happening, and candidates with them.
 //!
 //! Promise: who survives depends on when incidents opened and on their ids alone; the work is that
-//! of moving the members of the smaller part, whoever survives. Next: `lifecycle.rs`.
+//! of moving the members of the smaller part, whoever survives. Where thousands are shown to be one
+//! they become so in steps, spread over logical time. Next: `lifecycle.rs`.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +11,7 @@ use super::{Correlator, Turn};
 use crate::decision::{Certainty, Condition, Handling, Verdict};
 use crate::id::IncidentId;
 use crate::incident::{Case, Cluster, Purpose};
-use crate::limits::CHILDREN_STEP;
+use crate::limits::{CHILDREN_STEP, MERGED_PER_STEP};
 use crate::time::Timestamp;
 
 impl Correlator {
@@ -20,13 +21,52 @@ impl Correlator {
         let mut others: Vec<_> = near.iter().map(|near| near.slot).collect();
         others.retain(|&other| other != slot && self.joins(other));
         // In an order that has nothing to do with slots.
-        others.sort_by_key(|&other| self.seniority(other));
+        others.sort_by_cached_key(|&other| self.seniority(other));
+        let rest = others.split_off(others.len().min(MERGED_PER_STEP));
+        let rest: Vec<_> = rest
+            .iter()
+            .map(|&other| self.case(other).incident.id)
+            .collect();
         for other in others {
             if !self.are_apart(one, other, turn) {
                 one = self.merge(one, other, turn);
             }
         }
+        self.case_mut(one).incident.unites.extend(rest);
+        self.time_the_uniting(one, turn);
         one
+    }
+
+    /// The time has come for others that are the same. What exceeds one step follows.
+    pub(super) fn unite_more(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        let mut one = slot;
+        for _ in 0..MERGED_PER_STEP {
+            let Some(other) = self.case_mut(one).incident.unites.pop_front() else {
+                break;
+            };
+            let other = self.slots.get(&other).copied().or_else(|| {
+                let (now, _) = turn.desk.book.find(other)?;
+                self.slots.get(&now).copied()
+            });
+            let both = [Some(one), other];
+            let join = both.into_iter().flatten().all(|slot| self.joins(slot));
+            if let Some(other) = other.filter(|&other| other != one && join)
+                && !self.are_apart(one, other, turn)
+            {
+                one = self.merge(one, other, turn);
+            }
+        }
+        self.time_the_uniting(one, turn);
+        self.touch(one);
+    }
+
+    /// Lets those that are to become one with a case follow soon, if there are any.
+    fn time_the_uniting(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        let incident = &self.case(slot).incident;
+        let running = incident.dues[Purpose::Unite as usize];
+        let waits = !incident.unites.is_empty();
+        let due = waits.then(|| running.unwrap_or(turn.at + CHILDREN_STEP));
+        self.set_timer(slot, Purpose::Unite, due, turn);
     }
 
     /// Whether a case becomes one with another near it. A cleared incident does not: it is over,
@@ -91,6 +131,7 @@ impl Correlator {
             .incident
             .rise(gravest, Certainty::Unknown);
         self.free.push(from);
+        self.time_the_uniting(slot, turn);
         if between_incidents && turn.desk.family.has_children(loser_id) || loser_adopts {
             let due = turn.at + CHILDREN_STEP;
             self.set_timer(slot, Purpose::Adopt, Some(due), turn);

@@ -17,7 +17,7 @@ use crate::place::Position;
 impl Correlator {
     /// A sensor is normal again. If others of its incident hang on it, they have so long to follow.
     pub(super) fn time_the_parting(&mut self, sensor: &SensorId, turn: &mut Turn<'_>) {
-        let Some(&slot) = self.by_sensor.get(sensor) else {
+        let Some(slot) = self.slot_of(sensor) else {
             return;
         };
         let Some(after) = self.network.nested_after(sensor) else {

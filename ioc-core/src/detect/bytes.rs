@@ -4,15 +4,18 @@
 //! stages as are asked for. Numbers, buckets, timers and how many memories are long follow from
 //! the sensors and are made anew. Next: `timer.rs`.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use super::reload::Reloading;
 use super::sensor::Sensor;
 use super::{SensorStage, Shard, bucket};
 use crate::codec::{CodecError, Put, Take};
 use crate::counters::{RuleCounters, SensorCounters};
+use crate::detection::Detection;
 use crate::hash::hash_text;
-use crate::id::SensorId;
+use crate::id::{RuleId, SensorId};
 use crate::limits::{LONG_MEMORIES_PER_BUCKET_MAX, SENSOR_BUCKETS, SENSORS_PER_BUCKET_MAX};
 use crate::rules::Rules;
 use crate::time::Timestamp;
@@ -30,27 +33,37 @@ pub(crate) fn bytes_expected(stages: &[SensorStage]) -> usize {
     sensors.sum::<usize>() * SENSOR_BYTES_USUAL
 }
 
-/// Puts the sensors of all stages.
+/// Puts the sensors of all stages, and when those take over that wait to, if any do.
 pub(crate) fn put(stages: &[SensorStage], out: &mut impl Put) {
     let sensors = stages.iter().flat_map(|stage| {
-        let rules = &*stage.rules;
-        stage.sensors.iter().map(move |sensor| (sensor, rules))
+        let sensors = (0..).zip(&stage.sensors);
+        sensors.map(move |(number, sensor)| (sensor, number, stage))
     });
     let mut sensors: Vec<_> = sensors.collect();
-    sensors.sort_unstable_by_key(|(sensor, _)| &sensor.id);
+    sensors.sort_unstable_by_key(|(sensor, ..)| &sensor.id);
+    let reloading = stages.iter().find_map(|stage| stage.reloading.as_ref());
+    out.put_option(reloading, |out, reloading| {
+        out.put_time(reloading.at);
+        out.put_time(reloading.next);
+    });
     out.put_count(sensors.len());
-    for (sensor, rules) in sensors {
-        sensor.put(rules, out);
+    for (sensor, number, stage) in sensors {
+        stage.put_sensor(number, sensor, reloading.is_some(), out);
     }
 }
 
 /// The sensors as they were put under the same rules, shared out to so many stages.
 pub(crate) fn take(
+    format: u16,
     take: &mut Take<'_>,
     rules: &Arc<Rules>,
     started_at: Timestamp,
     shards: NonZeroUsize,
 ) -> Result<Vec<SensorStage>, CodecError> {
+    let reloading = match format {
+        1 | 2 => None,
+        _ => take.option(|take| Ok((take.time()?, take.time()?)))?,
+    };
     let count = take.count(SENSORS_MAX)?;
     // No more room than the bytes that are there will fill.
     let expected = count.min(take.0.len() / SENSOR_BYTES_USUAL) / shards;
@@ -64,21 +77,45 @@ pub(crate) fn take(
     let mut last: Option<SensorId> = None;
     for _ in 0..count {
         let sensor = Sensor::take(take, rules)?;
+        let held = match reloading {
+            None => None,
+            Some(_) => take.option(take_held)?,
+        };
         if last.is_some_and(|last| last >= sensor.id) {
             return Err(CodecError("sensors are not in order"));
         }
         last = Some(sensor.id.clone());
         let bucket = bucket(hash_text(sensor.id.as_str()));
         let shard = bucket % stages.len();
-        stages[shard].add(sensor, bucket)?;
+        stages[shard].add(sensor, bucket, held)?;
     }
-    Ok(stages.into_iter().map(Restored::finish).collect())
+    let stages = stages.into_iter().map(|stage| stage.finish(reloading));
+    Ok(stages.collect())
+}
+
+/// What was found when a sensor took over, by the names of the rules.
+type Held = Vec<(RuleId, Detection)>;
+
+fn put_held(held: &Held, out: &mut impl Put) {
+    out.put_count(held.len());
+    for (rule, detection) in held {
+        out.put_text(rule.as_str());
+        detection.put_of_reload(out);
+    }
+}
+
+fn take_held(take: &mut Take<'_>) -> Result<Held, CodecError> {
+    let count = take.u32()? as usize;
+    take.each(count, |take| {
+        Ok((take.parsed("rule")?, Detection::take_of_reload(take)?))
+    })
 }
 
 /// A stage that sensors are put back into.
 struct Restored {
     stage: SensorStage,
     timers: Vec<Timer<SensorId>>,
+    held: BTreeMap<u32, Held>,
 }
 
 impl Restored {
@@ -90,39 +127,77 @@ impl Restored {
         stage.started_at = started_at;
         stage.sensors.reserve(sensors);
         stage.numbers.reserve(sensors);
-        let timers = Vec::new();
-        Self { stage, timers }
+        stage.generation = 1;
+        Self {
+            stage,
+            timers: Vec::new(),
+            held: BTreeMap::new(),
+        }
     }
 
-    fn add(&mut self, sensor: Sensor, bucket: usize) -> Result<(), CodecError> {
+    fn add(
+        &mut self,
+        mut sensor: Sensor,
+        bucket: usize,
+        held: Option<Held>,
+    ) -> Result<(), CodecError> {
         let stage = &mut self.stage;
-        stage.buckets[bucket] += 1;
+        let number = stage.sensors.len() as u32;
+        // They come in the order of their names.
+        stage.buckets[bucket].push(number);
         stage.long_memories[bucket] += u16::from(sensor.memory.is_long());
-        if stage.buckets[bucket] > SENSORS_PER_BUCKET_MAX
+        if stage.buckets[bucket].len() > usize::from(SENSORS_PER_BUCKET_MAX)
             || stage.long_memories[bucket] > LONG_MEMORIES_PER_BUCKET_MAX
         {
             return Err(CodecError("more sensors than a bucket holds"));
         }
-        for (due, rule) in sensor.timers(&stage.rules) {
-            self.timers.push(Timer {
-                due,
-                rule: stage.rules.detection(rule).name.clone(),
-                subject: sensor.id.clone(),
-            });
+        match held {
+            Some(held) => {
+                self.held.insert(number, held);
+            }
+            None => {
+                sensor.generation = stage.generation;
+                for (due, _) in sensor.silence_timers() {
+                    stage.slots.hold(bucket, due);
+                }
+                let timers = sensor.named_timers(&stage.rules).into_iter();
+                self.timers.extend(timers.map(|(due, rule)| Timer {
+                    due,
+                    rule,
+                    subject: sensor.id.clone(),
+                }));
+            }
         }
-        let number = stage.sensors.len() as u32;
         stage.numbers.insert(sensor.id.clone(), number);
         stage.sensors.push(sensor);
         Ok(())
     }
 
-    fn finish(mut self) -> SensorStage {
+    fn finish(mut self, reloading: Option<(Timestamp, Timestamp)>) -> SensorStage {
         self.stage.timers = Timers::from_iter(self.timers);
+        let held = self.held;
+        let reloading = reloading.filter(|_| !held.is_empty());
+        self.stage.reloading = reloading.map(|times| Reloading::restored(times, held));
         self.stage
     }
 }
 
 impl SensorStage {
+    /// Puts a sensor; if it waits to take other rules over, as it is when it has.
+    fn put_sensor(&self, number: u32, sensor: &Sensor, reloading: bool, out: &mut impl Put) {
+        let waits = self.reloading.as_ref();
+        let waits = waits.filter(|_| self.waits(number as usize));
+        let after = waits.map(|waits| waits.taken_over(number, sensor, &self.rules));
+        let (copy, held) = after.unzip();
+        copy.flatten()
+            .as_ref()
+            .unwrap_or(sensor)
+            .put(&self.rules, out);
+        if reloading {
+            out.put_option(held.as_ref(), |out, held| put_held(held, out));
+        }
+    }
+
     /// Goes on counting from what all stages had counted.
     pub(crate) fn count_from(&mut self, sensors: SensorCounters, rules: Vec<RuleCounters>) {
         self.counters = sensors;

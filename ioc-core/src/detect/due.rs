@@ -3,46 +3,67 @@
 //! Promise: a timer that is armed while another fires is due later than that one, or is the same
 //! again, so that merging what several stages found gives the order that one would have given. Next: `reload.rs`.
 
-use std::sync::Arc;
-
 use super::rule_state::Heard;
-use super::{Moment, SensorStage, finding, silence};
+use super::{Moment, SensorStage, bucket, finding, silence};
 use crate::bundle::Test;
 use crate::detection::{Detection, Finding};
+use crate::hash::hash_text;
 use crate::record::Seq;
 use crate::time::Timestamp;
 
 impl SensorStage {
     /// Fires the timers that are due by `to`, before the record `seq`.
     pub(super) fn advance(&mut self, to: Timestamp, seq: Seq, found: &mut Vec<Finding>) {
-        while let Some(timer) = self.timers.pop_due(to) {
-            let moment = Moment {
-                seq,
-                at: timer.due,
-                due: Some(timer.due),
-            };
-            let number = self.numbers.get(timer.subject.as_str());
-            let number = *number.expect("timers are about known sensors") as usize;
-            let rules = Arc::clone(&self.rules);
-            let detections = rules.detections();
-            let rule = detections.binary_search_by(|rule| rule.name.cmp(&timer.rule));
-            let rule = rule.expect("timers are of rules that hold");
-            match &detections[rule].test {
-                Test::Silence(_) => self.fire_silence(number, rule, moment, found),
-                Test::Threshold(_)
-                | Test::Rate(_)
-                | Test::Usual(_)
-                | Test::Becomes(_)
-                | Test::Window(_) => {
-                    self.fire_rule(number, rule, moment, found);
+        let first = found.len();
+        let is_reloading = self.reloading.is_some();
+        loop {
+            let timer = self.timers.first_due(to).map(|timer| timer.due);
+            let reloads = self.reloads_at().filter(|at| *at <= to);
+            match (timer, reloads) {
+                (timer, Some(at)) if timer.is_none_or(|due| at <= due) => {
+                    self.reload_more(moment(seq, at), found);
                 }
-                Test::Report(_)
-                | Test::Fault(_)
-                | Test::SiteSilence(_)
-                | Test::Sequence(_)
-                | Test::Across(_) => {
-                    unreachable!("none has timers here")
-                }
+                (Some(_), _) => self.fire_next(to, seq, found),
+                (None, _) => break,
+            }
+        }
+        if is_reloading {
+            // Sensors that take other rules over do so beside timers of the same time.
+            found[first..].sort_by(Finding::order);
+        }
+    }
+
+    fn fire_next(&mut self, to: Timestamp, seq: Seq, found: &mut Vec<Finding>) {
+        let timer = self.timers.pop_due(to).expect("one is due");
+        let moment = moment(seq, timer.due);
+        let number = self.numbers.get(timer.subject.as_str());
+        let number = *number.expect("timers are about known sensors") as usize;
+        if self.waits(number) {
+            return;
+        }
+        let detections = self.rules.detections();
+        let rule = detections.binary_search_by(|rule| rule.name.cmp(&timer.rule));
+        let rule = rule.expect("timers are of rules that hold");
+        match &detections[rule].test {
+            Test::Silence(_) => self.fire_silence(number, rule, moment, found),
+            Test::Threshold(_)
+            | Test::Rate(_)
+            | Test::Usual(_)
+            | Test::Becomes(_)
+            | Test::Window(_) => {
+                let due = self.fire_state(number, rule, moment, found);
+                let (name, id) = (
+                    &self.rules.detections()[rule].name,
+                    &self.sensors[number].id,
+                );
+                self.timers.replace(None, due, name, id);
+            }
+            Test::Report(_)
+            | Test::Fault(_)
+            | Test::SiteSilence(_)
+            | Test::Across(_)
+            | Test::Sequence(_) => {
+                unreachable!("none has timers here")
             }
         }
     }
@@ -54,8 +75,12 @@ impl SensorStage {
         let mut own = own.filter(|(number, _)| *number as usize == rule);
         let (_, state) = own.next().expect("its timer is the sensor's own");
         let detection_rule = &self.rules.detections()[rule];
+        let bucket = bucket(hash_text(sensor.id.as_str()));
+        self.slots.free(bucket, moment.at);
         match state.fire(moment.at, heard_at) {
-            silence::Outcome::AskAgain(due) => {
+            silence::Outcome::AskAgain(wanted) => {
+                let due = self.slots.take(bucket, wanted);
+                state.ask_at(due);
                 let name = detection_rule.name.clone();
                 self.timers.arm(due, name, sensor.id.clone());
             }
@@ -74,7 +99,14 @@ impl SensorStage {
         }
     }
 
-    fn fire_rule(&mut self, number: usize, rule: usize, moment: Moment, f: &mut Vec<Finding>) {
+    /// What a rule has waited for has come. Returns what it waits for next.
+    pub(super) fn fire_state(
+        &mut self,
+        number: usize,
+        rule: usize,
+        moment: Moment,
+        f: &mut Vec<Finding>,
+    ) -> Option<Timestamp> {
         let detection_rule = &self.rules.detections()[rule];
         let sensor = &mut self.sensors[number];
         let heard = Heard {
@@ -86,8 +118,6 @@ impl SensorStage {
         let outcome = state.fire(detection_rule, registered, moment.at, heard);
         let due = state.due(detection_rule);
         let observed_at = state.observed_to().unwrap_or(moment.at).min(moment.at);
-        self.timers
-            .replace(None, due, &detection_rule.name, &sensor.id);
         if let Some(detection) = self.rule_counters[rule].count(detection_rule, outcome) {
             let sensor = &self.sensors[number];
             f.push(Finding {
@@ -95,5 +125,15 @@ impl SensorStage {
                 ..finding(&self.rules, sensor, detection_rule, moment, detection)
             });
         }
+        due
+    }
+}
+
+/// The moment at which something is due, before a record.
+const fn moment(seq: Seq, due: Timestamp) -> Moment {
+    Moment {
+        seq,
+        at: due,
+        due: Some(due),
     }
 }

@@ -16,17 +16,18 @@ impl SensorStage {
             return Vec::new();
         };
         let sensor = &self.sensors[number as usize];
-        let kind = self.rules.kind_number(reading.kind);
+        let own_rules = self.rules_of(number as usize);
+        let kind = own_rules.kind_number(reading.kind);
         let mut tracks = sensor.tracks.iter();
         let Some(track) = tracks.find(|track| Some(track.kind) == kind) else {
             return Vec::new();
         };
-        let registered = sensor.registered.map(|number| self.rules.sensor(number));
-        let rules = self.rules.kind(track.kind).judging.iter();
+        let registered = sensor.registered.map(|number| own_rules.sensor(number));
+        let rules = own_rules.kind(track.kind).judging.iter();
         let states = rules.zip(&track.states);
         states
             .map(|(&rule, state)| {
-                let rule = self.rules.detection(rule);
+                let rule = own_rules.detection(rule);
                 let signal = rule_state::signal(&rule.test, reading);
                 RuleLook {
                     rule: rule.name.clone(),

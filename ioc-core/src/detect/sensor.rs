@@ -23,6 +23,8 @@ pub(super) struct Sensor {
     pub id: SensorId,
     /// Its number among the registered sensors, if it is one.
     pub registered: Option<u32>,
+    /// How many reloads there were when it took the rules over that it is under.
+    pub generation: u64,
     /// The time of its last reading.
     pub heard_at: Timestamp,
     pub memory: Memory,
@@ -47,7 +49,7 @@ pub(super) struct Track {
 
 impl Sensor {
     /// A sensor that is heard for the first time.
-    pub fn new(id: SensorId, rules: &Rules, now: Timestamp) -> Self {
+    pub fn new(id: SensorId, (rules, generation): (&Rules, u64), now: Timestamp) -> Self {
         let registered = rules.sensor_number(id.as_str());
         let silences = registered
             .into_iter()
@@ -55,6 +57,7 @@ impl Sensor {
         Self {
             id,
             registered,
+            generation,
             heard_at: now,
             memory: Memory::new(),
             tracks: Vec::new(),
@@ -131,12 +134,40 @@ impl Sensor {
         silences.filter_map(|(rule, state)| Some((state.timer_due()?, *rule)))
     }
 
+    /// The same, each at the time that it is given for the one at which it is wanted.
+    pub fn silences_due(
+        &mut self,
+        mut place: impl FnMut(Timestamp) -> Timestamp,
+    ) -> Vec<(Timestamp, u32)> {
+        let silences = self.silences.iter_mut();
+        let running = silences.filter_map(|(rule, state)| {
+            let due = place(state.timer_due()?);
+            state.ask_at(due);
+            Some((due, *rule))
+        });
+        running.collect()
+    }
+
     /// All timers that run, each with its rule.
     pub fn timers(&self, rules: &Rules) -> Vec<(Timestamp, u32)> {
         let states = self.tracks.iter().flat_map(|track| track.with_rules(rules));
         let waiting =
             states.filter_map(|(rule, state)| Some((state.due(rules.detection(rule))?, rule)));
         self.silence_timers().chain(waiting).collect()
+    }
+
+    /// The same, each with the name of its rule.
+    pub fn named_timers(&self, rules: &Rules) -> Vec<(Timestamp, RuleId)> {
+        let timers = self.timers(rules).into_iter();
+        let named = timers.map(|(due, rule)| (due, rules.detection(rule).name.clone()));
+        named.collect()
+    }
+
+    /// Another one like it, under the same rules.
+    pub fn copy(&self, rules: &Rules) -> Self {
+        let mut bytes = Vec::new();
+        self.put(rules, &mut bytes);
+        Self::take(&mut Take(&bytes), rules).expect("bytes of what there is")
     }
 
     /// Takes over other rules. Returns what is found by that, each with its rule's old number.
@@ -268,6 +299,7 @@ impl Sensor {
         Ok(Self {
             id,
             registered,
+            generation: 0,
             heard_at,
             memory,
             tracks,

@@ -71,15 +71,24 @@ impl State {
         Outcome::Silent
     }
 
-    /// It speaks again: watch it from now on.
-    pub fn speaks(&mut self, now: Timestamp) {
-        self.status = Status::Heard {
-            timer_due: now + self.allowance,
-        };
+    /// It speaks again: watch it from now on. Returns when its timer is wanted.
+    pub fn speaks(&mut self, now: Timestamp) -> Timestamp {
+        let timer_due = now + self.allowance;
+        self.status = Status::Heard { timer_due };
+        timer_due
+    }
+
+    /// Its timer is due then, for others are due when it was wanted.
+    pub fn ask_at(&mut self, timer_due: Timestamp) {
+        self.status = Status::Heard { timer_due };
     }
 
     /// Takes over what a reload allows now.
     pub fn refit(&mut self, allowance: Millis, heard_at: Timestamp, now: Timestamp) {
+        if allowance == self.allowance {
+            // Its timer asks again for what was heard since.
+            return;
+        }
         self.allowance = allowance;
         if let Status::Heard { timer_due } = &mut self.status {
             *timer_due = self.watched_from.max(heard_at) + allowance;
@@ -124,8 +133,9 @@ mod tests {
         assert_eq!(state.fire(at(100), at(60)), Outcome::AskAgain(at(160)));
         assert_eq!(state.fire(at(160), at(60)), Outcome::Silent);
         assert_eq!((state.is_silent(), state.timer_due()), (true, None));
-        state.speaks(at(500));
-        assert_eq!(state.timer_due(), Some(at(600)));
+        assert_eq!(state.speaks(at(500)), at(600));
+        state.ask_at(at(603));
+        assert_eq!(state.timer_due(), Some(at(603)));
     }
 
     #[test]

@@ -191,6 +191,11 @@ impl Cluster {
         self.members.into_iter()
     }
 
+    /// Takes the first member out of what is over: nothing is summed of it any more.
+    pub fn take_first(&mut self) -> Option<(Source, Member)> {
+        self.members.pop_first()
+    }
+
     /// How much the sources weigh that say at this time that something is wrong, silent ones
     /// included: who was washed away has not withdrawn what it said.
     pub fn weight(&self) -> u64 {

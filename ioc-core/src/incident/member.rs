@@ -133,6 +133,11 @@ impl Member {
         self.taken.has(seq)
     }
 
+    /// The last record that brought a reading of it.
+    pub fn newest(&self) -> Option<Seq> {
+        self.taken.newest()
+    }
+
     /// The gravest and the surest that is said about it.
     pub fn verdict(&self) -> (Severity, Certainty) {
         let raised = self.raised.iter();

@@ -29,6 +29,12 @@ impl Taken {
             || self.last.binary_search(&seq).is_ok()
     }
 
+    /// The newest of them.
+    pub fn newest(&self) -> Option<Seq> {
+        let forgotten = self.forgotten.map(|(_, to)| to);
+        self.last.back().copied().max(forgotten)
+    }
+
     /// Takes a reading in, and remembers at most `max` of them one by one.
     pub fn insert(&mut self, seq: Seq, max: usize) {
         match self.last.back() {

@@ -161,12 +161,16 @@ fn s5_the_nine_tenths_of_a_district_and_neither_one_fire_nor_few_stations() {
 #[test]
 fn a_value_counts_while_it_is_fresh_and_too_few_change_nothing() {
     let day = of_all("200 160 200 200 200", "10:00-10:04/1") + "10:30-10:40/1 air-0 20";
-    check(&air(Statistic::Mean), &day, expect![[r#"
+    check(
+        &air(Statistic::Mean),
+        &day,
+        expect![[r#"
         10:01:42.418 opened haze#1 moderate 5 sensors: air-0 200, air-1 160 5001 m, air-2 200 600 m, air-3 200 600 m, air-4 200 600 m
         10:02:42.418 updated haze#1 moderate 5 sensors: air-0 200, air-1 160, air-2 200, air-3 200, air-4 200
         10:03:42.418 updated haze#1 moderate 5 sensors: air-0 200, air-1 160, air-2 200, air-3 200, air-4 200
         10:04:42.418 updated haze#1 moderate 5 sensors: air-0 200, air-1 160, air-2 200, air-3 200, air-4 200
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]

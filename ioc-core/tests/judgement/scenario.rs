@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use ioc_core::bundle::{Bundle, Direction, Side, States, Test};
+use ioc_core::bundle::{Aggregate, Bundle, Direction, Side, States, Test};
 use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
 use ioc_core::time::Millis;
 
@@ -799,4 +799,64 @@ fn only(bundle: &Arc<Bundle>, correlations: &[&str]) -> Arc<Bundle> {
     let named = |name: &str| correlations.contains(&name);
     bundle.correlations.retain(|rule| named(rule.name.as_str()));
     Arc::new(bundle)
+}
+
+/// A line that many call is jammed from four calls in an hour on, for as long as that.
+fn busy_line() -> BundleBuilder {
+    BundleBuilder::new()
+        .sensor("line-1", "call", metres(0, 0))
+        .threshold("calls-many", "call", &[(Moderate, 3.0)], |_| ())
+        .of_window(Aggregate::Count, Millis::minutes(60), Millis::minutes(10))
+        .correlation("rushes", "rush", &["calls-many"], |rule| {
+            rule.clear_after = Millis::minutes(5);
+            rule.reopen_within = Millis::minutes(5);
+        })
+}
+
+const BUSY_AGAIN: &str = "
+    10:03 line-1 1 id=a
+    10:33 line-1 1 id=b
+    10:43 line-1 1 id=c
+    10:53 line-1 1 id=d
+    11:25 line-1 1 id=e
+    12:00 tick";
+
+#[test]
+fn inv_12_what_a_window_still_counts_is_evidence_of_the_first_incident_alone() {
+    check_with(
+        &busy_line().build(),
+        BUSY_AGAIN,
+        &expect![[r#"
+        11:02:24.682 opened rush#1 moderate: line-1 1, line-1 1, line-1 1, line-1 1
+        11:17:24.682 cleared rush#1 moderate
+        11:32:24.682 opened rush#2 moderate: line-1 1
+        11:47:24.682 cleared rush#2 moderate
+    "#]],
+    );
+}
+
+#[test]
+fn inv_12_nor_does_another_correlation_rule_in_its_place_take_it_again() {
+    let other = busy_line().correlation("rushes", "rush", &["calls-many"], |rule| {
+        rule.clear_after = Millis::minutes(6);
+    });
+    let mut other = Bundle::clone(&other.build());
+    other.correlations.remove(0);
+    check_reloading(
+        &[("first", &busy_line().build()), ("other", &Arc::new(other))],
+        "10:03 line-1 1
+         10:33 line-1 1
+         10:43 line-1 1
+         10:53 line-1 1
+         11:05 reload other
+         11:06 line-1 1
+         12:30 tick",
+        &expect![[r#"
+            11:02:24.682 opened rush#1 moderate: line-1 1, line-1 1, line-1 1, line-1 1
+            11:05 rules_changed
+            11:05 cleared rush#1 moderate
+            11:12:24.682 opened rush#2 moderate: line-1 1
+            11:48:24.682 cleared rush#2 moderate
+        "#]],
+    );
 }

@@ -208,15 +208,15 @@ fn digests() -> [(u16, Expect); 3] {
     [
         (
             1,
-            expect!["f841a0d29024be321221bc0697067ba7ae45ea414e54be0fbaaa6294226862bc"],
+            expect!["62b622d7d66f6c42131ded07cc10ad16c8c00acb60d183b17fa57d9fb02b2c40"],
         ),
         (
             2,
-            expect!["3b361a0cd4d4a60ce0b23bfed748e56c5ba9d3d5d71540d4df453da3c79ee0c6"],
+            expect!["19631d8b4a1acc7800ceb9032a1a49e8ae9d6f9e5d14499b20f717b4435c2e65"],
         ),
         (
             3,
-            expect!["3b361a0cd4d4a60ce0b23bfed748e56c5ba9d3d5d71540d4df453da3c79ee0c6"],
+            expect!["d77417831996a9131b54669bbe5ed8081e18b547157ed7aa5b8aaf63f90bcf40"],
         ),
     ]
 }
