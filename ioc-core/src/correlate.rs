@@ -180,8 +180,13 @@ impl Correlator {
         while !self.husks.is_empty() {
             self.take_apart(desk);
         }
-        self.network = NetworkIndex::new(&self.rule, rules);
-        self.index = PlaceIndex::new(self.rule.within_m, rules.reach_m(&self.rule));
+        let network = NetworkIndex::new(&self.rule, rules);
+        let reach_m = rules.reach_m(&self.rule);
+        if self.network.is_like(&network) && self.index.reaches(reach_m) {
+            return;
+        }
+        self.network = network;
+        self.index = PlaceIndex::new(self.rule.within_m, reach_m);
         for (slot, case) in (0..).zip(&self.cases) {
             let members = case.iter().flat_map(|case| case.cluster.members());
             for (source, member) in members {
@@ -280,8 +285,11 @@ impl Correlator {
             Detection::Returned(_) | Detection::SilenceForgotten(_) => {
                 self.change(finding, |case, source| case.cluster.silence(source, false));
             }
-            Detection::SiteSilent(_) | Detection::SiteReturned(_) | Detection::Observed(_) => {
-                unreachable!("they are about sites and commands, which no rule takes")
+            Detection::SiteSilent(_)
+            | Detection::SiteReturned(_)
+            | Detection::Contributed(_)
+            | Detection::Observed(_) => {
+                unreachable!("they are about sites, groups and commands, which no rule takes")
             }
         }
     }
@@ -500,7 +508,7 @@ impl Correlator {
     /// Of the cases near a place the one to join: an open incident before one that would reopen,
     /// that before a candidate; then the nearest, the earliest, the one with the least id.
     fn nearest(&self, near: &[Kin]) -> Option<u32> {
-        let rank = |near: &&Kin| {
+        let rank = |near: &Kin| {
             let incident = &self.case(near.slot).incident;
             let rank = match (incident.opened_at, incident.condition) {
                 (Some(_), Condition::Active | Condition::Unknown) => 0,
@@ -508,9 +516,11 @@ impl Correlator {
                 (None, _) => 2,
             };
             let since = incident.opened_at.unwrap_or(incident.begun_at);
-            (rank, near.how.clone(), since, incident.id)
+            (rank, since, incident.id)
         };
-        near.iter().min_by_key(rank).map(|near| near.slot)
+        let ranked = near.iter().map(|near| (rank(near), &near.how, near.slot));
+        let nearer = |((rank, since, id), how, slot)| (rank, how, since, id, slot);
+        ranked.map(nearer).min().map(|(.., slot)| slot)
     }
 
     /// Metres to the nearest evidence that was there already.

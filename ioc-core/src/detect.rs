@@ -19,6 +19,7 @@ mod fault;
 mod examine;
 mod sensor;
 mod memory;
+mod timers;
 mod due;
 mod reload;
 mod bytes;
@@ -33,9 +34,12 @@ use self::reload::Reloading;
 use self::rule_state::Said;
 use self::sensor::{Sensor, Track};
 use self::slots::Slots;
-use self::threshold::Outcome;
+pub(crate) use self::threshold::{Outcome, State as Levels, excess, least, severity_of};
+use self::timers::{Timer, Timers};
+pub(crate) use self::window::fixed;
 use crate::bundle::{DetectionRule, Test};
 use crate::counters::{RuleCounters, SensorCounters};
+use crate::decision::Severity;
 use crate::detection::{Detection, Finding, Observed, Sighting};
 use crate::folded::Folded;
 use crate::hash::{Map, hash_text};
@@ -49,7 +53,6 @@ use crate::record::{Input, Record, Seq};
 use crate::rules::{Provided, Rules};
 use crate::shared::Shared;
 use crate::time::Timestamp;
-use crate::timer::Timers;
 
 /// The sensors of one shard and what each rule knows of them.
 #[derive(Debug)]
@@ -64,7 +67,7 @@ pub struct SensorStage {
     buckets: Vec<Vec<u32>>,
     /// How many of them have a long memory.
     long_memories: Vec<u16>,
-    timers: Timers<SensorId>,
+    timers: Timers,
     /// When those of silence are due.
     slots: Slots,
     /// How many reloads there were; it shows nowhere.
@@ -260,6 +263,7 @@ impl SensorStage {
                 }
                 self.examine(number, track, reading, moment, found);
                 self.judge(number, track, reading, moment, found);
+                self.contribute(number, track, reading, moment, found);
             }
             Err(NotJudged::NoRule) => self.counters.readings_of_no_rule += 1,
             Err(NotJudged::TooManyKinds) => self.counters.readings_of_kinds_over_limit += 1,
@@ -321,8 +325,8 @@ impl SensorStage {
         let rules = (&*self.rules, self.generation);
         let mut sensor = Sensor::new(id.clone(), rules, now);
         for (due, rule) in sensor.silences_due(|due| self.slots.take(bucket, due)) {
-            let rule = self.rules.detection(rule).name.clone();
-            self.timers.arm(due, rule, id.clone());
+            let sensor = number as u32;
+            self.timers.arm(Timer { due, rule, sensor });
         }
         self.numbers.insert(id, number as u32);
         self.sensors.push(sensor);
@@ -402,7 +406,8 @@ impl SensorStage {
             let outcome = state.judge(rule, registered, said, sighting);
             let after = state.due(rule);
             if before != after {
-                self.timers.replace(before, after, &rule.name, &sensor.id);
+                let of = (rule_number, number as u32);
+                self.timers.replace(before, after, of);
             }
             let detection = self.rule_counters[rule_number as usize].count(rule, outcome);
             if let Some(detection) = detection {
@@ -412,6 +417,52 @@ impl SensorStage {
                     ..finding(&self.rules, sensor, rule, moment, detection)
                 });
             }
+        }
+    }
+
+    /// Hands a reading over to the rules about several sensors of its kind. What is too late for any
+    /// of their steps goes no further.
+    fn contribute(
+        &mut self,
+        number: usize,
+        track: usize,
+        reading: &Reading<'_>,
+        moment: Moment,
+        found: &mut Vec<Finding>,
+    ) {
+        let rules = Arc::clone(&self.rules);
+        let sensor = &self.sensors[number];
+        for &rule_number in &rules.kind(sensor.tracks[track].kind).across {
+            let rule = rules.detection(rule_number);
+            let Test::Across(across) = &rule.test else {
+                unreachable!("they are asked across sensors");
+            };
+            let counters = &mut self.rule_counters[rule_number as usize];
+            let observed_at = reading.observed_at.min(moment.at);
+            if !concerns(rule, reading) {
+                counters.unmatched += 1;
+                continue;
+            }
+            if observed_at + across.step + across.lateness <= moment.at {
+                counters.late += 1;
+                continue;
+            }
+            counters.gathered += 1;
+            let registered = sensor.registered.map(|number| rules.sensor(number));
+            let detection = Detection::Contributed(Sighting {
+                reading: reading.id.parse().expect("a reading's id is valid"),
+                seq: moment.seq,
+                at: moment.at,
+                value: reading.value,
+                severity: Severity::Unknown,
+                excess: 0.0,
+                position: reading.position.or(registered.and_then(|own| own.position)),
+                shared: Shared::of(rules.asked_in_common(rule_number), reading, registered),
+            });
+            found.push(Finding {
+                observed_at,
+                ..finding(&rules, sensor, rule, moment, detection)
+            });
         }
     }
 
@@ -432,8 +483,12 @@ impl SensorStage {
             let bucket = bucket(hash_text(sensor.id.as_str()));
             let due = self.slots.take(bucket, state.speaks(moment.at));
             state.ask_at(due);
+            self.timers.arm(Timer {
+                due,
+                rule: *rule,
+                sensor: number as u32,
+            });
             let rule = self.rules.detection(*rule);
-            self.timers.arm(due, rule.name.clone(), sensor.id.clone());
             let sensor = &self.sensors[number];
             let hearing = sensor.hearing(&self.rules, heard_before);
             let detection = Detection::Returned(hearing);
@@ -471,8 +526,12 @@ impl SensorStage {
         let mut awaited = 0;
         for (number, sensor) in self.sensors.iter().enumerate() {
             let waits = self.waits(number);
-            for (due, rule) in sensor.named_timers(self.rules_of(number)) {
-                let runs = self.timers.runs(due, &rule, &sensor.id);
+            for (due, rule) in sensor.timers(self.rules_of(number)) {
+                let runs = self.timers.runs(Timer {
+                    due,
+                    rule,
+                    sensor: number as u32,
+                });
                 // What was due while its sensor waited to take other rules over is no more.
                 awaited += usize::from(runs || !waits);
                 audit.expect(runs || waits, Invariant::TimersAgree, &sensor.id);
@@ -513,6 +572,7 @@ fn concerns(rule: &DetectionRule, reading: &Reading<'_>) -> bool {
         | Test::Window(_)
         | Test::Fault(_)
         | Test::SiteSilence(_)
+        | Test::Across(_)
         | Test::Sequence(_)
         | Test::Silence(_) => true,
     };

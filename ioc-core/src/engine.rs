@@ -236,10 +236,9 @@ impl Engine {
     /// Fires the group stage's next timer.
     fn fire_group(&mut self, to: Timestamp, out: &mut Vec<Decision>) {
         let rules = Arc::clone(&self.rules);
-        if let Some(finding) = self.group.fire(to, &rules) {
-            let due = finding.due.expect("it was found by a timer");
-            let found = (std::slice::from_ref(&finding), Origin::Group);
-            let found = self.pass(due, Some(due), found, out);
+        let (due, found) = self.group.fire(to, &rules);
+        if !found.is_empty() {
+            let found = self.pass(due, Some(due), (&found, Origin::Group), out);
             self.correlate(due, Some(due), &found, out);
         }
     }
@@ -434,7 +433,8 @@ impl Engine {
         };
         family::pass_on(&mut self.correlators, &mut turn);
         self.end_of_incidents(at, None, out);
-        self.rules = Arc::clone(&new);
+        let old = std::mem::replace(&mut self.rules, Arc::clone(&new));
+        self.provided.put_aside(Some(old));
         self.reload_windows(&new, at, out);
     }
 
@@ -615,7 +615,10 @@ fn concerning(finding: &Finding) -> &[RuleId] {
         | Detection::Returned(hearing)
         | Detection::SilenceForgotten(hearing) => &hearing.raised,
         Detection::Faulty(malady) | Detection::Sound(malady) => &malady.concerned,
-        Detection::SiteSilent(_) | Detection::SiteReturned(_) | Detection::Observed(_) => &[],
+        Detection::SiteSilent(_)
+        | Detection::SiteReturned(_)
+        | Detection::Contributed(_)
+        | Detection::Observed(_) => &[],
         Detection::Stirred
         | Detection::Raised { .. }
         | Detection::Updated { .. }
@@ -651,6 +654,7 @@ fn tell_of_sensor(finding: &Finding, turn: &mut Turn<'_>) {
         | Detection::Updated { .. }
         | Detection::Worsened(_)
         | Detection::Cleared
+        | Detection::Contributed(_)
         | Detection::Observed(_)
         | Detection::SilenceForgotten(_) => return,
     };

@@ -112,6 +112,8 @@ pub(crate) struct Incident {
     pub parent_by_person: bool,
     /// Cases that evidence has shown to be the same happening and that are to become one with it.
     pub unites: VecDeque<IncidentId>,
+    /// What it has caused before it was known itself, and that it has not taken as children yet.
+    pub adopts: VecDeque<IncidentId>,
     /// What a person has split from it, or it from: evidence makes no one of them again.
     pub apart: Vec<IncidentId>,
     /// Until when nobody is called for it, by a person's word.
@@ -142,6 +144,7 @@ impl Incident {
             from_children: Severity::Unknown,
             parent_by_person: false,
             unites: VecDeque::new(),
+            adopts: VecDeque::new(),
             apart: Vec::new(),
             shelved_until: None,
         }
@@ -194,6 +197,7 @@ impl Incident {
         }
         self.parent_by_person |= between_incidents && loser.parent_by_person;
         self.unites.extend(loser.unites);
+        self.adopts.extend(loser.adopts);
         self.apart.extend(loser.apart);
         let over = self.apart.len().saturating_sub(APART_MAX);
         self.apart.drain(..over);
@@ -205,6 +209,11 @@ impl Incident {
             self.forget_evidence();
         }
         self
+    }
+
+    /// Whether nothing is known to have caused it, and no person says that nothing has.
+    pub fn is_free(&self) -> bool {
+        self.parent.is_none() && !self.parent_by_person
     }
 
     /// A source observed it at this time.
@@ -265,8 +274,10 @@ impl Incident {
         out.put_flag(self.parent_by_person);
         out.put_count(self.apart.len());
         self.apart.iter().for_each(|id| out.put_u64(id.to_bits()));
-        out.put_count(self.unites.len());
-        self.unites.iter().for_each(|id| out.put_u64(id.to_bits()));
+        for waiting in [&self.unites, &self.adopts] {
+            out.put_count(waiting.len());
+            waiting.iter().for_each(|id| out.put_u64(id.to_bits()));
+        }
         out.put_option(self.shelved_until, Put::put_time);
     }
 
@@ -312,13 +323,8 @@ impl Incident {
                     take.each(count, incident_id)?
                 }
             },
-            unites: match format {
-                1 | 2 => VecDeque::new(),
-                _ => {
-                    let count = take.u32()? as usize;
-                    take.each(count, incident_id)?.into()
-                }
-            },
+            unites: take_waiting(format, take)?,
+            adopts: take_waiting(format, take)?,
             shelved_until: match format {
                 1 | 2 => None,
                 _ => take.option(Take::time)?,
@@ -339,6 +345,15 @@ impl Incident {
 fn take_untold(take: &mut Take<'_>) -> Result<VecDeque<Evidence>, CodecError> {
     let count = take.u32()? as usize;
     take.each(count, Evidence::decode).map(VecDeque::from)
+}
+
+/// Incidents that wait for a step; before format 3 none did.
+fn take_waiting(format: u16, take: &mut Take<'_>) -> Result<VecDeque<IncidentId>, CodecError> {
+    if format < 3 {
+        return Ok(VecDeque::new());
+    }
+    let count = take.u32()? as usize;
+    take.each(count, incident_id).map(VecDeque::from)
 }
 
 fn take_dues(

@@ -92,6 +92,13 @@ pub const STUCK_READINGS_MIN: u32 = 4;
 /// and counted.
 pub const SEQUENCE_SENSORS_MAX: usize = 4_096;
 
+/// How many sensors of one group a rule across sensors takes in: about 400 bytes each, and as much
+/// again for each step that waits for what comes late. Further ones are not of it, and counted.
+pub const ACROSS_SENSORS_MAX: usize = 4_096;
+
+/// Of how many sensors of a group, the worst, such a rule tells at most.
+pub const ACROSS_TOLD_MAX: usize = 16;
+
 /// How much one piece of evidence has in common with others, in names, if rules ask for more: the
 /// first of them by name.
 pub const SHARED_MAX: usize = 8;
@@ -161,7 +168,7 @@ pub const CHILDREN_STEP: Millis = Millis(1);
 
 /// How many cases one step makes one, where evidence shows more to be the same happening. The others
 /// follow, a step each [`CHILDREN_STEP`].
-pub const MERGED_PER_STEP: usize = 64;
+pub const MERGED_PER_STEP: usize = 32;
 
 /// How many incidents an incident is kept apart from by a person's word. For a new one the oldest is
 /// forgotten.
@@ -173,9 +180,10 @@ pub const NAMED_BYTES_MAX: usize = 32_768;
 /// how many members of what is over one record takes out of memory.
 pub const MEMBERS_PER_STEP: usize = 256;
 
-/// So much time after a reload the next sensors take the new rules over, and again after each such
-/// step until all have: one of each second of the [`SENSOR_BUCKETS`], after one of each with the
-/// record itself. 100,000 sensors take a fifth of a second.
+/// After a reload sensors take the new rules over in steps, one of each so many'th bucket, …
+pub const RELOAD_BUCKETS_APART: usize = 4;
+
+/// … each so much later, by logical time. 100,000 sensors take half a second.
 pub const RELOAD_STEP: Millis = Millis(1);
 
 /// How much time passes between two tellings of an incident's growth, at least.

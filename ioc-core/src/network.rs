@@ -4,6 +4,8 @@
 //! along a network hashes nothing. Promise: a way ends after [`NETWORK_DEPTH_MAX`] steps, whatever
 //! the city says. The numbers are of this city alone and show nowhere. Next: `rules.rs`.
 
+use std::fmt::Write;
+
 use crate::bundle::{City, Node};
 use crate::hash::Map;
 use crate::id::{NodeId, ReadingKind, SensorId};
@@ -16,6 +18,8 @@ use crate::time::Millis;
 pub(crate) struct Networks {
     numbers: Map<NodeId, u32>,
     nodes: Vec<Linked>,
+    /// Of all nodes.
+    hash: [u8; 32],
 }
 
 /// A node with its links as numbers.
@@ -38,6 +42,7 @@ impl Networks {
         let mut networks = Self {
             numbers: ids.zip(0..).collect(),
             nodes: Vec::with_capacity(city.nodes.len()),
+            hash: [0; 32],
         };
         let (mut rivers, mut lines) = (Names::default(), Names::default());
         for node in &city.nodes {
@@ -54,7 +59,24 @@ impl Networks {
                 networks.nodes[to as usize].receives = true;
             }
         }
+        networks.hash = networks.hash_of_nodes();
         networks
+    }
+
+    /// Equal for equal networks: no index of them needs to be made anew.
+    pub fn hash(&self) -> [u8; 32] {
+        self.hash
+    }
+
+    fn hash_of_nodes(&self) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        let mut words = String::new();
+        for node in &self.nodes {
+            words.clear();
+            write!(words, "{node:?}").expect("a string grows");
+            hasher.update(words.as_bytes());
+        }
+        *hasher.finalize().as_bytes()
     }
 
     fn linked<'a>(

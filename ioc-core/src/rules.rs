@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::bundle::{
-    Actuator, Bundle, City, CorrelationRule, DetectionRule, HandlingRules, Sensor, Silence,
-    SuppressionRules, Test,
+    Actuator, Bundle, City, CorrelationRule, DetectionRule, GroupBy, HandlingRules, Sensor,
+    Silence, SuppressionRules, Test,
 };
 use crate::decision::SiteBy;
 use crate::hash::Map;
@@ -60,12 +60,14 @@ pub(crate) struct KindRules {
     pub silences: Vec<u32>,
     /// Faults of sensors, in the order of their names.
     pub faults: Vec<u32>,
+    /// About several sensors that send such readings, in the order of their names.
+    pub across: Vec<u32>,
 }
 
 impl KindRules {
     /// Whether no rule looks at a reading.
     pub fn judges_nothing(&self) -> bool {
-        self.judging.is_empty() && self.faults.is_empty()
+        self.judging.is_empty() && self.faults.is_empty() && self.across.is_empty()
     }
 }
 
@@ -132,11 +134,19 @@ impl Rules {
     /// The site of a sensor that some silence rule watches.
     pub(crate) fn site_of(&self, sensor: &SensorId, by: SiteBy) -> Option<&str> {
         let number = self.sensor_number(sensor.as_str())?;
-        self.silences(number).next()?;
+        if !self.may_be_silent(sensor) {
+            return None;
+        }
         match by {
             SiteBy::Zone => self.sensor_zone(number).map(ZoneId::as_str),
             SiteBy::Gateway => self.sensor(number).gateway.as_ref().map(NodeId::as_str),
         }
+    }
+
+    /// Whether some silence rule watches a sensor.
+    pub(crate) fn may_be_silent(&self, sensor: &SensorId) -> bool {
+        let number = self.sensor_number(sensor.as_str());
+        number.is_some_and(|number| self.silences(number).next().is_some())
     }
 
     /// How many such sensors a site has.
@@ -216,6 +226,11 @@ impl Rules {
         &self.bundle.city.sensors[number as usize]
     }
 
+    /// How many sensors are registered.
+    pub(crate) fn sensors(&self) -> usize {
+        self.bundle.city.sensors.len()
+    }
+
     /// The zone that a registered sensor is registered in or lies in.
     pub(crate) fn sensor_zone(&self, number: u32) -> Option<&ZoneId> {
         self.zones[number as usize].as_ref()
@@ -277,6 +292,44 @@ impl Rules {
     /// The correlation rules that take what a detection rule finds, in the order of their names.
     pub(crate) fn takers(&self, detection: &RuleId) -> &[RuleId] {
         self.takers.get(detection).map_or(&[], Vec::as_slice)
+    }
+
+    /// The group that a sensor is of. Who is registered in no zone is in that of its place.
+    pub(crate) fn group_of(
+        &self,
+        sensor: &SensorId,
+        place: Option<Position>,
+        by: GroupBy,
+    ) -> Option<String> {
+        let number = self.sensor_number(sensor.as_str());
+        let zone = || match number {
+            Some(number) => self.sensor_zone(number).cloned(),
+            None => self.bundle.city.zone_at(place?).map(|zone| zone.id.clone()),
+        };
+        let node = || {
+            let node = self.networks.number(sensor.as_str())?;
+            self.bundle.city.nodes.get(node as usize)
+        };
+        match by {
+            GroupBy::Zone => zone().map(|zone| zone.to_string()),
+            GroupBy::ParentZone => {
+                let zone = zone()?;
+                let mut zones = self.bundle.city.zones.iter();
+                let parent = zones
+                    .find(|own| own.id == zone)
+                    .and_then(|own| own.parent.clone());
+                Some(parent.unwrap_or(zone).to_string())
+            }
+            GroupBy::City => Some("city".to_owned()),
+            GroupBy::Gateway => self.sensor(number?).gateway.as_ref().map(NodeId::to_string),
+            GroupBy::River => node()?.river.clone(),
+            GroupBy::Line => node()?.stop.as_ref().map(|stop| stop.line.clone()),
+            GroupBy::Stop => {
+                let stop = node()?.stop.as_ref()?;
+                Some(format!("{} {}", stop.line, stop.order))
+            }
+            GroupBy::Feeder => node()?.fed_by.as_ref().map(NodeId::to_string),
+        }
     }
 
     /// What is asked to be in common of what a detection rule finds, sorted.
@@ -370,6 +423,7 @@ fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {
                 judging: Vec::new(),
                 silences: Vec::new(),
                 faults: Vec::new(),
+                across: Vec::new(),
             });
             kinds.len() - 1
         });
@@ -382,6 +436,7 @@ fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {
             | Test::Report(_) => kinds[place].judging.push(number),
             Test::Silence(_) => kinds[place].silences.push(number),
             Test::Fault(_) => kinds[place].faults.push(number),
+            Test::Across(_) => kinds[place].across.push(number),
             Test::Sequence(_) | Test::SiteSilence(_) => unreachable!("passed over"),
         }
     }
@@ -416,15 +471,30 @@ fn takers(correlations: &[CorrelationRule]) -> Map<RuleId, Vec<RuleId>> {
 
 /// Bundles that were provided and that no record has named yet.
 #[derive(Debug, Default)]
-pub(crate) struct Provided(Vec<Arc<Rules>>);
+pub(crate) struct Provided {
+    waiting: Vec<Arc<Rules>>,
+    /// Rules that hold for nobody any more: to give back the memory of a large city takes a while,
+    /// which is to be no record's.
+    aside: Vec<Arc<Rules>>,
+}
 
 impl Provided {
+    /// Beside what a record asks for: memory is given back here.
     pub fn push(&mut self, rules: Arc<Rules>) {
-        self.0.retain(|other| other.hash() != rules.hash());
-        if self.0.len() == BUNDLES_WAITING_MAX {
-            self.0.remove(0);
+        self.aside.clear();
+        self.waiting.retain(|other| other.hash() != rules.hash());
+        if self.waiting.len() == BUNDLES_WAITING_MAX {
+            self.waiting.remove(0);
         }
-        self.0.push(rules);
+        self.waiting.push(rules);
+    }
+
+    /// Keeps rules that nobody is under any more until others are provided.
+    pub fn put_aside(&mut self, rules: Option<Arc<Rules>>) {
+        if self.aside.len() == BUNDLES_WAITING_MAX {
+            self.aside.clear();
+        }
+        self.aside.extend(rules);
     }
 
     /// The bundle of this name, which stays known: a later record may name it again.
@@ -432,7 +502,7 @@ impl Provided {
     /// # Panics
     /// If it was never provided, or so long ago that others took its place: the host's mistake.
     pub fn get(&self, hash: BundleHash) -> Arc<Rules> {
-        let found = self.0.iter().find(|rules| rules.hash() == hash);
+        let found = self.waiting.iter().find(|rules| rules.hash() == hash);
         Arc::clone(found.expect("a bundle is provided before the record that names it"))
     }
 }

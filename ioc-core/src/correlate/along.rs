@@ -84,6 +84,11 @@ impl NetworkIndex {
         }
     }
 
+    /// Whether another index for the same rule would hold the same.
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.kinds == other.kinds && self.networks.hash() == other.networks.hash()
+    }
+
     /// The node that a sensor is in a network that the rule follows.
     pub fn node(&self, sensor: &SensorId) -> Option<u32> {
         if self.along == Along::default() {

@@ -11,7 +11,7 @@ use super::{Correlator, Turn};
 use crate::bundle::Effect;
 use crate::decision::{IncidentState, Severity, Verdict};
 use crate::id::{IncidentId, IncidentKind};
-use crate::incident::{Incident, Purpose};
+use crate::incident::Purpose;
 use crate::place::Position;
 use crate::time::Timestamp;
 
@@ -172,14 +172,9 @@ impl Correlator {
         (from, to): (Timestamp, Timestamp),
     ) -> Vec<Relative> {
         let is_effect = |slot: u32| {
-            let Incident {
-                parent,
-                begun_at,
-                parent_by_person,
-                ..
-            } = self.case(slot).incident;
-            let free = parent.is_none() && !parent_by_person;
-            free && begun_at + effect.before >= from && begun_at <= to + effect.after
+            let incident = &self.case(slot).incident;
+            let begun_at = incident.begun_at;
+            incident.is_free() && begun_at + effect.before >= from && begun_at <= to + effect.after
         };
         self.opened_near(effect, middle, is_effect)
     }
@@ -252,6 +247,28 @@ impl Correlator {
     /// The incident as operators see it.
     pub fn state(&self, id: IncidentId) -> IncidentState {
         self.case(self.slots[&id]).state()
+    }
+
+    /// What an incident has caused before it was known itself waits to be taken as children.
+    pub fn await_effects(&mut self, id: IncidentId, effects: impl Iterator<Item = IncidentId>) {
+        let slot = self.slots[&id];
+        self.case_mut(slot).incident.adopts.extend(effects);
+    }
+
+    /// The next of them.
+    pub fn next_effect(&mut self, id: IncidentId) -> Option<IncidentId> {
+        let slot = self.slots[&id];
+        self.case_mut(slot).incident.adopts.pop_front()
+    }
+
+    /// Whether any waits.
+    pub fn awaits_effects(&self, id: IncidentId) -> bool {
+        !self.case(self.slots[&id]).incident.adopts.is_empty()
+    }
+
+    /// Whether nothing is known to have caused an incident, and no person says that nothing has.
+    pub fn is_free(&self, id: IncidentId) -> bool {
+        self.case(self.slots[&id]).incident.is_free()
     }
 
     /// Lets an incident take further children at a time, or at none.

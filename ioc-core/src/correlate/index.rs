@@ -33,6 +33,11 @@ impl PlaceIndex {
         }
     }
 
+    /// Whether causes and effects are looked for so far, if they are.
+    pub fn reaches(&self, reach_m: Option<u32>) -> bool {
+        self.reach.as_ref().map(|reach| reach.within_m) == reach_m
+    }
+
     pub fn insert(&mut self, slot: u32, place: Position) {
         self.near.insert(slot, place);
         if let Some(reach) = &mut self.reach {

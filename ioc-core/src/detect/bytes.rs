@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::reload::Reloading;
 use super::sensor::Sensor;
+use super::timers::{Timer, Timers};
 use super::{SensorStage, Shard, bucket};
 use crate::codec::{CodecError, Put, Take};
 use crate::counters::{RuleCounters, SensorCounters};
@@ -19,7 +20,6 @@ use crate::id::{RuleId, SensorId};
 use crate::limits::{LONG_MEMORIES_PER_BUCKET_MAX, SENSOR_BUCKETS, SENSORS_PER_BUCKET_MAX};
 use crate::rules::Rules;
 use crate::time::Timestamp;
-use crate::timer::{Timer, Timers};
 
 /// How many sensors there can be in all.
 const SENSORS_MAX: usize = SENSOR_BUCKETS * SENSORS_PER_BUCKET_MAX as usize;
@@ -114,7 +114,7 @@ fn take_held(take: &mut Take<'_>) -> Result<Held, CodecError> {
 /// A stage that sensors are put back into.
 struct Restored {
     stage: SensorStage,
-    timers: Vec<Timer<SensorId>>,
+    timers: Vec<Timer>,
     held: BTreeMap<u32, Held>,
 }
 
@@ -160,11 +160,11 @@ impl Restored {
                 for (due, _) in sensor.silence_timers() {
                     stage.slots.hold(bucket, due);
                 }
-                let timers = sensor.named_timers(&stage.rules).into_iter();
+                let timers = sensor.timers(&stage.rules).into_iter();
                 self.timers.extend(timers.map(|(due, rule)| Timer {
                     due,
                     rule,
-                    subject: sensor.id.clone(),
+                    sensor: number,
                 }));
             }
         }

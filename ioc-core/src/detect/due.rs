@@ -1,9 +1,11 @@
 //! Timers of the sensor stage: silence, and what has been abnormal for long enough.
 //!
-//! Promise: a timer that is armed while another fires is due later than that one, or is the same
-//! again, so that merging what several stages found gives the order that one would have given. Next: `reload.rs`.
+//! Promise: a timer that is armed while another fires is due no sooner than that one, and what is
+//! found is put in the one order, so that merging what several stages found gives the order that one
+//! would have given. Next: `reload.rs`.
 
 use super::rule_state::Heard;
+use super::timers::Timer;
 use super::{Moment, SensorStage, bucket, finding, silence};
 use crate::bundle::Test;
 use crate::detection::{Detection, Finding};
@@ -15,9 +17,8 @@ impl SensorStage {
     /// Fires the timers that are due by `to`, before the record `seq`.
     pub(super) fn advance(&mut self, to: Timestamp, seq: Seq, found: &mut Vec<Finding>) {
         let first = found.len();
-        let is_reloading = self.reloading.is_some();
         loop {
-            let timer = self.timers.first_due(to).map(|timer| timer.due);
+            let timer = self.timers.first_due(to);
             let reloads = self.reloads_at().filter(|at| *at <= to);
             match (timer, reloads) {
                 (timer, Some(at)) if timer.is_none_or(|due| at <= due) => {
@@ -27,8 +28,9 @@ impl SensorStage {
                 (None, _) => break,
             }
         }
-        if is_reloading {
-            // Sensors that take other rules over do so beside timers of the same time.
+        if found.len() > first + 1 {
+            // Timers of one time fire by numbers, which show nowhere, and beside sensors that take
+            // other rules over.
             found[first..].sort_by(Finding::order);
         }
     }
@@ -36,14 +38,11 @@ impl SensorStage {
     fn fire_next(&mut self, to: Timestamp, seq: Seq, found: &mut Vec<Finding>) {
         let timer = self.timers.pop_due(to).expect("one is due");
         let moment = moment(seq, timer.due);
-        let number = self.numbers.get(timer.subject.as_str());
-        let number = *number.expect("timers are about known sensors") as usize;
+        let (number, rule) = (timer.sensor as usize, timer.rule as usize);
         if self.waits(number) {
             return;
         }
         let detections = self.rules.detections();
-        let rule = detections.binary_search_by(|rule| rule.name.cmp(&timer.rule));
-        let rule = rule.expect("timers are of rules that hold");
         match &detections[rule].test {
             Test::Silence(_) => self.fire_silence(number, rule, moment, found),
             Test::Threshold(_)
@@ -52,13 +51,14 @@ impl SensorStage {
             | Test::Becomes(_)
             | Test::Window(_) => {
                 let due = self.fire_state(number, rule, moment, found);
-                let (name, id) = (
-                    &self.rules.detections()[rule].name,
-                    &self.sensors[number].id,
-                );
-                self.timers.replace(None, due, name, id);
+                let of = (timer.rule, timer.sensor);
+                self.timers.replace(None, due, of);
             }
-            Test::Report(_) | Test::Fault(_) | Test::SiteSilence(_) | Test::Sequence(_) => {
+            Test::Report(_)
+            | Test::Fault(_)
+            | Test::SiteSilence(_)
+            | Test::Across(_)
+            | Test::Sequence(_) => {
                 unreachable!("none has timers here")
             }
         }
@@ -77,8 +77,11 @@ impl SensorStage {
             silence::Outcome::AskAgain(wanted) => {
                 let due = self.slots.take(bucket, wanted);
                 state.ask_at(due);
-                let name = detection_rule.name.clone();
-                self.timers.arm(due, name, sensor.id.clone());
+                self.timers.arm(Timer {
+                    due,
+                    rule: rule as u32,
+                    sensor: number as u32,
+                });
             }
             silence::Outcome::Silent => {
                 self.rule_counters[rule].silent += 1;

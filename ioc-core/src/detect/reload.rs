@@ -15,14 +15,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::sensor::Sensor;
-use super::slots::Slots;
+use super::timers::Timer;
 use super::{Moment, SensorStage, bucket};
 use crate::bundle::Test;
 use crate::counters::RuleCounters;
 use crate::detection::{Detection, Finding};
 use crate::hash::hash_text;
 use crate::id::RuleId;
-use crate::limits::{RELOAD_STEP, SENSOR_BUCKETS};
+use crate::limits::{RELOAD_BUCKETS_APART, RELOAD_STEP, SENSOR_BUCKETS};
 use crate::record::{BundleHash, Record};
 use crate::rules::Rules;
 use crate::time::Timestamp;
@@ -116,7 +116,7 @@ impl SensorStage {
         let old = std::mem::replace(&mut self.rules, new);
         self.keep_counters(&old);
         self.generation += 1;
-        self.slots = Slots::new();
+        self.slots.free_all();
         self.reloading = Some(Reloading {
             old: Some(old),
             at: record.at,
@@ -126,8 +126,16 @@ impl SensorStage {
             left: self.sensors.len(),
             held: BTreeMap::new(),
         });
-        (0..SENSOR_BUCKETS).for_each(|bucket| self.take_turn(bucket, moment, found));
+        for bucket in 0..SENSOR_BUCKETS {
+            if self.buckets[bucket].len() == 1 {
+                self.take_turn(bucket, moment, found);
+            }
+        }
         self.end_reloading();
+        let registered = self.rules.sensors() / self.shard.count;
+        let more = registered.saturating_sub(self.sensors.len());
+        self.sensors.reserve(more);
+        self.numbers.reserve(more);
         found[first..].sort_by(Finding::order);
     }
 
@@ -155,8 +163,8 @@ impl SensorStage {
         };
         let steps = (reloading.next - reloading.at).0 / RELOAD_STEP.0;
         reloading.next = reloading.next + RELOAD_STEP;
-        let half = (steps % 2).unsigned_abs() as usize;
-        for bucket in (half..SENSOR_BUCKETS).step_by(2) {
+        let from = steps.unsigned_abs() as usize % RELOAD_BUCKETS_APART;
+        for bucket in (from..SENSOR_BUCKETS).step_by(RELOAD_BUCKETS_APART) {
             self.take_turn(bucket, moment, found);
         }
         self.end_reloading();
@@ -177,9 +185,8 @@ impl SensorStage {
     }
 
     fn end_reloading(&mut self) {
-        let reloading = self.reloading.as_ref();
-        if reloading.is_some_and(|reloading| reloading.left == 0) {
-            self.reloading = None;
+        if let Some(reloading) = self.reloading.take_if(|reloading| reloading.left == 0) {
+            self.provided.put_aside(reloading.old);
         }
     }
 
@@ -190,7 +197,7 @@ impl SensorStage {
         let sensor = &mut self.sensors[number];
         sensor.generation = self.generation;
         let before = match &reloading.old {
-            Some(old) => sensor.named_timers(old),
+            Some(old) => sensor.timers(old),
             None => Vec::new(),
         };
         let (held, reloading) = (reloading.held.remove(&(number as u32)), &*reloading);
@@ -217,13 +224,17 @@ impl SensorStage {
         let bucket = bucket(hash_text(sensor.id.as_str()));
         sensor.silences_due(|due| self.slots.take(bucket, due.max(moment.at)));
         self.fire_overdue(number, moment, found);
-        let sensor = &self.sensors[number];
-        let after = sensor.named_timers(&self.rules);
-        for (due, rule) in before.iter().filter(|timer| !after.contains(timer)) {
-            self.timers.cancel(*due, rule.clone(), sensor.id.clone());
+        let after = self.sensors[number].timers(&self.rules);
+        let timer = |(due, rule)| Timer {
+            due,
+            rule,
+            sensor: number as u32,
+        };
+        for before in before.into_iter().filter(|timer| !after.contains(timer)) {
+            self.timers.cancel(timer(before));
         }
-        for (due, rule) in after {
-            self.timers.arm(due, rule, sensor.id.clone());
+        for after in after {
+            self.timers.arm(timer(after));
         }
     }
 

@@ -157,13 +157,6 @@ impl Sensor {
         self.silence_timers().chain(waiting).collect()
     }
 
-    /// The same, each with the name of its rule.
-    pub fn named_timers(&self, rules: &Rules) -> Vec<(Timestamp, RuleId)> {
-        let timers = self.timers(rules).into_iter();
-        let named = timers.map(|(due, rule)| (due, rules.detection(rule).name.clone()));
-        named.collect()
-    }
-
     /// Another one like it, under the same rules.
     pub fn copy(&self, rules: &Rules) -> Self {
         let mut bytes = Vec::new();

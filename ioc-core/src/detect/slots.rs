@@ -13,30 +13,71 @@ use crate::time::{Millis, Timestamp};
 
 /// The times at which timers of silence are due, by bucket.
 #[derive(Debug)]
-pub(super) struct Slots(Vec<BTreeSet<Timestamp>>);
+pub(super) struct Slots {
+    buckets: Vec<Bucket>,
+    /// How many times all were let go.
+    generation: u64,
+}
+
+#[derive(Debug, Default)]
+struct Bucket {
+    generation: u64,
+    taken: BTreeSet<Timestamp>,
+    /// All times from the first to the last of these are taken: where many want the same, the
+    /// next free one is looked for behind them.
+    run: Option<(Timestamp, Timestamp)>,
+}
 
 impl Slots {
     pub fn new() -> Self {
-        Self(vec![BTreeSet::new(); SENSOR_BUCKETS])
+        let buckets = (0..SENSOR_BUCKETS).map(|_| Bucket::default());
+        Self {
+            buckets: buckets.collect(),
+            generation: 0,
+        }
+    }
+
+    /// Lets all times go at once. The memory of each bucket is given back when it is next used.
+    pub fn free_all(&mut self) {
+        self.generation += 1;
     }
 
     /// Takes the first free time from the one that is wanted on.
     pub fn take(&mut self, bucket: usize, wanted: Timestamp) -> Timestamp {
-        let mut due = wanted;
-        while !self.0[bucket].insert(due) {
+        let bucket = self.bucket(bucket);
+        let run = bucket
+            .run
+            .filter(|(from, to)| *from <= wanted && wanted <= *to);
+        let mut due = run.map_or(wanted, |(_, to)| to + Millis(1));
+        while !bucket.taken.insert(due) {
             due = due + Millis(1);
         }
+        let from = run.map_or(wanted, |(from, _)| from);
+        bucket.run = Some((from, due));
         due
     }
 
     /// A timer is due then, wherever others are.
     pub fn hold(&mut self, bucket: usize, due: Timestamp) {
-        self.0[bucket].insert(due);
+        self.bucket(bucket).taken.insert(due);
     }
 
     /// The timer that was due then is no more.
     pub fn free(&mut self, bucket: usize, due: Timestamp) {
-        self.0[bucket].remove(&due);
+        let bucket = self.bucket(bucket);
+        bucket.taken.remove(&due);
+        bucket.run = bucket.run.filter(|(from, to)| due < *from || *to < due);
+    }
+
+    fn bucket(&mut self, bucket: usize) -> &mut Bucket {
+        let bucket = &mut self.buckets[bucket];
+        if bucket.generation != self.generation {
+            *bucket = Bucket {
+                generation: self.generation,
+                ..Bucket::default()
+            };
+        }
+        bucket
     }
 }
 
@@ -53,5 +94,28 @@ mod tests {
         assert_eq!(slots.take(4, at(5)), at(5));
         slots.free(3, at(6));
         assert_eq!(slots.take(3, at(5)), at(6));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_taken_is_the_first_that_is_free_whatever_was_before(
+            asked in proptest::collection::vec((0..4usize, 0..12i64), 1..80),
+        ) {
+            let mut slots = Slots::new();
+            let mut taken = std::collections::BTreeSet::new();
+            for (what, ms) in asked {
+                let at = Timestamp::from_millis(ms);
+                if what == 0 {
+                    slots.free(7, at);
+                    taken.remove(&ms);
+                } else {
+                    let free = (ms..).find(|ms| taken.insert(*ms)).unwrap();
+                    proptest::prop_assert_eq!(slots.take(7, at), Timestamp::from_millis(free));
+                }
+            }
+            slots.free_all();
+            let again = Timestamp::from_millis(3);
+            proptest::prop_assert_eq!(slots.take(7, again), again);
+        }
     }
 }

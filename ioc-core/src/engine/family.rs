@@ -109,28 +109,47 @@ fn cause_of(
 }
 
 /// Gives an incident children: first those of what merged into it, then what it has caused before
-/// it was known itself. What exceeds one step follows.
+/// it was known itself, which is looked for once: when it opens, and when it has merged. What
+/// exceeds one step follows.
 fn adopt(correlators: &mut Correlators, rule: &RuleId, parent: IncidentId, turn: &mut Turn<'_>) {
-    let mut children = children_of_merged(parent, turn);
-    if children.len() <= CHILDREN_PER_STEP {
-        children.extend(effects_of(correlators, rule, parent, turn));
+    if !correlators[rule].awaits_effects(parent) {
+        let effects = effects_of(correlators, rule, parent);
+        of(correlators, rule).await_effects(parent, effects);
     }
-    let mut taken = 0;
-    for child in children {
-        let Some((child, of_rule)) = live(child, turn) else {
-            continue;
-        };
-        if !may_be_parent(correlators, parent, child, turn) {
-            continue;
-        }
-        if taken == CHILDREN_PER_STEP {
-            let due = turn.at + CHILDREN_STEP;
-            of(correlators, rule).adopt_at(parent, Some(due), turn);
-            return;
-        }
-        of(correlators, &of_rule).link(child, Some(parent), turn);
-        taken += 1;
+    let merged = children_of_merged(parent, turn);
+    let is_more = merged.len() > CHILDREN_PER_STEP;
+    let mut room = CHILDREN_PER_STEP;
+    for child in merged.into_iter().take(room) {
+        room -= usize::from(take_child(correlators, parent, child, turn));
     }
+    while room > 0
+        && let Some(child) = of(correlators, rule).next_effect(parent)
+    {
+        let free = live(child, turn).is_some_and(|(id, rule)| correlators[&rule].is_free(id));
+        room -= usize::from(free && take_child(correlators, parent, child, turn));
+    }
+    // Those that may be no children, for they would make a circle, are not waited for.
+    if is_more && room == 0 || correlators[rule].awaits_effects(parent) {
+        let due = turn.at + CHILDREN_STEP;
+        of(correlators, rule).adopt_at(parent, Some(due), turn);
+    }
+}
+
+/// Gives an incident this child, if it may be one. Returns whether it is.
+fn take_child(
+    correlators: &mut Correlators,
+    parent: IncidentId,
+    child: IncidentId,
+    turn: &mut Turn<'_>,
+) -> bool {
+    let Some((child, rule)) = live(child, turn) else {
+        return false;
+    };
+    let may = may_be_parent(correlators, parent, child, turn);
+    if may {
+        of(correlators, &rule).link(child, Some(parent), turn);
+    }
+    may
 }
 
 /// Children that name a parent which has merged into this one, one more than a step takes.
@@ -146,31 +165,27 @@ fn children_of_merged(parent: IncidentId, turn: &Turn<'_>) -> Vec<IncidentId> {
         .collect()
 }
 
-/// Incidents without a parent that this one has caused before it was known itself.
+/// Incidents without a parent that this one has caused before it was known itself, the nearest
+/// first.
 fn effects_of(
     correlators: &Correlators,
     rule: &RuleId,
     parent: IncidentId,
-    turn: &Turn<'_>,
-) -> Vec<IncidentId> {
+) -> impl Iterator<Item = IncidentId> + use<> {
     let cause = &correlators[rule];
-    let Some(middle) = cause.origin(parent).middle else {
-        return Vec::new();
-    };
     let mut found = Vec::new();
-    for effect in &cause.rule().may_cause {
-        let rules = correlators.values();
-        let of_kind = rules.filter(|other| other.rule().incident == effect.incident);
-        for other in of_kind {
-            found.extend(other.effects_at(effect, middle, cause.span(parent)));
+    if let Some(middle) = cause.origin(parent).middle {
+        for effect in &cause.rule().may_cause {
+            let rules = correlators.values();
+            let of_kind = rules.filter(|other| other.rule().incident == effect.incident);
+            for other in of_kind {
+                found.extend(other.effects_at(effect, middle, cause.span(parent)));
+            }
         }
     }
     found.retain(|(_, _, child)| *child != parent);
     found.sort_unstable();
-    let found = found.into_iter().map(|(_, _, child)| child);
-    // A look at each is a way up its causes: no more than a step takes.
-    let may = |child: &IncidentId| may_be_parent(correlators, parent, *child, turn);
-    found.filter(may).take(CHILDREN_PER_STEP + 1).collect()
+    found.into_iter().map(|(_, _, child)| child)
 }
 
 /// Whether an incident may have this parent: it is not among the causes of its own cause, and the

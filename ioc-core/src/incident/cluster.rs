@@ -267,6 +267,17 @@ impl Cluster {
 
     /// Whether this is evidence here, of whichever member.
     pub fn has_evidence(&self, evidence: &Evidence) -> bool {
+        // Of the few members of most clusters none is of the sensor: nothing needs to be made to
+        // find that.
+        let few = self.members.len() <= 4;
+        if few
+            && self
+                .members
+                .keys()
+                .all(|source| source.sensor != evidence.sensor)
+        {
+            return false;
+        }
         let sensor = Source {
             sensor: evidence.sensor.clone(),
             report: None,
@@ -379,6 +390,9 @@ impl Cluster {
 
     /// It is over, as its other sensors say: who is distrusted is not waited for.
     pub fn forget_lost(&mut self) {
+        if self.standing[Standing::Lost as usize] == 0 {
+            return;
+        }
         let members = self.members.iter();
         let lost = members.filter(|(_, member)| member.standing() == Standing::Lost);
         let lost: Vec<_> = lost.map(|(source, _)| source.clone()).collect();

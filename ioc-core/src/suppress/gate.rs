@@ -28,7 +28,7 @@ pub(crate) enum Origin {
 pub(super) fn is_of_group(rule: &RuleId, rules: &Rules) -> bool {
     let rule = rules.detection_named(rule);
     rule.is_some_and(|rule| match rule.test {
-        Test::Sequence(_) | Test::SiteSilence(_) => true,
+        Test::Sequence(_) | Test::SiteSilence(_) | Test::Across(_) => true,
         Test::Threshold(_)
         | Test::Rate(_)
         | Test::Usual(_)
@@ -124,10 +124,13 @@ impl Suppressions {
             }
             Detection::Faulty(malady) => self.faulty(meeting, malady, passed, turn),
             Detection::Sound(malady) => self.sound(meeting, malady, passed),
-            Detection::Stirred if meeting.in_hands => {}
+            // Of a sensor that is worked at nothing counts among others either.
+            Detection::Stirred | Detection::Contributed(_) if meeting.in_hands => {}
             // Sites count the sensors whose silence is not kept quiet.
             Detection::SiteSilent(_) | Detection::SiteReturned(_) => passed.push(finding.clone()),
-            Detection::Stirred | Detection::Observed(_) => passed.push(finding.clone()),
+            Detection::Stirred | Detection::Contributed(_) | Detection::Observed(_) => {
+                passed.push(finding.clone());
+            }
         }
     }
 
@@ -459,6 +462,7 @@ fn untold(finding: &Finding) -> Finding {
         | Detection::Reported { .. }
         | Detection::SiteSilent(_)
         | Detection::SiteReturned(_)
+        | Detection::Contributed(_)
         | Detection::Observed(_) => {}
     }
     untold

@@ -129,6 +129,7 @@ pub(super) fn place_of(finding: &Finding) -> Option<Position> {
         | Detection::Cleared
         | Detection::SiteSilent(_)
         | Detection::SiteReturned(_)
+        | Detection::Contributed(_)
         | Detection::Observed(_) => None,
     }
 }

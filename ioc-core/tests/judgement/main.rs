@@ -16,6 +16,8 @@ mod faults;
 mod sequences;
 mod sites;
 mod same;
+mod spread;
+mod across;
 mod regressions;
 mod properties;
 mod redelivery;

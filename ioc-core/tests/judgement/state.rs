@@ -208,15 +208,15 @@ fn digests() -> [(u16, Expect); 3] {
     [
         (
             1,
-            expect!["62b622d7d66f6c42131ded07cc10ad16c8c00acb60d183b17fa57d9fb02b2c40"],
+            expect!["bab6c9d71163f5f6e63a5aed8a4b695e198de9c61f4cdc0fc5297845078e3188"],
         ),
         (
             2,
-            expect!["19631d8b4a1acc7800ceb9032a1a49e8ae9d6f9e5d14499b20f717b4435c2e65"],
+            expect!["afdad38648c52d0fc6f2b68710b81fb72eddb9cf5fd17fef0af20e97b9568cb7"],
         ),
         (
             3,
-            expect!["d77417831996a9131b54669bbe5ed8081e18b547157ed7aa5b8aaf63f90bcf40"],
+            expect!["76583849064a335fed8f60f9f6a6713dce2574f951789592daa8d133220d7231"],
         ),
     ]
 }

@@ -1,0 +1,160 @@
+//! What the thread has cost, and a judgement whose records are told by what each cost.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ioc_core::bundle::Bundle;
+use ioc_core::decision::{Decision, Verdict};
+use ioc_core::judgement::Judgement;
+use ioc_core::reading::{Attributes, Reading};
+use ioc_core::record::{Input, Record, Seq};
+use ioc_core::time::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
+
+/// Processor time of this thread so far.
+pub fn cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+}
+
+/// What a thread's processor spends on some work.
+pub fn spent<T>(work: impl FnOnce() -> T) -> (Duration, T) {
+    let before = cpu();
+    let made = work();
+    (cpu() - before, made)
+}
+
+/// A judgement that is told records one by one, with a tick whenever a timer is due, as the host
+/// does; and what each record cost.
+pub struct Stepped {
+    pub judgement: Judgement,
+    /// Of the last record, as a host has those of a batch.
+    decisions: Vec<Decision>,
+    /// How many incidents have opened, and how many sensors have fallen silent.
+    pub opened: usize,
+    pub silent: usize,
+    at: Timestamp,
+    seq: Seq,
+    readings: usize,
+    /// Of each record what it was and what it cost.
+    pub costs: Vec<(&'static str, Duration)>,
+}
+
+impl Stepped {
+    pub fn under(bundle: &Arc<Bundle>) -> Self {
+        let mut judgement = Judgement::new(NonZeroUsize::MIN);
+        judgement.provide(Arc::clone(bundle));
+        let mut stepped = Self {
+            judgement,
+            decisions: Vec::new(),
+            opened: 0,
+            silent: 0,
+            at: Timestamp::parse(b"2026-03-14T00:00:00Z").expect("a time"),
+            seq: 0,
+            readings: 0,
+            costs: Vec::new(),
+        };
+        stepped.apply("first reload", &Input::Reload(bundle.hash));
+        stepped
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.at
+    }
+
+    /// Lets time pass, with a tick for each time at which something is due.
+    pub fn until(&mut self, to: Timestamp, what: &'static str) {
+        while let Some(due) = self.judgement.next_due().filter(|due| *due <= to) {
+            self.at = self.at.max(due);
+            self.apply(what, &Input::Tick);
+        }
+        self.at = self.at.max(to);
+    }
+
+    /// A reading of a sensor at this time.
+    pub fn reads(&mut self, what: &'static str, sensor: &str, kind: &str, value: f64) {
+        self.readings += 1;
+        let id = format!("r{}", self.readings);
+        let reading = Reading {
+            id: &id,
+            sensor,
+            kind,
+            observed_at: self.at,
+            received_at: None,
+            value,
+            unit: "",
+            position: None,
+            attributes: Attributes::default(),
+        };
+        self.apply(what, &Input::Reading(reading));
+    }
+
+    pub fn apply(&mut self, what: &'static str, input: &Input<'_>) {
+        self.seq += 1;
+        let record = Record {
+            seq: self.seq,
+            at: self.at,
+            input: *input,
+        };
+        let (cost, ()) = spent(|| self.judgement.apply(&[record], &mut self.decisions));
+        self.costs.push((what, cost));
+        for decision in self.decisions.drain(..) {
+            let verdict = &decision.verdict;
+            self.opened += usize::from(matches!(verdict, Verdict::IncidentOpened(_)));
+            self.silent += usize::from(matches!(verdict, Verdict::SensorSilent(_)));
+        }
+    }
+}
+
+/// What records of one sort cost.
+#[derive(Debug, Default, Clone)]
+pub struct Sort {
+    costs: Vec<Duration>,
+}
+
+impl Sort {
+    pub fn count(&self) -> usize {
+        self.costs.len()
+    }
+
+    pub fn worst(&self) -> Duration {
+        self.costs.iter().max().copied().unwrap_or_default()
+    }
+
+    /// What all but one in a hundred cost at most.
+    pub fn p99(&self) -> Duration {
+        let mut costs = self.costs.clone();
+        costs.sort_unstable();
+        let place = costs.len().saturating_sub(1) * 99 / 100;
+        costs.get(place).copied().unwrap_or_default()
+    }
+}
+
+/// Runs a scene several times. The records are the same each time, so of each the least that it
+/// cost is what it costs: what else the machine did is not in it.
+pub fn least(
+    rounds: usize,
+    scene: impl Fn() -> Stepped,
+) -> (BTreeMap<&'static str, Sort>, Stepped) {
+    let mut last = scene();
+    for _ in 1..rounds {
+        let next = scene();
+        assert_eq!(
+            next.costs.len(),
+            last.costs.len(),
+            "a scene is the same each time"
+        );
+        let before = std::mem::take(&mut last.costs);
+        last = next;
+        for (cost, (_, before)) in last.costs.iter_mut().zip(before) {
+            cost.1 = cost.1.min(before);
+        }
+    }
+    let mut sorts: BTreeMap<&'static str, Sort> = BTreeMap::new();
+    for (what, cost) in &last.costs {
+        sorts.entry(what).or_default().costs.push(*cost);
+    }
+    (sorts, last)
+}

@@ -1,0 +1,133 @@
+//! What judging costs: a reading beside its parsing and logging, however many rules and incidents
+//! there are; the worst record when much happens at once; and the memory of what is remembered.
+//!
+//! Sketch: a reading that no rule looks at is looked up by its sensor (one cold line of the table,
+//! one of the sensor) and told from a redelivery: 100 to 200 ns, where its JSON costs 300 ns and
+//! its bytes in the log with their hash 200 ns. One that joins an incident is heard by a tree of
+//! members, a tree of timers and a cell of the map: 1 to 2 µs. So a record may touch a thousand
+//! things in 2 ms, and what touches more is to be spread.
+//!
+//! Run with `cargo bench --bench judgement`. Costs are processor time of the thread, the least of
+//! several rounds, for the machine does other things too; records of a scene are the same in each
+//! round, so of each record too. An allocator that counts is part of all figures.
+
+mod city;
+mod clock;
+mod rates;
+mod storm;
+mod memory;
+
+use std::time::Duration;
+
+use clap::Parser;
+use ioc_bench::report::{self, Target};
+
+/// What judging costs, in processor time and memory.
+///
+/// Example: cargo bench --bench judgement -- --only storm --sensors 20000
+#[derive(Debug, Parser)]
+#[command(name = "cargo bench --bench judgement --")]
+struct Options {
+    /// Only this part.
+    #[arg(long)]
+    only: Option<Part>,
+    /// How many sensors a city has.
+    #[arg(long, default_value_t = 100_000)]
+    sensors: usize,
+    /// How many rounds; the least cost is told.
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// `cargo bench` says this to every bench.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Reading,
+    Storm,
+    Memory,
+}
+
+/// How long a record may hold the engine.
+const RECORD_MAX: Duration = Duration::from_millis(2);
+
+fn main() {
+    let options = Options::parse();
+    let wanted = |part| options.only.is_none_or(|only| only == part);
+    if wanted(Part::Reading) {
+        readings(&options);
+    }
+    if wanted(Part::Storm) {
+        storm(&options);
+    }
+    if wanted(Part::Memory) {
+        println!("\nbytes held for each of 10,000:");
+        for (what, bytes) in memory::bytes_each(10_000) {
+            println!("{bytes:>8}  {what}");
+        }
+    }
+}
+
+fn readings(options: &Options) {
+    for sensors in [500, options.sensors] {
+        let shares = rates::shares(sensors, options.rounds);
+        let share = shares.parse + shares.log;
+        println!(
+            "{sensors} sensors: parse {:.0} ns, log {:.0} ns, judge {:.0} ns of no rule, {:.0} ns normal",
+            shares.parse, shares.log, shares.of_no_rule, shares.normal
+        );
+        let ratio = Target::AtMost(2.0).judge(shares.of_no_rule / share);
+        println!("  judging what no rule looks at over parsing and logging it: {ratio}");
+    }
+    let rules = [10, 100, 2_000];
+    let costs = rules.map(|rules| least(options, || rates::of_kind("voltage", 500, rules)));
+    grows("rules", &rules, &costs);
+    let incidents = [10, 100, 10_000];
+    let costs = incidents.map(|incidents| least(options, || rates::joining(incidents)));
+    grows("open incidents", &incidents, &costs);
+}
+
+fn least(options: &Options, cost: impl Fn() -> rates::Nanos) -> rates::Nanos {
+    let costs = (0..options.rounds).map(|_| cost());
+    costs.fold(rates::Nanos::MAX, rates::Nanos::min)
+}
+
+/// Tells how a cost grows from the first of some numbers to the last.
+fn grows(what: &str, numbers: &[usize], costs: &[rates::Nanos]) {
+    for (number, cost) in numbers.iter().zip(costs) {
+        println!("{number:>8} {what}: {cost:.0} ns a reading");
+    }
+    let ratio = costs[costs.len() - 1] / costs[0];
+    let from = numbers[0];
+    println!(
+        "  the most over {from}: {}",
+        Target::AtMost(1.2).judge(ratio)
+    );
+}
+
+fn storm(options: &Options) {
+    println!("\nworst record of each sort, in processor time of the thread:");
+    for (name, scene) in storm::SCENES {
+        let (sorts, _) = clock::least(options.rounds, || scene(options.sensors));
+        println!("{name}");
+        for (what, sort) in &sorts {
+            println!(
+                "  {what:<32} {:>8} records, p99 {:>8}, worst {:>8}",
+                sort.count(),
+                report::time(sort.p99()),
+                report::time(sort.worst())
+            );
+        }
+        let worst = sorts.iter().filter(|(what, _)| **what != "first reload");
+        let worst = worst
+            .map(|(_, sort)| sort.worst())
+            .max()
+            .unwrap_or_default();
+        let ratio = worst.as_secs_f64() / RECORD_MAX.as_secs_f64();
+        println!(
+            "  the worst over 2 ms: {}",
+            Target::AtMost(1.0).judge(ratio)
+        );
+    }
+}

@@ -1,0 +1,219 @@
+//! What much at once costs: no record may hold the engine for long, whatever happens in a city.
+//!
+//! Each scene is a city of 100,000 registered sensors that are heard, each with its timer of
+//! silence, and 8,000 of which have something to say within one second.
+
+use ioc_core::record::Input;
+use ioc_core::time::Millis;
+
+use super::city::{Builder, effect, metres, on_grid};
+use super::clock::Stepped;
+
+/// A scene, by its name.
+pub type Scene = (&'static str, fn(usize) -> Stepped);
+
+pub const SCENES: [Scene; 7] = [
+    ("8,000 alarms join one incident, which clears", one_incident),
+    (
+        "8,000 incidents, then their cause, which clears",
+        parent_and_children,
+    ),
+    (
+        "8,000 candidates under feeders become one",
+        candidates_become_one,
+    ),
+    (
+        "8,000 incidents under feeders become one",
+        incidents_become_one,
+    ),
+    ("a feeder is well again, 8,000 stay dark", stays_dark),
+    ("all fall silent at one instant", all_silent),
+    ("other rules", other_rules),
+];
+
+const ALARMS: usize = 8_000;
+
+fn meter(number: usize) -> String {
+    format!("meter-{number:06}")
+}
+
+fn plain(sensors: usize) -> Builder {
+    Builder::new()
+        .sensors(sensors, "voltage", meter, |number| on_grid(number, 100))
+        .above_three("alarm", "voltage", 1)
+        .silent("no-voltage", "voltage")
+}
+
+/// All are heard within a minute.
+fn heard(stepped: &mut Stepped, sensors: usize) {
+    let begin = stepped.now();
+    for number in 0..sensors {
+        let at = begin + Millis((number * 60_000 / sensors) as i64);
+        stepped.until(at, "tick");
+        stepped.reads("first reading", &meter(number), "voltage", 1.0);
+    }
+}
+
+/// So many say this within a second, in an order that has nothing to do with where they stand.
+fn say(stepped: &mut Stepped, what: &'static str, sensors: usize, value: f64) {
+    let begin = stepped.now();
+    for number in 0..ALARMS {
+        let at = begin + Millis((number * 1_000 / ALARMS) as i64);
+        stepped.until(at, "tick");
+        let meter = meter(number * 7_919 % ALARMS % sensors);
+        stepped.reads(what, &meter, "voltage", value);
+    }
+}
+
+fn later(stepped: &mut Stepped, minutes: i64, what: &'static str) {
+    stepped.until(stepped.now() + Millis::minutes(minutes), what);
+}
+
+fn one_incident(sensors: usize) -> Stepped {
+    let city = plain(sensors).incidents("outages", "outage", "alarm", |rule| {
+        rule.clear_after = Millis::minutes(1);
+        rule.reopen_within = Millis::minutes(1);
+    });
+    let mut stepped = Stepped::under(&city.build(1));
+    heard(&mut stepped, sensors);
+    later(&mut stepped, 1, "tick");
+    say(&mut stepped, "alarm", sensors, 5.0);
+    later(&mut stepped, 1, "tick");
+    say(&mut stepped, "normal again", sensors, 1.0);
+    later(&mut stepped, 3, "tick while it clears");
+    stepped
+}
+
+fn parent_and_children(sensors: usize) -> Stepped {
+    let city = plain(sensors)
+        .sensors(1, "shaking", |_| "quake-1".into(), |_| metres(5_000, 1_000))
+        .above_three("shakes", "shaking", 1)
+        .incidents("trapped", "lift", "alarm", |rule| {
+            rule.within_m = 10;
+            rule.clear_after = Millis::minutes(1);
+            rule.reopen_within = Millis::minutes(1);
+        })
+        .incidents("quakes", "quake", "shakes", |rule| {
+            rule.may_cause = vec![effect("lift", 50_000)];
+            rule.clear_after = Millis::minutes(1);
+            rule.reopen_within = Millis::minutes(1);
+        });
+    let mut stepped = Stepped::under(&city.build(1));
+    heard(&mut stepped, sensors);
+    later(&mut stepped, 1, "tick");
+    stepped.reads("first reading", "quake-1", "shaking", 1.0);
+    say(&mut stepped, "alarm", sensors, 5.0);
+    stepped.reads("the cause opens", "quake-1", "shaking", 5.0);
+    later(&mut stepped, 1, "tick while children are taken");
+    stepped.reads("the cause is over", "quake-1", "shaking", 1.0);
+    later(&mut stepped, 3, "tick while the cause clears");
+    say(&mut stepped, "normal again", sensors, 1.0);
+    later(&mut stepped, 5, "tick while children clear");
+    assert_eq!(stepped.opened, ALARMS.min(sensors) + 1);
+    stepped
+}
+
+/// Each meter under a transformer of its own, all of these under one line that says so when it
+/// fails.
+fn fed(sensors: usize, sources_min: u32) -> Builder {
+    let mut city = plain(sensors)
+        .sensors(1, "line", |_| "line-1".into(), |_| metres(0, 0))
+        .above_three("line-dead", "line", 1)
+        .fed_by("line-1".into(), "");
+    for number in 0..ALARMS.min(sensors) {
+        let transformer = format!("transformer-{number:06}");
+        city = city
+            .fed_by(meter(number), &transformer)
+            .fed_by(transformer, "line-1");
+    }
+    city.incidents("outages", "outage", "alarm", |rule| {
+        rule.detections
+            .push("line-dead".parse().expect("a rule's name"));
+        rule.weights.push(sources_min);
+        rule.within_m = 10;
+        rule.sources_min = sources_min;
+        rule.along.fed_by = true;
+        rule.along.nested_after = Some(Millis::minutes(1));
+        rule.clear_after = Millis::minutes(1);
+        rule.reopen_within = Millis::minutes(1);
+    })
+}
+
+fn candidates_become_one(sensors: usize) -> Stepped {
+    become_one(sensors, 2)
+}
+
+fn incidents_become_one(sensors: usize) -> Stepped {
+    become_one(sensors, 1)
+}
+
+fn become_one(sensors: usize, sources_min: u32) -> Stepped {
+    let mut stepped = Stepped::under(&fed(sensors, sources_min).build(1));
+    heard(&mut stepped, sensors);
+    stepped.reads("first reading", "line-1", "line", 1.0);
+    later(&mut stepped, 1, "tick");
+    say(&mut stepped, "alarm", sensors, 5.0);
+    stepped.reads("what unites them", "line-1", "line", 5.0);
+    later(&mut stepped, 1, "tick while they become one");
+    stepped.reads("normal again", "line-1", "line", 1.0);
+    say(&mut stepped, "normal again", sensors, 1.0);
+    later(&mut stepped, 3, "tick while it clears");
+    stepped
+}
+
+fn stays_dark(sensors: usize) -> Stepped {
+    let mut stepped = Stepped::under(&fed(sensors, 1).build(1));
+    heard(&mut stepped, sensors);
+    stepped.reads("first reading", "line-1", "line", 1.0);
+    later(&mut stepped, 1, "tick");
+    stepped.reads("alarm", "line-1", "line", 5.0);
+    say(&mut stepped, "alarm", sensors, 5.0);
+    later(&mut stepped, 1, "tick");
+    stepped.reads("the feeder is well", "line-1", "line", 1.0);
+    later(&mut stepped, 3, "tick while they part");
+    say(&mut stepped, "normal again", sensors, 1.0);
+    later(&mut stepped, 4, "tick while they clear");
+    stepped
+}
+
+fn all_silent(sensors: usize) -> Stepped {
+    let city = plain(sensors).incidents("outages", "outage", "alarm", |_| ());
+    let mut stepped = Stepped::under(&city.build(1));
+    // All at one instant, twice: timers ask again for what was heard since.
+    for minute in [0, 19] {
+        stepped.until(stepped.now() + Millis::minutes(minute), "tick");
+        for number in 0..sensors {
+            stepped.reads("reading", &meter(number), "voltage", 1.0);
+        }
+    }
+    later(&mut stepped, 10, "tick that asks who was heard");
+    later(&mut stepped, 20, "tick by which all are silent");
+    assert_eq!(stepped.silent, sensors);
+    stepped
+}
+
+fn other_rules(sensors: usize) -> Stepped {
+    let rules = |hash: u64| {
+        let city = Builder::new()
+            .sensors(sensors, "voltage", meter, |number| on_grid(number, 100))
+            .above_three("alarm", "voltage", hash)
+            .silent("no-voltage", "voltage")
+            .incidents("outages", "outage", "alarm", |_| ());
+        city.build(hash as u8)
+    };
+    let mut stepped = Stepped::under(&rules(1));
+    heard(&mut stepped, sensors);
+    later(&mut stepped, 1, "tick");
+    say(&mut stepped, "alarm", sensors, 5.0);
+    let other = rules(2);
+    stepped.judgement.provide(other.clone());
+    stepped.apply("reload", &Input::Reload(other.hash));
+    later(&mut stepped, 1, "tick after the reload");
+    say(&mut stepped, "alarm", sensors, 5.0);
+    let again = rules(1);
+    stepped.judgement.provide(again.clone());
+    stepped.apply("reload", &Input::Reload(again.hash));
+    say(&mut stepped, "alarm just after a reload", sensors, 5.0);
+    later(&mut stepped, 1, "tick after the reload");
+    stepped
+}

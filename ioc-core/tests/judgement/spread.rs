@@ -1,0 +1,305 @@
+//! Bulk work that is spread over logical time: nobody can tell how far it has come, by shards,
+//! batches or restarts, and in the end all of it is done.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ioc_core::bundle::Bundle;
+use ioc_core::bundle::{Changes, FaultSign, Flapping};
+use ioc_core::decision::Severity::Moderate;
+use ioc_core::decision::Verdict;
+use ioc_core::judgement::Judgement;
+use ioc_core::limits::{MERGED_PER_STEP, RELOAD_BUCKETS_APART, RELOAD_STEP};
+use ioc_core::reading::{Attributes, Reading};
+use ioc_core::record::{BuildHash, ClockKind, Input, Started};
+use ioc_core::time::{Millis, Timestamp};
+use proptest::prelude::*;
+
+use crate::support::{BundleBuilder, History, MIDNIGHT, Manner, metres};
+
+/// So many that several are of one bucket.
+const SENSORS: usize = 500;
+
+fn name(number: usize) -> String {
+    format!("gauge-{number:03}")
+}
+
+/// A city of many gauges under rules of this sort.
+fn city(sort: usize) -> Arc<Bundle> {
+    let mut builder = BundleBuilder::new();
+    for number in 0..SENSORS {
+        // Some are not registered any more under the last sort.
+        if sort == 2 && number % 7 == 0 {
+            continue;
+        }
+        builder = builder.sensor_with(&name(number), "level", |sensor| {
+            let (east, north) = (number as i32 % 25, number as i32 / 25);
+            sensor.position = Some(metres(east * 400, north * 400));
+            sensor.interval = Some(Millis::minutes(if sort == 1 { 1 } else { 2 }));
+            sensor.warning = (number % 5 == 0).then_some(2.0);
+        });
+    }
+    builder = builder
+        .threshold("level-high", "level", &[(Moderate, 3.0)], |rule| {
+            rule.clear_gap = 0.5;
+        })
+        .threshold("level-long", "level", &[(Moderate, 1.0)], |rule| {
+            rule.lasting = Millis(if sort == 1 { 2 } else { 5 });
+        })
+        .correlation("floods", "flood", &["level-high", "level-long"], |rule| {
+            rule.within_m = 500;
+            rule.clear_after = Millis::minutes(1);
+            rule.reopen_within = Millis::minutes(1);
+        });
+    if sort != 2 {
+        builder = builder.silence("level-silent", "level", 2, Millis::seconds(30));
+    }
+    if sort != 0 {
+        let jumps = Changes::Jumps {
+            by: 2.5,
+            within: Millis::minutes(3),
+        };
+        let flaps = Flapping {
+            by: jumps,
+            high: 5,
+            low: 2,
+        };
+        builder = builder.fault("level-jumps", "level", FaultSign::Flapping(flaps));
+    }
+    builder.build()
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    Read(usize, f64),
+    /// All of them, at one instant.
+    ReadAll(f64),
+    Reload(usize),
+    Tick,
+    Restart,
+}
+
+fn events() -> impl Strategy<Value = Vec<(i64, What)>> {
+    let value = prop_oneof![Just(0.0), Just(2.2), Just(4.0)];
+    let what = prop_oneof![
+        30 => (0..SENSORS, value.clone()).prop_map(|(sensor, value)| What::Read(sensor, value)),
+        1 => value.prop_map(What::ReadAll),
+        3 => (0..3usize).prop_map(What::Reload),
+        4 => Just(What::Tick),
+        1 => Just(What::Restart),
+    ];
+    let after_ms = prop_oneof![
+        8 => 0..3i64, 2 => 0..40i64, 1 => 0..200_000i64,
+    ];
+    prop::collection::vec((after_ms, what), 1..80)
+}
+
+fn push(history: &mut History, at: Timestamp, sensor: usize, value: f64) {
+    let id = format!("r{}", history.inputs.len());
+    let reading = Reading {
+        id: &id,
+        sensor: &name(sensor),
+        kind: "level",
+        observed_at: at,
+        received_at: None,
+        value,
+        unit: "",
+        position: None,
+        attributes: Attributes::default(),
+    };
+    history.push(at, &Input::Reading(reading));
+}
+
+fn history(events: &[(i64, What)]) -> History {
+    let mut history = History::new(city(0));
+    let mut now = MIDNIGHT;
+    (0..SENSORS).for_each(|sensor| push(&mut history, now, sensor, 4.0));
+    for (after_ms, what) in events {
+        let before = now;
+        now = now + Millis(*after_ms);
+        match what {
+            What::Read(sensor, value) => push(&mut history, now, *sensor, *value),
+            What::ReadAll(value) => {
+                (0..SENSORS).for_each(|sensor| push(&mut history, now, sensor, *value));
+            }
+            What::Reload(sort) => history.reload(now, city(*sort)),
+            What::Tick => history.push(now, &Input::Tick),
+            What::Restart => {
+                let started = Started {
+                    down_from: Some(before),
+                    down_to: now,
+                    build: BuildHash([1; 32]),
+                    clock: ClockKind::System,
+                };
+                history.push(now, &Input::Started(started));
+            }
+        }
+    }
+    history.push(now + Millis::minutes(60), &Input::Tick);
+    history
+}
+
+fn manner() -> impl Strategy<Value = Manner> {
+    let restarts = prop::collection::vec((0..2_000usize, 1..=8usize), 0..5);
+    let batches = prop::collection::vec(1..200usize, 1..4);
+    (1..=8usize, batches, restarts).prop_map(|(shards, batches, restarts)| Manner {
+        shards,
+        batches,
+        restarts,
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn p2_what_is_spread_is_decided_the_same_by_any_shards_batches_and_restarts(
+        events in events(), manner in manner(), late in 0..80usize,
+    ) {
+        let history = history(&events);
+        let plain = history.run(&Manner::plain());
+        let mut manner = manner;
+        // One while sensors take over.
+        manner.restarts.push((history.inputs.len().saturating_sub(late + 2), manner.shards));
+        let other = history.run(&manner);
+        prop_assert_eq!(&plain.decisions, &other.decisions);
+        prop_assert_eq!(plain.digest, other.digest);
+    }
+
+    #[test]
+    fn every_invariant_holds_while_bulk_work_is_under_way(events in events()) {
+        let history = history(&events);
+        let mut judgement = Judgement::new(std::num::NonZeroUsize::new(3).unwrap());
+        history.bundles.iter().for_each(|bundle| judgement.provide(Arc::clone(bundle)));
+        for (number, record) in history.records().into_iter().enumerate() {
+            judgement.apply(&[record], &mut Vec::new());
+            // All sensors are looked at: not after each record.
+            if number >= SENSORS && number % 7 == 0 {
+                prop_assert_eq!(judgement.audit(), []);
+            }
+        }
+    }
+}
+
+/// What is decided when a tick comes at each time at which something is due, and how many
+/// decisions of one sort each tick brings at most.
+fn at_most(
+    history: &History,
+    to: Timestamp,
+    counts: impl Fn(&Verdict) -> bool,
+) -> (usize, BTreeSet<String>) {
+    let (mut judgement, _) = history.judge(&Manner::plain());
+    let mut woken = history.clone();
+    let mut out = Vec::new();
+    let mut most = 0;
+    while let Some(due) = judgement.next_due().filter(|due| *due <= to) {
+        woken.push(due, &Input::Tick);
+        let from = out.len();
+        judgement.apply(&woken.records()[woken.inputs.len() - 1..], &mut out);
+        let found = out[from..].iter().filter(|one| counts(&one.verdict));
+        most = most.max(found.count());
+    }
+    let named = out.iter().filter_map(|one| match &one.verdict {
+        verdict if !counts(verdict) => None,
+        Verdict::SensorSilent(sensor) => Some(sensor.id.to_string()),
+        verdict => verdict.incident().map(|incident| incident.id.to_string()),
+    });
+    (most, named.collect())
+}
+
+/// A line that feeds transformers which nobody measures, each with a meter of its own.
+fn under_one_line(meters: usize) -> Arc<Bundle> {
+    let mut builder = BundleBuilder::new()
+        .sensor("line", "line", metres(0, 0))
+        .node("line", |_| ())
+        .threshold("meter-dead", "meter", &[(Moderate, 3.0)], |_| ())
+        .threshold("line-dead", "line", &[(Moderate, 3.0)], |_| ());
+    for number in 0..meters {
+        let (meter, transformer) = (format!("meter-{number}"), format!("transformer-{number}"));
+        builder = builder
+            .sensor(&meter, "meter", metres(0, 0))
+            .fed_by(&meter, &transformer)
+            .fed_by(&transformer, "line");
+    }
+    let detections = ["meter-dead", "line-dead"];
+    let builder = builder.correlation("outages", "outage", &detections, |rule| {
+        rule.along.fed_by = true;
+        rule.weights = vec![1, 2];
+        rule.sources_min = 2;
+    });
+    builder.build()
+}
+
+#[test]
+fn p5_many_that_are_shown_to_be_one_become_so_in_steps() {
+    let meters = 3 * MERGED_PER_STEP;
+    let mut history = History::new(under_one_line(meters));
+    let mut say = |at: Timestamp, sensor: &str, kind: &str| {
+        let id = format!("r{}", history.inputs.len());
+        let reading = Reading {
+            id: &id,
+            sensor,
+            kind,
+            observed_at: at,
+            received_at: None,
+            value: 4.0,
+            unit: "",
+            position: None,
+            attributes: Attributes::default(),
+        };
+        history.push(at, &Input::Reading(reading));
+    };
+    (0..meters).for_each(|number| say(MIDNIGHT, &format!("meter-{number}"), "meter"));
+    say(MIDNIGHT + Millis(5), "line", "line");
+    let (judgement, decisions) = history.judge(&Manner::plain());
+    let opened = decisions.last().unwrap().verdict.incident().unwrap();
+    // It joined one itself.
+    assert_eq!(opened.sensors as usize, MERGED_PER_STEP + 2);
+    let waiting = judgement.counters().candidates as usize;
+    assert_eq!(waiting, 2 * MERGED_PER_STEP - 1);
+    history.push(MIDNIGHT + Millis::seconds(1), &Input::Tick);
+    let (judgement, decisions) = history.judge(&Manner::plain());
+    let told = decisions.last().unwrap().verdict.incident().unwrap();
+    assert_eq!(told.sensors as usize, meters + 1);
+    assert_eq!(judgement.counters().candidates, 0);
+    let restarted = Manner {
+        restarts: (meters..meters + 3).map(|after| (after, 2)).collect(),
+        ..Manner::plain()
+    };
+    assert_eq!(history.run(&restarted), history.run(&Manner::plain()));
+}
+
+#[test]
+fn p5_sensors_take_other_rules_over_in_steps_and_all_of_them_do() {
+    let mut history = History::new(city(1));
+    (0..SENSORS).for_each(|sensor| push(&mut history, MIDNIGHT, sensor, 4.0));
+    // Without the rule by which they were seen to be abnormal.
+    let mut other = Bundle::clone(&city(1));
+    other
+        .detections
+        .retain(|rule| rule.name.as_str() != "level-high");
+    other.correlations.clear();
+    other.hash.0[0] ^= 1;
+    history.reload(MIDNIGHT + Millis::seconds(1), Arc::new(other));
+    let (judgement, _) = history.judge(&Manner::plain());
+    let next = judgement.next_due();
+    assert_eq!(next, Some(MIDNIGHT + Millis::seconds(1) + RELOAD_STEP));
+    let steps = RELOAD_STEP.0 * (RELOAD_BUCKETS_APART * 10) as i64;
+    history.push(MIDNIGHT + Millis::seconds(1) + Millis(steps), &Input::Tick);
+    let (judgement, _) = history.judge(&Manner::plain());
+    // Nobody waits any more: what is due next is whether anybody is silent.
+    assert!(judgement.next_due() > Some(MIDNIGHT + Millis::minutes(1)));
+    assert_eq!(judgement.audit(), []);
+}
+
+#[test]
+fn all_that_fall_silent_at_one_instant_are_told_one_of_a_bucket_a_millisecond() {
+    let mut history = History::new(city(0));
+    (0..SENSORS).for_each(|sensor| push(&mut history, MIDNIGHT, sensor, 0.0));
+    let is_silent = |verdict: &Verdict| matches!(verdict, Verdict::SensorSilent(_));
+    let allowed = MIDNIGHT + Millis::minutes(4);
+    let (most, named) = at_most(&history, allowed + Millis(20), is_silent);
+    assert_eq!(named.len(), SENSORS);
+    // Of 500 sensors in 1,024 buckets some are not alone in theirs.
+    assert!(most < SENSORS, "{most} at once");
+}
