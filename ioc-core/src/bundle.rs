@@ -3,7 +3,7 @@
 //! Arrives: what the host made of the files under `config/`. Leaves: one [`Bundle`], named by the
 //! hash of its sources. Not here: text; whoever builds a bundle has parsed and checked it.
 
-use crate::decision::{Certainty, EffectClass, Severity};
+use crate::decision::{Certainty, EffectClass, Severity, SiteBy};
 use crate::id::{
     ActuatorId, CommandName, IncidentKind, NodeId, ReadingKind, RuleId, SensorId, ZoneId,
 };
@@ -102,6 +102,8 @@ pub enum Test {
     Silence(Silence),
     /// Is the sensor broken?
     Fault(Fault),
+    /// Is a whole site silent? Of several sensors.
+    SiteSilence(SiteSilence),
     /// Does one detection follow another, or is it missing? Of several sensors.
     Sequence(Sequence),
     /// Somebody reports something: each reading is evidence by itself.
@@ -366,6 +368,22 @@ pub struct Spiking {
     pub among: u32,
 }
 
+/// Many sensors of one site that are silent at one time: told once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteSilence {
+    /// What a site is.
+    pub by: SiteBy,
+    /// So many hundredths of the site's sensors that silence rules watch, …
+    pub percent: u32,
+    /// … and at least so many.
+    pub sensors_min: u32,
+    /// How long a sensor that falls silent is not told by itself, so that its site may be.
+    pub hold: Millis,
+    /// The detections that explain it, each once, by name: found about its sensors, or about what
+    /// feeds them.
+    pub explained_by: Vec<RuleId>,
+}
+
 /// One detection after another near it, or one that is not followed by another: a detection of its
 /// own, about the sensor of the second, or where that is missing, of the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -420,11 +438,15 @@ pub struct CorrelationRule {
     /// rules counts by the weightiest. What weighs nothing neither keeps an incident from clearing
     /// nor reopens it. As many as detections.
     pub weights: Vec<u32>,
-    /// How near evidence must be to evidence of the incident, in metres.
+    /// How near evidence must be to evidence of the incident, in metres; 0: nothing belongs to it by
+    /// its place.
     pub within_m: u32,
     /// The networks along which evidence belongs together however far it is. What lies in one of
     /// them joins nothing else in it by metres alone.
     pub along: Along,
+    /// What belongs together however far it is: what has the same value of one of these, sorted,
+    /// each once: an attribute of the reading, or the gateway that its sensor is registered with.
+    pub same: Vec<String>,
     /// How near it must be in the sources' own time, if that matters.
     pub front: Option<Front>,
     /// If it is given: what was observed longer ago when it arrives opens nothing and joins nothing,
@@ -528,6 +550,8 @@ pub struct Sensor {
     pub position: Option<Position>,
     /// Its zone, if registered; else the one that its place lies in.
     pub zone: Option<ZoneId>,
+    /// What its readings come through, if that is registered.
+    pub gateway: Option<NodeId>,
     /// How often it reports.
     pub interval: Option<Millis>,
     /// Its own moderate level.
@@ -643,6 +667,27 @@ pub enum Scale {
     Own,
 }
 
+impl DetectionRule {
+    /// Whether it is about what another detection rule finds.
+    pub fn names(&self, other: &RuleId) -> bool {
+        match &self.test {
+            Test::Sequence(rule) => {
+                let named = [Some(&rule.first), Some(&rule.then), rule.unless.as_ref()];
+                named.contains(&Some(other))
+            }
+            Test::SiteSilence(rule) => rule.explained_by.contains(other),
+            Test::Threshold(_)
+            | Test::Rate(_)
+            | Test::Usual(_)
+            | Test::Becomes(_)
+            | Test::Window(_)
+            | Test::Silence(_)
+            | Test::Fault(_)
+            | Test::Report(_) => false,
+        }
+    }
+}
+
 impl Test {
     /// What is asked of the levels, if there are any.
     pub const fn threshold(&self) -> Option<&Threshold> {
@@ -652,7 +697,11 @@ impl Test {
             | Self::Usual(Usual { threshold, .. })
             | Self::Becomes(Becomes { threshold, .. })
             | Self::Window(Window { threshold, .. }) => Some(threshold),
-            Self::Silence(_) | Self::Fault(_) | Self::Sequence(_) | Self::Report(_) => None,
+            Self::Silence(_)
+            | Self::Fault(_)
+            | Self::SiteSilence(_)
+            | Self::Sequence(_)
+            | Self::Report(_) => None,
         }
     }
 }

@@ -20,6 +20,9 @@
 //! abnormal when it came to be distrusted says nothing more until it is trusted again: its incident
 //! is over when its other sensors say so, and unknown if there are none.
 //!
+//! Where the rule asks for what they have in common (`correlate/same.rs`), what shares a gateway or
+//! a command is near whatever lies between; without `within` nothing else is.
+//!
 //! Of what happens once and is noticed as it arrives (a front), a place that noticed it when it
 //! cannot have arrived there is not near, however near it is.
 //!
@@ -32,6 +35,7 @@
 
 mod index;
 mod along;
+mod same;
 mod merge;
 mod lifecycle;
 mod people;
@@ -53,6 +57,7 @@ use self::husk::Husks;
 use self::index::PlaceIndex;
 pub(crate) use self::people::{Report, actor, refused, told};
 pub(crate) use self::regroup::Part;
+use self::same::SameIndex;
 pub(crate) use self::told::Told;
 use crate::book::Book;
 use crate::bundle::CorrelationRule;
@@ -65,6 +70,7 @@ use crate::incident::{Case, Cluster, Incident, Purpose, Source, Statement};
 use crate::limits::{CANDIDATES_PER_RULE_MAX, MEMBERS_PER_INCIDENT_MAX};
 use crate::place::Position;
 use crate::rules::{BY_PERSON, Rules};
+use crate::shared::Shared;
 use crate::time::{Millis, Timestamp};
 use crate::timer::Timers;
 
@@ -116,6 +122,7 @@ pub(crate) struct Correlator {
     by_sensor: Map<SensorId, u32>,
     index: PlaceIndex,
     network: NetworkIndex,
+    same: SameIndex,
     /// The candidates, oldest first.
     candidates: BTreeSet<(Timestamp, IncidentId)>,
     /// What changed in this moment, in the order it did.
@@ -131,6 +138,7 @@ impl Correlator {
         Self {
             index: PlaceIndex::new(rule.within_m, rules.reach_m(&rule)),
             network: NetworkIndex::new(&rule, rules),
+            same: SameIndex::new(&rule),
             rule,
             cases: Vec::new(),
             free: Vec::new(),
@@ -266,7 +274,9 @@ impl Correlator {
             Detection::Returned(_) | Detection::SilenceForgotten(_) => {
                 self.change(finding, |case, source| case.cluster.silence(source, false));
             }
-            Detection::Observed(_) => unreachable!("it is about commands, which no rule takes"),
+            Detection::SiteSilent(_) | Detection::SiteReturned(_) | Detection::Observed(_) => {
+                unreachable!("they are about sites and commands, which no rule takes")
+            }
         }
     }
 
@@ -308,6 +318,7 @@ impl Correlator {
             self.index.remove(slot, place);
         }
         self.network.remove(slot, &source.sensor);
+        self.same.remove(slot, &member.shared);
         if leads {
             self.by_sensor.remove(&source.sensor);
         }
@@ -333,7 +344,7 @@ impl Correlator {
             return;
         }
         let mut near = if self.says_a_place(own, &source, sighting) {
-            let mut near = self.near(own, &source, sighting.position, turn.at);
+            let mut near = self.near(own, &source, (sighting.position, &sighting.shared), turn.at);
             near.retain(|kin| self.is_of_front(kin, finding.observed_at));
             near
         } else {
@@ -370,7 +381,8 @@ impl Correlator {
 
     /// Whether a source's place tells something that its case does not know yet.
     fn says_a_place(&self, own: Option<u32>, source: &Source, sighting: &Sighting) -> bool {
-        if sighting.position.is_none() && self.network.node(&source.sensor).is_none() {
+        let has_place = sighting.position.is_some() || self.network.node(&source.sensor).is_some();
+        if !has_place && !self.same.asks(&sighting.shared) {
             return false;
         }
         let Some(own) = own else { return true };
@@ -380,7 +392,9 @@ impl Correlator {
             let moved = member
                 .place_in(sighting)
                 .is_some_and(|place| member.position != Some(place));
-            moved || !cluster.stands(source)
+            let shares = member.shared_in(sighting);
+            let shares = shares.is_some_and(|shared| !self.same.is_same(shared, &member.shared));
+            moved || shares || !cluster.stands(source)
         })
     }
 
@@ -389,9 +403,28 @@ impl Correlator {
         &self,
         own: Option<u32>,
         source: &Source,
+        (place, shared): Spot<'_>,
+        now: Timestamp,
+    ) -> Vec<Kin> {
+        let mut near = self.near_in_space(own, source, place, now);
+        if self.same.asks(shared) {
+            near.extend(self.same.near(shared));
+            near.retain(|kin| self.may_be_joined(kin.slot, now));
+            near.sort_unstable();
+            near.dedup_by_key(|kin| kin.slot);
+        }
+        near
+    }
+
+    /// The same by metres and along networks alone.
+    fn near_in_space(
+        &self,
+        own: Option<u32>,
+        source: &Source,
         place: Option<Position>,
         now: Timestamp,
     ) -> Vec<Kin> {
+        let place = place.filter(|_| self.rule.within_m > 0);
         let near = place.map_or_else(Vec::new, |place| self.index.near(place));
         let near = near.into_iter().map(|near| Kin {
             slot: near.slot,
@@ -442,7 +475,7 @@ impl Correlator {
         };
         let travel = match (&kin.how, front.speed_m_per_s) {
             (How::Metres(metres), Some(speed)) => i64::from(*metres) * 1_000 / i64::from(speed),
-            (How::Along(..), _) | (_, None) => 0,
+            (How::Same(..) | How::Along(..), _) | (_, None) => 0,
         };
         let apart = Millis(front.tolerance.0.saturating_add(travel));
         observed_at <= last + apart && first <= observed_at + apart
@@ -489,7 +522,7 @@ impl Correlator {
         let moved = member.and_then(|member| member.position);
         let moved = moved.map(|before| before.distance_m(place));
         let metres = near.iter().filter_map(|near| match near.how {
-            How::Along(..) => None,
+            How::Same(..) | How::Along(..) => None,
             How::Metres(metres) => Some(metres),
         });
         metres.chain(moved).min()
@@ -576,6 +609,7 @@ impl Correlator {
             return;
         }
         let is_new = known.is_none();
+        let shared_before = known.map(|member| member.shared.clone());
         let before = known.and_then(|member| member.position);
         let place = known.map_or(statement.sighting.position, |member| {
             member.place_in(statement.sighting)
@@ -593,8 +627,19 @@ impl Correlator {
                 self.index.insert(slot, place);
             }
         }
+        self.share(slot, &source, shared_before.unwrap_or_default());
         if by_sensor {
             self.by_sensor.insert(source.sensor, slot);
+        }
+    }
+
+    /// What a member has in common may be another than before.
+    fn share(&mut self, slot: u32, source: &Source, before: Shared) {
+        let member = self.case(slot).cluster.member(source);
+        let now = member.map(|member| member.shared.clone());
+        if now.as_ref() != Some(&before) {
+            self.same.remove(slot, &before);
+            self.same.insert(slot, &now.unwrap_or_default());
         }
     }
 
@@ -645,11 +690,15 @@ impl Correlator {
     }
 }
 
-/// The node of a network by which evidence belongs to a case, if it does so by one.
+/// Where something is, and what it has in common with others.
+type Spot<'a> = (Option<Position>, &'a Shared);
+
+/// The node of a network, or what it has in common, by which evidence belongs to a case, if it does
+/// so by one.
 fn through(slot: u32, near: &[Kin]) -> Option<NodeId> {
     let kin = near.iter().find(|kin| kin.slot == slot)?;
     match &kin.how {
-        How::Along(_, node) => Some(node.clone()),
+        How::Same(_, node) | How::Along(_, node) => Some(node.clone()),
         How::Metres(_) => None,
     }
 }

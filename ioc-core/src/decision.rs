@@ -134,6 +134,10 @@ pub enum Verdict {
     SensorFaulty(SensorState, SensorFault),
     /// It is no more, or the rule by which it was is gone.
     SensorSound(SensorState, SensorFault),
+    /// So many sensors of a site are silent that it is the site that is.
+    SiteSilent(SiteState),
+    /// Fewer than half as many are.
+    SiteReturned(SiteState),
     /// Another bundle of rules and city holds from here on.
     RulesChanged(BundleHash),
     /// A person's order could not be followed.
@@ -202,6 +206,33 @@ pub struct SensorFault {
     /// Whether what it says weighs nothing: for as long as this fault lasts; when it is over, whether
     /// still so by another one.
     pub distrusted: bool,
+}
+
+/// A site, in decisions about all its sensors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteState {
+    /// The zone's or the gateway's id.
+    pub id: String,
+    /// Which of them.
+    pub by: SiteBy,
+    /// Its zone; of a gateway that of the sensor by which it was found.
+    pub zone: ZoneId,
+    /// How many of its sensors are silent.
+    pub silent: u32,
+    /// How many it has.
+    pub sensors: u32,
+    /// The detection that explains it: what was found about most of them, or about what feeds them.
+    pub explained_by: Option<RuleId>,
+}
+
+/// What a site is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum SiteBy {
+    /// A zone of the city.
+    Zone,
+    /// What readings come through.
+    Gateway,
 }
 
 /// In which way a sensor is broken.
@@ -390,6 +421,7 @@ words! {
         Observed = "observed",
     }
     Condition { Active = "active", Cleared = "cleared", Unknown = "unknown" }
+    SiteBy { Zone = "zone", Gateway = "gateway" }
     FaultKind {
         Flapping = "flapping", Stuck = "stuck", Impossible = "impossible", Skewed = "skewed",
         Spiking = "spiking",
@@ -429,6 +461,8 @@ impl Verdict {
             Self::SensorReturned(_) => "sensor_returned",
             Self::SensorFaulty(..) => "sensor_faulty",
             Self::SensorSound(..) => "sensor_sound",
+            Self::SiteSilent(_) => "site_silent",
+            Self::SiteReturned(_) => "site_returned",
             Self::RulesChanged(_) => "rules_changed",
             Self::CommandRefused(_) => "command_refused",
             Self::Command(change, _) => change.word(),
@@ -455,6 +489,8 @@ impl Verdict {
             | Self::SensorReturned(_)
             | Self::SensorFaulty(..)
             | Self::SensorSound(..)
+            | Self::SiteSilent(_)
+            | Self::SiteReturned(_)
             | Self::RulesChanged(_)
             | Self::CommandRefused(_)
             | Self::Command(..) => None,
@@ -468,6 +504,14 @@ impl Verdict {
             | Self::SensorReturned(sensor)
             | Self::SensorFaulty(sensor, _)
             | Self::SensorSound(sensor, _) => Some(sensor),
+            _ => None,
+        }
+    }
+
+    /// The site that it is about, as it is from then on.
+    pub fn site(&self) -> Option<&SiteState> {
+        match self {
+            Self::SiteSilent(site) | Self::SiteReturned(site) => Some(site),
             _ => None,
         }
     }
@@ -507,6 +551,8 @@ impl Verdict {
             Self::Command(..) => 21,
             Self::SensorFaulty(..) => 30,
             Self::SensorSound(..) => 31,
+            Self::SiteSilent(_) => 32,
+            Self::SiteReturned(_) => 33,
         }
     }
 }
@@ -560,6 +606,7 @@ impl Decision {
                 out.put_u8(fault.kind as u8);
                 out.put_flag(fault.distrusted);
             }
+            Verdict::SiteSilent(site) | Verdict::SiteReturned(site) => site.encode(out),
             Verdict::RulesChanged(bundle) => out.put(&bundle.0),
             Verdict::CommandRefused(refusal) => {
                 out.put_u8(refusal.code as u8);
@@ -652,6 +699,8 @@ impl Decision {
             },
             30 => Verdict::SensorFaulty(SensorState::decode(take)?, SensorFault::decode(take)?),
             31 => Verdict::SensorSound(SensorState::decode(take)?, SensorFault::decode(take)?),
+            32 => Verdict::SiteSilent(SiteState::decode(take)?),
+            33 => Verdict::SiteReturned(SiteState::decode(take)?),
             _ => return Err(CodecError("unknown verdict")),
         };
         let cause = Cause::decode(take)?;
@@ -743,6 +792,30 @@ impl SensorState {
             position: take.option(Take::position)?,
             zone: take.parsed("zone")?,
             last_heard_at: take.time()?,
+        })
+    }
+}
+
+impl SiteState {
+    fn encode(&self, out: &mut Vec<u8>) {
+        out.put_text(&self.id);
+        out.put_u8(self.by as u8);
+        out.put_text(self.zone.as_str());
+        out.put_u32(self.silent);
+        out.put_u32(self.sensors);
+        out.put_option(self.explained_by.as_ref(), |out, rule| {
+            out.put_text(rule.as_str());
+        });
+    }
+
+    fn decode(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            id: take.text()?.to_owned(),
+            by: SiteBy::take(take)?,
+            zone: take.parsed("zone")?,
+            silent: take.u32()?,
+            sensors: take.u32()?,
+            explained_by: take.option(|take| take.parsed("rule"))?,
         })
     }
 }

@@ -49,6 +49,7 @@ use crate::limits::{
 use crate::reading::Reading;
 use crate::record::{Input, Record, Seq};
 use crate::rules::{Provided, Rules};
+use crate::shared::Shared;
 use crate::time::Timestamp;
 
 /// The sensors of one shard and what each rule knows of them.
@@ -391,6 +392,7 @@ impl SensorStage {
                 severity,
                 excess,
                 position,
+                shared: Shared::of(self.rules.asked_in_common(rule_number), reading, registered),
             };
             let said = Said {
                 signal,
@@ -465,6 +467,7 @@ impl SensorStage {
             observed_at: reading.observed_at.min(moment.at),
             zone: None,
             doubted: false,
+            quiet: false,
             detection: Detection::Observed(observed),
         });
     }
@@ -519,6 +522,7 @@ fn concerns(rule: &DetectionRule, reading: &Reading<'_>) -> bool {
         | Test::Becomes(_)
         | Test::Window(_)
         | Test::Fault(_)
+        | Test::SiteSilence(_)
         | Test::Sequence(_)
         | Test::Silence(_) => true,
     };
@@ -546,6 +550,7 @@ fn finding(
         observed_at: moment.at,
         zone: zone.cloned(),
         doubted: sensor.is_doubted(rules, rule),
+        quiet: false,
         detection,
     }
 }

@@ -8,10 +8,11 @@ use std::cmp::Ordering;
 use std::collections::VecDeque;
 
 use crate::codec::{CodecError, Put, Take};
-use crate::decision::{Certainty, SensorFault, Severity};
+use crate::decision::{Certainty, SensorFault, Severity, SiteState};
 use crate::id::{ReadingId, ReadingKind, RuleId, SensorId, ZoneId};
 use crate::place::Position;
 use crate::record::Seq;
+use crate::shared::Shared;
 use crate::time::Timestamp;
 
 /// One thing that a sensor stage found.
@@ -32,6 +33,8 @@ pub struct Finding {
     /// Whether the sensor is not to be trusted in readings of this kind: what is found weighs
     /// nothing.
     pub doubted: bool,
+    /// Nobody is told of it by itself: it is a part of what is told otherwise, or will be.
+    pub quiet: bool,
     /// What was found.
     pub detection: Detection,
 }
@@ -85,6 +88,10 @@ pub enum Detection {
     Faulty(Malady),
     /// It is no more.
     Sound(Malady),
+    /// A site is silent as a whole.
+    SiteSilent(SiteState),
+    /// It speaks again.
+    SiteReturned(SiteState),
     /// A sensor that shows outcomes of commands has said something new.
     Observed(Observed),
 }
@@ -130,6 +137,8 @@ pub struct Sighting {
     pub excess: f64,
     /// Where: the reading's own place, else the sensor's.
     pub position: Option<Position>,
+    /// What it has in common with others, if a rule asks.
+    pub shared: Shared,
 }
 
 /// What is known of a sensor that is, or was, silent.
@@ -165,6 +174,8 @@ impl Detection {
             | Self::Reported { .. }
             | Self::Silent(_)
             | Self::Returned(_)
+            | Self::SiteSilent(_)
+            | Self::SiteReturned(_)
             | Self::Faulty(_)
             | Self::Observed(_) => unreachable!("no reload finds it"),
         }
@@ -228,6 +239,10 @@ fn take_rules(take: &mut Take<'_>) -> Result<Vec<RuleId>, CodecError> {
     take.each(count, |take| take.parsed("rule"))
 }
 
+/// What a sighting may have. The first alone is how a place was kept before there was the second.
+const HAS_POSITION: u8 = 1;
+const HAS_SHARED: u8 = 2;
+
 impl Sighting {
     pub(crate) fn put(&self, out: &mut impl Put) {
         out.put_text(self.reading.as_str());
@@ -236,19 +251,39 @@ impl Sighting {
         out.put_f64(self.value);
         out.put_u8(self.severity as u8);
         out.put_f64(self.excess);
-        out.put_option(self.position, Put::put_position);
+        let has = |is, flag| if is { flag } else { 0 };
+        let shares = has(!self.shared.is_empty(), HAS_SHARED);
+        out.put_u8(has(self.position.is_some(), HAS_POSITION) | shares);
+        if let Some(position) = self.position {
+            out.put_position(position);
+        }
+        if shares > 0 {
+            self.shared.put(out);
+        }
     }
 
     pub(crate) fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
+        let mut sighting = Self {
             reading: take.parsed("reading id")?,
             seq: take.u64()?,
             at: take.time()?,
             value: take.f64()?,
             severity: Severity::take(take)?,
             excess: take.f64()?,
-            position: take.option(Take::position)?,
-        })
+            position: None,
+            shared: Shared::default(),
+        };
+        let flags = take.u8()?;
+        if flags & !(HAS_POSITION | HAS_SHARED) != 0 {
+            return Err(CodecError("a sighting has an unknown part"));
+        }
+        if flags & HAS_POSITION != 0 {
+            sighting.position = Some(take.position()?);
+        }
+        if flags & HAS_SHARED != 0 {
+            sighting.shared = Shared::take(take)?;
+        }
+        Ok(sighting)
     }
 }
 

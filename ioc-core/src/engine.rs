@@ -373,7 +373,8 @@ impl Engine {
         turn.decide(Verdict::RulesChanged(hash), Cause::default());
         self.findings(at, found, out);
         let mut ended = Vec::new();
-        self.group.reload(&new, at, &mut ended);
+        let old = Arc::clone(&self.rules);
+        self.group.reload((&old, &new), at, &mut ended);
         self.correlate(at, None, &ended, out);
         let old = std::mem::take(&mut self.correlators);
         let mut told = BTreeMap::new();
@@ -511,7 +512,7 @@ impl Engine {
         engine.requests = Requests::take(take)?;
         if format >= 2 {
             engine.operations = Operations::take(take)?;
-            engine.group = Group::take_bytes(take, rules)?;
+            engine.group = Group::take_bytes(format, take, rules)?;
         }
         engine.gather_family();
         Ok(engine)
@@ -571,7 +572,7 @@ fn concerning(finding: &Finding) -> &[RuleId] {
         | Detection::Returned(hearing)
         | Detection::SilenceForgotten(hearing) => &hearing.raised,
         Detection::Faulty(malady) | Detection::Sound(malady) => &malady.concerned,
-        Detection::Observed(_) => &[],
+        Detection::SiteSilent(_) | Detection::SiteReturned(_) | Detection::Observed(_) => &[],
         Detection::Stirred
         | Detection::Raised { .. }
         | Detection::Updated { .. }
@@ -584,6 +585,9 @@ fn concerning(finding: &Finding) -> &[RuleId] {
 /// Decides what is about the sensor rather than about the city.
 fn tell_of_sensor(finding: &Finding, turn: &mut Turn<'_>) {
     let verdict = match &finding.detection {
+        _ if finding.quiet => return,
+        Detection::SiteSilent(site) => Verdict::SiteSilent(site.clone()),
+        Detection::SiteReturned(site) => Verdict::SiteReturned(site.clone()),
         Detection::Silent(hearing) => Verdict::SensorSilent(sensor_state(finding, hearing, turn)),
         Detection::Returned(hearing) => {
             Verdict::SensorReturned(sensor_state(finding, hearing, turn))

@@ -5,13 +5,17 @@
 //! writer, so it sees all sensors, and decides the same whatever the shards; a rule watches a
 //! bounded number of sensors; nothing waits for another reading to be told, for what does not come
 //! is told by a timer. Not here: what belongs together as an incident (`correlate.rs`). Next:
-//! `group/sequence.rs`.
+//! `group/watch.rs`.
 
+mod watch;
 mod sequence;
+mod sites;
 
 use std::collections::BTreeMap;
 
 use self::sequence::Sequencer;
+use self::sites::{Change, Sites, Telling};
+use self::watch::Moment;
 use crate::bundle::{DetectionRule, Test};
 use crate::codec::{CodecError, Put, Take};
 use crate::detection::{Detection, Finding};
@@ -25,6 +29,7 @@ use crate::timer::{Timer, Timers};
 #[derive(Debug)]
 pub(crate) struct Group {
     sequences: BTreeMap<RuleId, Sequencer>,
+    sites: BTreeMap<RuleId, Sites>,
     timers: Timers<SensorId>,
 }
 
@@ -32,13 +37,14 @@ impl Group {
     pub fn new() -> Self {
         Self {
             sequences: BTreeMap::new(),
+            sites: BTreeMap::new(),
             timers: Timers::new(),
         }
     }
 
     /// Whether there is any rule, so that findings need be looked at.
     pub fn is_at_work(&self) -> bool {
-        !self.sequences.is_empty()
+        !self.sequences.is_empty() || !self.sites.is_empty()
     }
 
     /// The first timer that is due by `to`: when, and of which rule.
@@ -64,11 +70,14 @@ impl Group {
         for finding in findings {
             let mut amended = finding.clone();
             self.amend(&mut amended, rules);
-            let place = all.len() + 1;
+            let mut of_sites = Vec::new();
+            over_limit += self.ask_sites(&mut amended, at, rules, &mut of_sites);
             all.push(amended);
+            all.append(&mut of_sites);
+            let place = all.len();
             for (name, sequencer) in &mut self.sequences {
                 let before = sequencer.due(&finding.sensor);
-                let moment = sequence::Moment { finding, at, rules };
+                let moment = Moment { finding, at, rules };
                 over_limit += sequencer.take(moment, &mut all);
                 // A detection may end what waits about other sensors too.
                 for (sensor, due) in sequencer.ended.drain(..) {
@@ -90,37 +99,100 @@ impl Group {
     /// Precondition: one is due by `to`.
     pub fn fire(&mut self, to: Timestamp, rules: &Rules) -> Option<Finding> {
         let timer = self.timers.pop_due(to).expect("one is due");
+        if self.sites.contains_key(&timer.rule) {
+            return self.fire_site(&timer, rules);
+        }
         let sequencer = self.sequences.get_mut(&timer.rule);
         let sequencer = sequencer.expect("timers are of rules that hold");
         sequencer.fire(&timer.subject, timer.due, rules)
     }
 
     /// Other rules: those that mean the same go on, what others had raised clears.
-    pub fn reload(&mut self, new: &Rules, at: Timestamp, found: &mut Vec<Finding>) {
+    pub fn reload(
+        &mut self,
+        (old_rules, new): (&Rules, &Rules),
+        at: Timestamp,
+        found: &mut Vec<Finding>,
+    ) {
         let mut old = std::mem::take(&mut self.sequences);
         for rule in sequences(new) {
-            let kept = old.remove(&rule.name);
-            let kept = kept.filter(|sequencer| sequencer.means(rule));
+            let is_kept = old.get(&rule.name).is_some_and(|old| old.means(rule));
+            let kept = is_kept.then(|| old.remove(&rule.name)).flatten();
             let sequencer = kept.unwrap_or_else(|| Sequencer::new(rule));
             self.sequences.insert(rule.name.clone(), sequencer);
         }
         for sequencer in old.values() {
             sequencer.end(at, found);
         }
+        let mut old = std::mem::take(&mut self.sites);
+        for rule in site_rules(new) {
+            let is_kept = old.get(&rule.name).is_some_and(|old| old.means(rule));
+            let kept = is_kept.then(|| old.remove(&rule.name)).flatten();
+            let mut sites = kept.unwrap_or_else(|| Sites::new(rule));
+            sites.rehome(new, at, found);
+            self.sites.insert(rule.name.clone(), sites);
+        }
+        old.values()
+            .for_each(|sites| sites.end(old_rules, at, found));
         self.time();
+    }
+
+    /// Asks the rules about sites how people are told of a silence, and what else. Returns for how
+    /// many sensors there was no room.
+    fn ask_sites(
+        &mut self,
+        finding: &mut Finding,
+        at: Timestamp,
+        rules: &Rules,
+        found: &mut Vec<Finding>,
+    ) -> u64 {
+        let (mut over_limit, mut aloud, mut quiet) = (0, false, false);
+        for (name, sites) in &mut self.sites {
+            let finding = &*finding;
+            let moment = Moment { finding, at, rules };
+            over_limit += sites.note(moment);
+            match sites.take(moment, found) {
+                Telling::Apart => {}
+                Telling::Quiet => quiet = true,
+                Telling::Aloud => aloud = true,
+            }
+            change_timers(&mut self.timers, name, sites);
+        }
+        finding.quiet = quiet && !aloud;
+        over_limit
+    }
+
+    /// A silent sensor's time is over by a rule about sites.
+    fn fire_site(&mut self, timer: &Timer<SensorId>, rules: &Rules) -> Option<Finding> {
+        let mut others = self.sites.iter().filter(|(name, _)| **name != timer.rule);
+        let covered = others.any(|(_, sites)| sites.covers(&timer.subject, rules));
+        let sites = self.sites.get_mut(&timer.rule)?;
+        let finding = sites.fire(&timer.subject, timer.due, covered, rules);
+        change_timers(&mut self.timers, &timer.rule, sites);
+        finding
     }
 
     /// The timers follow from what each rule waits for.
     fn time(&mut self) {
-        let timers = self.sequences.iter().flat_map(|(name, sequencer)| {
+        self.timers = self.waiting().collect();
+    }
+
+    fn waiting(&self) -> impl Iterator<Item = Timer<SensorId>> {
+        let of_sequences = self.sequences.iter().flat_map(|(name, sequencer)| {
             let waiting = sequencer.waiting();
-            waiting.map(|(subject, due)| Timer {
+            waiting.map(move |(sensor, due)| (name, sensor, due))
+        });
+        let of_sites = self.sites.iter().flat_map(|(name, sites)| {
+            let waiting = sites.waiting();
+            waiting.map(move |(sensor, due)| (name, sensor, due))
+        });
+        of_sequences
+            .chain(of_sites)
+            .map(|(name, sensor, due)| Timer {
                 due,
                 rule: name.clone(),
-                subject: subject.clone(),
+                subject: sensor.clone(),
             })
-        });
-        self.timers = timers.collect();
     }
 
     /// Lets what is found about a sensor concern the group rules that are raised about it.
@@ -154,18 +226,18 @@ impl Group {
             | Detection::Worsened(_)
             | Detection::Cleared
             | Detection::Reported { .. }
+            | Detection::SiteSilent(_)
+            | Detection::SiteReturned(_)
             | Detection::Observed(_) => {}
         }
     }
 
     pub fn audit(&self, audit: &mut Audit) {
         let mut waiting = 0;
-        for (name, sequencer) in &self.sequences {
-            for (sensor, due) in sequencer.waiting() {
-                waiting += 1;
-                let runs = self.timers.runs(due, name, sensor);
-                audit.expect(runs, Invariant::TimersAgree, name);
-            }
+        for timer in self.waiting() {
+            waiting += 1;
+            let runs = self.timers.runs(timer.due, &timer.rule, &timer.subject);
+            audit.expect(runs, Invariant::TimersAgree, &timer.rule);
         }
         let agree = waiting == self.timers.len();
         audit.expect(agree, Invariant::TimersAgree, "the group stage");
@@ -176,21 +248,44 @@ impl Group {
         for sequencer in self.sequences.values() {
             sequencer.put(out);
         }
+        self.sites.values().for_each(|sites| sites.put(out));
     }
 
-    /// The state as it was put under the same rules.
-    pub fn take_bytes(take: &mut Take<'_>, rules: &Rules) -> Result<Self, CodecError> {
+    /// The state as it was put under the same rules; before format 3 there were sequences alone.
+    pub fn take_bytes(format: u16, take: &mut Take<'_>, rules: &Rules) -> Result<Self, CodecError> {
         let mut group = Self::new();
         for rule in sequences(rules) {
             let sequencer = Sequencer::take_bytes(rule, take)?;
             group.sequences.insert(rule.name.clone(), sequencer);
+        }
+        for rule in site_rules(rules) {
+            let sites = match format {
+                1 | 2 => Sites::new(rule),
+                _ => Sites::take_bytes(rule, take, rules)?,
+            };
+            group.sites.insert(rule.name.clone(), sites);
         }
         group.time();
         Ok(group)
     }
 }
 
+/// What has become of timers by a rule about sites.
+fn change_timers(timers: &mut Timers<SensorId>, rule: &RuleId, sites: &mut Sites) {
+    for change in sites.timers.drain(..) {
+        match change {
+            Change::Armed(sensor, due) => timers.arm(due, rule.clone(), sensor),
+            Change::Ended(sensor, due) => timers.cancel(due, rule.clone(), sensor),
+        }
+    }
+}
+
 fn sequences(rules: &Rules) -> impl Iterator<Item = &DetectionRule> {
     let rules = rules.detections().iter();
     rules.filter(|rule| matches!(rule.test, Test::Sequence(_)))
+}
+
+fn site_rules(rules: &Rules) -> impl Iterator<Item = &DetectionRule> {
+    let rules = rules.detections().iter();
+    rules.filter(|rule| matches!(rule.test, Test::SiteSilence(_)))
 }

@@ -21,6 +21,7 @@ pub mod decision;
 pub mod limits;
 pub mod counters;
 pub mod rules;
+pub mod shared;
 pub mod detection;
 pub mod detect;
 mod timer;

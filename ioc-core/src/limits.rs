@@ -92,6 +92,10 @@ pub const STUCK_READINGS_MIN: u32 = 4;
 /// and counted.
 pub const SEQUENCE_SENSORS_MAX: usize = 4_096;
 
+/// How much one piece of evidence has in common with others, in names, if rules ask for more: the
+/// first of them by name.
+pub const SHARED_MAX: usize = 8;
+
 /// How many steps a window has at most: as many sums are kept for each sensor, and as many again
 /// while it waits for what comes late.
 pub const WINDOW_STEPS_MAX: usize = 60;

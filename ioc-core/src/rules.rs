@@ -10,8 +10,9 @@ use std::sync::Arc;
 use crate::bundle::{
     Actuator, Bundle, City, CorrelationRule, DetectionRule, HandlingRules, Sensor, Silence, Test,
 };
+use crate::decision::SiteBy;
 use crate::hash::Map;
-use crate::id::{IncidentKind, ReadingKind, RuleId, SensorId, ZoneId};
+use crate::id::{IncidentKind, NodeId, ReadingKind, RuleId, SensorId, ZoneId};
 use crate::limits::BUNDLES_WAITING_MAX;
 use crate::network::Networks;
 use crate::place::Position;
@@ -31,6 +32,9 @@ pub struct Rules {
     /// Of each registered sensor, by its number; `None` if it lies in none.
     zones: Vec<Option<ZoneId>>,
     takers: Map<RuleId, Vec<RuleId>>,
+    /// Of each detection rule, by its number, what those that take what it finds ask to be in
+    /// common, sorted; empty if none asks.
+    in_common: Vec<Vec<String>>,
     /// Of each registered sensor, by its number, whether it shows outcomes of commands; empty if
     /// none does.
     shows_outcomes: Vec<bool>,
@@ -39,6 +43,8 @@ pub struct Rules {
     /// What evidence that a person gives names in place of a rule.
     by_person: RuleId,
     networks: Arc<Networks>,
+    /// How many sensors that some silence rule watches each zone and each gateway has.
+    sites: Map<(SiteBy, String), u32>,
     causes: Map<IncidentKind, Vec<RuleId>>,
     nowhere: ZoneId,
 }
@@ -85,8 +91,10 @@ impl Rules {
             .zip(0..)
             .map(|(rules, number)| (rules.kind.clone(), number))
             .collect();
-        Self {
+        let rules = Self {
             takers: takers(&bundle.correlations),
+            in_common: in_common(&bundle),
+            sites: Map::default(),
             shows_outcomes: shows_outcomes(&bundle.city),
             outcomes: "outcome".parse().expect("a word is a rule's name"),
             by_person: BY_PERSON.parse().expect("a word is a rule's name"),
@@ -98,7 +106,42 @@ impl Rules {
             zones,
             nowhere,
             bundle,
+        };
+        let sites = rules.count_sites();
+        Self { sites, ..rules }
+    }
+
+    /// How many watched sensors each site has, if some rule asks for it.
+    fn count_sites(&self) -> Map<(SiteBy, String), u32> {
+        let mut sites = Map::default();
+        let mut rules = self.detections().iter();
+        if !rules.any(|rule| matches!(rule.test, Test::SiteSilence(_))) {
+            return sites;
         }
+        for sensor in &self.bundle.city.sensors {
+            for by in SiteBy::ALL.iter().copied() {
+                if let Some(site) = self.site_of(&sensor.id, by) {
+                    *sites.entry((by, site.to_owned())).or_insert(0) += 1;
+                }
+            }
+        }
+        sites
+    }
+
+    /// The site of a sensor that some silence rule watches.
+    pub(crate) fn site_of(&self, sensor: &SensorId, by: SiteBy) -> Option<&str> {
+        let number = self.sensor_number(sensor.as_str())?;
+        self.silences(number).next()?;
+        match by {
+            SiteBy::Zone => self.sensor_zone(number).map(ZoneId::as_str),
+            SiteBy::Gateway => self.sensor(number).gateway.as_ref().map(NodeId::as_str),
+        }
+    }
+
+    /// How many such sensors a site has.
+    pub(crate) fn sensors_of_site(&self, site: &str, by: SiteBy) -> u32 {
+        let count = self.sites.get(&(by, site.to_owned()));
+        count.copied().unwrap_or(0)
     }
 
     /// No rules, no city.
@@ -217,6 +260,12 @@ impl Rules {
         self.takers.get(detection).map_or(&[], Vec::as_slice)
     }
 
+    /// What is asked to be in common of what a detection rule finds, sorted.
+    pub(crate) fn asked_in_common(&self, detection: u32) -> &[String] {
+        let asked = self.in_common.get(detection as usize);
+        asked.map_or(&[], Vec::as_slice)
+    }
+
     /// The silence rules that hold for a registered sensor, each with how long it may say nothing.
     pub(crate) fn silences(&self, sensor: u32) -> impl Iterator<Item = (u32, Millis)> {
         let registered = self.sensor(sensor);
@@ -244,6 +293,34 @@ fn zone_of(city: &City, sensor: &Sensor) -> Option<ZoneId> {
     registered.or_else(|| city.zone_at(sensor.position?).map(|zone| zone.id.clone()))
 }
 
+/// What correlation rules ask to be in common, of what each detection rule finds and of what others
+/// find by it; nothing at all if none asks.
+fn in_common(bundle: &Bundle) -> Vec<Vec<String>> {
+    let asking = || {
+        bundle
+            .correlations
+            .iter()
+            .filter(|rule| !rule.same.is_empty())
+    };
+    if asking().next().is_none() {
+        return Vec::new();
+    }
+    let asked_of = |name: &RuleId| -> Vec<String> {
+        let taking = asking().filter(|rule| rule.detections.contains(name));
+        taking.flat_map(|rule| rule.same.iter().cloned()).collect()
+    };
+    let each = bundle.detections.iter().map(|rule| {
+        let about = bundle
+            .detections
+            .iter()
+            .filter(|other| other.names(&rule.name));
+        let of_others = about.flat_map(|other| asked_of(&other.name));
+        let all: BTreeSet<_> = asked_of(&rule.name).into_iter().chain(of_others).collect();
+        all.into_iter().collect()
+    });
+    each.collect()
+}
+
 fn shows_outcomes(city: &City) -> Vec<bool> {
     let commands = city
         .actuators
@@ -263,7 +340,7 @@ fn shows_outcomes(city: &City) -> Vec<bool> {
 fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {
     let mut kinds: Vec<KindRules> = Vec::new();
     for (rule, number) in detections.iter().zip(0..) {
-        if let Test::Sequence(_) = rule.test {
+        if let Test::Sequence(_) | Test::SiteSilence(_) = rule.test {
             // It looks at findings, not at readings.
             continue;
         }
@@ -286,7 +363,7 @@ fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {
             | Test::Report(_) => kinds[place].judging.push(number),
             Test::Silence(_) => kinds[place].silences.push(number),
             Test::Fault(_) => kinds[place].faults.push(number),
-            Test::Sequence(_) => unreachable!("passed over"),
+            Test::Sequence(_) | Test::SiteSilence(_) => unreachable!("passed over"),
         }
     }
     kinds

@@ -13,6 +13,8 @@ const CHANGED_BY = new Set([
   "sensor_sound",
   "sensor_silent",
   "sensor_returned",
+  "site_silent",
+  "site_returned",
   "incident_opened",
   "incident_reopened",
 ]);
@@ -48,12 +50,26 @@ export class Health {
   sections(now) {
     if (this.told === null) return [];
     const broken = this.told.sensors.filter(({ faults }) => faults.some(isBroken));
-    return [brokenSensors(broken, now), badActors(this.told.bad_actors)];
+    const sites = silentSites(this.told.sites, now);
+    return [sites, brokenSensors(broken, now), badActors(this.told.bad_actors)];
   }
 }
 
 /** Silent ones have a list of their own. */
 const isBroken = ({ fault }) => fault !== "silent";
+
+function silentSites(sites, now) {
+  if (sites.length === 0) return null;
+  const row = ({ id, by, silent, sensors, explained_by, since }) =>
+    el("li", {}, el("code", {}, id),
+      el("span", {}, `${spoken(by)}: ${silent} of ${plural(sensors, "sensor")} when it was found` +
+        (explained_by ? `, explained by ${explained_by}` : "")),
+      el("span", { title: "since it was found" }, span(now - Date.parse(since))));
+  const left = sites.length - ROWS_MAX;
+  const more = left > 0 ? el("p", { class: "note" }, plural(left, "more site")) : null;
+  return el("section", { "data-testid": "silent-sites" }, el("h3", {}, "Silent sites"),
+    el("ul", { class: "quiet-sensors" }, ...sites.slice(0, ROWS_MAX).map(row)), more);
+}
 
 function brokenSensors(broken, now) {
   if (broken.length === 0) return null;

@@ -115,6 +115,12 @@ export function told(decision, placeOf) {
     const note = type === "command_sent" ? by(decision) : (answer?.detail ?? "");
     return { verb, text: `${spoken(command)} ${actuator}`, note };
   }
+  if (decision.site) {
+    const { id, by, silent, sensors, explained_by } = decision.site;
+    const why = explained_by ? `, explained by ${explained_by}` : "";
+    const note = `${silent} of ${plural(sensors, "sensor")} silent${why}`;
+    return { verb: type.replace("site_", ""), text: `${spoken(by)} ${id}`, note };
+  }
   if (type === "rules_changed") {
     return { verb: "rules", text: "Rules changed", note: decision.bundle.slice(0, 12) };
   }

@@ -75,6 +75,8 @@ impl Controls {
             | Verdict::SensorReturned(_)
             | Verdict::SensorFaulty(..)
             | Verdict::SensorSound(..)
+            | Verdict::SiteSilent(_)
+            | Verdict::SiteReturned(_)
             | Verdict::RulesChanged(_)
             | Verdict::CommandRefused(_)
             | Verdict::Command(..) => true,

@@ -14,7 +14,9 @@ use std::sync::Arc;
 
 use ioc_core::CodecError;
 use ioc_core::codec::{Put, Take};
-use ioc_core::decision::{Cause, Decision, DecisionSeq, SensorFault, SensorState, Verdict};
+use ioc_core::decision::{
+    Cause, Decision, DecisionSeq, SensorFault, SensorState, SiteBy, SiteState, Verdict,
+};
 use ioc_core::id::{RuleId, SensorId};
 use ioc_core::time::Timestamp;
 
@@ -27,8 +29,13 @@ use crate::saved::{put_decision, take_decision};
 pub(crate) struct Health {
     /// What is wrong, by sensor and rule. As many as the core has sensors and rules for them.
     troubled: BTreeMap<SensorId, Arc<Troubled>>,
+    /// The sites that are silent as a whole, with the decision that told it.
+    sites: BTreeMap<(SiteBy, String), Arc<SilentSite>>,
     load: Load,
 }
+
+/// A site that is silent as a whole, and the decision that told it.
+pub(crate) type SilentSite = (SiteState, DecisionSeq, Timestamp);
 
 /// A sensor with which something is wrong.
 #[derive(Debug, Clone)]
@@ -75,6 +82,14 @@ impl Health {
             Verdict::SensorFaulty(sensor, fault) => self.begin(sensor, trouble(Some(*fault))),
             Verdict::SensorReturned(sensor) | Verdict::SensorSound(sensor, _) => {
                 self.end(sensor, rule.as_ref());
+            }
+            Verdict::SiteSilent(site) => {
+                let told = (site.clone(), decision.seq, decision.at);
+                self.sites
+                    .insert((site.by, site.id.clone()), Arc::new(told));
+            }
+            Verdict::SiteReturned(site) => {
+                self.sites.remove(&(site.by, site.id.clone()));
             }
             Verdict::IncidentOpened(_)
             | Verdict::IncidentUpdated(_)
@@ -128,17 +143,46 @@ impl Health {
                 put_decision(out, &trouble.told(&troubled.state));
             }
         }
+        out.put_count(self.sites.len());
+        for site in self.sites.values() {
+            put_decision(out, &told_of_site(site));
+        }
         self.load.put(out);
     }
 
-    pub(crate) fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+    /// The health as it was put; before format 3 there were no sites.
+    pub(crate) fn take(format: u16, take: &mut Take<'_>) -> Result<Self, CodecError> {
         let mut troubled = BTreeMap::new();
         for _ in 0..take.u32()? {
             let sensor = Troubled::take(take)?;
             troubled.insert(sensor.state.id.clone(), Arc::new(sensor));
         }
+        let mut sites = BTreeMap::new();
+        let silent = if format < 3 { 0 } else { take.u32()? };
+        for _ in 0..silent {
+            let told = take_decision(take)?;
+            let Verdict::SiteSilent(site) = told.verdict else {
+                return Err(CodecError("no site that is silent"));
+            };
+            let key = (site.by, site.id.clone());
+            sites.insert(key, Arc::new((site, told.seq, told.at)));
+        }
         let load = Load::take(take)?;
-        Ok(Self { troubled, load })
+        Ok(Self {
+            troubled,
+            sites,
+            load,
+        })
+    }
+}
+
+/// The decision that told of a silent site.
+fn told_of_site((site, seq, at): &SilentSite) -> Decision {
+    Decision {
+        seq: *seq,
+        at: *at,
+        verdict: Verdict::SiteSilent(site.clone()),
+        cause: Cause::default(),
     }
 }
 
@@ -148,6 +192,8 @@ pub(crate) struct HealthPicture {
     /// With which something is wrong, sorted by id; the first of them, if there are very many.
     pub troubled: Vec<Arc<Troubled>>,
     pub troubled_total: usize,
+    /// The sites that are silent as a whole: zones, then gateways, each by id.
+    pub sites: Vec<Arc<SilentSite>>,
     /// Those that cause the most, worst first.
     pub bad_actors: Vec<(SensorId, Counts)>,
     /// What all sensors caused together.
@@ -162,6 +208,7 @@ impl HealthPicture {
         Self {
             troubled: listed.cloned().collect(),
             troubled_total: health.troubled.len(),
+            sites: health.sites.values().take(listed_max).cloned().collect(),
             bad_actors: worst.map(|(id, counts)| (id.clone(), counts)).collect(),
             load: health.load.total(),
         }

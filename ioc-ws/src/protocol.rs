@@ -14,7 +14,7 @@ use ioc_core::decision::{
 };
 use ioc_core::decision::{
     AnswerWord, EffectClass, FaultKind, IncidentState, Progress, RefusalCode, SensorFault,
-    SensorState,
+    SensorState, SiteBy, SiteState,
 };
 use ioc_core::decision::{Dismissal, Handling, Named, Refusal, Step, Tier};
 use ioc_core::decision::{Severity, Verdict};
@@ -103,6 +103,8 @@ fn every_type() -> Vec<Decision> {
     let of_faults = [
         Verdict::SensorFaulty(sensor(), flapping(true)),
         Verdict::SensorSound(sensor(), flapping(false)),
+        Verdict::SiteSilent(site(44)),
+        Verdict::SiteReturned(site(12)),
     ];
     let verdicts = verdicts.into_iter().chain(changes.map(examples::command));
     let verdicts = verdicts.chain(by_people()).chain(every_step());
@@ -192,6 +194,17 @@ fn named() -> Named {
     }
 }
 
+fn site(silent: u32) -> SiteState {
+    SiteState {
+        id: "gw-0007".into(),
+        by: SiteBy::Gateway,
+        zone: "z21".parse().unwrap(),
+        silent,
+        sensors: 60,
+        explained_by: Some("feeder-dead".parse().unwrap()),
+    }
+}
+
 fn flapping(distrusted: bool) -> SensorFault {
     let kind = FaultKind::Flapping;
     SensorFault { kind, distrusted }
@@ -260,6 +273,15 @@ fn cause_of(verdict: &Verdict) -> Cause {
                 rule: "river-flapping".parse().unwrap(),
                 ..evidence("e90d", 1058, "wl-0412", None)
             }],
+            ..Cause::default()
+        },
+        Verdict::SiteSilent(_) => Cause {
+            rule: rule("gateway-silent"),
+            due: Some(at(1000) + Millis::seconds(46)),
+            ..Cause::default()
+        },
+        Verdict::SiteReturned(_) => Cause {
+            rule: rule("gateway-silent"),
             ..Cause::default()
         },
         Verdict::RulesChanged(_) => Cause::default(),

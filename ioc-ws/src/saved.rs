@@ -21,10 +21,11 @@ use crate::milestones::Milestones;
 use crate::view::{Commanded, Incident, Silent};
 
 /// The format of the bytes.
-pub const VIEW_FORMAT: u16 = 2;
+pub const VIEW_FORMAT: u16 = 3;
 
 /// The formats that are read: before the second there were no commands to actuators and no
-/// health of sensors, and nothing was known of who did what but acknowledge.
+/// health of sensors, and nothing was known of who did what but acknowledge; before the third there
+/// were no sites.
 pub const VIEW_FORMATS_READ: RangeInclusive<u16> = 1..=VIEW_FORMAT;
 
 /// A view, apart from what comes again by itself.
@@ -92,7 +93,7 @@ impl Saved {
             for incident in &mut incidents {
                 incident.handled = take_person(&mut take)?;
             }
-            health = Health::take(&mut take)?;
+            health = Health::take(format, &mut take)?;
         }
         let incidents = incidents.into_iter().map(Arc::new).collect();
         take.end()?;

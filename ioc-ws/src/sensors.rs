@@ -12,10 +12,10 @@ use ioc_core::time::Timestamp;
 use serde::Serialize;
 
 use crate::error::ApiError;
-use crate::health::{Counts, DAYS, HealthPicture, Trouble, Troubled};
+use crate::health::{Counts, DAYS, HealthPicture, SilentSite, Trouble, Troubled};
 use crate::rest::{AsOf, limit_of, ok, to_json};
 use crate::window::Shared;
-use crate::wire::{SensorJson, Text};
+use crate::wire::{SensorJson, SiteJson, Text};
 
 /// A sensor with which something is wrong.
 #[derive(Serialize)]
@@ -33,6 +33,26 @@ struct TroubleJson<'a> {
     rule: Option<&'a str>,
     since: Text<Timestamp>,
     seq: u64,
+}
+
+/// A site that is silent as a whole.
+#[derive(Serialize)]
+struct SilentSiteJson<'a> {
+    #[serde(flatten)]
+    site: SiteJson<'a>,
+    since: Text<Timestamp>,
+    seq: u64,
+}
+
+impl<'a> SilentSiteJson<'a> {
+    fn of(told: &'a Arc<SilentSite>) -> Self {
+        let (site, seq, since) = &**told;
+        Self {
+            site: SiteJson::from(site),
+            since: Text(*since),
+            seq: *seq,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -110,6 +130,7 @@ pub(crate) async fn health(
         as_of: AsOf<'a>,
         total: usize,
         sensors: Vec<TroubledJson<'a>>,
+        sites: Vec<SilentSiteJson<'a>>,
         bad_actors: BadActorsJson<'a>,
     }
     let limit = limit_of(query)?;
@@ -123,6 +144,12 @@ pub(crate) async fn health(
             .into_iter()
             .take(limit)
             .map(|each| TroubledJson::from(&**each))
+            .collect(),
+        sites: picture
+            .health
+            .sites
+            .iter()
+            .map(SilentSiteJson::of)
             .collect(),
         bad_actors: BadActorsJson::from(&picture.health),
     })))

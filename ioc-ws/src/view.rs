@@ -236,6 +236,8 @@ impl View {
             }
             Verdict::SensorFaulty(..)
             | Verdict::SensorSound(..)
+            | Verdict::SiteSilent(_)
+            | Verdict::SiteReturned(_)
             | Verdict::RulesChanged(_)
             | Verdict::CommandRefused(_) => {}
             Verdict::Command(change, state) => self.apply_command(*change, state, decision),

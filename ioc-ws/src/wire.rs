@@ -8,8 +8,10 @@ use std::fmt;
 
 use bytes::Bytes;
 use ioc_core::decision::{About, Cause, CommandState, Decision, DecisionHash, Evidence};
-use ioc_core::decision::{Handling, IncidentState, Refusal, SensorFault, SensorState, Verdict};
-use ioc_core::id::{CommandKey, IncidentId, NodeId};
+use ioc_core::decision::{
+    Handling, IncidentState, Refusal, SensorFault, SensorState, SiteState, Verdict,
+};
+use ioc_core::id::{CommandKey, IncidentId, NodeId, RuleId};
 use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
 use serde::Serialize;
@@ -71,6 +73,9 @@ enum SubjectJson<'a> {
         sensor: SensorJson<'a>,
         #[serde(flatten)]
         fault: Option<FaultJson>,
+    },
+    Site {
+        site: SiteJson<'a>,
     },
     Rules {
         bundle: Hex<'a>,
@@ -150,6 +155,9 @@ impl<'a> From<&'a Verdict> for SubjectJson<'a> {
                     fault: Some(FaultJson::from(*fault)),
                 }
             }
+            Verdict::SiteSilent(site) | Verdict::SiteReturned(site) => Self::Site {
+                site: SiteJson::from(site),
+            },
             Verdict::RulesChanged(bundle) => Self::Rules {
                 bundle: Hex(&bundle.0),
             },
@@ -329,6 +337,30 @@ impl<'a> From<&'a SensorState> for SensorJson<'a> {
             position: sensor.position.map(Position::to_degrees),
             zone: sensor.zone.as_str(),
             last_heard_at: Text(sensor.last_heard_at),
+        }
+    }
+}
+
+/// A site, in decisions and REST answers.
+#[derive(Serialize)]
+pub(crate) struct SiteJson<'a> {
+    id: &'a str,
+    by: &'static str,
+    zone: &'a str,
+    silent: u32,
+    sensors: u32,
+    explained_by: Option<&'a str>,
+}
+
+impl<'a> From<&'a SiteState> for SiteJson<'a> {
+    fn from(site: &'a SiteState) -> Self {
+        Self {
+            id: &site.id,
+            by: site.by.word(),
+            zone: site.zone.as_str(),
+            silent: site.silent,
+            sensors: site.sensors,
+            explained_by: site.explained_by.as_ref().map(RuleId::as_str),
         }
     }
 }

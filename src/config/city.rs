@@ -256,6 +256,9 @@ impl<'r> Reader<'r> {
         let zone = self
             .text("zone", &properties.zone)
             .and_then(|zone| self.parsed("zone", zone));
+        let gateway = self
+            .text("gateway", &properties.gateway)
+            .and_then(|gateway| self.parsed("gateway", gateway));
         let interval = self.interval(&properties.interval_s);
         let warning = self.number("warning", &properties.warning);
         let danger = self.number("danger", &properties.danger);
@@ -281,6 +284,7 @@ impl<'r> Reader<'r> {
             unit: scaled.unit,
             position,
             zone,
+            gateway,
             interval,
             warning,
             danger,

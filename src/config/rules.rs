@@ -14,6 +14,7 @@ pub mod window;
 pub mod becomes;
 pub mod fault;
 pub mod sequence;
+pub mod site;
 pub mod correlation;
 pub mod handling;
 
@@ -59,6 +60,9 @@ impl Rules {
             .detections
             .iter()
             .partition(|(_, rule)| sequence::is_asked(&rule.field));
+        let (sites, others): (Vec<_>, Vec<_>) = others
+            .into_iter()
+            .partition(|(_, rule)| site::is_asked(&rule.field));
         let mut detections: Vec<_> = others
             .iter()
             .filter_map(|(name, rule)| detection::read(name, &rule.field, kinds, mistakes))
@@ -84,7 +88,12 @@ impl Rules {
                 sequence::read(name, &rule.field, &known, &own_names, mistakes)
             })
             .collect();
+        let sites: Vec<_> = sites
+            .iter()
+            .filter_map(|(name, rule)| site::read(name, &rule.field, &known, &own_names, mistakes))
+            .collect();
         detections.extend(sequences);
+        detections.extend(sites);
         detections.sort_by(|one, other| one.name.cmp(&other.name));
         let known = correlation::Known {
             detections: &detections,
@@ -222,9 +231,7 @@ impl<'a> Written<'a> {
             let taken = correlations
                 .iter()
                 .any(|correlation| correlation.detections.contains(&detection.name))
-                || detections
-                    .iter()
-                    .any(|other| sequence::names(other, &detection.name));
+                || detections.iter().any(|other| other.names(&detection.name));
             if let Some(rule) = self
                 .detections
                 .get(detection.name.as_str())

@@ -50,6 +50,7 @@ fn bundle(hash: BundleHash, correlates: bool) -> Arc<Bundle> {
         detections: vec!["calls".parse().unwrap()],
         weights: vec![1],
         within_m: 100,
+        same: Vec::new(),
         along: Along::default(),
         front: None,
         stale_after: None,

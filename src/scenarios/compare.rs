@@ -111,6 +111,17 @@ impl Comparison<'_> {
                     && word.strip_prefix("sensor_") == Some(verb)
                     && (fault.is_none() || fault.as_deref() == fault_of(&decision.verdict))
             }
+            Wanted::Site {
+                site,
+                verb,
+                explained_by,
+            } => {
+                let own = decision.verdict.site();
+                own.is_some_and(|own| {
+                    let explained = own.explained_by.as_ref().map(ToString::to_string);
+                    own.id == *site && explained_by.as_ref().is_none_or(|by| *by == explained)
+                }) && word.strip_prefix("site_") == Some(verb)
+            }
             Wanted::Incident { name, verb, .. } => {
                 let own = decision.verdict.incident();
                 let is_named = |own: &IncidentState| match expected.never && name.number.is_none() {
@@ -150,7 +161,7 @@ impl Comparison<'_> {
         };
         let speaks_of = |expected: &Expected| match &expected.what {
             Wanted::Incident { name, .. } => self.played.names.id(name) == Some(incident.id),
-            Wanted::Nothing | Wanted::Sensor { .. } => false,
+            Wanted::Nothing | Wanted::Sensor { .. } | Wanted::Site { .. } => false,
         };
         let mut ignored = self.scenario.ignored.iter();
         let is_ignored = ignored.any(|(kind, _)| kind == incident.kind.as_str());

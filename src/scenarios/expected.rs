@@ -29,6 +29,9 @@ pub(super) const INCIDENT_VERBS: [&str; 9] = [
 /// What may be decided about a sensor: a decision's word without `sensor_`.
 pub(super) const SENSOR_VERBS: [&str; 4] = ["silent", "returned", "faulty", "sound"];
 
+/// What may be decided about a whole site: a decision's word without `site_`.
+pub(super) const SITE_VERBS: [&str; 2] = ["silent", "returned"];
+
 /// What an expectation stands after.
 pub(super) struct Context {
     pub midnight: Timestamp,
@@ -53,11 +56,13 @@ pub(super) fn parse(words: &mut Words, context: &Context) -> Parsed<Expected> {
             return Ok(expected);
         }
         "sensor" => expected.what = sensor(words)?,
+        "site" => expected.what = site(words)?,
         "no" => {
             expected.never = true;
-            let subject = words.need("a kind of incident, or `sensor`,")?;
+            let subject = words.need("a kind of incident, `sensor` or `site`,")?;
             expected.what = match subject.text.as_str() {
                 "sensor" => sensor(words)?,
+                "site" => site(words)?,
                 _ => incident(&subject, words, "opened")?,
             };
         }
@@ -92,6 +97,29 @@ fn sensor(words: &mut Words) -> Parsed<Wanted> {
         sensor,
         verb,
         fault,
+    })
+}
+
+fn site(words: &mut Words) -> Parsed<Wanted> {
+    let site = words.need("a zone or a gateway")?.text;
+    let verb = words.need("what is said of it, such as `silent`,")?;
+    known(&verb, &SITE_VERBS)?;
+    let explained_by = match words.peek() {
+        Some("explained") => {
+            words.take();
+            words.expect("by")?;
+            Some(Some(words.need("the name of a detection")?.text))
+        }
+        Some("unexplained") => {
+            words.take();
+            Some(None)
+        }
+        _ => None,
+    };
+    Ok(Wanted::Site {
+        site,
+        verb: verb.text,
+        explained_by,
     })
 }
 
@@ -180,7 +208,10 @@ const TRAITS: &str = "after the verb come a time (`at`, `by`, `within`, `between
 fn a_trait(words: &mut Words, wanted: &mut Wanted) -> Parsed<()> {
     let word = words.need("more")?;
     let Wanted::Incident { traits, .. } = wanted else {
-        return word.wrong(format!("`{}` is not understood of a sensor", word.text));
+        return word.wrong(format!(
+            "`{}` is not understood of a sensor or a site",
+            word.text
+        ));
     };
     let text = word.text.trim_end_matches(',');
     let found = match text {

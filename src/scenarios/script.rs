@@ -113,6 +113,13 @@ pub(super) enum Wanted {
         /// In which way it is broken, if that is asked for.
         fault: Option<String>,
     },
+    /// Something about a zone or a gateway as a whole.
+    Site {
+        site: String,
+        verb: String,
+        /// The detection that explains it, or `Some(None)`: none does; if that is asked for.
+        explained_by: Option<Option<String>>,
+    },
 }
 
 /// What else is to be true of the incident then.

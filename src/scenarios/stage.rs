@@ -113,6 +113,16 @@ impl Stage {
                     mistakes.add(place, sensor, format!("is not registered{hint}"));
                 }
             }
+            Wanted::Site { site, .. } => {
+                let city = &self.bundle.city;
+                let gateways = city.sensors.iter().filter_map(|own| own.gateway.as_ref());
+                let zones = city.zones.iter().map(|zone| zone.id.as_str());
+                let mut sites = gateways.map(|gateway| gateway.as_str()).chain(zones);
+                if !sites.any(|own| own == site) {
+                    let what = "is no zone, and no sensor is registered with such a `gateway`";
+                    mistakes.add(place, site, what);
+                }
+            }
             Wanted::Incident { name, traits, .. } => {
                 self.check_incident(name, place, mistakes);
                 for wanted in traits {

@@ -93,6 +93,13 @@ pub(super) fn decision(decision: &Decision, names: &Names) -> String {
         if let Some(fault) = fault_of(verdict) {
             text += &format!(" {fault}");
         }
+    } else if let Some(site) = verdict.site() {
+        let verb = word.strip_prefix("site_").unwrap_or(word);
+        let (silent, all) = (site.silent, site.sensors);
+        text += &format!("site {} {verb}, {silent} of {all} sensors", site.id);
+        if let Some(rule) = &site.explained_by {
+            text += &format!(", explained by {rule}");
+        }
     } else if let Some(command) = verdict.command() {
         text += &format!("{word} {} {}", command.actuator, command.command);
     } else if let Verdict::CommandRefused(refusal) = verdict {

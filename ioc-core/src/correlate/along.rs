@@ -26,6 +26,8 @@ use crate::time::{Millis, Timestamp};
 /// How near a case is: along a network first, then by metres.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum How {
+    /// By what it has in common: the name's place in the rule, and the value.
+    Same(u32, NodeId),
     /// So many steps along a network, by this node: the feeder, or where the water comes from.
     Along(u32, NodeId),
     /// So many metres.

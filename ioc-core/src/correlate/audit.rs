@@ -14,6 +14,7 @@ impl Correlator {
         let mut led = BTreeSet::new();
         let mut places = 0;
         let mut nodes = 0;
+        let mut values = 0;
         let mut timers = 0;
         for case in self.in_order() {
             let incident = &case.incident;
@@ -32,6 +33,7 @@ impl Correlator {
                 let holds = !own || (leads_here && once);
                 audit.expect(holds, Invariant::MembershipIsAPartition, &source.sensor);
                 places += usize::from(member.position.is_some());
+                values += self.same.count(&member.shared);
                 nodes += usize::from(self.network.node(&source.sensor).is_some());
             }
             for why in Purpose::ALL {
@@ -43,7 +45,8 @@ impl Correlator {
                 audit.expect(runs, Invariant::TimersAgree, incident.id);
             }
         }
-        for (slot, source, _) in self.husks.members() {
+        for (slot, source, member) in self.husks.members() {
+            values += self.same.count(&member.shared);
             nodes += usize::from(self.network.node(&source.sensor).is_some());
             let leads_here = self.by_sensor.get(&source.sensor) == Some(&slot);
             led.extend(leads_here.then_some(&source.sensor));
@@ -51,7 +54,8 @@ impl Correlator {
         let leads = self.by_sensor.len() == led.len();
         audit.expect(leads, Invariant::MembershipIsAPartition, &self.rule.name);
         let agrees = self.index.places(|slot| self.is_live(slot)) == places
-            && self.network.members() == nodes;
+            && self.network.members() == nodes
+            && self.same.values() == values;
         audit.expect(agrees, Invariant::IndexAgrees, &self.rule.name);
         timers
     }

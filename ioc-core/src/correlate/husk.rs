@@ -128,6 +128,7 @@ impl Correlator {
             self.index.remove_around(slot, place);
         }
         self.network.remove(slot, &source.sensor);
+        self.same.remove(slot, &member.shared);
         if self.by_sensor.get(&source.sensor) == Some(&slot) {
             self.by_sensor.remove(&source.sensor);
         }

@@ -163,6 +163,8 @@ impl Correlator {
             }
             self.network.remove(from, &source.sensor);
             self.network.insert(to, &source.sensor);
+            self.same.remove(from, &member.shared);
+            self.same.insert(to, &member.shared);
             if self.by_sensor.get(&source.sensor) == Some(&from) {
                 self.by_sensor.insert(source.sensor.clone(), to);
             }

@@ -87,8 +87,9 @@ impl Correlator {
     ) -> Option<IncidentId> {
         let source = Source::of_sensor(sensor);
         let parent = self.case(slot).incident.id;
-        let place = self.case(slot).cluster.member(&source)?.position;
-        let mut near = self.near(Some(slot), &source, place, turn.at);
+        let member = self.case(slot).cluster.member(&source)?;
+        let (place, shared) = (member.position, member.shared.clone());
+        let mut near = self.near(Some(slot), &source, (place, &shared), turn.at);
         near.retain(|kin| self.case(kin.slot).incident.parent == Some(parent));
         let to = match self.nearest(&near) {
             Some(child) => child,
@@ -101,6 +102,8 @@ impl Correlator {
         }
         self.network.remove(slot, sensor);
         self.network.insert(to, sensor);
+        self.same.remove(slot, &shared);
+        self.same.insert(to, &shared);
         self.by_sensor.insert(sensor.clone(), to);
         let case = self.case_mut(to);
         let (severity, certainty) = member.verdict();

@@ -15,6 +15,7 @@ use crate::detection::{Detection, Finding, Sighting};
 use crate::id::{Actor, IncidentId, SensorId};
 use crate::incident::{Purpose, Source, Statement};
 use crate::record::{Said, Seq};
+use crate::shared::Shared;
 use crate::time::Timestamp;
 
 /// A person's word that is evidence, and the request that brought it.
@@ -45,6 +46,7 @@ impl Report<'_> {
             severity: self.said.severity,
             excess: 0.0,
             position: self.said.position,
+            shared: Shared::default(),
         };
         Finding {
             seq: self.seq,
@@ -54,6 +56,7 @@ impl Report<'_> {
             observed_at: turn.at,
             zone: None,
             doubted: false,
+            quiet: false,
             detection: Detection::Reported {
                 severity: self.said.severity,
                 certainty: self.said.certainty,

@@ -196,6 +196,8 @@ impl Correlator {
             }
             self.network.remove(from, &source.sensor);
             self.network.insert(to, &source.sensor);
+            self.same.remove(from, &member.shared);
+            self.same.insert(to, &member.shared);
             if member.is_led_to(source) {
                 self.by_sensor.insert(source.sensor.clone(), to);
             }

@@ -13,6 +13,7 @@ use crate::decision::{SensorFault, Severity};
 use crate::detection::{Detection, Finding, Hearing, Malady, Sighting};
 use crate::reading::Reading;
 use crate::rules::Rules;
+use crate::shared::Shared;
 
 impl SensorStage {
     /// Looks for faults of the sensor in a reading.
@@ -49,6 +50,7 @@ impl SensorStage {
                         severity: Severity::Unknown,
                         excess: 0.0,
                         position,
+                        shared: Shared::default(),
                     };
                     let begins = outcome == fault::Outcome::Faulty;
                     counters.faulty += u64::from(begins);
@@ -105,6 +107,7 @@ pub(super) fn fault_of(rule: &DetectionRule) -> &Fault {
         | Test::Becomes(_)
         | Test::Window(_)
         | Test::Silence(_)
+        | Test::SiteSilence(_)
         | Test::Sequence(_)
         | Test::Report(_) => unreachable!("only fault rules are among the faults of a kind"),
     }

@@ -254,6 +254,7 @@ mod tests {
                 severity,
                 excess,
                 position: None,
+                shared: Default::default(),
             };
             match state.judge(rule, value, (at, at), sighting) {
                 Outcome::Raised(..) => told.push(format!("{minute} raised")),

@@ -217,6 +217,7 @@ impl SensorStage {
                 zone: zone.cloned(),
                 // What clears because its rule is gone does so whoever may be trusted.
                 doubted: false,
+                quiet: false,
                 detection,
             });
         }

@@ -196,6 +196,7 @@ mod tests {
             severity,
             excess,
             position: None,
+            shared: Default::default(),
         };
         state.judge(rule, None, said, sighting)
     }

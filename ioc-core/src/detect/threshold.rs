@@ -524,6 +524,7 @@ mod tests {
             severity,
             excess,
             position: None,
+            shared: Default::default(),
         }
     }
 
@@ -534,6 +535,7 @@ mod tests {
             unit: String::new(),
             position: None,
             zone: None,
+            gateway: None,
             interval: None,
             warning,
             danger,
@@ -697,6 +699,7 @@ mod tests {
             unit: String::new(),
             position: None,
             zone: None,
+            gateway: None,
             interval: None,
             // Out of order: danger is reached first, and is what must be left to clear.
             warning: Some(2.0),
@@ -723,6 +726,7 @@ mod tests {
             unit: String::new(),
             position: None,
             zone: None,
+            gateway: None,
             interval: None,
             warning,
             danger: None,

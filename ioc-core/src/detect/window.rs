@@ -476,6 +476,7 @@ mod tests {
                 severity,
                 excess,
                 position: None,
+                shared: Default::default(),
             };
             let said = Said {
                 signal: value,

@@ -341,6 +341,9 @@ impl Cluster {
             self.places.enter(Some(position));
             member.position = Some(position);
         }
+        if let Some(shared) = member.shared_in(sighting) {
+            member.shared = shared.clone();
+        }
         member.count += u64::from(counts);
         let until = member.until;
         member.note(statement, before.is_some());

@@ -12,6 +12,7 @@ use crate::id::{IncidentId, RuleId};
 use crate::limits::EVIDENCE_REMEMBERED;
 use crate::place::Position;
 use crate::record::{Seq, incident_id};
+use crate::shared::Shared;
 use crate::time::Timestamp;
 
 /// One source.
@@ -25,6 +26,8 @@ pub(crate) struct Member {
     pub(super) until: Option<Timestamp>,
     /// Where it was last.
     pub position: Option<Position>,
+    /// What it last had in common with others, if a rule asks.
+    pub shared: Shared,
     first: Sighting,
     worst: Sighting,
     last: Sighting,
@@ -105,6 +108,7 @@ impl Member {
             silent: false,
             until: None,
             position: None,
+            shared: Shared::default(),
             first: sighting.clone(),
             worst: sighting.clone(),
             last: sighting.clone(),
@@ -154,6 +158,12 @@ impl Member {
     /// Where a sighting shows it to be: nowhere new, if it is not news.
     pub fn place_in(&self, sighting: &Sighting) -> Option<Position> {
         sighting.position.filter(|_| !self.gave(sighting.seq))
+    }
+
+    /// What a sighting has in common with others, if that is news.
+    pub fn shared_in<'a>(&self, sighting: &'a Sighting) -> Option<&'a Shared> {
+        let is_news = !sighting.shared.is_empty() && !self.gave(sighting.seq);
+        is_news.then_some(&sighting.shared)
     }
 
     pub(super) fn standing(&self) -> Standing {
@@ -291,9 +301,11 @@ impl Member {
         self.taken.put(out);
         out.put_u64(self.count);
         out.put_option(self.origin, |out, origin| out.put_u64(origin.to_bits()));
+        self.shared.put(out);
     }
 
-    /// The member as it was put; before format 2 all sensors were trusted.
+    /// The member as it was put; before format 2 all sensors were trusted, and before
+    /// format 3 nobody asked what they have in common.
     pub(super) fn take(
         format: u16,
         take: &mut Take<'_>,
@@ -317,6 +329,10 @@ impl Member {
             origin: match format {
                 1 => None,
                 _ => take.option(incident_id)?,
+            },
+            shared: match format {
+                1 | 2 => Shared::default(),
+                _ => Shared::take(take)?,
             },
         })
     }

@@ -22,6 +22,7 @@ enum Sort {
     Asking,
     Doubting,
     Handling,
+    Grouping,
 }
 
 /// Numbers that follow from a seed alone (Steele, Lea and Flood: SplitMix64).
@@ -135,6 +136,7 @@ impl Dice {
             Sort::Asking => &Variant::ASKING[..],
             Sort::Doubting => &Variant::DOUBTING[..],
             Sort::Handling => &Variant::HANDLING[..],
+            Sort::Grouping => &Variant::GROUPING[..],
         };
         variants[self.below(variants.len() as u64) as usize]
     }
@@ -152,7 +154,7 @@ impl Dice {
         };
         match self.sort {
             Sort::First | Sort::Handling => said,
-            Sort::Asking | Sort::Doubting => Said {
+            Sort::Asking | Sort::Doubting | Sort::Grouping => Said {
                 value: if self.one_in(3) {
                     said.value.trunc()
                 } else {
@@ -174,6 +176,7 @@ fn day(seed: u64, sort: Sort) -> History {
         Sort::Asking => Variant::Asking,
         Sort::Doubting => Variant::Doubting,
         Sort::Handling => Variant::Handling,
+        Sort::Grouping => Variant::Grouping,
     };
     history(&Day { first, events })
 }
@@ -222,4 +225,9 @@ fn p2_another_build_decides_the_same_under_rules_that_doubt_sensors() {
 #[test]
 fn p2_another_build_decides_the_same_where_people_handle_incidents() {
     expect_file!["../golden/days-handling.txt"].assert_eq(&days(Sort::Handling));
+}
+
+#[test]
+fn p2_another_build_decides_the_same_under_rules_about_several_sensors() {
+    expect_file!["../golden/days-grouping.txt"].assert_eq(&days(Sort::Grouping));
 }

@@ -5,8 +5,8 @@ use expect_test::expect_file;
 use ioc_core::decision::{
     About, Answer, AnswerWord, Cause, Certainty, CommandChange, CommandState, Condition,
     Confirmation, Decision, DecisionHash, EffectClass, Evidence, FaultKind, Handling,
-    IncidentState, Named, Progress, Refusal, RefusalCode, SensorFault, SensorState, Severity, Step,
-    Tier, Verdict,
+    IncidentState, Named, Progress, Refusal, RefusalCode, SensorFault, SensorState, Severity,
+    SiteBy, SiteState, Step, Tier, Verdict,
 };
 use ioc_core::folded::Folded;
 use ioc_core::id::{CommandKey, IncidentId};
@@ -442,6 +442,24 @@ prop_compose! {
     }
 }
 
+fn site_state() -> impl Strategy<Value = SiteState> {
+    let site = (
+        "[a-z]{1,128}",
+        any_of(SiteBy::ALL),
+        any::<u32>(),
+        any::<u32>(),
+        prop::option::of("[a-z]{1,64}"),
+    );
+    site.prop_map(|(id, by, silent, sensors, explained_by)| SiteState {
+        id,
+        by,
+        zone: "z 21".parse().unwrap(),
+        silent,
+        sensors,
+        explained_by: explained_by.map(|rule| rule.parse().unwrap()),
+    })
+}
+
 fn sensor_fault() -> impl Strategy<Value = SensorFault> {
     let fault = (any_of(FaultKind::ALL), any::<bool>());
     fault.prop_map(|(kind, distrusted)| SensorFault { kind, distrusted })
@@ -569,6 +587,8 @@ fn verdict() -> impl Strategy<Value = Verdict> {
             .prop_map(|(sensor, fault)| Verdict::SensorFaulty(sensor, fault)),
         (sensor_state(), sensor_fault())
             .prop_map(|(sensor, fault)| Verdict::SensorSound(sensor, fault)),
+        site_state().prop_map(Verdict::SiteSilent),
+        site_state().prop_map(Verdict::SiteReturned),
         any::<[u8; 32]>().prop_map(|hash| Verdict::RulesChanged(BundleHash(hash))),
         refusal.prop_map(|(code, about)| Verdict::CommandRefused(Refusal { code, about })),
         (any_of(CommandChange::ALL), command_state())
@@ -914,6 +934,16 @@ fn example_decisions() -> Vec<Decision> {
     )));
     let sound = fault(FaultKind::Skewed, false);
     decisions.push(example_decision(Verdict::SensorSound(sensor, sound)));
+    let site = SiteState {
+        id: "gw-0007".into(),
+        by: SiteBy::Gateway,
+        zone: "z21".parse().unwrap(),
+        silent: 44,
+        sensors: 60,
+        explained_by: Some("feeder-dead".parse().unwrap()),
+    };
+    decisions.push(example_decision(Verdict::SiteSilent(site.clone())));
+    decisions.push(example_decision(Verdict::SiteReturned(site)));
     decisions
 }
 

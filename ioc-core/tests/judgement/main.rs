@@ -14,6 +14,8 @@ mod networks;
 mod family;
 mod faults;
 mod sequences;
+mod sites;
+mod same;
 mod spread;
 mod regressions;
 mod properties;

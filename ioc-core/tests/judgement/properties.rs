@@ -74,7 +74,7 @@ fn the_random_days_hold_every_kind_of_decision() {
 
     // All but evidence that a person moves, which needs two incidents and the name of a member: the
     // timelines about handling do that.
-    assert_eq!(words.len(), 35, "{words:?}");
+    assert_eq!(words.len(), 37, "{words:?}");
 }
 
 /// Whether a decision follows from what the world did and what people did before it.
@@ -128,6 +128,8 @@ fn follows(decision: &Decision, before: Option<(Condition, Handling)>, is_surviv
         | Verdict::SensorReturned(_)
         | Verdict::SensorFaulty(..)
         | Verdict::SensorSound(..)
+        | Verdict::SiteSilent(_)
+        | Verdict::SiteReturned(_)
         | Verdict::RulesChanged(_)
         | Verdict::CommandRefused(_)
         | Verdict::Command(..) => unreachable!("it is about an incident"),
@@ -563,7 +565,11 @@ fn settling() -> Arc<Bundle> {
         rule.settle = Millis::minutes(1);
         match &mut rule.test {
             Test::Window(window) => window.lateness = Millis::minutes(1),
-            Test::Silence(_) | Test::Fault(_) | Test::Sequence(_) | Test::Report(_) => {
+            Test::Silence(_)
+            | Test::Fault(_)
+            | Test::SiteSilence(_)
+            | Test::Sequence(_)
+            | Test::Report(_) => {
                 return false;
             }
             Test::Threshold(_) | Test::Rate(_) | Test::Usual(_) | Test::Becomes(_) => {}

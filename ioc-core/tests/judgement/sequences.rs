@@ -249,10 +249,11 @@ fn a_rule_of_a_sequence_that_changes_clears_what_it_had_raised() {
         "10:00 rain-1 35
          10:01 tunnel-1 8
          10:02 reload changed
-         10:03 tunnel-1 8",
+         10:03-10:10/1 tunnel-1 8",
         &expect![[r#"
             10:01 opened found#1 severe: tunnel-1 8
             10:02 rules_changed
+            10:04 cleared found#1 severe
         "#]],
     );
 }

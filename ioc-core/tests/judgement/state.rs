@@ -208,15 +208,15 @@ fn digests() -> [(u16, Expect); 3] {
     [
         (
             1,
-            expect!["523b80cd96273de68574e6380087c30d6fc98dfe1c4bb921d40693f1970172a1"],
+            expect!["bab6c9d71163f5f6e63a5aed8a4b695e198de9c61f4cdc0fc5297845078e3188"],
         ),
         (
             2,
-            expect!["6cff4584329c0fe2954939ac5717f3dce52e53a3ea67ea8ed334ab47331de801"],
+            expect!["afdad38648c52d0fc6f2b68710b81fb72eddb9cf5fd17fef0af20e97b9568cb7"],
         ),
         (
             3,
-            expect!["cc42807a8523330a40aa155bc46209b325c73f99ce7d17bf80000842823d54e9"],
+            expect!["76583849064a335fed8f60f9f6a6713dce2574f951789592daa8d133220d7231"],
         ),
     ]
 }

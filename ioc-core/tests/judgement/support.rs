@@ -6,10 +6,10 @@ use std::sync::Arc;
 use ioc_core::bundle::{
     Actuator, ActuatorCommand, Aggregate, Along, AttributeMatch, Becomes, Bundle, Changes, City,
     ConfirmedBy, CorrelationRule, DetectionRule, Direction, Expected, Fault, FaultSign, Flapping,
-    HandlingRules, Level, Node, Rate, Report, Scale, Seen, Sensor, Sequence, Side, Silence, States,
-    Test, Threshold, Usual, Window, Zone,
+    HandlingRules, Level, Node, Rate, Report, Scale, Seen, Sensor, Sequence, Side, Silence,
+    SiteSilence, States, Test, Threshold, Usual, Window, Zone,
 };
-use ioc_core::decision::{Certainty, Decision, EffectClass, Severity, Verdict};
+use ioc_core::decision::{Certainty, Decision, EffectClass, Severity, SiteBy, Verdict};
 use ioc_core::folded::Folded;
 use ioc_core::judgement::{Judgement, STATE_FORMAT};
 use ioc_core::place::Position;
@@ -60,6 +60,7 @@ impl BundleBuilder {
             unit: String::new(),
             position: None,
             zone: None,
+            gateway: None,
             interval: None,
             warning: None,
             danger: None,
@@ -249,6 +250,24 @@ impl BundleBuilder {
         self.fault(name, kind, FaultSign::Flapping(flapping))
     }
 
+    /// Half of a site, and at least two sensors, that are silent within two minutes.
+    pub fn site_silence(
+        self,
+        name: &str,
+        by: SiteBy,
+        change: impl FnOnce(&mut SiteSilence),
+    ) -> Self {
+        let mut site = SiteSilence {
+            by,
+            percent: 50,
+            sensors_min: 2,
+            hold: Millis::minutes(2),
+            explained_by: Vec::new(),
+        };
+        change(&mut site);
+        self.detection(name, "any", Test::SiteSilence(site))
+    }
+
     /// A detection after another one within 500 m and 30 minutes.
     pub fn sequence(
         mut self,
@@ -352,6 +371,7 @@ impl BundleBuilder {
                 .collect(),
             weights: vec![1; detections.len()],
             within_m: 1_000,
+            same: Vec::new(),
             along: Along::default(),
             front: None,
             stale_after: None,
@@ -399,6 +419,8 @@ fn words(rule: &impl std::fmt::Debug) -> String {
         ", front: None",
         ", stale_after: None",
         ", nested_after: None",
+        ", same: []",
+        ", gateway: None",
     ];
     let words = format!("{rule:?}");
     let words = words.replace(&format!(" handling: {:?},", HandlingRules::NONE), "");

@@ -415,6 +415,18 @@ fn describe(decision: &Decision, names: &mut Names) -> String {
                 text.push_str(" distrusted");
             }
         }
+        Verdict::SiteSilent(site) | Verdict::SiteReturned(site) => {
+            let (by, id) = (site.by.word(), &site.id);
+            write!(
+                text,
+                "{verb} {by} {id}: {} of {}",
+                site.silent, site.sensors
+            )
+            .unwrap();
+            if let Some(rule) = &site.explained_by {
+                write!(text, ", explained by {rule}").unwrap();
+            }
+        }
         Verdict::RulesChanged(_) => text.push_str(verb),
         Verdict::CommandRefused(refusal) => {
             write!(text, "{verb} {}", refusal.code.word()).unwrap();

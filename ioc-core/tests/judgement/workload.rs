@@ -12,8 +12,8 @@ use ioc_core::bundle::{
 use ioc_core::decision::AnswerWord;
 use ioc_core::decision::EffectClass::{AtMostOnce, Idempotent};
 use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
-use ioc_core::decision::{Certainty, Severity, Step};
-use ioc_core::id::{CommandKey, IncidentId};
+use ioc_core::decision::{Certainty, Severity, SiteBy, Step};
+use ioc_core::id::{CommandKey, IncidentId, NodeId};
 use ioc_core::place::Polygon;
 use ioc_core::reading::{AttributesBuffer, Reading};
 use ioc_core::record::{
@@ -78,6 +78,10 @@ pub enum Variant {
     Handling,
     /// The same, but something else.
     HandlingOtherwise,
+    /// Rules of every sort, and those about several sensors.
+    Grouping,
+    /// The same, with some of them changed.
+    GroupingOtherwise,
 }
 
 impl Variant {
@@ -105,7 +109,14 @@ impl Variant {
     ];
     /// Those that ask something of people.
     pub const HANDLING: [Self; 2] = [Self::Handling, Self::HandlingOtherwise];
-    pub const ALL: [Self; 10] = [
+    /// Those that ask about several sensors.
+    pub const GROUPING: [Self; 4] = [
+        Self::Usual,
+        Self::Doubting,
+        Self::Grouping,
+        Self::GroupingOtherwise,
+    ];
+    pub const ALL: [Self; 12] = [
         Self::Usual,
         Self::Changed,
         Self::Grown,
@@ -116,6 +127,8 @@ impl Variant {
         Self::DoubtingOtherwise,
         Self::Handling,
         Self::HandlingOtherwise,
+        Self::Grouping,
+        Self::GroupingOtherwise,
     ];
 
     fn asks_more(self) -> bool {
@@ -123,7 +136,21 @@ impl Variant {
     }
 
     fn doubts(self) -> bool {
-        matches!(self, Self::Doubting | Self::DoubtingOtherwise)
+        matches!(self, Self::Doubting | Self::DoubtingOtherwise) || self.groups()
+    }
+
+    fn groups(self) -> bool {
+        matches!(self, Self::Grouping | Self::GroupingOtherwise)
+    }
+
+    fn otherwise(self) -> bool {
+        matches!(
+            self,
+            Self::AskingOtherwise
+                | Self::DoubtingOtherwise
+                | Self::HandlingOtherwise
+                | Self::GroupingOtherwise
+        )
     }
 }
 
@@ -140,6 +167,9 @@ pub fn bundle(variant: Variant) -> Arc<Bundle> {
     if variant.doubts() {
         builder = doubting(builder, variant);
     }
+    if variant.groups() {
+        builder = grouping(builder, variant);
+    }
     if Variant::HANDLING.contains(&variant) {
         builder = builder.handling(|rules| handling(variant, rules));
     }
@@ -148,7 +178,7 @@ pub fn bundle(variant: Variant) -> Arc<Bundle> {
 
 /// What is asked of people: soon enough to be seen in a day.
 pub fn handling(variant: Variant, rules: &mut HandlingRules) {
-    let otherwise = variant == Variant::HandlingOtherwise;
+    let otherwise = variant.otherwise();
     let minutes = |minutes| Some(Millis::minutes(minutes));
     rules.acknowledge_within = [None, minutes(9), minutes(6), minutes(3), minutes(1)];
     rules.overruled_by = if otherwise { 1 } else { 2 };
@@ -165,6 +195,10 @@ fn sensors(mut builder: BundleBuilder, variant: Variant) -> BundleBuilder {
         builder = builder.sensor_with(id, kind, |sensor| {
             sensor.position = Some(metres(number * 400, number % 3 * 300));
             sensor.interval = (number % 4 != 3).then_some(Millis::minutes(2));
+            if variant.groups() {
+                sensor.gateway = (number < 6).then(|| gateway(variant));
+                sensor.interval = Some(Millis::minutes(2));
+            }
             let own_levels = number == 1 || grown && number == 0;
             sensor.warning = own_levels.then_some(2.5);
             sensor.danger = own_levels.then_some(3.5);
@@ -391,10 +425,7 @@ fn effects(kinds: &[&str]) -> Vec<MayCause> {
 
 /// What the first golden days did not know to ask.
 fn asking(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
-    let otherwise = matches!(
-        variant,
-        Variant::AskingOtherwise | Variant::DoubtingOtherwise
-    );
+    let otherwise = variant.otherwise();
     let levels = [(Moderate, 1.0), (Severe, 2.0)];
     builder
         .threshold(
@@ -528,7 +559,7 @@ fn asking(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
 
 /// Faults of every sort, so easily found that they come and go.
 fn doubting(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
-    let otherwise = variant == Variant::DoubtingOtherwise;
+    let otherwise = variant.otherwise();
     let jumps = Flapping {
         by: Changes::Jumps {
             by: 2.5,
@@ -622,6 +653,54 @@ fn doubting(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
         "state",
         FaultSign::Impossible(impossible),
     )
+}
+
+/// What comes through one gateway, by another one where it is asked otherwise.
+fn gateway(variant: Variant) -> NodeId {
+    let name = if variant.otherwise() { "gw-2" } else { "gw-1" };
+    name.parse().unwrap()
+}
+
+/// What several sensors say together.
+fn grouping(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
+    let otherwise = variant.otherwise();
+    builder
+        .silence("level-quiet", "level", 1, Millis::minutes(1))
+        .silence("smoke-silent", "smoke", 1, Millis::minutes(2))
+        .site_silence("west-silent", SiteBy::Zone, |rule| {
+            rule.percent = 40;
+            rule.hold = Millis::minutes(1);
+        })
+        .site_silence("gateway-silent", SiteBy::Gateway, |rule| {
+            rule.percent = if otherwise { 60 } else { 50 };
+            rule.explained_by = ["call-wet", "level-high"]
+                .map(|rule| rule.parse().unwrap())
+                .into();
+        })
+        .correlation(
+            "same-cause",
+            "tampering",
+            &["smoke-often", "call", "wet-then-smoke", "level-settled"],
+            |rule| {
+                rule.same = ["about", "gateway"].map(str::to_owned).into();
+                rule.within_m = 0;
+                rule.within = Millis::minutes(4);
+                rule.sources_min = if otherwise { 3 } else { 2 };
+                rule.clear_after = Millis::minutes(2);
+                rule.reopen_within = Millis::minutes(2);
+            },
+        )
+        .correlation(
+            "same-cause-or-near",
+            "tampering",
+            &["level-often", "smoke-said"],
+            |rule| {
+                rule.same = vec!["gateway".to_owned()];
+                rule.within_m = 300;
+                rule.within = Millis::minutes(2);
+                rule.along.fed_by = true;
+            },
+        )
 }
 
 /// A day: under which rules it begins, and what happens.

@@ -105,6 +105,8 @@ impl Load {
             | Verdict::IncidentEvidenceMoved { .. }
             | Verdict::SensorReturned(_)
             | Verdict::SensorSound(..)
+            | Verdict::SiteSilent(_)
+            | Verdict::SiteReturned(_)
             | Verdict::RulesChanged(_)
             | Verdict::CommandRefused(_)
             | Verdict::Command(..) => return,

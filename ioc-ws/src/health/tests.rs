@@ -5,6 +5,7 @@ use ioc_core::time::Millis;
 use super::load::BAD_ACTORS_MAX;
 use super::*;
 use crate::examples::*;
+use crate::saved::VIEW_FORMAT;
 
 fn of_rule(decision: Decision, rule: &str) -> Decision {
     Decision {
@@ -135,7 +136,7 @@ fn health_that_was_saved_goes_on_as_it_was() {
     let health = health_of(&decisions);
     let mut bytes = Vec::new();
     health.put(&mut bytes);
-    let mut again = Health::take(&mut Take(&bytes)).unwrap();
+    let mut again = Health::take(VIEW_FORMAT, &mut Take(&bytes)).unwrap();
     let mut bytes_again = Vec::new();
     again.put(&mut bytes_again);
     assert_eq!(bytes, bytes_again);

@@ -48,6 +48,8 @@ properties! {
     unit = "unit",
     /// Its zone.
     zone = "zone",
+    /// What its readings come through.
+    gateway = "gateway",
     /// How often it reports.
     interval_s = "interval_s",
     /// Its own moderate level.

@@ -8,7 +8,7 @@
 mod along;
 mod effects;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ioc_core::bundle::{Along, CorrelationRule, DetectionRule, Front};
 use ioc_core::id::RuleId;
@@ -28,6 +28,19 @@ pub(super) const SOURCES_MAX: u64 = 1000;
 /// The fastest front, in metres a second.
 const SPEED_MAX: i64 = 100_000;
 const WEIGHT_MAX: u64 = 1000;
+/// How many names a rule may ask to be in common.
+const SAME_MAX: usize = 4;
+/// What every reading has, which no two have in common by a cause.
+const NO_ATTRIBUTES: [&str; 8] = [
+    "id",
+    "sensor",
+    "kind",
+    "value",
+    "unit",
+    "position",
+    "observed_at",
+    "received_at",
+];
 /// When an incident is over once its sensors are normal, if the rule does not say.
 const CLEAR_AFTER: Millis = Millis::minutes(10);
 /// How long it can come back after that, if the rule does not say.
@@ -58,9 +71,18 @@ pub fn read(
         .required(mistakes, "from", "[river-high, flood-call]")
         .and_then(|field| from(&field, known, mistakes));
     let sources_min = sources(&mut section, mistakes);
-    let within_m = section
-        .required(mistakes, "within", "500 m")
-        .and_then(|field| field.metres(mistakes, 1..=DISTANCE_MAX_M));
+    let same = match section.optional("same") {
+        Some(field) => same(&field, mistakes),
+        None => Some(Vec::new()),
+    };
+    let within = match section.has("same") {
+        true => section.optional("within"),
+        false => section.required(mistakes, "within", "500 m"),
+    };
+    let within_m = match within {
+        Some(field) => field.metres(mistakes, 1..=DISTANCE_MAX_M),
+        None => section.has("same").then_some(0),
+    };
     let along = match section.optional("along") {
         Some(field) => along::read(&field, mistakes),
         None => Some(Along::default()),
@@ -96,6 +118,7 @@ pub fn read(
         weights: from.values().copied().collect(),
         within_m: within_m? as u32,
         along: along?,
+        same: same?,
         front: front?,
         stale_after: stale_after?,
         within: within?,
@@ -204,6 +227,31 @@ fn sources(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<u32> {
         .map(|sources| sources as u32)
 }
 
+/// `gateway`, or several names in a list, sorted.
+fn same(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {
+    let items = field.items();
+    if items.is_empty() || items.len() > SAME_MAX {
+        let what = format!(
+            "needs 1 to {SAME_MAX} names of attributes, such as `[gateway, credential, command]`"
+        );
+        field.wrong(mistakes, what);
+        return None;
+    }
+    let mut names = BTreeSet::new();
+    for item in items {
+        let name = item.text(mistakes, "the name of an attribute, such as `gateway`")?;
+        if NO_ATTRIBUTES.contains(&name) {
+            let what = format!(
+                "`{name}` is no attribute of a reading; write `gateway`, or the name of an attribute"
+            );
+            item.wrong(mistakes, what);
+        } else if !names.insert(name.to_owned()) {
+            item.wrong(mistakes, format!("`{name}` is named twice; remove one"));
+        }
+    }
+    Some(names.into_iter().collect())
+}
+
 /// `observed_within: 10 s`, and with it perhaps `front_speed: 3.5 km/s`. `Some(None)` if neither is
 /// written.
 fn front(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<Option<Front>> {
@@ -270,6 +318,9 @@ fn meaning(rule: &CorrelationRule) -> String {
     );
     if rule.along != Along::default() {
         meaning.push_str(&format!(", along {:?}", rule.along));
+    }
+    if !rule.same.is_empty() {
+        meaning.push_str(&format!(", same {:?}", rule.same));
     }
     if let Some(front) = rule.front {
         meaning.push_str(&format!(", {front:?}"));

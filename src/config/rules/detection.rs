@@ -121,7 +121,10 @@ fn settle(
 
 /// Whether a rule is about sensors, not about the city: no correlation takes what it finds.
 pub fn is_of_sensor(rule: &DetectionRule) -> bool {
-    matches!(rule.test, Test::Silence(_) | Test::Fault(_))
+    matches!(
+        rule.test,
+        Test::Silence(_) | Test::Fault(_) | Test::SiteSilence(_)
+    )
 }
 
 /// Says what the states of a flapping sensor are, now that all rules of its kind are known: part of
@@ -309,7 +312,9 @@ fn meaning(rule: &DetectionRule, kind: &Kind) -> String {
             )
         }
         Test::Fault(fault) => fault::meaning(fault),
-        Test::Sequence(_) => unreachable!("read by `sequence.rs`, with a meaning of its own"),
+        Test::Sequence(_) | Test::SiteSilence(_) => {
+            unreachable!("read by files of their own, with meanings of their own")
+        }
         Test::Report(report) => format!(
             " report severity {} certainty {} for {} ms from {:?}",
             report.severity as u8, report.certainty as u8, report.lasting.0, report.value_min

@@ -324,6 +324,7 @@ pub fn states(rules: &[DetectionRule], kind: &ReadingKind) -> Vec<Seen> {
             | Test::Silence(_)
             | Test::Fault(_)
             | Test::Sequence(_)
+            | Test::SiteSilence(_)
             | Test::Report(_) => continue,
         };
         if !seen.contains(&state) {

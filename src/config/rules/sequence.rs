@@ -110,16 +110,8 @@ pub fn read(
     Some(rule)
 }
 
-/// Whether a rule is about what another one finds.
-pub fn names(rule: &DetectionRule, other: &RuleId) -> bool {
-    let Test::Sequence(sequence) = &rule.test else {
-        return false;
-    };
-    let named = [&sequence.first, &sequence.then];
-    named.contains(&other) || sequence.unless.as_ref() == Some(other)
-}
-
-fn detection_of(
+/// The detection that a field names, which is about readings itself.
+pub fn detection_of(
     field: &Field<'_>,
     known: &Known<'_>,
     sequences: &BTreeSet<&str>,

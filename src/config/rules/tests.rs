@@ -175,6 +175,7 @@ fn rules_mean_what_they_say() {
                         line_stops: None,
                         nested_after: None,
                     },
+                    same: [],
                     front: None,
                     stale_after: None,
                     within: Millis(
@@ -1004,5 +1005,126 @@ correlations:
             a.yaml:7:87 detections.e.learns: `9 weeks` is not a number of weeks from 1 to 8, such as `4 weeks`
             a.yaml:8:6 detections.f: `clear` is missing; write for example `clear: below 1 m`
             a.yaml:8:68 detections.f.spreads: `101` is not a whole number from 0 to 100"#]],
+    );
+}
+
+#[test]
+fn a_site_is_a_zone_or_what_is_behind_a_gateway() {
+    let text = "detections:
+  zones: { site_silent: zone, share: 60 % }
+  gateways: { site_silent: gateway, share: 50 %, at_least: 10 sensors, hold: 30 s }
+";
+    let (rules, mistakes, warnings) = read(text);
+    assert!(
+        mistakes.is_empty() && warnings.is_empty(),
+        "{mistakes} {warnings}"
+    );
+    let tests: Vec<_> = rules.detections.iter().map(|rule| &rule.test).collect();
+    expect![[r#"
+        [
+            SiteSilence(
+                SiteSilence {
+                    by: Gateway,
+                    percent: 50,
+                    sensors_min: 10,
+                    hold: Millis(
+                        30000,
+                    ),
+                    explained_by: [],
+                },
+            ),
+            SiteSilence(
+                SiteSilence {
+                    by: Zone,
+                    percent: 60,
+                    sensors_min: 5,
+                    hold: Millis(
+                        120000,
+                    ),
+                    explained_by: [],
+                },
+            ),
+        ]
+    "#]]
+    .assert_debug_eq(&tests);
+    refused(
+        "detections:
+  a: { site_silent: street, share: 60 }
+  b: { site_silent: zone, at_least: 1 sensors, hold: 2 h }
+  c: { site_silent: zone, share: 0 %, kind: water_level }
+  d: { site_silent: zone, share: 50 % }
+correlations:
+  e: { incident: e, from: [d], sources: 1, within: 1 km, within_time: 1 h }
+",
+        &expect![[r#"
+            a.yaml:2:21 detections.a.site_silent: `street` is not one of zone, gateway
+            a.yaml:2:36 detections.a.share: `60` is not hundredths from 1 % to 100 %, such as `50 %`
+            a.yaml:3:6 detections.b: `share` is missing; write for example `share: 50 %`
+            a.yaml:3:37 detections.b.at_least: `1 sensors` is not a number of sensors from 2 to 100000, such as `5 sensors`
+            a.yaml:3:54 detections.b.hold: `2 h` is not a time from 1 s to 1 h, such as `90 s`, `5 min` or `2 h`
+            a.yaml:4:34 detections.c.share: `0 %` is not hundredths from 1 % to 100 %, such as `50 %`
+            a.yaml:4:39 detections.c.kind: unknown key; known here: site_silent, share, at_least, hold, explained_by
+            a.yaml:7:28 correlations.e.from: `d` finds something about sensors, which is no evidence of an incident; remove it"#]],
+    );
+}
+
+#[test]
+fn what_is_in_common_replaces_or_joins_the_place() {
+    let text = "detections:
+  a: { kind: emergency_call, report: minor, certainty: possible, counts_for: 10 min }
+correlations:
+  b: { incident: b, from: [a], sources: 2, same: [gateway, command], within_time: 1 h }
+  c: { incident: c, from: [a], sources: 2, same: credential, within: 1 km, within_time: 1 h }
+";
+    let (rules, mistakes, warnings) = read(text);
+    assert!(
+        mistakes.is_empty() && warnings.is_empty(),
+        "{mistakes} {warnings}"
+    );
+    let asked = rules.correlations.iter();
+    let asked: Vec<_> = asked
+        .map(|rule| (rule.within_m, rule.same.join(" ")))
+        .collect();
+    assert_eq!(
+        asked,
+        [
+            (0, "command gateway".to_owned()),
+            (1000, "credential".to_owned())
+        ]
+    );
+    refused(
+        "detections:
+  a: { kind: emergency_call, report: minor, certainty: possible, counts_for: 10 min }
+correlations:
+  b: { incident: b, from: [a], sources: 2, same: [], within_time: 1 h }
+  c: { incident: c, from: [a], sources: 2, same: [sensor, a, a], within_time: 1 h }
+  d: { incident: d, from: [a], sources: 2, same: [a, b, c, d, e], within: 0 m, within_time: 1 h }
+  e: { incident: e, from: [a], sources: 2, within_time: 1 h }
+",
+        &expect![[r#"
+            a.yaml:4:50 correlations.b.same: needs 1 to 4 names of attributes, such as `[gateway, credential, command]`
+            a.yaml:5:51 correlations.c.same: `sensor` is no attribute of a reading; write `gateway`, or the name of an attribute
+            a.yaml:5:62 correlations.c.same: `a` is named twice; remove one
+            a.yaml:6:50 correlations.d.same: needs 1 to 4 names of attributes, such as `[gateway, credential, command]`
+            a.yaml:6:75 correlations.d.within: `0 m` is not a distance from 1 m to 1000 km, such as `500 m` or `2 km`
+            a.yaml:7:6 correlations.e: `within` is missing; write for example `within: 500 m`"#]],
+    );
+}
+
+#[test]
+fn what_explains_a_silence_is_a_detection_of_readings() {
+    refused(
+        "detections:
+  a: { kind: emergency_call, report: minor, certainty: possible, counts_for: 10 min }
+  b: { kind: pump, report: minor, certainty: possible, counts_for: 10 min }
+  c: { after: a, then: b, within: 1 km, within_time: 1 h, severity: minor }
+  d: { site_silent: zone, share: 50 %, explained_by: [a, a] }
+  e: { site_silent: zone, share: 50 %, explained_by: [c, feeder-ded, f] }
+  f: { kind: pump, silent: 4 intervals }
+  g: { site_silent: zone, share: 50 %, explained_by: [] }
+correlations:
+  h: { incident: h, from: [c], sources: 1, within: 1 km, within_time: 1 h }
+",
+        &expect![[r#""#]],
     );
 }

@@ -1,0 +1,106 @@
+//! Who has something in common: the gateway, the credential or the command behind it.
+//!
+//! Arrives: what the members of a correlation rule's cases have in common with others, of what the
+//! rule asks for. Leaves: which cases have a member with the same. Promise: the cost depends on how
+//! many cases share a value, never on how many cases there are. Derived from the members: part of
+//! no digest.
+
+use std::collections::BTreeMap;
+
+use super::along::{How, Kin};
+use crate::bundle::CorrelationRule;
+use crate::hash::Map;
+use crate::id::NodeId;
+use crate::shared::Shared;
+
+/// What the members of one correlation rule's cases have in common.
+#[derive(Debug)]
+pub(crate) struct SameIndex {
+    /// Each name that the rule asks for, with the cases that have a member of each value, and how
+    /// many such members.
+    by_name: Vec<(String, Map<NodeId, BTreeMap<u32, u32>>)>,
+}
+
+impl SameIndex {
+    /// An empty index for a rule.
+    pub fn new(rule: &CorrelationRule) -> Self {
+        let names = rule.same.iter();
+        Self {
+            by_name: names.map(|name| (name.clone(), Map::default())).collect(),
+        }
+    }
+
+    /// Whether something may belong somewhere by what it has in common.
+    pub fn asks(&self, shared: &Shared) -> bool {
+        let mut names = self.by_name.iter();
+        names.any(|(name, _)| shared.get(name).is_some())
+    }
+
+    /// Whether the rule sees the same in both.
+    pub fn is_same(&self, one: &Shared, other: &Shared) -> bool {
+        let mut names = self.by_name.iter();
+        names.all(|(name, _)| one.get(name) == other.get(name))
+    }
+
+    /// Puts a member of a case in.
+    pub fn insert(&mut self, slot: u32, shared: &Shared) {
+        for (name, cases) in &mut self.by_name {
+            if let Some(value) = shared.get(name) {
+                let cases = cases.entry(value.clone()).or_default();
+                *cases.entry(slot).or_default() += 1;
+            }
+        }
+    }
+
+    /// Takes a member of a case out.
+    pub fn remove(&mut self, slot: u32, shared: &Shared) {
+        for (name, values) in &mut self.by_name {
+            let Some(value) = shared.get(name) else {
+                continue;
+            };
+            let Some(cases) = values.get_mut(value) else {
+                continue;
+            };
+            if let Some(count) = cases.get_mut(&slot) {
+                *count -= 1;
+                if *count == 0 {
+                    cases.remove(&slot);
+                }
+            }
+            if cases.is_empty() {
+                values.remove(value);
+            }
+        }
+    }
+
+    /// The cases that have a member with the same, each once, by the first name that says so.
+    pub fn near(&self, shared: &Shared) -> Vec<Kin> {
+        let mut near = Vec::new();
+        for (rank, (name, values)) in (0..).zip(&self.by_name) {
+            let Some(value) = shared.get(name) else {
+                continue;
+            };
+            let slots = values.get(value).into_iter().flat_map(BTreeMap::keys);
+            near.extend(slots.map(|&slot| Kin {
+                slot,
+                how: How::Same(rank, value.clone()),
+            }));
+        }
+        near.sort_unstable();
+        near.dedup_by_key(|kin| kin.slot);
+        near
+    }
+
+    /// How many values of members it holds. The order of the values does not matter to a sum.
+    pub fn values(&self) -> usize {
+        let values = self.by_name.iter().flat_map(|(_, values)| values.values());
+        let counts = values.flat_map(|cases| cases.values());
+        counts.map(|count| *count as usize).sum()
+    }
+
+    /// How many values of what a member has in common it holds.
+    pub fn count(&self, shared: &Shared) -> usize {
+        let names = self.by_name.iter();
+        names.filter(|(name, _)| shared.get(name).is_some()).count()
+    }
+}

@@ -1,0 +1,153 @@
+//! What a reading has in common with others besides its place: the gateway that it came through,
+//! the credential that it was ordered by, the command that it follows.
+//!
+//! Arrives: the names that some correlation rule asks for. Leaves: the values of a reading, as
+//! evidence carries them. Promise: where no rule asks, a reading costs nothing by it, and what is
+//! evidence carries nothing. A value is a name (see `id.rs`); other texts say nothing. Of the
+//! gateway the city knows it as well. Next: `detection.rs`.
+
+use std::sync::Arc;
+
+use crate::bundle::Sensor;
+use crate::codec::{CodecError, Put, Take};
+use crate::id::NodeId;
+use crate::limits::SHARED_MAX;
+use crate::reading::Reading;
+
+/// The name that the city file registers with a sensor.
+pub const GATEWAY: &str = "gateway";
+
+/// Names and values, in the order of the names.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Shared(Option<Arc<[(Box<str>, NodeId)]>>);
+
+impl Shared {
+    /// What a reading says under these names, which are sorted. What it says of its gateway counts
+    /// before what is registered.
+    pub(crate) fn of(names: &[String], reading: &Reading<'_>, sensor: Option<&Sensor>) -> Self {
+        let registered = |name: &str| {
+            let sensor = sensor.filter(|_| name == GATEWAY);
+            sensor.and_then(|sensor| sensor.gateway.clone())
+        };
+        let value = |name: &String| {
+            let said = reading.attributes.get(name);
+            let value = match said {
+                Some(said) => said.parse().ok(),
+                None => registered(name),
+            };
+            Some((Box::from(name.as_str()), value?))
+        };
+        let all: Vec<_> = names.iter().filter_map(value).take(SHARED_MAX).collect();
+        Self((!all.is_empty()).then(|| all.into()))
+    }
+
+    /// Whether it has nothing in common with anything.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// The value under a name.
+    pub fn get(&self, name: &str) -> Option<&NodeId> {
+        let mut all = self.0.iter().flat_map(|all| all.iter());
+        all.find(|(own, _)| **own == *name).map(|(_, value)| value)
+    }
+
+    pub(crate) fn put(&self, out: &mut impl Put) {
+        let all = self.0.as_deref().unwrap_or_default();
+        out.put_u8(all.len() as u8);
+        for (name, value) in all {
+            out.put_text(name);
+            out.put_text(value.as_str());
+        }
+    }
+
+    pub(crate) fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        let count = usize::from(take.u8()?);
+        if count > SHARED_MAX {
+            return Err(CodecError("more in common than there may be"));
+        }
+        let all = take.each(count, |take| {
+            let name = Box::from(take.text()?);
+            Ok((name, take.parsed("a value in common")?))
+        })?;
+        if !all.is_sorted_by(|(one, _): &(Box<str>, NodeId), (next, _)| one < next) {
+            return Err(CodecError("what is in common is not in order"));
+        }
+        Ok(Self((!all.is_empty()).then(|| all.into())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reading::AttributesBuffer;
+    use crate::time::Timestamp;
+
+    fn shared(names: &[&str], said: &[(&str, &str)], gateway: Option<&str>) -> Shared {
+        let mut attributes = AttributesBuffer::default();
+        for (name, value) in said {
+            attributes.push(name, value).unwrap();
+        }
+        let reading = Reading {
+            id: "a",
+            sensor: "sg-1",
+            kind: "signal_plan",
+            observed_at: Timestamp::from_millis(0),
+            received_at: None,
+            value: 4.0,
+            unit: "",
+            position: None,
+            attributes: attributes.as_attributes(),
+        };
+        let sensor = Sensor {
+            id: "sg-1".parse().unwrap(),
+            kind: "signal_plan".parse().unwrap(),
+            unit: String::new(),
+            position: None,
+            zone: None,
+            gateway: gateway.map(|gateway| gateway.parse().unwrap()),
+            interval: None,
+            warning: None,
+            danger: None,
+            scale: crate::bundle::Scale::OfKind,
+        };
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        Shared::of(&names, &reading, Some(&sensor))
+    }
+
+    #[test]
+    fn what_a_reading_says_of_its_gateway_counts_before_what_is_registered() {
+        let registered = shared(&["gateway"], &[], Some("gw-1"));
+        assert_eq!(registered.get("gateway").unwrap().as_str(), "gw-1");
+        let said = shared(&["gateway"], &[("gateway", "gw-2")], Some("gw-1"));
+        assert_eq!(said.get("gateway").unwrap().as_str(), "gw-2");
+        assert!(shared(&["credential"], &[], Some("gw-1")).is_empty());
+    }
+
+    #[test]
+    fn p5_evidence_has_so_much_in_common_and_no_more() {
+        let names: Vec<_> = (0..SHARED_MAX + 3)
+            .map(|name| format!("name-{name:02}"))
+            .collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        let said: Vec<_> = names.iter().map(|name| (*name, "a")).collect();
+        let shared = shared(&names, &said, None);
+        let held = names
+            .iter()
+            .filter(|name| shared.get(name).is_some())
+            .count();
+        assert_eq!(held, SHARED_MAX);
+        assert!(shared.get(names[SHARED_MAX - 1]).is_some());
+    }
+
+    #[test]
+    fn a_text_that_is_no_name_says_nothing() {
+        let said = [("credential", "two words"), ("command", "c-17")];
+        let shared = shared(&["command", "credential"], &said, None);
+        assert_eq!(shared.get("credential"), None);
+        assert_eq!(shared.get("command").unwrap().as_str(), "c-17");
+        let mut bytes = Vec::new();
+        shared.put(&mut bytes);
+        assert_eq!(Shared::take(&mut Take(&bytes)), Ok(shared));
+    }
+}

@@ -1,0 +1,131 @@
+//! What belongs together by its cause, the gateway, the credential or the command behind it, and
+//! not by its place.
+
+use std::sync::Arc;
+
+use expect_test::{Expect, expect};
+use ioc_core::bundle::Bundle;
+use ioc_core::decision::Severity::Severe;
+use ioc_core::time::Millis;
+
+use crate::support::{BundleBuilder, metres};
+use crate::timeline::{check_reloading, check_with};
+
+/// Signal controllers 3 km apart. The fifth and the sixth are registered behind one gateway.
+fn signals(gateway: &str) -> Arc<Bundle> {
+    let mut builder = BundleBuilder::new();
+    for number in 1..=6 {
+        builder = builder.sensor_with(&format!("sg-{number}"), "plan", |sensor| {
+            sensor.position = Some(metres(number * 3_000, 0));
+            sensor.gateway = (number > 4).then(|| gateway.parse().unwrap());
+        });
+    }
+    builder
+        .report("plan-forced", "plan", Severe, Millis::minutes(1))
+        .matching("origin", "remote")
+        .correlation("tampering", "tampering", &["plan-forced"], |rule| {
+            rule.within_m = 0;
+            rule.same = ["command", "credential", "gateway"]
+                .map(str::to_owned)
+                .into();
+            rule.within = Millis::minutes(1);
+            rule.sources_min = 3;
+        })
+        .build()
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "reads better at every call")]
+fn check(timeline: &str, expected: Expect) {
+    check_with(&signals("gw-1"), timeline, &expected);
+}
+
+#[test]
+fn s6_controllers_that_one_credential_changes_are_one_whatever_lies_between_them() {
+    check(
+        "03:00:01 sg-1 4 origin=remote credential=ops-7
+         03:00:02 sg-3 4 origin=remote credential=ops-7
+         03:00:04 sg-2 4 origin=remote credential=ops-7
+         03:00:06 sg-4 4 origin=remote credential=ops-9",
+        expect![[r#"
+            03:00:04 opened tampering#1 severe 3 sensors: sg-1 4, sg-3 4 by ops-7, sg-2 4 by ops-7
+        "#]],
+    );
+}
+
+#[test]
+fn s6_an_adaptive_plan_at_rush_hour_is_none() {
+    check(
+        "08:00:01 sg-1 4 origin=adaptive credential=tms
+         08:00:02 sg-2 4 origin=adaptive credential=tms
+         08:00:03 sg-3 4 origin=adaptive credential=tms
+         08:00:04 sg-4 4 origin=adaptive credential=tms",
+        expect![[r#""#]],
+    );
+}
+
+#[test]
+fn causes_that_differ_and_texts_that_are_no_names_join_nothing() {
+    check(
+        "03:00:01 sg-1 4 origin=remote credential=a
+         03:00:02 sg-2 4 origin=remote credential=b
+         03:00:03 sg-3 4 origin=remote credential=c
+         03:00:04 sg-3 4 origin=remote command=/
+         03:00:05 sg-2 4 origin=remote command=/
+         03:00:06 sg-1 4 origin=remote command=/
+         03:00:07 sg-1 4 origin=remote
+         03:00:08 sg-2 4 origin=remote
+         03:00:09 sg-3 4 origin=remote",
+        expect![[r#""#]],
+    );
+}
+
+#[test]
+fn who_shares_two_causes_makes_one_of_both() {
+    check(
+        "03:00:01 sg-1 4 origin=remote credential=a
+         03:00:02 sg-2 4 origin=remote credential=a
+         03:00:03 sg-3 4 origin=remote credential=a
+         03:00:04 sg-4 4 origin=remote command=c-17
+         03:00:05 sg-5 4 origin=remote command=c-17
+         03:00:06 sg-6 4 origin=remote command=c-17
+         03:00:07 sg-1 4 origin=remote command=c-17 credential=a",
+        expect![[r#"
+            03:00:03 opened tampering#1 severe 3 sensors: sg-1 4, sg-2 4 by a, sg-3 4 by a
+            03:00:06 opened tampering#2 severe 3 sensors: sg-4 4, sg-5 4 by c-17, sg-6 4 by c-17
+            03:00:07 merged tampering#2 into tampering#1
+            03:00:07 updated tampering#1 severe 7 sensors: sg-1 4 by c-17
+        "#]],
+    );
+}
+
+#[test]
+fn the_gateway_is_the_one_that_is_registered_unless_the_reading_says_another() {
+    check(
+        "03:00:01 sg-5 4 origin=remote
+         03:00:02 sg-6 4 origin=remote
+         03:00:03 sg-1 4 origin=remote
+         03:00:04 sg-2 4 origin=remote gateway=gw-1
+         03:00:30 sg-5 4 origin=remote gateway=gw-8",
+        expect![[r#"
+            03:00:04 opened tampering#1 severe 3 sensors: sg-5 4, sg-6 4 by gw-1, sg-2 4 by gw-1
+        "#]],
+    );
+}
+
+#[test]
+fn another_city_registers_another_gateway_for_what_comes_from_then_on() {
+    check_reloading(
+        &[("first", &signals("gw-1")), ("other", &signals("gw-2"))],
+        "03:00:01 sg-5 4 origin=remote
+         03:00:02 sg-6 4 origin=remote
+         03:00:03 sg-1 4 origin=remote gateway=gw-1
+         03:00:04 reload other
+         03:00:05 sg-5 4 origin=remote
+         03:00:06 sg-1 4 origin=remote gateway=gw-1",
+        &expect![[r#"
+            03:00:03 opened tampering#1 severe 3 sensors: sg-5 4, sg-6 4 by gw-1, sg-1 4 by gw-1
+            03:00:04 rules_changed
+            03:00:06 updated tampering#1 severe 4 sensors: sg-1 4 by gw-1
+        "#]],
+    );
+}

@@ -1,0 +1,290 @@
+//! Whole sites that fall silent: one message, and not one of each sensor.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use expect_test::{Expect, expect};
+use ioc_core::bundle::{Bundle, Side};
+use ioc_core::decision::Severity::Moderate;
+use ioc_core::decision::{SiteBy, Verdict};
+use ioc_core::record::BundleHash;
+use ioc_core::time::Millis;
+
+use crate::support::{BundleBuilder, MIDNIGHT, Manner, metres};
+use crate::timeline::{check_reloading, check_with, history};
+
+/// Four gauges behind one gateway and one behind another, silent after three minutes.
+fn city() -> BundleBuilder {
+    let mut builder = BundleBuilder::new();
+    for (number, gateway) in [
+        (1, "gw-1"),
+        (2, "gw-1"),
+        (3, "gw-1"),
+        (4, "gw-1"),
+        (5, "gw-2"),
+    ] {
+        builder = builder.sensor_with(&format!("river-{number}"), "water_level", |sensor| {
+            sensor.position = Some(metres(number * 300, 0));
+            sensor.interval = Some(Millis::minutes(1));
+            sensor.gateway = Some(gateway.parse().unwrap());
+        });
+    }
+    builder
+        .threshold("river-high", "water_level", &[(Moderate, 3.0)], |_| ())
+        .silence("river-silent", "water_level", 3, Millis::minutes(3))
+        .correlation("floods", "flood", &["river-high"], |_| ())
+}
+
+fn with_sites() -> BundleBuilder {
+    city().site_silence("gateway-silent", SiteBy::Gateway, |rule| {
+        rule.percent = 75;
+        rule.hold = Millis::minutes(2);
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "reads better at every call")]
+fn check(timeline: &str, expected: Expect) {
+    check_with(&with_sites().build(), timeline, &expected);
+}
+
+#[test]
+fn thingsboard_13715_a_gateway_that_dies_is_one_message_and_so_is_its_return() {
+    check(
+        "10:00-10:05/1 river-1 1
+         10:00-10:05/1 river-2 1
+         10:00-10:05/1 river-3 1
+         10:00-10:05/1 river-4 1
+         10:00-10:30/1 river-5 1
+         10:20-10:30/1 river-1 1
+         10:20-10:30/1 river-2 1
+         10:20-10:30/1 river-3 1
+         10:20-10:30/1 river-4 1",
+        expect![[r#"
+            10:08 site_silent gateway gw-1: 3 of 4
+            10:20 site_returned gateway gw-1: 1 of 4
+        "#]],
+    );
+}
+
+#[test]
+fn one_sensor_alone_is_told_by_itself_when_its_site_has_had_its_time() {
+    check(
+        "10:00-10:05/1 river-1 1
+         10:00-10:30/1 river-2 1
+         10:00-10:30/1 river-3 1
+         10:00-10:30/1 river-4 1
+         10:20-10:30/1 river-1 1",
+        expect![[r#"
+            10:10 sensor_silent river-1 last heard 10:05
+            10:20 sensor_returned river-1 last heard 10:05
+        "#]],
+    );
+}
+
+#[test]
+fn who_is_silent_still_when_the_others_return_is_told_by_itself() {
+    check(
+        "10:00-10:05/1 river-1 1
+         10:00-10:05/1 river-2 1
+         10:00-10:05/1 river-3 1
+         10:00-10:05/1 river-4 1
+         10:20-10:30/1 river-1 1
+         10:20-10:30/1 river-2 1
+         10:20-10:30/1 river-3 1",
+        expect![[r#"
+            10:08 site_silent gateway gw-1: 3 of 4
+            10:20 site_returned gateway gw-1: 1 of 4
+            10:20:00.001 sensor_silent river-4 last heard 10:05
+        "#]],
+    );
+}
+
+#[test]
+fn an_incident_is_unknown_at_once_though_people_hear_of_the_site_alone() {
+    check(
+        "10:00-10:05/1 river-1 4
+         10:00-10:04/1 river-2 1
+         10:00-10:05/1 river-3 1
+         10:00-10:05/1 river-4 1
+         10:12 tick",
+        expect![[r#"
+            10:00 opened flood#1 moderate: river-1 4
+            10:01 updated flood#1 moderate: river-1 4
+            10:02 updated flood#1 moderate: river-1 4
+            10:03 updated flood#1 moderate: river-1 4
+            10:04 updated flood#1 moderate: river-1 4
+            10:05 updated flood#1 moderate: river-1 4
+            10:08 unknown flood#1 moderate
+            10:08 site_silent gateway gw-1: 3 of 4
+        "#]],
+    );
+}
+
+#[test]
+fn a_rule_of_sites_that_goes_tells_what_it_held_back() {
+    check_reloading(
+        &[
+            ("with", &with_sites().build()),
+            ("without", &city().build()),
+        ],
+        "10:00-10:05/1 river-1 1
+         10:00-10:05/1 river-2 1
+         10:00-10:05/1 river-3 1
+         10:00-10:30/1 river-4 1
+         10:15 reload without
+         10:20 river-1 1",
+        &expect![[r#"
+            10:08 site_silent gateway gw-1: 3 of 4
+            10:15 rules_changed
+            10:15 site_returned gateway gw-1: 3 of 4
+            10:15 sensor_silent river-1 last heard 10:05
+            10:15 sensor_silent river-2 last heard 10:05
+            10:15 sensor_silent river-3 last heard 10:05
+            10:20 sensor_returned river-1 last heard 10:05
+            10:23 sensor_silent river-1 last heard 10:20
+        "#]],
+    );
+}
+
+/// The same, where the gateway hangs on a feeder that says its voltage, and meters that say that
+/// their power is gone.
+fn powered() -> BundleBuilder {
+    let mut builder = city()
+        .threshold("feeder-dead", "feeder", &[(Moderate, 2.0)], |rule| {
+            rule.side = Side::Below;
+        })
+        .sensor("fd-1", "feeder", metres(0, 0))
+        .sensor("fd-2", "feeder", metres(9_000, 0))
+        .report("last-gasp", "gasp", Moderate, Millis::minutes(10))
+        .site_silence("gateway-silent", SiteBy::Gateway, |rule| {
+            rule.percent = 75;
+            rule.explained_by = ["feeder-dead", "last-gasp"]
+                .map(|rule| rule.parse().unwrap())
+                .into();
+        });
+    builder = builder.fed_by("gw-1", "fd-1").node("fd-1", |_| ());
+    builder
+}
+
+/// All behind the first gateway fall silent, between what else happens.
+fn dying(between: &str) -> String {
+    let gauges = (1..=4).map(|gauge| format!("10:00-10:05/1 river-{gauge} 1\n"));
+    let own = "10:00-10:30/1 river-5 1\n";
+    gauges.collect::<String>() + own + between
+}
+
+#[test]
+fn s4_silence_without_power_is_explained_by_the_feeder_and_telecoms_are_not() {
+    check_with(
+        &powered().build(),
+        &dying("10:00-10:05/1 fd-1 11\n10:06-10:30/1 fd-1 0\n10:06-10:30/1 fd-2 11"),
+        &expect![[r#"
+            10:08 site_silent gateway gw-1: 3 of 4, explained by feeder-dead
+        "#]],
+    );
+    check_with(
+        &powered().build(),
+        &dying("10:00-10:30/1 fd-1 11\n10:00-10:30/1 fd-2 0"),
+        &expect![[r#"
+            10:08 site_silent gateway gw-1: 3 of 4
+        "#]],
+    );
+}
+
+#[test]
+fn s4_last_gasps_explain_when_most_have_sent_one() {
+    let gasps = "10:05:30 river-1 0 kind=gasp\n10:05:31 river-3 0 kind=gasp
+                 10:05:32 river-4 0 kind=gasp\n";
+    check_with(
+        &powered().build(),
+        &dying(gasps),
+        &expect![[r#"
+            10:08:31 site_silent gateway gw-1: 3 of 4, explained by last-gasp
+        "#]],
+    );
+    check_with(
+        &powered().build(),
+        &dying("10:05:30 river-1 0 kind=gasp\n"),
+        &expect![[r#"
+            10:08 site_silent gateway gw-1: 3 of 4
+        "#]],
+    );
+}
+
+#[test]
+fn who_is_silent_by_two_rules_is_told_by_the_first_that_finds_it() {
+    let two = with_sites().silence("a-slower-rule", "water_level", 4, Millis::minutes(4));
+    check_with(
+        &two.build(),
+        "10:00-10:05/1 river-1 1
+         10:00-10:30/1 river-2 1
+         10:00-10:30/1 river-3 1
+         10:00-10:30/1 river-4 1
+         10:20-10:30/1 river-1 1",
+        &expect![[r#"
+            10:10 sensor_silent river-1 last heard 10:05
+            10:20 sensor_returned river-1 last heard 10:05
+        "#]],
+    );
+}
+
+#[test]
+fn another_city_without_the_gateway_gives_the_site_back() {
+    let mut moved = Bundle::clone(&with_sites().build());
+    for sensor in &mut moved.city.sensors {
+        sensor.gateway = None;
+    }
+    moved.hash = BundleHash([7; 32]);
+    check_reloading(
+        &[
+            ("with", &with_sites().build()),
+            ("without", &Arc::new(moved)),
+        ],
+        "10:00-10:05/1 river-1 1
+         10:00-10:05/1 river-2 1
+         10:00-10:05/1 river-3 1
+         10:00-10:30/1 river-4 1
+         10:15 reload without
+         10:20 river-1 1",
+        &expect![[r#"
+            10:08 site_silent gateway gw-1: 3 of 4
+            10:15 rules_changed
+            10:15 sensor_silent river-1 last heard 10:05
+            10:15 sensor_silent river-2 last heard 10:05
+            10:15 sensor_silent river-3 last heard 10:05
+            10:15 site_returned gateway gw-1: 0 of 0
+            10:20 sensor_returned river-1 last heard 10:05
+            10:23 sensor_silent river-1 last heard 10:20
+        "#]],
+    );
+}
+
+#[test]
+fn p5_a_great_site_that_speaks_again_tells_of_each_that_does_not_in_a_moment_of_its_own() {
+    let mut builder = BundleBuilder::new();
+    let mut timeline = String::new();
+    for number in 0..60 {
+        let id = format!("meter-{number:02}");
+        builder = builder.sensor_with(&id, "meter", |sensor| {
+            sensor.interval = Some(Millis::minutes(1));
+            sensor.gateway = Some("gw-1".parse().unwrap());
+        });
+        writeln!(timeline, "10:00-10:02/1 {id} 1").unwrap();
+        if number >= 20 {
+            writeln!(timeline, "10:20-10:22/1 {id} 1").unwrap();
+        }
+    }
+    let bundle = builder
+        .silence("meter-silent", "meter", 3, Millis::minutes(3))
+        .site_silence("gateway-silent", SiteBy::Gateway, |rule| rule.percent = 90)
+        .build();
+    let history = history(&[("first", &bundle)], &timeline);
+    let outcome = history.run(&Manner::plain());
+    let told = outcome.decisions.iter();
+    let told = told.filter(|decision| matches!(decision.verdict, Verdict::SensorSilent(_)));
+    let times: Vec<_> = told.map(|decision| decision.at).collect();
+    let ten_twenty = MIDNIGHT + Millis::minutes(10 * 60 + 20);
+    assert_eq!(times.len(), 20);
+    assert!(times.iter().all(|at| *at > ten_twenty), "{times:?}");
+    assert!(times.is_sorted_by(|one, next| one < next), "{times:?}");
+}
