@@ -102,6 +102,8 @@ pub enum Test {
     Silence(Silence),
     /// Is the sensor broken?
     Fault(Fault),
+    /// What do the latest values of several sensors come to?
+    Across(Across),
     /// Is a whole site silent? Of several sensors.
     SiteSilence(SiteSilence),
     /// Does one detection follow another, or is it missing? Of several sensors.
@@ -241,6 +243,64 @@ pub enum Aggregate {
     Least,
     /// The greatest; of none nothing is known.
     Greatest,
+}
+
+/// What the latest values of several sensors come to, by the times at which they were observed, with
+/// hysteresis and persistence.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Across {
+    /// Which sensors belong together.
+    pub by: GroupBy,
+    /// What is made of their values.
+    pub of: Statistic,
+    /// How old a value may be when a step ends: at most
+    /// [`WINDOW_STEPS_MAX`](crate::limits::WINDOW_STEPS_MAX) steps.
+    pub fresh: Millis,
+    /// How much later the next step ends; at least a second as a rule, and never zero.
+    pub step: Millis,
+    /// How long after its end a step waits for readings that come late.
+    pub lateness: Millis,
+    /// Of fewer sensors nothing is known; at least 1.
+    pub sensors_min: u32,
+    /// What is asked of it. Where readings are counted, steps are; a sensor's own levels are not of
+    /// it.
+    pub threshold: Threshold,
+}
+
+/// Which sensors belong together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupBy {
+    /// Those of one zone; who is registered in none is where the reading says.
+    Zone,
+    /// Those of the zones that are parts of one zone; of one that is part of none, its own.
+    ParentZone,
+    /// All.
+    City,
+    /// What comes through one gateway.
+    Gateway,
+    /// Those on one river.
+    River,
+    /// Those on one line.
+    Line,
+    /// Those at one stop of a line: a station.
+    Stop,
+    /// What one feeder feeds directly.
+    Feeder,
+}
+
+/// What is made of the values of several sensors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statistic {
+    /// How many they are.
+    Count,
+    /// Their sum, to a millionth of the unit.
+    Sum,
+    /// Their mean.
+    Mean,
+    /// The value of the nearest rank: 0 is the least, 100 the greatest.
+    Percentile(u8),
+    /// The value that so many of them reach.
+    Vote(u32),
 }
 
 /// A list of states; at least one.
@@ -683,6 +743,7 @@ impl DetectionRule {
             | Test::Window(_)
             | Test::Silence(_)
             | Test::Fault(_)
+            | Test::Across(_)
             | Test::Report(_) => false,
         }
     }
@@ -696,7 +757,8 @@ impl Test {
             | Self::Rate(Rate { threshold, .. })
             | Self::Usual(Usual { threshold, .. })
             | Self::Becomes(Becomes { threshold, .. })
-            | Self::Window(Window { threshold, .. }) => Some(threshold),
+            | Self::Window(Window { threshold, .. })
+            | Self::Across(Across { threshold, .. }) => Some(threshold),
             Self::Silence(_)
             | Self::Fault(_)
             | Self::SiteSilence(_)

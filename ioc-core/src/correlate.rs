@@ -274,8 +274,11 @@ impl Correlator {
             Detection::Returned(_) | Detection::SilenceForgotten(_) => {
                 self.change(finding, |case, source| case.cluster.silence(source, false));
             }
-            Detection::SiteSilent(_) | Detection::SiteReturned(_) | Detection::Observed(_) => {
-                unreachable!("they are about sites and commands, which no rule takes")
+            Detection::SiteSilent(_)
+            | Detection::SiteReturned(_)
+            | Detection::Contributed(_)
+            | Detection::Observed(_) => {
+                unreachable!("they are about sites, groups and commands, which no rule takes")
             }
         }
     }

@@ -34,10 +34,12 @@ use self::reload::Reloading;
 use self::rule_state::Said;
 use self::sensor::{Sensor, Track};
 use self::slots::Slots;
-use self::threshold::Outcome;
+pub(crate) use self::threshold::{Outcome, State as Levels, excess, least, severity_of};
 use self::timers::{Timer, Timers};
+pub(crate) use self::window::fixed;
 use crate::bundle::{DetectionRule, Test};
 use crate::counters::{RuleCounters, SensorCounters};
+use crate::decision::Severity;
 use crate::detection::{Detection, Finding, Observed, Sighting};
 use crate::folded::Folded;
 use crate::hash::{Map, hash_text};
@@ -261,6 +263,7 @@ impl SensorStage {
                 }
                 self.examine(number, track, reading, moment, found);
                 self.judge(number, track, reading, moment, found);
+                self.contribute(number, track, reading, moment, found);
             }
             Err(NotJudged::NoRule) => self.counters.readings_of_no_rule += 1,
             Err(NotJudged::TooManyKinds) => self.counters.readings_of_kinds_over_limit += 1,
@@ -417,6 +420,52 @@ impl SensorStage {
         }
     }
 
+    /// Hands a reading over to the rules about several sensors of its kind. What is too late for any
+    /// of their steps goes no further.
+    fn contribute(
+        &mut self,
+        number: usize,
+        track: usize,
+        reading: &Reading<'_>,
+        moment: Moment,
+        found: &mut Vec<Finding>,
+    ) {
+        let rules = Arc::clone(&self.rules);
+        let sensor = &self.sensors[number];
+        for &rule_number in &rules.kind(sensor.tracks[track].kind).across {
+            let rule = rules.detection(rule_number);
+            let Test::Across(across) = &rule.test else {
+                unreachable!("they are asked across sensors");
+            };
+            let counters = &mut self.rule_counters[rule_number as usize];
+            let observed_at = reading.observed_at.min(moment.at);
+            if !concerns(rule, reading) {
+                counters.unmatched += 1;
+                continue;
+            }
+            if observed_at + across.step + across.lateness <= moment.at {
+                counters.late += 1;
+                continue;
+            }
+            counters.gathered += 1;
+            let registered = sensor.registered.map(|number| rules.sensor(number));
+            let detection = Detection::Contributed(Sighting {
+                reading: reading.id.parse().expect("a reading's id is valid"),
+                seq: moment.seq,
+                at: moment.at,
+                value: reading.value,
+                severity: Severity::Unknown,
+                excess: 0.0,
+                position: reading.position.or(registered.and_then(|own| own.position)),
+                shared: Shared::of(rules.asked_in_common(rule_number), reading, registered),
+            });
+            found.push(Finding {
+                observed_at,
+                ..finding(&rules, sensor, rule, moment, detection)
+            });
+        }
+    }
+
     /// Tells that a silent sensor speaks again.
     fn return_if_silent(
         &mut self,
@@ -523,6 +572,7 @@ fn concerns(rule: &DetectionRule, reading: &Reading<'_>) -> bool {
         | Test::Window(_)
         | Test::Fault(_)
         | Test::SiteSilence(_)
+        | Test::Across(_)
         | Test::Sequence(_)
         | Test::Silence(_) => true,
     };

@@ -92,6 +92,8 @@ pub enum Detection {
     SiteSilent(SiteState),
     /// It speaks again.
     SiteReturned(SiteState),
+    /// What a sensor said, for a rule about several of them.
+    Contributed(Sighting),
     /// A sensor that shows outcomes of commands has said something new.
     Observed(Observed),
 }
@@ -176,6 +178,7 @@ impl Detection {
             | Self::Returned(_)
             | Self::SiteSilent(_)
             | Self::SiteReturned(_)
+            | Self::Contributed(_)
             | Self::Faulty(_)
             | Self::Observed(_) => unreachable!("no reload finds it"),
         }

@@ -223,9 +223,9 @@ impl Engine {
     /// Fires the group stage's next timer.
     fn fire_group(&mut self, to: Timestamp, out: &mut Vec<Decision>) {
         let rules = Arc::clone(&self.rules);
-        if let Some(finding) = self.group.fire(to, &rules) {
-            let due = finding.due.expect("it was found by a timer");
-            self.correlate(due, Some(due), std::slice::from_ref(&finding), out);
+        let (due, found) = self.group.fire(to, &rules);
+        if !found.is_empty() {
+            self.correlate(due, Some(due), &found, out);
         }
     }
 
@@ -572,7 +572,10 @@ fn concerning(finding: &Finding) -> &[RuleId] {
         | Detection::Returned(hearing)
         | Detection::SilenceForgotten(hearing) => &hearing.raised,
         Detection::Faulty(malady) | Detection::Sound(malady) => &malady.concerned,
-        Detection::SiteSilent(_) | Detection::SiteReturned(_) | Detection::Observed(_) => &[],
+        Detection::SiteSilent(_)
+        | Detection::SiteReturned(_)
+        | Detection::Contributed(_)
+        | Detection::Observed(_) => &[],
         Detection::Stirred
         | Detection::Raised { .. }
         | Detection::Updated { .. }
@@ -605,6 +608,7 @@ fn tell_of_sensor(finding: &Finding, turn: &mut Turn<'_>) {
         | Detection::Updated { .. }
         | Detection::Worsened(_)
         | Detection::Cleared
+        | Detection::Contributed(_)
         | Detection::Observed(_)
         | Detection::SilenceForgotten(_) => return,
     };

@@ -10,9 +10,11 @@
 mod watch;
 mod sequence;
 mod sites;
+mod across;
 
 use std::collections::BTreeMap;
 
+use self::across::{Crowds, Taken};
 use self::sequence::Sequencer;
 use self::sites::{Change, Sites, Telling};
 use self::watch::Moment;
@@ -30,7 +32,10 @@ use crate::timer::{Timer, Timers};
 pub(crate) struct Group {
     sequences: BTreeMap<RuleId, Sequencer>,
     sites: BTreeMap<RuleId, Sites>,
+    crowds: BTreeMap<RuleId, Crowds>,
     timers: Timers<SensorId>,
+    /// Of the groups of rules across sensors, by their names.
+    group_timers: Timers<String>,
 }
 
 impl Group {
@@ -38,23 +43,32 @@ impl Group {
         Self {
             sequences: BTreeMap::new(),
             sites: BTreeMap::new(),
+            crowds: BTreeMap::new(),
             timers: Timers::new(),
+            group_timers: Timers::new(),
         }
     }
 
     /// Whether there is any rule, so that findings need be looked at.
     pub fn is_at_work(&self) -> bool {
-        !self.sequences.is_empty() || !self.sites.is_empty()
+        !self.sequences.is_empty() || !self.sites.is_empty() || !self.crowds.is_empty()
     }
 
     /// The first timer that is due by `to`: when, and of which rule.
     pub fn first_due(&self, to: Timestamp) -> Option<(Timestamp, &RuleId)> {
-        let timer = self.timers.first_due(to)?;
-        Some((timer.due, &timer.rule))
+        let of_sensors = self.timers.first_due(to);
+        let of_groups = self.group_timers.first_due(to);
+        let of_sensors = of_sensors.map(|timer| (timer.due, &timer.rule));
+        let of_groups = of_groups.map(|timer| (timer.due, &timer.rule));
+        of_sensors.into_iter().chain(of_groups).min()
     }
 
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.timers.next_due()
+        let of_sensors = self.timers.next_due();
+        of_sensors
+            .into_iter()
+            .chain(self.group_timers.next_due())
+            .min()
     }
 
     /// Takes findings of one moment. Returns them, with what follows from them, and for how many
@@ -68,6 +82,10 @@ impl Group {
         let mut over_limit = 0;
         let mut all = Vec::with_capacity(findings.len());
         for finding in findings {
+            if let Detection::Contributed(_) = finding.detection {
+                over_limit += self.contribute(Moment { finding, at, rules });
+                continue;
+            }
             let mut amended = finding.clone();
             self.amend(&mut amended, rules);
             let mut of_sites = Vec::new();
@@ -94,17 +112,51 @@ impl Group {
         (all, over_limit)
     }
 
-    /// Fires its first timer.
+    /// Fires its first timer, and says when it was due.
     ///
     /// Precondition: one is due by `to`.
-    pub fn fire(&mut self, to: Timestamp, rules: &Rules) -> Option<Finding> {
-        let timer = self.timers.pop_due(to).expect("one is due");
-        if self.sites.contains_key(&timer.rule) {
-            return self.fire_site(&timer, rules);
+    pub fn fire(&mut self, to: Timestamp, rules: &Rules) -> (Timestamp, Vec<Finding>) {
+        let (_, rule) = self.first_due(to).expect("one is due");
+        if self.crowds.contains_key(rule) {
+            let timer = self.group_timers.pop_due(to).expect("it is of a group");
+            let crowds = self.crowds.get_mut(&timer.rule);
+            let crowds = crowds.expect("timers are of rules that hold");
+            let found = crowds.fire(&timer.subject, timer.due);
+            let next = crowds.due(&timer.subject);
+            self.group_timers
+                .replace(None, next, &timer.rule, &timer.subject);
+            return (timer.due, found);
         }
-        let sequencer = self.sequences.get_mut(&timer.rule);
-        let sequencer = sequencer.expect("timers are of rules that hold");
-        sequencer.fire(&timer.subject, timer.due, rules)
+        let timer = self.timers.pop_due(to).expect("it is of a sensor");
+        let found = if self.sites.contains_key(&timer.rule) {
+            self.fire_site(&timer, rules)
+        } else {
+            let sequencer = self.sequences.get_mut(&timer.rule);
+            let sequencer = sequencer.expect("timers are of rules that hold");
+            sequencer.fire(&timer.subject, timer.due, rules)
+        };
+        (timer.due, found.into_iter().collect())
+    }
+
+    /// Takes in what a sensor contributes to its group. Returns 1 if there was no room for it.
+    fn contribute(&mut self, moment: Moment<'_>) -> u64 {
+        let rule = &moment.finding.rule;
+        let Some(crowds) = self.crowds.get_mut(rule) else {
+            return 0;
+        };
+        let Some(group) = crowds.group_of(moment.finding, moment.rules) else {
+            return 0;
+        };
+        let before = crowds.due(&group);
+        let taken = crowds.take(&group, moment);
+        let after = crowds.due(&group);
+        if before != after {
+            self.group_timers.replace(before, after, rule, &group);
+        }
+        match taken {
+            Taken::OverLimit => 1,
+            Taken::Apart | Taken::In | Taken::Late => 0,
+        }
     }
 
     /// Other rules: those that mean the same go on, what others had raised clears.
@@ -133,7 +185,16 @@ impl Group {
             self.sites.insert(rule.name.clone(), sites);
         }
         old.values()
-            .for_each(|sites| sites.end(old_rules, at, found));
+            .for_each(|sites| sites.end((old_rules, new), at, found));
+        let mut old = std::mem::take(&mut self.crowds);
+        for rule in crowd_rules(new) {
+            let is_kept = old.get(&rule.name).is_some_and(|old| old.means(rule));
+            let kept = is_kept.then(|| old.remove(&rule.name)).flatten();
+            let mut crowds = kept.unwrap_or_else(|| Crowds::new(rule));
+            crowds.regroup(new, at, found);
+            self.crowds.insert(rule.name.clone(), crowds);
+        }
+        old.values().for_each(|crowds| crowds.end(at, found));
         self.time();
     }
 
@@ -175,6 +236,7 @@ impl Group {
     /// The timers follow from what each rule waits for.
     fn time(&mut self) {
         self.timers = self.waiting().collect();
+        self.group_timers = self.groups_waiting().collect();
     }
 
     fn waiting(&self) -> impl Iterator<Item = Timer<SensorId>> {
@@ -195,16 +257,30 @@ impl Group {
             })
     }
 
+    fn groups_waiting(&self) -> impl Iterator<Item = Timer<String>> {
+        self.crowds.iter().flat_map(|(name, crowds)| {
+            let waiting = crowds.waiting();
+            waiting.map(move |(group, due)| Timer {
+                due,
+                rule: name.clone(),
+                subject: group.clone(),
+            })
+        })
+    }
+
     /// Lets what is found about a sensor concern the group rules that are raised about it.
     fn amend(&self, finding: &mut Finding, rules: &Rules) {
         let sensor = &finding.sensor;
         let raised = self.sequences.iter();
         let raised = raised.filter(|(_, sequencer)| sequencer.is_raised(sensor));
+        let across = self.crowds.iter();
+        let across = across.filter(|(_, crowds)| crowds.is_raised(sensor));
         match &mut finding.detection {
             Detection::Silent(hearing)
             | Detection::Returned(hearing)
             | Detection::SilenceForgotten(hearing) => {
                 hearing.raised.extend(raised.map(|(name, _)| name.clone()));
+                hearing.raised.extend(across.map(|(name, _)| name.clone()));
             }
             Detection::Faulty(malady) | Detection::Sound(malady) => {
                 let kind = &malady.hearing.kind;
@@ -219,6 +295,10 @@ impl Group {
                     malady.concerned.push(name.clone());
                     malady.hearing.raised.push(name.clone());
                 }
+                let across = across.filter(|(_, crowds)| crowds.kind() == kind);
+                let across: Vec<_> = across.map(|(name, _)| name.clone()).collect();
+                malady.concerned.extend(across.iter().cloned());
+                malady.hearing.raised.extend(across);
             }
             Detection::Stirred
             | Detection::Raised { .. }
@@ -228,6 +308,7 @@ impl Group {
             | Detection::Reported { .. }
             | Detection::SiteSilent(_)
             | Detection::SiteReturned(_)
+            | Detection::Contributed(_)
             | Detection::Observed(_) => {}
         }
     }
@@ -239,7 +320,14 @@ impl Group {
             let runs = self.timers.runs(timer.due, &timer.rule, &timer.subject);
             audit.expect(runs, Invariant::TimersAgree, &timer.rule);
         }
-        let agree = waiting == self.timers.len();
+        let mut groups = 0;
+        for timer in self.groups_waiting() {
+            groups += 1;
+            let (rule, group) = (&timer.rule, &timer.subject);
+            let runs = self.group_timers.runs(timer.due, rule, group);
+            audit.expect(runs, Invariant::TimersAgree, rule);
+        }
+        let agree = waiting == self.timers.len() && groups == self.group_timers.len();
         audit.expect(agree, Invariant::TimersAgree, "the group stage");
     }
 
@@ -249,6 +337,7 @@ impl Group {
             sequencer.put(out);
         }
         self.sites.values().for_each(|sites| sites.put(out));
+        self.crowds.values().for_each(|crowds| crowds.put(out));
     }
 
     /// The state as it was put under the same rules; before format 3 there were sequences alone.
@@ -264,6 +353,13 @@ impl Group {
                 _ => Sites::take_bytes(rule, take, rules)?,
             };
             group.sites.insert(rule.name.clone(), sites);
+        }
+        for rule in crowd_rules(rules) {
+            let crowds = match format {
+                1 | 2 => Crowds::new(rule),
+                _ => Crowds::take_bytes(rule, take)?,
+            };
+            group.crowds.insert(rule.name.clone(), crowds);
         }
         group.time();
         Ok(group)
@@ -283,6 +379,11 @@ fn change_timers(timers: &mut Timers<SensorId>, rule: &RuleId, sites: &mut Sites
 fn sequences(rules: &Rules) -> impl Iterator<Item = &DetectionRule> {
     let rules = rules.detections().iter();
     rules.filter(|rule| matches!(rule.test, Test::Sequence(_)))
+}
+
+fn crowd_rules(rules: &Rules) -> impl Iterator<Item = &DetectionRule> {
+    let rules = rules.detections().iter();
+    rules.filter(|rule| matches!(rule.test, Test::Across(_)))
 }
 
 fn site_rules(rules: &Rules) -> impl Iterator<Item = &DetectionRule> {

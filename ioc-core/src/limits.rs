@@ -92,6 +92,13 @@ pub const STUCK_READINGS_MIN: u32 = 4;
 /// and counted.
 pub const SEQUENCE_SENSORS_MAX: usize = 4_096;
 
+/// How many sensors of one group a rule across sensors takes in: about 400 bytes each, and as much
+/// again for each step that waits for what comes late. Further ones are not of it, and counted.
+pub const ACROSS_SENSORS_MAX: usize = 4_096;
+
+/// Of how many sensors of a group, the worst, such a rule tells at most.
+pub const ACROSS_TOLD_MAX: usize = 16;
+
 /// How much one piece of evidence has in common with others, in names, if rules ask for more: the
 /// first of them by name.
 pub const SHARED_MAX: usize = 8;

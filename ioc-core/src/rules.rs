@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::bundle::{
-    Actuator, Bundle, City, CorrelationRule, DetectionRule, HandlingRules, Sensor, Silence, Test,
+    Actuator, Bundle, City, CorrelationRule, DetectionRule, GroupBy, HandlingRules, Sensor,
+    Silence, Test,
 };
 use crate::decision::SiteBy;
 use crate::hash::Map;
@@ -59,12 +60,14 @@ pub(crate) struct KindRules {
     pub silences: Vec<u32>,
     /// Faults of sensors, in the order of their names.
     pub faults: Vec<u32>,
+    /// About several sensors that send such readings, in the order of their names.
+    pub across: Vec<u32>,
 }
 
 impl KindRules {
     /// Whether no rule looks at a reading.
     pub fn judges_nothing(&self) -> bool {
-        self.judging.is_empty() && self.faults.is_empty()
+        self.judging.is_empty() && self.faults.is_empty() && self.across.is_empty()
     }
 }
 
@@ -131,11 +134,19 @@ impl Rules {
     /// The site of a sensor that some silence rule watches.
     pub(crate) fn site_of(&self, sensor: &SensorId, by: SiteBy) -> Option<&str> {
         let number = self.sensor_number(sensor.as_str())?;
-        self.silences(number).next()?;
+        if !self.may_be_silent(sensor) {
+            return None;
+        }
         match by {
             SiteBy::Zone => self.sensor_zone(number).map(ZoneId::as_str),
             SiteBy::Gateway => self.sensor(number).gateway.as_ref().map(NodeId::as_str),
         }
+    }
+
+    /// Whether some silence rule watches a sensor.
+    pub(crate) fn may_be_silent(&self, sensor: &SensorId) -> bool {
+        let number = self.sensor_number(sensor.as_str());
+        number.is_some_and(|number| self.silences(number).next().is_some())
     }
 
     /// How many such sensors a site has.
@@ -260,6 +271,44 @@ impl Rules {
         self.takers.get(detection).map_or(&[], Vec::as_slice)
     }
 
+    /// The group that a sensor is of. Who is registered in no zone is in that of its place.
+    pub(crate) fn group_of(
+        &self,
+        sensor: &SensorId,
+        place: Option<Position>,
+        by: GroupBy,
+    ) -> Option<String> {
+        let number = self.sensor_number(sensor.as_str());
+        let zone = || match number {
+            Some(number) => self.sensor_zone(number).cloned(),
+            None => self.bundle.city.zone_at(place?).map(|zone| zone.id.clone()),
+        };
+        let node = || {
+            let node = self.networks.number(sensor.as_str())?;
+            self.bundle.city.nodes.get(node as usize)
+        };
+        match by {
+            GroupBy::Zone => zone().map(|zone| zone.to_string()),
+            GroupBy::ParentZone => {
+                let zone = zone()?;
+                let mut zones = self.bundle.city.zones.iter();
+                let parent = zones
+                    .find(|own| own.id == zone)
+                    .and_then(|own| own.parent.clone());
+                Some(parent.unwrap_or(zone).to_string())
+            }
+            GroupBy::City => Some("city".to_owned()),
+            GroupBy::Gateway => self.sensor(number?).gateway.as_ref().map(NodeId::to_string),
+            GroupBy::River => node()?.river.clone(),
+            GroupBy::Line => node()?.stop.as_ref().map(|stop| stop.line.clone()),
+            GroupBy::Stop => {
+                let stop = node()?.stop.as_ref()?;
+                Some(format!("{} {}", stop.line, stop.order))
+            }
+            GroupBy::Feeder => node()?.fed_by.as_ref().map(NodeId::to_string),
+        }
+    }
+
     /// What is asked to be in common of what a detection rule finds, sorted.
     pub(crate) fn asked_in_common(&self, detection: u32) -> &[String] {
         let asked = self.in_common.get(detection as usize);
@@ -351,6 +400,7 @@ fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {
                 judging: Vec::new(),
                 silences: Vec::new(),
                 faults: Vec::new(),
+                across: Vec::new(),
             });
             kinds.len() - 1
         });
@@ -363,6 +413,7 @@ fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {
             | Test::Report(_) => kinds[place].judging.push(number),
             Test::Silence(_) => kinds[place].silences.push(number),
             Test::Fault(_) => kinds[place].faults.push(number),
+            Test::Across(_) => kinds[place].across.push(number),
             Test::Sequence(_) | Test::SiteSilence(_) => unreachable!("passed over"),
         }
     }

@@ -15,6 +15,7 @@ pub mod becomes;
 pub mod fault;
 pub mod sequence;
 pub mod site;
+pub mod across;
 pub mod correlation;
 pub mod handling;
 

@@ -127,3 +127,74 @@ fn p8_a_user_hears_the_commands_of_its_own_devices_only() {
         (server.metric("ioc_mqtt_subscriptions_total") == Some(1.0)).then_some(())
     });
 }
+
+#[test]
+fn p8_a_user_publishes_its_own_sensors_only_in_whatever_message() {
+    let site = Site::new(&river_city());
+    let users = site.dir.path().join("users");
+    std::fs::write(
+        &users,
+        "north:s3cret\n  sensors: wl-1\n  devices: gate-7\nall:s3cret\n",
+    )
+    .unwrap();
+    std::fs::set_permissions(&users, PermissionsExt::from_mode(0o600)).unwrap();
+    let mut command = site.command();
+    command.env("IOC_MQTT_USERS_FILE", &users);
+    let server = Server::start(command);
+    let publish = |user: &str, topic: &str, payload: &str, content_type: Option<&str>| {
+        let mut publisher = client("mosquitto_pub", server.mqtt, "5");
+        publisher.args([
+            "-u", user, "-P", "s3cret", "-q", "1", "-t", topic, "-m", payload,
+        ]);
+        if let Some(content_type) = content_type {
+            publisher.args(["-D", "publish", "content-type", content_type]);
+        }
+        // What is not allowed is acknowledged with a reason, which this client tells as it likes.
+        publisher.output().unwrap();
+    };
+    let at = "2026-03-14T06:45:00Z";
+    let senml = |sensor: &str| format!(r#"[{{"n":"{sensor}","u":"m","v":1,"t":1773470710}}]"#);
+    let pack = Some("application/senml+json");
+    publish(
+        "north",
+        "ioc/v1/readings/wl-1",
+        &level("a", "wl-1", at, 1.0),
+        None,
+    );
+    publish(
+        "north",
+        "ioc/v1/readings/wl-2",
+        &level("b", "wl-2", at, 1.0),
+        None,
+    );
+    publish("north", "packs/north", &senml("wl-2"), pack);
+    let feedback = r#"{"key":"k-1","state":"done"}"#;
+    publish("north", "ioc/v1/feedback/gate-8", feedback, None);
+    publish(
+        "all",
+        "ioc/v1/readings/wl-2",
+        &level("c", "wl-2", at, 1.0),
+        None,
+    );
+    let letters = wait_for("the dead letters", || {
+        let letters = server.get_json("/api/v1/dead-letters");
+        (letters["total"] == 3).then_some(letters)
+    });
+    let reasons: Vec<_> = letters["dead_letters"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|letter| letter["reason"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        reasons,
+        [
+            "feedback_not_allowed",
+            "sensor_not_of_user",
+            "sensor_not_of_user"
+        ],
+        "{letters}"
+    );
+    let decoded = "ioc_readings_decoded_total{adapter=\"mqtt\"}";
+    assert_eq!(server.metric(decoded), Some(2.0));
+}

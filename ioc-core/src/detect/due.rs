@@ -54,7 +54,11 @@ impl SensorStage {
                 let of = (timer.rule, timer.sensor);
                 self.timers.replace(None, due, of);
             }
-            Test::Report(_) | Test::Fault(_) | Test::SiteSilence(_) | Test::Sequence(_) => {
+            Test::Report(_)
+            | Test::Fault(_)
+            | Test::SiteSilence(_)
+            | Test::Across(_)
+            | Test::Sequence(_) => {
                 unreachable!("none has timers here")
             }
         }

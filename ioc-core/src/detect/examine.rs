@@ -108,6 +108,7 @@ pub(super) fn fault_of(rule: &DetectionRule) -> &Fault {
         | Test::Window(_)
         | Test::Silence(_)
         | Test::SiteSilence(_)
+        | Test::Across(_)
         | Test::Sequence(_)
         | Test::Report(_) => unreachable!("only fault rules are among the faults of a kind"),
     }

@@ -52,6 +52,7 @@ pub(super) fn signal(test: &Test, reading: &Reading<'_>) -> Option<f64> {
         | Test::Silence(_)
         | Test::Fault(_)
         | Test::SiteSilence(_)
+        | Test::Across(_)
         | Test::Sequence(_)
         | Test::Report(_) => Some(reading.value),
     }
@@ -76,7 +77,11 @@ impl RuleState {
             Test::Becomes(rule) => Self::Becomes(Box::new(becomes::State::new(rule))),
             Test::Window(rule) => Self::Window(Box::new(window::State::new(rule, name))),
             Test::Report(_) => Self::Report,
-            Test::Silence(_) | Test::Fault(_) | Test::SiteSilence(_) | Test::Sequence(_) => {
+            Test::Silence(_)
+            | Test::Fault(_)
+            | Test::SiteSilence(_)
+            | Test::Across(_)
+            | Test::Sequence(_) => {
                 unreachable!("they judge no level of a reading")
             }
         };
@@ -239,7 +244,11 @@ impl RuleState {
             Test::Becomes(rule) => Self::Becomes(Box::new(becomes::State::take(take, rule)?)),
             Test::Window(rule) => Self::Window(Box::new(window::State::take(take, rule, name)?)),
             Test::Report(_) => Self::Report,
-            Test::Silence(_) | Test::Fault(_) | Test::SiteSilence(_) | Test::Sequence(_) => {
+            Test::Silence(_)
+            | Test::Fault(_)
+            | Test::SiteSilence(_)
+            | Test::Across(_)
+            | Test::Sequence(_) => {
                 unreachable!("they judge no level of a reading")
             }
         })

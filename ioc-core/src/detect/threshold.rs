@@ -17,7 +17,7 @@ use crate::time::Timestamp;
 
 /// What one threshold rule knows of one sensor. While all is normal, two numbers.
 #[derive(Debug)]
-pub(super) struct State {
+pub(crate) struct State {
     /// The level that is reached first, in the sensor's own terms.
     least: f64,
     /// The latest `observed_at` that was judged.
@@ -50,7 +50,7 @@ struct Run {
 
 /// What a reading, or a timer, came to.
 #[derive(Debug, PartialEq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     /// Taken in, to be judged later.
     Gathered,
     /// There are not enough readings to tell.
@@ -120,7 +120,7 @@ fn named_levels(rule: &Threshold, sensor: Option<&Sensor>) -> impl Iterator<Item
 }
 
 /// The level that is reached first.
-pub(super) fn least(rule: &Threshold, sensor: Option<&Sensor>) -> f64 {
+pub(crate) fn least(rule: &Threshold, sensor: Option<&Sensor>) -> f64 {
     let least = match rule.margin_percent {
         // Asked with each reading.
         0 => reached_first(rule.side, named_levels(rule, sensor)),
@@ -138,7 +138,7 @@ fn reached_first(side: Side, levels: impl Iterator<Item = Level>) -> Option<f64>
 }
 
 /// How far `value` is beyond `level`: positive if it is.
-fn excess(side: Side, value: f64, level: f64) -> f64 {
+pub(crate) fn excess(side: Side, value: f64, level: f64) -> f64 {
     match side {
         Side::Above => value - level,
         Side::Below => level - value,
@@ -191,6 +191,11 @@ impl State {
     /// Whether the detection is raised.
     pub fn is_raised(&self) -> bool {
         matches!(&self.abnormal, Some(abnormal) if abnormal.raised.is_some())
+    }
+
+    /// How grave it is, if it is raised.
+    pub fn raised(&self) -> Option<Severity> {
+        self.abnormal.as_ref().and_then(|abnormal| abnormal.raised)
     }
 
     /// Whether it is raised, or some readings are beyond a level and not yet enough.
@@ -364,7 +369,7 @@ impl State {
 }
 
 /// The gravest level that one value alone is beyond.
-fn severity_of(rule: &Threshold, sensor: Option<&Sensor>, value: f64) -> Severity {
+pub(crate) fn severity_of(rule: &Threshold, sensor: Option<&Sensor>, value: f64) -> Severity {
     levels(rule, sensor)
         .filter(|level| excess(rule.side, value, level.value) > 0.0)
         .map(|level| level.severity)

@@ -316,7 +316,7 @@ fn evidence(
 }
 
 /// A value in whole millionths.
-fn fixed(value: f64) -> i128 {
+pub(crate) fn fixed(value: f64) -> i128 {
     (value.clamp(-VALUE_MAX, VALUE_MAX) * FIXED_POINT).round() as i128
 }
 

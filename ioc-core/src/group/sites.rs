@@ -344,7 +344,8 @@ impl Sites {
                     continue;
                 }
                 let silent = site.remove(sensor).expect("it is one of its sensors");
-                if silent.state != State::Told {
+                // Whom no rule watches any more nobody says to be silent.
+                if silent.state != State::Told && rules.may_be_silent(sensor) {
                     found.push(silent.told(sensor, at));
                 }
                 if let State::Next(due) = silent.state {
@@ -364,16 +365,18 @@ impl Sites {
     }
 
     /// The rule is gone: its sites are no longer told of, and what it held back is.
-    pub fn end(&self, rules: &Rules, at: Timestamp, found: &mut Vec<Finding>) {
+    pub fn end(&self, (old, new): (&Rules, &Rules), at: Timestamp, found: &mut Vec<Finding>) {
         for (name, site) in &self.sites {
             let (first, silent) = site.silent.first_key_value().expect("one is silent");
             if site.out {
                 let about = self.about(first, silent.zone.clone(), at);
-                let state = self.state(name, about.zone.as_ref(), rules);
+                let state = self.state(name, about.zone.as_ref(), old);
                 found.push(self.finding(&about, Detection::SiteReturned(state)));
             }
             let untold = site.silent.iter();
-            let untold = untold.filter(|(_, silent)| silent.state != State::Told);
+            let untold = untold.filter(|(sensor, silent)| {
+                silent.state != State::Told && new.may_be_silent(sensor)
+            });
             found.extend(untold.map(|(sensor, silent)| silent.told(sensor, at)));
         }
     }

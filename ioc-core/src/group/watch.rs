@@ -66,6 +66,7 @@ pub(super) fn news(finding: &Finding) -> Option<News<'_>> {
         | Detection::Sound(_)
         | Detection::SiteSilent(_)
         | Detection::SiteReturned(_)
+        | Detection::Contributed(_)
         | Detection::Observed(_) => None,
     }
 }

@@ -17,6 +17,7 @@ mod sequences;
 mod sites;
 mod same;
 mod spread;
+mod across;
 mod regressions;
 mod properties;
 mod redelivery;

@@ -568,6 +568,7 @@ fn settling() -> Arc<Bundle> {
             Test::Silence(_)
             | Test::Fault(_)
             | Test::SiteSilence(_)
+            | Test::Across(_)
             | Test::Sequence(_)
             | Test::Report(_) => {
                 return false;

@@ -4,10 +4,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Actuator, ActuatorCommand, Aggregate, Along, AttributeMatch, Becomes, Bundle, Changes, City,
-    ConfirmedBy, CorrelationRule, DetectionRule, Direction, Expected, Fault, FaultSign, Flapping,
-    HandlingRules, Level, Node, Rate, Report, Scale, Seen, Sensor, Sequence, Side, Silence,
-    SiteSilence, States, Test, Threshold, Usual, Window, Zone,
+    Across, Actuator, ActuatorCommand, Aggregate, Along, AttributeMatch, Becomes, Bundle, Changes,
+    City, ConfirmedBy, CorrelationRule, DetectionRule, Direction, Expected, Fault, FaultSign,
+    Flapping, GroupBy, HandlingRules, Level, Node, Rate, Report, Scale, Seen, Sensor, Sequence,
+    Side, Silence, SiteSilence, States, Statistic, Test, Threshold, Usual, Window, Zone,
 };
 use ioc_core::decision::{Certainty, Decision, EffectClass, Severity, SiteBy, Verdict};
 use ioc_core::folded::Folded;
@@ -248,6 +248,31 @@ impl BundleBuilder {
         let by = Changes::Of(seen.collect());
         let flapping = Flapping { by, high, low };
         self.fault(name, kind, FaultSign::Flapping(flapping))
+    }
+
+    /// A threshold of what several sensors come to: their values of the last five minutes, each
+    /// minute, of at least two, ten seconds late.
+    pub fn across(
+        mut self,
+        (by, of): (GroupBy, Statistic),
+        change: impl FnOnce(&mut Across),
+    ) -> Self {
+        let rule = self.0.detections.last_mut().expect("a threshold rule");
+        let Test::Threshold(threshold) = &rule.test else {
+            panic!("it has no levels");
+        };
+        let mut across = Across {
+            by,
+            of,
+            fresh: Millis::minutes(5),
+            step: Millis::minutes(1),
+            lateness: Millis::seconds(10),
+            sensors_min: 2,
+            threshold: threshold.clone(),
+        };
+        change(&mut across);
+        rule.test = Test::Across(across);
+        self
     }
 
     /// Half of a site, and at least two sensors, that are silent within two minutes.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use ioc_core::bundle::{
     Aggregate, Along, Bundle, Changes, Direction, Effect as MayCause, Expected, FaultSign,
-    Flapping, Flow, Front, HandlingRules, Impossible, Scale, Side, Skewed, Spiking, States, Stop,
-    Stuck, Zone,
+    Flapping, Flow, Front, GroupBy, HandlingRules, Impossible, Scale, Side, Skewed, Spiking,
+    States, Statistic, Stop, Stuck, Zone,
 };
 use ioc_core::decision::AnswerWord;
 use ioc_core::decision::EffectClass::{AtMostOnce, Idempotent};
@@ -677,6 +677,58 @@ fn grouping(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
                 .map(|rule| rule.parse().unwrap())
                 .into();
         })
+        .threshold(
+            "level-across",
+            "level",
+            &[(Moderate, 2.5), (Severe, 3.5)],
+            |rule| {
+                rule.clear_gap = 0.5;
+            },
+        )
+        .across((GroupBy::Zone, Statistic::Percentile(60)), |rule| {
+            rule.sensors_min = 2;
+            rule.fresh = Millis::minutes(3);
+        })
+        .threshold("level-vote", "level", &[(Severe, 3.0)], |rule| {
+            rule.readings_min = if otherwise { 1 } else { 2 };
+            rule.clear_readings_min = 2;
+        })
+        .across((GroupBy::River, Statistic::Vote(2)), |rule| {
+            rule.step = Millis::seconds(30);
+            rule.fresh = Millis::minutes(4);
+            rule.lateness = Millis::seconds(60);
+        })
+        .threshold("calls-across", "call", &[(Minor, 1.0)], |_| ())
+        .across((GroupBy::City, Statistic::Count), |rule| {
+            rule.fresh = Millis::minutes(2);
+            rule.sensors_min = 1;
+        })
+        .threshold("smoke-sum", "smoke", &[(Moderate, 5.0)], |_| ())
+        .matching("about", "water")
+        .across((GroupBy::ParentZone, Statistic::Sum), |rule| {
+            rule.sensors_min = 1;
+        })
+        .threshold("level-low", "level", &[(Minor, 1.5)], |rule| {
+            rule.side = Side::Below;
+        })
+        .across((GroupBy::Gateway, Statistic::Mean), |rule| {
+            rule.lateness = Millis::ZERO;
+        })
+        .correlation(
+            "across",
+            "surge",
+            &[
+                "level-across",
+                "level-vote",
+                "calls-across",
+                "smoke-sum",
+                "level-low",
+            ],
+            |rule| {
+                rule.within_m = 600;
+                rule.clear_after = Millis::minutes(2);
+            },
+        )
         .correlation(
             "same-cause",
             "tampering",

@@ -15,7 +15,7 @@ use ioc_core::decision::{Certainty, Severity};
 use ioc_core::id::{ReadingKind, RuleId};
 use ioc_core::time::Millis;
 
-use super::{becomes, fault, meaning_hash, rate, threshold, usual, window};
+use super::{across, becomes, fault, meaning_hash, rate, threshold, usual, window};
 use crate::config::field::{Field, Section};
 use crate::config::kinds::{Kind, Kinds};
 use crate::config::mistake::Mistakes;
@@ -66,6 +66,9 @@ pub fn read(
         Question::Threshold(side) if window::is_asked(&section) => {
             window::read(&mut section, side, of_kind, mistakes).map(Test::Window)
         }
+        Question::Threshold(side) if across::is_asked(&section) => {
+            across::read(&mut section, side, of_kind, mistakes).map(Test::Across)
+        }
         Question::Threshold(side) => {
             threshold::read(&mut section, side, of_kind, mistakes).map(Test::Threshold)
         }
@@ -105,7 +108,7 @@ fn settle(
     mistakes: &mut Mistakes,
 ) -> Option<Millis> {
     let ordered = match question? {
-        Question::Threshold(_) => !window::is_asked(section),
+        Question::Threshold(_) => !window::is_asked(section) && !across::is_asked(section),
         Question::Rate(_) | Question::Usual(_) | Question::Becomes => true,
         Question::Silence | Question::Fault(_) | Question::Report => false,
     };
@@ -305,6 +308,7 @@ fn meaning(rule: &DetectionRule, kind: &Kind) -> String {
         Test::Usual(usual) => usual::meaning(usual),
         Test::Becomes(becomes) => becomes::meaning(becomes),
         Test::Window(window) => window::meaning(window),
+        Test::Across(across) => across::meaning(across),
         Test::Silence(silence) => {
             format!(
                 " silent {} intervals, {} ms",

@@ -325,6 +325,7 @@ pub fn states(rules: &[DetectionRule], kind: &ReadingKind) -> Vec<Seen> {
             | Test::Fault(_)
             | Test::Sequence(_)
             | Test::SiteSilence(_)
+            | Test::Across(_)
             | Test::Report(_) => continue,
         };
         if !seen.contains(&state) {

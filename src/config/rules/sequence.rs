@@ -123,6 +123,15 @@ pub fn detection_of(
         field.wrong(mistakes, what);
         return None;
     }
+    let named = known
+        .detections
+        .iter()
+        .find(|rule| rule.name.as_str() == name);
+    if named.is_some_and(|rule| matches!(rule.test, Test::Across(_))) {
+        let what = format!("`{name}` is about several sensors itself; name one that is not");
+        field.wrong(mistakes, what);
+        return None;
+    }
     match detection(name, known) {
         Ok(found) => found,
         Err(what) => {

@@ -1116,14 +1116,69 @@ fn what_explains_a_silence_is_a_detection_of_readings() {
     refused(
         "detections:
   a: { kind: emergency_call, report: minor, certainty: possible, counts_for: 10 min }
-  b: { kind: pump, report: minor, certainty: possible, counts_for: 10 min }
+  b: { kind: breaker, report: minor, certainty: possible, counts_for: 10 min }
   c: { after: a, then: b, within: 1 km, within_time: 1 h, severity: minor }
   d: { site_silent: zone, share: 50 %, explained_by: [a, a] }
   e: { site_silent: zone, share: 50 %, explained_by: [c, feeder-ded, f] }
-  f: { kind: pump, silent: 4 intervals }
+  f: { kind: breaker, silent: 4 intervals }
   g: { site_silent: zone, share: 50 %, explained_by: [] }
 correlations:
   h: { incident: h, from: [c], sources: 1, within: 1 km, within_time: 1 h }
+",
+        &expect![[r#"
+            a.yaml:3:14 detections.b.kind: unknown kind of reading `pump`; describe it in kinds.yaml
+            a.yaml:5:58 detections.d.explained_by: is named twice; remove one
+            a.yaml:6:55 detections.e.explained_by: `c` is about other detections itself; name one that is not
+            a.yaml:6:58 detections.e.explained_by: no detection is named `feeder-ded`
+            a.yaml:7:14 detections.f.kind: unknown kind of reading `pump`; describe it in kinds.yaml
+            a.yaml:8:54 detections.g.explained_by: names no detection; name at least one, such as `feeder-dead`"#]],
+    );
+}
+
+#[test]
+fn levels_may_be_of_what_several_sensors_come_to() {
+    let text = "detections:
+  a: { kind: water_level, across: stop, vote: 3 sensors, above: { severe: 3 m }, clear: below 2 m,
+       fresh: 2 min, every: 10 s, lateness: 10 s }
+  b: { kind: water_level, across: zone, of: p90, above: { severe: 3 m }, clear: below 2.5 m }
+  c: { kind: emergency_call, across: zone, of: count, above: { minor: 5 }, clear: below 3 }
+correlations:
+  d: { incident: d, from: [a, b, c], sources: 1, within: 1 km, within_time: 1 h }
+";
+    let (rules, mistakes, warnings) = read(text);
+    assert!(
+        mistakes.is_empty() && warnings.is_empty(),
+        "{mistakes} {warnings}"
+    );
+    let asked = rules.detections.iter().map(|rule| match &rule.test {
+        Test::Across(rule) => (
+            rule.by,
+            rule.of,
+            rule.fresh.0,
+            rule.step.0,
+            rule.sensors_min,
+        ),
+        _ => panic!("another question"),
+    });
+    expect![[r#""#]].assert_debug_eq(&asked.collect::<Vec<_>>());
+    refused(
+        "detections:
+  a: { kind: water_level, across: street, of: p100, above: { severe: 3 m }, clear: below 2.5 m }
+  b: { kind: water_level, across: zone, above: { severe: 3 m }, clear: below 2.5 m }
+  c: { kind: water_level, across: zone, of: mean, vote: 2 sensors, above: { severe: 3 m },
+       clear: below 2.5 m }
+  d: { kind: water_level, across: zone, vote: 0 sensors, above: { severe: 3 m }, clear: below 2.5 m }
+  e: { kind: water_level, across: zone, of: max, above: { severe: 3 m }, clear: below 2.5 m,
+       fresh: 2 h, every: 1 min }
+  f: { kind: water_level, across: zone, of: max, above: { severe: 3 m }, clear: below 2.5 m,
+       lateness: 11 min, settle: 1 min }
+  g: { kind: water_level, across: zone, of: median, above: { severe: 1 m }, clear: below 0.5 m }
+  h: { kind: water_level, above: { severe: 3 m }, clear: below 2.5 m, vote: 2 sensors }
+  i: { kind: breaker, becomes: { minor: 0 } }
+  j: { after: k, then: i, within: 1 km, within_time: 1 h, severity: minor }
+  k: { kind: water_level, across: zone, of: max, above: { severe: 3 m }, clear: below 2.5 m }
+correlations:
+  l: { incident: l, from: [i, k], sources: 1, within: 1 km, within_time: 1 h }
 ",
         &expect![[r#""#]],
     );

@@ -1,0 +1,653 @@
+//! What do the latest values of several sensors come to: their mean, a percentile, a vote?
+//!
+//! Arrives: the readings of one kind, each as something that its sensor contributes, in any order.
+//! Leaves: findings about those sensors that are beyond the level themselves, the worst first, when
+//! what all of them come to is; and their end when it is normal again. Promise: what a step comes to,
+//! and by which evidence, does not depend on the order in which readings came by its end and the
+//! lateness that the rule allows; sums are of whole millionths, percentiles those of a list in
+//! order. Steps close by timers, so that nothing waits for another reading; of fewer sensors than
+//! the rule asks for nothing is known, and nothing changes. Each group's steps begin at a moment of
+//! their own. Bounded: so many sensors of a group, and so many values of each as steps are open.
+//!
+//! Not here: who is in which group (`rules.rs`). Next: `correlate.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::watch::Moment;
+use crate::bundle::{Across, DetectionRule, Side, Statistic, Test, Threshold};
+use crate::codec::{CodecError, Put, Take};
+use crate::decision::{Certainty, Severity};
+use crate::detect::{Levels, Outcome, excess, fixed, least, severity_of};
+use crate::detection::{Detection, Finding, Sighting};
+use crate::hash::hash_text;
+use crate::id::{ReadingKind, RuleId, SensorId, ZoneId};
+use crate::limits::{ACROSS_SENSORS_MAX, ACROSS_TOLD_MAX};
+use crate::rules::Rules;
+use crate::time::Timestamp;
+
+/// One rule at work.
+#[derive(Debug)]
+pub(super) struct Crowds {
+    name: RuleId,
+    hash: u64,
+    kind: ReadingKind,
+    rule: Across,
+    /// Those of which some sensor has been heard of late, or that are raised.
+    groups: BTreeMap<String, Crowd>,
+}
+
+/// What became of something that a sensor contributed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It is of no group, or weighs nothing.
+    Apart,
+    /// It is in.
+    In,
+    /// The step that it is of is closed.
+    Late,
+    /// Its group has as many sensors as there may be.
+    OverLimit,
+}
+
+/// The sensors of one group.
+#[derive(Debug)]
+struct Crowd {
+    /// By how much its steps begin after those of 1970, in milliseconds.
+    phase: i64,
+    /// How many steps are closed, from 1970 on.
+    closed_to: i64,
+    sensors: BTreeMap<SensorId, Values>,
+    levels: Levels,
+    /// The sensors that it is raised about.
+    raised: BTreeSet<SensorId>,
+}
+
+/// What one sensor said last.
+#[derive(Debug, Default)]
+struct Values {
+    /// Of the steps that are closed.
+    closed: Option<Value>,
+    /// Of each that is open.
+    open: BTreeMap<i64, Value>,
+}
+
+#[derive(Debug, Clone)]
+struct Value {
+    observed_at: Timestamp,
+    zone: Option<ZoneId>,
+    sighting: Sighting,
+}
+
+impl Value {
+    /// Whether it is later than another; of one instant the one with the greater id.
+    fn is_later(&self, other: &Self) -> bool {
+        let order = |value: &Self| (value.observed_at, value.sighting.reading.clone());
+        order(self) > order(other)
+    }
+}
+
+impl Crowds {
+    pub fn new(rule: &DetectionRule) -> Self {
+        Self {
+            name: rule.name.clone(),
+            hash: rule.hash,
+            kind: rule.kind.clone(),
+            rule: across_of(rule).clone(),
+            groups: BTreeMap::new(),
+        }
+    }
+
+    /// Whether it is a rule of this meaning.
+    pub fn means(&self, rule: &DetectionRule) -> bool {
+        self.hash == rule.hash
+    }
+
+    /// The kind whose readings it looks at.
+    pub const fn kind(&self) -> &ReadingKind {
+        &self.kind
+    }
+
+    pub fn is_raised(&self, sensor: &SensorId) -> bool {
+        self.groups
+            .values()
+            .any(|group| group.raised.contains(sensor))
+    }
+
+    /// When a group's next step closes, if any of its sensors was heard of late.
+    pub fn due(&self, group: &str) -> Option<Timestamp> {
+        self.groups
+            .get(group)
+            .and_then(|crowd| crowd.due(&self.rule))
+    }
+
+    /// The groups whose steps close, each with when.
+    pub fn waiting(&self) -> impl Iterator<Item = (&String, Timestamp)> {
+        let groups = self.groups.iter();
+        groups.filter_map(|(name, crowd)| Some((name, crowd.due(&self.rule)?)))
+    }
+
+    /// The group that a finding's sensor is of.
+    pub fn group_of(&self, finding: &Finding, rules: &Rules) -> Option<String> {
+        let Detection::Contributed(sighting) = &finding.detection else {
+            return None;
+        };
+        rules.group_of(&finding.sensor, sighting.position, self.rule.by)
+    }
+
+    /// Takes in what a sensor of a group contributes.
+    pub fn take(&mut self, group: &str, moment: Moment<'_>) -> Taken {
+        let Moment { finding, at, .. } = moment;
+        let Detection::Contributed(sighting) = &finding.detection else {
+            return Taken::Apart;
+        };
+        if finding.doubted {
+            return Taken::Apart;
+        }
+        let rule = &self.rule;
+        let crowd = self.groups.entry(group.to_owned());
+        let crowd = crowd.or_insert_with(|| Crowd::new(rule, group));
+        // Whatever was due by now has fired, or there was nobody to ask.
+        let closed_to = crowd.step_of(rule, at - rule.lateness);
+        crowd.closed_to = crowd.closed_to.max(closed_to);
+        let value = Value {
+            observed_at: finding.observed_at,
+            zone: finding.zone.clone(),
+            sighting: sighting.clone(),
+        };
+        let taken = crowd.take(rule, &finding.sensor, value);
+        if crowd.is_over() {
+            self.groups.remove(group);
+        }
+        taken
+    }
+
+    /// A step of a group closes.
+    pub fn fire(&mut self, group: &str, due: Timestamp) -> Vec<Finding> {
+        let mut found = Vec::new();
+        let Some(crowd) = self.groups.get_mut(group) else {
+            return found;
+        };
+        let about = About {
+            name: &self.name,
+            due,
+            found: &mut found,
+        };
+        crowd.close(&self.rule, about);
+        if crowd.is_over() {
+            self.groups.remove(group);
+        }
+        found
+    }
+
+    /// Another city holds: who is of another group by now is heard there from here on. A group that
+    /// loses all its sensors by that is no more.
+    pub fn regroup(&mut self, rules: &Rules, at: Timestamp, found: &mut Vec<Finding>) {
+        let by = self.rule.by;
+        for (name, crowd) in &mut self.groups {
+            let was_heard = !crowd.sensors.is_empty();
+            crowd.sensors.retain(|sensor, values| {
+                let place = values.last().and_then(|value| value.sighting.position);
+                rules.group_of(sensor, place, by).as_ref() == Some(name)
+            });
+            if was_heard && crowd.sensors.is_empty() {
+                crowd.levels = Levels::new(&self.rule.threshold, None);
+                let raised = std::mem::take(&mut crowd.raised);
+                found.extend(raised.iter().map(|sensor| cleared(&self.name, sensor, at)));
+            }
+        }
+        self.groups.retain(|_, crowd| !crowd.is_over());
+    }
+
+    /// The rule is gone, and what it has raised with it.
+    pub fn end(&self, at: Timestamp, found: &mut Vec<Finding>) {
+        for crowd in self.groups.values() {
+            let raised = crowd.raised.iter();
+            found.extend(raised.map(|sensor| cleared(&self.name, sensor, at)));
+        }
+    }
+
+    /// Puts the whole state.
+    pub fn put(&self, out: &mut impl Put) {
+        out.put_count(self.groups.len());
+        for (name, crowd) in &self.groups {
+            out.put_text(name);
+            out.put_u64(crowd.closed_to as u64);
+            out.put_count(crowd.sensors.len());
+            for (sensor, values) in &crowd.sensors {
+                out.put_text(sensor.as_str());
+                values.put(out);
+            }
+            crowd.levels.put(&self.rule.threshold, out);
+            out.put_count(crowd.raised.len());
+            for sensor in &crowd.raised {
+                out.put_text(sensor.as_str());
+            }
+        }
+    }
+
+    /// The state as it was put, of a rule that means the same.
+    pub fn take_bytes(rule: &DetectionRule, take: &mut Take<'_>) -> Result<Self, CodecError> {
+        let mut crowds = Self::new(rule);
+        for _ in 0..take.u32()? {
+            let name = take.text()?.to_owned();
+            let mut crowd = Crowd::new(&crowds.rule, &name);
+            crowd.closed_to = take.u64()? as i64;
+            for _ in 0..take.count(ACROSS_SENSORS_MAX)? {
+                let sensor = take.parsed("sensor")?;
+                let values = Values::take(take, crowd.closed_to)?;
+                crowd.sensors.insert(sensor, values);
+            }
+            crowd.levels = Levels::take(take, &crowds.rule.threshold, None)?;
+            for _ in 0..take.count(ACROSS_TOLD_MAX)? {
+                crowd.raised.insert(take.parsed("sensor")?);
+            }
+            if crowd.levels.is_raised() == crowd.raised.is_empty() {
+                return Err(CodecError("a group is raised about nobody"));
+            }
+            crowds.groups.insert(name, crowd);
+        }
+        Ok(crowds)
+    }
+}
+
+/// What is new in a step that is beyond a level.
+struct News {
+    severity: Severity,
+    is_graver: bool,
+    /// The sensors that have said something in it.
+    said: BTreeSet<SensorId>,
+}
+
+/// What a closing step finds.
+struct About<'a> {
+    name: &'a RuleId,
+    due: Timestamp,
+    found: &'a mut Vec<Finding>,
+}
+
+impl Crowd {
+    fn new(rule: &Across, name: &str) -> Self {
+        Self {
+            phase: (hash_text(name) % rule.step.0.unsigned_abs()) as i64,
+            closed_to: i64::MIN,
+            sensors: BTreeMap::new(),
+            levels: Levels::new(&rule.threshold, None),
+            raised: BTreeSet::new(),
+        }
+    }
+
+    /// Whether there is nothing to remember.
+    fn is_over(&self) -> bool {
+        self.sensors.is_empty() && self.raised.is_empty()
+    }
+
+    fn due(&self, rule: &Across) -> Option<Timestamp> {
+        let heard = !self.sensors.is_empty();
+        heard.then(|| self.end_of(rule, self.closed_to) + rule.lateness)
+    }
+
+    /// The step that an instant lies in.
+    fn step_of(&self, rule: &Across, at: Timestamp) -> i64 {
+        let ms = at.as_millis().saturating_sub(self.phase);
+        ms.div_euclid(rule.step.0)
+    }
+
+    /// When a step ends.
+    fn end_of(&self, rule: &Across, step: i64) -> Timestamp {
+        let ms = step.saturating_add(1).saturating_mul(rule.step.0);
+        Timestamp::from_millis(ms.saturating_add(self.phase))
+    }
+
+    fn take(&mut self, rule: &Across, sensor: &SensorId, value: Value) -> Taken {
+        let step = self.step_of(rule, value.observed_at);
+        if step < self.closed_to {
+            return Taken::Late;
+        }
+        if self.sensors.len() >= ACROSS_SENSORS_MAX && !self.sensors.contains_key(sensor) {
+            return Taken::OverLimit;
+        }
+        let values = self.sensors.entry(sensor.clone()).or_default();
+        let later = values
+            .open
+            .get(&step)
+            .is_none_or(|known| value.is_later(known));
+        if later {
+            values.open.insert(step, value);
+        }
+        Taken::In
+    }
+
+    /// Closes the first step that is open.
+    fn close(&mut self, rule: &Across, mut about: About<'_>) {
+        let step = self.closed_to;
+        let end = self.end_of(rule, step);
+        let from = end - rule.fresh;
+        let mut said = BTreeSet::new();
+        for (sensor, values) in &mut self.sensors {
+            if values.close(step) {
+                said.insert(sensor.clone());
+            }
+        }
+        self.closed_to = step.saturating_add(1);
+        self.sensors.retain(|_, values| {
+            let fresh = values
+                .closed
+                .as_ref()
+                .is_some_and(|value| value.observed_at > from);
+            fresh || !values.open.is_empty()
+        });
+        let mut heard: Vec<_> = self
+            .sensors
+            .iter()
+            .filter_map(|(sensor, values)| {
+                let value = values
+                    .closed
+                    .as_ref()
+                    .filter(|value| value.observed_at > from)?;
+                Some((sensor.clone(), value.clone()))
+            })
+            .collect();
+        worst_first(&mut heard, rule.threshold.side);
+        let before = self.levels.raised();
+        let Some(outcome) = self.judge(rule, &heard, (end, about.due)) else {
+            return;
+        };
+        match outcome {
+            Outcome::Raised(severity, _) | Outcome::Updated(severity, _) => {
+                let news = News {
+                    severity,
+                    is_graver: Some(severity) > before,
+                    said,
+                };
+                self.tell(rule, &heard, &news, &mut about);
+            }
+            Outcome::Cleared => {
+                for sensor in std::mem::take(&mut self.raised) {
+                    let cleared = finding(about.name, &sensor, about.due, Detection::Cleared);
+                    about.found.push(cleared);
+                }
+            }
+            Outcome::Gathered
+            | Outcome::Unknown
+            | Outcome::Normal
+            | Outcome::Held
+            | Outcome::Pending
+            | Outcome::Subsided
+            | Outcome::Late
+            | Outcome::Worsened(_)
+            | Outcome::Reported(_) => {}
+        }
+        about
+            .found
+            .sort_by(|one, other| one.sensor.cmp(&other.sensor));
+    }
+
+    /// Asks the levels of what the values come to; nothing of too few.
+    fn judge(
+        &mut self,
+        rule: &Across,
+        heard: &[(SensorId, Value)],
+        times: (Timestamp, Timestamp),
+    ) -> Option<Outcome> {
+        let enough = heard.len() >= rule.sensors_min.max(1) as usize;
+        let values: Vec<_> = heard
+            .iter()
+            .map(|(_, value)| value.sighting.value)
+            .collect();
+        let value = statistic(rule.of, rule.threshold.side, &values).filter(|_| enough)?;
+        let (_, worst) = heard.first()?;
+        let sighting = |severity, excess| Sighting {
+            severity,
+            excess,
+            at: times.1,
+            ..worst.sighting.clone()
+        };
+        Some(
+            self.levels
+                .judge(&rule.threshold, None, value, times, sighting),
+        )
+    }
+
+    /// Tells of the sensors that are beyond the level themselves, or of the worst one: of new ones,
+    /// of what others have said in this step, and that all are so grave.
+    fn tell(
+        &mut self,
+        rule: &Across,
+        heard: &[(SensorId, Value)],
+        news: &News,
+        about: &mut About<'_>,
+    ) {
+        let severity = news.severity;
+        let certainty = Certainty::Observed;
+        let is_of_values = !matches!(rule.of, Statistic::Count | Statistic::Sum);
+        for (place, (sensor, value)) in heard.iter().enumerate() {
+            let own = is_beyond(&rule.threshold, value.sighting.value);
+            if place > 0 && is_of_values && !own {
+                break;
+            }
+            let is_known = self.raised.contains(sensor);
+            if !is_known && self.raised.len() >= ACROSS_TOLD_MAX {
+                break;
+            }
+            let sighting = sighting_of(rule, value, about.due);
+            let detection = match is_known {
+                false => Detection::Raised {
+                    severity,
+                    certainty,
+                    sightings: vec![sighting],
+                },
+                true if news.said.contains(sensor) => Detection::Updated {
+                    severity,
+                    certainty,
+                    sighting,
+                },
+                true if news.is_graver => Detection::Worsened(severity),
+                true => continue,
+            };
+            self.raised.insert(sensor.clone());
+            let found = finding(about.name, sensor, about.due, detection);
+            about.found.push(Finding {
+                zone: value.zone.clone(),
+                observed_at: value.observed_at,
+                ..found
+            });
+        }
+    }
+}
+
+impl Values {
+    fn last(&self) -> Option<&Value> {
+        self.open.values().next_back().or(self.closed.as_ref())
+    }
+
+    /// Takes the value of a step over, when that closes. Returns whether there is one.
+    fn close(&mut self, step: i64) -> bool {
+        let Some(value) = self.open.remove(&step) else {
+            return false;
+        };
+        self.closed = Some(value);
+        true
+    }
+
+    fn put(&self, out: &mut impl Put) {
+        out.put_option(self.closed.as_ref(), |out, value| value.put(out));
+        out.put_count(self.open.len());
+        for (step, value) in &self.open {
+            out.put_u64(*step as u64);
+            value.put(out);
+        }
+    }
+
+    fn take(take: &mut Take<'_>, closed_to: i64) -> Result<Self, CodecError> {
+        let closed = take.option(Value::take)?;
+        let count = take.u32()? as usize;
+        let open = take.each(count, |take| Ok((take.u64()? as i64, Value::take(take)?)))?;
+        let in_order = open.is_sorted_by(|(one, _), (next, _)| one < next);
+        if !in_order || open.first().is_some_and(|(step, _)| *step < closed_to) {
+            return Err(CodecError("steps are not in order"));
+        }
+        if closed.is_none() && open.is_empty() {
+            return Err(CodecError("a sensor of a group has said nothing"));
+        }
+        let open = open.into_iter().collect();
+        Ok(Self { closed, open })
+    }
+}
+
+impl Value {
+    fn put(&self, out: &mut impl Put) {
+        out.put_time(self.observed_at);
+        out.put_option(self.zone.as_ref(), |out, zone| out.put_text(zone.as_str()));
+        self.sighting.put(out);
+    }
+
+    fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        Ok(Self {
+            observed_at: take.time()?,
+            zone: take.option(|take| take.parsed("zone"))?,
+            sighting: Sighting::take(take)?,
+        })
+    }
+}
+
+/// The furthest in the abnormal direction first; of equal ones by name.
+fn worst_first(heard: &mut [(SensorId, Value)], side: Side) {
+    heard.sort_by(|(one, a), (other, b)| {
+        let by_value = a.sighting.value.total_cmp(&b.sighting.value);
+        let by_value = match side {
+            Side::Above => by_value.reverse(),
+            Side::Below => by_value,
+        };
+        by_value.then_with(|| one.cmp(other))
+    });
+}
+
+/// What values come to, which are sorted, the worst first; nothing where there are too few.
+fn statistic(of: Statistic, side: Side, values: &[f64]) -> Option<f64> {
+    let count = values.len();
+    let sum = || values.iter().map(|value| fixed(*value)).sum::<i128>();
+    match of {
+        Statistic::Count => Some(count as f64),
+        Statistic::Sum => Some(sum() as f64 / FIXED_POINT),
+        Statistic::Mean if count == 0 => None,
+        Statistic::Mean => Some(sum() as f64 / count as f64 / FIXED_POINT),
+        Statistic::Percentile(percent) => {
+            // The nearest rank, from the least, counted from 1.
+            let rank = (usize::from(percent) * count)
+                .div_ceil(100)
+                .clamp(1, count.max(1));
+            let place = match side {
+                Side::Above => count.checked_sub(rank)?,
+                Side::Below => rank - 1,
+            };
+            values.get(place).copied()
+        }
+        Statistic::Vote(sensors) => values.get((sensors as usize).checked_sub(1)?).copied(),
+    }
+}
+
+/// A value in millionths of its unit.
+const FIXED_POINT: f64 = 1e6;
+
+fn is_beyond(threshold: &Threshold, value: f64) -> bool {
+    excess(threshold.side, value, least(threshold, None)) > 0.0
+}
+
+/// A reading as evidence, from when its step closes.
+fn sighting_of(rule: &Across, value: &Value, at: Timestamp) -> Sighting {
+    let own = value.sighting.value;
+    let threshold = &rule.threshold;
+    Sighting {
+        severity: severity_of(threshold, None, own),
+        excess: excess(threshold.side, own, least(threshold, None)),
+        at,
+        ..value.sighting.clone()
+    }
+}
+
+/// The end of what is raised about a sensor, by no timer.
+fn cleared(rule: &RuleId, sensor: &SensorId, at: Timestamp) -> Finding {
+    let finding = finding(rule, sensor, at, Detection::Cleared);
+    Finding {
+        due: None,
+        ..finding
+    }
+}
+
+fn finding(rule: &RuleId, sensor: &SensorId, due: Timestamp, detection: Detection) -> Finding {
+    Finding {
+        seq: 0,
+        due: Some(due),
+        rule: rule.clone(),
+        sensor: sensor.clone(),
+        observed_at: due,
+        zone: None,
+        doubted: false,
+        quiet: false,
+        detection,
+    }
+}
+
+fn across_of(rule: &DetectionRule) -> &Across {
+    match &rule.test {
+        Test::Across(across) => across,
+        _ => unreachable!("only rules of this sort are made into it"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_of_the_nearest_rank_whichever_side_is_worst() {
+        let rising: Vec<f64> = (1..=10).map(f64::from).collect();
+        let falling: Vec<f64> = rising.iter().rev().copied().collect();
+        for (percent, wanted) in [
+            (0, 1.0),
+            (10, 1.0),
+            (11, 2.0),
+            (50, 5.0),
+            (90, 9.0),
+            (100, 10.0),
+        ] {
+            let of = Statistic::Percentile(percent);
+            assert_eq!(
+                statistic(of, Side::Above, &falling),
+                Some(wanted),
+                "p{percent}"
+            );
+            assert_eq!(
+                statistic(of, Side::Below, &rising),
+                Some(wanted),
+                "p{percent}"
+            );
+        }
+        assert_eq!(statistic(Statistic::Percentile(50), Side::Above, &[]), None);
+    }
+
+    #[test]
+    fn a_vote_is_the_value_that_so_many_reach() {
+        let worst_first = [25.0, 12.0, 11.0, 4.0];
+        assert_eq!(
+            statistic(Statistic::Vote(3), Side::Above, &worst_first),
+            Some(11.0)
+        );
+        assert_eq!(
+            statistic(Statistic::Vote(5), Side::Above, &worst_first),
+            None
+        );
+    }
+
+    #[test]
+    fn a_sum_does_not_depend_on_the_order() {
+        let one = [0.1, 0.2, 0.3, 1e12];
+        let other = [1e12, 0.3, 0.1, 0.2];
+        for of in [Statistic::Sum, Statistic::Mean] {
+            assert_eq!(
+                statistic(of, Side::Above, &one),
+                statistic(of, Side::Above, &other)
+            );
+        }
+    }
+}

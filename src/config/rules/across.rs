@@ -1,0 +1,248 @@
+//! The key `across`: levels of what the latest values of several sensors come to, to [`Across`].
+//!
+//! Arrives: which sensors belong together, what is made of their values (`of`) or how many must
+//! agree (`vote`), `fresh`, `every`, `lateness` and `at_least`, beside the keys of a level. Leaves: a
+//! rule with its levels in the unit of the kind; of a count they have none. Next: `becomes.rs`.
+
+use ioc_core::bundle::{Across, GroupBy, Side, Statistic, Threshold};
+use ioc_core::limits::{ACROSS_SENSORS_MAX, WINDOW_STEPS_MAX};
+use ioc_core::time::Millis;
+
+use super::detection::SPAN_MAX;
+use super::threshold::{self, Scale};
+use crate::config::field::{Field, Section};
+use crate::config::kinds::Kind;
+use crate::config::mistake::Mistakes;
+use crate::config::quantity::{integer, show_span};
+
+/// The key that asks.
+const KEY: &str = "across";
+
+const GROUPS: [(&str, GroupBy); 8] = [
+    ("zone", GroupBy::Zone),
+    ("parent_zone", GroupBy::ParentZone),
+    ("city", GroupBy::City),
+    ("gateway", GroupBy::Gateway),
+    ("river", GroupBy::River),
+    ("line", GroupBy::Line),
+    ("stop", GroupBy::Stop),
+    ("feeder", GroupBy::Feeder),
+];
+
+const STATISTICS: &str =
+    "one of count, sum, mean, median, min, max, and p1 to p99 for a percentile";
+
+/// How old a value may be, if the rule does not say.
+const FRESH: Millis = Millis::minutes(10);
+/// How much later the next step closes, if the rule does not say.
+const EVERY: Millis = Millis::minutes(1);
+/// How long a step waits for what comes late, if the rule does not say.
+const LATENESS: Millis = Millis::seconds(30);
+/// The shortest step.
+const STEP_MIN: Millis = Millis::seconds(1);
+/// How many steps may wait for what comes late.
+const LATE_STEPS_MAX: i64 = 10;
+
+/// Whether levels are of several sensors.
+pub fn is_asked(section: &Section<'_>) -> bool {
+    section.has(KEY)
+}
+
+/// Reads the keys and the levels.
+pub fn read(
+    section: &mut Section<'_>,
+    side: Side,
+    kind: Option<&Kind>,
+    mistakes: &mut Mistakes,
+) -> Option<Across> {
+    let by = section
+        .required(mistakes, KEY, "zone")
+        .and_then(|field| field.choice(mistakes, &GROUPS));
+    let of = statistic(section, mistakes);
+    let fresh = span(section, "fresh", FRESH, STEP_MIN..=SPAN_MAX, mistakes);
+    let step = span(section, "every", EVERY, STEP_MIN..=SPAN_MAX, mistakes);
+    let lateness = span(
+        section,
+        "lateness",
+        LATENESS,
+        Millis::ZERO..=SPAN_MAX,
+        mistakes,
+    );
+    let sensors_min = match section.optional("at_least") {
+        Some(field) => sensors(&field, mistakes),
+        None => Some(least(of)),
+    };
+    let threshold = levels(section, of, side, kind, mistakes);
+    let (fresh, step, lateness) = (fresh?, step?, lateness?);
+    steps(section, (fresh, step, lateness), mistakes)?;
+    Some(Across {
+        by: by?,
+        of: of?,
+        fresh,
+        step,
+        lateness,
+        sensors_min: sensors_min?,
+        threshold: threshold?,
+    })
+}
+
+/// What is made of the values: `of: p90`, or `vote: 3 sensors`.
+fn statistic(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<Statistic> {
+    let (of, vote) = (section.optional("of"), section.optional("vote"));
+    match (of, vote) {
+        (Some(of), None) => of.read(mistakes, STATISTICS, named),
+        (None, Some(vote)) => sensors(&vote, mistakes).map(Statistic::Vote),
+        (Some(_), Some(vote)) => {
+            vote.wrong(
+                mistakes,
+                "asks two things, `of` and `vote`; make it two rules",
+            );
+            None
+        }
+        (None, None) => {
+            let what = "says not what is made of the values; write `of: mean`, `of: p90`, or how \
+                        many must agree: `vote: 3 sensors`";
+            section.wrong(mistakes, what);
+            None
+        }
+    }
+}
+
+fn named(text: &str) -> Option<Statistic> {
+    Some(match text {
+        "count" => Statistic::Count,
+        "sum" => Statistic::Sum,
+        "mean" => Statistic::Mean,
+        "median" => Statistic::Percentile(50),
+        "min" => Statistic::Percentile(0),
+        "max" => Statistic::Percentile(100),
+        percentile => {
+            let percent = integer(percentile.strip_prefix('p')?)?;
+            Statistic::Percentile((1..=99).contains(&percent).then_some(percent as u8)?)
+        }
+    })
+}
+
+/// How many sensors must be heard, if the rule does not say.
+fn least(of: Option<Statistic>) -> u32 {
+    match of {
+        Some(Statistic::Vote(sensors)) => sensors,
+        Some(Statistic::Mean | Statistic::Percentile(1..=99)) => 3,
+        Some(Statistic::Count | Statistic::Sum | Statistic::Percentile(_)) | None => 1,
+    }
+}
+
+/// `3 sensors`.
+fn sensors(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<u32> {
+    let wanted = format!("a number of sensors from 1 to {ACROSS_SENSORS_MAX}, such as `3 sensors`");
+    field.read(mistakes, &wanted, |text| {
+        let count = integer(text.strip_suffix("sensors")?.trim())?;
+        (1..=ACROSS_SENSORS_MAX as u64)
+            .contains(&count)
+            .then_some(count as u32)
+    })
+}
+
+fn span(
+    section: &mut Section<'_>,
+    key: &'static str,
+    unless_said: Millis,
+    range: std::ops::RangeInclusive<Millis>,
+    mistakes: &mut Mistakes,
+) -> Option<Millis> {
+    match section.optional(key) {
+        Some(field) => field.span(mistakes, range),
+        None => Some(unless_said),
+    }
+}
+
+/// What waits is bounded by how many steps it is.
+fn steps(
+    section: &Section<'_>,
+    (fresh, step, lateness): (Millis, Millis, Millis),
+    mistakes: &mut Mistakes,
+) -> Option<()> {
+    let (from, to) = (step, Millis(step.0.saturating_mul(WINDOW_STEPS_MAX as i64)));
+    let late = Millis(step.0.saturating_mul(LATE_STEPS_MAX));
+    if !(from..=to).contains(&fresh) {
+        let what = format!(
+            "`fresh` of {} is not 1 to {WINDOW_STEPS_MAX} steps of {}; write {} to {}, or another \
+             `every`",
+            show_span(fresh),
+            show_span(step),
+            show_span(from),
+            show_span(to)
+        );
+        section.wrong(mistakes, what);
+        return None;
+    }
+    if lateness > late {
+        let what = format!(
+            "`lateness` of {} is more than {LATE_STEPS_MAX} steps of {}; write up to {}, or another \
+             `every`",
+            show_span(lateness),
+            show_span(step),
+            show_span(late)
+        );
+        section.wrong(mistakes, what);
+        return None;
+    }
+    Some(())
+}
+
+fn levels(
+    section: &mut Section<'_>,
+    of: Option<Statistic>,
+    side: Side,
+    kind: Option<&Kind>,
+    mistakes: &mut Mistakes,
+) -> Option<Threshold> {
+    let number = Kind {
+        unit: None,
+        means: String::new(),
+        normal: None,
+        urgent: None,
+    };
+    let (kind, normal) = match of {
+        Some(Statistic::Count) => (Some(&number), None),
+        // What is usual of a value says nothing about the sum of many.
+        Some(Statistic::Sum) | None => (kind, None),
+        Some(Statistic::Mean | Statistic::Percentile(_) | Statistic::Vote(_)) => {
+            (kind, kind.and_then(|kind| kind.normal))
+        }
+    };
+    let Some(kind) = kind else {
+        // Its levels cannot be read; its other keys can.
+        section.optional(threshold::side_word(side));
+        section.optional("clear");
+        threshold::hold(section, mistakes);
+        return None;
+    };
+    let scale = Scale {
+        side,
+        show: &|value| kind.show(value),
+        parse: &|text| kind.parse(text),
+        normal,
+        example: 3.0,
+    };
+    threshold::of_scale(section, threshold::side_word(side), &scale, mistakes)
+}
+
+/// A rule across sensors in canonical words.
+pub fn meaning(across: &Across) -> String {
+    let Across {
+        by,
+        of,
+        fresh,
+        step,
+        lateness,
+        sensors_min,
+        threshold,
+    } = across;
+    let threshold = threshold::meaning(threshold);
+    format!(
+        " {of:?} across {by:?} of {sensors_min} sensors, fresh for {} ms every {} ms, late by {} \
+         ms{threshold}",
+        fresh.0, step.0, lateness.0
+    )
+}
