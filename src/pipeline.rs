@@ -585,10 +585,9 @@ fn outcome_of(request: &CommandRequest, decisions: &[Released], last: u64) -> Ou
                 condition,
                 ..
             } => RefusalReason::Standing(refusal.code, handling, condition),
-            About::Incident(_)
-            | About::Kind(_)
-            | About::Actuator(_)
-            | About::Suppression(_) => RefusalReason::Core(refusal.code),
+            About::Incident(_) | About::Kind(_) | About::Actuator(_) | About::Suppression(_) => {
+                RefusalReason::Core(refusal.code)
+            }
         }),
         Some(decision) => Ok(decision.seq),
         // The same request again: it was followed at some decision before.

@@ -172,7 +172,10 @@ impl QuietArgs {
         let for_s = self.lasting.map(|Millis(ms)| ms as f64 / 1e3);
         let done: fn(&Value) -> String = |answer| {
             let request = answer["request_id"].as_str().unwrap_or_default();
-            format!("done, as of decision {}; request {request}\n", answer["seq"])
+            format!(
+                "done, as of decision {}; request {request}\n",
+                answer["seq"]
+            )
         };
         let about = |id: &str, action: &str, body| Asked {
             method: Method::POST,
@@ -391,7 +394,10 @@ mod tests {
 
     #[test]
     fn a_list_is_read_by_people() {
-        assert_eq!(table(&json!({ "suppressions": [] })), "nothing is kept quiet\n");
+        assert_eq!(
+            table(&json!({ "suppressions": [] })),
+            "nothing is kept quiet\n"
+        );
         let each = json!({
             "id": "sup-0", "how": "out_of_service", "match": { "sensor": "g-1" }, "by": "ana",
             "reason": "test gas", "until": "2026-03-14T10:00:00.000Z", "detections": 2,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ioc_core::bundle::{
     Aggregate, Along, Bundle, City, CorrelationRule, DetectionRule, Effect, HandlingRules, Level,
-    Node, Scale, Sensor, Side, Silence, Test, Threshold, Window,
+    Node, Scale, Sensor, Side, Silence, SuppressionRules, Test, Threshold, Window,
 };
 use ioc_core::decision::Severity;
 use ioc_core::place::Position;
@@ -34,6 +34,7 @@ impl Builder {
             detections: Vec::new(),
             correlations: Vec::new(),
             handling: HandlingRules::NONE,
+            suppression: SuppressionRules::USUAL,
             city: City::default(),
         })
     }

@@ -858,7 +858,10 @@ mod tests {
         let innermost = id(ZONES_DEPTH_MAX);
         let around: Vec<_> = city.zones_around(&innermost).collect();
         assert_eq!(around.len(), ZONES_DEPTH_MAX);
-        assert_eq!((around[0], around[1]), (&innermost, &id(ZONES_DEPTH_MAX - 1)));
+        assert_eq!(
+            (around[0], around[1]),
+            (&innermost, &id(ZONES_DEPTH_MAX - 1))
+        );
         assert!(!around.contains(&&id(0)));
     }
 }

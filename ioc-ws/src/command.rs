@@ -10,9 +10,7 @@ use ioc_core::decision::{Condition, Handling, How, RefusalCode, Step, Target};
 use ioc_core::id::{
     Actor, ActuatorId, CommandKey, CommandName, IncidentId, IncidentKind, RequestId, SuppressionId,
 };
-use ioc_core::record::{
-    Action, Ask, Open, Operate, Quieted, Resuppress, Said, Seq, Suppress,
-};
+use ioc_core::record::{Action, Ask, Open, Operate, Quieted, Resuppress, Said, Seq, Suppress};
 use ioc_core::time::Timestamp;
 use tokio::sync::oneshot;
 

@@ -6,8 +6,8 @@ use ioc_core::decision::{
     Answer, AnswerWord, CommandChange, CommandState, Confirmation, EffectClass, Progress,
 };
 use ioc_core::decision::{Cause, Certainty, Condition, Decision, DecisionHash, Handling};
-use ioc_core::decision::{IncidentState, Released, SensorState, Severity, Verdict};
 use ioc_core::decision::{Ending, How, Matcher, SuppressionChange, SuppressionState, Target};
+use ioc_core::decision::{IncidentState, Released, SensorState, Severity, Verdict};
 use ioc_core::id::{CommandKey, IncidentId, SuppressionId};
 use ioc_core::place::Position;
 use ioc_core::time::Timestamp;

@@ -203,7 +203,12 @@ impl Hidden {
         // Those of which nothing would have been told first, then the gravest.
         fit.sort_by_key(|seen| {
             let gravest = std::cmp::Reverse(seen.gravest);
-            (!seen.is_whole(), gravest, seen.state.opened_at, seen.state.id)
+            (
+                !seen.is_whole(),
+                gravest,
+                seen.state.opened_at,
+                seen.state.id,
+            )
         });
         let mut sensors: Vec<&SensorId> = self.detections.iter().map(|(id, _)| id).collect();
         sensors.dedup();
@@ -372,17 +377,28 @@ mod tests {
             r#"{"match":{"zone":"z-out","rule":"river-high"}}"#,
         ] {
             let told = hidden(json, story.clone());
-            let counts = ["detections", "incidents_total", "never_opened", "sensors_total"];
+            let counts = [
+                "detections",
+                "incidents_total",
+                "never_opened",
+                "sensors_total",
+            ];
             let counts = counts.map(|name| told[name].as_u64().unwrap());
             assert_eq!(counts, [1, 3, 1, 1], "{json} {told}");
             assert_eq!(told["complete"], true);
             let first = &told["incidents"][0];
-            assert_eq!((&first["hidden"], &first["evidence"]), (&1.into(), &1.into()));
+            assert_eq!(
+                (&first["hidden"], &first["evidence"]),
+                (&1.into(), &1.into())
+            );
         }
         let by_sensor = hidden(r#"{"match":{"sensor":"wl-1"}}"#, story.clone());
         assert_eq!(by_sensor["of_sensors"], 1);
         let other = hidden(r#"{"match":{"rule":"gas-high"}}"#, story);
-        assert_eq!((&other["detections"], &other["of_sensors"]), (&0.into(), &0.into()));
+        assert_eq!(
+            (&other["detections"], &other["of_sensors"]),
+            (&0.into(), &0.into())
+        );
     }
 
     #[test]
@@ -395,12 +411,19 @@ mod tests {
 
     #[test]
     fn p5_a_preview_names_so_many_and_counts_all() {
-        let names: Vec<_> = (0..=NAMED_MAX).map(|number| format!("i-{number}")).collect();
-        let sensors: Vec<_> = (0..=NAMED_MAX).map(|number| format!("s-{number}")).collect();
+        let names: Vec<_> = (0..=NAMED_MAX)
+            .map(|number| format!("i-{number}"))
+            .collect();
+        let sensors: Vec<_> = (0..=NAMED_MAX)
+            .map(|number| format!("s-{number}"))
+            .collect();
         let story = names.iter().zip(&sensors).zip(1..);
         let story = story.map(|((name, sensor), seq)| by(seq, name, &[sensor]));
         let told = hidden(r#"{"match":{"rule":"river-high"}}"#, story.collect());
-        for (list, total) in [("incidents", "incidents_total"), ("sensors", "sensors_total")] {
+        for (list, total) in [
+            ("incidents", "incidents_total"),
+            ("sensors", "sensors_total"),
+        ] {
             assert_eq!(told[list].as_array().unwrap().len(), NAMED_MAX, "{list}");
             assert_eq!(told[total], NAMED_MAX + 1, "{total}");
         }

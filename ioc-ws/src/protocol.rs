@@ -382,7 +382,9 @@ fn every_message() -> Vec<String> {
     let sample = sample();
     view.apply(&published[0], true);
     view.apply(&published[13], true);
-    let started = published.iter().find(|each| each.decision.verdict.suppression().is_some());
+    let started = published
+        .iter()
+        .find(|each| each.decision.verdict.suppression().is_some());
     view.apply(started.unwrap(), true);
     view.sample(Arc::clone(&sample));
     let mut entry = crate::examples::entry(every_type().remove(0));

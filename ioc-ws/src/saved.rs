@@ -11,8 +11,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ioc_core::CodecError;
 use ioc_core::codec::{Put, Take};
-use ioc_core::decision::{Cause, CommandChange, Decision, DecisionHash, DecisionSeq, Verdict};
 use ioc_core::decision::SuppressionChange;
+use ioc_core::decision::{Cause, CommandChange, Decision, DecisionHash, DecisionSeq, Verdict};
 use ioc_core::id::Actor;
 use ioc_core::time::Timestamp;
 

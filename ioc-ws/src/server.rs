@@ -55,7 +55,10 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         )
         .route("/api/v1/suppressions/preview", post(preview::preview))
         .route("/api/v1/suppressions/{id}", get(suppressions::one))
-        .route("/api/v1/suppressions/{id}/{action}", post(suppressions::act))
+        .route(
+            "/api/v1/suppressions/{id}/{action}",
+            post(suppressions::act),
+        )
         .route("/api/v1/decisions", get(rest::decisions))
         .route("/api/v1/sensors/silent", get(rest::sensors_silent))
         .route("/api/v1/sensors/health", get(sensors::health))

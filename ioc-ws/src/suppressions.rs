@@ -84,7 +84,9 @@ pub(crate) fn suppress(
     };
     let is_one_sensor = matches!(&target, Target::Detections(own) if own.is_one_sensor());
     if how == How::OutOfService && !is_one_sensor {
-        return Err("out of service is one sensor: `match` has `sensor` and nothing else".to_owned());
+        return Err(
+            "out of service is one sensor: `match` has `sensor` and nothing else".to_owned(),
+        );
     }
     Ok(SuppressOrder {
         how,
@@ -143,9 +145,12 @@ pub(crate) fn resuppress(
     now: Timestamp,
 ) -> Result<ResuppressOrder, String> {
     let what = match action {
-        "extend" => {
-            Resuppress::Until(until(text.for_s, OUT_OF_SERVICE_MAX, "out of service", now)?)
-        }
+        "extend" => Resuppress::Until(until(
+            text.for_s,
+            OUT_OF_SERVICE_MAX,
+            "out of service",
+            now,
+        )?),
         "end" => Resuppress::End,
         other => {
             return Err(format!(
@@ -315,8 +320,7 @@ mod tests {
             panic!("{:?}", order.target);
         };
         assert_eq!(matcher.kind.unwrap().as_str(), "water_level");
-        let service =
-            r#"{"how":"out_of_service","match":{"sensor":"wl-1"},"for_s":864000,"reason":"test gas"}"#;
+        let service = r#"{"how":"out_of_service","match":{"sensor":"wl-1"},"for_s":864000,"reason":"test gas"}"#;
         assert_eq!(read(service).unwrap().how, How::OutOfService);
     }
 
@@ -324,12 +328,21 @@ mod tests {
     fn what_is_wrong_with_an_order_is_said() {
         let long = format!(r#"{{"reason":"{}"}}"#, "x".repeat(NOTE_BYTES_MAX + 1));
         for (json, said) in [
-            (r#"{"match":{"sensor":"a"},"for_s":60}"#, "`reason` must say why"),
+            (
+                r#"{"match":{"sensor":"a"},"for_s":60}"#,
+                "`reason` must say why",
+            ),
             (r#"{"reason":"r","for_s":60}"#, "say what in `match`"),
             (r#"{"reason":"r","match":{},"for_s":60}"#, "at least one of"),
             (r#"{"reason":"r","match":{"sensr":"a"}}"#, "sensr"),
-            (r#"{"reason":"r","match":{"sensor":"a b"}}"#, "a sensor's name must be"),
-            (r#"{"reason":"r","match":{"sensor":"a"}}"#, "`for_s` must say"),
+            (
+                r#"{"reason":"r","match":{"sensor":"a b"}}"#,
+                "a sensor's name must be",
+            ),
+            (
+                r#"{"reason":"r","match":{"sensor":"a"}}"#,
+                "`for_s` must say",
+            ),
             (
                 r#"{"reason":"r","match":{"sensor":"a"},"for_s":28801}"#,
                 "1 to 28800 for what is shelved",

@@ -21,8 +21,8 @@ use super::kinds::Kinds;
 use super::mappings;
 use super::mistake::{Mistakes, Place};
 use super::rules::Rules;
-use super::suggest::did_you_mean;
 use super::source::{CITY, KINDS, MAPPINGS, RULES, Source, SourceFile};
+use super::suggest::did_you_mean;
 use super::yaml::{self, Node};
 
 /// What a source means.
@@ -213,12 +213,7 @@ fn fit_levels(
 }
 
 /// Makes sure that the zones and sensors of maintenance windows are of the city.
-fn fit_windows(
-    city: &City,
-    trees: &[Node],
-    rules: &SuppressionRules,
-    mistakes: &mut Mistakes,
-) {
+fn fit_windows(city: &City, trees: &[Node], rules: &SuppressionRules, mistakes: &mut Mistakes) {
     for window in &rules.windows {
         let path = format!("suppression.windows.{}.match", window.name);
         let mut places = trees.iter();
@@ -229,10 +224,17 @@ fn fit_windows(
         {
             let names = city.zones.iter().map(|zone| zone.id.as_str());
             let hint = did_you_mean(zone.as_str(), names);
-            mistakes.add(&place, &path, format!("the city has no zone `{zone}`{hint}"));
+            mistakes.add(
+                &place,
+                &path,
+                format!("the city has no zone `{zone}`{hint}"),
+            );
         }
         if let Some(sensor) = &window.matching.sensor
-            && city.sensors.binary_search_by(|own| own.id.cmp(sensor)).is_err()
+            && city
+                .sensors
+                .binary_search_by(|own| own.id.cmp(sensor))
+                .is_err()
         {
             let what = format!("the city has no sensor `{sensor}`; register it, or match its kind");
             mistakes.add(&place, &path, what);

@@ -255,11 +255,7 @@ impl<'a> Written<'a> {
 }
 
 /// Takes a section that stands in one of the files.
-fn take_once<'a>(
-    taken: &mut Option<Field<'a>>,
-    found: Option<Field<'a>>,
-    mistakes: &mut Mistakes,
-) {
+fn take_once<'a>(taken: &mut Option<Field<'a>>, found: Option<Field<'a>>, mistakes: &mut Mistakes) {
     match (&taken, found) {
         (Some(first), Some(second)) => {
             let what = format!("is already at {}; write one of them", first.node.place);

@@ -251,7 +251,13 @@ impl fmt::Display for ReadingAnswer {
             rule_lines(f, rule)?;
         }
         for kept in &look.suppressed {
-            writeln!(f, "  kept quiet: {}, {}; {}", kept.rule, kept.what, suppressed(kept))?;
+            writeln!(
+                f,
+                "  kept quiet: {}, {}; {}",
+                kept.rule,
+                kept.what,
+                suppressed(kept)
+            )?;
         }
         for case in &look.cases {
             case_lines(f, case)?;

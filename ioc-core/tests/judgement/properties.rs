@@ -14,8 +14,8 @@ use ioc_core::decision::{
 };
 use ioc_core::id::{CommandKey, IncidentId, ReadingId, SensorId, SuppressionId};
 use ioc_core::judgement::Judgement;
-use ioc_core::reading::{Attributes, Reading};
 use ioc_core::limits::SHELVED_MAX;
+use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::{Action, Command, Input, Quieted, Suppress};
 use ioc_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
@@ -63,12 +63,24 @@ fn with_ticks(history: &History, ticks: &[(Index, i64)]) -> History {
 fn shelve_all(history: &mut History, at: Timestamp, minutes: i64) {
     let suppress = Suppress {
         how: How::Shelved,
-        target: Quieted::Detections { sensor: "", zone: "", kind: "level", rule: "" },
+        target: Quieted::Detections {
+            sensor: "",
+            zone: "",
+            kind: "level",
+            rule: "",
+        },
         until: at + Millis::minutes(minutes),
         reason: "works",
     };
     let action = Action::Suppress(suppress);
-    history.push(at, &Input::Command(Command { request: "q", actor: "ana", action }));
+    history.push(
+        at,
+        &Input::Command(Command {
+            request: "q",
+            actor: "ana",
+            action,
+        }),
+    );
 }
 
 fn decisions(history: &History) -> Vec<Decision> {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use ioc_core::bundle::{
     Across, Actuator, ActuatorCommand, Aggregate, Along, AttributeMatch, Becomes, Bundle, Changes,
     City, ConfirmedBy, CorrelationRule, DetectionRule, Direction, Expected, Fault, FaultSign,
-    Flapping, GroupBy, HandlingRules, Level, MaintenanceWindow, Node, Rate, Report, Scale, Schedule,
-    Seen, Sensor, Sequence, Side, Silence, SiteSilence, States, Statistic, SuppressionRules, Test,
-    Threshold, Usual, Window, Zone,
+    Flapping, GroupBy, HandlingRules, Level, MaintenanceWindow, Node, Rate, Report, Scale,
+    Schedule, Seen, Sensor, Sequence, Side, Silence, SiteSilence, States, Statistic,
+    SuppressionRules, Test, Threshold, Usual, Window, Zone,
 };
 use ioc_core::decision::{Certainty, Decision, EffectClass, Matcher, Severity, SiteBy, Verdict};
 use ioc_core::folded::Folded;

@@ -272,7 +272,9 @@ fn p5_of_what_was_kept_quiet_the_oldest_goes_first() {
     }
     let kept = picture.picture();
     let kept = kept.suppressions.iter();
-    let mut seqs: Vec<_> = kept.map(|each| (each.seq, each.state.ended.is_some())).collect();
+    let mut seqs: Vec<_> = kept
+        .map(|each| (each.seq, each.state.ended.is_some()))
+        .collect();
     seqs.sort_unstable();
     assert_eq!(seqs, [(4, true), (6, true), (7, false)]);
     // The same after a restart.

@@ -77,7 +77,9 @@ pub fn read(field: &Field<'_>, known: &Known<'_>, mistakes: &mut Mistakes) -> Su
                 .extend(window(&entry.key, &field, ahead, known, mistakes));
         }
     }
-    rules.windows.sort_by(|one, other| one.name.cmp(&other.name));
+    rules
+        .windows
+        .sort_by(|one, other| one.name.cmp(&other.name));
     rules
 }
 
@@ -137,10 +139,18 @@ fn every_week(field: &Field<'_>, ahead: Millis, mistakes: &mut Mistakes) -> Opti
         let (when, lasting) = text.split_once(" for ")?;
         let (day, time) = when.trim().split_once(' ')?;
         let day = DAYS.iter().position(|own| *own == day.trim())?;
-        Some((day, minute_of(time.trim())?, quantity::span(lasting.trim())?))
+        Some((
+            day,
+            minute_of(time.trim())?,
+            quantity::span(lasting.trim())?,
+        ))
     })?;
     let day = u8::try_from(day).ok().filter(|day| *day < 7);
-    let most = if day.is_some() { Millis(7 * DAY.0) } else { DAY };
+    let most = if day.is_some() {
+        Millis(7 * DAY.0)
+    } else {
+        DAY
+    };
     if lasting < MINUTE || lasting >= most {
         let most = if day.is_some() { "a week" } else { "a day" };
         field.wrong(
@@ -164,7 +174,10 @@ fn once(from: &Field<'_>, to: &Field<'_>, mistakes: &mut Mistakes) -> Option<Sch
     let ends = to.read(mistakes, wanted, instant);
     let (begins, ends) = (begins?, ends?);
     if begins >= ends {
-        to.wrong(mistakes, "it ends before it begins; exchange `from` and `to`");
+        to.wrong(
+            mistakes,
+            "it ends before it begins; exchange `from` and `to`",
+        );
         return None;
     }
     Some(Schedule::Once {
@@ -181,9 +194,14 @@ fn matcher(field: &Field<'_>, known: &Known<'_>, mistakes: &mut Mistakes) -> Opt
     let zone = section.optional("zone");
     let kind = section.optional("kind");
     let rule = section.optional("rule");
-    let is_empty = [&sensor, &zone, &kind, &rule].iter().all(|key| key.is_none());
+    let is_empty = [&sensor, &zone, &kind, &rule]
+        .iter()
+        .all(|key| key.is_none());
     if is_empty {
-        section.wrong(mistakes, "needs at least one of sensor, zone, kind and rule");
+        section.wrong(
+            mistakes,
+            "needs at least one of sensor, zone, kind and rule",
+        );
     }
     section.finish(mistakes);
     let sensor: Option<Option<SensorId>> = said(sensor, mistakes);

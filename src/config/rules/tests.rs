@@ -1278,5 +1278,10 @@ fn p5_a_configuration_has_so_many_windows_and_no_more() {
     let (rules, mistakes, _) = with(WINDOWS_MAX);
     assert!(mistakes.is_empty(), "{mistakes}");
     assert_eq!(rules.suppression.windows.len(), WINDOWS_MAX);
-    assert!(with(WINDOWS_MAX + 1).1.to_string().contains("more than 1000 windows"));
+    assert!(
+        with(WINDOWS_MAX + 1)
+            .1
+            .to_string()
+            .contains("more than 1000 windows")
+    );
 }

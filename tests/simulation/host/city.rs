@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Actuator, ActuatorCommand, Along, Bundle, City, CorrelationRule, DetectionRule, HandlingRules, SuppressionRules,
-    Level, Report, Scale, Sensor, Side, Silence, Test, Threshold,
+    Actuator, ActuatorCommand, Along, Bundle, City, CorrelationRule, DetectionRule, HandlingRules,
+    Level, Report, Scale, Sensor, Side, Silence, SuppressionRules, Test, Threshold,
 };
 use ioc_core::decision::{Certainty, EffectClass, Severity};
 use ioc_core::place::Position;
