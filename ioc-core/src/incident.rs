@@ -424,6 +424,12 @@ impl Case {
         }
     }
 
+    /// Some of its members went to another incident.
+    pub fn rests_on_less(&mut self) {
+        let grounds = self.grounds();
+        self.incident.docket.rests_on_less(grounds);
+    }
+
     /// The gravest that its members say at this time, and its children ever said.
     pub fn gravest(&self) -> Severity {
         self.cluster.gravest().max(self.incident.from_children)

@@ -66,6 +66,8 @@ impl Correlator {
         });
         self.move_sources(&sources, slot, part);
         self.begin_part(part, turn);
+        self.case_mut(part).rests_on_less();
+        self.case_mut(slot).rests_on_less();
         self.case_mut(slot).incident.keep_apart(new);
         let told = Verdict::IncidentSplit {
             incident: self.case(part).state(),
@@ -93,6 +95,7 @@ impl Correlator {
         self.tell_what_waits(from, turn);
         self.tell_what_waits(into, turn);
         self.move_sources(&sources, from, into);
+        self.case_mut(from).rests_on_less();
         let case = self.case_mut(into);
         let (severity, certainty) = case.cluster.verdict();
         case.incident.rise(severity, certainty);

@@ -188,6 +188,14 @@ impl Docket {
         dismissed && (further >= sources || grounds.severity > before.severity)
     }
 
+    /// Some of what its dismissal rested on is of another incident from here on: what comes back is
+    /// news again.
+    pub fn rests_on_less(&mut self, grounds: Grounds) {
+        let before = &mut self.dismissed_on;
+        before.sources = before.sources.min(grounds.sources);
+        before.severity = before.severity.min(grounds.severity);
+    }
+
     /// That of a part which is another incident from here on.
     pub fn of_part(&self) -> Self {
         Self {

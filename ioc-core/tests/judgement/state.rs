@@ -208,15 +208,15 @@ fn digests() -> [(u16, Expect); 3] {
     [
         (
             1,
-            expect!["bab6c9d71163f5f6e63a5aed8a4b695e198de9c61f4cdc0fc5297845078e3188"],
+            expect!["d54b851cd2513d2198291edea72bea08a4ea3dacab8c16e1dc4ab49a8701bbe4"],
         ),
         (
             2,
-            expect!["afdad38648c52d0fc6f2b68710b81fb72eddb9cf5fd17fef0af20e97b9568cb7"],
+            expect!["5a37bbe73a6f0022752b2c46ecadb8e29cc3311c1b405b5887bc95e6fe438968"],
         ),
         (
             3,
-            expect!["76583849064a335fed8f60f9f6a6713dce2574f951789592daa8d133220d7231"],
+            expect!["6c31e0f9f5bb274092a81057827b8bdebe8be4c85a3e449f6d4e43365bbdda41"],
         ),
     ]
 }

@@ -305,7 +305,7 @@ fn attributes(
             fits.expect("so few and so long attributes fit");
         }
     };
-    let word = |text: &str| text.to_ascii_lowercase();
+    let word = |text: &str| super::cut(text).to_ascii_lowercase();
     put("event", &info.event);
     put("category", &word(&info.category));
     put("severity", &word(&info.severity));

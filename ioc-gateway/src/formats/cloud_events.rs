@@ -25,6 +25,8 @@ use super::message::{Item, Outcome};
 use super::{Format, ITEMS_MAX, Message, Reason, Reject, Room, native, read_value};
 use crate::catalogue::Catalogue;
 
+/// Beyond so many bytes an event's source and id are known by their hash.
+const NAME_BYTES_MAX: usize = 1024;
 /// How many bytes of data are kept room for between messages.
 const KEPT_BYTES: usize = 4096;
 
@@ -245,7 +247,7 @@ fn opened(event: Value<'_>) -> Result<(Attributes<'_>, Option<Data<'_>>), Reject
                 if let Some(text) = value.text()
                     && attributes.note(name, text)
                 {
-                    let detail = format!("{name:?} is there twice; write it once");
+                    let detail = format!("{:?} is there twice; write it once", super::cut(name));
                     return Err(Reject::new(Reason::MemberRepeated, detail));
                 }
                 continue;
@@ -284,6 +286,7 @@ impl<'d> Attributes<'d> {
         match self.version {
             Some("1.0") => {}
             Some(version) => {
+                let version = super::cut(version);
                 let detail = format!("specversion is {version:?}; events of 1.0 are understood");
                 return Err(unexpected(detail));
             }
@@ -306,6 +309,12 @@ impl<'d> Attributes<'d> {
         name.push_str(required("a source", self.source)?);
         name.push(' ');
         name.push_str(id);
+        if name.len() > NAME_BYTES_MAX {
+            // Once for the event, not for each reading in it.
+            let digest = blake3::hash(name.as_bytes()).to_hex();
+            name.clear();
+            name.push_str(&digest);
+        }
         Ok(Envelope {
             time: time.transpose()?,
             named: 0,

@@ -68,6 +68,9 @@ pub struct Names {
     pub words: HashMap<Box<str>, f64>,
 }
 
+/// No table has longer names.
+const LISTED_BYTES_MAX: usize = 1024;
+
 impl Names {
     /// What the city calls it; what is in no table keeps its name.
     pub(super) fn ours<'a>(
@@ -75,11 +78,13 @@ impl Names {
         theirs: Part<'a>,
         texts: &str,
     ) -> Part<'a> {
-        let found = match theirs {
-            Part::Payload(theirs) => table.get(theirs),
-            Part::Scratch { from, to } => table.get(&texts[from..to]),
+        let name = match theirs {
+            Part::Payload(theirs) => theirs,
+            Part::Scratch { from, to } => &texts[from..to],
         };
-        found.map_or(theirs, |ours| Part::Payload(ours))
+        // Long ones are in no table, and hashing them costs.
+        let found = (name.len() <= LISTED_BYTES_MAX).then(|| table.get(name));
+        found.flatten().map_or(theirs, |ours| Part::Payload(ours))
     }
 
     /// The sensor that a standard's message calls by this name. One that is in no table keeps it,

@@ -369,6 +369,9 @@ impl<'d> Decoder<'d, '_> {
     }
 }
 
+/// How long an entity's id may be: each of its readings is called by it.
+const ID_BYTES_MAX: usize = 1024;
+
 impl<'d> Entity<'d> {
     fn read(whole: Value<'d>) -> Result<Self, Reject> {
         let Some(members) = whole.members() else {
@@ -389,6 +392,10 @@ impl<'d> Entity<'d> {
             let detail = "an entity has an id, which is a text";
             return Err(Reject::new(Reason::SensorMissing, detail));
         };
+        if id.len() > ID_BYTES_MAX {
+            let detail = format!("an entity's id has more than {ID_BYTES_MAX} bytes");
+            return Err(Reject::new(Reason::SensorInvalid, detail));
+        }
         let kind = kind.and_then(|kind| match kind.elements() {
             Some(mut kinds) => kinds.next().and_then(Value::text),
             None => kind.text(),
@@ -436,7 +443,7 @@ fn once<'d>(kept: &mut Option<Value<'d>>, name: &str, value: Value<'d>) -> Resul
     match kept.replace(value) {
         None => Ok(()),
         Some(_) => {
-            let detail = format!("{name:?} is there twice; write it once");
+            let detail = format!("{:?} is there twice; write it once", super::cut(name));
             Err(Reject::new(Reason::MemberRepeated, detail))
         }
     }

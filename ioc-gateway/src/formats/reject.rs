@@ -23,12 +23,15 @@ pub struct Reject {
 }
 
 impl Reject {
-    /// The reason with its sentence.
+    /// The reason with its sentence, cut to its bound: as many of them may be kept as a message has
+    /// items.
     pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
-        Self {
-            reason,
-            detail: detail.into(),
+        let mut detail = detail.into();
+        if detail.len() > TEXT_BYTES_MAX {
+            detail.truncate(detail.floor_char_boundary(TEXT_BYTES_MAX));
+            detail.shrink_to_fit();
         }
+        Self { reason, detail }
     }
 
     /// A message that brings more readings than one may.

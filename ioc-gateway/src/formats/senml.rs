@@ -97,7 +97,7 @@ impl Label {
             "ut" => Self::UpdateTime,
             // Section 4.4: such a field must be understood.
             name if name.ends_with('_') => {
-                let detail = format!("{name:?} must be understood, and is not");
+                let detail = format!("{:?} must be understood, and is not", super::cut(name));
                 return Err(Reject::new(Reason::ShapeUnexpected, detail));
             }
             _ => return Ok(None),
@@ -160,6 +160,9 @@ enum Written<'d> {
     Bool(bool),
     Other(&'static str),
 }
+
+/// How long names and units may be that are looked up; a sensor's name is shorter still.
+const NAME_BYTES_MAX: usize = 512;
 
 /// What holds for the records behind it (section 4.1).
 #[derive(Debug, Default, Clone, Copy)]
@@ -457,6 +460,15 @@ impl<'s, 'd, 't> Pack<'s, 'd, 't> {
             texts, attributes, ..
         } = &mut *self.scratch;
         let unit = record.unit.unwrap_or(base.unit);
+        // Before they are put together, once for each record.
+        if base.name.len() + record.name.len() > NAME_BYTES_MAX {
+            let detail = format!("bn and n have more than {NAME_BYTES_MAX} bytes together");
+            return Err(Reject::new(Reason::SensorInvalid, detail));
+        }
+        if unit.len() > NAME_BYTES_MAX {
+            let detail = format!("u or bu has more than {NAME_BYTES_MAX} bytes");
+            return Err(Reject::new(Reason::UnitInvalid, detail));
+        }
         let sum = record.sum.map(|sum| base.sum + sum);
         let (value, unit) = match (record.value, sum) {
             (Some(value), _) => (self::value(value, base.value, names)?, Part::Payload(unit)),

@@ -185,6 +185,9 @@ impl<'m> Session<'m, '_> {
                 telemetry::sparkplug_death();
                 self.online("", 0.0, None);
                 for device in devices {
+                    if self.count == ITEMS_MAX {
+                        return Err(Reject::too_many_items());
+                    }
                     self.online(&device, 0.0, None);
                 }
                 self.nothing_else("a death certificate");

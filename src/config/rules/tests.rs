@@ -221,6 +221,18 @@ fn rules_mean_what_they_say() {
                 ),
                 lowers: true,
             },
+            suppression: SuppressionRules {
+                shelved_max: Millis(
+                    28800000,
+                ),
+                out_of_service_max: Millis(
+                    2592000000,
+                ),
+                remind_before: Millis(
+                    600000,
+                ),
+                windows: [],
+            },
         }
     "#]]
     .assert_debug_eq(&rules);
@@ -1126,11 +1138,10 @@ correlations:
   h: { incident: h, from: [c], sources: 1, within: 1 km, within_time: 1 h }
 ",
         &expect![[r#"
-            a.yaml:3:14 detections.b.kind: unknown kind of reading `pump`; describe it in kinds.yaml
             a.yaml:5:58 detections.d.explained_by: is named twice; remove one
             a.yaml:6:55 detections.e.explained_by: `c` is about other detections itself; name one that is not
             a.yaml:6:58 detections.e.explained_by: no detection is named `feeder-ded`
-            a.yaml:7:14 detections.f.kind: unknown kind of reading `pump`; describe it in kinds.yaml
+            a.yaml:6:70 detections.e.explained_by: `f` finds something about sensors, which is no evidence of an incident; remove it
             a.yaml:8:54 detections.g.explained_by: names no detection; name at least one, such as `feeder-dead`"#]],
     );
 }
@@ -1160,7 +1171,36 @@ correlations:
         ),
         _ => panic!("another question"),
     });
-    expect![[r#""#]].assert_debug_eq(&asked.collect::<Vec<_>>());
+    expect![[r#"
+        [
+            (
+                Stop,
+                Vote(
+                    3,
+                ),
+                120000,
+                10000,
+                3,
+            ),
+            (
+                Zone,
+                Percentile(
+                    90,
+                ),
+                600000,
+                60000,
+                3,
+            ),
+            (
+                Zone,
+                Count,
+                600000,
+                60000,
+                1,
+            ),
+        ]
+    "#]]
+    .assert_debug_eq(&asked.collect::<Vec<_>>());
     refused(
         "detections:
   a: { kind: water_level, across: street, of: p100, above: { severe: 3 m }, clear: below 2.5 m }
@@ -1180,7 +1220,18 @@ correlations:
 correlations:
   l: { incident: l, from: [i, k], sources: 1, within: 1 km, within_time: 1 h }
 ",
-        &expect![[r#""#]],
+        &expect![[r#"
+            a.yaml:2:35 detections.a.across: `street` is not one of zone, parent_zone, city, gateway, river, line, stop, feeder
+            a.yaml:2:47 detections.a.of: `p100` is not one of count, sum, mean, median, min, max, and p1 to p99 for a percentile
+            a.yaml:3:6 detections.b: says not what is made of the values; write `of: mean`, `of: p90`, or how many must agree: `vote: 3 sensors`
+            a.yaml:4:57 detections.c.vote: asks two things, `of` and `vote`; make it two rules
+            a.yaml:6:47 detections.d.vote: `0 sensors` is not a number of sensors from 1 to 4096, such as `3 sensors`
+            a.yaml:7:6 detections.e: `fresh` of 2 h is not 1 to 60 steps of 1 min; write 1 min to 1 h, or another `every`
+            a.yaml:9:6 detections.f: `lateness` of 11 min is more than 10 steps of 1 min; write up to 10 min, or another `every`
+            a.yaml:10:26 detections.f.settle: unknown key; known here: kind, where, across, of, vote, fresh, every, lateness, at_least, above, clear, for, clear_for
+            a.yaml:11:60 detections.g.above: would call the normal value of this kind abnormal, which is 1.2 m in kinds.yaml
+            a.yaml:12:71 detections.h.vote: unknown key; known here: kind, where, settle, margin, above, clear, for, clear_for
+            a.yaml:14:15 detections.j.after: `k` is about several sensors itself; name one that is not"#]],
     );
 }
 
@@ -1259,7 +1310,21 @@ suppression:
       reason: r
       owner: o
 ";
-    refused(&format!("{FLOOD}{wrong}"), &expect![[""]]);
+    refused(
+        &format!("{FLOOD}{wrong}"),
+        &expect![[r#"
+        a.yaml:26:16 suppression.shelved_max: `9 h` is not a time from 1 min to 8 h, such as `90 s`, `5 min` or `2 h`
+        a.yaml:27:10 suppression.clock: `Kuala Lumpur` is not how far the city's clock is ahead of UTC, such as `+08:00`
+        a.yaml:30:14 suppression.windows.a.every: `sunday at two` is not a day, a time and for how long, such as `sunday 02:00 for 4 h` or `day 23:30 for 90 min`
+        a.yaml:31:31 suppression.windows.a.match.kind: no rule knows the kind `water_levl`; did you mean `water_level`?
+        a.yaml:36:11 suppression.windows.b.to: it ends before it begins; exchange `from` and `to`
+        a.yaml:37:14 suppression.windows.b.match: needs at least one of sensor, zone, kind and rule
+        a.yaml:41:7 suppression.windows.c: `reason` is missing; write for example `reason: the pumps are maintained`
+        a.yaml:41:14 suppression.windows.c.every: it lasts from a minute to less than a day, when it begins again
+        a.yaml:42:22 suppression.windows.c.match.rule: no rule knows the detection rule `river-hig`; did you mean `river-high`?
+        a.yaml:45:7 suppression.windows.d: write when: `every: sunday 02:00 for 4 h`, or `from` and `to`
+        a.yaml:46:24 suppression.windows.d.match.sensor: `a b`: a sensor's name must be 1 to 128 of letters, digits and . _ : @ -"#]],
+    );
 }
 
 #[test]

@@ -15,6 +15,8 @@ const NAMESPACES: [&str; 2] = [
     "urn:oasis:names:tc:emergency:cap:1.1",
 ];
 
+/// How long its sender and its identifier may be together: each of its reports is called by them.
+const NAME_BYTES_MAX: usize = 1024;
 /// How many `info` blocks an alert may have.
 const INFOS_MAX: usize = 64;
 /// How many areas all of them may have together.
@@ -210,6 +212,11 @@ impl<'d> Alert<'d> {
             ("msgType", &self.msg_type),
         ] {
             required(name, text)?;
+        }
+        if self.sender.len() + self.identifier.len() > NAME_BYTES_MAX {
+            let detail =
+                format!("sender and identifier have more than {NAME_BYTES_MAX} bytes together");
+            return Err(Reject::new(Reason::ShapeUnexpected, detail));
         }
         for info in &self.infos {
             required("event", &info.event)?;

@@ -5,10 +5,10 @@
 
 use std::str::FromStr;
 
-use super::super::Reject;
 use super::super::draft::Part;
 use super::super::json::Value;
 use super::super::pointer::Pointer;
+use super::super::{Reason, Reject};
 
 /// A place that something is taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,11 +114,17 @@ impl FromStr for Text {
     }
 }
 
+/// What there is at a place within the whole message, which is known by where it stands in the
+/// mapping.
+pub(super) type AtPlace<'d> = (*const Pointer, Option<Value<'d>>);
+
 /// What sources are asked of.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asked<'d> {
     pub topic: &'d str,
     pub message: Value<'d>,
+    /// What was looked for in the message already.
+    pub found: &'d [AtPlace<'d>],
     pub item: Value<'d>,
     pub key: Option<&'d str>,
 }
@@ -155,7 +161,13 @@ impl Source {
     pub(super) fn ask<'d>(&self, asked: Asked<'d>) -> Result<Option<Said<'d>>, Reject> {
         let value = match self {
             Self::Item(place) => place.of(asked.item)?,
-            Self::Message(place) => place.of(asked.message)?,
+            Self::Message(place) => {
+                let mut found = asked.found.iter();
+                match found.find(|(known, _)| std::ptr::eq(*known, place)) {
+                    Some((_, value)) => *value,
+                    None => place.of(asked.message)?,
+                }
+            }
             Self::Level(level) => {
                 return Ok(asked.topic.split('/').nth(level - 1).map(Said::Name));
             }
@@ -163,6 +175,19 @@ impl Source {
         };
         Ok(value.filter(|value| !value.is_null()).map(Said::Value))
     }
+}
+
+/// How long a text may be that is put together.
+const TEXT_BYTES_MAX: usize = 4096;
+
+fn too_long() -> Reject {
+    let detail = format!("a text is put together of more than {TEXT_BYTES_MAX} bytes");
+    Reject::new(Reason::ShapeUnexpected, detail)
+}
+
+/// So much of a text that it is too long if it is put together with nothing.
+fn cut_text(text: &str) -> &str {
+    &text[..text.ceil_char_boundary(TEXT_BYTES_MAX + 1)]
 }
 
 /// What came of a text.
@@ -202,15 +227,21 @@ impl Text {
         };
         let from = texts.len();
         for piece in pieces {
+            if texts.len() - from > TEXT_BYTES_MAX {
+                return Err(too_long());
+            }
             match piece {
                 Piece::Constant(text) => texts.push_str(text),
                 Piece::From(source) => match word(source)? {
-                    Ok(text) => texts.push_str(text),
+                    Ok(text) => texts.push_str(cut_text(text)),
                     Err(nothing) => return Ok(nothing),
                 },
             }
         }
         let to = texts.len();
+        if to - from > TEXT_BYTES_MAX {
+            return Err(too_long());
+        }
         Ok(Filled::Part(Part::Scratch { from, to }))
     }
 

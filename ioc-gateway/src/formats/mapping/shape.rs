@@ -15,8 +15,8 @@ use super::super::draft::{Draft, Envelope, Part, Scratch, arrival};
 use super::super::json::Value;
 use super::super::message::{Found, Item, finish};
 use super::super::pointer::Pointer;
-use super::super::{ITEMS_MAX, Reason, Reject, epoch};
-use super::expression::{Asked, Filled, Said};
+use super::super::{ITEMS_MAX, Reason, Reject, cut, epoch};
+use super::expression::{Asked, AtPlace, Filled, Said};
 use super::{Names, Source, Text};
 use crate::catalogue::Catalogue;
 
@@ -178,9 +178,12 @@ pub(in crate::formats) fn decode<'d>(
         take,
         count: 0,
     };
+    // Once, and not for each item.
+    let found = shape.found(message)?;
     let asked = Asked {
         topic,
         message,
+        found: &found,
         item: message,
         key: None,
     };
@@ -210,6 +213,19 @@ pub(in crate::formats) fn decode<'d>(
         return Err(unexpected(items.word()));
     }
     Ok(())
+}
+
+impl Shape {
+    /// What there is at the places within the whole message that its readings ask for.
+    fn found<'d>(&self, message: Value<'d>) -> Result<Vec<AtPlace<'d>>, Reject> {
+        let mut found = Vec::new();
+        for source in self.readings.iter().flat_map(ReadingShape::sources) {
+            if let Source::Message(place) = source {
+                found.push((std::ptr::from_ref(place), place.of(message)?));
+            }
+        }
+        Ok(found)
+    }
 }
 
 struct Decoder<'s, 't> {
@@ -249,6 +265,33 @@ impl Decoder<'_, '_> {
 }
 
 impl ReadingShape {
+    /// All places that something is taken from.
+    fn sources(&self) -> impl Iterator<Item = &Source> {
+        let texts = [
+            Some(&self.sensor),
+            self.kind.as_ref(),
+            self.unit.as_ref(),
+            self.id.as_ref(),
+        ];
+        let texts = texts.into_iter().flatten();
+        let texts = texts.chain(self.attributes.iter().map(|(_, text)| text));
+        let value = match &self.value.from {
+            Whence::Source(from) => Some(from),
+            Whence::Constant(_) => None,
+        };
+        let moment = match &self.observed_at {
+            Moment::Written { from, .. } | Moment::Counted { from, .. } => Some(from),
+            Moment::Arrival => None,
+        };
+        let position = match &self.position {
+            Some(Where::List(from)) => [Some(from), None],
+            Some(Where::Pair { lon, lat }) => [Some(lon), Some(lat)],
+            None => [None, None],
+        };
+        let others = [value, moment].into_iter().chain(position).flatten();
+        texts.flat_map(Text::sources).chain(others)
+    }
+
     /// What an item says of this reading; `None` if it says nothing of it and need not.
     fn draft<'d>(
         &'d self,
@@ -395,6 +438,7 @@ impl Measured {
                 Ok(f64::from(u8::from(value.truth() == Some(true))))
             }
             (_, Some(word)) => numeral(word).ok_or_else(|| {
+                let word = cut(word);
                 let known = self.words.iter().map(|(own, _)| &**own);
                 let known = known.collect::<Vec<_>>().join(", ");
                 let detail = match known.as_str() {
@@ -415,8 +459,16 @@ impl Measured {
     }
 }
 
+/// No number that somebody has measured is longer.
+const NUMBER_BYTES_MAX: usize = 1024;
+/// No time is longer.
+const TIME_BYTES_MAX: usize = 64;
+
 /// The number that a text is, as JSON writes numbers.
 pub(in crate::formats) fn numeral(text: &str) -> Option<f64> {
+    if text.len() > NUMBER_BYTES_MAX {
+        return None;
+    }
     let is_plain = text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
     let has_digit = text.ends_with(|c: char| c.is_ascii_digit() || c == '.');
     text.parse().ok().filter(|_| is_plain && has_digit)
@@ -440,7 +492,7 @@ impl Moment {
         };
         let time = said.as_word().and_then(|text| self.read(text));
         time.ok_or_else(|| {
-            let found = said.as_word().unwrap_or_else(|| said.word());
+            let found = cut(said.as_word().unwrap_or_else(|| said.word()));
             let wanted = match self {
                 Self::Counted { epoch, .. } => epoch.word(),
                 Self::Arrival | Self::Written { .. } => "a time such as 2026-03-14T06:45:10.933Z",
@@ -452,6 +504,9 @@ impl Moment {
 
     /// The time that a text says.
     fn read(&self, text: &str) -> Option<Timestamp> {
+        if text.len() > TIME_BYTES_MAX {
+            return None;
+        }
         let offset = match self {
             Self::Arrival => return None,
             Self::Counted { epoch, .. } => return epoch.time(numeral(text)?),

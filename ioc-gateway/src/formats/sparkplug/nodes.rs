@@ -238,7 +238,7 @@ impl Node {
             return Sequence::Whole;
         }
         birth.seq = Some(seq);
-        match seq == (last + 1) % 256 {
+        match seq == last.wrapping_add(1) % 256 {
             true => Sequence::Whole,
             false => Sequence::Gap,
         }
