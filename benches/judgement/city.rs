@@ -63,7 +63,7 @@ impl Builder {
         self
     }
 
-    pub fn fed_by(mut self, id: String, feeder: &str) -> Self {
+    pub fn fed_by(mut self, id: &str, feeder: &str) -> Self {
         self.0.city.nodes.push(Node {
             id: id.parse().expect("a node's name"),
             fed_by: (!feeder.is_empty()).then(|| feeder.parse().expect("a node's name")),

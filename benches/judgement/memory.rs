@@ -33,7 +33,7 @@ pub fn bytes_each(count: usize) -> [(&'static str, usize); 6] {
         .incidents("outages", "outage", "alarm", |_| ());
     let mut stepped = Stepped::under(&city.build(1));
     let first = held(count, &mut stepped, |stepped| {
-        all(stepped, count, "voltage", 1.0)
+        all(stepped, count, "voltage", 1.0);
     });
     let full = held(count, &mut stepped, |stepped| {
         often(stepped, 32, count, "voltage", 1.0);
@@ -45,7 +45,7 @@ pub fn bytes_each(count: usize) -> [(&'static str, usize); 6] {
         }
     });
     let incident = held(count, &mut stepped, |stepped| {
-        all(stepped, count, "voltage", 5.0)
+        all(stepped, count, "voltage", 5.0);
     });
     let evidence = held(count, &mut stepped, |stepped| {
         often(stepped, 128, count, "voltage", 5.0);

@@ -119,12 +119,12 @@ fn fed(sensors: usize, sources_min: u32) -> Builder {
     let mut city = plain(sensors)
         .sensors(1, "line", |_| "line-1".into(), |_| metres(0, 0))
         .above_three("line-dead", "line", 1)
-        .fed_by("line-1".into(), "");
+        .fed_by("line-1", "");
     for number in 0..ALARMS.min(sensors) {
         let transformer = format!("transformer-{number:06}");
         city = city
-            .fed_by(meter(number), &transformer)
-            .fed_by(transformer, "line-1");
+            .fed_by(&meter(number), &transformer)
+            .fed_by(&transformer, "line-1");
     }
     city.incidents("outages", "outage", "alarm", |rule| {
         rule.detections

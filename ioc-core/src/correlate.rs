@@ -641,18 +641,18 @@ impl Correlator {
                 self.index.insert(slot, place);
             }
         }
-        self.share(slot, &source, shared_before.unwrap_or_default());
+        self.share(slot, &source, &shared_before.unwrap_or_default());
         if by_sensor {
             self.by_sensor.insert(source.sensor, slot);
         }
     }
 
     /// What a member has in common may be another than before.
-    fn share(&mut self, slot: u32, source: &Source, before: Shared) {
+    fn share(&mut self, slot: u32, source: &Source, before: &Shared) {
         let member = self.case(slot).cluster.member(source);
         let now = member.map(|member| member.shared.clone());
-        if now.as_ref() != Some(&before) {
-            self.same.remove(slot, &before);
+        if now.as_ref() != Some(before) {
+            self.same.remove(slot, before);
             self.same.insert(slot, &now.unwrap_or_default());
         }
     }

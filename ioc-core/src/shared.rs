@@ -19,7 +19,10 @@ pub const GATEWAY: &str = "gateway";
 
 /// Names and values, in the order of the names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Shared(Option<Arc<[(Box<str>, NodeId)]>>);
+pub struct Shared(Option<Arc<[Named]>>);
+
+/// A name, and its value.
+type Named = (Box<str>, NodeId);
 
 impl Shared {
     /// What a reading says under these names, which are sorted. What it says of its gateway counts

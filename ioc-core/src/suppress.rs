@@ -291,7 +291,7 @@ impl Suppressions {
                     self.count(keeper, &subject.sensor, turn);
                     self.held.insert(subject, entry.kept_by(keeper));
                 }
-                None => entry.release(subject, turn.at, &mut released),
+                None => entry.release(&subject, turn.at, &mut released),
             }
         }
         let held = &self.held;
@@ -368,7 +368,7 @@ impl Suppressions {
         audit.expect(agree, Invariant::IndexAgrees, "what is kept quiet");
         let is_known = |id| self.active.contains_key(&id) || self.over.contains(&id);
         self.held.audit(is_known, audit);
-        let waits = !self.over.is_empty() == self.step_due.is_some();
+        let waits = self.over.is_empty() != self.step_due.is_some();
         audit.expect(waits, Invariant::TimersAgree, "what was kept quiet");
     }
 }

@@ -71,7 +71,7 @@ pub(crate) struct Kept {
 #[derive(Debug)]
 enum Errand {
     Save(Sender<Saved>),
-    Restore(Saved, Sender<()>),
+    Restore(Box<Saved>, Sender<()>),
 }
 
 /// A decision that is in the feed, or will be at once.
@@ -203,7 +203,7 @@ impl Kept {
     /// Goes on from what was saved. Before anything is released.
     pub(crate) fn restore(&self, saved: Saved) {
         let (sender, restored) = crossbeam_channel::bounded(1);
-        self.run_errand(Errand::Restore(saved, sender), &restored);
+        self.run_errand(Errand::Restore(Box::new(saved), sender), &restored);
     }
 
     fn run_errand<T>(&self, errand: Errand, answer: &Receiver<T>) -> T {
@@ -339,7 +339,7 @@ impl Keeper {
                 let _ = saved.send(self.view.save());
             }
             Errand::Restore(saved, restored) => {
-                self.resume(saved);
+                self.resume(*saved);
                 let _ = restored.send(());
             }
         }

@@ -13,12 +13,15 @@ use crate::hash::Map;
 use crate::id::NodeId;
 use crate::shared::Shared;
 
+/// The cases that have a member of each value, by their slots, and how many such members.
+type Cases = Map<NodeId, BTreeMap<u32, u32>>;
+
 /// What the members of one correlation rule's cases have in common.
 #[derive(Debug)]
 pub(crate) struct SameIndex {
     /// Each name that the rule asks for, with the cases that have a member of each value, and how
     /// many such members.
-    by_name: Vec<(String, Map<NodeId, BTreeMap<u32, u32>>)>,
+    by_name: Vec<(String, Cases)>,
 }
 
 impl SameIndex {

@@ -198,7 +198,7 @@ impl SuppressionState {
         out.put_text(self.by.as_str());
         out.put_text(&self.reason);
         out.put_option(self.window.as_ref(), |out, name| {
-            out.put_text(name.as_str())
+            out.put_text(name.as_str());
         });
         out.put_time(self.from);
         out.put_time(self.until);

@@ -120,10 +120,10 @@ impl Suppressions {
             Detection::Reported { .. } => self.reported(meeting, passed, turn),
             Detection::Silent(hearing) => self.silent(meeting, hearing, passed, turn),
             Detection::Returned(hearing) | Detection::SilenceForgotten(hearing) => {
-                self.returned(meeting, hearing, passed);
+                self.returned(&meeting, hearing, passed);
             }
             Detection::Faulty(malady) => self.faulty(meeting, malady, passed, turn),
-            Detection::Sound(malady) => self.sound(meeting, malady, passed),
+            Detection::Sound(malady) => self.sound(&meeting, malady, passed),
             // Of a sensor that is worked at nothing counts among others either.
             Detection::Stirred | Detection::Contributed(_) if meeting.in_hands => {}
             // Sites count the sensors whose silence is not kept quiet.
@@ -374,7 +374,7 @@ impl Suppressions {
         }
     }
 
-    fn returned(&mut self, meeting: Meeting<'_>, hearing: &Hearing, passed: &mut Vec<Finding>) {
+    fn returned(&mut self, meeting: &Meeting<'_>, hearing: &Hearing, passed: &mut Vec<Finding>) {
         let sensor: &SensorId = &meeting.finding.sensor;
         self.held
             .change_raised(sensor, |_, entry| entry.silent = false);
@@ -426,8 +426,8 @@ impl Suppressions {
         self.hold_of_sensor(meeting, entry, passed, turn);
     }
 
-    fn sound(&mut self, meeting: Meeting<'_>, malady: &Malady, passed: &mut Vec<Finding>) {
-        self.doubt(&meeting, malady, false);
+    fn sound(&mut self, meeting: &Meeting<'_>, malady: &Malady, passed: &mut Vec<Finding>) {
+        self.doubt(meeting, malady, false);
         let was_untold = self.held.remove(&meeting.subject).is_some();
         passed.push(match was_untold {
             true => untold(meeting.finding),

@@ -132,7 +132,7 @@ impl Entry {
     }
 
     /// Finds it anew: what is raised, as if it were raised now.
-    pub fn release(self, subject: Subject, now: Timestamp, found: &mut Vec<Finding>) {
+    pub fn release(self, subject: &Subject, now: Timestamp, found: &mut Vec<Finding>) {
         let Self {
             zone,
             doubted,
