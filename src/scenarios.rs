@@ -232,8 +232,10 @@ fn names(bundle: &Bundle) -> impl Iterator<Item = &RuleId> {
 /// Notes the rules that found something, or decided something.
 fn note_busy(played: &Played, busy: &mut BTreeSet<RuleId>) {
     busy.extend(played.busy.iter().cloned());
-    let causes = played.decisions.iter().map(|decision| &decision.cause);
-    busy.extend(causes.filter_map(|cause| cause.rule.clone()));
+    for cause in played.decisions.iter().map(|decision| &decision.cause) {
+        busy.extend(cause.rule.clone());
+        busy.extend(cause.evidence.iter().map(|evidence| evidence.rule.clone()));
+    }
 }
 
 fn tell_summary(summary: &Summary, out: &mut dyn Write) -> io::Result<()> {

@@ -36,7 +36,7 @@ const CITY_BYTES_MAX: u64 = 512 << 20;
 const RULE_FILES_MAX: usize = 1000;
 
 /// What is shipped: a whole working city.
-const SHIPPED: [(&str, &str); 16] = [
+const SHIPPED: [(&str, &str); 17] = [
     (CITY, include_str!("../../config/city.geojson")),
     (KINDS, include_str!("../../config/kinds.yaml")),
     (MAPPINGS, include_str!("../../config/mappings.yaml")),
@@ -87,6 +87,10 @@ const SHIPPED: [(&str, &str); 16] = [
     (
         "rules/silence.yaml",
         include_str!("../../config/rules/silence.yaml"),
+    ),
+    (
+        "rules/suppression.yaml",
+        include_str!("../../config/rules/suppression.yaml"),
     ),
     (
         "rules/traffic.yaml",

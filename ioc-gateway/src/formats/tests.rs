@@ -215,6 +215,103 @@ fn p5_a_dead_letter_of_a_part_keeps_the_message_if_it_is_short_and_among_the_fir
     assert!(letters(2, 4096).iter().all(|(_, is_whole)| !is_whole));
 }
 
+/// What a message becomes: how many readings, and what each dead letter says.
+fn told_of(
+    payload: &str,
+    content_type: Option<&str>,
+    catalogue: &Catalogue,
+) -> (usize, Vec<String>) {
+    let message = Message {
+        topic: "t",
+        payload: payload.as_bytes(),
+        content_type,
+        ..Message::default()
+    };
+    let (mut inputs, workspace) = (Inputs::default(), &mut Workspace::default());
+    let (mut readings, mut details) = (0, Vec::new());
+    let mut told = |item: Result<&str, Reject>| match item {
+        Ok(_) => readings += 1,
+        Err(reject) => details.push(reject.detail),
+    };
+    append_message(
+        &mut inputs,
+        message,
+        "test",
+        catalogue,
+        workspace,
+        &mut told,
+    );
+    (readings, details)
+}
+
+#[test]
+fn p5_a_long_text_that_all_items_share_is_told_cut_by_each() {
+    let items = vec![r#"{"name":"a","level":1}"#; 100].join(",");
+    let long = "x".repeat(100_000);
+    let gauges_at = format!(r#"{{"at":"{long}","gauges":[{items}]}}"#);
+    let (readings, details) = told_of(&gauges_at, None, &catalogue("t", gauges()));
+    assert_eq!((readings, details.len()), (0, 100));
+    let longest = details.iter().map(String::len).max();
+    assert!(longest < Some(600), "{longest:?}");
+}
+
+#[test]
+fn p5_names_beyond_their_bound_are_refused_before_they_are_put_together() {
+    let none = Catalogue::default();
+    let long = "x".repeat(100_000);
+    let records = vec![r#"{"v":1}"#; 100].join(",");
+    for (content_type, payload, most) in [
+        (
+            "application/senml+json",
+            format!(r#"[{{"bn":"{long}","v":1}},{records}]"#),
+            101,
+        ),
+        (
+            "application/senml+json",
+            format!(r#"[{{"bn":"a","bu":"{long}","s":1}},{records}]"#),
+            101,
+        ),
+        (
+            "application/ld+json",
+            format!(r#"{{"id":"{long}","type":"G","level":{{"value":1}}}}"#),
+            1,
+        ),
+    ] {
+        let (readings, details) = told_of(&payload, Some(content_type), &none);
+        assert!(
+            readings == 0 && (1..=most).contains(&details.len()),
+            "{content_type}"
+        );
+        assert!(
+            details.iter().all(|detail| detail.len() < 600),
+            "{content_type}"
+        );
+    }
+}
+
+#[test]
+fn p5_a_text_that_is_put_together_has_a_bound() {
+    let catalogue = catalogue("t", gauges());
+    for (long, is_read) in [(10, true), (100_000, false)] {
+        let name = "x".repeat(long);
+        let payload = format!(r#"{{"at":1,"gauges":[{{"name":"{name}","level":1}}]}}"#);
+        let (readings, details) = told_of(&payload, None, &catalogue);
+        assert_eq!(
+            (readings == 1, details.len()),
+            (is_read, usize::from(!is_read)),
+            "{details:?}"
+        );
+        assert!(is_read || details[0].contains("4096 bytes"), "{details:?}");
+    }
+}
+
+#[test]
+fn a_place_in_the_whole_message_is_looked_for_once_and_found_by_each_item() {
+    let payload = r#"{"at":1773470710,"gauges":[{"name":"a","level":1},{"name":"b","level":2}]}"#;
+    let (readings, details) = told_of(payload, None, &catalogue("t", gauges()));
+    assert_eq!((readings, details), (2, Vec::<String>::new()));
+}
+
 #[test]
 fn a_message_without_a_mapping_is_a_dead_letter() {
     let told = outcome(b"{}", &Catalogue::default());

@@ -78,6 +78,13 @@ fn every_example_in_the_page_about_rules_is_right() {
     let examples = blocks.filter_map(|block| block.split("```").next());
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("rules")).unwrap();
+    // What the examples name of a city.
+    let city = r#"{"type":"FeatureCollection","features":[
+        {"type":"Feature","id":"harbour","properties":{"type":"zone"},"geometry":{"type":"Polygon",
+         "coordinates":[[[101.6,3.1],[101.7,3.1],[101.7,3.2],[101.6,3.1]]]}},
+        {"type":"Feature","id":"wl-0412","properties":{"type":"sensor","kind":"water_level"},
+         "geometry":{"type":"Point","coordinates":[101.65,3.12]}}]}"#;
+    fs::write(dir.path().join("city.geojson"), city).unwrap();
     for (index, example) in examples.enumerate() {
         let name = format!("rules/{index}.yaml");
         fs::write(dir.path().join(name), example).unwrap();
