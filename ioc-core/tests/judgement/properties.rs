@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use ioc_core::bundle::{Bundle, HandlingRules, Test};
 use ioc_core::decision::{
-    CommandChange, Condition, Decision, Handling, How, Progress, Severity, Step, SuppressionChange,
-    Tier, Verdict,
+    CommandChange, Condition, Decision, Handling, How, IncidentState, Progress, Severity, Step,
+    SuppressionChange, Tier, Verdict,
 };
-use ioc_core::id::{CommandKey, IncidentId, ReadingId, SensorId, SuppressionId};
+use ioc_core::id::{CommandKey, IncidentId, ReadingId, RuleId, SensorId, SuppressionId};
 use ioc_core::judgement::Judgement;
 use ioc_core::limits::SHELVED_MAX;
 use ioc_core::reading::{Attributes, Reading};
-use ioc_core::record::{Action, Command, Input, Quieted, Suppress};
+use ioc_core::record::{Action, Ask, Command, Input, Quieted, Suppress};
 use ioc_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -561,6 +561,75 @@ proptest! {
                 into.insert(incident.id, survivor);
             }
         }
+    }
+
+    #[test]
+    fn inv_13_what_a_person_merges_and_splits_again_is_as_it_was(
+        day in day(), two in any::<(Index, Index)>(),
+    ) {
+        let mut history = history(&day);
+        // Without the hours at the end in which everything is over, but with all that waits told.
+        history.inputs.pop();
+        let now = history.inputs.last().unwrap().0 + Millis::seconds(1);
+        history.push(now, &Input::Tick);
+        let mut open: BTreeMap<IncidentId, (RuleId, IncidentState)> = BTreeMap::new();
+        for decision in decisions(&history) {
+            let Some(incident) = decision.verdict.incident() else { continue };
+            let is_open = incident.condition != Condition::Cleared
+                && incident.handling != Handling::Merged;
+            open.remove(&incident.id);
+            if let Some(rule) = decision.cause.rule.clone().filter(|_| is_open) {
+                open.insert(incident.id, (rule, incident.clone()));
+            }
+        }
+        let pairs: Vec<_> = open.values().flat_map(|one| {
+            let others = open.values().filter(move |other| other.0 == one.0 && other.1.id > one.1.id);
+            others.map(move |other| (&one.1, &other.1))
+        }).collect();
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        let (one, other) = pairs[two.0.index(pairs.len())];
+        let asks = [(one.id, Ask::Merge(other.id), "merge"), (other.id, Ask::Split, "split")];
+        let from = decisions(&history).len();
+        let mut told = Vec::new();
+        for (incident, ask, request) in asks {
+            // Whichever of the two merged away is split off again.
+            let merged = told.iter().find_map(|decision: &Decision| match &decision.verdict {
+                Verdict::IncidentMerged { incident, .. } => Some(incident.id),
+                _ => None,
+            });
+            let action = Action::About {
+                incident: merged.unwrap_or(incident),
+                ask,
+                sources: "",
+                note: "",
+            };
+            history.push(now, &Input::Command(Command { request, actor: "ana", action }));
+            told = decisions(&history).split_off(from);
+        }
+        let merged = told.iter().find_map(|decision| match &decision.verdict {
+            Verdict::IncidentMerged { incident, into } => Some((incident.id, *into)),
+            _ => None,
+        });
+        // They may have been one in another rule's eyes, or apart by a person's word.
+        let Some((gone, into)) = merged else { return Ok(()) };
+        let split = told.iter().find_map(|decision| match &decision.verdict {
+            Verdict::IncidentSplit { incident, from, .. } => Some((incident, *from)),
+            _ => None,
+        });
+        let refused = told.iter().any(|one| matches!(one.verdict, Verdict::CommandRefused(_)));
+        let Some((part, from)) = split else {
+            prop_assert!(refused, "{told:?}");
+            return Ok(());
+        };
+        let before = |id| if one.id == id { one } else { other };
+        prop_assert_eq!(from, into);
+        prop_assert_eq!(part.sensors, before(gone).sensors);
+        let whole = told.iter().rev().find_map(|decision| {
+            decision.verdict.incident().filter(|incident| incident.id == into)
+        });
+        prop_assert_eq!(whole.unwrap().sensors, before(into).sensors);
     }
 
     #[test]
