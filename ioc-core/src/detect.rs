@@ -234,6 +234,8 @@ impl SensorStage {
         };
         if self.waits(number) {
             self.take_over(number, moment, found);
+            // It may have been the last that waited.
+            self.end_reloading();
         }
         let recall = self.recall(number, reading, moment);
         match recall {

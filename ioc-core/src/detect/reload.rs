@@ -184,7 +184,8 @@ impl SensorStage {
         }
     }
 
-    fn end_reloading(&mut self) {
+    /// Nothing is left of a reload that all have taken over.
+    pub(super) fn end_reloading(&mut self) {
         if let Some(reloading) = self.reloading.take_if(|reloading| reloading.left == 0) {
             self.provided.put_aside(reloading.old);
         }
