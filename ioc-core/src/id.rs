@@ -173,12 +173,7 @@ impl CommandKey {
 
 impl fmt::Display for CommandKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("cmd-")?;
-        for place in (0..Self::DIGITS).rev() {
-            let digit = BASE_32[(self.0 >> (5 * place)) as usize & 31];
-            fmt::Write::write_char(f, digit.into())?;
-        }
-        Ok(())
+        write_base_32(f, "cmd-", self.0, Self::DIGITS)
     }
 }
 
@@ -202,6 +197,16 @@ impl FromStr for CommandKey {
 
 /// The digits of Crockford's base 32.
 const BASE_32: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// Writes so many digits of base 32, the most significant first, behind a word.
+fn write_base_32(f: &mut fmt::Formatter<'_>, word: &str, bits: u128, digits: usize) -> fmt::Result {
+    f.write_str(word)?;
+    for place in (0..digits).rev() {
+        let digit = BASE_32[(bits >> (5 * place)) as usize & 31];
+        fmt::Write::write_char(f, digit.into())?;
+    }
+    Ok(())
+}
 
 /// The number that so many digits after a prefix say.
 fn base_32(text: &str, prefix: &str, digits: usize) -> Option<u128> {
@@ -322,12 +327,7 @@ impl SuppressionId {
 
 impl fmt::Display for SuppressionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sup-")?;
-        for place in (0..Self::DIGITS).rev() {
-            let digit = BASE_32[(self.0 >> (5 * place)) as usize & 31];
-            fmt::Write::write_char(f, digit.into())?;
-        }
-        Ok(())
+        write_base_32(f, "sup-", self.0.into(), Self::DIGITS)
     }
 }
 

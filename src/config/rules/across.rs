@@ -4,12 +4,12 @@
 //! agree (`vote`), `fresh`, `every`, `lateness` and `at_least`, beside the keys of a level. Leaves: a
 //! rule with its levels in the unit of the kind; of a count they have none. Next: `becomes.rs`.
 
-use ioc_core::bundle::{Across, GroupBy, Side, Statistic, Threshold};
+use ioc_core::bundle::{Across, GroupBy, Side, Statistic};
 use ioc_core::limits::{ACROSS_SENSORS_MAX, WINDOW_STEPS_MAX};
 use ioc_core::time::Millis;
 
 use super::detection::SPAN_MAX;
-use super::threshold::{self, Scale};
+use super::threshold::{self, Gathered};
 use crate::config::field::{Field, Section};
 use crate::config::kinds::Kind;
 use crate::config::mistake::Mistakes;
@@ -72,7 +72,12 @@ pub fn read(
         Some(field) => sensors(&field, mistakes),
         None => Some(least(of)),
     };
-    let threshold = levels(section, of, side, kind, mistakes);
+    let gathered = match of {
+        Some(Statistic::Count) => Gathered::Count,
+        Some(Statistic::Sum) | None => Gathered::Sum,
+        Some(Statistic::Mean | Statistic::Percentile(_) | Statistic::Vote(_)) => Gathered::Value,
+    };
+    let threshold = threshold::of_several(section, gathered, side, kind, mistakes);
     let (fresh, step, lateness) = (fresh?, step?, lateness?);
     steps(section, (fresh, step, lateness), mistakes)?;
     Some(Across {
@@ -188,44 +193,6 @@ fn steps(
         return None;
     }
     Some(())
-}
-
-fn levels(
-    section: &mut Section<'_>,
-    of: Option<Statistic>,
-    side: Side,
-    kind: Option<&Kind>,
-    mistakes: &mut Mistakes,
-) -> Option<Threshold> {
-    let number = Kind {
-        unit: None,
-        means: String::new(),
-        normal: None,
-        urgent: None,
-    };
-    let (kind, normal) = match of {
-        Some(Statistic::Count) => (Some(&number), None),
-        // What is usual of a value says nothing about the sum of many.
-        Some(Statistic::Sum) | None => (kind, None),
-        Some(Statistic::Mean | Statistic::Percentile(_) | Statistic::Vote(_)) => {
-            (kind, kind.and_then(|kind| kind.normal))
-        }
-    };
-    let Some(kind) = kind else {
-        // Its levels cannot be read; its other keys can.
-        section.optional(threshold::side_word(side));
-        section.optional("clear");
-        threshold::hold(section, mistakes);
-        return None;
-    };
-    let scale = Scale {
-        side,
-        show: &|value| kind.show(value),
-        parse: &|text| kind.parse(text),
-        normal,
-        example: 3.0,
-    };
-    threshold::of_scale(section, threshold::side_word(side), &scale, mistakes)
 }
 
 /// A rule across sensors in canonical words.

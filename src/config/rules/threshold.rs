@@ -104,6 +104,53 @@ pub fn of_scale(
     hold?.over(scale.side, levels?, clear?)
 }
 
+/// What of several values levels are of.
+#[derive(Clone, Copy)]
+pub enum Gathered {
+    /// How many there are, which has no unit.
+    Count,
+    /// All of them together: what is usual of one says nothing about that.
+    Sum,
+    /// One that stands for them, or each of them.
+    Value,
+}
+
+/// Reads the levels of several values of a kind, with what goes with them.
+pub fn of_several(
+    section: &mut Section<'_>,
+    of: Gathered,
+    side: Side,
+    kind: Option<&Kind>,
+    mistakes: &mut Mistakes,
+) -> Option<Threshold> {
+    let number = Kind {
+        unit: None,
+        means: String::new(),
+        normal: None,
+        urgent: None,
+    };
+    let (kind, normal) = match of {
+        Gathered::Count => (Some(&number), None),
+        Gathered::Sum => (kind, None),
+        Gathered::Value => (kind, kind.and_then(|kind| kind.normal)),
+    };
+    let Some(kind) = kind else {
+        // Its levels cannot be read; its other keys can.
+        section.optional(side_word(side));
+        section.optional("clear");
+        hold(section, mistakes);
+        return None;
+    };
+    let scale = Scale {
+        side,
+        show: &|value| kind.show(value),
+        parse: &|text| kind.parse(text),
+        normal,
+        example: 3.0,
+    };
+    of_scale(section, side_word(side), &scale, mistakes)
+}
+
 /// How long something must last, and how long its end.
 pub struct Hold {
     persistence: Persistence,

@@ -10,7 +10,7 @@ use ioc_core::limits::WINDOW_STEPS_MAX;
 use ioc_core::time::Millis;
 
 use super::detection::SPAN_MAX;
-use super::threshold::{self, Scale};
+use super::threshold::{self, Gathered};
 use crate::config::field::{Field, Section};
 use crate::config::kinds::Kind;
 use crate::config::mistake::Mistakes;
@@ -49,7 +49,12 @@ pub fn read(
         .map_or(Some(LATENESS), |field| {
             field.span(mistakes, Millis::ZERO..=length.unwrap_or(SPAN_MAX))
         });
-    let threshold = levels(section, of, side, kind, mistakes);
+    let gathered = match of {
+        Aggregate::Count => Gathered::Count,
+        Aggregate::Sum => Gathered::Sum,
+        Aggregate::Mean | Aggregate::Least | Aggregate::Greatest => Gathered::Value,
+    };
+    let threshold = threshold::of_several(section, gathered, side, kind, mistakes);
     let length = length?;
     Some(Window {
         of,
@@ -107,44 +112,6 @@ fn example_of_step(length: Millis) -> Millis {
     } else {
         length
     }
-}
-
-fn levels(
-    section: &mut Section<'_>,
-    of: Aggregate,
-    side: Side,
-    kind: Option<&Kind>,
-    mistakes: &mut Mistakes,
-) -> Option<ioc_core::bundle::Threshold> {
-    let number = Kind {
-        unit: None,
-        means: String::new(),
-        normal: None,
-        urgent: None,
-    };
-    let (kind, normal) = match of {
-        Aggregate::Count => (Some(&number), None),
-        // What is usual of a value says nothing about the sum of many.
-        Aggregate::Sum => (kind, None),
-        Aggregate::Mean | Aggregate::Least | Aggregate::Greatest => {
-            (kind, kind.and_then(|kind| kind.normal))
-        }
-    };
-    let Some(kind) = kind else {
-        // Its levels cannot be read; its other keys can.
-        section.optional(threshold::side_word(side));
-        section.optional("clear");
-        threshold::hold(section, mistakes);
-        return None;
-    };
-    let scale = Scale {
-        side,
-        show: &|value| kind.show(value),
-        parse: &|text| kind.parse(text),
-        normal,
-        example: 3.0,
-    };
-    threshold::of_scale(section, threshold::side_word(side), &scale, mistakes)
 }
 
 /// A window in canonical words.
