@@ -123,6 +123,12 @@ impl Sort {
         self.costs.iter().max().copied().unwrap_or_default()
     }
 
+    /// Which of them cost most, from 0.
+    pub fn worst_number(&self) -> usize {
+        let costs = self.costs.iter().enumerate();
+        costs.max_by_key(|(_, cost)| **cost).map_or(0, |(n, _)| n)
+    }
+
     /// What all but one in a hundred cost at most.
     pub fn p99(&self) -> Duration {
         let mut costs = self.costs.clone();

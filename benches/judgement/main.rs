@@ -31,6 +31,9 @@ struct Options {
     /// Only this part.
     #[arg(long)]
     only: Option<Part>,
+    /// Only scenes of a storm whose names have this in them.
+    #[arg(long, default_value = "")]
+    scene: String,
     /// How many sensors a city has.
     #[arg(long, default_value_t = 100_000)]
     sensors: usize,
@@ -108,15 +111,17 @@ fn grows(what: &str, numbers: &[usize], costs: &[rates::Nanos]) {
 
 fn storm(options: &Options) {
     println!("\nworst record of each sort, in processor time of the thread:");
-    for (name, scene) in storm::SCENES {
+    let scenes = storm::SCENES.iter();
+    for (name, scene) in scenes.filter(|(name, _)| name.contains(&options.scene)) {
         let (sorts, _) = clock::least(options.rounds, || scene(options.sensors));
         println!("{name}");
         for (what, sort) in &sorts {
             println!(
-                "  {what:<32} {:>8} records, p99 {:>8}, worst {:>8}",
+                "  {what:<32} {:>8} records, p99 {:>8}, worst {:>8}, number {}",
                 sort.count(),
                 report::time(sort.p99()),
-                report::time(sort.worst())
+                report::time(sort.worst()),
+                sort.worst_number()
             );
         }
         let worst = sorts.iter().filter(|(what, _)| **what != "first reload");
