@@ -26,6 +26,7 @@ enum Sort {
     Handling,
     Quieting,
     Grouping,
+    Discerning,
 }
 
 /// Numbers that follow from a seed alone (Steele, Lea and Flood: SplitMix64).
@@ -173,6 +174,7 @@ impl Dice {
             Sort::Handling => &Variant::HANDLING[..],
             Sort::Quieting => &Variant::QUIETING[..],
             Sort::Grouping => &Variant::GROUPING[..],
+            Sort::Discerning => &Variant::DISCERNING[..],
         };
         variants[self.below(variants.len() as u64) as usize]
     }
@@ -190,7 +192,7 @@ impl Dice {
         };
         match self.sort {
             Sort::First | Sort::Handling | Sort::Quieting => said,
-            Sort::Asking | Sort::Doubting | Sort::Grouping => Said {
+            Sort::Asking | Sort::Doubting | Sort::Grouping | Sort::Discerning => Said {
                 value: if self.one_in(3) {
                     said.value.trunc()
                 } else {
@@ -214,6 +216,7 @@ fn day(seed: u64, sort: Sort) -> History {
         Sort::Handling => Variant::Handling,
         Sort::Quieting => Variant::Quieting,
         Sort::Grouping => Variant::Grouping,
+        Sort::Discerning => Variant::Discerning,
     };
     history(&Day { first, events })
 }
@@ -272,4 +275,9 @@ fn p2_another_build_decides_the_same_where_things_are_kept_quiet() {
 #[test]
 fn p2_another_build_decides_the_same_under_rules_about_several_sensors() {
     expect_file!["../golden/days-grouping.txt"].assert_eq(&days(Sort::Grouping));
+}
+
+#[test]
+fn p2_another_build_decides_the_same_where_a_sensor_is_doubted_in_some_of_what_it_says() {
+    expect_file!["../golden/days-discerning.txt"].assert_eq(&days(Sort::Discerning));
 }

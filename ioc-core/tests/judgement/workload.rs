@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ioc_core::bundle::{
     Aggregate, Along, Bundle, Changes, Direction, Effect as MayCause, Expected, FaultSign,
-    Flapping, Flow, Front, GroupBy, HandlingRules, Impossible, Scale, Schedule, Side, Skewed,
+    Flapping, Flow, Front, GroupBy, HandlingRules, Impossible, Lag, Scale, Schedule, Side, Skewed,
     Spiking, States, Statistic, Stop, Stuck, Zone,
 };
 use ioc_core::decision::AnswerWord;
@@ -86,6 +86,11 @@ pub enum Variant {
     Quieting,
     /// The same, with other windows.
     QuietingOtherwise,
+    /// Rules of every sort; sensors are doubted in some of what they say, and causes have effects
+    /// that begin soon after themselves.
+    Discerning,
+    /// The same, with some of them changed.
+    DiscerningOtherwise,
 }
 
 impl Variant {
@@ -122,7 +127,14 @@ impl Variant {
     ];
     /// Those under which people keep things quiet.
     pub const QUIETING: [Self; 2] = [Self::Quieting, Self::QuietingOtherwise];
-    pub const ALL: [Self; 14] = [
+    /// Those under which it is told apart what is to be believed, and what causes what.
+    pub const DISCERNING: [Self; 4] = [
+        Self::Doubting,
+        Self::Grouping,
+        Self::Discerning,
+        Self::DiscerningOtherwise,
+    ];
+    pub const ALL: [Self; 16] = [
         Self::Usual,
         Self::Changed,
         Self::Grown,
@@ -137,6 +149,8 @@ impl Variant {
         Self::GroupingOtherwise,
         Self::Quieting,
         Self::QuietingOtherwise,
+        Self::Discerning,
+        Self::DiscerningOtherwise,
     ];
 
     fn asks_more(self) -> bool {
@@ -148,7 +162,13 @@ impl Variant {
     }
 
     fn groups(self) -> bool {
-        matches!(self, Self::Grouping | Self::GroupingOtherwise) || Self::QUIETING.contains(&self)
+        matches!(self, Self::Grouping | Self::GroupingOtherwise)
+            || Self::QUIETING.contains(&self)
+            || self.discerns()
+    }
+
+    fn discerns(self) -> bool {
+        matches!(self, Self::Discerning | Self::DiscerningOtherwise)
     }
 
     fn otherwise(self) -> bool {
@@ -159,6 +179,7 @@ impl Variant {
                 | Self::HandlingOtherwise
                 | Self::GroupingOtherwise
                 | Self::QuietingOtherwise
+                | Self::DiscerningOtherwise
         )
     }
 }
@@ -184,6 +205,9 @@ pub fn bundle(variant: Variant) -> Arc<Bundle> {
     }
     if Variant::QUIETING.contains(&variant) {
         builder = quieting(builder, variant);
+    }
+    if variant.discerns() {
+        builder = discerning(builder, variant);
     }
     builder.build()
 }
@@ -470,7 +494,7 @@ fn effects(kinds: &[&str]) -> Vec<MayCause> {
     let effect = |kind: &&str| MayCause {
         incident: kind.parse().unwrap(),
         within_m: 900,
-        after: Millis::minutes(10),
+        lag: Lag::AfterLast(Millis::minutes(10)),
         before: Millis::minutes(2),
     };
     kinds.iter().map(effect).collect()
@@ -706,6 +730,37 @@ fn doubting(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
         "state",
         FaultSign::Impossible(impossible),
     )
+}
+
+/// A gauge is doubted at the level at which it flaps and not far beyond it, and at both if it flaps
+/// there too; and what causes what soon after it began.
+fn discerning(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
+    let otherwise = variant.otherwise();
+    let near: &[&str] = if otherwise {
+        &["level-high", "level-long"]
+    } else {
+        &["level-high", "level-across"]
+    };
+    builder
+        .without("level-flaps")
+        .threshold(
+            "level-far",
+            "level",
+            &[(Moderate, 3.0), (Severe, 5.0)],
+            |rule| rule.margin_percent = 50,
+        )
+        .flapping_of("level-flaps", "level", near, (15, 10))
+        .flapping_of("level-far-flaps", "level", &["level-far"], (10, 5))
+        .correlation("far", "deluge", &["level-far", "level-high"], |rule| {
+            rule.weights = vec![2, 1];
+            rule.sources_min = 2;
+            rule.clear_after = Millis::minutes(2);
+            let mut effects = effects(&["crowd", "fire", "flood"]);
+            for effect in &mut effects {
+                effect.lag = Lag::AfterBegin(Millis::minutes(if otherwise { 1 } else { 3 }));
+            }
+            rule.may_cause = effects;
+        })
 }
 
 /// What comes through one gateway, by another one where it is asked otherwise.
