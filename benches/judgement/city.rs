@@ -176,5 +176,6 @@ pub fn effect(incident: &str, within_m: u32) -> Effect {
         within_m,
         after: Millis::minutes(60),
         before: Millis::minutes(10),
+        symptom: false,
     }
 }

@@ -547,6 +547,8 @@ pub struct Effect {
     /// How long before the first evidence of the cause: a cause may be noticed later than what it
     /// has done.
     pub before: Millis,
+    /// Whether it is explained by the cause while that lasts, so that nobody is called for it.
+    pub symptom: bool,
 }
 
 /// What happens once and is noticed where and when it arrives: a quake, a blast, a wave. A source

@@ -26,6 +26,7 @@ enum Sort {
     Handling,
     Quieting,
     Grouping,
+    Explaining,
 }
 
 /// Numbers that follow from a seed alone (Steele, Lea and Flood: SplitMix64).
@@ -65,7 +66,8 @@ impl Dice {
     }
 
     fn what(&mut self) -> What {
-        if self.sort == Sort::Handling && self.one_in(4) {
+        let asks = matches!(self.sort, Sort::Handling | Sort::Explaining);
+        if asks && self.one_in(4) {
             return self.asked();
         }
         if self.sort == Sort::Quieting && self.one_in(6) {
@@ -172,6 +174,7 @@ impl Dice {
             Sort::Doubting => &Variant::DOUBTING[..],
             Sort::Handling => &Variant::HANDLING[..],
             Sort::Quieting => &Variant::QUIETING[..],
+            Sort::Explaining => &Variant::EXPLAINING[..],
             Sort::Grouping => &Variant::GROUPING[..],
         };
         variants[self.below(variants.len() as u64) as usize]
@@ -189,7 +192,7 @@ impl Dice {
             about: self.one_in(2).then_some("water"),
         };
         match self.sort {
-            Sort::First | Sort::Handling | Sort::Quieting => said,
+            Sort::First | Sort::Handling | Sort::Quieting | Sort::Explaining => said,
             Sort::Asking | Sort::Doubting | Sort::Grouping => Said {
                 value: if self.one_in(3) {
                     said.value.trunc()
@@ -213,6 +216,7 @@ fn day(seed: u64, sort: Sort) -> History {
         Sort::Doubting => Variant::Doubting,
         Sort::Handling => Variant::Handling,
         Sort::Quieting => Variant::Quieting,
+        Sort::Explaining => Variant::Explaining,
         Sort::Grouping => Variant::Grouping,
     };
     history(&Day { first, events })
@@ -272,4 +276,9 @@ fn p2_another_build_decides_the_same_where_things_are_kept_quiet() {
 #[test]
 fn p2_another_build_decides_the_same_under_rules_about_several_sensors() {
     expect_file!["../golden/days-grouping.txt"].assert_eq(&days(Sort::Grouping));
+}
+
+#[test]
+fn p2_another_build_decides_the_same_where_causes_explain_symptoms() {
+    expect_file!["../golden/days-explaining.txt"].assert_eq(&days(Sort::Explaining));
 }
