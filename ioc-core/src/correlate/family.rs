@@ -167,7 +167,7 @@ impl Correlator {
             return Vec::new();
         };
         let is_cause = |slot: u32| self.fits(slot, effect, origin.begun_at);
-        self.opened_near(effect, middle, is_cause)
+        self.opened_near(effect, middle, is_cause).collect()
     }
 
     /// Whether an incident of this rule goes on, or went on, at the time for this effect.
@@ -190,8 +190,8 @@ impl Correlator {
         effect: &Effect,
         middle: Position,
         (from, to): (Timestamp, Timestamp),
-    ) -> Vec<Relative> {
-        let is_effect = |slot: u32| {
+    ) -> impl Iterator<Item = Relative> {
+        let is_effect = move |slot: u32| {
             let incident = &self.case(slot).incident;
             let begun_at = incident.begun_at;
             incident.is_free() && begun_at + effect.before >= from && begun_at <= to + effect.after
@@ -204,15 +204,14 @@ impl Correlator {
         effect: &Effect,
         middle: Position,
         is_meant: impl Fn(u32) -> bool,
-    ) -> Vec<Relative> {
+    ) -> impl Iterator<Item = Relative> {
         let near = self.index.in_reach(middle).into_iter();
         let near = near.filter(|near| near.distance_m <= effect.within_m);
-        let near = near.filter(|near| self.is_live(near.slot) && is_meant(near.slot));
+        let near = near.filter(move |near| self.is_live(near.slot) && is_meant(near.slot));
         near.filter_map(|near| {
             let incident = &self.case(near.slot).incident;
             Some((near.distance_m, incident.opened_at?, incident.id))
         })
-        .collect()
     }
 
     /// Gives an incident that is told already another parent, or none, and tells.
