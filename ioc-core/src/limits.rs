@@ -160,7 +160,8 @@ pub const NETWORK_DEPTH_MAX: usize = 16;
 pub const CAUSES_DEPTH_MAX: usize = 16;
 
 /// How many children one step gives a parent: those that were there before it, and those of what
-/// it merged with. Further ones follow, a step each …
+/// it merged with; and how many symptoms are judged again when what explained them is over. Further
+/// ones follow, a step each …
 pub const CHILDREN_PER_STEP: usize = 32;
 
 /// … so much later, by logical time.

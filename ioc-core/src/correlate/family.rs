@@ -6,7 +6,9 @@
 //! incidents, part of no digest.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::Bound;
 
+use super::symptom::Explained;
 use super::{Correlator, Turn};
 use crate::bundle::Effect;
 use crate::decision::{IncidentState, Severity, Verdict};
@@ -26,6 +28,8 @@ pub(crate) struct Family {
     risen: VecDeque<(IncidentId, Severity)>,
     /// Survivors of mergers in this moment that have a parent, each with the one that it had before.
     merged: VecDeque<(IncidentId, Option<IncidentId>)>,
+    /// Which of them explain their children, and whose are to be judged again.
+    pub explained: Explained,
 }
 
 /// What an incident began with, as far as causes are looked for.
@@ -57,9 +61,22 @@ impl Family {
 
     /// The children that name this parent, in the order of their ids.
     pub fn children(&self, parent: IncidentId) -> impl Iterator<Item = IncidentId> {
-        let from = self.children.range((parent, IncidentId::MIN)..);
-        let own = from.take_while(move |(own, _)| *own == parent);
-        own.map(|(_, child)| *child)
+        self.children_after(parent, None)
+    }
+
+    /// The same, from the one after `last` on.
+    pub fn children_after(
+        &self,
+        parent: IncidentId,
+        last: Option<IncidentId>,
+    ) -> impl Iterator<Item = IncidentId> {
+        let from = match last {
+            Some(last) => Bound::Excluded((parent, last)),
+            None => Bound::Included((parent, IncidentId::MIN)),
+        };
+        let own = self.children.range((from, Bound::Unbounded));
+        own.take_while(move |(own, _)| *own == parent)
+            .map(|(_, child)| *child)
     }
 
     pub fn has_children(&self, parent: IncidentId) -> bool {
@@ -104,11 +121,14 @@ impl Family {
         parents: [Option<IncidentId>; 2],
         parent: Option<IncidentId>,
     ) {
+        // A parent that has merged away keeps this child, if it had one of the two.
+        let gone = parent.filter(|parent| self.gone.contains(parent));
         for (before, child) in parents.into_iter().zip([survivor, other]) {
             if let Some(before) = before {
                 self.remove(before, child);
             }
         }
+        self.gone.extend(gone);
         if let Some(parent) = parent {
             self.add(parent, survivor);
             self.merged.push_back((survivor, parents[0]));
