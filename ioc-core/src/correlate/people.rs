@@ -62,6 +62,7 @@ impl Report<'_> {
                 certainty: self.said.certainty,
                 until: turn.at + turn.rules.handling().report_lasting,
                 sighting,
+                replaces: None,
             },
         }
     }
@@ -180,6 +181,7 @@ impl Correlator {
             certainty,
             until,
             sighting,
+            replaces: _,
         } = &finding.detection
         else {
             unreachable!("a report is one");

@@ -26,6 +26,7 @@ enum Sort {
     Handling,
     Quieting,
     Grouping,
+    Replacing,
 }
 
 /// Numbers that follow from a seed alone (Steele, Lea and Flood: SplitMix64).
@@ -68,7 +69,7 @@ impl Dice {
         if self.sort == Sort::Handling && self.one_in(4) {
             return self.asked();
         }
-        if self.sort == Sort::Quieting && self.one_in(6) {
+        if matches!(self.sort, Sort::Quieting | Sort::Replacing) && self.one_in(6) {
             return self.quiet();
         }
         match self.below(84) {
@@ -173,6 +174,7 @@ impl Dice {
             Sort::Handling => &Variant::HANDLING[..],
             Sort::Quieting => &Variant::QUIETING[..],
             Sort::Grouping => &Variant::GROUPING[..],
+            Sort::Replacing => &Variant::REPLACING[..],
         };
         variants[self.below(variants.len() as u64) as usize]
     }
@@ -187,8 +189,15 @@ impl Dice {
             observed_before_ms: late.unwrap_or(0),
             place: placed.then(|| (self.below(3_000) as i32, self.below(900) as i32)),
             about: self.one_in(2).then_some("water"),
+            replaces: None,
+            until_ms: None,
         };
         match self.sort {
+            Sort::Replacing => Said {
+                replaces: self.one_in(3).then(|| self.below(3) as usize),
+                until_ms: self.one_in(8).then(|| self.below(400_000) as i64),
+                ..said
+            },
             Sort::First | Sort::Handling | Sort::Quieting => said,
             Sort::Asking | Sort::Doubting | Sort::Grouping => Said {
                 value: if self.one_in(3) {
@@ -214,6 +223,7 @@ fn day(seed: u64, sort: Sort) -> History {
         Sort::Handling => Variant::Handling,
         Sort::Quieting => Variant::Quieting,
         Sort::Grouping => Variant::Grouping,
+        Sort::Replacing => Variant::Replacing,
     };
     history(&Day { first, events })
 }
@@ -272,4 +282,9 @@ fn p2_another_build_decides_the_same_where_things_are_kept_quiet() {
 #[test]
 fn p2_another_build_decides_the_same_under_rules_about_several_sensors() {
     expect_file!["../golden/days-grouping.txt"].assert_eq(&days(Sort::Grouping));
+}
+
+#[test]
+fn p2_another_build_decides_the_same_where_callers_take_back_what_they_said() {
+    expect_file!["../golden/days-replacing.txt"].assert_eq(&days(Sort::Replacing));
 }
