@@ -1,5 +1,5 @@
 //! What judging costs: a reading beside its parsing and logging, however many rules and incidents
-//! there are; the worst record when much happens at once; and the memory of what is remembered.
+//! there are; and the worst record when much happens at once.
 //!
 //! Sketch: a reading that no rule looks at is looked up by its sensor (one cold line of the table,
 //! one of the sensor) and told from a redelivery: 100 to 200 ns, where its JSON costs 300 ns and
@@ -9,20 +9,18 @@
 //!
 //! Run with `cargo bench --bench judgement`. Costs are processor time of the thread, the least of
 //! several rounds, for the machine does other things too; records of a scene are the same in each
-//! round, so of each record too. An allocator that counts is part of all figures.
+//! round, so of each record too.
 
-mod city;
-mod clock;
 mod rates;
 mod storm;
-mod memory;
 
 use std::time::Duration;
 
 use clap::Parser;
 use ioc_bench::report::{self, Target};
+use ioc_bench::stepped;
 
-/// What judging costs, in processor time and memory.
+/// What judging costs, in processor time.
 ///
 /// Example: cargo bench --bench judgement -- --only storm --sensors 20000
 #[derive(Debug, Parser)]
@@ -31,6 +29,9 @@ struct Options {
     /// Only this part.
     #[arg(long)]
     only: Option<Part>,
+    /// Only scenes of a storm whose names have this in them.
+    #[arg(long, default_value = "")]
+    scene: String,
     /// How many sensors a city has.
     #[arg(long, default_value_t = 100_000)]
     sensors: usize,
@@ -46,7 +47,6 @@ struct Options {
 enum Part {
     Reading,
     Storm,
-    Memory,
 }
 
 /// How long a record may hold the engine.
@@ -60,12 +60,6 @@ fn main() {
     }
     if wanted(Part::Storm) {
         storm(&options);
-    }
-    if wanted(Part::Memory) {
-        println!("\nbytes held for each of 10,000:");
-        for (what, bytes) in memory::bytes_each(10_000) {
-            println!("{bytes:>8}  {what}");
-        }
     }
 }
 
@@ -108,15 +102,17 @@ fn grows(what: &str, numbers: &[usize], costs: &[rates::Nanos]) {
 
 fn storm(options: &Options) {
     println!("\nworst record of each sort, in processor time of the thread:");
-    for (name, scene) in storm::SCENES {
-        let (sorts, _) = clock::least(options.rounds, || scene(options.sensors));
+    let scenes = storm::SCENES.iter();
+    for (name, scene) in scenes.filter(|(name, _)| name.contains(&options.scene)) {
+        let (sorts, _) = stepped::least(options.rounds, || scene(options.sensors));
         println!("{name}");
         for (what, sort) in &sorts {
             println!(
-                "  {what:<32} {:>8} records, p99 {:>8}, worst {:>8}",
+                "  {what:<32} {:>8} records, p99 {:>8}, worst {:>8}, number {}",
                 sort.count(),
                 report::time(sort.p99()),
-                report::time(sort.worst())
+                report::time(sort.worst()),
+                sort.worst_number()
             );
         }
         let worst = sorts.iter().filter(|(what, _)| **what != "first reload");

@@ -6,6 +6,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ioc_bench::city::{Builder, on_grid};
+use ioc_bench::stepped::spent;
 use ioc_core::bundle::Bundle;
 use ioc_core::judgement::Judgement;
 use ioc_core::reading::{Attributes, Reading};
@@ -13,9 +15,6 @@ use ioc_core::record::{Input, Record, Records, Seq};
 use ioc_core::time::{Millis, Timestamp};
 use ioc_gateway::catalogue::{Catalogue, Unregistered};
 use ioc_gateway::formats::native;
-
-use super::city::{Builder, on_grid};
-use super::clock::spent;
 
 /// How many readings a round judges.
 const READINGS: usize = 200_000;
@@ -116,7 +115,7 @@ pub fn shares(sensors: usize, rounds: usize) -> Shares {
         let (parse, log) = parse_and_log(sensors);
         least.parse = least.parse.min(parse);
         least.log = least.log.min(log);
-        least.of_no_rule = least.of_no_rule.min(of_kind("unheard-of", sensors, 10));
+        least.of_no_rule = least.of_no_rule.min(of_kind("unheard_of", sensors, 10));
         least.normal = least.normal.min(of_kind("voltage", sensors, 10));
     }
     least
@@ -126,7 +125,7 @@ fn parse_and_log(sensors: usize) -> (Nanos, Nanos) {
     let line = |n: usize| {
         let at = begin() + Millis(n as i64);
         format!(
-            "{{\"id\":\"r{n}\",\"sensor\":\"{}\",\"kind\":\"unheard-of\",\"observed_at\":\"{at}\",\
+            "{{\"id\":\"r{n}\",\"sensor\":\"{}\",\"kind\":\"unheard_of\",\"observed_at\":\"{at}\",\
              \"value\":1.5,\"position\":[101.5,3.1]}}",
             name(n % sensors)
         )
@@ -163,11 +162,11 @@ fn parse_and_log(sensors: usize) -> (Nanos, Nanos) {
 pub fn of_kind(kind: &str, sensors: usize, rules: usize) -> Nanos {
     let mut city = Builder::new();
     for rule in 0..rules - 1 {
-        let kind = format!("kind-{rule}");
+        let kind = format!("kind_{rule}");
         city = city.above_three(&format!("alarm-{rule}"), &kind, 1);
         city = city.incidents(
             &format!("incidents-{rule}"),
-            &format!("incident-{rule}"),
+            &format!("incident_{rule}"),
             &format!("alarm-{rule}"),
             |_| (),
         );

@@ -17,8 +17,22 @@ const FULL_TURN: i64 = 360_000_000;
 /// Millimetres in a micro-degree of a great circle of the mean earth (radius 6,371,008.8 m),
 /// times 1,000.
 const UM_PER_UDEG: i64 = 111_195;
+/// Two squares of less than this many millimetres (2,147 km) add up without overflow; what is
+/// farther is measured in metres.
+const SQUARES_FIT_MM: u64 = 1 << 31;
 
 impl Position {
+    /// Before all others, in the order by which they are sorted.
+    pub(crate) const MIN: Self = Self {
+        lon_udeg: -180_000_000,
+        lat_udeg: -90_000_000,
+    };
+    /// After all others.
+    pub(crate) const MAX: Self = Self {
+        lon_udeg: 180_000_000,
+        lat_udeg: 90_000_000,
+    };
+
     /// The point at these micro-degrees; `None` beyond ±180° of longitude or ±90° of latitude.
     pub const fn from_micro_degrees(lon_udeg: i32, lat_udeg: i32) -> Option<Self> {
         if lon_udeg.unsigned_abs() <= 180_000_000 && lat_udeg.unsigned_abs() <= 90_000_000 {
@@ -68,8 +82,14 @@ impl Position {
         let middle = (i64::from(self.lat_udeg) + i64::from(other.lat_udeg)) / 2;
         let north_mm = lat * UM_PER_UDEG / 1000;
         let east_mm = lon * UM_PER_UDEG / 1000 * cosine_millionths(middle) / 1_000_000;
-        let square = (north_mm * north_mm + east_mm * east_mm) as u64;
-        ((square.isqrt() + 500) / 1000) as u32
+        let (north, east) = (north_mm.unsigned_abs(), east_mm.unsigned_abs());
+        if (north | east) < SQUARES_FIT_MM {
+            let square = north * north + east * east;
+            ((square.isqrt() + 500) / 1000) as u32
+        } else {
+            let (north, east) = (north / 1000, east / 1000);
+            (north * north + east * east).isqrt() as u32
+        }
     }
 }
 
@@ -204,6 +224,16 @@ mod tests {
     }
 
     #[test]
+    fn measures_from_pole_to_pole() {
+        assert_eq!(at(0.0, 90.0).distance_m(at(0.0, -90.0)), 20_015_100);
+        let (below, above) = (
+            at(0.0, 0.0).distance_m(at(0.0, 19.31)),
+            at(0.0, 0.0).distance_m(at(0.0, 19.32)),
+        );
+        assert_eq!((below, above), (2_147_175, 2_148_287));
+    }
+
+    #[test]
     fn a_zone_holds_what_lies_within_and_shares_no_point() {
         let square = |west: f64| {
             let corners = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0), (0.0, 0.0)];
@@ -230,6 +260,17 @@ mod tests {
             let (got, want) = (f64::from(a.distance_m(b)), haversine_m(a, b));
             proptest::prop_assert!((got - want).abs() <= want * 0.005 + 1.0, "{got} {want}");
             proptest::prop_assert_eq!(a.distance_m(b), b.distance_m(a));
+        }
+
+        #[test]
+        fn any_two_places_are_some_distance_apart(
+            a in (-180.0..=180.0f64, -90.0..=90.0f64), b in (-180.0..=180.0f64, -90.0..=90.0f64),
+        ) {
+            let (a, b) = (at(a.0, a.1), at(b.0, b.1));
+            let apart = a.distance_m(b);
+            proptest::prop_assert_eq!(apart, b.distance_m(a));
+            let north = u64::from(a.lat_udeg.abs_diff(b.lat_udeg)) * UM_PER_UDEG as u64 / 1_000_000;
+            proptest::prop_assert!(u64::from(apart) + 1 >= north, "{apart} {north}");
         }
     }
 }

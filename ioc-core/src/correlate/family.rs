@@ -147,14 +147,17 @@ impl Correlator {
             return Vec::new();
         };
         let is_cause = |slot: u32| self.fits(slot, effect, origin.begun_at);
-        self.opened_near(effect, middle, is_cause)
+        self.opened_near(effect, middle, is_cause).collect()
     }
 
     /// Whether an incident of this rule goes on, or went on, at the time for this effect.
     fn fits(&self, slot: u32, effect: &Effect, begun_at: Timestamp) -> bool {
         let case = self.case(slot);
         begun_at + effect.before >= case.incident.begun_at
-            && begun_at <= case.cluster.last_evidence_at + effect.after
+            && begun_at
+                <= effect
+                    .lag
+                    .end(case.incident.begun_at, case.cluster.last_evidence_at)
     }
 
     /// When an incident began, and when its last evidence came.
@@ -170,11 +173,12 @@ impl Correlator {
         effect: &Effect,
         middle: Position,
         (from, to): (Timestamp, Timestamp),
-    ) -> Vec<Relative> {
-        let is_effect = |slot: u32| {
+    ) -> impl Iterator<Item = Relative> {
+        let end = effect.lag.end(from, to);
+        let is_effect = move |slot: u32| {
             let incident = &self.case(slot).incident;
             let begun_at = incident.begun_at;
-            incident.is_free() && begun_at + effect.before >= from && begun_at <= to + effect.after
+            incident.is_free() && begun_at + effect.before >= from && begun_at <= end
         };
         self.opened_near(effect, middle, is_effect)
     }
@@ -184,15 +188,14 @@ impl Correlator {
         effect: &Effect,
         middle: Position,
         is_meant: impl Fn(u32) -> bool,
-    ) -> Vec<Relative> {
+    ) -> impl Iterator<Item = Relative> {
         let near = self.index.in_reach(middle).into_iter();
         let near = near.filter(|near| near.distance_m <= effect.within_m);
-        let near = near.filter(|near| self.is_live(near.slot) && is_meant(near.slot));
+        let near = near.filter(move |near| self.is_live(near.slot) && is_meant(near.slot));
         near.filter_map(|near| {
             let incident = &self.case(near.slot).incident;
             Some((near.distance_m, incident.opened_at?, incident.id))
         })
-        .collect()
     }
 
     /// Gives an incident that is told already another parent, or none, and tells.

@@ -27,6 +27,7 @@ enum Sort {
     Quieting,
     Grouping,
     Replacing,
+    Discerning,
 }
 
 /// Numbers that follow from a seed alone (Steele, Lea and Flood: SplitMix64).
@@ -175,6 +176,7 @@ impl Dice {
             Sort::Quieting => &Variant::QUIETING[..],
             Sort::Grouping => &Variant::GROUPING[..],
             Sort::Replacing => &Variant::REPLACING[..],
+            Sort::Discerning => &Variant::DISCERNING[..],
         };
         variants[self.below(variants.len() as u64) as usize]
     }
@@ -199,7 +201,7 @@ impl Dice {
                 ..said
             },
             Sort::First | Sort::Handling | Sort::Quieting => said,
-            Sort::Asking | Sort::Doubting | Sort::Grouping => Said {
+            Sort::Asking | Sort::Doubting | Sort::Grouping | Sort::Discerning => Said {
                 value: if self.one_in(3) {
                     said.value.trunc()
                 } else {
@@ -224,6 +226,7 @@ fn day(seed: u64, sort: Sort) -> History {
         Sort::Quieting => Variant::Quieting,
         Sort::Grouping => Variant::Grouping,
         Sort::Replacing => Variant::Replacing,
+        Sort::Discerning => Variant::Discerning,
     };
     history(&Day { first, events })
 }
@@ -287,4 +290,9 @@ fn p2_another_build_decides_the_same_under_rules_about_several_sensors() {
 #[test]
 fn p2_another_build_decides_the_same_where_callers_take_back_what_they_said() {
     expect_file!["../golden/days-replacing.txt"].assert_eq(&days(Sort::Replacing));
+}
+
+#[test]
+fn p2_another_build_decides_the_same_where_a_sensor_is_doubted_in_some_of_what_it_says() {
+    expect_file!["../golden/days-discerning.txt"].assert_eq(&days(Sort::Discerning));
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ioc_core::bundle::{
     Aggregate, Along, Bundle, Changes, Direction, Effect as MayCause, Expected, FaultSign,
-    Flapping, Flow, Front, GroupBy, HandlingRules, Impossible, Scale, Schedule, Side, Skewed,
+    Flapping, Flow, Front, GroupBy, HandlingRules, Impossible, Lag, Scale, Schedule, Side, Skewed,
     Spiking, States, Statistic, Stop, Stuck, Zone,
 };
 use ioc_core::decision::AnswerWord;
@@ -90,6 +90,11 @@ pub enum Variant {
     Replacing,
     /// The same, of other rules.
     ReplacingOtherwise,
+    /// Rules of every sort; sensors are doubted in some of what they say, and causes have effects
+    /// that begin soon after themselves.
+    Discerning,
+    /// The same, with some of them changed.
+    DiscerningOtherwise,
 }
 
 impl Variant {
@@ -133,7 +138,14 @@ impl Variant {
         Self::Replacing,
         Self::ReplacingOtherwise,
     ];
-    pub const ALL: [Self; 16] = [
+    /// Those under which it is told apart what is to be believed, and what causes what.
+    pub const DISCERNING: [Self; 4] = [
+        Self::Doubting,
+        Self::Grouping,
+        Self::Discerning,
+        Self::DiscerningOtherwise,
+    ];
+    pub const ALL: [Self; 18] = [
         Self::Usual,
         Self::Changed,
         Self::Grown,
@@ -150,6 +162,8 @@ impl Variant {
         Self::QuietingOtherwise,
         Self::Replacing,
         Self::ReplacingOtherwise,
+        Self::Discerning,
+        Self::DiscerningOtherwise,
     ];
 
     fn asks_more(self) -> bool {
@@ -161,7 +175,9 @@ impl Variant {
     }
 
     fn groups(self) -> bool {
-        matches!(self, Self::Grouping | Self::GroupingOtherwise) || self.quiets()
+        matches!(self, Self::Grouping | Self::GroupingOtherwise)
+            || self.quiets()
+            || self.discerns()
     }
 
     fn quiets(self) -> bool {
@@ -170,6 +186,10 @@ impl Variant {
 
     fn replaces(self) -> bool {
         matches!(self, Self::Replacing | Self::ReplacingOtherwise)
+    }
+
+    fn discerns(self) -> bool {
+        matches!(self, Self::Discerning | Self::DiscerningOtherwise)
     }
 
     fn otherwise(self) -> bool {
@@ -181,6 +201,7 @@ impl Variant {
                 | Self::GroupingOtherwise
                 | Self::QuietingOtherwise
                 | Self::ReplacingOtherwise
+                | Self::DiscerningOtherwise
         )
     }
 }
@@ -211,6 +232,9 @@ pub fn bundle(variant: Variant) -> Arc<Bundle> {
         let rules = ["call", "call-wet", "call-big", "smoke-said"];
         let some = if variant.otherwise() { 1.. } else { 0.. };
         builder = builder.replacing(&rules[some]);
+    }
+    if variant.discerns() {
+        builder = discerning(builder, variant);
     }
     builder.build()
 }
@@ -497,7 +521,7 @@ fn effects(kinds: &[&str]) -> Vec<MayCause> {
     let effect = |kind: &&str| MayCause {
         incident: kind.parse().unwrap(),
         within_m: 900,
-        after: Millis::minutes(10),
+        lag: Lag::AfterLast(Millis::minutes(10)),
         before: Millis::minutes(2),
     };
     kinds.iter().map(effect).collect()
@@ -733,6 +757,37 @@ fn doubting(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
         "state",
         FaultSign::Impossible(impossible),
     )
+}
+
+/// A gauge is doubted at the level at which it flaps and not far beyond it, and at both if it flaps
+/// there too; and what causes what soon after it began.
+fn discerning(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
+    let otherwise = variant.otherwise();
+    let near: &[&str] = if otherwise {
+        &["level-high", "level-long"]
+    } else {
+        &["level-high", "level-across"]
+    };
+    builder
+        .without("level-flaps")
+        .threshold(
+            "level-far",
+            "level",
+            &[(Moderate, 3.0), (Severe, 5.0)],
+            |rule| rule.margin_percent = 50,
+        )
+        .flapping_of("level-flaps", "level", near, (15, 10))
+        .flapping_of("level-far-flaps", "level", &["level-far"], (10, 5))
+        .correlation("far", "deluge", &["level-far", "level-high"], |rule| {
+            rule.weights = vec![2, 1];
+            rule.sources_min = 2;
+            rule.clear_after = Millis::minutes(2);
+            let mut effects = effects(&["crowd", "fire", "flood"]);
+            for effect in &mut effects {
+                effect.lag = Lag::AfterBegin(Millis::minutes(if otherwise { 1 } else { 3 }));
+            }
+            rule.may_cause = effects;
+        })
 }
 
 /// What comes through one gateway, by another one where it is asked otherwise.

@@ -329,7 +329,7 @@ fn meaning(rule: &CorrelationRule) -> String {
         meaning.push_str(&format!(", stale after {} ms", age.0));
     }
     for effect in &rule.may_cause {
-        meaning.push_str(&format!(", may cause {effect:?}"));
+        meaning.push_str(&format!(", may cause {}", effects::meaning(effect)));
     }
     meaning
 }

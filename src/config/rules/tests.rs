@@ -1,5 +1,5 @@
 use expect_test::{Expect, expect};
-use ioc_core::bundle::{Aggregate, Direction, States, Test};
+use ioc_core::bundle::{Aggregate, Direction, Lag, States, Test};
 use ioc_core::time::Millis;
 
 use super::*;
@@ -807,6 +807,20 @@ fn a_sensor_may_be_broken_in_several_ways() {
         ]
     "#]].assert_debug_eq(&faults);
 
+    // About some detections only, at their levels.
+    let near = "{ kind: water_level, flapping: 25 %, clear: below 10 %, of: [near, high] }\n  \
+                near: { kind: water_level, above: { moderate: 3 m, severe: 4 m }, margin: 25 %, \
+                clear: below 2.5 m }";
+    let some = "{ kind: water_level, flapping: 25 %, clear: below 10 % }";
+    let (rules, mistakes, _) = read(&text.replace(some, near));
+    assert!(mistakes.is_empty(), "{mistakes}");
+    let mut flaps = rules.detections.iter();
+    let flaps = flaps.find(|rule| rule.name.as_str() == "flaps").unwrap();
+    let Test::Fault(fault) = &flaps.test else {
+        panic!("a fault");
+    };
+    expect![[r#""#]].assert_eq(&fault::meaning(fault));
+
     // What the states of a kind are is part of what its flapping means.
     let otherwise = text.replace("moderate: 3 m", "moderate: 3.5 m");
     let flaps = |text: &str| {
@@ -835,6 +849,18 @@ correlations:
         &expect![[r#"
             a.yaml:2:3 detections.a: no level rule of this kind says what its states are; write what a change is, such as `jump: … within 5 min`
             a.yaml:5:28 correlations.n.from: `b` finds something about sensors, which is no evidence of an incident; remove it"#]],
+    );
+    refused(
+        "detections:
+  a: { kind: traffic_speed, flapping: 25 %, clear: below 10 %, of: [slwo, slow, stuck, wet] }
+  b: { kind: traffic_speed, flapping: 25 %, clear: below 10 %, of: [] }
+  c: { kind: traffic_speed, flapping: 25 %, clear: below 10 %, of: [calls] }
+  slow: { kind: traffic_speed, below: { moderate: 15 km/h }, clear: above 20 km/h }
+  stuck: { kind: traffic_speed, stuck: 1 h, of: slow }
+  wet: { kind: water_level, above: { moderate: 3 m }, clear: below 2.5 m }
+  calls: { kind: traffic_speed, count_over: 10 min, below: { minor: 2 }, clear: above 3 }
+",
+        &expect![[r#""#]],
     );
     refused(
         "detections:
@@ -1350,5 +1376,33 @@ fn p5_a_configuration_has_so_many_windows_and_no_more() {
             .1
             .to_string()
             .contains("more than 1000 windows")
+    );
+}
+
+#[test]
+fn an_effect_s_time_runs_from_the_last_evidence_or_from_the_beginning() {
+    let with = |effect: &str| {
+        let effect = format!("    within: 1.5 km\n    may_cause: {{ outage: {{ {effect} }} }}\n");
+        FLOOD.replacen("    within: 1.5 km\n", &effect, 1)
+    };
+    let lag = |effect: &str| {
+        let (rules, mistakes, _) = read(&with(effect));
+        assert!(mistakes.is_empty(), "{mistakes}");
+        let rule = &rules.correlations[0];
+        (rule.may_cause[0].lag, rule.hash)
+    };
+    let (last, one) = lag("within: 500 m, after: 15 min");
+    let (begin, other) = lag("within: 500 m, after_begin: 15 min");
+    assert_eq!(last, Lag::AfterLast(Millis::minutes(15)));
+    assert_eq!(begin, Lag::AfterBegin(Millis::minutes(15)));
+    assert_ne!(one, other);
+    refused(
+        &with("within: 500 m, after: 15 min, after_begin: 15 min"),
+        &expect![[r#""#]],
+    );
+    refused(&with("within: 500 m"), &expect![[r#""#]]);
+    refused(
+        &with("within: 500 m, after_begn: 15 min"),
+        &expect![[r#""#]],
     );
 }
