@@ -22,6 +22,7 @@ mod across;
 mod regressions;
 mod properties;
 mod redelivery;
+mod replaced;
 mod operate;
 mod handling;
 mod suppress;
