@@ -14,7 +14,7 @@ use crate::id::{
 use crate::limits::ZONES_DEPTH_MAX;
 use crate::place::{Polygon, Position};
 use crate::record::BundleHash;
-use crate::time::Millis;
+use crate::time::{Millis, Timestamp};
 
 /// All that the core judges by. Rules are sorted by name, city features by id.
 #[derive(Debug, Clone, PartialEq)]
@@ -335,6 +335,8 @@ pub struct Fault {
     pub sign: FaultSign,
     /// Whether what the sensor says of this kind weighs nothing for as long as it lasts.
     pub distrust: bool,
+    /// In what these detections find, by name; in all that is found of this kind, if none is named.
+    pub of: Vec<RuleId>,
 }
 
 /// By what a fault is seen.
@@ -542,13 +544,33 @@ pub struct Effect {
     pub incident: IncidentKind,
     /// How near the middle of its evidence must be to evidence of the cause when it opens.
     pub within_m: u32,
-    /// How long after the last evidence of the cause it may begin.
-    pub after: Millis,
+    /// Until when it may begin.
+    pub lag: Lag,
     /// How long before the first evidence of the cause: a cause may be noticed later than what it
     /// has done.
     pub before: Millis,
     /// Whether it is explained by the cause while that lasts, so that nobody is called for it.
     pub symptom: bool,
+}
+
+/// How long what is caused may take to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lag {
+    /// So long after the last evidence of its cause: a flood goes on doing harm while it lasts.
+    AfterLast(Millis),
+    /// So long after its cause began: what a quake breaks, it breaks at once, however long people
+    /// go on calling about it.
+    AfterBegin(Millis),
+}
+
+impl Lag {
+    /// Until when what is caused may begin, by a cause that began and was last noticed so.
+    pub fn end(self, begun_at: Timestamp, last_evidence_at: Timestamp) -> Timestamp {
+        match self {
+            Self::AfterLast(lag) => last_evidence_at + lag,
+            Self::AfterBegin(lag) => begun_at + lag,
+        }
+    }
 }
 
 /// What happens once and is noticed where and when it arrives: a quake, a blast, a wave. A source

@@ -30,8 +30,7 @@ pub struct Finding {
     pub observed_at: Timestamp,
     /// The zone that the sensor is registered in, if it is in one.
     pub zone: Option<ZoneId>,
-    /// Whether the sensor is not to be trusted in readings of this kind: what is found weighs
-    /// nothing.
+    /// Whether the sensor is not to be trusted in what the rule finds: that weighs nothing.
     pub doubted: bool,
     /// Nobody is told of it by itself: it is a part of what is told otherwise, or will be.
     pub quiet: bool,
@@ -105,7 +104,7 @@ pub struct Malady {
     pub fault: SensorFault,
     /// The sensor, with the rules for readings of this kind that are raised about it.
     pub hearing: Hearing,
-    /// All rules for readings of this kind, if it is trusted no longer in them, or again; else none.
+    /// The rules for readings of this kind in which it is trusted no longer, or again.
     pub concerned: Vec<RuleId>,
     /// The reading that shows it; `None` where its rule is gone.
     pub shown: Option<Sighting>,

@@ -81,6 +81,13 @@ impl Rules {
                         is, such as `jump: … within 5 min`";
             mistakes.add(written.place, &written.field.path, what);
         });
+        let nameable = others
+            .iter()
+            .map(|(name, rule)| (name.as_str(), &rule.field));
+        let nameable = nameable.collect();
+        for rule in &detections {
+            fault::know(rule, &detections, &nameable, mistakes);
+        }
         let known = correlation::Known {
             detections: &detections,
             written: others.iter().map(|(name, _)| name.as_str()).collect(),

@@ -286,6 +286,10 @@ fn unmet_trait(
             });
             (!met).then(|| format!("{is}, not {}", shown(wanted)))
         }
+        Trait::Uncaused => {
+            let parent = incident.parent.map(|parent| names.name(parent));
+            parent.map(|parent| format!("caused by {parent}, not by nothing"))
+        }
         Trait::Into(wanted) => match &decision.verdict {
             Verdict::IncidentMerged { into, .. } if Some(*into) == names.id(wanted) => None,
             Verdict::IncidentMerged { into, .. } => {

@@ -222,7 +222,13 @@ fn a_trait(words: &mut Words, wanted: &mut Wanted) -> Parsed<()> {
         "into" => Trait::Into(incident_named(words)?),
         "caused" => {
             words.expect("by")?;
-            Trait::CausedBy(incident_named(words)?)
+            match words.peek().map(|word| word.trim_end_matches(',')) {
+                Some("nothing") => {
+                    words.take();
+                    Trait::Uncaused
+                }
+                _ => Trait::CausedBy(incident_named(words)?),
+            }
         }
         text if text.starts_with(|c: char| c.is_ascii_digit()) => {
             let count = count(&word)?;

@@ -133,6 +133,8 @@ pub(super) enum Trait {
     Rule(String),
     Episode(u32),
     CausedBy(Name),
+    /// Nothing is known to have caused it: it is told as an alarm of its own.
+    Uncaused,
     Into(Name),
 }
 

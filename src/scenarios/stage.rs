@@ -134,7 +134,11 @@ impl Stage {
 
     fn check_trait(&self, wanted: &Trait, place: &Place, mistakes: &mut Mistakes) {
         match wanted {
-            Trait::Severity(_) | Trait::Certainty(_) | Trait::Sensors(_) | Trait::Episode(_) => {}
+            Trait::Severity(_)
+            | Trait::Certainty(_)
+            | Trait::Sensors(_)
+            | Trait::Episode(_)
+            | Trait::Uncaused => {}
             Trait::CausedBy(name) | Trait::Into(name) => self.check_incident(name, place, mistakes),
             Trait::Zone(zone) => {
                 let zones = || self.bundle.city.zones.iter().map(|zone| zone.id.as_str());

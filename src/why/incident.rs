@@ -14,7 +14,7 @@ use ioc_core::id::IncidentId;
 use serde_json::{Value, json};
 
 use super::reading::{self, ReadingAnswer, decision_json, decisions};
-use super::sentences::{clock, number};
+use super::sentences::{clock, near, number};
 use super::{About, Bundles, WhyError, find};
 use crate::config::quantity::show_span;
 
@@ -165,13 +165,16 @@ impl fmt::Display for IncidentAnswer {
             let weights: Vec<_> = weights
                 .map(|(name, weight)| format!("{name} {weight}"))
                 .collect();
+            let near = near(rule.within_m).map_or_else(
+                || "near by their cause alone, within".to_owned(),
+                |near| format!("{near} and"),
+            );
             writeln!(
                 f,
-                "by {}, which opens at {} from {}, within {} m and {}, and clears after {}",
+                "by {}, which opens at {} from {}, {near} {}, and clears after {}",
                 rule.name,
                 rule.sources_min,
                 weights.join(", "),
-                rule.within_m,
                 show_span(rule.within),
                 show_span(rule.clear_after),
             )?;

@@ -373,15 +373,20 @@ fn case_lines(f: &mut fmt::Formatter<'_>, case: &CaseLook) -> fmt::Result {
             .incident
             .map_or("a candidate".to_owned(), |id| id.to_string());
         let metres = thousands(u64::from(other.distance_m));
-        let within = thousands(u64::from(case.within_m));
+        let near = near(case.within_m).unwrap_or_else(|| "near by its cause alone".to_owned());
         writeln!(
             f,
-            "    {} of {of} is {metres} m away (within {within} m), heard {}",
+            "    {} of {of} is {metres} m away ({near}), heard {}",
             other.sensor,
             clock(other.last_evidence_at)
         )?;
     }
     Ok(())
+}
+
+/// How near evidence must be by metres; nothing where a rule asks for a common cause alone.
+pub(super) fn near(within_m: u32) -> Option<String> {
+    (within_m > 0).then(|| format!("within {} m", thousands(u64::from(within_m))))
 }
 
 /// A number as people would write it.
@@ -394,4 +399,15 @@ pub(super) fn clock(at: Timestamp) -> String {
     let text = at.to_string();
     let end = if at.as_millis() % 1000 == 0 { 19 } else { 23 };
     format!("{} {}", &text[..10], &text[11..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_without_metres_speaks_of_none() {
+        assert_eq!(near(1_500).as_deref(), Some("within 1,500 m"));
+        assert_eq!(near(0), None);
+    }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Aggregate, Along, Bundle, City, CorrelationRule, DetectionRule, Effect, HandlingRules, Level,
-    Node, Scale, Sensor, Side, Silence, SuppressionRules, Test, Threshold, Window,
+    Aggregate, Along, Bundle, City, CorrelationRule, DetectionRule, Effect, HandlingRules, Lag,
+    Level, Node, Scale, Sensor, Side, Silence, SuppressionRules, Test, Threshold, Window,
 };
 use ioc_core::decision::Severity;
 use ioc_core::place::Position;
@@ -184,8 +184,9 @@ pub fn effect(incident: &str, within_m: u32) -> Effect {
     Effect {
         incident: incident.parse().expect("a kind of incident"),
         within_m,
-        after: Millis::minutes(60),
+        lag: Lag::AfterLast(Millis::minutes(60)),
         before: Millis::minutes(10),
+        symptom: false,
         symptom: false,
     }
 }

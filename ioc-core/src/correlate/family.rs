@@ -174,7 +174,10 @@ impl Correlator {
     fn fits(&self, slot: u32, effect: &Effect, begun_at: Timestamp) -> bool {
         let case = self.case(slot);
         begun_at + effect.before >= case.incident.begun_at
-            && begun_at <= case.cluster.last_evidence_at + effect.after
+            && begun_at
+                <= effect
+                    .lag
+                    .end(case.incident.begun_at, case.cluster.last_evidence_at)
     }
 
     /// When an incident began, and when its last evidence came.
@@ -191,10 +194,11 @@ impl Correlator {
         middle: Position,
         (from, to): (Timestamp, Timestamp),
     ) -> impl Iterator<Item = Relative> {
+        let end = effect.lag.end(from, to);
         let is_effect = move |slot: u32| {
             let incident = &self.case(slot).incident;
             let begun_at = incident.begun_at;
-            incident.is_free() && begun_at + effect.before >= from && begun_at <= to + effect.after
+            incident.is_free() && begun_at + effect.before >= from && begun_at <= end
         };
         self.opened_near(effect, middle, is_effect)
     }

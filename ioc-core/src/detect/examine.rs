@@ -2,15 +2,16 @@
 //!
 //! Arrives: a reading of a sensor. Leaves: findings about the sensor, and whether it is to be
 //! trusted in readings of this kind from here on: while a fault lasts whose rule distrusts, what is
-//! found by its readings is marked as doubted. Detections go on as if nothing were, so that
-//! what the sensor still says counts again in the moment in which it is trusted again. Next:
-//! `due.rs`.
+//! found by its readings is marked as doubted, by all rules or by those that the fault is about.
+//! Detections go on as if nothing were, so that what the sensor still says counts again in the
+//! moment in which it is trusted again. Next: `due.rs`.
 
 use super::sensor::Track;
 use super::{Moment, SensorStage, concerns, fault, finding};
 use crate::bundle::{DetectionRule, Fault, Test};
 use crate::decision::{SensorFault, Severity};
 use crate::detection::{Detection, Finding, Hearing, Malady, Sighting};
+use crate::id::RuleId;
 use crate::reading::Reading;
 use crate::rules::Rules;
 use crate::shared::Shared;
@@ -55,7 +56,7 @@ impl SensorStage {
                     let begins = outcome == fault::Outcome::Faulty;
                     counters.faulty += u64::from(begins);
                     counters.sound += u64::from(!begins);
-                    let detection = fault_changed(&self.rules, track, rule, begins, shown);
+                    let detection = fault_changed(&self.rules, track, place, begins, shown);
                     found.push(finding(&self.rules, sensor, rule, moment, detection));
                 }
             }
@@ -63,16 +64,20 @@ impl SensorStage {
     }
 }
 
-/// What is found when a fault begins or ends, and whom that concerns.
+/// What is found when the fault at this place begins or ends, and which rules that concerns: those
+/// by which nothing else makes the sensor doubtful.
 fn fault_changed(
     rules: &Rules,
     track: &mut Track,
-    rule: &DetectionRule,
+    place: usize,
     begins: bool,
     shown: Sighting,
 ) -> Detection {
-    let trust_changes = track.weigh_trust(rules);
+    track.weigh_trust(rules);
+    let rule = rules.detection(rules.kind(track.kind).faults[place]);
     let distrusts = fault_of(rule).distrust;
+    let news =
+        |name: &RuleId| fault_of(rule).doubts(name) && !track.doubts(rules, name, Some(place));
     let malady = Malady {
         fault: SensorFault {
             kind: fault::kind(fault_of(rule)),
@@ -85,10 +90,7 @@ fn fault_changed(
             raised: track.raised(rules).collect(),
             untold: false,
         },
-        concerned: match trust_changes {
-            true => track.judging(rules).collect(),
-            false => Vec::new(),
-        },
+        concerned: track.judging(rules).filter(news).collect(),
         shown: Some(shown),
     };
     if begins {
@@ -115,16 +117,32 @@ pub(super) fn fault_of(rule: &DetectionRule) -> &Fault {
     }
 }
 
+impl Fault {
+    /// Whether the sensor is not to be trusted in what this rule finds for as long as it lasts.
+    fn doubts(&self, rule: &RuleId) -> bool {
+        self.distrust && (self.of.is_empty() || self.of.contains(rule))
+    }
+}
+
 impl Track {
-    /// Says anew whether the sensor is to be trusted; returns whether that is news.
-    pub fn weigh_trust(&mut self, rules: &Rules) -> bool {
-        let rules = rules
-            .kind(self.kind)
-            .faults
-            .iter()
-            .map(|&rule| rules.detection(rule));
-        let mut faults = rules.zip(&self.faults);
-        let doubted = faults.any(|(rule, state)| state.is_raised() && fault_of(rule).distrust);
-        std::mem::replace(&mut self.doubted, doubted) != doubted
+    /// Says anew whether the sensor is to be trusted in all that it says.
+    pub fn weigh_trust(&mut self, rules: &Rules) {
+        let doubted = self.lasting(rules).any(|(_, fault)| fault.distrust);
+        self.doubted = doubted;
+    }
+
+    /// Whether the sensor is not to be trusted in what this rule finds, by faults other than the
+    /// one at a place.
+    pub fn doubts(&self, rules: &Rules, rule: &RuleId, but: Option<usize>) -> bool {
+        let mut others = self.lasting(rules).filter(|(place, _)| Some(*place) != but);
+        others.any(|(_, fault)| fault.doubts(rule))
+    }
+
+    /// The faults that last, each with its place.
+    fn lasting<'a>(&'a self, rules: &'a Rules) -> impl Iterator<Item = (usize, &'a Fault)> {
+        let numbers = rules.kind(self.kind).faults.iter();
+        let faults = numbers.zip(&self.faults).enumerate();
+        let lasting = faults.filter(|(_, (_, state))| state.is_raised());
+        lasting.map(|(place, (&number, _))| (place, fault_of(rules.detection(number))))
     }
 }

@@ -43,7 +43,8 @@ pub(super) struct Track {
     pub states: Vec<RuleState>,
     /// One for each fault rule of the kind, in the same order.
     pub faults: Vec<fault::State>,
-    /// Whether the sensor is not to be trusted in readings of this kind. Follows from the faults.
+    /// Whether the sensor is not to be trusted in something that readings of this kind say. Follows
+    /// from the faults.
     pub doubted: bool,
 }
 
@@ -89,8 +90,9 @@ impl Sensor {
 
     /// Whether it is not to be trusted in what this rule finds.
     pub fn is_doubted(&self, rules: &Rules, rule: &DetectionRule) -> bool {
-        let mut doubted = self.tracks.iter().filter(|track| track.doubted);
-        doubted.any(|track| rules.kind(track.kind).kind == rule.kind)
+        let doubted = self.tracks.iter().filter(|track| track.doubted);
+        let mut own = doubted.filter(|track| rules.kind(track.kind).kind == rule.kind);
+        own.any(|track| track.doubts(rules, &rule.name, None))
     }
 
     pub fn is_silent(&self) -> bool {
@@ -239,21 +241,22 @@ impl Sensor {
     /// by it counts, unless another rule distrusts it.
     fn no_more(&self, rule: &DetectionRule, track: Option<&Track>, rules: &Rules) -> Malady {
         let registered = self.registered.map(|number| rules.sensor(number));
-        let distrusted = track.is_some_and(|track| track.doubted);
-        let trusted = || track.filter(|_| !distrusted).into_iter();
+        let trusted = |rule: &RuleId| track.is_some_and(|track| !track.doubts(rules, rule, None));
+        let raised = track.into_iter().flat_map(|track| track.raised(rules));
+        let concerned = track.into_iter().flat_map(|track| track.judging(rules));
         Malady {
             fault: SensorFault {
                 kind: fault::kind(examine::fault_of(rule)),
-                distrusted,
+                distrusted: track.is_some_and(|track| track.doubted),
             },
             hearing: Hearing {
                 kind: rule.kind.clone(),
                 position: registered.and_then(|own| own.position),
                 last_heard_at: self.heard_at,
-                raised: trusted().flat_map(|track| track.raised(rules)).collect(),
+                raised: raised.filter(trusted).collect(),
                 untold: false,
             },
-            concerned: trusted().flat_map(|track| track.judging(rules)).collect(),
+            concerned: concerned.filter(trusted).collect(),
             shown: None,
         }
     }

@@ -26,6 +26,7 @@ enum Sort {
     Handling,
     Quieting,
     Grouping,
+    Discerning,
     Explaining,
 }
 
@@ -176,6 +177,7 @@ impl Dice {
             Sort::Quieting => &Variant::QUIETING[..],
             Sort::Explaining => &Variant::EXPLAINING[..],
             Sort::Grouping => &Variant::GROUPING[..],
+            Sort::Discerning => &Variant::DISCERNING[..],
         };
         variants[self.below(variants.len() as u64) as usize]
     }
@@ -193,7 +195,7 @@ impl Dice {
         };
         match self.sort {
             Sort::First | Sort::Handling | Sort::Quieting | Sort::Explaining => said,
-            Sort::Asking | Sort::Doubting | Sort::Grouping => Said {
+            Sort::Asking | Sort::Doubting | Sort::Grouping | Sort::Discerning => Said {
                 value: if self.one_in(3) {
                     said.value.trunc()
                 } else {
@@ -218,6 +220,7 @@ fn day(seed: u64, sort: Sort) -> History {
         Sort::Quieting => Variant::Quieting,
         Sort::Explaining => Variant::Explaining,
         Sort::Grouping => Variant::Grouping,
+        Sort::Discerning => Variant::Discerning,
     };
     history(&Day { first, events })
 }
@@ -276,6 +279,11 @@ fn p2_another_build_decides_the_same_where_things_are_kept_quiet() {
 #[test]
 fn p2_another_build_decides_the_same_under_rules_about_several_sensors() {
     expect_file!["../golden/days-grouping.txt"].assert_eq(&days(Sort::Grouping));
+}
+
+#[test]
+fn p2_another_build_decides_the_same_where_a_sensor_is_doubted_in_some_of_what_it_says() {
+    expect_file!["../golden/days-discerning.txt"].assert_eq(&days(Sort::Discerning));
 }
 
 #[test]

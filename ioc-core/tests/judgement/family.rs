@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use expect_test::expect;
-use ioc_core::bundle::{Bundle, CorrelationRule, Effect};
+use ioc_core::bundle::{Bundle, CorrelationRule, Effect, Lag};
 use ioc_core::decision::Severity::{Extreme, Moderate, Severe};
 use ioc_core::time::Millis;
 
@@ -15,7 +15,7 @@ fn effect(incident: &str, within_m: u32, after: i64, before: i64) -> Effect {
     Effect {
         incident: incident.parse().unwrap(),
         within_m,
-        after: Millis::minutes(after),
+        lag: Lag::AfterLast(Millis::minutes(after)),
         before: Millis::minutes(before),
         symptom: false,
     }
@@ -368,5 +368,52 @@ fn a_candidate_that_has_the_id_of_another_rule_s_incident_changes_no_family() {
             10:03 opened flood#5 moderate caused by flood#2: l-4 1.5
             10:03 updated flood#3 moderate 4 sensors: l-1 1.5, l-3 1.5 1398 m, l-4 1.5 799 m
         "#]],
+    );
+}
+
+#[test]
+fn what_a_quake_breaks_it_breaks_at_once_however_long_people_call_about_it() {
+    let at_once = |incident| Effect {
+        lag: Lag::AfterBegin(Millis::minutes(15)),
+        ..effect(incident, 5_000, 0, 1)
+    };
+    let rules = city().report("felt", "call", Moderate, Millis::minutes(10));
+    let rules = rules.correlation("felt-quakes", "quake", &["felt", "shaking"], |rule| {
+        causes(rule, &[at_once("leak"), at_once("outage")]);
+    });
+    let rules = rules.without_correlation("quakes");
+    check_with(
+        &rules.build(),
+        "09:59:30 d-1 1.5 kind=dark at=500,0
+         10:00 s-1 1.5 kind=shake at=0,0
+         10:01 s-1 0 kind=shake at=0,0
+         10:12 calls 1 kind=call at=900,0
+         10:14 g-1 1.5 kind=gas at=1000,0
+         10:20 g-2 1.5 kind=gas at=2000,0
+         10:20 d-1 0 kind=dark",
+        &expect![[r#"
+            09:59:30 opened outage#1 moderate: d-1 1.5
+            10:00 opened quake#1 moderate: s-1 1.5
+            10:00 linked outage#1 moderate caused by quake#1
+            10:11 cleared quake#1 moderate
+            10:12 reopened quake#1 moderate episode 2 2 sensors: calls 1 899 m
+            10:14 opened leak#1 moderate caused by quake#1: g-1 1.5
+            10:20 opened leak#2 moderate: g-2 1.5
+        "#]],
+    );
+}
+
+#[test]
+fn inv_12_children_that_merge_in_the_moment_in_which_their_parents_do_follow_too() {
+    check_with(
+        &city().build(),
+        "10:00 s-1 1.5 kind=shake at=0,0
+         10:01 s-2 1.5 kind=shake at=1800,0
+         10:02 g-1 1.5 kind=gas at=2500,0
+         10:03 g-2 1.5 kind=gas at=2800,0
+         10:04 s-3 1.5 kind=shake at=900,0
+         10:04 g-3 1.5 kind=gas at=2650,0
+         10:06 tick",
+        &expect![[r#""#]],
     );
 }

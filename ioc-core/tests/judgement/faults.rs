@@ -184,6 +184,107 @@ fn a_distrusted_gauge_makes_no_two_incidents_one() {
     );
 }
 
+/// The city, where a gauge well beyond its level is a finding of its own, and it is told apart at
+/// which of the two it flaps.
+fn flapping_near_and_far() -> BundleBuilder {
+    let levels = [(Moderate, 3.0), (Severe, 4.0)];
+    city()
+        .threshold("river-beyond", "water_level", &levels, |rule| {
+            rule.clear_gap = 0.5;
+            rule.margin_percent = 25;
+            rule.readings_min = 2;
+            rule.clear_readings_min = 2;
+        })
+        .flapping_of("river-flaps", "water_level", &["river-high"], (25, 10))
+        .flapping_of("river-swings", "water_level", &["river-beyond"], (25, 10))
+        .without_correlation("floods")
+        .correlation(
+            "floods",
+            "flood",
+            &["river-beyond", "river-high", "call"],
+            |rule| rule.clear_after = Millis::minutes(10),
+        )
+}
+
+#[test]
+fn a_gauge_that_flaps_at_its_level_is_believed_when_it_stays_well_beyond_it() {
+    let flaps = [1.2, 3.1, 1.2, 3.1, 1.2, 3.1, 3.1, 3.1, 3.1];
+    let wave = [3.8, 3.9, 3.9, 1.2, 1.2, 3.1, 3.1];
+    check_with(
+        &flapping_near_and_far().build(),
+        &each_minute("river-1", &[&flaps[..], &wave].concat()),
+        &expect![[r#"
+            10:05 faulty river-1 flapping distrusted: river-1 3.1
+            10:10 opened flood#1 moderate: river-1 3.1, river-1 3.1, river-1 3.1, river-1 3.1, river-1 3.8, river-1 3.9
+            10:11 updated flood#1 moderate: river-1 3.9
+            10:15 updated flood#1 moderate: river-1 3.1, river-1 3.1
+        "#]],
+    );
+}
+
+#[test]
+fn a_gauge_that_flaps_over_all_its_levels_is_not_believed_at_any() {
+    let swings = [1.2, 4.5, 1.2, 4.5, 1.2, 4.5, 1.2, 4.5, 4.5, 4.5, 4.5];
+    let steady = [1.2; 20];
+    check_with(
+        &flapping_near_and_far().build(),
+        &each_minute("river-1", &[&swings[..], &steady].concat()),
+        &expect![[r#"
+            10:05 faulty river-1 flapping distrusted: river-1 4.5
+            10:05 faulty river-1 flapping distrusted: river-1 4.5
+            10:26 sound river-1 flapping distrusted: river-1 1.2
+            10:26 sound river-1 flapping: river-1 1.2
+        "#]],
+    );
+}
+
+#[test]
+fn a_member_that_flaps_at_its_level_still_speaks_well_beyond_it() {
+    let first = [3.8, 3.8, 1.2, 3.1, 1.2, 3.1, 1.2, 3.1, 3.1, 1.2, 3.1];
+    let then = [3.8, 3.8, 1.2, 1.2, 1.2, 1.2];
+    let all = [&first[..], &then, &[1.2; 20]].concat();
+    check_with(
+        &flapping_near_and_far().build(),
+        &each_minute("river-1", &all),
+        &expect![[r#"
+            10:01 opened flood#1 moderate: river-1 3.8, river-1 3.8
+            10:03 updated flood#1 moderate: river-1 3.1
+            10:05 updated flood#1 moderate: river-1 3.1
+            10:06 faulty river-1 flapping distrusted: river-1 1.2
+            10:07 updated flood#1 moderate: river-1 3.1
+            10:08 updated flood#1 moderate: river-1 3.1
+            10:10 updated flood#1 moderate: river-1 3.1
+            10:11 updated flood#1 moderate: river-1 3.8
+            10:12 updated flood#1 moderate: river-1 3.8
+            10:14 unknown flood#1 moderate
+            10:29 sound river-1 flapping: river-1 1.2
+            10:29 reopened flood#1 moderate
+        "#]],
+    );
+    let without = flapping_near_and_far().without("river-flaps");
+    check_reloading(
+        &[
+            ("with", &flapping_near_and_far().build()),
+            ("without", &without.build()),
+        ],
+        &(each_minute("river-1", &all) + "10:10:30 reload without"),
+        &expect![[r#"
+            10:01 opened flood#1 moderate: river-1 3.8, river-1 3.8
+            10:03 updated flood#1 moderate: river-1 3.1
+            10:05 updated flood#1 moderate: river-1 3.1
+            10:06 faulty river-1 flapping distrusted: river-1 1.2
+            10:07 updated flood#1 moderate: river-1 3.1
+            10:08 updated flood#1 moderate: river-1 3.1
+            10:10 updated flood#1 moderate: river-1 3.1
+            10:10:30 rules_changed
+            10:10:30 sound river-1 flapping
+            10:11 updated flood#1 moderate: river-1 3.8
+            10:12 updated flood#1 moderate: river-1 3.8
+            10:24 cleared flood#1 moderate
+        "#]],
+    );
+}
+
 #[test]
 fn reports_of_people_open_beside_a_distrusted_gauge() {
     let flaps = [1.2, 3.5, 1.2, 3.5, 1.2, 3.5, 1.2, 3.5, 3.5, 3.5];

@@ -256,14 +256,22 @@ impl BundleBuilder {
         let fault = Fault {
             sign,
             distrust: true,
+            of: Vec::new(),
         };
         self.detection(name, kind, Test::Fault(fault))
     }
 
     /// Flapping by the states that all level rules of the kind see so far.
     pub fn flapping(self, name: &str, kind: &str, high: u32, low: u32) -> Self {
+        self.flapping_of(name, kind, &[], (high, low))
+    }
+
+    /// Flapping by the states that some level rules of the kind see, and of what they find; if none
+    /// is named, of all.
+    pub fn flapping_of(self, name: &str, kind: &str, of: &[&str], (high, low): (u32, u32)) -> Self {
         let rules = self.0.detections.iter();
         let rules = rules.filter(|rule| rule.kind.as_str() == kind);
+        let rules = rules.filter(|rule| of.is_empty() || of.contains(&rule.name.as_str()));
         let seen = rules.filter_map(|rule| match &rule.test {
             Test::Threshold(threshold) => Some(Seen::Level(threshold.clone())),
             Test::Becomes(becomes) => Some(Seen::State(becomes.clone())),
@@ -271,7 +279,24 @@ impl BundleBuilder {
         });
         let by = Changes::Of(seen.collect());
         let flapping = Flapping { by, high, low };
-        self.fault(name, kind, FaultSign::Flapping(flapping))
+        let mut builder = self.fault(name, kind, FaultSign::Flapping(flapping));
+        if let Test::Fault(fault) = &mut builder.last().test {
+            fault.of = of.iter().map(|name| name.parse().unwrap()).collect();
+        }
+        builder
+    }
+
+    /// Takes a correlation rule out again.
+    pub fn without_correlation(mut self, name: &str) -> Self {
+        let rules = &mut self.0.correlations;
+        rules.retain(|rule| rule.name.as_str() != name);
+        self
+    }
+
+    /// Takes a detection rule out again.
+    pub fn without(mut self, name: &str) -> Self {
+        self.0.detections.retain(|rule| rule.name.as_str() != name);
+        self
     }
 
     /// A threshold of what several sensors come to: their values of the last five minutes, each
@@ -482,11 +507,15 @@ fn words(rule: &impl std::fmt::Debug) -> String {
         ", nested_after: None",
         ", same: []",
         ", gateway: None",
+        ", of: []",
         ", symptom: false",
     ];
     let words = format!("{rule:?}");
     let words = words.replace(&format!(" handling: {:?},", HandlingRules::NONE), "");
     let words = words.replace(&format!(" suppression: {:?},", SuppressionRules::USUAL), "");
+    // What an effect was made of before its time could run from the beginning of its cause.
+    let words = words.replace("lag: AfterLast(Millis(", "after: Millis(");
+    let words = words.replace(")), before: Millis(", "), before: Millis(");
     unused
         .iter()
         .fold(words, |words, unused| words.replace(unused, ""))

@@ -17,7 +17,7 @@ fn effect(incident: &str, within_m: u32, symptom: bool) -> Effect {
     Effect {
         incident: incident.parse().unwrap(),
         within_m,
-        after: Millis::minutes(60),
+        lag: Lag::AfterLast(Millis::minutes(60)),
         before: Millis::minutes(5),
         symptom,
     }

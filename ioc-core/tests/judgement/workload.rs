@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ioc_core::bundle::{
     Aggregate, Along, Bundle, Changes, Direction, Effect as MayCause, Expected, FaultSign,
-    Flapping, Flow, Front, GroupBy, HandlingRules, Impossible, Scale, Schedule, Side, Skewed,
+    Flapping, Flow, Front, GroupBy, HandlingRules, Impossible, Lag, Scale, Schedule, Side, Skewed,
     Spiking, States, Statistic, Stop, Stuck, Zone,
 };
 use ioc_core::decision::AnswerWord;
@@ -86,6 +86,11 @@ pub enum Variant {
     Quieting,
     /// The same, with other windows.
     QuietingOtherwise,
+    /// Rules of every sort; sensors are doubted in some of what they say, and causes have effects
+    /// that begin soon after themselves.
+    Discerning,
+    /// The same, with some of them changed.
+    DiscerningOtherwise,
     /// Rules that ask more, whose effects are symptoms; people handle what happens.
     Explaining,
     /// The same, with fewer symptoms.
@@ -126,9 +131,16 @@ impl Variant {
     ];
     /// Those under which people keep things quiet.
     pub const QUIETING: [Self; 2] = [Self::Quieting, Self::QuietingOtherwise];
+    /// Those under which it is told apart what is to be believed, and what causes what.
+    pub const DISCERNING: [Self; 4] = [
+        Self::Doubting,
+        Self::Grouping,
+        Self::Discerning,
+        Self::DiscerningOtherwise,
+    ];
     /// Those that explain symptoms.
     pub const EXPLAINING: [Self; 2] = [Self::Explaining, Self::ExplainingOtherwise];
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Usual,
         Self::Changed,
         Self::Grown,
@@ -143,6 +155,8 @@ impl Variant {
         Self::GroupingOtherwise,
         Self::Quieting,
         Self::QuietingOtherwise,
+        Self::Discerning,
+        Self::DiscerningOtherwise,
         Self::Explaining,
         Self::ExplainingOtherwise,
     ];
@@ -158,7 +172,13 @@ impl Variant {
     }
 
     fn groups(self) -> bool {
-        matches!(self, Self::Grouping | Self::GroupingOtherwise) || Self::QUIETING.contains(&self)
+        matches!(self, Self::Grouping | Self::GroupingOtherwise)
+            || Self::QUIETING.contains(&self)
+            || self.discerns()
+    }
+
+    fn discerns(self) -> bool {
+        matches!(self, Self::Discerning | Self::DiscerningOtherwise)
     }
 
     fn otherwise(self) -> bool {
@@ -169,6 +189,7 @@ impl Variant {
                 | Self::HandlingOtherwise
                 | Self::GroupingOtherwise
                 | Self::QuietingOtherwise
+                | Self::DiscerningOtherwise
                 | Self::ExplainingOtherwise
         )
     }
@@ -195,6 +216,9 @@ pub fn bundle(variant: Variant) -> Arc<Bundle> {
     }
     if Variant::QUIETING.contains(&variant) {
         builder = quieting(builder, variant);
+    }
+    if variant.discerns() {
+        builder = discerning(builder, variant);
     }
     if Variant::EXPLAINING.contains(&variant) {
         builder = builder.handling(|rules| handling(variant, rules));
@@ -488,7 +512,7 @@ fn effects(kinds: &[&str]) -> Vec<MayCause> {
     let effect = |kind: &&str| MayCause {
         incident: kind.parse().unwrap(),
         within_m: 900,
-        after: Millis::minutes(10),
+        lag: Lag::AfterLast(Millis::minutes(10)),
         before: Millis::minutes(2),
         symptom: false,
     };
@@ -725,6 +749,37 @@ fn doubting(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
         "state",
         FaultSign::Impossible(impossible),
     )
+}
+
+/// A gauge is doubted at the level at which it flaps and not far beyond it, and at both if it flaps
+/// there too; and what causes what soon after it began.
+fn discerning(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
+    let otherwise = variant.otherwise();
+    let near: &[&str] = if otherwise {
+        &["level-high", "level-long"]
+    } else {
+        &["level-high", "level-across"]
+    };
+    builder
+        .without("level-flaps")
+        .threshold(
+            "level-far",
+            "level",
+            &[(Moderate, 3.0), (Severe, 5.0)],
+            |rule| rule.margin_percent = 50,
+        )
+        .flapping_of("level-flaps", "level", near, (15, 10))
+        .flapping_of("level-far-flaps", "level", &["level-far"], (10, 5))
+        .correlation("far", "deluge", &["level-far", "level-high"], |rule| {
+            rule.weights = vec![2, 1];
+            rule.sources_min = 2;
+            rule.clear_after = Millis::minutes(2);
+            let mut effects = effects(&["crowd", "fire", "flood"]);
+            for effect in &mut effects {
+                effect.lag = Lag::AfterBegin(Millis::minutes(if otherwise { 1 } else { 3 }));
+            }
+            rule.may_cause = effects;
+        })
 }
 
 /// What comes through one gateway, by another one where it is asked otherwise.

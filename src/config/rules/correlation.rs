@@ -329,21 +329,7 @@ fn meaning(rule: &CorrelationRule) -> String {
         meaning.push_str(&format!(", stale after {} ms", age.0));
     }
     for effect in &rule.may_cause {
-        let Effect {
-            incident,
-            within_m,
-            after,
-            before,
-            symptom,
-        } = effect;
-        // In words that are older than symptoms.
-        meaning.push_str(&format!(
-            ", may cause Effect {{ incident: {incident:?}, within_m: {within_m}, after: {after:?}, \
-             before: {before:?} }}"
-        ));
-        if *symptom {
-            meaning.push_str(", a symptom");
-        }
+        meaning.push_str(&format!(", may cause {}", effects::meaning(effect)));
     }
     meaning
 }

@@ -134,14 +134,22 @@ pub fn is_of_sensor(rule: &DetectionRule) -> bool {
 /// what the rule means.
 pub fn see_states(rules: &mut [DetectionRule], kinds: &Kinds, mut blind: impl FnMut(&RuleId)) {
     for place in 0..rules.len() {
-        let seen = fault::states(rules, &rules[place].kind);
+        let Test::Fault(Fault {
+            sign: FaultSign::Flapping(_),
+            of,
+            ..
+        }) = &rules[place].test
+        else {
+            continue;
+        };
+        let seen = fault::states(rules, &rules[place].kind, of);
         let rule = &mut rules[place];
         let Test::Fault(Fault {
             sign: FaultSign::Flapping(flapping),
             ..
         }) = &mut rule.test
         else {
-            continue;
+            unreachable!("found");
         };
         let Changes::Of(states) = &mut flapping.by else {
             continue;

@@ -5,22 +5,24 @@
 //! flapping sensor's states are, which the level rules of the kind say: `see_states` adds them
 //! when all rules are read. Next: `correlation.rs`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use ioc_core::bundle::{
     Becomes, Changes, DetectionRule, Fault, FaultSign, Flapping, Impossible, Seen, Skewed, Spiking,
     Stuck, Test, Threshold,
 };
-use ioc_core::id::ReadingKind;
+use ioc_core::id::{ReadingKind, RuleId};
 use ioc_core::limits::SPIKING_READINGS_MAX;
 use ioc_core::time::Millis;
 
-use super::detection::SPAN_MAX;
+use super::detection::{SPAN_MAX, is_of_sensor};
 use super::{becomes, threshold};
 use crate::config::field::{Field, Section};
 use crate::config::kinds::Kind;
 use crate::config::mistake::Mistakes;
 use crate::config::quantity::integer;
+use crate::config::suggest::did_you_mean;
 
 /// Which fault is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +53,10 @@ const CLEAR_READINGS: u32 = 3;
 /// How many readings show that a clock is wrong, if the rule does not say.
 const SKEWED_READINGS: u32 = 3;
 const EXCEPTIONS_MAX: usize = 16;
+/// How many detections a fault may be about.
+const DETECTIONS_MAX: usize = 16;
+/// The key that names them.
+const OF: &str = "of";
 
 /// Reads the keys of a fault.
 pub fn read(
@@ -74,10 +80,67 @@ pub fn read(
     let distrust = section.optional("distrust").map_or(Some(usually), |field| {
         field.choice(mistakes, &[("yes", true), ("no", false)])
     });
+    let of = match asked {
+        Asked::Flapping => of(section, mistakes),
+        Asked::Stuck | Asked::Impossible | Asked::Skewed | Asked::Spiking => Some(Vec::new()),
+    };
     Some(Fault {
         sign: sign?,
         distrust: distrust?,
+        of: of?,
     })
+}
+
+/// The detections that a fault is about, sorted; none are named if it is about all of the kind.
+/// [`know`] says whether there are any.
+fn of(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<Vec<RuleId>> {
+    let Some(field) = section.optional(OF) else {
+        return Some(Vec::new());
+    };
+    let items = field.items();
+    if items.is_empty() || items.len() > DETECTIONS_MAX {
+        let what = format!("needs 1 to {DETECTIONS_MAX} detections, such as `[river-high]`");
+        field.wrong(mistakes, what);
+        return None;
+    }
+    let names = items.iter().map(|item| item.parsed(mistakes));
+    let mut names: Vec<RuleId> = names.collect::<Option<_>>()?;
+    names.sort();
+    names.dedup();
+    Some(names)
+}
+
+/// Says which of the detections that a fault names are none, or are of another kind, now that all
+/// rules about single sensors are read. `written`: those that may be named.
+pub fn know(
+    rule: &DetectionRule,
+    rules: &[DetectionRule],
+    written: &BTreeMap<&str, &Field<'_>>,
+    mistakes: &mut Mistakes,
+) {
+    let Test::Fault(fault) = &rule.test else {
+        return;
+    };
+    let own = written.get(rule.name.as_str());
+    let section = own.and_then(|field| Section::of(field, &mut Mistakes::default()));
+    let Some(field) = section.and_then(|mut section| section.optional(OF)) else {
+        return;
+    };
+    for name in &fault.of {
+        let named = rules.iter().find(|rule| rule.name == *name);
+        match named {
+            Some(named) if named.kind != rule.kind || is_of_sensor(named) => {
+                let what = format!("`{name}` is no detection by readings of `{}`", rule.kind);
+                field.wrong(mistakes, what);
+            }
+            Some(_) => {}
+            None if written.contains_key(name.as_str()) => {}
+            None => {
+                let hint = did_you_mean(name.as_str(), written.keys().copied());
+                field.wrong(mistakes, format!("no detection is called `{name}`{hint}"));
+            }
+        }
+    }
 }
 
 fn flapping(
@@ -304,15 +367,21 @@ fn readings(
 
 /// What the states of a kind are, as its level rules see them and those that ask what a state
 /// becomes: each once, in the order of the rules' names. Rules that look at some readings only see
-/// no state of the others.
-pub fn states(rules: &[DetectionRule], kind: &ReadingKind) -> Vec<Seen> {
+/// no state of the others. `of`: the rules whose states are meant, each with its margin; if none is
+/// named, those of the kind, all without.
+pub fn states(rules: &[DetectionRule], kind: &ReadingKind, of: &[RuleId]) -> Vec<Seen> {
     let mut seen: Vec<Seen> = Vec::new();
     let rules = rules
         .iter()
-        .filter(|rule| rule.kind == *kind && rule.matching.is_empty());
+        .filter(|rule| rule.kind == *kind && rule.matching.is_empty())
+        .filter(|rule| of.is_empty() || of.contains(&rule.name));
     for rule in rules {
         let state = match &rule.test {
-            Test::Threshold(threshold) => Seen::Level(bare(threshold)),
+            Test::Threshold(threshold) if of.is_empty() => Seen::Level(bare(threshold)),
+            Test::Threshold(threshold) => Seen::Level(Threshold {
+                margin_percent: threshold.margin_percent,
+                ..bare(threshold)
+            }),
             Test::Becomes(becomes) => Seen::State(Becomes {
                 threshold: bare(&becomes.threshold),
                 from: None,
@@ -375,6 +444,9 @@ pub fn meaning(fault: &Fault) -> String {
         ),
     };
     write!(text, " distrust {}", fault.distrust).expect("a string takes all");
+    for name in &fault.of {
+        write!(text, " of {name}").expect("a string takes all");
+    }
     text
 }
 

@@ -1,5 +1,5 @@
 use expect_test::{Expect, expect};
-use ioc_core::bundle::{Aggregate, Direction, States, Test};
+use ioc_core::bundle::{Aggregate, Direction, Lag, States, Test};
 use ioc_core::time::Millis;
 
 use super::*;
@@ -805,6 +805,20 @@ fn a_sensor_may_be_broken_in_several_ways() {
         ]
     "#]].assert_debug_eq(&faults);
 
+    // About some detections only, at their levels.
+    let near = "{ kind: water_level, flapping: 25 %, clear: below 10 %, of: [near, high] }\n  \
+                near: { kind: water_level, above: { moderate: 3 m, severe: 4 m }, margin: 25 %, \
+                clear: below 2.5 m }";
+    let some = "{ kind: water_level, flapping: 25 %, clear: below 10 % }";
+    let (rules, mistakes, _) = read(&text.replace(some, near));
+    assert!(mistakes.is_empty(), "{mistakes}");
+    let mut flaps = rules.detections.iter();
+    let flaps = flaps.find(|rule| rule.name.as_str() == "flaps").unwrap();
+    let Test::Fault(fault) = &flaps.test else {
+        panic!("a fault");
+    };
+    expect![[r#""#]].assert_eq(&fault::meaning(fault));
+
     // What the states of a kind are is part of what its flapping means.
     let otherwise = text.replace("moderate: 3 m", "moderate: 3.5 m");
     let flaps = |text: &str| {
@@ -833,6 +847,18 @@ correlations:
         &expect![[r#"
             a.yaml:2:3 detections.a: no level rule of this kind says what its states are; write what a change is, such as `jump: … within 5 min`
             a.yaml:5:28 correlations.n.from: `b` finds something about sensors, which is no evidence of an incident; remove it"#]],
+    );
+    refused(
+        "detections:
+  a: { kind: traffic_speed, flapping: 25 %, clear: below 10 %, of: [slwo, slow, stuck, wet] }
+  b: { kind: traffic_speed, flapping: 25 %, clear: below 10 %, of: [] }
+  c: { kind: traffic_speed, flapping: 25 %, clear: below 10 %, of: [calls] }
+  slow: { kind: traffic_speed, below: { moderate: 15 km/h }, clear: above 20 km/h }
+  stuck: { kind: traffic_speed, stuck: 1 h, of: slow }
+  wet: { kind: water_level, above: { moderate: 3 m }, clear: below 2.5 m }
+  calls: { kind: traffic_speed, count_over: 10 min, below: { minor: 2 }, clear: above 3 }
+",
+        &expect![[r#""#]],
     );
     refused(
         "detections:
@@ -1349,4 +1375,71 @@ fn p5_a_configuration_has_so_many_windows_and_no_more() {
             .to_string()
             .contains("more than 1000 windows")
     );
+}
+
+#[test]
+fn an_effect_s_time_runs_from_the_last_evidence_or_from_the_beginning() {
+    let with = |effect: &str| {
+        let effect = format!("    within: 1.5 km\n    may_cause: {{ outage: {{ {effect} }} }}\n");
+        FLOOD.replacen("    within: 1.5 km\n", &effect, 1)
+    };
+    let lag = |effect: &str| {
+        let (rules, mistakes, _) = read(&with(effect));
+        assert!(mistakes.is_empty(), "{mistakes}");
+        let rule = &rules.correlations[0];
+        (rule.may_cause[0].lag, rule.hash)
+    };
+    let (last, one) = lag("within: 500 m, after: 15 min");
+    let (begin, other) = lag("within: 500 m, after_begin: 15 min");
+    assert_eq!(last, Lag::AfterLast(Millis::minutes(15)));
+    assert_eq!(begin, Lag::AfterBegin(Millis::minutes(15)));
+    assert_ne!(one, other);
+    refused(
+        &with("within: 500 m, after: 15 min, after_begin: 15 min"),
+        &expect![[r#""#]],
+    );
+    refused(&with("within: 500 m"), &expect![[r#""#]]);
+    refused(
+        &with("within: 500 m, after_begn: 15 min"),
+        &expect![[r#""#]],
+    );
+}
+
+#[test]
+fn effects_may_be_symptoms_and_mean_what_they_did_if_they_are_none() {
+    let with = |effect: &str| {
+        let text = format!(
+            "detections:
+  a: {{ kind: water_level, above: {{ severe: 3 m }}, clear: below 2 m }}
+correlations:
+  b:
+    incident: flood
+    from: [a]
+    sources: 1
+    within: 1 km
+    within_time: 1 h
+    may_cause: {{ {effect} }}
+  c: {{ incident: outage, from: [a], sources: 1, within: 1 km, within_time: 1 h }}
+"
+        );
+        let (rules, mistakes, _) = read(&text);
+        (rules, mistakes.to_string())
+    };
+    let hash_of = |effect: &str| {
+        let (rules, mistakes) = with(effect);
+        assert_eq!(mistakes, "");
+        let symptom = rules.correlations[0].may_cause[0].symptom;
+        (symptom, rules.correlations[0].hash)
+    };
+    let plain = hash_of("outage: { within: 5 km, after: 1 h }");
+    let none = hash_of("outage: { within: 5 km, after: 1 h, symptom: no }");
+    let symptom = hash_of("outage: { within: 5 km, after: 1 h, symptom: yes }");
+    assert_eq!(plain, none);
+    assert!(symptom.0 && !none.0 && symptom.1 != none.1);
+    let both = "flood: { within: 5 km, after: 1 h, symptom: yes }, \
+                outage: { within: 1 m, after: 1 h, symptom: maybe }";
+    let (_, mistakes) = with(both);
+    let own = "may_cause.flood.symptom: an incident is no symptom of its own kind; remove `symptom`";
+    assert!(mistakes.contains(own), "{mistakes}");
+    assert!(mistakes.contains("may_cause.outage.symptom: `maybe` is not"), "{mistakes}");
 }

@@ -25,6 +25,7 @@ fn told_of(sign: FaultSign, readings: &[(i64, i64, f64)]) -> String {
     let rule = Fault {
         sign,
         distrust: true,
+        of: Vec::new(),
     };
     let mut state = State::new(&rule);
     let tell = |&(observed, received, value): &(i64, i64, f64)| {

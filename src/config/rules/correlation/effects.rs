@@ -1,8 +1,9 @@
 //! `may_cause`: what the incidents of a correlation may cause.
 //!
-//! `may_cause: { gas_leak: { within: 15 km, after: 2 h, symptom: yes } }`, by kinds of incident.
+//! `may_cause: { gas_leak: { within: 15 km, after: 2 h, symptom: yes } }`, by kinds of incident;
+//! `after_begin` in place of `after`, where the time runs from the beginning of the cause.
 
-use ioc_core::bundle::Effect;
+use ioc_core::bundle::{Effect, Lag};
 use ioc_core::id::IncidentKind;
 use ioc_core::time::Millis;
 
@@ -25,9 +26,7 @@ pub(super) fn read(
         let within_m = section
             .required(mistakes, "within", "500 m")
             .and_then(|field| field.metres(mistakes, 1..=DISTANCE_MAX_M));
-        let after = section
-            .required(mistakes, "after", "30 min")
-            .and_then(|field| field.span(mistakes, Millis::ZERO..=SPAN_MAX));
+        let lag = lag(&mut section, mistakes);
         let before = match section.optional("before") {
             Some(field) => field.span(mistakes, Millis::ZERO..=SPAN_MAX),
             None => Some(Millis::ZERO),
@@ -40,7 +39,7 @@ pub(super) fn read(
         Some(Effect {
             incident: incident?,
             within_m: within_m? as u32,
-            after: after?,
+            lag: lag?,
             before: before?,
             symptom: symptom?,
         })
@@ -49,6 +48,47 @@ pub(super) fn read(
     let mut effects = effects.into_iter().collect::<Option<Vec<_>>>()?;
     effects.sort_by(|one, next| one.incident.cmp(&next.incident));
     Some(effects)
+}
+
+/// How long an effect may take: from the last evidence of its cause, or from its beginning.
+fn lag(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<Lag> {
+    let last = section.optional("after");
+    let begin = section.optional("after_begin");
+    let mut span = |field: Field<'_>| field.span(mistakes, Millis::ZERO..=SPAN_MAX);
+    match (last, begin) {
+        (Some(last), None) => span(last).map(Lag::AfterLast),
+        (None, Some(begin)) => span(begin).map(Lag::AfterBegin),
+        (Some(last), Some(_)) => {
+            let what = "counts from the last evidence of the cause, and `after_begin` from its \
+                        beginning; remove one of the two";
+            last.wrong(mistakes, what);
+            None
+        }
+        (None, None) => {
+            section.required(mistakes, "after", "30 min");
+            None
+        }
+    }
+}
+
+/// An effect in canonical words: what was written before there were `after_begin` and `symptom`
+/// means what it did.
+pub(super) fn meaning(effect: &Effect) -> String {
+    let Effect {
+        incident,
+        within_m,
+        lag,
+        before,
+        symptom,
+    } = effect;
+    let lag = match lag {
+        Lag::AfterLast(lag) => format!("after: {lag:?}"),
+        Lag::AfterBegin(lag) => format!("after_begin: {lag:?}"),
+    };
+    let symptom = if *symptom { ", a symptom" } else { "" };
+    format!(
+        "Effect {{ incident: {incident:?}, within_m: {within_m}, {lag}, before: {before:?} }}{symptom}"
+    )
 }
 
 /// `symptom: yes`: of another kind, for nothing explains its like.
