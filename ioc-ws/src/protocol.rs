@@ -321,7 +321,7 @@ fn cause_of(verdict: &Verdict) -> Cause {
             },
         },
         Verdict::IncidentSuppressed(_) => Cause {
-            rule: rule("power-outage"),
+            rule: rule("river-flood"),
             due: Some(at(4642)),
             ..Cause::default()
         },

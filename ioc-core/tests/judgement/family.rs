@@ -402,3 +402,18 @@ fn what_a_quake_breaks_it_breaks_at_once_however_long_people_call_about_it() {
         "#]],
     );
 }
+
+#[test]
+fn inv_12_children_that_merge_in_the_moment_in_which_their_parents_do_follow_too() {
+    check_with(
+        &city().build(),
+        "10:00 s-1 1.5 kind=shake at=0,0
+         10:01 s-2 1.5 kind=shake at=1800,0
+         10:02 g-1 1.5 kind=gas at=2500,0
+         10:03 g-2 1.5 kind=gas at=2800,0
+         10:04 s-3 1.5 kind=shake at=900,0
+         10:04 g-3 1.5 kind=gas at=2650,0
+         10:06 tick",
+        &expect![[r#""#]],
+    );
+}

@@ -201,8 +201,8 @@ fn a_person_says_what_explains_an_incident_and_what_does_not() {
             10:05 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
             10:06 opened pump_failure#2 moderate: pump-2 1.5
             10:06 opened fire#1 moderate: house-1 1.5
-            10:10 unsuppressed pump_failure#1 moderate by ana
             10:10 linked pump_failure#1 moderate by ana
+            10:10 unsuppressed pump_failure#1 moderate by ana
             10:11 linked pump_failure#2 moderate suppressed caused by outage#1 by ana
             10:12 linked fire#1 moderate caused by outage#1 by ana
         "#]],

@@ -1421,6 +1421,7 @@ correlations:
     within: 1 km
     within_time: 1 h
     may_cause: {{ {effect} }}
+  c: {{ incident: outage, from: [a], sources: 1, within: 1 km, within_time: 1 h }}
 "
         );
         let (rules, mistakes, _) = read(&text);
@@ -1437,7 +1438,10 @@ correlations:
     let symptom = hash_of("outage: { within: 5 km, after: 1 h, symptom: yes }");
     assert_eq!(plain, none);
     assert!(symptom.0 && !none.0 && symptom.1 != none.1);
-    expect![[r#""#]].assert_eq(
-        &with("flood: { within: 5 km, after: 1 h, symptom: yes }, x: { within: 1 m, after: 1 h, symptom: maybe }").1,
-    );
+    let both = "flood: { within: 5 km, after: 1 h, symptom: yes }, \
+                outage: { within: 1 m, after: 1 h, symptom: maybe }";
+    let (_, mistakes) = with(both);
+    let own = "may_cause.flood.symptom: an incident is no symptom of its own kind; remove `symptom`";
+    assert!(mistakes.contains(own), "{mistakes}");
+    assert!(mistakes.contains("may_cause.outage.symptom: `maybe` is not"), "{mistakes}");
 }
