@@ -187,6 +187,5 @@ pub fn effect(incident: &str, within_m: u32) -> Effect {
         lag: Lag::AfterLast(Millis::minutes(60)),
         before: Millis::minutes(10),
         symptom: false,
-        symptom: false,
     }
 }

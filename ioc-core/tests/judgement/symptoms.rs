@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use ioc_core::bundle::{Bundle, CorrelationRule, Effect};
+use ioc_core::bundle::{Bundle, CorrelationRule, Effect, Lag};
 use ioc_core::decision::Severity::{Extreme, Moderate, Severe};
 use ioc_core::limits::{CHILDREN_PER_STEP, CHILDREN_STEP};
 use ioc_core::time::Millis;
