@@ -100,6 +100,26 @@ pub enum Target {
     Http(HttpAddress),
 }
 
+impl Broker {
+    /// Where it listens.
+    pub const fn address(&self) -> &Address {
+        match self {
+            Self::Mqtt(MqttAddress(address)) | Self::Nats(NatsAddress(address)) => address,
+        }
+    }
+}
+
+impl Target {
+    /// Where it listens.
+    pub const fn address(&self) -> &Address {
+        match self {
+            Self::Mqtt(MqttAddress(address))
+            | Self::Nats(NatsAddress(address))
+            | Self::Http(HttpAddress(address)) => address,
+        }
+    }
+}
+
 impl FromStr for MqttAddress {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {

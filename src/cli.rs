@@ -12,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use ioc_core::record::{Adopted, Seq};
 use ioc_gateway::formats::Message;
 
+use crate::args::Address;
 use crate::backtest::{self, BacktestError, BacktestOptions, Summary};
 use crate::clock::ClockMode;
 use crate::config::check;
@@ -27,6 +28,7 @@ use crate::letters::{self, LettersArgs};
 use crate::map;
 use crate::progress;
 use crate::quiet::{self, QuietArgs, QuietError};
+use crate::reach::Waiting;
 use crate::recover::{self, RecoverError};
 use crate::reload;
 use crate::reload::command::{ReloadArgs, ReloadError};
@@ -359,6 +361,8 @@ impl Failure {
     pub const USAGE: u8 = 64;
     /// A damaged journal (EX_DATAERR of BSD's sysexits).
     pub const DAMAGED: u8 = 65;
+    /// Nobody listens at an address (EX_UNAVAILABLE of BSD's sysexits).
+    pub const UNAVAILABLE: u8 = 69;
 
     fn new(code: u8, error: &dyn std::error::Error) -> Self {
         let mut message = error.to_string();
@@ -396,12 +400,21 @@ impl Cli {
         match self.command {
             Command::Run(args) => run(args),
             Command::Demo(args) => demo::run(&args).map_err(|error| host_failure(&error)),
-            Command::Simulate(args) => block_on(simulate::command(args)),
-            Command::Send(args) => block_on(send::command(args)),
+            Command::Simulate(args) => {
+                reach(args.to.address(), args.waiting)?;
+                block_on(simulate::command(args))
+            }
+            Command::Send(args) => {
+                reach(Some(args.to.address()), args.waiting)?;
+                block_on(send::command(args))
+            }
             Command::Backtest(args) => backtest(&args),
             Command::Test(args) => test(args),
             Command::Why(args) => tell_why(&args),
-            Command::Watch(args) => block_on(watch::command(args)),
+            Command::Watch(args) => {
+                reach(Some(&args.url.0), args.waiting)?;
+                block_on(watch::command(args))
+            }
             Command::Check(args) => check_configuration(&args),
             Command::Reload(args) => reload_rules(args),
             Command::Shadow(args) => block_on(shadow::http::command(args)),
@@ -483,6 +496,16 @@ fn block_on<E: std::error::Error + 'static>(
         .map_err(|error| Failure::failed(&error))
 }
 
+/// Whether somebody listens at an address, which a command would otherwise try for ever.
+fn reach(address: Option<&Address>, waiting: Waiting) -> Result<(), Failure> {
+    let Some(address) = address else {
+        return Ok(());
+    };
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::failed(&error))?;
+    let reached = runtime.block_on(waiting.first_try(address));
+    reached.map_err(|error| Failure::new(Failure::UNAVAILABLE, &error))
+}
+
 fn backtest(args: &BacktestArgs) -> Result<(), Failure> {
     if let Some(other) = &args.against {
         return compare(args, other);
@@ -512,6 +535,9 @@ fn compare(args: &BacktestArgs, other: &Path) -> Result<(), Failure> {
 }
 
 fn backtest_options(args: &BacktestArgs, dir: Option<&Path>) -> Result<BacktestOptions, Failure> {
+    if let Some(shipped) = shipped(dir.is_none(), args.city.is_none()) {
+        progress::tell(shipped);
+    }
     let source = Source::read(dir, args.city.as_deref());
     let source = source.map_err(|mistakes| Failure::usage(&mistakes))?;
     let compiled = source
@@ -527,6 +553,18 @@ fn backtest_options(args: &BacktestArgs, dir: Option<&Path>) -> Result<BacktestO
         bundle: compiled.bundle,
         shards: args.shards,
     })
+}
+
+/// What of that which readings are judged by was not named, and is therefore as shipped.
+fn shipped(rules: bool, city: bool) -> Option<&'static str> {
+    match (rules, city) {
+        (true, true) => Some(
+            "by the shipped rules and the shipped city, Kota Seraya; --config DIR judges by your \
+             own, --city FILE by your city",
+        ),
+        (true, false) => Some("by the shipped rules; --config DIR judges by your own"),
+        (false, _) => None,
+    }
 }
 
 fn backtest_failure(error: BacktestError) -> Result<(), Failure> {
@@ -673,8 +711,12 @@ fn new_key(command: &KeyCommand) -> Result<(), Failure> {
     match key::command(command, &mut io::stdout().lock()) {
         Ok(()) => Ok(()),
         Err(KeyError::Output(error)) => Failure::output(&error),
-        Err(error @ KeyError::Line(_)) => Err(Failure::new(Failure::USAGE, &error)),
-        Err(error @ (KeyError::File { .. } | KeyError::Random(_))) => Err(Failure::failed(&error)),
+        Err(error @ (KeyError::Line(_) | KeyError::Mistakes(_) | KeyError::Unknown { .. })) => {
+            Err(Failure::new(Failure::USAGE, &error))
+        }
+        Err(error @ (KeyError::File { .. } | KeyError::Read { .. } | KeyError::Random(_))) => {
+            Err(Failure::failed(&error))
+        }
     }
 }
 

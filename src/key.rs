@@ -1,15 +1,20 @@
 //! `ioc key`: keys for those who push over HTTP.
 //!
 //! Arrives: a name and sensors. Leaves: a new key, shown once, and the line by which the server
-//! knows it again. Nothing is kept here but that line, if a file is named.
+//! knows it again. Nothing is kept here but that line, if a file is named. Of the keys in a file:
+//! who holds one and what it opens, and a file without the one that is revoked.
 
-use std::fs::OpenOptions;
+use std::fmt::Write as _;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use ioc_gateway::keys::{KeyLineError, NewKey};
+
+use crate::config::keys;
+use crate::config::mistake::Mistakes;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,13 +24,34 @@ Examples:
 
 The key is shown once: whoever is to push gets it. The file holds only its hash; its owner alone
 may read it. The server reads the file when it starts; where there is one, nothing is taken over
-HTTP without a key. A key that is no longer wanted is a line that is taken out.";
+HTTP without a key. `ioc key list keys` says who has one, `ioc key revoke NAME keys` takes one away; both
+hold from the server's next start.";
 
 /// Keys for those who push over HTTP.
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
     /// Make a key, show it once, and print its line for the file of keys (http.keys_file)
     New(NewArgs),
+    /// Say who has a key, and what it opens
+    List(ListArgs),
+    /// Take the line of a key out of a file: it opens nothing from the server's next start
+    Revoke(RevokeArgs),
+}
+
+/// What `ioc key list` takes.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// The file of keys (http.keys_file)
+    file: PathBuf,
+}
+
+/// What `ioc key revoke` takes.
+#[derive(Debug, Args)]
+pub struct RevokeArgs {
+    /// Whose key it is
+    name: String,
+    /// The file of keys (http.keys_file)
+    file: PathBuf,
 }
 
 /// What `ioc key new` takes.
@@ -59,6 +85,27 @@ pub enum KeyError {
         /// Why not.
         source: io::Error,
     },
+    /// The file of keys cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The file of keys has mistakes.
+    #[error("{0}")]
+    Mistakes(Mistakes),
+    /// Nobody of this name has a key.
+    #[error("{} has no key of `{name}`; it has: {others}", path.display())]
+    Unknown {
+        /// The name.
+        name: String,
+        /// Which file.
+        path: PathBuf,
+        /// Who has one.
+        others: String,
+    },
     /// Stdout cannot be written.
     #[error("cannot print the key")]
     Output(#[source] io::Error),
@@ -67,26 +114,107 @@ pub enum KeyError {
 /// Does what was typed; prints to `out`.
 ///
 /// # Errors
-/// There is no key, and the file is as it was.
+/// Nothing was done, and the file is as it was.
 pub fn command(command: &KeyCommand, out: &mut dyn Write) -> Result<(), KeyError> {
-    let KeyCommand::New(args) = command;
+    let printed = match command {
+        KeyCommand::New(args) => new(args)?,
+        KeyCommand::List(args) => list(&args.file)?,
+        KeyCommand::Revoke(args) => revoke(&args.name, &args.file)?,
+    };
+    out.write_all(printed.as_bytes()).map_err(KeyError::Output)
+}
+
+fn new(args: &NewArgs) -> Result<String, KeyError> {
     let mut random = [0; 16];
     getrandom::fill(&mut random).map_err(|error| KeyError::Random(error.to_string()))?;
     let NewKey { key, line } = NewKey::new(&args.name, &args.sensors, random)?;
-    let printed = match &args.file {
+    Ok(match &args.file {
         Some(path) => {
             append(path, &line).map_err(|source| KeyError::File {
                 path: path.clone(),
                 source,
             })?;
-            writeln!(out, "{key}")
+            format!("{key}\n")
         }
-        None => writeln!(
-            out,
-            "the key, shown only now:\n{key}\n\nits line for http.keys_file:\n{line}"
-        ),
-    };
-    printed.map_err(KeyError::Output)
+        None => {
+            format!("the key, shown only now:\n{key}\n\nits line for http.keys_file:\n{line}\n")
+        }
+    })
+}
+
+/// A line for each key: its holder, and the sensors that it opens.
+fn list(path: &Path) -> Result<String, KeyError> {
+    let text = read(path)?;
+    let lines: Vec<_> = text.lines().filter_map(holder).collect();
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let mut told = String::new();
+    for (name, sensors) in lines {
+        writeln!(told, "{name:<width$}  {}", sensors.join(" ")).expect("text takes all");
+    }
+    if told.is_empty() {
+        told.push_str("nobody has a key\n");
+    }
+    Ok(told)
+}
+
+/// Takes a key's line out; all else stays as it is written.
+fn revoke(name: &str, path: &Path) -> Result<String, KeyError> {
+    let text = read(path)?;
+    let is_of = |line: &&str| holder(line).is_some_and(|(own, _)| own == name);
+    if !text.lines().any(|line| is_of(&line)) {
+        let others = text.lines().filter_map(holder);
+        let others: Vec<_> = others.map(|(name, _)| name).collect();
+        return Err(KeyError::Unknown {
+            name: name.to_owned(),
+            path: path.to_owned(),
+            others: others.join(", "),
+        });
+    }
+    let mut kept = String::new();
+    for line in text.lines().filter(|line| !is_of(line)) {
+        writeln!(kept, "{line}").expect("text takes all");
+    }
+    replace(path, &kept).map_err(|source| KeyError::File {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(format!(
+        "the key of {name} opens nothing from the server's next start\n"
+    ))
+}
+
+/// The text of a file whose lines are all keys.
+fn read(path: &Path) -> Result<String, KeyError> {
+    let text = fs::read_to_string(path).map_err(|source| KeyError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    match keys::parse(&path.display().to_string(), &text) {
+        Ok(_) => Ok(text),
+        Err(mistakes) => Err(KeyError::Mistakes(mistakes)),
+    }
+}
+
+/// Who holds the key of a line, and what it opens; nothing of a line without a key.
+fn holder(line: &str) -> Option<(&str, Vec<&str>)> {
+    let mut words = line.split_whitespace();
+    let name = words.next().filter(|name| !name.starts_with('#'))?;
+    Some((name, words.skip(1).collect()))
+}
+
+/// Writes beside and renames: whoever reads finds the one or the other, whole.
+fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).truncate(true).mode(0o600);
+    let mut file = options.open(&beside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&beside, path)?;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    File::open(dir.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn append(path: &Path, line: &str) -> io::Result<()> {
@@ -102,7 +230,6 @@ fn append(path: &Path, line: &str) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::keys;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]
@@ -128,5 +255,54 @@ mod tests {
         }
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn who_has_a_key_is_listed_and_one_that_is_revoked_opens_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys");
+        let told = |asked: KeyCommand| {
+            let mut out = Vec::new();
+            let done = command(&asked, &mut out);
+            done.map(|()| String::from_utf8(out).unwrap())
+        };
+        let new = |name: &str, sensors: &[&str]| {
+            let sensors = sensors.iter().map(|&sensor| sensor.to_owned()).collect();
+            told(KeyCommand::New(NewArgs {
+                name: name.to_owned(),
+                sensors,
+                file: Some(path.clone()),
+            }))
+        };
+        fs::write(&path, "# ours\n").unwrap();
+        let pump = new("pump-house", &["wl-1", "wl-2"]).unwrap();
+        new("feed", &["hydro-*"]).unwrap();
+        let list = || told(KeyCommand::List(ListArgs { file: path.clone() }));
+        assert_eq!(
+            list().unwrap(),
+            "pump-house  wl-1 wl-2\nfeed        hydro-*\n"
+        );
+        let revoke = |name: &str| {
+            told(KeyCommand::Revoke(RevokeArgs {
+                name: name.to_owned(),
+                file: path.clone(),
+            }))
+        };
+        assert!(matches!(revoke("nobody"), Err(KeyError::Unknown { .. })));
+        revoke("pump-house").unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("# ours\nfeed "), "{text}");
+        assert!(
+            keys::parse("keys", &text)
+                .unwrap()
+                .find(pump.trim())
+                .is_none()
+        );
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        revoke("feed").unwrap();
+        assert_eq!(list().unwrap(), "nobody has a key\n");
+        fs::write(&path, "feed\n").unwrap();
+        assert!(matches!(list(), Err(KeyError::Mistakes(_))));
     }
 }

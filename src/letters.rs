@@ -5,29 +5,12 @@
 //! its own mappings, and remembers what was replayed. Next: `ioc-gateway/src/replay.rs`.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::io::{self, Write};
-use std::path::PathBuf;
-use std::time::Duration;
 
 use bytes::Bytes;
 use clap::{Args, Subcommand};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1::handshake;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
-use hyper::{Method, Request};
-use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
-use tokio::time::timeout;
 
-use crate::args::HttpAddress;
-use crate::identity::TOKEN_FILE;
-
-/// The longest answer that is read: all letters with all that is kept of them.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// How long an answer may take: a replay waits for the disk.
-const ANSWER_WITHIN: Duration = Duration::from_secs(120);
+use crate::ask::{Ask, AskError, ServerArgs, TokenArgs, print};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -73,9 +56,8 @@ enum LettersCommand {
 
 #[derive(Debug, Args)]
 struct ListArgs {
-    /// The server
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    server: HttpAddress,
+    #[command(flatten)]
+    to: ServerArgs,
     /// Each letter with its message, the newest first, instead of how many there are
     #[arg(long)]
     each: bool,
@@ -95,9 +77,8 @@ struct ListArgs {
 
 #[derive(Debug, Args)]
 struct ReplayArgs {
-    /// The server
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    server: HttpAddress,
+    #[command(flatten)]
+    to: ServerArgs,
     /// All that are listed
     #[arg(long, conflicts_with_all = ["seq", "reason", "topic"],
           required_unless_present_any = ["seq", "reason", "topic"])]
@@ -114,12 +95,8 @@ struct ReplayArgs {
     /// Only say what would become of each
     #[arg(long)]
     dry_run: bool,
-    /// The file of the console's token [default: console.token in --data]
-    #[arg(long, value_name = "FILE", conflicts_with = "data")]
-    token_file: Option<PathBuf>,
-    /// The server's data directory, where the console's token lies
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    data: PathBuf,
+    #[command(flatten)]
+    token: TokenArgs,
     /// The server's answer as it is
     #[arg(long)]
     json: bool,
@@ -128,30 +105,9 @@ struct ReplayArgs {
 /// Why there is no answer, or not the one that was wanted.
 #[derive(Debug, thiserror::Error)]
 pub enum LettersError {
-    /// The file of the token cannot be read.
-    #[error("cannot read the console's token in {}; name it with --token-file", path.display())]
-    Token {
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Nobody is there, or somebody else.
-    #[error("no answer from {address}: {why}; is `ioc run` running there?")]
-    NoAnswer {
-        /// Where.
-        address: HttpAddress,
-        /// Why not.
-        why: String,
-    },
-    /// The server said no.
-    #[error("the server answered {status}: {message}")]
-    Refused {
-        /// The status.
-        status: u16,
-        /// Its words.
-        message: String,
-    },
+    /// There is no answer, or not the one that was wanted.
+    #[error(transparent)]
+    Ask(#[from] AskError),
     /// Some stay dead.
     #[error("{still_dead} still cannot be read, {left} were left as they are")]
     NotAll {
@@ -160,9 +116,6 @@ pub enum LettersError {
         /// How many were cut or replayed before.
         left: u64,
     },
-    /// Stdout cannot be written.
-    #[error("cannot write to stdout")]
-    Output(#[source] io::Error),
 }
 
 /// Does what was typed.
@@ -190,21 +143,17 @@ async fn list(args: &ListArgs) -> Result<(), LettersError> {
             path
         }
     };
-    let answer = ask(&args.server, Method::GET, &path, None, Bytes::new()).await?;
+    let answer = Ask::get(&path).granted_by(&args.to.server).await?;
     let text = match (args.json, is_single) {
         (true, _) => format!("{answer}\n"),
         (false, true) => letters_text(&answer),
         (false, false) => groups_text(&answer),
     };
-    print(&text)
+    Ok(print(&text)?)
 }
 
 async fn replay(args: &ReplayArgs) -> Result<(), LettersError> {
-    let path = match &args.token_file {
-        Some(path) => path.clone(),
-        None => args.data.join(TOKEN_FILE),
-    };
-    let token = fs::read_to_string(&path).map_err(|source| LettersError::Token { path, source })?;
+    let token = args.token.read()?;
     let mut choice = json!({ "dry_run": args.dry_run, "all": args.all, "seqs": args.seq });
     for (name, value) in [("reason", &args.reason), ("topic", &args.topic)] {
         if let Some(value) = value {
@@ -212,8 +161,8 @@ async fn replay(args: &ReplayArgs) -> Result<(), LettersError> {
         }
     }
     let body = Bytes::from(choice.to_string());
-    let path = "/api/v1/dead-letters/replay";
-    let answer = ask(&args.server, Method::POST, path, Some(token.trim()), body).await?;
+    let asked = Ask::post("/api/v1/dead-letters/replay", &token, body);
+    let answer = asked.granted_by(&args.to.server).await?;
     match args.json {
         true => print(&format!("{answer}\n"))?,
         false => print(&replay_text(&answer))?,
@@ -223,67 +172,6 @@ async fn replay(args: &ReplayArgs) -> Result<(), LettersError> {
         (0, 0) => Ok(()),
         (still_dead, left) => Err(LettersError::NotAll { still_dead, left }),
     }
-}
-
-/// A request, and its answer's JSON.
-async fn ask(
-    to: &HttpAddress,
-    method: Method,
-    path: &str,
-    token: Option<&str>,
-    body: Bytes,
-) -> Result<Value, LettersError> {
-    let no_answer = |why: String| LettersError::NoAnswer {
-        address: to.clone(),
-        why,
-    };
-    let asked = timeout(ANSWER_WITHIN, exchange(to, method, path, token, body)).await;
-    let asked = asked.map_err(|_| no_answer("it takes too long".to_owned()))?;
-    let (status, answer) = asked.map_err(no_answer)?;
-    let answer: Value = serde_json::from_slice(&answer)
-        .map_err(|_| no_answer("it does not speak as ioc does".to_owned()))?;
-    if status == 200 {
-        return Ok(answer);
-    }
-    let message = answer["message"].as_str().unwrap_or_default().to_owned();
-    Err(LettersError::Refused { status, message })
-}
-
-pub(crate) async fn exchange(
-    to: &HttpAddress,
-    method: Method,
-    path: &str,
-    token: Option<&str>,
-    body: Bytes,
-) -> Result<(u16, Bytes), String> {
-    let said = |error: &dyn std::fmt::Display| error.to_string();
-    let stream = TcpStream::connect((to.0.host.as_str(), to.0.port)).await;
-    let stream = stream.map_err(|error| said(&error))?;
-    let (mut sender, connection) = handshake(TokioIo::new(stream))
-        .await
-        .map_err(|error| said(&error))?;
-    let driver = tokio::spawn(connection);
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(HOST, to.0.to_string())
-        .header(CONTENT_TYPE, "application/json");
-    if let Some(token) = token {
-        request = request.header(AUTHORIZATION, format!("Bearer {token}"));
-    }
-    let request = request
-        .body(Full::new(body))
-        .map_err(|error| said(&error))?;
-    let response = sender
-        .send_request(request)
-        .await
-        .map_err(|error| said(&error))?;
-    let status = response.status().as_u16();
-    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
-        .collect()
-        .await;
-    driver.abort();
-    Ok((status, body.map_err(|error| said(&error))?.to_bytes()))
 }
 
 /// A text as a part of a query (RFC 3986 section 2.1).
@@ -300,13 +188,6 @@ fn escaped(text: &str) -> String {
         }
     }
     escaped
-}
-
-fn print(text: &str) -> Result<(), LettersError> {
-    io::stdout()
-        .lock()
-        .write_all(text.as_bytes())
-        .map_err(LettersError::Output)
 }
 
 /// What a member holds, for people; control characters of strangers' topics are escaped.
@@ -397,9 +278,14 @@ fn letters_text(answer: &Value) -> String {
 /// What became of each letter, and then of all.
 fn replay_text(answer: &Value) -> String {
     let mut text = String::new();
+    let would_be = answer["dry_run"] == true;
     for letter in items(answer, "letters") {
         let get = |name: &str| shown(&letter[name]);
-        let _ = write!(text, "{} {}: {}", get("seq"), get("topic"), get("outcome"));
+        let outcome = match letter["outcome"].as_str() {
+            Some("replayed") if would_be => "would be replayed".to_owned(),
+            _ => get("outcome"),
+        };
+        let _ = write!(text, "{} {}: {outcome}", get("seq"), get("topic"));
         match letter["outcome"].as_str() {
             Some("still_dead") => {
                 let _ = writeln!(text, ", {}: {}", get("reason"), get("detail"));
@@ -430,11 +316,7 @@ fn replay_text(answer: &Value) -> String {
         }
     }
     let get = |name: &str| shown(&answer[name]);
-    let would = if answer["dry_run"] == true {
-        " would be"
-    } else {
-        ""
-    };
+    let would = if would_be { " would be" } else { "" };
     let _ = writeln!(
         text,
         "{}{would} replayed ({} readings), {} still dead, {} left as they are",
@@ -449,9 +331,6 @@ fn replay_text(answer: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use axum::Router;
-    use axum::http::StatusCode;
-    use axum::routing::get;
     use expect_test::expect;
 
     #[test]
@@ -481,7 +360,7 @@ mod tests {
             {"seq": 2, "topic": "t", "outcome": "still_dead", "reason": "unit_unknown", "detail": "why"},
             {"seq": 3, "topic": "t", "outcome": "already_replayed"}]});
         expect![[r#"
-            1 t: replayed
+            1 t: would be replayed
               wl-1 water_level 1.5 m at 2026-03-14T06:45:10.000Z (e1)
               and 10 more
             2 t: still_dead, unit_unknown: why
@@ -494,29 +373,5 @@ mod tests {
     #[test]
     fn a_topic_goes_into_a_query_as_it_is() {
         assert_eq!(escaped("hydro/a b&c=ü"), "hydro%2Fa%20b%26c%3D%C3%BC");
-    }
-
-    #[tokio::test]
-    async fn a_refusal_is_told_in_the_servers_words_and_p5_no_answer_is_without_end() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let refusal = || async {
-            (
-                StatusCode::UNAUTHORIZED,
-                r#"{"code":"token_needed","message":"show it"}"#,
-            )
-        };
-        let endless = || async { vec![b'x'; ANSWER_BYTES_MAX + 1] };
-        let router = Router::new()
-            .route("/refusal", get(refusal))
-            .route("/endless", get(endless));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        let to: HttpAddress = format!("http://{address}").parse().unwrap();
-        let of = async |path: &str| {
-            let asked = ask(&to, Method::GET, path, None, Bytes::new()).await;
-            asked.unwrap_err().to_string()
-        };
-        assert_eq!(of("/refusal").await, "the server answered 401: show it");
-        assert!(of("/endless").await.contains("limit"));
     }
 }

@@ -38,6 +38,8 @@ pub mod inspect;
 pub mod why;
 pub mod map;
 pub mod key;
+pub mod ask;
+pub mod reach;
 pub mod letters;
 pub mod quiet;
 pub mod streams;

@@ -1,6 +1,7 @@
 //! The command `ioc`: arguments in, exit code out.
 //!
-//! Exit codes: 0 done, 1 failed, 64 bad usage or settings (nothing bound yet), 65 damaged journal.
+//! Exit codes: 0 done, 1 failed, 64 bad usage or settings (nothing bound yet), 65 damaged journal,
+//! 69 nobody listens at the address that a command was to connect to.
 
 use std::process::ExitCode;
 

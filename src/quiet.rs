@@ -4,8 +4,6 @@
 //! have hidden in the last day (`--preview`); an order, answered once it is durable.
 
 use std::fmt::Write as _;
-use std::io::{self, Write};
-use std::path::PathBuf;
 
 use bytes::Bytes;
 use clap::Args;
@@ -13,10 +11,8 @@ use hyper::Method;
 use ioc_core::time::Millis;
 use serde_json::{Map, Value, json};
 
-use crate::args::HttpAddress;
+use crate::ask::{Ask, AskError, ServerArgs, TokenArgs, print};
 use crate::config::quantity;
-use crate::identity::TOKEN_FILE;
-use crate::letters;
 
 const PATH: &str = "/api/v1/suppressions";
 /// How many are asked for.
@@ -73,15 +69,10 @@ pub struct QuietArgs {
     /// End this one now
     #[arg(long, value_name = "SUPPRESSION", conflicts_with = "preview")]
     end: Option<String>,
-    /// The server
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    server: HttpAddress,
-    /// The file of the console's token [default: console.token in --data]
-    #[arg(long, value_name = "FILE", conflicts_with = "data")]
-    token_file: Option<PathBuf>,
-    /// The server's data directory, where the console's token lies
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    data: PathBuf,
+    #[command(flatten)]
+    to: ServerArgs,
+    #[command(flatten)]
+    token: TokenArgs,
     /// The server's answer as it is
     #[arg(long)]
     json: bool,
@@ -98,28 +89,9 @@ pub enum QuietError {
     /// What was typed is not whole.
     #[error("{0}")]
     Usage(&'static str),
-    /// The file of the token cannot be read.
-    #[error("cannot read the console's token in {}; name it with --token-file", path.display())]
-    Token {
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Nobody is there, or somebody else.
-    #[error("no answer from {address}: {why}; is `ioc run` running there?")]
-    NoAnswer {
-        /// Where.
-        address: HttpAddress,
-        /// Why not.
-        why: String,
-    },
-    /// The server said no.
-    #[error("{0}")]
-    Refused(String),
-    /// Stdout cannot be written.
-    #[error("cannot write to stdout")]
-    Output(#[source] io::Error),
+    /// There is no answer, or the server said no.
+    #[error(transparent)]
+    Ask(#[from] AskError),
 }
 
 /// What is asked of the server.
@@ -142,29 +114,23 @@ pub async fn command(args: QuietArgs) -> Result<(), QuietError> {
         told,
     } = args.asked()?;
     let is_order = method == Method::POST && !path.ends_with("/preview");
-    let token = is_order.then(|| args.token()).transpose()?;
-    let no_answer = |why| QuietError::NoAnswer {
-        address: args.server.clone(),
-        why,
-    };
+    let token = is_order.then(|| args.token.read()).transpose()?;
     let body = match body {
         Value::Null => Bytes::new(),
         body => Bytes::from(body.to_string()),
     };
-    let asked = letters::exchange(&args.server, method, &path, token.as_deref(), body).await;
-    let (status, body) = asked.map_err(no_answer)?;
-    let answer: Value = serde_json::from_slice(&body)
-        .map_err(|_| no_answer("it does not speak as ioc does".to_owned()))?;
-    if status != 200 {
-        let message = answer["message"].as_str().unwrap_or_default();
-        return Err(QuietError::Refused(message.to_owned()));
-    }
+    let asked = Ask {
+        method,
+        path: &path,
+        token: token.as_deref(),
+        body,
+    };
+    let answer = asked.granted_by(&args.to.server).await?;
     let text = match args.json {
         true => format!("{answer}\n"),
         false => told(&answer),
     };
-    let written = io::stdout().lock().write_all(text.as_bytes());
-    written.map_err(QuietError::Output)
+    Ok(print(&text)?)
 }
 
 impl QuietArgs {
@@ -253,16 +219,6 @@ impl QuietArgs {
         }
         body.insert("match".to_owned(), matching.into());
         Some(body)
-    }
-
-    fn token(&self) -> Result<String, QuietError> {
-        let path = match &self.token_file {
-            Some(path) => path.clone(),
-            None => self.data.join(TOKEN_FILE),
-        };
-        let token = std::fs::read_to_string(&path);
-        let token = token.map_err(|source| QuietError::Token { path, source })?;
-        Ok(token.trim().to_owned())
     }
 }
 

@@ -31,6 +31,7 @@ use crate::args::{self, Credentials, MqttAddress, NatsAddress, PasswordFileError
 use crate::progress::{Progress, span, thousands};
 use crate::publisher::{Message, NatsPublisher, NatsPublisherOptions, OnLink, Percentiles};
 use crate::publisher::{PublishError, Publisher, PublisherOptions, Quality, Tally, client_id};
+use crate::reach::Waiting;
 use crate::simulate::interrupted;
 
 use http::{Poster, PosterOptions};
@@ -124,6 +125,9 @@ pub struct SendArgs {
     /// HTTP: a file whose first line is the key (see `ioc key new`)
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
+    /// What to do where nobody listens yet.
+    #[command(flatten)]
+    pub waiting: Waiting,
 }
 
 /// Why not everything was sent.

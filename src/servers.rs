@@ -141,6 +141,8 @@ impl Servers {
             .merge(shadow::http::router(shadow))
             .merge(why::http::router(settings.data.clone()))
             .merge(window.router());
+        // Each part says it of its own routes, or leaves it to this.
+        let router = router.method_not_allowed_fallback(ioc_ws::wrong_method);
         let router = Guard::new(settings.http.hosts.clone()).over(router);
 
         let address = settings.http.listen;

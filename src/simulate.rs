@@ -29,9 +29,10 @@ use clap::Args;
 use ioc_core::time::Timestamp;
 use tokio::time::{Instant, interval};
 
-use crate::args::{self, Broker, Credentials, PasswordFileError};
+use crate::args::{self, Address, Broker, Credentials, PasswordFileError};
 use crate::progress::{Progress, tell, thousands};
 use crate::publisher::{OnLink, Quality, Tally};
+use crate::reach::Waiting;
 
 pub use happening::{HappeningKind, Happenings};
 pub use map::{CityMap, MapError};
@@ -126,6 +127,9 @@ pub struct SimulateArgs {
     /// A file whose first line is the user's password
     #[arg(long, value_name = "FILE", requires = "user")]
     pub password_file: Option<PathBuf>,
+    /// What to do where nobody listens yet.
+    #[command(flatten)]
+    pub waiting: Waiting,
 }
 
 /// Where the readings go.
@@ -135,6 +139,16 @@ pub enum Destination {
     Broker(Broker),
     /// To stdout, as a recording: `-`.
     Stdout,
+}
+
+impl Destination {
+    /// Where somebody is to listen, if it is to a broker.
+    pub const fn address(&self) -> Option<&Address> {
+        match self {
+            Self::Broker(broker) => Some(broker.address()),
+            Self::Stdout => None,
+        }
+    }
 }
 
 impl FromStr for Destination {

@@ -20,6 +20,7 @@ use tokio::time::sleep;
 
 use crate::args::{Address, HttpAddress};
 use crate::publisher::{Absence, LinkEvent, Pauses};
+use crate::reach::Waiting;
 use crate::simulate::interrupted;
 
 use line::Look;
@@ -34,7 +35,8 @@ Examples:
   ioc watch http://127.0.0.1:9090             another port
 
 Colours are left out when stdout is no terminal or NO_COLOR is set. What happens to the connection
-is told on stderr, and a filter that may never match too.";
+is told on stderr, and a filter that may never match too. It goes on after every interruption; where
+nobody listens at the very first try it ends with 69 (--wait waits instead).";
 
 /// Shows live decisions as they are made.
 #[derive(Debug, Clone, Args)]
@@ -55,6 +57,9 @@ pub struct WatchArgs {
     /// Only incidents of this severity or worse
     #[arg(long, value_name = "SEVERITY")]
     pub severity: Option<SeverityMin>,
+    /// What to do where nobody listens yet.
+    #[command(flatten)]
+    pub waiting: Waiting,
 }
 
 /// The least severity that is shown (CAP 1.2 section 3.2.2).

@@ -505,16 +505,23 @@ pub struct Sequence {
 }
 
 /// A report by a person or another system.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Report {
     /// How grave one is.
     pub severity: Severity,
     /// How sure one is.
     pub certainty: Certainty,
-    /// How long one counts.
+    /// How long one counts that does not say so itself.
     pub lasting: Millis,
     /// Only readings of at least this value say anything (a magnitude, say); `None`: all do.
     pub value_min: Option<f64>,
+    /// The attribute by which a reading says itself until when it counts: up to
+    /// [`REPORT_COUNTS_MAX`](crate::limits::REPORT_COUNTS_MAX) from when it came.
+    pub until: Option<String>,
+    /// The attribute by which a reading names what its source reported before, and what it takes
+    /// the place of, be it a report itself or none: by their ids, or by what these begin with
+    /// before a `/`, with blanks between them.
+    pub replaces: Option<String>,
 }
 
 /// Which detections make which kind of incident.

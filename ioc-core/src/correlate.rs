@@ -36,6 +36,7 @@
 mod index;
 mod along;
 mod same;
+mod replaced;
 mod merge;
 mod lifecycle;
 mod people;
@@ -60,6 +61,7 @@ pub(crate) use self::index::CellIndex;
 use self::index::PlaceIndex;
 pub(crate) use self::people::{Report, actor, refused, told};
 pub(crate) use self::regroup::Part;
+use self::replaced::ReportIndex;
 use self::same::SameIndex;
 pub(crate) use self::symptom::Explained;
 use self::symptom::Symptoms;
@@ -138,6 +140,7 @@ pub(crate) struct Correlator {
     index: PlaceIndex,
     network: NetworkIndex,
     same: SameIndex,
+    reports: ReportIndex,
     /// The candidates, oldest first.
     candidates: BTreeSet<(Timestamp, IncidentId)>,
     /// What changed in this moment, in the order it did.
@@ -157,6 +160,7 @@ impl Correlator {
             network: NetworkIndex::new(&rule, rules),
             same: SameIndex::new(&rule),
             symptoms: symptom::symptoms_of(&rule),
+            reports: ReportIndex::new(&rule, rules),
             rule,
             cases: Vec::new(),
             free: Vec::new(),
@@ -187,6 +191,7 @@ impl Correlator {
         while !self.husks.is_empty() {
             self.take_apart(desk);
         }
+        self.index_reports(rules);
         let network = NetworkIndex::new(&self.rule, rules);
         let reach_m = rules.reach_m(&self.rule);
         if self.network.is_like(&network) && self.index.reaches(reach_m) {
@@ -263,10 +268,15 @@ impl Correlator {
                 certainty,
                 until,
                 sighting,
+                replaces,
             } => {
+                if let Some(names) = replaces {
+                    self.withdraw(finding, names);
+                }
                 let statement = statement(*severity, *certainty, Some(*until), sighting);
                 self.hear(finding, &statement, turn);
             }
+            Detection::Withdrawn(names) => self.withdraw(finding, names),
             Detection::Stirred if finding.doubted => {}
             Detection::Stirred => self.begin_quiet_anew(&finding.sensor, turn),
             Detection::Worsened(severity) => self.change(finding, |case, source| {
@@ -340,6 +350,7 @@ impl Correlator {
         }
         self.network.remove(slot, &source.sensor);
         self.same.remove(slot, &member.shared);
+        self.reports.remove(slot, source);
         if leads {
             self.by_sensor.remove(&source.sensor);
         }
@@ -380,7 +391,8 @@ impl Correlator {
             distance_m: self.distance_m(own, &source, sighting.position, &near),
             through: None,
         };
-        let slot = match own.or_else(|| self.nearest(&near)) {
+        let joined = own.or_else(|| self.nearest(&near));
+        let slot = match joined.or_else(|| self.replaced_by(finding, sighting.position)) {
             Some(slot) => slot,
             None => self.begin(finding, statement, turn),
         };
@@ -639,6 +651,7 @@ impl Correlator {
         if is_new {
             case.cluster.joined(&source, case.incident.id);
             self.network.insert(slot, &source.sensor);
+            self.reports.insert(slot, &source);
         }
         if place.is_some() && place != before {
             if let Some(before) = before {

@@ -46,7 +46,8 @@ use crate::hash::{Map, hash_text};
 use crate::id::{RuleId, SensorId};
 use crate::invariant::{Audit, Invariant};
 use crate::limits::{
-    KINDS_PER_SENSOR_MAX, LONG_MEMORIES_PER_BUCKET_MAX, SENSOR_BUCKETS, SENSORS_PER_BUCKET_MAX,
+    KINDS_PER_SENSOR_MAX, LONG_MEMORIES_PER_BUCKET_MAX, REPORT_COUNTS_MAX, SENSOR_BUCKETS,
+    SENSORS_PER_BUCKET_MAX,
 };
 use crate::reading::Reading;
 use crate::record::{Input, Record, Seq};
@@ -381,8 +382,13 @@ impl SensorStage {
             let rule_number = self.rules.kind(kind).judging[place];
             let rule = self.rules.detection(rule_number);
             let signal = rule_state::signal(&rule.test, reading);
-            let Some(signal) = signal.filter(|_| concerns(rule, reading)) else {
+            let Some(signal) = signal.filter(|_| concerns(rule, reading, moment.at)) else {
                 self.rule_counters[rule_number as usize].unmatched += 1;
+                if let Some(names) = withdrawn(rule, reading) {
+                    let detection = Detection::Withdrawn(names);
+                    let sensor = &self.sensors[number];
+                    found.push(finding(&self.rules, sensor, rule, moment, detection));
+                }
                 continue;
             };
             let sensor = &mut self.sensors[number];
@@ -412,7 +418,15 @@ impl SensorStage {
                 self.timers.replace(before, after, of);
             }
             let detection = self.rule_counters[rule_number as usize].count(rule, outcome);
-            if let Some(detection) = detection {
+            if let Some(mut detection) = detection {
+                if let Detection::Reported {
+                    until, replaces, ..
+                } = &mut detection
+                {
+                    let most = moment.at + REPORT_COUNTS_MAX;
+                    *until = says_until(rule, reading).map_or(*until, |said| said.min(most));
+                    *replaces = withdrawn(rule, reading);
+                }
                 let sensor = &self.sensors[number];
                 found.push(Finding {
                     observed_at: reading.observed_at.min(moment.at),
@@ -443,7 +457,7 @@ impl SensorStage {
             };
             let counters = &mut self.rule_counters[rule_number as usize];
             let observed_at = reading.observed_at.min(moment.at);
-            if !concerns(rule, reading) {
+            if !concerns(rule, reading, moment.at) {
                 counters.unmatched += 1;
                 continue;
             }
@@ -565,10 +579,32 @@ fn bucket(hash: u64) -> usize {
     hash as usize % SENSOR_BUCKETS
 }
 
-/// Whether the reading has all the attributes that a rule asks for, and as a report the value.
-fn concerns(rule: &DetectionRule, reading: &Reading<'_>) -> bool {
+/// What a reading says itself of until when it counts as a report, if that can be read.
+fn says_until(rule: &DetectionRule, reading: &Reading<'_>) -> Option<Timestamp> {
+    let Test::Report(report) = &rule.test else {
+        return None;
+    };
+    let text = reading.attributes.get(report.until.as_deref()?)?;
+    Timestamp::parse(text.as_bytes()).ok()
+}
+
+/// What a reading says is no more of what its source reported before.
+fn withdrawn(rule: &DetectionRule, reading: &Reading<'_>) -> Option<Arc<str>> {
+    let Test::Report(report) = &rule.test else {
+        return None;
+    };
+    let names = reading.attributes.get(report.replaces.as_deref()?)?;
+    (!names.is_empty()).then(|| names.into())
+}
+
+/// Whether the reading has all the attributes that a rule asks for, and as a report the value, and
+/// says of itself that it counts still.
+fn concerns(rule: &DetectionRule, reading: &Reading<'_>, now: Timestamp) -> bool {
     let says_enough = match &rule.test {
-        Test::Report(report) => report.value_min.is_none_or(|least| reading.value >= least),
+        Test::Report(report) => {
+            report.value_min.is_none_or(|least| reading.value >= least)
+                && says_until(rule, reading).is_none_or(|until| until > now)
+        }
         Test::Threshold(_)
         | Test::Rate(_)
         | Test::Usual(_)

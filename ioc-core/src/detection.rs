@@ -6,6 +6,7 @@
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::{Certainty, SensorFault, Severity, SiteState};
@@ -76,7 +77,11 @@ pub enum Detection {
         until: Timestamp,
         /// What was said.
         sighting: Sighting,
+        /// The reports of the same source that it takes the place of, as it names them.
+        replaces: Option<Arc<str>>,
     },
+    /// These reports of the source count no more, and nothing takes their place.
+    Withdrawn(Arc<str>),
     /// The sensor has said nothing for as long as its rule allows.
     Silent(Hearing),
     /// It speaks again.
@@ -171,10 +176,33 @@ impl Detection {
             | Self::Worsened(_)
             | Self::Cleared
             | Self::Reported { .. }
+            | Self::Withdrawn(_)
             | Self::SiteSilent(_)
             | Self::SiteReturned(_)
             | Self::Contributed(_)
             | Self::Observed(_) => false,
+        }
+    }
+
+    /// The earlier reports of its source that it says are no more, as it names them.
+    pub(crate) fn withdraws(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Reported { replaces, .. } => replaces.as_ref(),
+            Self::Withdrawn(names) => Some(names),
+            Self::Stirred
+            | Self::Raised { .. }
+            | Self::Updated { .. }
+            | Self::Worsened(_)
+            | Self::Cleared
+            | Self::Silent(_)
+            | Self::Returned(_)
+            | Self::SilenceForgotten(_)
+            | Self::Faulty(_)
+            | Self::Sound(_)
+            | Self::SiteSilent(_)
+            | Self::SiteReturned(_)
+            | Self::Contributed(_)
+            | Self::Observed(_) => None,
         }
     }
 }
@@ -197,6 +225,7 @@ impl Detection {
             | Self::Updated { .. }
             | Self::Worsened(_)
             | Self::Reported { .. }
+            | Self::Withdrawn(_)
             | Self::Silent(_)
             | Self::Returned(_)
             | Self::SiteSilent(_)

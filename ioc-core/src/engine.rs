@@ -645,7 +645,8 @@ fn concerning(finding: &Finding) -> &[RuleId] {
         | Detection::Updated { .. }
         | Detection::Worsened(_)
         | Detection::Cleared
-        | Detection::Reported { .. } => std::slice::from_ref(&finding.rule),
+        | Detection::Reported { .. }
+        | Detection::Withdrawn(_) => std::slice::from_ref(&finding.rule),
     }
 }
 
@@ -675,6 +676,7 @@ fn tell_of_sensor(finding: &Finding, turn: &mut Turn<'_>) {
         | Detection::Updated { .. }
         | Detection::Worsened(_)
         | Detection::Cleared
+        | Detection::Withdrawn(_)
         | Detection::Contributed(_)
         | Detection::Observed(_)
         | Detection::SilenceForgotten(_) => return,

@@ -338,6 +338,7 @@ impl Group {
             | Detection::Worsened(_)
             | Detection::Cleared
             | Detection::Reported { .. }
+            | Detection::Withdrawn(_)
             | Detection::SiteSilent(_)
             | Detection::SiteReturned(_)
             | Detection::Contributed(_)

@@ -22,6 +22,7 @@ pub mod limits;
 pub mod counters;
 pub mod rules;
 pub mod shared;
+mod replaced;
 pub mod detection;
 pub mod detect;
 mod timer;

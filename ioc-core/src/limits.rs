@@ -106,6 +106,16 @@ pub const NEIGHBOURS_MAX: usize = 16;
 /// first of them by name.
 pub const SHARED_MAX: usize = 8;
 
+/// How long a report counts at most that says itself until when.
+pub const REPORT_COUNTS_MAX: Millis = Millis::minutes(7 * 24 * 60);
+
+/// How many earlier reports one reading takes the place of at most, in each correlation rule and in
+/// what is kept quiet. Further ones count until their time is over.
+pub const REPLACED_MAX: usize = 1_024;
+
+/// By how many names a reading says which; further ones are not read.
+pub const REPLACED_NAMES_MAX: usize = 64;
+
 /// How many steps a window has at most: as many sums are kept for each sensor, and as many again
 /// while it waits for what comes late.
 pub const WINDOW_STEPS_MAX: usize = 60;

@@ -50,6 +50,7 @@ use self::feedback::append_feedback;
 use self::mapping::{Format, Mapping, Names};
 use crate::catalogue::Catalogue;
 use crate::door::Inputs;
+use crate::telemetry;
 
 /// The longest message that is no native reading.
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
@@ -65,6 +66,9 @@ pub const ITEM_MEMORY_MAX: usize = 4 * 1024;
 /// can be read again; those behind keep just themselves.
 const WHOLE_LETTERS_MAX: u32 = 16;
 
+/// Of how much that a message says beside readings its sender is told one by one.
+const NOTED_TOLD_MAX: usize = 32;
+
 /// Memory that decoding needs, used again for each message.
 #[derive(Debug, Default)]
 pub struct Workspace {
@@ -72,6 +76,8 @@ pub struct Workspace {
     pub native: native::Scratch,
     /// What messages want said back to where they came from; whoever can, takes them away.
     pub replies: Replies,
+    /// What the last message says beside readings, and what came of it: its place and why.
+    pub noted: Vec<(String, &'static str)>,
     index: json::Index,
     /// For a message within the message.
     inner: json::Index,
@@ -218,7 +224,10 @@ fn append_items(
         return said.map(|()| told(Ok("")));
     }
     sender.check_node(message.topic, catalogue)?;
-    let (before, mut is_noted) = (inputs.count(), false);
+    let before = inputs.count();
+    let mut noted = std::mem::take(&mut workspace.noted);
+    noted.clear();
+    let mut is_noted = false;
     let mut rejected = 0;
     let mut take = |item: Item<'_>| {
         let reject = match item.outcome {
@@ -231,8 +240,12 @@ fn append_items(
             },
             Outcome::Rejected(reject) => reject,
             Outcome::Absent => return,
-            Outcome::Noted(_) => {
+            Outcome::Noted(what) => {
+                telemetry::noted(what);
                 is_noted = true;
+                if noted.len() < NOTED_TOLD_MAX {
+                    noted.push((item.place.to_string(), what));
+                }
                 return;
             }
         };
@@ -253,7 +266,9 @@ fn append_items(
         append_part(inputs, origin, &reject, part);
         told(Err(reject));
     };
-    let mapping = decode(message, catalogue, workspace, &mut take)?;
+    let decoded = decode(message, catalogue, workspace, &mut take);
+    workspace.noted = noted;
+    let mapping = decoded?;
     if is_noted || inputs.count() > before {
         return Ok(());
     }
@@ -313,6 +328,7 @@ pub fn decode<'c>(
         inner,
         bytes,
         replies,
+        noted: _,
     } = workspace;
     native.envelope = envelope(message, &mut native.enveloped)?;
     let mut room = Room {

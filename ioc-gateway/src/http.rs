@@ -326,6 +326,9 @@ impl Intake {
             &mut workspace,
             &mut told,
         );
+        for (place, why) in workspace.noted {
+            answer.push(Item::Noted { place, why });
+        }
         telemetry::readings_decoded(Adapter::Http, answer.accepted as u32);
         (inputs, answer)
     }

@@ -58,6 +58,12 @@ pub(crate) fn dead_letter(adapter: Adapter, reason: Reason) {
     COUNTERS[adapter as usize][reason as usize].increment(1);
 }
 
+/// A message, or a part of one, is rightly no reading: a test, an acknowledgement, what has expired.
+pub(crate) fn noted(why: &'static str) {
+    counter!("ioc_noted_total", "why" => why).increment(1);
+    tracing::debug!(why, "no reading in a message, or in a part of it");
+}
+
 /// So many readings of urgent kinds went with the telemetry: their source is over its quota.
 pub(crate) fn urgent_demoted(adapter: Adapter, source: &str, count: u32) {
     if count > 0 {

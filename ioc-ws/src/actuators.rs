@@ -12,7 +12,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use ioc_core::bundle::Actuator;
+use ioc_core::bundle::{Actuator, Bundle};
 use ioc_core::decision::CommandState;
 use ioc_core::limits::NOT_AFTER_MAX;
 use ioc_core::place::Position;
@@ -87,11 +87,13 @@ pub(crate) async fn list(
     }
     let limit = limit_of(query)?;
     let (actuators, picture) = (shared.actuators(), shared.kept.picture().await);
+    let bundle = shared.bundle();
     let shown = actuators.iter().take(limit);
+    let shown = shown.map(|each| ActuatorJson::of(each, &picture, bundle.as_deref()));
     Ok(ok(to_json(&ListJson {
         as_of: AsOf::of(&picture),
         total: actuators.len(),
-        actuators: shown.map(|each| ActuatorJson::of(each, &picture)).collect(),
+        actuators: shown.collect(),
     })))
 }
 
@@ -110,9 +112,10 @@ pub(crate) async fn one(
     let place = actuators.binary_search_by(|each| each.id.as_str().cmp(&id));
     let unknown = |_| ApiError::not_found("unknown_actuator", "no actuator has this name");
     let actuator = &actuators[place.map_err(unknown)?];
+    let bundle = shared.bundle();
     Ok(ok(to_json(&OneJson {
         as_of: AsOf::of(&picture),
-        actuator: ActuatorJson::of(actuator, &picture),
+        actuator: ActuatorJson::of(actuator, &picture, bundle.as_deref()),
     })))
 }
 
@@ -154,7 +157,15 @@ struct AllowedJson<'a> {
 }
 
 impl<'a> ActuatorJson<'a> {
-    fn of(actuator: &'a Actuator, picture: &'a Picture) -> Self {
+    fn of(actuator: &'a Actuator, picture: &'a Picture, bundle: Option<&'a Bundle>) -> Self {
+        // As the core does: the zone it is registered in, else the one that its place lies in.
+        let lies_in = || {
+            bundle?
+                .city
+                .zone_at(actuator.position?)
+                .map(|zone| &zone.id)
+        };
+        let zone = actuator.zone.as_ref().or_else(lies_in);
         let seconds = |millis: Millis| millis.0 as f64 / 1e3;
         let commands = actuator.commands.iter().map(|command| AllowedJson {
             command: command.name.as_str(),
@@ -162,7 +173,7 @@ impl<'a> ActuatorJson<'a> {
         });
         Self {
             id: actuator.id.as_str(),
-            zone: actuator.zone.as_ref().map(|zone| zone.as_str()),
+            zone: zone.map(|zone| zone.as_str()),
             position: actuator.position.map(Position::to_degrees),
             effect: actuator.effect.word(),
             deadline_s: seconds(actuator.deadline),

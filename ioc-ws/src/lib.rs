@@ -62,6 +62,7 @@ pub use feed::{Head, Published};
 pub use guard::Guard;
 pub use keeper::Keeper;
 pub use options::{LogicalClock, WindowOptions};
+pub use rest::wrong_method;
 pub use saved::{VIEW_FORMAT, VIEW_FORMATS_READ, saved_up_to};
 pub use view::Sample;
 pub use window::Window;

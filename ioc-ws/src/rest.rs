@@ -351,9 +351,9 @@ pub(crate) async fn no_such_path(uri: Uri) -> ApiError {
 }
 
 /// What is served, but not to be asked for so. The router adds `Allow`.
-pub(crate) async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+pub async fn wrong_method(method: Method, uri: Uri) -> Response {
     let message = format!("{} does not take {method}", uri.path());
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message)
+    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message).into_response()
 }
 
 /// `GET /api/v1/city`: what the console draws, as GeoJSON (RFC 7946).

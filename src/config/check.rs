@@ -61,12 +61,16 @@ pub fn summary(compiled: &Compiled) -> String {
         city,
     } = compiled.bundle.as_ref();
     let hash = blake3::Hash::from_bytes(hash.0).to_hex();
+    let actuators = match city.actuators.len() {
+        0 => String::new(),
+        count => format!(", {}", counted(count, "actuator")),
+    };
     let windows = match suppression.windows.len() {
         0 => String::new(),
         count => format!(", {}", counted(count, "maintenance window")),
     };
     format!(
-        "{}, {}, {}, {}, {}, {}{windows}; bundle {}",
+        "{}, {}, {}, {}, {}{actuators}, {}{windows}; bundle {}",
         counted(compiled.kinds.count(), "kind"),
         counted(detections.len(), "detection"),
         counted(correlations.len(), "correlation"),

@@ -66,6 +66,10 @@ impl Source {
             if mistakes.is_empty() {
                 mistakes.add(&Place::whole(KINDS), "", "is missing");
             }
+            // What can be told of the other files without them is told all the same.
+            for file in [MAPPINGS, CITY].iter().filter_map(|name| self.file(name)) {
+                tree(file, &mut mistakes);
+            }
             return Err(mistakes);
         }
         let rules = Rules::read(&trees, &kinds, &mut mistakes, &mut warnings);

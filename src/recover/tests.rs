@@ -35,6 +35,8 @@ fn bundle(hash: BundleHash, correlates: bool) -> Arc<Bundle> {
         certainty: Certainty::Possible,
         lasting: Millis::seconds(40),
         value_min: None,
+        until: None,
+        replaces: None,
     });
     let detection = DetectionRule {
         name: "calls".parse().unwrap(),

@@ -2,17 +2,11 @@
 //!
 //! Arrives: a server's address and token. Leaves: what came of it, or every mistake of its files.
 
-use std::io::{self, Write};
-use std::path::PathBuf;
-
 use bytes::Bytes;
 use clap::Args;
-use hyper::Method;
 use serde_json::Value;
 
-use crate::args::HttpAddress;
-use crate::identity::TOKEN_FILE;
-use crate::letters;
+use crate::ask::{Ask, AskError, ServerArgs, TokenArgs, print};
 
 const HELP: &str = "\
 Examples:
@@ -30,15 +24,10 @@ Exit codes: 0 in force (or already so), 1 no answer or refused, 64 mistakes in t
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub struct ReloadArgs {
-    /// The server
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    server: HttpAddress,
-    /// The file of the console's token [default: console.token in --data]
-    #[arg(long, value_name = "FILE", conflicts_with = "data")]
-    token_file: Option<PathBuf>,
-    /// The server's data directory, where the console's token lies
-    #[arg(long, value_name = "DIR", default_value = "data")]
-    data: PathBuf,
+    #[command(flatten)]
+    to: ServerArgs,
+    #[command(flatten)]
+    token: TokenArgs,
     /// The server's answer as it is
     #[arg(long)]
     json: bool,
@@ -47,36 +36,12 @@ pub struct ReloadArgs {
 /// Why other rules are not in force.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
-    /// The file of the token cannot be read.
-    #[error("cannot read the console's token in {}; name it with --token-file", path.display())]
-    Token {
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// Nobody is there, or somebody else.
-    #[error("no answer from {address}: {why}; is `ioc run` running there?")]
-    NoAnswer {
-        /// Where.
-        address: HttpAddress,
-        /// Why not.
-        why: String,
-    },
+    /// There is no answer, or the server said no.
+    #[error(transparent)]
+    Ask(#[from] AskError),
     /// The files have mistakes.
     #[error("{0}")]
     Mistakes(String),
-    /// The server said no.
-    #[error("the server answered {status}: {message}")]
-    Refused {
-        /// The status.
-        status: u16,
-        /// Its words.
-        message: String,
-    },
-    /// Stdout cannot be written.
-    #[error("cannot write to stdout")]
-    Output(#[source] io::Error),
 }
 
 /// Does what was typed.
@@ -84,40 +49,27 @@ pub enum ReloadError {
 /// # Errors
 /// See [`ReloadError`].
 pub async fn command(args: ReloadArgs) -> Result<(), ReloadError> {
-    let path = match &args.token_file {
-        Some(path) => path.clone(),
-        None => args.data.join(TOKEN_FILE),
-    };
-    let token = std::fs::read_to_string(&path);
-    let token = token.map_err(|source| ReloadError::Token { path, source })?;
-    let (path, token) = ("/api/v1/rules/reload", Some(token.trim()));
-    let no_answer = |why| ReloadError::NoAnswer {
-        address: args.server.clone(),
-        why,
-    };
-    let asked = letters::exchange(&args.server, Method::POST, path, token, Bytes::new()).await;
-    let (status, body) = asked.map_err(no_answer)?;
-    let answer: Value = serde_json::from_slice(&body)
-        .map_err(|_| no_answer("it does not speak as ioc does".to_owned()))?;
+    let token = args.token.read()?;
+    let asked = Ask::post("/api/v1/rules/reload", &token, Bytes::new());
+    let (status, answer) = asked.of(&args.to.server).await?;
     if args.json {
         print(&format!("{answer}\n"))?;
     }
     match status {
         200 if args.json => Ok(()),
-        200 => print(&told(&answer)),
+        200 => Ok(print(&told(&answer))?),
         _ => Err(refused(status, &answer)),
     }
 }
 
 fn refused(status: u16, answer: &Value) -> ReloadError {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let message = text(&answer["message"]);
     match answer["mistakes"].as_array() {
         Some(mistakes) => {
             let lines = mistakes.iter().map(|mistake| text(&mistake["text"]) + "\n");
-            ReloadError::Mistakes(lines.collect::<String>() + &message)
+            ReloadError::Mistakes(lines.collect::<String>() + &text(&answer["message"]))
         }
-        None => ReloadError::Refused { status, message },
+        None => AskError::refused(status, answer).into(),
     }
 }
 
@@ -134,9 +86,4 @@ fn told(answer: &Value) -> String {
     }
     let summary = answer["summary"].as_str().unwrap_or_default();
     told + &format!("in force as of decision {}: {summary}\n", answer["seq"])
-}
-
-fn print(text: &str) -> Result<(), ReloadError> {
-    let written = io::stdout().lock().write_all(text.as_bytes());
-    written.map_err(ReloadError::Output)
 }

@@ -2,22 +2,17 @@
 //!
 //! Leaves: JSON, with the same as a text for people. Reading is open like all of the picture.
 
-use std::io::{self, Write};
-
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use bytes::Bytes;
 use clap::Args;
-use hyper::Method;
 use serde_json::{Value, json};
 
 use super::{Seen, ShadowView};
-use crate::args::HttpAddress;
-use crate::letters;
+use crate::ask::{Ask, AskError, ServerArgs, print};
 
 const PATH: &str = "/api/v1/shadow";
 
@@ -89,54 +84,22 @@ they would have decided can be compared here. It begins when the server starts."
 #[derive(Debug, Args)]
 #[command(after_help = HELP)]
 pub struct ShadowArgs {
-    /// The server
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
-    server: HttpAddress,
+    #[command(flatten)]
+    to: ServerArgs,
     /// The server's answer as it is
     #[arg(long)]
     json: bool,
 }
 
-/// Why there is nothing to tell.
-#[derive(Debug, thiserror::Error)]
-pub enum ShadowError {
-    /// Nobody is there, or somebody else.
-    #[error("no answer from {address}: {why}; is `ioc run` running there?")]
-    NoAnswer {
-        /// Where.
-        address: HttpAddress,
-        /// Why not.
-        why: String,
-    },
-    /// The server said no.
-    #[error("{0}")]
-    Refused(String),
-    /// Stdout cannot be written.
-    #[error("cannot write to stdout")]
-    Output(#[source] io::Error),
-}
-
 /// Does what was typed.
 ///
 /// # Errors
-/// See [`ShadowError`].
-pub async fn command(args: ShadowArgs) -> Result<(), ShadowError> {
-    let no_answer = |why| ShadowError::NoAnswer {
-        address: args.server.clone(),
-        why,
-    };
-    let asked = letters::exchange(&args.server, Method::GET, PATH, None, Bytes::new()).await;
-    let (status, body) = asked.map_err(no_answer)?;
-    let answer: Value = serde_json::from_slice(&body)
-        .map_err(|_| no_answer("it does not speak as ioc does".to_owned()))?;
-    if status != 200 {
-        let message = answer["message"].as_str().unwrap_or_default();
-        return Err(ShadowError::Refused(message.to_owned()));
-    }
+/// See [`AskError`].
+pub async fn command(args: ShadowArgs) -> Result<(), AskError> {
+    let answer = Ask::get(PATH).granted_by(&args.to.server).await?;
     let text = match args.json {
         true => format!("{answer}\n"),
         false => answer["text"].as_str().unwrap_or_default().to_owned(),
     };
-    let written = io::stdout().lock().write_all(text.as_bytes());
-    written.map_err(ShadowError::Output)
+    print(&text)
 }

@@ -6,23 +6,15 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::client::conn::http1::handshake;
-use hyper::header::HOST;
-use hyper::{Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::args::Address;
+use crate::ask::Ask;
 use crate::config::suggest::did_you_mean;
 
 const CITY_PATH: &str = "/api/v1/city";
-/// The longest city that is read.
-const CITY_BYTES_MAX: usize = 64 << 20;
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// What the filter calls the outside of all zones.
 const OUTSIDE: &str = "_";
@@ -54,27 +46,8 @@ fn unknown(wanted: &[&str], zones: &[String]) -> Vec<String> {
 
 /// The ids of the city's zones; `None` if there are none, or no answer.
 async fn fetch_zones(address: &Address) -> Option<Vec<String>> {
-    let stream = TcpStream::connect((address.host.as_str(), address.port));
-    let (mut sender, connection) = handshake(TokioIo::new(stream.await.ok()?)).await.ok()?;
-    let request = Request::get(CITY_PATH)
-        .header(HOST, address.to_string())
-        .body(Empty::<Bytes>::new())
-        .ok()?;
-    let answer = async {
-        let response = sender.send_request(request).await.ok()?;
-        if response.status() != StatusCode::OK {
-            return None;
-        }
-        let body = Limited::new(response.into_body(), CITY_BYTES_MAX);
-        Some(body.collect().await.ok()?.to_bytes())
-    };
-    // The connection does the work of the answer; whichever ends first, the answer says how.
-    tokio::pin!(answer);
-    let city = tokio::select! {
-        city = &mut answer => city,
-        _ = connection => answer.await,
-    };
-    let zones = zones_of(&city?)?;
+    let (status, city) = Ask::get(CITY_PATH).exchange(address).await.ok()?;
+    let zones = (status == 200).then(|| zones_of(&city))??;
     (!zones.is_empty()).then_some(zones)
 }
 
@@ -107,6 +80,7 @@ fn zones_of(geojson: &[u8]) -> Option<Vec<String>> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::StatusCode;
     use axum::routing::get;
 
     use super::*;
@@ -156,7 +130,7 @@ mod tests {
     #[tokio::test]
     async fn p5_a_city_beyond_the_bound_is_not_read() {
         let start = r#"{"features":[{"id":"harbour","properties":{"type":"zone"}}]}"#;
-        let long = format!("{start}{}", " ".repeat(CITY_BYTES_MAX));
+        let long = format!("{start}{}", " ".repeat(crate::ask::ANSWER_BYTES_MAX));
         assert!(doubts((StatusCode::OK, long.leak())).await.is_empty());
     }
 }

@@ -15,6 +15,7 @@ impl Correlator {
         let mut places = 0;
         let mut nodes = 0;
         let mut values = 0;
+        let mut reports = 0;
         let mut timers = 0;
         for case in self.in_order() {
             let incident = &case.incident;
@@ -36,6 +37,7 @@ impl Correlator {
                 audit.expect(holds, Invariant::MembershipIsAPartition, &source.sensor);
                 places += usize::from(member.position.is_some());
                 values += self.same.count(&member.shared);
+                reports += self.reports.count(source);
                 nodes += usize::from(self.network.node(&source.sensor).is_some());
             }
             for why in Purpose::ALL {
@@ -49,6 +51,7 @@ impl Correlator {
         }
         for (slot, source, member) in self.husks.members() {
             values += self.same.count(&member.shared);
+            reports += self.reports.count(source);
             nodes += usize::from(self.network.node(&source.sensor).is_some());
             let leads_here = self.by_sensor.get(&source.sensor) == Some(&slot);
             led.extend(leads_here.then_some(&source.sensor));
@@ -57,7 +60,8 @@ impl Correlator {
         audit.expect(leads, Invariant::MembershipIsAPartition, &self.rule.name);
         let agrees = self.index.places(|slot| self.is_live(slot)) == places
             && self.network.members() == nodes
-            && self.same.values() == values;
+            && self.same.values() == values
+            && self.reports.len() == reports;
         audit.expect(agrees, Invariant::IndexAgrees, &self.rule.name);
         timers
     }

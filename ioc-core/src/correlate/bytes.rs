@@ -80,6 +80,7 @@ impl Correlator {
             }
             self.network.insert(slot, &source.sensor);
             self.same.insert(slot, &member.shared);
+            self.reports.insert(slot, source);
             if member.is_led_to(source) {
                 let before = self.by_sensor.insert(source.sensor.clone(), slot);
                 if before.is_some_and(|before| before != slot) {

@@ -129,6 +129,7 @@ impl Correlator {
         }
         self.network.remove(slot, &source.sensor);
         self.same.remove(slot, &member.shared);
+        self.reports.remove(slot, source);
         if self.by_sensor.get(&source.sensor) == Some(&slot) {
             self.by_sensor.remove(&source.sensor);
         }

@@ -62,6 +62,7 @@ impl Report<'_> {
                 certainty: self.said.certainty,
                 until: turn.at + turn.rules.handling().report_lasting,
                 sighting,
+                replaces: None,
             },
         }
     }
@@ -188,6 +189,7 @@ impl Correlator {
             certainty,
             until,
             sighting,
+            replaces: _,
         } = &finding.detection
         else {
             unreachable!("a report is one");

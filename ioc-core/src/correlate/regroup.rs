@@ -208,6 +208,8 @@ impl Correlator {
             self.network.insert(to, &source.sensor);
             self.same.remove(from, &member.shared);
             self.same.insert(to, &member.shared);
+            self.reports.remove(from, source);
+            self.reports.insert(to, source);
             if member.is_led_to(source) {
                 self.by_sensor.insert(source.sensor.clone(), to);
             }

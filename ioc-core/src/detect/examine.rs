@@ -33,7 +33,7 @@ impl SensorStage {
         for (place, &rule_number) in faults.iter().enumerate() {
             let rule = self.rules.detection(rule_number);
             let counters = &mut self.rule_counters[rule_number as usize];
-            if !concerns(rule, reading) {
+            if !concerns(rule, reading, moment.at) {
                 counters.unmatched += 1;
                 continue;
             }

@@ -299,5 +299,6 @@ fn reported(rule: &DetectionRule, sighting: Sighting) -> Detection {
         certainty: report.certainty,
         until: sighting.at + report.lasting,
         sighting,
+        replaces: None,
     }
 }

@@ -10,6 +10,7 @@
 //! is, or when the second comes after all. Next: `correlate.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::watch::{Moment, News, Seen, Watch, news};
 use crate::bundle::{DetectionRule, Sequence, Test};
@@ -85,6 +86,7 @@ impl Sequencer {
     pub fn take(&mut self, moment: Moment<'_>, found: &mut Vec<Finding>) -> u64 {
         let rule = &moment.finding.rule;
         let mut over_limit = 0;
+        self.withdraw(moment, found);
         if Some(rule) == self.rule.unless.as_ref() {
             over_limit += self.note(Part::Unless, moment);
         }
@@ -98,6 +100,31 @@ impl Sequencer {
             self.begin(moment, began, found);
         }
         over_limit
+    }
+
+    /// What a source reported before is no more: it keeps nothing quiet, nothing is waited for
+    /// because of it, and what followed from it is no more either.
+    fn withdraw(&mut self, moment: Moment<'_>, found: &mut Vec<Finding>) {
+        let Finding { rule, sensor, .. } = moment.finding;
+        let names = moment.finding.detection.withdraws();
+        let Some(names) = names.filter(|_| !moment.finding.doubted) else {
+            return;
+        };
+        if Some(rule) == self.rule.unless.as_ref() {
+            self.unless.withdraw(moment, names);
+        }
+        if *rule == self.rule.then {
+            self.then.withdraw(moment, names);
+        }
+        if *rule == self.rule.first && self.first.withdraw(moment, names) {
+            self.stop_waiting(sensor);
+        }
+        let is_about = *rule == *self.about();
+        if is_about {
+            let (zone, observed_at) = (moment.finding.zone.clone(), moment.finding.observed_at);
+            let detection = Detection::Withdrawn(Arc::clone(names));
+            found.push(self.finding(sensor, zone, observed_at, detection));
+        }
     }
 
     fn note(&mut self, part: Part, moment: Moment<'_>) -> u64 {
@@ -189,6 +216,7 @@ impl Sequencer {
                 certainty: self.rule.certainty,
                 until: *until,
                 sighting: sighting.clone(),
+                replaces: None,
             },
             _ => return,
         };
@@ -266,6 +294,7 @@ impl Sequencer {
                 certainty: self.rule.certainty,
                 until: due + self.rule.within,
                 sighting: seen.sighting.clone(),
+                replaces: None,
             }
         } else {
             self.raising(vec![seen.sighting.clone()])

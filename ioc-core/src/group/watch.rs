@@ -10,6 +10,7 @@ use crate::codec::{CodecError, Put, Take};
 use crate::detection::{Detection, Finding, Sighting};
 use crate::id::{SensorId, ZoneId};
 use crate::limits::SEQUENCE_SENSORS_MAX;
+use crate::replaced::is_named;
 use crate::rules::Rules;
 use crate::time::Timestamp;
 
@@ -59,6 +60,7 @@ pub(super) fn news(finding: &Finding) -> Option<News<'_>> {
         } => Some(News::Reported(sighting, *until)),
         Detection::Stirred
         | Detection::Worsened(_)
+        | Detection::Withdrawn(_)
         | Detection::Silent(_)
         | Detection::Returned(_)
         | Detection::SilenceForgotten(_)
@@ -76,6 +78,18 @@ impl Watch {
     pub fn lasts(&self, sensor: &SensorId) -> bool {
         let seen = self.0.get(sensor);
         seen.is_some_and(|seen| seen.ended.is_none())
+    }
+
+    /// What a source says is no more of what it reported before is over, if it is the last that is
+    /// remembered of it. Returns whether it is.
+    pub fn withdraw(&mut self, moment: Moment<'_>, names: &str) -> bool {
+        let seen = self.0.get_mut(&moment.finding.sensor);
+        let named = |seen: &&mut Seen| is_named(&seen.sighting.reading, names);
+        let Some(seen) = seen.filter(named) else {
+            return false;
+        };
+        seen.ended = Some(seen.ended.map_or(moment.at, |ended| ended.min(moment.at)));
+        true
     }
 
     /// Takes note of a finding, and forgets what was over by `keep_from`. Returns 1 if there was no

@@ -438,6 +438,23 @@ impl Cluster {
         Some(source)
     }
 
+    /// A report counts no more as what a rule took it for: its source takes it back. Returns
+    /// whether it counted.
+    pub fn withdraw(&mut self, source: &Source, rule: &RuleId) -> bool {
+        let Some(member) = self.members.get(source) else {
+            return false;
+        };
+        let Some(until) = member.until.filter(|_| member.is_raised_by(rule)) else {
+            return false;
+        };
+        let mut ends = false;
+        self.change(source, |member| ends = member.withdraw(rule));
+        if ends {
+            self.decays.remove(&(until, source.clone()));
+        }
+        true
+    }
+
     /// Whether this source stands: says at this time that something is wrong.
     pub fn stands(&self, source: &Source) -> bool {
         let member = self.members.get(source);

@@ -247,6 +247,20 @@ impl Member {
         });
     }
 
+    pub(super) fn is_raised_by(&self, rule: &RuleId) -> bool {
+        self.raised.iter().any(|raised| raised.rule == *rule)
+    }
+
+    /// A report is taken back as what a rule took it for. Returns whether nothing of it counts now.
+    pub(super) fn withdraw(&mut self, rule: &RuleId) -> bool {
+        self.raised.retain(|raised| raised.rule != *rule);
+        let ends = self.raised.is_empty();
+        if ends {
+            self.until = None;
+        }
+        ends
+    }
+
     pub(super) fn note(&mut self, statement: &Statement<'_>, known: bool) {
         self.taken
             .insert(statement.sighting.seq, EVIDENCE_REMEMBERED);

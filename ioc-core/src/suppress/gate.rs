@@ -118,6 +118,10 @@ impl Suppressions {
             }
             Detection::Cleared => self.cleared(meeting, passed, turn),
             Detection::Reported { .. } => self.reported(meeting, passed, turn),
+            Detection::Withdrawn(names) => {
+                self.withdraw(finding, names);
+                passed.push(finding.clone());
+            }
             Detection::Silent(hearing) => self.silent(meeting, hearing, passed, turn),
             Detection::Returned(hearing) | Detection::SilenceForgotten(hearing) => {
                 self.returned(&meeting, hearing, passed);
@@ -313,10 +317,14 @@ impl Suppressions {
             certainty,
             until,
             sighting,
+            replaces,
         } = &meeting.finding.detection
         else {
             unreachable!("it is a report");
         };
+        if let Some(names) = replaces {
+            self.withdraw(meeting.finding, names);
+        }
         match self.hides(&meeting, *severity, turn) {
             Some(by) => {
                 let what = What::Reported {
@@ -327,9 +335,21 @@ impl Suppressions {
                     sighting: sighting.clone(),
                 };
                 let entry = Entry::new(by, meeting.finding, what);
+                // What it takes the place of may have counted before anything was kept quiet.
+                passed.extend(replaces.clone().map(|names| Finding {
+                    detection: Detection::Withdrawn(names),
+                    ..meeting.finding.clone()
+                }));
                 self.hold(meeting, entry, passed, turn);
             }
             None => passed.push(meeting.finding.clone()),
+        }
+    }
+
+    /// What a source takes back is held no more, unless the source is not to be trusted.
+    fn withdraw(&mut self, finding: &Finding, names: &str) {
+        if !finding.doubted {
+            self.held.withdraw(&finding.sensor, &finding.rule, names);
         }
     }
 
@@ -460,6 +480,7 @@ fn untold(finding: &Finding) -> Finding {
         | Detection::Worsened(_)
         | Detection::Cleared
         | Detection::Reported { .. }
+        | Detection::Withdrawn(_)
         | Detection::SiteSilent(_)
         | Detection::SiteReturned(_)
         | Detection::Contributed(_)

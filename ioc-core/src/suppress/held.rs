@@ -10,8 +10,9 @@ use crate::decision::{Certainty, SensorFault, Severity};
 use crate::detection::{Detection, Finding, Hearing, Malady, Sighting};
 use crate::id::{ReadingId, RuleId, SensorId, SuppressionId, ZoneId};
 use crate::invariant::{Audit, Invariant};
-use crate::limits::{SUPPRESSED_MAX, SUPPRESSED_PER_STEP};
+use crate::limits::{REPLACED_MAX, SUPPRESSED_MAX, SUPPRESSED_PER_STEP};
 use crate::place::Position;
+use crate::replaced::{is_of, named};
 use crate::time::Timestamp;
 
 /// What is held: a rule's verdict on a sensor, or one of its reports.
@@ -167,6 +168,7 @@ impl Entry {
                     certainty,
                     until,
                     sighting,
+                    replaces: None,
                 }
             }
             What::Silent(hearing) => Detection::Silent(hearing),
@@ -278,6 +280,34 @@ impl Held {
         }
         self.by.remove(&(entry.by, subject));
         Some(entry)
+    }
+
+    /// Forgets reports of a sensor by a rule that are no more, as it names them.
+    pub fn withdraw(&mut self, sensor: &SensorId, rule: &RuleId, names: &str) {
+        let mut gone = Vec::new();
+        for name in named(names) {
+            let Ok(least) = name.parse() else { continue };
+            let least = Subject {
+                sensor: sensor.clone(),
+                rule: rule.clone(),
+                report: Some(least),
+            };
+            let from = self.entries.range(least..).map(|(subject, _)| subject);
+            let of_name = from.take_while(|subject| {
+                let report = subject.report.as_ref();
+                subject.sensor == *sensor
+                    && subject.rule == *rule
+                    && report.is_some_and(|report| report.as_str().starts_with(name))
+            });
+            let of_name = of_name.filter(|subject| {
+                let report = subject.report.as_ref();
+                report.is_some_and(|report| is_of(report, name))
+            });
+            gone.extend(of_name.take(REPLACED_MAX - gone.len()).cloned());
+        }
+        for subject in gone {
+            self.remove(&subject);
+        }
     }
 
     /// Whether anything is held by this.

@@ -127,6 +127,7 @@ pub(super) fn place_of(finding: &Finding) -> Option<Position> {
         Detection::Stirred
         | Detection::Worsened(_)
         | Detection::Cleared
+        | Detection::Withdrawn(_)
         | Detection::SiteSilent(_)
         | Detection::SiteReturned(_)
         | Detection::Contributed(_)

@@ -26,6 +26,7 @@ enum Sort {
     Handling,
     Quieting,
     Grouping,
+    Replacing,
     Discerning,
     Explaining,
 }
@@ -71,7 +72,7 @@ impl Dice {
         if asks && self.one_in(4) {
             return self.asked();
         }
-        if self.sort == Sort::Quieting && self.one_in(6) {
+        if matches!(self.sort, Sort::Quieting | Sort::Replacing) && self.one_in(6) {
             return self.quiet();
         }
         match self.below(84) {
@@ -177,6 +178,7 @@ impl Dice {
             Sort::Quieting => &Variant::QUIETING[..],
             Sort::Explaining => &Variant::EXPLAINING[..],
             Sort::Grouping => &Variant::GROUPING[..],
+            Sort::Replacing => &Variant::REPLACING[..],
             Sort::Discerning => &Variant::DISCERNING[..],
         };
         variants[self.below(variants.len() as u64) as usize]
@@ -192,8 +194,15 @@ impl Dice {
             observed_before_ms: late.unwrap_or(0),
             place: placed.then(|| (self.below(3_000) as i32, self.below(900) as i32)),
             about: self.one_in(2).then_some("water"),
+            replaces: None,
+            until_ms: None,
         };
         match self.sort {
+            Sort::Replacing => Said {
+                replaces: self.one_in(3).then(|| self.below(3) as usize),
+                until_ms: self.one_in(8).then(|| self.below(400_000) as i64),
+                ..said
+            },
             Sort::First | Sort::Handling | Sort::Quieting | Sort::Explaining => said,
             Sort::Asking | Sort::Doubting | Sort::Grouping | Sort::Discerning => Said {
                 value: if self.one_in(3) {
@@ -220,6 +229,7 @@ fn day(seed: u64, sort: Sort) -> History {
         Sort::Quieting => Variant::Quieting,
         Sort::Explaining => Variant::Explaining,
         Sort::Grouping => Variant::Grouping,
+        Sort::Replacing => Variant::Replacing,
         Sort::Discerning => Variant::Discerning,
     };
     history(&Day { first, events })
@@ -279,6 +289,11 @@ fn p2_another_build_decides_the_same_where_things_are_kept_quiet() {
 #[test]
 fn p2_another_build_decides_the_same_under_rules_about_several_sensors() {
     expect_file!["../golden/days-grouping.txt"].assert_eq(&days(Sort::Grouping));
+}
+
+#[test]
+fn p2_another_build_decides_the_same_where_callers_take_back_what_they_said() {
+    expect_file!["../golden/days-replacing.txt"].assert_eq(&days(Sort::Replacing));
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod alone;
 mod regressions;
 mod properties;
 mod redelivery;
+mod replaced;
 mod operate;
 mod handling;
 mod suppress;

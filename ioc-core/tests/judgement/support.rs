@@ -409,8 +409,24 @@ impl BundleBuilder {
             certainty: Certainty::Possible,
             lasting,
             value_min: None,
+            until: None,
+            replaces: None,
         };
         self.detection(name, kind, Test::Report(report))
+    }
+
+    /// Lets readings say until when they count as what these rules take them for, and which they
+    /// replace.
+    pub fn replacing(mut self, names: &[&str]) -> Self {
+        let rules = self.0.detections.iter_mut();
+        for rule in rules.filter(|rule| names.contains(&rule.name.as_str())) {
+            let Test::Report(report) = &mut rule.test else {
+                panic!("no report rule");
+            };
+            report.until = Some("until".to_owned());
+            report.replaces = Some("replaces".to_owned());
+        }
+        self
     }
 
     /// A report that says something only by a value of at least so much.
@@ -427,6 +443,8 @@ impl BundleBuilder {
             certainty: Certainty::Likely,
             lasting,
             value_min: Some(value_min),
+            until: None,
+            replaces: None,
         };
         self.detection(name, kind, Test::Report(report))
     }
@@ -531,6 +549,7 @@ fn words(rule: &impl std::fmt::Debug) -> String {
         ", stale_after: None",
         ", nested_after: None",
         ", same: []",
+        ", until: None, replaces: None",
         ", gateway: None",
         ", of: []",
         ", symptom: false",

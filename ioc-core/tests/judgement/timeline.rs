@@ -172,7 +172,8 @@ fn push_reading(history: &mut History, at: Timestamp, sensor: &str, words: &[&st
     let mut attributes = AttributesBuffer::default();
     for (name, value) in words.iter().filter_map(|word| word.split_once('=')) {
         if !["kind", "at", "id", "observed"].contains(&name) {
-            attributes.push(name, value).unwrap();
+            // What stands between blanks in a text stands between them in a line, too.
+            attributes.push(name, &value.replace('+', " ")).unwrap();
         }
     }
     let id = format!("line-{number}");

@@ -86,6 +86,10 @@ pub enum Variant {
     Quieting,
     /// The same, with other windows.
     QuietingOtherwise,
+    /// The same, and callers may take back what they said.
+    Replacing,
+    /// The same, of other rules.
+    ReplacingOtherwise,
     /// Rules of every sort; sensors are doubted in some of what they say, and causes have effects
     /// that begin soon after themselves.
     Discerning,
@@ -131,6 +135,13 @@ impl Variant {
     ];
     /// Those under which people keep things quiet.
     pub const QUIETING: [Self; 2] = [Self::Quieting, Self::QuietingOtherwise];
+    /// Those under which callers take back what they said.
+    pub const REPLACING: [Self; 4] = [
+        Self::Asking,
+        Self::Quieting,
+        Self::Replacing,
+        Self::ReplacingOtherwise,
+    ];
     /// Those under which it is told apart what is to be believed, and what causes what.
     pub const DISCERNING: [Self; 4] = [
         Self::Doubting,
@@ -140,7 +151,7 @@ impl Variant {
     ];
     /// Those that explain symptoms.
     pub const EXPLAINING: [Self; 2] = [Self::Explaining, Self::ExplainingOtherwise];
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Usual,
         Self::Changed,
         Self::Grown,
@@ -155,6 +166,8 @@ impl Variant {
         Self::GroupingOtherwise,
         Self::Quieting,
         Self::QuietingOtherwise,
+        Self::Replacing,
+        Self::ReplacingOtherwise,
         Self::Discerning,
         Self::DiscerningOtherwise,
         Self::Explaining,
@@ -172,9 +185,15 @@ impl Variant {
     }
 
     fn groups(self) -> bool {
-        matches!(self, Self::Grouping | Self::GroupingOtherwise)
-            || Self::QUIETING.contains(&self)
-            || self.discerns()
+        matches!(self, Self::Grouping | Self::GroupingOtherwise) || self.quiets() || self.discerns()
+    }
+
+    fn quiets(self) -> bool {
+        Self::QUIETING.contains(&self) || self.replaces()
+    }
+
+    fn replaces(self) -> bool {
+        matches!(self, Self::Replacing | Self::ReplacingOtherwise)
     }
 
     fn discerns(self) -> bool {
@@ -189,6 +208,7 @@ impl Variant {
                 | Self::HandlingOtherwise
                 | Self::GroupingOtherwise
                 | Self::QuietingOtherwise
+                | Self::ReplacingOtherwise
                 | Self::DiscerningOtherwise
                 | Self::ExplainingOtherwise
         )
@@ -214,8 +234,13 @@ pub fn bundle(variant: Variant) -> Arc<Bundle> {
     if Variant::HANDLING.contains(&variant) {
         builder = builder.handling(|rules| handling(variant, rules));
     }
-    if Variant::QUIETING.contains(&variant) {
+    if variant.quiets() {
         builder = quieting(builder, variant);
+    }
+    if variant.replaces() {
+        let rules = ["call", "call-wet", "call-big", "smoke-said"];
+        let some = if variant.otherwise() { 1.. } else { 0.. };
+        builder = builder.replacing(&rules[some]);
     }
     if variant.discerns() {
         builder = discerning(builder, variant);
@@ -250,7 +275,7 @@ pub fn handling(variant: Variant, rules: &mut HandlingRules) {
 
 /// Windows that open within a day, and one that is open when it begins; short times.
 fn quieting(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
-    let otherwise = variant == Variant::QuietingOtherwise;
+    let otherwise = variant.otherwise();
     let every = |minute, minutes| Schedule::Every {
         day: None,
         minute,
@@ -1004,6 +1029,10 @@ pub struct Said {
     pub observed_before_ms: i64,
     pub place: Option<(i32, i32)>,
     pub about: Option<&'static str>,
+    /// Which earlier reading of its sensor it takes the place of, counted back.
+    pub replaces: Option<usize>,
+    /// For how long it says that it counts.
+    pub until_ms: Option<i64>,
 }
 
 fn said() -> impl Strategy<Value = Said> {
@@ -1016,14 +1045,22 @@ fn said() -> impl Strategy<Value = Said> {
     let about = prop_oneof![
         2 => Just(Some("water")), 1 => Just(Some("fire")), 1 => Just(None),
     ];
-    let fields = (0..SENSORS.len(), value, late, place, about);
-    fields.prop_map(|(sensor, value, observed_before_ms, place, about)| Said {
-        sensor,
-        value,
-        observed_before_ms,
-        // Gauges stand where they stand.
-        place: place.filter(|_| sensor >= 9),
-        about,
+    let replaces = prop::option::weighted(0.2, 0..4usize);
+    let until_ms = prop::option::weighted(0.1, -1_000..600_000i64);
+    let said = (0..SENSORS.len(), value, late, place);
+    let words = (about, replaces, until_ms);
+    (said, words).prop_map(|(said, (about, replaces, until_ms))| {
+        let (sensor, value, observed_before_ms, place) = said;
+        Said {
+            sensor,
+            value,
+            observed_before_ms,
+            // Gauges stand where they stand.
+            place: place.filter(|_| sensor >= 9),
+            about,
+            replaces,
+            until_ms,
+        }
     })
 }
 
@@ -1143,6 +1180,7 @@ pub fn day() -> impl Strategy<Value = Day> {
         Just(Variant::Quieting),
         Just(Variant::Explaining),
         Just(Variant::Explaining),
+        Just(Variant::Replacing),
     ];
     let events = prop::collection::vec(event(), 1..200);
     (first, events).prop_map(|(first, events)| Day { first, events })
@@ -1164,7 +1202,11 @@ pub fn history(day: &Day) -> History {
         match &event.what {
             What::Reading(said) => {
                 let id = format!("r{}", readings.len());
-                push_reading(&mut history, now, &id, said);
+                let own = readings.iter().rev();
+                let mut own = own.filter(|(_, sensor, _)| *sensor == said.sensor);
+                let replaces = said.replaces.and_then(|back| own.nth(back));
+                let replaces = replaces.map(|(id, ..)| id.clone());
+                push_reading(&mut history, now, (&id, replaces.as_deref()), said);
                 let bytes = history.inputs.last().unwrap().1.clone();
                 readings.push((id, said.sensor, bytes));
             }
@@ -1370,11 +1412,23 @@ fn suppress(
     }
 }
 
-fn push_reading(history: &mut History, at: Timestamp, id: &str, said: &Said) {
+fn push_reading(
+    history: &mut History,
+    at: Timestamp,
+    (id, replaces): (&str, Option<&str>),
+    said: &Said,
+) {
     let (sensor, kind) = SENSORS[said.sensor];
     let mut attributes = AttributesBuffer::default();
     if let Some(about) = said.about {
         attributes.push("about", about).unwrap();
+    }
+    if let Some(replaces) = replaces {
+        attributes.push("replaces", replaces).unwrap();
+    }
+    if let Some(until_ms) = said.until_ms {
+        let until = (at + Millis(until_ms)).to_string();
+        attributes.push("until", &until).unwrap();
     }
     let reading = Reading {
         id,

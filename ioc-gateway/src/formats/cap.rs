@@ -6,16 +6,19 @@
 //! attributes what rules may ask for. Promise: an alert is read as a whole or not at all; it has the
 //! same ids however often it comes, and a block that is there in several languages counts once.
 //! What is no evidence is noted: exercises, tests and drafts (unless `kinds` gives their status a
-//! kind of its own), acknowledgements, errors, and what has expired. A `Cancel` is a report of rank
-//! 0: what its alert has brought about is not undone, but decays as the rules say. Left out:
+//! kind of its own), acknowledgements, errors, and what has expired. An `Update` names what it takes
+//! the place of, and a `Cancel`, a report of rank 0, what it takes back, in the attribute
+//! `replaces`: the alerts of the same sender in its `references`, which go back to the first. Of one
+//! that reports nothing itself there is one report of rank 0 that says just that. Left out:
 //! resources, and digital signatures (section 3.3.4.1), which are not checked.
-//! Next: `cap/alert.rs`, the parts of an alert.
+//! Next: `cap/alert.rs`, the parts of an alert; `cap/references.rs`, which it replaces.
 
 mod alert;
+mod references;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
-use ioc_core::id::ReadingId;
 use ioc_core::reading::AttributesBuffer;
 use ioc_core::time::Timestamp;
 
@@ -31,6 +34,9 @@ const KIND: &str = "external_alert";
 
 /// How much of a text is kept as an attribute: so all of them have room.
 const ATTRIBUTE_BYTES: usize = 160;
+
+/// The statuses that an alert may have besides `Actual` (section 3.2.1).
+const OTHER_STATUSES: [&str; 4] = ["Exercise", "System", "Test", "Draft"];
 
 /// Finds the reports of an alert.
 ///
@@ -50,6 +56,7 @@ pub(super) fn decode(
         payload,
         sent,
         evidence: evidence(&alert, names)?,
+        replaces: references::replaced(&alert),
         names,
         catalogue,
         scratch,
@@ -62,11 +69,16 @@ pub(super) fn decode(
             reports.noted(&"", what);
             Ok(())
         }
-        Evidence::Usual | Evidence::OfKind(_) if alert.infos.is_empty() => {
-            reports.noted(&"", "it has no info block");
+        Evidence::Usual | Evidence::OfKind(_) => {
+            if alert.infos.is_empty() {
+                reports.noted(&"", "it has no info block");
+            }
+            reports.infos()?;
+            if reports.count == 0 && !reports.replaces.is_empty() {
+                reports.withdraw();
+            }
             Ok(())
         }
-        Evidence::Usual | Evidence::OfKind(_) => reports.infos(),
     }
 }
 
@@ -162,6 +174,8 @@ struct Reports<'a, 't> {
     payload: &'a [u8],
     sent: Timestamp,
     evidence: Evidence<'a>,
+    /// What it takes the place of.
+    replaces: String,
     names: &'a Names,
     catalogue: &'a Catalogue,
     scratch: &'a mut Scratch,
@@ -189,7 +203,7 @@ impl<'a> Reports<'a, '_> {
                 self.noted(&place, "the same in another language");
                 continue;
             }
-            if self.has_expired(info)? {
+            if !self.alert.is_cancel() && self.has_expired(info)? {
                 self.noted(&place, "it has expired");
                 continue;
             }
@@ -213,6 +227,60 @@ impl<'a> Reports<'a, '_> {
         }
         let expires = time("expires", &info.expires)?;
         Ok(expires <= self.catalogue.now.now())
+    }
+
+    /// Takes back what came before, and says nothing else: once for each kind that this may have
+    /// been, for nothing here says which it was.
+    fn withdraw(&mut self) {
+        let kinds = self.kinds();
+        for (number, kind) in kinds.into_iter().enumerate() {
+            self.scratch.clear();
+            let (alert, texts) = (self.alert, &mut self.scratch.texts);
+            let sensor = self.names.sensor(Part::Payload(&alert.sender), texts);
+            let place = Place {
+                info: 0,
+                area: Some(number),
+            };
+            let draft = Draft {
+                id: Some(id(alert, &place, texts)),
+                sensor: Some(sensor),
+                kind: kind.map(Part::Payload),
+                observed_at: Some(self.sent),
+                value: Some(0.0),
+                ..Draft::default()
+            };
+            let attributes = &mut self.scratch.attributes;
+            put_replaced(&self.replaces, attributes);
+            put_header(alert, &mut |name, text| put(name, text, attributes));
+            let found = Found {
+                place: &"",
+                source: self.payload,
+            };
+            finish(
+                Ok(Some(draft)),
+                found,
+                self.catalogue,
+                self.scratch,
+                self.take,
+            );
+        }
+    }
+
+    /// The kinds that reports of this sender may be of; `None` is the one that it is registered
+    /// with.
+    fn kinds(&mut self) -> BTreeSet<Option<&'a str>> {
+        if let Evidence::OfKind(kind) = self.evidence {
+            return BTreeSet::from([Some(kind)]);
+        }
+        let sender = Part::Payload(&*self.alert.sender);
+        let texts = &mut self.scratch.texts;
+        let sensor = self.names.sensor(sender, texts);
+        let is_registered = self.catalogue.sensors.contains_key(sensor.resolve(texts));
+        let names = self.names;
+        let listed = names.kinds.iter();
+        let of_events = listed.filter(|(word, _)| !OTHER_STATUSES.contains(&&***word));
+        let kinds = of_events.map(|(_, kind)| Some(&**kind));
+        kinds.chain([(!is_registered).then_some(KIND)]).collect()
     }
 
     fn report(
@@ -243,8 +311,7 @@ impl<'a> Reports<'a, '_> {
     ) -> Result<Draft<'a>, Reject> {
         let (alert, names, catalogue) = (self.alert, self.names, self.catalogue);
         let rank = rank(&info.severity)?;
-        let is_cancelled = alert.msg_type == "Cancel";
-        let value = if is_cancelled { 0.0 } else { rank };
+        let value = if alert.is_cancel() { 0.0 } else { rank };
         let position = match area {
             Some(area) if area.is_wrong => {
                 let detail = "area: a polygon is pairs of latitude and longitude, a circle one pair \
@@ -254,7 +321,9 @@ impl<'a> Reports<'a, '_> {
             Some(area) => area.extent.middle(),
             None => None,
         };
-        attributes(alert, info, area, &mut self.scratch.attributes);
+        let attributes = &mut self.scratch.attributes;
+        put_replaced(&self.replaces, attributes);
+        put_all(alert, info, area, attributes);
         let texts = &mut self.scratch.texts;
         let sensor = names.sensor(Part::Payload(&alert.sender), texts);
         let is_registered = catalogue.sensors.contains_key(sensor.resolve(texts));
@@ -277,34 +346,30 @@ impl<'a> Reports<'a, '_> {
     }
 }
 
-/// What identifies an alert (section 3.2.1) with the place of the block in it; of one that is too
-/// long, its hash.
+/// The name of an alert (section 3.2.1) with the place of the block in it.
 fn id<'a>(alert: &Alert<'_>, place: &Place, texts: &mut String) -> Part<'a> {
-    let (sender, identifier) = (&alert.sender, &alert.identifier);
+    let name = references::name(&alert.sender, &alert.identifier);
     let Place { info, area } = place;
     let area = area.unwrap_or_default();
-    let id = Part::append(texts, format_args!("{sender},{identifier}/{info}/{area}"));
-    if ReadingId::is_valid(id.resolve(texts)) {
-        return id;
+    Part::append(texts, format_args!("{name}/{info}/{area}"))
+}
+
+/// Whole, as it is read again.
+fn put_replaced(replaces: &str, attributes: &mut AttributesBuffer) {
+    if !replaces.is_empty() {
+        let fits = attributes.push("replaces", replaces);
+        fits.expect("it is the first, and bounded");
     }
-    let digest = blake3::hash(id.resolve(texts).as_bytes()).to_hex();
-    Part::append(texts, format_args!("cap-{digest}"))
 }
 
 /// Words of CAP are in lower case here, as everywhere on our wire; texts are as they were written.
-fn attributes(
+fn put_all(
     alert: &Alert<'_>,
     info: &Info<'_>,
     area: Option<&Area<'_>>,
     attributes: &mut AttributesBuffer,
 ) {
-    let mut put = |name: &str, text: &str| {
-        if !text.is_empty() {
-            let text = &text[..text.floor_char_boundary(ATTRIBUTE_BYTES)];
-            let fits = attributes.push(name, text);
-            fits.expect("so few and so long attributes fit");
-        }
-    };
+    let mut put = |name: &str, text: &str| put(name, text, attributes);
     let word = |text: &str| super::cut(text).to_ascii_lowercase();
     put("event", &info.event);
     put("category", &word(&info.category));
@@ -312,22 +377,37 @@ fn attributes(
     put("urgency", &word(&info.urgency));
     put("certainty", &word(&info.certainty));
     put("response_type", &word(&info.response_type));
-    put("status", &word(&alert.status));
-    put("msg_type", &word(&alert.msg_type));
-    put("scope", &word(&alert.scope));
-    put("sender", &alert.sender);
-    put("identifier", &alert.identifier);
-    put("references", &alert.references);
+    put_header(alert, &mut put);
     put("onset", &info.onset);
     put("expires", &info.expires);
     put("language", &info.language);
     put("headline", &info.headline);
+    put("web", &info.web);
     if let Some(area) = area {
         put("area", &area.description);
         put("geocode", &area.geocodes);
         if let Some(radius_m) = area.radius_m() {
             put("radius_m", &radius_m.to_string());
         }
+    }
+}
+
+/// What an alert says of itself.
+fn put_header(alert: &Alert<'_>, put: &mut dyn FnMut(&str, &str)) {
+    let word = |text: &str| super::cut(text).to_ascii_lowercase();
+    put("status", &word(&alert.status));
+    put("msg_type", &word(&alert.msg_type));
+    put("scope", &word(&alert.scope));
+    put("sender", &alert.sender);
+    put("identifier", &alert.identifier);
+    put("references", &alert.references);
+}
+
+fn put(name: &str, text: &str, attributes: &mut AttributesBuffer) {
+    if !text.is_empty() {
+        let text = &text[..text.floor_char_boundary(ATTRIBUTE_BYTES)];
+        let fits = attributes.push(name, text);
+        fits.expect("so few and so long attributes fit");
     }
 }
 

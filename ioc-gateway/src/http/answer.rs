@@ -24,6 +24,9 @@ const WAITING_PARTS_MAX: usize = 2;
 pub(super) struct Answer {
     pub accepted: u64,
     pub dead_lettered: u64,
+    /// How much was rightly no reading.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub noted: u64,
     items: Vec<Told>,
     #[serde(skip_serializing_if = "is_zero")]
     items_left_out: u64,
@@ -33,7 +36,7 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// What became of one item, in the order of the request.
+/// What became of one item, in the order of the request; what is rightly no reading comes last.
 #[derive(Debug, Serialize)]
 pub(super) struct Told {
     /// The number of its line, where lines are counted.
@@ -53,6 +56,11 @@ pub(super) enum Item {
     DeadLettered {
         reason: &'static str,
         detail: String,
+    },
+    Noted {
+        #[serde(skip_serializing_if = "String::is_empty")]
+        place: String,
+        why: &'static str,
     },
 }
 
@@ -84,6 +92,7 @@ impl Answer {
         match item {
             Item::Accepted { .. } => self.accepted += 1,
             Item::DeadLettered { .. } => self.dead_lettered += 1,
+            Item::Noted { .. } => self.noted += 1,
         }
     }
 
@@ -189,6 +198,7 @@ impl Teller for Conversation {
             match told.item {
                 Item::Accepted { .. } => self.accepted += 1,
                 Item::DeadLettered { .. } => self.dead_lettered += 1,
+                Item::Noted { .. } => {}
             }
             put_line(&mut part, &told);
         }

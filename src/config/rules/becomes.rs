@@ -64,7 +64,7 @@ pub fn read(
     })
 }
 
-fn attribute_name(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<String> {
+pub(super) fn attribute_name(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<String> {
     let wanted = format!("the name of an attribute, of at most {NAME_BYTES_MAX} bytes");
     let fits = |name: &str| (1..=NAME_BYTES_MAX).contains(&name.len());
     field.read(mistakes, &wanted, |name| {

@@ -293,12 +293,32 @@ fn report(
         Some((field, kind)) => Some(kind.value(&field, mistakes)?),
         None => None,
     };
+    let until = section.optional("counts_until");
+    let until = until.map(|field| becomes::attribute_name(&field, mistakes));
+    let replaces = section.optional("replaces");
+    let replaces = replaces.map(|field| becomes::attribute_name(&field, mistakes));
     Some(Report {
         severity: severity?,
         certainty: certainty?,
         lasting: lasting?,
         value_min,
+        until: until.map_or(Some(None), |name| name.map(Some))?,
+        replaces: replaces.map_or(Some(None), |name| name.map(Some))?,
     })
+}
+
+fn report_meaning(report: &Report) -> String {
+    let mut text = format!(
+        " report severity {} certainty {} for {} ms from {:?}",
+        report.severity as u8, report.certainty as u8, report.lasting.0, report.value_min
+    );
+    if let Some(until) = &report.until {
+        write!(text, " until {until:?}").expect("a string takes all");
+    }
+    if let Some(replaces) = &report.replaces {
+        write!(text, " replaces {replaces:?}").expect("a string takes all");
+    }
+    text
 }
 
 /// A rule in canonical words: equal for rules that mean the same.
@@ -331,10 +351,7 @@ fn meaning(rule: &DetectionRule, kind: &Kind) -> String {
         Test::Sequence(_) | Test::SiteSilence(_) => {
             unreachable!("read by files of their own, with meanings of their own")
         }
-        Test::Report(report) => format!(
-            " report severity {} certainty {} for {} ms from {:?}",
-            report.severity as u8, report.certainty as u8, report.lasting.0, report.value_min
-        ),
+        Test::Report(report) => report_meaning(report),
     };
     text += &test;
     if rule.settle > Millis::ZERO {

@@ -101,6 +101,8 @@ fn rules_mean_what_they_say() {
                                 1800000,
                             ),
                             value_min: None,
+                            until: None,
+                            replaces: None,
                         },
                     ),
                 },
@@ -749,7 +751,7 @@ fn readings_may_be_put_in_order_first() {
             + "  s: { kind: emergency_call, report: minor, certainty: likely, counts_for: 1 h, settle: 9 s }\n"),
         &expect![[r#"
             a.yaml:2:79 detections.r.settle: `2 h` is not a time from 0 s to 1 h, such as `90 s`, `5 min` or `2 h`
-            a.yaml:3:81 detections.s.settle: unknown key; known here: kind, where, report, certainty, counts_for, value_at_least"#]],
+            a.yaml:3:81 detections.s.settle: unknown key; known here: kind, where, report, certainty, counts_for, value_at_least, counts_until, replaces"#]],
     );
 }
 
@@ -975,7 +977,7 @@ detections:
 ",
         &expect![[r#"
             a.yaml:3:62 detections.high.margin: is a share of the way to a second level; write another one, or a level further out
-            a.yaml:4:86 detections.called.margin: unknown key; known here: kind, where, report, certainty, counts_for, value_at_least"#]],
+            a.yaml:4:86 detections.called.margin: unknown key; known here: kind, where, report, certainty, counts_for, value_at_least, counts_until, replaces"#]],
     );
 }
 

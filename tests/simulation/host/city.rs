@@ -180,6 +180,8 @@ fn calls() -> Test {
         certainty: Certainty::Possible,
         lasting: Millis::seconds(40),
         value_min: None,
+        until: None,
+        replaces: None,
     })
 }
 

@@ -54,6 +54,7 @@ pub(super) struct Info<'d> {
     pub onset: Cow<'d, str>,
     pub expires: Cow<'d, str>,
     pub headline: Cow<'d, str>,
+    pub web: Cow<'d, str>,
     pub areas: Vec<Area<'d>>,
 }
 
@@ -95,6 +96,7 @@ enum Tag {
     Onset,
     Expires,
     Headline,
+    Web,
     Area,
     AreaDesc,
     Polygon,
@@ -127,6 +129,7 @@ impl Tag {
             "onset" => Self::Onset,
             "expires" => Self::Expires,
             "headline" => Self::Headline,
+            "web" => Self::Web,
             "area" => Self::Area,
             "areaDesc" => Self::AreaDesc,
             "polygon" => Self::Polygon,
@@ -178,6 +181,11 @@ impl<'d> Alert<'d> {
             return Err(malformed("an element behind the alert"));
         }
         alert.whole()
+    }
+
+    /// Whether it takes back others.
+    pub fn is_cancel(&self) -> bool {
+        self.msg_type == "Cancel"
     }
 
     fn note(&mut self, tag: Tag, reader: &mut Reader<'d>) -> Result<(), Reject> {
@@ -308,6 +316,7 @@ impl<'d> Info<'d> {
             Tag::Onset => reader.once("onset", &mut self.onset),
             Tag::Expires => reader.once("expires", &mut self.expires),
             Tag::Headline => reader.once("headline", &mut self.headline),
+            Tag::Web => reader.once("web", &mut self.web),
             Tag::Area if reader.areas == AREAS_MAX => {
                 let detail = format!("an alert has at most {AREAS_MAX} areas");
                 Err(Reject::new(Reason::ItemsTooMany, detail))

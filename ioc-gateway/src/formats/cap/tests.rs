@@ -3,8 +3,9 @@ use proptest::prelude::*;
 
 use super::super::mapping::Format;
 use super::super::tests::{found, registered};
-use super::super::{Message, Workspace};
+use super::super::{Message, NOTED_TOLD_MAX, Workspace, append_message};
 use super::*;
+use crate::door::Inputs;
 
 fn catalogue() -> Catalogue {
     let names = Names {
@@ -289,7 +290,22 @@ fn p5_attributes_have_room_however_long_their_texts_are() {
         .replace("Likely", &"c".repeat(5000))
         .replace("Expected", &"u".repeat(5000))
         .replace("Prepare", &"p".repeat(5000))
-        .replace("Public", &"s".repeat(5000));
+        .replace("Public", &"s".repeat(5000))
+        .replace(
+            "<headline>",
+            &format!("<web>{}</web><headline>", "w".repeat(5000)),
+        );
+    let chain = (0..500).map(|n| {
+        format!(
+            "warnings@met.example,{n}{},2026-03-14T12:00:00Z",
+            "i".repeat(90)
+        )
+    });
+    let chain = chain.collect::<Vec<_>>().join(" ");
+    let long = long.replace("<msgType>Alert<", "<msgType>Update<").replace(
+        &format!("<references>{}", "r".repeat(5000)),
+        &format!("<references>{chain}"),
+    );
     assert!(
         tried(&long).contains(" external_alert 3 "),
         "{}",
@@ -318,6 +334,110 @@ fn p5_an_alert_has_no_more_blocks_and_areas_than_their_bounds() {
     );
 }
 
+/// The alert as an update or a cancellation of others.
+fn referring(xml: &str, msg_type: &str, references: &str) -> String {
+    let said = format!("<msgType>{msg_type}<");
+    let xml = xml.replace("<msgType>Alert<", &said);
+    xml.replace(
+        "<scope>",
+        &format!("<references>{references}</references><scope>"),
+    )
+}
+
+const FIRST: &str = "warnings@met.example,MET-1,2026-03-14T12:00:00+08:00";
+const SECOND: &str = "warnings@met.example,MET-2,2026-03-14T13:00:00+08:00";
+
+/// The attribute by which the report on each line says what it takes the place of.
+fn replaced(told: &str) -> Vec<Option<&str>> {
+    let of_line = |line: &str| {
+        let (_, from) = line.split_once(" replaces=")?;
+        let end = [" event=", " status="].map(|next| from.find(next));
+        end.into_iter().flatten().min().map(|end| from.len() - end)
+    };
+    let lines = told.lines().map(|line| {
+        let left = of_line(line)?;
+        let (_, from) = line.split_once(" replaces=")?;
+        Some(&from[..from.len() - left])
+    });
+    lines.collect()
+}
+
+#[test]
+fn an_update_takes_the_place_of_what_it_refers_to_and_the_newest_come_first() {
+    let whole = alert(&info(&AREA.repeat(2)));
+    let update = referring(&whole, "Update", &format!("{FIRST} \n {SECOND}"));
+    let names = Some("warnings@met.example,MET-2 warnings@met.example,MET-1");
+    let told = tried(&update);
+    assert_eq!(replaced(&told), [names, names], "{told}");
+    assert!(told.contains(" external_alert 3 "), "{told}");
+    // An alert replaces nothing, whatever it refers to.
+    let told = tried(&referring(&whole, "Alert", FIRST));
+    assert_eq!(replaced(&told), [None, None], "{told}");
+}
+
+#[test]
+fn nobody_takes_back_what_another_has_sent_and_no_alert_takes_back_itself() {
+    let others = "dam@example,MET-1,2026-03-14T12:00:00+08:00";
+    let itself = "warnings@met.example,MET-2026-0314-7,2026-03-14T14:40:00+08:00";
+    let said = format!("{others} {itself} x warnings@met.example,MET-3,noon");
+    let told = tried(&referring(&alert(&info(AREA)), "Update", &said));
+    assert_eq!(replaced(&told), [Some("warnings@met.example,MET-3")]);
+}
+
+#[test]
+fn a_cancel_takes_back_also_where_it_says_nothing_else_or_has_expired() {
+    let late = alert(&info(AREA)).replace("T20:00:00", "T14:45:00");
+    let told = tried(&referring(&late, "Cancel", FIRST));
+    assert!(told.contains(" external_alert 0 "), "{told}");
+    assert_eq!(replaced(&told), [Some("warnings@met.example,MET-1")]);
+    let told = tried(&referring(&alert(""), "Cancel", FIRST));
+    expect![[r#"
+        > noted: it has no info block
+        > warnings@met.example,MET-2026-0314-7/0/0 warnings@met.example dam_alert 0 2026-03-14T06:40:00.000Z replaces=warnings@met.example,MET-1 status=actual msg_type=cancel scope=public sender=warnings@met.example identifier=MET-2026-0314-7 references=warnings@met.example,MET-1,2026-03-14T12:00:00+08:00
+        > warnings@met.example,MET-2026-0314-7/0/1 warnings@met.example external_alert 0 2026-03-14T06:40:00.000Z replaces=warnings@met.example,MET-1 status=actual msg_type=cancel scope=public sender=warnings@met.example identifier=MET-2026-0314-7 references=warnings@met.example,MET-1,2026-03-14T12:00:00+08:00"#]]
+    .assert_eq(&told);
+    let told = tried(&referring(&late, "Update", FIRST));
+    assert!(
+        told.starts_with("info[0]> noted: it has expired\n"),
+        "{told}"
+    );
+    assert_eq!(told.lines().count(), 3, "{told}");
+    let exercise = referring(&alert(""), "Cancel", FIRST).replace("Actual", "Exercise");
+    let told = tried(&exercise);
+    assert!(told.contains(" exercise 0 "), "{told}");
+    assert_eq!(told.lines().count(), 2, "{told}");
+}
+
+#[test]
+fn an_alert_that_is_called_by_its_hash_is_taken_back_by_it() {
+    let long = |identifier: &str| alert(&info(AREA)).replace("MET-2026-0314-7", identifier);
+    for identifier in ["7".repeat(300), "a/b".to_owned()] {
+        let before = brief(&long(&identifier));
+        let (_, name) = before.split_once("info[0]> ").unwrap();
+        let (name, _) = name.split_once('/').unwrap();
+        assert!(name.starts_with("cap-"), "{before}");
+        let said = format!("warnings@met.example,{identifier},2026-03-14T12:00:00Z");
+        let told = tried(&referring(&alert(&info(AREA)), "Update", &said));
+        assert_eq!(replaced(&told), [Some(name)]);
+    }
+}
+
+#[test]
+fn p5_a_long_chain_of_updates_names_the_newest() {
+    let hours = (0..20).flat_map(|day| (0..24).map(move |hour| (day, hour)));
+    let chain = hours.map(|(day, hour)| {
+        let day = day + 1;
+        format!("warnings@met.example,MET-{day}-{hour},2026-02-{day:02}T{hour:02}:00:00Z")
+    });
+    let chain: Vec<_> = chain.collect();
+    let told = tried(&referring(&alert(&info(AREA)), "Update", &chain.join(" ")));
+    let [Some(names)] = replaced(&told)[..] else {
+        panic!("{told}");
+    };
+    assert!((900..=1024).contains(&names.len()), "{names}");
+    assert!(names.starts_with("warnings@met.example,MET-20-23 warnings@met.example,MET-20-22 "));
+}
+
 proptest! {
     #[test]
     fn any_damage_to_an_alert_is_reports_or_reasons(
@@ -330,4 +450,27 @@ proptest! {
         let to = whole.floor_char_boundary((from + cut).min(whole.len()));
         tried(&format!("{}{with}{}", &whole[..from], &whole[to..]));
     }
+}
+
+#[test]
+fn p5_so_much_that_is_no_reading_is_told_one_by_one() {
+    let late = info(AREA).replace("T20:00:00", "T14:45:00");
+    let xml = alert(&late.repeat(64));
+    let message = Message {
+        topic: "alerts/met",
+        payload: xml.as_bytes(),
+        ..Message::default()
+    };
+    let (mut inputs, mut workspace) = (Inputs::default(), Workspace::default());
+    append_message(
+        &mut inputs,
+        message,
+        "test",
+        &catalogue(),
+        &mut workspace,
+        &mut |told| panic!("{told:?}"),
+    );
+    assert!(inputs.is_empty());
+    assert_eq!(workspace.noted.len(), NOTED_TOLD_MAX);
+    assert_eq!(workspace.noted[1], ("info[1]".to_owned(), "it has expired"));
 }
