@@ -111,6 +111,8 @@ pub enum Test {
     Fault(Fault),
     /// What do the latest values of several sensors come to?
     Across(Across),
+    /// Does the sensor leap while its neighbours do not? Of several sensors, about one.
+    Alone(Alone),
     /// Is a whole site silent? Of several sensors.
     SiteSilence(SiteSilence),
     /// Does one detection follow another, or is it missing? Of several sensors.
@@ -250,6 +252,31 @@ pub enum Aggregate {
     Least,
     /// The greatest; of none nothing is known.
     Greatest,
+}
+
+/// A sensor that leaps, from one reading to the next, and is alone in it: it spikes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Alone {
+    /// How far, in the unit of the kind; half of it is flat.
+    pub height: f64,
+    /// Within how long, and how long after it the neighbours are asked.
+    pub within: Millis,
+    /// Who its neighbours are.
+    pub near: Near,
+    /// How fast what is real travels at least, in metres a second, where the city does not say how
+    /// long the water takes: by then it has come to a neighbour. `None`: within that time.
+    pub speed_m_per_s: Option<u32>,
+    /// Of fewer neighbours that are heard nothing is known; at least 1.
+    pub neighbours_min: u32,
+}
+
+/// Who the neighbours of a sensor are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Near {
+    /// Those so many metres away at most.
+    Metres(u32),
+    /// Those of the same group.
+    Group(GroupBy),
 }
 
 /// What the latest values of several sensors come to, by the times at which they were observed, with
@@ -807,6 +834,7 @@ impl DetectionRule {
             | Test::Silence(_)
             | Test::Fault(_)
             | Test::Across(_)
+            | Test::Alone(_)
             | Test::Report(_) => false,
         }
     }
@@ -824,6 +852,7 @@ impl Test {
             | Self::Across(Across { threshold, .. }) => Some(threshold),
             Self::Silence(_)
             | Self::Fault(_)
+            | Self::Alone(_)
             | Self::SiteSilence(_)
             | Self::Sequence(_)
             | Self::Report(_) => None,

@@ -57,6 +57,7 @@ use std::collections::{BTreeSet, VecDeque};
 use self::along::{How, Kin, NetworkIndex};
 pub(crate) use self::family::Family;
 use self::husk::Husks;
+pub(crate) use self::index::CellIndex;
 use self::index::PlaceIndex;
 pub(crate) use self::people::{Report, actor, refused, told};
 pub(crate) use self::regroup::Part;

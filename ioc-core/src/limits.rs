@@ -99,6 +99,9 @@ pub const ACROSS_SENSORS_MAX: usize = 4_096;
 /// Of how many sensors of a group, the worst, such a rule tells at most.
 pub const ACROSS_TOLD_MAX: usize = 16;
 
+/// How many neighbours of a sensor that leaps are asked whether they have moved: the nearest.
+pub const NEIGHBOURS_MAX: usize = 16;
+
 /// How much one piece of evidence has in common with others, in names, if rules ask for more: the
 /// first of them by name.
 pub const SHARED_MAX: usize = 8;

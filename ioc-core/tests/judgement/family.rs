@@ -414,6 +414,16 @@ fn inv_12_children_that_merge_in_the_moment_in_which_their_parents_do_follow_too
          10:04 s-3 1.5 kind=shake at=900,0
          10:04 g-3 1.5 kind=gas at=2650,0
          10:06 tick",
-        &expect![[r#""#]],
+        &expect![[r#"
+            10:00 opened quake#1 moderate: s-1 1.5
+            10:01 opened quake#2 moderate: s-2 1.5
+            10:02 opened leak#1 moderate caused by quake#2: g-1 1.5
+            10:03 opened leak#2 moderate caused by quake#2: g-2 1.5
+            10:04 merged quake#2 into quake#1
+            10:04 updated quake#1 moderate 3 sensors: s-3 1.5 899 m
+            10:04 merged leak#2 into leak#1
+            10:04 updated leak#1 moderate 3 sensors: g-3 1.5 150 m
+            10:04:00.001 linked leak#1 moderate 3 sensors caused by quake#1
+        "#]],
     );
 }

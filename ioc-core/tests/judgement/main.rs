@@ -19,6 +19,7 @@ mod sites;
 mod same;
 mod spread;
 mod across;
+mod alone;
 mod regressions;
 mod properties;
 mod redelivery;

@@ -826,6 +826,7 @@ fn settling() -> Arc<Bundle> {
             | Test::Fault(_)
             | Test::SiteSilence(_)
             | Test::Across(_)
+            | Test::Alone(_)
             | Test::Sequence(_)
             | Test::Report(_) => {
                 return false;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use ioc_core::bundle::{
     Aggregate, Along, Bundle, Changes, Direction, Effect as MayCause, Expected, FaultSign,
-    Flapping, Flow, Front, GroupBy, HandlingRules, Impossible, Lag, Scale, Schedule, Side, Skewed,
-    Spiking, States, Statistic, Stop, Stuck, Zone,
+    Flapping, Flow, Front, GroupBy, HandlingRules, Impossible, Lag, Near, Scale, Schedule, Side,
+    Skewed, Spiking, States, Statistic, Stop, Stuck, Zone,
 };
 use ioc_core::decision::AnswerWord;
 use ioc_core::decision::EffectClass::{AtMostOnce, Idempotent};
@@ -251,6 +251,14 @@ pub fn bundle(variant: Variant) -> Arc<Bundle> {
             let kept = variant == Variant::Explaining || effect.incident.as_str() == "fire";
             effect.symptom = kept;
         });
+        let smoke = if variant == Variant::Explaining {
+            2.0
+        } else {
+            1.0
+        };
+        builder = builder
+            .alone("level-alone", "level", 1.5, Near::Metres(900))
+            .alone("smoke-alone", "smoke", smoke, Near::Group(GroupBy::City));
     }
     builder.build()
 }

@@ -10,7 +10,7 @@ mod effects;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ioc_core::bundle::{Along, CorrelationRule, DetectionRule, Effect, Front};
+use ioc_core::bundle::{Along, CorrelationRule, DetectionRule, Front};
 use ioc_core::id::RuleId;
 use ioc_core::time::Millis;
 
@@ -26,7 +26,7 @@ use crate::config::yaml::Value;
 pub const DISTANCE_MAX_M: i64 = 1_000_000;
 pub(super) const SOURCES_MAX: u64 = 1000;
 /// The fastest front, in metres a second.
-const SPEED_MAX: i64 = 100_000;
+pub const SPEED_MAX: i64 = 100_000;
 const WEIGHT_MAX: u64 = 1000;
 /// How many names a rule may ask to be in common.
 const SAME_MAX: usize = 4;

@@ -1441,7 +1441,11 @@ correlations:
     let both = "flood: { within: 5 km, after: 1 h, symptom: yes }, \
                 outage: { within: 1 m, after: 1 h, symptom: maybe }";
     let (_, mistakes) = with(both);
-    let own = "may_cause.flood.symptom: an incident is no symptom of its own kind; remove `symptom`";
+    let own =
+        "may_cause.flood.symptom: an incident is no symptom of its own kind; remove `symptom`";
     assert!(mistakes.contains(own), "{mistakes}");
-    assert!(mistakes.contains("may_cause.outage.symptom: `maybe` is not"), "{mistakes}");
+    assert!(
+        mistakes.contains("may_cause.outage.symptom: `maybe` is not"),
+        "{mistakes}"
+    );
 }
