@@ -1,5 +1,5 @@
 //! What judging costs: a reading beside its parsing and logging, however many rules and incidents
-//! there are; the worst record when much happens at once; and the memory of what is remembered.
+//! there are; and the worst record when much happens at once.
 //!
 //! Sketch: a reading that no rule looks at is looked up by its sensor (one cold line of the table,
 //! one of the sensor) and told from a redelivery: 100 to 200 ns, where its JSON costs 300 ns and
@@ -9,20 +9,18 @@
 //!
 //! Run with `cargo bench --bench judgement`. Costs are processor time of the thread, the least of
 //! several rounds, for the machine does other things too; records of a scene are the same in each
-//! round, so of each record too. An allocator that counts is part of all figures.
+//! round, so of each record too.
 
-mod city;
-mod clock;
 mod rates;
 mod storm;
-mod memory;
 
 use std::time::Duration;
 
 use clap::Parser;
 use ioc_bench::report::{self, Target};
+use ioc_bench::stepped;
 
-/// What judging costs, in processor time and memory.
+/// What judging costs, in processor time.
 ///
 /// Example: cargo bench --bench judgement -- --only storm --sensors 20000
 #[derive(Debug, Parser)]
@@ -49,7 +47,6 @@ struct Options {
 enum Part {
     Reading,
     Storm,
-    Memory,
 }
 
 /// How long a record may hold the engine.
@@ -63,12 +60,6 @@ fn main() {
     }
     if wanted(Part::Storm) {
         storm(&options);
-    }
-    if wanted(Part::Memory) {
-        println!("\nbytes held for each of 10,000:");
-        for (what, bytes) in memory::bytes_each(10_000) {
-            println!("{bytes:>8}  {what}");
-        }
     }
 }
 
@@ -113,7 +104,7 @@ fn storm(options: &Options) {
     println!("\nworst record of each sort, in processor time of the thread:");
     let scenes = storm::SCENES.iter();
     for (name, scene) in scenes.filter(|(name, _)| name.contains(&options.scene)) {
-        let (sorts, _) = clock::least(options.rounds, || scene(options.sensors));
+        let (sorts, _) = stepped::least(options.rounds, || scene(options.sensors));
         println!("{name}");
         for (what, sort) in &sorts {
             println!(

@@ -6,6 +6,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ioc_bench::city::{Builder, on_grid};
+use ioc_bench::stepped::spent;
 use ioc_core::bundle::Bundle;
 use ioc_core::judgement::Judgement;
 use ioc_core::reading::{Attributes, Reading};
@@ -13,9 +15,6 @@ use ioc_core::record::{Input, Record, Records, Seq};
 use ioc_core::time::{Millis, Timestamp};
 use ioc_gateway::catalogue::{Catalogue, Unregistered};
 use ioc_gateway::formats::native;
-
-use super::city::{Builder, on_grid};
-use super::clock::spent;
 
 /// How many readings a round judges.
 const READINGS: usize = 200_000;

@@ -3,11 +3,10 @@
 //! Each scene is a city of 100,000 registered sensors that are heard, each with its timer of
 //! silence, and 8,000 of which have something to say within one second.
 
+use ioc_bench::city::{Builder, effect, metres, on_grid};
+use ioc_bench::stepped::Stepped;
 use ioc_core::record::Input;
 use ioc_core::time::Millis;
-
-use super::city::{Builder, effect, metres, on_grid};
-use super::clock::Stepped;
 
 /// A scene, by its name.
 pub type Scene = (&'static str, fn(usize) -> Stepped);

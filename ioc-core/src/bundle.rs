@@ -549,6 +549,8 @@ pub struct Effect {
     /// How long before the first evidence of the cause: a cause may be noticed later than what it
     /// has done.
     pub before: Millis,
+    /// Whether it is explained by the cause while that lasts, so that nobody is called for it.
+    pub symptom: bool,
 }
 
 /// How long what is caused may take to begin.

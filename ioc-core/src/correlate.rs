@@ -42,6 +42,7 @@ mod people;
 mod regroup;
 mod family;
 mod nested;
+mod symptom;
 mod shelve;
 mod told;
 mod husk;
@@ -59,6 +60,8 @@ use self::index::PlaceIndex;
 pub(crate) use self::people::{Report, actor, refused, told};
 pub(crate) use self::regroup::Part;
 use self::same::SameIndex;
+pub(crate) use self::symptom::Explained;
+use self::symptom::Symptoms;
 pub(crate) use self::told::Told;
 use crate::book::Book;
 use crate::bundle::CorrelationRule;
@@ -142,6 +145,8 @@ pub(crate) struct Correlator {
     told: Told,
     /// What is left of them.
     husks: Husks,
+    /// What incidents of this rule explain while they go on.
+    symptoms: Symptoms,
 }
 
 impl Correlator {
@@ -150,6 +155,7 @@ impl Correlator {
             index: PlaceIndex::new(rule.within_m, rules.reach_m(&rule)),
             network: NetworkIndex::new(&rule, rules),
             same: SameIndex::new(&rule),
+            symptoms: symptom::symptoms_of(&rule),
             rule,
             cases: Vec::new(),
             free: Vec::new(),

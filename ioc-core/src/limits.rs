@@ -160,7 +160,8 @@ pub const NETWORK_DEPTH_MAX: usize = 16;
 pub const CAUSES_DEPTH_MAX: usize = 16;
 
 /// How many children one step gives a parent: those that were there before it, and those of what
-/// it merged with. Further ones follow, a step each …
+/// it merged with; and how many symptoms are judged again when what explained them is over. Further
+/// ones follow, a step each …
 pub const CHILDREN_PER_STEP: usize = 32;
 
 /// … so much later, by logical time.
@@ -176,14 +177,16 @@ pub const APART_MAX: usize = 64;
 
 /// How many bytes the names of sources have that a person may name at once.
 pub const NAMED_BYTES_MAX: usize = 32_768;
-/// How many members of an incident such a step looks at, where what stays dark parts from it; and
-/// how many members of what is over one record takes out of memory.
+/// How many members of an incident such a step looks at, where what stays dark parts from it.
 pub const MEMBERS_PER_STEP: usize = 256;
 
-/// After a reload sensors take the new rules over in steps, one of each so many'th bucket, …
-pub const RELOAD_BUCKETS_APART: usize = 4;
+/// How many members of what is over one record takes out of memory.
+pub const MEMBERS_LET_GO_PER_RECORD: usize = 64;
 
-/// … each so much later, by logical time. 100,000 sensors take half a second.
+/// After a reload sensors take the new rules over in steps, one of each so many'th bucket, …
+pub const RELOAD_BUCKETS_APART: usize = 8;
+
+/// … each so much later, by logical time. 100,000 sensors take a second.
 pub const RELOAD_STEP: Millis = Millis(1);
 
 /// How much time passes between two tellings of an incident's growth, at least.

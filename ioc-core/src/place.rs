@@ -22,6 +22,17 @@ const UM_PER_UDEG: i64 = 111_195;
 const SQUARES_FIT_MM: u64 = 1 << 31;
 
 impl Position {
+    /// Before all others, in the order by which they are sorted.
+    pub(crate) const MIN: Self = Self {
+        lon_udeg: -180_000_000,
+        lat_udeg: -90_000_000,
+    };
+    /// After all others.
+    pub(crate) const MAX: Self = Self {
+        lon_udeg: 180_000_000,
+        lat_udeg: 90_000_000,
+    };
+
     /// The point at these micro-degrees; `None` beyond ±180° of longitude or ±90° of latitude.
     pub const fn from_micro_degrees(lon_udeg: i32, lat_udeg: i32) -> Option<Self> {
         if lon_udeg.unsigned_abs() <= 180_000_000 && lat_udeg.unsigned_abs() <= 90_000_000 {

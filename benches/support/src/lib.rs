@@ -15,3 +15,5 @@ pub mod pace;
 pub mod process;
 pub mod servers;
 pub mod console;
+pub mod city;
+pub mod stepped;

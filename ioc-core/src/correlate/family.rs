@@ -6,7 +6,9 @@
 //! incidents, part of no digest.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::Bound;
 
+use super::symptom::Explained;
 use super::{Correlator, Turn};
 use crate::bundle::Effect;
 use crate::decision::{IncidentState, Severity, Verdict};
@@ -26,6 +28,8 @@ pub(crate) struct Family {
     risen: VecDeque<(IncidentId, Severity)>,
     /// Survivors of mergers in this moment that have a parent, each with the one that it had before.
     merged: VecDeque<(IncidentId, Option<IncidentId>)>,
+    /// Which of them explain their children, and whose are to be judged again.
+    pub explained: Explained,
 }
 
 /// What an incident began with, as far as causes are looked for.
@@ -73,9 +77,22 @@ impl Family {
 
     /// The children that name this parent, in the order of their ids.
     pub fn children(&self, parent: IncidentId) -> impl Iterator<Item = IncidentId> {
-        let from = self.children.range((parent, IncidentId::MIN)..);
-        let own = from.take_while(move |(own, _)| *own == parent);
-        own.map(|(_, child)| *child)
+        self.children_after(parent, None)
+    }
+
+    /// The same, from the one after `last` on.
+    pub fn children_after(
+        &self,
+        parent: IncidentId,
+        last: Option<IncidentId>,
+    ) -> impl Iterator<Item = IncidentId> {
+        let from = match last {
+            Some(last) => Bound::Excluded((parent, last)),
+            None => Bound::Included((parent, IncidentId::MIN)),
+        };
+        let own = self.children.range((from, Bound::Unbounded));
+        own.take_while(move |(own, _)| *own == parent)
+            .map(|(_, child)| *child)
     }
 
     pub fn has_children(&self, parent: IncidentId) -> bool {
@@ -120,11 +137,14 @@ impl Family {
         parents: [Option<IncidentId>; 2],
         parent: Option<IncidentId>,
     ) {
+        // A parent that has merged away keeps this child, if it had one of the two.
+        let gone = parent.filter(|parent| self.gone.contains(parent));
         for (before, child) in parents.into_iter().zip([survivor, other]) {
             if let Some(before) = before {
                 self.remove(before, child);
             }
         }
+        self.gone.extend(gone);
         if let Some(parent) = parent {
             self.add(parent, survivor);
             self.merged.push_back((survivor, parents[0]));
@@ -163,7 +183,7 @@ impl Correlator {
             return Vec::new();
         };
         let is_cause = |slot: u32| self.fits(slot, effect, origin.begun_at);
-        self.opened_near(effect, middle, is_cause)
+        self.opened_near(effect, middle, is_cause).collect()
     }
 
     /// Whether an incident of this rule may have had this effect, if that began then.
@@ -188,8 +208,13 @@ impl Correlator {
 
     /// The incidents of this rule without a parent that began in the time for this effect of what
     /// happened at a place.
-    pub fn effects_at(&self, effect: &Effect, middle: Position, span: Span) -> Vec<Relative> {
-        let is_effect = |slot: u32| {
+    pub fn effects_at(
+        &self,
+        effect: &Effect,
+        middle: Position,
+        span: Span,
+    ) -> impl Iterator<Item = Relative> {
+        let is_effect = move |slot: u32| {
             let incident = &self.case(slot).incident;
             incident.is_free() && span.has(effect, incident.begun_at)
         };
@@ -201,15 +226,14 @@ impl Correlator {
         effect: &Effect,
         middle: Position,
         is_meant: impl Fn(u32) -> bool,
-    ) -> Vec<Relative> {
+    ) -> impl Iterator<Item = Relative> {
         let near = self.index.in_reach(middle).into_iter();
         let near = near.filter(|near| near.distance_m <= effect.within_m);
-        let near = near.filter(|near| self.is_live(near.slot) && is_meant(near.slot));
+        let near = near.filter(move |near| self.is_live(near.slot) && is_meant(near.slot));
         near.filter_map(|near| {
             let incident = &self.case(near.slot).incident;
             Some((near.distance_m, incident.opened_at?, incident.id))
         })
-        .collect()
     }
 
     /// Gives an incident that is told already another parent, or none, and tells.

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use super::{Correlator, Desk, Told};
 use crate::id::SensorId;
 use crate::incident::{Case, Cluster, Member, Source};
-use crate::limits::MEMBERS_PER_STEP;
+use crate::limits::MEMBERS_LET_GO_PER_RECORD;
 use crate::record::Seq;
 
 /// What is left of one case that is over.
@@ -106,7 +106,7 @@ impl Correlator {
     }
 
     fn take_some_apart(&mut self, mut husk: Husk, desk: &mut Desk) {
-        for _ in 0..MEMBERS_PER_STEP {
+        for _ in 0..MEMBERS_LET_GO_PER_RECORD {
             let Some((source, member)) = husk.members.take_first() else {
                 break;
             };
@@ -125,7 +125,7 @@ impl Correlator {
 
     fn forget_member(&mut self, slot: u32, source: &Source, member: &Member) {
         if let Some(place) = member.position {
-            self.index.remove_around(slot, place);
+            self.index.remove(slot, place);
         }
         self.network.remove(slot, &source.sensor);
         self.same.remove(slot, &member.shared);

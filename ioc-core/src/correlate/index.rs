@@ -6,7 +6,8 @@
 //! latitude; a row has as many columns as its circle has widths of "near", so cells stay about
 //! square from the equator to the poles. Derived from the members: part of no digest.
 
-use crate::hash::Map;
+use std::collections::BTreeMap;
+
 use crate::place::{Position, cosine_millionths};
 
 /// The places of the members of one correlation rule's cases.
@@ -14,7 +15,9 @@ use crate::place::{Position, cosine_millionths};
 pub(crate) struct CellIndex {
     within_m: u32,
     height_udeg: i64,
-    cells: Map<Cell, Vec<Occupant>>,
+    /// How many members of a case have a place. What lies side by side in a row is found at one
+    /// stretch.
+    places: BTreeMap<Spot, u32>,
 }
 
 /// The same places twice: for what is near, and for what an incident reaches as cause or effect.
@@ -53,14 +56,6 @@ impl PlaceIndex {
         }
     }
 
-    /// Takes all places of a case out that lie in the cell of this one.
-    pub fn remove_around(&mut self, slot: u32, place: Position) {
-        self.near.remove_around(slot, place);
-        if let Some(reach) = &mut self.reach {
-            reach.remove_around(slot, place);
-        }
-    }
-
     /// The cases that have a member near the place, each with the distance to its nearest.
     pub fn near(&self, place: Position) -> Vec<Near> {
         self.near.near(place)
@@ -83,17 +78,13 @@ impl PlaceIndex {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Cell {
-    row: i64,
-    column: i64,
-}
-
-/// The places of one case within a cell.
-#[derive(Debug)]
-struct Occupant {
+/// A place of a case within a cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Spot {
+    row: i32,
+    column: i32,
     slot: u32,
-    places: Vec<Position>,
+    place: Position,
 }
 
 /// A case near a place.
@@ -117,49 +108,21 @@ impl CellIndex {
         Self {
             within_m,
             height_udeg: height.min(HALF_TURN),
-            cells: Map::default(),
+            places: BTreeMap::new(),
         }
     }
 
     pub fn insert(&mut self, slot: u32, place: Position) {
-        let occupants = self.cells.entry(self.cell(place)).or_default();
-        match occupants.iter_mut().find(|occupant| occupant.slot == slot) {
-            Some(occupant) => occupant.places.push(place),
-            None => occupants.push(Occupant {
-                slot,
-                places: vec![place],
-            }),
-        }
+        *self.places.entry(self.spot(slot, place)).or_default() += 1;
     }
 
     /// Takes one place of a case out.
     pub fn remove(&mut self, slot: u32, place: Position) {
-        let cell = self.cell(place);
-        let Some(occupants) = self.cells.get_mut(&cell) else {
-            return;
-        };
-        let Some(at) = occupants.iter().position(|occupant| occupant.slot == slot) else {
-            return;
-        };
-        let places = &mut occupants[at].places;
-        if let Some(at) = places.iter().position(|other| *other == place) {
-            places.swap_remove(at);
-        }
-        if places.is_empty() {
-            occupants.swap_remove(at);
-        }
-        if occupants.is_empty() {
-            self.cells.remove(&cell);
-        }
-    }
-
-    /// Takes all places of a case out that lie in the cell of this one.
-    pub fn remove_around(&mut self, slot: u32, place: Position) {
-        let cell = self.cell(place);
-        if let Some(occupants) = self.cells.get_mut(&cell) {
-            occupants.retain(|occupant| occupant.slot != slot);
-            if occupants.is_empty() {
-                self.cells.remove(&cell);
+        let spot = self.spot(slot, place);
+        if let Some(members) = self.places.get_mut(&spot) {
+            *members -= 1;
+            if *members == 0 {
+                self.places.remove(&spot);
             }
         }
     }
@@ -178,14 +141,13 @@ impl CellIndex {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.cells.is_empty()
+        self.places.is_empty()
     }
 
-    /// How many places it holds of these cases. The order of the cells does not matter to a sum.
+    /// How many places it holds of these cases.
     pub fn places(&self, of: impl Fn(u32) -> bool) -> usize {
-        let occupants = self.cells.values().flatten();
-        let occupants = occupants.filter(|occupant| of(occupant.slot));
-        occupants.map(|occupant| occupant.places.len()).sum()
+        let places = self.places.iter().filter(|(spot, _)| of(spot.slot));
+        places.map(|(_, members)| *members as usize).sum()
     }
 
     fn near_in_row(&self, row: i64, place: Position, near: &mut Vec<Near>) {
@@ -193,34 +155,63 @@ impl CellIndex {
         let east = i64::from(place.lon_micro_degrees()) + HALF_TURN;
         let lat = i64::from(place.lat_micro_degrees()).abs();
         let reach = width(self.height_udeg, lat.max(self.farthest_from_equator(row))) + 1;
-        let (from, to) = if 2 * reach >= FULL_TURN {
-            (0, columns - 1)
+        if 2 * reach >= FULL_TURN {
+            return self.near_in_columns(row, (0, columns - 1), place, near);
+        }
+        let column = |lon: i64| (lon * columns).div_euclid(FULL_TURN);
+        let from = column(east - reach);
+        let to = column(east + reach).min(from + columns - 1);
+        // A row goes around the earth.
+        let (from, to) = (from.rem_euclid(columns), to.rem_euclid(columns));
+        if from <= to {
+            self.near_in_columns(row, (from, to), place, near);
         } else {
-            let column = |lon: i64| (lon * columns).div_euclid(FULL_TURN);
-            let from = column(east - reach);
-            (from, column(east + reach).min(from + columns - 1))
-        };
-        for column in from..=to {
-            let column = column.rem_euclid(columns);
-            let occupants = self.cells.get(&Cell { row, column });
-            for occupant in occupants.into_iter().flatten() {
-                let distances = occupant.places.iter().map(|other| place.distance_m(*other));
-                let nearest = distances.min().filter(|nearest| *nearest <= self.within_m);
-                near.extend(nearest.map(|distance_m| Near {
-                    slot: occupant.slot,
-                    distance_m,
-                }));
-            }
+            self.near_in_columns(row, (0, to), place, near);
+            self.near_in_columns(row, (from, columns - 1), place, near);
         }
     }
 
-    fn cell(&self, place: Position) -> Cell {
+    fn near_in_columns(
+        &self,
+        row: i64,
+        (from, to): (i64, i64),
+        place: Position,
+        near: &mut Vec<Near>,
+    ) {
+        let spot = |column, slot, place| Spot {
+            row: row as i32,
+            column: column as i32,
+            slot,
+            place,
+        };
+        let all = spot(from, 0, Position::MIN)..=spot(to, u32::MAX, Position::MAX);
+        let mut last = None;
+        for (spot, _) in self.places.range(all) {
+            let distance_m = place.distance_m(spot.place);
+            if distance_m > self.within_m {
+                continue;
+            }
+            let slot = spot.slot;
+            match near
+                .last_mut()
+                .filter(|_| last == Some((spot.column, slot)))
+            {
+                Some(nearest) => nearest.distance_m = nearest.distance_m.min(distance_m),
+                None => near.push(Near { slot, distance_m }),
+            }
+            last = Some((spot.column, slot));
+        }
+    }
+
+    fn spot(&self, slot: u32, place: Position) -> Spot {
         let row = self.row(place);
         let columns = self.columns(row);
         let east = i64::from(place.lon_micro_degrees()) + HALF_TURN;
-        Cell {
-            row,
-            column: east * columns / FULL_TURN % columns,
+        Spot {
+            row: row as i32,
+            column: (east * columns / FULL_TURN % columns) as i32,
+            slot,
+            place,
         }
     }
 
@@ -265,10 +256,7 @@ mod tests {
         index.remove(1, place);
         assert_eq!(index.near(place).len(), 1);
         index.remove(1, place);
-        assert!(index.near(place).is_empty() && index.cells.is_empty());
-        index.insert(2, place);
-        index.remove_around(2, place);
-        assert!(index.cells.is_empty());
+        assert!(index.near(place).is_empty() && index.is_empty());
     }
 
     fn places() -> impl Strategy<Value = (i32, i32)> {

@@ -18,20 +18,19 @@ impl Correlator {
     /// Makes one of all that evidence at one place shows to be one happening. Returns its slot.
     pub(super) fn unite(&mut self, slot: u32, near: &[Kin], turn: &mut Turn<'_>) -> u32 {
         let mut one = slot;
-        let mut others: Vec<_> = near.iter().map(|near| near.slot).collect();
-        others.retain(|&other| other != slot && self.joins(other));
-        // In an order that has nothing to do with slots.
-        others.sort_by_cached_key(|&other| self.seniority(other));
+        let others = near.iter().map(|near| near.slot);
+        let others = others.filter(|&other| other != slot && self.joins(other));
+        let others = others.map(|other| (self.seniority(other), other));
+        let mut others: Vec<_> = others.collect();
+        // In an order that has nothing to do with slots: no two are as senior.
+        others.sort_unstable();
         let rest = others.split_off(others.len().min(MERGED_PER_STEP));
-        let rest: Vec<_> = rest
-            .iter()
-            .map(|&other| self.case(other).incident.id)
-            .collect();
-        for other in others {
+        for (_, other) in others {
             if !self.are_apart(one, other, turn) {
                 one = self.merge(one, other, turn);
             }
         }
+        let rest = rest.into_iter().map(|((.., id), _)| id);
         self.case_mut(one).incident.unites.extend(rest);
         self.time_the_uniting(one, turn);
         one

@@ -2,7 +2,7 @@
 //!
 //! Arrives: a reload, which holds for all from its record on. Leaves: sensors that take the new
 //! rules over one by one: the first of each bucket with the record itself, each other when it is
-//! heard next, and who is not heard when its turn comes, by a clock of one of each fourth bucket a
+//! heard next, and who is not heard when its turn comes, by a clock of one of each eighth bucket a
 //! millisecond. Promise: no record visits more sensors than there are buckets; whose turn comes when
 //! depends on its bucket alone, so not on shards. Until then a sensor is as it was: it could not be
 //! silent or abnormal for long enough meanwhile.

@@ -27,6 +27,7 @@ enum Sort {
     Quieting,
     Grouping,
     Discerning,
+    Explaining,
 }
 
 /// Numbers that follow from a seed alone (Steele, Lea and Flood: SplitMix64).
@@ -66,7 +67,8 @@ impl Dice {
     }
 
     fn what(&mut self) -> What {
-        if self.sort == Sort::Handling && self.one_in(4) {
+        let asks = matches!(self.sort, Sort::Handling | Sort::Explaining);
+        if asks && self.one_in(4) {
             return self.asked();
         }
         if self.sort == Sort::Quieting && self.one_in(6) {
@@ -173,6 +175,7 @@ impl Dice {
             Sort::Doubting => &Variant::DOUBTING[..],
             Sort::Handling => &Variant::HANDLING[..],
             Sort::Quieting => &Variant::QUIETING[..],
+            Sort::Explaining => &Variant::EXPLAINING[..],
             Sort::Grouping => &Variant::GROUPING[..],
             Sort::Discerning => &Variant::DISCERNING[..],
         };
@@ -191,7 +194,7 @@ impl Dice {
             about: self.one_in(2).then_some("water"),
         };
         match self.sort {
-            Sort::First | Sort::Handling | Sort::Quieting => said,
+            Sort::First | Sort::Handling | Sort::Quieting | Sort::Explaining => said,
             Sort::Asking | Sort::Doubting | Sort::Grouping | Sort::Discerning => Said {
                 value: if self.one_in(3) {
                     said.value.trunc()
@@ -215,6 +218,7 @@ fn day(seed: u64, sort: Sort) -> History {
         Sort::Doubting => Variant::Doubting,
         Sort::Handling => Variant::Handling,
         Sort::Quieting => Variant::Quieting,
+        Sort::Explaining => Variant::Explaining,
         Sort::Grouping => Variant::Grouping,
         Sort::Discerning => Variant::Discerning,
     };
@@ -280,4 +284,9 @@ fn p2_another_build_decides_the_same_under_rules_about_several_sensors() {
 #[test]
 fn p2_another_build_decides_the_same_where_a_sensor_is_doubted_in_some_of_what_it_says() {
     expect_file!["../golden/days-discerning.txt"].assert_eq(&days(Sort::Discerning));
+}
+
+#[test]
+fn p2_another_build_decides_the_same_where_causes_explain_symptoms() {
+    expect_file!["../golden/days-explaining.txt"].assert_eq(&days(Sort::Explaining));
 }

@@ -17,6 +17,7 @@ fn effect(incident: &str, within_m: u32, after: i64, before: i64) -> Effect {
         within_m,
         lag: Lag::AfterLast(Millis::minutes(after)),
         before: Millis::minutes(before),
+        symptom: false,
     }
 }
 

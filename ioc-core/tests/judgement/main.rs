@@ -12,6 +12,7 @@ mod timeline;
 mod scenario;
 mod networks;
 mod family;
+mod symptoms;
 mod faults;
 mod sequences;
 mod sites;

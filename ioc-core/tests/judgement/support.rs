@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use ioc_core::bundle::{
     Across, Actuator, ActuatorCommand, Aggregate, Along, AttributeMatch, Becomes, Bundle, Changes,
-    City, ConfirmedBy, CorrelationRule, DetectionRule, Direction, Expected, Fault, FaultSign,
-    Flapping, GroupBy, HandlingRules, Level, MaintenanceWindow, Node, Rate, Report, Scale,
-    Schedule, Seen, Sensor, Sequence, Side, Silence, SiteSilence, States, Statistic,
+    City, ConfirmedBy, CorrelationRule, DetectionRule, Direction, Effect, Expected, Fault,
+    FaultSign, Flapping, GroupBy, HandlingRules, Level, MaintenanceWindow, Node, Rate, Report,
+    Scale, Schedule, Seen, Sensor, Sequence, Side, Silence, SiteSilence, States, Statistic,
     SuppressionRules, Test, Threshold, Usual, Window, Zone,
 };
 use ioc_core::decision::{Certainty, Decision, EffectClass, Matcher, Severity, SiteBy, Verdict};
@@ -460,6 +460,13 @@ impl BundleBuilder {
         self
     }
 
+    /// Changes every effect.
+    pub fn effects(mut self, change: impl Fn(&mut Effect)) -> Self {
+        let rules = self.0.correlations.iter_mut();
+        rules.flat_map(|rule| &mut rule.may_cause).for_each(change);
+        self
+    }
+
     pub fn build(mut self) -> Arc<Bundle> {
         let bundle = &mut self.0;
         for rule in &mut bundle.detections {
@@ -501,6 +508,7 @@ fn words(rule: &impl std::fmt::Debug) -> String {
         ", same: []",
         ", gateway: None",
         ", of: []",
+        ", symptom: false",
     ];
     let words = format!("{rule:?}");
     let words = words.replace(&format!(" handling: {:?},", HandlingRules::NONE), "");

@@ -15,7 +15,7 @@ use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
 use ioc_core::decision::{Certainty, How, Severity, SiteBy, Step};
 use ioc_core::id::{CommandKey, IncidentId, NodeId, SuppressionId};
 use ioc_core::place::Polygon;
-use ioc_core::reading::{AttributesBuffer, Reading};
+use ioc_core::reading::{Attributes, AttributesBuffer, Reading};
 use ioc_core::record::{
     Action, Ask, BuildHash, ClockKind, Command, DeadLetter, Effect, EffectNews, Input, Open,
     Operate, Quieted, Resuppress, Said as Word, Started, Suppress,
@@ -91,6 +91,10 @@ pub enum Variant {
     Discerning,
     /// The same, with some of them changed.
     DiscerningOtherwise,
+    /// Rules that ask more, whose effects are symptoms; people handle what happens.
+    Explaining,
+    /// The same, with fewer symptoms.
+    ExplainingOtherwise,
 }
 
 impl Variant {
@@ -134,7 +138,9 @@ impl Variant {
         Self::Discerning,
         Self::DiscerningOtherwise,
     ];
-    pub const ALL: [Self; 16] = [
+    /// Those that explain symptoms.
+    pub const EXPLAINING: [Self; 2] = [Self::Explaining, Self::ExplainingOtherwise];
+    pub const ALL: [Self; 18] = [
         Self::Usual,
         Self::Changed,
         Self::Grown,
@@ -151,10 +157,14 @@ impl Variant {
         Self::QuietingOtherwise,
         Self::Discerning,
         Self::DiscerningOtherwise,
+        Self::Explaining,
+        Self::ExplainingOtherwise,
     ];
 
     fn asks_more(self) -> bool {
-        matches!(self, Self::Asking | Self::AskingOtherwise) || self.doubts()
+        matches!(self, Self::Asking | Self::AskingOtherwise)
+            || Self::EXPLAINING.contains(&self)
+            || self.doubts()
     }
 
     fn doubts(self) -> bool {
@@ -180,6 +190,7 @@ impl Variant {
                 | Self::GroupingOtherwise
                 | Self::QuietingOtherwise
                 | Self::DiscerningOtherwise
+                | Self::ExplainingOtherwise
         )
     }
 }
@@ -208,6 +219,13 @@ pub fn bundle(variant: Variant) -> Arc<Bundle> {
     }
     if variant.discerns() {
         builder = discerning(builder, variant);
+    }
+    if Variant::EXPLAINING.contains(&variant) {
+        builder = builder.handling(|rules| handling(variant, rules));
+        builder = builder.effects(|effect| {
+            let kept = variant == Variant::Explaining || effect.incident.as_str() == "fire";
+            effect.symptom = kept;
+        });
     }
     builder.build()
 }
@@ -496,6 +514,7 @@ fn effects(kinds: &[&str]) -> Vec<MayCause> {
         within_m: 900,
         lag: Lag::AfterLast(Millis::minutes(10)),
         before: Millis::minutes(2),
+        symptom: false,
     };
     kinds.iter().map(effect).collect()
 }
@@ -940,6 +959,9 @@ pub enum What {
         minutes: Option<i64>,
         request: u8,
     },
+    /// Far from everything else the water rises at three places, and a person says that what one of
+    /// the first two says belongs to the third.
+    Moved,
 }
 
 /// What a person keeps quiet.
@@ -1094,6 +1116,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => Just(What::Restart),
         1 => Just(What::DeadLetter),
         8 => quieting_by_people(),
+        1 => Just(What::Moved),
     ];
     let after_ms = prop_oneof![
         3 => Just(0), 10 => 0..1_000i64, 10 => 0..60_000i64, 1 => Just(250), 1 => 0..900_000i64,
@@ -1110,6 +1133,8 @@ pub fn day() -> impl Strategy<Value = Day> {
         Just(Variant::Doubting),
         Just(Variant::Handling),
         Just(Variant::Quieting),
+        Just(Variant::Explaining),
+        Just(Variant::Explaining),
     ];
     let events = prop::collection::vec(event(), 1..200);
     (first, events).prop_map(|(first, events)| Day { first, events })
@@ -1264,6 +1289,7 @@ pub fn history(day: &Day) -> History {
                 push_restart(&mut history, before, now);
             }
             What::DeadLetter => push_dead_letter(&mut history, now),
+            What::Moved => push_moved(&mut history, now),
             What::Quiet {
                 what,
                 minutes,
@@ -1354,6 +1380,37 @@ fn push_reading(history: &mut History, at: Timestamp, id: &str, said: &Said) {
         attributes: attributes.as_attributes(),
     };
     history.push(at, &Input::Reading(reading));
+}
+
+/// Two places that are one flood and a third that is another; evidence of the first goes to it.
+fn push_moved(history: &mut History, at: Timestamp) {
+    let number = history.inputs.len();
+    let level = |history: &mut History, place: i32| {
+        let id = format!("m{number}");
+        let sensor = format!("far-{number}-{place}");
+        let north = 30_000 + 2_000 * number as i32;
+        let reading = Reading {
+            id: &id,
+            sensor: &sensor,
+            kind: "level",
+            observed_at: at,
+            received_at: None,
+            value: 4.5,
+            unit: "",
+            position: Some(metres(place, north)),
+            attributes: Attributes::default(),
+        };
+        history.push(at, &Input::Reading(reading));
+        IncidentId::derive(&["flood", &sensor, &id])
+    };
+    let [one, _, other] = [0, 100, 1_500].map(|place| level(history, place));
+    let action = Action::About {
+        incident: one,
+        ask: Ask::Move(other),
+        sources: &format!("far-{number}-100"),
+        note: "as seen",
+    };
+    push_command(history, at, PEOPLE[0], &format!("m-{number}"), action);
 }
 
 fn push_acknowledge(history: &mut History, at: Timestamp, incident: IncidentId, request: u8) {

@@ -10,7 +10,7 @@ mod effects;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ioc_core::bundle::{Along, CorrelationRule, DetectionRule, Front};
+use ioc_core::bundle::{Along, CorrelationRule, DetectionRule, Effect, Front};
 use ioc_core::id::RuleId;
 use ioc_core::time::Millis;
 
@@ -104,7 +104,7 @@ pub fn read(
     let clear_after = span("clear_after", CLEAR_AFTER);
     let reopen_within = span("reopen_within", REOPEN_WITHIN);
     let may_cause = match section.optional("may_cause") {
-        Some(field) => effects::read(&field, mistakes),
+        Some(field) => effects::read(&field, incident.as_ref(), mistakes),
         None => Some(Vec::new()),
     };
     section.finish(mistakes);

@@ -1409,3 +1409,38 @@ fn an_effect_s_time_runs_from_the_last_evidence_or_from_the_opening() {
         &expect![[r#""#]],
     );
 }
+
+#[test]
+fn effects_may_be_symptoms_and_mean_what_they_did_if_they_are_none() {
+    let with = |effect: &str| {
+        let text = format!(
+            "detections:
+  a: {{ kind: water_level, above: {{ severe: 3 m }}, clear: below 2 m }}
+correlations:
+  b:
+    incident: flood
+    from: [a]
+    sources: 1
+    within: 1 km
+    within_time: 1 h
+    may_cause: {{ {effect} }}
+"
+        );
+        let (rules, mistakes, _) = read(&text);
+        (rules, mistakes.to_string())
+    };
+    let hash_of = |effect: &str| {
+        let (rules, mistakes) = with(effect);
+        assert_eq!(mistakes, "");
+        let symptom = rules.correlations[0].may_cause[0].symptom;
+        (symptom, rules.correlations[0].hash)
+    };
+    let plain = hash_of("outage: { within: 5 km, after: 1 h }");
+    let none = hash_of("outage: { within: 5 km, after: 1 h, symptom: no }");
+    let symptom = hash_of("outage: { within: 5 km, after: 1 h, symptom: yes }");
+    assert_eq!(plain, none);
+    assert!(symptom.0 && !none.0 && symptom.1 != none.1);
+    expect![[r#""#]].assert_eq(
+        &with("flood: { within: 5 km, after: 1 h, symptom: yes }, x: { within: 1 m, after: 1 h, symptom: maybe }").1,
+    );
+}

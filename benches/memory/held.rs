@@ -1,10 +1,9 @@
 //! How much memory what is remembered takes, by an allocator that counts.
 
+use ioc_bench::city::{Builder, on_grid};
+use ioc_bench::stepped::Stepped;
 use ioc_core::time::Millis;
 use peak_alloc::PeakAlloc;
-
-use super::city::{Builder, on_grid};
-use super::clock::Stepped;
 
 /// What is allocated now and was at most.
 #[global_allocator]

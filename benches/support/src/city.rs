@@ -1,4 +1,4 @@
-//! Cities for the bench: bundles built in place, as large and as plain as a scene needs.
+//! Cities to be judged: bundles built in place, as large and as plain as a scene needs.
 
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use ioc_core::record::BundleHash;
 use ioc_core::time::Millis;
 
 /// A bundle that is being built.
+#[derive(Debug)]
 pub struct Builder(Bundle);
 
 /// The place so many metres east and north of a corner of the city.
@@ -27,7 +28,14 @@ pub fn on_grid(number: usize, apart: usize) -> Position {
     metres(number % COLUMNS * apart, number / COLUMNS * apart)
 }
 
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Builder {
+    /// Without sensors and rules.
     pub fn new() -> Self {
         Self(Bundle {
             hash: BundleHash([1; 32]),
@@ -63,6 +71,7 @@ impl Builder {
         self
     }
 
+    /// What feeds a thing; nothing if its name is empty.
     pub fn fed_by(mut self, id: &str, feeder: &str) -> Self {
         self.0.city.nodes.push(Node {
             id: id.parse().expect("a node's name"),
@@ -142,6 +151,7 @@ impl Builder {
         self
     }
 
+    /// The bundle, under a hash that begins so.
     pub fn build(mut self, hash: u8) -> Arc<Bundle> {
         let bundle = &mut self.0;
         bundle.hash = BundleHash([hash; 32]);
@@ -176,5 +186,6 @@ pub fn effect(incident: &str, within_m: u32) -> Effect {
         within_m,
         lag: Lag::AfterLast(Millis::minutes(60)),
         before: Millis::minutes(10),
+        symptom: false,
     }
 }

@@ -1,4 +1,4 @@
-//! What the thread has cost, and a judgement whose records are told by what each cost.
+//! What the thread has cost, and a judgement that is told records one by one, with what each cost.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -28,12 +28,15 @@ pub fn spent<T>(work: impl FnOnce() -> T) -> (Duration, T) {
 
 /// A judgement that is told records one by one, with a tick whenever a timer is due, as the host
 /// does; and what each record cost.
+#[derive(Debug)]
 pub struct Stepped {
+    /// It stands as after the last record.
     pub judgement: Judgement,
     /// Of the last record, as a host has those of a batch.
     decisions: Vec<Decision>,
-    /// How many incidents have opened, and how many sensors have fallen silent.
+    /// How many incidents have opened.
     pub opened: usize,
+    /// How many sensors have fallen silent.
     pub silent: usize,
     at: Timestamp,
     seq: Seq,
@@ -43,6 +46,7 @@ pub struct Stepped {
 }
 
 impl Stepped {
+    /// One under these rules, which it was told by its first record.
     pub fn under(bundle: &Arc<Bundle>) -> Self {
         let mut judgement = Judgement::new(NonZeroUsize::MIN);
         judgement.provide(Arc::clone(bundle));
@@ -60,6 +64,7 @@ impl Stepped {
         stepped
     }
 
+    /// The time of the last record, or to which time has passed.
     pub fn now(&self) -> Timestamp {
         self.at
     }
@@ -91,6 +96,7 @@ impl Stepped {
         self.apply(what, &Input::Reading(reading));
     }
 
+    /// Applies a record of this sort.
     pub fn apply(&mut self, what: &'static str, input: &Input<'_>) {
         self.seq += 1;
         let record = Record {
@@ -115,10 +121,12 @@ pub struct Sort {
 }
 
 impl Sort {
+    /// How many there were.
     pub fn count(&self) -> usize {
         self.costs.len()
     }
 
+    /// What the one cost that cost most.
     pub fn worst(&self) -> Duration {
         self.costs.iter().max().copied().unwrap_or_default()
     }
