@@ -592,17 +592,17 @@ pub struct Effect {
 pub enum Lag {
     /// So long after the last evidence of its cause: a flood goes on doing harm while it lasts.
     AfterLast(Millis),
-    /// So long after its cause began: what a quake breaks, it breaks at once, however long people
-    /// go on calling about it.
-    AfterBegin(Millis),
+    /// So long after its cause opened: what a quake breaks, it breaks at once, however long people
+    /// go on calling about it. Not after its first evidence, which may be older by chance.
+    AfterOpening(Millis),
 }
 
 impl Lag {
-    /// Until when what is caused may begin, by a cause that began and was last noticed so.
-    pub fn end(self, begun_at: Timestamp, last_evidence_at: Timestamp) -> Timestamp {
+    /// Until when what is caused may begin, by a cause that opened and was last noticed so.
+    pub fn end(self, opened_at: Timestamp, last_evidence_at: Timestamp) -> Timestamp {
         match self {
             Self::AfterLast(lag) => last_evidence_at + lag,
-            Self::AfterBegin(lag) => begun_at + lag,
+            Self::AfterOpening(lag) => opened_at + lag,
         }
     }
 }

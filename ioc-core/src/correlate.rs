@@ -371,7 +371,8 @@ impl Correlator {
             return;
         }
         let age = turn.at - finding.observed_at;
-        if own.is_none() && self.rule.stale_after.is_some_and(|most| age > most) {
+        let is_told = own.is_some_and(|slot| self.case(slot).incident.opened_at.is_some());
+        if !is_told && self.rule.stale_after.is_some_and(|most| age > most) {
             turn.desk.counters.evidence_stale += 1;
             return;
         }

@@ -374,7 +374,7 @@ fn a_candidate_that_has_the_id_of_another_rule_s_incident_changes_no_family() {
 #[test]
 fn what_a_quake_breaks_it_breaks_at_once_however_long_people_call_about_it() {
     let at_once = |incident| Effect {
-        lag: Lag::AfterBegin(Millis::minutes(15)),
+        lag: Lag::AfterOpening(Millis::minutes(15)),
         ..effect(incident, 5_000, 0, 1)
     };
     let rules = city().report("felt", "call", Moderate, Millis::minutes(10));

@@ -809,7 +809,7 @@ fn discerning(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
             rule.clear_after = Millis::minutes(2);
             let mut effects = effects(&["crowd", "fire", "flood"]);
             for effect in &mut effects {
-                effect.lag = Lag::AfterBegin(Millis::minutes(if otherwise { 1 } else { 3 }));
+                effect.lag = Lag::AfterOpening(Millis::minutes(if otherwise { 1 } else { 3 }));
             }
             rule.may_cause = effects;
         })

@@ -1,7 +1,7 @@
 //! `may_cause`: what the incidents of a correlation may cause.
 //!
 //! `may_cause: { gas_leak: { within: 15 km, after: 2 h, symptom: yes } }`, by kinds of incident;
-//! `after_begin` in place of `after`, where the time runs from the beginning of the cause.
+//! `after_opening` in place of `after`, where the time runs from when the cause opened.
 
 use ioc_core::bundle::{Effect, Lag};
 use ioc_core::id::IncidentKind;
@@ -50,17 +50,17 @@ pub(super) fn read(
     Some(effects)
 }
 
-/// How long an effect may take: from the last evidence of its cause, or from its beginning.
+/// How long an effect may take: from the last evidence of its cause, or from its opening.
 fn lag(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<Lag> {
     let last = section.optional("after");
-    let begin = section.optional("after_begin");
+    let opening = section.optional("after_opening");
     let mut span = |field: Field<'_>| field.span(mistakes, Millis::ZERO..=SPAN_MAX);
-    match (last, begin) {
+    match (last, opening) {
         (Some(last), None) => span(last).map(Lag::AfterLast),
-        (None, Some(begin)) => span(begin).map(Lag::AfterBegin),
+        (None, Some(opening)) => span(opening).map(Lag::AfterOpening),
         (Some(last), Some(_)) => {
-            let what = "counts from the last evidence of the cause, and `after_begin` from its \
-                        beginning; remove one of the two";
+            let what = "counts from the last evidence of the cause, and `after_opening` from its \
+                        opening; remove one of the two";
             last.wrong(mistakes, what);
             None
         }
@@ -71,7 +71,7 @@ fn lag(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<Lag> {
     }
 }
 
-/// An effect in canonical words: what was written before there were `after_begin` and `symptom`
+/// An effect in canonical words: what was written before there were `after_opening` and `symptom`
 /// means what it did.
 pub(super) fn meaning(effect: &Effect) -> String {
     let Effect {
@@ -83,7 +83,7 @@ pub(super) fn meaning(effect: &Effect) -> String {
     } = effect;
     let lag = match lag {
         Lag::AfterLast(lag) => format!("after: {lag:?}"),
-        Lag::AfterBegin(lag) => format!("after_begin: {lag:?}"),
+        Lag::AfterOpening(lag) => format!("after_opening: {lag:?}"),
     };
     let symptom = if *symptom { ", a symptom" } else { "" };
     format!(
