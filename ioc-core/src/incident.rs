@@ -71,24 +71,35 @@ impl Purpose {
 
 /// An incident, or a candidate for one, with its members.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Case {
     pub incident: Incident,
     pub cluster: Cluster,
 }
 
-/// What an incident is apart from its members.
+/// What an incident is apart from its members. What is asked of each of thousands that are near
+/// stands first and together, so that asking waits for one line of memory.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct Incident {
     pub id: IncidentId,
-    pub kind: IncidentKind,
-    pub zone: ZoneId,
     /// When its first evidence came.
     pub begun_at: Timestamp,
     /// When people were told; `None` for a candidate.
     pub opened_at: Option<Timestamp>,
+    /// What caused it.
+    pub parent: Option<IncidentId>,
     pub severity: Severity,
     pub certainty: Certainty,
     pub condition: Condition,
+    /// A person said what caused it, or that nothing is known to have.
+    pub parent_by_person: bool,
+    /// The gravest that any of its children ever was: it is never less grave itself (INV-18).
+    pub from_children: Severity,
+    /// Something that cannot wait for the next telling.
+    pub urgent: bool,
+    pub kind: IncidentKind,
+    pub zone: ZoneId,
     /// What people do about it.
     pub docket: Docket,
     pub episode: u32,
@@ -96,20 +107,12 @@ pub(crate) struct Incident {
     pub untold: VecDeque<Evidence>,
     /// When it was last told.
     pub told_at: Timestamp,
-    /// Something that cannot wait for the next telling.
-    pub urgent: bool,
     /// When each of its timers is due, by [`Purpose`].
     pub dues: [Option<Timestamp>; Purpose::COUNT],
-    /// What caused it.
-    pub parent: Option<IncidentId>,
     /// When its sources first and last observed it; of rules with a front only.
     pub observed: Option<(Timestamp, Timestamp)>,
     /// From which of its sensors on those that stay dark are to part from it, while they do.
     pub parts_from: Option<SensorId>,
-    /// The gravest that any of its children ever was: it is never less grave itself (INV-18).
-    pub from_children: Severity,
-    /// A person said what caused it, or that nothing is known to have.
-    pub parent_by_person: bool,
     /// Cases that evidence has shown to be the same happening and that are to become one with it.
     pub unites: VecDeque<IncidentId>,
     /// What it has caused before it was known itself, and that it has not taken as children yet.
