@@ -175,9 +175,7 @@ impl Variant {
     }
 
     fn groups(self) -> bool {
-        matches!(self, Self::Grouping | Self::GroupingOtherwise)
-            || self.quiets()
-            || self.discerns()
+        matches!(self, Self::Grouping | Self::GroupingOtherwise) || self.quiets() || self.discerns()
     }
 
     fn quiets(self) -> bool {
