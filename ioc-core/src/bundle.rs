@@ -111,6 +111,8 @@ pub enum Test {
     Fault(Fault),
     /// What do the latest values of several sensors come to?
     Across(Across),
+    /// Does the sensor leap while its neighbours do not? Of several sensors, about one.
+    Alone(Alone),
     /// Is a whole site silent? Of several sensors.
     SiteSilence(SiteSilence),
     /// Does one detection follow another, or is it missing? Of several sensors.
@@ -250,6 +252,31 @@ pub enum Aggregate {
     Least,
     /// The greatest; of none nothing is known.
     Greatest,
+}
+
+/// A sensor that leaps, from one reading to the next, and is alone in it: it spikes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Alone {
+    /// How far, in the unit of the kind; half of it is flat.
+    pub height: f64,
+    /// Within how long, and how long after it the neighbours are asked.
+    pub within: Millis,
+    /// Who its neighbours are.
+    pub near: Near,
+    /// How fast what is real travels at least, in metres a second, where the city does not say how
+    /// long the water takes: by then it has come to a neighbour. `None`: within that time.
+    pub speed_m_per_s: Option<u32>,
+    /// Of fewer neighbours that are heard nothing is known; at least 1.
+    pub neighbours_min: u32,
+}
+
+/// Who the neighbours of a sensor are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Near {
+    /// Those so many metres away at most.
+    Metres(u32),
+    /// Those of the same group.
+    Group(GroupBy),
 }
 
 /// What the latest values of several sensors come to, by the times at which they were observed, with
@@ -556,6 +583,8 @@ pub struct Effect {
     /// How long before the first evidence of the cause: a cause may be noticed later than what it
     /// has done.
     pub before: Millis,
+    /// Whether it is explained by the cause while that lasts, so that nobody is called for it.
+    pub symptom: bool,
 }
 
 /// How long what is caused may take to begin.
@@ -563,17 +592,17 @@ pub struct Effect {
 pub enum Lag {
     /// So long after the last evidence of its cause: a flood goes on doing harm while it lasts.
     AfterLast(Millis),
-    /// So long after its cause began: what a quake breaks, it breaks at once, however long people
-    /// go on calling about it.
-    AfterBegin(Millis),
+    /// So long after its cause opened: what a quake breaks, it breaks at once, however long people
+    /// go on calling about it. Not after its first evidence, which may be older by chance.
+    AfterOpening(Millis),
 }
 
 impl Lag {
-    /// Until when what is caused may begin, by a cause that began and was last noticed so.
-    pub fn end(self, begun_at: Timestamp, last_evidence_at: Timestamp) -> Timestamp {
+    /// Until when what is caused may begin, by a cause that opened and was last noticed so.
+    pub fn end(self, opened_at: Timestamp, last_evidence_at: Timestamp) -> Timestamp {
         match self {
             Self::AfterLast(lag) => last_evidence_at + lag,
-            Self::AfterBegin(lag) => begun_at + lag,
+            Self::AfterOpening(lag) => opened_at + lag,
         }
     }
 }
@@ -805,6 +834,7 @@ impl DetectionRule {
             | Test::Silence(_)
             | Test::Fault(_)
             | Test::Across(_)
+            | Test::Alone(_)
             | Test::Report(_) => false,
         }
     }
@@ -822,6 +852,7 @@ impl Test {
             | Self::Across(Across { threshold, .. }) => Some(threshold),
             Self::Silence(_)
             | Self::Fault(_)
+            | Self::Alone(_)
             | Self::SiteSilence(_)
             | Self::Sequence(_)
             | Self::Report(_) => None,

@@ -43,6 +43,7 @@ mod people;
 mod regroup;
 mod family;
 mod nested;
+mod symptom;
 mod shelve;
 mod told;
 mod husk;
@@ -56,11 +57,14 @@ use std::collections::{BTreeSet, VecDeque};
 use self::along::{How, Kin, NetworkIndex};
 pub(crate) use self::family::Family;
 use self::husk::Husks;
+pub(crate) use self::index::CellIndex;
 use self::index::PlaceIndex;
 pub(crate) use self::people::{Report, actor, refused, told};
 pub(crate) use self::regroup::Part;
 use self::replaced::ReportIndex;
 use self::same::SameIndex;
+pub(crate) use self::symptom::Explained;
+use self::symptom::Symptoms;
 pub(crate) use self::told::Told;
 use crate::book::Book;
 use crate::bundle::CorrelationRule;
@@ -145,6 +149,8 @@ pub(crate) struct Correlator {
     told: Told,
     /// What is left of them.
     husks: Husks,
+    /// What incidents of this rule explain while they go on.
+    symptoms: Symptoms,
 }
 
 impl Correlator {
@@ -153,6 +159,7 @@ impl Correlator {
             index: PlaceIndex::new(rule.within_m, rules.reach_m(&rule)),
             network: NetworkIndex::new(&rule, rules),
             same: SameIndex::new(&rule),
+            symptoms: symptom::symptoms_of(&rule),
             reports: ReportIndex::new(&rule, rules),
             rule,
             cases: Vec::new(),
@@ -364,7 +371,8 @@ impl Correlator {
             return;
         }
         let age = turn.at - finding.observed_at;
-        if own.is_none() && self.rule.stale_after.is_some_and(|most| age > most) {
+        let is_told = own.is_some_and(|slot| self.case(slot).incident.opened_at.is_some());
+        if !is_told && self.rule.stale_after.is_some_and(|most| age > most) {
             turn.desk.counters.evidence_stale += 1;
             return;
         }

@@ -156,6 +156,8 @@ counters! {
         detections_let_through,
         /// Those that there was no room to keep quiet, and that were told.
         suppressed_over_limit,
+        /// Times that an incident came to be a symptom of one that lasts, so that nobody is called.
+        incidents_suppressed,
     }
 }
 

@@ -149,6 +149,9 @@ pub enum Verdict {
     /// Nobody is called for an incident from here on, or somebody is again: `shelved_until` says
     /// which.
     IncidentShelved(IncidentState),
+    /// What caused an incident lasts and explains it, so that nobody is called for it from here on;
+    /// or that is over, and it is not, so that somebody is: `suppressed` says which.
+    IncidentSuppressed(IncidentState),
     /// Something is kept quiet on purpose: what happened, and how it stands from then on.
     Suppression(SuppressionChange, Box<SuppressionState>),
 }
@@ -190,6 +193,8 @@ pub struct IncidentState {
     pub escalated: Option<Tier>,
     /// Until when nobody is called for it, because a person wants it so.
     pub shelved_until: Option<Timestamp>,
+    /// Whether nobody is called for it because it is a symptom of its parent, which lasts.
+    pub suppressed: bool,
 }
 
 /// A sensor, in decisions about it rather than about the city.
@@ -494,6 +499,10 @@ impl Verdict {
                 Some(_) => "incident_shelved",
                 None => "incident_unshelved",
             },
+            Self::IncidentSuppressed(incident) => match incident.suppressed {
+                true => "incident_suppressed",
+                false => "incident_unsuppressed",
+            },
             Self::Suppression(change, _) => change.word(),
         }
     }
@@ -514,6 +523,7 @@ impl Verdict {
             | Self::IncidentEscalated(incident)
             | Self::IncidentRated(incident)
             | Self::IncidentShelved(incident)
+            | Self::IncidentSuppressed(incident)
             | Self::IncidentAcknowledged(incident) => Some(incident),
             Self::SensorSilent(_)
             | Self::SensorReturned(_)
@@ -595,6 +605,7 @@ impl Verdict {
             Self::SiteReturned(_) => 33,
             Self::Suppression(..) => 40,
             Self::IncidentShelved(_) => 41,
+            Self::IncidentSuppressed(_) => 43,
         }
     }
 }
@@ -619,6 +630,7 @@ impl Decision {
             | Verdict::IncidentEscalated(incident)
             | Verdict::IncidentRated(incident)
             | Verdict::IncidentShelved(incident)
+            | Verdict::IncidentSuppressed(incident)
             | Verdict::IncidentAcknowledged(incident) => incident.put(out),
             Verdict::IncidentSplit {
                 incident,
@@ -758,6 +770,7 @@ impl Decision {
                 code: RefusalCode::take(take)?,
                 about: About::Suppression(SuppressionId::take(take)?),
             }),
+            43 => Verdict::IncidentSuppressed(IncidentState::decode(take)?),
             _ => return Err(CodecError("unknown verdict")),
         };
         let cause = Cause::decode(take)?;
@@ -789,7 +802,8 @@ impl IncidentState {
         // One bit for each of what most incidents do not have.
         let escalated = u8::from(self.escalated.is_some()) << 1;
         let shelved = u8::from(self.shelved_until.is_some()) << 3;
-        out.put_u8(u8::from(self.parent.is_some()) | escalated | shelved);
+        let suppressed = u8::from(self.suppressed) << 4;
+        out.put_u8(u8::from(self.parent.is_some()) | escalated | shelved | suppressed);
         if let Some(parent) = self.parent {
             out.put_u64(parent.to_bits());
         }
@@ -819,13 +833,14 @@ impl IncidentState {
             parent: None,
             escalated: None,
             shelved_until: None,
+            suppressed: false,
         };
         state.with_the_rest(take)
     }
 
     fn with_the_rest(mut self, take: &mut Take<'_>) -> Result<Self, CodecError> {
         let which = take.u8()?;
-        if which & !0b1011 != 0 {
+        if which & !0b1_1011 != 0 {
             return Err(CodecError("an incident with more than is known"));
         }
         if which & 1 != 0 {
@@ -836,6 +851,12 @@ impl IncidentState {
         }
         if which & 8 != 0 {
             self.shelved_until = Some(take.time()?);
+        }
+        self.suppressed = which & 16 != 0;
+        if self.suppressed && self.parent.is_none() {
+            return Err(CodecError(
+                "an incident that nothing explains is suppressed",
+            ));
         }
         Ok(self)
     }

@@ -53,7 +53,7 @@ use crate::reading::Reading;
 use crate::record::{Input, Record, Seq};
 use crate::rules::{Provided, Rules};
 use crate::shared::Shared;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// The sensors of one shard and what each rule knows of them.
 #[derive(Debug)]
@@ -450,8 +450,10 @@ impl SensorStage {
         let sensor = &self.sensors[number];
         for &rule_number in &rules.kind(sensor.tracks[track].kind).across {
             let rule = rules.detection(rule_number);
-            let Test::Across(across) = &rule.test else {
-                unreachable!("they are asked across sensors");
+            let too_late = match &rule.test {
+                Test::Across(across) => Millis(across.step.0.saturating_add(across.lateness.0)),
+                Test::Alone(_) => Millis(i64::MAX),
+                _ => unreachable!("only rules about several sensors are asked across them"),
             };
             let counters = &mut self.rule_counters[rule_number as usize];
             let observed_at = reading.observed_at.min(moment.at);
@@ -459,7 +461,7 @@ impl SensorStage {
                 counters.unmatched += 1;
                 continue;
             }
-            if observed_at + across.step + across.lateness <= moment.at {
+            if moment.at - observed_at >= too_late {
                 counters.late += 1;
                 continue;
             }
@@ -611,6 +613,7 @@ fn concerns(rule: &DetectionRule, reading: &Reading<'_>, now: Timestamp) -> bool
         | Test::Fault(_)
         | Test::SiteSilence(_)
         | Test::Across(_)
+        | Test::Alone(_)
         | Test::Sequence(_)
         | Test::Silence(_) => true,
     };

@@ -19,7 +19,7 @@ use self::people::Moment;
 use self::requests::Requests;
 use crate::book::Book;
 use crate::codec::{CodecError, Put, Take};
-use crate::correlate::{Correlator, Desk, Family, Turn};
+use crate::correlate::{Correlator, Desk, Explained, Family, Turn};
 use crate::counters::EngineCounters;
 use crate::decision::{Answer, Cause, CommandState, Confirmation, Decision, Evidence};
 use crate::decision::{SensorState, Step, Verdict};
@@ -138,6 +138,7 @@ impl Engine {
             .chain(self.group.next_due())
             .chain(commands)
             .chain(self.suppressions.next_due())
+            .chain(self.desk.family.explained.next_due())
             .min()
     }
 
@@ -174,7 +175,7 @@ impl Engine {
     }
 
     /// Fires the timers that are due by `to`, the stages' and its own, in the one order; of what is
-    /// due at one time, what is kept quiet first and deadlines of commands last.
+    /// due at one time, what is kept quiet first, then symptoms, and deadlines of commands last.
     fn advance(&mut self, to: Timestamp, mut fired: &[Finding], out: &mut Vec<Decision>) {
         loop {
             let own = self.desk.timers.first_due(to);
@@ -188,8 +189,17 @@ impl Engine {
             let deadline = self.operations.next_due().filter(|due| *due <= to);
             let quiet = self.suppressions.next_due().filter(|due| *due <= to);
             let others = first.into_iter().chain(deadline).min();
+            let symptoms = self.desk.family.explained.next_due();
+            let symptoms = symptoms.filter(|due| *due <= to);
+            let others = others.into_iter().chain(symptoms).min();
             if let Some(due) = quiet.filter(|due| others.is_none_or(|other| *due <= other)) {
                 self.fire_suppression(due, out);
+                continue;
+            }
+            if let Some(due) = symptoms.filter(|due| Some(*due) == others) {
+                let (correlators, mut turn) = self.people(due, out);
+                turn.due = Some(due);
+                family::judge_symptoms(correlators, &mut turn);
                 continue;
             }
             if let Some(due) = deadline.filter(|due| first.is_none_or(|first| *due < first)) {
@@ -510,6 +520,8 @@ impl Engine {
         let children = self.correlators.values().flat_map(Correlator::with_parents);
         let agree = self.desk.family.len() == children.count();
         audit.expect(agree, Invariant::FamilyAgrees, "the engine");
+        let explaining = self.correlators.values().flat_map(Correlator::explaining);
+        self.desk.family.explained.audit(explaining, audit);
     }
 
     /// Puts the whole state, everything in the order of names and ids.
@@ -524,10 +536,12 @@ impl Engine {
         self.operations.put(out);
         self.group.put(out);
         self.suppressions.put(out);
+        self.desk.family.explained.put(out);
     }
 
     /// The engine as it was put under the same rules; before format 2 there were no commands
-    /// and no group stage, before format 3 nothing was kept quiet.
+    /// and no group stage, before format 3 nothing was kept quiet, before format 4 there were no
+    /// symptoms.
     pub(crate) fn take(
         format: u16,
         take: &mut Take<'_>,
@@ -557,13 +571,20 @@ impl Engine {
         if format >= 3 {
             engine.suppressions = Suppressions::take(take, rules)?;
         }
+        if format >= 4 {
+            engine.desk.family.explained = Explained::take(take)?;
+        }
         engine.gather_family();
         Ok(engine)
     }
 
-    /// Parents and children follow from what each incident says of its own parent.
+    /// Parents and children follow from what each incident says of its own parent, and what
+    /// explains others from how it stands.
     fn gather_family(&mut self) {
         let family = &mut self.desk.family;
+        for (cause, symptoms) in self.correlators.values().flat_map(Correlator::explaining) {
+            family.explained.goes_on(cause, symptoms.clone());
+        }
         let children = self.correlators.values().flat_map(Correlator::with_parents);
         let parents: BTreeSet<_> = children
             .map(|(parent, child)| {

@@ -11,10 +11,12 @@ mod watch;
 mod sequence;
 mod sites;
 mod across;
+mod alone;
 
 use std::collections::BTreeMap;
 
 use self::across::{Crowds, Taken};
+use self::alone::Leaps;
 use self::sequence::Sequencer;
 use self::sites::{Change, Sites, Telling};
 use self::watch::Moment;
@@ -33,6 +35,7 @@ pub(crate) struct Group {
     sequences: BTreeMap<RuleId, Sequencer>,
     sites: BTreeMap<RuleId, Sites>,
     crowds: BTreeMap<RuleId, Crowds>,
+    leaps: BTreeMap<RuleId, Leaps>,
     timers: Timers<SensorId>,
     /// Of the groups of rules across sensors, by their names.
     group_timers: Timers<String>,
@@ -44,6 +47,7 @@ impl Group {
             sequences: BTreeMap::new(),
             sites: BTreeMap::new(),
             crowds: BTreeMap::new(),
+            leaps: BTreeMap::new(),
             timers: Timers::new(),
             group_timers: Timers::new(),
         }
@@ -51,7 +55,10 @@ impl Group {
 
     /// Whether there is any rule, so that findings need be looked at.
     pub fn is_at_work(&self) -> bool {
-        !self.sequences.is_empty() || !self.sites.is_empty() || !self.crowds.is_empty()
+        !(self.sequences.is_empty()
+            && self.sites.is_empty()
+            && self.crowds.is_empty()
+            && self.leaps.is_empty())
     }
 
     /// The first timer that is due by `to`: when, and of which rule.
@@ -83,7 +90,7 @@ impl Group {
         let mut all = Vec::with_capacity(findings.len());
         for finding in findings {
             if let Detection::Contributed(_) = finding.detection {
-                over_limit += self.contribute(Moment { finding, at, rules });
+                over_limit += self.contribute(Moment { finding, at, rules }, &mut all);
                 continue;
             }
             let mut amended = finding.clone();
@@ -130,6 +137,8 @@ impl Group {
         let timer = self.timers.pop_due(to).expect("it is of a sensor");
         let found = if self.sites.contains_key(&timer.rule) {
             self.fire_site(&timer, rules)
+        } else if let Some(leaps) = self.leaps.get_mut(&timer.rule) {
+            leaps.fire(&timer.subject, timer.due, rules)
         } else {
             let sequencer = self.sequences.get_mut(&timer.rule);
             let sequencer = sequencer.expect("timers are of rules that hold");
@@ -139,8 +148,13 @@ impl Group {
     }
 
     /// Takes in what a sensor contributes to its group. Returns 1 if there was no room for it.
-    fn contribute(&mut self, moment: Moment<'_>) -> u64 {
+    fn contribute(&mut self, moment: Moment<'_>, found: &mut Vec<Finding>) -> u64 {
         let rule = &moment.finding.rule;
+        if let Some(leaps) = self.leaps.get_mut(rule) {
+            leaps.take(moment, found);
+            change_timers(&mut self.timers, rule, &mut leaps.timers);
+            return 0;
+        }
         let Some(crowds) = self.crowds.get_mut(rule) else {
             return 0;
         };
@@ -195,6 +209,15 @@ impl Group {
             self.crowds.insert(rule.name.clone(), crowds);
         }
         old.values().for_each(|crowds| crowds.end(at, found));
+        let mut old = std::mem::take(&mut self.leaps);
+        for rule in leap_rules(new) {
+            let is_kept = old.get(&rule.name).is_some_and(|old| old.means(rule));
+            let kept = is_kept.then(|| old.remove(&rule.name)).flatten();
+            let mut leaps = kept.unwrap_or_else(|| Leaps::new(rule));
+            leaps.regroup(new);
+            self.leaps.insert(rule.name.clone(), leaps);
+        }
+        old.values().for_each(|leaps| leaps.end(at, found));
         self.time();
     }
 
@@ -221,7 +244,7 @@ impl Group {
                 Telling::Quiet => quiet = true,
                 Telling::Aloud => aloud = true,
             }
-            change_timers(&mut self.timers, name, sites);
+            change_timers(&mut self.timers, name, &mut sites.timers);
         }
         finding.quiet = quiet && !aloud;
         over_limit
@@ -233,7 +256,7 @@ impl Group {
         let covered = others.any(|(_, sites)| sites.covers(&timer.subject, rules));
         let sites = self.sites.get_mut(&timer.rule)?;
         let finding = sites.fire(&timer.subject, timer.due, covered, rules);
-        change_timers(&mut self.timers, &timer.rule, sites);
+        change_timers(&mut self.timers, &timer.rule, &mut sites.timers);
         finding
     }
 
@@ -252,8 +275,13 @@ impl Group {
             let waiting = sites.waiting();
             waiting.map(move |(sensor, due)| (name, sensor, due))
         });
+        let of_leaps = self.leaps.iter().flat_map(|(name, leaps)| {
+            let waiting = leaps.waiting();
+            waiting.map(move |(sensor, due)| (name, sensor, due))
+        });
         of_sequences
             .chain(of_sites)
+            .chain(of_leaps)
             .map(|(name, sensor, due)| Timer {
                 due,
                 rule: name.clone(),
@@ -343,9 +371,11 @@ impl Group {
         }
         self.sites.values().for_each(|sites| sites.put(out));
         self.crowds.values().for_each(|crowds| crowds.put(out));
+        self.leaps.values().for_each(|leaps| leaps.put(out));
     }
 
-    /// The state as it was put under the same rules; before format 3 there were sequences alone.
+    /// The state as it was put under the same rules; before format 3 there were sequences alone,
+    /// before format 4 no leaps.
     pub fn take_bytes(format: u16, take: &mut Take<'_>, rules: &Rules) -> Result<Self, CodecError> {
         let mut group = Self::new();
         for rule in sequences(rules) {
@@ -366,14 +396,21 @@ impl Group {
             };
             group.crowds.insert(rule.name.clone(), crowds);
         }
+        for rule in leap_rules(rules) {
+            let leaps = match format {
+                1..=3 => Leaps::new(rule),
+                _ => Leaps::take_bytes(rule, take, rules)?,
+            };
+            group.leaps.insert(rule.name.clone(), leaps);
+        }
         group.time();
         Ok(group)
     }
 }
 
-/// What has become of timers by a rule about sites.
-fn change_timers(timers: &mut Timers<SensorId>, rule: &RuleId, sites: &mut Sites) {
-    for change in sites.timers.drain(..) {
+/// What has become of timers by a rule about sites or leaps.
+fn change_timers(timers: &mut Timers<SensorId>, rule: &RuleId, changes: &mut Vec<Change>) {
+    for change in changes.drain(..) {
         match change {
             Change::Armed(sensor, due) => timers.arm(due, rule.clone(), sensor),
             Change::Ended(sensor, due) => timers.cancel(due, rule.clone(), sensor),
@@ -384,6 +421,11 @@ fn change_timers(timers: &mut Timers<SensorId>, rule: &RuleId, sites: &mut Sites
 fn sequences(rules: &Rules) -> impl Iterator<Item = &DetectionRule> {
     let rules = rules.detections().iter();
     rules.filter(|rule| matches!(rule.test, Test::Sequence(_)))
+}
+
+fn leap_rules(rules: &Rules) -> impl Iterator<Item = &DetectionRule> {
+    let rules = rules.detections().iter();
+    rules.filter(|rule| matches!(rule.test, Test::Alone(_)))
 }
 
 fn crowd_rules(rules: &Rules) -> impl Iterator<Item = &DetectionRule> {

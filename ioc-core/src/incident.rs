@@ -118,6 +118,8 @@ pub(crate) struct Incident {
     pub apart: Vec<IncidentId>,
     /// Until when nobody is called for it, by a person's word.
     pub shelved_until: Option<Timestamp>,
+    /// It is a symptom of its parent, which lasts: nobody is called for it, by design.
+    pub suppressed: bool,
 }
 
 impl Incident {
@@ -147,6 +149,7 @@ impl Incident {
             adopts: VecDeque::new(),
             apart: Vec::new(),
             shelved_until: None,
+            suppressed: false,
         }
     }
 
@@ -279,10 +282,11 @@ impl Incident {
             waiting.iter().for_each(|id| out.put_u64(id.to_bits()));
         }
         out.put_option(self.shelved_until, Put::put_time);
+        out.put_flag(self.suppressed);
     }
 
     /// The incident as it was put; before format 2 none had a parent, before format 3 none was
-    /// shelved.
+    /// shelved, before format 4 none was a symptom.
     pub fn take(format: u16, take: &mut Take<'_>) -> Result<Self, CodecError> {
         let incident = Self {
             id: incident_id(take)?,
@@ -329,13 +333,15 @@ impl Incident {
                 1 | 2 => None,
                 _ => take.option(Take::time)?,
             },
+            suppressed: format > 3 && take.flag()?,
         };
         let of_incidents = Purpose::ALL.into_iter().zip(incident.dues);
         let mut of_incidents = of_incidents.filter(|(why, _)| !why.is_of_candidates());
         let of_incidents = of_incidents.find_map(|(_, due)| due);
         let of_incidents = of_incidents.or(incident.parent.map(|_| incident.begun_at));
         let of_incidents = of_incidents.or(incident.shelved_until);
-        if incident.opened_at.is_none() && of_incidents.is_some() {
+        let waits = of_incidents.is_some() || incident.suppressed;
+        if incident.opened_at.is_none() && waits {
             return Err(CodecError("a candidate waits for what only incidents do"));
         }
         Ok(incident)
@@ -412,6 +418,7 @@ impl Case {
             parent: incident.parent,
             escalated: incident.docket.escalated,
             shelved_until: incident.shelved_until,
+            suppressed: incident.suppressed,
         }
     }
 

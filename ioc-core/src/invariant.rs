@@ -43,6 +43,9 @@ pub enum Invariant {
     QuietHasAnEnd,
     /// INV-15: what is held is held by something, or waits to be looked at again.
     QuietIsReleased,
+    /// INV-15: an incident is suppressed by design exactly while what caused it lasts and explains
+    /// it, or it waits to be judged again.
+    SymptomsAreExplained,
 }
 
 impl Invariant {
@@ -61,6 +64,7 @@ impl Invariant {
             Self::KeysAreUnique => "no two commands share a key",
             Self::QuietHasAnEnd => "what is kept quiet has an end",
             Self::QuietIsReleased => "nothing is held that nothing keeps quiet",
+            Self::SymptomsAreExplained => "what is suppressed by design has a cause that lasts",
         }
     }
 }

@@ -99,6 +99,9 @@ pub const ACROSS_SENSORS_MAX: usize = 4_096;
 /// Of how many sensors of a group, the worst, such a rule tells at most.
 pub const ACROSS_TOLD_MAX: usize = 16;
 
+/// How many neighbours of a sensor that leaps are asked whether they have moved: the nearest.
+pub const NEIGHBOURS_MAX: usize = 16;
+
 /// How much one piece of evidence has in common with others, in names, if rules ask for more: the
 /// first of them by name.
 pub const SHARED_MAX: usize = 8;
@@ -170,7 +173,8 @@ pub const NETWORK_DEPTH_MAX: usize = 16;
 pub const CAUSES_DEPTH_MAX: usize = 16;
 
 /// How many children one step gives a parent: those that were there before it, and those of what
-/// it merged with. Further ones follow, a step each …
+/// it merged with; and how many symptoms are judged again when what explained them is over. Further
+/// ones follow, a step each …
 pub const CHILDREN_PER_STEP: usize = 32;
 
 /// … so much later, by logical time.

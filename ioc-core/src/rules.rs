@@ -436,7 +436,7 @@ fn kinds(detections: &[DetectionRule]) -> Vec<KindRules> {
             | Test::Report(_) => kinds[place].judging.push(number),
             Test::Silence(_) => kinds[place].silences.push(number),
             Test::Fault(_) => kinds[place].faults.push(number),
-            Test::Across(_) => kinds[place].across.push(number),
+            Test::Across(_) | Test::Alone(_) => kinds[place].across.push(number),
             Test::Sequence(_) | Test::SiteSilence(_) => unreachable!("passed over"),
         }
     }

@@ -186,6 +186,7 @@ export class Detail {
       ["Episode", el("dd", { class: "number" }, String(incident.episode))],
     ];
     if (incident.parent) rows.push(["Caused by", el("dd", {}, other(incident.parent))]);
+    if (incident.suppressed_by) rows.push(["Suppressed", el("dd", {}, "by design")]);
     const fact = ([word, dd]) => el("div", {}, el("dt", {}, word), dd);
     return el("dl", { class: "facts" }, ...rows.map(fact));
   }

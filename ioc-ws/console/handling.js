@@ -86,11 +86,21 @@ export function handlingPart(incident, may, pending, you) {
     { class: "action", "data-testid": "handling" },
     passed && el("p", { class: "escalated", "data-testid": "escalated" }, passed),
     shelved && el("p", { class: "hint", "data-testid": "shelved" }, shelved),
+    byDesign(incident),
     standing(incident),
     first && mainButton(first, may, pending),
     el("div", { class: "steps" }, ...buttons, ...more),
     hint,
   );
+}
+
+/** Why nobody is called for a symptom, and when somebody will be. */
+function byDesign({ suppressed_by: cause }) {
+  if (!cause) return null;
+  const text =
+    `Suppressed by design: ${cause} has caused it, and people know of that. ` +
+    "If it is still abnormal when that is over, it is new again.";
+  return el("p", { class: "hint", "data-testid": "by-design" }, text);
 }
 
 function standing(incident) {

@@ -3,7 +3,7 @@
 
 import { passedOn } from "./handling.js";
 import { el, picture, setText, shape } from "./dom.js";
-import { byUrgency, counts, isNew, isOpen } from "./store.js";
+import { byUrgency, counts, isNew, isOpen, survivor } from "./store.js";
 import { SEVERITY, TICK, pictogram, plural, span, spoken, watch } from "./words.js";
 
 const ROWS_MAX = 200;
@@ -106,6 +106,9 @@ export class List {
     data.handling = incident.handling;
     row.node.classList.toggle("fresh", isNew(incident));
     row.node.classList.toggle("over", !isOpen(incident));
+    row.node.classList.toggle("explained", Boolean(incident.suppressed_by));
+    row.design.hidden = !incident.suppressed_by;
+    setText(row.design, this.explained(incident));
     row.shape.replaceChildren(shape(SEVERITY[incident.severity].shape));
     setText(row.where, place);
     setText(row.severity, SEVERITY[incident.severity].word);
@@ -114,6 +117,15 @@ export class List {
     row.handling.title = passedOn(incident) ?? "";
     row.handling.classList.toggle("late", Boolean(incident.escalated_to));
     setText(row.sensors, plural(incident.sensors, "sensor"));
+  }
+
+  /** By what it is explained, for as long as that lasts. */
+  explained({ suppressed_by: id }) {
+    if (!id) return "";
+    const { store } = this.last;
+    const cause = store.incidents.get(survivor(store, id));
+    const name = cause ? `${spoken(cause.kind)}, ${this.placeOf(cause)}` : id;
+    return `suppressed by design: caused by ${name}`;
   }
 
   /** Moves the choice by so many rows. */
@@ -139,6 +151,7 @@ function newRow(incident) {
     handling: el("span", { class: "handling" }),
     age: el("span", { class: "age" }),
     sensors: el("span", { class: "sensors" }),
+    design: el("div", { class: "row-design", "data-testid": "suppressed" }),
   };
   const title = el("span", { class: "title" }, spoken(incident.kind));
   const kind = el("span", { class: "row-kind" }, picture(pictogram(incident.kind)));
@@ -154,7 +167,8 @@ function newRow(incident) {
     },
     kind,
     el("div", { class: "row-main" }, el("div", {}, title, row.where),
-      el("div", { class: "row-words" }, row.shape, row.severity, row.condition, row.handling)),
+      el("div", { class: "row-words" }, row.shape, row.severity, row.condition, row.handling),
+      row.design),
     el("div", { class: "row-side" }, row.age, row.sensors),
   );
   return row;

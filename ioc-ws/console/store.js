@@ -255,7 +255,10 @@ export const isOpen = (incident) => incident.ended_at === null;
 
 /** Whether nobody has seen it, although it is not over, and somebody is to be called. */
 export const isNew = (incident) =>
-  isOpen(incident) && incident.handling === "new" && !incident.shelved_until;
+  isOpen(incident) &&
+  incident.handling === "new" &&
+  !incident.shelved_until &&
+  !incident.suppressed_by;
 
 const rank = (incident) => SEVERITIES.indexOf(incident.severity);
 

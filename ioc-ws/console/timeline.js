@@ -79,6 +79,10 @@ function happened({ decision, rose, updates }, id) {
       return passedOn(incident) ?? "Passed on";
     case "incident_shelved":
       return `Shelved until ${clock(Date.parse(incident.shelved_until))}`;
+    case "incident_suppressed":
+      return `Suppressed by design: caused by ${incident.suppressed_by}`;
+    case "incident_unsuppressed":
+      return "Suppressed no more: its cause explains it no more";
     case "incident_unshelved":
       return "Shelved no more";
     case "incident_rated":

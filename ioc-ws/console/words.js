@@ -102,6 +102,10 @@ export function told(decision, placeOf) {
         const until = clock(Date.parse(incident.shelved_until));
         return { verb: "shelved", text: here, note: `until ${until} ${by(decision)}`.trim() };
       }
+      case "incident_suppressed":
+        return { verb: "suppressed", text: here, note: `by design: ${causedBy(incident)}` };
+      case "incident_unsuppressed":
+        return { verb: "appears", text: here, note: "its cause explains it no more" };
       default: {
         const verb = type.replace("incident_", "").replaceAll("_", " ");
         return { verb, text: here, note: by(decision) };
@@ -143,6 +147,7 @@ export function told(decision, placeOf) {
 }
 
 function openedAs({ seq, incident }) {
+  if (incident.suppressed_by) return `suppressed by design: ${causedBy(incident)}`;
   return seq === null ? `now ${incident.severity}` : incident.severity;
 }
 

@@ -174,6 +174,7 @@ impl Evening {
             parent: None,
             escalated: None,
             shelved_until: None,
+            suppressed: false,
         };
         self.incidents.push(state.clone());
         let evidence = self.evidence(which, None);

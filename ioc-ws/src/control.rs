@@ -65,6 +65,7 @@ impl Controls {
             }
             | Verdict::IncidentRated(state)
             | Verdict::IncidentShelved(state)
+            | Verdict::IncidentSuppressed(state)
             | Verdict::IncidentEscalated(state) => {
                 if let Some(severity) = self.severities.get_mut(&state.id) {
                     *severity = state.severity;

@@ -36,6 +36,7 @@ pub(crate) fn incident(name: &str) -> IncidentState {
         parent: None,
         escalated: None,
         shelved_until: None,
+        suppressed: false,
     }
 }
 

@@ -103,6 +103,7 @@ impl Health {
             | Verdict::IncidentEscalated(_)
             | Verdict::IncidentRated(_)
             | Verdict::IncidentShelved(_)
+            | Verdict::IncidentSuppressed(_)
             | Verdict::Suppression(..)
             | Verdict::IncidentSplit { .. }
             | Verdict::IncidentEvidenceMoved { .. }

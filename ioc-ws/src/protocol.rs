@@ -161,7 +161,13 @@ fn of_quiet() -> impl Iterator<Item = Verdict> {
         code: RefusalCode::MatchesNothing,
         about: About::Suppression(SuppressionId::derive(&["console-7f3a"])),
     });
-    let of_incidents = [shelved("c", Some(at(4642))), shelved("c", None), refused];
+    let of_incidents = [
+        shelved("c", Some(at(4642))),
+        shelved("c", None),
+        refused,
+        suppressed("c", true),
+        suppressed("c", false),
+    ];
     changes.map(examples::suppression).chain(of_incidents)
 }
 
@@ -313,6 +319,11 @@ fn cause_of(verdict: &Verdict) -> Cause {
                 due: Some(state.until),
                 ..Cause::default()
             },
+        },
+        Verdict::IncidentSuppressed(_) => Cause {
+            rule: rule("river-flood"),
+            due: Some(at(4642)),
+            ..Cause::default()
         },
         Verdict::IncidentShelved(incident) => match incident.shelved_until {
             Some(_) => by_console(),
@@ -565,6 +576,7 @@ fn story() -> Vec<Decision> {
         quiet(33, SuppressionChange::Updated, "q-2"),
         examples::decision(34, shelved("f", Some(at(4642)))),
         quiet(35, SuppressionChange::Ended, "q-1"),
+        examples::decision(36, suppressed("f", true)),
     ]
 }
 
@@ -610,6 +622,14 @@ fn quiet(seq: u64, change: SuppressionChange, request: &str) -> Decision {
 fn shelved(name: &str, shelved_until: Option<Timestamp>) -> Verdict {
     Verdict::IncidentShelved(IncidentState {
         shelved_until,
+        ..incident(name)
+    })
+}
+
+fn suppressed(name: &str, suppressed: bool) -> Verdict {
+    Verdict::IncidentSuppressed(IncidentState {
+        parent: Some(id("a")),
+        suppressed,
         ..incident(name)
     })
 }

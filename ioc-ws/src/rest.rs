@@ -40,24 +40,26 @@ const TIMELINE_MAX: usize = 200;
 struct ListQuery {
     filter: Filter,
     condition: Option<Vec<Condition>>,
+    suppressed: Option<bool>,
     limit: usize,
 }
 
 impl ListQuery {
     fn parse(pairs: &[(String, String)]) -> Result<Self, ApiError> {
         let mut text = FilterText::default();
-        let (mut condition, mut limit) = (None, LIMIT);
+        let (mut condition, mut suppressed, mut limit) = (None, None, LIMIT);
         for (name, value) in pairs {
             match name.as_str() {
                 "zone" => text.zone = words(value),
                 "kind" => text.kind = words(value),
                 "severity_min" => text.severity_min = Some(value.clone()),
                 "condition" => condition = Some(conditions(value)?),
+                "suppressed" => suppressed = Some(yes_or_no(value)?),
                 "limit" => limit = parse_limit(value)?,
                 _ => {
                     return Err(ApiError::bad_request(format!(
-                        "the parameters are condition, kind, zone, severity_min and limit; \
-                         not {name}"
+                        "the parameters are condition, kind, zone, severity_min, suppressed and \
+                         limit; not {name}"
                     )));
                 }
             }
@@ -65,6 +67,7 @@ impl ListQuery {
         Ok(Self {
             filter: Filter::parse(&text).map_err(ApiError::bad_request)?,
             condition,
+            suppressed,
             limit,
         })
     }
@@ -77,6 +80,9 @@ impl ListQuery {
                 .condition
                 .as_ref()
                 .is_none_or(|wanted| wanted.contains(&condition))
+            && self
+                .suppressed
+                .is_none_or(|wanted| wanted == incident.state.suppressed)
     }
 }
 
@@ -93,6 +99,16 @@ fn conditions(value: &str) -> Result<Vec<Condition>, ApiError> {
         })
     };
     value.split(',').map(condition).collect()
+}
+
+fn yes_or_no(value: &str) -> Result<bool, ApiError> {
+    match value {
+        "yes" => Ok(true),
+        "no" => Ok(false),
+        _ => Err(ApiError::bad_request(format!(
+            "suppressed must be yes or no; not {value}"
+        ))),
+    }
 }
 
 /// How many are asked for, where nothing else can be.

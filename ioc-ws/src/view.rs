@@ -283,6 +283,7 @@ impl View {
             | Verdict::IncidentEscalated(_)
             | Verdict::IncidentRated(_)
             | Verdict::IncidentShelved(_)
+            | Verdict::IncidentSuppressed(_)
             | Verdict::IncidentAcknowledged(_) => self.apply_incident(published, control),
         }
     }

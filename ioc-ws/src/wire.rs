@@ -126,6 +126,7 @@ impl<'a> From<&'a Verdict> for SubjectJson<'a> {
             | Verdict::IncidentEscalated(incident)
             | Verdict::IncidentRated(incident)
             | Verdict::IncidentShelved(incident)
+            | Verdict::IncidentSuppressed(incident)
             | Verdict::IncidentAcknowledged(incident) => Self::Incident {
                 incident: IncidentJson::from(incident),
                 into: None,
@@ -384,6 +385,8 @@ pub(crate) struct IncidentJson<'a> {
     escalated_to: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     shelved_until: Option<Text<Timestamp>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    suppressed_by: Option<Text<IncidentId>>,
     position: Option<[f64; 2]>,
     radius_m: u32,
     zone: &'a str,
@@ -406,6 +409,7 @@ impl<'a> From<&'a IncidentState> for IncidentJson<'a> {
             dismissed_as: incident.handling.dismissal().map(|reason| reason.word()),
             escalated_to: incident.escalated.map(|tier| tier.word()),
             shelved_until: incident.shelved_until.map(Text),
+            suppressed_by: incident.parent.filter(|_| incident.suppressed).map(Text),
             position: incident.position.map(Position::to_degrees),
             radius_m: incident.radius_m,
             zone: incident.zone.as_str(),

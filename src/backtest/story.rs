@@ -126,11 +126,11 @@ impl Story {
         let graver = incident.severity > self.incidents[number as usize].worst;
         let calls = match &decision.verdict {
             Verdict::IncidentOpened(incident) => incident.parent.is_none(),
-            Verdict::IncidentReopened(_) => true,
+            Verdict::IncidentReopened(_) | Verdict::IncidentSuppressed(_) => true,
             Verdict::IncidentUpdated(_) => graver,
             _ => false,
         };
-        if calls {
+        if calls && !incident.suppressed {
             self.load.call(decision.at);
         }
     }

@@ -16,6 +16,7 @@ pub mod fault;
 pub mod sequence;
 pub mod site;
 pub mod across;
+pub mod alone;
 pub mod correlation;
 pub mod handling;
 pub mod suppression;

@@ -124,6 +124,9 @@ fn incident_traits(incident: &IncidentState, names: &Names) -> String {
     if let Some(parent) = incident.parent {
         write!(text, ", caused by {}", names.name(parent)).expect("text takes all");
     }
+    if incident.suppressed {
+        text.push_str(", suppressed by design");
+    }
     text
 }
 

@@ -220,6 +220,9 @@ fn decision_lines(f: &mut fmt::Formatter<'_>, decision: &Decision, own: Incident
     if let Some(parent) = incident.parent {
         write!(f, ", caused by {parent}")?;
     }
+    if incident.suppressed {
+        write!(f, ", suppressed by design while that lasts")?;
+    }
     if decision.cause.due.is_some() {
         write!(f, ", by a timer")?;
     }

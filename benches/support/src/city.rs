@@ -186,5 +186,6 @@ pub fn effect(incident: &str, within_m: u32) -> Effect {
         within_m,
         lag: Lag::AfterLast(Millis::minutes(60)),
         before: Millis::minutes(10),
+        symptom: false,
     }
 }

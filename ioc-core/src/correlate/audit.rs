@@ -25,6 +25,8 @@ impl Correlator {
             audit.expect(case.cluster.sums_agree(), Invariant::SumsAgree, incident.id);
             audit_condition(case, audit);
             audit_family(case, desk, audit);
+            let explained = slot.is_some_and(|slot| self.is_explained(slot, desk));
+            audit_symptom(case, explained, desk, audit);
             for (source, member) in case.cluster.members() {
                 let own = member.is_led_to(source);
                 led.extend(own.then_some(&source.sensor));
@@ -78,6 +80,20 @@ fn audit_family(case: &Case, desk: &Desk, audit: &mut Audit) {
         let known = desk.family.has(parent, incident.id) && parent != incident.id;
         audit.expect(known, Invariant::FamilyAgrees, incident.id);
     }
+}
+
+/// Whether what is told of a symptom is what its cause says, unless it waits to be judged again.
+fn audit_symptom(case: &Case, explained: bool, desk: &Desk, audit: &mut Audit) {
+    let incident = &case.incident;
+    let parent = incident.parent;
+    let waits = parent.is_some_and(|parent| desk.family.explained.waits(parent));
+    // What has merged away may be forgotten before its children have followed.
+    let is_named = parent.is_none_or(|parent| {
+        let now = desk.book.find(parent);
+        now.is_some_and(|(now, _)| now == parent)
+    });
+    let holds = incident.suppressed == explained || waits || !is_named;
+    audit.expect(holds, Invariant::SymptomsAreExplained, incident.id);
 }
 
 fn audit_condition(case: &Case, audit: &mut Audit) {

@@ -6,7 +6,9 @@
 //! incidents, part of no digest.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::ops::Bound;
 
+use super::symptom::Explained;
 use super::{Correlator, Turn};
 use crate::bundle::Effect;
 use crate::decision::{IncidentState, Severity, Verdict};
@@ -26,6 +28,8 @@ pub(crate) struct Family {
     risen: VecDeque<(IncidentId, Severity)>,
     /// Survivors of mergers in this moment that have a parent, each with the one that it had before.
     merged: VecDeque<(IncidentId, Option<IncidentId>)>,
+    /// Which of them explain their children, and whose are to be judged again.
+    pub explained: Explained,
 }
 
 /// What an incident began with, as far as causes are looked for.
@@ -34,6 +38,22 @@ pub(crate) struct Origin {
     pub kind: IncidentKind,
     pub begun_at: Timestamp,
     pub middle: Option<Position>,
+}
+
+/// The times of a cause by which it is told what may have come of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    begun_at: Timestamp,
+    opened_at: Timestamp,
+    last_evidence_at: Timestamp,
+}
+
+impl Span {
+    /// Whether what began then may be this effect of it.
+    fn has(self, effect: &Effect, begun_at: Timestamp) -> bool {
+        begun_at + effect.before >= self.begun_at
+            && begun_at <= effect.lag.end(self.opened_at, self.last_evidence_at)
+    }
 }
 
 /// A possible cause or effect: the nearest first, of these the earliest, then the least id.
@@ -57,9 +77,22 @@ impl Family {
 
     /// The children that name this parent, in the order of their ids.
     pub fn children(&self, parent: IncidentId) -> impl Iterator<Item = IncidentId> {
-        let from = self.children.range((parent, IncidentId::MIN)..);
-        let own = from.take_while(move |(own, _)| *own == parent);
-        own.map(|(_, child)| *child)
+        self.children_after(parent, None)
+    }
+
+    /// The same, from the one after `last` on.
+    pub fn children_after(
+        &self,
+        parent: IncidentId,
+        last: Option<IncidentId>,
+    ) -> impl Iterator<Item = IncidentId> {
+        let from = match last {
+            Some(last) => Bound::Excluded((parent, last)),
+            None => Bound::Included((parent, IncidentId::MIN)),
+        };
+        let own = self.children.range((from, Bound::Unbounded));
+        own.take_while(move |(own, _)| *own == parent)
+            .map(|(_, child)| *child)
     }
 
     pub fn has_children(&self, parent: IncidentId) -> bool {
@@ -104,11 +137,14 @@ impl Family {
         parents: [Option<IncidentId>; 2],
         parent: Option<IncidentId>,
     ) {
+        // A parent that has merged away keeps this child, if it had one of the two.
+        let gone = parent.filter(|parent| self.gone.contains(parent));
         for (before, child) in parents.into_iter().zip([survivor, other]) {
             if let Some(before) = before {
                 self.remove(before, child);
             }
         }
+        self.gone.extend(gone);
         if let Some(parent) = parent {
             self.add(parent, survivor);
             self.merged.push_back((survivor, parents[0]));
@@ -150,20 +186,24 @@ impl Correlator {
         self.opened_near(effect, middle, is_cause).collect()
     }
 
-    /// Whether an incident of this rule goes on, or went on, at the time for this effect.
+    /// Whether an incident of this rule may have had this effect, if that began then.
     fn fits(&self, slot: u32, effect: &Effect, begun_at: Timestamp) -> bool {
-        let case = self.case(slot);
-        begun_at + effect.before >= case.incident.begun_at
-            && begun_at
-                <= effect
-                    .lag
-                    .end(case.incident.begun_at, case.cluster.last_evidence_at)
+        self.span_of(slot).has(effect, begun_at)
     }
 
-    /// When an incident began, and when its last evidence came.
-    pub fn span(&self, id: IncidentId) -> (Timestamp, Timestamp) {
-        let case = self.case(self.slots[&id]);
-        (case.incident.begun_at, case.cluster.last_evidence_at)
+    /// When an incident began, opened and was last noticed.
+    pub fn span(&self, id: IncidentId) -> Span {
+        self.span_of(self.slots[&id])
+    }
+
+    fn span_of(&self, slot: u32) -> Span {
+        let case = self.case(slot);
+        let begun_at = case.incident.begun_at;
+        Span {
+            begun_at,
+            opened_at: case.incident.opened_at.unwrap_or(begun_at),
+            last_evidence_at: case.cluster.last_evidence_at,
+        }
     }
 
     /// The incidents of this rule without a parent that began in the time for this effect of what
@@ -172,13 +212,11 @@ impl Correlator {
         &self,
         effect: &Effect,
         middle: Position,
-        (from, to): (Timestamp, Timestamp),
+        span: Span,
     ) -> impl Iterator<Item = Relative> {
-        let end = effect.lag.end(from, to);
         let is_effect = move |slot: u32| {
             let incident = &self.case(slot).incident;
-            let begun_at = incident.begun_at;
-            incident.is_free() && begun_at + effect.before >= from && begun_at <= end
+            incident.is_free() && span.has(effect, incident.begun_at)
         };
         self.opened_near(effect, middle, is_effect)
     }

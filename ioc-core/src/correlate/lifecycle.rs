@@ -228,6 +228,7 @@ impl Correlator {
         let waits = docket.handling == Handling::New
             && incident.condition != Condition::Cleared
             && incident.shelved_until.is_none()
+            && !incident.suppressed
             && Tier::after(docket.escalated).is_some();
         let within = turn.rules.handling().acknowledge_within(incident.severity);
         let running = incident.dues[Purpose::Escalate as usize];
@@ -348,6 +349,8 @@ impl Correlator {
         let rule = self.rule.name.clone();
         let case = self.case_mut(slot);
         case.incident.show_if_extreme(&mut turn.desk.unshelved);
+        let appears = self.heed_cause(slot, turn);
+        let case = self.case_mut(slot);
         let state = case.state();
         let merged = state.handling == Handling::Merged;
         let incident = &mut case.incident;
@@ -374,6 +377,9 @@ impl Correlator {
             if incident.untold.is_empty() || merged {
                 break;
             }
+        }
+        if appears {
+            self.appear(slot, turn);
         }
         if !merged {
             self.time_the_escalation(slot, turn);

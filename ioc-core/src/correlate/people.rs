@@ -118,12 +118,16 @@ impl Correlator {
             .docket
             .follow(step, actor(cause), grounds, severity);
         case.incident.show_if_extreme(&mut turn.desk.unshelved);
-        let state = case.state();
-        let before = followed.map_err(|code| refused(code, &state))?;
+        let before = followed.map_err(|code| refused(code, &case.state()))?;
+        let appears = self.heed_cause(slot, turn);
+        let state = self.case(slot).state();
         if let Some(parent) = state.parent {
             turn.desk.family.risen(parent, state.severity);
         }
         turn.decide(told(step, before, state), cause.clone());
+        if appears {
+            self.appear(slot, turn);
+        }
         self.time_the_escalation(slot, turn);
         Ok(())
     }
@@ -144,12 +148,16 @@ impl Correlator {
             .docket
             .rate(severity, actor(cause), gravest, &mut incident.severity);
         incident.show_if_extreme(&mut turn.desk.unshelved);
-        let state = case.state();
-        rated.map_err(|code| refused(code, &state))?;
+        rated.map_err(|code| refused(code, &case.state()))?;
+        let appears = self.heed_cause(slot, turn);
+        let state = self.case(slot).state();
         if let Some(parent) = state.parent {
             turn.desk.family.risen(parent, state.severity);
         }
         turn.decide(Verdict::IncidentRated(state), cause.clone());
+        if appears {
+            self.appear(slot, turn);
+        }
         self.set_timer(slot, Purpose::Lower, None, turn);
         self.time_the_escalation(slot, turn);
         Ok(())

@@ -66,6 +66,8 @@ impl Correlator {
         });
         self.move_sources(&sources, slot, part);
         self.begin_part(part, turn);
+        // Nobody knew of it: nothing appears that was hidden.
+        let _ = self.heed_cause(part, turn);
         self.case_mut(part).rests_on_less();
         self.case_mut(slot).rests_on_less();
         self.case_mut(slot).incident.keep_apart(new);
@@ -100,6 +102,8 @@ impl Correlator {
         let (severity, certainty) = case.cluster.verdict();
         case.incident.rise(severity, certainty);
         case.incident.urgent = false;
+        let appears = self.heed_cause(into, turn);
+        let case = self.case(into);
         let told = Verdict::IncidentEvidenceMoved {
             incident: case.state(),
             from: id,
@@ -109,6 +113,9 @@ impl Correlator {
             turn.desk.family.risen(parent, case.incident.severity);
         }
         turn.decide(told, cause.clone());
+        if appears {
+            self.appear(into, turn);
+        }
         self.time_the_escalation(into, turn);
         self.tell_the_rest(from, severity, turn);
         self.touch(into);

@@ -58,6 +58,7 @@ impl SensorStage {
             | Test::Fault(_)
             | Test::SiteSilence(_)
             | Test::Across(_)
+            | Test::Alone(_)
             | Test::Sequence(_) => {
                 unreachable!("none has timers here")
             }

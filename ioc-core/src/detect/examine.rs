@@ -112,6 +112,7 @@ pub(super) fn fault_of(rule: &DetectionRule) -> &Fault {
         | Test::Silence(_)
         | Test::SiteSilence(_)
         | Test::Across(_)
+        | Test::Alone(_)
         | Test::Sequence(_)
         | Test::Report(_) => unreachable!("only fault rules are among the faults of a kind"),
     }

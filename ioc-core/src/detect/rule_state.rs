@@ -53,6 +53,7 @@ pub(super) fn signal(test: &Test, reading: &Reading<'_>) -> Option<f64> {
         | Test::Fault(_)
         | Test::SiteSilence(_)
         | Test::Across(_)
+        | Test::Alone(_)
         | Test::Sequence(_)
         | Test::Report(_) => Some(reading.value),
     }
@@ -81,6 +82,7 @@ impl RuleState {
             | Test::Fault(_)
             | Test::SiteSilence(_)
             | Test::Across(_)
+            | Test::Alone(_)
             | Test::Sequence(_) => {
                 unreachable!("they judge no level of a reading")
             }
@@ -248,6 +250,7 @@ impl RuleState {
             | Test::Fault(_)
             | Test::SiteSilence(_)
             | Test::Across(_)
+            | Test::Alone(_)
             | Test::Sequence(_) => {
                 unreachable!("they judge no level of a reading")
             }

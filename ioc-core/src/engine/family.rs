@@ -5,7 +5,7 @@
 //! were there before their cause was known, or whose parent has merged. Promise: nothing causes
 //! itself over however many others; the parent is the nearest, of these the earliest, then the one
 //! of the least id; a parent is as grave as its gravest child (INV-18); many children are taken in
-//! steps, spread over logical time. There is no race: all this is one order of one state.
+//! steps, spread over logical time, and so are symptoms judged again (`correlate/symptom.rs`). There is no race: all this is one order of one state.
 
 use std::collections::BTreeMap;
 
@@ -42,6 +42,15 @@ pub(super) fn adopt_more(
     of(correlators, rule).adopts_now(parent);
     adopt(correlators, rule, parent, turn);
     pass_on(correlators, turn);
+}
+
+/// Judges symptoms again whose cause has begun or ceased to go on, as many as one step takes.
+pub(super) fn judge_symptoms(correlators: &mut Correlators, turn: &mut Turn<'_>) {
+    for child in turn.desk.family.next_explained(turn.at) {
+        if let Some((child, rule)) = live(child, turn) {
+            of(correlators, &rule).judge_again(child, turn);
+        }
+    }
 }
 
 /// Passes on to parents how grave their children are.

@@ -179,6 +179,14 @@ impl Docket {
         (self.judged, self.rated) = (Severity::Unknown, false);
     }
 
+    /// What explained it is over, and it is not: what somebody has acknowledged as a part of that
+    /// is to be seen anew, as an alarm is that was suppressed by design (ISA-18.2).
+    pub fn appears(&mut self) {
+        if self.handling.after_return() == Handling::New {
+            self.see_anew();
+        }
+    }
+
     /// Whether what it rests on by now overrules its dismissal: so many further sources, or
     /// something graver (INV-20).
     pub fn is_overruled(&self, grounds: Grounds, sources: u32) -> bool {

@@ -28,7 +28,7 @@ pub(crate) enum Origin {
 pub(super) fn is_of_group(rule: &RuleId, rules: &Rules) -> bool {
     let rule = rules.detection_named(rule);
     rule.is_some_and(|rule| match rule.test {
-        Test::Sequence(_) | Test::SiteSilence(_) | Test::Across(_) => true,
+        Test::Sequence(_) | Test::SiteSilence(_) | Test::Across(_) | Test::Alone(_) => true,
         Test::Threshold(_)
         | Test::Rate(_)
         | Test::Usual(_)

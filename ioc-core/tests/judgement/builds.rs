@@ -28,6 +28,7 @@ enum Sort {
     Grouping,
     Replacing,
     Discerning,
+    Explaining,
 }
 
 /// Numbers that follow from a seed alone (Steele, Lea and Flood: SplitMix64).
@@ -67,7 +68,8 @@ impl Dice {
     }
 
     fn what(&mut self) -> What {
-        if self.sort == Sort::Handling && self.one_in(4) {
+        let asks = matches!(self.sort, Sort::Handling | Sort::Explaining);
+        if asks && self.one_in(4) {
             return self.asked();
         }
         if matches!(self.sort, Sort::Quieting | Sort::Replacing) && self.one_in(6) {
@@ -174,6 +176,7 @@ impl Dice {
             Sort::Doubting => &Variant::DOUBTING[..],
             Sort::Handling => &Variant::HANDLING[..],
             Sort::Quieting => &Variant::QUIETING[..],
+            Sort::Explaining => &Variant::EXPLAINING[..],
             Sort::Grouping => &Variant::GROUPING[..],
             Sort::Replacing => &Variant::REPLACING[..],
             Sort::Discerning => &Variant::DISCERNING[..],
@@ -200,7 +203,7 @@ impl Dice {
                 until_ms: self.one_in(8).then(|| self.below(400_000) as i64),
                 ..said
             },
-            Sort::First | Sort::Handling | Sort::Quieting => said,
+            Sort::First | Sort::Handling | Sort::Quieting | Sort::Explaining => said,
             Sort::Asking | Sort::Doubting | Sort::Grouping | Sort::Discerning => Said {
                 value: if self.one_in(3) {
                     said.value.trunc()
@@ -224,6 +227,7 @@ fn day(seed: u64, sort: Sort) -> History {
         Sort::Doubting => Variant::Doubting,
         Sort::Handling => Variant::Handling,
         Sort::Quieting => Variant::Quieting,
+        Sort::Explaining => Variant::Explaining,
         Sort::Grouping => Variant::Grouping,
         Sort::Replacing => Variant::Replacing,
         Sort::Discerning => Variant::Discerning,
@@ -295,4 +299,9 @@ fn p2_another_build_decides_the_same_where_callers_take_back_what_they_said() {
 #[test]
 fn p2_another_build_decides_the_same_where_a_sensor_is_doubted_in_some_of_what_it_says() {
     expect_file!["../golden/days-discerning.txt"].assert_eq(&days(Sort::Discerning));
+}
+
+#[test]
+fn p2_another_build_decides_the_same_where_causes_explain_symptoms() {
+    expect_file!["../golden/days-explaining.txt"].assert_eq(&days(Sort::Explaining));
 }

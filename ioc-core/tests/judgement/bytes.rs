@@ -577,12 +577,12 @@ prop_compose! {
         opened_at in time(),
         (episode, sensors, readings) in any::<(u32, u32, u64)>(),
         parent in prop::option::of(incident_id()),
-        shelved_until in prop::option::of(time()),
+        (shelved_until, explained) in (prop::option::of(time()), any::<bool>()),
     ) -> IncidentState {
         IncidentState {
             id, kind: "flood".parse().unwrap(), severity, certainty, condition, handling, position,
             radius_m, zone: "_".parse().unwrap(), opened_at, episode, sensors, readings, parent,
-            escalated, shelved_until,
+            escalated, shelved_until, suppressed: explained && parent.is_some(),
         }
     }
 }
@@ -754,6 +754,7 @@ fn verdict() -> impl Strategy<Value = Verdict> {
         (any_of(CommandChange::ALL), command_state())
             .prop_map(|(change, command)| Verdict::Command(change, Box::new(command))),
         incident_state().prop_map(Verdict::IncidentShelved),
+        incident_state().prop_map(Verdict::IncidentSuppressed),
         (any_of(SuppressionChange::ALL), suppression_state())
             .prop_map(|(change, state)| Verdict::Suppression(change, Box::new(state))),
     ]
@@ -903,6 +904,7 @@ fn example_incident() -> IncidentState {
         parent: None,
         escalated: None,
         shelved_until: None,
+        suppressed: false,
     }
 }
 
@@ -1188,6 +1190,15 @@ fn example_decisions() -> Vec<Decision> {
     };
     decisions.push(example_decision(Verdict::SiteSilent(site.clone())));
     decisions.push(example_decision(Verdict::SiteReturned(site)));
+    for suppressed in [true, false] {
+        decisions.push(example_decision(Verdict::IncidentSuppressed(
+            IncidentState {
+                parent: Some(IncidentId::derive(&["other"])),
+                suppressed,
+                ..example_incident()
+            },
+        )));
+    }
     decisions
 }
 

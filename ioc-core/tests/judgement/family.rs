@@ -17,6 +17,7 @@ fn effect(incident: &str, within_m: u32, after: i64, before: i64) -> Effect {
         within_m,
         lag: Lag::AfterLast(Millis::minutes(after)),
         before: Millis::minutes(before),
+        symptom: false,
     }
 }
 
@@ -373,7 +374,7 @@ fn a_candidate_that_has_the_id_of_another_rule_s_incident_changes_no_family() {
 #[test]
 fn what_a_quake_breaks_it_breaks_at_once_however_long_people_call_about_it() {
     let at_once = |incident| Effect {
-        lag: Lag::AfterBegin(Millis::minutes(15)),
+        lag: Lag::AfterOpening(Millis::minutes(15)),
         ..effect(incident, 5_000, 0, 1)
     };
     let rules = city().report("felt", "call", Moderate, Millis::minutes(10));
@@ -398,6 +399,31 @@ fn what_a_quake_breaks_it_breaks_at_once_however_long_people_call_about_it() {
             10:12 reopened quake#1 moderate episode 2 2 sensors: calls 1 899 m
             10:14 opened leak#1 moderate caused by quake#1: g-1 1.5
             10:20 opened leak#2 moderate: g-2 1.5
+        "#]],
+    );
+}
+
+#[test]
+fn inv_12_children_that_merge_in_the_moment_in_which_their_parents_do_follow_too() {
+    check_with(
+        &city().build(),
+        "10:00 s-1 1.5 kind=shake at=0,0
+         10:01 s-2 1.5 kind=shake at=1800,0
+         10:02 g-1 1.5 kind=gas at=2500,0
+         10:03 g-2 1.5 kind=gas at=2800,0
+         10:04 s-3 1.5 kind=shake at=900,0
+         10:04 g-3 1.5 kind=gas at=2650,0
+         10:06 tick",
+        &expect![[r#"
+            10:00 opened quake#1 moderate: s-1 1.5
+            10:01 opened quake#2 moderate: s-2 1.5
+            10:02 opened leak#1 moderate caused by quake#2: g-1 1.5
+            10:03 opened leak#2 moderate caused by quake#2: g-2 1.5
+            10:04 merged quake#2 into quake#1
+            10:04 updated quake#1 moderate 3 sensors: s-3 1.5 899 m
+            10:04 merged leak#2 into leak#1
+            10:04 updated leak#1 moderate 3 sensors: g-3 1.5 150 m
+            10:04:00.001 linked leak#1 moderate 3 sensors caused by quake#1
         "#]],
     );
 }

@@ -348,6 +348,31 @@ fn a_front_joins_those_whom_it_can_have_reached_when_they_noticed_it() {
 }
 
 #[test]
+fn what_is_stale_opens_nothing_where_its_sensor_was_abnormal_long_before() {
+    let rules = BundleBuilder::new()
+        .sensor("gauge", "level", metres(0, 0))
+        .threshold("high", "level", &[(Moderate, 3.0)], |rule| {
+            rule.readings_min = 2;
+        })
+        .threshold("seen-high", "level", &[(Moderate, 3.0)], |_| ())
+        .correlation("floods", "flood", &["high", "seen-high"], |rule| {
+            rule.weights = vec![2, 1];
+            rule.sources_min = 2;
+            rule.stale_after = Some(Millis::minutes(90));
+        });
+    check_with(
+        &rules.build(),
+        // A snapshot of a country now and then: what it saw in the first is what the second repeats.
+        "08:00 gauge 3.5 observed=07:45
+         18:00 gauge 3.6 observed=08:15
+         18:15 gauge 3.6 observed=18:00",
+        &expect![[r#"
+            18:15 opened flood#1 moderate: gauge 3.5, gauge 3.6
+        "#]],
+    );
+}
+
+#[test]
 fn what_is_stale_opens_nothing_and_joins_nothing() {
     let builder = BundleBuilder::new()
         .sensor("gauge", "level", metres(0, 0))

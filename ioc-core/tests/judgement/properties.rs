@@ -89,7 +89,7 @@ fn decisions(history: &History) -> Vec<Decision> {
 
 #[test]
 fn the_random_days_hold_every_kind_of_decision() {
-    const WORDS: usize = 45;
+    const WORDS: usize = 47;
     let mut runner = TestRunner::deterministic();
     let mut words = BTreeMap::new();
     for _ in 0..3_000 {
@@ -149,6 +149,11 @@ fn follows(decision: &Decision, before: Option<(Condition, Handling)>, is_surviv
         Verdict::IncidentRated(_) => now.0 == condition && (now.1 == handling || unseen),
         // By a person, or by time.
         Verdict::IncidentShelved(_) => now.0 == condition && (now.1 == handling || unseen),
+        // What explained it is over: it is to be seen by itself.
+        Verdict::IncidentSuppressed(incident) => {
+            let appears = !incident.suppressed && now.1 == handling.after_return();
+            now.0 == condition && (now.1 == handling || appears || unseen)
+        }
         Verdict::IncidentUpdated(_) | Verdict::IncidentLinked(_) => {
             now.0 == condition && (now.1 == handling || unseen)
         }
@@ -182,6 +187,7 @@ impl Wait {
         let waits = incident.handling == Handling::New
             && incident.condition != Condition::Cleared
             && incident.shelved_until.is_none()
+            && !incident.suppressed
             && incident.escalated != Some(Tier::PhoneTree);
         let within = rules
             .acknowledge_within(incident.severity)
@@ -329,6 +335,7 @@ proptest! {
                 Verdict::IncidentAcknowledged(_)
                 | Verdict::IncidentHandled { .. }
                 | Verdict::IncidentShelved(_)
+                | Verdict::IncidentSuppressed(_)
                 | Verdict::IncidentRated(_) => {}
                 Verdict::IncidentReopened(_) if decision.cause.request.is_some() => {}
                 Verdict::IncidentMerged { into, .. } => {
@@ -360,10 +367,10 @@ proptest! {
 
     #[test]
     fn inv_17_what_nobody_has_seen_is_passed_on_in_time_and_once_to_each(
-        day in day(), manner in restarting(),
+        day in day(), manner in restarting(), explaining in any::<bool>(),
     ) {
         let mut day = day;
-        day.first = Variant::Handling;
+        day.first = if explaining { Variant::Explaining } else { Variant::Handling };
         day.events.retain(|event| !matches!(event.what, What::Reload(_)));
         let mut rules = HandlingRules::NONE;
         handling(day.first, &mut rules);
@@ -518,6 +525,58 @@ proptest! {
                 prop_assert!(told.contains(&id) || !all.contains(&id), "{id}");
             }
         }
+    }
+
+    /// Over several levels, by people's links and dismissals, mergers, restarts and reloads.
+    #[test]
+    fn inv_15_what_is_suppressed_by_design_has_a_cause_that_lasts_and_appears_when_it_is_over(
+        day in day(), manner in restarting(),
+    ) {
+        let mut day = day;
+        day.first = Variant::Explaining;
+        let mut known: BTreeMap<IncidentId, IncidentState> = BTreeMap::new();
+        let mut into = BTreeMap::new();
+        let mut over: BTreeMap<IncidentId, Timestamp> = BTreeMap::new();
+        let mut appearing = None;
+        for decision in history(&day).run(&manner).decisions {
+            for hidden in known.values().filter(|incident| incident.suppressed) {
+                let mut cause = hidden.parent.unwrap();
+                while let Some(survivor) = into.get(&cause) {
+                    cause = *survivor;
+                }
+                // So long the steps take.
+                let late = over.get(&cause).filter(|since| decision.at - **since > Millis(20));
+                prop_assert!(late.is_none(), "{hidden:?} {:?}", known[&cause]);
+            }
+            let Some(incident) = decision.verdict.incident() else { continue };
+            let goes_on = incident.condition != Condition::Cleared
+                && incident.handling != Handling::Merged;
+            let may_be_hidden = goes_on && incident.severity < Severity::Extreme;
+            prop_assert!(may_be_hidden || !incident.suppressed, "{decision:?}");
+            let told = matches!(decision.verdict, Verdict::IncidentSuppressed(_));
+            let escalated = matches!(decision.verdict, Verdict::IncidentEscalated(_));
+            prop_assert!(!escalated || !incident.suppressed, "{decision:?}");
+            if let Some((id, at)) = appearing.take_if(|(id, _)| *id == incident.id) {
+                prop_assert!(told && decision.at == at, "{id} appears, and nobody is told");
+            }
+            let before = known.insert(incident.id, incident.clone());
+            if before.is_some_and(|before| before.suppressed && !incident.suppressed) {
+                let seen = incident.handling == Handling::Acknowledged;
+                prop_assert!(!told || !seen, "somebody has seen it: {decision:?}");
+                appearing = (!told && may_be_hidden).then_some((incident.id, decision.at));
+            }
+            if let Verdict::IncidentMerged { into: survivor, .. } = decision.verdict {
+                into.insert(incident.id, survivor);
+                // What was over and is evidence again reopens in the same moment.
+                over.entry(survivor).and_modify(|since| *since = decision.at);
+            }
+            if goes_on && incident.handling.dismissal().is_none() {
+                over.remove(&incident.id);
+            } else {
+                over.entry(incident.id).or_insert(decision.at);
+            }
+        }
+        prop_assert_eq!(appearing, None);
     }
 
     #[test]
@@ -773,6 +832,7 @@ fn settling() -> Arc<Bundle> {
             | Test::Fault(_)
             | Test::SiteSilence(_)
             | Test::Across(_)
+            | Test::Alone(_)
             | Test::Sequence(_)
             | Test::Report(_) => {
                 return false;

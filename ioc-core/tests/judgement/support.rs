@@ -4,10 +4,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Across, Actuator, ActuatorCommand, Aggregate, Along, AttributeMatch, Becomes, Bundle, Changes,
-    City, ConfirmedBy, CorrelationRule, DetectionRule, Direction, Expected, Fault, FaultSign,
-    Flapping, GroupBy, HandlingRules, Level, MaintenanceWindow, Node, Rate, Report, Scale,
-    Schedule, Seen, Sensor, Sequence, Side, Silence, SiteSilence, States, Statistic,
+    Across, Actuator, ActuatorCommand, Aggregate, Alone, Along, AttributeMatch, Becomes, Bundle,
+    Changes, City, ConfirmedBy, CorrelationRule, DetectionRule, Direction, Effect, Expected, Fault,
+    FaultSign, Flapping, GroupBy, HandlingRules, Level, MaintenanceWindow, Near, Node, Rate,
+    Report, Scale, Schedule, Seen, Sensor, Sequence, Side, Silence, SiteSilence, States, Statistic,
     SuppressionRules, Test, Threshold, Usual, Window, Zone,
 };
 use ioc_core::decision::{Certainty, Decision, EffectClass, Matcher, Severity, SiteBy, Verdict};
@@ -299,6 +299,31 @@ impl BundleBuilder {
         self
     }
 
+    /// A sensor that leaps alone within two minutes, with one neighbour at least.
+    pub fn alone(self, name: &str, kind: &str, height: f64, near: Near) -> Self {
+        self.alone_with(name, kind, height, near, |_| ())
+    }
+
+    /// The same, otherwise.
+    pub fn alone_with(
+        self,
+        name: &str,
+        kind: &str,
+        height: f64,
+        near: Near,
+        change: impl FnOnce(&mut Alone),
+    ) -> Self {
+        let mut alone = Alone {
+            height,
+            within: Millis::minutes(2),
+            near,
+            speed_m_per_s: None,
+            neighbours_min: 1,
+        };
+        change(&mut alone);
+        self.detection(name, kind, Test::Alone(alone))
+    }
+
     /// A threshold of what several sensors come to: their values of the last five minutes, each
     /// minute, of at least two, ten seconds late.
     pub fn across(
@@ -478,6 +503,13 @@ impl BundleBuilder {
         self
     }
 
+    /// Changes every effect.
+    pub fn effects(mut self, change: impl Fn(&mut Effect)) -> Self {
+        let rules = self.0.correlations.iter_mut();
+        rules.flat_map(|rule| &mut rule.may_cause).for_each(change);
+        self
+    }
+
     pub fn build(mut self) -> Arc<Bundle> {
         let bundle = &mut self.0;
         for rule in &mut bundle.detections {
@@ -520,6 +552,7 @@ fn words(rule: &impl std::fmt::Debug) -> String {
         ", until: None, replaces: None",
         ", gateway: None",
         ", of: []",
+        ", symptom: false",
     ];
     let words = format!("{rule:?}");
     let words = words.replace(&format!(" handling: {:?},", HandlingRules::NONE), "");

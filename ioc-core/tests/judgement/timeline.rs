@@ -518,6 +518,7 @@ fn describe(decision: &Decision, names: &mut Names) -> String {
         | Verdict::IncidentEscalated(incident)
         | Verdict::IncidentRated(incident)
         | Verdict::IncidentShelved(incident)
+        | Verdict::IncidentSuppressed(incident)
         | Verdict::IncidentAcknowledged(incident) => {
             write!(text, "{verb} {}", names.of(incident)).unwrap();
             describe_incident(incident, &decision.verdict, &mut text);
@@ -658,8 +659,11 @@ fn describe_handling(incident: &IncidentState, verdict: &Verdict, text: &mut Str
 fn describe_parent(incident: &IncidentState, verdict: &Verdict, names: &Names, text: &mut String) {
     let news = matches!(
         verdict,
-        Verdict::IncidentOpened(_) | Verdict::IncidentLinked(_)
+        Verdict::IncidentOpened(_) | Verdict::IncidentLinked(_) | Verdict::IncidentSuppressed(_)
     );
+    if incident.suppressed && !matches!(verdict, Verdict::IncidentSuppressed(_)) {
+        text.push_str(" suppressed");
+    }
     if let Some(parent) = incident.parent.filter(|_| news) {
         write!(text, " caused by {}", names.0[&parent]).unwrap();
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use ioc_core::bundle::{
     Aggregate, Along, Bundle, Changes, Direction, Effect as MayCause, Expected, FaultSign,
-    Flapping, Flow, Front, GroupBy, HandlingRules, Impossible, Lag, Scale, Schedule, Side, Skewed,
-    Spiking, States, Statistic, Stop, Stuck, Zone,
+    Flapping, Flow, Front, GroupBy, HandlingRules, Impossible, Lag, Near, Scale, Schedule, Side,
+    Skewed, Spiking, States, Statistic, Stop, Stuck, Zone,
 };
 use ioc_core::decision::AnswerWord;
 use ioc_core::decision::EffectClass::{AtMostOnce, Idempotent};
@@ -15,7 +15,7 @@ use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
 use ioc_core::decision::{Certainty, How, Severity, SiteBy, Step};
 use ioc_core::id::{CommandKey, IncidentId, NodeId, SuppressionId};
 use ioc_core::place::Polygon;
-use ioc_core::reading::{AttributesBuffer, Reading};
+use ioc_core::reading::{Attributes, AttributesBuffer, Reading};
 use ioc_core::record::{
     Action, Ask, BuildHash, ClockKind, Command, DeadLetter, Effect, EffectNews, Input, Open,
     Operate, Quieted, Resuppress, Said as Word, Started, Suppress,
@@ -95,6 +95,10 @@ pub enum Variant {
     Discerning,
     /// The same, with some of them changed.
     DiscerningOtherwise,
+    /// Rules that ask more, whose effects are symptoms; people handle what happens.
+    Explaining,
+    /// The same, with fewer symptoms.
+    ExplainingOtherwise,
 }
 
 impl Variant {
@@ -145,7 +149,9 @@ impl Variant {
         Self::Discerning,
         Self::DiscerningOtherwise,
     ];
-    pub const ALL: [Self; 18] = [
+    /// Those that explain symptoms.
+    pub const EXPLAINING: [Self; 2] = [Self::Explaining, Self::ExplainingOtherwise];
+    pub const ALL: [Self; 20] = [
         Self::Usual,
         Self::Changed,
         Self::Grown,
@@ -164,10 +170,14 @@ impl Variant {
         Self::ReplacingOtherwise,
         Self::Discerning,
         Self::DiscerningOtherwise,
+        Self::Explaining,
+        Self::ExplainingOtherwise,
     ];
 
     fn asks_more(self) -> bool {
-        matches!(self, Self::Asking | Self::AskingOtherwise) || self.doubts()
+        matches!(self, Self::Asking | Self::AskingOtherwise)
+            || Self::EXPLAINING.contains(&self)
+            || self.doubts()
     }
 
     fn doubts(self) -> bool {
@@ -200,6 +210,7 @@ impl Variant {
                 | Self::QuietingOtherwise
                 | Self::ReplacingOtherwise
                 | Self::DiscerningOtherwise
+                | Self::ExplainingOtherwise
         )
     }
 }
@@ -233,6 +244,21 @@ pub fn bundle(variant: Variant) -> Arc<Bundle> {
     }
     if variant.discerns() {
         builder = discerning(builder, variant);
+    }
+    if Variant::EXPLAINING.contains(&variant) {
+        builder = builder.handling(|rules| handling(variant, rules));
+        builder = builder.effects(|effect| {
+            let kept = variant == Variant::Explaining || effect.incident.as_str() == "fire";
+            effect.symptom = kept;
+        });
+        let smoke = if variant == Variant::Explaining {
+            2.0
+        } else {
+            1.0
+        };
+        builder = builder
+            .alone("level-alone", "level", 1.5, Near::Metres(900))
+            .alone("smoke-alone", "smoke", smoke, Near::Group(GroupBy::City));
     }
     builder.build()
 }
@@ -521,6 +547,7 @@ fn effects(kinds: &[&str]) -> Vec<MayCause> {
         within_m: 900,
         lag: Lag::AfterLast(Millis::minutes(10)),
         before: Millis::minutes(2),
+        symptom: false,
     };
     kinds.iter().map(effect).collect()
 }
@@ -782,7 +809,7 @@ fn discerning(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
             rule.clear_after = Millis::minutes(2);
             let mut effects = effects(&["crowd", "fire", "flood"]);
             for effect in &mut effects {
-                effect.lag = Lag::AfterBegin(Millis::minutes(if otherwise { 1 } else { 3 }));
+                effect.lag = Lag::AfterOpening(Millis::minutes(if otherwise { 1 } else { 3 }));
             }
             rule.may_cause = effects;
         })
@@ -965,6 +992,9 @@ pub enum What {
         minutes: Option<i64>,
         request: u8,
     },
+    /// Far from everything else the water rises at three places, and a person says that what one of
+    /// the first two says belongs to the third.
+    Moved,
 }
 
 /// What a person keeps quiet.
@@ -1131,6 +1161,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => Just(What::Restart),
         1 => Just(What::DeadLetter),
         8 => quieting_by_people(),
+        1 => Just(What::Moved),
     ];
     let after_ms = prop_oneof![
         3 => Just(0), 10 => 0..1_000i64, 10 => 0..60_000i64, 1 => Just(250), 1 => 0..900_000i64,
@@ -1147,6 +1178,8 @@ pub fn day() -> impl Strategy<Value = Day> {
         Just(Variant::Doubting),
         Just(Variant::Handling),
         Just(Variant::Quieting),
+        Just(Variant::Explaining),
+        Just(Variant::Explaining),
         Just(Variant::Replacing),
     ];
     let events = prop::collection::vec(event(), 1..200);
@@ -1306,6 +1339,7 @@ pub fn history(day: &Day) -> History {
                 push_restart(&mut history, before, now);
             }
             What::DeadLetter => push_dead_letter(&mut history, now),
+            What::Moved => push_moved(&mut history, now),
             What::Quiet {
                 what,
                 minutes,
@@ -1408,6 +1442,37 @@ fn push_reading(
         attributes: attributes.as_attributes(),
     };
     history.push(at, &Input::Reading(reading));
+}
+
+/// Two places that are one flood and a third that is another; evidence of the first goes to it.
+fn push_moved(history: &mut History, at: Timestamp) {
+    let number = history.inputs.len();
+    let level = |history: &mut History, place: i32| {
+        let id = format!("m{number}");
+        let sensor = format!("far-{number}-{place}");
+        let north = 30_000 + 2_000 * number as i32;
+        let reading = Reading {
+            id: &id,
+            sensor: &sensor,
+            kind: "level",
+            observed_at: at,
+            received_at: None,
+            value: 4.5,
+            unit: "",
+            position: Some(metres(place, north)),
+            attributes: Attributes::default(),
+        };
+        history.push(at, &Input::Reading(reading));
+        IncidentId::derive(&["flood", &sensor, &id])
+    };
+    let [one, _, other] = [0, 100, 1_500].map(|place| level(history, place));
+    let action = Action::About {
+        incident: one,
+        ask: Ask::Move(other),
+        sources: &format!("far-{number}-100"),
+        note: "as seen",
+    };
+    push_command(history, at, PEOPLE[0], &format!("m-{number}"), action);
 }
 
 fn push_acknowledge(history: &mut History, at: Timestamp, incident: IncidentId, request: u8) {

@@ -102,6 +102,7 @@ impl Load {
             | Verdict::IncidentEscalated(_)
             | Verdict::IncidentRated(_)
             | Verdict::IncidentShelved(_)
+            | Verdict::IncidentSuppressed(_)
             | Verdict::Suppression(..)
             | Verdict::IncidentSplit { .. }
             | Verdict::IncidentEvidenceMoved { .. }

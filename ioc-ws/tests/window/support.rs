@@ -47,6 +47,7 @@ pub fn incident(name: &str) -> IncidentState {
         parent: None,
         escalated: None,
         shelved_until: None,
+        suppressed: false,
     }
 }
 

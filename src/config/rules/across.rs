@@ -18,7 +18,7 @@ use crate::config::quantity::{integer, show_span};
 /// The key that asks.
 const KEY: &str = "across";
 
-const GROUPS: [(&str, GroupBy); 8] = [
+pub(super) const GROUPS: [(&str, GroupBy); 8] = [
     ("zone", GroupBy::Zone),
     ("parent_zone", GroupBy::ParentZone),
     ("city", GroupBy::City),

@@ -26,7 +26,7 @@ use crate::config::yaml::Value;
 pub const DISTANCE_MAX_M: i64 = 1_000_000;
 pub(super) const SOURCES_MAX: u64 = 1000;
 /// The fastest front, in metres a second.
-const SPEED_MAX: i64 = 100_000;
+pub const SPEED_MAX: i64 = 100_000;
 const WEIGHT_MAX: u64 = 1000;
 /// How many names a rule may ask to be in common.
 const SAME_MAX: usize = 4;
@@ -104,7 +104,7 @@ pub fn read(
     let clear_after = span("clear_after", CLEAR_AFTER);
     let reopen_within = span("reopen_within", REOPEN_WITHIN);
     let may_cause = match section.optional("may_cause") {
-        Some(field) => effects::read(&field, mistakes),
+        Some(field) => effects::read(&field, incident.as_ref(), mistakes),
         None => Some(Vec::new()),
     };
     section.finish(mistakes);

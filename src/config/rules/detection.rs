@@ -15,7 +15,7 @@ use ioc_core::decision::{Certainty, Severity};
 use ioc_core::id::{ReadingKind, RuleId};
 use ioc_core::time::Millis;
 
-use super::{across, becomes, fault, meaning_hash, rate, threshold, usual, window};
+use super::{across, alone, becomes, fault, meaning_hash, rate, threshold, usual, window};
 use crate::config::field::{Field, Section};
 use crate::config::kinds::{Kind, Kinds};
 use crate::config::mistake::Mistakes;
@@ -80,6 +80,9 @@ pub fn read(
         }
         Question::Becomes => becomes::read(&mut section, of_kind, mistakes).map(Test::Becomes),
         Question::Silence => silence(&mut section, mistakes).map(Test::Silence),
+        Question::Fault(fault::Asked::Spiking) if alone::is_asked(&mut section) => {
+            alone::read(&mut section, of_kind, mistakes).map(Test::Alone)
+        }
         Question::Fault(asked) => {
             fault::read(&mut section, asked, of_kind, mistakes).map(Test::Fault)
         }
@@ -126,7 +129,7 @@ fn settle(
 pub fn is_of_sensor(rule: &DetectionRule) -> bool {
     matches!(
         rule.test,
-        Test::Silence(_) | Test::Fault(_) | Test::SiteSilence(_)
+        Test::Silence(_) | Test::Fault(_) | Test::SiteSilence(_) | Test::Alone(_)
     )
 }
 
@@ -344,6 +347,7 @@ fn meaning(rule: &DetectionRule, kind: &Kind) -> String {
             )
         }
         Test::Fault(fault) => fault::meaning(fault),
+        Test::Alone(alone) => format!(" {alone:?}"),
         Test::Sequence(_) | Test::SiteSilence(_) => {
             unreachable!("read by files of their own, with meanings of their own")
         }

@@ -183,7 +183,11 @@ fn hundredths(field: &Field<'_>, word: &str, mistakes: &mut Mistakes) -> Option<
 }
 
 /// `1 m within 5 min`.
-fn jumps(field: &Field<'_>, kind: Option<&Kind>, mistakes: &mut Mistakes) -> Option<Changes> {
+pub(super) fn jumps(
+    field: &Field<'_>,
+    kind: Option<&Kind>,
+    mistakes: &mut Mistakes,
+) -> Option<Changes> {
     let kind = kind?;
     let wanted = format!(
         "a jump in a time, such as `{} within 5 min`",
@@ -395,6 +399,7 @@ pub fn states(rules: &[DetectionRule], kind: &ReadingKind, of: &[RuleId]) -> Vec
             | Test::Sequence(_)
             | Test::SiteSilence(_)
             | Test::Across(_)
+            | Test::Alone(_)
             | Test::Report(_) => continue,
         };
         if !seen.contains(&state) {

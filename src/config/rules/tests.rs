@@ -819,7 +819,7 @@ fn a_sensor_may_be_broken_in_several_ways() {
     let Test::Fault(fault) = &flaps.test else {
         panic!("a fault");
     };
-    expect![[r#""#]].assert_eq(&fault::meaning(fault));
+    expect![" flapping 25 clear 10 above severity 2 at 3.0 for 1 readings, 0 ms, clear by 0.5 for 1 above severity 2 at 3.0 severity 3 at 4.0 and 25 % for 1 readings, 0 ms, clear by 0.5 for 1 distrust true of high of near"].assert_eq(&fault::meaning(fault));
 
     // What the states of a kind are is part of what its flapping means.
     let otherwise = text.replace("moderate: 3 m", "moderate: 3.5 m");
@@ -860,7 +860,12 @@ correlations:
   wet: { kind: water_level, above: { moderate: 3 m }, clear: below 2.5 m }
   calls: { kind: traffic_speed, count_over: 10 min, below: { minor: 2 }, clear: above 3 }
 ",
-        &expect![[r#""#]],
+        &expect![[r#"
+            a.yaml:2:68 detections.a.of: `stuck` is no detection by readings of `traffic_speed`
+            a.yaml:2:68 detections.a.of: `wet` is no detection by readings of `traffic_speed`
+            a.yaml:2:68 detections.a.of: no detection is called `slwo`; did you mean `slow`?
+            a.yaml:3:68 detections.b.of: needs 1 to 16 detections, such as `[river-high]`
+            a.yaml:6:45 detections.stuck.of: unknown key; known here: kind, where, stuck, except, clear_for, distrust"#]],
     );
     refused(
         "detections:
@@ -1380,9 +1385,9 @@ fn p5_a_configuration_has_so_many_windows_and_no_more() {
 }
 
 #[test]
-fn an_effect_s_time_runs_from_the_last_evidence_or_from_the_beginning() {
+fn an_effect_s_time_runs_from_the_last_evidence_or_from_the_opening() {
     let with = |effect: &str| {
-        let effect = format!("    within: 1.5 km\n    may_cause: {{ outage: {{ {effect} }} }}\n");
+        let effect = format!("    within: 1.5 km\n    may_cause: {{ flood: {{ {effect} }} }}\n");
         FLOOD.replacen("    within: 1.5 km\n", &effect, 1)
     };
     let lag = |effect: &str| {
@@ -1392,17 +1397,60 @@ fn an_effect_s_time_runs_from_the_last_evidence_or_from_the_beginning() {
         (rule.may_cause[0].lag, rule.hash)
     };
     let (last, one) = lag("within: 500 m, after: 15 min");
-    let (begin, other) = lag("within: 500 m, after_begin: 15 min");
+    let (opening, other) = lag("within: 500 m, after_opening: 15 min");
     assert_eq!(last, Lag::AfterLast(Millis::minutes(15)));
-    assert_eq!(begin, Lag::AfterBegin(Millis::minutes(15)));
+    assert_eq!(opening, Lag::AfterOpening(Millis::minutes(15)));
     assert_ne!(one, other);
     refused(
-        &with("within: 500 m, after: 15 min, after_begin: 15 min"),
+        &with("within: 500 m, after: 15 min, after_opening: 15 min"),
         &expect![[r#""#]],
     );
     refused(&with("within: 500 m"), &expect![[r#""#]]);
     refused(
-        &with("within: 500 m, after_begn: 15 min"),
+        &with("within: 500 m, after_openng: 15 min"),
         &expect![[r#""#]],
+    );
+}
+
+#[test]
+fn effects_may_be_symptoms_and_mean_what_they_did_if_they_are_none() {
+    let with = |effect: &str| {
+        let text = format!(
+            "detections:
+  a: {{ kind: water_level, above: {{ severe: 3 m }}, clear: below 2 m }}
+correlations:
+  b:
+    incident: flood
+    from: [a]
+    sources: 1
+    within: 1 km
+    within_time: 1 h
+    may_cause: {{ {effect} }}
+  c: {{ incident: outage, from: [a], sources: 1, within: 1 km, within_time: 1 h }}
+"
+        );
+        let (rules, mistakes, _) = read(&text);
+        (rules, mistakes.to_string())
+    };
+    let hash_of = |effect: &str| {
+        let (rules, mistakes) = with(effect);
+        assert_eq!(mistakes, "");
+        let symptom = rules.correlations[0].may_cause[0].symptom;
+        (symptom, rules.correlations[0].hash)
+    };
+    let plain = hash_of("outage: { within: 5 km, after: 1 h }");
+    let none = hash_of("outage: { within: 5 km, after: 1 h, symptom: no }");
+    let symptom = hash_of("outage: { within: 5 km, after: 1 h, symptom: yes }");
+    assert_eq!(plain, none);
+    assert!(symptom.0 && !none.0 && symptom.1 != none.1);
+    let both = "flood: { within: 5 km, after: 1 h, symptom: yes }, \
+                outage: { within: 1 m, after: 1 h, symptom: maybe }";
+    let (_, mistakes) = with(both);
+    let own =
+        "may_cause.flood.symptom: an incident is no symptom of its own kind; remove `symptom`";
+    assert!(mistakes.contains(own), "{mistakes}");
+    assert!(
+        mistakes.contains("may_cause.outage.symptom: `maybe` is not"),
+        "{mistakes}"
     );
 }

@@ -1,9 +1,10 @@
 //! `may_cause`: what the incidents of a correlation may cause.
 //!
-//! `may_cause: { gas_leak: { within: 15 km, after: 2 h } }`, by kinds of incident; `after_begin` in
-//! place of `after`, where the time runs from the beginning of the cause.
+//! `may_cause: { gas_leak: { within: 15 km, after: 2 h, symptom: yes } }`, by kinds of incident;
+//! `after_opening` in place of `after`, where the time runs from when the cause opened.
 
 use ioc_core::bundle::{Effect, Lag};
+use ioc_core::id::IncidentKind;
 use ioc_core::time::Millis;
 
 use super::DISTANCE_MAX_M;
@@ -11,12 +12,16 @@ use crate::config::field::{Field, Section};
 use crate::config::mistake::Mistakes;
 use crate::config::rules::detection::SPAN_MAX;
 
-/// Reads the effects, sorted by kind.
-pub(super) fn read(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<Effect>> {
+/// Reads the effects of incidents of `own` kind, sorted by kind.
+pub(super) fn read(
+    field: &Field<'_>,
+    own: Option<&IncidentKind>,
+    mistakes: &mut Mistakes,
+) -> Option<Vec<Effect>> {
     let section = Section::of(field, mistakes)?;
     let entries: Vec<_> = section.entries().collect();
     let effects = entries.iter().map(|(entry, field)| {
-        let incident = field.name(&entry.key, mistakes);
+        let incident: Option<IncidentKind> = field.name(&entry.key, mistakes);
         let mut section = Section::of(field, mistakes)?;
         let within_m = section
             .required(mistakes, "within", "500 m")
@@ -26,12 +31,17 @@ pub(super) fn read(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<Eff
             Some(field) => field.span(mistakes, Millis::ZERO..=SPAN_MAX),
             None => Some(Millis::ZERO),
         };
+        let symptom = match section.optional("symptom") {
+            Some(field) => symptom(&field, own.is_some() && own == incident.as_ref(), mistakes),
+            None => Some(false),
+        };
         section.finish(mistakes);
         Some(Effect {
             incident: incident?,
             within_m: within_m? as u32,
             lag: lag?,
             before: before?,
+            symptom: symptom?,
         })
     });
     let effects: Vec<_> = effects.collect();
@@ -40,17 +50,17 @@ pub(super) fn read(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<Eff
     Some(effects)
 }
 
-/// How long an effect may take: from the last evidence of its cause, or from its beginning.
+/// How long an effect may take: from the last evidence of its cause, or from its opening.
 fn lag(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<Lag> {
     let last = section.optional("after");
-    let begin = section.optional("after_begin");
+    let opening = section.optional("after_opening");
     let mut span = |field: Field<'_>| field.span(mistakes, Millis::ZERO..=SPAN_MAX);
-    match (last, begin) {
+    match (last, opening) {
         (Some(last), None) => span(last).map(Lag::AfterLast),
-        (None, Some(begin)) => span(begin).map(Lag::AfterBegin),
+        (None, Some(opening)) => span(opening).map(Lag::AfterOpening),
         (Some(last), Some(_)) => {
-            let what = "counts from the last evidence of the cause, and `after_begin` from its \
-                        beginning; remove one of the two";
+            let what = "counts from the last evidence of the cause, and `after_opening` from its \
+                        opening; remove one of the two";
             last.wrong(mistakes, what);
             None
         }
@@ -61,17 +71,33 @@ fn lag(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<Lag> {
     }
 }
 
-/// An effect in canonical words: what was written before there was `after_begin` means what it did.
+/// An effect in canonical words: what was written before there were `after_opening` and `symptom`
+/// means what it did.
 pub(super) fn meaning(effect: &Effect) -> String {
     let Effect {
         incident,
         within_m,
         lag,
         before,
+        symptom,
     } = effect;
     let lag = match lag {
         Lag::AfterLast(lag) => format!("after: {lag:?}"),
-        Lag::AfterBegin(lag) => format!("after_begin: {lag:?}"),
+        Lag::AfterOpening(lag) => format!("after_opening: {lag:?}"),
     };
-    format!("Effect {{ incident: {incident:?}, within_m: {within_m}, {lag}, before: {before:?} }}")
+    let symptom = if *symptom { ", a symptom" } else { "" };
+    format!(
+        "Effect {{ incident: {incident:?}, within_m: {within_m}, {lag}, before: {before:?} }}{symptom}"
+    )
+}
+
+/// `symptom: yes`: of another kind, for nothing explains its like.
+fn symptom(field: &Field<'_>, is_own_kind: bool, mistakes: &mut Mistakes) -> Option<bool> {
+    let symptom = field.choice(mistakes, &[("yes", true), ("no", false)])?;
+    if symptom && is_own_kind {
+        let what = "an incident is no symptom of its own kind; remove `symptom`";
+        field.wrong(mistakes, what);
+        return None;
+    }
+    Some(symptom)
 }

@@ -1,0 +1,253 @@
+//! Symptoms: incidents that are explained by what caused them, while that lasts.
+//!
+//! Arrives: incidents that open, are linked, rise and clear; causes that begin and cease to go on.
+//! Leaves: in each incident's state whether it is suppressed by design (ISA-18.2): nobody is called
+//! for it, for its cause has been told; and where nothing else tells of a change, a decision that
+//! does. Promise: it follows from the incident and its cause alone: the cause's rule calls this kind
+//! a symptom, the cause goes on or nobody knows, no person has dismissed it, and the incident is not
+//! extreme (INV-16). When the cause is over, each symptom that still goes on is news: what somebody
+//! has acknowledged as a part of something else is to be seen anew. What is normal by then is not
+//! told (INV-15). The children of one cause are judged again in steps, spread over logical time; what waits
+//! for its step is part of the state. Next: `engine/family.rs`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Correlator, Desk, Family, Turn};
+use crate::book::Entry;
+use crate::bundle::CorrelationRule;
+use crate::codec::{CodecError, Put, Take};
+use crate::decision::{Cause, Condition, Handling, Severity, Verdict};
+use crate::id::{IncidentId, IncidentKind};
+use crate::incident::Incident;
+use crate::invariant::{Audit, Invariant};
+use crate::limits::{CHILDREN_PER_STEP, CHILDREN_STEP};
+use crate::record::incident_id;
+use crate::time::Timestamp;
+
+/// The kinds of incident that are symptoms of a rule's incidents, sorted.
+pub(crate) type Symptoms = Arc<[IncidentKind]>;
+
+/// The kinds of incident that a rule calls symptoms of its own.
+pub(super) fn symptoms_of(rule: &CorrelationRule) -> Symptoms {
+    let effects = rule.may_cause.iter().filter(|effect| effect.symptom);
+    effects.map(|effect| effect.incident.clone()).collect()
+}
+
+/// What goes on and explains its symptoms, and whose children are to be judged again.
+#[derive(Debug, Default)]
+pub(crate) struct Explained {
+    /// Incidents of rules with symptoms that go on. It follows from them.
+    causes: BTreeMap<IncidentId, Symptoms>,
+    /// Those that began or ceased to go on, each with the child that was judged last since.
+    changed: BTreeMap<IncidentId, Option<IncidentId>>,
+    /// When the next of their children are.
+    due: Option<Timestamp>,
+}
+
+impl Explained {
+    /// When children are to be judged again.
+    pub fn next_due(&self) -> Option<Timestamp> {
+        self.due
+    }
+
+    /// An incident goes on, with these symptoms.
+    pub fn goes_on(&mut self, id: IncidentId, symptoms: Symptoms) {
+        self.causes.insert(id, symptoms);
+    }
+
+    /// Whether the children of an incident wait to be judged again.
+    pub fn waits(&self, cause: IncidentId) -> bool {
+        self.changed.contains_key(&cause)
+    }
+
+    /// Whether an incident goes on and has symptoms of this kind.
+    fn explains(&self, id: IncidentId, kind: &IncidentKind) -> bool {
+        let symptoms = self.causes.get(&id);
+        symptoms.is_some_and(|symptoms| symptoms.binary_search(kind).is_ok())
+    }
+
+    fn change(&mut self, cause: IncidentId, at: Timestamp) {
+        self.changed.insert(cause, None);
+        self.due.get_or_insert(at + CHILDREN_STEP);
+    }
+
+    /// Puts what waits.
+    pub fn put(&self, out: &mut impl Put) {
+        out.put_option(self.due, Put::put_time);
+        out.put_count(self.changed.len());
+        for (cause, last) in &self.changed {
+            out.put_u64(cause.to_bits());
+            out.put_option(*last, |out, last| out.put_u64(last.to_bits()));
+        }
+    }
+
+    /// What waits, as it was put.
+    pub fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+        let due = take.option(Take::time)?;
+        let count = take.u32()? as usize;
+        let changed = take.each(count, |take| {
+            Ok((incident_id(take)?, take.option(incident_id)?))
+        })?;
+        if !changed.is_sorted_by(|(one, _), (next, _)| one < next) {
+            return Err(CodecError("causes that changed are not in order"));
+        }
+        Ok(Self {
+            causes: BTreeMap::new(),
+            changed: changed.into_iter().collect(),
+            due,
+        })
+    }
+
+    /// Checks that what waits has a time, and that the causes are those that go on.
+    pub fn audit<'a>(
+        &self,
+        causes: impl Iterator<Item = (IncidentId, &'a Symptoms)>,
+        audit: &mut Audit,
+    ) {
+        let waits = self.changed.is_empty() != self.due.is_some();
+        audit.expect(waits, Invariant::TimersAgree, "symptoms");
+        let causes: BTreeMap<_, _> = causes.map(|(id, own)| (id, own.clone())).collect();
+        let agree = self.causes == causes;
+        audit.expect(agree, Invariant::FamilyAgrees, "symptoms");
+    }
+}
+
+impl Family {
+    /// The next children to be judged again, as many as one step takes.
+    pub fn next_explained(&mut self, at: Timestamp) -> Vec<IncidentId> {
+        let mut next = Vec::new();
+        // A cause that has lost its children meanwhile takes a place too.
+        for _ in 0..CHILDREN_PER_STEP {
+            let Some((cause, last)) = self.explained.changed.pop_first() else {
+                break;
+            };
+            let room = CHILDREN_PER_STEP - next.len();
+            next.extend(self.children_after(cause, last).take(room));
+            if next.len() == CHILDREN_PER_STEP {
+                let last = next.last().copied();
+                self.explained.changed.insert(cause, last);
+                break;
+            }
+        }
+        let waits = !self.explained.changed.is_empty();
+        self.explained.due = waits.then_some(at + CHILDREN_STEP);
+        next
+    }
+}
+
+impl Incident {
+    /// Whether it goes on, and people take it to be real: then it explains its symptoms.
+    pub fn explains(&self) -> bool {
+        self.opened_at.is_some()
+            && self.condition != Condition::Cleared
+            && self.docket.handling != Handling::Merged
+            && self.docket.handling.dismissal().is_none()
+    }
+
+    /// Whether it may be hidden behind its cause.
+    fn may_be_suppressed(&self) -> bool {
+        self.condition != Condition::Cleared
+            && self.docket.handling != Handling::Merged
+            && self.severity < Severity::Extreme
+    }
+}
+
+impl Correlator {
+    /// The incidents of this rule that go on and explain others.
+    pub fn explaining(&self) -> impl Iterator<Item = (IncidentId, &Symptoms)> {
+        let cases = self.cases.iter().filter(|_| !self.symptoms.is_empty());
+        let incidents = cases.flatten().map(|case| &case.incident);
+        let explaining = incidents.filter(|incident| incident.explains());
+        explaining.map(|incident| (incident.id, &self.symptoms))
+    }
+
+    /// An incident may have begun or ceased to explain others: then these are judged again, soon.
+    pub(super) fn explain_others(&self, slot: u32, turn: &mut Turn<'_>) {
+        if self.symptoms.is_empty() {
+            return;
+        }
+        let incident = &self.case(slot).incident;
+        let id = incident.id;
+        let family = &mut turn.desk.family;
+        let before = match incident.explains() {
+            true => family
+                .explained
+                .causes
+                .insert(id, self.symptoms.clone())
+                .is_some(),
+            false => family.explained.causes.remove(&id).is_some(),
+        };
+        if before == incident.explains() {
+            return;
+        }
+        let book = &turn.desk.book;
+        let is_own = |named: &IncidentId| book.find(*named).is_some_and(|(now, _)| now == id);
+        let others = family.gone().filter(is_own);
+        let named: Vec<_> = others.chain([id]).collect();
+        for named in named {
+            if family.has_children(named) {
+                family.explained.change(named, turn.at);
+            }
+        }
+    }
+
+    /// Whether an incident is a symptom of what caused it, as both stand.
+    pub(super) fn is_explained(&self, slot: u32, desk: &Desk) -> bool {
+        let incident = &self.case(slot).incident;
+        let cause = incident.parent.filter(|_| incident.may_be_suppressed());
+        match cause.and_then(|cause| desk.book.find(cause)) {
+            // What parted from its like when that was repaired is no symptom of it.
+            Some((cause, Entry::Live(rule))) => {
+                *rule != self.rule.name && desk.family.explained.explains(cause, &incident.kind)
+            }
+            Some((_, Entry::Over(_) | Entry::Merged(_))) | None => false,
+        }
+    }
+
+    /// Brings an incident in line with its cause, and what it causes in line with it. Returns
+    /// whether it is news by itself from here on: it is to [appear](Self::appear) when what the
+    /// caller decides is told.
+    #[must_use]
+    pub(super) fn heed_cause(&mut self, slot: u32, turn: &mut Turn<'_>) -> bool {
+        self.explain_others(slot, turn);
+        let explained = self.is_explained(slot, turn.desk);
+        let case = self.case_mut(slot);
+        let incident = &mut case.incident;
+        let before = std::mem::replace(&mut incident.suppressed, explained);
+        turn.desk.counters.incidents_suppressed += u64::from(explained && !before);
+        before && !explained && incident.may_be_suppressed()
+    }
+
+    /// What explained an incident does no more, and it goes on.
+    pub(super) fn appear(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        self.case_mut(slot).incident.docket.appears();
+        self.tell_suppression(slot, turn);
+    }
+
+    /// Judges an incident again whose cause has begun or ceased to go on.
+    pub fn judge_again(&mut self, id: IncidentId, turn: &mut Turn<'_>) {
+        let slot = self.slots[&id];
+        let before = self.case(slot).incident.suppressed;
+        let appears = self.heed_cause(slot, turn);
+        let after = self.case(slot).incident.suppressed;
+        if appears {
+            self.appear(slot, turn);
+        } else if after && !before {
+            self.tell_suppression(slot, turn);
+        }
+        if after != before {
+            self.time_the_escalation(slot, turn);
+        }
+    }
+
+    fn tell_suppression(&self, slot: u32, turn: &mut Turn<'_>) {
+        let cause = Cause {
+            rule: Some(self.rule.name.clone()),
+            due: turn.due,
+            ..Cause::default()
+        };
+        let state = self.case(slot).state();
+        turn.decide(Verdict::IncidentSuppressed(state), cause);
+    }
+}

@@ -1,0 +1,409 @@
+//! Stories of symptoms: incidents that are suppressed by design while what caused them lasts, and
+//! that are judged again when it does no more (INV-15).
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use expect_test::{Expect, expect};
+use ioc_core::bundle::{Bundle, CorrelationRule, Effect, Lag};
+use ioc_core::decision::Severity::{Extreme, Moderate, Severe};
+use ioc_core::limits::{CHILDREN_PER_STEP, CHILDREN_STEP};
+use ioc_core::time::Millis;
+
+use crate::support::BundleBuilder;
+use crate::timeline::{check_reloading, check_with, run};
+
+fn effect(incident: &str, within_m: u32, symptom: bool) -> Effect {
+    Effect {
+        incident: incident.parse().unwrap(),
+        within_m,
+        lag: Lag::AfterLast(Millis::minutes(60)),
+        before: Millis::minutes(5),
+        symptom,
+    }
+}
+
+fn causes(rule: &mut CorrelationRule, effects: &[Effect]) {
+    rule.may_cause = effects.to_vec();
+    rule.within_m = 50;
+}
+
+/// A dead substation stops pumps within 5 km, a pump that stands lets water rise within 300 m, and
+/// that stops traffic within 100 m: each explains the next. A fire is an effect and no symptom.
+fn builder(symptom: bool) -> BundleBuilder {
+    let levels = [(Moderate, 1.0), (Severe, 2.0), (Extreme, 3.0)];
+    BundleBuilder::new()
+        .threshold("dark", "power", &levels, |_| ())
+        .threshold("stands", "pump", &levels, |_| ())
+        .threshold("wet", "water", &levels, |_| ())
+        .threshold("slow", "speed", &levels, |_| ())
+        .threshold("hot", "heat", &levels, |_| ())
+        .correlation("outages", "outage", &["dark"], |rule| {
+            causes(
+                rule,
+                &[
+                    effect("fire", 5_000, false),
+                    effect("pump_failure", 5_000, symptom),
+                ],
+            );
+        })
+        .correlation("pumps", "pump_failure", &["stands"], |rule| {
+            causes(rule, &[effect("street_flood", 300, symptom)]);
+        })
+        .correlation("streets", "street_flood", &["wet"], |rule| {
+            causes(rule, &[effect("jam", 100, symptom)]);
+        })
+        .correlation("jams", "jam", &["slow"], |rule| causes(rule, &[]))
+        .correlation("fires", "fire", &["hot"], |rule| causes(rule, &[]))
+        .handling(|rules| {
+            rules.acknowledge_within = [None, None, Some(Millis::minutes(30)), None, None];
+        })
+}
+
+fn city() -> Arc<Bundle> {
+    builder(true).build()
+}
+
+fn check(timeline: &str, expected: &Expect) {
+    check_with(&city(), timeline, expected);
+}
+
+#[test]
+fn inv_15_over_all_levels_one_cause_is_told_and_each_is_judged_again_when_its_own_is_over() {
+    // The substation is well again at 11:00 and its pump is not: that is news, and explains the
+    // water until somebody repairs the pump. The jam is over by then and never told.
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:05 pump-1 1.5 kind=pump at=2000,0
+         10:10 street-1 1.5 kind=water at=2200,0
+         10:15 road-1 1.5 kind=speed at=2250,0
+         10:20 ack outage#1 by=ana request=1
+         10:20 house-1 1.5 kind=heat at=1000,0
+         10:21 ack fire#1 by=ana request=2
+         10:55 road-1 0 kind=speed
+         11:00 sub-1 0 kind=power
+         11:30 ack pump_failure#1 by=ana request=3
+         11:40 pump-1 0 kind=pump
+         12:00 street-1 1.7 kind=water",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:05 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:10 opened street_flood#1 moderate suppressed caused by pump_failure#1: street-1 1.5
+            10:15 opened jam#1 moderate suppressed caused by street_flood#1: road-1 1.5
+            10:20 acknowledged outage#1 moderate by ana
+            10:20 opened fire#1 moderate caused by outage#1: house-1 1.5
+            10:21 acknowledged fire#1 moderate by ana
+            11:05 cleared jam#1 moderate
+            11:10 cleared outage#1 moderate
+            11:10:00.001 unsuppressed pump_failure#1 moderate caused by outage#1
+            11:30 acknowledged pump_failure#1 moderate by ana
+            11:50 cleared pump_failure#1 moderate
+            11:50:00.001 unsuppressed street_flood#1 moderate caused by pump_failure#1
+            12:00 updated street_flood#1 moderate: street-1 1.7
+        "#]],
+    );
+}
+
+#[test]
+fn inv_16_what_is_extreme_is_hidden_behind_no_cause() {
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:05 pump-1 1.5 kind=pump at=2000,0
+         10:06 pump-2 3.5 kind=pump at=3000,0
+         10:10 street-1 1.5 kind=water at=2200,0
+         10:12 street-1 3.5 kind=water at=2200,0",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:05 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:06 opened pump_failure#2 extreme caused by outage#1: pump-2 3.5
+            10:06 updated outage#1 extreme
+            10:10 opened street_flood#1 moderate suppressed caused by pump_failure#1: street-1 1.5
+            10:12 updated street_flood#1 extreme: street-1 3.5
+            10:12 updated pump_failure#1 extreme
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_an_effect_and_no_symptom_is_told_as_ever() {
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:01 ack outage#1 by=ana request=1
+         10:20 house-1 1.5 kind=heat at=1000,0
+         10:51 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:01 acknowledged outage#1 moderate by ana
+            10:20 opened fire#1 moderate caused by outage#1: house-1 1.5
+            10:50 escalated fire#1 moderate to shift_supervisor
+        "#]],
+    );
+}
+
+#[test]
+fn a_symptom_that_is_noticed_before_its_cause_is_suppressed_when_that_opens() {
+    check(
+        "10:00 pump-1 1.5 kind=pump at=2000,0
+         10:04 sub-1 1.5 kind=power at=0,0
+         10:05 ack outage#1 by=ana request=1
+         10:40 tick",
+        &expect![[r#"
+            10:00 opened pump_failure#1 moderate: pump-1 1.5
+            10:04 opened outage#1 moderate: sub-1 1.5
+            10:04 linked pump_failure#1 moderate suppressed caused by outage#1
+            10:05 acknowledged outage#1 moderate by ana
+        "#]],
+    );
+}
+
+#[test]
+fn inv_15_a_cause_that_a_person_dismisses_explains_nothing_until_that_is_undone() {
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:05 pump-1 1.5 kind=pump at=2000,0
+         10:06 pump-2 1.5 kind=pump at=3000,0
+         10:07 ack pump_failure#2 by=ben request=1
+         10:10 do dismiss outage#1 by=ana request=2 reason=false_alarm
+         10:12 do undo outage#1 by=ana request=3
+         10:20 sub-1 0 kind=power
+         10:31 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:05 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:06 opened pump_failure#2 moderate suppressed caused by outage#1: pump-2 1.5
+            10:07 acknowledged pump_failure#2 moderate suppressed by ben
+            10:10 dismissed outage#1 moderate as false_alarm by ana
+            10:10:00.001 unsuppressed pump_failure#1 moderate caused by outage#1
+            10:10:00.001 unsuppressed pump_failure#2 moderate caused by outage#1
+            10:12 undone outage#1 moderate to new by ana
+            10:12:00.001 suppressed pump_failure#1 moderate caused by outage#1
+            10:12:00.001 suppressed pump_failure#2 moderate caused by outage#1
+            10:30 cleared outage#1 moderate
+            10:30:00.001 unsuppressed pump_failure#1 moderate caused by outage#1
+            10:30:00.001 unsuppressed pump_failure#2 moderate caused by outage#1
+        "#]],
+    );
+}
+
+#[test]
+fn a_person_says_what_explains_an_incident_and_what_does_not() {
+    // The second pump is too far for the rule. A fire is no symptom, whoever says what caused it.
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:05 pump-1 1.5 kind=pump at=2000,0
+         10:06 pump-2 1.5 kind=pump at=9000,0
+         10:06 house-1 1.5 kind=heat at=9000,0
+         10:10 do link pump_failure#1 by=ana request=1
+         10:11 do link pump_failure#2 other=outage#1 by=ana request=2
+         10:12 do link fire#1 other=outage#1 by=ana request=3",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:05 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:06 opened pump_failure#2 moderate: pump-2 1.5
+            10:06 opened fire#1 moderate: house-1 1.5
+            10:10 linked pump_failure#1 moderate by ana
+            10:10 unsuppressed pump_failure#1 moderate by ana
+            10:11 linked pump_failure#2 moderate suppressed caused by outage#1 by ana
+            10:12 linked fire#1 moderate caused by outage#1 by ana
+        "#]],
+    );
+}
+
+#[test]
+fn symptoms_follow_to_the_survivor_when_their_causes_merge() {
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:01 sub-2 1.5 kind=power at=90,0
+         10:05 pump-1 1.5 kind=pump at=2000,0
+         10:06 sub-3 1.5 kind=power at=45,0
+         10:10 sub-1 0 kind=power
+         10:10 sub-3 0 kind=power
+         10:30 sub-2 0 kind=power
+         10:41 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:01 opened outage#2 moderate: sub-2 1.5
+            10:05 opened pump_failure#1 moderate suppressed caused by outage#2: pump-1 1.5
+            10:06 merged outage#2 into outage#1
+            10:06 updated outage#1 moderate 3 sensors: sub-3 1.5 45 m
+            10:06:00.001 linked pump_failure#1 moderate suppressed caused by outage#1
+            10:30 escalated outage#1 moderate 3 sensors to shift_supervisor
+            10:40 cleared outage#1 moderate 3 sensors
+            10:40:00.001 unsuppressed pump_failure#1 moderate caused by outage#1
+        "#]],
+    );
+}
+
+#[test]
+fn inv_15_a_cause_that_is_back_explains_its_symptoms_again() {
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:05 pump-1 1.5 kind=pump at=2000,0
+         10:06 pump-2 1.5 kind=pump at=3000,0
+         10:20 sub-1 0 kind=power
+         10:35 sub-1 1.5 kind=power
+         10:36 pump-2 0 kind=pump
+         10:50 pump-2 1.5 kind=pump
+         10:51 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:05 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:06 opened pump_failure#2 moderate suppressed caused by outage#1: pump-2 1.5
+            10:30 cleared outage#1 moderate
+            10:30:00.001 unsuppressed pump_failure#1 moderate caused by outage#1
+            10:30:00.001 unsuppressed pump_failure#2 moderate caused by outage#1
+            10:35 reopened outage#1 moderate episode 2: sub-1 1.5
+            10:35:00.001 suppressed pump_failure#1 moderate caused by outage#1
+            10:35:00.001 suppressed pump_failure#2 moderate caused by outage#1
+            10:46 cleared pump_failure#2 moderate
+            10:50 reopened pump_failure#2 moderate episode 2 suppressed: pump-2 1.5
+        "#]],
+    );
+}
+
+#[test]
+fn a_cause_that_nobody_hears_any_more_explains_as_if_it_went_on() {
+    let builder = builder(true).silence("power-silent", "power", 2, Millis::minutes(5));
+    let builder = builder.sensor_with("sub-1", "power", |sensor| {
+        sensor.position = Some(crate::support::metres(0, 0));
+        sensor.interval = Some(Millis::minutes(5));
+    });
+    check_with(
+        &builder.build(),
+        "10:00 sub-1 1.5
+         10:05 pump-1 1.5 kind=pump at=2000,0
+         10:50 do all_clear outage#1 by=ana request=1
+         10:51 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:05 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:10 sensor_silent sub-1 last heard 10:00
+            10:10 unknown outage#1 moderate
+            10:30 escalated outage#1 moderate to shift_supervisor
+            10:50 cleared outage#1 moderate by ana
+            10:50:00.001 unsuppressed pump_failure#1 moderate caused by outage#1
+        "#]],
+    );
+}
+
+#[test]
+fn inv_15_a_cause_whose_rule_goes_leaves_its_symptoms_to_themselves() {
+    check_reloading(
+        &[("first", &city()), ("later", &builder(false).build())],
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:05 pump-1 1.5 kind=pump at=2000,0
+         10:06 street-1 1.5 kind=water at=2200,0
+         10:07 road-1 1.5 kind=speed at=2250,0
+         10:10 reload later
+         10:20 sub-1 1.5 kind=power at=0,0
+         10:41 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:05 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:06 opened street_flood#1 moderate suppressed caused by pump_failure#1: street-1 1.5
+            10:07 opened jam#1 moderate suppressed caused by street_flood#1: road-1 1.5
+            10:10 rules_changed
+            10:10 cleared outage#1 moderate
+            10:10 cleared pump_failure#1 moderate
+            10:10 cleared street_flood#1 moderate
+            10:10:00.001 unsuppressed jam#1 moderate caused by street_flood#1
+            10:20 opened outage#2 moderate: sub-1 1.5
+            10:40:00.001 escalated jam#1 moderate to shift_supervisor
+        "#]],
+    );
+}
+
+/// Each day is judged with a restart after every record too, and with three shards in one batch:
+/// what is suppressed is part of the state, and one order decides.
+#[test]
+fn alertmanager_4064_2628_4315_a_symptom_is_not_told_by_a_restart() {
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:00 pump-1 1.5 kind=pump at=2000,0
+         10:00 started after=10:00
+         10:20 ack outage#1 by=ana request=1
+         10:20 started after=10:20
+         10:50 pump-1 1.7 kind=pump at=2000,0",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:00 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:20 acknowledged outage#1 moderate by ana
+            10:50 updated pump_failure#1 moderate suppressed: pump-1 1.7
+        "#]],
+    );
+}
+
+/// Whichever of the two is heard first: in the same moment both are known.
+#[test]
+fn alertmanager_2229_a_cause_that_begins_in_the_same_moment_wins_no_race() {
+    let told = |first: &str, second: &str| {
+        let story = format!("10:00 {first}\n10:00 {second}\n10:40 tick");
+        run(&[("first", &city())], &story)
+    };
+    let (cause, symptom) = (
+        "sub-1 1.5 kind=power at=0,0",
+        "pump-1 1.5 kind=pump at=2000,0",
+    );
+    for told in [told(cause, symptom), told(symptom, cause)] {
+        let escalated: Vec<_> = told
+            .lines()
+            .filter(|line| line.contains("escalated"))
+            .collect();
+        assert_eq!(
+            escalated,
+            ["10:30 escalated outage#1 moderate to shift_supervisor"],
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn zabbix_a_symptom_does_not_stay_a_symptom_when_its_cause_closes() {
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:05 pump-1 1.5 kind=pump at=2000,0
+         10:06 ack pump_failure#1 by=ben request=1
+         10:07 do respond pump_failure#1 by=ben request=2
+         10:10 sub-1 0 kind=power
+         10:51 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:05 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:06 acknowledged pump_failure#1 moderate suppressed by ben
+            10:07 responding pump_failure#1 moderate without confirmed suppressed by ben
+            10:20 cleared outage#1 moderate
+            10:20:00.001 unsuppressed pump_failure#1 moderate caused by outage#1
+        "#]],
+    );
+}
+
+#[test]
+fn p5_symptoms_are_judged_again_in_steps_and_none_is_lost() {
+    let mut story = String::from("10:00 sub-1 1.5 kind=power at=0,0\n");
+    for number in 0..100 {
+        let (east, north) = (number % 10 * 200, number / 10 * 200);
+        writeln!(story, "10:01 pump-{number} 1.5 kind=pump at={east},{north}").unwrap();
+    }
+    // Every tenth is well again before.
+    for number in (0..100).step_by(10) {
+        writeln!(story, "10:05 pump-{number} 0 kind=pump").unwrap();
+    }
+    story += "11:00 sub-1 0 kind=power\n11:11 tick";
+    let told = run(&[("first", &city())], &story);
+    let lines = |what: &str| told.lines().filter(|line| line.contains(what)).count();
+    assert_eq!(lines(" suppressed caused by outage#1"), 100, "{told}");
+    assert_eq!(lines(" unsuppressed "), 90, "{told}");
+    let steps: std::collections::BTreeMap<_, _> = told
+        .lines()
+        .filter(|line| line.contains(" unsuppressed "))
+        .fold(Default::default(), |mut steps, line| {
+            *steps.entry(line.split_once(' ').unwrap().0).or_insert(0) += 1;
+            steps
+        });
+    assert!(
+        steps.values().all(|many| *many <= CHILDREN_PER_STEP),
+        "{steps:?}"
+    );
+    assert_eq!((CHILDREN_STEP, steps.len()), (Millis(1), 3), "{steps:?}");
+    assert_eq!(steps.first_key_value().unwrap().0, &"11:10:00.001");
+}
