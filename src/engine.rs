@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use ioc_core::bundle::Bundle;
@@ -210,8 +211,10 @@ impl Engine {
     }
 
     /// Lets the engine finish what has arrived, then the journal what was decided; then a snapshot
-    /// is made of it all, unless the engine has failed.
-    pub fn stop(self) -> Result<(), HostError> {
+    /// is made of it all, unless the engine has failed. One that is not made `within` so long is
+    /// given up: the journal is enough to start again, and the next start judges what came after
+    /// the snapshot before.
+    pub fn stop(self, within: Duration) -> Result<(), HostError> {
         drop(self.stop);
         let decided = self.deciding.join();
         let written = self
@@ -224,11 +227,22 @@ impl Engine {
             let _ = self.released.send(released);
         }
         drop(self.released);
+        let until = Instant::now() + within;
+        while !self.following.is_finished() {
+            if Instant::now() >= until {
+                telemetry::last_snapshot_given_up(within);
+                return decided.map_err(|_| HostError::Thread("engine"));
+            }
+            thread::sleep(LOOK_EVERY);
+        }
         let followed = self.following.join();
         decided.map_err(|_| HostError::Thread("engine"))?;
         followed.map_err(|_| HostError::Thread("snapshots"))
     }
 }
+
+/// How often it is looked whether the last snapshot is made.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Starts a thread that tells when it ends, however it ends.
 fn spawn<T: Send + 'static>(

@@ -464,7 +464,7 @@ impl Host {
         if let Some(shadow) = shadow {
             shadow.stop();
         }
-        let ended = engine.stop();
+        let ended = engine.stop(drain);
         runtime.shutdown_timeout(Duration::from_secs(1));
         if ended.is_ok() {
             telemetry::drained();

@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
+use axum::http::header::{CONNECTION, RETRY_AFTER};
+use axum::response::IntoResponse;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
@@ -36,6 +38,10 @@ use crate::telemetry;
 pub struct Limits {
     /// How many connections at once; those that became a stream no longer count here.
     pub connections_max: usize,
+    /// How many of the last places are for whoever does not push: a request that brings readings
+    /// on a connection that has one of them is answered 503, and the connection closed, so that a
+    /// console finds a place however many push.
+    pub kept_for_people: usize,
     /// How long a client may take for the head of a request, and how long it may keep a connection
     /// open without beginning another.
     pub head_wait_max: Duration,
@@ -53,6 +59,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             connections_max: 1024,
+            kept_for_people: 128,
             head_wait_max: Duration::from_secs(30),
             head_bytes_max: 32 << 10,
             headers_max: 100,
@@ -98,6 +105,8 @@ pub async fn serve(
                 Ok((stream, _)) => match Arc::clone(&places).try_acquire_owned() {
                     Ok(place) => {
                         let (router, stopping) = (router.clone(), stopping.clone());
+                        let is_kept = places.available_permits() < limits.kept_for_people;
+                        let place = Place { _permit: place, is_kept };
                         served.spawn(connected(stream, router, limits, stopping, place));
                     }
                     Err(_) => turn_away(&stream),
@@ -111,13 +120,20 @@ pub async fn serve(
     while served.join_next().await.is_some() {}
 }
 
+/// A connection's place among so many.
+struct Place {
+    _permit: OwnedSemaphorePermit,
+    /// It is one of the last, which are not for those who push.
+    is_kept: bool,
+}
+
 /// Serves one connection: its requests, until it ends or the server stops.
 async fn connected(
     stream: TcpStream,
     router: Router,
     limits: Limits,
     stopping: watch::Receiver<bool>,
-    place: OwnedSemaphorePermit,
+    place: Place,
 ) {
     // Small frames and answers leave at once; where it cannot be set, all is only slower.
     let _ = stream.set_nodelay(true);
@@ -125,9 +141,16 @@ async fn connected(
     let wait_max = limits.write_wait_max;
     let stream = Patient::new(stream, wait_max, patience.clone(), telemetry::http_stalled);
     let router = TowerToHyperService::new(router);
+    let is_kept = place.is_kept;
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        let (answer, patience) = (router.call(request), patience.clone());
+        let is_refused = is_kept && ioc_gateway::http::is_pushed(request.uri().path());
+        let patience = patience.clone();
+        let answer = (!is_refused).then(|| router.call(request));
         async move {
+            let Some(answer) = answer else {
+                telemetry::http_turned_away();
+                return Ok(full());
+            };
             let answer = answer.await?;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                 // A session has its own bound for a client that does not read.
@@ -154,6 +177,12 @@ async fn connected(
         }
     }
     drop(place);
+}
+
+/// The same as [`FULL`], to a request.
+fn full() -> axum::response::Response {
+    let headers = [(CONNECTION, "close"), (RETRY_AFTER, "1")];
+    (StatusCode::SERVICE_UNAVAILABLE, headers).into_response()
 }
 
 /// Says that there is no place. Nobody is waited for: what fits into an empty socket buffer is
@@ -214,6 +243,7 @@ mod tests {
     async fn p5_one_connection_too_many_is_turned_away_and_a_place_is_given_back() {
         let limits = Limits {
             connections_max: 1,
+            kept_for_people: 0,
             ..Limits::default()
         };
         let (address, _stop) = server(limits).await;
@@ -231,6 +261,37 @@ mod tests {
         {
             assert!(Instant::now() < until, "there is no place again");
         }
+    }
+
+    #[tokio::test]
+    async fn p5_whoever_pushes_leaves_places_to_people() {
+        let limits = Limits {
+            connections_max: 3,
+            kept_for_people: 2,
+            ..Limits::default()
+        };
+        let (address, _stop) = server(limits).await;
+        let push = b"POST /api/v1/readings HTTP/1.0\r\n\r\n";
+        let ask = b"GET / HTTP/1.0\r\n\r\n";
+        assert!(
+            told(address, push).await.contains(" 404 "),
+            "it is let through"
+        );
+        let mut first = TcpStream::connect(address).await.unwrap();
+        first.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let mut answer = [0; 15];
+        first.read_exact(&mut answer).await.unwrap();
+        // The first place may be given back a little later than the client hears of its end.
+        let until = Instant::now() + DEADLINE;
+        while told(address, ask).await.ends_with("here") {
+            let refused = told(address, push).await;
+            if refused.contains(" 503 ") {
+                assert!(refused.contains("retry-after: 1"), "{refused}");
+                return;
+            }
+            assert!(Instant::now() < until, "{refused}");
+        }
+        panic!("people find no place");
     }
 
     #[tokio::test]
@@ -266,6 +327,7 @@ mod tests {
     async fn p5_who_does_not_take_the_answer_is_closed_and_gives_the_place_back() {
         let limits = Limits {
             connections_max: 1,
+            kept_for_people: 0,
             write_wait_max: Duration::from_millis(50),
             ..Limits::default()
         };

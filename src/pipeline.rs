@@ -488,7 +488,9 @@ impl Pipeline {
         let mut decisions = Vec::new();
         self.judgement.apply(&records, &mut decisions);
         let dead_letters = records.iter().filter_map(OwnedDeadLetter::of).collect();
-        self.samples.take(&records, &**self.clock.time());
+        let time = &**self.clock.time();
+        self.samples.take(&records, time);
+        self.samples.note(first, &payload, count as usize, time);
         drop(records);
         drop(payload);
 
@@ -609,11 +611,16 @@ fn outcome_of_reload(order: &ReloadOrder, decisions: &[Released], last: u64) -> 
 pub struct Samples {
     window: Window,
     left: usize,
+    /// Of how many records the last values may be noted in this span still.
+    left_to_note: usize,
     /// When the span began, by the monotonic clock.
     began: Duration,
 }
 
 const SAMPLES_MAX: usize = 512;
+/// Of so many records in each span it is noted what sensors said last: no more than that thread
+/// is for. What more comes is not noted but in part, and counted.
+const NOTED_MAX: usize = 16_384;
 const SAMPLES_EVERY: Duration = Duration::from_millis(250);
 
 impl Samples {
@@ -622,16 +629,13 @@ impl Samples {
         Self {
             window,
             left: SAMPLES_MAX,
+            left_to_note: NOTED_MAX,
             began: Duration::ZERO,
         }
     }
 
     fn take(&mut self, records: &[Record<'_>], time: &dyn TimeSource) {
-        let now = time.monotonic();
-        if now.saturating_sub(self.began) >= SAMPLES_EVERY {
-            self.began = now;
-            self.left = SAMPLES_MAX;
-        }
+        self.begin_span(time);
         if self.left == 0 {
             return;
         }
@@ -645,6 +649,25 @@ impl Samples {
             self.window.sample(samples);
         }
     }
+
+    /// Has it noted what sensors said last in this batch.
+    fn note(&mut self, first: Seq, framed: &Arc<Vec<u8>>, records: usize, time: &dyn TimeSource) {
+        self.begin_span(time);
+        if records > self.left_to_note {
+            return telemetry::values_not_noted(records);
+        }
+        self.left_to_note -= records;
+        self.window.journaled(first, Arc::clone(framed));
+    }
+
+    fn begin_span(&mut self, time: &dyn TimeSource) {
+        let now = time.monotonic();
+        if now.saturating_sub(self.began) >= SAMPLES_EVERY {
+            self.began = now;
+            self.left = SAMPLES_MAX;
+            self.left_to_note = NOTED_MAX;
+        }
+    }
 }
 
 fn sample(reading: &Reading<'_>) -> Sample {
@@ -656,5 +679,43 @@ fn sample(reading: &Reading<'_>) -> Sample {
         unit: reading.unit.into(),
         observed_at: reading.observed_at,
         position: reading.position,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ioc_ws::{Token, WindowOptions};
+
+    use super::*;
+
+    /// A clock that stands.
+    #[derive(Debug)]
+    struct At(Duration);
+
+    impl TimeSource for At {
+        fn wall_us(&self) -> i64 {
+            0
+        }
+
+        fn monotonic(&self) -> Duration {
+            self.0
+        }
+    }
+
+    #[test]
+    fn p5_of_so_many_records_in_a_span_the_last_values_are_noted() {
+        let clock = Arc::new(Timestamp::default);
+        let token = Token::new("x".to_owned());
+        let options = WindowOptions::new("epoch".to_owned(), token, clock);
+        let (window, _commands, _keeper) = Window::unattended(options);
+        let mut samples = Samples::new(window);
+        let framed = Arc::new(Vec::new());
+        let now = At(Duration::from_secs(1));
+        samples.note(1, &framed, NOTED_MAX - 1, &now);
+        assert_eq!(samples.left_to_note, 1);
+        samples.note(2, &framed, 2, &now);
+        assert_eq!(samples.left_to_note, 1, "it was not noted");
+        samples.note(3, &framed, 2, &At(now.0 + SAMPLES_EVERY));
+        assert_eq!(samples.left_to_note, NOTED_MAX - 2);
     }
 }

@@ -31,6 +31,11 @@ pub fn start_metrics() -> PrometheusHandle {
     STARTED.get_or_init(install).clone()
 }
 
+/// So many records came faster than it is noted what sensors said last.
+pub fn values_not_noted(records: usize) {
+    metrics::counter!("ioc_values_not_noted_total").increment(records as u64);
+}
+
 /// How often the samples of histograms are summed up: until then each takes memory, and nobody may
 /// be there to scrape.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
@@ -403,6 +408,15 @@ pub fn http_accept_failed(error: &std::io::Error) {
 /// What was handed over could not be settled in time.
 pub fn drain_overrun() {
     warn!("the drain took longer than its deadline; what was not acknowledged will come again");
+}
+
+/// The last snapshot would have taken longer than the stop may.
+pub fn last_snapshot_given_up(within: Duration) {
+    let within_s = within.as_secs();
+    warn!(
+        within_s,
+        "the last snapshot was given up; the next start judges more again"
+    );
 }
 
 /// All that was handed over is settled.

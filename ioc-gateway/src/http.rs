@@ -58,6 +58,13 @@ const MESSAGES: &str = "/api/v1/messages/{*topic}";
 const NOTIFICATIONS: &str = "/api/v1/notifications";
 const NOTIFICATIONS_OF: &str = "/api/v1/notifications/{*topic}";
 
+/// Whether readings are brought by requests of this path, rather than that anything is asked.
+pub fn is_pushed(path: &str) -> bool {
+    let rest = path.strip_prefix("/api/v1/").unwrap_or_default();
+    let (first, _) = rest.split_once('/').unwrap_or((rest, ""));
+    matches!(first, "readings" | "messages" | "notifications")
+}
+
 /// What the intake is made of.
 #[derive(Debug)]
 pub struct Parts {

@@ -15,6 +15,7 @@ pub mod catalogue;
 pub mod door;
 pub mod dead_letters;
 mod replay;
+mod sparing;
 mod telemetry;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]

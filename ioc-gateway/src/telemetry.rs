@@ -11,6 +11,7 @@ use metrics::{Counter, Gauge, counter, gauge};
 
 use crate::formats::Reason;
 use crate::mqtt::Peer;
+use crate::sparing::Sparing;
 
 /// Where inputs come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,8 +150,11 @@ pub(crate) fn mqtt_disconnected() {
 /// A connection ended, let in or not.
 pub(crate) fn mqtt_closed(client: &str, peer: Peer, reason: &'static str, is_trouble: bool) {
     counter!("ioc_mqtt_connections_closed_total", "reason" => reason).increment(1);
+    static TROUBLE: Sparing = Sparing::new();
     if is_trouble {
-        tracing::warn!(client, %peer, reason, "mqtt connection closed");
+        if let Some(left_out) = TROUBLE.line() {
+            tracing::warn!(client, %peer, reason, left_out, "mqtt connection closed");
+        }
     } else {
         tracing::debug!(client, %peer, reason, "mqtt connection closed");
     }
@@ -165,7 +169,20 @@ pub(crate) fn mqtt_redelivered(count: u32) {
 /// Decoded inputs of a closed connection never reached the engine: those of quality 0 are lost.
 pub(crate) fn mqtt_inputs_abandoned(client: &str, count: u32) {
     counter!("ioc_mqtt_inputs_abandoned_total").increment(u64::from(count));
-    tracing::warn!(client, count, "mqtt inputs abandoned");
+    static ABANDONED: Sparing = Sparing::new();
+    if let Some(left_out) = ABANDONED.line() {
+        tracing::warn!(client, count, left_out, "mqtt inputs abandoned");
+    }
+}
+
+/// A client used the identifier of a message of quality 2 for another one before it was released:
+/// the other one is taken for the same, and lost.
+pub(crate) fn mqtt_packet_id_reused(source: &str, packet_id: u16) {
+    counter!("ioc_mqtt_packet_ids_reused_total").increment(1);
+    static REUSED: Sparing = Sparing::new();
+    if let Some(left_out) = REUSED.line() {
+        tracing::warn!(source, packet_id, left_out, "mqtt packet identifier reused");
+    }
 }
 
 /// A client subscribed to decisions.

@@ -14,12 +14,14 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, TrySendError, never, select};
 use ioc_core::CodecError;
 use ioc_core::id::SensorId;
+use ioc_core::record::Seq;
 use tokio::sync::{broadcast, watch};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::control::Controls;
 use crate::feed::{Entry, Feed, Published};
 use crate::frame;
+use crate::latest::Latest;
 use crate::options::WindowOptions;
 use crate::saved::Saved;
 use crate::telemetry;
@@ -36,6 +38,7 @@ pub struct Keeper {
     options: WindowOptions,
     view: View,
     feed: Arc<Feed>,
+    latest: Latest,
     controls: Arc<Mutex<Controls>>,
     /// Sensors whose newest value has not been told.
     untold: BTreeMap<SensorId, Arc<Sample>>,
@@ -56,10 +59,12 @@ struct Answer {
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub feed: Arc<Feed>,
+    pub latest: Latest,
     /// Held by whoever releases, and by nobody else after the start.
     controls: Arc<Mutex<Controls>>,
     releases: Sender<Vec<Told>>,
     samples: Sender<Vec<Sample>>,
+    journaled: Sender<Journaled>,
     readings: broadcast::Sender<Utf8Bytes>,
     asked: Arc<AtomicU64>,
     ask: Sender<()>,
@@ -74,6 +79,9 @@ enum Errand {
     Restore(Box<Saved>, Sender<()>),
 }
 
+/// Framed records, the first of which has this number.
+type Journaled = (Seq, Arc<Vec<u8>>);
+
 /// A decision that is in the feed, or will be at once.
 #[derive(Debug)]
 struct Told {
@@ -85,6 +93,7 @@ struct Told {
 struct Queues {
     releases: Receiver<Vec<Told>>,
     samples: Receiver<Vec<Sample>>,
+    journaled: Receiver<Journaled>,
     asks: Receiver<()>,
     errands: Receiver<Errand>,
 }
@@ -93,11 +102,13 @@ struct Queues {
 pub(crate) fn new(options: WindowOptions) -> (Kept, Keeper) {
     let (releases, releases_out) = crossbeam_channel::bounded(options.release_batches_max);
     let (samples, samples_out) = crossbeam_channel::bounded(options.sample_batches_max);
+    let (journaled, journaled_out) = crossbeam_channel::bounded(options.sample_batches_max);
     let (ask, asks_out) = crossbeam_channel::bounded(1);
     let (errands, errands_out) = crossbeam_channel::bounded(1);
     let queues = Queues {
         releases: releases_out,
         samples: samples_out,
+        journaled: journaled_out,
         asks: asks_out,
         errands: errands_out,
     };
@@ -105,6 +116,7 @@ pub(crate) fn new(options: WindowOptions) -> (Kept, Keeper) {
         queues,
         view: View::new(options.clone()),
         feed: Arc::new(Feed::new(options.ring_decisions_max)),
+        latest: Latest::default(),
         controls: Arc::default(),
         untold: BTreeMap::new(),
         tell_at: None,
@@ -115,9 +127,11 @@ pub(crate) fn new(options: WindowOptions) -> (Kept, Keeper) {
     };
     let kept = Kept {
         feed: Arc::clone(&keeper.feed),
+        latest: keeper.latest.clone(),
         controls: Arc::clone(&keeper.controls),
         releases,
         samples,
+        journaled,
         readings: keeper.readings.clone(),
         asked: Arc::clone(&keeper.asked),
         ask,
@@ -165,6 +179,13 @@ impl Kept {
     pub(crate) fn sample(&self, samples: Vec<Sample>) {
         if let Err(TrySendError::Full(samples)) = self.samples.try_send(samples) {
             telemetry::samples_dropped(samples.len());
+        }
+    }
+
+    /// Hands over what is journaled, or drops and counts it while the queue is full.
+    pub(crate) fn journaled(&self, first: Seq, framed: Arc<Vec<u8>>) {
+        if let Err(TrySendError::Full(_)) = self.journaled.try_send((first, framed)) {
+            telemetry::latest_dropped("queue_full", 1);
         }
     }
 
@@ -238,6 +259,10 @@ impl Keeper {
                     Ok(samples) => self.sample(samples),
                     Err(_) => return,
                 },
+                recv(queues.journaled) -> journaled => match journaled {
+                    Ok(journaled) => self.note(&journaled),
+                    Err(_) => return,
+                },
                 recv(queues.asks) -> ask => match ask {
                     Ok(()) => self.answer(),
                     Err(_) => return,
@@ -284,6 +309,14 @@ impl Keeper {
             telemetry::samples_dropped(dropped);
         }
         self.plan_telling();
+    }
+
+    /// Notes what sensors said last.
+    fn note(&self, (first, framed): &Journaled) {
+        let beyond = self
+            .latest
+            .take(*first, framed, self.options.latest_sensors_max);
+        telemetry::latest_dropped("sensors_full", beyond);
     }
 
     fn plan_telling(&mut self) {
@@ -350,6 +383,11 @@ impl Keeper {
         let waiting = waiting.take(self.options.release_batches_max);
         for told in waiting.collect::<Vec<_>>() {
             self.release(told);
+        }
+        let waiting = self.queues.journaled.try_iter();
+        let waiting = waiting.take(self.options.sample_batches_max);
+        for journaled in waiting.collect::<Vec<_>>() {
+            self.note(&journaled);
         }
         let waiting = self.queues.samples.try_iter();
         let waiting = waiting.take(self.options.sample_batches_max);

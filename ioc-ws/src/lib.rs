@@ -28,6 +28,7 @@ mod control;
 mod keeper;
 mod view;
 mod health;
+mod latest;
 mod feed;
 mod fold;
 mod filter;

@@ -33,6 +33,9 @@ pub struct WindowOptions {
     pub sample_batches_max: usize,
     /// How many sensors' last values are held; samples of further sensors are dropped and counted.
     pub sampled_sensors_max: usize,
+    /// How many sensors' last readings are held for REST, about 170 bytes each; those of further
+    /// sensors are dropped and counted.
+    pub latest_sensors_max: usize,
     /// How many readings one frame holds; the others wait for the next.
     pub readings_frame_max: usize,
     /// How often readings are told.
@@ -82,6 +85,7 @@ impl WindowOptions {
             release_batches_max: 64,
             sample_batches_max: 64,
             sampled_sensors_max: 10_000,
+            latest_sensors_max: 200_000,
             readings_frame_max: 1_000,
             readings_every: Duration::from_secs(1),
             ended_incidents_max: 500,

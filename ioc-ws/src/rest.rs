@@ -29,7 +29,7 @@ use crate::window::Shared;
 use crate::wire::{Hex, Text};
 
 /// How many incidents a list holds unless asked otherwise.
-const LIMIT: usize = 100;
+pub(crate) const LIMIT: usize = 100;
 /// How many incidents a list holds at most.
 const LIMIT_MAX: usize = 1000;
 /// How many decisions the timeline of an incident holds at most, beside older milestones.
@@ -129,7 +129,7 @@ pub(crate) fn limit_of(
     Ok(limit)
 }
 
-fn parse_limit(value: &str) -> Result<usize, ApiError> {
+pub(crate) fn parse_limit(value: &str) -> Result<usize, ApiError> {
     match value.parse() {
         Ok(limit @ 1..=LIMIT_MAX) => Ok(limit),
         _ => Err(ApiError::bad_request(format!(

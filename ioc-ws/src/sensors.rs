@@ -1,19 +1,27 @@
-//! The sensors' health over REST: what is wrong with whom since when, and who causes the most.
+//! Sensors over REST: what each said last; what is wrong with whom since when, and who causes the
+//! most.
 //!
-//! Arrives: requests. Leaves: JSON as of decision N. Next: `console.rs`.
+//! Arrives: requests. Leaves: JSON as of decision N; values as they are by now, which may be newer.
+//! Promise: a page costs a bounded number of sensors looked at, however large the city is.
+//! Next: `console.rs`.
 
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::response::Response;
-use ioc_core::id::SensorId;
+use ioc_core::bundle::{Bundle, Sensor};
+use ioc_core::decision::Evidence;
+use ioc_core::id::{IncidentId, SensorId, ZoneId};
+use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
 use serde::Serialize;
 
 use crate::error::ApiError;
 use crate::health::{Counts, DAYS, HealthPicture, SilentSite, Trouble, Troubled};
-use crate::rest::{AsOf, limit_of, ok, to_json};
+use crate::latest::{Last, Latest};
+use crate::rest::{AsOf, LIMIT, limit_of, ok, parse_limit, to_json};
+use crate::view::{Incident, Picture};
 use crate::window::Shared;
 use crate::wire::{SensorJson, SiteJson, Text};
 
@@ -76,18 +84,23 @@ struct BadActorJson<'a> {
 
 impl<'a> From<&'a Troubled> for TroubledJson<'a> {
     fn from(troubled: &'a Troubled) -> Self {
-        let fault = |trouble: &'a Trouble| TroubleJson {
-            fault: trouble.word(),
-            rule: trouble.rule.as_ref().map(|rule| rule.as_str()),
-            since: Text(trouble.since),
-            seq: trouble.seq,
-        };
         Self {
             sensor: SensorJson::from(&troubled.state),
             distrusted: troubled.is_distrusted(),
-            faults: troubled.troubles.iter().map(fault).collect(),
+            faults: faults_of(troubled),
         }
     }
+}
+
+fn faults_of(troubled: &Troubled) -> Vec<TroubleJson<'_>> {
+    let faults = troubled.troubles.iter();
+    let faults = faults.map(|trouble: &Trouble| TroubleJson {
+        fault: trouble.word(),
+        rule: trouble.rule.as_ref().map(|rule| rule.as_str()),
+        since: Text(trouble.since),
+        seq: trouble.seq,
+    });
+    faults.collect()
 }
 
 impl<'a> From<&'a HealthPicture> for BadActorsJson<'a> {
@@ -153,4 +166,337 @@ pub(crate) async fn health(
             .collect(),
         bad_actors: BadActorsJson::from(&picture.health),
     })))
+}
+
+/// How many sensors are looked at for one page: what fits in it is told, the rest is asked for
+/// with `after`.
+const LOOKED_AT_MAX: usize = 5_000;
+
+/// A sensor with what it said last.
+#[derive(Serialize)]
+struct SensorNowJson<'a> {
+    id: &'a str,
+    kind: Option<&'a str>,
+    unit: Option<&'a str>,
+    zone: Option<&'a str>,
+    position: Option<[f64; 2]>,
+    /// Whether the city has it.
+    registered: bool,
+    /// Since the server started; null if it said nothing since.
+    value: Option<f64>,
+    observed_at: Option<Text<Timestamp>>,
+    received_at: Option<Text<Timestamp>>,
+    /// Its own levels, which replace the moderate and the severe one of rules.
+    warning: Option<f64>,
+    danger: Option<f64>,
+    /// What it says weighs nothing.
+    distrusted: bool,
+    faults: Vec<TroubleJson<'a>>,
+}
+
+/// A sensor that the city has, or that was heard, or both.
+struct Known {
+    id: SensorId,
+    last: Option<Last>,
+}
+
+impl Known {
+    fn registered<'a>(&self, bundle: Option<&'a Bundle>) -> Option<&'a Sensor> {
+        let sensors = &bundle?.city.sensors;
+        let place = sensors.binary_search_by(|sensor| sensor.id.cmp(&self.id));
+        place.ok().map(|place| &sensors[place])
+    }
+
+    fn position(&self, registered: Option<&Sensor>) -> Option<Position> {
+        let said = self.last.as_ref().and_then(|last| last.position);
+        said.or(registered.and_then(|own| own.position))
+    }
+
+    /// The zone that it is registered in, else the one that it lies in.
+    fn zone<'a>(&self, bundle: Option<&'a Bundle>) -> Option<&'a ZoneId> {
+        let registered = self.registered(bundle);
+        let lies_in = || {
+            let zone = bundle?.city.zone_at(self.position(registered)?)?;
+            Some(&zone.id)
+        };
+        registered
+            .and_then(|own| own.zone.as_ref())
+            .or_else(lies_in)
+    }
+
+    fn kind<'a>(&'a self, registered: Option<&'a Sensor>) -> Option<&'a str> {
+        let said = self.last.as_ref().map(|last| last.kind.as_str());
+        said.or(registered.map(|own| own.kind.as_str()))
+    }
+
+    fn json<'a>(&'a self, bundle: Option<&'a Bundle>, picture: &'a Picture) -> SensorNowJson<'a> {
+        let registered = self.registered(bundle);
+        let last = self.last.as_ref();
+        let unit = last.map(|last| &*last.unit).filter(|unit| !unit.is_empty());
+        let all = &picture.health.troubled;
+        let place = all.binary_search_by(|each| each.state.id.cmp(&self.id));
+        let troubled = place.ok().map(|place| &all[place]);
+        SensorNowJson {
+            id: self.id.as_str(),
+            kind: self.kind(registered),
+            unit: unit.or(registered.map(|own| own.unit.as_str())),
+            zone: self.zone(bundle).map(|zone| zone.as_str()),
+            position: self.position(registered).map(Position::to_degrees),
+            registered: registered.is_some(),
+            value: last.map(|last| last.value),
+            observed_at: last.map(|last| Text(last.observed_at)),
+            received_at: last.map(|last| Text(last.received_at)),
+            warning: registered.and_then(|own| own.warning),
+            danger: registered.and_then(|own| own.danger),
+            distrusted: troubled.is_some_and(|each| each.is_distrusted()),
+            faults: troubled.map_or_else(Vec::new, |each| faults_of(each)),
+        }
+    }
+}
+
+/// What a list is asked for.
+#[derive(Debug)]
+struct SensorsQuery {
+    zone: Option<String>,
+    kind: Option<String>,
+    /// A part of the name, in lower case.
+    part: Option<String>,
+    after: Option<SensorId>,
+    limit: usize,
+}
+
+impl SensorsQuery {
+    fn parse(pairs: Vec<(String, String)>) -> Result<Self, ApiError> {
+        let mut query = Self {
+            zone: None,
+            kind: None,
+            part: None,
+            after: None,
+            limit: LIMIT,
+        };
+        for (name, value) in pairs {
+            match name.as_str() {
+                "zone" => query.zone = Some(value),
+                "kind" => query.kind = Some(value),
+                "q" => query.part = Some(value.to_lowercase()),
+                "after" => {
+                    let wrong = |error: ioc_core::id::IdError| {
+                        ApiError::bad_request(format!("after: {error}"))
+                    };
+                    query.after = Some(value.parse().map_err(wrong)?);
+                }
+                "limit" => query.limit = parse_limit(&value)?,
+                _ => {
+                    let message =
+                        format!("the parameters are zone, kind, q, after and limit; not {name}");
+                    return Err(ApiError::bad_request(message));
+                }
+            }
+        }
+        Ok(query)
+    }
+
+    fn shows(&self, known: &Known, bundle: Option<&Bundle>) -> bool {
+        let is_part = |part: &String| known.id.as_str().to_lowercase().contains(part);
+        let is_kind = |kind: &String| known.kind(known.registered(bundle)) == Some(kind.as_str());
+        // The dearest question comes last.
+        let is_in = |zone: &String| match known.zone(bundle) {
+            Some(own) => {
+                let city = &bundle.expect("it has zones").city;
+                city.zones_around(own).any(|each| each.as_str() == zone)
+            }
+            None => zone == "_",
+        };
+        self.part.as_ref().is_none_or(is_part)
+            && self.kind.as_ref().is_none_or(is_kind)
+            && self.zone.as_ref().is_none_or(is_in)
+    }
+}
+
+/// The sensors behind this one by name, those of the city and those that were heard, so many at
+/// most.
+fn known_after(
+    after: Option<&SensorId>,
+    bundle: Option<&Bundle>,
+    latest: &Latest,
+    count: usize,
+) -> Vec<Known> {
+    let registered = bundle.map_or(&[][..], |bundle| &bundle.city.sensors);
+    let from = registered.partition_point(|own| after.is_some_and(|after| own.id <= *after));
+    let mut registered = registered[from..].iter().map(|own| &own.id).peekable();
+    let mut heard = latest.after(after, count).into_iter().peekable();
+    let mut known = Vec::new();
+    while known.len() < count {
+        let next_heard = heard.peek().map(|(id, _)| id);
+        let of_the_city = match (registered.peek(), next_heard) {
+            (None, None) => break,
+            (Some(own), Some(heard)) => *own <= heard,
+            (own, _) => own.is_some(),
+        };
+        if !of_the_city {
+            known.extend(heard.next().map(|(id, last)| Known {
+                id,
+                last: Some(last),
+            }));
+            continue;
+        }
+        let id = registered.next().expect("it was seen").clone();
+        let said = heard.next_if(|(heard, _)| *heard == id);
+        let last = said.map(|(_, last)| last);
+        known.push(Known { id, last });
+    }
+    known
+}
+
+/// `GET /api/v1/sensors`: each with its last value, by name.
+pub(crate) async fn list(
+    State(shared): State<Arc<Shared>>,
+    query: Result<Query<Vec<(String, String)>>, QueryRejection>,
+) -> Result<Response, ApiError> {
+    #[derive(Serialize)]
+    struct ListJson<'a> {
+        #[serde(flatten)]
+        as_of: AsOf<'a>,
+        sensors: Vec<SensorNowJson<'a>>,
+        /// What `after` is to be for those that follow; null if there are none.
+        next: Option<&'a str>,
+    }
+    let Query(pairs) = query.map_err(|error| ApiError::bad_request(error.body_text()))?;
+    let query = SensorsQuery::parse(pairs)?;
+    let picture = shared.kept.picture().await;
+    let bundle = shared.bundle();
+    let bundle = bundle.as_deref();
+    let latest = &shared.kept.latest;
+    let looked_at = known_after(query.after.as_ref(), bundle, latest, LOOKED_AT_MAX);
+    let mut shown = Vec::new();
+    let mut last = None;
+    for known in &looked_at {
+        if shown.len() == query.limit {
+            break;
+        }
+        last = Some(known);
+        if query.shows(known, bundle) {
+            shown.push(known.json(bundle, &picture));
+        }
+    }
+    let is_last = last.is_none_or(|last| {
+        let more = known_after(Some(&last.id), bundle, latest, 1);
+        more.is_empty()
+    });
+    Ok(ok(to_json(&ListJson {
+        as_of: AsOf::of(&picture),
+        sensors: shown,
+        next: last.filter(|_| !is_last).map(|last| last.id.as_str()),
+    })))
+}
+
+/// `GET /api/v1/sensors/{id}`: with the incidents that it is evidence of, as far as the ring goes.
+pub(crate) async fn one(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    #[derive(Serialize)]
+    struct OneJson<'a> {
+        #[serde(flatten)]
+        as_of: AsOf<'a>,
+        sensor: SensorNowJson<'a>,
+        /// Open ones, the latest first.
+        evidence_of: Vec<Text<IncidentId>>,
+    }
+    let unknown = || {
+        let message = "the city has no sensor of this name, and none was heard since the start";
+        ApiError::not_found("unknown_sensor", message)
+    };
+    let id: SensorId = id.parse().map_err(|_| unknown())?;
+    let picture = shared.kept.picture().await;
+    let bundle = shared.bundle();
+    let bundle = bundle.as_deref();
+    let last = shared.kept.latest.of(&id);
+    let known = Known { id, last };
+    if known.last.is_none() && known.registered(bundle).is_none() {
+        return Err(unknown());
+    }
+    let evidence_of = evidence_of(&shared, &picture, &known.id);
+    Ok(ok(to_json(&OneJson {
+        as_of: AsOf::of(&picture),
+        sensor: known.json(bundle, &picture),
+        evidence_of: evidence_of.into_iter().map(Text).collect(),
+    })))
+}
+
+/// The open incidents that a sensor is evidence of, the latest first.
+fn evidence_of(shared: &Shared, picture: &Picture, sensor: &SensorId) -> Vec<IncidentId> {
+    let (_, batches) = shared.kept.feed.newest(usize::MAX);
+    let entries = batches
+        .iter()
+        .rev()
+        .flat_map(|batch| batch.after(0).iter().rev());
+    let mut found = Vec::new();
+    for entry in entries {
+        let decision = &entry.decision;
+        let is_of = |each: &Evidence| each.sensor == *sensor;
+        if !decision.cause.evidence.iter().any(is_of) {
+            continue;
+        }
+        let Some(state) = decision.verdict.incident() else {
+            continue;
+        };
+        let now = surviving(picture, state.id);
+        let open = now.filter(|incident| incident.ended.is_none());
+        if let Some(id) = open.map(|incident| incident.state.id)
+            && !found.contains(&id)
+        {
+            found.push(id);
+        }
+    }
+    found
+}
+
+/// The incident, or the one that it is part of now.
+fn surviving(picture: &Picture, mut id: IncidentId) -> Option<&Incident> {
+    // Survivors are older than what is merged into them, so the way ends; the bound is a fence.
+    for _ in 0..=picture.incidents.len() {
+        let incident = picture.incident(id)?;
+        match incident.merged_into {
+            Some(into) if into != id => id = into,
+            _ => return Some(incident.as_ref()),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use ioc_core::reading::{Attributes, Reading};
+    use ioc_core::record::{Input, Record};
+
+    use super::*;
+
+    #[test]
+    fn p5_a_page_looks_at_so_many_sensors_and_no_more() {
+        let mut framed = Vec::new();
+        for number in 0..=LOOKED_AT_MAX {
+            let reading = Reading {
+                id: "r",
+                sensor: &format!("s-{number:05}"),
+                kind: "level",
+                observed_at: Timestamp::default(),
+                received_at: None,
+                value: 1.0,
+                unit: "",
+                position: None,
+                attributes: Attributes::default(),
+            };
+            Record::frame_input(Timestamp::default(), &Input::Reading(reading), &mut framed);
+        }
+        let latest = Latest::default();
+        latest.take(1, &framed, usize::MAX);
+        let first = known_after(None, None, &latest, LOOKED_AT_MAX);
+        assert_eq!(first.len(), LOOKED_AT_MAX);
+        let last = &first[LOOKED_AT_MAX - 1].id;
+        assert_eq!(
+            known_after(Some(last), None, &latest, LOOKED_AT_MAX).len(),
+            1
+        );
+    }
 }

@@ -62,6 +62,8 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/api/v1/decisions", get(rest::decisions))
         .route("/api/v1/sensors/silent", get(rest::sensors_silent))
         .route("/api/v1/sensors/health", get(sensors::health))
+        .route("/api/v1/sensors", get(sensors::list))
+        .route("/api/v1/sensors/{id}", get(sensors::one))
         .route("/api/v1/city", get(rest::city))
         .fallback(rest::no_such_path)
         .method_not_allowed_fallback(rest::wrong_method)

@@ -11,6 +11,14 @@ pub(crate) fn decision_published(word: &'static str) {
     metrics::counter!("ioc_window_decisions_total", "type" => word).increment(1);
 }
 
+/// Last readings of sensors that were not noted: batches for which the queue was full, or readings
+/// of sensors beyond the bound.
+pub(crate) fn latest_dropped(why: &'static str, count: usize) {
+    if count > 0 {
+        metrics::counter!("ioc_window_latest_dropped_total", "why" => why).increment(count as u64);
+    }
+}
+
 /// Samples found no room.
 pub(crate) fn samples_dropped(count: usize) {
     metrics::counter!("ioc_window_samples_dropped_total").increment(count as u64);

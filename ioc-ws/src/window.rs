@@ -113,6 +113,12 @@ impl Window {
         self.shared.kept.sample(samples);
     }
 
+    /// Notes what sensors said last in these framed records, the first of which has this number.
+    /// Never waits: what finds no room is dropped and counted.
+    pub fn journaled(&self, first: Seq, framed: Arc<Vec<u8>>) {
+        self.shared.kept.journaled(first, framed);
+    }
+
     /// Shows another city: a GeoJSON feature collection.
     pub fn set_city(&self, geojson: Bytes) {
         let mut hasher = DefaultHasher::new();

@@ -114,7 +114,7 @@ async fn what_an_engine_that_panics_withheld_is_not_acknowledged_and_the_next_st
         "it is told that it waits in vain"
     );
     assert_eq!(ledger.settled(), Counts::default());
-    let stopped = engine.stop();
+    let stopped = engine.stop(Duration::from_secs(600));
     assert!(
         matches!(stopped, Err(HostError::Thread("engine"))),
         "{stopped:?}"
@@ -130,5 +130,5 @@ async fn what_an_engine_that_panics_withheld_is_not_acknowledged_and_the_next_st
         door: _door,
         engine,
     } = start(data.path(), &[culprit]).unwrap();
-    assert!(engine.stop().is_ok());
+    assert!(engine.stop(Duration::from_secs(600)).is_ok());
 }

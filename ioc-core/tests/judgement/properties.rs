@@ -89,16 +89,22 @@ fn decisions(history: &History) -> Vec<Decision> {
 
 #[test]
 fn the_random_days_hold_every_kind_of_decision() {
+    const WORDS: usize = 47;
     let mut runner = TestRunner::deterministic();
     let mut words = BTreeMap::new();
-    for _ in 0..300 {
+    for _ in 0..3_000 {
+        if words.len() == WORDS {
+            return;
+        }
         let day = day().new_tree(&mut runner).unwrap().current();
         for decision in decisions(&history(&day)) {
             *words.entry(decision.verdict.word()).or_insert(0) += 1;
         }
     }
 
-    assert_eq!(words.len(), 47, "{words:?}");
+    // Evidence that a person moves is the rarest of them, for that needs two incidents and the name
+    // of a member: the timelines about handling do more of that.
+    assert_eq!(words.len(), WORDS, "{words:?}");
 }
 
 /// Whether a decision follows from what the world did and what people did before it.

@@ -96,6 +96,8 @@ pub(super) struct Taken {
     pub packets: u32,
     readings: u32,
     redelivered: u32,
+    /// Messages that were taken for others, whose packet identifier they have.
+    reused: u32,
 }
 
 impl Session {
@@ -381,6 +383,7 @@ impl Session {
         if let Qos::Two(packet_id) = publish.qos
             && !self.exactly_once.receive(packet_id)
         {
+            self.took_for_the_same(packet_id, publish.duplicate, taken);
             self.owe(publish.qos, None);
             return Ok(());
         }
@@ -476,12 +479,22 @@ impl Session {
         if let Qos::Two(packet_id) = oversized.qos
             && !self.exactly_once.receive(packet_id)
         {
+            self.took_for_the_same(packet_id, oversized.duplicate, taken);
             self.owe(oversized.qos, None);
             return;
         }
         oversized.append(&mut self.inputs, &self.source);
         telemetry::dead_letter(Adapter::Mqtt, Oversized::REASON);
         self.owe(oversized.qos, Some(Oversized::REASON));
+    }
+
+    /// Nothing tells a message whose identifier is held from the one that holds it (section 4.3.3):
+    /// it is acknowledged and adds nothing. One that is not marked as sent again is another one.
+    fn took_for_the_same(&self, packet_id: u16, duplicate: bool, taken: &mut Taken) {
+        if !duplicate {
+            taken.reused += 1;
+            telemetry::mqtt_packet_id_reused(&self.source, packet_id);
+        }
     }
 
     /// The PUBACK or PUBREC of a message that is durable as a dead letter. It ends the message as

@@ -1,12 +1,18 @@
 //! REST: the same picture, asked for.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use http_body_util::BodyExt;
-use ioc_core::bundle::{Actuator, ActuatorCommand};
+use ioc_core::bundle::{
+    Actuator, ActuatorCommand, Bundle, City, HandlingRules, Scale, Sensor, SuppressionRules, Zone,
+};
 use ioc_core::decision::{
     EffectClass, FaultKind, IncidentState, RefusalCode, SensorFault, Severity, Verdict,
 };
+use ioc_core::reading::{Attributes, Reading};
+use ioc_core::record::{BundleHash, Input, Record};
 use ioc_core::time::Millis;
 use ioc_ws::{Order, RefusalReason};
 use serde_json::{Value, json};
@@ -365,4 +371,125 @@ async fn the_city_is_sent_once() {
         .unwrap();
     let again = served.window.router().oneshot(again).await.unwrap();
     assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
+}
+
+/// Hands a reading over as the host does when it is journaled.
+fn say(served: &Served, sensor: &str, value: f64, observed: u64) {
+    let id = observed.to_string();
+    let reading = Reading {
+        id: &id,
+        sensor,
+        kind: "water_level",
+        observed_at: at(observed),
+        received_at: None,
+        value,
+        unit: "m",
+        position: None,
+        attributes: Attributes::default(),
+    };
+    let mut framed = Vec::new();
+    Record::frame_input(at(observed), &Input::Reading(reading), &mut framed);
+    served.window.journaled(observed, Arc::new(framed));
+}
+
+/// A city of three gauges, two of them in a zone, and a part of that zone.
+fn gauges() -> Bundle {
+    let zone = |id: &str, parent: Option<&str>| Zone {
+        id: id.parse().unwrap(),
+        name: id.to_owned(),
+        parent: parent.map(|parent| parent.parse().unwrap()),
+        areas: Vec::new(),
+    };
+    let gauge = |id: &str, zone: Option<&str>| Sensor {
+        id: id.parse().unwrap(),
+        kind: "water_level".parse().unwrap(),
+        unit: "m".to_owned(),
+        scale: Scale::OfKind,
+        zone: zone.map(|zone| zone.parse().unwrap()),
+        position: None,
+        interval: None,
+        warning: Some(3.0),
+        danger: None,
+        gateway: None,
+    };
+    Bundle {
+        city: City {
+            zones: vec![zone("north", None), zone("quay", Some("north"))],
+            sensors: vec![
+                gauge("wl-1", Some("north")),
+                gauge("wl-2", Some("quay")),
+                gauge("wl-3", None),
+            ],
+            ..City::default()
+        },
+        hash: BundleHash([0; 32]),
+        detections: Vec::new(),
+        correlations: Vec::new(),
+        handling: HandlingRules::NONE,
+        suppression: SuppressionRules::USUAL,
+    }
+}
+
+#[tokio::test]
+async fn frost_server_2323_the_last_value_of_a_sensor_is_told_to_whoever_asks() {
+    let served = Served::new().await;
+    served.window.set_bundle(Arc::new(gauges()));
+    say(&served, "wl-2", 3.5, 1);
+    say(&served, "wl-2", 3.7, 2);
+    say(&served, "stray", 1.0, 3);
+    let (status, answer) = get(&served, "/api/v1/sensors/wl-2").await;
+    assert_eq!(status, StatusCode::OK);
+    let sensor = &answer["sensor"];
+    assert_eq!(sensor["value"], 3.7, "{answer}");
+    assert_eq!(sensor["observed_at"], at(2).to_string());
+    assert_eq!(
+        (&sensor["zone"], &sensor["warning"]),
+        (&json!("quay"), &json!(3.0))
+    );
+    assert_eq!(answer["evidence_of"], json!([]));
+    let (_, answer) = get(&served, "/api/v1/sensors/wl-1").await;
+    assert_eq!(answer["sensor"]["value"], Value::Null);
+    let (_, answer) = get(&served, "/api/v1/sensors/stray").await;
+    assert_eq!(answer["sensor"]["registered"], false);
+    for unknown in ["nobody", "a%20b"] {
+        let (status, answer) = get(&served, &format!("/api/v1/sensors/{unknown}")).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn sensors_are_told_page_by_page_and_by_zone_kind_and_name() {
+    let served = Served::new().await;
+    served.window.set_bundle(Arc::new(gauges()));
+    say(&served, "stray", 1.0, 1);
+    say(&served, "wl-2", 3.0, 2);
+    for (query, expected, next) in [
+        ("", &["stray", "wl-1", "wl-2", "wl-3"][..], Value::Null),
+        ("?limit=2", &["stray", "wl-1"], json!("wl-1")),
+        ("?limit=2&after=wl-1", &["wl-2", "wl-3"], Value::Null),
+        ("?zone=north", &["wl-1", "wl-2"], Value::Null),
+        ("?zone=quay", &["wl-2"], Value::Null),
+        ("?zone=_", &["stray", "wl-3"], Value::Null),
+        ("?q=L-3", &["wl-3"], Value::Null),
+        ("?kind=rainfall", &[], Value::Null),
+    ] {
+        let (status, answer) = get(&served, &format!("/api/v1/sensors{query}")).await;
+        assert_eq!(status, StatusCode::OK, "{answer}");
+        let sensors = answer["sensors"].as_array().unwrap();
+        let ids: Vec<_> = sensors
+            .iter()
+            .map(|each| each["id"].as_str().unwrap())
+            .collect();
+        assert_eq!((&ids[..], &answer["next"]), (expected, &next), "{query}");
+    }
+    for (query, word) in [
+        ("?after=a b", "after"),
+        ("?name=x", "zone, kind, q"),
+        ("?limit=0", "1 to"),
+    ] {
+        let path = format!("/api/v1/sensors{}", query.replace(' ', "%20"));
+        let (status, error) = get(&served, &path).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{error}");
+        assert!(error["message"].as_str().unwrap().contains(word), "{error}");
+    }
 }

@@ -16,14 +16,14 @@ use super::alert::Alert;
 /// How long the names together may be: as many of the newest as have room.
 const REPLACED_BYTES_MAX: usize = 1024;
 /// How long the name of an alert may be, so that its reports' numbers have room behind it.
-const NAME_BYTES_MAX: usize = ReadingId::BYTES_MAX - 12;
+const NAME_ROOM: usize = ReadingId::BYTES_MAX - 12;
 
 /// What an alert's reports are called by: its sender and identifier; of what would be too long, or
 /// could not be told from another with what stands behind it, the hash.
 pub(super) fn name<'a>(sender: &str, identifier: &str) -> Cow<'a, str> {
     let name = format!("{sender},{identifier}");
     let is_plain = |byte: u8| byte > b' ' && byte != b'/' && byte != 0x7f;
-    if name.len() <= NAME_BYTES_MAX && name.bytes().all(is_plain) {
+    if name.len() <= NAME_ROOM && name.bytes().all(is_plain) {
         return name.into();
     }
     format!("cap-{}", blake3::hash(name.as_bytes()).to_hex()).into()

@@ -365,7 +365,7 @@ fn replaced(told: &str) -> Vec<Option<&str>> {
 #[test]
 fn an_update_takes_the_place_of_what_it_refers_to_and_the_newest_come_first() {
     let whole = alert(&info(&AREA.repeat(2)));
-    let update = referring(&whole, "Update", &format!("{FIRST} \n {SECOND}"));
+    let update = referring(&whole, "Update", &format!("{FIRST}   {SECOND}"));
     let names = Some("warnings@met.example,MET-2 warnings@met.example,MET-1");
     let told = tried(&update);
     assert_eq!(replaced(&told), [names, names], "{told}");

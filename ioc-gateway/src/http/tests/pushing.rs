@@ -70,7 +70,7 @@ fn p8_nobody_is_born_and_dies_as_the_node_of_another() {
     };
     let noted = expect![[r#"
         200 OK
-        {"accepted":0,"dead_lettered":0,"items":[]}
+        {"accepted":0,"dead_lettered":0,"noted":1,"items":[{"status":"noted","why":"a birth certificate"}]}
     "#]];
     let refused = expect![[r#"
         422 Unprocessable Entity

@@ -611,6 +611,22 @@ fn p5_what_is_not_released_counts_as_unacknowledged() {
 }
 
 #[test]
+fn another_message_with_a_held_identifier_adds_nothing_and_is_counted() {
+    let mut session = session(Version::V5, MqttOptions::default());
+    let first = exactly_once(Version::V5, READING, 7);
+    let other = exactly_once(Version::V5, "no JSON", 7);
+    let mut again = first.clone();
+    // The flag DUP (section 3.3.1.1).
+    again[0] |= 0b1000;
+    for (message, counted) in [(first, 0), (other, 1), (again, 0)] {
+        let mut received = BytesMut::from(&message[..]);
+        let (taken, result) = session.take(&mut received, &Catalogue::default());
+        assert_eq!((taken.reused, result), (counted, Ok(())));
+    }
+    assert_eq!(session.inputs.count(), 1);
+}
+
+#[test]
 fn p5_a_message_that_comes_again_and_again_is_not_owed_answers_without_end() {
     let options = MqttOptions {
         inflight_max: 4,

@@ -1,0 +1,239 @@
+//! The last reading of each sensor.
+//!
+//! Arrives: what the host journals, batch by batch, from the keeper alone. Leaves: copies of a few
+//! entries for whoever asks over REST. Promise: one entry for each sensor, up to a bound; a question
+//! holds the keeper up for no longer than it takes to copy so many entries, and the host never.
+//! What is known goes with the process: a sensor that was not heard since the start has no value.
+//! Next: `sensors.rs`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use ioc_core::id::{ReadingKind, SensorId};
+use ioc_core::place::Position;
+use ioc_core::record::{Input, Record, Records, Seq};
+use ioc_core::time::Timestamp;
+
+/// The last values, shared by the keeper, who writes, and those who ask.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Latest(Arc<RwLock<Table>>);
+
+#[derive(Debug, Default)]
+struct Table {
+    sensors: BTreeMap<SensorId, Last>,
+    /// Each kind and unit once, whoever measures it.
+    kinds: BTreeSet<ReadingKind>,
+    units: BTreeSet<Arc<str>>,
+}
+
+/// What a sensor said last: about 170 bytes with its name and its place in the table.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Last {
+    pub kind: ReadingKind,
+    pub unit: Arc<str>,
+    pub value: f64,
+    pub observed_at: Timestamp,
+    /// In logical time.
+    pub received_at: Timestamp,
+    /// Where it said that it was, if it did.
+    pub position: Option<Position>,
+}
+
+/// A reading as a record has it.
+struct Said<'a> {
+    sensor: &'a str,
+    kind: &'a str,
+    unit: &'a str,
+    value: f64,
+    observed_at: Timestamp,
+    position: Option<Position>,
+}
+
+impl Latest {
+    /// Takes the readings of framed records, the first of which has this number. Returns how many
+    /// readings were of sensors beyond the bound.
+    pub fn take(&self, first: Seq, framed: &[u8], sensors_max: usize) -> usize {
+        let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let records = Records::new(first, framed).flatten();
+        let taken = records.map(|record| table.take(&record, sensors_max));
+        taken.filter(|taken| !taken).count()
+    }
+
+    /// What a sensor said last.
+    pub fn of(&self, sensor: &SensorId) -> Option<Last> {
+        let table = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        table.sensors.get(sensor).cloned()
+    }
+
+    /// The sensors behind this one in the order of their names, so many at most.
+    pub fn after(&self, sensor: Option<&SensorId>, count: usize) -> Vec<(SensorId, Last)> {
+        let from = sensor.map_or(Bound::Unbounded, Bound::Excluded);
+        let table = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let behind = table
+            .sensors
+            .range::<SensorId, _>((from, Bound::Unbounded))
+            .take(count);
+        behind
+            .map(|(sensor, last)| (sensor.clone(), last.clone()))
+            .collect()
+    }
+}
+
+impl Table {
+    /// Takes a record; `false` if it is a reading that there was no room for.
+    fn take(&mut self, record: &Record<'_>, sensors_max: usize) -> bool {
+        const VALID: &str = "a reading's names are valid";
+        let said = match record.input {
+            Input::Reading(reading) => Said {
+                sensor: reading.sensor,
+                kind: reading.kind,
+                unit: reading.unit,
+                value: reading.value,
+                observed_at: reading.observed_at,
+                position: reading.position,
+            },
+            Input::Folded(folded) => Said {
+                sensor: folded.sensor,
+                kind: folded.kind,
+                unit: folded.unit,
+                value: folded.last,
+                observed_at: folded.to,
+                position: None,
+            },
+            Input::DeadLetter(_)
+            | Input::Command(_)
+            | Input::Tick
+            | Input::Started(_)
+            | Input::Skipped(_)
+            | Input::Adopted(_)
+            | Input::Effect(_)
+            | Input::Reload(_)
+            | Input::Replayed(_) => return true,
+        };
+        if let Some(last) = self.sensors.get_mut(said.sensor) {
+            // A reading that was observed before another is not what the sensor says now.
+            if said.observed_at < last.observed_at && said.kind == last.kind.as_str() {
+                return true;
+            }
+            if last.kind.as_str() == said.kind && *last.unit == *said.unit {
+                last.value = said.value;
+                last.observed_at = said.observed_at;
+                last.received_at = record.at;
+                last.position = said.position.or(last.position);
+                return true;
+            }
+        } else if self.sensors.len() >= sensors_max {
+            return false;
+        }
+        let last = Last {
+            kind: shared(&mut self.kinds, said.kind, || {
+                said.kind.parse().expect(VALID)
+            }),
+            unit: shared(&mut self.units, said.unit, || said.unit.into()),
+            value: said.value,
+            observed_at: said.observed_at,
+            received_at: record.at,
+            position: said.position,
+        };
+        let sensor = said.sensor.parse().expect(VALID);
+        self.sensors.insert(sensor, last);
+        true
+    }
+}
+
+/// How many kinds and units are shared at most; further ones are held by each sensor itself.
+const SHARED_MAX: usize = 4_096;
+
+/// The one that all share, which is made if it is the first.
+fn shared<T: Ord + Clone + std::borrow::Borrow<str>>(
+    all: &mut BTreeSet<T>,
+    text: &str,
+    make: impl FnOnce() -> T,
+) -> T {
+    if let Some(known) = all.get(text) {
+        return known.clone();
+    }
+    let made = make();
+    if all.len() < SHARED_MAX {
+        all.insert(made.clone());
+    }
+    made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ioc_core::reading::{Attributes, Reading};
+
+    fn framed(readings: &[(&str, &str, f64, i64)]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (number, &(sensor, kind, value, observed)) in readings.iter().enumerate() {
+            let id = number.to_string();
+            let reading = Reading {
+                id: &id,
+                sensor,
+                kind,
+                observed_at: Timestamp::from_millis(observed),
+                received_at: None,
+                value,
+                unit: "m",
+                position: None,
+                attributes: Attributes::default(),
+            };
+            let at = Timestamp::from_millis(1_000 + number as i64);
+            Record::frame_input(at, &Input::Reading(reading), &mut bytes);
+        }
+        bytes
+    }
+
+    #[test]
+    fn the_last_reading_is_what_was_observed_last_and_names_are_in_order() {
+        let latest = Latest::default();
+        let said = framed(&[
+            ("b", "level", 1.0, 10),
+            ("a", "level", 2.0, 10),
+            ("b", "level", 3.0, 30),
+            ("b", "level", 4.0, 20),
+        ]);
+        assert_eq!(latest.take(1, &said, 10), 0);
+        let b = latest.of(&"b".parse().unwrap()).unwrap();
+        assert_eq!((b.value, b.received_at.as_millis()), (3.0, 1_002));
+        let names = |after: Option<&str>, count| {
+            let after = after.map(|after| after.parse().unwrap());
+            let found = latest.after(after.as_ref(), count);
+            let names = found.into_iter().map(|(sensor, _)| sensor.to_string());
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(names(None, 10), ["a", "b"]);
+        assert_eq!(names(None, 1), ["a"]);
+        assert_eq!(names(Some("a"), 10), ["b"]);
+        // Another kind is another reading, whenever it was observed.
+        latest.take(5, &framed(&[("b", "rain", 9.0, 1)]), 10);
+        assert_eq!(
+            latest.of(&"b".parse().unwrap()).unwrap().kind.as_str(),
+            "rain"
+        );
+    }
+
+    #[test]
+    fn p5_values_of_more_sensors_than_the_bound_are_not_kept() {
+        let latest = Latest::default();
+        let said = framed(&[("a", "level", 1.0, 1), ("b", "level", 1.0, 1)]);
+        assert_eq!(latest.take(1, &said, 1), 1);
+        assert_eq!(latest.after(None, 10).len(), 1);
+        let again = framed(&[("a", "level", 2.0, 2)]);
+        assert_eq!(latest.take(3, &again, 1), 0);
+        assert_eq!(latest.of(&"a".parse().unwrap()).unwrap().value, 2.0);
+    }
+
+    #[test]
+    fn p5_so_many_kinds_and_units_are_shared_and_no_more() {
+        let mut all: BTreeSet<Arc<str>> = BTreeSet::new();
+        for number in 0..SHARED_MAX + 1 {
+            let text = number.to_string();
+            assert_eq!(*shared(&mut all, &text, || text.as_str().into()), *text);
+        }
+        assert_eq!(all.len(), SHARED_MAX);
+    }
+}
