@@ -77,7 +77,7 @@ fn p5_of_many_flaws_the_first_are_told_and_all_are_counted() {
     let recording = recording.to_str().unwrap();
     // Nothing can be sent, so nobody needs to be there.
     let to = "http://127.0.0.1:1";
-    let sent = ioc(&["send", "--fast", "--to", to, recording]);
+    let sent = ioc(&["send", "--fast", "--wait", "--to", to, recording]);
     let told = String::from_utf8(sent.stderr).unwrap();
     assert_eq!(told.matches("; not sent").count(), 10, "{told}");
     assert!(told.contains("25"), "{told}");

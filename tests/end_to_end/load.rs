@@ -109,23 +109,29 @@ fn slow_broker(each: Duration) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
-        let (mut socket, _) = listener.accept().unwrap();
-        while let Some((kind, body)) = packet(&mut socket) {
-            let answer = match kind {
-                1 => vec![0x20, 2, 0, 0],
-                3 => {
-                    thread::park_timeout(each);
-                    let topic = usize::from(u16::from_be_bytes([body[0], body[1]]));
-                    vec![0x40, 2, body[2 + topic], body[3 + topic]]
-                }
-                _ => return,
-            };
-            if socket.write_all(&answer).is_err() {
-                return;
-            }
+        // The first only looks whether somebody listens.
+        for socket in listener.incoming() {
+            answer_slowly(socket.unwrap(), each);
         }
     });
     address
+}
+
+fn answer_slowly(mut socket: TcpStream, each: Duration) {
+    while let Some((kind, body)) = packet(&mut socket) {
+        let answer = match kind {
+            1 => vec![0x20, 2, 0, 0],
+            3 => {
+                thread::park_timeout(each);
+                let topic = usize::from(u16::from_be_bytes([body[0], body[1]]));
+                vec![0x40, 2, body[2 + topic], body[3 + topic]]
+            }
+            _ => return,
+        };
+        if socket.write_all(&answer).is_err() {
+            return;
+        }
+    }
 }
 
 /// The kind and the body of an MQTT packet.

@@ -272,7 +272,7 @@ impl<'a> Reports<'a, '_> {
         if let Evidence::OfKind(kind) = self.evidence {
             return BTreeSet::from([Some(kind)]);
         }
-        let sender = Part::Payload(&*self.alert.sender);
+        let sender = Part::Payload(&self.alert.sender);
         let texts = &mut self.scratch.texts;
         let sensor = self.names.sensor(sender, texts);
         let is_registered = self.catalogue.sensors.contains_key(sensor.resolve(texts));

@@ -25,7 +25,7 @@ test("comes to the server's picture from the same messages", () => {
   const { messages, picture } = story();
   const { store, changes } = told(messages);
   assert.deepEqual(stores.toSnapshot(store), picture);
-  assert.equal(changes.flatMap((change) => change.decisions ?? []).length, 32);
+  assert.equal(changes.flatMap((change) => change.decisions ?? []).length, 33);
 });
 
 test("comes to the same picture from a snapshot as from the decisions before it", () => {

@@ -1403,9 +1403,16 @@ fn an_effect_s_time_runs_from_the_last_evidence_or_from_the_opening() {
     assert_ne!(one, other);
     refused(
         &with("within: 500 m, after: 15 min, after_opening: 15 min"),
-        &expect!["a.yaml:22:49 correlations.flood.may_cause.flood.after: counts from the last evidence of the cause, and `after_opening` from its opening; remove one of the two"],
+        &expect![
+            "a.yaml:22:49 correlations.flood.may_cause.flood.after: counts from the last evidence of the cause, and `after_opening` from its opening; remove one of the two"
+        ],
     );
-    refused(&with("within: 500 m"), &expect!["a.yaml:22:25 correlations.flood.may_cause.flood: `after` is missing; write for example `after: 30 min`"]);
+    refused(
+        &with("within: 500 m"),
+        &expect![
+            "a.yaml:22:25 correlations.flood.may_cause.flood: `after` is missing; write for example `after: 30 min`"
+        ],
+    );
     refused(
         &with("within: 500 m, after_openng: 15 min"),
         &expect![[r#"

@@ -68,15 +68,19 @@ fn p8_nobody_is_born_and_dies_as_the_node_of_another() {
         let request = request.body(Body::from(&certificate[..])).unwrap();
         check_of(bench_by(plants, bounds, Some(keys)), request, expected);
     };
-    let noted = expect![[r#"
+    let birth = expect![[r#"
         200 OK
         {"accepted":0,"dead_lettered":0,"noted":1,"items":[{"status":"noted","why":"a birth certificate"}]}
+    "#]];
+    let death = expect![[r#"
+        200 OK
+        {"accepted":0,"dead_lettered":0,"noted":1,"items":[{"status":"noted","why":"the death of a session that is not known, or over"}]}
     "#]];
     let refused = expect![[r#"
         422 Unprocessable Entity
         {"accepted":0,"dead_lettered":1,"items":[{"status":"dead_lettered","reason":"sensor_not_of_key","detail":"this key may not publish `plant:pump-house`; name the sensor in the key's line of http.keys_file"}]}
         dead letter sensor_not_of_key"#]];
-    for kind in ["NBIRTH", "NDEATH"] {
+    for (kind, noted) in [("NBIRTH", birth), ("NDEATH", death)] {
         check(kind, &["plant:pump-house"], &noted);
         check(kind, &["plant:pump-house:*", "plant:pump"], &refused);
     }
