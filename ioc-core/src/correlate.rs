@@ -372,7 +372,9 @@ impl Correlator {
         }
         let age = turn.at - finding.observed_at;
         let is_told = own.is_some_and(|slot| self.case(slot).incident.opened_at.is_some());
-        if !is_told && self.rule.stale_after.is_some_and(|most| age > most) {
+        let is_stale = !is_told && self.rule.stale_after.is_some_and(|most| age > most);
+        // What takes the place of something that counts may come late: that is withdrawn by it.
+        if is_stale && self.replaced_by(finding, sighting.position).is_none() {
             turn.desk.counters.evidence_stale += 1;
             return;
         }

@@ -90,7 +90,8 @@ impl Table {
                 kind: reading.kind,
                 unit: reading.unit,
                 value: reading.value,
-                observed_at: reading.observed_at,
+                // A clock that is ahead is not believed in that: or all that comes after would be older.
+                observed_at: reading.observed_at.min(record.at),
                 position: reading.position,
             },
             Input::Folded(folded) => Said {
@@ -98,7 +99,7 @@ impl Table {
                 kind: folded.kind,
                 unit: folded.unit,
                 value: folded.last,
-                observed_at: folded.to,
+                observed_at: folded.to.min(record.at),
                 position: None,
             },
             Input::DeadLetter(_)

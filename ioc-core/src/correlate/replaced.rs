@@ -15,7 +15,7 @@ use crate::id::{ReadingId, RuleId, SensorId};
 use crate::incident::Source;
 use crate::limits::REPLACED_MAX;
 use crate::place::Position;
-use crate::replaced::{is_of, named};
+use crate::replaced::meant;
 use crate::rules::Rules;
 
 /// The reports among the members of one correlation rule's cases; of no rule that takes none back.
@@ -67,14 +67,9 @@ impl ReportIndex {
         let Some(reports) = &self.reports else {
             return found;
         };
-        for name in named(names) {
-            let Ok(least) = name.parse::<ReadingId>() else {
-                continue;
-            };
+        for (least, is_of) in meant(names) {
             let from = reports.range((sensor.clone(), least, 0)..);
-            let of_name =
-                from.take_while(|(own, id, _)| own == sensor && id.as_str().starts_with(name));
-            let of_name = of_name.filter(|(_, id, _)| is_of(id, name));
+            let of_name = from.take_while(|(own, id, _)| own == sensor && is_of.means(id));
             let of_name = of_name.map(|(sensor, id, slot)| {
                 let source = Source {
                     sensor: sensor.clone(),

@@ -147,9 +147,11 @@ impl Incident {
 
     /// Whether it may be hidden behind its cause.
     fn may_be_suppressed(&self) -> bool {
-        self.condition != Condition::Cleared
-            && self.docket.handling != Handling::Merged
-            && self.severity < Severity::Extreme
+        self.goes_on() && self.severity < Severity::Extreme
+    }
+
+    fn goes_on(&self) -> bool {
+        self.condition != Condition::Cleared && self.docket.handling != Handling::Merged
     }
 }
 
@@ -216,7 +218,13 @@ impl Correlator {
         let incident = &mut case.incident;
         let before = std::mem::replace(&mut incident.suppressed, explained);
         turn.desk.counters.incidents_suppressed += u64::from(explained && !before);
-        before && !explained && incident.may_be_suppressed()
+        let appears = before && !explained && incident.goes_on();
+        if appears && !incident.may_be_suppressed() {
+            // Who saw it as a part of its cause has not seen that it is extreme: what tells that
+            // says so.
+            incident.docket.appears();
+        }
+        appears && incident.may_be_suppressed()
     }
 
     /// What explained an incident does no more, and it goes on.

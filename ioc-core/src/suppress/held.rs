@@ -12,7 +12,7 @@ use crate::id::{ReadingId, RuleId, SensorId, SuppressionId, ZoneId};
 use crate::invariant::{Audit, Invariant};
 use crate::limits::{REPLACED_MAX, SUPPRESSED_MAX, SUPPRESSED_PER_STEP};
 use crate::place::Position;
-use crate::replaced::{is_of, named};
+use crate::replaced::meant;
 use crate::time::Timestamp;
 
 /// What is held: a rule's verdict on a sensor, or one of its reports.
@@ -285,8 +285,7 @@ impl Held {
     /// Forgets reports of a sensor by a rule that are no more, as it names them.
     pub fn withdraw(&mut self, sensor: &SensorId, rule: &RuleId, names: &str) {
         let mut gone = Vec::new();
-        for name in named(names) {
-            let Ok(least) = name.parse() else { continue };
+        for (least, is_of) in meant(names) {
             let least = Subject {
                 sensor: sensor.clone(),
                 rule: rule.clone(),
@@ -297,11 +296,7 @@ impl Held {
                 let report = subject.report.as_ref();
                 subject.sensor == *sensor
                     && subject.rule == *rule
-                    && report.is_some_and(|report| report.as_str().starts_with(name))
-            });
-            let of_name = of_name.filter(|subject| {
-                let report = subject.report.as_ref();
-                report.is_some_and(|report| is_of(report, name))
+                    && report.is_some_and(|report| is_of.means(report))
             });
             gone.extend(of_name.take(REPLACED_MAX - gone.len()).cloned());
         }

@@ -125,6 +125,25 @@ fn inv_16_what_is_extreme_is_hidden_behind_no_cause() {
 }
 
 #[test]
+fn inv_16_a_symptom_that_was_seen_and_becomes_extreme_is_to_be_seen_anew() {
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:05 pump-1 1.5 kind=pump at=2000,0
+         10:07 ack pump_failure#1 by=ben request=1
+         10:12 pump-1 3.5 kind=pump at=2000,0
+         10:13 ack pump_failure#1 by=ben request=2",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:05 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:07 acknowledged pump_failure#1 moderate suppressed by ben
+            10:12 updated pump_failure#1 extreme: pump-1 3.5
+            10:12 updated outage#1 extreme
+            10:13 acknowledged pump_failure#1 extreme by ben
+        "#]],
+    );
+}
+
+#[test]
 fn what_is_an_effect_and_no_symptom_is_told_as_ever() {
     check(
         "10:00 sub-1 1.5 kind=power at=0,0
