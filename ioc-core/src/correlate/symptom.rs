@@ -218,13 +218,7 @@ impl Correlator {
         let incident = &mut case.incident;
         let before = std::mem::replace(&mut incident.suppressed, explained);
         turn.desk.counters.incidents_suppressed += u64::from(explained && !before);
-        let appears = before && !explained && incident.goes_on();
-        if appears && !incident.may_be_suppressed() {
-            // Who saw it as a part of its cause has not seen that it is extreme: what tells that
-            // says so.
-            incident.docket.appears();
-        }
-        appears && incident.may_be_suppressed()
+        before && !explained && incident.goes_on()
     }
 
     /// What explained an incident does no more, and it goes on.

@@ -119,7 +119,9 @@ fn inv_16_what_is_extreme_is_hidden_behind_no_cause() {
             10:06 updated outage#1 extreme
             10:10 opened street_flood#1 moderate suppressed caused by pump_failure#1: street-1 1.5
             10:12 updated street_flood#1 extreme: street-1 3.5
+            10:12 unsuppressed street_flood#1 extreme caused by pump_failure#1
             10:12 updated pump_failure#1 extreme
+            10:12 unsuppressed pump_failure#1 extreme caused by outage#1
         "#]],
     );
 }
@@ -137,6 +139,7 @@ fn inv_16_a_symptom_that_was_seen_and_becomes_extreme_is_to_be_seen_anew() {
             10:05 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
             10:07 acknowledged pump_failure#1 moderate suppressed by ben
             10:12 updated pump_failure#1 extreme: pump-1 3.5
+            10:12 unsuppressed pump_failure#1 extreme caused by outage#1
             10:12 updated outage#1 extreme
             10:13 acknowledged pump_failure#1 extreme by ben
         "#]],
