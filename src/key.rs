@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
@@ -202,19 +202,18 @@ fn holder(line: &str) -> Option<(&str, Vec<&str>)> {
     Some((name, words.skip(1).collect()))
 }
 
-/// Writes beside and renames: whoever reads finds the one or the other, whole.
+/// Writes beside and renames: whoever reads finds the one or the other, whole. A link is followed,
+/// and the file stays its owner's alone, who may be another than who revokes: the server's user.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    let beside = PathBuf::from(beside);
-    let mut options = OpenOptions::new();
-    options.create(true).write(true).truncate(true).mode(0o600);
-    let mut file = options.open(&beside)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&beside, path)?;
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-    File::open(dir.unwrap_or(Path::new(".")))?.sync_all()
+    let path = fs::canonicalize(path)?;
+    let owner = fs::metadata(&path)?;
+    let dir = path.parent().unwrap_or(Path::new("/"));
+    let mut beside = tempfile::NamedTempFile::new_in(dir)?;
+    beside.write_all(text.as_bytes())?;
+    fchown(beside.as_file(), Some(owner.uid()), Some(owner.gid()))?;
+    beside.as_file().sync_all()?;
+    beside.persist(&path)?;
+    File::open(dir)?.sync_all()
 }
 
 fn append(path: &Path, line: &str) -> io::Result<()> {
@@ -300,7 +299,15 @@ mod tests {
         );
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        revoke("feed").unwrap();
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        told(KeyCommand::Revoke(RevokeArgs {
+            name: "feed".to_owned(),
+            file: link.clone(),
+        }))
+        .unwrap();
+        assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
         assert_eq!(list().unwrap(), "nobody has a key\n");
         fs::write(&path, "feed\n").unwrap();
         assert!(matches!(list(), Err(KeyError::Mistakes(_))));
