@@ -237,34 +237,30 @@ impl Leaps {
         moment: Moment<'_>,
     ) -> Vec<SensorId> {
         let from = moment.finding.observed_at - self.rule.within;
-        let mut near: Vec<(u32, &SensorId)> = match self.rule.near {
+        let is_heard = |other: &&SensorId| {
+            let last = self.sensors.get(*other);
+            *other != sensor && last.is_some_and(|last| last.observed_at >= from)
+        };
+        match self.rule.near {
             Near::Metres(_) => {
                 let near = sighting
                     .position
                     .map_or_else(Vec::new, |place| self.cells.near(place));
                 let named = near.into_iter();
-                named
-                    .map(|near| (near.distance_m, &self.names[near.slot as usize]))
-                    .collect()
+                let named = named.map(|near| (near.distance_m, &self.names[near.slot as usize]));
+                let mut near: Vec<_> = named.collect();
+                near.sort_unstable();
+                let near = near.into_iter().map(|(_, other)| other).filter(is_heard);
+                near.take(NEIGHBOURS_MAX).cloned().collect()
             }
             Near::Group(by) => {
+                // All are as near; they are in the order of their names already.
                 let group = moment.rules.group_of(sensor, sighting.position, by);
                 let group = group.and_then(|group| self.groups.get(&group));
-                group
-                    .into_iter()
-                    .flatten()
-                    .map(|sensor| (0, sensor))
-                    .collect()
+                let near = group.into_iter().flatten().filter(is_heard);
+                near.take(NEIGHBOURS_MAX).cloned().collect()
             }
-        };
-        near.retain(|(_, other)| *other != sensor);
-        near.sort_unstable();
-        near.dedup_by_key(|(_, other)| *other);
-        let heard = near.into_iter().filter_map(|(_, other)| {
-            let last = self.sensors.get(other)?;
-            (last.observed_at >= from).then(|| other.clone())
-        });
-        heard.take(NEIGHBOURS_MAX).collect()
+        }
     }
 
     /// A sensor leaps: is it alone? Not if a neighbour has moved with it already.
