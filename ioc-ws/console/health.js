@@ -75,7 +75,8 @@ function brokenSensors(broken, now) {
   if (broken.length === 0) return null;
   const row = ({ id, faults, distrusted }) => {
     const own = faults.filter(isBroken);
-    const words = own.map(({ fault }) => spoken(fault)).join(", ");
+    // Several rules may find the same.
+    const words = [...new Set(own.map(({ fault }) => spoken(fault)))].join(", ");
     const note = distrusted ? `${words}; not trusted` : words;
     const since = span(now - Math.min(...own.map((each) => Date.parse(each.since))));
     const rules = own.map(({ rule }) => rule).join(", ");
