@@ -90,7 +90,7 @@ impl Table {
                 kind: reading.kind,
                 unit: reading.unit,
                 value: reading.value,
-                // A clock that is ahead is not believed in that: or all that comes after would be older.
+                // No clock that is ahead: all that comes after would be older.
                 observed_at: reading.observed_at.min(record.at),
                 position: reading.position,
             },
