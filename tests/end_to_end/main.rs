@@ -23,6 +23,7 @@ mod why;
 mod reload;
 mod shadow;
 mod console;
+mod desk;
 mod commands;
 mod ending;
 mod strangers;
