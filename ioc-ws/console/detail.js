@@ -20,16 +20,16 @@ const DECISIONS_MAX = 1000;
 const SITUATION_EVERY_MS = 500;
 
 export class Detail {
-  /** `onStep(id, step)`, `onSelect(id)`, `onQuiet(sensor)`; `placeOf(incident)`, `titleOf(id)`;
+  /** `onStep(id, step)`, `onSelect(id)`, `onSensor(sensor)`; `placeOf(incident)`, `titleOf(id)`;
    * `cityNow()`, as `cityOf` made it. */
-  constructor({ root, onStep, onSelect, placeOf, titleOf, cityNow, onQuiet, onLoaded }) {
+  constructor({ root, onStep, onSelect, placeOf, titleOf, cityNow, onSensor, onLoaded }) {
     Object.assign(this, { root, placeOf, titleOf, cityNow, onLoaded });
     this.why = new Why({ onLoaded });
     this.forget();
     const acts = {
       step: (step) => onStep(this.id, step),
       otherIncident: onSelect,
-      quietSensor: onQuiet,
+      sensor: onSensor,
       run: (run) => this.toggle(Number(run)),
       why: () => this.toggleWhy(),
       whyAgain: () => this.askAgain(),

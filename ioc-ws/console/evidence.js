@@ -62,9 +62,9 @@ function evidenceRow(evidence, incident, city, store) {
   const sensor = city.sensorById.get(evidence.sensor);
   const unit = sensor?.unit ?? store.readings.get(evidence.sensor)?.unit;
   const title = sensor?.name ?? evidence.sensor;
-  const quiet = {
-    type: "button", class: "other", "data-quiet-sensor": evidence.sensor,
-    title: `${title}: keep this sensor quiet…`, "data-testid": "quiet-sensor",
+  const look = {
+    type: "button", class: "other", "data-sensor": evidence.sensor,
+    title: `${title}: what it says, and why…`, "data-testid": "look-at-sensor",
   };
   // Who is not of the city, such as a call centre, says with each reading where it holds.
   const away = city.apart(incident.position, sensor?.position);
@@ -72,8 +72,8 @@ function evidenceRow(evidence, incident, city, store) {
   const joined = `${belongsSentence(evidence.joined)}${middle}`;
   return el(
     "tr",
-    { "data-sensor": evidence.sensor },
-    el("td", { title }, el("button", quiet, evidence.sensor)),
+    { "data-row": evidence.sensor },
+    el("td", { title }, el("button", look, evidence.sensor)),
     el("td", { class: "number" }, value(evidence.value, unit)),
     el("td", { title: evidence.rule }, evidence.rule),
     el("td", { class: "number", title: joined }, belongsBy(evidence.joined)),

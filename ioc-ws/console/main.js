@@ -17,6 +17,7 @@ import { List } from "./list.js";
 import { Live } from "./live.js";
 import { CityMap } from "./map.js";
 import { Pace } from "./pace.js";
+import { showSensor } from "./sensor.js";
 import { SEVERITIES, apply, counts, emptyStore, heardOf, isOpen } from "./store.js";
 import { resumePoint, survivor } from "./store.js";
 import { System } from "./system.js";
@@ -47,7 +48,7 @@ const pace = new Pace(draw);
 const planDraw = () => pace.plan();
 const placeOf = (incident) => map.city.placeOf(incident);
 const titleOf = titleIn(store, placeOf);
-const map = new CityMap({ root: byId("map"), onSelect: select });
+const map = new CityMap({ root: byId("map"), onSelect: select, onSensor: lookAt });
 const list = new List({
   root: byId("incidents"),
   more: byId("more"),
@@ -67,7 +68,7 @@ const detail = new Detail({
   placeOf,
   titleOf,
   cityNow: () => map.city,
-  onQuiet: (sensor) => keepQuiet({ sensor }),
+  onSensor: lookAt,
   onLoaded: planDraw,
 });
 const actuators = new Actuators({ root: byId("actuators"), onOrder: operate });
@@ -254,6 +255,15 @@ async function keepQuiet(initial = {}) {
     rules: names(detail.evidence().map(({ rule }) => rule)),
   };
   await askToKeepQuiet(initial, known, ({ action, ...said }) => live.command(action, said));
+}
+
+/** Shows a sensor: what it says, and why that led to an incident or did not. */
+async function lookAt(sensor) {
+  const known = map.city.sensorById.get(sensor);
+  const now = time.at(performance.now()) ?? Date.now();
+  const said = await showSensor(sensor, { known, now, titleOf });
+  if (said?.incident) select(survivor(store, said.incident));
+  if (said?.quiet) keepQuiet({ sensor });
 }
 
 async function endQuiet(suppression) {

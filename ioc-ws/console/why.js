@@ -4,17 +4,15 @@
 // Arrives: the incident, the decisions about it, and on demand the answer of /api/v1/why, which
 // judges the records again. Leaves: the section "Why". Promise: nothing is asked before somebody
 // unfolds it; one question at a time, as on the server, and who is told to wait asks again.
-// Bounded: ASKS_MAX attempts, READINGS_MAX readings, LINES_MAX lines of each kind.
+// Bounded: READINGS_MAX readings, LINES_MAX lines of each kind. Next: `question.js`.
 
 import { el } from "./dom.js";
 import { evidenceTable } from "./evidence.js";
+import { question } from "./question.js";
 import { belongsSentence, caseSentence, gravestStep, gravitySentence, levelLines } from "./reasons.js";
 import { memberSentence, neighbourSentence, number, ruleSentence } from "./reasons.js";
 import { clock, plural } from "./words.js";
 
-/** How often a question is asked again while the server answers another. */
-const ASKS_MAX = 12;
-const ASK_AGAIN_MS = 2_000;
 /** Of how many readings it is asked which one made it so grave. */
 const READINGS_MAX = 3;
 const LINES_MAX = 12;
@@ -47,23 +45,24 @@ export class Why {
 
   /** Asks the server about an incident, unless it has been asked. */
   async ask(incident, decisions) {
-    const question = { id: incident.id, seq: incident.updated_seq, waits: false };
+    const asked = { id: incident.id, seq: incident.updated_seq, done: false };
     this.forget();
-    this.asked = question;
-    const answer = await this.question(incident.id, question);
-    if (this.asked !== question) return;
+    this.asked = asked;
+    const answer = await this.question(incident.id, asked);
+    if (this.asked !== asked) return;
     this.answer = answer;
+    asked.done = answer === null;
     this.change();
     if (!answer) return;
-    const reading = await this.gravest(incident, decisions, answer, question);
-    if (this.asked !== question) return;
+    const reading = await this.gravest(incident, decisions, answer, asked);
+    if (this.asked !== asked) return;
     this.reading = reading;
-    question.done = true;
+    asked.done = true;
     this.change();
   }
 
   /** The reading that made it as grave as it is, judged again. */
-  async gravest(incident, decisions, { opening }, question) {
+  async gravest(incident, decisions, { opening }, asked) {
     const step = gravestStep(decisions, incident);
     if (step?.how !== "evidence") return opening ?? null;
     const seqs = step.decision.cause.evidence.map(({ seq }) => seq).sort((a, b) => b - a);
@@ -73,30 +72,23 @@ export class Why {
     for (const seq of seqs.slice(0, READINGS_MAX)) {
       if (raises(told)) break;
       if (seq === opening?.seq) continue;
-      const answer = await this.question(`#${seq}`, question);
-      if (this.asked !== question) return null;
+      const answer = await this.question(`#${seq}`, asked);
+      if (this.asked !== asked) return null;
       told = answer && (raises(answer) || !told) ? answer : told;
     }
     return told;
   }
 
   /** One question; null if there is no answer, and `trouble` says why. */
-  async question(about, question) {
-    for (let asked = 0; asked < ASKS_MAX && this.asked === question; asked += 1) {
-      try {
-        const answer = await fetch(`/api/v1/why/${encodeURIComponent(about)}`);
-        const told = await answer.json();
-        if (answer.ok) return told;
-        this.trouble = told.message;
-        if (answer.status !== 503) return null;
-      } catch {
-        this.trouble = "the server is not reached";
-      }
-      question.waits = true;
+  async question(about, asked) {
+    const wanted = () => this.asked === asked;
+    const onWait = (trouble) => {
+      this.trouble = trouble;
       this.change();
-      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
-    }
-    return null;
+    };
+    const { told, trouble } = await question(about, { wanted, onWait });
+    if (wanted()) this.trouble = trouble ?? null;
+    return told ?? null;
   }
 
   change() {
@@ -155,8 +147,7 @@ export class Why {
   }
 
   standing() {
-    if (this.asked?.waits && this.trouble) return `It waits: ${this.trouble}.`;
-    if (this.trouble) return `No answer: ${this.trouble}.`;
+    if (this.trouble) return `${this.asked?.done ? "No answer" : "It waits"}: ${this.trouble}.`;
     return "The server judges it again…";
   }
 
