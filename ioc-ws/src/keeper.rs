@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, never, select};
 use ioc_core::CodecError;
@@ -27,6 +27,10 @@ use crate::saved::Saved;
 use crate::telemetry;
 use crate::view::{Picture, Sample, View};
 
+/// What sensors say is taken at most so often: at ten thousand batches a second, a thread that woke
+/// for each would take a core's time from those that somebody waits for.
+const PATIENCE: Duration = Duration::from_millis(10);
+
 /// How many frames of readings a session may lag before it misses some.
 const READINGS_LAG_MAX: usize = 4;
 
@@ -43,6 +47,8 @@ pub struct Keeper {
     /// Sensors whose newest value has not been told.
     untold: BTreeMap<SensorId, Arc<Sample>>,
     tell_at: Option<Instant>,
+    /// When it is taken again what sensors say. Until then it wakes nobody.
+    take_at: Option<Instant>,
     readings: broadcast::Sender<Utf8Bytes>,
     asked: Arc<AtomicU64>,
     answers: watch::Sender<Answer>,
@@ -120,6 +126,7 @@ pub(crate) fn new(options: WindowOptions) -> (Kept, Keeper) {
         controls: Arc::default(),
         untold: BTreeMap::new(),
         tell_at: None,
+        take_at: None,
         readings: broadcast::Sender::new(READINGS_LAG_MAX),
         asked: Arc::default(),
         answers: watch::Sender::new(Answer::default()),
@@ -249,20 +256,33 @@ impl Keeper {
     fn run(mut self) {
         loop {
             let tell = self.tell_at.map_or_else(never, crossbeam_channel::at);
-            let queues = &self.queues;
+            let take = self.take_at.map_or_else(never, crossbeam_channel::at);
+            let (queues, patient) = (&self.queues, self.take_at.is_some());
+            let (no_samples, no_journaled) = (never(), never());
+            let (samples, journaled) = match patient {
+                true => (&no_samples, &no_journaled),
+                false => (&queues.samples, &queues.journaled),
+            };
             select! {
                 recv(queues.releases) -> published => match published {
                     Ok(published) => self.release(published),
                     Err(_) => return,
                 },
-                recv(queues.samples) -> samples => match samples {
-                    Ok(samples) => self.sample(samples),
+                recv(samples) -> samples => match samples {
+                    Ok(samples) => {
+                        self.sample(samples);
+                        self.take_readings();
+                    }
                     Err(_) => return,
                 },
-                recv(queues.journaled) -> journaled => match journaled {
-                    Ok(journaled) => self.note(&journaled),
+                recv(journaled) -> journaled => match journaled {
+                    Ok(journaled) => {
+                        self.note(&journaled);
+                        self.take_readings();
+                    }
                     Err(_) => return,
                 },
+                recv(take) -> _ => self.take_at = None,
                 recv(queues.asks) -> ask => match ask {
                     Ok(()) => self.answer(),
                     Err(_) => return,
@@ -309,6 +329,21 @@ impl Keeper {
             telemetry::samples_dropped(dropped);
         }
         self.plan_telling();
+    }
+
+    /// Takes all that sensors have said, and looks again later.
+    fn take_readings(&mut self) {
+        self.take_at = Some(Instant::now() + PATIENCE);
+        let waiting = self.queues.journaled.try_iter();
+        let waiting = waiting.take(self.options.sample_batches_max);
+        for journaled in waiting.collect::<Vec<_>>() {
+            self.note(&journaled);
+        }
+        let waiting = self.queues.samples.try_iter();
+        let waiting = waiting.take(self.options.sample_batches_max);
+        for samples in waiting.collect::<Vec<_>>() {
+            self.sample(samples);
+        }
     }
 
     /// Notes what sensors said last.
@@ -384,16 +419,7 @@ impl Keeper {
         for told in waiting.collect::<Vec<_>>() {
             self.release(told);
         }
-        let waiting = self.queues.journaled.try_iter();
-        let waiting = waiting.take(self.options.sample_batches_max);
-        for journaled in waiting.collect::<Vec<_>>() {
-            self.note(&journaled);
-        }
-        let waiting = self.queues.samples.try_iter();
-        let waiting = waiting.take(self.options.sample_batches_max);
-        for samples in waiting.collect::<Vec<_>>() {
-            self.sample(samples);
-        }
+        self.take_readings();
     }
 
     fn answer(&mut self) {
