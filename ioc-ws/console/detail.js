@@ -137,11 +137,17 @@ export class Detail {
     return this.id === null ? [] : partsOf(this.inOrder(), this.id, this.store);
   }
 
-  /** Works out what follows from the decisions, once for each change. */
+  /**
+   * Works out what follows from the decisions, once for each change. What became part of it before
+   * has evidence too, which is known once the server has said why.
+   */
   learn() {
-    if (this.known?.changes === this.changes) return;
-    const decisions = [...this.decisions.values()].sort((a, b) => a.seq - b.seq);
-    this.known = { changes: this.changes, decisions, evidence: evidenceOf(decisions) };
+    const changes = `${this.changes} ${this.why.changes}`;
+    if (this.known?.changes === changes) return;
+    const inOrder = (all) => [...all.values()].sort((a, b) => a.seq - b.seq);
+    const told = (this.why.answer?.decisions ?? []).map((decision) => [decision.seq, decision]);
+    const evidence = evidenceOf(inOrder(new Map([...told, ...this.decisions])));
+    this.known = { changes, decisions: inOrder(this.decisions), evidence };
   }
 
   inOrder() {

@@ -47,7 +47,15 @@ export function evidenceTable(evidence, incident, { city, store, all }) {
     el("thead", {}, el("tr", {}, ...head)),
     el("tbody", {}, ...rows),
   );
-  return el("div", {}, table, moreOf(evidence.length - shown.length, all));
+  return el("div", {}, table, moreOf(evidence.length - shown.length, all),
+    unseen(incident.sensors - evidence.length));
+}
+
+/** Sensors whose readings are not among the decisions that are held. */
+function unseen(count) {
+  if (count <= 0) return null;
+  const text = `${plural(count, "sensor")} further back, or of what became part of it`;
+  return el("p", { class: "note" }, text);
 }
 
 function moreOf(left, all) {

@@ -8,6 +8,7 @@ import { Announcer } from "./announce.js";
 import { ask, asks } from "./asks.js";
 import { confirmed } from "./dialog.js";
 import { byId, el, setText, shape } from "./dom.js";
+import { evidenceOf } from "./evidence.js";
 import { titleIn } from "./family.js";
 import { Feed } from "./feed.js";
 import { Health } from "./health.js";
@@ -17,6 +18,7 @@ import { List } from "./list.js";
 import { Live } from "./live.js";
 import { CityMap } from "./map.js";
 import { Pace } from "./pace.js";
+import { question } from "./question.js";
 import { showSensor } from "./sensor.js";
 import { SEVERITIES, apply, counts, emptyStore, heardOf, isOpen } from "./store.js";
 import { resumePoint, survivor } from "./store.js";
@@ -226,8 +228,17 @@ async function take(id, step) {
 async function regroup(incident, action) {
   const evidence = detail.id === incident.id ? detail.evidence() : [];
   const now = time.at(performance.now()) ?? Date.now();
-  const context = { store, city: map.city, now, titleOf, evidence, parts: detail.parts() };
+  const context = {
+    store, city: map.city, now, titleOf, evidence, parts: detail.parts(),
+    more: () => wholeEvidence(incident.id),
+  };
   await askTogether(action, incident, context, (word, order) => live.command(word, order));
+}
+
+/** The sources of an incident with those of all that became part of it, looked up by the server. */
+async function wholeEvidence(id) {
+  const { told } = await question(id);
+  return told ? evidenceOf(told.decisions) : [];
 }
 
 /** The order of a step, as the server takes it. */
@@ -324,7 +335,7 @@ function followMerge() {
   if (selected === null || store.incidents.has(selected)) return;
   const now = survivor(store, selected);
   if (now !== selected && store.incidents.has(now)) {
-    toast(`${selected} became part of ${now}.`);
+    toast(`What you looked at became part of ${titleOf(now)} (${now}).`);
     select(now);
   }
 }

@@ -51,13 +51,14 @@ export function togetherOf({ parent, condition, handling, sensors }) {
 
 /**
  * Asks for one of them; resolves once it is done or left. `context` has `store`, `city`, `now`,
- * `titleOf(id)`, the `evidence` and the ids that merged into it (`parts`); `send(action, order)`
- * gives the order and resolves with the answer.
+ * `titleOf(id)`, the `evidence` that is held, how the server looks up `more()` of it, and what
+ * merged into it (`parts`); `send(action, order)` gives the order and resolves with the answer.
  */
 export function askTogether(action, incident, context, send) {
   const { title, explains } = TOGETHER[action];
   const others = action === "split" || action === "unlink" ? null : new Others(action, incident, context);
-  const sources = action === "split" || action === "move" ? new Sources(action, context) : null;
+  const sources = action === "split" || action === "move" ? new Sources(action, incident, context)
+    : null;
   const note = noteField("Why (goes into the record)", NOTE_MAX, 2);
   const { titleOf } = context;
   const of = action === "unlink"
@@ -144,7 +145,7 @@ class Others {
 
 /** The sources that are meant: sensors, single reports, or what an incident was before it merged. */
 class Sources {
-  constructor(action, { evidence, parts, city, store }) {
+  constructor(action, incident, { evidence, parts, city, store, more }) {
     const options = [];
     if (action === "split") {
       for (const { id, at } of parts.slice(0, OTHERS_MAX)) {
@@ -152,14 +153,21 @@ class Sources {
         options.push(option("radio", "part", id, id, words));
       }
     }
-    const named = evidence.slice(0, SOURCES_MAX).flatMap((each) => sourcesOf(each, city, store));
-    const boxes = named.map(({ name, words }) => option("checkbox", "source", name, name, words));
+    const boxes = (of) => of.slice(0, SOURCES_MAX).flatMap((each) => sourcesOf(each, city, store))
+      .map(({ name, words }) => option("checkbox", "source", name, name, words));
+    const list = el("div", { class: "options", "data-testid": "sources" }, ...options, ...boxes(evidence));
+    if (evidence.length < incident.sensors) {
+      const waits = el("p", { class: "note", role: "status" }, "Its other sources are looked up…");
+      list.append(waits);
+      const known = new Set(evidence.map(({ sensor }) => sensor));
+      more().then((all) => waits.replaceWith(...boxes(all.filter(({ sensor }) => !known.has(sensor)))));
+    }
     this.others = line("others", "Others, by name (a comma between two)");
     this.node = el(
       "fieldset",
       {},
       el("legend", {}, action === "split" ? "Which part is another happening" : "Which evidence"),
-      el("div", { class: "options", "data-testid": "sources" }, ...options, ...boxes),
+      list,
       this.others.node,
     );
     // Either what it was before, or what is named.

@@ -210,6 +210,9 @@ async fn an_operator_says_what_belongs_together_and_reads_why_it_is_refused() {
 
     // What is refused is told where it was written, and can be mended there.
     key(&mut page, "s").await;
+    // The sources of what became part of it can be chosen too.
+    page.until("document.querySelectorAll('dialog input[name=source]').length === 2")
+        .await;
     write(&mut page, "others", "nobody").await;
     click(&mut page, GO).await;
     says(
