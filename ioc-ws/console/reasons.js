@@ -75,7 +75,7 @@ export function neighbourSentence({ sensor, distance_m, incident, last_evidence_
 export function belongsBy({ distance_m: metres, through }) {
   if (through) return `by ${through}`;
   if (metres === null || metres === undefined) return "first";
-  return metres === 0 ? "same place" : distance(metres);
+  return metres === 0 ? "was there" : distance(metres);
 }
 
 /** The same in a sentence. */
@@ -83,6 +83,24 @@ export function belongsSentence({ distance_m: metres, through }) {
   const far = metres === null || metres === undefined ? null : `${metres} m from what was there`;
   const along = through ? `along the network, by ${through}` : null;
   return [far, along].filter(Boolean).join(", ") || "the first, which others join";
+}
+
+/**
+ * What readings said, those of one sensor by one rule in a line: how the first of them came to
+ * belong, and how far the value has gone.
+ */
+export function readingLines(evidence) {
+  const runs = new Map();
+  for (const each of evidence) {
+    const key = `${each.sensor} ${each.rule}`;
+    const run = runs.get(key) ?? { first: each, count: 0 };
+    runs.set(key, { ...run, last: each, count: run.count + 1 });
+  }
+  return [...runs.values()].map(({ first, last, count }) => {
+    const values = count > 1 ? `${number(first.value)} to ${number(last.value)}` : number(first.value);
+    const many = count > 1 ? ` in ${plural(count, "reading")}` : "";
+    return `${first.sensor} ${values}${many} by ${first.rule}, ${belongsSentence(first)}`;
+  });
 }
 
 /**

@@ -9,8 +9,8 @@
 import { el } from "./dom.js";
 import { evidenceTable } from "./evidence.js";
 import { question } from "./question.js";
-import { belongsSentence, caseSentence, gravestStep, gravitySentence, levelLines } from "./reasons.js";
-import { memberSentence, neighbourSentence, number, ruleSentence } from "./reasons.js";
+import { caseSentence, gravestStep, gravitySentence, levelLines } from "./reasons.js";
+import { memberSentence, neighbourSentence, readingLines, ruleSentence } from "./reasons.js";
 import { clock, plural } from "./words.js";
 
 /** Of how many readings it is asked which one made it so grave. */
@@ -154,13 +154,9 @@ export class Why {
   opened(incident, rule, opening, { decisions }) {
     const opened = decisions.find(({ type, incident: { id } }) =>
       id === incident.id && (type === "incident_opened" || type === "incident_split"));
-    const evidence = (opened?.cause.evidence ?? []).map((each) =>
-      `${each.sensor} ${number(each.value)} by ${each.rule}, ${belongsSentence(each)}`);
+    const readings = readingLines(opened?.cause.evidence ?? []);
     const own = caseOf(opening, incident);
-    const weighs = own && [
-      `when it opened, what lay together ${caseSentence(own)}:`,
-      ...own.members.slice(0, LINES_MAX).map(memberSentence),
-    ];
+    const weighs = own?.members.slice(0, LINES_MAX).map(memberSentence);
     const more = own ? own.members_total - Math.min(own.members.length, LINES_MAX) : 0;
     const who = opened?.cause.actor;
     const said = opened?.cause.note ? `: ${opened.cause.note}` : "";
@@ -168,9 +164,11 @@ export class Why {
       el("h4", {}, opened ? `What opened it, ${clock(Date.parse(opened.at))}` : "What opened it"),
       who && el("p", {}, `${who} did${said}`),
       rule && el("p", { "data-testid": "why-rule" }, ruleSentence(rule)),
-      lines(evidence),
+      weighs && el("p", {}, `When it opened, what lay together ${caseSentence(own)}:`),
       weighs && lines(weighs),
       more > 0 ? el("p", { class: "note" }, `and ${more} more`) : null,
+      readings.length > 0 && el("p", {}, "Its readings, and how far from what was there:"),
+      lines(readings),
       this.answer.opening_unknown &&
         el("p", { class: "note" }, `How its evidence weighed is not known: ${this.answer.opening_unknown}.`),
     ];

@@ -89,6 +89,17 @@ test("says by what evidence belongs: metres, or the way along a network", () => 
   assert.match(words, /^wl-9 of Flood \(inc-b\) is 2,600 m away \(within 2,000 m\), heard /);
 });
 
+test("tells the readings of one sensor by one rule in a line", () => {
+  const lines = reasons.readingLines([
+    said("wl-1", "a", { value: 3.25 }), said("wl-1", "b", { value: 3.5, distance_m: 0 }),
+    said("wl-2", "c", { distance_m: 180 }),
+  ]);
+  assert.deepEqual(lines, [
+    "wl-1 3.25 to 3.5 in 2 readings by river-high, the first, which others join",
+    "wl-2 3.5 by river-high, 180 m from what was there",
+  ]);
+});
+
 test("keeps of each sensor how it came to belong, and what it said last", () => {
   const first = decision(1, "incident_opened", incident("inc-a"), { evidence: [said("wl-1", "a"), said("wl-2", "b", { distance_m: 180 })] });
   const later = decision(2, "incident_updated", incident("inc-a"), { evidence: [said("wl-1", "c", { distance_m: 0, value: 4 })] });
