@@ -1,7 +1,7 @@
 // The readings that an incident rests on: the newest of each sensor, and by what it belongs.
 //
-// Arrives: the decisions about the incident. Leaves: a table, and the operator's choice of a sensor.
-// Bounded: EVIDENCE_MAX rows, EVIDENCE_ALL_MAX when all are asked for.
+// Arrives: the decisions about the incident. Leaves: a table, and the operator's choice of a
+// sensor. Bounded: EVIDENCE_MAX rows, EVIDENCE_ALL_MAX when all are asked for.
 
 import { el } from "./dom.js";
 import { belongsBy, belongsSentence } from "./reasons.js";
@@ -37,7 +37,7 @@ export function evidenceTable(evidence, incident, { city, store, all }) {
     ["Sensor", null],
     ["Said", "the newest of its readings that are evidence"],
     ["Rule", "the detection rule that this reading satisfied"],
-    ["Belongs by", "how far its first was from the evidence that was there, or along which network"],
+    ["Belongs by", "how far its first was from what was there, or along which network"],
     ["At", null],
   ];
   const head = words.map(([word, title]) => el("th", { scope: "col", title }, word));

@@ -23,8 +23,8 @@ const TABS = [
 ];
 
 export class List {
-  /** `onSelect(id)` is told of each choice, `onDraw()` when it is to be drawn again; `placeOf(incident)`
-   * says where one is, `titleOf(id)` what it is called. */
+  /** `onSelect(id)` is told of each choice, `onDraw()` when it is to be drawn again;
+   * `placeOf(incident)` says where one is, `titleOf(id)` what it is called. */
   constructor({ root, more, tabs, find, onSelect, onDraw, placeOf, titleOf }) {
     Object.assign(this, { root, more, find, onSelect, onDraw, placeOf, titleOf });
     this.rows = new Map();
@@ -110,8 +110,8 @@ export class List {
     if (words.length === 0) return all;
     return all.filter((incident) => {
       const { id, kind, severity, handling, condition } = incident;
-      const text = `${spoken(kind)} ${this.placeOf(incident)} ${severity} ${handling} ${condition} ${id}`;
-      const lower = text.toLowerCase();
+      const place = this.placeOf(incident);
+      const lower = [spoken(kind), place, severity, handling, condition, id].join(" ").toLowerCase();
       return words.every((word) => lower.includes(word));
     });
   }

@@ -261,7 +261,7 @@ async function keepQuiet(initial = {}) {
   const names = (all) => [...new Set(all)].filter(Boolean).sort();
   const known = {
     sensors: sensors.map(({ id }) => id),
-    zones: zones.map(({ id }) => id),
+    zones: zones.map(({ id, name }) => [id, name]),
     kinds: names(sensors.map(({ kind }) => kind)),
     rules: names(detail.evidence().map(({ rule }) => rule)),
   };

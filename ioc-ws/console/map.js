@@ -289,10 +289,12 @@ function drawLegend() {
     ["quiet", "Not heard yet"],
     ["silent", "Silent"],
   ].map(([name, text]) => el("li", {}, el("i", { class: `dot ${name}` }), text));
+  const level = ([severity, text, look]) =>
+    el("li", { "data-severity": severity }, shape(TRIANGLE, look), text);
   const levels = [
     ["moderate", "Beyond its warning", "shape hollow"],
     ["severe", "Beyond its danger", "shape small"],
-  ].map(([severity, text, look]) => el("li", { "data-severity": severity }, shape(TRIANGLE, look), text));
+  ].map(level);
   const place = el("li", {}, el("i", { class: "asset" }), "Asset: hospital, school, …");
   byId("legend").replaceChildren(...severities, ...sensors, ...levels, place);
 }

@@ -80,16 +80,19 @@ function factsOf(sensor, now) {
 /** The verdict first, then what each rule made of it. */
 export function reasonsOf({ verdict, rules, correlations }) {
   const each = ({ rule, outcome, levels, taken_by: takers }) => {
-    const taken = takers.length > 0 ? `taken by ${takers.join(", ")}` : "no correlation rule takes it";
+    const taken = takers.length > 0
+      ? `taken by ${takers.join(", ")}`
+      : "no correlation rule takes what it finds";
     const said = (levels?.levels ?? []).map(levelSentence);
     return el("li", {}, `detection ${rule}: ${outcome}; ${[...said, taken].join("; ")}`);
   };
   const weighs = ({ rule, weight, weight_needed }) =>
     el("li", {}, `correlation ${rule}: weighs ${weight}, opens at ${weight_needed}`);
   const left = rules.length - RULES_MAX;
+  const rows = [...rules.slice(0, RULES_MAX).map(each), ...correlations.map(weighs)];
   return [
     el("h4", {}, verdict),
-    el("ul", { class: "why-lines" }, ...rules.slice(0, RULES_MAX).map(each), ...correlations.map(weighs)),
+    el("ul", { class: "why-lines" }, ...rows),
     left > 0 && el("p", { class: "note" }, plural(left, "more rule")),
   ].filter(Boolean);
 }

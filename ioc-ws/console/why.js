@@ -107,7 +107,8 @@ export class Why {
     const { evidence, loaded, decisions, titleOf, effects } = context;
     const step = gravestStep(decisions, incident);
     const grave = step && el("p", { class: "rule" }, gravitySentence(step, titleOf, effects));
-    const rule = incident.rule && el("p", { class: "rule" }, "Rule ", el("code", {}, incident.rule));
+    const name = incident.rule && el("code", {}, incident.rule);
+    const rule = name && el("p", { class: "rule" }, "Rule ", name);
     const missing = loaded ? "Its readings lie further back than is held." : "Loading…";
     const table = evidence.length > 0
       ? evidenceTable(evidence, incident, context)
@@ -134,7 +135,11 @@ export class Why {
       id: "reasons", class: "reasons", "data-testid": "reasons",
       "aria-busy": String(!this.asked?.done),
     };
-    if (!this.answer) return el("div", about, el("p", { class: "note", role: "status" }, this.standing()));
+    if (!this.answer) {
+      const again = this.asked?.done ? askAgain() : null;
+      const standing = el("p", { class: "note", role: "status" }, this.standing(), " ", again);
+      return el("div", about, standing);
+    }
     const { opening, rule } = this.answer;
     return el(
       "div",
@@ -158,6 +163,7 @@ export class Why {
     const own = caseOf(opening, incident);
     const weighs = own?.members.slice(0, LINES_MAX).map(memberSentence);
     const more = own ? own.members_total - Math.min(own.members.length, LINES_MAX) : 0;
+    const unknown = this.answer.opening_unknown;
     const who = opened?.cause.actor;
     const said = opened?.cause.note ? `: ${opened.cause.note}` : "";
     return [
@@ -169,8 +175,7 @@ export class Why {
       more > 0 ? el("p", { class: "note" }, `and ${more} more`) : null,
       readings.length > 0 && el("p", {}, "Its readings, and how far from what was there:"),
       lines(readings),
-      this.answer.opening_unknown &&
-        el("p", { class: "note" }, `How its evidence weighed is not known: ${this.answer.opening_unknown}.`),
+      unknown && el("p", { class: "note" }, `How its evidence weighed is not known: ${unknown}.`),
     ];
   }
 
@@ -192,8 +197,10 @@ export class Why {
       lines(why),
       el("h4", {}, "Why not more"),
       lines(more),
-      near.length > 0 && el("p", {}, "Abnormal under the same rule, and of others:"),
-      near.length > 0 ? lines(near) : el("p", {}, "Nothing else that was abnormal under its rule lay near."),
+      el("p", {}, near.length > 0
+        ? "Abnormal under the same rule, and of others:"
+        : "Nothing else that was abnormal under its rule lay near."),
+      lines(near),
     ];
   }
 
@@ -209,10 +216,16 @@ export class Why {
   asOf(incident) {
     const { done, seq } = this.asked;
     if (!done || incident.updated_seq <= seq) return null;
-    const again = { type: "button", class: "other", "data-why-again": "", "data-testid": "why-again" };
     const later = plural(incident.updated_seq - seq, "decision");
-    return el("p", { class: "note" }, `${later} ago, of the whole city. `, el("button", again, "Ask again"));
+    return el("p", { class: "note" }, `${later} ago, of the whole city. `, askAgain());
   }
+}
+
+function askAgain() {
+  const about = {
+    type: "button", class: "other", "data-why-again": "", "data-testid": "why-again",
+  };
+  return el("button", about, "Ask again");
 }
 
 /** The case of an incident among those that its reading belongs to. */
@@ -223,5 +236,6 @@ function caseOf(answer, { id, rule }) {
 
 function lines(texts) {
   if (texts.length === 0) return null;
-  return el("ul", { class: "why-lines" }, ...texts.slice(0, LINES_MAX + 1).map((text) => el("li", {}, text)));
+  const rows = texts.slice(0, LINES_MAX).map((text) => el("li", {}, text));
+  return el("ul", { class: "why-lines" }, ...rows);
 }
