@@ -1,4 +1,5 @@
-// What keeps the page quick and usable: rows in sight, the pace of drawing, keys, what is announced.
+// What keeps the page quick and usable: rows in sight, the pace of drawing, keys, what is
+// announced.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -28,7 +29,8 @@ function page(takes) {
     told.drawn += 1;
     told.now += takes;
   };
-  told.pace = new Pace(draw, () => told.now, (work, ms) => told.later.push([told.now + Math.max(ms, 0), work]));
+  const later = (work, ms) => told.later.push([told.now + Math.max(ms, 0), work]);
+  told.pace = new Pace(draw, () => told.now, later);
   told.run = (until) => {
     const due = () => told.later.sort(([a], [b]) => a - b)[0]?.[0] <= until;
     while (due()) {
@@ -82,9 +84,11 @@ test("p5 what is new is announced in one sentence now and then", () => {
   const root = { textContent: "" };
   const later = [];
   const announcer = new Announcer({ root, titleOf: (id) => id, later: (work) => later.push(work) });
-  const opened = (id, severity, more = {}) => ({ type: "incident_opened", incident: { id, severity, ...more } });
+  const opened = (id, severity, more = {}) =>
+    ({ type: "incident_opened", incident: { id, severity, ...more } });
   announcer.heard([opened("inc-a", "minor"), opened("inc-b", "extreme")]);
-  announcer.heard([opened("inc-c", "severe"), opened("inc-d", "extreme", { suppressed_by: "inc-b" })]);
+  const symptom = opened("inc-d", "extreme", { suppressed_by: "inc-b" });
+  announcer.heard([opened("inc-c", "severe"), symptom]);
   assert.equal(later.length, 1);
   later.shift()();
   assert.equal(root.textContent, "New: Extreme, inc-b, and 2 others");
