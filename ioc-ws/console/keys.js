@@ -33,6 +33,7 @@ export const KEYS = [
   ["Belongs together", ["u"], "not caused by…"],
   ["Look", ["w"], "why exactly, and why not more"],
   ["Look", ["z"], "go there on the map"],
+  ["Look", ["b"], "sound on or off"],
   ["Look", ["?"], "this list"],
 ];
 

@@ -81,6 +81,12 @@ export class List {
     this.tabButtons[to].focus();
   }
 
+  /** Shows those that fit a word; all again, if they are shown already. */
+  seek(word) {
+    this.find.value = this.find.value === word ? "" : word;
+    this.show(TABS[0]);
+  }
+
   /** In the field: the arrow goes on to the list, escape forgets what was sought. */
   findKey(event) {
     if (event.key === "Escape") this.find.value = "";

@@ -6,6 +6,7 @@ import { Actuators } from "./actuators.js";
 import { Detail } from "./detail.js";
 import { Announcer } from "./announce.js";
 import { ask, asks } from "./asks.js";
+import { Bell } from "./bell.js";
 import { confirmed } from "./dialog.js";
 import { byId, el, setText, shape } from "./dom.js";
 import { evidenceOf } from "./evidence.js";
@@ -61,7 +62,14 @@ const list = new List({
   placeOf,
   titleOf,
 });
-const feed = new Feed({ root: byId("feed"), onSelect: select, placeOf, titleOf });
+const feed = new Feed({
+  root: byId("feed"),
+  which: byId("feed-which"),
+  onSelect: select,
+  placeOf,
+  titleOf,
+});
+const bell = new Bell({ button: byId("bell") });
 const announcer = new Announcer({ root: byId("announced"), titleOf });
 const detail = new Detail({
   root: byId("detail"),
@@ -144,6 +152,7 @@ function hear(message) {
     health.heard(change.decisions);
     detail.add(change.decisions);
     announcer.heard(change.decisions);
+    bell.heard(change.decisions);
   }
   if (change.all || change.sensors?.size || change.decisions?.length) sensorsChanged = true;
   planDraw();
@@ -365,9 +374,12 @@ function drawCounts(count) {
   if (!root.firstChild) {
     for (const severity of SEVERITIES.slice(0, 4)) {
       const { shape: path, word } = SEVERITY[severity];
-      const item = el("li", { "data-severity": severity, "data-testid": `count-${severity}` });
-      item.append(shape(path), el("b", { class: "number" }, "0"), el("span", {}, word));
-      root.append(item);
+      const about = { "data-severity": severity, "data-testid": `count-${severity}` };
+      const title = `Show those that are ${severity}`;
+      const button = el("button", { type: "button", title }, shape(path),
+        el("b", { class: "number" }, "0"), el("span", {}, word));
+      button.addEventListener("click", () => list.seek(severity));
+      root.append(el("li", about, button));
     }
   }
   for (const item of root.children) {
@@ -411,6 +423,7 @@ const KEYS = {
   j: () => list.move(1),
   k: () => list.move(-1),
   n: () => open(),
+  b: () => bell.turn(),
   q: () => keepQuiet(),
   w: () => selected !== null && detail.toggleWhy(),
   z: () => map.goTo(store.incidents.get(selected)),

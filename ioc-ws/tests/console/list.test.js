@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Announcer } from "../../console/announce.js";
+import { rungBy } from "../../console/bell.js";
 import { KEYS, STEP_KEYS, keyOf } from "../../console/keys.js";
 import { Pace } from "../../console/pace.js";
 import { inSight } from "../../console/window.js";
@@ -78,6 +79,16 @@ test("no key means two things, and each that does something is listed", () => {
     assert.ok(listed.includes(key), `${key} for ${step}`);
     assert.equal(keyOf(step), key);
   }
+});
+
+test("what is new and grave rings, and what nobody is called for does not", () => {
+  const opened = (severity, more = {}) =>
+    ({ type: "incident_opened", incident: { severity, handling: "new", ...more } });
+  assert.equal(rungBy([opened("minor"), { type: "sensor_silent" }]), null);
+  assert.equal(rungBy([opened("moderate"), opened("extreme"), opened("severe")]), "extreme");
+  const quiet = [{ suppressed_by: "inc-a" }, { shelved_until: "soon" }, { handling: "confirmed" }];
+  for (const more of quiet) assert.equal(rungBy([opened("extreme", more)]), null);
+  assert.equal(rungBy([{ ...opened("severe"), type: "incident_updated" }]), null);
 });
 
 test("p5 what is new is announced in one sentence now and then", () => {
