@@ -6,6 +6,7 @@ import { test } from "node:test";
 
 import { Announcer } from "../../console/announce.js";
 import { rungBy } from "../../console/bell.js";
+import { levelOf } from "../../console/ground.js";
 import { KEYS, STEP_KEYS, keyOf } from "../../console/keys.js";
 import { Pace } from "../../console/pace.js";
 import { inSight } from "../../console/window.js";
@@ -70,6 +71,14 @@ test("what a person does is drawn at once", () => {
   slow.pace.soon();
   slow.run(slow.now);
   assert.equal(slow.drawn, 2);
+});
+
+test("a sensor is beyond its level on the side where that is worse", () => {
+  const gauge = { warning: 3, danger: 4 };
+  const feeder = { warning: 9, danger: 2 };
+  assert.deepEqual([2, 3.5, 4.5].map((value) => levelOf(gauge, value)), [null, "warning", "danger"]);
+  assert.deepEqual([11, 8, 0].map((value) => levelOf(feeder, value)), [null, "warning", "danger"]);
+  assert.equal(levelOf({}, 5), null);
 });
 
 test("no key means two things, and each that does something is listed", () => {
