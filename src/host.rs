@@ -39,6 +39,7 @@ use crate::journal::{JournalError, JournalId};
 use crate::outlets::Outlets;
 use crate::pipeline::{BatchLimits, Samples};
 use crate::progress::tell;
+use crate::recall;
 use crate::recover::{self, Opened, RecoverError, RecoverOptions};
 use crate::reload::{self, Reloader};
 use crate::rules::{Chosen, Rules};
@@ -286,6 +287,7 @@ impl Host {
         window.set_city(city_of(&source));
         window.set_actuators(compiled.bundle.city.actuators.as_slice().into());
         window.set_bundle(Arc::clone(&compiled.bundle));
+        recall::start(data, recovered.next, window.clone()).map_err(HostError::Start)?;
         let mut catalogue = compiled.catalogue(settings.door.unregistered);
         let logical = clock.face();
         catalogue.now = Now::new(move || logical.now());

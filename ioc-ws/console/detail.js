@@ -14,6 +14,8 @@ import { value } from "./words.js";
 const EVIDENCE_MAX = 8;
 /** How many decisions about it are held; beyond, the oldest plain updates go. */
 const DECISIONS_MAX = 1000;
+/** How often it is asked again what the evidence of an incident says in words. */
+const STATEMENTS_EVERY_MS = 1000;
 
 export class Detail {
   /** `onStep(id, step)`, `onSelect(id)`, `onQuiet(sensor)`; `placeOf(incident)`; `cityNow()`, as
@@ -39,6 +41,9 @@ export class Detail {
     this.leftOut = 0;
     this.loaded = false;
     this.unfolded = new Set();
+    this.statements = [];
+    clearTimeout(this.again);
+    this.again = null;
   }
 
   /** Unfolds a run of updates, known by its first, or folds it again. */
@@ -63,10 +68,11 @@ export class Detail {
     try {
       const answer = await fetch(`/api/v1/incidents/${encodeURIComponent(id)}`);
       if (!answer.ok || id !== this.id) return;
-      const { timeline, timeline_left_out } = await answer.json();
+      const { timeline, timeline_left_out, statements } = await answer.json();
       if (id !== this.id) return;
       for (const decision of timeline) this.decisions.set(decision.seq, decision);
       this.leftOut = timeline_left_out;
+      this.statements = statements;
     } catch {
       return; // The link is down, which the banner says; the stream goes on with what follows.
     }
@@ -78,9 +84,19 @@ export class Detail {
   add(decisions) {
     for (const decision of decisions) {
       const about = decision.incident?.id === this.id || decision.into === this.id;
-      if (about) this.decisions.set(decision.seq, decision);
+      if (!about) continue;
+      this.decisions.set(decision.seq, decision);
+      // What new evidence says in words the stream does not tell.
+      if (this.statements.length > 0 && decision.cause.evidence.length > 0) {
+        this.again ??= setTimeout(() => this.loadAgain(), STATEMENTS_EVERY_MS);
+      }
     }
     this.forgetUpdates();
+  }
+
+  loadAgain() {
+    this.again = null;
+    this.load();
   }
 
   forgetUpdates() {
@@ -119,7 +135,7 @@ export class Detail {
       return;
     }
     const last = Math.max(0, ...this.decisions.keys());
-    const known = [this.loaded, last, this.cityNow().sensors.length];
+    const known = [this.loaded, last, this.cityNow().sensors.length, this.statements];
     const key = JSON.stringify([incident, may, pending, ...known]);
     if (this.drawn?.key !== key) {
       this.age = el("dd", { class: "number" });
@@ -201,7 +217,8 @@ export class Detail {
     const missing = this.loaded ? "Its readings lie further back than is held." : "Loading…";
     const table = shown.length > 0 ? evidenceTable(shown) : el("p", { class: "note" }, missing);
     const more = left > 0 ? el("p", { class: "note" }, plural(left, "more sensor")) : null;
-    return el("section", {}, el("h3", {}, "Why"), rule, table, more);
+    const said = this.statements.length > 0 ? statementList(this.statements) : null;
+    return el("section", {}, el("h3", {}, "Why"), said, rule, table, more);
   }
 
   evidenceRow(evidence, incident) {
@@ -227,6 +244,18 @@ export class Detail {
       el("td", { class: "number" }, clock(Date.parse(evidence.at))),
     );
   }
+}
+
+/** What evidence says in words, and where to read on; the newest first. */
+function statementList(statements) {
+  const rows = statements.map(({ sensor, headline, web }) => {
+    // The server tells no others; a browser would follow what they are.
+    const is_link = /^https?:\/\//i.test(web ?? "");
+    const link = { class: "other", href: web, target: "_blank", rel: "noopener noreferrer" };
+    const text = headline || "More";
+    return el("li", { title: sensor }, is_link ? el("a", link, text) : text);
+  });
+  return el("ul", { class: "statements", "data-testid": "statements" }, ...rows);
 }
 
 function evidenceTable(rows) {
