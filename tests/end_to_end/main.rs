@@ -26,6 +26,8 @@ mod console;
 mod commands;
 mod ending;
 mod strangers;
+mod methods;
+mod peers;
 mod bounds;
 mod listener;
 mod brokers;
