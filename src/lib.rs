@@ -37,6 +37,7 @@ pub mod backtest;
 pub mod scenarios;
 pub mod inspect;
 pub mod why;
+pub mod labels;
 pub mod map;
 pub mod key;
 pub mod ask;

@@ -623,7 +623,7 @@ const SAMPLES_MAX: usize = 512;
 /// is for. What more comes is not noted, and counted; of one batch the newest records are.
 const NOTED_MAX: usize = 16_384;
 /// How many readings of a batch are heard for what they say in words.
-const STATEMENTS_MAX: usize = 4_096;
+const STATEMENTS_MAX: usize = 1_024;
 const SAMPLES_EVERY: Duration = Duration::from_millis(250);
 
 impl Samples {

@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, never, select};
 use ioc_core::CodecError;
@@ -28,6 +28,13 @@ use crate::statements::{Statement, Statements};
 use crate::telemetry;
 use crate::view::{Picture, Sample, View};
 
+/// What sensors say is taken at most so often: at ten thousand batches a second, a thread that woke
+/// for each would take a core's time from those that somebody waits for.
+const PATIENCE: Duration = Duration::from_millis(10);
+
+/// How many batches of what readings say in words may wait; then they are dropped and counted.
+const HEARD_BATCHES_MAX: usize = 16;
+
 /// How many frames of readings a session may lag before it misses some.
 const READINGS_LAG_MAX: usize = 4;
 
@@ -45,6 +52,8 @@ pub struct Keeper {
     /// Sensors whose newest value has not been told.
     untold: BTreeMap<SensorId, Arc<Sample>>,
     tell_at: Option<Instant>,
+    /// When it is taken again what sensors say. Until then it wakes nobody.
+    take_at: Option<Instant>,
     readings: broadcast::Sender<Utf8Bytes>,
     asked: Arc<AtomicU64>,
     answers: watch::Sender<Answer>,
@@ -108,7 +117,7 @@ pub(crate) fn new(options: WindowOptions) -> (Kept, Keeper) {
     let (releases, releases_out) = crossbeam_channel::bounded(options.release_batches_max);
     let (samples, samples_out) = crossbeam_channel::bounded(options.sample_batches_max);
     let (journaled, journaled_out) = crossbeam_channel::bounded(options.sample_batches_max);
-    let (heard, heard_out) = crossbeam_channel::bounded(options.sample_batches_max);
+    let (heard, heard_out) = crossbeam_channel::bounded(HEARD_BATCHES_MAX);
     let (ask, asks_out) = crossbeam_channel::bounded(1);
     let (errands, errands_out) = crossbeam_channel::bounded(1);
     let queues = Queues {
@@ -128,6 +137,7 @@ pub(crate) fn new(options: WindowOptions) -> (Kept, Keeper) {
         controls: Arc::default(),
         untold: BTreeMap::new(),
         tell_at: None,
+        take_at: None,
         readings: broadcast::Sender::new(READINGS_LAG_MAX),
         asked: Arc::default(),
         answers: watch::Sender::new(Answer::default()),
@@ -277,24 +287,37 @@ impl Keeper {
     fn run(mut self) {
         loop {
             let tell = self.tell_at.map_or_else(never, crossbeam_channel::at);
-            let queues = &self.queues;
+            let take = self.take_at.map_or_else(never, crossbeam_channel::at);
+            let (queues, patient) = (&self.queues, self.take_at.is_some());
+            let (no_samples, no_journaled) = (never(), never());
+            let (samples, journaled) = match patient {
+                true => (&no_samples, &no_journaled),
+                false => (&queues.samples, &queues.journaled),
+            };
             select! {
                 recv(queues.releases) -> published => match published {
                     Ok(published) => self.release(published),
                     Err(_) => return,
                 },
-                recv(queues.samples) -> samples => match samples {
-                    Ok(samples) => self.sample(samples),
+                recv(samples) -> samples => match samples {
+                    Ok(samples) => {
+                        self.sample(samples);
+                        self.take_readings();
+                    }
                     Err(_) => return,
                 },
-                recv(queues.journaled) -> journaled => match journaled {
-                    Ok(journaled) => self.note(&journaled),
+                recv(journaled) -> journaled => match journaled {
+                    Ok(journaled) => {
+                        self.note(&journaled);
+                        self.take_readings();
+                    }
                     Err(_) => return,
                 },
                 recv(queues.heard) -> heard => match heard {
                     Ok(heard) => self.statements.hear(heard),
                     Err(_) => return,
                 },
+                recv(take) -> _ => self.take_at = None,
                 recv(queues.asks) -> ask => match ask {
                     Ok(()) => self.answer(),
                     Err(_) => return,
@@ -346,6 +369,21 @@ impl Keeper {
         self.plan_telling();
     }
 
+    /// Takes all that sensors have said, and looks again later.
+    fn take_readings(&mut self) {
+        self.take_at = Some(Instant::now() + PATIENCE);
+        let waiting = self.queues.journaled.try_iter();
+        let waiting = waiting.take(self.options.sample_batches_max);
+        for journaled in waiting.collect::<Vec<_>>() {
+            self.note(&journaled);
+        }
+        let waiting = self.queues.samples.try_iter();
+        let waiting = waiting.take(self.options.sample_batches_max);
+        for samples in waiting.collect::<Vec<_>>() {
+            self.sample(samples);
+        }
+    }
+
     /// Notes what sensors said last.
     fn note(&self, (first, framed, left_out): &Journaled) {
         let noted = (*first, framed.as_slice(), *left_out);
@@ -355,8 +393,7 @@ impl Keeper {
 
     /// What was said before a decision is known when that comes.
     fn hear_what_waits(&self) {
-        let waiting = self.queues.heard.try_iter();
-        let waiting = waiting.take(self.options.sample_batches_max);
+        let waiting = self.queues.heard.try_iter().take(HEARD_BATCHES_MAX);
         waiting.for_each(|heard| self.statements.hear(heard));
     }
 
@@ -426,16 +463,7 @@ impl Keeper {
         for told in waiting.collect::<Vec<_>>() {
             self.release(told);
         }
-        let waiting = self.queues.journaled.try_iter();
-        let waiting = waiting.take(self.options.sample_batches_max);
-        for journaled in waiting.collect::<Vec<_>>() {
-            self.note(&journaled);
-        }
-        let waiting = self.queues.samples.try_iter();
-        let waiting = waiting.take(self.options.sample_batches_max);
-        for samples in waiting.collect::<Vec<_>>() {
-            self.sample(samples);
-        }
+        self.take_readings();
     }
 
     fn answer(&mut self) {

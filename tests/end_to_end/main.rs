@@ -20,6 +20,7 @@ mod builds;
 mod accidents;
 mod offline;
 mod why;
+mod labels;
 mod reload;
 mod shadow;
 mod console;
