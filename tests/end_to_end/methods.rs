@@ -51,7 +51,8 @@ fn every_route_answers_a_method_that_it_does_not_take_in_words() {
     let routes = documented();
     assert!(routes.len() >= 20, "{routes:?}");
     assert!(routes.contains("/api/v1/incidents/{id}"), "{routes:?}");
-    let server = Site::new(&river_city()).start();
+    let site = Site::new(&river_city());
+    let server = site.start();
     for route in routes.into_iter().chain(OTHERS) {
         let path = path_of(route);
         let refused = request(server.http, "DELETE", &path, &[], b"");

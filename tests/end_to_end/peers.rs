@@ -21,7 +21,8 @@ const POISON: [&str; 7] = [
 
 #[test]
 fn thingsboard_5238_9625_what_cannot_be_read_stops_nothing() {
-    let server = Site::new(&river_city()).start();
+    let site = Site::new(&river_city());
+    let server = site.start();
     let mut publisher = Publisher::connect(server.mqtt).unwrap();
     let mut sent = 0;
     for round in 0..200 {
