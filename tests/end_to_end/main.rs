@@ -24,6 +24,7 @@ mod labels;
 mod reload;
 mod shadow;
 mod console;
+mod desk;
 mod commands;
 mod ending;
 mod strangers;
