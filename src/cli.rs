@@ -20,7 +20,7 @@ use crate::config::mistake::Mistakes;
 use crate::config::settings::{self, Settings};
 use crate::config::source::Source;
 use crate::demo::{self, DemoArgs};
-use crate::host::{self, HostError, RunOptions};
+use crate::host::{self, Devices, HostError, RunOptions};
 use crate::inspect::{self, InspectError};
 use crate::journal::JournalError;
 use crate::key::{self, KeyCommand, KeyError};
@@ -459,6 +459,7 @@ fn run(args: RunArgs) -> Result<(), Failure> {
         settings.data = data;
     }
     let options = RunOptions {
+        devices: Devices::OfTheWorld,
         settings,
         config: args.config,
         city: args.city,

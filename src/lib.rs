@@ -23,6 +23,7 @@ pub mod rejudge;
 pub mod skipped;
 pub mod snapshots;
 pub mod retention;
+pub mod recall;
 pub mod clock;
 pub mod rules;
 pub mod reload;

@@ -9,6 +9,7 @@ import { evidenceOf } from "./evidence.js";
 import { EFFECTS_MAX, effectsOf, familyPart } from "./family.js";
 import { handlingPart, togetherPart } from "./handling.js";
 import { situation } from "./situation.js";
+import { statementsPart } from "./statements.js";
 import { partsOf } from "./together.js";
 import { stepsOf, timeline } from "./timeline.js";
 import { Why } from "./why.js";
@@ -18,6 +19,8 @@ import { SEVERITY, clock, date, distance, pictogram, plural, span, spoken } from
 const DECISIONS_MAX = 1000;
 /** The city at a glance is drawn so often. */
 const SITUATION_EVERY_MS = 500;
+/** What new evidence says in words is asked for so often. */
+const STATEMENTS_EVERY_MS = 1000;
 
 export class Detail {
   /** `onStep(id, step)`, `onSelect(id)`, `onSensor(sensor)`; `placeOf(incident)`, `titleOf(id)`;
@@ -49,6 +52,9 @@ export class Detail {
     this.loaded = false;
     this.all = false;
     this.unfolded = new Set();
+    this.statements = [];
+    clearTimeout(this.again);
+    this.again = null;
     this.reveal = null;
     this.why.forget();
   }
@@ -94,10 +100,11 @@ export class Detail {
     try {
       const answer = await fetch(`/api/v1/incidents/${encodeURIComponent(id)}`);
       if (!answer.ok || id !== this.id) return;
-      const { timeline, timeline_left_out } = await answer.json();
+      const { timeline, timeline_left_out, statements } = await answer.json();
       if (id !== this.id) return;
       for (const decision of timeline) this.decisions.set(decision.seq, decision);
       this.leftOut = timeline_left_out;
+      this.statements = statements;
     } catch {
       return; // The link is down, which the banner says; the stream goes on with what follows.
     }
@@ -113,8 +120,18 @@ export class Detail {
       if (incident?.id !== this.id && into !== this.id && from !== this.id) continue;
       this.decisions.set(decision.seq, decision);
       this.changes += 1;
+      if (decision.cause.evidence.length > 0) this.loadSoon();
     }
     this.forgetUpdates();
+  }
+
+  /** What new evidence says in words the stream does not tell: where some does, it is asked for. */
+  loadSoon() {
+    if (this.statements.length === 0) return;
+    this.again ??= setTimeout(() => {
+      this.again = null;
+      this.load();
+    }, STATEMENTS_EVERY_MS);
   }
 
   forgetUpdates() {
@@ -204,6 +221,7 @@ export class Detail {
         },
         handlingPart(incident, may, pending, store.you, titleOf),
         facts(incident),
+        statementsPart(this.statements),
         this.why.part(incident, context),
         familyPart(incident, effects, store, titleOf, togetherPart(incident, may, pending)),
         timeline(stepsOf(context.decisions, this.id, titleOf), this.unfolded, this.leftOut),

@@ -28,6 +28,8 @@ mod desk;
 mod commands;
 mod ending;
 mod strangers;
+mod methods;
+mod peers;
 mod bounds;
 mod listener;
 mod brokers;
