@@ -216,8 +216,9 @@ export class List {
 
   /** Moves the choice to the first row or the last, or by a page. */
   moveFar(key) {
-    const by = { Home: -Infinity, End: Infinity, PageUp: -PAGE, PageDown: PAGE };
-    this.move(by[key]);
+    const ends = { Home: this.shown[0], End: this.shown.at(-1) };
+    if (ends[key]) this.onSelect(ends[key].id);
+    else this.move({ PageUp: -PAGE, PageDown: PAGE }[key] ?? 0);
   }
 
   /** Brings the chosen row into sight. */
