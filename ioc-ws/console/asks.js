@@ -7,7 +7,8 @@ import { passedOver } from "./handling.js";
 import { DURATIONS, previewLine } from "./kept.js";
 import { spoken } from "./words.js";
 
-const SEVERITY_OPTIONS = ["extreme", "severe", "moderate", "minor"].map((word) => [word, spoken(word)]);
+const SEVERITY_OPTIONS = ["extreme", "severe", "moderate", "minor"]
+  .map((word) => [word, spoken(word)]);
 
 const REASONS = [
   ["false_alarm", "False alarm: it is not so"],
@@ -31,8 +32,18 @@ const ASKS = {
     note: "What was said",
     must: true,
   },
-  all_clear: { title: "All clear", fields: [], note: "Who saw that it is over, and how", must: true },
-  shelve: { title: "Shelve", fields: [["for_s", "For how long", DURATIONS]], note: "Why", must: true },
+  all_clear: {
+    title: "All clear",
+    fields: [],
+    note: "Who saw that it is over, and how",
+    must: true,
+  },
+  shelve: {
+    title: "Shelve",
+    fields: [["for_s", "For how long", DURATIONS]],
+    note: "Why",
+    must: true,
+  },
   extend: { title: "Extend", fields: [["for_s", "From now", DURATIONS]], note: "May be said" },
   open: {
     title: "Open an incident",

@@ -23,16 +23,16 @@ const SITUATION_EVERY_MS = 500;
 const STATEMENTS_EVERY_MS = 1000;
 
 export class Detail {
-  /** `onStep(id, step)`, `onSelect(id)`, `onQuiet(sensor)`; `placeOf(incident)`, `titleOf(id)`;
+  /** `onStep(id, step)`, `onSelect(id)`, `onSensor(sensor)`; `placeOf(incident)`, `titleOf(id)`;
    * `cityNow()`, as `cityOf` made it. */
-  constructor({ root, onStep, onSelect, placeOf, titleOf, cityNow, onQuiet, onLoaded }) {
+  constructor({ root, onStep, onSelect, placeOf, titleOf, cityNow, onSensor, onLoaded }) {
     Object.assign(this, { root, placeOf, titleOf, cityNow, onLoaded });
     this.why = new Why({ onLoaded });
     this.forget();
     const acts = {
       step: (step) => onStep(this.id, step),
       otherIncident: onSelect,
-      quietSensor: onQuiet,
+      sensor: onSensor,
       run: (run) => this.toggle(Number(run)),
       why: () => this.toggleWhy(),
       whyAgain: () => this.askAgain(),
@@ -154,11 +154,17 @@ export class Detail {
     return this.id === null ? [] : partsOf(this.inOrder(), this.id, this.store);
   }
 
-  /** Works out what follows from the decisions, once for each change. */
+  /**
+   * Works out what follows from the decisions, once for each change. What became part of it before
+   * has evidence too, which is known once the server has said why.
+   */
   learn() {
-    if (this.known?.changes === this.changes) return;
-    const decisions = [...this.decisions.values()].sort((a, b) => a.seq - b.seq);
-    this.known = { changes: this.changes, decisions, evidence: evidenceOf(decisions) };
+    const changes = `${this.changes} ${this.why.changes}`;
+    if (this.known?.changes === changes) return;
+    const inOrder = (all) => [...all.values()].sort((a, b) => a.seq - b.seq);
+    const told = (this.why.answer?.decisions ?? []).map((decision) => [decision.seq, decision]);
+    const evidence = evidenceOf(inOrder(new Map([...told, ...this.decisions])));
+    this.known = { changes, decisions: inOrder(this.decisions), evidence };
   }
 
   inOrder() {

@@ -19,14 +19,15 @@ export function form({
 }) {
   const hint = parts.length > 0 ? "Ctrl Enter sends" : "";
   const go = el("button", { type: "button", class: "primary", "data-testid": "dialog-go" }, word);
-  const leave = el("button", { type: "button", class: "step", "data-testid": "dialog-leave" }, "Leave");
+  const away = { type: "button", class: "step", "data-testid": "dialog-leave" };
+  const leave = el("button", away, "Leave");
   const refused = el("p", { class: "refused", role: "alert", "data-testid": "refused" });
   refused.hidden = true;
   const dialog = el(
     "dialog",
     { class: wide ? "ask wide" : "ask", "data-testid": "dialog", "aria-label": title },
     el("h2", {}, title),
-    ...lines.map((line) => line && (typeof line === "string" ? el("p", { class: "note" }, line) : line)),
+    ...lines.filter(Boolean).map((line) => el("p", { class: "note" }, line)),
     ...parts,
     refused,
     el("div", { class: "steps" }, el("span", { class: "note" }, hint), leave, go),
@@ -43,9 +44,11 @@ export function form({
       if (go.disabled) return;
       const now = said();
       sending = true;
+      go.textContent = `${word}…`;
       check();
       const answer = send ? await send(now) : { type: "ok" };
       sending = false;
+      go.textContent = word;
       if (answer.type !== "refused") given = now;
       if (answer.type !== "refused" || !dialog.open) {
         dialog.close();
@@ -101,10 +104,13 @@ export function choice(name, label, options, value = null) {
   return { input, node: el("label", {}, el("span", {}, label), input) };
 }
 
-/** A line of text, with what may be meant. */
+/** A line of text, with what may be `known`: names, or names each with what it is called. */
 export function line(name, label, { value = "", known = [], required = false } = {}) {
   const list = known.length > 0 ? el("datalist", { id: `known-${name}` },
-    ...known.map((each) => el("option", { value: each }))) : null;
+    ...known.map((each) => {
+      const [value, label] = [each].flat();
+      return el("option", { value, label });
+    })) : null;
   const input = el("input", {
     name, value, required, list: list && `known-${name}`, autocomplete: "off", spellcheck: "false",
   });

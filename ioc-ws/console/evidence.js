@@ -1,7 +1,7 @@
 // The readings that an incident rests on: the newest of each sensor, and by what it belongs.
 //
-// Arrives: the decisions about the incident. Leaves: a table, and the operator's choice of a sensor.
-// Bounded: EVIDENCE_MAX rows, EVIDENCE_ALL_MAX when all are asked for.
+// Arrives: the decisions about the incident. Leaves: a table, and the operator's choice of a
+// sensor. Bounded: EVIDENCE_MAX rows, EVIDENCE_ALL_MAX when all are asked for.
 
 import { el } from "./dom.js";
 import { belongsBy, belongsSentence } from "./reasons.js";
@@ -37,7 +37,7 @@ export function evidenceTable(evidence, incident, { city, store, all }) {
     ["Sensor", null],
     ["Said", "the newest of its readings that are evidence"],
     ["Rule", "the detection rule that this reading satisfied"],
-    ["Belongs by", "how far its first was from the evidence that was there, or along which network"],
+    ["Belongs by", "how far its first was from what was there, or along which network"],
     ["At", null],
   ];
   const head = words.map(([word, title]) => el("th", { scope: "col", title }, word));
@@ -47,7 +47,15 @@ export function evidenceTable(evidence, incident, { city, store, all }) {
     el("thead", {}, el("tr", {}, ...head)),
     el("tbody", {}, ...rows),
   );
-  return el("div", {}, table, moreOf(evidence.length - shown.length, all));
+  return el("div", {}, table, moreOf(evidence.length - shown.length, all),
+    unseen(incident.sensors - evidence.length));
+}
+
+/** Sensors whose readings are not among the decisions that are held. */
+function unseen(count) {
+  if (count <= 0) return null;
+  const text = `${plural(count, "sensor")} further back, or of what became part of it`;
+  return el("p", { class: "note" }, text);
 }
 
 function moreOf(left, all) {
@@ -62,9 +70,9 @@ function evidenceRow(evidence, incident, city, store) {
   const sensor = city.sensorById.get(evidence.sensor);
   const unit = sensor?.unit ?? store.readings.get(evidence.sensor)?.unit;
   const title = sensor?.name ?? evidence.sensor;
-  const quiet = {
-    type: "button", class: "other", "data-quiet-sensor": evidence.sensor,
-    title: `${title}: keep this sensor quiet…`, "data-testid": "quiet-sensor",
+  const look = {
+    type: "button", class: "other", "data-sensor": evidence.sensor,
+    title: `${title}: what it says, and why…`, "data-testid": "look-at-sensor",
   };
   // Who is not of the city, such as a call centre, says with each reading where it holds.
   const away = city.apart(incident.position, sensor?.position);
@@ -72,8 +80,8 @@ function evidenceRow(evidence, incident, city, store) {
   const joined = `${belongsSentence(evidence.joined)}${middle}`;
   return el(
     "tr",
-    { "data-sensor": evidence.sensor },
-    el("td", { title }, el("button", quiet, evidence.sensor)),
+    { "data-row": evidence.sensor },
+    el("td", { title }, el("button", look, evidence.sensor)),
     el("td", { class: "number" }, value(evidence.value, unit)),
     el("td", { title: evidence.rule }, evidence.rule),
     el("td", { class: "number", title: joined }, belongsBy(evidence.joined)),

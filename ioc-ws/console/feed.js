@@ -13,9 +13,13 @@ const OPENINGS_MAX = 50;
 const RUN_LINES = 12;
 
 export class Feed {
-  constructor({ root, onSelect, placeOf, titleOf }) {
+  constructor({ root, which, onSelect, placeOf, titleOf }) {
     Object.assign(this, { root, placeOf, titleOf });
     this.clear();
+    which.addEventListener("click", () => {
+      const only = root.classList.toggle("incidents-only");
+      which.setAttribute("aria-pressed", String(only));
+    });
     root.addEventListener("click", (event) => {
       const line = event.target.closest("[data-incident-id]");
       if (line) onSelect(line.dataset.incidentId);

@@ -18,7 +18,7 @@ const COLOR = {
   danger: SEVERITY.severe.color,
 };
 
-/** How a sensor is drawn, told by its shape too: how much larger than others, and whether filled. */
+/** How a sensor is drawn, by its shape too: how much larger than others, and whether filled. */
 const LOOK = {
   quiet: [dot, -0.3, false],
   heard: [dot, 0, true],

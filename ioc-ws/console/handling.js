@@ -115,9 +115,11 @@ function group(label, buttons) {
 /** Why nobody is called for a symptom, and when somebody will be. */
 function byDesign({ suppressed_by: cause }, titleOf) {
   if (!cause) return null;
-  const go = el("button", { type: "button", class: "other", "data-other-incident": cause }, titleOf(cause));
+  const leads = { type: "button", class: "other", "data-other-incident": cause };
+  const go = el("button", leads, titleOf(cause));
   return el("p", { class: "hint", "data-testid": "by-design" }, "Suppressed by design: ", go,
-    " has caused it, and people know of that. If it is still abnormal when that is over, it is new again.");
+    " has caused it, and people know of that. If it is still abnormal when that is over, it is new " +
+    "again.");
 }
 
 function standing(incident) {

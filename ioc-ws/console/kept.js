@@ -123,8 +123,8 @@ function row(each, may, titleOf) {
 
 /**
  * Asks what is to be kept quiet, and tells what that would have hidden; resolves with the order,
- * or null. `initial` may name a sensor; `known` has the names that are proposed: `sensors`, `zones`,
- * `kinds`, `rules`. `send(order)` gives it.
+ * or null. `initial` may name a sensor; `known` has the names that are proposed: `sensors`,
+ * `zones`, `kinds`, `rules`. `send(order)` gives it.
  */
 export function askToKeepQuiet(initial, known, send) {
   const some = (names) => names.slice(0, PROPOSED_MAX);
@@ -151,10 +151,11 @@ export function askToKeepQuiet(initial, known, send) {
   return form({
     title: "Keep something quiet",
     word: "Keep quiet",
-    lines: ["All that is written must fit. What is extreme is told all the same, unless its sensor " +
-      "is out of service. Windows that come again and again are written in the rules."],
+    lines: ["All that is written must fit. What is extreme is told all the same, unless its " +
+      "sensor is out of service. Windows that come again and again are written in the rules."],
     parts: [fields.how.node, fields.sensor.node,
-      el("div", { class: "fields" }, ...narrow), fields.for_s.node, fields.reason.node, preview.node],
+      el("div", { class: "fields" }, ...narrow), fields.for_s.node, fields.reason.node,
+      preview.node],
     said: order,
     ready: () => Object.keys(order().match).length > 0 && order().reason !== "",
     onInput: () => {

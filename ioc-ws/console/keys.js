@@ -33,6 +33,7 @@ export const KEYS = [
   ["Belongs together", ["u"], "not caused by…"],
   ["Look", ["w"], "why exactly, and why not more"],
   ["Look", ["z"], "go there on the map"],
+  ["Look", ["b"], "sound on or off"],
   ["Look", ["?"], "this list"],
 ];
 
@@ -58,7 +59,8 @@ export function showKeys() {
   const groups = [...new Set(KEYS.map(([group]) => group))];
   const rows = (group) => KEYS.filter(([own]) => own === group).map(([, keys, does]) =>
     el("li", {}, el("span", {}, ...keys.map((key) => el("kbd", {}, SHOWN[key] ?? key))), does));
-  const part = (group) => el("section", {}, el("h3", {}, group), el("ul", { class: "key-list" }, ...rows(group)));
+  const part = (group) =>
+    el("section", {}, el("h3", {}, group), el("ul", { class: "key-list" }, ...rows(group)));
   const letters = el("input", { type: "checkbox", name: "letters", checked: lettersWork() });
   return form({
     title: "Keys",

@@ -23,8 +23,8 @@ const TABS = [
 ];
 
 export class List {
-  /** `onSelect(id)` is told of each choice, `onDraw()` when it is to be drawn again; `placeOf(incident)`
-   * says where one is, `titleOf(id)` what it is called. */
+  /** `onSelect(id)` is told of each choice, `onDraw()` when it is to be drawn again;
+   * `placeOf(incident)` says where one is, `titleOf(id)` what it is called. */
   constructor({ root, more, tabs, find, onSelect, onDraw, placeOf, titleOf }) {
     Object.assign(this, { root, more, find, onSelect, onDraw, placeOf, titleOf });
     this.rows = new Map();
@@ -81,6 +81,12 @@ export class List {
     this.tabButtons[to].focus();
   }
 
+  /** Shows those that fit a word; all again, if they are shown already. */
+  seek(word) {
+    this.find.value = this.find.value === word ? "" : word;
+    this.show(TABS[0]);
+  }
+
   /** In the field: the arrow goes on to the list, escape forgets what was sought. */
   findKey(event) {
     if (event.key === "Escape") this.find.value = "";
@@ -110,8 +116,8 @@ export class List {
     if (words.length === 0) return all;
     return all.filter((incident) => {
       const { id, kind, severity, handling, condition } = incident;
-      const text = `${spoken(kind)} ${this.placeOf(incident)} ${severity} ${handling} ${condition} ${id}`;
-      const lower = text.toLowerCase();
+      const place = this.placeOf(incident);
+      const lower = [spoken(kind), place, severity, handling, condition, id].join(" ").toLowerCase();
       return words.every((word) => lower.includes(word));
     });
   }

@@ -6,8 +6,10 @@ import { Actuators } from "./actuators.js";
 import { Detail } from "./detail.js";
 import { Announcer } from "./announce.js";
 import { ask, asks } from "./asks.js";
+import { Bell } from "./bell.js";
 import { confirmed } from "./dialog.js";
 import { byId, el, setText, shape } from "./dom.js";
+import { evidenceOf } from "./evidence.js";
 import { titleIn } from "./family.js";
 import { Feed } from "./feed.js";
 import { Health } from "./health.js";
@@ -17,6 +19,8 @@ import { List } from "./list.js";
 import { Live } from "./live.js";
 import { CityMap } from "./map.js";
 import { Pace } from "./pace.js";
+import { question } from "./question.js";
+import { showSensor } from "./sensor.js";
 import { SEVERITIES, apply, counts, emptyStore, heardOf, isOpen } from "./store.js";
 import { resumePoint, survivor } from "./store.js";
 import { System } from "./system.js";
@@ -47,7 +51,7 @@ const pace = new Pace(draw);
 const planDraw = () => pace.plan();
 const placeOf = (incident) => map.city.placeOf(incident);
 const titleOf = titleIn(store, placeOf);
-const map = new CityMap({ root: byId("map"), onSelect: select });
+const map = new CityMap({ root: byId("map"), onSelect: select, onSensor: lookAt });
 const list = new List({
   root: byId("incidents"),
   more: byId("more"),
@@ -58,7 +62,14 @@ const list = new List({
   placeOf,
   titleOf,
 });
-const feed = new Feed({ root: byId("feed"), onSelect: select, placeOf, titleOf });
+const feed = new Feed({
+  root: byId("feed"),
+  which: byId("feed-which"),
+  onSelect: select,
+  placeOf,
+  titleOf,
+});
+const bell = new Bell({ button: byId("bell") });
 const announcer = new Announcer({ root: byId("announced"), titleOf });
 const detail = new Detail({
   root: byId("detail"),
@@ -67,7 +78,7 @@ const detail = new Detail({
   placeOf,
   titleOf,
   cityNow: () => map.city,
-  onQuiet: (sensor) => keepQuiet({ sensor }),
+  onSensor: lookAt,
   onLoaded: planDraw,
 });
 const actuators = new Actuators({ root: byId("actuators"), onOrder: operate });
@@ -141,6 +152,7 @@ function hear(message) {
     health.heard(change.decisions);
     detail.add(change.decisions);
     announcer.heard(change.decisions);
+    bell.heard(change.decisions);
   }
   if (change.all || change.sensors?.size || change.decisions?.length) sensorsChanged = true;
   planDraw();
@@ -225,8 +237,17 @@ async function take(id, step) {
 async function regroup(incident, action) {
   const evidence = detail.id === incident.id ? detail.evidence() : [];
   const now = time.at(performance.now()) ?? Date.now();
-  const context = { store, city: map.city, now, titleOf, evidence, parts: detail.parts() };
+  const context = {
+    store, city: map.city, now, titleOf, evidence, parts: detail.parts(),
+    more: () => wholeEvidence(incident.id),
+  };
   await askTogether(action, incident, context, (word, order) => live.command(word, order));
+}
+
+/** The sources of an incident with those of all that became part of it, looked up by the server. */
+async function wholeEvidence(id) {
+  const { told } = await question(id);
+  return told ? evidenceOf(told.decisions) : [];
 }
 
 /** The order of a step, as the server takes it. */
@@ -249,11 +270,20 @@ async function keepQuiet(initial = {}) {
   const names = (all) => [...new Set(all)].filter(Boolean).sort();
   const known = {
     sensors: sensors.map(({ id }) => id),
-    zones: zones.map(({ id }) => id),
+    zones: zones.map(({ id, name }) => [id, name]),
     kinds: names(sensors.map(({ kind }) => kind)),
     rules: names(detail.evidence().map(({ rule }) => rule)),
   };
   await askToKeepQuiet(initial, known, ({ action, ...said }) => live.command(action, said));
+}
+
+/** Shows a sensor: what it says, and why that led to an incident or did not. */
+async function lookAt(sensor) {
+  const known = map.city.sensorById.get(sensor);
+  const now = time.at(performance.now()) ?? Date.now();
+  const said = await showSensor(sensor, { known, now, titleOf });
+  if (said?.incident) select(survivor(store, said.incident));
+  if (said?.quiet) keepQuiet({ sensor });
 }
 
 async function endQuiet(suppression) {
@@ -314,7 +344,7 @@ function followMerge() {
   if (selected === null || store.incidents.has(selected)) return;
   const now = survivor(store, selected);
   if (now !== selected && store.incidents.has(now)) {
-    toast(`${selected} became part of ${now}.`);
+    toast(`What you looked at became part of ${titleOf(now)} (${now}).`);
     select(now);
   }
 }
@@ -344,9 +374,12 @@ function drawCounts(count) {
   if (!root.firstChild) {
     for (const severity of SEVERITIES.slice(0, 4)) {
       const { shape: path, word } = SEVERITY[severity];
-      const item = el("li", { "data-severity": severity, "data-testid": `count-${severity}` });
-      item.append(shape(path), el("b", { class: "number" }, "0"), el("span", {}, word));
-      root.append(item);
+      const about = { "data-severity": severity, "data-testid": `count-${severity}` };
+      const title = `Show those that are ${severity}`;
+      const button = el("button", { type: "button", title }, shape(path),
+        el("b", { class: "number" }, "0"), el("span", {}, word));
+      button.addEventListener("click", () => list.seek(severity));
+      root.append(el("li", about, button));
     }
   }
   for (const item of root.children) {
@@ -390,6 +423,7 @@ const KEYS = {
   j: () => list.move(1),
   k: () => list.move(-1),
   n: () => open(),
+  b: () => bell.turn(),
   q: () => keepQuiet(),
   w: () => selected !== null && detail.toggleWhy(),
   z: () => map.goTo(store.incidents.get(selected)),

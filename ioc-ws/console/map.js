@@ -24,8 +24,8 @@ const SHARE = 0.25;
 const AFTERGLOW_MS = 30 * 60_000;
 
 export class CityMap {
-  constructor({ root, onSelect }) {
-    Object.assign(this, { root, onSelect });
+  constructor({ root, onSelect, onSensor }) {
+    Object.assign(this, { root, onSelect, onSensor });
     this.base = byId("map-base");
     this.live = byId("map-live");
     this.tip = byId("tip");
@@ -149,10 +149,11 @@ export class CityMap {
     this.move(how);
   }
 
-  /** Chooses the incident that was clicked; a sensor says what it is, and nothing is chosen. */
+  /** Chooses the incident that was clicked, or looks at the sensor. */
   choose(at) {
     const { incident, sensor } = this.under(at);
-    if (!sensor) this.onSelect(incident?.id ?? null);
+    if (sensor) this.onSensor(sensor.id);
+    else this.onSelect(incident?.id ?? null);
     this.point(at);
   }
 
@@ -288,10 +289,12 @@ function drawLegend() {
     ["quiet", "Not heard yet"],
     ["silent", "Silent"],
   ].map(([name, text]) => el("li", {}, el("i", { class: `dot ${name}` }), text));
+  const level = ([severity, text, look]) =>
+    el("li", { "data-severity": severity }, shape(TRIANGLE, look), text);
   const levels = [
     ["moderate", "Beyond its warning", "shape hollow"],
     ["severe", "Beyond its danger", "shape small"],
-  ].map(([severity, text, look]) => el("li", { "data-severity": severity }, shape(TRIANGLE, look), text));
+  ].map(level);
   const place = el("li", {}, el("i", { class: "asset" }), "Asset: hospital, school, …");
   byId("legend").replaceChildren(...severities, ...sensors, ...levels, place);
 }

@@ -48,7 +48,7 @@ export class Marks {
     return this.pulses && !STILL.matches;
   }
 
-  /** Of incidents that lie close to each other on the screen the gravest, with how many they are. */
+  /** Of incidents that lie close to each other on the screen the gravest, and how many they are. */
   heads(all) {
     const cells = new Map();
     for (const incident of all) {
@@ -210,7 +210,7 @@ export class Marks {
   }
 }
 
-/** Whether an incident rather stands for those around it: the chosen one, an open one, a graver one. */
+/** Whether an incident rather stands for those around it: the chosen, an open, a graver one. */
 function isGraver(one, other, selected) {
   if (other.id === selected) return false;
   if (one.id === selected) return true;

@@ -23,13 +23,14 @@ export function ruleSpan(ms) {
 /** A number as people would write it. */
 export const number = (value) => String(Math.round(value * 1e6) / 1e6);
 
-/** `by flood, which opens at 3 from river-high 3, within 2,000 m and 1 h, and clears after 10 min` */
-export function ruleSentence({ name, weights, opens_at, within_m, within_time_ms, clear_after_ms }) {
+/** `by flood, which opens at 3 from river-high 3, within 2,000 m and 1 h, clears after 10 min` */
+export function ruleSentence(rule) {
+  const { name, weights, opens_at, within_m, within_time_ms, clear_after_ms } = rule;
   const from = Object.entries(weights).map(([rule, weight]) => `${rule} ${weight}`).join(", ");
   const near = within_m > 0 ? `${near_m(within_m)} and` : "near by their cause alone, within";
   const [within, clear] = [ruleSpan(within_time_ms), ruleSpan(clear_after_ms)];
-  return `by ${name}, which opens at ${opens_at} from ${from}, ${near} ${within}, and clears after ` +
-    clear;
+  return `by ${name}, which opens at ${opens_at} from ${from}, ${near} ${within}, ` +
+    `and clears after ${clear}`;
 }
 
 const near_m = (within_m) => `within ${within_m.toLocaleString("en")} m`;
@@ -75,7 +76,7 @@ export function neighbourSentence({ sensor, distance_m, incident, last_evidence_
 export function belongsBy({ distance_m: metres, through }) {
   if (through) return `by ${through}`;
   if (metres === null || metres === undefined) return "first";
-  return metres === 0 ? "same place" : distance(metres);
+  return metres === 0 ? "was there" : distance(metres);
 }
 
 /** The same in a sentence. */
@@ -83,6 +84,25 @@ export function belongsSentence({ distance_m: metres, through }) {
   const far = metres === null || metres === undefined ? null : `${metres} m from what was there`;
   const along = through ? `along the network, by ${through}` : null;
   return [far, along].filter(Boolean).join(", ") || "the first, which others join";
+}
+
+/**
+ * What readings said, those of one sensor by one rule in a line: how the first of them came to
+ * belong, and how far the value has gone.
+ */
+export function readingLines(evidence) {
+  const runs = new Map();
+  for (const each of evidence) {
+    const key = `${each.sensor} ${each.rule}`;
+    const run = runs.get(key) ?? { first: each, count: 0 };
+    runs.set(key, { ...run, last: each, count: run.count + 1 });
+  }
+  return [...runs.values()].map(({ first, last, count }) => {
+    const [from, to] = [number(first.value), number(last.value)];
+    const values = count > 1 ? `${from} to ${to}` : from;
+    const many = count > 1 ? ` in ${plural(count, "reading")}` : "";
+    return `${first.sensor} ${values}${many} by ${first.rule}, ${belongsSentence(first)}`;
+  });
 }
 
 /**
@@ -120,22 +140,20 @@ function howOf(decision, merged) {
 export function gravitySentence({ decision, how }, titleOf, effects) {
   const { severity } = decision.incident;
   const at = clock(Date.parse(decision.at));
-  const said = decision.cause.note ? `: ${decision.cause.note}` : "";
+  const { actor = "somebody", note } = decision.cause;
+  const said = note ? `: ${note}` : "";
   const sentences = {
-    evidence: () => `${spoken(severity)} since ${at}, by its evidence.`,
-    person: () => `${spoken(severity)} since ${at}: ${decision.cause.actor} says so${said}.`,
-    fell: () => `${spoken(severity)} since ${at}: its evidence has been less grave for long enough.`,
-    moved: () => `${spoken(severity)} since ${at}, by the evidence that ` +
-      `${decision.cause.actor ?? "somebody"} moved here.`,
-    merged: () => `${spoken(severity)} since ${at}, when another that was so became part of it.`,
+    evidence: () => ", by its evidence.",
+    person: () => `: ${actor} says so${said}.`,
+    fell: () => ": its evidence has been less grave for long enough.",
+    moved: () => `, by the evidence that ${actor} moved here.`,
+    merged: () => ", when another that was so became part of it.",
     effect: () => {
       const grave = effects.find((each) => each.severity === severity);
-      return grave
-        ? `${spoken(severity)} since ${at}: no less grave than what it caused, ${titleOf(grave.id)}.`
-        : `${spoken(severity)} since ${at}: no less grave than what it caused.`;
+      return `: no less grave than what it caused${grave ? `, ${titleOf(grave.id)}` : ""}.`;
     },
   };
-  return sentences[how]();
+  return `${spoken(severity)} since ${at}${sentences[how]()}`;
 }
 
 /**

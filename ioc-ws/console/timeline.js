@@ -65,7 +65,9 @@ function textOf(step, id, titleOf) {
 function happened({ decision, rose, fell, updates }, id, titleOf) {
   const { type, incident, into, from, cause } = decision;
   if (type === "incident_reopened" && cause.actor) return "Reopened";
-  if (rose && type === "incident_updated") return `${fell ? "Fell" : "Rose"} to ${incident.severity}`;
+  if (rose && type === "incident_updated") {
+    return `${fell ? "Fell" : "Rose"} to ${incident.severity}`;
+  }
   switch (type) {
     case "incident_opened":
       return `Opened as ${incident.severity}`;
@@ -74,7 +76,9 @@ function happened({ decision, rose, fell, updates }, id, titleOf) {
     case "incident_merged":
       return into === id ? `${incident.id} became part of it` : `Became part of ${into}`;
     case "incident_split":
-      return incident.id === id ? `Split off from ${titleOf(from)}` : `${titleOf(incident.id)} split off`;
+      return incident.id === id
+        ? `Split off from ${titleOf(from)}`
+        : `${titleOf(incident.id)} split off`;
     case "incident_evidence_moved":
       return incident.id === id ? `Evidence came from ${titleOf(from)}` : "Evidence moved away";
     case "incident_cleared":
@@ -153,7 +157,8 @@ function evidenceNote({ decision }) {
 }
 
 function saidBy({ cause: { evidence } }) {
-  const each = (own) => `${own.sensor} ${number(own.value)} by ${own.rule}, ${belongsSentence(own)}`;
+  const each = (own) =>
+    `${own.sensor} ${number(own.value)} by ${own.rule}, ${belongsSentence(own)}`;
   const said = evidence.slice(0, EVIDENCE_MAX).map(each).join("; ");
   const left = evidence.length - EVIDENCE_MAX;
   return left > 0 ? `${said}; and ${left} readings more` : said;

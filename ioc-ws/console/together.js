@@ -18,12 +18,12 @@ export const TOGETHER = {
   merge: {
     word: "Merge…", key: "m", title: "Merge",
     means: "It is the same happening as another",
-    explains: "Both become one: the older of the two, as grave as the graver. The other id leads there.",
+    explains: "Both become one: the older of the two, as grave as the graver.",
   },
   split: {
     word: "Split…", key: "s", title: "Split",
     means: "A part of its evidence is another happening",
-    explains: "What you choose becomes an incident of its own, and is not merged again by evidence.",
+    explains: "What you choose becomes an incident of its own; evidence does not merge it again.",
   },
   move: {
     word: "Move evidence…", key: "e", title: "Move evidence",
@@ -51,13 +51,15 @@ export function togetherOf({ parent, condition, handling, sensors }) {
 
 /**
  * Asks for one of them; resolves once it is done or left. `context` has `store`, `city`, `now`,
- * `titleOf(id)`, the `evidence` and the ids that merged into it (`parts`); `send(action, order)`
- * gives the order and resolves with the answer.
+ * `titleOf(id)`, the `evidence` that is held, how the server looks up `more()` of it, and what
+ * merged into it (`parts`); `send(action, order)` gives the order and resolves with the answer.
  */
 export function askTogether(action, incident, context, send) {
   const { title, explains } = TOGETHER[action];
-  const others = action === "split" || action === "unlink" ? null : new Others(action, incident, context);
-  const sources = action === "split" || action === "move" ? new Sources(action, context) : null;
+  const asksOther = action !== "split" && action !== "unlink";
+  const others = asksOther ? new Others(action, incident, context) : null;
+  const sources = action === "split" || action === "move" ? new Sources(action, incident, context)
+    : null;
   const note = noteField("Why (goes into the record)", NOTE_MAX, 2);
   const { titleOf } = context;
   const of = action === "unlink"
@@ -117,7 +119,8 @@ class Others {
     const chosen = this.chosen();
     const rows = found.slice(0, OTHERS_MAX).map((each) => this.row(each, chosen));
     const left = found.length - rows.length;
-    const more = left > 0 && el("p", { class: "note" }, `${plural(left, "more incident")}: write what it is called`);
+    const hint = `${plural(left, "more incident")}: write what it is called`;
+    const more = left > 0 && el("p", { class: "note" }, hint);
     const none = found.length === 0 && el("p", { class: "note" }, this.all.length === 0
       ? "No other incident of this kind is open."
       : "None is called so.");
@@ -134,7 +137,7 @@ class Others {
       type: "radio", name: "other", value: other.id, checked: other.id === chosen,
     });
     return el("label", { class: "option", "data-severity": other.severity }, input,
-      shape(SEVERITY[other.severity].shape), el("span", {}, el("b", {}, title), el("small", {}, words)));
+      shape(SEVERITY[other.severity].shape), said(title, words));
   }
 
   chosen() {
@@ -142,9 +145,9 @@ class Others {
   }
 }
 
-/** The sources that are meant: sensors, single reports, or what an incident was before it merged. */
+/** The sources that are meant: sensors, single reports, or what one was before it merged. */
 class Sources {
-  constructor(action, { evidence, parts, city, store }) {
+  constructor(action, incident, { evidence, parts, city, store, more }) {
     const options = [];
     if (action === "split") {
       for (const { id, at } of parts.slice(0, OTHERS_MAX)) {
@@ -152,14 +155,24 @@ class Sources {
         options.push(option("radio", "part", id, id, words));
       }
     }
-    const named = evidence.slice(0, SOURCES_MAX).flatMap((each) => sourcesOf(each, city, store));
-    const boxes = named.map(({ name, words }) => option("checkbox", "source", name, name, words));
+    const boxes = (of) => of.slice(0, SOURCES_MAX).flatMap((each) => sourcesOf(each, city, store))
+      .map(({ name, words }) => option("checkbox", "source", name, name, words));
+    const list = el("div", { class: "options", "data-testid": "sources" });
+    list.append(...options, ...boxes(evidence));
+    if (evidence.length < incident.sensors) {
+      const text = "Its other sources are looked up…";
+      const waits = el("p", { class: "note", role: "status" }, text);
+      list.append(waits);
+      const known = new Set(evidence.map(({ sensor }) => sensor));
+      const others = (all) => all.filter(({ sensor }) => !known.has(sensor));
+      more().then((all) => waits.replaceWith(...boxes(others(all))));
+    }
     this.others = line("others", "Others, by name (a comma between two)");
     this.node = el(
       "fieldset",
       {},
       el("legend", {}, action === "split" ? "Which part is another happening" : "Which evidence"),
-      el("div", { class: "options", "data-testid": "sources" }, ...options, ...boxes),
+      list,
       this.others.node,
     );
     // Either what it was before, or what is named.
@@ -191,25 +204,28 @@ class Sources {
 
 function option(type, name, own, title, words) {
   const input = el("input", { type, name, value: own });
-  return el("label", { class: "option" }, input, el("span", {}, el("b", {}, title), el("small", {}, words)));
+  return el("label", { class: "option" }, input, said(title, words));
 }
+
+const said = (title, words) => el("span", {}, el("b", {}, title), el("small", {}, words));
 
 /**
  * What can be named of a sensor: itself, and the single reports of one that is not of the city,
  * such as a call centre, each of which counts by itself.
  */
-export function sourcesOf({ sensor, readings, rule, value: said, at }, city, store) {
+export function sourcesOf({ sensor, readings, rule, value: last, at }, city, store) {
   const known = city.sensorById.get(sensor);
   const unit = known?.unit ?? store.readings.get(sensor)?.unit;
-  const words = `${value(said, unit)} by ${rule}, ${clock(Date.parse(at))}`;
+  const words = `${value(last, unit)} by ${rule}, ${clock(Date.parse(at))}`;
   const reports = known || readings.size < 2 ? [] : [...readings];
   const each = reports.map(([reading, heard]) => ({
     name: `${sensor}/${reading}`, words: `one report by itself, ${clock(Date.parse(heard))}`,
   }));
-  return [{ name: sensor, words: reports.length > 0 ? `all of it; the last: ${words}` : words }, ...each];
+  const all = reports.length > 0 ? `all of it; the last: ${words}` : words;
+  return [{ name: sensor, words: all }, ...each];
 }
 
-/** The incidents that became part of this one, the latest first, as far as its decisions are held. */
+/** The incidents that became part of this one, the latest first, as far as that is held. */
 export function partsOf(decisions, id, store) {
   const merged = decisions.filter(({ type, into }) =>
     type === "incident_merged" && (into === id || survivor(store, into) === id));

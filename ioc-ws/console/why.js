@@ -4,17 +4,15 @@
 // Arrives: the incident, the decisions about it, and on demand the answer of /api/v1/why, which
 // judges the records again. Leaves: the section "Why". Promise: nothing is asked before somebody
 // unfolds it; one question at a time, as on the server, and who is told to wait asks again.
-// Bounded: ASKS_MAX attempts, READINGS_MAX readings, LINES_MAX lines of each kind.
+// Bounded: READINGS_MAX readings, LINES_MAX lines of each kind. Next: `question.js`.
 
 import { el } from "./dom.js";
 import { evidenceTable } from "./evidence.js";
-import { belongsSentence, caseSentence, gravestStep, gravitySentence, levelLines } from "./reasons.js";
-import { memberSentence, neighbourSentence, number, ruleSentence } from "./reasons.js";
+import { question } from "./question.js";
+import { caseSentence, gravestStep, gravitySentence, levelLines } from "./reasons.js";
+import { memberSentence, neighbourSentence, readingLines, ruleSentence } from "./reasons.js";
 import { clock, plural } from "./words.js";
 
-/** How often a question is asked again while the server answers another. */
-const ASKS_MAX = 12;
-const ASK_AGAIN_MS = 2_000;
 /** Of how many readings it is asked which one made it so grave. */
 const READINGS_MAX = 3;
 const LINES_MAX = 12;
@@ -47,23 +45,24 @@ export class Why {
 
   /** Asks the server about an incident, unless it has been asked. */
   async ask(incident, decisions) {
-    const question = { id: incident.id, seq: incident.updated_seq, waits: false };
+    const asked = { id: incident.id, seq: incident.updated_seq, done: false };
     this.forget();
-    this.asked = question;
-    const answer = await this.question(incident.id, question);
-    if (this.asked !== question) return;
+    this.asked = asked;
+    const answer = await this.question(incident.id, asked);
+    if (this.asked !== asked) return;
     this.answer = answer;
+    asked.done = answer === null;
     this.change();
     if (!answer) return;
-    const reading = await this.gravest(incident, decisions, answer, question);
-    if (this.asked !== question) return;
+    const reading = await this.gravest(incident, decisions, answer, asked);
+    if (this.asked !== asked) return;
     this.reading = reading;
-    question.done = true;
+    asked.done = true;
     this.change();
   }
 
   /** The reading that made it as grave as it is, judged again. */
-  async gravest(incident, decisions, { opening }, question) {
+  async gravest(incident, decisions, { opening }, asked) {
     const step = gravestStep(decisions, incident);
     if (step?.how !== "evidence") return opening ?? null;
     const seqs = step.decision.cause.evidence.map(({ seq }) => seq).sort((a, b) => b - a);
@@ -73,30 +72,23 @@ export class Why {
     for (const seq of seqs.slice(0, READINGS_MAX)) {
       if (raises(told)) break;
       if (seq === opening?.seq) continue;
-      const answer = await this.question(`#${seq}`, question);
-      if (this.asked !== question) return null;
+      const answer = await this.question(`#${seq}`, asked);
+      if (this.asked !== asked) return null;
       told = answer && (raises(answer) || !told) ? answer : told;
     }
     return told;
   }
 
   /** One question; null if there is no answer, and `trouble` says why. */
-  async question(about, question) {
-    for (let asked = 0; asked < ASKS_MAX && this.asked === question; asked += 1) {
-      try {
-        const answer = await fetch(`/api/v1/why/${encodeURIComponent(about)}`);
-        const told = await answer.json();
-        if (answer.ok) return told;
-        this.trouble = told.message;
-        if (answer.status !== 503) return null;
-      } catch {
-        this.trouble = "the server is not reached";
-      }
-      question.waits = true;
+  async question(about, asked) {
+    const wanted = () => this.asked === asked;
+    const onWait = (trouble) => {
+      this.trouble = trouble;
       this.change();
-      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
-    }
-    return null;
+    };
+    const { told, trouble } = await question(about, { wanted, onWait });
+    if (wanted()) this.trouble = trouble ?? null;
+    return told ?? null;
   }
 
   change() {
@@ -115,7 +107,8 @@ export class Why {
     const { evidence, loaded, decisions, titleOf, effects } = context;
     const step = gravestStep(decisions, incident);
     const grave = step && el("p", { class: "rule" }, gravitySentence(step, titleOf, effects));
-    const rule = incident.rule && el("p", { class: "rule" }, "Rule ", el("code", {}, incident.rule));
+    const name = incident.rule && el("code", {}, incident.rule);
+    const rule = name && el("p", { class: "rule" }, "Rule ", name);
     const missing = loaded ? "Its readings lie further back than is held." : "Loading…";
     const table = evidence.length > 0
       ? evidenceTable(evidence, incident, context)
@@ -142,7 +135,11 @@ export class Why {
       id: "reasons", class: "reasons", "data-testid": "reasons",
       "aria-busy": String(!this.asked?.done),
     };
-    if (!this.answer) return el("div", about, el("p", { class: "note", role: "status" }, this.standing()));
+    if (!this.answer) {
+      const again = this.asked?.done ? askAgain() : null;
+      const standing = el("p", { class: "note", role: "status" }, this.standing(), " ", again);
+      return el("div", about, standing);
+    }
     const { opening, rule } = this.answer;
     return el(
       "div",
@@ -155,33 +152,30 @@ export class Why {
   }
 
   standing() {
-    if (this.asked?.waits && this.trouble) return `It waits: ${this.trouble}.`;
-    if (this.trouble) return `No answer: ${this.trouble}.`;
+    if (this.trouble) return `${this.asked?.done ? "No answer" : "It waits"}: ${this.trouble}.`;
     return "The server judges it again…";
   }
 
   opened(incident, rule, opening, { decisions }) {
     const opened = decisions.find(({ type, incident: { id } }) =>
       id === incident.id && (type === "incident_opened" || type === "incident_split"));
-    const evidence = (opened?.cause.evidence ?? []).map((each) =>
-      `${each.sensor} ${number(each.value)} by ${each.rule}, ${belongsSentence(each)}`);
+    const readings = readingLines(opened?.cause.evidence ?? []);
     const own = caseOf(opening, incident);
-    const weighs = own && [
-      `when it opened, what lay together ${caseSentence(own)}:`,
-      ...own.members.slice(0, LINES_MAX).map(memberSentence),
-    ];
+    const weighs = own?.members.slice(0, LINES_MAX).map(memberSentence);
     const more = own ? own.members_total - Math.min(own.members.length, LINES_MAX) : 0;
+    const unknown = this.answer.opening_unknown;
     const who = opened?.cause.actor;
     const said = opened?.cause.note ? `: ${opened.cause.note}` : "";
     return [
       el("h4", {}, opened ? `What opened it, ${clock(Date.parse(opened.at))}` : "What opened it"),
       who && el("p", {}, `${who} did${said}`),
       rule && el("p", { "data-testid": "why-rule" }, ruleSentence(rule)),
-      lines(evidence),
+      weighs && el("p", {}, `When it opened, what lay together ${caseSentence(own)}:`),
       weighs && lines(weighs),
       more > 0 ? el("p", { class: "note" }, `and ${more} more`) : null,
-      this.answer.opening_unknown &&
-        el("p", { class: "note" }, `How its evidence weighed is not known: ${this.answer.opening_unknown}.`),
+      readings.length > 0 && el("p", {}, "Its readings, and how far from what was there:"),
+      lines(readings),
+      unknown && el("p", { class: "note" }, `How its evidence weighed is not known: ${unknown}.`),
     ];
   }
 
@@ -203,8 +197,10 @@ export class Why {
       lines(why),
       el("h4", {}, "Why not more"),
       lines(more),
-      near.length > 0 && el("p", {}, "Abnormal under the same rule, and of others:"),
-      near.length > 0 ? lines(near) : el("p", {}, "Nothing else that was abnormal under its rule lay near."),
+      el("p", {}, near.length > 0
+        ? "Abnormal under the same rule, and of others:"
+        : "Nothing else that was abnormal under its rule lay near."),
+      lines(near),
     ];
   }
 
@@ -220,10 +216,16 @@ export class Why {
   asOf(incident) {
     const { done, seq } = this.asked;
     if (!done || incident.updated_seq <= seq) return null;
-    const again = { type: "button", class: "other", "data-why-again": "", "data-testid": "why-again" };
     const later = plural(incident.updated_seq - seq, "decision");
-    return el("p", { class: "note" }, `${later} ago, of the whole city. `, el("button", again, "Ask again"));
+    return el("p", { class: "note" }, `${later} ago, of the whole city. `, askAgain());
   }
+}
+
+function askAgain() {
+  const about = {
+    type: "button", class: "other", "data-why-again": "", "data-testid": "why-again",
+  };
+  return el("button", about, "Ask again");
 }
 
 /** The case of an incident among those that its reading belongs to. */
@@ -234,5 +236,6 @@ function caseOf(answer, { id, rule }) {
 
 function lines(texts) {
   if (texts.length === 0) return null;
-  return el("ul", { class: "why-lines" }, ...texts.slice(0, LINES_MAX + 1).map((text) => el("li", {}, text)));
+  const rows = texts.slice(0, LINES_MAX).map((text) => el("li", {}, text));
+  return el("ul", { class: "why-lines" }, ...rows);
 }

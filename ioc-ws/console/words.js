@@ -89,7 +89,9 @@ export function told(decision, placeOf, titleOf) {
       case "incident_split":
         return { verb: "split", text: here, note: `was part of ${titleOf(decision.from)}` };
       case "incident_evidence_moved":
-        return { verb: "moved", text: `evidence to ${here}`, note: `from ${titleOf(decision.from)}` };
+        return {
+          verb: "moved", text: `evidence to ${here}`, note: `from ${titleOf(decision.from)}`,
+        };
       case "incident_cleared":
         return { verb: "cleared", text: here, note: "its sensors are normal" };
       case "incident_unknown":
@@ -107,7 +109,9 @@ export function told(decision, placeOf, titleOf) {
         return { verb: "shelved", text: here, note: `until ${until} ${by(decision)}`.trim() };
       }
       case "incident_suppressed":
-        return { verb: "suppressed", text: here, note: `by design: ${causedBy(incident, titleOf)}` };
+        return {
+          verb: "suppressed", text: here, note: `by design: ${causedBy(incident, titleOf)}`,
+        };
       case "incident_unsuppressed":
         return { verb: "appears", text: here, note: "its cause explains it no more" };
       default: {

@@ -1,7 +1,6 @@
 // Looks at the page as who cannot see well, or uses no mouse: every text has a contrast of 4.5
-// (WCAG 2.1, 1.4.3; 3 where it is large), everything that can be pressed has a name and is reached by
-// the keyboard, and nothing that is read is wider than its place without saying so. Returns what is
-// wrong, in sentences.
+// (WCAG 2.1, 1.4.3; 3 where it is large), everything that can be pressed has a name and is reached
+// by the keyboard, and no line of what can be done is cut. Returns what is wrong, in sentences.
 (() => {
   const wrong = [];
   const parse = (text) => {
@@ -11,7 +10,9 @@
     const [r, g, b] = parts.slice(0, 3).map((each) => each * scale);
     return { rgb: [r, g, b], alpha: parts[3] ?? 1 };
   };
-  const over = (top, below) => top.rgb.map((each, place) => each * top.alpha + below[place] * (1 - top.alpha));
+  const over = ({ rgb, alpha }, below) =>
+    rgb.map((each, place) => each * alpha + below[place] * (1 - alpha));
+  const start = (node) => node.outerHTML.slice(0, 60);
   const ground = (node) => {
     const grounds = [];
     for (let each = node; each; each = each.parentElement) grounds.push(getComputedStyle(each));
@@ -38,33 +39,39 @@
   while (texts.nextNode()) {
     const text = texts.currentNode.data.trim();
     const node = texts.currentNode.parentElement;
-    if (!text || node.closest("script, noscript, .skip, .unseen, option, :disabled") || !seen(node)) continue;
+    const unread = node.closest("script, noscript, .skip, .unseen, option, :disabled");
+    if (!text || unread || !seen(node)) continue;
     const style = getComputedStyle(node);
     const below = ground(node);
     const [one, two] = [luminance(over(parse(style.color), below)), luminance(below)];
     const contrast = (Math.max(one, two) + 0.05) / (Math.min(one, two) + 0.05);
-    const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 && style.fontWeight >= 700);
-    if (contrast < (large ? 3 : 4.5)) wrong.push(`"${text.slice(0, 30)}" has a contrast of ${contrast.toFixed(2)}`);
+    const size = parseFloat(style.fontSize);
+    const needed = size >= 24 || (size >= 18.66 && style.fontWeight >= 700) ? 3 : 4.5;
+    if (contrast >= needed) continue;
+    wrong.push(`"${text.slice(0, 30)}" has a contrast of ${contrast.toFixed(2)}`);
   }
   for (const node of document.querySelectorAll("button, input, select, textarea, [role=listbox]")) {
     const label = node.labels?.[0]?.textContent || node.getAttribute("aria-label") ||
       node.getAttribute("aria-labelledby") || node.textContent.trim();
-    if (!label) wrong.push(`${node.outerHTML.slice(0, 60)} has no name`);
-    if (node.tabIndex < 0 && node.getAttribute("role") !== "tab") wrong.push(`${node.outerHTML.slice(0, 60)} is not reached by the keyboard`);
+    if (!label) wrong.push(`${start(node)} has no name`);
+    const reached = node.tabIndex >= 0 || node.getAttribute("role") === "tab";
+    if (!reached) wrong.push(`${start(node)} is not reached by the keyboard`);
   }
   const ids = [...document.querySelectorAll("[id]")].map(({ id }) => id);
   for (const id of new Set(ids)) {
     if (ids.filter((each) => each === id).length > 1) wrong.push(`two elements are called ${id}`);
   }
-  for (const node of document.querySelectorAll("[aria-labelledby], [aria-controls], [aria-activedescendant]")) {
+  for (const node of document.querySelectorAll("[aria-labelledby], [aria-activedescendant]")) {
     for (const name of ["aria-labelledby", "aria-activedescendant"]) {
       const id = node.getAttribute(name);
       if (id && !document.getElementById(id)) wrong.push(`${name}=${id} is nowhere`);
     }
   }
-  if (document.documentElement.scrollWidth > innerWidth + 1) wrong.push("the page is wider than the screen");
+  const { scrollWidth } = document.documentElement;
+  if (scrollWidth > innerWidth + 1) wrong.push("the page is wider than the screen");
   for (const node of document.querySelectorAll(".keys, .tabs, .steps, .bar, .facts, .panel-head")) {
-    if (seen(node) && node.scrollWidth > node.clientWidth + 1) wrong.push(`.${node.className} is cut: ${node.textContent.trim().slice(0, 60)}`);
+    const cut = seen(node) && node.scrollWidth > node.clientWidth + 1;
+    if (cut) wrong.push(`.${node.className} is cut: ${node.textContent.trim().slice(0, 60)}`);
   }
   return wrong;
 })()

@@ -172,6 +172,19 @@ async fn an_operator_asks_why_and_why_not_more() {
     key(&mut page, "w").await;
     page.until("document.querySelector('[data-testid=reasons]') === null")
         .await;
+
+    // And of a sensor that opened nothing: why not.
+    server.post_readings(&[level("e", "wl-1", &at(33), 1.0)]);
+    click(&mut page, "#incidents [data-kind=flood]:nth-child(2)").await;
+    click(&mut page, "[data-testid=look-at-sensor]").await;
+    says(&mut page, "[data-testid=sensor-facts]", "Said1 m").await;
+    says(
+        &mut page,
+        "[data-testid=sensor-why]",
+        "moderate at 3: 2 short of it",
+    )
+    .await;
+    click(&mut page, "[data-testid=dialog-leave]").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,6 +210,9 @@ async fn an_operator_says_what_belongs_together_and_reads_why_it_is_refused() {
 
     // What is refused is told where it was written, and can be mended there.
     key(&mut page, "s").await;
+    // The sources of what became part of it can be chosen too.
+    page.until("document.querySelectorAll('dialog input[name=source]').length === 2")
+        .await;
     write(&mut page, "others", "nobody").await;
     click(&mut page, GO).await;
     says(

@@ -1,9 +1,11 @@
-// What keeps the page quick and usable: rows in sight, the pace of drawing, keys, what is announced.
+// What keeps the page quick and usable: rows in sight, the pace of drawing, keys, what is
+// announced.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Announcer } from "../../console/announce.js";
+import { rungBy } from "../../console/bell.js";
 import { KEYS, STEP_KEYS, keyOf } from "../../console/keys.js";
 import { Pace } from "../../console/pace.js";
 import { inSight } from "../../console/window.js";
@@ -28,7 +30,8 @@ function page(takes) {
     told.drawn += 1;
     told.now += takes;
   };
-  told.pace = new Pace(draw, () => told.now, (work, ms) => told.later.push([told.now + Math.max(ms, 0), work]));
+  const later = (work, ms) => told.later.push([told.now + Math.max(ms, 0), work]);
+  told.pace = new Pace(draw, () => told.now, later);
   told.run = (until) => {
     const due = () => told.later.sort(([a], [b]) => a - b)[0]?.[0] <= until;
     while (due()) {
@@ -78,13 +81,25 @@ test("no key means two things, and each that does something is listed", () => {
   }
 });
 
+test("what is new and grave rings, and what nobody is called for does not", () => {
+  const opened = (severity, more = {}) =>
+    ({ type: "incident_opened", incident: { severity, handling: "new", ...more } });
+  assert.equal(rungBy([opened("minor"), { type: "sensor_silent" }]), null);
+  assert.equal(rungBy([opened("moderate"), opened("extreme"), opened("severe")]), "extreme");
+  const quiet = [{ suppressed_by: "inc-a" }, { shelved_until: "soon" }, { handling: "confirmed" }];
+  for (const more of quiet) assert.equal(rungBy([opened("extreme", more)]), null);
+  assert.equal(rungBy([{ ...opened("severe"), type: "incident_updated" }]), null);
+});
+
 test("p5 what is new is announced in one sentence now and then", () => {
   const root = { textContent: "" };
   const later = [];
   const announcer = new Announcer({ root, titleOf: (id) => id, later: (work) => later.push(work) });
-  const opened = (id, severity, more = {}) => ({ type: "incident_opened", incident: { id, severity, ...more } });
+  const opened = (id, severity, more = {}) =>
+    ({ type: "incident_opened", incident: { id, severity, ...more } });
   announcer.heard([opened("inc-a", "minor"), opened("inc-b", "extreme")]);
-  announcer.heard([opened("inc-c", "severe"), opened("inc-d", "extreme", { suppressed_by: "inc-b" })]);
+  const symptom = opened("inc-d", "extreme", { suppressed_by: "inc-b" });
+  announcer.heard([opened("inc-c", "severe"), symptom]);
   assert.equal(later.length, 1);
   later.shift()();
   assert.equal(root.textContent, "New: Extreme, inc-b, and 2 others");

@@ -18,9 +18,10 @@ const incident = (id, more = {}) => ({
   position: null, parent: null, opened_at: AT, ended_at: null, sensors: 2, ...more,
 });
 
-const decision = (seq, type, about, cause = {}, more = {}) => ({
-  seq, at: AT, type, incident: about, cause: { events: [], seqs: [], evidence: [], ...cause }, ...more,
-});
+const decision = (seq, type, about, cause = {}, more = {}) => {
+  const whole = { events: [], seqs: [], evidence: [], ...cause };
+  return { seq, at: AT, type, incident: about, cause: whole, ...more };
+};
 
 const said = (sensor, reading, more = {}) =>
   ({ sensor, reading, seq: 7, rule: "river-high", value: 3.5, distance_m: null, ...more });
@@ -32,7 +33,8 @@ test("says of a rule what ioc why says", () => {
   };
   assert.equal(reasons.ruleSentence(rule), "by flood, which opens at 3 from river-high 3, " +
     "flood-call 1, within 2,000 m and 1 h, and clears after 10 min");
-  assert.match(reasons.ruleSentence({ ...rule, within_m: 0 }), /near by their cause alone, within 1 h/);
+  const cause = reasons.ruleSentence({ ...rule, within_m: 0 });
+  assert.match(cause, /near by their cause alone, within 1 h/);
   assert.equal(reasons.ruleSpan(90_000), "90 s");
   assert.equal(reasons.ruleSpan(1_500), "1500 ms");
   assert.equal(reasons.ruleSpan(0), "0 s");
@@ -46,15 +48,22 @@ const level = (severity, at, beyond, more = {}) => ({
 test("says why this severity and why not more, by the levels of the rule", () => {
   const rule = {
     rule: "river-high",
-    levels: { value: 4.4, raised: "severe",
-      levels: [level("moderate", 3, 1.4), level("severe", 4, 0.4000000000000004), level("extreme", 5, -0.6)] },
+    levels: {
+      value: 4.4, raised: "severe",
+      levels: [
+        level("moderate", 3, 1.4), level("severe", 4, 0.4000000000000004),
+        level("extreme", 5, -0.6),
+      ],
+    },
   };
   const calm = { rule: "river-rising", levels: { ...rule.levels, raised: null } };
-  const { why, more } = reasons.levelLines({ rules: [rule, calm, { rule: "call", levels: null }] }, "severe");
+  const rules = [rule, calm, { rule: "call", levels: null }];
+  const { why, more } = reasons.levelLines({ rules }, "severe");
   assert.deepEqual(why, ["river-high: severe at 4: 0.4 beyond it; 2 of 2 readings in a row"]);
   assert.deepEqual(more, ["river-high: extreme at 5: 0.6 short of it"]);
   rule.levels.levels.pop();
-  assert.deepEqual(reasons.levelLines({ rules: [rule] }, "severe").more, ["river-high has no level above severe"]);
+  const top = reasons.levelLines({ rules: [rule] }, "severe").more;
+  assert.deepEqual(top, ["river-high has no level above severe"]);
   assert.match(reasons.runOf(level("severe", 4, 1, { among: 5, lasting_ms: 240_000 })),
     /^2 of 2 among the last 5 readings, and that it lasts 4 min$/);
 });
@@ -62,7 +71,8 @@ test("says why this severity and why not more, by the levels of the rule", () =>
 test("finds what made an incident as grave as it is", () => {
   const grave = (severity, id = "inc-a") => incident(id, { severity });
   const how = (decisions, now) => reasons.gravestStep(decisions, now)?.how ?? null;
-  const opened = decision(1, "incident_opened", grave("moderate"), { evidence: [said("wl-1", "a")] });
+  const first = { evidence: [said("wl-1", "a")] };
+  const opened = decision(1, "incident_opened", grave("moderate"), first);
   const rose = decision(3, "incident_updated", grave("severe"), { evidence: [said("wl-1", "b")] });
   const rated = decision(4, "incident_rated", grave("severe"), { actor: "ana" });
   const merged = decision(2, "incident_merged", grave("severe", "inc-b"), {}, { into: "inc-a" });
@@ -76,22 +86,38 @@ test("finds what made an incident as grave as it is", () => {
   const title = (id) => `title of ${id}`;
   const effects = [grave("severe", "inc-c")];
   const step = reasons.gravestStep([opened, risen], grave("severe"));
-  assert.match(reasons.gravitySentence(step, title, effects), /than what it caused, title of inc-c\.$/);
+  const sentence = reasons.gravitySentence(step, title, effects);
+  assert.match(sentence, /than what it caused, title of inc-c\.$/);
 });
 
 test("says by what evidence belongs: metres, or the way along a network", () => {
   assert.equal(reasons.belongsBy(said("wl-1", "a")), "first");
   assert.equal(reasons.belongsBy(said("wl-1", "a", { distance_m: 180 })), "180 m");
-  assert.equal(reasons.belongsBy(said("wl-1", "a", { distance_m: 4_000, through: "fd-0009" })), "by fd-0009");
-  assert.equal(reasons.belongsSentence(said("wl-1", "a", { distance_m: 180 })), "180 m from what was there");
+  assert.equal(reasons.belongsBy({ distance_m: 4_000, through: "fd-0009" }), "by fd-0009");
+  assert.equal(reasons.belongsSentence({ distance_m: 180 }), "180 m from what was there");
   const near = { sensor: "wl-9", distance_m: 2_600, incident: "inc-b", last_evidence_at: AT };
   const words = reasons.neighbourSentence(near, { within_m: 2_000 }, (id) => `Flood (${id})`);
   assert.match(words, /^wl-9 of Flood \(inc-b\) is 2,600 m away \(within 2,000 m\), heard /);
 });
 
+test("tells the readings of one sensor by one rule in a line", () => {
+  const lines = reasons.readingLines([
+    said("wl-1", "a", { value: 3.25 }), said("wl-1", "b", { value: 3.5, distance_m: 0 }),
+    said("wl-2", "c", { distance_m: 180 }),
+  ]);
+  assert.deepEqual(lines, [
+    "wl-1 3.25 to 3.5 in 2 readings by river-high, the first, which others join",
+    "wl-2 3.5 by river-high, 180 m from what was there",
+  ]);
+});
+
 test("keeps of each sensor how it came to belong, and what it said last", () => {
-  const first = decision(1, "incident_opened", incident("inc-a"), { evidence: [said("wl-1", "a"), said("wl-2", "b", { distance_m: 180 })] });
-  const later = decision(2, "incident_updated", incident("inc-a"), { evidence: [said("wl-1", "c", { distance_m: 0, value: 4 })] });
+  const first = decision(1, "incident_opened", incident("inc-a"), {
+    evidence: [said("wl-1", "a"), said("wl-2", "b", { distance_m: 180 })],
+  });
+  const later = decision(2, "incident_updated", incident("inc-a"), {
+    evidence: [said("wl-1", "c", { distance_m: 0, value: 4 })],
+  });
   const [newest, other] = evidenceOf([first, later]);
   assert.deepEqual([newest.sensor, newest.value, newest.joined.reading], ["wl-1", 4, "a"]);
   assert.deepEqual([...newest.readings.keys()], ["a", "c"]);
@@ -114,13 +140,18 @@ test("a cause and its effects have titles, and follow who merged", () => {
 
 test("offers to say what belongs together where that can be", () => {
   assert.deepEqual(togetherOf(incident("inc-a")), ["merge", "split", "move", "link"]);
-  assert.deepEqual(togetherOf(incident("inc-a", { sensors: 1, parent: "inc-b" })), ["merge", "link", "unlink"]);
+  const alone = incident("inc-a", { sensors: 1, parent: "inc-b" });
+  assert.deepEqual(togetherOf(alone), ["merge", "link", "unlink"]);
   assert.deepEqual(togetherOf(incident("inc-a", { condition: "cleared" })), []);
 });
 
 test("names a sensor, and each report of one that is not of the city", () => {
   const [gauge, calls] = evidenceOf([
-    decision(1, "incident_opened", incident("inc-a"), { evidence: [said("calls", "c-1"), said("calls", "c-2"), said("wl-1", "a"), said("wl-1", "b")] }),
+    decision(1, "incident_opened", incident("inc-a"), {
+      evidence: [
+        said("calls", "c-1"), said("calls", "c-2"), said("wl-1", "a"), said("wl-1", "b"),
+      ],
+    }),
   ]);
   const names = (evidence) => sourcesOf(evidence, CITY, emptyStore()).map(({ name }) => name);
   assert.deepEqual(names(gauge), ["wl-1"]);
@@ -135,8 +166,13 @@ test("knows which incidents became part of one, the latest first", () => {
 });
 
 test("says what keeping something quiet would have hidden", () => {
-  const told = { detections: 2, incidents_total: 1, never_opened: 1, of_sensors: 0, calls: 3, from: AT, complete: true };
-  assert.equal(previewed(told), "Would have hidden 2 detections of 1 incident, of which 1 would not have opened in the last day.");
+  const told = {
+    detections: 2, incidents_total: 1, never_opened: 1, of_sensors: 0, calls: 3, from: AT,
+    complete: true,
+  };
+  assert.equal(previewed(told), "Would have hidden 2 detections of 1 incident, of which 1 would " +
+    "not have opened in the last day.");
   assert.equal(previewed({ ...told, detections: 0 }), "Would have hidden nothing in the last day.");
-  assert.equal(previewed(told, { incident: "inc-a" }), "It was passed on 3 times in the last day: that would have waited.");
+  const passed = "It was passed on 3 times in the last day: that would have waited.";
+  assert.equal(previewed(told, { incident: "inc-a" }), passed);
 });
