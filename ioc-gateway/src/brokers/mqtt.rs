@@ -10,6 +10,7 @@
 //! `mqtt/connection.rs`.
 
 mod connection;
+mod keep_alive;
 mod socket;
 mod packets;
 mod outgoing;

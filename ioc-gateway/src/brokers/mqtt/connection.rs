@@ -2,7 +2,8 @@
 //!
 //! Arrives: a socket's bytes. Leaves: inputs through the door; PUBACKs, all that are due in one
 //! write; what messages want said back. Promise: nothing outlives the connection, so there is no state that could keep the next
-//! one from working; a broker that is silent for longer than it may is left.
+//! one from working; a broker hears of us within the keep-alive, however much it says and whether or
+//! not we read it; one that is silent for longer than it may is left.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 
+use super::keep_alive::KeepAlive;
 use super::packets::{self, Delivery, Malformed, Message, Packet};
 use super::socket::{Socket, connect};
 use super::{Version, Wanted};
@@ -193,11 +195,7 @@ struct Connection<'a> {
     out: BytesMut,
     /// Whether something was written that TLS may hold still.
     unflushed: bool,
-    keep_alive: Duration,
-    /// When the broker was last heard, or it was we who did not listen.
-    heard: Instant,
-    /// Whether a ping waits for its answer.
-    asked: bool,
+    keep_alive: KeepAlive,
     stopping: bool,
 }
 
@@ -215,9 +213,7 @@ impl<'a> Connection<'a> {
             received: BytesMut::new(),
             out,
             unflushed: false,
-            keep_alive: wanted.options.keep_alive,
-            heard: Instant::now(),
-            asked: false,
+            keep_alive: KeepAlive::new(wanted.options.keep_alive, Instant::now()),
             stopping: false,
         }
     }
@@ -243,8 +239,7 @@ impl<'a> Connection<'a> {
             }
             let reads = !self.stopping && self.has_room();
             if !reads {
-                self.heard = Instant::now();
-                self.asked = false;
+                self.keep_alive.does_not_listen(Instant::now());
             }
             self.received.reserve(READ_BYTES);
             // Each of these is cancel safe: nothing is read, written or settled when another wins.
@@ -253,16 +248,19 @@ impl<'a> Connection<'a> {
                     match read.map_err(|error| self.of_read(error))? {
                         0 if self.stage == Stage::AwaitsConnAck => return Err(LinkError::NotLetIn),
                         0 => return Err(LinkError::Closed),
-                        _ => self.heard(),
+                        _ => self.keep_alive.heard(),
                     }
                 }
                 unflushed = write_or_flush(&mut writer, &mut self.out),
                     if self.unflushed || !self.out.is_empty() =>
                 {
                     self.unflushed = unflushed.map_err(LinkError::of_socket)?;
+                    if self.unflushed {
+                        self.keep_alive.said(Instant::now());
+                    }
                 }
                 progress = self.epoch.progress() => progress?,
-                () = sleep_until(self.heard + self.keep_alive) => self.ask()?,
+                () = sleep_until(self.keep_alive.due()) => self.ask()?,
                 () = told(&mut stopping), if !self.stopping => {
                     self.stopping = true;
                 }
@@ -285,19 +283,17 @@ impl<'a> Connection<'a> {
         self.epoch.has_room(inflight_max)
     }
 
-    fn heard(&mut self) {
-        self.heard = Instant::now();
-        self.asked = false;
-    }
-
-    /// Asks a silent broker whether it is there; one that does not answer is left.
+    /// Says that we are there, and asks whether the broker is; one that does not answer is left.
     fn ask(&mut self) -> Result<(), LinkError> {
-        if self.asked || self.stage != Stage::Subscribed {
+        let now = Instant::now();
+        if self.keep_alive.is_over(now) {
             return Err(LinkError::Silent);
         }
-        packets::put_pingreq(&mut self.out);
-        self.heard = Instant::now();
-        self.asked = true;
+        // What waits to be written says so too, and nothing may be said before we are let in.
+        if self.out.is_empty() && self.stage != Stage::AwaitsConnAck {
+            packets::put_pingreq(&mut self.out);
+        }
+        self.keep_alive.asked(now);
         Ok(())
     }
 
@@ -336,7 +332,7 @@ impl<'a> Connection<'a> {
         }
         self.stage = Stage::AwaitsSubAck;
         if let Some(seconds @ 1..) = keep_alive_s {
-            self.keep_alive = self.keep_alive.min(Duration::from_secs(seconds.into()));
+            self.keep_alive.shorten(Duration::from_secs(seconds.into()));
         }
         telemetry::broker_session(self.wanted.link.name(), session);
         // Also where the broker has a session: the filters may be others than then.

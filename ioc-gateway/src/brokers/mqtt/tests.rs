@@ -221,6 +221,69 @@ async fn orion_ld_1427_a_broker_that_falls_silent_is_left_and_connected_to_again
     drop((silent, again));
 }
 
+/// What a broker sends all the time: messages of quality 0.
+async fn chatter(socket: &mut (impl AsyncWriteExt + Unpin)) {
+    let mut beat = tokio::time::interval(Duration::from_millis(20));
+    let message = [
+        &[0x30, 2 + TOPIC.len() as u8 + 2][..],
+        &[0, TOPIC.len() as u8],
+        TOPIC.as_bytes(),
+        b"{}",
+    ];
+    loop {
+        beat.tick().await;
+        socket.write_all(&message.concat()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_hears_of_us_in_time_however_much_it_says() {
+    let version = Version::V311;
+    let bench = bench(version, |options| {
+        options.keep_alive = Duration::from_secs(1);
+    })
+    .await;
+    let socket = bench.subscribed(version).await;
+    let (mut reader, mut writer) = socket.into_split();
+    for _ in 0..2 {
+        let began = Instant::now();
+        let mut ping = [0; 2];
+        tokio::select! {
+            read = timeout(WITHIN, reader.read_exact(&mut ping)) => _ = read.unwrap().unwrap(),
+            () = chatter(&mut writer) => unreachable!("it never ends"),
+        }
+        assert_eq!(ping, [0xc0, 0]);
+        assert!(began.elapsed() < WITHIN / 2, "it waited for silence");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_hears_of_us_in_time_while_the_door_is_full() {
+    let version = Version::V311;
+    let bench = bench(version, |options| {
+        options.keep_alive = Duration::from_secs(1);
+        options.inflight_max = 1;
+    })
+    .await;
+    let mut socket = bench.subscribed(version).await;
+    for packet_id in 1..=3 {
+        publish(&mut socket, version, packet_id, READING).await;
+    }
+    for _ in 0..3 {
+        // The answers lie behind what is not read, and are not missed.
+        assert_eq!(packet(&mut socket).await, [0xc0, 0], "a ping");
+        socket.write_all(&[0xd0, 0]).await.unwrap();
+    }
+    for packet_id in 1..=3 {
+        bench.settle_next();
+        let mut acked = packet(&mut socket).await;
+        while acked == [0xc0, 0] {
+            acked = packet(&mut socket).await;
+        }
+        assert_eq!(acked, [0x40, 2, 0, packet_id], "on the same connection");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_refusal_is_shown_and_tried_again() {
     let bench = bench(Version::V311, |_| {}).await;
