@@ -15,12 +15,13 @@ use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 
 use super::keep_alive::KeepAlive;
+use super::oversized::{Ahead, Oversized};
 use super::packets::{self, Delivery, Malformed, Message, Packet};
 use super::socket::{Socket, connect};
 use super::{Version, Wanted};
-use crate::brokers::epoch::Epoch;
+use crate::brokers::epoch::{Entrance, Epoch};
 use crate::brokers::{TlsError, tls, told};
-use crate::door::{Door, DoorClosed};
+use crate::door::DoorClosed;
 use crate::formats;
 use crate::telemetry::{self, Adapter};
 
@@ -114,7 +115,7 @@ pub(super) enum Ended {
 /// Makes a connection and serves it until it ends.
 pub(super) async fn serve(
     wanted: Arc<Wanted>,
-    door: Door,
+    entrance: Entrance,
     mut stopping: watch::Receiver<bool>,
 ) -> Ended {
     let connecting = timeout(wanted.options.keep_alive, connect(&wanted.options));
@@ -127,7 +128,7 @@ pub(super) async fn serve(
         Ok(Err(error)) => return broke(error),
         Err(_) => return broke(LinkError::Silent),
     };
-    let mut connection = Connection::new(&wanted, door);
+    let mut connection = Connection::new(&wanted, &entrance);
     let ran = match socket {
         Socket::Plain(socket) => {
             let (reader, writer) = socket.into_split();
@@ -178,6 +179,17 @@ enum Stage {
     Subscribed,
 }
 
+/// What was passed over of what was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Passed {
+    /// Nothing: no message that is too long stands there.
+    Nothing,
+    /// All that there is; the rest of a message that is too long is to come.
+    Part,
+    /// A message that is too long, to its end.
+    Message,
+}
+
 /// An acknowledgement that is owed once so many messages are durable.
 #[derive(Debug, Clone, Copy)]
 struct Owed {
@@ -190,8 +202,12 @@ struct Connection<'a> {
     version: Version,
     epoch: Epoch,
     stage: Stage,
+    /// Whether the broker kept the session of a connection before.
+    is_session_kept: bool,
     owed: VecDeque<Owed>,
     received: BytesMut,
+    /// What is being passed over.
+    oversized: Option<Oversized>,
     out: BytesMut,
     /// Whether something was written that TLS may hold still.
     unflushed: bool,
@@ -200,17 +216,19 @@ struct Connection<'a> {
 }
 
 impl<'a> Connection<'a> {
-    fn new(wanted: &'a Wanted, door: Door) -> Self {
+    fn new(wanted: &'a Wanted, entrance: &Entrance) -> Self {
         let version = wanted.options.version;
         let mut out = BytesMut::new();
         version.put_connect(&mut out, &wanted.client_id, &wanted.options);
         Self {
             wanted,
             version,
-            epoch: Epoch::new(door, Adapter::MqttBroker, wanted.link.name()),
+            epoch: Epoch::new(entrance, Adapter::MqttBroker, wanted.link.name()),
             stage: Stage::AwaitsConnAck,
+            is_session_kept: false,
             owed: VecDeque::new(),
             received: BytesMut::new(),
+            oversized: None,
             out,
             unflushed: false,
             keep_alive: KeepAlive::new(wanted.options.keep_alive, Instant::now()),
@@ -300,6 +318,11 @@ impl<'a> Connection<'a> {
     /// Takes the packets that were received and have room.
     fn take(&mut self) -> Result<(), LinkError> {
         while self.has_room() && !self.stopping {
+            match self.pass_over()? {
+                Passed::Nothing => {}
+                Passed::Part => break,
+                Passed::Message => continue,
+            }
             let Some(packet) = self.version.read(&mut self.received)? else {
                 break;
             };
@@ -334,6 +357,7 @@ impl<'a> Connection<'a> {
         if let Some(seconds @ 1..) = keep_alive_s {
             self.keep_alive.shorten(Duration::from_secs(seconds.into()));
         }
+        self.is_session_kept = session;
         telemetry::broker_session(self.wanted.link.name(), session);
         // Also where the broker has a session: the filters may be others than then.
         self.version
@@ -360,6 +384,17 @@ impl<'a> Connection<'a> {
         if self.stage == Stage::AwaitsConnAck {
             return Err(LinkError::Unexpected("PUBLISH"));
         }
+        match self.unwanted(message.topic.as_str(), message.retained) {
+            Some(why) => {
+                telemetry::broker_passed_over(self.wanted.link.name(), why);
+                self.epoch.pass_over();
+            }
+            None => self.take_wanted(message),
+        }
+        self.owe(message.delivery, message.duplicate)
+    }
+
+    fn take_wanted(&mut self, message: &Message) {
         let attributes = message.event.iter();
         let event: Vec<_> = attributes
             .map(|(name, value)| (&**name, &**value))
@@ -370,10 +405,61 @@ impl<'a> Connection<'a> {
             content_type: message.content_type.as_deref(),
             event: &event,
         });
-        if message.duplicate {
+    }
+
+    /// Why a message is of no use here, in a word to count by.
+    fn unwanted(&self, topic: &str, retained: bool) -> Option<&'static str> {
+        if !self.wanted.chosen.has(topic) {
+            return Some("not_subscribed");
+        }
+        // One of version 5 sends what it keeps of a topic for a new subscription only, as it was
+        // asked to. One of 3.1.1 cannot be asked: it does so at each connection, and what says no
+        // time of its own would be news each time.
+        let is_repeated = retained && self.is_session_kept && self.version == Version::V311;
+        is_repeated.then_some("retained")
+    }
+
+    /// Passes over a message that is too long, as far as it has come.
+    fn pass_over(&mut self) -> Result<Passed, LinkError> {
+        let mut oversized = match self.oversized.take() {
+            Some(oversized) => oversized,
+            None => match Oversized::ahead(self.version, &self.received)? {
+                Ahead::Other => return Ok(Passed::Nothing),
+                Ahead::Part => return Ok(Passed::Part),
+                Ahead::Oversized(oversized) => oversized,
+            },
+        };
+        if !oversized.pass_over(&mut self.received) {
+            self.oversized = Some(oversized);
+            return Ok(Passed::Part);
+        }
+        self.take_oversized(&oversized)?;
+        Ok(Passed::Message)
+    }
+
+    /// Takes a message that was passed over.
+    fn take_oversized(&mut self, oversized: &Oversized) -> Result<(), LinkError> {
+        if self.stage == Stage::AwaitsConnAck {
+            return Err(LinkError::Unexpected("PUBLISH"));
+        }
+        let Oversized {
+            topic,
+            beginning,
+            payload_bytes,
+            ..
+        } = oversized;
+        let reject = oversized.reject();
+        self.epoch
+            .take_beginning(topic, &reject, beginning, *payload_bytes);
+        self.owe(oversized.delivery, oversized.duplicate)
+    }
+
+    /// Owes the acknowledgement of the message that was taken last, if it wants one.
+    fn owe(&mut self, delivery: Delivery, duplicate: bool) -> Result<(), LinkError> {
+        if duplicate {
             telemetry::broker_redelivered(1);
         }
-        match message.delivery {
+        match delivery {
             Delivery::Unacknowledged => {}
             Delivery::Acknowledged(packet_id) => self.owed.push_back(Owed {
                 upto: self.epoch.decoded(),
