@@ -1,8 +1,8 @@
 //! A message of a stream that cannot be read over the connection that delivers it.
 //!
 //! Arrives: where a consumer stands whose connection breaks again and again. Leaves: the messages
-//! up to the first that is unreadable through the door, that one as a dead letter, and the consumer
-//! behind it. Whoever may publish can write headers, or a subject, that the library ends the
+//! up to the last that is unreadable through the door, such ones as dead letters, and the consumer
+//! behind them. Whoever may publish can write headers, or a subject, that the library ends the
 //! connection at; the stream delivers such a message again for ever, and nothing behind it would be
 //! heard. So where breaks repeat and nothing is acknowledged between them, what is under way is asked
 //! for one by one (`STREAM.MSG.GET`): there, headers are data. Bound: [`LOOKED_AT_MAX`] messages at a
@@ -25,18 +25,31 @@ use crate::telemetry;
 /// How many messages are looked at before the connection is used again.
 const LOOKED_AT_MAX: usize = 1024;
 /// So many connections must have begun at one place, with something under way, before it is looked
-/// at what that is.
+/// at what that is; after one that was unreadable, one is enough.
 const STUCK_AFTER: u32 = 2;
 
 /// Whether a consumer makes its way, from one connection to the next.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Progress {
     /// Up to which message all were acknowledged.
     floor: u64,
     /// How many connections began there with something under way.
     begun: u32,
+    /// How many may, before it is looked at what is under way.
+    patience: u32,
     /// Up to which message all are readable.
     readable: u64,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            floor: 0,
+            begun: 0,
+            patience: STUCK_AFTER,
+            readable: 0,
+        }
+    }
 }
 
 impl Progress {
@@ -48,11 +61,12 @@ impl Progress {
                 floor,
                 begun: 0,
                 readable: floor,
+                ..*self
             };
         }
         self.begun += u32::from(info.num_ack_pending > 0);
         let under_way = self.readable + 1..=info.delivered.stream_sequence;
-        (self.begun >= STUCK_AFTER && !under_way.is_empty()).then_some(under_way)
+        (self.begun >= self.patience && !under_way.is_empty()).then_some(under_way)
     }
 }
 
@@ -76,6 +90,7 @@ pub(super) async fn pass_over(
     let Some(unreadable) = kept.look(subscriber, under_way).await? else {
         return Ok(false);
     };
+    subscriber.progress().patience = 1;
     let mut next = info.ack_floor.stream_sequence + 1;
     while next <= unreadable || epoch.in_flight() > 0 {
         while next <= unreadable && epoch.has_room(subscriber.options.inflight_max.into()) {
@@ -138,27 +153,30 @@ struct Wire {
 }
 
 impl Kept<'_> {
-    /// The first of these messages that cannot be read; `None` if it is none of those looked at.
+    /// The last message that cannot be read, if one of these is: of those behind them, as many as
+    /// are looked at. Whoever writes one may write more, and each would break the link.
     async fn look(
         &self,
         subscriber: &Subscriber,
         under_way: RangeInclusive<u64>,
     ) -> Result<Option<u64>, LinkError> {
-        let (mut next, last) = (*under_way.start(), *under_way.end());
+        let (mut next, mut found) = (*under_way.start(), None);
         for _ in 0..LOOKED_AT_MAX {
             let Some(stored) = self.next(next).await? else {
                 break;
             };
-            if stored.sequence > last {
+            if found.is_none() && !under_way.contains(&stored.sequence) {
                 break;
             }
             if stored.message().is_none() {
-                return Ok(Some(stored.sequence));
+                found = Some(stored.sequence);
+            }
+            if found.is_none() {
+                subscriber.progress().readable = stored.sequence;
             }
             next = stored.sequence + 1;
-            subscriber.progress().readable = stored.sequence;
         }
-        Ok(None)
+        Ok(found)
     }
 
     /// The first message from this one on.
