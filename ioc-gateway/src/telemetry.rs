@@ -290,11 +290,27 @@ pub(crate) fn broker_redelivered(count: u64) {
     COUNTER.increment(count);
 }
 
+/// A message of a broker elsewhere was acknowledged and not read: `not_subscribed`, `retained`.
+pub(crate) fn broker_passed_over(link: &str, why: &'static str) {
+    let labels = [("link", link.to_owned()), ("why", why.to_owned())];
+    counter!("ioc_broker_passed_over_total", &labels).increment(1);
+}
+
 /// A core subject brought more than was taken: a message of it is lost.
 pub(crate) fn nats_message_dropped() {
     static COUNTER: LazyLock<Counter> =
         LazyLock::new(|| counter!("ioc_nats_messages_dropped_total"));
     COUNTER.increment(1);
+}
+
+/// A message of a stream could not be read over its connection, and was put aside.
+pub(crate) fn nats_unreadable(link: &str, message: u64) {
+    counter!("ioc_nats_unreadable_total", "link" => link.to_owned()).increment(1);
+    tracing::warn!(
+        link,
+        message,
+        "a message of the stream has headers that cannot be read; it is a dead letter"
+    );
 }
 
 /// Messages that a consumer had delivered before do not come again: the stream has dropped them.

@@ -1,6 +1,7 @@
 //! P1 and P3 behind a NATS server elsewhere: whatever happens to it, to the link and to us, what a
 //! stream has taken is judged, once.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::PathBuf;
@@ -385,6 +386,69 @@ fn a_cloud_event_in_binary_mode_comes_from_a_server_elsewhere() {
         client.flush().await.unwrap();
     });
     check_event(city);
+}
+
+/// What a publisher can write at the top of a message's headers, and in them.
+const HEADERS: [&[u8]; 4] = [
+    b"NATS/1.0 408 Request Timeout\r\n\r\n",
+    b"garbage\r\n\r\n",
+    b"NATS/1.0\r\nName: Jos\xe9\r\n\r\n",
+    b"NATS/1.0 9x9 hm\r\n\r\n",
+];
+
+#[test]
+fn p1_no_headers_keep_what_lies_behind_them_in_a_stream_from_being_read() {
+    let server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let mut city = City::new("nats", server.address, KEYS);
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    let mut socket = std::net::TcpStream::connect(server.address).unwrap();
+    socket
+        .write_all(b"CONNECT {\"verbose\":false,\"headers\":true}\r\n")
+        .unwrap();
+    for headers in HEADERS {
+        let head = format!(
+            "HPUB ioc.v1.readings.a {} {}\r\n",
+            headers.len(),
+            headers.len() + 2
+        );
+        let message = [head.as_bytes(), headers, b"{}\r\n"].concat();
+        socket.write_all(&message).unwrap();
+    }
+    wait_for("the stream to have them", || {
+        (server.kept("READINGS") == 304).then_some(())
+    });
+    server.publish(&mut city);
+    city.wait_until_judged();
+    let letters = |reason: &str| {
+        let name = format!("ioc_dead_letters_total{{adapter=\"nats\",reason=\"{reason}\"}}");
+        city.server().metric(&name)
+    };
+    assert_eq!(letters("headers_malformed"), Some(3.0));
+    assert!(
+        letters("kind_missing") >= Some(1.0),
+        "a word of the server is none"
+    );
+    city.check();
+}
+
+#[test]
+fn p5_long_messages_of_a_stream_are_pulled_a_few_at_a_time_and_all_are_taken() {
+    let server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let mut city = City::new("nats", server.address, "stream: READINGS");
+    city.wait_for_link(LINK, "up");
+    server.runtime.block_on(async {
+        let context = jetstream::new(server.client().await);
+        for _ in 0..20 {
+            let long = vec![b'x'; 1_000_000].into();
+            let taken = context.publish("ioc.v1.readings.long", long).await;
+            taken.unwrap().await.unwrap();
+        }
+    });
+    server.publish(&mut city);
+    assert_eq!(city.journaled(320).len(), 320);
 }
 
 /// How many urgent readings, and how many times as much telemetry lies before each.

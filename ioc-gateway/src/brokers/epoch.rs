@@ -10,9 +10,28 @@ use std::collections::VecDeque;
 use tokio::time::Instant;
 
 use super::DECODED_BYTES_MAX;
-use crate::door::{Counts, Door, DoorClosed, Inputs, Way};
-use crate::formats::{Message, Reject, Reply, Workspace, append_message_or_native};
+use crate::door::{Counts, Door, DoorClosed, Inputs, Source, Way};
+use crate::formats::{Message, Origin, Reject, Reply, Workspace};
+use crate::formats::{append_beginning, append_message_or_native};
 use crate::telemetry::{self, Adapter};
+
+/// Where what a link brings comes in: the door, and how much of it the link may still take, which
+/// does not begin anew with each of its connections.
+#[derive(Debug, Clone)]
+pub(super) struct Entrance {
+    door: Door,
+    source: Source,
+}
+
+impl Entrance {
+    /// That of a link which has brought nothing.
+    pub fn new(door: Door) -> Self {
+        Self {
+            source: door.source(),
+            door,
+        }
+    }
+}
 
 /// One connection's way through the door.
 pub(super) struct Epoch {
@@ -29,10 +48,10 @@ pub(super) struct Epoch {
 
 impl Epoch {
     /// An epoch that nothing has come in; `source` is what dead letters name.
-    pub fn new(door: Door, adapter: Adapter, source: &str) -> Self {
+    pub fn new(entrance: &Entrance, adapter: Adapter, source: &str) -> Self {
         Self {
-            inputs: door.source().inputs(),
-            way: Way::new(door, adapter),
+            inputs: entrance.source.inputs(),
+            way: Way::new(entrance.door.clone(), adapter),
             adapter,
             source: source.into(),
             workspace: Workspace::default(),
@@ -63,6 +82,26 @@ impl Epoch {
         telemetry::readings_decoded(adapter, readings);
         let demoted = self.inputs.take_demoted();
         telemetry::urgent_demoted(adapter, &self.source, demoted);
+        self.took();
+    }
+
+    /// Takes a message of which no more than this was kept, as a dead letter.
+    pub fn take_beginning(&mut self, topic: &str, reject: &Reject, kept: &[u8], bytes: usize) {
+        let origin = Origin {
+            source: &self.source,
+            topic,
+        };
+        append_beginning(&mut self.inputs, origin, reject, kept, bytes);
+        telemetry::dead_letter(self.adapter, reject.reason);
+        self.took();
+    }
+
+    /// Takes a message that is of no use here: nothing of it has to become durable.
+    pub fn pass_over(&mut self) {
+        self.took();
+    }
+
+    fn took(&mut self) {
         self.decoded += 1;
         self.ends.push_back(self.way.decoded(&self.inputs));
     }
@@ -157,7 +196,11 @@ mod tests {
             ..DoorOptions::default()
         };
         let (door, arrivals) = Door::new(options, Arc::default());
-        (Epoch::new(door, Adapter::MqttBroker, "mqtt city"), arrivals)
+        (epoch_of(door), arrivals)
+    }
+
+    fn epoch_of(door: Door) -> Epoch {
+        Epoch::new(&Entrance::new(door), Adapter::MqttBroker, "mqtt city")
     }
 
     fn poll<T>(future: impl Future<Output = T>) -> Poll<T> {
@@ -169,7 +212,7 @@ mod tests {
         let (mut old, arrivals) = epoch(1 << 20);
         old.take(message(READING));
         old.hand_over().unwrap();
-        let mut new = Epoch::new(old.way.door().clone(), Adapter::MqttBroker, "mqtt city");
+        let mut new = epoch_of(old.way.door().clone());
         drop(old);
         new.take(message(READING));
         arrivals.queue(Lane::Telemetry).recv().unwrap().ack.settle();
@@ -189,7 +232,7 @@ mod tests {
             ..DoorOptions::default()
         };
         let (door, arrivals) = Door::new(options, Arc::new(ArcSwap::from_pointee(catalogue)));
-        let mut epoch = Epoch::new(door, Adapter::MqttBroker, "mqtt city");
+        let mut epoch = epoch_of(door);
         let command = Message {
             topic: "spBv1.0/g/NCMD/n",
             ..Message::default()
@@ -242,7 +285,7 @@ mod tests {
             ..DoorOptions::default()
         };
         let (door, arrivals) = Door::new(options, Arc::new(ArcSwap::from_pointee(catalogue)));
-        let mut epoch = Epoch::new(door, Adapter::MqttBroker, "mqtt city");
+        let mut epoch = epoch_of(door);
         let urgent = String::from_utf8_lossy(READING).replace(r#""k""#, r#""alarm""#);
         let settle = |lane| {
             let arrival = arrivals.queue(lane).try_recv().unwrap();
@@ -270,6 +313,32 @@ mod tests {
             assert_eq!(poll(epoch.progress()), Poll::Ready(Ok(())));
         }
         assert_eq!(epoch.settled(), 3, "with the urgent one between");
+    }
+
+    #[test]
+    fn p7_a_link_that_is_made_again_has_no_more_of_its_quota_left() {
+        let catalogue = Catalogue {
+            urgent: ["k"].into_iter().collect(),
+            ..Catalogue::default()
+        };
+        let options = DoorOptions {
+            rates: Lanes {
+                urgent: Some(1),
+                telemetry: None,
+            },
+            ..DoorOptions::default()
+        };
+        let (door, arrivals) = Door::new(options, Arc::new(ArcSwap::from_pointee(catalogue)));
+        let entrance = Entrance::new(door);
+        let brings = |count| {
+            let mut epoch = Epoch::new(&entrance, Adapter::MqttBroker, "mqtt city");
+            (0..count).for_each(|_| epoch.take(message(READING)));
+            epoch.hand_over().unwrap();
+            let urgent = arrivals.queue(Lane::Urgent).try_iter();
+            urgent.map(|arrival| arrival.inputs.records()).sum::<u32>()
+        };
+        assert_eq!(brings(8), 8);
+        assert!(brings(8) < 8, "ten seconds' worth of both connections");
     }
 
     #[test]
@@ -317,7 +386,7 @@ mod tests {
         let catalogue = formats::tests::catalogue("city/gauges/#", formats::tests::gauges());
         let catalogue = Arc::new(ArcSwap::from_pointee(catalogue));
         let (door, arrivals) = Door::new(DoorOptions::default(), catalogue);
-        let mut epoch = Epoch::new(door, Adapter::Nats, "nats city");
+        let mut epoch = Epoch::new(&Entrance::new(door), Adapter::Nats, "nats city");
         let gauges = br#"{"at":1773470710,"gauges":[{"name":"g1","level":1},{"name":"g2"}]}"#;
         let senml = br#"[{"bn":"wl-7","n":"","u":"m","v":2,"bt":1773470710}]"#;
         for (topic, payload, content_type) in [

@@ -5,13 +5,16 @@
 //! (section 4.6), and only on the connection that brought it. The session is the broker's to keep:
 //! what it took for us while we were away comes when we are back. Urgent topics have a connection
 //! of their own, so that no flood of others lies before them. Nothing is carried from one
-//! connection to the next but how long to wait. Not here: what is published there
+//! connection to the next but how long to wait, and what is left of the link's quota. Not here: what is published there
 //! (`mqtt/outgoing.rs`); quality 2 (the broker delivers as quality 1 what was published so). Next:
 //! `mqtt/connection.rs`.
 
 mod connection;
+mod keep_alive;
 mod socket;
 mod packets;
+mod oversized;
+mod chosen;
 mod outgoing;
 
 use std::future::Future;
@@ -22,12 +25,14 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
+use self::chosen::Chosen;
 use self::connection::Ended;
 pub(crate) use self::connection::LinkError;
 pub(crate) use self::outgoing::Publishing;
 pub(crate) use self::packets::{Outgoing, Published};
 use super::Login;
 use super::backoff::Backoff;
+use super::epoch::Entrance;
 use super::links::{Link, Links};
 use super::{TlsOptions, told};
 use crate::door::Door;
@@ -71,7 +76,8 @@ pub struct MqttBrokerOptions {
     /// How many messages of a connection may be read and not yet durable; then it is not read
     /// until some are. A broker of version 5 is told (receive maximum) and sends no more.
     pub inflight_max: u16,
-    /// How often a silent broker is asked whether it is there, and how long it has to answer.
+    /// How often the broker is told that it hears of us, and how long it has to answer; it is asked
+    /// when we have said nothing for half of it.
     pub keep_alive: Duration,
     /// How long a broker of version 5 is to keep the session while we are away. Seconds.
     pub session_s: u32,
@@ -127,6 +133,8 @@ impl MqttBrokerOptions {
 struct Wanted {
     client_id: String,
     filters: Vec<String>,
+    /// What these choose.
+    chosen: Chosen,
     link: Link,
     options: Arc<MqttBrokerOptions>,
 }
@@ -163,11 +171,15 @@ fn wanted(options: MqttBrokerOptions, links: &Links) -> Vec<Wanted> {
         Some(group) => format!("$share/{group}/{filter}"),
         None => filter.clone(),
     };
-    let connection = |suffix: &str, filters: &[String]| Wanted {
-        client_id: format!("{}{suffix}", options.client_id),
-        filters: filters.iter().map(shared).collect(),
-        link: links.add(&format!("mqtt {}{suffix}", options.name)),
-        options: Arc::clone(&options),
+    let connection = |suffix: &str, filters: &[String]| {
+        let filters: Vec<_> = filters.iter().map(shared).collect();
+        Wanted {
+            client_id: format!("{}{suffix}", options.client_id),
+            chosen: Chosen::by(&filters),
+            filters,
+            link: links.add(&format!("mqtt {}{suffix}", options.name)),
+            options: Arc::clone(&options),
+        }
     };
     let mut all = Vec::new();
     if !options.urgent_topics.is_empty() {
@@ -187,11 +199,11 @@ fn wanted(options: MqttBrokerOptions, links: &Links) -> Vec<Wanted> {
 /// Keeps one connection: makes it again whenever it ends, until told to stop.
 async fn keep(wanted: Wanted, door: Door, mut stopping: watch::Receiver<bool>) {
     let mut backoff = Backoff::default();
-    let wanted = Arc::new(wanted);
+    let (wanted, entrance) = (Arc::new(wanted), Entrance::new(door));
     loop {
         let began = Instant::now();
         // In a task of its own: a panic of ours ends this connection and nothing else.
-        let serving = connection::serve(Arc::clone(&wanted), door.clone(), stopping.clone());
+        let serving = connection::serve(Arc::clone(&wanted), entrance.clone(), stopping.clone());
         let (brought, error) = match tokio::spawn(serving).await {
             Ok(Ended::Stopped) => break,
             Ok(Ended::Broke { brought, error }) => (brought, error),

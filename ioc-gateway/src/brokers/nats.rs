@@ -5,7 +5,8 @@
 //! through the door; acknowledgements. Promise, of a stream: a message is acknowledged only when it
 //! is durable; nothing is pulled that the door has no room for. Core NATS promises nothing: what is
 //! published while the link is down, or faster than it is taken, is lost; the latter is counted.
-//! Nothing but how long to wait outlives a connection. Next: `nats/stream.rs`.
+//! Nothing outlives a connection but how long to wait, what is left of the link's quota, and whether
+//! a stream's consumer makes its way (`nats/unreadable.rs`). Next: `nats/stream.rs`.
 
 mod core;
 mod connect;
@@ -14,6 +15,7 @@ mod message;
 mod prefix;
 pub mod outgoing;
 mod stream;
+mod unreadable;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -25,8 +27,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 pub(crate) use self::connect::{Connected, LinkError};
+use self::unreadable::Progress;
 use super::Login;
 use super::backoff::Backoff;
+use super::epoch::Entrance;
 use super::links::{Link, Links};
 use super::{TlsOptions, told};
 use crate::door::Door;
@@ -144,6 +148,7 @@ pub async fn run(
             subject: subject.clone(),
             link: links.add(&format!("nats {} {subject}", options.name)),
             held: Mutex::default(),
+            progress: Mutex::default(),
         };
         connections.spawn(keep(subscriber, door.clone(), stopping.clone()));
     }
@@ -159,6 +164,7 @@ struct Subscriber {
     subject: String,
     link: Link,
     held: Mutex<Held>,
+    progress: Mutex<Progress>,
 }
 
 /// Until when a stream can have delivered messages, on any connection.
@@ -173,6 +179,10 @@ struct Held {
 impl Subscriber {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn progress(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note_held(&self, until: Instant) {
@@ -195,11 +205,11 @@ impl Subscriber {
 /// Keeps one connection: makes it again whenever it ends, until told to stop.
 async fn keep(subscriber: Subscriber, door: Door, mut stopping: watch::Receiver<bool>) {
     let mut backoff = Backoff::default();
-    let subscriber = Arc::new(subscriber);
+    let (subscriber, entrance) = (Arc::new(subscriber), Entrance::new(door));
     loop {
         let began = Instant::now();
         // In a task of its own: a panic of ours ends this connection and nothing else.
-        let serving = serve(Arc::clone(&subscriber), door.clone(), stopping.clone());
+        let serving = serve(Arc::clone(&subscriber), entrance.clone(), stopping.clone());
         let (brought, error) = match tokio::spawn(serving).await {
             Ok(Ended::Stopped) => break,
             Ok(Ended::Broke { brought, error }) => (brought, error),
@@ -223,7 +233,7 @@ async fn keep(subscriber: Subscriber, door: Door, mut stopping: watch::Receiver<
 /// Makes a connection and serves it until it ends.
 async fn serve(
     subscriber: Arc<Subscriber>,
-    door: Door,
+    entrance: Entrance,
     mut stopping: watch::Receiver<bool>,
 ) -> Ended {
     let options = &subscriber.options;
@@ -241,8 +251,8 @@ async fn serve(
         }
     };
     match &options.stream {
-        Some(stream) => stream::serve(&subscriber, stream, connected, door, stopping).await,
-        None => core::serve(&subscriber, connected, door, stopping).await,
+        Some(stream) => stream::serve(&subscriber, stream, connected, entrance, stopping).await,
+        None => core::serve(&subscriber, connected, entrance, stopping).await,
     }
 }
 
@@ -272,6 +282,7 @@ mod tests {
             subject: "ioc.v1.readings.>".to_owned(),
             link: links.add("nats city ioc.v1.readings.>"),
             held: Mutex::default(),
+            progress: Mutex::default(),
         };
         let began = Instant::now();
         let after = |seconds| began + Duration::from_secs(seconds);

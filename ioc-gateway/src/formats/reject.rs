@@ -258,6 +258,8 @@ reasons! {
     FeedbackUnknown = "feedback_unknown",
     /// Whoever says it may not speak for that device.
     FeedbackNotAllowed = "feedback_not_allowed",
+    /// The headers, or the subject, that a message of NATS came with cannot be read.
+    HeadersMalformed = "headers_malformed",
 }
 
 #[cfg(test)]

@@ -552,6 +552,7 @@ const fn refusal_code(reason: Reason) -> u8 {
         | Reason::NothingMapped
         | Reason::ItemsTooMany => 0x99,
         Reason::FeedbackInvalid | Reason::FeedbackUnknown => 0x99,
+        Reason::HeadersMalformed => 0x99,
     }
 }
 

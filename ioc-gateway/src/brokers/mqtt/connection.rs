@@ -2,7 +2,8 @@
 //!
 //! Arrives: a socket's bytes. Leaves: inputs through the door; PUBACKs, all that are due in one
 //! write; what messages want said back. Promise: nothing outlives the connection, so there is no state that could keep the next
-//! one from working; a broker that is silent for longer than it may is left.
+//! one from working; a broker hears of us within the keep-alive, however much it says and whether or
+//! not we read it; one that is silent for longer than it may is left.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,12 +14,14 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant, sleep_until, timeout};
 
+use super::keep_alive::KeepAlive;
+use super::oversized::{Ahead, Oversized};
 use super::packets::{self, Delivery, Malformed, Message, Packet};
 use super::socket::{Socket, connect};
 use super::{Version, Wanted};
-use crate::brokers::epoch::Epoch;
+use crate::brokers::epoch::{Entrance, Epoch};
 use crate::brokers::{TlsError, tls, told};
-use crate::door::{Door, DoorClosed};
+use crate::door::DoorClosed;
 use crate::formats;
 use crate::telemetry::{self, Adapter};
 
@@ -112,7 +115,7 @@ pub(super) enum Ended {
 /// Makes a connection and serves it until it ends.
 pub(super) async fn serve(
     wanted: Arc<Wanted>,
-    door: Door,
+    entrance: Entrance,
     mut stopping: watch::Receiver<bool>,
 ) -> Ended {
     let connecting = timeout(wanted.options.keep_alive, connect(&wanted.options));
@@ -125,7 +128,7 @@ pub(super) async fn serve(
         Ok(Err(error)) => return broke(error),
         Err(_) => return broke(LinkError::Silent),
     };
-    let mut connection = Connection::new(&wanted, door);
+    let mut connection = Connection::new(&wanted, &entrance);
     let ran = match socket {
         Socket::Plain(socket) => {
             let (reader, writer) = socket.into_split();
@@ -176,6 +179,17 @@ enum Stage {
     Subscribed,
 }
 
+/// What was passed over of what was received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Passed {
+    /// Nothing: no message that is too long stands there.
+    Nothing,
+    /// All that there is; the rest of a message that is too long is to come.
+    Part,
+    /// A message that is too long, to its end.
+    Message,
+}
+
 /// An acknowledgement that is owed once so many messages are durable.
 #[derive(Debug, Clone, Copy)]
 struct Owed {
@@ -188,36 +202,36 @@ struct Connection<'a> {
     version: Version,
     epoch: Epoch,
     stage: Stage,
+    /// Whether the broker kept the session of a connection before.
+    is_session_kept: bool,
     owed: VecDeque<Owed>,
     received: BytesMut,
+    /// What is being passed over.
+    oversized: Option<Oversized>,
     out: BytesMut,
     /// Whether something was written that TLS may hold still.
     unflushed: bool,
-    keep_alive: Duration,
-    /// When the broker was last heard, or it was we who did not listen.
-    heard: Instant,
-    /// Whether a ping waits for its answer.
-    asked: bool,
+    keep_alive: KeepAlive,
     stopping: bool,
 }
 
 impl<'a> Connection<'a> {
-    fn new(wanted: &'a Wanted, door: Door) -> Self {
+    fn new(wanted: &'a Wanted, entrance: &Entrance) -> Self {
         let version = wanted.options.version;
         let mut out = BytesMut::new();
         version.put_connect(&mut out, &wanted.client_id, &wanted.options);
         Self {
             wanted,
             version,
-            epoch: Epoch::new(door, Adapter::MqttBroker, wanted.link.name()),
+            epoch: Epoch::new(entrance, Adapter::MqttBroker, wanted.link.name()),
             stage: Stage::AwaitsConnAck,
+            is_session_kept: false,
             owed: VecDeque::new(),
             received: BytesMut::new(),
+            oversized: None,
             out,
             unflushed: false,
-            keep_alive: wanted.options.keep_alive,
-            heard: Instant::now(),
-            asked: false,
+            keep_alive: KeepAlive::new(wanted.options.keep_alive, Instant::now()),
             stopping: false,
         }
     }
@@ -243,8 +257,7 @@ impl<'a> Connection<'a> {
             }
             let reads = !self.stopping && self.has_room();
             if !reads {
-                self.heard = Instant::now();
-                self.asked = false;
+                self.keep_alive.does_not_listen(Instant::now());
             }
             self.received.reserve(READ_BYTES);
             // Each of these is cancel safe: nothing is read, written or settled when another wins.
@@ -253,16 +266,19 @@ impl<'a> Connection<'a> {
                     match read.map_err(|error| self.of_read(error))? {
                         0 if self.stage == Stage::AwaitsConnAck => return Err(LinkError::NotLetIn),
                         0 => return Err(LinkError::Closed),
-                        _ => self.heard(),
+                        _ => self.keep_alive.heard(),
                     }
                 }
                 unflushed = write_or_flush(&mut writer, &mut self.out),
                     if self.unflushed || !self.out.is_empty() =>
                 {
                     self.unflushed = unflushed.map_err(LinkError::of_socket)?;
+                    if self.unflushed {
+                        self.keep_alive.said(Instant::now());
+                    }
                 }
                 progress = self.epoch.progress() => progress?,
-                () = sleep_until(self.heard + self.keep_alive) => self.ask()?,
+                () = sleep_until(self.keep_alive.due()) => self.ask()?,
                 () = told(&mut stopping), if !self.stopping => {
                     self.stopping = true;
                 }
@@ -285,25 +301,28 @@ impl<'a> Connection<'a> {
         self.epoch.has_room(inflight_max)
     }
 
-    fn heard(&mut self) {
-        self.heard = Instant::now();
-        self.asked = false;
-    }
-
-    /// Asks a silent broker whether it is there; one that does not answer is left.
+    /// Says that we are there, and asks whether the broker is; one that does not answer is left.
     fn ask(&mut self) -> Result<(), LinkError> {
-        if self.asked || self.stage != Stage::Subscribed {
+        let now = Instant::now();
+        if self.keep_alive.is_over(now) {
             return Err(LinkError::Silent);
         }
-        packets::put_pingreq(&mut self.out);
-        self.heard = Instant::now();
-        self.asked = true;
+        // What waits to be written says so too, and nothing may be said before we are let in.
+        if self.out.is_empty() && self.stage != Stage::AwaitsConnAck {
+            packets::put_pingreq(&mut self.out);
+        }
+        self.keep_alive.asked(now);
         Ok(())
     }
 
     /// Takes the packets that were received and have room.
     fn take(&mut self) -> Result<(), LinkError> {
         while self.has_room() && !self.stopping {
+            match self.pass_over()? {
+                Passed::Nothing => {}
+                Passed::Part => break,
+                Passed::Message => continue,
+            }
             let Some(packet) = self.version.read(&mut self.received)? else {
                 break;
             };
@@ -336,8 +355,9 @@ impl<'a> Connection<'a> {
         }
         self.stage = Stage::AwaitsSubAck;
         if let Some(seconds @ 1..) = keep_alive_s {
-            self.keep_alive = self.keep_alive.min(Duration::from_secs(seconds.into()));
+            self.keep_alive.shorten(Duration::from_secs(seconds.into()));
         }
+        self.is_session_kept = session;
         telemetry::broker_session(self.wanted.link.name(), session);
         // Also where the broker has a session: the filters may be others than then.
         self.version
@@ -364,6 +384,17 @@ impl<'a> Connection<'a> {
         if self.stage == Stage::AwaitsConnAck {
             return Err(LinkError::Unexpected("PUBLISH"));
         }
+        match self.unwanted(message.topic.as_str(), message.retained) {
+            Some(why) => {
+                telemetry::broker_passed_over(self.wanted.link.name(), why);
+                self.epoch.pass_over();
+            }
+            None => self.take_wanted(message),
+        }
+        self.owe(message.delivery, message.duplicate)
+    }
+
+    fn take_wanted(&mut self, message: &Message) {
         let attributes = message.event.iter();
         let event: Vec<_> = attributes
             .map(|(name, value)| (&**name, &**value))
@@ -374,10 +405,61 @@ impl<'a> Connection<'a> {
             content_type: message.content_type.as_deref(),
             event: &event,
         });
-        if message.duplicate {
+    }
+
+    /// Why a message is of no use here, in a word to count by.
+    fn unwanted(&self, topic: &str, retained: bool) -> Option<&'static str> {
+        if !self.wanted.chosen.has(topic) {
+            return Some("not_subscribed");
+        }
+        // One of version 5 sends what it keeps of a topic for a new subscription only, as it was
+        // asked to. One of 3.1.1 cannot be asked: it does so at each connection, and what says no
+        // time of its own would be news each time.
+        let is_repeated = retained && self.is_session_kept && self.version == Version::V311;
+        is_repeated.then_some("retained")
+    }
+
+    /// Passes over a message that is too long, as far as it has come.
+    fn pass_over(&mut self) -> Result<Passed, LinkError> {
+        let mut oversized = match self.oversized.take() {
+            Some(oversized) => oversized,
+            None => match Oversized::ahead(self.version, &self.received)? {
+                Ahead::Other => return Ok(Passed::Nothing),
+                Ahead::Part => return Ok(Passed::Part),
+                Ahead::Oversized(oversized) => oversized,
+            },
+        };
+        if !oversized.pass_over(&mut self.received) {
+            self.oversized = Some(oversized);
+            return Ok(Passed::Part);
+        }
+        self.take_oversized(&oversized)?;
+        Ok(Passed::Message)
+    }
+
+    /// Takes a message that was passed over.
+    fn take_oversized(&mut self, oversized: &Oversized) -> Result<(), LinkError> {
+        if self.stage == Stage::AwaitsConnAck {
+            return Err(LinkError::Unexpected("PUBLISH"));
+        }
+        let Oversized {
+            topic,
+            beginning,
+            payload_bytes,
+            ..
+        } = oversized;
+        let reject = oversized.reject();
+        self.epoch
+            .take_beginning(topic, &reject, beginning, *payload_bytes);
+        self.owe(oversized.delivery, oversized.duplicate)
+    }
+
+    /// Owes the acknowledgement of the message that was taken last, if it wants one.
+    fn owe(&mut self, delivery: Delivery, duplicate: bool) -> Result<(), LinkError> {
+        if duplicate {
             telemetry::broker_redelivered(1);
         }
-        match message.delivery {
+        match delivery {
             Delivery::Unacknowledged => {}
             Delivery::Acknowledged(packet_id) => self.owed.push_back(Owed {
                 upto: self.epoch.decoded(),

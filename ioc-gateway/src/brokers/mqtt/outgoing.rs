@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Duration, Instant, timeout, timeout_at};
 
 use super::connection::LinkError;
+use super::keep_alive::KeepAlive;
 use super::packets::{self, Outgoing, Packet, Published};
 use super::socket::{Socket, connect};
 use super::{MqttBrokerOptions, Version};
@@ -31,11 +32,7 @@ pub(crate) struct Publishing {
     version: Version,
     received: BytesMut,
     window: usize,
-    keep_alive: Duration,
-    /// When something was last heard or asked.
-    heard: Instant,
-    /// Whether a ping waits for its answer.
-    asked: bool,
+    keep_alive: KeepAlive,
 }
 
 impl Publishing {
@@ -55,9 +52,7 @@ impl Publishing {
             version: options.version,
             received: BytesMut::new(),
             window: WINDOW_MAX,
-            keep_alive: options.keep_alive,
-            heard: Instant::now(),
-            asked: false,
+            keep_alive: KeepAlive::new(options.keep_alive, Instant::now()),
         };
         let mut out = BytesMut::new();
         options
@@ -87,7 +82,7 @@ impl Publishing {
             return Err(LinkError::Refused(reason));
         }
         if let Some(seconds @ 1..) = keep_alive_s {
-            self.keep_alive = self.keep_alive.min(Duration::from_secs(seconds.into()));
+            self.keep_alive.shorten(Duration::from_secs(seconds.into()));
         }
         if let Some(receive_max @ 1..) = receive_max {
             self.window = self.window.min(receive_max.into());
@@ -146,8 +141,7 @@ impl Publishing {
     /// Cancelling loses nothing.
     pub async fn broken(&mut self) -> LinkError {
         loop {
-            let until = self.heard + self.keep_alive;
-            let kept = match timeout_at(until, self.next()).await {
+            let kept = match timeout_at(self.keep_alive.due(), self.next()).await {
                 Ok(Ok(packet)) => self.take(packet),
                 Ok(Err(error)) => Err(error),
                 Err(_) => self.ask().await,
@@ -158,13 +152,13 @@ impl Publishing {
         }
     }
 
-    /// Asks a silent broker whether it is there; one that does not answer is left.
+    /// Says that we are there, and asks whether the broker is; one that does not answer is left.
     async fn ask(&mut self) -> Result<(), LinkError> {
-        if self.asked {
+        let now = Instant::now();
+        if self.keep_alive.is_over(now) {
             return Err(LinkError::Silent);
         }
-        self.asked = true;
-        self.heard = Instant::now();
+        self.keep_alive.asked(now);
         let mut ping = BytesMut::new();
         packets::put_pingreq(&mut ping);
         self.write(ping).await
@@ -187,8 +181,7 @@ impl Publishing {
     async fn next(&mut self) -> Result<Packet, LinkError> {
         loop {
             if let Some(packet) = self.version.read(&mut self.received)? {
-                self.heard = Instant::now();
-                self.asked = false;
+                self.keep_alive.heard();
                 return Ok(packet);
             }
             match self.stream.read_buf(&mut self.received).await {
@@ -207,6 +200,8 @@ impl Publishing {
             self.stream.write_all_buf(&mut out).await?;
             self.stream.flush().await
         };
-        written.await.map_err(LinkError::of_socket)
+        written.await.map_err(LinkError::of_socket)?;
+        self.keep_alive.said(Instant::now());
+        Ok(())
     }
 }

@@ -13,8 +13,8 @@ use rumqttc::v5::mqttbytes::{self as mqttbytes5, v5};
 use super::{MqttBrokerOptions, Version};
 use crate::formats::Reply;
 
-/// The longest packet that is read. A broker of version 5 is told and sends none that is longer;
-/// one of 3.1.1 that does is disconnected.
+/// The longest packet that is read. A broker of version 5 is told and sends none that is longer; a
+/// longer message is passed over (`oversized.rs`), for any other packet the connection is closed.
 pub(super) const PACKET_BYTES_MAX: u32 = 16 << 20;
 
 /// The attribute that each CloudEvent has: without it user properties are of no event.
@@ -78,6 +78,9 @@ pub(super) struct Message {
     pub event: Vec<(String, String)>,
     pub delivery: Delivery,
     pub duplicate: bool,
+    /// Whether it was not published now, but is what the broker keeps of its topic (section
+    /// 3.3.1.3).
+    pub retained: bool,
 }
 
 /// A topic, in each version as it was read.
@@ -109,7 +112,7 @@ pub(super) enum Delivery {
 /// Bytes that are no packet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the broker sent what is no MQTT packet: {0}")]
-pub(crate) struct Malformed(String);
+pub(crate) struct Malformed(pub(super) String);
 
 impl Version {
     /// The next packet; `None` if it has not come whole yet.
@@ -329,6 +332,7 @@ fn of_v4(packet: v4::Packet) -> Packet {
                 mqttbytes::QoS::ExactlyOnce => Delivery::ExactlyOnce,
             },
             duplicate: publish.dup,
+            retained: publish.retain,
         }),
         v4::Packet::PingResp => Packet::PingResp,
         v4::Packet::Disconnect => Packet::Unexpected("DISCONNECT"),
@@ -414,6 +418,7 @@ fn message_of_v5(publish: v5::Publish) -> Message {
             mqttbytes5::QoS::ExactlyOnce => Delivery::ExactlyOnce,
         },
         duplicate: publish.dup,
+        retained: publish.retain,
     }
 }
 

@@ -5,7 +5,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::*;
-use crate::door::{Arrivals, DoorOptions, Lane};
+use ioc_core::record::Input;
+
+use crate::door::{Arrivals, DoorOptions, Encoded, Lane};
 
 const WITHIN: Duration = Duration::from_secs(60);
 const TOPIC: &str = "ioc/v1/readings/s";
@@ -79,6 +81,11 @@ impl Bench {
     }
 
     fn settle_next(&self) {
+        self.next_arrival();
+    }
+
+    /// The next inputs, settled.
+    fn next_arrival(&self) -> Encoded {
         let arrival = self
             .arrivals
             .queue(Lane::Telemetry)
@@ -86,6 +93,18 @@ impl Bench {
             .unwrap();
         self.arrivals.release(&arrival);
         arrival.ack.settle();
+        arrival.inputs
+    }
+
+    /// Settles all that comes, for ever.
+    async fn settle_all(&self) {
+        loop {
+            while let Ok(arrival) = self.arrivals.queue(Lane::Telemetry).try_recv() {
+                self.arrivals.release(&arrival);
+                arrival.ack.settle();
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn until(&self, wanted: impl Fn(&str) -> bool) {
@@ -117,8 +136,19 @@ async fn packet(socket: &mut TcpStream) -> Vec<u8> {
 }
 
 async fn publish(socket: &mut TcpStream, version: Version, packet_id: u16, payload: &str) {
+    publish_on(socket, version, (0x32, TOPIC), packet_id, payload).await;
+}
+
+/// A message of quality 1 with this type and flags, on this topic.
+async fn publish_on(
+    socket: &mut TcpStream,
+    version: Version,
+    (first, topic): (u8, &str),
+    packet_id: u16,
+    payload: &str,
+) {
     let properties: &[u8] = if version == Version::V5 { &[0] } else { &[] };
-    let topic = [&(TOPIC.len() as u16).to_be_bytes()[..], TOPIC.as_bytes()].concat();
+    let topic = [&(topic.len() as u16).to_be_bytes()[..], topic.as_bytes()].concat();
     let body = [
         &topic,
         &packet_id.to_be_bytes()[..],
@@ -127,7 +157,7 @@ async fn publish(socket: &mut TcpStream, version: Version, packet_id: u16, paylo
     ]
     .concat();
     assert!(body.len() < 128);
-    let head = [0x32, body.len() as u8];
+    let head = [first, body.len() as u8];
     socket
         .write_all(&[&head[..], &body].concat())
         .await
@@ -219,6 +249,141 @@ async fn orion_ld_1427_a_broker_that_falls_silent_is_left_and_connected_to_again
     let again = bench.subscribed(version).await;
     bench.until(|state| state == "up").await;
     drop((silent, again));
+}
+
+/// A message of quality 1 that is longer than any may be.
+fn oversized(version: Version) -> Vec<u8> {
+    let properties: &[u8] = if version == Version::V5 { &[0] } else { &[] };
+    let topic = [&[0, TOPIC.len() as u8], TOPIC.as_bytes()].concat();
+    // Behind a fixed header that says 16 MiB and 4,096 bytes.
+    let head = [0x32, 0x80, 0xa0, 0x80, 0x08];
+    let mut packet = [&head[..], &topic, &[0, 1], properties].concat();
+    packet.resize(head.len() + (16 << 20) + 4096, b'x');
+    packet
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_is_too_long_is_a_dead_letter_and_what_lies_behind_it_is_read() {
+    for version in [Version::V311, Version::V5] {
+        let bench = bench(version, |_| {}).await;
+        let mut socket = bench.subscribed(version).await;
+        socket.write_all(&oversized(version)).await.unwrap();
+        let letter = bench.next_arrival();
+        let letter = letter.iter().next().unwrap();
+        match Input::decode(letter).unwrap() {
+            Input::DeadLetter(letter) => {
+                assert_eq!((letter.reason, letter.topic), ("payload_too_long", TOPIC));
+                assert!(letter.payload_bytes > 16 << 20, "{}", letter.payload_bytes);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(packet(&mut socket).await, [0x40, 2, 0, 1]);
+        publish(&mut socket, version, 2, READING).await;
+        bench.settle_next();
+        assert_eq!(packet(&mut socket).await, [0x40, 2, 0, 2]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_subscribed_to_any_more_is_acknowledged_and_not_read() {
+    for version in [Version::V311, Version::V5] {
+        let bench = bench(version, |_| {}).await;
+        let mut socket = bench.subscribed(version).await;
+        publish_on(&mut socket, version, (0x32, "city/old/7"), 1, READING).await;
+        assert_eq!(packet(&mut socket).await, [0x40, 2, 0, 1]);
+        assert!(bench.arrivals.queue(Lane::Telemetry).is_empty());
+        publish(&mut socket, version, 2, READING).await;
+        bench.settle_next();
+        assert_eq!(packet(&mut socket).await, [0x40, 2, 0, 2]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_broker_keeps_of_a_topic_is_no_news_at_each_connection() {
+    for (version, session, is_read) in [
+        (Version::V311, true, false),
+        (Version::V311, false, true),
+        (Version::V5, true, true),
+    ] {
+        let bench = bench(version, |_| {}).await;
+        let mut socket = bench.let_in(version, session).await;
+        publish_on(&mut socket, version, (0x33, TOPIC), 1, READING).await;
+        if is_read {
+            bench.settle_next();
+        }
+        assert_eq!(packet(&mut socket).await, [0x40, 2, 0, 1]);
+        assert!(bench.arrivals.queue(Lane::Telemetry).is_empty());
+    }
+}
+
+/// What a broker sends all the time: messages of quality 0.
+async fn chatter(socket: &mut (impl AsyncWriteExt + Unpin)) {
+    let mut beat = tokio::time::interval(Duration::from_millis(20));
+    let message = [
+        &[0x30, 2 + TOPIC.len() as u8 + 2][..],
+        &[0, TOPIC.len() as u8],
+        TOPIC.as_bytes(),
+        b"{}",
+    ];
+    loop {
+        beat.tick().await;
+        socket.write_all(&message.concat()).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_hears_of_us_in_time_however_much_it_says() {
+    let version = Version::V311;
+    let bench = bench(version, |options| {
+        options.keep_alive = Duration::from_secs(1);
+    })
+    .await;
+    let socket = bench.subscribed(version).await;
+    let (mut reader, mut writer) = socket.into_split();
+    for _ in 0..2 {
+        let began = Instant::now();
+        let mut ping = [0; 2];
+        tokio::select! {
+            read = timeout(WITHIN, reader.read_exact(&mut ping)) => {
+                read.unwrap().unwrap();
+            }
+            () = chatter(&mut writer) => unreachable!("it never ends"),
+        }
+        assert_eq!(ping, [0xc0, 0]);
+        assert!(began.elapsed() < WITHIN / 2, "it waited for silence");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_hears_of_us_in_time_while_the_door_is_full() {
+    let version = Version::V311;
+    let bench = bench(version, |options| {
+        options.keep_alive = Duration::from_secs(1);
+        options.inflight_max = 1;
+    })
+    .await;
+    let mut socket = bench.subscribed(version).await;
+    for packet_id in 1..=3 {
+        publish(&mut socket, version, packet_id, READING).await;
+    }
+    for _ in 0..3 {
+        // The answers lie behind what is not read, and are not missed.
+        assert_eq!(packet(&mut socket).await, [0xc0, 0], "a ping");
+        socket.write_all(&[0xd0, 0]).await.unwrap();
+    }
+    let acked = async {
+        for packet_id in 1..=3 {
+            let mut next = packet(&mut socket).await;
+            while next == [0xc0, 0] {
+                next = packet(&mut socket).await;
+            }
+            assert_eq!(next, [0x40, 2, 0, packet_id], "on the same connection");
+        }
+    };
+    tokio::select! {
+        () = acked => {}
+        () = bench.settle_all() => unreachable!("it never ends"),
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

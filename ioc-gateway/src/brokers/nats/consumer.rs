@@ -10,6 +10,7 @@ use async_nats::Client;
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, Info};
+use async_nats::jetstream::stream::Stream;
 
 use super::{LinkError, Subscriber};
 
@@ -53,16 +54,52 @@ pub(super) async fn find_or_make(
     }
     // The stream has got other subjects since. A filter that is changed makes a server of 2.9 pass
     // over what it has not delivered, so the consumer is made anew where it stood.
-    let deleted = found.delete_consumer(&name).await;
-    deleted.map_err(LinkError::refused("remove the consumer"))?;
+    let acknowledged = info.ack_floor.stream_sequence;
     let config = Config {
         ack_wait: info.config.ack_wait,
+        ..config
+    };
+    make_anew(&found, config, acknowledged).await
+}
+
+/// Makes the consumer anew behind this message of the stream.
+pub(super) async fn begin_behind(
+    client: &Client,
+    stream: &str,
+    subscriber: &Subscriber,
+    message: u64,
+) -> Result<(), LinkError> {
+    let (_, info) = find_or_make(client, stream, subscriber).await?;
+    let context = jetstream::new(client.clone());
+    let found = context.get_stream(stream).await;
+    let found = found.map_err(LinkError::refused("find the stream"))?;
+    let config = Config {
+        durable_name: Some(info.name),
+        ack_policy: AckPolicy::All,
+        ack_wait: info.config.ack_wait,
+        filter_subject: info.config.filter_subject,
+        max_ack_pending: ACK_PENDING_MAX,
+        ..Config::default()
+    };
+    make_anew(&found, config, message).await.map(|_| ())
+}
+
+/// Makes a consumer anew, to begin behind this message.
+async fn make_anew(
+    stream: &Stream,
+    config: Config,
+    message: u64,
+) -> Result<(Consumer<Config>, Info), LinkError> {
+    let name = config.durable_name.clone().unwrap_or_default();
+    let deleted = stream.delete_consumer(&name).await;
+    deleted.map_err(LinkError::refused("remove the consumer"))?;
+    let config = Config {
         deliver_policy: DeliverPolicy::ByStartSequence {
-            start_sequence: info.ack_floor.stream_sequence + 1,
+            start_sequence: message + 1,
         },
         ..config
     };
-    let consumer = found.create_consumer(config).await;
+    let consumer = stream.create_consumer(config).await;
     let consumer = consumer.map_err(LinkError::refused("make the consumer anew"))?;
     let info = consumer.get_info().await;
     let info = info.map_err(LinkError::refused("ask for the consumer"))?;

@@ -1,23 +1,32 @@
 //! A core subject: no acknowledgements, so nothing comes again.
+//!
+//! Bound: what is read waits for the door in [`WAITING_BYTES_MAX`]; what comes beyond is dropped and
+//! counted.
 
-use async_nats::Subscriber as Subscription;
+use std::collections::VecDeque;
+
+use async_nats::{Message, Subscriber as Subscription};
 use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
 
 use super::{Connected, Ended, LinkError, Subscriber, message};
-use crate::brokers::epoch::Epoch;
+use crate::brokers::epoch::{Entrance, Epoch};
 use crate::brokers::told;
-use crate::door::Door;
-use crate::telemetry::Adapter;
+use crate::telemetry::{self, Adapter};
+
+/// How many bytes of one subject may wait for the door.
+const WAITING_BYTES_MAX: usize = 16 << 20;
+/// With so many waiting, those that wait are taken before more are read.
+const TURN: usize = 4096;
 
 /// Serves a connection until it ends, or until told to stop and all that was read is durable.
 pub(super) async fn serve(
     subscriber: &Subscriber,
     mut connected: Connected,
-    door: Door,
+    entrance: Entrance,
     stopping: watch::Receiver<bool>,
 ) -> Ended {
-    let mut epoch = Epoch::new(door, Adapter::Nats, subscriber.link.name());
+    let mut epoch = Epoch::new(&entrance, Adapter::Nats, subscriber.link.name());
     match read(subscriber, &mut connected, &mut epoch, stopping).await {
         Ok(()) => Ended::Stopped,
         Err(error) => Ended::Broke {
@@ -53,22 +62,32 @@ async fn read(
     subscriber.link.up();
     let inflight_max = subscriber.options.inflight_max.into();
     let mut topic = String::new();
+    let mut waiting = Waiting::default();
     let mut is_stopping = false;
     loop {
+        // With those that have come with it, so that they go through the door together.
+        while epoch.has_room(inflight_max)
+            && let Some(message) = waiting.pop()
+        {
+            message::taken(&message, &mut topic, |message| epoch.take(message));
+        }
         epoch.hand_over()?;
         connected.reply(epoch);
-        if is_stopping && epoch.in_flight() == 0 {
+        if epoch.has_room(inflight_max) && !waiting.messages.is_empty() {
+            continue;
+        }
+        if is_stopping && epoch.in_flight() == 0 && waiting.messages.is_empty() {
             return Ok(());
         }
-        let reads = !is_stopping && epoch.has_room(inflight_max);
         tokio::select! {
-            next = messages.next(), if reads => match next {
+            // Read whether or not there is room: the library's own bound is a count, however long
+            // the messages are.
+            next = messages.next(), if !is_stopping => match next {
                 Some(first) => {
-                    // With those that have come with it, so that they go through the door together.
                     let mut next = Some(first);
                     while let Some(message) = next {
-                        message::taken(&message, &mut topic, |message| epoch.take(message));
-                        next = match epoch.has_room(inflight_max) {
+                        waiting.push(message);
+                        next = match waiting.messages.len() < TURN {
                             true => messages.next().now_or_never().flatten(),
                             false => None,
                         };
@@ -77,8 +96,76 @@ async fn read(
                 None => return Err(LinkError::Broke("the subscription ended".to_owned())),
             },
             progress = epoch.progress() => progress?,
-            error = connected.broken() => return Err(error),
+            error = connected.broken() => {
+                // What has come before is here, and comes no second time.
+                while let Some(Some(message)) = messages.next().now_or_never() {
+                    waiting.push(message);
+                }
+                while epoch.has_room(inflight_max)
+                    && let Some(message) = waiting.pop()
+                {
+                    message::taken(&message, &mut topic, |message| epoch.take(message));
+                }
+                epoch.hand_over()?;
+                return Err(error);
+            }
             () = told(&mut stopping), if !is_stopping => is_stopping = true,
         }
+    }
+}
+
+/// Messages that were read and that the door has no room for yet.
+#[derive(Default)]
+struct Waiting {
+    messages: VecDeque<Message>,
+    bytes: usize,
+}
+
+impl Waiting {
+    /// Appends one, or drops it if those before it are too long already.
+    fn push(&mut self, message: Message) {
+        let bytes = bytes_of(&message);
+        if self.bytes + bytes > WAITING_BYTES_MAX {
+            return telemetry::nats_message_dropped();
+        }
+        self.bytes += bytes;
+        self.messages.push_back(message);
+    }
+
+    fn pop(&mut self) -> Option<Message> {
+        let message = self.messages.pop_front()?;
+        self.bytes -= bytes_of(&message);
+        Some(message)
+    }
+}
+
+/// How much of the bound a message takes.
+const fn bytes_of(message: &Message) -> usize {
+    size_of::<Message>() + message.length
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn p5_what_a_core_subject_brings_waits_within_a_bound_of_bytes() {
+        let message = || Message {
+            subject: "a".into(),
+            reply: None,
+            payload: "x".into(),
+            headers: None,
+            status: None,
+            description: None,
+            length: 1 << 20,
+        };
+        let mut waiting = Waiting::default();
+        (0..100).for_each(|_| waiting.push(message()));
+        assert_eq!(waiting.messages.len(), 15, "of 1 MiB and its own size");
+        assert!(waiting.pop().is_some());
+        waiting.push(message());
+        assert_eq!(waiting.messages.len(), 15);
+        while waiting.pop().is_some() {}
+        assert_eq!(waiting.bytes, 0);
     }
 }

@@ -54,7 +54,7 @@ fn event(headers: &HeaderMap) -> Vec<(Box<str>, String)> {
 }
 
 /// Writes the topic of a subject.
-fn put_topic(subject: &str, topic: &mut String) {
+pub(super) fn put_topic(subject: &str, topic: &mut String) {
     topic.clear();
     let mut own = SUBJECTS.iter().filter_map(|(subjects, topics)| {
         let token = subject.strip_prefix(subjects)?;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use async_nats::header::HeaderMap;
 use async_nats::jetstream::AckKind;
-use async_nats::jetstream::consumer::Consumer;
 use async_nats::jetstream::consumer::pull::{BatchConfig, Config};
+use async_nats::jetstream::consumer::{Consumer, Info};
 use async_nats::jetstream::stream::ClusterInfo;
 use async_nats::{Client, Message, StatusCode, Subject, Subscriber as Subscription};
 use futures_util::{FutureExt, StreamExt};
@@ -19,12 +19,17 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, 
 
 use super::connect::ANSWER_WITHIN;
 use super::prefix::{Delivery, Gap, Prefix, Start};
-use super::{Connected, Ended, LinkError, Subscriber, consumer, message};
-use crate::brokers::epoch::Epoch;
+use super::{Connected, Ended, LinkError, Subscriber, consumer, message, unreadable};
+use crate::brokers::epoch::{Entrance, Epoch};
 use crate::brokers::told;
-use crate::door::Door;
 use crate::telemetry::{self, Adapter};
 
+/// How many bytes the messages that one request brings may have; five may be open at once.
+const PULL_BYTES_MAX: usize = 4 << 20;
+/// How many bytes of a message its server does not count as its payload, at most.
+const HEAD_BYTES: usize = 64 << 10;
+/// The longest message that a server can be set up to take, and its head.
+const LONGEST_BYTES: usize = (64 << 20) + HEAD_BYTES;
 /// How long the server keeps a request to pull.
 const PULL_EXPIRES: Duration = Duration::from_secs(5);
 /// How often it says that it is there while it has nothing.
@@ -38,14 +43,21 @@ pub(super) async fn serve(
     subscriber: &Subscriber,
     stream: &str,
     mut connected: Connected,
-    door: Door,
-    stopping: watch::Receiver<bool>,
+    entrance: Entrance,
+    mut stopping: watch::Receiver<bool>,
 ) -> Ended {
-    let mut epoch = Epoch::new(door, Adapter::Nats, subscriber.link.name());
+    let mut epoch = Epoch::new(&entrance, Adapter::Nats, subscriber.link.name());
     let read = async {
-        let beginning = Reader::new(subscriber, stream, &connected);
-        let begun = timeout(ANSWER_WITHIN, beginning).await;
-        let mut reader = begun.map_err(|_| LinkError::Silent)??;
+        let (mut reader, info) = begin(subscriber, stream, &connected).await?;
+        let has_moved = tokio::select! {
+            moved = unreadable::pass_over(subscriber, stream, &info, &mut connected, &mut epoch) => {
+                moved?
+            }
+            () = told(&mut stopping) => return Ok(()),
+        };
+        if has_moved {
+            (reader, _) = begin(subscriber, stream, &connected).await?;
+        }
         subscriber.link.up();
         let ran = reader.run(&mut connected, &mut epoch, stopping).await;
         // What the server delivered last may not have come, so this is when it can have been.
@@ -61,6 +73,17 @@ pub(super) async fn serve(
             error,
         },
     }
+}
+
+/// Finds or makes the consumer; how it is read, and where it stands.
+async fn begin<'a>(
+    subscriber: &'a Subscriber,
+    stream: &str,
+    connected: &Connected,
+) -> Result<(Reader<'a>, Info), LinkError> {
+    let beginning = Reader::new(subscriber, stream, connected);
+    let begun = timeout(ANSWER_WITHIN, beginning).await;
+    begun.map_err(|_| LinkError::Silent)?
 }
 
 struct Reader<'a> {
@@ -82,15 +105,18 @@ struct Reader<'a> {
     heard: Instant,
     /// Room for the topic of a message.
     topic: String,
+    /// How many bytes one request may bring.
+    bytes_max: usize,
+    /// How many messages the last one may.
+    credit: u64,
 }
 
 impl<'a> Reader<'a> {
-    /// Finds or makes the consumer, and asks where it stands.
     async fn new(
         subscriber: &'a Subscriber,
         stream: &str,
         connected: &Connected,
-    ) -> Result<Self, LinkError> {
+    ) -> Result<(Self, Info), LinkError> {
         let client = &connected.client;
         let (consumer, info) = consumer::find_or_make(client, stream, subscriber).await?;
         let ack_wait = info.config.ack_wait;
@@ -102,7 +128,7 @@ impl<'a> Reader<'a> {
         };
         let inbox = Subject::from(client.new_inbox());
         let messages = client.subscribe(inbox.clone()).await;
-        Ok(Self {
+        let reader = Self {
             subscriber,
             consumer,
             inbox,
@@ -120,7 +146,11 @@ impl<'a> Reader<'a> {
             requested: 0,
             heard: Instant::now(),
             topic: String::new(),
-        })
+            // A message that is longer would never come; one has its subject and reply beside.
+            bytes_max: longest(client).max(PULL_BYTES_MAX),
+            credit: 0,
+        };
+        Ok((reader, info))
     }
 
     async fn run(
@@ -175,6 +205,7 @@ impl<'a> Reader<'a> {
         let request = BatchConfig {
             batch: credit as usize,
             expires: Some(PULL_EXPIRES),
+            max_bytes: self.bytes_max,
             idle_heartbeat: HEARTBEAT,
             ..BatchConfig::default()
         };
@@ -185,6 +216,7 @@ impl<'a> Reader<'a> {
             self.heard = Instant::now();
         }
         self.requested += credit;
+        self.credit = credit;
         self.has_pulled = true;
         Ok(())
     }
@@ -205,12 +237,29 @@ impl<'a> Reader<'a> {
 
     /// Takes a message, or what the server has to say about a request (ADR-13).
     fn take(&mut self, message: &Message, epoch: &mut Epoch) -> Result<(), LinkError> {
+        // What has a place in the stream is a message, whatever its publisher wrote at the top of
+        // its headers.
+        if let (Some(reply), Some(place)) = (&message.reply, place_of(message)) {
+            return self.take_message(message, reply.clone(), place, epoch);
+        }
         match message.status {
-            None | Some(StatusCode::OK) => self.take_message(message, epoch),
+            None | Some(StatusCode::OK) => {
+                let why = "a message without a place in the stream";
+                Err(LinkError::refused("read")(why))
+            }
             Some(StatusCode::IDLE_HEARTBEAT) => Ok(()),
             // A request has expired, or was full.
             Some(StatusCode::TIMEOUT | StatusCode::NOT_FOUND) => {
                 self.requested -= unserved(message.headers.as_ref()).min(self.requested);
+                Ok(())
+            }
+            Some(StatusCode::REQUEST_TERMINATED) if is_full(message) => {
+                let unserved = unserved(message.headers.as_ref());
+                self.requested -= unserved.min(self.requested);
+                if unserved == self.credit && self.requested == 0 {
+                    // It brought nothing: the next message is longer than the server takes now.
+                    self.bytes_max = (self.bytes_max * 2).min(LONGEST_BYTES);
+                }
                 Ok(())
             }
             Some(status) => {
@@ -221,13 +270,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn take_message(&mut self, message: &Message, epoch: &mut Epoch) -> Result<(), LinkError> {
-        let reply = message.reply.clone();
-        let numbers = reply.as_deref().and_then(numbers);
-        let (Some(reply), Some((stream, consumer, is_again))) = (reply, numbers) else {
-            let why = "a message without a place in the stream";
-            return Err(LinkError::refused("read")(why));
-        };
+    fn take_message(
+        &mut self,
+        message: &Message,
+        reply: Subject,
+        (stream, consumer, is_again): (u64, u64, bool),
+        epoch: &mut Epoch,
+    ) -> Result<(), LinkError> {
         self.requested = self.requested.saturating_sub(1);
         message::taken(message, &mut self.topic, |message| epoch.take(message));
         if is_again {
@@ -263,6 +312,12 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// How long a message can be that is published now.
+fn longest(client: &Client) -> usize {
+    let payload = client.server_info().max_payload;
+    payload.saturating_add(HEAD_BYTES).min(LONGEST_BYTES)
+}
+
 /// Which run of which server keeps the consumer.
 fn server_of(client: &Client, cluster: Option<&ClusterInfo>) -> String {
     let leader = cluster.and_then(|cluster| cluster.leader.as_deref());
@@ -284,11 +339,24 @@ fn beats(every: Duration) -> Interval {
     beats
 }
 
+/// Whether a request has ended because it brought as many messages, or bytes, as it may (ADR-13).
+fn is_full(message: &Message) -> bool {
+    let why = message.description.as_deref().unwrap_or_default();
+    ["Message Size Exceeds MaxBytes", "Batch Completed"]
+        .iter()
+        .any(|full| why.eq_ignore_ascii_case(full))
+}
+
 /// How many messages a request that has ended did not bring; all, if the server does not say.
 fn unserved(headers: Option<&HeaderMap>) -> u64 {
     let said = headers.and_then(|headers| headers.get("Nats-Pending-Messages"));
     said.and_then(|count| count.as_str().parse().ok())
         .unwrap_or(u64::MAX)
+}
+
+/// Where a message stands in the stream, as its reply subject says; none if it is no delivery.
+fn place_of(message: &Message) -> Option<(u64, u64, bool)> {
+    numbers(message.reply.as_deref()?)
 }
 
 /// The numbers of a delivery in its reply subject (ADR-15): of the message in the stream, of the

@@ -1,0 +1,350 @@
+//! A message of a stream that cannot be read over the connection that delivers it.
+//!
+//! Arrives: where a consumer stands whose connection breaks again and again. Leaves: the messages
+//! up to the last that is unreadable through the door, such ones as dead letters, and the consumer
+//! behind them. Whoever may publish can write headers, or a subject, that the library ends the
+//! connection at; the stream delivers such a message again for ever, and nothing behind it would be
+//! heard. So where breaks repeat and nothing is acknowledged between them, what is under way is asked
+//! for one by one (`STREAM.MSG.GET`): there, headers are data. Bound: [`LOOKED_AT_MAX`] messages at a
+//! time; the next look goes on from there.
+
+use std::ops::RangeInclusive;
+
+use async_nats::jetstream;
+use async_nats::jetstream::consumer::Info;
+use async_nats::{Client, HeaderMap, HeaderName, Message, StatusCode};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::{Connected, LinkError, Subscriber, consumer, message};
+use crate::brokers::epoch::Epoch;
+use crate::formats::{Reason, Reject};
+use crate::telemetry;
+
+/// How many messages are looked at before the connection is used again.
+const LOOKED_AT_MAX: usize = 1024;
+/// So many connections must have begun at one place, with something under way, before it is looked
+/// at what that is; after one that was unreadable, one is enough.
+const STUCK_AFTER: u32 = 2;
+
+/// Whether a consumer makes its way, from one connection to the next.
+#[derive(Debug)]
+pub(super) struct Progress {
+    /// Up to which message all were acknowledged.
+    floor: u64,
+    /// How many connections began there with something under way.
+    begun: u32,
+    /// How many may, before it is looked at what is under way.
+    patience: u32,
+    /// Up to which message all are readable.
+    readable: u64,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            floor: 0,
+            begun: 0,
+            patience: STUCK_AFTER,
+            readable: 0,
+        }
+    }
+}
+
+impl Progress {
+    /// A connection begins. Which messages are to be looked at, if it is time to.
+    fn begins(&mut self, info: &Info) -> Option<RangeInclusive<u64>> {
+        let floor = info.ack_floor.stream_sequence;
+        if self.floor != floor || info.num_ack_pending == 0 {
+            *self = Self {
+                floor,
+                begun: 0,
+                readable: floor,
+                ..*self
+            };
+        }
+        self.begun += u32::from(info.num_ack_pending > 0);
+        let under_way = self.readable + 1..=info.delivered.stream_sequence;
+        (self.begun >= self.patience && !under_way.is_empty()).then_some(under_way)
+    }
+}
+
+/// Looks, if it is time to, for a message that cannot be read, and gets the consumer over it.
+/// Whether it stands elsewhere now.
+pub(super) async fn pass_over(
+    subscriber: &Subscriber,
+    stream: &str,
+    info: &Info,
+    connected: &mut Connected,
+    epoch: &mut Epoch,
+) -> Result<bool, LinkError> {
+    let Some(under_way) = subscriber.progress().begins(info) else {
+        return Ok(false);
+    };
+    let kept = Kept {
+        client: connected.client.clone(),
+        stream,
+        subject: &subscriber.subject,
+    };
+    let Some(unreadable) = kept.look(subscriber, under_way).await? else {
+        return Ok(false);
+    };
+    subscriber.progress().patience = 1;
+    let mut next = info.ack_floor.stream_sequence + 1;
+    while next <= unreadable || epoch.in_flight() > 0 {
+        while next <= unreadable && epoch.has_room(subscriber.options.inflight_max.into()) {
+            match kept.next(next).await? {
+                Some(stored) if stored.sequence <= unreadable => {
+                    next = stored.sequence + 1;
+                    stored.take(subscriber, epoch);
+                }
+                // It is gone since.
+                Some(_) | None => next = unreadable + 1,
+            }
+        }
+        epoch.hand_over()?;
+        connected.reply(epoch);
+        if epoch.in_flight() > 0 {
+            tokio::select! {
+                progress = epoch.progress() => progress?,
+                error = connected.broken() => return Err(error),
+            }
+        }
+    }
+    consumer::begin_behind(&kept.client, stream, subscriber, unreadable).await?;
+    Ok(true)
+}
+
+/// The messages that a stream keeps of one subject.
+struct Kept<'a> {
+    client: Client,
+    stream: &'a str,
+    subject: &'a str,
+}
+
+#[derive(Serialize)]
+struct Ask<'a> {
+    seq: u64,
+    next_by_subj: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    message: Option<Wire>,
+    error: Option<Refusal>,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    code: u16,
+    description: String,
+}
+
+/// A message as the server writes it.
+#[derive(Deserialize)]
+struct Wire {
+    subject: String,
+    seq: u64,
+    #[serde(default)]
+    hdrs: String,
+    #[serde(default)]
+    data: String,
+}
+
+impl Kept<'_> {
+    /// The last message that cannot be read, if one of these is: of those behind them, as many as
+    /// are looked at. Whoever writes one may write more, and each would break the link.
+    async fn look(
+        &self,
+        subscriber: &Subscriber,
+        under_way: RangeInclusive<u64>,
+    ) -> Result<Option<u64>, LinkError> {
+        let (mut next, mut found) = (*under_way.start(), None);
+        for _ in 0..LOOKED_AT_MAX {
+            let Some(stored) = self.next(next).await? else {
+                break;
+            };
+            if found.is_none() && !under_way.contains(&stored.sequence) {
+                break;
+            }
+            if stored.message().is_none() {
+                found = Some(stored.sequence);
+            }
+            if found.is_none() {
+                subscriber.progress().readable = stored.sequence;
+            }
+            next = stored.sequence + 1;
+        }
+        Ok(found)
+    }
+
+    /// The first message from this one on.
+    async fn next(&self, seq: u64) -> Result<Option<Stored>, LinkError> {
+        const ATTEMPT: &str = "get a message of the stream";
+        let context = jetstream::new(self.client.clone());
+        let ask = Ask {
+            seq,
+            next_by_subj: self.subject,
+        };
+        let subject = format!("STREAM.MSG.GET.{}", self.stream);
+        let answer = context.request(subject, &ask).await;
+        let answer: Answer = answer.map_err(LinkError::refused(ATTEMPT))?;
+        match answer {
+            Answer {
+                message: Some(wire),
+                ..
+            } => {
+                let stored = Stored::of(wire);
+                stored.map(Some).map_err(LinkError::refused(ATTEMPT))
+            }
+            Answer {
+                error: Some(Refusal { code: 404, .. }),
+                ..
+            } => Ok(None),
+            Answer { error, .. } => {
+                let why = error.map(|refusal| refusal.description);
+                let why = why.unwrap_or_else(|| "no message and no reason".to_owned());
+                Err(LinkError::refused(ATTEMPT)(why))
+            }
+        }
+    }
+}
+
+/// A message as the stream keeps it.
+struct Stored {
+    subject: String,
+    sequence: u64,
+    headers: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+impl Stored {
+    fn of(wire: Wire) -> Result<Self, base64::DecodeError> {
+        Ok(Self {
+            headers: STANDARD.decode(wire.hdrs)?,
+            payload: STANDARD.decode(wire.data)?,
+            subject: wire.subject,
+            sequence: wire.seq,
+        })
+    }
+
+    /// As the library would deliver it, if it can.
+    fn message(&self) -> Option<Message> {
+        // What was no UTF-8 came as this character; the library looks for spaces between what is
+        // around the subject, and takes more for one where there are headers.
+        let is_space = |c: char| match self.headers.is_empty() {
+            true => c == ' ',
+            false => c.is_whitespace(),
+        };
+        if self
+            .subject
+            .contains(|c| c == char::REPLACEMENT_CHARACTER || is_space(c))
+        {
+            return None;
+        }
+        let headers = match &self.headers[..] {
+            [] => None,
+            headers => Some(read_headers(headers)?),
+        };
+        Some(Message {
+            subject: self.subject.as_str().into(),
+            reply: None,
+            payload: self.payload.clone().into(),
+            headers,
+            status: None,
+            description: None,
+            length: self.payload.len(),
+        })
+    }
+
+    fn take(&self, subscriber: &Subscriber, epoch: &mut Epoch) {
+        let mut topic = String::new();
+        if let Some(message) = self.message() {
+            return message::taken(&message, &mut topic, |message| epoch.take(message));
+        }
+        message::put_topic(&self.subject, &mut topic);
+        let detail = format!(
+            "message {} of the stream: its headers, or its subject, cannot be read",
+            self.sequence
+        );
+        let reject = Reject::new(Reason::HeadersMalformed, detail);
+        epoch.take_beginning(&topic, &reject, &self.payload, self.payload.len());
+        telemetry::nats_unreadable(subscriber.link.name(), self.sequence);
+    }
+}
+
+/// The headers in this block (ADR-4), as the library reads them; `None` if it cannot.
+fn read_headers(block: &[u8]) -> Option<HeaderMap> {
+    let mut lines = std::str::from_utf8(block).ok()?.lines().peekable();
+    let status = lines.next()?.strip_prefix("NATS/1.0")?.trim();
+    let status = status.split_once(' ').map_or(status, |(status, _)| status);
+    if !status.is_empty() {
+        status.parse::<StatusCode>().ok()?;
+    }
+    let mut headers = HeaderMap::new();
+    while let Some(line) = lines.next() {
+        if line.is_empty() {
+            continue;
+        }
+        let (name, value) = line.split_once(':')?;
+        let name: HeaderName = name.parse().ok()?;
+        let mut value = value.to_owned();
+        while let Some(more) = lines.next_if(|line| line.starts_with(char::is_whitespace)) {
+            value.push_str(more);
+        }
+        headers.append(name, value.trim());
+    }
+    Some(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stored(subject: &str, headers: &[u8]) -> Stored {
+        Stored {
+            subject: subject.to_owned(),
+            sequence: 1,
+            headers: headers.to_vec(),
+            payload: b"{}".to_vec(),
+        }
+    }
+
+    #[test]
+    fn what_the_library_reads_is_a_message_with_its_headers() {
+        assert!(
+            stored("city.water", b"")
+                .message()
+                .unwrap()
+                .headers
+                .is_none()
+        );
+        let status = b"NATS/1.0 408 Request Timeout\r\n\r\n";
+        assert!(stored("city.water", status).message().is_some());
+        let block = b"NATS/1.0\r\nContent-Type: a/b\r\nlong: x\r\n y\r\n\r\n";
+        let headers = stored("city.water", block)
+            .message()
+            .unwrap()
+            .headers
+            .unwrap();
+        assert_eq!(headers.get("Content-Type").unwrap().as_str(), "a/b");
+        assert_eq!(headers.get("long").unwrap().as_str(), "x y");
+    }
+
+    #[test]
+    fn what_it_ends_the_connection_at_is_unreadable() {
+        for headers in [
+            &b"garbage\r\n\r\n"[..],
+            b"NATS/1.0 9x9 hm\r\n\r\n",
+            b"NATS/1.0\r\nName: \xe9\r\n\r\n",
+            b"NATS/1.0\r\nno colon\r\n\r\n",
+        ] {
+            assert!(stored("city.water", headers).message().is_none());
+        }
+        let named = b"NATS/1.0\r\na: b\r\n\r\n";
+        assert!(stored("city.\u{fffd}", b"").message().is_none());
+        assert!(stored("city.\u{3000}", named).message().is_none());
+        assert!(stored("city.\u{3000}", b"").message().is_some());
+    }
+}
