@@ -42,6 +42,7 @@ mod lifecycle;
 mod people;
 mod regroup;
 mod family;
+mod reach;
 mod nested;
 mod symptom;
 mod shelve;
@@ -55,7 +56,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 
 use self::along::{How, Kin, NetworkIndex};
-pub(crate) use self::family::Family;
+pub(crate) use self::family::{Family, Relative};
 use self::husk::Husks;
 pub(crate) use self::index::CellIndex;
 use self::index::PlaceIndex;
@@ -208,6 +209,8 @@ impl Correlator {
                 }
             }
         }
+        // What incidents have caused is looked for when they grow, and not by other rules.
+        self.network.take_grown();
     }
 
     /// Whether it has an incident of this id that people were told of.

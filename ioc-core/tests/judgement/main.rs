@@ -13,6 +13,7 @@ mod scenario;
 mod networks;
 mod family;
 mod symptoms;
+mod reach;
 mod faults;
 mod sequences;
 mod sites;

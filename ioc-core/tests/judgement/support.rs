@@ -109,6 +109,11 @@ impl BundleBuilder {
         self
     }
 
+    pub fn without_node(mut self, id: &str) -> Self {
+        self.0.city.nodes.retain(|node| node.id.as_str() != id);
+        self
+    }
+
     pub fn fed_by(self, id: &str, feeder: &str) -> Self {
         self.node(id, |node| node.fed_by = Some(feeder.parse().unwrap()))
     }

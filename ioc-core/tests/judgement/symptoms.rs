@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use ioc_core::bundle::{Bundle, CorrelationRule, Effect, Lag};
+use ioc_core::bundle::{Along, Bundle, CorrelationRule, Effect, Lag};
 use ioc_core::decision::Severity::{Extreme, Moderate, Severe};
 use ioc_core::limits::{CHILDREN_PER_STEP, CHILDREN_STEP};
 use ioc_core::time::Millis;
@@ -17,6 +17,7 @@ fn effect(incident: &str, within_m: u32, symptom: bool) -> Effect {
     Effect {
         incident: incident.parse().unwrap(),
         within_m,
+        along: Along::default(),
         lag: Lag::AfterLast(Millis::minutes(60)),
         before: Millis::minutes(5),
         symptom,

@@ -545,6 +545,7 @@ fn effects(kinds: &[&str]) -> Vec<MayCause> {
     let effect = |kind: &&str| MayCause {
         incident: kind.parse().unwrap(),
         within_m: 900,
+        along: Along::default(),
         lag: Lag::AfterLast(Millis::minutes(10)),
         before: Millis::minutes(2),
         symptom: false,
