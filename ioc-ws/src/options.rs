@@ -83,7 +83,7 @@ impl WindowOptions {
             sessions_max: 1024,
             ring_decisions_max: 65_536,
             release_batches_max: 64,
-            sample_batches_max: 64,
+            sample_batches_max: 512,
             sampled_sensors_max: 10_000,
             latest_sensors_max: 200_000,
             readings_frame_max: 1_000,

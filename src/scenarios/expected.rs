@@ -15,7 +15,7 @@ use crate::config::mistake::Place;
 use crate::config::suggest::did_you_mean;
 
 /// What may be decided about an incident: a decision's word without `incident_`; or `is`.
-pub(super) const INCIDENT_VERBS: [&str; 9] = [
+pub(super) const INCIDENT_VERBS: [&str; 24] = [
     "is",
     "opened",
     "updated",
@@ -25,6 +25,21 @@ pub(super) const INCIDENT_VERBS: [&str; 9] = [
     "reopened",
     "linked",
     "acknowledged",
+    "confirmed",
+    "responding",
+    "contained",
+    "resolved",
+    "closed",
+    "dismissed",
+    "undone",
+    "escalated",
+    "rated",
+    "split",
+    "evidence_moved",
+    "shelved",
+    "unshelved",
+    "suppressed",
+    "unsuppressed",
 ];
 /// What may be decided about a sensor: a decision's word without `sensor_`.
 pub(super) const SENSOR_VERBS: [&str; 4] = ["silent", "returned", "faulty", "sound"];

@@ -7,12 +7,13 @@
 
 use std::sync::Arc;
 
+use ioc_core::decision::{Dismissal, Step};
 use ioc_core::place::Position;
 use ioc_core::time::{Millis, Timestamp};
 
 use super::clock::{self, Moment};
 use super::expected;
-use super::script::{Name, Said, Scenario, Script, Spot, Step, What};
+use super::script::{Event, Name, Said, Scenario, Script, Spot, What};
 use super::words::{Parsed, Word, Words, Wrong};
 use crate::config::mistake::{Mistakes, Place};
 use crate::config::quantity;
@@ -254,12 +255,17 @@ impl Reader {
     /// What happens at these times.
     fn happening(&mut self, when: &When, words: &mut Words) -> Parsed<()> {
         let first = words.need("a sensor, or who does something,")?;
-        if words.take_if("acknowledges") {
+        if let Some(step) = words.peek().and_then(step_of) {
+            words.take();
             let incident = name(&words.need("an incident, such as flood")?)?;
+            let step = match step {
+                Step::Dismiss(_) => Step::Dismiss(dismissal(words)?),
+                step => step,
+            };
             for &at in &when.times {
                 let by = first.text.clone();
                 let incident = incident.clone();
-                self.step(at, What::Acknowledged { by, incident });
+                self.step(at, What::Took { by, step, incident });
             }
             return end(words);
         }
@@ -289,7 +295,36 @@ impl Reader {
     fn step(&mut self, at: Timestamp, what: What) {
         self.steps += 1;
         let place = self.place(1);
-        self.scenario().steps.push(Step { at, place, what });
+        self.scenario().steps.push(Event { at, place, what });
+    }
+}
+
+/// What a person does: `acknowledges`, `confirms`, `dismisses`.
+fn step_of(verb: &str) -> Option<Step> {
+    let stem = verb.strip_suffix('s')?;
+    let is_it = |step: &&Step| {
+        let word = step.word();
+        word == stem || stem.strip_suffix('e') == Some(word)
+    };
+    Step::ALL.iter().find(is_it).copied()
+}
+
+/// `as false_alarm`
+fn dismissal(words: &mut Words) -> Parsed<Dismissal> {
+    words.expect("as")?;
+    let word = words.need("why")?;
+    match Dismissal::from_word(&word.text) {
+        Some(why) => Ok(why),
+        None => {
+            let known = Dismissal::ALL.iter().map(|each| each.word());
+            let hint = did_you_mean(&word.text, known.clone());
+            let known: Vec<_> = known.collect();
+            word.wrong(format!(
+                "`{}` is no reason{hint}; write one of {}",
+                word.text,
+                known.join(", ")
+            ))
+        }
     }
 }
 
@@ -300,7 +335,7 @@ fn since(scenario: &Scenario) -> Option<Timestamp> {
     let own = own.take_while(|step| step.place.line == last);
     own.map(|step| match step.what {
         What::Started { down_from } => down_from,
-        What::Said(_) | What::Acknowledged { .. } => step.at,
+        What::Said(_) | What::Took { .. } => step.at,
     })
     .min()
 }

@@ -11,11 +11,11 @@ use std::sync::Arc;
 use ioc_core::decision::{Decision, Verdict};
 use ioc_core::id::{IncidentId, RuleId};
 use ioc_core::judgement::Judgement;
-use ioc_core::record::{Action, BuildHash, ClockKind, Command, Input, Record, Seq, Started};
+use ioc_core::record::{Action, Ask, BuildHash, ClockKind, Command, Input, Record, Seq, Started};
 use ioc_core::time::Timestamp;
 use ioc_gateway::formats::native;
 
-use super::script::{Name, Scenario, Step, What, Window};
+use super::script::{Event, Name, Scenario, What, Window};
 use super::stage::Stage;
 
 /// What came of a scenario.
@@ -60,7 +60,7 @@ impl Names {
 
 /// Plays a scenario.
 pub(super) fn play(stage: &Stage, scenario: &Scenario) -> Played {
-    let mut steps: Vec<&Step> = scenario.steps.iter().collect();
+    let mut steps: Vec<&Event> = scenario.steps.iter().collect();
     steps.sort_by_key(|step| step.at);
     let begin = steps.first().map_or(scenario.midnight, |step| step.at);
     let mut player = Player::new(stage, begin);
@@ -133,7 +133,7 @@ impl<'a> Player<'a> {
         }
     }
 
-    fn step(&mut self, step: &Step) {
+    fn step(&mut self, step: &Event) {
         match &step.what {
             What::Said(said) => {
                 let stage = self.stage;
@@ -143,7 +143,11 @@ impl<'a> Player<'a> {
                 let reading = reading.expect("what is said was checked");
                 self.apply(step.at, Input::Reading(reading));
             }
-            What::Acknowledged { by, incident } => {
+            What::Took {
+                by,
+                step: taken,
+                incident,
+            } => {
                 // Timers may open it in this very moment.
                 self.apply(step.at, Input::Tick);
                 let unknown = IncidentId::derive(&[&incident.kind]);
@@ -152,7 +156,12 @@ impl<'a> Player<'a> {
                 let command = Command {
                     request: &request,
                     actor: by,
-                    action: Action::Acknowledge(id),
+                    action: Action::About {
+                        incident: id,
+                        ask: Ask::Step(*taken),
+                        sources: "",
+                        note: "",
+                    },
                 };
                 self.apply(step.at, Input::Command(command));
             }

@@ -3,6 +3,7 @@
 //! Leaves: [`Script`], made by `parse.rs` and `expected.rs`, checked against rules and city by
 //! `stage.rs`, played by `play.rs`. Next: `parse.rs`.
 
+use ioc_core::decision::Step;
 use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
 
@@ -25,7 +26,7 @@ pub(super) struct Scenario {
     /// When its first day begins.
     pub midnight: Timestamp,
     /// What happens, in the order it is written.
-    pub steps: Vec<Step>,
+    pub steps: Vec<Event>,
     pub expected: Vec<Expected>,
     /// Kinds of incident that may open without being expected.
     pub ignored: Vec<(String, Place)>,
@@ -35,7 +36,7 @@ pub(super) struct Scenario {
 
 /// Something that happens.
 #[derive(Debug)]
-pub(super) struct Step {
+pub(super) struct Event {
     pub at: Timestamp,
     pub place: Place,
     pub what: What,
@@ -45,8 +46,12 @@ pub(super) struct Step {
 pub(super) enum What {
     /// A sensor, or a person on the phone, says something.
     Said(Said),
-    /// A person acknowledges an incident.
-    Acknowledged { by: String, incident: Name },
+    /// A person takes a step with an incident.
+    Took {
+        by: String,
+        step: Step,
+        incident: Name,
+    },
     /// The server begins again after it was down since then.
     Started { down_from: Timestamp },
 }

@@ -56,7 +56,7 @@ impl Stage {
                         self.check_said(said, step.at, &step.place, mistakes);
                     }
                 }
-                What::Acknowledged { incident, .. } => {
+                What::Took { incident, .. } => {
                     self.check_incident(incident, &step.place, mistakes);
                 }
                 What::Started { .. } => {}

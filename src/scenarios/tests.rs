@@ -171,7 +171,7 @@ scenario Two
             DIR/scenarios/a.txt:11:1 c: g-9 is no sensor that is registered with a place; did you mean `g-1`?
             DIR/scenarios/a.txt:12:17: a period does not end before it begins
             DIR/scenarios/a.txt:13:3 floods: no rule makes incidents of this kind; did you mean `flood`?
-            DIR/scenarios/a.txt:14:16: `opend` is never decided; did you mean `opened`?; write one of is, opened, updated, merged, cleared, unknown, reopened, linked, acknowledged
+            DIR/scenarios/a.txt:14:16: `opend` is never decided; did you mean `opened`?; write one of is, opened, updated, merged, cleared, unknown, reopened, linked, acknowledged, confirmed, responding, contained, resolved, closed, dismissed, undone, escalated, rated, split, evidence_moved, shelved, unshelved, suppressed, unsuppressed
             DIR/scenarios/a.txt:15:32: `sever` is not understood here; after the verb come a time (`at`, `by`, `within`, `between … and …`), a severity, a certainty, `2 sensors`, `in ZONE`, `rule NAME`, `episode 2`, `caused by KIND`, `into KIND`
             DIR/scenarios/a.txt:16:30: `5` is no span of time; write 30 s, 5 min or 1 h
             DIR/scenarios/a.txt:17:3 hihg: is no rule; did you mean `high`?
@@ -288,4 +288,34 @@ fn p5_of_a_long_story_the_beginning_is_shown() {
     }
     let told = Site::new(&story).run(|options| options.show = true);
     assert!(told.contains("    and 50 more"), "{told}");
+}
+
+#[test]
+fn people_take_steps_with_incidents() {
+    check(
+        "scenario What was a mistake is undone, and a false alarm dismissed
+           from 10:00 to 10:01 every 1 min  g-1, g-2  4.5 m
+           at 10:02  ana acknowledges flood
+           at 10:03  ana confirms flood
+           at 10:04  ana undoes flood
+           at 10:05  ana dismisses flood as false_alarm
+           expect flood opened at 10:01
+           expect flood confirmed at 10:03
+           expect flood undone at 10:04
+           expect flood dismissed at 10:05",
+        &expect![[r#"
+            ok      DIR/scenarios/a.txt:1  What was a mistake is undone, and a false alarm dismissed
+            1 scenario held
+            no scenario tries: call, quiet
+        "#]],
+    );
+    check(
+        "scenario Nobody knows why
+           at 10:00  g-1  2.0 m
+           at 10:01  ana dismisses flood as fals_alarm
+           expect nothing",
+        &expect![[r#"
+            DIR/scenarios/a.txt:3:45: `fals_alarm` is no reason; did you mean `false_alarm`?; write one of false_alarm, test, planned, not_ours
+        "#]],
+    );
 }
