@@ -346,7 +346,8 @@ impl Correlator {
         incident
             .untold
             .retain(|evidence| cluster.keeps(evidence, source, &member));
-        (incident.severity, incident.certainty) = case.cluster.verdict();
+        let (severity, certainty) = case.cluster.verdict();
+        incident.says(severity, certainty);
         let leads = member.is_led_to(source) && !case.cluster.is_led_to_by(&source.sensor);
         if let Some(place) = member.position {
             self.index.remove(slot, place);

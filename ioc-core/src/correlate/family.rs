@@ -319,6 +319,12 @@ impl Correlator {
         !self.case(self.slots[&id]).incident.adopts.is_empty()
     }
 
+    /// What caused an incident, unless a person says so.
+    pub fn parent_by_rule(&self, id: IncidentId) -> Option<IncidentId> {
+        let incident = &self.case(self.slots[&id]).incident;
+        incident.parent.filter(|_| !incident.parent_by_person)
+    }
+
     /// Whether nothing is known to have caused an incident, and no person says that nothing has.
     pub fn is_free(&self, id: IncidentId) -> bool {
         self.case(self.slots[&id]).incident.is_free()

@@ -13,7 +13,7 @@ use super::along::Nearness;
 use super::family::{Origin, Relative, Span};
 use crate::bundle::{Along, Effect};
 use crate::id::IncidentId;
-use crate::limits::MEMBERS_PER_STEP;
+use crate::limits::REACH_MEMBERS_MAX;
 use crate::time::{Millis, Timestamp};
 
 impl Span {
@@ -29,12 +29,12 @@ impl Span {
 
 impl Correlator {
     /// The members of a case that lie in the networks along which its rule's incidents cause or are
-    /// caused, as many as one step looks at, each with when it was first heard.
+    /// caused, as many as are looked at, each with when it was first heard.
     pub(super) fn nodes(&self, slot: u32) -> Vec<(u32, Timestamp)> {
         let Some(reach) = self.network.reach() else {
             return Vec::new();
         };
-        let members = self.case(slot).cluster.members().take(MEMBERS_PER_STEP);
+        let members = self.case(slot).cluster.members().take(REACH_MEMBERS_MAX);
         let node = members.filter_map(|(source, member)| {
             let (first, _) = member.heard();
             Some((reach.node(&source.sensor)?, first))

@@ -124,6 +124,21 @@ pub(super) fn link(
     Ok(())
 }
 
+/// A person has split a part from an incident: of its children those follow that the part is nearer
+/// to, and that no person has linked.
+pub(super) fn divide(
+    correlators: &mut Correlators,
+    rule: &RuleId,
+    [whole, part]: [IncidentId; 2],
+    turn: &mut Turn<'_>,
+) {
+    let children: Vec<_> = turn.desk.family.children(whole).collect();
+    if !children.is_empty() {
+        of(correlators, rule).await_effects(part, children.into_iter());
+        adopt(correlators, rule, part, turn);
+    }
+}
+
 /// What caused an incident that opens.
 fn cause_of(
     correlators: &Correlators,
@@ -162,9 +177,7 @@ fn adopt(correlators: &mut Correlators, rule: &RuleId, parent: IncidentId, turn:
         let Some((id, of_rule)) = live(child, turn) else {
             continue;
         };
-        if correlators[&of_rule].is_free(id) {
-            let origin = correlators[&of_rule].origin(id);
-            let caused = correlators[rule].has_caused(parent, &origin);
+        if let Some(caused) = is_effect(correlators, rule, parent, (id, &of_rule), turn) {
             // To find that it is no effect takes as long as to take it.
             room -= usize::from(!caused || take_child(correlators, parent, id, turn));
         }
@@ -174,6 +187,27 @@ fn adopt(correlators: &mut Correlators, rule: &RuleId, parent: IncidentId, turn:
         let due = turn.at + CHILDREN_STEP;
         of(correlators, rule).adopt_at(parent, Some(due), turn);
     }
+}
+
+/// Whether what waits for an incident has been caused by it: what is free, and what was caused by the
+/// incident that a person split it from, if it is nearer. Nothing, if nobody needs to ask.
+fn is_effect(
+    correlators: &Correlators,
+    rule: &RuleId,
+    parent: IncidentId,
+    (child, of_rule): (IncidentId, &RuleId),
+    turn: &Turn<'_>,
+) -> Option<bool> {
+    let (cause, effect) = (&correlators[rule], &correlators[of_rule]);
+    if effect.is_free(child) {
+        return Some(cause.has_caused(parent, &effect.origin(child)));
+    }
+    let before = effect.parent_by_rule(child)?;
+    let (before, _) = turn.desk.book.find(before)?;
+    cause.has_opened(before).then(|| {
+        let both = [before, parent];
+        cause.has_taken_along(both, &effect.origin(child))
+    })
 }
 
 /// Gives an incident this child, if it may be one. Returns whether it is.

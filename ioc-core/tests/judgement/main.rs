@@ -22,6 +22,7 @@ mod spread;
 mod across;
 mod alone;
 mod regressions;
+mod peers;
 mod properties;
 mod redelivery;
 mod replaced;

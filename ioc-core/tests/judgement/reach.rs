@@ -2,12 +2,11 @@
 //! blocked stop fills, over several levels.
 
 use std::fmt::Write;
-use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use ioc_core::bundle::{Along, Bundle, CorrelationRule, Effect, Flow, Lag, Stop};
+use ioc_core::bundle::{Along, CorrelationRule, Effect, Flow, Lag, Stop};
 use ioc_core::decision::Severity::{Extreme, Moderate, Severe};
-use ioc_core::limits::CHILDREN_PER_STEP;
+use ioc_core::limits::{CHILDREN_PER_STEP, REACH_MEMBERS_MAX};
 use ioc_core::time::Millis;
 
 use crate::support::{BundleBuilder, metres};
@@ -410,6 +409,33 @@ fn p5_a_thousand_things_below_a_feeder_follow_it_in_steps_and_none_is_lost() {
     let at_once = "10:01 linked";
     let at_once = told.lines().filter(|line| line.starts_with(at_once));
     assert_eq!(at_once.count(), CHILDREN_PER_STEP);
+}
+
+#[test]
+fn p5_so_many_members_are_looked_at_for_a_cause_along_networks() {
+    // The last by name hangs on another feeder than all others.
+    let opened = |lamps: usize| {
+        let mut city = city();
+        let mut story = String::from("10:00 feeder-1 1.5\n");
+        for number in 0..lamps {
+            let id = format!("lamp-{number:03}");
+            city = city.sensor(&id, "pump", metres(10_000, 10_000));
+            let feeder = if number + 1 == lamps {
+                "feeder-2"
+            } else {
+                "feeder-1"
+            };
+            city = city.fed_by(&id, feeder);
+            writeln!(story, "10:01 {id} 1.5").unwrap();
+        }
+        let rules = rules(city).without_correlation("pumps");
+        let rules = rules.correlation("pumps", "pump_failure", &["stands"], |rule| {
+            rule.sources_min = lamps as u32;
+        });
+        run(&[("first", &rules.build())], &story)
+    };
+    let explained = |lamps| opened(lamps).contains("suppressed caused by outage#1");
+    assert!(!explained(REACH_MEMBERS_MAX) && explained(REACH_MEMBERS_MAX + 1));
 }
 
 #[test]
