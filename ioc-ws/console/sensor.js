@@ -64,7 +64,8 @@ function factsOf(sensor, now) {
   const { unit, warning, danger, observed_at: at, zone, faults, distrusted } = sensor;
   const heard = at ? `${clock(Date.parse(at))}, ${span(now - Date.parse(at))} ago` : "nothing yet";
   const level = (own) => (own === null || own === undefined ? "of its rules" : value(own, unit));
-  const broken = faults.map(({ fault }) => spoken(fault)).join(", ") || "nothing";
+  // Null: more sensors are broken than the server lists, and this may be one of them.
+  const broken = faults?.map(({ fault }) => spoken(fault)).join(", ") ?? "not known";
   const rows = [
     ["Said", sensor.value === null ? "–" : value(sensor.value, unit)],
     ["At", heard],
@@ -72,7 +73,7 @@ function factsOf(sensor, now) {
     ["Zone", zone],
     ["Warning", level(warning)],
     ["Danger", level(danger)],
-    ["Wrong with it", distrusted ? `${broken}; not trusted` : broken],
+    ["Wrong with it", distrusted ? `${broken}; not trusted` : broken || "nothing"],
   ];
   return rows.map(([word, text]) => el("div", {}, el("dt", {}, word), el("dd", {}, text)));
 }
