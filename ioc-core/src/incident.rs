@@ -244,7 +244,8 @@ impl Incident {
         self.rise_to(severity);
         if severity > self.said.max(self.docket.judged) {
             self.said = severity;
-            self.urgent = true;
+            // It may be graver than what explains it.
+            self.urgent |= self.suppressed;
         }
         self.certainty = self.certainty.max(certainty);
     }
