@@ -20,10 +20,11 @@ use crate::config::mistake::Mistakes;
 use crate::config::settings::{self, Settings};
 use crate::config::source::Source;
 use crate::demo::{self, DemoArgs};
-use crate::host::{self, HostError, RunOptions};
+use crate::host::{self, Devices, HostError, RunOptions};
 use crate::inspect::{self, InspectError};
 use crate::journal::JournalError;
 use crate::key::{self, KeyCommand, KeyError};
+use crate::labels;
 use crate::letters::{self, LettersArgs};
 use crate::map;
 use crate::progress;
@@ -78,6 +79,13 @@ enum Command {
     Test(TestArgs),
     /// Why an incident is as it is, or why a reading led to nothing
     Why(WhyArgs),
+    /// What people said is one incident, is not, was real or was a false alarm: a line a reading
+    #[command(after_help = LABELS_HELP)]
+    Labels {
+        /// The data directory
+        #[arg(default_value = "data")]
+        data: PathBuf,
+    },
     /// Watch the decisions of a server live
     Watch(WatchArgs),
     /// Check a configuration: every mistake, with its place and what to write instead
@@ -220,6 +228,17 @@ struct WhyArgs {
     #[arg(long)]
     json: bool,
 }
+
+const LABELS_HELP: &str = "\
+Examples:
+  ioc labels data > labels.jsonl
+  ioc labels data | jq 'select(.verdict == \"false_alarm\") | .sensor' | sort | uniq -c
+
+Of each incident that somebody merged, split, moved evidence of, linked, rated, confirmed or
+dismissed, each reading that is its evidence: {\"sensor\", \"reading\", \"record\", \"incident\", \"kind\",
+\"verdict\", \"by\", \"caused_by\"}. The incident is the one that it belongs to by now; the verdict is real,
+false_alarm, test, planned, not_ours, or null while nobody has said. What nobody looked at is no label.
+Only reads, also beside a running server.";
 
 const WHY_HELP: &str = "\
 Examples:
@@ -411,6 +430,7 @@ impl Cli {
             Command::Backtest(args) => backtest(&args),
             Command::Test(args) => test(args),
             Command::Why(args) => tell_why(&args),
+            Command::Labels { data } => tell_labels(&data),
             Command::Watch(args) => {
                 reach(Some(&args.url.0), args.waiting)?;
                 block_on(watch::command(args))
@@ -439,6 +459,7 @@ fn run(args: RunArgs) -> Result<(), Failure> {
         settings.data = data;
     }
     let options = RunOptions {
+        devices: Devices::OfTheWorld,
         settings,
         config: args.config,
         city: args.city,
@@ -637,6 +658,26 @@ fn tell_why(args: &WhyArgs) -> Result<(), Failure> {
             };
             Err(Failure::new(code, &error))
         }
+    }
+}
+
+fn tell_labels(data: &Path) -> Result<(), Failure> {
+    is_data_directory(data)?;
+    let mut out = BufWriter::new(io::stdout().lock());
+    let told = labels::run(data, &mut out).and_then(|told| Ok(out.flush().map(|()| told)?));
+    match told {
+        Ok(told) => {
+            eprintln!("{} incidents, {} readings", told.incidents, told.readings);
+            if told.unsure > 0 {
+                eprintln!(
+                    "{} further readings cannot be told from the log",
+                    told.unsure
+                );
+            }
+            Ok(())
+        }
+        Err(InspectError::Output(error)) => Failure::output(&error),
+        Err(error) => Err(Failure::new(Failure::DAMAGED, &error)),
     }
 }
 

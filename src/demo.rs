@@ -1,7 +1,7 @@
 //! `ioc demo`: the same server on a simulated city, with a throw-away data directory.
 //!
-//! Everything is real but the sensors: a simulator in this process publishes over MQTT to the
-//! listener of this very process. City time runs faster than ours on both sides.
+//! Everything is real but the sensors and the actuators: a simulator in this process publishes over
+//! MQTT to the listener of this very process, and obeys what that sends. City time runs faster than ours on both sides.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use ioc_core::record::ClockKind;
 use crate::args::{Address, Broker, MqttAddress};
 use crate::clock;
 use crate::config::settings::Settings;
-use crate::host::{self, Ended, Host, HostError, RunOptions};
+use crate::host::{self, Devices, Ended, Host, HostError, RunOptions};
 use crate::progress::tell;
 use crate::publisher::Quality;
 use crate::simulate::{Bounds, CityMap, Happenings, SimulateOptions, Simulator};
@@ -22,8 +22,10 @@ use crate::telemetry;
 /// What `ioc demo` takes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Everything is real but the sensors: a simulated city publishes over MQTT to the listener of this
-very process, on the loopback interface. Stop it with Ctrl-C; nothing stays behind.
+Everything is real but the sensors and the actuators: a simulated city publishes over MQTT to the
+listener of this very process, on the loopback interface. Order one of its barriers, pumps or sirens in the
+console: the device takes the command, and says when it is done. Stop it with Ctrl-C; nothing
+stays behind.
 
 Example:
   ioc demo --speed 60 --seed 7      another evening of the city, an hour of it every minute")]
@@ -63,6 +65,7 @@ pub fn run(args: &DemoArgs) -> Result<(), HostError> {
         city: None,
         accept_clock: false,
         skip_records: Vec::new(),
+        devices: Devices::Simulated,
     })?;
     let options = SimulateOptions {
         to: Broker::Mqtt(MqttAddress(Address {

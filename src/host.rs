@@ -39,6 +39,7 @@ use crate::journal::{JournalError, JournalId};
 use crate::outlets::Outlets;
 use crate::pipeline::{BatchLimits, Samples};
 use crate::progress::tell;
+use crate::recall;
 use crate::recover::{self, Opened, RecoverError, RecoverOptions};
 use crate::reload::{self, Reloader};
 use crate::rules::{Chosen, Rules};
@@ -62,6 +63,17 @@ pub struct RunOptions {
     pub accept_clock: bool,
     /// Records that are to be passed over from now on.
     pub skip_records: Vec<Seq>,
+    /// Whose devices obey.
+    pub devices: Devices,
+}
+
+/// Whose devices the commands go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Devices {
+    /// Those of the world: nothing is sent while time is another than the world's.
+    OfTheWorld,
+    /// Those of a simulation, which lives in the server's time, whatever that is.
+    Simulated,
 }
 
 /// Why the server did not start, or stopped.
@@ -240,6 +252,7 @@ impl Host {
             city,
             accept_clock,
             skip_records,
+            devices,
         } = options;
         descriptors::provide(&settings)?;
         let metrics = telemetry::start_metrics();
@@ -286,6 +299,7 @@ impl Host {
         window.set_city(city_of(&source));
         window.set_actuators(compiled.bundle.city.actuators.as_slice().into());
         window.set_bundle(Arc::clone(&compiled.bundle));
+        recall::start(data, recovered.next, window.clone()).map_err(HostError::Start)?;
         let mut catalogue = compiled.catalogue(settings.door.unregistered);
         let logical = clock.face();
         catalogue.now = Now::new(move || logical.now());
@@ -296,7 +310,7 @@ impl Host {
         let commands_out = CommandsOut {
             book,
             now: catalogue.now.clone(),
-            may_send: clock.kind() == ClockKind::System,
+            may_send: clock.kind() == ClockKind::System || devices == Devices::Simulated,
         };
         let door_options = DoorOptions {
             waiting_bytes_max: settings.door.waiting_bytes_max,

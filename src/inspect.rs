@@ -10,7 +10,7 @@ mod verify;
 use std::io::{self, Write};
 use std::path::Path;
 
-use ioc_core::decision::{DecisionHash, Step};
+use ioc_core::decision::{Decision, DecisionHash, Step};
 use ioc_core::reading::Reading;
 use ioc_core::record::{Action, Ask, EffectNews, Frame, Input, Quieted, Resuppress, Said, Seq};
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 pub use verify::verify;
 
 use crate::journal::disk::SystemDisk;
-use crate::journal::{Contents, Damage, JournalError, Known, LogKind, scan};
+use crate::journal::{BatchHeader, Contents, Damage, JournalError, Known, LogKind, scan};
 use crate::recover::{DECISIONS_DIR, INPUTS_DIR, RecoverError, decode_decisions};
 use crate::skipped::SkippedList;
 
@@ -75,15 +75,40 @@ pub fn dump(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
 fn dump_decisions(data: &Path, out: &mut dyn Write) -> Result<(), InspectError> {
     let (decisions, damage) = held(data, DECISIONS_DIR, LogKind::Decisions, 0)?;
     decisions.for_each(&SystemDisk, 0, |header, payload| {
-        // Nothing is proved here, so it may begin with anything.
-        let mut hash = DecisionHash::default();
-        for released in decode_decisions(header, payload, 0, &mut hash)? {
-            out.write_all(&ioc_ws::decision_json(&released.decision))?;
-            out.write_all(b"\n")?;
-        }
-        Ok::<_, InspectError>(())
+        for_each_in(header, payload, |decision| {
+            out.write_all(&ioc_ws::decision_json(decision))?;
+            out.write_all(b"\n")
+        })
     })?;
     whole(damage)
+}
+
+/// Hands every decision of a data directory over, up to the first damage.
+///
+/// # Errors
+/// The log cannot be read, or is damaged.
+pub fn each_decision(data: &Path, mut each: impl FnMut(&Decision)) -> Result<(), InspectError> {
+    let (decisions, damage) = held(data, DECISIONS_DIR, LogKind::Decisions, 0)?;
+    decisions.for_each(&SystemDisk, 0, |header, payload| {
+        for_each_in(header, payload, |decision| {
+            each(decision);
+            Ok(())
+        })
+    })?;
+    whole(damage)
+}
+
+fn for_each_in(
+    header: &BatchHeader,
+    payload: &[u8],
+    mut each: impl FnMut(&Decision) -> io::Result<()>,
+) -> Result<(), InspectError> {
+    // Nothing is proved here, so it may begin with anything.
+    let mut hash = DecisionHash::default();
+    for released in decode_decisions(header, payload, 0, &mut hash)? {
+        each(&released.decision)?;
+    }
+    Ok(())
 }
 
 /// Prints one record.

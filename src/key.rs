@@ -161,6 +161,10 @@ fn list(path: &Path) -> Result<String, KeyError> {
 
 /// Takes a key's line out; all else stays as it is written.
 fn revoke(name: &str, path: &Path) -> Result<String, KeyError> {
+    let _locked = lock(path).map_err(|source| KeyError::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     let text = read(path)?;
     let is_of = |line: &&str| holder(line).is_some_and(|(own, _)| own == name);
     if !text.lines().any(|line| is_of(&line)) {
@@ -218,7 +222,21 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
+/// Who changes the file has its directory locked meanwhile, as the file itself may be another after
+/// a change: so nobody's line is lost to another's. The lock goes with what is returned.
+fn lock(path: &Path) -> io::Result<File> {
+    let path = match fs::canonicalize(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => path.to_owned(),
+        found => found?,
+    };
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let dir = File::open(dir.unwrap_or(Path::new(".")))?;
+    dir.lock()?;
+    Ok(dir)
+}
+
 fn append(path: &Path, line: &str) -> io::Result<()> {
+    let _locked = lock(path)?;
     let mut file = OpenOptions::new()
         .create(true)
         .append(true)
@@ -256,6 +274,42 @@ mod tests {
         }
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn keys_that_are_made_and_revoked_at_once_lose_nobodys_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys");
+        let make = |name: String| {
+            let args = NewArgs {
+                name,
+                sensors: vec!["*".to_owned()],
+                file: Some(path.clone()),
+            };
+            command(&KeyCommand::New(args), &mut Vec::new()).unwrap();
+        };
+        let people = 0..12;
+        people
+            .clone()
+            .for_each(|number| make(format!("old-{number}")));
+        let change = |number: usize| {
+            make(format!("new-{number}"));
+            revoke(&format!("old-{number}"), &path).unwrap();
+        };
+        std::thread::scope(|scope| {
+            for number in people.clone() {
+                scope.spawn(move || change(number));
+            }
+        });
+        let listed = list(&path).unwrap();
+        let mut listed: Vec<_> = listed
+            .lines()
+            .filter_map(|line| line.split(' ').next())
+            .collect();
+        let mut expected: Vec<_> = people.map(|number| format!("new-{number}")).collect();
+        listed.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(listed, expected);
     }
 
     #[test]

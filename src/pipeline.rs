@@ -20,7 +20,7 @@ use ioc_core::record::{ClockKind, Command, Input, Record, Records, Seq};
 use ioc_core::rules::Rules;
 use ioc_core::time::Timestamp;
 use ioc_gateway::door::{AckToken, Arrival, Arrivals, Lane, Lanes, Place, Turns};
-use ioc_ws::{CommandRequest, Commands, RefusalReason, Sample, Window};
+use ioc_ws::{CommandRequest, Commands, RefusalReason, Sample, Statement, Window};
 use tokio::sync::oneshot;
 
 use crate::clock::{Clock, TimeSource};
@@ -490,6 +490,7 @@ impl Pipeline {
         let dead_letters = records.iter().filter_map(OwnedDeadLetter::of).collect();
         let time = &**self.clock.time();
         self.samples.take(&records, time);
+        self.samples.hear(&records);
         self.samples.note(first, &payload, count as usize, time);
         drop(records);
         drop(payload);
@@ -619,8 +620,10 @@ pub struct Samples {
 
 const SAMPLES_MAX: usize = 512;
 /// Of so many records in each span it is noted what sensors said last: no more than that thread
-/// is for. What more comes is not noted but in part, and counted.
+/// is for. What more comes is not noted, and counted; of one batch the newest records are.
 const NOTED_MAX: usize = 16_384;
+/// How many readings of a batch are heard for what they say in words.
+const STATEMENTS_MAX: usize = 1_024;
 const SAMPLES_EVERY: Duration = Duration::from_millis(250);
 
 impl Samples {
@@ -650,14 +653,27 @@ impl Samples {
         }
     }
 
-    /// Has it noted what sensors said last in this batch.
+    /// Has it noted what these readings say in words: what follows from them is released after.
+    fn hear(&self, records: &[Record<'_>]) {
+        let statements = statements(records);
+        if !statements.is_empty() {
+            self.window.heard(statements);
+        }
+    }
+
+    /// Has it noted what sensors said last in this batch, or in the newest of it.
     fn note(&mut self, first: Seq, framed: &Arc<Vec<u8>>, records: usize, time: &dyn TimeSource) {
         self.begin_span(time);
-        if records > self.left_to_note {
-            return telemetry::values_not_noted(records);
+        let noted = records.min(self.left_to_note);
+        let left_out = records - noted;
+        if left_out > 0 {
+            telemetry::values_not_noted(left_out);
         }
-        self.left_to_note -= records;
-        self.window.journaled(first, Arc::clone(framed));
+        if noted > 0 {
+            self.left_to_note -= noted;
+            let framed = Arc::clone(framed);
+            self.window.journaled(first, framed, left_out);
+        }
     }
 
     fn begin_span(&mut self, time: &dyn TimeSource) {
@@ -668,6 +684,14 @@ impl Samples {
             self.left_to_note = NOTED_MAX;
         }
     }
+}
+
+fn statements(records: &[Record<'_>]) -> Vec<Statement> {
+    let said = records.iter().filter_map(|record| match &record.input {
+        Input::Reading(reading) => Statement::of(reading),
+        _ => None,
+    });
+    said.take(STATEMENTS_MAX).collect()
 }
 
 fn sample(reading: &Reading<'_>) -> Sample {
@@ -684,6 +708,7 @@ fn sample(reading: &Reading<'_>) -> Sample {
 
 #[cfg(test)]
 mod tests {
+    use ioc_core::reading::AttributesBuffer;
     use ioc_ws::{Token, WindowOptions};
 
     use super::*;
@@ -703,6 +728,30 @@ mod tests {
     }
 
     #[test]
+    fn p5_so_many_readings_of_a_batch_are_heard_for_what_they_say() {
+        let mut attributes = AttributesBuffer::default();
+        attributes.push("headline", "Rivers rise").unwrap();
+        let record = Record {
+            seq: 1,
+            at: Timestamp::default(),
+            input: Input::Reading(Reading {
+                id: "1",
+                sensor: "met",
+                kind: "external_alert",
+                observed_at: Timestamp::default(),
+                received_at: None,
+                value: 3.0,
+                unit: "",
+                position: None,
+                attributes: attributes.as_attributes(),
+            }),
+        };
+        assert_eq!(statements(&[record; 2]).len(), 2);
+        let batch = vec![record; STATEMENTS_MAX + 1];
+        assert_eq!(statements(&batch).len(), STATEMENTS_MAX);
+    }
+
+    #[test]
     fn p5_of_so_many_records_in_a_span_the_last_values_are_noted() {
         let clock = Arc::new(Timestamp::default);
         let token = Token::new("x".to_owned());
@@ -714,8 +763,11 @@ mod tests {
         samples.note(1, &framed, NOTED_MAX - 1, &now);
         assert_eq!(samples.left_to_note, 1);
         samples.note(2, &framed, 2, &now);
-        assert_eq!(samples.left_to_note, 1, "it was not noted");
+        assert_eq!(samples.left_to_note, 0, "it was noted in part");
         samples.note(3, &framed, 2, &At(now.0 + SAMPLES_EVERY));
         assert_eq!(samples.left_to_note, NOTED_MAX - 2);
+        // However long a batch is, its newest records are noted.
+        samples.note(4, &framed, NOTED_MAX * 2, &At(now.0 + SAMPLES_EVERY * 2));
+        assert_eq!(samples.left_to_note, 0);
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! The model is pure and knows no clock ([`City`], from `map.rs`, `normal.rs`, `happening.rs` and
 //! `schedule.rs`); `publish.rs` paces it and hands it to [publishers](crate::publisher),
-//! `record.rs` writes it down.
+//! `devices.rs` has its actuators obey, `record.rs` writes it down.
 
 mod chance;
 mod map;
@@ -16,6 +16,7 @@ mod schedule;
 mod reading;
 mod model;
 mod publish;
+mod devices;
 mod record;
 
 use std::fs;
@@ -71,7 +72,8 @@ At the end it tells how long acknowledgements took, each counted from when its r
 (every 10 ms some are): a broker that falls behind cannot look quick (no coordinated omission).
 
 Readings are native JSON on the topics ioc/v1/readings/<sensor>, over NATS on the subjects
-ioc.v1.readings.<sensor>, where with --qos 1 a JetStream stream acknowledges them. The same seed gives the same
+ioc.v1.readings.<sensor>, where with --qos 1 a JetStream stream acknowledges them. Over MQTT the city's
+actuators take the commands that the server sends them, and say that they are done. The same seed gives the same
 city, happenings and noise. With --speed above 1 the readings' observed_at runs ahead of the
 wall clock: run the server with the same --clock scaled:N.";
 

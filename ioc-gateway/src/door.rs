@@ -348,6 +348,24 @@ mod tests {
     }
 
     #[test]
+    fn frost_server_133_1820_a_hundred_that_wait_and_many_more_are_all_taken() {
+        const COUNT: u64 = 10_000;
+        let (door, arrivals) = door_of(1 << 20);
+        let ledger = Arc::<Ledger>::default();
+        for number in 1..=COUNT {
+            let handed_over = door.try_hand_over(Telemetry, ticks(1), &ledger, number);
+            assert!(handed_over.is_ok(), "{number}");
+        }
+        let mut taken = 0;
+        while let Ok(arrival) = arrivals.queue(Telemetry).try_recv() {
+            taken += u64::from(arrival.inputs.count());
+            arrivals.release(&arrival);
+            arrival.ack.settle();
+        }
+        assert_eq!((taken, ledger.settled()), (COUNT, counts(0, COUNT)));
+    }
+
+    #[test]
     fn p7_a_lane_that_is_full_does_not_keep_the_other_from_passing() {
         let (door, arrivals) = door_of(10);
         let ledger = Arc::<Ledger>::default();

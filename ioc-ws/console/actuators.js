@@ -3,7 +3,7 @@
 // Arrives: the actuators from REST, the last command to each from the store. Leaves: a list, and
 // the operator's choice. Buttons work only for whoever may give orders. Bounded: ROWS_MAX rows.
 
-import { el, setText } from "./dom.js";
+import { el, morph, setText } from "./dom.js";
 import { isCommandOver } from "./store.js";
 import { clock, plural } from "./words.js";
 
@@ -65,7 +65,7 @@ export class Actuators {
     const list = el("ul", { class: "actuator-rows" }, ...rows.map((row) => actuatorRow(row, may)));
     const left = this.total - rows.length;
     const more = left > 0 ? el("p", { class: "more" }, `${left.toLocaleString("en")} more`) : null;
-    this.root.replaceChildren(...[head, list, more].filter(Boolean));
+    morph(this.root, [head, list, more].filter(Boolean));
   }
 }
 

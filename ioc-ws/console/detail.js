@@ -1,52 +1,89 @@
-// Why the chosen incident is there: its state and the readings that it rests on.
+// The chosen incident: its state, what can be done about it, what it belongs to, and why.
 //
 // Arrives: the chosen incident from the store, its decisions from REST, later ones from the
-// stream. Leaves: the pane, and the operator's choice of a step (`handling.js`). Next:
-// `timeline.js`, what happened to it.
+// stream. Leaves: the pane, and the operator's choice of a step (`handling.js`). Next: `why.js`,
+// why it is there, and `timeline.js`, what happened to it.
 
-import { el, picture, setText, shape } from "./dom.js";
-import { handlingPart } from "./handling.js";
+import { el, morph, picture, setText, shape } from "./dom.js";
+import { evidenceOf } from "./evidence.js";
+import { EFFECTS_MAX, effectsOf, familyPart } from "./family.js";
+import { handlingPart, togetherPart } from "./handling.js";
 import { situation } from "./situation.js";
+import { statementsPart } from "./statements.js";
+import { partsOf } from "./together.js";
 import { stepsOf, timeline } from "./timeline.js";
+import { Why } from "./why.js";
 import { SEVERITY, clock, date, distance, pictogram, plural, span, spoken } from "./words.js";
-import { value } from "./words.js";
 
-const EVIDENCE_MAX = 8;
 /** How many decisions about it are held; beyond, the oldest plain updates go. */
 const DECISIONS_MAX = 1000;
+/** The city at a glance is drawn so often. */
+const SITUATION_EVERY_MS = 500;
+/** What new evidence says in words is asked for so often. */
+const STATEMENTS_EVERY_MS = 1000;
 
 export class Detail {
-  /** `onStep(id, step)`, `onSelect(id)`, `onQuiet(sensor)`; `placeOf(incident)`; `cityNow()`, as
-   * `cityOf` made it. */
-  constructor({ root, onStep, onSelect, placeOf, cityNow, onQuiet }) {
-    Object.assign(this, { root, onStep, onSelect, placeOf, cityNow });
+  /** `onStep(id, step)`, `onSelect(id)`, `onSensor(sensor)`; `placeOf(incident)`, `titleOf(id)`;
+   * `cityNow()`, as `cityOf` made it. */
+  constructor({ root, onStep, onSelect, placeOf, titleOf, cityNow, onSensor, onLoaded }) {
+    Object.assign(this, { root, placeOf, titleOf, cityNow, onLoaded });
+    this.why = new Why({ onLoaded });
     this.forget();
+    const acts = {
+      step: (step) => onStep(this.id, step),
+      otherIncident: onSelect,
+      sensor: onSensor,
+      run: (run) => this.toggle(Number(run)),
+      why: () => this.toggleWhy(),
+      whyAgain: () => this.askAgain(),
+      allEvidence: () => this.showAll(),
+    };
     root.addEventListener("click", (event) => {
-      const step = event.target.closest("[data-step]");
-      if (step) onStep(this.id, step.dataset.step);
-      const other = event.target.closest("[data-other-incident]");
-      if (other) onSelect(other.dataset.otherIncident);
-      const sensor = event.target.closest("[data-quiet-sensor]");
-      if (sensor) onQuiet(sensor.dataset.quietSensor);
-      const run = event.target.closest("[data-run]");
-      if (run) this.toggle(Number(run.dataset.run));
+      const data = event.target.closest("button")?.dataset ?? {};
+      for (const name of Object.keys(acts)) if (name in data) acts[name](data[name]);
     });
   }
 
   forget() {
     this.id = null;
     this.decisions = new Map();
+    this.changes = (this.changes ?? 0) + 1;
     this.leftOut = 0;
     this.loaded = false;
+    this.all = false;
     this.unfolded = new Set();
+    this.statements = [];
+    clearTimeout(this.again);
+    this.again = null;
+    this.reveal = null;
+    this.why.forget();
   }
 
   /** Unfolds a run of updates, known by its first, or folds it again. */
   toggle(run) {
     if (!this.unfolded.delete(run)) this.unfolded.add(run);
-    this.drawn = null;
-    this.onLoaded?.();
-    requestAnimationFrame(() => this.root.querySelector(`[data-run="${run}"]`)?.focus());
+    this.change();
+  }
+
+  /** Unfolds why exactly, and brings it into sight; or folds it again. */
+  toggleWhy() {
+    this.why.toggle();
+    if (this.why.open) this.reveal = "[data-testid=why-more]";
+  }
+
+  showAll() {
+    this.all = true;
+    this.change();
+  }
+
+  askAgain() {
+    const incident = this.store?.incidents.get(this.id);
+    if (incident) this.why.ask(incident, this.inOrder());
+  }
+
+  change() {
+    this.changes += 1;
+    this.onLoaded();
   }
 
   /** Shows another incident; its decisions are fetched, and live ones are added meanwhile. */
@@ -63,24 +100,38 @@ export class Detail {
     try {
       const answer = await fetch(`/api/v1/incidents/${encodeURIComponent(id)}`);
       if (!answer.ok || id !== this.id) return;
-      const { timeline, timeline_left_out } = await answer.json();
+      const { timeline, timeline_left_out, statements } = await answer.json();
       if (id !== this.id) return;
       for (const decision of timeline) this.decisions.set(decision.seq, decision);
       this.leftOut = timeline_left_out;
+      this.statements = statements;
     } catch {
       return; // The link is down, which the banner says; the stream goes on with what follows.
     }
     this.loaded = true;
-    this.onLoaded?.();
+    this.change();
   }
 
   /** Decisions that just came. */
   add(decisions) {
+    if (this.id === null) return;
     for (const decision of decisions) {
-      const about = decision.incident?.id === this.id || decision.into === this.id;
-      if (about) this.decisions.set(decision.seq, decision);
+      const { incident, into, from } = decision;
+      if (incident?.id !== this.id && into !== this.id && from !== this.id) continue;
+      this.decisions.set(decision.seq, decision);
+      this.changes += 1;
+      if (decision.cause.evidence.length > 0) this.loadSoon();
     }
     this.forgetUpdates();
+  }
+
+  /** What new evidence says in words the stream does not tell: where some does, it is asked for. */
+  loadSoon() {
+    if (this.statements.length === 0) return;
+    this.again ??= setTimeout(() => {
+      this.again = null;
+      this.load();
+    }, STATEMENTS_EVERY_MS);
   }
 
   forgetUpdates() {
@@ -94,45 +145,68 @@ export class Detail {
 
   /** The sensors whose readings it rests on, with the newest of each. */
   evidence() {
-    const bySensor = new Map();
-    for (const decision of this.inOrder()) {
-      for (const evidence of decision.cause.evidence) {
-        const count = (bySensor.get(evidence.sensor)?.count ?? 0) + 1;
-        bySensor.delete(evidence.sensor);
-        bySensor.set(evidence.sensor, { ...evidence, at: decision.at, count });
-      }
-    }
-    return [...bySensor.values()].reverse();
+    this.learn();
+    return this.known.evidence;
+  }
+
+  /** The incidents that became part of it, as far as is held. */
+  parts() {
+    return this.id === null ? [] : partsOf(this.inOrder(), this.id, this.store);
+  }
+
+  /**
+   * Works out what follows from the decisions, once for each change. What became part of it before
+   * has evidence too, which is known once the server has said why.
+   */
+  learn() {
+    const changes = `${this.changes} ${this.why.changes}`;
+    if (this.known?.changes === changes) return;
+    const inOrder = (all) => [...all.values()].sort((a, b) => a.seq - b.seq);
+    const told = (this.why.answer?.decisions ?? []).map((decision) => [decision.seq, decision]);
+    const evidence = evidenceOf(inOrder(new Map([...told, ...this.decisions])));
+    this.known = { changes, decisions: inOrder(this.decisions), evidence };
   }
 
   inOrder() {
-    return [...this.decisions.values()].sort((a, b) => a.seq - b.seq);
+    this.learn();
+    return this.known.decisions;
   }
 
   /** Draws; `may` says whether orders can be given, and if not why. */
   draw({ store, now, heard, health, system, may, pending }) {
     this.store = store;
     const incident = this.id === null ? null : store.incidents.get(this.id);
-    if (!incident) {
-      this.root.replaceChildren(...situation(store, now, heard, health, system));
-      this.drawn = null;
-      return;
+    if (!incident) return this.drawSituation(store, now, heard, health, system);
+    const effects = effectsOf(store, incident.id);
+    const cause = incident.parent && store.incidents.get(incident.parent);
+    const near = [cause, ...effects.slice(0, EFFECTS_MAX)];
+    const kin = near.map((each) => each && [each.id, each.updated_seq]);
+    const known = [effects.length, this.changes, this.why.changes, this.cityNow().sensors.length];
+    const key = JSON.stringify([incident, may, pending, kin, ...known]);
+    if (this.drawn !== key) {
+      this.drawn = key;
+      morph(this.root, this.sections(incident, effects, may, pending));
     }
-    const last = Math.max(0, ...this.decisions.keys());
-    const known = [this.loaded, last, this.cityNow().sensors.length];
-    const key = JSON.stringify([incident, may, pending, ...known]);
-    if (this.drawn?.key !== key) {
-      this.age = el("dd", { class: "number" });
-      this.drawn = { key };
-      const keep = this.root.querySelector(".detail-body")?.scrollTop ?? 0;
-      this.root.replaceChildren(...this.parts(incident, may, pending));
-      this.root.querySelector(".detail-body").scrollTop = keep;
-    }
+    if (this.reveal) this.root.querySelector(this.reveal)?.scrollIntoView({ block: "start" });
+    this.reveal = null;
     const until = incident.ended_at ? Date.parse(incident.ended_at) : now;
-    setText(this.age, span(until - Date.parse(incident.opened_at)));
+    setText(this.root.querySelector("[data-age]"), span(until - Date.parse(incident.opened_at)));
   }
 
-  parts(incident, may, pending) {
+  drawSituation(store, now, heard, health, system) {
+    const begins = this.drawn !== null;
+    if (!begins && performance.now() - this.situationAt < SITUATION_EVERY_MS) return;
+    this.situationAt = performance.now();
+    this.drawn = null;
+    morph(this.root, situation(store, now, heard, health, system));
+  }
+
+  sections(incident, effects, may, pending) {
+    const { store, titleOf, all, loaded } = this;
+    const context = {
+      store, titleOf, all, loaded, effects,
+      decisions: this.inOrder(), evidence: this.evidence(), city: this.cityNow(),
+    };
     return [
       this.head(incident),
       el(
@@ -141,12 +215,16 @@ export class Detail {
           class: "detail-body",
           tabindex: "0",
           role: "region",
-          "aria-label": "Why, and what happened",
+          "aria-label": "What can be done, why, and what happened",
+          // Another incident begins at its top.
+          "data-body": incident.id,
         },
-        handlingPart(incident, may, pending, this.store.you),
-        this.facts(incident),
-        this.why(incident),
-        timeline(stepsOf(this.inOrder(), this.id), this.unfolded, this.leftOut),
+        handlingPart(incident, may, pending, store.you, titleOf),
+        facts(incident),
+        statementsPart(this.statements),
+        this.why.part(incident, context),
+        familyPart(incident, effects, store, titleOf, togetherPart(incident, may, pending)),
+        timeline(stepsOf(context.decisions, this.id, titleOf), this.unfolded, this.leftOut),
       ),
     ];
   }
@@ -168,84 +246,22 @@ export class Detail {
       kind, name, grave,
     );
   }
-
-  facts(incident) {
-    const opened = Date.parse(incident.opened_at);
-    const when = { class: "number", title: `${date(opened)}, ${incident.opened_at}` };
-    const { condition } = incident;
-    const { sensors, readings } = incident;
-    const evidence = `${plural(sensors, "sensor")}, ${plural(readings, "reading")}`;
-    const rows = [
-      ["Condition", el("dd", { class: `condition ${condition}` }, spoken(condition))],
-      ["Handling", el("dd", { "data-testid": "handling-word" }, spoken(incident.handling))],
-      ["Opened", el("dd", when, clock(opened))],
-      [incident.ended_at ? "Lasted" : "For", this.age],
-      ["Evidence", el("dd", {}, evidence)],
-      ["Certainty", el("dd", {}, spoken(incident.certainty))],
-      ["Reach", el("dd", {}, incident.position ? distance(incident.radius_m) : "no place")],
-      ["Episode", el("dd", { class: "number" }, String(incident.episode))],
-    ];
-    if (incident.parent) rows.push(["Caused by", el("dd", {}, other(incident.parent))]);
-    if (incident.suppressed_by) rows.push(["Suppressed", el("dd", {}, "by design")]);
-    const fact = ([word, dd]) => el("div", {}, el("dt", {}, word), dd);
-    return el("dl", { class: "facts" }, ...rows.map(fact));
-  }
-
-  why(incident) {
-    const evidence = this.evidence();
-    const rule = incident.rule
-      ? el("p", { class: "rule" }, "Rule ", el("code", {}, incident.rule))
-      : null;
-    const shown = evidence.slice(0, EVIDENCE_MAX).map((each) => this.evidenceRow(each, incident));
-    const left = evidence.length - shown.length;
-    const missing = this.loaded ? "Its readings lie further back than is held." : "Loading…";
-    const table = shown.length > 0 ? evidenceTable(shown) : el("p", { class: "note" }, missing);
-    const more = left > 0 ? el("p", { class: "note" }, plural(left, "more sensor")) : null;
-    return el("section", {}, el("h3", {}, "Why"), rule, table, more);
-  }
-
-  evidenceRow(evidence, incident) {
-    const city = this.cityNow();
-    const sensor = city.sensorById.get(evidence.sensor);
-    const reading = this.store.readings.get(evidence.sensor);
-    const title = sensor?.name ?? evidence.sensor;
-    const quiet = {
-      type: "button", class: "other", "data-quiet-sensor": evidence.sensor,
-      title: `${title}: keep this sensor quiet…`, "data-testid": "quiet-sensor",
-    };
-    const name = el("td", { title }, el("button", quiet, evidence.sensor));
-    const unit = sensor?.unit ?? reading?.unit;
-    // Who is not of the city, such as a call centre, says with each reading where it holds.
-    const away = city.apart(incident.position, sensor?.position);
-    return el(
-      "tr",
-      {},
-      name,
-      el("td", { class: "number" }, value(evidence.value, unit)),
-      el("td", { title: evidence.rule }, evidence.rule),
-      el("td", { class: "number" }, away === null ? "–" : distance(Math.round(away))),
-      el("td", { class: "number" }, clock(Date.parse(evidence.at))),
-    );
-  }
 }
 
-function evidenceTable(rows) {
-  const words = [
-    ["Sensor", null],
-    ["Said", "the newest of its readings that are evidence"],
-    ["Rule", "the detection rule that this reading satisfied"],
-    ["To middle", "how far the sensor is from the incident's middle"],
-    ["At", null],
+function facts(incident) {
+  const opened = Date.parse(incident.opened_at);
+  const when = { class: "number", title: `${date(opened)}, ${incident.opened_at}` };
+  const { condition, sensors, readings } = incident;
+  const rows = [
+    ["Condition", el("dd", { class: `condition ${condition}` }, spoken(condition))],
+    ["Handling", el("dd", { "data-testid": "handling-word" }, spoken(incident.handling))],
+    ["Opened", el("dd", when, clock(opened))],
+    [incident.ended_at ? "Lasted" : "For", el("dd", { class: "number", "data-age": "" })],
+    ["Certainty", el("dd", {}, spoken(incident.certainty))],
+    ["Reach", el("dd", {}, incident.position ? distance(incident.radius_m) : "no place")],
+    ["Episode", el("dd", { class: "number" }, String(incident.episode))],
+    ["Evidence", el("dd", { title: plural(readings, "reading") }, plural(sensors, "sensor"))],
   ];
-  const head = words.map(([word, title]) => el("th", { scope: "col", title }, word));
-  return el(
-    "table",
-    { class: "evidence", "data-testid": "evidence" },
-    el("thead", {}, el("tr", {}, ...head)),
-    el("tbody", {}, ...rows),
-  );
-}
-
-function other(id) {
-  return el("button", { type: "button", class: "other", "data-other-incident": id }, id);
+  const fact = ([word, dd]) => el("div", {}, el("dt", {}, word), dd);
+  return el("dl", { class: "facts" }, ...rows.map(fact));
 }

@@ -5,28 +5,39 @@ import { el, setText, shape } from "./dom.js";
 import { SEVERITY, clock, told } from "./words.js";
 
 const LINES_MAX = 200;
+/** Of a flood, the newest of each frame: nobody reads more. */
+const AT_ONCE_MAX = 50;
 /** How many openings from before the decisions that are held it begins with. */
 const OPENINGS_MAX = 50;
 /** How far up a run of updates is looked for. */
 const RUN_LINES = 12;
 
 export class Feed {
-  constructor({ root, onSelect, placeOf }) {
-    Object.assign(this, { root, placeOf });
+  constructor({ root, which, onSelect, placeOf, titleOf }) {
+    Object.assign(this, { root, placeOf, titleOf });
     this.clear();
+    which.addEventListener("click", () => {
+      const only = root.classList.toggle("incidents-only");
+      which.setAttribute("aria-pressed", String(only));
+    });
     root.addEventListener("click", (event) => {
       const line = event.target.closest("[data-incident-id]");
       if (line) onSelect(line.dataset.incidentId);
     });
   }
 
-  /** Adds decisions, oldest first. */
+  /** Adds decisions, oldest first; they are drawn with the next frame, the newest of them. */
   add(decisions) {
-    if (this.waiting) {
-      this.waiting.push(...decisions.slice(-LINES_MAX));
-      return;
-    }
-    for (const decision of decisions.slice(-LINES_MAX)) this.addOne(decision);
+    this.waiting.push(...decisions.slice(-LINES_MAX));
+    if (this.waiting.length > 2 * LINES_MAX) this.waiting = this.waiting.slice(-LINES_MAX);
+  }
+
+  /** Draws what has come. */
+  draw() {
+    if (!this.begun || this.waiting.length === 0) return;
+    const most = this.lines.length === 0 ? LINES_MAX : AT_ONCE_MAX;
+    for (const decision of this.waiting.slice(-most)) this.addOne(decision);
+    this.waiting = [];
     while (this.lines.length > LINES_MAX) this.lines.pop().node.remove();
   }
 
@@ -51,7 +62,7 @@ export class Feed {
   }
 
   fill(line, decision) {
-    const { verb, text, note } = told(decision, this.placeOf);
+    const { verb, text, note } = told(decision, this.placeOf, this.titleOf);
     const severity = decision.incident?.severity;
     line.severity = severity;
     if (decision.seq !== null) line.node.dataset.decisionSeq = decision.seq;
@@ -71,6 +82,7 @@ export class Feed {
     this.lines = [];
     this.root.replaceChildren();
     this.waiting = [];
+    this.begun = false;
   }
 
   /**
@@ -80,9 +92,10 @@ export class Feed {
   begin(open, decisions) {
     const last = decisions.at(-1)?.seq ?? 0;
     const waiting = this.waiting.filter((decision) => decision.seq > last);
-    this.waiting = null;
+    this.waiting = [...openings(open, decisions), ...decisions, ...waiting];
+    this.begun = true;
     this.root.classList.add("begins");
-    this.add([...openings(open, decisions), ...decisions, ...waiting]);
+    this.draw();
     requestAnimationFrame(() => this.root.classList.remove("begins"));
   }
 }

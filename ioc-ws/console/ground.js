@@ -1,21 +1,30 @@
 // The still part of the map: zones, rivers, assets, sensors.
 
-import { cross, dot } from "./pen.js";
+import { cross, dot, triangle } from "./pen.js";
 import { SEVERITIES, isOpen } from "./store.js";
 import { SEVERITY } from "./words.js";
 
 const COLOR = {
-  zone: "#101923",
-  zoneEdge: "#22313f",
-  zoneName: "#5d7184",
-  river: "#1d5f86",
-  riverGlow: "#123a54",
-  asset: "#8296a8",
-  quiet: "#3b5266",
-  heard: "#35b8a6",
-  silent: "#8a93a0",
+  zone: "#1f2428",
+  zoneEdge: "#3a424a",
+  zoneName: "#98a2ab",
+  river: "#4c5f6b",
+  riverGlow: "#2b353b",
+  asset: "#a3adb6",
+  quiet: "#98a2ab",
+  heard: "#8b959d",
+  silent: "#c3cad0",
   warning: SEVERITY.moderate.color,
   danger: SEVERITY.severe.color,
+};
+
+/** How a sensor is drawn, by its shape too: how much larger than others, and whether filled. */
+const LOOK = {
+  quiet: [dot, -0.3, false],
+  heard: [dot, 0, true],
+  silent: [cross, 1.2, false],
+  warning: [triangle, 2.2, false],
+  danger: [triangle, 2.6, true],
 };
 
 export class Ground {
@@ -65,7 +74,7 @@ export class Ground {
   worstByZone() {
     const worst = new Map();
     for (const incident of this.store?.incidents.values() ?? []) {
-      if (!isOpen(incident)) continue;
+      if (!isOpen(incident) || incident.suppressed_by) continue;
       const known = worst.get(incident.zone);
       const graver = !known || SEVERITIES.indexOf(incident.severity) < SEVERITIES.indexOf(known);
       if (graver) worst.set(incident.zone, incident.severity);
@@ -133,14 +142,12 @@ export class Ground {
   drawHeap(pen, heap, state, size) {
     pen.fillStyle = COLOR[state];
     pen.strokeStyle = COLOR[state];
+    const [add, larger, filled] = LOOK[state];
     pen.lineWidth = 1.3;
     pen.beginPath();
-    for (const [x, y] of heap) {
-      if (state === "silent") cross(pen, x, y, size + 1.2);
-      else dot(pen, x, y, state === "warning" || state === "danger" ? size + 1 : size);
-    }
-    if (state === "silent") pen.stroke();
-    else pen.fill();
+    for (const [x, y] of heap) add(pen, x, y, size + larger);
+    if (filled) pen.fill();
+    else pen.stroke();
   }
 
   sensorState(sensor) {

@@ -2,9 +2,12 @@
 //
 // Arrives: an incident from the store. Leaves: its state in words, a button for each step that is
 // possible, and the operator's choice. Which steps are possible is the server's to say: the table
-// here is its mirror, tied by a test. What has to be said first is asked for by `dialog.js`.
+// here is its mirror, tied by a test. What has to be said first is asked for by `asks.js`, what
+// belongs together by `together.js`.
 
 import { el, picture } from "./dom.js";
+import { keyOf } from "./keys.js";
+import { TOGETHER, togetherOf } from "./together.js";
 import { TICK, clock, spoken } from "./words.js";
 
 const WAY = ["new", "acknowledged", "confirmed", "responding", "contained", "resolved", "closed"];
@@ -54,7 +57,7 @@ export const passedOn = ({ escalated_to }) =>
   escalated_to ? `Nobody has seen it: passed on to ${TIERS[escalated_to] ?? escalated_to}` : null;
 
 /** Where it stands, and what can be done: `may` says whether orders can be given. */
-export function handlingPart(incident, may, pending, you) {
+export function handlingPart(incident, may, pending, you, titleOf) {
   const steps = possible(incident);
   const [first, ...rest] = steps;
   const buttons = rest.map((step) => button(step, STEPS[step], may, pending));
@@ -86,21 +89,37 @@ export function handlingPart(incident, may, pending, you) {
     { class: "action", "data-testid": "handling" },
     passed && el("p", { class: "escalated", "data-testid": "escalated" }, passed),
     shelved && el("p", { class: "hint", "data-testid": "shelved" }, shelved),
-    byDesign(incident),
+    byDesign(incident, titleOf),
     standing(incident),
     first && mainButton(first, may, pending),
-    el("div", { class: "steps" }, ...buttons, ...more),
+    group("Next", buttons),
+    group("Say", more),
     hint,
   );
 }
 
+/** What people can say about what belongs together, as buttons. */
+export function togetherPart(incident, may, pending) {
+  const actions = togetherOf(incident).map((action) => {
+    const { word, means } = TOGETHER[action];
+    return button(action, [null, word, means], may, pending);
+  });
+  return group("Belongs together", actions);
+}
+
+function group(label, buttons) {
+  if (buttons.length === 0) return null;
+  return el("div", { class: "steps", role: "group", "aria-label": label }, ...buttons);
+}
+
 /** Why nobody is called for a symptom, and when somebody will be. */
-function byDesign({ suppressed_by: cause }) {
+function byDesign({ suppressed_by: cause }, titleOf) {
   if (!cause) return null;
-  const text =
-    `Suppressed by design: ${cause} has caused it, and people know of that. ` +
-    "If it is still abnormal when that is over, it is new again.";
-  return el("p", { class: "hint", "data-testid": "by-design" }, text);
+  const leads = { type: "button", class: "other", "data-other-incident": cause };
+  const go = el("button", leads, titleOf(cause));
+  return el("p", { class: "hint", "data-testid": "by-design" }, "Suppressed by design: ", go,
+    " has caused it, and people know of that. If it is still abnormal when that is over, it is new " +
+    "again.");
 }
 
 function standing(incident) {
@@ -116,7 +135,8 @@ function standing(incident) {
 
 function mainButton(step, may, pending) {
   const [, word, title] = STEPS[step];
-  const key = step === "acknowledge" ? el("kbd", {}, "a") : null;
+  const letter = keyOf(step);
+  const key = letter && el("kbd", { "aria-hidden": "true" }, letter);
   return el(
     "button",
     {
@@ -124,7 +144,7 @@ function mainButton(step, may, pending) {
       class: "primary",
       "data-step": step,
       "data-testid": step,
-      "aria-keyshortcuts": key && "a",
+      "aria-keyshortcuts": letter,
       disabled: !may.ok || pending,
       title: may.ok ? title : may.why,
     },
@@ -134,13 +154,16 @@ function mainButton(step, may, pending) {
 }
 
 function button(step, [, word, title], may, pending) {
+  const key = keyOf(step);
+  const means = key ? `${title} (key ${key})` : title;
   const about = {
     type: "button",
     class: "step",
     "data-step": step,
     "data-testid": step,
+    "aria-keyshortcuts": key,
     disabled: !may.ok || pending,
-    title: may.ok ? title : may.why,
+    title: may.ok ? means : may.why,
   };
   return el("button", about, word);
 }

@@ -4,6 +4,7 @@
 // ASK_MS. Leaves: two sections of the situation pane. Bounded: ROWS_MAX sensors are shown.
 
 import { el } from "./dom.js";
+import { sensorButton } from "./situation.js";
 import { plural, span, spoken } from "./words.js";
 
 const ROWS_MAX = 8;
@@ -80,7 +81,7 @@ function brokenSensors(broken, now) {
     const note = distrusted ? `${words}; not trusted` : words;
     const since = span(now - Math.min(...own.map((each) => Date.parse(each.since))));
     const rules = own.map(({ rule }) => rule).join(", ");
-    return el("li", { title: rules }, el("code", {}, id), el("span", {}, note),
+    return el("li", { title: rules }, sensorButton(id), el("span", {}, note),
       el("span", { title: "since it was found" }, since));
   };
   const left = broken.length - ROWS_MAX;
@@ -94,7 +95,7 @@ function badActors({ days, share, sensors }) {
   if (worst.length === 0) return null;
   const row = ({ sensor, alarms, faults, share: own }) => {
     const caused = [alarms && plural(alarms, "alarm"), faults && plural(faults, "fault")];
-    return el("li", {}, el("code", {}, sensor),
+    return el("li", {}, sensorButton(sensor),
       el("span", {}, caused.filter(Boolean).join(", ")), el("span", {}, percent(own)));
   };
   const note = `${plural(worst.length, "sensor")}: ${percent(share)} of all alarms and faults`;

@@ -4,12 +4,15 @@
 // the operator asks for. The form tells what it would have hidden in the last day before anything
 // is asked. Bounded: ROWS_MAX rows.
 
-import { el } from "./dom.js";
+import { choice, form, line, noteField } from "./dialog.js";
+import { el, morph } from "./dom.js";
 import { clock, date, plural, spoken } from "./words.js";
 
 const ROWS_MAX = 50;
-/** How many sensors the form proposes. */
-const SENSORS_MAX = 1000;
+/** How many names of each sort the form proposes. */
+const PROPOSED_MAX = 1000;
+/** So long nothing more is written before it is asked what would have been hidden. */
+const PAUSE_MS = 250;
 const SOON_MS = 12 * 3_600_000;
 
 /** As on the server. */
@@ -29,6 +32,11 @@ const LONGER = [
   ["2592000", "30 days"],
 ];
 
+const HOWS = [
+  ["shelved", "Shelve: for a while, told again if still abnormal"],
+  ["out_of_service", "Take out of service: somebody works at the sensor"],
+];
+
 const HOW = {
   shelved: "shelved",
   maintenance: "maintenance",
@@ -36,8 +44,8 @@ const HOW = {
 };
 
 /** What is meant, in words: `zone z21, water level`. */
-export function meant({ match, incident_id }) {
-  if (incident_id) return incident_id;
+export function meant({ match, incident_id }, titleOf = (id) => id) {
+  if (incident_id) return titleOf(incident_id);
   const words = {
     sensor: (word) => word,
     zone: (word) => `zone ${word}`,
@@ -63,25 +71,27 @@ export class Kept {
     });
   }
 
-  draw({ store, may }) {
+  draw({ store, may, titleOf }) {
     const kept = [...store.suppressions.values()];
     kept.sort((a, b) => (a.until < b.until ? -1 : 1));
-    const key = JSON.stringify([kept, may]);
+    const names = kept.map(({ incident_id: id }) => id && titleOf(id));
+    const key = JSON.stringify([kept, names, may]);
     if (key === this.drawn) return;
     this.drawn = key;
     const note = kept.length ? kept.length.toLocaleString("en") : "Nothing";
     const add = el("button", {
       type: "button", class: "step", "data-add": "", "data-testid": "keep-quiet",
       "aria-label": "Keep something quiet", disabled: !may.ok,
-      title: may.ok ? "Shelve detections, or take a sensor out of service" : may.why,
+      "aria-keyshortcuts": "q",
+      title: may.ok ? "Shelve detections, or take a sensor out of service (key q)" : may.why,
     }, "+");
     const head = el("div", { class: "panel-head" },
       el("h2", { id: "kept-title" }, "Kept quiet"), el("span", { class: "note" }, note), add);
-    const rows = kept.slice(0, ROWS_MAX).map((each) => row(each, may));
+    const rows = kept.slice(0, ROWS_MAX).map((each) => row(each, may, titleOf));
     const left = kept.length - rows.length;
     const more = left > 0 ? el("p", { class: "more" }, `${left} more`) : null;
     const list = rows.length ? el("ul", { class: "actuator-rows" }, ...rows) : null;
-    this.root.replaceChildren(...[head, list, more].filter(Boolean));
+    morph(this.root, [head, list, more].filter(Boolean));
   }
 }
 
@@ -91,7 +101,7 @@ function whenOf({ from, until }) {
   return ends - begins > SOON_MS ? `${date(ends)}, ${clock(ends)}` : clock(ends);
 }
 
-function row(each, may) {
+function row(each, may, titleOf) {
   const until = whenOf(each);
   const counted = each.detections ? `; ${plural(each.detections, "detection")} kept quiet` : "";
   const through = each.let_through ? `; ${each.let_through} extreme told all the same` : "";
@@ -106,82 +116,80 @@ function row(each, may) {
   const end = button({ "data-end": each.id, "data-testid": "end" }, "End",
     "End it now: what is still abnormal counts from then on");
   return el("li", { class: "actuator", "data-testid": "kept", "data-suppression-id": each.id },
-    el("code", {}, meant(each)),
+    el("code", { title: each.incident_id ?? each.id }, meant(each, titleOf)),
     el("span", { class: "actuator-state" }, text),
     el("span", { class: "actuator-buttons" }, extend, end));
 }
 
 /**
  * Asks what is to be kept quiet, and tells what that would have hidden; resolves with the order,
- * or null. `initial` may name a sensor; `known` are those that are proposed.
+ * or null. `initial` may name a sensor; `known` has the names that are proposed: `sensors`,
+ * `zones`, `kinds`, `rules`. `send(order)` gives it.
  */
-export function askToKeepQuiet(initial = {}, known = []) {
-  const sensors = known.slice(0, SENSORS_MAX).map((value) => el("option", { value }));
+export function askToKeepQuiet(initial, known, send) {
+  const some = (names) => names.slice(0, PROPOSED_MAX);
   const fields = {
-    how: select("how", [["shelved", "Shelve"], ["out_of_service", "Take out of service"]]),
-    sensor: input("sensor", initial.sensor, "kept-sensors"),
-    zone: input("zone", initial.zone),
-    kind: input("kind", initial.kind),
-    rule: input("rule", initial.rule),
-    for_s: select("for_s", DURATIONS),
-    reason: el("textarea", { name: "reason", rows: "2", maxlength: REASON_MAX }),
+    how: choice("how", "How", HOWS),
+    sensor: line("sensor", "Sensor", { value: initial.sensor, known: some(known.sensors) }),
+    zone: line("zone", "Zone, with those in it", { known: some(known.zones) }),
+    kind: line("kind", "Kind of reading", { known: some(known.kinds) }),
+    rule: line("rule", "Detection rule", { known: some(known.rules) }),
+    for_s: choice("for_s", "For how long", DURATIONS),
+    reason: noteField("Why", REASON_MAX, 2, "reason"),
   };
-  const labels = {
-    how: "How", sensor: "Sensor", zone: "Zone, with those in it", kind: "Kind of reading",
-    rule: "Detection rule", for_s: "For how long", reason: "Why",
-  };
-  const label = ([name, node]) => el("label", {}, el("span", {}, labels[name]), node);
-  const told = el("p", { class: "note", "data-testid": "kept-preview" }, "");
-  const go = el("button", { type: "button", class: "primary", "data-testid": "dialog-go" },
-    "Keep quiet");
-  const leave = el("button", { type: "button", class: "step", "data-testid": "dialog-leave" },
-    "Leave");
-  const dialog = el("dialog",
-    { class: "ask", "data-testid": "dialog", "aria-label": "Keep something quiet" },
-    el("h2", {}, "Keep something quiet"),
-    el("p", { class: "note" }, "All that is written must fit. What is extreme is told all the " +
-      "same, unless its sensor is out of service."),
-    el("datalist", { id: "kept-sensors" }, ...sensors), ...Object.entries(fields).map(label), told, el("div", { class: "steps" }, leave, go));
-  document.body.append(dialog);
+  const of = (name) => fields[name].input;
+  const preview = previewLine();
+  const isService = () => of("how").value === "out_of_service";
   const order = () => {
-    const service = fields.how.value === "out_of_service";
-    const names = service ? ["sensor"] : ["sensor", "zone", "kind", "rule"];
-    const said = names.map((name) => [name, fields[name].value.trim()]);
+    const names = isService() ? ["sensor"] : ["sensor", "zone", "kind", "rule"];
+    const said = names.map((name) => [name, of(name).value.trim()]);
     const match = Object.fromEntries(said.filter(([, value]) => value));
-    const action = service ? "out_of_service" : "shelve";
-    const reason = fields.reason.value.trim();
-    return { action, match, for_s: Number(fields.for_s.value), reason };
+    const action = isService() ? "out_of_service" : "shelve";
+    return { action, match, for_s: Number(of("for_s").value), reason: of("reason").value.trim() };
   };
-  return new Promise((resolve) => {
-    let given = null;
-    let asked = "";
-    const check = () => {
-      const service = fields.how.value === "out_of_service";
-      for (const name of ["zone", "kind", "rule"]) fields[name].disabled = service;
-      const longest = fields.for_s.options.length > DURATIONS.length;
-      if (service !== longest) refill(fields.for_s, service ? [...DURATIONS, ...LONGER] : DURATIONS);
-      const { match, reason } = order();
-      go.disabled = Object.keys(match).length === 0 || reason === "";
-      const now = JSON.stringify(match);
-      if (now === asked) return;
-      asked = now;
-      if (now === "{}") told.textContent = "";
-      else preview({ match }).then((text) => asked === now && (told.textContent = text));
-    };
-    dialog.addEventListener("input", check);
-    leave.addEventListener("click", () => dialog.close());
-    go.addEventListener("click", () => {
-      given = order();
-      dialog.close();
-    });
-    dialog.addEventListener("close", () => {
-      dialog.remove();
-      resolve(given);
-    });
-    check();
-    dialog.showModal();
-    fields.sensor.focus();
+  const narrow = ["zone", "kind", "rule"].map((name) => fields[name].node);
+  return form({
+    title: "Keep something quiet",
+    word: "Keep quiet",
+    lines: ["All that is written must fit. What is extreme is told all the same, unless its " +
+      "sensor is out of service. Windows that come again and again are written in the rules."],
+    parts: [fields.how.node, fields.sensor.node,
+      el("div", { class: "fields" }, ...narrow), fields.for_s.node, fields.reason.node,
+      preview.node],
+    said: order,
+    ready: () => Object.keys(order().match).length > 0 && order().reason !== "",
+    onInput: () => {
+      for (const node of narrow) node.hidden = isService();
+      const longest = of("for_s").options.length > DURATIONS.length;
+      if (isService() !== longest) {
+        refill(of("for_s"), isService() ? [...DURATIONS, ...LONGER] : DURATIONS);
+      }
+      const { match } = order();
+      preview.show(Object.keys(match).length > 0 ? { match } : null);
+    },
+    send,
+    focus: initial.sensor ? of("reason") : of("sensor"),
   });
+}
+
+/** A line that says what keeping something quiet would have hidden, asked when people pause. */
+export function previewLine() {
+  const node = el("p", { class: "preview", role: "status", "data-testid": "kept-preview" });
+  let asked = "null";
+  let timer = null;
+  const show = (target) => {
+    const now = JSON.stringify(target);
+    if (now === asked) return;
+    asked = now;
+    clearTimeout(timer);
+    node.textContent = target ? "…" : "";
+    if (!target) return;
+    timer = setTimeout(async () => {
+      const text = await preview(target);
+      if (asked === now) node.textContent = text;
+    }, PAUSE_MS);
+  };
+  return { node, show };
 }
 
 /** What it would have hidden, in a sentence. */
@@ -191,30 +199,26 @@ async function preview(target) {
     const body = JSON.stringify(target);
     const answer = await fetch("/api/v1/suppressions/preview", { method: "POST", headers, body });
     const told = await answer.json();
-    return answer.ok ? previewed(told) : told.message;
+    return answer.ok ? previewed(told, target) : `Nothing is kept quiet by this: ${told.message}.`;
   } catch {
-    return "";
+    return "What it would have hidden is not known: the server is not reached.";
   }
 }
 
-/** The answer of the preview, in a sentence. */
-export function previewed({ detections, incidents_total, never_opened, of_sensors, from, complete }) {
+/** The answer of the preview, in a sentence; of an `incident`, how often it called somebody. */
+export function previewed(told, { incident } = {}) {
+  const { detections, incidents_total, never_opened, of_sensors, calls, from, complete } = told;
   const since = complete ? "in the last day" : `since ${clock(Date.parse(from))}`;
+  if (incident) {
+    return calls === 0
+      ? `It was passed on to nobody ${since}.`
+      : `It was passed on ${plural(calls, "time")} ${since}: that would have waited.`;
+  }
   const silent = of_sensors ? `, ${plural(of_sensors, "silent or broken sensor")}` : "";
   if (detections + of_sensors === 0) return `Would have hidden nothing ${since}.`;
   const never = never_opened ? `, of which ${never_opened} would not have opened` : "";
   return `Would have hidden ${plural(detections, "detection")} of ` +
     `${plural(incidents_total, "incident")}${never}${silent} ${since}.`;
-}
-
-function input(name, value = "", list = null) {
-  return el("input", { name, value: value ?? "", list, autocomplete: "off" });
-}
-
-function select(name, options) {
-  const node = el("select", { name });
-  refill(node, options);
-  return node;
 }
 
 function refill(node, options) {

@@ -4,18 +4,28 @@
 
 import { Actuators } from "./actuators.js";
 import { Detail } from "./detail.js";
-import { ask, asks, confirmed } from "./dialog.js";
+import { Announcer } from "./announce.js";
+import { ask, asks } from "./asks.js";
+import { Bell } from "./bell.js";
+import { confirmed } from "./dialog.js";
 import { byId, el, setText, shape } from "./dom.js";
+import { evidenceOf } from "./evidence.js";
+import { titleIn } from "./family.js";
 import { Feed } from "./feed.js";
 import { Health } from "./health.js";
-import { Kept, askToKeepQuiet } from "./kept.js";
+import { Kept, askToKeepQuiet, meant } from "./kept.js";
+import { STEP_KEYS, lettersWork, showKeys } from "./keys.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
 import { CityMap } from "./map.js";
-import { SEVERITIES, apply, counts, emptyStore, heardOf, isNew, isOpen } from "./store.js";
+import { Pace } from "./pace.js";
+import { question } from "./question.js";
+import { showSensor } from "./sensor.js";
+import { SEVERITIES, apply, counts, emptyStore, heardOf, isOpen } from "./store.js";
 import { resumePoint, survivor } from "./store.js";
 import { System } from "./system.js";
 import { LogicalTime } from "./time.js";
+import { TOGETHER, askTogether } from "./together.js";
 import { SEVERITY, clock, date, plural, spoken, timeZone } from "./words.js";
 
 const TOAST_MS = 9_000;
@@ -36,27 +46,41 @@ let wanted = null;
 let link = { name: "connecting" };
 let sensorsChanged = true;
 let heard = { heard: 0, sensors: 0 };
-let drawPlanned = false;
 
+const pace = new Pace(draw);
+const planDraw = () => pace.plan();
 const placeOf = (incident) => map.city.placeOf(incident);
-const map = new CityMap({ root: byId("map"), onSelect: select });
+const titleOf = titleIn(store, placeOf);
+const map = new CityMap({ root: byId("map"), onSelect: select, onSensor: lookAt });
 const list = new List({
   root: byId("incidents"),
   more: byId("more"),
   tabs: byId("tabs"),
+  find: byId("find"),
+  onSelect: select,
+  onDraw: planDraw,
+  placeOf,
+  titleOf,
+});
+const feed = new Feed({
+  root: byId("feed"),
+  which: byId("feed-which"),
   onSelect: select,
   placeOf,
+  titleOf,
 });
-const feed = new Feed({ root: byId("feed"), onSelect: select, placeOf });
+const bell = new Bell({ button: byId("bell") });
+const announcer = new Announcer({ root: byId("announced"), titleOf });
 const detail = new Detail({
   root: byId("detail"),
   onStep: take,
   onSelect: select,
   placeOf,
+  titleOf,
   cityNow: () => map.city,
-  onQuiet: (sensor) => keepQuiet({ sensor }),
+  onSensor: lookAt,
+  onLoaded: planDraw,
 });
-detail.onLoaded = planDraw;
 const actuators = new Actuators({ root: byId("actuators"), onOrder: operate });
 const kept = new Kept({
   root: byId("kept"),
@@ -127,6 +151,8 @@ function hear(message) {
     feed.add(change.decisions);
     health.heard(change.decisions);
     detail.add(change.decisions);
+    announcer.heard(change.decisions);
+    bell.heard(change.decisions);
   }
   if (change.all || change.sensors?.size || change.decisions?.length) sensorsChanged = true;
   planDraw();
@@ -174,7 +200,7 @@ function select(id) {
   writeAddress(id);
   detail.show(id);
   if (id !== null) list.reveal(id);
-  planDraw();
+  pace.soon();
 }
 
 /** Whether orders can be given now, and if not why. */
@@ -193,15 +219,35 @@ async function take(id, step) {
   if (!incident || pending.has(id)) return;
   const allowed = may();
   if (!allowed.ok) return toast(allowed.why);
-  const initial = { severity: incident.severity };
-  const said = asks(step, incident) ? await ask(step, incident, { initial }) : {};
-  if (said === null) return;
+  if (step in TOGETHER) return regroup(incident, step);
+  const give = (said) => live.command(...orderOf(step, id, said));
+  if (asks(step, incident)) {
+    const initial = { severity: incident.severity };
+    return ask(step, incident, { title: `${titleOf(id)} (${id})`, initial, send: give });
+  }
   pending.add(id);
   planDraw();
-  const answer = await live.command(...orderOf(step, id, said));
+  const answer = await give({});
   pending.delete(id);
   if (answer.type === "refused") toast(`Not done: ${answer.message}`);
   planDraw();
+}
+
+/** Says what belongs together, or does not. */
+async function regroup(incident, action) {
+  const evidence = detail.id === incident.id ? detail.evidence() : [];
+  const now = time.at(performance.now()) ?? Date.now();
+  const context = {
+    store, city: map.city, now, titleOf, evidence, parts: detail.parts(),
+    more: () => wholeEvidence(incident.id),
+  };
+  await askTogether(action, incident, context, (word, order) => live.command(word, order));
+}
+
+/** The sources of an incident with those of all that became part of it, looked up by the server. */
+async function wholeEvidence(id) {
+  const { told } = await question(id);
+  return told ? evidenceOf(told.decisions) : [];
 }
 
 /** The order of a step, as the server takes it. */
@@ -220,11 +266,24 @@ function orderOf(step, id, said) {
 async function keepQuiet(initial = {}) {
   const allowed = may();
   if (!allowed.ok) return toast(allowed.why);
-  const order = await askToKeepQuiet(initial, map.city.sensors.map(({ id }) => id));
-  if (order === null) return;
-  const { action, ...said } = order;
-  const answer = await live.command(action, said);
-  if (answer.type === "refused") toast(`Not kept quiet: ${answer.message}`);
+  const { sensors, zones } = map.city;
+  const names = (all) => [...new Set(all)].filter(Boolean).sort();
+  const known = {
+    sensors: sensors.map(({ id }) => id),
+    zones: zones.map(({ id, name }) => [id, name]),
+    kinds: names(sensors.map(({ kind }) => kind)),
+    rules: names(detail.evidence().map(({ rule }) => rule)),
+  };
+  await askToKeepQuiet(initial, known, ({ action, ...said }) => live.command(action, said));
+}
+
+/** Shows a sensor: what it says, and why that led to an incident or did not. */
+async function lookAt(sensor) {
+  const known = map.city.sensorById.get(sensor);
+  const now = time.at(performance.now()) ?? Date.now();
+  const said = await showSensor(sensor, { known, now, titleOf });
+  if (said?.incident) select(survivor(store, said.incident));
+  if (said?.quiet) keepQuiet({ sensor });
 }
 
 async function endQuiet(suppression) {
@@ -233,11 +292,10 @@ async function endQuiet(suppression) {
 }
 
 async function extendQuiet(suppression) {
-  const said = await ask("extend", null);
-  if (said === null) return;
-  const order = { suppression, for_s: Number(said.for_s), note: said.note };
-  const answer = await live.command("extend", order);
-  if (answer.type === "refused") toast(`Not extended: ${answer.message}`);
+  const title = meant(store.suppressions.get(suppression) ?? {}, titleOf);
+  const send = ({ for_s, note }) =>
+    live.command("extend", { suppression, for_s: Number(for_s), note });
+  await ask("extend", null, { title, send });
 }
 
 /** Opens an incident that no sensor knows of, in the middle of the map. */
@@ -247,35 +305,21 @@ async function open() {
   const kinds = [...new Set([...store.incidents.values()].map(({ kind }) => kind))].sort();
   const [lon, lat] = map.middle();
   const hint = `It is placed in the middle of the map: ${lon.toFixed(5)}, ${lat.toFixed(5)}`;
-  const said = await ask("open", null, { kinds, hint });
-  if (said === null) return;
-  const answer = await live.command("open", { ...said, position: [lon, lat] });
-  if (answer.type === "refused") toast(`Not opened: ${answer.message}`);
+  const send = (said) => live.command("open", { ...said, position: [lon, lat] });
+  await ask("open", null, { kinds, hint, send });
 }
 
 /** Orders an actuator to do something, in place of what is under way there. */
 async function operate(actuator, command, replaces) {
   const allowed = may();
   if (!allowed.ok) return toast(allowed.why);
-  const yes = await confirmed({
+  await confirmed({
     title: `Order ${actuator} to ${command}?`,
     text: replaces
       ? "It takes the place of the command that is under way. The device acts at once."
       : "The device acts at once.",
     word: `Order: ${command}`,
-  });
-  if (!yes) return;
-  const answer = await live.command("operate", { actuator, command, ...(replaces && { replaces }) });
-  if (answer.type === "refused") toast(`${actuator} is not told to ${command}: ${answer.message}`);
-  planDraw();
-}
-
-function planDraw() {
-  if (drawPlanned) return;
-  drawPlanned = true;
-  requestAnimationFrame(() => {
-    drawPlanned = false;
-    draw();
+    send: () => live.command("operate", { actuator, command, ...(replaces && { replaces }) }),
   });
 }
 
@@ -284,12 +328,13 @@ function draw() {
   const now = time.at(performance.now()) ?? Date.now();
   if (sensorsChanged) heard = heardOf(store, map.city.sensors);
   list.draw({ store, selected, now, heard });
+  feed.draw();
   detail.draw({ store, now, heard, health, system, may: may(), pending: pending.has(selected) });
   const evidence = selected === null ? [] : detail.evidence().map((each) => each.sensor);
   map.update({ store, selected, evidence, now, sensors: sensorsChanged });
   sensorsChanged = false;
   actuators.draw({ store, may: may() });
-  kept.draw({ store, may: may() });
+  kept.draw({ store, may: may(), titleOf });
   drawBar(now);
   drawBanner();
 }
@@ -299,7 +344,7 @@ function followMerge() {
   if (selected === null || store.incidents.has(selected)) return;
   const now = survivor(store, selected);
   if (now !== selected && store.incidents.has(now)) {
-    toast(`${selected} became part of ${now}.`);
+    toast(`What you looked at became part of ${titleOf(now)} (${now}).`);
     select(now);
   }
 }
@@ -329,9 +374,12 @@ function drawCounts(count) {
   if (!root.firstChild) {
     for (const severity of SEVERITIES.slice(0, 4)) {
       const { shape: path, word } = SEVERITY[severity];
-      const item = el("li", { "data-severity": severity, "data-testid": `count-${severity}` });
-      item.append(shape(path), el("b", { class: "number" }, "0"), el("span", {}, word));
-      root.append(item);
+      const about = { "data-severity": severity, "data-testid": `count-${severity}` };
+      const title = `Show those that are ${severity}`;
+      const button = el("button", { type: "button", title }, shape(path),
+        el("b", { class: "number" }, "0"), el("span", {}, word));
+      button.addEventListener("click", () => list.seek(severity));
+      root.append(el("li", about, button));
     }
   }
   for (const item of root.children) {
@@ -368,26 +416,58 @@ function toast(text) {
 const KEYS = {
   ArrowDown: () => list.move(1),
   ArrowUp: () => list.move(-1),
+  Home: () => list.moveFar("Home"),
+  End: () => list.moveFar("End"),
+  PageUp: () => list.moveFar("PageUp"),
+  PageDown: () => list.moveFar("PageDown"),
   j: () => list.move(1),
   k: () => list.move(-1),
-  a: () => acknowledgeSelected(),
   n: () => open(),
+  b: () => bell.turn(),
+  q: () => keepQuiet(),
+  w: () => selected !== null && detail.toggleWhy(),
   z: () => map.goTo(store.incidents.get(selected)),
-  Escape: () => select(null),
+  1: () => list.showTab(0),
+  2: () => list.showTab(1),
+  3: () => list.showTab(2),
+  "/": () => byId("find").focus(),
+  "?": () => showKeys(),
+  Enter: () => goOn(),
+  Escape: () => goBack(),
 };
 
-/** Acknowledges the chosen incident, if nobody has. */
-function acknowledgeSelected() {
-  const incident = store.incidents.get(selected);
-  if (incident && isNew(incident)) take(selected, "acknowledge");
+/** The keys that work inside of what can be pressed or scrolled itself. */
+const PRESSES = new Set(["Enter"]);
+const SCROLLS = new Set(["ArrowUp", "ArrowDown", "Home", "End", "PageUp", "PageDown"]);
+
+/** From the list to what can be done about the chosen incident. */
+function goOn() {
+  if (selected === null) return list.move(0);
+  const find = (what) => byId("detail").querySelector(what);
+  (find(".action button:not(:disabled)") ?? find(".detail-body"))?.focus();
+}
+
+/** Back to the list; from there, the incident is closed. */
+function goBack() {
+  const within = byId("detail").contains(document.activeElement);
+  if (within) byId("incidents").focus();
+  else select(null);
+}
+
+/** Presses the button of a step about the chosen incident, if it can be taken. */
+function press(step) {
+  byId("detail").querySelector(`[data-step="${step}"]:not(:disabled)`)?.click();
 }
 
 addEventListener("keydown", (event) => {
+  const { target, key } = event;
   // Whoever writes means letters.
-  if (event.target.closest?.("dialog, input, select, textarea")) return;
-  const scrolls = event.target.closest?.(".detail-body, .lines") && event.key.startsWith("Arrow");
-  if (event.ctrlKey || event.metaKey || event.altKey || scrolls) return;
-  const act = KEYS[event.key];
+  if (target.closest?.("dialog, input, select, textarea")) return;
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (PRESSES.has(key) && target.closest?.("button, a")) return;
+  if (SCROLLS.has(key) && target.closest?.(".detail-body, .lines, .situation, .tabs")) return;
+  if (key.length === 1 && !lettersWork()) return;
+  const act = STEP_KEYS[key] ? () => press(STEP_KEYS[key]) : KEYS[key];
   if (!act) return;
   event.preventDefault();
   act();
@@ -417,6 +497,7 @@ addEventListener("hashchange", () => {
 });
 
 byId("open").addEventListener("click", open);
+byId("keys").addEventListener("click", showKeys);
 
 readAddress();
 loadCity();

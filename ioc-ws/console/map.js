@@ -18,12 +18,14 @@ const PAN_STEP_PX = 60;
 /** The ground is drawn at most so often, incidents at most so often. */
 const GROUND_EVERY_MS = 120;
 const MARKS_EVERY_MS = 33;
+/** Drawing takes at most this share of the time. */
+const SHARE = 0.25;
 /** How long a cleared incident stays visible, in logical time. */
 const AFTERGLOW_MS = 30 * 60_000;
 
 export class CityMap {
-  constructor({ root, onSelect }) {
-    Object.assign(this, { root, onSelect });
+  constructor({ root, onSelect, onSensor }) {
+    Object.assign(this, { root, onSelect, onSensor });
     this.base = byId("map-base");
     this.live = byId("map-live");
     this.tip = byId("tip");
@@ -36,6 +38,7 @@ export class CityMap {
     this.evidence = [];
     this.now = 0;
     this.baseDirty = true;
+    this.free = 0;
     this.resize();
     this.listen();
     drawLegend();
@@ -62,6 +65,8 @@ export class CityMap {
 
   move(how) {
     how();
+    // A person moves it: that is drawn at once.
+    this.free = 0;
     this.baseDirty = true;
     this.liveDirty = true;
   }
@@ -71,7 +76,8 @@ export class CityMap {
     Object.assign(this, { store, selected, evidence, now });
     if (sensors) this.baseDirty = true;
     this.liveDirty = true;
-    const open = [...store.incidents.values()].filter(isOpen).length;
+    let open = 0;
+    for (const incident of store.incidents.values()) open += Number(isOpen(incident));
     this.root.dataset.incidents = String(open);
     const label = `Map of the city: ${open} open incidents, listed beside it`;
     this.live.setAttribute("aria-label", label);
@@ -143,10 +149,11 @@ export class CityMap {
     this.move(how);
   }
 
-  /** Chooses the incident that was clicked; a sensor says what it is, and nothing is chosen. */
+  /** Chooses the incident that was clicked, or looks at the sensor. */
   choose(at) {
     const { incident, sensor } = this.under(at);
-    if (!sensor) this.onSelect(incident?.id ?? null);
+    if (sensor) this.onSensor(sensor.id);
+    else this.onSelect(incident?.id ?? null);
     this.point(at);
   }
 
@@ -160,7 +167,7 @@ export class CityMap {
   incidentAt([x, y]) {
     let nearest = null;
     let best = HIT_PX;
-    for (const incident of this.drawable()) {
+    for (const incident of this.marks.shown) {
       const [ix, iy] = this.camera.project(incident.position);
       const away = Math.hypot(ix - x, iy - y);
       if (away < best) [nearest, best] = [incident, away];
@@ -230,7 +237,13 @@ export class CityMap {
 
   tick(time) {
     requestAnimationFrame((next) => this.tick(next));
-    if (!this.camera.width || document.hidden) return;
+    if (!this.camera.width || document.hidden || time < this.free) return;
+    const begun = performance.now();
+    if (this.drawLayers(time)) this.free = begun + (performance.now() - begun) / SHARE;
+  }
+
+  /** Draws what has changed; false if nothing has. */
+  drawLayers(time) {
     if (this.baseDirty && time - (this.baseAt ?? -Infinity) > GROUND_EVERY_MS) {
       this.ground.draw(this.pen(this.base), this.city, this.store);
       this.drawScale();
@@ -239,12 +252,13 @@ export class CityMap {
       this.liveDirty = true;
     }
     const moves = this.moves && time - this.liveAt > MARKS_EVERY_MS;
-    if (!this.liveDirty && !moves) return;
+    if (!this.liveDirty && !moves) return false;
     const { selected, evidence, city } = this;
     const scene = { incidents: this.drawable(), selected, evidence, city };
     this.moves = this.marks.draw(this.pen(this.live), scene, time);
     this.liveDirty = false;
     this.liveAt = time;
+    return true;
   }
 
   pen(canvas) {
@@ -263,6 +277,8 @@ export class CityMap {
   }
 }
 
+const TRIANGLE = "M0-7 8 6H-8Z";
+
 function drawLegend() {
   const severities = SEVERITIES.slice(0, 4).map((word) => {
     const { shape: path, word: text } = SEVERITY[word];
@@ -271,9 +287,14 @@ function drawLegend() {
   const sensors = [
     ["heard", "Sensor heard"],
     ["quiet", "Not heard yet"],
-    ["warning", "Beyond its warning"],
     ["silent", "Silent"],
   ].map(([name, text]) => el("li", {}, el("i", { class: `dot ${name}` }), text));
+  const level = ([severity, text, look]) =>
+    el("li", { "data-severity": severity }, shape(TRIANGLE, look), text);
+  const levels = [
+    ["moderate", "Beyond its warning", "shape hollow"],
+    ["severe", "Beyond its danger", "shape small"],
+  ].map(level);
   const place = el("li", {}, el("i", { class: "asset" }), "Asset: hospital, school, …");
-  byId("legend").replaceChildren(...severities, ...sensors, place);
+  byId("legend").replaceChildren(...severities, ...sensors, ...levels, place);
 }

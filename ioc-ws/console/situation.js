@@ -24,6 +24,10 @@ export function situation(store, now, heard, health, system) {
   return [head, el("div", { class: "situation" }, ...parts, ...others)];
 }
 
+/** A sensor's name, which leads to what it says. */
+export const sensorButton = (id) =>
+  el("button", { type: "button", class: "other", "data-sensor": id }, id);
+
 /** No news is good news only from who is heard. */
 function watched(heard) {
   const { text, enough } = watch(heard);
@@ -68,7 +72,7 @@ function silent(store, now) {
   const row = ({ id, kind, last_heard_at }) => {
     const since = span(now - Date.parse(last_heard_at));
     const heard = el("span", { title: "since it was last heard" }, since);
-    return el("li", {}, el("code", {}, id), el("span", {}, spoken(kind)), heard);
+    return el("li", {}, sensorButton(id), el("span", {}, spoken(kind)), heard);
   };
   const rows = newest.map(row);
   const left = store.silentTotal - newest.length;

@@ -5,6 +5,8 @@
 
 import { el } from "./dom.js";
 import { passedOn } from "./handling.js";
+import { belongsSentence, number } from "./reasons.js";
+import { SEVERITIES } from "./store.js";
 import { clock, distance, plural, spoken } from "./words.js";
 
 /** At most so many steps are shown: the newest, and the first. */
@@ -12,13 +14,17 @@ const STEPS_MAX = 100;
 /** At most so many updates of an unfolded run: the newest. */
 const UPDATES_MAX = 200;
 
+/** Of so many readings a step says what they said. */
+const EVIDENCE_MAX = 3;
+
 /** What happened; each step names the plain `updates` that it folds, if it is a run of them. */
-export function stepsOf(decisions, id) {
+export function stepsOf(decisions, id, titleOf = (other) => other) {
   const steps = [];
   let severity = null;
   for (const decision of decisions) {
     const { type, incident } = decision;
     const rose = incident.id === id && severity !== null && incident.severity !== severity;
+    const fell = rose && SEVERITIES.indexOf(incident.severity) > SEVERITIES.indexOf(severity);
     if (incident.id === id) severity = incident.severity;
     const plain = type === "incident_updated" && !rose;
     const last = steps.at(-1);
@@ -26,10 +32,10 @@ export function stepsOf(decisions, id) {
       last.updates.push(decision);
       last.decision = decision;
     } else {
-      steps.push({ decision, rose, updates: plain ? [decision] : [] });
+      steps.push({ decision, rose, fell, updates: plain ? [decision] : [] });
     }
   }
-  return steps.map((step) => ({ ...step, text: textOf(step, id) }));
+  return steps.map((step) => ({ ...step, text: textOf(step, id, titleOf) }));
 }
 
 /** What a person did, each with who did it. */
@@ -44,22 +50,24 @@ const DONE = {
   incident_undone: "Last step undone",
 };
 
-function textOf(step, id) {
+function textOf(step, id, titleOf) {
   const { actor, note } = step.decision.cause;
   const by = actor ? ` by ${actor}` : "";
   const said = note ? `: ${note}` : "";
   const done = DONE[step.decision.type];
-  if (!done) return `${happened(step, id)}${by}${said}`;
+  if (!done) return `${happened(step, id, titleOf)}${by}${said}`;
   const { incident, passed_over } = step.decision;
   const reason = incident.dismissed_as ? ` as ${spoken(incident.dismissed_as).toLowerCase()}` : "";
   const over = passed_over ? `, passing over ${passed_over.join(", ")}` : "";
   return `${done}${reason}${by}${over}${said}`;
 }
 
-function happened({ decision, rose, updates }, id) {
-  const { type, incident, into, cause } = decision;
+function happened({ decision, rose, fell, updates }, id, titleOf) {
+  const { type, incident, into, from, cause } = decision;
   if (type === "incident_reopened" && cause.actor) return "Reopened";
-  if (rose && type === "incident_updated") return `Rose to ${incident.severity}`;
+  if (rose && type === "incident_updated") {
+    return `${fell ? "Fell" : "Rose"} to ${incident.severity}`;
+  }
   switch (type) {
     case "incident_opened":
       return `Opened as ${incident.severity}`;
@@ -67,6 +75,12 @@ function happened({ decision, rose, updates }, id) {
       return `${plural(updates.length, "update")}: ${reach(decision)}`;
     case "incident_merged":
       return into === id ? `${incident.id} became part of it` : `Became part of ${into}`;
+    case "incident_split":
+      return incident.id === id
+        ? `Split off from ${titleOf(from)}`
+        : `${titleOf(incident.id)} split off`;
+    case "incident_evidence_moved":
+      return incident.id === id ? `Evidence came from ${titleOf(from)}` : "Evidence moved away";
     case "incident_cleared":
       return "Cleared: its sensors are normal";
     case "incident_unknown":
@@ -74,13 +88,13 @@ function happened({ decision, rose, updates }, id) {
     case "incident_reopened":
       return `Reopened: episode ${incident.episode}`;
     case "incident_linked":
-      return incident.parent ? `Caused by ${incident.parent}` : "Its cause is not known";
+      return incident.parent ? `Caused by ${titleOf(incident.parent)}` : "Its cause is not known";
     case "incident_escalated":
       return passedOn(incident) ?? "Passed on";
     case "incident_shelved":
       return `Shelved until ${clock(Date.parse(incident.shelved_until))}`;
     case "incident_suppressed":
-      return `Suppressed by design: caused by ${incident.suppressed_by}`;
+      return `Suppressed by design: caused by ${titleOf(incident.suppressed_by)}`;
     case "incident_unsuppressed":
       return "Suppressed no more: its cause explains it no more";
     case "incident_unshelved":
@@ -123,7 +137,7 @@ function leftOutText(count) {
 
 function rowsOf(step, unfolded) {
   const { decision, text, rose, updates } = step;
-  if (updates.length < 2) return [row(decision, text, rose)];
+  if (updates.length < 2) return [row(decision, [text, evidenceNote(step)], rose)];
   const run = updates[0].seq;
   const open = unfolded.has(run);
   const button = el(
@@ -132,8 +146,22 @@ function rowsOf(step, unfolded) {
     text,
   );
   const folded = open ? updates.slice(-UPDATES_MAX).reverse() : [];
-  const each = (update) => row(update, reach(update), false, "part");
+  const each = (update) => row(update, `${reach(update)}. ${saidBy(update)}`, false, "part");
   return [row(decision, button, false), ...folded.map(each)];
+}
+
+/** What its readings said, where a step says what the world did. */
+function evidenceNote({ decision }) {
+  const text = saidBy(decision);
+  return text ? el("small", { class: "said" }, text) : "";
+}
+
+function saidBy({ cause: { evidence } }) {
+  const each = (own) =>
+    `${own.sensor} ${number(own.value)} by ${own.rule}, ${belongsSentence(own)}`;
+  const said = evidence.slice(0, EVIDENCE_MAX).map(each).join("; ");
+  const left = evidence.length - EVIDENCE_MAX;
+  return left > 0 ? `${said}; and ${left} readings more` : said;
 }
 
 function row({ type, at, seq, incident }, text, rose, part = null) {
@@ -142,7 +170,7 @@ function row({ type, at, seq, incident }, text, rose, part = null) {
     "li",
     { class: part, "data-type": type, "data-severity": grave && incident.severity },
     el("time", { datetime: at, title: at }, clock(Date.parse(at))),
-    el("span", {}, text),
+    el("span", {}, ...[text].flat()),
     el("span", { class: "step-seq" }, `#${seq}`),
   );
 }

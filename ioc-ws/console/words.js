@@ -2,13 +2,13 @@
 
 /** Each severity has a word, a colour and a shape: none is told by colour alone. */
 export const SEVERITY = {
-  extreme: { word: "Extreme", color: "#ff5470", shape: "M0-9 9 0 0 9-9 0Z" },
+  extreme: { word: "Extreme", color: "#ff6179", shape: "M0-9 9 0 0 9-9 0Z" },
   severe: { word: "Severe", color: "#ff9f43", shape: "M0-8.5 8.6 6.5H-8.6Z" },
   moderate: { word: "Moderate", color: "#ffd95a", shape: "M-6.5-6.5H6.5V6.5H-6.5Z" },
   minor: { word: "Minor", color: "#63b3ff", shape: "M0-7A7 7 0 1 1 0 7A7 7 0 1 1 0-7Z" },
   unknown: {
     word: "Unknown",
-    color: "#a3b1bf",
+    color: "#b4bdc6",
     shape: "M0-7A7 7 0 1 1 0 7A7 7 0 1 1 0-7ZM0-3.5A3.5 3.5 0 1 0 0 3.5A3.5 3.5 0 1 0 0-3.5Z",
   },
 };
@@ -74,18 +74,24 @@ export function spoken(word) {
 }
 
 /** What a decision did, for people. */
-export function told(decision, placeOf) {
+export function told(decision, placeOf, titleOf) {
   const { incident, sensor, type } = decision;
   if (incident) {
     const what = spoken(incident.kind);
     const here = `${what} in ${placeOf(incident)}`;
     switch (type) {
       case "incident_opened":
-        return { verb: "opened", text: here, note: openedAs(decision) };
+        return { verb: "opened", text: here, note: openedAs(decision, titleOf) };
       case "incident_updated":
         return { verb: "updated", text: here, note: evidenceNote(incident) };
       case "incident_merged":
-        return { verb: "merged", text: `${what} ${incident.id} is part of`, note: decision.into };
+        return { verb: "merged", text: `${here} is part of`, note: titleOf(decision.into) };
+      case "incident_split":
+        return { verb: "split", text: here, note: `was part of ${titleOf(decision.from)}` };
+      case "incident_evidence_moved":
+        return {
+          verb: "moved", text: `evidence to ${here}`, note: `from ${titleOf(decision.from)}`,
+        };
       case "incident_cleared":
         return { verb: "cleared", text: here, note: "its sensors are normal" };
       case "incident_unknown":
@@ -93,7 +99,7 @@ export function told(decision, placeOf) {
       case "incident_reopened":
         return { verb: "reopened", text: here, note: `episode ${incident.episode}` };
       case "incident_linked":
-        return { verb: "linked", text: here, note: causedBy(incident) };
+        return { verb: "linked", text: here, note: causedBy(incident, titleOf) };
       case "incident_escalated":
         return { verb: "passed on", text: here, note: incident.escalated_to.replaceAll("_", " ") };
       case "incident_rated":
@@ -103,7 +109,9 @@ export function told(decision, placeOf) {
         return { verb: "shelved", text: here, note: `until ${until} ${by(decision)}`.trim() };
       }
       case "incident_suppressed":
-        return { verb: "suppressed", text: here, note: `by design: ${causedBy(incident)}` };
+        return {
+          verb: "suppressed", text: here, note: `by design: ${causedBy(incident, titleOf)}`,
+        };
       case "incident_unsuppressed":
         return { verb: "appears", text: here, note: "its cause explains it no more" };
       default: {
@@ -133,7 +141,7 @@ export function told(decision, placeOf) {
     const { suppression } = decision;
     const verb = type.replace("suppression_", "").replaceAll("_", " ");
     const { match, incident_id, reason, ended } = suppression;
-    const what = incident_id ?? Object.values(match).join(", ");
+    const what = incident_id ? titleOf(incident_id) : Object.values(match).join(", ");
     return { verb, text: `Kept quiet: ${what}`, note: ended ? spoken(ended) : reason };
   }
   if (type === "rules_changed") {
@@ -146,13 +154,13 @@ export function told(decision, placeOf) {
   return { verb: spoken(type), text: "", note: "" };
 }
 
-function openedAs({ seq, incident }) {
-  if (incident.suppressed_by) return `suppressed by design: ${causedBy(incident)}`;
+function openedAs({ seq, incident }, titleOf) {
+  if (incident.suppressed_by) return `suppressed by design: ${causedBy(incident, titleOf)}`;
   return seq === null ? `now ${incident.severity}` : incident.severity;
 }
 
-function causedBy({ parent }) {
-  return parent ? `caused by ${parent}` : "its cause is not known";
+function causedBy({ parent }, titleOf) {
+  return parent ? `caused by ${titleOf(parent)}` : "its cause is not known";
 }
 
 function by(decision) {
@@ -163,9 +171,16 @@ function evidenceNote(incident) {
   return `${plural(incident.sensors, "sensor")}, ${plural(incident.readings, "reading")}`;
 }
 
+// Made once: making one costs more than what it is used for.
+const WHOLE = new Intl.NumberFormat("en");
+const TIME = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
+
+/** `1,204` */
+export const whole = (count) => (count < 1000 ? String(count) : WHOLE.format(count));
+
 /** `1 sensor`, `2 sensors`, `1,204 sensors`. */
 export function plural(count, word) {
-  return `${count.toLocaleString("en")} ${word}${count === 1 ? "" : "s"}`;
+  return `${whole(count)} ${word}${count === 1 ? "" : "s"}`;
 }
 
 /** How much of the city is heard, whether that is enough, and what to say of no news. */
@@ -190,7 +205,7 @@ export function distance(metres) {
 
 /** `14:45:10`, in the time of whoever looks. */
 export function clock(ms) {
-  return new Date(ms).toLocaleTimeString("en-GB");
+  return Number.isFinite(ms) ? TIME.format(ms) : "–";
 }
 
 /** `Sat 14 Mar 2026`. */

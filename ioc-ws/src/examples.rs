@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ioc_core::bundle::{Bundle, City, HandlingRules, Scale, Sensor, SuppressionRules};
 use ioc_core::decision::{
     Answer, AnswerWord, CommandChange, CommandState, Confirmation, EffectClass, Progress,
 };
@@ -10,6 +11,7 @@ use ioc_core::decision::{Ending, How, Matcher, SuppressionChange, SuppressionSta
 use ioc_core::decision::{IncidentState, Released, SensorState, Severity, Verdict};
 use ioc_core::id::{CommandKey, IncidentId, SuppressionId};
 use ioc_core::place::Position;
+use ioc_core::record::BundleHash;
 use ioc_core::time::Timestamp;
 
 use crate::feed::{Entry, Published};
@@ -37,6 +39,33 @@ pub(crate) fn incident(name: &str) -> IncidentState {
         escalated: None,
         shelved_until: None,
         suppressed: false,
+    }
+}
+
+/// A city of these sensors, sorted by their names.
+pub(crate) fn bundle(sensors: &[&str]) -> Bundle {
+    let sensor = |id: &&str| Sensor {
+        id: id.parse().unwrap(),
+        kind: "level".parse().unwrap(),
+        unit: "m".to_owned(),
+        scale: Scale::OfKind,
+        zone: None,
+        position: None,
+        interval: None,
+        warning: None,
+        danger: None,
+        gateway: None,
+    };
+    Bundle {
+        city: City {
+            sensors: sensors.iter().map(sensor).collect(),
+            ..City::default()
+        },
+        hash: BundleHash([0; 32]),
+        detections: Vec::new(),
+        correlations: Vec::new(),
+        handling: HandlingRules::NONE,
+        suppression: SuppressionRules::USUAL,
     }
 }
 

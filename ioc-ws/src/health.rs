@@ -203,7 +203,34 @@ pub(crate) struct HealthPicture {
     pub load: Counts,
 }
 
+/// What a picture knows of the health of one sensor.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Known<'a> {
+    /// Nothing is wrong with it.
+    Sound,
+    /// Something is.
+    Troubled(&'a Troubled),
+    /// There are so many with which something is that they are not all listed, and this one may be
+    /// among the others.
+    Unlisted,
+}
+
 impl HealthPicture {
+    /// What is wrong with a sensor, if something is.
+    pub(crate) fn of_sensor(&self, sensor: &SensorId) -> Known<'_> {
+        let place = self
+            .troubled
+            .binary_search_by(|own| own.state.id.cmp(sensor));
+        match place {
+            Ok(place) => Known::Troubled(&self.troubled[place]),
+            // Those that are listed are the first by their ids.
+            Err(place) if place == self.troubled.len() && self.troubled_total > place => {
+                Known::Unlisted
+            }
+            Err(_) => Known::Sound,
+        }
+    }
+
     /// The picture, with at most so many sensors listed.
     pub(crate) fn of(health: &Health, listed_max: usize) -> Self {
         let listed = health.troubled.values().take(listed_max);

@@ -24,12 +24,16 @@ use crate::frame;
 use crate::latest::Latest;
 use crate::options::WindowOptions;
 use crate::saved::Saved;
+use crate::statements::{Statement, Statements};
 use crate::telemetry;
 use crate::view::{Picture, Sample, View};
 
 /// What sensors say is taken at most so often: at ten thousand batches a second, a thread that woke
 /// for each would take a core's time from those that somebody waits for.
 const PATIENCE: Duration = Duration::from_millis(10);
+
+/// How many batches of what readings say in words may wait; then they are dropped and counted.
+const HEARD_BATCHES_MAX: usize = 16;
 
 /// How many frames of readings a session may lag before it misses some.
 const READINGS_LAG_MAX: usize = 4;
@@ -43,6 +47,7 @@ pub struct Keeper {
     view: View,
     feed: Arc<Feed>,
     latest: Latest,
+    statements: Statements,
     controls: Arc<Mutex<Controls>>,
     /// Sensors whose newest value has not been told.
     untold: BTreeMap<SensorId, Arc<Sample>>,
@@ -66,11 +71,13 @@ struct Answer {
 pub(crate) struct Kept {
     pub feed: Arc<Feed>,
     pub latest: Latest,
+    pub statements: Statements,
     /// Held by whoever releases, and by nobody else after the start.
     controls: Arc<Mutex<Controls>>,
     releases: Sender<Vec<Told>>,
     samples: Sender<Vec<Sample>>,
     journaled: Sender<Journaled>,
+    heard: Sender<Vec<Statement>>,
     readings: broadcast::Sender<Utf8Bytes>,
     asked: Arc<AtomicU64>,
     ask: Sender<()>,
@@ -85,8 +92,8 @@ enum Errand {
     Restore(Box<Saved>, Sender<()>),
 }
 
-/// Framed records, the first of which has this number.
-type Journaled = (Seq, Arc<Vec<u8>>);
+/// Framed records, the first of which has this number, and how many of them count for nothing.
+pub(crate) type Journaled = (Seq, Arc<Vec<u8>>, usize);
 
 /// A decision that is in the feed, or will be at once.
 #[derive(Debug)]
@@ -100,6 +107,7 @@ struct Queues {
     releases: Receiver<Vec<Told>>,
     samples: Receiver<Vec<Sample>>,
     journaled: Receiver<Journaled>,
+    heard: Receiver<Vec<Statement>>,
     asks: Receiver<()>,
     errands: Receiver<Errand>,
 }
@@ -109,12 +117,14 @@ pub(crate) fn new(options: WindowOptions) -> (Kept, Keeper) {
     let (releases, releases_out) = crossbeam_channel::bounded(options.release_batches_max);
     let (samples, samples_out) = crossbeam_channel::bounded(options.sample_batches_max);
     let (journaled, journaled_out) = crossbeam_channel::bounded(options.sample_batches_max);
+    let (heard, heard_out) = crossbeam_channel::bounded(HEARD_BATCHES_MAX);
     let (ask, asks_out) = crossbeam_channel::bounded(1);
     let (errands, errands_out) = crossbeam_channel::bounded(1);
     let queues = Queues {
         releases: releases_out,
         samples: samples_out,
         journaled: journaled_out,
+        heard: heard_out,
         asks: asks_out,
         errands: errands_out,
     };
@@ -123,6 +133,7 @@ pub(crate) fn new(options: WindowOptions) -> (Kept, Keeper) {
         view: View::new(options.clone()),
         feed: Arc::new(Feed::new(options.ring_decisions_max)),
         latest: Latest::default(),
+        statements: Statements::default(),
         controls: Arc::default(),
         untold: BTreeMap::new(),
         tell_at: None,
@@ -135,10 +146,12 @@ pub(crate) fn new(options: WindowOptions) -> (Kept, Keeper) {
     let kept = Kept {
         feed: Arc::clone(&keeper.feed),
         latest: keeper.latest.clone(),
+        statements: keeper.statements.clone(),
         controls: Arc::clone(&keeper.controls),
         releases,
         samples,
         journaled,
+        heard,
         readings: keeper.readings.clone(),
         asked: Arc::clone(&keeper.asked),
         ask,
@@ -190,10 +203,28 @@ impl Kept {
     }
 
     /// Hands over what is journaled, or drops and counts it while the queue is full.
-    pub(crate) fn journaled(&self, first: Seq, framed: Arc<Vec<u8>>) {
-        if let Err(TrySendError::Full(_)) = self.journaled.try_send((first, framed)) {
+    pub(crate) fn journaled(&self, journaled: Journaled) {
+        if let Err(TrySendError::Full(_)) = self.journaled.try_send(journaled) {
             telemetry::latest_dropped("queue_full", 1);
         }
+    }
+
+    /// Hands over what readings said in words, or drops and counts it while the queue is full.
+    /// Whoever releases what follows from these readings does it after this.
+    pub(crate) fn heard(&self, statements: Vec<Statement>) {
+        if let Err(TrySendError::Full(statements)) = self.heard.try_send(statements) {
+            telemetry::statements_dropped(statements.len());
+        }
+    }
+
+    /// Hands over what readings said in words before the start: what the ring tells to be evidence
+    /// finds its place.
+    pub(crate) fn recall(&self, statements: Vec<Statement>) {
+        self.statements.hear(statements);
+        let (_, batches) = self.feed.newest(usize::MAX);
+        let entries = batches.iter().flat_map(|batch| batch.after(0));
+        self.statements
+            .follow(entries.map(|entry| &*entry.decision));
     }
 
     /// The frames of readings from now on.
@@ -282,6 +313,10 @@ impl Keeper {
                     }
                     Err(_) => return,
                 },
+                recv(queues.heard) -> heard => match heard {
+                    Ok(heard) => self.statements.hear(heard),
+                    Err(_) => return,
+                },
                 recv(take) -> _ => self.take_at = None,
                 recv(queues.asks) -> ask => match ask {
                     Ok(()) => self.answer(),
@@ -306,6 +341,9 @@ impl Keeper {
     }
 
     fn release(&mut self, told: Vec<Told>) {
+        self.hear_what_waits();
+        let decisions = told.iter().map(|told| &*told.published.decision);
+        self.statements.follow(decisions);
         for Told { published, control } in told {
             // What a restored view knows is for the ring alone.
             if !self.view.knows(published.decision.seq) {
@@ -347,11 +385,16 @@ impl Keeper {
     }
 
     /// Notes what sensors said last.
-    fn note(&self, (first, framed): &Journaled) {
-        let beyond = self
-            .latest
-            .take(*first, framed, self.options.latest_sensors_max);
+    fn note(&self, (first, framed, left_out): &Journaled) {
+        let noted = (*first, framed.as_slice(), *left_out);
+        let beyond = self.latest.take(noted, self.options.latest_sensors_max);
         telemetry::latest_dropped("sensors_full", beyond);
+    }
+
+    /// What was said before a decision is known when that comes.
+    fn hear_what_waits(&self) {
+        let waiting = self.queues.heard.try_iter().take(HEARD_BATCHES_MAX);
+        waiting.for_each(|heard| self.statements.hear(heard));
     }
 
     fn plan_telling(&mut self) {
@@ -414,6 +457,7 @@ impl Keeper {
     }
 
     fn take_what_waits(&mut self) {
+        self.hear_what_waits();
         let waiting = self.queues.releases.try_iter();
         let waiting = waiting.take(self.options.release_batches_max);
         for told in waiting.collect::<Vec<_>>() {

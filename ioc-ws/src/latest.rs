@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use ioc_core::bundle::Bundle;
 use ioc_core::id::{ReadingKind, SensorId};
 use ioc_core::place::Position;
-use ioc_core::record::{Input, Record, Records, Seq};
+use ioc_core::record::{Frames, Input, Record, Seq};
 use ioc_core::time::Timestamp;
 
 /// The last values, shared by the keeper, who writes, and those who ask.
@@ -25,7 +26,14 @@ struct Table {
     /// Each kind and unit once, whoever measures it.
     kinds: BTreeSet<ReadingKind>,
     units: BTreeSet<Arc<str>>,
+    /// The city, if it is known.
+    bundle: Option<Arc<Bundle>>,
+    /// How many of the sensors are not of the city.
+    strangers: usize,
 }
+
+/// Framed records, the first of which has this number, and how many of them count for nothing.
+pub(crate) type Noted<'a> = (Seq, &'a [u8], usize);
 
 /// What a sensor said last: about 170 bytes with its name and its place in the table.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,13 +59,21 @@ struct Said<'a> {
 }
 
 impl Latest {
-    /// Takes the readings of framed records, the first of which has this number. Returns how many
-    /// readings were of sensors beyond the bound.
-    pub fn take(&self, first: Seq, framed: &[u8], sensors_max: usize) -> usize {
+    /// Takes the readings of framed records, the first of which has this number, but the first so
+    /// many of them. Returns how many readings were of sensors beyond the bound.
+    pub fn take(&self, (first, framed, left_out): Noted<'_>, sensors_max: usize) -> usize {
         let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let records = Records::new(first, framed).flatten();
+        let frames = Frames::new(first, framed).flatten().skip(left_out);
+        let records = frames.filter_map(|frame| frame.record().ok());
         let taken = records.map(|record| table.take(&record, sensors_max));
         taken.filter(|taken| !taken).count()
+    }
+
+    /// Knows the city: its sensors find a place before others do.
+    pub fn set_city(&self, bundle: Arc<Bundle>, sensors_max: usize) {
+        let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        table.bundle = Some(bundle);
+        table.make_room(sensors_max);
     }
 
     /// What a sensor said last.
@@ -81,6 +97,41 @@ impl Latest {
 }
 
 impl Table {
+    fn has(&self, sensor: &str) -> bool {
+        let own = self.bundle.as_ref().map(|bundle| &*bundle.city.sensors);
+        let own = own.unwrap_or_default();
+        own.binary_search_by(|each| each.id.as_str().cmp(sensor))
+            .is_ok()
+    }
+
+    /// How many sensors that are not of the city have a place: those of it keep theirs.
+    fn strangers_max(&self, sensors_max: usize) -> usize {
+        let own = self.bundle.as_ref();
+        let own = own.map_or(0, |bundle| bundle.city.sensors.len());
+        sensors_max.saturating_sub(own)
+    }
+
+    /// Whether there is a place for one more sensor; it then has it.
+    fn admit(&mut self, sensor: &str, sensors_max: usize) -> bool {
+        if self.has(sensor) {
+            return self.sensors.len() < sensors_max;
+        }
+        let has_place = self.strangers < self.strangers_max(sensors_max);
+        self.strangers += usize::from(has_place);
+        has_place
+    }
+
+    /// The sensors of the city that holds now find their places free.
+    fn make_room(&mut self, sensors_max: usize) {
+        let strangers = self.sensors.keys().filter(|own| !self.has(own.as_str()));
+        let strangers: Vec<_> = strangers.cloned().collect();
+        let most = self.strangers_max(sensors_max);
+        for beyond in strangers.iter().skip(most) {
+            self.sensors.remove(beyond);
+        }
+        self.strangers = strangers.len().min(most);
+    }
+
     /// Takes a record; `false` if it is a reading that there was no room for.
     fn take(&mut self, record: &Record<'_>, sensors_max: usize) -> bool {
         const VALID: &str = "a reading's names are valid";
@@ -124,7 +175,7 @@ impl Table {
                 last.position = said.position.or(last.position);
                 return true;
             }
-        } else if self.sensors.len() >= sensors_max {
+        } else if !self.admit(said.sensor, sensors_max) {
             return false;
         }
         let last = Last {
@@ -197,7 +248,7 @@ mod tests {
             ("b", "level", 3.0, 30),
             ("b", "level", 4.0, 20),
         ]);
-        assert_eq!(latest.take(1, &said, 10), 0);
+        assert_eq!(latest.take((1, &said, 0), 10), 0);
         let b = latest.of(&"b".parse().unwrap()).unwrap();
         assert_eq!((b.value, b.received_at.as_millis()), (3.0, 1_002));
         let names = |after: Option<&str>, count| {
@@ -210,7 +261,7 @@ mod tests {
         assert_eq!(names(None, 1), ["a"]);
         assert_eq!(names(Some("a"), 10), ["b"]);
         // Another kind is another reading, whenever it was observed.
-        latest.take(5, &framed(&[("b", "rain", 9.0, 1)]), 10);
+        latest.take((5, &framed(&[("b", "rain", 9.0, 1)]), 0), 10);
         assert_eq!(
             latest.of(&"b".parse().unwrap()).unwrap().kind.as_str(),
             "rain"
@@ -221,11 +272,43 @@ mod tests {
     fn p5_values_of_more_sensors_than_the_bound_are_not_kept() {
         let latest = Latest::default();
         let said = framed(&[("a", "level", 1.0, 1), ("b", "level", 1.0, 1)]);
-        assert_eq!(latest.take(1, &said, 1), 1);
+        assert_eq!(latest.take((1, &said, 0), 1), 1);
         assert_eq!(latest.after(None, 10).len(), 1);
         let again = framed(&[("a", "level", 2.0, 2)]);
-        assert_eq!(latest.take(3, &again, 1), 0);
+        assert_eq!(latest.take((3, &again, 0), 1), 0);
         assert_eq!(latest.of(&"a".parse().unwrap()).unwrap().value, 2.0);
+    }
+
+    #[test]
+    fn of_a_long_batch_the_newest_records_count() {
+        let latest = Latest::default();
+        let said = framed(&[("a", "level", 1.0, 1), ("b", "level", 1.0, 1)]);
+        assert_eq!(latest.take((1, &said, 1), 10), 0);
+        let known = latest.after(None, 10);
+        assert_eq!(known[0].0.as_str(), "b");
+        assert_eq!(
+            (known.len(), known[0].1.received_at.as_millis()),
+            (1, 1_001)
+        );
+    }
+
+    #[test]
+    fn strangers_keep_no_sensor_of_the_city_out() {
+        let latest = Latest::default();
+        let city = |sensors: &[&str]| Arc::new(crate::examples::bundle(sensors));
+        let names = |latest: &Latest| {
+            let known = latest.after(None, 10).into_iter();
+            known.map(|(id, _)| id.to_string()).collect::<Vec<_>>()
+        };
+        latest.set_city(city(&["n", "z"]), 3);
+        let all = ["a", "b", "c", "n", "z", "d"].map(|sensor| (sensor, "level", 1.0, 1));
+        assert_eq!(latest.take((1, &framed(&all), 0), 3), 3);
+        assert_eq!(names(&latest), ["a", "n", "z"]);
+        // Another city's sensors find their places free as well.
+        latest.set_city(city(&["b", "c", "n"]), 3);
+        assert_eq!(names(&latest), ["n"]);
+        assert_eq!(latest.take((7, &framed(&all), 0), 3), 3);
+        assert_eq!(names(&latest), ["b", "c", "n"]);
     }
 
     #[test]

@@ -24,6 +24,7 @@ use crate::feed::{About, Head};
 use crate::filter::{Filter, FilterText, Words};
 use crate::frame::{self, CountsJson, IncidentViewJson, SilentJson};
 use crate::listen::TOKEN_NEEDED;
+use crate::statements::Statement;
 use crate::view::{Incident, Picture};
 use crate::window::Shared;
 use crate::wire::{Hex, Text};
@@ -178,7 +179,8 @@ pub(crate) async fn incidents(
 }
 
 /// `GET /api/v1/incidents/{id}`: the incident, or the one that it was merged into, with how it
-/// opened, what became of it, and its updates as far as the ring holds them.
+/// opened, what became of it, its updates as far as the ring holds them, and what its evidence said
+/// in words.
 pub(crate) async fn incident(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
@@ -197,12 +199,39 @@ pub(crate) async fn incident(
     let possible = possible(incident.state.handling, incident.state.condition);
     body.extend_from_slice(b",\"possible\":");
     body.extend_from_slice(&to_json(&possible));
+    let statements = shared.kept.statements.of(incident.state.id);
+    let statements: Vec<_> = statements
+        .iter()
+        .map(|each| StatementJson::of(each))
+        .collect();
+    body.extend_from_slice(b",\"statements\":");
+    body.extend_from_slice(&to_json(&statements));
     let (timeline, left_out) = timeline(&incident, &about);
     body.extend_from_slice(format!(",\"timeline_left_out\":{left_out}").as_bytes());
     body.extend_from_slice(b",\"timeline\":");
     push_array(&mut body, timeline.into_iter());
     body.push(b'}');
     Ok(ok(body))
+}
+
+/// What evidence said in words.
+#[derive(Serialize)]
+struct StatementJson<'a> {
+    sensor: &'a str,
+    reading: &'a str,
+    headline: &'a str,
+    web: Option<&'a str>,
+}
+
+impl<'a> StatementJson<'a> {
+    fn of(statement: &'a Statement) -> Self {
+        Self {
+            sensor: statement.sensor.as_str(),
+            reading: statement.reading.as_str(),
+            headline: &statement.headline,
+            web: statement.web.as_deref(),
+        }
+    }
 }
 
 /// What the ring holds of late, after the milestones before that; and how many lie between.

@@ -11,13 +11,14 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use ioc_core::bundle::{Bundle, Sensor};
-use ioc_core::decision::Evidence;
+use ioc_core::decision::{Decision, Evidence};
 use ioc_core::id::{IncidentId, SensorId, ZoneId};
 use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
 use serde::Serialize;
 
 use crate::error::ApiError;
+use crate::health;
 use crate::health::{Counts, DAYS, HealthPicture, SilentSite, Trouble, Troubled};
 use crate::latest::{Last, Latest};
 use crate::rest::{AsOf, LIMIT, limit_of, ok, parse_limit, to_json};
@@ -189,9 +190,10 @@ struct SensorNowJson<'a> {
     /// Its own levels, which replace the moderate and the severe one of rules.
     warning: Option<f64>,
     danger: Option<f64>,
-    /// What it says weighs nothing.
-    distrusted: bool,
-    faults: Vec<TroubleJson<'a>>,
+    /// What it says weighs nothing. Null: more sensors are broken than are listed, and this may be
+    /// one of the others.
+    distrusted: Option<bool>,
+    faults: Option<Vec<TroubleJson<'a>>>,
 }
 
 /// A sensor that the city has, or that was heard, or both.
@@ -233,9 +235,11 @@ impl Known {
         let registered = self.registered(bundle);
         let last = self.last.as_ref();
         let unit = last.map(|last| &*last.unit).filter(|unit| !unit.is_empty());
-        let all = &picture.health.troubled;
-        let place = all.binary_search_by(|each| each.state.id.cmp(&self.id));
-        let troubled = place.ok().map(|place| &all[place]);
+        let (distrusted, faults) = match picture.health.of_sensor(&self.id) {
+            health::Known::Sound => (Some(false), Some(Vec::new())),
+            health::Known::Troubled(own) => (Some(own.is_distrusted()), Some(faults_of(own))),
+            health::Known::Unlisted => (None, None),
+        };
         SensorNowJson {
             id: self.id.as_str(),
             kind: self.kind(registered),
@@ -248,8 +252,8 @@ impl Known {
             received_at: last.map(|last| Text(last.received_at)),
             warning: registered.and_then(|own| own.warning),
             danger: registered.and_then(|own| own.danger),
-            distrusted: troubled.is_some_and(|each| each.is_distrusted()),
-            faults: troubled.map_or_else(Vec::new, |each| faults_of(each)),
+            distrusted,
+            faults,
         }
     }
 }
@@ -416,7 +420,7 @@ pub(crate) async fn one(
     if known.last.is_none() && known.registered(bundle).is_none() {
         return Err(unknown());
     }
-    let evidence_of = evidence_of(&shared, &picture, &known.id);
+    let evidence_of = evidence_of(&shared, &picture, &known.id).await;
     Ok(ok(to_json(&OneJson {
         as_of: AsOf::of(&picture),
         sensor: known.json(bundle, &picture),
@@ -424,32 +428,36 @@ pub(crate) async fn one(
     })))
 }
 
+/// How many batches of the ring are looked through at a time: others that wait for this thread then
+/// have their turn.
+const BATCHES_LOOKED_AT: usize = 16;
+
 /// The open incidents that a sensor is evidence of, the latest first.
-fn evidence_of(shared: &Shared, picture: &Picture, sensor: &SensorId) -> Vec<IncidentId> {
+async fn evidence_of(shared: &Shared, picture: &Picture, sensor: &SensorId) -> Vec<IncidentId> {
     let (_, batches) = shared.kept.feed.newest(usize::MAX);
-    let entries = batches
-        .iter()
-        .rev()
-        .flat_map(|batch| batch.after(0).iter().rev());
     let mut found = Vec::new();
-    for entry in entries {
-        let decision = &entry.decision;
-        let is_of = |each: &Evidence| each.sensor == *sensor;
-        if !decision.cause.evidence.iter().any(is_of) {
-            continue;
+    for (number, batch) in batches.iter().rev().enumerate() {
+        if number % BATCHES_LOOKED_AT == BATCHES_LOOKED_AT - 1 {
+            tokio::task::yield_now().await;
         }
-        let Some(state) = decision.verdict.incident() else {
-            continue;
-        };
-        let now = surviving(picture, state.id);
-        let open = now.filter(|incident| incident.ended.is_none());
-        if let Some(id) = open.map(|incident| incident.state.id)
-            && !found.contains(&id)
-        {
-            found.push(id);
+        for entry in batch.after(0).iter().rev() {
+            let open = open_by(&entry.decision, picture, sensor);
+            if let Some(id) = open.filter(|id| !found.contains(id)) {
+                found.push(id);
+            }
         }
     }
     found
+}
+
+/// The incident that a decision names a sensor as evidence of, if that is open.
+fn open_by(decision: &Decision, picture: &Picture, sensor: &SensorId) -> Option<IncidentId> {
+    let is_of = |each: &Evidence| each.sensor == *sensor;
+    if !decision.cause.evidence.iter().any(is_of) {
+        return None;
+    }
+    let now = surviving(picture, decision.verdict.incident()?.id)?;
+    now.ended.is_none().then_some(now.state.id)
 }
 
 /// The incident, or the one that it is part of now.
@@ -490,7 +498,7 @@ mod tests {
             Record::frame_input(Timestamp::default(), &Input::Reading(reading), &mut framed);
         }
         let latest = Latest::default();
-        latest.take(1, &framed, usize::MAX);
+        latest.take((1, &framed, 0), usize::MAX);
         let first = known_after(None, None, &latest, LOOKED_AT_MAX);
         assert_eq!(first.len(), LOOKED_AT_MAX);
         let last = &first[LOOKED_AT_MAX - 1].id;

@@ -19,6 +19,11 @@ pub(crate) fn latest_dropped(why: &'static str, count: usize) {
     }
 }
 
+/// What evidence may say in words found no room.
+pub(crate) fn statements_dropped(count: usize) {
+    metrics::counter!("ioc_window_statements_dropped_total").increment(count as u64);
+}
+
 /// Samples found no room.
 pub(crate) fn samples_dropped(count: usize) {
     metrics::counter!("ioc_window_samples_dropped_total").increment(count as u64);

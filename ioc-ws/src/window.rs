@@ -25,6 +25,7 @@ use crate::keeper::{self, Keeper, Kept};
 use crate::options::WindowOptions;
 use crate::preview::PREVIEWS_MAX;
 use crate::saved::Saved;
+use crate::statements::Statement;
 use crate::view::Sample;
 use crate::{server, session, telemetry};
 
@@ -117,10 +118,22 @@ impl Window {
         self.shared.kept.sample(samples);
     }
 
-    /// Notes what sensors said last in these framed records, the first of which has this number.
+    /// Notes what sensors said last in these framed records, the first of which has this number, but
+    /// the first `left_out` of them. Never waits: what finds no room is dropped and counted.
+    pub fn journaled(&self, first: Seq, framed: Arc<Vec<u8>>, left_out: usize) {
+        self.shared.kept.journaled((first, framed, left_out));
+    }
+
+    /// Notes what readings said in words, before what follows from these readings is released.
     /// Never waits: what finds no room is dropped and counted.
-    pub fn journaled(&self, first: Seq, framed: Arc<Vec<u8>>) {
-        self.shared.kept.journaled(first, framed);
+    pub fn heard(&self, statements: Vec<Statement>) {
+        self.shared.kept.heard(statements);
+    }
+
+    /// Notes what readings said in words before the start, after what was released then is shown
+    /// again and before anything new is.
+    pub fn recall(&self, statements: Vec<Statement>) {
+        self.shared.kept.recall(statements);
     }
 
     /// Shows another city: a GeoJSON feature collection.
@@ -142,10 +155,13 @@ impl Window {
         *shown.unwrap_or_else(PoisonError::into_inner) = actuators;
     }
 
-    /// Knows the rules and the city that hold, by which it is told what a suppression would have
-    /// hidden.
+    /// Knows the rules and the city that hold: by them it is told what a suppression would have
+    /// hidden, and of whose sensors the last values have room first.
     pub fn set_bundle(&self, bundle: Arc<Bundle>) {
-        let held = self.shared.bundle.write();
+        let shared = &self.shared;
+        let latest = &shared.kept.latest;
+        latest.set_city(Arc::clone(&bundle), shared.options.latest_sensors_max);
+        let held = shared.bundle.write();
         *held.unwrap_or_else(PoisonError::into_inner) = Some(bundle);
     }
 

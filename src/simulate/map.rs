@@ -2,11 +2,12 @@
 //!
 //! Arrives: a city file (`GeoJSON`, RFC 7946, plain or gzip). Leaves: a [`CityMap`]. A river's
 //! first point is its source: water runs in the order of its points, and on into the river that
-//! its `flows_to` names. Features that are neither sensor nor river are passed over; a sensor
+//! its `flows_to` names. Features that are no sensor, river or actuator are passed over; a sensor
 //! without a place or a kind is an error that names it.
 
 use std::collections::HashMap;
 use std::io::Read;
+use std::sync::Arc;
 
 use flate2::read::MultiGzDecoder;
 use ioc_core::id::{ReadingKind, SensorId};
@@ -108,6 +109,8 @@ pub(super) struct River {
 pub struct CityMap {
     pub(super) sensors: Vec<Sensor>,
     pub(super) rivers: Vec<River>,
+    /// The names of the actuators.
+    pub(super) actuators: Arc<[String]>,
     projection: Projection,
 }
 
@@ -149,9 +152,11 @@ impl CityMap {
         if sensors.is_empty() {
             return Err(MapError::NoSensors);
         }
+        let actuators = of_type("actuator").filter_map(|each| each["id"].as_str());
         let mut map = Self {
             sensors,
             rivers,
+            actuators: actuators.map(str::to_owned).collect(),
             projection,
         };
         map.connect_feeders(of_type("sensor"));

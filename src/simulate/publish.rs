@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout, timeout_at};
 
+use super::devices::Devices;
 use super::map::CityMap;
 use super::model::{City, CityOptions, natural_rate};
 use super::{Happenings, SimulateError};
@@ -164,6 +165,11 @@ impl Simulator {
     ) -> Result<Summary, SimulateError> {
         let began = Instant::now();
         let mut publishers = self.connect();
+        // They are gone when this is over, however it ends.
+        let mut devices = JoinSet::new();
+        if let Some(own) = self.devices(began) {
+            devices.spawn(own.run());
+        }
         let ended = tokio::select! {
             () = self.speak(began) => Ok(()),
             () = shutdown => Ok(()),
@@ -195,6 +201,22 @@ impl Simulator {
             }
         }
         publishers
+    }
+
+    /// The actuators of the city, where they can be reached.
+    fn devices(&self, began: Instant) -> Option<Devices> {
+        let options = &self.options;
+        let Broker::Mqtt(address) = &options.to else {
+            return None;
+        };
+        (!options.map.actuators.is_empty()).then(|| Devices {
+            address: address.clone(),
+            credentials: options.credentials.clone(),
+            names: Arc::clone(&options.map.actuators),
+            origin: options.origin,
+            speed: options.speed,
+            began,
+        })
     }
 
     fn mqtt_options(&self, address: &MqttAddress, index: usize) -> PublisherOptions {

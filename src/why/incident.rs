@@ -3,7 +3,7 @@
 //!
 //! Next: `reload.rs`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,12 +11,15 @@ use std::sync::Arc;
 use ioc_core::bundle::{Bundle, CorrelationRule};
 use ioc_core::decision::{Decision, Verdict};
 use ioc_core::id::IncidentId;
+use ioc_core::record::{Frames, Input, Seq};
+use ioc_ws::Statement;
 use serde_json::{Value, json};
 
 use super::reading::{self, ReadingAnswer, decision_json, decisions};
-use super::sentences::{clock, near, number};
+use super::sentences::{clock, in_words, near, number};
 use super::{About, Bundles, WhyError, find};
 use crate::config::quantity::show_span;
+use crate::journal::disk::SystemDisk;
 
 /// The most decisions that are told of an incident; of more the first and the last.
 const DECISIONS_MAX: usize = 1000;
@@ -33,6 +36,8 @@ pub struct IncidentAnswer {
     /// The reading that tipped the scale when it opened, judged again; why not, if that cannot be.
     opening: Result<ReadingAnswer, String>,
     rule: Option<CorrelationRule>,
+    /// What its evidence says in words, by its records.
+    statements: BTreeMap<Seq, Statement>,
 }
 
 /// Finds all that was decided about an incident, and judges its opening again.
@@ -75,13 +80,48 @@ pub(super) fn answer(
             .find(|rule| Some(&rule.name) == name.as_ref())
             .cloned()
     });
+    let statements = statements(data, &told)?;
     Ok(IncidentAnswer {
         id,
         decisions: told,
         left_out,
         opening,
         rule,
+        statements,
     })
+}
+
+/// What the evidence that is shown says in words, as far as its records are kept.
+fn statements(data: &Path, told: &[Arc<Decision>]) -> Result<BTreeMap<Seq, Statement>, WhyError> {
+    let shown = told.iter().flat_map(|decision| {
+        let evidence = decision.cause.evidence.iter();
+        evidence.take(EVIDENCE_SHOWN_MAX).map(|own| own.seq)
+    });
+    let shown: BTreeSet<_> = shown.collect();
+    let mut statements = BTreeMap::new();
+    let (Some(&first), Some(&last)) = (shown.first(), shown.last()) else {
+        return Ok(statements);
+    };
+    // What came before may be no longer kept.
+    let Ok(mut contents) = find::inputs(data, Some(first)) else {
+        return Ok(statements);
+    };
+    contents.segments.retain(|segment| segment.first <= last);
+    contents.for_each(&SystemDisk, first, |header, payload| {
+        if shown.range(header.first..header.next()).next().is_none() {
+            return Ok(());
+        }
+        let frames = Frames::new(header.first, payload).flatten();
+        for frame in frames.filter(|frame| shown.contains(&frame.seq)) {
+            if let Ok(Input::Reading(reading)) = Input::decode(frame.input())
+                && let Some(statement) = Statement::of(&reading)
+            {
+                statements.insert(frame.seq, statement);
+            }
+        }
+        Ok::<_, WhyError>(())
+    })?;
+    Ok(statements)
 }
 
 /// Decisions in order, of which the middle goes if there are too many.
@@ -144,10 +184,18 @@ impl IncidentAnswer {
                 "reopen_within_ms": rule.reopen_within.0,
             })
         });
+        let statements = self.statements.iter().map(|(seq, statement)| {
+            json!({
+                "seq": seq, "sensor": statement.sensor.as_str(),
+                "reading": statement.reading.as_str(), "headline": &*statement.headline,
+                "web": statement.web.as_deref(),
+            })
+        });
         let mut json = json!({
             "about": "incident", "id": self.id.to_string(), "rule": rule,
             "decisions": decisions.collect::<Vec<_>>(),
             "decisions_left_out": self.left_out,
+            "statements": statements.collect::<Vec<_>>(),
         });
         match &self.opening {
             Ok(opening) => json["opening"] = opening.to_json(),
@@ -180,7 +228,7 @@ impl fmt::Display for IncidentAnswer {
             )?;
         }
         for decision in &self.decisions {
-            decision_lines(f, decision, self.id)?;
+            decision_lines(f, decision, self)?;
         }
         if self.left_out > 0 {
             writeln!(
@@ -199,7 +247,11 @@ impl fmt::Display for IncidentAnswer {
     }
 }
 
-fn decision_lines(f: &mut fmt::Formatter<'_>, decision: &Decision, own: IncidentId) -> fmt::Result {
+fn decision_lines(
+    f: &mut fmt::Formatter<'_>,
+    decision: &Decision,
+    of: &IncidentAnswer,
+) -> fmt::Result {
     let Some(incident) = decision.verdict.incident() else {
         return Ok(());
     };
@@ -211,7 +263,7 @@ fn decision_lines(f: &mut fmt::Formatter<'_>, decision: &Decision, own: Incident
         clock(decision.at),
         incident.severity.word()
     )?;
-    if incident.id != own {
+    if incident.id != of.id {
         write!(f, ", {}", incident.id)?;
     }
     if let Verdict::IncidentMerged { into, .. } = &decision.verdict {
@@ -248,6 +300,9 @@ fn decision_lines(f: &mut fmt::Formatter<'_>, decision: &Decision, own: Incident
             write!(f, ", by {node}")?;
         }
         writeln!(f)?;
+        if let Some(statement) = of.statements.get(&own.seq) {
+            writeln!(f, "      {}", in_words(statement))?;
+        }
     }
     match evidence.len().saturating_sub(EVIDENCE_SHOWN_MAX) {
         0 => Ok(()),

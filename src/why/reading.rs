@@ -9,6 +9,7 @@ use ioc_core::bundle::Bundle;
 use ioc_core::decision::{Decision, DecisionHash};
 use ioc_core::explain::{CaseLook, Explanation, LevelsLook, RuleLook, SuppressionLook};
 use ioc_core::record::Seq;
+use ioc_ws::Statement;
 use serde_json::{Value, json};
 
 use super::replay::{self, Replayed};
@@ -25,6 +26,7 @@ const DECISIONS_MAX: usize = 20;
 pub struct ReadingAnswer {
     pub(super) seq: Seq,
     pub(super) reading: Value,
+    pub(super) statement: Option<Statement>,
     pub(super) explanation: Explanation,
     /// The decisions that name it as evidence, its own moment's and later ones.
     pub(super) evidence_of: Vec<Arc<Decision>>,
@@ -44,6 +46,7 @@ pub(super) fn answer(
     let Replayed {
         explanation,
         reading,
+        statement,
         bundle,
         from,
         is_exact,
@@ -59,6 +62,7 @@ pub(super) fn answer(
     Ok(ReadingAnswer {
         seq,
         reading,
+        statement,
         explanation,
         evidence_of,
         bundle,

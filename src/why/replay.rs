@@ -13,6 +13,7 @@ use ioc_core::explain::Explanation;
 use ioc_core::judgement::Judgement;
 use ioc_core::reading::Reading;
 use ioc_core::record::{BundleHash, Input, Record, Seq};
+use ioc_ws::Statement;
 use serde_json::Value;
 
 use super::{Bundles, WhyError, find};
@@ -29,6 +30,8 @@ pub(super) struct Replayed {
     pub explanation: Explanation,
     /// The reading, for people.
     pub reading: Value,
+    /// What it says in words, if anything.
+    pub statement: Option<Statement>,
     /// The rules that held.
     pub bundle: Option<Arc<Bundle>>,
     /// The record that the way began after, and whether all that came before it is known.
@@ -72,23 +75,26 @@ pub(super) fn replay(data: &Path, seq: Seq, bundles: Bundles<'_>) -> Result<Repl
             return Err(InspectError::NoRecord { seq }.into());
         }
     };
-    let (explanation, reading) = found;
+    let (explanation, reading, statement) = found;
     Ok(Replayed {
         bundle: rejudge.bundle.and_then(|hash| bundles(hash).ok()),
         explanation,
         reading,
+        statement,
         from,
         is_exact,
         judged: seq - from,
     })
 }
 
-fn look(rejudge: &mut Rejudge, record: &Record<'_>) -> Result<(Explanation, Value), WhyError> {
+type Looked = (Explanation, Value, Option<Statement>);
+
+fn look(rejudge: &mut Rejudge, record: &Record<'_>) -> Result<Looked, WhyError> {
     let Input::Reading(reading) = &record.input else {
         return Err(WhyError::NoReading { seq: record.seq });
     };
-    let shown = shown(reading);
-    Ok((rejudge.judgement.explain(record), shown))
+    let (shown, statement) = (shown(reading), Statement::of(reading));
+    Ok((rejudge.judgement.explain(record), shown, statement))
 }
 
 fn shown(reading: &Reading<'_>) -> Value {

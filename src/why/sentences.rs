@@ -13,6 +13,7 @@ use ioc_core::explain::{
 };
 use ioc_core::id::RuleId;
 use ioc_core::time::Timestamp;
+use ioc_ws::Statement;
 
 use super::reading::ReadingAnswer;
 use crate::config::mistake::counted;
@@ -239,6 +240,9 @@ impl fmt::Display for ReadingAnswer {
             self.seq,
             clock(look.at),
         )?;
+        if let Some(statement) = &self.statement {
+            writeln!(f, "  {}", in_words(statement))?;
+        }
         writeln!(f, "{}", verdict(self))?;
         if look.from_the_future {
             let at = clock(look.at);
@@ -384,6 +388,17 @@ fn case_lines(f: &mut fmt::Formatter<'_>, case: &CaseLook) -> fmt::Result {
     Ok(())
 }
 
+/// `says "Rivers rise" (https://met.example/7)`: as it was written, but for what would be more than
+/// text on a terminal.
+pub(super) fn in_words(statement: &Statement) -> String {
+    let headline = statement.headline.escape_debug();
+    match &statement.web {
+        None => format!("says \"{headline}\""),
+        Some(web) if statement.headline.is_empty() => format!("says more at {web}"),
+        Some(web) => format!("says \"{headline}\" ({web})"),
+    }
+}
+
 /// How near evidence must be by metres; nothing where a rule asks for a common cause alone.
 pub(super) fn near(within_m: u32) -> Option<String> {
     (within_m > 0).then(|| format!("within {} m", thousands(u64::from(within_m))))
@@ -409,5 +424,24 @@ mod tests {
     fn a_rule_without_metres_speaks_of_none() {
         assert_eq!(near(1_500).as_deref(), Some("within 1,500 m"));
         assert_eq!(near(0), None);
+    }
+
+    #[test]
+    fn what_is_said_in_words_is_no_more_than_text() {
+        let said = |headline: &str, web: Option<&str>| {
+            in_words(&Statement {
+                sensor: "met".parse().unwrap(),
+                reading: "1".parse().unwrap(),
+                headline: headline.into(),
+                web: web.map(Into::into),
+            })
+        };
+        let web = Some("https://met.example/7");
+        assert_eq!(
+            said("Banjir kilat", web),
+            "says \"Banjir kilat\" (https://met.example/7)"
+        );
+        assert_eq!(said("", web), "says more at https://met.example/7");
+        assert_eq!(said("\u{1b}[2J\n", None), "says \"\\u{1b}[2J\\n\"");
     }
 }

@@ -104,6 +104,15 @@ impl Page {
         answer["result"]["value"].clone()
     }
 
+    /// Makes the page so wide and so high.
+    pub async fn resize(&mut self, width: u32, height: u32) {
+        let params = json!({
+            "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false,
+        });
+        self.call("Emulation.setDeviceMetricsOverride", params)
+            .await;
+    }
+
     /// Waits until an expression is true.
     pub async fn until(&mut self, expression: &str) {
         let until = Instant::now() + DEADLINE;

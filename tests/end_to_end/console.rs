@@ -4,7 +4,24 @@ use serde_json::Value;
 
 use crate::browser::Page;
 use crate::devices;
+use crate::formats::{ALERT, CAP};
 use crate::support::{Server, Site, high_water, river_city, wait_for};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_reads_what_an_alert_says_and_may_follow_its_link() {
+    let site = Site::new(&river_city());
+    let server = site.start();
+    assert_eq!(server.post("/api/v1/readings", &CAP, ALERT).status, 200);
+    let mut page = chosen(&server, &site.token()).await;
+    let link = "document.querySelector('[data-testid=statements] a')";
+    page.until(&format!("{link} !== null")).await;
+    let said = page.evaluate(&format!("{link}.textContent")).await;
+    assert_eq!(said, "Leave the river banks");
+    let leads = page.evaluate(&format!("{link}.getAttribute('href')")).await;
+    assert_eq!(leads, "https://met.example/7");
+    let rel = page.evaluate(&format!("{link}.rel")).await;
+    assert_eq!(rel, "noopener noreferrer");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_sees_an_incident_appear_and_acknowledges_it() {

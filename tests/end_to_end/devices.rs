@@ -1,7 +1,7 @@
 //! Commands to devices, from a person's order to what everybody is told came of it; `kill -9` in
 //! between. The devices are here: they listen, and answer or do not.
 
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::mosquitto::Mosquitto;
 use crate::nats::Nats;
 use crate::stream::Stream;
-use crate::support::{DEADLINE, Server, Site, lines_of, tool, wait_for};
+use crate::support::{DEADLINE, IOC, Server, Site, lines_of, tool, wait_for};
 
 /// A gate whose sensor shows whether it is shut, a sign, and a siren that must not sound twice.
 pub fn city() -> String {
@@ -74,6 +74,29 @@ fn wait_for_progress(server: &Server, actuator: &str, progress: &str) -> Value {
         let last = last(server, actuator);
         (last["progress"] == progress).then_some(last)
     })
+}
+
+#[test]
+fn a_visitor_of_the_demonstration_orders_a_device_and_sees_it_obey() {
+    let mut demo = Command::new(IOC);
+    demo.args(["demo", "--speed", "30"]);
+    let server = Server::start(demo);
+    let opened = server.told("Open the console:");
+    let (_, token) = opened.rsplit_once("#token=").unwrap();
+    let bearer = format!("Bearer {}", token.trim());
+    let all = server.get_json("/api/v1/actuators");
+    let all = all["actuators"].as_array().unwrap().clone();
+    assert!(all.len() >= 3, "{all:?}");
+    for actuator in all {
+        let id = actuator["id"].as_str().unwrap();
+        let command = &actuator["commands"][0]["command"];
+        let path = format!("/api/v1/actuators/{id}/commands");
+        let body = json!({ "command": command }).to_string();
+        let answer = server.post(&path, &[("authorization", &bearer)], &body);
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let done = wait_for_progress(&server, id, "done");
+        assert_eq!(&done["command"], command, "{done}");
+    }
 }
 
 /// A device behind NATS.

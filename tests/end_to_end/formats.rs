@@ -6,7 +6,7 @@ use std::sync::mpsc::Receiver;
 
 use crate::brokers::City;
 use crate::mosquitto::Mosquitto;
-use crate::support::{Response, Server, Site, lines_of, river_city, tool, wait_for};
+use crate::support::{Response, Server, Site, ioc, lines_of, river_city, tool, wait_for};
 
 const MAPPINGS: &str = "mappings:
   context-broker:
@@ -115,19 +115,56 @@ fn cloud_events_in_both_modes_open_an_incident_and_change_nothing_again() {
     assert_eq!(listed.len(), 1);
 }
 
+pub const CAP: [(&str, &str); 1] = [("content-type", "application/cap+xml")];
+pub const ALERT: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
+    <alert xmlns="urn:oasis:names:tc:emergency:cap:1.2">
+    <identifier>MET-7</identifier><sender>warnings@met.example</sender>
+    <sent>2026-03-14T14:40:00+08:00</sent><status>Actual</status><msgType>Alert</msgType>
+    <scope>Public</scope><info><category>Met</category><event>Flash Flood Warning</event>
+    <urgency>Immediate</urgency><severity>Extreme</severity><certainty>Observed</certainty>
+    <headline>Leave the river banks</headline><web>https://met.example/7</web>
+    <area><areaDesc>Old Town</areaDesc>
+    <polygon>3.1,101.6 3.1,101.7 3.2,101.7 3.2,101.6 3.1,101.6</polygon></area></info></alert>"#;
+
+#[test]
+fn what_an_alert_says_is_told_with_its_incident_after_a_restart_too() {
+    let (site, server) = start();
+    assert_eq!(server.post("/api/v1/readings", &CAP, ALERT).status, 200);
+    assert_eq!(opened(&server), ["official_warning"]);
+    let id = server.incidents()[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/incidents/{id}");
+    let said = serde_json::json!([{
+        "sensor": "warnings@met.example", "reading": "warnings@met.example,MET-7/0/0",
+        "headline": "Leave the river banks", "web": "https://met.example/7",
+    }]);
+    let told = server.get_json(&path);
+    assert_eq!(told["statements"], said, "{told}");
+    let why = server.get_json(&format!("/api/v1/why/{id}"));
+    assert_eq!(
+        why["statements"][0]["web"], "https://met.example/7",
+        "{why}"
+    );
+    server.stop();
+
+    let data = site.data().display().to_string();
+    let why = ioc(&["why", &id, "--data", &data]);
+    let why = String::from_utf8(why.stdout).unwrap();
+    let words = "says \"Leave the river banks\" (https://met.example/7)";
+    assert!(why.contains(&format!("\n      {words}\n")), "{why}");
+    assert!(why.contains(&format!("\n  {words}\n")), "{why}");
+
+    let server = site.start();
+    wait_for("what was said before the start", || {
+        let told = server.get_json(&path);
+        (told["statements"] == said).then_some(())
+    });
+}
+
 #[test]
 fn an_official_warning_opens_an_incident_and_a_bomb_is_a_dead_letter() {
     let (_site, server) = start();
-    let alert = r#"<?xml version="1.0" encoding="UTF-8"?>
-        <alert xmlns="urn:oasis:names:tc:emergency:cap:1.2">
-        <identifier>MET-7</identifier><sender>warnings@met.example</sender>
-        <sent>2026-03-14T14:40:00+08:00</sent><status>Actual</status><msgType>Alert</msgType>
-        <scope>Public</scope><info><category>Met</category><event>Flash Flood Warning</event>
-        <urgency>Immediate</urgency><severity>Extreme</severity><certainty>Observed</certainty>
-        <area><areaDesc>Old Town</areaDesc>
-        <polygon>3.1,101.6 3.1,101.7 3.2,101.7 3.2,101.6 3.1,101.6</polygon></area></info></alert>"#;
-    let xml = [("content-type", "application/cap+xml")];
-    let answer = server.post("/api/v1/readings", &xml, alert);
+    let alert = ALERT;
+    let answer = server.post("/api/v1/readings", &CAP, alert);
     assert_eq!(answer.status, 200, "{}", answer.body);
     assert!(
         answer.body.contains("warnings@met.example,MET-7/0/0"),

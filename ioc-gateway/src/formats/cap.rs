@@ -8,13 +8,16 @@
 //! What is no evidence is noted: exercises, tests and drafts (unless `kinds` gives their status a
 //! kind of its own), acknowledgements, errors, and what has expired. An `Update` names what it takes
 //! the place of, and a `Cancel`, a report of rank 0, what it takes back, in the attribute
-//! `replaces`: the alerts of the same sender in its `references`, which go back to the first. Of one
-//! that reports nothing itself there is one report of rank 0 that says just that. Left out:
+//! `replaces`: the alerts of the same sender in its `references`, which go back to the first. Of each
+//! kind that those may have been of and that it reports nothing of there is one report of rank 0,
+//! that says just that. What was taken back before it came is none either. Left out:
 //! resources, and digital signatures (section 3.3.4.1), which are not checked.
-//! Next: `cap/alert.rs`, the parts of an alert; `cap/references.rs`, which it replaces.
+//! Next: `cap/alert.rs`, the parts of an alert; `cap/references.rs`, which it replaces;
+//! `cap/taken_back.rs`, which have been.
 
 mod alert;
 mod references;
+mod taken_back;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -23,6 +26,7 @@ use ioc_core::reading::AttributesBuffer;
 use ioc_core::time::Timestamp;
 
 use self::alert::{Alert, Area, Info};
+pub use self::taken_back::TakenBack;
 use super::draft::{Draft, Part, Scratch};
 use super::mapping::Names;
 use super::message::{Found, Item, Outcome, finish};
@@ -34,6 +38,15 @@ const KIND: &str = "external_alert";
 
 /// How much of a text is kept as an attribute: so all of them have room.
 const ATTRIBUTE_BYTES: usize = 160;
+/// How long a link may be: half of one leads nowhere, so a longer one is left out.
+const WEB_BYTES_MAX: usize = 512;
+
+/// Of how many kinds what came before is taken back where nothing says which it was: no more than
+/// leaves room among the kinds that one sensor may send.
+const OTHER_KINDS_MAX: usize = 8;
+
+/// The attribute that says what a report takes the place of.
+const REPLACES: &str = "replaces";
 
 /// The statuses that an alert may have besides `Actual` (section 3.2.1).
 const OTHER_STATUSES: [&str; 4] = ["Exercise", "System", "Test", "Draft"];
@@ -62,6 +75,8 @@ pub(super) fn decode(
         scratch,
         take,
         count: 0,
+        reported: BTreeSet::new(),
+        has_failed: false,
     };
     match &reports.evidence {
         Evidence::Not(what) => {
@@ -70,11 +85,16 @@ pub(super) fn decode(
             Ok(())
         }
         Evidence::Usual | Evidence::OfKind(_) => {
-            if alert.infos.is_empty() {
-                reports.noted(&"", "it has no info block");
+            if reports.is_taken_back() {
+                reports.noted(&"", "it was taken back before it came");
+            } else {
+                if alert.infos.is_empty() {
+                    reports.noted(&"", "it has no info block");
+                }
+                reports.infos()?;
             }
-            reports.infos()?;
-            if reports.count == 0 && !reports.replaces.is_empty() {
+            // Of what cannot be read nobody knows that it says something else.
+            if !reports.replaces.is_empty() && !reports.has_failed {
                 reports.withdraw();
             }
             Ok(())
@@ -181,6 +201,10 @@ struct Reports<'a, 't> {
     scratch: &'a mut Scratch,
     take: &'a mut (dyn FnMut(Item<'_>) + 't),
     count: usize,
+    /// The kinds that there are reports of.
+    reported: BTreeSet<Option<&'a str>>,
+    /// Whether a block could not be read.
+    has_failed: bool,
 }
 
 impl<'a> Reports<'a, '_> {
@@ -229,16 +253,33 @@ impl<'a> Reports<'a, '_> {
         Ok(expires <= self.catalogue.now.now())
     }
 
+    /// Whether another one has taken its place, or taken it back, and was here first. What is
+    /// itself a cancellation holds whenever it comes.
+    fn is_taken_back(&mut self) -> bool {
+        if self.alert.is_cancel() {
+            return false;
+        }
+        let sender = Part::Payload(&self.alert.sender);
+        let texts = &mut self.scratch.texts;
+        let sensor = self.names.sensor(sender, texts);
+        let name = references::name(&self.alert.sender, &self.alert.identifier);
+        let taken_back = &self.catalogue.taken_back;
+        taken_back.contain(sensor.resolve(texts), &name)
+    }
+
     /// Takes back what came before, and says nothing else: once for each kind that this may have
-    /// been, for nothing here says which it was.
+    /// been and that nothing is reported of, for nothing here says which it was.
     fn withdraw(&mut self) {
         let kinds = self.kinds();
-        for (number, kind) in kinds.into_iter().enumerate() {
+        let others = kinds.difference(&self.reported).copied();
+        let others: Vec<_> = others.take(OTHER_KINDS_MAX).collect();
+        for (number, kind) in others.into_iter().enumerate() {
             self.scratch.clear();
             let (alert, texts) = (self.alert, &mut self.scratch.texts);
             let sensor = self.names.sensor(Part::Payload(&alert.sender), texts);
+            // Behind all blocks: so it has no report's id.
             let place = Place {
-                info: 0,
+                info: alert.infos.len(),
                 area: Some(number),
             };
             let draft = Draft {
@@ -276,11 +317,14 @@ impl<'a> Reports<'a, '_> {
         let texts = &mut self.scratch.texts;
         let sensor = self.names.sensor(sender, texts);
         let is_registered = self.catalogue.sensors.contains_key(sensor.resolve(texts));
+        if is_registered {
+            return BTreeSet::from([None]);
+        }
         let names = self.names;
         let listed = names.kinds.iter();
         let of_events = listed.filter(|(word, _)| !OTHER_STATUSES.contains(&&***word));
         let kinds = of_events.map(|(_, kind)| Some(&**kind));
-        kinds.chain([(!is_registered).then_some(KIND)]).collect()
+        kinds.chain([Some(KIND)]).collect()
     }
 
     fn report(
@@ -295,6 +339,7 @@ impl<'a> Reports<'a, '_> {
         }
         self.scratch.clear();
         let drafted = self.draft(info, area, &place).map(Some);
+        self.has_failed |= drafted.is_err();
         let found = Found {
             place: &place,
             source: self.payload,
@@ -327,13 +372,15 @@ impl<'a> Reports<'a, '_> {
         let texts = &mut self.scratch.texts;
         let sensor = names.sensor(Part::Payload(&alert.sender), texts);
         let is_registered = catalogue.sensors.contains_key(sensor.resolve(texts));
-        let kind = match self.evidence {
-            Evidence::OfKind(kind) => Some(kind),
+        let (kind, among) = match self.evidence {
+            Evidence::OfKind(kind) => (Some(kind), Some(kind)),
             Evidence::Usual | Evidence::Not(_) => {
                 let listed = names.listed_kind(&info.event, &info.category);
-                listed.or((!is_registered).then_some(KIND))
+                let kind = listed.or((!is_registered).then_some(KIND));
+                (kind, kind.filter(|_| !is_registered))
             }
         };
+        self.reported.insert(among);
         Ok(Draft {
             id: Some(id(alert, place, texts)),
             sensor: Some(sensor),
@@ -357,7 +404,7 @@ fn id<'a>(alert: &Alert<'_>, place: &Place, texts: &mut String) -> Part<'a> {
 /// Whole, as it is read again.
 fn put_replaced(replaces: &str, attributes: &mut AttributesBuffer) {
     if !replaces.is_empty() {
-        let fits = attributes.push("replaces", replaces);
+        let fits = attributes.push(REPLACES, replaces);
         fits.expect("it is the first, and bounded");
     }
 }
@@ -382,13 +429,16 @@ fn put_all(
     put("expires", &info.expires);
     put("language", &info.language);
     put("headline", &info.headline);
-    put("web", &info.web);
     if let Some(area) = area {
         put("area", &area.description);
         put("geocode", &area.geocodes);
         if let Some(radius_m) = area.radius_m() {
             put("radius_m", &radius_m.to_string());
         }
+    }
+    if !info.web.is_empty() && info.web.len() <= WEB_BYTES_MAX {
+        // Beside very long texts there may be no room left for it.
+        let _ = attributes.push("web", &info.web);
     }
 }
 

@@ -221,8 +221,9 @@ impl<'m> Session<'m, '_> {
     ) -> Result<(), Reject> {
         let payload = Payload::read(self.payload)?;
         let (nodes, key) = (&self.catalogue.sparkplug, self.key);
+        let now = self.catalogue.now.now();
         let done = nodes.with(key, |node| {
-            if node.follow(payload.seq) == Sequence::Gap {
+            if node.follow(payload.seq, now) == Sequence::Gap {
                 telemetry::sparkplug_gap();
                 self.lacks_birth = true;
             }

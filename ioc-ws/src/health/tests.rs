@@ -126,6 +126,23 @@ fn p5_for_a_further_sensor_that_with_the_least_load_is_forgotten() {
 }
 
 #[test]
+fn of_a_sensor_that_may_be_among_those_that_are_not_listed_nobody_says_that_it_is_sound() {
+    let broken = ["a", "c", "e"].map(|sensor| faulty(1, sensor, FaultKind::Stuck, true));
+    let known = |listed: usize, sensor: &str| {
+        let picture = HealthPicture::of(&health_of(&broken), listed);
+        match picture.of_sensor(&sensor.parse().unwrap()) {
+            Known::Sound => "sound".to_owned(),
+            Known::Troubled(troubled) => troubled.state.id.to_string(),
+            Known::Unlisted => "unlisted".to_owned(),
+        }
+    };
+    let all = |listed| ["a", "b", "c", "d", "e", "f"].map(|sensor| known(listed, sensor));
+    assert_eq!(all(3), ["a", "sound", "c", "sound", "e", "sound"]);
+    let unlisted = "unlisted";
+    assert_eq!(all(2), ["a", "sound", "c", unlisted, unlisted, unlisted]);
+}
+
+#[test]
 fn health_that_was_saved_goes_on_as_it_was() {
     let decisions = [
         faulty(1, "wl-1", FaultKind::Flapping, true),

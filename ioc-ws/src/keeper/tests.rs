@@ -52,6 +52,22 @@ fn p5_the_host_waits_while_the_keeper_has_all_it_may() {
 }
 
 #[test]
+fn p5_what_readings_say_in_words_is_dropped_where_it_finds_no_room() {
+    let (kept, mut keeper) = new(options());
+    for number in 0..=HEARD_BATCHES_MAX {
+        kept.heard(vec![Statement {
+            sensor: "met".parse().unwrap(),
+            reading: number.to_string().parse().unwrap(),
+            headline: "Rivers rise".into(),
+            web: None,
+        }]);
+    }
+    assert_eq!(kept.heard.len(), HEARD_BATCHES_MAX);
+    keeper.step();
+    assert!(kept.heard.is_empty());
+}
+
+#[test]
 fn p5_samples_that_find_no_room_are_dropped_and_nobody_waits() {
     let mut options = options();
     options.sample_batches_max = 2;

@@ -15,10 +15,12 @@ fn folder(name: &str) -> std::path::PathBuf {
 }
 
 #[test]
-fn the_store_comes_to_the_servers_picture() {
+fn the_store_comes_to_the_servers_picture_and_what_is_shown_is_said_as_the_server_says_it() {
     let mut node = Command::new("node");
-    node.arg("--test")
-        .arg(folder("tests/console/store.test.js"));
+    node.arg("--test");
+    for file in std::fs::read_dir(folder("tests/console")).unwrap() {
+        node.arg(file.unwrap().path());
+    }
     let output = node.output().unwrap_or_else(|error| {
         panic!("the console's tests need Node.js 20 (apt-get install nodejs): {error}")
     });

@@ -11,10 +11,11 @@ use ioc_core::bundle::{
 use ioc_core::decision::{
     EffectClass, FaultKind, IncidentState, RefusalCode, SensorFault, Severity, Verdict,
 };
+use ioc_core::place::{Polygon, Position};
 use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::{BundleHash, Input, Record};
 use ioc_core::time::Millis;
-use ioc_ws::{Order, RefusalReason};
+use ioc_ws::{Order, RefusalReason, Statement};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -157,6 +158,28 @@ async fn what_nobody_serves_and_wrong_methods_are_answered_in_words() {
 }
 
 #[tokio::test]
+async fn every_route_of_the_window_answers_a_wrong_method_in_words() {
+    let served = Served::new().await;
+    let source = include_str!("../../src/server.rs");
+    // A route that is too long for a line has its path on the next one.
+    let routes = source.split(".route(").skip(1).filter_map(|route| {
+        let (path, _) = route.trim_start().strip_prefix('"')?.split_once('"')?;
+        Some(path)
+    });
+    let routes: Vec<_> = routes.collect();
+    assert_eq!(routes.len(), source.matches(".route(").count());
+    for route in routes {
+        let parts = route.split('/');
+        let parts = parts.map(|part| if part.starts_with('{') { "x" } else { part });
+        let path = parts.collect::<Vec<_>>().join("/");
+        let request = Request::delete(&path).body(Body::empty()).unwrap();
+        let (status, error) = send(&served, request).await;
+        assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(error["code"], "wrong_method", "{path}");
+    }
+}
+
+#[tokio::test]
 async fn the_id_of_a_merged_incident_leads_to_its_survivor_and_says_so() {
     let mut options = options("epoch-1");
     options.ended_incidents_max = 1;
@@ -245,6 +268,91 @@ async fn actuators_are_listed_with_what_they_can_do_and_ordered_with_the_token()
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert_eq!(refused["code"], "command_not_allowed");
     host.join().unwrap();
+}
+
+#[tokio::test]
+async fn an_actuator_is_in_its_own_zone_else_in_the_one_that_it_lies_in() {
+    let served = Served::new().await;
+    let place = |lon, lat| Position::from_degrees(lon, lat).unwrap();
+    let corners = [(101.0, 3.0), (102.0, 3.0), (102.0, 4.0), (101.0, 3.0)];
+    let ring = corners.map(|(lon, lat)| place(lon, lat)).to_vec();
+    let mut bundle = gauges();
+    bundle.city.zones[0].areas = vec![Polygon::new(ring).unwrap()];
+    let pump = |id: &str, zone: Option<&str>, position| Actuator {
+        id: id.parse().unwrap(),
+        position,
+        zone: zone.map(|zone| zone.parse().unwrap()),
+        effect: EffectClass::Idempotent,
+        deadline: Millis::minutes(1),
+        outcome_within: Millis::seconds(90),
+        commands: Vec::new(),
+    };
+    let within = Some(place(101.9, 3.1));
+    let pumps = vec![
+        pump("p1", Some("quay"), within),
+        pump("p2", None, within),
+        pump("p3", None, Some(place(101.1, 3.9))),
+        pump("p4", None, None),
+    ];
+    served.window.set_actuators(pumps.into());
+    let zones = async || {
+        let (_, all) = get(&served, "/api/v1/actuators").await;
+        let all = all["actuators"].as_array().unwrap().iter();
+        all.map(|each| each["zone"].clone()).collect::<Vec<_>>()
+    };
+    // What is not known yet, nobody lies in.
+    assert_eq!(zones().await[1..], [(); 3].map(|()| Value::Null));
+    served.window.set_bundle(Arc::new(bundle));
+    let zones = zones().await;
+    assert_eq!(
+        zones,
+        [json!("quay"), json!("north"), json!(null), json!(null)]
+    );
+    let (_, one) = get(&served, "/api/v1/actuators/p2").await;
+    assert_eq!(one["actuator"]["zone"], "north");
+}
+
+#[tokio::test]
+async fn what_evidence_says_in_words_is_told_with_its_incident() {
+    let mut served = Served::new().await;
+    let statement = |reading: &str, headline: &str, web: Option<&str>| Statement {
+        sensor: "wl-0412".parse().unwrap(),
+        reading: reading.parse().unwrap(),
+        headline: headline.into(),
+        web: web.map(Into::into),
+    };
+    // The evidence of the decisions that follow is called r1, r2 and so on.
+    served.window.heard(vec![
+        statement("r1", "Rivers rise", Some("https://met.example/7")),
+        statement("r9", "Nothing that anybody decided from", None),
+    ]);
+    served.release([opened("a"), opened("b")]);
+    served
+        .window
+        .heard(vec![statement("r3", "They still do", None)]);
+    served.release([updated("a", 3), merged("b", "a")]);
+    let (_, answer) = get(&served, &format!("/api/v1/incidents/{}", id("b"))).await;
+    let expected = json!([
+        {"sensor":"wl-0412","reading":"r3","headline":"They still do","web":null},
+        {"sensor":"wl-0412","reading":"r1","headline":"Rivers rise","web":"https://met.example/7"},
+    ]);
+    assert_eq!(answer["statements"], expected, "{answer}");
+}
+
+#[tokio::test]
+async fn what_was_said_before_the_start_is_told_with_what_is_shown_again() {
+    let mut served = Served::new().await;
+    served.release([opened("a")]);
+    let path = format!("/api/v1/incidents/{}", id("a"));
+    assert_eq!(get(&served, &path).await.1["statements"], json!([]));
+    served.window.recall(vec![Statement {
+        sensor: "wl-0412".parse().unwrap(),
+        reading: "r1".parse().unwrap(),
+        headline: "Rivers rise".into(),
+        web: None,
+    }]);
+    let (_, answer) = get(&served, &path).await;
+    assert_eq!(answer["statements"][0]["headline"], "Rivers rise");
 }
 
 #[tokio::test]
@@ -389,7 +497,7 @@ fn say(served: &Served, sensor: &str, value: f64, observed: u64) {
     };
     let mut framed = Vec::new();
     Record::frame_input(at(observed), &Input::Reading(reading), &mut framed);
-    served.window.journaled(observed, Arc::new(framed));
+    served.window.journaled(observed, Arc::new(framed), 0);
 }
 
 /// A city of three gauges, two of them in a zone, and a part of that zone.

@@ -15,7 +15,7 @@ fn what_is_shipped_has_no_mistake_and_no_warning() {
     let (sound, text) = check(None);
     assert!(sound, "{text}");
     let (found, hash) = text.trim_end().rsplit_once(' ').unwrap();
-    expect!["18 kinds, 116 detections, 12 correlations, 14 zones, 281 sensors, 0 mappings; bundle"]
+    expect!["18 kinds, 116 detections, 12 correlations, 14 zones, 281 sensors, 3 actuators, 0 mappings; bundle"]
         .assert_eq(found);
     assert_eq!(hash.len(), 12);
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
@@ -55,6 +55,34 @@ fn the_mistakes_of_all_files_are_told_at_once() {
         DIR/rules/b.yaml:1:1 corelations: unknown key; did you mean `correlations`?
         5 mistakes
     "#]].assert_eq(&text);
+}
+
+#[test]
+fn a_file_that_is_no_yaml_hides_no_mistake_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("rules")).unwrap();
+    for (name, text) in [
+        ("ioc.yaml", "http: {\n"),
+        ("mappings.yaml", "mappings:\n  x: { topic: [\n"),
+        ("rules/a.yaml", "detections: { high: {\n"),
+        ("rules/b.yaml", "detections: [1, 2\n"),
+        ("rules/c.yaml", "corelations: {}\n"),
+    ] {
+        fs::write(dir.path().join(name), text).unwrap();
+    }
+    let (_, text) = check(Some(dir.path()));
+    let files = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(dir.path().to_str()?));
+    let files: Vec<_> = files.filter_map(|line| line.split(':').next()).collect();
+    let expected = [
+        "/ioc.yaml",
+        "/mappings.yaml",
+        "/rules/a.yaml",
+        "/rules/b.yaml",
+        "/rules/c.yaml",
+    ];
+    assert_eq!(files, expected, "{text}");
 }
 
 #[test]

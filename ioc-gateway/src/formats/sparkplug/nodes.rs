@@ -23,6 +23,11 @@ pub const STATE_BYTES_MAX: usize = 64 << 20;
 pub(super) const PATH_BYTES_MAX: usize = 512;
 /// How long a node is not asked again to be born again.
 const REBIRTH_EVERY: Millis = Millis(10_000);
+/// How long a message may come after one that follows it (section 5, Sparkplug Host Application
+/// Message Ordering: the reorder timeout): what is spread over several connections overtakes.
+const REORDER_WITHIN: Millis = Millis(2_000);
+/// So many messages of a node may be out of order at once.
+const OUT_OF_ORDER_MAX: usize = 64;
 /// About what a metric, or a device, takes beside its texts.
 const METRIC_BYTES: usize = 192;
 
@@ -49,8 +54,11 @@ pub(super) struct Node {
 struct Birth {
     /// The number of the session (`bdSeq`).
     session: Option<u64>,
-    /// The number of the last message (section 6.4.5).
+    /// The number of the newest message (section 6.4.5).
     seq: Option<u64>,
+    /// The numbers before it that have not come, and since when that is so.
+    missing: Vec<u64>,
+    missing_since: Timestamp,
     /// By name; the node itself has none.
     devices: HashMap<Box<str>, Device>,
 }
@@ -79,9 +87,9 @@ pub(super) struct Known {
 /// What the number of a message says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sequence {
-    /// It follows the last one, or is that once more.
+    /// Nothing is missing, or not for long.
     Whole,
-    /// Something is missing before it.
+    /// Something is missing, and too much of it or for too long.
     Gap,
 }
 
@@ -106,6 +114,8 @@ impl Nodes {
         let birth = Birth {
             session,
             seq,
+            missing: Vec::new(),
+            missing_since: Timestamp::default(),
             devices: [("".into(), own)].into(),
         };
         let before = {
@@ -227,26 +237,47 @@ impl Nodes {
 
 impl Node {
     /// Notes the number of a message (section 6.4.5): from 0 to 255, and again.
-    pub fn follow(&mut self, seq: Option<u64>) -> Sequence {
+    pub fn follow(&mut self, seq: Option<u64>, now: Timestamp) -> Sequence {
         let Some(birth) = &mut self.birth else {
             return Sequence::Whole;
         };
-        let (Some(seq), Some(last)) = (seq, birth.seq) else {
-            return Sequence::Whole;
-        };
-        if seq == last {
-            return Sequence::Whole;
-        }
-        birth.seq = Some(seq);
-        match seq == last.wrapping_add(1) % 256 {
-            true => Sequence::Whole,
-            false => Sequence::Gap,
+        match (seq, birth.seq) {
+            (Some(seq), Some(newest)) => birth.follow(seq % NUMBERS, newest % NUMBERS, now),
+            _ => Sequence::Whole,
         }
     }
 
     /// What a device said of its metrics; the node itself has no name.
     pub fn device(&self, name: &str) -> Option<&Device> {
         self.birth.as_ref()?.devices.get(name)
+    }
+}
+
+/// Numbers of messages go around.
+const NUMBERS: u64 = 256;
+
+impl Birth {
+    fn follow(&mut self, seq: u64, newest: u64, now: Timestamp) -> Sequence {
+        let ahead = (seq + NUMBERS - newest) % NUMBERS;
+        if let Some(place) = self.missing.iter().position(|missing| *missing == seq) {
+            self.missing.remove(place);
+        } else if ahead != 0 {
+            if self.missing.is_empty() {
+                self.missing_since = now;
+            }
+            self.seq = Some(seq);
+            let skipped = (1..ahead).map(|step| (newest + step) % NUMBERS);
+            self.missing.extend(skipped);
+        }
+        let within = self.missing_since..self.missing_since + REORDER_WITHIN;
+        // A clock that was set back makes it late too.
+        let is_gap = self.missing.len() > OUT_OF_ORDER_MAX
+            || !self.missing.is_empty() && !within.contains(&now);
+        if !is_gap {
+            return Sequence::Whole;
+        }
+        self.missing.clear();
+        Sequence::Gap
     }
 }
 
@@ -380,12 +411,66 @@ mod tests {
         nodes
             .born("g/n", None, Some(254), Device::default())
             .unwrap();
-        let follow = |seq| nodes.with("g/n", |node| node.follow(seq)).unwrap();
+        let follow = |seq| nodes.with("g/n", |node| node.follow(seq, NOW)).unwrap();
         assert_eq!(follow(Some(255)), Sequence::Whole);
         assert_eq!(follow(Some(0)), Sequence::Whole);
         assert_eq!(follow(Some(0)), Sequence::Whole, "once more");
         assert_eq!(follow(None), Sequence::Whole);
-        assert_eq!(follow(Some(2)), Sequence::Gap);
-        assert_eq!(follow(Some(3)), Sequence::Whole);
+    }
+
+    /// What the numbers of messages say that come at these milliseconds.
+    fn told(messages: &[(i64, u64)]) -> Vec<Sequence> {
+        let nodes = Nodes::default();
+        nodes.born("g/n", None, Some(0), Device::default()).unwrap();
+        let follow = |(at, seq): &(i64, u64)| {
+            let now = NOW + Millis(*at);
+            nodes
+                .with("g/n", |node| node.follow(Some(*seq), now))
+                .unwrap()
+        };
+        messages.iter().map(follow).collect()
+    }
+
+    #[test]
+    fn messages_that_overtake_each_other_are_whole() {
+        let swapped = [
+            (0, 2),
+            (1, 1),
+            (2, 3),
+            (3, 6),
+            (900, 5),
+            (2_002, 4),
+            (9_000, 7),
+        ];
+        assert_eq!(told(&swapped), [Sequence::Whole; 7]);
+        let around: Vec<_> = (1..=300_u64)
+            .map(|n| (n as i64, (if n % 2 == 1 { n + 1 } else { n - 1 }) % 256))
+            .collect();
+        assert_eq!(told(&around), [Sequence::Whole; 300]);
+    }
+
+    #[test]
+    fn what_stays_missing_is_a_gap_and_is_told_once() {
+        let lost = [
+            (0, 1),
+            (1, 3),
+            (2_000, 4),
+            (2_001, 5),
+            (2_002, 6),
+            (4_100, 7),
+        ];
+        let mut expected = [Sequence::Whole; 6];
+        expected[3] = Sequence::Gap;
+        assert_eq!(told(&lost), expected);
+    }
+
+    #[test]
+    fn p5_more_out_of_order_than_the_bound_is_a_gap_at_once() {
+        let most = OUT_OF_ORDER_MAX as u64;
+        assert_eq!(told(&[(0, most + 1)]), [Sequence::Whole]);
+        assert_eq!(
+            told(&[(0, most + 2), (1, most + 3)]),
+            [Sequence::Gap, Sequence::Whole]
+        );
     }
 }

@@ -238,7 +238,7 @@ fn a_missing_message_and_an_unknown_alias_are_a_reason_to_ask() {
     let mut host = born();
     host.check(
         DATA,
-        &payload(3, &[metric().alias(2).double(13, 401.0)]),
+        &payload(70, &[metric().alias(2).double(13, 401.0)]),
         &expect![[r#"
             /metrics/0> auto wl-0412 water_level 4.01m 2026-03-14T06:45:10.000Z
             asked: spBv1.0/plant/NCMD/pump-house"#]],

@@ -1,0 +1,75 @@
+// The bell: what is new and grave is heard as well as seen (ISA-18.2), if the operator wants it so.
+//
+// Arrives: decisions. Leaves: a few tones. Bounded: one ringing every EVERY_MS, as grave as the
+// gravest of what came meanwhile. A browser lets a page be heard only after somebody has pressed
+// something on it, so it is off until it is turned on.
+
+import { SEVERITIES } from "./store.js";
+
+const ON = "ioc-bell";
+const EVERY_MS = 4_000;
+const TONE_S = 0.14;
+const LOUD = 0.18;
+
+/** The tones of each severity that rings, in hertz: the graver, the more and the higher. */
+const TONES = { extreme: [880, 660, 880, 660, 880], severe: [660, 550, 660], moderate: [550] };
+
+const RUNG_BY = new Set(["incident_opened", "incident_reopened", "incident_unsuppressed"]);
+
+/** The gravest severity that is to be heard of these decisions; null if nothing is. */
+export function rungBy(decisions) {
+  const rings = ({ type, incident }) => RUNG_BY.has(type) && incident.handling === "new" &&
+    !incident.suppressed_by && !incident.shelved_until && incident.severity in TONES;
+  const grave = decisions.filter(rings).map(({ incident }) => incident.severity);
+  grave.sort((a, b) => SEVERITIES.indexOf(a) - SEVERITIES.indexOf(b));
+  return grave[0] ?? null;
+}
+
+export class Bell {
+  /** `button` turns it on and off; `clock()` in milliseconds. */
+  constructor({ button, clock = () => performance.now() }) {
+    Object.assign(this, { button, clock });
+    this.on = localStorage.getItem(ON) !== null;
+    this.quietUntil = -Infinity;
+    button.addEventListener("click", () => this.turn());
+    this.show();
+  }
+
+  turn() {
+    this.on = !this.on;
+    if (this.on) localStorage.setItem(ON, "1");
+    else localStorage.removeItem(ON);
+    if (this.on) this.play(TONES.moderate);
+    this.show();
+  }
+
+  show() {
+    this.button.setAttribute("aria-pressed", String(this.on));
+    this.button.textContent = this.on ? "On" : "Off";
+  }
+
+  heard(decisions) {
+    if (!this.on || this.clock() < this.quietUntil) return;
+    const severity = rungBy(decisions);
+    if (severity === null) return;
+    this.quietUntil = this.clock() + EVERY_MS;
+    this.play(TONES[severity]);
+  }
+
+  play(tones) {
+    this.audio ??= new AudioContext();
+    const { audio } = this;
+    audio.resume();
+    tones.forEach((hertz, place) => {
+      const begin = audio.currentTime + place * TONE_S * 1.4;
+      const tone = new OscillatorNode(audio, { frequency: hertz });
+      const volume = new GainNode(audio, { gain: 0 });
+      volume.gain.setValueAtTime(0, begin);
+      volume.gain.linearRampToValueAtTime(LOUD, begin + 0.01);
+      volume.gain.linearRampToValueAtTime(0, begin + TONE_S);
+      tone.connect(volume).connect(audio.destination);
+      tone.start(begin);
+      tone.stop(begin + TONE_S);
+    });
+  }
+}

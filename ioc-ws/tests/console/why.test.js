@@ -1,0 +1,178 @@
+// Why, and what belongs together: the words are those of `ioc why`, and the choices the server's.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { evidenceOf } from "../../console/evidence.js";
+import { effectsOf, titleIn } from "../../console/family.js";
+import { previewed } from "../../console/kept.js";
+import * as reasons from "../../console/reasons.js";
+import { emptyStore } from "../../console/store.js";
+import { partsOf, sourcesOf, togetherOf } from "../../console/together.js";
+
+const AT = "2026-03-14T06:46:02.000Z";
+const CITY = { sensorById: new Map([["wl-1", { unit: "m" }]]) };
+
+const incident = (id, more = {}) => ({
+  id, kind: "flood", severity: "severe", condition: "active", handling: "new", zone: "z1",
+  position: null, parent: null, opened_at: AT, ended_at: null, sensors: 2, ...more,
+});
+
+const decision = (seq, type, about, cause = {}, more = {}) => {
+  const whole = { events: [], seqs: [], evidence: [], ...cause };
+  return { seq, at: AT, type, incident: about, cause: whole, ...more };
+};
+
+const said = (sensor, reading, more = {}) =>
+  ({ sensor, reading, seq: 7, rule: "river-high", value: 3.5, distance_m: null, ...more });
+
+test("says of a rule what ioc why says", () => {
+  const rule = {
+    name: "flood", weights: { "river-high": 3, "flood-call": 1 }, opens_at: 3, within_m: 2_000,
+    within_time_ms: 3_600_000, clear_after_ms: 600_000,
+  };
+  assert.equal(reasons.ruleSentence(rule), "by flood, which opens at 3 from river-high 3, " +
+    "flood-call 1, within 2,000 m and 1 h, and clears after 10 min");
+  const cause = reasons.ruleSentence({ ...rule, within_m: 0 });
+  assert.match(cause, /near by their cause alone, within 1 h/);
+  assert.equal(reasons.ruleSpan(90_000), "90 s");
+  assert.equal(reasons.ruleSpan(1_500), "1500 ms");
+  assert.equal(reasons.ruleSpan(0), "0 s");
+});
+
+const level = (severity, at, beyond, more = {}) => ({
+  severity, level: at, beyond, readings: 2, readings_needed: 2, among: null, since: null,
+  lasting_ms: 0, ...more,
+});
+
+test("says why this severity and why not more, by the levels of the rule", () => {
+  const rule = {
+    rule: "river-high",
+    levels: {
+      value: 4.4, raised: "severe",
+      levels: [
+        level("moderate", 3, 1.4), level("severe", 4, 0.4000000000000004),
+        level("extreme", 5, -0.6),
+      ],
+    },
+  };
+  const calm = { rule: "river-rising", levels: { ...rule.levels, raised: null } };
+  const rules = [rule, calm, { rule: "call", levels: null }];
+  const { why, more } = reasons.levelLines({ rules }, "severe");
+  assert.deepEqual(why, ["river-high: severe at 4: 0.4 beyond it; 2 of 2 readings in a row"]);
+  assert.deepEqual(more, ["river-high: extreme at 5: 0.6 short of it"]);
+  rule.levels.levels.pop();
+  const top = reasons.levelLines({ rules: [rule] }, "severe").more;
+  assert.deepEqual(top, ["river-high has no level above severe"]);
+  assert.match(reasons.runOf(level("severe", 4, 1, { among: 5, lasting_ms: 240_000 })),
+    /^2 of 2 among the last 5 readings, and that it lasts 4 min$/);
+});
+
+test("finds what made an incident as grave as it is", () => {
+  const grave = (severity, id = "inc-a") => incident(id, { severity });
+  const how = (decisions, now) => reasons.gravestStep(decisions, now)?.how ?? null;
+  const first = { evidence: [said("wl-1", "a")] };
+  const opened = decision(1, "incident_opened", grave("moderate"), first);
+  const rose = decision(3, "incident_updated", grave("severe"), { evidence: [said("wl-1", "b")] });
+  const rated = decision(4, "incident_rated", grave("severe"), { actor: "ana" });
+  const merged = decision(2, "incident_merged", grave("severe", "inc-b"), {}, { into: "inc-a" });
+  const risen = decision(5, "incident_updated", grave("severe"));
+  assert.equal(how([opened, rose], grave("severe")), "evidence");
+  assert.equal(how([opened, merged, rose], grave("severe")), "merged");
+  assert.equal(how([opened, rated], grave("severe")), "person");
+  assert.equal(how([opened, risen], grave("severe")), "effect");
+  assert.equal(how([rose, decision(6, "incident_rated", grave("minor"))], grave("minor")), "fell");
+  assert.equal(how([opened], grave("extreme")), null, "it is not among what is held");
+  const title = (id) => `title of ${id}`;
+  const effects = [grave("severe", "inc-c")];
+  const step = reasons.gravestStep([opened, risen], grave("severe"));
+  const sentence = reasons.gravitySentence(step, title, effects);
+  assert.match(sentence, /than what it caused, title of inc-c\.$/);
+});
+
+test("says by what evidence belongs: metres, or the way along a network", () => {
+  assert.equal(reasons.belongsBy(said("wl-1", "a")), "first");
+  assert.equal(reasons.belongsBy(said("wl-1", "a", { distance_m: 180 })), "180 m");
+  assert.equal(reasons.belongsBy({ distance_m: 4_000, through: "fd-0009" }), "by fd-0009");
+  assert.equal(reasons.belongsSentence({ distance_m: 180 }), "180 m from what was there");
+  const near = { sensor: "wl-9", distance_m: 2_600, incident: "inc-b", last_evidence_at: AT };
+  const words = reasons.neighbourSentence(near, { within_m: 2_000 }, (id) => `Flood (${id})`);
+  assert.match(words, /^wl-9 of Flood \(inc-b\) is 2,600 m away \(within 2,000 m\), heard /);
+});
+
+test("tells the readings of one sensor by one rule in a line", () => {
+  const lines = reasons.readingLines([
+    said("wl-1", "a", { value: 3.25 }), said("wl-1", "b", { value: 3.5, distance_m: 0 }),
+    said("wl-2", "c", { distance_m: 180 }),
+  ]);
+  assert.deepEqual(lines, [
+    "wl-1 3.25 to 3.5 in 2 readings by river-high, the first, which others join",
+    "wl-2 3.5 by river-high, 180 m from what was there",
+  ]);
+});
+
+test("keeps of each sensor how it came to belong, and what it said last", () => {
+  const first = decision(1, "incident_opened", incident("inc-a"), {
+    evidence: [said("wl-1", "a"), said("wl-2", "b", { distance_m: 180 })],
+  });
+  const later = decision(2, "incident_updated", incident("inc-a"), {
+    evidence: [said("wl-1", "c", { distance_m: 0, value: 4 })],
+  });
+  const [newest, other] = evidenceOf([first, later]);
+  assert.deepEqual([newest.sensor, newest.value, newest.joined.reading], ["wl-1", 4, "a"]);
+  assert.deepEqual([...newest.readings.keys()], ["a", "c"]);
+  assert.equal(other.joined.distance_m, 180);
+});
+
+test("a cause and its effects have titles, and follow who merged", () => {
+  const store = emptyStore();
+  const put = (each) => store.incidents.set(each.id, each);
+  put(incident("inc-a", { kind: "power_outage" }));
+  put(incident("inc-b", { parent: "inc-old", suppressed_by: "inc-old", severity: "minor" }));
+  put(incident("inc-c", { parent: "inc-a", severity: "extreme" }));
+  put(incident("inc-d"));
+  store.merged.set("inc-old", "inc-a");
+  assert.deepEqual(effectsOf(store, "inc-a").map(({ id }) => id), ["inc-c", "inc-b"]);
+  const titleOf = titleIn(store, ({ zone }) => zone);
+  assert.equal(titleOf("inc-old"), "Power outage, z1");
+  assert.equal(titleOf("inc-gone"), "inc-gone");
+});
+
+test("offers to say what belongs together where that can be", () => {
+  assert.deepEqual(togetherOf(incident("inc-a")), ["merge", "split", "move", "link"]);
+  const alone = incident("inc-a", { sensors: 1, parent: "inc-b" });
+  assert.deepEqual(togetherOf(alone), ["merge", "link", "unlink"]);
+  assert.deepEqual(togetherOf(incident("inc-a", { condition: "cleared" })), []);
+});
+
+test("names a sensor, and each report of one that is not of the city", () => {
+  const [gauge, calls] = evidenceOf([
+    decision(1, "incident_opened", incident("inc-a"), {
+      evidence: [
+        said("calls", "c-1"), said("calls", "c-2"), said("wl-1", "a"), said("wl-1", "b"),
+      ],
+    }),
+  ]);
+  const names = (evidence) => sourcesOf(evidence, CITY, emptyStore()).map(({ name }) => name);
+  assert.deepEqual(names(gauge), ["wl-1"]);
+  assert.deepEqual(names(calls), ["calls", "calls/c-1", "calls/c-2"]);
+});
+
+test("knows which incidents became part of one, the latest first", () => {
+  const merged = (seq, id) => decision(seq, "incident_merged", incident(id), {}, { into: "inc-a" });
+  const opened = decision(1, "incident_opened", incident("inc-a"));
+  const parts = partsOf([opened, merged(2, "inc-b"), merged(3, "inc-c")], "inc-a", emptyStore());
+  assert.deepEqual(parts.map(({ id }) => id), ["inc-c", "inc-b"]);
+});
+
+test("says what keeping something quiet would have hidden", () => {
+  const told = {
+    detections: 2, incidents_total: 1, never_opened: 1, of_sensors: 0, calls: 3, from: AT,
+    complete: true,
+  };
+  assert.equal(previewed(told), "Would have hidden 2 detections of 1 incident, of which 1 would " +
+    "not have opened in the last day.");
+  assert.equal(previewed({ ...told, detections: 0 }), "Would have hidden nothing in the last day.");
+  const passed = "It was passed on 3 times in the last day: that would have waited.";
+  assert.equal(previewed(told, { incident: "inc-a" }), passed);
+});
