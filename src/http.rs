@@ -205,13 +205,19 @@ async fn refused(error: &io::Error) {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
     use axum::routing::get;
+    use futures_util::{Stream, stream};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::{Instant, timeout};
 
     use super::*;
 
     const DEADLINE: Duration = Duration::from_secs(60);
+
+    fn endless() -> impl Stream<Item = Result<Vec<u8>, io::Error>> {
+        stream::pending()
+    }
 
     async fn server(limits: Limits) -> (SocketAddr, watch::Sender<bool>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -220,7 +226,8 @@ mod tests {
         let large = vec![b'x'; 64 << 20];
         let router = Router::new()
             .route("/", get(|| async { "here" }))
-            .route("/large", get(|| async { large }));
+            .route("/large", get(|| async { large }))
+            .route("/endless", get(|| async { Body::from_stream(endless()) }));
         tokio::spawn(serve(listener, router, limits, stopping));
         (address, stop)
     }
@@ -248,8 +255,8 @@ mod tests {
         };
         let (address, _stop) = server(limits).await;
         let mut first = TcpStream::connect(address).await.unwrap();
-        // It is busy as long as it has not all of its answer.
-        let asks = b"GET /large HTTP/1.1\r\n\r\n";
+        // It is busy as long as its answer is not over.
+        let asks = b"GET /endless HTTP/1.1\r\n\r\n";
         first.write_all(asks).await.unwrap();
         let mut answer = [0; 15];
         first.read_exact(&mut answer).await.unwrap();

@@ -118,8 +118,8 @@ impl Key {
     /// What may be served of it at once.
     pub(crate) fn served(&self, options: &HttpOptions) -> &Served {
         self.served.get_or_init(|| Served {
-            whole: Arc::new(Semaphore::new(options.requests_per_key_max)),
-            lines: Arc::new(Semaphore::new(options.streams_per_key_max)),
+            whole: Arc::new(Semaphore::new(options.key_requests_max)),
+            lines: Arc::new(Semaphore::new(options.key_streams_max)),
         })
     }
 

@@ -95,9 +95,9 @@ pub struct HttpOptions {
     /// How many that are taken line by line; more are answered likewise.
     pub streams_max: usize,
     /// How many of the former one key may have served at once; more are answered likewise.
-    pub requests_per_key_max: usize,
+    pub key_requests_max: usize,
     /// How many of the latter.
-    pub streams_per_key_max: usize,
+    pub key_streams_max: usize,
     /// How long a request may take to arrive, and how long one of lines may be silent; then it is
     /// answered 408.
     pub request_wait_max: Duration,
@@ -116,8 +116,8 @@ impl Default for HttpOptions {
             readings_max: 50_000,
             requests_max: 32,
             streams_max: 64,
-            requests_per_key_max: 8,
-            streams_per_key_max: 16,
+            key_requests_max: 8,
+            key_streams_max: 16,
             request_wait_max: Duration::from_secs(30),
             overload_wait_max: Duration::from_secs(5),
             stream_wait_max: Duration::from_secs(30),

@@ -1,7 +1,7 @@
-//! An answer's body that keeps its connection's place busy until it is written.
+//! An answer's body that keeps its connection's place busy until it is over.
 //!
-//! Arrives: the body of an answer. Leaves: the same; when it is over, or given up, the connection
-//! asks for nothing any more and may give way to others.
+//! Arrives: the body of an answer. Leaves: the same; when its last piece is handed on to be written,
+//! or it is given up, the connection asks for nothing any more and may give way to others.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -159,8 +159,8 @@ fn p5_one_key_takes_no_more_places_than_its_own() {
     let [slow, other] = [key("slow", &["*"]), key("other", &["*"])];
     let keys = [&slow, &other].map(|key| Key::of_line(&key.line).unwrap());
     let options = HttpOptions {
-        requests_per_key_max: 1,
-        streams_per_key_max: 1,
+        key_requests_max: 1,
+        key_streams_max: 1,
         ..HttpOptions::default()
     };
     let bench = bench_with(options, DoorOptions::default(), Some(Keys::new(keys)));
