@@ -104,7 +104,7 @@ export class Detail {
       if (id !== this.id) return;
       for (const decision of timeline) this.decisions.set(decision.seq, decision);
       this.leftOut = timeline_left_out;
-      this.statements = statements;
+      this.statements = statements ?? [];
     } catch {
       return; // The link is down, which the banner says; the stream goes on with what follows.
     }

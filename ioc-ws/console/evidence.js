@@ -7,7 +7,7 @@ import { el } from "./dom.js";
 import { belongsBy, belongsSentence } from "./reasons.js";
 import { clock, distance, plural, value } from "./words.js";
 
-const EVIDENCE_MAX = 8;
+const EVIDENCE_MAX = 5;
 const EVIDENCE_ALL_MAX = 200;
 
 /**

@@ -154,8 +154,17 @@ export class Ground {
     if (this.store?.silent.has(sensor.id)) return "silent";
     const reading = this.store?.readings.get(sensor.id);
     if (!reading) return "quiet";
-    if (sensor.danger !== undefined && reading.value > sensor.danger) return "danger";
-    if (sensor.warning !== undefined && reading.value > sensor.warning) return "warning";
-    return "heard";
+    return levelOf(sensor, reading.value) ?? "heard";
   }
+}
+
+/**
+ * Which of its own levels a sensor's value is beyond: `danger`, `warning`, or null. Where danger
+ * lies below the warning, as of a voltage, less is worse.
+ */
+export function levelOf({ warning, danger }, value) {
+  const beyond = (level) =>
+    level !== undefined && (danger < warning ? value < level : value > level);
+  if (beyond(danger)) return "danger";
+  return beyond(warning) ? "warning" : null;
 }

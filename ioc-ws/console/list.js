@@ -7,7 +7,7 @@
 import { passedOn } from "./handling.js";
 import { el, picture, setText, shape } from "./dom.js";
 import { byUrgency, counts, isNew, isOpen } from "./store.js";
-import { SEVERITY, TICK, pictogram, plural, span, spoken, watch } from "./words.js";
+import { SEVERITY, TICK, pictogram, plural, short, span, spoken, watch, whole } from "./words.js";
 import { inSight } from "./window.js";
 
 /** As in the theme. */
@@ -129,7 +129,8 @@ export class List {
       button.setAttribute("aria-selected", String(chosen));
       button.tabIndex = chosen ? 0 : -1;
       button.classList.toggle("alert", tab.name === "new" && count.new > 0);
-      setText(button.lastChild, tab.count(count).toLocaleString("en"));
+      setText(button.lastChild, short(tab.count(count)));
+      button.title = whole(tab.count(count));
     });
   }
 
@@ -216,8 +217,9 @@ export class List {
 
   /** Moves the choice to the first row or the last, or by a page. */
   moveFar(key) {
-    const by = { Home: -Infinity, End: Infinity, PageUp: -PAGE, PageDown: PAGE };
-    this.move(by[key]);
+    const ends = { Home: this.shown[0], End: this.shown.at(-1) };
+    if (ends[key]) this.onSelect(ends[key].id);
+    else this.move({ PageUp: -PAGE, PageDown: PAGE }[key] ?? 0);
   }
 
   /** Brings the chosen row into sight. */

@@ -26,7 +26,7 @@ import { resumePoint, survivor } from "./store.js";
 import { System } from "./system.js";
 import { LogicalTime } from "./time.js";
 import { TOGETHER, askTogether } from "./together.js";
-import { SEVERITY, clock, date, plural, spoken, timeZone } from "./words.js";
+import { SEVERITY, clock, date, plural, spoken, timeZone, whole } from "./words.js";
 
 const TOAST_MS = 9_000;
 const TOKEN = "ioc-token";
@@ -385,7 +385,7 @@ function drawCounts(count) {
   for (const item of root.children) {
     const number = count[item.dataset.severity];
     item.classList.toggle("none", number === 0);
-    setText(item.querySelector("b"), String(number));
+    setText(item.querySelector("b"), whole(number));
   }
 }
 

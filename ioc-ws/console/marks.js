@@ -9,7 +9,7 @@ const PULSE_MS = 2_000;
 const REACH_PX = 19;
 /** With more than so many, one mark stands for all that lie close, and nothing moves. */
 const ORNATE_MAX = 300;
-const CELL_PX = 34;
+const CELL_PX = 44;
 /** A mark with its edge, and how many different ones are kept. */
 const STAMP_PX = 36;
 const STAMPS_MAX = 512;

@@ -64,7 +64,8 @@ function factsOf(sensor, now) {
   const { unit, warning, danger, observed_at: at, zone, faults, distrusted } = sensor;
   const heard = at ? `${clock(Date.parse(at))}, ${span(now - Date.parse(at))} ago` : "nothing yet";
   const level = (own) => (own === null || own === undefined ? "of its rules" : value(own, unit));
-  const broken = faults.map(({ fault }) => spoken(fault)).join(", ") || "nothing";
+  // Null: more sensors are broken than the server lists, and this may be one of them.
+  const broken = faults?.map(({ fault }) => spoken(fault)).join(", ") ?? "not known";
   const rows = [
     ["Said", sensor.value === null ? "–" : value(sensor.value, unit)],
     ["At", heard],
@@ -72,13 +73,13 @@ function factsOf(sensor, now) {
     ["Zone", zone],
     ["Warning", level(warning)],
     ["Danger", level(danger)],
-    ["Wrong with it", distrusted ? `${broken}; not trusted` : broken],
+    ["Wrong with it", distrusted ? `${broken}; not trusted` : broken || "nothing"],
   ];
   return rows.map(([word, text]) => el("div", {}, el("dt", {}, word), el("dd", {}, text)));
 }
 
 /** The verdict first, then what each rule made of it. */
-export function reasonsOf({ verdict, rules, correlations }) {
+function reasonsOf({ verdict, rules, correlations }) {
   const each = ({ rule, outcome, levels, taken_by: takers }) => {
     const taken = takers.length > 0
       ? `taken by ${takers.join(", ")}`

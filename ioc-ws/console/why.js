@@ -106,9 +106,9 @@ export class Why {
     }
     const { evidence, loaded, decisions, titleOf, effects } = context;
     const step = gravestStep(decisions, incident);
-    const grave = step && el("p", { class: "rule" }, gravitySentence(step, titleOf, effects));
     const name = incident.rule && el("code", {}, incident.rule);
-    const rule = name && el("p", { class: "rule" }, "Rule ", name);
+    const grave = step && gravitySentence(step, titleOf, effects);
+    const rule = el("p", { class: "rule" }, name && "Rule ", name, name && ". ", grave);
     const missing = loaded ? "Its readings lie further back than is held." : "Loading…";
     const table = evidence.length > 0
       ? evidenceTable(evidence, incident, context)
@@ -116,7 +116,7 @@ export class Why {
     return el(
       "section",
       { "data-testid": "why" },
-      el("h3", {}, "Why"), rule, grave, table, this.button(),
+      el("h3", {}, "Why"), rule, table, this.button(),
       this.open ? this.reasons(incident, context) : null,
     );
   }

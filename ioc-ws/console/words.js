@@ -178,6 +178,11 @@ const TIME = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 /** `1,204` */
 export const whole = (count) => (count < 1000 ? String(count) : WHOLE.format(count));
 
+const SHORT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
+
+/** `999`, `1.2K`, `10K`: where there is little room. */
+export const short = (count) => (count < 1000 ? String(count) : SHORT.format(count));
+
 /** `1 sensor`, `2 sensors`, `1,204 sensors`. */
 export function plural(count, word) {
   return `${whole(count)} ${word}${count === 1 ? "" : "s"}`;

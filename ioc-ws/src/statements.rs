@@ -22,7 +22,7 @@ const INCIDENTS_MAX: usize = 1_024;
 /// How many statements are held of one incident: the newest.
 const OF_INCIDENT_MAX: usize = 8;
 
-/// What a reading says in words, by its attributes `headline` and `web`.
+/// What a reading says in words, by its attributes `headline`, `web` and `replaces`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Statement {
     /// Who says it.
@@ -33,6 +33,9 @@ pub struct Statement {
     pub headline: Box<str>,
     /// Where to read on: an address of the web.
     pub web: Option<Box<str>>,
+    /// The names of the sensor's earlier reports in whose place it stands, as the attribute
+    /// `replaces` has them: what these said holds no more.
+    pub replaces: Box<str>,
 }
 
 impl Statement {
@@ -40,6 +43,8 @@ impl Statement {
     pub const HEADLINE_BYTES_MAX: usize = 512;
     /// How long an address may be; a longer one is left out, for half of one leads nowhere.
     pub const WEB_BYTES_MAX: usize = 1024;
+    /// How long the names of what it replaces may be together; more of them replace nothing here.
+    pub const REPLACES_BYTES_MAX: usize = 1024;
 
     /// What a reading says in words, if anything.
     pub fn of(reading: &Reading<'_>) -> Option<Self> {
@@ -52,13 +57,26 @@ impl Statement {
         if headline.is_empty() && web.is_none() {
             return None;
         }
+        let replaces = reading.attributes.get("replaces");
+        let replaces = replaces.filter(|names| names.len() <= Self::REPLACES_BYTES_MAX);
         let end = headline.floor_char_boundary(Self::HEADLINE_BYTES_MAX);
         Some(Self {
             sensor: reading.sensor.parse().expect(VALID),
             reading: reading.id.parse().expect(VALID),
             headline: headline[..end].into(),
             web: web.map(Into::into),
+            replaces: replaces.unwrap_or_default().into(),
         })
+    }
+
+    /// Whether it stands in the place of another one: a name is the id of a reading, or what it
+    /// begins with before a `/`.
+    fn takes_the_place_of(&self, other: &Self) -> bool {
+        let is_of = |name: &str| {
+            let rest = other.reading.as_str().strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.sensor == other.sensor && self.replaces.split_ascii_whitespace().any(is_of)
     }
 }
 
@@ -194,6 +212,8 @@ impl Table {
         self.added += 1;
         let told = self.of.entry(incident).or_default();
         told.last = self.added;
+        told.statements
+            .retain(|own| !statement.takes_the_place_of(own));
         if told.statements.len() == OF_INCIDENT_MAX {
             told.statements.pop_front();
         }

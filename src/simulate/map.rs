@@ -15,6 +15,9 @@ use serde_json::Value;
 
 use super::normal::Physics;
 
+/// How many actuators obey: as many as one connection may listen for.
+const ACTUATORS_MAX: usize = 64;
+
 /// Why a city file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MapError {
@@ -109,7 +112,7 @@ pub(super) struct River {
 pub struct CityMap {
     pub(super) sensors: Vec<Sensor>,
     pub(super) rivers: Vec<River>,
-    /// The names of the actuators.
+    /// The names of the actuators that obey.
     pub(super) actuators: Arc<[String]>,
     projection: Projection,
 }
@@ -153,6 +156,7 @@ impl CityMap {
             return Err(MapError::NoSensors);
         }
         let actuators = of_type("actuator").filter_map(|each| each["id"].as_str());
+        let actuators = actuators.take(ACTUATORS_MAX);
         let mut map = Self {
             sensors,
             rivers,
@@ -408,6 +412,21 @@ mod tests {
             assert_eq!(powered, sensor.fed_by.is_some(), "{}", sensor.id);
             assert_ne!(sensor.physics, Physics::Other, "{}", sensor.id);
         }
+    }
+
+    #[test]
+    fn p5_so_many_actuators_of_a_city_obey() {
+        let actuator = |number: usize| {
+            format!(r#",{{"id":"a{number}","properties":{{"type":"actuator","commands":["on"]}}}}"#)
+        };
+        let actuators: String = (0..=ACTUATORS_MAX).map(actuator).collect();
+        let city = format!(
+            r#"{{"features":[{{"id":"s","geometry":{{"type":"Point","coordinates":[101.6,3.1]}},
+            "properties":{{"type":"sensor","kind":"pump","unit":"state"}}}}{actuators}]}}"#
+        );
+        let map = CityMap::parse(city.as_bytes()).unwrap();
+        assert_eq!(map.actuators.len(), ACTUATORS_MAX);
+        assert!(CityMap::compiled_in().actuators.len() >= 3);
     }
 
     #[test]

@@ -434,6 +434,7 @@ mod tests {
                 reading: "1".parse().unwrap(),
                 headline: headline.into(),
                 web: web.map(Into::into),
+                replaces: "".into(),
             })
         };
         let web = Some("https://met.example/7");

@@ -406,6 +406,70 @@ async fn what_is_kept_quiet_is_asked_for_shown_counted_and_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_hundreds_of_incidents_those_in_sight_are_drawn_and_each_is_found() {
+    const MANY: usize = 300;
+    let site = site();
+    let server = site.start();
+    // Gauges that nobody registered, five kilometres apart.
+    let gauge = |number: usize, minute: u32| {
+        let position = [
+            101.0 + (number % 20) as f64 / 20.0,
+            3.0 + (number / 20) as f64 / 20.0,
+        ];
+        json!({
+            "id": format!("{number}-{minute}"), "sensor": format!("far-{number:03}"),
+            "kind": "water_level", "unit": "m", "observed_at": at(minute), "value": 3.5,
+            "position": position,
+        })
+        .to_string()
+    };
+    let readings: Vec<_> = [30, 31]
+        .into_iter()
+        .flat_map(|minute| (0..MANY).map(move |number| gauge(number, minute)))
+        .collect();
+    assert_eq!(server.post_readings(&readings).status, 200);
+    let mut page = console(&server, &site).await;
+    page.until(&format!(
+        "document.querySelector('[data-tab=open] .badge').textContent === '{MANY}'"
+    ))
+    .await;
+    let rows = "document.querySelectorAll('#incidents .row').length";
+    page.until(&format!("{rows} > 5")).await;
+    let drawn = page.evaluate(rows).await.as_u64().unwrap();
+    assert!(drawn < 40, "{drawn} rows of {MANY}");
+
+    // The last one is there as soon as somebody goes to it, and the keyboard leads on from it.
+    key(&mut page, "End").await;
+    let chosen = "#incidents [aria-selected=true]";
+    page.until(&format!(
+        "document.querySelector('{chosen}')?.getAttribute('aria-posinset') === '{MANY}'"
+    ))
+    .await;
+    let in_sight = format!(
+        "(() => {{ const [row, list] = ['{chosen}', '#incidents'].map((each) => \
+         document.querySelector(each).getBoundingClientRect()); \
+         return row.top >= list.top - 1 && row.bottom <= list.bottom + 1; }})()"
+    );
+    page.until(&in_sight).await;
+    key(&mut page, "Enter").await;
+    let focused = "document.activeElement.dataset.step === 'acknowledge'";
+    assert_eq!(page.evaluate(focused).await, true);
+
+    let last = server.incidents()[MANY / 3 - 1]["id"].clone();
+    let last = last.as_str().unwrap();
+    page.evaluate(&format!(
+        "document.getElementById('find').value = '{last}'; \
+         document.getElementById('find').dispatchEvent(new Event('input'))"
+    ))
+    .await;
+    page.until(&format!(
+        "document.querySelectorAll('#incidents .row').length === 1 && \
+         document.querySelector('#incidents .row').dataset.incidentId === '{last}'"
+    ))
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_console_can_be_read_and_worked_without_a_mouse_at_any_width() {
     let site = site();
     let server = site.start();

@@ -3,8 +3,9 @@
 //!
 //! Arrives: an `alert` (section 3.2.1). Leaves: a report for each area (section 3.2.4) of each `info`
 //! block (section 3.2.2), at the middle of what it covers: its value is the severity's rank, its
-//! attributes what rules may ask for. Promise: an alert is read as a whole or not at all; it has the
-//! same ids however often it comes, and a block that is there in several languages counts once.
+//! attributes what rules may ask for. Promise: what is no alert says nothing; a block of one that
+//! cannot be read takes nothing from the others, and of several such the alert is one dead letter. It
+//! has the same ids however often it comes, and a block in several languages counts once.
 //! What is no evidence is noted: exercises, tests and drafts (unless `kinds` gives their status a
 //! kind of its own), acknowledgements, errors, and what has expired. An `Update` names what it takes
 //! the place of, and a `Cancel`, a report of rank 0, what it takes back, in the attribute
@@ -227,9 +228,16 @@ impl<'a> Reports<'a, '_> {
                 self.noted(&place, "the same in another language");
                 continue;
             }
-            if !self.alert.is_cancel() && self.has_expired(info)? {
-                self.noted(&place, "it has expired");
-                continue;
+            match self.has_expired(info) {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.noted(&place, "it has expired");
+                    continue;
+                }
+                Err(reject) => {
+                    self.finish(&place, Err(reject));
+                    continue;
+                }
             }
             if info.areas.is_empty() {
                 self.report(info, None, place)?;
@@ -246,7 +254,7 @@ impl<'a> Reports<'a, '_> {
     }
 
     fn has_expired(&self, info: &Info<'_>) -> Result<bool, Reject> {
-        if info.expires.is_empty() {
+        if self.alert.is_cancel() || info.expires.is_empty() {
             return Ok(false);
         }
         let expires = time("expires", &info.expires)?;
@@ -338,14 +346,34 @@ impl<'a> Reports<'a, '_> {
             return Err(Reject::too_many_items());
         }
         self.scratch.clear();
-        let drafted = self.draft(info, area, &place).map(Some);
-        self.has_failed |= drafted.is_err();
+        let drafted = self.draft(info, area, &place);
+        self.finish(&place, drafted);
+        Ok(())
+    }
+
+    /// The first block that cannot be read makes a dead letter of the alert, which is read again as a
+    /// whole: of a thousand it would be a thousand times the same.
+    fn finish(&mut self, place: &Place, drafted: Result<Draft<'_>, Reject>) {
+        let (has_failed, take) = (&mut self.has_failed, &mut *self.take);
+        let mut once = |item: Item<'_>| {
+            let is_rejected = matches!(item.outcome, Outcome::Rejected(_));
+            let outcome = match is_rejected && std::mem::replace(has_failed, true) {
+                true => Outcome::Noted("it cannot be read either"),
+                false => item.outcome,
+            };
+            take(Item { outcome, ..item });
+        };
         let found = Found {
-            place: &place,
+            place,
             source: self.payload,
         };
-        finish(drafted, found, self.catalogue, self.scratch, self.take);
-        Ok(())
+        finish(
+            drafted.map(Some),
+            found,
+            self.catalogue,
+            self.scratch,
+            &mut once,
+        );
     }
 
     fn draft(

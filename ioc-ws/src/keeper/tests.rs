@@ -60,6 +60,7 @@ fn p5_what_readings_say_in_words_is_dropped_where_it_finds_no_room() {
             reading: number.to_string().parse().unwrap(),
             headline: "Rivers rise".into(),
             web: None,
+            replaces: "".into(),
         }]);
     }
     assert_eq!(kept.heard.len(), HEARD_BATCHES_MAX);

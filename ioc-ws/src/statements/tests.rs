@@ -11,6 +11,7 @@ fn statement(sensor: &str, reading: &str) -> Statement {
         reading: reading.parse().unwrap(),
         headline: format!("{reading} of {sensor}").into(),
         web: None,
+        replaces: "".into(),
     }
 }
 
@@ -82,6 +83,32 @@ fn a_statement_goes_with_its_reading() {
     statements.follow([decision(split, &[])].iter());
     assert_eq!(told(&statements, "a"), ["1 of met"]);
     assert_eq!(told(&statements, "c"), ["1 of dam", "2 of met"]);
+}
+
+#[test]
+fn what_an_update_says_stands_in_the_place_of_what_was_said_before() {
+    let statements = Statements::default();
+    let update = |reading: &str, replaces: &str| Statement {
+        replaces: replaces.into(),
+        ..statement("met", reading)
+    };
+    statements.hear(vec![
+        update("m,1/0/0", ""),
+        update("m,10/0/0", ""),
+        statement("dam", "m,1/0/0"),
+        update("m,2/0/0", "m,0 m,1"),
+    ]);
+    let of = |sensor, reading| opened("a", &[(sensor, reading)]);
+    let before = [
+        of("met", "m,1/0/0"),
+        of("met", "m,10/0/0"),
+        of("dam", "m,1/0/0"),
+    ];
+    statements.follow(before.iter());
+    assert_eq!(told(&statements, "a").len(), 3);
+    statements.follow([of("met", "m,2/0/0")].iter());
+    let expected = ["m,2/0/0 of met", "m,1/0/0 of dam", "m,10/0/0 of met"];
+    assert_eq!(told(&statements, "a"), expected);
 }
 
 #[test]
@@ -159,10 +186,11 @@ fn an_address_is_of_the_web_and_of_the_host_that_it_shows() {
 
 #[test]
 fn p5_a_headline_is_cut_between_characters() {
-    let of = |headline: &str, web: &str| {
-        let mut attributes = AttributesBuffer::default();
-        attributes.push("headline", headline).unwrap();
-        attributes.push("web", web).unwrap();
+    let said = |attributes: &[(&str, &str)]| {
+        let mut buffer = AttributesBuffer::default();
+        for (name, value) in attributes {
+            buffer.push(name, value).unwrap();
+        }
         Statement::of(&Reading {
             id: "1",
             sensor: "met",
@@ -172,9 +200,10 @@ fn p5_a_headline_is_cut_between_characters() {
             value: 3.0,
             unit: "",
             position: None,
-            attributes: attributes.as_attributes(),
+            attributes: buffer.as_attributes(),
         })
     };
+    let of = |headline: &str, web: &str| said(&[("headline", headline), ("web", web)]);
     let cut = of(&"\u{fc}".repeat(300), "").unwrap();
     assert_eq!(&*cut.headline, "\u{fc}".repeat(256));
     let link = of("", "https://met.example").unwrap();
@@ -183,4 +212,10 @@ fn p5_a_headline_is_cut_between_characters() {
         ("", Some("https://met.example"))
     );
     assert_eq!(of("", "mailto:a@met.example"), None);
+    let replacing = |names: &str| {
+        let statement = said(&[("headline", "x"), ("replaces", names)]);
+        statement.unwrap().replaces.len()
+    };
+    assert_eq!(replacing(&"n".repeat(1024)), 1024);
+    assert_eq!(replacing(&"n".repeat(1025)), 0);
 }

@@ -6,8 +6,11 @@ import { test } from "node:test";
 
 import { Announcer } from "../../console/announce.js";
 import { rungBy } from "../../console/bell.js";
+import { levelOf } from "../../console/ground.js";
 import { KEYS, STEP_KEYS, keyOf } from "../../console/keys.js";
 import { Pace } from "../../console/pace.js";
+import { callsOf } from "../../console/situation.js";
+import { emptyStore } from "../../console/store.js";
 import { inSight } from "../../console/window.js";
 
 test("p5 of ten thousand rows those in sight are drawn", () => {
@@ -70,6 +73,27 @@ test("what a person does is drawn at once", () => {
   slow.pace.soon();
   slow.run(slow.now);
   assert.equal(slow.drawn, 2);
+});
+
+test("a sensor is beyond its level on the side where that is worse", () => {
+  const gauge = { warning: 3, danger: 4 };
+  const feeder = { warning: 9, danger: 2 };
+  assert.deepEqual([2, 3.5, 4.5].map((value) => levelOf(gauge, value)), [null, "warning", "danger"]);
+  assert.deepEqual([11, 8, 0].map((value) => levelOf(feeder, value)), [null, "warning", "danger"]);
+  assert.equal(levelOf({}, 5), null);
+});
+
+test("more than ten new incidents in ten minutes are a flood, symptoms not counted", () => {
+  const store = emptyStore();
+  const put = (id, minute, more = {}) =>
+    store.incidents.set(id, { id, opened_at: `2026-03-14T06:${minute}:00.000Z`, ...more });
+  for (let place = 0; place < 10; place += 1) put(`inc-${place}`, 50);
+  for (let place = 0; place < 10; place += 1) put(`inc-s${place}`, 50, { suppressed_by: "inc-1" });
+  put("inc-old", 30);
+  const now = Date.parse("2026-03-14T06:55:00.000Z");
+  assert.deepEqual(callsOf(store, now), { calls: 10, flood: false });
+  put("inc-more", 54);
+  assert.deepEqual(callsOf(store, now), { calls: 11, flood: true });
 });
 
 test("no key means two things, and each that does something is listed", () => {

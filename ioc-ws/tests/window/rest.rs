@@ -320,6 +320,7 @@ async fn what_evidence_says_in_words_is_told_with_its_incident() {
         reading: reading.parse().unwrap(),
         headline: headline.into(),
         web: web.map(Into::into),
+        replaces: "".into(),
     };
     // The evidence of the decisions that follow is called r1, r2 and so on.
     served.window.heard(vec![
@@ -350,6 +351,7 @@ async fn what_was_said_before_the_start_is_told_with_what_is_shown_again() {
         reading: "r1".parse().unwrap(),
         headline: "Rivers rise".into(),
         web: None,
+        replaces: "".into(),
     }]);
     let (_, answer) = get(&served, &path).await;
     assert_eq!(answer["statements"][0]["headline"], "Rivers rise");

@@ -302,6 +302,20 @@ async fn another_subprotocol_is_refused_with_the_one_that_is_spoken() {
     }
 }
 
+/// What a compressor keeps for each of sixty thousand consoles is memory that nobody bounds.
+#[tokio::test]
+async fn nats_server_5553_compression_is_offered_in_vain() {
+    let served = Served::new().await;
+    let mut request = served.request();
+    let offered = "permessage-deflate; client_max_window_bits"
+        .parse()
+        .unwrap();
+    let headers = request.headers_mut();
+    headers.insert("sec-websocket-extensions", offered);
+    let (_socket, response) = tokio_tungstenite::connect_async(request).await.unwrap();
+    assert_eq!(response.headers().get("sec-websocket-extensions"), None);
+}
+
 #[tokio::test]
 async fn a_window_that_closes_takes_no_new_sessions() {
     let served = Served::new().await;

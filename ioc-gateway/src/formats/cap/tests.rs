@@ -102,6 +102,30 @@ fn each_area_is_a_report_and_each_language_is_not() {
 }
 
 #[test]
+fn a_block_that_cannot_be_read_takes_nothing_from_the_others_and_is_a_dead_letter_once() {
+    let good = info(AREA);
+    let late = good
+        .replace("2026-03-14T20:00:00+08:00", "soon")
+        .replace("Flood", "Rain");
+    let grave = good.replace("Severe", "Grave").replace("Flood", "Storm");
+    let told = brief(&alert(&format!("{late}{good}{grave}")));
+    let kinds: Vec<_> = told
+        .lines()
+        .map(|line| line.split(':').next().unwrap())
+        .collect();
+    let readable = "info[1]> warnings@met.example,MET-2026-0314-7/1/0 warnings@met.example \
+                    external_alert 3 2026-03-14T06";
+    assert_eq!(
+        kinds,
+        ["info[0]> observed_at_invalid", readable, "info[2]> noted"]
+    );
+    let circles = "<area><areaDesc>x</areaDesc><circle>3.1</circle></area>".repeat(1_000);
+    let told = tried(&alert(&info(&circles)));
+    assert_eq!(told.lines().count(), 1_000);
+    assert_eq!(told.matches("position_invalid").count(), 1);
+}
+
+#[test]
 fn latitude_comes_first_and_circles_are_in_kilometres() {
     let radius = |shape: &str| {
         let told = tried(&alert(&info(&format!(
@@ -220,7 +244,7 @@ fn what_is_no_alert_is_told() {
         (
             "<expires>2026",
             "<expires>noon",
-            "observed_at_invalid: expires: ",
+            "info[0]> observed_at_invalid: expires: ",
         ),
         (
             "<scope>",
