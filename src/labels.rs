@@ -27,8 +27,9 @@ pub struct Summary {
     pub incidents: usize,
     /// Lines.
     pub readings: usize,
-    /// Readings that may have no line or the wrong incident: beyond [`LABELLED_MAX`], or moved by a
-    /// person together with more sources than a decision names.
+    /// Readings that may have no line or the wrong incident: beyond [`LABELLED_MAX`], moved by a
+    /// person together with more sources than a decision names, or of an incident that became part of
+    /// one of which the log does not tell any more.
     pub unsure: u64,
 }
 
@@ -152,11 +153,14 @@ impl Labels {
         let Some(ended) = self.incidents.remove(&ended) else {
             return;
         };
-        if let Some(survivor) = self.incidents.get_mut(&into) {
-            survivor.evidence.extend(ended.evidence);
-            survivor.by.extend(ended.by);
-            survivor.verdict = survivor.verdict.or(ended.verdict);
-        }
+        // The beginning of a log that was tidied may have told of it.
+        let Some(survivor) = self.incidents.get_mut(&into) else {
+            self.unsure += ended.evidence.len() as u64;
+            return;
+        };
+        survivor.evidence.extend(ended.evidence);
+        survivor.by.extend(ended.by);
+        survivor.verdict = survivor.verdict.or(ended.verdict);
     }
 
     fn moves(&mut self, from: IncidentId, to: IncidentId, moved: &Named) {

@@ -20,8 +20,8 @@ use crate::recover::INPUTS_DIR;
 
 /// How many of the newest records are looked at.
 const RECORDS_MAX: u64 = 1_000_000;
-/// How many statements are recalled: the newest.
-const RECALLED_MAX: usize = 8_192;
+/// How many statements are recalled: the newest. They leave room for those that are said meanwhile.
+const RECALLED_MAX: usize = 4_096;
 
 /// Has the window told, by a thread of its own, what was said before this record.
 ///

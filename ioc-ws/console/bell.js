@@ -1,7 +1,7 @@
 // The bell: what is new and grave is heard as well as seen (ISA-18.2), if the operator wants it so.
 //
-// Arrives: decisions. Leaves: a few tones. Bounded: one ringing every EVERY_MS, as grave as the
-// gravest of what came meanwhile. A browser lets a page be heard only after somebody has pressed
+// Arrives: decisions. Leaves: a few tones. Bounded: one ringing every EVERY_MS; only what is graver
+// than the last one rings at once. A browser lets a page be heard only after somebody has pressed
 // something on it, so it is off until it is turned on.
 
 import { SEVERITIES } from "./store.js";
@@ -31,6 +31,7 @@ export class Bell {
     Object.assign(this, { button, clock });
     this.on = localStorage.getItem(ON) !== null;
     this.quietUntil = -Infinity;
+    this.last = null;
     button.addEventListener("click", () => this.turn());
     this.show();
   }
@@ -49,10 +50,12 @@ export class Bell {
   }
 
   heard(decisions) {
-    if (!this.on || this.clock() < this.quietUntil) return;
-    const severity = rungBy(decisions);
+    const severity = this.on ? rungBy(decisions) : null;
     if (severity === null) return;
+    const isQuiet = this.clock() < this.quietUntil;
+    if (isQuiet && SEVERITIES.indexOf(severity) >= SEVERITIES.indexOf(this.last)) return;
     this.quietUntil = this.clock() + EVERY_MS;
+    this.last = severity;
     this.play(TONES[severity]);
   }
 

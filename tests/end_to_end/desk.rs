@@ -22,7 +22,7 @@ correlations:
     within: 2 km
     within_time: 1 h
     clear_after: 10 min
-    may_cause: { pump_failure: { within: 2 km, after: 10 min, before: 2 min, symptom: yes } }
+    explains: { pump_failure: { within: 2 km, after: 10 min, before: 2 min } }
   pump-failure: { incident: pump_failure, from: { pump-stopped: 3 }, opens_at: 3, within: 2 km, within_time: 1 h, clear_after: 10 min }
 ";
 

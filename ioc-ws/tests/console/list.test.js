@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Announcer } from "../../console/announce.js";
-import { rungBy } from "../../console/bell.js";
+import { Bell, rungBy } from "../../console/bell.js";
 import { levelOf } from "../../console/ground.js";
 import { KEYS, STEP_KEYS, keyOf } from "../../console/keys.js";
 import { Pace } from "../../console/pace.js";
@@ -113,6 +113,22 @@ test("what is new and grave rings, and what nobody is called for does not", () =
   const quiet = [{ suppressed_by: "inc-a" }, { shelved_until: "soon" }, { handling: "confirmed" }];
   for (const more of quiet) assert.equal(rungBy([opened("extreme", more)]), null);
   assert.equal(rungBy([{ ...opened("severe"), type: "incident_updated" }]), null);
+});
+
+test("p5 the bell rings now and then, and at once for what is graver", () => {
+  const opened = (severity) => [{ type: "incident_opened", incident: { severity, handling: "new" } }];
+  globalThis.localStorage = { getItem: () => "1" };
+  const button = { addEventListener() {}, setAttribute() {} };
+  let now = 0;
+  const bell = new Bell({ button, clock: () => now });
+  const rung = [];
+  bell.play = (tones) => rung.push([now, tones.length]);
+  for (const [at, severity] of [[0, "moderate"], [1_000, "extreme"], [2_000, "severe"], [2_500, "extreme"],
+    [5_100, "moderate"]]) {
+    now = at;
+    bell.heard(opened(severity));
+  }
+  assert.deepEqual(rung, [[0, 1], [1_000, 5], [5_100, 1]]);
 });
 
 test("p5 what is new is announced in one sentence now and then", () => {

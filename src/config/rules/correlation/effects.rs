@@ -37,10 +37,11 @@ pub(super) fn read(
         };
         for (entry, field) in Section::of(&field, mistakes)?.entries() {
             let kind: Option<IncidentKind> = field.name(&entry.key, mistakes);
-            if let Some(kind) = kind.as_ref().filter(|_| symptom) {
+            let effect = effect(&field, kind.clone(), symptom, mistakes);
+            let is_explained = symptom || effect.as_ref().is_some_and(|effect| effect.symptom);
+            if let Some(kind) = kind.as_ref().filter(|_| is_explained) {
                 check_explained(&field, kind, own, all.as_deref(), mistakes);
             }
-            let effect = effect(&field, kind, symptom, mistakes);
             all = all.zip(effect).map(|(mut all, effect)| {
                 all.push(effect);
                 all
@@ -95,9 +96,11 @@ fn effect(
         Some(field) => field.span(mistakes, Millis::ZERO..=SPAN_MAX),
         None => Some(Millis::ZERO),
     };
-    let now = "the key `explains` beside `may_cause`; write there what calls nobody while its cause \
-               lasts, without `symptom`";
-    section.renamed(mistakes, "symptom", now);
+    // What is explained stood among what is caused once; journals hold rules that say it so.
+    let symptom = match section.optional("symptom").filter(|_| !symptom) {
+        Some(field) => field.choice(mistakes, &[("yes", true), ("no", false)]),
+        None => Some(symptom),
+    };
     section.finish(mistakes);
     Some(Effect {
         incident: kind?,
@@ -105,7 +108,7 @@ fn effect(
         along: along?,
         lag: lag?,
         before: before?,
-        symptom,
+        symptom: symptom?,
     })
 }
 
