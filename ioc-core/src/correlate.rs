@@ -56,11 +56,12 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 
 use self::along::{How, Kin, NetworkIndex};
-pub(crate) use self::family::{Family, Relative};
+pub(crate) use self::family::{Family, Origin, Relative};
 use self::husk::Husks;
 pub(crate) use self::index::CellIndex;
 use self::index::PlaceIndex;
 pub(crate) use self::people::{Report, actor, refused, told};
+pub(crate) use self::reach::Nodes;
 pub(crate) use self::regroup::Part;
 use self::replaced::ReportIndex;
 use self::same::SameIndex;

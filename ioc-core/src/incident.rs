@@ -485,6 +485,12 @@ impl Case {
     pub fn gravest(&self) -> Severity {
         self.cluster.gravest().max(self.incident.from_children)
     }
+
+    /// Whether it is less grave than it was told to be, by all that makes it grave or by its own
+    /// evidence alone.
+    pub fn is_less_grave(&self) -> bool {
+        self.gravest() < self.incident.severity || self.cluster.gravest() < self.incident.said
+    }
 }
 
 #[cfg(test)]

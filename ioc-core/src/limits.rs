@@ -173,7 +173,8 @@ pub const NETWORK_DEPTH_MAX: usize = 16;
 pub const CAUSES_DEPTH_MAX: usize = 16;
 
 /// How many members of an incident are looked at, in the order of their names, for causes and effects
-/// along networks when it opens. Those that join later are looked at as they come.
+/// along networks when it opens, and of those that join later in one moment. What has more comes along
+/// no network: somebody is told of it.
 pub const REACH_MEMBERS_MAX: usize = 256;
 
 /// How many children one step gives a parent: those that were there before it, and those of what

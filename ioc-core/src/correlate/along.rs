@@ -58,10 +58,8 @@ pub(crate) struct NetworkIndex {
     anchors: Map<u32, u32>,
     /// The same members in the networks along which causes and effects are looked for, if they are.
     reach: Option<Box<Self>>,
-    /// Nodes that cases came to have in this moment, each with its case, if the rule's incidents
-    /// cause others along networks.
+    /// Nodes in those networks that cases came to have in this moment, each with its case.
     grown: Vec<(u32, u32)>,
-    causes: bool,
 }
 
 /// Where members are looked for.
@@ -84,10 +82,8 @@ impl NetworkIndex {
         let reach = rules.reach_along(rule);
         let follows = reach != Along::default();
         let reach = follows.then(|| Box::new(Self::following(reach, rule, rules)));
-        let mut effects = rule.may_cause.iter();
         Self {
             reach,
-            causes: effects.any(|effect| effect.along != Along::default()),
             ..Self::following(rule.along, rule, rules)
         }
     }
@@ -105,7 +101,6 @@ impl NetworkIndex {
             anchors: Map::default(),
             reach: None,
             grown: Vec::new(),
-            causes: false,
         }
     }
 
@@ -173,7 +168,7 @@ impl NetworkIndex {
     pub fn insert(&mut self, slot: u32, sensor: &SensorId) {
         if let Some(reach) = &mut self.reach {
             reach.insert(slot, sensor);
-            let node = reach.node(sensor).filter(|_| self.causes);
+            let node = reach.node(sensor);
             self.grown.extend(node.map(|node| (slot, node)));
         }
         let Some(node) = self.node(sensor) else {

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
 
 use super::along::Nearness;
+use super::reach::Nodes;
 use super::symptom::Explained;
 use super::{Correlator, Turn};
 use crate::bundle::Effect;
@@ -27,10 +28,20 @@ pub(crate) struct Family {
     gone: BTreeSet<IncidentId>,
     /// Children as grave as this, each with its parent: empty between two moments.
     risen: VecDeque<(IncidentId, Severity)>,
-    /// Survivors of mergers in this moment that have a parent, each with the one that it had before.
-    merged: VecDeque<(IncidentId, Option<IncidentId>)>,
+    /// Survivors of mergers in this moment that have a parent.
+    merged: VecDeque<Survivor>,
     /// Which of them explain their children, and whose are to be judged again.
     pub explained: Explained,
+}
+
+/// What has merged and has a parent.
+#[derive(Debug)]
+pub(crate) struct Survivor {
+    pub id: IncidentId,
+    /// The parent that people were told of.
+    pub before: Option<IncidentId>,
+    /// Not all of it is known to have come from its parent.
+    pub in_part: bool,
 }
 
 /// What an incident began with, as far as causes are looked for.
@@ -39,8 +50,8 @@ pub(crate) struct Origin {
     pub kind: IncidentKind,
     pub begun_at: Timestamp,
     pub middle: Option<Position>,
-    /// Its members in networks along which it may have a cause, each with when it was first heard.
-    pub nodes: Vec<(u32, Timestamp)>,
+    /// Its members in networks along which it may have a cause.
+    pub nodes: Nodes,
 }
 
 /// The times of a cause by which it is told what may have come of it.
@@ -116,7 +127,7 @@ impl Family {
         self.risen.pop_front()
     }
 
-    pub fn next_merged(&mut self) -> Option<(IncidentId, Option<IncidentId>)> {
+    pub fn next_merged(&mut self) -> Option<Survivor> {
         self.merged.pop_front()
     }
 
@@ -150,22 +161,39 @@ impl Family {
         self.gone.extend(gone);
         if let Some(parent) = parent {
             self.add(parent, survivor);
-            self.merged.push_back((survivor, parents[0]));
+            self.merged.push_back(Survivor {
+                id: survivor,
+                before: parents[0],
+                in_part: parents[0] != parents[1],
+            });
         }
         self.set_gone(other);
+    }
+
+    /// An incident with this parent has taken in more than it was itself, of which nobody was told.
+    pub fn after_taking_in(&mut self, id: IncidentId, parent: IncidentId) {
+        self.merged.push_back(Survivor {
+            id,
+            before: Some(parent),
+            in_part: true,
+        });
     }
 }
 
 impl Correlator {
     /// What an incident began with.
     pub fn origin(&self, id: IncidentId) -> Origin {
-        let slot = self.slots[&id];
-        let case = self.case(slot);
+        self.origin_of(id, self.nodes_of(id))
+    }
+
+    /// The same, if it had only these members in the networks.
+    pub fn origin_of(&self, id: IncidentId, nodes: Nodes) -> Origin {
+        let case = self.case(self.slots[&id]);
         Origin {
             kind: case.incident.kind.clone(),
             begun_at: case.incident.begun_at,
             middle: case.cluster.middle(),
-            nodes: self.nodes(slot),
+            nodes,
         }
     }
 

@@ -255,22 +255,26 @@ impl Correlator {
         let lowers = turn.rules.handling().lowers
             && case.incident.condition == Condition::Active
             && case.cluster.world() == World::GoesOn
-            && case.gravest() < case.incident.severity
+            && case.is_less_grave()
             && !case.incident.docket.rated;
         let due = lowers.then(|| running.unwrap_or(turn.at + self.rule.clear_after));
         self.set_timer(slot, Purpose::Lower, due, turn);
     }
 
-    /// It has been less grave for as long as it would take to clear.
+    /// It has been less grave for as long as it would take to clear. What its children keep grave is
+    /// less grave by itself all the same, and explains less.
     fn lower(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let case = self.case_mut(slot);
-        let gravest = case.gravest();
-        if gravest >= case.incident.severity {
+        let (own, gravest) = (case.cluster.gravest(), case.gravest());
+        let incident = &mut case.incident;
+        incident.said = incident.said.min(own);
+        if gravest >= incident.severity {
+            let id = incident.id;
+            self.judge_again(id, turn);
             return;
         }
-        case.incident.severity = gravest;
-        case.incident.said = case.incident.said.min(case.cluster.gravest());
-        case.incident.docket.graded();
+        incident.severity = gravest;
+        incident.docket.graded();
         self.tell(slot, Verdict::IncidentRated, turn);
     }
 

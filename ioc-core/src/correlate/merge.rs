@@ -126,6 +126,12 @@ impl Correlator {
             loser_case.cluster.is_of(incident.id);
         }
         let loser_is_larger = loser_case.cluster.len() > survivor_case.cluster.len();
+        if let Some(parent) = incident
+            .parent
+            .filter(|_| !between_incidents && loser_is_larger)
+        {
+            turn.desk.family.after_taking_in(incident.id, parent);
+        }
         let (stays, moves, slot, from) = if loser_is_larger {
             (loser_case.cluster, survivor_case.cluster, loser, survivor)
         } else {

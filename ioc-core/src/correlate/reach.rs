@@ -1,10 +1,11 @@
 //! Causes along networks: what feeds, floods or blocks what an incident is about.
 //!
-//! Arrives: what an incident began with, and nodes that causes come to have. Leaves: for the engine,
-//! the incidents of this rule that may have caused it, and what those may have caused before they
-//! were known. Promise: an incident comes along a network with all of its members that lie in one,
-//! or not at all, for a part that has another cause makes it an incident of its own; what lies in
-//! no network is judged by metres alone (`family.rs`). Next: `along/ways.rs`.
+//! Arrives: what an incident began with, and nodes that causes and effects come to have. Leaves: for
+//! the engine, the incidents of this rule that may have caused it, and what those may have caused
+//! before they were known. Promise: an incident comes along a network with all of its members that lie
+//! in one, or not at all, for a part that has another cause makes it an incident of its own, and so
+//! does a part at which nobody looks, because there are so many; what lies in no network is judged by
+//! metres alone (`family.rs`). Next: `along/ways.rs`.
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,15 @@ use crate::bundle::{Along, Effect};
 use crate::id::IncidentId;
 use crate::limits::REACH_MEMBERS_MAX;
 use crate::time::{Millis, Timestamp};
+
+/// The members of an incident that lie in networks along which it may cause or be caused.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Nodes {
+    /// Those that are looked at, each with when it was first heard.
+    seen: Vec<(u32, Timestamp)>,
+    /// There are more.
+    cut: bool,
+}
 
 impl Span {
     /// Whether what was first noticed then may be this effect, if the water takes so long.
@@ -29,51 +39,62 @@ impl Span {
 
 impl Correlator {
     /// The members of a case that lie in the networks along which its rule's incidents cause or are
-    /// caused, as many as are looked at, each with when it was first heard.
-    pub(super) fn nodes(&self, slot: u32) -> Vec<(u32, Timestamp)> {
+    /// caused.
+    pub(super) fn nodes(&self, slot: u32) -> Nodes {
         let Some(reach) = self.network.reach() else {
-            return Vec::new();
+            return Nodes::default();
         };
         let members = self.case(slot).cluster.members().take(REACH_MEMBERS_MAX);
         let node = members.filter_map(|(source, member)| {
             let (first, _) = member.heard();
             Some((reach.node(&source.sensor)?, first))
         });
-        node.collect()
+        let seen: Vec<_> = node.collect();
+        let cut = seen.len() < reach.members_of(slot);
+        Nodes { seen, cut }
     }
 
     /// The same, of those of an incident.
-    pub fn nodes_of(&self, id: IncidentId) -> Vec<u32> {
-        let nodes = self.nodes(self.slots[&id]);
-        nodes.into_iter().map(|(node, _)| node).collect()
+    pub fn nodes_of(&self, id: IncidentId) -> Nodes {
+        self.nodes(self.slots[&id])
     }
 
     /// The incidents that came to have members in this moment, each with their nodes.
-    pub fn grown(&mut self) -> BTreeMap<IncidentId, Vec<u32>> {
-        let mut grown: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    pub fn grown(&mut self) -> BTreeMap<IncidentId, Nodes> {
+        let mut grown: BTreeMap<_, Nodes> = BTreeMap::new();
         for (slot, node) in self.network.take_grown() {
-            let incident = self.cases[slot as usize]
-                .as_ref()
-                .map(|case| &case.incident);
-            if let Some(incident) = incident.filter(|incident| incident.opened_at.is_some()) {
-                grown.entry(incident.id).or_default().push(node);
+            let case = self.cases[slot as usize].as_ref();
+            let Some(case) = case.filter(|case| case.incident.opened_at.is_some()) else {
+                continue;
+            };
+            let nodes = grown.entry(case.incident.id).or_default();
+            if nodes.seen.len() == REACH_MEMBERS_MAX {
+                nodes.cut = true;
+                continue;
             }
+            let sensor = self.network.sensor(node);
+            let heard = sensor.and_then(|sensor| case.cluster.heard(sensor));
+            let first = heard.map_or(case.cluster.last_evidence_at, |(first, _)| first);
+            nodes.seen.push((node, first));
         }
         grown
     }
 
-    /// Whether something of what an incident began with lies in these networks.
-    pub(super) fn lies_along(&self, along: &Along, nodes: &[(u32, Timestamp)]) -> bool {
-        let reach = self.network.reach();
-        reach.is_some_and(|reach| !reach.lying_in(along, nodes).is_empty())
+    /// Whether something of what an incident began with lies in these networks, or may.
+    pub(super) fn lies_along(&self, along: &Along, nodes: &Nodes) -> bool {
+        let reach = self.network.reach().filter(|_| *along != Along::default());
+        reach.is_some_and(|reach| nodes.cut || !reach.lying_in(along, &nodes.seen).is_empty())
     }
 
     /// The incidents of this rule from which all that lies in its networks may have come.
     pub(super) fn causes_along(&self, effect: &Effect, origin: &Origin) -> Vec<Relative> {
-        let Some(reach) = self.network.reach() else {
+        let reach = self.network.reach().filter(|_| !origin.nodes.cut);
+        let Some(reach) = reach else {
             return Vec::new();
         };
-        let mut nodes = reach.lying_in(&effect.along, &origin.nodes).into_iter();
+        let mut nodes = reach
+            .lying_in(&effect.along, &origin.nodes.seen)
+            .into_iter();
         let Some(first) = nodes.next() else {
             return Vec::new();
         };
@@ -138,21 +159,33 @@ impl Correlator {
     }
 
     /// The incidents of this rule without a parent to which something may have come along networks
-    /// from one of these nodes; [`has_caused`](Self::has_caused) knows.
-    pub fn effects_along<'a>(
-        &'a self,
-        effect: &'a Effect,
-        nodes: &'a [u32],
-        span: Span,
-    ) -> impl Iterator<Item = Relative> + 'a {
-        let reach = self.network.reach().into_iter();
-        let all = reach.flat_map(move |reach| nodes.iter().map(move |node| (reach, *node)));
-        let reached = all.flat_map(|(reach, node)| reach.fed_from(&effect.along, node));
-        reached.filter_map(move |reached| {
-            let incident = &self.cases[reached.slot as usize].as_ref()?.incident;
-            let in_time = reached.lag != Millis::ZERO || span.has(effect, incident.begun_at);
-            let opened_at = incident.opened_at?;
-            (in_time && incident.is_free()).then_some((reached.nearness, opened_at, incident.id))
-        })
+    /// from one of these nodes, each once, by its shortest way; [`has_caused`](Self::has_caused) knows.
+    pub fn effects_along(&self, effect: &Effect, nodes: &Nodes, span: Span) -> Vec<Relative> {
+        let mut effects = BTreeMap::new();
+        let Some(reach) = self.network.reach() else {
+            return Vec::new();
+        };
+        for (node, _) in &nodes.seen {
+            for reached in reach.fed_from(&effect.along, *node) {
+                let nearest = effects.entry(reached.slot).or_insert(None);
+                let in_time = || {
+                    let case = self.cases[reached.slot as usize].as_ref();
+                    let begun_at = case.map(|case| case.incident.begun_at);
+                    begun_at.is_some_and(|begun_at| span.has(effect, begun_at))
+                };
+                if reached.lag != Millis::ZERO || in_time() {
+                    let near = nearest.map_or(reached.nearness, |near: Nearness| {
+                        near.min(reached.nearness)
+                    });
+                    *nearest = Some(near);
+                }
+            }
+        }
+        let relative = |(slot, nearness): (u32, Option<Nearness>)| {
+            let incident = &self.cases[slot as usize].as_ref()?.incident;
+            let opened_at = incident.opened_at.filter(|_| incident.is_free())?;
+            Some((nearness?, opened_at, incident.id))
+        };
+        effects.into_iter().filter_map(relative).collect()
     }
 }

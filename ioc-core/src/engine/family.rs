@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use crate::book::Entry;
 use crate::bundle::Along;
-use crate::correlate::{Correlator, Relative, Turn};
+use crate::correlate::{Correlator, Nodes, Origin, Relative, Turn};
 use crate::decision::{RefusalCode, Severity};
 use crate::id::{IncidentId, RuleId};
 use crate::limits::{CAUSES_DEPTH_MAX, CHILDREN_PER_STEP, CHILDREN_STEP};
@@ -22,8 +22,12 @@ pub(super) type Correlators = BTreeMap<RuleId, Correlator>;
 /// the causes and effects of its incidents.
 pub(super) fn settle(correlators: &mut Correlators, rule: &RuleId, turn: &mut Turn<'_>) {
     let merged = std::iter::from_fn(|| turn.desk.family.next_merged());
-    for (survivor, before) in merged.collect::<Vec<_>>() {
-        break_circle(correlators, survivor, before, turn);
+    for merged in merged.collect::<Vec<_>>() {
+        break_circle(correlators, merged.id, merged.before, turn);
+        if let Some((id, rule)) = live(merged.id, turn).filter(|_| merged.in_part) {
+            let origin = correlators[&rule].origin(id);
+            keep_to_cause(correlators, (id, &rule), &origin, merged.before, turn);
+        }
     }
     let mut opened = Vec::new();
     while let Some(opening) = of(correlators, rule).settle(turn) {
@@ -37,7 +41,7 @@ pub(super) fn settle(correlators: &mut Correlators, rule: &RuleId, turn: &mut Tu
 }
 
 /// What incidents have caused along the networks that they have grown in, other than those that have
-/// just opened, is theirs from here on.
+/// just opened, is theirs from here on, and they are their own cause's if that reaches so far.
 fn follow_growth(
     correlators: &mut Correlators,
     rule: &RuleId,
@@ -48,12 +52,43 @@ fn follow_growth(
         if opened.contains(&parent) {
             continue;
         }
-        let effects = effects_along(correlators, rule, parent, &nodes);
+        let grown = correlators[rule].origin_of(parent, nodes);
+        let told = correlators[rule].parent(parent);
+        keep_to_cause(correlators, (parent, rule), &grown, told, turn);
+        let effects = effects_along(correlators, rule, parent, &grown.nodes);
         if !effects.is_empty() {
             let effects = effects.into_iter().map(|(_, _, child)| child);
             of(correlators, rule).await_effects(parent, effects);
             adopt(correlators, rule, parent, turn);
         }
+    }
+}
+
+/// What an incident has come to be about must have come from its cause too. If it has not, another
+/// that has caused all of it is its parent, or none is, and it is news by itself. What a person has
+/// linked stays. `told`: the parent that people were told of.
+fn keep_to_cause(
+    correlators: &mut Correlators,
+    (id, rule): (IncidentId, &RuleId),
+    grown: &Origin,
+    told: Option<IncidentId>,
+    turn: &mut Turn<'_>,
+) {
+    let parent = correlators[rule].parent_by_rule(id);
+    let Some((parent, of_rule)) = parent.and_then(|parent| live(parent, turn)) else {
+        return;
+    };
+    if correlators[&of_rule].has_caused(parent, grown) {
+        return;
+    }
+    let other = cause_of(correlators, rule, id, turn);
+    if other == Some(parent) {
+        return;
+    }
+    let correlator = of(correlators, rule);
+    match told {
+        Some(_) => correlator.link(id, other, turn),
+        None => correlator.set_parent(id, other, turn),
     }
 }
 
@@ -268,13 +303,10 @@ fn effects_along(
     correlators: &Correlators,
     rule: &RuleId,
     parent: IncidentId,
-    nodes: &[u32],
+    nodes: &Nodes,
 ) -> Vec<Relative> {
     let cause = &correlators[rule];
     let mut found = Vec::new();
-    if nodes.is_empty() {
-        return found;
-    }
     let effects = cause.rule().may_cause.iter();
     for effect in effects.filter(|effect| effect.along != Along::default()) {
         let rules = correlators.values();

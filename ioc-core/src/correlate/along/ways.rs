@@ -49,6 +49,16 @@ impl NetworkIndex {
         self.reach().map_or(0, Self::members)
     }
 
+    /// How many members of a case it holds.
+    pub fn members_of(&self, slot: u32) -> usize {
+        self.anchors.get(&slot).map_or(0, |count| *count as usize)
+    }
+
+    /// The sensor at a node.
+    pub fn sensor(&self, node: u32) -> Option<&SensorId> {
+        self.networks.sensor(node)
+    }
+
     /// Whether a sensor lies in one of those.
     pub fn is_in_reach(&self, sensor: &SensorId) -> bool {
         self.reach()
