@@ -195,6 +195,102 @@ fn what_is_only_in_part_below_a_cause_is_an_alarm_of_its_own() {
 }
 
 #[test]
+fn what_grows_by_what_is_not_below_its_cause_is_an_alarm_of_its_own() {
+    // The second pump hangs on a feeder that is well, and joins the first, which somebody has seen as
+    // part of the outage. By the substation both are explained.
+    check(
+        "10:00 feeder-1 1.5
+         10:01 pump-1 1.5
+         10:01:30 ack pump_failure#1 by=ana request=1
+         10:02 pump-2 1.5
+         10:03 pump-1 1.6
+         10:05 sub 1.5",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: feeder-1 1.5
+            10:01 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:01:30 acknowledged pump_failure#1 moderate suppressed by ana
+            10:02 updated pump_failure#1 moderate 2 sensors suppressed: pump-2 1.5 40 m
+            10:02 linked pump_failure#1 moderate 2 sensors
+            10:02 unsuppressed pump_failure#1 moderate 2 sensors
+            10:03 updated pump_failure#1 moderate 2 sensors: pump-1 1.6
+            10:05 updated outage#1 moderate 2 sensors: sub 1.5 by sub
+            10:05 linked pump_failure#1 moderate 2 sensors suppressed caused by outage#1
+        "#]],
+    );
+}
+
+#[test]
+fn what_grows_below_its_cause_or_outside_of_all_networks_stays_explained() {
+    let city = city()
+        .sensor("pump-3", "pump", metres(9_020, 0))
+        .sensor("van", "pump", metres(9_010, 0))
+        .fed_by("pump-3", "feeder-1");
+    check_with(
+        &rules(city).build(),
+        "10:00 feeder-1 1.5
+         10:01 pump-1 1.5
+         10:02 pump-3 1.5
+         10:03 van 1.5",
+        &expect![[r#"
+        "#]],
+    );
+}
+
+#[test]
+fn what_grows_beyond_its_cause_is_of_another_that_reaches_all_of_it() {
+    // The substation fails by itself, as the rule of outages has no network.
+    let apart = rules(city()).without_correlation("outages");
+    let apart = apart.correlation("outages", "outage", &["dark"], |rule| {
+        causes(rule, &[effect("pump_failure", power())]);
+    });
+    check_with(
+        &apart.build(),
+        "10:00 sub 1.5
+         10:00 feeder-1 1.5
+         10:01 pump-1 1.5
+         10:02 pump-2 1.5",
+        &expect![[r#"
+        "#]],
+    );
+}
+
+#[test]
+fn what_merges_with_something_that_is_not_below_its_cause_is_an_alarm_of_its_own() {
+    // A pump between both, on the feeder that is dead, or on no feeder, makes them one: whichever is
+    // the older, and whichever has more pumps.
+    let told = |story: &str| {
+        let city = city()
+            .sensor("far-1", "pump", metres(9_080, 0))
+            .sensor("far-2", "pump", metres(9_090, 0))
+            .sensor("between-1", "pump", metres(9_040, 0))
+            .sensor("between-2", "pump", metres(9_040, 0))
+            .fed_by("far-1", "feeder-2")
+            .fed_by("far-2", "feeder-2")
+            .fed_by("between-1", "feeder-1");
+        run(&[("first", &rules(city).build())], story)
+    };
+    let hides = |told: &str| {
+        let of_first = told
+            .lines()
+            .filter(|line| line.contains(" pump_failure#1 "));
+        of_first
+            .last()
+            .is_some_and(|line| line.contains(" suppressed "))
+    };
+    for between in ["between-1", "between-2"] {
+        for [one, two] in [["pump-1", "far-1"], ["far-1", "pump-1"]] {
+            for more in ["", "10:03 far-2 1.5\n"] {
+                let told = told(&format!(
+                    "10:00 feeder-1 1.5\n10:01 {one} 1.5\n10:02 {two} 1.5\n{more}10:04 {between} 1.5\n10:05 tick"
+                ));
+                assert!(told.contains(" merged "), "{told}");
+                assert!(told.contains(" suppressed ") && !hides(&told), "{told}");
+            }
+        }
+    }
+}
+
+#[test]
 fn water_takes_its_time_and_what_is_low_before_or_long_after_it_is_low_by_itself() {
     let quick = |minutes: i64| {
         let mut rules = rules(city()).effects(|effect| {
@@ -272,8 +368,8 @@ fn a_blocked_stop_explains_the_crowd_at_the_next_ones_and_a_flood_what_lies_on_i
         builder = builder
             .sensor(&doors, "doors", place)
             .sensor(&platform, "density", place)
-            .node(&doors, |node| node.stop = stop("red", order as i32))
-            .node(&platform, |node| node.stop = stop("red", order as i32));
+            .node(&doors, |node| node.stop = stop("red", order))
+            .node(&platform, |node| node.stop = stop("red", order));
     }
     for (id, kind, east) in [
         ("gauge", "level", 0),
@@ -413,18 +509,16 @@ fn p5_a_thousand_things_below_a_feeder_follow_it_in_steps_and_none_is_lost() {
 
 #[test]
 fn p5_so_many_members_are_looked_at_for_a_cause_along_networks() {
-    // The last by name hangs on another feeder than all others.
-    let opened = |lamps: usize| {
+    // Only the last by name may hang on another feeder than all others: of more, nobody has looked at
+    // it, and nothing explains them.
+    let opened = |lamps: usize, last: &str| {
         let mut city = city();
         let mut story = String::from("10:00 feeder-1 1.5\n");
         for number in 0..lamps {
             let id = format!("lamp-{number:03}");
             city = city.sensor(&id, "pump", metres(10_000, 10_000));
-            let feeder = if number + 1 == lamps {
-                "feeder-2"
-            } else {
-                "feeder-1"
-            };
+            let is_last = number + 1 == lamps;
+            let feeder = if is_last { last } else { "feeder-1" };
             city = city.fed_by(&id, feeder);
             writeln!(story, "10:01 {id} 1.5").unwrap();
         }
@@ -434,8 +528,11 @@ fn p5_so_many_members_are_looked_at_for_a_cause_along_networks() {
         });
         run(&[("first", &rules.build())], &story)
     };
-    let explained = |lamps| opened(lamps).contains("suppressed caused by outage#1");
-    assert!(!explained(REACH_MEMBERS_MAX) && explained(REACH_MEMBERS_MAX + 1));
+    let explained = |lamps, last| opened(lamps, last).contains("suppressed caused by outage#1");
+    assert!(explained(REACH_MEMBERS_MAX, "feeder-1"));
+    assert!(!explained(REACH_MEMBERS_MAX, "feeder-2"));
+    assert!(!explained(REACH_MEMBERS_MAX + 1, "feeder-1"));
+    assert!(!explained(REACH_MEMBERS_MAX + 1, "feeder-2"));
 }
 
 #[test]

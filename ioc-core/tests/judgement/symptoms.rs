@@ -191,6 +191,33 @@ fn a_symptom_whose_own_symptom_is_grave_is_no_graver_by_that() {
 }
 
 #[test]
+fn a_cause_that_is_less_grave_by_itself_explains_less_though_its_child_keeps_it_grave() {
+    // The outage is as grave as the pump that it caused, and by itself it is moderate again: who sees
+    // to it has not heard that the pump is severe. What it is by itself then explains no less.
+    check(
+        "10:00 sub-1 2.5 kind=power at=0,0
+         10:05 pump-1 2.5 kind=pump at=2000,0
+         10:06 pump-2 1.5 kind=pump at=3000,0
+         10:20 sub-1 1.5 kind=power at=0,0
+         10:25 pump-3 2.5 kind=pump at=4000,0
+         10:40 sub-1 2.5 kind=power at=0,0
+         10:41 tick",
+        &expect![[r#"
+            10:00 opened outage#1 severe: sub-1 2.5
+            10:05 opened pump_failure#1 severe suppressed caused by outage#1: pump-1 2.5
+            10:06 opened pump_failure#2 moderate suppressed caused by outage#1: pump-2 1.5
+            10:20 updated outage#1 severe: sub-1 1.5
+            10:25 opened pump_failure#3 severe suppressed caused by outage#1: pump-3 2.5
+            10:30:00.001 unsuppressed pump_failure#1 severe caused by outage#1
+            10:30:00.001 unsuppressed pump_failure#3 severe caused by outage#1
+            10:40 updated outage#1 severe: sub-1 2.5
+            10:40:00.001 suppressed pump_failure#1 severe caused by outage#1
+            10:40:00.001 suppressed pump_failure#3 severe caused by outage#1
+        "#]],
+    );
+}
+
+#[test]
 fn a_person_s_word_on_how_grave_a_cause_is_counts() {
     check(
         "10:00 sub-1 1.5 kind=power at=0,0
