@@ -20,6 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   ioc key new pump-house wl-0007 wl-0008          the key, and its line for http.keys_file
   ioc key new hydro-feed 'hydro-*' --file keys    the same, and appends the line to a file
+  ioc key new siren-gateway 'noise-*' devices=siren-1,siren-2     it also answers for these devices
   curl -H \"X-API-Key: $KEY\" --json @reading.json http://127.0.0.1:8080/api/v1/readings
 
 The key is shown once: whoever is to push gets it. The file holds only its hash; its owner alone
@@ -60,7 +61,8 @@ pub struct RevokeArgs {
 pub struct NewArgs {
     /// Who holds it: letters, digits, `.` and `-`; dead letters name it
     name: String,
-    /// The sensors that it may publish; `hydro-*` for all that begin so, `*` for all
+    /// The sensors that it may publish; `hydro-*` for all that begin so, `*` for all; and, as
+    /// `devices=gate-7,pump-*`, the devices that it may speak for
     #[arg(required = true)]
     sensors: Vec<String>,
     /// Append the line to this file, which is made if it is missing, readable by its owner only
@@ -142,7 +144,7 @@ fn new(args: &NewArgs) -> Result<String, KeyError> {
     })
 }
 
-/// A line for each key: its holder, and the sensors that it opens.
+/// A line for each key: its holder, and the sensors and devices that it opens.
 fn list(path: &Path) -> Result<String, KeyError> {
     let text = read(path)?;
     let lines: Vec<_> = text.lines().filter_map(holder).collect();

@@ -321,7 +321,7 @@ impl Intake {
         };
         let sender = Sender {
             source: pusher.source(),
-            may: Some(&|sensor| pusher.check(sensor)),
+            may: Some(&|name| pusher.check_of(message.topic, name)),
         };
         let catalogue = self.door.catalogue();
         let mut workspace = Workspace::default();

@@ -1,7 +1,7 @@
 //! API keys: who may push over HTTP, and for which sensors.
 //!
-//! Arrives: lines of a file, each a name, the hash of a key, and the sensors that it may publish;
-//! then what requests show. Leaves: the [`Key`] that was shown, or none. Promise: the keys
+//! Arrives: lines of a file, each a name, the hash of a key, the sensors that it may publish, and
+//! behind `devices=` the devices that it may speak for; then what requests show. Leaves: the [`Key`] that was shown, or none. Promise: the keys
 //! themselves are not kept, and a comparison takes as long for a wrong one as for the right one.
 //! A key is 128 random bits, so that nobody guesses it and its hash needs no salt. Not here: where
 //! the file lies and who may read it (the host's `servers.rs`).
@@ -10,16 +10,21 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use ioc_core::id::ActuatorId;
 use subtle::ConstantTimeEq;
 
 use crate::door::{Door, Source};
-use crate::formats::{Reason, Reject};
-use crate::rights::{Sensors, SensorsError};
+use crate::formats::{Reason, Reject, cut};
+use crate::rights::{Devices, Rights, Sensors, SensorsError};
 
 /// The most keys of a file.
 pub const KEYS_MAX: usize = 10_000;
 /// The longest name of a key.
 const NAME_BYTES_MAX: usize = 64;
+/// The most devices, and beginnings of devices' names, of one key.
+const DEVICES_MAX: usize = 1024;
+/// What a word begins with that names devices: no sensor is called so.
+const DEVICES: &str = "devices=";
 /// What every key begins with, so that people and scanners for secrets know one when they see it.
 const KEY_BEGINS: &str = "ioc_";
 
@@ -30,7 +35,7 @@ pub struct Key {
     /// What its holder may still send, once something has come.
     quota: OnceLock<Source>,
     hash: blake3::Hash,
-    sensors: Sensors,
+    rights: Rights,
 }
 
 /// All keys, by name.
@@ -55,6 +60,12 @@ pub enum KeyLineError {
     /// What follows names no sensors.
     #[error(transparent)]
     Sensors(#[from] SensorsError),
+    /// What follows names devices that cannot be.
+    #[error("`{0}` is neither a device nor the beginning of one and `*`")]
+    Device(String),
+    /// What follows names too many.
+    #[error("at most {DEVICES_MAX} devices are named; write `gate-*` for all that begin so")]
+    TooManyDevices,
 }
 
 impl Key {
@@ -69,13 +80,13 @@ impl Key {
         };
         check_name(name)?;
         let hash = blake3::Hash::from_hex(hash).map_err(|_| KeyLineError::Hash)?;
-        let sensors = Sensors::of_words(words)?;
+        let rights = rights(words)?;
         let source = format!("http {name}").into();
         let key = Self {
             source,
             quota: OnceLock::new(),
             hash,
-            sensors,
+            rights,
         };
         Ok((name, key))
     }
@@ -102,10 +113,53 @@ impl Key {
         Err(Reject::new(Reason::SensorNotOfKey, detail))
     }
 
+    /// An error if it may not speak for this device, with what to write.
+    pub(crate) fn check_device(&self, device: &str) -> Result<(), Reject> {
+        if self.rights.devices.have(device) {
+            return Ok(());
+        }
+        let device = cut(device);
+        let detail = format!(
+            "this key may not speak for `{device}`; name the device in the key's line of \
+             http.keys_file, as `{DEVICES}{device}`"
+        );
+        Err(Reject::new(Reason::FeedbackNotAllowed, detail))
+    }
+
     /// Whether it may publish readings of this sensor.
     pub fn may(&self, sensor: &str) -> bool {
-        self.sensors.have(sensor)
+        self.rights.sensors.have(sensor)
     }
+}
+
+/// What the words of a line open: sensors by their names, devices behind `devices=`. Who may
+/// publish all sensors speaks for no device: a command is over when its device says so.
+fn rights<'a>(words: impl IntoIterator<Item = &'a str>) -> Result<Rights, KeyLineError> {
+    let (mut sensors, mut devices) = (Vec::new(), Vec::new());
+    for word in words {
+        match word.strip_prefix(DEVICES) {
+            None => sensors.push(word),
+            Some(names) => devices.extend(names.split(',')),
+        }
+    }
+    if devices.len() > DEVICES_MAX {
+        return Err(KeyLineError::TooManyDevices);
+    }
+    let is_device = |name: &str| match name.strip_suffix('*') {
+        Some(beginning) => beginning.is_empty() || ActuatorId::is_valid(beginning),
+        None => ActuatorId::is_valid(name),
+    };
+    if let Some(none) = devices.iter().find(|name| !is_device(name)) {
+        return Err(KeyLineError::Device((*none).to_owned()));
+    }
+    let sensors = match (sensors.is_empty(), devices.is_empty()) {
+        (true, false) => Sensors::none(),
+        (_, _) => Sensors::of_words(sensors)?,
+    };
+    Ok(Rights {
+        sensors,
+        devices: Devices::these(devices),
+    })
 }
 
 impl Keys {
@@ -149,13 +203,14 @@ pub struct NewKey {
 }
 
 impl NewKey {
-    /// A key of this name for these sensors, from 16 random bytes.
+    /// A key of this name for these sensors, and for the devices behind `devices=`, from 16 random
+    /// bytes.
     ///
     /// # Errors
-    /// The name or the sensors cannot be those of a key.
+    /// The name, the sensors or the devices cannot be those of a key.
     pub fn new(name: &str, sensors: &[String], random: [u8; 16]) -> Result<Self, KeyLineError> {
         check_name(name)?;
-        Sensors::of_words(sensors.iter().map(|sensor| &**sensor))?;
+        rights(sensors.iter().map(|sensor| &**sensor))?;
         let secret = u128::from_be_bytes(random);
         let key = format!("{KEY_BEGINS}{name}_{secret:032x}");
         let hash = blake3::hash(key.as_bytes()).to_hex();
@@ -227,6 +282,37 @@ mod tests {
         let key = Key::of_line(&pump.line).unwrap();
         let printed = format!("{pump:?} {key:?} {}", pump.line);
         assert!(!printed.contains(secret), "{printed}");
+    }
+
+    #[test]
+    fn p8_a_key_speaks_for_the_devices_of_its_line_and_for_no_others() {
+        let of = |words: &[&str]| Key::of_line(&new("k", words).line).unwrap().1;
+        let all = of(&["*"]);
+        assert!(all.may("siren-1") && all.check_device("siren-1").is_err());
+        let own = of(&["wl-1", "devices=siren-1,gate-*", "devices=pump"]);
+        for device in ["siren-1", "gate-7", "pump"] {
+            assert!(own.check_device(device).is_ok(), "{device}");
+        }
+        assert!(own.check_device("siren-10").is_err() && !own.may("siren-1"));
+        let no_sensors = of(&["devices=siren-1"]);
+        assert!(no_sensors.check_device("siren-1").is_ok() && !no_sensors.may("siren-1"));
+        let hash = "0".repeat(64);
+        for wrong in ["devices=", "devices=a/b", "devices=a,,b"] {
+            let refused = Key::of_line(&format!("k {hash} * {wrong}")).unwrap_err();
+            assert!(matches!(refused, KeyLineError::Device(_)), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn p5_devices_of_a_key_have_a_bound() {
+        let hash = "0".repeat(64);
+        let of = |count: usize| {
+            let names: Vec<_> = (0..count).map(|number| format!("d{number}")).collect();
+            let line = format!("k {hash} devices={}", names.join(","));
+            Key::of_line(&line).map(|_| ())
+        };
+        assert_eq!(of(DEVICES_MAX), Ok(()));
+        assert_eq!(of(DEVICES_MAX + 1), Err(KeyLineError::TooManyDevices));
     }
 
     #[test]

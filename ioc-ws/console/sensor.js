@@ -79,7 +79,7 @@ function factsOf(sensor, now) {
 }
 
 /** The verdict first, then what each rule made of it. */
-export function reasonsOf({ verdict, rules, correlations }) {
+function reasonsOf({ verdict, rules, correlations }) {
   const each = ({ rule, outcome, levels, taken_by: takers }) => {
     const taken = takers.length > 0
       ? `taken by ${takers.join(", ")}`

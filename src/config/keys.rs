@@ -1,4 +1,4 @@
-//! The keys that may push over HTTP: lines of `name hash sensors` in a file outside the
+//! The keys that may push over HTTP: lines of `name hash sensors devices=…` in a file outside the
 //! configuration.
 //!
 //! Arrives: the file's text; the host has checked that only its owner can read it. Leaves: keys.

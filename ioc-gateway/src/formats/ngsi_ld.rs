@@ -11,6 +11,7 @@
 use std::fmt;
 
 use ioc_core::place::Position;
+use ioc_core::reading::Attributes;
 use ioc_core::time::Timestamp;
 
 use super::draft::{Draft, Part, Scratch};
@@ -117,7 +118,10 @@ struct Entity<'d> {
     kind: Option<&'d str>,
     position: Option<Position>,
     observed_at: Option<&'d str>,
-    whole: Value<'d>,
+    /// The names of its attributes that may be readings, each as often as it is there, in order.
+    meant: Vec<&'d str>,
+    /// What it says in texts: all that its readings may get as attributes.
+    texts: Vec<(&'d str, &'d str)>,
 }
 
 /// An attribute, whichever way it is represented.
@@ -163,13 +167,23 @@ impl<'d> Decoder<'d, '_> {
     }
 
     fn entity(&mut self, whole: Value<'d>, place: Place<'_>) -> Result<(), Reject> {
-        let entity = match Entity::read(whole) {
+        let mut entity = match Entity::read(whole) {
             Ok(entity) => entity,
             Err(reject) => return self.refuse(reject, whole, place),
         };
+        // Once, and not for each attribute: an entity may have tens of thousands of members.
+        entity.meant = self.names_meant(&entity, whole);
+        if !entity.meant.is_empty() {
+            entity.texts = texts(whole);
+        }
         let before = self.count;
         for (name, written) in whole.members().into_iter().flatten() {
-            if is_reserved(name) || !self.may_be_meant(&entity, name) {
+            if entity.meant.binary_search(&name).is_err() {
+                continue;
+            }
+            if name.len() > NAME_BYTES_MAX {
+                let detail = format!("an attribute's name has more than {NAME_BYTES_MAX} bytes");
+                self.refuse(Reject::new(Reason::SensorInvalid, detail), written, place)?;
                 continue;
             }
             let place = Place {
@@ -245,8 +259,9 @@ impl<'d> Decoder<'d, '_> {
         name: &'d str,
         written: Value<'d>,
     ) -> Result<Option<Draft<'d>>, Reject> {
-        // Twice the same member: nobody can tell which one is meant.
-        entity.whole.member(name)?;
+        if entity.repeats(name) {
+            return Err(repeated(name));
+        }
         let attribute = Attribute::read(written)?;
         let Some(value) = worth(attribute.value, self.names)? else {
             return Ok(None);
@@ -268,6 +283,17 @@ impl<'d> Decoder<'d, '_> {
             position: entity.position,
             ..Draft::default()
         }))
+    }
+
+    /// The names of an entity's attributes that may be readings, in order.
+    fn names_meant(&self, entity: &Entity<'d>, whole: Value<'d>) -> Vec<&'d str> {
+        let members = whole.members().into_iter().flatten();
+        let names = members.map(|(name, _)| name);
+        let mut meant: Vec<_> = names
+            .filter(|name| !is_reserved(name) && self.may_be_meant(entity, name))
+            .collect();
+        meant.sort_unstable();
+        meant
     }
 
     /// Whether an attribute of this name may be a reading.
@@ -351,18 +377,8 @@ impl<'d> Decoder<'d, '_> {
         if let Some(kind) = entity.kind {
             let _full = attributes.push("entity_type", kind);
         }
-        for (name, written) in entity.whole.members().into_iter().flatten() {
-            if name == but || is_reserved(name) {
-                continue;
-            }
-            let text = match written.text() {
-                Some(text) => Some(text),
-                None => written.members().and_then(|mut members| {
-                    let (_, value) = members.find(|(name, _)| *name == "value")?;
-                    value.text()
-                }),
-            };
-            if let Some(text) = text {
+        for (name, text) in &entity.texts {
+            if *name != but {
                 let _full = attributes.push(short(name), text);
             }
         }
@@ -371,6 +387,10 @@ impl<'d> Decoder<'d, '_> {
 
 /// How long an entity's id may be: each of its readings is called by it.
 const ID_BYTES_MAX: usize = 1024;
+/// How long the name of an attribute may be that is a reading: each of its instances is called by it.
+const NAME_BYTES_MAX: usize = 1024;
+/// No time is longer, nor an interval.
+const TIME_BYTES_MAX: usize = 128;
 
 impl<'d> Entity<'d> {
     fn read(whole: Value<'d>) -> Result<Self, Reject> {
@@ -405,9 +425,34 @@ impl<'d> Entity<'d> {
             kind,
             position: location.map_or(Ok(None), position)?,
             observed_at,
-            whole,
+            meant: Vec::new(),
+            texts: Vec::new(),
         })
     }
+
+    /// Whether an attribute is there twice: nobody can tell which one is meant.
+    fn repeats(&self, name: &str) -> bool {
+        let first = self.meant.partition_point(|meant| *meant < name);
+        self.meant.get(first + 1) == Some(&name)
+    }
+}
+
+/// What an entity says in texts: the first of them, for a reading has no more attributes, and one
+/// of these may be the reading itself.
+fn texts<'d>(whole: Value<'d>) -> Vec<(&'d str, &'d str)> {
+    let members = whole.members().into_iter().flatten();
+    let texts = members.filter_map(|(name, written)| {
+        let text = match written.text() {
+            Some(text) => text,
+            None => {
+                let (_, value) = written.members()?.find(|(name, _)| *name == "value")?;
+                value.text()?
+            }
+        };
+        let is_short = name.len() + text.len() <= Attributes::BYTES_MAX;
+        (is_short && !is_reserved(name)).then_some((name, text))
+    });
+    texts.take(Attributes::COUNT_MAX + 1).collect()
 }
 
 impl<'d> Attribute<'d> {
@@ -442,11 +487,13 @@ impl<'d> Attribute<'d> {
 fn once<'d>(kept: &mut Option<Value<'d>>, name: &str, value: Value<'d>) -> Result<(), Reject> {
     match kept.replace(value) {
         None => Ok(()),
-        Some(_) => {
-            let detail = format!("{:?} is there twice; write it once", super::cut(name));
-            Err(Reject::new(Reason::MemberRepeated, detail))
-        }
+        Some(_) => Err(repeated(name)),
     }
+}
+
+fn repeated(name: &str) -> Reject {
+    let detail = format!("{:?} is there twice; write it once", super::cut(name));
+    Reject::new(Reason::MemberRepeated, detail)
 }
 
 /// The member, unless it is null; of what is no object, none.
@@ -519,7 +566,11 @@ fn time_text(written: Value<'_>) -> Option<&str> {
 
 /// The time; of an interval its end.
 fn time(role: &str, text: &str) -> Result<Timestamp, Reject> {
-    let end = text.rsplit('/').next().unwrap_or(text);
+    let end = match text.len() {
+        0..=TIME_BYTES_MAX => text.rsplit('/').next().unwrap_or(text),
+        // All attributes of an entity may share it.
+        _ => "",
+    };
     Timestamp::parse(end.as_bytes()).map_err(|error| {
         let detail = format!("{role}: {:?} is {error}", super::cut(text));
         Reject::new(Reason::ObservedAtInvalid, detail)

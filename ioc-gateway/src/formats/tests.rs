@@ -289,6 +289,100 @@ fn p5_names_beyond_their_bound_are_refused_before_they_are_put_together() {
     }
 }
 
+/// How many values are looked at while a message is read, how many items it brings, and how many
+/// bytes their places have.
+fn cost_of(payload: &str, content_type: Option<&str>, catalogue: &Catalogue) -> [usize; 3] {
+    let message = Message {
+        topic: "t",
+        payload: payload.as_bytes(),
+        content_type,
+        ..Message::default()
+    };
+    let before = json::STEPS.get();
+    let (mut items, mut places) = (0, 0);
+    let mut take = |item: Item<'_>| {
+        items += 1;
+        places += item.place.to_string().len();
+    };
+    let _whole = decode(message, catalogue, &mut Workspace::default(), &mut take);
+    [json::STEPS.get() - before, items, places]
+}
+
+#[test]
+fn p5_reading_a_message_takes_no_more_steps_than_a_multiple_of_its_length() {
+    let known = registered("other", Format::NgsiLd, Names::default());
+    let many = |count: usize, text: &dyn Fn(usize) -> String| {
+        let texts: Vec<_> = (0..count).map(text).collect();
+        texts.join(",")
+    };
+    let members = many(10_000, &|_| r#""":"""#.to_owned());
+    let attributes = many(4_000, &|number| format!(r#""{number}:waterLevel":1"#));
+    let instances = many(4_000, &|number| {
+        format!(r#"{{"value":1,"datasetId":"d{number}"}}"#)
+    });
+    let gauges_read = many(4_000, &|_| r#"{"name":"a","level":1}"#.to_owned());
+    let events = many(1_000, &|number| {
+        format!(
+            r#"{{"specversion":"1.0","id":"{number}","source":"s","type":"t",
+            "datacontenttype":"application/ld+json","data":{{"id":"urn:g","waterLevel":1}}}}"#
+        )
+    });
+    for (what, content_type, payload) in [
+        (
+            "attributes of an entity",
+            "application/ld+json",
+            format!(r#"{{"id":"urn:g","type":"T",{attributes},{members}}}"#),
+        ),
+        (
+            "instances of an attribute",
+            "application/ld+json",
+            format!(r#"{{"id":"urn:g","waterLevel":[{instances}],{members}}}"#),
+        ),
+        (
+            "items of a mapping",
+            "",
+            format!(r#"{{"at":1,"gauges":[{gauges_read}],{members}}}"#),
+        ),
+        (
+            "events of a batch",
+            "application/cloudevents-batch+json",
+            format!("[{events}]"),
+        ),
+        (
+            "records of a pack",
+            "application/senml+json",
+            format!(
+                r#"[{{"bn":"a",{members}}},{}]"#,
+                many(4_000, &|_| r#"{"v":1}"#.to_owned())
+            ),
+        ),
+    ] {
+        let catalogue = match content_type {
+            "" => &catalogue("t", gauges()),
+            _ => &known,
+        };
+        let content_type = Some(content_type).filter(|text| !text.is_empty());
+        let [steps, items, _] = cost_of(&payload, content_type, catalogue);
+        assert!(items >= 1_000, "{what}: {items} items");
+        assert!(
+            steps <= 4 * payload.len(),
+            "{what}: {steps} steps for {} bytes",
+            payload.len()
+        );
+    }
+}
+
+#[test]
+fn p5_an_attribute_whose_name_is_too_long_does_not_cost_each_of_its_instances() {
+    let known = registered("other", Format::NgsiLd, Names::default());
+    let (long, instances) = ("x".repeat(100_000), vec![r#"{"value":1}"#; 4_000].join(","));
+    let payload = format!(r#"{{"id":"urn:g","{long}:waterLevel":[{instances}]}}"#);
+    let [_, items, places] = cost_of(&payload, Some("application/ld+json"), &known);
+    assert!(items == 1 && places < 100, "{items} items, {places} bytes");
+    let (_, details) = told_of(&payload, Some("application/ld+json"), &known);
+    assert!(details[0].contains("more than 1024 bytes"), "{details:?}");
+}
+
 #[test]
 fn p5_a_text_that_is_put_together_has_a_bound() {
     let catalogue = catalogue("t", gauges());

@@ -248,6 +248,8 @@ pub(super) enum Refusal {
     TooMany { readings_max: usize },
     #[error("the body unpacks to more than {ratio_max} times its length; send it unpacked")]
     GzipRatio { ratio_max: u64 },
+    #[error("the body has far more gzip members than it holds anything; pack it as one")]
+    GzipMembers,
     #[error("the Content-Encoding is not known; send gzip, or none")]
     EncodingUnknown,
     #[error("too many requests at once; nothing was taken, send it again later")]
@@ -276,6 +278,7 @@ impl Refusal {
             Self::TooLong { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_long"),
             Self::TooMany { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_many_readings"),
             Self::GzipRatio { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "gzip_ratio"),
+            Self::GzipMembers => (StatusCode::PAYLOAD_TOO_LARGE, "gzip_members"),
             Self::EncodingUnknown => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoding_unknown"),
             Self::TooManyRequests => (StatusCode::SERVICE_UNAVAILABLE, "too_many_requests"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),

@@ -12,7 +12,7 @@ use axum::body::{Body, Bytes};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_ENCODING;
 use bytes::Buf;
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use http_body_util::BodyExt;
 use tokio::time::{Instant, timeout_at};
 
@@ -25,6 +25,13 @@ pub(super) const PIECE_BYTES_MAX: usize = 64 << 10;
 const GZIP_RATIO_MAX: u64 = 100;
 /// So much is unpacked before that is looked at: short bodies may say one thing again and again.
 const GZIP_UNWATCHED_BYTES: u64 = 1 << 20;
+
+/// How many members a packed body may have (RFC 1952, section 2.2), beside one for each
+/// [`GZIP_MEMBER_BYTES`] that it unpacks to: each costs as much as tens of kilobytes do, also one
+/// that holds nothing.
+const GZIP_MEMBERS_MAX: u64 = 1024;
+/// What is in a member that is worth its cost.
+const GZIP_MEMBER_BYTES: u64 = 1 << 10;
 
 /// A body on its way in.
 pub(super) struct Incoming {
@@ -110,7 +117,9 @@ fn unpacker(headers: &HeaderMap) -> Result<Option<Unpacker>, Refusal> {
 
 /// Unpacks what it is fed, a piece at a time.
 pub(super) struct Unpacker {
-    decoder: MultiGzDecoder<Feed>,
+    /// Of the member that is read; `None` for a moment only, between two.
+    decoder: Option<GzDecoder<Feed>>,
+    members: u64,
     piece: Box<[u8]>,
     packed_bytes: u64,
     unpacked_bytes: u64,
@@ -129,7 +138,8 @@ impl Unpacker {
             ended: false,
         };
         Self {
-            decoder: MultiGzDecoder::new(feed),
+            decoder: Some(GzDecoder::new(feed)),
+            members: 1,
             piece: vec![0; PIECE_BYTES_MAX].into(),
             packed_bytes: 0,
             unpacked_bytes: 0,
@@ -139,20 +149,32 @@ impl Unpacker {
     /// Precondition: [`Self::next`] has nothing more to say.
     pub fn feed(&mut self, bytes: Bytes) {
         self.packed_bytes += bytes.len() as u64;
-        self.decoder.get_mut().bytes = bytes;
+        self.fed().bytes = bytes;
     }
 
     /// Nothing more will be fed.
     pub fn end(&mut self) {
-        self.decoder.get_mut().ended = true;
+        self.fed().ended = true;
+    }
+
+    fn fed(&mut self) -> &mut Feed {
+        let decoder = self.decoder.as_mut();
+        decoder.expect("there is one between calls").get_mut()
     }
 
     /// The next piece, an empty one at the end; `None` if more must be fed.
     pub fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
-        let read = match self.decoder.read(&mut self.piece) {
-            Ok(read) => read,
-            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-            Err(error) => return Err(Refusal::GzipMalformed(error.to_string())),
+        let read = loop {
+            let decoder = self.decoder.as_mut().expect("there is one between calls");
+            match decoder.read(&mut self.piece) {
+                Ok(0) if decoder.get_ref().ended && decoder.get_ref().bytes.is_empty() => break 0,
+                // This member is at its end, and it is not known yet whether another follows.
+                Ok(0) if decoder.get_ref().bytes.is_empty() => return Ok(None),
+                Ok(0) => self.next_member()?,
+                Ok(read) => break read,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(Refusal::GzipMalformed(error.to_string())),
+            }
         };
         self.unpacked_bytes += read as u64;
         if self.unpacked_bytes > unpacked_max(self.packed_bytes) {
@@ -160,6 +182,17 @@ impl Unpacker {
             return Err(Refusal::GzipRatio { ratio_max });
         }
         Ok(Some(Bytes::copy_from_slice(&self.piece[..read])))
+    }
+
+    /// Begins the member behind the one that has ended.
+    fn next_member(&mut self) -> Result<(), Refusal> {
+        self.members += 1;
+        if self.members > GZIP_MEMBERS_MAX + self.unpacked_bytes / GZIP_MEMBER_BYTES {
+            return Err(Refusal::GzipMembers);
+        }
+        let ended = self.decoder.take().expect("there is one between calls");
+        self.decoder = Some(GzDecoder::new(ended.into_inner()));
+        Ok(())
     }
 }
 
@@ -260,6 +293,37 @@ mod tests {
         assert_eq!(refused, Err(Refusal::GzipRatio { ratio_max }));
         let short = vec![b'0'; GZIP_UNWATCHED_BYTES as usize];
         assert_eq!(unpacked(&gzip(&short), 16 << 10).await, Ok(short));
+    }
+
+    #[tokio::test]
+    async fn p5_a_body_of_members_that_hold_nothing_is_not_read_to_its_end() {
+        let empty = gzip(b"");
+        let many = empty.repeat(100_000);
+        let frames: usize = 16 << 10;
+        let mut unpacker = Unpacker::new();
+        let mut refused = None;
+        for frame in many.chunks(frames) {
+            unpacker.feed(Bytes::copy_from_slice(frame));
+            match unpacker.next() {
+                Ok(None) => {}
+                other => {
+                    refused = Some(other);
+                    break;
+                }
+            }
+        }
+        assert_eq!(refused, Some(Err(Refusal::GzipMembers)));
+        assert_eq!(
+            unpacker.members,
+            GZIP_MEMBERS_MAX + 1,
+            "none further is begun"
+        );
+        // Many that hold something are one text, and so are some that hold nothing.
+        let line = vec![b'0'; GZIP_MEMBER_BYTES as usize];
+        let lines = 2 * GZIP_MEMBERS_MAX as usize;
+        let packed = [gzip(&line).repeat(lines), empty.repeat(100)].concat();
+        let whole = unpacked(&packed, frames).await.unwrap();
+        assert_eq!(whole.len(), lines * line.len());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderName};
 use super::READINGS;
 use super::answer::Refusal;
 use crate::door::{Door, Source};
-use crate::formats::{Origin, Reject};
+use crate::formats::{Origin, Reject, feedback};
 use crate::keys::{Key, Keys};
 use crate::telemetry::{self, Adapter};
 
@@ -63,6 +63,15 @@ impl Pusher {
     /// Whether it may publish readings of this sensor.
     pub fn check(&self, sensor: &str) -> Result<(), Reject> {
         self.0.as_ref().map_or(Ok(()), |key| key.check(sensor))
+    }
+
+    /// Whether it may publish readings of this sensor, or say something about a command to this
+    /// device: by the topic it is one or the other.
+    pub fn check_of(&self, topic: &str, name: &str) -> Result<(), Reject> {
+        match (&self.0, feedback::device_of(topic)) {
+            (Some(key), Some(_)) => key.check_device(name),
+            (Some(_), None) | (None, _) => self.check(name),
+        }
     }
 }
 

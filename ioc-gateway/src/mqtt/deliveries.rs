@@ -40,6 +40,7 @@ pub(super) use self::subscription::Subscription;
 
 use self::filter::Grant;
 use self::kept::Kept;
+use self::parcel::Sort;
 use super::budget::Holding;
 use super::codec::{self, Outgoing, Version};
 use crate::rights::Devices;
@@ -118,10 +119,19 @@ impl Deliveries {
     /// Sends to the device that the topic names, as soon as a subscriber of it is connected. Never
     /// waits. What becomes of it is told to the sender.
     pub fn send(&self, delivery: Delivery) {
+        self.send_of(Sort::Command, delivery);
+    }
+
+    /// The same for what a decoder wants said back, which takes no place of a command.
+    pub(super) fn reply(&self, delivery: Delivery) {
+        self.send_of(Sort::Reply, delivery);
+    }
+
+    fn send_of(&self, sort: Sort, delivery: Delivery) {
         // What dies here is told when the lock is free again: the sender may send at once.
         let mut dead = Vec::new();
         let mut kept = self.0.lock();
-        let parcel = kept.admit(delivery, &mut dead);
+        let parcel = kept.admit(delivery, sort, &mut dead);
         let mut is_queued = false;
         if let Some(parcel) = &parcel {
             is_queued = !self.0.route(parcel, &mut kept, &mut dead);

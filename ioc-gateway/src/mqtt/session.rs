@@ -414,7 +414,7 @@ impl Session {
     /// again when it must: an answer that is late is none.
     fn reply(&self, reply: Reply) {
         match reply.topic.parse() {
-            Ok(topic) => self.deliveries.send(Delivery {
+            Ok(topic) => self.deliveries.reply(Delivery {
                 topic,
                 payload: reply.payload,
                 content_type: None,

@@ -39,6 +39,35 @@ fn p8_a_key_publishes_its_own_sensors_and_no_others() {
 }
 
 #[test]
+fn p8_a_key_for_all_sensors_answers_for_no_device() {
+    let feedback = r#"{"key":"cmd-0000000000000000","state":"done"}"#;
+    let check = |sensors: &[&str], expected: &Expect| {
+        let key = key("noise", sensors);
+        let request = Request::post("/api/v1/messages/ioc/v1/feedback/siren-1");
+        let request = request.header("X-API-Key", &key.key);
+        check_of(
+            bench_of(&key),
+            request.body(Body::from(feedback)).unwrap(),
+            expected,
+        );
+    };
+    let refused = expect![[r#"
+        422 Unprocessable Entity
+        {"accepted":0,"dead_lettered":1,"items":[{"status":"dead_lettered","reason":"feedback_not_allowed","detail":"this key may not speak for `siren-1`; name the device in the key's line of http.keys_file, as `devices=siren-1`"}]}
+        dead letter feedback_not_allowed"#]];
+    check(&["*"], &refused);
+    check(&["siren-*", "devices=gate-7"], &refused);
+    // Who may speak for it is asked what it speaks of.
+    check(
+        &["*", "devices=siren-*"],
+        &expect![[r#"
+        422 Unprocessable Entity
+        {"accepted":0,"dead_lettered":1,"items":[{"status":"dead_lettered","reason":"feedback_invalid","detail":"`key`: a command's key must be cmd- and twenty base 32 digits"}]}
+        dead letter feedback_invalid"#]],
+    );
+}
+
+#[test]
 fn p8_a_mapping_gives_nobody_another_sensor() {
     let key = key("pump", &["g-1"]);
     let gauges =

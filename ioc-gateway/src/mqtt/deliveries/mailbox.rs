@@ -1,12 +1,13 @@
 //! The deliveries that wait for one connection to write them.
 //!
-//! Bound: [`Mailbox::PARCELS_MAX`]; then the oldest is lost, and told so.
+//! Bound: [`Mailbox::PARCELS_MAX`]; then the oldest is lost, and told so; a reply is lost itself,
+//! rather than a command for it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use super::parcel::Parcel;
+use super::parcel::{Parcel, Sort};
 
 /// One connection's mailbox: filled by whoever sends, emptied by the connection.
 #[derive(Debug, Default)]
@@ -29,7 +30,7 @@ impl Mailbox {
     /// How many parcels wait for one connection.
     pub const PARCELS_MAX: usize = 64;
 
-    /// Puts one in, unless it is there; returns the oldest if there is no room.
+    /// Puts one in, unless it is there; returns the one that is lost if there is no room.
     pub(super) fn put(&self, parcel: &Arc<Parcel>, qos: u8) -> Option<Arc<Parcel>> {
         let mut inside = self.lock();
         let is_there = |taken: &Taken| Arc::ptr_eq(&taken.parcel, parcel);
@@ -37,6 +38,9 @@ impl Mailbox {
             return None;
         }
         let is_full = inside.parcels.len() == Self::PARCELS_MAX;
+        if is_full && parcel.sort() == Sort::Reply {
+            return Some(Arc::clone(parcel));
+        }
         let oldest = if is_full {
             inside.parcels.pop_front()
         } else {

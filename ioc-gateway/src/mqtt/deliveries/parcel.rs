@@ -110,6 +110,15 @@ impl Outcome {
     }
 }
 
+/// Which places a delivery takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sort {
+    /// A person or a playbook ordered it.
+    Command,
+    /// A decoder wants it said back; it asks again when it must.
+    Reply,
+}
+
 /// How much is on its way.
 #[derive(Debug, Default)]
 pub(super) struct Load {
@@ -130,6 +139,7 @@ impl Load {
 /// A delivery on its way.
 pub(in crate::mqtt) struct Parcel {
     delivery: Delivery,
+    sort: Sort,
     progress: Mutex<Progress>,
     load: Arc<Load>,
 }
@@ -149,14 +159,19 @@ enum Progress {
 }
 
 impl Parcel {
-    pub(super) fn new(delivery: Delivery, load: &Arc<Load>) -> Self {
+    pub(super) fn new(delivery: Delivery, sort: Sort, load: &Arc<Load>) -> Self {
         load.parcels.fetch_add(1, Ordering::Relaxed);
         load.bytes.fetch_add(bytes(&delivery), Ordering::Relaxed);
         Self {
             delivery,
+            sort,
             progress: Mutex::new(Progress::Waiting),
             load: Arc::clone(load),
         }
+    }
+
+    pub(super) const fn sort(&self) -> Sort {
+        self.sort
     }
 
     pub(super) const fn topic(&self) -> &Topic {

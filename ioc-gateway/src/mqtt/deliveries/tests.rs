@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use ioc_core::id::ZoneId;
 
-use super::kept::{PARCEL_BYTES_MAX, PARCELS_MAX, PARCELS_PER_TOPIC_MAX, RETAINED_MAX};
+use super::kept::{
+    PARCEL_BYTES_MAX, PARCELS_MAX, PARCELS_PER_TOPIC_MAX, REPLIES_MAX, RETAINED_MAX,
+};
 use super::*;
 use crate::mqtt::codec::{RetainHandling, Wanted};
 
@@ -476,11 +478,56 @@ fn p5_what_is_on_its_way_in_all_has_a_bound_and_the_oldest_dies() {
         send(PARCELS_MAX + 1 + n, large).count();
     }
     let kept = deliveries.0.lock();
-    assert!(kept.load().bytes() <= PARCEL_BYTES_MAX);
+    let load = kept.load(Sort::Command);
+    assert!(load.bytes() <= PARCEL_BYTES_MAX);
     // As many as there is room for, and no fewer.
-    let parcels = kept.load().parcels();
+    let parcels = load.parcels();
     assert!(
         (parcels + 1) * (large + 1024) > PARCEL_BYTES_MAX,
         "{parcels}"
     );
+}
+
+#[test]
+fn p5_what_is_asked_of_nodes_takes_no_place_of_a_command() {
+    let (deliveries, told) = (Deliveries::default(), Told::default());
+    for n in 0..PARCELS_MAX as u32 {
+        let topic = format!("ioc/v1/commands/g{n}");
+        deliveries.send(told.delivery(n, &topic, None));
+    }
+    assert!(told.take().iter().all(|(_, o)| *o == Outcome::Queued));
+    let asked = PARCELS_MAX as u32;
+    for n in 0..2 * REPLIES_MAX as u32 {
+        let topic = format!("spBv1.0/g/NCMD/n{n}");
+        deliveries.reply(told.delivery(asked + n, &topic, None));
+    }
+    let lost = |told: &Told| {
+        let mut told = told.take();
+        told.retain(|(_, outcome)| *outcome == Outcome::Lost(Lost::QueueFull));
+        told
+    };
+    let oldest: Vec<_> = (0..REPLIES_MAX as u32)
+        .map(|n| (asked + n, Outcome::Lost(Lost::QueueFull)))
+        .collect();
+    assert_eq!(lost(&told), oldest, "replies alone are lost for replies");
+    assert_eq!(deliveries.0.lock().load(Sort::Reply).parcels(), REPLIES_MAX);
+    // What is asked once more takes the place of what was asked.
+    let (deliveries, told) = (Deliveries::default(), Told::default());
+    for n in 0..3 {
+        deliveries.reply(told.delivery(n, "spBv1.0/g/NCMD/n", None));
+    }
+    let dead = Outcome::Lost(Lost::QueueFull);
+    assert_eq!(lost(&told), [(0, dead), (1, dead)]);
+}
+
+#[test]
+fn p5_what_is_asked_of_a_node_takes_no_command_out_of_its_mailbox() {
+    let (deliveries, told) = (Deliveries::default(), Told::default());
+    let gate = of(&deliveries, &["ioc/v1/commands/#", "spBv1.0/g/NCMD/#"]);
+    for n in 0..Mailbox::PARCELS_MAX as u32 {
+        deliveries.send(told.delivery(n, &format!("ioc/v1/commands/g{n}"), None));
+    }
+    deliveries.reply(told.delivery(100, "spBv1.0/g/NCMD/n", None));
+    assert_eq!(told.take(), [(100, Outcome::Lost(Lost::QueueFull))]);
+    assert_eq!(taken(&gate).unwrap().parcel.topic().device(), "g0");
 }
