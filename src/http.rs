@@ -2,11 +2,13 @@
 //!
 //! Arrives: connections. Leaves: requests for the router. Promise: a connection that says nothing,
 //! never ends its request's head, or does not take its answer, is closed; one beyond the bound is
-//! answered 503 and closed at once; none disturbs another; beyond loopback nothing is served, for
+//! answered 503 and closed at once, but while others ask for nothing the one of them that has been
+//! idle for longest gives way to it; none disturbs another; beyond loopback nothing is served, for
 //! nobody is asked who he is (P8). Not here: bodies and their deadlines (the intake's), sessions
 //! (the window's). Next: `ioc-gateway/src/http.rs`, `ioc-ws/src/server.rs`.
 
 mod patience;
+mod placed;
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,11 +26,14 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use self::patience::{Patience, Patient};
+use self::placed::Placed;
+use ioc_gateway::places::{Place, Places};
+
 use crate::host::HostError;
 use crate::servers::until;
 use crate::telemetry;
@@ -95,21 +100,21 @@ pub async fn serve(
     limits: Limits,
     stopping: watch::Receiver<bool>,
 ) {
-    let places = Arc::new(Semaphore::new(limits.connections_max));
+    let places = Places::new(limits.connections_max);
     let mut stopped = pin!(until(stopping.clone()));
     let mut served = JoinSet::new();
     loop {
         tokio::select! {
             () = &mut stopped => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => match Arc::clone(&places).try_acquire_owned() {
-                    Ok(place) => {
+                Ok((stream, _)) => match places.take() {
+                    Some(place) => {
                         let (router, stopping) = (router.clone(), stopping.clone());
-                        let is_kept = places.available_permits() < limits.kept_for_people;
-                        let place = Place { _permit: place, is_kept };
+                        let is_kept = places.free() < limits.kept_for_people;
+                        let place = (Arc::new(place), is_kept);
                         served.spawn(connected(stream, router, limits, stopping, place));
                     }
-                    Err(_) => turn_away(&stream),
+                    None => turn_away(&stream),
                 },
                 Err(error) => refused(&error).await,
             },
@@ -120,20 +125,14 @@ pub async fn serve(
     while served.join_next().await.is_some() {}
 }
 
-/// A connection's place among so many.
-struct Place {
-    _permit: OwnedSemaphorePermit,
-    /// It is one of the last, which are not for those who push.
-    is_kept: bool,
-}
-
-/// Serves one connection: its requests, until it ends or the server stops.
+/// Serves one connection: its requests, until it ends, gives way, or the server stops. Its place may
+/// be one of the last, which are kept from those who push.
 async fn connected(
     stream: TcpStream,
     router: Router,
     limits: Limits,
     stopping: watch::Receiver<bool>,
-    place: Place,
+    (place, is_kept): (Arc<Place>, bool),
 ) {
     // Small frames and answers leave at once; where it cannot be set, all is only slower.
     let _ = stream.set_nodelay(true);
@@ -141,22 +140,23 @@ async fn connected(
     let wait_max = limits.write_wait_max;
     let stream = Patient::new(stream, wait_max, patience.clone(), telemetry::http_stalled);
     let router = TowerToHyperService::new(router);
-    let is_kept = place.is_kept;
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let is_refused = is_kept && ioc_gateway::http::is_pushed(request.uri().path());
         let patience = patience.clone();
+        let is_refused = is_refused || !place.claim();
+        let placed = Arc::clone(&place);
         let answer = (!is_refused).then(|| router.call(request));
         async move {
             let Some(answer) = answer else {
                 telemetry::http_turned_away();
-                return Ok(full());
+                return Ok(full().map(|body| Placed::new(body, placed)));
             };
             let answer = answer.await?;
             if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
                 // A session has its own bound for a client that does not read.
                 patience.free();
             }
-            Ok::<_, std::convert::Infallible>(answer)
+            Ok::<_, std::convert::Infallible>(answer.map(|body| Placed::new(body, placed)))
         }
     });
     let connection = http1::Builder::new()
@@ -171,12 +171,12 @@ async fn connected(
     // How one client's connection ends is nobody else's trouble.
     tokio::select! {
         _ = connection.as_mut() => {}
+        () = place.given_away() => telemetry::http_turned_away(),
         () = until(stopping) => {
             connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            let _ = connection.as_mut().await;
         }
     }
-    drop(place);
 }
 
 /// The same as [`FULL`], to a request.
@@ -205,13 +205,19 @@ async fn refused(error: &io::Error) {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
     use axum::routing::get;
+    use futures_util::{Stream, stream};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::{Instant, timeout};
 
     use super::*;
 
     const DEADLINE: Duration = Duration::from_secs(60);
+
+    fn endless() -> impl Stream<Item = Result<Vec<u8>, io::Error>> {
+        stream::pending()
+    }
 
     async fn server(limits: Limits) -> (SocketAddr, watch::Sender<bool>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -220,7 +226,8 @@ mod tests {
         let large = vec![b'x'; 64 << 20];
         let router = Router::new()
             .route("/", get(|| async { "here" }))
-            .route("/large", get(|| async { large }));
+            .route("/large", get(|| async { large }))
+            .route("/endless", get(|| async { Body::from_stream(endless()) }));
         tokio::spawn(serve(listener, router, limits, stopping));
         (address, stop)
     }
@@ -248,7 +255,9 @@ mod tests {
         };
         let (address, _stop) = server(limits).await;
         let mut first = TcpStream::connect(address).await.unwrap();
-        first.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        // It is busy as long as its answer is not over.
+        let asks = b"GET /endless HTTP/1.1\r\n\r\n";
+        first.write_all(asks).await.unwrap();
         let mut answer = [0; 15];
         first.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"HTTP/1.1 200 OK");
@@ -261,6 +270,36 @@ mod tests {
         {
             assert!(Instant::now() < until, "there is no place again");
         }
+    }
+
+    #[tokio::test]
+    async fn p5_who_asks_for_nothing_keeps_nobody_out() {
+        let limits = Limits {
+            connections_max: 2,
+            kept_for_people: 0,
+            head_wait_max: Duration::from_secs(3600),
+            ..Limits::default()
+        };
+        let (address, _stop) = server(limits).await;
+        let mut idle = Vec::new();
+        // They say nothing, begin a head, or have asked and ask no more.
+        for said in ["", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\n\r\n"].repeat(5) {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(said.as_bytes()).await.unwrap();
+            if said.ends_with("\r\n\r\n") {
+                let mut answer = [0; 15];
+                stream.read_exact(&mut answer).await.unwrap();
+                assert_eq!(&answer, b"HTTP/1.1 200 OK");
+            }
+            idle.push(stream);
+            let asked = told(address, b"GET / HTTP/1.0\r\n\r\n").await;
+            assert!(asked.ends_with("here"), "{asked}");
+        }
+        // The first of them was let go.
+        let mut rest = Vec::new();
+        let _ = timeout(DEADLINE, idle[0].read_to_end(&mut rest))
+            .await
+            .expect("it is closed");
     }
 
     #[tokio::test]

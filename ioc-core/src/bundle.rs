@@ -576,8 +576,13 @@ pub struct CorrelationRule {
 pub struct Effect {
     /// The kind of incident that is caused.
     pub incident: IncidentKind,
-    /// How near the middle of its evidence must be to evidence of the cause when it opens.
+    /// How near the middle of its evidence must be to evidence of the cause when it opens, in metres;
+    /// 0: nothing has a cause by its place.
     pub within_m: u32,
+    /// The networks along which it comes from its cause: from what feeds it, with the water, from
+    /// stop to stop. What lies in one of them comes along it, all of it, and not by metres. Of water
+    /// so many hundredths of the time that it takes are the latest, and as many fewer the soonest.
+    pub along: Along,
     /// Until when it may begin.
     pub lag: Lag,
     /// How long before the first evidence of the cause: a cause may be noticed later than what it

@@ -42,6 +42,7 @@ mod lifecycle;
 mod people;
 mod regroup;
 mod family;
+mod reach;
 mod nested;
 mod symptom;
 mod shelve;
@@ -55,7 +56,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 
 use self::along::{How, Kin, NetworkIndex};
-pub(crate) use self::family::Family;
+pub(crate) use self::family::{Family, Relative};
 use self::husk::Husks;
 pub(crate) use self::index::CellIndex;
 use self::index::PlaceIndex;
@@ -208,6 +209,8 @@ impl Correlator {
                 }
             }
         }
+        // What incidents have caused is looked for when they grow, and not by other rules.
+        self.network.take_grown();
     }
 
     /// Whether it has an incident of this id that people were told of.
@@ -343,7 +346,8 @@ impl Correlator {
         incident
             .untold
             .retain(|evidence| cluster.keeps(evidence, source, &member));
-        (incident.severity, incident.certainty) = case.cluster.verdict();
+        let (severity, certainty) = case.cluster.verdict();
+        incident.says(severity, certainty);
         let leads = member.is_led_to(source) && !case.cluster.is_led_to_by(&source.sensor);
         if let Some(place) = member.position {
             self.index.remove(slot, place);

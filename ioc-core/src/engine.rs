@@ -541,7 +541,7 @@ impl Engine {
 
     /// The engine as it was put under the same rules; before format 2 there were no commands
     /// and no group stage, before format 3 nothing was kept quiet, before format 4 there were no
-    /// symptoms.
+    /// symptoms; what they are is judged anew if it was saved before format 5.
     pub(crate) fn take(
         format: u16,
         take: &mut Take<'_>,
@@ -575,15 +575,31 @@ impl Engine {
             engine.desk.family.explained = Explained::take(take)?;
         }
         engine.gather_family();
+        if format < 5 {
+            engine.explain_anew();
+        }
         Ok(engine)
+    }
+
+    /// Judges symptoms again that were saved before it was known how grave a cause is by itself: no
+    /// earlier than what was decided last, for all timers due by then have fired.
+    fn explain_anew(&mut self) {
+        let told = self
+            .correlators
+            .values()
+            .filter_map(Correlator::last_told_at);
+        let next = self.desk.timers.next_due().or(told.max());
+        if let Some(next) = next {
+            self.desk.family.explain_anew(next);
+        }
     }
 
     /// Parents and children follow from what each incident says of its own parent, and what
     /// explains others from how it stands.
     fn gather_family(&mut self) {
         let family = &mut self.desk.family;
-        for (cause, symptoms) in self.correlators.values().flat_map(Correlator::explaining) {
-            family.explained.goes_on(cause, symptoms.clone());
+        for (cause, reasons) in self.correlators.values().flat_map(Correlator::explaining) {
+            family.explained.goes_on(cause, reasons);
         }
         let children = self.correlators.values().flat_map(Correlator::with_parents);
         let parents: BTreeSet<_> = children

@@ -96,6 +96,8 @@ pub(crate) struct Incident {
     pub parent_by_person: bool,
     /// The gravest that any of its children ever was: it is never less grave itself (INV-18).
     pub from_children: Severity,
+    /// How grave its own evidence makes it, its children and people's words apart.
+    pub said: Severity,
     /// Something that cannot wait for the next telling.
     pub urgent: bool,
     pub kind: IncidentKind,
@@ -147,6 +149,7 @@ impl Incident {
             observed: None,
             parts_from: None,
             from_children: Severity::Unknown,
+            said: Severity::Unknown,
             parent_by_person: false,
             unites: VecDeque::new(),
             adopts: VecDeque::new(),
@@ -189,7 +192,14 @@ impl Incident {
         if between_incidents {
             self.docket.after_merging(&loser.docket, graver);
         }
-        self.rise(loser.severity, loser.certainty);
+        if between_incidents {
+            // How grave it is may be owed to its children.
+            self.rise_to(loser.severity);
+            self.said = self.said.max(loser.said);
+            self.certainty = self.certainty.max(loser.certainty);
+        } else {
+            self.rise(loser.severity, loser.certainty);
+        }
         self.from_children = self.from_children.max(loser.from_children);
         if let Some((first, last)) = loser.observed {
             self.observe(first);
@@ -231,12 +241,36 @@ impl Incident {
     /// Rises to what new evidence says; a graver incident is told at once. What a person has seen
     /// and judged to be less raises nothing.
     pub fn rise(&mut self, severity: Severity, certainty: Certainty) {
+        self.rise_to(severity);
+        if severity > self.said.max(self.docket.judged) {
+            self.said = severity;
+            // It may be graver than what explains it.
+            self.urgent |= self.suppressed;
+        }
+        self.certainty = self.certainty.max(certainty);
+    }
+
+    /// The same, by whatever it is so grave.
+    pub fn rise_to(&mut self, severity: Severity) {
         if severity > self.severity.max(self.docket.judged) {
             self.severity = severity;
             self.urgent = true;
             self.docket.graded();
         }
-        self.certainty = self.certainty.max(certainty);
+    }
+
+    /// Its evidence is as grave as this from here on, and no graver.
+    pub fn says(&mut self, severity: Severity, certainty: Certainty) {
+        (self.severity, self.certainty) = (severity, certainty);
+        self.said = severity;
+    }
+
+    /// How grave it is by itself, whatever it has caused: as a person says, else as its evidence does.
+    pub fn own_severity(&self) -> Severity {
+        match self.docket.rated {
+            true => self.severity,
+            false => self.said.min(self.severity),
+        }
     }
 
     /// Evidence makes no one of it and another. Of those beyond the bound the oldest is forgotten.
@@ -286,12 +320,14 @@ impl Incident {
         }
         out.put_option(self.shelved_until, Put::put_time);
         out.put_flag(self.suppressed);
+        out.put_u8(self.said as u8);
     }
 
     /// The incident as it was put; before format 2 none had a parent, before format 3 none was
-    /// shelved, before format 4 none was a symptom.
+    /// shelved, before format 4 none was a symptom, before format 5 a cause explained what was as
+    /// grave as it is with its children.
     pub fn take(format: u16, take: &mut Take<'_>) -> Result<Self, CodecError> {
-        let incident = Self {
+        let mut incident = Self {
             id: incident_id(take)?,
             kind: take.parsed("incident kind")?,
             zone: take.parsed("zone")?,
@@ -322,6 +358,7 @@ impl Incident {
                 1 => Severity::Unknown,
                 _ => Severity::take(take)?,
             },
+            said: Severity::Unknown,
             parent_by_person: format > 1 && take.flag()?,
             apart: match format {
                 1 => Vec::new(),
@@ -337,6 +374,10 @@ impl Incident {
                 _ => take.option(Take::time)?,
             },
             suppressed: format > 3 && take.flag()?,
+        };
+        incident.said = match format {
+            1..=4 => incident.severity,
+            _ => Severity::take(take)?,
         };
         let of_incidents = Purpose::ALL.into_iter().zip(incident.dues);
         let mut of_incidents = of_incidents.filter(|(why, _)| !why.is_of_candidates());

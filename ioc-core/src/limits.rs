@@ -172,6 +172,10 @@ pub const NETWORK_DEPTH_MAX: usize = 16;
 /// How long a chain of causes may be. What would make it longer has no parent.
 pub const CAUSES_DEPTH_MAX: usize = 16;
 
+/// How many members of an incident are looked at, in the order of their names, for causes and effects
+/// along networks when it opens. Those that join later are looked at as they come.
+pub const REACH_MEMBERS_MAX: usize = 256;
+
 /// How many children one step gives a parent: those that were there before it, and those of what
 /// it merged with; and how many symptoms are judged again when what explained them is over. Further
 /// ones follow, a step each …

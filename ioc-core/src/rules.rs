@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::bundle::{
-    Actuator, Bundle, City, CorrelationRule, DetectionRule, GroupBy, HandlingRules, Sensor,
-    Silence, SuppressionRules, Test,
+    Actuator, Along, Bundle, City, CorrelationRule, DetectionRule, Effect, GroupBy, HandlingRules,
+    Sensor, Silence, SuppressionRules, Test,
 };
 use crate::decision::SiteBy;
 use crate::hash::Map;
@@ -203,7 +203,25 @@ impl Rules {
         let all = self.correlations().iter();
         let of_others = all.flat_map(|other| &other.may_cause);
         let caused = of_others.filter(|effect| effect.incident == rule.incident);
-        own.chain(caused).map(|effect| effect.within_m).max()
+        let metres = own.chain(caused).map(|effect| effect.within_m);
+        metres.filter(|metres| *metres > 0).max()
+    }
+
+    /// The networks along which a rule's incidents are looked for as causes or effects, each as far
+    /// as any of them asks.
+    pub(crate) fn reach_along(&self, rule: &CorrelationRule) -> Along {
+        let own = rule.may_cause.iter();
+        let all = self.correlations().iter();
+        let of_others = all.flat_map(|other| &other.may_cause);
+        let caused = of_others.filter(|effect| effect.incident == rule.incident);
+        own.chain(caused)
+            .fold(Along::default(), |reach, Effect { along, .. }| Along {
+                fed_by: reach.fed_by || along.fed_by,
+                flows_to_percent: reach.flows_to_percent.max(along.flows_to_percent),
+                river_m: reach.river_m.max(along.river_m),
+                line_stops: reach.line_stops.max(along.line_stops),
+                nested_after: None,
+            })
     }
 
     pub(crate) fn networks(&self) -> &Arc<Networks> {

@@ -16,6 +16,7 @@ mod ledger;
 mod turns;
 mod way;
 
+use std::hash::Hash;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -26,6 +27,7 @@ use tokio::time::{Instant, sleep};
 pub use self::inputs::{Encoded, Inputs, Place};
 pub use self::lane::{Counts, KindNames, Lane, Lanes};
 pub use self::ledger::{AckToken, Ledger};
+pub(crate) use self::quota::Sources;
 pub use self::quota::{Rates, Source};
 pub use self::turns::{Turns, URGENT_PER_TELEMETRY};
 pub(crate) use self::way::Way;
@@ -141,6 +143,11 @@ impl Door {
     /// Somebody new who sends.
     pub fn source(&self) -> Source {
         Source::new(self.rates)
+    }
+
+    /// Those who come and go, and send.
+    pub(crate) fn sources<K: Eq + Hash + Clone>(&self) -> Sources<K> {
+        Sources::new(self.rates)
     }
 
     /// What happens to telemetry when its lane is full.

@@ -30,7 +30,7 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
 use self::answer::{Answer, BrokenOff, Item, Refusal};
@@ -230,10 +230,7 @@ impl Intake {
     /// Takes a body whole.
     async fn take(&self, request: Request) -> Result<Answer, Refusal> {
         let pusher = Pusher::of(self.keys.as_deref(), request.headers())?;
-        let _slot = self
-            .slots
-            .try_acquire()
-            .map_err(|_| Refusal::TooManyRequests)?;
+        let _slot = self.slot_whole(&pusher)?;
         let body = self.whole(request).await?;
         let items = body::split(&body, self.options.readings_max)?;
         let (inputs, answer) = self.decode(&items, &pusher);
@@ -246,10 +243,7 @@ impl Intake {
     /// Takes a line after the other as they come, and says at the end what became of them.
     async fn take_lines(&self, request: Request) -> Result<Answer, BrokenOff> {
         let pusher = Pusher::of(self.keys.as_deref(), request.headers())?;
-        let _slot = self
-            .streams
-            .try_acquire()
-            .map_err(|_| Refusal::TooManyRequests)?;
+        let _slot = self.slot_of_lines(&pusher)?;
         let incoming = self.incoming(request)?;
         let mut answer = Answer::default();
         Lines::new(self, pusher).run(incoming, &mut answer).await?;
@@ -260,8 +254,7 @@ impl Intake {
     fn converse(&self, request: Request) -> Response {
         let pusher = Pusher::of(self.keys.as_deref(), request.headers());
         let begun = pusher.and_then(|pusher| {
-            let slot = Arc::clone(&self.streams).try_acquire_owned();
-            let slot = slot.map_err(|_| Refusal::TooManyRequests)?;
+            let slot = self.slot_of_lines(&pusher)?;
             Ok((pusher, slot, self.incoming(request)?))
         });
         let (pusher, slot, incoming) = match begun {
@@ -282,6 +275,18 @@ impl Intake {
         response
     }
 
+    /// A place among the requests that are taken whole, and among those of the same key.
+    fn slot_whole(&self, pusher: &Pusher) -> Result<Slot, Refusal> {
+        let of_key = pusher.served(&self.options).map(|served| &served.whole);
+        slot(&self.slots, of_key)
+    }
+
+    /// The same among those that are taken line by line.
+    fn slot_of_lines(&self, pusher: &Pusher) -> Result<Slot, Refusal> {
+        let of_key = pusher.served(&self.options).map(|served| &served.lines);
+        slot(&self.streams, of_key)
+    }
+
     /// Takes a message as if it was published to a topic.
     async fn take_message(
         &self,
@@ -290,10 +295,7 @@ impl Intake {
         request: Request,
     ) -> Result<Answer, Refusal> {
         let pusher = Pusher::of(self.keys.as_deref(), request.headers())?;
-        let _slot = self
-            .slots
-            .try_acquire()
-            .map_err(|_| Refusal::TooManyRequests)?;
+        let _slot = self.slot_whole(&pusher)?;
         let event = event_of(request.headers());
         let event = formats::borrowed(&event);
         let payload = self.whole(request).await?;
@@ -450,6 +452,24 @@ impl Intake {
             Err(_) => Err(Refusal::NotDurable),
         }
     }
+}
+
+/// The place of a request among all, and among those of its key: bodies that come slowly are
+/// waited for, and whoever sends them keeps out nobody else.
+struct Slot {
+    _of_all: OwnedSemaphorePermit,
+    _of_key: Option<OwnedSemaphorePermit>,
+}
+
+fn slot(of_all: &Arc<Semaphore>, of_key: Option<&Arc<Semaphore>>) -> Result<Slot, Refusal> {
+    let take = |from: &Arc<Semaphore>| {
+        let taken = Arc::clone(from).try_acquire_owned();
+        taken.map_err(|_| Refusal::TooManyRequests)
+    };
+    Ok(Slot {
+        _of_key: of_key.map(take).transpose()?,
+        _of_all: take(of_all)?,
+    })
 }
 
 /// Appends an item as a reading, or as a dead letter; says what is to be told of it.

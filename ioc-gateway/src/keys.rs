@@ -12,9 +12,11 @@ use std::sync::{Arc, OnceLock};
 
 use ioc_core::id::ActuatorId;
 use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
 
 use crate::door::{Door, Source};
 use crate::formats::{Reason, Reject, cut};
+use crate::options::HttpOptions;
 use crate::rights::{Devices, Rights, Sensors, SensorsError};
 
 /// The most keys of a file.
@@ -34,8 +36,19 @@ pub struct Key {
     source: Box<str>,
     /// What its holder may still send, once something has come.
     quota: OnceLock<Source>,
+    /// What is served of it, once something is.
+    served: OnceLock<Served>,
     hash: blake3::Hash,
     rights: Rights,
+}
+
+/// What of one key may be served at once: whoever has it takes no more from all others.
+#[derive(Debug)]
+pub(crate) struct Served {
+    /// Requests that are taken whole.
+    pub whole: Arc<Semaphore>,
+    /// Those that are taken line by line.
+    pub lines: Arc<Semaphore>,
 }
 
 /// All keys, by name.
@@ -85,6 +98,7 @@ impl Key {
         let key = Self {
             source,
             quota: OnceLock::new(),
+            served: OnceLock::new(),
             hash,
             rights,
         };
@@ -99,6 +113,14 @@ impl Key {
     /// What its holder may still send.
     pub fn quota(&self, door: &Door) -> &Source {
         self.quota.get_or_init(|| door.source())
+    }
+
+    /// What may be served of it at once.
+    pub(crate) fn served(&self, options: &HttpOptions) -> &Served {
+        self.served.get_or_init(|| Served {
+            whole: Arc::new(Semaphore::new(options.key_requests_max)),
+            lines: Arc::new(Semaphore::new(options.key_streams_max)),
+        })
     }
 
     /// An error if it may not publish readings of this sensor, with what to write.

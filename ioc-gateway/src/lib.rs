@@ -6,6 +6,7 @@
 pub mod options;
 pub mod rights;
 pub mod keys;
+pub mod places;
 pub mod mqtt;
 pub mod http;
 pub mod brokers;

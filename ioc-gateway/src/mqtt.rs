@@ -4,7 +4,7 @@
 //! Arrives: connections. Leaves: tasks that serve one each. Promise: nothing is acknowledged
 //! before it is durable; a connection that misbehaves is closed with a reason, which a client of
 //! version 5 is told, counted, and touches no other; at most [`MqttOptions::connections_max`] are
-//! served, which hold no more than [`MqttOptions::held_bytes_max`] together. Spoken: quality 0, 1 and 2 in, 0 and 1 out; wills; sessions end with their
+//! served, of whom those who have not said CONNECT give way to others (`places.rs`), and which hold no more than [`MqttOptions::held_bytes_max`] together. Spoken: quality 0, 1 and 2 in, 0 and 1 out; wills; sessions end with their
 //! connection (session present is always 0). Next:
 //! `mqtt/introduction.rs`, its CONNECT; `mqtt/connection.rs`, one connection; `mqtt/session.rs`,
 //! what its packets mean; `mqtt/codec.rs`, their bytes; `mqtt/deliveries.rs`, what is published.
@@ -49,13 +49,14 @@ pub(crate) use self::transport::Peer;
 use self::budget::Budget;
 use self::close::CloseReason;
 use self::codec::{Refusal, Version};
-use self::registry::Registry;
+use self::registry::{ClientKey, Registry};
 use self::transport::Transport;
 use self::websocket::Upgrade;
 use self::wills::Wills;
-use crate::door::Door;
+use crate::door::{Door, Sources};
 use crate::error::GatewayError;
 use crate::options::{Credentials, MqttOptions};
+use crate::places::{Place, Places};
 use crate::telemetry;
 
 /// How long to wait after the system refused a connection: it has run out of something.
@@ -71,7 +72,7 @@ pub struct Listener {
     socket: TcpListener,
     local_addr: SocketAddr,
     options: MqttOptions,
-    slots: Arc<Semaphore>,
+    places: Arc<Places>,
     upgrades: mpsc::Receiver<Upgrade>,
     /// The other end of `upgrades`.
     way_in: mpsc::Sender<Upgrade>,
@@ -86,6 +87,8 @@ struct Shared {
     registry: Arc<Registry>,
     budget: Arc<Budget>,
     wills: Wills,
+    /// What clients have left of what they may send.
+    sources: Sources<ClientKey>,
 }
 
 impl Listener {
@@ -103,7 +106,7 @@ impl Listener {
         Ok(Self {
             socket,
             local_addr,
-            slots: Arc::new(Semaphore::new(options.connections_max)),
+            places: Places::new(options.connections_max),
             options,
             upgrades,
             way_in,
@@ -118,7 +121,7 @@ impl Listener {
     /// The route by which clients come over WebSocket, once this listener runs. Who may ask is for
     /// the host to say: pages of others must not (Host and Origin).
     pub fn websocket(&self) -> Router {
-        websocket::router(Arc::clone(&self.slots), self.way_in.clone())
+        websocket::router(Arc::clone(&self.places), self.way_in.clone())
     }
 
     /// Serves until `shutdown` is ready; then accepts and reads no more, waits until what was
@@ -133,11 +136,12 @@ impl Listener {
         telemetry::mqtt_listening(self.local_addr);
         let (stop, stopping) = watch::channel(false);
         let mut reception = Reception {
-            slots: Arc::clone(&self.slots),
+            places: Arc::clone(&self.places),
             refusals: Arc::new(Semaphore::new(REFUSALS_MAX)),
             shared: Arc::new(Shared {
                 budget: Budget::new(self.options.held_bytes_max),
                 options: Arc::new(self.options),
+                sources: door.sources(),
                 door,
                 deliveries: deliveries.clone(),
                 registry: Arc::default(),
@@ -175,7 +179,7 @@ impl Listener {
 
 /// Where connections are given a task, or turned away.
 struct Reception {
-    slots: Arc<Semaphore>,
+    places: Arc<Places>,
     refusals: Arc<Semaphore>,
     shared: Arc<Shared>,
     stopping: watch::Receiver<bool>,
@@ -184,14 +188,14 @@ struct Reception {
 
 impl Reception {
     fn receive(&mut self, stream: TcpStream, peer: SocketAddr) {
-        if let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned() {
+        if let Some(place) = self.places.take() {
             let (shared, stopping) = (Arc::clone(&self.shared), self.stopping.clone());
             // Without this, each PUBACK may wait 40 ms for the client's delayed acknowledgement of
             // TCP. Where it cannot be set, all is only slower.
             let _set = stream.set_nodelay(true);
             let peer = Peer::Socket(peer);
             self.tasks
-                .spawn(serve(stream, peer, shared, stopping, slot));
+                .spawn(serve(stream, peer, shared, stopping, place));
             return;
         }
         if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
@@ -210,25 +214,25 @@ impl Reception {
                 shared.options.connect_wait_max,
                 upgrade.finish(packet_bytes_max),
             );
-            if let Ok(Some((stream, slot))) = finished.await {
-                serve(stream, Peer::WebSocket, shared, stopping, slot).await;
+            if let Ok(Some((stream, place))) = finished.await {
+                serve(stream, Peer::WebSocket, shared, stopping, place).await;
             }
         });
     }
 }
 
-/// Serves one connection, which holds its slot.
+/// Serves one connection, which has its place until what it leaves is published.
 async fn serve(
     stream: impl Transport,
     peer: Peer,
     shared: Arc<Shared>,
     stopping: watch::Receiver<bool>,
-    slot: OwnedSemaphorePermit,
+    place: Place,
 ) {
-    let left = connection::run(stream, peer, Arc::clone(&shared), stopping.clone()).await;
-    drop(slot);
+    let served = Arc::clone(&shared);
+    let left = connection::run(stream, peer, served, stopping.clone(), &place).await;
     if let Some(left) = left {
-        shared.wills.publish(left, &shared, stopping).await;
+        shared.wills.publish(left, place, &shared, stopping).await;
     }
 }
 

@@ -94,6 +94,10 @@ pub struct HttpOptions {
     pub requests_max: usize,
     /// How many that are taken line by line; more are answered likewise.
     pub streams_max: usize,
+    /// How many of the former one key may have served at once; more are answered likewise.
+    pub key_requests_max: usize,
+    /// How many of the latter.
+    pub key_streams_max: usize,
     /// How long a request may take to arrive, and how long one of lines may be silent; then it is
     /// answered 408.
     pub request_wait_max: Duration,
@@ -112,6 +116,8 @@ impl Default for HttpOptions {
             readings_max: 50_000,
             requests_max: 32,
             streams_max: 64,
+            key_requests_max: 8,
+            key_streams_max: 16,
             request_wait_max: Duration::from_secs(30),
             overload_wait_max: Duration::from_secs(5),
             stream_wait_max: Duration::from_secs(30),

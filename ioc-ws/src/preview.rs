@@ -4,7 +4,8 @@
 //! Arrives: the text of an order that is not given. Leaves: which detections fit it, and the
 //! incidents that they were evidence of. Promise: nothing is judged anew and nothing changes; what
 //! is looked through is what the ring holds of the last day, and the answer says from when on.
-//! Bounded: the ring, and so many incidents and sensors are named. Next: `suppressions.rs`.
+//! Bounded: the ring, so many incidents and sensors are named, and so many questions are looked up
+//! at once ([`PREVIEWS_MAX`]). Next: `suppressions.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use ioc_core::decision::{Decision, IncidentState, Matcher, Severity, Target, Ver
 use ioc_core::id::{IncidentId, RuleId, SensorId, ZoneId};
 use ioc_core::time::{Millis, Timestamp};
 use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::ApiError;
 use crate::feed::Batch;
@@ -28,6 +30,8 @@ use crate::wire::Text;
 
 /// How far back is looked.
 const HORIZON: Millis = Millis::minutes(24 * 60);
+/// How many such questions are looked up at once: each goes through a day of decisions.
+pub(crate) const PREVIEWS_MAX: usize = 4;
 /// How many incidents, and how many sensors, are named.
 const NAMED_MAX: usize = 100;
 
@@ -42,11 +46,14 @@ pub(crate) async fn preview(
     let bundle = shared.bundle();
     let bundle =
         bundle.ok_or_else(|| ApiError::not_found("no_rules", "no rules are configured"))?;
+    let place = place(&shared.previews)?;
     // What the host handed over before this question is in the ring once the picture is there.
     shared.kept.picture().await;
     let (head, batches) = shared.kept.feed.newest(usize::MAX);
     let now = shared.options.now().max(head.at);
     let looked = tokio::task::spawn_blocking(move || {
+        // Until it is looked up, also if whoever asked has gone.
+        let _place = place;
         let mut hidden = Hidden::new(target, bundle, now);
         hidden.look_through(&batches);
         to_json(&hidden.told())
@@ -56,6 +63,15 @@ pub(crate) async fn preview(
         ApiError::new(status, "failed", "it could not be looked up")
     })?;
     Ok(ok(json))
+}
+
+/// A place among those whose questions are looked up.
+fn place(previews: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
+    Arc::clone(previews).try_acquire_owned().map_err(|_| {
+        let status = axum::http::StatusCode::SERVICE_UNAVAILABLE;
+        let message = format!("{PREVIEWS_MAX} such questions are being looked up; ask again soon");
+        ApiError::new(status, "previews_full", message)
+    })
 }
 
 fn target(incident: Option<&str>, text: Option<&MatchText>) -> Result<Target, String> {
@@ -407,6 +423,21 @@ mod tests {
         let json = format!(r#"{{"incident":"{}"}}"#, incident("a").id);
         let told = hidden(&json, vec![opened(1, "a"), escalated(2), escalated(3)]);
         assert_eq!(told["calls"], 2);
+    }
+
+    #[test]
+    fn p5_so_many_previews_are_looked_up_at_once() {
+        let previews = Arc::new(Semaphore::new(PREVIEWS_MAX));
+        let asked: Vec<_> = (0..PREVIEWS_MAX)
+            .map(|_| place(&previews).unwrap())
+            .collect();
+        let refused = place(&previews).unwrap_err();
+        assert_eq!(
+            (refused.status.as_u16(), refused.code),
+            (503, "previews_full")
+        );
+        drop(asked);
+        assert!(place(&previews).is_ok());
     }
 
     #[test]

@@ -23,6 +23,7 @@ use crate::error::ApiError;
 use crate::feed::{Head, Published};
 use crate::keeper::{self, Keeper, Kept};
 use crate::options::WindowOptions;
+use crate::preview::PREVIEWS_MAX;
 use crate::saved::Saved;
 use crate::statements::Statement;
 use crate::view::Sample;
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub options: WindowOptions,
     pub kept: Kept,
     pub sessions: Arc<Semaphore>,
+    /// For questions what a suppression would have hidden.
+    pub previews: Arc<Semaphore>,
     orders: Orders,
     closing: watch::Sender<bool>,
     city: RwLock<Option<CityFile>>,
@@ -74,6 +77,7 @@ impl Window {
         let shared = Shared {
             kept,
             sessions: Arc::new(Semaphore::new(options.sessions_max)),
+            previews: Arc::new(Semaphore::new(PREVIEWS_MAX)),
             orders,
             closing: watch::Sender::new(false),
             city: RwLock::new(None),

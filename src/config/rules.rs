@@ -229,7 +229,8 @@ impl<'a> Written<'a> {
                 let names = made.iter().map(|kind| kind.as_str());
                 let hint = did_you_mean(effect.incident.as_str(), names);
                 let what = format!("no correlation makes incidents `{}`{hint}", effect.incident);
-                let path = format!("{}.may_cause", written.field.path);
+                let key = correlation::effect_key(effect);
+                let path = format!("{}.{key}", written.field.path);
                 mistakes.add(written.place, &path, what);
             }
         }

@@ -36,7 +36,7 @@ const CITY_BYTES_MAX: u64 = 512 << 20;
 const RULE_FILES_MAX: usize = 1000;
 
 /// What is shipped: a whole working city.
-const SHIPPED: [(&str, &str); 17] = [
+const SHIPPED: [(&str, &str); 18] = [
     (CITY, include_str!("../../config/city.geojson")),
     (KINDS, include_str!("../../config/kinds.yaml")),
     (MAPPINGS, include_str!("../../config/mappings.yaml")),
@@ -75,6 +75,10 @@ const SHIPPED: [(&str, &str); 17] = [
     (
         "rules/haze.yaml",
         include_str!("../../config/rules/haze.yaml"),
+    ),
+    (
+        "rules/mains.yaml",
+        include_str!("../../config/rules/mains.yaml"),
     ),
     (
         "rules/power.yaml",

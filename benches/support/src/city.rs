@@ -184,6 +184,7 @@ pub fn effect(incident: &str, within_m: u32) -> Effect {
     Effect {
         incident: incident.parse().expect("a kind of incident"),
         within_m,
+        along: Along::default(),
         lag: Lag::AfterLast(Millis::minutes(60)),
         before: Millis::minutes(10),
         symptom: false,

@@ -11,8 +11,12 @@
 //! by metres too. Two feeders are two outages, unless what feeds both fails: it says so, or nobody
 //! measures it and most of the feeders that hang on it are dead.
 
+mod ways;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub(crate) use self::ways::Nearness;
 
 use super::index::{CellIndex, Near};
 use crate::bundle::{Along, CorrelationRule};
@@ -52,6 +56,12 @@ pub(crate) struct NetworkIndex {
     rivers: Map<u32, CellIndex>,
     /// How many members each case has in the networks; none is not in it.
     anchors: Map<u32, u32>,
+    /// The same members in the networks along which causes and effects are looked for, if they are.
+    reach: Option<Box<Self>>,
+    /// Nodes that cases came to have in this moment, each with its case, if the rule's incidents
+    /// cause others along networks.
+    grown: Vec<(u32, u32)>,
+    causes: bool,
 }
 
 /// Where members are looked for.
@@ -71,22 +81,42 @@ type Occupant = (u32, Option<u32>);
 impl NetworkIndex {
     /// An empty index for a rule.
     pub fn new(rule: &CorrelationRule, rules: &Rules) -> Self {
+        let reach = rules.reach_along(rule);
+        let follows = reach != Along::default();
+        let reach = follows.then(|| Box::new(Self::following(reach, rule, rules)));
+        let mut effects = rule.may_cause.iter();
+        Self {
+            reach,
+            causes: effects.any(|effect| effect.along != Along::default()),
+            ..Self::following(rule.along, rule, rules)
+        }
+    }
+
+    fn following(along: Along, rule: &CorrelationRule, rules: &Rules) -> Self {
         let all = rules.detections();
         let place = |name| all.binary_search_by(|rule| rule.name.cmp(name)).ok();
         let kinds = rule.detections.iter().filter_map(place);
         Self {
-            along: rule.along,
+            along,
             kinds: kinds.map(|place| all[place].kind.clone()).collect(),
             networks: Arc::clone(rules.networks()),
             spots: Map::default(),
             rivers: Map::default(),
             anchors: Map::default(),
+            reach: None,
+            grown: Vec::new(),
+            causes: false,
         }
     }
 
     /// Whether another index for the same rule would hold the same.
     pub fn is_like(&self, other: &Self) -> bool {
-        self.kinds == other.kinds && self.networks.hash() == other.networks.hash()
+        let reach = match (&self.reach, &other.reach) {
+            (Some(reach), Some(other)) => reach.is_like(other),
+            (reach, other) => reach.is_none() && other.is_none(),
+        };
+        let follows = (&self.along, &self.kinds) == (&other.along, &other.kinds);
+        reach && follows && self.networks.hash() == other.networks.hash()
     }
 
     /// The node that a sensor is in a network that the rule follows.
@@ -99,7 +129,12 @@ impl NetworkIndex {
     }
 
     fn follows(&self, node: u32) -> bool {
-        let (along, networks) = (&self.along, &self.networks);
+        self.lies_in(&self.along, node)
+    }
+
+    /// Whether a node lies in one of these networks.
+    fn lies_in(&self, along: &Along, node: u32) -> bool {
+        let networks = &self.networks;
         along.fed_by && networks.is_powered(node)
             || along.flows_to_percent.is_some() && networks.is_watered(node)
             || along.river_m.is_some() && networks.river(node).is_some()
@@ -136,6 +171,11 @@ impl NetworkIndex {
 
     /// Puts a member of a case in.
     pub fn insert(&mut self, slot: u32, sensor: &SensorId) {
+        if let Some(reach) = &mut self.reach {
+            reach.insert(slot, sensor);
+            let node = reach.node(sensor).filter(|_| self.causes);
+            self.grown.extend(node.map(|node| (slot, node)));
+        }
         let Some(node) = self.node(sensor) else {
             return;
         };
@@ -153,6 +193,9 @@ impl NetworkIndex {
 
     /// Takes a member of a case out.
     pub fn remove(&mut self, slot: u32, sensor: &SensorId) {
+        if let Some(reach) = &mut self.reach {
+            reach.remove(slot, sensor);
+        }
         let Some(node) = self.node(sensor) else {
             return;
         };

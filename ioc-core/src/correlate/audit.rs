@@ -14,6 +14,7 @@ impl Correlator {
         let mut led = BTreeSet::new();
         let mut places = 0;
         let mut nodes = 0;
+        let mut reached = 0;
         let mut values = 0;
         let mut reports = 0;
         let mut timers = 0;
@@ -39,6 +40,7 @@ impl Correlator {
                 values += self.same.count(&member.shared);
                 reports += self.reports.count(source);
                 nodes += usize::from(self.network.node(&source.sensor).is_some());
+                reached += usize::from(self.network.is_in_reach(&source.sensor));
             }
             for why in Purpose::ALL {
                 let Some(due) = incident.dues[why as usize] else {
@@ -53,6 +55,7 @@ impl Correlator {
             values += self.same.count(&member.shared);
             reports += self.reports.count(source);
             nodes += usize::from(self.network.node(&source.sensor).is_some());
+            reached += usize::from(self.network.is_in_reach(&source.sensor));
             let leads_here = self.by_sensor.get(&source.sensor) == Some(&slot);
             led.extend(leads_here.then_some(&source.sensor));
         }
@@ -60,6 +63,8 @@ impl Correlator {
         audit.expect(leads, Invariant::MembershipIsAPartition, &self.rule.name);
         let agrees = self.index.places(|slot| self.is_live(slot)) == places
             && self.network.members() == nodes
+            && self.network.reach_members() == reached
+            && self.network.has_taken_growth()
             && self.same.values() == values
             && self.reports.len() == reports;
         audit.expect(agrees, Invariant::IndexAgrees, &self.rule.name);

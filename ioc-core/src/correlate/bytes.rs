@@ -49,6 +49,8 @@ impl Correlator {
             timers.extend(correlator.timers_of(&incident));
             correlator.restore(Case { incident, cluster })?;
         }
+        // It was followed when it came.
+        correlator.network.take_grown();
         correlator.told = Told::take(format, take)?;
         Ok(correlator)
     }

@@ -8,6 +8,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Bound;
 
+use super::along::Nearness;
 use super::symptom::Explained;
 use super::{Correlator, Turn};
 use crate::bundle::Effect;
@@ -38,26 +39,28 @@ pub(crate) struct Origin {
     pub kind: IncidentKind,
     pub begun_at: Timestamp,
     pub middle: Option<Position>,
+    /// Its members in networks along which it may have a cause, each with when it was first heard.
+    pub nodes: Vec<(u32, Timestamp)>,
 }
 
 /// The times of a cause by which it is told what may have come of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Span {
-    begun_at: Timestamp,
-    opened_at: Timestamp,
-    last_evidence_at: Timestamp,
+    pub(super) begun_at: Timestamp,
+    pub(super) opened_at: Timestamp,
+    pub(super) last_evidence_at: Timestamp,
 }
 
 impl Span {
     /// Whether what began then may be this effect of it.
-    fn has(self, effect: &Effect, begun_at: Timestamp) -> bool {
+    pub(super) fn has(self, effect: &Effect, begun_at: Timestamp) -> bool {
         begun_at + effect.before >= self.begun_at
             && begun_at <= effect.lag.end(self.opened_at, self.last_evidence_at)
     }
 }
 
 /// A possible cause or effect: the nearest first, of these the earliest, then the least id.
-pub(crate) type Relative = (u32, Timestamp, IncidentId);
+pub(crate) type Relative = (Nearness, Timestamp, IncidentId);
 
 impl Family {
     pub fn add(&mut self, parent: IncidentId, child: IncidentId) {
@@ -156,11 +159,13 @@ impl Family {
 impl Correlator {
     /// What an incident began with.
     pub fn origin(&self, id: IncidentId) -> Origin {
-        let case = self.case(self.slots[&id]);
+        let slot = self.slots[&id];
+        let case = self.case(slot);
         Origin {
             kind: case.incident.kind.clone(),
             begun_at: case.incident.begun_at,
             middle: case.cluster.middle(),
+            nodes: self.nodes(slot),
         }
     }
 
@@ -178,8 +183,13 @@ impl Correlator {
     /// The incidents of this rule that may have caused one that began so.
     pub fn causes_of(&self, origin: &Origin) -> Vec<Relative> {
         let mut effects = self.rule.may_cause.iter();
-        let effect = effects.find(|effect| effect.incident == origin.kind);
-        let (Some(effect), Some(middle)) = (effect, origin.middle) else {
+        let Some(effect) = effects.find(|effect| effect.incident == origin.kind) else {
+            return Vec::new();
+        };
+        if self.lies_along(&effect.along, &origin.nodes) {
+            return self.causes_along(effect, origin);
+        }
+        let Some(middle) = origin.middle else {
             return Vec::new();
         };
         let is_cause = |slot: u32| self.fits(slot, effect, origin.begun_at);
@@ -196,7 +206,7 @@ impl Correlator {
         self.span_of(self.slots[&id])
     }
 
-    fn span_of(&self, slot: u32) -> Span {
+    pub(super) fn span_of(&self, slot: u32) -> Span {
         let case = self.case(slot);
         let begun_at = case.incident.begun_at;
         Span {
@@ -216,7 +226,8 @@ impl Correlator {
     ) -> impl Iterator<Item = Relative> {
         let is_effect = move |slot: u32| {
             let incident = &self.case(slot).incident;
-            incident.is_free() && span.has(effect, incident.begun_at)
+            let is_of_place = || !self.lies_along(&effect.along, &self.nodes(slot));
+            incident.is_free() && span.has(effect, incident.begun_at) && is_of_place()
         };
         self.opened_near(effect, middle, is_effect)
     }
@@ -228,11 +239,12 @@ impl Correlator {
         is_meant: impl Fn(u32) -> bool,
     ) -> impl Iterator<Item = Relative> {
         let near = self.index.in_reach(middle).into_iter();
-        let near = near.filter(|near| near.distance_m <= effect.within_m);
+        let near = near.filter(|near| effect.within_m > 0 && near.distance_m <= effect.within_m);
         let near = near.filter(move |near| self.is_live(near.slot) && is_meant(near.slot));
         near.filter_map(|near| {
             let incident = &self.case(near.slot).incident;
-            Some((near.distance_m, incident.opened_at?, incident.id))
+            let nearness = Nearness::Metres(near.distance_m);
+            Some((nearness, incident.opened_at?, incident.id))
         })
     }
 
@@ -305,6 +317,12 @@ impl Correlator {
     /// Whether any waits.
     pub fn awaits_effects(&self, id: IncidentId) -> bool {
         !self.case(self.slots[&id]).incident.adopts.is_empty()
+    }
+
+    /// What caused an incident, unless a person says so.
+    pub fn parent_by_rule(&self, id: IncidentId) -> Option<IncidentId> {
+        let incident = &self.case(self.slots[&id]).incident;
+        incident.parent.filter(|_| !incident.parent_by_person)
     }
 
     /// Whether nothing is known to have caused an incident, and no person says that nothing has.

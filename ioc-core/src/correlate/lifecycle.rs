@@ -191,6 +191,7 @@ impl Correlator {
                 self.tell(slot, Verdict::IncidentUnknown, turn);
             }
         }
+        self.explain_others(slot, turn);
         self.time_the_end(slot, world, turn);
         self.time_the_lowering(slot, turn);
     }
@@ -203,7 +204,8 @@ impl Correlator {
         incident.condition = Condition::Active;
         incident.docket.back();
         incident.episode += 1;
-        (incident.severity, incident.certainty) = case.cluster.verdict();
+        let (severity, certainty) = case.cluster.verdict();
+        incident.says(severity, certainty);
         incident.severity = incident.severity.max(incident.from_children);
         self.tell(slot, Verdict::IncidentReopened, turn);
     }
@@ -267,6 +269,7 @@ impl Correlator {
             return;
         }
         case.incident.severity = gravest;
+        case.incident.said = case.incident.said.min(case.cluster.gravest());
         case.incident.docket.graded();
         self.tell(slot, Verdict::IncidentRated, turn);
     }

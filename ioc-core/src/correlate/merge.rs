@@ -138,10 +138,10 @@ impl Correlator {
         });
         self.move_members(moves, from, slot);
         // What a person judged of one of them is no word about both.
-        let gravest = self.case(slot).gravest();
-        self.case_mut(slot)
-            .incident
-            .rise(gravest, Certainty::Unknown);
+        let case = self.case_mut(slot);
+        let (said, gravest) = (case.cluster.gravest(), case.gravest());
+        case.incident.rise(said, Certainty::Unknown);
+        case.incident.rise_to(gravest);
         self.free.push(from);
         self.time_the_uniting(slot, turn);
         if between_incidents && turn.desk.family.has_children(loser_id) || loser_adopts {

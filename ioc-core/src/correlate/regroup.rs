@@ -6,6 +6,7 @@
 //! it had (INV-13), whether a rule or a person merged it; membership stays a partition (INV-12); what
 //! a person has split is not merged again by evidence. Next: `merge.rs`.
 
+use super::family::Origin;
 use super::people::refused;
 use super::{Correlator, Turn};
 use crate::decision::{Cause, Condition, Named, Refusal, RefusalCode, Severity, Verdict};
@@ -40,14 +41,14 @@ impl Correlator {
         Ok(())
     }
 
-    /// A part of an incident is another one, of this id.
+    /// A part of an incident is another one, of this id if nothing has it. Returns the one that it has.
     pub fn split(
         &mut self,
         id: IncidentId,
         (part, wanted): (Part<'_>, IncidentId),
         cause: &Cause,
         turn: &mut Turn<'_>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<IncidentId, Refusal> {
         let slot = self.open_slot(id)?;
         let sources = self.meant(slot, part, turn)?;
         if turn.desk.book.make_room().is_none() {
@@ -81,7 +82,7 @@ impl Correlator {
         let left = self.case(part).gravest();
         self.tell_the_rest(slot, left, turn);
         self.touch(part);
-        Ok(())
+        Ok(new)
     }
 
     /// Evidence of one incident belongs to another.
@@ -120,6 +121,16 @@ impl Correlator {
         self.tell_the_rest(from, severity, turn);
         self.touch(into);
         Ok(())
+    }
+
+    /// Whether a part that a person split from an incident is nearer to what began so than the rest is.
+    pub fn has_taken_along(&self, [rest, part]: [IncidentId; 2], origin: &Origin) -> bool {
+        if !self.case(self.slots[&part]).incident.apart.contains(&rest) {
+            return false;
+        }
+        let causes = self.causes_of(origin).into_iter();
+        let both = causes.filter(|(.., id)| [rest, part].contains(id));
+        both.min().is_some_and(|(.., nearest)| nearest == part)
     }
 
     /// Whether a person has said that two cases are not one.
@@ -188,6 +199,7 @@ impl Correlator {
         if gravest < left && case.incident.severity <= left && !case.incident.docket.rated {
             case.incident.severity = gravest;
         }
+        case.incident.said = case.incident.said.min(case.cluster.gravest());
         self.tell(slot, Verdict::IncidentUpdated, turn);
         self.touch(slot);
     }
@@ -220,7 +232,8 @@ impl Correlator {
     /// What a part is when it begins: as grave as its members, as old as the first of them.
     fn begin_part(&mut self, part: u32, turn: &mut Turn<'_>) {
         let Case { incident, cluster } = self.case_mut(part);
-        (incident.severity, incident.certainty) = cluster.verdict();
+        let (severity, certainty) = cluster.verdict();
+        incident.says(severity, certainty);
         incident.condition = cluster.condition();
         incident.begun_at = cluster.begun_at().unwrap_or(turn.at);
         if let Some(parent) = incident.parent {

@@ -26,6 +26,8 @@ impl Correlator {
             return;
         }
         case.incident.shelved_until = until;
+        self.explain_others(slot, turn);
+        let case = self.case(slot);
         let state = case.state();
         turn.decide(Verdict::IncidentShelved(state), cause.clone());
         self.time_the_escalation(slot, turn);

@@ -7,8 +7,10 @@
 //! a symptom, the cause goes on or nobody knows, no person has dismissed it, and the incident is not
 //! extreme (INV-16). When the cause is over, each symptom that still goes on is news: what somebody
 //! has acknowledged as a part of something else is to be seen anew. What is normal by then is not
-//! told (INV-15). The children of one cause are judged again in steps, spread over logical time; what waits
-//! for its step is part of the state. Next: `engine/family.rs`.
+//! told (INV-15). Nothing explains what is graver than itself, and what a person has shelved only
+//! what is minor: who was told of the one has not heard of the other. The children of one cause are
+//! judged again in steps, spread over logical time; what waits for its step is part of the state.
+//! Next: `engine/family.rs`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +30,9 @@ use crate::time::Timestamp;
 /// The kinds of incident that are symptoms of a rule's incidents, sorted.
 pub(crate) type Symptoms = Arc<[IncidentKind]>;
 
+/// What an incident explains: what is of these kinds and no graver than this.
+pub(crate) type Reasons = (Symptoms, Severity);
+
 /// The kinds of incident that a rule calls symptoms of its own.
 pub(super) fn symptoms_of(rule: &CorrelationRule) -> Symptoms {
     let effects = rule.may_cause.iter().filter(|effect| effect.symptom);
@@ -38,7 +43,7 @@ pub(super) fn symptoms_of(rule: &CorrelationRule) -> Symptoms {
 #[derive(Debug, Default)]
 pub(crate) struct Explained {
     /// Incidents of rules with symptoms that go on. It follows from them.
-    causes: BTreeMap<IncidentId, Symptoms>,
+    causes: BTreeMap<IncidentId, Reasons>,
     /// Those that began or ceased to go on, each with the child that was judged last since.
     changed: BTreeMap<IncidentId, Option<IncidentId>>,
     /// When the next of their children are.
@@ -51,9 +56,9 @@ impl Explained {
         self.due
     }
 
-    /// An incident goes on, with these symptoms.
-    pub fn goes_on(&mut self, id: IncidentId, symptoms: Symptoms) {
-        self.causes.insert(id, symptoms);
+    /// An incident goes on, and explains so much.
+    pub fn goes_on(&mut self, id: IncidentId, reasons: Reasons) {
+        self.causes.insert(id, reasons);
     }
 
     /// Whether the children of an incident wait to be judged again.
@@ -61,15 +66,18 @@ impl Explained {
         self.changed.contains_key(&cause)
     }
 
-    /// Whether an incident goes on and has symptoms of this kind.
-    fn explains(&self, id: IncidentId, kind: &IncidentKind) -> bool {
-        let symptoms = self.causes.get(&id);
-        symptoms.is_some_and(|symptoms| symptoms.binary_search(kind).is_ok())
+    /// Whether an incident goes on and explains one of this kind, as grave as this.
+    fn explains(&self, id: IncidentId, kind: &IncidentKind, severity: Severity) -> bool {
+        let reasons = self.causes.get(&id);
+        reasons.is_some_and(|(symptoms, most)| {
+            severity <= *most && symptoms.binary_search(kind).is_ok()
+        })
     }
 
     fn change(&mut self, cause: IncidentId, at: Timestamp) {
         self.changed.insert(cause, None);
-        self.due.get_or_insert(at + CHILDREN_STEP);
+        let due = at + CHILDREN_STEP;
+        self.due = Some(self.due.map_or(due, |before| before.min(due)));
     }
 
     /// Puts what waits.
@@ -100,20 +108,25 @@ impl Explained {
     }
 
     /// Checks that what waits has a time, and that the causes are those that go on.
-    pub fn audit<'a>(
-        &self,
-        causes: impl Iterator<Item = (IncidentId, &'a Symptoms)>,
-        audit: &mut Audit,
-    ) {
+    pub fn audit(&self, causes: impl Iterator<Item = (IncidentId, Reasons)>, audit: &mut Audit) {
         let waits = self.changed.is_empty() != self.due.is_some();
         audit.expect(waits, Invariant::TimersAgree, "symptoms");
-        let causes: BTreeMap<_, _> = causes.map(|(id, own)| (id, own.clone())).collect();
-        let agree = self.causes == causes;
+        let agree = self.causes == causes.collect();
         audit.expect(agree, Invariant::FamilyAgrees, "symptoms");
     }
 }
 
 impl Family {
+    /// What was saved before it was known how grave a cause is by itself is judged again at a time.
+    pub fn explain_anew(&mut self, at: Timestamp) {
+        let causes: Vec<_> = self.explained.causes.keys().copied().collect();
+        for cause in causes {
+            if self.has_children(cause) {
+                self.explained.change(cause, at);
+            }
+        }
+    }
+
     /// The next children to be judged again, as many as one step takes.
     pub fn next_explained(&mut self, at: Timestamp) -> Vec<IncidentId> {
         let mut next = Vec::new();
@@ -145,6 +158,16 @@ impl Incident {
             && self.docket.handling.dismissal().is_none()
     }
 
+    /// How grave what it explains may be: no graver than it is itself, and minor while a person wants it
+    /// quiet, who knew of it alone.
+    fn explains_up_to(&self) -> Severity {
+        let most = match self.shelved_until {
+            Some(_) => Severity::Minor,
+            None => Severity::Extreme,
+        };
+        self.own_severity().min(most)
+    }
+
     /// Whether it may be hidden behind its cause.
     fn may_be_suppressed(&self) -> bool {
         self.goes_on() && self.severity < Severity::Extreme
@@ -156,15 +179,26 @@ impl Incident {
 }
 
 impl Correlator {
-    /// The incidents of this rule that go on and explain others.
-    pub fn explaining(&self) -> impl Iterator<Item = (IncidentId, &Symptoms)> {
+    /// The incidents of this rule that go on and explain others, each with what.
+    pub fn explaining(&self) -> impl Iterator<Item = (IncidentId, Reasons)> {
         let cases = self.cases.iter().filter(|_| !self.symptoms.is_empty());
         let incidents = cases.flatten().map(|case| &case.incident);
         let explaining = incidents.filter(|incident| incident.explains());
-        explaining.map(|incident| (incident.id, &self.symptoms))
+        explaining.map(|incident| (incident.id, self.reasons(incident)))
     }
 
-    /// An incident may have begun or ceased to explain others: then these are judged again, soon.
+    /// When any incident of this rule was told last.
+    pub fn last_told_at(&self) -> Option<Timestamp> {
+        let incidents = self.cases.iter().flatten().map(|case| &case.incident);
+        incidents.map(|incident| incident.told_at).max()
+    }
+
+    fn reasons(&self, incident: &Incident) -> Reasons {
+        (self.symptoms.clone(), incident.explains_up_to())
+    }
+
+    /// An incident may explain others from here on, or more or less than before: then these are judged
+    /// again, soon.
     pub(super) fn explain_others(&self, slot: u32, turn: &mut Turn<'_>) {
         if self.symptoms.is_empty() {
             return;
@@ -172,15 +206,13 @@ impl Correlator {
         let incident = &self.case(slot).incident;
         let id = incident.id;
         let family = &mut turn.desk.family;
-        let before = match incident.explains() {
-            true => family
-                .explained
-                .causes
-                .insert(id, self.symptoms.clone())
-                .is_some(),
-            false => family.explained.causes.remove(&id).is_some(),
+        let reasons = incident.explains().then(|| self.reasons(incident));
+        let causes = &mut family.explained.causes;
+        let before = match &reasons {
+            Some(reasons) => causes.insert(id, reasons.clone()),
+            None => causes.remove(&id),
         };
-        if before == incident.explains() {
+        if before == reasons {
             return;
         }
         let book = &turn.desk.book;
@@ -201,7 +233,9 @@ impl Correlator {
         match cause.and_then(|cause| desk.book.find(cause)) {
             // What parted from its like when that was repaired is no symptom of it.
             Some((cause, Entry::Live(rule))) => {
-                *rule != self.rule.name && desk.family.explained.explains(cause, &incident.kind)
+                let explained = &desk.family.explained;
+                let severity = incident.own_severity();
+                *rule != self.rule.name && explained.explains(cause, &incident.kind, severity)
             }
             Some((_, Entry::Over(_) | Entry::Merged(_))) | None => false,
         }

@@ -10,7 +10,8 @@
 use std::collections::BTreeMap;
 
 use crate::book::Entry;
-use crate::correlate::{Correlator, Turn};
+use crate::bundle::Along;
+use crate::correlate::{Correlator, Relative, Turn};
 use crate::decision::{RefusalCode, Severity};
 use crate::id::{IncidentId, RuleId};
 use crate::limits::{CAUSES_DEPTH_MAX, CHILDREN_PER_STEP, CHILDREN_STEP};
@@ -24,12 +25,36 @@ pub(super) fn settle(correlators: &mut Correlators, rule: &RuleId, turn: &mut Tu
     for (survivor, before) in merged.collect::<Vec<_>>() {
         break_circle(correlators, survivor, before, turn);
     }
+    let mut opened = Vec::new();
     while let Some(opening) = of(correlators, rule).settle(turn) {
+        opened.push(opening);
         let parent = cause_of(correlators, rule, opening, turn);
         of(correlators, rule).announce(opening, parent, turn);
         adopt(correlators, rule, opening, turn);
     }
+    follow_growth(correlators, rule, &opened, turn);
     pass_on(correlators, turn);
+}
+
+/// What incidents have caused along the networks that they have grown in, other than those that have
+/// just opened, is theirs from here on.
+fn follow_growth(
+    correlators: &mut Correlators,
+    rule: &RuleId,
+    opened: &[IncidentId],
+    turn: &mut Turn<'_>,
+) {
+    for (parent, nodes) in of(correlators, rule).grown() {
+        if opened.contains(&parent) {
+            continue;
+        }
+        let effects = effects_along(correlators, rule, parent, &nodes);
+        if !effects.is_empty() {
+            let effects = effects.into_iter().map(|(_, _, child)| child);
+            of(correlators, rule).await_effects(parent, effects);
+            adopt(correlators, rule, parent, turn);
+        }
+    }
 }
 
 /// The time has come at which an incident takes further children.
@@ -99,6 +124,21 @@ pub(super) fn link(
     Ok(())
 }
 
+/// A person has split a part from an incident: of its children those follow that the part is nearer
+/// to, and that no person has linked.
+pub(super) fn divide(
+    correlators: &mut Correlators,
+    rule: &RuleId,
+    [whole, part]: [IncidentId; 2],
+    turn: &mut Turn<'_>,
+) {
+    let children: Vec<_> = turn.desk.family.children(whole).collect();
+    if !children.is_empty() {
+        of(correlators, rule).await_effects(part, children.into_iter());
+        adopt(correlators, rule, part, turn);
+    }
+}
+
 /// What caused an incident that opens.
 fn cause_of(
     correlators: &Correlators,
@@ -134,14 +174,40 @@ fn adopt(correlators: &mut Correlators, rule: &RuleId, parent: IncidentId, turn:
     while room > 0
         && let Some(child) = of(correlators, rule).next_effect(parent)
     {
-        let free = live(child, turn).is_some_and(|(id, rule)| correlators[&rule].is_free(id));
-        room -= usize::from(free && take_child(correlators, parent, child, turn));
+        let Some((id, of_rule)) = live(child, turn) else {
+            continue;
+        };
+        if let Some(caused) = is_effect(correlators, rule, parent, (id, &of_rule), turn) {
+            // To find that it is no effect takes as long as to take it.
+            room -= usize::from(!caused || take_child(correlators, parent, id, turn));
+        }
     }
     // Those that may be no children, for they would make a circle, are not waited for.
     if is_more && room == 0 || correlators[rule].awaits_effects(parent) {
         let due = turn.at + CHILDREN_STEP;
         of(correlators, rule).adopt_at(parent, Some(due), turn);
     }
+}
+
+/// Whether what waits for an incident has been caused by it: what is free, and what was caused by the
+/// incident that a person split it from, if it is nearer. Nothing, if nobody needs to ask.
+fn is_effect(
+    correlators: &Correlators,
+    rule: &RuleId,
+    parent: IncidentId,
+    (child, of_rule): (IncidentId, &RuleId),
+    turn: &Turn<'_>,
+) -> Option<bool> {
+    let (cause, effect) = (&correlators[rule], &correlators[of_rule]);
+    if effect.is_free(child) {
+        return Some(cause.has_caused(parent, &effect.origin(child)));
+    }
+    let before = effect.parent_by_rule(child)?;
+    let (before, _) = turn.desk.book.find(before)?;
+    cause.has_opened(before).then(|| {
+        let both = [before, parent];
+        cause.has_taken_along(both, &effect.origin(child))
+    })
 }
 
 /// Gives an incident this child, if it may be one. Returns whether it is.
@@ -182,7 +248,7 @@ fn effects_of(
     parent: IncidentId,
 ) -> impl Iterator<Item = IncidentId> + use<> {
     let cause = &correlators[rule];
-    let mut found = Vec::new();
+    let mut found = effects_along(correlators, rule, parent, &cause.nodes_of(parent));
     if let Some(middle) = cause.origin(parent).middle {
         for effect in &cause.rule().may_cause {
             let rules = correlators.values();
@@ -195,6 +261,31 @@ fn effects_of(
     found.retain(|(_, _, child)| *child != parent);
     found.sort_unstable();
     found.into_iter().map(|(_, _, child)| child)
+}
+
+/// The same along networks, of what it is about at these nodes.
+fn effects_along(
+    correlators: &Correlators,
+    rule: &RuleId,
+    parent: IncidentId,
+    nodes: &[u32],
+) -> Vec<Relative> {
+    let cause = &correlators[rule];
+    let mut found = Vec::new();
+    if nodes.is_empty() {
+        return found;
+    }
+    let effects = cause.rule().may_cause.iter();
+    for effect in effects.filter(|effect| effect.along != Along::default()) {
+        let rules = correlators.values();
+        let of_kind = rules.filter(|other| other.rule().incident == effect.incident);
+        for other in of_kind {
+            found.extend(other.effects_along(effect, nodes, cause.span(parent)));
+        }
+    }
+    found.retain(|(_, _, child)| *child != parent);
+    found.sort_unstable();
+    found
 }
 
 /// Whether an incident may have this parent: it is not among the causes of its own cause, and the

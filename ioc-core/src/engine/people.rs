@@ -143,7 +143,8 @@ impl Engine {
                 let parts = ["split", &id.to_string(), request.as_str(), &at];
                 let new = IncidentId::derive(&parts);
                 let correlator = correlators.get_mut(rule).expect(AT_WORK);
-                correlator.split(id, (part, new), cause, &mut turn)
+                let split = correlator.split(id, (part, new), cause, &mut turn);
+                split.map(|part| family::divide(correlators, rule, [id, part], &mut turn))
             }
             Ask::Link(parent) => family::link(correlators, rule, id, parent, &mut turn)
                 .map_err(|code| refused(code, &state)),

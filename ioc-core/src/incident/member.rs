@@ -151,7 +151,7 @@ impl Member {
     }
 
     /// When it was first and last heard.
-    pub(super) fn heard(&self) -> (Timestamp, Timestamp) {
+    pub fn heard(&self) -> (Timestamp, Timestamp) {
         (self.first.at, self.last.at)
     }
 

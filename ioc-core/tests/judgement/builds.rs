@@ -29,6 +29,7 @@ enum Sort {
     Replacing,
     Discerning,
     Explaining,
+    Reaching,
 }
 
 /// Numbers that follow from a seed alone (Steele, Lea and Flood: SplitMix64).
@@ -68,11 +69,15 @@ impl Dice {
     }
 
     fn what(&mut self) -> What {
-        let asks = matches!(self.sort, Sort::Handling | Sort::Explaining);
+        let asks = matches!(
+            self.sort,
+            Sort::Handling | Sort::Explaining | Sort::Reaching
+        );
         if asks && self.one_in(4) {
             return self.asked();
         }
-        if matches!(self.sort, Sort::Quieting | Sort::Replacing) && self.one_in(6) {
+        let keeps_quiet = matches!(self.sort, Sort::Quieting | Sort::Replacing | Sort::Reaching);
+        if keeps_quiet && self.one_in(6) {
             return self.quiet();
         }
         match self.below(84) {
@@ -177,6 +182,7 @@ impl Dice {
             Sort::Handling => &Variant::HANDLING[..],
             Sort::Quieting => &Variant::QUIETING[..],
             Sort::Explaining => &Variant::EXPLAINING[..],
+            Sort::Reaching => &Variant::REACHING[..],
             Sort::Grouping => &Variant::GROUPING[..],
             Sort::Replacing => &Variant::REPLACING[..],
             Sort::Discerning => &Variant::DISCERNING[..],
@@ -203,7 +209,9 @@ impl Dice {
                 until_ms: self.one_in(8).then(|| self.below(400_000) as i64),
                 ..said
             },
-            Sort::First | Sort::Handling | Sort::Quieting | Sort::Explaining => said,
+            Sort::First | Sort::Handling | Sort::Quieting | Sort::Explaining | Sort::Reaching => {
+                said
+            }
             Sort::Asking | Sort::Doubting | Sort::Grouping | Sort::Discerning => Said {
                 value: if self.one_in(3) {
                     said.value.trunc()
@@ -228,6 +236,7 @@ fn day(seed: u64, sort: Sort) -> History {
         Sort::Handling => Variant::Handling,
         Sort::Quieting => Variant::Quieting,
         Sort::Explaining => Variant::Explaining,
+        Sort::Reaching => Variant::Reaching,
         Sort::Grouping => Variant::Grouping,
         Sort::Replacing => Variant::Replacing,
         Sort::Discerning => Variant::Discerning,
@@ -304,4 +313,9 @@ fn p2_another_build_decides_the_same_where_a_sensor_is_doubted_in_some_of_what_i
 #[test]
 fn p2_another_build_decides_the_same_where_causes_explain_symptoms() {
     expect_file!["../golden/days-explaining.txt"].assert_eq(&days(Sort::Explaining));
+}
+
+#[test]
+fn p2_another_build_decides_the_same_where_causes_reach_along_networks() {
+    expect_file!["../golden/days-reaching.txt"].assert_eq(&days(Sort::Reaching));
 }

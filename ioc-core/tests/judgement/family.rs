@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use expect_test::expect;
-use ioc_core::bundle::{Bundle, CorrelationRule, Effect, Lag};
+use ioc_core::bundle::{Along, Bundle, CorrelationRule, Effect, Lag};
 use ioc_core::decision::Severity::{Extreme, Moderate, Severe};
 use ioc_core::time::Millis;
 
@@ -15,6 +15,7 @@ fn effect(incident: &str, within_m: u32, after: i64, before: i64) -> Effect {
     Effect {
         incident: incident.parse().unwrap(),
         within_m,
+        along: Along::default(),
         lag: Lag::AfterLast(Millis::minutes(after)),
         before: Millis::minutes(before),
         symptom: false,

@@ -464,7 +464,7 @@ fn a_fault_rule_that_goes_leaves_its_sensors_trusted() {
 }
 
 #[test]
-fn alertmanager_204_flapping_is_one_finding_about_the_sensor_and_no_alarm() {
+fn alertmanager_204_3048_flapping_is_one_finding_about_the_sensor_and_no_alarm() {
     let flaps = [1.2, 3.5].repeat(200);
     let told = run(
         &[("first", &flapping().build())],

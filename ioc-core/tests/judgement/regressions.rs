@@ -216,7 +216,7 @@ fn perseo_fe_253_a_changed_silence_rule_does_not_tell_twice() {
 }
 
 #[test]
-fn ushahidi_1839_the_same_report_twice_is_one() {
+fn ushahidi_1839_1696_the_same_report_twice_is_one() {
     let calls = BundleBuilder::new()
         .report("call", "call", Minor, Millis::minutes(60))
         .correlation("crowds", "crowd", &["call"], |rule| rule.sources_min = 2);

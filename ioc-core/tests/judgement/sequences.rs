@@ -120,7 +120,7 @@ fn a_third_near_by_keeps_it_quiet() {
 }
 
 #[test]
-fn siddhi_937_an_absence_is_told_by_the_clock_and_not_by_the_next_event() {
+fn siddhi_937_flink_an_absence_is_told_by_the_clock_and_not_by_the_next_event() {
     check(
         wet_and_no_pump(),
         "pump-missing",

@@ -109,6 +109,11 @@ impl BundleBuilder {
         self
     }
 
+    pub fn without_node(mut self, id: &str) -> Self {
+        self.0.city.nodes.retain(|node| node.id.as_str() != id);
+        self
+    }
+
     pub fn fed_by(self, id: &str, feeder: &str) -> Self {
         self.node(id, |node| node.fed_by = Some(feeder.parse().unwrap()))
     }
@@ -557,7 +562,9 @@ fn words(rule: &impl std::fmt::Debug) -> String {
     let words = format!("{rule:?}");
     let words = words.replace(&format!(" handling: {:?},", HandlingRules::NONE), "");
     let words = words.replace(&format!(" suppression: {:?},", SuppressionRules::USUAL), "");
-    // What an effect was made of before its time could run from the beginning of its cause.
+    // What an effect was made of before it came along networks, and before its time could run from the beginning of its cause.
+    let along = format!(", along: {:?}, lag:", Along::default());
+    let words = words.replace(&along, ", lag:");
     let words = words.replace("lag: AfterLast(Millis(", "after: Millis(");
     let words = words.replace(")), before: Millis(", "), before: Millis(");
     unused

@@ -5,8 +5,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use ioc_core::bundle::{Bundle, CorrelationRule, Effect, Lag};
-use ioc_core::decision::Severity::{Extreme, Moderate, Severe};
+use ioc_core::bundle::{Along, Bundle, CorrelationRule, Effect, Lag};
+use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
 use ioc_core::limits::{CHILDREN_PER_STEP, CHILDREN_STEP};
 use ioc_core::time::Millis;
 
@@ -17,6 +17,7 @@ fn effect(incident: &str, within_m: u32, symptom: bool) -> Effect {
     Effect {
         incident: incident.parse().unwrap(),
         within_m,
+        along: Along::default(),
         lag: Lag::AfterLast(Millis::minutes(60)),
         before: Millis::minutes(5),
         symptom,
@@ -31,7 +32,7 @@ fn causes(rule: &mut CorrelationRule, effects: &[Effect]) {
 /// A dead substation stops pumps within 5 km, a pump that stands lets water rise within 300 m, and
 /// that stops traffic within 100 m: each explains the next. A fire is an effect and no symptom.
 fn builder(symptom: bool) -> BundleBuilder {
-    let levels = [(Moderate, 1.0), (Severe, 2.0), (Extreme, 3.0)];
+    let levels = [(Minor, 0.5), (Moderate, 1.0), (Severe, 2.0), (Extreme, 3.0)];
     BundleBuilder::new()
         .threshold("dark", "power", &levels, |_| ())
         .threshold("stands", "pump", &levels, |_| ())
@@ -142,6 +143,132 @@ fn inv_16_a_symptom_that_was_seen_and_becomes_extreme_is_to_be_seen_anew() {
             10:12 unsuppressed pump_failure#1 extreme caused by outage#1
             10:12 updated outage#1 extreme
             10:13 acknowledged pump_failure#1 extreme by ben
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_graver_than_its_cause_is_told_for_as_long_as_it_is() {
+    // The outage is moderate by itself, however grave the pump makes it, so the second pump is told
+    // too. When the outage is severe itself, it explains both.
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:05 pump-1 1.5 kind=pump at=2000,0
+         10:06 ack pump_failure#1 by=ben request=1
+         10:10 pump-1 2.5 kind=pump at=2000,0
+         10:11 pump-2 2.5 kind=pump at=3000,0
+         10:20 sub-1 2.5 kind=power at=0,0
+         10:21 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:05 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:06 acknowledged pump_failure#1 moderate suppressed by ben
+            10:10 updated pump_failure#1 severe: pump-1 2.5
+            10:10 unsuppressed pump_failure#1 severe caused by outage#1
+            10:10 updated outage#1 severe
+            10:11 opened pump_failure#2 severe caused by outage#1: pump-2 2.5
+            10:20 updated outage#1 severe: sub-1 2.5
+            10:20:00.001 suppressed pump_failure#1 severe caused by outage#1
+            10:20:00.001 suppressed pump_failure#2 severe caused by outage#1
+        "#]],
+    );
+}
+
+#[test]
+fn a_symptom_whose_own_symptom_is_grave_is_no_graver_by_that() {
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:05 pump-1 1.5 kind=pump at=2000,0
+         10:10 street-1 2.5 kind=water at=2200,0",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:05 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:10 opened street_flood#1 severe caused by pump_failure#1: street-1 2.5
+            10:10 updated pump_failure#1 severe suppressed
+            10:10 updated outage#1 severe
+        "#]],
+    );
+}
+
+#[test]
+fn a_person_s_word_on_how_grave_a_cause_is_counts() {
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:01 do rate outage#1 by=ana request=1 severity=severe
+         10:05 pump-1 2.5 kind=pump at=2000,0
+         10:20 do rate outage#1 by=ana request=2 severity=minor
+         10:21 do undo outage#1 by=ana request=3
+         10:22 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:01 rated outage#1 severe by ana
+            10:05 opened pump_failure#1 severe suppressed caused by outage#1: pump-1 2.5
+            10:20 rated outage#1 minor by ana
+            10:20:00.001 unsuppressed pump_failure#1 severe caused by outage#1
+            10:21 undone outage#1 severe to new by ana
+            10:21:00.001 suppressed pump_failure#1 severe caused by outage#1
+        "#]],
+    );
+}
+
+#[test]
+fn inv_16_a_cause_that_is_shelved_explains_what_is_minor_alone() {
+    check(
+        "10:00 sub-1 2.5 kind=power at=0,0
+         10:05 pump-1 1.5 kind=pump at=2000,0
+         10:06 pump-2 0.7 kind=pump at=3000,0
+         10:10 shelve incident=outage#1 for=60 by=ana reason=known
+         10:20 pump-3 2.5 kind=pump at=4000,0
+         10:30 pump-1 0 kind=pump
+         11:30 tick",
+        &expect![[r#"
+            10:00 opened outage#1 severe: sub-1 2.5
+            10:05 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:06 opened pump_failure#2 minor suppressed caused by outage#1: pump-2 0.7
+            10:10 suppression_started quiet#1 outage#1 shelved until 11:10 for known of ana by ana
+            10:10 shelved outage#1 severe by ana
+            10:10:00.001 unsuppressed pump_failure#1 moderate caused by outage#1
+            10:20 opened pump_failure#3 severe caused by outage#1: pump-3 2.5
+            10:40 cleared pump_failure#1 moderate
+            11:00 suppression_ending_soon quiet#1 outage#1 shelved until 11:10
+            11:10 suppression_ended quiet#1 outage#1: expired
+            11:10 unshelved outage#1 severe
+            11:10:00.001 suppressed pump_failure#3 severe caused by outage#1
+        "#]],
+    );
+}
+
+#[test]
+fn children_follow_the_part_of_a_split_parent_that_is_nearer() {
+    // The pump in the east goes with its substation; that in the west stays, and so does one of
+    // which a person has said what caused it.
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:01 sub-2 1.5 kind=power at=40,0
+         10:05 pump-1 1.5 kind=pump at=2000,0
+         10:06 pump-2 1.5 kind=pump at=-2000,0
+         10:07 pump-3 1.5 kind=pump at=9000,0
+         10:08 do link pump_failure#3 other=outage#1 by=ana request=1
+         10:10 do split outage#1 by=ana request=2 sources=sub-2
+         10:20 sub-2 0 kind=power
+         10:41 sub-1 0 kind=power
+         10:52 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:01 updated outage#1 moderate 2 sensors: sub-2 1.5 40 m
+            10:05 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:06 opened pump_failure#2 moderate suppressed caused by outage#1: pump-2 1.5
+            10:07 opened pump_failure#3 moderate: pump-3 1.5
+            10:08 linked pump_failure#3 moderate suppressed caused by outage#1 by ana
+            10:10 split outage#2 moderate from outage#1: sub-2 by ana
+            10:10 updated outage#1 moderate by ana
+            10:10 linked pump_failure#1 moderate suppressed caused by outage#2 by ana
+            10:30 escalated outage#1 moderate to shift_supervisor
+            10:30 cleared outage#2 moderate
+            10:30:00.001 unsuppressed pump_failure#1 moderate caused by outage#2
+            10:51 cleared outage#1 moderate
+            10:51:00.001 unsuppressed pump_failure#2 moderate caused by outage#1
+            10:51:00.001 unsuppressed pump_failure#3 moderate caused by outage#1
         "#]],
     );
 }

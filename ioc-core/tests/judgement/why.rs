@@ -114,7 +114,7 @@ fn tell(explanation: &Explanation) -> String {
 }
 
 #[test]
-fn alertmanager_4205_of_a_reading_that_led_to_nothing_the_step_that_stopped_it_is_told() {
+fn alertmanager_4205_4120_of_a_reading_that_led_to_nothing_the_step_that_stopped_it_is_told() {
     check(
         "10:00 river-1 2.8
          10:01 river-1 3.5 id=again

@@ -99,6 +99,10 @@ pub enum Variant {
     Explaining,
     /// The same, with fewer symptoms.
     ExplainingOtherwise,
+    /// The same, and effects come along networks too.
+    Reaching,
+    /// The same, along others.
+    ReachingOtherwise,
 }
 
 impl Variant {
@@ -151,7 +155,9 @@ impl Variant {
     ];
     /// Those that explain symptoms.
     pub const EXPLAINING: [Self; 2] = [Self::Explaining, Self::ExplainingOtherwise];
-    pub const ALL: [Self; 20] = [
+    /// Those that look for causes along networks.
+    pub const REACHING: [Self; 3] = [Self::Explaining, Self::Reaching, Self::ReachingOtherwise];
+    pub const ALL: [Self; 22] = [
         Self::Usual,
         Self::Changed,
         Self::Grown,
@@ -172,12 +178,16 @@ impl Variant {
         Self::DiscerningOtherwise,
         Self::Explaining,
         Self::ExplainingOtherwise,
+        Self::Reaching,
+        Self::ReachingOtherwise,
     ];
 
+    fn explains(self) -> bool {
+        Self::EXPLAINING.contains(&self) || Self::REACHING.contains(&self)
+    }
+
     fn asks_more(self) -> bool {
-        matches!(self, Self::Asking | Self::AskingOtherwise)
-            || Self::EXPLAINING.contains(&self)
-            || self.doubts()
+        matches!(self, Self::Asking | Self::AskingOtherwise) || self.explains() || self.doubts()
     }
 
     fn doubts(self) -> bool {
@@ -211,6 +221,7 @@ impl Variant {
                 | Self::ReplacingOtherwise
                 | Self::DiscerningOtherwise
                 | Self::ExplainingOtherwise
+                | Self::ReachingOtherwise
         )
     }
 }
@@ -245,22 +256,35 @@ pub fn bundle(variant: Variant) -> Arc<Bundle> {
     if variant.discerns() {
         builder = discerning(builder, variant);
     }
-    if Variant::EXPLAINING.contains(&variant) {
+    if variant.explains() {
         builder = builder.handling(|rules| handling(variant, rules));
         builder = builder.effects(|effect| {
-            let kept = variant == Variant::Explaining || effect.incident.as_str() == "fire";
+            let kept = !variant.otherwise() || effect.incident.as_str() == "fire";
             effect.symptom = kept;
         });
-        let smoke = if variant == Variant::Explaining {
-            2.0
-        } else {
-            1.0
-        };
+        let smoke = if variant.otherwise() { 1.0 } else { 2.0 };
         builder = builder
             .alone("level-alone", "level", 1.5, Near::Metres(900))
             .alone("smoke-alone", "smoke", smoke, Near::Group(GroupBy::City));
     }
+    if matches!(variant, Variant::Reaching | Variant::ReachingOtherwise) {
+        builder = builder.effects(|effect| reaching(effect, variant.otherwise()));
+    }
     builder.build()
+}
+
+/// What comes along all networks, and what lies in none by metres if it is so.
+fn reaching(effect: &mut MayCause, otherwise: bool) {
+    effect.along = Along {
+        fed_by: true,
+        flows_to_percent: Some(if otherwise { 100 } else { 300 }),
+        river_m: Some(if otherwise { 300 } else { 900 }),
+        line_stops: (!otherwise).then_some(1),
+        nested_after: None,
+    };
+    if otherwise {
+        effect.within_m = 0;
+    }
 }
 
 /// What is asked of people: soon enough to be seen in a day.
@@ -545,6 +569,7 @@ fn effects(kinds: &[&str]) -> Vec<MayCause> {
     let effect = |kind: &&str| MayCause {
         incident: kind.parse().unwrap(),
         within_m: 900,
+        along: Along::default(),
         lag: Lag::AfterLast(Millis::minutes(10)),
         before: Millis::minutes(2),
         symptom: false,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use ioc_core::reading::Reading;
-use ioc_core::record::{DeadLetter, Input};
+use ioc_core::record::{DeadLetter, Effect, Input};
 use tokio::time::Instant;
 
 use super::fold;
@@ -19,7 +19,7 @@ use crate::catalogue::Catalogue;
 pub struct Inputs {
     lanes: Lanes<Encoded>,
     quota: Quota,
-    /// How many of urgent kinds became telemetry and were not told of.
+    /// How many of urgent kinds, and answers, became telemetry and were not told of.
     demoted: u32,
 }
 
@@ -69,6 +69,18 @@ impl Inputs {
         self.lanes
             .of_mut(lane)
             .push(&Input::Reading(*reading), folding);
+    }
+
+    /// Appends what a device says about a command: urgent, as far as its source has anything left.
+    pub fn push_answer(&mut self, answer: &Effect<'_>) {
+        let lane = match self.quota.take() {
+            true => Lane::Urgent,
+            false => {
+                self.demoted += 1;
+                Lane::Telemetry
+            }
+        };
+        self.push(lane, &Input::Effect(*answer));
     }
 
     /// Appends a dead letter: telemetry, for nobody can act on it at once.
@@ -257,7 +269,30 @@ pub struct Place(usize);
 
 #[cfg(test)]
 mod tests {
+    use ioc_core::decision::AnswerWord;
+    use ioc_core::record::EffectNews;
+
     use super::*;
+
+    #[test]
+    fn p7_answers_of_devices_count_too() {
+        let source = Source::new(Lanes::each(|_| Some(10)));
+        let mut inputs = source.inputs();
+        let news = EffectNews::Answered {
+            device: "gate-7",
+            word: AnswerWord::Done,
+            detail: "",
+        };
+        let key = crate::commands::tests::command("gate-7").key;
+        for _ in 0..150 {
+            inputs.push_answer(&Effect { key, news });
+        }
+        let counts = inputs.counts();
+        assert_eq!((counts.urgent, counts.telemetry), (100, 50));
+        assert_eq!(inputs.take_demoted(), 50);
+        // None is left out, however full the door is.
+        assert_eq!(inputs.fold(0), 0);
+    }
 
     #[test]
     fn inputs_come_out_as_they_went_in_by_lane() {

@@ -5,10 +5,13 @@
 //! sends is telemetry until all of that is settled, so that the readings of a sensor keep their
 //! order. Beyond its telemetry quota its telemetry waits, and is folded as if the lane was full. A
 //! source may have several ways in at once, as the requests of one sender; they share what it has
-//! left. Next: `ledger.rs`.
+//! left. Who comes and goes is the same source as long as it owes anything ([`Sources`]): coming again
+//! makes nobody younger. Next: `ledger.rs`.
 
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -21,6 +24,11 @@ const BURST: Duration = Duration::from_secs(10);
 
 /// How much a source may send in a second, by lane; `None`: as much as it likes.
 pub type Rates = Lanes<Option<u32>>;
+
+/// How many sources that come and go are told apart.
+const SOURCES_MAX: usize = 16_384;
+/// How often it is looked which of them owe nothing, at most: there are many.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Somebody who sends: a client, a link to a broker, or all that use one key.
 #[derive(Debug, Clone)]
@@ -73,6 +81,11 @@ impl Bucket {
         }
     }
 
+    /// Whether nothing is owed: it is as if nothing had ever been taken.
+    fn is_whole(&self, now: u64) -> bool {
+        self.whole_at.load(Ordering::Relaxed) <= now
+    }
+
     fn change(&self, change: impl FnMut(u64) -> Option<u64>) -> Result<u64, u64> {
         let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
         self.whole_at.fetch_update(set, get, change)
@@ -84,6 +97,17 @@ impl Source {
     pub(super) fn new(rates: Rates) -> Self {
         LazyLock::force(&BEGAN);
         Self(Arc::new(Lanes::each(|lane| Bucket::new(*rates.of(lane)))))
+    }
+
+    /// Whether anything is counted of it.
+    fn is_counted(&self) -> bool {
+        self.0.urgent.each > 0 || self.0.telemetry.each > 0
+    }
+
+    /// Whether it must be known again: somebody is it now, or it owes something.
+    fn is_kept(&self, now: u64) -> bool {
+        let is_whole = self.0.urgent.is_whole(now) && self.0.telemetry.is_whole(now);
+        Arc::strong_count(&self.0) > 1 || !is_whole
     }
 
     /// Where what comes by one of its ways is collected.
@@ -103,6 +127,67 @@ impl Source {
     /// Counts so much telemetry, or says how long it has to wait.
     pub(super) fn pay(&self, records: u32, now: Instant) -> Result<(), Duration> {
         self.0.telemetry.take_many(records, nanos(now))
+    }
+}
+
+/// Sources that come and go, by who they are: at most [`SOURCES_MAX`]; those beyond are one source
+/// together, until others owe nothing any more.
+#[derive(Debug)]
+pub(crate) struct Sources<K> {
+    rates: Rates,
+    others: Source,
+    known: Mutex<KnownSources<K>>,
+}
+
+#[derive(Debug)]
+struct KnownSources<K> {
+    by_key: HashMap<K, Source>,
+    looked_at: Option<Instant>,
+}
+
+impl<K: Eq + Hash + Clone> Sources<K> {
+    /// None yet, each of which may send so much.
+    pub(super) fn new(rates: Rates) -> Self {
+        Self {
+            rates,
+            others: Source::new(rates),
+            known: Mutex::new(KnownSources {
+                by_key: HashMap::new(),
+                looked_at: None,
+            }),
+        }
+    }
+
+    /// The source that this is.
+    pub fn of(&self, key: &K, now: Instant) -> Source {
+        if !self.others.is_counted() {
+            return self.others.clone();
+        }
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = known.by_key.get(key) {
+            return source.clone();
+        }
+        if known.by_key.len() >= SOURCES_MAX {
+            known.forget(now);
+        }
+        if known.by_key.len() >= SOURCES_MAX {
+            return self.others.clone();
+        }
+        let source = Source::new(self.rates);
+        known.by_key.insert(key.clone(), source.clone());
+        source
+    }
+}
+
+impl<K: Eq + Hash> KnownSources<K> {
+    /// Forgets those who owe nothing, unless that was done a moment ago.
+    fn forget(&mut self, now: Instant) {
+        let looked = self.looked_at.map(|at| now.saturating_duration_since(at));
+        if looked.is_none_or(|ago| ago >= LOOK_EVERY) {
+            self.looked_at = Some(now);
+            let now = nanos(now);
+            self.by_key.retain(|_, source| source.is_kept(now));
+        }
     }
 }
 
@@ -192,6 +277,34 @@ mod tests {
         assert_eq!(urgent(&mut quota(&one, now)), 0);
         assert_eq!(urgent(&mut quota(&source(), now)), 100);
         assert_eq!(urgent(&mut Quota::default()), 1000, "without a quota");
+    }
+
+    #[test]
+    fn p7_who_comes_again_has_no_more_left_than_before() {
+        let (sources, now) = (Sources::new(Lanes::each(|_| Some(10))), Instant::now());
+        assert_eq!(urgent(&mut quota(&sources.of(&"a", now), now)), 100);
+        assert_eq!(urgent(&mut quota(&sources.of(&"a", now), now)), 0);
+        assert_eq!(urgent(&mut quota(&sources.of(&"b", now), now)), 100);
+        let later = now + Duration::from_secs(1);
+        assert_eq!(urgent(&mut quota(&sources.of(&"a", later), later)), 10);
+    }
+
+    #[test]
+    fn p5_sources_beyond_the_bound_are_one_until_others_owe_nothing() {
+        let (sources, now) = (Sources::new(Lanes::each(|_| Some(10))), Instant::now());
+        let left = |key: usize, now| urgent(&mut quota(&sources.of(&key, now), now));
+        for key in 0..SOURCES_MAX {
+            assert_eq!(left(key, now), 100);
+        }
+        assert_eq!(left(SOURCES_MAX, now), 100);
+        assert_eq!(left(SOURCES_MAX + 1, now), 0, "the others have spent it");
+        // Ten seconds on, nobody owes anything; who is there meanwhile is kept.
+        let later = now + Duration::from_secs(11);
+        let there = sources.of(&0, later);
+        assert_eq!(left(SOURCES_MAX + 2, later), 100);
+        let known = sources.known.lock().unwrap();
+        assert_eq!(known.by_key.len(), 2);
+        drop((known, there));
     }
 
     #[test]

@@ -8,13 +8,13 @@ use std::borrow::Cow;
 
 use ioc_core::decision::{Answer, AnswerWord};
 use ioc_core::id::{ActuatorId, CommandKey};
-use ioc_core::record::{Effect, EffectNews, Input};
+use ioc_core::record::{Effect, EffectNews};
 use serde::Deserialize;
 use serde_json::error::Category;
 
 use super::{Reason, Reject};
 use crate::catalogue::Catalogue;
-use crate::door::{Inputs, Lane};
+use crate::door::Inputs;
 
 /// The longest feedback.
 pub const FEEDBACK_BYTES_MAX: usize = 4096;
@@ -44,7 +44,7 @@ pub fn append_feedback(
             detail: &said.detail,
         },
     };
-    inputs.push(Lane::Urgent, &Input::Effect(effect));
+    inputs.push_answer(&effect);
     Ok(())
 }
 
@@ -123,6 +123,8 @@ fn cut(detail: Cow<'_, str>) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use ioc_core::record::Input;
+
     use super::super::{Message, Workspace, append_message};
     use super::*;
     use crate::commands::tests::command;

@@ -13,7 +13,8 @@ use super::READINGS;
 use super::answer::Refusal;
 use crate::door::{Door, Source};
 use crate::formats::{Origin, Reject, feedback};
-use crate::keys::{Key, Keys};
+use crate::keys::{Key, Keys, Served};
+use crate::options::HttpOptions;
 use crate::telemetry::{self, Adapter};
 
 const API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -58,6 +59,11 @@ impl Pusher {
     /// What its key may still send; none without a key.
     pub fn quota(&self, door: &Door) -> Option<&Source> {
         self.0.as_ref().map(|key| key.quota(door))
+    }
+
+    /// What its key may have served at once; none without a key.
+    pub fn served(&self, options: &HttpOptions) -> Option<&Served> {
+        self.0.as_ref().map(|key| key.served(options))
     }
 
     /// Whether it may publish readings of this sensor.

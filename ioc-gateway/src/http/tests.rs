@@ -348,6 +348,8 @@ fn every_bound_has_its_answer() {
         readings_max: 2,
         requests_max: 1,
         streams_max: 1,
+        key_requests_max: 1,
+        key_streams_max: 1,
         request_wait_max: Duration::from_millis(20),
         overload_wait_max: Duration::from_millis(20),
         stream_wait_max: Duration::from_millis(20),

@@ -41,9 +41,15 @@ pub(super) struct Holding {
 #[derive(Debug)]
 pub(super) struct Account {
     number: u64,
-    holding: Arc<Holding>,
     /// What it was last said to hold itself.
-    own: usize,
+    own: Share,
+}
+
+/// What one part of a connection holds, given back when dropped.
+#[derive(Debug)]
+pub(super) struct Share {
+    holding: Arc<Holding>,
+    bytes: usize,
 }
 
 impl Budget {
@@ -67,11 +73,8 @@ impl Budget {
             close: Notify::new(),
         });
         self.by_number.insert(number, Arc::clone(&holding));
-        Account {
-            number,
-            holding,
-            own: 0,
-        }
+        let own = holding.share();
+        Account { number, own }
     }
 
     fn is_passed(&self) -> bool {
@@ -107,6 +110,19 @@ impl Budget {
 }
 
 impl Holding {
+    /// For what a part of the connection holds, and counts itself.
+    pub fn share(self: &Arc<Self>) -> Share {
+        Share {
+            holding: Arc::clone(self),
+            bytes: 0,
+        }
+    }
+
+    /// Waits until the connection is to end.
+    pub async fn closed(&self) {
+        self.close.notified().await;
+    }
+
     /// It holds so many bytes more.
     pub fn add(&self, bytes: usize) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -126,35 +142,48 @@ impl Holding {
 impl Account {
     /// For what others put into its queue.
     pub fn holding(&self) -> Arc<Holding> {
-        Arc::clone(&self.holding)
+        Arc::clone(&self.own.holding)
     }
 
     /// Says how much the connection holds itself.
     #[inline]
     pub fn set(&mut self, bytes: usize) {
-        let bytes = bytes - bytes % STEP;
-        if bytes != self.own {
-            self.change(bytes);
-        }
-    }
-
-    fn change(&mut self, bytes: usize) {
-        let before = std::mem::replace(&mut self.own, bytes);
-        match bytes.checked_sub(before) {
-            Some(more) => self.holding.add(more),
-            None => self.holding.subtract(before - bytes),
-        }
+        self.own.set(bytes);
     }
 
     /// Waits until the connection is to end.
     pub async fn closed(&self) {
-        self.holding.close.notified().await;
+        self.own.holding.closed().await;
     }
 }
 
 impl Drop for Account {
     fn drop(&mut self) {
-        self.holding.budget.by_number.remove(&self.number);
+        self.own.holding.budget.by_number.remove(&self.number);
+    }
+}
+
+impl Share {
+    /// Says how much that part holds.
+    #[inline]
+    pub fn set(&mut self, bytes: usize) {
+        let bytes = bytes - bytes % STEP;
+        if bytes != self.bytes {
+            self.change(bytes);
+        }
+    }
+
+    fn change(&mut self, bytes: usize) {
+        let before = std::mem::replace(&mut self.bytes, bytes);
+        match bytes.checked_sub(before) {
+            Some(more) => self.holding.add(more),
+            None => self.holding.subtract(before - bytes),
+        }
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
         self.set(0);
     }
 }

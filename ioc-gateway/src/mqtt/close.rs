@@ -17,6 +17,8 @@ pub(super) enum CloseReason {
     SocketFailed,
     /// CONNECT did not come in time.
     ConnectOverdue,
+    /// CONNECT had not come when all places were taken and another wanted one.
+    GaveWay,
     /// The first packet is not CONNECT.
     ConnectMissing,
     /// CONNECT was answered with a refusal.
@@ -57,6 +59,7 @@ impl CloseReason {
             Self::SocketClosed => "socket_closed",
             Self::SocketFailed => "socket_failed",
             Self::ConnectOverdue => "connect_overdue",
+            Self::GaveWay => "gave_way",
             Self::ConnectMissing => "connect_missing",
             Self::Refused(refusal) => refusal.word(),
             Self::KeepAliveExpired => "keep_alive_expired",
@@ -81,7 +84,8 @@ impl CloseReason {
             Self::SocketClosed | Self::SocketFailed => false,
             Self::TakenOver | Self::Stopping | Self::EngineStopped => false,
             Self::ClientComplained => true,
-            Self::ConnectOverdue | Self::ConnectMissing | Self::Refused(_) => true,
+            Self::ConnectOverdue | Self::GaveWay => true,
+            Self::ConnectMissing | Self::Refused(_) => true,
             Self::KeepAliveExpired | Self::Overloaded | Self::WriteStalled => true,
             Self::OverBudget | Self::PacketUnexpected => true,
             Self::ReceiveMaxExceeded | Self::TopicAliasInvalid | Self::AnswerTooLong => true,
@@ -101,7 +105,8 @@ impl CloseReason {
             Self::PacketUnexpected | Self::ReceiveMaxExceeded => true,
             Self::TopicAliasInvalid | Self::AnswerTooLong | Self::Malformed(_) => true,
             // It was not let in, and left none.
-            Self::ConnectOverdue | Self::ConnectMissing | Self::Refused(_) => false,
+            Self::ConnectOverdue | Self::GaveWay => false,
+            Self::ConnectMissing | Self::Refused(_) => false,
         }
     }
 
@@ -113,7 +118,8 @@ impl CloseReason {
             Self::ClientComplained => return None,
             Self::SocketClosed | Self::SocketFailed | Self::WriteStalled => return None,
             // Before CONNECT there is no version to say it in; a refusal is said by CONNACK.
-            Self::ConnectOverdue | Self::ConnectMissing | Self::Refused(_) => return None,
+            Self::ConnectOverdue | Self::GaveWay => return None,
+            Self::ConnectMissing | Self::Refused(_) => return None,
             Self::KeepAliveExpired => 0x8d,
             Self::TakenOver => 0x8e,
             Self::Overloaded => 0x89,

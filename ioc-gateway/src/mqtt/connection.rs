@@ -29,8 +29,9 @@ use super::session::{Session, source};
 use super::transport::{Peer, Transport};
 use super::wills::{Left, Will};
 use crate::door::{
-    Counts, Door, DoorClosed, Encoded, Lane, Lanes, Ledger, NotHandedOver, WhenFull,
+    Counts, Door, DoorClosed, Encoded, Lane, Lanes, Ledger, NotHandedOver, Source, WhenFull,
 };
+use crate::places::Place;
 use crate::telemetry::{self, Adapter};
 
 /// How much room a read finds, at least and at most.
@@ -43,13 +44,23 @@ pub(super) async fn run(
     peer: Peer,
     shared: Arc<Shared>,
     mut stopping: watch::Receiver<bool>,
+    place: &Place,
 ) -> Option<Left> {
     let mut received = BytesMut::with_capacity(READ_BYTES_MIN);
+    let mut account = shared.budget.open();
+    let holding = account.holding();
+    stream.count_for(&holding);
     let introduced = select! {
-        introduced = introduced(&mut stream, &mut received, &shared) => introduced,
+        introduced = introduced(&mut stream, &mut received, &mut account, &shared) => introduced,
+        () = place.given_away() => Err(CloseReason::GaveWay),
+        () = holding.closed() => Err(CloseReason::OverBudget),
         _ = stopping.wait_for(|stopping| *stopping) => Err(CloseReason::Stopping),
     };
-    let (client, connack) = match introduced {
+    let stays = introduced.and_then(|introduced| match place.claim() {
+        true => Ok(introduced),
+        false => Err(CloseReason::GaveWay),
+    });
+    let (client, connack) = match stays {
         Ok(introduced) => introduced,
         Err(reason) => {
             telemetry::mqtt_closed("", peer, reason.word(), reason.is_trouble());
@@ -63,13 +74,18 @@ pub(super) async fn run(
         .registry
         .enter(client.key.clone(), client.as_successor);
     let who = source(&client.key);
-    let link = Link::new(received, connack, &client, &shared);
-    let reason = serve(&mut stream, link, &entry, &shared, stopping).await;
+    let quota = shared.sources.of(&client.key, Instant::now());
+    let link = Link::new(received, connack, &client, (account, &quota), &shared);
+    let (reason, mut account) = serve(&mut stream, link, &entry, &shared, stopping).await;
     telemetry::mqtt_disconnected();
     telemetry::mqtt_closed(&name, peer, reason.word(), reason.is_trouble());
     let will = client.will.filter(|_| reason.publishes_will())?;
+    // The will, and what it is decoded to.
+    account.set(2 * will.bytes());
     Some(Left {
         will,
+        account,
+        quota,
         source: who,
         sensors: client.rights.sensors,
         entry,
@@ -89,14 +105,14 @@ enum Event {
     Due,
 }
 
-/// Serves a client that was let in.
+/// Serves a client that was let in; returns why it ended, and its account.
 async fn serve(
     stream: &mut impl Transport,
     mut link: Link,
     entry: &Entry,
     shared: &Shared,
     mut stopping: watch::Receiver<bool>,
-) -> CloseReason {
+) -> (CloseReason, Account) {
     let ledger = Arc::<Ledger>::default();
     let (mut reader, mut writer) = stream.halves();
     // What waits for the door, by lane: neither waits for the other.
@@ -133,7 +149,7 @@ async fn serve(
                 Some(packet) => say_farewell(reader, writer, &packet, link.received).await,
                 None => drop(writer.shutdown().await),
             }
-            return reason;
+            return (reason, link.account);
         }
         link.account.set(link.held());
         link.set_alarm(alarm.as_mut());
@@ -237,17 +253,17 @@ struct Link {
 }
 
 impl Link {
-    fn new(received: BytesMut, connack: BytesMut, client: &Client, shared: &Shared) -> Self {
+    fn new(
+        received: BytesMut,
+        connack: BytesMut,
+        client: &Client,
+        (account, quota): (Account, &Source),
+        shared: &Shared,
+    ) -> Self {
         let options = Arc::clone(&shared.options);
         let deadlines = Deadlines::new(client.silence_max, &options);
-        let mut session = Session::new(
-            client,
-            options,
-            shared.deliveries.clone(),
-            shared.door.source().inputs(),
-        );
+        let mut session = Session::new(client, options, shared.deliveries.clone(), quota.inputs());
         session.out = connack;
-        let account = shared.budget.open();
         session.holding = Some(account.holding());
         Self {
             session,

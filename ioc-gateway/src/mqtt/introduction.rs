@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::admission::{Client, admit};
+use super::budget::Account;
 use super::close::CloseReason;
 use super::codec::{self, Malformed, Packet, Refusal, Split, Version};
 use super::connection::READ_BYTES_MIN;
@@ -21,10 +22,11 @@ use super::{REFUSAL_WAIT, Shared};
 pub(super) async fn introduced(
     stream: &mut impl Transport,
     received: &mut BytesMut,
+    account: &mut Account,
     shared: &Shared,
 ) -> Result<(Client, BytesMut), CloseReason> {
     let options = &shared.options;
-    let first = first_packet(stream, received, options.packet_bytes_max);
+    let first = first_packet(stream, received, account, options.packet_bytes_max);
     let read = timeout(options.connect_wait_max, first)
         .await
         .unwrap_or(Err(CloseReason::ConnectOverdue));
@@ -80,6 +82,7 @@ fn packet(
 async fn first_packet(
     stream: &mut impl Transport,
     received: &mut BytesMut,
+    account: &mut Account,
     packet_bytes_max: usize,
 ) -> Result<usize, CloseReason> {
     loop {
@@ -90,7 +93,8 @@ async fn first_packet(
         }
         match stream.read_buf(received).await {
             Ok(0) => return Err(CloseReason::SocketClosed),
-            Ok(_) => {}
+            // Whoever he is: half a packet is held for him.
+            Ok(_) => account.set(received.len()),
             Err(_) => return Err(CloseReason::SocketFailed),
         }
     }

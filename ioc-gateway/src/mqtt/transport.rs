@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf};
 use tokio::net::{TcpStream, tcp};
 
+use super::budget::Holding;
 use super::websocket;
 
 /// A stream of bytes with two halves. A socket's cost nothing.
@@ -20,6 +22,9 @@ pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + Send {
         Self: 'a;
 
     fn halves(&mut self) -> (Self::Reader<'_>, Self::Writer<'_>);
+
+    /// Has counted from now on what it holds itself of what came and was not read.
+    fn count_for(&mut self, holding: &Arc<Holding>);
 }
 
 impl Transport for TcpStream {
@@ -29,6 +34,9 @@ impl Transport for TcpStream {
     fn halves(&mut self) -> (Self::Reader<'_>, Self::Writer<'_>) {
         self.split()
     }
+
+    /// The system holds it.
+    fn count_for(&mut self, _holding: &Arc<Holding>) {}
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for websocket::Bytes<S> {
@@ -43,6 +51,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Transport for websocket::Bytes<S>
 
     fn halves(&mut self) -> (Self::Reader<'_>, Self::Writer<'_>) {
         tokio::io::split(self)
+    }
+
+    fn count_for(&mut self, holding: &Arc<Holding>) {
+        self.count(holding.share());
     }
 }
 

@@ -21,12 +21,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 pub(super) use self::bytes::Bytes;
+
+use self::bytes::Counted;
+use crate::places::{Place, Places};
 
 /// The subprotocol that a client must ask for ([MQTT-6.0.0-3]).
 const SUBPROTOCOL: &str = "mqtt";
@@ -40,7 +43,7 @@ const MESSAGE_BYTES_MIN: usize = 64 * 1024;
 /// A connection that will speak WebSocket, and its place among all.
 pub(super) struct Upgrade {
     upgrade: OnUpgrade,
-    pub slot: OwnedSemaphorePermit,
+    pub place: Place,
 }
 
 impl Upgrade {
@@ -48,11 +51,8 @@ impl Upgrade {
     pub async fn finish(
         self,
         packet_bytes_max: usize,
-    ) -> Option<(
-        Bytes<TokioIo<hyper::upgrade::Upgraded>>,
-        OwnedSemaphorePermit,
-    )> {
-        let upgraded = TokioIo::new(self.upgrade.await.ok()?);
+    ) -> Option<(Bytes<TokioIo<hyper::upgrade::Upgraded>>, Place)> {
+        let upgraded = Counted::new(TokioIo::new(self.upgrade.await.ok()?));
         let bytes_max = Some(packet_bytes_max.max(MESSAGE_BYTES_MIN));
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
@@ -60,20 +60,20 @@ impl Upgrade {
             .max_message_size(bytes_max)
             .max_frame_size(bytes_max);
         let socket = WebSocketStream::from_raw_socket(upgraded, Role::Server, Some(config)).await;
-        Some((Bytes::new(socket), self.slot))
+        Some((Bytes::new(socket), self.place))
     }
 }
 
 /// The way from HTTP to the listener.
 #[derive(Clone)]
 struct Way {
-    slots: Arc<Semaphore>,
+    places: Arc<Places>,
     upgrades: mpsc::Sender<Upgrade>,
 }
 
 /// The route that clients connect to.
-pub(super) fn router(slots: Arc<Semaphore>, upgrades: mpsc::Sender<Upgrade>) -> Router {
-    let way = Way { slots, upgrades };
+pub(super) fn router(places: Arc<Places>, upgrades: mpsc::Sender<Upgrade>) -> Router {
+    let way = Way { places, upgrades };
     Router::new().route("/mqtt", get(connect)).with_state(way)
 }
 
@@ -91,11 +91,11 @@ async fn connect(State(way): State<Way>, mut request: Request) -> Response {
         )
             .into_response()
     };
-    let Ok(slot) = Arc::clone(&way.slots).try_acquire_owned() else {
+    let Some(place) = way.places.take() else {
         return full();
     };
     let upgrade = hyper::upgrade::on(&mut request);
-    if way.upgrades.try_send(Upgrade { upgrade, slot }).is_err() {
+    if way.upgrades.try_send(Upgrade { upgrade, place }).is_err() {
         return full();
     }
     Response::builder()

@@ -5,21 +5,25 @@
 //! behind all that the client sent. Its delay (5.0: section 3.1.3.2.2) is kept although no session
 //! is: the client that is back in time, without asking for a clean start, has not been away. Bound:
 //! [`Will::BYTES_MAX`], [`DELAY_MAX`], and [`WAITING_MAX`] at a time, beyond which one is published
-//! without delay.
+//! without delay; one without delay has the place of its connection until it is published, so that
+//! there are no more of them than of connections, however long the door is full. All count towards
+//! what all connections hold together.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::select;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Shared;
+use super::budget::Account;
 use super::codec;
 use super::registry::{Entry, Successor};
 use super::session::message;
-use crate::door::{Counts, Inputs, Ledger};
+use crate::door::{Counts, Inputs, Ledger, Source};
 use crate::formats::{Message, Workspace};
+use crate::places::Place;
 use crate::rights::{Devices, Rights, Sensors};
 use crate::telemetry;
 
@@ -71,11 +75,15 @@ impl Will {
 #[derive(Debug)]
 pub(super) struct Left {
     pub will: Will,
+    /// What its client has left of what it may send.
+    pub quota: Source,
     /// Who sends it.
     pub source: String,
     /// The sensors that it may be a reading of.
     pub sensors: Sensors,
-    /// The client's place, until the will is published or the client is back.
+    /// What its connection held, and it holds.
+    pub account: Account,
+    /// The client's place in the registry, until the will is published or the client is back.
     pub entry: Entry,
 }
 
@@ -99,15 +107,34 @@ impl Wills {
     }
 
     /// Publishes what a connection left, once its delay has passed, unless the client is back
-    /// before.
-    pub async fn publish(&self, left: Left, shared: &Shared, stopping: watch::Receiver<bool>) {
-        if let Some(_place) = self.place_of(&left.will)
-            && is_back_in_time(&left, stopping).await
-        {
-            telemetry::mqtt_will("taken_back");
-            return;
-        }
-        let mut inputs = Inputs::default();
+    /// before. Until then it has a place among those that wait, or keeps that of its connection.
+    pub async fn publish(
+        &self,
+        left: Left,
+        place: Place,
+        shared: &Shared,
+        stopping: watch::Receiver<bool>,
+    ) {
+        let waits = self.place_of(&left.will);
+        let _place = waits.is_none().then_some(place);
+        let published = async {
+            if waits.is_some() && is_back_in_time(&left, stopping).await {
+                return "taken_back";
+            }
+            self.publish_now(&left, shared).await
+        };
+        let outcome = select! {
+            outcome = published => outcome,
+            // All together hold too much, and nobody more than this.
+            () = left.account.closed() => "lost",
+        };
+        telemetry::mqtt_will(outcome);
+    }
+
+    /// Publishes what a connection left; the word for what came of it.
+    async fn publish_now(&self, left: &Left, shared: &Shared) -> &'static str {
+        let mut inputs = left.quota.inputs();
+        inputs.at(Instant::now());
         let message = Message {
             topic: &left.will.topic,
             payload: &left.will.payload,
@@ -117,7 +144,7 @@ impl Wills {
         let catalogue = shared.door.catalogue();
         let mut workspace = Workspace::default();
         let rights = Rights {
-            sensors: left.sensors,
+            sensors: left.sensors.clone(),
             // A will is no answer to a command.
             devices: Devices::these([]),
         };
@@ -130,8 +157,7 @@ impl Wills {
         );
         drop(catalogue);
         telemetry::readings_decoded(telemetry::Adapter::Mqtt, became.readings);
-        let outcome = hand_over(inputs, shared).await;
-        telemetry::mqtt_will(outcome);
+        hand_over(inputs, shared).await
     }
 }
 

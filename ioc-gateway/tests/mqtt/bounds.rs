@@ -1,5 +1,7 @@
 //! P5: what the listener does where more come than it serves.
 
+use std::time::Duration;
+
 use ioc_gateway::door::DoorOptions;
 use ioc_gateway::options::MqttOptions;
 
@@ -27,7 +29,46 @@ async fn p5_connections_beyond_the_bound_end_however_many_they_are() {
 }
 
 in_both_versions! {
+    p5_silent_strangers_keep_nobody_out,
+    p5_half_a_connect_counts_as_held,
     p5_who_holds_most_is_closed_when_all_together_hold_too_much,
+}
+
+async fn p5_silent_strangers_keep_nobody_out(version: Version) {
+    let two = MqttOptions {
+        connections_max: 2,
+        connect_wait_max: Duration::from_secs(3600),
+        ..options()
+    };
+    let bench = bench_with(two, DoorOptions::default()).await;
+    let mut first = bench.client(version, "first").await;
+    let silent = bench.socket().await;
+    let mut next = bench.client(version, "next").await;
+    assert!(silent.expect_end().await.is_empty(), "it gave way");
+    first.expect_nothing_but_a_ping_answer().await;
+    next.expect_nothing_but_a_ping_answer().await;
+}
+
+async fn p5_half_a_connect_counts_as_held(version: Version) {
+    let bench = bench_with(
+        MqttOptions {
+            held_bytes_max: 64 * 1024,
+            connect_wait_max: Duration::from_secs(3600),
+            ..options()
+        },
+        DoorOptions::default(),
+    )
+    .await;
+    let mut idle = bench.client(version, "idle").await;
+    // A CONNECT of 200,000 bytes, of which so much comes.
+    let begun = [&b"\x10\xc0\x9a\x0c"[..], &[0; 40_000]].concat();
+    let mut first = bench.socket().await;
+    first.send(&begun[..33_000]).await;
+    let mut second = bench.socket().await;
+    second.send(&begun).await;
+    assert!(second.expect_end().await.is_empty(), "it holds most");
+    idle.expect_nothing_but_a_ping_answer().await;
+    first.send(b"\0").await;
 }
 
 /// The beginning of a message that is as long as this, of a reading with so much room before it.

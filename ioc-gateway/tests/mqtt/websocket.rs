@@ -5,6 +5,8 @@ use ioc_gateway::door::DoorOptions;
 use ioc_gateway::options::MqttOptions;
 use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::client::ClientRequestBuilder;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
 
@@ -17,6 +19,7 @@ in_both_versions! {
     a_subscriber_gets_decisions,
     a_stop_is_told_and_the_socket_closed,
     connections_over_websocket_count_with_the_others,
+    p5_what_has_come_of_a_message_counts_as_held,
 }
 
 async fn asked(bench: &Bench, subprotocol: Option<&str>) -> Result<Client, Error> {
@@ -135,6 +138,24 @@ async fn connections_over_websocket_count_with_the_others(version: Version) {
     assert_eq!(refused(&bench, Some("mqtt")).await, 503);
     client.send(b"\xc0\0").await;
     client.expect(b"\xd0\0").await;
+}
+
+async fn p5_what_has_come_of_a_message_counts_as_held(version: Version) {
+    let little = MqttOptions {
+        held_bytes_max: 64 * 1024,
+        ..options()
+    };
+    let bench = bench_with(little, DoorOptions::default()).await;
+    let mut client = Client::new(&bench, version).await;
+    // Fragments of a message that is never whole: nothing of it is a packet yet.
+    let fragment = |code| Message::Frame(Frame::message(vec![0; 20_000], code, false));
+    let mut sent = vec![fragment(OpCode::Data(Data::Binary))];
+    sent.extend((0..3).map(|_| fragment(OpCode::Data(Data::Continue))));
+    for fragment in sent {
+        // It may have been closed before all is sent.
+        let _closed = within(client.socket.send(fragment)).await;
+    }
+    while let Some(Ok(_)) = within(client.socket.next()).await {}
 }
 
 /// With what status an upgrade is refused.

@@ -1,9 +1,12 @@
 //! What clients leave to be published, over real sockets.
 
-use ioc_gateway::door::Lane;
+use std::time::Duration;
+
+use ioc_gateway::door::{DoorOptions, Lane, Lanes};
+use ioc_gateway::options::MqttOptions;
 use tokio::io::AsyncWriteExt;
 
-use crate::bench::{Bench, bench, said, within};
+use crate::bench::{Bench, bench, bench_with, options, said, within};
 use crate::packets::{
     TOPIC, Version, connect, connect_with, packet, properties, publish, reading, text,
 };
@@ -13,6 +16,7 @@ in_both_versions! {
     a_will_that_is_taken_back_is_not_published,
     a_will_is_published_however_the_connection_ends,
     a_will_is_what_any_message_of_its_topic_is,
+    p5_wills_that_wait_for_the_door_keep_the_places_of_their_connections,
     a_stop_of_the_listener_publishes_no_wills,
 }
 
@@ -79,6 +83,34 @@ async fn a_will_is_published_however_the_connection_ends(version: Version) {
     let silent = connect_with(version, 0x06, 1, b"", &left);
     let _silent = bench.client_of(&silent).await;
     assert_eq!(next_said(&bench).await, ["will"]);
+}
+
+async fn p5_wills_that_wait_for_the_door_keep_the_places_of_their_connections(version: Version) {
+    let two = MqttOptions {
+        connections_max: 2,
+        overload_wait_max: Duration::from_secs(3600),
+        ..options()
+    };
+    let full = DoorOptions {
+        waiting_bytes_max: Lanes::each(|_| 1),
+        ..DoorOptions::default()
+    };
+    let bench = bench_with(two, full).await;
+    let mut other = bench.client(version, "other").await;
+    other.send(&publish(version, "e1", 0)).await;
+    other.expect_nothing_but_a_ping_answer().await;
+    // The door is full.
+    drop(bench.client_of(&will_of_a_reading(version)).await);
+    for _ in 0..3 {
+        let mut next = bench.socket().await;
+        next.send(&connect(version, "next", 60)).await;
+        let refusal = match version {
+            Version::V311 => &b"\x20\x02\0\x03"[..],
+            Version::V5 => b"\x20\x03\0\x89\0",
+        };
+        assert_eq!(next.expect_end().await, refusal, "the will has the place");
+    }
+    assert_eq!(said(&bench.inputs(2).await), ["e1", "will"]);
 }
 
 async fn a_will_is_what_any_message_of_its_topic_is(version: Version) {

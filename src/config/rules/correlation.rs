@@ -8,6 +8,8 @@
 mod along;
 mod effects;
 
+pub use self::effects::key_of as effect_key;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ioc_core::bundle::{Along, CorrelationRule, DetectionRule, Front};
@@ -103,10 +105,7 @@ pub fn read(
     };
     let clear_after = span("clear_after", CLEAR_AFTER);
     let reopen_within = span("reopen_within", REOPEN_WITHIN);
-    let may_cause = match section.optional("may_cause") {
-        Some(field) => effects::read(&field, incident.as_ref(), mistakes),
-        None => Some(Vec::new()),
-    };
+    let may_cause = effects::read(&mut section, incident.as_ref(), mistakes);
     section.finish(mistakes);
 
     let from = from?;

@@ -1,5 +1,5 @@
 use expect_test::{Expect, expect};
-use ioc_core::bundle::{Aggregate, Direction, Lag, States, Test};
+use ioc_core::bundle::{Aggregate, Along, Direction, Lag, States, Test};
 use ioc_core::time::Millis;
 
 use super::*;
@@ -1421,11 +1421,10 @@ fn an_effect_s_time_runs_from_the_last_evidence_or_from_the_opening() {
     );
 }
 
-#[test]
-fn effects_may_be_symptoms_and_mean_what_they_did_if_they_are_none() {
-    let with = |effect: &str| {
-        let text = format!(
-            "detections:
+/// Two correlations, the first with these keys about what it causes.
+fn read_causing(keys: &str) -> (Rules, String) {
+    let text = format!(
+        "detections:
   a: {{ kind: water_level, above: {{ severe: 3 m }}, clear: below 2 m }}
 correlations:
   b:
@@ -1434,32 +1433,87 @@ correlations:
     sources: 1
     within: 1 km
     within_time: 1 h
-    may_cause: {{ {effect} }}
+    {keys}
   c: {{ incident: outage, from: [a], sources: 1, within: 1 km, within_time: 1 h }}
 "
-        );
-        let (rules, mistakes, _) = read(&text);
-        (rules, mistakes.to_string())
-    };
-    let hash_of = |effect: &str| {
-        let (rules, mistakes) = with(effect);
+    );
+    let (rules, mistakes, _) = read(&text);
+    (rules, mistakes.to_string())
+}
+
+#[test]
+fn what_is_explained_is_said_as_what_is_caused() {
+    let effect = |keys: &str| {
+        let (rules, mistakes) = read_causing(keys);
         assert_eq!(mistakes, "");
-        let symptom = rules.correlations[0].may_cause[0].symptom;
-        (symptom, rules.correlations[0].hash)
+        let rule = &rules.correlations[0];
+        (rule.may_cause[0].clone(), rule.hash)
     };
-    let plain = hash_of("outage: { within: 5 km, after: 1 h }");
-    let none = hash_of("outage: { within: 5 km, after: 1 h, symptom: no }");
-    let symptom = hash_of("outage: { within: 5 km, after: 1 h, symptom: yes }");
-    assert_eq!(plain, none);
-    assert!(symptom.0 && !none.0 && symptom.1 != none.1);
-    let both = "flood: { within: 5 km, after: 1 h, symptom: yes }, \
-                outage: { within: 1 m, after: 1 h, symptom: maybe }";
-    let (_, mistakes) = with(both);
-    let own =
-        "may_cause.flood.symptom: an incident is no symptom of its own kind; remove `symptom`";
-    assert!(mistakes.contains(own), "{mistakes}");
-    assert!(
-        mistakes.contains("may_cause.outage.symptom: `maybe` is not"),
-        "{mistakes}"
+    let (caused, hash) = effect("may_cause: { outage: { within: 5 km, after: 1 h } }");
+    let (explained, other) = effect("explains: { outage: { within: 5 km, after: 1 h } }");
+    assert!(explained.symptom && !caused.symptom && hash != other);
+    assert_eq!(
+        (explained.along, explained.within_m),
+        (Along::default(), 5_000)
+    );
+    let (along, another) = effect("explains: { outage: { along: fed_by, after: 1 h } }");
+    assert!(along.along.fed_by && another != other);
+    assert_eq!(along.within_m, 0);
+    let both = "{ flows_to: 150 %, line: 2 stops }, within: 1 km";
+    let (both, _) = effect(&format!(
+        "may_cause: {{ outage: {{ along: {both}, after: 0 s }} }}"
+    ));
+    let of = (
+        both.along.flows_to_percent,
+        both.along.line_stops,
+        both.within_m,
+    );
+    assert_eq!(of, (Some(150), Some(2), 1_000));
+}
+
+#[test]
+fn mistakes_about_what_is_explained_say_what_to_write() {
+    let wrong = |keys: &str, expected: &Expect| expected.assert_eq(&read_causing(keys).1);
+    wrong(
+        "may_cause: { outage: { within: 5 km, after: 1 h, symptom: yes } }",
+        &expect![
+            "a.yaml:10:54 correlations.b.may_cause.outage.symptom: is now the key `explains` beside `may_cause`; write there what calls nobody while its cause lasts, without `symptom`"
+        ],
+    );
+    wrong(
+        "explains: { flood: { within: 5 km, after: 1 h } }",
+        &expect![
+            "a.yaml:10:24 correlations.b.explains.flood: an incident does not explain its own kind; write it under `may_cause`"
+        ],
+    );
+    wrong(
+        "explains: { outrage: { within: 5 km, after: 1 h } }",
+        &expect![
+            "a.yaml:4:3 correlations.b.explains: no correlation makes incidents `outrage`; did you mean `outage`?"
+        ],
+    );
+    wrong(
+        "explains: { outage: { after: 1 h } }",
+        &expect![
+            "a.yaml:10:25 correlations.b.explains.outage: `within` is missing; write for example `within: 500 m`"
+        ],
+    );
+    wrong(
+        "explains: { outage: { along: { flows_to: 80 %, fed_by: maybe }, after: 1 h } }",
+        &expect![[r#"
+            a.yaml:10:46 correlations.b.explains.outage.along.flows_to: `80 %` is not 100 to 1000 %, such as `150 %`
+            a.yaml:10:60 correlations.b.explains.outage.along.fed_by: `maybe` is not one of yes, no"#]],
+    );
+    wrong(
+        "explains: { outage: { along: { fed_by: yes, nested_after: 1 min }, after: 1 h } }",
+        &expect![
+            "a.yaml:10:34 correlations.b.explains.outage.along: `nested_after` is about parts of one incident; write it in the correlation's own `along`"
+        ],
+    );
+    wrong(
+        "may_cause: { outage: { within: 1 km, after: 1 h } }\n    explains: { outage: { along: fed_by, after: 1 h } }",
+        &expect![
+            "a.yaml:11:25 correlations.b.explains.outage: stands under `may_cause` too; what is explained is caused: remove it there"
+        ],
     );
 }

@@ -1,5 +1,8 @@
 //! Push by API key: who may publish what.
 
+use std::future::Future;
+use std::task::{Context, Waker};
+
 use axum::http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 
 use super::*;
@@ -149,4 +152,38 @@ fn p8_without_a_key_nothing_is_read() {
         }
     });
     assert!(arrivals.queue(Lane::Telemetry).is_empty());
+}
+
+#[test]
+fn p5_one_key_takes_no_more_places_than_its_own() {
+    let [slow, other] = [key("slow", &["*"]), key("other", &["*"])];
+    let keys = [&slow, &other].map(|key| Key::of_line(&key.line).unwrap());
+    let options = HttpOptions {
+        key_requests_max: 1,
+        key_streams_max: 1,
+        ..HttpOptions::default()
+    };
+    let bench = bench_with(options, DoorOptions::default(), Some(Keys::new(keys)));
+    let never = || Body::from_stream(stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    block_on(async {
+        for content_type in ["application/json", "application/x-ndjson"] {
+            let request = |key: &NewKey, body| {
+                let request = Request::post(READINGS)
+                    .header(CONTENT_TYPE, content_type)
+                    .header("x-api-key", &key.key);
+                let router = bench.router.clone();
+                router.oneshot(request.body(body).unwrap())
+            };
+            let mut waits = Box::pin(request(&slow, never()));
+            let context = &mut Context::from_waker(Waker::noop());
+            assert!(waits.as_mut().poll(context).is_pending());
+            let refused = request(&slow, Body::empty()).await.unwrap();
+            assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+            let others = request(&other, Body::empty()).await.unwrap();
+            assert_ne!(others.status(), StatusCode::SERVICE_UNAVAILABLE);
+            drop(waits);
+            let again = request(&slow, Body::empty()).await.unwrap();
+            assert_ne!(again.status(), StatusCode::SERVICE_UNAVAILABLE);
+        }
+    });
 }

@@ -3,7 +3,8 @@
 //!
 //! Promise: bytes are taken to be written only when all that were taken before are with the
 //! system, so that what must not be written late does not wait here; a message that is not binary
-//! ends the connection ([MQTT-6.0.0-1]).
+//! ends the connection ([MQTT-6.0.0-1]); what has come of a message counts as held, also before the
+//! message is whole.
 
 use std::io;
 use std::pin::Pin;
@@ -14,25 +15,103 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{Bytes as MessageBytes, Error, Message};
 
+use crate::mqtt::budget::Share;
+
 /// How much is sent in one message.
 const SENT_BYTES_MAX: usize = 16 * 1024;
+
+/// A socket that counts what is read from it.
+#[derive(Debug)]
+pub(in crate::mqtt) struct Counted<S> {
+    socket: S,
+    /// How many bytes, so far; it may begin anew.
+    read: usize,
+}
+
+impl<S> Counted<S> {
+    pub const fn new(socket: S) -> Self {
+        Self { socket, read: 0 }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.socket).poll_read(context, buffer);
+        self.read = self.read.wrapping_add(buffer.filled().len() - before);
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}
 
 /// A WebSocket as a stream of bytes.
 #[derive(Debug)]
 pub(in crate::mqtt) struct Bytes<S> {
-    socket: WebSocketStream<S>,
+    socket: WebSocketStream<Counted<S>>,
     /// What of the last message was not read.
     unread: MessageBytes,
+    /// How many bytes had been read from the socket when the last message was whole.
+    whole_at: usize,
+    /// Where it is counted what is held here, once it is.
+    share: Option<Share>,
     /// Whether something taken may not be with the system.
     is_unflushed: bool,
 }
 
 impl<S> Bytes<S> {
-    pub const fn new(socket: WebSocketStream<S>) -> Self {
+    pub const fn new(socket: WebSocketStream<Counted<S>>) -> Self {
         Self {
             socket,
             unread: MessageBytes::new(),
+            whole_at: 0,
+            share: None,
             is_unflushed: false,
+        }
+    }
+
+    /// Counts what is held here from now on.
+    pub fn count(&mut self, share: Share) {
+        self.share = Some(share);
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Bytes<S> {
+    /// The next message, if it is whole.
+    fn poll_message(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Message, Error>>> {
+        let polled = Pin::new(&mut self.socket).poll_next(context);
+        if polled.is_ready() {
+            self.whole_at = self.socket.get_ref().read;
+        }
+        self.note_held();
+        polled
+    }
+
+    /// What has come of a message that is not whole, and what of the last one was not read.
+    fn note_held(&mut self) {
+        let begun = self.socket.get_ref().read.wrapping_sub(self.whole_at);
+        if let Some(share) = &mut self.share {
+            share.set(begun + self.unread.len());
         }
     }
 }
@@ -44,7 +123,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Bytes<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         while self.unread.is_empty() {
-            let message = ready!(Pin::new(&mut self.socket).poll_next(context));
+            let message = ready!(self.poll_message(context));
             match message.transpose().map_err(failed)? {
                 Some(Message::Binary(bytes)) => self.unread = bytes,
                 Some(Message::Text(_) | Message::Frame(_)) => {
@@ -58,6 +137,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Bytes<S> {
         }
         let length = self.unread.len().min(buffer.remaining());
         buffer.put_slice(&self.unread.split_to(length));
+        self.note_held();
         Poll::Ready(Ok(()))
     }
 }
@@ -119,7 +199,7 @@ mod tests {
         WebSocketStream<tokio::io::DuplexStream>,
     ) {
         let (ours, theirs) = duplex(between);
-        let ours = WebSocketStream::from_raw_socket(ours, Role::Server, None).await;
+        let ours = WebSocketStream::from_raw_socket(Counted::new(ours), Role::Server, None).await;
         let theirs = WebSocketStream::from_raw_socket(theirs, Role::Client, None).await;
         (Bytes::new(ours), theirs)
     }

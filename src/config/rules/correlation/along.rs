@@ -13,12 +13,34 @@ use crate::config::yaml::Value;
 
 const RIVER_MAX_M: i64 = 1_000_000;
 const PERCENT: std::ops::RangeInclusive<u64> = 1..=1000;
+/// Of the way from a cause: at least all of it.
+const PERCENT_OF_CAUSES: std::ops::RangeInclusive<u64> = 100..=1000;
 const STOPS: std::ops::RangeInclusive<u64> = 1..=20;
 const NETWORKS: &str = "`fed_by`, or a mapping: `{ fed_by: yes, flows_to: 150 %, river: 15 km, \
                         line: 1 stop }`";
 
-/// Reads the networks.
+/// Reads the networks along which evidence belongs together.
 pub(super) fn read(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Along> {
+    networks(field, PERCENT, mistakes)
+}
+
+/// Reads those along which causes are looked for.
+pub(super) fn read_of_causes(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Along> {
+    let along = networks(field, PERCENT_OF_CAUSES, mistakes)?;
+    if along.nested_after.is_some() {
+        let what = "`nested_after` is about parts of one incident; write it in the correlation's own \
+                    `along`";
+        field.wrong(mistakes, what);
+        return None;
+    }
+    Some(along)
+}
+
+fn networks(
+    field: &Field<'_>,
+    percent: std::ops::RangeInclusive<u64>,
+    mistakes: &mut Mistakes,
+) -> Option<Along> {
     if !matches!(field.node.value, Value::Map(_)) {
         let name = field.text(mistakes, NETWORKS)?;
         if name != "fed_by" {
@@ -35,7 +57,7 @@ pub(super) fn read(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Along> 
         Some(field) => field.choice(mistakes, &[("yes", true), ("no", false)]),
         None => Some(false),
     };
-    let flows_to = number(&mut section, "flows_to", "%", "150 %", PERCENT, mistakes);
+    let flows_to = number(&mut section, "flows_to", "%", "150 %", percent, mistakes);
     let line = number(&mut section, "line", "stop", "1 stop", STOPS, mistakes);
     let river = match section.optional("river") {
         Some(field) => field.metres(mistakes, 1..=RIVER_MAX_M).map(Some),

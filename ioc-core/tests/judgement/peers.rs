@@ -1,0 +1,178 @@
+//! What else users of other systems suffered from: incidents over several sensors, state that grows,
+//! places that nobody thought of, what is over and what was seen.
+
+use expect_test::expect;
+use ioc_core::bundle::Zone;
+use ioc_core::decision::Severity::{Minor, Moderate};
+use ioc_core::decision::Verdict;
+use ioc_core::place::Polygon;
+use ioc_core::time::Millis;
+
+use crate::support::{BundleBuilder, Manner, metres};
+use crate::timeline::{check_with, history};
+
+/// Three gauges, the third 5 km from the others, that each open a flood when they are high.
+fn gauges() -> BundleBuilder {
+    BundleBuilder::new()
+        .sensor("gauge-1", "level", metres(0, 0))
+        .sensor("gauge-2", "level", metres(400, 0))
+        .sensor("gauge-3", "level", metres(5_400, 0))
+        .threshold("high", "level", &[(Moderate, 3.0)], |_| ())
+        .correlation("floods", "flood", &["high"], |_| ())
+}
+
+#[test]
+fn thingsboard_8603_what_several_sensors_see_is_one_incident() {
+    check_with(
+        &gauges().build(),
+        "10:00 gauge-1 3.1
+         10:01 gauge-2 3.2
+         10:02 gauge-3 3.3
+         10:10 gauge-1 1.0
+         10:25 gauge-2 1.0
+         10:40 tick",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: gauge-1 3.1
+            10:01 updated flood#1 moderate 2 sensors: gauge-2 3.2 399 m
+            10:02 opened flood#2 moderate: gauge-3 3.3
+            10:35 cleared flood#1 moderate 2 sensors
+        "#]],
+    );
+}
+
+#[test]
+fn thingsboard_11566_a_zone_has_several_areas_and_what_moves_is_in_the_one_that_it_enters() {
+    let area = |east: i32| {
+        let corners = [(0, 0), (1_000, 0), (1_000, 1_000), (0, 1_000), (0, 0)];
+        let ring = corners.map(|(x, y)| metres(east + x, y));
+        Polygon::new(ring.to_vec()).unwrap()
+    };
+    let zone = |id: &str, areas: Vec<Polygon>| Zone {
+        id: id.parse().unwrap(),
+        name: id.into(),
+        parent: None,
+        areas,
+    };
+    let bundle = BundleBuilder::new()
+        .zone(zone("banks", vec![area(0), area(20_000)]))
+        .zone(zone("island", vec![area(10_000)]))
+        .threshold("smoke", "smoke", &[(Moderate, 3.0)], |_| ())
+        .correlation("fires", "fire", &["smoke"], |_| ());
+    let story = "10:00 van-1 4 kind=smoke at=500,500
+         10:00 van-2 4 kind=smoke at=10500,500
+         10:00 van-3 4 kind=smoke at=20500,500
+         10:00 van-4 4 kind=smoke at=30500,500";
+    let outcome = history(&[("first", &bundle.build())], story).run(&Manner::plain());
+    let zones = outcome
+        .decisions
+        .iter()
+        .filter_map(|decision| match &decision.verdict {
+            Verdict::IncidentOpened(incident) => Some(incident.zone.as_str()),
+            _ => None,
+        });
+    assert_eq!(zones.collect::<Vec<_>>(), ["banks", "island", "banks", "_"]);
+}
+
+#[test]
+fn siddhi_777_what_lies_in_no_group_is_judged_all_the_same() {
+    // It is in no zone, on no feeder and behind no gateway, and its value between no two levels.
+    check_with(
+        &gauges().build(),
+        "10:00 stray 7.5 kind=level at=90000,0
+         10:01 nowhere 7.5 kind=level",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: stray 7.5
+            10:01 opened flood#2 moderate: nowhere 7.5
+        "#]],
+    );
+}
+
+#[test]
+fn thingsboard_7811_what_is_over_for_good_is_not_used_again() {
+    check_with(
+        &gauges().build(),
+        "10:00 gauge-1 3.1
+         10:05 gauge-1 1.0
+         10:30 gauge-1 3.1
+         10:35 gauge-1 1.0
+         11:30 gauge-1 3.1",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: gauge-1 3.1
+            10:15 cleared flood#1 moderate
+            10:30 reopened flood#1 moderate episode 2: gauge-1 3.1
+            10:45 cleared flood#1 moderate episode 2
+            11:30 opened flood#2 moderate: gauge-1 3.1
+        "#]],
+    );
+}
+
+#[test]
+fn keep_5212_who_is_normal_again_does_not_count() {
+    let bundle = gauges().without_correlation("floods");
+    let bundle = bundle.correlation("floods", "flood", &["high"], |rule| rule.sources_min = 2);
+    check_with(
+        &bundle.build(),
+        "10:00 gauge-1 3.1
+         10:01 gauge-1 1.0
+         10:02 gauge-2 3.1
+         10:03 gauge-1 3.1",
+        &expect![[r#"
+            10:03 opened flood#1 moderate 2 sensors: gauge-2 3.1, gauge-1 3.1 399 m
+        "#]],
+    );
+}
+
+#[test]
+fn alertmanager_1860_who_has_seen_it_says_so_and_nobody_else_is_called() {
+    let bundle = gauges().handling(|rules| {
+        rules.acknowledge_within = [Some(Millis::minutes(10)); 5];
+    });
+    check_with(
+        &bundle.build(),
+        "10:00 gauge-1 3.1
+         10:00 gauge-3 3.1
+         10:05 ack flood#1 by=ana request=1
+         10:12 started after=10:11
+         10:45 tick",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: gauge-1 3.1
+            10:00 opened flood#2 moderate: gauge-3 3.1
+            10:05 acknowledged flood#1 moderate by ana
+            10:10 escalated flood#2 moderate to shift_supervisor
+            10:20 escalated flood#2 moderate to duty_officer
+            10:30 escalated flood#2 moderate to phone_tree
+        "#]],
+    );
+}
+
+#[test]
+fn siddhi_1256_flink_16431_24084_esper_263_what_was_awaited_leaves_nothing_behind() {
+    // A train that leaves is followed by one that arrives, again and again: nothing is missing, and
+    // nothing of those that are through is kept.
+    let bundle = BundleBuilder::new()
+        .sensor("north", "leaves", metres(0, 0))
+        .sensor("south", "arrives", metres(100, 0))
+        .threshold("left", "leaves", &[(Minor, 0.5)], |_| ())
+        .threshold("arrived", "arrives", &[(Minor, 0.5)], |_| ())
+        .sequence("missing", ("left", "arrived"), |rule| {
+            rule.absent = true;
+            rule.within = Millis::minutes(5);
+        })
+        .correlation("trains", "missing_train", &["missing"], |_| ())
+        .build();
+    let state_after = |last: &str| {
+        let story = format!(
+            "00:00-{last}:00/10 north 1
+             00:01-{last}:01/10 north 0
+             00:02-{last}:02/10 south 1
+             00:03-{last}:03/10 south 0
+             {last}:30 tick"
+        );
+        let (judgement, decisions) = history(&[("first", &bundle)], &story).judge(&Manner::plain());
+        assert_eq!(decisions.len(), 1, "only that rules hold: {decisions:?}");
+        let mut bytes = Vec::new();
+        judgement.save(&mut bytes);
+        bytes.len()
+    };
+    assert_eq!(state_after("10"), state_after("22"));
+}
