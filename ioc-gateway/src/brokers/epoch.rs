@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::DECODED_BYTES_MAX;
 use crate::door::{Counts, Door, DoorClosed, Inputs, Source, Way};
 use crate::formats::{Message, Origin, Reject, Reply, Workspace};
-use crate::formats::{append_beginning, append_message_or_native};
+use crate::formats::{append_beginning, append_message_or_native, says_its_times};
 use crate::telemetry::{self, Adapter};
 
 /// Where what a link brings comes in: the door, and how much of it the link may still take, which
@@ -83,6 +83,13 @@ impl Epoch {
         let demoted = self.inputs.take_demoted();
         telemetry::urgent_demoted(adapter, &self.source, demoted);
         self.took();
+    }
+
+    /// Whether a message that came before, and comes again, is one that the judgement knows by what
+    /// it says: with readings that have times of their own.
+    pub fn is_known_again(&mut self, message: Message<'_>) -> bool {
+        let catalogue = self.way.door().catalogue();
+        says_its_times(message, &catalogue, &mut self.workspace)
     }
 
     /// Takes a message of which no more than this was kept, as a dead letter.
