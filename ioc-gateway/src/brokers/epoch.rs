@@ -134,6 +134,13 @@ impl Epoch {
         self.decoded - self.settled
     }
 
+    /// How many wait outside the door with something in them: what is lost with this epoch.
+    pub fn outside(&self) -> usize {
+        let inside = self.way.inside();
+        let are_outside = |end: &&Counts| !inside.cover(**end);
+        self.ends.iter().rev().take_while(are_outside).count()
+    }
+
     /// Whether more may be read while so many are in flight at most.
     pub fn has_room(&self, inflight_max: u64) -> bool {
         self.in_flight() < inflight_max && self.inputs.bytes() < DECODED_BYTES_MAX
@@ -266,6 +273,7 @@ mod tests {
         epoch.take(message(b"no reading"));
         epoch.hand_over().unwrap();
         assert!(poll(epoch.progress()).is_pending());
+        assert_eq!(epoch.outside(), 1, "it waits");
         while epoch.has_room(u64::MAX) {
             epoch.take(message(READING));
         }
@@ -275,6 +283,7 @@ mod tests {
         arrivals.release(&first);
         assert_eq!(poll(epoch.progress()), Poll::Ready(Ok(())), "handed over");
         assert!(epoch.way.waits_since().is_none());
+        assert_eq!(epoch.outside() as u64, epoch.in_flight() - 2);
     }
 
     #[test]
