@@ -281,6 +281,32 @@ fn append_items(
     Err(Reject::new(Reason::NothingMapped, detail))
 }
 
+/// Whether there are readings in a message and each says itself when it was observed: not, if one
+/// has its time from being read now.
+pub fn says_its_times(
+    message: Message<'_>,
+    catalogue: &Catalogue,
+    workspace: &mut Workspace,
+) -> bool {
+    let began = catalogue.now.now();
+    let (mut has_readings, mut has_times) = (false, true);
+    let mut look = |item: Item<'_>| {
+        if let Outcome::Reading(reading) = item.outcome {
+            has_readings = true;
+            let said = reading.observed_at;
+            has_times &= said < began || said > catalogue.now.now();
+        }
+    };
+    match decode(message, catalogue, workspace, &mut look) {
+        Ok(_) => has_readings && has_times,
+        // A native reading has a time, or is none.
+        Err(whole) if whole.reason == Reason::TopicUnknown => {
+            native::decode(message.payload, None, catalogue, &mut workspace.native).is_ok()
+        }
+        Err(_) => false,
+    }
+}
+
 /// Finds the readings in a message. `take` gets each item in its order. Returns the mapping that
 /// it was read by; none if it is a native reading, or says itself what it is.
 ///

@@ -296,11 +296,22 @@ pub(crate) fn broker_passed_over(link: &str, why: &'static str) {
     counter!("ioc_broker_passed_over_total", &labels).increment(1);
 }
 
-/// A core subject brought more than was taken: a message of it is lost.
-pub(crate) fn nats_message_dropped() {
+/// A core subject brought more than was taken: messages of it are lost.
+pub(crate) fn nats_messages_dropped(count: usize) {
     static COUNTER: LazyLock<Counter> =
         LazyLock::new(|| counter!("ioc_nats_messages_dropped_total"));
-    COUNTER.increment(1);
+    COUNTER.increment(count as u64);
+}
+
+/// It could not be looked for what breaks a link to a stream, or it could not be passed over.
+pub(crate) fn nats_not_passed_over(link: &str, why: &str) {
+    let why: String = why.chars().take(300).collect();
+    tracing::warn!(
+        link,
+        why,
+        "the link broke again and again at one place of the stream, and a message that cannot be \
+         read cannot be looked for, or not be passed over, there"
+    );
 }
 
 /// A message of a stream could not be read over its connection, and was put aside.

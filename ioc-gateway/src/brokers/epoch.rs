@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::DECODED_BYTES_MAX;
 use crate::door::{Counts, Door, DoorClosed, Inputs, Source, Way};
 use crate::formats::{Message, Origin, Reject, Reply, Workspace};
-use crate::formats::{append_beginning, append_message_or_native};
+use crate::formats::{append_beginning, append_message_or_native, says_its_times};
 use crate::telemetry::{self, Adapter};
 
 /// Where what a link brings comes in: the door, and how much of it the link may still take, which
@@ -85,6 +85,13 @@ impl Epoch {
         self.took();
     }
 
+    /// Whether a message that came before, and comes again, is one that the judgement knows by what
+    /// it says: with readings that have times of their own.
+    pub fn is_known_again(&mut self, message: Message<'_>) -> bool {
+        let catalogue = self.way.door().catalogue();
+        says_its_times(message, &catalogue, &mut self.workspace)
+    }
+
     /// Takes a message of which no more than this was kept, as a dead letter.
     pub fn take_beginning(&mut self, topic: &str, reject: &Reject, kept: &[u8], bytes: usize) {
         let origin = Origin {
@@ -125,6 +132,13 @@ impl Epoch {
     /// How many are taken and not durable.
     pub const fn in_flight(&self) -> u64 {
         self.decoded - self.settled
+    }
+
+    /// How many wait outside the door with something in them: what is lost with this epoch.
+    pub fn outside(&self) -> usize {
+        let inside = self.way.inside();
+        let are_outside = |end: &&Counts| !inside.cover(**end);
+        self.ends.iter().rev().take_while(are_outside).count()
     }
 
     /// Whether more may be read while so many are in flight at most.
@@ -259,6 +273,7 @@ mod tests {
         epoch.take(message(b"no reading"));
         epoch.hand_over().unwrap();
         assert!(poll(epoch.progress()).is_pending());
+        assert_eq!(epoch.outside(), 1, "it waits");
         while epoch.has_room(u64::MAX) {
             epoch.take(message(READING));
         }
@@ -268,6 +283,7 @@ mod tests {
         arrivals.release(&first);
         assert_eq!(poll(epoch.progress()), Poll::Ready(Ok(())), "handed over");
         assert!(epoch.way.waits_since().is_none());
+        assert_eq!(epoch.outside() as u64, epoch.in_flight() - 2);
     }
 
     #[test]

@@ -19,6 +19,8 @@ use crate::telemetry::{self, Adapter};
 struct Waiting {
     handing_over: Pin<Box<dyn Future<Output = Result<(), DoorClosed>> + Send>>,
     since: Instant,
+    /// How many they are.
+    count: u64,
 }
 
 /// The way of one connection, or of one body.
@@ -60,6 +62,16 @@ impl Way {
         self.durable
     }
 
+    /// How many the door has taken.
+    pub fn inside(&self) -> Counts {
+        let mut inside = self.handed_over;
+        for lane in Lane::ALL {
+            let waiting = self.waiting.of(lane).as_ref();
+            *inside.of_mut(lane) -= waiting.map_or(0, |waiting| waiting.count);
+        }
+        inside
+    }
+
     /// Whether all that was handed over is durable.
     pub fn is_settled(&self) -> bool {
         self.durable == self.handed_over
@@ -97,7 +109,7 @@ impl Way {
         }
         let handed_over = self.handed_over.of_mut(lane);
         *handed_over += u64::from(inputs.count());
-        let upto = *handed_over;
+        let (upto, count) = (*handed_over, u64::from(inputs.count()));
         match self.door.try_hand_over(lane, inputs, &self.ledger, upto) {
             Ok(()) => Ok(()),
             Err(NotHandedOver::Closed) => Err(DoorClosed),
@@ -111,6 +123,7 @@ impl Way {
                 *self.waiting.of_mut(lane) = Some(Waiting {
                     handing_over: Box::pin(handing),
                     since: Instant::now(),
+                    count,
                 });
                 Ok(())
             }

@@ -384,39 +384,38 @@ impl<'a> Connection<'a> {
         if self.stage == Stage::AwaitsConnAck {
             return Err(LinkError::Unexpected("PUBLISH"));
         }
-        match self.unwanted(message.topic.as_str(), message.retained) {
-            Some(why) => {
-                telemetry::broker_passed_over(self.wanted.link.name(), why);
-                self.epoch.pass_over();
-            }
-            None => self.take_wanted(message),
-        }
-        self.owe(message.delivery, message.duplicate)
-    }
-
-    fn take_wanted(&mut self, message: &Message) {
         let attributes = message.event.iter();
         let event: Vec<_> = attributes
             .map(|(name, value)| (&**name, &**value))
             .collect();
-        self.epoch.take(formats::Message {
+        let read = formats::Message {
             topic: message.topic.as_str(),
             payload: &message.payload,
             content_type: message.content_type.as_deref(),
             event: &event,
-        });
+        };
+        match self.unwanted(read, message.retained) {
+            Some(why) => {
+                telemetry::broker_passed_over(self.wanted.link.name(), why);
+                self.epoch.pass_over();
+            }
+            None => self.epoch.take(read),
+        }
+        self.owe(message.delivery, message.duplicate)
     }
 
     /// Why a message is of no use here, in a word to count by.
-    fn unwanted(&self, topic: &str, retained: bool) -> Option<&'static str> {
-        if !self.wanted.chosen.has(topic) {
+    fn unwanted(&mut self, message: formats::Message<'_>, retained: bool) -> Option<&'static str> {
+        if !self.wanted.chosen.has(message.topic) {
             return Some("not_subscribed");
         }
         // One of version 5 sends what it keeps of a topic for a new subscription only, as it was
         // asked to. One of 3.1.1 cannot be asked: it does so at each connection, and what says no
-        // time of its own would be news each time.
+        // time of its own would be news each time, what cannot be read a dead letter. The rest is
+        // known again by what it says, or was published while we were away at quality 0, or on a
+        // topic that we have not read before.
         let is_repeated = retained && self.is_session_kept && self.version == Version::V311;
-        is_repeated.then_some("retained")
+        (is_repeated && !self.epoch.is_known_again(message)).then_some("retained")
     }
 
     /// Passes over a message that is too long, as far as it has come.

@@ -5,13 +5,20 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
 use super::*;
+use arc_swap::ArcSwap;
 use ioc_core::record::Input;
 
+use crate::catalogue::Catalogue;
 use crate::door::{Arrivals, DoorOptions, Encoded, Lane};
+use crate::formats::mapping::{Format, Moment};
+use crate::formats::tests::{catalogue, gauges};
 
 const WITHIN: Duration = Duration::from_secs(60);
 const TOPIC: &str = "ioc/v1/readings/s";
 const READING: &str = r#"{"id":"a","kind":"k","observed_at":"2026-03-14T06:45:10Z","value":1}"#;
+
+const NAMED: &str =
+    r#"{"id":"a","sensor":"s","kind":"k","observed_at":"2026-03-14T06:45:10Z","value":1}"#;
 
 struct Bench {
     listener: TcpListener,
@@ -22,6 +29,15 @@ struct Bench {
 
 /// A subscriber of a listener that answers nothing by itself.
 async fn bench(version: Version, change: impl FnOnce(&mut MqttBrokerOptions)) -> Bench {
+    bench_of(version, Catalogue::default(), change).await
+}
+
+/// The same, with mappings.
+async fn bench_of(
+    version: Version,
+    catalogue: Catalogue,
+    change: impl FnOnce(&mut MqttBrokerOptions),
+) -> Bench {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut options = MqttBrokerOptions {
         name: "city".into(),
@@ -30,7 +46,8 @@ async fn bench(version: Version, change: impl FnOnce(&mut MqttBrokerOptions)) ->
         ..MqttBrokerOptions::default()
     };
     change(&mut options);
-    let (door, arrivals) = Door::new(DoorOptions::default(), Arc::default());
+    let catalogue = Arc::new(ArcSwap::from_pointee(catalogue));
+    let (door, arrivals) = Door::new(DoorOptions::default(), catalogue);
     let (stop, stopping) = watch::channel(false);
     let links = Links::default();
     let shown = links.clone();
@@ -300,16 +317,32 @@ async fn what_is_not_subscribed_to_any_more_is_acknowledged_and_not_read() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_broker_keeps_of_a_topic_is_no_news_at_each_connection() {
-    for (version, session, is_read) in [
-        (Version::V311, true, false),
-        (Version::V311, false, true),
-        (Version::V5, true, true),
+    let timeless = r#"{"gauges":[{"name":"g","level":1}]}"#;
+    for (version, session, (topic, payload), is_read) in [
+        (Version::V311, true, ("city/gauges", timeless), false),
+        (Version::V311, true, (TOPIC, "no reading"), false),
+        // Known by what it says, if it was read before.
+        (Version::V311, true, (TOPIC, READING), true),
+        (Version::V311, true, ("city/own", NAMED), true),
+        (Version::V311, false, ("city/gauges", timeless), true),
+        (Version::V5, true, ("city/gauges", timeless), true),
     ] {
-        let bench = bench(version, |_| {}).await;
+        let Format::Json(mut shape) = gauges() else {
+            panic!("gauges are JSON");
+        };
+        shape.readings[0].observed_at = Moment::Arrival;
+        shape.readings[0].id = None;
+        let catalogue = catalogue("city/gauges", Format::Json(shape));
+        let change = |options: &mut MqttBrokerOptions| {
+            options.topics = vec!["#".to_owned()];
+        };
+        let bench = bench_of(version, catalogue, change).await;
         let mut socket = bench.let_in(version, session).await;
-        publish_on(&mut socket, version, (0x33, TOPIC), 1, READING).await;
+        publish_on(&mut socket, version, (0x33, topic), 1, payload).await;
         if is_read {
-            bench.settle_next();
+            let inputs = bench.next_arrival();
+            let is_reading = |input| matches!(Input::decode(input), Ok(Input::Reading(_)));
+            assert!(inputs.iter().all(is_reading), "{payload}");
         }
         assert_eq!(packet(&mut socket).await, [0x40, 2, 0, 1]);
         assert!(bench.arrivals.queue(Lane::Telemetry).is_empty());

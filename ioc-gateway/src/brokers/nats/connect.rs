@@ -156,7 +156,7 @@ impl Connected {
 fn note(breaks: &watch::Sender<Option<String>>, event: &Event) {
     match event {
         Event::Connected => {}
-        Event::SlowConsumer(_) => telemetry::nats_message_dropped(),
+        Event::SlowConsumer(_) => telemetry::nats_messages_dropped(1),
         Event::Disconnected | Event::LameDuckMode | Event::Draining | Event::Closed => {
             breaks.send_replace(Some(event.to_string()));
         }

@@ -6,16 +6,20 @@
 //! with one by a wildcard, a server of 2.9 now and then delivered a tenth or less of what it else
 //! does (docs/PERFORMANCE.md).
 
+use std::time::Duration;
+
 use async_nats::Client;
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, Info};
-use async_nats::jetstream::stream::Stream;
+use async_nats::jetstream::stream::{RetentionPolicy, Stream};
 
 use super::{LinkError, Subscriber};
 
 /// How many deliveries may be unacknowledged; the server delivers no more then.
 const ACK_PENDING_MAX: i64 = 65_536;
+/// How long a second consumer stays if we are killed before we remove it.
+const HELD_FOR: Duration = Duration::from_secs(3600);
 
 /// Finds or makes the consumer, and asks where it stands.
 pub(super) async fn find_or_make(
@@ -91,19 +95,50 @@ async fn make_anew(
     message: u64,
 ) -> Result<(Consumer<Config>, Info), LinkError> {
     let name = config.durable_name.clone().unwrap_or_default();
-    let deleted = stream.delete_consumer(&name).await;
-    deleted.map_err(LinkError::refused("remove the consumer"))?;
     let config = Config {
         deliver_policy: DeliverPolicy::ByStartSequence {
             start_sequence: message + 1,
         },
         ..config
     };
+    let held = match stream.cached_info().config.retention {
+        RetentionPolicy::Limits => None,
+        RetentionPolicy::Interest => Some(hold(stream, &name, &config).await?),
+        // Its consumers begin where it does, and a server that has one of ours is not known.
+        RetentionPolicy::WorkQueue => {
+            let why = "it would begin anew: a stream that is read here keeps its messages by \
+                       `limits`, or by `interest`";
+            return Err(LinkError::refused("make the consumer anew")(why));
+        }
+    };
+    let deleted = stream.delete_consumer(&name).await;
+    deleted.map_err(LinkError::refused("remove the consumer"))?;
     let consumer = stream.create_consumer(config).await;
     let consumer = consumer.map_err(LinkError::refused("make the consumer anew"))?;
     let info = consumer.get_info().await;
     let info = info.map_err(LinkError::refused("ask for the consumer"))?;
+    if let Some(held) = held {
+        // One that stays goes by itself.
+        let _ = stream.delete_consumer(&held).await;
+    }
     Ok((consumer, info))
+}
+
+/// Makes a second consumer that begins where this one does: a stream that keeps its messages by
+/// interest drops what no consumer wants, while there is none of ours. Its name.
+async fn hold(stream: &Stream, name: &str, config: &Config) -> Result<String, LinkError> {
+    let held = format!("{name}-held");
+    // One of before holds what is not needed any more, and is perhaps not there.
+    let _ = stream.delete_consumer(&held).await;
+    let holding = Config {
+        durable_name: None,
+        name: Some(held.clone()),
+        inactive_threshold: HELD_FOR,
+        ..config.clone()
+    };
+    let made = stream.create_consumer(holding).await;
+    made.map_err(LinkError::refused("make a second consumer"))?;
+    Ok(held)
 }
 
 /// The consumer's name: no other subject has the same.

@@ -39,6 +39,8 @@ pub(super) struct Progress {
     patience: u32,
     /// Up to which message all are readable.
     readable: u64,
+    /// Up to which message all are durable, such that cannot be read as dead letters.
+    put_aside: u64,
 }
 
 impl Default for Progress {
@@ -48,6 +50,7 @@ impl Default for Progress {
             begun: 0,
             patience: STUCK_AFTER,
             readable: 0,
+            put_aside: 0,
         }
     }
 }
@@ -61,6 +64,7 @@ impl Progress {
                 floor,
                 begun: 0,
                 readable: floor,
+                put_aside: floor,
                 ..*self
             };
         }
@@ -68,10 +72,18 @@ impl Progress {
         let under_way = self.readable + 1..=info.delivered.stream_sequence;
         (self.begun >= self.patience && !under_way.is_empty()).then_some(under_way)
     }
+
+    /// It could not be looked, or not be passed over: connections are used as they are again, or
+    /// none would ever be.
+    const fn gives_up(&mut self) {
+        self.begun = 0;
+        self.patience = STUCK_AFTER;
+    }
 }
 
 /// Looks, if it is time to, for a message that cannot be read, and gets the consumer over it.
-/// Whether it stands elsewhere now.
+/// Whether it stands elsewhere now. Where the server does not allow that, the connection is used as
+/// it is: what broke the others may have been something else.
 pub(super) async fn pass_over(
     subscriber: &Subscriber,
     stream: &str,
@@ -87,33 +99,22 @@ pub(super) async fn pass_over(
         stream,
         subject: &subscriber.subject,
     };
-    let Some(unreadable) = kept.look(subscriber, under_way).await? else {
-        return Ok(false);
-    };
-    subscriber.progress().patience = 1;
-    let mut next = info.ack_floor.stream_sequence + 1;
-    while next <= unreadable || epoch.in_flight() > 0 {
-        while next <= unreadable && epoch.has_room(subscriber.options.inflight_max.into()) {
-            match kept.next(next).await? {
-                Some(stored) if stored.sequence <= unreadable => {
-                    next = stored.sequence + 1;
-                    stored.take(subscriber, epoch);
-                }
-                // It is gone since.
-                Some(_) | None => next = unreadable + 1,
+    match kept
+        .pass_over(subscriber, under_way, info, connected, epoch)
+        .await
+    {
+        Err(error @ LinkError::EngineStopped) => Err(error),
+        Err(error) => {
+            subscriber.progress().gives_up();
+            telemetry::nats_not_passed_over(subscriber.link.name(), &error.to_string());
+            // A server that forbids something may end what was said on the connection, too.
+            match connected.is_broken() {
+                true => Err(error),
+                false => Ok(false),
             }
         }
-        epoch.hand_over()?;
-        connected.reply(epoch);
-        if epoch.in_flight() > 0 {
-            tokio::select! {
-                progress = epoch.progress() => progress?,
-                error = connected.broken() => return Err(error),
-            }
-        }
+        moved => moved,
     }
-    consumer::begin_behind(&kept.client, stream, subscriber, unreadable).await?;
-    Ok(true)
 }
 
 /// The messages that a stream keeps of one subject.
@@ -153,6 +154,51 @@ struct Wire {
 }
 
 impl Kept<'_> {
+    /// Looks at these, and makes all up to the last that cannot be read durable, and the consumer
+    /// anew behind it.
+    async fn pass_over(
+        &self,
+        subscriber: &Subscriber,
+        under_way: RangeInclusive<u64>,
+        info: &Info,
+        connected: &mut Connected,
+        epoch: &mut Epoch,
+    ) -> Result<bool, LinkError> {
+        let looked = tokio::select! {
+            looked = self.look(subscriber, under_way) => looked?,
+            error = connected.broken() => return Err(error),
+        };
+        let Some(unreadable) = looked else {
+            return Ok(false);
+        };
+        subscriber.progress().patience = 1;
+        let put_aside = subscriber.progress().put_aside;
+        let mut next = info.ack_floor.stream_sequence.max(put_aside) + 1;
+        while next <= unreadable || epoch.in_flight() > 0 {
+            while next <= unreadable && epoch.has_room(subscriber.options.inflight_max.into()) {
+                match self.next(next).await? {
+                    Some(stored) if stored.sequence <= unreadable => {
+                        next = stored.sequence + 1;
+                        stored.take(subscriber, epoch);
+                    }
+                    // It is gone since.
+                    Some(_) | None => next = unreadable + 1,
+                }
+            }
+            epoch.hand_over()?;
+            connected.reply(epoch);
+            if epoch.in_flight() > 0 {
+                tokio::select! {
+                    progress = epoch.progress() => progress?,
+                    error = connected.broken() => return Err(error),
+                }
+            }
+        }
+        subscriber.progress().put_aside = unreadable;
+        consumer::begin_behind(&self.client, self.stream, subscriber, unreadable).await?;
+        Ok(true)
+    }
+
     /// The last message that cannot be read, if one of these is: of those behind them, as many as
     /// are looked at. Whoever writes one may write more, and each would break the link.
     async fn look(
@@ -309,6 +355,28 @@ mod tests {
             headers: headers.to_vec(),
             payload: b"{}".to_vec(),
         }
+    }
+
+    #[test]
+    fn where_it_cannot_be_looked_the_next_connection_is_used_as_it_is() {
+        let info = |floor: u64| {
+            let at =
+                |stream: u64| serde_json::json!({"consumer_seq": stream, "stream_seq": stream});
+            let info = serde_json::json!({
+                "stream_name": "s", "name": "c", "created": "2026-03-14T06:45:10Z",
+                "config": {"deliver_policy": "all", "ack_policy": "all", "replay_policy": "instant"},
+                "delivered": at(floor + 9), "ack_floor": at(floor),
+                "num_ack_pending": 9, "num_redelivered": 0, "num_waiting": 0, "num_pending": 0,
+            });
+            serde_json::from_value::<Info>(info).unwrap()
+        };
+        let mut progress = Progress::default();
+        assert_eq!(progress.begins(&info(5)), None);
+        assert_eq!(progress.begins(&info(5)), Some(6..=14));
+        progress.patience = 1;
+        progress.gives_up();
+        assert_eq!(progress.begins(&info(5)), None);
+        assert_eq!(progress.begins(&info(5)), Some(6..=14), "and later again");
     }
 
     #[test]
