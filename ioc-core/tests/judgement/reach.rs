@@ -545,6 +545,50 @@ fn p5_so_many_members_are_looked_at_for_a_cause_along_networks() {
 }
 
 #[test]
+fn p5_of_what_joins_a_cause_at_once_so_many_members_are_looked_at_for_what_it_has_caused() {
+    // Feeders east and west of a gap are two outages; the one that stands in the gap makes them one.
+    // A pump failure below a feeder of each side is reached by both together alone.
+    let linked = |west: usize, below: usize| {
+        let grid = metres(0, 100_000);
+        let mut city = BundleBuilder::new().sensor("grid", "power", grid);
+        city = city.node("grid", |_| ());
+        let mut story = String::new();
+        for (side, count, east) in [("a", REACH_MEMBERS_MAX + 2, 1_000), ("b", west, 0)] {
+            for number in 0..count {
+                let id = format!("{side}-{number:03}");
+                city = city
+                    .sensor(&id, "power", metres(east, 0))
+                    .fed_by(&id, "grid");
+                writeln!(story, "10:00 {id} 1.5").unwrap();
+            }
+        }
+        let below = format!("b-{below:03}");
+        for (id, feeder) in [("pump-1", "a-257"), ("pump-2", below.as_str())] {
+            let place = metres(90_000, 0);
+            city = city.sensor(id, "pump", place).fed_by(id, feeder);
+            writeln!(story, "10:00:30 {id} 1.5").unwrap();
+        }
+        city = city.sensor("gap", "power", metres(500, 0));
+        story += "10:01 gap 1.5\n10:02 tick";
+        let rules = rules(city).without_correlation("outages");
+        let rules = rules.correlation("outages", "outage", &["dark"], |rule| {
+            causes(rule, &[effect("pump_failure", power())]);
+            rule.within_m = 600;
+        });
+        let rules = rules.without_correlation("pumps");
+        let rules = rules.correlation("pumps", "pump_failure", &["stands"], |rule| {
+            causes(rule, &[]);
+            rule.sources_min = 2;
+        });
+        let told = run(&[("first", &rules.build())], &story);
+        assert!(told.contains(" merged "), "{told}");
+        told.contains(" suppressed caused by outage#")
+    };
+    assert!(linked(REACH_MEMBERS_MAX, REACH_MEMBERS_MAX - 1));
+    assert!(!linked(REACH_MEMBERS_MAX + 1, REACH_MEMBERS_MAX));
+}
+
+#[test]
 fn p5_a_way_along_a_circle_ends_and_nothing_explains_itself() {
     let circle = BundleBuilder::new()
         .sensor("feeder-1", "power", metres(0, 0))
