@@ -686,13 +686,22 @@ proptest! {
             prop_assert!(refused, "{told:?}");
             return Ok(());
         };
-        let before = |id| if one.id == id { one } else { other };
         prop_assert_eq!(from, into);
-        prop_assert_eq!(part.sensors, before(gone).sensors);
+        // As they were told when they became one: what has parted from an incident with the power is
+        // not told of it before.
+        let by_merge = |decision: &&Decision| {
+            let request = decision.cause.request.as_ref();
+            request.is_some_and(|(request, _)| request.as_str() == "merge")
+        };
+        let sensors = |id| told.iter().filter(by_merge).find_map(move |decision| {
+            decision.verdict.incident().filter(|incident| incident.id == id)
+        });
+        let (ended, both) = (sensors(gone).unwrap().sensors, sensors(into).unwrap().sensors);
+        prop_assert_eq!(part.sensors, ended);
         let whole = told.iter().rev().find_map(|decision| {
             decision.verdict.incident().filter(|incident| incident.id == into)
         });
-        prop_assert_eq!(whole.unwrap().sensors, before(into).sensors);
+        prop_assert_eq!(whole.unwrap().sensors, both - ended, "each is of one of them");
     }
 
     #[test]
