@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -52,6 +53,12 @@ impl fmt::Display for Address {
 }
 
 impl Address {
+    /// Whether it is of this machine, whatever networks it is in.
+    pub fn is_loopback(&self) -> bool {
+        let ip = self.host.parse::<IpAddr>();
+        ip.map_or(self.host == "localhost", |ip| ip.is_loopback())
+    }
+
     /// `HOST` or `HOST:PORT`.
     ///
     /// # Errors
@@ -285,6 +292,17 @@ mod tests {
         for wrong in ["10", "s", "-1s", "1d", "", "1e999h"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_is_of_this_machine_is_known_by_its_address() {
+        let is_here = |host: &str| {
+            let port = 1883;
+            let host = host.into();
+            Address { host, port }.is_loopback()
+        };
+        assert!(["127.0.0.1", "127.8.8.8", "::1", "localhost"].map(is_here) == [true; 4]);
+        assert!(["10.0.0.1", "broker.local", "::", "localhost.local"].map(is_here) == [false; 4]);
     }
 
     #[test]

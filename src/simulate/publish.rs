@@ -203,13 +203,15 @@ impl Simulator {
         publishers
     }
 
-    /// The actuators of the city, where they can be reached.
+    /// The actuators of the city, where they can be reached, on this machine only: elsewhere a real
+    /// one may be meant, of which nobody but itself may say that it has obeyed.
     fn devices(&self, began: Instant) -> Option<Devices> {
         let options = &self.options;
         let Broker::Mqtt(address) = &options.to else {
             return None;
         };
-        (!options.map.actuators.is_empty()).then(|| Devices {
+        let may_obey = address.0.is_loopback() && !options.map.actuators.is_empty();
+        may_obey.then(|| Devices {
             address: address.clone(),
             credentials: options.credentials.clone(),
             names: Arc::clone(&options.map.actuators),
