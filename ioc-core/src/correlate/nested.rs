@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use super::{Correlator, Turn};
 use crate::id::{IncidentId, SensorId};
 use crate::incident::{Case, Cluster, Incident, Purpose, Source};
-use crate::limits::{CHILDREN_PER_STEP, CHILDREN_STEP, MEMBERS_PER_STEP};
+use crate::limits::{CHILDREN_PER_STEP, CHILDREN_STEP, MEMBERS_PER_STEP, TELL_INTERVAL};
 use crate::place::Position;
 
 impl Correlator {
@@ -37,7 +37,12 @@ impl Correlator {
         let parted = nested
             .iter()
             .map_while(|sensor| self.part_one(slot, sensor, turn));
-        for child in parted.collect::<BTreeSet<_>>() {
+        let children: BTreeSet<_> = parted.collect();
+        if !children.is_empty() {
+            // The whole is less than was told of it; told when all steps are done.
+            self.set_timer(slot, Purpose::Tell, Some(turn.at + TELL_INTERVAL), turn);
+        }
+        for child in children {
             let child = self.slots[&child];
             if self.case(child).incident.opened_at.is_none() {
                 self.open_nested(child, parent, turn);

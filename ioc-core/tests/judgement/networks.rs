@@ -486,6 +486,7 @@ fn inv_15_what_stays_dark_when_its_feeder_is_well_again_is_an_outage_of_its_own(
             11:10 opened outage#2 moderate caused by outage#1
             11:10 opened outage#3 severe 2 sensors caused by outage#1
             11:10 opened outage#4 moderate 2 sensors caused by outage#1
+            11:10:00.250 updated outage#1 severe 2 sensors
             11:20 cleared outage#1 severe 2 sensors
             11:31 cleared outage#3 severe 2 sensors
             11:50 cleared outage#2 moderate
