@@ -687,8 +687,8 @@ proptest! {
             return Ok(());
         };
         prop_assert_eq!(from, into);
-        // As they were told when they became one: what has parted from an incident with the power is
-        // not told of it before.
+        // As they were told when they became one: what had parted from one of them by itself may not
+        // have been told of it yet.
         let by_merge = |decision: &&Decision| {
             let request = decision.cause.request.as_ref();
             request.is_some_and(|(request, _)| request.as_str() == "merge")
