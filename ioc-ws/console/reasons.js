@@ -60,6 +60,14 @@ export function memberSentence({ sensor, weight, stands, rules }) {
   return `${sensor} weighs ${weight}, ${stands}: ${rules.join(", ")}`;
 }
 
+/** How what was together weighed, when the last evidence came before `opened`, and what it waited for. */
+export function openingSentence(own, opening, opened) {
+  if (!opened?.cause.due) return `When it opened, what lay together ${caseSentence(own)}:`;
+  const last = clock(Date.parse(opening.at));
+  return `It opened when a time was over that its rules ask for. When the last reading before came, ${
+    last}, what lay together ${caseSentence(own)}:`;
+}
+
 /** What together weighs what: `weighs 3, opens at 3`. */
 export const caseSentence = ({ weight, weight_needed }) =>
   `weighs ${weight}, opens at ${weight_needed}`;

@@ -9,7 +9,7 @@
 import { el } from "./dom.js";
 import { evidenceTable } from "./evidence.js";
 import { question } from "./question.js";
-import { caseSentence, gravestStep, gravitySentence, levelLines } from "./reasons.js";
+import { gravestStep, gravitySentence, levelLines, openingSentence } from "./reasons.js";
 import { memberSentence, neighbourSentence, readingLines, ruleSentence } from "./reasons.js";
 import { clock, plural } from "./words.js";
 
@@ -170,7 +170,7 @@ export class Why {
       el("h4", {}, opened ? `What opened it, ${clock(Date.parse(opened.at))}` : "What opened it"),
       who && el("p", {}, `${who} did${said}`),
       rule && el("p", { "data-testid": "why-rule" }, ruleSentence(rule)),
-      weighs && el("p", {}, `When it opened, what lay together ${caseSentence(own)}:`),
+      weighs && el("p", {}, openingSentence(own, opening, opened)),
       weighs && lines(weighs),
       more > 0 ? el("p", { class: "note" }, `and ${more} more`) : null,
       readings.length > 0 && el("p", {}, "Its readings, and how far from what was there:"),

@@ -26,6 +26,15 @@ const decision = (seq, type, about, cause = {}, more = {}) => {
 const said = (sensor, reading, more = {}) =>
   ({ sensor, reading, seq: 7, rule: "river-high", value: 3.5, distance_m: null, ...more });
 
+test("says whether it opened by a reading or when a time was over", () => {
+  const own = { weight: 8, weight_needed: 10, condition: "active" };
+  const opening = { at: AT };
+  const by = (due) => reasons.openingSentence(own, opening, decision(1, "incident_opened", {}, { due }));
+  assert.match(by(undefined), /^When it opened, what lay together weighs 8, opens at 10:$/);
+  const waited = /^It opened when a time was over .* came, 06:46:02, what lay together weighs 8, /;
+  assert.match(by("2026-03-14T06:46:26.000Z"), waited);
+});
+
 test("says of a rule what ioc why says", () => {
   const rule = {
     name: "flood", weights: { "river-high": 3, "flood-call": 1 }, opens_at: 3, within_m: 2_000,
