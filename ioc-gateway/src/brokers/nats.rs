@@ -11,9 +11,11 @@
 mod core;
 mod connect;
 mod consumer;
+mod kept;
 mod message;
-mod prefix;
+mod order;
 pub mod outgoing;
+mod prefix;
 mod stream;
 mod unreadable;
 

@@ -33,6 +33,8 @@ pub(crate) enum LinkError {
     Refused { attempt: &'static str, why: String },
     #[error("somebody else reads with our consumer, or a delivery was lost")]
     Gap,
+    #[error("messages that were under way have not come again, and the stream has them")]
+    Owed,
     #[error("the engine has stopped")]
     EngineStopped,
     #[error("a mistake of ours: {0}")]
@@ -50,6 +52,7 @@ impl LinkError {
             Self::Silent => "silent",
             Self::Refused { .. } => "refused",
             Self::Gap => "gap",
+            Self::Owed => "owed",
             Self::EngineStopped => "engine_stopped",
             Self::Panicked(_) => "panicked",
         }
