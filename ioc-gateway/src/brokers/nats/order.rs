@@ -7,10 +7,11 @@
 //! the judgement would take the older for what it had already. Promise: nothing goes on before what
 //! is owed, but what follows the acknowledged messages without a gap: there is nothing among those
 //! that has not come. Nothing across a delivery that went elsewhere. Bound: `waiting_max` messages
-//! and [`WAITING_BYTES_MAX`] wait; when it is full they go on as they came, and nothing is
-//! acknowledged until all that is owed has come. Next: `nats/prefix.rs`.
+//! and [`WAITING_BYTES_MAX`] wait; when it is full the connection ends, and all of them come again
+//! on the next, the older first. Next: `nats/prefix.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -48,13 +49,16 @@ pub(super) struct Next<M> {
     /// Its number in the stream.
     pub number: u64,
     pub message: M,
-    /// Whether older ones that are owed have not come.
-    pub is_early: bool,
 }
 
-/// A delivery is missing between the last one and this: somebody else got it.
+/// Why a connection cannot go on.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Gap;
+pub(super) enum Disorder {
+    /// A delivery is missing between the last one and this: somebody else got it.
+    Gap,
+    /// More newer messages than may wait have come before those that are owed.
+    Early,
+}
 
 /// The deliveries of one connection that have not gone on.
 #[derive(Debug)]
@@ -78,6 +82,13 @@ pub(super) struct Order<M> {
 impl<M> Order<M> {
     /// Nothing has been delivered yet.
     pub fn new(start: Start, waiting_max: usize) -> Self {
+        // A server of 2.9 counts back what it has delivered when a client is gone, and no further
+        // than to what waits for acknowledgements.
+        let under_way = start.acknowledged + start.pending as u64;
+        let start = Start {
+            message: start.message.max(under_way),
+            ..start
+        };
         Self {
             start,
             waiting_max,
@@ -92,9 +103,9 @@ impl<M> Order<M> {
     }
 
     /// Takes a delivery, and gives its message back if it goes on at once, before what waits.
-    pub fn take(&mut self, place: Place, message: M) -> Result<Option<Next<M>>, Gap> {
+    pub fn take(&mut self, place: Place, message: M) -> Result<Option<Next<M>>, Disorder> {
         if place.delivery != self.last_delivery + 1 {
-            return Err(Gap);
+            return Err(Disorder::Gap);
         }
         self.last_delivery = place.delivery;
         if place.message <= self.start.message && self.again.insert(place.message) {
@@ -104,7 +115,6 @@ impl<M> Order<M> {
             return Ok(Some(Next {
                 number: place.message,
                 message,
-                is_early: false,
             }));
         }
         self.waiting_bytes += place.bytes;
@@ -115,22 +125,25 @@ impl<M> Order<M> {
     }
 
     /// The next of what waits that may go on.
-    pub fn next(&mut self) -> Option<Next<M>> {
-        let follows = |number: u64| number <= self.through + 1;
-        let is_early = self.awaits() && !self.waiting.keys().next().copied().is_some_and(follows);
-        if is_early && !self.is_full() {
-            return None;
+    pub fn next(&mut self) -> Result<Option<Next<M>>, Disorder> {
+        let follows = |number: &u64| *number <= self.through + 1;
+        if self.awaits() && !self.waiting.keys().next().is_some_and(follows) {
+            return match self.is_full() {
+                true => Err(Disorder::Early),
+                false => Ok(None),
+            };
         }
-        let (number, (message, bytes)) = self.waiting.pop_first()?;
+        let Some((number, (message, bytes))) = self.waiting.pop_first() else {
+            return Ok(None);
+        };
         self.waiting_bytes -= bytes;
-        if !is_early {
-            self.through = self.through.max(number);
-        }
-        Some(Next {
-            number,
-            message,
-            is_early,
-        })
+        self.through = self.through.max(number);
+        Ok(Some(Next { number, message }))
+    }
+
+    /// The number of the last delivery.
+    pub const fn last_delivery(&self) -> u64 {
+        self.last_delivery
     }
 
     /// How many wait.
@@ -154,7 +167,7 @@ impl<M> Order<M> {
     }
 
     /// Up to which message there can be any that it awaits; from behind the acknowledged ones on.
-    pub fn under_way(&self) -> std::ops::RangeInclusive<u64> {
+    pub fn under_way(&self) -> RangeInclusive<u64> {
         self.start.acknowledged + 1..=self.start.message
     }
 
@@ -188,8 +201,8 @@ mod tests {
         Order::new(start, 8)
     }
 
-    /// What goes on as these messages come; those that do so early below nothing.
-    fn came(order: &mut Order<u64>, messages: &[u64]) -> Vec<i64> {
+    /// What goes on as these messages come.
+    fn came(order: &mut Order<u64>, messages: &[u64]) -> Vec<u64> {
         let mut gone = Vec::new();
         for message in messages {
             let place = Place {
@@ -198,10 +211,9 @@ mod tests {
                 bytes: 100,
             };
             let mut next = order.take(place, *message).unwrap();
-            while let Some(each) = next.or_else(|| order.next()) {
+            while let Some(each) = next.or_else(|| order.next().unwrap()) {
                 assert_eq!(each.number, each.message);
-                let number = i64::try_from(each.number).unwrap();
-                gone.push(if each.is_early { -number } else { number });
+                gone.push(each.number);
                 next = None;
             }
         }
@@ -237,29 +249,32 @@ mod tests {
     }
 
     #[test]
-    fn p5_what_has_no_room_to_wait_goes_on_early() {
+    fn p5_more_newer_messages_than_may_wait_end_the_connection() {
         let mut order = Order::new(order(5, 3).start, 4);
-        assert_eq!(came(&mut order, &[11, 12, 13, 14]), [-11]);
-        assert_eq!(order.waiting(), 3);
-        assert_eq!(came(&mut order, &[8, 15]), [-8, -12], "6 and 7 may be some");
-        assert_eq!(came(&mut order, &[9]), [-9]);
-        assert_eq!(came(&mut order, &[10]), [10, 13, 14, 15]);
-        assert_eq!(order.waiting_bytes, 0);
+        assert_eq!(came(&mut order, &[11, 12, 13]), [0; 0]);
+        let place = |delivery: u64, bytes: usize| Place {
+            delivery,
+            message: delivery - 90,
+            bytes,
+        };
+        assert_eq!(order.take(place(104, 100), 14), Ok(None));
+        assert_eq!(order.next(), Err(Disorder::Early));
+
+        let mut order = Order::new(order.start, 1000);
+        let half = WAITING_BYTES_MAX / 2;
+        assert_eq!(order.take(place(101, half), 11), Ok(None));
+        assert_eq!(order.next(), Ok(None));
+        assert_eq!(order.take(place(102, half), 12), Ok(None));
+        assert_eq!(order.next(), Err(Disorder::Early));
     }
 
     #[test]
-    fn p5_messages_wait_within_a_bound_of_bytes() {
-        let mut order = Order::new(order(5, 3).start, 1000);
-        let place = |delivery: u64| Place {
-            delivery,
-            message: delivery,
-            bytes: WAITING_BYTES_MAX / 2,
-        };
-        assert_eq!(order.take(place(101), ()), Ok(None));
-        assert_eq!(order.next(), None);
-        assert_eq!(order.take(place(102), ()), Ok(None));
-        assert!(order.next().is_some_and(|next| next.is_early));
-        assert_eq!(order.next(), None);
+    fn nats_server_2_9_counts_back_what_it_has_delivered_to_a_client_that_is_gone() {
+        // Three are under way behind message 9, and it tells of one.
+        let mut order = order(9, 3);
+        assert_eq!(came(&mut order, &[13, 10, 11]), [10, 11]);
+        assert_eq!(came(&mut order, &[12]), [12, 13]);
+        assert!(!order.awaits());
     }
 
     #[test]
@@ -271,7 +286,8 @@ mod tests {
         assert!(order.owes(8) && !order.owes(9) && !order.owes(11));
         order.give_up();
         assert!(!order.is_overdue(Duration::ZERO), "told once");
-        assert!(order.next().is_some() && order.next().is_some());
+        let next = |order: &mut Order<u64>| order.next().unwrap().map(|next| next.number);
+        assert_eq!((next(&mut order), next(&mut order)), (Some(9), Some(11)));
     }
 
     #[test]
@@ -283,6 +299,6 @@ mod tests {
             message: 13,
             bytes: 100,
         };
-        assert_eq!(order.take(place, 13), Err(Gap));
+        assert_eq!(order.take(place, 13), Err(Disorder::Gap));
     }
 }

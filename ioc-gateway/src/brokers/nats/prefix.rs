@@ -3,8 +3,8 @@
 //! Arrives: messages in the order in which they went through the door (`order.rs`), and how many of
 //! them are durable. Leaves: the one to acknowledge. An acknowledgement of a consumer that
 //! acknowledges all covers every message of the stream before it, also one that this connection has
-//! never seen. Promise: nothing is acknowledged before all that it covers is durable; where messages
-//! went on early, nothing before those that were owed are.
+//! never seen. Promise: nothing is acknowledged before all that it covers is durable, where none goes
+//! through the door before those that are owed.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,6 @@ use std::collections::VecDeque;
 pub(super) struct Prefix<R> {
     /// In the order of the door.
     unacknowledged: VecDeque<Passed<R>>,
-    early: Early,
 }
 
 /// A message that went through the door.
@@ -27,31 +26,16 @@ struct Passed<R> {
     reply: R,
 }
 
-/// Whether messages went on before older ones that are owed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Early {
-    /// None that is not acknowledged.
-    None,
-    /// Some, and older ones are awaited.
-    Awaited,
-    /// Some; the older ones are durable when so many are.
-    Until(u64),
-}
-
 impl<R> Prefix<R> {
     /// Nothing has gone on yet.
     pub const fn new() -> Self {
         Self {
             unacknowledged: VecDeque::new(),
-            early: Early::None,
         }
     }
 
     /// Notes the message that went through the door as number `upto` of this connection.
-    pub fn passed(&mut self, upto: u64, message: u64, reply: R, is_early: bool) {
-        if is_early {
-            self.early = Early::Awaited;
-        }
+    pub fn passed(&mut self, upto: u64, message: u64, reply: R) {
         self.unacknowledged.push_back(Passed {
             upto,
             message,
@@ -59,21 +43,9 @@ impl<R> Prefix<R> {
         });
     }
 
-    /// Notes that none of before are awaited any more, and how many have gone on by then.
-    pub const fn all_have_come(&mut self, decoded: u64) {
-        if matches!(self.early, Early::Awaited) {
-            self.early = Early::Until(decoded);
-        }
-    }
-
     /// What to answer now that so many are durable: the message with the greatest number, which
     /// acknowledges all.
     pub fn settle(&mut self, settled: u64) -> Option<R> {
-        match self.early {
-            Early::None => {}
-            Early::Until(upto) if upto <= settled => self.early = Early::None,
-            Early::Until(_) | Early::Awaited => return None,
-        }
         let mut greatest: Option<Passed<R>> = None;
         while let Some(passed) = self
             .unacknowledged
@@ -101,34 +73,15 @@ impl<R> Prefix<R> {
 mod tests {
     use super::*;
 
-    fn passed(prefix: &mut Prefix<u64>, from: u64, messages: &[u64], is_early: bool) {
-        for (upto, message) in (from..).zip(messages) {
-            prefix.passed(upto, *message, *message, is_early);
-        }
-    }
-
     #[test]
     fn the_greatest_durable_one_answers_for_all() {
         let mut prefix = Prefix::new();
-        passed(&mut prefix, 1, &[11, 12, 11, 13], false);
+        for (upto, message) in (1..).zip([11, 12, 11, 13]) {
+            prefix.passed(upto, message, message);
+        }
         assert_eq!(prefix.settle(0), None);
         assert_eq!(prefix.settle(3), Some(12));
         assert_eq!(prefix.settle(3), None);
         assert_eq!(prefix.settle(4), Some(13));
-    }
-
-    #[test]
-    fn p1_what_went_on_early_acknowledges_nothing_until_what_is_owed_is_durable() {
-        let mut prefix = Prefix::new();
-        passed(&mut prefix, 1, &[11, 12], true);
-        passed(&mut prefix, 3, &[8], false);
-        assert_eq!(prefix.settle(3), None, "more is awaited");
-        passed(&mut prefix, 4, &[9, 10], false);
-        prefix.all_have_come(5);
-        assert_eq!(prefix.settle(4), None, "10 has come and is not durable");
-        assert_eq!(prefix.settle(5), Some(12));
-        prefix.all_have_come(5);
-        passed(&mut prefix, 6, &[13], false);
-        assert_eq!(prefix.settle(6), Some(13));
     }
 }

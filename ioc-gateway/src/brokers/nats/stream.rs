@@ -20,7 +20,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, 
 
 use super::connect::ANSWER_WITHIN;
 use super::kept::Kept;
-use super::order::{Gap, Next, Order, Place, Start};
+use super::order::{Disorder, Next, Order, Place, Start};
 use super::prefix::Prefix;
 use super::{Connected, Ended, LinkError, Subscriber, consumer, message, unreadable};
 use crate::brokers::epoch::{Entrance, Epoch};
@@ -63,9 +63,9 @@ pub(super) async fn serve(
         }
         subscriber.link.up();
         let ran = reader.run(&mut connected, &mut epoch, stopping).await;
-        // What the server delivered last may not have come, so this is when it can have been.
+        // Each delivery that came was before this.
         if reader.has_pulled {
-            subscriber.note_held(Instant::now());
+            subscriber.note_held(reader.order.last_delivery(), Instant::now());
         }
         ran
     };
@@ -128,7 +128,8 @@ impl<'a> Reader<'a> {
         let (consumer, info) = consumer::find_or_make(client, stream, subscriber).await?;
         let ack_wait = info.config.ack_wait;
         let now = Instant::now();
-        let held = subscriber.held_by(server_of(client, info.cluster.as_ref()), now);
+        let server = server_of(client, info.cluster.as_ref());
+        let held = subscriber.held_by(server, info.delivered.consumer_sequence, now);
         let pull_from = match info.num_ack_pending {
             0 => now,
             _ => held + ack_wait + ack_wait / 4,
@@ -295,29 +296,24 @@ impl<'a> Reader<'a> {
         if is_again {
             telemetry::broker_redelivered(1);
         }
-        let taken = self.order.take(place, (message, reply));
-        if let Some(next) = taken.map_err(|Gap| LinkError::Gap)? {
+        if let Some(next) = self.order.take(place, (message, reply))? {
             self.pass(next, epoch);
         }
-        self.pass_all(epoch);
-        Ok(())
+        self.pass_all(epoch)
     }
 
     /// Lets what may go on go through the door.
-    fn pass_all(&mut self, epoch: &mut Epoch) {
-        while let Some(next) = self.order.next() {
+    fn pass_all(&mut self, epoch: &mut Epoch) -> Result<(), LinkError> {
+        while let Some(next) = self.order.next()? {
             self.pass(next, epoch);
         }
-        if !self.order.awaits() {
-            self.prefix.all_have_come(epoch.decoded());
-        }
+        Ok(())
     }
 
     fn pass(&mut self, next: Next<(Message, Subject)>, epoch: &mut Epoch) {
         let (message, reply) = next.message;
         message::taken(&message, &mut self.topic, |message| epoch.take(message));
-        self.prefix
-            .passed(epoch.decoded(), next.number, reply, next.is_early);
+        self.prefix.passed(epoch.decoded(), next.number, reply);
     }
 
     /// Acknowledges all that is durable, with one answer.
@@ -364,8 +360,16 @@ impl<'a> Reader<'a> {
         }
         self.order.give_up();
         telemetry::nats_pending_gone(self.subscriber.link.name());
-        self.pass_all(epoch);
-        Ok(())
+        self.pass_all(epoch)
+    }
+}
+
+impl From<Disorder> for LinkError {
+    fn from(disorder: Disorder) -> Self {
+        match disorder {
+            Disorder::Gap => Self::Gap,
+            Disorder::Early => Self::Early,
+        }
     }
 }
 
