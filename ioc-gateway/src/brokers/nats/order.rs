@@ -7,7 +7,7 @@
 //! the judgement would take the older for what it had already. Promise: nothing goes on before what
 //! is owed, but what follows the acknowledged messages without a gap: there is nothing among those
 //! that has not come. Nothing across a delivery that went elsewhere. Bound: `waiting_max` messages
-//! and [`WAITING_BYTES_MAX`] wait; when it is full the connection ends, and all of them come again
+//! and [`EARLY_BYTES_MAX`] wait; when it is full the connection ends, and all of them come again
 //! on the next, the older first. Next: `nats/prefix.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How many bytes of messages may wait for older ones.
-pub(super) const WAITING_BYTES_MAX: usize = 4 << 20;
+pub(super) const EARLY_BYTES_MAX: usize = 4 << 20;
 
 /// Where a consumer stands when a connection begins.
 #[derive(Debug, Clone, Copy)]
@@ -182,7 +182,7 @@ impl<M> Order<M> {
     }
 
     fn is_full(&self) -> bool {
-        self.waiting.len() >= self.waiting_max || self.waiting_bytes >= WAITING_BYTES_MAX
+        self.waiting.len() >= self.waiting_max || self.waiting_bytes >= EARLY_BYTES_MAX
     }
 }
 
@@ -261,7 +261,7 @@ mod tests {
         assert_eq!(order.next(), Err(Disorder::Early));
 
         let mut order = Order::new(order.start, 1000);
-        let half = WAITING_BYTES_MAX / 2;
+        let half = EARLY_BYTES_MAX / 2;
         assert_eq!(order.take(place(101, half), 11), Ok(None));
         assert_eq!(order.next(), Ok(None));
         assert_eq!(order.take(place(102, half), 12), Ok(None));
