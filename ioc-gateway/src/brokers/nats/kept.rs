@@ -3,8 +3,6 @@
 //! Arrives: a number in the stream. Leaves: the first message of our subject from there on, with its
 //! headers as data. Promise: nothing is delivered or acknowledged by it.
 
-use std::ops::RangeInclusive;
-
 use async_nats::Client;
 use async_nats::jetstream;
 use base64::Engine;
@@ -57,25 +55,6 @@ impl<'a> Kept<'a> {
             stream,
             subject: &subscriber.subject,
         }
-    }
-
-    /// Whether it still has any of these that is owed. Each that is not has come, so that there are
-    /// no more of those than have.
-    pub async fn has_any(
-        &self,
-        under_way: RangeInclusive<u64>,
-        is_owed: impl Fn(u64) -> bool,
-    ) -> Result<bool, LinkError> {
-        let mut next = *under_way.start();
-        while let Some(stored) = self.next(next).await?
-            && under_way.contains(&stored.sequence)
-        {
-            if is_owed(stored.sequence) {
-                return Ok(true);
-            }
-            next = stored.sequence + 1;
-        }
-        Ok(false)
     }
 
     /// The first message from this one on.

@@ -5,10 +5,11 @@
 //! their time is up, which counts from when the server delivered them last: also to the connection
 //! before, from a request of it that the server heard late. So newer ones may come before them, and
 //! the judgement would take the older for what it had already. Promise: nothing goes on before what
-//! is owed, but what follows the acknowledged messages without a gap: there is nothing among those
-//! that has not come. Nothing across a delivery that went elsewhere. Bound: `waiting_max` messages
-//! and [`EARLY_BYTES_MAX`] wait; when it is full the connection ends, and all of them come again
-//! on the next, the older first. Next: `nats/prefix.rs`.
+//! is owed; nothing across a delivery that went elsewhere. What is next is known by its number, or
+//! by asking the stream, where others' messages lie between ours. Bound: `waiting_max` messages and
+//! [`EARLY_BYTES_MAX`] wait. When it is full, and the next is not among them, the connection ends,
+//! and all come again on the next; where the stream cannot be asked they go on early, and nothing is
+//! acknowledged until all that is owed has come. Next: `nats/prefix.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -49,6 +50,8 @@ pub(super) struct Next<M> {
     /// Its number in the stream.
     pub number: u64,
     pub message: M,
+    /// Whether older ones may be owed that have not come.
+    pub is_early: bool,
 }
 
 /// Why a connection cannot go on.
@@ -70,18 +73,22 @@ pub(super) struct Order<M> {
     again: BTreeSet<u64>,
     /// When one of them came last.
     again_at: Instant,
-    /// The wait for the others was given up.
-    given_up: bool,
-    /// Up to which message all that there are have gone on, as far as their numbers show it.
+    /// There are no others.
+    all_came: bool,
+    /// Up to which message all that there are have gone on.
     through: u64,
+    /// The next that there is, if the stream was asked.
+    next: Option<u64>,
+    /// Whether it can be.
+    can_ask: bool,
     /// What has come and not gone on, by its number in the stream, with its bytes.
     waiting: BTreeMap<u64, (M, usize)>,
     waiting_bytes: usize,
 }
 
 impl<M> Order<M> {
-    /// Nothing has been delivered yet.
-    pub fn new(start: Start, waiting_max: usize) -> Self {
+    /// Nothing has been delivered yet. `can_ask`: whether the stream can be asked what is next.
+    pub fn new(start: Start, waiting_max: usize, can_ask: bool) -> Self {
         // A server of 2.9 counts back what it has delivered when a client is gone, and no further
         // than to what waits for acknowledgements.
         let under_way = start.acknowledged + start.pending as u64;
@@ -95,8 +102,10 @@ impl<M> Order<M> {
             last_delivery: start.delivery,
             again: BTreeSet::new(),
             again_at: Instant::now(),
-            given_up: false,
+            all_came: false,
             through: start.acknowledged,
+            next: None,
+            can_ask,
             waiting: BTreeMap::new(),
             waiting_bytes: 0,
         }
@@ -108,13 +117,15 @@ impl<M> Order<M> {
             return Err(Disorder::Gap);
         }
         self.last_delivery = place.delivery;
-        if place.message <= self.start.message && self.again.insert(place.message) {
+        // One that was acknowledged late may come again, too, and stands for none of the others.
+        if self.under_way().contains(&place.message) && self.again.insert(place.message) {
             self.again_at = Instant::now();
         }
         if self.waiting.is_empty() && !self.awaits() {
             return Ok(Some(Next {
                 number: place.message,
                 message,
+                is_early: false,
             }));
         }
         self.waiting_bytes += place.bytes;
@@ -126,19 +137,51 @@ impl<M> Order<M> {
 
     /// The next of what waits that may go on.
     pub fn next(&mut self) -> Result<Option<Next<M>>, Disorder> {
-        let follows = |number: &u64| *number <= self.through + 1;
-        if self.awaits() && !self.waiting.keys().next().is_some_and(follows) {
-            return match self.is_full() {
-                true => Err(Disorder::Early),
-                false => Ok(None),
+        let Some(first) = self.waiting.keys().next().copied() else {
+            return Ok(None);
+        };
+        let is_early = self.awaits() && first > self.through + 1 && self.next != Some(first);
+        if is_early && !self.is_full() {
+            return Ok(None);
+        }
+        if is_early && self.can_ask {
+            return match self.next {
+                Some(_) => Err(Disorder::Early),
+                None => Ok(None),
             };
         }
         let Some((number, (message, bytes))) = self.waiting.pop_first() else {
             return Ok(None);
         };
         self.waiting_bytes -= bytes;
-        self.through = self.through.max(number);
-        Ok(Some(Next { number, message }))
+        if !is_early {
+            self.through = self.through.max(number);
+            self.next = None;
+        }
+        Ok(Some(Next {
+            number,
+            message,
+            is_early,
+        }))
+    }
+
+    /// From which message on the stream is to be asked what is next, if something waits for that.
+    pub fn asks(&self) -> Option<u64> {
+        let waits = self.awaits() && !self.waiting.is_empty();
+        (waits && self.can_ask && self.next.is_none()).then_some(self.through + 1)
+    }
+
+    /// What the stream has next from there on. Whether that is none of those that were owed: it does
+    /// not have the others any more.
+    pub fn told(&mut self, next: Option<u64>) -> bool {
+        self.next = next.filter(|next| self.under_way().contains(next));
+        self.all_came |= self.next.is_none();
+        self.all_came
+    }
+
+    /// The stream cannot be asked.
+    pub const fn cannot_ask(&mut self) {
+        self.can_ask = false;
     }
 
     /// The number of the last delivery.
@@ -158,30 +201,22 @@ impl<M> Order<M> {
 
     /// Whether messages of before have not come again yet.
     pub fn awaits(&self) -> bool {
-        !self.given_up && self.again.len() < self.start.pending
+        !self.all_came && self.again.len() < self.start.pending
     }
 
-    /// Whether it awaits some, and none has come for so long.
-    pub fn is_overdue(&self, patience: Duration) -> bool {
-        self.awaits() && self.again_at.elapsed() >= patience
+    /// From which message on it awaits some, if none has come for so long.
+    pub fn overdue(&self, patience: Duration) -> Option<u64> {
+        let is_over = self.awaits() && self.again_at.elapsed() >= patience;
+        is_over.then_some(self.through + 1)
     }
 
-    /// Up to which message there can be any that it awaits; from behind the acknowledged ones on.
-    pub fn under_way(&self) -> RangeInclusive<u64> {
+    /// Those that can have been under way.
+    fn under_way(&self) -> RangeInclusive<u64> {
         self.start.acknowledged + 1..=self.start.message
     }
 
-    /// Whether this message of before has not come again.
-    pub fn owes(&self, number: u64) -> bool {
-        number <= self.start.message && !self.again.contains(&number)
-    }
-
-    /// Waits for none of before any more.
-    pub fn give_up(&mut self) {
-        self.given_up = true;
-    }
-
-    fn is_full(&self) -> bool {
+    /// Whether no more may wait.
+    pub fn is_full(&self) -> bool {
         self.waiting.len() >= self.waiting_max || self.waiting_bytes >= EARLY_BYTES_MAX
     }
 }
@@ -198,7 +233,7 @@ mod tests {
             pending,
             acknowledged,
         };
-        Order::new(start, 8)
+        Order::new(start, 8, true)
     }
 
     /// What goes on as these messages come.
@@ -231,7 +266,7 @@ mod tests {
     fn p1_newer_messages_wait_for_those_that_were_under_way() {
         // Message 6 of the stream is none of this consumer's.
         let mut order = order(5, 3);
-        assert_eq!(came(&mut order, &[11, 12, 8, 9]), [0; 0], "10 is owed");
+        assert_eq!(came(&mut order, &[11, 12, 8, 9, 4]), [4], "10 is owed");
         assert_eq!(
             order.all_waiting().copied().collect::<Vec<_>>(),
             [8, 9, 11, 12]
@@ -250,22 +285,62 @@ mod tests {
 
     #[test]
     fn p5_more_newer_messages_than_may_wait_end_the_connection() {
-        let mut order = Order::new(order(5, 3).start, 4);
-        assert_eq!(came(&mut order, &[11, 12, 13]), [0; 0]);
-        let place = |delivery: u64, bytes: usize| Place {
-            delivery,
-            message: delivery - 90,
-            bytes,
-        };
-        assert_eq!(order.take(place(104, 100), 14), Ok(None));
+        let mut order = Order::new(order(5, 3).start, 4, true);
+        assert_eq!(
+            came(&mut order, &[11, 12, 13, 14]),
+            [0; 0],
+            "it is asked first"
+        );
+        assert_eq!(order.asks(), Some(6));
+        assert!(!order.told(Some(8)));
         assert_eq!(order.next(), Err(Disorder::Early));
 
-        let mut order = Order::new(order.start, 1000);
-        let half = EARLY_BYTES_MAX / 2;
-        assert_eq!(order.take(place(101, half), 11), Ok(None));
+        let place = |delivery: u64| Place {
+            delivery,
+            message: delivery,
+            bytes: EARLY_BYTES_MAX / 2,
+        };
+        let mut order = Order::new(order.start, 1000, true);
+        assert_eq!(order.take(place(101), 101), Ok(None));
+        assert!(!order.is_full());
+        assert_eq!(order.take(place(102), 102), Ok(None));
+        assert!(order.is_full());
+    }
+
+    #[test]
+    fn what_is_next_among_others_messages_the_stream_says() {
+        let mut order = order(5, 3);
+        assert_eq!(order.asks(), None, "nothing waits");
+        assert_eq!(came(&mut order, &[10]), [0; 0]);
+        assert_eq!(order.asks(), Some(6));
+        assert!(!order.told(Some(8)));
+        assert_eq!(order.asks(), None, "8 is waited for");
+        assert_eq!(came(&mut order, &[8]), [8]);
+        assert_eq!(order.asks(), Some(9));
+        assert!(!order.told(Some(10)));
+        assert_eq!(came(&mut order, &[12]), [10], "11 is not known of");
+        assert_eq!(order.asks(), Some(11));
+        assert!(
+            order.told(Some(12)),
+            "the third of them is not there any more"
+        );
+        assert_eq!(came(&mut order, &[13]), [12, 13]);
+    }
+
+    #[test]
+    fn p1_what_has_no_room_goes_on_early_where_nobody_may_ask() {
+        let mut order = Order::new(order(5, 3).start, 2, false);
+        let place = |delivery: u64, message: u64| Place {
+            delivery,
+            message,
+            bytes: 100,
+        };
+        assert_eq!(order.take(place(101, 8), 8), Ok(None));
+        assert_eq!((order.asks(), order.next()), (None, Ok(None)));
+        assert_eq!(order.take(place(102, 11), 11), Ok(None));
+        let first = order.next().unwrap().unwrap();
+        assert_eq!((first.number, first.is_early), (8, true));
         assert_eq!(order.next(), Ok(None));
-        assert_eq!(order.take(place(102, half), 12), Ok(None));
-        assert_eq!(order.next(), Err(Disorder::Early));
     }
 
     #[test]
@@ -280,14 +355,11 @@ mod tests {
     #[test]
     fn what_the_stream_has_no_more_is_not_waited_for_for_ever() {
         let mut order = order(5, 2);
-        assert_eq!(came(&mut order, &[11, 9]), [0; 0]);
-        assert!(!order.is_overdue(Duration::from_secs(3600)) && order.is_overdue(Duration::ZERO));
-        assert_eq!(order.under_way(), 6..=10);
-        assert!(order.owes(8) && !order.owes(9) && !order.owes(11));
-        order.give_up();
-        assert!(!order.is_overdue(Duration::ZERO), "told once");
-        let next = |order: &mut Order<u64>| order.next().unwrap().map(|next| next.number);
-        assert_eq!((next(&mut order), next(&mut order)), (Some(9), Some(11)));
+        assert_eq!(came(&mut order, &[6]), [6]);
+        assert_eq!(order.overdue(Duration::from_secs(3600)), None);
+        assert_eq!(order.overdue(Duration::ZERO), Some(7));
+        assert!(order.told(None));
+        assert_eq!(order.overdue(Duration::ZERO), None, "told once");
     }
 
     #[test]

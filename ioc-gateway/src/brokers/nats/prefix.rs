@@ -3,8 +3,8 @@
 //! Arrives: messages in the order in which they went through the door (`order.rs`), and how many of
 //! them are durable. Leaves: the one to acknowledge. An acknowledgement of a consumer that
 //! acknowledges all covers every message of the stream before it, also one that this connection has
-//! never seen. Promise: nothing is acknowledged before all that it covers is durable, where none goes
-//! through the door before those that are owed.
+//! never seen. Promise: nothing is acknowledged before all that it covers is durable; where messages
+//! went on early, nothing before those that were owed are.
 
 use std::collections::VecDeque;
 
@@ -13,6 +13,18 @@ use std::collections::VecDeque;
 pub(super) struct Prefix<R> {
     /// In the order of the door.
     unacknowledged: VecDeque<Passed<R>>,
+    early: Early,
+}
+
+/// Whether messages went on before older ones that are owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Early {
+    /// None that is not acknowledged.
+    None,
+    /// Some, and older ones are awaited.
+    Awaited,
+    /// Some; the older ones are durable when so many are.
+    Until(u64),
 }
 
 /// A message that went through the door.
@@ -31,11 +43,15 @@ impl<R> Prefix<R> {
     pub const fn new() -> Self {
         Self {
             unacknowledged: VecDeque::new(),
+            early: Early::None,
         }
     }
 
     /// Notes the message that went through the door as number `upto` of this connection.
-    pub fn passed(&mut self, upto: u64, message: u64, reply: R) {
+    pub fn passed(&mut self, upto: u64, message: u64, reply: R, is_early: bool) {
+        if is_early {
+            self.early = Early::Awaited;
+        }
         self.unacknowledged.push_back(Passed {
             upto,
             message,
@@ -43,9 +59,21 @@ impl<R> Prefix<R> {
         });
     }
 
+    /// Notes that none of before are awaited any more, and how many have gone on by then.
+    pub const fn all_have_come(&mut self, decoded: u64) {
+        if matches!(self.early, Early::Awaited) {
+            self.early = Early::Until(decoded);
+        }
+    }
+
     /// What to answer now that so many are durable: the message with the greatest number, which
     /// acknowledges all.
     pub fn settle(&mut self, settled: u64) -> Option<R> {
+        match self.early {
+            Early::None => {}
+            Early::Until(upto) if upto <= settled => self.early = Early::None,
+            Early::Until(_) | Early::Awaited => return None,
+        }
         let mut greatest: Option<Passed<R>> = None;
         while let Some(passed) = self
             .unacknowledged
@@ -77,11 +105,29 @@ mod tests {
     fn the_greatest_durable_one_answers_for_all() {
         let mut prefix = Prefix::new();
         for (upto, message) in (1..).zip([11, 12, 11, 13]) {
-            prefix.passed(upto, message, message);
+            prefix.passed(upto, message, message, false);
         }
         assert_eq!(prefix.settle(0), None);
         assert_eq!(prefix.settle(3), Some(12));
         assert_eq!(prefix.settle(3), None);
         assert_eq!(prefix.settle(4), Some(13));
+    }
+
+    #[test]
+    fn p1_what_went_on_early_acknowledges_nothing_until_what_is_owed_is_durable() {
+        let mut prefix = Prefix::new();
+        let passed = |prefix: &mut Prefix<u64>, upto, message, is_early| {
+            prefix.passed(upto, message, message, is_early);
+        };
+        passed(&mut prefix, 1, 11, true);
+        passed(&mut prefix, 2, 8, false);
+        assert_eq!(prefix.settle(2), None, "more is awaited");
+        passed(&mut prefix, 3, 10, false);
+        prefix.all_have_come(3);
+        assert_eq!(prefix.settle(2), None, "10 has come and is not durable");
+        assert_eq!(prefix.settle(3), Some(11));
+        prefix.all_have_come(3);
+        passed(&mut prefix, 4, 12, false);
+        assert_eq!(prefix.settle(4), Some(12));
     }
 }

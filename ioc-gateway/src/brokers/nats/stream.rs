@@ -35,6 +35,9 @@ const HEAD_BYTES: usize = 64 << 10;
 const LONGEST_BYTES: usize = (64 << 20) + HEAD_BYTES;
 /// How long the server keeps a request to pull.
 const PULL_EXPIRES: Duration = Duration::from_secs(5);
+/// How often the stream is asked, where others' messages lie between ours, before all else is seen
+/// to.
+const ASKED_AT_ONCE: usize = 64;
 /// How often it says that it is there while it has nothing.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long it may be silent while a request is open.
@@ -95,6 +98,8 @@ struct Reader<'a> {
     consumer: Consumer<Config>,
     inbox: Subject,
     messages: Subscription,
+    /// Whether the stream may be asked for messages.
+    may_look: bool,
     /// What has come and not gone through the door, each with how it is answered.
     order: Order<(Message, Subject)>,
     /// What has, and is not acknowledged.
@@ -140,6 +145,7 @@ impl<'a> Reader<'a> {
             pending: info.num_ack_pending,
             acknowledged: info.ack_floor.stream_sequence,
         };
+        let may_look = subscriber.progress().may_look();
         let inbox = Subject::from(client.new_inbox());
         let messages = client.subscribe(inbox.clone()).await;
         let reader = Self {
@@ -148,7 +154,8 @@ impl<'a> Reader<'a> {
             consumer,
             inbox,
             messages: messages.map_err(LinkError::refused("subscribe"))?,
-            order: Order::new(start, subscriber.options.inflight_max as usize),
+            may_look,
+            order: Order::new(start, subscriber.options.inflight_max as usize, may_look),
             prefix: Prefix::new(),
             ack_wait,
             held: 0,
@@ -173,6 +180,7 @@ impl<'a> Reader<'a> {
         let mut hold = beats(self.ack_wait / 3);
         let mut is_stopping = false;
         loop {
+            self.ask(connected, epoch).await?;
             epoch.hand_over()?;
             connected.reply(epoch);
             self.acknowledge(connected, epoch.settled()).await?;
@@ -242,7 +250,7 @@ impl<'a> Reader<'a> {
         let mut next = Some(first);
         while let Some(message) = next {
             self.take(message, epoch)?;
-            next = match epoch.has_room(u64::MAX) {
+            next = match epoch.has_room(u64::MAX) && !self.order.is_full() {
                 true => self.messages.next().now_or_never().flatten(),
                 false => None,
             };
@@ -307,13 +315,17 @@ impl<'a> Reader<'a> {
         while let Some(next) = self.order.next()? {
             self.pass(next, epoch);
         }
+        if !self.order.awaits() {
+            self.prefix.all_have_come(epoch.decoded());
+        }
         Ok(())
     }
 
     fn pass(&mut self, next: Next<(Message, Subject)>, epoch: &mut Epoch) {
         let (message, reply) = next.message;
         message::taken(&message, &mut self.topic, |message| epoch.take(message));
-        self.prefix.passed(epoch.decoded(), next.number, reply);
+        self.prefix
+            .passed(epoch.decoded(), next.number, reply, next.is_early);
     }
 
     /// Acknowledges all that is durable, with one answer.
@@ -335,32 +347,70 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Sees to messages of before that should have come again by now: those that the stream still
-    /// has may have been acknowledged meanwhile, by a word of the connection before that the server
-    /// heard late, which it tells when it is asked anew; those that it has dropped never come.
+    /// Asks the stream what is next, where messages wait for that.
+    async fn ask(&mut self, connected: &mut Connected, epoch: &mut Epoch) -> Result<(), LinkError> {
+        for _ in 0..ASKED_AT_ONCE {
+            let Some(from) = self.order.asks() else {
+                return Ok(());
+            };
+            match self.kept_from(from, connected).await? {
+                Some(next) => self.told(next),
+                None => self.order.cannot_ask(),
+            }
+            self.pass_all(epoch)?;
+        }
+        Ok(())
+    }
+
+    /// Sees to messages of before that should have come again by now: what the stream still has may
+    /// have been acknowledged meanwhile, by a word of the connection before that the server heard
+    /// late, which it tells when it is asked anew; what it has dropped never comes.
     async fn wait_for_owed(
         &mut self,
         connected: &mut Connected,
         epoch: &mut Epoch,
     ) -> Result<(), LinkError> {
-        if !self.order.is_overdue(self.ack_wait * 4) {
+        let Some(from) = self.order.overdue(self.ack_wait * 4) else {
             return Ok(());
+        };
+        let next = self.kept_from(from, connected).await?;
+        // Where nobody may look, it is given up.
+        self.told(next.flatten());
+        match self.order.awaits() {
+            true => Err(LinkError::Owed),
+            false => self.pass_all(epoch),
+        }
+    }
+
+    fn told(&mut self, next: Option<u64>) {
+        if self.order.told(next) {
+            telemetry::nats_pending_gone(self.subscriber.link.name());
+        }
+    }
+
+    /// The first message that the stream keeps from this one on, if it has any; none where it cannot
+    /// be looked. A server may forbid it, and end the connection for it; one that is deaf now may
+    /// hear the next: so the first time ends the connection, and the next does not look.
+    async fn kept_from(
+        &self,
+        from: u64,
+        connected: &mut Connected,
+    ) -> Result<Option<Option<u64>>, LinkError> {
+        if !self.may_look {
+            return Ok(None);
         }
         let kept = Kept::new(connected, self.stream, self.subscriber);
-        let owed = kept.has_any(self.order.under_way(), |number| self.order.owes(number));
         let looked = tokio::select! {
-            looked = owed => looked,
+            looked = kept.next(from) => looked,
             error = connected.broken() => Err(error),
         };
         match looked {
-            Ok(true) => return Err(LinkError::Owed),
-            // A server may forbid to look; a link that is deaf cannot, and must not give up.
-            Err(error) if self.subscriber.progress().could_not_look() => return Err(error),
-            Ok(false) | Err(_) => {}
+            Ok(next) => Ok(Some(next.map(|stored| stored.sequence))),
+            Err(error) => {
+                self.subscriber.progress().could_not_look();
+                Err(error)
+            }
         }
-        self.order.give_up();
-        telemetry::nats_pending_gone(self.subscriber.link.name());
-        self.pass_all(epoch)
     }
 }
 

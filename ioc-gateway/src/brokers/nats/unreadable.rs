@@ -38,8 +38,8 @@ pub(super) struct Progress {
     readable: u64,
     /// Up to which message all are durable, such that cannot be read as dead letters.
     put_aside: u64,
-    /// It could not be looked, on the connection before, whether the stream has what it owes.
-    is_owed_unseen: bool,
+    /// The connection before could not ask what the stream has.
+    is_unseen: bool,
 }
 
 impl Default for Progress {
@@ -50,7 +50,7 @@ impl Default for Progress {
             patience: STUCK_AFTER,
             readable: 0,
             put_aside: 0,
-            is_owed_unseen: false,
+            is_unseen: false,
         }
     }
 }
@@ -73,11 +73,17 @@ impl Progress {
         (self.begun >= self.patience && !under_way.is_empty()).then_some(under_way)
     }
 
-    /// It could not be looked whether the stream has what it owes. Whether that is the first time in
-    /// turns: the next connection may be able to.
-    pub const fn could_not_look(&mut self) -> bool {
-        self.is_owed_unseen = !self.is_owed_unseen;
-        self.is_owed_unseen
+    /// It could not be asked what the stream has.
+    pub const fn could_not_look(&mut self) {
+        self.is_unseen = true;
+    }
+
+    /// Whether a connection that begins may ask what the stream has: not if the one before could
+    /// not; the one after it may again.
+    pub const fn may_look(&mut self) -> bool {
+        let may_look = !self.is_unseen;
+        self.is_unseen = false;
+        may_look
     }
 
     /// It could not be looked, or not be passed over: connections are used as they are again, or
