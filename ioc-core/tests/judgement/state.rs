@@ -208,23 +208,23 @@ fn digests() -> [(u16, Expect); 5] {
     [
         (
             1,
-            expect!["7f33fb8630e2869ae983ffe2544f3f9a233ecec259d2ead4b5258d43e0399946"],
+            expect!["a0f70331b25f05a3d99af084f8cf796a3901bf82c14b7e490126a0f24ef68ec9"],
         ),
         (
             2,
-            expect!["153025b6d32302617d8b9d8cb9b7599d2a00c6f13bac5a968c2ca2531390b909"],
+            expect!["10888119c38e848ddd1658f2112618fd242973f37f517fb19be289c321a2c6c1"],
         ),
         (
             3,
-            expect!["c9aaa9e340a293bf58696df9d1542ebf6b67971a1efee2bec5e6084bf9a6876b"],
+            expect!["f4c8d96a32ab54d3c82a2a74658e9d8238be8906bccd186483ffef7646565737"],
         ),
         (
             4,
-            expect!["c9aaa9e340a293bf58696df9d1542ebf6b67971a1efee2bec5e6084bf9a6876b"],
+            expect!["f4c8d96a32ab54d3c82a2a74658e9d8238be8906bccd186483ffef7646565737"],
         ),
         (
             5,
-            expect!["c9aaa9e340a293bf58696df9d1542ebf6b67971a1efee2bec5e6084bf9a6876b"],
+            expect!["f4c8d96a32ab54d3c82a2a74658e9d8238be8906bccd186483ffef7646565737"],
         ),
     ]
 }
