@@ -208,23 +208,23 @@ fn digests() -> [(u16, Expect); 5] {
     [
         (
             1,
-            expect!["7f33fb8630e2869ae983ffe2544f3f9a233ecec259d2ead4b5258d43e0399946"],
+            expect!["5c9c224d4fa49aac7a23d83d4bb93821cf6f7aead36eb1a2479f1121ef377f3d"],
         ),
         (
             2,
-            expect!["153025b6d32302617d8b9d8cb9b7599d2a00c6f13bac5a968c2ca2531390b909"],
+            expect!["270908581325ff4b82ff8e26f2c8eacbd9d604b8c9337534d78aab64bc23f542"],
         ),
         (
             3,
-            expect!["c9aaa9e340a293bf58696df9d1542ebf6b67971a1efee2bec5e6084bf9a6876b"],
+            expect!["0d3251a8d3fb0648a0de0341c4d49ec6828b55365b5ae74a4f160aefec560102"],
         ),
         (
             4,
-            expect!["c9aaa9e340a293bf58696df9d1542ebf6b67971a1efee2bec5e6084bf9a6876b"],
+            expect!["0d3251a8d3fb0648a0de0341c4d49ec6828b55365b5ae74a4f160aefec560102"],
         ),
         (
             5,
-            expect!["c9aaa9e340a293bf58696df9d1542ebf6b67971a1efee2bec5e6084bf9a6876b"],
+            expect!["0d3251a8d3fb0648a0de0341c4d49ec6828b55365b5ae74a4f160aefec560102"],
         ),
     ]
 }
