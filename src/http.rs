@@ -31,8 +31,8 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use self::patience::{Patience, Patient};
-use self::placed::Placed;
-use ioc_gateway::places::{Place, Places};
+use self::placed::{Placed, Serving};
+use ioc_gateway::places::Places;
 
 use crate::host::HostError;
 use crate::servers::until;
@@ -111,7 +111,7 @@ pub async fn serve(
                     Some(place) => {
                         let (router, stopping) = (router.clone(), stopping.clone());
                         let is_kept = places.free() < limits.kept_for_people;
-                        let place = (Arc::new(place), is_kept);
+                        let place = (Serving::new(place), is_kept);
                         served.spawn(connected(stream, router, limits, stopping, place));
                     }
                     None => turn_away(&stream),
@@ -132,19 +132,20 @@ async fn connected(
     router: Router,
     limits: Limits,
     stopping: watch::Receiver<bool>,
-    (place, is_kept): (Arc<Place>, bool),
+    (serving, is_kept): (Arc<Serving>, bool),
 ) {
     // Small frames and answers leave at once; where it cannot be set, all is only slower.
     let _ = stream.set_nodelay(true);
     let patience = Patience::default();
     let wait_max = limits.write_wait_max;
     let stream = Patient::new(stream, wait_max, patience.clone(), telemetry::http_stalled);
+    let stream = stream.telling(Arc::clone(&serving));
     let router = TowerToHyperService::new(router);
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let is_refused = is_kept && ioc_gateway::http::is_pushed(request.uri().path());
         let patience = patience.clone();
-        let is_refused = is_refused || !place.claim();
-        let placed = Arc::clone(&place);
+        let is_refused = !serving.begins() || is_refused;
+        let placed = Arc::clone(&serving);
         let answer = (!is_refused).then(|| router.call(request));
         async move {
             let Some(answer) = answer else {
@@ -171,7 +172,7 @@ async fn connected(
     // How one client's connection ends is nobody else's trouble.
     tokio::select! {
         _ = connection.as_mut() => {}
-        () = place.given_away() => telemetry::http_turned_away(),
+        () = serving.given_away() => telemetry::http_turned_away(),
         () = until(stopping) => {
             connection.as_mut().graceful_shutdown();
             let _ = connection.as_mut().await;
@@ -270,6 +271,29 @@ mod tests {
         {
             assert!(Instant::now() < until, "there is no place again");
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_still_written_is_not_cut_off_for_another() {
+        let limits = Limits {
+            connections_max: 1,
+            kept_for_people: 0,
+            ..Limits::default()
+        };
+        let (address, _stop) = server(limits).await;
+        let mut first = TcpStream::connect(address).await.unwrap();
+        first
+            .write_all(b"GET /large HTTP/1.0\r\n\r\n")
+            .await
+            .unwrap();
+        let mut answer = [0; 15];
+        first.read_exact(&mut answer).await.unwrap();
+        // All of it is handed on, and most of it lies here still.
+        assert!(told(address, b"").await.starts_with("HTTP/1.1 503"));
+        let mut rest = Vec::new();
+        let read = timeout(DEADLINE, first.read_to_end(&mut rest)).await;
+        read.expect("it ends").unwrap();
+        assert!(rest.len() > 64 << 20, "{}", rest.len());
     }
 
     #[tokio::test]

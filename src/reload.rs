@@ -210,7 +210,6 @@ impl Parts {
             now: before.now.clone(),
             commands: before.commands.clone(),
             sparkplug: before.sparkplug.clone(),
-            taken_back: before.taken_back.clone(),
             ..compiled.catalogue(self.unregistered)
         }
     }

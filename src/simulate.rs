@@ -72,8 +72,8 @@ At the end it tells how long acknowledgements took, each counted from when its r
 (every 10 ms some are): a broker that falls behind cannot look quick (no coordinated omission).
 
 Readings are native JSON on the topics ioc/v1/readings/<sensor>, over NATS on the subjects
-ioc.v1.readings.<sensor>, where with --qos 1 a JetStream stream acknowledges them. Over MQTT on this
-machine the city's actuators take the commands that the server sends them, and say that they are done.
+ioc.v1.readings.<sensor>, where with --qos 1 a JetStream stream acknowledges them. On this machine the
+city's actuators take the commands that come to them there, and say that they are done.
 The same seed gives the same city, happenings and noise. With --speed above 1 the readings' observed_at runs ahead of the
 wall clock: run the server with the same --clock scaled:N.";
 

@@ -99,6 +99,8 @@ counters! {
         late,
         /// Readings that became evidence.
         evidence,
+        /// Reports that had been taken back before they came.
+        taken_back,
         /// Detections raised.
         raised,
         /// Detections cleared.

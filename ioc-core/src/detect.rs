@@ -19,6 +19,7 @@ mod fault;
 mod examine;
 mod sensor;
 mod memory;
+mod taken_back;
 mod timers;
 mod due;
 mod reload;
@@ -258,7 +259,9 @@ impl SensorStage {
         if reading.observed_at > moment.at {
             self.counters.readings_from_the_future += 1;
         }
-        match self.track(number, reading.kind) {
+        let track = self.track(number, reading.kind);
+        let own = track.as_ref().ok().copied();
+        match track {
             Ok(track) => {
                 self.counters.readings_judged += 1;
                 if recall == Recall::NewByAClockSetBack {
@@ -271,6 +274,8 @@ impl SensorStage {
             Err(NotJudged::NoRule) => self.counters.readings_of_no_rule += 1,
             Err(NotJudged::TooManyKinds) => self.counters.readings_of_kinds_over_limit += 1,
         }
+        // Last, so that what takes the place of something finds where that was.
+        self.take_back(number, own, reading, moment, found);
     }
 
     /// Whether a reading of a sensor is new. One that is full of reports, or of readings of one
@@ -382,8 +387,14 @@ impl SensorStage {
             let rule_number = self.rules.kind(kind).judging[place];
             let rule = self.rules.detection(rule_number);
             let signal = rule_state::signal(&rule.test, reading);
-            let Some(signal) = signal.filter(|_| concerns(rule, reading, moment.at)) else {
-                self.rule_counters[rule_number as usize].unmatched += 1;
+            let signal = signal.filter(|_| concerns(rule, reading, moment.at));
+            let is_over = self.sensors[number].has_taken_back(rule, reading);
+            let Some(signal) = signal.filter(|_| !is_over) else {
+                let counters = &mut self.rule_counters[rule_number as usize];
+                match signal {
+                    Some(_) => counters.taken_back += 1,
+                    None => counters.unmatched += 1,
+                }
                 if let Some(names) = withdrawn(rule, reading) {
                     let detection = Detection::Withdrawn(names);
                     let sensor = &self.sensors[number];

@@ -116,6 +116,10 @@ pub const REPLACED_MAX: usize = 1_024;
 /// By how many names a reading says which; further ones are not read.
 pub const REPLACED_NAMES_MAX: usize = 64;
 
+/// How many names a sensor's memory holds by which it took reports back: 16 bytes each. Those named
+/// longest ago go first; a report that comes later than what took it back by so much counts.
+pub const TAKEN_BACK_MAX: usize = 128;
+
 /// How many steps a window has at most: as many sums are kept for each sensor, and as many again
 /// while it waits for what comes late.
 pub const WINDOW_STEPS_MAX: usize = 60;

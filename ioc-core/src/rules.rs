@@ -36,6 +36,8 @@ pub struct Rules {
     /// Of each detection rule, by its number, what those that take what it finds ask to be in
     /// common, sorted; empty if none asks.
     in_common: Vec<Vec<String>>,
+    /// The attributes by which readings take reports back, sorted.
+    replacing: Vec<String>,
     /// Of each registered sensor, by its number, whether it shows outcomes of commands; empty if
     /// none does.
     shows_outcomes: Vec<bool>,
@@ -97,6 +99,7 @@ impl Rules {
         let rules = Self {
             takers: takers(&bundle.correlations),
             in_common: in_common(&bundle),
+            replacing: replacing(&bundle),
             sites: Map::default(),
             shows_outcomes: shows_outcomes(&bundle.city),
             outcomes: "outcome".parse().expect("a word is a rule's name"),
@@ -356,6 +359,11 @@ impl Rules {
         asked.map_or(&[], Vec::as_slice)
     }
 
+    /// The attributes by which some rule lets readings take reports back, sorted.
+    pub(crate) fn replacing(&self) -> &[String] {
+        &self.replacing
+    }
+
     /// The silence rules that hold for a registered sensor, each with how long it may say nothing.
     pub(crate) fn silences(&self, sensor: u32) -> impl Iterator<Item = (u32, Millis)> {
         let registered = self.sensor(sensor);
@@ -381,6 +389,19 @@ fn allowance(silence: Silence, interval: Millis) -> Millis {
 fn zone_of(city: &City, sensor: &Sensor) -> Option<ZoneId> {
     let registered = sensor.zone.clone();
     registered.or_else(|| city.zone_at(sensor.position?).map(|zone| zone.id.clone()))
+}
+
+/// The attributes by which readings take reports back.
+fn replacing(bundle: &Bundle) -> Vec<String> {
+    let attributes = bundle
+        .detections
+        .iter()
+        .filter_map(|rule| match &rule.test {
+            Test::Report(report) => report.replaces.clone(),
+            _ => None,
+        });
+    let attributes: BTreeSet<_> = attributes.collect();
+    attributes.into_iter().collect()
 }
 
 /// What correlation rules ask to be in common, of what each detection rule finds and of what others

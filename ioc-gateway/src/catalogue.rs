@@ -13,7 +13,7 @@ use ioc_core::time::Timestamp;
 
 use crate::commands::CommandBook;
 use crate::door::{KindNames, Lane};
-use crate::formats::{Mappings, Nodes, TakenBack};
+use crate::formats::{Mappings, Nodes};
 
 /// Sensors and kinds as the city and the configuration register them.
 #[derive(Debug, Clone, Default)]
@@ -36,8 +36,6 @@ pub struct Catalogue {
     /// What edge nodes of Sparkplug said when they were born. It is not of the configuration:
     /// another catalogue in this one's place has the same.
     pub sparkplug: Nodes,
-    /// Which alerts were taken back before they came. Not of the configuration either.
-    pub taken_back: TakenBack,
     /// The time of what says none.
     pub now: Now,
 }

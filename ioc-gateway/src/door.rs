@@ -146,7 +146,11 @@ impl Door {
     }
 
     /// Those who come and go, and send.
-    pub(crate) fn sources<K: Eq + Hash + Clone>(&self) -> Sources<K> {
+    pub(crate) fn sources<K, W>(&self) -> Sources<K, W>
+    where
+        K: Eq + Hash + Clone,
+        W: Eq + Hash + Clone,
+    {
         Sources::new(self.rates)
     }
 

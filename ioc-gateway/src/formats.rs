@@ -35,7 +35,6 @@ use std::sync::LazyLock;
 use ioc_core::record::DeadLetter;
 use ioc_core::time::Timestamp;
 
-pub use self::cap::TakenBack;
 pub use self::mapping::Mappings;
 pub use self::message::{Item, Message, Outcome};
 pub use self::pointer::{Pointer, PointerError};
@@ -234,7 +233,6 @@ fn append_items(
         let reject = match item.outcome {
             Outcome::Reading(reading) => match sender.check(reading.sensor) {
                 Ok(()) => {
-                    catalogue.taken_back.note(&reading);
                     inputs.push_reading(&reading, catalogue);
                     return told(Ok(reading.id));
                 }

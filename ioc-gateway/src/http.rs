@@ -336,6 +336,7 @@ impl Intake {
             &mut told,
         );
         for (place, why) in workspace.noted {
+            let place = place.into();
             answer.push(Item::Noted { place, why });
         }
         telemetry::readings_decoded(Adapter::Http, answer.accepted as u32);

@@ -49,7 +49,7 @@ pub(crate) use self::transport::Peer;
 use self::budget::Budget;
 use self::close::CloseReason;
 use self::codec::{Refusal, Version};
-use self::registry::{ClientKey, Registry};
+use self::registry::{ClientKey, Registry, Whose};
 use self::transport::Transport;
 use self::websocket::Upgrade;
 use self::wills::Wills;
@@ -88,7 +88,7 @@ struct Shared {
     budget: Arc<Budget>,
     wills: Wills,
     /// What clients have left of what they may send.
-    sources: Sources<ClientKey>,
+    sources: Sources<ClientKey, Whose>,
 }
 
 impl Listener {

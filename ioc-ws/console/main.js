@@ -20,7 +20,7 @@ import { Live } from "./live.js";
 import { CityMap } from "./map.js";
 import { Pace } from "./pace.js";
 import { question } from "./question.js";
-import { showSensor } from "./sensor.js";
+import { heardOfSensors, showSensor } from "./sensor.js";
 import { SEVERITIES, apply, counts, emptyStore, heardOf, isOpen } from "./store.js";
 import { resumePoint, survivor } from "./store.js";
 import { System } from "./system.js";
@@ -153,6 +153,7 @@ function hear(message) {
     detail.add(change.decisions);
     announcer.heard(change.decisions);
     bell.heard(change.decisions);
+    heardOfSensors(change.decisions);
   }
   if (change.all || change.sensors?.size || change.decisions?.length) sensorsChanged = true;
   planDraw();
@@ -280,7 +281,7 @@ async function keepQuiet(initial = {}) {
 /** Shows a sensor: what it says, and why that led to an incident or did not. */
 async function lookAt(sensor) {
   const known = map.city.sensorById.get(sensor);
-  const now = time.at(performance.now()) ?? Date.now();
+  const now = () => time.at(performance.now()) ?? Date.now();
   const said = await showSensor(sensor, { known, now, titleOf });
   if (said?.incident) select(survivor(store, said.incident));
   if (said?.quiet) keepQuiet({ sensor });

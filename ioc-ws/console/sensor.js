@@ -1,22 +1,39 @@
 // One sensor: what it said last, how that stands to its levels, and why it led to an incident or
 // did not.
 //
-// Arrives: a sensor's name. Leaves: a dialog with the answers of /api/v1/sensors and /api/v1/why,
+// Arrives: a sensor's name, and what is decided while it is looked at. Leaves: a dialog with the
+// answers of /api/v1/sensors, which is asked again for as long as it is open, and of /api/v1/why,
 // which judges its last reading again; and the operator's choice: one of its incidents, or to keep
-// it quiet. Bounded: INCIDENTS_MAX incidents, RULES_MAX rules.
+// it quiet. Bounded: INCIDENTS_MAX incidents, RULES_MAX rules. Next: `again.js`.
 
+import { Again } from "./again.js";
 import { form } from "./dialog.js";
-import { el } from "./dom.js";
+import { el, morph } from "./dom.js";
 import { question } from "./question.js";
 import { levelSentence } from "./reasons.js";
 import { clock, plural, span, spoken, value } from "./words.js";
 
 const INCIDENTS_MAX = 6;
 const RULES_MAX = 8;
+/** How long an answer is waited for: so one that never comes does not end the asking. */
+const ANSWER_MS = 10_000;
+
+/** The sensor that is looked at: `{ id, again }`; null while none is. */
+let looked = null;
+
+/** What has been decided: the sensor that is looked at is asked for again if it is about that. */
+export function heardOfSensors(decisions) {
+  if (looked && decisions.some((decision) => isAbout(looked.id, decision))) looked.again.now();
+}
+
+/** Whether a decision is about a sensor: names it, or has evidence of it. */
+export function isAbout(id, { sensor, cause }) {
+  return sensor?.id === id || (cause?.evidence ?? []).some((each) => each.sensor === id);
+}
 
 /**
  * Shows a sensor; resolves with `{ incident }` or `{ quiet: true }`, or null where it is left.
- * `known` is what the city says of it, `now` logical time in milliseconds.
+ * `known` is what the city says of it, `now()` logical time in milliseconds.
  */
 export function showSensor(id, { known, now, titleOf }) {
   const facts = el("dl", { class: "facts", "data-testid": "sensor-facts" });
@@ -38,25 +55,32 @@ export function showSensor(id, { known, now, titleOf }) {
     chosen = { incident };
     dialog.close();
   });
-  sensorNow(id).then((told) => {
-    if (!told) return;
-    facts.replaceChildren(...factsOf(told.sensor, now));
+  const show = (told) => {
+    morph(facts, factsOf(told.sensor, now()));
     const each = (incident) =>
       el("button", { type: "button", class: "step", "data-incident": incident }, titleOf(incident));
-    incidents.replaceChildren(...told.evidence_of.slice(0, INCIDENTS_MAX).map(each));
-  });
+    morph(incidents, told.evidence_of.slice(0, INCIDENTS_MAX).map(each));
+  };
+  const again = new Again({ ask: () => sensorNow(id), onTold: show });
+  looked = { id, again };
+  again.now();
   question(id, { wanted: () => dialog.open }).then(({ told, trouble }) => {
     reasons.replaceChildren(...(told ? reasonsOf(told) : [el("p", {}, `Not known: ${trouble}.`)]));
   });
-  return shown.then((said) => chosen ?? said);
+  return shown.then((said) => {
+    again.end();
+    if (looked?.again === again) looked = null;
+    return chosen ?? said;
+  });
 }
 
 async function sensorNow(id) {
   try {
-    const answer = await fetch(`/api/v1/sensors/${encodeURIComponent(id)}`);
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const answer = await fetch(`/api/v1/sensors/${encodeURIComponent(id)}`, { signal });
     return answer.ok ? await answer.json() : null;
   } catch {
-    return null; // The link is down, which the banner says.
+    return null; // The link is down, which the banner says; it is asked again.
   }
 }
 

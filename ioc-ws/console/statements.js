@@ -18,9 +18,10 @@ export function statementsPart(statements) {
   );
 }
 
-function row({ sensor, headline, web }) {
+function row({ sensor, headline, web, withdrawn }) {
   const text = headline || "More";
-  if (!OF_THE_WEB.test(web ?? "")) return el("li", { title: sensor }, text);
   const about = { href: web, target: "_blank", rel: "noopener noreferrer" };
-  return el("li", { title: sensor }, el("a", about, text));
+  const said = OF_THE_WEB.test(web ?? "") ? el("a", about, text) : text;
+  if (!withdrawn) return el("li", { title: sensor }, said);
+  return el("li", { title: sensor }, el("s", {}, said), " ", el("span", { class: "note" }, "withdrawn"));
 }

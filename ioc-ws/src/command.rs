@@ -217,11 +217,11 @@ const fn sentence(code: RefusalCode) -> &'static str {
         RefusalCode::AlreadyAcknowledged => "somebody has acknowledged this incident already",
         RefusalCode::UnknownActuator => "no actuator has this name",
         RefusalCode::CommandNotAllowed => {
-            "the actuator has no such command; GET /api/v1/actuators lists those it has"
+            "the actuator has no such command; those that it has are listed with it"
         }
         RefusalCode::AlreadyPending => {
-            "a command to this actuator is under way; wait for its outcome, or say in \
-             `replaces` that this one takes its place"
+            "a command to this actuator is under way; wait for its outcome, or let this one take \
+             its place"
         }
         RefusalCode::NotPending => {
             "the command that is to be replaced is not under way any more; look at what came \
@@ -252,7 +252,7 @@ const fn sentence(code: RefusalCode) -> &'static str {
             "they are incidents of different rules and cannot be one; link them as cause and effect"
         }
         RefusalCode::NoSuchSource => {
-            "none of its evidence is of what is named; GET /api/v1/incidents/{id} lists it"
+            "none of its evidence is of what is named; what it rests on is listed with the incident"
         }
         RefusalCode::NothingLeft => {
             "all of its evidence is named, and nothing would be left; merge the incidents"
@@ -327,6 +327,21 @@ impl Orders {
             Ok(()) => answered.await.unwrap_or(Err(RefusalReason::Stopping)),
             Err(TrySendError::Full(_)) => Err(RefusalReason::Busy),
             Err(TrySendError::Disconnected(_)) => Err(RefusalReason::Stopping),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_people_are_told_of_a_refusal_names_no_route_and_no_member() {
+        for code in RefusalCode::ALL {
+            let told = RefusalReason::Core(*code).message();
+            for word in ["GET ", "POST ", "/api/", "`", "{"] {
+                assert!(!told.contains(word), "{told}");
+            }
         }
     }
 }

@@ -220,7 +220,7 @@ impl Kept {
     /// Hands over what readings said in words before the start: what the ring tells to be evidence
     /// finds its place.
     pub(crate) fn recall(&self, statements: Vec<Statement>) {
-        self.statements.hear(statements);
+        self.statements.recall(statements);
         let (_, batches) = self.feed.newest(usize::MAX);
         let entries = batches.iter().flat_map(|batch| batch.after(0));
         self.statements

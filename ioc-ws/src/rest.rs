@@ -202,7 +202,7 @@ pub(crate) async fn incident(
     let statements = shared.kept.statements.of(incident.state.id);
     let statements: Vec<_> = statements
         .iter()
-        .map(|each| StatementJson::of(each))
+        .map(|(each, withdrawn)| StatementJson::of(each, *withdrawn))
         .collect();
     body.extend_from_slice(b",\"statements\":");
     body.extend_from_slice(&to_json(&statements));
@@ -221,15 +221,17 @@ struct StatementJson<'a> {
     reading: &'a str,
     headline: &'a str,
     web: Option<&'a str>,
+    withdrawn: bool,
 }
 
 impl<'a> StatementJson<'a> {
-    fn of(statement: &'a Statement) -> Self {
+    fn of(statement: &'a Statement, withdrawn: bool) -> Self {
         Self {
             sensor: statement.sensor.as_str(),
             reading: statement.reading.as_str(),
             headline: &statement.headline,
             web: statement.web.as_deref(),
+            withdrawn,
         }
     }
 }

@@ -13,7 +13,7 @@ use ioc_core::bundle::{
 use ioc_core::decision::Severity;
 use ioc_gateway::catalogue::{Catalogue, Now, Registered, Unregistered};
 use ioc_gateway::commands::CommandBook;
-use ioc_gateway::formats::{Mappings, Nodes, TakenBack};
+use ioc_gateway::formats::{Mappings, Nodes};
 
 use super::city::{self, OtherUnits};
 use super::field::Section;
@@ -138,7 +138,6 @@ impl Compiled {
             mappings: self.mappings.clone(),
             commands: CommandBook::default(),
             sparkplug: Nodes::default(),
-            taken_back: TakenBack::default(),
             now: Now::default(),
         }
     }

@@ -8,9 +8,10 @@
 
 mod shape;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use ioc_core::id::SensorId;
+use ioc_core::limits::KINDS_PER_SENSOR_MAX;
 use ioc_gateway::formats::mapping::{Format, Mapping, Names};
 use ioc_gateway::formats::{Mappings, TopicFilter, native};
 
@@ -86,6 +87,9 @@ fn mapping(
         }
         Word::Standard(format) => {
             names.words = words(&mut section, mistakes);
+            if matches!(format, Format::Cap) {
+                kinds_of_alerts(&names, &section, mistakes);
+            }
             Some(format.clone())
         }
     };
@@ -124,6 +128,22 @@ fn topic(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<TopicFilter> {
         return None;
     }
     Some(topic)
+}
+
+/// Alerts of one sender must not be of more kinds than are judged of one sensor: those of further
+/// kinds would count for nothing.
+fn kinds_of_alerts(names: &Names, section: &Section<'_>, mistakes: &mut Mistakes) {
+    let kinds: BTreeSet<_> = names.kinds.values().collect();
+    // Beside them what no event is listed as.
+    let most = KINDS_PER_SENSOR_MAX - 1;
+    if kinds.len() > most {
+        let count = kinds.len();
+        let what = format!(
+            "`kinds` makes alerts of {count} kinds; of one sender at most {most} are judged: let \
+             some events be of one kind"
+        );
+        section.wrong(mistakes, what);
+    }
 }
 
 /// What texts are worth, in a message of a standard.

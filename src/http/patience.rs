@@ -5,7 +5,7 @@
 //! the client takes, so neither one that reads nothing nor one that reads a byte now and then holds
 //! a place for long, and one on a slow line gets all of a large answer. Not here: reading, which
 //! the server bounds; streams, which have a bound of their own and [free](Patience::free)
-//! themselves from this one.
+//! themselves from this one. Next: `placed.rs`.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::placed::Serving;
 
 /// How many bytes earn a second of patience.
 pub const PACE_BYTES_PER_S: u64 = 16 << 10;
@@ -45,6 +47,7 @@ pub struct Patient<S> {
     waiting: Option<(Instant, Pin<Box<Sleep>>)>,
     patience: Patience,
     impatient: fn(),
+    serving: Option<Arc<Serving>>,
 }
 
 impl<S> Patient<S> {
@@ -58,6 +61,15 @@ impl<S> Patient<S> {
             waiting: None,
             patience,
             impatient,
+            serving: None,
+        }
+    }
+
+    /// Tells this connection when all that was handed on is written.
+    pub fn telling(self, serving: Arc<Serving>) -> Self {
+        Self {
+            serving: Some(serving),
+            ..self
         }
     }
 
@@ -138,7 +150,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if let (Poll::Ready(Ok(())), Some(serving)) = (&flushed, &self.serving) {
+            serving.is_written();
+        }
+        flushed
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

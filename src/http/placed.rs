@@ -1,25 +1,68 @@
-//! An answer's body that keeps its connection's place busy until it is over.
+//! A connection that keeps its place busy until its answer is written.
 //!
-//! Arrives: the body of an answer. Leaves: the same; when its last piece is handed on to be written,
-//! or it is given up, the connection asks for nothing any more and may give way to others.
+//! Arrives: the body of an answer, and word that all that was handed on is written. Leaves: the same
+//! body; when it is over, or given up, and its last byte is written, the connection asks for nothing
+//! any more and may give way to others. An answer may lie in the socket's buffers as a whole, so
+//! that its body is over says little.
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
 use hyper::body::{Frame, SizeHint};
 use ioc_gateway::places::Place;
 
-/// A body, and the place of the connection that it is written to.
+/// A connection's place, and what is under way on it. One task serves the connection, so nothing
+/// here happens at once.
+#[derive(Debug)]
+pub(super) struct Serving {
+    place: Place,
+    /// Requests whose answer's body is not over.
+    under_way: AtomicUsize,
+    /// Whether an answer was begun since all was written.
+    owes: AtomicBool,
+}
+
+impl Serving {
+    pub fn new(place: Place) -> Arc<Self> {
+        Arc::new(Self {
+            place,
+            under_way: AtomicUsize::new(0),
+            owes: AtomicBool::new(false),
+        })
+    }
+
+    /// A request has come; whether the connection has its place still.
+    pub fn begins(&self) -> bool {
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        self.owes.store(true, Ordering::Relaxed);
+        self.place.claim()
+    }
+
+    /// All that was handed on is written.
+    pub fn is_written(&self) {
+        if self.under_way.load(Ordering::Relaxed) == 0 && self.owes.swap(false, Ordering::Relaxed) {
+            self.place.rest();
+        }
+    }
+
+    /// Waits until the place is given to another.
+    pub async fn given_away(&self) {
+        self.place.given_away().await;
+    }
+}
+
+/// A body, and the connection that it is written to.
 pub(super) struct Placed {
     body: Body,
-    place: Arc<Place>,
+    serving: Arc<Serving>,
 }
 
 impl Placed {
-    pub fn new(body: Body, place: Arc<Place>) -> Self {
-        Self { body, place }
+    pub fn new(body: Body, serving: Arc<Serving>) -> Self {
+        Self { body, serving }
     }
 }
 
@@ -45,6 +88,6 @@ impl hyper::body::Body for Placed {
 
 impl Drop for Placed {
     fn drop(&mut self) {
-        self.place.rest();
+        self.serving.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -1,39 +1,35 @@
 //! The devices of the simulated city: each takes what it is ordered to do, and says when it is done.
 //!
-//! Arrives: commands, over MQTT, from the server that the city's readings go to. Leaves: what the
+//! Arrives: commands, over MQTT or NATS, from where the city's readings go to. Leaves: what the
 //! devices say about them (docs/ACTUATORS.md). Nothing is done but that, so a command that comes
-//! again is answered again. Promise: nothing is answered after its `not_after`. Not here: NATS.
+//! again is answered again. Promise: nothing is obeyed after its `not_after`. Next:
+//! `devices/mqtt.rs`, `devices/nats.rs`.
+
+mod mqtt;
+mod nats;
 
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ioc_core::time::{Millis, Timestamp};
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::args::{Credentials, MqttAddress};
-use crate::publisher::client_id;
+use crate::args::{Broker, Credentials};
 
 /// How long a device takes for what it is ordered to do, in the city's time.
 const TAKES: Millis = Millis::seconds(20);
 /// How long a broken connection is left alone.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// How many packets may wait for the connection.
-const WAITING_MAX: usize = 64;
 /// How many commands may be under way; further ones wait for the server to send them again.
 const UNDER_WAY_MAX: usize = 1024;
-
-/// What commands are published under, and what is said about them.
-const COMMANDS: &str = "ioc/v1/commands/";
-const FEEDBACK: &str = "ioc/v1/feedback/";
 
 /// The devices, ready to run.
 #[derive(Debug)]
 pub(super) struct Devices {
-    pub address: MqttAddress,
+    pub at: Broker,
     pub credentials: Option<Credentials>,
     /// The actuators of the city.
     pub names: Arc<[String]>,
@@ -51,50 +47,26 @@ struct Command {
     what: String,
 }
 
+/// How a device is heard.
+trait Voice: Send + 'static {
+    /// Says something about a command to a device; whether that can be done still.
+    fn say(&self, device: &str, what: String) -> impl Future<Output = bool> + Send;
+}
+
 impl Devices {
-    /// Serves until it is aborted.
+    /// Serves until it is aborted, or can do no more.
     pub(super) async fn run(self) {
-        let Self { address, names, .. } = &self;
-        let host = address.0.host.as_str();
-        let mut options = MqttOptions::new(client_id("devices", 0), host, address.0.port);
-        if let Some(Credentials { user, password }) = &self.credentials {
-            options.set_credentials(user.as_str(), password.as_str());
+        match &self.at {
+            Broker::Mqtt(address) => mqtt::serve(&self, address).await,
+            Broker::Nats(address) => nats::serve(&self, address).await,
         }
-        let (client, mut events) = AsyncClient::new(options, WAITING_MAX);
-        let mut under_way = JoinSet::new();
-        loop {
-            while under_way.try_join_next().is_some() {}
-            match events.poll().await {
-                Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                    let (client, names) = (client.clone(), Arc::clone(names));
-                    // Beside: who subscribes waits for this loop to write.
-                    under_way.spawn(async move { subscribe(&client, &names).await });
-                }
-                Ok(Event::Incoming(Packet::Publish(publish))) => {
-                    let command = heard(&publish.topic, &publish.payload, self.now());
-                    if let Some(command) = command {
-                        begin(&mut under_way, obey(client.clone(), command, self.takes()));
-                    }
-                }
-                Ok(
-                    Event::Incoming(
-                        Packet::Connect(_)
-                        | Packet::PubAck(_)
-                        | Packet::PubRec(_)
-                        | Packet::PubRel(_)
-                        | Packet::PubComp(_)
-                        | Packet::Subscribe(_)
-                        | Packet::SubAck(_)
-                        | Packet::Unsubscribe(_)
-                        | Packet::UnsubAck(_)
-                        | Packet::PingReq
-                        | Packet::PingResp
-                        | Packet::Disconnect,
-                    )
-                    | Event::Outgoing(_),
-                ) => {}
-                Err(_) => sleep(AGAIN_AFTER).await,
-            }
+    }
+
+    /// Has a device obey what has come for it, unless it is none, or too late.
+    fn hear(&self, device: &str, message: &[u8], voice: impl Voice, under_way: &mut JoinSet<()>) {
+        while under_way.try_join_next().is_some() {}
+        if let Some(command) = heard(device, message, self.now()) {
+            begin(under_way, obey(voice, command, self.takes()));
         }
     }
 
@@ -109,10 +81,9 @@ impl Devices {
     }
 }
 
-/// The command in a message; nothing if it is none, or too late.
-fn heard(topic: &str, payload: &[u8], now: Timestamp) -> Option<Command> {
-    let device = topic.strip_prefix(COMMANDS)?;
-    let message: Value = serde_json::from_slice(payload).ok()?;
+/// The command in a message to a device; nothing if it is none, or too late.
+fn heard(device: &str, message: &[u8], now: Timestamp) -> Option<Command> {
+    let message: Value = serde_json::from_slice(message).ok()?;
     let not_after = Timestamp::parse(message["not_after"].as_str()?.as_bytes()).ok()?;
     let command = Command {
         device: device.to_owned(),
@@ -128,23 +99,12 @@ fn begin(under_way: &mut JoinSet<()>, work: impl Future<Output = ()> + Send + 's
     }
 }
 
-async fn subscribe(client: &AsyncClient, names: &[String]) {
-    for name in names {
-        let topic = format!("{COMMANDS}{name}");
-        if client.subscribe(topic, QoS::AtLeastOnce).await.is_err() {
-            return;
-        }
-    }
-}
-
 /// Says that a command is taken and, after a while, that it is done.
-async fn obey(client: AsyncClient, command: Command, takes: Duration) {
+async fn obey(voice: impl Voice, command: Command, takes: Duration) {
     let Command { device, key, what } = command;
-    let topic = format!("{FEEDBACK}{device}");
     for (state, detail) in [("accepted", "begins to"), ("done", "did")] {
         let said = json!({"key": key, "state": state, "detail": format!("{detail} {what}")});
-        let published = client.publish(&topic, QoS::AtLeastOnce, false, said.to_string());
-        if published.await.is_err() {
+        if !voice.say(&device, said.to_string()).await {
             return;
         }
         sleep(takes).await;
@@ -174,11 +134,9 @@ mod tests {
             key: "cmd-1".to_owned(),
             what: "close".to_owned(),
         };
-        let topic = "ioc/v1/commands/gate-7";
         let in_time = at("2026-03-14T07:04:21Z");
-        assert_eq!(heard(topic, message, in_time), Some(command));
-        assert_eq!(heard(topic, message, at("2026-03-14T07:04:22Z")), None);
-        assert_eq!(heard("ioc/v1/feedback/gate-7", message, in_time), None);
-        assert_eq!(heard(topic, b"{}", in_time), None);
+        assert_eq!(heard("gate-7", message, in_time), Some(command));
+        assert_eq!(heard("gate-7", message, at("2026-03-14T07:04:22Z")), None);
+        assert_eq!(heard("gate-7", b"{}", in_time), None);
     }
 }

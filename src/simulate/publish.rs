@@ -207,12 +207,10 @@ impl Simulator {
     /// one may be meant, of which nobody but itself may say that it has obeyed.
     fn devices(&self, began: Instant) -> Option<Devices> {
         let options = &self.options;
-        let Broker::Mqtt(address) = &options.to else {
-            return None;
-        };
-        let may_obey = address.0.is_loopback() && !options.map.actuators.is_empty();
+        let is_here = options.to.address().is_loopback();
+        let may_obey = is_here && !options.map.actuators.is_empty();
         may_obey.then(|| Devices {
-            address: address.clone(),
+            at: options.to.clone(),
             credentials: options.credentials.clone(),
             names: Arc::clone(&options.map.actuators),
             origin: options.origin,

@@ -94,6 +94,7 @@ fn look(rejudge: &mut Rejudge, record: &Record<'_>) -> Result<Looked, WhyError> 
         return Err(WhyError::NoReading { seq: record.seq });
     };
     let (shown, statement) = (shown(reading), Statement::of(reading));
+    let statement = statement.filter(Statement::is_in_words);
     Ok((rejudge.judgement.explain(record), shown, statement))
 }
 

@@ -163,6 +163,12 @@ fn of_rules(rules: &[RuleLook]) -> String {
     if find("unknown").is_some() {
         return "There are too few readings to tell.".to_owned();
     }
+    if let Some(look) = find("taken_back") {
+        return format!(
+            "Its source had taken it back before it came, so {} takes nothing from it.",
+            look.rule
+        );
+    }
     if find("unmatched").is_some() {
         return "No rule of its kind asks for readings with these attributes or so low a value."
             .to_owned();

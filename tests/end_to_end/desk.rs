@@ -184,6 +184,9 @@ async fn an_operator_asks_why_and_why_not_more() {
         "moderate at 3: 2 short of it",
     )
     .await;
+    // Whoever goes on looking sees what it says meanwhile, and asks no more once it is left.
+    server.post_readings(&[level("f", "wl-1", &at(34), 2.0)]);
+    says(&mut page, "[data-testid=sensor-facts]", "Said2 m").await;
     click(&mut page, "[data-testid=dialog-leave]").await;
 }
 

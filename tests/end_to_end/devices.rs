@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
+use crate::listener::Killed;
 use crate::mosquitto::Mosquitto;
 use crate::nats::Nats;
 use crate::stream::Stream;
@@ -97,6 +98,33 @@ fn a_visitor_of_the_demonstration_orders_a_device_and_sees_it_obey() {
         let done = wait_for_progress(&server, id, "done");
         assert_eq!(&done["command"], command, "{done}");
     }
+}
+
+#[test]
+fn simulated_devices_behind_nats_obey_what_they_are_ordered() {
+    let nats = Nats::start();
+    let site = over_nats(&nats);
+    let server = site.start();
+    wait_for_links(&server);
+    let city = site.dir.path().join("simulated.geojson");
+    let place = "\"geometry\":{\"type\":\"Point\",\"coordinates\":[101.6,3.1]}";
+    let placed = self::city().replace("\"geometry\":null", place);
+    std::fs::write(&city, placed).unwrap();
+    let mut simulate = Command::new(IOC);
+    let simulate = simulate
+        .args(["simulate", "--to", &format!("nats://{}", nats.address)])
+        .args(["--qos", "0", "--city", &city.display().to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let simulated = Killed(simulate.spawn().unwrap());
+    let ordered = order(&server, &site, "gate:7", &json!({ "command": "close" }));
+    let accepted = wait_for_progress(&server, "gate:7", "accepted");
+    assert_eq!(accepted["key"], ordered["key"], "{accepted}");
+    assert_eq!(
+        accepted["answer"]["detail"], "begins to close",
+        "{accepted}"
+    );
+    drop(simulated);
 }
 
 /// A device behind NATS.

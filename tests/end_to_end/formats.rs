@@ -135,7 +135,7 @@ fn what_an_alert_says_is_told_with_its_incident_after_a_restart_too() {
     let path = format!("/api/v1/incidents/{id}");
     let said = serde_json::json!([{
         "sensor": "warnings@met.example", "reading": "warnings@met.example,MET-7/0/0",
-        "headline": "Leave the river banks", "web": "https://met.example/7",
+        "headline": "Leave the river banks", "web": "https://met.example/7", "withdrawn": false,
     }]);
     let told = server.get_json(&path);
     assert_eq!(told["statements"], said, "{told}");
@@ -158,6 +158,32 @@ fn what_an_alert_says_is_told_with_its_incident_after_a_restart_too() {
         let told = server.get_json(&path);
         (told["statements"] == said).then_some(())
     });
+    // What is cancelled is told as that, and an alert that its cancellation overtook says nothing.
+    let cancel = |identifier: &str, of: &str| {
+        let reference = format!("warnings@met.example,{of},2026-03-14T14:40:00+08:00");
+        let said = format!("<scope>Public</scope><references>{reference}</references>");
+        let xml = ALERT.replace("<identifier>MET-7<", &format!("<identifier>{identifier}<"));
+        let xml = xml.replace("<msgType>Alert<", "<msgType>Cancel<");
+        xml.replace("<scope>Public</scope>", &said)
+    };
+    for alert in [cancel("MET-8", "MET-7"), cancel("MET-9", "MET-10")] {
+        assert_eq!(server.post("/api/v1/readings", &CAP, &alert).status, 200);
+    }
+    let withdrawn = || server.get_json(&path)["statements"][0]["withdrawn"] == true;
+    wait_for("what was said is withdrawn", || withdrawn().then_some(()));
+    server.stop();
+    let server = site.start();
+    let late = ALERT.replace("<identifier>MET-7<", "<identifier>MET-10<");
+    assert_eq!(server.post("/api/v1/readings", &CAP, &late).status, 200);
+    wait_for("what was withdrawn before the start", || {
+        let told = server.get_json(&path);
+        (told["statements"][0]["withdrawn"] == true).then_some(())
+    });
+    let sensor = "warnings@met.example";
+    let why = server.get_json(&format!("/api/v1/why/{sensor}/{sensor},MET-10/0/0"));
+    assert_eq!(why["evidence_of"], serde_json::json!([]), "{why}");
+    let verdict = why["verdict"].as_str().unwrap();
+    assert!(verdict.starts_with("Its source had taken it back"), "{why}");
 }
 
 #[test]

@@ -25,7 +25,8 @@ fn publish_exactly_once(server: &Server, version: &str, sensor: &str, reading: &
     assert!(published.status.success() && said.is_empty(), "{said}");
 }
 
-struct Killed(Child);
+/// A process that is killed when dropped.
+pub struct Killed(pub Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {

@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::stream::RetentionPolicy;
 use async_nats::jetstream::{self, stream};
 use async_nats::{ConnectOptions, HeaderMap};
-use futures_util::TryStreamExt;
+use futures_util::{StreamExt, TryStreamExt};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -294,6 +295,80 @@ fn p1_p3_jetstream_a_server_that_is_frozen_or_deaf_is_left_and_read_on() {
     proxy.set(Weather::Fair);
     city.wait_for_link(LINK, "up");
     server.publish(&mut city);
+    city.check();
+}
+
+/// What was under way is more than may wait for what is owed, and others' messages lie between.
+#[test]
+fn p1_p5_much_that_was_under_way_in_a_filtered_stream_comes_again_and_goes_on() {
+    let server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.>");
+    let mut city = City::new("nats", server.address, KEYS);
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    city.wait_until_judged();
+    city.kill();
+    let range = city.next_readings();
+    server.runtime.block_on(async {
+        let client = server.client().await;
+        let context = jetstream::new(client.clone());
+        for n in range {
+            let (sensor, _, reading) = reading(n);
+            // A native reading may be written with as much space as one likes.
+            let reading = reading + &" ".repeat(32 << 10);
+            let subject = format!("ioc.v1.readings.{sensor}");
+            context.publish(subject, reading.into()).await.unwrap();
+            context
+                .publish("ioc.v1.doors", "open".into())
+                .await
+                .unwrap();
+        }
+        let stream = context.get_stream("READINGS").await.unwrap();
+        let names: Vec<_> = stream.consumer_names().try_collect().await.unwrap();
+        let ours = stream
+            .get_consumer::<pull::Config>(&names[0])
+            .await
+            .unwrap();
+        let mut messages = ours.fetch().max_messages(300).messages().await.unwrap();
+        for _ in 0..300 {
+            messages.next().await.unwrap().unwrap();
+        }
+    });
+    city.start();
+    city.check();
+}
+
+/// The link broke, or we did, after the consumer was removed and before it was made anew.
+#[test]
+fn a_consumer_that_was_not_made_anew_is_made_where_it_stood() {
+    let server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let mut city = City::new("nats", server.address, KEYS);
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    city.wait_until_judged();
+    city.kill();
+    server.runtime.block_on(async {
+        let context = jetstream::new(server.client().await);
+        let stream = context.get_stream("READINGS").await.unwrap();
+        let names: Vec<_> = stream.consumer_names().try_collect().await.unwrap();
+        let held = pull::Config {
+            name: Some(format!("{}-held", names[0])),
+            ack_policy: AckPolicy::All,
+            deliver_policy: DeliverPolicy::ByStartSequence {
+                start_sequence: stream.cached_info().state.last_sequence + 1,
+            },
+            inactive_threshold: Duration::from_secs(60),
+            ..pull::Config::default()
+        };
+        stream.create_consumer(held).await.unwrap();
+        stream.delete_consumer(&names[0]).await.unwrap();
+    });
+    server.publish(&mut city);
+    city.start();
+    city.wait_until_judged();
+    let decoded = "ioc_readings_decoded_total{adapter=\"nats\"}";
+    assert_eq!(city.server().metric(decoded), Some(300.0), "none of before");
     city.check();
 }
 

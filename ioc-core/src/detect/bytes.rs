@@ -76,7 +76,7 @@ pub(crate) fn take(
         .collect();
     let mut last: Option<SensorId> = None;
     for _ in 0..count {
-        let sensor = Sensor::take(take, rules)?;
+        let sensor = Sensor::take(format, take, rules)?;
         let held = match reloading {
             None => None,
             Some(_) => take.option(take_held)?,

@@ -7,6 +7,7 @@ use std::hint::black_box;
 
 use super::memory::Memory;
 use super::rule_state::RuleState;
+use super::taken_back::TakenBack;
 use super::{bucket, examine, fault, silence};
 use crate::bundle::DetectionRule;
 use crate::codec::{CodecError, Put, Take};
@@ -16,6 +17,7 @@ use crate::hash::hash_text;
 use crate::id::{RuleId, SensorId};
 use crate::limits::KINDS_PER_SENSOR_MAX;
 use crate::rules::Rules;
+use crate::state::STATE_FORMAT;
 use crate::time::Timestamp;
 
 /// What a stage knows of one sensor.
@@ -31,6 +33,8 @@ pub(super) struct Sensor {
     /// The time of its last reading.
     pub heard_at: Timestamp,
     pub memory: Memory,
+    /// Which of its reports it has taken back.
+    pub taken_back: TakenBack,
     /// One for each kind of reading that it sends and some rule judges.
     pub tracks: Vec<Track>,
     /// The silence rules that hold for it, each by its number.
@@ -65,6 +69,7 @@ impl Sensor {
             generation,
             heard_at: now,
             memory: Memory::new(),
+            taken_back: TakenBack::default(),
             tracks: Vec::new(),
             silences: silences
                 .map(|(rule, allowance)| (rule, silence::State::new(allowance, now)))
@@ -174,7 +179,7 @@ impl Sensor {
     pub fn copy(&self, rules: &Rules) -> Self {
         let mut bytes = Vec::new();
         self.put(rules, &mut bytes);
-        Self::take(&mut Take(&bytes), rules).expect("bytes of what there is")
+        Self::take(STATE_FORMAT, &mut Take(&bytes), rules).expect("bytes of what there is")
     }
 
     /// Takes over other rules. Returns what is found by that, each with its rule's old number.
@@ -278,6 +283,7 @@ impl Sensor {
         out.put_text(self.id.as_str());
         out.put_time(self.heard_at);
         self.memory.put(out);
+        self.taken_back.put(out);
         let mut tracks: Vec<_> = self.tracks.iter().collect();
         tracks.sort_by_key(|track| &rules.kind(track.kind).kind);
         out.put_u8(tracks.len() as u8);
@@ -291,11 +297,15 @@ impl Sensor {
     }
 
     /// The sensor as it was put under the same rules.
-    pub fn take(take: &mut Take<'_>, rules: &Rules) -> Result<Self, CodecError> {
+    pub fn take(format: u16, take: &mut Take<'_>, rules: &Rules) -> Result<Self, CodecError> {
         let id: SensorId = take.parsed("sensor")?;
         let registered = rules.sensor_number(id.as_str());
         let heard_at = take.time()?;
         let memory = Memory::take(take)?;
+        let taken_back = match format {
+            1..=4 => TakenBack::default(),
+            _ => TakenBack::take(take)?,
+        };
         let tracks = usize::from(take.u8()?);
         if tracks > KINDS_PER_SENSOR_MAX {
             return Err(CodecError("more kinds than a sensor can have"));
@@ -312,6 +322,7 @@ impl Sensor {
             generation: 0,
             heard_at,
             memory,
+            taken_back,
             tracks,
             silences: take_silences(take, rules, registered)?,
         })

@@ -30,6 +30,7 @@ enum Sort {
     Discerning,
     Explaining,
     Reaching,
+    Overtaking,
 }
 
 /// Numbers that follow from a seed alone (Steele, Lea and Flood: SplitMix64).
@@ -184,7 +185,7 @@ impl Dice {
             Sort::Explaining => &Variant::EXPLAINING[..],
             Sort::Reaching => &Variant::REACHING[..],
             Sort::Grouping => &Variant::GROUPING[..],
-            Sort::Replacing => &Variant::REPLACING[..],
+            Sort::Replacing | Sort::Overtaking => &Variant::REPLACING[..],
             Sort::Discerning => &Variant::DISCERNING[..],
         };
         variants[self.below(variants.len() as u64) as usize]
@@ -207,6 +208,10 @@ impl Dice {
             Sort::Replacing => Said {
                 replaces: self.one_in(3).then(|| self.below(3) as usize),
                 until_ms: self.one_in(8).then(|| self.below(400_000) as i64),
+                ..said
+            },
+            Sort::Overtaking => Said {
+                replaces: self.one_in(3).then(|| self.below(5) as usize),
                 ..said
             },
             Sort::First | Sort::Handling | Sort::Quieting | Sort::Explaining | Sort::Reaching => {
@@ -238,7 +243,7 @@ fn day(seed: u64, sort: Sort) -> History {
         Sort::Explaining => Variant::Explaining,
         Sort::Reaching => Variant::Reaching,
         Sort::Grouping => Variant::Grouping,
-        Sort::Replacing => Variant::Replacing,
+        Sort::Replacing | Sort::Overtaking => Variant::Replacing,
         Sort::Discerning => Variant::Discerning,
     };
     history(&Day { first, events })
@@ -303,6 +308,11 @@ fn p2_another_build_decides_the_same_under_rules_about_several_sensors() {
 #[test]
 fn p2_another_build_decides_the_same_where_callers_take_back_what_they_said() {
     expect_file!["../golden/days-replacing.txt"].assert_eq(&days(Sort::Replacing));
+}
+
+#[test]
+fn p2_another_build_decides_the_same_where_what_takes_back_comes_first() {
+    expect_file!["../golden/days-overtaking.txt"].assert_eq(&days(Sort::Overtaking));
 }
 
 #[test]

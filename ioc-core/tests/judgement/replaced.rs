@@ -6,7 +6,7 @@ use expect_test::{Expect, expect};
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::Severity::{Extreme, Moderate, Severe};
 use ioc_core::decision::{Decision, Verdict};
-use ioc_core::limits::REPLACED_MAX;
+use ioc_core::limits::{KINDS_PER_SENSOR_MAX, REPLACED_MAX};
 use ioc_core::time::Millis;
 
 use crate::support::{BundleBuilder, Manner};
@@ -121,6 +121,105 @@ fn a_report_counts_until_it_says_and_no_longer_than_a_week() {
             9d 12:10 cleared storm#3 severe
         "#]],
     );
+}
+
+#[test]
+fn what_is_taken_back_before_it_comes_counts_for_nothing_and_what_is_said_later_does() {
+    // An update that is overtaken itself still takes back what came before it.
+    check(
+        "10:00 met 3 kind=warning id=e/0 at=0,0 observed=09:40
+         10:10 met 0 kind=warning id=b replaces=a+c
+         10:11 met 3 kind=warning id=a/0 at=0,0 observed=09:50
+         10:12 met 3 kind=warning id=c/0 at=0,0 observed=09:55 replaces=e
+         10:13 other 3 kind=warning id=a/0 at=90000,0 observed=09:50
+         11:00 met 3 kind=warning id=a/1 at=20000,0
+         11:30 tick",
+        &expect![[r#"
+            10:00 opened storm#1 severe: met 3
+            10:13 opened storm#2 severe: other 3
+            10:22 cleared storm#1 severe
+            11:00 opened storm#3 severe: met 3
+        "#]],
+    );
+}
+
+/// Besides warnings so many kinds of alerts, each an incident of its own.
+fn alerts(kinds: usize) -> Arc<Bundle> {
+    let day = Millis::minutes(1440);
+    let mut builder = city();
+    for number in 0..kinds {
+        let (rule, kind) = (format!("rule-{number:02}"), format!("kind_{number:02}"));
+        builder = builder
+            .report_of(&rule, &kind, Severe, day, 1.0)
+            .replacing(&[&rule])
+            .correlation(
+                &format!("{rule}s"),
+                &format!("danger_{number:02}"),
+                &[&rule],
+                |rule| {
+                    rule.clear_after = Millis::minutes(10);
+                },
+            );
+    }
+    warnings(builder)
+}
+
+#[test]
+fn what_is_taken_back_ends_whatever_its_kind() {
+    check_with(
+        &alerts(2),
+        "10:00 met 3 kind=warning id=a/0 at=0,0
+         10:00 met 3 kind=kind_00 id=a/1 at=0,0
+         11:00 met 3 kind=kind_01 id=b/0 at=0,0 replaces=a
+         12:00 met 0 kind=unheard_of id=c replaces=b
+         12:01 met 1 kind=kind_00 id=b/1 at=0,0 observed=11:00
+         13:00 tick",
+        &expect![[r#"
+            10:00 opened storm#1 severe: met 3
+            10:00 opened danger_00#1 severe: met 3
+            11:00 opened danger_01#1 severe: met 3
+            11:10 cleared danger_00#1 severe
+            11:10 cleared storm#1 severe
+            12:10 cleared danger_01#1 severe
+        "#]],
+    );
+}
+
+#[test]
+fn an_update_to_another_kind_of_the_same_incident_goes_on_with_it() {
+    let day = Millis::minutes(1440);
+    let builder = city()
+        .report_of("gale", "gale", Severe, day, 1.0)
+        .replacing(&["gale"])
+        .correlation("winds", "wind", &["warned", "gale"], |rule| {
+            rule.within_m = 5_000;
+            rule.clear_after = Millis::minutes(10);
+        });
+    check_with(
+        &builder.build(),
+        "10:00 met 2 kind=warning id=a/0 at=0,0
+         11:00 met 3 kind=gale id=b/0 at=90000,0 replaces=a
+         12:00 met 0 kind=warning id=c replaces=a+b
+         13:00 tick",
+        &expect![[r#"
+            10:00 opened wind#1 moderate: met 2
+            11:00 updated wind#1 severe 2 sensors: met 3
+            12:10 cleared wind#1 severe 2 sensors
+        "#]],
+    );
+}
+
+#[test]
+fn p5_a_kind_beyond_those_that_a_sensor_may_send_takes_back_all_the_same() {
+    let sent = (0..KINDS_PER_SENSOR_MAX)
+        .map(|number| format!("10:{number:02} met 3 kind=kind_{number:02} id=a/{number} at=0,0\n"));
+    let sent: String = sent.collect();
+    let last = KINDS_PER_SENSOR_MAX;
+    let timeline = format!("{sent}11:00 met 3 kind=kind_{last} id=b at=0,0 replaces=a\n12:00 tick");
+    let history = history(&[("first", &alerts(last + 1))], &timeline);
+    let decisions = history.run(&Manner::plain()).decisions;
+    let is_cleared = |decision: &&Decision| matches!(decision.verdict, Verdict::IncidentCleared(_));
+    assert_eq!(decisions.iter().filter(is_cleared).count(), last);
 }
 
 #[test]

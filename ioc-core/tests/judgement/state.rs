@@ -208,23 +208,23 @@ fn digests() -> [(u16, Expect); 5] {
     [
         (
             1,
-            expect!["5c9c224d4fa49aac7a23d83d4bb93821cf6f7aead36eb1a2479f1121ef377f3d"],
+            expect!["f036f7002c2f8a17a15151420596c45c1833702609d5910b9c4a1ca2e957f591"],
         ),
         (
             2,
-            expect!["270908581325ff4b82ff8e26f2c8eacbd9d604b8c9337534d78aab64bc23f542"],
+            expect!["bca87f150033c61a35686c4aeace0ebcb437044cda88276ba1ec020df0898371"],
         ),
         (
             3,
-            expect!["0d3251a8d3fb0648a0de0341c4d49ec6828b55365b5ae74a4f160aefec560102"],
+            expect!["54c1186e4a4b3ea7bf40b1dda1fc09f3c520449acf2ccb7064dbc136f1da4116"],
         ),
         (
             4,
-            expect!["0d3251a8d3fb0648a0de0341c4d49ec6828b55365b5ae74a4f160aefec560102"],
+            expect!["54c1186e4a4b3ea7bf40b1dda1fc09f3c520449acf2ccb7064dbc136f1da4116"],
         ),
         (
             5,
-            expect!["0d3251a8d3fb0648a0de0341c4d49ec6828b55365b5ae74a4f160aefec560102"],
+            expect!["54c1186e4a4b3ea7bf40b1dda1fc09f3c520449acf2ccb7064dbc136f1da4116"],
         ),
     ]
 }

@@ -940,6 +940,9 @@ fn grouping(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
         )
 }
 
+/// Of what takes readings back: those that come after it.
+pub const AHEAD: usize = 4;
+
 /// A day: under which rules it begins, and what happens.
 #[derive(Debug, Clone)]
 pub struct Day {
@@ -1054,7 +1057,8 @@ pub struct Said {
     pub observed_before_ms: i64,
     pub place: Option<(i32, i32)>,
     pub about: Option<&'static str>,
-    /// Which earlier reading of its sensor it takes the place of, counted back.
+    /// Which earlier reading of its sensor it takes the place of, counted back; [`AHEAD`]: those
+    /// that come after it.
     pub replaces: Option<usize>,
     /// For how long it says that it counts.
     pub until_ms: Option<i64>,
@@ -1070,7 +1074,7 @@ fn said() -> impl Strategy<Value = Said> {
     let about = prop_oneof![
         2 => Just(Some("water")), 1 => Just(Some("fire")), 1 => Just(None),
     ];
-    let replaces = prop::option::weighted(0.2, 0..4usize);
+    let replaces = prop::option::weighted(0.2, 0..=AHEAD);
     let until_ms = prop::option::weighted(0.1, -1_000..600_000i64);
     let said = (0..SENSORS.len(), value, late, place);
     let words = (about, replaces, until_ms);
@@ -1229,8 +1233,15 @@ pub fn history(day: &Day) -> History {
                 let id = format!("r{}", readings.len());
                 let own = readings.iter().rev();
                 let mut own = own.filter(|(_, sensor, _)| *sensor == said.sensor);
-                let replaces = said.replaces.and_then(|back| own.nth(back));
-                let replaces = replaces.map(|(id, ..)| id.clone());
+                let replaces = said.replaces.and_then(|which| match which {
+                    ..AHEAD => own.nth(which).map(|(id, ..)| id.clone()),
+                    // Whoever comes next may be of the same sensor.
+                    AHEAD.. => {
+                        let next = readings.len() + 1..readings.len() + 12;
+                        let names: Vec<_> = next.map(|next| format!("r{next}")).collect();
+                        Some(names.join(" "))
+                    }
+                });
                 push_reading(&mut history, now, (&id, replaces.as_deref()), said);
                 let bytes = history.inputs.last().unwrap().1.clone();
                 readings.push((id, said.sensor, bytes));

@@ -11,9 +11,11 @@
 mod core;
 mod connect;
 mod consumer;
+mod kept;
 mod message;
-mod prefix;
+mod order;
 pub mod outgoing;
+mod prefix;
 mod stream;
 mod unreadable;
 
@@ -173,6 +175,8 @@ struct Held {
     /// Whose word that is: a server that was started since has forgotten when it delivered them, and
     /// counts from its start.
     server: String,
+    /// The number of the last delivery until then that is known of.
+    delivery: u64,
     until: Option<Instant>,
 }
 
@@ -185,16 +189,21 @@ impl Subscriber {
         self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_held(&self, until: Instant) {
-        self.held().until = Some(until);
+    /// This was the last delivery that came, and it came by then.
+    fn note_held(&self, delivery: u64, until: Instant) {
+        let mut held = self.held();
+        (held.delivery, held.until) = (delivery, Some(until));
     }
 
-    /// From when on this server counts how long messages are unanswered, at the latest.
-    fn held_by(&self, server: String, now: Instant) -> Instant {
+    /// From when on this server counts how long messages are unanswered, at the latest. It tells its
+    /// last delivery: one that did not come may be of this moment, for a request of the connection
+    /// before that it has only just heard.
+    fn held_by(&self, server: String, delivery: u64, now: Instant) -> Instant {
         let mut held = self.held();
-        if held.server != server {
+        if held.server != server || held.delivery != delivery {
             *held = Held {
                 server,
+                delivery,
                 until: None,
             };
         }
@@ -274,22 +283,37 @@ pub fn token_of(name: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn p1_a_server_that_was_started_again_counts_from_its_start_how_long_it_was_not_answered() {
-        let links = Links::default();
-        let subscriber = Subscriber {
+    fn subscriber() -> Subscriber {
+        Subscriber {
             options: Arc::default(),
             subject: "ioc.v1.readings.>".to_owned(),
-            link: links.add("nats city ioc.v1.readings.>"),
+            link: Links::default().add("nats city ioc.v1.readings.>"),
             held: Mutex::default(),
             progress: Mutex::default(),
-        };
-        let began = Instant::now();
+        }
+    }
+
+    #[test]
+    fn p1_a_server_that_was_started_again_counts_from_its_start_how_long_it_was_not_answered() {
+        let (subscriber, began) = (subscriber(), Instant::now());
         let after = |seconds| began + Duration::from_secs(seconds);
-        assert_eq!(subscriber.held_by("a".to_owned(), began), began);
-        subscriber.note_held(after(3));
-        assert_eq!(subscriber.held_by("a".to_owned(), after(4)), after(3));
-        assert_eq!(subscriber.held_by("b".to_owned(), after(9)), after(9));
-        assert_eq!(subscriber.held_by("b".to_owned(), after(12)), after(9));
+        let held = |server: &str, at| subscriber.held_by(server.to_owned(), 7, after(at));
+        assert_eq!(held("a", 0), began);
+        subscriber.note_held(7, after(3));
+        assert_eq!(held("a", 4), after(3));
+        assert_eq!(held("b", 9), after(9));
+        assert_eq!(held("b", 12), after(9));
+    }
+
+    #[test]
+    fn p1_deliveries_that_did_not_come_may_be_as_late_as_when_they_are_noticed() {
+        let (subscriber, began) = (subscriber(), Instant::now());
+        let after = |seconds| began + Duration::from_secs(seconds);
+        let held = |delivery, at| subscriber.held_by("a".to_owned(), delivery, after(at));
+        held(0, 0);
+        subscriber.note_held(7, after(3));
+        assert_eq!(held(7, 5), after(3), "each came");
+        assert_eq!(held(9, 5), after(5));
+        assert_eq!(held(9, 20), after(5), "no more since");
     }
 }

@@ -1,7 +1,9 @@
 //! Commands to the devices that are connected to our listener, or will be in time.
 //!
 //! A command waits in the listener for its device, until its deadline; before it is written the book
-//! is asked again, so that one that was superseded meanwhile is not delivered any more.
+//! is asked again, so that one that was superseded meanwhile is not delivered any more. That a client
+//! has acknowledged it says that it came, maybe to somebody else who listens, or to a device that
+//! lost its power before it acted: it is delivered again until the device answers.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -19,6 +21,10 @@ use crate::telemetry;
 
 /// What this way is called in metrics.
 const WAY: &str = "mqtt";
+
+/// After how long a command is delivered again that a client has acknowledged: a device that is well
+/// has answered by then.
+const CONFIRMED_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// Delivers until `shutdown` is ready.
 pub async fn deliver(
@@ -94,10 +100,11 @@ fn send(
     });
 }
 
-/// When to send again; `None` while it is on its way, and when the device's client has it.
+/// When to send again; `None` while it is on its way.
 const fn again_after(outcome: Outcome) -> Option<Duration> {
     match outcome {
-        Outcome::Queued | Outcome::Confirmed | Outcome::Written { is_confirmed: true } => None,
+        Outcome::Queued | Outcome::Written { is_confirmed: true } => None,
+        Outcome::Confirmed => Some(CONFIRMED_AGAIN_AFTER),
         // It is not to be sent any more, or its time is just up.
         Outcome::Withdrawn | Outcome::Expired => Some(AGAIN_AFTER),
         Outcome::Unconfirmed => Some(LOST_AFTER),
@@ -106,5 +113,31 @@ const fn again_after(outcome: Outcome) -> Option<Duration> {
         | Outcome::Written {
             is_confirmed: false,
         } => Some(AGAIN_AFTER),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mqtt::Lost;
+
+    #[test]
+    fn whatever_became_of_a_command_it_is_sent_again_until_its_device_answers() {
+        // Of what is on its way something else is told in time.
+        let on_its_way = [Outcome::Queued, Outcome::Written { is_confirmed: true }];
+        assert_eq!(on_its_way.map(again_after), [None; 2]);
+        for last in [
+            Outcome::Confirmed,
+            Outcome::Written {
+                is_confirmed: false,
+            },
+            Outcome::Refused(0x97),
+            Outcome::Unconfirmed,
+            Outcome::Expired,
+            Outcome::Withdrawn,
+            Outcome::Lost(Lost::QueueFull),
+        ] {
+            assert!(again_after(last).is_some(), "{last:?}");
+        }
     }
 }

@@ -6,7 +6,8 @@
 //! order. Beyond its telemetry quota its telemetry waits, and is folded as if the lane was full. A
 //! source may have several ways in at once, as the requests of one sender; they share what it has
 //! left. Who comes and goes is the same source as long as it owes anything ([`Sources`]): coming again
-//! makes nobody younger. Next: `ledger.rs`.
+//! makes nobody younger, and neither does coming as another, for all that somebody comes as have
+//! together what [`SOURCES_OF_ONE`] have. Next: `ledger.rs`.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -25,14 +26,22 @@ const BURST: Duration = Duration::from_secs(10);
 /// How much a source may send in a second, by lane; `None`: as much as it likes.
 pub type Rates = Lanes<Option<u32>>;
 
-/// How many sources that come and go are told apart.
+/// As how many sources somebody may send urgently at once: what those have that somebody comes as,
+/// be they ever so many.
+const SOURCES_OF_ONE: u32 = 10;
+
+/// How many sources that come and go are told apart, and how many of those that come as them.
 const SOURCES_MAX: usize = 16_384;
 /// How often it is looked which of them owe nothing, at most: there are many.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Somebody who sends: a client, a link to a broker, or all that use one key.
 #[derive(Debug, Clone)]
-pub struct Source(Arc<Lanes<Bucket>>);
+pub struct Source {
+    left: Arc<Lanes<Bucket>>,
+    /// What is left of what is urgent for all that the same one comes as.
+    of_all: Option<Arc<Lanes<Bucket>>>,
+}
 
 /// What is left of an allowance.
 #[derive(Debug)]
@@ -96,18 +105,21 @@ impl Source {
     /// A source that may send so much.
     pub(super) fn new(rates: Rates) -> Self {
         LazyLock::force(&BEGAN);
-        Self(Arc::new(Lanes::each(|lane| Bucket::new(*rates.of(lane)))))
+        Self {
+            left: Arc::new(Lanes::each(|lane| Bucket::new(*rates.of(lane)))),
+            of_all: None,
+        }
     }
 
     /// Whether anything is counted of it.
     fn is_counted(&self) -> bool {
-        self.0.urgent.each > 0 || self.0.telemetry.each > 0
+        self.left.urgent.each > 0 || self.left.telemetry.each > 0
     }
 
     /// Whether it must be known again: somebody is it now, or it owes something.
     fn is_kept(&self, now: u64) -> bool {
-        let is_whole = self.0.urgent.is_whole(now) && self.0.telemetry.is_whole(now);
-        Arc::strong_count(&self.0) > 1 || !is_whole
+        let is_whole = self.left.urgent.is_whole(now) && self.left.telemetry.is_whole(now);
+        Arc::strong_count(&self.left) > 1 || !is_whole
     }
 
     /// Where what comes by one of its ways is collected.
@@ -121,65 +133,91 @@ impl Source {
 
     /// Whether what it sends in a lane is counted before it is handed over.
     pub(super) fn pays(&self, lane: Lane) -> bool {
-        lane == Lane::Telemetry && self.0.telemetry.each > 0
+        lane == Lane::Telemetry && self.left.telemetry.each > 0
     }
 
     /// Counts so much telemetry, or says how long it has to wait.
     pub(super) fn pay(&self, records: u32, now: Instant) -> Result<(), Duration> {
-        self.0.telemetry.take_many(records, nanos(now))
+        self.left.telemetry.take_many(records, nanos(now))
     }
 }
 
-/// Sources that come and go, by who they are: at most [`SOURCES_MAX`]; those beyond are one source
-/// together, until others owe nothing any more.
+/// Sources that come and go, by who they are and by whose they are: at most [`SOURCES_MAX`] of
+/// each; those beyond are one together, until others owe nothing any more.
 #[derive(Debug)]
-pub(crate) struct Sources<K> {
-    rates: Rates,
-    others: Source,
+pub(crate) struct Sources<K, W> {
     known: Mutex<KnownSources<K>>,
+    whose: Mutex<KnownSources<W>>,
 }
 
 #[derive(Debug)]
 struct KnownSources<K> {
+    rates: Rates,
+    others: Source,
     by_key: HashMap<K, Source>,
     looked_at: Option<Instant>,
 }
 
-impl<K: Eq + Hash + Clone> Sources<K> {
+impl<K: Eq + Hash + Clone, W: Eq + Hash + Clone> Sources<K, W> {
     /// None yet, each of which may send so much.
     pub(super) fn new(rates: Rates) -> Self {
+        let of_all = Rates {
+            urgent: rates.urgent.map(|rate| rate.saturating_mul(SOURCES_OF_ONE)),
+            telemetry: None,
+        };
         Self {
-            rates,
-            others: Source::new(rates),
-            known: Mutex::new(KnownSources {
-                by_key: HashMap::new(),
-                looked_at: None,
-            }),
+            known: Mutex::new(KnownSources::new(rates)),
+            whose: Mutex::new(KnownSources::new(of_all)),
         }
     }
 
-    /// The source that this is.
-    pub fn of(&self, key: &K, now: Instant) -> Source {
-        if !self.others.is_counted() {
-            return self.others.clone();
+    /// The source that this is, which is that one's.
+    pub fn of(&self, key: &K, whose: &W, now: Instant) -> Source {
+        let all = self
+            .whose
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .of(whose, now);
+        let own = self
+            .known
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .of(key, now);
+        Source {
+            of_all: Some(all.left),
+            ..own
         }
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(source) = known.by_key.get(key) {
-            return source.clone();
-        }
-        if known.by_key.len() >= SOURCES_MAX {
-            known.forget(now);
-        }
-        if known.by_key.len() >= SOURCES_MAX {
-            return self.others.clone();
-        }
-        let source = Source::new(self.rates);
-        known.by_key.insert(key.clone(), source.clone());
-        source
     }
 }
 
-impl<K: Eq + Hash> KnownSources<K> {
+impl<K: Eq + Hash + Clone> KnownSources<K> {
+    fn new(rates: Rates) -> Self {
+        Self {
+            rates,
+            others: Source::new(rates),
+            by_key: HashMap::new(),
+            looked_at: None,
+        }
+    }
+
+    fn of(&mut self, key: &K, now: Instant) -> Source {
+        if !self.others.is_counted() {
+            return self.others.clone();
+        }
+        if let Some(source) = self.by_key.get(key) {
+            return source.clone();
+        }
+        if self.by_key.len() >= SOURCES_MAX {
+            self.forget(now);
+        }
+        if self.by_key.len() >= SOURCES_MAX {
+            return self.others.clone();
+        }
+        let source = Source::new(self.rates);
+        self.by_key.insert(key.clone(), source.clone());
+        source
+    }
+
     /// Forgets those who owe nothing, unless that was done a moment ago.
     fn forget(&mut self, now: Instant) {
         let looked = self.looked_at.map(|at| now.saturating_duration_since(at));
@@ -218,10 +256,10 @@ impl Quota {
 
     /// Whether one more is urgent.
     pub fn take(&mut self) -> bool {
-        let bucket = &self.source.0.urgent;
-        if bucket.each > 0 && !self.is_demoted {
-            self.is_demoted = !bucket.take_one(self.now);
-        }
+        let Source { left, of_all } = &self.source;
+        let mut buckets = [Some(left), of_all.as_ref()].into_iter().flatten();
+        self.is_demoted = self.is_demoted
+            || buckets.any(|left| left.urgent.each > 0 && !left.urgent.take_one(self.now));
         !self.is_demoted
     }
 
@@ -282,17 +320,31 @@ mod tests {
     #[test]
     fn p7_who_comes_again_has_no_more_left_than_before() {
         let (sources, now) = (Sources::new(Lanes::each(|_| Some(10))), Instant::now());
-        assert_eq!(urgent(&mut quota(&sources.of(&"a", now), now)), 100);
-        assert_eq!(urgent(&mut quota(&sources.of(&"a", now), now)), 0);
-        assert_eq!(urgent(&mut quota(&sources.of(&"b", now), now)), 100);
+        let left = |key: &'static str, now| urgent(&mut quota(&sources.of(&key, &0, now), now));
+        assert_eq!(left("a", now), 100);
+        assert_eq!(left("a", now), 0);
+        assert_eq!(left("b", now), 100);
+        assert_eq!(left("a", now + Duration::from_secs(1)), 10);
+    }
+
+    #[test]
+    fn p7_who_comes_as_ever_others_has_no_more_than_ten_have() {
+        let (sources, now) = (Sources::new(Lanes::each(|_| Some(10))), Instant::now());
+        let left = |key: usize, whose: &str, now| {
+            urgent(&mut quota(&sources.of(&key, &whose.to_owned(), now), now))
+        };
+        let all = (0..1000).map(|key| left(key, "ana", now)).sum::<usize>();
+        assert_eq!(all, 1000, "ten seconds' worth of ten");
+        assert_eq!(left(2000, "ben", now), 100, "another has what is his");
         let later = now + Duration::from_secs(1);
-        assert_eq!(urgent(&mut quota(&sources.of(&"a", later), later)), 10);
+        assert_eq!(left(3000, "ana", later), 100);
+        assert_eq!(left(3001, "ana", later), 0);
     }
 
     #[test]
     fn p5_sources_beyond_the_bound_are_one_until_others_owe_nothing() {
         let (sources, now) = (Sources::new(Lanes::each(|_| Some(10))), Instant::now());
-        let left = |key: usize, now| urgent(&mut quota(&sources.of(&key, now), now));
+        let left = |key: usize, now| urgent(&mut quota(&sources.of(&key, &key, now), now));
         for key in 0..SOURCES_MAX {
             assert_eq!(left(key, now), 100);
         }
@@ -300,7 +352,7 @@ mod tests {
         assert_eq!(left(SOURCES_MAX + 1, now), 0, "the others have spent it");
         // Ten seconds on, nobody owes anything; who is there meanwhile is kept.
         let later = now + Duration::from_secs(11);
-        let there = sources.of(&0, later);
+        let there = sources.of(&0, &0, later);
         assert_eq!(left(SOURCES_MAX + 2, later), 100);
         let known = sources.known.lock().unwrap();
         assert_eq!(known.by_key.len(), 2);

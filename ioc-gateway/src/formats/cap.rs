@@ -9,25 +9,21 @@
 //! What is no evidence is noted: exercises, tests and drafts (unless `kinds` gives their status a
 //! kind of its own), acknowledgements, errors, and what has expired. An `Update` names what it takes
 //! the place of, and a `Cancel`, a report of rank 0, what it takes back, in the attribute
-//! `replaces`: the alerts of the same sender in its `references`, which go back to the first. Of each
-//! kind that those may have been of and that it reports nothing of there is one report of rank 0,
-//! that says just that. What was taken back before it came is none either. Left out:
-//! resources, and digital signatures (section 3.3.4.1), which are not checked.
-//! Next: `cap/alert.rs`, the parts of an alert; `cap/references.rs`, which it replaces;
-//! `cap/taken_back.rs`, which have been.
+//! `replaces`: the alerts of the same sender in its `references`, which go back to the first. If it
+//! reports nothing besides there is one report of rank 0, that says just that. What was of another
+//! kind, and what was taken back before it came, is the core's to know. Left out: resources, and
+//! digital signatures (section 3.3.4.1), which are not checked.
+//! Next: `cap/alert.rs`, the parts of an alert; `cap/references.rs`, which it replaces.
 
 mod alert;
 mod references;
-mod taken_back;
 
-use std::collections::BTreeSet;
 use std::fmt;
 
 use ioc_core::reading::AttributesBuffer;
 use ioc_core::time::Timestamp;
 
 use self::alert::{Alert, Area, Info};
-pub use self::taken_back::TakenBack;
 use super::draft::{Draft, Part, Scratch};
 use super::mapping::Names;
 use super::message::{Found, Item, Outcome, finish};
@@ -42,15 +38,8 @@ const ATTRIBUTE_BYTES: usize = 160;
 /// How long a link may be: half of one leads nowhere, so a longer one is left out.
 const WEB_BYTES_MAX: usize = 512;
 
-/// Of how many kinds what came before is taken back where nothing says which it was: no more than
-/// leaves room among the kinds that one sensor may send.
-const OTHER_KINDS_MAX: usize = 8;
-
 /// The attribute that says what a report takes the place of.
 const REPLACES: &str = "replaces";
-
-/// The statuses that an alert may have besides `Actual` (section 3.2.1).
-const OTHER_STATUSES: [&str; 4] = ["Exercise", "System", "Test", "Draft"];
 
 /// Finds the reports of an alert.
 ///
@@ -70,13 +59,12 @@ pub(super) fn decode(
         payload,
         sent,
         evidence: evidence(&alert, names)?,
-        replaces: references::replaced(&alert),
+        replaces: String::new(),
         names,
         catalogue,
         scratch,
         take,
         count: 0,
-        reported: BTreeSet::new(),
         has_failed: false,
     };
     match &reports.evidence {
@@ -86,16 +74,15 @@ pub(super) fn decode(
             Ok(())
         }
         Evidence::Usual | Evidence::OfKind(_) => {
-            if reports.is_taken_back() {
-                reports.noted(&"", "it was taken back before it came");
-            } else {
-                if alert.infos.is_empty() {
-                    reports.noted(&"", "it has no info block");
-                }
-                reports.infos()?;
+            if alert.infos.is_empty() {
+                reports.noted(&"", "it has no info block");
             }
-            // Of what cannot be read nobody knows that it says something else.
-            if !reports.replaces.is_empty() && !reports.has_failed {
+            // Of what cannot be read nobody knows whether it goes on with what was said before.
+            if reports.can_be_read() {
+                reports.replaces = references::replaced(&alert);
+            }
+            reports.infos()?;
+            if !reports.replaces.is_empty() && reports.count == 0 {
                 reports.withdraw();
             }
             Ok(())
@@ -202,8 +189,6 @@ struct Reports<'a, 't> {
     scratch: &'a mut Scratch,
     take: &'a mut (dyn FnMut(Item<'_>) + 't),
     count: usize,
-    /// The kinds that there are reports of.
-    reported: BTreeSet<Option<&'a str>>,
     /// Whether a block could not be read.
     has_failed: bool,
 }
@@ -253,6 +238,15 @@ impl<'a> Reports<'a, '_> {
         Ok(())
     }
 
+    /// Whether there is no block that cannot be read.
+    fn can_be_read(&self) -> bool {
+        let is_readable = |info: &Info<'_>| {
+            let areas_are = !info.areas.iter().any(|area| area.is_wrong);
+            areas_are && rank(&info.severity).is_ok() && self.has_expired(info).is_ok()
+        };
+        self.alert.infos.iter().all(is_readable)
+    }
+
     fn has_expired(&self, info: &Info<'_>) -> Result<bool, Reject> {
         if self.alert.is_cancel() || info.expires.is_empty() {
             return Ok(false);
@@ -261,78 +255,53 @@ impl<'a> Reports<'a, '_> {
         Ok(expires <= self.catalogue.now.now())
     }
 
-    /// Whether another one has taken its place, or taken it back, and was here first. What is
-    /// itself a cancellation holds whenever it comes.
-    fn is_taken_back(&mut self) -> bool {
-        if self.alert.is_cancel() {
-            return false;
-        }
-        let sender = Part::Payload(&self.alert.sender);
-        let texts = &mut self.scratch.texts;
-        let sensor = self.names.sensor(sender, texts);
-        let name = references::name(&self.alert.sender, &self.alert.identifier);
-        let taken_back = &self.catalogue.taken_back;
-        taken_back.contain(sensor.resolve(texts), &name)
-    }
-
-    /// Takes back what came before, and says nothing else: once for each kind that this may have
-    /// been and that nothing is reported of, for nothing here says which it was.
+    /// Takes back what came before, and says nothing else.
     fn withdraw(&mut self) {
-        let kinds = self.kinds();
-        let others = kinds.difference(&self.reported).copied();
-        let others: Vec<_> = others.take(OTHER_KINDS_MAX).collect();
-        for (number, kind) in others.into_iter().enumerate() {
-            self.scratch.clear();
-            let (alert, texts) = (self.alert, &mut self.scratch.texts);
-            let sensor = self.names.sensor(Part::Payload(&alert.sender), texts);
-            // Behind all blocks: so it has no report's id.
-            let place = Place {
-                info: alert.infos.len(),
-                area: Some(number),
-            };
-            let draft = Draft {
-                id: Some(id(alert, &place, texts)),
-                sensor: Some(sensor),
-                kind: kind.map(Part::Payload),
-                observed_at: Some(self.sent),
-                value: Some(0.0),
-                ..Draft::default()
-            };
-            let attributes = &mut self.scratch.attributes;
-            put_replaced(&self.replaces, attributes);
-            put_header(alert, &mut |name, text| put(name, text, attributes));
-            let found = Found {
-                place: &"",
-                source: self.payload,
-            };
-            finish(
-                Ok(Some(draft)),
-                found,
-                self.catalogue,
-                self.scratch,
-                self.take,
-            );
-        }
+        self.scratch.clear();
+        let kind = self.kind(None);
+        let (alert, texts) = (self.alert, &mut self.scratch.texts);
+        let sensor = self.names.sensor(Part::Payload(&alert.sender), texts);
+        // Behind all blocks: so it has no report's id.
+        let place = Place {
+            info: alert.infos.len(),
+            area: None,
+        };
+        let draft = Draft {
+            id: Some(id(alert, &place, texts)),
+            sensor: Some(sensor),
+            kind: kind.map(Part::Payload),
+            observed_at: Some(self.sent),
+            value: Some(0.0),
+            ..Draft::default()
+        };
+        let attributes = &mut self.scratch.attributes;
+        put_replaced(&self.replaces, attributes);
+        put_header(alert, &mut |name, text| put(name, text, attributes));
+        let found = Found {
+            place: &"",
+            source: self.payload,
+        };
+        finish(
+            Ok(Some(draft)),
+            found,
+            self.catalogue,
+            self.scratch,
+            self.take,
+        );
     }
 
-    /// The kinds that reports of this sender may be of; `None` is the one that it is registered
-    /// with.
-    fn kinds(&mut self) -> BTreeSet<Option<&'a str>> {
+    /// The kind of a report, of this block if it is one; `None` is the one that its sender is
+    /// registered with.
+    fn kind(&mut self, info: Option<&Info<'_>>) -> Option<&'a str> {
         if let Evidence::OfKind(kind) = self.evidence {
-            return BTreeSet::from([Some(kind)]);
-        }
-        let sender = Part::Payload(&self.alert.sender);
-        let texts = &mut self.scratch.texts;
-        let sensor = self.names.sensor(sender, texts);
-        let is_registered = self.catalogue.sensors.contains_key(sensor.resolve(texts));
-        if is_registered {
-            return BTreeSet::from([None]);
+            return Some(kind);
         }
         let names = self.names;
-        let listed = names.kinds.iter();
-        let of_events = listed.filter(|(word, _)| !OTHER_STATUSES.contains(&&***word));
-        let kinds = of_events.map(|(_, kind)| Some(&**kind));
-        kinds.chain([Some(KIND)]).collect()
+        let listed = info.and_then(|info| names.listed_kind(&info.event, &info.category));
+        let texts = &mut self.scratch.texts;
+        let sensor = names.sensor(Part::Payload(&self.alert.sender), texts);
+        let is_registered = self.catalogue.sensors.contains_key(sensor.resolve(texts));
+        listed.or((!is_registered).then_some(KIND))
     }
 
     fn report(
@@ -382,7 +351,8 @@ impl<'a> Reports<'a, '_> {
         area: Option<&'a Area<'a>>,
         place: &Place,
     ) -> Result<Draft<'a>, Reject> {
-        let (alert, names, catalogue) = (self.alert, self.names, self.catalogue);
+        let kind = self.kind(Some(info));
+        let (alert, names) = (self.alert, self.names);
         let rank = rank(&info.severity)?;
         let value = if alert.is_cancel() { 0.0 } else { rank };
         let position = match area {
@@ -399,16 +369,6 @@ impl<'a> Reports<'a, '_> {
         put_all(alert, info, area, attributes);
         let texts = &mut self.scratch.texts;
         let sensor = names.sensor(Part::Payload(&alert.sender), texts);
-        let is_registered = catalogue.sensors.contains_key(sensor.resolve(texts));
-        let (kind, among) = match self.evidence {
-            Evidence::OfKind(kind) => (Some(kind), Some(kind)),
-            Evidence::Usual | Evidence::Not(_) => {
-                let listed = names.listed_kind(&info.event, &info.category);
-                let kind = listed.or((!is_registered).then_some(KIND));
-                (kind, kind.filter(|_| !is_registered))
-            }
-        };
-        self.reported.insert(among);
         Ok(Draft {
             id: Some(id(alert, place, texts)),
             sensor: Some(sensor),
@@ -423,7 +383,7 @@ impl<'a> Reports<'a, '_> {
 
 /// The name of an alert (section 3.2.1) with the place of the block in it.
 fn id<'a>(alert: &Alert<'_>, place: &Place, texts: &mut String) -> Part<'a> {
-    let name = references::name(&alert.sender, &alert.identifier);
+    let name = references::name(alert, &alert.identifier);
     let Place { info, area } = place;
     let area = area.unwrap_or_default();
     Part::append(texts, format_args!("{name}/{info}/{area}"))

@@ -55,11 +55,11 @@ pub(super) enum Item {
     },
     DeadLettered {
         reason: &'static str,
-        detail: String,
+        detail: Box<str>,
     },
     Noted {
-        #[serde(skip_serializing_if = "String::is_empty")]
-        place: String,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        place: Box<str>,
         why: &'static str,
     },
 }
@@ -72,7 +72,7 @@ impl Item {
     pub fn dead_lettered(reject: Reject) -> Self {
         Self::DeadLettered {
             reason: reject.reason.word(),
-            detail: reject.detail,
+            detail: reject.detail.into(),
         }
     }
 
@@ -250,6 +250,8 @@ pub(super) enum Refusal {
     GzipRatio { ratio_max: u64 },
     #[error("the body has far more gzip members than it holds anything; pack it as one")]
     GzipMembers,
+    #[error("the body has far more of gzip than it holds anything; send it unpacked")]
+    GzipEmpty,
     #[error("the Content-Encoding is not known; send gzip, or none")]
     EncodingUnknown,
     #[error("too many requests at once; nothing was taken, send it again later")]
@@ -279,6 +281,7 @@ impl Refusal {
             Self::TooMany { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_many_readings"),
             Self::GzipRatio { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "gzip_ratio"),
             Self::GzipMembers => (StatusCode::PAYLOAD_TOO_LARGE, "gzip_members"),
+            Self::GzipEmpty => (StatusCode::PAYLOAD_TOO_LARGE, "gzip_empty"),
             Self::EncodingUnknown => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "encoding_unknown"),
             Self::TooManyRequests => (StatusCode::SERVICE_UNAVAILABLE, "too_many_requests"),
             Self::Overloaded => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),

@@ -33,6 +33,12 @@ const GZIP_MEMBERS_MAX: u64 = 1024;
 /// What is in a member that is worth its cost.
 const GZIP_MEMBER_BYTES: u64 = 1 << 10;
 
+/// How many bytes of a packed body may come to nothing, beside [`GZIP_BYTES_PER_BYTE`] for each that
+/// it unpacks to: a block may be empty (RFC 1951, section 3.2.3), and costs what its tables do.
+const GZIP_EMPTY_BYTES_MAX: u64 = 64 << 10;
+/// By how much a body may grow by being packed: whoever flushes after each byte sends seven.
+const GZIP_BYTES_PER_BYTE: u64 = 8;
+
 /// A body on its way in.
 pub(super) struct Incoming {
     body: Body,
@@ -129,6 +135,8 @@ pub(super) struct Unpacker {
 struct Feed {
     bytes: Bytes,
     ended: bool,
+    /// How many more are unpacked before it is looked at what they come to.
+    allowed: u64,
 }
 
 impl Unpacker {
@@ -136,6 +144,7 @@ impl Unpacker {
         let feed = Feed {
             bytes: Bytes::new(),
             ended: false,
+            allowed: 0,
         };
         Self {
             decoder: Some(GzDecoder::new(feed)),
@@ -166,13 +175,24 @@ impl Unpacker {
     pub fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         let read = loop {
             let decoder = self.decoder.as_mut().expect("there is one between calls");
+            let most = GZIP_EMPTY_BYTES_MAX + GZIP_BYTES_PER_BYTE * self.unpacked_bytes;
+            let feed = decoder.get_mut();
+            let read_bytes = self.packed_bytes - feed.bytes.len() as u64;
+            feed.allowed = most.saturating_sub(read_bytes);
             match decoder.read(&mut self.piece) {
                 Ok(0) if decoder.get_ref().ended && decoder.get_ref().bytes.is_empty() => break 0,
                 // This member is at its end, and it is not known yet whether another follows.
                 Ok(0) if decoder.get_ref().bytes.is_empty() => return Ok(None),
                 Ok(0) => self.next_member()?,
                 Ok(read) => break read,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    let has_more = !decoder.get_ref().bytes.is_empty();
+                    return if has_more {
+                        Err(Refusal::GzipEmpty)
+                    } else {
+                        Ok(None)
+                    };
+                }
                 Err(error) => return Err(Refusal::GzipMalformed(error.to_string())),
             }
         };
@@ -208,14 +228,18 @@ impl Read for Feed {
 
 impl BufRead for Feed {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.bytes.is_empty() && !self.ended {
+        let waits = self.bytes.is_empty() && !self.ended;
+        let must_wait = !self.bytes.is_empty() && self.allowed == 0;
+        if waits || must_wait {
             return Err(ErrorKind::WouldBlock.into());
         }
-        Ok(&self.bytes)
+        let allowed = usize::try_from(self.allowed).unwrap_or(usize::MAX);
+        Ok(&self.bytes[..self.bytes.len().min(allowed)])
     }
 
     fn consume(&mut self, count: usize) {
         self.bytes.advance(count);
+        self.allowed -= count as u64;
     }
 }
 
@@ -324,6 +348,46 @@ mod tests {
         let packed = [gzip(&line).repeat(lines), empty.repeat(100)].concat();
         let whole = unpacked(&packed, frames).await.unwrap();
         assert_eq!(whole.len(), lines * line.len());
+    }
+
+    /// A body of one member of these blocks (RFC 1951, section 3.2.3), cut off behind them.
+    fn of_blocks(block: &[u8], count: usize) -> Vec<u8> {
+        let head = &gzip(b"")[..10];
+        [head, &block.repeat(count)].concat()
+    }
+
+    #[tokio::test]
+    async fn p5_blocks_that_hold_nothing_are_not_read_to_their_end() {
+        // A stored block of no bytes, as whoever flushes sends it.
+        let empty = [0, 0, 0, 0xff, 0xff];
+        let body = of_blocks(&empty, 200_000);
+        for frame_bytes in [7, 16 << 10, body.len()] {
+            let mut unpacker = Unpacker::new();
+            let mut refused = None;
+            for frame in body.chunks(frame_bytes) {
+                unpacker.feed(Bytes::copy_from_slice(frame));
+                match unpacker.next() {
+                    Ok(None) => {}
+                    other => {
+                        refused = Some(other);
+                        break;
+                    }
+                }
+            }
+            assert_eq!(refused, Some(Err(Refusal::GzipEmpty)), "{frame_bytes}");
+            let left = unpacker.fed().bytes.len() as u64;
+            let read = unpacker.packed_bytes - left;
+            assert!(read <= GZIP_EMPTY_BYTES_MAX, "{read} of them are read");
+        }
+        // Who flushes after each byte is understood, and who sends what does not pack.
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        for byte in 0..60_000_u32 {
+            encoder.write_all(&[byte as u8]).unwrap();
+            encoder.flush().unwrap();
+        }
+        let packed = encoder.finish().unwrap();
+        assert!(packed.len() as u64 > GZIP_EMPTY_BYTES_MAX + 5 * 60_000);
+        assert_eq!(unpacked(&packed, 1000).await.unwrap().len(), 60_000);
     }
 
     #[test]

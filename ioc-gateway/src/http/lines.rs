@@ -22,7 +22,9 @@ use crate::formats::{Reason, Reject, append_beginning};
 use crate::telemetry::{self, Adapter};
 
 /// How many lines of one body may be read and not durable; those of one more piece may come on top.
-const INFLIGHT_MAX: usize = 16_384;
+const INFLIGHT_MAX: usize = 8_192;
+/// By how many more of them there is room at once: twice as much would be most of what they take.
+const ROOM: usize = 1024;
 /// How many bytes of one body may be decoded and not handed over, because the door is full.
 const DECODED_BYTES_MAX: usize = 256 << 10;
 
@@ -216,6 +218,9 @@ impl<'i> Lines<'i> {
         };
         let line = Some(self.line);
         let upto = self.way.decoded(&self.inputs);
+        if self.waiting.len() == self.waiting.capacity() {
+            self.waiting.reserve_exact(ROOM);
+        }
         self.waiting.push_back((upto, Told { line, item }));
     }
 

@@ -24,7 +24,7 @@ use super::deadlines::{Deadlines, FAR};
 use super::deliveries::{Message, Subscription};
 use super::farewell::say_farewell;
 use super::introduction::introduced;
-use super::registry::Entry;
+use super::registry::{Entry, Whose};
 use super::session::{Session, source};
 use super::transport::{Peer, Transport};
 use super::wills::{Left, Will};
@@ -74,7 +74,8 @@ pub(super) async fn run(
         .registry
         .enter(client.key.clone(), client.as_successor);
     let who = source(&client.key);
-    let quota = shared.sources.of(&client.key, Instant::now());
+    let whose = Whose::of(&client.key, peer);
+    let quota = shared.sources.of(&client.key, &whose, Instant::now());
     let link = Link::new(received, connack, &client, (account, &quota), &shared);
     let (reason, mut account) = serve(&mut stream, link, &entry, &shared, stopping).await;
     telemetry::mqtt_disconnected();

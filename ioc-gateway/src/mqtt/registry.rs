@@ -2,11 +2,14 @@
 //!
 //! Bound: one entry for each connection, of which the listener has a bound.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dashmap::DashMap;
 use tokio::sync::Notify;
+
+use super::transport::Peer;
 
 /// What a client is known by. Users do not share identifiers: nobody is thrown out by somebody
 /// else's client.
@@ -14,6 +17,36 @@ use tokio::sync::Notify;
 pub(super) struct ClientKey {
     pub user: Option<Box<str>>,
     pub client_id: Box<str>,
+}
+
+/// Whose a client is: whoever has one may make up any number.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Whose {
+    User(Box<str>),
+    /// Of nobody that is known: from there; `None` from behind our own HTTP.
+    From(Option<IpAddr>),
+}
+
+impl Whose {
+    /// Whose this client is that comes from there.
+    pub fn of(key: &ClientKey, peer: Peer) -> Self {
+        match (&key.user, peer) {
+            (Some(user), _) => Self::User(user.clone()),
+            (None, Peer::Socket(address)) => Self::From(Some(network_of(address.ip()))),
+            (None, Peer::WebSocket) => Self::From(None),
+        }
+    }
+}
+
+/// The address as one host has it: of version 6 a host has 2^64 of them (RFC 4291 section 2.5.4).
+fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let network = u128::from(address) >> 64 << 64;
+            IpAddr::V6(network.into())
+        }
+        address => address,
+    }
 }
 
 /// How the connection begins that takes over.
@@ -96,6 +129,26 @@ mod tests {
             Poll::Ready(successor) => Some(successor),
             Poll::Pending => None,
         }
+    }
+
+    #[test]
+    fn p7_whose_a_client_is_is_known_whatever_it_calls_itself() {
+        let whose = |user: Option<&str>, client_id: &str, address: &str| {
+            let key = ClientKey {
+                user: user.map(Into::into),
+                client_id: client_id.into(),
+            };
+            Whose::of(&key, Peer::Socket(address.parse().unwrap()))
+        };
+        let ann = whose(Some("ann"), "a", "10.0.0.1:7");
+        assert_eq!(ann, whose(Some("ann"), "b", "10.0.0.2:8"));
+        assert_ne!(ann, whose(Some("ben"), "a", "10.0.0.1:7"));
+        let stranger = whose(None, "a", "10.0.0.1:7");
+        assert_eq!(stranger, whose(None, "b", "[::ffff:10.0.0.1]:8"));
+        assert_ne!(stranger, whose(None, "a", "10.0.0.2:7"));
+        let six = whose(None, "a", "[2001:db8:1:2::3]:7");
+        assert_eq!(six, whose(None, "b", "[2001:db8:1:2:ffff::9]:8"));
+        assert_ne!(six, whose(None, "a", "[2001:db8:1:3::3]:7"));
     }
 
     #[test]

@@ -43,7 +43,10 @@ fn opened(name: &str, evidence: &[(&str, &str)]) -> Decision {
 fn told(statements: &Statements, name: &str) -> Vec<String> {
     let told = statements.of(id(name));
     told.iter()
-        .map(|statement| statement.headline.to_string())
+        .map(|(statement, withdrawn)| match withdrawn {
+            true => format!("withdrawn: {}", statement.headline),
+            false => statement.headline.to_string(),
+        })
         .collect()
 }
 
@@ -105,10 +108,78 @@ fn what_an_update_says_stands_in_the_place_of_what_was_said_before() {
         of("dam", "m,1/0/0"),
     ];
     statements.follow(before.iter());
-    assert_eq!(told(&statements, "a").len(), 3);
+    // What takes its place is not evidence yet.
+    let withdrawn = "withdrawn: m,1/0/0 of met".to_owned();
+    assert!(told(&statements, "a").contains(&withdrawn));
     statements.follow([of("met", "m,2/0/0")].iter());
     let expected = ["m,2/0/0 of met", "m,1/0/0 of dam", "m,10/0/0 of met"];
     assert_eq!(told(&statements, "a"), expected);
+}
+
+/// What takes back, and says nothing else.
+fn taken_back(sensor: &str, reading: &str, replaces: &str) -> Statement {
+    Statement {
+        headline: "".into(),
+        replaces: replaces.into(),
+        ..statement(sensor, reading)
+    }
+}
+
+#[test]
+fn what_is_cancelled_is_told_as_withdrawn_and_what_is_said_later_is_not() {
+    let statements = Statements::default();
+    statements.hear(vec![
+        statement("met", "m,1/0/0"),
+        statement("met", "m,2/0/0"),
+        statement("dam", "m,1/0/0"),
+    ]);
+    let all = [("met", "m,1/0/0"), ("met", "m,2/0/0"), ("dam", "m,1/0/0")];
+    statements.follow([opened("a", &all)].iter());
+    statements.hear(vec![taken_back("met", "m,3/0/0", "m,1")]);
+    let expected = [
+        "m,1/0/0 of dam",
+        "m,2/0/0 of met",
+        "withdrawn: m,1/0/0 of met",
+    ];
+    assert_eq!(told(&statements, "a"), expected);
+    statements.hear(vec![statement("met", "m,1/1/0")]);
+    statements.follow([opened("b", &[("met", "m,1/1/0")])].iter());
+    assert_eq!(told(&statements, "b"), ["m,1/1/0 of met"]);
+}
+
+#[test]
+fn what_is_recalled_is_withdrawn_by_what_was_heard_and_takes_back_nothing_of_that() {
+    let statements = Statements::default();
+    statements.hear(vec![
+        statement("met", "m,2"),
+        taken_back("met", "m,3", "m,1"),
+    ]);
+    statements.recall(vec![
+        statement("met", "m,1"),
+        taken_back("met", "m,0", "m,2"),
+    ]);
+    statements.follow([opened("a", &[("met", "m,1"), ("met", "m,2")])].iter());
+    let expected = ["m,2 of met", "withdrawn: m,1 of met"];
+    assert_eq!(told(&statements, "a"), expected);
+}
+
+#[test]
+fn p5_so_many_names_of_what_is_withdrawn_are_held_and_the_oldest_goes_first() {
+    let statements = Statements::default();
+    statements.hear(vec![statement("met", "0"), statement("met", "1")]);
+    statements.follow([opened("a", &[("met", "0"), ("met", "1")])].iter());
+    let all = (0..=WITHDRAWN_MAX).map(|number| taken_back("met", "x", &number.to_string()));
+    statements.hear(all.collect());
+    assert_eq!(told(&statements, "a"), ["withdrawn: 1 of met", "0 of met"]);
+    let table = statements.0.read().unwrap();
+    let Withdrawn {
+        names,
+        oldest_first,
+    } = &table.withdrawn;
+    assert_eq!(
+        (names.len(), oldest_first.len()),
+        (WITHDRAWN_MAX, WITHDRAWN_MAX)
+    );
 }
 
 #[test]

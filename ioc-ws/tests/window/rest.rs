@@ -334,8 +334,9 @@ async fn what_evidence_says_in_words_is_told_with_its_incident() {
     served.release([updated("a", 3), merged("b", "a")]);
     let (_, answer) = get(&served, &format!("/api/v1/incidents/{}", id("b"))).await;
     let expected = json!([
-        {"sensor":"wl-0412","reading":"r3","headline":"They still do","web":null},
-        {"sensor":"wl-0412","reading":"r1","headline":"Rivers rise","web":"https://met.example/7"},
+        {"sensor":"wl-0412","reading":"r3","headline":"They still do","web":null,"withdrawn":false},
+        {"sensor":"wl-0412","reading":"r1","headline":"Rivers rise","web":"https://met.example/7",
+         "withdrawn":false},
     ]);
     assert_eq!(answer["statements"], expected, "{answer}");
 }

@@ -113,3 +113,25 @@ fn p5_mappings_their_entries_and_their_names_have_bounds() {
     let text = all(1, 1, NAMES_MAX + 1);
     assert!(mistakes(&text).contains("too many"), "{}", text.len());
 }
+
+#[test]
+fn p5_alerts_of_one_sender_are_of_no_more_kinds_than_are_judged() {
+    let mapped = |kinds: usize| {
+        let mut mistakes = Mistakes::default();
+        let listed = (0..kinds).map(|kind| format!("  k{kind}: {{ unit: any, means: K. }}\n"));
+        let listed = format!("kinds:\n{}", listed.collect::<String>());
+        let listed = yaml::parse("kinds.yaml", &listed, &mut mistakes).unwrap();
+        let listed = Kinds::read(&listed, &mut mistakes);
+        let events = (0..kinds).map(|kind| format!("E{kind}: k{kind}, F{kind}: k{kind}"));
+        let events = events.collect::<Vec<_>>().join(", ");
+        let text = format!("mappings:\n  a: {{ topic: a, format: cap, kinds: {{ {events} }} }}\n");
+        let root = yaml::parse("m.yaml", &text, &mut mistakes).unwrap();
+        read(&root, &listed, &mut mistakes);
+        mistakes.to_string()
+    };
+    assert_eq!(mapped(KINDS_PER_SENSOR_MAX - 1), "");
+    let told = mapped(KINDS_PER_SENSOR_MAX);
+    let begins =
+        "m.yaml:2:6 mappings.a: `kinds` makes alerts of 16 kinds; of one sender at most 15";
+    assert!(told.starts_with(begins), "{told}");
+}

@@ -33,6 +33,12 @@ pub(crate) enum LinkError {
     Refused { attempt: &'static str, why: String },
     #[error("somebody else reads with our consumer, or a delivery was lost")]
     Gap,
+    #[error(
+        "newer messages came before those that were under way, and more than may wait for them"
+    )]
+    Early,
+    #[error("messages that were under way have not come again, and the stream has them")]
+    Owed,
     #[error("the engine has stopped")]
     EngineStopped,
     #[error("a mistake of ours: {0}")]
@@ -50,6 +56,8 @@ impl LinkError {
             Self::Silent => "silent",
             Self::Refused { .. } => "refused",
             Self::Gap => "gap",
+            Self::Early => "early",
+            Self::Owed => "owed",
             Self::EngineStopped => "engine_stopped",
             Self::Panicked(_) => "panicked",
         }

@@ -12,6 +12,7 @@ use async_nats::Client;
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, Info};
+use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::stream::{RetentionPolicy, Stream};
 
 use super::{LinkError, Subscriber};
@@ -19,7 +20,7 @@ use super::{LinkError, Subscriber};
 /// How many deliveries may be unacknowledged; the server delivers no more then.
 const ACK_PENDING_MAX: i64 = 65_536;
 /// How long a second consumer stays if we are killed before we remove it.
-const HELD_FOR: Duration = Duration::from_secs(3600);
+const HELD_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// Finds or makes the consumer, and asks where it stands.
 pub(super) async fn find_or_make(
@@ -45,6 +46,10 @@ pub(super) async fn find_or_make(
         max_ack_pending: ACK_PENDING_MAX,
         ..Config::default()
     };
+    let config = Config {
+        deliver_policy: start_of(&found, &name).await?,
+        ..config
+    };
     let consumer = found.get_or_create_consumer(&name, config.clone()).await;
     let consumer: Consumer<Config> = consumer.map_err(LinkError::refused("make the consumer"))?;
     let info = consumer.get_info().await;
@@ -64,6 +69,21 @@ pub(super) async fn find_or_make(
         ..config
     };
     make_anew(&found, config, acknowledged).await
+}
+
+/// Where a consumer is to begin, if it has to be made: where one begins that stands for it, because
+/// the connection ended before it was made anew; else with the stream.
+async fn start_of(stream: &Stream, name: &str) -> Result<DeliverPolicy, LinkError> {
+    const ATTEMPT: &str = "ask for the consumer";
+    let known = async |name: &str| match stream.consumer_info(name).await {
+        Ok(info) => Ok(Some(info.config.deliver_policy)),
+        Err(error) if error.kind() == ConsumerInfoErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LinkError::refused(ATTEMPT)(error)),
+    };
+    if known(name).await?.is_some() {
+        return Ok(DeliverPolicy::All);
+    }
+    Ok(known(&held_name(name)).await?.unwrap_or(DeliverPolicy::All))
 }
 
 /// Makes the consumer anew behind this message of the stream.
@@ -102,8 +122,7 @@ async fn make_anew(
         ..config
     };
     let held = match stream.cached_info().config.retention {
-        RetentionPolicy::Limits => None,
-        RetentionPolicy::Interest => Some(hold(stream, &name, &config).await?),
+        RetentionPolicy::Limits | RetentionPolicy::Interest => hold(stream, &name, &config).await?,
         // Its consumers begin where it does, and a server that has one of ours is not known.
         RetentionPolicy::WorkQueue => {
             let why = "it would begin anew: a stream that is read here keeps its messages by \
@@ -117,17 +136,15 @@ async fn make_anew(
     let consumer = consumer.map_err(LinkError::refused("make the consumer anew"))?;
     let info = consumer.get_info().await;
     let info = info.map_err(LinkError::refused("ask for the consumer"))?;
-    if let Some(held) = held {
-        // One that stays goes by itself.
-        let _ = stream.delete_consumer(&held).await;
-    }
+    // One that stays goes by itself.
+    let _ = stream.delete_consumer(&held).await;
     Ok((consumer, info))
 }
 
-/// Makes a second consumer that begins where this one does: a stream that keeps its messages by
-/// interest drops what no consumer wants, while there is none of ours. Its name.
+/// Makes a second consumer that begins where this one does: where it is to begin outlives us, and a
+/// stream that keeps its messages by interest drops what no consumer wants. Its name.
 async fn hold(stream: &Stream, name: &str, config: &Config) -> Result<String, LinkError> {
-    let held = format!("{name}-held");
+    let held = held_name(name);
     // One of before holds what is not needed any more, and is perhaps not there.
     let _ = stream.delete_consumer(&held).await;
     let holding = Config {
@@ -139,6 +156,11 @@ async fn hold(stream: &Stream, name: &str, config: &Config) -> Result<String, Li
     let made = stream.create_consumer(holding).await;
     made.map_err(LinkError::refused("make a second consumer"))?;
     Ok(held)
+}
+
+/// The name of the consumer that stands for this one while it is made anew.
+fn held_name(name: &str) -> String {
+    format!("{name}-held")
 }
 
 /// The consumer's name: no other subject has the same.

@@ -1,8 +1,9 @@
 //! A subject of a JetStream stream, read with a durable pull consumer that acknowledges all.
 //!
 //! Arrives: what we pull. Leaves: inputs through the door; one acknowledgement for all that has
-//! become durable together. Promise: no more is asked for than may be in flight; what waits for our
-//! disk is not delivered again; a server that says nothing, not even that it has nothing, is left.
+//! become durable together. Promise: no more is asked for than may be in flight; what was under way
+//! goes on before what is newer; what waits for our disk is not delivered again; a server that says
+//! nothing, not even that it has nothing, is left.
 //! The library's own batches are not used: a heartbeat can put them to sleep.
 
 use std::time::Duration;
@@ -18,7 +19,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::connect::ANSWER_WITHIN;
-use super::prefix::{Delivery, Gap, Prefix, Start};
+use super::kept::Kept;
+use super::order::{Disorder, Next, Order, Place, Start};
+use super::prefix::Prefix;
 use super::{Connected, Ended, LinkError, Subscriber, consumer, message, unreadable};
 use crate::brokers::epoch::{Entrance, Epoch};
 use crate::brokers::told;
@@ -32,6 +35,9 @@ const HEAD_BYTES: usize = 64 << 10;
 const LONGEST_BYTES: usize = (64 << 20) + HEAD_BYTES;
 /// How long the server keeps a request to pull.
 const PULL_EXPIRES: Duration = Duration::from_secs(5);
+/// How often the stream is asked, where others' messages lie between ours, before all else is seen
+/// to.
+const ASKED_AT_ONCE: usize = 64;
 /// How often it says that it is there while it has nothing.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long it may be silent while a request is open.
@@ -60,9 +66,9 @@ pub(super) async fn serve(
         }
         subscriber.link.up();
         let ran = reader.run(&mut connected, &mut epoch, stopping).await;
-        // What the server delivered last may not have come, so this is when it can have been.
+        // Each delivery that came was before this.
         if reader.has_pulled {
-            subscriber.note_held(Instant::now());
+            subscriber.note_held(reader.order.last_delivery(), Instant::now());
         }
         ran
     };
@@ -78,7 +84,7 @@ pub(super) async fn serve(
 /// Finds or makes the consumer; how it is read, and where it stands.
 async fn begin<'a>(
     subscriber: &'a Subscriber,
-    stream: &str,
+    stream: &'a str,
     connected: &Connected,
 ) -> Result<(Reader<'a>, Info), LinkError> {
     let beginning = Reader::new(subscriber, stream, connected);
@@ -88,15 +94,21 @@ async fn begin<'a>(
 
 struct Reader<'a> {
     subscriber: &'a Subscriber,
+    stream: &'a str,
     consumer: Consumer<Config>,
     inbox: Subject,
     messages: Subscription,
+    /// Whether the stream may be asked for messages.
+    may_look: bool,
+    /// What has come and not gone through the door, each with how it is answered.
+    order: Order<(Message, Subject)>,
+    /// What has, and is not acknowledged.
     prefix: Prefix<Subject>,
     ack_wait: Duration,
     /// Up to which message all have been here for a beat.
     held: u64,
     /// From when on messages are pulled: when those that were under way before can come again, which
-    /// the server then delivers first. Newer ones before them would be out of order.
+    /// the server then delivers first. Newer ones before them have to wait for them.
     pull_from: Instant,
     /// Whether anything was asked for.
     has_pulled: bool,
@@ -114,31 +126,37 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     async fn new(
         subscriber: &'a Subscriber,
-        stream: &str,
+        stream: &'a str,
         connected: &Connected,
     ) -> Result<(Self, Info), LinkError> {
         let client = &connected.client;
         let (consumer, info) = consumer::find_or_make(client, stream, subscriber).await?;
         let ack_wait = info.config.ack_wait;
         let now = Instant::now();
-        let held = subscriber.held_by(server_of(client, info.cluster.as_ref()), now);
+        let server = server_of(client, info.cluster.as_ref());
+        let held = subscriber.held_by(server, info.delivered.consumer_sequence, now);
         let pull_from = match info.num_ack_pending {
             0 => now,
             _ => held + ack_wait + ack_wait / 4,
         };
+        let start = Start {
+            delivery: info.delivered.consumer_sequence,
+            message: info.delivered.stream_sequence,
+            pending: info.num_ack_pending,
+            acknowledged: info.ack_floor.stream_sequence,
+        };
+        let may_look = subscriber.progress().may_look();
         let inbox = Subject::from(client.new_inbox());
         let messages = client.subscribe(inbox.clone()).await;
         let reader = Self {
             subscriber,
+            stream,
             consumer,
             inbox,
             messages: messages.map_err(LinkError::refused("subscribe"))?,
-            prefix: Prefix::new(Start {
-                delivery: info.delivered.consumer_sequence,
-                message: info.delivered.stream_sequence,
-                pending: info.num_ack_pending,
-                acknowledged: info.ack_floor.stream_sequence,
-            }),
+            may_look,
+            order: Order::new(start, subscriber.options.inflight_max as usize, may_look),
+            prefix: Prefix::new(),
             ack_wait,
             held: 0,
             pull_from,
@@ -162,6 +180,7 @@ impl<'a> Reader<'a> {
         let mut hold = beats(self.ack_wait / 3);
         let mut is_stopping = false;
         loop {
+            self.ask(connected, epoch).await?;
             epoch.hand_over()?;
             connected.reply(epoch);
             self.acknowledge(connected, epoch.settled()).await?;
@@ -185,7 +204,10 @@ impl<'a> Reader<'a> {
                 }
                 progress = epoch.progress() => progress?,
                 () = sleep_until(self.pull_from), if !may_pull => {}
-                _ = hold.tick() => self.hold(connected, epoch.decoded()).await?,
+                _ = hold.tick() => {
+                    self.wait_for_owed(connected, epoch).await?;
+                    self.hold(connected, epoch.decoded()).await?;
+                }
                 () = sleep_until(self.heard + SILENCE_MAX), if self.requested > 0 => {
                     return Err(LinkError::Silent);
                 }
@@ -198,7 +220,8 @@ impl<'a> Reader<'a> {
     /// Asks for as much as may be in flight, but not for every single message.
     async fn pull(&mut self, in_flight: u64) -> Result<(), LinkError> {
         let inflight_max = u64::from(self.subscriber.options.inflight_max);
-        let credit = inflight_max.saturating_sub(in_flight + self.requested);
+        let here = in_flight + self.order.waiting() as u64;
+        let credit = inflight_max.saturating_sub(here + self.requested);
         if credit == 0 || (credit < inflight_max.div_ceil(4) && self.requested > 0) {
             return Ok(());
         }
@@ -226,8 +249,8 @@ impl<'a> Reader<'a> {
         self.heard = Instant::now();
         let mut next = Some(first);
         while let Some(message) = next {
-            self.take(&message, epoch)?;
-            next = match epoch.has_room(u64::MAX) {
+            self.take(message, epoch)?;
+            next = match epoch.has_room(u64::MAX) && !self.order.is_full() {
                 true => self.messages.next().now_or_never().flatten(),
                 false => None,
             };
@@ -236,11 +259,11 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a message, or what the server has to say about a request (ADR-13).
-    fn take(&mut self, message: &Message, epoch: &mut Epoch) -> Result<(), LinkError> {
+    fn take(&mut self, message: Message, epoch: &mut Epoch) -> Result<(), LinkError> {
         // What has a place in the stream is a message, whatever its publisher wrote at the top of
         // its headers.
-        if let (Some(reply), Some(place)) = (&message.reply, place_of(message)) {
-            return self.take_message(message, reply.clone(), place, epoch);
+        if let (Some(reply), Some(place)) = (message.reply.clone(), place_of(&message)) {
+            return self.take_message(message, reply, place, epoch);
         }
         match message.status {
             None | Some(StatusCode::OK) => {
@@ -253,7 +276,7 @@ impl<'a> Reader<'a> {
                 self.requested -= unserved(message.headers.as_ref()).min(self.requested);
                 Ok(())
             }
-            Some(StatusCode::REQUEST_TERMINATED) if is_full(message) => {
+            Some(StatusCode::REQUEST_TERMINATED) if is_full(&message) => {
                 let unserved = unserved(message.headers.as_ref());
                 self.requested -= unserved.min(self.requested);
                 if unserved == self.credit && self.requested == 0 {
@@ -272,23 +295,37 @@ impl<'a> Reader<'a> {
 
     fn take_message(
         &mut self,
-        message: &Message,
+        message: Message,
         reply: Subject,
-        (stream, consumer, is_again): (u64, u64, bool),
+        (place, is_again): (Place, bool),
         epoch: &mut Epoch,
     ) -> Result<(), LinkError> {
         self.requested = self.requested.saturating_sub(1);
-        message::taken(message, &mut self.topic, |message| epoch.take(message));
         if is_again {
             telemetry::broker_redelivered(1);
         }
-        let delivery = Delivery {
-            delivery: consumer,
-            message: stream,
-            reply,
-        };
-        let taken = self.prefix.take(epoch.decoded(), delivery);
-        taken.map_err(|Gap| LinkError::Gap)
+        if let Some(next) = self.order.take(place, (message, reply))? {
+            self.pass(next, epoch);
+        }
+        self.pass_all(epoch)
+    }
+
+    /// Lets what may go on go through the door.
+    fn pass_all(&mut self, epoch: &mut Epoch) -> Result<(), LinkError> {
+        while let Some(next) = self.order.next()? {
+            self.pass(next, epoch);
+        }
+        if !self.order.awaits() {
+            self.prefix.all_have_come(epoch.decoded());
+        }
+        Ok(())
+    }
+
+    fn pass(&mut self, next: Next<(Message, Subject)>, epoch: &mut Epoch) {
+        let (message, reply) = next.message;
+        message::taken(&message, &mut self.topic, |message| epoch.take(message));
+        self.prefix
+            .passed(epoch.decoded(), next.number, reply, next.is_early);
     }
 
     /// Acknowledges all that is durable, with one answer.
@@ -299,16 +336,90 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Asks the server to wait for what has waited for us since the last beat; gives up what does not come any more.
+    /// Asks the server to wait for what has waited for us since the last beat, and for what waits for
+    /// older ones.
     async fn hold(&mut self, connected: &Connected, decoded: u64) -> Result<(), LinkError> {
-        if self.prefix.give_up_after(self.ack_wait * 4) {
-            telemetry::nats_pending_gone(self.subscriber.link.name());
-        }
-        for reply in self.prefix.replies(self.held) {
+        let waiting = self.order.all_waiting().map(|(_, reply)| reply);
+        for reply in self.prefix.replies(self.held).chain(waiting) {
             answer(connected, reply.clone(), AckKind::Progress).await?;
         }
         self.held = decoded;
         Ok(())
+    }
+
+    /// Asks the stream what is next, where messages wait for that.
+    async fn ask(&mut self, connected: &mut Connected, epoch: &mut Epoch) -> Result<(), LinkError> {
+        for _ in 0..ASKED_AT_ONCE {
+            let Some(from) = self.order.asks() else {
+                return Ok(());
+            };
+            match self.kept_from(from, connected).await? {
+                Some(next) => self.told(next),
+                None => self.order.cannot_ask(),
+            }
+            self.pass_all(epoch)?;
+        }
+        Ok(())
+    }
+
+    /// Sees to messages of before that should have come again by now: what the stream still has may
+    /// have been acknowledged meanwhile, by a word of the connection before that the server heard
+    /// late, which it tells when it is asked anew; what it has dropped never comes.
+    async fn wait_for_owed(
+        &mut self,
+        connected: &mut Connected,
+        epoch: &mut Epoch,
+    ) -> Result<(), LinkError> {
+        let Some(from) = self.order.overdue(self.ack_wait * 4) else {
+            return Ok(());
+        };
+        let next = self.kept_from(from, connected).await?;
+        // Where nobody may look, it is given up.
+        self.told(next.flatten());
+        match self.order.awaits() {
+            true => Err(LinkError::Owed),
+            false => self.pass_all(epoch),
+        }
+    }
+
+    fn told(&mut self, next: Option<u64>) {
+        if self.order.told(next) {
+            telemetry::nats_pending_gone(self.subscriber.link.name());
+        }
+    }
+
+    /// The first message that the stream keeps from this one on, if it has any; none where it cannot
+    /// be looked. A server may forbid it, and end the connection for it; one that is deaf now may
+    /// hear the next: so the first time ends the connection, and the next does not look.
+    async fn kept_from(
+        &self,
+        from: u64,
+        connected: &mut Connected,
+    ) -> Result<Option<Option<u64>>, LinkError> {
+        if !self.may_look {
+            return Ok(None);
+        }
+        let kept = Kept::new(connected, self.stream, self.subscriber);
+        let looked = tokio::select! {
+            looked = kept.next(from) => looked,
+            error = connected.broken() => Err(error),
+        };
+        match looked {
+            Ok(next) => Ok(Some(next.map(|stored| stored.sequence))),
+            Err(error) => {
+                self.subscriber.progress().could_not_look();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl From<Disorder> for LinkError {
+    fn from(disorder: Disorder) -> Self {
+        match disorder {
+            Disorder::Gap => Self::Gap,
+            Disorder::Early => Self::Early,
+        }
     }
 }
 
@@ -355,8 +466,15 @@ fn unserved(headers: Option<&HeaderMap>) -> u64 {
 }
 
 /// Where a message stands in the stream, as its reply subject says; none if it is no delivery.
-fn place_of(message: &Message) -> Option<(u64, u64, bool)> {
-    numbers(message.reply.as_deref()?)
+/// Whether it is not its first delivery.
+fn place_of(message: &Message) -> Option<(Place, bool)> {
+    let (number, delivery, is_again) = numbers(message.reply.as_deref()?)?;
+    let place = Place {
+        delivery,
+        message: number,
+        bytes: message.length,
+    };
+    Some((place, is_again))
 }
 
 /// The numbers of a delivery in its reply subject (ADR-15): of the message in the stream, of the

@@ -10,13 +10,10 @@
 
 use std::ops::RangeInclusive;
 
-use async_nats::jetstream;
 use async_nats::jetstream::consumer::Info;
-use async_nats::{Client, HeaderMap, HeaderName, Message, StatusCode};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use async_nats::{HeaderMap, HeaderName, Message, StatusCode};
 
+use super::kept::{Kept, Stored};
 use super::{Connected, LinkError, Subscriber, consumer, message};
 use crate::brokers::epoch::Epoch;
 use crate::formats::{Reason, Reject};
@@ -41,6 +38,8 @@ pub(super) struct Progress {
     readable: u64,
     /// Up to which message all are durable, such that cannot be read as dead letters.
     put_aside: u64,
+    /// The connection before could not ask what the stream has.
+    is_unseen: bool,
 }
 
 impl Default for Progress {
@@ -51,6 +50,7 @@ impl Default for Progress {
             patience: STUCK_AFTER,
             readable: 0,
             put_aside: 0,
+            is_unseen: false,
         }
     }
 }
@@ -71,6 +71,19 @@ impl Progress {
         self.begun += u32::from(info.num_ack_pending > 0);
         let under_way = self.readable + 1..=info.delivered.stream_sequence;
         (self.begun >= self.patience && !under_way.is_empty()).then_some(under_way)
+    }
+
+    /// It could not be asked what the stream has.
+    pub const fn could_not_look(&mut self) {
+        self.is_unseen = true;
+    }
+
+    /// Whether a connection that begins may ask what the stream has: not if the one before could
+    /// not; the one after it may again.
+    pub const fn may_look(&mut self) -> bool {
+        let may_look = !self.is_unseen;
+        self.is_unseen = false;
+        may_look
     }
 
     /// It could not be looked, or not be passed over: connections are used as they are again, or
@@ -94,11 +107,7 @@ pub(super) async fn pass_over(
     let Some(under_way) = subscriber.progress().begins(info) else {
         return Ok(false);
     };
-    let kept = Kept {
-        client: connected.client.clone(),
-        stream,
-        subject: &subscriber.subject,
-    };
+    let kept = Kept::new(connected, stream, subscriber);
     match kept
         .pass_over(subscriber, under_way, info, connected, epoch)
         .await
@@ -115,42 +124,6 @@ pub(super) async fn pass_over(
         }
         moved => moved,
     }
-}
-
-/// The messages that a stream keeps of one subject.
-struct Kept<'a> {
-    client: Client,
-    stream: &'a str,
-    subject: &'a str,
-}
-
-#[derive(Serialize)]
-struct Ask<'a> {
-    seq: u64,
-    next_by_subj: &'a str,
-}
-
-#[derive(Deserialize)]
-struct Answer {
-    message: Option<Wire>,
-    error: Option<Refusal>,
-}
-
-#[derive(Deserialize)]
-struct Refusal {
-    code: u16,
-    description: String,
-}
-
-/// A message as the server writes it.
-#[derive(Deserialize)]
-struct Wire {
-    subject: String,
-    seq: u64,
-    #[serde(default)]
-    hdrs: String,
-    #[serde(default)]
-    data: String,
 }
 
 impl Kept<'_> {
@@ -224,57 +197,9 @@ impl Kept<'_> {
         }
         Ok(found)
     }
-
-    /// The first message from this one on.
-    async fn next(&self, seq: u64) -> Result<Option<Stored>, LinkError> {
-        const ATTEMPT: &str = "get a message of the stream";
-        let context = jetstream::new(self.client.clone());
-        let ask = Ask {
-            seq,
-            next_by_subj: self.subject,
-        };
-        let subject = format!("STREAM.MSG.GET.{}", self.stream);
-        let answer = context.request(subject, &ask).await;
-        let answer: Answer = answer.map_err(LinkError::refused(ATTEMPT))?;
-        match answer {
-            Answer {
-                message: Some(wire),
-                ..
-            } => {
-                let stored = Stored::of(wire);
-                stored.map(Some).map_err(LinkError::refused(ATTEMPT))
-            }
-            Answer {
-                error: Some(Refusal { code: 404, .. }),
-                ..
-            } => Ok(None),
-            Answer { error, .. } => {
-                let why = error.map(|refusal| refusal.description);
-                let why = why.unwrap_or_else(|| "no message and no reason".to_owned());
-                Err(LinkError::refused(ATTEMPT)(why))
-            }
-        }
-    }
-}
-
-/// A message as the stream keeps it.
-struct Stored {
-    subject: String,
-    sequence: u64,
-    headers: Vec<u8>,
-    payload: Vec<u8>,
 }
 
 impl Stored {
-    fn of(wire: Wire) -> Result<Self, base64::DecodeError> {
-        Ok(Self {
-            headers: STANDARD.decode(wire.hdrs)?,
-            payload: STANDARD.decode(wire.data)?,
-            subject: wire.subject,
-            sequence: wire.seq,
-        })
-    }
-
     /// As the library would deliver it, if it can.
     fn message(&self) -> Option<Message> {
         // What was no UTF-8 came as this character; the library looks for spaces between what is

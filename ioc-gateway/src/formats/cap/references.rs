@@ -18,10 +18,16 @@ const REPLACED_BYTES_MAX: usize = 1024;
 /// How long the name of an alert may be, so that its reports' numbers have room behind it.
 const NAME_ROOM: usize = ReadingId::BYTES_MAX - 12;
 
-/// What an alert's reports are called by: its sender and identifier; of what would be too long, or
-/// could not be told from another with what stands behind it, the hash.
-pub(super) fn name<'a>(sender: &str, identifier: &str) -> Cow<'a, str> {
-    let name = format!("{sender},{identifier}");
+/// What the reports are called by of the alert of this identifier that has the sender and the
+/// status of another: its sender and identifier, behind its status unless that is `Actual`, so that
+/// no exercise takes back what is meant; of what would be too long, or could not be told from
+/// another with what stands behind it, the hash.
+pub(super) fn name<'a>(alert: &Alert<'_>, identifier: &str) -> Cow<'a, str> {
+    let (sender, status) = (&alert.sender, &alert.status);
+    let name = match &**status {
+        "Actual" => format!("{sender},{identifier}"),
+        _ => format!("{status}:{sender},{identifier}"),
+    };
     let is_plain = |byte: u8| byte > b' ' && byte != b'/' && byte != 0x7f;
     if name.len() <= NAME_ROOM && name.bytes().all(is_plain) {
         return name.into();
@@ -46,7 +52,7 @@ pub(super) fn replaced(alert: &Alert<'_>) -> String {
     let mut own: Vec<_> = own.collect();
     own.sort_by_key(|(sent, _)| std::cmp::Reverse(*sent));
     for (_, identifier) in own {
-        let name = name(&alert.sender, identifier);
+        let name = name(alert, identifier);
         if names.len() + 1 + name.len() > REPLACED_BYTES_MAX {
             break;
         }

@@ -203,8 +203,8 @@ fn p5_a_body_without_end_is_read_no_further_than_what_is_not_durable() {
         let (pieces, body) = piecewise();
         let answer = tokio::spawn(router.oneshot(post(LINES, body)));
         let mut taken = send_until_full(&pieces).await;
-        let bound = 16_384 + 3 * 64;
-        assert!((16_384..=bound).contains(&taken), "{taken}");
+        let bound = 8_192 + 3 * 64;
+        assert!((8_192..=bound).contains(&taken), "{taken}");
         let mut durable = 0;
         while durable < taken {
             let arrival = arrivals.queue(Lane::Telemetry).recv().unwrap();
