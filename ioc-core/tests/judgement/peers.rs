@@ -190,7 +190,7 @@ fn alertmanager_3932_4606_thousands_of_alarms_under_86_rules_that_hide_are_each_
     let mut city = BundleBuilder::new()
         .threshold("stands", "pump", &[(Minor, 0.5)], |_| ())
         .correlation("pumps", "pump_failure", &["stands"], |rule| {
-            rule.within_m = 10
+            rule.within_m = 10;
         });
     let mut story = String::new();
     for number in 0..RULES {
