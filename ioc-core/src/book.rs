@@ -22,6 +22,17 @@ pub(crate) struct Book {
     /// What can be forgotten, longest over first.
     endings: BTreeSet<(Timestamp, IncidentId)>,
     max: usize,
+    /// How many of these places are for people alone.
+    kept: usize,
+}
+
+/// For whom there is to be room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum For {
+    /// What rules make of readings by themselves.
+    Rules,
+    /// What a person knows of or asks for: some places are kept.
+    People,
 }
 
 /// What became of an incident.
@@ -43,12 +54,13 @@ pub(crate) struct Past {
 }
 
 impl Book {
-    /// An empty book for so many incidents.
-    pub fn new(max: usize) -> Self {
+    /// An empty book for so many incidents, some of them of people alone.
+    pub fn new(max: usize, kept: usize) -> Self {
         Self {
             entries: BTreeMap::new(),
             endings: BTreeSet::new(),
             max,
+            kept,
         }
     }
 
@@ -58,9 +70,13 @@ impl Book {
 
     /// Makes room for one more by forgetting: `None` if there is none to be made, else how many
     /// were forgotten.
-    pub fn make_room(&mut self) -> Option<u64> {
+    pub fn make_room(&mut self, whom: For) -> Option<u64> {
+        let max = match whom {
+            For::Rules => self.max - self.kept,
+            For::People => self.max,
+        };
         let mut forgotten = 0;
-        while self.entries.len() >= self.max {
+        while self.entries.len() >= max {
             let (_, id) = self.endings.pop_first()?;
             self.entries.remove(&id);
             forgotten += 1;
@@ -169,7 +185,11 @@ impl Book {
     }
 
     /// The book as it was put, again for so many incidents.
-    pub fn take(format: u16, take: &mut Take<'_>, max: usize) -> Result<Self, CodecError> {
+    pub fn take(
+        format: u16,
+        take: &mut Take<'_>,
+        (max, kept): (usize, usize),
+    ) -> Result<Self, CodecError> {
         let entries = take.count(max)?;
         let entry = |take: &mut Take<'_>| Ok((incident_id(take)?, Entry::take(format, take)?));
         let entries = take.each(entries, entry)?;
@@ -183,6 +203,7 @@ impl Book {
             entries: entries.into_iter().collect(),
             endings: endings.into_iter().collect(),
             max,
+            kept,
         })
     }
 }
@@ -240,17 +261,35 @@ mod tests {
     fn forgets_the_longest_over_and_never_the_live() {
         let rule: RuleId = "floods".parse().unwrap();
         let at = Timestamp::from_millis;
-        let mut book = Book::new(3);
+        let mut book = Book::new(3, 0);
         for name in ["a", "b", "c"] {
-            assert_eq!(book.make_room(), Some(0));
+            assert_eq!(book.make_room(For::Rules), Some(0));
             book.opened(id(name), rule.clone());
         }
-        assert_eq!(book.make_room(), None);
+        assert_eq!(book.make_room(For::Rules), None);
         book.merged(id("c"), id("a"), at(20));
         book.merged(id("b"), id("a"), at(10));
-        assert_eq!(book.make_room(), Some(1));
+        assert_eq!(book.make_room(For::Rules), Some(1));
         assert!(book.knows(id("c")) && !book.knows(id("b")));
         assert_eq!(book.resolve(id("c")).unwrap().0, id("a"));
         assert!(book.resolve(id("b")).is_none());
+    }
+    #[test]
+    fn rules_leave_some_places_to_people() {
+        let rule: RuleId = "floods".parse().unwrap();
+        let mut book = Book::new(3, 1);
+        for name in ["a", "b"] {
+            assert_eq!(book.make_room(For::Rules), Some(0));
+            book.opened(id(name), rule.clone());
+        }
+        assert_eq!(book.make_room(For::Rules), None);
+        assert_eq!(book.make_room(For::People), Some(0));
+        book.opened(id("c"), rule);
+        assert_eq!(book.make_room(For::People), None);
+        // A rule has room again when as many are over as people had of the kept ones, and one.
+        for (name, at) in [("a", 10), ("b", 20)] {
+            book.merged(id(name), id("c"), Timestamp::from_millis(at));
+        }
+        assert_eq!(book.make_room(For::Rules), Some(2));
     }
 }

@@ -48,7 +48,7 @@ use crate::id::{RuleId, SensorId};
 use crate::invariant::{Audit, Invariant};
 use crate::limits::{
     KINDS_PER_SENSOR_MAX, LONG_MEMORIES_PER_BUCKET_MAX, REPORT_COUNTS_MAX, SENSOR_BUCKETS,
-    SENSORS_PER_BUCKET_MAX,
+    SENSORS_PER_BUCKET_MAX, SENSORS_PER_BUCKET_REGISTERED_MAX,
 };
 use crate::reading::Reading;
 use crate::record::{Input, Record, Seq};
@@ -318,13 +318,18 @@ impl SensorStage {
     }
 
     /// The number of the sensor of this name, which is given one if it is new; `None` beyond the
-    /// bound.
+    /// bound. Anybody can compute which names fill a bucket: a registered sensor has a place all the
+    /// same.
     fn sensor(&mut self, name: &str, now: Timestamp) -> Option<usize> {
         if let Some(&number) = self.numbers.get(name) {
             return Some(number as usize);
         }
         let bucket = bucket(hash_text(name));
-        if self.buckets[bucket].len() == usize::from(SENSORS_PER_BUCKET_MAX) {
+        let max = match self.rules.sensor_number(name) {
+            Some(_) => SENSORS_PER_BUCKET_REGISTERED_MAX,
+            None => SENSORS_PER_BUCKET_MAX,
+        };
+        if self.buckets[bucket].len() >= usize::from(max) {
             return None;
         }
         let number = self.sensors.len();
@@ -682,8 +687,10 @@ impl RuleCounters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bundle::{self, Bundle, City, HandlingRules, Scale, SuppressionRules};
     use crate::limits::READINGS_REMEMBERED;
     use crate::reading::Attributes;
+    use crate::record::BundleHash;
 
     fn reading<'a>(sensor: &'a str, id: &'a str) -> Input<'a> {
         Input::Reading(Reading {
@@ -725,6 +732,69 @@ mod tests {
             let stage = stage_over(&inputs, shard);
             assert_eq!(stage.sensors_known(), usize::from(SENSORS_PER_BUCKET_MAX));
             assert_eq!(stage.counters().readings_of_sensors_over_limit, 1);
+        }
+    }
+
+    #[test]
+    fn invented_names_that_fill_a_bucket_silence_no_registered_sensor() {
+        let names = (0..).map(|number| format!("s-{number}"));
+        let mut names = names.filter(|name| bucket(hash_text(name)) == 5);
+        let invented: Vec<_> = names
+            .by_ref()
+            .take(usize::from(SENSORS_PER_BUCKET_MAX))
+            .collect();
+        let inputs: Vec<_> = invented.iter().map(|name| reading(name, "a")).collect();
+        let mut stage = stage_over(
+            &inputs,
+            Shard {
+                number: 0,
+                count: 1,
+            },
+        );
+        let registered = names.next().expect("names go on");
+        stage.rules = Arc::new(Rules::new(Arc::new(city_of(&registered))));
+        for (name, seq) in [names.next().expect("names go on"), registered]
+            .iter()
+            .zip(2_000..)
+        {
+            let record = Record {
+                seq,
+                at: Timestamp::default(),
+                input: reading(name, "b"),
+            };
+            stage.apply(&record, &mut Vec::new());
+        }
+        assert_eq!(
+            stage.sensors_known(),
+            usize::from(SENSORS_PER_BUCKET_MAX) + 1
+        );
+        assert_eq!(stage.counters().readings_of_sensors_over_limit, 1);
+    }
+
+    /// A city of one sensor, without rules.
+    fn city_of(sensor: &str) -> Bundle {
+        let sensor = bundle::Sensor {
+            id: sensor.parse().unwrap(),
+            kind: "level".parse().unwrap(),
+            unit: String::new(),
+            position: None,
+            zone: None,
+            gateway: None,
+            interval: None,
+            warning: None,
+            danger: None,
+            scale: Scale::OfKind,
+        };
+        Bundle {
+            hash: BundleHash([1; 32]),
+            detections: Vec::new(),
+            correlations: Vec::new(),
+            handling: HandlingRules::NONE,
+            suppression: SuppressionRules::USUAL,
+            city: City {
+                sensors: vec![sensor],
+                ..City::default()
+            },
         }
     }
 

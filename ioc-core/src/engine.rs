@@ -29,7 +29,7 @@ use crate::group::Group;
 use crate::id::RuleId;
 use crate::incident::Purpose;
 use crate::invariant::{Audit, Invariant};
-use crate::limits::INCIDENTS_MAX;
+use crate::limits::{INCIDENTS_KEPT_FOR_PEOPLE, INCIDENTS_MAX};
 use crate::operate::{Operations, Shown};
 use crate::reading::Reading;
 use crate::record::{Action, Ask, BundleHash, Command, Effect, EffectNews, Input, Record, Seq};
@@ -68,7 +68,7 @@ impl Engine {
             correlators: BTreeMap::new(),
             desk: Desk {
                 timers: Timers::new(),
-                book: Book::new(INCIDENTS_MAX),
+                book: Book::new(INCIDENTS_MAX, INCIDENTS_KEPT_FOR_PEOPLE),
                 next_seq: 1,
                 counters: EngineCounters::default(),
                 family: Family::default(),
@@ -562,7 +562,8 @@ impl Engine {
             return Err(CodecError("other correlation rules than hold"));
         }
         engine.desk.timers = Timers::from_iter(timers);
-        engine.desk.book = Book::take(format, take, INCIDENTS_MAX)?;
+        let places = (INCIDENTS_MAX, INCIDENTS_KEPT_FOR_PEOPLE);
+        engine.desk.book = Book::take(format, take, places)?;
         engine.requests = Requests::take(take)?;
         if format >= 2 {
             engine.operations = Operations::take(take)?;

@@ -46,8 +46,12 @@ pub const EVIDENCE_OF_OTHERS_REMEMBERED: usize = 1024;
 pub const SENSOR_BUCKETS: usize = 1024;
 
 /// How many sensors one bucket holds, and so 1,048,576 in all. Readings of further sensors are not
-/// judged, and counted.
+/// judged, and counted, unless they are registered.
 pub const SENSORS_PER_BUCKET_MAX: u16 = 1024;
+
+/// How many sensors one bucket holds with those that are registered, which find a place though
+/// others have filled it: a city of over eight million sensors would reach it.
+pub const SENSORS_PER_BUCKET_REGISTERED_MAX: u16 = 8192;
 
 /// How many kinds of readings one sensor may send. Readings of further kinds are not judged, and
 /// counted.
@@ -151,6 +155,10 @@ pub const CANDIDATES_PER_RULE_MAX: usize = 10_000;
 /// How many incidents are remembered, open, over and merged together. For a new one that which has
 /// been over longest is forgotten; while all are open, candidates wait.
 pub const INCIDENTS_MAX: usize = 50_000;
+
+/// How many of these places rules leave to people: what a person opens or splits finds room though
+/// readings have taken all others. Beyond these too it is refused as `too_many_incidents`.
+pub const INCIDENTS_KEPT_FOR_PEOPLE: usize = 500;
 
 /// How many accepted requests of people are remembered, so that a repeated one does not act again.
 pub const REQUESTS_REMEMBERED: usize = 4_096;

@@ -9,7 +9,7 @@
 //! `reopen_within`, as grave as what reopens it, and has to be seen again (INV-10).
 
 use super::{Correlator, Told, Turn};
-use crate::book::Past;
+use crate::book::{For, Past};
 use crate::decision::{Cause, Condition, Ending, Handling, IncidentState, Tier, Verdict};
 use crate::id::{IncidentId, RuleId, SensorId};
 use crate::incident::{Incident, Purpose, World};
@@ -103,7 +103,13 @@ impl Correlator {
         if !is_heard || cluster.weight() < u64::from(self.rule.sources_min) {
             return None;
         }
-        let Some(forgotten) = turn.desk.book.make_room() else {
+        let book = &mut turn.desk.book;
+        let by_person = || cluster.is_raised_by(turn.rules.by_person());
+        let mut room = book.make_room(For::Rules);
+        if room.is_none() && by_person() {
+            room = book.make_room(For::People);
+        }
+        let Some(forgotten) = room else {
             turn.desk.counters.incidents_over_limit += 1;
             return None;
         };

@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use super::{Correlator, Turn};
+use crate::book::For;
 use crate::id::{IncidentId, SensorId};
 use crate::incident::{Case, Cluster, Incident, Purpose, Source};
 use crate::limits::{CHILDREN_PER_STEP, CHILDREN_STEP, MEMBERS_PER_STEP, TELL_INTERVAL};
@@ -125,7 +126,7 @@ impl Correlator {
         parent: IncidentId,
         turn: &mut Turn<'_>,
     ) -> Option<u32> {
-        let Some(forgotten) = turn.desk.book.make_room() else {
+        let Some(forgotten) = turn.desk.book.make_room(For::Rules) else {
             turn.desk.counters.incidents_over_limit += 1;
             return None;
         };

@@ -9,6 +9,7 @@
 use super::family::Origin;
 use super::people::refused;
 use super::{Correlator, Turn};
+use crate::book::For;
 use crate::decision::{Cause, Condition, Named, Refusal, RefusalCode, Severity, Verdict};
 use crate::id::{IncidentId, SensorId};
 use crate::incident::{Case, Cluster, Incident, Member, Source};
@@ -51,7 +52,7 @@ impl Correlator {
     ) -> Result<IncidentId, Refusal> {
         let slot = self.open_slot(id)?;
         let sources = self.meant(slot, part, turn)?;
-        if turn.desk.book.make_room().is_none() {
+        if turn.desk.book.make_room(For::People).is_none() {
             return Err(refused(
                 RefusalCode::TooManyIncidents,
                 &self.case(slot).state(),

@@ -17,12 +17,14 @@ use crate::counters::{RuleCounters, SensorCounters};
 use crate::detection::Detection;
 use crate::hash::hash_text;
 use crate::id::{RuleId, SensorId};
-use crate::limits::{LONG_MEMORIES_PER_BUCKET_MAX, SENSOR_BUCKETS, SENSORS_PER_BUCKET_MAX};
+use crate::limits::{
+    LONG_MEMORIES_PER_BUCKET_MAX, SENSOR_BUCKETS, SENSORS_PER_BUCKET_REGISTERED_MAX,
+};
 use crate::rules::Rules;
 use crate::time::Timestamp;
 
 /// How many sensors there can be in all.
-const SENSORS_MAX: usize = SENSOR_BUCKETS * SENSORS_PER_BUCKET_MAX as usize;
+const SENSORS_MAX: usize = SENSOR_BUCKETS * SENSORS_PER_BUCKET_REGISTERED_MAX as usize;
 
 /// What a sensor with a full short memory under a few rules takes, about.
 const SENSOR_BYTES_USUAL: usize = 700;
@@ -146,7 +148,7 @@ impl Restored {
         // They come in the order of their names.
         stage.buckets[bucket].push(number);
         stage.long_memories[bucket] += u16::from(sensor.memory.is_long());
-        if stage.buckets[bucket].len() > usize::from(SENSORS_PER_BUCKET_MAX)
+        if stage.buckets[bucket].len() > usize::from(SENSORS_PER_BUCKET_REGISTERED_MAX)
             || stage.long_memories[bucket] > LONG_MEMORIES_PER_BUCKET_MAX
         {
             return Err(CodecError("more sensors than a bucket holds"));

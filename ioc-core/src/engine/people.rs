@@ -193,7 +193,8 @@ impl Engine {
     }
 
     /// Takes what a person knows of as evidence of this kind of incident: of what is near, or of a
-    /// new one.
+    /// new one. Where there is no room for one, not even of those that are kept for people, it waits
+    /// as a candidate does, and the person is told.
     pub(super) fn open(
         &mut self,
         now: Moment,
@@ -218,9 +219,17 @@ impl Engine {
         let finding = report.finding(&turn);
         let correlator = correlators.get_mut(&rule);
         let correlator = correlator.expect("all rules that hold are at work");
+        let waited = turn.desk.counters.incidents_over_limit;
         correlator.take(&finding, &mut turn);
         family::settle(correlators, &rule, &mut turn);
+        let waits = turn.desk.counters.incidents_over_limit > waited;
         follow_from(&mut out[begin..], cause);
+        if waits && out.len() == begin {
+            return Err(Refusal {
+                code: RefusalCode::TooManyIncidents,
+                about: About::Kind(open.kind.parse().expect("an order's kind is valid")),
+            });
+        }
         Ok(())
     }
 }

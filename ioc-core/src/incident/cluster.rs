@@ -456,6 +456,13 @@ impl Cluster {
         true
     }
 
+    /// Whether any of its members says what this rule takes it for.
+    pub fn is_raised_by(&self, rule: &RuleId) -> bool {
+        self.members
+            .values()
+            .any(|member| member.is_raised_by(rule))
+    }
+
     /// Whether this source stands: says at this time that something is wrong.
     pub fn stands(&self, source: &Source) -> bool {
         let member = self.members.get(source);

@@ -5,16 +5,17 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use ioc_core::counters::Counters;
-use ioc_core::decision::Severity::{Minor, Moderate};
-use ioc_core::decision::{Decision, Verdict};
+use ioc_core::decision::Severity::{Minor, Moderate, Severe};
+use ioc_core::decision::{Certainty, Decision, RefusalCode, Verdict};
 use ioc_core::judgement::Judgement;
 use ioc_core::limits::{
     BUNDLES_WAITING_MAX, CANDIDATE_EVIDENCE_MAX, CANDIDATES_PER_RULE_MAX,
-    EVIDENCE_PER_DECISION_MAX, KINDS_PER_SENSOR_MAX, MEMBERS_PER_INCIDENT_MAX,
-    PENDING_READINGS_MAX,
+    EVIDENCE_PER_DECISION_MAX, INCIDENTS_KEPT_FOR_PEOPLE, INCIDENTS_MAX, KINDS_PER_SENSOR_MAX,
+    MEMBERS_PER_INCIDENT_MAX, PENDING_READINGS_MAX,
 };
+use ioc_core::place::Position;
 use ioc_core::reading::{Attributes, Reading};
-use ioc_core::record::{Input, Record};
+use ioc_core::record::{Action, Command, Input, Open, Record, Said};
 use ioc_core::time::{Millis, Timestamp};
 
 use crate::support::{BundleBuilder, History, MIDNIGHT, Manner};
@@ -206,6 +207,69 @@ fn p5_so_many_bundles_may_wait_for_the_record_that_names_them() {
 #[should_panic(expected = "a bundle is provided before the record that names it")]
 fn p5_for_one_bundle_more_the_oldest_is_forgotten() {
     reload_the_first_of(BUNDLES_WAITING_MAX + 1);
+}
+
+/// Opens an incident at each of so many places, far enough from one another.
+fn open_at(history: &mut History, places: usize) {
+    for number in 0..places {
+        let id = format!("r{number}");
+        let sensor = format!("smoke-{number}");
+        let (row, column) = (number as i32 / 250, number as i32 % 250);
+        let reading = Reading {
+            id: &id,
+            sensor: &sensor,
+            kind: "smoke",
+            observed_at: MIDNIGHT,
+            received_at: None,
+            value: 4.0,
+            unit: "",
+            position: Position::from_micro_degrees(row * 40_000, column * 40_000),
+            attributes: Attributes::default(),
+        };
+        history.push(MIDNIGHT, &Input::Reading(reading));
+    }
+}
+
+fn open(history: &mut History, number: usize) {
+    let command = Command {
+        request: &format!("open-{number}"),
+        actor: "ana",
+        action: Action::Open(Open {
+            kind: "crowd",
+            said: Said {
+                severity: Severe,
+                certainty: Certainty::Observed,
+                position: Position::from_micro_degrees(-1_000_000, number as i32 * 40_000),
+            },
+            note: "",
+        }),
+    };
+    history.push(MIDNIGHT + Millis(1), &Input::Command(command));
+}
+
+#[test]
+fn readings_take_no_place_of_people_and_who_finds_none_is_told() {
+    let mut history = city(1, 1);
+    open_at(&mut history, INCIDENTS_MAX);
+    for number in 0..=INCIDENTS_KEPT_FOR_PEOPLE {
+        open(&mut history, number);
+    }
+    let (judgement, decisions) = history.judge(&Manner::plain());
+    assert_eq!(judgement.audit(), []);
+    let opened = |kind: &str| {
+        let opened = decisions.iter().filter(|decision| match &decision.verdict {
+            Verdict::IncidentOpened(incident) => incident.kind.as_str() == kind,
+            _ => false,
+        });
+        opened.count()
+    };
+    assert_eq!(opened("fire"), INCIDENTS_MAX - INCIDENTS_KEPT_FOR_PEOPLE);
+    assert_eq!(opened("crowd"), INCIDENTS_KEPT_FOR_PEOPLE);
+    let last = decisions.last().unwrap();
+    let Verdict::CommandRefused(refusal) = &last.verdict else {
+        panic!("the last one is refused: {last:?}");
+    };
+    assert_eq!(refusal.code, RefusalCode::TooManyIncidents);
 }
 
 #[test]
