@@ -32,6 +32,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// The pause after something went wrong.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
+/// How many decisions are under way at once, at most: the library waits for ever with more than
+/// 5,000 of them, and a slow line must carry them in the time that an answer has.
+const PIECE_MESSAGES_MAX: usize = 256;
+/// How many bytes, unless one is longer.
+const PIECE_BYTES_MAX: usize = 256 << 10;
+
 /// The log that is read.
 #[derive(Clone)]
 pub struct DecisionsLog {
@@ -67,6 +73,7 @@ pub async fn run(
         cursor: log.data.join(CURSORS_DIR).join(format!("nats-{name}")),
         log,
         reader: None,
+        taken: 0,
     };
     let sending = async {
         loop {
@@ -84,6 +91,19 @@ struct Sender {
     log: DecisionsLog,
     cursor: PathBuf,
     reader: Option<Reader>,
+    /// The number of the last decision that was taken since we run: the cursor's, unless it could not
+    /// be written.
+    taken: u64,
+}
+
+/// How many of these are sent before it is waited for that they are taken.
+fn piece_of(messages: &[OutgoingMessage]) -> usize {
+    let mut bytes = 0;
+    let fits = messages.iter().take(PIECE_MESSAGES_MAX).take_while(|each| {
+        bytes += each.payload.len();
+        bytes <= PIECE_BYTES_MAX
+    });
+    fits.count().max(1)
 }
 
 impl Sender {
@@ -103,14 +123,22 @@ impl Sender {
                 return RETRY_EVERY;
             }
         };
-        let sent = outgoing.send(&messages).await.is_ok();
-        let noted = sent && tokio::task::block_in_place(|| note(&self.cursor, last)).is_ok();
-        if !noted {
-            // From the cursor on again, with the same ids.
-            self.reader = None;
-            return RETRY_EVERY;
+        let mut left = &messages[..];
+        while !left.is_empty() {
+            let (piece, rest) = left.split_at(piece_of(left));
+            left = rest;
+            let Ok(too_long) = outgoing.send(piece).await else {
+                // From what was taken on again, with the same ids.
+                self.reader = None;
+                return RETRY_EVERY;
+            };
+            telemetry::decisions_sent(piece.len() - too_long);
+            self.taken = last - left.len() as u64;
+            if let Err(error) = tokio::task::block_in_place(|| note(&self.cursor, self.taken)) {
+                // It goes on from what is known here, and notes that with the next.
+                telemetry::decisions_wait(&error);
+            }
         }
-        telemetry::decisions_sent(messages.len());
         Duration::ZERO
     }
 
@@ -119,7 +147,10 @@ impl Sender {
         let log = &self.log;
         let reader = match &mut self.reader {
             Some(reader) => reader,
-            none => none.insert(reader_from(log, taken(&self.cursor)? + 1)),
+            none => {
+                let taken = taken(&self.cursor)?.max(self.taken);
+                none.insert(reader_from(log, taken + 1))
+            }
         };
         let from = reader.position();
         let next = match reader.next(log.durable.decisions()) {
@@ -182,6 +213,19 @@ fn note(cursor: &Path, last: u64) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn p5_many_decisions_of_one_moment_are_sent_in_pieces() {
+        let message = |bytes: usize| OutgoingMessage {
+            subject: String::new(),
+            id: String::new(),
+            payload: vec![0; bytes].into(),
+        };
+        assert_eq!(piece_of(&vec![message(1); 6500]), PIECE_MESSAGES_MAX);
+        assert_eq!(piece_of(&vec![message(PIECE_BYTES_MAX / 3); 9]), 3);
+        assert_eq!(piece_of(&[message(PIECE_BYTES_MAX + 1), message(1)]), 1);
+        assert_eq!(piece_of(&[message(1)]), 1);
+    }
 
     #[test]
     fn a_cursor_begins_at_nothing_and_is_a_whole_number_always() {

@@ -3,15 +3,18 @@
 //! Each scene is a city of 100,000 registered sensors that are heard, each with its timer of
 //! silence, and 8,000 of which have something to say within one second.
 
+use std::sync::Arc;
+
 use ioc_bench::city::{Builder, effect, metres, on_grid};
 use ioc_bench::stepped::Stepped;
-use ioc_core::record::Input;
+use ioc_core::bundle::Bundle;
+use ioc_core::record::{BuildHash, ClockKind, Input, Started};
 use ioc_core::time::Millis;
 
 /// A scene, by its name.
 pub type Scene = (&'static str, fn(usize) -> Stepped);
 
-pub const SCENES: [Scene; 7] = [
+pub const SCENES: [Scene; 12] = [
     ("8,000 alarms join one incident, which clears", one_incident),
     (
         "8,000 incidents, then their cause, which clears",
@@ -28,6 +31,14 @@ pub const SCENES: [Scene; 7] = [
     ("a feeder is well again, 8,000 stay dark", stays_dark),
     ("all fall silent at one instant", all_silent),
     ("other rules", other_rules),
+    ("other rules twice within a second", other_rules_twice),
+    ("8,000 incidents below a feeder that fails", below_a_feeder),
+    (
+        "two incidents of 4,000 members become one",
+        two_large_become_one,
+    ),
+    ("a rule with 8,000 incidents goes", a_rule_goes),
+    ("back after an hour", back_after_an_hour),
 ];
 
 const ALARMS: usize = 8_000;
@@ -191,27 +202,151 @@ fn all_silent(sensors: usize) -> Stepped {
     stepped
 }
 
-fn other_rules(sensors: usize) -> Stepped {
-    let rules = |hash: u64| {
-        let city = Builder::new()
-            .sensors(sensors, "voltage", meter, |number| on_grid(number, 100))
-            .above_three("alarm", "voltage", hash)
-            .silent("no-voltage", "voltage")
-            .incidents("outages", "outage", "alarm", |_| ());
-        city.build(hash as u8)
-    };
-    let mut stepped = Stepped::under(&rules(1));
+/// The same city, in which another rule finds alarms under each hash.
+fn rules(sensors: usize, hash: u64) -> Arc<Bundle> {
+    let city = Builder::new()
+        .sensors(sensors, "voltage", meter, |number| on_grid(number, 100))
+        .above_three("alarm", "voltage", hash)
+        .silent("no-voltage", "voltage")
+        .incidents("outages", "outage", "alarm", |_| ());
+    city.build(hash as u8)
+}
+
+fn reload(stepped: &mut Stepped, what: &'static str, bundle: &Arc<Bundle>) {
+    stepped.judgement.provide(Arc::clone(bundle));
+    stepped.apply(what, &Input::Reload(bundle.hash));
+}
+
+fn other_rules_twice(sensors: usize) -> Stepped {
+    let mut stepped = Stepped::under(&rules(sensors, 1));
     heard(&mut stepped, sensors);
     later(&mut stepped, 1, "tick");
     say(&mut stepped, "alarm", sensors, 5.0);
-    let other = rules(2);
-    stepped.judgement.provide(other.clone());
-    stepped.apply("reload", &Input::Reload(other.hash));
+    reload(&mut stepped, "reload", &rules(sensors, 2));
+    let soon = stepped.now() + Millis(200);
+    stepped.until(soon, "tick after the reload");
+    reload(&mut stepped, "the next reload", &rules(sensors, 3));
+    later(&mut stepped, 1, "tick after both");
+    stepped
+}
+
+fn below_a_feeder(sensors: usize) -> Stepped {
+    let mut city = plain(sensors)
+        .sensors(1, "line", |_| "line-1".into(), |_| metres(0, 0))
+        .above_three("line-dead", "line", 1)
+        .fed_by("line-1", "");
+    for number in 0..ALARMS.min(sensors) {
+        city = city.fed_by(&meter(number), "line-1");
+    }
+    let city = city
+        .incidents("trapped", "lift", "alarm", |rule| {
+            rule.within_m = 10;
+            rule.clear_after = Millis::minutes(1);
+            rule.reopen_within = Millis::minutes(1);
+        })
+        .incidents("outages", "outage", "line-dead", |rule| {
+            let mut lifts = effect("lift", 0);
+            lifts.along.fed_by = true;
+            lifts.symptom = true;
+            rule.may_cause = vec![lifts];
+            rule.clear_after = Millis::minutes(1);
+            rule.reopen_within = Millis::minutes(1);
+        });
+    let mut stepped = Stepped::under(&city.build(1));
+    heard(&mut stepped, sensors);
+    stepped.reads("first reading", "line-1", "line", 1.0);
+    later(&mut stepped, 1, "tick");
+    say(&mut stepped, "alarm", sensors, 5.0);
+    stepped.reads("the feeder fails", "line-1", "line", 5.0);
+    later(&mut stepped, 1, "tick while children are taken");
+    stepped.reads("the feeder is well", "line-1", "line", 1.0);
+    later(&mut stepped, 3, "tick while the cause clears");
+    say(&mut stepped, "normal again", sensors, 1.0);
+    later(&mut stepped, 5, "tick while children clear");
+    assert_eq!(stepped.opened, ALARMS.min(sensors) + 1);
+    stepped
+}
+
+/// Meters north and south of a gap, and two between by which both sides are one.
+fn two_large_become_one(sensors: usize) -> Stepped {
+    const COLUMNS: usize = 320;
+    const SOUTH: usize = 12 * COLUMNS;
+    let place = |number: usize| {
+        let gap = if number < SOUTH { 0 } else { 300 };
+        metres(number % COLUMNS * 100, number / COLUMNS * 100 + gap)
+    };
+    let city = Builder::new()
+        .sensors(sensors, "voltage", meter, place)
+        .sensors(
+            2,
+            "gap",
+            |number| format!("gap-{number}"),
+            |number| metres(0, 1_240 + 130 * number),
+        )
+        .above_three("alarm", "voltage", 1)
+        .above_three("alarm-between", "gap", 1)
+        .silent("no-voltage", "voltage")
+        .incidents("outages", "outage", "alarm", |rule| {
+            rule.detections
+                .push("alarm-between".parse().expect("a rule's name"));
+            rule.weights.push(1);
+            rule.within_m = 150;
+        });
+    let mut stepped = Stepped::under(&city.build(1));
+    heard(&mut stepped, sensors);
+    later(&mut stepped, 1, "tick");
+    say(&mut stepped, "alarm", sensors, 5.0);
+    later(&mut stepped, 1, "tick");
+    stepped.reads("near one of them", "gap-0", "gap", 5.0);
+    stepped.reads("near both", "gap-1", "gap", 5.0);
+    later(&mut stepped, 1, "tick when they are one");
+    stepped
+}
+
+fn a_rule_goes(sensors: usize) -> Stepped {
+    let city = |hash: u64| {
+        let city = plain(sensors).incidents("trapped", "lift", "alarm", |rule| {
+            rule.within_m = 10;
+            rule.hash = hash;
+        });
+        city.build(hash as u8)
+    };
+    let mut stepped = Stepped::under(&city(1));
+    heard(&mut stepped, sensors);
+    later(&mut stepped, 1, "tick");
+    say(&mut stepped, "alarm", sensors, 5.0);
+    later(&mut stepped, 1, "tick");
+    reload(&mut stepped, "reload", &city(2));
+    later(&mut stepped, 1, "tick after the reload");
+    stepped
+}
+
+fn back_after_an_hour(sensors: usize) -> Stepped {
+    let city = plain(sensors).incidents("outages", "outage", "alarm", |_| ());
+    let mut stepped = Stepped::under(&city.build(1));
+    heard(&mut stepped, sensors);
+    let down_from = stepped.now();
+    stepped.pass(Millis::minutes(60));
+    let started = Started {
+        down_from: Some(down_from),
+        down_to: stepped.now(),
+        build: BuildHash([1; 32]),
+        clock: ClockKind::System,
+    };
+    stepped.apply("started", &Input::Started(started));
+    later(&mut stepped, 1, "tick");
+    stepped
+}
+
+fn other_rules(sensors: usize) -> Stepped {
+    let mut stepped = Stepped::under(&rules(sensors, 1));
+    heard(&mut stepped, sensors);
+    later(&mut stepped, 1, "tick");
+    say(&mut stepped, "alarm", sensors, 5.0);
+    reload(&mut stepped, "reload", &rules(sensors, 2));
     later(&mut stepped, 1, "tick after the reload");
     say(&mut stepped, "alarm", sensors, 5.0);
-    let again = rules(1);
-    stepped.judgement.provide(again.clone());
-    stepped.apply("reload", &Input::Reload(again.hash));
+    reload(&mut stepped, "reload", &rules(sensors, 1));
     say(&mut stepped, "alarm just after a reload", sensors, 5.0);
     later(&mut stepped, 1, "tick after the reload");
     stepped

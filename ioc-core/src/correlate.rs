@@ -33,6 +33,7 @@
 //! or for `within` after its last evidence; a report is of its own moment. What was observed too
 //! long ago is stale, if the rule says so: it opens nothing and joins nothing.
 
+mod cases;
 mod index;
 mod along;
 mod same;
@@ -55,8 +56,10 @@ mod explain;
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, VecDeque};
 
+pub(crate) use self::along::Nearness;
 use self::along::{How, Kin, NetworkIndex};
-pub(crate) use self::family::{Family, Origin, Relative};
+use self::cases::{Brief, Cases};
+pub(crate) use self::family::{Family, NEAREST, Origin, Relative};
 use self::husk::Husks;
 pub(crate) use self::index::CellIndex;
 use self::index::PlaceIndex;
@@ -73,7 +76,7 @@ use crate::bundle::CorrelationRule;
 use crate::counters::EngineCounters;
 use crate::decision::{Cause, Condition, Decision, DecisionSeq, Ending, Evidence, Verdict};
 use crate::detection::{Detection, Finding, Sighting};
-use crate::hash::Map;
+use crate::hash::WideMap;
 use crate::id::{IncidentId, NodeId, RuleId, SensorId};
 use crate::incident::{Case, Cluster, Incident, Purpose, Source, Statement};
 use crate::limits::{CANDIDATES_PER_RULE_MAX, MEMBERS_PER_INCIDENT_MAX};
@@ -134,11 +137,11 @@ impl Turn<'_> {
 pub(crate) struct Correlator {
     rule: CorrelationRule,
     /// The cases. A slot shows nowhere; it lets the larger part of a merger stay where it is.
-    cases: Vec<Option<Case>>,
+    cases: Cases,
     free: Vec<u32>,
-    slots: Map<IncidentId, u32>,
+    slots: WideMap<IncidentId, u32>,
     /// The case that a sensor is a member of, other than by reports with a place of their own.
-    by_sensor: Map<SensorId, u32>,
+    by_sensor: WideMap<SensorId, u32>,
     index: PlaceIndex,
     network: NetworkIndex,
     same: SameIndex,
@@ -164,10 +167,10 @@ impl Correlator {
             symptoms: symptom::symptoms_of(&rule),
             reports: ReportIndex::new(&rule, rules),
             rule,
-            cases: Vec::new(),
+            cases: Cases::default(),
             free: Vec::new(),
-            slots: Map::default(),
-            by_sensor: Map::default(),
+            slots: WideMap::default(),
+            by_sensor: WideMap::default(),
             candidates: BTreeSet::new(),
             touched: VecDeque::new(),
             told: Told::default(),
@@ -201,9 +204,8 @@ impl Correlator {
         }
         self.network = network;
         self.index = PlaceIndex::new(self.rule.within_m, reach_m);
-        for (slot, case) in (0..).zip(&self.cases) {
-            let members = case.iter().flat_map(|case| case.cluster.members());
-            for (source, member) in members {
+        for (slot, case) in self.cases.with_slots() {
+            for (source, member) in case.cluster.members() {
                 self.network.insert(slot, &source.sensor);
                 if let Some(place) = member.position {
                     self.index.insert(slot, place);
@@ -405,7 +407,7 @@ impl Correlator {
             None => self.begin(finding, statement, turn),
         };
         let evidence = Evidence {
-            through: through(slot, &near),
+            through: self.through(slot, &near),
             ..evidence
         };
         if statement.doubted {
@@ -495,8 +497,7 @@ impl Correlator {
         let network = &self.network;
         by_metres
             .retain(|kin| !network.is_anchored(kin.slot) || network.has_sibling(kin.slot, node));
-        let live = |slot: u32| self.cases[slot as usize].as_ref();
-        let heard = |slot, sensor: &SensorId| live(slot)?.cluster.heard(sensor);
+        let heard = |slot, sensor: &SensorId| self.cases.get(slot)?.cluster.heard(sensor);
         let is_live = |slot| self.is_live(slot);
         let mut near = network.near(node, now, (is_live, heard));
         near.retain(|kin| self.may_be_joined(kin.slot, now));
@@ -523,31 +524,39 @@ impl Correlator {
     }
 
     fn may_be_joined(&self, slot: u32, now: Timestamp) -> bool {
-        if !self.is_live(slot) {
-            return false;
-        }
-        let case = self.case(slot);
-        case.incident.condition == Condition::Cleared
-            || case.cluster.has_lasting()
-            || now - case.cluster.last_evidence_at <= self.rule.within
+        self.cases.brief(slot).is_some_and(|case| {
+            case.condition == Condition::Cleared
+                || case.has_lasting
+                || now - case.last_evidence_at <= self.rule.within
+        })
     }
 
     /// Of the cases near a place the one to join: an open incident before one that would reopen,
     /// that before a candidate; then the nearest, the earliest, the one with the least id.
     fn nearest(&self, near: &[Kin]) -> Option<u32> {
         let rank = |near: &Kin| {
-            let incident = &self.case(near.slot).incident;
-            let rank = match (incident.opened_at, incident.condition) {
+            let case = self.brief(near.slot);
+            let rank = match (case.opened_at, case.condition) {
                 (Some(_), Condition::Active | Condition::Unknown) => 0,
                 (Some(_), Condition::Cleared) => 1,
                 (None, _) => 2,
             };
-            let since = incident.opened_at.unwrap_or(incident.begun_at);
-            (rank, since, incident.id)
+            (rank, case.opened_at.unwrap_or(case.begun_at), case.id)
         };
         let ranked = near.iter().map(|near| (rank(near), &near.how, near.slot));
         let nearer = |((rank, since, id), how, slot)| (rank, how, since, id, slot);
         ranked.map(nearer).min().map(|(.., slot)| slot)
+    }
+
+    /// The node of a network, or what it has in common, by which evidence belongs to a case, if it does
+    /// so by one.
+    fn through(&self, slot: u32, near: &[Kin]) -> Option<NodeId> {
+        let kin = near.iter().find(|kin| kin.slot == slot)?;
+        match &kin.how {
+            How::Same(_, value) => Some(value.clone()),
+            How::Along(_, node) => Some(self.network.name(*node).clone()),
+            How::Metres(_) => None,
+        }
     }
 
     /// Metres to the nearest evidence that was there already.
@@ -624,7 +633,7 @@ impl Correlator {
     ) {
         let (reading, seq) = (&evidence.reading, evidence.seq);
         let told = source.report.is_none() && self.has_told(&source.sensor, seq);
-        let case = self.cases[slot as usize].as_mut().expect("a slot in use");
+        let case = self.cases.get_mut(slot).expect("a slot in use");
         let counts = !told && !case.cluster.has_taken(&source, reading, seq);
         if !statement.doubted {
             case.incident.rise(statement.severity, statement.certainty);
@@ -686,24 +695,26 @@ impl Correlator {
     }
 
     fn case(&self, slot: u32) -> &Case {
-        self.cases[slot as usize].as_ref().expect("a slot in use")
+        self.cases.get(slot).expect("a slot in use")
+    }
+
+    /// What is asked of a case by whoever looks for what is near.
+    fn brief(&self, slot: u32) -> Brief {
+        self.cases.brief(slot).expect("a slot in use")
     }
 
     fn case_mut(&mut self, slot: u32) -> &mut Case {
-        self.cases[slot as usize].as_mut().expect("a slot in use")
+        self.cases.get_mut(slot).expect("a slot in use")
     }
 
     fn take_case(&mut self, slot: u32) -> Case {
-        self.cases[slot as usize].take().expect("a slot in use")
+        self.cases.take(slot).expect("a slot in use")
     }
 
     fn put_case(&mut self, case: Case) -> u32 {
-        let slot = self.free.pop().unwrap_or_else(|| {
-            self.cases.push(None);
-            (self.cases.len() - 1) as u32
-        });
+        let slot = self.free.pop().unwrap_or_else(|| self.cases.push());
         self.slots.insert(case.incident.id, slot);
-        self.cases[slot as usize] = Some(case);
+        self.cases.put(slot, case);
         slot
     }
 
@@ -726,7 +737,7 @@ impl Correlator {
 
     /// The cases in the order of their ids.
     fn in_order(&self) -> Vec<&Case> {
-        let mut cases: Vec<_> = self.cases.iter().flatten().collect();
+        let mut cases: Vec<_> = self.cases.iter().collect();
         cases.sort_by_key(|case| case.incident.id);
         cases
     }
@@ -734,16 +745,6 @@ impl Correlator {
 
 /// Where something is, and what it has in common with others.
 type Spot<'a> = (Option<Position>, &'a Shared);
-
-/// The node of a network, or what it has in common, by which evidence belongs to a case, if it does
-/// so by one.
-fn through(slot: u32, near: &[Kin]) -> Option<NodeId> {
-    let kin = near.iter().find(|kin| kin.slot == slot)?;
-    match &kin.how {
-        How::Same(_, node) | How::Along(_, node) => Some(node.clone()),
-        How::Metres(_) => None,
-    }
-}
 
 /// How much a source with a finding of this detection rule counts; nothing if it is not taken.
 /// What a person reports is enough by itself.

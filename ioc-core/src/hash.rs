@@ -3,7 +3,8 @@
 //! The same on every machine and in every build, for hashes of reading ids are part of the state.
 //! A [`Map`] only answers look-ups: its order means nothing, so it is never iterated.
 
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::ops::Index;
 
 /// A hash map with a fixed hash. Never iterated.
 #[expect(
@@ -48,9 +49,78 @@ impl Hasher for FixedHasher {
     }
 }
 
+/// The same in many parts, none of which is large: where one grows, only its own entries move, so
+/// that nobody who puts something in waits until tens of thousands have been hashed anew.
+#[derive(Debug)]
+pub(crate) struct WideMap<K, V>(Box<[Map<K, V>]>);
+
+/// How many parts there are.
+const PARTS: u64 = 64;
+
+impl<K, V> Default for WideMap<K, V> {
+    fn default() -> Self {
+        Self((0..PARTS).map(|_| Map::default()).collect())
+    }
+}
+
+impl<K: Hash + Eq, V> WideMap<K, V> {
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.0[part(key)].get(key)
+    }
+
+    pub fn contains_key(&self, key: &K) -> bool {
+        self.get(key).is_some()
+    }
+
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        self.0[part(&key)].insert(key, value)
+    }
+
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        self.0[part(key)].remove(key)
+    }
+
+    pub fn len(&self) -> usize {
+        self.0.iter().map(Map::len).sum()
+    }
+}
+
+impl<K: Hash + Eq, V> Index<&K> for WideMap<K, V> {
+    type Output = V;
+
+    fn index(&self, key: &K) -> &V {
+        self.get(key).expect("a key that is there")
+    }
+}
+
+/// The part that a key is in, by bits of its hash that a part itself does not look at first.
+fn part(key: &impl Hash) -> usize {
+    let mut hasher = FixedHasher::default();
+    key.hash(&mut hasher);
+    (hasher.finish() >> 40 & (PARTS - 1)) as usize
+}
+
 /// The hash of a text.
 pub(crate) fn hash_text(text: &str) -> u64 {
     let mut hasher = FixedHasher::default();
     hasher.write(text.as_bytes());
     hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wide_map_is_a_map() {
+        let mut wide = WideMap::default();
+        for number in 0..10_000_u64 {
+            assert_eq!(wide.insert(number, number + 1), None);
+        }
+        assert_eq!(wide.insert(7, 9), Some(8));
+        assert_eq!((wide.len(), wide[&7], wide.get(&8)), (10_000, 9, Some(&9)));
+        assert_eq!((wide.remove(&7), wide.contains_key(&7)), (Some(9), false));
+        let most = wide.0.iter().map(Map::len).max().unwrap();
+        assert!(most < 300, "one part has {most}");
+    }
 }

@@ -17,6 +17,7 @@ pub(crate) use self::cluster::{Cluster, Source, World};
 pub(crate) use self::docket::{Docket, Grounds};
 pub(crate) use self::member::{Member, Statement};
 use crate::codec::{CodecError, Put, Take};
+use crate::correlate::{NEAREST, Nearness, Relative};
 use crate::decision::{Certainty, Condition, Evidence, IncidentState, Severity};
 use crate::id::{IncidentId, IncidentKind, RuleId, SensorId, ZoneId};
 use crate::limits::{APART_MAX, CANDIDATE_EVIDENCE_MAX};
@@ -119,6 +120,8 @@ pub(crate) struct Incident {
     pub unites: VecDeque<IncidentId>,
     /// What it has caused before it was known itself, and that it has not taken as children yet.
     pub adopts: VecDeque<IncidentId>,
+    /// What it has caused is to be looked for further than this, when it has taken those.
+    pub seeks_beyond: Option<Relative>,
     /// What a person has split from it, or it from: evidence makes no one of them again.
     pub apart: Vec<IncidentId>,
     /// Until when nobody is called for it, by a person's word.
@@ -153,6 +156,7 @@ impl Incident {
             parent_by_person: false,
             unites: VecDeque::new(),
             adopts: VecDeque::new(),
+            seeks_beyond: None,
             apart: Vec::new(),
             shelved_until: None,
             suppressed: false,
@@ -214,6 +218,10 @@ impl Incident {
         self.parent_by_person |= between_incidents && loser.parent_by_person;
         self.unites.extend(loser.unites);
         self.adopts.extend(loser.adopts);
+        if self.seeks_beyond.is_some() || loser.seeks_beyond.is_some() {
+            // What is near to both may be far from one of them.
+            self.seeks_beyond = Some(NEAREST);
+        }
         self.apart.extend(loser.apart);
         let over = self.apart.len().saturating_sub(APART_MAX);
         self.apart.drain(..over);
@@ -321,6 +329,7 @@ impl Incident {
         out.put_option(self.shelved_until, Put::put_time);
         out.put_flag(self.suppressed);
         out.put_u8(self.said as u8);
+        out.put_option(self.seeks_beyond, put_relative);
     }
 
     /// The incident as it was put; before format 2 none had a parent, before format 3 none was
@@ -369,6 +378,7 @@ impl Incident {
             },
             unites: take_waiting(format, take)?,
             adopts: take_waiting(format, take)?,
+            seeks_beyond: None,
             shelved_until: match format {
                 1 | 2 => None,
                 _ => take.option(Take::time)?,
@@ -378,6 +388,10 @@ impl Incident {
         incident.said = match format {
             1..=4 => incident.severity,
             _ => Severity::take(take)?,
+        };
+        incident.seeks_beyond = match format {
+            1..=4 => None,
+            _ => take.option(take_relative)?,
         };
         let of_incidents = Purpose::ALL.into_iter().zip(incident.dues);
         let mut of_incidents = of_incidents.filter(|(why, _)| !why.is_of_candidates());
@@ -390,6 +404,27 @@ impl Incident {
         }
         Ok(incident)
     }
+}
+
+fn put_relative(out: &mut impl Put, (nearness, since, id): Relative) {
+    let (tag, far) = match nearness {
+        Nearness::Steps(steps) => (0, steps),
+        Nearness::Metres(metres) => (1, metres),
+    };
+    out.put_u8(tag);
+    out.put_u32(far);
+    out.put_time(since);
+    out.put_u64(id.to_bits());
+}
+
+fn take_relative(take: &mut Take<'_>) -> Result<Relative, CodecError> {
+    let (tag, far) = (take.u8()?, take.u32()?);
+    let nearness = match tag {
+        0 => Nearness::Steps(far),
+        1 => Nearness::Metres(far),
+        _ => return Err(CodecError("a nearness that is none")),
+    };
+    Ok((nearness, take.time()?, incident_id(take)?))
 }
 
 fn take_untold(take: &mut Take<'_>) -> Result<VecDeque<Evidence>, CodecError> {
@@ -453,7 +488,7 @@ impl Case {
             condition: incident.condition,
             handling: incident.docket.handling,
             position,
-            radius_m: position.map_or(0, |middle| self.cluster.radius_m(middle)),
+            radius_m: self.cluster.radius_m(),
             zone: incident.zone.clone(),
             opened_at: incident.opened_at.expect("only what has opened is told"),
             episode: incident.episode,

@@ -181,6 +181,14 @@ pub const CAUSES_DEPTH_MAX: usize = 16;
 /// no network: somebody is told of it.
 pub const REACH_MEMBERS_MAX: usize = 256;
 
+/// Of how many incidents that one may have caused before it was known itself is found at once whether
+/// it did: the nearest. Further ones are looked for when these are taken.
+pub const EFFECTS_LOOKED_AT: usize = 256;
+
+/// How many children of an incident are compared when a rule finds that one is none of its own, to
+/// tell how grave it is without that. One that has more stays as grave as it is.
+pub const CHILDREN_COMPARED_MAX: usize = 1_024;
+
 /// How many children one step gives a parent: those that were there before it, and those of what
 /// it merged with; and how many symptoms are judged again when what explained them is over. Further
 /// ones follow, a step each …
@@ -192,6 +200,10 @@ pub const CHILDREN_STEP: Millis = Millis(1);
 /// How many cases one step makes one, where evidence shows more to be the same happening. The others
 /// follow, a step each [`CHILDREN_STEP`].
 pub const MERGED_PER_STEP: usize = 32;
+
+/// How many members of the smaller of two such cases one step moves, where both have more. What is left
+/// of it merges.
+pub const MEMBERS_MOVED_PER_STEP: usize = 128;
 
 /// How many incidents an incident is kept apart from by a person's word. For a new one the oldest is
 /// forgotten.
@@ -210,6 +222,10 @@ pub const RELOAD_BUCKETS_APART: usize = 8;
 
 /// … each so much later, by logical time. 100,000 sensors take a second.
 pub const RELOAD_STEP: Millis = Millis(1);
+
+/// For how many reloads one after the other sensors wait at once. With a further one all take the
+/// rules over that they wait for.
+pub const RELOADS_WAITED_FOR_MAX: usize = 8;
 
 /// How much time passes between two tellings of an incident's growth, at least.
 pub const TELL_INTERVAL: Millis = Millis(250);

@@ -329,6 +329,17 @@ pub(crate) fn nats_unreadable(link: &str, message: u64) {
     );
 }
 
+/// A decision is longer than the server takes, and was passed over.
+pub(crate) fn decision_too_long(link: &str, id: &str, bytes_max: usize) {
+    counter!("ioc_decisions_unsent_total").increment(1);
+    tracing::error!(
+        link,
+        id,
+        bytes_max,
+        "a decision is longer than the server takes (`max_payload`), and was not sent"
+    );
+}
+
 /// Messages that a consumer had delivered before do not come again: the stream has dropped them.
 pub(crate) fn nats_pending_gone(link: &str) {
     counter!("ioc_nats_pending_gone_total", "link" => link.to_owned()).increment(1);

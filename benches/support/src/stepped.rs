@@ -10,7 +10,7 @@ use ioc_core::decision::{Decision, Verdict};
 use ioc_core::judgement::Judgement;
 use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::{Input, Record, Seq};
-use ioc_core::time::Timestamp;
+use ioc_core::time::{Millis, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 
 /// Processor time of this thread so far.
@@ -76,6 +76,11 @@ impl Stepped {
             self.apply(what, &Input::Tick);
         }
         self.at = self.at.max(to);
+    }
+
+    /// Time passes while nobody is there: nothing that is due is told.
+    pub fn pass(&mut self, time: Millis) {
+        self.at = self.at + time;
     }
 
     /// A reading of a sensor at this time.

@@ -32,8 +32,9 @@ use crate::time::{Millis, Timestamp};
 pub(crate) enum How {
     /// By what it has in common: the name's place in the rule, and the value.
     Same(u32, NodeId),
-    /// So many steps along a network, by this node: the feeder, or where the water comes from.
-    Along(u32, NodeId),
+    /// So many steps along a network, by the node of this number: the feeder, or where the water comes
+    /// from. Numbers are in the order of the names.
+    Along(u32, u32),
     /// So many metres.
     Metres(u32),
 }
@@ -134,6 +135,11 @@ impl NetworkIndex {
             || along.flows_to_percent.is_some() && networks.is_watered(node)
             || along.river_m.is_some() && networks.river(node).is_some()
             || along.line_stops.is_some() && networks.stop(node).is_some()
+    }
+
+    /// What a node is called.
+    pub fn name(&self, node: u32) -> &NodeId {
+        self.networks.id(node)
     }
 
     /// Whether a case has a member in a network.
@@ -381,7 +387,7 @@ impl NetworkIndex {
     fn along(&self, slot: u32, steps: u32, by: u32) -> Kin {
         Kin {
             slot,
-            how: How::Along(steps, self.networks.id(by).clone()),
+            how: How::Along(steps, by),
         }
     }
 

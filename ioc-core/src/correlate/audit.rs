@@ -66,6 +66,7 @@ impl Correlator {
             && self.network.reach_members() == reached
             && self.network.has_taken_growth()
             && self.same.values() == values
+            && self.cases.agree()
             && self.reports.len() == reports;
         audit.expect(agrees, Invariant::IndexAgrees, &self.rule.name);
         timers

@@ -51,6 +51,7 @@ impl Correlator {
         }
         // It was followed when it came.
         correlator.network.take_grown();
+        correlator.cases.freshen();
         correlator.told = Told::take(format, take)?;
         Ok(correlator)
     }
@@ -75,7 +76,7 @@ impl Correlator {
             self.candidates.insert(candidate);
         }
         let slot = self.put_case(case);
-        let case = self.cases[slot as usize].as_ref().expect("just put");
+        let case = self.cases.get(slot).expect("just put");
         for (source, member) in case.cluster.members() {
             if let Some(place) = member.position {
                 self.index.insert(slot, place);

@@ -18,9 +18,9 @@ impl Correlator {
             report: Some(report),
         };
         let by_itself = || {
-            let mut cases = (0..).zip(&self.cases);
+            let mut cases = self.cases.with_slots();
             cases.find_map(|(slot, case)| {
-                let member = case.as_ref()?.cluster.member(&report);
+                let member = case.cluster.member(&report);
                 member.map(|_| slot)
             })
         };
@@ -53,10 +53,9 @@ impl Correlator {
 
     /// The nearest members of other cases.
     fn neighbours(&self, slot: u32, place: Position) -> Vec<NeighbourLook> {
-        let others = (0..).zip(&self.cases).filter(|(other, _)| *other != slot);
-        let others = others.filter_map(|(_, case)| case.as_ref());
+        let others = self.cases.with_slots().filter(|(other, _)| *other != slot);
         let mut found: Vec<_> = others
-            .flat_map(|case| {
+            .flat_map(|(_, case)| {
                 let members = case.cluster.members();
                 members.filter_map(move |(source, member)| {
                     Some(NeighbourLook {

@@ -12,10 +12,11 @@ use super::along::Nearness;
 use super::reach::Nodes;
 use super::symptom::Explained;
 use super::{Correlator, Turn};
-use crate::bundle::Effect;
+use crate::bundle::{Along, Effect};
 use crate::decision::{IncidentState, Severity, Verdict};
 use crate::id::{IncidentId, IncidentKind};
 use crate::incident::Purpose;
+use crate::limits::EFFECTS_LOOKED_AT;
 use crate::place::Position;
 use crate::time::Timestamp;
 
@@ -72,6 +73,21 @@ impl Span {
 
 /// A possible cause or effect: the nearest first, of these the earliest, then the least id.
 pub(crate) type Relative = (Nearness, Timestamp, IncidentId);
+
+/// No relative is nearer.
+pub(crate) const NEAREST: Relative = (Nearness::Steps(0), Timestamp::MIN, IncidentId::MIN);
+
+/// Leaves the nearest, in order, as many as are looked at together. Returns the last of them if there
+/// were more.
+fn keep_nearest(found: &mut Vec<Relative>) -> Option<Relative> {
+    let is_more = found.len() > EFFECTS_LOOKED_AT;
+    if is_more {
+        found.select_nth_unstable(EFFECTS_LOOKED_AT);
+        found.truncate(EFFECTS_LOOKED_AT);
+    }
+    found.sort_unstable();
+    found.last().copied().filter(|_| is_more)
+}
 
 impl Family {
     pub fn add(&mut self, parent: IncidentId, child: IncidentId) {
@@ -204,7 +220,7 @@ impl Correlator {
 
     /// The incidents that have a parent, each with it.
     pub fn with_parents(&self) -> impl Iterator<Item = (IncidentId, IncidentId)> {
-        let incidents = self.cases.iter().flatten().map(|case| &case.incident);
+        let incidents = self.cases.iter().map(|case| &case.incident);
         incidents.filter_map(|incident| Some((incident.parent?, incident.id)))
     }
 
@@ -235,12 +251,11 @@ impl Correlator {
     }
 
     pub(super) fn span_of(&self, slot: u32) -> Span {
-        let case = self.case(slot);
-        let begun_at = case.incident.begun_at;
+        let case = self.brief(slot);
         Span {
-            begun_at,
-            opened_at: case.incident.opened_at.unwrap_or(begun_at),
-            last_evidence_at: case.cluster.last_evidence_at,
+            begun_at: case.begun_at,
+            opened_at: case.opened_at.unwrap_or(case.begun_at),
+            last_evidence_at: case.last_evidence_at,
         }
     }
 
@@ -253,9 +268,10 @@ impl Correlator {
         span: Span,
     ) -> impl Iterator<Item = Relative> {
         let is_effect = move |slot: u32| {
-            let incident = &self.case(slot).incident;
-            let is_of_place = || !self.lies_along(&effect.along, &self.nodes(slot));
-            incident.is_free() && span.has(effect, incident.begun_at) && is_of_place()
+            let case = self.brief(slot);
+            let by_metres = effect.along == Along::default();
+            let is_of_place = || by_metres || !self.lies_along(&effect.along, &self.nodes(slot));
+            case.is_free && span.has(effect, case.begun_at) && is_of_place()
         };
         self.opened_near(effect, middle, is_effect)
     }
@@ -270,9 +286,9 @@ impl Correlator {
         let near = near.filter(|near| effect.within_m > 0 && near.distance_m <= effect.within_m);
         let near = near.filter(move |near| self.is_live(near.slot) && is_meant(near.slot));
         near.filter_map(|near| {
-            let incident = &self.case(near.slot).incident;
+            let case = self.brief(near.slot);
             let nearness = Nearness::Metres(near.distance_m);
-            Some((nearness, incident.opened_at?, incident.id))
+            Some((nearness, case.opened_at?, case.id))
         })
     }
 
@@ -280,6 +296,7 @@ impl Correlator {
     pub fn link(&mut self, id: IncidentId, parent: Option<IncidentId>, turn: &mut Turn<'_>) {
         self.set_parent(id, parent, turn);
         self.tell(self.slots[&id], Verdict::IncidentLinked, turn);
+        self.cases.freshen();
     }
 
     /// The same, where nobody was told of the parent before.
@@ -304,6 +321,7 @@ impl Correlator {
             incident.docket.graded();
             self.tell(slot, Verdict::IncidentUpdated, turn);
         }
+        self.cases.freshen();
     }
 
     /// A person says what caused it, or that nothing is known to have.
@@ -325,6 +343,23 @@ impl Correlator {
         self.touch(slot);
     }
 
+    /// The same, as rules have found: it is less grave by itself, but not at once.
+    pub fn children_are_less(&mut self, id: IncidentId, gravest: Severity, turn: &mut Turn<'_>) {
+        let slot = self.slots[&id];
+        self.case_mut(slot).incident.from_children = gravest;
+        self.time_the_lowering(slot, turn);
+    }
+
+    /// The gravest that any of an incident's children is known to have been.
+    pub fn gravest_child(&self, id: IncidentId) -> Severity {
+        self.case(self.slots[&id]).incident.from_children
+    }
+
+    /// How grave an incident is.
+    pub fn severity(&self, id: IncidentId) -> Severity {
+        self.case(self.slots[&id]).incident.severity
+    }
+
     /// The incident as operators see it.
     pub fn state(&self, id: IncidentId) -> IncidentState {
         self.case(self.slots[&id]).state()
@@ -336,6 +371,32 @@ impl Correlator {
         self.case_mut(slot).incident.adopts.extend(effects);
     }
 
+    /// The same of all that was found: the nearest of what was not looked at yet. Of the others it is
+    /// remembered that there are some.
+    pub fn await_nearest(&mut self, id: IncidentId, mut found: Vec<Relative>) {
+        let slot = self.slots[&id];
+        let incident = &mut self.case_mut(slot).incident;
+        if let Some(seen) = incident.seeks_beyond.take() {
+            found.retain(|effect| *effect > seen);
+        }
+        incident.seeks_beyond = keep_nearest(&mut found);
+        let nearest = found.into_iter().map(|(.., effect)| effect);
+        incident.adopts.extend(nearest);
+    }
+
+    /// The same of what was found where it has grown. Where there is too much of it, all that the
+    /// incident has caused is looked for anew.
+    pub fn await_more(&mut self, id: IncidentId, mut found: Vec<Relative>) {
+        let is_cut = keep_nearest(&mut found).is_some();
+        let slot = self.slots[&id];
+        let incident = &mut self.case_mut(slot).incident;
+        if is_cut {
+            incident.seeks_beyond = Some(NEAREST);
+        }
+        let nearest = found.into_iter().map(|(.., effect)| effect);
+        incident.adopts.extend(nearest);
+    }
+
     /// The next of them.
     pub fn next_effect(&mut self, id: IncidentId) -> Option<IncidentId> {
         let slot = self.slots[&id];
@@ -345,6 +406,11 @@ impl Correlator {
     /// Whether any waits.
     pub fn awaits_effects(&self, id: IncidentId) -> bool {
         !self.case(self.slots[&id]).incident.adopts.is_empty()
+    }
+
+    /// Whether any waits, or is to be looked for still.
+    pub fn seeks_effects(&self, id: IncidentId) -> bool {
+        self.awaits_effects(id) || self.case(self.slots[&id]).incident.seeks_beyond.is_some()
     }
 
     /// What caused an incident, unless a person says so.

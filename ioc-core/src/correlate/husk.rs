@@ -66,7 +66,7 @@ impl Correlator {
 
     /// Whether a slot is that of a case, and of none that is over.
     pub(super) fn is_live(&self, slot: u32) -> bool {
-        self.cases[slot as usize].is_some()
+        self.cases.has(slot)
     }
 
     /// Whether a reading of a sensor was evidence of an incident that is over.

@@ -30,6 +30,7 @@ impl Correlator {
                 return Some(opening);
             }
         }
+        self.cases.freshen();
         None
     }
 
@@ -126,6 +127,7 @@ impl Correlator {
             turn.desk.family.add(parent, id);
         }
         self.tell(slot, Verdict::IncidentOpened, turn);
+        self.cases.freshen();
     }
 
     /// Takes a case out of the candidates. If an incident of another rule that began with the same
@@ -249,7 +251,7 @@ impl Correlator {
     }
 
     /// Lets the time until it is less grave run while its evidence is, and only then.
-    fn time_the_lowering(&mut self, slot: u32, turn: &mut Turn<'_>) {
+    pub(super) fn time_the_lowering(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let case = self.case(slot);
         let running = case.incident.dues[Purpose::Lower as usize];
         let lowers = turn.rules.handling().lowers
@@ -312,7 +314,7 @@ impl Correlator {
     /// An incident is over for good; only how it ended is remembered.
     fn retire(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let unshelved = &mut turn.desk.unshelved;
-        let case = self.cases[slot as usize].as_mut().expect("a slot in use");
+        let case = self.cases.get_mut(slot).expect("a slot in use");
         case.incident.unshelve(Ending::IncidentOver, unshelved);
         let case = self.case(slot);
         let (id, parent) = (case.incident.id, case.incident.parent);
@@ -356,6 +358,7 @@ impl Correlator {
         let rule = self.rule.name.clone();
         let case = self.case_mut(slot);
         case.incident.show_if_extreme(&mut turn.desk.unshelved);
+        case.cluster.measure();
         let appears = self.heed_cause(slot, turn);
         let case = self.case_mut(slot);
         let state = case.state();
@@ -401,7 +404,7 @@ impl Correlator {
         turn: &mut Turn<'_>,
     ) {
         let rule = &self.rule.name;
-        let case = self.cases[slot as usize].as_mut();
+        let case = self.cases.get_mut(slot);
         let incident = &mut case.expect("a slot in use").incident;
         set_timer(incident, rule, why, due, turn);
     }

@@ -2,7 +2,8 @@
 //!
 //! Promise: who survives depends on when incidents opened and on their ids alone; the work is that
 //! of moving the members of the smaller part, whoever survives. Where thousands are shown to be one
-//! they become so in steps, spread over logical time. Next: `lifecycle.rs`.
+//! they become so in steps, spread over logical time; and so do two that both have many members: those
+//! of the smaller go over first, and what is left of it merges. Next: `lifecycle.rs`.
 
 use std::collections::BTreeSet;
 
@@ -10,8 +11,8 @@ use super::along::Kin;
 use super::{Correlator, Turn};
 use crate::decision::{Certainty, Condition, Ending, Handling, Verdict};
 use crate::id::IncidentId;
-use crate::incident::{Case, Cluster, Purpose};
-use crate::limits::{CHILDREN_STEP, MERGED_PER_STEP};
+use crate::incident::{Case, Cluster, Member, Purpose, Source};
+use crate::limits::{CHILDREN_STEP, MEMBERS_MOVED_PER_STEP, MERGED_PER_STEP};
 use crate::time::Timestamp;
 
 impl Correlator {
@@ -25,12 +26,19 @@ impl Correlator {
         // In an order that has nothing to do with slots: no two are as senior.
         others.sort_unstable();
         let rest = others.split_off(others.len().min(MERGED_PER_STEP));
-        for (_, other) in others {
-            if !self.are_apart(one, other, turn) {
+        let mut large = Vec::new();
+        for ((.., id), other) in others {
+            if self.are_apart(one, other, turn) {
+                continue;
+            }
+            if self.are_large(one, other) {
+                large.push(id);
+            } else {
                 one = self.merge(one, other, turn);
             }
         }
         let rest = rest.into_iter().map(|((.., id), _)| id);
+        let rest = large.into_iter().chain(rest);
         self.case_mut(one).incident.unites.extend(rest);
         self.time_the_uniting(one, turn);
         one
@@ -49,11 +57,19 @@ impl Correlator {
             });
             let both = [Some(one), other];
             let join = both.into_iter().flatten().all(|slot| self.joins(slot));
-            if let Some(other) = other.filter(|&other| other != one && join)
-                && !self.are_apart(one, other, turn)
-            {
-                one = self.merge(one, other, turn);
+            let Some(other) = other.filter(|&other| other != one && join) else {
+                continue;
+            };
+            if self.are_apart(one, other, turn) {
+                continue;
             }
+            if self.are_large(one, other) {
+                let id = self.case(other).incident.id;
+                self.case_mut(one).incident.unites.push_front(id);
+                self.move_some_members(one, other);
+                break;
+            }
+            one = self.merge(one, other, turn);
         }
         self.time_the_uniting(one, turn);
         self.touch(one);
@@ -71,15 +87,15 @@ impl Correlator {
     /// Whether a case becomes one with another near it. A cleared incident does not: it is over,
     /// unless its own sensors reopen it.
     fn joins(&self, slot: u32) -> bool {
-        self.case(slot).incident.condition != Condition::Cleared
+        self.brief(slot).condition != Condition::Cleared
     }
 
     /// What decides who survives a merger: incidents before candidates, then the earliest, then
     /// the least id.
     fn seniority(&self, slot: u32) -> (bool, Timestamp, IncidentId) {
-        let incident = &self.case(slot).incident;
-        let since = incident.opened_at.unwrap_or(incident.begun_at);
-        (incident.opened_at.is_none(), since, incident.id)
+        let case = self.brief(slot);
+        let since = case.opened_at.unwrap_or(case.begun_at);
+        (case.opened_at.is_none(), since, case.id)
     }
 
     /// Merges two cases, at the cost of the one with fewer members. Returns the survivor's slot.
@@ -138,10 +154,8 @@ impl Correlator {
             (survivor_case.cluster, loser_case.cluster, survivor, loser)
         };
         self.slots.insert(incident.id, slot);
-        self.cases[slot as usize] = Some(Case {
-            incident,
-            cluster: stays,
-        });
+        let cluster = stays;
+        self.cases.put(slot, Case { incident, cluster });
         self.move_members(moves, from, slot);
         // What a person judged of one of them is no word about both.
         let case = self.case_mut(slot);
@@ -166,29 +180,61 @@ impl Correlator {
         slot
     }
 
+    /// Whether too many members would move if two cases became one at once.
+    fn are_large(&self, one: u32, other: u32) -> bool {
+        let members = [one, other].map(|slot| self.case(slot).cluster.len());
+        members.into_iter().min() > Some(MEMBERS_MOVED_PER_STEP)
+    }
+
+    /// Moves some members of the smaller of two cases to the larger, which it is about to become one
+    /// with.
+    fn move_some_members(&mut self, one: u32, other: u32) {
+        let members = |slot: u32| self.case(slot).cluster.len();
+        let (from, to) = match members(one) < members(other) {
+            true => (one, other),
+            false => (other, one),
+        };
+        let cluster = &self.case(from).cluster;
+        let origin = cluster.origin();
+        let first = cluster.members().take(MEMBERS_MOVED_PER_STEP);
+        let first: Vec<_> = first.map(|(source, _)| source.clone()).collect();
+        for source in first {
+            let moved = self.case_mut(from).cluster.remove(&source);
+            let member = moved.expect("it is a member");
+            self.lead_to(to, from, &source, &member);
+            self.case_mut(to).cluster.gain_of(source, member, origin);
+        }
+        let case = self.case_mut(to);
+        let (severity, certainty) = case.cluster.verdict();
+        case.incident.rise(severity, certainty);
+        self.touch(from);
+        self.touch(to);
+    }
+
+    /// What led to a member of one case leads to another.
+    fn lead_to(&mut self, to: u32, from: u32, source: &Source, member: &Member) {
+        if let Some(place) = member.position {
+            self.index.remove(from, place);
+            self.index.insert(to, place);
+        }
+        self.network.remove(from, &source.sensor);
+        self.network.insert(to, &source.sensor);
+        self.same.remove(from, &member.shared);
+        self.same.insert(to, &member.shared);
+        self.reports.remove(from, source);
+        self.reports.insert(to, source);
+        if self.by_sensor.get(&source.sensor) == Some(&from) {
+            self.by_sensor.insert(source.sensor.clone(), to);
+        }
+    }
+
     /// Moves all members of a cluster from its slot to another case.
     fn move_members(&mut self, moves: Cluster, from: u32, to: u32) {
-        let stays = &mut self.cases[to as usize]
-            .as_mut()
-            .expect("a slot in use")
-            .cluster;
-        stays.add_counts(&moves);
+        self.case_mut(to).cluster.add_counts(&moves);
         let origin = moves.origin();
         for (source, member) in moves.into_members() {
-            if let Some(place) = member.position {
-                self.index.remove(from, place);
-                self.index.insert(to, place);
-            }
-            self.network.remove(from, &source.sensor);
-            self.network.insert(to, &source.sensor);
-            self.same.remove(from, &member.shared);
-            self.same.insert(to, &member.shared);
-            self.reports.remove(from, &source);
-            self.reports.insert(to, &source);
-            if self.by_sensor.get(&source.sensor) == Some(&from) {
-                self.by_sensor.insert(source.sensor.clone(), to);
-            }
-            stays.adopt_of(source, member, origin);
+            self.lead_to(to, from, &source, &member);
+            self.case_mut(to).cluster.adopt_of(source, member, origin);
         }
     }
 
@@ -211,7 +257,7 @@ impl Correlator {
         }
         let mut case = self.take_case(loser);
         self.cancel_timers(&mut case.incident, turn);
-        self.cases[loser as usize] = Some(case);
+        self.cases.put(loser, case);
         self.candidates.remove(&(begun_at, id));
         self.slots.remove(&id);
     }

@@ -63,7 +63,7 @@ impl Correlator {
     pub fn grown(&mut self) -> BTreeMap<IncidentId, Nodes> {
         let mut grown: BTreeMap<_, Nodes> = BTreeMap::new();
         for (slot, node) in self.network.take_grown() {
-            let case = self.cases[slot as usize].as_ref();
+            let case = self.cases.get(slot);
             let Some(case) = case.filter(|case| case.incident.opened_at.is_some()) else {
                 continue;
             };
@@ -113,8 +113,8 @@ impl Correlator {
             });
         }
         let relative = |(slot, nearness)| {
-            let incident = &self.case(slot).incident;
-            Some((nearness, incident.opened_at?, incident.id))
+            let case = self.brief(slot);
+            Some((nearness, case.opened_at?, case.id))
         };
         causes.into_iter().filter_map(relative).collect()
     }
@@ -161,30 +161,27 @@ impl Correlator {
     /// The incidents of this rule without a parent to which something may have come along networks
     /// from one of these nodes, each once, by its shortest way; [`has_caused`](Self::has_caused) knows.
     pub fn effects_along(&self, effect: &Effect, nodes: &Nodes, span: Span) -> Vec<Relative> {
-        let mut effects = BTreeMap::new();
+        let mut effects = Vec::new();
         let Some(reach) = self.network.reach() else {
             return Vec::new();
         };
         for (node, _) in &nodes.seen {
             for reached in reach.fed_from(&effect.along, *node) {
-                let nearest = effects.entry(reached.slot).or_insert(None);
                 let in_time = || {
-                    let case = self.cases[reached.slot as usize].as_ref();
-                    let begun_at = case.map(|case| case.incident.begun_at);
-                    begun_at.is_some_and(|begun_at| span.has(effect, begun_at))
+                    let case = self.cases.brief(reached.slot);
+                    case.is_some_and(|case| span.has(effect, case.begun_at))
                 };
                 if reached.lag != Millis::ZERO || in_time() {
-                    let near = nearest.map_or(reached.nearness, |near: Nearness| {
-                        near.min(reached.nearness)
-                    });
-                    *nearest = Some(near);
+                    effects.push((reached.slot, reached.nearness));
                 }
             }
         }
-        let relative = |(slot, nearness): (u32, Option<Nearness>)| {
-            let incident = &self.cases[slot as usize].as_ref()?.incident;
-            let opened_at = incident.opened_at.filter(|_| incident.is_free())?;
-            Some((nearness?, opened_at, incident.id))
+        effects.sort_unstable();
+        effects.dedup_by_key(|(slot, _)| *slot);
+        let relative = |(slot, nearness): (u32, Nearness)| {
+            let case = self.cases.brief(slot)?;
+            let opened_at = case.opened_at.filter(|_| case.is_free)?;
+            Some((nearness, opened_at, case.id))
         };
         effects.into_iter().filter_map(relative).collect()
     }

@@ -106,8 +106,8 @@ impl Correlator {
             return;
         }
         self.reports = index;
-        for (slot, case) in (0..).zip(&self.cases) {
-            let members = case.iter().flat_map(|case| case.cluster.members());
+        for (slot, case) in self.cases.with_slots() {
+            let members = case.cluster.members();
             members.for_each(|(source, _)| self.reports.insert(slot, source));
         }
     }

@@ -182,14 +182,14 @@ impl Correlator {
     /// The incidents of this rule that go on and explain others, each with what.
     pub fn explaining(&self) -> impl Iterator<Item = (IncidentId, Reasons)> {
         let cases = self.cases.iter().filter(|_| !self.symptoms.is_empty());
-        let incidents = cases.flatten().map(|case| &case.incident);
+        let incidents = cases.map(|case| &case.incident);
         let explaining = incidents.filter(|incident| incident.explains());
         explaining.map(|incident| (incident.id, self.reasons(incident)))
     }
 
     /// When any incident of this rule was told last.
     pub fn last_told_at(&self) -> Option<Timestamp> {
-        let incidents = self.cases.iter().flatten().map(|case| &case.incident);
+        let incidents = self.cases.iter().map(|case| &case.incident);
         incidents.map(|incident| incident.told_at).max()
     }
 
@@ -275,6 +275,7 @@ impl Correlator {
         if after != before {
             self.time_the_escalation(slot, turn);
         }
+        self.cases.freshen();
     }
 
     fn tell_suppression(&self, slot: u32, turn: &mut Turn<'_>) {

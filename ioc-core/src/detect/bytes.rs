@@ -189,10 +189,7 @@ impl SensorStage {
         let waits = waits.filter(|_| self.waits(number as usize));
         let after = waits.map(|waits| waits.taken_over(number, sensor, &self.rules));
         let (copy, held) = after.unzip();
-        copy.flatten()
-            .as_ref()
-            .unwrap_or(sensor)
-            .put(&self.rules, out);
+        copy.as_ref().unwrap_or(sensor).put(&self.rules, out);
         if reloading {
             out.put_option(held.as_ref(), |out, held| put_held(held, out));
         }

@@ -6,10 +6,9 @@
 
 use super::rule_state::Heard;
 use super::timers::Timer;
-use super::{Moment, SensorStage, bucket, finding, silence};
+use super::{LOOKED_AHEAD_FROM, Moment, SensorStage, finding, silence};
 use crate::bundle::Test;
 use crate::detection::{Detection, Finding};
-use crate::hash::hash_text;
 use crate::record::Seq;
 use crate::time::Timestamp;
 
@@ -17,6 +16,7 @@ impl SensorStage {
     /// Fires the timers that are due by `to`, before the record `seq`.
     pub(super) fn advance(&mut self, to: Timestamp, seq: Seq, found: &mut Vec<Finding>) {
         let first = found.len();
+        let mut fired = 0;
         loop {
             let timer = self.timers.first_due(to);
             let reloads = self.reloads_at().filter(|at| *at <= to);
@@ -24,7 +24,13 @@ impl SensorStage {
                 (timer, Some(at)) if timer.is_none_or(|due| at <= due) => {
                     self.reload_more(moment(seq, at), found);
                 }
-                (Some(_), _) => self.fire_next(to, seq, found),
+                (Some(_), _) => {
+                    if fired % Self::LOOK_AHEAD == 0 {
+                        self.look_at_due(to);
+                    }
+                    fired += 1;
+                    self.fire_next(to, seq, found);
+                }
                 (None, _) => break,
             }
         }
@@ -33,6 +39,23 @@ impl SensorStage {
             // other rules over.
             found[first..].sort_by(Finding::order);
         }
+    }
+
+    /// Reads the sensors whose timers are due next, as [`Self::look_ahead`] does those of readings.
+    fn look_at_due(&self, to: Timestamp) {
+        if self.sensors.len() < LOOKED_AHEAD_FROM {
+            return;
+        }
+        for timer in self.timers.due(to).take(Self::LOOK_AHEAD) {
+            self.look_at_silences(timer.sensor);
+        }
+    }
+
+    /// Reads what is touched when a sensor is asked whether it is silent.
+    pub(super) fn look_at_silences(&self, number: u32) {
+        let sensor = &self.sensors[number as usize];
+        sensor.look_at_silences();
+        self.slots.look_at(usize::from(sensor.bucket));
     }
 
     fn fire_next(&mut self, to: Timestamp, seq: Seq, found: &mut Vec<Finding>) {
@@ -72,7 +95,7 @@ impl SensorStage {
         let mut own = own.filter(|(number, _)| *number as usize == rule);
         let (_, state) = own.next().expect("its timer is the sensor's own");
         let detection_rule = &self.rules.detections()[rule];
-        let bucket = bucket(hash_text(sensor.id.as_str()));
+        let bucket = usize::from(sensor.bucket);
         self.slots.free(bucket, moment.at);
         match state.fire(moment.at, heard_at) {
             silence::Outcome::AskAgain(wanted) => {

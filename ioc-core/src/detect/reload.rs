@@ -7,22 +7,23 @@
 //! depends on its bucket alone, so not on shards. Until then a sensor is as it was: it could not be
 //! silent or abnormal for long enough meanwhile.
 //!
+//! Another reload before all have taken over makes those wait for both: each takes over one after the
+//! other when its turn comes. One too many of them ends the waiting at once.
+//!
 //! In bytes those that wait have taken over already, and what was found by that waits with them
-//! (`bytes.rs`), so that the rules of before are in no snapshot. Another reload before all have
-//! taken over ends the waiting at once. Next: `bytes.rs`.
+//! (`bytes.rs`), so that the rules of before are in no snapshot. Next: `bytes.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::sensor::Sensor;
 use super::timers::Timer;
-use super::{Moment, SensorStage, bucket};
+use super::{Moment, SensorStage};
 use crate::bundle::Test;
 use crate::counters::RuleCounters;
 use crate::detection::{Detection, Finding};
-use crate::hash::hash_text;
 use crate::id::RuleId;
-use crate::limits::{RELOAD_BUCKETS_APART, RELOAD_STEP, SENSOR_BUCKETS};
+use crate::limits::{RELOAD_BUCKETS_APART, RELOAD_STEP, RELOADS_WAITED_FOR_MAX, SENSOR_BUCKETS};
 use crate::record::{BundleHash, Record};
 use crate::rules::Rules;
 use crate::time::Timestamp;
@@ -30,36 +31,58 @@ use crate::time::Timestamp;
 /// Sensors that wait to take other rules over.
 #[derive(Debug)]
 pub(super) struct Reloading {
-    /// The rules that they are under still; `None` if they were read from bytes.
-    old: Option<Arc<Rules>>,
+    /// The reloads that some of them wait for, in order.
+    steps: VecDeque<Step>,
     /// When the new rules began to hold.
     pub at: Timestamp,
-    /// The last start by then.
-    started_at: Timestamp,
     /// When the next take over.
     pub next: Timestamp,
     /// How many sensors of each bucket have had their turn, in the order of their names.
     turns: Vec<u16>,
     /// How many sensors wait.
     left: usize,
-    /// What was found when sensors took over that were read from bytes.
-    held: BTreeMap<u32, Vec<(RuleId, Detection)>>,
 }
+
+/// One reload that sensors wait for.
+#[derive(Debug)]
+struct Step {
+    /// How many reloads there had been before it: those of this generation wait for it first.
+    generation: u64,
+    before: Before,
+    /// When it came.
+    at: Timestamp,
+    /// The last start by then.
+    started_at: Timestamp,
+}
+
+/// How sensors are that wait for a reload.
+#[derive(Debug)]
+enum Before {
+    /// Under these rules still.
+    Under(Arc<Rules>),
+    /// They were read from bytes and have taken over already: what was found by that, of each.
+    Held(BTreeMap<u32, Found>),
+}
+
+/// What is found when a sensor takes over, by the names of the rules.
+type Found = Vec<(RuleId, Detection)>;
 
 impl Reloading {
     /// That of sensors that were read from bytes, each with what was found by its taking over.
-    pub fn restored(
-        (at, next): (Timestamp, Timestamp),
-        held: BTreeMap<u32, Vec<(RuleId, Detection)>>,
-    ) -> Self {
-        Self {
-            old: None,
+    pub fn restored((at, next): (Timestamp, Timestamp), held: BTreeMap<u32, Found>) -> Self {
+        let left = held.len();
+        let step = Step {
+            generation: 0,
+            before: Before::Held(held),
             at,
             started_at: at,
+        };
+        Self {
+            steps: VecDeque::from([step]),
+            at,
             next,
             turns: vec![0; SENSOR_BUCKETS],
-            left: held.len(),
-            held,
+            left,
         }
     }
 
@@ -70,26 +93,60 @@ impl Reloading {
     }
 
     /// A sensor that waits, as it is when it has taken over, with what is found by that.
-    pub fn taken_over(
-        &self,
-        number: u32,
-        sensor: &Sensor,
-        new: &Rules,
-    ) -> (Option<Sensor>, Vec<(RuleId, Detection)>) {
-        let Some(old) = &self.old else {
-            let held = self.held.get(&number).cloned();
-            return (None, held.unwrap_or_default());
-        };
-        let mut copy = sensor.copy(old);
-        let found = self.take_over(&mut copy, old, new);
-        (Some(copy), found)
+    pub fn taken_over(&self, number: u32, sensor: &Sensor, new: &Rules) -> (Sensor, Found) {
+        let mut copy = sensor.copy(self.rules_of(sensor.generation, new));
+        copy.generation = sensor.generation;
+        let found = self.take_over(number, &mut copy, new);
+        (copy, found)
     }
 
-    fn take_over(&self, sensor: &mut Sensor, old: &Rules, new: &Rules) -> Vec<(RuleId, Detection)> {
-        let heard_at = sensor.heard_at.max(self.started_at);
-        let found = sensor.reload(old, new, heard_at, self.at).into_iter();
-        let named = |(rule, detection)| (old.detection(rule).name.clone(), detection);
-        found.map(named).collect()
+    /// The rules that sensors of a generation are under.
+    fn rules_of<'r>(&'r self, generation: u64, new: &'r Rules) -> &'r Rules {
+        let first = self.first_of(generation);
+        let mut steps = self.steps.range(first..);
+        let under = steps.find_map(Step::rules);
+        under.unwrap_or(new)
+    }
+
+    /// The place of the first step that sensors of a generation wait for.
+    fn first_of(&self, generation: u64) -> usize {
+        self.steps
+            .partition_point(|step| step.generation < generation)
+    }
+
+    /// A sensor takes over what it waits for, one after the other.
+    fn take_over(&self, number: u32, sensor: &mut Sensor, new: &Rules) -> Found {
+        let mut all = Found::new();
+        for place in self.first_of(sensor.generation)..self.steps.len() {
+            let step = &self.steps[place];
+            match &step.before {
+                Before::Held(held) => all.extend(held.get(&number).cloned().unwrap_or_default()),
+                Before::Under(old) => {
+                    let new = self.rules_of(step.generation + 1, new);
+                    let heard_at = sensor.heard_at.max(step.started_at);
+                    let found = sensor.reload(old, new, heard_at, step.at).into_iter();
+                    let named = |(rule, detection)| (old.detection(rule).name.clone(), detection);
+                    all.extend(found.map(named));
+                }
+            }
+        }
+        all
+    }
+
+    /// The timers that run of a sensor that waits: of one that was read from bytes none does.
+    fn timers_of(&self, sensor: &Sensor) -> Vec<(Timestamp, u32)> {
+        let step = self.steps.get(self.first_of(sensor.generation));
+        let old = step.and_then(Step::rules);
+        old.map_or_else(Vec::new, |old| sensor.timers(old))
+    }
+}
+
+impl Step {
+    fn rules(&self) -> Option<&Rules> {
+        match &self.before {
+            Before::Under(rules) => Some(rules),
+            Before::Held(_) => None,
+        }
     }
 }
 
@@ -108,23 +165,30 @@ impl SensorStage {
             at: record.at,
             due: None,
         };
-        while self.reloading.is_some() {
+        let too_many = |waiting: &Reloading| waiting.steps.len() == RELOADS_WAITED_FOR_MAX;
+        while self.reloading.as_ref().is_some_and(too_many) {
             (0..SENSOR_BUCKETS).for_each(|bucket| self.take_turn(bucket, moment, found));
             self.end_reloading();
         }
         let new = self.provided.get(hash);
         let old = std::mem::replace(&mut self.rules, new);
         self.keep_counters(&old);
+        let before = self.reloading.take();
+        let mut steps = before.map_or_else(VecDeque::new, |before| before.steps);
+        steps.push_back(Step {
+            generation: self.generation,
+            before: Before::Under(old),
+            at: record.at,
+            started_at: self.started_at,
+        });
         self.generation += 1;
         self.slots.free_all();
         self.reloading = Some(Reloading {
-            old: Some(old),
+            steps,
             at: record.at,
-            started_at: self.started_at,
             next: record.at + RELOAD_STEP,
             turns: vec![0; SENSOR_BUCKETS],
             left: self.sensors.len(),
-            held: BTreeMap::new(),
         });
         for bucket in 0..SENSOR_BUCKETS {
             if self.buckets[bucket].len() == 1 {
@@ -146,9 +210,10 @@ impl SensorStage {
 
     /// The rules that a sensor is under.
     pub(super) fn rules_of(&self, number: usize) -> &Rules {
-        let reloading = self.reloading.as_ref().filter(|_| self.waits(number));
-        let old = reloading.and_then(|reloading| reloading.old.as_deref());
-        old.unwrap_or(&self.rules)
+        match &self.reloading {
+            Some(waiting) => waiting.rules_of(self.sensors[number].generation, &self.rules),
+            None => &self.rules,
+        }
     }
 
     /// When the next sensors take over, if any wait.
@@ -165,9 +230,24 @@ impl SensorStage {
         reloading.next = reloading.next + RELOAD_STEP;
         let from = steps.unsigned_abs() as usize % RELOAD_BUCKETS_APART;
         for bucket in (from..SENSOR_BUCKETS).step_by(RELOAD_BUCKETS_APART) {
+            self.look_at_turn(bucket);
+        }
+        for bucket in (from..SENSOR_BUCKETS).step_by(RELOAD_BUCKETS_APART) {
             self.take_turn(bucket, moment, found);
         }
         self.end_reloading();
+    }
+
+    /// Reads the sensor whose turn it is in a bucket, so that it is waited for beside others.
+    fn look_at_turn(&self, bucket: usize) {
+        let Some(reloading) = &self.reloading else {
+            return;
+        };
+        let next = self.buckets[bucket].get(usize::from(reloading.turns[bucket]));
+        if let Some(&number) = next {
+            self.sensors[number as usize].look_at();
+            self.look_at_silences(number);
+        }
     }
 
     /// It is the turn of a bucket: the first of its sensors that waits takes over.
@@ -186,8 +266,12 @@ impl SensorStage {
 
     /// Nothing is left of a reload that all have taken over.
     pub(super) fn end_reloading(&mut self) {
-        if let Some(reloading) = self.reloading.take_if(|reloading| reloading.left == 0) {
-            self.provided.put_aside(reloading.old);
+        let waiting = self.reloading.take_if(|reloading| reloading.left == 0);
+        let steps = waiting.into_iter().flat_map(|waiting| waiting.steps);
+        for step in steps {
+            if let Before::Under(old) = step.before {
+                self.provided.put_aside(Some(old));
+            }
         }
     }
 
@@ -196,16 +280,9 @@ impl SensorStage {
         let reloading = self.reloading.as_mut().expect("some sensor waits");
         reloading.left -= 1;
         let sensor = &mut self.sensors[number];
+        let before = reloading.timers_of(sensor);
+        let detections = reloading.take_over(number as u32, sensor, &self.rules);
         sensor.generation = self.generation;
-        let before = match &reloading.old {
-            Some(old) => sensor.timers(old),
-            None => Vec::new(),
-        };
-        let (held, reloading) = (reloading.held.remove(&(number as u32)), &*reloading);
-        let detections = match &reloading.old {
-            Some(old) => reloading.take_over(sensor, old, &self.rules),
-            None => held.unwrap_or_default(),
-        };
         for (rule, detection) in detections {
             let registered = sensor.registered;
             let zone = registered.and_then(|number| self.rules.sensor_zone(number));
@@ -222,7 +299,7 @@ impl SensorStage {
                 detection,
             });
         }
-        let bucket = bucket(hash_text(sensor.id.as_str()));
+        let bucket = usize::from(sensor.bucket);
         sensor.silences_due(|due| self.slots.take(bucket, due.max(moment.at)));
         self.fire_overdue(number, moment, found);
         let after = self.sensors[number].timers(&self.rules);

@@ -8,11 +8,12 @@ use std::hint::black_box;
 use super::memory::Memory;
 use super::rule_state::RuleState;
 use super::taken_back::TakenBack;
-use super::{examine, fault, silence};
+use super::{bucket, examine, fault, silence};
 use crate::bundle::DetectionRule;
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::SensorFault;
 use crate::detection::{Detection, Hearing, Malady};
+use crate::hash::hash_text;
 use crate::id::{RuleId, SensorId};
 use crate::limits::KINDS_PER_SENSOR_MAX;
 use crate::rules::Rules;
@@ -25,6 +26,8 @@ pub(super) struct Sensor {
     pub id: SensorId,
     /// Its number among the registered sensors, if it is one.
     pub registered: Option<u32>,
+    /// The bucket that its name is in.
+    pub bucket: u16,
     /// How many reloads there were when it took the rules over that it is under.
     pub generation: u64,
     /// The time of its last reading.
@@ -60,6 +63,7 @@ impl Sensor {
             .into_iter()
             .flat_map(|number| rules.silences(number));
         Self {
+            bucket: bucket(hash_text(id.as_str())) as u16,
             id,
             registered,
             generation,
@@ -83,6 +87,13 @@ impl Sensor {
             let faults = track.faults.iter().map(fault::State::is_raised);
             black_box(faults.fold(false, |all, raised| all | raised));
         }
+    }
+
+    /// The same of what is touched when it is asked whether it is silent.
+    pub fn look_at_silences(&self) {
+        black_box(self.heard_at);
+        black_box(self.silences.first().map(|(rule, _)| *rule));
+        black_box(self.id.as_str().as_bytes().first());
     }
 
     /// Lets what it observes by a clock that was set back be judged: nothing of it is late.
@@ -305,6 +316,7 @@ impl Sensor {
             return Err(CodecError("kinds are not in order"));
         }
         Ok(Self {
+            bucket: bucket(hash_text(id.as_str())) as u16,
             id,
             registered,
             generation: 0,

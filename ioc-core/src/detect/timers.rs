@@ -88,6 +88,11 @@ impl Timers {
         (self.next <= to && !self.set.is_empty()).then_some(self.next)
     }
 
+    /// All that are due by `to`, in order.
+    pub fn due(&self, to: Timestamp) -> impl Iterator<Item = &Timer> {
+        self.set.iter().take_while(move |timer| timer.due <= to)
+    }
+
     /// Takes the next that is due by `to`.
     pub fn pop_due(&mut self, to: Timestamp) -> Option<Timer> {
         self.first_due(to)?;

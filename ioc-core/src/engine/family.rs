@@ -14,7 +14,7 @@ use crate::bundle::Along;
 use crate::correlate::{Correlator, Nodes, Origin, Relative, Turn};
 use crate::decision::{RefusalCode, Severity};
 use crate::id::{IncidentId, RuleId};
-use crate::limits::{CAUSES_DEPTH_MAX, CHILDREN_PER_STEP, CHILDREN_STEP};
+use crate::limits::{CAUSES_DEPTH_MAX, CHILDREN_COMPARED_MAX, CHILDREN_PER_STEP, CHILDREN_STEP};
 
 pub(super) type Correlators = BTreeMap<RuleId, Correlator>;
 
@@ -57,8 +57,7 @@ fn follow_growth(
         keep_to_cause(correlators, (parent, rule), &grown, told, turn);
         let effects = effects_along(correlators, rule, parent, &grown.nodes);
         if !effects.is_empty() {
-            let effects = effects.into_iter().map(|(_, _, child)| child);
-            of(correlators, rule).await_effects(parent, effects);
+            of(correlators, rule).await_more(parent, effects);
             adopt(correlators, rule, parent, turn);
         }
     }
@@ -90,6 +89,44 @@ fn keep_to_cause(
         Some(_) => correlator.link(id, other, turn),
         None => correlator.set_parent(id, other, turn),
     }
+    after_leaving(correlators, parent, turn);
+}
+
+/// A rule has found that something is no child of an incident: that is as grave as those that it has
+/// still, from when it has been so for as long as it would take to clear. Of very many it is not asked
+/// how grave they are.
+fn after_leaving(correlators: &mut Correlators, parent: IncidentId, turn: &mut Turn<'_>) {
+    // What was told while it was a child still comes before.
+    pass_on(correlators, turn);
+    let Some((parent, rule)) = live(parent, turn) else {
+        return;
+    };
+    let before = correlators[&rule].gravest_child(parent);
+    if before == Severity::Unknown {
+        return;
+    }
+    let mut gravest = Severity::Unknown;
+    for (number, child) in children_of(parent, turn).enumerate() {
+        if let Some((child, rule)) = live(child, turn) {
+            gravest = gravest.max(correlators[&rule].severity(child));
+        }
+        if gravest >= before || number == CHILDREN_COMPARED_MAX {
+            return;
+        }
+    }
+    of(correlators, &rule).children_are_less(parent, gravest, turn);
+}
+
+/// The children of an incident, and of what has merged into it.
+fn children_of(parent: IncidentId, turn: &Turn<'_>) -> impl Iterator<Item = IncidentId> {
+    let family = &turn.desk.family;
+    let book = &turn.desk.book;
+    let merged = family.gone().filter(move |gone| {
+        let survivor = book.find(*gone);
+        survivor.is_some_and(|(survivor, _)| survivor == parent)
+    });
+    let all = merged.filter(move |gone| *gone != parent).chain([parent]);
+    all.flat_map(|name| family.children(name))
 }
 
 /// The time has come at which an incident takes further children.
@@ -147,11 +184,8 @@ pub(super) fn link(
     }
     of(correlators, rule).link_by_person(child, parent, turn);
     if let Some((before, of_rule)) = before.and_then(|before| live(before, turn)) {
-        let children = turn.desk.family.children(before);
-        let children: Vec<_> = children.filter_map(|child| live(child, turn)).collect();
-        let grave = children
-            .iter()
-            .map(|(id, rule)| correlators[rule].state(*id).severity);
+        let children = children_of(before, turn).filter_map(|child| live(child, turn));
+        let grave = children.map(|(id, rule)| correlators[&rule].severity(id));
         let gravest = grave.max().unwrap_or(Severity::Unknown);
         of(correlators, &of_rule).children_are(before, gravest);
         settle(correlators, &of_rule, turn);
@@ -193,12 +227,12 @@ fn cause_of(
 }
 
 /// Gives an incident children: first those of what merged into it, then what it has caused before
-/// it was known itself, which is looked for once: when it opens, and when it has merged. What
-/// exceeds one step follows.
+/// it was known itself, the nearest first, which is looked for when it opens, and when it has merged.
+/// What exceeds one step follows.
 fn adopt(correlators: &mut Correlators, rule: &RuleId, parent: IncidentId, turn: &mut Turn<'_>) {
     if !correlators[rule].awaits_effects(parent) {
         let effects = effects_of(correlators, rule, parent);
-        of(correlators, rule).await_effects(parent, effects);
+        of(correlators, rule).await_nearest(parent, effects);
     }
     let merged = children_of_merged(parent, turn);
     let is_more = merged.len() > CHILDREN_PER_STEP;
@@ -218,7 +252,7 @@ fn adopt(correlators: &mut Correlators, rule: &RuleId, parent: IncidentId, turn:
         }
     }
     // Those that may be no children, for they would make a circle, are not waited for.
-    if is_more && room == 0 || correlators[rule].awaits_effects(parent) {
+    if is_more && room == 0 || correlators[rule].seeks_effects(parent) {
         let due = turn.at + CHILDREN_STEP;
         of(correlators, rule).adopt_at(parent, Some(due), turn);
     }
@@ -257,7 +291,11 @@ fn take_child(
     };
     let may = may_be_parent(correlators, parent, child, turn);
     if may {
+        let before = correlators[&rule].parent(child);
         of(correlators, &rule).link(child, Some(parent), turn);
+        if let Some(before) = before {
+            after_leaving(correlators, before, turn);
+        }
     }
     may
 }
@@ -275,13 +313,8 @@ fn children_of_merged(parent: IncidentId, turn: &Turn<'_>) -> Vec<IncidentId> {
         .collect()
 }
 
-/// Incidents without a parent that this one has caused before it was known itself, the nearest
-/// first.
-fn effects_of(
-    correlators: &Correlators,
-    rule: &RuleId,
-    parent: IncidentId,
-) -> impl Iterator<Item = IncidentId> + use<> {
+/// Incidents without a parent that this one has caused before it was known itself.
+fn effects_of(correlators: &Correlators, rule: &RuleId, parent: IncidentId) -> Vec<Relative> {
     let cause = &correlators[rule];
     let mut found = effects_along(correlators, rule, parent, &cause.nodes_of(parent));
     if let Some(middle) = cause.origin(parent).middle {
@@ -294,8 +327,7 @@ fn effects_of(
         }
     }
     found.retain(|(_, _, child)| *child != parent);
-    found.sort_unstable();
-    found.into_iter().map(|(_, _, child)| child)
+    found
 }
 
 /// The same along networks, of what it is about at these nodes.
@@ -316,7 +348,6 @@ fn effects_along(
         }
     }
     found.retain(|(_, _, child)| *child != parent);
-    found.sort_unstable();
     found
 }
 
@@ -362,6 +393,7 @@ fn break_circle(
         Some(_) => correlator.link(survivor, None, turn),
         None => correlator.set_parent(survivor, None, turn),
     }
+    after_leaving(correlators, parent, turn);
 }
 
 /// What caused an incident, as it stands for now; nothing if that is forgotten.

@@ -50,6 +50,8 @@ pub(crate) struct Cluster {
     /// When which report stops counting, each once.
     decays: BTreeSet<(Timestamp, Source)>,
     places: Places,
+    /// How far the farthest of them is from the middle, if none has moved since it was measured.
+    farthest_m: Option<u32>,
     /// The readings of sources beyond the bound.
     of_others: Taken,
     /// How many readings are evidence.
@@ -336,9 +338,8 @@ impl Cluster {
         let before = member.as_ref().map(Member::stand);
         let mut member = member.unwrap_or_else(|| Member::new(sighting));
         if let Some(position) = member.place_in(sighting) {
-            self.places
-                .leave(member.position.filter(|_| before.is_some()));
-            self.places.enter(Some(position));
+            self.leave(member.position.filter(|_| before.is_some()));
+            self.enter(Some(position));
             member.position = Some(position);
         }
         if let Some(shared) = member.shared_in(sighting) {
@@ -476,7 +477,7 @@ impl Cluster {
     pub fn remove(&mut self, source: &Source) -> Option<Member> {
         let member = self.members.remove(source)?;
         self.shift(Some(member.stand()), None);
-        self.places.leave(member.position);
+        self.leave(member.position);
         if let Some(until) = member.until {
             self.decays.remove(&(until, source.clone()));
         }
@@ -500,6 +501,13 @@ impl Cluster {
         self.adopt(source, member);
     }
 
+    /// The same of a member that comes alone, with what it counts for.
+    pub fn gain_of(&mut self, source: Source, member: Member, origin: Option<IncidentId>) {
+        self.readings += member.count;
+        self.last_evidence_at = self.last_evidence_at.max(member.heard().1);
+        self.adopt_of(source, member, origin);
+    }
+
     /// Takes a member out that goes on in another incident: what it has said was said of this one.
     pub fn part_with(&mut self, source: &Source) -> Option<Member> {
         let readings = self.readings;
@@ -519,7 +527,7 @@ impl Cluster {
     /// Adds a member to all that is kept in sums.
     fn count_in(&mut self, source: &Source, member: &Member) {
         self.shift(None, Some(member.stand()));
-        self.places.enter(member.position);
+        self.enter(member.position);
         if let Some(until) = member.until {
             self.decays.insert((until, source.clone()));
         }
@@ -530,13 +538,33 @@ impl Cluster {
         self.places.middle()
     }
 
+    fn enter(&mut self, place: Option<Position>) {
+        self.places.enter(place);
+        self.farthest_m = None;
+    }
+
+    fn leave(&mut self, place: Option<Position>) {
+        self.places.leave(place);
+        self.farthest_m = None;
+    }
+
+    /// Finds how far it reaches and remembers that, for it is asked for whenever it is told.
+    pub fn measure(&mut self) {
+        if self.farthest_m.is_none() {
+            self.farthest_m = Some(self.radius_m());
+        }
+    }
+
     /// The distance from the middle to the farthest member.
-    pub fn radius_m(&self, middle: Position) -> u32 {
+    pub fn radius_m(&self) -> u32 {
+        if let Some(measured) = self.farthest_m {
+            return measured;
+        }
+        let Some(middle) = self.middle() else {
+            return 0;
+        };
         let places = self.members.values().filter_map(|member| member.position);
-        places
-            .map(|place| middle.distance_m(place))
-            .max()
-            .unwrap_or(0)
+        middle.farthest_m(places)
     }
 
     /// Whether all that is kept in sums is what a count finds.

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use expect_test::expect;
 use ioc_core::bundle::{Along, Bundle, CorrelationRule, Effect, Lag};
 use ioc_core::decision::Severity::{Extreme, Moderate, Severe};
+use ioc_core::decision::Verdict;
+use ioc_core::limits::EFFECTS_LOOKED_AT;
 use ioc_core::time::Millis;
 
-use crate::support::BundleBuilder;
-use crate::timeline::{check_reloading, check_with, run};
+use crate::support::{BundleBuilder, Manner, metres};
+use crate::timeline::{check_reloading, check_with, history, run};
 
 fn effect(incident: &str, within_m: u32, after: i64, before: i64) -> Effect {
     Effect {
@@ -316,6 +318,31 @@ fn p5_children_that_were_there_before_their_cause_are_taken_in_steps() {
         (at("10:01"), at("10:01:00.001"), at("10:01:00.003")),
         (32, 32, 4)
     );
+}
+
+#[test]
+fn p5_the_nearest_effects_are_looked_at_first_and_in_the_end_all_of_them() {
+    let outages = 2 * EFFECTS_LOOKED_AT + 60;
+    let (bundle, mut story) = many(outages as i32);
+    story += "10:01 s-1 1.5 kind=shake at=3000,150\n10:02 tick";
+    let history = history(&[("first", &bundle)], &story);
+    let outcome = history.run(&Manner::plain());
+    let quake = metres(3_000, 150);
+    let linked = outcome.decisions.iter().filter_map(|decision| {
+        let Verdict::IncidentLinked(outage) = &decision.verdict else {
+            return None;
+        };
+        Some(quake.distance_m(outage.position.unwrap()))
+    });
+    let linked: Vec<_> = linked.collect();
+    assert_eq!(linked.len(), outages);
+    assert!(linked.is_sorted(), "{linked:?}");
+    // Whoever goes on from between two looks looks for the same.
+    let restarted = Manner {
+        restarts: vec![(outages + 2, 2)],
+        ..Manner::plain()
+    };
+    assert_eq!(history.run(&restarted), outcome);
 }
 
 #[test]

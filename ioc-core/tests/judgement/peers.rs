@@ -1,8 +1,11 @@
 //! What else users of other systems suffered from: incidents over several sensors, state that grows,
 //! places that nobody thought of, what is over and what was seen.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+
 use expect_test::expect;
-use ioc_core::bundle::Zone;
+use ioc_core::bundle::{Along, Effect, Lag, Zone};
 use ioc_core::decision::Severity::{Minor, Moderate};
 use ioc_core::decision::Verdict;
 use ioc_core::place::Polygon;
@@ -175,4 +178,99 @@ fn siddhi_1256_flink_16431_24084_esper_263_what_was_awaited_leaves_nothing_behin
         bytes.len()
     };
     assert_eq!(state_after("10"), state_after("22"));
+}
+
+#[test]
+fn alertmanager_3932_4606_thousands_of_alarms_under_86_rules_that_hide_are_each_hidden_by_their_own()
+ {
+    // 86 substations 10 km apart, each with a rule of its own by which it explains alarms within 1 km;
+    // of those some come before it fails and some after.
+    const RULES: usize = 86;
+    const ALARMS: usize = 24;
+    let mut city = BundleBuilder::new()
+        .threshold("stands", "pump", &[(Minor, 0.5)], |_| ())
+        .correlation("pumps", "pump_failure", &["stands"], |rule| {
+            rule.within_m = 10;
+        });
+    let mut story = String::new();
+    for number in 0..RULES {
+        let (kind, dark) = (format!("power_{number}"), format!("dark-{number}"));
+        let hides = Effect {
+            incident: "pump_failure".parse().unwrap(),
+            within_m: 1_000,
+            along: Along::default(),
+            lag: Lag::AfterLast(Millis::minutes(60)),
+            before: Millis::minutes(5),
+            symptom: true,
+        };
+        let name = format!("outages-{number}");
+        city = city
+            .threshold(&dark, &kind, &[(Moderate, 0.5)], |_| ())
+            .correlation(&name, &format!("outage_{number}"), &[&dark], |rule| {
+                rule.may_cause = vec![hides];
+            });
+        let east = number * 10_000;
+        writeln!(story, "10:01 sub-{number} 1 kind={kind} at={east},0").unwrap();
+        for alarm in 0..ALARMS {
+            let (minute, east) = (alarm % 3, east + alarm * 20);
+            writeln!(
+                story,
+                "10:0{minute} pump-{number}-{alarm} 1 kind=pump at={east},100"
+            )
+            .unwrap();
+        }
+    }
+    story += "10:03 tick";
+    let history = history(&[("first", &city.build())], &story);
+    let outcome = history.run(&Manner::plain());
+    let mut causes = BTreeMap::new();
+    let mut hidden = BTreeMap::new();
+    for decision in &outcome.decisions {
+        match &decision.verdict {
+            Verdict::IncidentOpened(one) if one.kind.as_str() != "pump_failure" => {
+                causes.insert(one.id, one.position.unwrap());
+            }
+            verdict => {
+                let pump = verdict.incident().filter(|one| one.suppressed);
+                hidden.extend(pump.map(|one| (one.id, one.clone())));
+            }
+        }
+    }
+    assert_eq!((causes.len(), hidden.len()), (RULES, RULES * ALARMS));
+    for pump in hidden.values() {
+        let cause = causes[&pump.parent.unwrap()];
+        assert!(cause.distance_m(pump.position.unwrap()) < 1_000);
+    }
+    // Nobody hears of one by a restart in the middle.
+    let restarted = Manner {
+        restarts: vec![(history.inputs.len() / 2, 3)],
+        ..Manner::plain()
+    };
+    assert_eq!(history.run(&restarted), outcome);
+}
+
+#[test]
+fn alertmanager_event_recorder_more_than_8192_decisions_of_one_record_and_none_is_dropped() {
+    const SENSORS: usize = 9_000;
+    let mut city = BundleBuilder::new().silence("quiet", "level", 2, Millis::minutes(1));
+    let mut story = String::new();
+    for number in 0..SENSORS {
+        let id = format!("gauge-{number}");
+        city = city.sensor_with(&id, "level", |sensor| {
+            sensor.interval = Some(Millis::minutes(5));
+        });
+        writeln!(story, "10:00 {id} 1").unwrap();
+    }
+    story += "12:00 tick";
+    let outcome = history(&[("first", &city.build())], &story).run(&Manner::plain());
+    let silent = outcome
+        .decisions
+        .iter()
+        .filter_map(|one| match &one.verdict {
+            Verdict::SensorSilent(sensor) => Some(&sensor.id),
+            _ => None,
+        });
+    assert_eq!(silent.collect::<BTreeSet<_>>().len(), SENSORS);
+    let numbers = outcome.decisions.iter().map(|one| one.seq);
+    assert!(numbers.eq(1..=outcome.decisions.len() as u64));
 }

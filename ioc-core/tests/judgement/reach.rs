@@ -6,7 +6,7 @@ use std::fmt::Write;
 use expect_test::{Expect, expect};
 use ioc_core::bundle::{Along, CorrelationRule, Effect, Flow, Lag, Stop};
 use ioc_core::decision::Severity::{Extreme, Moderate, Severe};
-use ioc_core::limits::{CHILDREN_PER_STEP, REACH_MEMBERS_MAX};
+use ioc_core::limits::{CHILDREN_COMPARED_MAX, CHILDREN_PER_STEP, REACH_MEMBERS_MAX};
 use ioc_core::time::Millis;
 
 use crate::support::{BundleBuilder, metres};
@@ -217,6 +217,52 @@ fn what_grows_by_what_is_not_below_its_cause_is_an_alarm_of_its_own() {
             10:05 linked pump_failure#1 moderate 2 sensors suppressed caused by outage#1
         "#]],
     );
+}
+
+#[test]
+fn a_cause_is_less_grave_when_what_made_it_so_turns_out_to_have_another() {
+    // The pump that made the outage extreme is found not to hang on it alone. What people were told is
+    // not taken back at once.
+    let rules = rules(city()).handling(|rules| rules.lowers = true);
+    check_with(
+        &rules.build(),
+        "10:00 feeder-1 1.5
+         10:01 pump-1 3.5
+         10:02 pump-2 1.5
+         10:11 tick
+         10:13 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: feeder-1 1.5
+            10:01 opened pump_failure#1 extreme caused by outage#1: pump-1 3.5
+            10:01 updated outage#1 extreme
+            10:02 updated pump_failure#1 extreme 2 sensors: pump-2 1.5 40 m
+            10:02 linked pump_failure#1 extreme 2 sensors
+            10:12 rated outage#1 moderate
+        "#]],
+    );
+}
+
+#[test]
+fn p5_so_many_children_are_compared_when_one_is_found_to_have_another_cause() {
+    let told = |lamps: usize| {
+        let mut city = city();
+        let mut story = String::from("10:00 feeder-1 1.5\n10:01 pump-1 3.5\n");
+        for number in 0..lamps {
+            let id = format!("lamp-{number:04}");
+            let place = metres(
+                10_000 + number as i32 % 40 * 200,
+                10_000 + number as i32 / 40 * 200,
+            );
+            city = city.sensor(&id, "pump", place).fed_by(&id, "feeder-1");
+            writeln!(story, "10:01 {id} 1.5").unwrap();
+        }
+        story += "10:02 pump-2 1.5\n10:13 tick";
+        let rules = rules(city).handling(|rules| rules.lowers = true);
+        run(&[("first", &rules.build())], &story)
+    };
+    let lowers = |lamps| told(lamps).contains(" rated outage#1 moderate");
+    assert!(lowers(CHILDREN_COMPARED_MAX));
+    assert!(!lowers(CHILDREN_COMPARED_MAX + 1));
 }
 
 #[test]
@@ -546,29 +592,33 @@ fn p5_so_many_members_are_looked_at_for_a_cause_along_networks() {
 
 #[test]
 fn p5_of_what_joins_a_cause_at_once_so_many_members_are_looked_at_for_what_it_has_caused() {
-    // Feeders east and west of a gap are two outages; the one that stands in the gap makes them one.
-    // A pump failure below a feeder of each side is reached by both together alone.
+    // Feeders on four sides of a gap are four outages; the one that stands in the gap makes them one.
+    // A pump failure below a feeder of the first and of the last is reached by all together alone.
     let linked = |west: usize, below: usize| {
         let grid = metres(0, 100_000);
         let mut city = BundleBuilder::new().sensor("grid", "power", grid);
         city = city.node("grid", |_| ());
         let mut story = String::new();
-        for (side, count, east) in [("a", REACH_MEMBERS_MAX + 2, 1_000), ("b", west, 0)] {
+        let sides = [
+            ("a", REACH_MEMBERS_MAX + 2, metres(1_000, 500)),
+            ("b", 100, metres(0, 500)),
+            ("c", 100, metres(500, 1_000)),
+            ("d", west - 200, metres(500, 0)),
+        ];
+        for (second, (side, count, place)) in sides.into_iter().enumerate() {
             for number in 0..count {
                 let id = format!("{side}-{number:03}");
-                city = city
-                    .sensor(&id, "power", metres(east, 0))
-                    .fed_by(&id, "grid");
-                writeln!(story, "10:00 {id} 1.5").unwrap();
+                city = city.sensor(&id, "power", place).fed_by(&id, "grid");
+                writeln!(story, "10:00:0{second} {id} 1.5").unwrap();
             }
         }
-        let below = format!("b-{below:03}");
+        let below = format!("d-{:03}", below - 200);
         for (id, feeder) in [("pump-1", "a-257"), ("pump-2", below.as_str())] {
             let place = metres(90_000, 0);
             city = city.sensor(id, "pump", place).fed_by(id, feeder);
             writeln!(story, "10:00:30 {id} 1.5").unwrap();
         }
-        city = city.sensor("gap", "power", metres(500, 0));
+        city = city.sensor("gap", "power", metres(500, 500));
         story += "10:01 gap 1.5\n10:02 tick";
         let rules = rules(city).without_correlation("outages");
         let rules = rules.correlation("outages", "outage", &["dark"], |rule| {

@@ -9,7 +9,10 @@ use ioc_core::bundle::{Changes, FaultSign, Flapping};
 use ioc_core::decision::Severity::Moderate;
 use ioc_core::decision::Verdict;
 use ioc_core::judgement::Judgement;
-use ioc_core::limits::{MERGED_PER_STEP, RELOAD_BUCKETS_APART, RELOAD_STEP};
+use ioc_core::limits::{
+    MEMBERS_MOVED_PER_STEP, MERGED_PER_STEP, RELOAD_BUCKETS_APART, RELOAD_STEP,
+    RELOADS_WAITED_FOR_MAX,
+};
 use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::{BuildHash, ClockKind, Input, Started};
 use ioc_core::time::{Millis, Timestamp};
@@ -270,6 +273,71 @@ fn p5_many_that_are_shown_to_be_one_become_so_in_steps() {
 }
 
 #[test]
+fn p5_two_large_incidents_become_one_in_steps() {
+    // Gauges north and south of a gap, and one that stands in it.
+    const EACH: usize = 3 * MEMBERS_MOVED_PER_STEP;
+    let gauges = [("north", 0), ("south", 900)];
+    let mut builder = BundleBuilder::new()
+        .sensor("between", "level", metres(0, 450))
+        .threshold("level-high", "level", &[(Moderate, 3.0)], |_| ())
+        .correlation("floods", "flood", &["level-high"], |rule| {
+            rule.within_m = 500;
+        });
+    for (side, north) in gauges {
+        for number in 0..EACH {
+            let id = format!("{side}-{number}");
+            builder = builder.sensor(&id, "level", metres(number as i32, north));
+        }
+    }
+    let mut history = History::new(builder.build());
+    let mut say = |at: Timestamp, sensor: &str| {
+        let id = format!("r{}", history.inputs.len());
+        let reading = Reading {
+            id: &id,
+            sensor,
+            kind: "level",
+            observed_at: at,
+            received_at: None,
+            value: 4.0,
+            unit: "",
+            position: None,
+            attributes: Attributes::default(),
+        };
+        history.push(at, &Input::Reading(reading));
+    };
+    for (number, (side, _)) in gauges.iter().enumerate() {
+        let at = MIDNIGHT + Millis(number as i64);
+        (0..EACH).for_each(|gauge| say(at, &format!("{side}-{gauge}")));
+    }
+    say(MIDNIGHT + Millis::seconds(1), "between");
+    let together = history.inputs.len();
+    let merged = |history: &History| {
+        let (judgement, decisions) = history.judge(&Manner::plain());
+        assert_eq!(judgement.audit(), []);
+        let merged = |verdict: &Verdict| matches!(verdict, Verdict::IncidentMerged { .. });
+        let merged = decisions.iter().filter(|one| merged(&one.verdict));
+        (merged.count(), judgement.counters().incidents_live)
+    };
+    // One step moves some, and the next; what is left is few enough to merge.
+    assert_eq!(merged(&history), (0, 2));
+    for (step, expected) in [(1, (0, 2)), (2, (0, 2)), (3, (1, 1))] {
+        let at = MIDNIGHT + Millis::seconds(1) + Millis(step);
+        history.push(at, &Input::Tick);
+        assert_eq!(merged(&history), expected, "after step {step}");
+    }
+    history.push(MIDNIGHT + Millis::seconds(5), &Input::Tick);
+    let (_, decisions) = history.judge(&Manner::plain());
+    let told = decisions.last().unwrap().verdict.incident().unwrap();
+    assert_eq!(told.sensors as usize, 2 * EACH + 1);
+    assert_eq!(told.readings as usize, 2 * EACH + 1);
+    let restarted = Manner {
+        restarts: (together..together + 3).map(|after| (after, 2)).collect(),
+        ..Manner::plain()
+    };
+    assert_eq!(history.run(&restarted), history.run(&Manner::plain()));
+}
+
+#[test]
 fn p5_sensors_take_other_rules_over_in_steps_and_all_of_them_do() {
     let mut history = History::new(city(1));
     (0..SENSORS).for_each(|sensor| push(&mut history, MIDNIGHT, sensor, 4.0));
@@ -290,6 +358,41 @@ fn p5_sensors_take_other_rules_over_in_steps_and_all_of_them_do() {
     // Nobody waits any more: what is due next is whether anybody is silent.
     assert!(judgement.next_due() > Some(MIDNIGHT + Millis::minutes(1)));
     assert_eq!(judgement.audit(), []);
+}
+
+#[test]
+fn p5_sensors_wait_for_so_many_reloads_and_with_one_more_all_take_over() {
+    // Nobody is abnormal any more by rules that are gone: the incident is over for as long as that
+    // takes from when the last of its sensors has taken over.
+    let cleared_after = |reloads: usize| {
+        let mut history = History::new(city(1));
+        (0..SENSORS).for_each(|sensor| push(&mut history, MIDNIGHT, sensor, 4.0));
+        let without = |number: u8| {
+            let mut other = Bundle::clone(&city(1));
+            let kept = |name: &str| name == "level-silent";
+            other.detections.retain(|rule| kept(rule.name.as_str()));
+            other.hash.0[0] ^= number;
+            Arc::new(other)
+        };
+        let bundles = [without(1), without(2)];
+        let first = MIDNIGHT + Millis::seconds(10);
+        for number in 0..reloads {
+            let at = first + Millis(number as i64);
+            history.reload(at, Arc::clone(&bundles[number % 2]));
+        }
+        let last = first + Millis(reloads as i64 - 1);
+        history.push(first + Millis::seconds(90), &Input::Tick);
+        let (judgement, decisions) = history.judge(&Manner::plain());
+        assert_eq!(judgement.audit(), []);
+        let cleared = |verdict: &Verdict| matches!(verdict, Verdict::IncidentCleared(_));
+        let cleared = decisions.iter().filter(|one| cleared(&one.verdict));
+        cleared.map(|one| one.at - last).max().unwrap()
+    };
+    assert!(cleared_after(RELOADS_WAITED_FOR_MAX) > Millis::minutes(1));
+    assert_eq!(
+        cleared_after(RELOADS_WAITED_FOR_MAX + 1),
+        Millis::minutes(1)
+    );
 }
 
 #[test]

@@ -208,23 +208,23 @@ fn digests() -> [(u16, Expect); 5] {
     [
         (
             1,
-            expect!["a0f70331b25f05a3d99af084f8cf796a3901bf82c14b7e490126a0f24ef68ec9"],
+            expect!["f036f7002c2f8a17a15151420596c45c1833702609d5910b9c4a1ca2e957f591"],
         ),
         (
             2,
-            expect!["10888119c38e848ddd1658f2112618fd242973f37f517fb19be289c321a2c6c1"],
+            expect!["bca87f150033c61a35686c4aeace0ebcb437044cda88276ba1ec020df0898371"],
         ),
         (
             3,
-            expect!["f4c8d96a32ab54d3c82a2a74658e9d8238be8906bccd186483ffef7646565737"],
+            expect!["54c1186e4a4b3ea7bf40b1dda1fc09f3c520449acf2ccb7064dbc136f1da4116"],
         ),
         (
             4,
-            expect!["f4c8d96a32ab54d3c82a2a74658e9d8238be8906bccd186483ffef7646565737"],
+            expect!["54c1186e4a4b3ea7bf40b1dda1fc09f3c520449acf2ccb7064dbc136f1da4116"],
         ),
         (
             5,
-            expect!["f4c8d96a32ab54d3c82a2a74658e9d8238be8906bccd186483ffef7646565737"],
+            expect!["54c1186e4a4b3ea7bf40b1dda1fc09f3c520449acf2ccb7064dbc136f1da4116"],
         ),
     ]
 }

@@ -6,10 +6,11 @@
 //! before, from a request of it that the server heard late. So newer ones may come before them, and
 //! the judgement would take the older for what it had already. Promise: nothing goes on before what
 //! is owed; nothing across a delivery that went elsewhere. What is next is known by its number, or
-//! by asking the stream, where others' messages lie between ours. Bound: `waiting_max` messages and
-//! [`EARLY_BYTES_MAX`] wait. When it is full, and the next is not among them, the connection ends,
-//! and all come again on the next; where the stream cannot be asked they go on early, and nothing is
-//! acknowledged until all that is owed has come. Next: `nats/prefix.rs`.
+//! when all that is owed has come; nothing newer is asked for until then. Bound:
+//! [`WAITING_MAX`] messages and [`OWED_BYTES_MAX`] wait. When it is full, the stream is asked what is
+//! next; if that is not among them, the connection ends, and all come again on the next; where the
+//! stream cannot be asked they go on early, and nothing is acknowledged until all that is owed has
+//! come. Next: `nats/prefix.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -17,8 +18,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many bytes of messages may wait for older ones.
-pub(super) const EARLY_BYTES_MAX: usize = 4 << 20;
+/// How many messages may wait for older ones: as many as the server delivers unacknowledged.
+pub(super) const WAITING_MAX: usize = 65_536;
+/// How many bytes of them: more than five requests bring, as long as no message is longer.
+pub(super) const OWED_BYTES_MAX: usize = 32 << 20;
 
 /// Where a consumer stands when a connection begins.
 #[derive(Debug, Clone, Copy)]
@@ -167,7 +170,7 @@ impl<M> Order<M> {
 
     /// From which message on the stream is to be asked what is next, if something waits for that.
     pub fn asks(&self) -> Option<u64> {
-        let waits = self.awaits() && !self.waiting.is_empty();
+        let waits = self.awaits() && self.is_full();
         (waits && self.can_ask && self.next.is_none()).then_some(self.through + 1)
     }
 
@@ -189,14 +192,22 @@ impl<M> Order<M> {
         self.last_delivery
     }
 
-    /// How many wait.
-    pub fn waiting(&self) -> usize {
-        self.waiting.len()
-    }
-
     /// Those that wait, in the order of the stream.
     pub fn all_waiting(&self) -> impl Iterator<Item = &M> {
         self.waiting.values().map(|(message, _)| message)
+    }
+
+    /// How many messages of before have not come again yet.
+    pub fn owed(&self) -> usize {
+        match self.awaits() {
+            true => self.start.pending - self.again.len(),
+            false => 0,
+        }
+    }
+
+    /// Whether this one is newer than all that were under way.
+    pub const fn is_newer(&self, number: u64) -> bool {
+        number > self.start.message
     }
 
     /// Whether messages of before have not come again yet.
@@ -217,7 +228,7 @@ impl<M> Order<M> {
 
     /// Whether no more may wait.
     pub fn is_full(&self) -> bool {
-        self.waiting.len() >= self.waiting_max || self.waiting_bytes >= EARLY_BYTES_MAX
+        self.waiting.len() >= self.waiting_max || self.waiting_bytes >= OWED_BYTES_MAX
     }
 }
 
@@ -259,7 +270,7 @@ mod tests {
     fn what_comes_goes_on_where_nothing_is_owed() {
         let mut order = order(10, 0);
         assert_eq!(came(&mut order, &[11, 13, 12]), [11, 13, 12]);
-        assert_eq!(order.waiting(), 0);
+        assert!(order.waiting.is_empty());
     }
 
     #[test]
@@ -286,11 +297,9 @@ mod tests {
     #[test]
     fn p5_more_newer_messages_than_may_wait_end_the_connection() {
         let mut order = Order::new(order(5, 3).start, 4, true);
-        assert_eq!(
-            came(&mut order, &[11, 12, 13, 14]),
-            [0; 0],
-            "it is asked first"
-        );
+        assert_eq!(came(&mut order, &[11, 12, 13]), [0; 0]);
+        assert_eq!((order.asks(), order.owed()), (None, 3), "there is room");
+        assert_eq!(came(&mut order, &[14]), [0; 0], "it is asked first");
         assert_eq!(order.asks(), Some(6));
         assert!(!order.told(Some(8)));
         assert_eq!(order.next(), Err(Disorder::Early));
@@ -298,7 +307,7 @@ mod tests {
         let place = |delivery: u64| Place {
             delivery,
             message: delivery,
-            bytes: EARLY_BYTES_MAX / 2,
+            bytes: OWED_BYTES_MAX / 2,
         };
         let mut order = Order::new(order.start, 1000, true);
         assert_eq!(order.take(place(101), 101), Ok(None));
@@ -308,23 +317,17 @@ mod tests {
     }
 
     #[test]
-    fn what_is_next_among_others_messages_the_stream_says() {
-        let mut order = order(5, 3);
-        assert_eq!(order.asks(), None, "nothing waits");
+    fn p5_what_is_next_among_others_messages_the_stream_says_where_no_more_may_wait() {
+        let mut order = Order::new(order(5, 3).start, 1, true);
         assert_eq!(came(&mut order, &[10]), [0; 0]);
         assert_eq!(order.asks(), Some(6));
-        assert!(!order.told(Some(8)));
-        assert_eq!(order.asks(), None, "8 is waited for");
-        assert_eq!(came(&mut order, &[8]), [8]);
-        assert_eq!(order.asks(), Some(9));
         assert!(!order.told(Some(10)));
-        assert_eq!(came(&mut order, &[12]), [10], "11 is not known of");
+        assert_eq!(order.next().unwrap().unwrap().number, 10);
+        assert_eq!(order.asks(), None, "nothing waits");
+        assert_eq!(came(&mut order, &[13]), [0; 0], "others may be behind it");
         assert_eq!(order.asks(), Some(11));
-        assert!(
-            order.told(Some(12)),
-            "the third of them is not there any more"
-        );
-        assert_eq!(came(&mut order, &[13]), [12, 13]);
+        assert!(order.told(Some(12)), "and are not there any more");
+        assert_eq!(order.next().unwrap().unwrap().number, 13);
     }
 
     #[test]

@@ -13,6 +13,9 @@ use super::connect::{ANSWER_WITHIN, Connected, LinkError};
 use crate::brokers::links::{Link, Links};
 use crate::telemetry;
 
+/// How many bytes the id takes with what is around it.
+const HEADERS_BYTES_MAX: usize = 256;
+
 /// A message for a stream.
 #[derive(Debug, Clone)]
 pub struct OutgoingMessage {
@@ -63,17 +66,24 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Sends these in order and waits until the stream has taken all.
+    /// Sends these in order and waits until the stream has taken all; but those that are longer than
+    /// the server takes, which nothing would get past. How many those are.
     ///
     /// # Errors
     /// It has perhaps not.
-    pub async fn send(&mut self, messages: &[OutgoingMessage]) -> Result<(), NotTaken> {
+    pub async fn send(&mut self, messages: &[OutgoingMessage]) -> Result<usize, NotTaken> {
         self.connect().await?;
         let connected = self.connected.as_ref().expect("connected just now");
         let context = jetstream::new(connected.client.clone());
         let sending = async {
-            let mut taken = Vec::with_capacity(messages.len());
+            let (mut taken, mut too_long) = (Vec::with_capacity(messages.len()), 0);
+            let bytes_max = connected.client.server_info().max_payload;
             for each in messages {
+                if each.payload.len() + HEADERS_BYTES_MAX > bytes_max {
+                    telemetry::decision_too_long(self.link.name(), &each.id, bytes_max);
+                    too_long += 1;
+                    continue;
+                }
                 let message = PublishMessage::build()
                     .message_id(&each.id)
                     .payload(each.payload.clone());
@@ -83,7 +93,7 @@ impl Outgoing {
             for each in taken {
                 each.await.map_err(LinkError::refused("publish"))?;
             }
-            Ok(())
+            Ok(too_long)
         };
         let sent = timeout(ANSWER_WITHIN, sending).await;
         sent.unwrap_or(Err(LinkError::Silent))

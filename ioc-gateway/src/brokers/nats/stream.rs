@@ -20,7 +20,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, 
 
 use super::connect::ANSWER_WITHIN;
 use super::kept::Kept;
-use super::order::{Disorder, Next, Order, Place, Start};
+use super::order::{Disorder, Next, Order, Place, Start, WAITING_MAX};
 use super::prefix::Prefix;
 use super::{Connected, Ended, LinkError, Subscriber, consumer, message, unreadable};
 use crate::brokers::epoch::{Entrance, Epoch};
@@ -35,9 +35,8 @@ const HEAD_BYTES: usize = 64 << 10;
 const LONGEST_BYTES: usize = (64 << 20) + HEAD_BYTES;
 /// How long the server keeps a request to pull.
 const PULL_EXPIRES: Duration = Duration::from_secs(5);
-/// How often the stream is asked, where others' messages lie between ours, before all else is seen
-/// to.
-const ASKED_AT_ONCE: usize = 64;
+/// How often the stream is asked what is next before all else is seen to.
+const ASKED_AT_ONCE: usize = 16;
 /// How often it says that it is there while it has nothing.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long it may be silent while a request is open.
@@ -155,7 +154,7 @@ impl<'a> Reader<'a> {
             inbox,
             messages: messages.map_err(LinkError::refused("subscribe"))?,
             may_look,
-            order: Order::new(start, subscriber.options.inflight_max as usize, may_look),
+            order: Order::new(start, WAITING_MAX, may_look),
             prefix: Prefix::new(),
             ack_wait,
             held: 0,
@@ -220,8 +219,13 @@ impl<'a> Reader<'a> {
     /// Asks for as much as may be in flight, but not for every single message.
     async fn pull(&mut self, in_flight: u64) -> Result<(), LinkError> {
         let inflight_max = u64::from(self.subscriber.options.inflight_max);
-        let here = in_flight + self.order.waiting() as u64;
-        let credit = inflight_max.saturating_sub(here + self.requested);
+        let credit = inflight_max.saturating_sub(in_flight + self.requested);
+        let owed = self.order.owed() as u64;
+        // Nothing newer is to come beside what is owed.
+        let credit = match owed {
+            0 => credit,
+            _ => credit.min(owed.saturating_sub(self.requested)),
+        };
         if credit == 0 || (credit < inflight_max.div_ceil(4) && self.requested > 0) {
             return Ok(());
         }
@@ -304,6 +308,10 @@ impl<'a> Reader<'a> {
         if is_again {
             telemetry::broker_redelivered(1);
         }
+        if self.order.is_newer(place.message) && self.order.awaits() {
+            // It was too early: what is owed was delivered later than was known.
+            self.pull_from = Instant::now() + self.ack_wait + self.ack_wait / 4;
+        }
         if let Some(next) = self.order.take(place, (message, reply))? {
             self.pass(next, epoch);
         }
@@ -357,6 +365,7 @@ impl<'a> Reader<'a> {
                 Some(next) => self.told(next),
                 None => self.order.cannot_ask(),
             }
+            self.heard = Instant::now();
             self.pass_all(epoch)?;
         }
         Ok(())

@@ -9,9 +9,12 @@
 //! time; the next look goes on from there.
 
 use std::ops::RangeInclusive;
+use std::time::Duration;
 
 use async_nats::jetstream::consumer::Info;
 use async_nats::{HeaderMap, HeaderName, Message, StatusCode};
+
+use tokio::time::Instant;
 
 use super::kept::{Kept, Stored};
 use super::{Connected, LinkError, Subscriber, consumer, message};
@@ -21,6 +24,8 @@ use crate::telemetry;
 
 /// How many messages are looked at before the connection is used again.
 const LOOKED_AT_MAX: usize = 1024;
+/// For how long, at most: over a slow line the next connection looks on sooner.
+const LOOKED_FOR: Duration = Duration::from_secs(5);
 /// So many connections must have begun at one place, with something under way, before it is looked
 /// at what that is; after one that was unreadable, one is enough.
 const STUCK_AFTER: u32 = 2;
@@ -180,7 +185,11 @@ impl Kept<'_> {
         under_way: RangeInclusive<u64>,
     ) -> Result<Option<u64>, LinkError> {
         let (mut next, mut found) = (*under_way.start(), None);
+        let until = Instant::now() + LOOKED_FOR;
         for _ in 0..LOOKED_AT_MAX {
+            if Instant::now() >= until {
+                break;
+            }
             let Some(stored) = self.next(next).await? else {
                 break;
             };
