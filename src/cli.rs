@@ -8,7 +8,7 @@ use std::io::{self, BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use ioc_core::record::{Adopted, Seq};
 use ioc_gateway::formats::Message;
 
@@ -221,7 +221,7 @@ Exit codes: 0 all hold, 1 some failed, 64 mistakes in the rules or the scenarios
 struct WhyArgs {
     /// inc-…, SENSOR/READING, a reading's id, a sensor (its last reading), or #981 (a record)
     about: About,
-    /// The data directory [default: ./data]
+    /// The data directory
     #[arg(long, value_name = "DIR", default_value = "data")]
     data: PathBuf,
     /// Print JSON
@@ -414,6 +414,15 @@ impl Failure {
 }
 
 impl Cli {
+    /// Reads what was typed.
+    ///
+    /// # Errors
+    /// What is wrong with it; or the help or the version, if that was asked for.
+    pub fn read() -> Result<Self, clap::Error> {
+        let matches = flowing(Self::command()).try_get_matches()?;
+        Self::from_arg_matches(&matches)
+    }
+
     /// Does what was typed.
     pub fn run(self) -> Result<(), Failure> {
         match self.command {
@@ -447,6 +456,34 @@ impl Cli {
             Command::Journal(command) => journal(command),
         }
     }
+}
+
+/// A command whose help breaks its lines where the terminal ends: what is written in lines of its
+/// own would be broken once more there.
+fn flowing(command: clap::Command) -> clap::Command {
+    let help = command
+        .get_after_help()
+        .map(|help| joined(&help.to_string()));
+    let command = command.mut_subcommands(flowing);
+    match help {
+        Some(help) => command.after_help(help),
+        None => command,
+    }
+}
+
+/// A text with the lines of a paragraph in one; what is indented stays as it is.
+fn joined(text: &str) -> String {
+    let mut whole = String::new();
+    let mut goes_on = false;
+    for line in text.lines() {
+        let is_prose = !line.is_empty() && !line.starts_with(' ');
+        if !whole.is_empty() {
+            whole.push(if goes_on && is_prose { ' ' } else { '\n' });
+        }
+        whole.push_str(line);
+        goes_on = is_prose && !line.ends_with(':');
+    }
+    whole
 }
 
 fn run(args: RunArgs) -> Result<(), Failure> {
@@ -845,5 +882,70 @@ fn shortened(text: &str) -> String {
     match text.char_indices().nth(RECORD_CHARS_SHOWN) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The help of each command, by its name, at this width.
+    fn helps(command: &mut clap::Command, told: &mut Vec<(String, String)>) {
+        let name = command.get_name().to_owned();
+        told.push((name, command.render_long_help().to_string()));
+        let inner = command.get_subcommands_mut();
+        inner.for_each(|command| helps(command, told));
+    }
+
+    fn sized(command: clap::Command, width: usize) -> clap::Command {
+        let command = command.term_width(width);
+        command.mut_subcommands(|command| sized(command, width))
+    }
+
+    #[test]
+    fn a_paragraph_of_help_is_broken_by_the_terminal_alone() {
+        let text = "Examples:\n  ioc a\n  ioc b\n\nOne\ntwo\n\nthree:\n  four";
+        assert_eq!(
+            joined(text),
+            "Examples:\n  ioc a\n  ioc b\n\nOne two\n\nthree:\n  four"
+        );
+        for width in [80, 100] {
+            let mut told = Vec::new();
+            helps(&mut sized(flowing(Cli::command()), width), &mut told);
+            assert!(told.len() > 20, "{}", told.len());
+            let texts = told
+                .iter()
+                .map(|(_, text)| text.lines().collect::<Vec<_>>());
+            for lines in texts {
+                // A line that ends early is the last of its paragraph.
+                let broken = lines.windows(2).find(|pair| {
+                    let is_prose = |line: &str| !line.is_empty() && !line.starts_with(' ');
+                    let [line, next] = pair else { return false };
+                    let word = next.split(' ').next().unwrap_or_default();
+                    let fits = line.chars().count() + 1 + word.chars().count() <= width;
+                    is_prose(line) && is_prose(next) && !line.ends_with(':') && fits
+                });
+                assert_eq!(broken, None, "at {width}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_read_again_must_be_said_and_all_ways_are_told() {
+        let error = Cli::try_parse_from(["ioc", "dead-letters", "replay"]).unwrap_err();
+        let told = error.to_string();
+        for way in ["--all", "--seq", "--reason", "--topic"] {
+            assert!(told.contains(way), "{told}");
+        }
+        let both = [
+            "ioc",
+            "dead-letters",
+            "replay",
+            "--reason",
+            "a",
+            "--topic",
+            "b",
+        ];
+        assert!(Cli::try_parse_from(both).is_ok());
     }
 }

@@ -10,7 +10,6 @@
 //! The modules in reading order, from text to meaning:
 
 pub mod mistake;
-pub mod suggest;
 pub mod yaml;
 pub mod quantity;
 pub mod field;
@@ -25,3 +24,5 @@ pub mod survey;
 pub mod source;
 pub mod compile;
 pub mod check;
+
+pub(crate) use ioc_core::suggest;

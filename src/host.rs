@@ -28,7 +28,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::clock::{Clock, ClockMode, ClockRefused, Face, SystemTimeSource, TimeSource};
-use crate::config::settings::Settings;
+use crate::config::settings::{Settings, Written};
 use crate::config::source::{CITY, Source, StoreError};
 use crate::decisions_out::DecisionsLog;
 use crate::descriptors;
@@ -330,6 +330,7 @@ impl Host {
             orders,
             held: Mutex::new(compiled.bundle.hash),
             refused: refused.clone(),
+            settings: Written::read(config.as_deref(), std::env::vars()).unwrap_or_default(),
         });
         let decisions = DecisionsLog {
             disk: Arc::clone(&disk),

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use bytes::Bytes;
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::ask::{Ask, AskError, ServerArgs, TokenArgs, print};
@@ -76,12 +76,13 @@ struct ListArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).multiple(true)
+    .args(["all", "seq", "reason", "topic"]))]
 struct ReplayArgs {
     #[command(flatten)]
     to: ServerArgs,
     /// All that are listed
-    #[arg(long, conflicts_with_all = ["seq", "reason", "topic"],
-          required_unless_present_any = ["seq", "reason", "topic"])]
+    #[arg(long, conflicts_with_all = ["seq", "reason", "topic"])]
     all: bool,
     /// The letter of this number; may be given more than once
     #[arg(long, value_name = "SEQ")]

@@ -5,12 +5,11 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use ioc::cli::{Cli, Failure};
 use ioc::progress::tell;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::read() {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are no failure; a mistake is one of usage.

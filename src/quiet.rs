@@ -12,6 +12,7 @@ use ioc_core::time::Millis;
 use serde_json::{Map, Value, json};
 
 use crate::ask::{Ask, AskError, ServerArgs, TokenArgs, print};
+use crate::config::mistake::counted;
 use crate::config::quantity;
 
 const PATH: &str = "/api/v1/suppressions";
@@ -139,7 +140,8 @@ impl QuietArgs {
         let done: fn(&Value) -> String = |answer| {
             let request = answer["request_id"].as_str().unwrap_or_default();
             format!(
-                "done, as of decision {}; request {request}\n",
+                "{}done, as of decision {}; request {request}\n",
+                warned(answer),
                 answer["seq"]
             )
         };
@@ -257,6 +259,14 @@ fn meant(each: &Value) -> String {
     said.collect::<Vec<_>>().join(" ")
 }
 
+/// What was probably not meant, before all else; a sensor may yet come that nobody knows.
+fn warned(answer: &Value) -> String {
+    match answer["warning"].as_str() {
+        Some(warning) => format!("WARNING: {warning}\n"),
+        None => String::new(),
+    }
+}
+
 /// What it would have hidden.
 fn previewed(answer: &Value) -> String {
     let from = answer["from"].as_str().unwrap_or_default();
@@ -264,17 +274,22 @@ fn previewed(answer: &Value) -> String {
         Some(true) => format!("since {from}"),
         _ => format!("since {from}, for no more is held"),
     };
+    let count = |key: &str| answer[key].as_u64().unwrap_or_default() as usize;
     let mut text = format!(
-        "{horizon} it would have hidden {} detections of {} sensors in {} incidents, of which {} \
-         would not have opened, and {} silences and faults of sensors\n",
-        answer["detections"],
-        answer["sensors_total"],
-        answer["incidents_total"],
-        answer["never_opened"],
-        answer["of_sensors"],
+        "{}{horizon} it would have hidden {} of {} in {}, of which {} would not have opened, and \
+         {} silences and faults of sensors\n",
+        warned(answer),
+        counted(count("detections"), "detection"),
+        counted(count("sensors_total"), "sensor"),
+        counted(count("incidents_total"), "incident"),
+        count("never_opened"),
+        count("of_sensors"),
     );
-    if let Some(calls) = answer["calls"].as_u64().filter(|calls| *calls > 0) {
-        writeln!(text, "  and {calls} calls for it").expect("text takes all");
+    match count("calls") {
+        0 => {}
+        calls => {
+            writeln!(text, "  and {} for it", counted(calls, "call")).expect("text takes all");
+        }
     }
     for each in answer["incidents"].as_array().into_iter().flatten() {
         let word = |key: &str| each[key].as_str().unwrap_or_default();
@@ -346,6 +361,29 @@ mod tests {
             let error = asked(words).unwrap_err();
             assert!(error.contains(said), "{words}: {error}");
         }
+    }
+
+    #[test]
+    fn a_name_that_nothing_has_is_told_first() {
+        let warning = "no sensor of the city is called `wl-9999`";
+        let answer = json!({ "request_id": "r", "seq": 7, "warning": warning });
+        let asked = |words: &str| {
+            let words = std::iter::once("quiet").chain(words.split_whitespace());
+            let asked = Typed::try_parse_from(words).unwrap().args.asked();
+            asked.unwrap_or_else(|error| panic!("{error}")).told
+        };
+        let told = asked("--sensor wl-9999 --for 2h --reason works")(&answer);
+        let first = format!("WARNING: {warning}\n");
+        assert!(told.starts_with(&first) && told.contains("done"), "{told}");
+        let told = asked("--sensor wl-9999 --preview")(&json!({
+            "from": "2026-03-14T10:00:00.000Z", "complete": true, "detections": 1,
+            "sensors_total": 1, "incidents_total": 2, "never_opened": 1, "warning": warning,
+        }));
+        assert!(told.starts_with(&first), "{told}");
+        assert!(
+            told.contains("1 detection of 1 sensor in 2 incidents"),
+            "{told}"
+        );
     }
 
     #[test]

@@ -31,6 +31,7 @@ use tokio::sync::{Mutex, oneshot};
 use crate::config::check::summary;
 use crate::config::compile::Compiled;
 use crate::config::mistake::{Mistake, Mistakes, counted};
+use crate::config::settings::{FILE, Written};
 use crate::config::source::{Source, StoreError};
 use crate::host::city_of;
 use crate::pipeline::ReloadOrder;
@@ -62,6 +63,34 @@ pub struct Parts {
     pub held: Mutex<BundleHash>,
     /// Up while the files have mistakes.
     pub refused: RefusedSign,
+    /// The settings that the process was started by.
+    pub settings: Written,
+}
+
+/// What a reload does not bring: settings that are other ones than at the start.
+#[derive(Debug, Default)]
+pub struct Restart {
+    /// The keys with other values.
+    pub changed: Vec<String>,
+    /// Why the next start would be refused.
+    pub mistakes: Mistakes,
+}
+
+impl Restart {
+    /// What there is to say of it; nothing if all is in force.
+    pub fn told(&self) -> Option<String> {
+        if !self.mistakes.is_empty() {
+            let count = counted(self.mistakes.count(), "mistake");
+            return Some(format!(
+                "{FILE} has {count} and the next start would be refused (`ioc check` tells them); \
+                 its settings are read by a start only"
+            ));
+        }
+        (!self.changed.is_empty()).then(|| {
+            let keys = self.changed.join(", ");
+            format!("NOT in force before a restart, as all settings of {FILE}: {keys}")
+        })
+    }
 }
 
 /// What a reload came to.
@@ -158,9 +187,30 @@ impl Reloader {
         })
     }
 
+    /// Which settings a restart would bring.
+    pub async fn restart(&self) -> Restart {
+        let parts = Arc::clone(&self.0);
+        let read = move || Written::read(parts.config.as_deref(), std::env::vars());
+        match tokio::task::spawn_blocking(read).await {
+            Ok(Ok(now)) => Restart {
+                changed: self.0.settings.changed(&now),
+                ..Restart::default()
+            },
+            Ok(Err(mistakes)) => Restart {
+                mistakes,
+                ..Restart::default()
+            },
+            Err(_) => Restart::default(),
+        }
+    }
+
     /// The same on a signal, which nobody waits for: the log tells what came of it.
     pub async fn reload_and_tell(self) {
-        match self.reload().await {
+        let reloaded = self.reload().await;
+        if let Some(restart) = self.restart().await.told() {
+            telemetry::settings_not_in_force(&restart);
+        }
+        match reloaded {
             Ok(Reloaded::New {
                 summary, warnings, ..
             }) => telemetry::rules_reloaded(&summary, &warnings.to_string()),
@@ -233,9 +283,14 @@ async fn reload(
         response.headers_mut().insert(WWW_AUTHENTICATE, bearer);
         return response;
     }
-    match reloader.reload().await {
+    let reloaded = reloader.reload().await;
+    let restart = reloader.restart().await;
+    match reloaded {
         Ok(Reloaded::Same(bundle)) => {
-            let body = json!({ "changed": false, "bundle": hex(bundle) });
+            let body = json!({
+                "changed": false, "bundle": hex(bundle), "restart_needed": restart.changed,
+                "restart": restart.told(),
+            });
             answer(StatusCode::OK, &body)
         }
         Ok(Reloaded::New {
@@ -248,6 +303,7 @@ async fn reload(
             let body = json!({
                 "changed": true, "bundle": hex(bundle), "seq": decision, "summary": summary,
                 "warnings": warnings.iter().map(mistake_json).collect::<Vec<_>>(),
+                "restart_needed": restart.changed, "restart": restart.told(),
             });
             answer(StatusCode::OK, &body)
         }
@@ -316,6 +372,7 @@ mod tests {
             orders,
             held: Mutex::new(BundleHash([0; 32])),
             refused: RefusedSign::default(),
+            settings: Written::default(),
         };
         let (answer, _answered) = oneshot::channel();
         let rules = Arc::new(Prepared::none());

@@ -328,6 +328,11 @@ pub fn rules_refused(mistakes: &str) {
     error!("the rules on disk are NOT in force, the last accepted ones are; mistakes:\n{mistakes}");
 }
 
+/// Settings were changed that only a restart brings.
+pub fn settings_not_in_force(what: &str) {
+    warn!("{what}");
+}
+
 /// What is on disk is in force.
 pub fn rules_accepted() {
     gauge!("ioc_rules_refused").set(0.0);

@@ -538,6 +538,14 @@ impl Verdict {
         }
     }
 
+    /// The incident whose evidence is another's from then on.
+    pub const fn taken_from(&self) -> Option<IncidentId> {
+        if let Self::IncidentSplit { from, .. } | Self::IncidentEvidenceMoved { from, .. } = self {
+            return Some(*from);
+        }
+        None
+    }
+
     /// The sensor it is about.
     pub const fn sensor(&self) -> Option<&SensorState> {
         match self {

@@ -10,6 +10,7 @@
 pub mod id;
 pub mod time;
 pub mod place;
+pub mod suggest;
 mod hash;
 pub mod codec;
 pub mod reading;

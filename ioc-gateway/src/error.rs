@@ -16,11 +16,46 @@ pub enum GatewayError {
         listen: SocketAddr,
     },
     /// The system refused.
-    #[error("cannot listen for MQTT on {listen}")]
+    #[error(
+        "cannot listen for MQTT on {listen} (the setting mqtt.listen){}",
+        taken(source)
+    )]
     Listen {
         /// The address asked for.
         listen: SocketAddr,
         /// Why not.
         source: io::Error,
     },
+}
+
+/// What to do where somebody else listens already.
+fn taken(source: &io::Error) -> &'static str {
+    match source.kind() {
+        io::ErrorKind::AddrInUse => {
+            "; another program has this port, as the mosquitto of Debian has 1883 once it is \
+             installed: stop that one, or set mqtt.listen (IOC_MQTT_LISTEN) to another port, such \
+             as 127.0.0.1:1884"
+        }
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_another_program_has_is_told_with_the_setting() {
+        let told = |kind: io::ErrorKind| {
+            let listen = SocketAddr::from(([127, 0, 0, 1], 1883));
+            let source = kind.into();
+            GatewayError::Listen { listen, source }.to_string()
+        };
+        let taken = told(io::ErrorKind::AddrInUse);
+        assert!(
+            taken.contains("mqtt.listen") && taken.contains("mosquitto"),
+            "{taken}"
+        );
+        assert!(!told(io::ErrorKind::PermissionDenied).contains("mosquitto"));
+    }
 }

@@ -199,7 +199,7 @@ pub fn append_message_or_native(
                     inputs.push_reading(&reading, catalogue);
                     return told(Ok(reading.id));
                 }
-                Err(reject) => reject,
+                Err(reject) => whole.unless_native(reject),
             }
         }
         Err(whole) => whole,

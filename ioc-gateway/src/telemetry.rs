@@ -87,6 +87,11 @@ pub(crate) fn sparkplug_birth() {
     counter!("ioc_sparkplug_births_total").increment(1);
 }
 
+/// An edge node was forgotten, for there was no room for another.
+pub(crate) fn sparkplug_forgotten() {
+    counter!("ioc_sparkplug_nodes_forgotten_total").increment(1);
+}
+
 /// One of them died.
 pub(crate) fn sparkplug_death() {
     counter!("ioc_sparkplug_deaths_total").increment(1);

@@ -10,6 +10,9 @@ import { spoken } from "./words.js";
 const SEVERITY_OPTIONS = ["extreme", "severe", "moderate", "minor"]
   .map((word) => [word, spoken(word)]);
 
+/** Something must be chosen. */
+const CHOOSE = ["", "Choose…"];
+
 const REASONS = [
   ["false_alarm", "False alarm: it is not so"],
   ["test", "Test: somebody tests"],
@@ -47,7 +50,8 @@ const ASKS = {
   extend: { title: "Extend", fields: [["for_s", "From now", DURATIONS]], note: "May be said" },
   open: {
     title: "Open an incident",
-    fields: [["kind", "What kind", null], ["severity", "Severity", SEVERITY_OPTIONS]],
+    // Nothing is as grave as it can be because nobody has chosen.
+    fields: [["kind", "What kind", null], ["severity", "Severity", [CHOOSE, ...SEVERITY_OPTIONS]]],
     note: "What is known of it",
   },
 };
@@ -58,14 +62,16 @@ export const asks = (step, incident) =>
 
 /**
  * Asks; resolves with what was said, or null. `hint` is a line that people should know of, `kinds`
- * what can be opened, `send(said)` gives the order.
+ * what can be opened and `places` where, the first unless said; `send(said)` gives the order.
  */
-export function ask(step, incident, { title = null, hint = null, kinds = [], initial = {}, send }) {
+export function ask(step, incident, about) {
+  const { title = null, hint = null, kinds = [], places = [], initial = {}, send } = about;
   const asked = ASKS[step] ?? { title: spoken(step), fields: [], note: "May be said" };
   const passed = incident ? passedOver(incident, step) : [];
   const fields = asked.fields.map(([name, label, options]) => options
-    ? choice(name, label, options, initial[name])
+    ? choice(name, label, options, initial[name], { required: options.includes(CHOOSE) })
     : line(name, label, { known: kinds, required: true }));
+  if (places.length > 0) fields.push(choice("place", "Where", places));
   const note = noteField(asked.note, NOTE_MAX);
   const words = passed.map((word) => spoken(word).toLowerCase()).join(", ");
   const preview = step === "shelve" ? previewLine() : null;

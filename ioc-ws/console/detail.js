@@ -163,7 +163,7 @@ export class Detail {
     if (this.known?.changes === changes) return;
     const inOrder = (all) => [...all.values()].sort((a, b) => a.seq - b.seq);
     const told = (this.why.answer?.decisions ?? []).map((decision) => [decision.seq, decision]);
-    const evidence = evidenceOf(inOrder(new Map([...told, ...this.decisions])));
+    const evidence = evidenceOf(inOrder(new Map([...told, ...this.decisions])), this.id);
     this.known = { changes, decisions: inOrder(this.decisions), evidence };
   }
 

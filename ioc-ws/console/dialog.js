@@ -97,10 +97,10 @@ export function noteField(label, max, rows = 3, name = "note") {
   return { input, node: el("label", {}, el("span", {}, label), input) };
 }
 
-/** One of these: each has a value and a word. */
-export function choice(name, label, options, value = null) {
+/** One of these: each has a value and a word. Where it is `required`, no value is no choice. */
+export function choice(name, label, options, value = null, { required = false } = {}) {
   const each = ([own, word]) => el("option", { value: own, selected: own === value }, word);
-  const input = el("select", { name }, ...options.map(each));
+  const input = el("select", { name, required }, ...options.map(each));
   return { input, node: el("label", {}, el("span", {}, label), input) };
 }
 

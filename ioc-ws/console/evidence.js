@@ -11,22 +11,46 @@ const EVIDENCE_MAX = 5;
 const EVIDENCE_ALL_MAX = 200;
 
 /**
- * The sensors whose readings it rests on, the latest first: each with the newest reading, and with
- * how it came to belong (`joined`), which its first one says.
+ * The sensors whose readings the incident `id` rests on, the latest first: each with the newest
+ * reading, and with how it came to belong (`joined`), which its first one says. `decisions` are in
+ * order: its own, and those of what became part of it.
  */
-export function evidenceOf(decisions) {
+export function evidenceOf(decisions, id) {
   const bySensor = new Map();
-  for (const decision of decisions) {
-    for (const evidence of decision.cause.evidence) {
-      const before = bySensor.get(evidence.sensor);
-      const readings = before?.readings ?? new Map();
-      readings.set(evidence.reading, decision.at);
-      const joined = before?.joined ?? { ...evidence, at: decision.at };
-      bySensor.delete(evidence.sensor);
-      bySensor.set(evidence.sensor, { ...evidence, at: decision.at, joined, readings });
-    }
+  for (const evidence of staying(decisions, id)) {
+    const before = bySensor.get(evidence.sensor);
+    const readings = before?.readings ?? new Map();
+    readings.set(evidence.reading, evidence.at);
+    const joined = before?.joined ?? evidence;
+    bySensor.delete(evidence.sensor);
+    bySensor.set(evidence.sensor, { ...evidence, joined, readings });
   }
   return [...bySensor.values()].reverse();
+}
+
+/**
+ * The evidence that people have not moved to another incident since. What left is known by the
+ * decisions after, so these are looked at first.
+ */
+function staying(decisions, id) {
+  const survivors = new Map();
+  const leftLater = new Map();
+  const leftOf = (incident) => leftLater.get(incident) ?? [];
+  const kept = [];
+  for (const { at, cause, incident, into, from, sources } of [...decisions].reverse()) {
+    if (into) {
+      // What left the whole after they became one left this part of it.
+      survivors.set(incident.id, survivors.get(into) ?? into);
+      leftLater.set(incident.id, leftOf(into));
+    }
+    // What was split off and merged again has not left.
+    const isElsewhere = from && (survivors.get(incident.id) ?? incident.id) !== id;
+    if (isElsewhere) leftLater.set(from, [...leftOf(from), ...sources]);
+    const left = new Set(leftOf(incident.id));
+    const stays = ({ sensor, reading }) => !left.has(sensor) && !left.has(`${sensor}/${reading}`);
+    kept.push(...cause.evidence.filter(stays).map((each) => ({ ...each, at })).reverse());
+  }
+  return kept.reverse();
 }
 
 /** The table; `all` says whether every sensor is shown. */

@@ -209,15 +209,17 @@ async function preview(target) {
 export function previewed(told, { incident } = {}) {
   const { detections, incidents_total, never_opened, of_sensors, calls, from, complete } = told;
   const since = complete ? "in the last day" : `since ${clock(Date.parse(from))}`;
+  // A name that nothing has keeps nothing quiet, and looks as if nothing had been there to keep.
+  const slip = told.warning ? `Look again: ${told.warning}. ` : "";
   if (incident) {
     return calls === 0
       ? `It was passed on to nobody ${since}.`
       : `It was passed on ${plural(calls, "time")} ${since}: that would have waited.`;
   }
   const silent = of_sensors ? `, ${plural(of_sensors, "silent or broken sensor")}` : "";
-  if (detections + of_sensors === 0) return `Would have hidden nothing ${since}.`;
+  if (detections + of_sensors === 0) return `${slip}Would have hidden nothing ${since}.`;
   const never = never_opened ? `, of which ${never_opened} would not have opened` : "";
-  return `Would have hidden ${plural(detections, "detection")} of ` +
+  return `${slip}Would have hidden ${plural(detections, "detection")} of ` +
     `${plural(incidents_total, "incident")}${never}${silent} ${since}.`;
 }
 

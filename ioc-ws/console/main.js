@@ -248,7 +248,7 @@ async function regroup(incident, action) {
 /** The sources of an incident with those of all that became part of it, looked up by the server. */
 async function wholeEvidence(id) {
   const { told } = await question(id);
-  return told ? evidenceOf(told.decisions) : [];
+  return told ? evidenceOf(told.decisions, id) : [];
 }
 
 /** The order of a step, as the server takes it. */
@@ -299,15 +299,21 @@ async function extendQuiet(suppression) {
   await ask("extend", null, { title, send });
 }
 
-/** Opens an incident that no sensor knows of, in the middle of the map. */
+/** Opens an incident that no sensor knows of: where the chosen one is, or in the middle of the map. */
 async function open() {
   const allowed = may();
   if (!allowed.ok) return toast(allowed.why);
   const kinds = [...new Set([...store.incidents.values()].map(({ kind }) => kind))].sort();
   const [lon, lat] = map.middle();
-  const hint = `It is placed in the middle of the map: ${lon.toFixed(5)}, ${lat.toFixed(5)}`;
-  const send = (said) => live.command("open", { ...said, position: [lon, lat] });
-  await ask("open", null, { kinds, hint, send });
+  const chosen = store.incidents.get(selected);
+  const places = [
+    ...(chosen?.position ? [["chosen", `Where the chosen one is: ${titleOf(chosen.id)}`]] : []),
+    ["middle", `In the middle of the map: ${lon.toFixed(5)}, ${lat.toFixed(5)}`],
+  ];
+  const positions = { chosen: chosen?.position, middle: [lon, lat] };
+  const send = ({ place, ...said }) =>
+    live.command("open", { ...said, position: positions[place] });
+  await ask("open", null, { kinds, places, send });
 }
 
 /** Orders an actuator to do something, in place of what is under way there. */

@@ -37,9 +37,10 @@ const near_m = (within_m) => `within ${within_m.toLocaleString("en")} m`;
 
 /** `1 of 2 readings in a row, and that it lasts 4 min (since 10:01:00)` */
 export function runOf({ readings, readings_needed, among, since, lasting_ms }) {
-  let text = among === null
-    ? `${readings} of ${plural(readings_needed, "reading")} in a row`
-    : `${readings} of ${readings_needed} among the last ${among} readings`;
+  const most = among === null ? "in a row" : `among the last ${among}`;
+  let text = readings > readings_needed
+    ? `${readings} readings ${most}, ${readings_needed} needed`
+    : `${readings} of ${plural(readings_needed, "reading")} ${most}`;
   if (lasting_ms > 0) {
     text += `, and that it lasts ${ruleSpan(lasting_ms)}`;
     if (since !== null) text += ` (since ${clock(Date.parse(since))})`;

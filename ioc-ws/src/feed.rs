@@ -339,8 +339,10 @@ pub(crate) struct About {
 
 fn is_about(decision: &Decision, id: IncidentId) -> bool {
     use ioc_core::decision::Verdict;
-    let own = decision.verdict.incident().is_some_and(|own| own.id == id);
-    own || matches!(decision.verdict, Verdict::IncidentMerged { into, .. } if into == id)
+    let verdict = &decision.verdict;
+    let own = verdict.incident().is_some_and(|own| own.id == id);
+    own || verdict.taken_from() == Some(id)
+        || matches!(verdict, Verdict::IncidentMerged { into, .. } if *into == id)
 }
 
 impl Ring {

@@ -46,6 +46,7 @@ mod handling;
 mod actuators;
 mod suppressions;
 mod preview;
+mod names;
 mod sensors;
 mod console;
 mod error;

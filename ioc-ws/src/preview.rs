@@ -23,6 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::error::ApiError;
 use crate::feed::Batch;
 use crate::frame;
+use crate::names;
 use crate::rest::{ok, to_json};
 use crate::suppressions::{MatchText, matcher, text_of};
 use crate::window::Shared;
@@ -46,6 +47,10 @@ pub(crate) async fn preview(
     let bundle = shared.bundle();
     let bundle =
         bundle.ok_or_else(|| ApiError::not_found("no_rules", "no rules are configured"))?;
+    let warning = match &target {
+        Target::Detections(matcher) => names::unknown(matcher, &shared),
+        Target::Incident(_) => None,
+    };
     let place = place(&shared.previews)?;
     // What the host handed over before this question is in the ring once the picture is there.
     shared.kept.picture().await;
@@ -56,7 +61,10 @@ pub(crate) async fn preview(
         let _place = place;
         let mut hidden = Hidden::new(target, bundle, now);
         hidden.look_through(&batches);
-        to_json(&hidden.told())
+        to_json(&PreviewJson {
+            warning,
+            ..hidden.told()
+        })
     });
     let json = looked.await.map_err(|_| {
         let status = axum::http::StatusCode::INTERNAL_SERVER_ERROR;
@@ -233,6 +241,7 @@ impl Hidden {
             to: Text(self.to),
             complete: self.complete,
             decisions: self.decisions,
+            warning: None,
             detections: self.detections.len(),
             sensors_total: sensors.len(),
             sensors: sensors
@@ -276,6 +285,9 @@ struct PreviewJson<'a> {
     to: Text<Timestamp>,
     complete: bool,
     decisions: u64,
+    /// What was probably not meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
     detections: usize,
     sensors_total: usize,
     sensors: Vec<&'a str>,

@@ -24,6 +24,7 @@ use crate::feed::{About, Head};
 use crate::filter::{Filter, FilterText, Words};
 use crate::frame::{self, CountsJson, IncidentViewJson, SilentJson};
 use crate::listen::TOKEN_NEEDED;
+use crate::names;
 use crate::statements::Statement;
 use crate::view::{Incident, Picture};
 use crate::window::Shared;
@@ -328,6 +329,9 @@ pub(crate) async fn give(
     struct OkJson<'a> {
         request_id: &'a str,
         seq: u64,
+        /// What was probably not meant.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        warning: Option<String>,
     }
     let desk = shared.options.token.desk_of(headers);
     let actor = desk
@@ -335,9 +339,13 @@ pub(crate) async fn give(
         .ok_or_else(|| ApiError::new(StatusCode::UNAUTHORIZED, "token_needed", TOKEN_NEEDED))?;
     let order = order().map_err(ApiError::bad_request)?;
     let request = request_id(headers)?;
+    let warning = names::meant(&order).and_then(|meant| names::unknown(meant, shared));
     let seq = shared.command(request.clone(), actor, order).await?;
-    let request_id = request.as_str();
-    Ok(ok(to_json(&OkJson { request_id, seq })))
+    Ok(ok(to_json(&OkJson {
+        request_id: request.as_str(),
+        seq,
+        warning,
+    })))
 }
 
 fn request_id(headers: &HeaderMap) -> Result<RequestId, ApiError> {

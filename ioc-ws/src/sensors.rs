@@ -11,8 +11,8 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use ioc_core::bundle::{Bundle, Sensor};
-use ioc_core::decision::{Decision, Evidence};
-use ioc_core::id::{IncidentId, SensorId, ZoneId};
+use ioc_core::decision::{Decision, Evidence, Verdict};
+use ioc_core::id::{IncidentId, ReadingId, SensorId, ZoneId};
 use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
 use serde::Serialize;
@@ -435,29 +435,80 @@ const BATCHES_LOOKED_AT: usize = 16;
 /// The open incidents that a sensor is evidence of, the latest first.
 async fn evidence_of(shared: &Shared, picture: &Picture, sensor: &SensorId) -> Vec<IncidentId> {
     let (_, batches) = shared.kept.feed.newest(usize::MAX);
-    let mut found = Vec::new();
+    let mut found = EvidenceOf {
+        sensor,
+        picture,
+        left: Vec::new(),
+        open: Vec::new(),
+    };
     for (number, batch) in batches.iter().rev().enumerate() {
         if number % BATCHES_LOOKED_AT == BATCHES_LOOKED_AT - 1 {
             tokio::task::yield_now().await;
         }
         for entry in batch.after(0).iter().rev() {
-            let open = open_by(&entry.decision, picture, sensor);
-            if let Some(id) = open.filter(|id| !found.contains(id)) {
-                found.push(id);
-            }
+            found.look_back_at(&entry.decision);
         }
     }
-    found
+    found.open
 }
 
-/// The incident that a decision names a sensor as evidence of, if that is open.
-fn open_by(decision: &Decision, picture: &Picture, sensor: &SensorId) -> Option<IncidentId> {
-    let is_of = |each: &Evidence| each.sensor == *sensor;
-    if !decision.cause.evidence.iter().any(is_of) {
-        return None;
+/// What a sensor is evidence of, found from the newest decision back.
+struct EvidenceOf<'a> {
+    sensor: &'a SensorId,
+    picture: &'a Picture,
+    /// The incidents that it was evidence of until people moved it to another.
+    left: Vec<IncidentId>,
+    /// The open ones, the latest first.
+    open: Vec<IncidentId>,
+}
+
+impl EvidenceOf<'_> {
+    fn look_back_at(&mut self, decision: &Decision) {
+        if let Verdict::IncidentSplit {
+            incident,
+            from,
+            moved,
+        }
+        | Verdict::IncidentEvidenceMoved {
+            incident,
+            from,
+            moved,
+        } = &decision.verdict
+        {
+            // Where single reports of it went, others may have stayed.
+            let is_all = |(sensor, report): &(SensorId, Option<ReadingId>)| {
+                sensor == self.sensor && report.is_none()
+            };
+            if moved.first.iter().any(is_all) {
+                self.note(incident.id);
+                self.left.push(*from);
+            }
+        }
+        if let Verdict::IncidentMerged { incident, into } = &decision.verdict
+            && self.left.contains(into)
+        {
+            // What left the whole after they became one left this part of it.
+            self.left.push(incident.id);
+        }
+        let is_of = |each: &Evidence| each.sensor == *self.sensor;
+        if let Some(incident) = decision.verdict.incident()
+            && decision.cause.evidence.iter().any(is_of)
+        {
+            self.note(incident.id);
+        }
     }
-    let now = surviving(picture, decision.verdict.incident()?.id)?;
-    now.ended.is_none().then_some(now.state.id)
+
+    fn note(&mut self, id: IncidentId) {
+        if self.left.contains(&id) {
+            return;
+        }
+        let now = surviving(self.picture, id).filter(|now| now.ended.is_none());
+        if let Some(id) = now.map(|now| now.state.id)
+            && !self.open.contains(&id)
+        {
+            self.open.push(id);
+        }
+    }
 }
 
 /// The incident, or the one that it is part of now.
@@ -475,10 +526,87 @@ fn surviving(picture: &Picture, mut id: IncidentId) -> Option<&Incident> {
 
 #[cfg(test)]
 mod tests {
+    use ioc_core::decision::{Cause, DecisionHash, Named};
     use ioc_core::reading::{Attributes, Reading};
     use ioc_core::record::{Input, Record};
 
     use super::*;
+    use crate::auth::Token;
+    use crate::examples::{self, id, incident, publish};
+    use crate::options::WindowOptions;
+    use crate::view::View;
+
+    /// The open incidents that `sm-5` is evidence of after these decisions.
+    fn evidence_after(decisions: &[Decision]) -> Vec<IncidentId> {
+        let options = WindowOptions::new("j".into(), Token::new("t"), Arc::new(Timestamp::default));
+        let mut view = View::new(options);
+        for published in publish(DecisionHash([1; 32]), decisions.to_vec()) {
+            view.apply(&published, true);
+        }
+        let picture = view.picture();
+        let mut found = EvidenceOf {
+            sensor: &"sm-5".parse().unwrap(),
+            picture: &picture,
+            left: Vec::new(),
+            open: Vec::new(),
+        };
+        for decision in decisions.iter().rev() {
+            found.look_back_at(decision);
+        }
+        found.open
+    }
+
+    #[test]
+    fn a_sensor_that_was_split_off_is_evidence_of_the_old_incident_no_more() {
+        let evidence = Evidence {
+            reading: "r".parse().unwrap(),
+            seq: 1,
+            sensor: "sm-5".parse().unwrap(),
+            rule: "smoke".parse().unwrap(),
+            value: 3.0,
+            distance_m: None,
+            through: None,
+        };
+        let with = |decision: Decision| Decision {
+            cause: Cause {
+                evidence: vec![evidence.clone()],
+                ..Cause::default()
+            },
+            ..decision
+        };
+        let split = |seq, report: Option<&str>, from| {
+            let named = (
+                "sm-5".parse().unwrap(),
+                report.map(|it| it.parse().unwrap()),
+            );
+            let moved = Named {
+                first: vec![named],
+                count: 1,
+            };
+            let verdict = Verdict::IncidentSplit {
+                incident: incident("c"),
+                from: id(from),
+                moved,
+            };
+            examples::decision(seq, verdict)
+        };
+        let opened = with(examples::opened(1, "a"));
+        assert_eq!(evidence_after(&[opened.clone()]), [id("a")]);
+        let (all, one) = (split(2, None, "a"), split(2, Some("r"), "a"));
+        assert_eq!(evidence_after(&[opened.clone(), all.clone()]), [id("c")]);
+        assert_eq!(evidence_after(&[opened.clone(), one]), [id("a")]);
+        let again = with(examples::updated(3, "a"));
+        let both = evidence_after(&[opened.clone(), all, again]);
+        assert_eq!(both, [id("a"), id("c")], "what it says later counts again");
+        // It left with what had become part of another.
+        let whole = [
+            examples::opened(1, "b"),
+            with(examples::opened(2, "a")),
+            examples::merged(3, "a", "b"),
+            split(4, None, "b"),
+        ];
+        assert_eq!(evidence_after(&whole), [id("c")]);
+    }
 
     #[test]
     fn p5_a_page_looks_at_so_many_sensors_and_no_more() {

@@ -271,6 +271,12 @@ impl View {
                     tell(survivor, published, control);
                 }
             }
+            Verdict::IncidentSplit { from, .. } | Verdict::IncidentEvidenceMoved { from, .. } => {
+                self.apply_incident(published, control);
+                if let Some(left) = self.incidents.get_mut(from) {
+                    tell(left, published, control);
+                }
+            }
             Verdict::IncidentOpened(_)
             | Verdict::IncidentUpdated(_)
             | Verdict::IncidentCleared(_)
@@ -278,8 +284,6 @@ impl View {
             | Verdict::IncidentReopened(_)
             | Verdict::IncidentLinked(_)
             | Verdict::IncidentHandled { .. }
-            | Verdict::IncidentSplit { .. }
-            | Verdict::IncidentEvidenceMoved { .. }
             | Verdict::IncidentEscalated(_)
             | Verdict::IncidentRated(_)
             | Verdict::IncidentShelved(_)

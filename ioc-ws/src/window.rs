@@ -12,16 +12,18 @@ use axum::Router;
 use bytes::Bytes;
 use ioc_core::CodecError;
 use ioc_core::bundle::{Actuator, Bundle};
+use ioc_core::decision::RefusalCode;
 use ioc_core::id::{Actor, RequestId};
 use ioc_core::record::Seq;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-use crate::command::{Commands, Order, Orders};
+use crate::command::{Commands, Order, Orders, RefusalReason};
 use crate::error::ApiError;
 use crate::feed::{Head, Published};
 use crate::keeper::{self, Keeper, Kept};
+use crate::names;
 use crate::options::WindowOptions;
 use crate::preview::PREVIEWS_MAX;
 use crate::saved::Saved;
@@ -233,9 +235,18 @@ impl Shared {
         actor: Actor,
         order: Order,
     ) -> Result<Seq, ApiError> {
+        let meant = names::meant(&order).cloned();
         let answer = self.orders.give(request, actor, order);
         let answered = match timeout(self.options.answer_within, answer).await {
-            Ok(answer) => answer.map_err(ApiError::from),
+            Ok(answer) => answer.map_err(|reason| {
+                let mut error = ApiError::from(reason);
+                if let RefusalReason::Core(RefusalCode::MatchesNothing) = reason
+                    && let Some(slip) = meant.and_then(|meant| names::unknown(&meant, self))
+                {
+                    error.message = format!("{}: {slip}", error.message);
+                }
+                error
+            }),
             Err(_) => Err(ApiError::new(
                 axum::http::StatusCode::GATEWAY_TIMEOUT,
                 "no_answer",

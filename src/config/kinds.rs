@@ -13,6 +13,7 @@ use ioc_gateway::formats::units;
 use super::field::{Field, Section};
 use super::mistake::Mistakes;
 use super::quantity;
+use super::source::{KINDS, only_shipped};
 use super::suggest::did_you_mean;
 use super::yaml::Node;
 
@@ -85,7 +86,10 @@ impl Kinds {
     /// What to say of a kind that is not there.
     pub fn unknown(&self, name: &str) -> String {
         let hint = match did_you_mean(name, self.0.keys().map(ReadingKind::as_str)) {
-            none if none.is_empty() => "; describe it in kinds.yaml".to_owned(),
+            none if none.is_empty() => {
+                let shipped = only_shipped(KINDS, |line| line == format!("  {name}:"));
+                shipped.unwrap_or_else(|| "; describe it in kinds.yaml".to_owned())
+            }
             hint => hint,
         };
         format!("unknown kind of reading `{name}`{hint}")

@@ -29,6 +29,7 @@ use ioc_core::rules::BY_PERSON;
 use super::field::{Field, Section};
 use super::kinds::Kinds;
 use super::mistake::{Mistakes, Place};
+use super::source::{RULES, only_shipped};
 use super::suggest::did_you_mean;
 use super::yaml::Node;
 
@@ -227,7 +228,13 @@ impl<'a> Written<'a> {
                 }
                 let written = &self.correlations[rule.name.as_str()];
                 let names = made.iter().map(|kind| kind.as_str());
-                let hint = did_you_mean(effect.incident.as_str(), names);
+                let hint = match did_you_mean(effect.incident.as_str(), names) {
+                    none if none.is_empty() => {
+                        let made = format!("incident: {}", effect.incident);
+                        only_shipped(RULES, |line| line.trim() == made).unwrap_or_default()
+                    }
+                    hint => hint,
+                };
                 let what = format!("no correlation makes incidents `{}`{hint}", effect.incident);
                 let key = correlation::effect_key(effect);
                 let path = format!("{}.{key}", written.field.path);

@@ -7,6 +7,7 @@
 //! (`source.rs`); whether an address is free. Next: `settings/layers.rs`.
 
 mod layers;
+mod written;
 mod service_links;
 pub mod brokers;
 
@@ -26,6 +27,7 @@ use crate::snapshots::Due;
 use brokers::Brokers;
 pub use layers::FILE;
 use layers::Layers;
+pub use written::Written;
 
 /// The shipped settings with every key explained; what `ioc config` prints.
 pub const DEFAULTS: &str = include_str!("../../config/ioc.yaml");

@@ -140,6 +140,21 @@ pub enum StoreError {
     },
 }
 
+/// What to say of a name that the shipped files have and those of a configuration do not: whoever
+/// writes a file of his own thinks that it comes beside the shipped ones. `folder` is what the names
+/// of the files begin with, `is_it` knows the line that brings the name; nothing if none does.
+pub fn only_shipped(folder: &str, is_it: impl Fn(&str) -> bool) -> Option<String> {
+    let mut files = SHIPPED.iter().filter(|(name, _)| name.starts_with(folder));
+    let (name, _) = files.find(|(_, text)| text.lines().any(&is_it))?;
+    let whole = match folder {
+        RULES => format!("your {RULES} stands in place of all shipped rules"),
+        _ => format!("your {folder} stands in place of the shipped one"),
+    };
+    Some(format!(
+        "; the shipped {name} has it, but {whole}: copy it from there too"
+    ))
+}
+
 impl Source {
     /// Reads the rules and the city of a configuration.
     ///

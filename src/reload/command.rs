@@ -11,12 +11,13 @@ use crate::ask::{Ask, AskError, ServerArgs, TokenArgs, print};
 const HELP: &str = "\
 Examples:
   ioc check my-city && ioc test my-city && ioc reload
-  ioc reload --server http://ops:8080 --token-file /var/lib/ioc/console.token
+  ioc reload --server http://127.0.0.1:9090 --token-file /var/lib/ioc/console.token
 
 The server reads the directory that it was started with. All or nothing: with any mistake the rules
 that held go on, and each mistake is told with its place. What changed is journaled; a rule that is
 unchanged keeps its state, a changed or removed one ends what it had opened. `kill -HUP` does the
-same where the server does not run in a terminal, and tells its log.
+same where the server does not run in a terminal, and tells its log. Settings (ioc.yaml) are read
+by a start only: those that are other ones by now are named.
 
 Exit codes: 0 in force (or already so), 1 no answer or refused, 64 mistakes in the files.";
 
@@ -74,8 +75,12 @@ fn refused(status: u16, answer: &Value) -> ReloadError {
 }
 
 fn told(answer: &Value) -> String {
+    let restart = match answer["restart"].as_str() {
+        Some(restart) => format!("{restart}\n"),
+        None => String::new(),
+    };
     if answer["changed"] == false {
-        return "nothing to do: these rules are in force already\n".to_owned();
+        return format!("nothing to do: these rules are in force already\n{restart}");
     }
     let mut told = String::new();
     for warning in answer["warnings"].as_array().into_iter().flatten() {
@@ -85,5 +90,8 @@ fn told(answer: &Value) -> String {
         );
     }
     let summary = answer["summary"].as_str().unwrap_or_default();
-    told + &format!("in force as of decision {}: {summary}\n", answer["seq"])
+    told + &format!(
+        "in force as of decision {}: {summary}\n{restart}",
+        answer["seq"]
+    )
 }

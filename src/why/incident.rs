@@ -49,8 +49,10 @@ pub(super) fn answer(
     let own = family(data, id)?;
     let mut story = Story::default();
     decisions(data, |decision| {
-        let about = decision.verdict.incident();
-        if about.is_some_and(|incident| own.contains(&incident.id)) {
+        let about = decision.verdict.incident().map(|incident| incident.id);
+        // What left it is part of its story too.
+        let mut about = about.into_iter().chain(decision.verdict.taken_from());
+        if about.any(|incident| own.contains(&incident)) {
             story.take(Arc::clone(decision));
         }
     })?;
@@ -268,6 +270,16 @@ fn decision_lines(
     }
     if let Verdict::IncidentMerged { into, .. } = &decision.verdict {
         write!(f, ", into {into}")?;
+    }
+    if let Verdict::IncidentSplit { from, moved, .. }
+    | Verdict::IncidentEvidenceMoved { from, moved, .. } = &decision.verdict
+    {
+        let sources: Vec<_> = moved.words().collect();
+        write!(f, ", {} of {from}", sources.join(" and "))?;
+        match (moved.count as usize).saturating_sub(sources.len()) {
+            0 => {}
+            more => write!(f, " and {more} more")?,
+        }
     }
     if let Some(parent) = incident.parent {
         write!(f, ", caused by {parent}")?;

@@ -195,12 +195,16 @@ fn missing(look: &RuleLook) -> String {
     level.map_or("more of it".to_owned(), run)
 }
 
-/// `1 of 2 readings, for 4 min since 10:01:00`
+/// `1 of 2 readings in a row, and that it lasts 4 min (since 10:01:00)`
 fn run(level: &LevelLook) -> String {
     let (have, need) = level.readings;
-    let mut text = match level.among {
-        None => format!("{have} of {} in a row", counted(need as usize, "reading")),
-        Some(among) => format!("{have} of {need} among the last {among} readings"),
+    let most = match level.among {
+        None => "in a row".to_owned(),
+        Some(among) => format!("among the last {among}"),
+    };
+    let mut text = match have > need {
+        false => format!("{have} of {} {most}", counted(need as usize, "reading")),
+        true => format!("{have} readings {most}, {need} needed"),
     };
     if level.lasting.0 > 0 {
         text += &format!(", and that it lasts {}", show_span(level.lasting));

@@ -218,7 +218,7 @@ pub fn shapes() -> [(&'static str, String, Option<&'static str>); 4] {
 
 /// What is journaled of [`shapes`].
 pub const JOURNALED: [&str; 4] = [
-    "json_malformed city/words",
+    "topic_unknown city/words",
     "wl-1 0.5",
     "wl-1 1.5",
     "wl-2 1.25",

@@ -149,10 +149,28 @@ async fn an_operator_opens_an_incident_that_no_sensor_knows_of() {
         "{kind}.value = 'flood'; {kind}.dispatchEvent(new Event('input', {{ bubbles: true }}))"
     ))
     .await;
+    // How grave it is nobody has said yet.
+    let go = button("dialog-go");
+    page.until(&format!("{go}.disabled")).await;
+    let grave = "document.querySelector('[data-testid=dialog] select[name=severity]')";
+    page.evaluate(&format!(
+        "{grave}.value = 'moderate'; {grave}.dispatchEvent(new Event('input', {{ bubbles: true }}))"
+    ))
+    .await;
     press(&mut page, "dialog-go").await;
     page.until("document.querySelector('[data-incident-id]') !== null")
         .await;
-    assert_eq!(server.incidents()[0]["kind"], "flood");
+    let first = server.incidents()[0].clone();
+    assert_eq!(first["kind"], "flood");
+    assert_eq!(first["severity"], "moderate");
+    // Another one is proposed where the chosen one is.
+    page.evaluate("document.querySelector('[data-incident-id]').click()")
+        .await;
+    page.until(&format!("{} === null", button("dialog"))).await;
+    press(&mut page, "open").await;
+    let place = "document.querySelector('[data-testid=dialog] select[name=place]')";
+    page.until(&format!("{place}?.value === 'chosen'")).await;
+    press(&mut page, "dialog-leave").await;
     assert_eq!(server.incidents()[0]["handled_by"], "console");
 }
 

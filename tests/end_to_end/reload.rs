@@ -79,6 +79,14 @@ fn other_rules_hold_without_a_restart_and_broken_ones_never_do() {
     );
     let (status, same) = place.reload(&server);
     assert_eq!((status, &same["changed"]), (200, &Value::Bool(false)));
+    assert_eq!(same["restart"], Value::Null, "{same}");
+
+    // Settings are not of the rules: what only a restart brings is named.
+    let settings = place.file.parent().unwrap().with_file_name("ioc.yaml");
+    fs::write(&settings, "window:\n  sessions_max: 7\n").unwrap();
+    let (_, same) = place.reload(&server);
+    assert_eq!(same["restart_needed"][0], "window.sessions_max", "{same}");
+    fs::remove_file(&settings).unwrap();
 
     // Two mistakes, both told with their places; what held goes on.
     fs::write(

@@ -51,6 +51,24 @@ impl Reject {
         Self::new(Reason::SensorNotOfUser, detail)
     }
 
+    /// Of a message on a topic without a mapping, and why it is no native reading: this counts if
+    /// something in it says that it is to be one.
+    pub(super) fn unless_native(self, native: Self) -> Self {
+        let says_no_sensor = matches!(
+            native.reason,
+            Reason::SensorMissing | Reason::NotAnObject | Reason::JsonMalformed
+        );
+        if !says_no_sensor {
+            return native;
+        }
+        let (reason, detail) = (native.reason.word(), native.detail);
+        let detail = format!(
+            "{}; nor is it a native reading: {reason}: {detail}",
+            self.detail
+        );
+        Self::new(self.reason, detail)
+    }
+
     /// The same, with the place in the message where it was found.
     pub(crate) fn at(self, place: &dyn fmt::Display) -> Self {
         let place = place.to_string();

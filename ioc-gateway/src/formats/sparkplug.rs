@@ -22,7 +22,7 @@ use ioc_core::time::Timestamp;
 
 use self::metric::{CONTROL, Meant, Metric, Metrics, Payload, SESSION};
 pub use self::nodes::Nodes;
-use self::nodes::{Device, Known, PATH_BYTES_MAX, Sequence};
+use self::nodes::{Device, Known, PATH_BYTES_MAX, Sequence, Worth};
 use self::topic::{Kind, Topic};
 use super::draft::{Draft, Part, Scratch};
 use super::mapping::Names;
@@ -90,6 +90,7 @@ pub(super) fn decode(
         take,
         count: 0,
         lacks_birth: false,
+        lacks_room: None,
     };
     match (topic.kind, topic.device) {
         (Kind::Command, _) => session.noted("a command, to a node or a device"),
@@ -127,6 +128,8 @@ struct Session<'m, 't> {
     count: usize,
     /// Whether something is named by a number, or is of a datatype, that no birth certificate says.
     lacks_birth: bool,
+    /// What a device says of its metrics, for which there is no room beside the others.
+    lacks_room: Option<(usize, Worth)>,
 }
 
 impl<'m> Session<'m, '_> {
@@ -161,7 +164,10 @@ impl<'m> Session<'m, '_> {
     fn device_birth(&mut self, node: &mut nodes::Node, payload: Payload) -> Result<(), Reject> {
         let own = self.learn()?;
         let device = self.topic.device;
-        self.catalogue.sparkplug.device_born(node, device, own)?;
+        let claim = own.claim();
+        let born = self.catalogue.sparkplug.device_born(node, device, own);
+        self.lacks_room = born.is_err().then_some(claim);
+        born?;
         telemetry::sparkplug_birth();
         self.online(device, 1.0, payload.timestamp);
         self.metrics(node.device(device), payload)?;
@@ -222,13 +228,19 @@ impl<'m> Session<'m, '_> {
         let payload = Payload::read(self.payload)?;
         let (nodes, key) = (&self.catalogue.sparkplug, self.key);
         let now = self.catalogue.now.now();
-        let done = nodes.with(key, |node| {
+        let mut done = nodes.with(key, |node| {
             if node.follow(payload.seq, now) == Sequence::Gap {
                 telemetry::sparkplug_gap();
                 self.lacks_birth = true;
             }
             read(self, node, payload)
         });
+        // Others can be forgotten while this node is not held.
+        if let Some((bytes, worth)) = self.lacks_room.take()
+            && nodes.make_room(key, bytes, worth)
+        {
+            done = nodes.with(key, |node| read(self, node, payload));
+        }
         let done = done.unwrap_or_else(|| Err(not_born("edge node")));
         let is_missing = |reject: &Reject| reject.reason == Reason::BirthMissing;
         if self.lacks_birth || done.as_ref().is_err_and(is_missing) {
@@ -260,6 +272,12 @@ impl<'m> Session<'m, '_> {
                 device.learn(&origin, &metric);
             }
         }
+        let (names, catalogue) = (self.names, self.catalogue);
+        device.weigh(|known| match Asked::of(known, names, catalogue) {
+            None => Worth::Nothing,
+            Some(asked) if catalogue.sensors.contains_key(asked.sensor) => Worth::Registered,
+            Some(_) => Worth::Readings,
+        });
         Ok(device)
     }
 

@@ -74,7 +74,9 @@ test("says why this severity and why not more, by the levels of the rule", () =>
   const top = reasons.levelLines({ rules: [rule] }, "severe").more;
   assert.deepEqual(top, ["river-high has no level above severe"]);
   assert.match(reasons.runOf(level("severe", 4, 1, { among: 5, lasting_ms: 240_000 })),
-    /^2 of 2 among the last 5 readings, and that it lasts 4 min$/);
+    /^2 of 2 readings among the last 5, and that it lasts 4 min$/);
+  const beyond = reasons.runOf(level("severe", 4, 1, { readings: 4 }));
+  assert.equal(beyond, "4 readings in a row, 2 needed");
 });
 
 test("finds what made an incident as grave as it is", () => {
@@ -127,10 +129,34 @@ test("keeps of each sensor how it came to belong, and what it said last", () => 
   const later = decision(2, "incident_updated", incident("inc-a"), {
     evidence: [said("wl-1", "c", { distance_m: 0, value: 4 })],
   });
-  const [newest, other] = evidenceOf([first, later]);
+  const [newest, other] = evidenceOf([first, later], "inc-a");
   assert.deepEqual([newest.sensor, newest.value, newest.joined.reading], ["wl-1", 4, "a"]);
   assert.deepEqual([...newest.readings.keys()], ["a", "c"]);
   assert.equal(other.joined.distance_m, 180);
+});
+
+test("what people split off or moved away is evidence of it no more", () => {
+  const [a, b, c] = ["inc-a", "inc-b", "inc-c"].map((id) => incident(id));
+  const moved = (seq, sources, to = c, from = "inc-a") =>
+    decision(seq, "incident_split", to, { actor: "ana" }, { from, sources });
+  const sensors = (decisions, id = "inc-a") =>
+    evidenceOf(decisions, id).map(({ sensor, readings }) => [sensor, ...readings.keys()]);
+  const opened = decision(1, "incident_opened", a, {
+    evidence: [said("wl-1", "a"), said("sm-5", "b"), said("calls", "c-1"), said("calls", "c-2")],
+  });
+  const first = [opened, moved(3, ["sm-5", "calls/c-1"])];
+  assert.deepEqual(sensors(first), [["calls", "c-2"], ["wl-1", "a"]]);
+  assert.deepEqual(sensors([opened, moved(3, ["calls"])]), [["sm-5", "b"], ["wl-1", "a"]]);
+  // What it says later counts again, and what was merged again has never left.
+  const later = decision(4, "incident_updated", a, { evidence: [said("sm-5", "d")] });
+  assert.deepEqual(sensors([...first, later])[0], ["sm-5", "d"]);
+  const merged = decision(5, "incident_merged", c, {}, { into: "inc-a" });
+  assert.deepEqual(sensors([...first, merged]).length, 3);
+  // It left with what had become part of it, or before that became part of it.
+  const of = decision(1, "incident_opened", b, { evidence: [said("wl-7", "x")] });
+  const into = decision(2, "incident_merged", b, {}, { into: "inc-a" });
+  assert.deepEqual(sensors([of, into, moved(3, ["wl-7"])]), []);
+  assert.deepEqual(sensors([of, moved(2, ["wl-7"], c, "inc-b"), { ...into, seq: 3 }]), []);
 });
 
 test("a cause and its effects have titles, and follow who merged", () => {
@@ -161,7 +187,7 @@ test("names a sensor, and each report of one that is not of the city", () => {
         said("calls", "c-1"), said("calls", "c-2"), said("wl-1", "a"), said("wl-1", "b"),
       ],
     }),
-  ]);
+  ], "inc-a");
   const names = (evidence) => sourcesOf(evidence, CITY, emptyStore()).map(({ name }) => name);
   assert.deepEqual(names(gauge), ["wl-1"]);
   assert.deepEqual(names(calls), ["calls", "calls/c-1", "calls/c-2"]);
@@ -182,6 +208,8 @@ test("says what keeping something quiet would have hidden", () => {
   assert.equal(previewed(told), "Would have hidden 2 detections of 1 incident, of which 1 would " +
     "not have opened in the last day.");
   assert.equal(previewed({ ...told, detections: 0 }), "Would have hidden nothing in the last day.");
+  const warning = "no zone is called `harbor`; did you mean `harbour`?";
+  assert.match(previewed({ ...told, detections: 0, warning }), /^Look again: no zone .* nothing /);
   const passed = "It was passed on 3 times in the last day: that would have waited.";
   assert.equal(previewed(told, { incident: "inc-a" }), passed);
 });

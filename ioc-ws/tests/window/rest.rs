@@ -9,7 +9,7 @@ use ioc_core::bundle::{
     Actuator, ActuatorCommand, Bundle, City, HandlingRules, Scale, Sensor, SuppressionRules, Zone,
 };
 use ioc_core::decision::{
-    EffectClass, FaultKind, IncidentState, RefusalCode, SensorFault, Severity, Verdict,
+    EffectClass, FaultKind, IncidentState, Named, RefusalCode, SensorFault, Severity, Verdict,
 };
 use ioc_core::place::{Polygon, Position};
 use ioc_core::reading::{Attributes, Reading};
@@ -119,6 +119,28 @@ async fn an_incident_comes_with_its_decisions() {
         .collect();
     assert_eq!(numbers, [1, 3, 4]);
     assert!(answer.get("merged_from").is_none());
+}
+
+#[tokio::test]
+async fn what_was_split_off_an_incident_is_told_with_it() {
+    let mut served = Served::new().await;
+    let split = Verdict::IncidentSplit {
+        incident: incident("c"),
+        from: id("a"),
+        moved: Named {
+            first: vec![("sm-5".parse().unwrap(), None)],
+            count: 1,
+        },
+    };
+    served.release([opened("a"), opened("b"), split]);
+    for (name, numbers) in [("a", &[1, 3][..]), ("c", &[3])] {
+        let (_, answer) = get(&served, &format!("/api/v1/incidents/{}", id(name))).await;
+        assert_eq!(answer["incident"]["id"], id(name).to_string());
+        let timeline = answer["timeline"].as_array().unwrap().iter();
+        let told: Vec<_> = timeline.map(|each| each["seq"].as_u64().unwrap()).collect();
+        assert_eq!(told, numbers);
+        assert_eq!(answer["timeline_left_out"], 0);
+    }
 }
 
 #[tokio::test]

@@ -23,6 +23,38 @@ fn what_is_shipped_has_no_mistake_and_no_warning() {
 }
 
 #[test]
+fn a_file_of_ones_own_is_told_to_stand_in_place_of_the_shipped_one() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("rules")).unwrap();
+    let kinds = "kinds:\n  water_level: { unit: m, means: River. }\n";
+    fs::write(dir.path().join("kinds.yaml"), kinds).unwrap();
+    let rules = "detections:\n  wet: { kind: rainfall, above: { severe: 3 mm/h } }\n  \
+                 dry: { kind: moisture, above: { severe: 3 } }\n";
+    fs::write(dir.path().join("rules/a.yaml"), rules).unwrap();
+    let (_, text) = check(Some(dir.path()));
+    let instead = "`rainfall`; the shipped kinds.yaml has it, but your kinds.yaml stands in place of \
+                   the shipped one: copy it from there too";
+    assert!(text.contains(instead), "{text}");
+    assert!(
+        text.contains("`moisture`; describe it in kinds.yaml"),
+        "{text}"
+    );
+
+    // One shipped file of rules alone misses what the others have.
+    let shipped = include_str!("../../../config/rules/flood.yaml");
+    fs::write(dir.path().join("rules/a.yaml"), shipped).unwrap();
+    fs::remove_file(dir.path().join("kinds.yaml")).unwrap();
+    let (_, text) = check(Some(dir.path()));
+    for told in [
+        "no correlation makes incidents `heavy_rain`; the shipped rules/",
+        "no detection is named `heavy-rain`; the shipped rules/",
+        "has it, but your rules/ stands in place of all shipped rules",
+    ] {
+        assert!(text.contains(told), "{text}");
+    }
+}
+
+#[test]
 fn the_mistakes_of_all_files_are_told_at_once() {
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir(dir.path().join("rules")).unwrap();

@@ -21,6 +21,7 @@ use super::meaning_hash;
 use crate::config::field::{Field, Section};
 use crate::config::mistake::Mistakes;
 use crate::config::quantity::{metres, show_span};
+use crate::config::source::{RULES, only_shipped};
 use crate::config::suggest::did_you_mean;
 use crate::config::yaml::Value;
 
@@ -182,7 +183,13 @@ pub fn detection(name: &str, known: &Known<'_>) -> Result<Option<RuleId>, String
         Some(rule) => Ok(Some(rule.name.clone())),
         None if known.written.contains(&name) => Ok(None),
         None => {
-            let hint = did_you_mean(name, known.written.iter().copied());
+            let hint = match did_you_mean(name, known.written.iter().copied()) {
+                none if none.is_empty() => {
+                    let written = format!("  {name}:");
+                    only_shipped(RULES, |line| line == written).unwrap_or_default()
+                }
+                hint => hint,
+            };
             Err(format!("no detection is named `{name}`{hint}"))
         }
     }

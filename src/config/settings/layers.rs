@@ -77,6 +77,12 @@ impl Layers {
         }
     }
 
+    /// Each key with its value.
+    pub fn values(&self) -> impl Iterator<Item = (String, &Value)> {
+        let keys = self.shipped.keys();
+        keys.map(|key| (key.clone(), &self.field(key).node.value))
+    }
+
     /// Whether a key is written anywhere but in the shipped file.
     pub fn is_written(&self, path: &str) -> bool {
         self.field(path).node != &self.shipped[path]

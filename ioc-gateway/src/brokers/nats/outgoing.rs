@@ -14,7 +14,7 @@ use crate::brokers::links::{Link, Links};
 use crate::telemetry;
 
 /// How many bytes the id takes with what is around it.
-const HEADERS_BYTES_MAX: usize = 256;
+const HEADERS_BYTES: usize = 256;
 
 /// A message for a stream.
 #[derive(Debug, Clone)]
@@ -79,7 +79,7 @@ impl Outgoing {
             let (mut taken, mut too_long) = (Vec::with_capacity(messages.len()), 0);
             let bytes_max = connected.client.server_info().max_payload;
             for each in messages {
-                if each.payload.len() + HEADERS_BYTES_MAX > bytes_max {
+                if each.payload.len() + HEADERS_BYTES > bytes_max {
                     telemetry::decision_too_long(self.link.name(), &each.id, bytes_max);
                     too_long += 1;
                     continue;

@@ -2,18 +2,22 @@
 //! name by a number only, with datatypes and units.
 //!
 //! Shared by all connections: a host that reads a broker over several hears the birth on one and
-//! the data on another. Forgotten when the node dies, and when this process ends: then the nodes are
-//! asked to be born again. Bounds: [`NODES_MAX`], [`STATE_BYTES_MAX`].
+//! the data on another. Forgotten when the node dies, and when this process ends; and where there is
+//! no room for another: first who has no metric of a kind that is known, then who has no registered
+//! sensor, and of these who was silent longest. A stranger who makes nodes up so takes the places of
+//! his own. Whoever was forgotten is asked to be born again when it speaks. Bounds: [`NODES_MAX`],
+//! [`STATE_BYTES_MAX`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
 use ioc_core::time::{Millis, Timestamp};
 
 use super::metric::Metric;
 use crate::formats::{Reason, Reject};
+use crate::telemetry;
 
 /// How many edge nodes are known at once.
 pub const NODES_MAX: usize = 4096;
@@ -28,6 +32,8 @@ const REBIRTH_EVERY: Millis = Millis(10_000);
 const REORDER_WITHIN: Millis = Millis(2_000);
 /// So many messages of a node may be out of order at once.
 const OUT_OF_ORDER_MAX: usize = 64;
+/// So many more are forgotten where one must be, so that not each birth looks through all of them.
+const FORGOTTEN_AT_ONCE: usize = 64;
 /// About what a metric, or a device, takes beside its texts.
 const METRIC_BYTES: usize = 192;
 
@@ -40,18 +46,18 @@ struct Shared {
     /// By group and node, with `/` between them.
     nodes: DashMap<Box<str>, Node>,
     bytes: AtomicUsize,
+    /// How many messages of born nodes were heard: who was silent longest is who was heard at the
+    /// least of these.
+    heard: AtomicU64,
+    /// When those that were not born, or of which something is missing, were asked.
+    asked: DashMap<Box<str>, Timestamp>,
 }
 
-/// An edge node.
-#[derive(Debug, Default)]
-pub(super) struct Node {
-    birth: Option<Birth>,
-    asked_at: Option<Timestamp>,
-}
-
-/// What holds since a node was born.
+/// An edge node, and what holds since it was born.
 #[derive(Debug)]
-struct Birth {
+pub(super) struct Node {
+    /// Which message the last one was.
+    heard: u64,
     /// The number of the session (`bdSeq`).
     session: Option<u64>,
     /// The number of the newest message (section 6.4.5).
@@ -70,6 +76,19 @@ pub(super) struct Device {
     by_name: HashMap<Box<str>, usize>,
     by_alias: HashMap<u64, usize>,
     bytes: usize,
+    worth: Worth,
+}
+
+/// What the city loses where something is forgotten, the least first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Worth {
+    /// None of its metrics is a reading here.
+    #[default]
+    Nothing,
+    /// Readings of a known kind.
+    Readings,
+    /// Readings of a sensor that is registered.
+    Registered,
 }
 
 /// A metric, as its birth certificate says.
@@ -97,7 +116,8 @@ impl Nodes {
     /// Does something with a node that was born; nothing if it was not.
     pub(super) fn with<T>(&self, key: &str, act: impl FnOnce(&mut Node) -> T) -> Option<T> {
         let mut node = self.0.nodes.get_mut(key)?;
-        node.birth.is_some().then(|| act(&mut node))
+        node.heard = self.next();
+        Some(act(&mut node))
     }
 
     /// Begins the session of a node, if there is a place for it: nothing that it said before holds
@@ -109,79 +129,100 @@ impl Nodes {
         seq: Option<u64>,
         own: Device,
     ) -> Result<(), Reject> {
-        self.note(key)?;
+        if !self.make_room(key, own.bytes, own.worth) {
+            let detail = format!(
+                "{NODES_MAX} edge nodes, or {STATE_BYTES_MAX} bytes of what they say of their \
+                 metrics, are known of registered sensors, and this is of none"
+            );
+            return Err(Reject::new(Reason::BirthsTooMany, detail));
+        }
         self.reserve(own.bytes)?;
-        let birth = Birth {
+        let node = Node {
+            heard: self.next(),
             session,
             seq,
             missing: Vec::new(),
             missing_since: Timestamp::default(),
             devices: [("".into(), own)].into(),
         };
-        let before = {
-            // Whoever made room meanwhile may have taken its place away again.
-            let mut node = self.0.nodes.entry(key.into()).or_default();
-            node.asked_at = None;
-            node.birth.replace(birth)
-        };
-        self.forget(before.as_ref());
+        let before = self.0.nodes.insert(key.into(), node);
+        self.0.asked.remove(key);
+        self.give_back(before.map_or(0, |node| node.bytes()));
         Ok(())
     }
 
-    /// Makes a place for a node, if there is one left.
-    fn note(&self, key: &str) -> Result<(), Reject> {
-        if self.0.nodes.contains_key(key) {
-            return Ok(());
+    /// Makes room for what a node, or a device of it, says of its metrics: forgets others, but none
+    /// of a registered sensor for one of none. Whether there is room now; if there can be none,
+    /// nobody is forgotten.
+    pub(super) fn make_room(&self, key: &str, bytes: usize, worth: Worth) -> bool {
+        let is_new = usize::from(!self.0.nodes.contains_key(key));
+        let places = (self.0.nodes.len() + is_new).saturating_sub(NODES_MAX);
+        let held = self.0.bytes.load(Ordering::Relaxed);
+        let bytes = (held + bytes).saturating_sub(STATE_BYTES_MAX);
+        if places == 0 && bytes == 0 {
+            return true;
         }
-        if self.0.nodes.len() >= NODES_MAX {
-            // Those that were never born are only there to be asked not too often.
-            self.0.nodes.retain(|_, node| node.birth.is_some());
+        let most = worth.max(Worth::Readings);
+        let others = self
+            .0
+            .nodes
+            .iter()
+            .filter(|other| other.key().as_ref() != key);
+        let others = others.map(|other| (other.worth(), other.heard, other.bytes()));
+        let mut others: Vec<_> = others.filter(|(worth, ..)| *worth <= most).collect();
+        others.sort_unstable();
+        let (mut freed, mut last) = ((0, 0), None);
+        for (worth, heard, bytes_of) in others {
+            let is_enough = freed.0 >= places && freed.1 >= bytes;
+            if is_enough && (freed.0 >= FORGOTTEN_AT_ONCE || worth == Worth::Registered) {
+                break;
+            }
+            freed = (freed.0 + 1, freed.1 + bytes_of);
+            last = Some((worth, heard));
         }
-        if self.0.nodes.len() >= NODES_MAX {
-            let detail =
-                format!("{NODES_MAX} edge nodes are known, and there is no place for another");
-            return Err(Reject::new(Reason::BirthsTooMany, detail));
+        if freed.0 < places || freed.1 < bytes {
+            return false;
         }
-        self.0.nodes.entry(key.into()).or_default();
-        Ok(())
+        self.0.nodes.retain(|name, node| {
+            let stays = name.as_ref() == key || Some((node.worth(), node.heard)) > last;
+            if !stays {
+                self.give_back(node.bytes());
+                telemetry::sparkplug_forgotten();
+            }
+            stays
+        });
+        true
+    }
+
+    fn next(&self) -> u64 {
+        self.0.heard.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Ends the session of a node; says which devices went with it. `None` if it is another session
     /// that the certificate is of.
     pub(super) fn died(&self, key: &str, session: Option<u64>) -> Option<Vec<Box<str>>> {
-        let birth = {
-            let mut node = self.0.nodes.get_mut(key)?;
-            let birth = node.birth.as_ref()?;
-            let is_other = session.is_some() && birth.session.is_some() && session != birth.session;
-            if is_other {
-                return None;
-            }
-            node.birth.take()
-        };
-        let mut devices: Vec<Box<str>> = birth
-            .iter()
-            .flat_map(|birth| birth.devices.keys().cloned())
-            .filter(|device| !device.is_empty())
-            .collect();
+        let (_, node) = self.0.nodes.remove_if(key, |_, node| {
+            session.is_none() || node.session.is_none() || session == node.session
+        })?;
+        self.give_back(node.bytes());
+        let devices = node.devices.into_keys().filter(|device| !device.is_empty());
+        let mut devices: Vec<Box<str>> = devices.collect();
         devices.sort_unstable();
-        self.forget(birth.as_ref());
         Some(devices)
     }
 
     /// Whether a node may be asked now to be born again; then it counts as asked.
     pub(super) fn ask(&self, key: &str, now: Timestamp) -> bool {
-        if self.note(key).is_err() {
-            return false;
-        }
-        let Some(mut node) = self.0.nodes.get_mut(key) else {
-            return false;
-        };
-        let is_due = node.asked_at.is_none_or(|asked_at| {
+        let is_due = self.0.asked.get(key).is_none_or(|asked_at| {
             // A clock that was set back makes it due too.
-            !(asked_at..asked_at + REBIRTH_EVERY).contains(&now)
+            !(*asked_at..*asked_at + REBIRTH_EVERY).contains(&now)
         });
         if is_due {
-            node.asked_at = Some(now);
+            if self.0.asked.len() >= NODES_MAX {
+                // Some are asked once more than need be.
+                self.0.asked.clear();
+            }
+            self.0.asked.insert(key.into(), now);
         }
         is_due
     }
@@ -194,29 +235,16 @@ impl Nodes {
         own: Device,
     ) -> Result<(), Reject> {
         self.reserve(own.bytes)?;
-        let birth = node
-            .birth
-            .as_mut()
-            .expect("a device is of a node that was born");
-        let before = birth.devices.insert(name.into(), own);
+        let before = node.devices.insert(name.into(), own);
         self.give_back(before.map_or(0, |device| device.bytes));
         Ok(())
     }
 
     /// Forgets a device; whether it was there.
     pub(super) fn device_died(&self, node: &mut Node, name: &str) -> bool {
-        let birth = node
-            .birth
-            .as_mut()
-            .expect("a device is of a node that was born");
-        let device = birth.devices.remove(name);
+        let device = node.devices.remove(name);
         self.give_back(device.as_ref().map_or(0, |device| device.bytes));
         device.is_some()
-    }
-
-    fn forget(&self, birth: Option<&Birth>) {
-        let devices = birth.iter().flat_map(|birth| birth.devices.values());
-        self.give_back(devices.map(|device| device.bytes).sum());
     }
 
     fn reserve(&self, bytes: usize) -> Result<(), Reject> {
@@ -235,29 +263,33 @@ impl Nodes {
     }
 }
 
+/// Numbers of messages go around.
+const NUMBERS: u64 = 256;
+
 impl Node {
+    fn bytes(&self) -> usize {
+        self.devices.values().map(|device| device.bytes).sum()
+    }
+
+    fn worth(&self) -> Worth {
+        let devices = self.devices.values().map(|device| device.worth);
+        devices.max().unwrap_or_default()
+    }
+
     /// Notes the number of a message (section 6.4.5): from 0 to 255, and again.
     pub fn follow(&mut self, seq: Option<u64>, now: Timestamp) -> Sequence {
-        let Some(birth) = &mut self.birth else {
-            return Sequence::Whole;
-        };
-        match (seq, birth.seq) {
-            (Some(seq), Some(newest)) => birth.follow(seq % NUMBERS, newest % NUMBERS, now),
+        match (seq, self.seq) {
+            (Some(seq), Some(newest)) => self.take(seq % NUMBERS, newest % NUMBERS, now),
             _ => Sequence::Whole,
         }
     }
 
     /// What a device said of its metrics; the node itself has no name.
     pub fn device(&self, name: &str) -> Option<&Device> {
-        self.birth.as_ref()?.devices.get(name)
+        self.devices.get(name)
     }
-}
 
-/// Numbers of messages go around.
-const NUMBERS: u64 = 256;
-
-impl Birth {
-    fn follow(&mut self, seq: u64, newest: u64, now: Timestamp) -> Sequence {
+    fn take(&mut self, seq: u64, newest: u64, now: Timestamp) -> Sequence {
         let ahead = (seq + NUMBERS - newest) % NUMBERS;
         if let Some(place) = self.missing.iter().position(|missing| *missing == seq) {
             self.missing.remove(place);
@@ -312,6 +344,16 @@ impl Device {
         });
     }
 
+    /// Notes what its metrics are to the city.
+    pub fn weigh(&mut self, worth_of: impl FnMut(&Known) -> Worth) {
+        self.worth = self.metrics.iter().map(worth_of).max().unwrap_or_default();
+    }
+
+    /// What it takes of the room for all, and what it is to the city.
+    pub const fn claim(&self) -> (usize, Worth) {
+        (self.bytes, self.worth)
+    }
+
     /// The metric that a message means: by its name, or by the alias of its birth certificate.
     pub fn known(&self, metric: &Metric<'_>) -> Option<&Known> {
         let place = match (metric.name, metric.alias) {
@@ -344,41 +386,95 @@ mod tests {
         nodes.born(key, Some(1), Some(0), own)
     }
 
+    fn of_worth(worth: Worth) -> Device {
+        Device {
+            worth,
+            ..device(1, 8)
+        }
+    }
+
+    fn is_known(nodes: &Nodes, key: &str) -> bool {
+        nodes.with(key, |_| ()).is_some()
+    }
+
     #[test]
     fn p5_no_more_nodes_are_known_than_the_bound() {
         let nodes = Nodes::default();
-        for number in 0..NODES_MAX {
+        for number in 0..=NODES_MAX {
             assert!(nodes.ask(&format!("g/{number}"), NOW));
         }
-        // None of them was born: they make room.
+        assert!(nodes.0.asked.len() <= NODES_MAX);
         for number in 0..NODES_MAX {
-            born(&nodes, &format!("b/{number}"), Device::default()).unwrap();
+            born(&nodes, &format!("b/{number}"), of_worth(Worth::Registered)).unwrap();
         }
-        assert_eq!(nodes.0.nodes.len(), NODES_MAX);
-        let reject = born(&nodes, "b/more", Device::default()).unwrap_err();
+        // Nobody with a registered sensor goes for one without.
+        let reject = born(&nodes, "b/more", of_worth(Worth::Readings)).unwrap_err();
         assert_eq!(reject.reason, Reason::BirthsTooMany);
-        assert!(!nodes.ask("b/more", NOW));
-        nodes.died("b/0", None).unwrap();
-        born(&nodes, "b/more", Device::default()).unwrap();
+        assert!(nodes.ask("b/more", NOW));
+        born(&nodes, "b/more", of_worth(Worth::Registered)).unwrap();
+        assert_eq!(nodes.0.nodes.len(), NODES_MAX);
+        nodes.died("b/7", None).unwrap();
+        born(&nodes, "b/other", Device::default()).unwrap();
+    }
+
+    #[test]
+    fn p5_for_a_further_node_that_is_forgotten_which_says_least_and_was_silent_longest() {
+        let nodes = Nodes::default();
+        born(&nodes, "g/plant", of_worth(Worth::Registered)).unwrap();
+        born(&nodes, "g/old", of_worth(Worth::Readings)).unwrap();
+        for number in 0..NODES_MAX - 2 {
+            born(&nodes, &format!("x/{number}"), Device::default()).unwrap();
+        }
+        // Who speaks was not silent longest.
+        assert!(is_known(&nodes, "x/0"));
+        born(&nodes, "g/new", Device::default()).unwrap();
+        assert!(!is_known(&nodes, "x/1"), "forgotten");
+        assert!(nodes.ask("x/1", NOW), "and asked when it speaks");
+        // However many nodes a stranger makes up, they take the places of his own.
+        for number in 0..2 * NODES_MAX {
+            born(&nodes, &format!("y/{number}"), Device::default()).unwrap();
+        }
+        assert!(is_known(&nodes, "g/plant") && is_known(&nodes, "g/old"));
+        for number in 0..2 * NODES_MAX {
+            born(&nodes, &format!("z/{number}"), of_worth(Worth::Readings)).unwrap();
+        }
+        assert!(is_known(&nodes, "g/plant") && !is_known(&nodes, "g/old"));
+        born(&nodes, "g/old", Device::default()).unwrap();
+        assert!(nodes.0.nodes.len() <= NODES_MAX);
     }
 
     #[test]
     fn p5_what_nodes_say_of_themselves_is_bounded_and_given_back() {
         let nodes = Nodes::default();
-        let mut count = 0;
-        let reject = loop {
-            match born(&nodes, &format!("g/{count}"), device(4000, 400)) {
-                Ok(()) => count += 1,
-                Err(reject) => break reject,
-            }
-        };
-        assert_eq!(reject.reason, Reason::BirthsTooMany);
-        assert!(count > 5, "{count}");
+        born(&nodes, "g/plant", of_worth(Worth::Registered)).unwrap();
+        let count = 40;
+        for number in 0..count {
+            born(&nodes, &format!("g/{number}"), device(4000, 400)).unwrap();
+            assert!(nodes.0.bytes.load(Ordering::Relaxed) <= STATE_BYTES_MAX);
+        }
+        assert!(is_known(&nodes, "g/plant") && !is_known(&nodes, "g/0"));
+        // A device of a node that is there has no room before others are forgotten.
+        let own = device(8000, 400);
+        let (bytes, worth) = own.claim();
+        let reject = nodes
+            .with("g/plant", |node| {
+                nodes.device_born(node, "d", device(8000, 400))
+            })
+            .unwrap();
+        assert_eq!(reject.unwrap_err().reason, Reason::BirthsTooMany);
+        assert!(nodes.make_room("g/plant", bytes, worth));
+        let done = nodes.with("g/plant", |node| nodes.device_born(node, "d", own));
+        done.unwrap().unwrap();
+        // What is more than all has no room, and nobody is forgotten for it.
+        let before = nodes.0.nodes.len();
+        assert!(!nodes.make_room("g/plant", STATE_BYTES_MAX + 1, Worth::Registered));
+        assert_eq!(nodes.0.nodes.len(), before);
         // Born again it takes the place of what it said before.
         for _ in 0..3 {
-            assert!(born(&nodes, "g/0", device(10, 20)).is_ok());
+            assert!(born(&nodes, "g/39", device(10, 20)).is_ok());
         }
-        for number in 0..=count {
+        nodes.died("g/plant", None).unwrap();
+        for number in 0..count {
             nodes.died(&format!("g/{number}"), Some(1));
         }
         assert_eq!(nodes.0.bytes.load(Ordering::Relaxed), 0);
