@@ -19,6 +19,7 @@ use crate::journal::{JournalError, Mark};
 use crate::pipeline::{BatchLimits, Pipeline, Queues, ReloadOrder, Samples, WORK_MAX, WriterGone};
 use crate::priority;
 use crate::recover::Recovered;
+use crate::room::RoomSign;
 use crate::snapshots::follower::MakeFollower;
 use crate::space::{FullSign, space};
 use crate::telemetry;
@@ -149,6 +150,7 @@ impl EngineStart {
 pub struct Engine {
     stop: Sender<()>,
     full: FullSign,
+    room: RoomSign,
     deciding: JoinHandle<()>,
     writing: JoinHandle<Result<Mark, JournalError>>,
     following: JoinHandle<()>,
@@ -168,6 +170,7 @@ impl Engine {
             follower,
             full,
         } = start.parts(bounded(WORK_MAX))?;
+        let room = pipeline.room();
         let (released, ended_at) = bounded(1);
         let ended = Arc::new(Notify::new());
         let writing = spawn("journal", &ended, move || writer.run())?;
@@ -189,6 +192,7 @@ impl Engine {
         Ok(Self {
             stop,
             full,
+            room,
             deciding,
             writing,
             following: following.map_err(HostError::Start)?,
@@ -200,6 +204,11 @@ impl Engine {
     /// Whether the disk is full.
     pub fn full(&self) -> FullSign {
         self.full.clone()
+    }
+
+    /// Whether there is room for what readings bring.
+    pub fn room(&self) -> RoomSign {
+        self.room.clone()
     }
 
     /// Waits until a thread ends though nobody stopped it.

@@ -391,6 +391,7 @@ impl Host {
             token: Token::new(&token),
             metrics,
             full: engine.full(),
+            room: engine.room(),
             refused,
             decisions,
             commands: commands_out,

@@ -12,6 +12,7 @@ pub mod descriptors;
 pub mod priority;
 pub mod engine;
 pub mod pipeline;
+pub mod room;
 pub mod space;
 pub mod writer;
 pub mod outlets;

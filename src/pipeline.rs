@@ -25,6 +25,7 @@ use tokio::sync::oneshot;
 
 use crate::clock::{Clock, TimeSource};
 use crate::journal::Mark;
+use crate::room::RoomSign;
 use crate::space::{self, LOOK_EVERY, Purpose, Space};
 use crate::telemetry;
 use crate::writer::{Append, Outcome, OwnedDeadLetter, Release, Work};
@@ -116,6 +117,7 @@ pub struct Pipeline {
     samples: Samples,
     /// When the counters were told, by the monotonic clock.
     counted: Duration,
+    room: RoomSign,
 }
 
 /// What a step of the engine or of the writer came to.
@@ -177,7 +179,13 @@ impl Pipeline {
             numbering,
             samples,
             counted,
+            room: RoomSign::default(),
         }
+    }
+
+    /// Whether there is room for what readings bring.
+    pub fn room(&self) -> RoomSign {
+        self.room.clone()
     }
 
     /// Runs until told to stop, or until the writer is gone.
@@ -527,7 +535,9 @@ impl Pipeline {
         let now = self.clock.time().monotonic();
         if now.saturating_sub(self.counted) >= Duration::from_secs(1) {
             self.counted = now;
-            telemetry::judged(&self.judgement.counters());
+            let counters = self.judgement.counters();
+            telemetry::judged(&counters);
+            self.room.see(&counters, now);
         }
     }
 }

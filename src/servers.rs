@@ -35,6 +35,7 @@ use crate::host::HostError;
 use crate::http;
 use crate::outlets::Outlets;
 use crate::reload::{self, Reloader};
+use crate::room::RoomSign;
 use crate::shadow::{self, ShadowView};
 use crate::space::FullSign;
 use crate::status::{RefusedSign, Status};
@@ -55,6 +56,8 @@ pub struct Sockets {
     pub metrics: PrometheusHandle,
     /// Whether the disk is full.
     pub full: FullSign,
+    /// Whether there is room for what readings bring.
+    pub room: RoomSign,
     /// Whether the rules on disk are refused.
     pub refused: RefusedSign,
     /// What is sent elsewhere.
@@ -99,6 +102,7 @@ impl Servers {
             token,
             metrics,
             full,
+            room,
             refused,
             decisions,
             commands,
@@ -110,6 +114,7 @@ impl Servers {
         let status = Status {
             metrics: metrics.clone(),
             full,
+            room,
             refused,
             links: links.clone(),
             letters: outlets.dead_letters.clone(),

@@ -19,6 +19,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::room::RoomSign;
 use crate::space::FullSign;
 use crate::telemetry;
 
@@ -66,6 +67,8 @@ pub struct Status {
     pub metrics: PrometheusHandle,
     /// Whether the disk is full.
     pub full: FullSign,
+    /// Whether there is room for what readings bring.
+    pub room: RoomSign,
     /// Whether the rules on disk are refused.
     pub refused: RefusedSign,
     /// The links to brokers elsewhere.
@@ -149,6 +152,7 @@ impl Status {
         if status.refused.get().is_some() {
             said += "rules: those on disk are refused, the last accepted ones are in force\n";
         }
+        said += &status.room.lines();
         for (link, state) in status.links.states() {
             said += &format!("{link}: {state}\n");
         }

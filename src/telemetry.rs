@@ -338,6 +338,24 @@ pub fn rules_accepted() {
     gauge!("ioc_rules_refused").set(0.0);
 }
 
+/// Readings show more than there may be incidents.
+pub fn no_room_for_incidents(live: u64) {
+    warn!(
+        live,
+        "as many incidents are open as may be: what readings show further waits, and only people \
+         open some; close those that are over, and look at who sends so many readings"
+    );
+}
+
+/// Readings come of more unregistered sensors than may be.
+pub fn no_room_for_sensors(readings: u64) {
+    warn!(
+        readings,
+        "readings are NOT judged, for they are of more unregistered sensors than there may be: \
+         register those that count, and look at who invents names"
+    );
+}
+
 /// Other rules hold from here on.
 pub fn rules_reloaded(summary: &str, warnings: &str) {
     info!("other rules are in force: {summary}");

@@ -9,6 +9,9 @@ use tokio::time::{Duration, Instant};
 
 /// After how long a command that nobody is known to have taken is sent again.
 pub(super) const AGAIN_AFTER: Duration = Duration::from_secs(5);
+/// After how long one is sent again that a broker or a stream elsewhere has: it may have come for a
+/// device that was there for a moment, be lost on the way to one, or be recorded only.
+pub(super) const TAKEN_AGAIN_AFTER: Duration = Duration::from_secs(30);
 /// After how long one is sent again that was lost on the way.
 pub(super) const LOST_AFTER: Duration = Duration::from_secs(1);
 

@@ -103,8 +103,9 @@ fn send(
 /// When to send again; `None` while it is on its way.
 const fn again_after(outcome: Outcome) -> Option<Duration> {
     match outcome {
-        Outcome::Queued | Outcome::Written { is_confirmed: true } => None,
-        Outcome::Confirmed => Some(CONFIRMED_AGAIN_AFTER),
+        Outcome::Queued => None,
+        // Who never confirms it while he stays connected keeps it from nobody.
+        Outcome::Written { is_confirmed: true } | Outcome::Confirmed => Some(CONFIRMED_AGAIN_AFTER),
         // It is not to be sent any more, or its time is just up.
         Outcome::Withdrawn | Outcome::Expired => Some(AGAIN_AFTER),
         Outcome::Unconfirmed => Some(LOST_AFTER),
@@ -123,10 +124,11 @@ mod tests {
 
     #[test]
     fn whatever_became_of_a_command_it_is_sent_again_until_its_device_answers() {
-        // Of what is on its way something else is told in time.
-        let on_its_way = [Outcome::Queued, Outcome::Written { is_confirmed: true }];
-        assert_eq!(on_its_way.map(again_after), [None; 2]);
+        // Of what waits something else is told in time.
+        assert_eq!(again_after(Outcome::Queued), None);
         for last in [
+            // A client that stays connected may never confirm.
+            Outcome::Written { is_confirmed: true },
             Outcome::Confirmed,
             Outcome::Written {
                 is_confirmed: false,

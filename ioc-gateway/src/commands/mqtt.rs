@@ -7,22 +7,17 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ioc_core::decision::{CommandState, EffectClass};
 use tokio::time::Instant;
 
-use super::attempts::Attempt;
+use super::attempts::{Attempt, TAKEN_AGAIN_AFTER};
 use super::elsewhere::{self, Broken, Way, again};
 use super::{CommandBook, message};
 use crate::brokers::links::{Link, Links};
 use crate::brokers::mqtt::{LinkError, MqttBrokerOptions, Outgoing, Published, Publishing};
 use crate::catalogue::Now;
 use crate::telemetry;
-
-/// After how long a command is published again that the broker has: it may have come for a device
-/// that was there for a moment, or be lost on the way to one.
-const TAKEN_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 /// The way over one broker.
 struct OverMqtt {

@@ -1,8 +1,9 @@
 //! Commands to devices behind a NATS server, on `ioc.v1.commands.<device>`.
 //!
 //! One publish serves both: a stream of that subject takes it, tells the same key from a new one by
-//! its id and acknowledges it; devices that listen to the core subject get it all the same. Where no
-//! stream has acknowledged it, it is published again until the device answers.
+//! its id and acknowledges it; devices that listen to the core subject get it all the same. It is
+//! published again until the device answers, more seldom where a stream has taken it: that may be
+//! one that only records.
 
 use std::future::{Future, IntoFuture};
 use std::sync::Arc;
@@ -11,9 +12,9 @@ use std::time::Duration;
 use async_nats::jetstream::{self, message::PublishMessage};
 use futures_util::future::join_all;
 use ioc_core::decision::CommandState;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::attempts::Attempt;
+use super::attempts::{Attempt, TAKEN_AGAIN_AFTER};
 use super::elsewhere::{self, Broken, Way, again};
 use super::{CommandBook, message};
 use crate::brokers::links::{Link, Links};
@@ -94,12 +95,34 @@ impl Way for OverNats {
             let is_taken = matches!(answer, Ok(Ok(_)));
             let outcome = if is_taken { "taken" } else { "published" };
             telemetry::command_outcome(Self::WORD, outcome);
-            if is_taken { Attempt::Made } else { again() }
+            of_outcome(is_taken)
         });
         Ok(attempts.collect())
     }
 
     async fn broken(connected: &mut Connected) -> Broken {
         connected.broken().await.into()
+    }
+}
+
+/// When to publish again, by whether a stream has taken it.
+fn of_outcome(is_taken: bool) -> Attempt {
+    match is_taken {
+        true => Attempt::Again(Instant::now() + TAKEN_AGAIN_AFTER),
+        false => again(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stream_has_taken_is_published_again_too_only_later() {
+        let now = Instant::now();
+        let [Attempt::Again(taken), Attempt::Again(lost)] = [true, false].map(of_outcome) else {
+            panic!("both are published again");
+        };
+        assert!(taken >= now + TAKEN_AGAIN_AFTER && lost < taken);
     }
 }
