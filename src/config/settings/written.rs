@@ -74,8 +74,10 @@ mod tests {
             fs::write(dir.path().join("ioc.yaml"), text).unwrap();
             Written::read(Some(dir.path()), std::iter::empty())
         };
-        let before = read("http:\n  hosts: [a.example, b.example]\nlog:\n  filter: info\n").unwrap();
-        let moved = "# why\nlog:\n  filter: info\nhttp:\n  hosts:\n    - a.example\n    - b.example\n";
+        let before =
+            read("http:\n  hosts: [a.example, b.example]\nlog:\n  filter: info\n").unwrap();
+        let moved =
+            "# why\nlog:\n  filter: info\nhttp:\n  hosts:\n    - a.example\n    - b.example\n";
         assert_eq!(before.changed(&read(moved).unwrap()), [""; 0]);
         let other = "http:\n  hosts: [a.example]\nwindow:\n  sessions_max: 7\n";
         let changed = before.changed(&read(other).unwrap());
