@@ -456,6 +456,11 @@ mod tests {
         // A device of a node that is there has no room before others are forgotten.
         let own = device(8000, 400);
         let (bytes, worth) = own.claim();
+        let mut count = count;
+        while nodes.0.bytes.load(Ordering::Relaxed) + bytes <= STATE_BYTES_MAX {
+            born(&nodes, &format!("g/{count}"), device(4000, 400)).unwrap();
+            count += 1;
+        }
         let reject = nodes
             .with("g/plant", |node| {
                 nodes.device_born(node, "d", device(8000, 400))
