@@ -591,7 +591,7 @@ mod tests {
             examples::decision(seq, verdict)
         };
         let opened = with(examples::opened(1, "a"));
-        assert_eq!(evidence_after(&[opened.clone()]), [id("a")]);
+        assert_eq!(evidence_after(std::slice::from_ref(&opened)), [id("a")]);
         let (all, one) = (split(2, None, "a"), split(2, Some("r"), "a"));
         assert_eq!(evidence_after(&[opened.clone(), all.clone()]), [id("c")]);
         assert_eq!(evidence_after(&[opened.clone(), one]), [id("a")]);
