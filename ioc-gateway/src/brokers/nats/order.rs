@@ -182,11 +182,6 @@ impl<M> Order<M> {
         self.all_came
     }
 
-    /// The stream cannot be asked.
-    pub const fn cannot_ask(&mut self) {
-        self.can_ask = false;
-    }
-
     /// The number of the last delivery.
     pub const fn last_delivery(&self) -> u64 {
         self.last_delivery

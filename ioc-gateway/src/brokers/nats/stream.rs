@@ -361,10 +361,8 @@ impl<'a> Reader<'a> {
             let Some(from) = self.order.asks() else {
                 return Ok(());
             };
-            match self.kept_from(from, connected).await? {
-                Some(next) => self.told(next),
-                None => self.order.cannot_ask(),
-            }
+            let next = self.kept_from(from, connected).await?;
+            self.told(next);
             self.heard = Instant::now();
             self.pass_all(epoch)?;
         }
@@ -382,9 +380,12 @@ impl<'a> Reader<'a> {
         let Some(from) = self.order.overdue(self.ack_wait * 4) else {
             return Ok(());
         };
-        let next = self.kept_from(from, connected).await?;
         // Where nobody may look, it is given up.
-        self.told(next.flatten());
+        let next = match self.may_look {
+            true => self.kept_from(from, connected).await?,
+            false => None,
+        };
+        self.told(next);
         match self.order.awaits() {
             true => Err(LinkError::Owed),
             false => self.pass_all(epoch),
@@ -397,24 +398,21 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The first message that the stream keeps from this one on, if it has any; none where it cannot
-    /// be looked. A server may forbid it, and end the connection for it; one that is deaf now may
-    /// hear the next: so the first time ends the connection, and the next does not look.
+    /// The first message that the stream keeps from this one on, if it has any. A server may forbid
+    /// to look, and end the connection for it; one that is deaf now may hear the next: so the first
+    /// time ends the connection, and the next does not look.
     async fn kept_from(
         &self,
         from: u64,
         connected: &mut Connected,
-    ) -> Result<Option<Option<u64>>, LinkError> {
-        if !self.may_look {
-            return Ok(None);
-        }
+    ) -> Result<Option<u64>, LinkError> {
         let kept = Kept::new(connected, self.stream, self.subscriber);
         let looked = tokio::select! {
             looked = kept.next(from) => looked,
             error = connected.broken() => Err(error),
         };
         match looked {
-            Ok(next) => Ok(Some(next.map(|stored| stored.sequence))),
+            Ok(next) => Ok(next.map(|stored| stored.sequence)),
             Err(error) => {
                 self.subscriber.progress().could_not_look();
                 Err(error)
