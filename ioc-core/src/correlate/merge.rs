@@ -212,7 +212,7 @@ impl Correlator {
     }
 
     /// What led to a member of one case leads to another.
-    fn lead_to(&mut self, to: u32, from: u32, source: &Source, member: &Member) {
+    pub(super) fn lead_to(&mut self, to: u32, from: u32, source: &Source, member: &Member) {
         if let Some(place) = member.position {
             self.index.remove(from, place);
             self.index.insert(to, place);

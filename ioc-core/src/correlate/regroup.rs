@@ -213,19 +213,7 @@ impl Correlator {
                 continue;
             };
             member.belongs_to(None);
-            if let Some(place) = member.position {
-                self.index.remove(from, place);
-                self.index.insert(to, place);
-            }
-            self.network.remove(from, &source.sensor);
-            self.network.insert(to, &source.sensor);
-            self.same.remove(from, &member.shared);
-            self.same.insert(to, &member.shared);
-            self.reports.remove(from, source);
-            self.reports.insert(to, source);
-            if member.is_led_to(source) {
-                self.by_sensor.insert(source.sensor.clone(), to);
-            }
+            self.lead_to(to, from, source, &member);
             self.case_mut(to).cluster.take_over(source, member, id);
         }
     }
