@@ -538,10 +538,20 @@ impl Verdict {
         }
     }
 
-    /// The incident whose evidence is another's from then on.
-    pub const fn taken_from(&self) -> Option<IncidentId> {
-        if let Self::IncidentSplit { from, .. } | Self::IncidentEvidenceMoved { from, .. } = self {
-            return Some(*from);
+    /// What people moved: the incident that has it from here on, the one that had it, and which it is.
+    pub const fn moved(&self) -> Option<(&IncidentState, IncidentId, &Named)> {
+        if let Self::IncidentSplit {
+            incident,
+            from,
+            moved,
+        }
+        | Self::IncidentEvidenceMoved {
+            incident,
+            from,
+            moved,
+        } = self
+        {
+            return Some((incident, *from, moved));
         }
         None
     }

@@ -341,8 +341,8 @@ fn is_about(decision: &Decision, id: IncidentId) -> bool {
     use ioc_core::decision::Verdict;
     let verdict = &decision.verdict;
     let own = verdict.incident().is_some_and(|own| own.id == id);
-    own || verdict.taken_from() == Some(id)
-        || matches!(verdict, Verdict::IncidentMerged { into, .. } if *into == id)
+    let had = verdict.moved().is_some_and(|(_, from, _)| from == id);
+    own || had || matches!(verdict, Verdict::IncidentMerged { into, .. } if *into == id)
 }
 
 impl Ring {

@@ -464,24 +464,14 @@ struct EvidenceOf<'a> {
 
 impl EvidenceOf<'_> {
     fn look_back_at(&mut self, decision: &Decision) {
-        if let Verdict::IncidentSplit {
-            incident,
-            from,
-            moved,
-        }
-        | Verdict::IncidentEvidenceMoved {
-            incident,
-            from,
-            moved,
-        } = &decision.verdict
-        {
+        if let Some((incident, from, moved)) = decision.verdict.moved() {
             // Where single reports of it went, others may have stayed.
             let is_all = |(sensor, report): &(SensorId, Option<ReadingId>)| {
                 sensor == self.sensor && report.is_none()
             };
             if moved.first.iter().any(is_all) {
                 self.note(incident.id);
-                self.left.push(*from);
+                self.left.push(from);
             }
         }
         if let Verdict::IncidentMerged { incident, into } = &decision.verdict

@@ -255,18 +255,8 @@ impl Table {
         if let Verdict::IncidentMerged { incident, into } = &decision.verdict {
             self.join(incident.id, *into);
         }
-        if let Verdict::IncidentSplit {
-            incident,
-            from,
-            moved,
-        }
-        | Verdict::IncidentEvidenceMoved {
-            incident,
-            from,
-            moved,
-        } = &decision.verdict
-        {
-            self.part(*from, incident.id, moved);
+        if let Some((incident, from, moved)) = decision.verdict.moved() {
+            self.part(from, incident.id, moved);
         }
         let Some(incident) = decision.verdict.incident() else {
             return;

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::reading::{self, ReadingAnswer, decision_json, decisions};
 use super::sentences::{clock, in_words, near, number};
 use super::{About, Bundles, WhyError, find};
+use crate::config::mistake::counted;
 use crate::config::quantity::show_span;
 use crate::journal::disk::SystemDisk;
 
@@ -51,7 +52,8 @@ pub(super) fn answer(
     decisions(data, |decision| {
         let about = decision.verdict.incident().map(|incident| incident.id);
         // What left it is part of its story too.
-        let mut about = about.into_iter().chain(decision.verdict.taken_from());
+        let left = decision.verdict.moved().map(|(_, from, _)| from);
+        let mut about = about.into_iter().chain(left);
         if about.any(|incident| own.contains(&incident)) {
             story.take(Arc::clone(decision));
         }
@@ -271,9 +273,7 @@ fn decision_lines(
     if let Verdict::IncidentMerged { into, .. } = &decision.verdict {
         write!(f, ", into {into}")?;
     }
-    if let Verdict::IncidentSplit { from, moved, .. }
-    | Verdict::IncidentEvidenceMoved { from, moved, .. } = &decision.verdict
-    {
+    if let Some((_, from, moved)) = decision.verdict.moved() {
         let sources: Vec<_> = moved.words().collect();
         write!(f, ", {} of {from}", sources.join(" and "))?;
         match (moved.count as usize).saturating_sub(sources.len()) {
@@ -318,7 +318,7 @@ fn decision_lines(
     }
     match evidence.len().saturating_sub(EVIDENCE_SHOWN_MAX) {
         0 => Ok(()),
-        more => writeln!(f, "    and {more} readings more"),
+        more => writeln!(f, "    and {}", counted(more, "more reading")),
     }
 }
 
