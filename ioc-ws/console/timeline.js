@@ -161,7 +161,7 @@ function saidBy({ cause: { evidence } }) {
     `${own.sensor} ${number(own.value)} by ${own.rule}, ${belongsSentence(own)}`;
   const said = evidence.slice(0, EVIDENCE_MAX).map(each).join("; ");
   const left = evidence.length - EVIDENCE_MAX;
-  return left > 0 ? `${said}; and ${left} readings more` : said;
+  return left > 0 ? `${said}; and ${plural(left, "more reading")}` : said;
 }
 
 function row({ type, at, seq, incident }, text, rose, part = null) {
