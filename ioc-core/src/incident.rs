@@ -9,10 +9,12 @@ mod cluster;
 mod member;
 mod places;
 mod taken;
+mod asked;
 mod explain;
 
 use std::collections::VecDeque;
 
+pub(crate) use self::asked::Asked;
 pub(crate) use self::cluster::{Cluster, Source, World};
 pub(crate) use self::docket::{Docket, Grounds};
 pub(crate) use self::member::{Member, Statement};
@@ -20,7 +22,7 @@ use crate::codec::{CodecError, Put, Take};
 use crate::correlate::{NEAREST, Nearness, Relative};
 use crate::decision::{Certainty, Condition, Evidence, IncidentState, Severity};
 use crate::id::{IncidentId, IncidentKind, RuleId, SensorId, ZoneId};
-use crate::limits::{APART_MAX, CANDIDATE_EVIDENCE_MAX};
+use crate::limits::{APART_MAX, CANDIDATE_EVIDENCE_MAX, MERGERS_ASKED_MAX};
 use crate::record::{Seq, incident_id};
 use crate::time::Timestamp;
 
@@ -118,6 +120,8 @@ pub(crate) struct Incident {
     pub parts_from: Option<SensorId>,
     /// Cases that evidence has shown to be the same happening and that are to become one with it.
     pub unites: VecDeque<IncidentId>,
+    /// Those of them that people have asked to become one with it.
+    pub asked: Vec<Asked>,
     /// What it has caused before it was known itself, and that it has not taken as children yet.
     pub adopts: VecDeque<IncidentId>,
     /// What it has caused is to be looked for further than this, when it has taken those.
@@ -155,6 +159,7 @@ impl Incident {
             said: Severity::Unknown,
             parent_by_person: false,
             unites: VecDeque::new(),
+            asked: Vec::new(),
             adopts: VecDeque::new(),
             seeks_beyond: None,
             apart: Vec::new(),
@@ -217,6 +222,8 @@ impl Incident {
         }
         self.parent_by_person |= between_incidents && loser.parent_by_person;
         self.unites.extend(loser.unites);
+        self.asked.extend(loser.asked);
+        self.asked.truncate(MERGERS_ASKED_MAX);
         self.adopts.extend(loser.adopts);
         if self.seeks_beyond.is_some() || loser.seeks_beyond.is_some() {
             // What is near to both may be far from one of them.
@@ -330,11 +337,12 @@ impl Incident {
         out.put_flag(self.suppressed);
         out.put_u8(self.said as u8);
         out.put_option(self.seeks_beyond, put_relative);
+        Asked::put_all(&self.asked, out);
     }
 
     /// The incident as it was put; before format 2 none had a parent, before format 3 none was
     /// shelved, before format 4 none was a symptom, before format 5 a cause explained what was as
-    /// grave as it is with its children.
+    /// grave as it is with its children, before format 6 people's mergers were done at once.
     pub fn take(format: u16, take: &mut Take<'_>) -> Result<Self, CodecError> {
         let mut incident = Self {
             id: incident_id(take)?,
@@ -379,6 +387,7 @@ impl Incident {
             unites: take_waiting(format, take)?,
             adopts: take_waiting(format, take)?,
             seeks_beyond: None,
+            asked: Vec::new(),
             shelved_until: match format {
                 1 | 2 => None,
                 _ => take.option(Take::time)?,
@@ -393,12 +402,15 @@ impl Incident {
             1..=4 => None,
             _ => take.option(take_relative)?,
         };
+        if format > 5 {
+            incident.asked = Asked::take_all(take)?;
+        }
         let of_incidents = Purpose::ALL.into_iter().zip(incident.dues);
         let mut of_incidents = of_incidents.filter(|(why, _)| !why.is_of_candidates());
         let of_incidents = of_incidents.find_map(|(_, due)| due);
         let of_incidents = of_incidents.or(incident.parent.map(|_| incident.begun_at));
         let of_incidents = of_incidents.or(incident.shelved_until);
-        let waits = of_incidents.is_some() || incident.suppressed;
+        let waits = of_incidents.is_some() || incident.suppressed || !incident.asked.is_empty();
         if incident.opened_at.is_none() && waits {
             return Err(CodecError("a candidate waits for what only incidents do"));
         }

@@ -169,10 +169,17 @@ impl Sensor {
 
     /// All timers that run, each with its rule.
     pub fn timers(&self, rules: &Rules) -> Vec<(Timestamp, u32)> {
+        self.silence_timers()
+            .chain(self.state_timers(rules))
+            .collect()
+    }
+
+    /// All but those of silence.
+    pub fn state_timers(&self, rules: &Rules) -> Vec<(Timestamp, u32)> {
         let states = self.tracks.iter().flat_map(|track| track.with_rules(rules));
-        let waiting =
-            states.filter_map(|(rule, state)| Some((state.due(rules.detection(rule))?, rule)));
-        self.silence_timers().chain(waiting).collect()
+        let due =
+            |(rule, state): (u32, &RuleState)| Some((state.due(rules.detection(rule))?, rule));
+        states.filter_map(due).collect()
     }
 
     /// Another one like it, under the same rules.

@@ -20,6 +20,7 @@ mod sites;
 mod same;
 mod spread;
 mod leaving;
+mod away;
 mod across;
 mod alone;
 mod regressions;

@@ -208,27 +208,27 @@ fn digests() -> [(u16, Expect); 6] {
     [
         (
             1,
-            expect!["5ef08a4b5f6155aff3b57b781d91cde87b1f88a2c249b0e2061128f34fe91960"],
+            expect!["1fdec8d5839874f5b21f83eb020f4349efab1342cffa39318b8d24729f1ef945"],
         ),
         (
             2,
-            expect!["e16c002372977fd8f044108f1486864cedf9246b5da7322a932ce4e51aec2921"],
+            expect!["d6b7a3660e5466ef5513ce8a41b67758555fc412fa2149f6d06e6aa3b3808357"],
         ),
         (
             3,
-            expect!["194268773118950726822bba0cb6909c44897842a695fc0ff04b771909d919d6"],
+            expect!["4c65047e8b79cbfccad2cfe860db30bc2cf71f9557da28d3515e228495cf71af"],
         ),
         (
             4,
-            expect!["194268773118950726822bba0cb6909c44897842a695fc0ff04b771909d919d6"],
+            expect!["4c65047e8b79cbfccad2cfe860db30bc2cf71f9557da28d3515e228495cf71af"],
         ),
         (
             5,
-            expect!["194268773118950726822bba0cb6909c44897842a695fc0ff04b771909d919d6"],
+            expect!["4c65047e8b79cbfccad2cfe860db30bc2cf71f9557da28d3515e228495cf71af"],
         ),
         (
             6,
-            expect!["194268773118950726822bba0cb6909c44897842a695fc0ff04b771909d919d6"],
+            expect!["4c65047e8b79cbfccad2cfe860db30bc2cf71f9557da28d3515e228495cf71af"],
         ),
     ]
 }
