@@ -45,7 +45,7 @@ use crate::counters::{RuleCounters, SensorCounters};
 use crate::decision::Severity;
 use crate::detection::{Detection, Finding, Observed, Sighting};
 use crate::folded::Folded;
-use crate::hash::{Map, hash_text};
+use crate::hash::{WideMap, hash_text};
 use crate::id::{RuleId, SensorId};
 use crate::invariant::{Audit, Invariant};
 use crate::limits::{
@@ -66,7 +66,7 @@ pub struct SensorStage {
     provided: Provided,
     /// Dense, in the order they were first heard: a number that shows nowhere.
     sensors: Vec<Sensor>,
-    numbers: Map<SensorId, u32>,
+    numbers: WideMap<SensorId, u32>,
     /// The sensors of each bucket, in the order of their names.
     buckets: Vec<Vec<u32>>,
     /// How many of them have a long memory.
@@ -117,7 +117,7 @@ impl SensorStage {
             rules: Arc::new(Rules::none()),
             provided: Provided::default(),
             sensors: Vec::new(),
-            numbers: Map::default(),
+            numbers: WideMap::default(),
             buckets: vec![Vec::new(); SENSOR_BUCKETS],
             long_memories: vec![0; SENSOR_BUCKETS],
             timers: Timers::new(),

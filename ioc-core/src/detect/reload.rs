@@ -201,7 +201,6 @@ impl SensorStage {
         let registered = self.rules.sensors() / self.shard.count;
         let more = registered.saturating_sub(self.sensors.len());
         self.sensors.reserve(more);
-        self.numbers.reserve(more);
         found[first..].sort_by(Finding::order);
     }
 
