@@ -340,6 +340,25 @@ pub(crate) fn decision_too_long(link: &str, id: &str, bytes_max: usize) {
     );
 }
 
+/// A consumer stands further than what is durable, and is made anew.
+pub(crate) fn nats_stands_too_far(link: &str, acknowledged: u64, durable: u64) {
+    tracing::info!(
+        link,
+        acknowledged,
+        durable,
+        "the stream's consumer stands further than what is known here to be durable: it is made \
+         anew, and what lies between comes again"
+    );
+}
+
+/// What says how much of a stream is durable cannot be read or written.
+pub(crate) fn nats_floor_unusable(error: &std::io::Error) {
+    tracing::warn!(
+        %error,
+        "how much of a stream is durable cannot be read or written; its consumer is believed"
+    );
+}
+
 /// Messages that a consumer had delivered before do not come again: the stream has dropped them.
 pub(crate) fn nats_pending_gone(link: &str) {
     counter!("ioc_nats_pending_gone_total", "link" => link.to_owned()).increment(1);

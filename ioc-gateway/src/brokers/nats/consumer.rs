@@ -1,7 +1,7 @@
 //! Our durable consumer of a stream: found, or made.
 //!
 //! Arrives: a stream's name and the subject that is read. Leaves: a consumer that acknowledges all,
-//! and where it stands. Promise: no other subject has the same consumer; one that somebody made
+//! and where it stands: never further than what is durable by our own word. Promise: no other subject has the same consumer; one that somebody made
 //! otherwise is refused, with what to do. It has a filter only where the stream has other subjects:
 //! with one by a wildcard, a server of 2.9 now and then delivered a tenth or less of what it else
 //! does (docs/PERFORMANCE.md).
@@ -13,9 +13,12 @@ use async_nats::jetstream;
 use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, Info};
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
-use async_nats::jetstream::stream::{RetentionPolicy, Stream};
+use async_nats::jetstream::stream::{
+    Config as StreamConfig, Info as StreamInfo, RetentionPolicy, Stream,
+};
 
 use super::{LinkError, Subscriber};
+use crate::telemetry;
 
 /// How many deliveries may be unacknowledged; the server delivers no more then.
 const ACK_PENDING_MAX: i64 = 65_536;
@@ -32,8 +35,7 @@ pub(super) async fn find_or_make(
     let found = context.get_stream(stream).await;
     let found = found.map_err(LinkError::refused("find the stream"))?;
     let subject = &subscriber.subject;
-    let of_stream = &found.cached_info().config.subjects;
-    let filter = match of_stream.iter().all(|each| covers(subject, each)) {
+    let filter = match is_whole(&found.cached_info().config, subject) {
         true => String::new(),
         false => subject.clone(),
     };
@@ -58,17 +60,45 @@ pub(super) async fn find_or_make(
         let why = format!("{name} does not acknowledge all; remove it");
         return Err(LinkError::refused("use the consumer")(why));
     }
-    if [&filter, subject].contains(&&info.config.filter_subject) {
+    // If it cannot be made anew it is used as it is: better than not at all.
+    let acknowledged = info.ack_floor.stream_sequence;
+    let (of, last) = place_of(found.cached_info());
+    let behind = subscriber.floor.begins(&of, last, acknowledged);
+    // The stream may have got other subjects since. A filter that is changed makes a server of 2.9
+    // pass over what it has not delivered, so the consumer is made anew where it stood.
+    let is_filtered = [&filter, subject].contains(&&info.config.filter_subject);
+    if behind.is_none() && is_filtered {
         return Ok((consumer, info));
     }
-    // The stream has got other subjects since. A filter that is changed makes a server of 2.9 pass
-    // over what it has not delivered, so the consumer is made anew where it stood.
-    let acknowledged = info.ack_floor.stream_sequence;
+    if let Some(through) = behind {
+        let link = subscriber.link.name();
+        telemetry::nats_stands_too_far(link, acknowledged, through);
+    }
     let config = Config {
         ack_wait: info.config.ack_wait,
         ..config
     };
-    make_anew(&found, config, acknowledged).await
+    let made = make_anew(&found, config, behind.unwrap_or(acknowledged)).await;
+    match &made {
+        Ok((_, info)) => subscriber.floor.stands(info.ack_floor.stream_sequence),
+        Err(_) if behind.is_some() => subscriber.floor.refused(),
+        Err(_) => {}
+    }
+    made
+}
+
+/// Which stream it is, also among those of its name, and the last message that it has taken.
+fn place_of(info: &StreamInfo) -> (String, u64) {
+    let created = info.created.unix_timestamp_nanos();
+    (created.to_string(), info.state.last_sequence)
+}
+
+/// Whether a stream takes nothing but what this pattern stands for. One that takes over what others
+/// have taken may have any subject.
+fn is_whole(stream: &StreamConfig, subject: &str) -> bool {
+    let subjects = &stream.subjects;
+    let is_own = stream.mirror.is_none() && stream.sources.as_ref().is_none_or(Vec::is_empty);
+    is_own && !subjects.is_empty() && subjects.iter().all(|each| covers(subject, each))
 }
 
 /// Where a consumer is to begin, if it has to be made: where one begins that stands for it, because
@@ -105,7 +135,9 @@ pub(super) async fn begin_behind(
         max_ack_pending: ACK_PENDING_MAX,
         ..Config::default()
     };
-    make_anew(&found, config, message).await.map(|_| ())
+    make_anew(&found, config, message).await?;
+    subscriber.floor.stands(message);
+    Ok(())
 }
 
 /// Makes a consumer anew, to begin behind this message.
@@ -164,7 +196,7 @@ fn held_name(name: &str) -> String {
 }
 
 /// The consumer's name: no other subject has the same.
-fn name_of(durable: &str, subject: &str) -> String {
+pub(super) fn name_of(durable: &str, subject: &str) -> String {
     let hash = blake3::hash(subject.as_bytes()).to_hex();
     format!("{durable}-{}", &hash[..8])
 }

@@ -338,10 +338,11 @@ impl<'a> Reader<'a> {
 
     /// Acknowledges all that is durable, with one answer.
     async fn acknowledge(&mut self, connected: &Connected, settled: u64) -> Result<(), LinkError> {
-        match self.prefix.settle(settled) {
-            Some(reply) => answer(connected, reply, AckKind::Ack).await,
-            None => Ok(()),
-        }
+        let Some((message, reply)) = self.prefix.settle(settled) else {
+            return Ok(());
+        };
+        self.subscriber.floor.reached(message);
+        answer(connected, reply, AckKind::Ack).await
     }
 
     /// Asks the server to wait for what has waited for us since the last beat, and for what waits for
