@@ -150,13 +150,14 @@ pub async fn run(
     let (stop, stopping) = watch::channel(false);
     let options = Arc::new(options);
     let mut connections = JoinSet::new();
-    for subject in &options.subjects {
+    for (at, subject) in options.subjects.iter().enumerate() {
         let consumer = consumer::name_of(&options.durable, subject);
         let file = options.floors.as_ref().filter(|_| options.stream.is_some());
         let file = file.map(|dir| dir.join(format!("{}-{consumer}", options.name)));
         let subscriber = Subscriber {
             options: Arc::clone(&options),
             subject: subject.clone(),
+            earlier: options.subjects[..at].to_vec(),
             link: links.add(&format!("nats {} {subject}", options.name)),
             held: Mutex::default(),
             progress: Mutex::default(),
@@ -174,6 +175,8 @@ pub async fn run(
 struct Subscriber {
     options: Arc<NatsOptions>,
     subject: String,
+    /// Those that are configured before it: a message of a stream is read by the first that chooses it.
+    earlier: Vec<String>,
     link: Link,
     held: Mutex<Held>,
     progress: Mutex<Progress>,
@@ -193,6 +196,19 @@ struct Held {
 }
 
 impl Subscriber {
+    /// Why a message of a stream is of no use to this reader, in a word to count by.
+    fn unwanted(&self, subject: &str) -> Option<&'static str> {
+        // The stream may have got other subjects since the connection began.
+        if !consumer::covers(&self.subject, subject) {
+            return Some("not_subscribed");
+        }
+        let is_read = self
+            .earlier
+            .iter()
+            .any(|each| consumer::covers(each, subject));
+        is_read.then_some("read_elsewhere")
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -248,8 +264,7 @@ async fn keep(subscriber: Subscriber, door: Door, mut stopping: watch::Receiver<
             () = told(&mut stopping) => break,
         }
     }
-    let floor = subscriber.floor.clone();
-    let _ = tokio::task::spawn_blocking(move || floor.write()).await;
+    let _ = subscriber.floor.save().await;
     subscriber.link.ended();
 }
 
@@ -301,6 +316,7 @@ mod tests {
         Subscriber {
             options: Arc::default(),
             subject: "ioc.v1.readings.>".to_owned(),
+            earlier: Vec::new(),
             link: Links::default().add("nats city ioc.v1.readings.>"),
             held: Mutex::default(),
             progress: Mutex::default(),
