@@ -189,6 +189,10 @@ pub const CAUSES_DEPTH_MAX: usize = 16;
 /// no network: somebody is told of it.
 pub const REACH_MEMBERS_MAX: usize = 256;
 
+/// How many of those that came from its cause are compared for the way that is told, the shortest; of
+/// the cause as many nodes upstream, or on one river, as are looked at.
+pub const WAYS_COMPARED_MAX: usize = 8;
+
 /// Of how many incidents that one may have caused before it was known itself is found at once whether
 /// it did: the nearest. Further ones are looked for when these are taken.
 pub const EFFECTS_LOOKED_AT: usize = 256;

@@ -10,7 +10,7 @@
 
 use super::{Correlator, Turn};
 use crate::book::{For, Past};
-use crate::decision::{Cause, Condition, Ending, Handling, IncidentState, Tier, Verdict};
+use crate::decision::{Cause, Condition, Ending, Handling, IncidentState, Tier, Verdict, Way};
 use crate::id::{IncidentId, RuleId, SensorId};
 use crate::incident::{Incident, Purpose, World};
 use crate::limits::{EVIDENCE_PER_DECISION_MAX, TELL_INTERVAL};
@@ -103,14 +103,19 @@ impl Correlator {
         None
     }
 
-    /// Tells that an incident has opened, and by what it was caused.
-    pub fn announce(&mut self, id: IncidentId, parent: Option<IncidentId>, turn: &mut Turn<'_>) {
+    /// Tells that an incident has opened, and by what it was caused, with the way from there.
+    pub fn announce(
+        &mut self,
+        id: IncidentId,
+        (parent, way): (Option<IncidentId>, Option<Box<Way>>),
+        turn: &mut Turn<'_>,
+    ) {
         let slot = self.slots[&id];
         self.case_mut(slot).incident.parent = parent;
         if let Some(parent) = parent {
             turn.desk.family.add(parent, id);
         }
-        self.tell(slot, Verdict::IncidentOpened, turn);
+        self.tell_by(slot, Verdict::IncidentOpened, way, turn);
         self.cases.freshen();
     }
 
@@ -338,6 +343,17 @@ impl Correlator {
         how: impl FnOnce(IncidentState) -> Verdict,
         turn: &mut Turn<'_>,
     ) {
+        self.tell_by(slot, how, None, turn);
+    }
+
+    /// The same, with the way by which it has come from its parent.
+    pub(super) fn tell_by(
+        &mut self,
+        slot: u32,
+        how: impl FnOnce(IncidentState) -> Verdict,
+        mut way: Option<Box<Way>>,
+        turn: &mut Turn<'_>,
+    ) {
         self.set_timer(slot, Purpose::Tell, None, turn);
         let rule = self.rule.name.clone();
         let case = self.case_mut(slot);
@@ -364,6 +380,7 @@ impl Correlator {
                 rule: Some(rule.clone()),
                 evidence: incident.untold.drain(..part).collect(),
                 due: turn.due,
+                way: way.take(),
                 ..Cause::default()
             };
             turn.decide(verdict, cause);

@@ -14,6 +14,7 @@ mod networks;
 mod family;
 mod symptoms;
 mod reach;
+mod ways;
 mod faults;
 mod sequences;
 mod sites;
