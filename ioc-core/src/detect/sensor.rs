@@ -172,7 +172,9 @@ impl Sensor {
         let states = self.tracks.iter().flat_map(|track| track.with_rules(rules));
         let waiting =
             states.filter_map(|(rule, state)| Some((state.due(rules.detection(rule))?, rule)));
-        self.silence_timers().chain(waiting).collect()
+        let faults = self.tracks.iter();
+        let faults = faults.flat_map(|track| track.faults_due(rules));
+        self.silence_timers().chain(waiting).chain(faults).collect()
     }
 
     /// Another one like it, under the same rules.
@@ -371,7 +373,10 @@ impl Track {
         for (rule, state) in self.with_rules(rules) {
             state.put(rules.detection(rule), out);
         }
-        self.faults.iter().for_each(|fault| fault.put(out));
+        for (&rule, state) in rules.kind(self.kind).faults.iter().zip(&self.faults) {
+            let rule = rules.detection(rule);
+            state.put(fault::settle(rule, examine::fault_of(rule)), out);
+        }
     }
 
     fn take(
@@ -389,7 +394,9 @@ impl Track {
             *state = RuleState::take(take, rules.detection(rule), id.as_str(), registered)?;
         }
         for (&rule, state) in rules.kind(kind).faults.iter().zip(&mut track.faults) {
-            *state = fault::State::take(take, examine::fault_of(rules.detection(rule)))?;
+            let rule = rules.detection(rule);
+            let fault = examine::fault_of(rule);
+            *state = fault::State::take(take, fault::settle(rule, fault), fault)?;
         }
         track.weigh_trust(rules);
         Ok(track)
@@ -417,6 +424,16 @@ impl Track {
     fn with_rules<'a>(&'a self, rules: &'a Rules) -> impl Iterator<Item = (u32, &'a RuleState)> {
         let numbers = rules.kind(self.kind).judging.iter().copied();
         numbers.zip(&self.states)
+    }
+
+    /// When readings that wait for the rules about faults are examined, each with the rule.
+    fn faults_due<'a>(&'a self, rules: &'a Rules) -> impl Iterator<Item = (Timestamp, u32)> {
+        let faults = rules.kind(self.kind).faults.iter().zip(&self.faults);
+        faults.filter_map(|(&number, state)| {
+            let rule = rules.detection(number);
+            let due = state.due(fault::settle(rule, examine::fault_of(rule)))?;
+            Some((due, number))
+        })
     }
 
     /// Takes the states of unchanged rules out of `states`.
