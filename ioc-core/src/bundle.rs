@@ -423,8 +423,21 @@ pub struct Stuck {
     pub lasting: Millis,
     /// Values that it may say for as long as it likes.
     pub except: Vec<f64>,
+    /// So it may say what is less than this …
+    pub except_below: Option<f64>,
+    /// … and what is more than this.
+    pub except_above: Option<f64>,
     /// How many readings in a row must each differ from the one before to end it; at least 1.
     pub clear_readings_min: u32,
+}
+
+impl Stuck {
+    /// Whether a sensor may say this for as long as it likes.
+    pub fn excepts(&self, value: f64) -> bool {
+        self.except.contains(&value)
+            || self.except_below.is_some_and(|least| value < least)
+            || self.except_above.is_some_and(|most| value > most)
+    }
 }
 
 /// Values that cannot be; at least one of the two limits is given.

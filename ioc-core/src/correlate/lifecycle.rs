@@ -8,7 +8,7 @@
 //! but some fell silent, and then never clears by itself. A cleared one reopens within
 //! `reopen_within`, as grave as what reopens it, and has to be seen again (INV-10).
 
-use super::{Correlator, Told, Turn};
+use super::{Correlator, Turn};
 use crate::book::{For, Past};
 use crate::decision::{Cause, Condition, Ending, Handling, IncidentState, Tier, Verdict, Way};
 use crate::id::{IncidentId, RuleId, SensorId};
@@ -70,28 +70,6 @@ impl Correlator {
             Purpose::Unite => self.unite_more(slot, turn),
             Purpose::Adopt => unreachable!("the engine's, for children are of other rules"),
         }
-    }
-
-    /// Ends everything, because the rule is gone: what is open clears at once. Returns what the
-    /// sensors have said of it.
-    pub fn close(mut self, turn: &mut Turn<'_>) -> Told {
-        let cases = self.in_order();
-        let ids: Vec<_> = cases.iter().map(|case| case.incident.id).collect();
-        for id in ids {
-            let slot = self.slots[&id];
-            let incident = &mut self.case_mut(slot).incident;
-            match incident.opened_at {
-                None => self.end_candidate(slot, turn),
-                Some(_) => {
-                    if incident.condition != Condition::Cleared {
-                        incident.condition = Condition::Cleared;
-                        self.tell(slot, Verdict::IncidentCleared, turn);
-                    }
-                    self.retire(slot, turn);
-                }
-            }
-        }
-        self.all_told()
     }
 
     /// Opens a candidate if enough sources agree and there is room to remember it.
@@ -327,7 +305,7 @@ impl Correlator {
     }
 
     /// An incident is over for good; only how it ended is remembered.
-    fn retire(&mut self, slot: u32, turn: &mut Turn<'_>) {
+    pub(super) fn retire(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let unshelved = &mut turn.desk.unshelved;
         let case = self.cases.get_mut(slot).expect("a slot in use");
         case.incident.unshelve(Ending::IncidentOver, unshelved);

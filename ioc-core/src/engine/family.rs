@@ -322,10 +322,10 @@ fn children_of_merged(parent: IncidentId, turn: &Turn<'_>) -> Vec<IncidentId> {
         let survivor = turn.desk.book.find(*gone);
         survivor.is_some_and(|(survivor, _)| survivor == parent)
     });
-    merged
-        .flat_map(|gone| family.children(gone))
-        .take(CHILDREN_PER_STEP + 1)
-        .collect()
+    let children = merged.flat_map(|gone| family.children(gone));
+    // What leaves follows nobody any more.
+    let children = children.filter(|child| live(*child, turn).is_some());
+    children.take(CHILDREN_PER_STEP + 1).collect()
 }
 
 /// Incidents without a parent that this one has caused before it was known itself.
@@ -415,6 +415,8 @@ fn break_circle(
 fn cause(correlators: &Correlators, id: IncidentId, turn: &Turn<'_>) -> Option<IncidentId> {
     let (id, entry) = turn.desk.book.find(id)?;
     let parent = match entry {
+        // What leaves causes nothing.
+        Entry::Live(rule) if turn.desk.leaving.has(rule, id) => None,
         Entry::Live(rule) => correlators[rule].parent(id),
         Entry::Over(past) => past.state.parent,
         Entry::Merged(_) => unreachable!("found"),
@@ -423,9 +425,10 @@ fn cause(correlators: &Correlators, id: IncidentId, turn: &Turn<'_>) -> Option<I
     found.flatten().map(|(id, _)| id)
 }
 
-/// The live incident that an id stands for, and its rule.
+/// The live incident that an id stands for, and its rule. One that leaves takes part in nothing.
 fn live(id: IncidentId, turn: &Turn<'_>) -> Option<(IncidentId, RuleId)> {
     match turn.desk.book.find(id)? {
+        (id, Entry::Live(rule)) if turn.desk.leaving.has(rule, id) => None,
         (id, Entry::Live(rule)) => Some((id, rule.clone())),
         (_, Entry::Over(_) | Entry::Merged(_)) => None,
     }

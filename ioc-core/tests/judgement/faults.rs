@@ -364,6 +364,8 @@ fn a_gauge_that_says_the_same_for_hours_is_stuck_until_it_moves() {
     let stuck = Stuck {
         lasting: Millis::minutes(180),
         except: vec![0.0],
+        except_below: None,
+        except_above: None,
         clear_readings_min: 2,
     };
     let rules = city().fault("river-stuck", "water_level", FaultSign::Stuck(stuck));

@@ -20,6 +20,7 @@ mod sequences;
 mod sites;
 mod same;
 mod spread;
+mod leaving;
 mod across;
 mod alone;
 mod regressions;

@@ -558,6 +558,7 @@ fn words(rule: &impl std::fmt::Debug) -> String {
         ", gateway: None",
         ", of: []",
         ", symptom: false",
+        ", except_below: None, except_above: None",
     ];
     let words = format!("{rule:?}");
     let words = words.replace(&format!(" handling: {:?},", HandlingRules::NONE), "");

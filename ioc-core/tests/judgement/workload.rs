@@ -725,6 +725,8 @@ fn doubting(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
     let stuck = Stuck {
         lasting: Millis::seconds(if otherwise { 60 } else { 30 }),
         except: vec![2.5],
+        except_below: None,
+        except_above: None,
         clear_readings_min: 2,
     };
     let impossible = Impossible {

@@ -213,32 +213,76 @@ fn stuck(section: &mut Section<'_>, kind: Option<&Kind>, mistakes: &mut Mistakes
         .optional("stuck")
         .and_then(|field| field.span(mistakes, Millis::seconds(1)..=SPAN_MAX));
     let except = match section.optional("except") {
-        Some(field) => values(&field, kind, mistakes),
+        Some(field) => exceptions(&field, kind, mistakes),
         None => Some(Vec::new()),
     };
     let clear_readings_min = clear_for(section, mistakes);
-    Some(Stuck {
+    let mut stuck = Stuck {
         lasting: lasting?,
-        except: except?,
+        except: Vec::new(),
+        except_below: None,
+        except_above: None,
         clear_readings_min: clear_readings_min?,
-    })
+    };
+    // Of several limits the one that excepts most.
+    for exception in except? {
+        match exception {
+            Exception::Value(value) => stuck.except.push(value),
+            Exception::Below(limit) => {
+                let least = stuck.except_below.unwrap_or(limit);
+                stuck.except_below = Some(least.max(limit));
+            }
+            Exception::Above(limit) => {
+                let most = stuck.except_above.unwrap_or(limit);
+                stuck.except_above = Some(most.min(limit));
+            }
+        }
+    }
+    stuck.except.sort_by(f64::total_cmp);
+    Some(stuck)
 }
 
-fn values(field: &Field<'_>, kind: Option<&Kind>, mistakes: &mut Mistakes) -> Option<Vec<f64>> {
+/// What a sensor may say for as long as it likes.
+enum Exception {
+    Value(f64),
+    Below(f64),
+    Above(f64),
+}
+
+/// `0 mm/h`, `below 20 mm/h`, or several in a list.
+fn exceptions(
+    field: &Field<'_>,
+    kind: Option<&Kind>,
+    mistakes: &mut Mistakes,
+) -> Option<Vec<Exception>> {
     let kind = kind?;
     let items = field.items();
     if items.is_empty() || items.len() > EXCEPTIONS_MAX {
         let what = format!(
-            "needs 1 to {EXCEPTIONS_MAX} values, such as `[{}]`",
-            kind.show(0.0)
+            "needs 1 to {EXCEPTIONS_MAX} values, such as `[{}]` or `below {}`",
+            kind.show(0.0),
+            kind.show(1.0)
         );
         field.wrong(mistakes, what);
         return None;
     }
-    let values = items.iter().map(|item| kind.value(item, mistakes));
-    let mut values: Vec<f64> = values.collect::<Option<_>>()?;
-    values.sort_by(f64::total_cmp);
-    Some(values)
+    let exceptions = items.iter().map(|item| exception(item, kind, mistakes));
+    exceptions.collect()
+}
+
+fn exception(item: &Field<'_>, kind: &Kind, mistakes: &mut Mistakes) -> Option<Exception> {
+    let wanted = format!("a value such as `{0}` or `below {0}`", kind.show(3.0));
+    let text = item.text(mistakes, &wanted)?;
+    let (make, value): (fn(f64) -> Exception, _) = match text.split_once(' ') {
+        Some(("below", value)) => (Exception::Below, value),
+        Some(("above", value)) => (Exception::Above, value),
+        _ => (Exception::Value, text),
+    };
+    let value = kind.parse(value.trim());
+    value
+        .map_err(|what| item.wrong(mistakes, what))
+        .ok()
+        .map(make)
 }
 
 fn impossible(
@@ -431,10 +475,7 @@ pub fn meaning(fault: &Fault) -> String {
             };
             format!(" flapping {high} clear {low}{by}")
         }
-        FaultSign::Stuck(stuck) => format!(
-            " stuck {} ms except {:?} clear {}",
-            stuck.lasting.0, stuck.except, stuck.clear_readings_min
-        ),
+        FaultSign::Stuck(stuck) => meaning_of_stuck(stuck),
         FaultSign::Impossible(rule) => format!(
             " impossible below {:?} above {:?} for {} clear {}",
             rule.below, rule.above, rule.readings_min, rule.clear_readings_min
@@ -452,6 +493,18 @@ pub fn meaning(fault: &Fault) -> String {
     for name in &fault.of {
         write!(text, " of {name}").expect("a string takes all");
     }
+    text
+}
+
+/// What is not said is not in it: so a rule means what it did before there were limits.
+fn meaning_of_stuck(stuck: &Stuck) -> String {
+    let mut text = format!(" stuck {} ms except {:?}", stuck.lasting.0, stuck.except);
+    for (word, limit) in [("below", stuck.except_below), ("above", stuck.except_above)] {
+        if let Some(limit) = limit {
+            write!(text, " {word} {limit:?}").expect("a string takes all");
+        }
+    }
+    write!(text, " clear {}", stuck.clear_readings_min).expect("a string takes all");
     text
 }
 

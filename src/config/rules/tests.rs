@@ -790,6 +790,7 @@ fn a_sensor_may_be_broken_in_several_ways() {
   flaps: { kind: water_level, flapping: 25 %, clear: below 10 % }
   leaps: { kind: water_level, flapping: 6 %, jump: 100 cm within 5 min, clear: below 5 % }
   stuck: { kind: traffic_speed, stuck: 12 h, except: [0 km/h, 5 km/h], distrust: no }
+  stuck-fast: { kind: traffic_speed, stuck: 12 h, except: [below 3 km/h, 5 km/h, above 90 km/h, below 2 km/h] }
   cut: { kind: water_level, impossible: { below: -20 m }, for: 2 readings }
   clock: { kind: water_level, skewed: { ahead: 5 min, behind: 6 h } }
   spikes: { kind: water_level, spiking: 4 of 60 readings, spike: 50 cm, distrust: yes }
@@ -830,6 +831,10 @@ fn a_sensor_may_be_broken_in_several_ways() {
             (
                 "stuck",
                 " stuck 43200000 ms except [0.0, 5.0] clear 3 distrust false",
+            ),
+            (
+                "stuck-fast",
+                " stuck 43200000 ms except [5.0] below 3.0 above 90.0 clear 3 distrust true",
             ),
         ]
     "#]].assert_debug_eq(&faults);
@@ -900,6 +905,7 @@ correlations:
   b: { kind: water_level, flapping: 10 %, clear: below 20 %, jump: 1 m }
   c: { kind: water_level, flapping: 0 %, clear: 20 %, jump: 1 m within 5 min }
   d: { kind: water_level, stuck: 9 d, except: [] }
+  d2: { kind: water_level, stuck: 9 h, except: below }
   e: { kind: water_level, impossible: {} }
   f: { kind: water_level, impossible: { below: 2 m, above: 1 m } }
   g: { kind: water_level, impossible: { above: 1 m } }
@@ -918,18 +924,19 @@ correlations:
             a.yaml:4:37 detections.c.flapping: `0 %` is not hundredths from 1 % to 100 %, such as `25 %`
             a.yaml:4:49 detections.c.clear: `20 %` is not hundredths from 1 % to 100 %, such as `below 25 %`
             a.yaml:5:34 detections.d.stuck: `9 d` is not a time from 1 s to 7 d, such as `90 s`, `5 min` or `2 h`
-            a.yaml:5:47 detections.d.except: needs 1 to 16 values, such as `[0 m]`
-            a.yaml:6:39 detections.e.impossible: no limit; write for example `{ below: 0 m, above: 100 m }`
-            a.yaml:7:39 detections.f.impossible: would leave nothing possible, or call 2 m impossible
-            a.yaml:8:39 detections.g.impossible: would leave nothing possible, or call 1.2 m impossible
-            a.yaml:9:44 detections.h.skewed.ahead: `0 s` is not a time from 1 s to 7 d, such as `90 s`, `5 min` or `2 h`
-            a.yaml:10:35 detections.i.skewed: no limit; write for example `{ ahead: 5 min, behind: 6 h }`
-            a.yaml:11:6 detections.j: `spike` is missing; write for example `spike: 1 m`
-            a.yaml:11:36 detections.j.spiking: `65 of 130 readings` is not spikes among up to 64 readings, such as `4 of 60 readings`
-            a.yaml:12:36 detections.k.spiking: `31 of 60 readings` is not spikes among up to 64 readings, such as `4 of 60 readings`
-            a.yaml:12:62 detections.k.spike: `0 m` is no height; write more than nothing
-            a.yaml:13:39 detections.l.settle: unknown key; known here: kind, where, stuck, except, clear_for, distrust
-            a.yaml:14:49 detections.m.distrust: `maybe` is not one of yes, no"#]],
+            a.yaml:5:47 detections.d.except: needs 1 to 16 values, such as `[0 m]` or `below 1 m`
+            a.yaml:6:48 detections.d2.except: `below` is not a value such as `3 m`
+            a.yaml:7:39 detections.e.impossible: no limit; write for example `{ below: 0 m, above: 100 m }`
+            a.yaml:8:39 detections.f.impossible: would leave nothing possible, or call 2 m impossible
+            a.yaml:9:39 detections.g.impossible: would leave nothing possible, or call 1.2 m impossible
+            a.yaml:10:44 detections.h.skewed.ahead: `0 s` is not a time from 1 s to 7 d, such as `90 s`, `5 min` or `2 h`
+            a.yaml:11:35 detections.i.skewed: no limit; write for example `{ ahead: 5 min, behind: 6 h }`
+            a.yaml:12:6 detections.j: `spike` is missing; write for example `spike: 1 m`
+            a.yaml:12:36 detections.j.spiking: `65 of 130 readings` is not spikes among up to 64 readings, such as `4 of 60 readings`
+            a.yaml:13:36 detections.k.spiking: `31 of 60 readings` is not spikes among up to 64 readings, such as `4 of 60 readings`
+            a.yaml:13:62 detections.k.spike: `0 m` is no height; write more than nothing
+            a.yaml:14:39 detections.l.settle: unknown key; known here: kind, where, stuck, except, clear_for, distrust
+            a.yaml:15:49 detections.m.distrust: `maybe` is not one of yes, no"#]],
     );
 }
 

@@ -43,7 +43,7 @@ impl Memory {
         };
         self.last = Some(last);
         let lasts = last.since + rule.lasting <= heard.observed_at;
-        if lasts && last.readings >= STUCK_READINGS_MIN && !rule.except.contains(&value) {
+        if lasts && last.readings >= STUCK_READINGS_MIN && !rule.excepts(value) {
             Sign::Fault
         } else if last.moves >= rule.clear_readings_min {
             Sign::Sound

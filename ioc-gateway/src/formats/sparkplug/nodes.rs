@@ -32,6 +32,9 @@ const REBIRTH_EVERY: Millis = Millis(10_000);
 const REORDER_WITHIN: Millis = Millis(2_000);
 /// So many messages of a node may be out of order at once.
 const OUT_OF_ORDER_MAX: usize = 64;
+/// So many messages in a row may be of those that came before, as what an MQTT broker sends again;
+/// more are what a node says after much was lost.
+const REPEATED_MAX: usize = 16;
 /// So many more are forgotten where one must be, so that not each birth looks through all of them.
 const FORGOTTEN_AT_ONCE: usize = 64;
 /// About what a metric, or a device, takes beside its texts.
@@ -65,6 +68,8 @@ pub(super) struct Node {
     /// The numbers before it that have not come, and since when that is so.
     missing: Vec<u64>,
     missing_since: Timestamp,
+    /// How many in a row had come before.
+    repeated: usize,
     /// By name; the node itself has none.
     devices: HashMap<Box<str>, Device>,
 }
@@ -143,6 +148,7 @@ impl Nodes {
             seq,
             missing: Vec::new(),
             missing_since: Timestamp::default(),
+            repeated: 0,
             devices: [("".into(), own)].into(),
         };
         let before = self.0.nodes.insert(key.into(), node);
@@ -291,9 +297,13 @@ impl Node {
 
     fn take(&mut self, seq: u64, newest: u64, now: Timestamp) -> Sequence {
         let ahead = (seq + NUMBERS - newest) % NUMBERS;
+        let is_behind = ahead == 0 || NUMBERS - ahead <= OUT_OF_ORDER_MAX as u64;
         if let Some(place) = self.missing.iter().position(|missing| *missing == seq) {
             self.missing.remove(place);
+        } else if is_behind && self.repeated < REPEATED_MAX {
+            self.repeated += 1;
         } else if ahead != 0 {
+            self.repeated = 0;
             if self.missing.is_empty() {
                 self.missing_since = now;
             }
@@ -548,6 +558,18 @@ mod tests {
             .map(|n| (n as i64, (if n % 2 == 1 { n + 1 } else { n - 1 }) % 256))
             .collect();
         assert_eq!(told(&around), [Sequence::Whole; 300]);
+    }
+
+    #[test]
+    fn messages_that_come_again_are_whole_and_what_follows_a_great_loss_is_not() {
+        let again = (1..=100).chain(90..=100).chain(101..=110).chain([95]);
+        let again: Vec<_> = again.map(|seq| (0, seq)).collect();
+        assert!(!told(&again).contains(&Sequence::Gap));
+        // 200 were lost: what follows looks like what came before.
+        let lost = (1..=100).chain(301..=330);
+        let lost: Vec<_> = lost.map(|seq| (0, seq % NUMBERS)).collect();
+        let gap = told(&lost).iter().position(|told| *told == Sequence::Gap);
+        assert_eq!(gap, Some(100 + REPEATED_MAX));
     }
 
     #[test]
