@@ -303,14 +303,18 @@ impl Correlator {
             Detection::Faulty(malady) => self.change(finding, |case, source| {
                 case.cluster.distrust(source, &malady.concerned);
             }),
-            Detection::Sound(malady) => self.change(finding, |case, source| {
-                case.trust(source, &malady.concerned, &malady.hearing.raised);
-            }),
+            Detection::Sound(malady) => {
+                self.change(finding, |case, source| {
+                    case.trust(source, &malady.concerned, &malady.hearing.raised);
+                });
+                self.time_the_parting_anew(&finding.sensor, turn);
+            }
             Detection::Silent(_) => self.change(finding, |case, source| {
                 case.cluster.silence(source, true);
             }),
             Detection::Returned(_) | Detection::SilenceForgotten(_) => {
                 self.change(finding, |case, source| case.cluster.silence(source, false));
+                self.time_the_parting_anew(&finding.sensor, turn);
             }
             Detection::SiteSilent(_)
             | Detection::SiteReturned(_)

@@ -94,7 +94,11 @@ impl Correlator {
         turn.desk.counters.incidents_forgotten += forgotten;
         let id = self.leave_candidates(slot, turn);
         turn.desk.book.opened(id, self.rule.name.clone());
-        self.case_mut(slot).incident.opened_at = Some(turn.at);
+        let case = self.case_mut(slot);
+        case.incident.opened_at = Some(turn.at);
+        // It begins with what is believed of it: who was doubted before decides nothing.
+        let since = case.cluster.weighs_since();
+        case.incident.begun_at = since.unwrap_or(case.incident.begun_at);
         let causes = turn.rules.causes(&self.rule.incident);
         if !causes.is_empty() || !self.rule.may_cause.is_empty() {
             return Some(id);

@@ -476,6 +476,19 @@ impl Cluster {
         member.is_some_and(|member| member.standing() != Standing::Normal)
     }
 
+    /// Whether this source is heard to be abnormal, and believed.
+    pub fn hears(&self, source: &Source) -> bool {
+        let member = self.members.get(source);
+        member.is_some_and(|member| member.standing() == Standing::Abnormal)
+    }
+
+    /// When the first of its members was heard that weigh something at this time.
+    pub fn weighs_since(&self) -> Option<Timestamp> {
+        let members = self.members.values();
+        let weighing = members.filter(|member| member.stand().weight > 0);
+        weighing.map(|member| member.heard().0).min()
+    }
+
     /// Whether a sensor's name leads here: by any member but a report with a place of its own.
     pub fn is_led_to_by(&self, sensor: &SensorId) -> bool {
         let least = Source {
