@@ -179,7 +179,8 @@ pub struct MemberLook {
     pub report: Option<ReadingId>,
     /// What it weighs at this time.
     pub weight: u32,
-    /// How it stands: `normal`, `context`, `abnormal`, `silent`, `reported`, `distrusted`.
+    /// How it stands: `normal`, `context`, `abnormal`, `silent`, `reported`, `distrusted`,
+    /// `gone` (normal again, and silent before that had lasted).
     pub stands: &'static str,
     /// The detections about it that are raised.
     pub rules: Vec<RuleId>,

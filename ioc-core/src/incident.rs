@@ -22,7 +22,7 @@ use crate::decision::{Certainty, Condition, Evidence, IncidentState, Severity};
 use crate::id::{IncidentId, IncidentKind, RuleId, SensorId, ZoneId};
 use crate::limits::{APART_MAX, CANDIDATE_EVIDENCE_MAX};
 use crate::record::{Seq, incident_id};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// Why an incident has a timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -466,12 +466,23 @@ impl Case {
     }
 
     /// A sensor is trusted again in what these rules find, of which these are raised: they count.
-    pub fn trust(&mut self, source: &Source, rules: &[RuleId], raised: &[RuleId]) {
-        self.cluster.trust(source, rules, raised);
+    pub fn trust(&mut self, source: &Source, rules: &[RuleId], raised: &[RuleId], at: Timestamp) {
+        self.cluster.trust(source, rules, raised, at);
         if self.cluster.stands(source) {
             let (severity, certainty) = self.cluster.verdict();
             self.incident.rise(severity, certainty);
         }
+    }
+
+    /// A sensor fell silent, who was last heard then. What goes on is not over because of that,
+    /// unless it was normal for `sure_after`; what is over stays so.
+    pub fn fall_silent(&mut self, source: &Source, last_heard_at: Timestamp, sure_after: Millis) {
+        let goes_on = match self.incident.condition {
+            Condition::Active | Condition::Unknown => true,
+            Condition::Cleared => false,
+        };
+        let sure_after = goes_on.then_some(sure_after);
+        self.cluster.fall_silent(source, last_heard_at, sure_after);
     }
 
     /// The incident as operators see it.

@@ -5,7 +5,8 @@
 //!
 //! A candidate opens when enough sources agree at one time. An incident is active until all its
 //! members have been normal for `clear_after`; it is unknown while none is heard to be abnormal
-//! but some fell silent, and then never clears by itself. A cleared one reopens within
+//! but some fell silent, and then never clears by itself: nor if they fell silent before they had
+//! been normal for `clear_after`, and no other is heard to be. A cleared one reopens within
 //! `reopen_within`, as grave as what reopens it, and has to be seen again (INV-10).
 
 use super::{Correlator, Told, Turn};
@@ -310,7 +311,7 @@ impl Correlator {
 
     pub(super) fn clear(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let case = self.case_mut(slot);
-        case.cluster.forget_lost();
+        case.cluster.let_go();
         case.incident.condition = Condition::Cleared;
         self.tell(slot, Verdict::IncidentCleared, turn);
         let due = turn.at + self.rule.reopen_within;

@@ -211,7 +211,7 @@ impl Engine {
                     for name in self.correlation_names() {
                         let (correlators, mut turn) = self.people(at, out);
                         let correlator = correlators.get_mut(&name).expect("of all that hold");
-                        was_silent |= correlator.lose_sight_of(&sensor);
+                        was_silent |= correlator.lose_sight_of(&sensor, at);
                         family::settle(correlators, &name, &mut turn);
                     }
                     self.suppressions.was_silent(id, was_silent);
@@ -220,7 +220,7 @@ impl Engine {
                     for name in self.correlation_names() {
                         let (correlators, mut turn) = self.people(at, out);
                         let correlator = correlators.get_mut(&name).expect("of all that hold");
-                        correlator.see_again(&sensor);
+                        correlator.see_again(&sensor, at);
                         family::settle(correlators, &name, &mut turn);
                     }
                 }

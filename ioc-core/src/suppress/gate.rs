@@ -412,6 +412,7 @@ impl Suppressions {
             // People hear that it is back; what it says about the city says nothing.
             let hearing = Hearing {
                 raised: Vec::new(),
+                heard_by: Vec::new(),
                 ..hearing.clone()
             };
             passed.push(Finding {

@@ -203,6 +203,7 @@ impl Entry {
                 position: sighting.position,
                 last_heard_at: sighting.at,
                 raised: vec![rule.clone()],
+                heard_by: Vec::new(),
                 untold: true,
             };
             found.push(finding(rule, Detection::Silent(hearing)));
@@ -235,6 +236,7 @@ pub(super) fn raised(
 pub(super) fn to_be_told(hearing: Hearing) -> Hearing {
     Hearing {
         raised: Vec::new(),
+        heard_by: Vec::new(),
         untold: false,
         ..hearing
     }

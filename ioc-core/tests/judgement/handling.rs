@@ -152,13 +152,14 @@ fn what_is_over_wakes_nobody_and_what_comes_back_does() {
         expect![[r#"
             10:00 opened flood#1 moderate: river-1 3.1
             10:05:30 sensor_silent river-1 last heard 10:00:30
+            10:05:30 unknown flood#1 moderate
             10:10 escalated flood#1 moderate to shift_supervisor
-            10:10:30 cleared flood#1 moderate
+            10:20 escalated flood#1 moderate to duty_officer
             10:25 sensor_returned river-1 last heard 10:00:30
-            10:25 reopened flood#1 moderate episode 2: river-1 3.1
+            10:25 reopened flood#1 moderate: river-1 3.1
+            10:30 escalated flood#1 moderate to phone_tree
             10:30 sensor_silent river-1 last heard 10:25
-            10:30 unknown flood#1 moderate episode 2
-            10:35 escalated flood#1 moderate episode 2 to shift_supervisor
+            10:30 unknown flood#1 moderate
         "#]],
     );
 }

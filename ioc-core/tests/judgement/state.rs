@@ -204,7 +204,7 @@ fn example() -> History {
 }
 
 /// What each format's golden state comes to.
-fn digests() -> [(u16, Expect); 5] {
+fn digests() -> [(u16, Expect); 6] {
     [
         (
             1,
@@ -226,6 +226,10 @@ fn digests() -> [(u16, Expect); 5] {
             5,
             expect!["54c1186e4a4b3ea7bf40b1dda1fc09f3c520449acf2ccb7064dbc136f1da4116"],
         ),
+        (
+            6,
+            expect!["acc17d648c5ad7c3132c8786e86b1d6eed2bf838154530cbf8248a743417382c"],
+        ),
     ]
 }
 
@@ -233,7 +237,7 @@ fn digests() -> [(u16, Expect); 5] {
 fn the_bytes_of_a_state_do_not_change() {
     let (judgement, _) = example().judge(&Manner::plain());
     let lines: Vec<_> = saved(&judgement).chunks(48).map(hex).collect();
-    expect_file!["../golden/state-5.hex"].assert_eq(&(lines.join("\n") + "\n"));
+    expect_file!["../golden/state-6.hex"].assert_eq(&(lines.join("\n") + "\n"));
 }
 
 #[test]
@@ -244,6 +248,7 @@ fn every_format_that_is_read_loads_and_goes_on() {
         (3, include_str!("../golden/state-3.hex")),
         (4, include_str!("../golden/state-4.hex")),
         (5, include_str!("../golden/state-5.hex")),
+        (6, include_str!("../golden/state-6.hex")),
     ];
     let formats: Vec<_> = goldens.iter().map(|(format, _)| *format).collect();
     assert!(STATE_FORMATS_READ.eq(formats), "each has a golden file");
