@@ -95,6 +95,9 @@ impl Engine {
             self.operations.wait_longer(gap(&started));
         }
         self.advance(record.at, fired, out);
+        if self.suppressions.may_wake(record.at) {
+            self.wake_windows(record.at, out);
+        }
         if self.desk.husks > 0 {
             self.take_apart();
         }

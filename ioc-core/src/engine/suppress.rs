@@ -182,6 +182,13 @@ impl Engine {
         self.follow(due, follows, &cause, out);
     }
 
+    /// Time begins, for which windows waited.
+    pub(super) fn wake_windows(&mut self, at: Timestamp, out: &mut Vec<Decision>) {
+        let (suppressions, mut turn) = self.suppress(at, None, out);
+        let follows = suppressions.wake(&mut turn);
+        self.follow(at, follows, &Cause::default(), out);
+    }
+
     /// Other windows hold.
     pub(super) fn reload_windows(&mut self, new: &Rules, at: Timestamp, out: &mut Vec<Decision>) {
         let mut turn = Turn {
