@@ -293,6 +293,10 @@ impl Correlator {
             Detection::Worsened(severity) => self.change(finding, |case, source| {
                 case.worsen(source, &finding.rule, *severity, finding.doubted);
             }),
+            Detection::Eased(severity) => self.change(finding, |case, source| {
+                case.cluster
+                    .ease(source, &finding.rule, *severity, finding.doubted);
+            }),
             Detection::Cleared => {
                 let at = turn.at;
                 self.change(finding, |case, source| {

@@ -66,6 +66,8 @@ pub enum Detection {
     },
     /// Still abnormal, and graver by time alone.
     Worsened(Severity),
+    /// Still abnormal, and no graver than this by now.
+    Eased(Severity),
     /// Normal again, or its rule is gone.
     Cleared,
     /// Somebody says so: evidence by itself, until it decays.
@@ -177,6 +179,7 @@ impl Detection {
             | Self::Raised { .. }
             | Self::Updated { .. }
             | Self::Worsened(_)
+            | Self::Eased(_)
             | Self::Cleared
             | Self::Reported { .. }
             | Self::Withdrawn(_)
@@ -196,6 +199,7 @@ impl Detection {
             | Self::Raised { .. }
             | Self::Updated { .. }
             | Self::Worsened(_)
+            | Self::Eased(_)
             | Self::Cleared
             | Self::Silent(_)
             | Self::Returned(_)
@@ -227,6 +231,7 @@ impl Detection {
             | Self::Raised { .. }
             | Self::Updated { .. }
             | Self::Worsened(_)
+            | Self::Eased(_)
             | Self::Reported { .. }
             | Self::Withdrawn(_)
             | Self::Silent(_)

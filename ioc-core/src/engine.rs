@@ -672,6 +672,7 @@ fn concerning(finding: &Finding) -> &[RuleId] {
         | Detection::Raised { .. }
         | Detection::Updated { .. }
         | Detection::Worsened(_)
+        | Detection::Eased(_)
         | Detection::Cleared
         | Detection::Reported { .. }
         | Detection::Withdrawn(_) => std::slice::from_ref(&finding.rule),
@@ -695,6 +696,7 @@ fn watching<'a>(finding: &'a Finding, rules: &'a Rules) -> impl Iterator<Item = 
         | Detection::Raised { .. }
         | Detection::Updated { .. }
         | Detection::Worsened(_)
+        | Detection::Eased(_)
         | Detection::Cleared
         | Detection::Reported { .. }
         | Detection::Withdrawn(_) => &[],
@@ -731,6 +733,7 @@ fn tell_of_sensor(finding: &Finding, turn: &mut Turn<'_>) {
         Detection::Stirred
         | Detection::Updated { .. }
         | Detection::Worsened(_)
+        | Detection::Eased(_)
         | Detection::Cleared
         | Detection::Withdrawn(_)
         | Detection::Contributed(_)

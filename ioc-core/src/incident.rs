@@ -128,6 +128,10 @@ pub(crate) struct Incident {
     pub shelved_until: Option<Timestamp>,
     /// It is a symptom of its parent, which lasts: nobody is called for it, by design.
     pub suppressed: bool,
+    /// The gravest that its evidence was since its time to become less grave runs.
+    pub lowers_to: Severity,
+    /// From when on it is counted how long nobody has seen it, while that is.
+    pub unseen_since: Option<Timestamp>,
 }
 
 impl Incident {
@@ -160,6 +164,8 @@ impl Incident {
             apart: Vec::new(),
             shelved_until: None,
             suppressed: false,
+            lowers_to: Severity::Unknown,
+            unseen_since: None,
         }
     }
 
@@ -330,11 +336,13 @@ impl Incident {
         out.put_flag(self.suppressed);
         out.put_u8(self.said as u8);
         out.put_option(self.seeks_beyond, put_relative);
+        out.put_option(self.unseen_since, Put::put_time);
+        out.put_u8(self.lowers_to as u8);
     }
 
     /// The incident as it was put; before format 2 none had a parent, before format 3 none was
     /// shelved, before format 4 none was a symptom, before format 5 a cause explained what was as
-    /// grave as it is with its children.
+    /// grave as it is with its children, before format 6 what got less grave was passed on as soon.
     pub fn take(format: u16, take: &mut Take<'_>) -> Result<Self, CodecError> {
         let mut incident = Self {
             id: incident_id(take)?,
@@ -384,6 +392,8 @@ impl Incident {
                 _ => take.option(Take::time)?,
             },
             suppressed: format > 3 && take.flag()?,
+            lowers_to: Severity::Unknown,
+            unseen_since: None,
         };
         incident.said = match format {
             1..=4 => incident.severity,
@@ -393,11 +403,20 @@ impl Incident {
             1..=4 => None,
             _ => take.option(take_relative)?,
         };
+        incident.unseen_since = match format {
+            1..=5 => None,
+            _ => take.option(Take::time)?,
+        };
+        incident.lowers_to = match format {
+            1..=5 => Severity::Unknown,
+            _ => Severity::take(take)?,
+        };
         let of_incidents = Purpose::ALL.into_iter().zip(incident.dues);
         let mut of_incidents = of_incidents.filter(|(why, _)| !why.is_of_candidates());
         let of_incidents = of_incidents.find_map(|(_, due)| due);
         let of_incidents = of_incidents.or(incident.parent.map(|_| incident.begun_at));
         let of_incidents = of_incidents.or(incident.shelved_until);
+        let of_incidents = of_incidents.or(incident.unseen_since);
         let waits = of_incidents.is_some() || incident.suppressed;
         if incident.opened_at.is_none() && waits {
             return Err(CodecError("a candidate waits for what only incidents do"));

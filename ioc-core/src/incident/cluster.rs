@@ -370,6 +370,12 @@ impl Cluster {
         counts
     }
 
+    /// A detection about a sensor is no graver than this by now, as a sensor says that is trusted or
+    /// `doubted`.
+    pub fn ease(&mut self, source: &Source, rule: &RuleId, severity: Severity, doubted: bool) {
+        self.change(source, |member| member.ease(rule, severity, doubted));
+    }
+
     /// A detection about a sensor has cleared, as a sensor says that is trusted or `doubted`.
     pub fn settle(&mut self, source: &Source, rule: &RuleId, doubted: bool, at: Timestamp) {
         self.change(source, |member| member.clear(rule, doubted, at));

@@ -291,6 +291,16 @@ impl Member {
         !doubted
     }
 
+    /// What a rule found is no graver than this by now, as a sensor says that is trusted or not. What
+    /// counted before it came to be distrusted stays as grave as it was.
+    pub(super) fn ease(&mut self, rule: &RuleId, severity: Severity, doubted: bool) {
+        let mut raised = self.raised.iter_mut();
+        let raised = raised.find(|raised| raised.rule == *rule);
+        if let Some(raised) = raised.filter(|raised| !doubted || !raised.trust.is_lost()) {
+            raised.severity = raised.severity.min(severity);
+        }
+    }
+
     /// What a rule found has cleared, as a sensor says that is trusted or not. What counted before
     /// it came to be distrusted stays until it is trusted again.
     pub(super) fn clear(&mut self, rule: &RuleId, doubted: bool, at: Timestamp) {

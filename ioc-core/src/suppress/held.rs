@@ -115,6 +115,13 @@ impl Entry {
         }
     }
 
+    /// It is no graver than this from here on.
+    pub fn ease(&mut self, to: Severity) {
+        if let What::Raised { severity, .. } = &mut self.what {
+            *severity = (*severity).min(to);
+        }
+    }
+
     /// Where it is.
     pub fn place(&self) -> Option<Position> {
         match &self.what {

@@ -208,23 +208,23 @@ fn digests() -> [(u16, Expect); 6] {
     [
         (
             1,
-            expect!["f036f7002c2f8a17a15151420596c45c1833702609d5910b9c4a1ca2e957f591"],
+            expect!["e2640955760573e0bf98ee154202d9f0b5b3f81802e437f1d8afaba378346f8d"],
         ),
         (
             2,
-            expect!["bca87f150033c61a35686c4aeace0ebcb437044cda88276ba1ec020df0898371"],
+            expect!["c6bfaa20d22f6aceae0d41630bf6b3531f0a5e2a7b90968190cbe3a9a0cb21ce"],
         ),
         (
             3,
-            expect!["54c1186e4a4b3ea7bf40b1dda1fc09f3c520449acf2ccb7064dbc136f1da4116"],
+            expect!["566649053e93cdc146ce534cedebabbb1818262789dfcc78211845265a3044ec"],
         ),
         (
             4,
-            expect!["54c1186e4a4b3ea7bf40b1dda1fc09f3c520449acf2ccb7064dbc136f1da4116"],
+            expect!["566649053e93cdc146ce534cedebabbb1818262789dfcc78211845265a3044ec"],
         ),
         (
             5,
-            expect!["54c1186e4a4b3ea7bf40b1dda1fc09f3c520449acf2ccb7064dbc136f1da4116"],
+            expect!["566649053e93cdc146ce534cedebabbb1818262789dfcc78211845265a3044ec"],
         ),
         (
             6,
