@@ -687,7 +687,7 @@ impl RuleCounters {
             Outcome::Gathered => &mut self.gathered,
             Outcome::Unknown => &mut self.unknown,
             Outcome::Normal | Outcome::Subsided => &mut self.normal,
-            Outcome::Held | Outcome::Worsened(_) => &mut self.held,
+            Outcome::Held | Outcome::Worsened(_) | Outcome::Eased(_) => &mut self.held,
             Outcome::Pending => &mut self.pending,
             Outcome::Late => &mut self.late,
             Outcome::Raised(..) => &mut self.raised,

@@ -182,6 +182,7 @@ fn fault_changed(
             position: shown.position,
             last_heard_at: shown.at,
             raised: track.raised(rules).collect(),
+            heard_by: Vec::new(),
             untold: false,
         },
         concerned: track.judging(rules).filter(news).collect(),

@@ -121,11 +121,15 @@ impl Sensor {
     pub fn hearing(&self, rules: &Rules, last_heard_at: Timestamp) -> Hearing {
         let number = self.registered.expect("only registered sensors are silent");
         let registered = rules.sensor(number);
+        let kinds = self.tracks.iter();
         Hearing {
             kind: registered.kind.clone(),
             position: registered.position,
             last_heard_at,
             raised: self.raised(rules),
+            heard_by: kinds
+                .map(|track| rules.kind(track.kind).kind.clone())
+                .collect(),
             untold: false,
         }
     }
@@ -279,6 +283,7 @@ impl Sensor {
                 position: registered.and_then(|own| own.position),
                 last_heard_at: self.heard_at,
                 raised: raised.filter(trusted).collect(),
+                heard_by: Vec::new(),
                 untold: false,
             },
             concerned: concerned.filter(trusted).collect(),

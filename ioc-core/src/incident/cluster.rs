@@ -16,7 +16,7 @@ use crate::id::{IncidentId, ReadingId, RuleId, SensorId};
 use crate::limits::EVIDENCE_OF_OTHERS_REMEMBERED;
 use crate::place::Position;
 use crate::record::{Seq, incident_id};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// Who gives evidence: a sensor, or one report by itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,8 +30,8 @@ pub(crate) struct Source {
 pub(crate) enum World {
     /// At least one is abnormal and heard.
     GoesOn,
-    /// None is, but some fell silent while they were abnormal; or came to be distrusted, and no
-    /// other sensor is there to say that it is over.
+    /// None is, but some fell silent while they were abnormal; or came to be distrusted or fell
+    /// silent as soon as they were normal, and no other sensor is heard to say that it is over.
     Blind,
     /// All are normal again.
     Quiet,
@@ -42,7 +42,9 @@ pub(crate) enum World {
 pub(crate) struct Cluster {
     members: BTreeMap<Source, Member>,
     /// How many members stand how, by [`Standing`].
-    standing: [u32; 6],
+    standing: [u32; 7],
+    /// How many sensors among them are heard to be normal again, and trusted.
+    well: u32,
     /// What the members that say something is wrong weigh together.
     weight: u64,
     /// How many members say how grave it is, by [`Severity`]: of each what is gravest.
@@ -207,7 +209,7 @@ impl Cluster {
     /// Whether a sensor among them is abnormal, which lasts until it is normal again. A report is
     /// of its own moment.
     pub fn has_lasting(&self) -> bool {
-        let [_, _, abnormal, silent, _, lost] = self.standing;
+        let [_, _, abnormal, silent, _, lost, _] = self.standing;
         abnormal + silent + lost > 0
     }
 
@@ -217,11 +219,16 @@ impl Cluster {
     }
 
     pub fn world(&self) -> World {
-        match self.standing {
-            [_, _, 0, 0, 0, 0] => World::Quiet,
-            [_, _, 0, 0, 0, _] if self.some_sensor_is_normal() => World::Quiet,
-            [_, _, 0, _, 0, _] => World::Blind,
-            _ => World::GoesOn,
+        let [_, _, abnormal, silent, reported, lost, gone] = self.standing;
+        // Where a sensor is heard to be normal nobody needs to be asked who cannot be believed, or
+        // would have to be waited for.
+        let unsure = lost + gone > 0 && self.well == 0;
+        if abnormal + reported > 0 {
+            World::GoesOn
+        } else if silent > 0 || unsure {
+            World::Blind
+        } else {
+            World::Quiet
         }
     }
 
@@ -230,15 +237,6 @@ impl Cluster {
         let said = Severity::ALL.iter().rev();
         let mut said = said.filter(|severity| self.severities[**severity as usize] > 0);
         said.next().copied().unwrap_or(Severity::Unknown)
-    }
-
-    /// Whether a trusted sensor among them is normal again: then nobody needs to be asked who
-    /// cannot be believed.
-    fn some_sensor_is_normal(&self) -> bool {
-        let mut members = self.members.iter();
-        members.any(|(source, member)| {
-            source.report.is_none() && member.standing() == Standing::Normal
-        })
     }
 
     /// The gravest and the surest that its members say at this time.
@@ -353,7 +351,7 @@ impl Cluster {
             until.map(|until| self.decays.remove(&decay(until)));
             self.decays.extend(member.until.map(decay));
         }
-        self.shift(before, Some(member.stand()));
+        self.shift(source, before, Some(member.stand()));
         self.members.insert(source.clone(), member);
     }
 
@@ -372,9 +370,15 @@ impl Cluster {
         counts
     }
 
+    /// A detection about a sensor is no graver than this by now, as a sensor says that is trusted or
+    /// `doubted`.
+    pub fn ease(&mut self, source: &Source, rule: &RuleId, severity: Severity, doubted: bool) {
+        self.change(source, |member| member.ease(rule, severity, doubted));
+    }
+
     /// A detection about a sensor has cleared, as a sensor says that is trusted or `doubted`.
-    pub fn settle(&mut self, source: &Source, rule: &RuleId, doubted: bool) {
-        self.change(source, |member| member.clear(rule, doubted));
+    pub fn settle(&mut self, source: &Source, rule: &RuleId, doubted: bool, at: Timestamp) {
+        self.change(source, |member| member.clear(rule, doubted, at));
     }
 
     /// A sensor is no longer to be trusted in what these rules found.
@@ -385,26 +389,41 @@ impl Cluster {
     }
 
     /// A sensor is trusted again in what these rules find, of which these are raised.
-    pub fn trust(&mut self, source: &Source, rules: &[RuleId], raised: &[RuleId]) {
-        self.change(source, |member| member.trust(rules, raised));
+    pub fn trust(&mut self, source: &Source, rules: &[RuleId], raised: &[RuleId], at: Timestamp) {
+        self.change(source, |member| member.trust(rules, raised, at));
     }
 
-    /// It is over, as its other sensors say: who is distrusted is not waited for.
-    pub fn forget_lost(&mut self) {
-        if self.standing[Standing::Lost as usize] == 0 {
+    /// It is over, as its other sensors say: who is distrusted, or gone, is not waited for.
+    pub fn let_go(&mut self) {
+        let [.., lost, gone] = self.standing;
+        if lost + gone == 0 {
             return;
         }
         let members = self.members.iter();
-        let lost = members.filter(|(_, member)| member.standing() == Standing::Lost);
-        let lost: Vec<_> = lost.map(|(source, _)| source.clone()).collect();
-        for source in lost {
-            self.change(&source, Member::forget_lost);
+        let unsure = |standing| matches!(standing, Standing::Lost | Standing::Gone);
+        let unsure = members.filter(|(_, member)| unsure(member.standing()));
+        let unsure: Vec<_> = unsure.map(|(source, _)| source.clone()).collect();
+        for source in unsure {
+            self.change(&source, Member::let_go);
         }
     }
 
-    /// A sensor fell silent, or speaks again.
-    pub fn silence(&mut self, source: &Source, silent: bool) {
-        self.change(source, |member| member.silent = silent);
+    /// A sensor fell silent, who was last heard then. That all is well is sure if it said so for
+    /// this long, or is not asked any more.
+    pub fn fall_silent(
+        &mut self,
+        source: &Source,
+        last_heard_at: Timestamp,
+        sure_after: Option<Millis>,
+    ) {
+        self.change(source, |member| {
+            member.fall_silent(last_heard_at, sure_after);
+        });
+    }
+
+    /// A sensor that was silent speaks again.
+    pub fn speak(&mut self, source: &Source, at: Timestamp) {
+        self.change(source, |member| member.speak(at));
     }
 
     /// Whether a member says nothing.
@@ -473,7 +492,7 @@ impl Cluster {
     /// Whether this source stands: says at this time that something is wrong.
     pub fn stands(&self, source: &Source) -> bool {
         let member = self.members.get(source);
-        member.is_some_and(|member| member.standing() != Standing::Normal)
+        member.is_some_and(|member| !matches!(member.standing(), Standing::Normal | Standing::Gone))
     }
 
     /// Whether this source is heard to be abnormal, and believed.
@@ -503,7 +522,7 @@ impl Cluster {
     /// Takes a member out.
     pub fn remove(&mut self, source: &Source) -> Option<Member> {
         let member = self.members.remove(source)?;
-        self.shift(Some(member.stand()), None);
+        self.shift(source, Some(member.stand()), None);
         self.leave(member.position);
         if let Some(until) = member.until {
             self.decays.remove(&(until, source.clone()));
@@ -553,7 +572,7 @@ impl Cluster {
 
     /// Adds a member to all that is kept in sums.
     fn count_in(&mut self, source: &Source, member: &Member) {
-        self.shift(None, Some(member.stand()));
+        self.shift(source, None, Some(member.stand()));
         self.enter(member.position);
         if let Some(until) = member.until {
             self.decays.insert((until, source.clone()));
@@ -602,6 +621,7 @@ impl Cluster {
         }
         (counted.standing, counted.weight, counted.severities)
             == (self.standing, self.weight, self.severities)
+            && counted.well == self.well
             && counted.places == self.places
             && counted.decays == self.decays
     }
@@ -613,16 +633,22 @@ impl Cluster {
         let before = member.stand();
         change(member);
         let after = member.stand();
-        self.shift(Some(before), Some(after));
+        self.shift(source, Some(before), Some(after));
     }
 
-    fn shift(&mut self, from: Option<Stand>, to: Option<Stand>) {
+    fn shift(&mut self, source: &Source, from: Option<Stand>, to: Option<Stand>) {
+        let is_well = |stand: &Stand| {
+            let is_heard = stand.standing == Standing::Normal && !stand.silent;
+            is_heard && source.report.is_none()
+        };
         if let Some(stand) = from {
+            self.well -= u32::from(is_well(&stand));
             self.standing[stand.standing as usize] -= 1;
             self.weight -= u64::from(stand.weight);
             self.severities[stand.severity as usize] -= 1;
         }
         if let Some(stand) = to {
+            self.well += u32::from(is_well(&stand));
             self.standing[stand.standing as usize] += 1;
             self.weight += u64::from(stand.weight);
             self.severities[stand.severity as usize] += 1;
@@ -642,10 +668,7 @@ impl Cluster {
             if let Some(until) = member.and_then(|member| member.until) {
                 self.decays.remove(&(until, source.clone()));
             }
-            self.change(&source, |member| {
-                member.until = None;
-                member.raised.clear();
-            });
+            self.change(&source, Member::is_well);
         }
     }
 

@@ -31,6 +31,7 @@ mod redelivery;
 mod replaced;
 mod operate;
 mod handling;
+mod life;
 mod suppress;
 mod limits;
 mod bytes;
