@@ -179,7 +179,8 @@ pub struct MemberLook {
     pub report: Option<ReadingId>,
     /// What it weighs at this time.
     pub weight: u32,
-    /// How it stands: `normal`, `context`, `abnormal`, `silent`, `reported`, `distrusted`.
+    /// How it stands: `normal`, `context`, `abnormal`, `silent`, `reported`, `repeated` if whoever
+    /// reports has done so before, `distrusted`.
     pub stands: &'static str,
     /// The detections about it that are raised.
     pub rules: Vec<RuleId>,

@@ -9,6 +9,7 @@ mod cluster;
 mod member;
 mod places;
 mod taken;
+mod voices;
 mod explain;
 
 use std::collections::VecDeque;
