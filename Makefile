@@ -35,6 +35,7 @@ soak: tools
 	$(CARGO) check --manifest-path fuzz/Cargo.toml --no-default-features
 	IOC_TEST_KILLS=200 $(CARGO) test --release -p ioc --test end_to_end kill
 	IOC_TEST_FLAP_S=300 $(CARGO) test --release -p ioc --test end_to_end flaps
+	IOC_TEST_FLOOD_S=3600 $(CARGO) test --release -p ioc --test end_to_end flood
 	IOC_TEST_TMPFS=1 $(CARGO) test --release -p ioc --test end_to_end full_disk
 
 FUZZ_S ?= 60

@@ -117,6 +117,8 @@ pub struct Pipeline {
     samples: Samples,
     /// When the counters were told, by the monotonic clock.
     counted: Duration,
+    /// Whether they have changed since, as far as is known.
+    uncounted: bool,
     room: RoomSign,
 }
 
@@ -179,6 +181,7 @@ impl Pipeline {
             numbering,
             samples,
             counted,
+            uncounted: false,
             room: RoomSign::default(),
         }
     }
@@ -327,7 +330,9 @@ impl Pipeline {
     fn wait(&mut self) -> Wake {
         let may_read = self.may_read();
         let look = (!may_read).then_some(LOOK_EVERY);
-        let wait = self.timer_due_in().into_iter().chain(look).min();
+        let uncounted = self.uncounted.then_some(COUNTED_EVERY);
+        let wait = self.timer_due_in().into_iter().chain(look).chain(uncounted);
+        let wait = wait.min();
         let timer = wait.map_or_else(never, crossbeam_channel::after);
         let nothing = never();
         let queues = &self.queues;
@@ -530,10 +535,12 @@ impl Pipeline {
             .map_err(|_| WriterGone)
     }
 
-    /// Tells the counters of the judgement to whoever scrapes, once a second.
+    /// Tells the counters of the judgement to whoever scrapes, once a second; the last of a burst
+    /// when nothing more comes.
     fn count(&mut self) {
         let now = self.clock.time().monotonic();
-        if now.saturating_sub(self.counted) >= Duration::from_secs(1) {
+        self.uncounted = now.saturating_sub(self.counted) < COUNTED_EVERY;
+        if !self.uncounted {
             self.counted = now;
             let counters = self.judgement.counters();
             telemetry::judged(&counters);
@@ -547,6 +554,8 @@ impl Pipeline {
 #[error("the journal's writer has stopped")]
 pub struct WriterGone;
 
+/// How often the counters are told.
+const COUNTED_EVERY: Duration = Duration::from_secs(1);
 /// What a record takes beside its input: its length and its time.
 const FRAME_BYTES: usize = 12;
 /// What a reload takes: its tag, and the hash of the bundle.

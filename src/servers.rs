@@ -283,6 +283,7 @@ fn nats_servers(settings: &Settings) -> Result<Vec<NatsOptions>, HostError> {
     let with_login = servers.map(|server| {
         let mut options = server.options.clone();
         options.login = server.user.as_ref().map(login).transpose()?;
+        options.floors = Some(settings.data.join(STREAMS_DIR));
         check_tls(options.tls.as_ref())?;
         if let Some(file) = &options.credentials_file {
             read_secret(file, CREDENTIALS_FILE_BYTES_MAX)?;
@@ -314,6 +315,8 @@ fn login(user: &User) -> Result<Login, HostError> {
     })
 }
 
+/// The directory below the data directory where it is kept how much of a stream is durable.
+const STREAMS_DIR: &str = "streams";
 /// The longest file of credentials.
 const CREDENTIALS_FILE_BYTES_MAX: u64 = 64 << 10;
 /// The longest file with one password.

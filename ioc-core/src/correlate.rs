@@ -49,12 +49,13 @@ mod symptom;
 mod shelve;
 mod told;
 mod husk;
+mod leaving;
 mod audit;
 mod bytes;
 mod explain;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub(crate) use self::along::Nearness;
 use self::along::{How, Kin, NetworkIndex};
@@ -63,6 +64,7 @@ pub(crate) use self::family::{Family, NEAREST, Origin, Relative};
 use self::husk::Husks;
 pub(crate) use self::index::CellIndex;
 use self::index::PlaceIndex;
+pub(crate) use self::leaving::{Gone, Leaving};
 pub(crate) use self::people::{Report, actor, refused, told};
 pub(crate) use self::reach::Nodes;
 pub(crate) use self::regroup::Part;
@@ -98,6 +100,8 @@ pub(crate) struct Desk {
     pub unshelved: Vec<(IncidentId, Ending)>,
     /// How many incidents that are over are still taken apart, of all rules. It shows nowhere.
     pub husks: usize,
+    /// What is left of rules that a reload has changed or taken away.
+    pub leaving: Leaving,
 }
 
 /// One moment of the engine: what time it is, and where decisions go.
@@ -139,7 +143,7 @@ pub(crate) struct Correlator {
     /// The cases. A slot shows nowhere; it lets the larger part of a merger stay where it is.
     cases: Cases,
     free: Vec<u32>,
-    slots: WideMap<IncidentId, u32>,
+    slots: BTreeMap<IncidentId, u32>,
     /// The case that a sensor is a member of, other than by reports with a place of their own.
     by_sensor: WideMap<SensorId, u32>,
     index: PlaceIndex,
@@ -169,7 +173,7 @@ impl Correlator {
             rule,
             cases: Cases::default(),
             free: Vec::new(),
-            slots: WideMap::default(),
+            slots: BTreeMap::new(),
             by_sensor: WideMap::default(),
             candidates: BTreeSet::new(),
             touched: VecDeque::new(),
@@ -178,7 +182,7 @@ impl Correlator {
         }
     }
 
-    /// One that goes on from what the sensors of another's incidents have said, all of them over.
+    /// One that goes on from what the sensors of another's incidents have said that are over.
     pub fn after(rule: CorrelationRule, rules: &Rules, told: Option<Told>) -> Self {
         Self {
             told: told.unwrap_or_default(),
@@ -372,7 +376,7 @@ impl Correlator {
         };
         let by_sensor = source.report.is_none() || sighting.position.is_none();
         let own = by_sensor.then(|| self.slot_of(&source.sensor)).flatten();
-        let told = source.report.is_none() && self.has_told(&source.sensor, sighting.seq);
+        let told = source.report.is_none() && self.has_told(&source.sensor, sighting.seq, turn);
         if own.is_none() && told {
             turn.desk.counters.evidence_told += 1;
             return;
@@ -634,7 +638,8 @@ impl Correlator {
         is_used: impl Fn(IncidentId) -> bool,
     ) -> IncidentId {
         let mut id = wanted;
-        while turn.desk.book.knows(id) || is_used(id) {
+        let leaves = |id| turn.desk.leaving.has(&self.rule.name, id);
+        while turn.desk.book.knows(id) || is_used(id) || leaves(id) {
             id = IncidentId::derive(&[&id.to_string(), self.rule.name.as_str()]);
         }
         id
@@ -651,7 +656,7 @@ impl Correlator {
         turn: &mut Turn<'_>,
     ) {
         let (reading, seq) = (&evidence.reading, evidence.seq);
-        let told = source.report.is_none() && self.has_told(&source.sensor, seq);
+        let told = source.report.is_none() && self.has_told(&source.sensor, seq, turn);
         let case = self.cases.get_mut(slot).expect("a slot in use");
         let counts = !told && !case.cluster.has_taken(&source, reading, seq);
         if !statement.doubted {
@@ -756,9 +761,7 @@ impl Correlator {
 
     /// The cases in the order of their ids.
     fn in_order(&self) -> Vec<&Case> {
-        let mut cases: Vec<_> = self.cases.iter().collect();
-        cases.sort_by_key(|case| case.incident.id);
-        cases
+        self.slots.values().map(|&slot| self.case(slot)).collect()
     }
 }
 

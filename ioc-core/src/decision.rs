@@ -45,10 +45,12 @@ mod command;
 mod handling;
 mod named;
 mod suppression;
+mod way;
 
 pub use self::handling::{Dismissal, Handling, Step, Tier};
 pub use self::named::Named;
 pub use self::suppression::{Ending, How, Matcher, SuppressionChange, SuppressionState, Target};
+pub use self::way::{Far, Network, Way};
 
 pub use self::command::{
     Answer, AnswerWord, CommandChange, CommandState, Confirmation, EffectClass, Progress,
@@ -370,6 +372,9 @@ pub struct Cause {
     pub request: Option<(RequestId, Actor)>,
     /// What the person said to it, at most [`NOTE_BYTES_MAX`] bytes; empty if nothing.
     pub note: Box<str>,
+    /// The way along a network by which the incident has come from its parent, where this decision
+    /// says that it has.
+    pub way: Option<Box<Way>>,
 }
 
 /// How much a person may say to a step.
@@ -943,15 +948,19 @@ impl Cause {
             evidence.put(out);
         }
         out.put_option(self.due, Vec::put_time);
-        // One byte says which of the two follow; a note came later than requests.
+        // One byte says which of them follow; a note came later than requests, and ways last.
         let noted = u8::from(!self.note.is_empty()) << 1;
-        out.put_u8(u8::from(self.request.is_some()) | noted);
+        let led = u8::from(self.way.is_some()) << 2;
+        out.put_u8(u8::from(self.request.is_some()) | noted | led);
         if let Some((request, actor)) = &self.request {
             out.put_text(request.as_str());
             out.put_text(actor.as_str());
         }
         if !self.note.is_empty() {
             out.put_text(&self.note);
+        }
+        if let Some(way) = &self.way {
+            way.put(out);
         }
     }
 
@@ -963,7 +972,7 @@ impl Cause {
             .collect::<Result<_, _>>()?;
         let due = take.option(Take::time)?;
         let which = take.u8()?;
-        if which > 3 {
+        if which > 7 {
             return Err(CodecError("a cause with more than is known"));
         }
         let mut cause = Self {
@@ -980,6 +989,9 @@ impl Cause {
             if cause.note.is_empty() {
                 return Err(CodecError("a note that says nothing"));
             }
+        }
+        if which & 4 != 0 {
+            cause.way = Some(Box::new(Way::take(take)?));
         }
         Ok(cause)
     }

@@ -8,6 +8,7 @@
 //! belongs together (`correlate.rs`). Next: `correlate.rs`.
 
 mod family;
+mod leaving;
 mod people;
 mod requests;
 mod suppress;
@@ -19,7 +20,7 @@ use self::people::Moment;
 use self::requests::Requests;
 use crate::book::Book;
 use crate::codec::{CodecError, Put, Take};
-use crate::correlate::{Correlator, Desk, Explained, Family, Turn};
+use crate::correlate::{Correlator, Desk, Explained, Family, Leaving, Turn};
 use crate::counters::EngineCounters;
 use crate::decision::{Answer, Cause, CommandState, Confirmation, Decision, Evidence};
 use crate::decision::{SensorState, Step, Verdict};
@@ -74,6 +75,7 @@ impl Engine {
                 family: Family::default(),
                 unshelved: Vec::new(),
                 husks: 0,
+                leaving: Leaving::default(),
             },
             operations: Operations::default(),
             suppressions: Suppressions::default(),
@@ -95,7 +97,7 @@ impl Engine {
             self.operations.wait_longer(gap(&started));
         }
         self.advance(record.at, fired, out);
-        if self.desk.husks > 0 {
+        if self.desk.husks > 0 || self.desk.leaving.forgets() {
             self.take_apart();
         }
         match record.input {
@@ -139,6 +141,7 @@ impl Engine {
             .chain(commands)
             .chain(self.suppressions.next_due())
             .chain(self.desk.family.explained.next_due())
+            .chain(self.desk.leaving.next_due())
             .min()
     }
 
@@ -164,7 +167,8 @@ impl Engine {
 
     /// How many incidents are live: open, or cleared and able to reopen.
     pub fn incidents_live(&self) -> usize {
-        self.correlators.values().map(Correlator::incidents).sum()
+        let incidents = self.correlators.values().map(Correlator::incidents);
+        incidents.sum::<usize>() + self.desk.leaving.incidents()
     }
 
     /// Takes a part of what is over out of memory.
@@ -172,10 +176,12 @@ impl Engine {
         for correlator in self.correlators.values_mut() {
             correlator.take_apart(&mut self.desk);
         }
+        self.take_gone_apart();
     }
 
     /// Fires the timers that are due by `to`, the stages' and its own, in the one order; of what is
-    /// due at one time, what is kept quiet first, then symptoms, and deadlines of commands last.
+    /// due at one time, what leaves first, then what is kept quiet, then symptoms, and deadlines of
+    /// commands last.
     fn advance(&mut self, to: Timestamp, mut fired: &[Finding], out: &mut Vec<Decision>) {
         loop {
             let own = self.desk.timers.first_due(to);
@@ -192,6 +198,12 @@ impl Engine {
             let symptoms = self.desk.family.explained.next_due();
             let symptoms = symptoms.filter(|due| *due <= to);
             let others = others.into_iter().chain(symptoms).min();
+            let leaving = self.desk.leaving.next_due().filter(|due| *due <= to);
+            let all = others.into_iter().chain(quiet).min();
+            if let Some(due) = leaving.filter(|due| all.is_none_or(|other| *due <= other)) {
+                self.leave_more(due, out);
+                continue;
+            }
             if let Some(due) = quiet.filter(|due| others.is_none_or(|other| *due <= other)) {
                 self.fire_suppression(due, out);
                 continue;
@@ -226,6 +238,9 @@ impl Engine {
     fn fire(&mut self, to: Timestamp, out: &mut Vec<Decision>) {
         let timer = self.desk.timers.pop_due(to).expect("one is due");
         let (id, purpose) = timer.subject;
+        if self.desk.leaving.comes_due(&timer.rule, id, purpose) {
+            return;
+        }
         let mut turn = Turn {
             at: timer.due,
             due: Some(timer.due),
@@ -397,7 +412,7 @@ impl Engine {
     }
 
     /// Puts other rules into force. What the stages found by that is still taken by the old
-    /// correlation rules; then those that changed or went end, and new ones begin.
+    /// correlation rules; then those that changed or went leave, and new ones begin.
     fn reload(
         &mut self,
         at: Timestamp,
@@ -406,6 +421,7 @@ impl Engine {
         out: &mut Vec<Decision>,
     ) {
         let new = self.provided.get(hash);
+        let since = self.desk.next_seq;
         let mut turn = self.turn(at, out);
         turn.decide(Verdict::RulesChanged(hash), Cause::default());
         self.findings(at, found, out);
@@ -414,8 +430,9 @@ impl Engine {
         self.group.reload((&old, &new), at, &mut ended);
         let ended = self.pass(at, None, (&ended, Origin::Group), out);
         self.correlate(at, None, &ended, out);
+        self.make_room_to_leave(at, out);
         let old = std::mem::take(&mut self.correlators);
-        let mut told = BTreeMap::new();
+        let (mut told, mut leaving) = (BTreeMap::new(), Vec::new());
         for (name, correlator) in old {
             let before = (&name, correlator.rule().hash);
             let mut rules = new.correlations().iter();
@@ -424,8 +441,9 @@ impl Engine {
                 correlator.hold_under(&new, &mut self.desk);
                 self.correlators.insert(name, correlator);
             } else {
-                let said = correlator.close(&mut self.turn(at, out));
-                told.insert(name, said);
+                let mut correlator = correlator;
+                told.insert(name, correlator.take_told());
+                leaving.push(correlator);
             }
         }
         for rule in new.correlations() {
@@ -434,15 +452,14 @@ impl Engine {
             let begin = || Correlator::after(rule.clone(), &new, said);
             self.correlators.entry(name).or_insert_with(begin);
         }
-        let mut turn = Turn {
-            at,
-            due: None,
-            rules: &self.rules,
-            desk: &mut self.desk,
-            decisions: out,
-        };
-        family::pass_on(&mut self.correlators, &mut turn);
-        self.end_of_incidents(at, None, out);
+        self.desk.leaving.forget(told.into_values());
+        for mut gone in leaving {
+            if !self.correlators.contains_key(&gone.rule().name) {
+                gone.forget_told();
+            }
+            self.begin_leaving(since, gone);
+        }
+        self.leave_more(at, out);
         let old = std::mem::replace(&mut self.rules, Arc::clone(&new));
         self.provided.put_aside(Some(old));
         self.reload_windows(&new, at, out);
@@ -507,20 +524,24 @@ impl Engine {
     pub(crate) fn audit(&self, audit: &mut Audit) {
         let correlators = self.correlators.values();
         let awaited: usize = correlators.map(|rule| rule.audit(&self.desk, audit)).sum();
+        let awaited = awaited + self.desk.leaving.audit(&self.desk, audit);
         let agree = awaited == self.desk.timers.len();
         audit.expect(agree, Invariant::TimersAgree, "the engine");
         let is_live = |rule: &RuleId, id| {
             let correlator = self.correlators.get(rule);
             correlator.is_some_and(|correlator| correlator.has_opened(id))
+                || self.desk.leaving.has(rule, id)
         };
         self.desk.book.audit(is_live, audit);
         self.operations.audit(audit);
         self.suppressions.audit(audit);
         self.group.audit(audit);
         let children = self.correlators.values().flat_map(Correlator::with_parents);
+        let children = children.chain(self.desk.leaving.with_parents());
         let agree = self.desk.family.len() == children.count();
         audit.expect(agree, Invariant::FamilyAgrees, "the engine");
         let explaining = self.correlators.values().flat_map(Correlator::explaining);
+        let explaining = explaining.chain(self.desk.leaving.explaining());
         self.desk.family.explained.audit(explaining, audit);
     }
 
@@ -529,7 +550,7 @@ impl Engine {
         out.put_u64(self.desk.next_seq);
         out.put_count(self.correlators.len());
         for correlator in self.correlators.values() {
-            correlator.put(out);
+            correlator.put(&self.desk.leaving, out);
         }
         self.desk.book.put(out);
         self.requests.put(out);
@@ -537,11 +558,13 @@ impl Engine {
         self.group.put(out);
         self.suppressions.put(out);
         self.desk.family.explained.put(out);
+        self.desk.leaving.put(out);
     }
 
     /// The engine as it was put under the same rules; before format 2 there were no commands
     /// and no group stage, before format 3 nothing was kept quiet, before format 4 there were no
-    /// symptoms; what they are is judged anew if it was saved before format 5.
+    /// symptoms; what they are is judged anew if it was saved before format 5; before format 6 nothing
+    /// left in steps.
     pub(crate) fn take(
         format: u16,
         take: &mut Take<'_>,
@@ -561,7 +584,6 @@ impl Engine {
         if engine.correlators.len() != count || count != rules.correlations().len() {
             return Err(CodecError("other correlation rules than hold"));
         }
-        engine.desk.timers = Timers::from_iter(timers);
         let places = (INCIDENTS_MAX, INCIDENTS_KEPT_FOR_PEOPLE);
         engine.desk.book = Book::take(format, take, places)?;
         engine.requests = Requests::take(take)?;
@@ -575,6 +597,10 @@ impl Engine {
         if format >= 4 {
             engine.desk.family.explained = Explained::take(take)?;
         }
+        if format >= 6 {
+            engine.desk.leaving = Leaving::take(format, take, rules, &mut timers)?;
+        }
+        engine.desk.timers = Timers::from_iter(timers);
         engine.gather_family();
         if format < 5 {
             engine.explain_anew();
@@ -598,11 +624,13 @@ impl Engine {
     /// Parents and children follow from what each incident says of its own parent, and what
     /// explains others from how it stands.
     fn gather_family(&mut self) {
-        let family = &mut self.desk.family;
-        for (cause, reasons) in self.correlators.values().flat_map(Correlator::explaining) {
+        let (family, leaving) = (&mut self.desk.family, &self.desk.leaving);
+        let explaining = self.correlators.values().flat_map(Correlator::explaining);
+        for (cause, reasons) in explaining.chain(leaving.explaining()) {
             family.explained.goes_on(cause, reasons);
         }
         let children = self.correlators.values().flat_map(Correlator::with_parents);
+        let children = children.chain(leaving.with_parents());
         let parents: BTreeSet<_> = children
             .map(|(parent, child)| {
                 family.add(parent, child);

@@ -189,6 +189,10 @@ pub const CAUSES_DEPTH_MAX: usize = 16;
 /// no network: somebody is told of it.
 pub const REACH_MEMBERS_MAX: usize = 256;
 
+/// How many of those that came from its cause are compared for the way that is told, the shortest; of
+/// the cause as many nodes upstream, or on one river, as are looked at.
+pub const WAYS_COMPARED_MAX: usize = 8;
+
 /// Of how many incidents that one may have caused before it was known itself is found at once whether
 /// it did: the nearest. Further ones are looked for when these are taken.
 pub const EFFECTS_LOOKED_AT: usize = 256;
@@ -234,6 +238,14 @@ pub const RELOAD_STEP: Millis = Millis(1);
 /// For how many reloads one after the other sensors wait at once. With a further one all take the
 /// rules over that they wait for.
 pub const RELOADS_WAITED_FOR_MAX: usize = 8;
+
+/// How many incidents and candidates of a correlation rule that a reload changes or takes away leave
+/// in one step; each sixteen members that are let go with one count like another. The first step is
+/// the reload's own; further ones follow, a step each …
+pub const LEAVING_PER_STEP: usize = 64;
+
+/// … so much later, by logical time. 8,000 incidents of one sensor take an eighth of a second.
+pub const LEAVING_STEP: Millis = Millis(1);
 
 /// How much time passes between two tellings of an incident's growth, at least.
 pub const TELL_INTERVAL: Millis = Millis(250);

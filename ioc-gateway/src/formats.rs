@@ -357,6 +357,7 @@ pub fn decode<'c>(
         noted: _,
     } = workspace;
     native.envelope = envelope(message, &mut native.enveloped)?;
+    native.taken_at = message.taken_at;
     let mut room = Room {
         native,
         inner,

@@ -304,6 +304,7 @@ impl Intake {
             payload: &payload,
             content_type: content_type.as_deref(),
             event: &event,
+            ..Message::default()
         };
         let (inputs, answer) = self.decode_message(message, &pusher);
         if !inputs.is_empty() {

@@ -388,6 +388,7 @@ impl<'s> Reader<'s> {
             payload: &letter.payload,
             content_type,
             event: &borrowed(&kept),
+            ..Message::default()
         };
         let read = decode(message, &self.catalogue, &mut self.workspace, &mut item).map(|_| ());
         let read = match read {

@@ -295,7 +295,8 @@ pub(crate) fn broker_redelivered(count: u64) {
     COUNTER.increment(count);
 }
 
-/// A message of a broker elsewhere was acknowledged and not read: `not_subscribed`, `retained`.
+/// A message of a broker elsewhere was acknowledged and not read: `not_subscribed`, `read_elsewhere`,
+/// `retained`.
 pub(crate) fn broker_passed_over(link: &str, why: &'static str) {
     let labels = [("link", link.to_owned()), ("why", why.to_owned())];
     counter!("ioc_broker_passed_over_total", &labels).increment(1);
@@ -337,6 +338,46 @@ pub(crate) fn decision_too_long(link: &str, id: &str, bytes_max: usize) {
         id,
         bytes_max,
         "a decision is longer than the server takes (`max_payload`), and was not sent"
+    );
+}
+
+/// A consumer stands further than what is durable, and is made anew.
+pub(crate) fn nats_begins_behind(link: &str, acknowledged: u64, durable: u64) {
+    tracing::info!(
+        link,
+        acknowledged,
+        durable,
+        "the stream's consumer stands further than what is known here to be durable: it is made \
+         anew, and what lies between comes again"
+    );
+}
+
+/// A stream ends before what its consumer has acknowledged, or has others there.
+pub(crate) fn nats_put_back(link: &str, acknowledged: u64, last: u64) {
+    tracing::warn!(
+        link,
+        acknowledged,
+        last,
+        "the stream was put back to an earlier day, or its server lost its last messages: it is \
+         read from when it was known last, and what is known comes again"
+    );
+}
+
+/// A consumer stands further than what is durable, and cannot be made anew.
+pub(crate) fn nats_not_made_anew(link: &str, acknowledged: u64) {
+    tracing::error!(
+        link,
+        acknowledged,
+        "the stream's consumer stands further than what is known here to be durable, and the server \
+         does not let it be made anew ($JS.API.CONSUMER.*): what lies between is not read"
+    );
+}
+
+/// What says how much of a stream is durable cannot be read or written.
+pub(crate) fn nats_floor_unusable(error: &std::io::Error) {
+    tracing::warn!(
+        %error,
+        "how much of a stream is durable cannot be read or written; its consumer is believed"
     );
 }
 

@@ -223,7 +223,7 @@ export class Detail {
         facts(incident),
         statementsPart(this.statements),
         this.why.part(incident, context),
-        familyPart(incident, effects, store, titleOf, togetherPart(incident, may, pending)),
+        familyPart(incident, effects, { ...context, together: togetherPart(incident, may, pending) }),
         timeline(stepsOf(context.decisions, this.id, titleOf), this.unfolded, this.leftOut),
       ),
     ];

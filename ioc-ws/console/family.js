@@ -5,6 +5,7 @@
 
 import { el, shape } from "./dom.js";
 import { byUrgency, isOpen, survivor } from "./store.js";
+import { waySentence } from "./reasons.js";
 import { SEVERITY, clock, plural, spoken } from "./words.js";
 
 /** How many effects are shown. */
@@ -27,9 +28,14 @@ export function effectsOf(store, id) {
   return effects.sort(byUrgency);
 }
 
-/** The section, which ends with what people can say about it; null where it would be empty. */
-export function familyPart(incident, effects, store, titleOf, together) {
+/**
+ * The section, which ends with what people can say about it; null where it would be empty. `context`
+ * has the `store`, `titleOf(id)`, the incident's `decisions` and what people can say, `together`.
+ */
+export function familyPart(incident, effects, context) {
+  const { store, titleOf, decisions, together } = context;
   const cause = incident.parent && causeRow(incident, store, titleOf);
+  const way = incident.parent && wayTold(decisions, incident);
   const shown = effects.slice(0, EFFECTS_MAX).map((each) => row("Caused", each, titleOf));
   const left = effects.length - shown.length;
   const kin = cause || shown.length > 0;
@@ -40,8 +46,17 @@ export function familyPart(incident, effects, store, titleOf, together) {
     { "data-testid": "family" },
     el("h3", {}, kin ? "Cause and effects" : "Belongs together"),
     kin && el("ul", { class: "family" }, cause, ...shown, more),
+    way && el("p", { class: "note", "data-testid": "way" }, waySentence(way)),
     together,
   );
+}
+
+/** The way from its cause, as the last decision that named this parent told it; null if none did. */
+export function wayTold(decisions, { id, parent }) {
+  const named = (each) => each.incident.id === id && each.incident.parent === parent;
+  const links = (type) => type === "incident_opened" || type === "incident_linked";
+  const told = decisions.filter((each) => named(each) && links(each.type)).at(-1);
+  return told?.cause.way ?? null;
 }
 
 function causeRow({ parent }, store, titleOf) {

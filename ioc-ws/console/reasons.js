@@ -95,6 +95,23 @@ export function belongsSentence({ distance_m: metres, through }) {
   return [far, along].filter(Boolean).join(", ") || "the first, which others join";
 }
 
+const NETWORKS = {
+  fed_by: ["The cause feeds it", "level"],
+  flows_to: ["It came with the water", "place"],
+  river: ["On the same river", ""],
+  line: ["Along the line", "stop"],
+};
+
+/** The way from a cause: `The cause feeds it: from fd-0009 to pump-3, 2 levels.` */
+export function waySentence({ along, from, to, steps, distance_m: metres, lag_ms: lag }) {
+  const [how, unit] = NETWORKS[along] ?? [`Along ${along}`, "step"];
+  const far = metres === undefined
+    ? steps === 0 ? "at one place" : plural(steps, unit || "step")
+    : distance(metres);
+  const took = lag === undefined ? "" : `, for which the water takes ${ruleSpan(lag)}`;
+  return from === to ? `${how}: at ${from} itself.` : `${how}: from ${from} to ${to}, ${far}${took}.`;
+}
+
 /**
  * What readings said, those of one sensor by one rule in a line: how the first of them came to
  * belong, and how far the value has gone.

@@ -18,7 +18,7 @@ use ioc_core::decision::{
 };
 use ioc_core::decision::{Dismissal, Handling, Named, Refusal, Step, Tier};
 use ioc_core::decision::{Ending, How, SuppressionChange};
-use ioc_core::decision::{Severity, Verdict};
+use ioc_core::decision::{Far, Network, Severity, Verdict, Way};
 use ioc_core::id::SuppressionId;
 use ioc_core::place::Position;
 use ioc_core::record::BundleHash;
@@ -255,8 +255,19 @@ fn cause_of(verdict: &Verdict) -> Cause {
             evidence: vec![evidence("e801", 1044, "wl-0411", Some(310))],
             ..Cause::default()
         },
-        Verdict::IncidentReopened(_) | Verdict::IncidentLinked(_) => Cause {
+        Verdict::IncidentReopened(_) => Cause {
             rule: rule("river-flood"),
+            ..Cause::default()
+        },
+        Verdict::IncidentLinked(_) => Cause {
+            rule: rule("river-flood"),
+            way: Some(Box::new(Way {
+                along: Network::FlowsTo,
+                from: "wl-0407".parse().unwrap(),
+                to: "wl-0412".parse().unwrap(),
+                far: Far::Steps(2),
+                lag: Millis::minutes(25),
+            })),
             ..Cause::default()
         },
         Verdict::IncidentCleared(_) | Verdict::IncidentUnknown(_) => Cause {

@@ -7,11 +7,11 @@
 use std::fmt;
 
 use bytes::Bytes;
-use ioc_core::decision::{About, Cause, CommandState, Decision, DecisionHash, Evidence};
+use ioc_core::decision::{About, Cause, CommandState, Decision, DecisionHash, Evidence, Far};
 use ioc_core::decision::{
     Handling, IncidentState, Refusal, SensorFault, SensorState, SiteState, Verdict,
 };
-use ioc_core::decision::{Matcher, SuppressionState, Target};
+use ioc_core::decision::{Matcher, Network, SuppressionState, Target, Way};
 use ioc_core::id::{CommandKey, IncidentId, NodeId, RuleId, SuppressionId};
 use ioc_core::place::Position;
 use ioc_core::time::Timestamp;
@@ -496,6 +496,7 @@ impl Serialize for CauseJson<'_> {
             due,
             request,
             note,
+            way,
         } = self.0;
         let mut map = serializer.serialize_map(None)?;
         if let Some(rule) = rule {
@@ -515,7 +516,41 @@ impl Serialize for CauseJson<'_> {
         if !note.is_empty() {
             map.serialize_entry("note", note)?;
         }
+        if let Some(way) = way {
+            map.serialize_entry("way", &WayJson::from(&**way))?;
+        }
         map.end()
+    }
+}
+
+/// The way from a cause, along a network.
+#[derive(Serialize)]
+struct WayJson<'a> {
+    along: &'static str,
+    from: &'a str,
+    to: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steps: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distance_m: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lag_ms: Option<i64>,
+}
+
+impl<'a> From<&'a Way> for WayJson<'a> {
+    fn from(way: &'a Way) -> Self {
+        let (steps, distance_m) = match way.far {
+            Far::Steps(steps) => (Some(steps), None),
+            Far::Metres(metres) => (None, Some(metres)),
+        };
+        Self {
+            along: way.along.word(),
+            from: way.from.as_str(),
+            to: way.to.as_str(),
+            steps,
+            distance_m,
+            lag_ms: (way.along == Network::FlowsTo).then_some(way.lag.0),
+        }
     }
 }
 

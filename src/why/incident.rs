@@ -16,7 +16,7 @@ use ioc_ws::Statement;
 use serde_json::{Value, json};
 
 use super::reading::{self, ReadingAnswer, decision_json, decisions};
-use super::sentences::{clock, in_words, near, number};
+use super::sentences::{clock, in_words, near, number, way_in_words};
 use super::{About, Bundles, WhyError, find};
 use crate::config::mistake::counted;
 use crate::config::quantity::show_span;
@@ -283,6 +283,9 @@ fn decision_lines(
     }
     if let Some(parent) = incident.parent {
         write!(f, ", caused by {parent}")?;
+    }
+    if let Some(way) = &decision.cause.way {
+        write!(f, " {}", way_in_words(way))?;
     }
     if incident.suppressed {
         write!(f, ", suppressed by design while that lasts")?;

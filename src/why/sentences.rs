@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use ioc_core::decision::Verdict;
+use ioc_core::decision::{Far, Network, Verdict, Way};
 use ioc_core::explain::{
     CaseLook, Explanation, Fate, LevelLook, LevelsLook, RuleLook, SuppressionLook,
 };
@@ -409,6 +409,21 @@ pub(super) fn in_words(statement: &Statement) -> String {
     }
 }
 
+/// `along fed_by, from feeder-1 to pump-1, 2 steps`: the way from a cause.
+pub(super) fn way_in_words(way: &Way) -> String {
+    let far = match way.far {
+        Far::Steps(0) => "at one place".to_owned(),
+        Far::Steps(steps) => counted(steps as usize, "step"),
+        Far::Metres(metres) => format!("{} m", thousands(u64::from(metres))),
+    };
+    let lag = match way.along {
+        Network::FlowsTo => format!(", {} of water", show_span(way.lag)),
+        Network::FedBy | Network::River | Network::Line => String::new(),
+    };
+    let (along, from, to) = (way.along.word(), &way.from, &way.to);
+    format!("along {along}, from {from} to {to}, {far}{lag}")
+}
+
 /// How near evidence must be by metres; nothing where a rule asks for a common cause alone.
 pub(super) fn near(within_m: u32) -> Option<String> {
     (within_m > 0).then(|| format!("within {} m", thousands(u64::from(within_m))))
@@ -428,7 +443,40 @@ pub(super) fn clock(at: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
+    use ioc_core::time::Millis;
+
     use super::*;
+
+    #[test]
+    fn a_way_says_how_far_it_is_and_how_long_the_water_takes() {
+        let told = |along, far, lag| {
+            let (from, to) = ("a".parse().unwrap(), "b".parse().unwrap());
+            way_in_words(&Way {
+                along,
+                from,
+                to,
+                far,
+                lag,
+            })
+        };
+        let dry = |along, far| told(along, far, Millis::ZERO);
+        assert_eq!(
+            told(Network::FlowsTo, Far::Steps(2), Millis::minutes(25)),
+            "along flows_to, from a to b, 2 steps, 25 min of water"
+        );
+        assert_eq!(
+            dry(Network::FedBy, Far::Steps(1)),
+            "along fed_by, from a to b, 1 step"
+        );
+        assert_eq!(
+            dry(Network::Line, Far::Steps(0)),
+            "along line, from a to b, at one place"
+        );
+        assert_eq!(
+            dry(Network::River, Far::Metres(4_200)),
+            "along river, from a to b, 4,200 m"
+        );
+    }
 
     #[test]
     fn a_rule_without_metres_speaks_of_none() {

@@ -36,9 +36,20 @@ impl City {
         Self::of(&river_city(), section, broker, keys, mappings)
     }
 
+    /// The same in the time of the machine, not in that of its readings.
+    pub fn of_now(section: &str, broker: SocketAddr, keys: &str, mappings: &str) -> Self {
+        let mut site = Site::new(&river_city());
+        let clock = site.args.iter_mut().find(|arg| *arg == "readings");
+        clock.unwrap().replace_range(.., "system");
+        Self::at(site, section, broker, keys, mappings)
+    }
+
     /// The same of another city.
     pub fn of(city: &str, section: &str, broker: SocketAddr, keys: &str, mappings: &str) -> Self {
-        let mut site = Site::new(city);
+        Self::at(Site::new(city), section, broker, keys, mappings)
+    }
+
+    fn at(mut site: Site, section: &str, broker: SocketAddr, keys: &str, mappings: &str) -> Self {
         let config = site.dir.path().join("config");
         std::fs::create_dir(&config).unwrap();
         let settings =

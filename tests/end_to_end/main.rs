@@ -14,6 +14,7 @@ mod certificates;
 
 mod spine;
 mod kill;
+mod flood;
 mod full_disk;
 mod snapshots;
 mod builds;

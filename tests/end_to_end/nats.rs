@@ -13,6 +13,7 @@ use async_nats::jetstream::stream::RetentionPolicy;
 use async_nats::jetstream::{self, stream};
 use async_nats::{ConnectOptions, HeaderMap};
 use futures_util::{StreamExt, TryStreamExt};
+use ioc_core::time::Timestamp;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -162,6 +163,32 @@ impl Nats {
         })
     }
 
+    /// Where the messages of a stream are kept.
+    fn messages_dir(&self, stream: &str) -> PathBuf {
+        let streams = self.dir.path().join("jetstream/$G/streams");
+        streams.join(stream).join("msgs")
+    }
+
+    /// When a stream took a message, in milliseconds.
+    fn taken_at(&self, stream: &str, message: u64) -> i64 {
+        self.runtime.block_on(async {
+            let context = jetstream::new(self.client().await);
+            let stream = context.get_stream(stream).await.unwrap();
+            let message = stream.get_raw_message(message).await.unwrap();
+            (message.time.unix_timestamp_nanos() / 1_000_000) as i64
+        })
+    }
+
+    /// How many messages of a stream are delivered and not acknowledged.
+    fn under_way(&self, stream: &str) -> usize {
+        self.runtime.block_on(async {
+            let context = jetstream::new(self.client().await);
+            let stream = context.get_stream(stream).await.unwrap();
+            let consumers: Vec<_> = stream.consumers().try_collect().await.unwrap();
+            consumers.iter().map(|each| each.num_ack_pending).sum()
+        })
+    }
+
     /// How many messages a stream holds; none if it is not there.
     pub fn kept(&self, stream: &str) -> u64 {
         self.runtime.block_on(async {
@@ -202,6 +229,15 @@ impl Nats {
     /// Publishes the next readings of a city, and waits until the stream has taken them.
     pub fn publish(&self, city: &mut City) {
         self.publish_range(city.next_readings());
+    }
+
+    /// Publishes a message, and waits until the stream has taken it.
+    fn publish_text(&self, subject: &'static str, text: &'static str) {
+        self.runtime.block_on(async {
+            let context = jetstream::new(self.client().await);
+            let taken = context.publish(subject, text.into()).await.unwrap();
+            taken.await.unwrap();
+        });
     }
 
     fn publish_range(&self, range: Range<usize>) {
@@ -335,6 +371,130 @@ fn p1_p5_much_that_was_under_way_in_a_filtered_stream_comes_again_and_goes_on() 
     });
     city.start();
     city.check();
+}
+
+/// A newer message of its subject takes the place of one that is under way: the server takes that,
+/// and all before it, for acknowledged.
+#[test]
+fn p1_what_a_stream_drops_while_it_is_under_way_takes_nothing_else_with_it() {
+    let server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let mut city = City::new("nats", server.address, KEYS);
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    city.wait_until_judged();
+    for _ in 0..2 {
+        city.server().signal("STOP");
+        let range = city.next_readings();
+        server.publish_range(range.start..range.start + 10);
+        server.publish_text("ioc.v1.readings.wl-1", "old");
+        let old = server.last("READINGS");
+        server.publish_range(range.start + 10..range.end);
+        wait_for("some to be under way", || {
+            (server.under_way("READINGS") >= 20).then_some(())
+        });
+        city.kill();
+        server.runtime.block_on(async {
+            let context = jetstream::new(server.client().await);
+            let stream = context.get_stream("READINGS").await.unwrap();
+            stream.delete_message(old).await.unwrap();
+        });
+        city.start();
+        city.wait_until_judged();
+    }
+    city.check();
+}
+
+/// The server gives the numbers of what it lost to others.
+#[test]
+fn p1_a_stream_that_lost_its_last_messages_is_read_on() {
+    let mut server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let mut city = City::new("nats", server.address, KEYS);
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    city.wait_until_judged();
+    // Its messages as they were, its consumers as they are.
+    server.stop();
+    let kept = server.messages_dir("READINGS");
+    let before = tempfile::tempdir().unwrap();
+    copy_files(&kept, before.path());
+    server.start_again();
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    city.wait_until_judged();
+    server.kill();
+    for file in std::fs::read_dir(&kept).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    copy_files(before.path(), &kept);
+    server.start_again();
+    assert_eq!(server.last("READINGS"), 300, "as it was");
+    server.publish(&mut city);
+    city.check();
+}
+
+fn copy_files(from: &std::path::Path, to: &std::path::Path) {
+    for file in std::fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        std::fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
+}
+
+/// What says no time itself was observed when the stream took it, however late and often it comes.
+#[test]
+fn p3_what_has_no_time_of_its_own_has_that_of_the_stream() {
+    let server = Nats::start();
+    server.make_stream("READINGS", "city.>");
+    let keys = "stream: READINGS, subjects: ['city.>']";
+    let mut city = City::of_now("nats", server.address, keys, NO_TIMES);
+    city.wait_for_link("nats city city.>", "up");
+    city.kill();
+    server.publish_text("city.gauges.wl-1", "{\"cm\":150}");
+    let taken_at = server.taken_at("READINGS", 1);
+    city.start();
+    city.wait_until_taken(1);
+    let records = city.records(1);
+    let reading = records.iter().find(|record| record["reading"].is_object());
+    let observed_at = &reading.unwrap()["reading"]["observed_at"];
+    let observed_at = Timestamp::parse(observed_at.as_str().unwrap().as_bytes()).unwrap();
+    assert_eq!(observed_at.as_millis(), taken_at);
+}
+
+const NO_TIMES: &str = "mappings:
+  gauges:
+    topic: city/gauges/+
+    sensor: topic 3
+    kind: water_level
+    observed_at: arrival
+    readings: { value: /cm, unit: cm }
+";
+
+/// A stream that takes over what others have taken has no subjects of its own.
+#[test]
+fn a_stream_that_mirrors_another_is_filtered() {
+    let server = Nats::start();
+    server.make_stream("ALL", "city.>");
+    server.runtime.block_on(async {
+        let context = jetstream::new(server.client().await);
+        let config = stream::Config {
+            name: "READINGS".to_owned(),
+            mirror: Some(stream::Source {
+                name: "ALL".to_owned(),
+                ..stream::Source::default()
+            }),
+            ..stream::Config::default()
+        };
+        context.create_stream(config).await.unwrap();
+    });
+    let keys = "stream: READINGS, subjects: ['city.gauges.>', 'city.levels']";
+    let city = City::with_mappings("nats", server.address, keys, MAPPINGS);
+    for link in ["nats city city.gauges.>", "nats city city.levels"] {
+        city.wait_for_link(link, "up");
+    }
+    let mut filters = server.filters("READINGS");
+    filters.sort();
+    assert_eq!(filters, ["city.gauges.>", "city.levels"]);
 }
 
 /// The link broke, or we did, after the consumer was removed and before it was made anew.

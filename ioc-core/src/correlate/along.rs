@@ -72,6 +72,8 @@ enum Spot {
     /// Its water comes to this node.
     Above(u32),
     Stop(u32, i32),
+    /// Somewhere on this river.
+    River(u32),
 }
 
 /// A case, and the node of it that matters there; `None` where only the case does.
@@ -238,6 +240,9 @@ impl NetworkIndex {
         }
         if let Some((line, order)) = self.on_line(node) {
             places.push((Spot::Stop(line, order), (slot, Some(node))));
+        }
+        if let Some((river, ..)) = self.on_river(node) {
+            places.push((Spot::River(river), (slot, Some(node))));
         }
         places
     }

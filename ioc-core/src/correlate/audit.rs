@@ -10,6 +10,17 @@ use crate::invariant::{Audit, Invariant};
 impl Correlator {
     /// Checks every invariant of its cases. Returns how many timers they wait for.
     pub fn audit(&self, desk: &Desk, audit: &mut Audit) -> usize {
+        for case in self.in_order() {
+            audit_condition(case, audit);
+            let slot = self.slots.get(&case.incident.id);
+            let explained = slot.is_some_and(|&slot| self.is_explained(slot, desk));
+            audit_symptom(case, explained, desk, audit);
+        }
+        self.audit_leaving(desk, audit)
+    }
+
+    /// The same of cases that leave: they follow nothing any more, but hold together.
+    pub(super) fn audit_leaving(&self, desk: &Desk, audit: &mut Audit) -> usize {
         let mut sensors = BTreeSet::new();
         let mut led = BTreeSet::new();
         let mut places = 0;
@@ -24,10 +35,7 @@ impl Correlator {
             let holds = slot.is_some_and(|slot| std::ptr::eq(self.case(slot), case));
             audit.expect(holds, Invariant::IdsResolve, incident.id);
             audit.expect(case.cluster.sums_agree(), Invariant::SumsAgree, incident.id);
-            audit_condition(case, audit);
             audit_family(case, desk, audit);
-            let explained = slot.is_some_and(|slot| self.is_explained(slot, desk));
-            audit_symptom(case, explained, desk, audit);
             for (source, member) in case.cluster.members() {
                 let own = member.is_led_to(source);
                 led.extend(own.then_some(&source.sensor));

@@ -3,24 +3,29 @@
 //! Slots, the index of places, what leads to a case and the timers follow from the cases and are
 //! made anew. Next: `incident.rs`.
 
-use super::{Correlator, Told, weight_of};
+use super::{Correlator, Leaving, Told, weight_of};
 use crate::codec::{CodecError, Put, Take};
-use crate::id::IncidentId;
+use crate::id::{IncidentId, RuleId};
 use crate::incident::{Case, Cluster, Incident, Purpose};
 use crate::rules::Rules;
 use crate::timer::Timer;
 
 impl Correlator {
     /// Puts the whole state.
-    pub fn put(&self, out: &mut impl Put) {
+    pub fn put(&self, leaving: &Leaving, out: &mut impl Put) {
         out.put_text(self.rule.name.as_str());
         out.put_u64(self.rule.hash);
+        self.put_cases(out);
+        self.all_told(leaving).put(out);
+    }
+
+    /// Puts the cases.
+    pub(super) fn put_cases(&self, out: &mut impl Put) {
         out.put_count(self.slots.len());
         for case in self.in_order() {
             case.incident.put(out);
             case.cluster.put(out);
         }
-        self.all_told().put(out);
     }
 
     /// The cases as they were put under one of these rules. Adds the timers that they wait for.
@@ -36,24 +41,34 @@ impl Correlator {
         let rule = rule.filter(|rule| rule.hash == hash);
         let rule = rule.ok_or(CodecError("a correlation rule that does not hold"))?;
         let mut correlator = Self::new(rule.clone(), rules);
+        correlator.take_cases(format, take, timers)?;
+        correlator.told = Told::take(format, take)?;
+        Ok(correlator)
+    }
+
+    /// The cases as they were put. Adds the timers that they wait for.
+    pub(super) fn take_cases(
+        &mut self,
+        format: u16,
+        take: &mut Take<'_>,
+        timers: &mut Vec<Timer<(IncidentId, Purpose)>>,
+    ) -> Result<(), CodecError> {
         let mut last = None;
         for _ in 0..take.u32()? {
             let incident = Incident::take(format, take)?;
-            let cluster = Cluster::take(format, incident.id, take, |detection| {
-                weight_of(rule, detection)
-            })?;
+            let weight_of = |detection: &RuleId| weight_of(&self.rule, detection);
+            let cluster = Cluster::take(format, incident.id, take, weight_of)?;
             if last >= Some(incident.id) {
                 return Err(CodecError("cases are not in order"));
             }
             last = Some(incident.id);
-            timers.extend(correlator.timers_of(&incident));
-            correlator.restore(Case { incident, cluster })?;
+            timers.extend(self.timers_of(&incident));
+            self.restore(Case { incident, cluster })?;
         }
         // It was followed when it came.
-        correlator.network.take_grown();
-        correlator.cases.freshen();
-        correlator.told = Told::take(format, take)?;
-        Ok(correlator)
+        self.network.take_grown();
+        self.cases.freshen();
+        Ok(())
     }
 
     fn timers_of(&self, incident: &Incident) -> impl Iterator<Item = Timer<(IncidentId, Purpose)>> {

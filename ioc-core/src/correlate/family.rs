@@ -13,7 +13,7 @@ use super::reach::Nodes;
 use super::symptom::Explained;
 use super::{Correlator, Turn};
 use crate::bundle::{Along, Effect};
-use crate::decision::{IncidentState, Severity, Verdict};
+use crate::decision::{IncidentState, Severity, Verdict, Way};
 use crate::id::{IncidentId, IncidentKind};
 use crate::incident::Purpose;
 use crate::limits::EFFECTS_LOOKED_AT;
@@ -292,10 +292,16 @@ impl Correlator {
         })
     }
 
-    /// Gives an incident that is told already another parent, or none, and tells.
-    pub fn link(&mut self, id: IncidentId, parent: Option<IncidentId>, turn: &mut Turn<'_>) {
+    /// Gives an incident that is told already another parent, or none, and tells, with the way from
+    /// there.
+    pub fn link(
+        &mut self,
+        id: IncidentId,
+        (parent, way): (Option<IncidentId>, Option<Box<Way>>),
+        turn: &mut Turn<'_>,
+    ) {
         self.set_parent(id, parent, turn);
-        self.tell(self.slots[&id], Verdict::IncidentLinked, turn);
+        self.tell_by(self.slots[&id], Verdict::IncidentLinked, way, turn);
         self.cases.freshen();
     }
 
@@ -333,7 +339,7 @@ impl Correlator {
     ) {
         let slot = self.slots[&id];
         self.case_mut(slot).incident.parent_by_person = true;
-        self.link(id, parent, turn);
+        self.link(id, (parent, None), turn);
     }
 
     /// How grave the children are that an incident has left.

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Correlator, Desk, Told};
+use super::{Correlator, Desk, Leaving, Told, Turn};
 use crate::id::SensorId;
 use crate::incident::{Case, Cluster, Member, Source};
 use crate::limits::MEMBERS_LET_GO_PER_RECORD;
@@ -41,19 +41,22 @@ impl Husks {
         })
     }
 
+    /// Nobody remembers what was told.
+    pub fn forget(&mut self) {
+        self.0.iter_mut().for_each(|husk| husk.told = false);
+    }
+
     fn told(&self) -> impl Iterator<Item = &Cluster> {
         let told = self.0.iter().filter(|husk| husk.told);
         told.map(|husk| &husk.members)
     }
 
     /// Whether a reading of a sensor was evidence of one of them.
-    fn has_told(&self, sensor: &SensorId, seq: Seq) -> bool {
+    pub fn has_told(&self, sensor: &SensorId, seq: Seq) -> bool {
         if self.0.is_empty() {
             return false;
         }
-        let source = Source::of_sensor(sensor);
-        let mut members = self.told().filter_map(|members| members.member(&source));
-        members.any(|member| member.newest().is_some_and(|newest| seq <= newest))
+        self.told().any(|members| members.has_heard(sensor, seq))
     }
 }
 
@@ -69,20 +72,29 @@ impl Correlator {
         self.cases.has(slot)
     }
 
-    /// Whether a reading of a sensor was evidence of an incident that is over.
-    pub(super) fn has_told(&self, sensor: &SensorId, seq: Seq) -> bool {
-        self.told.has(sensor, seq) || self.husks.has_told(sensor, seq)
+    /// Whether a reading of a sensor was evidence of an incident that is over, or leaves.
+    pub(super) fn has_told(&self, sensor: &SensorId, seq: Seq, turn: &Turn<'_>) -> bool {
+        let leaving = &turn.desk.leaving;
+        self.told.has(sensor, seq)
+            || self.husks.has_told(sensor, seq)
+            || leaving.has_told(&self.rule.name, sensor, seq)
     }
 
     /// What was told of incidents that are over, whole.
-    pub(super) fn all_told(&self) -> Told {
+    pub(super) fn all_told(&self, leaving: &Leaving) -> Told {
         let mut told = self.told.clone();
+        self.add_told_of_husks(&mut told);
+        leaving.add_told(&self.rule.name, &mut told);
+        told
+    }
+
+    /// Adds what was told of incidents of which members are left.
+    pub(super) fn add_told_of_husks(&self, told: &mut Told) {
         for members in self.husks.told() {
             members
                 .members()
                 .for_each(|(source, member)| told.remember(source, member));
         }
-        told
     }
 
     /// Lets go of the members of a case that is over: of a few at once, of many little by little.

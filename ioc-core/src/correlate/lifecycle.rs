@@ -8,9 +8,9 @@
 //! but some fell silent, and then never clears by itself. A cleared one reopens within
 //! `reopen_within`, as grave as what reopens it, and has to be seen again (INV-10).
 
-use super::{Correlator, Told, Turn};
+use super::{Correlator, Turn};
 use crate::book::{For, Past};
-use crate::decision::{Cause, Condition, Ending, Handling, IncidentState, Tier, Verdict};
+use crate::decision::{Cause, Condition, Ending, Handling, IncidentState, Tier, Verdict, Way};
 use crate::id::{IncidentId, RuleId, SensorId};
 use crate::incident::{Incident, Purpose, World};
 use crate::limits::{EVIDENCE_PER_DECISION_MAX, TELL_INTERVAL};
@@ -72,28 +72,6 @@ impl Correlator {
         }
     }
 
-    /// Ends everything, because the rule is gone: what is open clears at once. Returns what the
-    /// sensors have said of it.
-    pub fn close(mut self, turn: &mut Turn<'_>) -> Told {
-        let cases = self.in_order();
-        let ids: Vec<_> = cases.iter().map(|case| case.incident.id).collect();
-        for id in ids {
-            let slot = self.slots[&id];
-            let incident = &mut self.case_mut(slot).incident;
-            match incident.opened_at {
-                None => self.end_candidate(slot, turn),
-                Some(_) => {
-                    if incident.condition != Condition::Cleared {
-                        incident.condition = Condition::Cleared;
-                        self.tell(slot, Verdict::IncidentCleared, turn);
-                    }
-                    self.retire(slot, turn);
-                }
-            }
-        }
-        self.all_told()
-    }
-
     /// Opens a candidate if enough sources agree and there is room to remember it.
     /// Returns it if it may have a cause or effects, and is to be announced.
     fn open_if_enough(&mut self, slot: u32, turn: &mut Turn<'_>) -> Option<IncidentId> {
@@ -125,14 +103,19 @@ impl Correlator {
         None
     }
 
-    /// Tells that an incident has opened, and by what it was caused.
-    pub fn announce(&mut self, id: IncidentId, parent: Option<IncidentId>, turn: &mut Turn<'_>) {
+    /// Tells that an incident has opened, and by what it was caused, with the way from there.
+    pub fn announce(
+        &mut self,
+        id: IncidentId,
+        (parent, way): (Option<IncidentId>, Option<Box<Way>>),
+        turn: &mut Turn<'_>,
+    ) {
         let slot = self.slots[&id];
         self.case_mut(slot).incident.parent = parent;
         if let Some(parent) = parent {
             turn.desk.family.add(parent, id);
         }
-        self.tell(slot, Verdict::IncidentOpened, turn);
+        self.tell_by(slot, Verdict::IncidentOpened, way, turn);
         self.cases.freshen();
     }
 
@@ -318,7 +301,7 @@ impl Correlator {
     }
 
     /// An incident is over for good; only how it ended is remembered.
-    fn retire(&mut self, slot: u32, turn: &mut Turn<'_>) {
+    pub(super) fn retire(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let unshelved = &mut turn.desk.unshelved;
         let case = self.cases.get_mut(slot).expect("a slot in use");
         case.incident.unshelve(Ending::IncidentOver, unshelved);
@@ -360,6 +343,17 @@ impl Correlator {
         how: impl FnOnce(IncidentState) -> Verdict,
         turn: &mut Turn<'_>,
     ) {
+        self.tell_by(slot, how, None, turn);
+    }
+
+    /// The same, with the way by which it has come from its parent.
+    pub(super) fn tell_by(
+        &mut self,
+        slot: u32,
+        how: impl FnOnce(IncidentState) -> Verdict,
+        mut way: Option<Box<Way>>,
+        turn: &mut Turn<'_>,
+    ) {
         self.set_timer(slot, Purpose::Tell, None, turn);
         let rule = self.rule.name.clone();
         let case = self.case_mut(slot);
@@ -386,6 +380,7 @@ impl Correlator {
                 rule: Some(rule.clone()),
                 evidence: incident.untold.drain(..part).collect(),
                 due: turn.due,
+                way: way.take(),
                 ..Cause::default()
             };
             turn.decide(verdict, cause);

@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 
 use super::{Correlator, Turn};
 use crate::book::For;
+use crate::decision::Way;
 use crate::id::{IncidentId, SensorId};
 use crate::incident::{Case, Cluster, Incident, Purpose, Source};
 use crate::limits::{CHILDREN_PER_STEP, CHILDREN_STEP, MEMBERS_PER_STEP, TELL_INTERVAL};
@@ -148,6 +149,16 @@ impl Correlator {
         let id = incident.id;
         turn.desk.book.opened(id, self.rule.name.clone());
         turn.desk.counters.incidents_nested += 1;
-        self.announce(id, Some(parent), turn);
+        let way = self.way_from_restored(child, parent);
+        self.announce(id, (Some(parent), way), turn);
+    }
+
+    /// The way from what is well again to what stays dark.
+    fn way_from_restored(&self, child: u32, parent: IncidentId) -> Option<Box<Way>> {
+        let cluster = &self.case(self.slots[&parent]).cluster;
+        let dark = self.case(child).cluster.sensors_from(None).next()?;
+        let is_member = |sensor: &SensorId| cluster.member(&Source::of_sensor(sensor)).is_some();
+        let way = self.network.way_from_highest(dark, is_member);
+        way.map(Box::new)
     }
 }

@@ -13,8 +13,9 @@ use super::Correlator;
 use super::along::Nearness;
 use super::family::{Origin, Relative, Span};
 use crate::bundle::{Along, Effect};
+use crate::decision::Way;
 use crate::id::IncidentId;
-use crate::limits::REACH_MEMBERS_MAX;
+use crate::limits::{REACH_MEMBERS_MAX, WAYS_COMPARED_MAX};
 use crate::time::{Millis, Timestamp};
 
 /// The members of an incident that lie in networks along which it may cause or be caused.
@@ -34,6 +35,20 @@ impl Span {
         let soonest = self.begun_at + share(200_u32.saturating_sub(percent).min(100));
         let latest = effect.lag.end(self.opened_at, self.last_evidence_at) + share(percent);
         heard_at + effect.before >= soonest && heard_at <= latest
+    }
+
+    /// Whether what began then, and was first heard at one of its nodes then, may be this effect, if
+    /// the way there takes so long.
+    fn has_come(
+        self,
+        effect: &Effect,
+        (heard_at, begun_at): (Timestamp, Timestamp),
+        way: Millis,
+    ) -> bool {
+        match way {
+            Millis::ZERO => self.has(effect, begun_at),
+            way => self.has_after(effect, heard_at, way),
+        }
     }
 }
 
@@ -135,11 +150,7 @@ impl Correlator {
                 continue;
             }
             let span = self.span_of(source.slot);
-            let in_time = match source.lag {
-                Millis::ZERO => span.has(effect, begun_at),
-                way => span.has_after(effect, heard_at, way),
-            };
-            if in_time {
+            if span.has_come(effect, (heard_at, begun_at), source.lag) {
                 let nearest = causes.entry(source.slot).or_insert(source.nearness);
                 *nearest = (*nearest).min(source.nearness);
             }
@@ -156,6 +167,25 @@ impl Correlator {
             let mut causes = self.causes_along(effect, origin).into_iter();
             !self.lies_along(&effect.along, &origin.nodes) || causes.any(|(.., cause)| cause == id)
         })
+    }
+
+    /// The way along a network by which something that began so has come from an incident of this rule:
+    /// the shortest to one of the first of its nodes.
+    pub fn way_to(&self, origin: &Origin, id: IncidentId) -> Option<Box<Way>> {
+        let mut effects = self.rule.may_cause.iter();
+        let effect = effects.find(|effect| effect.incident == origin.kind)?;
+        let reach = self.network.reach()?;
+        let (slot, span) = (*self.slots.get(&id)?, self.span(id));
+        let nodes = reach.lying_in(&effect.along, &origin.nodes.seen);
+        let nodes = nodes.into_iter().take(WAYS_COMPARED_MAX);
+        let legs = nodes.flat_map(|(node, heard_at)| {
+            let times = (heard_at, origin.begun_at);
+            let legs = reach.legs_from(slot, &effect.along, node).into_iter();
+            let in_time = legs.filter(move |leg| span.has_come(effect, times, leg.lag));
+            in_time.map(move |leg| (leg, node))
+        });
+        let (leg, to) = legs.min()?;
+        Some(Box::new(reach.told(leg, to)))
     }
 
     /// The incidents of this rule without a parent to which something may have come along networks

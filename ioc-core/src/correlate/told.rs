@@ -36,6 +36,17 @@ impl Told {
         }
     }
 
+    /// Forgets so much of what nobody asks for any more; returns whether anything is left.
+    pub fn forget(&mut self, most: usize) -> bool {
+        for _ in 0..most {
+            let Some((_, sensor)) = self.oldest.pop_first() else {
+                return false;
+            };
+            self.to.remove(&sensor);
+        }
+        !self.oldest.is_empty()
+    }
+
     fn note(&mut self, sensor: &SensorId, seq: Seq) {
         let before = self.to.get(sensor).copied();
         if before >= Some(seq) {

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use crate::book::Entry;
 use crate::bundle::Along;
 use crate::correlate::{Correlator, Nodes, Origin, Relative, Turn};
-use crate::decision::{RefusalCode, Severity};
+use crate::decision::{RefusalCode, Severity, Way};
 use crate::id::{IncidentId, RuleId};
 use crate::limits::{CAUSES_DEPTH_MAX, CHILDREN_COMPARED_MAX, CHILDREN_PER_STEP, CHILDREN_STEP};
 
@@ -33,7 +33,8 @@ pub(super) fn settle(correlators: &mut Correlators, rule: &RuleId, turn: &mut Tu
     while let Some(opening) = of(correlators, rule).settle(turn) {
         opened.push(opening);
         let parent = cause_of(correlators, rule, opening, turn);
-        of(correlators, rule).announce(opening, parent, turn);
+        let way = way_of(correlators, (opening, rule), parent, turn);
+        of(correlators, rule).announce(opening, (parent, way), turn);
         adopt(correlators, rule, opening, turn);
     }
     follow_growth(correlators, rule, &opened, turn);
@@ -84,9 +85,10 @@ fn keep_to_cause(
     if other == Some(parent) {
         return;
     }
+    let way = way_of(correlators, (id, rule), other, turn);
     let correlator = of(correlators, rule);
     match told {
-        Some(_) => correlator.link(id, other, turn),
+        Some(_) => correlator.link(id, (other, way), turn),
         None => correlator.set_parent(id, other, turn),
     }
     after_leaving(correlators, parent, turn);
@@ -226,6 +228,18 @@ fn cause_of(
     causes.find(|cause| may_be_parent(correlators, *cause, opening, turn))
 }
 
+/// The way along a network by which an incident has come from its cause, if it has by one.
+fn way_of(
+    correlators: &Correlators,
+    (id, rule): (IncidentId, &RuleId),
+    cause: Option<IncidentId>,
+    turn: &Turn<'_>,
+) -> Option<Box<Way>> {
+    let (cause, of_rule) = live(cause?, turn)?;
+    let origin = correlators[rule].origin(id);
+    correlators[&of_rule].way_to(&origin, cause)
+}
+
 /// Gives an incident children: first those of what merged into it, then what it has caused before
 /// it was known itself, the nearest first, which is looked for when it opens, and when it has merged.
 /// What exceeds one step follows.
@@ -292,7 +306,8 @@ fn take_child(
     let may = may_be_parent(correlators, parent, child, turn);
     if may {
         let before = correlators[&rule].parent(child);
-        of(correlators, &rule).link(child, Some(parent), turn);
+        let way = way_of(correlators, (child, &rule), Some(parent), turn);
+        of(correlators, &rule).link(child, (Some(parent), way), turn);
         if let Some(before) = before {
             after_leaving(correlators, before, turn);
         }
@@ -307,10 +322,10 @@ fn children_of_merged(parent: IncidentId, turn: &Turn<'_>) -> Vec<IncidentId> {
         let survivor = turn.desk.book.find(*gone);
         survivor.is_some_and(|(survivor, _)| survivor == parent)
     });
-    merged
-        .flat_map(|gone| family.children(gone))
-        .take(CHILDREN_PER_STEP + 1)
-        .collect()
+    let children = merged.flat_map(|gone| family.children(gone));
+    // What leaves follows nobody any more.
+    let children = children.filter(|child| live(*child, turn).is_some());
+    children.take(CHILDREN_PER_STEP + 1).collect()
 }
 
 /// Incidents without a parent that this one has caused before it was known itself.
@@ -390,7 +405,7 @@ fn break_circle(
     }
     let correlator = of(correlators, &rule);
     match before {
-        Some(_) => correlator.link(survivor, None, turn),
+        Some(_) => correlator.link(survivor, (None, None), turn),
         None => correlator.set_parent(survivor, None, turn),
     }
     after_leaving(correlators, parent, turn);
@@ -400,6 +415,8 @@ fn break_circle(
 fn cause(correlators: &Correlators, id: IncidentId, turn: &Turn<'_>) -> Option<IncidentId> {
     let (id, entry) = turn.desk.book.find(id)?;
     let parent = match entry {
+        // What leaves causes nothing.
+        Entry::Live(rule) if turn.desk.leaving.has(rule, id) => None,
         Entry::Live(rule) => correlators[rule].parent(id),
         Entry::Over(past) => past.state.parent,
         Entry::Merged(_) => unreachable!("found"),
@@ -408,9 +425,10 @@ fn cause(correlators: &Correlators, id: IncidentId, turn: &Turn<'_>) -> Option<I
     found.flatten().map(|(id, _)| id)
 }
 
-/// The live incident that an id stands for, and its rule.
+/// The live incident that an id stands for, and its rule. One that leaves takes part in nothing.
 fn live(id: IncidentId, turn: &Turn<'_>) -> Option<(IncidentId, RuleId)> {
     match turn.desk.book.find(id)? {
+        (id, Entry::Live(rule)) if turn.desk.leaving.has(rule, id) => None,
         (id, Entry::Live(rule)) => Some((id, rule.clone())),
         (_, Entry::Over(_) | Entry::Merged(_)) => None,
     }

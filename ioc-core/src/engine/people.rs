@@ -42,6 +42,10 @@ impl Engine {
         cause: &Cause,
         out: &mut Vec<Decision>,
     ) -> Result<(), Refusal> {
+        self.leave_if_asked(now.at, asked, out);
+        if let Ask::Merge(other) | Ask::Move(other) | Ask::Link(Some(other)) = ask {
+            self.leave_if_asked(now.at, other, out);
+        }
         let (id, rule) = match self.desk.book.find(asked) {
             None => {
                 return Err(Refusal {

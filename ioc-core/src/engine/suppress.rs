@@ -53,6 +53,9 @@ impl Engine {
             code,
             about: about.clone(),
         };
+        if let Quieted::Incident(incident) = asked.target {
+            self.leave_if_asked(now.at, incident, out);
+        }
         let target = self.target(&asked.target, id)?;
         if asked.how == How::OutOfService
             && let Target::Detections(Matcher {
@@ -245,7 +248,9 @@ impl Engine {
         cause: &Cause,
         out: &mut Vec<Decision>,
     ) {
-        if let Some((id, Entry::Live(rule))) = self.desk.book.find(asked) {
+        if let Some((id, Entry::Live(rule))) = self.desk.book.find(asked)
+            && !self.desk.leaving.has(rule, id)
+        {
             let rule = rule.clone();
             let (correlators, mut turn) = self.people(at, out);
             let correlator = correlators.get_mut(&rule).expect("of all that hold");

@@ -429,6 +429,13 @@ impl Cluster {
         self.members.get(&source).map(Member::heard)
     }
 
+    /// Whether a sensor among them was heard by this record.
+    pub fn has_heard(&self, sensor: &SensorId, seq: Seq) -> bool {
+        let member = self.members.get(&Source::of_sensor(sensor));
+        let newest = member.and_then(Member::newest);
+        newest.is_some_and(|newest| seq <= newest)
+    }
+
     /// When the next report stops counting.
     pub fn next_decay(&self) -> Option<Timestamp> {
         self.decays.first().map(|(until, _)| *until)

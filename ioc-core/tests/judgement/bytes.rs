@@ -4,9 +4,9 @@
 use expect_test::expect_file;
 use ioc_core::decision::{
     About, Answer, AnswerWord, Cause, Certainty, CommandChange, CommandState, Condition,
-    Confirmation, Decision, DecisionHash, EffectClass, Evidence, FaultKind, Handling,
-    IncidentState, Named, Progress, Refusal, RefusalCode, SensorFault, SensorState, Severity,
-    SiteBy, SiteState, Step, Tier, Verdict,
+    Confirmation, Decision, DecisionHash, EffectClass, Evidence, Far, FaultKind, Handling,
+    IncidentState, Named, Network, Progress, Refusal, RefusalCode, SensorFault, SensorState,
+    Severity, SiteBy, SiteState, Step, Tier, Verdict, Way,
 };
 use ioc_core::decision::{Ending, How, Matcher, SuppressionChange, SuppressionState, Target};
 use ioc_core::folded::Folded;
@@ -761,17 +761,31 @@ fn verdict() -> impl Strategy<Value = Verdict> {
 }
 
 prop_compose! {
+    fn way()(
+        along in any_of(Network::ALL), from in "[A-Za-z0-9._:@-]{1,128}",
+        to in "[A-Za-z0-9._:@-]{1,128}", is_metres in any::<bool>(), far in any::<u32>(),
+        lag in 0..=i64::MAX,
+    ) -> Way {
+        let far = if is_metres { Far::Metres(far) } else { Far::Steps(far) };
+        let (from, to) = (from.parse().unwrap(), to.parse().unwrap());
+        Way { along, from, to, far, lag: Millis(lag) }
+    }
+}
+
+prop_compose! {
     fn decision()(
         seq in any::<u64>(), at in time(), verdict in verdict(),
         ruled in any::<bool>(), evidence in prop::collection::vec(evidence(), 0..4),
         due in prop::option::of(time()),
         request in prop::option::of(("[A-Za-z0-9._:@-]{1,64}", "[ -~]{1,64}")),
         note in ".{0,60}",
+        way in prop::option::of(way()),
     ) -> Decision {
         let rule = ruled.then(|| "floods".parse().unwrap());
         let request = request.map(|(id, actor)| (id.parse().unwrap(), actor.parse().unwrap()));
         let note = note.into();
-        Decision { seq, at, verdict, cause: Cause { rule, evidence, due, request, note } }
+        let way = way.map(Box::new);
+        Decision { seq, at, verdict, cause: Cause { rule, evidence, due, request, note, way } }
     }
 }
 
@@ -1206,6 +1220,26 @@ fn example_decisions() -> Vec<Decision> {
             },
         )));
     }
+    decisions.extend([Far::Steps(2), Far::Metres(420)].map(|far| {
+        let mut linked = example_decision(Verdict::IncidentLinked(IncidentState {
+            parent: Some(IncidentId::derive(&["other"])),
+            ..example_incident()
+        }));
+        linked.cause.way = Some(Box::new(Way {
+            along: match far {
+                Far::Steps(_) => Network::FlowsTo,
+                Far::Metres(_) => Network::River,
+            },
+            from: "wl-0407".parse().unwrap(),
+            to: "wl-0412".parse().unwrap(),
+            far,
+            lag: match far {
+                Far::Steps(_) => Millis::minutes(20),
+                Far::Metres(_) => Millis::ZERO,
+            },
+        }));
+        linked
+    }));
     decisions
 }
 

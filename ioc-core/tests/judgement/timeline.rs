@@ -29,7 +29,7 @@ use expect_test::Expect;
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::{About, AnswerWord, Certainty, CommandChange, CommandState, Condition};
 use ioc_core::decision::{Decision, Dismissal, Handling, IncidentState, Severity, Step, Verdict};
-use ioc_core::decision::{How, SuppressionChange, SuppressionState, Target};
+use ioc_core::decision::{Far, How, SuppressionChange, SuppressionState, Target, Way};
 use ioc_core::id::{CommandKey, IncidentId, SuppressionId};
 use ioc_core::reading::{AttributesBuffer, Reading};
 use ioc_core::record::{
@@ -68,6 +68,36 @@ pub fn history(bundles: &[(&str, &Arc<Bundle>)], timeline: &str) -> History {
 
 /// Runs a timeline; returns what is decided, a line each.
 pub fn run(bundles: &[(&str, &Arc<Bundle>)], timeline: &str) -> String {
+    run_as(bundles, timeline, describe)
+}
+
+/// The same, of what is linked to a cause along a network alone: the way from there.
+pub fn ways(bundle: &Arc<Bundle>, timeline: &str) -> String {
+    run_as(&[("first", bundle)], timeline, |decision, names| {
+        let text = describe(decision, names);
+        let Some(way) = &decision.cause.way else {
+            return String::new();
+        };
+        let far = match way.far {
+            Far::Steps(steps) => format!("{steps} steps"),
+            Far::Metres(metres) => format!("{metres} m"),
+        };
+        let Way {
+            from, to, along, ..
+        } = &**way;
+        let lag = match way.lag {
+            Millis::ZERO => String::new(),
+            lag => format!(", {} s", lag.0 / 1000),
+        };
+        format!("{text} [{} {from} > {to}, {far}{lag}]", along.word())
+    })
+}
+
+fn run_as(
+    bundles: &[(&str, &Arc<Bundle>)],
+    timeline: &str,
+    mut tell: impl FnMut(&Decision, &mut Names) -> String,
+) -> String {
     let history = history(bundles, timeline);
     let outcome = history.run(&Manner::plain());
     let together = Manner {
@@ -92,7 +122,10 @@ pub fn run(bundles: &[(&str, &Arc<Bundle>)], timeline: &str) -> String {
     let mut names = Names::default();
     let mut text = String::new();
     for decision in &outcome.decisions[1..] {
-        writeln!(text, "{}", describe(decision, &mut names)).unwrap();
+        let line = tell(decision, &mut names);
+        if !line.is_empty() {
+            writeln!(text, "{line}").unwrap();
+        }
     }
     text
 }

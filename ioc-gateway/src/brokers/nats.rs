@@ -5,12 +5,14 @@
 //! through the door; acknowledgements. Promise, of a stream: a message is acknowledged only when it
 //! is durable; nothing is pulled that the door has no room for. Core NATS promises nothing: what is
 //! published while the link is down, or faster than it is taken, is lost; the latter is counted.
-//! Nothing outlives a connection but how long to wait, what is left of the link's quota, and whether
-//! a stream's consumer makes its way (`nats/unreadable.rs`). Next: `nats/stream.rs`.
+//! Nothing outlives a connection but how long to wait, what is left of the link's quota, whether a
+//! stream's consumer makes its way (`nats/unreadable.rs`), and how much of the stream is durable
+//! (`nats/floor.rs`). Next: `nats/stream.rs`.
 
 mod core;
 mod connect;
 mod consumer;
+mod floor;
 mod kept;
 mod message;
 mod order;
@@ -29,6 +31,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 pub(crate) use self::connect::{Connected, LinkError};
+use self::floor::Floor;
 use self::unreadable::Progress;
 use super::Login;
 use super::backoff::Backoff;
@@ -62,6 +65,8 @@ pub struct NatsOptions {
     pub stream: Option<String>,
     /// How our consumers of the stream begin their names.
     pub durable: String,
+    /// The directory where it is kept how much of a stream is durable; without one it is not.
+    pub floors: Option<PathBuf>,
     /// The queue group that shares core subjects.
     pub queue: Option<String>,
     /// How many messages of a subject may be read and not yet durable; no more are pulled.
@@ -108,6 +113,7 @@ impl Default for NatsOptions {
             subjects: vec!["ioc.v1.readings.>".to_owned()],
             stream: None,
             durable: "ioc-nats".to_owned(),
+            floors: None,
             queue: None,
             inflight_max: 8192,
             ack_wait: Duration::from_secs(5),
@@ -144,13 +150,18 @@ pub async fn run(
     let (stop, stopping) = watch::channel(false);
     let options = Arc::new(options);
     let mut connections = JoinSet::new();
-    for subject in &options.subjects {
+    for (at, subject) in options.subjects.iter().enumerate() {
+        let consumer = consumer::name_of(&options.durable, subject);
+        let file = options.floors.as_ref().filter(|_| options.stream.is_some());
+        let file = file.map(|dir| dir.join(format!("{}-{consumer}", options.name)));
         let subscriber = Subscriber {
             options: Arc::clone(&options),
             subject: subject.clone(),
+            earlier: options.subjects[..at].to_vec(),
             link: links.add(&format!("nats {} {subject}", options.name)),
             held: Mutex::default(),
             progress: Mutex::default(),
+            floor: Floor::kept(file),
         };
         connections.spawn(keep(subscriber, door.clone(), stopping.clone()));
     }
@@ -164,9 +175,13 @@ pub async fn run(
 struct Subscriber {
     options: Arc<NatsOptions>,
     subject: String,
+    /// Those that are configured before it: a message of a stream is read by the first that chooses it.
+    earlier: Vec<String>,
     link: Link,
     held: Mutex<Held>,
     progress: Mutex<Progress>,
+    /// How much of the stream is durable.
+    floor: Floor,
 }
 
 /// Until when a stream can have delivered messages, on any connection.
@@ -181,6 +196,19 @@ struct Held {
 }
 
 impl Subscriber {
+    /// Why a message of a stream is of no use to this reader, in a word to count by.
+    fn unwanted(&self, subject: &str) -> Option<&'static str> {
+        // The stream may have got other subjects since the connection began.
+        if !consumer::covers(&self.subject, subject) {
+            return Some("not_subscribed");
+        }
+        let is_read = self
+            .earlier
+            .iter()
+            .any(|each| consumer::covers(each, subject));
+        is_read.then_some("read_elsewhere")
+    }
+
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -236,6 +264,7 @@ async fn keep(subscriber: Subscriber, door: Door, mut stopping: watch::Receiver<
             () = told(&mut stopping) => break,
         }
     }
+    let _ = subscriber.floor.save().await;
     subscriber.link.ended();
 }
 
@@ -287,9 +316,11 @@ mod tests {
         Subscriber {
             options: Arc::default(),
             subject: "ioc.v1.readings.>".to_owned(),
+            earlier: Vec::new(),
             link: Links::default().add("nats city ioc.v1.readings.>"),
             held: Mutex::default(),
             progress: Mutex::default(),
+            floor: Floor::kept(None),
         }
     }
 

@@ -393,7 +393,7 @@ fn bytes(
         topic,
         payload: &payload,
         content_type,
-        event: &[],
+        ..Message::default()
     };
     let read = decoded
         .and_then(|()| room.again(|index, room| decode_data(message, by, index, room, take)));

@@ -26,6 +26,8 @@ pub struct Scratch {
     pub(super) envelope: Option<Envelope>,
     /// Who sent the envelope, and what it is called there.
     pub(super) enveloped: String,
+    /// When the message was taken by whoever kept it, if it was.
+    pub(super) taken_at: Option<Timestamp>,
 }
 
 /// What an envelope says of the message in it, for what the message does not say itself.
@@ -62,16 +64,15 @@ impl Scratch {
         self.texts.clear();
     }
 
-    /// When what says no time was observed: when its envelope says, or now.
+    /// When what says no time was observed: when its envelope says, when it was taken, or now.
     pub(super) fn arrival(&self, catalogue: &Catalogue) -> Timestamp {
-        arrival(self.envelope.as_ref(), catalogue)
+        if let Some(said) = self.envelope.as_ref().and_then(|envelope| envelope.time) {
+            return said;
+        }
+        let now = catalogue.now.now();
+        // Whoever kept it may have another clock.
+        self.taken_at.map_or(now, |taken_at| taken_at.min(now))
     }
-}
-
-/// See [`Scratch::arrival`].
-pub(super) fn arrival(envelope: Option<&Envelope>, catalogue: &Catalogue) -> Timestamp {
-    let said = envelope.and_then(|envelope| envelope.time);
-    said.unwrap_or_else(|| catalogue.now.now())
 }
 
 /// What the message says; `None` for what is left out or null. The attributes are in the scratch.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use ioc_core::reading::Reading;
+use ioc_core::time::Timestamp;
 
 use super::draft::{Draft, Scratch};
 use super::{Origin, Part, Reject};
@@ -21,6 +22,9 @@ pub struct Message<'m> {
     /// The attributes of the CloudEvent whose data this is, by their names, where the transport
     /// says them beside the payload (binary mode); else none.
     pub event: &'m [(&'m str, &'m str)],
+    /// When whoever keeps it took it, where that is known: what says no time was observed then, however
+    /// often and late it comes. Else it is now.
+    pub taken_at: Option<Timestamp>,
 }
 
 impl<'m> Message<'m> {

@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use tokio::time::{Instant, sleep_until};
 
 use super::answer::{BrokenOff, Item, Refusal, Teller, Told};
+use super::body::unmarked;
 use super::incoming::Incoming;
 use super::pusher::Pusher;
 use super::{Intake, append_item};
@@ -208,7 +209,7 @@ impl<'i> Lines<'i> {
         let item = if bytes > READING_BYTES_MAX {
             self.take_long(kept, bytes)
         } else {
-            let text = kept.trim_ascii();
+            let text = unmarked(kept).trim_ascii();
             if text.is_empty() {
                 return;
             }

@@ -393,6 +393,7 @@ impl Session {
             payload: publish.payload,
             content_type: publish.content_type,
             event: &event,
+            ..formats::Message::default()
         };
         let (inputs, workspace) = (&mut self.inputs, &mut self.workspace);
         let became = message::append(

@@ -144,9 +144,10 @@ fn mqtt(
         });
     }
     let mut section = Section::of(item, mistakes)?;
-    let read = keys(&mut section, dir, mistakes);
+    // What follows a mistake was not asked for yet, and is no unknown key.
+    let read = keys(&mut section, dir, mistakes)?;
     section.finish(mistakes);
-    read
+    Some(read)
 }
 
 /// A broker at this address with the defaults of everything else.

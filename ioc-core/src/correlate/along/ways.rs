@@ -7,7 +7,9 @@
 
 use super::{NetworkIndex, Spot};
 use crate::bundle::Along;
+use crate::decision::{Far, Network, Way};
 use crate::id::SensorId;
+use crate::limits::REACH_MEMBERS_MAX;
 use crate::time::Millis;
 
 /// How near a cause is to its effect: what is linked to it along a network is nearer than what
@@ -26,6 +28,16 @@ pub(crate) struct Reached {
     pub nearness: Nearness,
     /// How long the water takes from one end to the other.
     pub lag: Millis,
+}
+
+/// How something has come from a node of a case: the shortest way first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Leg {
+    pub nearness: Nearness,
+    /// How long the water takes.
+    pub lag: Millis,
+    pub along: Network,
+    pub from: u32,
 }
 
 impl NetworkIndex {
@@ -107,6 +119,115 @@ impl NetworkIndex {
             }
         }
         found
+    }
+
+    /// The ways along these networks from one case to a node. Of nodes upstream or on its river so many
+    /// are looked at.
+    pub fn legs_from(&self, slot: u32, along: &Along, node: u32) -> Vec<Leg> {
+        let leg = |along, from, nearness, lag| Leg {
+            nearness,
+            lag,
+            along,
+            from,
+        };
+        let steps = |along, from, steps| leg(along, from, Nearness::Steps(steps), Millis::ZERO);
+        let mut legs = Vec::new();
+        if self.own(Spot::At(node), slot).next().is_some() {
+            let along = self.first_of(along, node);
+            legs.extend(along.map(|along| steps(along, node, 0)));
+        }
+        if along.fed_by {
+            let mut feeders = (1..).zip(self.networks.feeders(node));
+            let nearest =
+                feeders.find(|(_, feeder)| self.own(Spot::At(*feeder), slot).next().is_some());
+            legs.extend(nearest.map(|(away, feeder)| steps(Network::FedBy, feeder, away)));
+        }
+        if along.flows_to_percent.is_some() {
+            let above = self.own(Spot::Above(node), slot).flatten();
+            legs.extend(above.take(REACH_MEMBERS_MAX).filter_map(|above| {
+                let (away, lag) = self.way(above, node)?;
+                Some(leg(Network::FlowsTo, above, Nearness::Steps(away), lag))
+            }));
+        }
+        if let (Some(stops), Some((line, order))) = (along.line_stops, self.on_line(node)) {
+            let stops = i32::try_from(stops).unwrap_or(i32::MAX);
+            for stop in order.saturating_sub(stops)..=order.saturating_add(stops) {
+                let other = self.own(Spot::Stop(line, stop), slot).flatten().next();
+                legs.extend(other.map(|other| steps(Network::Line, other, order.abs_diff(stop))));
+            }
+        }
+        if let (Some(within_m), Some((river, _, place))) = (along.river_m, self.on_river(node)) {
+            let others = self.own(Spot::River(river), slot).flatten();
+            legs.extend(others.take(REACH_MEMBERS_MAX).filter_map(|other| {
+                let metres = self.networks.position(other)?.distance_m(place);
+                let far = Nearness::Metres(metres);
+                (metres <= within_m).then(|| leg(Network::River, other, far, Millis::ZERO))
+            }));
+        }
+        legs
+    }
+
+    /// A way as people are told of it.
+    pub fn told(&self, leg: Leg, to: u32) -> Way {
+        Way {
+            along: leg.along,
+            from: self.name(leg.from).clone(),
+            to: self.name(to).clone(),
+            far: match leg.nearness {
+                Nearness::Steps(steps) => Far::Steps(steps),
+                Nearness::Metres(metres) => Far::Metres(metres),
+            },
+            lag: leg.lag,
+        }
+    }
+
+    /// The way to a sensor from the highest of those that feed it which are meant.
+    pub fn way_from_highest(
+        &self,
+        sensor: &SensorId,
+        is_meant: impl Fn(&SensorId) -> bool,
+    ) -> Option<Way> {
+        let to = self.node(sensor)?;
+        let feeders = (1..).zip(self.networks.feeders(to));
+        let highest = feeders.filter(|(_, feeder)| self.sensor(*feeder).is_some_and(&is_meant));
+        let (away, from) = highest.last()?;
+        let leg = Leg {
+            nearness: Nearness::Steps(away),
+            lag: Millis::ZERO,
+            along: Network::FedBy,
+            from,
+        };
+        Some(self.told(leg, to))
+    }
+
+    /// The first of these networks in which a node lies.
+    fn first_of(&self, along: &Along, node: u32) -> Option<Network> {
+        let networks = &self.networks;
+        let lies = [
+            (Network::FedBy, along.fed_by && networks.is_powered(node)),
+            (
+                Network::FlowsTo,
+                along.flows_to_percent.is_some() && networks.is_watered(node),
+            ),
+            (
+                Network::River,
+                along.river_m.is_some() && networks.river(node).is_some(),
+            ),
+            (
+                Network::Line,
+                along.line_stops.is_some() && networks.stop(node).is_some(),
+            ),
+        ];
+        let first = lies.into_iter().find(|(_, lies)| *lies);
+        first.map(|(network, _)| network)
+    }
+
+    /// What one case has at a spot, in the order of the names of the nodes.
+    fn own(&self, spot: Spot, slot: u32) -> impl Iterator<Item = Option<u32>> {
+        let occupants = self.spots.get(&spot).into_iter();
+        let of_case = (slot, None)..=(slot, Some(u32::MAX));
+        let own = occupants.flat_map(move |occupants| occupants.range(of_case.clone()));
+        own.map(|((_, node), _)| *node)
     }
 
     /// The cases at the node itself, and those that ways lead to in both directions.

@@ -393,6 +393,7 @@ impl<'a> Connection<'a> {
             payload: &message.payload,
             content_type: message.content_type.as_deref(),
             event: &event,
+            ..formats::Message::default()
         };
         match self.unwanted(read, message.retained) {
             Some(why) => {

@@ -1,7 +1,7 @@
 //! Our durable consumer of a stream: found, or made.
 //!
 //! Arrives: a stream's name and the subject that is read. Leaves: a consumer that acknowledges all,
-//! and where it stands. Promise: no other subject has the same consumer; one that somebody made
+//! and where it stands: never further than what is durable by our own word. Promise: no other subject has the same consumer; one that somebody made
 //! otherwise is refused, with what to do. It has a filter only where the stream has other subjects:
 //! with one by a wildcard, a server of 2.9 now and then delivered a tenth or less of what it else
 //! does (docs/PERFORMANCE.md).
@@ -9,16 +9,26 @@
 use std::time::Duration;
 
 use async_nats::Client;
+use async_nats::connection::State;
 use async_nats::jetstream;
 use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, Info};
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
-use async_nats::jetstream::stream::{RetentionPolicy, Stream};
+use async_nats::jetstream::stream::{
+    ClusterInfo, Config as StreamConfig, Info as StreamInfo, RetentionPolicy, Stream,
+};
+use ioc_core::time::Timestamp;
+use tokio::time::timeout;
 
+use super::floor::Begin;
+use super::kept::Kept;
 use super::{LinkError, Subscriber};
+use crate::telemetry;
 
 /// How many deliveries may be unacknowledged; the server delivers no more then.
 const ACK_PENDING_MAX: i64 = 65_536;
+/// How long the stream is asked what it has at a place.
+const LOOKED_FOR: Duration = Duration::from_secs(1);
 /// How long a second consumer stays if we are killed before we remove it.
 const HELD_FOR: Duration = Duration::from_secs(24 * 3600);
 
@@ -32,8 +42,7 @@ pub(super) async fn find_or_make(
     let found = context.get_stream(stream).await;
     let found = found.map_err(LinkError::refused("find the stream"))?;
     let subject = &subscriber.subject;
-    let of_stream = &found.cached_info().config.subjects;
-    let filter = match of_stream.iter().all(|each| covers(subject, each)) {
+    let filter = match is_whole(&found.cached_info().config, subject) {
         true => String::new(),
         false => subject.clone(),
     };
@@ -58,17 +67,110 @@ pub(super) async fn find_or_make(
         let why = format!("{name} does not acknowledge all; remove it");
         return Err(LinkError::refused("use the consumer")(why));
     }
-    if [&filter, subject].contains(&&info.config.filter_subject) {
-        return Ok((consumer, info));
+    if info.config.max_deliver > 0 {
+        let why = format!(
+            "{name} delivers a message {} times at most, and loses it then; remove it",
+            info.config.max_deliver
+        );
+        return Err(LinkError::refused("use the consumer")(why));
     }
-    // The stream has got other subjects since. A filter that is changed makes a server of 2.9 pass
-    // over what it has not delivered, so the consumer is made anew where it stood.
-    let acknowledged = info.ack_floor.stream_sequence;
+    let begin = begin_of(client, &found, &info, subscriber).await;
+    // The stream may have got other subjects since. A filter that is changed makes a server of 2.9
+    // pass over what it has not delivered, so the consumer is made anew where it stood.
+    let is_filtered = [&filter, subject].contains(&&info.config.filter_subject);
+    let policy = match begin {
+        Begin::AsItIs | Begin::InVain if is_filtered => return Ok((consumer, info)),
+        Begin::AsItIs | Begin::InVain => behind(info.ack_floor.stream_sequence),
+        Begin::Behind(message) => behind(message),
+        Begin::From(None) => DeliverPolicy::All,
+        Begin::From(Some(at)) => from(found.cached_info(), at),
+    };
     let config = Config {
         ack_wait: info.config.ack_wait,
+        deliver_policy: policy,
         ..config
     };
-    make_anew(&found, config, acknowledged).await
+    let made = make_anew(&found, config).await;
+    match &made {
+        Ok((_, info)) => subscriber
+            .floor
+            .stands(&begin, info.ack_floor.stream_sequence),
+        // A connection that is cut refuses nothing.
+        Err(_) if client.connection_state() == State::Connected => subscriber.floor.refused(),
+        Err(_) => {}
+    }
+    made
+}
+
+/// How the consumer is to be read.
+async fn begin_of(client: &Client, stream: &Stream, info: &Info, subscriber: &Subscriber) -> Begin {
+    let of = stream.cached_info();
+    let (last, acknowledged) = (of.state.last_sequence, info.ack_floor.stream_sequence);
+    // A stream that is made again under its name is another.
+    let created = of.created.unix_timestamp_nanos().to_string();
+    let mut begin = subscriber.floor.begins(&created, last, acknowledged);
+    let server = server_of(client, info.cluster.as_ref());
+    if begin == Begin::AsItIs
+        && let Some((message, taken_at)) = subscriber.floor.doubts(&server)
+    {
+        let kept = Kept::new(client, &of.config.name, subscriber);
+        // Where nobody may look it is believed.
+        let looked = timeout(LOOKED_FOR, kept.next(message)).await;
+        let looked = looked.ok().and_then(Result::ok);
+        subscriber.floor.asked(&server, looked.is_some());
+        let there = looked.flatten();
+        let is_other = there.is_some_and(|stored| {
+            stored.sequence == message && stored.taken_at.is_some_and(|at| at != taken_at)
+        });
+        if is_other {
+            begin = Begin::From(Some(taken_at));
+        }
+    }
+    let link = subscriber.link.name();
+    match begin {
+        Begin::AsItIs => {}
+        Begin::InVain => telemetry::nats_not_made_anew(link, acknowledged),
+        Begin::Behind(durable) => telemetry::nats_begins_behind(link, acknowledged, durable),
+        Begin::From(_) => telemetry::nats_put_back(link, acknowledged, last),
+    }
+    // Before anything is delivered: who is killed then has to know that nothing was durable.
+    let _ = subscriber.floor.save().await;
+    begin
+}
+
+/// Which run of which server keeps the consumer.
+pub(super) fn server_of(client: &Client, cluster: Option<&ClusterInfo>) -> String {
+    let leader = cluster.and_then(|cluster| cluster.leader.as_deref());
+    format!(
+        "{} {}",
+        client.server_info().server_id,
+        leader.unwrap_or_default()
+    )
+}
+
+const fn behind(message: u64) -> DeliverPolicy {
+    DeliverPolicy::ByStartSequence {
+        start_sequence: message + 1,
+    }
+}
+
+/// From what a stream took at this time on.
+fn from(stream: &StreamInfo, at: Timestamp) -> DeliverPolicy {
+    // It took nothing before it was made.
+    let made = stream.created.unix_timestamp_nanos() / 1_000_000;
+    let after = i128::from(at.as_millis()) - made;
+    let after = Duration::from_millis(u64::try_from(after).unwrap_or(0));
+    DeliverPolicy::ByStartTime {
+        start_time: stream.created + after,
+    }
+}
+
+/// Whether a stream takes nothing but what this pattern stands for. One that takes over what others
+/// have taken may have any subject.
+fn is_whole(stream: &StreamConfig, subject: &str) -> bool {
+    let subjects = &stream.subjects;
+    let is_own = stream.mirror.is_none() && stream.sources.as_ref().is_none_or(Vec::is_empty);
+    is_own && !subjects.is_empty() && subjects.iter().all(|each| covers(subject, each))
 }
 
 /// Where a consumer is to begin, if it has to be made: where one begins that stands for it, because
@@ -103,24 +205,17 @@ pub(super) async fn begin_behind(
         ack_wait: info.config.ack_wait,
         filter_subject: info.config.filter_subject,
         max_ack_pending: ACK_PENDING_MAX,
+        deliver_policy: behind(message),
         ..Config::default()
     };
-    make_anew(&found, config, message).await.map(|_| ())
+    make_anew(&found, config).await?;
+    subscriber.floor.stands(&Begin::Behind(message), message);
+    Ok(())
 }
 
-/// Makes a consumer anew, to begin behind this message.
-async fn make_anew(
-    stream: &Stream,
-    config: Config,
-    message: u64,
-) -> Result<(Consumer<Config>, Info), LinkError> {
+/// Makes a consumer anew, to begin as is configured.
+async fn make_anew(stream: &Stream, config: Config) -> Result<(Consumer<Config>, Info), LinkError> {
     let name = config.durable_name.clone().unwrap_or_default();
-    let config = Config {
-        deliver_policy: DeliverPolicy::ByStartSequence {
-            start_sequence: message + 1,
-        },
-        ..config
-    };
     let held = match stream.cached_info().config.retention {
         RetentionPolicy::Limits | RetentionPolicy::Interest => hold(stream, &name, &config).await?,
         // Its consumers begin where it does, and a server that has one of ours is not known.
@@ -164,13 +259,13 @@ fn held_name(name: &str) -> String {
 }
 
 /// The consumer's name: no other subject has the same.
-fn name_of(durable: &str, subject: &str) -> String {
+pub(super) fn name_of(durable: &str, subject: &str) -> String {
     let hash = blake3::hash(subject.as_bytes()).to_hex();
     format!("{durable}-{}", &hash[..8])
 }
 
 /// Whether every subject that a pattern stands for is one of the other's.
-fn covers(wide: &str, narrow: &str) -> bool {
+pub(super) fn covers(wide: &str, narrow: &str) -> bool {
     let (mut wide, mut narrow) = (wide.split('.'), narrow.split('.'));
     loop {
         match (wide.next(), narrow.next()) {

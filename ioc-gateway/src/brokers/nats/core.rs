@@ -156,7 +156,9 @@ impl Waiting {
         while epoch.has_room(inflight_max)
             && let Some(message) = self.pop()
         {
-            message::taken(&message, &mut self.topic, |message| epoch.take(message));
+            message::taken(&message, None, &mut self.topic, |message| {
+                epoch.take(message)
+            });
         }
         epoch.hand_over()
     }

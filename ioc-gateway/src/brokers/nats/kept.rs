@@ -7,9 +7,10 @@ use async_nats::Client;
 use async_nats::jetstream;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use ioc_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Connected, LinkError, Subscriber};
+use super::{LinkError, Subscriber};
 
 /// The messages that a stream keeps of one subject.
 pub(super) struct Kept<'a> {
@@ -45,13 +46,15 @@ struct Wire {
     hdrs: String,
     #[serde(default)]
     data: String,
+    #[serde(default)]
+    time: String,
 }
 
 impl<'a> Kept<'a> {
     /// Those of a subscriber's subject.
-    pub fn new(connected: &Connected, stream: &'a str, subscriber: &'a Subscriber) -> Self {
+    pub fn new(client: &Client, stream: &'a str, subscriber: &'a Subscriber) -> Self {
         Self {
-            client: connected.client.clone(),
+            client: client.clone(),
             stream,
             subject: &subscriber.subject,
         }
@@ -95,6 +98,8 @@ pub(super) struct Stored {
     pub sequence: u64,
     pub headers: Vec<u8>,
     pub payload: Vec<u8>,
+    /// When the stream took it.
+    pub taken_at: Option<Timestamp>,
 }
 
 impl Stored {
@@ -104,6 +109,7 @@ impl Stored {
             payload: STANDARD.decode(wire.data)?,
             subject: wire.subject,
             sequence: wire.seq,
+            taken_at: Timestamp::parse(wire.time.as_bytes()).ok(),
         })
     }
 }

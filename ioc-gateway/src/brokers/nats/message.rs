@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 
 use async_nats::{HeaderMap, Message};
+use ioc_core::time::Timestamp;
 
 use crate::formats::{self, Reply};
 
@@ -21,9 +22,10 @@ const CONTENT_TYPE: &str = "Content-Type";
 /// The attribute of an event that says so, if no header does.
 const CONTENT_TYPE_OF_EVENT: &str = "datacontenttype";
 
-/// Takes a message of NATS as one of ours.
+/// Takes a message of NATS as one of ours; `taken_at` is when a stream took it.
 pub(super) fn taken(
     message: &Message,
+    taken_at: Option<Timestamp>,
     topic: &mut String,
     take: impl FnOnce(formats::Message<'_>),
 ) {
@@ -41,6 +43,7 @@ pub(super) fn taken(
             .and_then(content_type)
             .or(named.map(|(_, value)| *value)),
         event: &event,
+        taken_at,
     });
 }
 
@@ -169,7 +172,7 @@ mod tests {
                 length: 0,
             };
             let mut said = String::new();
-            taken(&message, &mut String::new(), |message| {
+            taken(&message, None, &mut String::new(), |message| {
                 let mut event = message.event.to_vec();
                 event.sort_unstable();
                 said = format!("{} {:?} {event:?}", message.topic, message.content_type);

@@ -182,6 +182,11 @@ impl<M> Order<M> {
         self.all_came
     }
 
+    /// Whether the stream has a next one that has not come.
+    pub fn lacks_next(&self) -> bool {
+        self.awaits() && self.next.is_some()
+    }
+
     /// The number of the last delivery.
     pub const fn last_delivery(&self) -> u64 {
         self.last_delivery
@@ -358,6 +363,22 @@ mod tests {
         assert_eq!(order.overdue(Duration::ZERO), Some(7));
         assert!(order.told(None));
         assert_eq!(order.overdue(Duration::ZERO), None, "told once");
+    }
+
+    #[test]
+    fn what_waits_behind_those_that_the_stream_has_no_more_goes_on() {
+        let mut order = order(5, 4);
+        assert_eq!(came(&mut order, &[9, 10]), [0; 0]);
+        assert!(!order.told(Some(9)), "6, 7 and 8 are gone");
+        assert_eq!(order.next().unwrap().unwrap().number, 9);
+        assert!(!order.lacks_next());
+        assert_eq!(order.next().unwrap().unwrap().number, 10);
+        assert!(order.told(None));
+        let mut order = Order::new(order.start, 8, true);
+        assert_eq!(came(&mut order, &[9, 10]), [0; 0]);
+        assert!(!order.told(Some(7)));
+        assert_eq!(order.next(), Ok(None));
+        assert!(order.lacks_next());
     }
 
     #[test]

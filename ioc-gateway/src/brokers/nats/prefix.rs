@@ -67,8 +67,8 @@ impl<R> Prefix<R> {
     }
 
     /// What to answer now that so many are durable: the message with the greatest number, which
-    /// acknowledges all.
-    pub fn settle(&mut self, settled: u64) -> Option<R> {
+    /// acknowledges all, and that.
+    pub fn settle(&mut self, settled: u64) -> Option<(u64, R)> {
         match self.early {
             Early::None => {}
             Early::Until(upto) if upto <= settled => self.early = Early::None,
@@ -86,7 +86,7 @@ impl<R> Prefix<R> {
                 greatest = Some(passed);
             }
         }
-        greatest.map(|passed| passed.reply)
+        greatest.map(|passed| (passed.message, passed.reply))
     }
 
     /// How to answer each up to number `upto` on this connection that is not acknowledged.
@@ -108,9 +108,9 @@ mod tests {
             prefix.passed(upto, message, message, false);
         }
         assert_eq!(prefix.settle(0), None);
-        assert_eq!(prefix.settle(3), Some(12));
+        assert_eq!(prefix.settle(3), Some((12, 12)));
         assert_eq!(prefix.settle(3), None);
-        assert_eq!(prefix.settle(4), Some(13));
+        assert_eq!(prefix.settle(4), Some((13, 13)));
     }
 
     #[test]
@@ -125,9 +125,9 @@ mod tests {
         passed(&mut prefix, 3, 10, false);
         prefix.all_have_come(3);
         assert_eq!(prefix.settle(2), None, "10 has come and is not durable");
-        assert_eq!(prefix.settle(3), Some(11));
+        assert_eq!(prefix.settle(3), Some((11, 11)));
         prefix.all_have_come(3);
         passed(&mut prefix, 4, 12, false);
-        assert_eq!(prefix.settle(4), Some(12));
+        assert_eq!(prefix.settle(4), Some((12, 12)));
     }
 }

@@ -12,9 +12,9 @@ use async_nats::header::HeaderMap;
 use async_nats::jetstream::AckKind;
 use async_nats::jetstream::consumer::pull::{BatchConfig, Config};
 use async_nats::jetstream::consumer::{Consumer, Info};
-use async_nats::jetstream::stream::ClusterInfo;
 use async_nats::{Client, Message, StatusCode, Subject, Subscriber as Subscription};
 use futures_util::{FutureExt, StreamExt};
+use ioc_core::time::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
@@ -91,6 +91,16 @@ async fn begin<'a>(
     begun.map_err(|_| LinkError::Silent)?
 }
 
+/// A message as the server delivered it.
+#[derive(Debug)]
+struct Delivery {
+    message: Message,
+    /// How it is answered.
+    reply: Subject,
+    /// When the stream took it.
+    taken_at: Timestamp,
+}
+
 struct Reader<'a> {
     subscriber: &'a Subscriber,
     stream: &'a str,
@@ -100,9 +110,9 @@ struct Reader<'a> {
     /// Whether the stream may be asked for messages.
     may_look: bool,
     /// What has come and not gone through the door, each with how it is answered.
-    order: Order<(Message, Subject)>,
+    order: Order<Delivery>,
     /// What has, and is not acknowledged.
-    prefix: Prefix<Subject>,
+    prefix: Prefix<(Subject, Timestamp)>,
     ack_wait: Duration,
     /// Up to which message all have been here for a beat.
     held: u64,
@@ -132,7 +142,7 @@ impl<'a> Reader<'a> {
         let (consumer, info) = consumer::find_or_make(client, stream, subscriber).await?;
         let ack_wait = info.config.ack_wait;
         let now = Instant::now();
-        let server = server_of(client, info.cluster.as_ref());
+        let server = consumer::server_of(client, info.cluster.as_ref());
         let held = subscriber.held_by(server, info.delivered.consumer_sequence, now);
         let pull_from = match info.num_ack_pending {
             0 => now,
@@ -204,6 +214,7 @@ impl<'a> Reader<'a> {
                 progress = epoch.progress() => progress?,
                 () = sleep_until(self.pull_from), if !may_pull => {}
                 _ = hold.tick() => {
+                    self.subscriber.floor.save();
                     self.wait_for_owed(connected, epoch).await?;
                     self.hold(connected, epoch.decoded()).await?;
                 }
@@ -266,8 +277,22 @@ impl<'a> Reader<'a> {
     fn take(&mut self, message: Message, epoch: &mut Epoch) -> Result<(), LinkError> {
         // What has a place in the stream is a message, whatever its publisher wrote at the top of
         // its headers.
-        if let (Some(reply), Some(place)) = (message.reply.clone(), place_of(&message)) {
-            return self.take_message(message, reply, place, epoch);
+        let numbers = message.reply.as_deref().and_then(numbers);
+        if let (Some(reply), Some(numbers)) = (message.reply.clone(), numbers) {
+            let place = Place {
+                delivery: numbers.delivery,
+                message: numbers.message,
+                bytes: message.length,
+            };
+            if numbers.is_again {
+                telemetry::broker_redelivered(1);
+            }
+            let delivery = Delivery {
+                message,
+                reply,
+                taken_at: numbers.taken_at,
+            };
+            return self.take_delivery(delivery, place, epoch);
         }
         match message.status {
             None | Some(StatusCode::OK) => {
@@ -297,22 +322,18 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn take_message(
+    fn take_delivery(
         &mut self,
-        message: Message,
-        reply: Subject,
-        (place, is_again): (Place, bool),
+        delivery: Delivery,
+        place: Place,
         epoch: &mut Epoch,
     ) -> Result<(), LinkError> {
         self.requested = self.requested.saturating_sub(1);
-        if is_again {
-            telemetry::broker_redelivered(1);
-        }
         if self.order.is_newer(place.message) && self.order.awaits() {
             // It was too early: what is owed was delivered later than was known.
             self.pull_from = Instant::now() + self.ack_wait + self.ack_wait / 4;
         }
-        if let Some(next) = self.order.take(place, (message, reply))? {
+        if let Some(next) = self.order.take(place, delivery)? {
             self.pass(next, epoch);
         }
         self.pass_all(epoch)
@@ -329,26 +350,46 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn pass(&mut self, next: Next<(Message, Subject)>, epoch: &mut Epoch) {
-        let (message, reply) = next.message;
-        message::taken(&message, &mut self.topic, |message| epoch.take(message));
+    fn pass(&mut self, next: Next<Delivery>, epoch: &mut Epoch) {
+        let Delivery {
+            message,
+            reply,
+            taken_at,
+        } = next.message;
+        match self.subscriber.unwanted(&message.subject) {
+            Some(why) => {
+                telemetry::broker_passed_over(self.subscriber.link.name(), why);
+                epoch.pass_over();
+            }
+            None => {
+                let topic = &mut self.topic;
+                message::taken(&message, Some(taken_at), topic, |message| {
+                    epoch.take(message);
+                });
+            }
+        }
+        let answer = (reply, taken_at);
         self.prefix
-            .passed(epoch.decoded(), next.number, reply, next.is_early);
+            .passed(epoch.decoded(), next.number, answer, next.is_early);
     }
 
     /// Acknowledges all that is durable, with one answer.
     async fn acknowledge(&mut self, connected: &Connected, settled: u64) -> Result<(), LinkError> {
-        match self.prefix.settle(settled) {
-            Some(reply) => answer(connected, reply, AckKind::Ack).await,
-            None => Ok(()),
+        let Some((message, (reply, taken_at))) = self.prefix.settle(settled) else {
+            return Ok(());
+        };
+        if self.subscriber.floor.reached(message, taken_at) {
+            self.subscriber.floor.save();
         }
+        answer(connected, reply, AckKind::Ack).await
     }
 
     /// Asks the server to wait for what has waited for us since the last beat, and for what waits for
     /// older ones.
     async fn hold(&mut self, connected: &Connected, decoded: u64) -> Result<(), LinkError> {
-        let waiting = self.order.all_waiting().map(|(_, reply)| reply);
-        for reply in self.prefix.replies(self.held).chain(waiting) {
+        let waiting = self.order.all_waiting().map(|delivery| &delivery.reply);
+        let passed = self.prefix.replies(self.held).map(|(reply, _)| reply);
+        for reply in passed.chain(waiting) {
             answer(connected, reply.clone(), AckKind::Progress).await?;
         }
         self.held = decoded;
@@ -377,19 +418,23 @@ impl<'a> Reader<'a> {
         connected: &mut Connected,
         epoch: &mut Epoch,
     ) -> Result<(), LinkError> {
-        let Some(from) = self.order.overdue(self.ack_wait * 4) else {
-            return Ok(());
-        };
-        // Where nobody may look, it is given up.
-        let next = match self.may_look {
-            true => self.kept_from(from, connected).await?,
-            false => None,
-        };
-        self.told(next);
-        match self.order.awaits() {
-            true => Err(LinkError::Owed),
-            false => self.pass_all(epoch),
+        for _ in 0..ASKED_AT_ONCE {
+            let Some(from) = self.order.overdue(self.ack_wait * 4) else {
+                return Ok(());
+            };
+            // Where nobody may look, it is given up.
+            let next = match self.may_look {
+                true => self.kept_from(from, connected).await?,
+                false => None,
+            };
+            self.told(next);
+            // The next may be here, and those between are not there any more.
+            self.pass_all(epoch)?;
+            if self.order.lacks_next() {
+                return Err(LinkError::Owed);
+            }
         }
+        Ok(())
     }
 
     fn told(&mut self, next: Option<u64>) {
@@ -406,7 +451,7 @@ impl<'a> Reader<'a> {
         from: u64,
         connected: &mut Connected,
     ) -> Result<Option<u64>, LinkError> {
-        let kept = Kept::new(connected, self.stream, self.subscriber);
+        let kept = Kept::new(&connected.client, self.stream, self.subscriber);
         let looked = tokio::select! {
             looked = kept.next(from) => looked,
             error = connected.broken() => Err(error),
@@ -436,16 +481,6 @@ fn longest(client: &Client) -> usize {
     payload.saturating_add(HEAD_BYTES).min(LONGEST_BYTES)
 }
 
-/// Which run of which server keeps the consumer.
-fn server_of(client: &Client, cluster: Option<&ClusterInfo>) -> String {
-    let leader = cluster.and_then(|cluster| cluster.leader.as_deref());
-    format!(
-        "{} {}",
-        client.server_info().server_id,
-        leader.unwrap_or_default()
-    )
-}
-
 async fn answer(connected: &Connected, reply: Subject, kind: AckKind) -> Result<(), LinkError> {
     let sent = connected.client.publish(reply, kind.into()).await;
     sent.map_err(LinkError::refused("acknowledge"))
@@ -472,24 +507,24 @@ fn unserved(headers: Option<&HeaderMap>) -> u64 {
         .unwrap_or(u64::MAX)
 }
 
-/// Where a message stands in the stream, as its reply subject says; none if it is no delivery.
-/// Whether it is not its first delivery.
-fn place_of(message: &Message) -> Option<(Place, bool)> {
-    let (number, delivery, is_again) = numbers(message.reply.as_deref()?)?;
-    let place = Place {
-        delivery,
-        message: number,
-        bytes: message.length,
-    };
-    Some((place, is_again))
+/// What the reply subject of a delivery says.
+#[derive(Debug, PartialEq, Eq)]
+struct Numbers {
+    /// The message's number in the stream.
+    message: u64,
+    /// The delivery's among the consumer's.
+    delivery: u64,
+    /// Whether the message was delivered before.
+    is_again: bool,
+    /// When the stream took it.
+    taken_at: Timestamp,
 }
 
-/// The numbers of a delivery in its reply subject (ADR-15): of the message in the stream, of the
-/// delivery, and whether it is not the first.
+/// The numbers of a delivery, in its reply subject (ADR-15); none if it is no delivery.
 ///
 /// `$JS.ACK.<stream>.<consumer>.<deliveries>.<message>.<delivery>.<time>.<pending>`, with the domain
 /// and the account before the stream on servers that say them.
-fn numbers(reply: &str) -> Option<(u64, u64, bool)> {
+fn numbers(reply: &str) -> Option<Numbers> {
     let tokens: Vec<_> = reply.strip_prefix("$JS.ACK.")?.split('.').collect();
     let tokens = match tokens.len() {
         7 => &tokens[..],
@@ -497,7 +532,13 @@ fn numbers(reply: &str) -> Option<(u64, u64, bool)> {
         _ => return None,
     };
     let number = |at: usize| tokens[at].parse::<u64>().ok();
-    Some((number(3)?, number(4)?, number(2)? > 1))
+    let nanos: i64 = tokens[5].parse().ok()?;
+    Some(Numbers {
+        message: number(3)?,
+        delivery: number(4)?,
+        is_again: number(2)? > 1,
+        taken_at: Timestamp::from_millis(nanos / 1_000_000),
+    })
 }
 
 #[cfg(test)]
@@ -507,10 +548,22 @@ mod tests {
     #[test]
     fn a_reply_says_where_its_message_stands() {
         let short = "$JS.ACK.READINGS.ioc-1.2.100.207.1790230470084404000.42";
-        assert_eq!(numbers(short), Some((100, 207, true)));
+        let first = Numbers {
+            message: 100,
+            delivery: 207,
+            is_again: true,
+            taken_at: Timestamp::from_millis(1_790_230_470_084),
+        };
+        assert_eq!(numbers(short), Some(first));
         let long = "$JS.ACK.hub.ACC.READINGS.ioc-1.1.100.207.1790230470084404000.42.rnd";
-        assert_eq!(numbers(long), Some((100, 207, false)));
-        for other in ["_INBOX.a", "$JS.ACK.s.c.1.2.3", "$JS.ACK.s.c.1.x.3.4.5"] {
+        let is_again = |reply| numbers(reply).map(|numbers| numbers.is_again);
+        assert_eq!(is_again(long), Some(false));
+        for other in [
+            "_INBOX.a",
+            "$JS.ACK.s.c.1.2.3",
+            "$JS.ACK.s.c.1.x.3.4.5",
+            "$JS.ACK.s.c.1.2.3.x.5",
+        ] {
             assert_eq!(numbers(other), None, "{other}");
         }
     }

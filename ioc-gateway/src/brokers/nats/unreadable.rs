@@ -112,7 +112,7 @@ pub(super) async fn pass_over(
     let Some(under_way) = subscriber.progress().begins(info) else {
         return Ok(false);
     };
-    let kept = Kept::new(connected, stream, subscriber);
+    let kept = Kept::new(&connected.client, stream, subscriber);
     match kept
         .pass_over(subscriber, under_way, info, connected, epoch)
         .await
@@ -241,7 +241,10 @@ impl Stored {
     fn take(&self, subscriber: &Subscriber, epoch: &mut Epoch) {
         let mut topic = String::new();
         if let Some(message) = self.message() {
-            return message::taken(&message, &mut topic, |message| epoch.take(message));
+            let taken_at = self.taken_at;
+            return message::taken(&message, taken_at, &mut topic, |message| {
+                epoch.take(message)
+            });
         }
         message::put_topic(&self.subject, &mut topic);
         let detail = format!(
@@ -288,6 +291,7 @@ mod tests {
             sequence: 1,
             headers: headers.to_vec(),
             payload: b"{}".to_vec(),
+            taken_at: None,
         }
     }
 

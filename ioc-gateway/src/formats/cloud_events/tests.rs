@@ -147,6 +147,7 @@ fn in_binary_mode_the_attributes_lie_beside_the_data() {
         payload: READING.as_bytes(),
         content_type: Some("application/json"),
         event: &attributes,
+        ..Message::default()
     };
     expect!["> /pumps A234-1 p-1 pump 1state 2026-03-14T06:45:10.933Z"].assert_eq(&tried(message));
     let pack = Message {

@@ -11,7 +11,7 @@ use ioc_core::place::Position;
 use ioc_core::reading::{Attributes, AttributesBuffer};
 use ioc_core::time::Timestamp;
 
-use super::super::draft::{Draft, Envelope, Part, Scratch, arrival};
+use super::super::draft::{Draft, Part, Scratch};
 use super::super::json::Value;
 use super::super::message::{Found, Item, finish};
 use super::super::pointer::Pointer;
@@ -309,8 +309,7 @@ impl ReadingShape {
             };
             return Err(nothing("value", Reason::ValueMissing, from));
         };
-        let envelope = scratch.envelope.as_ref();
-        let observed_at = self.observed_at.of(asked, envelope, catalogue)?;
+        let observed_at = self.observed_at.of(asked, scratch, catalogue)?;
         let texts = &mut scratch.texts;
         let sensor = required("sensor", Reason::SensorMissing, &self.sensor, asked, texts)?;
         let kind = match &self.kind {
@@ -478,15 +477,15 @@ impl Moment {
     fn of(
         &self,
         asked: Asked<'_>,
-        envelope: Option<&Envelope>,
+        scratch: &Scratch,
         catalogue: &Catalogue,
     ) -> Result<Timestamp, Reject> {
         let from = match self {
-            Self::Arrival => return Ok(arrival(envelope, catalogue)),
+            Self::Arrival => return Ok(scratch.arrival(catalogue)),
             Self::Written { from, .. } | Self::Counted { from, .. } => from,
         };
         let Some(said) = from.ask(asked)? else {
-            let enveloped = envelope.and_then(|envelope| envelope.time);
+            let enveloped = scratch.envelope.as_ref().and_then(|envelope| envelope.time);
             let missing = || nothing("observed_at", Reason::ObservedAtMissing, from);
             return enveloped.ok_or_else(missing);
         };

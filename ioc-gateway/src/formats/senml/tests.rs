@@ -55,6 +55,38 @@ fn outcomes_by(payload: &[u8], catalogue: &Catalogue) -> Vec<String> {
     outcomes
 }
 
+#[test]
+fn p3_what_says_no_time_was_observed_when_whoever_keeps_it_took_it() {
+    let catalogue = senml();
+    let reading_of = |taken_at: i64| {
+        let mut said = None;
+        let message = Message {
+            topic: "t",
+            payload: br#"[{"n":"urn:dev:ow:g-7","u":"m","v":3.2}]"#,
+            taken_at: Some(Timestamp::from_millis(taken_at)),
+            ..Message::default()
+        };
+        decode(
+            message,
+            &catalogue,
+            &mut Workspace::default(),
+            &mut |item| {
+                if let Outcome::Reading(reading) = item.outcome {
+                    said = Some((reading.id.to_owned(), reading.observed_at.as_millis()));
+                }
+            },
+        )
+        .unwrap();
+        said.unwrap()
+    };
+    let (first, at) = reading_of(NOW_MS - 60_000);
+    assert_eq!(at, NOW_MS - 60_000);
+    assert_eq!(reading_of(NOW_MS - 60_000).0, first, "it comes again");
+    assert_ne!(reading_of(NOW_MS - 59_999).0, first);
+    // Whoever keeps it may have another clock.
+    assert_eq!(reading_of(NOW_MS + 60_000).1, NOW_MS);
+}
+
 fn outcomes(pack: &serde_json::Value) -> Vec<String> {
     outcomes_by(pack.to_string().as_bytes(), &senml())
 }

@@ -37,9 +37,9 @@ pub(super) fn read(
         });
     }
     let mut section = Section::of(item, mistakes)?;
-    let read = keys(&mut section, dir, mistakes);
+    let read = keys(&mut section, dir, mistakes)?;
     section.finish(mistakes);
-    read
+    Some(read)
 }
 
 /// A server at this address with the defaults of everything else.
@@ -145,9 +145,14 @@ fn subjects(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {
         let is_one = text.len() <= TEXT_BYTES_MAX && tokens.iter().enumerate().all(is_token);
         is_one.then(|| text.to_owned())
     };
-    let items: Vec<_> = items
-        .iter()
-        .map(|item| item.read(mistakes, wanted, is_subject))
-        .collect();
-    items.into_iter().collect()
+    let mut subjects: Vec<String> = Vec::new();
+    for item in &items {
+        match item.read(mistakes, wanted, is_subject) {
+            Some(subject) if subjects.contains(&subject) => {
+                item.wrong(mistakes, format!("`{subject}` stands here twice"));
+            }
+            subject => subjects.extend(subject),
+        }
+    }
+    (subjects.len() == items.len()).then_some(subjects)
 }

@@ -45,7 +45,7 @@ fn every_mistake_in_a_nats_server_is_told() {
 brokers:
   nats:
     - { address: ws://a, subject: a }
-    - { address: b, subjects: [a..b, '>', 'a.>.b'] }
+    - { address: b, subjects: [a..b, '>', 'a.>.b', '>'] }
     - { address: b, stream: a.b, subjects: [] }
     - { address: c, stream: S, queue: q, inflight_max: 0 }
 ";
@@ -54,6 +54,7 @@ brokers:
         ioc.yaml:4:26 brokers.nats.subject: unknown key; did you mean `subjects`?
         ioc.yaml:5:32 brokers.nats.subjects: `a..b` is not a subject, such as `city.water.*` or `city.>`
         ioc.yaml:5:43 brokers.nats.subjects: `a.>.b` is not a subject, such as `city.water.*` or `city.>`
+        ioc.yaml:5:52 brokers.nats.subjects: `>` stands here twice
         ioc.yaml:6:29 brokers.nats.stream: `a.b` is not letters, digits, `_` and `-`
         ioc.yaml:7:39 brokers.nats.queue: a stream is not shared by a queue group; leave one of them out
         ioc.yaml:7:56 brokers.nats.inflight_max: `0` is not a whole number from 1 to 32768"#]].assert_eq(&load(file, &[]).unwrap_err());

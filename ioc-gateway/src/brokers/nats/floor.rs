@@ -1,0 +1,345 @@
+//! Up to which message of a stream all are durable, by our own word.
+//!
+//! Arrives: what has become durable. Leaves: the same for the next connection, and a file of the
+//! data directory for the next process. A server takes a message that its stream drops while it is
+//! under way (a newer one of its subject has come, it is too old, a person removed it) for one that
+//! was acknowledged; by a consumer that acknowledges all, that is all before it, too: they would
+//! never come again, though the stream has them. And a server that lost its last messages, or was put
+//! back to an earlier day, gives their numbers to others, which a consumer that stands behind them
+//! passes over. So where a consumer stands further than our own word, or than its stream, it is made
+//! anew (`consumer.rs`). Promise: our word is never further than what is durable. After `kill -9` it
+//! is behind by what came within [`WRITTEN_EVERY`]: that comes again, and is known.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ioc_core::time::Timestamp;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::Instant;
+
+use crate::telemetry;
+
+/// How often it is written while it moves.
+const WRITTEN_EVERY: Duration = Duration::from_secs(1);
+
+/// How often a server may refuse to have a consumer made anew before it is read as it is.
+const REFUSALS_MAX: u32 = 4;
+/// How often it is asked in vain what it has at a place.
+const ASKED_MAX: u32 = 3;
+
+/// The floor of one consumer: cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Floor(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    /// Where it is kept, if anywhere.
+    file: Option<PathBuf>,
+    known: Mutex<Known>,
+    /// Held while it is written: what is written last is the newest.
+    writing: Mutex<()>,
+}
+
+/// How a consumer is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Begin {
+    /// Where it stands.
+    AsItIs,
+    /// The same, though it stands too far: it could not be made anew.
+    InVain,
+    /// Made anew, behind this message.
+    Behind(u64),
+    /// Made anew, from what the stream took at this time on, or from its beginning: it was put back
+    /// to an earlier day, and its numbers mean other messages than those that are known.
+    From(Option<Timestamp>),
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Of which stream: one that is made again under its name counts anew.
+    stream: String,
+    through: u64,
+    /// When the stream took that message, if it is known.
+    taken_at: Option<Timestamp>,
+    /// How far the file says.
+    written: Option<u64>,
+    written_at: Option<Instant>,
+    /// Of which run of which server that is known to be so, and how often that was asked in vain.
+    server: String,
+    asked: u32,
+    /// How often in a row the server did not let the consumer be made anew.
+    refusals: u32,
+}
+
+impl Floor {
+    /// What a file says, or nothing yet.
+    pub fn kept(file: Option<PathBuf>) -> Self {
+        let read = file.as_deref().map(read).transpose();
+        let known = read.unwrap_or_else(|error| {
+            telemetry::nats_floor_unusable(&error);
+            None
+        });
+        Self(Arc::new(Shared {
+            file,
+            known: Mutex::new(known.flatten().unwrap_or_default()),
+            writing: Mutex::default(),
+        }))
+    }
+
+    /// A connection begins: how its consumer is to be read. It stands at `acknowledged`, in a stream
+    /// that has taken messages up to `last`.
+    pub fn begins(&self, stream: &str, last: u64, acknowledged: u64) -> Begin {
+        let mut known = self.known();
+        if known.stream != stream {
+            // Nothing is known of it: what others have acknowledged for us counts.
+            *known = Known {
+                stream: stream.to_owned(),
+                through: acknowledged,
+                ..Known::default()
+            };
+        }
+        let begin = if last < known.through.max(acknowledged) {
+            Begin::From(known.taken_at)
+        } else if known.through < acknowledged {
+            Begin::Behind(known.through)
+        } else {
+            Begin::AsItIs
+        };
+        if begin != Begin::AsItIs && known.refusals >= REFUSALS_MAX {
+            (known.through, known.taken_at, known.refusals) = (acknowledged, None, 0);
+            return Begin::InVain;
+        }
+        begin
+    }
+
+    /// The last message that is durable, and when the stream took it, if that is to be compared with
+    /// what the stream has there: once for each run of a server, which may have put the stream back to
+    /// an earlier day, and since taken others under the same numbers.
+    pub fn doubts(&self, server: &str) -> Option<(u64, Timestamp)> {
+        let known = self.known();
+        let is_due = known.server != server && known.asked < ASKED_MAX;
+        is_due.then_some((known.through, known.taken_at?))
+    }
+
+    /// That was asked in this run of a server, and answered or not.
+    pub fn asked(&self, server: &str, is_answered: bool) {
+        let mut known = self.known();
+        known.asked += 1;
+        if is_answered || known.asked >= ASKED_MAX {
+            (known.server, known.asked) = (server.to_owned(), 0);
+        }
+    }
+
+    /// The consumer has been made anew so, and stands here: what lies between, the stream has not.
+    pub fn stands(&self, begin: &Begin, acknowledged: u64) {
+        let mut known = self.known();
+        let through = match begin {
+            Begin::AsItIs | Begin::InVain | Begin::Behind(_) => known.through.max(acknowledged),
+            Begin::From(_) => acknowledged,
+        };
+        if through != known.through {
+            (known.through, known.taken_at) = (through, None);
+        }
+        known.refusals = 0;
+    }
+
+    /// The server did not let the consumer be made anew. The next connection tries it again, a few
+    /// times.
+    pub fn refused(&self) {
+        self.known().refusals += 1;
+    }
+
+    /// All up to this message, which the stream took then, are durable. Whether it is time to save
+    /// that.
+    pub fn reached(&self, message: u64, taken_at: Timestamp) -> bool {
+        let mut known = self.known();
+        if message > known.through {
+            (known.through, known.taken_at) = (message, Some(taken_at));
+        }
+        let now = Instant::now();
+        let is_due = known
+            .written_at
+            .is_none_or(|at| now.duration_since(at) >= WRITTEN_EVERY);
+        if is_due {
+            known.written_at = Some(now);
+        }
+        is_due
+    }
+
+    /// Has it written, if it has moved since: beside us, unless that is waited for.
+    pub fn save(&self) -> JoinHandle<()> {
+        let floor = self.clone();
+        spawn_blocking(move || floor.write())
+    }
+
+    /// Writes it, if it has moved since.
+    fn write(&self) {
+        let Some(file) = &self.0.file else { return };
+        let _writing = self.0.writing.lock();
+        let (line, through) = {
+            let known = self.known();
+            if known.written == Some(known.through) {
+                return;
+            }
+            (known.line(), known.through)
+        };
+        match replace(file, &line) {
+            Ok(()) => self.known().written = Some(through),
+            Err(error) => telemetry::nats_floor_unusable(&error),
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// As a line of a file: the stream, the message, and when it was taken.
+    fn line(&self) -> String {
+        let taken_at = self.taken_at.map(Timestamp::as_millis);
+        let taken_at = taken_at.map_or("-".to_owned(), |at| at.to_string());
+        format!("{} {} {taken_at}\n", self.stream, self.through)
+    }
+
+    /// What a line says.
+    fn of(line: &str) -> Option<Self> {
+        let mut words = line.split_ascii_whitespace();
+        let (stream, through, taken_at) = (words.next()?, words.next()?, words.next()?);
+        let through = through.parse().ok()?;
+        let taken_at: Option<i64> = match taken_at {
+            "-" => None,
+            millis => Some(millis.parse().ok()?),
+        };
+        Some(Self {
+            stream: stream.to_owned(),
+            through,
+            taken_at: taken_at.map(Timestamp::from_millis),
+            written: Some(through),
+            ..Self::default()
+        })
+    }
+}
+
+/// What a file says, if it is there.
+fn read(file: &Path) -> io::Result<Option<Known>> {
+    let text = match fs::read_to_string(file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        text => text?,
+    };
+    let malformed = || io::Error::other(format!("{} is no place of a stream", file.display()));
+    Known::of(&text).map(Some).ok_or_else(malformed)
+}
+
+/// Writes a file as a whole: half a number would be another.
+fn replace(file: &Path, text: &str) -> io::Result<()> {
+    let dir = file.parent().expect("it lies in a directory");
+    fs::create_dir_all(dir)?;
+    let name = file.file_name().expect("it has a name").to_string_lossy();
+    let new = file.with_file_name(format!("{name}.new"));
+    let mut written = fs::File::create(&new)?;
+    written.write_all(text.as_bytes())?;
+    // A name must not stand before what it names.
+    written.sync_data()?;
+    fs::rename(new, file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOON: Timestamp = Timestamp::from_millis(1_773_489_600_000);
+
+    #[test]
+    fn p1_a_consumer_that_stands_further_than_what_is_durable_is_made_anew() {
+        let floor = Floor::kept(None);
+        assert_eq!(floor.begins("1", 90, 40), Begin::AsItIs, "nothing is known");
+        floor.reached(50, NOON);
+        assert_eq!(floor.begins("1", 90, 45), Begin::AsItIs, "it heard no more");
+        assert_eq!(floor.begins("1", 90, 60), Begin::Behind(50));
+        assert_eq!(floor.begins("1", 90, 60), Begin::Behind(50), "it was not");
+        floor.stands(&Begin::Behind(50), 53);
+        assert_eq!(floor.begins("1", 90, 53), Begin::AsItIs);
+    }
+
+    #[test]
+    fn where_it_cannot_be_made_anew_it_is_used_as_it_is() {
+        let floor = Floor::kept(None);
+        floor.begins("1", 90, 40);
+        for _ in 0..REFUSALS_MAX {
+            assert_eq!(floor.begins("1", 90, 60), Begin::Behind(40));
+            floor.refused();
+        }
+        assert_eq!(floor.begins("1", 90, 60), Begin::InVain);
+        assert_eq!(floor.begins("1", 90, 70), Begin::Behind(60), "and is tried");
+    }
+
+    #[test]
+    fn of_a_stream_that_begins_anew_nothing_is_known() {
+        let floor = Floor::kept(None);
+        floor.begins("1", 90, 40);
+        floor.reached(80, NOON);
+        assert_eq!(floor.begins("2", 10, 5), Begin::AsItIs);
+        assert_eq!(floor.begins("2", 10, 7), Begin::Behind(5));
+    }
+
+    #[test]
+    fn p1_a_stream_that_was_put_back_is_read_from_when_it_was_known_last() {
+        let floor = Floor::kept(None);
+        floor.begins("1", 90, 40);
+        assert_eq!(floor.begins("1", 30, 40), Begin::From(None));
+        floor.reached(80, NOON);
+        let begin = floor.begins("1", 70, 60);
+        assert_eq!(
+            begin,
+            Begin::From(Some(NOON)),
+            "of 71 to 80 it knows others"
+        );
+        floor.stands(&begin, 64);
+        assert_eq!(floor.begins("1", 70, 64), Begin::AsItIs);
+        floor.reached(66, NOON);
+        assert_eq!(floor.doubts("a"), Some((66, NOON)));
+        floor.asked("a", false);
+        assert_eq!(floor.doubts("a"), Some((66, NOON)), "nobody answered");
+        floor.asked("a", true);
+        assert_eq!(floor.doubts("a"), None, "it is the same");
+        assert_eq!(floor.doubts("b"), Some((66, NOON)));
+        (0..ASKED_MAX).for_each(|_| floor.asked("b", false));
+        assert_eq!(floor.doubts("b"), None, "it may not be asked");
+        // What is known now is another message.
+        floor.stands(&Begin::Behind(66), 69);
+        assert_eq!(floor.doubts("c"), None);
+    }
+
+    #[test]
+    fn p1_a_process_goes_on_from_what_was_written_last() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("streams/city-ioc-1");
+        let floor = Floor::kept(Some(file.clone()));
+        floor.begins("1", 90, 0);
+        floor.write();
+        let fresh = Floor::kept(Some(file.clone()));
+        assert_eq!(
+            fresh.begins("1", 90, 60),
+            Begin::Behind(0),
+            "none was durable"
+        );
+        let other = Floor::kept(Some(dir.path().join("streams/city-ioc.2")));
+        other.begins("1", 90, 30);
+        other.write();
+        {
+            let mut known = floor.known();
+            (known.through, known.taken_at) = (50, Some(NOON));
+        }
+        floor.write();
+        let floor = Floor::kept(Some(file.clone()));
+        assert_eq!(floor.begins("1", 90, 60), Begin::Behind(50));
+        assert_eq!(floor.doubts("a"), Some((50, NOON)));
+        // What cannot be read says nothing.
+        fs::write(&file, "").unwrap();
+        assert_eq!(Floor::kept(Some(file)).begins("1", 90, 60), Begin::AsItIs);
+    }
+}
