@@ -74,7 +74,7 @@ pub(crate) use self::symptom::Explained;
 use self::symptom::Symptoms;
 pub(crate) use self::told::Told;
 use crate::book::Book;
-use crate::bundle::CorrelationRule;
+use crate::bundle::{CorrelationRule, Front};
 use crate::counters::EngineCounters;
 use crate::decision::{Cause, Condition, Decision, DecisionSeq, Ending, Evidence, Verdict};
 use crate::detection::{Detection, Finding, Sighting};
@@ -410,7 +410,10 @@ impl Correlator {
         }
         let mut near = if self.says_a_place(own, &source, sighting) {
             let mut near = self.near(own, &source, (sighting.position, &sighting.shared), turn.at);
-            near.retain(|kin| self.is_of_front(kin, finding.observed_at));
+            let front = self.rule.front.as_ref();
+            if let Some(front) = front.filter(|front| front.asks(&finding.rule)) {
+                near.retain(|kin| self.is_of_front(front, kin, finding.observed_at));
+            }
             near
         } else {
             Vec::new()
@@ -437,8 +440,13 @@ impl Correlator {
             // It may join, and makes no two cases one.
             near.clear();
         }
+        let front = self.rule.front.as_ref();
+        let is_asked = front.is_some_and(|front| front.asks(&finding.rule));
+        if !is_asked {
+            near.retain(|kin| self.are_one_front(slot, kin.slot));
+        }
         let slot = self.unite(slot, &near, turn);
-        if self.rule.front.is_some() && self.case(slot).cluster.member(&source).is_none() {
+        if is_asked && self.case(slot).cluster.member(&source).is_none() {
             self.case_mut(slot).incident.observe(finding.observed_at);
         }
         self.add(slot, source, by_sensor, statement, evidence, turn);
@@ -531,10 +539,7 @@ impl Correlator {
     }
 
     /// Whether what a case is about can have been noticed so far from it at this time.
-    fn is_of_front(&self, kin: &Kin, observed_at: Timestamp) -> bool {
-        let Some(front) = self.rule.front else {
-            return true;
-        };
+    fn is_of_front(&self, front: &Front, kin: &Kin, observed_at: Timestamp) -> bool {
         let Some((first, last)) = self.case(kin.slot).incident.observed else {
             return true;
         };
@@ -544,6 +549,20 @@ impl Correlator {
         };
         let apart = Millis(front.tolerance.0.saturating_add(travel));
         observed_at <= last + apart && first <= observed_at + apart
+    }
+
+    /// Whether two cases may be about one thing that happens once, as far as those have observed it who
+    /// know the time: whose time is not asked makes no two of them one.
+    fn are_one_front(&self, one: u32, other: u32) -> bool {
+        let front = self.rule.front.as_ref();
+        let Some(front) = front.filter(|_| one != other) else {
+            return true;
+        };
+        let observed = |slot| self.case(slot).incident.observed;
+        let both = observed(one).zip(observed(other));
+        both.is_none_or(|(one, other)| {
+            one.0 <= other.1 + front.tolerance && other.0 <= one.1 + front.tolerance
+        })
     }
 
     fn may_be_joined(&self, slot: u32, now: Timestamp) -> bool {

@@ -182,8 +182,9 @@ pub struct MemberLook {
     pub report: Option<ReadingId>,
     /// What it weighs at this time.
     pub weight: u32,
-    /// How it stands: `normal`, `context`, `abnormal`, `silent`, `reported`, `distrusted`,
-    /// `gone` (normal again, and silent before that had lasted).
+    /// How it stands: `normal`, `context`, `abnormal`, `silent`, `reported`, `repeated` if whoever
+    /// reports has done so before, `distrusted`, `gone` (normal again, and silent before that had
+    /// lasted).
     pub stands: &'static str,
     /// The detections about it that are raised.
     pub rules: Vec<RuleId>,

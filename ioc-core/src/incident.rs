@@ -10,6 +10,7 @@ mod member;
 mod places;
 mod taken;
 mod asked;
+mod voices;
 mod explain;
 
 use std::collections::VecDeque;

@@ -146,7 +146,17 @@ impl Rules {
         match by {
             SiteBy::Zone => self.sensor_zone(number).map(ZoneId::as_str),
             SiteBy::Gateway => self.sensor(number).gateway.as_ref().map(NodeId::as_str),
+            SiteBy::Feeder => self.measured_feeder(sensor).map(SensorId::as_str),
         }
+    }
+
+    /// The nearest that feeds a sensor and is measured itself: transformers between them tell nothing.
+    fn measured_feeder(&self, sensor: &SensorId) -> Option<&SensorId> {
+        let networks = self.networks();
+        let node = networks.number(sensor.as_str())?;
+        networks
+            .feeders(node)
+            .find_map(|node| networks.sensor(node))
     }
 
     /// Whether some silence rule watches a sensor.

@@ -387,7 +387,7 @@ impl Sites {
         let site = &self.sites[name];
         let zone = match self.rule.by {
             SiteBy::Zone => name.parse().ok(),
-            SiteBy::Gateway => zone.cloned(),
+            SiteBy::Gateway | SiteBy::Feeder => zone.cloned(),
         };
         SiteState {
             id: name.to_owned(),

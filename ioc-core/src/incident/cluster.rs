@@ -2,7 +2,8 @@
 //!
 //! Arrives: sightings of sources and what became of them. Leaves: what the world does, the middle
 //! and the radius. Promise: none of it depends on the order in which members came, for sums are of
-//! integers; a reading counts once, by however many rules. Next: `member.rs`.
+//! integers; a reading counts once, by however many rules; and so does who reports again and again, if
+//! the rule tells who it is (`voices.rs`). Next: `member.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -10,9 +11,10 @@ use std::ops::Bound;
 use super::member::{Member, Stand, Standing, Statement};
 use super::places::Places;
 use super::taken::Taken;
+use super::voices::Voices;
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::{Certainty, Condition, Evidence, Severity};
-use crate::id::{IncidentId, ReadingId, RuleId, SensorId};
+use crate::id::{IncidentId, NodeId, ReadingId, RuleId, SensorId};
 use crate::limits::EVIDENCE_OF_OTHERS_REMEMBERED;
 use crate::place::Position;
 use crate::record::{Seq, incident_id};
@@ -45,8 +47,11 @@ pub(crate) struct Cluster {
     standing: [u32; 7],
     /// How many sensors among them are heard to be normal again, and trusted.
     well: u32,
-    /// What the members that say something is wrong weigh together.
+    /// What the members that say something is wrong weigh together, but for reports of whom it is
+    /// known who they are …
     weight: u64,
+    /// … which are weighed here.
+    voices: Voices,
     /// How many members say how grave it is, by [`Severity`]: of each what is gravest.
     severities: [u32; 5],
     /// When which report stops counting, each once.
@@ -166,9 +171,9 @@ impl Cluster {
         self.members.len()
     }
 
-    /// How many sources have given evidence.
+    /// How many sources have given evidence: who has reported more than once is one.
     pub fn sources(&self) -> u32 {
-        self.members.len() as u32
+        self.members.len() as u32 - self.voices.repeated()
     }
 
     pub fn member(&self, source: &Source) -> Option<&Member> {
@@ -203,7 +208,7 @@ impl Cluster {
     /// How much the sources weigh that say at this time that something is wrong, silent ones
     /// included: who was washed away has not withdrawn what it said.
     pub fn weight(&self) -> u64 {
-        self.weight
+        self.weight + self.voices.weight()
     }
 
     /// Whether a sensor among them is abnormal, which lasts until it is normal again. A report is
@@ -334,6 +339,9 @@ impl Cluster {
         let sighting = statement.sighting;
         let member = self.members.remove(source);
         let before = member.as_ref().map(Member::stand);
+        if let Some(member) = &member {
+            self.shift(source, who(source, member), Some(member.stand()), None);
+        }
         let mut member = member.unwrap_or_else(|| Member::new(sighting));
         if let Some(position) = member.place_in(sighting) {
             self.leave(member.position.filter(|_| before.is_some()));
@@ -351,7 +359,7 @@ impl Cluster {
             until.map(|until| self.decays.remove(&decay(until)));
             self.decays.extend(member.until.map(decay));
         }
-        self.shift(source, before, Some(member.stand()));
+        self.shift(source, who(source, &member), None, Some(member.stand()));
         self.members.insert(source.clone(), member);
     }
 
@@ -522,7 +530,7 @@ impl Cluster {
     /// Takes a member out.
     pub fn remove(&mut self, source: &Source) -> Option<Member> {
         let member = self.members.remove(source)?;
-        self.shift(source, Some(member.stand()), None);
+        self.shift(source, who(source, &member), Some(member.stand()), None);
         self.leave(member.position);
         if let Some(until) = member.until {
             self.decays.remove(&(until, source.clone()));
@@ -572,7 +580,7 @@ impl Cluster {
 
     /// Adds a member to all that is kept in sums.
     fn count_in(&mut self, source: &Source, member: &Member) {
-        self.shift(source, None, Some(member.stand()));
+        self.shift(source, who(source, member), None, Some(member.stand()));
         self.enter(member.position);
         if let Some(until) = member.until {
             self.decays.insert((until, source.clone()));
@@ -622,6 +630,7 @@ impl Cluster {
         (counted.standing, counted.weight, counted.severities)
             == (self.standing, self.weight, self.severities)
             && counted.well == self.well
+            && counted.voices == self.voices
             && counted.places == self.places
             && counted.decays == self.decays
     }
@@ -633,10 +642,17 @@ impl Cluster {
         let before = member.stand();
         change(member);
         let after = member.stand();
-        self.shift(source, Some(before), Some(after));
+        let who = who(source, member).cloned();
+        self.shift(source, who.as_ref(), Some(before), Some(after));
     }
 
-    fn shift(&mut self, source: &Source, from: Option<Stand>, to: Option<Stand>) {
+    fn shift(
+        &mut self,
+        source: &Source,
+        who: Option<&NodeId>,
+        from: Option<Stand>,
+        to: Option<Stand>,
+    ) {
         let is_well = |stand: &Stand| {
             let is_heard = stand.standing == Standing::Normal && !stand.silent;
             is_heard && source.report.is_none()
@@ -644,14 +660,20 @@ impl Cluster {
         if let Some(stand) = from {
             self.well -= u32::from(is_well(&stand));
             self.standing[stand.standing as usize] -= 1;
-            self.weight -= u64::from(stand.weight);
             self.severities[stand.severity as usize] -= 1;
+            match who {
+                Some(who) => self.voices.leave(who, stand.weight),
+                None => self.weight -= u64::from(stand.weight),
+            }
         }
         if let Some(stand) = to {
             self.well += u32::from(is_well(&stand));
             self.standing[stand.standing as usize] += 1;
-            self.weight += u64::from(stand.weight);
             self.severities[stand.severity as usize] += 1;
+            match who {
+                Some(who) => self.voices.enter(who, stand.weight),
+                None => self.weight += u64::from(stand.weight),
+            }
         }
     }
 
@@ -717,4 +739,10 @@ impl Cluster {
         cluster.members = members.into_iter().collect();
         Ok(cluster)
     }
+}
+
+/// Who reports, if a member is a report and its rule tells.
+pub(super) fn who<'a>(source: &Source, member: &'a Member) -> Option<&'a NodeId> {
+    let report = source.report.as_ref();
+    report.and_then(|_| member.shared.who())
 }

@@ -12,6 +12,7 @@ mod timeline;
 mod scenario;
 mod networks;
 mod family;
+mod distinct;
 mod symptoms;
 mod reach;
 mod ways;

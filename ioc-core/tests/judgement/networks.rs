@@ -326,6 +326,7 @@ fn a_front_joins_those_whom_it_can_have_reached_when_they_noticed_it() {
             rule.front = Some(Front {
                 tolerance: Millis::seconds(2),
                 speed_m_per_s: Some(3_500),
+                of: Vec::new(),
             });
         });
     check_with(
@@ -657,6 +658,7 @@ proptest! {
                 rule.front = Some(Front {
                     tolerance: Millis::seconds(2),
                     speed_m_per_s: Some(3_500),
+                    of: Vec::new(),
                 });
             });
         timeline += "10:01:20 lorry 1.5\n";
@@ -664,4 +666,50 @@ proptest! {
         let opened: Vec<_> = told.lines().filter(|line| line.contains("opened")).collect();
         prop_assert!(opened.len() == 2 && opened[1].contains("lorry"), "{told}");
     }
+}
+
+#[test]
+fn whose_time_is_not_asked_joins_a_front_and_makes_no_two_of_them_one() {
+    let bundle = BundleBuilder::new()
+        .sensor("near", "shake", metres(0, 0))
+        .sensor("far", "shake", metres(3_000, 0))
+        .sensor("lorry", "shake", metres(6_000, 0))
+        .threshold("shaking", "shake", &[(Moderate, 1.0)], |_| ())
+        .report("felt", "call", Moderate, Millis::minutes(30))
+        .correlation("quakes", "quake", &["shaking", "felt"], |rule| {
+            rule.within_m = 30_000;
+            rule.within = Millis::minutes(30);
+            rule.sources_min = 3;
+            rule.front = Some(Front {
+                tolerance: Millis::seconds(60),
+                speed_m_per_s: None,
+                of: vec!["shaking".parse().unwrap()],
+            });
+        })
+        .build();
+    // What lorries shake one after another and one caller are no quake; two callers more are one,
+    // of the lorry that shook last and was nearest.
+    check_with(
+        &bundle,
+        "10:00 near 1.5
+         10:05 far 1.5
+         10:10 lorry 1.5
+         10:11 centre 1 kind=call at=5000,0
+         10:12 centre 1 kind=call at=5000,0",
+        &expect![[r#"
+            10:12 opened quake#1 moderate 3 sensors: lorry 1.5, centre 1 999 m, centre 1
+        "#]],
+    );
+    // Callers may be late, and come first.
+    check_with(
+        &bundle,
+        "10:00 centre 1 kind=call at=100,0
+         10:00:30 near 1.5
+         10:01:20 far 1.5
+         10:14 centre 1 kind=call at=0,0",
+        &expect![[r#"
+            10:01:20 opened quake#1 moderate 3 sensors: centre 1, near 1.5 100 m, far 1.5 2896 m
+            10:14 updated quake#1 moderate 4 sensors: centre 1
+        "#]],
+    );
 }
