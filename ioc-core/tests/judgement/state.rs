@@ -208,27 +208,27 @@ fn digests() -> [(u16, Expect); 6] {
     [
         (
             1,
-            expect!["e2640955760573e0bf98ee154202d9f0b5b3f81802e437f1d8afaba378346f8d"],
+            expect!["c9a48259819bb40ab11b48b7fef6d168f9f28b1ebf77b6e569a1bbdb73f9058b"],
         ),
         (
             2,
-            expect!["c6bfaa20d22f6aceae0d41630bf6b3531f0a5e2a7b90968190cbe3a9a0cb21ce"],
+            expect!["fdf6930428d9b45da6ee1105c460cf2a2dcbc434c46d236a73a386ddfd9f401c"],
         ),
         (
             3,
-            expect!["566649053e93cdc146ce534cedebabbb1818262789dfcc78211845265a3044ec"],
+            expect!["7cd877d25968a47a391da700e7d7f64c4dd275ce8ce901a35067c461919324c4"],
         ),
         (
             4,
-            expect!["566649053e93cdc146ce534cedebabbb1818262789dfcc78211845265a3044ec"],
+            expect!["7cd877d25968a47a391da700e7d7f64c4dd275ce8ce901a35067c461919324c4"],
         ),
         (
             5,
-            expect!["566649053e93cdc146ce534cedebabbb1818262789dfcc78211845265a3044ec"],
+            expect!["7cd877d25968a47a391da700e7d7f64c4dd275ce8ce901a35067c461919324c4"],
         ),
         (
             6,
-            expect!["acc17d648c5ad7c3132c8786e86b1d6eed2bf838154530cbf8248a743417382c"],
+            expect!["3970f63c910a2f223f408ddd97f2fc36f815d381d8e385d46c2db430c838a235"],
         ),
     ]
 }
