@@ -535,7 +535,14 @@ pub struct Report {
     /// the place of, be it a report itself or none: by their ids, or by what these begin with
     /// before a `/`, with blanks between them.
     pub replaces: Option<String>,
+    /// Who says so: the attribute whose value is the same in all that one and the same reports, which
+    /// is one source however often it comes; `sensor` for the sensor's own name. `None`, and of
+    /// readings without the attribute: each is a source of its own.
+    pub distinct: Option<String>,
 }
+
+/// The word by which a report rule names the sensor itself as who says so.
+pub const BY_SENSOR: &str = "sensor";
 
 /// Which detections make which kind of incident.
 #[derive(Debug, Clone, PartialEq)]
@@ -627,13 +634,22 @@ impl Lag {
 
 /// What happens once and is noticed where and when it arrives: a quake, a blast, a wave. A source
 /// that noticed it at another time than it can have arrived there noticed something else.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Front {
     /// How far apart sources may have observed it …
     pub tolerance: Millis,
     /// … and, if it travels, how fast at least, in metres a second: the time that it takes from the
     /// nearest evidence is added.
     pub speed_m_per_s: Option<u32>,
+    /// Whose times are asked, sorted; of none named all. People notice when they pick up the telephone.
+    pub of: Vec<RuleId>,
+}
+
+impl Front {
+    /// Whether it is asked when this was observed.
+    pub fn asks(&self, detection: &RuleId) -> bool {
+        self.of.is_empty() || self.of.contains(detection)
+    }
 }
 
 /// The networks that a correlation rule follows.

@@ -74,7 +74,7 @@ pub(crate) use self::symptom::Explained;
 use self::symptom::Symptoms;
 pub(crate) use self::told::Told;
 use crate::book::Book;
-use crate::bundle::CorrelationRule;
+use crate::bundle::{CorrelationRule, Front};
 use crate::counters::EngineCounters;
 use crate::decision::{Cause, Condition, Decision, DecisionSeq, Ending, Evidence, Verdict};
 use crate::detection::{Detection, Finding, Sighting};
@@ -241,6 +241,11 @@ impl Correlator {
         weight_of(&self.rule, detection)
     }
 
+    /// Whether a sensor is a member of one of its cases.
+    pub fn has_member(&self, sensor: &SensorId) -> bool {
+        self.slot_of(sensor).is_some()
+    }
+
     /// Takes what a sensor stage found. [`Self::settle`] decides what follows.
     pub fn take(&mut self, finding: &Finding, turn: &mut Turn<'_>) {
         let weight = self.weight_of(&finding.rule);
@@ -292,25 +297,39 @@ impl Correlator {
             Detection::Worsened(severity) => self.change(finding, |case, source| {
                 case.worsen(source, &finding.rule, *severity, finding.doubted);
             }),
+            Detection::Eased(severity) => self.change(finding, |case, source| {
+                case.cluster
+                    .ease(source, &finding.rule, *severity, finding.doubted);
+            }),
             Detection::Cleared => {
+                let at = turn.at;
                 self.change(finding, |case, source| {
                     // Of a candidate nobody was told: there is nothing to hold on to.
                     let holds = finding.doubted && case.incident.opened_at.is_some();
-                    case.cluster.settle(source, &finding.rule, holds);
+                    case.cluster.settle(source, &finding.rule, holds, at);
                 });
                 self.time_the_parting(&finding.sensor, turn);
             }
             Detection::Faulty(malady) => self.change(finding, |case, source| {
                 case.cluster.distrust(source, &malady.concerned);
             }),
-            Detection::Sound(malady) => self.change(finding, |case, source| {
-                case.trust(source, &malady.concerned, &malady.hearing.raised);
-            }),
-            Detection::Silent(_) => self.change(finding, |case, source| {
-                case.cluster.silence(source, true);
-            }),
+            Detection::Sound(malady) => {
+                let at = turn.at;
+                self.change(finding, |case, source| {
+                    case.trust(source, &malady.concerned, &malady.hearing.raised, at);
+                });
+                self.time_the_parting_anew(&finding.sensor, turn);
+            }
+            Detection::Silent(hearing) => {
+                let sure_after = self.rule.clear_after;
+                self.change(finding, |case, source| {
+                    case.fall_silent(source, hearing.last_heard_at, sure_after);
+                });
+            }
             Detection::Returned(_) | Detection::SilenceForgotten(_) => {
-                self.change(finding, |case, source| case.cluster.silence(source, false));
+                let at = turn.at;
+                self.change(finding, |case, source| case.cluster.speak(source, at));
+                self.time_the_parting_anew(&finding.sensor, turn);
             }
             Detection::SiteSilent(_)
             | Detection::SiteReturned(_)
@@ -391,7 +410,10 @@ impl Correlator {
         }
         let mut near = if self.says_a_place(own, &source, sighting) {
             let mut near = self.near(own, &source, (sighting.position, &sighting.shared), turn.at);
-            near.retain(|kin| self.is_of_front(kin, finding.observed_at));
+            let front = self.rule.front.as_ref();
+            if let Some(front) = front.filter(|front| front.asks(&finding.rule)) {
+                near.retain(|kin| self.is_of_front(front, kin, finding.observed_at));
+            }
             near
         } else {
             Vec::new()
@@ -418,8 +440,13 @@ impl Correlator {
             // It may join, and makes no two cases one.
             near.clear();
         }
+        let front = self.rule.front.as_ref();
+        let is_asked = front.is_some_and(|front| front.asks(&finding.rule));
+        if !is_asked {
+            near.retain(|kin| self.are_one_front(slot, kin.slot));
+        }
         let slot = self.unite(slot, &near, turn);
-        if self.rule.front.is_some() && self.case(slot).cluster.member(&source).is_none() {
+        if is_asked && self.case(slot).cluster.member(&source).is_none() {
             self.case_mut(slot).incident.observe(finding.observed_at);
         }
         self.add(slot, source, by_sensor, statement, evidence, turn);
@@ -512,10 +539,7 @@ impl Correlator {
     }
 
     /// Whether what a case is about can have been noticed so far from it at this time.
-    fn is_of_front(&self, kin: &Kin, observed_at: Timestamp) -> bool {
-        let Some(front) = self.rule.front else {
-            return true;
-        };
+    fn is_of_front(&self, front: &Front, kin: &Kin, observed_at: Timestamp) -> bool {
         let Some((first, last)) = self.case(kin.slot).incident.observed else {
             return true;
         };
@@ -525,6 +549,20 @@ impl Correlator {
         };
         let apart = Millis(front.tolerance.0.saturating_add(travel));
         observed_at <= last + apart && first <= observed_at + apart
+    }
+
+    /// Whether two cases may be about one thing that happens once, as far as those have observed it who
+    /// know the time: whose time is not asked makes no two of them one.
+    fn are_one_front(&self, one: u32, other: u32) -> bool {
+        let front = self.rule.front.as_ref();
+        let Some(front) = front.filter(|_| one != other) else {
+            return true;
+        };
+        let observed = |slot| self.case(slot).incident.observed;
+        let both = observed(one).zip(observed(other));
+        both.is_none_or(|(one, other)| {
+            one.0 <= other.1 + front.tolerance && other.0 <= one.1 + front.tolerance
+        })
     }
 
     fn may_be_joined(&self, slot: u32, now: Timestamp) -> bool {

@@ -227,11 +227,11 @@ pub struct SensorFault {
 /// A site, in decisions about all its sensors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SiteState {
-    /// The zone's or the gateway's id.
+    /// The zone's, the gateway's or the feeder's id.
     pub id: String,
     /// Which of them.
     pub by: SiteBy,
-    /// Its zone; of a gateway that of the sensor by which it was found.
+    /// Its zone; of a gateway or a feeder that of the sensor by which it was found.
     pub zone: ZoneId,
     /// How many of its sensors are silent.
     pub silent: u32,
@@ -249,6 +249,8 @@ pub enum SiteBy {
     Zone,
     /// What readings come through.
     Gateway,
+    /// The nearest that feeds them and is measured itself.
+    Feeder,
 }
 
 /// In which way a sensor is broken.
@@ -452,7 +454,7 @@ words! {
         Observed = "observed",
     }
     Condition { Active = "active", Cleared = "cleared", Unknown = "unknown" }
-    SiteBy { Zone = "zone", Gateway = "gateway" }
+    SiteBy { Zone = "zone", Gateway = "gateway", Feeder = "feeder" }
     FaultKind {
         Flapping = "flapping", Stuck = "stuck", Impossible = "impossible", Skewed = "skewed",
         Spiking = "spiking",

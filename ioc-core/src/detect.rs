@@ -436,7 +436,12 @@ impl SensorStage {
                 severity,
                 excess,
                 position,
-                shared: Shared::of(self.rules.asked_in_common(rule_number), reading, registered),
+                shared: Shared::of(
+                    self.rules.asked_in_common(rule_number),
+                    rule,
+                    reading,
+                    registered,
+                ),
             };
             let said = Said {
                 signal,
@@ -508,7 +513,12 @@ impl SensorStage {
                 severity: Severity::Unknown,
                 excess: 0.0,
                 position: reading.position.or(registered.and_then(|own| own.position)),
-                shared: Shared::of(rules.asked_in_common(rule_number), reading, registered),
+                shared: Shared::of(
+                    rules.asked_in_common(rule_number),
+                    rule,
+                    reading,
+                    registered,
+                ),
             });
             found.push(Finding {
                 observed_at,
@@ -687,7 +697,7 @@ impl RuleCounters {
             Outcome::Gathered => &mut self.gathered,
             Outcome::Unknown => &mut self.unknown,
             Outcome::Normal | Outcome::Subsided => &mut self.normal,
-            Outcome::Held | Outcome::Worsened(_) => &mut self.held,
+            Outcome::Held | Outcome::Worsened(_) | Outcome::Eased(_) => &mut self.held,
             Outcome::Pending => &mut self.pending,
             Outcome::Late => &mut self.late,
             Outcome::Raised(..) => &mut self.raised,

@@ -111,6 +111,9 @@ impl Engine {
             }
             _ => self.advance(record.at, fired, None, out),
         }
+        if self.suppressions.may_wake(record.at) {
+            self.wake_windows(record.at, out);
+        }
         if self.desk.husks > 0 || self.desk.leaving.forgets() {
             self.take_apart();
         }
@@ -713,6 +716,14 @@ fn take(correlators: &mut BTreeMap<RuleId, Correlator>, findings: &[Finding], tu
                 concerned.push(taker);
             }
         }
+        for taker in watching(finding, turn.rules) {
+            let correlator = correlators.get_mut(taker);
+            let correlator = correlator.expect("all rules that hold are at work");
+            if correlator.has_member(&finding.sensor) {
+                correlator.take(finding, turn);
+                concerned.push(taker);
+            }
+        }
     }
     concerned.sort_unstable();
     concerned.dedup();
@@ -737,10 +748,40 @@ fn concerning(finding: &Finding) -> &[RuleId] {
         | Detection::Raised { .. }
         | Detection::Updated { .. }
         | Detection::Worsened(_)
+        | Detection::Eased(_)
         | Detection::Cleared
         | Detection::Reported { .. }
         | Detection::Withdrawn(_) => std::slice::from_ref(&finding.rule),
     }
+}
+
+/// The correlation rules for which it means something whether a sensor is heard, though nothing is
+/// raised about it: who said that all is well may be missed.
+fn watching<'a>(finding: &'a Finding, rules: &'a Rules) -> impl Iterator<Item = &'a RuleId> {
+    let heard_by = match &finding.detection {
+        Detection::Silent(hearing)
+        | Detection::Returned(hearing)
+        | Detection::SilenceForgotten(hearing) => hearing.heard_by.as_slice(),
+        Detection::SiteSilent(_)
+        | Detection::SiteReturned(_)
+        | Detection::Contributed(_)
+        | Detection::Observed(_)
+        | Detection::Faulty(_)
+        | Detection::Sound(_)
+        | Detection::Stirred
+        | Detection::Raised { .. }
+        | Detection::Updated { .. }
+        | Detection::Worsened(_)
+        | Detection::Eased(_)
+        | Detection::Cleared
+        | Detection::Reported { .. }
+        | Detection::Withdrawn(_) => &[],
+    };
+    let takers = heard_by.iter().flat_map(|kind| rules.takers_of_kind(kind));
+    takers.filter(|taker| {
+        let mut concerned = concerning(finding).iter();
+        !concerned.any(|detection| rules.takers(detection).contains(taker))
+    })
 }
 
 /// Decides what is about the sensor rather than about the city.
@@ -768,6 +809,7 @@ fn tell_of_sensor(finding: &Finding, turn: &mut Turn<'_>) {
         Detection::Stirred
         | Detection::Updated { .. }
         | Detection::Worsened(_)
+        | Detection::Eased(_)
         | Detection::Cleared
         | Detection::Withdrawn(_)
         | Detection::Contributed(_)

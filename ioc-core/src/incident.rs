@@ -10,6 +10,7 @@ mod member;
 mod places;
 mod taken;
 mod asked;
+mod voices;
 mod explain;
 
 use std::collections::VecDeque;
@@ -24,7 +25,7 @@ use crate::decision::{Certainty, Condition, Evidence, IncidentState, Severity};
 use crate::id::{IncidentId, IncidentKind, RuleId, SensorId, ZoneId};
 use crate::limits::{APART_MAX, CANDIDATE_EVIDENCE_MAX, MERGERS_ASKED_MAX};
 use crate::record::{Seq, incident_id};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// Why an incident has a timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,6 +133,10 @@ pub(crate) struct Incident {
     pub shelved_until: Option<Timestamp>,
     /// It is a symptom of its parent, which lasts: nobody is called for it, by design.
     pub suppressed: bool,
+    /// The gravest that its evidence was since its time to become less grave runs.
+    pub lowers_to: Severity,
+    /// From when on it is counted how long nobody has seen it, while that is.
+    pub unseen_since: Option<Timestamp>,
 }
 
 impl Incident {
@@ -165,6 +170,8 @@ impl Incident {
             apart: Vec::new(),
             shelved_until: None,
             suppressed: false,
+            lowers_to: Severity::Unknown,
+            unseen_since: None,
         }
     }
 
@@ -338,11 +345,14 @@ impl Incident {
         out.put_u8(self.said as u8);
         out.put_option(self.seeks_beyond, put_relative);
         Asked::put_all(&self.asked, out);
+        out.put_option(self.unseen_since, Put::put_time);
+        out.put_u8(self.lowers_to as u8);
     }
 
     /// The incident as it was put; before format 2 none had a parent, before format 3 none was
     /// shelved, before format 4 none was a symptom, before format 5 a cause explained what was as
-    /// grave as it is with its children, before format 6 people's mergers were done at once.
+    /// grave as it is with its children, before format 6 people's mergers were done at once and what got
+    /// less grave was passed on as soon.
     pub fn take(format: u16, take: &mut Take<'_>) -> Result<Self, CodecError> {
         let mut incident = Self {
             id: incident_id(take)?,
@@ -393,6 +403,8 @@ impl Incident {
                 _ => take.option(Take::time)?,
             },
             suppressed: format > 3 && take.flag()?,
+            lowers_to: Severity::Unknown,
+            unseen_since: None,
         };
         incident.said = match format {
             1..=4 => incident.severity,
@@ -405,11 +417,20 @@ impl Incident {
         if format > 5 {
             incident.asked = Asked::take_all(take)?;
         }
+        incident.unseen_since = match format {
+            1..=5 => None,
+            _ => take.option(Take::time)?,
+        };
+        incident.lowers_to = match format {
+            1..=5 => Severity::Unknown,
+            _ => Severity::take(take)?,
+        };
         let of_incidents = Purpose::ALL.into_iter().zip(incident.dues);
         let mut of_incidents = of_incidents.filter(|(why, _)| !why.is_of_candidates());
         let of_incidents = of_incidents.find_map(|(_, due)| due);
         let of_incidents = of_incidents.or(incident.parent.map(|_| incident.begun_at));
         let of_incidents = of_incidents.or(incident.shelved_until);
+        let of_incidents = of_incidents.or(incident.unseen_since);
         let waits = of_incidents.is_some() || incident.suppressed || !incident.asked.is_empty();
         if incident.opened_at.is_none() && waits {
             return Err(CodecError("a candidate waits for what only incidents do"));
@@ -478,12 +499,23 @@ impl Case {
     }
 
     /// A sensor is trusted again in what these rules find, of which these are raised: they count.
-    pub fn trust(&mut self, source: &Source, rules: &[RuleId], raised: &[RuleId]) {
-        self.cluster.trust(source, rules, raised);
+    pub fn trust(&mut self, source: &Source, rules: &[RuleId], raised: &[RuleId], at: Timestamp) {
+        self.cluster.trust(source, rules, raised, at);
         if self.cluster.stands(source) {
             let (severity, certainty) = self.cluster.verdict();
             self.incident.rise(severity, certainty);
         }
+    }
+
+    /// A sensor fell silent, who was last heard then. What goes on is not over because of that,
+    /// unless it was normal for `sure_after`; what is over stays so.
+    pub fn fall_silent(&mut self, source: &Source, last_heard_at: Timestamp, sure_after: Millis) {
+        let goes_on = match self.incident.condition {
+            Condition::Active | Condition::Unknown => true,
+            Condition::Cleared => false,
+        };
+        let sure_after = goes_on.then_some(sure_after);
+        self.cluster.fall_silent(source, last_heard_at, sure_after);
     }
 
     /// The incident as operators see it.

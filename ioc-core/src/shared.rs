@@ -8,14 +8,18 @@
 
 use std::sync::Arc;
 
-use crate::bundle::Sensor;
+use crate::bundle::{BY_SENSOR, DetectionRule, Sensor, Test};
 use crate::codec::{CodecError, Put, Take};
+use crate::hash::hash_text;
 use crate::id::NodeId;
 use crate::limits::SHARED_MAX;
 use crate::reading::Reading;
 
 /// The name that the city file registers with a sensor.
 pub const GATEWAY: &str = "gateway";
+
+/// The name under which it is kept who reports: no attribute has it.
+const WHO: &str = "";
 
 /// Names and values, in the order of the names.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -25,9 +29,14 @@ pub struct Shared(Option<Arc<[Named]>>);
 type Named = (Box<str>, NodeId);
 
 impl Shared {
-    /// What a reading says under these names, which are sorted. What it says of its gateway counts
-    /// before what is registered.
-    pub(crate) fn of(names: &[String], reading: &Reading<'_>, sensor: Option<&Sensor>) -> Self {
+    /// What a reading says under these names, which are sorted, and who says so, if its rule asks.
+    /// What it says of its gateway counts before what is registered.
+    pub(crate) fn of(
+        names: &[String],
+        rule: &DetectionRule,
+        reading: &Reading<'_>,
+        sensor: Option<&Sensor>,
+    ) -> Self {
         let registered = |name: &str| {
             let sensor = sensor.filter(|_| name == GATEWAY);
             sensor.and_then(|sensor| sensor.gateway.clone())
@@ -40,13 +49,21 @@ impl Shared {
             };
             Some((Box::from(name.as_str()), value?))
         };
-        let all: Vec<_> = names.iter().filter_map(value).take(SHARED_MAX).collect();
+        let who = who(rule, reading).map(|who| (Box::from(WHO), who));
+        let named = names.iter().filter_map(value);
+        let all: Vec<_> = who.into_iter().chain(named).take(SHARED_MAX).collect();
         Self((!all.is_empty()).then(|| all.into()))
     }
 
     /// Whether it has nothing in common with anything.
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// Who reports, in other words: equal for reports of one and the same.
+    pub(crate) fn who(&self) -> Option<&NodeId> {
+        let first = self.0.as_deref().and_then(<[Named]>::first);
+        first.filter(|(name, _)| **name == *WHO).map(|(_, who)| who)
     }
 
     /// The value under a name.
@@ -78,6 +95,22 @@ impl Shared {
         }
         Ok(Self((!all.is_empty()).then(|| all.into())))
     }
+}
+
+/// Who says so. People who call are kept by a hash alone, which tells nobody who they are.
+fn who(rule: &DetectionRule, reading: &Reading<'_>) -> Option<NodeId> {
+    let Test::Report(report) = &rule.test else {
+        return None;
+    };
+    let attribute = report.distinct.as_deref()?;
+    let said = match attribute {
+        BY_SENSOR => Some(reading.sensor),
+        _ => reading.attributes.get(attribute),
+    };
+    let said = said.filter(|said| !said.is_empty())?;
+    let hash = hash_text(&format!("{attribute} {said}"));
+    let name = format!("{hash:016x}").parse();
+    Some(name.expect("hexadecimal digits are a name"))
 }
 
 #[cfg(test)]
@@ -115,7 +148,61 @@ mod tests {
             scale: crate::bundle::Scale::OfKind,
         };
         let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
-        Shared::of(&names, &reading, Some(&sensor))
+        Shared::of(&names, &rule(None), &reading, Some(&sensor))
+    }
+
+    fn rule(distinct: Option<&str>) -> DetectionRule {
+        DetectionRule {
+            name: "called".parse().unwrap(),
+            hash: 0,
+            kind: "signal_plan".parse().unwrap(),
+            matching: Vec::new(),
+            settle: crate::time::Millis::ZERO,
+            test: Test::Report(crate::bundle::Report {
+                severity: crate::decision::Severity::Minor,
+                certainty: crate::decision::Certainty::Possible,
+                lasting: crate::time::Millis::minutes(1),
+                value_min: None,
+                until: None,
+                replaces: None,
+                distinct: distinct.map(str::to_owned),
+            }),
+        }
+    }
+
+    #[test]
+    fn who_says_so_is_the_same_in_all_that_one_says_and_tells_no_name() {
+        let said = |distinct, sensor, caller: Option<&str>| {
+            let mut attributes = AttributesBuffer::default();
+            if let Some(caller) = caller {
+                attributes.push("caller", caller).unwrap();
+            }
+            let reading = Reading {
+                id: "a",
+                sensor,
+                kind: "signal_plan",
+                observed_at: Timestamp::from_millis(0),
+                received_at: None,
+                value: 1.0,
+                unit: "",
+                position: None,
+                attributes: attributes.as_attributes(),
+            };
+            Shared::of(&[], &rule(distinct), &reading, None)
+        };
+        let by_caller = |sensor, caller| said(Some("caller"), sensor, caller).who().cloned();
+        let one = by_caller("c1", Some("+60 12 345"));
+        assert!(one.is_some());
+        assert_eq!(one, by_caller("c2", Some("+60 12 345")));
+        assert_ne!(one, by_caller("c1", Some("+60 12 346")));
+        assert_eq!(by_caller("c1", None), None);
+        assert_eq!(by_caller("c1", Some("")), None);
+        assert!(!one.unwrap().as_str().contains("345"));
+        let by_sensor = |sensor| said(Some("sensor"), sensor, None).who().cloned();
+        assert!(by_sensor("c1").is_some());
+        assert_eq!(by_sensor("c1"), by_sensor("c1"));
+        assert_ne!(by_sensor("c1"), by_sensor("c2"));
+        assert!(said(None, "c1", Some("abc")).is_empty());
     }
 
     #[test]

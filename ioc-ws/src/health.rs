@@ -195,7 +195,7 @@ pub(crate) struct HealthPicture {
     /// With which something is wrong, sorted by id; the first of them, if there are very many.
     pub troubled: Vec<Arc<Troubled>>,
     pub troubled_total: usize,
-    /// The sites that are silent as a whole: zones, then gateways, each by id.
+    /// The sites that are silent as a whole: zones, then gateways, then feeders, each by id.
     pub sites: Vec<Arc<SilentSite>>,
     /// Those that cause the most, worst first.
     pub bad_actors: Vec<(SensorId, Counts)>,

@@ -36,7 +36,7 @@ const CITY_BYTES_MAX: u64 = 512 << 20;
 const RULE_FILES_MAX: usize = 1000;
 
 /// What is shipped: a whole working city.
-const SHIPPED: [(&str, &str); 18] = [
+const SHIPPED: [(&str, &str); 19] = [
     (CITY, include_str!("../../config/city.geojson")),
     (KINDS, include_str!("../../config/kinds.yaml")),
     (MAPPINGS, include_str!("../../config/mappings.yaml")),
@@ -79,6 +79,10 @@ const SHIPPED: [(&str, &str); 18] = [
     (
         "rules/mains.yaml",
         include_str!("../../config/rules/mains.yaml"),
+    ),
+    (
+        "rules/metro.yaml",
+        include_str!("../../config/rules/metro.yaml"),
     ),
     (
         "rules/power.yaml",

@@ -37,6 +37,7 @@ fn bundle(hash: BundleHash, correlates: bool) -> Arc<Bundle> {
         value_min: None,
         until: None,
         replaces: None,
+        distinct: None,
     });
     let detection = DetectionRule {
         name: "calls".parse().unwrap(),

@@ -116,7 +116,7 @@ fn sensor(words: &mut Words) -> Parsed<Wanted> {
 }
 
 fn site(words: &mut Words) -> Parsed<Wanted> {
-    let site = words.need("a zone or a gateway")?.text;
+    let site = words.need("a zone, a gateway or a feeder")?.text;
     let verb = words.need("what is said of it, such as `silent`,")?;
     known(&verb, &SITE_VERBS)?;
     let explained_by = match words.peek() {

@@ -118,7 +118,7 @@ pub(super) enum Wanted {
         /// In which way it is broken, if that is asked for.
         fault: Option<String>,
     },
-    /// Something about a zone or a gateway as a whole.
+    /// Something about a zone, a gateway or a feeder as a whole.
     Site {
         site: String,
         verb: String,

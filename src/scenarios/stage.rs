@@ -118,8 +118,11 @@ impl Stage {
                 let gateways = city.sensors.iter().filter_map(|own| own.gateway.as_ref());
                 let zones = city.zones.iter().map(|zone| zone.id.as_str());
                 let mut sites = gateways.map(|gateway| gateway.as_str()).chain(zones);
-                if !sites.any(|own| own == site) {
-                    let what = "is no zone, and no sensor is registered with such a `gateway`";
+                // A feeder that is measured is a sensor.
+                let is_feeder = self.catalogue.sensors.contains_key(site.as_str());
+                if !is_feeder && !sites.any(|own| own == site) {
+                    let what = "is no zone and no feeder that is a sensor, and no sensor is registered \
+                                with such a `gateway`";
                     mistakes.add(place, site, what);
                 }
             }

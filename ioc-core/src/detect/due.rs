@@ -91,8 +91,11 @@ impl SensorStage {
                 let of = (timer.rule, timer.sensor);
                 self.timers.replace(None, due, of);
             }
+            Test::Fault(_) => {
+                let due = self.fire_fault(number, timer.rule, moment, found);
+                self.timers.replace(None, due, (timer.rule, timer.sensor));
+            }
             Test::Report(_)
-            | Test::Fault(_)
             | Test::SiteSilence(_)
             | Test::Across(_)
             | Test::Alone(_)

@@ -198,6 +198,7 @@ impl Sites {
             explained_by,
             hearing: Hearing {
                 raised: Vec::new(),
+                heard_by: Vec::new(),
                 ..hearing.clone()
             },
         };
@@ -386,7 +387,7 @@ impl Sites {
         let site = &self.sites[name];
         let zone = match self.rule.by {
             SiteBy::Zone => name.parse().ok(),
-            SiteBy::Gateway => zone.cloned(),
+            SiteBy::Gateway | SiteBy::Feeder => zone.cloned(),
         };
         SiteState {
             id: name.to_owned(),
@@ -570,6 +571,7 @@ impl Silent {
                 position: take.option(Take::position)?,
                 last_heard_at: take.time()?,
                 raised: Vec::new(),
+                heard_by: Vec::new(),
                 untold: false,
             },
         })

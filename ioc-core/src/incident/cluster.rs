@@ -2,7 +2,8 @@
 //!
 //! Arrives: sightings of sources and what became of them. Leaves: what the world does, the middle
 //! and the radius. Promise: none of it depends on the order in which members came, for sums are of
-//! integers; a reading counts once, by however many rules. Next: `member.rs`.
+//! integers; a reading counts once, by however many rules; and so does who reports again and again, if
+//! the rule tells who it is (`voices.rs`). Next: `member.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -10,13 +11,14 @@ use std::ops::Bound;
 use super::member::{Member, Stand, Standing, Statement};
 use super::places::Places;
 use super::taken::Taken;
+use super::voices::Voices;
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::{Certainty, Condition, Evidence, Severity};
-use crate::id::{IncidentId, ReadingId, RuleId, SensorId};
+use crate::id::{IncidentId, NodeId, ReadingId, RuleId, SensorId};
 use crate::limits::EVIDENCE_OF_OTHERS_REMEMBERED;
 use crate::place::Position;
 use crate::record::{Seq, incident_id};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// Who gives evidence: a sensor, or one report by itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -30,8 +32,8 @@ pub(crate) struct Source {
 pub(crate) enum World {
     /// At least one is abnormal and heard.
     GoesOn,
-    /// None is, but some fell silent while they were abnormal; or came to be distrusted, and no
-    /// other sensor is there to say that it is over.
+    /// None is, but some fell silent while they were abnormal; or came to be distrusted or fell
+    /// silent as soon as they were normal, and no other sensor is heard to say that it is over.
     Blind,
     /// All are normal again.
     Quiet,
@@ -42,9 +44,14 @@ pub(crate) enum World {
 pub(crate) struct Cluster {
     members: BTreeMap<Source, Member>,
     /// How many members stand how, by [`Standing`].
-    standing: [u32; 6],
-    /// What the members that say something is wrong weigh together.
+    standing: [u32; 7],
+    /// How many sensors among them are heard to be normal again, and trusted.
+    well: u32,
+    /// What the members that say something is wrong weigh together, but for reports of whom it is
+    /// known who they are …
     weight: u64,
+    /// … which are weighed here.
+    voices: Voices,
     /// How many members say how grave it is, by [`Severity`]: of each what is gravest.
     severities: [u32; 5],
     /// When which report stops counting, each once.
@@ -164,9 +171,9 @@ impl Cluster {
         self.members.len()
     }
 
-    /// How many sources have given evidence.
+    /// How many sources have given evidence: who has reported more than once is one.
     pub fn sources(&self) -> u32 {
-        self.members.len() as u32
+        self.members.len() as u32 - self.voices.repeated()
     }
 
     pub fn member(&self, source: &Source) -> Option<&Member> {
@@ -201,13 +208,13 @@ impl Cluster {
     /// How much the sources weigh that say at this time that something is wrong, silent ones
     /// included: who was washed away has not withdrawn what it said.
     pub fn weight(&self) -> u64 {
-        self.weight
+        self.weight + self.voices.weight()
     }
 
     /// Whether a sensor among them is abnormal, which lasts until it is normal again. A report is
     /// of its own moment.
     pub fn has_lasting(&self) -> bool {
-        let [_, _, abnormal, silent, _, lost] = self.standing;
+        let [_, _, abnormal, silent, _, lost, _] = self.standing;
         abnormal + silent + lost > 0
     }
 
@@ -217,11 +224,16 @@ impl Cluster {
     }
 
     pub fn world(&self) -> World {
-        match self.standing {
-            [_, _, 0, 0, 0, 0] => World::Quiet,
-            [_, _, 0, 0, 0, _] if self.some_sensor_is_normal() => World::Quiet,
-            [_, _, 0, _, 0, _] => World::Blind,
-            _ => World::GoesOn,
+        let [_, _, abnormal, silent, reported, lost, gone] = self.standing;
+        // Where a sensor is heard to be normal nobody needs to be asked who cannot be believed, or
+        // would have to be waited for.
+        let unsure = lost + gone > 0 && self.well == 0;
+        if abnormal + reported > 0 {
+            World::GoesOn
+        } else if silent > 0 || unsure {
+            World::Blind
+        } else {
+            World::Quiet
         }
     }
 
@@ -230,15 +242,6 @@ impl Cluster {
         let said = Severity::ALL.iter().rev();
         let mut said = said.filter(|severity| self.severities[**severity as usize] > 0);
         said.next().copied().unwrap_or(Severity::Unknown)
-    }
-
-    /// Whether a trusted sensor among them is normal again: then nobody needs to be asked who
-    /// cannot be believed.
-    fn some_sensor_is_normal(&self) -> bool {
-        let mut members = self.members.iter();
-        members.any(|(source, member)| {
-            source.report.is_none() && member.standing() == Standing::Normal
-        })
     }
 
     /// The gravest and the surest that its members say at this time.
@@ -336,6 +339,9 @@ impl Cluster {
         let sighting = statement.sighting;
         let member = self.members.remove(source);
         let before = member.as_ref().map(Member::stand);
+        if let Some(member) = &member {
+            self.shift(source, who(source, member), Some(member.stand()), None);
+        }
         let mut member = member.unwrap_or_else(|| Member::new(sighting));
         if let Some(position) = member.place_in(sighting) {
             self.leave(member.position.filter(|_| before.is_some()));
@@ -353,7 +359,7 @@ impl Cluster {
             until.map(|until| self.decays.remove(&decay(until)));
             self.decays.extend(member.until.map(decay));
         }
-        self.shift(before, Some(member.stand()));
+        self.shift(source, who(source, &member), None, Some(member.stand()));
         self.members.insert(source.clone(), member);
     }
 
@@ -372,9 +378,15 @@ impl Cluster {
         counts
     }
 
+    /// A detection about a sensor is no graver than this by now, as a sensor says that is trusted or
+    /// `doubted`.
+    pub fn ease(&mut self, source: &Source, rule: &RuleId, severity: Severity, doubted: bool) {
+        self.change(source, |member| member.ease(rule, severity, doubted));
+    }
+
     /// A detection about a sensor has cleared, as a sensor says that is trusted or `doubted`.
-    pub fn settle(&mut self, source: &Source, rule: &RuleId, doubted: bool) {
-        self.change(source, |member| member.clear(rule, doubted));
+    pub fn settle(&mut self, source: &Source, rule: &RuleId, doubted: bool, at: Timestamp) {
+        self.change(source, |member| member.clear(rule, doubted, at));
     }
 
     /// A sensor is no longer to be trusted in what these rules found.
@@ -385,26 +397,41 @@ impl Cluster {
     }
 
     /// A sensor is trusted again in what these rules find, of which these are raised.
-    pub fn trust(&mut self, source: &Source, rules: &[RuleId], raised: &[RuleId]) {
-        self.change(source, |member| member.trust(rules, raised));
+    pub fn trust(&mut self, source: &Source, rules: &[RuleId], raised: &[RuleId], at: Timestamp) {
+        self.change(source, |member| member.trust(rules, raised, at));
     }
 
-    /// It is over, as its other sensors say: who is distrusted is not waited for.
-    pub fn forget_lost(&mut self) {
-        if self.standing[Standing::Lost as usize] == 0 {
+    /// It is over, as its other sensors say: who is distrusted, or gone, is not waited for.
+    pub fn let_go(&mut self) {
+        let [.., lost, gone] = self.standing;
+        if lost + gone == 0 {
             return;
         }
         let members = self.members.iter();
-        let lost = members.filter(|(_, member)| member.standing() == Standing::Lost);
-        let lost: Vec<_> = lost.map(|(source, _)| source.clone()).collect();
-        for source in lost {
-            self.change(&source, Member::forget_lost);
+        let unsure = |standing| matches!(standing, Standing::Lost | Standing::Gone);
+        let unsure = members.filter(|(_, member)| unsure(member.standing()));
+        let unsure: Vec<_> = unsure.map(|(source, _)| source.clone()).collect();
+        for source in unsure {
+            self.change(&source, Member::let_go);
         }
     }
 
-    /// A sensor fell silent, or speaks again.
-    pub fn silence(&mut self, source: &Source, silent: bool) {
-        self.change(source, |member| member.silent = silent);
+    /// A sensor fell silent, who was last heard then. That all is well is sure if it said so for
+    /// this long, or is not asked any more.
+    pub fn fall_silent(
+        &mut self,
+        source: &Source,
+        last_heard_at: Timestamp,
+        sure_after: Option<Millis>,
+    ) {
+        self.change(source, |member| {
+            member.fall_silent(last_heard_at, sure_after);
+        });
+    }
+
+    /// A sensor that was silent speaks again.
+    pub fn speak(&mut self, source: &Source, at: Timestamp) {
+        self.change(source, |member| member.speak(at));
     }
 
     /// Whether a member says nothing.
@@ -473,7 +500,20 @@ impl Cluster {
     /// Whether this source stands: says at this time that something is wrong.
     pub fn stands(&self, source: &Source) -> bool {
         let member = self.members.get(source);
-        member.is_some_and(|member| member.standing() != Standing::Normal)
+        member.is_some_and(|member| !matches!(member.standing(), Standing::Normal | Standing::Gone))
+    }
+
+    /// Whether this source is heard to be abnormal, and believed.
+    pub fn hears(&self, source: &Source) -> bool {
+        let member = self.members.get(source);
+        member.is_some_and(|member| member.standing() == Standing::Abnormal)
+    }
+
+    /// When the first of its members was heard that weigh something at this time.
+    pub fn weighs_since(&self) -> Option<Timestamp> {
+        let members = self.members.values();
+        let weighing = members.filter(|member| member.stand().weight > 0);
+        weighing.map(|member| member.heard().0).min()
     }
 
     /// Whether a sensor's name leads here: by any member but a report with a place of its own.
@@ -490,7 +530,7 @@ impl Cluster {
     /// Takes a member out.
     pub fn remove(&mut self, source: &Source) -> Option<Member> {
         let member = self.members.remove(source)?;
-        self.shift(Some(member.stand()), None);
+        self.shift(source, who(source, &member), Some(member.stand()), None);
         self.leave(member.position);
         if let Some(until) = member.until {
             self.decays.remove(&(until, source.clone()));
@@ -540,7 +580,7 @@ impl Cluster {
 
     /// Adds a member to all that is kept in sums.
     fn count_in(&mut self, source: &Source, member: &Member) {
-        self.shift(None, Some(member.stand()));
+        self.shift(source, who(source, member), None, Some(member.stand()));
         self.enter(member.position);
         if let Some(until) = member.until {
             self.decays.insert((until, source.clone()));
@@ -589,6 +629,8 @@ impl Cluster {
         }
         (counted.standing, counted.weight, counted.severities)
             == (self.standing, self.weight, self.severities)
+            && counted.well == self.well
+            && counted.voices == self.voices
             && counted.places == self.places
             && counted.decays == self.decays
     }
@@ -600,19 +642,38 @@ impl Cluster {
         let before = member.stand();
         change(member);
         let after = member.stand();
-        self.shift(Some(before), Some(after));
+        let who = who(source, member).cloned();
+        self.shift(source, who.as_ref(), Some(before), Some(after));
     }
 
-    fn shift(&mut self, from: Option<Stand>, to: Option<Stand>) {
+    fn shift(
+        &mut self,
+        source: &Source,
+        who: Option<&NodeId>,
+        from: Option<Stand>,
+        to: Option<Stand>,
+    ) {
+        let is_well = |stand: &Stand| {
+            let is_heard = stand.standing == Standing::Normal && !stand.silent;
+            is_heard && source.report.is_none()
+        };
         if let Some(stand) = from {
+            self.well -= u32::from(is_well(&stand));
             self.standing[stand.standing as usize] -= 1;
-            self.weight -= u64::from(stand.weight);
             self.severities[stand.severity as usize] -= 1;
+            match who {
+                Some(who) => self.voices.leave(who, stand.weight),
+                None => self.weight -= u64::from(stand.weight),
+            }
         }
         if let Some(stand) = to {
+            self.well += u32::from(is_well(&stand));
             self.standing[stand.standing as usize] += 1;
-            self.weight += u64::from(stand.weight);
             self.severities[stand.severity as usize] += 1;
+            match who {
+                Some(who) => self.voices.enter(who, stand.weight),
+                None => self.weight += u64::from(stand.weight),
+            }
         }
     }
 
@@ -629,10 +690,7 @@ impl Cluster {
             if let Some(until) = member.and_then(|member| member.until) {
                 self.decays.remove(&(until, source.clone()));
             }
-            self.change(&source, |member| {
-                member.until = None;
-                member.raised.clear();
-            });
+            self.change(&source, Member::is_well);
         }
     }
 
@@ -681,4 +739,10 @@ impl Cluster {
         cluster.members = members.into_iter().collect();
         Ok(cluster)
     }
+}
+
+/// Who reports, if a member is a report and its rule tells.
+pub(super) fn who<'a>(source: &Source, member: &'a Member) -> Option<&'a NodeId> {
+    let report = source.report.as_ref();
+    report.and_then(|_| member.shared.who())
 }

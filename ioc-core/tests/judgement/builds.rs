@@ -31,6 +31,7 @@ enum Sort {
     Explaining,
     Reaching,
     Overtaking,
+    Naming,
 }
 
 /// Numbers that follow from a seed alone (Steele, Lea and Flood: SplitMix64).
@@ -187,6 +188,7 @@ impl Dice {
             Sort::Grouping => &Variant::GROUPING[..],
             Sort::Replacing | Sort::Overtaking => &Variant::REPLACING[..],
             Sort::Discerning => &Variant::DISCERNING[..],
+            Sort::Naming => &Variant::NAMING[..],
         };
         variants[self.below(variants.len() as u64) as usize]
     }
@@ -217,15 +219,17 @@ impl Dice {
             Sort::First | Sort::Handling | Sort::Quieting | Sort::Explaining | Sort::Reaching => {
                 said
             }
-            Sort::Asking | Sort::Doubting | Sort::Grouping | Sort::Discerning => Said {
-                value: if self.one_in(3) {
-                    said.value.trunc()
-                } else {
-                    said.value
-                },
-                about: said.about.or(self.one_in(2).then_some("fire")),
-                ..said
-            },
+            Sort::Asking | Sort::Doubting | Sort::Grouping | Sort::Discerning | Sort::Naming => {
+                Said {
+                    value: if self.one_in(3) {
+                        said.value.trunc()
+                    } else {
+                        said.value
+                    },
+                    about: said.about.or(self.one_in(2).then_some("fire")),
+                    ..said
+                }
+            }
         }
     }
 }
@@ -245,6 +249,7 @@ fn day(seed: u64, sort: Sort) -> History {
         Sort::Grouping => Variant::Grouping,
         Sort::Replacing | Sort::Overtaking => Variant::Replacing,
         Sort::Discerning => Variant::Discerning,
+        Sort::Naming => Variant::Naming,
     };
     history(&Day { first, events })
 }
@@ -330,6 +335,11 @@ fn p2_another_build_decides_the_same_where_causes_explain_symptoms() {
 #[test]
 fn p2_another_build_decides_the_same_where_causes_reach_along_networks() {
     expect_file!["../golden/days-reaching.txt"].assert_eq(&days(Sort::Reaching));
+}
+
+#[test]
+fn p2_another_build_decides_the_same_where_it_is_known_who_reports() {
+    expect_file!["../golden/days-naming.txt"].assert_eq(&days(Sort::Naming));
 }
 
 #[test]

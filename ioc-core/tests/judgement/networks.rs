@@ -326,6 +326,7 @@ fn a_front_joins_those_whom_it_can_have_reached_when_they_noticed_it() {
             rule.front = Some(Front {
                 tolerance: Millis::seconds(2),
                 speed_m_per_s: Some(3_500),
+                of: Vec::new(),
             });
         });
     check_with(
@@ -516,6 +517,70 @@ fn what_hangs_on_a_feeder_that_is_dead_again_stays_with_it() {
 }
 
 #[test]
+fn who_is_distrusted_parts_when_he_is_believed() {
+    // Both go dark with their feeder, and one chatters. Of that nobody is told before it is believed,
+    // and has not followed in ten minutes more.
+    let doubting = nested_city().flapping("lamp-flaps", "lamp", 25, 10);
+    let told = run(
+        &[("first", &doubting.build())],
+        "09:59 lamp-3 1
+         10:00 feeder-1 0
+         10:01 lamp-1 0
+         10:01 lamp-3 0
+         10:09-10:29/2 lamp-3 1
+         10:10-10:30/2 lamp-3 0
+         11:00 feeder-1 1
+         11:15-12:10/2 lamp-3 0
+         13:00 tick",
+    );
+    let told = told.lines().filter(|line| !line.contains(" updated "));
+    let told: Vec<_> = told.collect();
+    expect![[r#"
+        10:00 opened outage#1 severe: feeder-1 0
+        10:12 faulty lamp-3 flapping distrusted: lamp-3 0
+        11:10 opened outage#2 moderate caused by outage#1
+        11:20 cleared outage#1 severe 2 sensors
+        11:49 sound lamp-3 flapping: lamp-3 0
+        11:49 reopened outage#1 moderate episode 2 2 sensors: lamp-3 0
+        11:59 opened outage#3 moderate caused by outage#1
+        12:09 cleared outage#1 moderate episode 2
+    "#]]
+    .assert_eq(&(told.join("\n") + "\n"));
+}
+
+#[test]
+fn who_is_silent_when_its_feeder_is_well_again_parts_when_it_speaks_and_is_dark() {
+    let heard = nested_city()
+        .sensor_with("lamp-9", "lamp", |sensor| {
+            sensor.position = Some(metres(3_000, 0));
+            sensor.interval = Some(Millis::minutes(5));
+        })
+        .fed_by("lamp-9", "feeder-1")
+        .silence("lamp-silent", "lamp", 3, Millis::minutes(15));
+    check_with(
+        &heard.build(),
+        "10:00 feeder-1 0
+         10:01 lamp-9 0
+         11:00 feeder-1 1
+         11:30 lamp-9 0
+         11:35 lamp-9 0
+         11:45 lamp-9 0",
+        &expect![[r#"
+            10:00 opened outage#1 severe: feeder-1 0
+            10:01 updated outage#1 severe 2 sensors: lamp-9 0 by feeder-1
+            10:16 sensor_silent lamp-9 last heard 10:01
+            11:00 unknown outage#1 severe 2 sensors
+            11:30 sensor_returned lamp-9 last heard 10:01
+            11:30 reopened outage#1 severe 2 sensors: lamp-9 0
+            11:35 updated outage#1 severe 2 sensors: lamp-9 0
+            11:40 opened outage#2 moderate caused by outage#1
+            11:40:00.250 updated outage#1 severe
+            11:45 updated outage#2 moderate: lamp-9 0
+        "#]],
+    );
+}
+
+#[test]
 fn p5_many_lamps_part_in_steps_and_none_is_lost() {
     let mut builder = nested_city();
     for lamp in 0..100 {
@@ -593,6 +658,7 @@ proptest! {
                 rule.front = Some(Front {
                     tolerance: Millis::seconds(2),
                     speed_m_per_s: Some(3_500),
+                    of: Vec::new(),
                 });
             });
         timeline += "10:01:20 lorry 1.5\n";
@@ -600,4 +666,50 @@ proptest! {
         let opened: Vec<_> = told.lines().filter(|line| line.contains("opened")).collect();
         prop_assert!(opened.len() == 2 && opened[1].contains("lorry"), "{told}");
     }
+}
+
+#[test]
+fn whose_time_is_not_asked_joins_a_front_and_makes_no_two_of_them_one() {
+    let bundle = BundleBuilder::new()
+        .sensor("near", "shake", metres(0, 0))
+        .sensor("far", "shake", metres(3_000, 0))
+        .sensor("lorry", "shake", metres(6_000, 0))
+        .threshold("shaking", "shake", &[(Moderate, 1.0)], |_| ())
+        .report("felt", "call", Moderate, Millis::minutes(30))
+        .correlation("quakes", "quake", &["shaking", "felt"], |rule| {
+            rule.within_m = 30_000;
+            rule.within = Millis::minutes(30);
+            rule.sources_min = 3;
+            rule.front = Some(Front {
+                tolerance: Millis::seconds(60),
+                speed_m_per_s: None,
+                of: vec!["shaking".parse().unwrap()],
+            });
+        })
+        .build();
+    // What lorries shake one after another and one caller are no quake; two callers more are one,
+    // of the lorry that shook last and was nearest.
+    check_with(
+        &bundle,
+        "10:00 near 1.5
+         10:05 far 1.5
+         10:10 lorry 1.5
+         10:11 centre 1 kind=call at=5000,0
+         10:12 centre 1 kind=call at=5000,0",
+        &expect![[r#"
+            10:12 opened quake#1 moderate 3 sensors: lorry 1.5, centre 1 999 m, centre 1
+        "#]],
+    );
+    // Callers may be late, and come first.
+    check_with(
+        &bundle,
+        "10:00 centre 1 kind=call at=100,0
+         10:00:30 near 1.5
+         10:01:20 far 1.5
+         10:14 centre 1 kind=call at=0,0",
+        &expect![[r#"
+            10:01:20 opened quake#1 moderate 3 sensors: centre 1, near 1.5 100 m, far 1.5 2896 m
+            10:14 updated quake#1 moderate 4 sensors: centre 1
+        "#]],
+    );
 }

@@ -208,27 +208,27 @@ fn digests() -> [(u16, Expect); 6] {
     [
         (
             1,
-            expect!["1fdec8d5839874f5b21f83eb020f4349efab1342cffa39318b8d24729f1ef945"],
+            expect!["e2640955760573e0bf98ee154202d9f0b5b3f81802e437f1d8afaba378346f8d"],
         ),
         (
             2,
-            expect!["d6b7a3660e5466ef5513ce8a41b67758555fc412fa2149f6d06e6aa3b3808357"],
+            expect!["c6bfaa20d22f6aceae0d41630bf6b3531f0a5e2a7b90968190cbe3a9a0cb21ce"],
         ),
         (
             3,
-            expect!["4c65047e8b79cbfccad2cfe860db30bc2cf71f9557da28d3515e228495cf71af"],
+            expect!["566649053e93cdc146ce534cedebabbb1818262789dfcc78211845265a3044ec"],
         ),
         (
             4,
-            expect!["4c65047e8b79cbfccad2cfe860db30bc2cf71f9557da28d3515e228495cf71af"],
+            expect!["566649053e93cdc146ce534cedebabbb1818262789dfcc78211845265a3044ec"],
         ),
         (
             5,
-            expect!["4c65047e8b79cbfccad2cfe860db30bc2cf71f9557da28d3515e228495cf71af"],
+            expect!["566649053e93cdc146ce534cedebabbb1818262789dfcc78211845265a3044ec"],
         ),
         (
             6,
-            expect!["4c65047e8b79cbfccad2cfe860db30bc2cf71f9557da28d3515e228495cf71af"],
+            expect!["acc17d648c5ad7c3132c8786e86b1d6eed2bf838154530cbf8248a743417382c"],
         ),
     ]
 }

@@ -416,6 +416,7 @@ impl BundleBuilder {
             value_min: None,
             until: None,
             replaces: None,
+            distinct: None,
         };
         self.detection(name, kind, Test::Report(report))
     }
@@ -430,6 +431,18 @@ impl BundleBuilder {
             };
             report.until = Some("until".to_owned());
             report.replaces = Some("replaces".to_owned());
+        }
+        self
+    }
+
+    /// Lets an attribute of readings say who reports what these rules take.
+    pub fn distinct(mut self, names: &[&str], attribute: &str) -> Self {
+        let rules = self.0.detections.iter_mut();
+        for rule in rules.filter(|rule| names.contains(&rule.name.as_str())) {
+            let Test::Report(report) = &mut rule.test else {
+                panic!("no report rule");
+            };
+            report.distinct = Some(attribute.to_owned());
         }
         self
     }
@@ -450,6 +463,7 @@ impl BundleBuilder {
             value_min: Some(value_min),
             until: None,
             replaces: None,
+            distinct: None,
         };
         self.detection(name, kind, Test::Report(report))
     }
@@ -559,6 +573,7 @@ fn words(rule: &impl std::fmt::Debug) -> String {
         ", of: []",
         ", symptom: false",
         ", except_below: None, except_above: None",
+        ", distinct: None",
     ];
     let words = format!("{rule:?}");
     let words = words.replace(&format!(" handling: {:?},", HandlingRules::NONE), "");

@@ -5,9 +5,9 @@
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Aggregate, Along, Bundle, Changes, Direction, Effect as MayCause, Expected, FaultSign,
-    Flapping, Flow, Front, GroupBy, HandlingRules, Impossible, Lag, Near, Scale, Schedule, Side,
-    Skewed, Spiking, States, Statistic, Stop, Stuck, Zone,
+    Aggregate, Along, BY_SENSOR, Bundle, Changes, Direction, Effect as MayCause, Expected,
+    FaultSign, Flapping, Flow, Front, GroupBy, HandlingRules, Impossible, Lag, Near, Scale,
+    Schedule, Side, Skewed, Spiking, States, Statistic, Stop, Stuck, Zone,
 };
 use ioc_core::decision::AnswerWord;
 use ioc_core::decision::EffectClass::{AtMostOnce, Idempotent};
@@ -103,6 +103,10 @@ pub enum Variant {
     Reaching,
     /// The same, along others.
     ReachingOtherwise,
+    /// Rules of every sort; it is known who reports, and whose clocks are asked.
+    Naming,
+    /// The same, by something else.
+    NamingOtherwise,
 }
 
 impl Variant {
@@ -157,7 +161,9 @@ impl Variant {
     pub const EXPLAINING: [Self; 2] = [Self::Explaining, Self::ExplainingOtherwise];
     /// Those that look for causes along networks.
     pub const REACHING: [Self; 3] = [Self::Explaining, Self::Reaching, Self::ReachingOtherwise];
-    pub const ALL: [Self; 22] = [
+    /// Those under which it is known who reports.
+    pub const NAMING: [Self; 3] = [Self::Grouping, Self::Naming, Self::NamingOtherwise];
+    pub const ALL: [Self; 24] = [
         Self::Usual,
         Self::Changed,
         Self::Grown,
@@ -180,7 +186,13 @@ impl Variant {
         Self::ExplainingOtherwise,
         Self::Reaching,
         Self::ReachingOtherwise,
+        Self::Naming,
+        Self::NamingOtherwise,
     ];
+
+    fn names(self) -> bool {
+        matches!(self, Self::Naming | Self::NamingOtherwise)
+    }
 
     fn explains(self) -> bool {
         Self::EXPLAINING.contains(&self) || Self::REACHING.contains(&self)
@@ -195,7 +207,10 @@ impl Variant {
     }
 
     fn groups(self) -> bool {
-        matches!(self, Self::Grouping | Self::GroupingOtherwise) || self.quiets() || self.discerns()
+        matches!(self, Self::Grouping | Self::GroupingOtherwise)
+            || self.quiets()
+            || self.discerns()
+            || self.names()
     }
 
     fn quiets(self) -> bool {
@@ -222,6 +237,7 @@ impl Variant {
                 | Self::DiscerningOtherwise
                 | Self::ExplainingOtherwise
                 | Self::ReachingOtherwise
+                | Self::NamingOtherwise
         )
     }
 }
@@ -270,7 +286,50 @@ pub fn bundle(variant: Variant) -> Arc<Bundle> {
     if matches!(variant, Variant::Reaching | Variant::ReachingOtherwise) {
         builder = builder.effects(|effect| reaching(effect, variant.otherwise()));
     }
+    if variant.names() {
+        builder = naming(builder, variant.otherwise());
+    }
     builder.build()
+}
+
+/// Whoever reports again is one source, whose clock is not asked; sensors may say for long what is
+/// little; and what one feeder feeds is told as a whole.
+fn naming(builder: BundleBuilder, otherwise: bool) -> BundleBuilder {
+    let stuck = Stuck {
+        lasting: Millis::seconds(30),
+        except: Vec::new(),
+        except_below: Some(2.5),
+        except_above: otherwise.then_some(4.5),
+        clear_readings_min: 1,
+    };
+    let by = if otherwise { BY_SENSOR } else { "about" };
+    builder
+        .distinct(&["call", "call-wet", "call-big"], by)
+        .distinct(&["smoke-said"], BY_SENSOR)
+        .fault("speed-stuck", "speed", FaultSign::Stuck(stuck))
+        .site_silence("feeder-silent", SiteBy::Feeder, |rule| {
+            rule.percent = if otherwise { 70 } else { 40 };
+            rule.sensors_min = 2;
+            rule.explained_by = vec!["level-high".parse().unwrap()];
+        })
+        .correlation(
+            "shocks",
+            "shock",
+            &["call", "level-high", "smoke-high", "smoke-said"],
+            |rule| {
+                rule.within_m = 900;
+                rule.within = Millis::minutes(6);
+                rule.weights = vec![1, 2, 2, 1];
+                rule.sources_min = 3;
+                rule.front = Some(Front {
+                    tolerance: Millis::seconds(if otherwise { 20 } else { 60 }),
+                    speed_m_per_s: otherwise.then_some(10),
+                    of: ["level-high", "smoke-high"]
+                        .map(|rule| rule.parse().unwrap())
+                        .into(),
+                });
+            },
+        )
 }
 
 /// What comes along all networks, and what lies in none by metres if it is so.
@@ -698,6 +757,7 @@ fn asking(builder: BundleBuilder, variant: Variant) -> BundleBuilder {
                 rule.front = Some(Front {
                     tolerance: Millis::seconds(if otherwise { 5 } else { 40 }),
                     speed_m_per_s: Some(10),
+                    of: Vec::new(),
                 });
                 rule.stale_after = (!otherwise).then_some(Millis::minutes(3));
                 rule.may_cause = effects(&["fire", "quake"]);

@@ -34,7 +34,7 @@ const WEIGHT_MAX: u64 = 1000;
 /// How many names a rule may ask to be in common.
 const SAME_MAX: usize = 4;
 /// What every reading has, which no two have in common by a cause.
-const NO_ATTRIBUTES: [&str; 8] = [
+pub(super) const NO_ATTRIBUTES: [&str; 8] = [
     "id",
     "sensor",
     "kind",
@@ -90,7 +90,7 @@ pub fn read(
         Some(field) => along::read(&field, mistakes),
         None => Some(Along::default()),
     };
-    let front = front(&mut section, mistakes);
+    let front = front(&mut section, known, mistakes);
     let stale_after = match section.optional("stale_after") {
         Some(field) => field
             .span(mistakes, Millis::seconds(1)..=SPAN_MAX)
@@ -110,6 +110,13 @@ pub fn read(
     section.finish(mistakes);
 
     let from = from?;
+    let front = front?;
+    for name in front.iter().flat_map(|front| &front.of) {
+        if !from.contains_key(name) {
+            let what = format!("asks when `{name}` was observed, which `from` does not take");
+            field.wrong(mistakes, what);
+        }
+    }
     let mut rule = CorrelationRule {
         name: rule_name?,
         hash: 0,
@@ -119,7 +126,7 @@ pub fn read(
         within_m: within_m? as u32,
         along: along?,
         same: same?,
-        front: front?,
+        front,
         stale_after: stale_after?,
         within: within?,
         sources_min: sources_min?,
@@ -258,19 +265,28 @@ fn same(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {
     Some(names.into_iter().collect())
 }
 
-/// `observed_within: 10 s`, and with it perhaps `front_speed: 3.5 km/s`. `Some(None)` if neither is
-/// written.
-fn front(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<Option<Front>> {
+/// `observed_within: 10 s`, and with it perhaps `front_speed: 3.5 km/s` and `observed_of`. `Some(None)`
+/// if none is written.
+fn front(
+    section: &mut Section<'_>,
+    known: &Known<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Option<Front>> {
     let tolerance = section.optional("observed_within");
     let speed = section.optional("front_speed");
+    let of = section.optional("observed_of");
     let Some(tolerance) = tolerance else {
-        if let Some(speed) = speed {
+        if let Some(alone) = speed.or(of) {
             let what =
                 "needs `observed_within`: how exactly the sources know the time, such as `2 s`";
-            speed.wrong(mistakes, what);
+            alone.wrong(mistakes, what);
             return None;
         }
         return Some(None);
+    };
+    let of = match of {
+        Some(field) => from_names(&field, known, mistakes),
+        None => Some(Vec::new()),
     };
     let tolerance = tolerance.span(mistakes, Millis::ZERO..=SPAN_MAX);
     let speed_m_per_s = match speed {
@@ -288,7 +304,24 @@ fn front(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<Option<Fr
     Some(Some(Front {
         tolerance: tolerance?,
         speed_m_per_s: speed_m_per_s?,
+        of: of?,
     }))
+}
+
+/// `[ground-shaking]`: detections by their names alone, sorted.
+fn from_names(
+    field: &Field<'_>,
+    known: &Known<'_>,
+    mistakes: &mut Mistakes,
+) -> Option<Vec<RuleId>> {
+    if let Value::Map(_) = field.node.value {
+        field.wrong(
+            mistakes,
+            "needs names of detections, such as `[ground-shaking]`",
+        );
+        return None;
+    }
+    Some(from(field, known, mistakes)?.into_keys().collect())
 }
 
 /// What is allowed and probably not meant.
@@ -328,8 +361,19 @@ fn meaning(rule: &CorrelationRule) -> String {
     if !rule.same.is_empty() {
         meaning.push_str(&format!(", same {:?}", rule.same));
     }
-    if let Some(front) = rule.front {
-        meaning.push_str(&format!(", {front:?}"));
+    if let Some(front) = &rule.front {
+        let Front {
+            tolerance,
+            speed_m_per_s: speed,
+            of,
+        } = front;
+        // In the words of when nobody could say of what.
+        meaning.push_str(&format!(
+            ", Front {{ tolerance: {tolerance:?}, speed_m_per_s: {speed:?} }}"
+        ));
+        if !of.is_empty() {
+            meaning.push_str(&format!(" of {of:?}"));
+        }
     }
     if let Some(age) = rule.stale_after {
         meaning.push_str(&format!(", stale after {} ms", age.0));

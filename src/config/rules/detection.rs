@@ -8,13 +8,14 @@
 use std::fmt::Write;
 
 use ioc_core::bundle::{
-    AttributeMatch, Changes, DetectionRule, Direction, Fault, FaultSign, Report, Side, Silence,
-    Test,
+    AttributeMatch, BY_SENSOR, Changes, DetectionRule, Direction, Fault, FaultSign, Report, Side,
+    Silence, Test,
 };
 use ioc_core::decision::{Certainty, Severity};
 use ioc_core::id::{ReadingKind, RuleId};
 use ioc_core::time::Millis;
 
+use super::correlation::NO_ATTRIBUTES;
 use super::{across, alone, becomes, fault, meaning_hash, rate, threshold, usual, window};
 use crate::config::field::{Field, Section};
 use crate::config::kinds::{Kind, Kinds};
@@ -167,6 +168,33 @@ pub fn see_states(rules: &mut [DetectionRule], kinds: &Kinds, mut blind: impl Fn
     }
 }
 
+/// Says how long readings wait before a sensor is examined by them, now that all rules of its kind are
+/// known: as long as for any of those in whose findings it may be distrusted. Part of what the rule
+/// means.
+pub fn settle_faults(rules: &mut [DetectionRule], kinds: &Kinds) {
+    for place in 0..rules.len() {
+        let Test::Fault(fault) = &rules[place].test else {
+            continue;
+        };
+        if matches!(fault.sign, FaultSign::Skewed(_)) {
+            continue;
+        }
+        let own = &rules[place].kind;
+        let is_meant = |name: &RuleId| fault.of.is_empty() || fault.of.contains(name);
+        let of_kind = rules.iter().filter(|rule| rule.kind == *own);
+        let meant = of_kind.filter(|rule| is_meant(&rule.name));
+        let longest = meant.map(|rule| rule.settle).max();
+        let settle = longest.unwrap_or(Millis::ZERO);
+        let rule = &mut rules[place];
+        if settle > rule.settle
+            && let Some(kind) = kinds.get(rule.kind.as_str())
+        {
+            rule.settle = settle;
+            rule.hash = meaning_hash(&meaning(rule, kind));
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Question {
     Threshold(Side),
@@ -297,6 +325,8 @@ fn report(
     let until = until.map(|field| becomes::attribute_name(&field, mistakes));
     let replaces = section.optional("replaces");
     let replaces = replaces.map(|field| becomes::attribute_name(&field, mistakes));
+    let distinct = section.optional("distinct");
+    let distinct = distinct.map(|field| who(&field, mistakes));
     Some(Report {
         severity: severity?,
         certainty: certainty?,
@@ -304,7 +334,22 @@ fn report(
         value_min,
         until: until.map_or(Some(None), |name| name.map(Some))?,
         replaces: replaces.map_or(Some(None), |name| name.map(Some))?,
+        distinct: distinct.map_or(Some(None), |name| name.map(Some))?,
     })
+}
+
+/// `caller`, or `sensor`: by what it is known that two reports are of one and the same.
+fn who(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<String> {
+    let name = becomes::attribute_name(field, mistakes)?;
+    if name != BY_SENSOR && NO_ATTRIBUTES.contains(&name.as_str()) {
+        let what = format!(
+            "`{name}` does not say who reports; write `caller`, or the name of the attribute that \
+             does, or `{BY_SENSOR}`"
+        );
+        field.wrong(mistakes, what);
+        return None;
+    }
+    Some(name)
 }
 
 fn report_meaning(report: &Report) -> String {
@@ -317,6 +362,9 @@ fn report_meaning(report: &Report) -> String {
     }
     if let Some(replaces) = &report.replaces {
         write!(text, " replaces {replaces:?}").expect("a string takes all");
+    }
+    if let Some(distinct) = &report.distinct {
+        write!(text, " distinct {distinct:?}").expect("a string takes all");
     }
     text
 }

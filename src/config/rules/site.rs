@@ -41,7 +41,11 @@ pub fn read(
     let rule_name = field.name(name, mistakes);
     let mut section = Section::of(field, mistakes)?;
     let by = section.optional(KEY).and_then(|field| {
-        let words = [("zone", SiteBy::Zone), ("gateway", SiteBy::Gateway)];
+        let words = [
+            ("zone", SiteBy::Zone),
+            ("gateway", SiteBy::Gateway),
+            ("feeder", SiteBy::Feeder),
+        ];
         field.choice(mistakes, &words)
     });
     let percent = section

@@ -103,6 +103,7 @@ fn rules_mean_what_they_say() {
                             value_min: None,
                             until: None,
                             replaces: None,
+                            distinct: None,
                         },
                     ),
                 },
@@ -751,8 +752,35 @@ fn readings_may_be_put_in_order_first() {
             + "  s: { kind: emergency_call, report: minor, certainty: likely, counts_for: 1 h, settle: 9 s }\n"),
         &expect![[r#"
             a.yaml:2:79 detections.r.settle: `2 h` is not a time from 0 s to 1 h, such as `90 s`, `5 min` or `2 h`
-            a.yaml:3:81 detections.s.settle: unknown key; known here: kind, where, report, certainty, counts_for, value_at_least, counts_until, replaces"#]],
+            a.yaml:3:81 detections.s.settle: unknown key; known here: kind, where, report, certainty, counts_for, value_at_least, counts_until, replaces, distinct"#]],
     );
+}
+
+#[test]
+fn a_sensor_is_examined_in_the_order_in_which_the_rules_that_it_may_fail_see_it() {
+    let settles = |rule: &str| {
+        let text = format!(
+            "detections:
+  r: {{ kind: water_level, above: {{ moderate: 3 m }}, clear: below 2 m, settle: 90 s }}
+  s: {{ kind: water_level, above: {{ moderate: 4 m }}, clear: below 3 m, settle: 30 s }}
+  f: {{ kind: water_level, {rule} }}
+"
+        );
+        let (rules, mistakes, _) = read(&text);
+        assert!(mistakes.is_empty(), "{mistakes}");
+        let fault = rules
+            .detections
+            .iter()
+            .find(|rule| rule.name.as_str() == "f");
+        fault.unwrap().settle
+    };
+    let flaps = "flapping: 25 %, clear: below 10 %";
+    assert_eq!(settles(flaps), Millis::seconds(90));
+    let of_one = format!("{flaps}, of: [s]");
+    assert_eq!(settles(&of_one), Millis::seconds(30));
+    assert_eq!(settles("stuck: 1 h"), Millis::seconds(90));
+    // A clock shows by when its readings come.
+    assert_eq!(settles("skewed: { ahead: 5 min }"), Millis::ZERO);
 }
 
 #[test]
@@ -923,13 +951,13 @@ fn a_front_is_of_the_sources_own_time() {
         "    observed_within: 2 s\n    front_speed: 3.5 km/s\n",
     ));
     assert!(mistakes.is_empty(), "{mistakes}");
-    let front = rules.correlations[0].front.unwrap();
+    let front = rules.correlations[0].front.clone().unwrap();
     assert_eq!(
         (front.tolerance, front.speed_m_per_s),
         (Millis::seconds(2), Some(3_500))
     );
     let (at_once, ..) = read(&with("    observed_within: 2 s\n"));
-    let front = at_once.correlations[0].front.unwrap();
+    let front = at_once.correlations[0].front.clone().unwrap();
     assert_eq!(front.speed_m_per_s, None);
     let (without, ..) = read(FLOOD);
     let hashes = [&rules, &at_once, &without].map(|rules| rules.correlations[0].hash);
@@ -939,6 +967,23 @@ fn a_front_is_of_the_sources_own_time() {
         &expect![
             "a.yaml:22:18 correlations.flood.front_speed: needs `observed_within`: how exactly the sources know the time, such as `2 s`"
         ],
+    );
+    let (of_some, mistakes, _) = read(&with(
+        "    observed_within: 2 s\n    observed_of: [river-high]\n",
+    ));
+    assert!(mistakes.is_empty(), "{mistakes}");
+    let front = of_some.correlations[0].front.clone().unwrap();
+    assert!(front.asks(&"river-high".parse().unwrap()));
+    assert!(!front.asks(&"flood-call".parse().unwrap()));
+    assert_ne!(of_some.correlations[0].hash, hashes[1]);
+    refused(&with("    observed_of: [river-high]\n"), &expect![[r#""#]]);
+    refused(
+        &with("    observed_within: 2 s\n    observed_of: { river-high: 2 }\n"),
+        &expect![[r#""#]],
+    );
+    refused(
+        &with("    observed_within: 2 s\n    observed_of: [river-hihg]\n"),
+        &expect![[r#""#]],
     );
     refused(
         &with("    observed_within: 8 d\n    front_speed: 300 km/h\n"),
@@ -989,7 +1034,7 @@ detections:
 ",
         &expect![[r#"
             a.yaml:3:62 detections.high.margin: is a share of the way to a second level; write another one, or a level further out
-            a.yaml:4:86 detections.called.margin: unknown key; known here: kind, where, report, certainty, counts_for, value_at_least, counts_until, replaces"#]],
+            a.yaml:4:86 detections.called.margin: unknown key; known here: kind, where, report, certainty, counts_for, value_at_least, counts_until, replaces, distinct"#]],
     );
 }
 
@@ -1532,4 +1577,33 @@ fn mistakes_about_what_is_explained_say_what_to_write() {
             "a.yaml:11:25 correlations.b.explains.outage: stands under `may_cause` too; what is explained is caused: remove it there"
         ],
     );
+}
+
+#[test]
+fn it_is_said_who_reports_by_an_attribute_or_by_the_sensor() {
+    let with = |distinct: &str| {
+        format!(
+            "detections:
+  called: {{ kind: emergency_call, report: minor, certainty: likely, counts_for: 1 h{distinct} }}
+"
+        )
+    };
+    let distinct = |text: &str| {
+        let (rules, mistakes, _) = read(&with(text));
+        assert!(mistakes.is_empty(), "{mistakes}");
+        let Test::Report(report) = &rules.detections[0].test else {
+            panic!("a report");
+        };
+        (report.distinct.clone(), rules.detections[0].hash)
+    };
+    let (nobody, of_nobody) = distinct("");
+    let (caller, of_caller) = distinct(", distinct: caller");
+    let (sensor, of_sensor) = distinct(", distinct: sensor");
+    assert_eq!(
+        [nobody.as_deref(), caller.as_deref(), sensor.as_deref()],
+        [None, Some("caller"), Some("sensor")]
+    );
+    assert!(of_nobody != of_caller && of_caller != of_sensor);
+    refused(&with(", distinct: id"), &expect![[r#""#]]);
+    refused(&with(", distinct: [a, b]"), &expect![[r#""#]]);
 }

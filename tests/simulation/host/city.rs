@@ -182,6 +182,7 @@ fn calls() -> Test {
         value_min: None,
         until: None,
         replaces: None,
+        distinct: None,
     })
 }
 
