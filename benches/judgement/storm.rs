@@ -368,7 +368,7 @@ fn back_after_a_storm(sensors: usize) -> Stepped {
 fn two_large_merged_by_a_person(sensors: usize) -> Stepped {
     const COLUMNS: usize = 320;
     let place = |number: usize| {
-        let gap = if number % 2 == 0 { 0 } else { 100_000 };
+        let gap = if number.is_multiple_of(2) { 0 } else { 100_000 };
         metres(number / 2 % COLUMNS * 100 + gap, number / 2 / COLUMNS * 100)
     };
     let city = Builder::new()

@@ -99,6 +99,7 @@ impl SensorStage {
     pub(super) fn end_asking(&mut self) {
         if self.reloading.is_none() && !self.silences.has_waiting() {
             self.asking = None;
+            self.silences.wait_no_more();
         }
     }
 }

@@ -52,6 +52,11 @@ impl Timers {
         self.find_next();
     }
 
+    /// Nothing waits any more.
+    pub fn wait_no_more(&mut self) {
+        self.from = Timestamp::MIN;
+    }
+
     /// Whether anything waits so.
     pub fn has_waiting(&self) -> bool {
         let first = self.set.first();
@@ -97,7 +102,7 @@ impl Timers {
 
     /// When the next is due.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.firing().next().map(|timer| timer.due)
+        self.first().map(|timer| timer.due)
     }
 
     /// The next that is due by `to`.
@@ -105,7 +110,15 @@ impl Timers {
         if self.next > to {
             return None;
         }
-        self.due(to).next()
+        self.first().filter(|timer| timer.due <= to)
+    }
+
+    /// The first that does not wait.
+    fn first(&self) -> Option<&Timer> {
+        match self.from {
+            Timestamp::MIN => self.set.first(),
+            _ => self.firing().next(),
+        }
     }
 
     /// All that are due by `to`, in order.
