@@ -169,7 +169,23 @@ fn thingsboard_11803_what_one_gauge_says_is_less_grave_when_the_gauge_has_said_s
          10:02-10:06/2 river-1 3.6
          10:08-10:22/2 river-1 3.2
          10:24-10:34/2 river-1 2.0",
-        expect![[r#""#]],
+        expect![[r#"
+            10:00 opened flood#1 severe: river-1 3.9
+            10:02 confirmed flood#1 severe without acknowledged by ana
+            10:02 updated flood#1 severe: river-1 3.6
+            10:04 updated flood#1 severe: river-1 3.6
+            10:06 updated flood#1 severe: river-1 3.6
+            10:08 updated flood#1 severe: river-1 3.2
+            10:10 updated flood#1 severe: river-1 3.2
+            10:12 updated flood#1 severe: river-1 3.2
+            10:14 updated flood#1 severe: river-1 3.2
+            10:16 updated flood#1 severe: river-1 3.2
+            10:18 rated flood#1 moderate
+            10:18:00.250 updated flood#1 moderate: river-1 3.2
+            10:20 updated flood#1 moderate: river-1 3.2
+            10:22 updated flood#1 moderate: river-1 3.2
+            10:34 cleared flood#1 moderate
+        "#]],
     );
 }
 
@@ -198,7 +214,23 @@ fn what_rises_again_before_the_time_is_over_was_never_less() {
          10:02-10:08/2 river-1 3.2
          10:10 river-1 3.9
          10:12-10:24/2 river-1 3.2",
-        expect![[r#""#]],
+        expect![[r#"
+            10:00 opened flood#1 severe: river-1 3.9
+            10:01 confirmed flood#1 severe without acknowledged by ana
+            10:02 updated flood#1 severe: river-1 3.2
+            10:04 updated flood#1 severe: river-1 3.2
+            10:06 updated flood#1 severe: river-1 3.2
+            10:08 updated flood#1 severe: river-1 3.2
+            10:10 updated flood#1 severe: river-1 3.9
+            10:12 updated flood#1 severe: river-1 3.2
+            10:14 updated flood#1 severe: river-1 3.2
+            10:16 updated flood#1 severe: river-1 3.2
+            10:18 updated flood#1 severe: river-1 3.2
+            10:20 updated flood#1 severe: river-1 3.2
+            10:22 rated flood#1 moderate
+            10:22:00.250 updated flood#1 moderate: river-1 3.2
+            10:24 updated flood#1 moderate: river-1 3.2
+        "#]],
     );
 }
 
@@ -209,7 +241,25 @@ fn it_falls_to_the_gravest_that_it_was_while_it_was_less_and_then_further() {
          10:01 do confirm flood#1 by=ana
          10:02-10:06/2 river-1 4.0
          10:08-10:24/2 river-1 3.2",
-        expect![[r#""#]],
+        expect![[r#"
+            10:00 opened flood#1 extreme: river-1 4.6
+            10:01 escalated flood#1 extreme to shift_supervisor
+            10:01 confirmed flood#1 extreme without acknowledged by ana
+            10:02 updated flood#1 extreme: river-1 4
+            10:04 updated flood#1 extreme: river-1 4
+            10:06 updated flood#1 extreme: river-1 4
+            10:08 updated flood#1 extreme: river-1 3.2
+            10:10 updated flood#1 extreme: river-1 3.2
+            10:12 rated flood#1 severe
+            10:12:00.250 updated flood#1 severe: river-1 3.2
+            10:14 updated flood#1 severe: river-1 3.2
+            10:16 updated flood#1 severe: river-1 3.2
+            10:18 updated flood#1 severe: river-1 3.2
+            10:20 updated flood#1 severe: river-1 3.2
+            10:22 rated flood#1 moderate
+            10:22:00.250 updated flood#1 moderate: river-1 3.2
+            10:24 updated flood#1 moderate: river-1 3.2
+        "#]],
     );
 }
 
@@ -221,7 +271,20 @@ fn only_a_person_lowers_it_where_the_rules_say_so() {
         "10:00 river-1 3.9
          10:01 do confirm flood#1 by=ana
          10:02-10:20/2 river-1 3.2",
-        &expect![[r#""#]],
+        &expect![[r#"
+            10:00 opened flood#1 severe: river-1 3.9
+            10:01 confirmed flood#1 severe without acknowledged by ana
+            10:02 updated flood#1 severe: river-1 3.2
+            10:04 updated flood#1 severe: river-1 3.2
+            10:06 updated flood#1 severe: river-1 3.2
+            10:08 updated flood#1 severe: river-1 3.2
+            10:10 updated flood#1 severe: river-1 3.2
+            10:12 updated flood#1 severe: river-1 3.2
+            10:14 updated flood#1 severe: river-1 3.2
+            10:16 updated flood#1 severe: river-1 3.2
+            10:18 updated flood#1 severe: river-1 3.2
+            10:20 updated flood#1 severe: river-1 3.2
+        "#]],
     );
 }
 
@@ -247,7 +310,42 @@ fn as_many_readings_as_clear_it_make_it_less_grave() {
          10:01-10:02/1 river-1 3.2
          10:03 river-1 3.6
          10:04-10:12/1 river-1 3.2",
-        &expect![[r#""#]],
+        &expect![[r#"
+            10:00 opened flood#1 severe: river-1 3.9
+            10:00 opened often_flood#1 severe: river-1 3.9
+            10:01 updated flood#1 severe: river-1 3.2
+            10:01 updated often_flood#1 severe: river-1 3.2
+            10:02 updated flood#1 severe: river-1 3.2
+            10:02 updated often_flood#1 severe: river-1 3.2
+            10:03 escalated flood#1 severe to shift_supervisor
+            10:03 escalated often_flood#1 severe to shift_supervisor
+            10:03:00.250 updated flood#1 severe: river-1 3.6
+            10:03:00.250 updated often_flood#1 severe: river-1 3.6
+            10:04 updated flood#1 severe: river-1 3.2
+            10:04 updated often_flood#1 severe: river-1 3.2
+            10:05 updated flood#1 severe: river-1 3.2
+            10:05 updated often_flood#1 severe: river-1 3.2
+            10:06 escalated flood#1 severe to duty_officer
+            10:06 escalated often_flood#1 severe to duty_officer
+            10:06:00.250 updated flood#1 severe: river-1 3.2
+            10:06:00.250 updated often_flood#1 severe: river-1 3.2
+            10:07 updated flood#1 severe: river-1 3.2
+            10:07 updated often_flood#1 severe: river-1 3.2
+            10:08 updated flood#1 severe: river-1 3.2
+            10:08 updated often_flood#1 severe: river-1 3.2
+            10:09 escalated flood#1 severe to phone_tree
+            10:09 escalated often_flood#1 severe to phone_tree
+            10:09:00.250 updated flood#1 severe: river-1 3.2
+            10:09:00.250 updated often_flood#1 severe: river-1 3.2
+            10:10 updated flood#1 severe: river-1 3.2
+            10:10 updated often_flood#1 severe: river-1 3.2
+            10:11 rated flood#1 moderate
+            10:11 rated often_flood#1 moderate
+            10:11:00.250 updated flood#1 moderate: river-1 3.2
+            10:11:00.250 updated often_flood#1 moderate: river-1 3.2
+            10:12 updated flood#1 moderate: river-1 3.2
+            10:12 updated often_flood#1 moderate: river-1 3.2
+        "#]],
     );
 }
 
@@ -275,16 +373,37 @@ fn inv_17_what_a_person_rates_down_is_passed_on_at_the_new_pace() {
         "10:00 river-1 3.9
          10:01 do rate flood#1 by=ana severity=minor
          11:40 tick",
-        expect![[r#""#]],
+        expect![[r#"
+            10:00 opened flood#1 severe: river-1 3.9
+            10:01 rated flood#1 minor by ana
+            10:03 sensor_silent river-1 last heard 10:00
+            10:03 unknown flood#1 minor
+            10:30 escalated flood#1 minor to shift_supervisor
+            11:00 escalated flood#1 minor to duty_officer
+            11:30 escalated flood#1 minor to phone_tree
+        "#]],
     );
 }
 
 #[test]
 fn inv_17_what_gets_less_grave_is_passed_on_as_if_it_had_been_so() {
-    check(
+    let bundle = city().handling(|rules| {
+        let minutes = |minutes| Some(Millis::minutes(minutes));
+        rules.acknowledge_within = [None, minutes(30), minutes(20), minutes(8), minutes(1)];
+    });
+    check_with(
+        &bundle.build(),
         "10:00 river-1 3.9
-         10:00:30-10:33:30/3 river-1 2.9",
-        expect![[r#""#]],
+         10:02-10:12/2 river-1 2.9
+         10:42 tick",
+        &expect![[r#"
+            10:00 opened flood#1 severe: river-1 3.9
+            10:08 escalated flood#1 severe to shift_supervisor
+            10:12 rated flood#1 moderate
+            10:15 sensor_silent river-1 last heard 10:12
+            10:15 unknown flood#1 moderate
+            10:40 escalated flood#1 moderate to duty_officer
+        "#]],
     );
 }
 
@@ -296,7 +415,18 @@ fn inv_17_the_part_that_is_left_of_a_split_is_passed_on_at_its_pace() {
          10:01 do split flood#1 by=ana sources=river-1
          10:01 ack flood#2 by=ben
          10:11 tick",
-        expect![[r#""#]],
+        expect![[r#"
+            10:00 opened flood#1 severe: river-1 3.9
+            10:00:00.250 updated flood#1 severe 2 sensors: river-2 3.1 599 m
+            10:01 split flood#2 severe from flood#1: river-1 by ana
+            10:01 updated flood#1 moderate by ana
+            10:01 acknowledged flood#2 severe by ben
+            10:03 sensor_silent river-1 last heard 10:00
+            10:03 unknown flood#2 severe
+            10:03 sensor_silent river-2 last heard 10:00
+            10:03 unknown flood#1 moderate
+            10:10 escalated flood#1 moderate to shift_supervisor
+        "#]],
     );
 }
 
@@ -308,7 +438,17 @@ fn inv_20_a_dismissed_incident_that_comes_back_is_to_be_seen_anew() {
          10:02-10:13/1 river-1 2.0
          10:30 river-1 3.1
          10:45 tick",
-        expect![[r#""#]],
+        expect![[r#"
+            10:00 opened flood#1 moderate: river-1 3.1
+            10:01 dismissed flood#1 moderate as false_alarm by ana
+            10:12 cleared flood#1 moderate
+            10:16 sensor_silent river-1 last heard 10:13
+            10:30 sensor_returned river-1 last heard 10:13
+            10:30 reopened flood#1 moderate episode 2: river-1 3.1
+            10:33 sensor_silent river-1 last heard 10:30
+            10:33 unknown flood#1 moderate episode 2
+            10:40 escalated flood#1 moderate episode 2 to shift_supervisor
+        "#]],
     );
 }
 
@@ -318,8 +458,17 @@ fn a_dismissal_holds_while_what_was_dismissed_goes_on() {
         "10:00 river-1 3.1
          10:01 do dismiss flood#1 by=ana reason=false_alarm
          10:02-10:04/1 river-1 2.0
-         10:05-10:17/3 river-1 3.1",
-        expect![[r#""#]],
+         10:06-10:16/2 river-1 3.1",
+        expect![[r#"
+            10:00 opened flood#1 moderate: river-1 3.1
+            10:01 dismissed flood#1 moderate as false_alarm by ana
+            10:06 updated flood#1 moderate: river-1 3.1
+            10:08 updated flood#1 moderate: river-1 3.1
+            10:10 updated flood#1 moderate: river-1 3.1
+            10:12 updated flood#1 moderate: river-1 3.1
+            10:14 updated flood#1 moderate: river-1 3.1
+            10:16 updated flood#1 moderate: river-1 3.1
+        "#]],
     );
 }
 

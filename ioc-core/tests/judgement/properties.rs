@@ -197,10 +197,12 @@ impl Wait {
         // To the first after that time, to the second after twice that.
         let next = incident.escalated.map_or(1, |tier| tier.number() + 1);
         let kept = self.due.filter(|_| incident.escalated == self.tier);
+        // Whoever is to see it anew has all the time to do so.
+        let since = self.since.filter(|_| incident.escalated >= self.tier);
         let timed = within.map(|within| {
             let whole = Millis(within.0 * next);
             let anew = decision.at + within;
-            let due = match (self.since.map(|since| since + whole), kept) {
+            let due = match (since.map(|since| since + whole), kept) {
                 (None, None) => anew,
                 (None, Some(kept)) => kept.min(anew),
                 (Some(by_pace), None) => by_pace.max(decision.at),
