@@ -8,13 +8,13 @@ use std::sync::Arc;
 use ioc_bench::city::{Builder, effect, metres, on_grid};
 use ioc_bench::stepped::Stepped;
 use ioc_core::bundle::Bundle;
-use ioc_core::record::{BuildHash, ClockKind, Input, Started};
+use ioc_core::record::{Action, Ask, BuildHash, ClockKind, Command, Input, Started};
 use ioc_core::time::Millis;
 
 /// A scene, by its name.
 pub type Scene = (&'static str, fn(usize) -> Stepped);
 
-pub const SCENES: [Scene; 12] = [
+pub const SCENES: [Scene; 14] = [
     ("8,000 alarms join one incident, which clears", one_incident),
     (
         "8,000 incidents, then their cause, which clears",
@@ -39,6 +39,11 @@ pub const SCENES: [Scene; 12] = [
     ),
     ("a rule with 8,000 incidents goes", a_rule_goes),
     ("back after an hour", back_after_an_hour),
+    ("back after a storm", back_after_a_storm),
+    (
+        "a person merges two incidents of 4,000 members",
+        two_large_merged_by_a_person,
+    ),
 ];
 
 const ALARMS: usize = 8_000;
@@ -325,6 +330,11 @@ fn back_after_an_hour(sensors: usize) -> Stepped {
     let city = plain(sensors).incidents("outages", "outage", "alarm", |_| ());
     let mut stepped = Stepped::under(&city.build(1));
     heard(&mut stepped, sensors);
+    away_for_an_hour(&mut stepped);
+    stepped
+}
+
+fn away_for_an_hour(stepped: &mut Stepped) {
     let down_from = stepped.now();
     stepped.pass(Millis::minutes(60));
     let started = Started {
@@ -334,7 +344,59 @@ fn back_after_an_hour(sensors: usize) -> Stepped {
         clock: ClockKind::System,
     };
     stepped.apply("started", &Input::Started(started));
+    later(stepped, 1, "tick after the start");
+}
+
+/// Thousands of incidents would have cleared, and been over, while nobody was there.
+fn back_after_a_storm(sensors: usize) -> Stepped {
+    let city = plain(sensors).incidents("trapped", "lift", "alarm", |rule| {
+        rule.within_m = 10;
+        rule.clear_after = Millis::minutes(1);
+        rule.reopen_within = Millis::minutes(1);
+    });
+    let mut stepped = Stepped::under(&city.build(1));
+    heard(&mut stepped, sensors);
     later(&mut stepped, 1, "tick");
+    say(&mut stepped, "alarm", sensors, 5.0);
+    say(&mut stepped, "normal again", sensors, 1.0);
+    away_for_an_hour(&mut stepped);
+    later(&mut stepped, 2, "tick after the start");
+    stepped
+}
+
+/// Meters west and east of a gap, of each side one incident by then.
+fn two_large_merged_by_a_person(sensors: usize) -> Stepped {
+    const COLUMNS: usize = 320;
+    let place = |number: usize| {
+        let gap = if number % 2 == 0 { 0 } else { 100_000 };
+        metres(number / 2 % COLUMNS * 100 + gap, number / 2 / COLUMNS * 100)
+    };
+    let city = Builder::new()
+        .sensors(sensors, "voltage", meter, place)
+        .above_three("alarm", "voltage", 1)
+        .silent("no-voltage", "voltage")
+        .incidents("outages", "outage", "alarm", |rule| rule.within_m = 40_000);
+    let mut stepped = Stepped::under(&city.build(1));
+    heard(&mut stepped, sensors);
+    later(&mut stepped, 1, "tick");
+    say(&mut stepped, "alarm", sensors, 5.0);
+    later(&mut stepped, 1, "tick");
+    let both = (stepped.first, stepped.last);
+    let (Some(incident), Some(other)) = both else {
+        unreachable!("both have opened");
+    };
+    let command = Command {
+        request: "merge",
+        actor: "bench",
+        action: Action::About {
+            incident,
+            ask: Ask::Merge(other),
+            note: "",
+            sources: "",
+        },
+    };
+    stepped.apply("the merger is asked for", &Input::Command(command));
+    later(&mut stepped, 1, "tick while they become one");
     stepped
 }
 

@@ -241,6 +241,11 @@ impl Correlator {
         weight_of(&self.rule, detection)
     }
 
+    /// Whether a sensor is a member of one of its cases.
+    pub fn has_member(&self, sensor: &SensorId) -> bool {
+        self.slot_of(sensor).is_some()
+    }
+
     /// Takes what a sensor stage found. [`Self::settle`] decides what follows.
     pub fn take(&mut self, finding: &Finding, turn: &mut Turn<'_>) {
         let weight = self.weight_of(&finding.rule);
@@ -292,25 +297,39 @@ impl Correlator {
             Detection::Worsened(severity) => self.change(finding, |case, source| {
                 case.worsen(source, &finding.rule, *severity, finding.doubted);
             }),
+            Detection::Eased(severity) => self.change(finding, |case, source| {
+                case.cluster
+                    .ease(source, &finding.rule, *severity, finding.doubted);
+            }),
             Detection::Cleared => {
+                let at = turn.at;
                 self.change(finding, |case, source| {
                     // Of a candidate nobody was told: there is nothing to hold on to.
                     let holds = finding.doubted && case.incident.opened_at.is_some();
-                    case.cluster.settle(source, &finding.rule, holds);
+                    case.cluster.settle(source, &finding.rule, holds, at);
                 });
                 self.time_the_parting(&finding.sensor, turn);
             }
             Detection::Faulty(malady) => self.change(finding, |case, source| {
                 case.cluster.distrust(source, &malady.concerned);
             }),
-            Detection::Sound(malady) => self.change(finding, |case, source| {
-                case.trust(source, &malady.concerned, &malady.hearing.raised);
-            }),
-            Detection::Silent(_) => self.change(finding, |case, source| {
-                case.cluster.silence(source, true);
-            }),
+            Detection::Sound(malady) => {
+                let at = turn.at;
+                self.change(finding, |case, source| {
+                    case.trust(source, &malady.concerned, &malady.hearing.raised, at);
+                });
+                self.time_the_parting_anew(&finding.sensor, turn);
+            }
+            Detection::Silent(hearing) => {
+                let sure_after = self.rule.clear_after;
+                self.change(finding, |case, source| {
+                    case.fall_silent(source, hearing.last_heard_at, sure_after);
+                });
+            }
             Detection::Returned(_) | Detection::SilenceForgotten(_) => {
-                self.change(finding, |case, source| case.cluster.silence(source, false));
+                let at = turn.at;
+                self.change(finding, |case, source| case.cluster.speak(source, at));
+                self.time_the_parting_anew(&finding.sensor, turn);
             }
             Detection::SiteSilent(_)
             | Detection::SiteReturned(_)

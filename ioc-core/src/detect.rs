@@ -22,6 +22,7 @@ mod memory;
 mod taken_back;
 mod timers;
 mod due;
+mod asking;
 mod reload;
 mod bytes;
 mod explain;
@@ -29,6 +30,7 @@ mod explain;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use self::asking::Asking;
 pub(crate) use self::bytes::{bytes_expected, put, take};
 use self::memory::{Arrival, Full, Recall};
 use self::reload::Reloading;
@@ -43,7 +45,7 @@ use crate::counters::{RuleCounters, SensorCounters};
 use crate::decision::Severity;
 use crate::detection::{Detection, Finding, Observed, Sighting};
 use crate::folded::Folded;
-use crate::hash::{Map, hash_text};
+use crate::hash::{WideMap, hash_text};
 use crate::id::{RuleId, SensorId};
 use crate::invariant::{Audit, Invariant};
 use crate::limits::{
@@ -64,18 +66,22 @@ pub struct SensorStage {
     provided: Provided,
     /// Dense, in the order they were first heard: a number that shows nowhere.
     sensors: Vec<Sensor>,
-    numbers: Map<SensorId, u32>,
+    numbers: WideMap<SensorId, u32>,
     /// The sensors of each bucket, in the order of their names.
     buckets: Vec<Vec<u32>>,
     /// How many of them have a long memory.
     long_memories: Vec<u16>,
     timers: Timers,
-    /// When those of silence are due.
+    /// Those of silence.
+    silences: Timers,
+    /// When those are due.
     slots: Slots,
     /// How many reloads there were; it shows nowhere.
     generation: u64,
     /// The sensors that have not taken over what the last one brought.
     reloading: Option<Reloading>,
+    /// The sensors that have not been asked since the last start whether they are silent.
+    asking: Option<Asking>,
     /// The last start: nobody could be heard before it.
     started_at: Timestamp,
     counters: SensorCounters,
@@ -111,13 +117,15 @@ impl SensorStage {
             rules: Arc::new(Rules::none()),
             provided: Provided::default(),
             sensors: Vec::new(),
-            numbers: Map::default(),
+            numbers: WideMap::default(),
             buckets: vec![Vec::new(); SENSOR_BUCKETS],
             long_memories: vec![0; SENSOR_BUCKETS],
             timers: Timers::new(),
+            silences: Timers::new(),
             slots: Slots::new(),
             generation: 0,
             reloading: None,
+            asking: None,
             started_at: Timestamp::MIN,
             counters: SensorCounters::default(),
             rule_counters: Vec::new(),
@@ -159,16 +167,24 @@ impl SensorStage {
         if let Input::Started(_) = record.input {
             // Before any timer: downtime is not silence.
             self.started_at = record.at;
+            self.begin_asking(record.at);
         }
         self.advance(record.at, record.seq, findings);
         match record.input {
             Input::Reading(reading) => self.reading(record, &reading, findings),
             Input::Folded(folded) => self.folded(record, &folded),
             Input::Reload(hash) => self.reload(record, hash, findings),
+            Input::Started(_) => {
+                let moment = Moment {
+                    seq: record.seq,
+                    at: record.at,
+                    due: None,
+                };
+                self.ask_those_alone(moment, findings);
+            }
             Input::DeadLetter(_)
             | Input::Command(_)
             | Input::Tick
-            | Input::Started(_)
             | Input::Skipped(_)
             | Input::Adopted(_)
             | Input::Effect(_)
@@ -178,8 +194,9 @@ impl SensorStage {
 
     /// When the next timer is due.
     pub fn next_due(&self) -> Option<Timestamp> {
-        let timer = self.timers.next_due().into_iter();
-        timer.chain(self.reloads_at()).min()
+        let timers = [self.timers.next_due(), self.silences.next_due()];
+        let steps = [self.reloads_at(), self.asks_at()];
+        timers.into_iter().chain(steps).flatten().min()
     }
 
     /// What became of the readings.
@@ -339,7 +356,7 @@ impl SensorStage {
         let mut sensor = Sensor::new(id.clone(), rules, now);
         for (due, rule) in sensor.silences_due(|due| self.slots.take(bucket, due)) {
             let sensor = number as u32;
-            self.timers.arm(Timer { due, rule, sensor });
+            self.silences.arm(Timer { due, rule, sensor });
         }
         self.numbers.insert(id, number as u32);
         self.sensors.push(sensor);
@@ -527,7 +544,7 @@ impl SensorStage {
             let bucket = bucket(hash_text(sensor.id.as_str()));
             let due = self.slots.take(bucket, state.speaks(moment.at));
             state.ask_at(due);
-            self.timers.arm(Timer {
+            self.silences.arm(Timer {
                 due,
                 rule: *rule,
                 sensor: number as u32,
@@ -571,17 +588,18 @@ impl SensorStage {
         for (number, sensor) in self.sensors.iter().enumerate() {
             let waits = self.waits(number);
             for (due, rule) in sensor.timers(self.rules_of(number)) {
-                let runs = self.timers.runs(Timer {
+                let timer = Timer {
                     due,
                     rule,
                     sensor: number as u32,
-                });
+                };
+                let runs = self.timers.runs(timer) || self.silences.runs(timer);
                 // What was due while its sensor waited to take other rules over is no more.
                 awaited += usize::from(runs || !waits);
                 audit.expect(runs || waits, Invariant::TimersAgree, &sensor.id);
             }
         }
-        let agree = awaited == self.timers.len();
+        let agree = awaited == self.timers.len() + self.silences.len();
         audit.expect(agree, Invariant::TimersAgree, "a sensor stage");
     }
 
@@ -679,7 +697,7 @@ impl RuleCounters {
             Outcome::Gathered => &mut self.gathered,
             Outcome::Unknown => &mut self.unknown,
             Outcome::Normal | Outcome::Subsided => &mut self.normal,
-            Outcome::Held | Outcome::Worsened(_) => &mut self.held,
+            Outcome::Held | Outcome::Worsened(_) | Outcome::Eased(_) => &mut self.held,
             Outcome::Pending => &mut self.pending,
             Outcome::Late => &mut self.late,
             Outcome::Raised(..) => &mut self.raised,

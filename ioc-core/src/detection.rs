@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::{Certainty, SensorFault, Severity, SiteState};
 use crate::id::{ReadingId, ReadingKind, RuleId, SensorId, ZoneId};
+use crate::limits::KINDS_PER_SENSOR_MAX;
 use crate::place::Position;
 use crate::record::Seq;
 use crate::shared::Shared;
@@ -65,6 +66,8 @@ pub enum Detection {
     },
     /// Still abnormal, and graver by time alone.
     Worsened(Severity),
+    /// Still abnormal, and no graver than this by now.
+    Eased(Severity),
     /// Normal again, or its rule is gone.
     Cleared,
     /// Somebody says so: evidence by itself, until it decays.
@@ -158,6 +161,8 @@ pub struct Hearing {
     pub last_heard_at: Timestamp,
     /// The detection rules that are raised about it.
     pub raised: Vec<RuleId>,
+    /// Which kinds of reading it is heard by, so far as its silence says something of the city.
+    pub heard_by: Vec<ReadingKind>,
     /// Whether it is kept quiet on purpose (`suppress.rs`): it counts, and nobody is told.
     pub untold: bool,
 }
@@ -174,6 +179,7 @@ impl Detection {
             | Self::Raised { .. }
             | Self::Updated { .. }
             | Self::Worsened(_)
+            | Self::Eased(_)
             | Self::Cleared
             | Self::Reported { .. }
             | Self::Withdrawn(_)
@@ -193,6 +199,7 @@ impl Detection {
             | Self::Raised { .. }
             | Self::Updated { .. }
             | Self::Worsened(_)
+            | Self::Eased(_)
             | Self::Cleared
             | Self::Silent(_)
             | Self::Returned(_)
@@ -224,6 +231,7 @@ impl Detection {
             | Self::Raised { .. }
             | Self::Updated { .. }
             | Self::Worsened(_)
+            | Self::Eased(_)
             | Self::Reported { .. }
             | Self::Withdrawn(_)
             | Self::Silent(_)
@@ -272,19 +280,41 @@ impl Hearing {
         out.put_option(self.position, Put::put_position);
         out.put_time(self.last_heard_at);
         put_rules(&self.raised, out);
-        out.put_flag(self.untold);
+        let heard_by = !self.heard_by.is_empty();
+        let has = |flag, is| if is { flag } else { 0 };
+        out.put_u8(has(IS_UNTOLD, self.untold) | has(HAS_HEARD_BY, heard_by));
+        if heard_by {
+            out.put_count(self.heard_by.len());
+            let kinds = self.heard_by.iter();
+            kinds.for_each(|kind| out.put_text(kind.as_str()));
+        }
     }
 
     fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
-        Ok(Self {
+        let mut hearing = Self {
             kind: take.parsed("kind of reading")?,
             position: take.option(Take::position)?,
             last_heard_at: take.time()?,
             raised: take_rules(take)?,
-            untold: take.flag()?,
-        })
+            heard_by: Vec::new(),
+            untold: false,
+        };
+        let flags = take.u8()?;
+        if flags & !(IS_UNTOLD | HAS_HEARD_BY) != 0 {
+            return Err(CodecError("a sensor is heard in an unknown way"));
+        }
+        hearing.untold = flags & IS_UNTOLD != 0;
+        if flags & HAS_HEARD_BY != 0 {
+            let count = take.count(KINDS_PER_SENSOR_MAX)?;
+            hearing.heard_by = take.each(count, |take| take.parsed("kind of reading"))?;
+        }
+        Ok(hearing)
     }
 }
+
+/// What is known of who is heard. The first alone is how it was kept before there was the second.
+const IS_UNTOLD: u8 = 1;
+const HAS_HEARD_BY: u8 = 2;
 
 fn put_rules(rules: &[RuleId], out: &mut impl Put) {
     out.put_count(rules.len());

@@ -8,6 +8,7 @@
 //! belongs together (`correlate.rs`). Next: `correlate.rs`.
 
 mod family;
+mod late;
 mod leaving;
 mod people;
 mod requests;
@@ -16,6 +17,7 @@ mod suppress;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use self::late::{LIKE_A_STEP, LIKE_LEAVING, Late};
 use self::people::Moment;
 use self::requests::Requests;
 use crate::book::Book;
@@ -27,10 +29,10 @@ use crate::decision::{SensorState, Step, Verdict};
 use crate::detection::{Detection, Finding, Hearing, Malady};
 use crate::explain::{CaseLook, SuppressionLook};
 use crate::group::Group;
-use crate::id::RuleId;
+use crate::id::{IncidentId, RuleId};
 use crate::incident::Purpose;
 use crate::invariant::{Audit, Invariant};
-use crate::limits::{INCIDENTS_KEPT_FOR_PEOPLE, INCIDENTS_MAX};
+use crate::limits::{INCIDENTS_KEPT_FOR_PEOPLE, INCIDENTS_MAX, LATE_PER_STEP};
 use crate::operate::{Operations, Shown};
 use crate::reading::Reading;
 use crate::record::{Action, Ask, BundleHash, Command, Effect, EffectNews, Input, Record, Seq};
@@ -38,7 +40,7 @@ use crate::record::{Open, Started};
 use crate::rules::{Provided, Rules};
 use crate::suppress::{Origin, Suppressions};
 use crate::time::{Millis, Timestamp};
-use crate::timer::Timers;
+use crate::timer::{Timer, Timers};
 
 /// Everything but the sensors: incidents, their timers, what people asked.
 #[derive(Debug)]
@@ -51,6 +53,10 @@ pub struct Engine {
     operations: Operations,
     suppressions: Suppressions,
     requests: Requests,
+    /// Timers of incidents that come late.
+    late: Option<Late>,
+    /// What no rule's name comes before.
+    first_rule: RuleId,
 }
 
 impl Default for Engine {
@@ -80,6 +86,8 @@ impl Engine {
             operations: Operations::default(),
             suppressions: Suppressions::default(),
             requests: Requests::default(),
+            late: None,
+            first_rule: "-".parse().expect("the least of all names of rules"),
         }
     }
 
@@ -96,7 +104,16 @@ impl Engine {
             // Before any deadline: downtime is not silence.
             self.operations.wait_longer(gap(&started));
         }
-        self.advance(record.at, fired, out);
+        match record.input {
+            Input::Started(_) => {
+                self.begin_anew();
+                self.advance(record.at, fired, Some(LATE_PER_STEP), out);
+            }
+            _ => self.advance(record.at, fired, None, out),
+        }
+        if self.suppressions.may_wake(record.at) {
+            self.wake_windows(record.at, out);
+        }
         if self.desk.husks > 0 || self.desk.leaving.forgets() {
             self.take_apart();
         }
@@ -142,6 +159,7 @@ impl Engine {
             .chain(self.suppressions.next_due())
             .chain(self.desk.family.explained.next_due())
             .chain(self.desk.leaving.next_due())
+            .chain(self.late.map(|late| late.next))
             .min()
     }
 
@@ -180,10 +198,21 @@ impl Engine {
     }
 
     /// Fires the timers that are due by `to`, the stages' and its own, in the one order; of what is
-    /// due at one time, what leaves first, then what is kept quiet, then symptoms, and deadlines of
-    /// commands last.
-    fn advance(&mut self, to: Timestamp, mut fired: &[Finding], out: &mut Vec<Decision>) {
+    /// due at one time, what is late first, then what leaves, what is kept quiet, symptoms, and deadlines
+    /// of commands last. `room`: how much of it there is before what is left comes late.
+    fn advance(
+        &mut self,
+        to: Timestamp,
+        mut fired: &[Finding],
+        mut room: Option<usize>,
+        out: &mut Vec<Decision>,
+    ) {
         loop {
+            if room == Some(0) {
+                room = None;
+                self.be_late(to);
+            }
+            let mut takes = |much: usize| room = room.map(|room| room.saturating_sub(much));
             let own = self.desk.timers.first_due(to);
             let own = own.map(|timer| (timer.due, &timer.rule));
             let group = self.group.first_due(to);
@@ -200,7 +229,14 @@ impl Engine {
             let others = others.into_iter().chain(symptoms).min();
             let leaving = self.desk.leaving.next_due().filter(|due| *due <= to);
             let all = others.into_iter().chain(quiet).min();
+            let late = self.late.map(|late| late.next).filter(|due| *due <= to);
+            let all_but_late = all.into_iter().chain(leaving).min();
+            if let Some(due) = late.filter(|due| all_but_late.is_none_or(|other| *due <= other)) {
+                self.fire_late(due, out);
+                continue;
+            }
             if let Some(due) = leaving.filter(|due| all.is_none_or(|other| *due <= other)) {
+                takes(LIKE_LEAVING);
                 self.leave_more(due, out);
                 continue;
             }
@@ -209,6 +245,7 @@ impl Engine {
                 continue;
             }
             if let Some(due) = symptoms.filter(|due| Some(*due) == others) {
+                takes(LIKE_A_STEP);
                 let (correlators, mut turn) = self.people(due, out);
                 turn.due = Some(due);
                 family::judge_symptoms(correlators, &mut turn);
@@ -223,7 +260,12 @@ impl Engine {
             match fired.split_first() {
                 _ if first.is_none() => return,
                 _ if is_group => self.fire_group(to, out),
-                _ if is_own => self.fire(to, out),
+                _ if is_own => {
+                    let timer = self.desk.timers.pop_due(to).expect("one is due");
+                    takes(late::weight(timer.subject.1));
+                    let at = timer.due;
+                    self.fire(&timer, at, out);
+                }
                 Some((finding, rest)) => {
                     let due = finding.due.expect("it was found by a timer");
                     fired = rest;
@@ -234,15 +276,19 @@ impl Engine {
         }
     }
 
-    /// Fires the engine's next timer.
-    fn fire(&mut self, to: Timestamp, out: &mut Vec<Decision>) {
-        let timer = self.desk.timers.pop_due(to).expect("one is due");
+    /// Fires one of the engine's timers.
+    fn fire(
+        &mut self,
+        timer: &Timer<(IncidentId, Purpose)>,
+        at: Timestamp,
+        out: &mut Vec<Decision>,
+    ) {
         let (id, purpose) = timer.subject;
         if self.desk.leaving.comes_due(&timer.rule, id, purpose) {
             return;
         }
         let mut turn = Turn {
-            at: timer.due,
+            at,
             due: Some(timer.due),
             rules: &self.rules,
             desk: &mut self.desk,
@@ -255,7 +301,7 @@ impl Engine {
         let correlator = correlator.expect("timers are of rules that hold");
         correlator.fire(id, purpose, &mut turn);
         family::settle(&mut self.correlators, &timer.rule, &mut turn);
-        self.end_of_incidents(timer.due, Some(timer.due), out);
+        self.end_of_incidents(at, Some(timer.due), out);
     }
 
     /// Fires the group stage's next timer.
@@ -559,6 +605,7 @@ impl Engine {
         self.suppressions.put(out);
         self.desk.family.explained.put(out);
         self.desk.leaving.put(out);
+        out.put_option(self.late, |out, late| late.put(out));
     }
 
     /// The engine as it was put under the same rules; before format 2 there were no commands
@@ -601,6 +648,10 @@ impl Engine {
             engine.desk.leaving = Leaving::take(format, take, rules, &mut timers)?;
         }
         engine.desk.timers = Timers::from_iter(timers);
+        if format >= 6 {
+            let late = take.option(Late::take)?;
+            engine.let_wait(late);
+        }
         engine.gather_family();
         if format < 5 {
             engine.explain_anew();
@@ -665,6 +716,14 @@ fn take(correlators: &mut BTreeMap<RuleId, Correlator>, findings: &[Finding], tu
                 concerned.push(taker);
             }
         }
+        for taker in watching(finding, turn.rules) {
+            let correlator = correlators.get_mut(taker);
+            let correlator = correlator.expect("all rules that hold are at work");
+            if correlator.has_member(&finding.sensor) {
+                correlator.take(finding, turn);
+                concerned.push(taker);
+            }
+        }
     }
     concerned.sort_unstable();
     concerned.dedup();
@@ -689,10 +748,40 @@ fn concerning(finding: &Finding) -> &[RuleId] {
         | Detection::Raised { .. }
         | Detection::Updated { .. }
         | Detection::Worsened(_)
+        | Detection::Eased(_)
         | Detection::Cleared
         | Detection::Reported { .. }
         | Detection::Withdrawn(_) => std::slice::from_ref(&finding.rule),
     }
+}
+
+/// The correlation rules for which it means something whether a sensor is heard, though nothing is
+/// raised about it: who said that all is well may be missed.
+fn watching<'a>(finding: &'a Finding, rules: &'a Rules) -> impl Iterator<Item = &'a RuleId> {
+    let heard_by = match &finding.detection {
+        Detection::Silent(hearing)
+        | Detection::Returned(hearing)
+        | Detection::SilenceForgotten(hearing) => hearing.heard_by.as_slice(),
+        Detection::SiteSilent(_)
+        | Detection::SiteReturned(_)
+        | Detection::Contributed(_)
+        | Detection::Observed(_)
+        | Detection::Faulty(_)
+        | Detection::Sound(_)
+        | Detection::Stirred
+        | Detection::Raised { .. }
+        | Detection::Updated { .. }
+        | Detection::Worsened(_)
+        | Detection::Eased(_)
+        | Detection::Cleared
+        | Detection::Reported { .. }
+        | Detection::Withdrawn(_) => &[],
+    };
+    let takers = heard_by.iter().flat_map(|kind| rules.takers_of_kind(kind));
+    takers.filter(|taker| {
+        let mut concerned = concerning(finding).iter();
+        !concerned.any(|detection| rules.takers(detection).contains(taker))
+    })
 }
 
 /// Decides what is about the sensor rather than about the city.
@@ -720,6 +809,7 @@ fn tell_of_sensor(finding: &Finding, turn: &mut Turn<'_>) {
         Detection::Stirred
         | Detection::Updated { .. }
         | Detection::Worsened(_)
+        | Detection::Eased(_)
         | Detection::Cleared
         | Detection::Withdrawn(_)
         | Detection::Contributed(_)

@@ -106,6 +106,9 @@ pub struct LevelsLook {
     pub raised: Option<Severity>,
     /// How many readings in a row have been normal since it was raised, and how many it takes.
     pub normal_in_a_row: (u32, u32),
+    /// How many readings in a row, of as many, were back from the level that is raised, and how
+    /// grave it is when they are enough.
+    pub easing: Option<(u32, Severity)>,
 }
 
 /// How a sensor stands to one level.
@@ -180,7 +183,8 @@ pub struct MemberLook {
     /// What it weighs at this time.
     pub weight: u32,
     /// How it stands: `normal`, `context`, `abnormal`, `silent`, `reported`, `repeated` if whoever
-    /// reports has done so before, `distrusted`.
+    /// reports has done so before, `distrusted`, `gone` (normal again, and silent before that had
+    /// lasted).
     pub stands: &'static str,
     /// The detections about it that are raised.
     pub rules: Vec<RuleId>,

@@ -336,6 +336,7 @@ impl Group {
             | Detection::Raised { .. }
             | Detection::Updated { .. }
             | Detection::Worsened(_)
+            | Detection::Eased(_)
             | Detection::Cleared
             | Detection::Reported { .. }
             | Detection::Withdrawn(_)

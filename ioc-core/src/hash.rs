@@ -3,6 +3,7 @@
 //! The same on every machine and in every build, for hashes of reading ids are part of the state.
 //! A [`Map`] only answers look-ups: its order means nothing, so it is never iterated.
 
+use std::borrow::Borrow;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// A hash map with a fixed hash. Never iterated.
@@ -63,8 +64,17 @@ impl<K, V> Default for WideMap<K, V> {
 }
 
 impl<K: Hash + Eq, V> WideMap<K, V> {
-    pub fn get(&self, key: &K) -> Option<&V> {
+    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
         self.0[part(key)].get(key)
+    }
+
+    /// Makes room for about so many, where it is known that they come.
+    pub fn reserve(&mut self, more: usize) {
+        let each = more / PARTS as usize;
+        self.0.iter_mut().for_each(|part| part.reserve(each));
     }
 
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
@@ -81,7 +91,7 @@ impl<K: Hash + Eq, V> WideMap<K, V> {
 }
 
 /// The part that a key is in, by bits of its hash that a part itself does not look at first.
-fn part(key: &impl Hash) -> usize {
+fn part(key: &(impl Hash + ?Sized)) -> usize {
     let mut hasher = FixedHasher::default();
     key.hash(&mut hasher);
     (hasher.finish() >> 40 & (PARTS - 1)) as usize
@@ -97,6 +107,18 @@ pub(crate) fn hash_text(text: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_wide_map_finds_names_by_what_they_are_made_of() {
+        let mut wide = WideMap::default();
+        wide.reserve(1_000);
+        for number in 0..1_000_u32 {
+            wide.insert(format!("meter-{number}"), number);
+        }
+        let found = (0..1_000).map(|number| wide.get(format!("meter-{number}").as_str()));
+        assert!(found.zip(0..).all(|(found, number)| found == Some(&number)));
+        assert_eq!(wide.get("meter"), None);
+    }
 
     #[test]
     fn a_wide_map_is_a_map() {

@@ -9,11 +9,13 @@ mod cluster;
 mod member;
 mod places;
 mod taken;
+mod asked;
 mod voices;
 mod explain;
 
 use std::collections::VecDeque;
 
+pub(crate) use self::asked::Asked;
 pub(crate) use self::cluster::{Cluster, Source, World};
 pub(crate) use self::docket::{Docket, Grounds};
 pub(crate) use self::member::{Member, Statement};
@@ -21,9 +23,9 @@ use crate::codec::{CodecError, Put, Take};
 use crate::correlate::{NEAREST, Nearness, Relative};
 use crate::decision::{Certainty, Condition, Evidence, IncidentState, Severity};
 use crate::id::{IncidentId, IncidentKind, RuleId, SensorId, ZoneId};
-use crate::limits::{APART_MAX, CANDIDATE_EVIDENCE_MAX};
+use crate::limits::{APART_MAX, CANDIDATE_EVIDENCE_MAX, MERGERS_ASKED_MAX};
 use crate::record::{Seq, incident_id};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// Why an incident has a timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,6 +121,8 @@ pub(crate) struct Incident {
     pub parts_from: Option<SensorId>,
     /// Cases that evidence has shown to be the same happening and that are to become one with it.
     pub unites: VecDeque<IncidentId>,
+    /// Those of them that people have asked to become one with it.
+    pub asked: Vec<Asked>,
     /// What it has caused before it was known itself, and that it has not taken as children yet.
     pub adopts: VecDeque<IncidentId>,
     /// What it has caused is to be looked for further than this, when it has taken those.
@@ -129,6 +133,10 @@ pub(crate) struct Incident {
     pub shelved_until: Option<Timestamp>,
     /// It is a symptom of its parent, which lasts: nobody is called for it, by design.
     pub suppressed: bool,
+    /// The gravest that its evidence was since its time to become less grave runs.
+    pub lowers_to: Severity,
+    /// From when on it is counted how long nobody has seen it, while that is.
+    pub unseen_since: Option<Timestamp>,
 }
 
 impl Incident {
@@ -156,11 +164,14 @@ impl Incident {
             said: Severity::Unknown,
             parent_by_person: false,
             unites: VecDeque::new(),
+            asked: Vec::new(),
             adopts: VecDeque::new(),
             seeks_beyond: None,
             apart: Vec::new(),
             shelved_until: None,
             suppressed: false,
+            lowers_to: Severity::Unknown,
+            unseen_since: None,
         }
     }
 
@@ -218,6 +229,8 @@ impl Incident {
         }
         self.parent_by_person |= between_incidents && loser.parent_by_person;
         self.unites.extend(loser.unites);
+        self.asked.extend(loser.asked);
+        self.asked.truncate(MERGERS_ASKED_MAX);
         self.adopts.extend(loser.adopts);
         if self.seeks_beyond.is_some() || loser.seeks_beyond.is_some() {
             // What is near to both may be far from one of them.
@@ -331,11 +344,15 @@ impl Incident {
         out.put_flag(self.suppressed);
         out.put_u8(self.said as u8);
         out.put_option(self.seeks_beyond, put_relative);
+        Asked::put_all(&self.asked, out);
+        out.put_option(self.unseen_since, Put::put_time);
+        out.put_u8(self.lowers_to as u8);
     }
 
     /// The incident as it was put; before format 2 none had a parent, before format 3 none was
     /// shelved, before format 4 none was a symptom, before format 5 a cause explained what was as
-    /// grave as it is with its children.
+    /// grave as it is with its children, before format 6 people's mergers were done at once and what got
+    /// less grave was passed on as soon.
     pub fn take(format: u16, take: &mut Take<'_>) -> Result<Self, CodecError> {
         let mut incident = Self {
             id: incident_id(take)?,
@@ -380,11 +397,14 @@ impl Incident {
             unites: take_waiting(format, take)?,
             adopts: take_waiting(format, take)?,
             seeks_beyond: None,
+            asked: Vec::new(),
             shelved_until: match format {
                 1 | 2 => None,
                 _ => take.option(Take::time)?,
             },
             suppressed: format > 3 && take.flag()?,
+            lowers_to: Severity::Unknown,
+            unseen_since: None,
         };
         incident.said = match format {
             1..=4 => incident.severity,
@@ -394,12 +414,24 @@ impl Incident {
             1..=4 => None,
             _ => take.option(take_relative)?,
         };
+        if format > 5 {
+            incident.asked = Asked::take_all(take)?;
+        }
+        incident.unseen_since = match format {
+            1..=5 => None,
+            _ => take.option(Take::time)?,
+        };
+        incident.lowers_to = match format {
+            1..=5 => Severity::Unknown,
+            _ => Severity::take(take)?,
+        };
         let of_incidents = Purpose::ALL.into_iter().zip(incident.dues);
         let mut of_incidents = of_incidents.filter(|(why, _)| !why.is_of_candidates());
         let of_incidents = of_incidents.find_map(|(_, due)| due);
         let of_incidents = of_incidents.or(incident.parent.map(|_| incident.begun_at));
         let of_incidents = of_incidents.or(incident.shelved_until);
-        let waits = of_incidents.is_some() || incident.suppressed;
+        let of_incidents = of_incidents.or(incident.unseen_since);
+        let waits = of_incidents.is_some() || incident.suppressed || !incident.asked.is_empty();
         if incident.opened_at.is_none() && waits {
             return Err(CodecError("a candidate waits for what only incidents do"));
         }
@@ -467,12 +499,23 @@ impl Case {
     }
 
     /// A sensor is trusted again in what these rules find, of which these are raised: they count.
-    pub fn trust(&mut self, source: &Source, rules: &[RuleId], raised: &[RuleId]) {
-        self.cluster.trust(source, rules, raised);
+    pub fn trust(&mut self, source: &Source, rules: &[RuleId], raised: &[RuleId], at: Timestamp) {
+        self.cluster.trust(source, rules, raised, at);
         if self.cluster.stands(source) {
             let (severity, certainty) = self.cluster.verdict();
             self.incident.rise(severity, certainty);
         }
+    }
+
+    /// A sensor fell silent, who was last heard then. What goes on is not over because of that,
+    /// unless it was normal for `sure_after`; what is over stays so.
+    pub fn fall_silent(&mut self, source: &Source, last_heard_at: Timestamp, sure_after: Millis) {
+        let goes_on = match self.incident.condition {
+            Condition::Active | Condition::Unknown => true,
+            Condition::Cleared => false,
+        };
+        let sure_after = goes_on.then_some(sure_after);
+        self.cluster.fall_silent(source, last_heard_at, sure_after);
     }
 
     /// The incident as operators see it.

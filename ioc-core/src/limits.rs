@@ -217,6 +217,10 @@ pub const MERGED_PER_STEP: usize = 32;
 /// of it merges.
 pub const MEMBERS_MOVED_PER_STEP: usize = 128;
 
+/// How many mergers with such others, that people have asked for, are under way of one incident. With a
+/// further one it becomes one at once.
+pub const MERGERS_ASKED_MAX: usize = 16;
+
 /// How many incidents an incident is kept apart from by a person's word. For a new one the oldest is
 /// forgotten.
 pub const APART_MAX: usize = 64;
@@ -238,6 +242,21 @@ pub const RELOAD_STEP: Millis = Millis(1);
 /// For how many reloads one after the other sensors wait at once. With a further one all take the
 /// rules over that they wait for.
 pub const RELOADS_WAITED_FOR_MAX: usize = 8;
+
+/// How many timers of incidents that came due while no process was there fire with the record of a
+/// start, and in each step after it; one that moves many members or children counts as sixteen. Further
+/// ones follow, a step each …
+pub const LATE_PER_STEP: usize = 128;
+
+/// … so much later, by logical time.
+pub const LATE_STEP: Millis = Millis(1);
+
+/// After a start sensors whose silence was due while nobody was there are asked in steps, one of each
+/// so many'th bucket, …
+pub const ASKED_BUCKETS_APART: usize = 8;
+
+/// … each so much later, by logical time. 100,000 sensors take a second.
+pub const ASKED_STEP: Millis = Millis(1);
 
 /// How many incidents and candidates of a correlation rule that a reload changes or takes away leave
 /// in one step; each sixteen members that are let go with one count like another. The first step is

@@ -33,6 +33,8 @@ pub struct Rules {
     /// Of each registered sensor, by its number; `None` if it lies in none.
     zones: Vec<Option<ZoneId>>,
     takers: Map<RuleId, Vec<RuleId>>,
+    /// The correlation rules that take something which is found by readings of a kind.
+    takers_of_kind: Map<ReadingKind, Vec<RuleId>>,
     /// Of each detection rule, by its number, what those that take what it finds ask to be in
     /// common, sorted; empty if none asks.
     in_common: Vec<Vec<String>>,
@@ -98,6 +100,7 @@ impl Rules {
             .collect();
         let rules = Self {
             takers: takers(&bundle.correlations),
+            takers_of_kind: takers_of_kind(&bundle),
             in_common: in_common(&bundle),
             replacing: replacing(&bundle),
             sites: Map::default(),
@@ -325,6 +328,12 @@ impl Rules {
         self.takers.get(detection).map_or(&[], Vec::as_slice)
     }
 
+    /// The correlation rules of which a sensor may be a member that is heard by readings of this kind,
+    /// in the order of their names.
+    pub(crate) fn takers_of_kind(&self, kind: &ReadingKind) -> &[RuleId] {
+        self.takers_of_kind.get(kind).map_or(&[], Vec::as_slice)
+    }
+
     /// The group that a sensor is of. Who is registered in no zone is in that of its place.
     pub(crate) fn group_of(
         &self,
@@ -512,6 +521,33 @@ fn takers(correlations: &[CorrelationRule]) -> Map<RuleId, Vec<RuleId>> {
             let of_this = takers.entry(detection.clone()).or_default();
             if of_this.last() != Some(&rule.name) {
                 of_this.push(rule.name.clone());
+            }
+        }
+    }
+    takers
+}
+
+fn takers_of_kind(bundle: &Bundle) -> Map<ReadingKind, Vec<RuleId>> {
+    let named = |name: &RuleId| {
+        let rules = &bundle.detections;
+        let place = rules.binary_search_by(|rule| rule.name.cmp(name));
+        place.ok().map(|place| &rules[place])
+    };
+    let mut takers: Map<ReadingKind, Vec<RuleId>> = Map::default();
+    for rule in &bundle.correlations {
+        for detection in rule.detections.iter().filter_map(named) {
+            let kinds = match &detection.test {
+                Test::Sequence(sequence) => {
+                    let steps = [named(&sequence.first), named(&sequence.then)];
+                    steps.map(|step| step.map(|step| &step.kind))
+                }
+                _ => [Some(&detection.kind), None],
+            };
+            for kind in kinds.into_iter().flatten() {
+                let of_this = takers.entry(kind.clone()).or_default();
+                if of_this.last() != Some(&rule.name) {
+                    of_this.push(rule.name.clone());
+                }
             }
         }
     }

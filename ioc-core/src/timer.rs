@@ -6,6 +6,7 @@
 //! per rule and purpose, which bounds them. Next: `detect.rs`.
 
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 use crate::id::RuleId;
 use crate::time::Timestamp;
@@ -24,6 +25,8 @@ pub(crate) struct Timers<S> {
     set: BTreeSet<Timer<S>>,
     /// The earliest due time, so that a record that fires nothing costs one comparison.
     next: Timestamp,
+    /// What comes before this waits until somebody takes it.
+    from: Option<Timer<S>>,
 }
 
 impl<S: Ord> FromIterator<Timer<S>> for Timers<S> {
@@ -31,6 +34,7 @@ impl<S: Ord> FromIterator<Timer<S>> for Timers<S> {
         let mut timers = Self {
             set: timers.into_iter().collect(),
             next: Timestamp::MAX,
+            from: None,
         };
         timers.find_next();
         timers
@@ -42,12 +46,35 @@ impl<S: Ord> Timers<S> {
         Self {
             set: BTreeSet::new(),
             next: Timestamp::MAX,
+            from: None,
+        }
+    }
+
+    /// What comes before this waits from here on, until it is [taken](Self::pop_waiting).
+    pub fn wait_before(&mut self, from: Option<Timer<S>>) {
+        self.from = from;
+        self.find_next();
+    }
+
+    /// Whether anything waits so.
+    pub fn has_waiting(&self) -> bool {
+        self.set.first() < self.from.as_ref() && !self.set.is_empty()
+    }
+
+    /// Takes the first of what waits.
+    pub fn pop_waiting(&mut self) -> Option<Timer<S>> {
+        match self.has_waiting() {
+            true => self.set.pop_first(),
+            false => None,
         }
     }
 
     pub fn arm(&mut self, due: Timestamp, rule: RuleId, subject: S) {
-        self.next = self.next.min(due);
-        self.set.insert(Timer { due, rule, subject });
+        let timer = Timer { due, rule, subject };
+        if self.from.as_ref().is_none_or(|from| *from <= timer) {
+            self.next = self.next.min(due);
+        }
+        self.set.insert(timer);
     }
 
     pub fn cancel(&mut self, due: Timestamp, rule: RuleId, subject: S) {
@@ -92,7 +119,7 @@ impl<S: Ord> Timers<S> {
 
     /// When the next is due.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.set.first().map(|timer| timer.due)
+        self.first().map(|timer| timer.due)
     }
 
     /// The next that is due by `to`.
@@ -100,13 +127,35 @@ impl<S: Ord> Timers<S> {
         if self.next > to {
             return None;
         }
-        self.set.first().filter(|timer| timer.due <= to)
+        self.first().filter(|timer| timer.due <= to)
+    }
+
+    /// The first that does not wait.
+    fn first(&self) -> Option<&Timer<S>> {
+        match &self.from {
+            None => self.set.first(),
+            Some(from) => {
+                let all = (Bound::Included(from), Bound::Unbounded);
+                self.set.range::<Timer<S>, _>(all).next()
+            }
+        }
     }
 
     /// Takes the next that is due by `to`.
-    pub fn pop_due(&mut self, to: Timestamp) -> Option<Timer<S>> {
-        self.first_due(to)?;
-        let timer = self.set.pop_first();
+    pub fn pop_due(&mut self, to: Timestamp) -> Option<Timer<S>>
+    where
+        S: Clone,
+    {
+        let timer = match &self.from {
+            None => {
+                self.first_due(to)?;
+                self.set.pop_first()
+            }
+            Some(_) => {
+                let timer = self.first_due(to)?.clone();
+                self.set.take(&timer)
+            }
+        };
         self.find_next();
         timer
     }
@@ -144,5 +193,25 @@ mod tests {
             [(1, "a".into(), 1), (1, "a".into(), 2), (1, "b".into(), 1)]
         );
         assert_eq!(timers.next_due(), Some(at(3)));
+    }
+
+    #[test]
+    fn what_waits_is_fired_by_nobody_and_taken_in_order() {
+        let at = Timestamp::from_millis;
+        let rule: RuleId = "a".parse().unwrap();
+        let timer = |due, subject| Timer {
+            due: at(due),
+            rule: rule.clone(),
+            subject,
+        };
+        let mut timers = Timers::from_iter([timer(1, 7), timer(2, 3), timer(4, 5)]);
+        timers.wait_before(Some(timer(3, 0)));
+        timers.arm(at(2), rule.clone(), 1);
+        assert_eq!(timers.next_due(), Some(at(4)));
+        assert_eq!(timers.pop_due(at(9)), Some(timer(4, 5)));
+        assert_eq!(timers.pop_due(at(9)), None);
+        let taken = std::iter::from_fn(|| timers.pop_waiting());
+        let taken: Vec<_> = taken.map(|timer| timer.subject).collect();
+        assert_eq!((taken, timers.has_waiting()), (vec![7, 1, 3], false));
     }
 }

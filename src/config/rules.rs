@@ -83,6 +83,7 @@ impl Rules {
                         is, such as `jump: … within 5 min`";
             mistakes.add(written.place, &written.field.path, what);
         });
+        detection::settle_faults(&mut detections, kinds);
         let nameable = others
             .iter()
             .map(|(name, rule)| (name.as_str(), &rule.field));

@@ -156,6 +156,8 @@ fn levels_json(look: &LevelsLook) -> Value {
         "raised": look.raised.map(|severity| severity.word()),
         "normal_in_a_row": look.normal_in_a_row.0,
         "normal_needed": look.normal_in_a_row.1,
+        "eases_to": look.easing.map(|(_, to)| to.word()),
+        "eased_in_a_row": look.easing.map(|(readings, _)| readings),
         "levels": levels.collect::<Vec<_>>(),
     })
 }

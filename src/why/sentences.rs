@@ -344,6 +344,10 @@ fn rule_lines(f: &mut fmt::Formatter<'_>, look: &RuleLook) -> fmt::Result {
             number(levels.clear),
             counted(need as usize, "normal reading")
         )?;
+        if let Some((have, to)) = levels.easing {
+            let need = counted(need as usize, "reading");
+            writeln!(f, "    {} after {have} of {need} back from that", to.word())?;
+        }
     }
     takers_line(f, look)
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::{Decision, Verdict};
+use ioc_core::id::IncidentId;
 use ioc_core::judgement::Judgement;
 use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::{Input, Record, Seq};
@@ -36,6 +37,10 @@ pub struct Stepped {
     decisions: Vec<Decision>,
     /// How many incidents have opened.
     pub opened: usize,
+    /// The first of them.
+    pub first: Option<IncidentId>,
+    /// The one that opened last.
+    pub last: Option<IncidentId>,
     /// How many sensors have fallen silent.
     pub silent: usize,
     at: Timestamp,
@@ -54,6 +59,8 @@ impl Stepped {
             judgement,
             decisions: Vec::new(),
             opened: 0,
+            first: None,
+            last: None,
             silent: 0,
             at: Timestamp::parse(b"2026-03-14T00:00:00Z").expect("a time"),
             seq: 0,
@@ -113,7 +120,11 @@ impl Stepped {
         self.costs.push((what, cost));
         for decision in self.decisions.drain(..) {
             let verdict = &decision.verdict;
-            self.opened += usize::from(matches!(verdict, Verdict::IncidentOpened(_)));
+            if let Verdict::IncidentOpened(incident) = verdict {
+                self.opened += 1;
+                self.first.get_or_insert(incident.id);
+                self.last = Some(incident.id);
+            }
             self.silent += usize::from(matches!(verdict, Verdict::SensorSilent(_)));
         }
     }

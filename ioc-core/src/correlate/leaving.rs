@@ -115,6 +115,11 @@ impl Leaving {
         self.due = waits.then(|| running.unwrap_or(now + LEAVING_STEP));
     }
 
+    /// The next leave no sooner than then.
+    pub fn wait_until(&mut self, at: Timestamp) {
+        self.due = self.due.map(|due| due.max(at));
+    }
+
     /// What was told of incidents of rules that nothing goes on from is forgotten, little by little.
     pub fn forget(&mut self, told: impl Iterator<Item = Told>) {
         self.forgotten.extend(told);

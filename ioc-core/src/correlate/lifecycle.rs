@@ -5,16 +5,19 @@
 //!
 //! A candidate opens when enough sources agree at one time. An incident is active until all its
 //! members have been normal for `clear_after`; it is unknown while none is heard to be abnormal
-//! but some fell silent, and then never clears by itself. A cleared one reopens within
+//! but some fell silent, and then never clears by itself: nor if they fell silent before they had
+//! been normal for `clear_after`, and no other is heard to be. A cleared one reopens within
 //! `reopen_within`, as grave as what reopens it, and has to be seen again (INV-10).
 
 use super::{Correlator, Turn};
 use crate::book::{For, Past};
-use crate::decision::{Cause, Condition, Ending, Handling, IncidentState, Tier, Verdict, Way};
+use crate::decision::{
+    Cause, Condition, Ending, Handling, IncidentState, Severity, Tier, Verdict, Way,
+};
 use crate::id::{IncidentId, RuleId, SensorId};
 use crate::incident::{Incident, Purpose, World};
 use crate::limits::{EVIDENCE_PER_DECISION_MAX, TELL_INTERVAL};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 impl Correlator {
     /// Decides what follows from what changed in this moment, up to an incident that opens and
@@ -78,6 +81,7 @@ impl Correlator {
         let cluster = &self.case(slot).cluster;
         // A silent sensor that is trusted again by a reload says nothing that is new.
         let is_heard = cluster.world() == World::GoesOn;
+        let gravest = cluster.gravest();
         if !is_heard || cluster.weight() < u64::from(self.rule.sources_min) {
             return None;
         }
@@ -92,9 +96,16 @@ impl Correlator {
             return None;
         };
         turn.desk.counters.incidents_forgotten += forgotten;
+        let incident = &mut self.case_mut(slot).incident;
+        // Some of it may have become less grave while it waited for company.
+        incident.says(gravest, incident.certainty);
         let id = self.leave_candidates(slot, turn);
         turn.desk.book.opened(id, self.rule.name.clone());
-        self.case_mut(slot).incident.opened_at = Some(turn.at);
+        let case = self.case_mut(slot);
+        case.incident.opened_at = Some(turn.at);
+        // It begins with what is believed of it: who was doubted before decides nothing.
+        let since = case.cluster.weighs_since();
+        case.incident.begun_at = since.unwrap_or(case.incident.begun_at);
         let causes = turn.rules.causes(&self.rule.incident);
         if !causes.is_empty() || !self.rule.may_cause.is_empty() {
             return Some(id);
@@ -214,22 +225,32 @@ impl Correlator {
     }
 
     /// Lets the time run until nobody having seen it is told, while nobody has and it goes on: what
-    /// is over wakes nobody. Graver, it is told sooner.
+    /// is over wakes nobody. Graver, it is told sooner; less grave, as if it had been so from when
+    /// the time began.
     pub(super) fn time_the_escalation(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let incident = &self.case(slot).incident;
         let docket = &incident.docket;
         let waits = docket.handling == Handling::New
             && incident.condition != Condition::Cleared
             && incident.shelved_until.is_none()
-            && !incident.suppressed
-            && Tier::after(docket.escalated).is_some();
+            && !incident.suppressed;
+        let next = Tier::after(docket.escalated).filter(|_| waits);
         let within = turn.rules.handling().acknowledge_within(incident.severity);
         let running = incident.dues[Purpose::Escalate as usize];
-        let due = within.filter(|_| waits).map(|within| {
-            let due = turn.at + within;
-            running.map_or(due, |running| running.min(due))
+        let timed = next.zip(within).map(|(tier, within)| {
+            // The first is told after that time, the second after twice that, and so on.
+            let whole = Millis(within.0.saturating_mul(tier.number()));
+            let soonest = turn.at + within;
+            let by_pace = incident.unseen_since.map(|since| since + whole);
+            let due = match (by_pace, running) {
+                (Some(by_pace), Some(running)) if by_pace < running => running.min(soonest),
+                (Some(by_pace), _) => by_pace.max(turn.at),
+                (None, running) => running.map_or(soonest, |running| running.min(soonest)),
+            };
+            (due - whole, due)
         });
-        self.set_timer(slot, Purpose::Escalate, due, turn);
+        self.case_mut(slot).incident.unseen_since = timed.map(|(since, _)| since);
+        self.set_timer(slot, Purpose::Escalate, timed.map(|(_, due)| due), turn);
     }
 
     /// Nobody has seen it in time: the next one is told.
@@ -249,24 +270,34 @@ impl Correlator {
             && case.is_less_grave()
             && !case.incident.docket.rated;
         let due = lowers.then(|| running.unwrap_or(turn.at + self.rule.clear_after));
+        let own = case.cluster.gravest();
+        let lowers_to = match (lowers, running) {
+            (true, Some(_)) => case.incident.lowers_to.max(own),
+            (true, None) => own,
+            (false, _) => Severity::Unknown,
+        };
+        self.case_mut(slot).incident.lowers_to = lowers_to;
         self.set_timer(slot, Purpose::Lower, due, turn);
     }
 
-    /// It has been less grave for as long as it would take to clear. What its children keep grave is
-    /// less grave by itself all the same, and explains less.
+    /// It has been less grave for as long as it would take to clear: as grave as it was at most in
+    /// that time. What its children keep grave is less grave by itself all the same, and explains
+    /// less. What has become still less grave since goes on to be waited for.
     fn lower(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let case = self.case_mut(slot);
-        let (own, gravest) = (case.cluster.gravest(), case.gravest());
+        let own = case.cluster.gravest().max(case.incident.lowers_to);
         let incident = &mut case.incident;
+        let gravest = own.max(incident.from_children);
         incident.said = incident.said.min(own);
         if gravest >= incident.severity {
             let id = incident.id;
             self.judge_again(id, turn);
-            return;
+        } else {
+            incident.severity = gravest;
+            incident.docket.graded();
+            self.tell(slot, Verdict::IncidentRated, turn);
         }
-        incident.severity = gravest;
-        incident.docket.graded();
-        self.tell(slot, Verdict::IncidentRated, turn);
+        self.time_the_lowering(slot, turn);
     }
 
     /// A member was abnormal for a moment: the time until its incident clears begins anew.
@@ -293,7 +324,7 @@ impl Correlator {
 
     pub(super) fn clear(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let case = self.case_mut(slot);
-        case.cluster.forget_lost();
+        case.cluster.let_go();
         case.incident.condition = Condition::Cleared;
         self.tell(slot, Verdict::IncidentCleared, turn);
         let due = turn.at + self.rule.reopen_within;

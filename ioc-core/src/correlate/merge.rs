@@ -2,8 +2,9 @@
 //!
 //! Promise: who survives depends on when incidents opened and on their ids alone; the work is that
 //! of moving the members of the smaller part, whoever survives. Where thousands are shown to be one
-//! they become so in steps, spread over logical time; and so do two that both have many members: those
-//! of the smaller go over first, and what is left of it merges. Next: `lifecycle.rs`.
+//! they become so in steps, spread over logical time; and so do two that both have many members, by
+//! evidence or a person's word: those of the smaller go over first, and what is left of it merges.
+//! Next: `lifecycle.rs`.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +12,7 @@ use super::along::Kin;
 use super::{Correlator, Turn};
 use crate::decision::{Certainty, Condition, Ending, Handling, Verdict};
 use crate::id::IncidentId;
-use crate::incident::{Case, Cluster, Member, Purpose, Source};
+use crate::incident::{Asked, Case, Cluster, Member, Purpose, Source};
 use crate::limits::{CHILDREN_STEP, MEMBERS_MOVED_PER_STEP, MERGED_PER_STEP};
 use crate::time::Timestamp;
 
@@ -51,12 +52,14 @@ impl Correlator {
             let Some(other) = self.case_mut(one).incident.unites.pop_front() else {
                 break;
             };
+            let asked = self.take_asked(one, other);
             let other = self.slots.get(&other).copied().or_else(|| {
                 let (now, _) = turn.desk.book.find(other)?;
                 self.slots.get(&now).copied()
             });
             let both = [Some(one), other];
             let join = both.into_iter().flatten().all(|slot| self.joins(slot));
+            let join = join || asked.is_some();
             let Some(other) = other.filter(|&other| other != one && join) else {
                 continue;
             };
@@ -65,18 +68,31 @@ impl Correlator {
             }
             if self.are_large(one, other) {
                 let id = self.case(other).incident.id;
-                self.case_mut(one).incident.unites.push_front(id);
+                let incident = &mut self.case_mut(one).incident;
+                incident.unites.push_front(id);
+                incident.asked.extend(asked.map(|asked| asked.with(id)));
                 self.move_some_members(one, other);
                 break;
             }
+            let begin = turn.decisions.len();
             one = self.merge(one, other, turn);
+            if let Some(asked) = asked {
+                asked.followed_by(&mut turn.decisions[begin..]);
+            }
         }
         self.time_the_uniting(one, turn);
         self.touch(one);
     }
 
+    /// Whether a person has asked for what waits to become one with a case: it is not waited for again.
+    fn take_asked(&mut self, slot: u32, other: IncidentId) -> Option<Asked> {
+        let asked = &mut self.case_mut(slot).incident.asked;
+        let place = asked.iter().position(|asked| asked.other == other)?;
+        Some(asked.remove(place))
+    }
+
     /// Lets those that are to become one with a case follow soon, if there are any.
-    fn time_the_uniting(&mut self, slot: u32, turn: &mut Turn<'_>) {
+    pub(super) fn time_the_uniting(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let incident = &self.case(slot).incident;
         let running = incident.dues[Purpose::Unite as usize];
         let waits = !incident.unites.is_empty();
@@ -181,7 +197,7 @@ impl Correlator {
     }
 
     /// Whether too many members would move if two cases became one at once.
-    fn are_large(&self, one: u32, other: u32) -> bool {
+    pub(super) fn are_large(&self, one: u32, other: u32) -> bool {
         let members = [one, other].map(|slot| self.case(slot).cluster.len());
         members.into_iter().min() > Some(MEMBERS_MOVED_PER_STEP)
     }

@@ -32,6 +32,25 @@ impl Correlator {
         }
     }
 
+    /// A sensor is believed again, or speaks again. If it feeds others, it may be well; if it is dark
+    /// where all is well above it, it has so long to follow.
+    pub(super) fn time_the_parting_anew(&mut self, sensor: &SensorId, turn: &mut Turn<'_>) {
+        self.time_the_parting(sensor, turn);
+        let Some((slot, after)) = self.slot_of(sensor).zip(self.rule.along.nested_after) else {
+            return;
+        };
+        let Case { incident, cluster } = self.case(slot);
+        let is_timed = incident.dues[Purpose::Part as usize].is_some();
+        let is_dark = || cluster.hears(&Source::of_sensor(sensor));
+        if incident.opened_at.is_some()
+            && !is_timed
+            && is_dark()
+            && self.is_restored(sensor, cluster)
+        {
+            self.set_timer(slot, Purpose::Part, Some(turn.at + after), turn);
+        }
+    }
+
     /// The time has come for what is still dark. What exceeds one step follows.
     pub(super) fn part(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let parent = self.case(slot).incident.id;
@@ -57,8 +76,9 @@ impl Correlator {
         self.touch(slot);
     }
 
-    /// The members that stand below a feeder which is normal again, while nothing that feeds it
-    /// stands: as many as one step takes, and from where the next goes on.
+    /// The members that are heard to be dark, and believed, below a feeder which is normal again, while
+    /// nothing that feeds it stands: as many as one step takes, and from where the next goes on. Who is
+    /// silent or distrusted opens nothing by itself.
     fn nested(&self, slot: u32) -> (Vec<SensorId>, Option<SensorId>) {
         let Case { incident, cluster } = self.case(slot);
         let mut nested = Vec::new();
@@ -67,7 +87,7 @@ impl Correlator {
             if number == MEMBERS_PER_STEP || nested.len() == CHILDREN_PER_STEP {
                 return (nested, Some(sensor.clone()));
             }
-            if cluster.stands(&Source::of_sensor(sensor)) && self.is_restored(sensor, cluster) {
+            if cluster.hears(&Source::of_sensor(sensor)) && self.is_restored(sensor, cluster) {
                 nested.push(sensor.clone());
             }
         }

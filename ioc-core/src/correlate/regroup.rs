@@ -12,8 +12,8 @@ use super::{Correlator, Turn};
 use crate::book::For;
 use crate::decision::{Cause, Condition, Named, Refusal, RefusalCode, Severity, Verdict};
 use crate::id::{IncidentId, SensorId};
-use crate::incident::{Case, Cluster, Incident, Member, Source};
-use crate::limits::EVIDENCE_PER_DECISION_MAX;
+use crate::incident::{Asked, Case, Cluster, Incident, Member, Source};
+use crate::limits::{EVIDENCE_PER_DECISION_MAX, MERGERS_ASKED_MAX};
 use crate::time::Timestamp;
 
 /// Which members are meant.
@@ -26,16 +26,26 @@ pub(crate) enum Part<'a> {
 }
 
 impl Correlator {
-    /// Two incidents are one.
+    /// Two incidents are one: at once, or when the members of the smaller have moved, if both have
+    /// many.
     pub fn merge_by_person(
         &mut self,
         [id, other]: [IncidentId; 2],
+        cause: &Cause,
         turn: &mut Turn<'_>,
     ) -> Result<(), Refusal> {
         let [one, two] = [self.open_slot(id)?, self.open_slot(other)?];
         for (slot, other) in [(one, other), (two, id)] {
             let apart = &mut self.case_mut(slot).incident.apart;
             apart.retain(|each| *each != other);
+        }
+        let under_way = self.case(one).incident.asked.len();
+        if self.are_large(one, two) && under_way < MERGERS_ASKED_MAX {
+            let incident = &mut self.case_mut(one).incident;
+            incident.unites.push_front(other);
+            incident.asked.push(Asked::of(other, cause));
+            self.time_the_uniting(one, turn);
+            return Ok(());
         }
         let slot = self.merge(one, two, turn);
         self.touch(slot);

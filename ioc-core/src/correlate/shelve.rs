@@ -34,23 +34,24 @@ impl Correlator {
     }
 
     /// Somebody works at a sensor: its members are blind. Returns whether one of them was silent.
-    pub fn lose_sight_of(&mut self, sensor: &SensorId) -> bool {
+    pub fn lose_sight_of(&mut self, sensor: &SensorId, at: Timestamp) -> bool {
         let Some(&slot) = self.by_sensor.get(sensor) else {
             return false;
         };
         let source = Source::of_sensor(sensor);
-        let cluster = &mut self.case_mut(slot).cluster;
-        let was_silent = cluster.is_silent(&source);
-        cluster.silence(&source, true);
+        let sure_after = self.rule.clear_after;
+        let case = self.case_mut(slot);
+        let was_silent = case.cluster.is_silent(&source);
+        case.fall_silent(&source, at, sure_after);
         self.touch(slot);
         was_silent
     }
 
     /// Nobody works at it any more, and it is heard.
-    pub fn see_again(&mut self, sensor: &SensorId) {
+    pub fn see_again(&mut self, sensor: &SensorId, at: Timestamp) {
         if let Some(&slot) = self.by_sensor.get(sensor) {
             let source = Source::of_sensor(sensor);
-            self.case_mut(slot).cluster.silence(&source, false);
+            self.case_mut(slot).cluster.speak(&source, at);
             self.touch(slot);
         }
     }

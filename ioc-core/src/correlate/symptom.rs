@@ -56,6 +56,11 @@ impl Explained {
         self.due
     }
 
+    /// Children are judged again no sooner than then.
+    pub fn wait_until(&mut self, at: Timestamp) {
+        self.due = self.due.map(|due| due.max(at));
+    }
+
     /// An incident goes on, and explains so much.
     pub fn goes_on(&mut self, id: IncidentId, reasons: Reasons) {
         self.causes.insert(id, reasons);

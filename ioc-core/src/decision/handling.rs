@@ -85,6 +85,17 @@ words! {
     }
 }
 
+impl Tier {
+    /// Which it is of them, counted from 1.
+    pub const fn number(self) -> i64 {
+        match self {
+            Self::ShiftSupervisor => 1,
+            Self::DutyOfficer => 2,
+            Self::PhoneTree => 3,
+        }
+    }
+}
+
 impl Dismissal {
     /// All of them.
     pub const ALL: &'static [Self] = &[Self::FalseAlarm, Self::Test, Self::Planned, Self::NotOurs];
@@ -222,15 +233,14 @@ impl Handling {
     }
 
     /// What it is when an incident that cleared is back: whoever is at work stays so, and nobody
-    /// has seen that what was over is not. Further evidence alone overrules a dismissal (INV-20).
+    /// has seen that what was over is not. That is new evidence, which a dismissal of what was
+    /// there before does not speak of (INV-20).
     pub const fn after_return(self) -> Self {
         match self {
-            Self::New | Self::Acknowledged | Self::Resolved | Self::Closed => Self::New,
-            Self::Confirmed
-            | Self::Responding
-            | Self::Contained
-            | Self::Dismissed(_)
-            | Self::Merged => self,
+            Self::New | Self::Acknowledged | Self::Resolved | Self::Closed | Self::Dismissed(_) => {
+                Self::New
+            }
+            Self::Confirmed | Self::Responding | Self::Contained | Self::Merged => self,
         }
     }
 

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
+use super::asking::Asking;
 use super::reload::Reloading;
 use super::sensor::Sensor;
 use super::timers::{Timer, Timers};
@@ -48,6 +49,8 @@ pub(crate) fn put(stages: &[SensorStage], out: &mut impl Put) {
         out.put_time(reloading.at);
         out.put_time(reloading.next);
     });
+    let asks = stages.iter().find_map(SensorStage::asks_at);
+    out.put_option(asks, Put::put_time);
     out.put_count(sensors.len());
     for (sensor, number, stage) in sensors {
         stage.put_sensor(number, sensor, reloading.is_some(), out);
@@ -65,6 +68,10 @@ pub(crate) fn take(
     let reloading = match format {
         1 | 2 => None,
         _ => take.option(|take| Ok((take.time()?, take.time()?)))?,
+    };
+    let asks = match format {
+        1..=5 => None,
+        _ => take.option(Take::time)?,
     };
     let count = take.count(SENSORS_MAX)?;
     // No more room than the bytes that are there will fill.
@@ -91,8 +98,10 @@ pub(crate) fn take(
         let shard = bucket % stages.len();
         stages[shard].add(sensor, bucket, held)?;
     }
-    let stages = stages.into_iter().map(|stage| stage.finish(reloading));
-    Ok(stages.collect())
+    let stages = stages
+        .into_iter()
+        .map(|stage| stage.finish(reloading, asks));
+    stages.collect()
 }
 
 /// What was found when a sensor took over, by the names of the rules.
@@ -117,6 +126,7 @@ fn take_held(take: &mut Take<'_>) -> Result<Held, CodecError> {
 struct Restored {
     stage: SensorStage,
     timers: Vec<Timer>,
+    silences: Vec<Timer>,
     held: BTreeMap<u32, Held>,
 }
 
@@ -133,6 +143,7 @@ impl Restored {
         Self {
             stage,
             timers: Vec::new(),
+            silences: Vec::new(),
             held: BTreeMap::new(),
         }
     }
@@ -162,12 +173,14 @@ impl Restored {
                 for (due, _) in sensor.silence_timers() {
                     stage.slots.hold(bucket, due);
                 }
-                let timers = sensor.timers(&stage.rules).into_iter();
-                self.timers.extend(timers.map(|(due, rule)| Timer {
+                let timer = |(due, rule)| Timer {
                     due,
                     rule,
                     sensor: number,
-                }));
+                };
+                let timers = sensor.state_timers(&stage.rules);
+                self.timers.extend(timers.into_iter().map(timer));
+                self.silences.extend(sensor.silence_timers().map(timer));
             }
         }
         stage.numbers.insert(sensor.id.clone(), number);
@@ -175,12 +188,24 @@ impl Restored {
         Ok(())
     }
 
-    fn finish(mut self, reloading: Option<(Timestamp, Timestamp)>) -> SensorStage {
+    fn finish(
+        mut self,
+        reloading: Option<(Timestamp, Timestamp)>,
+        asks: Option<Timestamp>,
+    ) -> Result<SensorStage, CodecError> {
         self.stage.timers = Timers::from_iter(self.timers);
+        self.stage.silences = Timers::from_iter(self.silences);
+        self.stage.silences.wait_before(self.stage.started_at);
         let held = self.held;
         let reloading = reloading.filter(|_| !held.is_empty());
         self.stage.reloading = reloading.map(|times| Reloading::restored(times, held));
-        self.stage
+        self.stage.asking = asks.map(|next| Asking { next });
+        self.stage.end_asking();
+        let waits = self.stage.silences.has_waiting() && self.stage.asking.is_none();
+        if waits || asks.is_some_and(|next| next <= self.stage.started_at) {
+            return Err(CodecError("sensors wait to be asked, and never are"));
+        }
+        Ok(self.stage)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Promise: a timer that is armed while another fires is due no sooner than that one, and what is
 //! found is put in the one order, so that merging what several stages found gives the order that one
-//! would have given. Next: `reload.rs`.
+//! would have given. Next: `asking.rs`.
 
 use super::rule_state::Heard;
 use super::timers::Timer;
@@ -18,20 +18,23 @@ impl SensorStage {
         let first = found.len();
         let mut fired = 0;
         loop {
-            let timer = self.timers.first_due(to);
+            let timer = self.first_due(to).map(|timer| timer.due);
             let reloads = self.reloads_at().filter(|at| *at <= to);
-            match (timer, reloads) {
-                (timer, Some(at)) if timer.is_none_or(|due| at <= due) => {
+            let asks = self.asks_at().filter(|at| *at <= to);
+            let comes_first = |at: Timestamp| timer.is_none_or(|due| at <= due);
+            match (timer, reloads, asks) {
+                (_, Some(at), asks) if comes_first(at) && asks.is_none_or(|asks| at <= asks) => {
                     self.reload_more(moment(seq, at), found);
                 }
-                (Some(_), _) => {
+                (_, _, Some(at)) if comes_first(at) => self.ask_more(moment(seq, at), found),
+                (Some(_), ..) => {
                     if fired % Self::LOOK_AHEAD == 0 {
                         self.look_at_due(to);
                     }
                     fired += 1;
                     self.fire_next(to, seq, found);
                 }
-                (None, _) => break,
+                (None, ..) => break,
             }
         }
         if found.len() > first + 1 {
@@ -46,7 +49,7 @@ impl SensorStage {
         if self.sensors.len() < LOOKED_AHEAD_FROM {
             return;
         }
-        for timer in self.timers.due(to).take(Self::LOOK_AHEAD) {
+        for timer in self.silences.due(to).take(Self::LOOK_AHEAD) {
             self.look_at_silences(timer.sensor);
         }
     }
@@ -58,8 +61,19 @@ impl SensorStage {
         self.slots.look_at(usize::from(sensor.bucket));
     }
 
+    /// The next timer that is due by `to`, of silence or another.
+    fn first_due(&self, to: Timestamp) -> Option<&Timer> {
+        let both = [self.timers.first_due(to), self.silences.first_due(to)];
+        both.into_iter().flatten().min()
+    }
+
     fn fire_next(&mut self, to: Timestamp, seq: Seq, found: &mut Vec<Finding>) {
-        let timer = self.timers.pop_due(to).expect("one is due");
+        let is_silence = self.first_due(to) == self.silences.first_due(to);
+        let timers = match is_silence {
+            true => &mut self.silences,
+            false => &mut self.timers,
+        };
+        let timer = timers.pop_due(to).expect("one is due");
         let moment = moment(seq, timer.due);
         let (number, rule) = (timer.sensor as usize, timer.rule as usize);
         if self.waits(number) {
@@ -67,7 +81,7 @@ impl SensorStage {
         }
         let detections = self.rules.detections();
         match &detections[rule].test {
-            Test::Silence(_) => self.fire_silence(number, rule, moment, found),
+            Test::Silence(_) => self.fire_silence(number, (timer.due, rule), moment, found),
             Test::Threshold(_)
             | Test::Rate(_)
             | Test::Usual(_)
@@ -77,8 +91,11 @@ impl SensorStage {
                 let of = (timer.rule, timer.sensor);
                 self.timers.replace(None, due, of);
             }
+            Test::Fault(_) => {
+                let due = self.fire_fault(number, timer.rule, moment, found);
+                self.timers.replace(None, due, (timer.rule, timer.sensor));
+            }
             Test::Report(_)
-            | Test::Fault(_)
             | Test::SiteSilence(_)
             | Test::Across(_)
             | Test::Alone(_)
@@ -88,7 +105,14 @@ impl SensorStage {
         }
     }
 
-    fn fire_silence(&mut self, number: usize, rule: usize, moment: Moment, f: &mut Vec<Finding>) {
+    /// What was due of a sensor's silence, at the moment that its turn has come.
+    pub(super) fn fire_silence(
+        &mut self,
+        number: usize,
+        (due, rule): (Timestamp, usize),
+        moment: Moment,
+        f: &mut Vec<Finding>,
+    ) {
         let sensor = &mut self.sensors[number];
         let heard_at = sensor.heard_at.max(self.started_at);
         let own = sensor.silences.iter_mut();
@@ -96,12 +120,12 @@ impl SensorStage {
         let (_, state) = own.next().expect("its timer is the sensor's own");
         let detection_rule = &self.rules.detections()[rule];
         let bucket = usize::from(sensor.bucket);
-        self.slots.free(bucket, moment.at);
+        self.slots.free(bucket, due);
         match state.fire(moment.at, heard_at) {
             silence::Outcome::AskAgain(wanted) => {
                 let due = self.slots.take(bucket, wanted);
                 state.ask_at(due);
-                self.timers.arm(Timer {
+                self.silences.arm(Timer {
                     due,
                     rule: rule as u32,
                     sensor: number as u32,

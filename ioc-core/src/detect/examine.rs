@@ -4,17 +4,21 @@
 //! trusted in readings of this kind from here on: while a fault lasts whose rule distrusts, what is
 //! found by its readings is marked as doubted, by all rules or by those that the fault is about.
 //! Detections go on as if nothing were, so that what the sensor still says counts again in the
-//! moment in which it is trusted again. Next: `due.rs`.
+//! moment in which it is trusted again. Where rules of the kind put readings in order, a reading is
+//! examined when its turn comes, not when it comes. Next: `due.rs`.
 
-use super::sensor::Track;
+use super::fault::Settling;
+use super::sensor::{Sensor, Track};
 use super::{Moment, SensorStage, concerns, fault, finding};
 use crate::bundle::{DetectionRule, Fault, Test};
+use crate::counters::RuleCounters;
 use crate::decision::{SensorFault, Severity};
 use crate::detection::{Detection, Finding, Hearing, Malady, Sighting};
-use crate::id::RuleId;
+use crate::id::{ReadingId, RuleId};
 use crate::reading::Reading;
 use crate::rules::Rules;
 use crate::shared::Shared;
+use crate::time::Timestamp;
 
 impl SensorStage {
     /// Looks for faults of the sensor in a reading.
@@ -37,30 +41,120 @@ impl SensorStage {
                 counters.unmatched += 1;
                 continue;
             }
-            let track = &mut sensor.tracks[track];
-            let state = &mut track.faults[place];
-            match state.judge(fault_of(rule), registered, reading, moment.at) {
-                fault::Outcome::Held(false) => counters.normal += 1,
-                fault::Outcome::Held(true) => counters.held += 1,
-                outcome @ (fault::Outcome::Faulty | fault::Outcome::Sound) => {
-                    let shown = Sighting {
-                        reading: reading.id.parse().expect("a reading's id is valid"),
-                        seq: moment.seq,
-                        at: moment.at,
-                        value: reading.value,
-                        severity: Severity::Unknown,
-                        excess: 0.0,
-                        position,
-                        shared: Shared::default(),
-                    };
-                    let begins = outcome == fault::Outcome::Faulty;
-                    counters.faulty += u64::from(begins);
-                    counters.sound += u64::from(!begins);
-                    let detection = fault_changed(&self.rules, track, place, begins, shown);
-                    found.push(finding(&self.rules, sensor, rule, moment, detection));
+            let own = &mut sensor.tracks[track];
+            let state = &mut own.faults[place];
+            let (fault, settle) = (fault_of(rule), fault::settle(rule, fault_of(rule)));
+            if reading.observed_at.min(moment.at) + settle > moment.at {
+                let before = state.due(settle);
+                let now = (moment.at, moment.seq, position);
+                let settled = state.wait(fault, registered, reading, now);
+                let after = state.due(settle);
+                counters.gathered += u64::from(settled.is_none());
+                let of = (rule_number, number as u32);
+                self.timers.replace(before, after, of);
+                if let Some((id, waited, outcome)) = settled {
+                    let shown = shown(id, moment, &waited);
+                    found.extend(sensor.examined(
+                        (&self.rules, counters),
+                        (track, place),
+                        (outcome, || shown),
+                        moment,
+                    ));
                 }
+                continue;
             }
+            let outcome = state.judge(fault, registered, reading, moment.at);
+            let shown = || Sighting {
+                reading: reading.id.parse().expect("a reading's id is valid"),
+                seq: moment.seq,
+                at: moment.at,
+                value: reading.value,
+                severity: Severity::Unknown,
+                excess: 0.0,
+                position,
+                shared: Shared::default(),
+            };
+            found.extend(sensor.examined(
+                (&self.rules, counters),
+                (track, place),
+                (outcome, shown),
+                moment,
+            ));
         }
+    }
+
+    /// A reading has waited for long enough. Returns when the next has.
+    pub(super) fn fire_fault(
+        &mut self,
+        number: usize,
+        rule_number: u32,
+        moment: Moment,
+        found: &mut Vec<Finding>,
+    ) -> Option<Timestamp> {
+        let rule = self.rules.detection(rule_number);
+        let sensor = &mut self.sensors[number];
+        let registered = sensor.registered.map(|number| self.rules.sensor(number));
+        let of_kind = |track: &Track| self.rules.kind(track.kind).kind == rule.kind;
+        let track = sensor.tracks.iter().position(of_kind);
+        let track = track.expect("a timer's rule has examined the sensor");
+        let faults = &self.rules.kind(sensor.tracks[track].kind).faults;
+        let place = faults.iter().position(|own| *own == rule_number);
+        let place = place.expect("a kind's rules are in its index");
+        let fault = fault_of(rule);
+        let (id, waited, outcome) = sensor.tracks[track].faults[place].release(fault, registered);
+        let shown = || shown(id, moment, &waited);
+        let counters = &mut self.rule_counters[rule_number as usize];
+        found.extend(sensor.examined(
+            (&self.rules, counters),
+            (track, place),
+            (outcome, shown),
+            moment,
+        ));
+        sensor.tracks[track].faults[place].due(fault::settle(rule, fault))
+    }
+}
+
+/// A reading that has waited, as it is told.
+fn shown(reading: ReadingId, moment: Moment, waited: &Settling) -> Sighting {
+    Sighting {
+        reading,
+        seq: waited.seq,
+        at: moment.at,
+        value: waited.value,
+        severity: Severity::Unknown,
+        excess: 0.0,
+        position: waited.position,
+        shared: Shared::default(),
+    }
+}
+
+impl Sensor {
+    /// What a fault rule at a place of a track made of a reading, counted; and what is found by it.
+    fn examined(
+        &mut self,
+        (rules, counters): (&Rules, &mut RuleCounters),
+        (track, place): (usize, usize),
+        (outcome, shown): (fault::Outcome, impl FnOnce() -> Sighting),
+        moment: Moment,
+    ) -> Option<Finding> {
+        let begins = match outcome {
+            fault::Outcome::Held(false) => {
+                counters.normal += 1;
+                return None;
+            }
+            fault::Outcome::Held(true) => {
+                counters.held += 1;
+                return None;
+            }
+            fault::Outcome::Faulty => true,
+            fault::Outcome::Sound => false,
+        };
+        counters.faulty += u64::from(begins);
+        counters.sound += u64::from(!begins);
+        let track = &mut self.tracks[track];
+        let rule = rules.detection(rules.kind(track.kind).faults[place]);
+        let detection = fault_changed(rules, track, place, begins, shown());
+        Some(finding(rules, self, rule, moment, detection))
     }
 }
 
@@ -88,6 +182,7 @@ fn fault_changed(
             position: shown.position,
             last_heard_at: shown.at,
             raised: track.raised(rules).collect(),
+            heard_by: Vec::new(),
             untold: false,
         },
         concerned: track.judging(rules).filter(news).collect(),

@@ -3,7 +3,8 @@
 //! Arrives: one sensor's readings of one kind. Leaves: whether a fault begins or ends with one of
 //! them. Each sign of a fault says of a reading that it shows the fault, that it shows none, or
 //! neither; here that becomes one beginning and one end. Late readings say nothing, but of a clock.
-//! No timer: a sensor that says nothing is silent, whatever it was before. Not here: what a fault
+//! Where rules of the kind put readings in order first, so is it done here (`fault/settling.rs`): that
+//! has the only timer, for a sensor that says nothing is silent, whatever it was before. Not here: what a fault
 //! means for what the sensor finds (`sensor.rs`, `correlate.rs`). Next: `fault/flapping.rs`.
 
 mod flapping;
@@ -11,12 +12,18 @@ mod impossible;
 mod skewed;
 mod spiking;
 mod stuck;
+mod settling;
 
-use crate::bundle::{Fault, FaultSign, Sensor};
+use std::collections::BTreeMap;
+
+pub(super) use self::settling::Settling;
+use crate::bundle::{DetectionRule, Fault, FaultSign, Sensor};
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::FaultKind;
+use crate::id::ReadingId;
+use crate::limits::FLAPPING_STATES_MAX;
 use crate::reading::Reading;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// What one rule knows of one sensor's fault.
 #[derive(Debug)]
@@ -37,7 +44,12 @@ enum Memory {
     Impossible(Row),
     Skewed(skewed::Memory),
     Spiking(spiking::Memory),
+    /// One of these, with readings that wait to be put in order, if any ever did.
+    Settling(Box<(Memory, Waiting)>),
 }
+
+/// Readings that wait, by when they were observed; those of one instant by their ids.
+type Waiting = BTreeMap<(Timestamp, ReadingId), Settling>;
 
 /// What a reading shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +65,38 @@ enum Sign {
 /// What a reading is to a fault rule.
 #[derive(Debug, Clone, Copy)]
 struct Heard<'a> {
-    reading: &'a Reading<'a>,
+    value: f64,
+    said: Told<'a>,
+    /// When its source says that it was observed.
+    claimed_at: Timestamp,
     /// When it was observed, but not after it was received.
     observed_at: Timestamp,
     /// When it was received, in logical time.
     at: Timestamp,
+}
+
+/// Where it stands what a reading says besides its value.
+#[derive(Debug, Clone, Copy)]
+enum Told<'a> {
+    /// In itself.
+    Now(&'a Reading<'a>),
+    /// It has waited since: its places among the states that the rule sees, [`NOT_SAID`] for none.
+    Before(&'a [u8; FLAPPING_STATES_MAX]),
+}
+
+/// A reading says nothing of a state.
+const NOT_SAID: u8 = u8::MAX;
+
+impl<'a> Heard<'a> {
+    fn of(reading: &'a Reading<'a>, at: Timestamp) -> Self {
+        Self {
+            value: reading.value,
+            said: Told::Now(reading),
+            claimed_at: reading.observed_at,
+            observed_at: reading.observed_at.min(at),
+            at,
+        }
+    }
 }
 
 /// What a reading came to.
@@ -98,14 +137,13 @@ impl State {
         reading: &Reading<'_>,
         at: Timestamp,
     ) -> Outcome {
-        let heard = Heard {
-            reading,
-            observed_at: reading.observed_at.min(at),
-            at,
-        };
+        self.hear(rule, sensor, Heard::of(reading, at))
+    }
+
+    fn hear(&mut self, rule: &Fault, sensor: Option<&Sensor>, heard: Heard<'_>) -> Outcome {
         let late = heard.observed_at < self.observed_to;
         self.observed_to = self.observed_to.max(heard.observed_at);
-        let sign = match (&rule.sign, &mut self.memory) {
+        let sign = match (&rule.sign, self.memory.own_mut()) {
             (FaultSign::Skewed(rule), Memory::Skewed(memory)) => memory.judge(rule, heard),
             _ if late => Sign::Neither,
             (FaultSign::Flapping(rule), Memory::Flapping(memory)) => {
@@ -113,11 +151,9 @@ impl State {
             }
             (FaultSign::Stuck(rule), Memory::Stuck(memory)) => memory.judge(rule, heard),
             (FaultSign::Impossible(rule), Memory::Impossible(row)) => {
-                impossible::judge(rule, row, reading.value)
+                impossible::judge(rule, row, heard.value)
             }
-            (FaultSign::Spiking(rule), Memory::Spiking(memory)) => {
-                memory.judge(rule, reading.value)
-            }
+            (FaultSign::Spiking(rule), Memory::Spiking(memory)) => memory.judge(rule, heard.value),
             _ => unreachable!("states are made for the rules they stand beside"),
         };
         match (self.raised, sign) {
@@ -134,21 +170,18 @@ impl State {
     }
 
     /// Puts the whole state, for a digest or a snapshot.
-    pub fn put(&self, out: &mut impl Put) {
+    pub fn put(&self, settle: Millis, out: &mut impl Put) {
         out.put_flag(self.raised);
         out.put_time(self.observed_to);
-        match &self.memory {
-            Memory::Flapping(memory) => memory.put(out),
-            Memory::Stuck(memory) => memory.put(out),
-            Memory::Impossible(row) => row.put(out),
-            Memory::Skewed(memory) => memory.put(out),
-            Memory::Spiking(memory) => memory.put(out),
+        self.memory.put(out);
+        if settle > Millis::ZERO {
+            self.put_settling(out);
         }
     }
 
     /// The state as it was put, of a rule that means the same.
-    pub fn take(take: &mut Take<'_>, rule: &Fault) -> Result<Self, CodecError> {
-        Ok(Self {
+    pub fn take(take: &mut Take<'_>, settle: Millis, rule: &Fault) -> Result<Self, CodecError> {
+        let mut state = Self {
             raised: take.flag()?,
             observed_to: take.time()?,
             memory: match &rule.sign {
@@ -158,7 +191,11 @@ impl State {
                 FaultSign::Skewed(_) => Memory::Skewed(skewed::Memory::take(take)?),
                 FaultSign::Spiking(_) => Memory::Spiking(spiking::Memory::take(take)?),
             },
-        })
+        };
+        if settle > Millis::ZERO {
+            state.memory.await_all(settling::take(take)?);
+        }
+        Ok(state)
     }
 }
 
@@ -171,6 +208,36 @@ impl Memory {
             FaultSign::Skewed(_) => Self::Skewed(skewed::Memory::default()),
             FaultSign::Spiking(_) => Self::Spiking(spiking::Memory::default()),
         }
+    }
+
+    /// What is remembered, apart from what waits.
+    fn own_mut(&mut self) -> &mut Self {
+        match self {
+            Self::Settling(both) => &mut both.0,
+            own => own,
+        }
+    }
+
+    fn put(&self, out: &mut impl Put) {
+        match self {
+            Self::Flapping(memory) => memory.put(out),
+            Self::Stuck(memory) => memory.put(out),
+            Self::Impossible(row) => row.put(out),
+            Self::Skewed(memory) => memory.put(out),
+            Self::Spiking(memory) => memory.put(out),
+            Self::Settling(both) => both.0.put(out),
+        }
+    }
+}
+
+/// For how long readings wait before this rule sees them: a clock shows by when they come.
+pub(super) fn settle(rule: &DetectionRule, fault: &Fault) -> Millis {
+    match fault.sign {
+        FaultSign::Skewed(_) => Millis::ZERO,
+        FaultSign::Flapping(_)
+        | FaultSign::Stuck(_)
+        | FaultSign::Impossible(_)
+        | FaultSign::Spiking(_) => rule.settle,
     }
 }
 

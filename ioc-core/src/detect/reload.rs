@@ -182,6 +182,8 @@ impl SensorStage {
             started_at: self.started_at,
         });
         self.generation += 1;
+        // Who takes over is asked from then on.
+        self.asking = None;
         self.slots.free_all();
         self.reloading = Some(Reloading {
             steps,
@@ -199,7 +201,6 @@ impl SensorStage {
         let registered = self.rules.sensors() / self.shard.count;
         let more = registered.saturating_sub(self.sensors.len());
         self.sensors.reserve(more);
-        self.numbers.reserve(more);
         found[first..].sort_by(Finding::order);
     }
 
@@ -273,6 +274,7 @@ impl SensorStage {
                 self.provided.put_aside(Some(old));
             }
         }
+        self.end_asking();
     }
 
     /// A sensor takes the rules over that hold.
@@ -302,17 +304,21 @@ impl SensorStage {
         let bucket = usize::from(sensor.bucket);
         sensor.silences_due(|due| self.slots.take(bucket, due.max(moment.at)));
         self.fire_overdue(number, moment, found);
-        let after = self.sensors[number].timers(&self.rules);
         let timer = |(due, rule)| Timer {
             due,
             rule,
             sensor: number as u32,
         };
-        for before in before.into_iter().filter(|timer| !after.contains(timer)) {
-            self.timers.cancel(timer(before));
+        for before in before.into_iter().map(timer) {
+            self.timers.cancel(before);
+            self.silences.cancel(before);
         }
-        for after in after {
-            self.timers.arm(timer(after));
+        let sensor = &self.sensors[number];
+        for after in sensor.state_timers(&self.rules).into_iter().map(timer) {
+            self.timers.arm(after);
+        }
+        for after in sensor.silence_timers().map(timer) {
+            self.silences.arm(after);
         }
     }
 

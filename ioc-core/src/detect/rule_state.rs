@@ -281,6 +281,7 @@ impl Outcome {
                 sighting,
             },
             Self::Worsened(severity) => Detection::Worsened(severity),
+            Self::Eased(severity) => Detection::Eased(severity),
             Self::Cleared => Detection::Cleared,
             Self::Reported(sighting) => reported(rule, sighting),
         })

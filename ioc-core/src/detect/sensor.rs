@@ -121,11 +121,15 @@ impl Sensor {
     pub fn hearing(&self, rules: &Rules, last_heard_at: Timestamp) -> Hearing {
         let number = self.registered.expect("only registered sensors are silent");
         let registered = rules.sensor(number);
+        let kinds = self.tracks.iter();
         Hearing {
             kind: registered.kind.clone(),
             position: registered.position,
             last_heard_at,
             raised: self.raised(rules),
+            heard_by: kinds
+                .map(|track| rules.kind(track.kind).kind.clone())
+                .collect(),
             untold: false,
         }
     }
@@ -169,10 +173,19 @@ impl Sensor {
 
     /// All timers that run, each with its rule.
     pub fn timers(&self, rules: &Rules) -> Vec<(Timestamp, u32)> {
+        self.silence_timers()
+            .chain(self.state_timers(rules))
+            .collect()
+    }
+
+    /// All but those of silence.
+    pub fn state_timers(&self, rules: &Rules) -> Vec<(Timestamp, u32)> {
         let states = self.tracks.iter().flat_map(|track| track.with_rules(rules));
         let waiting =
             states.filter_map(|(rule, state)| Some((state.due(rules.detection(rule))?, rule)));
-        self.silence_timers().chain(waiting).collect()
+        let faults = self.tracks.iter();
+        let faults = faults.flat_map(|track| track.faults_due(rules));
+        waiting.chain(faults).collect()
     }
 
     /// Another one like it, under the same rules.
@@ -270,6 +283,7 @@ impl Sensor {
                 position: registered.and_then(|own| own.position),
                 last_heard_at: self.heard_at,
                 raised: raised.filter(trusted).collect(),
+                heard_by: Vec::new(),
                 untold: false,
             },
             concerned: concerned.filter(trusted).collect(),
@@ -371,7 +385,10 @@ impl Track {
         for (rule, state) in self.with_rules(rules) {
             state.put(rules.detection(rule), out);
         }
-        self.faults.iter().for_each(|fault| fault.put(out));
+        for (&rule, state) in rules.kind(self.kind).faults.iter().zip(&self.faults) {
+            let rule = rules.detection(rule);
+            state.put(fault::settle(rule, examine::fault_of(rule)), out);
+        }
     }
 
     fn take(
@@ -389,7 +406,9 @@ impl Track {
             *state = RuleState::take(take, rules.detection(rule), id.as_str(), registered)?;
         }
         for (&rule, state) in rules.kind(kind).faults.iter().zip(&mut track.faults) {
-            *state = fault::State::take(take, examine::fault_of(rules.detection(rule)))?;
+            let rule = rules.detection(rule);
+            let fault = examine::fault_of(rule);
+            *state = fault::State::take(take, fault::settle(rule, fault), fault)?;
         }
         track.weigh_trust(rules);
         Ok(track)
@@ -417,6 +436,16 @@ impl Track {
     fn with_rules<'a>(&'a self, rules: &'a Rules) -> impl Iterator<Item = (u32, &'a RuleState)> {
         let numbers = rules.kind(self.kind).judging.iter().copied();
         numbers.zip(&self.states)
+    }
+
+    /// When readings that wait for the rules about faults are examined, each with the rule.
+    fn faults_due<'a>(&'a self, rules: &'a Rules) -> impl Iterator<Item = (Timestamp, u32)> {
+        let faults = rules.kind(self.kind).faults.iter().zip(&self.faults);
+        faults.filter_map(|(&number, state)| {
+            let rule = rules.detection(number);
+            let due = state.due(fault::settle(rule, examine::fault_of(rule)))?;
+            Some((due, number))
+        })
     }
 
     /// Takes the states of unchanged rules out of `states`.

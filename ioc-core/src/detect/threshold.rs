@@ -2,7 +2,8 @@
 //!
 //! Arrives: one sensor's readings, in the order they were received. Leaves: an [`Outcome`] each.
 //! Each level asks for its own persistence, so that one spike does not make a moderate detection
-//! severe. A severity falls only with the clear. A value exactly at a level is not beyond it, and
+//! severe. What is raised is less grave when readings are back from its level as far, and as often in
+//! a row, as the rule asks of what is normal again. A value exactly at a level is not beyond it, and
 //! one exactly at the limit to clear is normal again: with a gap of zero the two are the same
 //! value. Not here: what a reading's place or id is. Next: `silence.rs`.
 
@@ -31,12 +32,22 @@ struct Abnormal {
     /// For each level of the rule, how long and how often in a row it has been exceeded.
     runs: Vec<Run>,
     raised: Option<Severity>,
+    /// The last readings that were back from its level, if any.
+    easing: Option<Easing>,
     /// Normal readings in a row since it was raised.
     normal_in_a_row: u32,
     /// The evidence, until it is raised.
     pending: Vec<Sighting>,
     /// The sensor fell silent before time could tell: only a reading raises it now.
     unheard: bool,
+}
+
+/// Readings in a row that stand for less than what is raised.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Easing {
+    readings: u32,
+    /// The gravest that one of them stands for.
+    to: Severity,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +82,8 @@ pub(crate) enum Outcome {
     Updated(Severity, Sighting),
     /// Raised, and so grave by now, by time alone.
     Worsened(Severity),
+    /// Raised, and no graver than this by now, by a reading that is no evidence.
+    Eased(Severity),
     /// Normal again.
     Cleared,
     /// Evidence by itself, which no level was asked of.
@@ -228,7 +241,7 @@ impl State {
             return self.evidence_if_raised(beyond, sighting);
         }
         if beyond <= 0.0 {
-            return self.recede(rule, value);
+            return self.recede(rule, sensor, value, at);
         }
         self.exceed(rule, sensor, value, at, sighting())
     }
@@ -243,7 +256,13 @@ impl State {
     }
 
     /// A value that is not beyond the least level.
-    fn recede(&mut self, rule: &Threshold, value: f64) -> Outcome {
+    fn recede(
+        &mut self,
+        rule: &Threshold,
+        sensor: Option<&Sensor>,
+        value: f64,
+        at: Timestamp,
+    ) -> Outcome {
         let Some(abnormal) = &mut self.abnormal else {
             return Outcome::Normal;
         };
@@ -256,16 +275,17 @@ impl State {
             self.abnormal = None;
             return Outcome::Subsided;
         }
-        if !is_normal(rule, value, self.least) {
+        if is_normal(rule, value, self.least) {
+            abnormal.normal_in_a_row += 1;
+        } else {
             abnormal.normal_in_a_row = 0;
-            return Outcome::Held;
         }
-        abnormal.normal_in_a_row += 1;
-        if abnormal.normal_in_a_row < rule.clear_readings_min {
-            return Outcome::Held;
+        if abnormal.normal_in_a_row >= rule.clear_readings_min {
+            self.abnormal = None;
+            return Outcome::Cleared;
         }
-        self.abnormal = None;
-        Outcome::Cleared
+        let eased = abnormal.ease(rule, stands_for(rule, sensor, value), at);
+        eased.map_or(Outcome::Held, Outcome::Eased)
     }
 
     /// A value beyond the least level.
@@ -286,6 +306,7 @@ impl State {
             Box::new(Abnormal {
                 runs: vec![none; rule.levels.len()],
                 raised: None,
+                easing: None,
                 normal_in_a_row: 0,
                 pending: Vec::new(),
                 unheard: false,
@@ -298,10 +319,13 @@ impl State {
         }
         let graver = abnormal.persisted(rule, at);
         match (abnormal.raised, graver) {
-            (Some(severity), graver) => {
-                let severity = graver.map_or(severity, |graver| graver.max(severity));
-                abnormal.raised = Some(severity);
-                Outcome::Updated(severity, sighting)
+            (Some(severity), Some(graver)) if graver > severity => {
+                (abnormal.raised, abnormal.easing) = (Some(graver), None);
+                Outcome::Updated(graver, sighting)
+            }
+            (Some(severity), _) => {
+                let eased = abnormal.ease(rule, stands_for(rule, sensor, value), at);
+                Outcome::Updated(eased.unwrap_or(severity), sighting)
             }
             (None, graver) => {
                 abnormal.keep(rule, sighting);
@@ -339,7 +363,7 @@ impl State {
         match (abnormal.raised, abnormal.persisted(rule, due)) {
             (None, Some(severity)) => abnormal.raise(severity),
             (Some(before), Some(severity)) if severity > before => {
-                abnormal.raised = Some(severity);
+                (abnormal.raised, abnormal.easing) = (Some(severity), None);
                 Outcome::Worsened(severity)
             }
             (_, _) => Outcome::Held,
@@ -377,7 +401,50 @@ pub(crate) fn severity_of(rule: &Threshold, sensor: Option<&Sensor>, value: f64)
         .unwrap_or(Severity::Unknown)
 }
 
+/// The gravest level that a value is not back from, as far as the rule asks of what is normal again;
+/// at least the one that is reached first.
+fn stands_for(rule: &Threshold, sensor: Option<&Sensor>, value: f64) -> Severity {
+    let first = least(rule, sensor);
+    levels(rule, sensor)
+        .filter(|level| {
+            let is_first = excess(rule.side, level.value, first) <= 0.0;
+            is_first || !is_normal(rule, value, level.value)
+        })
+        .map(|level| level.severity)
+        .max()
+        .unwrap_or(Severity::Unknown)
+}
+
 impl Abnormal {
+    /// Takes a reading of what is raised into account that stands for so much, if no more than that
+    /// has lasted. Returns how grave it is by now, if that is less than before.
+    fn ease(&mut self, rule: &Threshold, stands: Severity, at: Timestamp) -> Option<Severity> {
+        let stands = self
+            .persisted(rule, at)
+            .map_or(stands, |graver| graver.max(stands));
+        if self.raised.is_none_or(|raised| stands >= raised) {
+            self.easing = None;
+            return None;
+        }
+        let before = self.easing.take();
+        let easing = before.map_or(
+            Easing {
+                readings: 1,
+                to: stands,
+            },
+            |before| Easing {
+                readings: before.readings + 1,
+                to: before.to.max(stands),
+            },
+        );
+        if easing.readings < rule.clear_readings_min {
+            self.easing = Some(easing);
+            return None;
+        }
+        self.raised = Some(easing.to);
+        self.raised
+    }
+
     /// The gravest level that has been exceeded often and long enough.
     fn persisted(&self, rule: &Threshold, at: Timestamp) -> Option<Severity> {
         let levels = rule.levels.iter().zip(&self.runs);
@@ -411,7 +478,14 @@ impl Abnormal {
         for run in &self.runs {
             run.put(rule, out);
         }
-        out.put_option(self.raised, |out, severity| out.put_u8(severity as u8));
+        out.put_option(self.raised, |out, severity| match self.easing {
+            None => out.put_u8(severity as u8),
+            Some(easing) => {
+                out.put_u8(severity as u8 | IS_EASING);
+                out.put_u32(easing.readings);
+                out.put_u8(easing.to as u8);
+            }
+        });
         out.put_u32(self.normal_in_a_row);
         out.put_count(self.pending.len());
         for sighting in &self.pending {
@@ -422,17 +496,37 @@ impl Abnormal {
 
     fn take(take: &mut Take<'_>, rule: &Threshold) -> Result<Self, CodecError> {
         let runs = take.each(rule.levels.len(), |take| Run::take(take, rule))?;
-        let raised = take.option(Severity::take)?;
+        let raised = take.option(take_raised)?;
+        let easing = raised.and_then(|(_, easing)| easing);
+        let raised = raised.map(|(severity, _)| severity);
         let normal_in_a_row = take.u32()?;
         let pending = take.count(PENDING_READINGS_MAX)?;
         Ok(Self {
             runs,
             raised,
+            easing,
             normal_in_a_row,
             pending: take.each(pending, Sighting::take)?,
             unheard: take.flag()?,
         })
     }
+}
+
+/// Beside the severity that is raised: some readings were back from it. Without that it is kept as it
+/// was before severities fell.
+const IS_EASING: u8 = 0x80;
+
+fn take_raised(take: &mut Take<'_>) -> Result<(Severity, Option<Easing>), CodecError> {
+    let byte = take.u8()?;
+    let severity = Severity::take(&mut Take(&[byte & !IS_EASING]))?;
+    if byte & IS_EASING == 0 {
+        return Ok((severity, None));
+    }
+    let easing = Easing {
+        readings: take.u32()?,
+        to: Severity::take(take)?,
+    };
+    Ok((severity, Some(easing)))
 }
 
 impl Run {
@@ -558,6 +652,7 @@ mod tests {
                     format!("raised {} by {}", severity.word(), sightings.len())
                 }
                 Outcome::Updated(severity, _) => format!("updated {}", severity.word()),
+                Outcome::Eased(severity) => format!("eased {}", severity.word()),
                 other => format!("{other:?}").to_lowercase(),
             }
         };
@@ -573,7 +668,7 @@ mod tests {
             "normal",
             "raised moderate by 1",
             "updated severe",
-            "held",
+            "eased moderate",
             "cleared",
             "normal",
         ];
@@ -599,7 +694,7 @@ mod tests {
             "normal",
             "raised moderate by 1",
             "updated severe",
-            "held",
+            "eased moderate",
             "cleared",
         ];
         assert_eq!(outcomes(&rule, None, &said), words);
@@ -661,6 +756,57 @@ mod tests {
         let once: Vec<_> = (0..).zip([3.5, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]).collect();
         let words = outcomes(&rule, None, &once);
         assert_eq!(words[4..], ["held", "subsided", "normal"]);
+    }
+
+    #[test]
+    fn what_is_back_from_a_level_is_less_grave_and_still_raised() {
+        let mut rule = rule(Side::Above, 1, Millis::ZERO);
+        let said = [4.1, 3.9, 3.6, 3.5, 4.0, 4.1, 3.4, 2.8, 2.5];
+        let said: Vec<_> = (0..).zip(said).collect();
+        let words = [
+            "raised severe by 1",
+            "updated severe",
+            "updated severe",
+            "updated moderate",
+            "updated moderate",
+            "updated severe",
+            "updated moderate",
+            "held",
+            "cleared",
+        ];
+        assert_eq!(outcomes(&rule, None, &said), words);
+        // As many in a row as clear it; a trough of fewer is none.
+        rule.clear_readings_min = 3;
+        let said = [4.1, 3.4, 3.4, 3.6, 3.4, 2.9, 2.4, 2.4, 2.4];
+        let said: Vec<_> = (0..).zip(said).collect();
+        let words = [
+            "raised severe by 1",
+            "updated severe",
+            "updated severe",
+            "updated severe",
+            "updated severe",
+            "held",
+            "eased moderate",
+            "held",
+            "cleared",
+        ];
+        assert_eq!(outcomes(&rule, None, &said), words);
+    }
+
+    #[test]
+    fn what_is_among_the_last_readings_still_is_as_grave() {
+        let mut rule = rule(Side::Above, 2, Millis::ZERO);
+        rule.readings_among = Some(4);
+        let said = [4.1, 4.1, 3.4, 3.4, 3.4];
+        let said: Vec<_> = (0..).zip(said).collect();
+        let words = [
+            "pending",
+            "raised severe by 2",
+            "updated severe",
+            "updated severe",
+            "updated moderate",
+        ];
+        assert_eq!(outcomes(&rule, None, &said), words);
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(super) struct Timers {
     set: BTreeSet<Timer>,
     /// The earliest due time, so that a record that fires nothing costs one comparison.
     next: Timestamp,
+    /// What is due before this waits until somebody takes it.
+    from: Timestamp,
 }
 
 impl FromIterator<Timer> for Timers {
@@ -32,6 +34,7 @@ impl FromIterator<Timer> for Timers {
         let mut timers = Self {
             set: timers.into_iter().collect(),
             next: Timestamp::MAX,
+            from: Timestamp::MIN,
         };
         timers.find_next();
         timers
@@ -43,8 +46,22 @@ impl Timers {
         Self::from_iter([])
     }
 
+    /// What is due before then waits: it is not fired, but taken by whoever cancels it.
+    pub fn wait_before(&mut self, from: Timestamp) {
+        self.from = from;
+        self.find_next();
+    }
+
+    /// Whether anything waits so.
+    pub fn has_waiting(&self) -> bool {
+        let first = self.set.first();
+        first.is_some_and(|timer| timer.due < self.from)
+    }
+
     pub fn arm(&mut self, timer: Timer) {
-        self.next = self.next.min(timer.due);
+        if timer.due >= self.from {
+            self.next = self.next.min(timer.due);
+        }
         self.set.insert(timer);
     }
 
@@ -80,25 +97,38 @@ impl Timers {
 
     /// When the next is due.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.set.first().map(|timer| timer.due)
+        self.firing().next().map(|timer| timer.due)
     }
 
-    /// When the next is due, if it is by `to`.
-    pub fn first_due(&self, to: Timestamp) -> Option<Timestamp> {
-        (self.next <= to && !self.set.is_empty()).then_some(self.next)
+    /// The next that is due by `to`.
+    pub fn first_due(&self, to: Timestamp) -> Option<&Timer> {
+        if self.next > to {
+            return None;
+        }
+        self.due(to).next()
     }
 
     /// All that are due by `to`, in order.
     pub fn due(&self, to: Timestamp) -> impl Iterator<Item = &Timer> {
-        self.set.iter().take_while(move |timer| timer.due <= to)
+        self.firing().take_while(move |timer| timer.due <= to)
+    }
+
+    /// All but those that wait, in order.
+    fn firing(&self) -> impl Iterator<Item = &Timer> {
+        let first = Timer {
+            due: self.from,
+            rule: 0,
+            sensor: 0,
+        };
+        self.set.range(first..)
     }
 
     /// Takes the next that is due by `to`.
     pub fn pop_due(&mut self, to: Timestamp) -> Option<Timer> {
-        self.first_due(to)?;
-        let timer = self.set.pop_first();
+        let timer = *self.first_due(to)?;
+        self.set.remove(&timer);
         self.find_next();
-        timer
+        Some(timer)
     }
 
     fn find_next(&mut self) {
@@ -130,5 +160,25 @@ mod tests {
         assert_eq!(fired, [4, 1]);
         assert!(timers.runs(timer(5, 3)) && timers.len() == 1);
         assert_eq!(timers.next_due(), Some(at(5)));
+    }
+
+    #[test]
+    fn what_is_due_before_a_start_waits_until_it_is_taken() {
+        let at = Timestamp::from_millis;
+        let timer = |due| Timer {
+            due: at(due),
+            rule: 1,
+            sensor: 1,
+        };
+        let mut timers = Timers::from_iter([1, 4, 6].map(timer));
+        timers.wait_before(at(5));
+        assert_eq!(
+            (timers.next_due(), timers.has_waiting()),
+            (Some(at(6)), true)
+        );
+        assert_eq!(timers.pop_due(at(9)), Some(timer(6)));
+        assert_eq!(timers.pop_due(at(9)), None);
+        [1, 4].into_iter().for_each(|due| timers.cancel(timer(due)));
+        assert!(!timers.has_waiting() && timers.len() == 0);
     }
 }

@@ -130,7 +130,7 @@ impl Engine {
             Ask::Merge(with) => {
                 let with = other(with)?;
                 let correlator = correlators.get_mut(rule).expect(AT_WORK);
-                correlator.merge_by_person([id, with], &mut turn)
+                correlator.merge_by_person([id, with], cause, &mut turn)
             }
             Ask::Move(to) => {
                 let to = other(to)?;

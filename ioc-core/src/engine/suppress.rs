@@ -185,6 +185,13 @@ impl Engine {
         self.follow(due, follows, &cause, out);
     }
 
+    /// Time begins, for which windows waited.
+    pub(super) fn wake_windows(&mut self, at: Timestamp, out: &mut Vec<Decision>) {
+        let (suppressions, mut turn) = self.suppress(at, None, out);
+        let follows = suppressions.wake(&mut turn);
+        self.follow(at, follows, &Cause::default(), out);
+    }
+
     /// Other windows hold.
     pub(super) fn reload_windows(&mut self, new: &Rules, at: Timestamp, out: &mut Vec<Decision>) {
         let mut turn = Turn {
@@ -214,7 +221,7 @@ impl Engine {
                     for name in self.correlation_names() {
                         let (correlators, mut turn) = self.people(at, out);
                         let correlator = correlators.get_mut(&name).expect("of all that hold");
-                        was_silent |= correlator.lose_sight_of(&sensor);
+                        was_silent |= correlator.lose_sight_of(&sensor, at);
                         family::settle(correlators, &name, &mut turn);
                     }
                     self.suppressions.was_silent(id, was_silent);
@@ -223,7 +230,7 @@ impl Engine {
                     for name in self.correlation_names() {
                         let (correlators, mut turn) = self.people(at, out);
                         let correlator = correlators.get_mut(&name).expect("of all that hold");
-                        correlator.see_again(&sensor);
+                        correlator.see_again(&sensor, at);
                         family::settle(correlators, &name, &mut turn);
                     }
                 }

@@ -354,6 +354,9 @@ impl Crowd {
         };
         match outcome {
             Outcome::Raised(severity, _) | Outcome::Updated(severity, _) => {
+                if Some(severity) < before {
+                    self.ease(severity, &mut about);
+                }
                 let news = News {
                     severity,
                     is_graver: Some(severity) > before,
@@ -361,6 +364,7 @@ impl Crowd {
                 };
                 self.tell(rule, &heard, &news, &mut about);
             }
+            Outcome::Eased(severity) => self.ease(severity, &mut about),
             Outcome::Cleared => {
                 for sensor in std::mem::take(&mut self.raised) {
                     let cleared = finding(about.name, &sensor, about.due, Detection::Cleared);
@@ -380,6 +384,14 @@ impl Crowd {
         about
             .found
             .sort_by(|one, other| one.sensor.cmp(&other.sensor));
+    }
+
+    /// Tells of all that it was told of that they are no graver than this.
+    fn ease(&self, severity: Severity, about: &mut About<'_>) {
+        for sensor in &self.raised {
+            let eased = finding(about.name, sensor, about.due, Detection::Eased(severity));
+            about.found.push(eased);
+        }
     }
 
     /// Asks the levels of what the values come to; nothing of too few.

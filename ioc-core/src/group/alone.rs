@@ -413,6 +413,7 @@ impl Leaps {
                 position: last.position,
                 last_heard_at: at,
                 raised: Vec::new(),
+                heard_by: Vec::new(),
                 untold: false,
             },
             concerned: Vec::new(),

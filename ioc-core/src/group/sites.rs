@@ -198,6 +198,7 @@ impl Sites {
             explained_by,
             hearing: Hearing {
                 raised: Vec::new(),
+                heard_by: Vec::new(),
                 ..hearing.clone()
             },
         };
@@ -570,6 +571,7 @@ impl Silent {
                 position: take.option(Take::position)?,
                 last_heard_at: take.time()?,
                 raised: Vec::new(),
+                heard_by: Vec::new(),
                 untold: false,
             },
         })

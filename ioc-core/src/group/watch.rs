@@ -60,6 +60,7 @@ pub(super) fn news(finding: &Finding) -> Option<News<'_>> {
         } => Some(News::Reported(sighting, *until)),
         Detection::Stirred
         | Detection::Worsened(_)
+        | Detection::Eased(_)
         | Detection::Withdrawn(_)
         | Detection::Silent(_)
         | Detection::Returned(_)

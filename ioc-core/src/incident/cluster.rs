@@ -18,7 +18,7 @@ use crate::id::{IncidentId, NodeId, ReadingId, RuleId, SensorId};
 use crate::limits::EVIDENCE_OF_OTHERS_REMEMBERED;
 use crate::place::Position;
 use crate::record::{Seq, incident_id};
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// Who gives evidence: a sensor, or one report by itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,8 +32,8 @@ pub(crate) struct Source {
 pub(crate) enum World {
     /// At least one is abnormal and heard.
     GoesOn,
-    /// None is, but some fell silent while they were abnormal; or came to be distrusted, and no
-    /// other sensor is there to say that it is over.
+    /// None is, but some fell silent while they were abnormal; or came to be distrusted or fell
+    /// silent as soon as they were normal, and no other sensor is heard to say that it is over.
     Blind,
     /// All are normal again.
     Quiet,
@@ -44,7 +44,9 @@ pub(crate) enum World {
 pub(crate) struct Cluster {
     members: BTreeMap<Source, Member>,
     /// How many members stand how, by [`Standing`].
-    standing: [u32; 6],
+    standing: [u32; 7],
+    /// How many sensors among them are heard to be normal again, and trusted.
+    well: u32,
     /// What the members that say something is wrong weigh together, but for reports of whom it is
     /// known who they are …
     weight: u64,
@@ -212,7 +214,7 @@ impl Cluster {
     /// Whether a sensor among them is abnormal, which lasts until it is normal again. A report is
     /// of its own moment.
     pub fn has_lasting(&self) -> bool {
-        let [_, _, abnormal, silent, _, lost] = self.standing;
+        let [_, _, abnormal, silent, _, lost, _] = self.standing;
         abnormal + silent + lost > 0
     }
 
@@ -222,11 +224,16 @@ impl Cluster {
     }
 
     pub fn world(&self) -> World {
-        match self.standing {
-            [_, _, 0, 0, 0, 0] => World::Quiet,
-            [_, _, 0, 0, 0, _] if self.some_sensor_is_normal() => World::Quiet,
-            [_, _, 0, _, 0, _] => World::Blind,
-            _ => World::GoesOn,
+        let [_, _, abnormal, silent, reported, lost, gone] = self.standing;
+        // Where a sensor is heard to be normal nobody needs to be asked who cannot be believed, or
+        // would have to be waited for.
+        let unsure = lost + gone > 0 && self.well == 0;
+        if abnormal + reported > 0 {
+            World::GoesOn
+        } else if silent > 0 || unsure {
+            World::Blind
+        } else {
+            World::Quiet
         }
     }
 
@@ -235,15 +242,6 @@ impl Cluster {
         let said = Severity::ALL.iter().rev();
         let mut said = said.filter(|severity| self.severities[**severity as usize] > 0);
         said.next().copied().unwrap_or(Severity::Unknown)
-    }
-
-    /// Whether a trusted sensor among them is normal again: then nobody needs to be asked who
-    /// cannot be believed.
-    fn some_sensor_is_normal(&self) -> bool {
-        let mut members = self.members.iter();
-        members.any(|(source, member)| {
-            source.report.is_none() && member.standing() == Standing::Normal
-        })
     }
 
     /// The gravest and the surest that its members say at this time.
@@ -342,7 +340,7 @@ impl Cluster {
         let member = self.members.remove(source);
         let before = member.as_ref().map(Member::stand);
         if let Some(member) = &member {
-            self.shift(who(source, member), Some(member.stand()), None);
+            self.shift(source, who(source, member), Some(member.stand()), None);
         }
         let mut member = member.unwrap_or_else(|| Member::new(sighting));
         if let Some(position) = member.place_in(sighting) {
@@ -361,7 +359,7 @@ impl Cluster {
             until.map(|until| self.decays.remove(&decay(until)));
             self.decays.extend(member.until.map(decay));
         }
-        self.shift(who(source, &member), None, Some(member.stand()));
+        self.shift(source, who(source, &member), None, Some(member.stand()));
         self.members.insert(source.clone(), member);
     }
 
@@ -380,9 +378,15 @@ impl Cluster {
         counts
     }
 
+    /// A detection about a sensor is no graver than this by now, as a sensor says that is trusted or
+    /// `doubted`.
+    pub fn ease(&mut self, source: &Source, rule: &RuleId, severity: Severity, doubted: bool) {
+        self.change(source, |member| member.ease(rule, severity, doubted));
+    }
+
     /// A detection about a sensor has cleared, as a sensor says that is trusted or `doubted`.
-    pub fn settle(&mut self, source: &Source, rule: &RuleId, doubted: bool) {
-        self.change(source, |member| member.clear(rule, doubted));
+    pub fn settle(&mut self, source: &Source, rule: &RuleId, doubted: bool, at: Timestamp) {
+        self.change(source, |member| member.clear(rule, doubted, at));
     }
 
     /// A sensor is no longer to be trusted in what these rules found.
@@ -393,26 +397,41 @@ impl Cluster {
     }
 
     /// A sensor is trusted again in what these rules find, of which these are raised.
-    pub fn trust(&mut self, source: &Source, rules: &[RuleId], raised: &[RuleId]) {
-        self.change(source, |member| member.trust(rules, raised));
+    pub fn trust(&mut self, source: &Source, rules: &[RuleId], raised: &[RuleId], at: Timestamp) {
+        self.change(source, |member| member.trust(rules, raised, at));
     }
 
-    /// It is over, as its other sensors say: who is distrusted is not waited for.
-    pub fn forget_lost(&mut self) {
-        if self.standing[Standing::Lost as usize] == 0 {
+    /// It is over, as its other sensors say: who is distrusted, or gone, is not waited for.
+    pub fn let_go(&mut self) {
+        let [.., lost, gone] = self.standing;
+        if lost + gone == 0 {
             return;
         }
         let members = self.members.iter();
-        let lost = members.filter(|(_, member)| member.standing() == Standing::Lost);
-        let lost: Vec<_> = lost.map(|(source, _)| source.clone()).collect();
-        for source in lost {
-            self.change(&source, Member::forget_lost);
+        let unsure = |standing| matches!(standing, Standing::Lost | Standing::Gone);
+        let unsure = members.filter(|(_, member)| unsure(member.standing()));
+        let unsure: Vec<_> = unsure.map(|(source, _)| source.clone()).collect();
+        for source in unsure {
+            self.change(&source, Member::let_go);
         }
     }
 
-    /// A sensor fell silent, or speaks again.
-    pub fn silence(&mut self, source: &Source, silent: bool) {
-        self.change(source, |member| member.silent = silent);
+    /// A sensor fell silent, who was last heard then. That all is well is sure if it said so for
+    /// this long, or is not asked any more.
+    pub fn fall_silent(
+        &mut self,
+        source: &Source,
+        last_heard_at: Timestamp,
+        sure_after: Option<Millis>,
+    ) {
+        self.change(source, |member| {
+            member.fall_silent(last_heard_at, sure_after);
+        });
+    }
+
+    /// A sensor that was silent speaks again.
+    pub fn speak(&mut self, source: &Source, at: Timestamp) {
+        self.change(source, |member| member.speak(at));
     }
 
     /// Whether a member says nothing.
@@ -481,7 +500,20 @@ impl Cluster {
     /// Whether this source stands: says at this time that something is wrong.
     pub fn stands(&self, source: &Source) -> bool {
         let member = self.members.get(source);
-        member.is_some_and(|member| member.standing() != Standing::Normal)
+        member.is_some_and(|member| !matches!(member.standing(), Standing::Normal | Standing::Gone))
+    }
+
+    /// Whether this source is heard to be abnormal, and believed.
+    pub fn hears(&self, source: &Source) -> bool {
+        let member = self.members.get(source);
+        member.is_some_and(|member| member.standing() == Standing::Abnormal)
+    }
+
+    /// When the first of its members was heard that weigh something at this time.
+    pub fn weighs_since(&self) -> Option<Timestamp> {
+        let members = self.members.values();
+        let weighing = members.filter(|member| member.stand().weight > 0);
+        weighing.map(|member| member.heard().0).min()
     }
 
     /// Whether a sensor's name leads here: by any member but a report with a place of its own.
@@ -498,7 +530,7 @@ impl Cluster {
     /// Takes a member out.
     pub fn remove(&mut self, source: &Source) -> Option<Member> {
         let member = self.members.remove(source)?;
-        self.shift(who(source, &member), Some(member.stand()), None);
+        self.shift(source, who(source, &member), Some(member.stand()), None);
         self.leave(member.position);
         if let Some(until) = member.until {
             self.decays.remove(&(until, source.clone()));
@@ -548,7 +580,7 @@ impl Cluster {
 
     /// Adds a member to all that is kept in sums.
     fn count_in(&mut self, source: &Source, member: &Member) {
-        self.shift(who(source, member), None, Some(member.stand()));
+        self.shift(source, who(source, member), None, Some(member.stand()));
         self.enter(member.position);
         if let Some(until) = member.until {
             self.decays.insert((until, source.clone()));
@@ -597,6 +629,7 @@ impl Cluster {
         }
         (counted.standing, counted.weight, counted.severities)
             == (self.standing, self.weight, self.severities)
+            && counted.well == self.well
             && counted.voices == self.voices
             && counted.places == self.places
             && counted.decays == self.decays
@@ -610,11 +643,22 @@ impl Cluster {
         change(member);
         let after = member.stand();
         let who = who(source, member).cloned();
-        self.shift(who.as_ref(), Some(before), Some(after));
+        self.shift(source, who.as_ref(), Some(before), Some(after));
     }
 
-    fn shift(&mut self, who: Option<&NodeId>, from: Option<Stand>, to: Option<Stand>) {
+    fn shift(
+        &mut self,
+        source: &Source,
+        who: Option<&NodeId>,
+        from: Option<Stand>,
+        to: Option<Stand>,
+    ) {
+        let is_well = |stand: &Stand| {
+            let is_heard = stand.standing == Standing::Normal && !stand.silent;
+            is_heard && source.report.is_none()
+        };
         if let Some(stand) = from {
+            self.well -= u32::from(is_well(&stand));
             self.standing[stand.standing as usize] -= 1;
             self.severities[stand.severity as usize] -= 1;
             match who {
@@ -623,6 +667,7 @@ impl Cluster {
             }
         }
         if let Some(stand) = to {
+            self.well += u32::from(is_well(&stand));
             self.standing[stand.standing as usize] += 1;
             self.severities[stand.severity as usize] += 1;
             match who {
@@ -645,10 +690,7 @@ impl Cluster {
             if let Some(until) = member.and_then(|member| member.until) {
                 self.decays.remove(&(until, source.clone()));
             }
-            self.change(&source, |member| {
-                member.until = None;
-                member.raised.clear();
-            });
+            self.change(&source, Member::is_well);
         }
     }
 

@@ -180,9 +180,11 @@ impl Docket {
     }
 
     /// What explained it is over, and it is not: what somebody has acknowledged as a part of that
-    /// is to be seen anew, as an alarm is that was suppressed by design (ISA-18.2).
+    /// is to be seen anew, as an alarm is that was suppressed by design (ISA-18.2). What somebody
+    /// has dismissed is not: he has judged it by itself.
     pub fn appears(&mut self) {
-        if self.handling.after_return() == Handling::New {
+        let dismissed = matches!(self.handling, Handling::Dismissed(_));
+        if !dismissed && self.handling.after_return() == Handling::New {
             self.see_anew();
         }
     }

@@ -36,6 +36,7 @@ impl Cluster {
                         Standing::Silent => "silent",
                         Standing::Reported => "reported",
                         Standing::Lost => "distrusted",
+                        Standing::Gone => "gone",
                     },
                     rules: member
                         .raised

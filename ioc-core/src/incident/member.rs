@@ -13,7 +13,7 @@ use crate::limits::EVIDENCE_REMEMBERED;
 use crate::place::Position;
 use crate::record::{Seq, incident_id};
 use crate::shared::Shared;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// One source.
 #[derive(Debug)]
@@ -22,6 +22,10 @@ pub(crate) struct Member {
     pub(super) raised: Vec<Raised>,
     /// Its sensor is silent.
     pub(super) silent: bool,
+    /// Since when it is normal again, as it says.
+    normal_since: Option<Timestamp>,
+    /// It fell silent before it had been normal for long enough: nobody knows whether it is over.
+    gone: bool,
     /// When it stops counting, if it is a report that counts.
     pub(super) until: Option<Timestamp>,
     /// Where it was last.
@@ -51,6 +55,11 @@ pub(super) struct Raised {
     pub(super) trust: Trust,
 }
 
+/// What may be known of a member. The first alone is how silence was kept before there were others.
+const IS_SILENT: u8 = 1;
+const IS_GONE: u8 = 2;
+const HAS_NORMAL_SINCE: u8 = 4;
+
 /// Whether a detection is to be believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -76,12 +85,16 @@ pub(super) enum Standing {
     Reported,
     /// Abnormal when its sensor came to be distrusted: since then nobody knows.
     Lost,
+    /// Normal again as it said, and silent before that had lasted.
+    Gone,
 }
 
 /// How a member stands, how much it weighs, and how grave what it says is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stand {
     pub standing: Standing,
+    /// Its sensor is silent.
+    pub silent: bool,
     pub weight: u32,
     pub severity: Severity,
 }
@@ -106,6 +119,8 @@ impl Member {
         Self {
             raised: Vec::new(),
             silent: false,
+            normal_since: None,
+            gone: false,
             until: None,
             position: None,
             shared: Shared::default(),
@@ -180,6 +195,7 @@ impl Member {
         let (weight, lost) = (weightiest(false), weightiest(true));
         let standing = match (weight, self.until, self.silent) {
             (None | Some(0), _, _) if lost > Some(0) => Standing::Lost,
+            (None | Some(0), _, _) if self.gone => Standing::Gone,
             (None, _, _) if lost.is_none() => Standing::Normal,
             (None | Some(0), _, _) => Standing::Context,
             (Some(_), Some(_), _) => Standing::Reported,
@@ -189,6 +205,7 @@ impl Member {
         let severity = self.raised.iter().map(|raised| raised.verdict().0).max();
         Stand {
             standing,
+            silent: self.silent,
             weight: weight.unwrap_or(0),
             severity: severity.unwrap_or(Severity::Unknown),
         }
@@ -204,8 +221,9 @@ impl Member {
 
     /// It is again in what these rules find: what it still says counts, which is what is raised.
     /// Who is silent says nothing still: of it only what counted before does.
-    pub(super) fn trust(&mut self, rules: &[RuleId], raised: &[RuleId]) {
+    pub(super) fn trust(&mut self, rules: &[RuleId], raised: &[RuleId], at: Timestamp) {
         let silent = self.silent;
+        let before = self.standing();
         self.raised.retain_mut(|own| {
             if !rules.contains(&own.rule) {
                 return true;
@@ -214,11 +232,52 @@ impl Member {
             own.trust = Trust::Full;
             raised.contains(&own.rule) && !unheard
         });
+        self.has_stood(before, at);
     }
 
-    /// Drops what counted before its sensor came to be distrusted.
-    pub(super) fn forget_lost(&mut self) {
+    /// It is over, whatever is not known of it: neither what counted before its sensor came to be
+    /// distrusted, nor what it would have said.
+    pub(super) fn let_go(&mut self) {
         self.raised.retain(|raised| !raised.trust.is_lost());
+        self.gone = false;
+    }
+
+    /// Its sensor says nothing any more, and was last heard then. What had not been normal for so
+    /// long may go on: whoever burns says that all is well, and then nothing.
+    pub(super) fn fall_silent(&mut self, last_heard_at: Timestamp, sure_after: Option<Millis>) {
+        let since = self.normal_since.filter(|_| !self.silent);
+        if let (Some(since), Some(sure_after)) = (since, sure_after) {
+            self.gone = last_heard_at - since < sure_after;
+        }
+        self.silent = true;
+    }
+
+    /// Its sensor is heard again. What it says from here on counts, and what it said before does not.
+    pub(super) fn speak(&mut self, at: Timestamp) {
+        self.silent = false;
+        if std::mem::take(&mut self.gone) {
+            self.normal_since = Some(at);
+        }
+    }
+
+    /// What a person has seen of it: nothing is wrong there any more.
+    pub(super) fn is_well(&mut self) {
+        self.until = None;
+        self.raised.clear();
+        self.gone = false;
+    }
+
+    /// Who was abnormal may be normal by now, and who was normal abnormal.
+    fn has_stood(&mut self, before: Standing, at: Timestamp) {
+        let is_wrong = |standing| match standing {
+            Standing::Abnormal | Standing::Silent | Standing::Reported | Standing::Lost => true,
+            Standing::Normal | Standing::Context | Standing::Gone => false,
+        };
+        match (is_wrong(before), is_wrong(self.standing())) {
+            (_, true) => self.normal_since = None,
+            (true, false) => self.normal_since = Some(at),
+            (false, false) => {}
+        }
     }
 
     /// What a rule found is graver by now. Returns whether that can be believed.
@@ -232,9 +291,20 @@ impl Member {
         !doubted
     }
 
+    /// What a rule found is no graver than this by now, as a sensor says that is trusted or not. What
+    /// counted before it came to be distrusted stays as grave as it was.
+    pub(super) fn ease(&mut self, rule: &RuleId, severity: Severity, doubted: bool) {
+        let mut raised = self.raised.iter_mut();
+        let raised = raised.find(|raised| raised.rule == *rule);
+        if let Some(raised) = raised.filter(|raised| !doubted || !raised.trust.is_lost()) {
+            raised.severity = raised.severity.min(severity);
+        }
+    }
+
     /// What a rule found has cleared, as a sensor says that is trusted or not. What counted before
     /// it came to be distrusted stays until it is trusted again.
-    pub(super) fn clear(&mut self, rule: &RuleId, doubted: bool) {
+    pub(super) fn clear(&mut self, rule: &RuleId, doubted: bool, at: Timestamp) {
+        let before = self.standing();
         self.raised.retain_mut(|raised| {
             if raised.rule != *rule {
                 return true;
@@ -245,6 +315,7 @@ impl Member {
             }
             false
         });
+        self.has_stood(before, at);
     }
 
     pub(super) fn is_raised_by(&self, rule: &RuleId) -> bool {
@@ -264,8 +335,9 @@ impl Member {
     pub(super) fn note(&mut self, statement: &Statement<'_>, known: bool) {
         self.taken
             .insert(statement.sighting.seq, EVIDENCE_REMEMBERED);
+        let before = self.standing();
         // Whoever speaks is not silent.
-        self.silent = false;
+        self.speak(statement.sighting.at);
         self.until = self.until.max(statement.until);
         let said = Raised {
             rule: statement.rule.clone(),
@@ -289,6 +361,7 @@ impl Member {
             Some(raised) => *raised = said,
             None => self.raised.push(said),
         }
+        self.has_stood(before, statement.sighting.at);
         if !known {
             return;
         }
@@ -306,7 +379,17 @@ impl Member {
         raised.sort_by_key(|raised| &raised.rule);
         out.put_count(raised.len());
         raised.iter().for_each(|raised| raised.put(out));
-        out.put_flag(self.silent);
+        let since = self.normal_since;
+        let marks = [
+            (self.silent, IS_SILENT),
+            (self.gone, IS_GONE),
+            (since.is_some(), HAS_NORMAL_SINCE),
+        ];
+        let marks = marks.iter().filter(|(holds, _)| *holds);
+        out.put_u8(marks.map(|(_, mark)| mark).sum());
+        if let Some(since) = since {
+            out.put_time(since);
+        }
         out.put_option(self.until, Put::put_time);
         out.put_option(self.position, Put::put_position);
         for sighting in [&self.first, &self.worst, &self.last] {
@@ -330,9 +413,18 @@ impl Member {
         if !raised.is_sorted_by(|one, next| one.rule < next.rule) {
             return Err(CodecError("detections are not in order"));
         }
+        let marks = take.u8()?;
+        if marks & !(IS_SILENT | IS_GONE | HAS_NORMAL_SINCE) != 0 {
+            return Err(CodecError("a member stands in an unknown way"));
+        }
         Ok(Self {
             raised,
-            silent: take.flag()?,
+            silent: marks & IS_SILENT != 0,
+            gone: marks & IS_GONE != 0,
+            normal_since: match marks & HAS_NORMAL_SINCE {
+                0 => None,
+                _ => Some(take.time()?),
+            },
             until: take.option(Take::time)?,
             position: take.option(Take::position)?,
             first: Sighting::take(take)?,

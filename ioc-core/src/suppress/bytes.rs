@@ -239,6 +239,7 @@ fn take_hearing(take: &mut Take<'_>) -> Result<Hearing, CodecError> {
         position: take.option(Take::position)?,
         last_heard_at: take.time()?,
         raised: Vec::new(),
+        heard_by: Vec::new(),
         untold: false,
     })
 }

@@ -116,6 +116,7 @@ impl Suppressions {
                 let said = (*severity, Certainty::Unknown);
                 self.updated(meeting, said, None, passed, turn);
             }
+            Detection::Eased(severity) => self.eased(&meeting, *severity, passed),
             Detection::Cleared => self.cleared(meeting, passed, turn),
             Detection::Reported { .. } => self.reported(meeting, passed, turn),
             Detection::Withdrawn(names) => {
@@ -279,6 +280,9 @@ impl Suppressions {
             };
             let mut entry = Entry::new(by, meeting.finding, what);
             entry.known = known;
+            if known && !meeting.in_hands {
+                passed.push(eased(meeting.finding, severity));
+            }
             return self.hold(meeting, entry, passed, turn);
         }
         self.held.remove(&meeting.subject);
@@ -290,6 +294,22 @@ impl Suppressions {
             detection: held::raised(known, (severity, certainty), sighting),
             ..meeting.finding.clone()
         });
+    }
+
+    /// Less grave: what is held is so from here on, and what counts already, unless somebody works at
+    /// the sensor.
+    fn eased(&mut self, meeting: &Meeting<'_>, severity: Severity, passed: &mut Vec<Finding>) {
+        let before = self.held.get(&meeting.subject);
+        let known = before.is_none_or(|before| before.known);
+        self.held
+            .change_raised(&meeting.finding.sensor, |rule, entry| {
+                if *rule == meeting.finding.rule {
+                    entry.ease(severity);
+                }
+            });
+        if known && !meeting.in_hands {
+            passed.push(meeting.finding.clone());
+        }
     }
 
     fn cleared(&mut self, meeting: Meeting<'_>, passed: &mut Vec<Finding>, turn: &mut Turn<'_>) {
@@ -412,6 +432,7 @@ impl Suppressions {
             // People hear that it is back; what it says about the city says nothing.
             let hearing = Hearing {
                 raised: Vec::new(),
+                heard_by: Vec::new(),
                 ..hearing.clone()
             };
             passed.push(Finding {
@@ -466,6 +487,14 @@ impl Suppressions {
     }
 }
 
+/// What a finding that is kept quiet says to whom it is known already: that it is no graver.
+fn eased(finding: &Finding, severity: Severity) -> Finding {
+    Finding {
+        detection: Detection::Eased(severity),
+        ..finding.clone()
+    }
+}
+
 /// A finding about a sensor that counts, and that people do not hear of.
 fn untold(finding: &Finding) -> Finding {
     let mut untold = finding.clone();
@@ -478,6 +507,7 @@ fn untold(finding: &Finding) -> Finding {
         | Detection::Raised { .. }
         | Detection::Updated { .. }
         | Detection::Worsened(_)
+        | Detection::Eased(_)
         | Detection::Cleared
         | Detection::Reported { .. }
         | Detection::Withdrawn(_)

@@ -115,6 +115,13 @@ impl Entry {
         }
     }
 
+    /// It is no graver than this from here on.
+    pub fn ease(&mut self, to: Severity) {
+        if let What::Raised { severity, .. } = &mut self.what {
+            *severity = (*severity).min(to);
+        }
+    }
+
     /// Where it is.
     pub fn place(&self) -> Option<Position> {
         match &self.what {
@@ -203,6 +210,7 @@ impl Entry {
                 position: sighting.position,
                 last_heard_at: sighting.at,
                 raised: vec![rule.clone()],
+                heard_by: Vec::new(),
                 untold: true,
             };
             found.push(finding(rule, Detection::Silent(hearing)));
@@ -235,6 +243,7 @@ pub(super) fn raised(
 pub(super) fn to_be_told(hearing: Hearing) -> Hearing {
     Hearing {
         raised: Vec::new(),
+        heard_by: Vec::new(),
         untold: false,
         ..hearing
     }

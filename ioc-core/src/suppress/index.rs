@@ -126,6 +126,7 @@ pub(super) fn place_of(finding: &Finding) -> Option<Position> {
         Detection::Faulty(malady) | Detection::Sound(malady) => malady.hearing.position,
         Detection::Stirred
         | Detection::Worsened(_)
+        | Detection::Eased(_)
         | Detection::Cleared
         | Detection::Withdrawn(_)
         | Detection::SiteSilent(_)

@@ -2,7 +2,8 @@
 //!
 //! Each opens at its own time, which is part of the state, so that a restart neither opens one
 //! twice nor forgets one. What a reload leaves as it was goes on; what it changes or removes ends,
-//! and what it brings is open at once if it is its time.
+//! and what it brings is open at once if it is its time. Where logical time has not begun, as before
+//! the first of recorded readings, windows wait for it: none of the weeks since 1970 is told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,14 +23,37 @@ use crate::time::Timestamp;
 pub(super) struct Windows {
     known: BTreeMap<RuleId, Known>,
     openings: BTreeSet<(Timestamp, RuleId)>,
+    /// How many of them wait for time to begin.
+    asleep: usize,
 }
+
+/// No time yet: recorded readings bring theirs.
+const NO_TIME: Timestamp = Timestamp::from_millis(0);
 
 /// A window that holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Known {
     hash: u64,
-    /// When it opens next; `None` if never again.
+    /// When it opens next; `None` if never again, [`NO_TIME`] if time has not begun.
     opens: Option<Timestamp>,
+}
+
+impl Known {
+    /// A window of which is known what follows from this time.
+    fn new(window: &MaintenanceWindow, opens: Option<Timestamp>) -> Self {
+        Self {
+            hash: window.hash,
+            opens,
+        }
+    }
+
+    fn is_asleep(&self) -> bool {
+        self.opens == Some(NO_TIME)
+    }
+
+    fn opens(&self) -> Option<Timestamp> {
+        self.opens.filter(|_| !self.is_asleep())
+    }
 }
 
 impl Windows {
@@ -39,12 +63,14 @@ impl Windows {
     }
 
     fn set(&mut self, name: &RuleId, known: Option<Known>) {
-        let opens = known.as_ref().and_then(|known| known.opens);
+        let opens = known.as_ref().and_then(Known::opens);
+        self.asleep += usize::from(known.as_ref().is_some_and(Known::is_asleep));
         let before = match known {
             Some(known) => self.known.insert(name.clone(), known),
             None => self.known.remove(name),
         };
-        if let Some(due) = before.and_then(|before| before.opens) {
+        self.asleep -= usize::from(before.as_ref().is_some_and(Known::is_asleep));
+        if let Some(due) = before.and_then(|before| before.opens()) {
             self.openings.remove(&(due, name.clone()));
         }
         self.openings.extend(opens.map(|due| (due, name.clone())));
@@ -52,7 +78,7 @@ impl Windows {
 
     pub fn audit(&self, audit: &mut Audit) {
         let known = self.known.iter();
-        let openings = known.filter_map(|(name, known)| Some((known.opens?, name.clone())));
+        let openings = known.filter_map(|(name, known)| Some((known.opens()?, name.clone())));
         let agree = self.openings == openings.collect();
         audit.expect(agree, Invariant::TimersAgree, "maintenance windows");
     }
@@ -77,10 +103,7 @@ impl Windows {
             if (take.text()?, take.u64()?) != (window.name.as_str(), window.hash) {
                 return Err(CodecError("a maintenance window meant something else"));
             }
-            let known = Known {
-                hash: window.hash,
-                opens: take.option(Take::time)?,
-            };
+            let known = Known::new(window, take.option(Take::time)?);
             windows.set(&window.name, Some(known));
         }
         Ok(windows)
@@ -96,10 +119,7 @@ impl Suppressions {
         let rules = turn.rules;
         let window = rules.suppression().window(&name);
         let window = window.expect("windows are of the configuration that holds");
-        let known = Known {
-            hash: window.hash,
-            opens: window.schedule.opens_after(due),
-        };
+        let known = Known::new(window, window.schedule.opens_after(due));
         self.windows.set(&name, Some(known));
         match window.schedule.open_at_or_after(due) {
             Some((from, until)) if from <= due => self.start_window(window, until, turn),
@@ -160,18 +180,43 @@ impl Suppressions {
             }
         }
         for window in &new.windows {
-            if self.windows.known.contains_key(&window.name) {
-                continue;
+            if !self.windows.known.contains_key(&window.name) {
+                follow.extend(self.bring(window, turn));
             }
-            let known = Known {
-                hash: window.hash,
-                opens: window.schedule.opens_after(turn.at),
-            };
-            self.windows.set(&window.name, Some(known));
-            if let Some((from, until)) = window.schedule.open_at_or_after(turn.at)
-                && from <= turn.at
-            {
-                follow.extend(self.start_window(window, until, turn));
+        }
+        follow
+    }
+
+    /// A window holds from here on.
+    fn bring(&mut self, window: &MaintenanceWindow, turn: &mut Turn<'_>) -> Vec<Follow> {
+        let opens = match turn.at {
+            NO_TIME => Some(NO_TIME),
+            now => window.schedule.opens_after(now),
+        };
+        self.windows
+            .set(&window.name, Some(Known::new(window, opens)));
+        if opens == Some(NO_TIME) {
+            return Vec::new();
+        }
+        match window.schedule.open_at_or_after(turn.at) {
+            Some((from, until)) if from <= turn.at => self.start_window(window, until, turn),
+            Some(_) | None => Vec::new(),
+        }
+    }
+
+    /// Whether windows wait for time to begin, and it has by now.
+    pub fn may_wake(&self, now: Timestamp) -> bool {
+        self.windows.asleep > 0 && now != NO_TIME
+    }
+
+    /// Time has begun: what waited for it holds from here on.
+    pub fn wake(&mut self, turn: &mut Turn<'_>) -> Vec<Follow> {
+        let mut follow = Vec::new();
+        let rules = turn.rules;
+        for window in &rules.suppression().windows {
+            let known = self.windows.known.get(&window.name);
+            if known.is_some_and(Known::is_asleep) {
+                follow.extend(self.bring(window, turn));
             }
         }
         follow

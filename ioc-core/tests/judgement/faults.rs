@@ -513,3 +513,54 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn inv_19_whether_a_sensor_is_believed_does_not_depend_on_the_order_of_its_readings() {
+    // A gauge chatters for eight minutes and then stays high. By the way each second reading is 50
+    // seconds late.
+    let rules = BundleBuilder::new()
+        .sensor("river-1", "water_level", metres(0, 0))
+        .threshold("river-high", "water_level", &[(Moderate, 3.0)], |rule| {
+            rule.clear_gap = 0.3;
+            rule.readings_min = 2;
+        })
+        .settling(Millis::minutes(1))
+        .flapping("river-flaps", "water_level", 25, 10)
+        .settling(Millis::minutes(1))
+        .correlation("floods", "flood", &["river-high"], |_| ())
+        .build();
+    let told = |late: i64| {
+        let mut lines = Vec::new();
+        for number in 0..60_i64 {
+            let value = if number < 24 && number % 2 == 0 {
+                1.2
+            } else {
+                3.5
+            };
+            let observed = 20 * number;
+            let received = observed + if number % 2 == 1 { late } else { 0 };
+            lines.push((
+                received,
+                number,
+                format!(
+                    "10:{:02}:{:02} river-1 {value} id=r{number:02} observed=10:{:02}:{:02}",
+                    received / 60,
+                    received % 60,
+                    observed / 60,
+                    observed % 60,
+                ),
+            ));
+        }
+        lines.sort();
+        let story: Vec<_> = lines.into_iter().map(|(.., line)| line).collect();
+        run(&[("first", &rules)], &(story.join("\n") + "\n11:00 tick"))
+    };
+    let in_order = told(0);
+    assert!(
+        in_order.contains(" faulty river-1 flapping distrusted"),
+        "{in_order}"
+    );
+    for late in [21, 41, 59] {
+        assert_eq!(told(late), in_order, "{late} s late");
+    }
+}

@@ -146,15 +146,15 @@ fn what_gets_graver_is_passed_on_sooner() {
 fn what_is_over_wakes_nobody_and_what_comes_back_does() {
     check(
         "10:00 river-1 3.1
-         10:00:30 river-1 2.0
+         10:00:30-10:10:30/1 river-1 2.0
          10:25 river-1 3.1
          10:36 tick",
         expect![[r#"
             10:00 opened flood#1 moderate: river-1 3.1
-            10:05:30 sensor_silent river-1 last heard 10:00:30
             10:10 escalated flood#1 moderate to shift_supervisor
             10:10:30 cleared flood#1 moderate
-            10:25 sensor_returned river-1 last heard 10:00:30
+            10:15:30 sensor_silent river-1 last heard 10:10:30
+            10:25 sensor_returned river-1 last heard 10:10:30
             10:25 reopened flood#1 moderate episode 2: river-1 3.1
             10:30 sensor_silent river-1 last heard 10:25
             10:30 unknown flood#1 moderate episode 2
@@ -311,7 +311,6 @@ fn severity_falls_by_a_persons_word_and_rises_again_with_what_is_graver() {
             10:00 opened flood#1 severe: river-1 3.9
             10:01 rated flood#1 minor by ana "only-a-meadow"
             10:02 updated flood#1 minor: river-1 4
-            10:03 escalated flood#1 minor to shift_supervisor
             10:03 command_refused already_there flood#1 new active by ana
             10:04 updated flood#1 extreme: river-1 4.6
         "#]],
@@ -515,13 +514,12 @@ fn what_a_person_split_is_not_merged_again_by_evidence() {
             10:00:10 updated flood#1 extreme 2 sensors: river-2 4.6 599 m
             10:01 split flood#2 extreme from flood#1: river-2 by ana
             10:01 updated flood#1 severe by ana
-            10:01:10 escalated flood#1 severe to shift_supervisor
             10:02 escalated flood#2 extreme to shift_supervisor
             10:02 command_refused nothing_left flood#1 new active by ana
             10:03 escalated flood#2 extreme to duty_officer
             10:03 command_refused no_such_source flood#1 new active by ana
+            10:03:10 escalated flood#1 severe to shift_supervisor
             10:04 escalated flood#2 extreme to phone_tree
-            10:04:10 escalated flood#1 severe to duty_officer
             10:05 sensor_silent river-1 last heard 10:00
             10:05 unknown flood#1 severe
             10:05 updated flood#2 extreme: river-2 4.7
@@ -546,7 +544,6 @@ fn evidence_that_belongs_elsewhere_is_moved() {
             10:00:20 opened flood#2 moderate: river-9 3.1
             10:01 evidence_moved flood#2 extreme 2 sensors from flood#1: river-2 by ana
             10:01 updated flood#1 severe by ana
-            10:01:10 escalated flood#1 severe to shift_supervisor
             10:02 escalated flood#2 extreme 2 sensors to shift_supervisor
             10:02 command_refused nothing_left flood#1 new active by ana
             10:03 escalated flood#2 extreme 2 sensors to duty_officer

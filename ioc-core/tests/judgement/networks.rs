@@ -517,6 +517,70 @@ fn what_hangs_on_a_feeder_that_is_dead_again_stays_with_it() {
 }
 
 #[test]
+fn who_is_distrusted_parts_when_he_is_believed() {
+    // Both go dark with their feeder, and one chatters. Of that nobody is told before it is believed,
+    // and has not followed in ten minutes more.
+    let doubting = nested_city().flapping("lamp-flaps", "lamp", 25, 10);
+    let told = run(
+        &[("first", &doubting.build())],
+        "09:59 lamp-3 1
+         10:00 feeder-1 0
+         10:01 lamp-1 0
+         10:01 lamp-3 0
+         10:09-10:29/2 lamp-3 1
+         10:10-10:30/2 lamp-3 0
+         11:00 feeder-1 1
+         11:15-12:10/2 lamp-3 0
+         13:00 tick",
+    );
+    let told = told.lines().filter(|line| !line.contains(" updated "));
+    let told: Vec<_> = told.collect();
+    expect![[r#"
+        10:00 opened outage#1 severe: feeder-1 0
+        10:12 faulty lamp-3 flapping distrusted: lamp-3 0
+        11:10 opened outage#2 moderate caused by outage#1
+        11:20 cleared outage#1 severe 2 sensors
+        11:49 sound lamp-3 flapping: lamp-3 0
+        11:49 reopened outage#1 moderate episode 2 2 sensors: lamp-3 0
+        11:59 opened outage#3 moderate caused by outage#1
+        12:09 cleared outage#1 moderate episode 2
+    "#]]
+    .assert_eq(&(told.join("\n") + "\n"));
+}
+
+#[test]
+fn who_is_silent_when_its_feeder_is_well_again_parts_when_it_speaks_and_is_dark() {
+    let heard = nested_city()
+        .sensor_with("lamp-9", "lamp", |sensor| {
+            sensor.position = Some(metres(3_000, 0));
+            sensor.interval = Some(Millis::minutes(5));
+        })
+        .fed_by("lamp-9", "feeder-1")
+        .silence("lamp-silent", "lamp", 3, Millis::minutes(15));
+    check_with(
+        &heard.build(),
+        "10:00 feeder-1 0
+         10:01 lamp-9 0
+         11:00 feeder-1 1
+         11:30 lamp-9 0
+         11:35 lamp-9 0
+         11:45 lamp-9 0",
+        &expect![[r#"
+            10:00 opened outage#1 severe: feeder-1 0
+            10:01 updated outage#1 severe 2 sensors: lamp-9 0 by feeder-1
+            10:16 sensor_silent lamp-9 last heard 10:01
+            11:00 unknown outage#1 severe 2 sensors
+            11:30 sensor_returned lamp-9 last heard 10:01
+            11:30 reopened outage#1 severe 2 sensors: lamp-9 0
+            11:35 updated outage#1 severe 2 sensors: lamp-9 0
+            11:40 opened outage#2 moderate caused by outage#1
+            11:40:00.250 updated outage#1 severe
+            11:45 updated outage#2 moderate: lamp-9 0
+        "#]],
+    );
+}
+
+#[test]
 fn p5_many_lamps_part_in_steps_and_none_is_lost() {
     let mut builder = nested_city();
     for lamp in 0..100 {

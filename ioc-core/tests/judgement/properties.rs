@@ -179,6 +179,8 @@ fn follows(decision: &Decision, before: Option<(Condition, Handling)>, is_surviv
 struct Wait {
     due: Option<Timestamp>,
     tier: Option<Tier>,
+    /// From when on it is counted.
+    since: Option<Timestamp>,
 }
 
 impl Wait {
@@ -192,11 +194,26 @@ impl Wait {
         let within = rules
             .acknowledge_within(incident.severity)
             .filter(|_| waits);
-        let due = within.map(|within| decision.at + within);
+        // To the first after that time, to the second after twice that.
+        let next = incident.escalated.map_or(1, |tier| tier.number() + 1);
         let kept = self.due.filter(|_| incident.escalated == self.tier);
+        let timed = within.map(|within| {
+            let whole = Millis(within.0 * next);
+            let anew = decision.at + within;
+            let due = match (self.since.map(|since| since + whole), kept) {
+                (None, None) => anew,
+                (None, Some(kept)) => kept.min(anew),
+                (Some(by_pace), None) => by_pace.max(decision.at),
+                // Graver, it is passed on sooner; less grave, as if it had been so.
+                (Some(by_pace), Some(kept)) if by_pace < kept => kept.min(anew),
+                (Some(by_pace), Some(_)) => by_pace,
+            };
+            (due, due - whole)
+        });
         Self {
-            due: due.map(|due| kept.map_or(due, |kept| kept.min(due))),
+            due: timed.map(|(due, _)| due),
             tier: incident.escalated,
+            since: timed.map(|(_, since)| since),
         }
     }
 }

@@ -128,6 +128,29 @@ fn inv_15_one_cause_is_told_over_two_networks_and_each_level_is_judged_again_by_
 }
 
 #[test]
+fn an_effect_begins_with_what_is_believed_of_it() {
+    // The pump chattered before, and what it says belongs to the picture alone. What its feeder stops
+    // begins with the pump beside it.
+    let city = city()
+        .sensor("pump-3", "pump", metres(9_020, 0))
+        .fed_by("pump-3", "feeder-1");
+    let doubting = rules(city).flapping("pump-flaps", "pump", 25, 10);
+    let told = run(
+        &[("first", &doubting.build())],
+        "09:00-09:50/2 pump-1 0
+         09:01-09:51/2 pump-1 1.5
+         10:00 feeder-1 1.5
+         10:02 pump-3 1.5",
+    );
+    let told = told.lines().filter(|line| line.starts_with("10:"));
+    let told: Vec<_> = told.collect();
+    expect![[r#"
+        10:00 opened outage#1 moderate: feeder-1 1.5
+        10:02 opened pump_failure#2 moderate 2 sensors suppressed caused by outage#1: pump-1 1.5, pump-3 1.5 20 m
+    "#]].assert_eq(&(told.join("\n") + "\n"));
+}
+
+#[test]
 fn what_hangs_on_another_feeder_has_another_cause_and_what_feeds_both_explains_both() {
     check(
         "10:00 feeder-1 1.5

@@ -458,13 +458,12 @@ fn thingsboard_11803_thingsboard_10979_a_timed_clear_needs_no_further_reading() 
     check_with(
         &high(gauges()).build(),
         "10:00 gauge-1 4.5
-         10:01 gauge-1 1.0
-         10:02 gauge-1 1.0
+         10:01-10:09/1 gauge-1 1.0
          23:00 tick",
         &expect![[r#"
             10:00 opened flood#1 severe: gauge-1 4.5
-            10:05 sensor_silent gauge-1 last heard 10:02
             10:11 cleared flood#1 severe
+            10:12 sensor_silent gauge-1 last heard 10:09
         "#]],
     );
 }
@@ -480,14 +479,14 @@ fn thingsboard_7227_thingsboard_14324_either_of_two_conditions_is_enough() {
     check_with(
         &either.build(),
         "10:00 gauge-1 3.1
-         10:01 gauge-1 1.0
+         10:01-10:10/1 gauge-1 1.0
          11:00 gauge-1 0.4
          11:01 gauge-1 1.0",
         &expect![[r#"
             10:00 opened odd#1 moderate: gauge-1 3.1
-            10:04 sensor_silent gauge-1 last heard 10:01
             10:11 cleared odd#1 moderate
-            11:00 sensor_returned gauge-1 last heard 10:01
+            10:13 sensor_silent gauge-1 last heard 10:10
+            11:00 sensor_returned gauge-1 last heard 10:10
             11:00 opened odd#2 severe: gauge-1 0.4
         "#]],
     );

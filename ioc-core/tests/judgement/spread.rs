@@ -8,13 +8,14 @@ use ioc_core::bundle::Bundle;
 use ioc_core::bundle::{Changes, FaultSign, Flapping};
 use ioc_core::decision::Severity::Moderate;
 use ioc_core::decision::Verdict;
+use ioc_core::id::IncidentId;
 use ioc_core::judgement::Judgement;
 use ioc_core::limits::{
     MEMBERS_MOVED_PER_STEP, MERGED_PER_STEP, RELOAD_BUCKETS_APART, RELOAD_STEP,
     RELOADS_WAITED_FOR_MAX,
 };
 use ioc_core::reading::{Attributes, Reading};
-use ioc_core::record::{BuildHash, ClockKind, Input, Started};
+use ioc_core::record::{Action, Ask, BuildHash, ClockKind, Command, Input, Started};
 use ioc_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
 
@@ -332,6 +333,120 @@ fn p5_two_large_incidents_become_one_in_steps() {
     assert_eq!(told.readings as usize, 2 * EACH + 1);
     let restarted = Manner {
         restarts: (together..together + 3).map(|after| (after, 2)).collect(),
+        ..Manner::plain()
+    };
+    assert_eq!(history.run(&restarted), history.run(&Manner::plain()));
+}
+
+/// A person asks something about an incident.
+fn ask(history: &mut History, at: Timestamp, request: &str, incident: IncidentId, ask: Ask) {
+    let action = Action::About {
+        incident,
+        ask,
+        note: "one front",
+        sources: "",
+    };
+    let actor = "ana";
+    history.push(
+        at,
+        &Input::Command(Command {
+            request,
+            actor,
+            action,
+        }),
+    );
+}
+
+#[test]
+fn p5_two_large_incidents_that_a_person_merges_become_one_in_steps() {
+    const EACH: usize = 3 * MEMBERS_MOVED_PER_STEP;
+    let gauges = [("north", 0), ("south", 900)];
+    let mut builder = BundleBuilder::new()
+        .threshold("level-high", "level", &[(Moderate, 3.0)], |_| ())
+        .correlation("floods", "flood", &["level-high"], |rule| {
+            rule.within_m = 500;
+        });
+    for (side, north) in gauges {
+        for number in 0..EACH {
+            let id = format!("{side}-{number}");
+            builder = builder.sensor(&id, "level", metres(number as i32, north));
+        }
+    }
+    let mut history = History::new(builder.build());
+    for (side, _) in gauges {
+        for gauge in 0..EACH {
+            let reading = Reading {
+                id: &format!("r{}", history.inputs.len()),
+                sensor: &format!("{side}-{gauge}"),
+                kind: "level",
+                observed_at: MIDNIGHT,
+                received_at: None,
+                value: 4.0,
+                unit: "",
+                position: None,
+                attributes: Attributes::default(),
+            };
+            history.push(MIDNIGHT, &Input::Reading(reading));
+        }
+    }
+    let (_, decisions) = history.judge(&Manner::plain());
+    let opened = decisions.iter().filter_map(|one| match &one.verdict {
+        Verdict::IncidentOpened(incident) => Some(incident.id),
+        _ => None,
+    });
+    let opened: BTreeSet<_> = opened.collect();
+    let opened: Vec<_> = opened.into_iter().collect();
+    // Of two that opened at one time that of the least id survives.
+    let [survivor, other] = opened[..] else {
+        panic!("{opened:?}");
+    };
+    let at = MIDNIGHT + Millis::seconds(1);
+    let begin = history.inputs.len();
+    ask(&mut history, at, "m-1", other, Ask::Merge(survivor));
+    for (step, live) in [(0, 2), (1, 2), (2, 2), (3, 1)] {
+        history.push(at + Millis(step), &Input::Tick);
+        let (judgement, decisions) = history.judge(&Manner::plain());
+        assert_eq!(judgement.audit(), []);
+        assert_eq!(
+            judgement.counters().incidents_live,
+            live,
+            "after step {step}"
+        );
+        let merged = decisions.iter().find_map(|one| match &one.verdict {
+            Verdict::IncidentMerged { incident, into } => Some((incident.id, *into, &one.cause)),
+            _ => None,
+        });
+        assert_eq!(merged.is_some(), live == 1);
+        if let Some((loser, into, cause)) = merged {
+            assert_eq!((loser, into), (other, survivor));
+            let (request, actor) = cause.request.as_ref().unwrap();
+            assert_eq!((request.as_str(), actor.as_str()), ("m-1", "ana"));
+            assert_eq!((&*cause.note, cause.due), ("one front", None));
+        }
+    }
+    // INV-13: what was merged and is split again is as it was.
+    ask(
+        &mut history,
+        at + Millis::seconds(1),
+        "s-1",
+        other,
+        Ask::Split,
+    );
+    let (judgement, decisions) = history.judge(&Manner::plain());
+    assert_eq!(judgement.counters().incidents_live, 2);
+    let last = decisions
+        .iter()
+        .rev()
+        .filter_map(|one| one.verdict.incident());
+    let both: BTreeSet<_> = last
+        .take(2)
+        .map(|one| (one.sensors, one.readings))
+        .collect();
+    assert_eq!(both, BTreeSet::from([(EACH as u32, EACH as u64)]));
+    let restarted = Manner {
+        restarts: (begin..=history.inputs.len())
+            .map(|after| (after, 2))
+            .collect(),
         ..Manner::plain()
     };
     assert_eq!(history.run(&restarted), history.run(&Manner::plain()));

@@ -208,27 +208,27 @@ fn digests() -> [(u16, Expect); 6] {
     [
         (
             1,
-            expect!["5ef08a4b5f6155aff3b57b781d91cde87b1f88a2c249b0e2061128f34fe91960"],
+            expect!["e2640955760573e0bf98ee154202d9f0b5b3f81802e437f1d8afaba378346f8d"],
         ),
         (
             2,
-            expect!["e16c002372977fd8f044108f1486864cedf9246b5da7322a932ce4e51aec2921"],
+            expect!["c6bfaa20d22f6aceae0d41630bf6b3531f0a5e2a7b90968190cbe3a9a0cb21ce"],
         ),
         (
             3,
-            expect!["194268773118950726822bba0cb6909c44897842a695fc0ff04b771909d919d6"],
+            expect!["566649053e93cdc146ce534cedebabbb1818262789dfcc78211845265a3044ec"],
         ),
         (
             4,
-            expect!["194268773118950726822bba0cb6909c44897842a695fc0ff04b771909d919d6"],
+            expect!["566649053e93cdc146ce534cedebabbb1818262789dfcc78211845265a3044ec"],
         ),
         (
             5,
-            expect!["194268773118950726822bba0cb6909c44897842a695fc0ff04b771909d919d6"],
+            expect!["566649053e93cdc146ce534cedebabbb1818262789dfcc78211845265a3044ec"],
         ),
         (
             6,
-            expect!["194268773118950726822bba0cb6909c44897842a695fc0ff04b771909d919d6"],
+            expect!["acc17d648c5ad7c3132c8786e86b1d6eed2bf838154530cbf8248a743417382c"],
         ),
     ]
 }

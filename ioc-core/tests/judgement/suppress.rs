@@ -146,7 +146,7 @@ fn inv_16_what_is_extreme_is_not_hidden() {
             10:10 suppression_updated quiet#1 harbour shelved until 11:00, 1 kept: gauge-2 1, 1 let through
             10:15 suppression_updated quiet#1 harbour shelved until 11:00, 1 kept: gauge-2 1, 2 let through
             10:15 updated flood#1 extreme 2 sensors: gauge-2 5.5 499 m
-            10:16 updated flood#1 extreme 2 sensors: gauge-2 3.5
+            10:16 suppression_updated quiet#1 harbour shelved until 11:00, 2 kept: gauge-2 2, 2 let through
         "#]],
     );
 }

@@ -168,6 +168,33 @@ pub fn see_states(rules: &mut [DetectionRule], kinds: &Kinds, mut blind: impl Fn
     }
 }
 
+/// Says how long readings wait before a sensor is examined by them, now that all rules of its kind are
+/// known: as long as for any of those in whose findings it may be distrusted. Part of what the rule
+/// means.
+pub fn settle_faults(rules: &mut [DetectionRule], kinds: &Kinds) {
+    for place in 0..rules.len() {
+        let Test::Fault(fault) = &rules[place].test else {
+            continue;
+        };
+        if matches!(fault.sign, FaultSign::Skewed(_)) {
+            continue;
+        }
+        let own = &rules[place].kind;
+        let is_meant = |name: &RuleId| fault.of.is_empty() || fault.of.contains(name);
+        let of_kind = rules.iter().filter(|rule| rule.kind == *own);
+        let meant = of_kind.filter(|rule| is_meant(&rule.name));
+        let longest = meant.map(|rule| rule.settle).max();
+        let settle = longest.unwrap_or(Millis::ZERO);
+        let rule = &mut rules[place];
+        if settle > rule.settle
+            && let Some(kind) = kinds.get(rule.kind.as_str())
+        {
+            rule.settle = settle;
+            rule.hash = meaning_hash(&meaning(rule, kind));
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Question {
     Threshold(Side),

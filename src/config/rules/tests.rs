@@ -757,6 +757,33 @@ fn readings_may_be_put_in_order_first() {
 }
 
 #[test]
+fn a_sensor_is_examined_in_the_order_in_which_the_rules_that_it_may_fail_see_it() {
+    let settles = |rule: &str| {
+        let text = format!(
+            "detections:
+  r: {{ kind: water_level, above: {{ moderate: 3 m }}, clear: below 2 m, settle: 90 s }}
+  s: {{ kind: water_level, above: {{ moderate: 4 m }}, clear: below 3 m, settle: 30 s }}
+  f: {{ kind: water_level, {rule} }}
+"
+        );
+        let (rules, mistakes, _) = read(&text);
+        assert!(mistakes.is_empty(), "{mistakes}");
+        let fault = rules
+            .detections
+            .iter()
+            .find(|rule| rule.name.as_str() == "f");
+        fault.unwrap().settle
+    };
+    let flaps = "flapping: 25 %, clear: below 10 %";
+    assert_eq!(settles(flaps), Millis::seconds(90));
+    let of_one = format!("{flaps}, of: [s]");
+    assert_eq!(settles(&of_one), Millis::seconds(30));
+    assert_eq!(settles("stuck: 1 h"), Millis::seconds(90));
+    // A clock shows by when its readings come.
+    assert_eq!(settles("skewed: { ahead: 5 min }"), Millis::ZERO);
+}
+
+#[test]
 fn a_sensor_may_be_broken_in_several_ways() {
     let text = "detections:
   high: { kind: water_level, above: { moderate: 3 m }, clear: below 2.5 m, for: 2 readings }

@@ -6,7 +6,7 @@
 //! Before there are so many readings, those that are missing count as without a change. Next:
 //! `stuck.rs`.
 
-use super::{Heard, Sign};
+use super::{Heard, NOT_SAID, Sign, Told};
 use crate::bundle::{Changes, Flapping, Seen, Sensor, Side};
 use crate::codec::{CodecError, Put, Take};
 use crate::detect::{becomes, threshold};
@@ -36,14 +36,14 @@ impl Memory {
     pub fn judge(&mut self, rule: &Flapping, sensor: Option<&Sensor>, heard: Heard<'_>) -> Sign {
         let before = self.last;
         let mut now = Last {
-            value: heard.reading.value,
+            value: heard.value,
             observed_at: heard.observed_at,
             states: before.map_or([0; FLAPPING_STATES_MAX], |last| last.states),
         };
         let changed = match &rule.by {
             Changes::Of(seen) => {
-                for (state, seen) in now.states.iter_mut().zip(seen) {
-                    *state = see(seen, sensor, heard, *state);
+                for (place, (state, seen)) in now.states.iter_mut().zip(seen).enumerate() {
+                    *state = see((place, seen), sensor, heard, *state);
                 }
                 before.is_some_and(|last| last.states != now.states)
             }
@@ -103,25 +103,29 @@ impl Memory {
 }
 
 /// The state in the eyes of a rule: what it was, where the rule does not say.
-fn see(seen: &Seen, sensor: Option<&Sensor>, heard: Heard<'_>, before: u8) -> u8 {
+fn see((place, seen): (usize, &Seen), sensor: Option<&Sensor>, heard: Heard<'_>, before: u8) -> u8 {
     match seen {
         Seen::Level(rule) => {
             let least = threshold::least(rule, sensor);
             let beyond = match rule.side {
-                Side::Above => heard.reading.value - least,
-                Side::Below => least - heard.reading.value,
+                Side::Above => heard.value - least,
+                Side::Below => least - heard.value,
             };
             if beyond > 0.0 {
                 1
-            } else if threshold::is_normal(rule, heard.reading.value, least) {
+            } else if threshold::is_normal(rule, heard.value, least) {
                 0
             } else {
                 before
             }
         }
         // Lists are a few, one for each severity; states that are in none are one.
-        Seen::State(rule) => {
-            becomes::signal(rule, heard.reading).map_or(before, |place| place.max(0.0) as u8)
-        }
+        Seen::State(rule) => match heard.said {
+            Told::Now(reading) => {
+                becomes::signal(rule, reading).map_or(before, |place| place.max(0.0) as u8)
+            }
+            Told::Before(states) if states[place] == NOT_SAID => before,
+            Told::Before(states) => states[place],
+        },
     }
 }

@@ -17,7 +17,7 @@ pub(super) struct Memory {
 
 impl Memory {
     pub fn judge(&mut self, rule: &Skewed, heard: Heard<'_>) -> Sign {
-        let observed_at = heard.reading.observed_at;
+        let observed_at = heard.claimed_at;
         let ahead = rule.ahead.is_some_and(|most| observed_at - heard.at > most);
         let behind = rule
             .behind

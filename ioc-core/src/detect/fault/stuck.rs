@@ -27,7 +27,7 @@ struct Last {
 
 impl Memory {
     pub fn judge(&mut self, rule: &Stuck, heard: Heard<'_>) -> Sign {
-        let value = heard.reading.value;
+        let value = heard.value;
         let last = match self.last {
             Some(last) if last.value == value => Last {
                 readings: last.readings.saturating_add(1),

@@ -42,8 +42,8 @@ fn told_of(sign: FaultSign, readings: &[(i64, i64, f64)]) -> String {
         };
         let outcome = state.judge(&rule, None, &reading, minute(received));
         let mut bytes = Vec::new();
-        state.put(&mut bytes);
-        state = State::take(&mut Take(&bytes), &rule).unwrap();
+        state.put(Millis::ZERO, &mut bytes);
+        state = State::take(&mut Take(&bytes), Millis::ZERO, &rule).unwrap();
         match outcome {
             Outcome::Faulty => 'F',
             Outcome::Sound => 'S',

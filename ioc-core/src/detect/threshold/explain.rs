@@ -31,6 +31,10 @@ impl State {
                 abnormal.map_or(0, |abnormal| abnormal.normal_in_a_row),
                 rule.clear_readings_min,
             ),
+            easing: abnormal.and_then(|abnormal| {
+                let easing = abnormal.easing?;
+                Some((easing.readings, easing.to))
+            }),
         }
     }
 }

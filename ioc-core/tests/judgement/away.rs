@@ -1,0 +1,279 @@
+//! What comes due while no process is there: it comes in the order in which it was due, and in steps
+//! where it is much, so that a start after an hour holds nobody up.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use ioc_core::bundle::Bundle;
+use ioc_core::decision::Severity::Moderate;
+use ioc_core::decision::{Decision, Verdict};
+use ioc_core::judgement::Judgement;
+use ioc_core::limits::{ASKED_STEP, LATE_PER_STEP, LATE_STEP};
+use ioc_core::reading::{Attributes, Reading};
+use ioc_core::record::{BuildHash, ClockKind, Input, Started};
+use ioc_core::time::{Millis, Timestamp};
+use proptest::prelude::*;
+
+use crate::support::{BundleBuilder, History, MIDNIGHT, Manner, metres};
+
+/// So many that what comes due of them takes several steps.
+const GAUGES: usize = 3 * LATE_PER_STEP + 5;
+const LEFT: Timestamp = Timestamp::from_millis(MIDNIGHT.as_millis() + 2_000);
+const BACK: Timestamp = Timestamp::from_millis(MIDNIGHT.as_millis() + 3_600_000);
+
+fn gauge(number: usize) -> String {
+    format!("gauge-{number:03}")
+}
+
+/// A city in which each gauge is a flood by itself; who is not heard for two minutes is silent.
+fn city(reopen_within: Millis) -> Arc<Bundle> {
+    let mut builder = BundleBuilder::new()
+        .threshold("level-high", "level", &[(Moderate, 3.0)], |_| ())
+        .silence("level-silent", "level", 2, Millis::seconds(30));
+    for number in 0..GAUGES {
+        builder = builder.sensor_with(&gauge(number), "level", |sensor| {
+            let (east, north) = (number as i32 % 20, number as i32 / 20);
+            sensor.position = Some(metres(east * 400, north * 400));
+            sensor.interval = Some(Millis::minutes(1));
+        });
+    }
+    let builder = builder.correlation("floods", "flood", &["level-high"], |rule| {
+        rule.within_m = 100;
+        rule.clear_after = Millis::minutes(1);
+        rule.reopen_within = reopen_within;
+    });
+    builder.build()
+}
+
+fn say(history: &mut History, at: Timestamp, number: usize, value: f64) {
+    let id = format!("r{}", history.inputs.len());
+    let reading = Reading {
+        id: &id,
+        sensor: &gauge(number),
+        kind: "level",
+        observed_at: at,
+        received_at: None,
+        value,
+        unit: "",
+        position: None,
+        attributes: Attributes::default(),
+    };
+    history.push(at, &Input::Reading(reading));
+}
+
+fn start(history: &mut History, (from, to): (Timestamp, Timestamp)) {
+    let started = Started {
+        down_from: Some(from),
+        down_to: to,
+        build: BuildHash([1; 32]),
+        clock: ClockKind::System,
+    };
+    history.push(to, &Input::Started(started));
+}
+
+/// All gauges were high and are normal again, one after the other, when the process goes; and it
+/// is back after an hour.
+fn away(reopen_within: Millis) -> History {
+    let mut history = History::new(city(reopen_within));
+    (0..GAUGES).for_each(|number| say(&mut history, MIDNIGHT, number, 4.0));
+    (0..GAUGES).for_each(|number| say(&mut history, normal_at(number), number, 1.0));
+    start(&mut history, (LEFT, BACK));
+    history
+}
+
+fn normal_at(number: usize) -> Timestamp {
+    MIDNIGHT + Millis(1_000 + number as i64)
+}
+
+fn judge(history: &History) -> (Judgement, Vec<Decision>) {
+    let (judgement, decisions) = history.judge(&Manner::plain());
+    assert_eq!(judgement.audit(), []);
+    (judgement, decisions)
+}
+
+/// When each incident cleared, and for what was due when.
+fn cleared(decisions: &[Decision]) -> Vec<(Timestamp, Timestamp)> {
+    let cleared = |one: &&Decision| matches!(one.verdict, Verdict::IncidentCleared(_));
+    let cleared = decisions.iter().filter(cleared);
+    cleared
+        .map(|one| (one.at, one.cause.due.unwrap()))
+        .collect()
+}
+
+/// Whether it comes to the same when it is saved and loaded after each record from this one on.
+fn assert_restarts_from(history: &History, first: usize) {
+    let restarts = (first..=history.inputs.len()).map(|after| (after, 3));
+    let restarted = Manner {
+        restarts: restarts.collect(),
+        ..Manner::plain()
+    };
+    let plain = history.run(&Manner::plain());
+    assert_eq!(history.run(&restarted), plain);
+    let batches = Manner {
+        shards: 4,
+        batches: vec![7, 3],
+        restarts: Vec::new(),
+    };
+    assert_eq!(history.run(&batches), plain);
+}
+
+#[test]
+fn p5_what_came_due_of_incidents_while_nobody_was_there_comes_in_steps_and_in_order() {
+    let mut history = away(Millis::minutes(24 * 60));
+    let first = history.inputs.len() - 1;
+    let due = |number: usize| normal_at(number) + Millis::minutes(1);
+    let mut expected = Vec::new();
+    for step in 0..5 {
+        let at = BACK + Millis(LATE_STEP.0 * step);
+        if step > 0 {
+            history.push(at, &Input::Tick);
+        }
+        let from = expected.len();
+        let to = GAUGES.min(from + LATE_PER_STEP);
+        // The first as if nobody had been away.
+        let told = |number| if step == 0 { due(number) } else { at };
+        expected.extend((from..to).map(|number| (told(number), due(number))));
+        let (judgement, decisions) = judge(&history);
+        assert_eq!(cleared(&decisions), expected, "after step {step}");
+        let next = judgement.next_due();
+        assert!(to == GAUGES || next == Some(at + LATE_STEP), "{next:?}");
+    }
+    assert_eq!(expected.len(), GAUGES);
+    assert_restarts_from(&history, first);
+}
+
+#[test]
+fn what_follows_from_what_comes_late_comes_after_it() {
+    let mut history = away(Millis::minutes(5));
+    history.push(BACK + Millis::minutes(10), &Input::Tick);
+    let (judgement, decisions) = judge(&history);
+    assert_eq!(cleared(&decisions).len(), GAUGES);
+    assert_eq!(judgement.counters().incidents_live, 0);
+}
+
+#[test]
+fn what_is_abnormal_again_before_its_turn_has_not_cleared() {
+    let mut history = away(Millis::minutes(24 * 60));
+    let first = history.inputs.len() - 1;
+    let last = GAUGES - 1;
+    say(&mut history, BACK, last, 4.5);
+    history.push(BACK + Millis::seconds(1), &Input::Tick);
+    let (_, decisions) = judge(&history);
+    assert_eq!(cleared(&decisions).len(), last);
+    let reopened = |one: &Decision| matches!(one.verdict, Verdict::IncidentReopened(_));
+    assert!(!decisions.iter().any(reopened));
+    assert_restarts_from(&history, first);
+}
+
+#[test]
+fn p5_who_is_to_be_asked_for_silence_after_downtime_is_asked_in_steps() {
+    let mut history = History::new(city(Millis::minutes(1)));
+    (0..GAUGES).for_each(|number| say(&mut history, MIDNIGHT, number, 1.0));
+    let first = history.inputs.len();
+    start(&mut history, (LEFT, BACK));
+    let (judgement, _) = judge(&history);
+    // Some are not alone in their buckets: of 389 in 1,024.
+    assert_eq!(judgement.next_due(), Some(BACK + ASKED_STEP));
+    // Two that are in one bucket are asked, the second when the first has been.
+    for step in 1..=40 {
+        history.push(BACK + Millis(step * ASKED_STEP.0), &Input::Tick);
+    }
+    let (judgement, decisions) = judge(&history);
+    assert!(judgement.next_due() >= Some(BACK + Millis::minutes(2)));
+    let silent = |decisions: &[Decision]| {
+        let silent = decisions.iter().filter_map(|one| match &one.verdict {
+            Verdict::SensorSilent(sensor) => Some((sensor.id.clone(), one.at)),
+            _ => None,
+        });
+        silent.collect::<Vec<_>>()
+    };
+    assert_eq!(silent(&decisions), [], "downtime is not silence");
+    history.push(BACK + Millis::minutes(3), &Input::Tick);
+    let (_, decisions) = judge(&history);
+    let silent = silent(&decisions);
+    let sensors: BTreeSet<_> = silent.iter().map(|(sensor, _)| sensor).collect();
+    assert_eq!(sensors.len(), GAUGES);
+    let allowed = BACK + Millis::minutes(2);
+    assert!(
+        silent
+            .iter()
+            .all(|(_, at)| *at >= allowed && *at <= allowed + Millis(40))
+    );
+    assert_restarts_from(&history, first);
+}
+
+#[derive(Debug, Clone)]
+enum What {
+    Read(usize, f64),
+    ReadAll(f64),
+    Reload,
+    Start,
+    Tick,
+}
+
+fn events() -> impl Strategy<Value = Vec<(i64, What)>> {
+    let value = prop::sample::select(vec![1.0, 4.0]);
+    let what = prop_oneof![
+        6 => (0..GAUGES, value.clone()).prop_map(|(gauge, value)| What::Read(gauge, value)),
+        2 => value.prop_map(What::ReadAll),
+        1 => Just(What::Reload),
+        3 => Just(What::Start),
+        6 => Just(What::Tick),
+    ];
+    let after_ms = prop_oneof![6 => 0..3i64, 2 => 0..400_000i64];
+    prop::collection::vec((after_ms, what), 1..40)
+}
+
+fn history(events: &[(i64, What)]) -> History {
+    let mut history = History::new(city(Millis::minutes(2)));
+    (0..GAUGES).for_each(|number| say(&mut history, MIDNIGHT, number, 4.0));
+    let (mut now, mut reloads) = (MIDNIGHT, 0);
+    for (after_ms, what) in events {
+        let before = now;
+        now = now + Millis(*after_ms);
+        match what {
+            What::Read(number, value) => say(&mut history, now, *number, *value),
+            What::ReadAll(value) => {
+                (0..GAUGES).for_each(|number| say(&mut history, now, number, *value));
+            }
+            What::Reload => {
+                reloads += 1;
+                history.reload(now, city(Millis::minutes(2 + reloads % 2)));
+            }
+            What::Start => start(&mut history, (before, now)),
+            What::Tick => history.push(now, &Input::Tick),
+        }
+    }
+    history
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn p2_what_comes_late_is_decided_the_same_by_any_shards_batches_and_restarts(
+        events in events(), shards in 1..=8usize, batch in 1..50usize,
+        restarts in prop::collection::vec((0..60usize, 1..=8usize), 0..8),
+    ) {
+        let history = history(&events);
+        let last = history.inputs.len();
+        // From the last records back, where most is under way.
+        let restarts = restarts.into_iter();
+        let restarts = restarts.map(|(before, shards)| (last.saturating_sub(before), shards));
+        let manner = Manner { shards, batches: vec![batch], restarts: restarts.collect() };
+        prop_assert_eq!(history.run(&manner), history.run(&Manner::plain()));
+    }
+
+    #[test]
+    fn every_invariant_holds_while_what_is_late_comes(events in events()) {
+        let history = history(&events);
+        let mut judgement = Judgement::new(std::num::NonZeroUsize::MIN);
+        history.bundles.iter().for_each(|bundle| judgement.provide(Arc::clone(bundle)));
+        for (number, record) in history.records().into_iter().enumerate() {
+            judgement.apply(&[record], &mut Vec::new());
+            if number > GAUGES && number % 5 == 0 {
+                prop_assert_eq!(judgement.audit(), []);
+            }
+        }
+    }
+}
