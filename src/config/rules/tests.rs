@@ -976,14 +976,23 @@ fn a_front_is_of_the_sources_own_time() {
     assert!(front.asks(&"river-high".parse().unwrap()));
     assert!(!front.asks(&"flood-call".parse().unwrap()));
     assert_ne!(of_some.correlations[0].hash, hashes[1]);
-    refused(&with("    observed_of: [river-high]\n"), &expect![[r#""#]]);
+    refused(
+        &with("    observed_of: [river-high]\n"),
+        &expect![
+            "a.yaml:22:18 correlations.flood.observed_of: needs `observed_within`: how exactly the sources know the time, such as `2 s`"
+        ],
+    );
     refused(
         &with("    observed_within: 2 s\n    observed_of: { river-high: 2 }\n"),
-        &expect![[r#""#]],
+        &expect![
+            "a.yaml:23:18 correlations.flood.observed_of: needs names of detections, such as `[ground-shaking]`"
+        ],
     );
     refused(
         &with("    observed_within: 2 s\n    observed_of: [river-hihg]\n"),
-        &expect![[r#""#]],
+        &expect![
+            "a.yaml:23:19 correlations.flood.observed_of: no detection is named `river-hihg`; did you mean `river-high`?"
+        ],
     );
     refused(
         &with("    observed_within: 8 d\n    front_speed: 300 km/h\n"),
@@ -1604,6 +1613,16 @@ fn it_is_said_who_reports_by_an_attribute_or_by_the_sensor() {
         [None, Some("caller"), Some("sensor")]
     );
     assert!(of_nobody != of_caller && of_caller != of_sensor);
-    refused(&with(", distinct: id"), &expect![[r#""#]]);
-    refused(&with(", distinct: [a, b]"), &expect![[r#""#]]);
+    refused(
+        &with(", distinct: id"),
+        &expect![
+            "a.yaml:2:96 detections.called.distinct: `id` does not say who reports; write `caller`, or the name of the attribute that does, or `sensor`"
+        ],
+    );
+    refused(
+        &with(", distinct: [a, b]"),
+        &expect![
+            "a.yaml:2:96 detections.called.distinct: a list is not the name of an attribute, of at most 128 bytes"
+        ],
+    );
 }
