@@ -157,7 +157,7 @@ impl Waiting {
             && let Some(message) = self.pop()
         {
             message::taken(&message, None, &mut self.topic, |message| {
-                epoch.take(message)
+                epoch.take(message);
             });
         }
         epoch.hand_over()

@@ -243,7 +243,7 @@ impl Stored {
         if let Some(message) = self.message() {
             let taken_at = self.taken_at;
             return message::taken(&message, taken_at, &mut topic, |message| {
-                epoch.take(message)
+                epoch.take(message);
             });
         }
         message::put_topic(&self.subject, &mut topic);
