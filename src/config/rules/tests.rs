@@ -1163,7 +1163,7 @@ correlations:
   e: { incident: e, from: [d], sources: 1, within: 1 km, within_time: 1 h }
 ",
         &expect![[r#"
-            a.yaml:2:21 detections.a.site_silent: `street` is not one of zone, gateway
+            a.yaml:2:21 detections.a.site_silent: `street` is not one of zone, gateway, feeder
             a.yaml:2:36 detections.a.share: `60` is not hundredths from 1 % to 100 %, such as `50 %`
             a.yaml:3:6 detections.b: `share` is missing; write for example `share: 50 %`
             a.yaml:3:37 detections.b.at_least: `1 sensors` is not a number of sensors from 2 to 100000, such as `5 sensors`
