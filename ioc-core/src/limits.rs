@@ -89,7 +89,7 @@ pub const FLAPPING_STATES_MAX: usize = 8;
 pub const SPIKING_READINGS_MAX: u32 = 64;
 
 /// How many readings must say the same, besides for how long, to show that a sensor is stuck.
-pub const STUCK_READINGS_MIN: u32 = 4;
+pub const STUCK_READINGS_MIN: u32 = 3;
 
 /// How many sensors a rule of a sequence watches for each of its detections. Those whose detection
 /// is over for longer than the rule's time go first; of others the further ones are not watched,
