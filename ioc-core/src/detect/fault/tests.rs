@@ -149,14 +149,14 @@ fn stuck_is_for_long_enough_and_by_enough_readings() {
         })
     };
     assert_eq!(told(stuck(5, vec![]), &[1.0; 7]), ".....Ff");
-    assert_eq!(told(stuck(1, vec![]), &[1.0; 7]), "...Ffff");
+    assert_eq!(told(stuck(1, vec![]), &[1.0; 7]), "..Fffff");
     assert_eq!(told(stuck(1, vec![1.0]), &[1.0; 7]), ".......");
     assert_eq!(told(stuck(1, vec![]), &[0.4; 7]), ".......");
-    assert_eq!(told(stuck(1, vec![]), &[0.5; 7]), "...Ffff");
-    assert_eq!(told(stuck(1, vec![]), &[9.0; 7]), "...Ffff");
+    assert_eq!(told(stuck(1, vec![]), &[0.5; 7]), "..Fffff");
+    assert_eq!(told(stuck(1, vec![]), &[9.0; 7]), "..Fffff");
     assert_eq!(told(stuck(1, vec![]), &[9.1; 7]), ".......");
     let moves = [1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 3.0, 4.0, 4.0];
-    assert_eq!(told(stuck(1, vec![]), &moves), "...FfffS.");
+    assert_eq!(told(stuck(1, vec![]), &moves), "..FffffS.");
 }
 
 #[test]
