@@ -96,7 +96,7 @@ impl Room {
         let mut sensors = self.compiled.bundle.city.sensors.iter();
         let registered = sensors.find(|own| own.id.as_str() == sensor);
         // One that is not registered is called by its kind.
-        let called = sensor.split('/').next().unwrap_or(sensor);
+        let called = sensor.split(':').next().unwrap_or(sensor);
         let kind = registered.map_or(called, |own| own.kind.as_str());
         let kind = kind.to_owned();
         let (said, east) = said.split_once('@').unwrap_or((said, ""));
@@ -382,7 +382,7 @@ fn reports_of_one_quake_are_one_incident_and_small_quakes_none() {
 fn a_small_quake_that_two_networks_report_is_noted() {
     check(
         "10:40 earthquake_report 3.1@103.2
-         10:40 earthquake_report/other 3.2@103.3
+         10:40 earthquake_report:other 3.2@103.3
          10:41 earthquake_report 3.2@103.3",
         &expect![[r#"
             10:40 opened earthquake Minor 2

@@ -156,9 +156,9 @@ const fn behind(message: u64) -> DeliverPolicy {
 
 /// From what a stream took at this time on.
 fn from(stream: &StreamInfo, at: Timestamp) -> DeliverPolicy {
-    // It took nothing before it was made.
+    // It took nothing before it was made. What is less than a millisecond is not known.
     let made = stream.created.unix_timestamp_nanos() / 1_000_000;
-    let after = i128::from(at.as_millis()) - made;
+    let after = i128::from(at.as_millis()) - made - 1;
     let after = Duration::from_millis(u64::try_from(after).unwrap_or(0));
     DeliverPolicy::ByStartTime {
         start_time: stream.created + after,
