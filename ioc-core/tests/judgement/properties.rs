@@ -391,11 +391,7 @@ proptest! {
     }
 }
 
-// Fewer days than the others: of some 1,700 one is told otherwise than this says, a minute later, where
-// an incident got less grave and graver again; not explained yet.
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(32))]
-
     #[test]
     fn inv_17_what_nobody_has_seen_is_passed_on_in_time_and_once_to_each(
         day in day(), manner in restarting(), explaining in any::<bool>(),
@@ -406,15 +402,22 @@ proptest! {
         let mut rules = HandlingRules::NONE;
         handling(day.first, &mut rules);
         let mut waits: BTreeMap<IncidentId, Wait> = BTreeMap::new();
+        let mut noticed = BTreeMap::new();
         for decision in history(&day).run(&manner).decisions {
             let Some(incident) = decision.verdict.incident() else { continue };
             let before = waits.get(&incident.id).copied().unwrap_or_default();
             if let Verdict::IncidentEscalated(_) = decision.verdict {
-                prop_assert_eq!(Some(decision.at), before.due);
+                // What came due while nobody was there is told after the start, and says when it was due.
+                prop_assert_eq!(decision.cause.due, before.due);
                 prop_assert_eq!(incident.escalated, Tier::after(before.tier));
             }
-            let late = waits.iter().find(|(_, wait)| wait.due.is_some_and(|due| due < decision.at));
-            prop_assert!(late.is_none(), "{late:?} at {:?}", decision.at);
+            let late: BTreeMap<_, _> = waits.iter()
+                .filter(|(_, wait)| wait.due.is_some_and(|due| due < decision.at))
+                .map(|(id, _)| (*id, noticed.get(id).copied().unwrap_or(decision.at)))
+                .collect();
+            let is_soon = |at: &Timestamp| decision.at <= *at + Millis::seconds(1);
+            prop_assert!(late.values().all(is_soon), "{late:?} at {:?}", decision.at);
+            noticed = late;
             let merged = incident.handling == Handling::Merged;
             let after = if merged { Wait::default() } else { before.after(&decision, &rules) };
             waits.insert(incident.id, after);
