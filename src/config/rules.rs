@@ -83,7 +83,7 @@ impl Rules {
                         is, such as `jump: … within 5 min`";
             mistakes.add(written.place, &written.field.path, what);
         });
-        detection::settle_faults(&mut detections, kinds);
+        detection::settle_faults(&mut detections);
         let nameable = others
             .iter()
             .map(|(name, rule)| (name.as_str(), &rule.field));

@@ -18,7 +18,7 @@ use crate::id::{RuleId, SensorId};
 use crate::limits::KINDS_PER_SENSOR_MAX;
 use crate::rules::Rules;
 use crate::state::STATE_FORMAT;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// What a stage knows of one sensor.
 #[derive(Debug)]
@@ -324,7 +324,8 @@ impl Sensor {
         if tracks > KINDS_PER_SENSOR_MAX {
             return Err(CodecError("more kinds than a sensor can have"));
         }
-        let tracks = take.each(tracks, |take| Track::take(take, rules, &id, registered))?;
+        let track = |take: &mut Take<'_>| Track::take(format, take, rules, &id, registered);
+        let tracks = take.each(tracks, track)?;
         let kind = |track: &Track| &rules.kind(track.kind).kind;
         if !tracks.is_sorted_by(|one, next| kind(one) < kind(next)) {
             return Err(CodecError("kinds are not in order"));
@@ -364,7 +365,8 @@ fn take_silences(
 /// Whether an old rule goes on as a new one.
 fn same(old: &Rules, old_rule: u32, new: &Rules, new_rule: u32) -> bool {
     let (old, new) = (old.detection(old_rule), new.detection(new_rule));
-    old.name == new.name && old.hash == new.hash
+    // How long readings wait for a fault rule, other rules say.
+    old.name == new.name && old.hash == new.hash && old.settle == new.settle
 }
 
 impl Track {
@@ -391,7 +393,9 @@ impl Track {
         }
     }
 
+    /// The track as it was put; before format 6 nothing waited for fault rules.
     fn take(
+        format: u16,
         take: &mut Take<'_>,
         rules: &Rules,
         id: &SensorId,
@@ -408,7 +412,11 @@ impl Track {
         for (&rule, state) in rules.kind(kind).faults.iter().zip(&mut track.faults) {
             let rule = rules.detection(rule);
             let fault = examine::fault_of(rule);
-            *state = fault::State::take(take, fault::settle(rule, fault), fault)?;
+            let settle = match format {
+                1..=5 => Millis::ZERO,
+                _ => fault::settle(rule, fault),
+            };
+            *state = fault::State::take(take, settle, fault)?;
         }
         track.weigh_trust(rules);
         Ok(track)

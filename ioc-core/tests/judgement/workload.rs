@@ -307,6 +307,7 @@ fn naming(builder: BundleBuilder, otherwise: bool) -> BundleBuilder {
         .distinct(&["call", "call-wet", "call-big"], by)
         .distinct(&["smoke-said"], BY_SENSOR)
         .fault("speed-stuck", "speed", FaultSign::Stuck(stuck))
+        .settling(Millis::seconds(if otherwise { 20 } else { 10 }))
         .site_silence("feeder-silent", SiteBy::Feeder, |rule| {
             rule.percent = if otherwise { 70 } else { 40 };
             rule.sensors_min = 2;

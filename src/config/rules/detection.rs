@@ -169,9 +169,9 @@ pub fn see_states(rules: &mut [DetectionRule], kinds: &Kinds, mut blind: impl Fn
 }
 
 /// Says how long readings wait before a sensor is examined by them, now that all rules of its kind are
-/// known: as long as for any of those in whose findings it may be distrusted. Part of what the rule
-/// means.
-pub fn settle_faults(rules: &mut [DetectionRule], kinds: &Kinds) {
+/// known: as long as for any of those in whose findings it may be distrusted. That follows from the
+/// other rules, and is no part of the hash: a state of before waits for nothing yet.
+pub fn settle_faults(rules: &mut [DetectionRule]) {
     for place in 0..rules.len() {
         let Test::Fault(fault) = &rules[place].test else {
             continue;
@@ -184,14 +184,7 @@ pub fn settle_faults(rules: &mut [DetectionRule], kinds: &Kinds) {
         let of_kind = rules.iter().filter(|rule| rule.kind == *own);
         let meant = of_kind.filter(|rule| is_meant(&rule.name));
         let longest = meant.map(|rule| rule.settle).max();
-        let settle = longest.unwrap_or(Millis::ZERO);
-        let rule = &mut rules[place];
-        if settle > rule.settle
-            && let Some(kind) = kinds.get(rule.kind.as_str())
-        {
-            rule.settle = settle;
-            rule.hash = meaning_hash(&meaning(rule, kind));
-        }
+        rules[place].settle = longest.unwrap_or(Millis::ZERO);
     }
 }
 

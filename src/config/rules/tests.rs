@@ -758,6 +758,21 @@ fn readings_may_be_put_in_order_first() {
 
 #[test]
 fn a_sensor_is_examined_in_the_order_in_which_the_rules_that_it_may_fail_see_it() {
+    let hash_alone = |rule: &str| {
+        let text = format!(
+            "detections:
+  r: {{ kind: water_level, above: {{ moderate: 3 m }}, clear: below 2 m }}
+  s: {{ kind: water_level, above: {{ moderate: 4 m }}, clear: below 3 m }}
+  f: {{ kind: water_level, {rule} }}
+"
+        );
+        let (rules, ..) = read(&text);
+        let mut detections = rules.detections.iter();
+        detections
+            .find(|rule| rule.name.as_str() == "f")
+            .unwrap()
+            .hash
+    };
     let settles = |rule: &str| {
         let text = format!(
             "detections:
@@ -772,7 +787,10 @@ fn a_sensor_is_examined_in_the_order_in_which_the_rules_that_it_may_fail_see_it(
             .detections
             .iter()
             .find(|rule| rule.name.as_str() == "f");
-        fault.unwrap().settle
+        let fault = fault.unwrap();
+        // It follows from the others: a state of before goes on.
+        assert_eq!(fault.hash, hash_alone(rule));
+        fault.settle
     };
     let flaps = "flapping: 25 %, clear: below 10 %";
     assert_eq!(settles(flaps), Millis::seconds(90));
