@@ -340,7 +340,7 @@ impl Cluster {
         let member = self.members.remove(source);
         let before = member.as_ref().map(Member::stand);
         if let Some(member) = &member {
-            self.shift(source, who(source, member), Some(member.stand()), None);
+            self.shift(source, who(source, member), before, None);
         }
         let mut member = member.unwrap_or_else(|| Member::new(sighting));
         if let Some(position) = member.place_in(sighting) {
