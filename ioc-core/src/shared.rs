@@ -97,7 +97,8 @@ impl Shared {
     }
 }
 
-/// Who says so. People who call are kept by a hash alone, which tells nobody who they are.
+/// Who says so. People who call are not kept by their numbers, but by a hash; it is no secret, for whoever
+/// tries all numbers finds theirs.
 fn who(rule: &DetectionRule, reading: &Reading<'_>) -> Option<NodeId> {
     let Test::Report(report) = &rule.test else {
         return None;
