@@ -9,7 +9,6 @@ use ioc_core::decision::Severity::Moderate;
 use ioc_core::decision::{Decision, Verdict};
 use ioc_core::judgement::Judgement;
 use ioc_core::limits::{ASKED_STEP, LATE_PER_STEP, LATE_STEP};
-use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::{BuildHash, ClockKind, Input, Started};
 use ioc_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
@@ -46,19 +45,7 @@ fn city(reopen_within: Millis) -> Arc<Bundle> {
 }
 
 fn say(history: &mut History, at: Timestamp, number: usize, value: f64) {
-    let id = format!("r{}", history.inputs.len());
-    let reading = Reading {
-        id: &id,
-        sensor: &gauge(number),
-        kind: "level",
-        observed_at: at,
-        received_at: None,
-        value,
-        unit: "",
-        position: None,
-        attributes: Attributes::default(),
-    };
-    history.push(at, &Input::Reading(reading));
+    history.say(at, &gauge(number), value);
 }
 
 fn start(history: &mut History, (from, to): (Timestamp, Timestamp)) {
@@ -100,23 +87,6 @@ fn cleared(decisions: &[Decision]) -> Vec<(Timestamp, Timestamp)> {
         .collect()
 }
 
-/// Whether it comes to the same when it is saved and loaded after each record from this one on.
-fn assert_restarts_from(history: &History, first: usize) {
-    let restarts = (first..=history.inputs.len()).map(|after| (after, 3));
-    let restarted = Manner {
-        restarts: restarts.collect(),
-        ..Manner::plain()
-    };
-    let plain = history.run(&Manner::plain());
-    assert_eq!(history.run(&restarted), plain);
-    let batches = Manner {
-        shards: 4,
-        batches: vec![7, 3],
-        restarts: Vec::new(),
-    };
-    assert_eq!(history.run(&batches), plain);
-}
-
 #[test]
 fn p5_what_came_due_of_incidents_while_nobody_was_there_comes_in_steps_and_in_order() {
     let mut history = away(Millis::minutes(24 * 60));
@@ -139,7 +109,7 @@ fn p5_what_came_due_of_incidents_while_nobody_was_there_comes_in_steps_and_in_or
         assert!(to == GAUGES || next == Some(at + LATE_STEP), "{next:?}");
     }
     assert_eq!(expected.len(), GAUGES);
-    assert_restarts_from(&history, first);
+    history.assert_restarts_from(first);
 }
 
 #[test]
@@ -162,7 +132,7 @@ fn what_is_abnormal_again_before_its_turn_has_not_cleared() {
     assert_eq!(cleared(&decisions).len(), last);
     let reopened = |one: &Decision| matches!(one.verdict, Verdict::IncidentReopened(_));
     assert!(!decisions.iter().any(reopened));
-    assert_restarts_from(&history, first);
+    history.assert_restarts_from(first);
 }
 
 #[test]
@@ -199,7 +169,7 @@ fn p5_who_is_to_be_asked_for_silence_after_downtime_is_asked_in_steps() {
             .iter()
             .all(|(_, at)| *at >= allowed && *at <= allowed + Millis(40))
     );
-    assert_restarts_from(&history, first);
+    history.assert_restarts_from(first);
 }
 
 #[derive(Debug, Clone)]

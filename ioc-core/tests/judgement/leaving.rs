@@ -10,7 +10,6 @@ use ioc_core::decision::{Decision, RefusalCode, Step, Verdict};
 use ioc_core::id::IncidentId;
 use ioc_core::judgement::Judgement;
 use ioc_core::limits::{LEAVING_PER_STEP, LEAVING_STEP, RELOADS_WAITED_FOR_MAX};
-use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::{Action, Ask, Command, Input};
 use ioc_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
@@ -51,19 +50,7 @@ fn gauge(number: usize) -> String {
 }
 
 fn say(history: &mut History, at: Timestamp, number: usize, value: f64) {
-    let id = format!("r{}", history.inputs.len());
-    let reading = Reading {
-        id: &id,
-        sensor: &gauge(number),
-        kind: "level",
-        observed_at: at,
-        received_at: None,
-        value,
-        unit: "",
-        position: None,
-        attributes: Attributes::default(),
-    };
-    history.push(at, &Input::Reading(reading));
+    history.say(at, &gauge(number), value);
 }
 
 fn ask(history: &mut History, at: Timestamp, incident: IncidentId, ask: Ask) {
@@ -108,23 +95,6 @@ fn judge(history: &History) -> (Judgement, Vec<Decision>) {
     (judgement, decisions)
 }
 
-/// Whether it comes to the same when it is saved and loaded after each record from this one on.
-fn assert_restarts_from(history: &History, first: usize) {
-    let restarts = (first..=history.inputs.len()).map(|after| (after, 3));
-    let restarted = Manner {
-        restarts: restarts.collect(),
-        ..Manner::plain()
-    };
-    let plain = history.run(&Manner::plain());
-    assert_eq!(history.run(&restarted), plain);
-    let batches = Manner {
-        shards: 4,
-        batches: vec![7, 3],
-        restarts: Vec::new(),
-    };
-    assert_eq!(history.run(&batches), plain);
-}
-
 #[test]
 fn p5_incidents_of_a_rule_that_goes_or_changes_clear_in_steps() {
     for sort in [0, 2] {
@@ -157,7 +127,7 @@ fn p5_incidents_of_a_rule_that_goes_or_changes_clear_in_steps() {
             matches!(one.verdict, Verdict::IncidentCleared(_)) && rule && cause.due.is_none()
         });
         assert_eq!(by_rule.count(), GAUGES, "no timer is the cause");
-        assert_restarts_from(&history, first);
+        history.assert_restarts_from(first);
     }
 }
 
@@ -192,7 +162,7 @@ fn what_leaves_takes_no_more_members_and_what_comes_is_of_the_new_rule() {
     let told = &told.unwrap().verdict;
     assert!(matches!(told, Verdict::IncidentCleared(incident) if incident.readings == 1));
     assert_eq!(judgement.counters().incidents_live, 1);
-    assert_restarts_from(&history, first);
+    history.assert_restarts_from(first);
 }
 
 #[test]
@@ -226,7 +196,7 @@ fn whoever_asks_about_what_leaves_finds_it_over() {
     let (judgement, decisions) = judge(&history);
     assert_eq!(cleared(&decisions).len(), GAUGES);
     assert_eq!(judgement.counters().incidents_live, 0);
-    assert_restarts_from(&history, first);
+    history.assert_restarts_from(first);
 }
 
 #[test]
@@ -240,7 +210,7 @@ fn a_rule_that_comes_back_while_its_incidents_leave_begins_anew() {
     let (judgement, decisions) = judge(&history);
     assert_eq!(cleared(&decisions).len(), GAUGES);
     assert_eq!(judgement.counters().incidents_live as usize, GAUGES);
-    assert_restarts_from(&history, first);
+    history.assert_restarts_from(first);
 }
 
 #[test]
@@ -263,7 +233,7 @@ fn p5_with_one_reload_too_many_what_left_with_the_first_is_gone_at_once() {
     reload(&mut history, RELOADS_WAITED_FOR_MAX);
     let (_, decisions) = judge(&history);
     assert!(cleared(&decisions).len() >= gauges);
-    assert_restarts_from(&history, records);
+    history.assert_restarts_from(records);
 }
 
 #[derive(Debug, Clone)]

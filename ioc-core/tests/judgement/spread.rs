@@ -99,19 +99,7 @@ fn events() -> impl Strategy<Value = Vec<(i64, What)>> {
 }
 
 fn push(history: &mut History, at: Timestamp, sensor: usize, value: f64) {
-    let id = format!("r{}", history.inputs.len());
-    let reading = Reading {
-        id: &id,
-        sensor: &name(sensor),
-        kind: "level",
-        observed_at: at,
-        received_at: None,
-        value,
-        unit: "",
-        position: None,
-        attributes: Attributes::default(),
-    };
-    history.push(at, &Input::Reading(reading));
+    history.say(at, &name(sensor), value);
 }
 
 fn history(events: &[(i64, What)]) -> History {

@@ -650,6 +650,41 @@ impl History {
         self.bundles.push(bundle);
     }
 
+    /// Says a level, under an id of its own.
+    pub fn say(&mut self, at: Timestamp, sensor: &str, value: f64) {
+        let id = format!("r{}", self.inputs.len());
+        let reading = Reading {
+            id: &id,
+            sensor,
+            kind: "level",
+            observed_at: at,
+            received_at: None,
+            value,
+            unit: "",
+            position: None,
+            attributes: Attributes::default(),
+        };
+        self.push(at, &Input::Reading(reading));
+    }
+
+    /// Checks that it comes to the same when it is saved and loaded after each record from this one
+    /// on, and however it is sharded.
+    pub fn assert_restarts_from(&self, first: usize) {
+        let restarts = (first..=self.inputs.len()).map(|after| (after, 3));
+        let restarted = Manner {
+            restarts: restarts.collect(),
+            ..Manner::plain()
+        };
+        let plain = self.run(&Manner::plain());
+        assert_eq!(self.run(&restarted), plain);
+        let batches = Manner {
+            shards: 4,
+            batches: vec![7, 3],
+            restarts: Vec::new(),
+        };
+        assert_eq!(self.run(&batches), plain);
+    }
+
     /// Readings of a sensor, a second apart, as the door folds them: the least, the greatest and the
     /// last as readings, then what accounts for the others. Returns those that were left out.
     pub fn fold(
