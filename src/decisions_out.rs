@@ -127,16 +127,18 @@ impl Sender {
         while !left.is_empty() {
             let (piece, rest) = left.split_at(piece_of(left));
             left = rest;
-            let Ok(too_long) = outgoing.send(piece).await else {
-                // From what was taken on again, with the same ids.
-                self.reader = None;
-                return RETRY_EVERY;
-            };
-            telemetry::decisions_sent(piece.len() - too_long);
-            self.taken = last - left.len() as u64;
+            let sent = outgoing.send(piece).await;
+            telemetry::decisions_sent(sent.settled - sent.too_long);
+            let unsettled = piece.len() - sent.settled;
+            self.taken = last - (left.len() + unsettled) as u64;
             if let Err(error) = tokio::task::block_in_place(|| note(&self.cursor, self.taken)) {
                 // It goes on from what is known here, and notes that with the next.
                 telemetry::decisions_wait(&error);
+            }
+            if unsettled > 0 {
+                // From what was taken on again, with the same ids.
+                self.reader = None;
+                return RETRY_EVERY;
             }
         }
         Duration::ZERO

@@ -331,13 +331,14 @@ pub(crate) fn nats_unreadable(link: &str, message: u64) {
 }
 
 /// A decision is longer than the server takes, and was passed over.
-pub(crate) fn decision_too_long(link: &str, id: &str, bytes_max: usize) {
+pub(crate) fn decision_too_long(link: &str, id: &str, why: &dyn std::error::Error) {
     counter!("ioc_decisions_unsent_total").increment(1);
     tracing::error!(
         link,
         id,
-        bytes_max,
-        "a decision is longer than the server takes (`max_payload`), and was not sent"
+        %why,
+        "a decision is longer than the server or its stream takes (`max_payload`, `max_msg_size`), \
+         and was not sent"
     );
 }
 

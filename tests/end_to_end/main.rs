@@ -36,6 +36,7 @@ mod listener;
 mod brokers;
 mod formats;
 mod nats;
+mod decisions_out;
 mod devices;
 mod tls;
 mod doors;
