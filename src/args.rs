@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Parses a length of time: a number and `ms`, `s`, `m` or `h`, as in `1.5s` or `10m`.
+/// Parses a length of time: a number and `ms`, `s`, `m`, `h` or `d`, as in `1.5s` or `10m`.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("\"{text}\" is no length of time; write 500ms, 30s, 10m or 2h");
+    let wrong = || format!("\"{text}\" is no length of time; write 500ms, 30s, 10m, 2h or 7d");
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let number: f64 = digits.parse().map_err(|_| wrong())?;
     let seconds = match &text[digits.len()..] {
@@ -20,6 +20,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "s" => number,
         "m" => number * 60.0,
         "h" => number * 3600.0,
+        "d" => number * 86_400.0,
         _ => return Err(wrong()),
     };
     Duration::try_from_secs_f64(seconds).map_err(|_| wrong())

@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::ConnectOptions;
-use async_nats::jetstream::context::ContextBuilder;
-use async_nats::jetstream::stream::Config;
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{ContextBuilder, CreateStreamErrorKind};
+use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
 use clap::Args;
 
 use crate::args::{self, Credentials, NatsAddress, PasswordFileError};
@@ -21,12 +22,12 @@ const EXAMPLES: &str = "\
 Examples:
   ioc streams                                   READINGS and DECISIONS on this machine's server
   ioc streams --to nats://nats.city.example --user ops --password-file nats.password
-  ioc streams --readings SENSORS --keep 48h
+  ioc streams --readings SENSORS --keep 30d
 
 READINGS keeps what is published to ioc.v1.readings.>, for a week unless said, so that nothing is
 lost while ioc is away; DECISIONS keeps what ioc decides (ioc.v1.decisions.>, with `decisions: yes`
 in brokers.nats), without end. Both are on the server's disk. A stream that is there is left as it
-is. With the `nats` command: nats stream add READINGS --subjects 'ioc.v1.readings.>' --defaults";
+is; if it cannot serve, that is an error. With the `nats` command: nats stream add READINGS --subjects 'ioc.v1.readings.>' --defaults";
 
 /// Makes the JetStream streams that ioc reads from and writes to, if they are missing.
 #[derive(Debug, Clone, Args)]
@@ -41,8 +42,8 @@ pub struct StreamsArgs {
     /// The stream of decisions
     #[arg(long, value_name = "NAME", default_value = "DECISIONS")]
     pub decisions: String,
-    /// How long readings are kept: 30m, 48h
-    #[arg(long, value_name = "DURATION", default_value = "168h", value_parser = args::duration)]
+    /// How long readings are kept: 30m, 48h, 7d
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = args::duration)]
     pub keep: Duration,
     /// The user name
     #[arg(long, value_name = "NAME")]
@@ -67,13 +68,53 @@ pub enum StreamsError {
         why: String,
     },
     /// The server will not make it.
-    #[error("cannot make the stream {name}: {why}; does the server run with JetStream (-js)?")]
+    #[error("cannot make the stream {name}: {why}{hint}")]
     Stream {
         /// Which.
         name: String,
         /// Why not.
         why: String,
+        /// What to do.
+        hint: &'static str,
     },
+    /// It is there, and is of no use.
+    #[error(
+        "the stream {name} is there, but {why}; change it, or name another with --readings or \
+         --decisions"
+    )]
+    Unfit {
+        /// Which.
+        name: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Why a stream cannot serve, if it cannot.
+fn unfit(config: &Config, subjects: &str, is_read: bool) -> Option<String> {
+    let takes = &config.subjects;
+    let covers = |each: &String| {
+        each == subjects
+            || each
+                .strip_suffix('>')
+                .is_some_and(|front| subjects.starts_with(front))
+    };
+    // What others feed takes nothing by itself, and is read all the same.
+    let is_fed = is_read && (config.mirror.is_some() || config.sources.is_some());
+    if !is_fed && !takes.iter().any(covers) {
+        return Some(format!("takes {}, not {subjects}", takes.join(", ")));
+    }
+    if config.no_ack {
+        return Some(
+            "acknowledges nothing (`no_ack`), so that nobody knows what it has".to_owned(),
+        );
+    }
+    let is_queue = config.retention == RetentionPolicy::WorkQueue;
+    (is_read && is_queue).then(|| {
+        "is a work queue, which wants each message acknowledged by itself: ioc acknowledges all up to \
+         one, and its server refuses that (retention: limits or interest can be read)"
+            .to_owned()
+    })
 }
 
 /// Makes them, and tells of each.
@@ -96,9 +137,9 @@ pub async fn command(args: StreamsArgs) -> Result<(), StreamsError> {
         why: error.to_string(),
     })?;
     let context = ContextBuilder::new().timeout(ANSWER_WITHIN).build(client);
-    for (name, subjects, max_age) in [
-        (args.readings, "ioc.v1.readings.>", args.keep),
-        (args.decisions, "ioc.v1.decisions.>", Duration::ZERO),
+    for (name, subjects, max_age, is_read) in [
+        (args.readings, "ioc.v1.readings.>", args.keep, true),
+        (args.decisions, "ioc.v1.decisions.>", Duration::ZERO, false),
     ] {
         let config = Config {
             name: name.clone(),
@@ -110,13 +151,87 @@ pub async fn command(args: StreamsArgs) -> Result<(), StreamsError> {
         let stream = stream.map_err(|error| StreamsError::Stream {
             name: name.clone(),
             why: error.to_string(),
+            hint: hint(&error.kind()),
         })?;
         let info = stream.cached_info();
+        if let Some(why) = unfit(&info.config, subjects, is_read) {
+            return Err(StreamsError::Unfit { name, why });
+        }
+        let in_memory = match info.config.storage {
+            StorageType::Memory => ", in the server's memory only: they are gone when it ends",
+            StorageType::File => "",
+        };
         tell(format_args!(
-            "stream {name} keeps {}: {} messages",
+            "stream {name} keeps {}: {} messages{in_memory}",
             info.config.subjects.join(", "),
             info.state.messages
         ));
     }
     Ok(())
+}
+
+/// What to do where a stream could not be made.
+fn hint(error: &CreateStreamErrorKind) -> &'static str {
+    match error {
+        CreateStreamErrorKind::JetStream(error)
+            if error.error_code() == ErrorCode::STREAM_SUBJECT_OVERLAP =>
+        {
+            "; another stream takes these subjects: name that one with --readings or --decisions"
+        }
+        CreateStreamErrorKind::JetStreamUnavailable => "; start the server with JetStream (-js)",
+        _ => "; does the server run with JetStream (-js)?",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const READINGS: &str = "ioc.v1.readings.>";
+
+    fn taking(subject: &str) -> Config {
+        Config {
+            subjects: vec!["city.>".to_owned(), subject.to_owned()],
+            ..Config::default()
+        }
+    }
+
+    #[test]
+    fn a_stream_that_takes_our_subjects_serves() {
+        for subject in [READINGS, "ioc.v1.>", "ioc.>", ">"] {
+            assert_eq!(unfit(&taking(subject), READINGS, true), None, "{subject}");
+        }
+        let mirror = Config {
+            mirror: Some(async_nats::jetstream::stream::Source::default()),
+            ..Config::default()
+        };
+        assert_eq!(unfit(&mirror, READINGS, true), None);
+        let why = unfit(&mirror, "ioc.v1.decisions.>", false).unwrap();
+        assert!(why.contains("not ioc.v1.decisions.>"), "{why}");
+    }
+
+    #[test]
+    fn a_stream_that_cannot_serve_is_told_why() {
+        let queue = Config {
+            retention: RetentionPolicy::WorkQueue,
+            ..taking(READINGS)
+        };
+        let dumb = Config {
+            no_ack: true,
+            ..taking(READINGS)
+        };
+        for (config, word) in [
+            (taking("ioc.v1.readings.*"), "not ioc.v1.readings.>"),
+            (queue.clone(), "work queue"),
+            (dumb, "no_ack"),
+        ] {
+            let why = unfit(&config, READINGS, true).unwrap();
+            assert!(why.contains(word), "{why}");
+        }
+        assert_eq!(
+            unfit(&queue, READINGS, false),
+            None,
+            "decisions are only written"
+        );
+    }
 }

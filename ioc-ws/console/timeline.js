@@ -7,7 +7,7 @@ import { el } from "./dom.js";
 import { passedOn } from "./handling.js";
 import { belongsSentence, number } from "./reasons.js";
 import { SEVERITIES } from "./store.js";
-import { clock, distance, plural, spoken } from "./words.js";
+import { clearedBecause, clock, distance, plural, spoken } from "./words.js";
 
 /** At most so many steps are shown: the newest, and the first. */
 const STEPS_MAX = 100;
@@ -82,7 +82,7 @@ function happened({ decision, rose, fell, updates }, id, titleOf) {
     case "incident_evidence_moved":
       return incident.id === id ? `Evidence came from ${titleOf(from)}` : "Evidence moved away";
     case "incident_cleared":
-      return "Cleared: its sensors are normal";
+      return cause.actor ? "Cleared" : `Cleared: ${clearedBecause(decision)}`;
     case "incident_unknown":
       return "Unknown: its sensors fell silent or are broken";
     case "incident_reopened":

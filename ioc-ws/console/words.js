@@ -64,7 +64,10 @@ export const TICK = "M5 12.5 10 17.5 19 7";
 
 /** The pictogram of a kind of incident, as an SVG path. */
 export function pictogram(kind) {
-  return (PICTOGRAMS.find(([word]) => kind.includes(word)) ?? [null, ALERT])[1];
+  // At the beginning of a word: `strain` is no rain.
+  const begins = (word) => kind.startsWith(word) || kind.includes(`_${word}`);
+  const compound = (word) => word.length > 4 && kind.includes(word);
+  return (PICTOGRAMS.find(([word]) => begins(word) || compound(word)) ?? [null, ALERT])[1];
 }
 
 /** `power_outage` → `Power outage`. */
@@ -93,7 +96,7 @@ export function told(decision, placeOf, titleOf) {
           verb: "moved", text: `evidence to ${here}`, note: `from ${titleOf(decision.from)}`,
         };
       case "incident_cleared":
-        return { verb: "cleared", text: here, note: "its sensors are normal" };
+        return { verb: "cleared", text: here, note: clearedBecause(decision) };
       case "incident_unknown":
         return { verb: "unknown", text: here, note: "its sensors fell silent or are broken" };
       case "incident_reopened":
@@ -148,7 +151,9 @@ export function told(decision, placeOf, titleOf) {
     return { verb: "rules", text: "Rules changed", note: decision.bundle.slice(0, 12) };
   }
   if (type === "command_refused") {
-    const text = `Order about ${decision.incident_id ?? decision.actuator_id}`;
+    const { incident_id, actuator_id, suppression_id, kind } = decision;
+    const about = incident_id ?? actuator_id ?? suppression_id ?? kind;
+    const text = about ? `Order about ${about}` : "Order to keep quiet";
     return { verb: "refused", text, note: spoken(decision.code) };
   }
   return { verb: spoken(type), text: "", note: "" };
@@ -161,6 +166,12 @@ function openedAs({ seq, incident }, titleOf) {
 
 function causedBy({ parent }, titleOf) {
   return parent ? `caused by ${titleOf(parent)}` : "its cause is not known";
+}
+
+/** Why an incident is over: whoever said so, its rule that a reload changed, or its sensors. */
+export function clearedBecause({ cause }) {
+  if (cause.actor) return `by ${cause.actor}`;
+  return cause.rule ? "its sensors are normal" : "its rule has changed";
 }
 
 function by(decision) {
