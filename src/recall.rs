@@ -1,9 +1,9 @@
-//! What evidence said in words before the start.
+//! What evidence said in words, and each sensor last, before the start.
 //!
 //! Arrives: the inputs log. Leaves: the statements of its newest records, to the window, which has
-//! the decisions that followed from them again already. Promise: nobody waits for it, and what
-//! cannot be read is not told: it decides nothing. Bounds: [`RECORDS_MAX`], [`RECALLED_MAX`]. Next:
-//! `ioc-ws/src/statements.rs`.
+//! the decisions that followed from them again already, and the last values in them. Promise: nobody
+//! waits for it, and what cannot be read is not told: it decides nothing. Bounds: [`RECORDS_MAX`],
+//! [`RECALLED_MAX`]. Next: `ioc-ws/src/statements.rs`, `latest.rs`.
 
 use std::collections::VecDeque;
 use std::io;
@@ -11,7 +11,7 @@ use std::path::Path;
 use std::thread;
 
 use ioc_core::record::{Frames, Input, Seq};
-use ioc_ws::{Statement, Window};
+use ioc_ws::{Recollection, Statement, Window};
 
 use crate::journal::disk::{Disk, SystemDisk};
 use crate::journal::{JournalError, Known, LogKind, Since, scan};
@@ -32,10 +32,12 @@ pub fn start(data: &Path, next: Seq, window: Window) -> io::Result<()> {
     let recall = move || {
         priority::be_patient();
         // The log is written to meanwhile, and what is wrong with it others have told.
-        if let Ok(statements) = statements(&SystemDisk, &dir, next)
-            && !statements.is_empty()
-        {
-            window.recall(statements.into());
+        let mut recollection = window.recollection();
+        if let Ok(statements) = look_through(&SystemDisk, &dir, next, &mut recollection) {
+            if !statements.is_empty() {
+                window.recall(statements.into());
+            }
+            window.recall_values(recollection);
         }
     };
     thread::Builder::new()
@@ -44,8 +46,13 @@ pub fn start(data: &Path, next: Seq, window: Window) -> io::Result<()> {
     Ok(())
 }
 
-/// What the newest records before this one say in words.
-fn statements(disk: &dyn Disk, dir: &Path, next: Seq) -> Result<VecDeque<Statement>, JournalError> {
+/// What the newest records before this one say in words, and of each sensor.
+fn look_through(
+    disk: &dyn Disk,
+    dir: &Path,
+    next: Seq,
+    recollection: &mut Recollection,
+) -> Result<VecDeque<Statement>, JournalError> {
     let from = next.saturating_sub(RECORDS_MAX).max(1);
     let since = (from > 1).then_some(Since {
         next: from,
@@ -61,8 +68,10 @@ fn statements(disk: &dyn Disk, dir: &Path, next: Seq) -> Result<VecDeque<Stateme
         let frames = Frames::new(header.first, payload).flatten();
         let before = frames.filter(|frame| (from..next).contains(&frame.seq));
         for frame in before {
-            if let Ok(Input::Reading(reading)) = Input::decode(frame.input())
-                && let Some(statement) = Statement::of(&reading)
+            let Ok(record) = frame.record() else { continue };
+            recollection.take(&record);
+            if let Input::Reading(reading) = &record.input
+                && let Some(statement) = Statement::of(reading)
             {
                 keep(statement, &mut statements);
             }

@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 use crate::control::Controls;
 use crate::feed::{Entry, Feed, Published};
 use crate::frame;
-use crate::latest::Latest;
+use crate::latest::{Last, Latest, Recollection};
 use crate::options::WindowOptions;
 use crate::saved::Saved;
 use crate::statements::{Statement, Statements};
@@ -34,6 +34,8 @@ const PATIENCE: Duration = Duration::from_millis(10);
 
 /// How many batches of what readings say in words may wait; then they are dropped and counted.
 const HEARD_BATCHES_MAX: usize = 16;
+/// How many sensors' values of before the start are taken at once.
+const RECALLED_AT_ONCE: usize = 1_000;
 
 /// How many frames of readings a session may lag before it misses some.
 const READINGS_LAG_MAX: usize = 4;
@@ -85,11 +87,12 @@ pub(crate) struct Kept {
     errands: Sender<Errand>,
 }
 
-/// What the host asks for about snapshots; it waits for the answer.
+/// What the host asks for about a start and about snapshots.
 #[derive(Debug)]
 enum Errand {
     Save(Sender<Saved>),
     Restore(Box<Saved>, Sender<()>),
+    Recall(Vec<(SensorId, Last)>),
 }
 
 /// Framed records, the first of which has this number, and how many of them count for nothing.
@@ -225,6 +228,17 @@ impl Kept {
         let entries = batches.iter().flat_map(|batch| batch.after(0));
         self.statements
             .follow(entries.map(|entry| &*entry.decision));
+    }
+
+    /// Hands over what sensors said last before the start, a part at a time.
+    pub(crate) fn recall_values(&self, recollection: Recollection) {
+        let mut said = recollection.said();
+        loop {
+            let part: Vec<_> = said.by_ref().take(RECALLED_AT_ONCE).collect();
+            if part.is_empty() || self.errands.send(Errand::Recall(part)).is_err() {
+                return;
+            }
+        }
     }
 
     /// The frames of readings from now on.
@@ -369,6 +383,17 @@ impl Keeper {
         self.plan_telling();
     }
 
+    /// Knows what sensors said before the start, but of those that have spoken since.
+    fn recall(&mut self, said: Vec<(SensorId, Last)>) {
+        let beyond = self.latest.recall(&said, self.options.latest_sensors_max);
+        telemetry::latest_dropped("sensors_full", beyond);
+        let unheard = said
+            .into_iter()
+            .filter(|(sensor, _)| !self.view.has_sample(sensor));
+        let samples = unheard.map(|(sensor, last)| last.sample(sensor)).collect();
+        self.sample(samples);
+    }
+
     /// Takes all that sensors have said, and looks again later.
     fn take_readings(&mut self) {
         self.take_at = Some(Instant::now() + PATIENCE);
@@ -449,6 +474,7 @@ impl Keeper {
                 // Whoever asked may have gone.
                 let _ = saved.send(self.view.save());
             }
+            Errand::Recall(said) => self.recall(said),
             Errand::Restore(saved, restored) => {
                 self.resume(*saved);
                 let _ = restored.send(());

@@ -3,7 +3,8 @@
 //! Arrives: what the host journals, batch by batch, from the keeper alone. Leaves: copies of a few
 //! entries for whoever asks over REST. Promise: one entry for each sensor, up to a bound; a question
 //! holds the keeper up for no longer than it takes to copy so many entries, and the host never.
-//! What is known goes with the process: a sensor that was not heard since the start has no value.
+//! What is known goes with the process, but the host has the newest records looked through when it
+//! starts: what a sensor said in those it is known to have said, until it speaks.
 //! Next: `sensors.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,6 +16,8 @@ use ioc_core::id::{ReadingKind, SensorId};
 use ioc_core::place::Position;
 use ioc_core::record::{Frames, Input, Record, Seq};
 use ioc_core::time::Timestamp;
+
+use crate::view::Sample;
 
 /// The last values, shared by the keeper, who writes, and those who ask.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +51,20 @@ pub(crate) struct Last {
     pub position: Option<Position>,
 }
 
+impl Last {
+    /// The same for consoles.
+    pub fn sample(&self, sensor: SensorId) -> Sample {
+        Sample {
+            sensor,
+            kind: self.kind.clone(),
+            value: self.value,
+            unit: Arc::clone(&self.unit),
+            observed_at: self.observed_at,
+            position: self.position,
+        }
+    }
+}
+
 /// A reading as a record has it.
 struct Said<'a> {
     sensor: &'a str,
@@ -56,6 +73,25 @@ struct Said<'a> {
     value: f64,
     observed_at: Timestamp,
     position: Option<Position>,
+}
+
+/// What sensors said last in records of before the start, which are taken in their order.
+#[derive(Debug)]
+pub struct Recollection {
+    table: Table,
+    sensors_max: usize,
+}
+
+impl Recollection {
+    /// Takes a record. Of more sensors than there is room for, those that spoke first are known.
+    pub fn take(&mut self, record: &Record<'_>) {
+        self.table.take(record, self.sensors_max);
+    }
+
+    /// What each said.
+    pub(crate) fn said(self) -> impl Iterator<Item = (SensorId, Last)> {
+        self.table.sensors.into_iter()
+    }
 }
 
 impl Latest {
@@ -67,6 +103,35 @@ impl Latest {
         let records = frames.filter_map(|frame| frame.record().ok());
         let taken = records.map(|record| table.take(&record, sensors_max));
         taken.filter(|taken| !taken).count()
+    }
+
+    /// Room for what was said before the start, first for sensors of the city.
+    pub fn recollection(&self, sensors_max: usize) -> Recollection {
+        let table = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let bundle = table.bundle.clone();
+        let table = Table {
+            bundle,
+            ..Table::default()
+        };
+        Recollection { table, sensors_max }
+    }
+
+    /// Takes what sensors said before the start, but of those that have spoken since. Returns how
+    /// many are beyond the bound.
+    pub fn recall(&self, said: &[(SensorId, Last)], sensors_max: usize) -> usize {
+        let mut table = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut beyond = 0;
+        for (sensor, last) in said {
+            if table.sensors.contains_key(sensor) {
+                continue;
+            }
+            if table.admit(sensor.as_str(), sensors_max) {
+                table.sensors.insert(sensor.clone(), last.clone());
+            } else {
+                beyond += 1;
+            }
+        }
+        beyond
     }
 
     /// Knows the city: its sensors find a place before others do.
@@ -277,6 +342,32 @@ mod tests {
         let again = framed(&[("a", "level", 2.0, 2)]);
         assert_eq!(latest.take((3, &again, 0), 1), 0);
         assert_eq!(latest.of(&"a".parse().unwrap()).unwrap().value, 2.0);
+    }
+
+    #[test]
+    fn what_was_said_before_the_start_is_known_until_the_sensor_speaks() {
+        let latest = Latest::default();
+        let take = |latest: &Latest, said: &[_]| latest.take((9, &framed(said), 0), 2);
+        assert_eq!(take(&latest, &[("a", "level", 7.0, 1)]), 0);
+        let mut before = latest.recollection(10);
+        let said = framed(&[
+            ("b", "level", 1.0, 10),
+            ("a", "level", 2.0, 10),
+            ("b", "level", 3.0, 30),
+            ("c", "level", 4.0, 20),
+        ]);
+        for frame in Frames::new(1, &said).flatten() {
+            before.take(&frame.record().unwrap());
+        }
+        let before: Vec<_> = before.said().collect();
+        assert_eq!(latest.recall(&before, 2), 1, "there is no room for c");
+        let value = |sensor: &str| latest.of(&sensor.parse().unwrap()).map(|last| last.value);
+        assert_eq!(
+            [value("a"), value("b"), value("c")],
+            [Some(7.0), Some(3.0), None]
+        );
+        take(&latest, &[("b", "level", 5.0, 40)]);
+        assert_eq!(value("b"), Some(5.0));
     }
 
     #[test]

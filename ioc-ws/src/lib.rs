@@ -64,6 +64,7 @@ pub use command::{ResuppressOrder, SuppressOrder};
 pub use feed::{Head, Published};
 pub use guard::Guard;
 pub use keeper::Keeper;
+pub use latest::Recollection;
 pub use options::{LogicalClock, WindowOptions};
 pub use rest::wrong_method;
 pub use saved::{VIEW_FORMAT, VIEW_FORMATS_READ, saved_up_to};

@@ -408,7 +408,7 @@ pub(crate) async fn one(
         evidence_of: Vec<Text<IncidentId>>,
     }
     let unknown = || {
-        let message = "the city has no sensor of this name, and none was heard since the start";
+        let message = "the city has no sensor of this name, and none was heard lately";
         ApiError::not_found("unknown_sensor", message)
     };
     let id: SensorId = id.parse().map_err(|_| unknown())?;

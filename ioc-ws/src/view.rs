@@ -380,6 +380,10 @@ impl View {
     }
 
     /// Takes a sensor's newest value; `false` if there is no room for another sensor.
+    pub(crate) fn has_sample(&self, sensor: &SensorId) -> bool {
+        self.samples.contains_key(sensor)
+    }
+
     pub(crate) fn sample(&mut self, sample: Arc<Sample>) -> bool {
         let known = self.samples.contains_key(&sample.sensor);
         if !known && self.samples.len() >= self.options.sampled_sensors_max {

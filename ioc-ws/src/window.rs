@@ -23,6 +23,7 @@ use crate::command::{Commands, Order, Orders, RefusalReason};
 use crate::error::ApiError;
 use crate::feed::{Head, Published};
 use crate::keeper::{self, Keeper, Kept};
+use crate::latest::Recollection;
 use crate::names;
 use crate::options::WindowOptions;
 use crate::preview::PREVIEWS_MAX;
@@ -136,6 +137,19 @@ impl Window {
     /// again and before anything new is.
     pub fn recall(&self, statements: Vec<Statement>) {
         self.shared.kept.recall(statements);
+    }
+
+    /// Room for what sensors said last before the start.
+    pub fn recollection(&self) -> Recollection {
+        let shared = &self.shared;
+        let sensors_max = shared.options.latest_sensors_max;
+        shared.kept.latest.recollection(sensors_max)
+    }
+
+    /// Shows what sensors said last before the start, but of those that have spoken since. Waits
+    /// for the keeper's thread.
+    pub fn recall_values(&self, recollection: Recollection) {
+        self.shared.kept.recall_values(recollection);
     }
 
     /// Shows another city: a GeoJSON feature collection.

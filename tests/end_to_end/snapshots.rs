@@ -49,6 +49,17 @@ async fn p2_p4_after_kill_9_a_start_from_a_snapshot_shows_the_same_city() {
     server.kill();
     let server = site.start();
     assert_eq!(shown(&server), before);
+    let said = wait_for("what was said last to be known again", || {
+        let sensor = server.get_json("/api/v1/sensors/wl-2")["sensor"].clone();
+        sensor["value"].is_f64().then_some(sensor)
+    });
+    assert_eq!(said["value"], 1.0);
+    // Consoles have it by now too.
+    let mut console = Stream::open(server.http, None, None).await;
+    let picture = console.next_of("snapshot").await;
+    let heard = picture["readings"].as_array().unwrap();
+    let is_known = heard.iter().any(|each| each["sensor"] == "wl-2");
+    assert!(is_known, "{heard:?}");
     // In the second segment now: the first one is not needed any more.
     server.post_readings(&calm(415, 400));
     server.post_readings(&calm(815, 10));
