@@ -6,6 +6,9 @@
 # make fuzz    coverage-guided, with cargo-fuzz and a nightly compiler (fuzz/README.md); FUZZ_S seconds
 #              for each target
 # make tools   only installs
+#
+# IOC_TEST_NATS_SERVER=FILE and IOC_TEST_MOSQUITTO=FILE are other servers than those that are
+# installed, for the tests and the benches.
 
 CARGO ?= cargo
 TOOLS := curl:curl mosquitto:mosquitto mosquitto_pub:mosquitto-clients nats-server:nats-server chromium:chromium node:nodejs

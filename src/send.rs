@@ -27,16 +27,20 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 
-use crate::args::{self, Credentials, MqttAddress, NatsAddress, PasswordFileError, Target};
+use crate::args::{
+    self, Address, Credentials, MqttAddress, NatsAddress, PasswordFileError, Target,
+};
 use crate::progress::{Progress, span, thousands};
-use crate::publisher::{Message, NatsPublisher, NatsPublisherOptions, OnLink, Percentiles};
+use crate::publisher::{
+    LinkError, Message, NatsPublisher, NatsPublisherOptions, OnLink, Percentiles,
+};
 use crate::publisher::{PublishError, Publisher, PublisherOptions, Quality, Tally, client_id};
 use crate::reach::Waiting;
 use crate::simulate::interrupted;
 
 use http::{Poster, PosterOptions};
 use lines::{Flaw, Lines, Position};
-use relay::Relay;
+use relay::{Failure, Relay};
 
 pub use http::PostError;
 pub use pace::Pace;
@@ -144,9 +148,15 @@ pub enum SendError {
     /// The password file cannot be read.
     #[error(transparent)]
     Password(#[from] PasswordFileError),
-    /// The broker refused a connection, or acknowledged nothing for too long.
-    #[error(transparent)]
-    Publish(#[from] PublishError),
+    /// The broker refused a connection, or acknowledged nothing for too long. How many lines that
+    /// concerns, the report says.
+    #[error("gave up on {address}")]
+    Publish {
+        /// Where to.
+        address: Address,
+        /// What happened last.
+        source: LinkError,
+    },
     /// The HTTP intake refused a request, or did not answer for too long.
     #[error("gave up on {address}")]
     Post {
@@ -175,11 +185,22 @@ pub enum SendError {
     },
 }
 
+impl From<PublishError> for SendError {
+    fn from(error: PublishError) -> Self {
+        let PublishError {
+            address, source, ..
+        } = error;
+        Self::Publish { address, source }
+    }
+}
+
 /// What sending came to.
 #[derive(Debug, Clone)]
 pub struct SendReport {
     /// Lines that could be sent.
     pub lines: u64,
+    /// Whether those are all of the recording, or only as many as were read.
+    pub is_whole: bool,
     /// Lines that could not.
     pub flawed: u64,
     /// Their bytes.
@@ -224,6 +245,11 @@ fn bar(path: &Path) -> Progress {
     }
 }
 
+/// Whether a recording has an end.
+fn is_file(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.is_file())
+}
+
 async fn show(progress: Progress, tally: Arc<Tally>, position: Position) {
     let began = Instant::now();
     let mut tick = interval(Duration::from_millis(250));
@@ -241,8 +267,9 @@ async fn show(progress: Progress, tally: Arc<Tally>, position: Position) {
 
 /// Everything that runs while a recording is sent.
 struct Sending {
-    lines: Lines,
     relay: Relay,
+    /// Why the recording was not read to its end, if it was not.
+    failure: Failure,
     senders: JoinSet<Result<(), SendError>>,
     tally: Arc<Tally>,
     dead_lettered: Arc<AtomicU64>,
@@ -264,13 +291,15 @@ impl Sending {
             let progress = progress.clone();
             Arc::new(move |event| progress.note(event))
         };
+        let pace = match (args.fast, args.rate) {
+            (true, _) => Pace::Fast,
+            (false, Some(rate)) => Pace::Rate(rate),
+            (false, None) => Pace::Recorded(args.speed),
+        };
+        let (batches, failure) = relay::read_ahead(lines);
         let mut sending = Self {
-            lines,
-            relay: Relay::new(match (args.fast, args.rate) {
-                (true, _) => Pace::Fast,
-                (false, Some(rate)) => Pace::Rate(rate),
-                (false, None) => Pace::Recorded(args.speed),
-            }),
+            relay: Relay::new(pace, batches),
+            failure,
             senders: JoinSet::new(),
             tally: Arc::default(),
             dead_lettered: Arc::default(),
@@ -342,10 +371,9 @@ impl Sending {
 
     async fn run(mut self, args: &SendArgs) -> (SendReport, Result<(), SendError>) {
         let began = Instant::now();
-        let (batches, failure) = relay::read_ahead(self.lines);
         let mut told = 0;
         let progress = &self.progress;
-        let tell = |flaw: &Flaw| {
+        let mut tell = |flaw: &Flaw| {
             told += 1;
             if told <= FLAWS_TOLD_MAX {
                 progress.note(format_args!("line {} {}; not sent", flaw.line, flaw.reason));
@@ -353,7 +381,7 @@ impl Sending {
         };
         let relayed = self.relay.counts();
         let relaying = async {
-            self.relay.run(batches, tell).await;
+            self.relay.run(&mut tell).await;
             Ok(())
         };
         let ended = tokio::select! {
@@ -363,14 +391,25 @@ impl Sending {
             () = interrupted() => Err(SendError::Interrupted),
         };
         // Whatever ended it, what is on its way may still be acknowledged.
+        self.relay.let_end();
         let drained = timeout(DRAIN_WITHIN, all_ended(&mut self.senders)).await;
         let ended = ended.and(drained.unwrap_or(Ok(())));
-        let unread = failure.take().map(|source| SendError::Read {
+        let is_whole = match (&ended, is_file(&args.file)) {
+            (Ok(()), _) => true,
+            // A person does not wait for the rest to be read, and a pipe may never end.
+            (Err(SendError::Interrupted), _) | (Err(_), false) => false,
+            (Err(_), true) => tokio::select! {
+                () = self.relay.count_the_rest(&mut tell) => true,
+                () = interrupted() => false,
+            },
+        };
+        let unread = self.failure.take().map(|source| SendError::Read {
             path: args.file.clone(),
             source,
         });
         let report = SendReport {
             lines: relayed.lines(),
+            is_whole: is_whole && unread.is_none(),
             flawed: relayed.flawed(),
             bytes: relayed.bytes(),
             sent: self.tally.sent(),
@@ -454,7 +493,7 @@ impl SendReport {
     fn json(&self) -> Value {
         let seconds = self.took.as_secs_f64();
         json!({
-            "lines": self.lines, "flawed": self.flawed, "bytes": self.bytes, "sent": self.sent,
+            "lines": self.lines, "read_to_the_end": self.is_whole, "flawed": self.flawed, "bytes": self.bytes, "sent": self.sent,
             "acknowledged": self.acknowledged, "not_acknowledged": self.not_acknowledged(),
             "dead_lettered": self.dead_lettered, "resent": self.resent, "took_s": seconds,
             "rate": self.sent as f64 / seconds.max(0.001),
@@ -477,12 +516,9 @@ impl fmt::Display for SendReport {
         let rate = thousands((self.sent as f64 / seconds) as u64);
         let share_sent = self.sent as f64 / self.lines.max(1) as f64;
         let megabytes = self.bytes as f64 * share_sent.min(1.0) / 1e6;
-        write!(
-            f,
-            "{} of {} lines sent",
-            thousands(self.sent),
-            thousands(self.lines)
-        )?;
+        let of = if self.is_whole { "of" } else { "of the first" };
+        let (sent, lines) = (thousands(self.sent), thousands(self.lines));
+        write!(f, "{sent} {of} {lines} lines sent")?;
         write!(
             f,
             " in {} ({rate}/s, {:.1} MB/s)",

@@ -34,11 +34,12 @@ use std::sync::LazyLock;
 
 use ioc_core::record::DeadLetter;
 use ioc_core::time::Timestamp;
+use tokio::time::Instant;
 
 pub use self::mapping::Mappings;
 pub use self::message::{Item, Message, Outcome};
 pub use self::pointer::{Pointer, PointerError};
-pub use self::sparkplug::Nodes;
+pub use self::sparkplug::{Gaps, Nodes};
 pub use self::topic::{TopicFilter, TopicFilterError};
 pub(crate) use cloud_events::{attributes_of as event_of_headers, borrowed};
 pub use reject::{Origin, Part, Reason, Reject};
@@ -82,6 +83,31 @@ pub struct Workspace {
     /// For a message within the message.
     inner: json::Index,
     bytes: Vec<u8>,
+}
+
+impl Workspace {
+    /// One that goes on with what another waited for.
+    pub fn with_gaps(gaps: Gaps) -> Self {
+        let mut workspace = Self::default();
+        workspace.replies.gaps = gaps;
+        workspace
+    }
+
+    /// Takes away what it waits for.
+    pub fn take_gaps(&mut self) -> Gaps {
+        std::mem::take(&mut self.replies.gaps)
+    }
+
+    /// When [`Self::look_again`] is to be called though no message comes, if it is.
+    pub fn due(&self) -> Option<Instant> {
+        sparkplug::due(&self.replies)
+    }
+
+    /// Looks at who has said nothing more since something was missing; what is to be said to them
+    /// lies in the replies.
+    pub fn look_again(&mut self, catalogue: &Catalogue, now: Instant) {
+        sparkplug::look_again(catalogue, &mut self.replies, now);
+    }
 }
 
 /// Appends the reading in a native payload, or the payload as a dead letter; never neither.

@@ -296,7 +296,7 @@ pub(crate) fn broker_redelivered(count: u64) {
 }
 
 /// A message of a broker elsewhere was acknowledged and not read: `not_subscribed`, `read_elsewhere`,
-/// `retained`.
+/// `retained`, `key_deleted`.
 pub(crate) fn broker_passed_over(link: &str, why: &'static str) {
     let labels = [("link", link.to_owned()), ("why", why.to_owned())];
     counter!("ioc_broker_passed_over_total", &labels).increment(1);

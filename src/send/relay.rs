@@ -9,7 +9,7 @@ use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::{thread, vec};
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -89,6 +89,9 @@ impl Relayed {
 
 /// Shares lines out to connections when they are due.
 pub(super) struct Relay {
+    batches: mpsc::Receiver<Batch>,
+    /// What is left of the batch that was taken last.
+    batch: vec::IntoIter<Result<Line, Flaw>>,
     connections: Vec<mpsc::Sender<Vec<Message>>>,
     waiting: Vec<Vec<Message>>,
     pacer: Pacer,
@@ -96,8 +99,10 @@ pub(super) struct Relay {
 }
 
 impl Relay {
-    pub(super) fn new(pace: Pace) -> Self {
+    pub(super) fn new(pace: Pace, batches: mpsc::Receiver<Batch>) -> Self {
         Self {
+            batches,
+            batch: Vec::new().into_iter(),
             connections: Vec::new(),
             waiting: Vec::new(),
             pacer: Pacer::new(pace),
@@ -116,29 +121,66 @@ impl Relay {
     }
 
     /// Relays everything, and then lets the connections end. Stops early when one has failed.
-    pub(super) async fn run(
-        mut self,
-        mut batches: mpsc::Receiver<Batch>,
-        mut tell: impl FnMut(&Flaw),
-    ) {
-        while let Some(batch) = batches.recv().await {
-            for line in batch {
-                match line {
-                    Ok(line) => {
-                        if self.relay(line).await.is_err() {
-                            return;
-                        }
-                    }
-                    Err(flaw) => {
-                        self.relayed.0.flawed.fetch_add(1, Ordering::Relaxed);
-                        tell(&flaw);
-                    }
+    pub(super) async fn run(&mut self, mut tell: impl FnMut(&Flaw)) {
+        loop {
+            while let Some(line) = self.next(&mut tell) {
+                if self.relay(line).await.is_err() {
+                    return;
                 }
             }
             if self.hand_over().await.is_err() {
                 return;
             }
+            if !self.next_batch().await {
+                return self.let_end();
+            }
         }
+    }
+
+    /// Lets the connections end: they get nothing more.
+    pub(super) fn let_end(&mut self) {
+        self.connections.clear();
+        self.waiting.clear();
+    }
+
+    /// Counts what there is still, and nobody gets.
+    ///
+    /// # Cancel safety
+    /// Cancelled, it has counted a part.
+    pub(super) async fn count_the_rest(&mut self, mut tell: impl FnMut(&Flaw)) {
+        loop {
+            while self.next(&mut tell).is_some() {}
+            if !self.next_batch().await {
+                return;
+            }
+        }
+    }
+
+    /// Waits for the next batch; whether there is one.
+    async fn next_batch(&mut self) -> bool {
+        let batch = self.batches.recv().await;
+        let there_is = batch.is_some();
+        self.batch = batch.unwrap_or_default().into_iter();
+        there_is
+    }
+
+    /// The next line of the batch that can be sent; it counts, and so do the flawed ones before it.
+    fn next(&mut self, tell: &mut impl FnMut(&Flaw)) -> Option<Line> {
+        for line in self.batch.by_ref() {
+            match line {
+                Ok(line) => {
+                    self.relayed.0.lines.fetch_add(1, Ordering::Relaxed);
+                    let bytes = line.payload.len() as u64;
+                    self.relayed.0.bytes.fetch_add(bytes, Ordering::Relaxed);
+                    return Some(line);
+                }
+                Err(flaw) => {
+                    self.relayed.0.flawed.fetch_add(1, Ordering::Relaxed);
+                    tell(&flaw);
+                }
+            }
+        }
+        None
     }
 
     async fn relay(&mut self, line: Line) -> Result<(), ConnectionGone> {
@@ -148,11 +190,6 @@ impl Relay {
             self.hand_over().await?;
             sleep_until(due).await;
         }
-        self.relayed.0.lines.fetch_add(1, Ordering::Relaxed);
-        self.relayed
-            .0
-            .bytes
-            .fetch_add(line.payload.len() as u64, Ordering::Relaxed);
         let connection = connection_of(&line.sensor, self.connections.len());
         self.waiting[connection].push(Message {
             topic: format!("{TOPIC_PREFIX}{}", line.sensor),
@@ -208,13 +245,13 @@ mod tests {
         drop(sender);
         let (connections, mut sources): (Vec<_>, Vec<_>) =
             (0..3).map(|_| mpsc::channel(16)).unzip();
-        let mut relay = Relay::new(Pace::Recorded(1000.0));
+        let mut relay = Relay::new(Pace::Recorded(1000.0), batches);
         connections
             .into_iter()
             .for_each(|connection| relay.connect(connection));
         let (relayed, began) = (relay.counts(), Instant::now());
         let mut flaws = 0;
-        relay.run(batches, |_| flaws += 1).await;
+        relay.run(|_| flaws += 1).await;
         assert!(began.elapsed().as_millis() >= 20);
         assert_eq!((flaws, relayed.lines(), relayed.flawed()), (1, 5, 1));
         let mut payloads: Vec<Vec<String>> = Vec::new();
@@ -277,10 +314,18 @@ mod tests {
         sender.send(vec![line("a", 0)]).await.unwrap();
         let (connection, source) = mpsc::channel(1);
         drop(source);
-        let mut relay = Relay::new(Pace::Fast);
+        let mut relay = Relay::new(Pace::Fast, batches);
         relay.connect(connection);
-        relay.run(batches, |_| {}).await;
-        assert!(sender.send(vec![line("a", 0)]).await.is_err());
+        relay.run(|_| {}).await;
+        // What nobody gets is counted all the same.
+        assert_eq!(relay.counts().lines(), 1);
+        sender
+            .send((1..=3).map(|ms| line("a", ms)).collect())
+            .await
+            .unwrap();
+        drop(sender);
+        relay.count_the_rest(|_| {}).await;
+        assert_eq!(relay.counts().lines(), 4);
     }
 
     #[tokio::test]
@@ -291,10 +336,10 @@ mod tests {
         }
         drop(sender);
         let (connection, mut source) = mpsc::channel(1);
-        let mut relay = Relay::new(Pace::Fast);
+        let mut relay = Relay::new(Pace::Fast, batches);
         relay.connect(connection);
         let relayed = relay.counts();
-        let running = tokio::spawn(relay.run(batches, |_| {}));
+        let running = tokio::spawn(async move { relay.run(|_| {}).await });
         for taken in 1..=5 {
             while source.is_empty() {
                 tokio::task::yield_now().await;

@@ -3,6 +3,7 @@ use super::*;
 fn report(lines: u64, flawed: u64, acknowledged: u64) -> SendReport {
     SendReport {
         lines,
+        is_whole: true,
         flawed,
         bytes: 0,
         sent: lines,

@@ -1,6 +1,7 @@
 //! P1 and P3 behind an MQTT broker elsewhere: whatever happens to it, to the link and to us, what
 //! it acknowledged to its publishers and kept is judged, once.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::process::Command;
@@ -27,17 +28,17 @@ pub struct City {
 
 impl City {
     /// `keys` of the broker, in YAML's flow style, besides its address and name.
-    pub fn new(section: &str, broker: SocketAddr, keys: &str) -> Self {
+    pub fn new(section: &str, broker: impl Display, keys: &str) -> Self {
         Self::with_mappings(section, broker, keys, "mappings: {}\n")
     }
 
     /// The same with a file of mappings.
-    pub fn with_mappings(section: &str, broker: SocketAddr, keys: &str, mappings: &str) -> Self {
+    pub fn with_mappings(section: &str, broker: impl Display, keys: &str, mappings: &str) -> Self {
         Self::of(&river_city(), section, broker, keys, mappings)
     }
 
     /// The same in the time of the machine, not in that of its readings.
-    pub fn of_now(section: &str, broker: SocketAddr, keys: &str, mappings: &str) -> Self {
+    pub fn of_now(section: &str, broker: impl Display, keys: &str, mappings: &str) -> Self {
         let mut site = Site::new(&river_city());
         let clock = site.args.iter_mut().find(|arg| *arg == "readings");
         clock.unwrap().replace_range(.., "system");
@@ -45,15 +46,15 @@ impl City {
     }
 
     /// The same of another city.
-    pub fn of(city: &str, section: &str, broker: SocketAddr, keys: &str, mappings: &str) -> Self {
+    pub fn of(city: &str, section: &str, broker: impl Display, keys: &str, mappings: &str) -> Self {
         Self::at(Site::new(city), section, broker, keys, mappings)
     }
 
-    fn at(mut site: Site, section: &str, broker: SocketAddr, keys: &str, mappings: &str) -> Self {
+    fn at(mut site: Site, section: &str, broker: impl Display, keys: &str, mappings: &str) -> Self {
         let config = site.dir.path().join("config");
         std::fs::create_dir(&config).unwrap();
         let settings =
-            format!("brokers: {{ {section}: [{{ address: '{broker}', name: city, {keys} }}] }}\n");
+            format!("brokers: {{ {section}: [{{ address: {broker}, name: city, {keys} }}] }}\n");
         std::fs::write(config.join("ioc.yaml"), settings).unwrap();
         std::fs::write(config.join("mappings.yaml"), mappings).unwrap();
         let config = config.display().to_string();
@@ -434,6 +435,42 @@ fn p1_p3_a_link_that_is_cut_with_every_few_readings_makes_its_way() {
         }
         (city.judged() >= city.published).then_some(())
     });
+    city.check();
+}
+
+/// What comes over both is known again.
+#[test]
+fn p1_p3_topics_that_overlap_lose_and_repeat_nothing_whatever_happens() {
+    let mut broker = Mosquitto::start();
+    let proxy = Proxy::new(broker.address);
+    let keys = "keep_alive_s: 1, inflight_max: 100, topics: ['ioc/v1/readings/#'], \
+                urgent_topics: ['ioc/v1/readings/wl-1']";
+    let mut city = City::new("mqtt", proxy.address, keys);
+    let up = |city: &City| {
+        for link in [LINK, "mqtt city-urgent"] {
+            city.wait_for_link(link, "up");
+        }
+    };
+    up(&city);
+    for _ in 0..5 {
+        city.publish(broker.address);
+        proxy.cut();
+    }
+    proxy.set(Weather::Flapping);
+    for _ in 0..3 {
+        city.publish(broker.address);
+        city.wait_until_judged();
+    }
+    proxy.set(Weather::Fair);
+    city.publish(broker.address);
+    city.kill();
+    city.publish(broker.address);
+    city.start();
+    up(&city);
+    city.publish(broker.address);
+    broker.stop();
+    broker.start_again();
+    city.publish(broker.address);
     city.check();
 }
 

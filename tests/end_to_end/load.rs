@@ -104,6 +104,37 @@ fn a_stream_that_nobody_made_is_a_failure_that_says_what_to_do() {
     assert_eq!(server.kept("READINGS"), 10);
 }
 
+/// The numbers are those of the recording, however early it was given up.
+#[test]
+fn what_is_told_of_a_recording_that_nobody_keeps_is_of_all_its_lines() {
+    let server = Nats::start();
+    let (_dir, path) = recording(20_000);
+    let to = format!("nats://{}", server.address);
+    let refused = send(&to, &["--fast"], &path).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        !refused.status.success() && said.contains(" of 20,000 lines sent"),
+        "{said}"
+    );
+    let report: Value = serde_json::from_slice(&refused.stdout).unwrap();
+    assert_eq!(report["lines"], 20_000);
+    assert_eq!(
+        (&report["acknowledged"], &report["not_acknowledged"]),
+        (&0.into(), &20_000.into())
+    );
+    // Of a pipe that may never end, those that were read.
+    let mut command = send(&to, &["--fast"], Path::new("-"));
+    let piped = command
+        .stdin(std::fs::File::open(&path).unwrap())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&piped.stderr);
+    assert!(
+        !piped.status.success() && said.contains(" of the first "),
+        "{said}"
+    );
+}
+
 /// A broker that takes its time over each message.
 fn slow_broker(each: Duration) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

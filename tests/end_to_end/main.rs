@@ -37,6 +37,7 @@ mod brokers;
 mod formats;
 mod nats;
 mod decisions_out;
+mod cluster;
 mod devices;
 mod tls;
 mod doors;

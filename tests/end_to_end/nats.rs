@@ -4,9 +4,10 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
 use async_nats::jetstream::stream::RetentionPolicy;
@@ -31,8 +32,8 @@ pub struct Nats {
     process: Option<Child>,
     pub runtime: Runtime,
     tls: Option<Tls>,
-    /// What everybody may publish to, if not to everything.
-    allowed: Option<&'static [&'static str]>,
+    /// What its file of settings says, if it has one.
+    config: Option<String>,
 }
 
 /// The files of a server that speaks only TLS, and asks for a certificate.
@@ -48,8 +49,17 @@ impl Nats {
     }
 
     /// One that lets everybody publish to these subjects only.
-    fn allowing(subjects: &'static [&'static str]) -> Self {
-        Self::with(None, Some(subjects))
+    fn allowing(subjects: &[&str]) -> Self {
+        let permissions = format!("permissions: {{publish: {{allow: {subjects:?}}}}}");
+        let users = format!("[{{user: city, password: city, {permissions}}}]");
+        Self::configured(format!(
+            "authorization: {{users: {users}}}\nno_auth_user: city\n"
+        ))
+    }
+
+    /// One whose settings are these, besides where it listens and keeps its streams.
+    pub fn configured(config: String) -> Self {
+        Self::with(None, Some(config))
     }
 
     /// One that shows a certificate and asks for one of the same authority, which `own` is.
@@ -63,14 +73,14 @@ impl Nats {
         Self::with(Some(tls), None)
     }
 
-    fn with(tls: Option<Tls>, allowed: Option<&'static [&'static str]>) -> Self {
+    fn with(tls: Option<Tls>, config: Option<String>) -> Self {
         let mut server = Self {
             address: free_port(),
             dir: tempfile::tempdir().unwrap(),
             process: None,
             runtime: Runtime::new().unwrap(),
             tls,
-            allowed,
+            config,
         };
         server.start_again();
         server
@@ -85,11 +95,8 @@ impl Nats {
             command.arg("--tlscert").arg(certificate);
             command.arg("--tlskey").arg(key);
         }
-        if let Some(subjects) = self.allowed {
-            let permissions = format!("permissions: {{publish: {{allow: {subjects:?}}}}}");
+        if let Some(config) = &self.config {
             let file = self.dir.path().join("server.conf");
-            let users = format!("[{{user: city, password: city, {permissions}}}]");
-            let config = format!("authorization: {{users: {users}}}\nno_auth_user: city\n");
             std::fs::write(&file, config).unwrap();
             command.arg("-c").arg(file);
         }
@@ -109,7 +116,7 @@ impl Nats {
         terminate(&mut self.process.take().expect("it runs"));
     }
 
-    fn kill(&mut self) {
+    pub fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");
         process.kill().unwrap();
         process.wait().unwrap();
@@ -173,6 +180,17 @@ impl Nats {
             let filters = consumers.into_iter().map(|each| each.config.filter_subject);
             filters.collect()
         })
+    }
+
+    fn remove_consumers(&self, stream: &str) {
+        self.runtime.block_on(async {
+            let context = jetstream::new(self.client().await);
+            let stream = context.get_stream(stream).await.unwrap();
+            let consumers: Vec<_> = stream.consumer_names().try_collect().await.unwrap();
+            for consumer in consumers {
+                stream.delete_consumer(&consumer).await.unwrap();
+            }
+        });
     }
 
     /// Where the messages of a stream are kept.
@@ -259,6 +277,20 @@ impl Nats {
         });
     }
 
+    /// Says something about a key of the bucket `gauges`.
+    fn put_key(&self, key: &str, text: &'static str, headers: &[(&str, &str)]) {
+        self.runtime.block_on(async {
+            let context = jetstream::new(self.client().await);
+            let mut all = HeaderMap::new();
+            headers
+                .iter()
+                .for_each(|(name, value)| all.insert(*name, *value));
+            let subject = format!("$KV.gauges.{key}");
+            let taken = context.publish_with_headers(subject, all, text.into());
+            taken.await.unwrap().await.unwrap();
+        });
+    }
+
     fn publish_range(&self, range: Range<usize>) {
         self.runtime.block_on(async {
             let context = jetstream::new(self.client().await);
@@ -284,8 +316,8 @@ impl Drop for Nats {
     }
 }
 
-const LINK: &str = "nats city ioc.v1.readings.>";
-const KEYS: &str = "stream: READINGS, ack_wait_s: 1, inflight_max: 100";
+pub const LINK: &str = "nats city ioc.v1.readings.>";
+pub const KEYS: &str = "stream: READINGS, ack_wait_s: 1, inflight_max: 100";
 
 #[test]
 fn p1_p3_jetstream_whatever_happens_to_the_link() {
@@ -545,8 +577,7 @@ fn a_consumer_that_was_not_made_anew_is_made_where_it_stood() {
     server.publish(&mut city);
     city.start();
     city.wait_until_judged();
-    let decoded = "ioc_readings_decoded_total{adapter=\"nats\"}";
-    assert_eq!(city.server().metric(decoded), Some(300.0), "none of before");
+    assert_eq!(decoded(&city), Some(300.0), "none of before");
     city.check();
 }
 
@@ -593,14 +624,7 @@ fn p1_p3_jetstream_that_has_lost_its_consumer_or_all_it_kept_is_read_on() {
     city.wait_for_link(LINK, "up");
     server.publish(&mut city);
     city.wait_until_judged();
-    server.runtime.block_on(async {
-        let context = jetstream::new(server.client().await);
-        let stream = context.get_stream("READINGS").await.unwrap();
-        let consumers: Vec<_> = stream.consumer_names().try_collect().await.unwrap();
-        for consumer in consumers {
-            stream.delete_consumer(&consumer).await.unwrap();
-        }
-    });
+    server.remove_consumers("READINGS");
     city.wait_for_link(LINK, "down");
     city.wait_for_link(LINK, "up");
     server.publish(&mut city);
@@ -702,12 +726,13 @@ fn a_cloud_event_in_binary_mode_comes_from_a_server_elsewhere() {
     check_event(city);
 }
 
-/// What a publisher can write at the top of a message's headers, and in them.
+/// What a publisher can write at the top of a message's headers, and in them. A stream of a server
+/// of 2.12 keeps none where there is nothing but the top.
 const HEADERS: [&[u8]; 4] = [
-    b"NATS/1.0 408 Request Timeout\r\n\r\n",
+    b"NATS/1.0 408 Request Timeout\r\nName: x\r\n\r\n",
     b"garbage\r\n\r\n",
     b"NATS/1.0\r\nName: Jos\xe9\r\n\r\n",
-    b"NATS/1.0 9x9 hm\r\n\r\n",
+    b"NATS/1.0 9x9 hm\r\nName: x\r\n\r\n",
 ];
 
 #[test]
@@ -847,6 +872,132 @@ fn a_core_subject_is_read_while_the_link_is_up() {
         client.flush().await.unwrap();
     });
     city.check();
+}
+
+/// Permissions that do not allow `_INBOX`.
+#[test]
+fn p1_p3_jetstream_that_answers_us_on_subjects_of_our_own_only_is_read() {
+    let allowed = "permissions: {
+        publish: { allow: ['$JS.API.STREAM.INFO.READINGS', '$JS.API.STREAM.MSG.GET.READINGS',
+            '$JS.API.CONSUMER.*.READINGS.>', '$JS.API.CONSUMER.MSG.NEXT.READINGS.>',
+            '$JS.ACK.READINGS.>'] }
+        subscribe: { allow: ['_INBOX_ioc.>'] } }";
+    let server = Nats::configured(format!(
+        "authorization: {{ users: [{{ user: tests, password: t }},
+            {{ user: ioc, password: city, {allowed} }}] }}\nno_auth_user: tests\n"
+    ));
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let dir = tempfile::tempdir().unwrap();
+    let password = dir.path().join("password");
+    std::fs::write(&password, "city\n").unwrap();
+    std::fs::set_permissions(&password, PermissionsExt::from_mode(0o600)).unwrap();
+    let user = format!("user: ioc, password_file: '{}'", password.display());
+    let without = City::new("nats", server.address, &format!("{user}, {KEYS}"));
+    wait_for("the server to forbid it", || {
+        without.ready().contains("_INBOX.").then_some(())
+    });
+    drop(without);
+    let keys = format!("{user}, inbox_prefix: _INBOX_ioc, {KEYS}");
+    let mut city = City::new("nats", server.address, &keys);
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    city.kill();
+    server.publish(&mut city);
+    city.start();
+    city.check();
+}
+
+/// How many messages of a stream were read since the start.
+fn decoded(city: &City) -> Option<f64> {
+    let decoded = "ioc_readings_decoded_total{adapter=\"nats\"}";
+    city.server().metric(decoded)
+}
+
+#[test]
+fn p1_a_stream_is_read_from_now_on_and_nothing_of_it_is_lost_with_its_consumer() {
+    let server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    server.publish_range(5000..5100);
+    let mut city = City::new("nats", server.address, &format!("from: new, {KEYS}"));
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    city.wait_until_judged();
+    assert_eq!(decoded(&city), Some(300.0), "none of before");
+    city.kill();
+    server.publish(&mut city);
+    server.remove_consumers("READINGS");
+    city.start();
+    city.wait_until_judged();
+    // What came within a second before the end may come again.
+    assert!(decoded(&city) < Some(650.0), "{:?}", decoded(&city));
+    city.check();
+}
+
+#[test]
+fn a_stream_is_read_from_a_time_on() {
+    let server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    server.publish_range(5000..5100);
+    let last = server.taken_at("READINGS", server.last("READINGS"));
+    wait_for("a later time", || {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        (now.as_millis() as i64 > last + 1).then_some(())
+    });
+    let after = Timestamp::from_millis(last + 1);
+    let range = 0..300;
+    server.publish_range(range.clone());
+    let keys = format!("from: '{after}', {KEYS}");
+    let mut city = City::new("nats", server.address, &keys);
+    assert_eq!(city.next_readings(), range);
+    city.wait_until_judged();
+    assert_eq!(decoded(&city), Some(300.0), "none of before");
+    city.check();
+}
+
+/// The stream of a key-value bucket; a server of 2.9 does not let the library make one.
+fn make_bucket(server: &Nats) {
+    server.runtime.block_on(async {
+        let context = jetstream::new(server.client().await);
+        let config = stream::Config {
+            name: "KV_gauges".to_owned(),
+            subjects: vec!["$KV.gauges.>".to_owned()],
+            max_messages_per_subject: 8,
+            allow_rollup: true,
+            deny_delete: true,
+            ..stream::Config::default()
+        };
+        context.create_stream(config).await.unwrap();
+    });
+}
+
+#[test]
+fn the_keys_of_a_bucket_are_read_and_what_deletes_them_is_counted() {
+    let server = Nats::start();
+    make_bucket(&server);
+    let mappings = MAPPINGS.replace("city/gauges/+", "$KV/gauges/+");
+    for keys in [
+        "stream: KV_gauges, subjects: ['$KV.gauges.>']",
+        "subjects: ['$KV.gauges.>']",
+    ] {
+        let city = City::with_mappings("nats", server.address, keys, &mappings);
+        city.wait_for_link("nats city $KV.gauges.>", "up");
+        let put = |key, text| server.put_key(key, text, &[]);
+        put("wl-1", r#"{"at":1773470700,"cm":150}"#);
+        server.put_key("wl-1", "", &[("KV-Operation", "DEL")]);
+        put("wl-2", r#"{"at":1773470700,"cm":250}"#);
+        // A purge takes from the stream what is not read yet.
+        city.wait_until_taken(2);
+        let purge = [("KV-Operation", "PURGE"), ("Nats-Rollup", "sub")];
+        server.put_key("wl-2", "", &purge);
+        put("wl-2", r#"{"at":1773470710,"cm":260}"#);
+        city.wait_until_taken(3);
+        let deleted =
+            "ioc_broker_passed_over_total{link=\"nats city $KV.gauges.>\",why=\"key_deleted\"}";
+        let count = city.server().metric(deleted);
+        let journaled = city.journaled(3);
+        assert_eq!(journaled, ["wl-1 1.5", "wl-2 2.5", "wl-2 2.6"], "{keys}");
+        assert_eq!(count, Some(2.0), "{keys}");
+    }
 }
 
 #[test]

@@ -318,7 +318,7 @@ pub fn ioc(args: &[&str]) -> std::process::Output {
 }
 
 /// What is told to the tests is no setting of a server, which would refuse it.
-fn without_ours(command: &mut Command) {
+pub fn without_ours(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("IOC_TEST_") {
             command.env_remove(name);
@@ -362,18 +362,23 @@ pub fn json_lines(output: &[u8]) -> Vec<Value> {
 
 /// A tool that the machine must have.
 pub fn tool(name: &str) -> Command {
-    let found = std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file()));
-    assert!(
-        found || Path::new("/usr/sbin").join(name).is_file(),
-        "no {name}: run `make tools`"
-    );
-    let beside = Path::new("/usr/sbin").join(name);
-    if found {
-        Command::new(name)
-    } else {
-        Command::new(beside)
+    Command::new(tool_file(name))
+}
+
+/// Where it is: what `IOC_TEST_NATS_SERVER` names of `nats-server`, and of others likewise, before
+/// what is installed.
+pub fn tool_file(name: &str) -> PathBuf {
+    let chosen = format!("IOC_TEST_{}", name.to_uppercase().replace('-', "_"));
+    if let Some(file) = std::env::var_os(&chosen) {
+        let file = PathBuf::from(file);
+        assert!(file.is_file(), "{chosen}: no {}", file.display());
+        return file;
     }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let dirs = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin")]);
+    let mut files = dirs.map(|dir| dir.join(name));
+    let found = files.find(|file| file.is_file());
+    found.unwrap_or_else(|| panic!("no {name}: run `make tools`"))
 }
 
 /// A city of one river gauge with a warning level of 3 m, and a street gauge beside it.

@@ -18,6 +18,9 @@ use crate::process::{Killed, Usage};
 /// How long a server may take until it serves.
 const READY_WAIT: Duration = Duration::from_secs(300);
 
+const MOSQUITTO: &str = "mosquitto";
+const NATS_SERVER: &str = "nats-server";
+
 /// A running `ioc`.
 #[derive(Debug)]
 pub struct Ioc {
@@ -59,6 +62,10 @@ impl Ioc {
             .env(setting, value)
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
+        // What is told to the measurements is no setting of a server, which would refuse it.
+        for server in [NATS_SERVER, MOSQUITTO] {
+            command.env_remove(chosen_by(server));
+        }
         let began = Instant::now();
         let mut child = command.spawn()?;
         let stdout = child.stdout.take().expect("it is piped");
@@ -129,7 +136,7 @@ pub struct Mosquitto {
 impl Mosquitto {
     /// Where the broker is installed, if it is.
     pub fn find() -> Option<PathBuf> {
-        find("mosquitto")
+        find(MOSQUITTO)
     }
 
     /// The version that it says it is.
@@ -177,7 +184,7 @@ pub struct Nats {
 impl Nats {
     /// Where the server is installed, if it is.
     pub fn find() -> Option<PathBuf> {
-        find("nats-server")
+        find(NATS_SERVER)
     }
 
     /// The version that it says it is.
@@ -206,11 +213,19 @@ impl Nats {
     }
 }
 
+/// What is installed, or what `IOC_TEST_NATS_SERVER` names of `nats-server`, and of others likewise.
 fn find(name: &str) -> Option<PathBuf> {
+    if let Some(file) = std::env::var_os(chosen_by(name)) {
+        return Some(file.into());
+    }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let beside = ["/usr/sbin".into(), "/usr/local/sbin".into()];
     let dirs = std::env::split_paths(&path).chain(beside);
     dirs.map(|dir| dir.join(name)).find(|file| file.is_file())
+}
+
+fn chosen_by(name: &str) -> String {
+    format!("IOC_TEST_{}", name.to_uppercase().replace('-', "_"))
 }
 
 fn wait_until_open(address: SocketAddr) -> io::Result<()> {

@@ -6,21 +6,34 @@
 //! another message.
 
 use std::collections::VecDeque;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 use super::DECODED_BYTES_MAX;
 use crate::door::{Counts, Door, DoorClosed, Inputs, Source, Way};
-use crate::formats::{Message, Origin, Reject, Reply, Workspace};
+use crate::formats::{Gaps, Message, Origin, Reject, Reply, Workspace};
 use crate::formats::{append_beginning, append_message_or_native, says_its_times};
 use crate::telemetry::{self, Adapter};
 
 /// Where what a link brings comes in: the door, and how much of it the link may still take, which
-/// does not begin anew with each of its connections.
+/// does not begin anew with each of its connections; nor does what its connections wait for.
 #[derive(Debug, Clone)]
 pub(super) struct Entrance {
     door: Door,
     source: Source,
+    gaps: LastGaps,
+}
+
+/// Edge nodes that the last connection was to ask for what is missing.
+#[derive(Debug, Clone, Default)]
+struct LastGaps(Arc<Mutex<Gaps>>);
+
+impl LastGaps {
+    fn lock(&self) -> MutexGuard<'_, Gaps> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Entrance {
@@ -29,6 +42,7 @@ impl Entrance {
         Self {
             source: door.source(),
             door,
+            gaps: LastGaps::default(),
         }
     }
 }
@@ -39,6 +53,7 @@ pub(super) struct Epoch {
     adapter: Adapter,
     source: Box<str>,
     workspace: Workspace,
+    gaps: LastGaps,
     inputs: Inputs,
     /// Of each message that is not settled, how many inputs there were up to it.
     ends: VecDeque<Counts>,
@@ -54,7 +69,8 @@ impl Epoch {
             way: Way::new(entrance.door.clone(), adapter),
             adapter,
             source: source.into(),
-            workspace: Workspace::default(),
+            workspace: Workspace::with_gaps(mem::take(&mut *entrance.gaps.lock())),
+            gaps: entrance.gaps.clone(),
             ends: VecDeque::new(),
             decoded: 0,
             settled: 0,
@@ -103,8 +119,10 @@ impl Epoch {
         self.took();
     }
 
-    /// Takes a message that is of no use here: nothing of it has to become durable.
-    pub fn pass_over(&mut self) {
+    /// Passes over a message that is of no use here, for a reason to count by: nothing of it has to
+    /// become durable.
+    pub fn pass_over(&mut self, why: &'static str) {
+        telemetry::broker_passed_over(&self.source, why);
         self.took();
     }
 
@@ -153,17 +171,24 @@ impl Epoch {
         self.way.hand_over(&mut self.inputs, DECODED_BYTES_MAX / 4)
     }
 
-    /// Waits until the door has taken what waits for it, or until more is durable; for ever if
-    /// nothing is in flight.
+    /// Waits until the door has taken what waits for it, or until more is durable; or until
+    /// somebody who has said nothing more is to be asked for what is missing.
     ///
     /// # Cancel safety
     /// Cancelling loses nothing.
     pub async fn progress(&mut self) -> Result<(), DoorClosed> {
-        if self.in_flight() == 0 {
-            return std::future::pending().await;
+        let is_in_flight = self.in_flight() > 0;
+        let due = self.workspace.due();
+        tokio::select! {
+            progress = self.way.progress(), if is_in_flight => {
+                progress?;
+                self.settle();
+            }
+            () = until(due) => {
+                let catalogue = self.way.door().catalogue();
+                self.workspace.look_again(&catalogue, Instant::now());
+            }
         }
-        self.way.progress().await?;
-        self.settle();
         Ok(())
     }
 
@@ -179,6 +204,21 @@ impl Epoch {
     }
 }
 
+impl Drop for Epoch {
+    /// Who is to be asked is asked over the next connection.
+    fn drop(&mut self) {
+        *self.gaps.lock() = self.workspace.take_gaps();
+    }
+}
+
+/// Waits until then; for ever if that is never.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,8 +229,8 @@ mod tests {
     use expect_test::expect;
     use ioc_core::record::Input;
     use std::pin::pin;
-    use std::sync::Arc;
     use std::task::{Context, Poll, Waker};
+    use std::time::Duration;
 
     const READING: &[u8] =
         br#"{"id":"a","sensor":"s","kind":"k","observed_at":"2026-03-14T06:45:10Z","value":1}"#;
@@ -355,6 +395,70 @@ mod tests {
         };
         assert_eq!(brings(8), 8);
         assert!(brings(8) < 8, "ten seconds' worth of both connections");
+    }
+
+    /// An edge node is born, and says the next but one of its messages.
+    fn lacks_one(epoch: &mut Epoch) {
+        for (topic, payload) in [
+            ("spBv1.0/g/NBIRTH/n", &[0x18, 0][..]),
+            ("spBv1.0/g/NDATA/n", &[0x18, 2][..]),
+        ] {
+            epoch.take(Message {
+                topic,
+                payload,
+                ..Message::default()
+            });
+        }
+        assert_eq!(epoch.next_reply(), None, "it may come late");
+    }
+
+    fn sparkplug_door() -> (Door, Arrivals) {
+        let format = formats::mapping::Format::Sparkplug;
+        let catalogue = formats::tests::catalogue("spBv1.0/#", format);
+        let catalogue = Arc::new(ArcSwap::from_pointee(catalogue));
+        Door::new(DoorOptions::default(), catalogue)
+    }
+
+    fn asked(epoch: &mut Epoch) -> Option<String> {
+        epoch.next_reply().map(|reply| reply.topic)
+    }
+
+    #[tokio::test]
+    async fn an_edge_node_that_says_nothing_more_is_asked_for_what_is_missing_in_time() {
+        let (door, _arrivals) = sparkplug_door();
+        let mut epoch = epoch_of(door);
+        lacks_one(&mut epoch);
+        let began = Instant::now();
+        while asked(&mut epoch).is_none() {
+            epoch.hand_over().unwrap();
+            epoch.progress().await.unwrap();
+        }
+        assert!(began.elapsed() >= Duration::from_secs(2));
+    }
+
+    #[tokio::test]
+    async fn an_edge_node_is_asked_over_the_next_connection_if_its_own_has_ended() {
+        let (door, _arrivals) = sparkplug_door();
+        let entrance = Entrance::new(door);
+        let connect = || Epoch::new(&entrance, Adapter::MqttBroker, "mqtt city");
+        lacks_one(&mut connect());
+        let mut next = connect();
+        next.progress().await.unwrap();
+        assert_eq!(asked(&mut next).as_deref(), Some("spBv1.0/g/NCMD/n"));
+    }
+
+    #[tokio::test]
+    async fn an_edge_node_is_not_asked_for_what_has_come_late() {
+        let (door, _arrivals) = sparkplug_door();
+        let mut epoch = epoch_of(door);
+        lacks_one(&mut epoch);
+        epoch.take(Message {
+            topic: "spBv1.0/g/NDATA/n",
+            payload: &[0x18, 1],
+            ..Message::default()
+        });
+        epoch.progress().await.unwrap();
+        assert_eq!((asked(&mut epoch), epoch.workspace.due()), (None, None));
     }
 
     #[test]

@@ -26,6 +26,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_nats::jetstream::{self, Context};
+use async_nats::{Client, Message};
+use ioc_core::time::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
@@ -46,14 +49,16 @@ use crate::telemetry;
 pub struct NatsOptions {
     /// What it is called in logs, metrics and dead letters.
     pub name: String,
-    /// Its host and port.
-    pub address: (String, u16),
+    /// Its host and port; of a cluster, those of several of its servers. Whichever lets us in is read.
+    pub addresses: Vec<(String, u16)>,
     /// How TLS is spoken to it. A server that demands it is spoken to with TLS in any case.
     pub tls: Option<TlsOptions>,
     /// Who we are, if it asks for a user.
     pub login: Option<Login>,
     /// Who we are, if it asks for a JWT: a file as `nsc` makes it.
     pub credentials_file: Option<PathBuf>,
+    /// What the subjects begin with that we are answered on, if permissions do not allow `_INBOX`.
+    pub inbox_prefix: Option<String>,
     /// Whether decisions are sent there, for a stream of `ioc.v1.decisions.>`.
     pub decisions: bool,
     /// Whether commands to devices are sent there, on `ioc.v1.commands.<device>`, and what devices
@@ -63,6 +68,10 @@ pub struct NatsOptions {
     pub subjects: Vec<String>,
     /// The stream that keeps them; without one they are core subjects.
     pub stream: Option<String>,
+    /// The domain of JetStream that the stream is in, if not in that of the server.
+    pub domain: Option<String>,
+    /// Where a consumer of a stream begins of which nothing was read yet.
+    pub from: Since,
     /// How our consumers of the stream begin their names.
     pub durable: String,
     /// The directory where it is kept how much of a stream is durable; without one it is not.
@@ -74,6 +83,17 @@ pub struct NatsOptions {
     /// After how long without a word from us a stream delivers a message again. Those that wait
     /// for our disk are asked to be waited for.
     pub ack_wait: Duration,
+}
+
+/// Which messages of a stream are read, of those that it has when it is read for the first time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// All of them.
+    First,
+    /// None.
+    New,
+    /// Those that it has taken at this time or later.
+    Time(Timestamp),
 }
 
 impl NatsOptions {
@@ -104,14 +124,17 @@ impl Default for NatsOptions {
     fn default() -> Self {
         Self {
             name: "nats".to_owned(),
-            address: ("127.0.0.1".to_owned(), 4222),
+            addresses: vec![("127.0.0.1".to_owned(), 4222)],
             tls: None,
             login: None,
             credentials_file: None,
+            inbox_prefix: None,
             decisions: false,
             commands: false,
             subjects: vec!["ioc.v1.readings.>".to_owned()],
             stream: None,
+            domain: None,
+            from: Since::First,
             durable: "ioc-nats".to_owned(),
             floors: None,
             queue: None,
@@ -196,11 +219,24 @@ struct Held {
 }
 
 impl Subscriber {
+    /// JetStream, as this client reaches it.
+    fn jetstream(&self, client: &Client) -> Context {
+        let client = client.clone();
+        match &self.options.domain {
+            Some(domain) => jetstream::with_domain(client, domain),
+            None => jetstream::new(client),
+        }
+    }
+
     /// Why a message of a stream is of no use to this reader, in a word to count by.
-    fn unwanted(&self, subject: &str) -> Option<&'static str> {
+    fn unwanted(&self, message: &Message) -> Option<&'static str> {
+        let subject = message.subject.as_str();
         // The stream may have got other subjects since the connection began.
         if !consumer::covers(&self.subject, subject) {
             return Some("not_subscribed");
+        }
+        if message::is_deletion(message) {
+            return Some(message::DELETED);
         }
         let is_read = self
             .earlier

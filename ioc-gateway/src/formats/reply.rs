@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
+use super::sparkplug::Gaps;
 use crate::telemetry;
 
 /// A message to whoever listens where another came from.
@@ -19,9 +20,13 @@ pub struct Reply {
     pub payload: Bytes,
 }
 
-/// Those that wait to be carried away.
+/// Those that wait to be carried away, and who may be sent one if nothing more comes.
 #[derive(Debug, Default)]
-pub struct Replies(VecDeque<Reply>);
+pub struct Replies {
+    waiting: VecDeque<Reply>,
+    /// Edge nodes of which messages are missing.
+    pub(super) gaps: Gaps,
+}
 
 impl Replies {
     /// How many may wait.
@@ -29,8 +34,8 @@ impl Replies {
 
     /// Adds one, if there is room.
     pub fn push(&mut self, reply: Reply) {
-        if self.0.len() < Self::COUNT_MAX {
-            self.0.push_back(reply);
+        if self.waiting.len() < Self::COUNT_MAX {
+            self.waiting.push_back(reply);
         } else {
             telemetry::replies_dropped(1);
         }
@@ -38,13 +43,13 @@ impl Replies {
 
     /// Takes the oldest away.
     pub fn pop(&mut self) -> Option<Reply> {
-        self.0.pop_front()
+        self.waiting.pop_front()
     }
 }
 
 impl Drop for Replies {
     fn drop(&mut self) {
-        telemetry::replies_dropped(self.0.len());
+        telemetry::replies_dropped(self.waiting.len());
     }
 }
 

@@ -10,16 +10,20 @@
 //! edge node that begins anew says by its death, first, that its aliases no longer hold. After a
 //! death nothing is said of its sensors: that they are silent is for the rules on silence to say.
 //! Left out: being a primary host (section 5.3.1), DataSets and Templates.
-//! Next: `sparkplug/nodes.rs`, what nodes said when they were born.
+//! Next: `sparkplug/nodes.rs`, what nodes said when they were born; `sparkplug/gaps.rs`, those that
+//! say nothing more.
 
 mod topic;
 mod metric;
 mod nodes;
+mod gaps;
 
 use std::fmt;
 
 use ioc_core::time::Timestamp;
+use tokio::time::Instant;
 
+pub use self::gaps::Gaps;
 use self::metric::{CONTROL, Meant, Metric, Metrics, Payload, SESSION};
 pub use self::nodes::Nodes;
 use self::nodes::{Device, Known, PATH_BYTES_MAX, Sequence, Worth};
@@ -102,6 +106,36 @@ pub(super) fn decode(
         (Kind::Death, _) => session.of_born_node(Session::device_death)?,
     }
     Ok(())
+}
+
+/// When nodes are to be looked at again though nothing comes, if any are.
+pub(super) fn due(replies: &Replies) -> Option<Instant> {
+    replies.gaps.due()
+}
+
+/// Asks the nodes to be born again whose missing messages have not come in time.
+pub(super) fn look_again(catalogue: &Catalogue, replies: &mut Replies, now: Instant) {
+    while let Some(gap) = replies.gaps.pop(now) {
+        if catalogue.sparkplug.gives_up(&gap.node, gap.since) {
+            telemetry::sparkplug_gap();
+            ask(&gap.node, catalogue, replies);
+        }
+    }
+}
+
+/// Asks a node to be born again, unless it was asked a moment ago.
+fn ask(key: &str, catalogue: &Catalogue, replies: &mut Replies) {
+    let now = catalogue.now.now();
+    if !catalogue.sparkplug.ask(key, now) {
+        return;
+    }
+    telemetry::sparkplug_rebirth_asked();
+    let millis = u64::try_from(now.as_millis()).unwrap_or_default();
+    let (group, node) = key.split_once('/').expect("a group, and a node of it");
+    replies.push(Reply {
+        topic: topic::command(group, node),
+        payload: metric::rebirth(millis).into(),
+    });
 }
 
 /// The place of a metric: its number in the payload.
@@ -229,9 +263,13 @@ impl<'m> Session<'m, '_> {
         let (nodes, key) = (&self.catalogue.sparkplug, self.key);
         let now = self.catalogue.now.now();
         let mut done = nodes.with(key, |node| {
-            if node.follow(payload.seq, now) == Sequence::Gap {
-                telemetry::sparkplug_gap();
-                self.lacks_birth = true;
+            match node.follow(payload.seq, now) {
+                Sequence::Whole => {}
+                Sequence::Lacks(since) => self.replies.gaps.begins(key, since),
+                Sequence::Gap => {
+                    telemetry::sparkplug_gap();
+                    self.lacks_birth = true;
+                }
             }
             read(self, node, payload)
         });
@@ -244,23 +282,9 @@ impl<'m> Session<'m, '_> {
         let done = done.unwrap_or_else(|| Err(not_born("edge node")));
         let is_missing = |reject: &Reject| reject.reason == Reason::BirthMissing;
         if self.lacks_birth || done.as_ref().is_err_and(is_missing) {
-            self.ask();
+            ask(key, self.catalogue, self.replies);
         }
         done
-    }
-
-    /// Asks the node to be born again, unless it was asked a moment ago.
-    fn ask(&mut self) {
-        let now = self.catalogue.now.now();
-        if !self.catalogue.sparkplug.ask(self.key, now) {
-            return;
-        }
-        telemetry::sparkplug_rebirth_asked();
-        let millis = u64::try_from(now.as_millis()).unwrap_or_default();
-        self.replies.push(Reply {
-            topic: topic::command(self.topic.group, self.topic.node),
-            payload: metric::rebirth(millis).into(),
-        });
     }
 
     /// What a birth certificate says of its metrics.

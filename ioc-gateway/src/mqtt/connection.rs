@@ -179,7 +179,7 @@ async fn serve(
             Event::HandedOver(Lane::Telemetry, _) => telemetry.set(None),
             _ => {}
         }
-        link.on(event);
+        link.on(event, &shared.door);
     }
 }
 
@@ -342,7 +342,7 @@ impl Link {
         self.received.len() + decoded + self.session.out.len() + self.will_bytes
     }
 
-    fn on(&mut self, event: Event) {
+    fn on(&mut self, event: Event, door: &Door) {
         match event {
             Event::HandedOver(lane, Ok(())) => {
                 *self.waiting.of_mut(lane) = 0;
@@ -370,7 +370,7 @@ impl Link {
                 self.stopping = true;
                 self.leave(CloseReason::Stopping);
             }
-            Event::Due => self.on_due(),
+            Event::Due => self.on_due(door),
         }
     }
 
@@ -383,7 +383,8 @@ impl Link {
         }
     }
 
-    fn on_due(&mut self) {
+    fn on_due(&mut self, door: &Door) {
+        self.session.look_again(door);
         let Some((at, reason)) = self.deadlines.earliest() else {
             return;
         };
@@ -461,7 +462,8 @@ impl Link {
         if !self.session.out.is_empty() {
             self.deadlines.writes();
         }
-        let earliest = self.deadlines.earliest().map(|(at, _)| at);
+        let deadline = self.deadlines.earliest().map(|(at, _)| at);
+        let earliest = deadline.into_iter().chain(self.session.due()).min();
         if earliest.is_some_and(|at| at < alarm.deadline()) || alarm.is_elapsed() {
             let at = earliest.unwrap_or_else(|| Instant::now() + FAR);
             alarm.as_mut().reset(at);

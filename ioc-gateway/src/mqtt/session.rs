@@ -32,7 +32,7 @@ use super::codec::{
 use super::deliveries::{Deliveries, Delivery, Message, Subscription, Takes, TopicError};
 use super::registry::ClientKey;
 use crate::catalogue::Catalogue;
-use crate::door::{Counts, Encoded, Inputs, Lane};
+use crate::door::{Counts, Door, Encoded, Inputs, Lane};
 use crate::formats::{self, Reason, Reply, Workspace};
 use crate::options::MqttOptions;
 use crate::rights::Rights;
@@ -405,10 +405,28 @@ impl Session {
         );
         taken.readings += became.readings;
         self.owe(publish.qos, became.refused);
+        self.send_replies();
+        Ok(())
+    }
+
+    /// When somebody is to be asked for what is missing though nothing comes, if anybody is.
+    pub fn due(&self) -> Option<tokio::time::Instant> {
+        self.workspace.due()
+    }
+
+    /// Asks who is due.
+    pub fn look_again(&mut self, door: &Door) {
+        let now = tokio::time::Instant::now();
+        if self.due().is_some_and(|due| due <= now) {
+            self.workspace.look_again(&door.catalogue(), now);
+            self.send_replies();
+        }
+    }
+
+    fn send_replies(&mut self) {
         while let Some(reply) = self.workspace.replies.pop() {
             self.reply(reply);
         }
-        Ok(())
     }
 
     /// Sends what a decoder wants said back, to an edge node that is to be born again say. It asks

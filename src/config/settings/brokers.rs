@@ -24,6 +24,8 @@ use crate::config::yaml::Value;
 
 /// How many brokers of one kind there may be.
 pub const BROKERS_MAX: usize = 16;
+/// How many addresses one cluster may have.
+pub const ADDRESSES_MAX: usize = 16;
 /// How many topic filters of one kind a broker may have.
 pub const TOPICS_MAX: usize = 64;
 /// The most bytes of a filter, an identifier, a user's name.

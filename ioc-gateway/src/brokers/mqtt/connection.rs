@@ -396,10 +396,7 @@ impl<'a> Connection<'a> {
             ..formats::Message::default()
         };
         match self.unwanted(read, message.retained) {
-            Some(why) => {
-                telemetry::broker_passed_over(self.wanted.link.name(), why);
-                self.epoch.pass_over();
-            }
+            Some(why) => self.epoch.pass_over(why),
             None => self.epoch.take(read),
         }
         self.owe(message.delivery, message.duplicate)

@@ -91,7 +91,7 @@ pub(crate) struct Connected {
 }
 
 impl Connected {
-    /// Connects once.
+    /// Connects once: to the first of its addresses that lets us in.
     pub async fn new(options: &NatsOptions) -> Result<Self, LinkError> {
         let (breaks, broke) = watch::channel(None);
         let mut connect = ConnectOptions::new()
@@ -117,13 +117,14 @@ impl Connected {
             let config = config.map_err(|panic| LinkError::Panicked(panic.to_string()))??;
             connect = connect.require_tls(true).tls_client_config(config);
         }
-        let (host, port) = &options.address;
-        let host = match host.contains(':') {
-            true => format!("[{host}]"),
-            false => host.clone(),
-        };
-        let connecting = connect.connect(format!("nats://{host}:{port}"));
-        let client = tokio::time::timeout(ANSWER_WITHIN, connecting).await;
+        if let Some(prefix) = &options.inbox_prefix {
+            connect = connect.custom_inbox_prefix(prefix);
+        }
+        let addresses: Vec<_> = options.addresses.iter().map(url_of).collect();
+        // Tried one after another, in an order that is another each time: so clients spread over a
+        // cluster, and one of its servers that lets us in and is of no use is not the next one again.
+        let within = ANSWER_WITHIN * u32::try_from(addresses.len()).unwrap_or(u32::MAX);
+        let client = tokio::time::timeout(within, connect.connect(addresses)).await;
         let client = client.map_err(|_| LinkError::Silent)?;
         let client = client.map_err(|error| match tls::behind(&error) {
             Some(error) => LinkError::Tls(error),
@@ -158,6 +159,14 @@ impl Connected {
             Ok(why) => LinkError::Broke(why.clone().unwrap_or_default()),
             Err(_) => LinkError::Broke("the client ended".to_owned()),
         }
+    }
+}
+
+/// An address as the library reads it.
+fn url_of((host, port): &(String, u16)) -> String {
+    match host.contains(':') {
+        true => format!("nats://[{host}]:{port}"),
+        false => format!("nats://{host}:{port}"),
     }
 }
 

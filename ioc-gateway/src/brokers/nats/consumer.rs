@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use async_nats::Client;
 use async_nats::connection::State;
-use async_nats::jetstream;
 use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, Info};
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
@@ -20,9 +19,9 @@ use async_nats::jetstream::stream::{
 use ioc_core::time::Timestamp;
 use tokio::time::timeout;
 
-use super::floor::Begin;
+use super::floor::{Begin, Knows, Runs, Server};
 use super::kept::Kept;
-use super::{LinkError, Subscriber};
+use super::{LinkError, Since, Subscriber};
 use crate::telemetry;
 
 /// How many deliveries may be unacknowledged; the server delivers no more then.
@@ -38,7 +37,7 @@ pub(super) async fn find_or_make(
     stream: &str,
     subscriber: &Subscriber,
 ) -> Result<(Consumer<Config>, Info), LinkError> {
-    let context = jetstream::new(client.clone());
+    let context = subscriber.jetstream(client);
     let found = context.get_stream(stream).await;
     let found = found.map_err(LinkError::refused("find the stream"))?;
     let subject = &subscriber.subject;
@@ -56,7 +55,7 @@ pub(super) async fn find_or_make(
         ..Config::default()
     };
     let config = Config {
-        deliver_policy: start_of(&found, &name).await?,
+        deliver_policy: start_of(&found, &name, subscriber).await?,
         ..config
     };
     let consumer = found.get_or_create_consumer(&name, config.clone()).await;
@@ -106,10 +105,11 @@ pub(super) async fn find_or_make(
 async fn begin_of(client: &Client, stream: &Stream, info: &Info, subscriber: &Subscriber) -> Begin {
     let of = stream.cached_info();
     let (last, acknowledged) = (of.state.last_sequence, info.ack_floor.stream_sequence);
-    // A stream that is made again under its name is another.
-    let created = of.created.unix_timestamp_nanos().to_string();
-    let mut begin = subscriber.floor.begins(&created, last, acknowledged);
-    let server = server_of(client, info.cluster.as_ref());
+    let mut begin = subscriber.floor.begins(&created(of), last, acknowledged);
+    let server = Server {
+        name: server_of(client, info.cluster.as_ref()),
+        runs: runs_of(client, info.cluster.as_ref(), subscriber),
+    };
     if begin == Begin::AsItIs
         && let Some((message, taken_at)) = subscriber.floor.doubts(&server)
     {
@@ -138,6 +138,19 @@ async fn begin_of(client: &Client, stream: &Stream, info: &Info, subscriber: &Su
     begin
 }
 
+/// Whether the server that keeps the consumer is the one that we are connected to.
+fn runs_of(client: &Client, cluster: Option<&ClusterInfo>, subscriber: &Subscriber) -> Runs {
+    let ours = client.server_info();
+    let domain = subscriber.options.domain.as_ref();
+    let leader = cluster.and_then(|cluster| cluster.leader.as_ref());
+    let is_ours = leader.is_none_or(|leader| *leader == ours.server_name)
+        && domain.is_none_or(|domain| ours.domain.as_ref() == Some(domain));
+    match is_ours {
+        true => Runs::Seen,
+        false => Runs::Unseen,
+    }
+}
+
 /// Which run of which server keeps the consumer.
 pub(super) fn server_of(client: &Client, cluster: Option<&ClusterInfo>) -> String {
     let leader = cluster.and_then(|cluster| cluster.leader.as_deref());
@@ -156,10 +169,10 @@ const fn behind(message: u64) -> DeliverPolicy {
 
 /// From what a stream took at this time on.
 fn from(stream: &StreamInfo, at: Timestamp) -> DeliverPolicy {
-    // It took nothing before it was made. What is less than a millisecond is not known.
-    let made = stream.created.unix_timestamp_nanos() / 1_000_000;
-    let after = i128::from(at.as_millis()) - made - 1;
-    let after = Duration::from_millis(u64::try_from(after).unwrap_or(0));
+    // It took nothing before it was made.
+    let made = stream.created.unix_timestamp_nanos();
+    let after = i128::from(at.as_millis()) * 1_000_000 - made;
+    let after = Duration::from_nanos(u64::try_from(after.max(0)).unwrap_or(u64::MAX));
     DeliverPolicy::ByStartTime {
         start_time: stream.created + after,
     }
@@ -174,8 +187,12 @@ fn is_whole(stream: &StreamConfig, subject: &str) -> bool {
 }
 
 /// Where a consumer is to begin, if it has to be made: where one begins that stands for it, because
-/// the connection ended before it was made anew; else with the stream.
-async fn start_of(stream: &Stream, name: &str) -> Result<DeliverPolicy, LinkError> {
+/// the connection ended before it was made anew; else as is configured, if nothing was read yet.
+async fn start_of(
+    stream: &Stream,
+    name: &str,
+    subscriber: &Subscriber,
+) -> Result<DeliverPolicy, LinkError> {
     const ATTEMPT: &str = "ask for the consumer";
     let known = async |name: &str| match stream.consumer_info(name).await {
         Ok(info) => Ok(Some(info.config.deliver_policy)),
@@ -185,7 +202,25 @@ async fn start_of(stream: &Stream, name: &str) -> Result<DeliverPolicy, LinkErro
     if known(name).await?.is_some() {
         return Ok(DeliverPolicy::All);
     }
-    Ok(known(&held_name(name)).await?.unwrap_or(DeliverPolicy::All))
+    if let Some(begins) = known(&held_name(name)).await? {
+        return Ok(begins);
+    }
+    let info = stream.cached_info();
+    let knows = subscriber.floor.knows(&created(info));
+    Ok(match (subscriber.options.from, knows) {
+        // What is known comes again.
+        (Since::First, _) => DeliverPolicy::All,
+        (Since::New, Knows::Nothing) => DeliverPolicy::New,
+        // Nothing of this one was before our time.
+        (Since::New, Knows::Another) => DeliverPolicy::All,
+        (Since::Time(at), Knows::Nothing | Knows::Another) => from(info, at),
+        (Since::New | Since::Time(_), Knows::Through(message)) => behind(message),
+    })
+}
+
+/// Which of the streams of its name a stream is: one that is made again is another.
+fn created(stream: &StreamInfo) -> String {
+    stream.created.unix_timestamp_nanos().to_string()
 }
 
 /// Makes the consumer anew behind this message of the stream.
@@ -196,7 +231,7 @@ pub(super) async fn begin_behind(
     message: u64,
 ) -> Result<(), LinkError> {
     let (_, info) = find_or_make(client, stream, subscriber).await?;
-    let context = jetstream::new(client.clone());
+    let context = subscriber.jetstream(client);
     let found = context.get_stream(stream).await;
     let found = found.map_err(LinkError::refused("find the stream"))?;
     let config = Config {

@@ -156,9 +156,12 @@ impl Waiting {
         while epoch.has_room(inflight_max)
             && let Some(message) = self.pop()
         {
-            message::taken(&message, None, &mut self.topic, |message| {
-                epoch.take(message);
-            });
+            match message::is_deletion(&message) {
+                true => epoch.pass_over(message::DELETED),
+                false => message::taken(&message, None, &mut self.topic, |message| {
+                    epoch.take(message);
+                }),
+            }
         }
         epoch.hand_over()
     }

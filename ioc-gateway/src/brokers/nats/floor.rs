@@ -57,6 +57,34 @@ pub(super) enum Begin {
     From(Option<Timestamp>),
 }
 
+/// A run of the server that keeps a consumer.
+#[derive(Debug)]
+pub(super) struct Server {
+    /// No other run has the same name, if its runs are seen.
+    pub name: String,
+    pub runs: Runs,
+}
+
+/// Whether a server that is started again is known to be another run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Runs {
+    /// It is the one that we are connected to.
+    Seen,
+    /// It is reached through another, which stays while it is started again.
+    Unseen,
+}
+
+/// What is known of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Knows {
+    /// Nothing: neither of it nor of another of its name.
+    Nothing,
+    /// There was another of its name.
+    Another,
+    /// All up to this message are durable.
+    Through(u64),
+}
+
 #[derive(Debug, Default)]
 struct Known {
     /// Of which stream: one that is made again under its name counts anew.
@@ -89,6 +117,16 @@ impl Floor {
         }))
     }
 
+    /// What is known of this stream.
+    pub fn knows(&self, stream: &str) -> Knows {
+        let known = self.known();
+        match known.stream.as_str() {
+            "" => Knows::Nothing,
+            same if same == stream => Knows::Through(known.through),
+            _ => Knows::Another,
+        }
+    }
+
     /// A connection begins: how its consumer is to be read. It stands at `acknowledged`, in a stream
     /// that has taken messages up to `last`.
     pub fn begins(&self, stream: &str, last: u64, acknowledged: u64) -> Begin {
@@ -117,19 +155,22 @@ impl Floor {
 
     /// The last message that is durable, and when the stream took it, if that is to be compared with
     /// what the stream has there: once for each run of a server, which may have put the stream back to
-    /// an earlier day, and since taken others under the same numbers.
-    pub fn doubts(&self, server: &str) -> Option<(u64, Timestamp)> {
+    /// an earlier day, and since taken others under the same numbers; for each connection, where its
+    /// runs are not seen.
+    pub fn doubts(&self, server: &Server) -> Option<(u64, Timestamp)> {
         let known = self.known();
-        let is_due = known.server != server && known.asked < ASKED_MAX;
+        let is_due = known.server != server.name && known.asked < ASKED_MAX;
         is_due.then_some((known.through, known.taken_at?))
     }
 
     /// That was asked in this run of a server, and answered or not.
-    pub fn asked(&self, server: &str, is_answered: bool) {
+    pub fn asked(&self, server: &Server, is_answered: bool) {
         let mut known = self.known();
         known.asked += 1;
-        if is_answered || known.asked >= ASKED_MAX {
-            (known.server, known.asked) = (server.to_owned(), 0);
+        if is_answered && server.runs == Runs::Unseen {
+            known.asked = 0;
+        } else if is_answered || known.asked >= ASKED_MAX {
+            (known.server, known.asked) = (server.name.clone(), 0);
         }
     }
 
@@ -253,6 +294,13 @@ mod tests {
 
     const NOON: Timestamp = Timestamp::from_millis(1_773_489_600_000);
 
+    fn server(name: &str) -> Server {
+        Server {
+            name: name.to_owned(),
+            runs: Runs::Seen,
+        }
+    }
+
     #[test]
     fn p1_a_consumer_that_stands_further_than_what_is_durable_is_made_anew() {
         let floor = Floor::kept(None);
@@ -301,17 +349,44 @@ mod tests {
         floor.stands(&begin, 64);
         assert_eq!(floor.begins("1", 70, 64), Begin::AsItIs);
         floor.reached(66, NOON);
-        assert_eq!(floor.doubts("a"), Some((66, NOON)));
-        floor.asked("a", false);
-        assert_eq!(floor.doubts("a"), Some((66, NOON)), "nobody answered");
-        floor.asked("a", true);
-        assert_eq!(floor.doubts("a"), None, "it is the same");
-        assert_eq!(floor.doubts("b"), Some((66, NOON)));
-        (0..ASKED_MAX).for_each(|_| floor.asked("b", false));
-        assert_eq!(floor.doubts("b"), None, "it may not be asked");
+        let [a, b, c] = ["a", "b", "c"].map(server);
+        assert_eq!(floor.doubts(&a), Some((66, NOON)));
+        floor.asked(&a, false);
+        assert_eq!(floor.doubts(&a), Some((66, NOON)), "nobody answered");
+        floor.asked(&a, true);
+        assert_eq!(floor.doubts(&a), None, "it is the same");
+        assert_eq!(floor.doubts(&b), Some((66, NOON)));
+        (0..ASKED_MAX).for_each(|_| floor.asked(&b, false));
+        assert_eq!(floor.doubts(&b), None, "it may not be asked");
         // What is known now is another message.
         floor.stands(&Begin::Behind(66), 69);
-        assert_eq!(floor.doubts("c"), None);
+        assert_eq!(floor.doubts(&c), None);
+    }
+
+    #[test]
+    fn p1_a_server_behind_another_may_have_been_put_back_between_any_two_connections() {
+        let floor = Floor::kept(None);
+        floor.begins("1", 90, 40);
+        floor.reached(80, NOON);
+        let hub = Server {
+            runs: Runs::Unseen,
+            ..server("leaf")
+        };
+        for _ in 0..2 {
+            assert_eq!(floor.doubts(&hub), Some((80, NOON)));
+            floor.asked(&hub, true);
+        }
+        (0..ASKED_MAX).for_each(|_| floor.asked(&hub, false));
+        assert_eq!(floor.doubts(&hub), None, "it may not be asked");
+    }
+
+    #[test]
+    fn it_is_known_whether_a_stream_was_read_before() {
+        let floor = Floor::kept(None);
+        assert_eq!(floor.knows("1"), Knows::Nothing);
+        floor.begins("1", 90, 40);
+        assert_eq!(floor.knows("1"), Knows::Through(40));
+        assert_eq!(floor.knows("2"), Knows::Another);
     }
 
     #[test]
@@ -337,7 +412,7 @@ mod tests {
         floor.write();
         let floor = Floor::kept(Some(file.clone()));
         assert_eq!(floor.begins("1", 90, 60), Begin::Behind(50));
-        assert_eq!(floor.doubts("a"), Some((50, NOON)));
+        assert_eq!(floor.doubts(&server("a")), Some((50, NOON)));
         // What cannot be read says nothing.
         fs::write(&file, "").unwrap();
         assert_eq!(Floor::kept(Some(file)).begins("1", 90, 60), Begin::AsItIs);

@@ -4,7 +4,7 @@
 //! headers as data. Promise: nothing is delivered or acknowledged by it.
 
 use async_nats::Client;
-use async_nats::jetstream;
+use async_nats::jetstream::Context;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ioc_core::time::Timestamp;
@@ -15,6 +15,7 @@ use super::{LinkError, Subscriber};
 /// The messages that a stream keeps of one subject.
 pub(super) struct Kept<'a> {
     pub client: Client,
+    context: Context,
     pub stream: &'a str,
     subject: &'a str,
 }
@@ -55,6 +56,7 @@ impl<'a> Kept<'a> {
     pub fn new(client: &Client, stream: &'a str, subscriber: &'a Subscriber) -> Self {
         Self {
             client: client.clone(),
+            context: subscriber.jetstream(client),
             stream,
             subject: &subscriber.subject,
         }
@@ -63,13 +65,12 @@ impl<'a> Kept<'a> {
     /// The first message from this one on.
     pub async fn next(&self, seq: u64) -> Result<Option<Stored>, LinkError> {
         const ATTEMPT: &str = "get a message of the stream";
-        let context = jetstream::new(self.client.clone());
         let ask = Ask {
             seq,
             next_by_subj: self.subject,
         };
         let subject = format!("STREAM.MSG.GET.{}", self.stream);
-        let answer = context.request(subject, &ask).await;
+        let answer = self.context.request(subject, &ask).await;
         let answer: Answer = answer.map_err(LinkError::refused(ATTEMPT))?;
         match answer {
             Answer {

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use async_nats::{HeaderMap, Message};
+use async_nats::{HeaderMap, HeaderValue, Message};
 use ioc_core::time::Timestamp;
 
 use crate::formats::{self, Reply};
@@ -21,6 +21,23 @@ const SUBJECTS: [(&str, &str); 2] = [
 const CONTENT_TYPE: &str = "Content-Type";
 /// The attribute of an event that says so, if no header does.
 const CONTENT_TYPE_OF_EVENT: &str = "datacontenttype";
+
+/// Why what deletes a key is passed over, in a word to count by.
+pub(super) const DELETED: &str = "key_deleted";
+
+/// Whether a message says that a key of a key-value bucket, or what a subject had, is gone (ADR-8,
+/// ADR-48): it is there for its headers, and holds nothing.
+pub(super) fn is_deletion(message: &Message) -> bool {
+    let Some(headers) = message
+        .headers
+        .as_ref()
+        .filter(|_| message.payload.is_empty())
+    else {
+        return false;
+    };
+    let operation = headers.get("KV-Operation").map(HeaderValue::as_str);
+    matches!(operation, Some("DEL" | "PURGE")) || headers.get("Nats-Marker-Reason").is_some()
+}
 
 /// Takes a message of NATS as one of ours; `taken_at` is when a stream took it.
 pub(super) fn taken(
@@ -189,6 +206,33 @@ mod tests {
         let both = [typed[0], typed[1], ("Content-Type", "application/json")];
         assert!(taken_as(&both).starts_with(r#"city/pumps Some("application/json") [("d"#));
         assert_eq!(taken_as(&[("ce-id", "1")]), "city/pumps None []");
+    }
+
+    #[test]
+    fn what_says_that_a_key_is_gone_holds_nothing() {
+        let is_deletion = |header: (&str, &str), payload: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header.0, header.1);
+            is_deletion(&Message {
+                subject: "$KV.gauges.a".into(),
+                reply: None,
+                payload: payload.into(),
+                headers: Some(headers),
+                status: None,
+                description: None,
+                length: 0,
+            })
+        };
+        for header in [
+            ("KV-Operation", "DEL"),
+            ("KV-Operation", "PURGE"),
+            ("Nats-Marker-Reason", "MaxAge"),
+        ] {
+            assert!(is_deletion(header, ""), "{header:?}");
+            assert!(!is_deletion(header, "{}"), "{header:?}");
+        }
+        assert!(!is_deletion(("KV-Operation", "PUT"), ""));
+        assert!(!is_deletion(("Nats-Msg-Id", "DEL"), ""));
     }
 
     #[test]

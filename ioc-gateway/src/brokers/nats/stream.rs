@@ -53,7 +53,7 @@ pub(super) async fn serve(
 ) -> Ended {
     let mut epoch = Epoch::new(&entrance, Adapter::Nats, subscriber.link.name());
     let read = async {
-        let (mut reader, info) = begin(subscriber, stream, &connected).await?;
+        let (mut reader, info) = begin(subscriber, stream, &mut connected).await?;
         let has_moved = tokio::select! {
             moved = unreadable::pass_over(subscriber, stream, &info, &mut connected, &mut epoch) => {
                 moved?
@@ -61,7 +61,7 @@ pub(super) async fn serve(
             () = told(&mut stopping) => return Ok(()),
         };
         if has_moved {
-            (reader, _) = begin(subscriber, stream, &connected).await?;
+            (reader, _) = begin(subscriber, stream, &mut connected).await?;
         }
         subscriber.link.up();
         let ran = reader.run(&mut connected, &mut epoch, stopping).await;
@@ -84,11 +84,16 @@ pub(super) async fn serve(
 async fn begin<'a>(
     subscriber: &'a Subscriber,
     stream: &'a str,
-    connected: &Connected,
+    connected: &mut Connected,
 ) -> Result<(Reader<'a>, Info), LinkError> {
-    let beginning = Reader::new(subscriber, stream, connected);
+    let client = connected.client.clone();
+    let beginning = Reader::new(subscriber, stream, &client);
     let begun = timeout(ANSWER_WITHIN, beginning).await;
-    begun.map_err(|_| LinkError::Silent)?
+    match begun.unwrap_or(Err(LinkError::Silent)) {
+        // A server that forbids something does not answer, and has said why.
+        Err(_) if connected.is_broken() => Err(connected.broken().await),
+        begun => begun,
+    }
 }
 
 /// A message as the server delivered it.
@@ -136,9 +141,8 @@ impl<'a> Reader<'a> {
     async fn new(
         subscriber: &'a Subscriber,
         stream: &'a str,
-        connected: &Connected,
+        client: &Client,
     ) -> Result<(Self, Info), LinkError> {
-        let client = &connected.client;
         let (consumer, info) = consumer::find_or_make(client, stream, subscriber).await?;
         let ack_wait = info.config.ack_wait;
         let now = Instant::now();
@@ -356,11 +360,8 @@ impl<'a> Reader<'a> {
             reply,
             taken_at,
         } = next.message;
-        match self.subscriber.unwanted(&message.subject) {
-            Some(why) => {
-                telemetry::broker_passed_over(self.subscriber.link.name(), why);
-                epoch.pass_over();
-            }
+        match self.subscriber.unwanted(&message) {
+            Some(why) => epoch.pass_over(why),
             None => {
                 let topic = &mut self.topic;
                 message::taken(&message, Some(taken_at), topic, |message| {

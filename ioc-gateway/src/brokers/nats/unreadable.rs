@@ -241,6 +241,9 @@ impl Stored {
     fn take(&self, subscriber: &Subscriber, epoch: &mut Epoch) {
         let mut topic = String::new();
         if let Some(message) = self.message() {
+            if let Some(why) = subscriber.unwanted(&message) {
+                return epoch.pass_over(why);
+            }
             let taken_at = self.taken_at;
             return message::taken(&message, taken_at, &mut topic, |message| {
                 epoch.take(message);

@@ -29,7 +29,7 @@ pub(super) const PATH_BYTES_MAX: usize = 512;
 const REBIRTH_EVERY: Millis = Millis(10_000);
 /// How long a message may come after one that follows it (section 5, Sparkplug Host Application
 /// Message Ordering: the reorder timeout): what is spread over several connections overtakes.
-const REORDER_WITHIN: Millis = Millis(2_000);
+pub(super) const REORDER_WITHIN: Millis = Millis(2_000);
 /// So many messages of a node may be out of order at once.
 const OUT_OF_ORDER_MAX: usize = 64;
 /// So many messages in a row may be of those that came before, as what an MQTT broker sends again;
@@ -113,6 +113,8 @@ pub(super) struct Known {
 pub(super) enum Sequence {
     /// Nothing is missing, or not for long.
     Whole,
+    /// From this message, and this moment, on something is.
+    Lacks(Timestamp),
     /// Something is missing, and too much of it or for too long.
     Gap,
 }
@@ -217,6 +219,12 @@ impl Nodes {
         Some(devices)
     }
 
+    /// Whether what was missing of a node then has not come; it is not waited for any longer.
+    pub(super) fn gives_up(&self, key: &str, since: Timestamp) -> bool {
+        let node = self.0.nodes.get_mut(key);
+        node.is_some_and(|mut node| node.gives_up(since))
+    }
+
     /// Whether a node may be asked now to be born again; then it counts as asked.
     pub(super) fn ask(&self, key: &str, now: Timestamp) -> bool {
         let is_due = self.0.asked.get(key).is_none_or(|asked_at| {
@@ -295,7 +303,17 @@ impl Node {
         self.devices.get(name)
     }
 
+    /// Whether something is missing that was missing then; it is not waited for any longer.
+    fn gives_up(&mut self, since: Timestamp) -> bool {
+        let lacks = !self.missing.is_empty() && self.missing_since == since;
+        if lacks {
+            self.missing.clear();
+        }
+        lacks
+    }
+
     fn take(&mut self, seq: u64, newest: u64, now: Timestamp) -> Sequence {
+        let was_whole = self.missing.is_empty();
         let ahead = (seq + NUMBERS - newest) % NUMBERS;
         let is_behind = ahead == 0 || NUMBERS - ahead <= OUT_OF_ORDER_MAX as u64;
         if let Some(place) = self.missing.iter().position(|missing| *missing == seq) {
@@ -316,7 +334,10 @@ impl Node {
         let is_gap = self.missing.len() > OUT_OF_ORDER_MAX
             || !self.missing.is_empty() && !within.contains(&now);
         if !is_gap {
-            return Sequence::Whole;
+            return match was_whole && !self.missing.is_empty() {
+                true => Sequence::Lacks(now),
+                false => Sequence::Whole,
+            };
         }
         self.missing.clear();
         Sequence::Gap
@@ -542,6 +563,11 @@ mod tests {
         messages.iter().map(follow).collect()
     }
 
+    /// From this millisecond on something is missing.
+    fn lacks(at: i64) -> Sequence {
+        Sequence::Lacks(NOW + Millis(at))
+    }
+
     #[test]
     fn messages_that_overtake_each_other_are_whole() {
         let swapped = [
@@ -553,11 +579,15 @@ mod tests {
             (2_002, 4),
             (9_000, 7),
         ];
-        assert_eq!(told(&swapped), [Sequence::Whole; 7]);
+        let mut expected = [Sequence::Whole; 7];
+        (expected[0], expected[3]) = (lacks(0), lacks(3));
+        assert_eq!(told(&swapped), expected);
         let around: Vec<_> = (1..=300_u64)
             .map(|n| (n as i64, (if n % 2 == 1 { n + 1 } else { n - 1 }) % 256))
             .collect();
-        assert_eq!(told(&around), [Sequence::Whole; 300]);
+        for (n, pair) in (1..).step_by(2).zip(told(&around).chunks(2)) {
+            assert_eq!(pair, [lacks(n), Sequence::Whole]);
+        }
     }
 
     #[test]
@@ -583,14 +613,14 @@ mod tests {
             (4_100, 7),
         ];
         let mut expected = [Sequence::Whole; 6];
-        expected[3] = Sequence::Gap;
+        (expected[1], expected[3]) = (lacks(1), Sequence::Gap);
         assert_eq!(told(&lost), expected);
     }
 
     #[test]
     fn p5_more_out_of_order_than_the_bound_is_a_gap_at_once() {
         let most = OUT_OF_ORDER_MAX as u64;
-        assert_eq!(told(&[(0, most + 1)]), [Sequence::Whole]);
+        assert_eq!(told(&[(0, most + 1)]), [lacks(0)]);
         assert_eq!(
             told(&[(0, most + 2), (1, most + 3)]),
             [Sequence::Gap, Sequence::Whole]

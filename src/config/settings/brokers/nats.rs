@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use ioc_core::time::Timestamp;
 use ioc_gateway::brokers::TlsOptions;
-use ioc_gateway::brokers::nats::NatsOptions;
+use ioc_gateway::brokers::nats::{NatsOptions, Since};
 
-use super::tls::{self, Schemes};
-use super::{Broker, TEXT_BYTES_MAX, TOPICS_MAX, name, text, user};
+use super::tls::{self, Place, Schemes};
+use super::{ADDRESSES_MAX, Broker, TEXT_BYTES_MAX, TOPICS_MAX, name, text, user};
 use crate::args::Address;
 use crate::config::field::{Field, Section};
 use crate::config::mistake::Mistakes;
@@ -48,7 +49,7 @@ fn at(address: Address) -> NatsOptions {
     NatsOptions {
         durable: durable_of(&name),
         name,
-        address: (address.host, address.port),
+        addresses: vec![(address.host, address.port)],
         ..NatsOptions::default()
     }
 }
@@ -65,9 +66,13 @@ fn keys(
 ) -> Option<Broker<NatsOptions>> {
     let tls = section.optional("tls");
     let field = section.required(mistakes, "address", "nats.city.example:4222");
-    let place = field.and_then(|field| SCHEMES.read(&field, tls.is_some(), mistakes));
-    let is_secure = place.as_ref().is_some_and(|place| place.is_secure);
-    let mut options = place.map_or_else(NatsOptions::default, |place| at(place.address));
+    let places = field.map(|field| places(&field, tls.is_some(), mistakes));
+    let places = places.unwrap_or_default();
+    let is_secure = places.iter().any(|place| place.is_secure);
+    let mut servers = places.into_iter().map(|place| at(place.address));
+    let mut options = servers.next().unwrap_or_default();
+    let others = servers.flat_map(|other| other.addresses);
+    options.addresses.extend(others);
     options.tls = match tls {
         Some(field) => Some(tls::read(&field, dir, mistakes)?),
         None => is_secure.then(TlsOptions::default),
@@ -81,6 +86,14 @@ fn keys(
         let path = field.text(mistakes, "a file")?;
         options.credentials_file = Some(dir.unwrap_or(Path::new("")).join(path));
     }
+    if let Some(field) = section.optional("inbox_prefix") {
+        let wanted = "a subject without wildcards, such as `_INBOX_ioc`";
+        let read = |text: &str| {
+            let is_one = is_subject(text) && !text.contains(['*', '>']);
+            is_one.then(|| text.to_owned())
+        };
+        options.inbox_prefix = Some(field.read(mistakes, wanted, read)?);
+    }
     if let Some(field) = section.optional("decisions") {
         options.decisions = field.choice(mistakes, &[("yes", true), ("no", false)])?;
     }
@@ -90,16 +103,12 @@ fn keys(
     if let Some(field) = section.optional("subjects") {
         options.subjects = subjects(&field, mistakes)?;
     }
-    let token = "letters, digits, `_` and `-`";
-    let is_token = |text: &str| {
-        let is_ours = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-        (text.len() <= 64 && text.chars().all(is_ours)).then(|| text.to_owned())
-    };
     if let Some(field) = section.optional("stream") {
-        options.stream = Some(field.read(mistakes, token, is_token)?);
+        options.stream = Some(field.read(mistakes, TOKEN, token)?);
     }
+    of_stream(section, &mut options, mistakes)?;
     if let Some(field) = section.optional("durable") {
-        options.durable = field.read(mistakes, token, is_token)?;
+        options.durable = field.read(mistakes, TOKEN, token)?;
     }
     if let Some(field) = section.optional("queue") {
         options.queue = Some(text(&field, mistakes, "the name of a group")?);
@@ -125,6 +134,80 @@ fn keys(
     Some(Broker { options, user })
 }
 
+/// Where a server is, or several of a cluster are.
+fn places(field: &Field<'_>, has_keys: bool, mistakes: &mut Mistakes) -> Vec<Place> {
+    let items = field.items();
+    if items.len() > ADDRESSES_MAX {
+        let what = format!(
+            "{} addresses are too many; at most {ADDRESSES_MAX} of one cluster",
+            items.len()
+        );
+        field.wrong(mistakes, what);
+        return Vec::new();
+    }
+    if items.is_empty() {
+        field.wrong(mistakes, "an empty list; write at least one address");
+    }
+    let places = items.iter();
+    let places = places.filter_map(|item| SCHEMES.read(item, has_keys, mistakes));
+    let places: Vec<_> = places.collect();
+    let is_secure = |place: &Place| place.is_secure;
+    if places.iter().any(is_secure) && !places.iter().all(is_secure) {
+        field.wrong(
+            mistakes,
+            "write `tls://` before all of them, or before none",
+        );
+    }
+    places
+}
+
+/// What only a stream has.
+fn of_stream(
+    section: &mut Section<'_>,
+    options: &mut NatsOptions,
+    mistakes: &mut Mistakes,
+) -> Option<()> {
+    let lacks_stream = options.stream.is_none();
+    if let Some(field) = section.optional("domain") {
+        options.domain = Some(field.read(mistakes, TOKEN, token)?);
+        if lacks_stream {
+            field.wrong(mistakes, "is that of a stream; write also `stream: NAME`");
+        }
+    }
+    if let Some(field) = section.optional("from") {
+        let wanted = "`first`, `new` or a time, such as `2026-03-14T06:45:00Z`";
+        options.from = field.read(mistakes, wanted, |text| match text {
+            "first" => Some(Since::First),
+            "new" => Some(Since::New),
+            time => Timestamp::parse(time.as_bytes()).map(Since::Time).ok(),
+        })?;
+        if lacks_stream && options.from != Since::First {
+            field.wrong(
+                mistakes,
+                "core subjects keep nothing; write also `stream: NAME`",
+            );
+        }
+    }
+    Some(())
+}
+
+/// What [`token`] reads.
+const TOKEN: &str = "letters, digits, `_` and `-`";
+
+fn token(text: &str) -> Option<String> {
+    let is_ours = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    (text.len() <= 64 && text.chars().all(is_ours)).then(|| text.to_owned())
+}
+
+fn is_subject(text: &str) -> bool {
+    let tokens: Vec<_> = text.split('.').collect();
+    let is_token = |(at, token): (usize, &&str)| {
+        let wild = *token == "*" || (*token == ">" && at + 1 == tokens.len());
+        wild || !(token.is_empty() || token.contains(['*', '>', ' ', '\t']))
+    };
+    text.len() <= TEXT_BYTES_MAX && tokens.iter().enumerate().all(is_token)
+}
+
 fn subjects(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {
     let items = field.items();
     if !(0..=TOPICS_MAX).contains(&items.len()) {
@@ -136,18 +219,10 @@ fn subjects(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {
         return None;
     }
     let wanted = "a subject, such as `city.water.*` or `city.>`";
-    let is_subject = |text: &str| {
-        let tokens: Vec<_> = text.split('.').collect();
-        let is_token = |(at, token): (usize, &&str)| {
-            let wild = *token == "*" || (*token == ">" && at + 1 == tokens.len());
-            wild || !(token.is_empty() || token.contains(['*', '>', ' ', '\t']))
-        };
-        let is_one = text.len() <= TEXT_BYTES_MAX && tokens.iter().enumerate().all(is_token);
-        is_one.then(|| text.to_owned())
-    };
+    let subject = |text: &str| is_subject(text).then(|| text.to_owned());
     let mut subjects: Vec<String> = Vec::new();
     for item in &items {
-        match item.read(mistakes, wanted, is_subject) {
+        match item.read(mistakes, wanted, subject) {
             Some(subject) if subjects.contains(&subject) => {
                 item.wrong(mistakes, format!("`{subject}` stands here twice"));
             }

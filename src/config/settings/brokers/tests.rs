@@ -1,4 +1,6 @@
 use expect_test::expect;
+use ioc_core::time::Timestamp;
+use ioc_gateway::brokers::nats::Since;
 
 use super::*;
 use crate::config::settings::{DEFAULTS, Settings};
@@ -36,7 +38,7 @@ fn the_example_in_the_shipped_file_has_every_key_with_its_default() {
     let bare = load("brokers: { nats: [nats.city.example] }\n", &[]).unwrap();
     let Broker { options, user } = &shown.nats[0];
     assert_eq!((options, user), (&bare.nats[0].options, &None));
-    assert_eq!(options.address.1, 4222);
+    assert_eq!(options.addresses[0].1, 4222);
 }
 
 #[test]
@@ -48,6 +50,10 @@ brokers:
     - { address: b, subjects: [a..b, '>', 'a.>.b', '>'] }
     - { address: b, stream: a.b, subjects: [] }
     - { address: c, stream: S, queue: q, inflight_max: 0 }
+    - { address: [], name: d, domain: a.b }
+    - { address: [tls://e, f, 'ws://g'], domain: hub, from: new, inbox_prefix: a.* }
+    - { address: h, stream: S, from: yesterday }
+    - { address: i, domain: hub, from: new }
 ";
     expect![[r#"
         ioc.yaml:4:18 brokers.nats.address: `ws://a` is not an address, such as `nats.city.example:4222` or, with TLS, `tls://nats.city.example`
@@ -57,7 +63,46 @@ brokers:
         ioc.yaml:5:52 brokers.nats.subjects: `>` stands here twice
         ioc.yaml:6:29 brokers.nats.stream: `a.b` is not letters, digits, `_` and `-`
         ioc.yaml:7:39 brokers.nats.queue: a stream is not shared by a queue group; leave one of them out
-        ioc.yaml:7:56 brokers.nats.inflight_max: `0` is not a whole number from 1 to 32768"#]].assert_eq(&load(file, &[]).unwrap_err());
+        ioc.yaml:7:56 brokers.nats.inflight_max: `0` is not a whole number from 1 to 32768
+        ioc.yaml:8:18 brokers.nats.address: an empty list; write at least one address
+        ioc.yaml:8:39 brokers.nats.domain: `a.b` is not letters, digits, `_` and `-`
+        ioc.yaml:9:18 brokers.nats.address: write `tls://` before all of them, or before none
+        ioc.yaml:9:31 brokers.nats.address: `ws://g` is not an address, such as `nats.city.example:4222` or, with TLS, `tls://nats.city.example`
+        ioc.yaml:9:80 brokers.nats.inbox_prefix: `a.*` is not a subject without wildcards, such as `_INBOX_ioc`
+        ioc.yaml:10:38 brokers.nats.from: `yesterday` is not `first`, `new` or a time, such as `2026-03-14T06:45:00Z`
+        ioc.yaml:11:29 brokers.nats.domain: is that of a stream; write also `stream: NAME`
+        ioc.yaml:11:40 brokers.nats.from: core subjects keep nothing; write also `stream: NAME`"#]].assert_eq(&load(file, &[]).unwrap_err());
+}
+
+#[test]
+fn a_cluster_has_several_addresses_and_is_called_as_its_first() {
+    let file = "
+brokers:
+  nats:
+    - address: [tls://a.example, tls://b.example:5222]
+      stream: READINGS
+      domain: hub
+      inbox_prefix: _INBOX_ioc.city
+      from: 2026-03-14T06:45:00Z
+    - { address: c.example, stream: READINGS, from: new }
+";
+    let brokers = load(file, &[]).unwrap();
+    let [cluster, single] = [0, 1].map(|at| &brokers.nats[at].options);
+    let addresses = [("a.example", 4222), ("b.example", 5222)];
+    let addresses = addresses.map(|(host, port)| (host.to_owned(), port));
+    assert_eq!(cluster.addresses, addresses);
+    assert_eq!(
+        (&*cluster.name, &*cluster.durable),
+        ("a.example", "ioc-a-example")
+    );
+    assert!(cluster.tls.is_some());
+    assert_eq!(cluster.domain.as_deref(), Some("hub"));
+    assert_eq!(cluster.inbox_prefix.as_deref(), Some("_INBOX_ioc.city"));
+    let at = Timestamp::parse(b"2026-03-14T06:45:00Z").unwrap();
+    assert_eq!([cluster.from, single.from], [Since::Time(at), Since::New]);
+    // `IOC_BROKERS_NATS` has commas between servers, not within a cluster.
+    let env = [("IOC_BROKERS_NATS", "a.example,b.example")];
+    assert_eq!(load("", &env).unwrap().nats.len(), 2);
 }
 
 #[test]
@@ -86,7 +131,7 @@ brokers:
     assert_eq!(tls.server_name.as_deref(), Some("b"));
     let nats = brokers.nats.iter().map(|server| &server.options);
     let nats: Vec<_> = nats
-        .map(|each| (each.address.1, each.tls.is_some()))
+        .map(|each| (each.addresses[0].1, each.tls.is_some()))
         .collect();
     assert_eq!(nats, [(4222, true), (4222, true), (4222, false)]);
 }
@@ -198,6 +243,17 @@ fn p5_brokers_and_topics_have_a_bound() {
     );
     assert!(
         load(&brokers(BROKERS_MAX + 1), &[])
+            .unwrap_err()
+            .contains("too many")
+    );
+    let cluster = |count: usize| -> String {
+        let servers: Vec<_> = (0..count).map(|n| format!("s{n}")).collect();
+        let servers = servers.join(", ");
+        format!("brokers: {{ nats: [{{ address: [{servers}] }}] }}\n")
+    };
+    assert!(load(&cluster(ADDRESSES_MAX), &[]).is_ok());
+    assert!(
+        load(&cluster(ADDRESSES_MAX + 1), &[])
             .unwrap_err()
             .contains("too many")
     );
