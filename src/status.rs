@@ -184,7 +184,7 @@ impl LinkTold {
     fn of(name: String, state: LinkState) -> Self {
         let (state, down_for_s, why) = match state {
             LinkState::Connecting => ("connecting", None, None),
-            LinkState::Up => ("up", None, None),
+            LinkState::Up { but } => ("up", None, but.map(str::to_owned)),
             LinkState::Down { since, why } => ("down", Some(since.elapsed().as_secs()), Some(why)),
             LinkState::Ended => ("ended", None, None),
         };

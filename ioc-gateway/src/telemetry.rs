@@ -276,6 +276,11 @@ pub(crate) fn broker_broke(link: &str, reason: &'static str) {
     counter!("ioc_broker_breaks_total", &labels).increment(1);
 }
 
+/// A link works, but not as it should.
+pub(crate) fn broker_up_but(link: &str, but: &str) {
+    tracing::warn!(link, but, "broker link up, but");
+}
+
 /// A broker let us in, with the session that it kept for us or without.
 pub(crate) fn broker_session(link: &str, is_kept: bool) {
     if is_kept {

@@ -20,7 +20,10 @@ pub enum LinkState {
     /// It has not been there yet.
     Connecting,
     /// It works.
-    Up,
+    Up {
+        /// What is not as it should be all the same.
+        but: Option<&'static str>,
+    },
     /// It broke, or could not be made; it is tried again.
     Down {
         /// Since when.
@@ -36,7 +39,8 @@ impl fmt::Display for LinkState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Connecting => f.write_str("connecting"),
-            Self::Up => f.write_str("up"),
+            Self::Up { but: None } => f.write_str("up"),
+            Self::Up { but: Some(but) } => write!(f, "up, but {but}"),
             Self::Down { since, why } => {
                 write!(f, "down for {} s: {why}", since.elapsed().as_secs())
             }
@@ -84,13 +88,20 @@ impl Link {
     /// Whether it works, or did until just now.
     pub fn is_up(&self) -> bool {
         let state = self.links.with(|links| links.get(&self.name).cloned());
-        matches!(state, Some(LinkState::Up))
+        matches!(state, Some(LinkState::Up { .. }))
     }
 
     /// It works.
     pub fn up(&self) {
-        self.set(LinkState::Up);
+        self.set(LinkState::Up { but: None });
         telemetry::broker_up(&self.name);
+    }
+
+    /// It works, but for something that people should know.
+    pub fn up_but(&self, but: &'static str) {
+        self.set(LinkState::Up { but: Some(but) });
+        telemetry::broker_up(&self.name);
+        telemetry::broker_up_but(&self.name, but);
     }
 
     /// It broke, or could not be made. What is down stays so since when it was.
@@ -98,7 +109,9 @@ impl Link {
         let was = self.links.with(|links| links.get(&self.name).cloned());
         let since = match was {
             Some(LinkState::Down { since, .. }) => since,
-            Some(LinkState::Connecting | LinkState::Up | LinkState::Ended) | None => Instant::now(),
+            Some(LinkState::Connecting | LinkState::Up { .. } | LinkState::Ended) | None => {
+                Instant::now()
+            }
         };
         let is_news = !matches!(&was, Some(LinkState::Down { why: before, .. }) if before == why);
         let why = why.to_owned();

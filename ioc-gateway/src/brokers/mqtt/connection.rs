@@ -16,7 +16,7 @@ use tokio::time::{Duration, Instant, sleep_until, timeout};
 
 use super::keep_alive::KeepAlive;
 use super::oversized::{Ahead, Oversized};
-use super::packets::{self, Delivery, Malformed, Message, Packet};
+use super::packets::{self, Delivery, Granted, Malformed, Message, Packet};
 use super::socket::{Socket, connect};
 use super::{Version, Wanted};
 use crate::brokers::epoch::{Entrance, Epoch};
@@ -178,6 +178,10 @@ enum Stage {
     AwaitsSubAck,
     Subscribed,
 }
+
+/// What is said of a link over which nothing comes again.
+const LOSES: &str = "the broker grants QoS 0 only: what is under way when the link breaks, or comes while we \
+                     are away, is lost";
 
 /// What was passed over of what was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -365,17 +369,22 @@ impl<'a> Connection<'a> {
         Ok(())
     }
 
-    fn subscribed(&mut self, granted: &[bool]) -> Result<(), LinkError> {
+    fn subscribed(&mut self, granted: &[Granted]) -> Result<(), LinkError> {
         if self.stage != Stage::AwaitsSubAck || granted.len() != self.wanted.filters.len() {
             return Err(LinkError::Unexpected("SUBACK"));
         }
         let filters = self.wanted.filters.iter().zip(granted);
-        let refused: Vec<_> = filters.filter(|(_, granted)| !**granted).collect();
+        let refused: Vec<_> = filters
+            .filter(|(_, granted)| **granted == Granted::Nothing)
+            .collect();
         if let Some((filter, _)) = refused.first() {
             return Err(LinkError::Subscription((*filter).clone()));
         }
         self.stage = Stage::Subscribed;
-        self.wanted.link.up();
+        match granted.contains(&Granted::AtMostOnce) {
+            true => self.wanted.link.up_but(LOSES),
+            false => self.wanted.link.up(),
+        }
         Ok(())
     }
 

@@ -32,8 +32,8 @@ pub(super) enum Packet {
         /// How many messages it takes before it has acknowledged some.
         receive_max: Option<u16>,
     },
-    /// For each filter whether it was granted.
-    SubAck(Vec<bool>),
+    /// For each filter what was granted.
+    SubAck(Vec<Granted>),
     Publish(Message),
     /// What became of a message of ours.
     PubAck(u16, Published),
@@ -42,6 +42,24 @@ pub(super) enum Packet {
     Disconnect(String),
     /// What no broker sends to us.
     Unexpected(&'static str),
+}
+
+/// What a broker grants to a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Granted {
+    Nothing,
+    /// QoS 0, where we have asked for 1 (3.1.1: section 3.9.3; 5.0: section 3.9.3).
+    AtMostOnce,
+    AtLeastOnce,
+}
+
+impl Granted {
+    const fn of(is_at_most_once: bool) -> Self {
+        match is_at_most_once {
+            true => Self::AtMostOnce,
+            false => Self::AtLeastOnce,
+        }
+    }
 }
 
 /// What a broker says became of a message of ours, as far as it says.
@@ -318,7 +336,12 @@ fn of_v4(packet: v4::Packet) -> Packet {
             receive_max: None,
         },
         v4::Packet::SubAck(suback) => {
-            let granted = |code| matches!(code, v4::SubscribeReasonCode::Success(_));
+            let granted = |code| match code {
+                v4::SubscribeReasonCode::Success(qos) => {
+                    Granted::of(qos == mqttbytes::QoS::AtMostOnce)
+                }
+                v4::SubscribeReasonCode::Failure => Granted::Nothing,
+            };
             Packet::SubAck(suback.return_codes.into_iter().map(granted).collect())
         }
         v4::Packet::Publish(publish) => Packet::Publish(Message {
@@ -366,7 +389,12 @@ fn of_v5(packet: v5::Packet) -> Packet {
                 .and_then(|given| given.receive_max),
         },
         v5::Packet::SubAck(suback) => {
-            let granted = |code| matches!(code, v5::SubscribeReasonCode::Success(_));
+            let granted = |code| match code {
+                v5::SubscribeReasonCode::Success(qos) => {
+                    Granted::of(qos == mqttbytes5::QoS::AtMostOnce)
+                }
+                _ => Granted::Nothing,
+            };
             Packet::SubAck(suback.return_codes.into_iter().map(granted).collect())
         }
         v5::Packet::Publish(publish) => Packet::Publish(message_of_v5(publish)),

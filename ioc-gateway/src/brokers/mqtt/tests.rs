@@ -88,13 +88,18 @@ impl Bench {
         };
         socket.write_all(connack).await.unwrap();
         assert_eq!(packet(&mut socket).await[0], 0x82, "SUBSCRIBE");
-        let suback: &[u8] = if v5 {
-            &[0x90, 4, 0, 1, 0, 1]
+        self.grant(&mut socket, version, 1).await;
+        socket
+    }
+
+    /// Grants this quality of service.
+    async fn grant(&self, socket: &mut TcpStream, version: Version, quality: u8) {
+        let suback: &[u8] = if version == Version::V5 {
+            &[0x90, 4, 0, 1, 0, quality]
         } else {
-            &[0x90, 3, 0, 1, 1]
+            &[0x90, 3, 0, 1, quality]
         };
         socket.write_all(suback).await.unwrap();
-        socket
     }
 
     fn settle_next(&self) {
@@ -439,6 +444,24 @@ async fn a_refusal_is_shown_and_tried_again() {
     bench
         .until(|state| state.contains("subscription to ioc/v1/readings/#"))
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_that_grants_no_more_than_qos_0_is_told_of() {
+    for version in [Version::V311, Version::V5] {
+        let bench = bench(version, |_| {}).await;
+        let (mut socket, _) = bench.listener.accept().await.unwrap();
+        packet(&mut socket).await;
+        let connack: &[u8] = match version {
+            Version::V311 => &[0x20, 2, 0, 0],
+            Version::V5 => &[0x20, 3, 0, 0, 0],
+        };
+        socket.write_all(connack).await.unwrap();
+        packet(&mut socket).await;
+        bench.grant(&mut socket, version, 0).await;
+        let lossy = |state: &str| state.starts_with("up, but the broker grants QoS 0");
+        bench.until(lossy).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
