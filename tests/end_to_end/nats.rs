@@ -726,8 +726,7 @@ fn a_cloud_event_in_binary_mode_comes_from_a_server_elsewhere() {
     check_event(city);
 }
 
-/// What a publisher can write at the top of a message's headers, and in them. A stream of a server
-/// of 2.12 keeps none where there is nothing but the top.
+/// What a publisher can write at the top of a message's headers, and in them.
 const HEADERS: [&[u8]; 4] = [
     b"NATS/1.0 408 Request Timeout\r\nName: x\r\n\r\n",
     b"garbage\r\n\r\n",
@@ -774,9 +773,15 @@ fn is_read_behind_headers(retention: RetentionPolicy) {
         let name = format!("ioc_dead_letters_total{{adapter=\"nats\",reason=\"{reason}\"}}");
         city.server().metric(&name)
     };
-    assert_eq!(letters("headers_malformed"), Some(3.0));
+    // A server of 2.12 writes the top by itself when its stream takes a message.
+    let client = server.runtime.block_on(server.client());
+    let malformed = match client.is_server_compatible(2, 12, 0) {
+        true => 2.0,
+        false => 3.0,
+    };
+    assert_eq!(letters("headers_malformed"), Some(malformed));
     assert!(
-        letters("kind_missing") >= Some(1.0),
+        letters("kind_missing") >= Some(4.0 - malformed),
         "a word of the server is none"
     );
     city.check();
