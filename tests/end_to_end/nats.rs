@@ -652,6 +652,49 @@ fn p1_a_stream_that_keeps_by_interest_loses_nothing_when_it_is_filtered() {
     is_filtered(RetentionPolicy::Interest);
 }
 
+#[test]
+fn p1_a_work_queue_loses_nothing_when_it_is_filtered() {
+    is_filtered(RetentionPolicy::WorkQueue);
+}
+
+/// It keeps what is not acknowledged, whoever loses the consumer.
+#[test]
+fn p1_p3_a_work_queue_is_read_whatever_happens_and_keeps_nothing_that_is_durable() {
+    let mut server = Nats::start();
+    server.make_stream_that_keeps("READINGS", "ioc.v1.readings.>", RetentionPolicy::WorkQueue);
+    let proxy = Proxy::new(server.address);
+    let mut city = City::new("nats", proxy.address, KEYS);
+    city.wait_for_link(LINK, "up");
+    for _ in 0..3 {
+        server.publish(&mut city);
+        proxy.cut();
+    }
+    server.publish(&mut city);
+    server.kill();
+    city.wait_for_link(LINK, "down");
+    server.start_again();
+    server.publish(&mut city);
+    city.wait_until_judged();
+    city.server().signal("STOP");
+    server.publish(&mut city);
+    wait_for("some to be under way", || {
+        (server.under_way("READINGS") >= 20).then_some(())
+    });
+    city.kill();
+    server.publish(&mut city);
+    city.start();
+    city.wait_until_judged();
+    city.kill();
+    server.remove_consumers("READINGS");
+    server.publish(&mut city);
+    city.start();
+    city.wait_until_judged();
+    wait_for("all to be acknowledged", || {
+        (server.kept("READINGS") == 0).then_some(())
+    });
+    city.check();
+}
+
 fn is_filtered(retention: RetentionPolicy) {
     let server = Nats::start();
     server.make_stream_that_keeps("READINGS", "ioc.v1.readings.>", retention);

@@ -1,7 +1,7 @@
 //! Our durable consumer of a stream: found, or made.
 //!
-//! Arrives: a stream's name and the subject that is read. Leaves: a consumer that acknowledges all,
-//! and where it stands: never further than what is durable by our own word (`floor.rs`). Promise: no
+//! Arrives: a stream's name and the subject that is read. Leaves: a consumer that acknowledges all, or
+//! each message of a work queue by itself, and where it stands: never further than what is durable by our own word (`floor.rs`). Promise: no
 //! other subject has the same consumer; one that somebody made otherwise is refused, with what to do.
 //! It has a filter only where the stream has other subjects: with one by a wildcard, a server of 2.9
 //! now and then delivered a tenth or less of what it else does (docs/PERFORMANCE.md).
@@ -46,9 +46,10 @@ pub(super) async fn find_or_make(
         false => subject.clone(),
     };
     let name = name_of(&subscriber.options.durable, subject);
+    let ack_policy = ack_policy(&found);
     let config = Config {
         durable_name: Some(name.clone()),
-        ack_policy: AckPolicy::All,
+        ack_policy,
         ack_wait: subscriber.options.ack_wait,
         filter_subject: filter.clone(),
         max_ack_pending: ACK_PENDING_MAX,
@@ -62,8 +63,8 @@ pub(super) async fn find_or_make(
     let consumer: Consumer<Config> = consumer.map_err(LinkError::refused("make the consumer"))?;
     let info = consumer.get_info().await;
     let info = info.map_err(LinkError::refused("ask for the consumer"))?;
-    if info.config.ack_policy != AckPolicy::All {
-        let why = format!("{name} does not acknowledge all; remove it");
+    if info.config.ack_policy != ack_policy {
+        let why = format!("{name} does not acknowledge as this stream wants it; remove it");
         return Err(LinkError::refused("use the consumer")(why));
     }
     if info.config.max_deliver > 0 {
@@ -73,12 +74,18 @@ pub(super) async fn find_or_make(
         );
         return Err(LinkError::refused("use the consumer")(why));
     }
-    let begin = begin_of(client, &found, &info, subscriber).await;
+    let is_queue = is_queue(&found);
+    let begin = match is_queue {
+        // What is not acknowledged is there, and nothing else.
+        true => Begin::AsItIs,
+        false => begin_of(client, &found, &info, subscriber).await,
+    };
     // The stream may have got other subjects since. A filter that is changed makes a server of 2.9
     // pass over what it has not delivered, so the consumer is made anew where it stood.
     let is_filtered = [&filter, subject].contains(&&info.config.filter_subject);
     let policy = match begin {
         Begin::AsItIs | Begin::InVain if is_filtered => return Ok((consumer, info)),
+        Begin::AsItIs | Begin::InVain if is_queue => DeliverPolicy::All,
         Begin::AsItIs | Begin::InVain => behind(info.ack_floor.stream_sequence),
         Begin::Behind(message) => behind(message),
         Begin::From(None) => DeliverPolicy::All,
@@ -206,6 +213,13 @@ async fn start_of(
         return Ok(begins);
     }
     let info = stream.cached_info();
+    if is_queue(stream) {
+        let why = "a stream of `workqueue` is read from the first message on that it has";
+        return match subscriber.options.from {
+            Since::First => Ok(DeliverPolicy::All),
+            Since::New | Since::Time(_) => Err(LinkError::refused("begin as `from` says")(why)),
+        };
+    }
     let knows = subscriber.floor.knows(&created(info));
     Ok(match (subscriber.options.from, knows) {
         // What is known comes again.
@@ -216,6 +230,19 @@ async fn start_of(
         (Since::Time(at), Knows::Nothing | Knows::Another) => from(info, at),
         (Since::New | Since::Time(_), Knows::Through(message)) => behind(message),
     })
+}
+
+/// Whether a stream keeps each message until it is acknowledged, and no longer.
+fn is_queue(stream: &Stream) -> bool {
+    stream.cached_info().config.retention == RetentionPolicy::WorkQueue
+}
+
+/// How messages of a stream are acknowledged: one for all before it, where that is allowed.
+fn ack_policy(stream: &Stream) -> AckPolicy {
+    match is_queue(stream) {
+        true => AckPolicy::Explicit,
+        false => AckPolicy::All,
+    }
 }
 
 /// Which of the streams of its name a stream is: one that is made again is another.
@@ -234,6 +261,10 @@ pub(super) async fn begin_behind(
     let context = subscriber.jetstream(client);
     let found = context.get_stream(stream).await;
     let found = found.map_err(LinkError::refused("find the stream"))?;
+    if is_queue(&found) {
+        let why = "a stream of `workqueue` delivers it until it is removed from there";
+        return Err(LinkError::refused("pass over a message")(why));
+    }
     let config = Config {
         durable_name: Some(info.name),
         ack_policy: AckPolicy::All,
@@ -252,13 +283,11 @@ pub(super) async fn begin_behind(
 async fn make_anew(stream: &Stream, config: Config) -> Result<(Consumer<Config>, Info), LinkError> {
     let name = config.durable_name.clone().unwrap_or_default();
     let held = match stream.cached_info().config.retention {
-        RetentionPolicy::Limits | RetentionPolicy::Interest => hold(stream, &name, &config).await?,
-        // Its consumers begin where it does, and a server that has one of ours is not known.
-        RetentionPolicy::WorkQueue => {
-            let why = "it would begin anew: a stream that is read here keeps its messages by \
-                       `limits`, or by `interest`";
-            return Err(LinkError::refused("make the consumer anew")(why));
+        RetentionPolicy::Limits | RetentionPolicy::Interest => {
+            Some(hold(stream, &name, &config).await?)
         }
+        // It keeps what is not acknowledged without a consumer, too.
+        RetentionPolicy::WorkQueue => None,
     };
     let deleted = stream.delete_consumer(&name).await;
     deleted.map_err(LinkError::refused("remove the consumer"))?;
@@ -266,8 +295,10 @@ async fn make_anew(stream: &Stream, config: Config) -> Result<(Consumer<Config>,
     let consumer = consumer.map_err(LinkError::refused("make the consumer anew"))?;
     let info = consumer.get_info().await;
     let info = info.map_err(LinkError::refused("ask for the consumer"))?;
-    // One that stays goes by itself.
-    let _ = stream.delete_consumer(&held).await;
+    if let Some(held) = held {
+        // One that stays goes by itself.
+        let _ = stream.delete_consumer(&held).await;
+    }
     Ok((consumer, info))
 }
 

@@ -222,7 +222,8 @@ impl Floor {
         let _writing = self.0.writing.lock();
         let (line, through) = {
             let known = self.known();
-            if known.written == Some(known.through) {
+            // Of a work queue nothing is noted: what is durable is gone from there.
+            if known.stream.is_empty() || known.written == Some(known.through) {
                 return;
             }
             (known.line(), known.through)

@@ -1,9 +1,9 @@
 //! Which message of a stream may be acknowledged, with all before it.
 //!
 //! Arrives: messages in the order in which they went through the door (`order.rs`), and how many of
-//! them are durable. Leaves: the one to acknowledge. An acknowledgement of a consumer that
-//! acknowledges all covers every message of the stream before it, also one that this connection has
-//! never seen. Promise: nothing is acknowledged before all that it covers is durable; where messages
+//! them are durable. Leaves: those to acknowledge. The last one is enough for a consumer that
+//! acknowledges all: that covers every message of the stream before it, also one that this connection
+//! has never seen. Promise: nothing is acknowledged before all that it covers is durable; where messages
 //! went on early, nothing before those that were owed are.
 
 use std::collections::VecDeque;
@@ -66,27 +66,28 @@ impl<R> Prefix<R> {
         }
     }
 
-    /// What to answer now that so many are durable: the message with the greatest number, which
-    /// acknowledges all, and that.
+    /// The next to answer now that so many are durable, and its number in the stream.
     pub fn settle(&mut self, settled: u64) -> Option<(u64, R)> {
         match self.early {
             Early::None => {}
             Early::Until(upto) if upto <= settled => self.early = Early::None,
             Early::Until(_) | Early::Awaited => return None,
         }
-        let mut greatest: Option<Passed<R>> = None;
-        while let Some(passed) = self
+        let next = self
             .unacknowledged
-            .pop_front_if(|each| each.upto <= settled)
-        {
-            if greatest
-                .as_ref()
-                .is_none_or(|each| each.message < passed.message)
-            {
-                greatest = Some(passed);
+            .pop_front_if(|each| each.upto <= settled);
+        next.map(|passed| (passed.message, passed.reply))
+    }
+
+    /// The one with the greatest number of those, which acknowledges all.
+    pub fn settle_all(&mut self, settled: u64) -> Option<(u64, R)> {
+        let mut greatest = self.settle(settled)?;
+        while let Some(next) = self.settle(settled) {
+            if next.0 > greatest.0 {
+                greatest = next;
             }
         }
-        greatest.map(|passed| (passed.message, passed.reply))
+        Some(greatest)
     }
 
     /// How to answer each up to number `upto` on this connection that is not acknowledged.
@@ -107,10 +108,23 @@ mod tests {
         for (upto, message) in (1..).zip([11, 12, 11, 13]) {
             prefix.passed(upto, message, message, false);
         }
-        assert_eq!(prefix.settle(0), None);
-        assert_eq!(prefix.settle(3), Some((12, 12)));
-        assert_eq!(prefix.settle(3), None);
-        assert_eq!(prefix.settle(4), Some((13, 13)));
+        assert_eq!(prefix.settle_all(0), None);
+        assert_eq!(prefix.settle_all(3), Some((12, 12)));
+        assert_eq!(prefix.settle_all(3), None);
+        assert_eq!(prefix.settle_all(4), Some((13, 13)));
+    }
+
+    #[test]
+    fn each_durable_one_is_answered_by_itself_where_none_answers_for_others() {
+        let mut prefix = Prefix::new();
+        for (upto, message) in (1..).zip([11, 12, 11, 13]) {
+            prefix.passed(upto, message, message, false);
+        }
+        let mut answered = Vec::new();
+        while let Some((message, _)) = prefix.settle(3) {
+            answered.push(message);
+        }
+        assert_eq!(answered, [11, 12, 11]);
     }
 
     #[test]
@@ -121,13 +135,13 @@ mod tests {
         };
         passed(&mut prefix, 1, 11, true);
         passed(&mut prefix, 2, 8, false);
-        assert_eq!(prefix.settle(2), None, "more is awaited");
+        assert_eq!(prefix.settle_all(2), None, "more is awaited");
         passed(&mut prefix, 3, 10, false);
         prefix.all_have_come(3);
-        assert_eq!(prefix.settle(2), None, "10 has come and is not durable");
-        assert_eq!(prefix.settle(3), Some((11, 11)));
+        assert_eq!(prefix.settle_all(2), None, "10 has come and is not durable");
+        assert_eq!(prefix.settle_all(3), Some((11, 11)));
         prefix.all_have_come(3);
         passed(&mut prefix, 4, 12, false);
-        assert_eq!(prefix.settle(4), Some((12, 12)));
+        assert_eq!(prefix.settle_all(4), Some((12, 12)));
     }
 }

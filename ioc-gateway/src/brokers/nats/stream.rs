@@ -1,7 +1,7 @@
 //! A subject of a JetStream stream, read with a durable pull consumer that acknowledges all.
 //!
 //! Arrives: what we pull. Leaves: inputs through the door; one acknowledgement for all that has
-//! become durable together. Promise: no more is asked for than may be in flight; what was under way
+//! become durable together, or, of a work queue, one for each. Promise: no more is asked for than may be in flight; what was under way
 //! goes on before what is newer; what waits for our disk is not delivered again; a server that says
 //! nothing, not even that it has nothing, is left.
 //! The library's own batches are not used: a heartbeat can put them to sleep.
@@ -11,7 +11,7 @@ use std::time::Duration;
 use async_nats::header::HeaderMap;
 use async_nats::jetstream::AckKind;
 use async_nats::jetstream::consumer::pull::{BatchConfig, Config};
-use async_nats::jetstream::consumer::{Consumer, Info};
+use async_nats::jetstream::consumer::{AckPolicy, Consumer, Info};
 use async_nats::{Client, Message, StatusCode, Subject, Subscriber as Subscription};
 use futures_util::{FutureExt, StreamExt};
 use ioc_core::time::Timestamp;
@@ -119,6 +119,7 @@ struct Reader<'a> {
     /// What has, and is not acknowledged.
     prefix: Prefix<(Subject, Timestamp)>,
     ack_wait: Duration,
+    ack_policy: AckPolicy,
     /// Up to which message all have been here for a beat.
     held: u64,
     /// From when on messages are pulled: when those that were under way before can come again, which
@@ -171,6 +172,7 @@ impl<'a> Reader<'a> {
             order: Order::new(start, WAITING_MAX, may_look),
             prefix: Prefix::new(),
             ack_wait,
+            ack_policy: info.config.ack_policy,
             held: 0,
             pull_from,
             has_pulled: false,
@@ -374,9 +376,15 @@ impl<'a> Reader<'a> {
             .passed(epoch.decoded(), next.number, answer, next.is_early);
     }
 
-    /// Acknowledges all that is durable, with one answer.
+    /// Acknowledges all that is durable, with one answer where that is allowed.
     async fn acknowledge(&mut self, connected: &Connected, settled: u64) -> Result<(), LinkError> {
-        let Some((message, (reply, taken_at))) = self.prefix.settle(settled) else {
+        if self.ack_policy == AckPolicy::Explicit {
+            while let Some((_, (reply, _))) = self.prefix.settle(settled) {
+                answer(connected, reply, AckKind::Ack).await?;
+            }
+            return Ok(());
+        }
+        let Some((message, (reply, taken_at))) = self.prefix.settle_all(settled) else {
             return Ok(());
         };
         if self.subscriber.floor.reached(message, taken_at) {
