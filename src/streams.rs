@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_nats::ConnectOptions;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{ContextBuilder, CreateStreamErrorKind};
-use async_nats::jetstream::stream::{Config, RetentionPolicy, StorageType};
+use async_nats::jetstream::stream::{Config, StorageType};
 use clap::Args;
 
 use crate::args::{self, Credentials, NatsAddress, PasswordFileError};
@@ -104,17 +104,9 @@ fn unfit(config: &Config, subjects: &str, is_read: bool) -> Option<String> {
     if !is_fed && !takes.iter().any(covers) {
         return Some(format!("takes {}, not {subjects}", takes.join(", ")));
     }
-    if config.no_ack {
-        return Some(
-            "acknowledges nothing (`no_ack`), so that nobody knows what it has".to_owned(),
-        );
-    }
-    let is_queue = config.retention == RetentionPolicy::WorkQueue;
-    (is_read && is_queue).then(|| {
-        "is a work queue, which wants each message acknowledged by itself: ioc acknowledges all up to \
-         one, and its server refuses that (retention: limits or interest can be read)"
-            .to_owned()
-    })
+    config
+        .no_ack
+        .then(|| "acknowledges nothing (`no_ack`), so that nobody knows what it has".to_owned())
 }
 
 /// Makes them, and tells of each.
@@ -186,6 +178,7 @@ fn hint(error: &CreateStreamErrorKind) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use async_nats::jetstream::stream::RetentionPolicy;
 
     const READINGS: &str = "ioc.v1.readings.>";
 
@@ -201,6 +194,11 @@ mod tests {
         for subject in [READINGS, "ioc.v1.>", "ioc.>", ">"] {
             assert_eq!(unfit(&taking(subject), READINGS, true), None, "{subject}");
         }
+        let queue = Config {
+            retention: RetentionPolicy::WorkQueue,
+            ..taking(READINGS)
+        };
+        assert_eq!(unfit(&queue, READINGS, true), None);
         let mirror = Config {
             mirror: Some(async_nats::jetstream::stream::Source::default()),
             ..Config::default()
@@ -212,26 +210,16 @@ mod tests {
 
     #[test]
     fn a_stream_that_cannot_serve_is_told_why() {
-        let queue = Config {
-            retention: RetentionPolicy::WorkQueue,
-            ..taking(READINGS)
-        };
         let dumb = Config {
             no_ack: true,
             ..taking(READINGS)
         };
         for (config, word) in [
             (taking("ioc.v1.readings.*"), "not ioc.v1.readings.>"),
-            (queue.clone(), "work queue"),
             (dumb, "no_ack"),
         ] {
             let why = unfit(&config, READINGS, true).unwrap();
             assert!(why.contains(word), "{why}");
         }
-        assert_eq!(
-            unfit(&queue, READINGS, false),
-            None,
-            "decisions are only written"
-        );
     }
 }
