@@ -80,7 +80,7 @@ use crate::decision::{Cause, Condition, Decision, DecisionSeq, Ending, Evidence,
 use crate::detection::{Detection, Finding, Sighting};
 use crate::hash::WideMap;
 use crate::id::{IncidentId, NodeId, RuleId, SensorId};
-use crate::incident::{Case, Cluster, Incident, Purpose, Source, Statement};
+use crate::incident::{Case, Cluster, Incident, Purpose, Raised, Source, Statement};
 use crate::limits::{CANDIDATES_PER_RULE_MAX, MEMBERS_PER_INCIDENT_MAX};
 use crate::place::Position;
 use crate::rules::{BY_PERSON, Rules};
@@ -154,6 +154,11 @@ pub(crate) struct Correlator {
     candidates: BTreeSet<(Timestamp, IncidentId)>,
     /// What changed in this moment, in the order it did.
     touched: VecDeque<IncidentId>,
+    /// What a gauge of a candidate has said until this moment, while other detections of it last:
+    /// empty between two moments.
+    passed: Vec<(SensorId, Raised)>,
+    /// What people have split by what was done in this moment: empty between two moments.
+    divided: Vec<[IncidentId; 2]>,
     /// What the sensors of incidents that are over have said of those.
     told: Told,
     /// What is left of them.
@@ -177,6 +182,8 @@ impl Correlator {
             by_sensor: WideMap::default(),
             candidates: BTreeSet::new(),
             touched: VecDeque::new(),
+            passed: Vec::new(),
+            divided: Vec::new(),
             told: Told::default(),
             husks: Husks::default(),
         }
@@ -303,11 +310,22 @@ impl Correlator {
             }),
             Detection::Cleared => {
                 let at = turn.at;
+                let passes = self.passes_until(finding, at);
+                let mut cleared = None;
+                let mut passed = std::mem::take(&mut self.passed);
                 self.change(finding, |case, source| {
                     // Of a candidate nobody was told: there is nothing to hold on to.
                     let holds = finding.doubted && case.incident.opened_at.is_some();
-                    case.cluster.settle(source, &finding.rule, holds, at);
+                    cleared = case.cluster.settle(source, &finding.rule, holds, at);
+                    let Some(until) = passes else { return };
+                    passed.retain(|(sensor, _)| *sensor == finding.sensor);
+                    passed.extend(cleared.take().map(|said| (finding.sensor.clone(), said)));
+                    if !case.cluster.stands(source) {
+                        let said = passed.drain(..).map(|(_, said)| said);
+                        case.cluster.counts_until(source, said, until);
+                    }
                 });
+                self.passed = passed;
                 self.time_the_parting(&finding.sensor, turn);
             }
             Detection::Faulty(malady) => self.change(finding, |case, source| {
@@ -328,7 +346,13 @@ impl Correlator {
             }
             Detection::Returned(_) | Detection::SilenceForgotten(_) => {
                 let at = turn.at;
-                self.change(finding, |case, source| case.cluster.speak(source, at));
+                let missed = self.missed_by(&finding.sensor);
+                self.change(finding, |case, source| {
+                    case.cluster.speak(source, at);
+                    if let Some(rule) = &missed {
+                        case.cluster.settle(source, rule, false, at);
+                    }
+                });
                 self.time_the_parting_anew(&finding.sensor, turn);
             }
             Detection::SiteSilent(_)
@@ -338,6 +362,20 @@ impl Correlator {
                 unreachable!("they are about sites, groups and commands, which no rule takes")
             }
         }
+    }
+
+    /// Until when what a gauge has said counts in its candidate though it is normal again: until the
+    /// water that it was about has come to the next gauge, where the rule follows water. A wave that
+    /// nobody was told of has passed the one when the other tells of it.
+    fn passes_until(&self, finding: &Finding, now: Timestamp) -> Option<Timestamp> {
+        let slot = self.slot_of(&finding.sensor).filter(|_| !finding.doubted)?;
+        let case = self.case(slot);
+        if case.incident.opened_at.is_some() {
+            return None;
+        }
+        let (_, last) = case.cluster.heard(&finding.sensor)?;
+        let until = last + self.network.on_its_way(&finding.sensor)?;
+        (until > now).then_some(until)
     }
 
     /// Changes what is known of a sensor that is a member, without new evidence.
@@ -530,8 +568,10 @@ impl Correlator {
             .retain(|kin| !network.is_anchored(kin.slot) || network.has_sibling(kin.slot, node));
         let heard = |slot, sensor: &SensorId| self.cases.get(slot)?.cluster.heard(sensor);
         let is_live = |slot| self.is_live(slot);
-        let mut near = network.near(node, now, (is_live, heard));
+        let mut near = network.near(node, is_live);
         near.retain(|kin| self.may_be_joined(kin.slot, now));
+        // How long ago it may have been is said by the water's own time.
+        network.near_by_water(node, now, heard, &mut near);
         near.append(&mut by_metres);
         near.sort_unstable();
         near.dedup_by_key(|kin| kin.slot);
@@ -788,12 +828,14 @@ impl Correlator {
 type Spot<'a> = (Option<Position>, &'a Shared);
 
 /// How much a source with a finding of this detection rule counts; nothing if it is not taken.
-/// What a person reports is enough by itself.
+/// What a person reports is enough by itself, and who is silent with his street counts once.
 fn weight_of(rule: &CorrelationRule, detection: &RuleId) -> u32 {
     if detection.as_str() == BY_PERSON {
         return rule.sources_min;
     }
     let mut weights = rule.detections.iter().zip(&rule.weights);
     let weight = weights.find(|(own, _)| *own == detection);
-    weight.map_or(0, |(_, weight)| *weight)
+    // What else there is was found by a rule about sites: a street that stays silent.
+    let of_street = u32::from(rule.along.nested_after.is_some());
+    weight.map_or(of_street, |(_, weight)| *weight)
 }

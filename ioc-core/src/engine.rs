@@ -20,12 +20,12 @@ use std::sync::Arc;
 use self::late::{LIKE_A_STEP, LIKE_LEAVING, Late};
 use self::people::Moment;
 use self::requests::Requests;
-use crate::book::Book;
+use crate::book::{Book, Entry};
 use crate::codec::{CodecError, Put, Take};
 use crate::correlate::{Correlator, Desk, Explained, Family, Leaving, Turn};
 use crate::counters::EngineCounters;
 use crate::decision::{Answer, Cause, CommandState, Confirmation, Decision, Evidence};
-use crate::decision::{SensorState, Step, Verdict};
+use crate::decision::{SensorState, Severity, Step, Verdict};
 use crate::detection::{Detection, Finding, Hearing, Malady};
 use crate::explain::{CaseLook, SuppressionLook};
 use crate::group::Group;
@@ -299,7 +299,15 @@ impl Engine {
         }
         let correlator = self.correlators.get_mut(&timer.rule);
         let correlator = correlator.expect("timers are of rules that hold");
-        correlator.fire(id, purpose, &mut turn);
+        match purpose {
+            Purpose::Part => {
+                let from = correlator.parts_from(id);
+                let unheard = self.group.unheard_from(from, &self.rules);
+                correlator.part(id, unheard, &mut turn);
+            }
+            _ => correlator.fire(id, purpose, &mut turn),
+        }
+        family::divide(&mut self.correlators, &timer.rule, &mut turn);
         family::settle(&mut self.correlators, &timer.rule, &mut turn);
         self.end_of_incidents(at, Some(timer.due), out);
     }
@@ -591,6 +599,29 @@ impl Engine {
         self.desk.family.explained.audit(explaining, audit);
     }
 
+    /// INV-18 between incidents. What was saved before a person's word was no word about children may
+    /// break it, until it is told again.
+    pub(crate) fn audit_parents(&self, audit: &mut Audit) {
+        for correlator in self.correlators.values() {
+            for (parent, child) in correlator.with_parents() {
+                let least = correlator.weight_on_parent(child);
+                let holds = self.severity_of(parent).is_none_or(|own| own >= least);
+                audit.expect(holds, Invariant::GraveAsItsMembers, parent);
+            }
+        }
+    }
+
+    /// How grave a live incident is whose rule holds.
+    fn severity_of(&self, id: IncidentId) -> Option<Severity> {
+        match self.desk.book.find(id)? {
+            (id, Entry::Live(rule)) if !self.desk.leaving.has(rule, id) => {
+                let correlator = self.correlators.get(rule)?;
+                correlator.has_opened(id).then(|| correlator.severity(id))
+            }
+            _ => None,
+        }
+    }
+
     /// Puts the whole state, everything in the order of names and ids.
     pub(crate) fn put(&self, out: &mut impl Put) {
         out.put_u64(self.desk.next_seq);
@@ -722,6 +753,22 @@ fn take(correlators: &mut BTreeMap<RuleId, Correlator>, findings: &[Finding], tu
             if correlator.has_member(&finding.sensor) {
                 correlator.take(finding, turn);
                 concerned.push(taker);
+            }
+        }
+        for taker in turn.rules.nesting() {
+            let correlator = correlators.get_mut(taker);
+            let correlator = correlator.expect("all rules that hold are at work");
+            match &finding.detection {
+                Detection::Silent(_) if turn.rules.knows_streets() => {
+                    correlator.time_the_street(&finding.sensor, turn);
+                }
+                Detection::Returned(_) | Detection::SilenceForgotten(_)
+                    if correlator.misses(&finding.sensor) =>
+                {
+                    correlator.take(finding, turn);
+                    concerned.push(taker);
+                }
+                _ => {}
             }
         }
     }

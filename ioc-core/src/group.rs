@@ -18,6 +18,7 @@ use std::collections::BTreeMap;
 use self::across::{Crowds, Taken};
 use self::alone::Leaps;
 use self::sequence::Sequencer;
+pub(crate) use self::sites::Unheard;
 use self::sites::{Change, Sites, Telling};
 use self::watch::Moment;
 use crate::bundle::{DetectionRule, Test};
@@ -25,6 +26,7 @@ use crate::codec::{CodecError, Put, Take};
 use crate::detection::{Detection, Finding};
 use crate::id::{RuleId, SensorId};
 use crate::invariant::{Audit, Invariant};
+use crate::limits::MEMBERS_PER_STEP;
 use crate::rules::Rules;
 use crate::time::Timestamp;
 use crate::timer::{Timer, Timers};
@@ -117,6 +119,25 @@ impl Group {
                 .sort_by(|one, other| (&one.rule, &one.sensor).cmp(&(&other.rule, &other.sensor)));
         }
         (all, over_limit)
+    }
+
+    /// The first sensors that fell silent with what feeds them and whose street is silent as a whole,
+    /// from this one on by name, as many as one step looks at; and from where the next goes on.
+    pub fn unheard_from(
+        &self,
+        from: Option<&SensorId>,
+        rules: &Rules,
+    ) -> (Vec<Unheard>, Option<SensorId>) {
+        let sites = self.sites.values();
+        let found = sites.map(|sites| sites.unheard_from(from, MEMBERS_PER_STEP, rules));
+        let (mut unheard, mut next) = (Vec::new(), None::<SensorId>);
+        for (of_rule, rest) in found {
+            unheard.extend(of_rule);
+            next = next.into_iter().chain(rest).min();
+        }
+        unheard.sort_by(|one: &Unheard, other| one.sensor.cmp(&other.sensor));
+        unheard.dedup_by(|other, one| one.sensor == other.sensor);
+        (unheard, next)
     }
 
     /// Fires its first timer, and says when it was due.

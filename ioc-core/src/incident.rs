@@ -18,10 +18,10 @@ use std::collections::VecDeque;
 pub(crate) use self::asked::Asked;
 pub(crate) use self::cluster::{Cluster, Source, World};
 pub(crate) use self::docket::{Docket, Grounds};
-pub(crate) use self::member::{Member, Statement};
+pub(crate) use self::member::{Member, Raised, Statement};
 use crate::codec::{CodecError, Put, Take};
 use crate::correlate::{NEAREST, Nearness, Relative};
-use crate::decision::{Certainty, Condition, Evidence, IncidentState, Severity};
+use crate::decision::{Certainty, Condition, Evidence, Handling, IncidentState, Severity};
 use crate::id::{IncidentId, IncidentKind, RuleId, SensorId, ZoneId};
 use crate::limits::{APART_MAX, CANDIDATE_EVIDENCE_MAX, MERGERS_ASKED_MAX};
 use crate::record::{Seq, incident_id};
@@ -121,7 +121,8 @@ pub(crate) struct Incident {
     pub parts_from: Option<SensorId>,
     /// Cases that evidence has shown to be the same happening and that are to become one with it.
     pub unites: VecDeque<IncidentId>,
-    /// Those of them that people have asked to become one with it.
+    /// Those of them that people have asked to become one with it, and others that members of it go over
+    /// to by a person's word.
     pub asked: Vec<Asked>,
     /// What it has caused before it was known itself, and that it has not taken as children yet.
     pub adopts: VecDeque<IncidentId>,
@@ -209,8 +210,12 @@ impl Incident {
             self.docket.after_merging(&loser.docket, graver);
         }
         if between_incidents {
-            // How grave it is may be owed to its children.
-            self.rise_to(loser.severity);
+            // As grave as the graver, whatever a person judged of one of them; it may be owed to its
+            // children.
+            if loser.severity > self.severity {
+                self.severity = loser.severity;
+                self.docket.graded();
+            }
             self.said = self.said.max(loser.said);
             self.certainty = self.certainty.max(loser.certainty);
         } else {
@@ -237,6 +242,7 @@ impl Incident {
             self.seeks_beyond = Some(NEAREST);
         }
         self.apart.extend(loser.apart);
+        self.unites.retain(|other| !self.apart.contains(other));
         let over = self.apart.len().saturating_sub(APART_MAX);
         self.apart.drain(..over);
         self.urgent |= between_incidents;
@@ -247,6 +253,18 @@ impl Incident {
             self.forget_evidence();
         }
         self
+    }
+
+    /// What members of it go over to next, by a person's word.
+    pub fn going_over(&self) -> Option<&Asked> {
+        let mut asked = self.asked.iter();
+        asked.find(|asked| !self.unites.contains(&asked.other))
+    }
+
+    /// All that members of it are to go over to.
+    pub fn all_going_over(&self) -> Vec<IncidentId> {
+        let asked = self.asked.iter().map(|asked| asked.other);
+        asked.filter(|other| !self.unites.contains(other)).collect()
     }
 
     /// Whether nothing is known to have caused it, and no person says that nothing has.
@@ -292,6 +310,17 @@ impl Incident {
         match self.docket.rated {
             true => self.severity,
             false => self.said.min(self.severity),
+        }
+    }
+
+    /// How grave it makes its parent: as it is while it goes on, unless a person has dismissed it
+    /// (INV-18).
+    pub fn weight_on_parent(&self) -> Severity {
+        match (self.condition, self.docket.handling) {
+            (Condition::Cleared, _) | (_, Handling::Merged | Handling::Dismissed(_)) => {
+                Severity::Unknown
+            }
+            (Condition::Active | Condition::Unknown, _) => self.severity,
         }
     }
 

@@ -156,6 +156,7 @@ impl Judgement {
         let mut audit = Audit::default();
         self.stages.iter().for_each(|stage| stage.audit(&mut audit));
         self.engine.audit(&mut audit);
+        self.engine.audit_parents(&mut audit);
         audit.0
     }
 

@@ -214,11 +214,11 @@ pub const CHILDREN_STEP: Millis = Millis(1);
 pub const MERGED_PER_STEP: usize = 32;
 
 /// How many members of the smaller of two such cases one step moves, where both have more. What is left
-/// of it merges.
+/// of it merges. As many go over in one step when a person splits an incident, or moves evidence of it.
 pub const MEMBERS_MOVED_PER_STEP: usize = 128;
 
-/// How many mergers with such others, that people have asked for, are under way of one incident. With a
-/// further one it becomes one at once.
+/// How many mergers with such others, and how many parts of it that go over to others, that people have
+/// asked for, are under way of one incident. With a further one it is done at once.
 pub const MERGERS_ASKED_MAX: usize = 16;
 
 /// How many incidents an incident is kept apart from by a person's word. For a new one the oldest is
@@ -227,7 +227,8 @@ pub const APART_MAX: usize = 64;
 
 /// How many bytes the names of sources have that a person may name at once.
 pub const NAMED_BYTES_MAX: usize = 32_768;
-/// How many members of an incident such a step looks at, where what stays dark parts from it.
+/// How many members of an incident, and how many silent sensors, such a step looks at, where what stays
+/// dark or silent parts from it.
 pub const MEMBERS_PER_STEP: usize = 256;
 
 /// How many members of what is over one record takes out of memory.

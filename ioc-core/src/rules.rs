@@ -50,6 +50,10 @@ pub struct Rules {
     networks: Arc<Networks>,
     /// How many sensors that some silence rule watches each zone and each gateway has.
     sites: Map<(SiteBy, String), u32>,
+    /// How many each street has, by its node, if some rule asks.
+    streets: Map<u32, u32>,
+    /// The correlation rules that part from their incidents what stays dark.
+    nesting: Vec<RuleId>,
     causes: Map<IncidentKind, Vec<RuleId>>,
     nowhere: ZoneId,
 }
@@ -104,6 +108,8 @@ impl Rules {
             in_common: in_common(&bundle),
             replacing: replacing(&bundle),
             sites: Map::default(),
+            streets: Map::default(),
+            nesting: nesting(&bundle.correlations),
             shows_outcomes: shows_outcomes(&bundle.city),
             outcomes: "outcome".parse().expect("a word is a rule's name"),
             by_person: BY_PERSON.parse().expect("a word is a rule's name"),
@@ -117,7 +123,51 @@ impl Rules {
             bundle,
         };
         let sites = rules.count_sites();
-        Self { sites, ..rules }
+        let streets = rules.count_streets();
+        Self {
+            sites,
+            streets,
+            ..rules
+        }
+    }
+
+    /// How many watched sensors each node feeds itself, if some rule asks what is silent with its feeder
+    /// and what explains it.
+    fn count_streets(&self) -> Map<u32, u32> {
+        let mut streets = Map::default();
+        let asks = |test: &Test| match test {
+            Test::SiteSilence(rule) => rule.by == SiteBy::Feeder && !rule.explained_by.is_empty(),
+            _ => false,
+        };
+        if self.detections().iter().any(|rule| asks(&rule.test)) {
+            let sensors = self.bundle.city.sensors.iter();
+            let watched = sensors.filter(|sensor| self.may_be_silent(&sensor.id));
+            for street in watched.filter_map(|sensor| self.street_of(&sensor.id)) {
+                *streets.entry(street).or_insert(0) += 1;
+            }
+        }
+        streets
+    }
+
+    /// The node that feeds a sensor, by its number in the networks: its street.
+    pub(crate) fn street_of(&self, sensor: &SensorId) -> Option<u32> {
+        let networks = self.networks();
+        networks.feeders(networks.number(sensor.as_str())?).next()
+    }
+
+    /// How many sensors of a street may be silent; none if no rule asks.
+    pub(crate) fn sensors_of_street(&self, street: u32) -> u32 {
+        self.streets.get(&street).copied().unwrap_or(0)
+    }
+
+    /// Whether it is known which streets are silent as a whole.
+    pub(crate) fn knows_streets(&self) -> bool {
+        !self.streets.is_empty()
+    }
+
+    /// The correlation rules that part from their incidents what stays dark.
+    pub(crate) fn nesting(&self) -> &[RuleId] {
+        &self.nesting
     }
 
     /// How many watched sensors each site has, if some rule asks for it.
@@ -512,6 +562,12 @@ fn causes(correlations: &[CorrelationRule]) -> Map<IncidentKind, Vec<RuleId>> {
         }
     }
     causes
+}
+
+fn nesting(correlations: &[CorrelationRule]) -> Vec<RuleId> {
+    let along = |rule: &&CorrelationRule| rule.along.fed_by && rule.along.nested_after.is_some();
+    let nesting = correlations.iter().filter(along);
+    nesting.map(|rule| rule.name.clone()).collect()
 }
 
 fn takers(correlations: &[CorrelationRule]) -> Map<RuleId, Vec<RuleId>> {

@@ -258,24 +258,13 @@ impl NetworkIndex {
     }
 
     /// The cases that are near a node along the networks, each by the shortest way.
-    /// Told by the caller: which cases are not over, and when a sensor was first and last heard to
-    /// be abnormal in one.
-    pub fn near(
-        &self,
-        node: u32,
-        now: Timestamp,
-        (is_live, heard): (
-            impl Fn(u32) -> bool,
-            impl Fn(u32, &SensorId) -> Option<(Timestamp, Timestamp)>,
-        ),
-    ) -> Vec<Kin> {
+    /// Told by the caller: which cases are not over. Without those that are near
+    /// [by water](Self::near_by_water) alone.
+    pub fn near(&self, node: u32, is_live: impl Fn(u32) -> bool) -> Vec<Kin> {
         let mut near = Vec::new();
         self.add_all(Spot::At(node), 0, node, &mut near);
         if self.along.fed_by {
             self.near_by_power(node, is_live, &mut near);
-        }
-        if let Some(percent) = self.along.flows_to_percent {
-            self.near_by_water(node, percent, now, heard, &mut near);
         }
         if let (Some(stops), Some((line, order))) = (self.along.line_stops, self.on_line(node)) {
             let stops = i32::try_from(stops).unwrap_or(i32::MAX);
@@ -337,20 +326,32 @@ impl NetworkIndex {
         kind.is_some_and(|kind| self.kinds.contains(kind))
     }
 
-    fn near_by_water(
+    /// How long the water of a gauge may take to the next one that the rule hears, if it goes there.
+    pub fn on_its_way(&self, sensor: &SensorId) -> Option<Millis> {
+        let percent = self.along.flows_to_percent?;
+        let mut below = self.networks.downstream(self.node(sensor)?);
+        let (_, lag) = below.find(|(node, _)| self.is_measured(*node))?;
+        Some(within(lag, percent))
+    }
+
+    /// Adds the cases from which water may have come to a node by now, or to which it may have gone.
+    /// Told by the caller: when a sensor was first and last heard to be abnormal in a case.
+    pub fn near_by_water(
         &self,
         node: u32,
-        percent: u32,
         now: Timestamp,
         heard: impl Fn(u32, &SensorId) -> Option<(Timestamp, Timestamp)>,
         near: &mut Vec<Kin>,
     ) {
+        let Some(percent) = self.along.flows_to_percent else {
+            return;
+        };
         for (slot, above) in self.occupants(Spot::Above(node)) {
             let Some(above) = above else { continue };
             let Some((steps, lag)) = self.way(above, node) else {
                 continue;
             };
-            let window = Millis(lag.0.saturating_mul(i64::from(percent)) / 100);
+            let window = within(lag, percent);
             let sensor = self.networks.sensor(above);
             let in_time = sensor
                 .and_then(|sensor| heard(slot, sensor))
@@ -400,6 +401,11 @@ impl NetworkIndex {
     pub fn members(&self) -> usize {
         self.anchors.values().map(|count| *count as usize).sum()
     }
+}
+
+/// A share of the time that the water takes.
+fn within(lag: Millis, percent: u32) -> Millis {
+    Millis(lag.0.saturating_mul(i64::from(percent)) / 100)
 }
 
 fn count_down(counts: &mut Map<u32, u32>, key: &u32) {

@@ -322,12 +322,27 @@ impl Correlator {
         let slot = self.slots[&id];
         let incident = &mut self.case_mut(slot).incident;
         incident.from_children = incident.from_children.max(severity);
-        if severity > incident.severity.max(incident.docket.judged) {
+        // What a person has judged was the incident itself.
+        if severity > incident.severity {
             incident.severity = severity;
             incident.docket.graded();
             self.tell(slot, Verdict::IncidentUpdated, turn);
         }
         self.cases.freshen();
+    }
+
+    /// How grave an incident makes its parent: not at all if it is over, or a person has dismissed it.
+    pub fn weight_on_parent(&self, id: IncidentId) -> Severity {
+        self.case(self.slots[&id]).incident.weight_on_parent()
+    }
+
+    /// Lets the parent of an incident be as grave as it is.
+    pub(super) fn weigh_on_parent(&self, slot: u32, turn: &mut Turn<'_>) {
+        let incident = &self.case(slot).incident;
+        if let Some(parent) = incident.parent {
+            let severity = incident.weight_on_parent();
+            turn.desk.family.risen(parent, severity);
+        }
     }
 
     /// A person says what caused it, or that nothing is known to have.

@@ -33,6 +33,7 @@ impl Correlator {
                 return Some(opening);
             }
         }
+        self.passed.clear();
         self.cases.freshen();
         None
     }
@@ -69,9 +70,10 @@ impl Correlator {
             Purpose::Retire => self.retire(slot, turn),
             Purpose::Escalate => self.escalate(slot, turn),
             Purpose::Lower => self.lower(slot, turn),
-            Purpose::Part => self.part(slot, turn),
             Purpose::Unite => self.unite_more(slot, turn),
-            Purpose::Adopt => unreachable!("the engine's, for children are of other rules"),
+            Purpose::Adopt | Purpose::Part => {
+                unreachable!("the engine's, for children are of other rules, and streets of none")
+            }
         }
     }
 
@@ -397,8 +399,8 @@ impl Correlator {
         let incident = &mut case.incident;
         incident.urgent = false;
         incident.told_at = turn.at;
-        if let Some(parent) = state.parent.filter(|_| !merged) {
-            turn.desk.family.risen(parent, state.severity);
+        if let Some(parent) = state.parent {
+            turn.desk.family.risen(parent, incident.weight_on_parent());
         }
         let mut how = Some(how);
         loop {

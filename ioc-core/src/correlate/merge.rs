@@ -26,7 +26,8 @@ impl Correlator {
         let mut others: Vec<_> = others.collect();
         // In an order that has nothing to do with slots: no two are as senior.
         others.sort_unstable();
-        let rest = others.split_off(others.len().min(MERGED_PER_STEP));
+        let mut rest = others.split_off(others.len().min(MERGED_PER_STEP));
+        rest.retain(|(_, other)| !self.are_apart(slot, *other, turn));
         let mut large = Vec::new();
         for ((.., id), other) in others {
             if self.are_apart(one, other, turn) {
@@ -45,8 +46,13 @@ impl Correlator {
         one
     }
 
-    /// The time has come for others that are the same. What exceeds one step follows.
+    /// The time has come for others that are the same, or for what goes over to another first. What
+    /// exceeds one step follows.
     pub(super) fn unite_more(&mut self, slot: u32, turn: &mut Turn<'_>) {
+        if self.go_over_more(slot, turn) {
+            self.time_the_uniting(slot, turn);
+            return;
+        }
         let mut one = slot;
         for _ in 0..MERGED_PER_STEP {
             let Some(other) = self.case_mut(one).incident.unites.pop_front() else {
@@ -85,7 +91,7 @@ impl Correlator {
     }
 
     /// Whether a person has asked for what waits to become one with a case: it is not waited for again.
-    fn take_asked(&mut self, slot: u32, other: IncidentId) -> Option<Asked> {
+    pub(super) fn take_asked(&mut self, slot: u32, other: IncidentId) -> Option<Asked> {
         let asked = &mut self.case_mut(slot).incident.asked;
         let place = asked.iter().position(|asked| asked.other == other)?;
         Some(asked.remove(place))
@@ -95,7 +101,7 @@ impl Correlator {
     pub(super) fn time_the_uniting(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let incident = &self.case(slot).incident;
         let running = incident.dues[Purpose::Unite as usize];
-        let waits = !incident.unites.is_empty();
+        let waits = !(incident.unites.is_empty() && incident.asked.is_empty());
         let due = waits.then(|| running.unwrap_or(turn.at + CHILDREN_STEP));
         self.set_timer(slot, Purpose::Unite, due, turn);
     }

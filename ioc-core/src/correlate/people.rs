@@ -101,11 +101,11 @@ pub(crate) fn refused(code: RefusalCode, state: &IncidentState) -> Refusal {
 }
 
 impl Correlator {
-    /// A person takes a step.
+    /// A person takes a step. It is no less grave than its children after it, as grave as `floor`.
     pub fn step(
         &mut self,
         id: IncidentId,
-        step: Step,
+        (step, floor): (Step, Severity),
         cause: &Cause,
         turn: &mut Turn<'_>,
     ) -> Result<(), Refusal> {
@@ -117,13 +117,20 @@ impl Correlator {
         let followed = incident
             .docket
             .follow(step, actor(cause), grounds, severity);
+        if let Ok(before) = followed
+            && step == Step::Undo
+        {
+            *severity = (*severity).max(floor);
+            if before == incident.docket.handling {
+                // His word on how grave it is was one about itself, too.
+                incident.said = incident.said.max(case.cluster.gravest());
+            }
+        }
         case.incident.show_if_extreme(&mut turn.desk.unshelved);
         let before = followed.map_err(|code| refused(code, &case.state()))?;
         let appears = self.heed_cause(slot, turn);
+        self.weigh_on_parent(slot, turn);
         let state = self.case(slot).state();
-        if let Some(parent) = state.parent {
-            turn.desk.family.risen(parent, state.severity);
-        }
         turn.decide(told(step, before, state), cause.clone());
         if appears {
             self.appear(slot, turn);
@@ -132,11 +139,12 @@ impl Correlator {
         Ok(())
     }
 
-    /// A person says how grave an incident is.
+    /// A person says how grave an incident is. What it is no less grave than because of its children,
+    /// `floor`, does not make his word about itself less.
     pub fn rate(
         &mut self,
         id: IncidentId,
-        severity: Severity,
+        (severity, floor): (Severity, Severity),
         cause: &Cause,
         turn: &mut Turn<'_>,
     ) -> Result<(), Refusal> {
@@ -144,16 +152,20 @@ impl Correlator {
         let case = self.case_mut(slot);
         let gravest = case.gravest();
         let incident = &mut case.incident;
-        let rated = incident
-            .docket
-            .rate(severity, actor(cause), gravest, &mut incident.severity);
+        let rated = incident.docket.rate(
+            severity,
+            actor(cause),
+            (gravest, floor),
+            &mut incident.severity,
+        );
         incident.show_if_extreme(&mut turn.desk.unshelved);
         rated.map_err(|code| refused(code, &case.state()))?;
-        let appears = self.heed_cause(slot, turn);
-        let state = self.case(slot).state();
-        if let Some(parent) = state.parent {
-            turn.desk.family.risen(parent, state.severity);
+        if severity < floor {
+            case.incident.said = case.incident.said.min(severity);
         }
+        let appears = self.heed_cause(slot, turn);
+        self.weigh_on_parent(slot, turn);
+        let state = self.case(slot).state();
         turn.decide(Verdict::IncidentRated(state), cause.clone());
         if appears {
             self.appear(slot, turn);

@@ -4,16 +4,20 @@
 //! Arrives: what is asked about incidents of one rule. Leaves: mergers, splits and moves, told with
 //! the sources that they concern. Promise: what was merged and is split again has the members that
 //! it had (INV-13), whether a rule or a person merged it; membership stays a partition (INV-12); what
-//! a person has split is not merged again by evidence. Next: `merge.rs`.
+//! a person has split is not merged again by evidence. Where thousands are meant they go over in steps,
+//! spread over logical time: who is still to go is marked as the other's, and each step tells whom it
+//! took. Next: `merge.rs`.
 
 use super::family::Origin;
 use super::people::refused;
 use super::{Correlator, Turn};
-use crate::book::For;
-use crate::decision::{Cause, Condition, Named, Refusal, RefusalCode, Severity, Verdict};
-use crate::id::{IncidentId, SensorId};
-use crate::incident::{Asked, Case, Cluster, Incident, Member, Source};
-use crate::limits::{EVIDENCE_PER_DECISION_MAX, MERGERS_ASKED_MAX};
+use crate::book::{Book, For};
+use crate::decision::{
+    Cause, Certainty, Condition, Named, Refusal, RefusalCode, Severity, Verdict,
+};
+use crate::id::IncidentId;
+use crate::incident::{Asked, Case, Cluster, Incident, Source};
+use crate::limits::{EVIDENCE_PER_DECISION_MAX, MEMBERS_MOVED_PER_STEP, MERGERS_ASKED_MAX};
 use crate::time::Timestamp;
 
 /// Which members are meant.
@@ -23,6 +27,26 @@ pub(crate) enum Part<'a> {
     Merged(IncidentId),
     /// Those that are named, a line each: a sensor, or `sensor/reading` for one report.
     Named(&'a str),
+}
+
+/// Who of an incident's members is meant, in the order of their names, and how many they are.
+#[derive(Debug)]
+struct Meant {
+    members: Vec<bool>,
+    count: usize,
+}
+
+/// Asks of one member after another, in the order of their names, whether it is meant.
+struct Asking<'a> {
+    book: &'a Book,
+    /// What became part of it when this incident merged into it.
+    merged: Option<IncidentId>,
+    /// The last answer to that.
+    went_through: Option<(IncidentId, bool)>,
+    /// Those that are named, in order: a sensor, or one of its reports.
+    named: Vec<(&'a str, Option<&'a str>)>,
+    /// How many of these come before the member that is asked of.
+    passed: usize,
 }
 
 impl Correlator {
@@ -36,8 +60,10 @@ impl Correlator {
     ) -> Result<(), Refusal> {
         let [one, two] = [self.open_slot(id)?, self.open_slot(other)?];
         for (slot, other) in [(one, other), (two, id)] {
-            let apart = &mut self.case_mut(slot).incident.apart;
-            apart.retain(|each| *each != other);
+            let incident = &mut self.case_mut(slot).incident;
+            incident.apart.retain(|each| *each != other);
+            // What was to go over stays where both will be.
+            incident.asked.retain(|asked| asked.other != other);
         }
         let under_way = self.case(one).incident.asked.len();
         if self.are_large(one, two) && under_way < MERGERS_ASKED_MAX {
@@ -52,16 +78,16 @@ impl Correlator {
         Ok(())
     }
 
-    /// A part of an incident is another one, of this id if nothing has it. Returns the one that it has.
+    /// A part of an incident is another one, of this id if nothing has it.
     pub fn split(
         &mut self,
         id: IncidentId,
         (part, wanted): (Part<'_>, IncidentId),
         cause: &Cause,
         turn: &mut Turn<'_>,
-    ) -> Result<IncidentId, Refusal> {
+    ) -> Result<(), Refusal> {
         let slot = self.open_slot(id)?;
-        let sources = self.meant(slot, part, turn)?;
+        let meant = self.meant(slot, part, turn)?;
         if turn.desk.book.make_room(For::People).is_none() {
             return Err(refused(
                 RefusalCode::TooManyIncidents,
@@ -76,12 +102,12 @@ impl Correlator {
             incident,
             cluster: Cluster::of(new),
         });
+        let said = self.said_by(slot, &meant);
+        let sources = self.go_over(slot, &meant, (new, cause), turn);
         self.move_sources(&sources, slot, part);
-        self.begin_part(part, turn);
+        self.begin_part(part, said, turn);
         // Nobody knew of it: nothing appears that was hidden.
         let _ = self.heed_cause(part, turn);
-        self.case_mut(part).rests_on_less();
-        self.case_mut(slot).rests_on_less();
         self.case_mut(slot).incident.keep_apart(new);
         let told = Verdict::IncidentSplit {
             incident: self.case(part).state(),
@@ -90,10 +116,11 @@ impl Correlator {
         };
         turn.decide(told, cause.clone());
         self.time_the_escalation(part, turn);
-        let left = self.case(part).gravest();
-        self.tell_the_rest(slot, left, turn);
+        if sources.len() == meant.count {
+            self.have_gone(slot, part, turn);
+        }
         self.touch(part);
-        Ok(new)
+        Ok(())
     }
 
     /// Evidence of one incident belongs to another.
@@ -105,33 +132,91 @@ impl Correlator {
         turn: &mut Turn<'_>,
     ) -> Result<(), Refusal> {
         let [from, into] = [self.open_slot(id)?, self.open_slot(to)?];
-        let sources = self.meant(from, Part::Named(named), turn)?;
+        let meant = self.meant(from, Part::Named(named), turn)?;
         self.tell_what_waits(from, turn);
         self.tell_what_waits(into, turn);
-        self.move_sources(&sources, from, into);
-        self.case_mut(from).rests_on_less();
+        let sources = self.go_over(from, &meant, (to, cause), turn);
+        self.take_sources(&sources, [from, into], cause, turn);
+        if sources.len() == meant.count {
+            self.have_gone(from, into, turn);
+        }
+        Ok(())
+    }
+
+    /// The time has come for further members that a person's word lets go over to another incident.
+    /// Returns whether any were awaited.
+    pub(super) fn go_over_more(&mut self, slot: u32, turn: &mut Turn<'_>) -> bool {
+        let incident = &self.case(slot).incident;
+        let Some(asked) = incident.going_over() else {
+            return false;
+        };
+        let (mark, cause) = (asked.other, asked.cause());
+        let into = self.slots.get(&mark).copied().or_else(|| {
+            let (now, _) = turn.desk.book.find(mark)?;
+            self.slots.get(&now).copied()
+        });
+        let cluster = &self.case(slot).cluster;
+        let sources = cluster.first_of(mark, MEMBERS_MOVED_PER_STEP + 1);
+        let into = into.filter(|&into| into != slot && !sources.is_empty());
+        let is_last = sources.len() <= MEMBERS_MOVED_PER_STEP;
+        if is_last || into.is_none() {
+            self.take_asked(slot, mark);
+        }
+        if let Some(into) = into {
+            let step = &sources[..sources.len().min(MEMBERS_MOVED_PER_STEP)];
+            self.take_sources(step, [slot, into], &cause, turn);
+            if is_last {
+                self.have_gone(slot, into, turn);
+            }
+        }
+        true
+    }
+
+    /// Members of one incident are another's, and that is told.
+    fn take_sources(
+        &mut self,
+        sources: &[Source],
+        [from, into]: [u32; 2],
+        cause: &Cause,
+        turn: &mut Turn<'_>,
+    ) {
+        let (severity, certainty) = self.move_sources(sources, from, into);
         let case = self.case_mut(into);
-        let (severity, certainty) = case.cluster.verdict();
         case.incident.rise(severity, certainty);
         case.incident.urgent = false;
+        case.cluster.measure();
         let appears = self.heed_cause(into, turn);
-        let case = self.case(into);
         let told = Verdict::IncidentEvidenceMoved {
-            incident: case.state(),
-            from: id,
-            moved: Named::of(&sources, EVIDENCE_PER_DECISION_MAX),
+            incident: self.case(into).state(),
+            from: self.case(from).incident.id,
+            moved: Named::of(sources, EVIDENCE_PER_DECISION_MAX),
         };
-        if let Some(parent) = case.incident.parent {
-            turn.desk.family.risen(parent, case.incident.severity);
-        }
+        self.weigh_on_parent(into, turn);
         turn.decide(told, cause.clone());
         if appears {
             self.appear(into, turn);
         }
         self.time_the_escalation(into, turn);
-        self.tell_the_rest(from, severity, turn);
+        self.touch(from);
         self.touch(into);
-        Ok(())
+    }
+
+    /// All of those who were to go over have.
+    fn have_gone(&mut self, from: u32, into: u32, turn: &mut Turn<'_>) {
+        let [whole, other] = [from, into].map(|slot| self.case(slot).incident.id);
+        self.case_mut(from).rests_on_less();
+        if self.case(from).incident.apart.contains(&other) {
+            self.case_mut(into).rests_on_less();
+            self.divided.push([whole, other]);
+        }
+        let left = self.case(into).cluster.gravest();
+        self.tell_the_rest(from, left, turn);
+    }
+
+    /// What a person has split by now, the whole and its part each: of the children of the one some may
+    /// follow the other.
+    pub fn take_divided(&mut self) -> Vec<[IncidentId; 2]> {
+        std::mem::take(&mut self.divided)
     }
 
     /// Whether a part that a person split from an incident is nearer to what began so than the rest is.
@@ -168,33 +253,70 @@ impl Correlator {
     }
 
     /// The members that are meant: some, but not all. What leads to a case by one sensor's name stays
-    /// together.
-    fn meant(&self, slot: u32, part: Part<'_>, turn: &Turn<'_>) -> Result<Vec<Source>, Refusal> {
-        let case = self.case(slot);
-        let book = &turn.desk.book;
-        let is_named = |source: &Source| match part {
-            Part::Merged(id) => {
-                let origin = case.cluster.origin_of(source);
-                origin.is_some_and(|origin| book.went_through(origin, id))
+    /// together. Who is to go over to another incident is none of this one's any more.
+    fn meant(&self, slot: u32, part: Part<'_>, turn: &Turn<'_>) -> Result<Meant, Refusal> {
+        let Case { incident, cluster } = self.case(slot);
+        let going = incident.all_going_over();
+        let mut asking = Asking::of(part, &turn.desk.book);
+        let all: Vec<_> = cluster.members().collect();
+        let (mut members, mut stays) = (Vec::with_capacity(all.len()), 0);
+        let mut asked = Vec::new();
+        for of_sensor in all.chunk_by(|(one, _), (next, _)| one.sensor == next.sensor) {
+            asked.extend(of_sensor.iter().map(|(source, member)| {
+                let origin = member.origin.or(cluster.origin());
+                let goes = member.origin.is_some_and(|origin| going.contains(&origin));
+                let leads = member.is_led_to(source);
+                (goes, leads, !goes && asking.means(source, origin))
+            }));
+            let led = asked.iter().any(|(_, leads, meant)| *leads && *meant);
+            for (goes, leads, meant) in asked.drain(..) {
+                members.push(!goes && (meant || led && leads));
+                stays += usize::from(!goes);
             }
-            Part::Named(lines) => lines.lines().any(|line| source.is_called(line)),
-        };
-        let members = || case.cluster.members();
-        let named = members().filter(|(source, _)| is_named(source));
-        let leading = named.filter(|(source, member)| member.is_led_to(source));
-        let leading: Vec<&SensorId> = leading.map(|(source, _)| &source.sensor).collect();
-        let is_meant = |(source, member): &(&Source, &Member)| {
-            let led = member.is_led_to(source) && leading.binary_search(&&source.sensor).is_ok();
-            led || is_named(source)
-        };
-        let meant = members().filter(is_meant);
-        let meant: Vec<_> = meant.map(|(source, _)| source.clone()).collect();
-        let code = match meant.len() {
+        }
+        let count = members.iter().filter(|meant| **meant).count();
+        let code = match count {
             0 => RefusalCode::NoSuchSource,
-            all if all == case.cluster.len() => RefusalCode::NothingLeft,
-            _ => return Ok(meant),
+            all if all == stays => RefusalCode::NothingLeft,
+            _ => return Ok(Meant { members, count }),
         };
-        Err(refused(code, &case.state()))
+        Err(refused(code, &self.case(slot).state()))
+    }
+
+    /// The gravest and the surest that those say who are meant, and when the first of them was heard.
+    fn said_by(&self, slot: u32, meant: &Meant) -> ((Severity, Certainty), Option<Timestamp>) {
+        let (mut verdict, mut since) = ((Severity::Unknown, Certainty::Unknown), None);
+        let members = self.case(slot).cluster.members().zip(&meant.members);
+        for ((_, member), _) in members.filter(|(_, meant)| **meant) {
+            let (first, _) = member.heard();
+            verdict = graver(verdict, member.verdict());
+            since = Some(since.map_or(first, |since: Timestamp| since.min(first)));
+        }
+        (verdict, since)
+    }
+
+    /// Those who go over to another incident at once. If they are too many for one step, the others are
+    /// marked as its, and follow.
+    fn go_over(
+        &mut self,
+        slot: u32,
+        meant: &Meant,
+        (to, cause): (IncidentId, &Cause),
+        turn: &mut Turn<'_>,
+    ) -> Vec<Source> {
+        let Case { incident, cluster } = self.case_mut(slot);
+        let in_steps = incident.asked.len() < MERGERS_ASKED_MAX;
+        let room = if in_steps {
+            MEMBERS_MOVED_PER_STEP
+        } else {
+            usize::MAX
+        };
+        let sources = cluster.mark(&meant.members, room, to);
+        if sources.len() < meant.count {
+            incident.asked.push(Asked::of(to, cause));
+            self.time_the_uniting(slot, turn);
+        }
+        sources
     }
 
     fn tell_what_waits(&mut self, slot: u32, turn: &mut Turn<'_>) {
@@ -215,29 +337,37 @@ impl Correlator {
         self.touch(slot);
     }
 
-    /// Moves members from one case to another, with all that leads to them.
-    fn move_sources(&mut self, sources: &[Source], from: u32, to: u32) {
+    /// Moves members from one case to another, with all that leads to them. Returns the gravest and the
+    /// surest that they say.
+    fn move_sources(&mut self, sources: &[Source], from: u32, to: u32) -> (Severity, Certainty) {
         let id = self.case(to).incident.id;
+        let mut verdict = (Severity::Unknown, Certainty::Unknown);
         for source in sources {
             let Some(mut member) = self.case_mut(from).cluster.remove(source) else {
                 continue;
             };
+            verdict = graver(verdict, member.verdict());
             member.belongs_to(None);
             self.lead_to(to, from, source, &member);
             self.case_mut(to).cluster.take_over(source, member, id);
         }
+        verdict
     }
 
     /// What a part is when it begins: as grave as its members, as old as the first of them.
-    fn begin_part(&mut self, part: u32, turn: &mut Turn<'_>) {
+    fn begin_part(
+        &mut self,
+        part: u32,
+        ((severity, certainty), since): ((Severity, Certainty), Option<Timestamp>),
+        turn: &mut Turn<'_>,
+    ) {
         let Case { incident, cluster } = self.case_mut(part);
-        let (severity, certainty) = cluster.verdict();
         incident.says(severity, certainty);
         incident.condition = cluster.condition();
-        incident.begun_at = cluster.begun_at().unwrap_or(turn.at);
+        incident.begun_at = since.unwrap_or(turn.at);
         if let Some(parent) = incident.parent {
             turn.desk.family.add(parent, incident.id);
-            turn.desk.family.risen(parent, incident.severity);
+            turn.desk.family.risen(parent, incident.weight_on_parent());
         }
     }
 }
@@ -254,4 +384,68 @@ impl Incident {
         part.keep_apart(self.id);
         part
     }
+}
+
+impl<'a> Asking<'a> {
+    fn of(part: Part<'a>, book: &'a Book) -> Self {
+        let (merged, named) = match part {
+            Part::Merged(id) => (Some(id), ""),
+            Part::Named(lines) => (None, lines),
+        };
+        let named = named.lines().map(|line| match line.split_once('/') {
+            None => (line, None),
+            Some((sensor, report)) => (sensor, Some(report)),
+        });
+        let mut named: Vec<_> = named.collect();
+        named.sort_unstable();
+        Self {
+            book,
+            merged,
+            went_through: None,
+            named,
+            passed: 0,
+        }
+    }
+
+    /// Whether this one is meant, which was first a member of `origin`.
+    fn means(&mut self, source: &Source, origin: Option<IncidentId>) -> bool {
+        match (self.merged, origin) {
+            (Some(id), Some(origin)) => self.has_gone_through(origin, id),
+            (Some(_), None) => false,
+            (None, _) => self.names(source),
+        }
+    }
+
+    /// Most members have one origin.
+    fn has_gone_through(&mut self, origin: IncidentId, id: IncidentId) -> bool {
+        match self.went_through {
+            Some((last, went)) if last == origin => went,
+            _ => {
+                let went = self.book.went_through(origin, id);
+                self.went_through = Some((origin, went));
+                went
+            }
+        }
+    }
+
+    fn names(&mut self, source: &Source) -> bool {
+        let sensor = source.sensor.as_str();
+        let before = self.named[self.passed..].iter();
+        self.passed += before.take_while(|(name, _)| *name < sensor).count();
+        let own = self.named[self.passed..].iter();
+        let mut own = own.take_while(|(name, _)| *name == sensor);
+        own.any(|(_, report)| match (report, &source.report) {
+            (None, _) => true,
+            (Some(report), Some(own)) => *report == own.as_str(),
+            (Some(_), None) => false,
+        })
+    }
+}
+
+/// The graver and the surer of two.
+fn graver(
+    (severity, certainty): (Severity, Certainty),
+    other: (Severity, Certainty),
+) -> (Severity, Certainty) {
+    (severity.max(other.0), certainty.max(other.1))
 }

@@ -119,6 +119,29 @@ fn after_leaving(correlators: &mut Correlators, parent: IncidentId, turn: &mut T
     of(correlators, &rule).children_are_less(parent, gravest, turn);
 }
 
+/// How grave the gravest of an incident's children is that goes on and that nobody has dismissed: no
+/// less grave is the incident (INV-18). Of very many not all are asked: then as any of them ever was.
+pub(super) fn gravest_child(
+    correlators: &Correlators,
+    parent: IncidentId,
+    turn: &Turn<'_>,
+) -> Severity {
+    let Some((parent, rule)) = live(parent, turn) else {
+        return Severity::Unknown;
+    };
+    let ever = correlators[&rule].gravest_child(parent);
+    let mut gravest = Severity::Unknown;
+    for (number, child) in children_of(parent, turn).enumerate() {
+        if gravest >= ever || number == CHILDREN_COMPARED_MAX {
+            return ever;
+        }
+        if let Some((child, rule)) = live(child, turn) {
+            gravest = gravest.max(correlators[&rule].weight_on_parent(child));
+        }
+    }
+    gravest
+}
+
 /// The children of an incident, and of what has merged into it.
 fn children_of(parent: IncidentId, turn: &Turn<'_>) -> impl Iterator<Item = IncidentId> {
     let family = &turn.desk.family;
@@ -195,18 +218,15 @@ pub(super) fn link(
     Ok(())
 }
 
-/// A person has split a part from an incident: of its children those follow that the part is nearer
-/// to, and that no person has linked.
-pub(super) fn divide(
-    correlators: &mut Correlators,
-    rule: &RuleId,
-    [whole, part]: [IncidentId; 2],
-    turn: &mut Turn<'_>,
-) {
-    let children: Vec<_> = turn.desk.family.children(whole).collect();
-    if !children.is_empty() {
-        of(correlators, rule).await_effects(part, children.into_iter());
-        adopt(correlators, rule, part, turn);
+/// A person has split a part from an incident, and all of it is there: of its children those follow
+/// that the part is nearer to, and that no person has linked.
+pub(super) fn divide(correlators: &mut Correlators, rule: &RuleId, turn: &mut Turn<'_>) {
+    for [whole, part] in of(correlators, rule).take_divided() {
+        let children: Vec<_> = turn.desk.family.children(whole).collect();
+        if !children.is_empty() {
+            of(correlators, rule).await_effects(part, children.into_iter());
+            adopt(correlators, rule, part, turn);
+        }
     }
 }
 

@@ -79,11 +79,15 @@ impl Engine {
     ) -> Result<(), Refusal> {
         let begin = out.len();
         let (correlators, mut turn) = self.people(now.at, out);
+        let floor = match ask {
+            Ask::Rate(_) | Ask::Step(Step::Undo) => family::gravest_child(correlators, id, &turn),
+            _ => Severity::Unknown,
+        };
         let correlator = correlators.get_mut(rule);
         let correlator = correlator.expect("live incidents are of rules that hold");
         let followed = match ask {
-            Ask::Step(step) => correlator.step(id, step, cause, &mut turn),
-            Ask::Rate(severity) => correlator.rate(id, severity, cause, &mut turn),
+            Ask::Step(step) => correlator.step(id, (step, floor), cause, &mut turn),
+            Ask::Rate(severity) => correlator.rate(id, (severity, floor), cause, &mut turn),
             Ask::AllClear => correlator.all_clear(id, &mut turn),
             Ask::Report(said) => {
                 let (request, _) = cause.request.as_ref().expect("a person asks by a request");
@@ -148,7 +152,8 @@ impl Engine {
                 let new = IncidentId::derive(&parts);
                 let correlator = correlators.get_mut(rule).expect(AT_WORK);
                 let split = correlator.split(id, (part, new), cause, &mut turn);
-                split.map(|part| family::divide(correlators, rule, [id, part], &mut turn))
+                family::divide(correlators, rule, &mut turn);
+                split
             }
             Ask::Link(parent) => family::link(correlators, rule, id, parent, &mut turn)
                 .map_err(|code| refused(code, &state)),

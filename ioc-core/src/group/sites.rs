@@ -6,11 +6,12 @@
 //! was held back about single sensors, when the time to wait is over or the site speaks again: one in
 //! each millisecond, however many there are. Incidents hear of each silence at once: what is held
 //! back is what people are told. A loss of power is told from a failure of telecoms by what was
-//! found about the silent sensors, or about what feeds them, since they were last heard.
-//! Next: `correlate.rs`.
+//! found about the silent sensors, or about what feeds them, since they were last heard. Where a site is
+//! what one feeder feeds, it is known too which streets are silent as a whole, for whoever asks when the
+//! feeder is well again. Next: `correlate.rs`.
 
-use std::collections::BTreeMap;
-use std::ops::Bound::{Excluded, Unbounded};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use super::watch::{Moment, Watch};
 use crate::bundle::{DetectionRule, SiteSilence, Test};
@@ -18,6 +19,7 @@ use crate::codec::{CodecError, Put, Take};
 use crate::decision::{SiteBy, SiteState};
 use crate::detection::{Detection, Finding, Hearing};
 use crate::id::{RuleId, SensorId, ZoneId};
+use crate::place::Position;
 use crate::rules::Rules;
 use crate::time::{Millis, Timestamp};
 
@@ -35,6 +37,20 @@ pub(super) struct Sites {
     spoke: Option<(SensorId, Timestamp)>,
     /// What has become of timers since this was last looked at.
     pub timers: Vec<Change>,
+    /// The silent sensors that something explains, of all sites of feeders. Follows from them.
+    unheard: BTreeSet<SensorId>,
+    /// How many of them each street has: what is fed by one node. Follows from them.
+    streets: BTreeMap<u32, u32>,
+}
+
+/// A sensor that fell silent with what feeds it, of a street that is silent as a whole.
+#[derive(Debug)]
+pub(crate) struct Unheard {
+    pub sensor: SensorId,
+    /// The rule that says what a site is.
+    pub rule: RuleId,
+    pub position: Option<Position>,
+    pub last_heard_at: Timestamp,
 }
 
 /// What has become of a sensor's timer.
@@ -117,6 +133,78 @@ impl Sites {
             sites: BTreeMap::new(),
             spoke: None,
             timers: Vec::new(),
+            unheard: BTreeSet::new(),
+            streets: BTreeMap::new(),
+        }
+    }
+
+    /// The first of the sensors that fell silent with what feeds them, from this one on, whose site is out
+    /// or whose street is as silent as the rule asks of a site; so many are looked at. Returns from where
+    /// to go on, too.
+    pub fn unheard_from(
+        &self,
+        from: Option<&SensorId>,
+        most: usize,
+        rules: &Rules,
+    ) -> (Vec<Unheard>, Option<SensorId>) {
+        let from = from.map_or(Unbounded, Included);
+        let mut rest = self.unheard.range::<SensorId, _>((from, Unbounded));
+        let looked_at = rest.by_ref().take(most);
+        let unheard = looked_at.filter_map(|sensor| {
+            let site = self.sites.get(rules.site_of(sensor, self.rule.by)?)?;
+            let street = rules.street_of(sensor)?;
+            let hearing = &site.silent.get(sensor)?.hearing;
+            let whole = site.out || self.is_unheard(street, rules);
+            whole.then(|| Unheard {
+                sensor: sensor.clone(),
+                rule: self.name.clone(),
+                position: hearing.position,
+                last_heard_at: hearing.last_heard_at,
+            })
+        });
+        let unheard = unheard.collect();
+        (unheard, rest.next().cloned())
+    }
+
+    /// Whether as many of a street are silent as the rule asks of a site.
+    fn is_unheard(&self, street: u32, rules: &Rules) -> bool {
+        let silent = self.streets.get(&street).copied().unwrap_or(0);
+        let sensors = u64::from(rules.sensors_of_street(street));
+        let share = u64::from(silent) * 100 >= sensors * u64::from(self.rule.percent);
+        share && silent >= self.rule.sensors_min
+    }
+
+    /// A sensor is one of those that fell silent with what feeds them, or no more.
+    fn count_unheard(&mut self, sensor: &SensorId, is_unheard: bool, rules: &Rules) {
+        if self.rule.by != SiteBy::Feeder {
+            return;
+        }
+        let changed = match is_unheard {
+            true => self.unheard.insert(sensor.clone()),
+            false => self.unheard.remove(sensor),
+        };
+        let Some(street) = rules.street_of(sensor).filter(|_| changed) else {
+            return;
+        };
+        let count = self.streets.entry(street).or_default();
+        match is_unheard {
+            true => *count += 1,
+            false => *count -= 1,
+        }
+        if *count == 0 {
+            self.streets.remove(&street);
+        }
+    }
+
+    /// Counts all of them anew: in another city others are of a street.
+    fn count_all_unheard(&mut self, rules: &Rules) {
+        self.unheard.clear();
+        self.streets.clear();
+        let silent = self.sites.values().flat_map(|site| &site.silent);
+        let explained = silent.filter(|(_, silent)| silent.explained_by.is_some());
+        let explained: Vec<_> = explained.map(|(sensor, _)| sensor.clone()).collect();
+        for sensor in &explained {
+            self.count_unheard(sensor, true, rules);
         }
     }
 
@@ -191,6 +279,7 @@ impl Sites {
         if let Some(due) = state.due() {
             self.timers.push(Change::Armed(sensor.clone(), due));
         }
+        let explained = explained_by.is_some();
         let silent = Silent {
             state,
             rule: moment.finding.rule.clone(),
@@ -211,6 +300,9 @@ impl Sites {
             site.explained_by = site.explanation();
             let state = self.state(name, moment.finding.zone.as_ref(), moment.rules);
             found.push(self.finding(moment.finding, Detection::SiteSilent(state)));
+        }
+        if explained {
+            self.count_unheard(sensor, true, moment.rules);
         }
         Telling::Quiet
     }
@@ -261,6 +353,7 @@ impl Sites {
         if let State::Next(due) = state {
             self.timers.extend(site.go_on(&finding.sensor, due));
         }
+        self.count_unheard(&finding.sensor, false, rules);
         if let Some(state) = self.come_back(name, finding.zone.as_ref(), at, rules) {
             found.push(self.finding(finding, Detection::SiteReturned(state)));
         }
@@ -363,6 +456,7 @@ impl Sites {
             }
         }
         self.timers.clear();
+        self.count_all_unheard(rules);
     }
 
     /// The rule is gone: its sites are no longer told of, and what it held back is.
@@ -467,6 +561,7 @@ impl Sites {
             }
             sites.sites.insert(name, site);
         }
+        sites.count_all_unheard(rules);
         Ok(sites)
     }
 }

@@ -1,9 +1,12 @@
-//! Mergers that people have asked for and that are under way, for both incidents have many members.
+//! What people have asked for and what is under way, for many members are to move: mergers of two
+//! incidents that both have many, and parts of one that go over to another.
 //!
-//! Arrives: the request. Leaves: the decision that tells of the merger, with who asked for it, when the
-//! members have moved. Promise: what a person asked for comes whatever sensors say meanwhile, unless one
-//! of the two is over for good or a person splits them first; of one incident there are at most so many
-//! at once. Next: `correlate/merge.rs`.
+//! Arrives: the request. Leaves: the decision that tells of the merger when the members have moved, and
+//! those that tell of the members that went over, each with who asked for it. Promise: what a person
+//! asked for comes whatever sensors say meanwhile, unless one of the two is over for good or a person
+//! wants it otherwise first; of one incident there are at most so many at once. What is to become one
+//! with the incident waits among those that unite with it, and what members of it go over to does not.
+//! Next: `correlate/merge.rs`.
 
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::{Cause, Decision};
@@ -14,7 +17,7 @@ use crate::record::incident_id;
 /// One that is under way.
 #[derive(Debug)]
 pub(crate) struct Asked {
-    /// What is to become one with the incident, as it is called there.
+    /// What is to become one with the incident, as it is called there, or what members of it go over to.
     pub other: IncidentId,
     request: (RequestId, Actor),
     note: Box<str>,
@@ -34,6 +37,15 @@ impl Asked {
     /// The other is called so by now.
     pub fn with(self, other: IncidentId) -> Self {
         Self { other, ..self }
+    }
+
+    /// That a person has asked.
+    pub fn cause(&self) -> Cause {
+        Cause {
+            request: Some(self.request.clone()),
+            note: self.note.clone(),
+            ..Cause::default()
+        }
     }
 
     /// It is done: what was decided names the request.

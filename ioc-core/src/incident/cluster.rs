@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
-use super::member::{Member, Stand, Standing, Statement};
+use super::member::{Member, Raised, Stand, Standing, Statement};
 use super::places::Places;
 use super::taken::Taken;
 use super::voices::Voices;
@@ -70,17 +70,6 @@ pub(crate) struct Cluster {
 }
 
 impl Source {
-    /// Whether a person calls it so: by its sensor, or as `sensor/reading`, one report.
-    pub fn is_called(&self, name: &str) -> bool {
-        match name.split_once('/') {
-            None => name == self.sensor.as_str(),
-            Some((sensor, reading)) => {
-                let report = self.report.as_ref();
-                sensor == self.sensor.as_str() && report.is_some_and(|own| own.as_str() == reading)
-            }
-        }
-    }
-
     /// A sensor, by its measurements.
     pub fn of_sensor(sensor: &SensorId) -> Self {
         Self {
@@ -124,14 +113,31 @@ impl Cluster {
         self.origin = Some(incident);
     }
 
-    /// The incident that a member was first a member of.
-    pub fn origin_of(&self, source: &Source) -> Option<IncidentId> {
-        self.members.get(source)?.origin.or(self.origin)
-    }
-
     /// What its members were first members of, where they do not say otherwise.
     pub fn origin(&self) -> Option<IncidentId> {
         self.origin
+    }
+
+    /// The first members, as many as fit; the others of those that are meant are another incident's from
+    /// here on, and go over to it later. `meant`: of each member in order whether it is.
+    pub fn mark(&mut self, meant: &[bool], most: usize, other: IncidentId) -> Vec<Source> {
+        let mut first = Vec::new();
+        let members = self.members.iter_mut().zip(meant);
+        for ((source, member), _) in members.filter(|(_, meant)| **meant) {
+            if first.len() < most {
+                first.push(source.clone());
+            } else {
+                member.origin = Some(other);
+            }
+        }
+        first
+    }
+
+    /// The first members that are another incident's, at most so many.
+    pub fn first_of(&self, other: IncidentId, most: usize) -> Vec<Source> {
+        let members = self.members.iter();
+        let own = members.filter(|(_, member)| member.origin == Some(other));
+        own.take(most).map(|(source, _)| source.clone()).collect()
     }
 
     /// A source is a new member of this incident.
@@ -156,11 +162,6 @@ impl Cluster {
             World::GoesOn | World::Quiet => Condition::Active,
             World::Blind => Condition::Unknown,
         }
-    }
-
-    /// When its first member was first heard.
-    pub fn begun_at(&self) -> Option<Timestamp> {
-        self.members.values().map(|member| member.heard().0).min()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -384,9 +385,32 @@ impl Cluster {
         self.change(source, |member| member.ease(rule, severity, doubted));
     }
 
-    /// A detection about a sensor has cleared, as a sensor says that is trusted or `doubted`.
-    pub fn settle(&mut self, source: &Source, rule: &RuleId, doubted: bool, at: Timestamp) {
-        self.change(source, |member| member.clear(rule, doubted, at));
+    /// A detection about a sensor has cleared, as a sensor says that is trusted or `doubted`. Returns
+    /// what counts no more by that.
+    pub fn settle(
+        &mut self,
+        source: &Source,
+        rule: &RuleId,
+        doubted: bool,
+        at: Timestamp,
+    ) -> Option<Raised> {
+        let mut cleared = None;
+        self.change(source, |member| cleared = member.clear(rule, doubted, at));
+        cleared
+    }
+
+    /// What a sensor said that is normal by now counts until then.
+    pub fn counts_until(
+        &mut self,
+        source: &Source,
+        said: impl Iterator<Item = Raised>,
+        until: Timestamp,
+    ) {
+        if !self.members.contains_key(source) {
+            return;
+        }
+        self.change(source, |member| member.counts_until(said, until));
+        self.decays.insert((until, source.clone()));
     }
 
     /// A sensor is no longer to be trusted in what these rules found.
@@ -679,19 +703,23 @@ impl Cluster {
 
     /// What nobody hears any more, and what people reported, is over, as a person has seen.
     pub fn all_clear(&mut self) {
-        let sources = self.members.iter();
-        let said = |(source, member): (&Source, &Member)| {
-            let lost = member.standing() == Standing::Lost;
+        // Of thousands all are asked once, and none is looked for.
+        let mut members = std::mem::take(&mut self.members);
+        for (source, member) in &mut members {
+            let before = member.stand();
+            let lost = before.standing == Standing::Lost;
             let unheard = member.silent || member.until.is_some() || lost;
-            (unheard && member.standing() != Standing::Normal).then(|| source.clone())
-        };
-        for source in sources.filter_map(said).collect::<Vec<_>>() {
-            let member = self.members.get(&source);
-            if let Some(until) = member.and_then(|member| member.until) {
+            if !unheard || before.standing == Standing::Normal {
+                continue;
+            }
+            if let Some(until) = member.until {
                 self.decays.remove(&(until, source.clone()));
             }
-            self.change(&source, Member::is_well);
+            member.is_well();
+            let who = who(source, member);
+            self.shift(source, who, Some(before), Some(member.stand()));
         }
+        self.members = members;
     }
 
     /// Puts the whole state, members in the order of their names.

@@ -134,12 +134,13 @@ impl Docket {
         Ok(())
     }
 
-    /// A person says how grave it is, having seen that its evidence says `gravest`.
+    /// A person says how grave it is, having seen that its evidence says `gravest`. It is no less
+    /// grave than the gravest of its children, `floor`, whatever he says of it alone.
     pub fn rate(
         &mut self,
         to: Severity,
         by: &Actor,
-        gravest: Severity,
+        (gravest, floor): (Severity, Severity),
         severity: &mut Severity,
     ) -> Result<(), RefusalCode> {
         if to == *severity {
@@ -153,8 +154,8 @@ impl Docket {
                 rated: self.rated,
             },
         });
-        (self.judged, self.rated) = (gravest, true);
-        *severity = to;
+        (self.judged, self.rated) = (gravest, to >= floor);
+        *severity = to.max(floor);
         Ok(())
     }
 

@@ -41,12 +41,12 @@ pub(crate) struct Member {
     pub(super) count: u64,
     /// The incident that it was first a member of, if that is not what most members of its cluster
     /// were.
-    pub(super) origin: Option<IncidentId>,
+    pub origin: Option<IncidentId>,
 }
 
 /// A detection about a source.
 #[derive(Debug)]
-pub(super) struct Raised {
+pub(crate) struct Raised {
     pub(super) rule: RuleId,
     /// Given by the correlation rule, so it is not part of the state.
     weight: u32,
@@ -130,6 +130,23 @@ impl Member {
             taken: Taken::default(),
             count: 0,
             origin: None,
+        }
+    }
+
+    /// A sensor of a street that stays silent, as a rule about sites has found. What it said last is no
+    /// evidence of anything: only when that was is known.
+    pub fn unheard(rule: &RuleId, weight: u32, sighting: &Sighting) -> Self {
+        Self {
+            raised: vec![Raised {
+                rule: rule.clone(),
+                weight,
+                severity: sighting.severity,
+                certainty: Certainty::Possible,
+                trust: Trust::Full,
+            }],
+            silent: true,
+            position: sighting.position,
+            ..Self::new(sighting)
         }
     }
 
@@ -302,20 +319,31 @@ impl Member {
     }
 
     /// What a rule found has cleared, as a sensor says that is trusted or not. What counted before
-    /// it came to be distrusted stays until it is trusted again.
-    pub(super) fn clear(&mut self, rule: &RuleId, doubted: bool, at: Timestamp) {
+    /// it came to be distrusted stays until it is trusted again. Returns what counts no more.
+    pub(super) fn clear(&mut self, rule: &RuleId, doubted: bool, at: Timestamp) -> Option<Raised> {
         let before = self.standing();
-        self.raised.retain_mut(|raised| {
-            if raised.rule != *rule {
-                return true;
-            }
-            if doubted && raised.trust.is_lost() {
-                raised.trust = Trust::LostCleared;
-                return true;
-            }
-            false
-        });
+        let place = self.raised.iter().position(|raised| raised.rule == *rule)?;
+        let raised = &mut self.raised[place];
+        let cleared = if doubted && raised.trust.is_lost() {
+            raised.trust = Trust::LostCleared;
+            None
+        } else {
+            Some(self.raised.remove(place))
+        };
         self.has_stood(before, at);
+        cleared
+    }
+
+    /// What it said counts until then, though it is normal by now.
+    pub(super) fn counts_until(&mut self, said: impl Iterator<Item = Raised>, until: Timestamp) {
+        self.raised.extend(said);
+        self.until = Some(until);
+    }
+
+    /// The first rule that is raised about it and that is none of these.
+    pub fn raised_but(&self, rules: &[RuleId]) -> Option<&RuleId> {
+        let raised = self.raised.iter().map(|raised| &raised.rule);
+        raised.into_iter().find(|rule| !rules.contains(rule))
     }
 
     pub(super) fn is_raised_by(&self, rule: &RuleId) -> bool {
@@ -338,6 +366,10 @@ impl Member {
         let before = self.standing();
         // Whoever speaks is not silent.
         self.speak(statement.sighting.at);
+        if statement.until.is_none() && self.until.take().is_some() {
+            // A sensor that was abnormal, and is so anew.
+            self.raised.clear();
+        }
         self.until = self.until.max(statement.until);
         let said = Raised {
             rule: statement.rule.clone(),

@@ -113,6 +113,63 @@ fn an_effect_that_is_noticed_before_its_cause_is_linked_when_the_cause_opens() {
 }
 
 #[test]
+fn inv_18_a_person_s_word_makes_no_parent_less_grave_than_a_child_that_nobody_has_dismissed() {
+    check_with(
+        &city().build(),
+        "10:00 s-1 1.5 kind=shake at=0,0
+         10:10 g-1 2.5 kind=gas at=1000,0
+         10:11 do rate quake#1 severity=minor by=ana
+         10:12 do dismiss leak#1 by=ana
+         10:13 do rate quake#1 severity=minor by=ana
+         10:14 g-1 2.6 kind=gas
+         10:20 g-1 3.5 kind=gas",
+        &expect![[r#"
+            10:00 opened quake#1 moderate: s-1 1.5
+            10:10 opened leak#1 severe caused by quake#1: g-1 2.5
+            10:10 updated quake#1 severe
+            10:11 rated quake#1 severe by ana
+            10:12 dismissed leak#1 severe as false_alarm by ana
+            10:13 rated quake#1 minor by ana
+            10:14 updated leak#1 severe: g-1 2.6
+            10:20 reopened leak#1 extreme: g-1 3.5
+            10:20 updated quake#1 extreme
+        "#]],
+    );
+}
+
+#[test]
+fn inv_18_what_a_person_has_judged_is_no_word_about_children_that_come_later() {
+    check_with(
+        &city().build(),
+        "10:00 s-1 3.5 kind=shake at=0,0
+         10:01 do rate quake#1 severity=minor by=ana
+         10:10 g-1 2.5 kind=gas at=1000,0",
+        &expect![[r#"
+            10:00 opened quake#1 extreme: s-1 3.5
+            10:01 rated quake#1 minor by ana
+            10:10 opened leak#1 severe caused by quake#1: g-1 2.5
+            10:10 updated quake#1 severe
+        "#]],
+    );
+    // Nor does it come back below them when a later word is taken back.
+    check_with(
+        &city().build(),
+        "10:00 s-1 3.5 kind=shake at=0,0
+         10:01 do rate quake#1 severity=minor by=ana
+         10:02 do rate quake#1 severity=extreme by=ana
+         10:10 g-1 2.5 kind=gas at=1000,0
+         10:11 do undo quake#1 by=ana",
+        &expect![[r#"
+            10:00 opened quake#1 extreme: s-1 3.5
+            10:01 rated quake#1 minor by ana
+            10:02 rated quake#1 extreme by ana
+            10:10 opened leak#1 severe caused by quake#1: g-1 2.5
+            10:11 undone quake#1 severe to new by ana
+        "#]],
+    );
+}
+
+#[test]
 fn inv_18_a_parent_is_as_grave_as_its_gravest_child_over_all_levels() {
     check_with(
         &city().build(),

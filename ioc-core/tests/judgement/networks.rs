@@ -5,6 +5,7 @@ use std::sync::Arc;
 use expect_test::expect;
 use ioc_core::bundle::{Along, Bundle, Flow, Front, Side, Stop};
 use ioc_core::decision::Severity::{Moderate, Severe};
+use ioc_core::decision::SiteBy;
 use ioc_core::time::Millis;
 use proptest::prelude::*;
 
@@ -212,10 +213,65 @@ fn a_wave_that_travels_downstream_is_one_flood_and_the_next_brook_is_another() {
          11:24 lower 3.5",
         &expect![[r#"
             10:00 opened flood#1 moderate: upper 3.5
-            10:40 opened flood#2 moderate: middle 3.5
-            11:20 opened flood#3 moderate: other 3.5
-            11:24 opened flood#4 moderate: lower 3.5
+            10:40 updated flood#1 moderate 2 sensors: middle 3.5 by upper
+            11:20 opened flood#2 moderate: other 3.5
+            11:24 updated flood#1 moderate 3 sensors: lower 3.5 by middle
         "#]],
+    );
+}
+
+#[test]
+fn a_gauge_counts_in_its_candidate_until_its_water_has_come_to_the_next() {
+    // Two gauges must agree, and the wave has passed the one when it comes to the other: by half an
+    // hour, and half of that more or less.
+    let two = |builder: BundleBuilder| {
+        let builder = builder
+            .threshold("very-high", "level", &[(Severe, 3.4)], |_| ())
+            .correlation("floods", "flood", &["high", "very-high"], |rule| {
+                rule.along.flows_to_percent = Some(150);
+                rule.weights = vec![2, 3];
+                rule.sources_min = 5;
+                rule.clear_after = Millis::minutes(30);
+                rule.within = Millis::minutes(90);
+            });
+        builder.build()
+    };
+    check_with(
+        &two(water()),
+        "10:00 upper 3.5
+         10:05 upper 2.0
+         10:40 middle 3.2
+         10:42 middle 2.0
+         11:30 tick",
+        &expect![[r#"
+            10:40 opened flood#1 severe 2 sensors: upper 3.5, middle 3.2 by upper
+            11:15 cleared flood#1 severe 2 sensors
+        "#]],
+    );
+    // Later it is another wave, or none; and one that rises anew is heard anew.
+    check_with(
+        &two(water()),
+        "10:00 upper 3.5
+         10:05 upper 2.0
+         10:46 middle 3.2
+         10:47 middle 2.0
+         11:00 upper 3.2
+         11:05 upper 2.0
+         11:10 upper 3.3
+         11:50 middle 3.5",
+        &expect![[r#"
+            11:50 opened flood#1 severe 2 sensors: upper 3.2 by middle, upper 3.3, middle 3.5 by upper
+        "#]],
+    );
+    // Where no water flows on there is nothing to wait for.
+    check_with(
+        &two(water()),
+        "10:00 lower 3.5
+         10:05 lower 2.0
+         10:10 lower 3.2
+         10:20 other 3.5
+         10:21 other 3.5",
+        &expect![""],
     );
 }
 
@@ -578,6 +634,104 @@ fn who_is_silent_when_its_feeder_is_well_again_parts_when_it_speaks_and_is_dark(
             11:45 updated outage#2 moderate: lamp-9 0
         "#]],
     );
+}
+
+/// The same city, with two streets below the first feeder of which meters are heard each minute: three
+/// in the one, ten in the other.
+fn streets() -> Arc<Bundle> {
+    let mut builder = nested_city()
+        .silence("meter-silent", "meter", 3, Millis::minutes(5))
+        .fed_by("street-a", "feeder-1")
+        .fed_by("street-b", "feeder-1")
+        .site_silence("feeder-unheard", SiteBy::Feeder, |site| {
+            site.explained_by = vec!["no-power".parse().unwrap()];
+        });
+    for (street, meters) in [("a", 3), ("b", 10)] {
+        for number in 0..meters {
+            let id = format!("meter-{street}{number}");
+            builder = builder
+                .sensor_with(&id, "meter", |sensor| {
+                    sensor.position = Some(metres(2_000, 100 * number));
+                    sensor.interval = Some(Millis::minutes(1));
+                })
+                .fed_by(&id, &format!("street-{street}"));
+        }
+    }
+    builder.build()
+}
+
+/// What is told of incidents and sites when the first feeder fails at 10:01 and these meters are heard.
+fn told_of_streets(feeder_well: &str, heard: &[(&str, &str)]) -> String {
+    let street_b: Vec<_> = (0..10).map(|number| format!("meter-b{number}")).collect();
+    let mut timeline = format!("10:01 feeder-1 0\n{feeder_well} feeder-1 1\n14:00 tick\n");
+    let before = ["meter-a0", "meter-a1", "meter-a2"];
+    let before = before
+        .into_iter()
+        .chain(street_b.iter().map(String::as_str));
+    for meter in before {
+        timeline += &format!("09:50-10:00/1 {meter} 1\n");
+    }
+    for meter in &street_b {
+        timeline += &format!("11:01-13:50/1 {meter} 1\n");
+    }
+    for (meter, times) in heard {
+        timeline += &format!("{times} {meter} 1\n");
+    }
+    let told = run(&[("first", &streets())], &timeline);
+    let of_streets = told.lines().filter(|line| {
+        let words = ["opened", "unknown", "reopened", "cleared", "site_"];
+        words.iter().any(|word| line.contains(word)) && !line.starts_with("13:5")
+    });
+    of_streets.map(|line| line.to_owned() + "\n").collect()
+}
+
+#[test]
+fn inv_15_a_street_that_fell_silent_in_an_outage_and_stays_so_is_an_outage_of_its_own() {
+    // Nobody says that it is dark: its meters have no power to. It is unknown until they speak, and
+    // over when they have been heard.
+    let spoke = [
+        ("meter-a0", "12:00-13:50/1"),
+        ("meter-a1", "12:01-13:50/1"),
+        ("meter-a2", "12:02-13:50/1"),
+    ];
+    expect![[r#"
+        10:01 opened outage#1 severe: feeder-1 0
+        10:05 site_silent feeder feeder-1: 7 of 13, explained by no-power
+        11:01 site_returned feeder feeder-1: 3 of 13, explained by no-power
+        11:10 cleared outage#1 severe
+        11:10 opened outage#2 moderate 3 sensors caused by outage#1
+        12:02 reopened outage#2 moderate 3 sensors
+        12:12 cleared outage#2 moderate 3 sensors
+    "#]]
+    .assert_eq(&told_of_streets("11:00", &spoke));
+}
+
+#[test]
+fn inv_15_a_street_whose_silence_is_found_when_its_feeder_is_well_has_as_long_to_speak() {
+    // A short outage: nobody is missed before it is over.
+    expect![[r#"
+        10:01 opened outage#1 severe: feeder-1 0
+        10:05 site_silent feeder feeder-1: 7 of 13, explained by no-power
+        10:13 cleared outage#1 severe
+        10:13 opened outage#2 moderate 10 sensors caused by outage#1
+        10:13 opened outage#3 moderate 3 sensors caused by outage#1
+        11:01 site_returned feeder feeder-1: 3 of 13, explained by no-power
+        11:01 reopened outage#2 moderate 10 sensors
+        11:11 cleared outage#2 moderate 10 sensors
+    "#]]
+    .assert_eq(&told_of_streets("10:03", &[]));
+}
+
+#[test]
+fn a_single_sensor_that_stays_silent_after_an_outage_opens_nothing() {
+    let spoke = [("meter-a0", "11:05-13:50/1"), ("meter-a2", "11:06-13:50/1")];
+    expect![[r#"
+        10:01 opened outage#1 severe: feeder-1 0
+        10:05 site_silent feeder feeder-1: 7 of 13, explained by no-power
+        11:01 site_returned feeder feeder-1: 3 of 13, explained by no-power
+        11:10 cleared outage#1 severe
+    "#]]
+    .assert_eq(&told_of_streets("11:00", &spoke));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ioc_core::bundle::Bundle;
 use ioc_core::bundle::{Changes, FaultSign, Flapping};
 use ioc_core::decision::Severity::Moderate;
-use ioc_core::decision::Verdict;
+use ioc_core::decision::{Handling, RefusalCode, Verdict};
 use ioc_core::id::IncidentId;
 use ioc_core::judgement::Judgement;
 use ioc_core::limits::{
@@ -412,16 +412,37 @@ fn p5_two_large_incidents_that_a_person_merges_become_one_in_steps() {
             assert_eq!((&*cause.note, cause.due), ("one front", None));
         }
     }
-    // INV-13: what was merged and is split again is as it was.
-    ask(
-        &mut history,
-        at + Millis::seconds(1),
-        "s-1",
-        other,
-        Ask::Split,
-    );
-    let (judgement, decisions) = history.judge(&Manner::plain());
-    assert_eq!(judgement.counters().incidents_live, 2);
+    // INV-13: what was merged and is split again is as it was, when all have gone over.
+    let at = at + Millis::seconds(1);
+    ask(&mut history, at, "s-1", other, Ask::Split);
+    for step in 0..3 {
+        history.push(at + Millis(step), &Input::Tick);
+        let (judgement, decisions) = history.judge(&Manner::plain());
+        assert_eq!(judgement.audit(), []);
+        assert_eq!(judgement.counters().incidents_live, 2);
+        let part = decisions.iter().rev().find_map(|one| match &one.verdict {
+            Verdict::IncidentSplit {
+                incident,
+                from,
+                moved,
+            }
+            | Verdict::IncidentEvidenceMoved {
+                incident,
+                from,
+                moved,
+            } => Some((incident.sensors as usize, *from, moved, &one.cause)),
+            _ => None,
+        });
+        // Each step tells whom it took, and who asked for it.
+        let (sensors, from, moved, cause) = part.unwrap();
+        assert_eq!(sensors, (step as usize + 1) * MEMBERS_MOVED_PER_STEP);
+        assert_eq!(from, survivor);
+        let named = (moved.first.len(), moved.count as usize);
+        assert_eq!(named, (MEMBERS_MOVED_PER_STEP, MEMBERS_MOVED_PER_STEP));
+        let (request, actor) = cause.request.as_ref().unwrap();
+        assert_eq!((request.as_str(), actor.as_str()), ("s-1", "ana"));
+    }
+    let (_, decisions) = history.judge(&Manner::plain());
     let last = decisions
         .iter()
         .rev()
@@ -438,6 +459,102 @@ fn p5_two_large_incidents_that_a_person_merges_become_one_in_steps() {
         ..Manner::plain()
     };
     assert_eq!(history.run(&restarted), history.run(&Manner::plain()));
+}
+
+#[test]
+fn p5_what_goes_over_in_steps_goes_wherever_a_person_wants_it_last() {
+    // Half of a large incident is split off, and while its members go over a third of all is split off
+    // anew, or both are to be one again.
+    const ALL: usize = 6 * MEMBERS_MOVED_PER_STEP;
+    let mut builder = BundleBuilder::new()
+        .threshold("level-high", "level", &[(Moderate, 3.0)], |_| ())
+        .correlation("floods", "flood", &["level-high"], |rule| {
+            rule.within_m = 5_000;
+        });
+    let gauge = |number: usize| format!("g-{number:03}");
+    for number in 0..ALL {
+        builder = builder.sensor(&gauge(number), "level", metres(number as i32, 0));
+    }
+    let bundle = builder.build();
+    let (half, third) = (ALL / 2, ALL / 3);
+    let named = |numbers: std::ops::Range<usize>| {
+        let names = numbers.map(gauge);
+        names.collect::<Vec<_>>().join("\n")
+    };
+    let begin = || {
+        let mut history = History::new(Arc::clone(&bundle));
+        (0..ALL).for_each(|number| history.say(MIDNIGHT, &gauge(number), 4.0));
+        let (_, decisions) = history.judge(&Manner::plain());
+        let whole = decisions.iter().find_map(|one| one.verdict.incident());
+        let whole = whole.unwrap().id;
+        let at = MIDNIGHT + Millis::seconds(1);
+        split(&mut history, at, "s-1", whole, &named(0..half));
+        (history, whole, at)
+    };
+    let ends_as = |mut history: History, at: Timestamp, expected: &[usize]| {
+        let asked = history.inputs.len();
+        for step in 1..=8 {
+            history.push(at + Millis(step), &Input::Tick);
+            let (judgement, _) = history.judge(&Manner::plain());
+            assert_eq!(judgement.audit(), []);
+        }
+        let (_, decisions) = history.judge(&Manner::plain());
+        let told = decisions.iter().filter_map(|one| one.verdict.incident());
+        let told: std::collections::BTreeMap<_, _> = told.map(|one| (one.id, one)).collect();
+        let live = told.values().filter(|one| one.handling != Handling::Merged);
+        let mut sensors: Vec<_> = live.map(|one| one.sensors as usize).collect();
+        sensors.sort_unstable();
+        assert_eq!(sensors, expected);
+        let restarts = (asked..history.inputs.len()).map(|after| (after, 2));
+        let restarted = Manner {
+            restarts: restarts.collect(),
+            ..Manner::plain()
+        };
+        assert_eq!(history.run(&restarted), history.run(&Manner::plain()));
+    };
+    let (history, _, at) = begin();
+    ends_as(history, at, &[half, half]);
+    // Who is to go is none of the whole's any more: what is named of them is not there, and what is left
+    // cannot all go.
+    let (mut history, whole, at) = begin();
+    split(&mut history, at, "s-2", whole, &named(half - 2..half));
+    split(&mut history, at, "s-3", whole, &named(half..ALL));
+    let (_, decisions) = history.judge(&Manner::plain());
+    let refused = decisions.iter().filter_map(|one| match &one.verdict {
+        Verdict::CommandRefused(refusal) => Some(refusal.code),
+        _ => None,
+    });
+    let refused: Vec<_> = refused.collect();
+    assert_eq!(
+        refused,
+        [RefusalCode::NoSuchSource, RefusalCode::NothingLeft]
+    );
+    split(&mut history, at, "s-4", whole, &named(half..half + third));
+    ends_as(history, at, &[ALL - half - third, third, half]);
+    let (mut history, whole, at) = begin();
+    let (_, decisions) = history.judge(&Manner::plain());
+    let part = decisions.iter().find_map(|one| match &one.verdict {
+        Verdict::IncidentSplit { incident, .. } => Some(incident.id),
+        _ => None,
+    });
+    ask(&mut history, at, "m-1", whole, Ask::Merge(part.unwrap()));
+    ends_as(history, at, &[ALL]);
+}
+
+/// A person asks for these sources to be another incident.
+fn split(history: &mut History, at: Timestamp, request: &str, whole: IncidentId, sources: &str) {
+    let action = Action::About {
+        incident: whole,
+        ask: Ask::Split,
+        note: "",
+        sources,
+    };
+    let command = Command {
+        request,
+        actor: "ana",
+        action,
+    };
+    history.push(at, &Input::Command(command));
 }
 
 #[test]

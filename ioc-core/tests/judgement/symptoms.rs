@@ -233,7 +233,7 @@ fn a_person_s_word_on_how_grave_a_cause_is_counts() {
             10:00 opened outage#1 moderate: sub-1 1.5
             10:01 rated outage#1 severe by ana
             10:05 opened pump_failure#1 severe suppressed caused by outage#1: pump-1 2.5
-            10:20 rated outage#1 minor by ana
+            10:20 rated outage#1 severe by ana
             10:20:00.001 unsuppressed pump_failure#1 severe caused by outage#1
             10:21 undone outage#1 severe to new by ana
             10:21:00.001 suppressed pump_failure#1 severe caused by outage#1
