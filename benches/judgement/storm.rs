@@ -8,13 +8,14 @@ use std::sync::Arc;
 use ioc_bench::city::{Builder, effect, metres, on_grid};
 use ioc_bench::stepped::Stepped;
 use ioc_core::bundle::Bundle;
+use ioc_core::limits::NAMED_BYTES_MAX;
 use ioc_core::record::{Action, Ask, BuildHash, ClockKind, Command, Input, Started};
 use ioc_core::time::Millis;
 
 /// A scene, by its name.
 pub type Scene = (&'static str, fn(usize) -> Stepped);
 
-pub const SCENES: [Scene; 14] = [
+pub const SCENES: [Scene; 16] = [
     ("8,000 alarms join one incident, which clears", one_incident),
     (
         "8,000 incidents, then their cause, which clears",
@@ -43,6 +44,14 @@ pub const SCENES: [Scene; 14] = [
     (
         "a person merges two incidents of 4,000 members",
         two_large_merged_by_a_person,
+    ),
+    (
+        "a person splits half of an incident of 8,000 members",
+        half_is_split_off,
+    ),
+    (
+        "a person says that 8,000 silent ones are over",
+        silent_ones_are_over,
     ),
 ];
 
@@ -398,6 +407,52 @@ fn two_large_merged_by_a_person(sensors: usize) -> Stepped {
     stepped.apply("the merger is asked for", &Input::Command(command));
     later(&mut stepped, 1, "tick while they become one");
     stepped
+}
+
+/// All of one incident that a person names a part of: each second meter, as many as one request may name.
+fn half_is_split_off(sensors: usize) -> Stepped {
+    let city = plain(sensors).incidents("outages", "outage", "alarm", |_| ());
+    let mut stepped = Stepped::under(&city.build(1));
+    heard(&mut stepped, sensors);
+    later(&mut stepped, 1, "tick");
+    say(&mut stepped, "alarm", sensors, 5.0);
+    later(&mut stepped, 1, "tick");
+    let names = (0..ALARMS.min(sensors)).step_by(2).map(meter);
+    let named: String = names.map(|meter| meter + "\n").collect();
+    let named = &named[..named.len().min(NAMED_BYTES_MAX)];
+    let (named, _) = named.rsplit_once('\n').expect("some are named");
+    asks(&mut stepped, "the split is asked for", Ask::Split, named);
+    later(&mut stepped, 1, "tick while a part goes over");
+    stepped
+}
+
+/// All of one incident fall silent, and who is there says that it is over.
+fn silent_ones_are_over(sensors: usize) -> Stepped {
+    let city = plain(sensors).incidents("outages", "outage", "alarm", |_| ());
+    let mut stepped = Stepped::under(&city.build(1));
+    heard(&mut stepped, sensors);
+    later(&mut stepped, 1, "tick");
+    say(&mut stepped, "alarm", sensors, 5.0);
+    later(&mut stepped, 60, "tick while all fall silent");
+    asks(&mut stepped, "it is said to be over", Ask::AllClear, "");
+    later(&mut stepped, 1, "tick after it");
+    stepped
+}
+
+/// A person asks something about the incident that has opened.
+fn asks(stepped: &mut Stepped, what: &'static str, ask: Ask, sources: &str) {
+    let incident = stepped.first.expect("one has opened");
+    let command = Command {
+        request: "asked",
+        actor: "bench",
+        action: Action::About {
+            incident,
+            ask,
+            note: "",
+            sources,
+        },
+    };
+    stepped.apply(what, &Input::Command(command));
 }
 
 fn other_rules(sensors: usize) -> Stepped {
