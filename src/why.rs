@@ -10,6 +10,7 @@ mod find;
 mod replay;
 mod reading;
 mod incident;
+mod lineage;
 mod sentences;
 pub mod http;
 

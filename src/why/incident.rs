@@ -15,6 +15,7 @@ use ioc_core::record::{Frames, Input, Seq};
 use ioc_ws::Statement;
 use serde_json::{Value, json};
 
+use super::lineage::{Event, Lineage};
 use super::reading::{self, ReadingAnswer, decision_json, decisions};
 use super::sentences::{clock, in_words, near, number, way_in_words};
 use super::{About, Bundles, WhyError, find};
@@ -31,7 +32,7 @@ const EVIDENCE_SHOWN_MAX: usize = 10;
 #[derive(Debug)]
 pub struct IncidentAnswer {
     id: IncidentId,
-    /// What was decided about it, and about those that merged into it, in order.
+    /// What was decided about it, and about those that its evidence was told of before, in order.
     decisions: Vec<Arc<Decision>>,
     left_out: usize,
     /// The reading that tipped the scale when it opened, judged again; why not, if that cannot be.
@@ -47,26 +48,24 @@ pub(super) fn answer(
     id: IncidentId,
     bundles: Bundles<'_>,
 ) -> Result<IncidentAnswer, WhyError> {
-    let own = family(data, id)?;
+    let mut events = Vec::new();
+    decisions(data, |decision| events.extend(Event::of(decision)))?;
+    let lineage = Lineage::of(id, &events);
     let mut story = Story::default();
     decisions(data, |decision| {
-        let about = decision.verdict.incident().map(|incident| incident.id);
-        // What left it is part of its story too.
-        let left = decision.verdict.moved().map(|(_, from, _)| from);
-        let mut about = about.into_iter().chain(left);
-        if about.any(|incident| own.contains(&incident)) {
-            story.take(Arc::clone(decision));
+        if let Some(decision) = lineage.tells(decision) {
+            story.take(decision);
         }
     })?;
     let Story { told, left_out } = story;
-    let opened = told.iter().find(|decision| {
-        let opened = matches!(decision.verdict, Verdict::IncidentOpened(_));
-        opened
-            && decision
-                .verdict
-                .incident()
-                .is_some_and(|incident| incident.id == id)
-    });
+    let opens = |decision: &&Arc<Decision>| matches!(decision.verdict, Verdict::IncidentOpened(_));
+    let is_own = |decision: &&Arc<Decision>| {
+        let incident = decision.verdict.incident();
+        incident.is_some_and(|incident| incident.id == id)
+    };
+    // What was split off another opened with that.
+    let mut opened = told.iter().filter(opens);
+    let opened = opened.clone().find(is_own).or_else(|| opened.next());
     if told.is_empty() {
         let first = find::inputs(data, None).map_or(1, |inputs| inputs.end.first);
         return Err(find::unknown(&About::Incident(id), first));
@@ -152,24 +151,6 @@ impl<T> Story<T> {
         }
         self.told.push(decision);
     }
-}
-
-/// The incident and all that merged into it.
-fn family(data: &Path, id: IncidentId) -> Result<BTreeSet<IncidentId>, WhyError> {
-    let mut merged = Vec::new();
-    decisions(data, |decision| {
-        if let Verdict::IncidentMerged { incident, into } = &decision.verdict {
-            merged.push((incident.id, *into));
-        }
-    })?;
-    let mut own = BTreeSet::from([id]);
-    // What merges later into what merged earlier is found from the end.
-    for (gone, into) in merged.iter().rev() {
-        if own.contains(into) {
-            own.insert(*gone);
-        }
-    }
-    Ok(own)
 }
 
 impl IncidentAnswer {
