@@ -307,6 +307,17 @@ pub(crate) fn broker_passed_over(link: &str, why: &'static str) {
     counter!("ioc_broker_passed_over_total", &labels).increment(1);
 }
 
+/// A stream has a message of a subject that is not read, though it takes no other.
+pub(crate) fn nats_other_subject(link: &str, subject: &str) {
+    tracing::warn!(
+        link,
+        subject,
+        "the stream has messages of another subject than is read, though it takes no other: they are \
+         passed over; if it changes subjects (`subject_transform`), write those that it has under \
+         `subjects`"
+    );
+}
+
 /// A core subject brought more than was taken: messages of it are lost.
 pub(crate) fn nats_messages_dropped(count: usize) {
     static COUNTER: LazyLock<Counter> =

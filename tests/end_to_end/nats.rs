@@ -1062,6 +1062,22 @@ fn a_stream_that_is_not_there_is_said_and_waited_for() {
     city.check();
 }
 
+#[test]
+fn a_server_that_allows_less_than_is_asked_for_is_read_with_what_it_allows() {
+    let limits = "jetstream { limits { max_ack_pending: 500, max_request_batch: 40 } }\n";
+    let server = Nats::configured(limits.to_owned());
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let mut city = City::new("nats", server.address, KEYS);
+    city.wait_for_link(LINK, "up");
+    for _ in 0..3 {
+        server.publish(&mut city);
+    }
+    city.wait_until_judged();
+    let refusals = format!("ioc_broker_breaks_total{{link=\"{LINK}\",reason=\"refused\"}} ");
+    assert_eq!(city.server().metric(&refusals), None, "no link broke");
+    city.check();
+}
+
 /// The numbers of the decisions that a stream has taken, in its order.
 pub fn taken(server: &Nats) -> Vec<u64> {
     let taken = server.runtime.block_on(server.decisions("DECISIONS"));

@@ -218,6 +218,9 @@ struct Held {
     until: Option<Instant>,
 }
 
+/// Why a message of another subject is passed over, in a word to count by.
+const NOT_SUBSCRIBED: &str = "not_subscribed";
+
 impl Subscriber {
     /// JetStream, as this client reaches it.
     fn jetstream(&self, client: &Client) -> Context {
@@ -233,7 +236,7 @@ impl Subscriber {
         let subject = message.subject.as_str();
         // The stream may have got other subjects since the connection began.
         if !consumer::covers(&self.subject, subject) {
-            return Some("not_subscribed");
+            return Some(NOT_SUBSCRIBED);
         }
         if message::is_deletion(message) {
             return Some(message::DELETED);

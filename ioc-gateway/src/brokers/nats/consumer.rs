@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use async_nats::Client;
 use async_nats::connection::State;
+use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, Info};
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
 use async_nats::jetstream::stream::{
-    ClusterInfo, Config as StreamConfig, Info as StreamInfo, RetentionPolicy, Stream,
+    ClusterInfo, Config as StreamConfig, ConsumerError, ConsumerErrorKind, Info as StreamInfo,
+    RetentionPolicy, Stream,
 };
 use ioc_core::time::Timestamp;
 use tokio::time::timeout;
@@ -24,8 +26,11 @@ use super::kept::Kept;
 use super::{LinkError, Since, Subscriber};
 use crate::telemetry;
 
-/// How many deliveries may be unacknowledged; the server delivers no more then.
+/// How many deliveries may be unacknowledged; the server delivers no more then. Where a server or a
+/// stream allows fewer, a quarter as many are asked for, again and again.
 const ACK_PENDING_MAX: i64 = 65_536;
+/// The fewest that are asked for.
+const ACK_PENDING_LEAST: i64 = 16;
 /// How long the stream is asked what it has at a place.
 const LOOKED_FOR: Duration = Duration::from_secs(1);
 /// How long a second consumer stays if we are killed before we remove it.
@@ -59,7 +64,7 @@ pub(super) async fn find_or_make(
         deliver_policy: start_of(&found, &name, subscriber).await?,
         ..config
     };
-    let consumer = found.get_or_create_consumer(&name, config.clone()).await;
+    let consumer = as_allowed(&found, &name, &config).await;
     let consumer: Consumer<Config> = consumer.map_err(LinkError::refused("make the consumer"))?;
     let info = consumer.get_info().await;
     let info = info.map_err(LinkError::refused("ask for the consumer"))?;
@@ -93,6 +98,7 @@ pub(super) async fn find_or_make(
     };
     let config = Config {
         ack_wait: info.config.ack_wait,
+        max_ack_pending: info.config.max_ack_pending,
         deliver_policy: policy,
         ..config
     };
@@ -270,7 +276,7 @@ pub(super) async fn begin_behind(
         ack_policy: AckPolicy::All,
         ack_wait: info.config.ack_wait,
         filter_subject: info.config.filter_subject,
-        max_ack_pending: ACK_PENDING_MAX,
+        max_ack_pending: info.config.max_ack_pending,
         deliver_policy: behind(message),
         ..Config::default()
     };
@@ -317,6 +323,27 @@ async fn hold(stream: &Stream, name: &str, config: &Config) -> Result<String, Li
     let made = stream.create_consumer(holding).await;
     made.map_err(LinkError::refused("make a second consumer"))?;
     Ok(held)
+}
+
+/// Finds or makes a consumer that may have as many deliveries unacknowledged as the server and the
+/// stream allow.
+async fn as_allowed(
+    stream: &Stream,
+    name: &str,
+    config: &Config,
+) -> Result<Consumer<Config>, ConsumerError> {
+    let mut config = config.clone();
+    loop {
+        let made = stream.get_or_create_consumer(name, config.clone()).await;
+        let is_too_many = made.as_ref().is_err_and(|error| {
+            matches!(error.kind(), ConsumerErrorKind::JetStream(error)
+                if error.error_code() == ErrorCode::CONSUMER_MAX_PENDING_ACK_EXCESS)
+        });
+        if !is_too_many || config.max_ack_pending <= ACK_PENDING_LEAST {
+            return made;
+        }
+        config.max_ack_pending /= 4;
+    }
 }
 
 /// The name of the consumer that stands for this one while it is made anew.

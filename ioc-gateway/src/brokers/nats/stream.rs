@@ -136,6 +136,10 @@ struct Reader<'a> {
     bytes_max: usize,
     /// How many messages the last one may.
     credit: u64,
+    /// How many messages one request may bring, as far as the server has said.
+    batch_max: u64,
+    /// Whether it was told that the stream has what it does not take.
+    has_strangers: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -182,6 +186,8 @@ impl<'a> Reader<'a> {
             // A message that is longer would never come; one has its subject and reply beside.
             bytes_max: longest(client).max(PULL_BYTES_MAX),
             credit: 0,
+            batch_max: u64::MAX,
+            has_strangers: false,
         };
         Ok((reader, info))
     }
@@ -236,6 +242,7 @@ impl<'a> Reader<'a> {
     /// Asks for as much as may be in flight, but not for every single message.
     async fn pull(&mut self, in_flight: u64) -> Result<(), LinkError> {
         let inflight_max = u64::from(self.subscriber.options.inflight_max);
+        let inflight_max = inflight_max.min(self.batch_max);
         let credit = inflight_max.saturating_sub(in_flight + self.requested);
         let owed = self.order.owed() as u64;
         // Nothing newer is to come beside what is owed.
@@ -320,6 +327,12 @@ impl<'a> Reader<'a> {
                 }
                 Ok(())
             }
+            Some(_) if let Some(most) = batch_max(&message) => {
+                // That request is not served.
+                self.requested = self.requested.saturating_sub(self.credit);
+                self.batch_max = most;
+                Ok(())
+            }
             Some(status) => {
                 let why = message.description.as_deref().unwrap_or("no reason given");
                 let why = format!("{status} {why}");
@@ -363,7 +376,10 @@ impl<'a> Reader<'a> {
             taken_at,
         } = next.message;
         match self.subscriber.unwanted(&message) {
-            Some(why) => epoch.pass_over(why),
+            Some(why) => {
+                epoch.pass_over(why);
+                self.tell_of(why, &message);
+            }
             None => {
                 let topic = &mut self.topic;
                 message::taken(&message, Some(taken_at), topic, |message| {
@@ -374,6 +390,16 @@ impl<'a> Reader<'a> {
         let answer = (reply, taken_at);
         self.prefix
             .passed(epoch.decoded(), next.number, answer, next.is_early);
+    }
+
+    /// Of a stream that takes nothing but what is read all comes, so that what is of no such subject was
+    /// given another by the stream itself (ADR-36).
+    fn tell_of(&mut self, why: &str, message: &Message) {
+        if why == super::NOT_SUBSCRIBED && !self.has_strangers {
+            self.has_strangers = true;
+            let subject = message.subject.as_str();
+            telemetry::nats_other_subject(self.subscriber.link.name(), subject);
+        }
     }
 
     /// Acknowledges all that is durable, with one answer where that is allowed.
@@ -499,6 +525,13 @@ fn beats(every: Duration) -> Interval {
     let mut beats = interval(every.max(Duration::from_millis(100)));
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     beats
+}
+
+/// How many messages a request may bring at most, if this says that one asked for more.
+fn batch_max(message: &Message) -> Option<u64> {
+    let said = message.description.as_deref()?;
+    let most = said.strip_prefix("Exceeded MaxRequestBatch of ")?;
+    most.trim().parse().ok().filter(|most| *most > 0)
 }
 
 /// Whether a request has ended because it brought as many messages, or bytes, as it may (ADR-13).
