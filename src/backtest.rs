@@ -25,6 +25,7 @@ use ioc_gateway::catalogue::Catalogue;
 
 pub use self::difference::Difference;
 pub(crate) use self::judge::Judged;
+pub(crate) use self::judge::alarms;
 use self::judge::{Judge, Sink};
 pub(crate) use self::remap::Recorded;
 pub(crate) use self::story::Story;

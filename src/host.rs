@@ -21,7 +21,7 @@ use ioc_core::record::{Adopted, BuildHash, ClockKind, Seq};
 use ioc_core::time::Timestamp;
 use ioc_gateway::GatewayError;
 use ioc_gateway::catalogue::Now;
-use ioc_gateway::door::{Door, DoorOptions};
+use ioc_gateway::door::{Door, DoorOptions, WhenFull};
 use ioc_ws::{Commands, Token, VIEW_FORMAT, Window, WindowOptions};
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
@@ -41,7 +41,7 @@ use crate::pipeline::{BatchLimits, Samples};
 use crate::progress::tell;
 use crate::recall;
 use crate::recover::{self, Opened, RecoverError, RecoverOptions};
-use crate::reload::{self, Reloader};
+use crate::reload::{self, Reloader, Turns};
 use crate::rules::{Chosen, Rules};
 use crate::servers::{CommandsOut, Servers, Sockets};
 use crate::shadow::{Shadow, ShadowStart};
@@ -300,7 +300,8 @@ impl Host {
         window.set_actuators(compiled.bundle.city.actuators.as_slice().into());
         window.set_bundle(Arc::clone(&compiled.bundle));
         recall::start(data, recovered.next, window.clone()).map_err(HostError::Start)?;
-        let mut catalogue = compiled.catalogue(settings.door.unregistered);
+        let turns = Turns::under(clock.kind());
+        let mut catalogue = turns.catalogue(&compiled, settings.door.unregistered);
         let logical = clock.face();
         catalogue.now = Now::new(move || logical.now());
         let book = outlets.commands.clone();
@@ -314,7 +315,11 @@ impl Host {
         };
         let door_options = DoorOptions {
             waiting_bytes_max: settings.door.waiting_bytes_max,
-            when_full: settings.door.when_full,
+            when_full: match turns {
+                Turns::UrgentFirst => settings.door.when_full,
+                // Offline nothing is left out either.
+                Turns::AsSent => WhenFull::Wait,
+            },
             rates: settings.door.rates,
         };
         let catalogue = Arc::new(ArcSwap::from_pointee(catalogue));
@@ -325,6 +330,7 @@ impl Host {
             config: config.clone(),
             city: city.clone(),
             unregistered: settings.door.unregistered,
+            turns,
             catalogue,
             window: window.clone(),
             orders,
@@ -348,6 +354,7 @@ impl Host {
                 durable: Arc::clone(&recovered.durable),
                 bundles: rules.bundles(),
                 view: view_of(window.clone()),
+                counted: window.counted(),
             };
             let options = FollowerOptions {
                 due: settings.snapshots,
@@ -362,6 +369,7 @@ impl Host {
                 data: data.clone(),
                 durable: Arc::clone(&recovered.durable),
                 held: recovered.bundle.and_then(|hash| rules.bundles()(hash).ok()),
+                bundles: rules.bundles(),
                 rules: own,
             };
             Shadow::start(start, &recovered)

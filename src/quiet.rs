@@ -276,25 +276,36 @@ fn previewed(answer: &Value) -> String {
     };
     let count = |key: &str| answer[key].as_u64().unwrap_or_default() as usize;
     let mut text = format!(
-        "{}{horizon} it would have hidden {} of {} in {}, of which {} would not have opened, and \
-         {} silences and faults of sensors\n",
+        "{}{horizon} it would have hidden {} of {} in {}, of which {} would not have opened and {} \
+         perhaps not, and {} silences and faults of sensors\n",
         warned(answer),
         counted(count("detections"), "detection"),
         counted(count("sensors_total"), "sensor"),
         counted(count("incidents_total"), "incident"),
         count("never_opened"),
+        count("perhaps_opened"),
         count("of_sensors"),
     );
-    match count("calls") {
+    match count("let_through") {
         0 => {}
-        calls => {
-            writeln!(text, "  and {} for it", counted(calls, "call")).expect("text takes all");
+        told => {
+            let line = format!("  {told} that got extreme would have been told");
+            writeln!(text, "{line}").expect("text takes all");
+        }
+    }
+    match count("passed_on") {
+        0 => {}
+        times => {
+            let times = counted(times, "time");
+            let line = format!("  it was passed on {times}, which would have waited");
+            writeln!(text, "{line}").expect("text takes all");
         }
     }
     for each in answer["incidents"].as_array().into_iter().flatten() {
         let word = |key: &str| each[key].as_str().unwrap_or_default();
-        let whole = match each["never_opened"].as_bool() {
-            Some(true) => "not opened",
+        let whole = match word("opens") {
+            "no" => "not opened",
+            "perhaps" => "opened only if what is left is enough",
             _ => "opened all the same",
         };
         writeln!(

@@ -21,9 +21,11 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use crossbeam_channel::{Sender, TrySendError};
+use ioc_core::record::ClockKind;
 use ioc_core::record::{BundleHash, Seq};
 use ioc_core::rules::Rules as Prepared;
 use ioc_gateway::catalogue::{Catalogue, Unregistered};
+use ioc_gateway::door::KindNames;
 use ioc_ws::{RefusalReason, Token, Window};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, oneshot};
@@ -53,6 +55,8 @@ pub struct Parts {
     pub city: Option<PathBuf>,
     /// What happens to readings of sensors that are not registered.
     pub unregistered: Unregistered,
+    /// Which readings are judged before others.
+    pub turns: Turns,
     /// What the door decodes by.
     pub catalogue: Arc<ArcSwap<Catalogue>>,
     /// Where consoles look.
@@ -65,6 +69,37 @@ pub struct Parts {
     pub refused: RefusedSign,
     /// The settings that the process was started by.
     pub settings: Written,
+}
+
+/// Which readings are judged before others that were sent before them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turns {
+    /// Those of urgent kinds.
+    UrgentFirst,
+    /// None: what is recorded is judged in the order in which it is sent, as it is offline.
+    AsSent,
+}
+
+impl Turns {
+    /// Where readings are the clock, that is their order too.
+    pub const fn under(clock: ClockKind) -> Self {
+        match clock {
+            ClockKind::Readings => Self::AsSent,
+            ClockKind::System | ClockKind::Scaled(_) => Self::UrgentFirst,
+        }
+    }
+
+    /// The catalogue of rules, by which no kind is urgent if none is to come first.
+    pub fn catalogue(self, compiled: &Compiled, unregistered: Unregistered) -> Catalogue {
+        let catalogue = compiled.catalogue(unregistered);
+        match self {
+            Self::UrgentFirst => catalogue,
+            Self::AsSent => Catalogue {
+                urgent: KindNames::default(),
+                ..catalogue
+            },
+        }
+    }
 }
 
 /// What a reload does not bring: settings that are other ones than at the start.
@@ -260,7 +295,7 @@ impl Parts {
             now: before.now.clone(),
             commands: before.commands.clone(),
             sparkplug: before.sparkplug.clone(),
-            ..compiled.catalogue(self.unregistered)
+            ..self.turns.catalogue(compiled, self.unregistered)
         }
     }
 }
@@ -351,7 +386,20 @@ fn answer(status: StatusCode, body: &Value) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use ioc_gateway::door::Lane;
+
     use super::*;
+
+    #[test]
+    fn where_readings_are_the_clock_none_is_judged_before_another() {
+        let compiled = Source::read(None, None).unwrap().compile().unwrap();
+        let lane = |clock| {
+            let catalogue = Turns::under(clock).catalogue(&compiled, Unregistered::Accept);
+            catalogue.lane("emergency_call")
+        };
+        assert_eq!(lane(ClockKind::System), Lane::Urgent);
+        assert_eq!(lane(ClockKind::Readings), Lane::Telemetry);
+    }
 
     #[tokio::test]
     async fn p5_a_reload_that_finds_another_waiting_is_refused() {
@@ -367,6 +415,7 @@ mod tests {
             config: None,
             city: None,
             unregistered: Unregistered::Accept,
+            turns: Turns::UrgentFirst,
             catalogue: Arc::default(),
             window,
             orders,

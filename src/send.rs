@@ -64,7 +64,8 @@ Examples:
 
 Each line is one native reading and is sent as it is, under its \"sensor\". The recorded time of a
 line is its received_at, else its observed_at. Let the server run with --clock readings to live in
-the recording's time (then use one connection, so that everything stays in order).
+the recording's time: it judges them in the order in which they come, urgent ones too, as ioc
+backtest does (then use one connection, so that everything stays in order).
 
 At the end it tells how long acknowledgements took: counted from when each line was to leave, with
 --rate and as recorded, so that a receiver that falls behind cannot look quick (no coordinated

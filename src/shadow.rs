@@ -1,13 +1,14 @@
 //! A second set of rules beside the live one: it is fed the same, tells nobody, and can be compared.
 //!
-//! Arrives: the durable inputs and the durable decisions, like a snapshot's follower reads them; the
-//! rules in the directory `shadow` of the configuration. Leaves: how what they would have decided
-//! differs from what was decided ([`Difference`]). Promise: nothing of it reaches a console, a device
-//! or a log; the live engine waits for nothing here. It begins with the live state at the start of
-//! the process, so what both have open then is open in both, and follows record by record: the
-//! same records and rules give the same difference. What people order is addressed to what stands
-//! for it. Bounded: it gives up, and says so, when it is left behind by too much; what is compared
-//! begins anew when there is too much of it. Next: `shadow/http.rs`.
+//! Arrives: the durable inputs, like a snapshot's follower reads them; the rules in the directory
+//! `shadow` of the configuration. Leaves: how what they would have decided differs from what the live
+//! rules decide of the same ([`Difference`]). Promise: both are judged here, side by side, and told
+//! apart by what tells `ioc backtest --against`, so the two are comparable in all of it. Nothing of it
+//! reaches a console, a device or a log; the live engine waits for nothing here. Both begin with the
+//! live state at the start of the process, so what is open then is open in both, and follow record
+//! by record: the same records and rules give the same difference. What people order is addressed to
+//! what stands for it. Bounded: it gives up, and says so, when it is left behind by too much; what is
+//! compared begins anew when there is too much of it. Next: `shadow/http.rs`.
 
 pub mod http;
 
@@ -20,19 +21,20 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use ioc_core::bundle::Bundle;
-use ioc_core::decision::{Decision, DecisionHash, Verdict};
+use ioc_core::decision::{Decision, Verdict};
+use ioc_core::id::RuleId;
 use ioc_core::judgement::{Judgement, STATE_FORMAT};
-use ioc_core::record::{Input, Record, Seq};
+use ioc_core::record::{BundleHash, Input, Record, Seq};
 use ioc_core::rules::Rules as Prepared;
 use ioc_core::time::Timestamp;
 
-use crate::backtest::{Difference, Judged, Recorded, Story, Summary};
+use crate::backtest::{Difference, Judged, Recorded, Story, Summary, alarms};
 use crate::durable::Durable;
 use crate::journal::disk::Disk;
 use crate::journal::reader::Reader;
 use crate::journal::{BatchHeader, LogKind};
 use crate::priority;
-use crate::recover::{DECISIONS_DIR, INPUTS_DIR, RecoverError, Recovered, decode_decisions};
+use crate::recover::{INPUTS_DIR, RecoverError, Recovered};
 use crate::skipped::SkippedList;
 use crate::telemetry;
 
@@ -59,9 +61,14 @@ pub struct ShadowStart {
     pub durable: Arc<Durable>,
     /// The live rules, if any hold yet.
     pub held: Option<Arc<Bundle>>,
+    /// The rules and city of a hash, where others are put into force.
+    pub bundles: StoredBundles,
     /// Its own.
     pub rules: Arc<Bundle>,
 }
+
+/// Finds bundles by their hash, as they were stored.
+pub type StoredBundles = Box<dyn Fn(BundleHash) -> Result<Arc<Bundle>, String> + Send>;
 
 /// A running shadow.
 #[derive(Debug)]
@@ -80,7 +87,10 @@ pub struct ShadowView(Arc<Mutex<Compared>>);
 struct Compared {
     live: Recorded,
     shadow: Story,
-    orders: Summary,
+    /// What each came to, in numbers: the live rules, the shadow's.
+    summaries: [Summary; 2],
+    /// How often each detection rule of both found something to begin.
+    alarms: [Counts; 2],
     /// Since which record, and how far the shadow has come, and when that was.
     since: Seq,
     through: Seq,
@@ -92,10 +102,13 @@ struct Compared {
     rules: Arc<Bundle>,
 }
 
+/// How often each detection rule found something to begin.
+type Counts = Vec<(RuleId, u64)>;
+
 /// The difference, and as of where.
 #[derive(Debug)]
 pub struct Seen {
-    /// In incidents; detections of the live engine are not counted here.
+    /// In incidents and alarms.
     pub difference: Difference,
     /// After which record the comparison begins.
     pub since: Seq,
@@ -123,7 +136,8 @@ impl Shadow {
         let shared = Arc::new(Mutex::new(Compared {
             live: Recorded::default(),
             shadow: Story::default(),
-            orders: Summary::default(),
+            summaries: Default::default(),
+            alarms: Default::default(),
             since: point.through,
             through: point.through,
             at: recovered.last_at,
@@ -132,17 +146,14 @@ impl Shadow {
             rules: Arc::clone(&start.rules),
         }));
         let (stop, stopped) = bounded(0);
-        let reader = |dir: &str, kind, from| {
-            Reader::new(Arc::clone(&start.disk), start.data.join(dir), kind, from)
-        };
+        let (dir, from) = (start.data.join(INPUTS_DIR), point.through + 1);
         let mut follower = Follower {
-            inputs: reader(INPUTS_DIR, LogKind::Inputs, point.through + 1),
-            decisions: reader(DECISIONS_DIR, LogKind::Decisions, point.numbering.last + 1),
-            judgement: Judgement::new(NonZeroUsize::MIN),
+            inputs: Reader::new(start.disk, dir, LogKind::Inputs, from),
+            live: Side::default(),
+            shadow: Side::default(),
+            bundles: start.bundles,
             skipped: Arc::clone(&recovered.skipped),
             durable: start.durable,
-            waiting: None,
-            decided: point.numbering.last,
             shared: Arc::clone(&shared),
         };
         let (held, rules) = (start.held, start.rules);
@@ -180,13 +191,13 @@ impl ShadowView {
     /// How the shadow differs by now. Costs a copy of all that is compared.
     pub fn look(&self) -> Seen {
         let compared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let judged = |story: &Story, summary: Summary| Judged {
-            summary,
+        let judged = |story: &Story, side: usize| Judged {
+            summary: compared.summaries[side].clone(),
             story: story.clone(),
-            rules: Vec::new(),
+            alarms: compared.alarms[side].clone(),
         };
-        let live = judged(&compared.live.story, Summary::default());
-        let shadow = judged(&compared.shadow, compared.orders.clone());
+        let live = judged(&compared.live.story, LIVE);
+        let shadow = judged(&compared.shadow, SHADOW);
         let (since, through, at) = (compared.since, compared.through, compared.at);
         let (begun_anew, ended) = (compared.begun_anew, compared.ended.clone());
         let rules = Arc::clone(&compared.rules);
@@ -204,22 +215,88 @@ impl ShadowView {
     }
 }
 
+/// The place of what is the live rules', and of what is the shadow's.
+const LIVE: usize = 0;
+const SHADOW: usize = 1;
+
 /// The thread's own.
 struct Follower {
     inputs: Reader,
-    decisions: Reader,
-    judgement: Judgement,
+    live: Side,
+    shadow: Side,
+    bundles: StoredBundles,
     skipped: Arc<SkippedList>,
     durable: Arc<Durable>,
-    /// A batch that is not judged before all that was decided before it is known.
-    waiting: Option<(BatchHeader, Vec<u8>)>,
-    /// The last live decision that was read.
-    decided: u64,
     shared: Arc<Mutex<Compared>>,
 }
 
+/// A judgement under one set of rules.
+struct Side {
+    judgement: Judgement,
+    /// Which hold; `None` before there are any.
+    rules: Option<Arc<Bundle>>,
+    /// What its detection rules had begun before what is compared.
+    before: Counts,
+}
+
+impl Default for Side {
+    fn default() -> Self {
+        Self {
+            judgement: Judgement::new(NonZeroUsize::MIN),
+            rules: None,
+            before: Counts::new(),
+        }
+    }
+}
+
+impl Side {
+    fn load(state: &[u8], rules: Option<Arc<Bundle>>) -> Result<Self, String> {
+        let held = rules.clone();
+        let judgement = Judgement::load(STATE_FORMAT, NonZeroUsize::MIN, state, held);
+        Ok(Self {
+            judgement: judgement.map_err(|error| error.to_string())?,
+            rules,
+            before: Counts::new(),
+        })
+    }
+
+    fn counts(&self) -> Counts {
+        let counters = self.judgement.counters().rules;
+        let rules = self.rules.as_deref();
+        rules.map_or_else(Counts::new, |rules| alarms(rules, &counters))
+    }
+
+    /// What it has begun since what is compared began.
+    fn begun(&self) -> Counts {
+        let before = |rule: &RuleId| {
+            let mut before = self.before.iter();
+            before.find(|(name, _)| name == rule)
+        };
+        let mut counts = self.counts();
+        for (rule, count) in &mut counts {
+            *count = count.saturating_sub(before(rule).map_or(0, |(_, before)| *before));
+        }
+        counts
+    }
+
+    fn judge(&mut self, records: &[Record<'_>]) -> Result<Vec<Decision>, String> {
+        let mut decisions: Vec<Decision> = Vec::new();
+        let judgement = &mut self.judgement;
+        let judged = catch_unwind(AssertUnwindSafe(|| {
+            judgement.apply(records, &mut decisions);
+        }));
+        match judged {
+            Ok(()) => Ok(decisions),
+            Err(_) => {
+                let seq = self.judgement.judging();
+                Err(format!("record {seq} cannot be judged by its rules"))
+            }
+        }
+    }
+}
+
 impl Follower {
-    /// Takes over the live state, then its own rules.
+    /// Takes over the live state twice, and by one of the two its own rules.
     fn begin(
         &mut self,
         state: &[u8],
@@ -227,16 +304,19 @@ impl Follower {
         rules: Arc<Bundle>,
         (seq, at): (Seq, Timestamp),
     ) -> Result<(), String> {
-        let loaded = Judgement::load(STATE_FORMAT, NonZeroUsize::MIN, state, held);
-        self.judgement = loaded.map_err(|error| error.to_string())?;
-        let prepared = Arc::new(Prepared::new(rules));
+        self.live = Side::load(state, held.clone())?;
+        self.shadow = Side::load(state, held)?;
+        let prepared = Arc::new(Prepared::new(Arc::clone(&rules)));
         let reload = Record {
             seq,
             at,
             input: Input::Reload(prepared.hash()),
         };
-        self.judgement.provide_rules(prepared);
-        self.judge(&[reload])
+        self.shadow.judgement.provide_rules(prepared);
+        self.shadow.rules = Some(rules);
+        self.judge_in_shadow(&[reload])?;
+        self.count_from_here();
+        Ok(())
     }
 
     fn run(mut self, stop: &Receiver<()>) {
@@ -268,50 +348,22 @@ impl Follower {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads what was decided, then judges a batch. Whether there may be more.
+    /// Judges a batch. Whether there may be more.
     fn step(&mut self) -> Result<bool, String> {
         if self.behind() > BEHIND_RECORDS_MAX {
             return Err(format!(
                 "it is more than {BEHIND_RECORDS_MAX} records behind"
             ));
         }
-        self.read_decisions()?;
-        if self.waiting.is_none() {
-            let durable = self.durable.inputs();
-            let next = self
-                .inputs
-                .next(durable)
-                .map_err(|error| error.to_string())?;
-            self.waiting = next.map(|(header, payload)| (header, payload.to_vec()));
-        }
-        let is_known = |(header, _): &(BatchHeader, Vec<u8>)| header.mark.number <= self.decided;
-        if !self.waiting.as_ref().is_some_and(is_known) {
+        let durable = self.durable.inputs();
+        let next = self.inputs.next(durable);
+        let next = next.map_err(|error| error.to_string())?;
+        let Some((header, payload)) = next.map(|(header, payload)| (header, payload.to_vec()))
+        else {
             return Ok(false);
-        }
-        let (header, payload) = self.waiting.take().expect("it waits");
+        };
         self.batch(&header, &payload)?;
         Ok(true)
-    }
-
-    fn read_decisions(&mut self) -> Result<(), String> {
-        loop {
-            let durable = self.durable.decisions();
-            let next = self
-                .decisions
-                .next(durable)
-                .map_err(|error| error.to_string())?;
-            let Some((header, payload)) = next else {
-                return Ok(());
-            };
-            let mut hash = DecisionHash::default();
-            let decisions = decode_decisions(&header, payload, 0, &mut hash);
-            let decisions = decisions.map_err(|error: RecoverError| error.to_string())?;
-            self.decided = header.next() - 1;
-            let mut compared = self.shared();
-            for released in &decisions {
-                compared.live.take(&released.decision);
-            }
-        }
     }
 
     fn batch(&mut self, header: &BatchHeader, payload: &[u8]) -> Result<(), String> {
@@ -322,56 +374,83 @@ impl Follower {
         let mut rest = records.as_slice();
         while let Some((first, after)) = rest.split_first() {
             if let Input::Command(command) = &first.input {
+                // What was decided before it says which incidents there are.
                 let readdressed = {
                     let compared = &mut *self.shared();
                     let Compared {
                         live,
                         shadow,
-                        orders,
+                        summaries: [_, orders],
                         ..
                     } = compared;
                     live.readdress(first.seq, command, shadow, orders)
                 };
                 let input = readdressed.map_or(Input::Tick, Input::Command);
-                self.judge(&[Record { input, ..*first }])?;
+                self.judge_live(&[*first])?;
+                self.judge_in_shadow(&[Record { input, ..*first }])?;
                 rest = after;
                 continue;
             }
             let is_plain = |record: &Record<'_>| !matches!(record.input, Input::Command(_));
             let plain = rest.iter().take_while(|record| is_plain(record)).count();
             let (plain, after) = rest.split_at(plain);
+            self.judge_live(plain)?;
             let own: Vec<_> = plain.iter().map(without_reload).collect();
-            self.judge(&own)?;
+            self.judge_in_shadow(&own)?;
             rest = after;
         }
+        let alarms = [self.live.begun(), self.shadow.begun()];
         let mut compared = self.shared();
+        compared.alarms = alarms;
         compared.through = header.next() - 1;
         compared.at = records.last().map(|record| record.at).or(compared.at);
-        compared.begin_anew_if_full();
+        let is_anew = compared.begin_anew_if_full();
+        drop(compared);
+        if is_anew {
+            self.count_from_here();
+        }
         Ok(())
     }
 
-    fn judge(&mut self, records: &[Record<'_>]) -> Result<(), String> {
-        let mut decisions: Vec<Decision> = Vec::new();
-        let judgement = &mut self.judgement;
-        let judged = catch_unwind(AssertUnwindSafe(|| {
-            judgement.apply(records, &mut decisions);
-        }));
-        if judged.is_err() {
-            let seq = self.judgement.judging();
-            return Err(format!("record {seq} cannot be judged by its rules"));
+    fn count_from_here(&mut self) {
+        for side in [&mut self.live, &mut self.shadow] {
+            side.before = side.counts();
         }
+    }
+
+    fn judge_live(&mut self, records: &[Record<'_>]) -> Result<(), String> {
+        for record in records {
+            if let Input::Reload(hash) = record.input {
+                let rules = (self.bundles)(hash)?;
+                self.live.judgement.provide(Arc::clone(&rules));
+                self.live.rules = Some(rules);
+            }
+        }
+        let decisions = self.live.judge(records)?;
         let mut compared = self.shared();
-        for decision in &decisions {
-            let opened = matches!(decision.verdict, Verdict::IncidentOpened(_));
-            compared.orders.opened += u64::from(opened);
-            compared.orders.decisions += 1;
-            compared.shadow.take(decision);
-        }
-        let readings = records.iter();
-        let readings = readings.filter(|record| matches!(record.input, Input::Reading(_)));
-        compared.orders.readings += readings.count() as u64;
+        compared.summaries[LIVE].note(records, &decisions);
+        decisions.iter().for_each(|it| compared.live.take(it));
         Ok(())
+    }
+
+    fn judge_in_shadow(&mut self, records: &[Record<'_>]) -> Result<(), String> {
+        let decisions = self.shadow.judge(records)?;
+        let mut compared = self.shared();
+        compared.summaries[SHADOW].note(records, &decisions);
+        decisions.iter().for_each(|it| compared.shadow.take(it));
+        Ok(())
+    }
+}
+
+impl Summary {
+    fn note(&mut self, records: &[Record<'_>], decisions: &[Decision]) {
+        let opened = |it: &&Decision| matches!(it.verdict, Verdict::IncidentOpened(_));
+        let is_reading = |it: &&Record<'_>| matches!(it.input, Input::Reading(_));
+        let is_letter = |it: &&Record<'_>| matches!(it.input, Input::DeadLetter(_));
+        self.opened += decisions.iter().filter(opened).count() as u64;
+        self.decisions += decisions.len() as u64;
+        self.readings += records.iter().filter(is_reading).count() as u64;
+        self.dead_letters += records.iter().filter(is_letter).count() as u64;
     }
 }
 
@@ -387,18 +466,22 @@ fn without_reload<'a>(record: &Record<'a>) -> Record<'a> {
 }
 
 impl Compared {
-    fn begin_anew_if_full(&mut self) {
+    /// Whether it does.
+    fn begin_anew_if_full(&mut self) -> bool {
         let stories = [&self.live.story, &self.shadow];
         let is_full = |story: &&Story| {
             story.incidents.len() > INCIDENTS_MAX || story.evidence.len() > EVIDENCE_MAX
         };
-        if stories.iter().any(is_full) {
+        let is_full = stories.iter().any(is_full);
+        if is_full {
             self.live = Recorded::default();
             self.shadow = Story::default();
-            self.orders = Summary::default();
+            self.summaries = Default::default();
+            self.alarms = Default::default();
             self.since = self.through;
             self.begun_anew += 1;
         }
+        is_full
     }
 }
 
@@ -411,7 +494,8 @@ mod tests {
         Compared {
             live: Recorded::default(),
             shadow: Story::default(),
-            orders: Summary::default(),
+            summaries: Default::default(),
+            alarms: Default::default(),
             since: 0,
             through: 7,
             at: None,
@@ -432,10 +516,10 @@ mod tests {
     fn p5_a_comparison_that_has_grown_too_much_begins_anew() {
         let mut compared = compared();
         compared.shadow.evidence = vec![(0, 0); EVIDENCE_MAX];
-        compared.begin_anew_if_full();
+        assert!(!compared.begin_anew_if_full());
         assert_eq!((compared.begun_anew, compared.since), (0, 0));
         compared.shadow.evidence.push((0, 0));
-        compared.begin_anew_if_full();
+        assert!(compared.begin_anew_if_full());
         assert_eq!((compared.begun_anew, compared.since), (1, 7));
         assert!(compared.shadow.evidence.is_empty());
     }
@@ -444,17 +528,15 @@ mod tests {
     fn p5_a_shadow_that_is_left_behind_gives_up() {
         let dir = tempfile::tempdir().unwrap();
         let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
-        let reader = |kind| Reader::new(Arc::clone(&disk), dir.path().to_owned(), kind, 1);
         let durable = Arc::new(Durable::new(BEHIND_RECORDS_MAX + 1, 0));
         let shared = Arc::new(Mutex::new(compared()));
         let follower = Follower {
-            inputs: reader(LogKind::Inputs),
-            decisions: reader(LogKind::Decisions),
-            judgement: Judgement::new(NonZeroUsize::MIN),
+            inputs: Reader::new(disk, dir.path().to_owned(), LogKind::Inputs, 1),
+            live: Side::default(),
+            shadow: Side::default(),
+            bundles: Box::new(|_| Err("there are none".to_owned())),
             skipped: Arc::default(),
             durable,
-            waiting: None,
-            decided: 0,
             shared: Arc::clone(&shared),
         };
         let (_stop, stopped) = bounded(0);

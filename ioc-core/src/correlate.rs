@@ -81,7 +81,9 @@ use crate::detection::{Detection, Finding, Sighting};
 use crate::hash::WideMap;
 use crate::id::{IncidentId, NodeId, RuleId, SensorId};
 use crate::incident::{Case, Cluster, Incident, Purpose, Raised, Source, Statement};
-use crate::limits::{CANDIDATES_PER_RULE_MAX, MEMBERS_PER_INCIDENT_MAX};
+use crate::limits::{
+    CANDIDATES_PER_RULE_MAX, INCIDENTS_KEPT_FOR_PEOPLE, INCIDENTS_MAX, MEMBERS_PER_INCIDENT_MAX,
+};
 use crate::place::Position;
 use crate::rules::{BY_PERSON, Rules};
 use crate::shared::Shared;
@@ -102,6 +104,22 @@ pub(crate) struct Desk {
     pub husks: usize,
     /// What is left of rules that a reload has changed or taken away.
     pub leaving: Leaving,
+}
+
+impl Desk {
+    /// A desk that nothing lies on.
+    pub fn new() -> Self {
+        Self {
+            timers: Timers::new(),
+            book: Book::new(INCIDENTS_MAX, INCIDENTS_KEPT_FOR_PEOPLE),
+            next_seq: 1,
+            counters: EngineCounters::default(),
+            family: Family::default(),
+            unshelved: Vec::new(),
+            husks: 0,
+            leaving: Leaving::default(),
+        }
+    }
 }
 
 /// One moment of the engine: what time it is, and where decisions go.

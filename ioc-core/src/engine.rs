@@ -22,7 +22,7 @@ use self::people::Moment;
 use self::requests::Requests;
 use crate::book::{Book, Entry};
 use crate::codec::{CodecError, Put, Take};
-use crate::correlate::{Correlator, Desk, Explained, Family, Leaving, Turn};
+use crate::correlate::{Correlator, Desk, Explained, Leaving, Turn};
 use crate::counters::EngineCounters;
 use crate::decision::{Answer, Cause, CommandState, Confirmation, Decision, Evidence};
 use crate::decision::{SensorState, Severity, Step, Verdict};
@@ -33,6 +33,7 @@ use crate::id::{IncidentId, RuleId};
 use crate::incident::Purpose;
 use crate::invariant::{Audit, Invariant};
 use crate::limits::{INCIDENTS_KEPT_FOR_PEOPLE, INCIDENTS_MAX, LATE_PER_STEP};
+use crate::noted::Noting;
 use crate::operate::{Operations, Shown};
 use crate::reading::Reading;
 use crate::record::{Action, Ask, BundleHash, Command, Effect, EffectNews, Input, Record, Seq};
@@ -73,16 +74,7 @@ impl Engine {
             provided: Provided::default(),
             group: Group::new(),
             correlators: BTreeMap::new(),
-            desk: Desk {
-                timers: Timers::new(),
-                book: Book::new(INCIDENTS_MAX, INCIDENTS_KEPT_FOR_PEOPLE),
-                next_seq: 1,
-                counters: EngineCounters::default(),
-                family: Family::default(),
-                unshelved: Vec::new(),
-                husks: 0,
-                leaving: Leaving::default(),
-            },
+            desk: Desk::new(),
             operations: Operations::default(),
             suppressions: Suppressions::default(),
             requests: Requests::default(),
@@ -98,6 +90,7 @@ impl Engine {
 
     /// Applies one record. `findings` are those of its number, merged from all stages.
     pub fn apply(&mut self, record: &Record<'_>, findings: &[Finding], out: &mut Vec<Decision>) {
+        self.suppressions.note_under(record.seq);
         let fired = findings.partition_point(|finding| finding.due.is_some());
         let (fired, found) = findings.split_at(fired);
         if let Input::Started(started) = record.input {
@@ -176,6 +169,16 @@ impl Engine {
     /// What became of the detections.
     pub fn counters(&self) -> EngineCounters {
         self.desk.counters
+    }
+
+    /// What counts is noted from here on, for [`Self::take_noted`].
+    pub(crate) fn note_what_counts(&mut self) {
+        self.suppressions.note_what_counts();
+    }
+
+    /// What was noted since this was asked last.
+    pub(crate) fn take_noted(&mut self) -> Noting {
+        self.suppressions.take_noted()
     }
 
     /// How many candidates wait for more evidence.

@@ -19,6 +19,7 @@ use crate::engine::Engine;
 use crate::explain::{CaseLook, RuleLook, SuppressionLook};
 use crate::id::RuleId;
 use crate::invariant::{Audit, Broken};
+use crate::noted::Noting;
 use crate::reading::Reading;
 use crate::record::{BundleHash, Record, Seq};
 use crate::rules::Rules;
@@ -158,6 +159,17 @@ impl Judgement {
         self.engine.audit(&mut audit);
         self.engine.audit_parents(&mut audit);
         audit.0
+    }
+
+    /// From here on notes which findings count, for [`Self::take_noted`]. It is no part of the state,
+    /// and no decision depends on it.
+    pub fn note_what_counts(&mut self) {
+        self.engine.note_what_counts();
+    }
+
+    /// What was noted since this was asked last.
+    pub fn take_noted(&mut self) -> Noting {
+        self.engine.take_noted()
     }
 
     /// What became of every reading so far.

@@ -34,6 +34,8 @@ mod incident;
 mod book;
 mod operate;
 mod suppress;
+pub mod noted;
+pub mod load;
 pub mod invariant;
 mod state;
 pub mod judgement;

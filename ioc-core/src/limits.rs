@@ -288,6 +288,15 @@ pub const OUT_OF_SERVICE_MAX: Millis = Millis::minutes(90 * 24 * 60);
 /// room is not kept quiet, and counted.
 pub const SUPPRESSED_MAX: usize = 100_000;
 
+/// How many findings that counted are noted of late, for whoever asks what a suppression would have
+/// hidden of them; the oldest goes first. About as much memory as the decisions that consoles
+/// resume from.
+pub const NOTED_MAX: usize = 65_536;
+
+/// How many calls on an operator are remembered, to tell how many there were of late. Of more than
+/// that the oldest is forgotten, and so not counted as of late.
+pub const CALLS_REMEMBERED: usize = 100_000;
+
 /// How many sensors are named of those that something has kept quiet. Further ones are counted.
 pub const SUPPRESSED_SENSORS_NAMED: usize = 20;
 

@@ -253,7 +253,8 @@ impl Rules {
         place.ok().map(|place| &rules[place])
     }
 
-    pub(crate) fn correlations(&self) -> &[CorrelationRule] {
+    /// What makes incidents of detections, by their names.
+    pub fn correlations(&self) -> &[CorrelationRule] {
         &self.bundle.correlations
     }
 

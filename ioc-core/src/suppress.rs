@@ -23,6 +23,7 @@ mod gate;
 mod windows;
 mod bytes;
 mod explain;
+mod preview;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,9 +36,12 @@ use crate::detection::Finding;
 use crate::id::{IncidentId, RuleId, SensorId, SuppressionId};
 use crate::invariant::{Audit, Invariant};
 use crate::limits::{SUPPRESSED_STEP, SUPPRESSION_TELL_INTERVAL, SUPPRESSIONS_MAX};
+use crate::noted::{Notes, Noting};
+use crate::record::Seq;
 use crate::time::{Millis, Timestamp};
 
 pub(crate) use self::gate::Origin;
+pub(crate) use self::preview::would_hide;
 
 /// Everything that is kept quiet.
 #[derive(Debug, Default)]
@@ -53,6 +57,8 @@ pub(crate) struct Suppressions {
     over: BTreeSet<SuppressionId>,
     /// When the next of it is.
     step_due: Option<Timestamp>,
+    /// What counts, for whoever asks; no part of the state.
+    notes: Option<Notes>,
 }
 
 /// Something that is kept quiet at this time.
@@ -112,6 +118,23 @@ impl Suppressions {
     /// Whether nothing is kept quiet, so that findings need not be looked at.
     fn is_idle(&self) -> bool {
         self.active.is_empty() && self.held.is_empty()
+    }
+
+    /// What counts is noted from here on.
+    pub fn note_what_counts(&mut self) {
+        self.notes.get_or_insert_default();
+    }
+
+    /// What is noted from here on follows from this record.
+    pub fn note_under(&mut self, seq: Seq) {
+        if let Some(notes) = &mut self.notes {
+            notes.seq = seq;
+        }
+    }
+
+    /// What was noted since this was asked last.
+    pub fn take_noted(&mut self) -> Noting {
+        self.notes.as_mut().map(Notes::take).unwrap_or_default()
     }
 
     /// When the next timer is due.
@@ -257,7 +280,11 @@ impl Suppressions {
             return self.open_window(turn);
         }
         self.step_due = None;
-        vec![Follow::Release(self.release(turn))]
+        let released = self.release(turn);
+        if let Some(notes) = &mut self.notes {
+            released.iter().for_each(|found| notes.note(turn.at, found));
+        }
+        vec![Follow::Release(released)]
     }
 
     fn fire_timer(

@@ -165,7 +165,8 @@ export function askToKeepQuiet(initial, known, send) {
         refill(of("for_s"), isService() ? [...DURATIONS, ...LONGER] : DURATIONS);
       }
       const { match } = order();
-      preview.show(Object.keys(match).length > 0 ? { match } : null);
+      const how = isService() ? "out_of_service" : "shelved";
+      preview.show(Object.keys(match).length > 0 ? { how, match } : null);
     },
     send,
     focus: initial.sensor ? of("reason") : of("sensor"),
@@ -205,22 +206,25 @@ async function preview(target) {
   }
 }
 
-/** The answer of the preview, in a sentence; of an `incident`, how often it called somebody. */
+/** The answer of the preview, in a sentence; of an `incident`, how often it was passed on. */
 export function previewed(told, { incident } = {}) {
-  const { detections, incidents_total, never_opened, of_sensors, calls, from, complete } = told;
+  const { detections, let_through, incidents_total, never_opened, perhaps_opened } = told;
+  const { of_sensors, passed_on, from, complete } = told;
   const since = complete ? "in the last day" : `since ${clock(Date.parse(from))}`;
   // A name that nothing has keeps nothing quiet, and looks as if nothing had been there to keep.
   const slip = told.warning ? `Look again: ${told.warning}. ` : "";
   if (incident) {
-    return calls === 0
+    return passed_on === 0
       ? `It was passed on to nobody ${since}.`
-      : `It was passed on ${plural(calls, "time")} ${since}: that would have waited.`;
+      : `It was passed on ${plural(passed_on, "time")} ${since}: that would have waited.`;
   }
   const silent = of_sensors ? `, ${plural(of_sensors, "silent or broken sensor")}` : "";
-  if (detections + of_sensors === 0) return `${slip}Would have hidden nothing ${since}.`;
+  const through = let_through ? ` ${let_through} that got extreme would have been told.` : "";
+  if (detections + of_sensors === 0) return `${slip}Would have hidden nothing ${since}.${through}`;
   const never = never_opened ? `, of which ${never_opened} would not have opened` : "";
+  const perhaps = perhaps_opened ? `, ${perhaps_opened} perhaps not` : "";
   return `${slip}Would have hidden ${plural(detections, "detection")} of ` +
-    `${plural(incidents_total, "incident")}${never}${silent} ${since}.`;
+    `${plural(incidents_total, "incident")}${never}${perhaps}${silent} ${since}.${through}`;
 }
 
 function refill(node, options) {

@@ -9,7 +9,6 @@ const SILENT_MAX = 8;
 const PARTS_MAX = 12;
 /** More than so many in ten minutes are a flood of alarms. */
 const FLOOD_CALLS = 10;
-const LOAD_MS = 10 * 60_000;
 
 /**
  * The pane's elements; `now` is logical time in milliseconds, `heard` as `heardOf` says, `health`
@@ -22,26 +21,23 @@ export function situation(store, now, heard, health, system) {
   if (store.hash === null) {
     return [head, el("div", { class: "empty" }, el("p", {}, "Waiting for the picture."))];
   }
-  const parts = [kinds(open), load(store, now), watched(heard), silent(store, now)];
+  const parts = [kinds(open), load(store), watched(heard), silent(store, now)];
   const others = [...health.sections(now), ...system.sections(now)];
   return [head, el("div", { class: "situation" }, ...parts, ...others)];
 }
 
 /**
- * How many incidents people were called for in the last ten minutes, and whether that is a flood:
- * more than one person can see to (EEMUA 191, ISA-18.2).
+ * How often people were called in the last ten minutes, as the server counts it, and whether that is
+ * a flood: more than one person can see to (EEMUA 191, ISA-18.2).
  */
-export function callsOf(store, now) {
-  let calls = 0;
-  for (const { opened_at: at, suppressed_by: cause } of store.incidents.values()) {
-    if (!cause && now - Date.parse(at) < LOAD_MS) calls += 1;
-  }
+export function callsOf(store) {
+  const { calls } = store;
   return { calls, flood: calls > FLOOD_CALLS };
 }
 
-function load(store, now) {
-  const { calls, flood } = callsOf(store, now);
-  const text = `${plural(calls, "new incident")} in 10 minutes`;
+function load(store) {
+  const { calls, flood } = callsOf(store);
+  const text = calls === null ? "…" : `${plural(calls, "call")} in 10 minutes`;
   const note = flood && el("p", { class: "note" },
     "A flood: more than one person can see to. Symptoms can be suppressed by design, and what is " +
     "known can be shelved.");

@@ -21,6 +21,7 @@ export function emptyStore() {
     hash: null,
     at: null,
     now: null,
+    calls: null,
     you: null,
     incidents: new Map(),
     ended: [],
@@ -56,6 +57,7 @@ export function apply(store, message) {
       return applyReadings(store, message);
     case "beat":
       store.now = message.now;
+      store.calls = message.calls;
       return message.seq > store.seq ? { gap: true } : {};
     case "folded":
       return { folded: message.updates_dropped };

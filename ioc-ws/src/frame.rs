@@ -327,14 +327,16 @@ pub(crate) fn readings(now: Timestamp, samples: &[Arc<Sample>]) -> Utf8Bytes {
 }
 
 /// The sign of life.
-pub(crate) fn beat(now: Timestamp, seq: DecisionSeq) -> Utf8Bytes {
+pub(crate) fn beat(now: Timestamp, seq: DecisionSeq, calls: usize) -> Utf8Bytes {
     #[derive(Serialize)]
     struct Beat {
         now: Text<Timestamp>,
         seq: DecisionSeq,
+        /// How often an operator was called in the last ten minutes.
+        calls: usize,
     }
     let now = Text(now);
-    message("beat", Beat { now, seq })
+    message("beat", Beat { now, seq, calls })
 }
 
 /// The answer to an order that is durable.

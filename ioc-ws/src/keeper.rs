@@ -14,7 +14,9 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TrySendError, never, select};
 use ioc_core::CodecError;
 use ioc_core::id::SensorId;
+use ioc_core::load::Load;
 use ioc_core::record::Seq;
+use ioc_core::time::Timestamp;
 use tokio::sync::{broadcast, watch};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -76,6 +78,8 @@ pub(crate) struct Kept {
     pub statements: Statements,
     /// Held by whoever releases, and by nobody else after the start.
     controls: Arc<Mutex<Controls>>,
+    /// Written by whoever releases; read now and then.
+    load: Mutex<Load>,
     releases: Sender<Vec<Told>>,
     samples: Sender<Vec<Sample>>,
     journaled: Sender<Journaled>,
@@ -151,6 +155,7 @@ pub(crate) fn new(options: WindowOptions) -> (Kept, Keeper) {
         latest: keeper.latest.clone(),
         statements: keeper.statements.clone(),
         controls: Arc::clone(&keeper.controls),
+        load: Mutex::default(),
         releases,
         samples,
         journaled,
@@ -191,11 +196,22 @@ impl Kept {
 
     fn told(&self, published: Vec<Published>) -> Vec<Told> {
         let mut controls = self.controls.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
+        for published in &published {
+            load.take(&published.decision);
+        }
+        drop(load);
         let tell = |published: Published| Told {
             control: controls.is_control(&published.decision),
             published,
         };
         published.into_iter().map(tell).collect()
+    }
+
+    /// How often an operator was called in the ten minutes until now.
+    pub(crate) fn calls_lately(&self, now: Timestamp) -> usize {
+        let load = self.load.lock().unwrap_or_else(PoisonError::into_inner);
+        load.lately(now)
     }
 
     /// Hands over samples, or drops and counts them while the queue is full.

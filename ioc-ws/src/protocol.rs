@@ -420,7 +420,7 @@ fn every_message() -> Vec<String> {
         frame::folded(1042, 1107, 61),
         frame::reset(SnapshotReason::Behind),
         frame::readings(at(1043), &[sample]),
-        frame::beat(at(1044), 1042),
+        frame::beat(at(1044), 1042, 3),
         frame::ok(&request, 1203),
         frame::refused(
             "console-7f3a",

@@ -330,7 +330,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Speaker<'a, S> {
 
     async fn beat(&mut self, beat: u32) -> Result<(), Ending> {
         let now = self.shared.options.now();
-        self.put(frame::beat(now, self.told)).await?;
+        let calls = self.shared.kept.calls_lately(now);
+        self.put(frame::beat(now, self.told, calls)).await?;
         if beat.is_multiple_of(PING_BEATS) {
             self.put_message(Message::Ping(Default::default())).await?;
         }

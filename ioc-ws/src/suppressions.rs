@@ -29,6 +29,10 @@ use crate::window::Shared;
 /// The actions about what is kept quiet.
 pub(crate) const ACTIONS: [&str; 4] = ["shelve", "out_of_service", "extend", "end"];
 
+/// What may be out of service.
+pub(crate) const ONE_SENSOR: &str =
+    "out of service is one sensor: `match` has `sensor` and nothing else";
+
 /// What is to be kept quiet, as it is written.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct SuppressText {
@@ -84,9 +88,7 @@ pub(crate) fn suppress(
     };
     let is_one_sensor = matches!(&target, Target::Detections(own) if own.is_one_sensor());
     if how == How::OutOfService && !is_one_sensor {
-        return Err(
-            "out of service is one sensor: `match` has `sensor` and nothing else".to_owned(),
-        );
+        return Err(ONE_SENSOR.to_owned());
     }
     Ok(SuppressOrder {
         how,

@@ -6,7 +6,7 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::Hasher;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use axum::Router;
 use bytes::Bytes;
@@ -15,11 +15,13 @@ use ioc_core::bundle::{Actuator, Bundle};
 use ioc_core::decision::RefusalCode;
 use ioc_core::id::{Actor, RequestId};
 use ioc_core::record::Seq;
+use ioc_core::rules::Rules;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
 use crate::command::{Commands, Order, Orders, RefusalReason};
+use crate::counted::Counted;
 use crate::error::ApiError;
 use crate::feed::{Head, Published};
 use crate::keeper::{self, Keeper, Kept};
@@ -46,6 +48,10 @@ pub(crate) struct Shared {
     pub sessions: Arc<Semaphore>,
     /// For questions what a suppression would have hidden.
     pub previews: Arc<Semaphore>,
+    /// What counted of late, for them.
+    pub counted: Counted,
+    /// The rules of the bundle that held when they were asked for last, with their indices.
+    rules: Mutex<Option<Arc<Rules>>>,
     orders: Orders,
     closing: watch::Sender<bool>,
     city: RwLock<Option<CityFile>>,
@@ -81,6 +87,8 @@ impl Window {
             kept,
             sessions: Arc::new(Semaphore::new(options.sessions_max)),
             previews: Arc::new(Semaphore::new(PREVIEWS_MAX)),
+            counted: Counted::default(),
+            rules: Mutex::default(),
             orders,
             closing: watch::Sender::new(false),
             city: RwLock::new(None),
@@ -181,6 +189,12 @@ impl Window {
         *held.unwrap_or_else(PoisonError::into_inner) = Some(bundle);
     }
 
+    /// Where the host says what counted of late: by that it is told what a suppression would have
+    /// hidden.
+    pub fn counted(&self) -> Counted {
+        self.shared.counted.clone()
+    }
+
     /// The last decision that consoles can see.
     pub fn head(&self) -> Head {
         self.shared.kept.feed.head()
@@ -235,6 +249,15 @@ impl Shared {
     pub(crate) fn bundle(&self) -> Option<Arc<Bundle>> {
         let held = self.bundle.read();
         held.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The rules of a bundle with their indices, which take a while to build in a large city.
+    pub(crate) fn rules_of(&self, bundle: Arc<Bundle>) -> Arc<Rules> {
+        let mut held = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rules) = held.as_ref().filter(|rules| rules.hash() == bundle.hash) {
+            return Arc::clone(rules);
+        }
+        Arc::clone(held.insert(Arc::new(Rules::new(bundle))))
     }
 
     /// The end of it all, to wait for.

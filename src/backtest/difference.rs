@@ -8,7 +8,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use ioc_core::counters::RuleCounters;
 use ioc_core::id::RuleId;
 use ioc_core::time::Millis;
 
@@ -120,7 +119,7 @@ impl Difference {
         );
         let swapped = shared.map(|((a, b), n)| ((*b, *a), *n));
         let opened = alone(&after.story, &taken(1), &taken(0), swapped);
-        let alarms = alarms(&before.rules, &after.rules);
+        let alarms = differing(&before.alarms, &after.alarms);
         Self {
             gone,
             opened,
@@ -138,23 +137,15 @@ fn side(judged: Judged) -> Side {
     let Judged {
         summary,
         story,
-        rules,
+        alarms,
     } = judged;
     Side {
-        alarms: rules.iter().map(|(_, counters)| begun(counters)).sum(),
+        alarms: alarms.iter().map(|(_, begun)| begun).sum(),
         incidents: roots(&story).count(),
         calls: story.load.calls,
         busiest: story.load.busiest,
         evidence_beyond: story.evidence_beyond,
         summary,
-    }
-}
-
-/// How often a rule found something to begin: for a report, each is.
-fn begun(counters: &RuleCounters) -> u64 {
-    match counters.raised {
-        0 => counters.evidence + counters.silent,
-        raised => raised + counters.silent,
     }
 }
 
@@ -252,11 +243,11 @@ fn alone(
 }
 
 /// The detection rules that found more or fewer, by name.
-fn alarms(before: &[(RuleId, RuleCounters)], after: &[(RuleId, RuleCounters)]) -> Vec<Alarms> {
+fn differing(before: &[(RuleId, u64)], after: &[(RuleId, u64)]) -> Vec<Alarms> {
     let mut alarms: BTreeMap<&RuleId, [Option<u64>; 2]> = BTreeMap::new();
     for (side, rules) in [before, after].into_iter().enumerate() {
-        for (rule, counters) in rules {
-            alarms.entry(rule).or_default()[side] = Some(begun(counters));
+        for (rule, begun) in rules {
+            alarms.entry(rule).or_default()[side] = Some(*begun);
         }
     }
     let differing = alarms

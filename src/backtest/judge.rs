@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use ioc_core::bundle::Bundle;
+use ioc_core::bundle::{Bundle, Test};
 use ioc_core::counters::RuleCounters;
 use ioc_core::decision::{Decision, Verdict};
 use ioc_core::id::RuleId;
@@ -52,8 +52,25 @@ pub(super) enum Sink<'a> {
 pub(crate) struct Judged {
     pub summary: Summary,
     pub story: Story,
-    /// What each detection rule made of the readings.
-    pub rules: Vec<(RuleId, RuleCounters)>,
+    /// How often each detection rule found something to begin.
+    pub alarms: Vec<(RuleId, u64)>,
+}
+
+/// How often each detection rule found something to begin: a detection, a silence, and of a rule
+/// that takes reports each of them.
+pub(crate) fn alarms(rules: &Bundle, counters: &[(RuleId, RuleCounters)]) -> Vec<(RuleId, u64)> {
+    let is_report = |name: &RuleId| {
+        let place = rules.detections.binary_search_by(|own| own.name.cmp(name));
+        place.is_ok_and(|place| matches!(rules.detections[place].test, Test::Report(_)))
+    };
+    let begun = |(rule, counters): &(RuleId, RuleCounters)| {
+        let begun = match is_report(rule) {
+            true => counters.evidence,
+            false => counters.raised + counters.silent,
+        };
+        (rule.clone(), begun)
+    };
+    counters.iter().map(begun).collect()
 }
 
 impl<'a> Judge<'a> {
@@ -140,7 +157,7 @@ impl<'a> Judge<'a> {
             out.flush()?;
         }
         Ok(Judged {
-            rules: self.judgement.counters().rules,
+            alarms: alarms(&self.bundle, &self.judgement.counters().rules),
             summary: self.summary,
             story: self.story,
         })

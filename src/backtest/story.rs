@@ -5,16 +5,14 @@
 //! [`EVIDENCE_MAX`] readings no more are kept, only counted. Next: `remap.rs`, `difference.rs`.
 
 use std::collections::HashMap;
-use std::collections::VecDeque;
 
 use ioc_core::decision::{Decision, Evidence, IncidentState, Severity, Verdict};
 use ioc_core::id::{IncidentId, IncidentKind, RuleId, ZoneId};
-use ioc_core::time::{Millis, Timestamp};
+use ioc_core::load::Load;
+use ioc_core::time::Timestamp;
 
 /// The most readings that are kept as evidence of incidents: 16 bytes each.
 pub(super) const EVIDENCE_MAX: usize = 8_000_000;
-/// For how long the busiest time of an operator is counted (EEMUA 191).
-pub(super) const LOAD_OVER: Millis = Millis::minutes(10);
 
 /// All incidents of a run, in the order in which they opened.
 #[derive(Debug, Clone, Default)]
@@ -44,31 +42,6 @@ pub(crate) struct Told {
     pub merged_into: Option<u32>,
 }
 
-/// How often an operator is called: by an incident that opens by itself, comes back, or becomes
-/// graver.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Load {
-    pub calls: u64,
-    /// The most of them within [`LOAD_OVER`].
-    pub busiest: usize,
-    recent: VecDeque<Timestamp>,
-}
-
-impl Load {
-    fn call(&mut self, at: Timestamp) {
-        self.calls += 1;
-        self.recent.push_back(at);
-        while self
-            .recent
-            .front()
-            .is_some_and(|first| at - *first >= LOAD_OVER)
-        {
-            self.recent.pop_front();
-        }
-        self.busiest = self.busiest.max(self.recent.len());
-    }
-}
-
 impl Story {
     /// Takes note of a decision.
     pub fn take(&mut self, decision: &Decision) {
@@ -76,7 +49,7 @@ impl Story {
             return;
         };
         let number = self.number(incident, decision);
-        self.count_load(number, decision, incident);
+        self.load.take(decision);
         let told = &mut self.incidents[number as usize];
         told.worst = told.worst.max(incident.severity);
         told.sensors = told.sensors.max(incident.sensors);
@@ -120,19 +93,6 @@ impl Story {
             });
             (incidents.len() - 1) as u32
         })
-    }
-
-    fn count_load(&mut self, number: u32, decision: &Decision, incident: &IncidentState) {
-        let graver = incident.severity > self.incidents[number as usize].worst;
-        let calls = match &decision.verdict {
-            Verdict::IncidentOpened(incident) => incident.parent.is_none(),
-            Verdict::IncidentReopened(_) | Verdict::IncidentSuppressed(_) => true,
-            Verdict::IncidentUpdated(_) => graver,
-            _ => false,
-        };
-        if calls && !incident.suppressed {
-            self.load.call(decision.at);
-        }
     }
 
     /// The number of an incident.
@@ -179,15 +139,5 @@ mod tests {
             (story.evidence.len(), story.evidence_beyond),
             (EVIDENCE_MAX, 2)
         );
-    }
-
-    #[test]
-    fn the_busiest_ten_minutes_of_an_operator_are_counted() {
-        let mut load = Load::default();
-        let minutes = [0, 1, 9, 10, 30];
-        for minute in minutes {
-            load.call(Timestamp::from_millis(minute * 60_000));
-        }
-        assert_eq!((load.calls, load.busiest), (5, 3));
     }
 }

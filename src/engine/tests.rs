@@ -68,6 +68,7 @@ fn start(data: &Path, skip: &[u64]) -> Result<Start, RecoverError> {
         durable: Arc::clone(&recovered.durable),
         bundles: Box::new(|_| Err("there are none".to_owned())),
         view: Box::new(Section::default),
+        counted: ioc_ws::Counted::default(),
     };
     let options = FollowerOptions {
         due: Due {

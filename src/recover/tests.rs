@@ -514,6 +514,7 @@ fn snapshot(site: &Site, life: Life) -> Seq {
             format: ioc_ws::VIEW_FORMAT,
             bytes: Vec::new(),
         }),
+        counted: ioc_ws::Counted::default(),
     };
     let options = FollowerOptions {
         due: Due {

@@ -4,7 +4,7 @@
 //! time happens in the order it is written; then time goes on until nothing is awaited any more.
 //! Next: `compare.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -23,8 +23,9 @@ use super::stage::Stage;
 pub(super) struct Played {
     pub decisions: Vec<Decision>,
     pub names: Names,
-    /// The detection rules that found something.
-    pub busy: Vec<RuleId>,
+    /// The detection rules that found something, those about several sensors too: of a reading that
+    /// several rules take, a decision names one.
+    pub busy: BTreeSet<RuleId>,
     /// When it ended.
     pub end: Timestamp,
 }
@@ -70,12 +71,13 @@ pub(super) fn play(stage: &Stage, scenario: &Scenario) -> Played {
     let end = end_of(scenario).max(player.now);
     player.apply(end, Input::Tick);
     let rules = player.judgement.counters().rules;
-    let busy = rules.into_iter().filter_map(|(rule, counters)| {
+    let found = rules.into_iter().filter_map(|(rule, counters)| {
         let found = counters.raised + counters.evidence + counters.silent + counters.faulty;
         (found > 0).then_some(rule)
     });
+    player.busy.extend(found);
     Played {
-        busy: busy.collect(),
+        busy: player.busy,
         decisions: player.decisions,
         names: player.names,
         end,
@@ -100,12 +102,14 @@ struct Player<'a> {
     now: Timestamp,
     decisions: Vec<Decision>,
     names: Names,
+    busy: BTreeSet<RuleId>,
 }
 
 impl<'a> Player<'a> {
     fn new(stage: &'a Stage, begin: Timestamp) -> Self {
         let mut judgement = Judgement::new(NonZeroUsize::MIN);
         judgement.provide(Arc::clone(stage.bundle()));
+        judgement.note_what_counts();
         let mut player = Self {
             stage,
             judgement,
@@ -113,6 +117,7 @@ impl<'a> Player<'a> {
             now: begin,
             decisions: Vec::new(),
             names: Names::default(),
+            busy: BTreeSet::new(),
         };
         player.apply(begin, Input::Reload(stage.bundle().hash));
         player
@@ -131,6 +136,9 @@ impl<'a> Player<'a> {
         for decision in &self.decisions[before..] {
             self.names.note(decision);
         }
+        let noted = self.judgement.take_noted().noted;
+        let begun = noted.iter().filter(|noted| noted.begins());
+        self.busy.extend(begun.map(|noted| noted.rule().clone()));
     }
 
     fn step(&mut self, step: &Event) {

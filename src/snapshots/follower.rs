@@ -20,6 +20,7 @@ use ioc_core::decision::DecisionSeq;
 use ioc_core::judgement::{Judgement, STATE_FORMAT};
 use ioc_core::record::{BuildHash, BundleHash, Input, Seq};
 use ioc_gateway::dead_letters::DeadLetters;
+use ioc_ws::Counted;
 
 use super::{Point, Section, Snapshot, double, write};
 use crate::clock::TimeSource;
@@ -89,6 +90,8 @@ pub struct Surroundings {
     pub bundles: Box<dyn Fn(BundleHash) -> Result<Arc<Bundle>, String> + Send>,
     /// What consoles see, with all that was released before the call, and its format.
     pub view: Box<dyn FnMut() -> Section + Send>,
+    /// Where it is said what counted.
+    pub counted: Counted,
 }
 
 /// Makes a follower on the thread that it is for: its state has to be loaded.
@@ -186,6 +189,9 @@ impl Follower {
     ) -> Self {
         let dir = around.data.join(INPUTS_DIR);
         let next = point.through + 1;
+        let mut judgement = judgement;
+        judgement.note_what_counts();
+        around.counted.begin(point.through, point.at);
         around.durable.set_followed(point.through);
         let disk = Arc::clone(&around.disk);
         Self {
@@ -292,6 +298,9 @@ impl Follower {
                     letter.note(letters);
                 })?;
         self.rejudge.judge(&records)?;
+        let noting = self.rejudge.judgement.take_noted();
+        let at = self.rejudge.last_at.unwrap_or_default();
+        self.around.counted.note(header.next() - 1, at, noting);
         self.batch = self.reader.hash();
         self.around.durable.set_followed(self.rejudge.next - 1);
         self.tell();

@@ -23,6 +23,7 @@ mod offline;
 mod why;
 mod labels;
 mod reload;
+mod preview;
 mod shadow;
 mod console;
 mod desk;

@@ -16,6 +16,46 @@ fn shadow(server: &Server, is_there: impl Fn(&Value) -> bool) -> Value {
     })
 }
 
+/// What the difference comes to in numbers, of incidents, alarms and calls.
+fn counted(seen: &Value) -> Vec<Value> {
+    let sides = ["before", "after"].map(|side| &seen[side]);
+    let names = [
+        "readings",
+        "alarms",
+        "incidents",
+        "operator_calls",
+        "operator_calls_in_10_min_max",
+    ];
+    let numbers = names.iter().flat_map(|name| sides.map(|side| &side[name]));
+    let lists = ["opened", "gone", "changed", "alarms", "same"].map(|list| &seen[list]);
+    numbers.chain(lists).cloned().collect()
+}
+
+/// What `ioc backtest --against` says of the same readings and rules.
+fn backtest(place: &Place) -> Value {
+    let dir = place.site.dir.path();
+    let other = dir.join("other");
+    fs::create_dir_all(other.join("rules")).unwrap();
+    fs::write(other.join("rules/flood.yaml"), rules("4 m")).unwrap();
+    let [now, other] = [dir.join("config"), other].map(|it| it.display().to_string());
+    let city = place.site.args.iter().position(|arg| arg == "--city");
+    let city = &place.site.args[city.unwrap() + 1];
+    let data = place.site.data().display().to_string();
+    let told = ioc(&[
+        "backtest",
+        "--city",
+        city,
+        "--config",
+        &now,
+        "--against",
+        &other,
+        "--json",
+        &data,
+    ]);
+    let text = String::from_utf8_lossy(&told.stdout);
+    serde_json::from_str(&text).unwrap_or_else(|_| panic!("{told:?}"))
+}
+
 fn count(seen: &Value, list: &str) -> usize {
     seen[list].as_array().unwrap().len()
 }
@@ -34,6 +74,9 @@ fn a_shadow_judges_by_other_rules_tells_nobody_and_is_compared() {
     server.post_readings(&[level("a", "wl-1", "2026-03-14T06:40:00Z", 5.0)]);
     let seen = shadow(&server, |seen| count(seen, "opened") == 1);
     assert_eq!(seen["opened"][0]["kind"], "flood");
+    let alarms = ["before", "after"].map(|side| &seen[side]["alarms"]);
+    assert_eq!(alarms, [0, 1], "{seen}");
+    assert_eq!(seen["alarms"][0]["after"], 1, "{seen}");
     assert!(server.incidents().is_empty(), "nobody is told");
 
     // Both see the graver one, of another place; a person takes the live one, and so both.
@@ -64,6 +107,7 @@ fn a_shadow_judges_by_other_rules_tells_nobody_and_is_compared() {
     // Nothing of it is in the logs: a start goes on from the live state.
     assert!(server.stop().success());
     let data = place.site.data();
+    assert_eq!(counted(&seen), counted(&backtest(&place)), "{seen}");
     let verified = ioc(&["journal", "verify", data.to_str().unwrap()]);
     assert!(verified.status.success());
     let server = place.site.start();

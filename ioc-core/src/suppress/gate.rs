@@ -58,6 +58,24 @@ impl Suppressions {
         from: Origin,
         turn: &mut Turn<'_>,
     ) -> Cow<'f, [Finding]> {
+        let passed = self.passing(found, from, turn);
+        if let Some(notes) = &mut self.notes {
+            let is_new = |finding: &&Finding| match from {
+                Origin::Sensors => true,
+                Origin::Group => is_of_group(&finding.rule, turn.rules),
+            };
+            let new = passed.iter().filter(is_new);
+            new.for_each(|finding| notes.note(turn.at, finding));
+        }
+        passed
+    }
+
+    fn passing<'f>(
+        &mut self,
+        found: &'f [Finding],
+        from: Origin,
+        turn: &mut Turn<'_>,
+    ) -> Cow<'f, [Finding]> {
         if found.is_empty() || self.is_idle() {
             return Cow::Borrowed(found);
         }

@@ -34,6 +34,7 @@ mod operate;
 mod handling;
 mod life;
 mod suppress;
+mod noted;
 mod limits;
 mod bytes;
 mod state;

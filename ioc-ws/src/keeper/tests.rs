@@ -28,6 +28,23 @@ fn sample(sensor: &str) -> Sample {
 }
 
 #[test]
+fn how_often_an_operator_was_called_is_counted_of_what_is_released() {
+    let (kept, _keeper) = new(options());
+    let story = vec![
+        opened(1, "a"),
+        updated(2, "a"),
+        rose(3, "a"),
+        cleared(4, "a"),
+        reopened(5, "a"),
+    ];
+    kept.release(publish(DecisionHash::default(), story));
+    assert_eq!(
+        [6, 602, 700].map(|now| kept.calls_lately(at(now))),
+        [3, 2, 0]
+    );
+}
+
+#[test]
 fn p5_the_host_waits_while_the_keeper_has_all_it_may() {
     let mut options = options();
     options.release_batches_max = 1;

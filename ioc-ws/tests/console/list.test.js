@@ -10,7 +10,7 @@ import { levelOf } from "../../console/ground.js";
 import { KEYS, STEP_KEYS, keyOf } from "../../console/keys.js";
 import { Pace } from "../../console/pace.js";
 import { callsOf } from "../../console/situation.js";
-import { emptyStore } from "../../console/store.js";
+import { apply, emptyStore } from "../../console/store.js";
 import { inSight } from "../../console/window.js";
 
 test("p5 of ten thousand rows those in sight are drawn", () => {
@@ -83,17 +83,14 @@ test("a sensor is beyond its level on the side where that is worse", () => {
   assert.equal(levelOf({}, 5), null);
 });
 
-test("more than ten new incidents in ten minutes are a flood, symptoms not counted", () => {
+test("more than ten calls in ten minutes are a flood, as the server counts them", () => {
   const store = emptyStore();
-  const put = (id, minute, more = {}) =>
-    store.incidents.set(id, { id, opened_at: `2026-03-14T06:${minute}:00.000Z`, ...more });
-  for (let place = 0; place < 10; place += 1) put(`inc-${place}`, 50);
-  for (let place = 0; place < 10; place += 1) put(`inc-s${place}`, 50, { suppressed_by: "inc-1" });
-  put("inc-old", 30);
-  const now = Date.parse("2026-03-14T06:55:00.000Z");
-  assert.deepEqual(callsOf(store, now), { calls: 10, flood: false });
-  put("inc-more", 54);
-  assert.deepEqual(callsOf(store, now), { calls: 11, flood: true });
+  assert.deepEqual(callsOf(store), { calls: null, flood: false });
+  const beat = (calls) => apply(store, { type: "beat", now: "2026-03-14T06:55:00.000Z", seq: 0, calls });
+  beat(10);
+  assert.deepEqual(callsOf(store), { calls: 10, flood: false });
+  beat(11);
+  assert.deepEqual(callsOf(store), { calls: 11, flood: true });
 });
 
 test("no key means two things, and each that does something is listed", () => {

@@ -202,12 +202,15 @@ test("knows which incidents became part of one, the latest first", () => {
 
 test("says what keeping something quiet would have hidden", () => {
   const told = {
-    detections: 2, incidents_total: 1, never_opened: 1, of_sensors: 0, calls: 3, from: AT,
-    complete: true,
+    detections: 2, let_through: 0, incidents_total: 1, never_opened: 1, perhaps_opened: 0,
+    of_sensors: 0, passed_on: 3, from: AT, complete: true,
   };
   assert.equal(previewed(told), "Would have hidden 2 detections of 1 incident, of which 1 would " +
     "not have opened in the last day.");
   assert.equal(previewed({ ...told, detections: 0 }), "Would have hidden nothing in the last day.");
+  const less = { ...told, let_through: 1, incidents_total: 3, perhaps_opened: 2 };
+  assert.equal(previewed(less), "Would have hidden 2 detections of 3 incidents, of which 1 would " +
+    "not have opened, 2 perhaps not in the last day. 1 that got extreme would have been told.");
   const warning = "no zone is called `harbor`; did you mean `harbour`?";
   assert.match(previewed({ ...told, detections: 0, warning }), /^Look again: no zone .* nothing /);
   const passed = "It was passed on 3 times in the last day: that would have waited.";

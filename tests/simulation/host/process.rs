@@ -198,6 +198,7 @@ impl Process {
                     bytes: saved(),
                 })
             },
+            counted: ioc_ws::Counted::default(),
         };
         let letters = outlet.outlets.dead_letters.clone();
         let options = FollowerOptions {
