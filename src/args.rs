@@ -290,7 +290,8 @@ mod tests {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("10m"), Ok(Duration::from_secs(600)));
         assert_eq!(duration("2h"), Ok(Duration::from_secs(7200)));
-        for wrong in ["10", "s", "-1s", "1d", "", "1e999h"] {
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(604_800)));
+        for wrong in ["10", "s", "-1s", "1w", "", "1e999h"] {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
     }

@@ -340,7 +340,7 @@ fn rain_alone_is_no_flood_however_many_gauges_agree_but_is_told() {
          10:00 rain-2 70 70 70 70 70 70
          10:00 rain-3 70 70 70 70 70 70",
         &expect![[r#"
-            10:01 opened heavy_rain Severe 2
+            10:00 opened heavy_rain Severe 3
         "#]],
     );
 }
