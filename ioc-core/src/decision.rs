@@ -86,7 +86,8 @@ pub enum Verdict {
         /// The survivor.
         into: IncidentId,
     },
-    /// All its sensors have been back to normal for as long as its rule asks.
+    /// All its sensors have been back to normal for as long as its rule asks; or a person has said
+    /// that it is over, or its rule is gone by a reload.
     IncidentCleared(IncidentState),
     /// Its sensors fell silent, or came to be distrusted, before they were back to normal: nobody
     /// knows.

@@ -392,7 +392,7 @@ impl Correlator {
             || self.husks.has_told(sensor, seq)
     }
 
-    /// One of its cases is over, because the rule is gone. Returns how much of a step that takes.
+    /// One of its cases is over, because the rule is gone: no rule is the cause of that. Returns how much of a step that takes.
     fn leave(&mut self, id: IncidentId, turn: &mut Turn<'_>) -> usize {
         let slot = self.slots[&id];
         let case = self.case_mut(slot);
@@ -402,7 +402,11 @@ impl Correlator {
             Some(_) => {
                 if case.incident.condition != Condition::Cleared {
                     case.incident.condition = Condition::Cleared;
+                    let told = turn.decisions.len();
                     self.tell(slot, Verdict::IncidentCleared, turn);
+                    for decision in &mut turn.decisions[told..] {
+                        decision.cause.rule = None;
+                    }
                 }
                 self.retire(slot, turn);
             }

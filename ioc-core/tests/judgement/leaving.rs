@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::Severity::Moderate;
-use ioc_core::decision::{Decision, RefusalCode, Step, Verdict};
+use ioc_core::decision::{Cause, Decision, RefusalCode, Step, Verdict};
 use ioc_core::id::IncidentId;
 use ioc_core::judgement::Judgement;
 use ioc_core::limits::{LEAVING_PER_STEP, LEAVING_STEP, RELOADS_WAITED_FOR_MAX};
@@ -118,15 +118,15 @@ fn p5_incidents_of_a_rule_that_goes_or_changes_clear_in_steps() {
         assert!(cleared.is_sorted(), "in the order of their ids");
         let each: BTreeSet<_> = cleared.iter().collect();
         assert_eq!(each.len(), GAUGES);
-        let by_rule = decisions.iter().filter(|one| {
-            let cause = &one.cause;
-            let rule = cause
-                .rule
-                .as_ref()
-                .is_some_and(|own| own.as_str() == "floods");
-            matches!(one.verdict, Verdict::IncidentCleared(_)) && rule && cause.due.is_none()
+        let by_reload = decisions.iter().filter(|one| {
+            let Cause {
+                rule, due, request, ..
+            } = &one.cause;
+            let is_end = matches!(one.verdict, Verdict::IncidentCleared(_));
+            is_end && rule.is_none() && due.is_none() && request.is_none()
         });
-        assert_eq!(by_rule.count(), GAUGES, "no timer is the cause");
+        let count = by_reload.count();
+        assert_eq!(count, GAUGES, "no rule is the cause, no timer and nobody");
         history.assert_restarts_from(first);
     }
 }
