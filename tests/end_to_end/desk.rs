@@ -175,7 +175,14 @@ async fn an_operator_asks_why_and_why_not_more() {
 
     // And of a sensor that opened nothing: why not.
     server.post_readings(&[level("e", "wl-1", &at(33), 1.0)]);
-    click(&mut page, "#incidents [data-kind=flood]:nth-child(2)").await;
+    let second = "#incidents [data-kind=flood]:nth-child(2)";
+    click(&mut page, second).await;
+    // Until it is drawn, the buttons of the first are there.
+    page.until(&format!(
+        "document.querySelector('[data-testid=detail-id]')?.textContent === \
+         document.querySelector('{second}').dataset.incidentId"
+    ))
+    .await;
     click(&mut page, "[data-testid=look-at-sensor]").await;
     says(&mut page, "[data-testid=sensor-facts]", "Said1 m").await;
     says(

@@ -2,11 +2,12 @@
 //! stream has taken is judged, once.
 
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
@@ -21,9 +22,12 @@ use tokio::runtime::Runtime;
 use crate::brokers::{City, EVENT, EVENT_DATA, JOURNALED, MAPPINGS, check_event, flaps, shapes};
 use crate::certificates::{Authority, Signed};
 use crate::kill::reading;
-use crate::mosquitto::{free_port, freeze, terminate, wait_until_open};
+use crate::mosquitto::{free_port, freeze, terminate};
 use crate::proxy::{Proxy, Weather};
 use crate::support::{tool, wait_for};
+
+/// How long a server may take until it listens; then another is started.
+const LISTENS_WITHIN: Duration = Duration::from_secs(20);
 
 /// A server on a free port, with its streams on disk, and a client of it.
 pub struct Nats {
@@ -87,6 +91,25 @@ impl Nats {
     }
 
     pub fn start_again(&mut self) {
+        // Whoever tries to reach a port of the loopback that is free may come to hold it itself for a
+        // moment: then the server ends at once, and is started again.
+        let process = wait_for("the server to listen", || {
+            let mut process = self.command().spawn().unwrap();
+            let until = Instant::now() + LISTENS_WITHIN;
+            while process.try_wait().unwrap().is_none() && Instant::now() < until {
+                if TcpStream::connect(self.address).is_ok() {
+                    return Some(process);
+                }
+                thread::park_timeout(Duration::from_millis(10));
+            }
+            let _ = process.kill();
+            process.wait().unwrap();
+            None
+        });
+        self.process = Some(process);
+    }
+
+    fn command(&self) -> Command {
         let mut command = tool("nats-server");
         if let Some(tls) = &self.tls {
             let [certificate, key] = &tls.shows;
@@ -100,16 +123,14 @@ impl Nats {
             std::fs::write(&file, config).unwrap();
             command.arg("-c").arg(file);
         }
-        let process = command
+        command
             .args(["-a", "127.0.0.1", "-p", &self.address.port().to_string()])
             .arg("-js")
             .arg("-sd")
             .arg(self.dir.path())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn();
-        self.process = Some(process.unwrap());
-        wait_until_open(self.address);
+            .stderr(Stdio::null());
+        command
     }
 
     pub fn stop(&mut self) {
