@@ -46,7 +46,7 @@ pub const SCENES: [Scene; 16] = [
         two_large_merged_by_a_person,
     ),
     (
-        "a person splits half of an incident of 8,000 members",
+        "a person splits as many of 8,000 members as one order names",
         half_is_split_off,
     ),
     (
