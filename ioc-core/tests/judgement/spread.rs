@@ -420,18 +420,9 @@ fn p5_two_large_incidents_that_a_person_merges_become_one_in_steps() {
         let (judgement, decisions) = history.judge(&Manner::plain());
         assert_eq!(judgement.audit(), []);
         assert_eq!(judgement.counters().incidents_live, 2);
-        let part = decisions.iter().rev().find_map(|one| match &one.verdict {
-            Verdict::IncidentSplit {
-                incident,
-                from,
-                moved,
-            }
-            | Verdict::IncidentEvidenceMoved {
-                incident,
-                from,
-                moved,
-            } => Some((incident.sensors as usize, *from, moved, &one.cause)),
-            _ => None,
+        let part = decisions.iter().rev().find_map(|one| {
+            let (incident, from, moved) = one.verdict.moved()?;
+            Some((incident.sensors as usize, from, moved, &one.cause))
         });
         // Each step tells whom it took, and who asked for it.
         let (sensors, from, moved, cause) = part.unwrap();
