@@ -392,7 +392,8 @@ impl Correlator {
             || self.husks.has_told(sensor, seq)
     }
 
-    /// One of its cases is over, because the rule is gone: no rule is the cause of that. Returns how much of a step that takes.
+    /// One of its cases is over, because the rule is gone: no rule is the cause of that. Returns how
+    /// much of a step that takes.
     fn leave(&mut self, id: IncidentId, turn: &mut Turn<'_>) -> usize {
         let slot = self.slots[&id];
         let case = self.case_mut(slot);

@@ -279,21 +279,7 @@ fn p5_two_large_incidents_become_one_in_steps() {
         }
     }
     let mut history = History::new(builder.build());
-    let mut say = |at: Timestamp, sensor: &str| {
-        let id = format!("r{}", history.inputs.len());
-        let reading = Reading {
-            id: &id,
-            sensor,
-            kind: "level",
-            observed_at: at,
-            received_at: None,
-            value: 4.0,
-            unit: "",
-            position: None,
-            attributes: Attributes::default(),
-        };
-        history.push(at, &Input::Reading(reading));
-    };
+    let mut say = |at: Timestamp, sensor: &str| history.say(at, sensor, 4.0);
     for (number, (side, _)) in gauges.iter().enumerate() {
         let at = MIDNIGHT + Millis(number as i64);
         (0..EACH).for_each(|gauge| say(at, &format!("{side}-{gauge}")));

@@ -17,7 +17,7 @@ use super::connect::{ANSWER_WITHIN, Connected, LinkError};
 use crate::brokers::links::{Link, Links};
 use crate::telemetry;
 
-/// How many bytes the id takes with what is around it.
+/// How many bytes both ids take with what is around them.
 const HEADERS_BYTES: usize = 256;
 /// How many pieces in a row may be interrupted by what others write to the stream, before messages
 /// no longer name those before them.
@@ -167,8 +167,11 @@ impl Outgoing {
         let context = jetstream::new(connected.client.clone());
         let bytes_max = connected.client.server_info().max_payload;
         let (mut answers, mut before) = (Vec::with_capacity(messages.len()), None);
+        // Why the rest was not sent: of the first that was not, once those before it are settled.
+        let mut unsent = None;
         for each in messages {
             if each.payload.len() + HEADERS_BYTES > bytes_max {
+                unsent = Some(PublishError::new(PublishErrorKind::MaxPayloadExceeded));
                 break;
             }
             let mut message = PublishMessage::build()
@@ -179,20 +182,22 @@ impl Outgoing {
             {
                 message = message.expected_last_message_id(before);
             }
-            let sent = context.send_publish(each.subject.clone(), message).await;
-            answers.push(sent.map_err(|error| stop_of(error, false))?);
+            match context.send_publish(each.subject.clone(), message).await {
+                Ok(answer) => answers.push(answer),
+                Err(error) => {
+                    unsent = Some(error);
+                    break;
+                }
+            }
             before = Some(&each.id);
         }
-        let is_whole = answers.len() == messages.len();
         for (at, answer) in answers.into_iter().enumerate() {
             answer.await.map_err(|error| stop_of(error, at > 0))?;
             *settled += 1;
         }
-        match is_whole {
-            true => Ok(()),
-            false => Err(Stop::TooLong(PublishError::new(
-                PublishErrorKind::MaxPayloadExceeded,
-            ))),
+        match unsent {
+            Some(error) => Err(stop_of(error, false)),
+            None => Ok(()),
         }
     }
 
