@@ -1,10 +1,11 @@
 //! Our durable consumer of a stream: found, or made.
 //!
 //! Arrives: a stream's name and the subject that is read. Leaves: a consumer that acknowledges all, or
-//! each message of a work queue by itself, and where it stands: never further than what is durable by our own word (`floor.rs`). Promise: no
-//! other subject has the same consumer; one that somebody made otherwise is refused, with what to do.
-//! It has a filter only where the stream has other subjects: with one by a wildcard, a server of 2.9
-//! now and then delivered a tenth or less of what it else does (docs/PERFORMANCE.md).
+//! each message of a work queue by itself, and where it stands: never further than what is durable by
+//! our own word (`floor.rs`). Promise: no other subject has the same consumer; one that somebody made
+//! otherwise is refused, with what to do. It has a filter only where the stream has other subjects:
+//! with one by a wildcard, a server of 2.9 now and then delivered a tenth or less of what it else
+//! does (docs/PERFORMANCE.md).
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
 //! A subject of a JetStream stream, read with a durable pull consumer that acknowledges all.
 //!
 //! Arrives: what we pull. Leaves: inputs through the door; one acknowledgement for all that has
-//! become durable together, or, of a work queue, one for each. Promise: no more is asked for than may be in flight; what was under way
-//! goes on before what is newer; what waits for our disk is not delivered again; a server that says
-//! nothing, not even that it has nothing, is left.
+//! become durable together, or, of a work queue, one for each. Promise: no more is asked for than may
+//! be in flight; what was under way goes on before what is newer; what waits for our disk is not
+//! delivered again; a server that says nothing, not even that it has nothing, is left.
 //! The library's own batches are not used: a heartbeat can put them to sleep.
 
 use std::time::Duration;
