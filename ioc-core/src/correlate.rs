@@ -84,6 +84,7 @@ use crate::incident::{Case, Cluster, Incident, Purpose, Raised, Source, Statemen
 use crate::limits::{
     CANDIDATES_PER_RULE_MAX, INCIDENTS_KEPT_FOR_PEOPLE, INCIDENTS_MAX, MEMBERS_PER_INCIDENT_MAX,
 };
+use crate::meters::Meters;
 use crate::place::Position;
 use crate::rules::{BY_PERSON, Rules};
 use crate::shared::Shared;
@@ -104,6 +105,8 @@ pub(crate) struct Desk {
     pub husks: usize,
     /// What is left of rules that a reload has changed or taken away.
     pub leaving: Leaving,
+    /// Which sensors of networks would say so if something were wrong.
+    pub meters: Meters,
 }
 
 impl Desk {
@@ -118,6 +121,7 @@ impl Desk {
             unshelved: Vec::new(),
             husks: 0,
             leaving: Leaving::default(),
+            meters: Meters::default(),
         }
     }
 }
@@ -328,7 +332,7 @@ impl Correlator {
             }),
             Detection::Cleared => {
                 let at = turn.at;
-                let passes = self.passes_until(finding, at);
+                let passes = self.passes_until(finding, turn);
                 let mut cleared = None;
                 let mut passed = std::mem::take(&mut self.passed);
                 self.change(finding, |case, source| {
@@ -376,8 +380,11 @@ impl Correlator {
             Detection::SiteSilent(_)
             | Detection::SiteReturned(_)
             | Detection::Contributed(_)
-            | Detection::Observed(_) => {
-                unreachable!("they are about sites, groups and commands, which no rule takes")
+            | Detection::Observed(_)
+            | Detection::Heard(_) => {
+                unreachable!(
+                    "they are about sites, groups, commands and meters: no rule takes them"
+                )
             }
         }
     }
@@ -385,15 +392,60 @@ impl Correlator {
     /// Until when what a gauge has said counts in its candidate though it is normal again: until the
     /// water that it was about has come to the next gauge, where the rule follows water. A wave that
     /// nobody was told of has passed the one when the other tells of it.
-    fn passes_until(&self, finding: &Finding, now: Timestamp) -> Option<Timestamp> {
+    fn passes_until(&self, finding: &Finding, turn: &Turn<'_>) -> Option<Timestamp> {
         let slot = self.slot_of(&finding.sensor).filter(|_| !finding.doubted)?;
         let case = self.case(slot);
         if case.incident.opened_at.is_some() {
             return None;
         }
         let (_, last) = case.cluster.heard(&finding.sensor)?;
-        let until = last + self.network.on_its_way(&finding.sensor)?;
-        (until > now).then_some(until)
+        let until = last
+            + self
+                .network
+                .on_its_way(&finding.sensor, &turn.desk.meters)?;
+        (until > turn.at).then_some(until)
+    }
+
+    /// A feeder's word counts no more: nobody can say whether it is well. What waits below it for
+    /// company is judged again as if it were found now.
+    pub fn judge_below(&mut self, feeder: &SensorId, turn: &mut Turn<'_>) {
+        for (node, slot) in self.waiting_below(feeder).into_iter().flatten() {
+            let mut near = self.near_along(node, Vec::new(), turn);
+            near.retain(|kin| kin.slot != slot && self.are_one_front(slot, kin.slot));
+            if near.is_empty() {
+                continue;
+            }
+            let slot = self.unite(slot, &near, turn);
+            self.name_feeder(slot, feeder);
+            return self.touch(slot);
+        }
+    }
+
+    /// A candidate about something that hangs on a feeder directly, and where: one by what feeds
+    /// nothing itself, and one by what does. What is near to one of a kind is near to all.
+    fn waiting_below(&self, feeder: &SensorId) -> [Option<(u32, u32)>; 2] {
+        let waits = |slot: &u32| self.brief(*slot).opened_at.is_none();
+        let at = |&node: &u32| {
+            let waiting = self.network.at(node).filter(waits);
+            let first = waiting.min_by_key(|slot| self.brief(*slot).id);
+            first.map(|slot| (node, slot))
+        };
+        [false, true].map(|feeds| {
+            let below = self.network.judged_by(feeder).iter();
+            let mut below = below.filter(|node| self.network.feeds(**node) == feeds);
+            below.find_map(at)
+        })
+    }
+
+    /// What waits to be told of a case belongs to it through what feeds it.
+    fn name_feeder(&mut self, slot: u32, feeder: &SensorId) {
+        let network = &self.network;
+        let case = self.cases.get_mut(slot).expect("a slot in use");
+        for evidence in &mut case.incident.untold {
+            let node = network.feeder_of(&evidence.sensor);
+            let node = node.filter(|node| node.as_str() == feeder.as_str());
+            evidence.through = evidence.through.take().or_else(|| node.cloned());
+        }
     }
 
     /// Changes what is known of a sensor that is a member, without new evidence.
@@ -465,7 +517,7 @@ impl Correlator {
             return;
         }
         let mut near = if self.says_a_place(own, &source, sighting) {
-            let mut near = self.near(own, &source, (sighting.position, &sighting.shared), turn.at);
+            let mut near = self.near(own, &source, (sighting.position, &sighting.shared), turn);
             let front = self.rule.front.as_ref();
             if let Some(front) = front.filter(|front| front.asks(&finding.rule)) {
                 near.retain(|kin| self.is_of_front(front, kin, finding.observed_at));
@@ -534,12 +586,12 @@ impl Correlator {
         own: Option<u32>,
         source: &Source,
         (place, shared): Spot<'_>,
-        now: Timestamp,
+        turn: &Turn<'_>,
     ) -> Vec<Kin> {
-        let mut near = self.near_in_space(own, source, place, now);
+        let mut near = self.near_in_space(own, source, place, turn);
         if self.same.asks(shared) {
             near.extend(self.same.near(shared));
-            near.retain(|kin| self.may_be_joined(kin.slot, now));
+            near.retain(|kin| self.may_be_joined(kin.slot, turn.at));
             near.sort_unstable();
             near.dedup_by_key(|kin| kin.slot);
         }
@@ -552,7 +604,7 @@ impl Correlator {
         own: Option<u32>,
         source: &Source,
         place: Option<Position>,
-        now: Timestamp,
+        turn: &Turn<'_>,
     ) -> Vec<Kin> {
         let place = place.filter(|_| self.rule.within_m > 0);
         let near = place.map_or_else(Vec::new, |place| self.index.near(place));
@@ -561,10 +613,10 @@ impl Correlator {
             how: How::Metres(near.distance_m),
         });
         let mut near: Vec<_> = near
-            .filter(|kin| self.may_be_joined(kin.slot, now))
+            .filter(|kin| self.may_be_joined(kin.slot, turn.at))
             .collect();
         match self.network.node(&source.sensor) {
-            Some(node) => self.near_along(node, near, now),
+            Some(node) => self.near_along(node, near, turn),
             None => {
                 let network = &self.network;
                 let (anchored, mut others) = near
@@ -580,13 +632,13 @@ impl Correlator {
 
     /// The cases near a node of a network: along it, and by metres those that lie in none or hang
     /// on the same feeder.
-    fn near_along(&self, node: u32, mut by_metres: Vec<Kin>, now: Timestamp) -> Vec<Kin> {
-        let network = &self.network;
+    fn near_along(&self, node: u32, mut by_metres: Vec<Kin>, turn: &Turn<'_>) -> Vec<Kin> {
+        let (network, now) = (&self.network, turn.at);
         by_metres
             .retain(|kin| !network.is_anchored(kin.slot) || network.has_sibling(kin.slot, node));
         let heard = |slot, sensor: &SensorId| self.cases.get(slot)?.cluster.heard(sensor);
         let is_live = |slot| self.is_live(slot);
-        let mut near = network.near(node, is_live);
+        let mut near = network.near(node, &turn.desk.meters, is_live);
         near.retain(|kin| self.may_be_joined(kin.slot, now));
         // How long ago it may have been is said by the water's own time.
         network.near_by_water(node, now, heard, &mut near);

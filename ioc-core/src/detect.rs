@@ -31,7 +31,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use self::asking::Asking;
-pub(crate) use self::bytes::{bytes_expected, put, take};
+pub(crate) use self::bytes::{bytes_expected, meters, put, take};
 use self::memory::{Arrival, Full, Recall};
 use self::reload::Reloading;
 use self::rule_state::Said;
@@ -109,6 +109,17 @@ struct Moment {
     due: Option<Timestamp>,
 }
 
+impl Moment {
+    /// That of a record itself.
+    const fn of(record: &Record<'_>) -> Self {
+        Self {
+            seq: record.seq,
+            at: record.at,
+            due: None,
+        }
+    }
+}
+
 impl SensorStage {
     /// A stage without rules that has heard of no sensor.
     pub fn new(shard: Shard) -> Self {
@@ -172,15 +183,10 @@ impl SensorStage {
         self.advance(record.at, record.seq, findings);
         match record.input {
             Input::Reading(reading) => self.reading(record, &reading, findings),
-            Input::Folded(folded) => self.folded(record, &folded),
+            Input::Folded(folded) => self.folded(record, &folded, findings),
             Input::Reload(hash) => self.reload(record, hash, findings),
             Input::Started(_) => {
-                let moment = Moment {
-                    seq: record.seq,
-                    at: record.at,
-                    due: None,
-                };
-                self.ask_those_alone(moment, findings);
+                self.ask_those_alone(Moment::of(record), findings);
             }
             Input::DeadLetter(_)
             | Input::Command(_)
@@ -222,12 +228,12 @@ impl SensorStage {
     }
 
     /// Readings that were left out: nothing is found by them, and none that comes again is news.
-    fn folded(&mut self, record: &Record<'_>, folded: &Folded<'_>) {
+    fn folded(&mut self, record: &Record<'_>, folded: &Folded<'_>, found: &mut Vec<Finding>) {
         if !self.has(folded.sensor) {
             return;
         }
         let left_out = u64::from(folded.left_out);
-        match self.sensor(folded.sensor, record.at) {
+        match self.sensor(folded.sensor, record, found) {
             Some(number) => {
                 self.counters.readings_folded += left_out;
                 let memory = &mut self.sensors[number].memory;
@@ -242,15 +248,11 @@ impl SensorStage {
             return;
         }
         let ahead = self.found_ahead(record.seq, reading.sensor);
-        let Some(number) = ahead.or_else(|| self.sensor(reading.sensor, record.at)) else {
+        let Some(number) = ahead.or_else(|| self.sensor(reading.sensor, record, found)) else {
             self.counters.readings_of_sensors_over_limit += 1;
             return;
         };
-        let moment = Moment {
-            seq: record.seq,
-            at: record.at,
-            due: None,
-        };
+        let moment = Moment::of(record);
         if self.waits(number) {
             self.take_over(number, moment, found);
             // It may have been the last that waited.
@@ -337,7 +339,12 @@ impl SensorStage {
     /// The number of the sensor of this name, which is given one if it is new; `None` beyond the
     /// bound. Anybody can compute which names fill a bucket: a registered sensor has a place all the
     /// same.
-    fn sensor(&mut self, name: &str, now: Timestamp) -> Option<usize> {
+    fn sensor(
+        &mut self,
+        name: &str,
+        record: &Record<'_>,
+        found: &mut Vec<Finding>,
+    ) -> Option<usize> {
         if let Some(&number) = self.numbers.get(name) {
             return Some(number as usize);
         }
@@ -353,13 +360,14 @@ impl SensorStage {
         let id: SensorId = name.parse().expect("a reading's sensor is a valid name");
         self.put_in_bucket(bucket, number, &id);
         let rules = (&*self.rules, self.generation);
-        let mut sensor = Sensor::new(id.clone(), rules, now);
+        let mut sensor = Sensor::new(id.clone(), rules, record.at);
         for (due, rule) in sensor.silences_due(|due| self.slots.take(bucket, due)) {
             let sensor = number as u32;
             self.silences.arm(Timer { due, rule, sensor });
         }
         self.numbers.insert(id, number as u32);
         self.sensors.push(sensor);
+        self.tell_of_meter(number, Moment::of(record), found);
         Some(number)
     }
 
@@ -555,6 +563,26 @@ impl SensorStage {
             let detection = Detection::Returned(hearing);
             found.push(finding(&self.rules, sensor, rule, moment, detection));
         }
+    }
+
+    /// Tells that a sensor is heard, if others are judged by its word.
+    fn tell_of_meter(&self, number: usize, moment: Moment, found: &mut Vec<Finding>) {
+        let sensor = &self.sensors[number];
+        let networks = self.rules.networks();
+        if sensor.registered.is_none() || !networks.is_meter(sensor.id.as_str()) {
+            return;
+        }
+        found.push(Finding {
+            seq: moment.seq,
+            due: moment.due,
+            rule: self.rules.meters().clone(),
+            sensor: sensor.id.clone(),
+            observed_at: moment.at,
+            zone: None,
+            doubted: false,
+            quiet: false,
+            detection: Detection::Heard(sensor.amiss(&self.rules)),
+        });
     }
 
     /// Tells what a sensor says that shows outcomes of commands.

@@ -103,6 +103,9 @@ pub enum Detection {
     Contributed(Sighting),
     /// A sensor that shows outcomes of commands has said something new.
     Observed(Observed),
+    /// A sensor by whose word others are judged is heard for the first time, or has taken other rules
+    /// over: with the rules by which it is silent or distrusted.
+    Heard(Vec<RuleId>),
 }
 
 /// What is known of a sensor that is broken, or was.
@@ -186,7 +189,8 @@ impl Detection {
             | Self::SiteSilent(_)
             | Self::SiteReturned(_)
             | Self::Contributed(_)
-            | Self::Observed(_) => false,
+            | Self::Observed(_)
+            | Self::Heard(_) => false,
         }
     }
 
@@ -209,7 +213,8 @@ impl Detection {
             | Self::SiteSilent(_)
             | Self::SiteReturned(_)
             | Self::Contributed(_)
-            | Self::Observed(_) => None,
+            | Self::Observed(_)
+            | Self::Heard(_) => None,
         }
     }
 }
@@ -240,7 +245,8 @@ impl Detection {
             | Self::SiteReturned(_)
             | Self::Contributed(_)
             | Self::Faulty(_)
-            | Self::Observed(_) => unreachable!("no reload finds it"),
+            | Self::Observed(_)
+            | Self::Heard(_) => unreachable!("no reload finds it"),
         }
     }
 

@@ -29,10 +29,11 @@ use crate::decision::{SensorState, Severity, Step, Verdict};
 use crate::detection::{Detection, Finding, Hearing, Malady};
 use crate::explain::{CaseLook, SuppressionLook};
 use crate::group::Group;
-use crate::id::{IncidentId, RuleId};
+use crate::id::{IncidentId, RuleId, SensorId};
 use crate::incident::Purpose;
 use crate::invariant::{Audit, Invariant};
 use crate::limits::{INCIDENTS_KEPT_FOR_PEOPLE, INCIDENTS_MAX, LATE_PER_STEP};
+use crate::meters::Meters;
 use crate::noted::Noting;
 use crate::operate::{Operations, Shown};
 use crate::reading::Reading;
@@ -326,16 +327,43 @@ impl Engine {
     }
 
     fn finding_of_timer(&mut self, due: Timestamp, finding: &Finding, out: &mut Vec<Decision>) {
-        let found = (std::slice::from_ref(finding), Origin::Sensors);
-        let found = self.pass(due, Some(due), found, out);
+        let found = std::slice::from_ref(finding);
+        let unheard = self.note_meters(found);
+        let found = self.pass(due, Some(due), (found, Origin::Sensors), out);
         self.group_and_correlate(due, Some(due), &found, out);
+        self.judge_below(unheard, due, Some(due), out);
     }
 
     /// What the stages found in a record: one moment, decided when all of it is taken in.
     fn findings(&mut self, at: Timestamp, found: &[Finding], out: &mut Vec<Decision>) {
         if !found.is_empty() {
+            let unheard = self.note_meters(found);
             let found = self.pass(at, None, (found, Origin::Sensors), out);
             self.group_and_correlate(at, None, &found, out);
+            self.judge_below(unheard, at, None, out);
+        }
+    }
+
+    /// Takes note of which meters are heard. Returns those whose word counts no more.
+    fn note_meters(&mut self, found: &[Finding]) -> Vec<SensorId> {
+        let (meters, rules) = (&mut self.desk.meters, &self.rules);
+        let unheard = found.iter().filter(|finding| meters.note(finding, rules));
+        unheard.map(|finding| finding.sensor.clone()).collect()
+    }
+
+    /// What waits below meters whose word counts no more is judged again.
+    fn judge_below(
+        &mut self,
+        meters: Vec<SensorId>,
+        at: Timestamp,
+        due: Option<Timestamp>,
+        out: &mut Vec<Decision>,
+    ) {
+        for meter in meters {
+            let (correlators, mut turn) = self.people(at, out);
+            turn.due = due;
+            family::judge_below(correlators, &meter, &mut turn);
+            self.end_of_incidents(at, due, out);
         }
     }
 
@@ -519,6 +547,9 @@ impl Engine {
         self.leave_more(at, out);
         let old = std::mem::replace(&mut self.rules, Arc::clone(&new));
         self.provided.put_aside(Some(old));
+        // Who took over with this record is a meter by the city that holds now.
+        self.desk.meters.hold_under(&self.rules);
+        self.note_meters(found);
         self.reload_windows(&new, at, out);
     }
 
@@ -640,12 +671,13 @@ impl Engine {
         self.desk.family.explained.put(out);
         self.desk.leaving.put(out);
         out.put_option(self.late, |out, late| late.put(out));
+        self.desk.meters.put(out);
     }
 
     /// The engine as it was put under the same rules; before format 2 there were no commands
     /// and no group stage, before format 3 nothing was kept quiet, before format 4 there were no
     /// symptoms; what they are is judged anew if it was saved before format 5; before format 6 nothing
-    /// left in steps.
+    /// left in steps; before format 7 it was not kept who is heard.
     pub(crate) fn take(
         format: u16,
         take: &mut Take<'_>,
@@ -685,6 +717,9 @@ impl Engine {
         if format >= 6 {
             let late = take.option(Late::take)?;
             engine.let_wait(late);
+        }
+        if format >= 7 {
+            engine.desk.meters = Meters::take(take)?;
         }
         engine.gather_family();
         if format < 5 {
@@ -728,6 +763,11 @@ impl Engine {
                 family.set_gone(parent);
             }
         }
+    }
+
+    /// Goes on with the meters that are heard, where that was not kept.
+    pub(crate) fn hear_meters(&mut self, meters: Meters) {
+        self.desk.meters = meters;
     }
 
     /// Goes on counting from what was counted.
@@ -793,7 +833,8 @@ fn concerning(finding: &Finding) -> &[RuleId] {
         Detection::SiteSilent(_)
         | Detection::SiteReturned(_)
         | Detection::Contributed(_)
-        | Detection::Observed(_) => &[],
+        | Detection::Observed(_)
+        | Detection::Heard(_) => &[],
         Detection::Stirred
         | Detection::Raised { .. }
         | Detection::Updated { .. }
@@ -816,6 +857,7 @@ fn watching<'a>(finding: &'a Finding, rules: &'a Rules) -> impl Iterator<Item = 
         | Detection::SiteReturned(_)
         | Detection::Contributed(_)
         | Detection::Observed(_)
+        | Detection::Heard(_)
         | Detection::Faulty(_)
         | Detection::Sound(_)
         | Detection::Stirred
@@ -864,6 +906,7 @@ fn tell_of_sensor(finding: &Finding, turn: &mut Turn<'_>) {
         | Detection::Withdrawn(_)
         | Detection::Contributed(_)
         | Detection::Observed(_)
+        | Detection::Heard(_)
         | Detection::SilenceForgotten(_) => return,
     };
     let cause = Cause {

@@ -364,7 +364,8 @@ impl Group {
             | Detection::SiteSilent(_)
             | Detection::SiteReturned(_)
             | Detection::Contributed(_)
-            | Detection::Observed(_) => {}
+            | Detection::Observed(_)
+            | Detection::Heard(_) => {}
         }
     }
 

@@ -18,6 +18,7 @@ pub mod folded;
 pub mod record;
 pub mod bundle;
 mod network;
+mod meters;
 pub mod decision;
 pub mod limits;
 pub mod counters;

@@ -146,6 +146,18 @@ impl Networks {
         feeds.filter(|node| self.is_feeder(*node))
     }
 
+    /// Whether others are judged by what a sensor of this name says or does not say: it feeds them, or
+    /// their water comes to it.
+    pub fn is_meter(&self, id: &str) -> bool {
+        let node = self.number(id).map(|node| &self.nodes[node as usize]);
+        node.is_some_and(|node| node.sensor.is_some() && (!node.feeds.is_empty() || node.receives))
+    }
+
+    /// What hangs on a node directly.
+    pub fn feeds(&self, node: u32) -> &[u32] {
+        &self.nodes[node as usize].feeds
+    }
+
     /// Whether water comes or goes.
     pub fn is_watered(&self, node: u32) -> bool {
         let node = &self.nodes[node as usize];

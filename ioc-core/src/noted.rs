@@ -183,7 +183,8 @@ impl Notes {
             | Detection::SiteSilent(_)
             | Detection::SiteReturned(_)
             | Detection::Contributed(_)
-            | Detection::Observed(_) => false,
+            | Detection::Observed(_)
+            | Detection::Heard(_) => false,
         }
     }
 

@@ -45,6 +45,8 @@ pub struct Rules {
     shows_outcomes: Vec<bool>,
     /// What findings about outcomes name in place of a rule.
     outcomes: RuleId,
+    /// What those that a meter is heard do.
+    meters: RuleId,
     /// What evidence that a person gives names in place of a rule.
     by_person: RuleId,
     networks: Arc<Networks>,
@@ -112,6 +114,7 @@ impl Rules {
             nesting: nesting(&bundle.correlations),
             shows_outcomes: shows_outcomes(&bundle.city),
             outcomes: "outcome".parse().expect("a word is a rule's name"),
+            meters: "meter".parse().expect("a word is a rule's name"),
             by_person: BY_PERSON.parse().expect("a word is a rule's name"),
             networks: Arc::new(Networks::new(&bundle.city)),
             causes: causes(&bundle.correlations),
@@ -350,6 +353,11 @@ impl Rules {
     /// What evidence that a person gives names in place of a rule.
     pub(crate) fn by_person(&self) -> &RuleId {
         &self.by_person
+    }
+
+    /// What findings that a meter is heard name in place of a rule.
+    pub(crate) fn meters(&self) -> &RuleId {
+        &self.meters
     }
 
     /// What findings about outcomes name in place of a rule.

@@ -28,7 +28,7 @@ use crate::rules::Rules;
 use crate::time::Timestamp;
 
 /// The format that a state is saved in.
-pub const STATE_FORMAT: u16 = 6;
+pub const STATE_FORMAT: u16 = 7;
 
 /// The formats that are read: the one that is written, and those before it.
 pub const STATE_FORMATS_READ: RangeInclusive<u16> = 1..=STATE_FORMAT;
@@ -94,6 +94,9 @@ pub(crate) fn load(
     let mut section = take_section(tag::ENGINE, &mut take)?;
     let mut engine = Engine::take(format, &mut section, &rules)?;
     section.end()?;
+    if format < 7 {
+        engine.hear_meters(detect::meters(&stages).collect());
+    }
 
     let mut section = take_section(tag::COUNTERS, &mut take)?;
     take_counters(&mut section, &rules, &mut stages[0], &mut engine)?;

@@ -8,7 +8,7 @@
 //!
 //! What has the same feeder belongs together if nobody measures that feeder; if it is measured, it
 //! says itself when it fails, and things that fail beside each other while it is well must be near
-//! by metres too. Two feeders are two outages, unless what feeds both fails: it says so, or nobody
+//! by metres too. A meter that nobody hears or believes measures nothing (`meters.rs`). Two feeders are two outages, unless what feeds both fails: it says so, or nobody
 //! measures it and most of the feeders that hang on it are dead.
 
 mod ways;
@@ -22,6 +22,7 @@ use super::index::{CellIndex, Near};
 use crate::bundle::{Along, CorrelationRule};
 use crate::hash::Map;
 use crate::id::{NodeId, ReadingKind, SensorId};
+use crate::meters::Meters;
 use crate::network::Networks;
 use crate::place::Position;
 use crate::rules::Rules;
@@ -258,13 +259,13 @@ impl NetworkIndex {
     }
 
     /// The cases that are near a node along the networks, each by the shortest way.
-    /// Told by the caller: which cases are not over. Without those that are near
+    /// Told by the caller: who measures, and which cases are not over. Without those that are near
     /// [by water](Self::near_by_water) alone.
-    pub fn near(&self, node: u32, is_live: impl Fn(u32) -> bool) -> Vec<Kin> {
+    pub fn near(&self, node: u32, meters: &Meters, is_live: impl Fn(u32) -> bool) -> Vec<Kin> {
         let mut near = Vec::new();
         self.add_all(Spot::At(node), 0, node, &mut near);
         if self.along.fed_by {
-            self.near_by_power(node, is_live, &mut near);
+            self.near_by_power(node, meters, is_live, &mut near);
         }
         if let (Some(stops), Some((line, order))) = (self.along.line_stops, self.on_line(node)) {
             let stops = i32::try_from(stops).unwrap_or(i32::MAX);
@@ -290,27 +291,40 @@ impl NetworkIndex {
         near
     }
 
-    fn near_by_power(&self, node: u32, is_live: impl Fn(u32) -> bool, near: &mut Vec<Kin>) {
+    fn near_by_power(
+        &self,
+        node: u32,
+        meters: &Meters,
+        is_live: impl Fn(u32) -> bool,
+        near: &mut Vec<Kin>,
+    ) {
         for (steps, feeder) in (1..).zip(self.networks.feeders(node)) {
             self.add_all(Spot::At(feeder), steps, feeder, near);
         }
         self.add_all(Spot::Below(node), 1, node, near);
         let feeder = self.networks.feeders(node).next();
-        let unmeasured = feeder.filter(|feeder| !self.is_measured(*feeder));
-        let seems_dead =
-            |feeder| !self.networks.is_feeder(node) || self.seems_dead(feeder, node, &is_live);
-        if let Some(feeder) = unmeasured.filter(|feeder| seems_dead(*feeder)) {
+        let unmeasured = feeder.filter(|feeder| !self.is_measured(*feeder, meters));
+        let seems_dead = |feeder: &u32| {
+            !self.networks.is_feeder(node) || self.seems_dead(*feeder, node, meters, &is_live)
+        };
+        if let Some(feeder) = unmeasured.filter(seems_dead) {
             self.add_all(Spot::Below(feeder), 2, feeder, near);
         }
     }
 
     /// Whether several, and more than half, of the feeders on a node are dead, counting this one.
-    fn seems_dead(&self, node: u32, this: u32, is_live: impl Fn(u32) -> bool) -> bool {
+    fn seems_dead(
+        &self,
+        node: u32,
+        this: u32,
+        meters: &Meters,
+        is_live: impl Fn(u32) -> bool,
+    ) -> bool {
         let holds = |spot| self.occupants(spot).any(|(slot, _)| is_live(slot));
         let is_dead = |feeder: u32| {
             let own = holds(Spot::At(feeder));
             let below = || holds(Spot::Below(feeder));
-            feeder == this || own || !self.is_measured(feeder) && below()
+            feeder == this || own || !self.is_measured(feeder, meters) && below()
         };
         let (mut all, mut dead) = (0, 0);
         for feeder in self.networks.feeders_on(node) {
@@ -321,16 +335,48 @@ impl NetworkIndex {
     }
 
     /// Whether a node says itself when it fails.
-    fn is_measured(&self, node: u32) -> bool {
+    fn is_measured(&self, node: u32, meters: &Meters) -> bool {
+        let sensor = self.networks.sensor(node);
+        self.asks_for(node) && sensor.is_some_and(|sensor| meters.tells(sensor))
+    }
+
+    /// Whether the rule looks at what a node measures.
+    fn asks_for(&self, node: u32) -> bool {
         let kind = self.networks.kind(node);
         kind.is_some_and(|kind| self.kinds.contains(kind))
     }
 
-    /// How long the water of a gauge may take to the next one that the rule hears, if it goes there.
-    pub fn on_its_way(&self, sensor: &SensorId) -> Option<Millis> {
+    /// What hangs on a feeder of this name directly, if the rule would hear from it when it fails.
+    pub fn judged_by(&self, feeder: &SensorId) -> &[u32] {
+        let node = self.node(feeder).filter(|_| self.along.fed_by);
+        let node = node.filter(|node| self.asks_for(*node));
+        node.map_or(&[], |node| self.networks.feeds(node))
+    }
+
+    /// Whether anything hangs on a node.
+    pub fn feeds(&self, node: u32) -> bool {
+        self.networks.is_feeder(node)
+    }
+
+    /// The cases with a member at a node.
+    pub fn at(&self, node: u32) -> impl Iterator<Item = u32> {
+        self.occupants(Spot::At(node)).map(|(slot, _)| slot)
+    }
+
+    /// What feeds a sensor directly.
+    pub fn feeder_of(&self, sensor: &SensorId) -> Option<&NodeId> {
+        let feeder = self.networks.feeders(self.node(sensor)?).next();
+        feeder.map(|feeder| self.name(feeder))
+    }
+
+    /// How long the water of a gauge may take to the next one that the rule hears, if it goes there:
+    /// to the next that is to be heard, where none can be yet.
+    pub fn on_its_way(&self, sensor: &SensorId, meters: &Meters) -> Option<Millis> {
         let percent = self.along.flows_to_percent?;
-        let mut below = self.networks.downstream(self.node(sensor)?);
-        let (_, lag) = below.find(|(node, _)| self.is_measured(*node))?;
+        let node = self.node(sensor)?;
+        let below = || self.networks.downstream(node);
+        let heard = below().find(|(node, _)| self.is_measured(*node, meters));
+        let (_, lag) = heard.or_else(|| below().find(|(node, _)| self.asks_for(*node)))?;
         Some(within(lag, percent))
     }
 

@@ -244,7 +244,7 @@ impl Correlator {
         turn: &mut Turn<'_>,
     ) -> Option<u32> {
         let parent = self.case(slot).incident.id;
-        let mut near = self.near(Some(slot), source, (place, shared), turn.at);
+        let mut near = self.near(Some(slot), source, (place, shared), turn);
         near.retain(|kin| self.case(kin.slot).incident.parent == Some(parent));
         match self.nearest(&near) {
             Some(child) => Some(child),

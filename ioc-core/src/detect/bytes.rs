@@ -104,6 +104,20 @@ pub(crate) fn take(
     stages.collect()
 }
 
+/// The sensors by whose word others are judged, each with the rules by which it is silent or distrusted:
+/// for what was saved before that was kept.
+pub(crate) fn meters(stages: &[SensorStage]) -> impl Iterator<Item = (SensorId, Vec<RuleId>)> {
+    let sensors = stages.iter().flat_map(|stage| {
+        let sensors = stage.sensors.iter();
+        sensors.map(|sensor| (sensor, &stage.rules))
+    });
+    let meters = sensors.filter(|(sensor, rules)| {
+        let registered = sensor.registered.is_some();
+        registered && rules.networks().is_meter(sensor.id.as_str())
+    });
+    meters.map(|(sensor, rules)| (sensor.id.clone(), sensor.amiss(rules)))
+}
+
 /// What was found when a sensor took over, by the names of the rules.
 type Held = Vec<(RuleId, Detection)>;
 

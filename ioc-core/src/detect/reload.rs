@@ -160,11 +160,7 @@ impl SensorStage {
         found: &mut Vec<Finding>,
     ) {
         let first = found.len();
-        let moment = Moment {
-            seq: record.seq,
-            at: record.at,
-            due: None,
-        };
+        let moment = Moment::of(record);
         let too_many = |waiting: &Reloading| waiting.steps.len() == RELOADS_WAITED_FOR_MAX;
         while self.reloading.as_ref().is_some_and(too_many) {
             (0..SENSOR_BUCKETS).for_each(|bucket| self.take_turn(bucket, moment, found));
@@ -303,6 +299,7 @@ impl SensorStage {
         }
         let bucket = usize::from(sensor.bucket);
         sensor.silences_due(|due| self.slots.take(bucket, due.max(moment.at)));
+        self.tell_of_meter(number, moment, found);
         self.fire_overdue(number, moment, found);
         let timer = |(due, rule)| Timer {
             due,

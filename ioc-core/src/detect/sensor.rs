@@ -115,6 +115,24 @@ impl Sensor {
         self.silences.iter().any(|(_, state)| state.is_silent())
     }
 
+    /// The rules by which it is silent or distrusted, sorted.
+    pub fn amiss(&self, rules: &Rules) -> Vec<RuleId> {
+        let silences = self.silences.iter();
+        let silent = silences.filter(|(_, state)| state.is_silent());
+        let faulty = self.tracks.iter().flat_map(|track| {
+            let faults = rules.kind(track.kind).faults.iter().zip(&track.faults);
+            faults.filter(|(_, state)| state.is_raised())
+        });
+        let distrusts = |rule: &u32| examine::fault_of(rules.detection(*rule)).distrust;
+        let faulty = faulty.map(|(rule, _)| *rule).filter(distrusts);
+        let amiss = silent.map(|(rule, _)| *rule).chain(faulty);
+        let mut amiss: Vec<_> = amiss
+            .map(|rule| rules.detection(rule).name.clone())
+            .collect();
+        amiss.sort_unstable();
+        amiss
+    }
+
     /// What is known of it if it is silent, or was.
     ///
     /// Precondition: it is registered; others are never silent.

@@ -13,7 +13,7 @@ use crate::book::Entry;
 use crate::bundle::Along;
 use crate::correlate::{Correlator, Nodes, Origin, Relative, Turn};
 use crate::decision::{RefusalCode, Severity, Way};
-use crate::id::{IncidentId, RuleId};
+use crate::id::{IncidentId, RuleId, SensorId};
 use crate::limits::{CAUSES_DEPTH_MAX, CHILDREN_COMPARED_MAX, CHILDREN_PER_STEP, CHILDREN_STEP};
 
 pub(super) type Correlators = BTreeMap<RuleId, Correlator>;
@@ -39,6 +39,16 @@ pub(super) fn settle(correlators: &mut Correlators, rule: &RuleId, turn: &mut Tu
     }
     follow_growth(correlators, rule, &opened, turn);
     pass_on(correlators, turn);
+}
+
+/// A feeder's word counts no more: what waits below it for company is judged again by each rule, and
+/// what follows is decided.
+pub(super) fn judge_below(correlators: &mut Correlators, feeder: &SensorId, turn: &mut Turn<'_>) {
+    let rules: Vec<_> = correlators.keys().cloned().collect();
+    for rule in &rules {
+        of(correlators, rule).judge_below(feeder, turn);
+        settle(correlators, rule, turn);
+    }
 }
 
 /// What incidents have caused along the networks that they have grown in, other than those that have

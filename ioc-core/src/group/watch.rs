@@ -70,7 +70,8 @@ pub(super) fn news(finding: &Finding) -> Option<News<'_>> {
         | Detection::SiteSilent(_)
         | Detection::SiteReturned(_)
         | Detection::Contributed(_)
-        | Detection::Observed(_) => None,
+        | Detection::Observed(_)
+        | Detection::Heard(_) => None,
     }
 }
 

@@ -151,7 +151,10 @@ impl Suppressions {
             Detection::Stirred | Detection::Contributed(_) if meeting.in_hands => {}
             // Sites count the sensors whose silence is not kept quiet.
             Detection::SiteSilent(_) | Detection::SiteReturned(_) => passed.push(finding.clone()),
-            Detection::Stirred | Detection::Contributed(_) | Detection::Observed(_) => {
+            Detection::Stirred
+            | Detection::Contributed(_)
+            | Detection::Observed(_)
+            | Detection::Heard(_) => {
                 passed.push(finding.clone());
             }
         }
@@ -532,7 +535,8 @@ fn untold(finding: &Finding) -> Finding {
         | Detection::SiteSilent(_)
         | Detection::SiteReturned(_)
         | Detection::Contributed(_)
-        | Detection::Observed(_) => {}
+        | Detection::Observed(_)
+        | Detection::Heard(_) => {}
     }
     untold
 }

@@ -132,7 +132,8 @@ pub(super) fn place_of(finding: &Finding) -> Option<Position> {
         | Detection::SiteSilent(_)
         | Detection::SiteReturned(_)
         | Detection::Contributed(_)
-        | Detection::Observed(_) => None,
+        | Detection::Observed(_)
+        | Detection::Heard(_) => None,
     }
 }
 

@@ -3,21 +3,29 @@
 use std::sync::Arc;
 
 use expect_test::expect;
-use ioc_core::bundle::{Along, Bundle, Flow, Front, Side, Stop};
+use ioc_core::bundle::{Along, Bundle, FaultSign, Flow, Front, Impossible, Side, Stop};
 use ioc_core::decision::Severity::{Moderate, Severe};
 use ioc_core::decision::SiteBy;
 use ioc_core::time::Millis;
 use proptest::prelude::*;
 
 use crate::support::{BundleBuilder, metres};
-use crate::timeline::{check_with, run};
+use crate::timeline::{check_reloading, check_with, run};
 
 /// A station that nobody measures feeds feeders 1 to 4, of which 1 to 3 are measured; feeder 1 feeds
 /// two signals that lie 4 km apart, feeder 2 one beside the first of them; a transformer that nobody
 /// measures hangs on feeder 2 and feeds two pumps.
 fn power() -> BundleBuilder {
+    power_heard_each(None)
+}
+
+/// The same, where feeder 1 is heard so often.
+fn power_heard_each(interval: Option<Millis>) -> BundleBuilder {
     BundleBuilder::new()
-        .sensor("feeder-1", "volts", metres(0, 0))
+        .sensor_with("feeder-1", "volts", |sensor| {
+            sensor.position = Some(metres(0, 0));
+            sensor.interval = interval;
+        })
         .sensor("feeder-2", "volts", metres(100, 0))
         .sensor("feeder-3", "volts", metres(9_000, 0))
         .sensor("signal-a", "signal", metres(200, 0))
@@ -106,13 +114,115 @@ fn things_on_a_feeder_that_nobody_measures_are_one_outage() {
 fn things_far_apart_on_a_feeder_that_is_measured_and_well_are_not() {
     check_with(
         &outages(power()),
-        "10:00 signal-a 0
+        "09:59 feeder-1 11
+         10:00 signal-a 0
          10:01 signal-b 0
          10:02 caller 1 kind=call at=4300,0",
         &expect![[r#"
             10:02 opened outage#1 moderate 2 sensors: signal-b 0, caller 1 100 m
         "#]],
     );
+}
+
+/// The same, where feeder 1 is silent after five minutes and not believed when it says what cannot be.
+fn failing_meters() -> BundleBuilder {
+    let impossible = FaultSign::Impossible(Impossible {
+        below: None,
+        above: Some(15.0),
+        readings_min: 1,
+        clear_readings_min: 1,
+    });
+    power_heard_each(Some(Millis::minutes(1)))
+        .silence("volts-silent", "volts", 5, Millis::minutes(5))
+        .fault("volts-impossible", "volts", impossible)
+}
+
+#[test]
+fn a_feeder_that_was_never_heard_measures_nothing() {
+    check_with(
+        &outages(power()),
+        "10:00 signal-a 0
+         10:01 signal-b 0",
+        &expect![[r#"
+            10:01 opened outage#1 moderate 2 sensors: signal-a 0, signal-b 0 by feeder-1
+        "#]],
+    );
+}
+
+#[test]
+fn a_feeder_that_fell_silent_says_nothing_for_what_it_feeds() {
+    check_with(
+        &outages(failing_meters()),
+        "10:00 feeder-1 11
+         10:10 signal-a 0
+         10:11 signal-b 0",
+        &expect![[r#"
+            10:05 sensor_silent feeder-1 last heard 10:00
+            10:11 opened outage#1 moderate 2 sensors: signal-a 0, signal-b 0 by feeder-1
+        "#]],
+    );
+    // What waited is judged again when the silence is found, and needs no further reading.
+    check_with(
+        &outages(failing_meters()),
+        "10:00 feeder-1 11
+         10:01 signal-a 0
+         10:02 signal-b 0
+         10:10 tick",
+        &expect![[r#"
+            10:05 sensor_silent feeder-1 last heard 10:00
+            10:05 opened outage#1 moderate 2 sensors: signal-a 0 by feeder-1, signal-b 0 by feeder-1
+        "#]],
+    );
+    // It speaks again, and is well: what is dark then has faults of its own.
+    check_with(
+        &outages(failing_meters()),
+        "10:00 feeder-1 11
+         10:10 feeder-1 11
+         10:11 signal-a 0
+         10:12 signal-b 0",
+        &expect![[r#"
+            10:05 sensor_silent feeder-1 last heard 10:00
+            10:10 sensor_returned feeder-1 last heard 10:00
+        "#]],
+    );
+}
+
+#[test]
+fn a_feeder_that_nobody_believes_says_nothing_for_what_it_feeds() {
+    check_with(
+        &outages(failing_meters()),
+        "10:00 feeder-1 11
+         10:01 signal-a 0
+         10:02 signal-b 0
+         10:03 feeder-1 99",
+        &expect![[r#"
+            10:03 faulty feeder-1 impossible distrusted: feeder-1 99
+            10:03 opened outage#1 moderate 2 sensors: signal-a 0 by feeder-1, signal-b 0 by feeder-1
+        "#]],
+    );
+}
+
+#[test]
+fn a_meter_keeps_its_word_over_a_reload_and_has_one_when_a_city_says_what_it_feeds() {
+    let linked = outages(failing_meters());
+    let unlinked = BundleBuilder::new()
+        .sensor("feeder-1", "volts", metres(0, 0))
+        .threshold("volts-low", "volts", &[(Moderate, 9.0)], |rule| {
+            rule.side = Side::Below;
+        });
+    for before in [outages(power()), unlinked.build()] {
+        check_reloading(
+            &[("before", &before), ("linked", &linked)],
+            "09:58 feeder-1 11
+             09:59 reload linked
+             10:00 signal-a 0
+             10:01 signal-b 0
+             10:02 tick",
+            &expect![[r#"
+                09:59 rules_changed
+            "#]],
+        );
+    }
 }
 
 #[test]
