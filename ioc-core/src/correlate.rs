@@ -73,6 +73,7 @@ use self::same::SameIndex;
 pub(crate) use self::symptom::Explained;
 use self::symptom::Symptoms;
 pub(crate) use self::told::Told;
+use crate::away::Away;
 use crate::book::Book;
 use crate::bundle::{CorrelationRule, Front};
 use crate::counters::EngineCounters;
@@ -107,6 +108,8 @@ pub(crate) struct Desk {
     pub leaving: Leaving,
     /// Which sensors of networks would say so if something were wrong.
     pub meters: Meters,
+    /// When nobody was there.
+    pub away: Away,
 }
 
 impl Desk {
@@ -122,6 +125,7 @@ impl Desk {
             husks: 0,
             leaving: Leaving::default(),
             meters: Meters::default(),
+            away: Away::default(),
         }
     }
 }

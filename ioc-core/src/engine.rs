@@ -20,6 +20,7 @@ use std::sync::Arc;
 use self::late::{LIKE_A_STEP, LIKE_LEAVING, Late};
 use self::people::Moment;
 use self::requests::Requests;
+use crate::away::Away;
 use crate::book::{Book, Entry};
 use crate::codec::{CodecError, Put, Take};
 use crate::correlate::{Correlator, Desk, Explained, Leaving, Turn};
@@ -97,6 +98,9 @@ impl Engine {
         if let Input::Started(started) = record.input {
             // Before any deadline: downtime is not silence.
             self.operations.wait_longer(gap(&started));
+            if let Some(from) = started.down_from {
+                self.desk.away.note(from, started.down_to);
+            }
         }
         match record.input {
             Input::Started(_) => {
@@ -303,6 +307,9 @@ impl Engine {
         }
         let correlator = self.correlators.get_mut(&timer.rule);
         let correlator = correlator.expect("timers are of rules that hold");
+        if correlator.waits_on(id, purpose, &mut turn) {
+            return;
+        }
         match purpose {
             Purpose::Part => {
                 let from = correlator.parts_from(id);
@@ -319,7 +326,7 @@ impl Engine {
     /// Fires the group stage's next timer.
     fn fire_group(&mut self, to: Timestamp, out: &mut Vec<Decision>) {
         let rules = Arc::clone(&self.rules);
-        let (due, found) = self.group.fire(to, &rules);
+        let (due, found) = self.group.fire(to, &self.desk.away, &rules);
         if !found.is_empty() {
             let found = self.pass(due, Some(due), (&found, Origin::Group), out);
             self.correlate(due, Some(due), &found, out);
@@ -672,12 +679,14 @@ impl Engine {
         self.desk.leaving.put(out);
         out.put_option(self.late, |out, late| late.put(out));
         self.desk.meters.put(out);
+        self.desk.away.put(out);
     }
 
     /// The engine as it was put under the same rules; before format 2 there were no commands
     /// and no group stage, before format 3 nothing was kept quiet, before format 4 there were no
     /// symptoms; what they are is judged anew if it was saved before format 5; before format 6 nothing
-    /// left in steps; before format 7 it was not kept who is heard.
+    /// left in steps; before format 7 it was not kept who is heard,
+    /// and when nobody was there.
     pub(crate) fn take(
         format: u16,
         take: &mut Take<'_>,
@@ -720,6 +729,7 @@ impl Engine {
         }
         if format >= 7 {
             engine.desk.meters = Meters::take(take)?;
+            engine.desk.away = Away::take(take)?;
         }
         engine.gather_family();
         if format < 5 {

@@ -21,6 +21,7 @@ use self::sequence::Sequencer;
 pub(crate) use self::sites::Unheard;
 use self::sites::{Change, Sites, Telling};
 use self::watch::Moment;
+use crate::away::Away;
 use crate::bundle::{DetectionRule, Test};
 use crate::codec::{CodecError, Put, Take};
 use crate::detection::{Detection, Finding};
@@ -143,7 +144,7 @@ impl Group {
     /// Fires its first timer, and says when it was due.
     ///
     /// Precondition: one is due by `to`.
-    pub fn fire(&mut self, to: Timestamp, rules: &Rules) -> (Timestamp, Vec<Finding>) {
+    pub fn fire(&mut self, to: Timestamp, away: &Away, rules: &Rules) -> (Timestamp, Vec<Finding>) {
         let (_, rule) = self.first_due(to).expect("one is due");
         if self.crowds.contains_key(rule) {
             let timer = self.group_timers.pop_due(to).expect("it is of a group");
@@ -163,7 +164,10 @@ impl Group {
         } else {
             let sequencer = self.sequences.get_mut(&timer.rule);
             let sequencer = sequencer.expect("timers are of rules that hold");
-            sequencer.fire(&timer.subject, timer.due, rules)
+            let found = sequencer.fire(&timer.subject, timer.due, away, rules);
+            let next = sequencer.due(&timer.subject);
+            self.timers.replace(None, next, &timer.rule, &timer.subject);
+            found
         };
         (timer.due, found.into_iter().collect())
     }

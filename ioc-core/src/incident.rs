@@ -71,6 +71,24 @@ impl Purpose {
 
     /// How many there are.
     pub const COUNT: usize = 9;
+
+    /// Its place among those that wait for something to last, so that it is decided by what is heard.
+    pub const fn lasting(self) -> Option<usize> {
+        match self {
+            Self::Clear => Some(0),
+            Self::Lower => Some(1),
+            Self::Part => Some(2),
+            Self::Decay
+            | Self::Tell
+            | Self::Retire
+            | Self::Adopt
+            | Self::Escalate
+            | Self::Unite => None,
+        }
+    }
+
+    /// How many of those there are.
+    pub const LASTING: usize = 3;
 }
 
 /// An incident, or a candidate for one, with its members.
@@ -115,6 +133,8 @@ pub(crate) struct Incident {
     pub told_at: Timestamp,
     /// When each of its timers is due, by [`Purpose`].
     pub dues: [Option<Timestamp>; Purpose::COUNT],
+    /// Since when those run that wait for something to last, by their places among these.
+    pub lasts_since: [Timestamp; Purpose::LASTING],
     /// When its sources first and last observed it; of rules with a front only.
     pub observed: Option<(Timestamp, Timestamp)>,
     /// From which of its sensors on those that stay dark are to part from it, while they do.
@@ -158,6 +178,7 @@ impl Incident {
             told_at: now,
             urgent: false,
             dues: [None; Purpose::COUNT],
+            lasts_since: [Timestamp::MIN; Purpose::LASTING],
             parent: None,
             observed: None,
             parts_from: None,
@@ -376,6 +397,7 @@ impl Incident {
         Asked::put_all(&self.asked, out);
         out.put_option(self.unseen_since, Put::put_time);
         out.put_u8(self.lowers_to as u8);
+        self.put_lasts_since(out);
     }
 
     /// The incident as it was put; before format 2 none had a parent, before format 3 none was
@@ -398,6 +420,7 @@ impl Incident {
             told_at: take.time()?,
             urgent: take.flag()?,
             dues: take_dues(format, take)?,
+            lasts_since: [Timestamp::MIN; Purpose::LASTING],
             parent: match format {
                 1 => None,
                 _ => take.option(incident_id)?,
@@ -454,6 +477,9 @@ impl Incident {
             1..=5 => Severity::Unknown,
             _ => Severity::take(take)?,
         };
+        if format > 6 {
+            incident.take_lasts_since(take)?;
+        }
         let of_incidents = Purpose::ALL.into_iter().zip(incident.dues);
         let mut of_incidents = of_incidents.filter(|(why, _)| !why.is_of_candidates());
         let of_incidents = of_incidents.find_map(|(_, due)| due);
@@ -465,6 +491,26 @@ impl Incident {
             return Err(CodecError("a candidate waits for what only incidents do"));
         }
         Ok(incident)
+    }
+}
+
+impl Incident {
+    /// Since when something lasts is known while it is waited for.
+    fn put_lasts_since(&self, out: &mut impl Put) {
+        for why in Purpose::ALL {
+            if let (Some(place), Some(_)) = (why.lasting(), self.dues[why as usize]) {
+                out.put_time(self.lasts_since[place]);
+            }
+        }
+    }
+
+    fn take_lasts_since(&mut self, take: &mut Take<'_>) -> Result<(), CodecError> {
+        for why in Purpose::ALL {
+            if let (Some(place), Some(_)) = (why.lasting(), self.dues[why as usize]) {
+                self.lasts_since[place] = take.time()?;
+            }
+        }
+        Ok(())
     }
 }
 

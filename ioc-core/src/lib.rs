@@ -19,6 +19,7 @@ pub mod record;
 pub mod bundle;
 mod network;
 mod meters;
+mod away;
 pub mod decision;
 pub mod limits;
 pub mod counters;

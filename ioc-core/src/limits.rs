@@ -209,6 +209,10 @@ pub const CHILDREN_PER_STEP: usize = 32;
 /// … so much later, by logical time.
 pub const CHILDREN_STEP: Millis = Millis(1);
 
+/// How many times at which no process was there are remembered, for what was waited for then. Of more
+/// the first two count as one, with the time between.
+pub const DOWNTIMES_MAX: usize = 16;
+
 /// How many cases one step makes one, where evidence shows more to be the same happening. The others
 /// follow, a step each [`CHILDREN_STEP`].
 pub const MERGED_PER_STEP: usize = 32;

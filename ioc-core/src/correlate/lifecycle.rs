@@ -77,6 +77,29 @@ impl Correlator {
         }
     }
 
+    /// Whether something has not lasted until its timer is due, for nobody could be heard: then it is
+    /// waited for longer.
+    pub fn waits_on(&mut self, id: IncidentId, why: Purpose, turn: &mut Turn<'_>) -> bool {
+        let slot = self.slots[&id];
+        let incident = &self.case(slot).incident;
+        let (Some(place), Some(due)) = (why.lasting(), incident.dues[why as usize]) else {
+            return false;
+        };
+        let Some((since, mut due)) = turn.desk.away.waits_on(incident.lasts_since[place], due)
+        else {
+            return false;
+        };
+        if why == Purpose::Part {
+            due = self.before_it_retires(slot, due);
+        }
+        if due <= turn.at {
+            return false;
+        }
+        self.set_timer(slot, why, Some(due), turn);
+        self.case_mut(slot).incident.lasts_since[place] = since;
+        true
+    }
+
     /// Opens a candidate if enough sources agree and there is room to remember it.
     /// Returns it if it may have a cause or effects, and is to be announced.
     fn open_if_enough(&mut self, slot: u32, turn: &mut Turn<'_>) -> Option<IncidentId> {
@@ -460,6 +483,9 @@ fn set_timer(
 ) {
     let before = std::mem::replace(&mut incident.dues[why as usize], due);
     if before != due {
+        if let Some(place) = why.lasting() {
+            incident.lasts_since[place] = turn.at;
+        }
         let subject = (incident.id, why);
         turn.desk.timers.replace(before, due, rule, &subject);
     }

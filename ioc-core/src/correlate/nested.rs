@@ -80,14 +80,23 @@ impl Correlator {
 
     /// What is still dark then parts from an incident: no later than that can be forgotten.
     fn time_to_part(&mut self, slot: u32, after: Millis, turn: &mut Turn<'_>) {
+        let mut due = self.before_it_retires(slot, turn.at + after);
         let Case { incident, cluster } = self.case(slot);
-        let mut due: Timestamp = turn.at + after;
-        if !cluster.has_lasting() {
-            let retires = incident.dues[Purpose::Retire as usize];
-            let soonest = || turn.at + self.rule.clear_after + self.rule.reopen_within;
-            due = due.min(retires.unwrap_or_else(soonest) - CHILDREN_STEP);
+        if !cluster.has_lasting() && incident.dues[Purpose::Retire as usize].is_none() {
+            let soonest: Timestamp = turn.at + self.rule.clear_after + self.rule.reopen_within;
+            due = due.min(soonest - CHILDREN_STEP);
         }
         self.set_timer(slot, Purpose::Part, Some(due.max(turn.at)), turn);
+    }
+
+    /// This time, or the last before an incident of which nothing lasts is forgotten.
+    pub(super) fn before_it_retires(&self, slot: u32, due: Timestamp) -> Timestamp {
+        let Case { incident, cluster } = self.case(slot);
+        let retires = incident.dues[Purpose::Retire as usize];
+        match retires.filter(|_| !cluster.has_lasting()) {
+            Some(retires) => due.min(retires - CHILDREN_STEP),
+            None => due,
+        }
     }
 
     /// From which of its sensors on the next step parts what stays dark.

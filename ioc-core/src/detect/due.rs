@@ -157,7 +157,8 @@ impl SensorStage {
         let detection_rule = &self.rules.detections()[rule];
         let sensor = &mut self.sensors[number];
         let heard = Heard {
-            silent: sensor.is_silent(),
+            // Whoever was not heard since the start may have said anything meanwhile.
+            silent: sensor.is_silent() || sensor.heard_at < self.started_at,
             started_at: self.started_at,
         };
         let registered = sensor.registered.map(|number| self.rules.sensor(number));

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::watch::{Moment, News, Seen, Watch, news};
+use crate::away::Away;
 use crate::bundle::{DetectionRule, Sequence, Test};
 use crate::codec::{CodecError, Put, Take};
 use crate::detection::{Detection, Finding, Sighting};
@@ -279,10 +280,22 @@ impl Sequencer {
         }
     }
 
-    /// A sensor's time is over, and nothing has followed.
-    pub fn fire(&mut self, sensor: &SensorId, due: Timestamp, rules: &Rules) -> Option<Finding> {
+    /// A sensor's time is over, and nothing has followed; or nobody was there to hear of it, and it is
+    /// waited for longer.
+    pub fn fire(
+        &mut self,
+        sensor: &SensorId,
+        due: Timestamp,
+        away: &Away,
+        rules: &Rules,
+    ) -> Option<Finding> {
         self.waiting.remove(sensor);
         let seen = self.first.0.get(sensor)?;
+        let longer = away.waits_on(seen.since, seen.since + self.rule.within);
+        if let Some((_, longer)) = longer.filter(|(_, longer)| *longer > due) {
+            self.waiting.insert(sensor.clone(), longer);
+            return None;
+        }
         if self.is_kept_quiet((sensor, seen), seen.since, rules) {
             return None;
         }

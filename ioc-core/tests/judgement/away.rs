@@ -4,16 +4,18 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use expect_test::expect;
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::Severity::Moderate;
 use ioc_core::decision::{Decision, Verdict};
 use ioc_core::judgement::Judgement;
-use ioc_core::limits::{ASKED_STEP, LATE_PER_STEP, LATE_STEP};
+use ioc_core::limits::{ASKED_STEP, LATE_PER_STEP, LATE_STEP, TELL_INTERVAL};
 use ioc_core::record::{BuildHash, ClockKind, Input, Started};
 use ioc_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
 
 use crate::support::{BundleBuilder, History, MIDNIGHT, Manner, metres};
+use crate::timeline::check_with;
 
 /// So many that what comes due of them takes several steps.
 const GAUGES: usize = 3 * LATE_PER_STEP + 5;
@@ -58,10 +60,77 @@ fn start(history: &mut History, (from, to): (Timestamp, Timestamp)) {
     history.push(to, &Input::Started(started));
 }
 
-/// All gauges were high and are normal again, one after the other, when the process goes; and it
-/// is back after an hour.
-fn away(reopen_within: Millis) -> History {
-    let mut history = History::new(city(reopen_within));
+/// All gauges were high, one after the other, and said so again when the process goes before that is
+/// told; and it is back after an hour.
+fn away() -> History {
+    let mut history = History::new(city(Millis::minutes(5)));
+    (0..GAUGES).for_each(|number| say(&mut history, high_at(number), number, 4.0));
+    let again = high_at(GAUGES);
+    (0..GAUGES).for_each(|number| say(&mut history, again, number, 4.0));
+    start(&mut history, (again, BACK));
+    history
+}
+
+/// Two in each millisecond: all of them before the growth of the first is told.
+fn high_at(number: usize) -> Timestamp {
+    MIDNIGHT + Millis(number as i64 / 2)
+}
+
+fn judge(history: &History) -> (Judgement, Vec<Decision>) {
+    let (judgement, decisions) = history.judge(&Manner::plain());
+    assert_eq!(judgement.audit(), []);
+    (judgement, decisions)
+}
+
+/// When the growth of each incident was told, and since when it was due.
+fn told(decisions: &[Decision]) -> Vec<(Timestamp, Option<Timestamp>)> {
+    let updated = |one: &&Decision| matches!(one.verdict, Verdict::IncidentUpdated(_));
+    let updated = decisions.iter().filter(updated);
+    updated.map(|one| (one.at, one.cause.due)).collect()
+}
+
+#[test]
+fn p5_what_came_due_of_incidents_while_nobody_was_there_comes_in_steps_and_in_order() {
+    let mut history = away();
+    let first = history.inputs.len() - 1;
+    let due = |number: usize| high_at(number) + TELL_INTERVAL;
+    let mut expected = Vec::new();
+    for step in 0..5 {
+        let at = BACK + Millis(LATE_STEP.0 * step);
+        if step > 0 {
+            history.push(at, &Input::Tick);
+        }
+        let from = expected.len();
+        let to = GAUGES.min(from + LATE_PER_STEP);
+        // The first as if nobody had been away.
+        let when = |number| if step == 0 { due(number) } else { at };
+        expected.extend((from..to).map(|number| (when(number), Some(due(number)))));
+        let (judgement, decisions) = judge(&history);
+        assert_eq!(told(&decisions), expected, "after step {step}");
+        let next = judgement.next_due();
+        assert!(to == GAUGES || next == Some(at + LATE_STEP), "{next:?}");
+    }
+    assert_eq!(expected.len(), GAUGES);
+    history.assert_restarts_from(first);
+}
+
+#[test]
+fn what_is_told_before_its_turn_is_not_told_again() {
+    let mut history = away();
+    let first = history.inputs.len() - 1;
+    let last = GAUGES - 1;
+    say(&mut history, BACK, last, 4.5);
+    history.push(BACK + Millis::seconds(1), &Input::Tick);
+    let (_, decisions) = judge(&history);
+    let told = told(&decisions);
+    assert_eq!(told.len(), GAUGES);
+    assert!(told.contains(&(BACK, None)));
+    history.assert_restarts_from(first);
+}
+
+/// All gauges were high, are normal again when the process goes, and it is back after an hour.
+fn away_when_all_is_normal() -> History {
+    let mut history = History::new(city(Millis::minutes(5)));
     (0..GAUGES).for_each(|number| say(&mut history, MIDNIGHT, number, 4.0));
     (0..GAUGES).for_each(|number| say(&mut history, normal_at(number), number, 1.0));
     start(&mut history, (LEFT, BACK));
@@ -72,66 +141,26 @@ fn normal_at(number: usize) -> Timestamp {
     MIDNIGHT + Millis(1_000 + number as i64)
 }
 
-fn judge(history: &History) -> (Judgement, Vec<Decision>) {
-    let (judgement, decisions) = history.judge(&Manner::plain());
-    assert_eq!(judgement.audit(), []);
-    (judgement, decisions)
-}
-
-/// When each incident cleared, and for what was due when.
-fn cleared(decisions: &[Decision]) -> Vec<(Timestamp, Timestamp)> {
+fn cleared_at(decisions: &[Decision]) -> Vec<Timestamp> {
     let cleared = |one: &&Decision| matches!(one.verdict, Verdict::IncidentCleared(_));
     let cleared = decisions.iter().filter(cleared);
-    cleared
-        .map(|one| (one.at, one.cause.due.unwrap()))
-        .collect()
+    cleared.map(|one| one.at).collect()
 }
 
 #[test]
-fn p5_what_came_due_of_incidents_while_nobody_was_there_comes_in_steps_and_in_order() {
-    let mut history = away(Millis::minutes(24 * 60));
+fn what_has_been_normal_while_nobody_listened_has_not_been_normal_for_long_enough() {
+    let mut history = away_when_all_is_normal();
     let first = history.inputs.len() - 1;
-    let due = |number: usize| normal_at(number) + Millis::minutes(1);
-    let mut expected = Vec::new();
-    for step in 0..5 {
-        let at = BACK + Millis(LATE_STEP.0 * step);
-        if step > 0 {
-            history.push(at, &Input::Tick);
-        }
-        let from = expected.len();
-        let to = GAUGES.min(from + LATE_PER_STEP);
-        // The first as if nobody had been away.
-        let told = |number| if step == 0 { due(number) } else { at };
-        expected.extend((from..to).map(|number| (told(number), due(number))));
-        let (judgement, decisions) = judge(&history);
-        assert_eq!(cleared(&decisions), expected, "after step {step}");
-        let next = judgement.next_due();
-        assert!(to == GAUGES || next == Some(at + LATE_STEP), "{next:?}");
-    }
-    assert_eq!(expected.len(), GAUGES);
-    history.assert_restarts_from(first);
-}
-
-#[test]
-fn what_follows_from_what_comes_late_comes_after_it() {
-    let mut history = away(Millis::minutes(5));
+    // A second of the minute was heard before.
+    let due = |number: usize| normal_at(number) + Millis::minutes(1) + (BACK - LEFT);
+    history.push(due(0) - Millis(1), &Input::Tick);
+    assert_eq!(cleared_at(&judge(&history).1), []);
+    say(&mut history, due(0), GAUGES - 1, 4.5);
     history.push(BACK + Millis::minutes(10), &Input::Tick);
     let (judgement, decisions) = judge(&history);
-    assert_eq!(cleared(&decisions).len(), GAUGES);
-    assert_eq!(judgement.counters().incidents_live, 0);
-}
-
-#[test]
-fn what_is_abnormal_again_before_its_turn_has_not_cleared() {
-    let mut history = away(Millis::minutes(24 * 60));
-    let first = history.inputs.len() - 1;
-    let last = GAUGES - 1;
-    say(&mut history, BACK, last, 4.5);
-    history.push(BACK + Millis::seconds(1), &Input::Tick);
-    let (_, decisions) = judge(&history);
-    assert_eq!(cleared(&decisions).len(), last);
-    let reopened = |one: &Decision| matches!(one.verdict, Verdict::IncidentReopened(_));
-    assert!(!decisions.iter().any(reopened));
+    let expected: Vec<_> = (0..GAUGES - 1).map(due).collect();
+    assert_eq!(cleared_at(&decisions), expected);
+    assert_eq!(judgement.counters().incidents_live, 1);
     history.assert_restarts_from(first);
 }
 
@@ -170,6 +199,73 @@ fn p5_who_is_to_be_asked_for_silence_after_downtime_is_asked_in_steps() {
             .all(|(_, at)| *at >= allowed && *at <= allowed + Millis(40))
     );
     history.assert_restarts_from(first);
+}
+
+#[test]
+fn what_was_abnormal_before_needs_to_be_heard_again_to_have_lasted() {
+    let lasting = BundleBuilder::new()
+        .sensor("gas-1", "gas", metres(0, 0))
+        .threshold("gas-high", "gas", &[(Moderate, 10.0)], |rule| {
+            rule.lasting = Millis::minutes(5);
+        })
+        .correlation("leaks", "leak", &["gas-high"], |_| ());
+    let lasting = lasting.build();
+    check_with(
+        &lasting,
+        "10:00 gas-1 30
+         10:20 started after=10:01
+         10:30 tick",
+        &expect![[r#""#]],
+    );
+    check_with(
+        &lasting,
+        "10:00 gas-1 30
+         10:20 started after=10:01
+         10:21 gas-1 30",
+        &expect![[r#"
+            10:21 opened leak#1 moderate: gas-1 30, gas-1 30
+        "#]],
+    );
+    check_with(
+        &lasting,
+        "10:00 gas-1 30
+         10:20 started after=10:01
+         10:21 gas-1 0
+         10:22 gas-1 30
+         10:30 tick",
+        &expect![[r#"
+            10:27 opened leak#1 moderate: gas-1 30
+        "#]],
+    );
+}
+
+#[test]
+fn blind_is_not_safe_over_a_downtime_either() {
+    let water = BundleBuilder::new()
+        .sensor_with("street-1", "water", |sensor| {
+            sensor.interval = Some(Millis::minutes(1));
+        })
+        .threshold("water-high", "water", &[(Moderate, 30.0)], |_| ())
+        .silence("water-silent", "water", 5, Millis::minutes(5))
+        .correlation("water", "water", &["water-high"], |rule| {
+            rule.clear_after = Millis::minutes(10);
+        });
+    check_with(
+        &water.build(),
+        "10:00 street-1 70
+         10:06 street-1 0
+         10:40 started after=10:07
+         11:30 tick",
+        &expect![[r#"
+            10:00 opened water#1 moderate: street-1 70
+            10:05 sensor_silent street-1 last heard 10:00
+            10:05 unknown water#1 moderate
+            10:06 sensor_returned street-1 last heard 10:00
+            10:06 reopened water#1 moderate
+            10:45 sensor_silent street-1 last heard 10:06
+            10:45 unknown water#1 moderate
+        "#]],
+    );
 }
 
 #[derive(Debug, Clone)]

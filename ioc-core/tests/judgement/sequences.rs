@@ -143,9 +143,23 @@ fn perseo_411_an_absence_needs_no_first_event_after_a_restart() {
         "10:00 tunnel-1 8
          10:01 started after=10:00
          10:02-10:08/1 tunnel-1 8",
+        // For a minute nobody could hear the pump.
         &expect![[r#"
-            10:05 opened found#1 severe: tunnel-1 8
+            10:06 opened found#1 severe: tunnel-1 8
         "#]],
+    );
+}
+
+#[test]
+fn what_followed_while_nobody_was_there_has_followed() {
+    check(
+        wet_and_no_pump(),
+        "pump-missing",
+        "10:00 tunnel-1 8
+         10:30 started after=10:01
+         10:30 pump-1 1 observed=10:02
+         10:31-10:40/1 tunnel-1 8",
+        &expect![[r#""#]],
     );
 }
 

@@ -208,31 +208,31 @@ fn digests() -> [(u16, Expect); 7] {
     [
         (
             1,
-            expect!["0812ce1cc67449d35aa841f7e64ab562d0c0f7eba15fe6419719326a38517df0"],
+            expect!["2064c6539b31c6e5d7ac4dbc100d06c5d5537c7cebee961439dafabb5e31d118"],
         ),
         (
             2,
-            expect!["5af222eca3492cb6ebaf531553eb84ede4fe31745be562de12a6175d8517f92c"],
+            expect!["014492f4964af0ff0a3ca0af453cfc87567089ff70a62339629c9b7f38f61268"],
         ),
         (
             3,
-            expect!["f0720db5836b6ae8a4a582c2bdbbe01d935cda6cf3b0be018bf0c4cd22142600"],
+            expect!["e32549e2b24242a037178e04c74c5906adb747c6144fd5c1114f09a48290260f"],
         ),
         (
             4,
-            expect!["f0720db5836b6ae8a4a582c2bdbbe01d935cda6cf3b0be018bf0c4cd22142600"],
+            expect!["e32549e2b24242a037178e04c74c5906adb747c6144fd5c1114f09a48290260f"],
         ),
         (
             5,
-            expect!["f0720db5836b6ae8a4a582c2bdbbe01d935cda6cf3b0be018bf0c4cd22142600"],
+            expect!["e32549e2b24242a037178e04c74c5906adb747c6144fd5c1114f09a48290260f"],
         ),
         (
             6,
-            expect!["b323ccda30f8c2105d2c315dd40741f9ac0ddc75a3d07815355a101a7592a62b"],
+            expect!["b75eef747a0607afa17b08d4dc01e9b445ab833c8c3e9abec6c972a2c5bddd73"],
         ),
         (
             7,
-            expect!["b323ccda30f8c2105d2c315dd40741f9ac0ddc75a3d07815355a101a7592a62b"],
+            expect!["8f713b923bcb909c2fb0e0b6eb9fc7cdbe0990e6fc06919b0ae6d327e876657a"],
         ),
     ]
 }
