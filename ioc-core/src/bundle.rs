@@ -590,6 +590,34 @@ pub struct CorrelationRule {
     pub may_cause: Vec<Effect>,
 }
 
+impl CorrelationRule {
+    /// Whether this rule takes the same evidence for the same happenings as another did: only how much
+    /// of it opens an incident, and how long anything takes, may be otherwise.
+    pub(crate) fn relates_as(&self, other: &Self) -> bool {
+        let Self {
+            name,
+            incident,
+            detections,
+            weights,
+            within_m,
+            along,
+            same,
+            front,
+            may_cause,
+            hash: _,
+            stale_after: _,
+            within: _,
+            sources_min: _,
+            clear_after: _,
+            reopen_within: _,
+        } = self;
+        let made = (name, incident, may_cause) == (&other.name, &other.incident, &other.may_cause);
+        let from = (detections, weights) == (&other.detections, &other.weights);
+        let near = (within_m, along) == (&other.within_m, &other.along);
+        made && from && near && (same, front) == (&other.same, &other.front)
+    }
+}
+
 /// What an incident may cause: incidents of a kind, of whatever rule, that begin near it and in its
 /// time are its children.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -227,6 +227,12 @@ impl Correlator {
         &self.rule
     }
 
+    /// The rule that [relates](CorrelationRule::relates_as) evidence as this one does holds in its place.
+    /// What is waited for already is waited for as before.
+    pub fn hold(&mut self, rule: CorrelationRule) {
+        self.rule = rule;
+    }
+
     /// Another city and other rules beside this one hold: what lies in networks, and what causes
     /// what, is found by them from here on.
     pub fn hold_under(&mut self, rules: &Rules, desk: &mut Desk) {

@@ -526,16 +526,19 @@ impl Engine {
         let old = std::mem::take(&mut self.correlators);
         let (mut told, mut leaving) = (BTreeMap::new(), Vec::new());
         for (name, correlator) in old {
-            let before = (&name, correlator.rule().hash);
+            let mut correlator = correlator;
             let mut rules = new.correlations().iter();
-            if rules.any(|rule| (&rule.name, rule.hash) == before) {
-                let mut correlator = correlator;
-                correlator.hold_under(&new, &mut self.desk);
-                self.correlators.insert(name, correlator);
-            } else {
-                let mut correlator = correlator;
-                told.insert(name, correlator.take_told());
-                leaving.push(correlator);
+            let after = rules.find(|rule| rule.name == name);
+            match after.filter(|rule| rule.relates_as(correlator.rule())) {
+                Some(rule) => {
+                    correlator.hold(rule.clone());
+                    correlator.hold_under(&new, &mut self.desk);
+                    self.correlators.insert(name, correlator);
+                }
+                None => {
+                    told.insert(name, correlator.take_told());
+                    leaving.push(correlator);
+                }
             }
         }
         for rule in new.correlations() {

@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use ioc_core::bundle::Bundle;
-use ioc_core::decision::Severity::Moderate;
+use expect_test::expect;
+use ioc_core::bundle::{Bundle, CorrelationRule};
+use ioc_core::decision::Severity::{Moderate, Severe};
 use ioc_core::decision::{Cause, Decision, RefusalCode, Step, Verdict};
 use ioc_core::id::IncidentId;
 use ioc_core::judgement::Judgement;
@@ -15,6 +16,7 @@ use ioc_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
 
 use crate::support::{BundleBuilder, History, MIDNIGHT, Manner, metres};
+use crate::timeline::check_reloading;
 
 /// So many that they leave in several steps.
 const GAUGES: usize = 4 * LEAVING_PER_STEP;
@@ -36,7 +38,7 @@ fn city_of(gauges: usize, sort: u8) -> Arc<Bundle> {
     }
     if sort > 0 {
         builder = builder.correlation("floods", "flood", &["level-high"], |rule| {
-            rule.within_m = 100;
+            rule.within_m = 100 + u32::from(sort);
             rule.clear_after = Millis::minutes(1);
             rule.reopen_within = Millis::minutes(i64::from(sort));
             rule.sources_min = 1;
@@ -93,6 +95,73 @@ fn judge(history: &History) -> (Judgement, Vec<Decision>) {
     let (judgement, decisions) = history.judge(&Manner::plain());
     assert_eq!(judgement.audit(), []);
     (judgement, decisions)
+}
+
+/// Callers in a square, of whom two open a crush, and a gauge that one reading opens a flood of.
+fn square(set: impl Fn(&mut CorrelationRule)) -> Arc<Bundle> {
+    let builder = BundleBuilder::new()
+        .sensor("river-1", "level", metres(9_000, 0))
+        .threshold("level-high", "level", &[(Moderate, 3.0)], |_| ())
+        .report("call", "call", Severe, Millis::minutes(180));
+    let builder = builder.correlation("crushes", "crush", &["call"], |rule| {
+        rule.sources_min = 2;
+        set(rule);
+    });
+    let builder = builder.correlation("floods", "flood", &["level-high"], |rule| {
+        rule.clear_after = Millis::minutes(10);
+        set(rule);
+    });
+    builder.build()
+}
+
+#[test]
+fn a_rule_that_relates_as_before_goes_on_with_its_incidents_and_what_waits() {
+    let before = square(|_| ());
+    let slower = square(|rule| rule.clear_after = Millis::minutes(30));
+    let keener = square(|rule| rule.sources_min = 1);
+    check_reloading(
+        &[
+            ("before", &before),
+            ("slower", &slower),
+            ("keener", &keener),
+        ],
+        "10:00 caller 1 kind=call at=0,0
+         10:00 river-1 4
+         10:05 reload slower
+         10:06 caller 2 kind=call at=10,0
+         10:07 river-1 1
+         10:30 river-1 1
+         10:40 caller 3 kind=call at=5000,0
+         10:41 reload keener
+         10:42 caller 4 kind=call at=5010,0
+         10:43 caller 5 kind=call at=0,5000",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: river-1 4
+            10:05 rules_changed
+            10:06 opened crush#1 severe 2 sensors: caller 1, caller 2 10 m
+            10:37 cleared flood#1 moderate
+            10:41 rules_changed
+            10:42 opened crush#2 severe 2 sensors: caller 3, caller 4 10 m
+            10:43 opened crush#3 severe: caller 5
+        "#]],
+    );
+}
+
+#[test]
+fn a_rule_that_relates_otherwise_begins_anew() {
+    let wider = square(|rule| rule.within_m = 900);
+    check_reloading(
+        &[("before", &square(|_| ())), ("wider", &wider)],
+        "10:00 river-1 4
+         10:05 reload wider
+         10:06 river-1 4",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: river-1 4
+            10:05 rules_changed
+            10:05 cleared flood#1 moderate
+            10:06 opened flood#2 moderate: river-1 4
+        "#]],
+    );
 }
 
 #[test]
