@@ -381,6 +381,11 @@ impl Correlator {
         self.case(self.slots[&id]).incident.severity
     }
 
+    /// How grave an incident is by itself, its children apart.
+    pub fn own_severity(&self, id: IncidentId) -> Severity {
+        self.case(self.slots[&id]).incident.own_severity()
+    }
+
     /// The incident as operators see it.
     pub fn state(&self, id: IncidentId) -> IncidentState {
         self.case(self.slots[&id]).state()

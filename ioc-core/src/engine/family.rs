@@ -4,9 +4,12 @@
 //! further children. Leaves: incidents that open as children, and `incident_linked` for those that
 //! were there before their cause was known, or whose parent has merged. Promise: nothing causes
 //! itself over however many others; the parent is the nearest, of these the earliest, then the one
-//! of the least id; a parent is as grave as its gravest child (INV-18); many children are taken in
-//! steps, spread over logical time, and so are symptoms judged again (`correlate/symptom.rs`). There is no race: all this is one order of one state.
+//! of the least id; of its own kind it is the gravest, and none that is less grave than the child: the
+//! main shock is nobody's aftershock. A parent is as grave as its gravest child (INV-18); many children
+//! are taken in steps, spread over logical time, and so are symptoms judged again
+//! (`correlate/symptom.rs`). There is no race: all this is one order of one state.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use crate::book::Entry;
@@ -250,12 +253,34 @@ fn cause_of(
     let origin = correlators[rule].origin(opening);
     let causes = turn.rules.causes(&origin.kind).iter();
     let mut causes: Vec<_> = causes
-        .flat_map(|cause| correlators[cause].causes_of(&origin))
-        .filter(|(_, _, cause)| *cause != opening)
+        .flat_map(|cause| {
+            let of_this = correlators[cause].causes_of(&origin).into_iter();
+            of_this.map(move |relative| (cause, relative))
+        })
+        .filter(|(_, (_, _, id))| *id != opening)
+        .filter(|(cause, (_, _, id))| may_follow(correlators, (*id, cause), (opening, rule)))
+        .map(|(cause, relative)| {
+            let correlator = &correlators[cause];
+            let is_like = correlator.rule().incident == origin.kind;
+            let severity = is_like.then(|| correlator.own_severity(relative.2));
+            (severity.map(Reverse), relative)
+        })
         .collect();
     causes.sort_unstable();
-    let mut causes = causes.into_iter().map(|(_, _, cause)| cause);
+    let mut causes = causes.into_iter().map(|(_, (_, _, cause))| cause);
     causes.find(|cause| may_be_parent(correlators, *cause, opening, turn))
+}
+
+/// Whether one incident may have followed from another of its own kind: what is graver than what came
+/// before it is no aftershock of that, and the main shock is the gravest.
+fn may_follow(
+    correlators: &Correlators,
+    (parent, rule): (IncidentId, &RuleId),
+    (child, of_rule): (IncidentId, &RuleId),
+) -> bool {
+    let (cause, effect) = (&correlators[rule], &correlators[of_rule]);
+    cause.rule().incident != effect.rule().incident
+        || effect.own_severity(child) <= cause.own_severity(parent)
 }
 
 /// The way along a network by which an incident has come from its cause, if it has by one.
@@ -313,7 +338,8 @@ fn is_effect(
 ) -> Option<bool> {
     let (cause, effect) = (&correlators[rule], &correlators[of_rule]);
     if effect.is_free(child) {
-        return Some(cause.has_caused(parent, &effect.origin(child)));
+        let follows = may_follow(correlators, (parent, rule), (child, of_rule));
+        return Some(follows && cause.has_caused(parent, &effect.origin(child)));
     }
     let before = effect.parent_by_rule(child)?;
     let (before, _) = turn.desk.book.find(before)?;

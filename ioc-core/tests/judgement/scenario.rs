@@ -839,6 +839,7 @@ fn inv_12_what_a_window_still_counts_is_evidence_of_the_first_incident_alone() {
 fn inv_12_nor_does_another_correlation_rule_in_its_place_take_it_again() {
     let other = busy_line().correlation("rushes", "rush", &["calls-many"], |rule| {
         rule.clear_after = Millis::minutes(6);
+        rule.within_m += 1;
     });
     let mut other = Bundle::clone(&other.build());
     other.correlations.remove(0);
