@@ -4,9 +4,9 @@
 //! further children. Leaves: incidents that open as children, and `incident_linked` for those that
 //! were there before their cause was known, or whose parent has merged. Promise: nothing causes
 //! itself over however many others; the parent is the nearest, of these the earliest, then the one
-//! of the least id; of its own kind it is the gravest, and none that is less grave than the child: the
-//! main shock is nobody's aftershock. A parent is as grave as its gravest child (INV-18); many children
-//! are taken in steps, spread over logical time, and so are symptoms judged again
+//! of the least id; of a shock it is the gravest shock, of these the latest, and none that is less grave:
+//! the main shock is nobody's aftershock. A parent is as grave as its gravest child (INV-18); many
+//! children are taken in steps, spread over logical time, and so are symptoms judged again
 //! (`correlate/symptom.rs`). There is no race: all this is one order of one state.
 
 use std::cmp::Reverse;
@@ -260,10 +260,10 @@ fn cause_of(
         .filter(|(_, (_, _, id))| *id != opening)
         .filter(|(cause, (_, _, id))| may_follow(correlators, (*id, cause), (opening, rule)))
         .map(|(cause, relative)| {
-            let correlator = &correlators[cause];
-            let is_like = correlator.rule().incident == origin.kind;
-            let severity = is_like.then(|| correlator.own_severity(relative.2));
-            (severity.map(Reverse), relative)
+            let (_, since, id) = relative;
+            let is_shock = are_shocks(&correlators[cause], &correlators[rule]);
+            let grave = is_shock.then(|| correlators[cause].own_severity(id));
+            (grave.map(|severity| Reverse((severity, since))), relative)
         })
         .collect();
     causes.sort_unstable();
@@ -271,16 +271,20 @@ fn cause_of(
     causes.find(|cause| may_be_parent(correlators, *cause, opening, turn))
 }
 
-/// Whether one incident may have followed from another of its own kind: what is graver than what came
-/// before it is no aftershock of that, and the main shock is the gravest.
+/// Whether incidents of two rules are of one kind that happens once, and again: shocks.
+fn are_shocks(one: &Correlator, other: &Correlator) -> bool {
+    one.rule().front.is_some() && one.rule().incident == other.rule().incident
+}
+
+/// Whether one incident may have followed from another, as far as shocks do: what is graver than what
+/// came before it is no aftershock of that.
 fn may_follow(
     correlators: &Correlators,
     (parent, rule): (IncidentId, &RuleId),
     (child, of_rule): (IncidentId, &RuleId),
 ) -> bool {
     let (cause, effect) = (&correlators[rule], &correlators[of_rule]);
-    cause.rule().incident != effect.rule().incident
-        || effect.own_severity(child) <= cause.own_severity(parent)
+    !are_shocks(cause, effect) || effect.own_severity(child) <= cause.own_severity(parent)
 }
 
 /// The way along a network by which an incident has come from its cause, if it has by one.
