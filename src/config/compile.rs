@@ -4,7 +4,7 @@
 //! every mistake of every file. Here is checked what no file can get wrong alone: whether the
 //! levels of the city's sensors fit the rules.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use ioc_core::bundle::{
@@ -85,6 +85,7 @@ impl Source {
             &mut mistakes,
         );
         fit_windows(&city, &trees, &rules.suppression, &mut mistakes);
+        warn_of_unwatched(&city, &rules.detections, shown, &mut warnings);
         let mappings = self
             .file(MAPPINGS)
             .and_then(|file| tree(file, &mut mistakes))
@@ -159,6 +160,31 @@ impl Compiled {
         let rules = self.bundle.detections.iter();
         let reports = rules.filter(|rule| matches!(rule.test, Test::Report(_)));
         reports.map(|rule| rule.kind.as_str())
+    }
+}
+
+/// Sensors that say how often they are heard, and that could die without anybody being told.
+fn warn_of_unwatched(
+    city: &City,
+    detections: &[DetectionRule],
+    shown: &str,
+    warnings: &mut Mistakes,
+) {
+    let silences = detections.iter();
+    let silences = silences.filter(|rule| matches!(rule.test, Test::Silence(_)));
+    let watched: BTreeSet<_> = silences.map(|rule| &rule.kind).collect();
+    let mut unwatched = BTreeMap::<_, usize>::new();
+    for sensor in city.sensors.iter().filter(|own| own.interval.is_some()) {
+        if !watched.contains(&sensor.kind) {
+            *unwatched.entry(&sensor.kind).or_default() += 1;
+        }
+    }
+    for (kind, sensors) in unwatched {
+        let what = format!(
+            "{sensors} of kind {kind} have an `interval_s`, and no rule tells when one falls silent; \
+             write one: `{kind}-silent: {{ kind: {kind}, silent: 5 intervals, at_least: 5 min }}`"
+        );
+        warnings.add(&Place::whole(shown), "interval_s", what);
     }
 }
 

@@ -45,6 +45,19 @@ fn sensor(id: &str, kind: &str, more: &str) -> String {
 }
 
 #[test]
+fn who_could_fall_silent_without_being_missed_is_warned_of() {
+    let heard = r#","interval_s":60"#;
+    let sensors = [("a", "water_level", heard), ("b", "water_level", heard)];
+    let sensors = sensors.map(|(id, kind, more)| sensor(id, kind, more));
+    let compiled = compile(&format!(
+        "{},{}",
+        sensors.join(","),
+        sensor("c", "feeder", "")
+    ));
+    expect!["city.geojson interval_s: 2 of kind water_level have an `interval_s`, and no rule tells when one falls silent; write one: `water_level-silent: { kind: water_level, silent: 5 intervals, at_least: 5 min }`"].assert_eq(&compiled.unwrap().warnings.to_string());
+}
+
+#[test]
 fn own_levels_and_the_rules_levels_make_one_ladder_or_the_own_ones_stand_alone() {
     let scale = |more: &str| {
         let compiled = compile(&sensor("a", "water_level", more)).unwrap();
