@@ -57,6 +57,11 @@ pub(super) struct Epoch {
     inputs: Inputs,
     /// Of each message that is not settled, how many inputs there were up to it.
     ends: VecDeque<Counts>,
+    /// Whether nothing has come since something was handed over, and how many bytes that was.
+    is_new: bool,
+    handed_over_bytes: usize,
+    /// How many readings have come and were not counted.
+    uncounted: u32,
     decoded: u64,
     settled: u64,
 }
@@ -72,6 +77,9 @@ impl Epoch {
             workspace: Workspace::with_gaps(mem::take(&mut *entrance.gaps.lock())),
             gaps: entrance.gaps.clone(),
             ends: VecDeque::new(),
+            is_new: true,
+            handed_over_bytes: 0,
+            uncounted: 0,
             decoded: 0,
             settled: 0,
         }
@@ -80,13 +88,17 @@ impl Epoch {
     /// Takes a message: the readings in it, and dead letters with the reasons. What nothing says the
     /// shape of is a native reading.
     pub fn take(&mut self, message: Message<'_>) {
+        if mem::replace(&mut self.is_new, false) {
+            // What comes together comes at one time, and is about as much as before.
+            self.inputs.at(Instant::now());
+            self.inputs.reserve(self.handed_over_bytes);
+        }
         let adapter = self.adapter;
-        let mut readings = 0;
+        let readings = &mut self.uncounted;
         let mut told = |item: Result<&str, Reject>| match item {
-            Ok(_) => readings += 1,
+            Ok(_) => *readings += 1,
             Err(reject) => telemetry::dead_letter(adapter, reject.reason),
         };
-        self.inputs.at(Instant::now());
         append_message_or_native(
             &mut self.inputs,
             message,
@@ -95,7 +107,6 @@ impl Epoch {
             &mut self.workspace,
             &mut told,
         );
-        telemetry::readings_decoded(adapter, readings);
         let demoted = self.inputs.take_demoted();
         telemetry::urgent_demoted(adapter, &self.source, demoted);
         self.took();
@@ -168,6 +179,10 @@ impl Epoch {
     pub fn hand_over(&mut self) -> Result<(), DoorClosed> {
         // What was taken may hold nothing that must become durable.
         self.settle();
+        if !mem::replace(&mut self.is_new, true) {
+            telemetry::readings_decoded(self.adapter, mem::take(&mut self.uncounted));
+            self.handed_over_bytes = self.inputs.bytes();
+        }
         self.way.hand_over(&mut self.inputs, DECODED_BYTES_MAX / 4)
     }
 

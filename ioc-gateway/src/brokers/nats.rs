@@ -19,6 +19,8 @@ mod order;
 pub mod outgoing;
 mod prefix;
 mod stream;
+mod threads;
+mod together;
 mod unreadable;
 
 use std::future::Future;
@@ -186,7 +188,11 @@ pub async fn run(
             progress: Mutex::default(),
             floor: Floor::kept(file),
         };
-        connections.spawn(keep(subscriber, door.clone(), stopping.clone()));
+        let kept = keep(subscriber, door.clone(), stopping.clone());
+        match options.stream {
+            Some(_) => connections.spawn(threads::on_its_own(kept)),
+            None => connections.spawn(kept),
+        };
     }
     shutdown.await;
     stop.send_replace(true);

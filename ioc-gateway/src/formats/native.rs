@@ -7,6 +7,7 @@
 //! duplicate, late or plausible (the core judges that). Next: `draft.rs`, which compares what was
 //! read with what is registered.
 
+mod plain;
 mod members;
 mod types;
 

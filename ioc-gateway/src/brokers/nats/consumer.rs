@@ -360,6 +360,13 @@ pub(super) fn name_of(durable: &str, subject: &str) -> String {
 
 /// Whether every subject that a pattern stands for is one of the other's.
 pub(super) fn covers(wide: &str, narrow: &str) -> bool {
+    // Of each message: our own subjects end so.
+    if let Some(beginning) = wide.strip_suffix('>')
+        && !beginning.contains(['*', '>'])
+        && beginning.ends_with('.')
+    {
+        return narrow.starts_with(beginning);
+    }
     let (mut wide, mut narrow) = (wide.split('.'), narrow.split('.'));
     loop {
         match (wide.next(), narrow.next()) {

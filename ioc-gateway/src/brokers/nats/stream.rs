@@ -16,12 +16,14 @@ use async_nats::{Client, Message, StatusCode, Subject, Subscriber as Subscriptio
 use futures_util::{FutureExt, StreamExt};
 use ioc_core::time::Timestamp;
 use tokio::sync::watch;
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::connect::ANSWER_WITHIN;
 use super::kept::Kept;
 use super::order::{Disorder, Next, Order, Place, Start, WAITING_MAX};
 use super::prefix::Prefix;
+use super::together::{Due, Together};
 use super::{Connected, Ended, LinkError, Subscriber, consumer, message, unreadable};
 use crate::brokers::epoch::{Entrance, Epoch};
 use crate::brokers::told;
@@ -41,6 +43,10 @@ const ASKED_AT_ONCE: usize = 16;
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// How long it may be silent while a request is open.
 const SILENCE_MAX: Duration = Duration::from_secs(3);
+
+/// How many messages that have come go through the door together: they are decoded in about a
+/// millisecond.
+const TAKEN_AT_ONCE: u32 = 1024;
 
 /// Serves a connection until it ends, or until told to stop and all that was read is durable and
 /// acknowledged.
@@ -130,6 +136,8 @@ struct Reader<'a> {
     /// How many messages the server may still send for open requests.
     requested: u64,
     heard: Instant,
+    together: Together,
+    replies: Replies,
     /// Room for the topic of a message.
     topic: String,
     /// How many bytes one request may bring.
@@ -182,6 +190,8 @@ impl<'a> Reader<'a> {
             has_pulled: false,
             requested: 0,
             heard: Instant::now(),
+            together: Together::default(),
+            replies: Replies::default(),
             topic: String::new(),
             // A message that is longer would never come; one has its subject and reply beside.
             bytes_max: longest(client).max(PULL_BYTES_MAX),
@@ -199,12 +209,14 @@ impl<'a> Reader<'a> {
         mut stopping: watch::Receiver<bool>,
     ) -> Result<(), LinkError> {
         let mut hold = beats(self.ack_wait / 3);
+        self.together.acknowledged(epoch.settled());
         let mut is_stopping = false;
         loop {
             self.ask(connected, epoch).await?;
             epoch.hand_over()?;
             connected.reply(epoch);
-            self.acknowledge(connected, epoch.settled()).await?;
+            let durable = (epoch.settled(), epoch.in_flight());
+            let due = self.acknowledge(connected, durable).await?;
             if is_stopping && epoch.in_flight() == 0 {
                 let _ = connected.client.flush().await;
                 return Ok(());
@@ -225,6 +237,7 @@ impl<'a> Reader<'a> {
                 }
                 progress = epoch.progress() => progress?,
                 () = sleep_until(self.pull_from), if !may_pull => {}
+                () = sleep_until(due.unwrap_or(self.heard)), if due.is_some() => {}
                 _ = hold.tick() => {
                     self.subscriber.floor.save();
                     self.wait_for_owed(connected, epoch).await?;
@@ -276,22 +289,26 @@ impl<'a> Reader<'a> {
     fn take_all(&mut self, first: Message, epoch: &mut Epoch) -> Result<(), LinkError> {
         self.heard = Instant::now();
         let mut next = Some(first);
-        while let Some(message) = next {
+        for left in (0..TAKEN_AT_ONCE).rev() {
+            let Some(message) = next.take() else { break };
             self.take(message, epoch)?;
-            next = match epoch.has_room(u64::MAX) && !self.order.is_full() {
-                true => self.messages.next().now_or_never().flatten(),
-                false => None,
-            };
+            if left > 0 && epoch.has_room(u64::MAX) && !self.order.is_full() {
+                // The runtime would have us stop at some hundred, whatever we do with them.
+                next = unconstrained(self.messages.next()).now_or_never().flatten();
+            }
         }
         Ok(())
     }
 
     /// Takes a message, or what the server has to say about a request (ADR-13).
-    fn take(&mut self, message: Message, epoch: &mut Epoch) -> Result<(), LinkError> {
+    fn take(&mut self, mut message: Message, epoch: &mut Epoch) -> Result<(), LinkError> {
         // What has a place in the stream is a message, whatever its publisher wrote at the top of
         // its headers.
-        let numbers = message.reply.as_deref().and_then(numbers);
-        if let (Some(reply), Some(numbers)) = (message.reply.clone(), numbers) {
+        let reply = message.reply.take();
+        let numbers = reply
+            .as_deref()
+            .and_then(|reply| self.replies.numbers(reply));
+        if let (Some(reply), Some(numbers)) = (reply, numbers) {
             let place = Place {
                 delivery: numbers.delivery,
                 message: numbers.message,
@@ -402,21 +419,33 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Acknowledges all that is durable, with one answer where that is allowed.
-    async fn acknowledge(&mut self, connected: &Connected, settled: u64) -> Result<(), LinkError> {
+    /// Acknowledges all that is durable, with one answer where that is allowed; by when, if more of
+    /// it is to come together first.
+    async fn acknowledge(
+        &mut self,
+        connected: &Connected,
+        (settled, in_flight): (u64, u64),
+    ) -> Result<Option<Instant>, LinkError> {
         if self.ack_policy == AckPolicy::Explicit {
             while let Some((_, (reply, _))) = self.prefix.settle(settled) {
                 answer(connected, reply, AckKind::Ack).await?;
             }
-            return Ok(());
+            return Ok(None);
+        }
+        match self.together.due(settled, in_flight, Instant::now()) {
+            Due::Nothing => return Ok(None),
+            Due::By(then) => return Ok(Some(then)),
+            Due::Now => {}
         }
         let Some((message, (reply, taken_at))) = self.prefix.settle_all(settled) else {
-            return Ok(());
+            return Ok(None);
         };
+        self.together.acknowledged(settled);
         if self.subscriber.floor.reached(message, taken_at) {
             self.subscriber.floor.save();
         }
-        answer(connected, reply, AckKind::Ack).await
+        answer(connected, reply, AckKind::Ack).await?;
+        Ok(None)
     }
 
     /// Asks the server to wait for what has waited for us since the last beat, and for what waits for
@@ -562,25 +591,67 @@ struct Numbers {
     taken_at: Timestamp,
 }
 
-/// The numbers of a delivery, in its reply subject (ADR-15); none if it is no delivery.
+/// The reply subjects of a consumer's deliveries (ADR-15), which begin alike.
 ///
 /// `$JS.ACK.<stream>.<consumer>.<deliveries>.<message>.<delivery>.<time>.<pending>`, with the domain
 /// and the account before the stream on servers that say them.
-fn numbers(reply: &str) -> Option<Numbers> {
-    let tokens: Vec<_> = reply.strip_prefix("$JS.ACK.")?.split('.').collect();
-    let tokens = match tokens.len() {
-        7 => &tokens[..],
-        9.. => &tokens[2..],
+#[derive(Debug, Default)]
+struct Replies {
+    /// How the last one began, up to the consumer and its dot.
+    beginning: Box<str>,
+}
+
+impl Replies {
+    /// The numbers of a delivery; none if it is no delivery.
+    fn numbers(&mut self, reply: &str) -> Option<Numbers> {
+        let numbers = match reply.strip_prefix(&*self.beginning) {
+            Some(numbers) if !self.beginning.is_empty() => numbers,
+            Some(_) | None => {
+                let beginning = beginning_of(reply)?;
+                self.beginning = reply[..beginning].into();
+                &reply[beginning..]
+            }
+        };
+        let mut numbers = numbers.bytes();
+        let deliveries = number(&mut numbers)?;
+        let message = number(&mut numbers)?;
+        let delivery = number(&mut numbers)?;
+        let nanos = number(&mut numbers)?;
+        Some(Numbers {
+            message,
+            delivery,
+            is_again: deliveries > 1,
+            taken_at: Timestamp::from_millis(i64::try_from(nanos / 1_000_000).ok()?),
+        })
+    }
+}
+
+/// How long the part of a reply subject is that comes before the numbers.
+fn beginning_of(reply: &str) -> Option<usize> {
+    const ACK: &str = "$JS.ACK.";
+    let named = match reply.strip_prefix(ACK)?.split('.').count() {
+        7 => 2,
+        9.. => 4,
         _ => return None,
     };
-    let number = |at: usize| tokens[at].parse::<u64>().ok();
-    let nanos: i64 = tokens[5].parse().ok()?;
-    Some(Numbers {
-        message: number(3)?,
-        delivery: number(4)?,
-        is_again: number(2)? > 1,
-        taken_at: Timestamp::from_millis(nanos / 1_000_000),
-    })
+    let mut dots = reply.match_indices('.').skip(1 + named);
+    dots.next().map(|(at, _)| at + 1)
+}
+
+/// The number up to the next dot.
+fn number(digits: &mut std::str::Bytes<'_>) -> Option<u64> {
+    let mut number = None;
+    for byte in digits {
+        match byte {
+            b'.' => break,
+            b'0'..=b'9' => {
+                let more = number.unwrap_or(0_u64).checked_mul(10)?;
+                number = Some(more.checked_add(u64::from(byte - b'0'))?);
+            }
+            _ => return None,
+        }
+    }
+    number
 }
 
 #[cfg(test)]
@@ -596,9 +667,11 @@ mod tests {
             is_again: true,
             taken_at: Timestamp::from_millis(1_790_230_470_084),
         };
+        let mut replies = Replies::default();
+        let mut numbers = |reply| replies.numbers(reply);
         assert_eq!(numbers(short), Some(first));
         let long = "$JS.ACK.hub.ACC.READINGS.ioc-1.1.100.207.1790230470084404000.42.rnd";
-        let is_again = |reply| numbers(reply).map(|numbers| numbers.is_again);
+        let mut is_again = |reply| numbers(reply).map(|numbers| numbers.is_again);
         assert_eq!(is_again(long), Some(false));
         for other in [
             "_INBOX.a",

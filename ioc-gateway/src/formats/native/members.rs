@@ -12,8 +12,8 @@ use ioc_core::reading::{Attributes, AttributesBuffer};
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::Scratch;
 use super::types::{Place, Text, Time};
+use super::{Scratch, plain};
 use crate::formats::draft::{Draft, Part};
 use crate::formats::{Reason, Reject};
 
@@ -23,6 +23,14 @@ const DEPTH_MAX: usize = 16;
 impl<'a> Draft<'a> {
     /// Reads a whole message; its attributes and unescaped texts go to the scratch.
     pub(super) fn read(json: &'a str, scratch: &mut Scratch) -> Result<Self, Reject> {
+        match plain::read(json) {
+            Some(draft) => Ok(draft),
+            None => Self::parse(json, scratch),
+        }
+    }
+
+    /// The same for any JSON.
+    pub(super) fn parse(json: &'a str, scratch: &mut Scratch) -> Result<Self, Reject> {
         let mut reader = Reader {
             draft: Self::default(),
             texts: &mut scratch.texts,
@@ -45,7 +53,7 @@ impl<'a> Draft<'a> {
 
 /// The members that a reading has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Member {
+pub(super) enum Member {
     Id,
     Sensor,
     Kind,
@@ -58,7 +66,7 @@ enum Member {
 }
 
 impl Member {
-    fn named(name: &str) -> Option<Self> {
+    pub(super) fn named(name: &str) -> Option<Self> {
         Some(match name {
             "id" => Self::Id,
             "sensor" => Self::Sensor,
