@@ -98,6 +98,7 @@ impl Source {
             suppression: rules.suppression,
             city,
         };
+        warnings.append(mistakes.take_doubts());
         mistakes.or(Some(Compiled {
             bundle: Arc::new(bundle),
             kinds,
