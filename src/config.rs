@@ -13,6 +13,7 @@ pub mod mistake;
 pub mod yaml;
 pub mod quantity;
 pub mod field;
+pub mod filters;
 pub mod settings;
 pub mod users;
 pub mod keys;

@@ -151,6 +151,9 @@ pub fn run(options: RunOptions) -> Result<(), HostError> {
     if !options.settings.service_links.is_empty() {
         telemetry::service_links_ignored(&options.settings.service_links);
     }
+    if !options.settings.doubts.is_empty() {
+        telemetry::rules_warning(&options.settings.doubts.to_string());
+    }
     let host = Host::start(options)?;
     // Whoever reads `ready` may ask it to end at once.
     let asked = host.shutdown_signal();

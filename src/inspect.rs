@@ -204,6 +204,7 @@ fn said_json(said: Said) -> Value {
 fn input_json(input: &Input<'_>) -> (&'static str, Value) {
     match input {
         Input::Reading(reading) => ("reading", reading_json(reading)),
+        Input::Reread(reading) => ("reread", reading_json(reading)),
         Input::Folded(folded) => (
             "folded",
             json!({

@@ -29,11 +29,13 @@ Examples:
   ioc dead-letters replay --seq 981 --seq 982 --token-file /var/lib/ioc/console.token
 
 Each letter is read by what is configured now, and its readings are judged with the time at which
-they were observed: one that comes late is evidence, and neither raises nor clears. A letter that
-was replayed is marked so, in the log, and is not replayed again; one that still cannot be read
-stays as it is. A reading that was there before is a redelivery and changes nothing. Of messages
-longer than 4 KiB only the beginning is kept: they cannot be read again. The newest 1,000 letters
-are listed; older ones are in the log (`ioc journal dump`).
+they were observed: one that comes late is evidence, and neither raises nor clears, however much
+its sensor has said since. A letter that was replayed is marked so, in the log, and is not replayed
+again; one that still cannot be read stays as it is. A reading that is remembered is a redelivery
+and changes nothing. Of messages longer than 4 KiB only the beginning is kept: they cannot be read
+again, and are told as `cut`; let their sender send them again. 1,000 letters are within reach (for
+a further one the oldest that was replayed leaves them, or else the oldest); others are in the log
+only (`ioc journal dump`), and how many is told.
 
 Ends with 0 if every letter that was chosen is a reading now.";
 
@@ -81,7 +83,7 @@ struct ListArgs {
 struct ReplayArgs {
     #[command(flatten)]
     to: ServerArgs,
-    /// All that are listed
+    /// All that are within reach
     #[arg(long, conflicts_with_all = ["seq", "reason", "topic"])]
     all: bool,
     /// The letter of this number; may be given more than once
@@ -326,6 +328,13 @@ fn replay_text(answer: &Value) -> String {
         get("still_dead"),
         get("left"),
     );
+    if answer["out_of_reach"].as_u64() > Some(0) {
+        let _ = writeln!(
+            text,
+            "{} other letters are in the log only and cannot be replayed: `ioc journal dump`",
+            get("out_of_reach"),
+        );
+    }
     text
 }
 
@@ -354,7 +363,7 @@ mod tests {
     #[test]
     fn what_becomes_of_each_letter_is_told() {
         let answer = json!({"dry_run": true, "replayed": 1, "readings": 11, "still_dead": 1,
-            "left": 1, "letters": [
+            "left": 1, "out_of_reach": 500, "letters": [
             {"seq": 1, "topic": "t", "outcome": "replayed", "readings_left_out": 10, "readings": [
                 {"id": "e1", "sensor": "wl-1", "kind": "water_level", "value": 1.5, "unit": "m",
                  "observed_at": "2026-03-14T06:45:10.000Z"}]},
@@ -367,6 +376,7 @@ mod tests {
             2 t: still_dead, unit_unknown: why
             3 t: already_replayed
             1 would be replayed (11 readings), 1 still dead, 1 left as they are
+            500 other letters are in the log only and cannot be replayed: `ioc journal dump`
         "#]]
         .assert_eq(&replay_text(&answer));
     }

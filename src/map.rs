@@ -6,11 +6,19 @@
 
 use std::io::{self, Read, Write};
 
+use ioc_core::time::{Millis, Timestamp};
 use ioc_gateway::catalogue::Catalogue;
-use ioc_gateway::formats::{MESSAGE_BYTES_MAX, Message, Outcome, Reject, Workspace, decode};
+use ioc_gateway::formats::{
+    MESSAGE_BYTES_MAX, Message, Outcome, Reject, Workspace, decode, native,
+};
 
 use crate::config::mistake::counted;
 use crate::inspect::reading_json;
+
+/// No sensor of a city's was read before the year 2000: its clock, or the unit of its time, is wrong.
+const NO_EARLIER: Timestamp = Timestamp::from_millis(946_684_800_000);
+/// Nor will one be so much later than now.
+const AHEAD_MAX: Millis = Millis::minutes(365 * 24 * 60);
 
 /// Reads a message; of one that is too long one byte more than a message may have.
 ///
@@ -32,6 +40,15 @@ pub fn run(catalogue: &Catalogue, message: Message<'_>, out: &mut dyn Write) -> 
         Some(mapping) => writeln!(out, "mapping {} ({})", mapping.name, mapping.topic)?,
         None => writeln!(out, "no mapping")?,
     }
+    if let Some(meant) = meant(catalogue, message.topic) {
+        let topic = message.topic;
+        writeln!(
+            out,
+            "noted: levels of a topic are separated by `/`, here also those of a NATS subject: \
+             write `{meant}` for `{topic}`"
+        )?;
+    }
+    let now = catalogue.now.now();
     let (mut readings, mut dead_letters, mut noted) = (0, 0, 0);
     let mut written = Ok(());
     let mut workspace = Workspace::default();
@@ -43,7 +60,11 @@ pub fn run(catalogue: &Catalogue, message: Message<'_>, out: &mut dyn Write) -> 
         let line = match &item.outcome {
             Outcome::Reading(reading) => {
                 readings += 1;
-                writeln!(out, "reading{place}: {}", reading_json(reading))
+                let line = writeln!(out, "reading{place}: {}", reading_json(reading));
+                match doubt(reading.observed_at, now) {
+                    Some(doubt) => line.and_then(|()| writeln!(out, "noted{place}: {doubt}")),
+                    None => line,
+                }
             }
             Outcome::Rejected(reject) => {
                 dead_letters += 1;
@@ -88,6 +109,31 @@ pub fn run(catalogue: &Catalogue, message: Message<'_>, out: &mut dyn Write) -> 
     );
     writeln!(out, "{taken}, {dead}")?;
     Ok(dead_letters == 0)
+}
+
+/// The topic as which a subject of NATS is known here, if this is one.
+fn meant(catalogue: &Catalogue, topic: &str) -> Option<String> {
+    if topic.contains('/') || !topic.contains('.') || catalogue.mappings.of(topic).is_some() {
+        return None;
+    }
+    let meant = topic.replace('.', "/");
+    let is_known = catalogue.mappings.of(&meant).is_some() || native::sensor_of(&meant).is_some();
+    is_known.then_some(meant)
+}
+
+/// What is odd about a time.
+fn doubt(observed_at: Timestamp, now: Timestamp) -> Option<String> {
+    let off = if observed_at < NO_EARLIER {
+        "before the year 2000"
+    } else if observed_at > now + AHEAD_MAX {
+        "more than a year ahead; a time ahead is judged as now"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "observed_at {observed_at} is {off}: is the time in seconds, milliseconds or another unit \
+         than the mapping says?"
+    ))
 }
 
 fn why(reject: &Reject) -> String {

@@ -707,7 +707,7 @@ impl Samples {
 
 fn statements(records: &[Record<'_>]) -> Vec<Statement> {
     let said = records.iter().filter_map(|record| match &record.input {
-        Input::Reading(reading) => Statement::of(reading),
+        Input::Reading(reading) | Input::Reread(reading) => Statement::of(reading),
         _ => None,
     });
     said.take(STATEMENTS_MAX).collect()

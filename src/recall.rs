@@ -10,7 +10,7 @@ use std::io;
 use std::path::Path;
 use std::thread;
 
-use ioc_core::record::{Frames, Input, Seq};
+use ioc_core::record::{Frames, Seq};
 use ioc_ws::{Recollection, Statement, Window};
 
 use crate::journal::disk::{Disk, SystemDisk};
@@ -70,7 +70,7 @@ fn look_through(
         for frame in before {
             let Ok(record) = frame.record() else { continue };
             recollection.take(&record);
-            if let Input::Reading(reading) = &record.input
+            if let Some(reading) = record.input.reading()
                 && let Some(statement) = Statement::of(reading)
             {
                 keep(statement, &mut statements);

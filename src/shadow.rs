@@ -445,7 +445,7 @@ impl Follower {
 impl Summary {
     fn note(&mut self, records: &[Record<'_>], decisions: &[Decision]) {
         let opened = |it: &&Decision| matches!(it.verdict, Verdict::IncidentOpened(_));
-        let is_reading = |it: &&Record<'_>| matches!(it.input, Input::Reading(_));
+        let is_reading = |it: &&Record<'_>| it.input.reading().is_some();
         let is_letter = |it: &&Record<'_>| matches!(it.input, Input::DeadLetter(_));
         self.opened += decisions.iter().filter(opened).count() as u64;
         self.decisions += decisions.len() as u64;

@@ -159,7 +159,7 @@ impl SensorStage {
             return;
         }
         for record in records {
-            let Input::Reading(reading) = record.input else {
+            let Some(reading) = record.input.reading() else {
                 continue;
             };
             if let Some(&number) = self.numbers.get(reading.sensor) {
@@ -182,7 +182,9 @@ impl SensorStage {
         }
         self.advance(record.at, record.seq, findings);
         match record.input {
-            Input::Reading(reading) => self.reading(record, &reading, findings),
+            Input::Reading(reading) | Input::Reread(reading) => {
+                self.reading(record, &reading, findings);
+            }
             Input::Folded(folded) => self.folded(record, &folded, findings),
             Input::Reload(hash) => self.reload(record, hash, findings),
             Input::Started(_) => {
@@ -258,7 +260,8 @@ impl SensorStage {
             // It may have been the last that waited.
             self.end_reloading();
         }
-        let recall = self.recall(number, reading, moment);
+        let is_reread = matches!(record.input, Input::Reread(_));
+        let recall = self.recall(number, reading, is_reread, moment);
         match recall {
             Recall::New => {}
             Recall::NewByAClockSetBack => self.counters.clocks_set_back += 1,
@@ -272,8 +275,11 @@ impl SensorStage {
             }
         }
         let sensor = &mut self.sensors[number];
-        let heard_before = std::mem::replace(&mut sensor.heard_at, moment.at);
-        self.return_if_silent(number, heard_before, moment, found);
+        // What it said before it was heard last does not say that it speaks again.
+        if !is_reread || reading.observed_at > sensor.heard_at {
+            let heard_before = std::mem::replace(&mut sensor.heard_at, moment.at);
+            self.return_if_silent(number, heard_before, moment, found);
+        }
         self.show(number, reading, moment, found);
         if reading.observed_at > moment.at {
             self.counters.readings_from_the_future += 1;
@@ -297,9 +303,16 @@ impl SensorStage {
         self.take_back(number, own, reading, moment, found);
     }
 
-    /// Whether a reading of a sensor is new. One that is full of reports, or of readings of one
+    /// Whether a reading of a sensor is new: one that was read again is, unless it is remembered.
+    /// One that is full of reports, or of readings of one
     /// instant, is given a longer memory while there is room.
-    fn recall(&mut self, number: usize, reading: &Reading<'_>, moment: Moment) -> Recall {
+    fn recall(
+        &mut self,
+        number: usize,
+        reading: &Reading<'_>,
+        is_reread: bool,
+        moment: Moment,
+    ) -> Recall {
         let Sensor { memory, tracks, .. } = &mut self.sensors[number];
         let arrival = Arrival {
             id: hash_text(reading.id),
@@ -316,6 +329,9 @@ impl SensorStage {
             *held += u16::from(room);
             room
         };
+        if is_reread && memory.is_beyond(&arrival) {
+            return Recall::New;
+        }
         memory.recall(&arrival, lengthens)
     }
 

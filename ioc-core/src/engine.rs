@@ -116,7 +116,7 @@ impl Engine {
             self.take_apart();
         }
         match record.input {
-            Input::Reading(_) => {
+            Input::Reading(_) | Input::Reread(_) => {
                 self.findings(record.at, found, out);
                 self.confirm(record, found, out);
             }

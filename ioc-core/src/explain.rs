@@ -208,7 +208,7 @@ impl Judgement {
     /// decisions are those of the record's time; only their numbers are as they would be.
     pub fn explain(&mut self, record: &Record<'_>) -> Explanation {
         let mut decided_before = Vec::new();
-        if let Input::Reading(_) = record.input {
+        if record.input.reading().is_some() {
             // What is due by its time comes before it in any case.
             let time = Record {
                 input: Input::Tick,
@@ -232,7 +232,7 @@ impl Judgement {
             decided,
             counted: counted(&before, &after),
         };
-        if let Input::Reading(reading) = &record.input {
+        if let Some(reading) = record.input.reading() {
             explanation.rules = self.look_at_rules(reading, &before, &after);
             explanation.suppressed = self.kept_quiet(reading);
             let of_kind = &explanation.rules;

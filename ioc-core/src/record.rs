@@ -64,6 +64,9 @@ pub enum Input<'a> {
     Effect(Effect<'a>),
     /// A person's word: a dead letter was read again, and what it brings lies before this.
     Replayed(Replayed),
+    /// A sensor's measurement out of a dead letter that was read again. That a letter is read once
+    /// is seen to: it is no redelivery, however much its sensor has said since.
+    Reread(Reading<'a>),
 }
 
 /// A message that could not be read, cut to a bound.
@@ -247,9 +250,27 @@ mod tag {
     pub const SKIPPED: u8 = 9;
     pub const ADOPTED: u8 = 10;
     pub const REPLAYED: u8 = 11;
+    pub const REREAD: u8 = 12;
 }
 
 impl<'a> Input<'a> {
+    /// The measurement, if it is one.
+    pub const fn reading(&self) -> Option<&Reading<'a>> {
+        match self {
+            Self::Reading(reading) | Self::Reread(reading) => Some(reading),
+            Self::Folded(_)
+            | Self::DeadLetter(_)
+            | Self::Command(_)
+            | Self::Reload(_)
+            | Self::Tick
+            | Self::Started(_)
+            | Self::Skipped(_)
+            | Self::Adopted(_)
+            | Self::Effect(_)
+            | Self::Replayed(_) => None,
+        }
+    }
+
     /// Appends the input's bytes: its tag, then its body.
     pub fn encode(&self, out: &mut Vec<u8>) {
         match self {
@@ -294,6 +315,10 @@ impl<'a> Input<'a> {
                 out.put_u8(tag::REPLAYED);
                 out.put_u64(replayed.letter);
             }
+            Self::Reread(reading) => {
+                out.put_u8(tag::REREAD);
+                reading.encode(out);
+            }
         }
     }
 
@@ -302,6 +327,7 @@ impl<'a> Input<'a> {
         let mut take = Take(bytes);
         let input = match take.u8()? {
             tag::READING => return Reading::decode(take.0).map(Self::Reading),
+            tag::REREAD => return Reading::decode(take.0).map(Self::Reread),
             tag::FOLDED => Self::Folded(Folded::decode(&mut take)?),
             tag::DEAD_LETTER => Self::DeadLetter(DeadLetter::decode(&mut take)?),
             tag::COMMAND => Self::Command(Command::decode(&mut take)?),

@@ -1,9 +1,10 @@
 //! The newest dead letters, for people to look at.
 //!
 //! Arrives: each dead letter once it is durable, and again at a replay: they are records of the
-//! inputs log, so this list needs no storage of its own. Leaves: copies, newest first. Bound: the
-//! newest [`DeadLetters::COUNT_MAX`]; older ones are forgotten here (not in the log), and counted.
-//! Which of them were replayed is remembered with them. Next: `replay.rs`.
+//! inputs log, so this list needs no storage of its own. Leaves: copies, newest first. Bound:
+//! [`DeadLetters::COUNT_MAX`]; for one more the oldest that was replayed is forgotten here (not in
+//! the log), or else the oldest of all, and counted. Which of them were replayed is remembered with
+//! them. Next: `replay.rs`.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,6 +41,20 @@ pub struct NotedLetter {
     pub place: Box<str>,
     pub content_type: Box<str>,
     pub event: Box<str>,
+}
+
+impl Noted {
+    /// Forgets one: the oldest that was replayed, for nobody waits for it any more; or the oldest.
+    fn make_room(&mut self) {
+        let replayed = self.replayed.pop_first();
+        let place = replayed.and_then(|replayed| self.place(replayed));
+        self.newest_last.remove(place.unwrap_or(0));
+    }
+
+    fn place(&self, seq: Seq) -> Option<usize> {
+        let kept = &self.newest_last;
+        kept.binary_search_by_key(&seq, |kept| kept.seq).ok()
+    }
 }
 
 impl NotedLetter {
@@ -105,8 +120,7 @@ impl DeadLetters {
         });
         self.with(|noted| {
             if noted.newest_last.len() == Self::COUNT_MAX {
-                let oldest = noted.newest_last.pop_front();
-                oldest.map(|oldest| noted.replayed.remove(&oldest.seq));
+                noted.make_room();
             }
             noted.newest_last.push_back(letter);
         });
@@ -115,10 +129,7 @@ impl DeadLetters {
     /// Notes that a letter was replayed, if it is still here.
     pub fn note_replayed(&self, letter: Seq) {
         self.with(|noted| {
-            let is_here = noted
-                .newest_last
-                .binary_search_by_key(&letter, |kept| kept.seq);
-            if is_here.is_ok() {
+            if noted.place(letter).is_some() {
                 noted.replayed.insert(letter);
             }
         });
@@ -179,8 +190,17 @@ mod tests {
             [1, 2, 3, 7].map(|seq| letters.is_replayed(seq)),
             [false, true, false, false]
         );
-        (4..=DeadLetters::COUNT_MAX as u64 + 2).for_each(note);
+        let count = DeadLetters::COUNT_MAX as u64;
+        (4..=count + 1).for_each(note);
         assert!(!letters.is_replayed(2), "it is forgotten with its letter");
+        let oldest = |letters: &DeadLetters| letters.newest(usize::MAX).last().unwrap().seq;
+        assert_eq!(
+            oldest(&letters),
+            1,
+            "who waits stays for one that was replayed"
+        );
+        note(count + 2);
+        assert_eq!(oldest(&letters), 3, "none was replayed");
     }
 
     #[test]

@@ -26,8 +26,8 @@ pub struct MqttOptions {
     /// connection (0x95). Of version 3.1.1, a longer message becomes a dead letter and is
     /// acknowledged, for the client would send it again for ever; other packets end it.
     pub packet_bytes_max: usize,
-    /// How many inputs of one connection may be handed over and not yet durable; then it is not
-    /// read until some are. Clients of version 5 are told (receive maximum, at most 65,535); one
+    /// How many inputs of one connection may be kept and not yet durable; then it is not read until
+    /// some are. What was folded away is not kept. Clients of version 5 are told (receive maximum, at most 65,535); one
     /// that sends more messages of quality 1 is disconnected (0x93).
     pub inflight_max: usize,
     /// The greatest topic alias of a client of version 5, which is told; one beyond it ends the
@@ -36,6 +36,9 @@ pub struct MqttOptions {
     /// How many bytes one connection may have decoded and not yet handed over, because the door
     /// is full; then it is not read. One more socket read may come on top.
     pub decoded_bytes_max: usize,
+    /// The same while its telemetry waits and is folded: only what is several readings of each
+    /// sensor can be.
+    pub folded_bytes_max: usize,
     /// How many bytes all connections together may hold: received, decoded and not handed over,
     /// not written, waiting in queues, and wills. Beyond it those that hold most are closed (0x97),
     /// as many as it takes.
@@ -69,6 +72,7 @@ impl Default for MqttOptions {
             inflight_max: 10_000,
             topic_alias_max: 64,
             decoded_bytes_max: 64 * 1024,
+            folded_bytes_max: 256 * 1024,
             held_bytes_max: 256 * 1024 * 1024,
             unwritten_bytes_max: 256 * 1024,
             decisions_max: 1024,

@@ -1,14 +1,15 @@
 //! Dead letters read again, after a mapping was mended or a sensor registered.
 //!
 //! Arrives: the letters that a person chose. Leaves: the readings that they hold by what is
-//! configured now, through the door like any other, with the time at which they were observed; then
-//! a word in the inputs log that the letter was replayed, so that it is not replayed twice, not
+//! configured now, through the door as ones that were read again, with the time at which they were
+//! observed; then a word in the inputs log that the letter was replayed, so that it is not replayed twice, not
 //! after a restart either. Promise: a letter that still cannot be read stays as it is, and why is
 //! said; of a letter that was a part of a message only that part is taken; what says no time gets
 //! the letter's; whose key or user may not publish a sensor gets it in no other way either. Not here:
 //! whether a reading that comes so late still matters, which the core judges. Next: `door.rs`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -89,6 +90,8 @@ pub(crate) struct Summary {
     still_dead: usize,
     /// Letters that were cut, or replayed before.
     left: usize,
+    /// Letters that are in the log only.
+    out_of_reach: u64,
     letters: Vec<Told>,
 }
 
@@ -159,7 +162,8 @@ pub(crate) struct Replayer {
     senders: Senders,
     letters: DeadLetters,
     patience: Patience,
-    one_at_a_time: Arc<Mutex<()>>,
+    /// Held by the one replay that there is.
+    reread: Arc<Mutex<Reread>>,
 }
 
 impl Replayer {
@@ -169,17 +173,19 @@ impl Replayer {
             senders,
             letters,
             patience,
-            one_at_a_time: Arc::default(),
+            reread: Arc::default(),
         }
     }
 
     /// Reads the letters that were chosen again, the oldest first.
     pub async fn replay(&self, choice: &Choice) -> Result<Summary, Stopped> {
-        let _alone = self.one_at_a_time.lock().await;
+        let mut reread = self.reread.lock().await;
         let mut chosen = self.letters.newest(usize::MAX);
+        let out_of_reach = self.letters.total().saturating_sub(chosen.len() as u64);
         chosen.retain(|letter| choice.takes(letter));
         let mut summary = Summary {
             dry_run: choice.dry_run,
+            out_of_reach,
             ..Summary::default()
         };
         let mut reader = Reader::new(&self.door.catalogue(), &self.senders);
@@ -190,40 +196,42 @@ impl Replayer {
                 false => reader.fate(letter),
             };
             if let (Fate::Replayed { .. }, false) = (&fate, choice.dry_run) {
-                reader.append(letter, &mut batch.inputs);
+                reader.append(letter, &mut batch, &reread);
                 batch.letters.push(letter.seq);
                 if batch.inputs.bytes() >= BATCH_BYTES_MAX {
-                    self.settle(&mut batch).await?;
+                    self.settle(&mut batch, &mut reread).await?;
                 }
             }
             summary.tell(letter, fate);
         }
-        self.settle(&mut batch).await?;
+        self.settle(&mut batch, &mut reread).await?;
         Ok(summary)
     }
 
-    /// Makes the readings of a batch durable, and then the word that their letters were replayed:
-    /// whatever happens in between, they are read again and change nothing.
-    async fn settle(&self, batch: &mut Batch) -> Result<(), Stopped> {
-        let Batch { inputs, letters } = std::mem::take(batch);
-        self.make_durable(inputs).await?;
-        let mut words = Inputs::default();
-        for letter in letters {
-            self.letters.note_replayed(letter);
-            words.push(Lane::Telemetry, &Input::Replayed(Replayed { letter }));
-        }
-        self.make_durable(words).await
-    }
-
-    async fn make_durable(&self, mut inputs: Inputs) -> Result<(), Stopped> {
-        if inputs.is_empty() {
+    /// Makes the readings of a batch durable, and behind them the word that their letters were
+    /// replayed. From the moment they are handed over nobody else replays them, for a reading of a
+    /// letter is judged as often as it comes; only a crash just between the two has them read again.
+    async fn settle(&self, batch: &mut Batch, reread: &mut Reread) -> Result<(), Stopped> {
+        let Batch {
+            mut inputs,
+            letters,
+            readings,
+        } = std::mem::take(batch);
+        if letters.is_empty() {
             return Ok(());
+        }
+        for &letter in &letters {
+            inputs.push(Lane::Telemetry, &Input::Replayed(Replayed { letter }));
         }
         let (ledger, mut upto) = (Arc::<Ledger>::default(), Counts::default());
         let door = &self.door;
         let handed_over = door.hand_over_all(&mut inputs, &ledger, &mut upto);
         let handed_over = timeout(self.patience.door, handed_over).await;
         handed_over.map_err(|_| Stopped::Overloaded)??;
+        for letter in letters {
+            self.letters.note_replayed(letter);
+        }
+        readings.into_iter().for_each(|own| reread.note(own));
         let durable = ledger.settled_up_to(upto);
         let durable = timeout(self.patience.durable, durable).await;
         Ok(durable.map_err(|_| Stopped::NotDurable)??)
@@ -235,6 +243,55 @@ impl Replayer {
 struct Batch {
     inputs: Inputs,
     letters: Vec<Seq>,
+    /// Which readings are among the inputs.
+    readings: BTreeSet<Named>,
+}
+
+impl Batch {
+    /// Appends a reading of a letter. What comes so late is not urgent any more; what another letter
+    /// brought already is a redelivery, and known for one as any other is.
+    fn push(&mut self, reading: &Reading<'_>, reread: &Reread) {
+        let own = named(reading);
+        let is_first = !reread.known.contains(&own) && self.readings.insert(own);
+        let input = match is_first {
+            true => Input::Reread(*reading),
+            false => Input::Reading(*reading),
+        };
+        self.inputs.push(Lane::Telemetry, &input);
+    }
+}
+
+/// A reading, by the hash of its sensor and id.
+type Named = u64;
+
+fn named(reading: &Reading<'_>) -> Named {
+    let mut hasher = DefaultHasher::new();
+    (reading.sensor, reading.id).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Which readings were read again since the start: one message may be several letters.
+#[derive(Debug, Default)]
+struct Reread {
+    known: BTreeSet<Named>,
+    oldest_first: VecDeque<Named>,
+}
+
+impl Reread {
+    /// How many are remembered.
+    const COUNT_MAX: usize = 65_536;
+
+    fn note(&mut self, own: Named) {
+        if !self.known.insert(own) {
+            return;
+        }
+        if self.oldest_first.len() == Self::COUNT_MAX
+            && let Some(oldest) = self.oldest_first.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+        self.oldest_first.push_back(own);
+    }
 }
 
 impl Summary {
@@ -322,7 +379,7 @@ impl<'s> Reader<'s> {
     }
 
     /// Appends what a letter holds.
-    fn append(&mut self, letter: &NotedLetter, inputs: &mut Inputs) {
+    fn append(&mut self, letter: &NotedLetter, batch: &mut Batch, reread: &Reread) {
         let origin = Origin {
             source: &letter.source,
             topic: &letter.topic,
@@ -338,13 +395,12 @@ impl<'s> Reader<'s> {
         };
         let mut rejects = Vec::new();
         let ended = self.read_placed(letter, &mut |place, found| match found {
-            // What comes so late is not urgent any more.
-            Ok(reading) => inputs.push(Lane::Telemetry, &Input::Reading(*reading)),
+            Ok(reading) => batch.push(reading, reread),
             Err(reject) => rejects.push((place.to_owned(), reject)),
         });
         rejects.extend(ended.err().map(|reject| (String::new(), reject)));
         for (place, reject) in &rejects {
-            append_part(inputs, origin, reject, part(place));
+            append_part(&mut batch.inputs, origin, reject, part(place));
         }
     }
 

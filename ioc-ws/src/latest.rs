@@ -201,7 +201,7 @@ impl Table {
     fn take(&mut self, record: &Record<'_>, sensors_max: usize) -> bool {
         const VALID: &str = "a reading's names are valid";
         let said = match record.input {
-            Input::Reading(reading) => Said {
+            Input::Reading(reading) | Input::Reread(reading) => Said {
                 sensor: reading.sensor,
                 kind: reading.kind,
                 unit: reading.unit,

@@ -114,7 +114,11 @@ impl Feed<'_, '_> {
     fn record(&mut self, record: &Record<'_>, recorded: &Recorded) -> Result<(), BacktestError> {
         for judge in &mut *self.judges {
             match record.input {
-                Input::Reading(_) | Input::Folded(_) | Input::Started(_) | Input::Effect(_) => {
+                Input::Reading(_)
+                | Input::Reread(_)
+                | Input::Folded(_)
+                | Input::Started(_)
+                | Input::Effect(_) => {
                     judge.add(record.at, &record.input)?;
                 }
                 Input::Command(command) => {

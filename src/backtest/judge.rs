@@ -98,7 +98,7 @@ impl<'a> Judge<'a> {
             self.frame(at, &Input::Reload(self.bundle.hash));
         }
         self.frame(at, input);
-        self.summary.readings += u64::from(matches!(input, Input::Reading(_)));
+        self.summary.readings += u64::from(input.reading().is_some());
         match self.count >= BATCH_RECORDS {
             true => self.judge(),
             false => Ok(()),

@@ -18,8 +18,13 @@ use super::source::Source;
 /// If `out` cannot be written to.
 pub fn run(dir: Option<&Path>, city: Option<&Path>, out: &mut dyn Write) -> io::Result<bool> {
     let mut mistakes = Mistakes::default();
-    if let Err(settings) = Settings::load(dir, std::iter::empty()) {
-        mistakes.append(settings);
+    let mut doubts;
+    match Settings::load(dir, std::iter::empty()) {
+        Ok(settings) => doubts = settings.doubts,
+        Err(mut wrong) => {
+            doubts = wrong.take_doubts();
+            mistakes.append(wrong);
+        }
     }
     let source = Source::read(dir, city);
     let source = source.map_err(|rest| mistakes.append(rest)).ok();
@@ -37,10 +42,10 @@ pub fn run(dir: Option<&Path>, city: Option<&Path>, out: &mut dyn Write) -> io::
     if !mistakes.is_empty() {
         writeln!(out, "{mistakes}")?;
     }
-    let warnings = compiled
-        .iter()
-        .flat_map(|compiled| compiled.warnings.iter());
-    for warning in warnings {
+    if let Some(compiled) = &compiled {
+        doubts.append(compiled.warnings.clone());
+    }
+    for warning in doubts.iter() {
         writeln!(out, "warning: {warning}")?;
     }
     match (&compiled, mistakes.count()) {

@@ -99,6 +99,7 @@ impl Source {
             suppression: rules.suppression,
             city,
         };
+        warnings.append(mistakes.take_doubts());
         mistakes.or(Some(Compiled {
             bundle: Arc::new(bundle),
             kinds,

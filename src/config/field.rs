@@ -6,6 +6,7 @@
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use ioc_core::time::Millis;
@@ -28,6 +29,29 @@ impl<'a> Field<'a> {
     /// Says that something is wrong with it.
     pub fn wrong(&self, mistakes: &mut Mistakes, what: impl Into<String>) {
         mistakes.add(&self.node.place, &self.path, what);
+    }
+
+    /// Says that it is allowed, and probably not meant.
+    pub fn doubtful(&self, mistakes: &mut Mistakes, what: impl Into<String>) {
+        mistakes.doubt(&self.node.place, &self.path, what);
+    }
+
+    /// A file, which may be written as seen from `dir`. That none is there is told: another machine
+    /// may have it.
+    pub fn file(
+        &self,
+        dir: Option<&Path>,
+        mistakes: &mut Mistakes,
+        wanted: &str,
+    ) -> Option<PathBuf> {
+        let written = self.text(mistakes, wanted)?;
+        let path = dir.unwrap_or(Path::new("")).join(written);
+        if !path.exists() {
+            let shown = path.display();
+            let what = format!("there is no file {shown}; `ioc run` does not start without it");
+            self.doubtful(mistakes, what);
+        }
+        Some(path)
     }
 
     /// The identity that the key of this value is, for example a rule's name.

@@ -16,6 +16,7 @@ use ioc_gateway::formats::mapping::{Format, Mapping, Names};
 use ioc_gateway::formats::{Mappings, TopicFilter, native};
 
 use super::field::{Field, Section};
+use super::filters;
 use super::kinds::Kinds;
 use super::mistake::Mistakes;
 use super::yaml::{Node, Value};
@@ -121,6 +122,7 @@ const WORDS: [(&str, Word); 7] = [
 ];
 
 fn topic(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<TopicFilter> {
+    filters::doubt_topic(field, mistakes);
     let topic: TopicFilter = field.parsed(mistakes)?;
     if native::sensor_of(&topic.to_string()).is_some() {
         let what = "messages of these topics are native readings; no mapping is asked for them";

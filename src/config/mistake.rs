@@ -63,6 +63,8 @@ impl fmt::Display for Mistake {
 pub struct Mistakes {
     kept: Vec<Mistake>,
     beyond: usize,
+    /// What is allowed, and probably not meant: no mistake.
+    doubts: Vec<Mistake>,
 }
 
 impl Mistakes {
@@ -80,6 +82,25 @@ impl Mistakes {
             key: key.to_owned(),
             what: what.into(),
         });
+    }
+
+    /// Adds what is allowed, and probably not meant.
+    pub fn doubt(&mut self, place: &Place, key: &str, what: impl Into<String>) {
+        if self.doubts.len() < Self::COUNT_MAX {
+            self.doubts.push(Mistake {
+                place: place.clone(),
+                key: key.to_owned(),
+                what: what.into(),
+            });
+        }
+    }
+
+    /// What is allowed, and probably not meant, as a list of its own.
+    pub fn take_doubts(&mut self) -> Self {
+        Self {
+            kept: std::mem::take(&mut self.doubts),
+            ..Self::default()
+        }
     }
 
     /// Whether there are none.

@@ -63,6 +63,8 @@ pub struct Settings {
     pub log: Log,
     /// Variables of the environment that only look like settings.
     pub service_links: Vec<String>,
+    /// What is allowed, and probably not meant.
+    pub doubts: Mistakes,
 }
 
 /// The HTTP port.
@@ -162,7 +164,10 @@ impl Settings {
     ) -> Result<Self, Mistakes> {
         let mut mistakes = Mistakes::default();
         let layers = Layers::read(dir, env, &mut mistakes);
-        let settings = Self::check(&layers, dir, &mut mistakes);
+        let mut settings = Self::check(&layers, dir, &mut mistakes);
+        if let Some(settings) = &mut settings {
+            settings.doubts = mistakes.take_doubts();
+        }
         mistakes.or(settings)
     }
 
@@ -199,6 +204,7 @@ impl Settings {
                 filter: filter?.to_owned(),
             },
             service_links: layers.service_links().to_vec(),
+            doubts: Mistakes::default(),
         };
         settings.check_together(layers, mistakes);
         Some(settings)
@@ -268,8 +274,7 @@ fn http(layers: &Layers, dir: Option<&Path>, mistakes: &mut Mistakes) -> Option<
     let hosts: Vec<_> = hosts.iter().map(|field| host(field, mistakes)).collect();
     let keys_file = layers
         .optional("http.keys_file")
-        .and_then(|field| field.text(mistakes, "a file of keys (see `ioc key new`)"))
-        .map(|path| dir.unwrap_or(Path::new("")).join(path));
+        .and_then(|field| field.file(dir, mistakes, "a file of keys (see `ioc key new`)"));
     Some(Http {
         listen: listen?,
         hosts: hosts.into_iter().collect::<Option<_>>()?,
@@ -282,8 +287,7 @@ fn mqtt(layers: &Layers, dir: Option<&Path>, mistakes: &mut Mistakes) -> Option<
     let listen = address(&field, mistakes);
     let users_file = layers
         .optional("mqtt.users_file")
-        .and_then(|field| field.text(mistakes, "a file of `user:password` lines"))
-        .map(|path| dir.unwrap_or(Path::new("")).join(path));
+        .and_then(|field| field.file(dir, mistakes, "a file of `user:password` lines"));
     if listen.is_some_and(|address| !address.ip().is_loopback()) && users_file.is_none() {
         let what = "is not on loopback, and without users nobody is asked who he is; \
                     name a file of users in mqtt.users_file, or write `127.0.0.1:1883`";

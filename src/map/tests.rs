@@ -94,6 +94,46 @@ fn reading(entry: &str, payload: &str) -> serde_json::Value {
     serde_json::from_str(json.unwrap_or_else(|| panic!("{told}"))).unwrap()
 }
 
+#[test]
+fn a_time_that_cannot_be_is_noted() {
+    let shape = "sensor: s, kind: pump, observed_at: { from: /t, as: milliseconds }";
+    let told = becomes(
+        &format!("{shape}, readings: {{ value: /v }}"),
+        r#"{"t":1773470710,"v":1}"#,
+    );
+    assert!(
+        told.contains("\nnoted: observed_at 1970-01-21T") && told.contains("milliseconds"),
+        "{told}"
+    );
+    let told = becomes(
+        &format!("{shape}, readings: {{ value: /v }}"),
+        r#"{"t":1773470710000,"v":1}"#,
+    );
+    assert!(!told.contains("noted"), "{told}");
+    let ahead = Timestamp::parse(b"2126-03-14T06:45:10Z").unwrap();
+    let now = Timestamp::parse(b"2026-03-14T06:45:10Z").unwrap();
+    assert!(doubt(ahead, now).unwrap().contains("a year ahead"));
+}
+
+#[test]
+fn p6_a_subject_is_told_as_which_topic_it_is_known() {
+    let by = catalogue(
+        "mappings: { a: { topic: hydro/+, sensor: s, observed_at: arrival, readings: { kind: pump, value: /v } } }",
+    );
+    for (subject, topic) in [
+        ("hydro.north", "hydro/north"),
+        ("ioc.v1.readings.wl-1", "ioc/v1/readings/wl-1"),
+    ] {
+        let told = map(&by, subject, b"{}");
+        let expected = format!("write `{topic}` for `{subject}`");
+        assert!(told.contains(&expected), "{told}");
+    }
+    for other in ["hydro/a.b", "a.b", "hydro"] {
+        let told = map(&by, other, b"{}");
+        assert!(!told.contains("NATS"), "{told}");
+    }
+}
+
 const USUAL: &str = "sensor: s, kind: pump, observed_at: arrival";
 
 #[test]

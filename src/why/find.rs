@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use ioc_core::record::{Input, Seq};
+use ioc_core::record::Seq;
 
 use super::{About, WhyError};
 use crate::journal::disk::SystemDisk;
@@ -45,7 +45,7 @@ pub(super) fn record(data: &Path, about: &About) -> Result<Seq, WhyError> {
     contents.for_each(&SystemDisk, first, |header, payload| {
         for record in skipped.records(header.first, payload) {
             let record = record.map_err(RecoverError::from)?;
-            let Input::Reading(reading) = record.input else {
+            let Some(reading) = record.input.reading() else {
                 continue;
             };
             let is_asked = match about {

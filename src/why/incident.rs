@@ -116,8 +116,11 @@ fn statements(data: &Path, told: &[Arc<Decision>]) -> Result<BTreeMap<Seq, State
         }
         let frames = Frames::new(header.first, payload).flatten();
         for frame in frames.filter(|frame| shown.contains(&frame.seq)) {
-            if let Ok(Input::Reading(reading)) = Input::decode(frame.input())
-                && let Some(statement) = Statement::of(&reading).filter(Statement::is_in_words)
+            if let Ok(input) = Input::decode(frame.input())
+                && let Some(statement) = input
+                    .reading()
+                    .and_then(Statement::of)
+                    .filter(Statement::is_in_words)
             {
                 statements.insert(frame.seq, statement);
             }

@@ -90,7 +90,7 @@ pub(super) fn replay(data: &Path, seq: Seq, bundles: Bundles<'_>) -> Result<Repl
 type Looked = (Explanation, Value, Option<Statement>);
 
 fn look(rejudge: &mut Rejudge, record: &Record<'_>) -> Result<Looked, WhyError> {
-    let Input::Reading(reading) = &record.input else {
+    let Some(reading) = record.input.reading() else {
         return Err(WhyError::NoReading { seq: record.seq });
     };
     let (shown, statement) = (shown(reading), Statement::of(reading));

@@ -1,6 +1,7 @@
 //! P1 and P3 behind an MQTT broker elsewhere: whatever happens to it, to the link and to us, what
 //! it acknowledged to its publishers and kept is judged, once.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -126,6 +127,12 @@ impl City {
         metric.unwrap_or_default() as usize
     }
 
+    /// How many messages it has taken from brokers of a sort.
+    pub fn taken_from(&self, adapter: &str) -> f64 {
+        let name = format!("ioc_readings_decoded_total{{adapter=\"{adapter}\"}}");
+        self.server().metric(&name).unwrap_or_default()
+    }
+
     /// Waits until all are judged, or so long.
     pub fn wait_for_judgement_until(&self, until: Instant) {
         while self.judged() < self.published && Instant::now() < until {
@@ -177,6 +184,25 @@ impl City {
         let mut told: Vec<_> = told.collect();
         told.sort();
         told
+    }
+
+    /// The same where the readings of a sensor come in no order: what is late is judged, and need
+    /// be no evidence.
+    fn check_out_of_order(mut self) {
+        self.wait_until_judged();
+        assert_eq!(self.judged(), self.published, "once");
+        assert!(self.server.take().expect("it runs").stop().success());
+        let data = self.site.data();
+        let dump = json_lines(&ioc(&["journal", "dump", data.to_str().unwrap()]).stdout);
+        let ids = dump
+            .iter()
+            .filter_map(|line| line["reading"]["id"].as_str());
+        let journaled: BTreeSet<_> = ids.map(str::to_owned).collect();
+        let lost: Vec<_> = (0..self.published)
+            .map(|n| format!("r{n}"))
+            .filter(|id| !journaled.contains(id))
+            .collect();
+        assert!(lost.is_empty(), "P1: acknowledged and lost: {lost:?}");
     }
 
     /// Ends it, and checks that each reading published was judged once.
@@ -413,6 +439,87 @@ fn p1_p3_a_link_that_flaps_every_second_makes_its_way() {
         city.wait_until_judged();
     }
     city.check();
+}
+
+#[test]
+fn p1_p3_a_broker_that_ends_in_the_middle_of_all_it_reads_out_makes_its_way() {
+    let mut broker = Mosquitto::start();
+    let mut city = City::new("mqtt", broker.address, "keep_alive_s: 1, inflight_max: 20");
+    let until = Instant::now() + flaps();
+    while Instant::now() < until {
+        city.wait_for_link(LINK, "up");
+        let before = city.taken_from("mqtt_broker");
+        city.publish(broker.address);
+        wait_for("some of it to be read", || {
+            (city.taken_from("mqtt_broker") > before).then_some(())
+        });
+        broker.stop();
+        broker.start_again();
+    }
+    city.check();
+}
+
+#[test]
+fn p1_p3_a_broker_that_is_killed_and_has_kept_its_sessions_is_read_on() {
+    let mut broker = Mosquitto::start();
+    let proxy = Proxy::new(broker.address);
+    let keys = "keep_alive_s: 1, inflight_max: 20";
+    let mut city = City::new("mqtt", proxy.address, keys);
+    for _ in 0..3 {
+        city.wait_for_link(LINK, "up");
+        proxy.set(Weather::Down);
+        proxy.cut();
+        city.wait_for_link(LINK, "down");
+        city.publish(broker.address);
+        // What it has acknowledged it writes a moment later: only then a kill takes nothing.
+        let last = format!("\"r{}\"", city.published - 1);
+        wait_for("the broker to have written it", || {
+            broker.has_written(&last).then_some(())
+        });
+        let before = city.taken_from("mqtt_broker");
+        broker.kill();
+        broker.start_again();
+        proxy.set(Weather::Fair);
+        wait_for("some of it to be read", || {
+            (city.taken_from("mqtt_broker") > before).then_some(())
+        });
+        broker.kill();
+        broker.start_again();
+        city.wait_until_judged();
+    }
+    city.check();
+}
+
+#[test]
+fn p1_p3_a_shared_subscription_loses_and_repeats_nothing_whatever_happens() {
+    let broker = Mosquitto::start();
+    let proxy = Proxy::new(broker.address);
+    let keys = "share: ioc, connections: 3, keep_alive_s: 1, inflight_max: 20";
+    let mut city = City::new("mqtt", proxy.address, keys);
+    let up = |city: &City| {
+        for link in [LINK, "mqtt city-2", "mqtt city-3"] {
+            city.wait_for_link(link, "up");
+        }
+    };
+    up(&city);
+    for _ in 0..5 {
+        city.publish(broker.address);
+        proxy.cut();
+    }
+    proxy.set(Weather::Flapping);
+    let until = Instant::now() + flaps();
+    while Instant::now() < until {
+        city.publish(broker.address);
+        city.wait_until_judged();
+    }
+    proxy.set(Weather::Fair);
+    up(&city);
+    city.publish(broker.address);
+    city.kill();
+    city.publish(broker.address);
+    city.start();
+    city.publish(broker.address);
+    city.check_out_of_order();
 }
 
 #[test]

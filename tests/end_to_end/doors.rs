@@ -7,6 +7,7 @@
 use std::any::Any;
 use std::fmt::Write;
 use std::fs;
+use std::net::SocketAddr;
 
 use async_nats::jetstream;
 use ioc_core::time::{Millis, Timestamp};
@@ -133,7 +134,7 @@ impl Recording {
     }
 
     /// A site that reads from a broker.
-    fn city(&self, section: &str, broker: std::net::SocketAddr, keys: &str) -> City {
+    fn city(&self, section: &str, broker: SocketAddr, keys: &str) -> City {
         let mappings = "mappings: { senml: { topic: senml/#, format: senml } }\n";
         City::of(&self.city, section, broker, keys, mappings)
     }
@@ -181,6 +182,8 @@ fn p2_one_recording_through_every_door_gives_the_same_incidents() {
         ("mosquitto", mosquitto as fn(&Recording) -> Through),
         ("core NATS", core_nats),
         ("JetStream", jetstream),
+        ("our own listener", our_own_listener),
+        ("HTTP, line by line", http),
         ("SenML over mosquitto", senml_over_mosquitto),
         ("SenML over JetStream", senml_over_jetstream),
         ("SenML over HTTP", senml_over_http),
@@ -213,7 +216,11 @@ fn offline(recording: &Recording) -> Vec<Value> {
 
 /// Publishes messages in order, and waits until the broker has acknowledged them.
 fn publish(broker: &Mosquitto, messages: impl Iterator<Item = (String, String)>) {
-    let mut publisher = Publisher::connect(broker.address).unwrap();
+    publish_to(broker.address, messages);
+}
+
+fn publish_to(address: SocketAddr, messages: impl Iterator<Item = (String, String)>) {
+    let mut publisher = Publisher::connect(address).unwrap();
     for (topic, payload) in messages {
         publisher.publish_to(&topic, "", &payload).unwrap();
         if publisher.in_flight.len() == 100 {
@@ -234,6 +241,30 @@ fn mosquitto(recording: &Recording) -> Through {
         &broker,
         messages.map(|each| (format!("ioc/v1/readings/{}", each.sensor), each.native())),
     );
+    (city, Box::new(broker))
+}
+
+/// To us instead of a broker.
+fn our_own_listener(recording: &Recording) -> Through {
+    let broker = Mosquitto::start();
+    let city = recording.city("mqtt", broker.address, "");
+    let messages = recording.said.iter();
+    publish_to(
+        city.server().mqtt,
+        messages.map(|each| (format!("ioc/v1/readings/{}", each.sensor), each.native())),
+    );
+    (city, Box::new(broker))
+}
+
+fn http(recording: &Recording) -> Through {
+    let broker = Mosquitto::start();
+    let city = recording.city("mqtt", broker.address, "");
+    let lines: Vec<_> = recording.said.iter().map(Said::native).collect();
+    let headers = [("content-type", "application/x-ndjson")];
+    let taken = city
+        .server()
+        .post("/api/v1/readings", &headers, &lines.join("\n"));
+    assert_eq!(taken.status, 200, "{}", taken.body);
     (city, Box::new(broker))
 }
 

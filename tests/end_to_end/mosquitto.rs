@@ -94,6 +94,15 @@ impl Mosquitto {
         process.wait().unwrap();
     }
 
+    /// Whether this is in what it has written.
+    pub fn has_written(&self, text: &str) -> bool {
+        let written = std::fs::read(self.dir.path().join("mosquitto.db"));
+        let written = written.unwrap_or_default();
+        written
+            .windows(text.len())
+            .any(|part| part == text.as_bytes())
+    }
+
     /// Stops the process where it is, and lets it go on.
     pub fn freeze(&self, frozen: bool) {
         freeze(self.process.as_ref().expect("it runs"), frozen);

@@ -608,6 +608,31 @@ fn p1_p3_jetstream_over_a_link_that_flaps_every_second_makes_its_way() {
 }
 
 #[test]
+fn p1_p3_jetstream_whose_server_ends_in_the_middle_of_all_it_reads_out_makes_its_way() {
+    let mut server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let mut city = City::new("nats", server.address, KEYS);
+    let until = Instant::now() + flaps();
+    for end in [Nats::stop as fn(&mut Nats), Nats::kill]
+        .into_iter()
+        .cycle()
+    {
+        city.wait_for_link(LINK, "up");
+        let before = city.taken_from("nats");
+        server.publish(&mut city);
+        wait_for("some of it to be read", || {
+            (city.taken_from("nats") > before).then_some(())
+        });
+        end(&mut server);
+        server.start_again();
+        if Instant::now() >= until {
+            break;
+        }
+    }
+    city.check();
+}
+
+#[test]
 fn p1_p3_jetstream_that_lets_nobody_look_for_a_message_makes_its_way_too() {
     makes_its_way(&Nats::allowing(&[
         "$JS.API.STREAM.CREATE.READINGS",

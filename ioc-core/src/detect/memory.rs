@@ -163,6 +163,14 @@ impl Memory {
         recall
     }
 
+    /// Whether a reading was observed too long ago to tell whether it is new. Nothing is remembered
+    /// of the question.
+    pub fn is_beyond(&mut self, arrival: &Arrival<'_>) -> bool {
+        let kind = self.kind(arrival.kind);
+        let forgotten_to = self.reaches[usize::from(kind)].forgotten_to;
+        arrival.observed_at <= forgotten_to && !self.remembers(arrival.id.max(1))
+    }
+
     /// Takes note of readings of a kind that were never remembered, observed up to this time: from
     /// now on they cannot be told from a redelivery.
     pub fn forget_to(&mut self, kind: &str, observed_to: Timestamp) {

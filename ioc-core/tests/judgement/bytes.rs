@@ -12,7 +12,7 @@ use ioc_core::decision::{Ending, How, Matcher, SuppressionChange, SuppressionSta
 use ioc_core::folded::Folded;
 use ioc_core::id::{CommandKey, IncidentId, SuppressionId};
 use ioc_core::place::Position;
-use ioc_core::reading::{AttributesBuffer, Reading};
+use ioc_core::reading::{Attributes, AttributesBuffer, Reading};
 use ioc_core::record::{
     Action, Adopted, Ask, BuildHash, BundleHash, ClockKind, Command, DeadLetter, Effect,
     EffectNews, Input, Open, Operate, Quieted, Record, Replayed, Resuppress, Said, Skip, Started,
@@ -1062,6 +1062,17 @@ fn example_inputs(attributes: &AttributesBuffer) -> Vec<Input<'_>> {
                 what: Resuppress::End,
                 note: "",
             },
+        }),
+        Input::Reread(Reading {
+            id: "e2",
+            sensor: "wl-0412",
+            kind: "water_level",
+            observed_at: at,
+            received_at: None,
+            value: 3.72,
+            unit: "m",
+            position: None,
+            attributes: Attributes::default(),
         }),
         Input::Folded(Folded {
             sensor: "wl-0412",

@@ -326,7 +326,7 @@ proptest! {
         let counters = judgement.counters();
         let readings = history.records();
         let readings = readings.iter().map(|record| match record.input {
-            Input::Reading(_) => 1,
+            Input::Reading(_) | Input::Reread(_) => 1,
             Input::Folded(folded) => u64::from(folded.left_out),
             _ => 0,
         });

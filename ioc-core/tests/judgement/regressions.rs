@@ -2,6 +2,7 @@
 
 use expect_test::expect;
 use ioc_core::bundle::{Aggregate, Side};
+use ioc_core::decision::Decision;
 use ioc_core::decision::Severity::{Minor, Moderate, Severe};
 use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::Input;
@@ -372,6 +373,67 @@ fn a_whole_window_in_flight_is_redelivered_and_changes_nothing() {
     let sensors = judgement.counters().sensors;
     assert_eq!(sensors.readings_duplicate, 32);
     assert_eq!(sensors.readings_beyond_memory, 2_200 - 32);
+}
+
+#[test]
+fn a_dead_letter_read_again_is_evidence_however_much_its_sensor_has_said_since() {
+    let mut history = History::new(high(gauges()).build());
+    let push = |history: &mut History, number: i64, value, now: i64, is_reread| {
+        let id = format!("r{number}");
+        let reading = Reading {
+            id: &id,
+            sensor: "gauge-1",
+            kind: "level",
+            observed_at: MIDNIGHT + Millis::minutes(number),
+            received_at: None,
+            value,
+            unit: "",
+            position: None,
+            attributes: Attributes::default(),
+        };
+        let input = match is_reread {
+            true => Input::Reread(reading),
+            false => Input::Reading(reading),
+        };
+        history.push(MIDNIGHT + Millis::minutes(now), &input);
+    };
+    // A hundred that were dead letters, then a hundred that were heard, the last of them high.
+    (100..200).for_each(|number| {
+        let value = if number >= 198 { 3.5 } else { 1.0 };
+        push(&mut history, number, value, number, false);
+    });
+    let mut plain = history.clone();
+    // Each is evidence, none raises, clears or is taken for that of a clock that was set back; what
+    // is remembered is a redelivery all the same. That the sensor is silent by then, it stays.
+    (0..100).for_each(|number| push(&mut history, number, 1.0, 204 + number, true));
+    (170..200).for_each(|number| push(&mut history, number, 1.0, 310, true));
+    (0..100).for_each(|number| push(&mut plain, number, 1.0, 204 + number, false));
+    let (judgement, told) = history.judge(&Manner::plain());
+    let counted = judgement.counters().sensors;
+    assert_eq!(counted.readings_judged, 200);
+    assert_eq!(counted.readings_duplicate, 30);
+    assert_eq!(
+        (counted.readings_beyond_memory, counted.clocks_set_back),
+        (0, 0)
+    );
+    let words = |told: &[Decision]| -> Vec<_> {
+        let word = |decision: &Decision| decision.verdict.word().to_owned();
+        told.iter().map(word).collect()
+    };
+    assert!(
+        words(&told).contains(&"sensor_silent".to_owned()),
+        "{:?}",
+        words(&told)
+    );
+    assert!(
+        !words(&told).contains(&"sensor_returned".to_owned()),
+        "{:?}",
+        words(&told)
+    );
+    // Sent by the sensor itself, they cannot be told from redeliveries.
+    let (judgement, _) = plain.judge(&Manner::plain());
+    let counted = judgement.counters().sensors;
+    assert!(counted.readings_beyond_memory > 0, "{counted:?}");
 }
 
 #[test]

@@ -108,6 +108,11 @@ impl Inputs {
         Lanes::each(|lane| u64::from(self.lanes.of(lane).count))
     }
 
+    /// How many of them folding left out.
+    pub const fn left_out(&self) -> u32 {
+        self.lanes.urgent.left_out() + self.lanes.telemetry.left_out()
+    }
+
     /// How many bytes they take.
     pub const fn bytes(&self) -> usize {
         self.lanes.urgent.bytes() + self.lanes.telemetry.bytes()
@@ -235,6 +240,11 @@ impl Encoded {
     /// How many inputs they stand for.
     pub const fn count(&self) -> u32 {
         self.count
+    }
+
+    /// How many of them are in no record of their own.
+    pub const fn left_out(&self) -> u32 {
+        self.count.saturating_sub(self.records)
     }
 
     /// How many bytes they take.

@@ -4,8 +4,9 @@
 //! headers beside it (clause 7.2); or its entities alone. Leaves: a reading for each attribute of
 //! an entity (clause 5.2.4) that is of a kind which the city knows, in whichever representation:
 //! normalized or concise (clause 4.5.2), or simplified, which is also called key-values (clause
-//! 4.5.4). Promise: an entity of which nothing is a reading becomes a dead letter, and takes no
-//! other with it. Left out: entities as GeoJSON features (clause 4.5.16), and languages.
+//! 4.5.4). What says when it was deleted says no value any more. Promise: an entity of which nothing is a reading becomes a dead letter, and takes no
+//! other with it. Left out: entities as GeoJSON features (clause 4.5.16), languages, and simplified
+//! attributes of several datasets (clause 4.5.4).
 //! Next: `cefact.rs`, the codes of units.
 
 use std::fmt;
@@ -122,6 +123,7 @@ struct Entity<'d> {
     meant: Vec<&'d str>,
     /// What it says in texts: all that its readings may get as attributes.
     texts: Vec<(&'d str, &'d str)>,
+    is_deleted: bool,
 }
 
 /// An attribute, whichever way it is represented.
@@ -132,6 +134,7 @@ struct Attribute<'d> {
     observed_at: Option<Value<'d>>,
     modified_at: Option<Value<'d>>,
     dataset: Option<&'d str>,
+    is_deleted: bool,
 }
 
 /// Who measured an attribute that is a reading, and what, unless the sensor is registered for it.
@@ -171,6 +174,9 @@ impl<'d> Decoder<'d, '_> {
             Ok(entity) => entity,
             Err(reject) => return self.refuse(reject, whole, place),
         };
+        if entity.is_deleted {
+            return self.absent(whole, place);
+        }
         // Once, and not for each attribute: an entity may have tens of thousands of members.
         entity.meant = self.names_meant(&entity, whole);
         if !entity.meant.is_empty() {
@@ -235,6 +241,17 @@ impl<'d> Decoder<'d, '_> {
         Ok(())
     }
 
+    /// It says no value, and means to.
+    fn absent(&mut self, source: Value<'d>, place: Place<'_>) -> Result<(), Reject> {
+        self.counted()?;
+        (self.take)(Item {
+            place: &place,
+            source: source.source().as_bytes(),
+            outcome: Outcome::Absent,
+        });
+        Ok(())
+    }
+
     fn attribute(
         &mut self,
         entity: &Entity<'d>,
@@ -263,6 +280,9 @@ impl<'d> Decoder<'d, '_> {
             return Err(repeated(name));
         }
         let attribute = Attribute::read(written)?;
+        if attribute.is_deleted {
+            return Ok(None);
+        }
         let Some(value) = worth(attribute.value, self.names)? else {
             return Ok(None);
         };
@@ -399,12 +419,14 @@ impl<'d> Entity<'d> {
             return Err(Reject::new(Reason::NotAnObject, detail));
         };
         let (mut id, mut kind, mut location, mut observed_at) = (None, None, None, None);
+        let mut is_deleted = false;
         for (name, value) in members {
             match name {
                 "id" | "@id" => once(&mut id, name, value)?,
                 "type" | "@type" => once(&mut kind, name, value)?,
                 "location" => once(&mut location, name, value)?,
                 "dateObserved" | "observedAt" => observed_at = time_text(value).or(observed_at),
+                "deletedAt" => is_deleted |= says_when(value),
                 _ => {}
             }
         }
@@ -427,6 +449,7 @@ impl<'d> Entity<'d> {
             observed_at,
             meant: Vec::new(),
             texts: Vec::new(),
+            is_deleted,
         })
     }
 
@@ -467,6 +490,7 @@ impl<'d> Attribute<'d> {
         let mut attribute = Self::default();
         for (name, value) in members {
             match name {
+                "deletedAt" => attribute.is_deleted |= says_when(value),
                 "value" | "@value" => once(&mut attribute.value, name, value)?,
                 "unitCode" => attribute.unit = value.text(),
                 "observedAt" => once(&mut attribute.observed_at, name, value)?,
@@ -475,7 +499,7 @@ impl<'d> Attribute<'d> {
                 _ => {}
             }
         }
-        if attribute.value.is_none() {
+        if attribute.value.is_none() && !attribute.is_deleted {
             let detail = "value: is left out; a Relationship or an object is no measurement";
             return Err(Reject::new(Reason::ValueMissing, detail));
         }
@@ -548,6 +572,11 @@ fn worth(value: Option<Value<'_>>, names: &Names) -> Result<Option<f64>, Reject>
         return Ok(None);
     }
     names.value("value", value).map(Some)
+}
+
+/// Whether a member that says when something was done says that it was.
+fn says_when(value: Value<'_>) -> bool {
+    time_text(value).is_some_and(|text| text != DELETED)
 }
 
 /// The text of a time: itself, or what a Property or a typed value says.

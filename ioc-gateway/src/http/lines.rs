@@ -179,7 +179,6 @@ impl<'i> Lines<'i> {
     /// Takes the lines that end in this piece.
     fn take(&mut self, piece: &[u8]) {
         self.inputs.at(Instant::now());
-        let before = self.waiting.len();
         let mut parts = piece.split(|byte| *byte == b'\n');
         let last = parts.next_back().unwrap_or_default();
         for part in parts {
@@ -192,9 +191,6 @@ impl<'i> Lines<'i> {
             }
         }
         self.partial.push(last);
-        let new = self.waiting.iter().skip(before);
-        let accepted = new.filter(|(_, told)| told.item.is_accepted()).count();
-        telemetry::readings_decoded(Adapter::Http, accepted as u32);
     }
 
     /// The line that was begun has ended.
@@ -217,6 +213,8 @@ impl<'i> Lines<'i> {
             let (inputs, scratch) = (&mut self.inputs, &mut self.scratch);
             append_item(inputs, text, &self.pusher, &catalogue, scratch)
         };
+        // Also that of a last line that nothing ends.
+        telemetry::readings_decoded(Adapter::Http, item.is_accepted().into());
         let line = Some(self.line);
         let upto = self.way.decoded(&self.inputs);
         if self.waiting.len() == self.waiting.capacity() {

@@ -285,8 +285,9 @@ impl Link {
 
     /// Takes the packets that were received and have room; decides whether to read on.
     fn take(&mut self, door: &Door) {
-        self.take_received(door);
         let folds = self.waiting.telemetry > 0 && door.when_full() == WhenFull::Conflate;
+        self.session.folds = folds;
+        self.take_received(door);
         while folds && self.session.fold() {
             self.take_received(door);
         }
@@ -339,7 +340,8 @@ impl Link {
     fn held(&self) -> usize {
         let decoded =
             self.session.decoded_bytes() + self.waiting_bytes.urgent + self.waiting_bytes.telemetry;
-        self.received.len() + decoded + self.session.out.len() + self.will_bytes
+        let owed = self.session.out.len() + self.session.owed_bytes();
+        self.received.len() + decoded + owed + self.will_bytes
     }
 
     fn on(&mut self, event: Event, door: &Door) {

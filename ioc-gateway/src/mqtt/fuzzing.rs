@@ -114,6 +114,7 @@ fn options() -> MqttOptions {
         packet_bytes_max: PACKET_BYTES_MAX,
         inflight_max: usize::MAX >> 1,
         decoded_bytes_max: usize::MAX,
+        folded_bytes_max: usize::MAX,
         unwritten_bytes_max: usize::MAX,
         ..MqttOptions::default()
     }

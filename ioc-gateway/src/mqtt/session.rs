@@ -44,6 +44,12 @@ const AS_USER: &str = " as ";
 /// How long what a decoder wants said back waits for a device that is not there.
 const REPLY_WAIT_MAX: Duration = Duration::from_secs(60);
 
+/// How many answers may be owed: as many as there are packet identifiers. What was folded is in no
+/// record of its own and is answered all the same, so these may be far more than the inputs kept.
+const OWED_MAX: usize = 65_535;
+/// From how much room on for answers it is given back once none is owed.
+const OWED_ROOM_KEPT: usize = 256;
+
 /// A PUBACK or PUBREC that is owed once so many inputs of the connection are durable: all that
 /// were decoded up to its message, in both lanes, so that answers leave in the order of the messages.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +59,14 @@ struct Owed {
     kind: AnswerKind,
     /// Why the message is a dead letter. Not a sentence: thousands of these may wait.
     refused: Option<Reason>,
+}
+
+/// What is left out of the telemetry that was handed over at once.
+#[derive(Debug, Clone, Copy)]
+struct LeftOut {
+    /// How many inputs of that lane the connection had handed over with it.
+    upto: u64,
+    count: u64,
 }
 
 /// One client's session.
@@ -76,6 +90,12 @@ pub(super) struct Session {
     handed_over: Counts,
     /// How many of them are durable.
     settled: Counts,
+    /// What folding left out of the telemetry that was handed over and is not durable.
+    left_out: VecDeque<LeftOut>,
+    /// How many readings those are.
+    left_out_count: u64,
+    /// Whether telemetry waits for the door and is folded meanwhile.
+    pub folds: bool,
     owed: VecDeque<Owed>,
     exactly_once: ExactlyOnce,
     /// Who counts what waits in its queue.
@@ -126,6 +146,9 @@ impl Session {
             inputs,
             handed_over: Counts::default(),
             settled: Counts::default(),
+            left_out: VecDeque::new(),
+            left_out_count: 0,
+            folds: false,
             owed: VecDeque::new(),
             exactly_once: ExactlyOnce::default(),
             holding: None,
@@ -199,14 +222,30 @@ impl Session {
         }
     }
 
-    /// Whether more may be taken: of what is not durable, not handed over and not written, none
-    /// is at its bound.
+    /// Whether more may be taken: of what is not durable, not handed over, not answered and not
+    /// written, none is at its bound.
     pub fn has_room(&self) -> bool {
-        self.in_flight() < self.in_flight_max()
-            // A message of quality 2 that comes again is owed an answer, and adds no input.
-            && self.owed.len() as u64 <= self.in_flight_max()
-            && self.inputs.bytes() < self.options.decoded_bytes_max
+        let decoded_bytes_max = match self.folds {
+            true => self.options.folded_bytes_max,
+            false => self.options.decoded_bytes_max,
+        };
+        // A message of quality 2 that comes again is owed an answer, and adds no input.
+        let owed_max = (self.in_flight_max() + self.left_out()).min(OWED_MAX as u64 - 1);
+        self.kept() < self.in_flight_max()
+            && self.owed.len() as u64 <= owed_max
+            && self.inputs.bytes() < decoded_bytes_max
             && self.out.len() < self.options.unwritten_bytes_max
+    }
+
+    /// How many inputs are kept that are not durable: those that were decoded but for what folding
+    /// left out, of which nothing but an answer is kept.
+    fn kept(&self) -> u64 {
+        self.in_flight() - self.left_out()
+    }
+
+    /// How many inputs that are not durable folding left out.
+    fn left_out(&self) -> u64 {
+        self.left_out_count + u64::from(self.inputs.left_out())
     }
 
     /// In version 5 one more than the client was told, to see whether it obeys.
@@ -258,12 +297,25 @@ impl Session {
         }
         let handed_over = self.handed_over.of_mut(lane);
         *handed_over += u64::from(inputs.count());
-        Some((inputs, *handed_over))
+        let (upto, count) = (*handed_over, u64::from(inputs.left_out()));
+        if count > 0 {
+            debug_assert_eq!(lane, Lane::Telemetry, "nothing else is folded");
+            self.left_out.push_back(LeftOut { upto, count });
+            self.left_out_count += count;
+        }
+        Some((inputs, upto))
     }
 
-    /// Folds the telemetry that waits for the door, if that is worth it; whether it was.
+    /// Folds the telemetry that waits for the door, if that is worth it; whether it was. What was
+    /// folded is folded again with what came since: only if that is half as much, or where nothing
+    /// more can be taken a seventh.
     pub fn fold(&mut self) -> bool {
-        let left_out = self.inputs.fold(self.options.decoded_bytes_max / 4);
+        let (least, bytes) = (self.options.decoded_bytes_max / 4, self.inputs.bytes());
+        let unfolded_min = match self.has_room() {
+            true => least.max(bytes / 3),
+            false => 1.max(bytes / 8),
+        };
+        let left_out = self.inputs.fold(unfolded_min);
         telemetry::readings_folded(Adapter::Mqtt, left_out);
         left_out > 0
     }
@@ -271,6 +323,11 @@ impl Session {
     /// How many bytes the decoded inputs have that were not handed over.
     pub const fn decoded_bytes(&self) -> usize {
         self.inputs.bytes()
+    }
+
+    /// How many bytes the answers take that are owed.
+    pub fn owed_bytes(&self) -> usize {
+        self.owed.len() * size_of::<Owed>()
     }
 
     /// How many decoded inputs were not handed over.
@@ -284,8 +341,15 @@ impl Session {
         if settled.telemetry == self.decoded().telemetry {
             self.inputs.is_settled();
         }
+        let is_durable = |left_out: &mut LeftOut| left_out.upto <= settled.telemetry;
+        while let Some(durable) = self.left_out.pop_front_if(is_durable) {
+            self.left_out_count -= durable.count;
+        }
         while let Some(owed) = self.owed.pop_front_if(|owed| settled.cover(owed.inputs)) {
             self.answer(owed);
+        }
+        if self.owed.is_empty() && self.owed.capacity() > OWED_ROOM_KEPT {
+            self.owed = VecDeque::new();
         }
     }
 

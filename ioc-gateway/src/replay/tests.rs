@@ -101,10 +101,11 @@ impl Bench {
 
 fn said(bytes: &[u8]) -> String {
     match Input::decode(bytes).unwrap() {
-        Input::Reading(reading) => format!(
+        Input::Reread(reading) => format!(
             "{} of {} at {}",
             reading.id, reading.sensor, reading.observed_at
         ),
+        Input::Reading(reading) => format!("{} of {} again", reading.id, reading.sensor),
         Input::DeadLetter(letter) => format!("dead letter {} at {}", letter.reason, letter.place),
         Input::Replayed(replayed) => format!("replayed {}", replayed.letter),
         other => panic!("{other:?}"),
@@ -140,7 +141,7 @@ fn p3_what_can_be_read_now_is_a_reading_of_its_own_time_once() {
         "g-2-1773470710 of g-2 at 2026-03-14T06:45:10.000Z",
         "dead letter value_missing at /gauges/2",
         "e1 of wl-1 at 2026-03-14T06:00:00.000Z",
-        "e1 of wl-1 at 2026-03-14T06:00:00.000Z",
+        "e1 of wl-1 again",
         "replayed 1",
         "replayed 2",
         "replayed 3",
@@ -315,4 +316,16 @@ fn p5_of_one_letter_the_first_readings_are_told_and_all_are_taken() {
     );
     assert_eq!(json["readings_left_out"], 40);
     assert_eq!(bench.replay(&all()).1.len(), 51);
+}
+
+#[test]
+fn p5_of_what_was_read_again_the_newest_is_remembered() {
+    let mut reread = Reread::default();
+    let count = Reread::COUNT_MAX as u64;
+    for own in (0..=count).chain(count - 1..=count) {
+        reread.note(own);
+    }
+    assert_eq!(reread.known.len(), Reread::COUNT_MAX);
+    assert_eq!(reread.oldest_first.len(), Reread::COUNT_MAX);
+    assert!(!reread.known.contains(&0) && reread.known.contains(&count));
 }

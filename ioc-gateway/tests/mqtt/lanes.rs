@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use ioc_core::record::Input;
 use ioc_gateway::catalogue::Catalogue;
 use ioc_gateway::door::{Arrival, DoorOptions, Lane, Lanes};
+use ioc_gateway::options::MqttOptions;
 
 use crate::bench::{Bare, Bench, bench_of, options, settle, within};
 use crate::packets::{Version, packet, properties, text};
@@ -43,6 +44,10 @@ fn stream(version: Version) -> Vec<u8> {
 }
 
 async fn bench(telemetry_bytes_max: u32) -> Bench {
+    bench_with(telemetry_bytes_max, options()).await
+}
+
+async fn bench_with(telemetry_bytes_max: u32, options: MqttOptions) -> Bench {
     let door = DoorOptions {
         waiting_bytes_max: Lanes {
             urgent: 1 << 20,
@@ -54,7 +59,7 @@ async fn bench(telemetry_bytes_max: u32) -> Bench {
         urgent: ["alarm"].into_iter().collect(),
         ..Catalogue::default()
     };
-    bench_of(options(), door, Arc::new(ArcSwap::from_pointee(catalogue))).await
+    bench_of(options, door, Arc::new(ArcSwap::from_pointee(catalogue))).await
 }
 
 /// Takes what arrives in a lane until it stands for so many inputs.
@@ -140,4 +145,66 @@ async fn p7_urgent_readings_pass_a_full_lane_and_folded_telemetry_adds_up() {
         ))
         .await;
     }
+}
+
+/// A message of version 3.1.1, observed at so many milliseconds.
+fn reading(packet_id: u16, sensor: &str, kind: &str, at_ms: u32) -> Vec<u8> {
+    let (second, millisecond) = (at_ms / 1000, at_ms % 1000);
+    let payload = format!(
+        r#"{{"id":"e{packet_id}","kind":"{kind}","value":{packet_id},"observed_at":"2026-03-14T06:45:{second:02}.{millisecond:03}Z"}}"#
+    );
+    let topic = text(&format!("ioc/v1/readings/{sensor}"));
+    let parts = [&topic[..], &packet_id.to_be_bytes(), payload.as_bytes()];
+    packet(0x32, &parts)
+}
+
+/// Sends rounds of readings of so many gauges, and an alarm behind each round; all that is allowed
+/// to be in flight are a few.
+async fn alarms_behind(gauges: u32, rounds: u32, inflight_max: usize) {
+    let options = MqttOptions {
+        inflight_max,
+        ..options()
+    };
+    let bench = bench_with(1, options).await;
+    let mut client = bench.client(Version::V311, "c").await;
+    let mut packet_id = 0;
+    let mut next = || {
+        packet_id += 1;
+        packet_id
+    };
+    for round in 0..rounds {
+        let telemetry =
+            (0..gauges).flat_map(|gauge| reading(next(), &format!("g{gauge}"), "level", round));
+        let mut stream: Vec<u8> = telemetry.collect();
+        stream.extend(reading(next(), "alarm", "alarm", round));
+        client.send(&stream).await;
+        // No telemetry has left the door since the first.
+        let alarm = bench.arrival_in(Lane::Urgent).await;
+        assert_eq!(alarm.inputs.count(), 1, "round {round}");
+        alarm.ack.settle();
+    }
+    let (mut left, mut records) = (gauges * rounds, 0);
+    while left > 0 {
+        let arrival = bench.arrival().await;
+        (left, records) = (
+            left - arrival.inputs.count(),
+            records + arrival.inputs.records(),
+        );
+        arrival.ack.settle();
+    }
+    assert!(records < gauges * rounds / 2, "{records} records");
+    for expected in 1..=packet_id {
+        let packet = client.packet().await;
+        assert_eq!(packet, [&[0x40, 2][..], &expected.to_be_bytes()].concat());
+    }
+}
+
+#[tokio::test]
+async fn p7_what_was_folded_keeps_no_urgent_reading_behind_it_however_much_it_was() {
+    within(alarms_behind(20, 100, 200)).await;
+}
+
+#[tokio::test]
+async fn p7_the_telemetry_of_hundreds_of_sensors_behind_one_connection_is_folded_too() {
+    within(alarms_behind(600, 20, 4096)).await;
 }

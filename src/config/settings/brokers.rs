@@ -19,6 +19,7 @@ use self::tls::Schemes;
 use super::layers::Layers;
 use crate::args::Address;
 use crate::config::field::{Field, Section};
+use crate::config::filters;
 use crate::config::mistake::Mistakes;
 use crate::config::yaml::Value;
 
@@ -116,7 +117,7 @@ fn check_names<'a>(
     mistakes: &mut Mistakes,
 ) {
     let mut seen = BTreeSet::new();
-    for name in names.filter(|name| !seen.insert(*name)) {
+    for name in names.filter(|name| !name.is_empty() && !seen.insert(*name)) {
         let what = format!("two brokers are called `{name}`; give one another `name`");
         field.wrong(mistakes, what);
     }
@@ -172,31 +173,37 @@ fn keys(
     let address = section.required(mistakes, "address", "broker.city.example:1883");
     let place = address.and_then(|field| SCHEMES.read(&field, tls.is_some(), mistakes));
     let is_secure = place.as_ref().is_some_and(|place| place.is_secure);
-    let mut options = place.map_or_else(MqttBrokerOptions::default, |place| at(place.address));
+    let nowhere = || MqttBrokerOptions {
+        name: String::new(),
+        ..MqttBrokerOptions::default()
+    };
+    let mut options = place.map_or_else(nowhere, |place| at(place.address));
     options.tls = match tls {
-        Some(field) => Some(tls::read(&field, dir, mistakes)?),
+        Some(field) => tls::read(&field, dir, mistakes),
         None => is_secure.then(TlsOptions::default),
     };
-    if let Some(name) = section.optional("name").map(|field| name(&field, mistakes)) {
-        options.name = name?;
+    if let Some(field) = section.optional("name") {
+        put(&mut options.name, name(&field, mistakes));
         options.client_id = format!("ioc-{}", options.name);
     }
     if let Some(field) = section.optional("version") {
         let versions = [("5", Version::V5), ("3.1.1", Version::V311)];
-        options.version = field.choice(mistakes, &versions)?;
+        put(&mut options.version, field.choice(mistakes, &versions));
     }
     if let Some(field) = section.optional("client_id") {
-        options.client_id = text(&field, mistakes, "an identifier")?;
+        let read = text(&field, mistakes, "an identifier");
+        put(&mut options.client_id, read);
     }
     let user = user(section, dir, mistakes);
     if let Some(field) = section.optional("topics") {
-        options.topics = topics(&field, mistakes)?;
+        put(&mut options.topics, topics(&field, mistakes));
     }
     if let Some(field) = section.optional("urgent_topics") {
-        options.urgent_topics = topics(&field, mistakes)?;
+        put(&mut options.urgent_topics, topics(&field, mistakes));
     }
     if let Some(field) = section.optional("commands") {
-        options.commands = field.choice(mistakes, &[("yes", true), ("no", false)])?;
+        let read = field.choice(mistakes, &[("yes", true), ("no", false)]);
+        put(&mut options.commands, read);
     }
     if options.topics.is_empty() && options.urgent_topics.is_empty() && !options.commands {
         section.wrong(
@@ -204,29 +211,37 @@ fn keys(
             "there is neither a topic nor an urgent one, nor are commands sent",
         );
     }
-    share(section, &mut options, mistakes)?;
+    share(section, &mut options, mistakes);
     if let Some(field) = section.optional("inflight_max") {
-        options.inflight_max = field.integer(mistakes, 1..=65_535)? as u16;
+        let read = field.integer(mistakes, 1..=65_535);
+        put(&mut options.inflight_max, read.map(|most| most as u16));
     }
     if let Some(field) = section.optional("keep_alive_s") {
-        options.keep_alive = Duration::from_secs(field.integer(mistakes, 1..=3600)?);
+        let read = field.integer(mistakes, 1..=3600);
+        put(&mut options.keep_alive, read.map(Duration::from_secs));
     }
     if let Some(field) = section.optional("session_s") {
-        options.session_s = field.integer(mistakes, 0..=u64::from(u32::MAX))? as u32;
+        let read = field.integer(mistakes, 0..=u64::from(u32::MAX));
+        put(&mut options.session_s, read.map(|seconds| seconds as u32));
     }
     Some(Broker { options, user })
 }
 
+/// Puts what was read in its place. What cannot be was told, and what follows is read all the same,
+/// so that all that is wrong with a broker is told at once.
+fn put<T>(place: &mut T, read: Option<T>) {
+    if let Some(read) = read {
+        *place = read;
+    }
+}
+
 /// The shared subscription: only brokers of version 5 have them.
-fn share(
-    section: &mut Section<'_>,
-    options: &mut MqttBrokerOptions,
-    mistakes: &mut Mistakes,
-) -> Option<()> {
-    if let Some(field) = section.optional("share") {
+fn share(section: &mut Section<'_>, options: &mut MqttBrokerOptions, mistakes: &mut Mistakes) {
+    let share = section.optional("share");
+    if let Some(field) = &share {
         let wanted = "the name of a group without `/`, `+` and `#`";
         let read = |text: &str| (!text.contains(['/', '+', '#'])).then(|| text.to_owned());
-        options.share = Some(field.read(mistakes, wanted, read)?);
+        options.share = field.read(mistakes, wanted, read);
         if options.version == Version::V311 {
             field.wrong(
                 mistakes,
@@ -235,13 +250,13 @@ fn share(
         }
     }
     if let Some(field) = section.optional("connections") {
-        options.connections = field.integer(mistakes, 1..=16)? as u16;
-        if options.connections > 1 && options.share.is_none() {
+        let read = field.integer(mistakes, 1..=16);
+        put(&mut options.connections, read.map(|count| count as u16));
+        if options.connections > 1 && share.is_none() {
             let what = "each connection would get every message; write also `share: GROUP`";
             field.wrong(mistakes, what);
         }
     }
-    Some(())
 }
 
 /// What people and machines call a broker.
@@ -260,10 +275,13 @@ fn user(section: &mut Section<'_>, dir: Option<&Path>, mistakes: &mut Mistakes) 
     if let (None, Some(field)) = (&user, &password) {
         field.wrong(mistakes, "a password without a `user`");
     }
-    let name = text(&user?, mistakes, "a user's name")?;
-    let password_file = password
-        .and_then(|field| field.text(mistakes, "a file"))
-        .map(|path| dir.unwrap_or(Path::new("")).join(path));
+    let user = user?;
+    let name = text(&user, mistakes, "a user's name");
+    if password.is_none() {
+        user.doubtful(mistakes, "a user without a `password_file`");
+    }
+    let password_file = password.and_then(|field| field.file(dir, mistakes, "a file"));
+    let name = name?;
     Some(User {
         name,
         password_file,
@@ -284,7 +302,10 @@ fn topics(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {
     };
     let items: Vec<_> = items
         .iter()
-        .map(|item| item.read(mistakes, wanted, read))
+        .map(|item| {
+            filters::doubt_topic(item, mistakes);
+            item.read(mistakes, wanted, read)
+        })
         .collect();
     items.into_iter().collect()
 }

@@ -161,6 +161,25 @@ fn an_entity_without_a_reading_takes_no_other_with_it() {
 }
 
 #[test]
+fn what_was_deleted_says_no_value_though_its_last_one_stands_beside() {
+    check(
+        &notified(
+            r#"[{"id":"urn:ngsi-ld:Gauge:5","type":"Gauge","deletedAt":"2026-03-14T06:45:11Z","level":1},
+            {"id":"urn:ngsi-ld:Gauge:5","deletedAt":"2026-03-14T06:45:11Z"},
+            {"id":"urn:ngsi-ld:Gauge:5","level":{"type":"Property","value":1,"deletedAt":"2026-03-14T06:45:11Z"}},
+            {"id":"urn:ngsi-ld:Gauge:5","level":{"type":"Property","deletedAt":"2026-03-14T06:45:11Z"}},
+            {"id":"urn:ngsi-ld:Gauge:5","deletedAt":null,"level":{"value":1,"deletedAt":null}}]"#,
+        ),
+        &expect![[r#"
+            /data/0> absent
+            /data/1> absent
+            /data/2/level> absent
+            /data/3/level> absent
+            /data/4/level> auto wl-0412 water_level 0.01m 2026-03-14T06:45:12.000Z"#]],
+    );
+}
+
+#[test]
 fn an_entity_that_is_no_point_is_in_the_middle_of_what_it_covers() {
     let place = |location: &str| {
         format!(r#"{{"id":"urn:ngsi-ld:Gauge:5","level":100,"location":{location}}}"#)

@@ -281,6 +281,47 @@ fn a_session_takes_no_more_than_its_bounds_allow() {
 }
 
 #[test]
+fn p5_answers_that_are_owed_have_a_bound() {
+    let mut session = session(Version::V311, MqttOptions::default());
+    session.folds = true;
+    let (mut taken, mut most) = (0, 0);
+    while session.has_room() {
+        let stream: Vec<_> = (0..200_u32)
+            .flat_map(|_| {
+                taken += 1;
+                let (minute, second, milli) = (taken / 60_000, taken / 1000 % 60, taken % 1000);
+                let reading = READING.replace(
+                    "06:45:10Z",
+                    &format!("06:{minute:02}:{second:02}.{milli:03}Z"),
+                );
+                publish(Version::V311, TOPIC, &reading, taken as u16 | 1)
+            })
+            .collect();
+        take(&mut session, &stream).unwrap();
+        session.fold();
+        most = most.max(session.decoded_bytes());
+    }
+    assert_eq!(session.owed.len(), OWED_MAX);
+    assert!(most <= session.options.folded_bytes_max, "{most} bytes");
+    assert!(session.kept() < 1000, "{} kept", session.kept());
+    assert_eq!(session.owed_bytes(), 24 * OWED_MAX);
+    // All of it was folded into what is handed over at once.
+    let (inputs, upto) = session.take_inputs(Lane::Telemetry).unwrap();
+    assert_eq!(
+        (u64::from(inputs.count()), upto),
+        (OWED_MAX as u64, OWED_MAX as u64)
+    );
+    assert_eq!(session.kept(), u64::from(inputs.records()));
+    session.settle(telemetry(upto));
+    assert_eq!((session.kept(), session.owed.len()), (0, 0));
+    assert_eq!(session.out.len(), 4 * OWED_MAX);
+    assert!(
+        session.owed.capacity() <= OWED_ROOM_KEPT,
+        "the room is given back"
+    );
+}
+
+#[test]
 fn p7_acknowledgements_keep_their_order_though_what_is_urgent_is_durable_first() {
     let urgent = READING.replace(r#""k""#, r#""alarm""#);
     let catalogue = Catalogue {

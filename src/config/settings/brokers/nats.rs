@@ -8,9 +8,10 @@ use ioc_gateway::brokers::TlsOptions;
 use ioc_gateway::brokers::nats::{NatsOptions, Since};
 
 use super::tls::{self, Place, Schemes};
-use super::{ADDRESSES_MAX, Broker, TEXT_BYTES_MAX, TOPICS_MAX, name, text, user};
+use super::{ADDRESSES_MAX, Broker, TEXT_BYTES_MAX, TOPICS_MAX, name, put, text, user};
 use crate::args::Address;
 use crate::config::field::{Field, Section};
+use crate::config::filters;
 use crate::config::mistake::Mistakes;
 use crate::config::yaml::Value;
 
@@ -70,21 +71,24 @@ fn keys(
     let places = places.unwrap_or_default();
     let is_secure = places.iter().any(|place| place.is_secure);
     let mut servers = places.into_iter().map(|place| at(place.address));
-    let mut options = servers.next().unwrap_or_default();
+    let nowhere = || NatsOptions {
+        name: String::new(),
+        ..NatsOptions::default()
+    };
+    let mut options = servers.next().unwrap_or_else(nowhere);
     let others = servers.flat_map(|other| other.addresses);
     options.addresses.extend(others);
     options.tls = match tls {
-        Some(field) => Some(tls::read(&field, dir, mistakes)?),
+        Some(field) => tls::read(&field, dir, mistakes),
         None => is_secure.then(TlsOptions::default),
     };
     if let Some(field) = section.optional("name") {
-        options.name = name(&field, mistakes)?;
+        put(&mut options.name, name(&field, mistakes));
         options.durable = durable_of(&options.name);
     }
     let user = user(section, dir, mistakes);
     if let Some(field) = section.optional("credentials_file") {
-        let path = field.text(mistakes, "a file")?;
-        options.credentials_file = Some(dir.unwrap_or(Path::new("")).join(path));
+        options.credentials_file = field.file(dir, mistakes, "a file");
     }
     if let Some(field) = section.optional("inbox_prefix") {
         let wanted = "a subject without wildcards, such as `_INBOX_ioc`";
@@ -92,26 +96,28 @@ fn keys(
             let is_one = is_subject(text) && !text.contains(['*', '>']);
             is_one.then(|| text.to_owned())
         };
-        options.inbox_prefix = Some(field.read(mistakes, wanted, read)?);
+        options.inbox_prefix = field.read(mistakes, wanted, read);
     }
+    let words = [("yes", true), ("no", false)];
     if let Some(field) = section.optional("decisions") {
-        options.decisions = field.choice(mistakes, &[("yes", true), ("no", false)])?;
+        put(&mut options.decisions, field.choice(mistakes, &words));
     }
     if let Some(field) = section.optional("commands") {
-        options.commands = field.choice(mistakes, &[("yes", true), ("no", false)])?;
+        put(&mut options.commands, field.choice(mistakes, &words));
     }
     if let Some(field) = section.optional("subjects") {
-        options.subjects = subjects(&field, mistakes)?;
+        put(&mut options.subjects, subjects(&field, mistakes));
     }
-    if let Some(field) = section.optional("stream") {
-        options.stream = Some(field.read(mistakes, TOKEN, token)?);
+    let stream = section.optional("stream");
+    if let Some(field) = &stream {
+        options.stream = field.read(mistakes, TOKEN, token);
     }
-    of_stream(section, &mut options, mistakes)?;
+    of_stream(section, stream.is_some(), &mut options, mistakes);
     if let Some(field) = section.optional("durable") {
-        options.durable = field.read(mistakes, TOKEN, token)?;
+        put(&mut options.durable, field.read(mistakes, TOKEN, token));
     }
     if let Some(field) = section.optional("queue") {
-        options.queue = Some(text(&field, mistakes, "the name of a group")?);
+        options.queue = text(&field, mistakes, "the name of a group");
         if options.stream.is_some() {
             field.wrong(
                 mistakes,
@@ -120,10 +126,12 @@ fn keys(
         }
     }
     if let Some(field) = section.optional("inflight_max") {
-        options.inflight_max = field.integer(mistakes, 1..=32_768)? as u32;
+        let read = field.integer(mistakes, 1..=32_768);
+        put(&mut options.inflight_max, read.map(|most| most as u32));
     }
     if let Some(field) = section.optional("ack_wait_s") {
-        options.ack_wait = Duration::from_secs(field.integer(mistakes, 1..=3600)?);
+        let read = field.integer(mistakes, 1..=3600);
+        put(&mut options.ack_wait, read.map(Duration::from_secs));
     }
     if options.subjects.is_empty() && !options.decisions {
         section.wrong(
@@ -164,31 +172,31 @@ fn places(field: &Field<'_>, has_keys: bool, mistakes: &mut Mistakes) -> Vec<Pla
 /// What only a stream has.
 fn of_stream(
     section: &mut Section<'_>,
+    is_of_stream: bool,
     options: &mut NatsOptions,
     mistakes: &mut Mistakes,
-) -> Option<()> {
-    let lacks_stream = options.stream.is_none();
+) {
     if let Some(field) = section.optional("domain") {
-        options.domain = Some(field.read(mistakes, TOKEN, token)?);
-        if lacks_stream {
+        options.domain = field.read(mistakes, TOKEN, token);
+        if !is_of_stream {
             field.wrong(mistakes, "is that of a stream; write also `stream: NAME`");
         }
     }
     if let Some(field) = section.optional("from") {
         let wanted = "`first`, `new` or a time, such as `2026-03-14T06:45:00Z`";
-        options.from = field.read(mistakes, wanted, |text| match text {
+        let read = field.read(mistakes, wanted, |text| match text {
             "first" => Some(Since::First),
             "new" => Some(Since::New),
             time => Timestamp::parse(time.as_bytes()).map(Since::Time).ok(),
-        })?;
-        if lacks_stream && options.from != Since::First {
+        });
+        put(&mut options.from, read);
+        if !is_of_stream && options.from != Since::First {
             field.wrong(
                 mistakes,
                 "core subjects keep nothing; write also `stream: NAME`",
             );
         }
     }
-    Some(())
 }
 
 /// What [`token`] reads.
@@ -222,6 +230,7 @@ fn subjects(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {
     let subject = |text: &str| is_subject(text).then(|| text.to_owned());
     let mut subjects: Vec<String> = Vec::new();
     for item in &items {
+        filters::doubt_subject(item, mistakes);
         match item.read(mistakes, wanted, subject) {
             Some(subject) if subjects.contains(&subject) => {
                 item.wrong(mistakes, format!("`{subject}` stands here twice"));

@@ -56,18 +56,23 @@ brokers:
     - { address: i, domain: hub, from: new }
 ";
     expect![[r#"
+        ioc.yaml:4:5 brokers.nats: two brokers are called `b`; give one another `name`
         ioc.yaml:4:18 brokers.nats.address: `ws://a` is not an address, such as `nats.city.example:4222` or, with TLS, `tls://nats.city.example`
         ioc.yaml:4:26 brokers.nats.subject: unknown key; did you mean `subjects`?
         ioc.yaml:5:32 brokers.nats.subjects: `a..b` is not a subject, such as `city.water.*` or `city.>`
         ioc.yaml:5:43 brokers.nats.subjects: `a.>.b` is not a subject, such as `city.water.*` or `city.>`
         ioc.yaml:5:52 brokers.nats.subjects: `>` stands here twice
+        ioc.yaml:6:7 brokers.nats: there is neither a subject to read nor are decisions sent
         ioc.yaml:6:29 brokers.nats.stream: `a.b` is not letters, digits, `_` and `-`
         ioc.yaml:7:39 brokers.nats.queue: a stream is not shared by a queue group; leave one of them out
         ioc.yaml:7:56 brokers.nats.inflight_max: `0` is not a whole number from 1 to 32768
         ioc.yaml:8:18 brokers.nats.address: an empty list; write at least one address
         ioc.yaml:8:39 brokers.nats.domain: `a.b` is not letters, digits, `_` and `-`
+        ioc.yaml:8:39 brokers.nats.domain: is that of a stream; write also `stream: NAME`
         ioc.yaml:9:18 brokers.nats.address: write `tls://` before all of them, or before none
         ioc.yaml:9:31 brokers.nats.address: `ws://g` is not an address, such as `nats.city.example:4222` or, with TLS, `tls://nats.city.example`
+        ioc.yaml:9:50 brokers.nats.domain: is that of a stream; write also `stream: NAME`
+        ioc.yaml:9:61 brokers.nats.from: core subjects keep nothing; write also `stream: NAME`
         ioc.yaml:9:80 brokers.nats.inbox_prefix: `a.*` is not a subject without wildcards, such as `_INBOX_ioc`
         ioc.yaml:10:38 brokers.nats.from: `yesterday` is not `first`, `new` or a time, such as `2026-03-14T06:45:00Z`
         ioc.yaml:11:29 brokers.nats.domain: is that of a stream; write also `stream: NAME`
@@ -210,6 +215,74 @@ brokers:
         ioc.yaml:9:7 brokers.mqtt: `address` is missing; write for example `address: broker.city.example:1883`
         ioc.yaml:9:15 brokers.mqtt.name: `a/b` is not a name of at most 64 letters, digits, `.`, `_` and `-`"#]]
     .assert_eq(&load(file, &[]).unwrap_err());
+}
+
+/// What is allowed, and probably not meant.
+fn doubts(file: &str) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("ioc.yaml"), file).unwrap();
+    std::fs::write(dir.path().join("here"), "s3cret").unwrap();
+    let shown = format!("{}/", dir.path().display());
+    let settings = Settings::load(Some(dir.path()), std::iter::empty()).unwrap();
+    settings.doubts.to_string().replace(&shown, "")
+}
+
+#[test]
+fn files_that_are_not_there_and_filters_of_the_other_protocol_are_doubted() {
+    let file = "
+http: { keys_file: keys }
+mqtt: { users_file: here }
+brokers:
+  mqtt:
+    - { address: a, user: ann, topics: [city/water/#, city.water.north, 'a/>', v1.2/x, b/*] }
+    - { address: b, user: ann, password_file: here, tls: { ca_file: ca.pem } }
+  nats:
+    - { address: c, user: ann, subjects: [city.water.>, city/water, city.+, 'a.#'] }
+    - { address: d, credentials_file: me.creds, stream: S }
+";
+    expect![[r#"
+        ioc.yaml:2:20 http.keys_file: there is no file keys; `ioc run` does not start without it
+        ioc.yaml:6:27 brokers.mqtt.user: a user without a `password_file`
+        ioc.yaml:6:55 brokers.mqtt.topics: `city.water.north`: `.` separates the tokens of a NATS subject; levels of a topic are separated by `/`
+        ioc.yaml:6:73 brokers.mqtt.topics: `a/>`: `*` and `>` are wildcards of NATS; those of a topic are `+` and `#`
+        ioc.yaml:6:88 brokers.mqtt.topics: `b/*`: `*` and `>` are wildcards of NATS; those of a topic are `+` and `#`
+        ioc.yaml:7:69 brokers.mqtt.tls.ca_file: there is no file ca.pem; `ioc run` does not start without it
+        ioc.yaml:9:27 brokers.nats.user: a user without a `password_file`
+        ioc.yaml:9:57 brokers.nats.subjects: `city/water`: `/` separates the levels of an MQTT topic; tokens of a subject are separated by `.`
+        ioc.yaml:9:69 brokers.nats.subjects: `city.+`: `+` and `#` are wildcards of MQTT; those of a subject are `*` and `>`
+        ioc.yaml:9:77 brokers.nats.subjects: `a.#`: `+` and `#` are wildcards of MQTT; those of a subject are `*` and `>`
+        ioc.yaml:10:39 brokers.nats.credentials_file: there is no file me.creds; `ioc run` does not start without it"#]]
+    .assert_eq(&doubts(file));
+    assert_eq!(doubts("brokers: { mqtt: [a], nats: [b] }\n"), "");
+}
+
+#[test]
+fn all_mistakes_of_one_broker_are_told_at_once() {
+    let file = "
+brokers:
+  mqtt:
+    - { address: a, version: 4, topics: [a#], share: a/b, inflight_max: 0, keep_alive_s: 0, sesion_s: 1 }
+  nats:
+    - { address: b, subjects: [a..b], stream: a.b, durable: c.d, inflight_max: 0, ack_wait_s: 0, quue: x }
+";
+    let told = load(file, &[]).unwrap_err();
+    for key in [
+        "mqtt.version",
+        "mqtt.topics",
+        "mqtt.share",
+        "mqtt.inflight_max",
+        "mqtt.keep_alive_s",
+        "mqtt.sesion_s",
+        "nats.subjects",
+        "nats.stream",
+        "nats.durable",
+        "nats.inflight_max",
+        "nats.ack_wait_s",
+        "nats.quue",
+    ] {
+        assert!(told.contains(&format!("brokers.{key}: ")), "{key}: {told}");
+    }
+    assert_eq!(told.lines().count(), 12, "{told}");
 }
 
 #[test]

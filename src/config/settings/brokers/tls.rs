@@ -62,8 +62,7 @@ pub(super) fn read(
 ) -> Option<TlsOptions> {
     let mut section = Section::of(field, mistakes)?;
     let file = |section: &mut Section<'_>, key, mistakes: &mut Mistakes| {
-        let path = section.optional(key)?.text(mistakes, "a file")?;
-        Some(dir.unwrap_or(Path::new("")).join(path))
+        section.optional(key)?.file(dir, mistakes, "a file")
     };
     let ca_file = file(&mut section, "ca_file", mistakes);
     let certificate: Option<PathBuf> = file(&mut section, "certificate_file", mistakes);
