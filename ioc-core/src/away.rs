@@ -1,17 +1,18 @@
 //! When nobody was there: what has to last for some time has not lasted while nobody could be heard.
 //!
 //! Arrives: each start, with the gap before it. Leaves: by how much what waits has to wait longer, so
-//! that it is decided by what was heard and never by what was not: that all is normal, that something is
-//! less grave, that a street stays dark, that nothing has followed. What people are waited for goes on:
-//! they could see the console go dark. Promise: of at most [`DOWNTIMES_MAX`] gaps; of more, the two that
-//! came first count as one, and the time between as if nobody had been there. Next: `engine/late.rs`.
+//! that it is decided by what was heard and never by what was not: that all is normal, that something
+//! is less grave, that a street stays dark, that nothing has followed, that a sensor says nothing.
+//! What people are waited for goes on: they could see the console go dark. Promise: of at most
+//! [`DOWNTIMES_MAX`] gaps; of more, the two that came first count as one, and the time between as if
+//! nobody had been there. Next: `engine/late.rs`.
 
 use crate::codec::{CodecError, Put, Take};
 use crate::limits::DOWNTIMES_MAX;
 use crate::time::Timestamp;
 
 /// The last gaps, in order, none overlapping another.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Away(Vec<(Timestamp, Timestamp)>);
 
 impl Away {

@@ -40,6 +40,7 @@ use self::slots::Slots;
 pub(crate) use self::threshold::{Outcome, State as Levels, excess, least, severity_of};
 use self::timers::{Timer, Timers};
 pub(crate) use self::window::fixed;
+use crate::away::Away;
 use crate::bundle::{DetectionRule, Test};
 use crate::counters::{RuleCounters, SensorCounters};
 use crate::decision::Severity;
@@ -84,6 +85,8 @@ pub struct SensorStage {
     asking: Option<Asking>,
     /// The last start: nobody could be heard before it.
     started_at: Timestamp,
+    /// When nobody was there.
+    away: Away,
     counters: SensorCounters,
     /// Of each detection rule, by its number.
     rule_counters: Vec<RuleCounters>,
@@ -138,6 +141,7 @@ impl SensorStage {
             reloading: None,
             asking: None,
             started_at: Timestamp::MIN,
+            away: Away::default(),
             counters: SensorCounters::default(),
             rule_counters: Vec::new(),
             ahead: VecDeque::new(),
@@ -175,9 +179,12 @@ impl SensorStage {
 
     /// Applies one record: first the timers due by its time, then the record itself.
     pub fn apply(&mut self, record: &Record<'_>, findings: &mut Vec<Finding>) {
-        if let Input::Started(_) = record.input {
+        if let Input::Started(started) = record.input {
             // Before any timer: downtime is not silence.
             self.started_at = record.at;
+            if let Some(from) = started.down_from {
+                self.away.note(from, started.down_to);
+            }
             self.begin_asking(record.at);
         }
         self.advance(record.at, record.seq, findings);
@@ -261,7 +268,8 @@ impl SensorStage {
             self.end_reloading();
         }
         let is_reread = matches!(record.input, Input::Reread(_));
-        let recall = self.recall(number, reading, is_reread, moment);
+        let known = self.known_track(number, reading.kind);
+        let recall = self.recall(number, known, (reading, is_reread), moment);
         match recall {
             Recall::New => {}
             Recall::NewByAClockSetBack => self.counters.clocks_set_back += 1,
@@ -284,13 +292,18 @@ impl SensorStage {
         if reading.observed_at > moment.at {
             self.counters.readings_from_the_future += 1;
         }
-        let track = self.track(number, reading.kind);
+        let track = known.map_or_else(|| self.begin_track(number, reading.kind), Ok);
         let own = track.as_ref().ok().copied();
         match track {
             Ok(track) => {
                 self.counters.readings_judged += 1;
                 if recall == Recall::NewByAClockSetBack {
-                    self.sensors[number].set_clock_back(track);
+                    let said = Said {
+                        signal: reading.value,
+                        observed_at: reading.observed_at.min(moment.at),
+                        at: moment.at,
+                    };
+                    self.sensors[number].set_clock_back(&self.rules, track, said);
                 }
                 self.examine(number, track, reading, moment, found);
                 self.judge(number, track, reading, moment, found);
@@ -303,22 +316,25 @@ impl SensorStage {
         self.take_back(number, own, reading, moment, found);
     }
 
-    /// Whether a reading of a sensor is new: one that was read again is, unless it is remembered.
-    /// One that is full of reports, or of readings of one
-    /// instant, is given a longer memory while there is room.
+    /// Whether a reading of a sensor is new: one that was read again is, unless it is remembered. One
+    /// that is full of reports, or of readings of one instant, is given a longer memory while there is
+    /// room. By what is read again no clock is set back.
     fn recall(
         &mut self,
         number: usize,
-        reading: &Reading<'_>,
-        is_reread: bool,
+        track: Option<usize>,
+        (reading, is_reread): (&Reading<'_>, bool),
         moment: Moment,
     ) -> Recall {
         let Sensor { memory, tracks, .. } = &mut self.sensors[number];
+        let track = track.map(|track| &tracks[track]);
         let arrival = Arrival {
             id: hash_text(reading.id),
             kind: reading.kind,
             observed_at: reading.observed_at,
             received_at: moment.at,
+            late: !is_reread
+                && track.is_some_and(|track| track.is_late(&self.rules, reading, moment.at)),
         };
         let lengthens = |full| {
             if full == Full::InTime && !tracks.iter().any(Track::is_of_reports) {
@@ -399,13 +415,15 @@ impl SensorStage {
         }
     }
 
-    /// The sensor's track of this kind of reading, which is begun if it is new.
-    fn track(&mut self, number: usize, kind: &str) -> Result<usize, NotJudged> {
-        let sensor = &mut self.sensors[number];
+    /// The sensor's track of this kind of reading, if it has begun.
+    fn known_track(&self, number: usize, kind: &str) -> Option<usize> {
         let known = |track: &Track| self.rules.kind(track.kind).kind.as_str() == kind;
-        if let Some(track) = sensor.tracks.iter().position(known) {
-            return Ok(track);
-        }
+        self.sensors[number].tracks.iter().position(known)
+    }
+
+    /// Begins the sensor's track of this kind of reading.
+    fn begin_track(&mut self, number: usize, kind: &str) -> Result<usize, NotJudged> {
+        let sensor = &mut self.sensors[number];
         let kind = self.rules.kind_number(kind);
         let kind = kind.filter(|&kind| !self.rules.kind(kind).judges_nothing());
         let kind = kind.ok_or(NotJudged::NoRule)?;

@@ -20,18 +20,33 @@ pub const READINGS_REMEMBERED_LONG: usize = 1024;
 /// have the short one.
 pub const LONG_MEMORIES_PER_BUCKET_MAX: u16 = 16;
 
-/// A clock that is set back for good would make its sensor unheard. It is believed, and the
-/// sensor's memory of that kind of reading begins anew, by the last of so many readings in a row
-/// that are beyond memory, …
+/// A clock that is set back for good would make its sensor unheard. It is believed, and what comes
+/// by it is late no more, by the last of so many readings in a row that are beyond memory or late, …
 pub const CLOCK_SET_BACK_READINGS_MIN: u32 = 5;
 
 /// … each so much later than the one before, by logical time; others between them do not matter.
 /// What a client redelivers comes at once, and ends with readings that are remembered or new.
 pub const CLOCK_SET_BACK_APART: Millis = Millis::seconds(30);
 
+/// … or by so many that are all as old as the first to [`CLOCK_PACE`], as those of a clock that goes at the
+/// pace of ours are, …
+pub const CLOCK_SET_BACK_STEADY_MIN: u32 = 3;
+
+/// … and come over so long a time. No reading that is delayed by less makes such a row.
+pub const CLOCK_SET_BACK_LASTING: Millis = Millis::minutes(2);
+
 /// By how much readings in such a row may be out of order. One that falls back further begins a
 /// new row: it is redelivered once more.
 pub const CLOCK_JITTER: Millis = Millis::seconds(30);
+
+/// By how much they may be less old than one before, for a clock may show minutes only. One that has
+/// caught up by more begins a new row: it is of a backlog.
+pub const CLOCK_PACE: Millis = Millis::minutes(1);
+
+/// After a start every sensor has this and one of its intervals to say something, though its deadline
+/// be over, or its whole deadline if that is less: in it clients connect again, and brokers deliver
+/// what they kept.
+pub const SILENCE_GRACE: Millis = Millis::minutes(5);
 
 /// How many readings of one source an incident remembers as evidence, so that none is evidence
 /// twice when another rule names it later. An older one is taken to be evidence if it is newer

@@ -174,6 +174,8 @@ impl<'a> Player<'a> {
                 self.apply(step.at, Input::Command(command));
             }
             What::Started { down_from } => {
+                // It told what was due for as long as it was there.
+                self.apply(*down_from, Input::Tick);
                 let started = Started {
                     down_from: Some(*down_from),
                     down_to: step.at,

@@ -2,11 +2,11 @@
 //!
 //! Arrives: a start, before which timers of silence were due: as many as there are sensors, where a
 //! process was away for longer than sensors are. Downtime is not silence, so that all that comes of
-//! each is another time at which to ask. Leaves: that time, given to one sensor of each bucket after the
-//! other, in the order of their names: to those that are alone in theirs by the start itself, to one of
-//! each eighth bucket a millisecond from then on. Promise: no record visits more sensors than there are
-//! buckets; whose turn comes when depends on its bucket alone, so not on shards. Until then a sensor is
-//! as it was: nobody takes it to be silent.
+//! each is another time at which to ask (`silence.rs`). Leaves: that time, given to one sensor of each
+//! bucket after the other, in the order of their names: to those that are alone in theirs by the start
+//! itself, to one of each eighth bucket a millisecond from then on. Promise: no record visits more
+//! sensors than there are buckets; whose turn comes when depends on its bucket alone, so not on
+//! shards. Until then a sensor is as it was: nobody takes it to be silent.
 //!
 //! What waits is what is due from before the start; so nothing of it is in bytes but the time of the
 //! next step. Who waits to take other rules over is asked when it has (`reload.rs`). Next: `reload.rs`.

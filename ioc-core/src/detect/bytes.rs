@@ -13,6 +13,7 @@ use super::reload::Reloading;
 use super::sensor::Sensor;
 use super::timers::{Timer, Timers};
 use super::{SensorStage, Shard, bucket};
+use crate::away::Away;
 use crate::codec::{CodecError, Put, Take};
 use crate::counters::{RuleCounters, SensorCounters};
 use crate::detection::Detection;
@@ -51,6 +52,8 @@ pub(crate) fn put(stages: &[SensorStage], out: &mut impl Put) {
     });
     let asks = stages.iter().find_map(SensorStage::asks_at);
     out.put_option(asks, Put::put_time);
+    let away = stages.first().map(|stage| &stage.away);
+    away.expect("there is at least one stage").put(out);
     out.put_count(sensors.len());
     for (sensor, number, stage) in sensors {
         stage.put_sensor(number, sensor, reloading.is_some(), out);
@@ -73,6 +76,12 @@ pub(crate) fn take(
         1..=5 => None,
         _ => take.option(Take::time)?,
     };
+    // Before format 7 a start gave everybody the whole time again, as if nobody had been there before.
+    let mut away = Away::default();
+    match format {
+        1..=6 => away.note(Timestamp::MIN, started_at),
+        _ => away = Away::take(take)?,
+    }
     let count = take.count(SENSORS_MAX)?;
     // No more room than the bytes that are there will fill.
     let expected = count.min(take.0.len() / SENSOR_BYTES_USUAL) / shards;
@@ -100,7 +109,7 @@ pub(crate) fn take(
     }
     let stages = stages
         .into_iter()
-        .map(|stage| stage.finish(reloading, asks));
+        .map(|stage| stage.finish(reloading, asks, &away));
     stages.collect()
 }
 
@@ -206,7 +215,9 @@ impl Restored {
         mut self,
         reloading: Option<(Timestamp, Timestamp)>,
         asks: Option<Timestamp>,
+        away: &Away,
     ) -> Result<SensorStage, CodecError> {
+        self.stage.away = away.clone();
         self.stage.timers = Timers::from_iter(self.timers);
         self.stage.silences = Timers::from_iter(self.silences);
         self.stage.silences.wait_before(self.stage.started_at);

@@ -10,7 +10,7 @@ use super::{LOOKED_AHEAD_FROM, Moment, SensorStage, finding, silence};
 use crate::bundle::Test;
 use crate::detection::{Detection, Finding};
 use crate::record::Seq;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 impl SensorStage {
     /// Fires the timers that are due by `to`, before the record `seq`.
@@ -114,14 +114,21 @@ impl SensorStage {
         f: &mut Vec<Finding>,
     ) {
         let sensor = &mut self.sensors[number];
-        let heard_at = sensor.heard_at.max(self.started_at);
+        let registered = sensor.registered.map(|number| self.rules.sensor(number));
+        let interval = registered.and_then(|own| own.interval);
+        let heard = silence::Heard {
+            at: sensor.heard_at,
+            interval: interval.unwrap_or(Millis::ZERO),
+            started_at: self.started_at,
+            away: &self.away,
+        };
         let own = sensor.silences.iter_mut();
         let mut own = own.filter(|(number, _)| *number as usize == rule);
         let (_, state) = own.next().expect("its timer is the sensor's own");
         let detection_rule = &self.rules.detections()[rule];
         let bucket = usize::from(sensor.bucket);
         self.slots.free(bucket, due);
-        match state.fire(moment.at, heard_at) {
+        match state.fire(moment.at, heard) {
             silence::Outcome::AskAgain(wanted) => {
                 let due = self.slots.take(bucket, wanted);
                 state.ask_at(due);

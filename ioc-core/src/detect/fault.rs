@@ -17,6 +17,7 @@ mod settling;
 use std::collections::BTreeMap;
 
 pub(super) use self::settling::Settling;
+use super::rule_state::Said;
 use crate::bundle::{DetectionRule, Fault, FaultSign, Sensor};
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::FaultKind;
@@ -124,9 +125,19 @@ impl State {
         self.raised
     }
 
-    /// Lets what is observed by a clock that was set back be judged.
-    pub fn set_clock_back(&mut self) {
-        self.observed_to = Timestamp::MIN;
+    /// Whether a reading of this time would say nothing: of a clock the late ones say most.
+    pub fn is_late(&self, observed_at: Timestamp) -> bool {
+        observed_at < self.observed_to && !matches!(self.memory, Memory::Skewed(_))
+    }
+
+    /// Lets what is observed from this reading on be judged, by a clock that was set back.
+    pub fn set_clock_back(&mut self, rule: &Fault, said: Said) {
+        if said.observed_at < self.observed_to {
+            self.observed_to = Timestamp::MIN;
+        }
+        if let (FaultSign::Skewed(rule), Memory::Skewed(memory)) = (&rule.sign, &mut self.memory) {
+            memory.set_clock_back(rule, said.at - said.observed_at);
+        }
     }
 
     /// Judges one reading, received at this time.
@@ -180,7 +191,12 @@ impl State {
     }
 
     /// The state as it was put, of a rule that means the same.
-    pub fn take(take: &mut Take<'_>, settle: Millis, rule: &Fault) -> Result<Self, CodecError> {
+    pub fn take(
+        format: u16,
+        take: &mut Take<'_>,
+        settle: Millis,
+        rule: &Fault,
+    ) -> Result<Self, CodecError> {
         let mut state = Self {
             raised: take.flag()?,
             observed_to: take.time()?,
@@ -188,7 +204,7 @@ impl State {
                 FaultSign::Flapping(_) => Memory::Flapping(flapping::Memory::take(take)?),
                 FaultSign::Stuck(_) => Memory::Stuck(stuck::Memory::take(take)?),
                 FaultSign::Impossible(_) => Memory::Impossible(Row::take(take)?),
-                FaultSign::Skewed(_) => Memory::Skewed(skewed::Memory::take(take)?),
+                FaultSign::Skewed(_) => Memory::Skewed(skewed::Memory::take(format, take)?),
                 FaultSign::Spiking(_) => Memory::Spiking(spiking::Memory::take(take)?),
             },
         };

@@ -3,6 +3,9 @@
 //! Arrives: each reading's id and when it was observed. Leaves: a [`Recall`]. Promise: a reading
 //! that was taken once is from then on either remembered by its id, or of a time of which the
 //! memory says that it has forgotten some; unless the sensor's clock was taken to be set back.
+//! It is by readings that come one by one as slowly as time passes, all of them older than what is
+//! known of that kind, while nothing newer comes: a backlog catches up, and what comes by a slower way
+//! beside a faster one has newer readings in between.
 //!
 //! Remembered are the readings observed last, not those received last, so that one reading ahead
 //! of a backlog makes the backlog no harder to tell. What was observed no later than something
@@ -19,7 +22,8 @@ use std::hint::black_box;
 
 use crate::hash::{Map, hash_text};
 use crate::limits::{
-    CLOCK_JITTER, CLOCK_SET_BACK_APART, CLOCK_SET_BACK_READINGS_MIN, KINDS_PER_SENSOR_MAX,
+    CLOCK_JITTER, CLOCK_PACE, CLOCK_SET_BACK_APART, CLOCK_SET_BACK_LASTING,
+    CLOCK_SET_BACK_READINGS_MIN, CLOCK_SET_BACK_STEADY_MIN, KINDS_PER_SENSOR_MAX,
     READINGS_REMEMBERED, READINGS_REMEMBERED_LONG,
 };
 use crate::time::Timestamp;
@@ -44,6 +48,8 @@ pub(super) struct Arrival<'a> {
     pub observed_at: Timestamp,
     /// In logical time.
     pub received_at: Timestamp,
+    /// Some rule has judged what was observed later.
+    pub late: bool,
 }
 
 /// What a memory says of a reading.
@@ -75,13 +81,20 @@ struct Reach {
     kind: u64,
     /// The latest that was observed by a reading that is forgotten: all later ones are remembered.
     forgotten_to: Timestamp,
-    /// Readings beyond the reach, if no other has come since.
+    /// Readings beyond the reach or late, if no other has come since.
     set_back: Option<Box<SetBack>>,
 }
 
-/// A run of readings from before the reach: redelivered, or by a clock that was set back.
+/// A run of readings that are older than others: redelivered, delayed, or by a clock that was set
+/// back.
 #[derive(Debug)]
 struct SetBack {
+    /// When the first came, in logical time.
+    begun_at: Timestamp,
+    /// When it was observed.
+    observed_from: Timestamp,
+    /// When the oldest of them would have been, had it come then.
+    slowest: Timestamp,
     observed_to: Timestamp,
     /// The id of the last reading.
     last: u64,
@@ -134,7 +147,7 @@ impl Memory {
         let recall = self.reaches[usize::from(kind)].recall(arrival, of_one_instant);
         match recall {
             Recall::Known | Recall::Beyond => return recall,
-            Recall::NewByAClockSetBack => self.forget_kind(kind),
+            Recall::NewByAClockSetBack => self.set_clock_back(kind, arrival.observed_at),
             Recall::New => {}
         }
         if self.long.is_none() && self.last.is_full() {
@@ -225,22 +238,26 @@ impl Memory {
         self.long = Some(Box::new(long));
     }
 
-    fn forget_kind(&mut self, kind: u8) {
+    /// What is remembered of a kind was before this, whatever the clock said then. So it is known when
+    /// it comes again, and is forgotten before what comes from now on.
+    fn set_clock_back(&mut self, kind: u8, to: Timestamp) {
+        let before = |entry: Entry| match entry.kind == kind {
+            true => Entry {
+                observed_at: entry.observed_at.min(to),
+                ..entry
+            },
+            false => entry,
+        };
         if let Some(long) = &mut self.long {
-            let Long { order, kinds } = &mut **long;
-            order.retain(|(_, id)| {
-                let goes = kinds.get(id) == Some(&kind);
-                if goes {
-                    kinds.remove(id);
-                }
-                !goes
-            });
+            let entries: Vec<_> = long.entries().map(before).collect();
+            **long = Long::default();
+            for entry in entries {
+                long.insert(entry);
+            }
             return;
         }
         for entry in std::mem::replace(&mut self.last, Last::new()).entries() {
-            if entry.kind != kind {
-                self.last.insert(entry);
-            }
+            self.last.insert(before(entry));
         }
     }
 }
@@ -257,39 +274,37 @@ impl Reach {
     /// What to make of a reading whose id is not remembered. `of_one_instant`: all that is
     /// remembered was observed when it was, by a clock that stands or is coarse.
     fn recall(&mut self, arrival: &Arrival<'_>, of_one_instant: bool) -> Recall {
-        if arrival.observed_at > self.forgotten_to || of_one_instant {
+        let is_new = arrival.observed_at > self.forgotten_to || of_one_instant;
+        if is_new && !arrival.late {
             self.set_back = None;
             return Recall::New;
         }
         let Some(observed_to) = self.clock_set_back(arrival) else {
-            return Recall::Beyond;
+            return if is_new { Recall::New } else { Recall::Beyond };
         };
-        self.forgotten_to = observed_to;
+        if !is_new {
+            self.forgotten_to = observed_to;
+        }
         self.set_back = None;
         Recall::NewByAClockSetBack
     }
 
-    /// Follows a run of readings from before the reach. If its clock must have been set back,
+    /// Follows a run of readings that are older than others. If its clock must have been set back,
     /// returns up to when that has been observed in the run.
     fn clock_set_back(&mut self, arrival: &Arrival<'_>) -> Option<Timestamp> {
-        let begun = || SetBack {
-            observed_to: arrival.observed_at,
-            last: arrival.id,
-            counted_at: arrival.received_at,
-            readings: 1,
-        };
         let Some(run) = self.set_back.as_deref_mut() else {
-            self.set_back = Some(Box::new(begun()));
+            self.set_back = Some(Box::new(SetBack::begun(arrival)));
             return None;
         };
         if arrival.id == run.last {
             return None;
         }
-        if run.observed_to - arrival.observed_at > CLOCK_JITTER {
-            // Redelivered once more, from an earlier one on.
-            *run = begun();
+        if !run.goes_on(arrival) {
+            *run = SetBack::begun(arrival);
             return None;
         }
+        let passed = arrival.received_at - run.begun_at;
+        run.slowest = run.slowest.min(arrival.observed_at - passed);
         let observed_to = run.observed_to;
         run.observed_to = observed_to.max(arrival.observed_at);
         run.last = arrival.id;
@@ -297,7 +312,39 @@ impl Reach {
             run.counted_at = arrival.received_at;
             run.readings += 1;
         }
-        (run.readings == CLOCK_SET_BACK_READINGS_MIN).then_some(observed_to)
+        run.is_believed(arrival).then_some(observed_to)
+    }
+}
+
+impl SetBack {
+    fn begun(arrival: &Arrival<'_>) -> Self {
+        Self {
+            begun_at: arrival.received_at,
+            observed_from: arrival.observed_at,
+            slowest: arrival.observed_at,
+            observed_to: arrival.observed_at,
+            last: arrival.id,
+            counted_at: arrival.received_at,
+            readings: 1,
+        }
+    }
+
+    /// Whether this may be the next by the same clock: neither redelivered once more, from an earlier
+    /// one on, nor of a backlog, which catches up.
+    fn goes_on(&self, arrival: &Arrival<'_>) -> bool {
+        let falls_back = self.observed_to - arrival.observed_at > CLOCK_JITTER;
+        let passed = arrival.received_at - self.begun_at;
+        let catches_up = arrival.observed_at - (self.slowest + passed) > CLOCK_PACE;
+        !falls_back && !catches_up
+    }
+
+    /// Whether a clock must have been set back, by all up to this reading.
+    fn is_believed(&self, last: &Arrival<'_>) -> bool {
+        let passed = last.received_at - self.begun_at;
+        let steady = self.observed_from + passed - last.observed_at <= CLOCK_PACE;
+        let lasts = passed >= CLOCK_SET_BACK_LASTING;
+        let enough = steady && lasts && self.readings >= CLOCK_SET_BACK_STEADY_MIN;
+        enough || self.readings >= CLOCK_SET_BACK_READINGS_MIN
     }
 }
 
@@ -425,12 +472,22 @@ mod tests {
     impl Told {
         /// Whether reading `id`, observed and received then, is what it is taken for.
         fn recall(&mut self, id: u64, observed_s: i64, received_s: i64) -> Recall {
+            self.hear(id, observed_s, received_s, false)
+        }
+
+        /// The same of one that rules take as late.
+        fn late(&mut self, id: u64, observed_s: i64, received_s: i64) -> Recall {
+            self.hear(id, observed_s, received_s, true)
+        }
+
+        fn hear(&mut self, id: u64, observed_s: i64, received_s: i64, late: bool) -> Recall {
             let time = |seconds| Timestamp::default() + Millis::seconds(seconds);
             let arrival = Arrival {
                 id: id + 1,
                 kind: "level",
                 observed_at: time(observed_s),
                 received_at: time(received_s),
+                late,
             };
             self.0.recall(&arrival, |_| self.1)
         }
@@ -487,6 +544,7 @@ mod tests {
                 kind,
                 observed_at: Timestamp::default() + Millis::seconds(observed_s),
                 received_at: Timestamp::default(),
+                late: false,
             };
             memory.recall(&arrival, |_| false)
         };
@@ -539,6 +597,87 @@ mod tests {
         // The stale one and those at 9,000 s were two of the five.
         assert_eq!(believed, Some(89));
         assert!(recalls.all(|recall| recall == Recall::New));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_into_what_is_remembered_is_believed_by_few_readings() {
+        let mut told = told(10, false);
+        assert_eq!(told.late(20, 1, 3_600), Recall::New);
+        assert_eq!(told.late(21, 61, 3_660), Recall::New);
+        // Once more the same, and one that tells nothing new.
+        assert_eq!(told.late(21, 61, 3_700), Recall::Known);
+        assert_eq!(told.late(22, 120, 3_719), Recall::New);
+        assert_eq!(told.late(23, 121, 3_720), Recall::NewByAClockSetBack);
+        assert_eq!(told.recall(24, 181, 3_780), Recall::New);
+        for id in [0, 9, 20, 23, 24] {
+            assert_eq!(told.recall(id, 0, 4_000), Recall::Known, "{id}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_shows_minutes_only_is_believed_when_it_is_set_back() {
+        for interval in [7, 20, 29, 45, 59, 61] {
+            let mut told = told(10, false);
+            let mut recalls = (0..100).map(|number| {
+                let now = 10_000 + interval * number;
+                (
+                    now,
+                    told.late(100 + number as u64, (now - 9_997) / 60 * 60, now),
+                )
+            });
+            let believed = recalls.find(|(_, recall)| *recall == Recall::NewByAClockSetBack);
+            assert!(
+                believed.is_some_and(|(now, _)| now <= 10_240),
+                "{interval} s"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_remembered_when_a_clock_is_set_back_goes_before_what_comes_then() {
+        let mut told = told(READINGS_REMEMBERED as u64, false);
+        let first = 10_000;
+        for minute in 0..3 {
+            told.late(
+                100 + minute,
+                1 + 60 * minute as i64,
+                first + 60 * minute as i64,
+            );
+        }
+        for minute in 3..40 {
+            let since = 60 * minute as i64;
+            let recall = told.recall(100 + minute, 1 + since, first + since);
+            assert_eq!(recall, Recall::New);
+        }
+        for minute in 8..40 {
+            assert_eq!(told.recall(100 + minute, 0, 20_000), Recall::Known);
+        }
+        assert_eq!(told.recall(107, 421, 20_000), Recall::Beyond);
+    }
+
+    #[test]
+    fn what_is_late_is_no_clock_set_back_while_newer_comes_or_it_catches_up() {
+        let mut told = told(10, false);
+        let mut id = 100;
+        let mut next = || {
+            id += 1;
+            id
+        };
+        for minute in 60..120 {
+            let now = 60 * minute;
+            assert_eq!(told.recall(next(), now, now), Recall::New);
+            let recall = told.late(next(), now - 3_570, now + 30);
+            assert_ne!(recall, Recall::NewByAClockSetBack);
+        }
+        // A minute of it in each half a minute; then each older than the one before.
+        for minute in 0..60 {
+            let recall = told.late(next(), 3_600 + 60 * minute, 8_000 + 30 * minute);
+            assert_ne!(recall, Recall::NewByAClockSetBack);
+        }
+        for minute in 0..60 {
+            let recall = told.late(next(), 7_000 - 60 * minute, 11_000 + 60 * minute);
+            assert_ne!(recall, Recall::NewByAClockSetBack);
+        }
     }
 
     #[test]

@@ -51,8 +51,6 @@ struct Step {
     before: Before,
     /// When it came.
     at: Timestamp,
-    /// The last start by then.
-    started_at: Timestamp,
 }
 
 /// How sensors are that wait for a reload.
@@ -75,7 +73,6 @@ impl Reloading {
             generation: 0,
             before: Before::Held(held),
             at,
-            started_at: at,
         };
         Self {
             steps: VecDeque::from([step]),
@@ -123,8 +120,7 @@ impl Reloading {
                 Before::Held(held) => all.extend(held.get(&number).cloned().unwrap_or_default()),
                 Before::Under(old) => {
                     let new = self.rules_of(step.generation + 1, new);
-                    let heard_at = sensor.heard_at.max(step.started_at);
-                    let found = sensor.reload(old, new, heard_at, step.at).into_iter();
+                    let found = sensor.reload(old, new, step.at).into_iter();
                     let named = |(rule, detection)| (old.detection(rule).name.clone(), detection);
                     all.extend(found.map(named));
                 }
@@ -175,7 +171,6 @@ impl SensorStage {
             generation: self.generation,
             before: Before::Under(old),
             at: record.at,
-            started_at: self.started_at,
         });
         self.generation += 1;
         // Who takes over is asked from then on.

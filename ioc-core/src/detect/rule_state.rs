@@ -179,6 +179,11 @@ impl RuleState {
         }
     }
 
+    /// Whether a reading of this time would be late.
+    pub fn is_late(&self, observed_at: Timestamp) -> bool {
+        self.observed_to().is_some_and(|to| observed_at < to)
+    }
+
     /// When the latest that it has judged was observed, if order means something to it.
     pub fn observed_to(&self) -> Option<Timestamp> {
         let observed_to = match self {

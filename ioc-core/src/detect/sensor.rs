@@ -6,9 +6,9 @@
 use std::hint::black_box;
 
 use super::memory::Memory;
-use super::rule_state::RuleState;
+use super::rule_state::{RuleState, Said, signal};
 use super::taken_back::TakenBack;
-use super::{bucket, examine, fault, silence};
+use super::{bucket, concerns, examine, fault, silence};
 use crate::bundle::DetectionRule;
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::SensorFault;
@@ -16,6 +16,7 @@ use crate::detection::{Detection, Hearing, Malady};
 use crate::hash::hash_text;
 use crate::id::{RuleId, SensorId};
 use crate::limits::KINDS_PER_SENSOR_MAX;
+use crate::reading::Reading;
 use crate::rules::Rules;
 use crate::state::STATE_FORMAT;
 use crate::time::{Millis, Timestamp};
@@ -96,12 +97,17 @@ impl Sensor {
         black_box(self.id.as_str().as_bytes().first());
     }
 
-    /// Lets what it observes by a clock that was set back be judged: nothing of it is late.
-    pub fn set_clock_back(&mut self, track: usize) {
-        let states = self.tracks[track].states.iter_mut();
-        states.for_each(RuleState::set_clock_back);
-        let faults = self.tracks[track].faults.iter_mut();
-        faults.for_each(fault::State::set_clock_back);
+    /// Lets what it observes by a clock that was set back be judged: nothing from this reading on is
+    /// late.
+    pub fn set_clock_back(&mut self, rules: &Rules, track: usize, said: Said) {
+        let track = &mut self.tracks[track];
+        let states = track.states.iter_mut();
+        let late = states.filter(|state| state.is_late(said.observed_at));
+        late.for_each(RuleState::set_clock_back);
+        let faults = rules.kind(track.kind).faults.iter();
+        for (&rule, state) in faults.zip(&mut track.faults) {
+            state.set_clock_back(examine::fault_of(rules.detection(rule)), said);
+        }
     }
 
     /// Whether it is not to be trusted in what this rule finds.
@@ -214,14 +220,8 @@ impl Sensor {
     }
 
     /// Takes over other rules. Returns what is found by that, each with its rule's old number.
-    pub fn reload(
-        &mut self,
-        old: &Rules,
-        new: &Rules,
-        heard_at: Timestamp,
-        now: Timestamp,
-    ) -> Vec<(u32, Detection)> {
-        let mut found = self.reload_silences(old, new, heard_at, now);
+    pub fn reload(&mut self, old: &Rules, new: &Rules, now: Timestamp) -> Vec<(u32, Detection)> {
+        let mut found = self.reload_silences(old, new, now);
         let tracks = std::mem::take(&mut self.tracks);
         for track in tracks {
             let rules = &old.kind(track.kind).judging;
@@ -253,7 +253,6 @@ impl Sensor {
         &mut self,
         old: &Rules,
         new: &Rules,
-        heard_at: Timestamp,
         now: Timestamp,
     ) -> Vec<(u32, Detection)> {
         let was_silent = self.is_silent();
@@ -271,7 +270,7 @@ impl Sensor {
             let state = match kept {
                 Some(place) => {
                     let (_, mut state) = before.remove(place);
-                    state.refit(allowance, heard_at, now);
+                    state.refit(allowance, self.heard_at, now);
                     state
                 }
                 None => silence::State::new(allowance, now),
@@ -333,7 +332,7 @@ impl Sensor {
         let id: SensorId = take.parsed("sensor")?;
         let registered = rules.sensor_number(id.as_str());
         let heard_at = take.time()?;
-        let memory = Memory::take(take)?;
+        let memory = Memory::take(format, take)?;
         let taken_back = match format {
             1..=4 => TakenBack::default(),
             _ => TakenBack::take(take)?,
@@ -434,10 +433,22 @@ impl Track {
                 1..=5 => Millis::ZERO,
                 _ => fault::settle(rule, fault),
             };
-            *state = fault::State::take(take, settle, fault)?;
+            *state = fault::State::take(format, take, settle, fault)?;
         }
         track.weigh_trust(rules);
         Ok(track)
+    }
+
+    /// Whether some rule that this reading concerns has judged what was observed later.
+    pub fn is_late(&self, rules: &Rules, reading: &Reading<'_>, now: Timestamp) -> bool {
+        let observed_at = reading.observed_at.min(now);
+        let states = self.with_rules(rules);
+        let late = states.filter(|(_, state)| state.is_late(observed_at));
+        let late = late.map(|(rule, _)| rules.detection(rule));
+        let faults = rules.kind(self.kind).faults.iter().zip(&self.faults);
+        let late_faults = faults.filter(|(_, state)| state.is_late(observed_at));
+        let mut late = late.chain(late_faults.map(|(&rule, _)| rules.detection(rule)));
+        late.any(|rule| concerns(rule, reading, now) && signal(&rule.test, reading).is_some())
     }
 
     /// Whether some rule takes its readings as reports.

@@ -1,10 +1,14 @@
 //! Has the sensor said nothing? Lazy deadlines, so that a reading costs no timer.
 //!
 //! Arrives: when the sensor was last heard, and the timer when it is due. Leaves: whether it is
-//! silent by now, or when to ask again. Downtime is not silence: after a start every sensor has
-//! its whole deadline again. Sensors that were never heard are never silent. Next: `sensor.rs`.
+//! silent by now, or when to ask again. Downtime is not silence: its deadline is so much later, and
+//! after a start it has a grace, in which whoever lives says something and brokers deliver what they
+//! kept; but not its whole deadline again, so that starts hide nobody who is dead. Sensors that were
+//! never heard are never silent. Next: `sensor.rs`.
 
+use crate::away::Away;
 use crate::codec::{CodecError, Put, Take};
+use crate::limits::SILENCE_GRACE;
 use crate::time::{Millis, Timestamp};
 
 /// What one silence rule knows of one sensor.
@@ -23,6 +27,18 @@ enum Status {
     Heard { timer_due: Timestamp },
     /// Silent since the timer fired; no timer runs.
     Silent,
+}
+
+/// What is known of a sensor when its timer is due.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Heard<'a> {
+    /// The time of its last reading.
+    pub at: Timestamp,
+    /// How often it says something.
+    pub interval: Millis,
+    /// The last start.
+    pub started_at: Timestamp,
+    pub away: &'a Away,
 }
 
 /// What a due timer came to.
@@ -58,9 +74,9 @@ impl State {
         self.status == Status::Silent
     }
 
-    /// The timer is due. `heard_at` is the last reading's time or the last start's.
-    pub fn fire(&mut self, due: Timestamp, heard_at: Timestamp) -> Outcome {
-        let deadline = self.deadline(heard_at);
+    /// The timer is due.
+    pub fn fire(&mut self, due: Timestamp, heard: Heard<'_>) -> Outcome {
+        let deadline = self.deadline(heard);
         if deadline > due {
             self.status = Status::Heard {
                 timer_due: deadline,
@@ -83,7 +99,7 @@ impl State {
         self.status = Status::Heard { timer_due };
     }
 
-    /// Takes over what a reload allows now.
+    /// Takes over what a reload allows now. Its timer may be due before its deadline, and asks again.
     pub fn refit(&mut self, allowance: Millis, heard_at: Timestamp, now: Timestamp) {
         if allowance == self.allowance {
             // Its timer asks again for what was heard since.
@@ -96,8 +112,16 @@ impl State {
         }
     }
 
-    fn deadline(&self, heard_at: Timestamp) -> Timestamp {
-        heard_at.max(self.watched_from) + self.allowance
+    fn deadline(&self, heard: Heard<'_>) -> Timestamp {
+        let since = heard.at.max(self.watched_from);
+        let due = since + self.allowance;
+        let longer = heard.away.waits_on(since, due);
+        let deadline = longer.map_or(due, |(_, due)| due);
+        if heard.started_at <= since {
+            return deadline;
+        }
+        let grace = Millis(heard.interval.0.saturating_add(SILENCE_GRACE.0));
+        deadline.max(heard.started_at + grace.min(self.allowance))
     }
 
     /// Puts the whole state, for a digest or a snapshot.
@@ -128,14 +152,54 @@ mod tests {
 
     #[test]
     fn a_timer_asks_again_for_what_was_heard_since() {
+        let away = Away::default();
+        let heard = |ms| Heard {
+            at: at(ms),
+            interval: Millis(50),
+            started_at: at(0),
+            away: &away,
+        };
         let mut state = State::new(Millis(100), at(0));
         assert_eq!(state.timer_due(), Some(at(100)));
-        assert_eq!(state.fire(at(100), at(60)), Outcome::AskAgain(at(160)));
-        assert_eq!(state.fire(at(160), at(60)), Outcome::Silent);
+        assert_eq!(state.fire(at(100), heard(60)), Outcome::AskAgain(at(160)));
+        assert_eq!(state.fire(at(160), heard(60)), Outcome::Silent);
         assert_eq!((state.is_silent(), state.timer_due()), (true, None));
         assert_eq!(state.speaks(at(500)), at(600));
         state.ask_at(at(603));
         assert_eq!(state.timer_due(), Some(at(603)));
+    }
+
+    /// In which minute a sensor is silent that was heard in the first, and says something so often, if
+    /// nobody was there in these.
+    fn silent_in(allowance_min: i64, interval_min: i64, gaps: &[(i64, i64)]) -> i64 {
+        let minute = |minute: i64| Timestamp::default() + Millis::minutes(minute);
+        let mut away = Away::default();
+        for (from, to) in gaps {
+            away.note(minute(*from), minute(*to));
+        }
+        let mut state = State::new(Millis::minutes(allowance_min), minute(0));
+        let heard = Heard {
+            at: minute(0),
+            interval: Millis::minutes(interval_min),
+            started_at: gaps.last().map_or(minute(0), |(_, to)| minute(*to)),
+            away: &away,
+        };
+        match state.fire(minute(allowance_min), heard) {
+            Outcome::AskAgain(at) => (at - minute(0)).0 / 60_000,
+            Outcome::Silent => allowance_min,
+        }
+    }
+
+    #[test]
+    fn downtime_is_added_and_a_start_leaves_time_for_one_interval() {
+        assert_eq!(silent_in(180, 60, &[]), 180);
+        assert_eq!(silent_in(180, 60, &[(-100, 0)]), 180);
+        // Long before its deadline, and just before.
+        assert_eq!(silent_in(180, 60, &[(10, 70)]), 240);
+        assert_eq!(silent_in(180, 60, &[(10, 70), (80, 90)]), 250);
+        assert_eq!(silent_in(180, 60, &[(150, 151)]), 151 + 65);
+        // Never more than its whole time.
+        assert_eq!(silent_in(5, 1, &[(4, 9)]), 14);
     }
 
     #[test]

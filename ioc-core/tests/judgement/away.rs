@@ -9,7 +9,9 @@ use ioc_core::bundle::Bundle;
 use ioc_core::decision::Severity::Moderate;
 use ioc_core::decision::{Decision, Verdict};
 use ioc_core::judgement::Judgement;
-use ioc_core::limits::{ASKED_STEP, LATE_PER_STEP, LATE_STEP, TELL_INTERVAL};
+use ioc_core::limits::{
+    ASKED_STEP, DOWNTIMES_MAX, LATE_PER_STEP, LATE_STEP, SILENCE_GRACE, TELL_INTERVAL,
+};
 use ioc_core::record::{BuildHash, ClockKind, Input, Started};
 use ioc_core::time::{Millis, Timestamp};
 use proptest::prelude::*;
@@ -179,13 +181,6 @@ fn p5_who_is_to_be_asked_for_silence_after_downtime_is_asked_in_steps() {
     }
     let (judgement, decisions) = judge(&history);
     assert!(judgement.next_due() >= Some(BACK + Millis::minutes(2)));
-    let silent = |decisions: &[Decision]| {
-        let silent = decisions.iter().filter_map(|one| match &one.verdict {
-            Verdict::SensorSilent(sensor) => Some((sensor.id.clone(), one.at)),
-            _ => None,
-        });
-        silent.collect::<Vec<_>>()
-    };
     assert_eq!(silent(&decisions), [], "downtime is not silence");
     history.push(BACK + Millis::minutes(3), &Input::Tick);
     let (_, decisions) = judge(&history);
@@ -266,6 +261,157 @@ fn blind_is_not_safe_over_a_downtime_either() {
             10:45 unknown water#1 moderate
         "#]],
     );
+}
+
+/// Who is told to be silent, and when.
+fn silent(decisions: &[Decision]) -> Vec<(String, Timestamp)> {
+    let silent = decisions.iter().filter_map(|one| match &one.verdict {
+        Verdict::SensorSilent(sensor) => Some((sensor.id.to_string(), one.at)),
+        _ => None,
+    });
+    silent.collect()
+}
+
+/// Gauges that say something each hour, and are silent after three.
+const HOURLY: [&str; 3] = ["alive", "dying", "slow"];
+const HOUR: Millis = Millis::minutes(60);
+const ALLOWED: Millis = Millis::minutes(180);
+
+fn hourly() -> Arc<Bundle> {
+    let builder = BundleBuilder::new()
+        .threshold("level-high", "level", &[(Moderate, 3.0)], |_| ())
+        .silence("level-silent", "level", 3, Millis::minutes(10));
+    let gauge = |builder: BundleBuilder, name: &&str| {
+        builder.sensor_with(name, "level", |sensor| sensor.interval = Some(HOUR))
+    };
+    HOURLY.iter().fold(builder, gauge).build()
+}
+
+#[test]
+fn a_sensor_that_is_dead_is_told_however_often_the_server_starts() {
+    let mut history = History::new(hourly());
+    let at = |minute: i64| MIDNIGHT + Millis::minutes(minute);
+    history.say(at(0), "dying", 1.0);
+    for start_at in (150..1_000).step_by(150) {
+        history.push(at(start_at), &Input::Tick);
+        start(&mut history, (at(start_at), at(start_at + 1)));
+    }
+    let (_, decisions) = judge(&history);
+    // An hour and five minutes after the first start, which came half an hour before its deadline.
+    assert_eq!(silent(&decisions), [("dying".to_owned(), at(151 + 65))]);
+    history.assert_restarts_from(1);
+}
+
+/// A life of gauges and of a server: when each start came, and after how long away; when in its hour
+/// each gauge speaks, and when two of them do for the last time, or one later than it should.
+#[derive(Debug, Clone)]
+struct Lives {
+    starts: Vec<(i64, i64)>,
+    phases_min: [i64; 3],
+    dies_at_min: i64,
+}
+
+fn lives() -> impl Strategy<Value = Lives> {
+    let up_min = prop_oneof![3 => 1..400i64, 1 => 1..70i64];
+    let down_min = prop_oneof![3 => 0..10i64, 1 => 0..600i64];
+    let starts = prop::collection::vec((up_min, down_min), 0..90);
+    let phases_min = [0..60i64, 0..60i64, 0..60i64];
+    (starts, phases_min, 0..2_000i64).prop_map(|(starts, phases_min, dies_at_min)| Lives {
+        starts,
+        phases_min,
+        dies_at_min,
+    })
+}
+
+/// What the server hears of it: nothing of what is said while it is away.
+fn heard(lives: &Lives) -> (History, Vec<(i64, i64)>) {
+    let mut gaps = Vec::new();
+    let mut now = 0;
+    for (up, down) in &lives.starts {
+        gaps.push((now + up, now + up + down));
+        now += up + down;
+    }
+    let end = now.max(lives.dies_at_min) + 1_000;
+    let mut history = History::new(hourly());
+    let at = |minute: i64| MIDNIGHT + Millis::minutes(minute);
+    for minute in 0..=end {
+        if let Some((from, to)) = gaps.iter().find(|(_, to)| *to == minute) {
+            start(&mut history, (at(*from), at(*to)));
+        }
+        let is_away = gaps.iter().any(|(from, to)| *from < minute && minute < *to);
+        if is_away {
+            continue;
+        }
+        for (name, phase) in HOURLY.iter().zip(lives.phases_min) {
+            let speaks = match *name {
+                "dying" => minute % 60 == phase && minute <= lives.dies_at_min.max(phase),
+                "slow" => minute == phase,
+                _ => minute % 60 == phase,
+            };
+            if speaks {
+                history.say(at(minute), name, 1.0);
+            }
+        }
+        history.push(at(minute), &Input::Tick);
+    }
+    (history, gaps)
+}
+
+/// When a sensor that was last heard then is to be told, gap by gap: its time is longer by each of
+/// them, and after each it has an hour and the grace.
+fn told_at(heard_min: i64, gaps: &[(i64, i64)]) -> Timestamp {
+    let at = |minute: i64| MIDNIGHT + Millis::minutes(minute);
+    let (mut longer, mut told) = (at(heard_min) + ALLOWED, at(heard_min) + ALLOWED);
+    for (from, to) in gaps.iter().filter(|(_, to)| *to > heard_min) {
+        if told <= at(*from) {
+            return told;
+        }
+        longer = longer + Millis::minutes(to - from);
+        told = longer.max(at(*to) + HOUR + SILENCE_GRACE);
+    }
+    told
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases / 4))]
+
+    #[test]
+    fn downtime_makes_nobody_silent_who_speaks_and_hides_nobody_who_is_dead(
+        lives in lives(), manner in (1..=8usize, 1..50usize),
+    ) {
+        let (history, gaps) = heard(&lives);
+        let (judgement, decisions) = judge(&history);
+        prop_assert_eq!(judgement.audit(), []);
+        let told = silent(&decisions);
+        let alive = told.iter().filter(|(name, _)| name == "alive");
+        prop_assert_eq!(alive.count(), 0, "{:?}", told);
+        let at = |minute: i64| MIDNIGHT + Millis::minutes(minute);
+        let records = history.records();
+        for name in ["dying", "slow"] {
+            let heard = records.iter().rev().find_map(|record| match record.input {
+                Input::Reading(reading) if reading.sensor == name => Some(record.at),
+                _ => None,
+            });
+            let Some(heard) = heard else { continue };
+            let heard_min = (heard - at(0)).0 / 60_000;
+            let since = gaps.iter().filter(|(_, to)| *to > heard_min);
+            let expected = told_at(heard_min, &gaps);
+            // Of more gaps than are remembered the first count for more.
+            let latest = match gaps.last() {
+                Some((_, to)) if since.count() >= DOWNTIMES_MAX => at(*to) + ALLOWED,
+                _ => expected,
+            };
+            let told = told.iter().filter(|(other, _)| other == name);
+            let told: Vec<_> = told.map(|(_, at)| *at).collect();
+            // A bucket's sensors are asked one after another.
+            let in_time = |told: &Timestamp| expected <= *told && *told <= latest + Millis(2);
+            prop_assert!(told.len() == 1 && told.iter().all(in_time), "{told:?} for {expected:?}");
+        }
+        let (shards, batch) = manner;
+        let restarts = (0..4).map(|part| (records.len() * part / 4, shards)).collect();
+        let manner = Manner { shards, batches: vec![batch], restarts };
+        prop_assert_eq!(history.run(&manner), history.run(&Manner::plain()));
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -427,6 +427,59 @@ fn a_clock_that_is_ahead_is_told_and_what_is_measured_still_counts() {
 }
 
 #[test]
+fn a_clock_that_is_set_back_is_told_however_little_it_is_behind_until_it_is_right() {
+    let skewed = Skewed {
+        ahead: Some(Millis::minutes(5)),
+        behind: Some(Millis::minutes(360)),
+        readings_min: 3,
+        clear_readings_min: 2,
+    };
+    let rules = city().fault("river-clock", "water_level", FaultSign::Skewed(skewed));
+    // By twenty minutes, told though the rule asks for six hours; then set right.
+    check_with(
+        &rules.trusting().build(),
+        "10:00-10:09/1 river-1 1.2
+         10:10 river-1 1.2 observed=09:50
+         10:11 river-1 1.2 observed=09:51
+         10:12 river-1 3.1 observed=09:52
+         10:13 river-1 3.1 observed=09:53
+         10:14 river-1 3.1
+         10:15 river-1 3.1",
+        &expect![[r#"
+            10:12 faulty river-1 skewed: river-1 3.1
+            10:13 opened flood#1 moderate: river-1 3.1, river-1 3.1
+            10:14 updated flood#1 moderate: river-1 3.1
+            10:15 sound river-1 skewed: river-1 3.1
+            10:15 updated flood#1 moderate: river-1 3.1
+        "#]],
+    );
+}
+
+#[test]
+fn a_clock_that_was_ahead_and_is_set_right_is_not_told_as_behind() {
+    let skewed = Skewed {
+        ahead: Some(Millis::minutes(5)),
+        behind: Some(Millis::minutes(360)),
+        readings_min: 1,
+        clear_readings_min: 2,
+    };
+    let rules = city().fault("river-clock", "water_level", FaultSign::Skewed(skewed));
+    let mut timeline = String::new();
+    for minute in 0..40 {
+        timeline += &format!("10:{minute} river-1 1.2 observed=11:{minute}\n");
+    }
+    timeline += "10:40-10:55/1 river-1 1.2\n";
+    check_with(
+        &rules.trusting().build(),
+        &timeline,
+        &expect![[r#"
+            10:00 faulty river-1 skewed: river-1 1.2
+            10:43 sound river-1 skewed: river-1 1.2
+        "#]],
+    );
+}
+
+#[test]
 fn spikes_are_told_when_there_are_several_and_a_wave_is_none() {
     let spiking = Spiking {
         height: 1.0,

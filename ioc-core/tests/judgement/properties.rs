@@ -14,7 +14,7 @@ use ioc_core::decision::{
 };
 use ioc_core::id::{CommandKey, IncidentId, ReadingId, RuleId, SensorId, SuppressionId};
 use ioc_core::judgement::Judgement;
-use ioc_core::limits::SHELVED_MAX;
+use ioc_core::limits::{CLOCK_SET_BACK_LASTING, SHELVED_MAX};
 use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::{Action, Ask, Command, Input, Quieted, Suppress};
 use ioc_core::time::{Millis, Timestamp};
@@ -934,6 +934,17 @@ proptest! {
         let delay = |part: f64| (part * 59_999.0) as i64;
         let other = disordered(&stream, delay, &again).run(&manner).decisions;
         prop_assert_eq!(without_receipt(&plain), without_receipt(&other));
+    }
+
+    #[test]
+    fn inv_19_what_is_delayed_by_less_than_a_clock_takes_to_be_known_sets_none_back(
+        stream in stream(), again in prop::collection::vec(any::<Index>(), 0..20),
+    ) {
+        // What comes again does so two seconds later.
+        let most = CLOCK_SET_BACK_LASTING.0 - 2_001;
+        let delay = |part: f64| (part * most as f64) as i64;
+        let (judgement, _) = disordered(&stream, delay, &again).judge(&Manner::plain());
+        prop_assert_eq!(judgement.counters().sensors.clocks_set_back, 0);
     }
 }
 

@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use ioc_core::bundle::Bundle;
 use ioc_core::decision::Severity::{Minor, Moderate, Severe};
+use ioc_core::decision::Verdict;
+use ioc_core::limits::CLOCK_SET_BACK_LASTING;
 use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::Input;
 use ioc_core::time::{Millis, Timestamp};
@@ -139,5 +141,53 @@ proptest! {
         let (judgement, decisions) = again.judge(&Manner { shards, batches: vec![50], restarts });
         prop_assert_eq!(judgement.audit(), []);
         prop_assert_eq!(without_numbers(&plain.decisions), without_numbers(&decisions));
+    }
+}
+
+/// A gauge that is heard so often, each so long after the one before, and then is high by a clock that
+/// was set back.
+fn set_back(before: i64, interval: Millis, back: Millis) -> History {
+    let bundle = BundleBuilder::new()
+        .sensor_with("gauge-1", "level", |_| ())
+        .threshold("high", "level", &[(Moderate, 3.0)], |_| ())
+        .correlation("floods", "flood", &["high"], |_| ());
+    let mut history = History::new(bundle.build());
+    for number in 0..before + 2 + CLOCK_SET_BACK_LASTING.0 / interval.0.min(60_000) + 1 {
+        let now = MIDNIGHT + Millis(number * interval.0);
+        let (observed_at, value) = match number < before {
+            true => (now, 1.0),
+            false => (now - back, 3.5),
+        };
+        let reading = Reading {
+            id: &format!("r{number}"),
+            sensor: "gauge-1",
+            kind: "level",
+            observed_at,
+            received_at: None,
+            value,
+            unit: "",
+            position: None,
+            attributes: Attributes::default(),
+        };
+        history.push(now, &Input::Reading(reading));
+    }
+    history
+}
+
+proptest! {
+    #[test]
+    fn a_clock_that_is_set_back_makes_nobody_unheard_for_longer_than_it_takes_to_know_it(
+        before in 1..100i64, interval_s in 1..1_200i64, back_s in 0..200_000i64,
+        shards in 1..4usize, restart in 0..100usize,
+    ) {
+        let interval = Millis::seconds(interval_s);
+        let history = set_back(before, interval, Millis::seconds(back_s));
+        let decisions = history.run(&Manner::plain()).decisions;
+        let opened = decisions.iter().find(|one| matches!(one.verdict, Verdict::IncidentOpened(_)));
+        let readings = 2.max((CLOCK_SET_BACK_LASTING.0 + interval.0 - 1) / interval.0);
+        let latest = MIDNIGHT + Millis((before + readings) * interval.0);
+        prop_assert!(opened.is_some_and(|one| one.at <= latest), "{opened:?} by {latest:?}");
+        let manner = Manner { shards, batches: vec![7], restarts: vec![(restart, shards)] };
+        prop_assert_eq!(history.run(&manner), history.run(&Manner::plain()));
     }
 }

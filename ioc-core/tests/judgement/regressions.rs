@@ -447,13 +447,132 @@ fn a_sensor_whose_clock_is_set_back_is_heard_again() {
         &high(floods).build(),
         &timeline,
         &expect![[r#"
-            10:04 opened flood#1 moderate: gauge-1 3.5
+            10:02 opened flood#1 moderate: gauge-1 3.5
+            10:03 updated flood#1 moderate: gauge-1 3.5
+            10:04 updated flood#1 moderate: gauge-1 3.5
             10:05 updated flood#1 moderate: gauge-1 3.5
             10:06 updated flood#1 moderate: gauge-1 3.5
             10:07 updated flood#1 moderate: gauge-1 3.5
             10:08 updated flood#1 moderate: gauge-1 3.5
             10:09 updated flood#1 moderate: gauge-1 3.5
         "#]],
+    );
+}
+
+#[test]
+fn a_sensor_whose_clock_is_set_back_into_what_is_remembered_is_heard_again() {
+    // By an hour, of which ten readings are remembered; and by as little as twenty minutes.
+    for back in ["09", "10"] {
+        let mut timeline = String::from("10:10-10:19/1 gauge-1 1.0\n");
+        for minute in 20..26 {
+            let observed = match back {
+                "09" => format!("09:{minute}"),
+                _ => format!("10:{:02}", minute - 20),
+            };
+            timeline += &format!("10:{minute} gauge-1 3.5 observed={observed}\n");
+        }
+        let floods = BundleBuilder::new().sensor("gauge-1", "level", metres(0, 0));
+        check_with(
+            &high(floods).build(),
+            &timeline,
+            &expect![[r#"
+                10:22 opened flood#1 moderate: gauge-1 3.5
+                10:23 updated flood#1 moderate: gauge-1 3.5
+                10:24 updated flood#1 moderate: gauge-1 3.5
+                10:25 updated flood#1 moderate: gauge-1 3.5
+            "#]],
+        );
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_back_while_a_flood_lasts_lets_it_clear() {
+    let mut timeline = String::from("10:00-10:09/1 gauge-1 3.5\n");
+    for minute in 10..30 {
+        timeline += &format!("10:{minute} gauge-1 1.0 observed=09:{minute}\n");
+    }
+    let floods = BundleBuilder::new().sensor("gauge-1", "level", metres(0, 0));
+    let told = crate::timeline::run(&[("floods", &high(floods).build())], &timeline);
+    // Ten minutes after the third reading that came by it.
+    assert!(told.ends_with("10:22 cleared flood#1 moderate\n"), "{told}");
+}
+
+#[test]
+fn a_backlog_is_no_clock_that_is_set_back_however_it_comes() {
+    let floods = BundleBuilder::new().sensor("gauge-1", "level", metres(0, 0));
+    let floods = high(floods).build();
+    // One fresh reading, then an hour of them: at once, over five minutes, over half an hour.
+    for apart_s in [0, 5, 30] {
+        let mut timeline = String::from("08:50-08:59/1 gauge-1 1.0\n10:00 gauge-1 1.0\n");
+        for minute in 0..60 {
+            let at = 1 + minute * apart_s;
+            let (at_min, at_s) = (at / 60, at % 60);
+            timeline += &format!("10:{at_min:02}:{at_s:02} gauge-1 3.5 observed=09:{minute:02}\n");
+        }
+        assert_eq!(
+            crate::timeline::run(&[("floods", &floods)], &timeline),
+            "",
+            "{apart_s} s apart"
+        );
+    }
+    // As slowly as they were made, beside fresh ones by another way.
+    let mut timeline = String::from("09:50-09:59/1 gauge-1 1.0\n");
+    for minute in 0..60 {
+        timeline += &format!("10:{minute:02} gauge-1 1.0\n");
+        timeline += &format!("10:{minute:02}:30 gauge-1 3.5 observed=09:{minute:02}:30\n");
+    }
+    assert_eq!(crate::timeline::run(&[("floods", &floods)], &timeline), "");
+    // The newest first.
+    let mut timeline = String::from("08:50-08:59/1 gauge-1 1.0\n10:00 gauge-1 1.0\n");
+    for minute in 0..30 {
+        let observed = 59 - minute;
+        timeline += &format!("10:{:02} gauge-1 3.5 observed=09:{observed}\n", minute + 1);
+    }
+    assert_eq!(crate::timeline::run(&[("floods", &floods)], &timeline), "");
+}
+
+#[test]
+fn what_comes_again_after_a_clock_was_set_back_is_known_and_hides_nothing() {
+    let floods = BundleBuilder::new().sensor("gauge-1", "level", metres(0, 0));
+    let mut history = History::new(high(floods).build());
+    let push = |history: &mut History, number: i64, (observed_min, at_min): (i64, i64), value| {
+        let id = format!("r{number}");
+        let reading = Reading {
+            id: &id,
+            sensor: "gauge-1",
+            kind: "level",
+            observed_at: MIDNIGHT + Millis::minutes(observed_min),
+            received_at: None,
+            value,
+            unit: "",
+            position: None,
+            attributes: Attributes::default(),
+        };
+        history.push(MIDNIGHT + Millis::minutes(at_min), &Input::Reading(reading));
+    };
+    for number in 100..120 {
+        push(&mut history, number, (number, number), 1.0);
+    }
+    for number in 120..125 {
+        push(&mut history, number, (number - 60, number), 1.0);
+    }
+    let mut again = history.clone();
+    for number in 100..125 {
+        let back = if number < 120 { 0 } else { 60 };
+        push(&mut again, number, (number - back, 125), 1.0);
+    }
+    for history in [&mut history, &mut again] {
+        push(history, 125, (65, 125), 3.5);
+        push(history, 126, (66, 126), 3.5);
+    }
+    let plain = history.run(&Manner::plain()).decisions;
+    let (judgement, told) = again.judge(&Manner::plain());
+    assert_eq!(without_numbers(&told), without_numbers(&plain));
+    assert!(!plain.is_empty(), "it is heard");
+    let sensors = judgement.counters().sensors;
+    assert_eq!(
+        (sensors.clocks_set_back, sensors.readings_duplicate),
+        (1, 25)
     );
 }
 

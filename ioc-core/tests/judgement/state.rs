@@ -208,31 +208,31 @@ fn digests() -> [(u16, Expect); 7] {
     [
         (
             1,
-            expect!["2064c6539b31c6e5d7ac4dbc100d06c5d5537c7cebee961439dafabb5e31d118"],
+            expect!["9b1581cfd129b46b8df5d06ca47926ca867f59f78100e8c01d3b98827e4025f4"],
         ),
         (
             2,
-            expect!["014492f4964af0ff0a3ca0af453cfc87567089ff70a62339629c9b7f38f61268"],
+            expect!["9ada690fe7cf90251c6041eea2f9649ce0b9f9825987dac447865eaeafc5270c"],
         ),
         (
             3,
-            expect!["e32549e2b24242a037178e04c74c5906adb747c6144fd5c1114f09a48290260f"],
+            expect!["18504c69c054fd954a001673a568f0aecc87a872058fb2c7b9331e594b48ffba"],
         ),
         (
             4,
-            expect!["e32549e2b24242a037178e04c74c5906adb747c6144fd5c1114f09a48290260f"],
+            expect!["18504c69c054fd954a001673a568f0aecc87a872058fb2c7b9331e594b48ffba"],
         ),
         (
             5,
-            expect!["e32549e2b24242a037178e04c74c5906adb747c6144fd5c1114f09a48290260f"],
+            expect!["18504c69c054fd954a001673a568f0aecc87a872058fb2c7b9331e594b48ffba"],
         ),
         (
             6,
-            expect!["b75eef747a0607afa17b08d4dc01e9b445ab833c8c3e9abec6c972a2c5bddd73"],
+            expect!["a97c8de30aa904bf5b5dc0df6780bfd2496c27b5a692bbeeba8980c970db71a5"],
         ),
         (
             7,
-            expect!["8f713b923bcb909c2fb0e0b6eb9fc7cdbe0990e6fc06919b0ae6d327e876657a"],
+            expect!["dab3e564591b2ef51522ea42dd679d9f4fbec86e55571a3140dff090278b7c75"],
         ),
     ]
 }

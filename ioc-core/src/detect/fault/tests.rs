@@ -5,6 +5,7 @@ use crate::bundle::{
 use crate::decision::Severity;
 use crate::limits::FLAPPING_STATES_MAX;
 use crate::reading::Attributes;
+use crate::state::STATE_FORMAT;
 use crate::time::Millis;
 
 fn minute(minute: i64) -> Timestamp {
@@ -43,7 +44,7 @@ fn told_of(sign: FaultSign, readings: &[(i64, i64, f64)]) -> String {
         let outcome = state.judge(&rule, None, &reading, minute(received));
         let mut bytes = Vec::new();
         state.put(Millis::ZERO, &mut bytes);
-        state = State::take(&mut Take(&bytes), Millis::ZERO, &rule).unwrap();
+        state = State::take(STATE_FORMAT, &mut Take(&bytes), Millis::ZERO, &rule).unwrap();
         match outcome {
             Outcome::Faulty => 'F',
             Outcome::Sound => 'S',

@@ -36,12 +36,12 @@ impl Memory {
     }
 
     /// The memory as it was put.
-    pub fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+    pub fn take(format: u16, take: &mut Take<'_>) -> Result<Self, CodecError> {
         let reaches = usize::from(take.u8()?);
         if reaches > KINDS_PER_SENSOR_MAX {
             return Err(CodecError("more kinds than a sensor can have"));
         }
-        let reaches = take.each(reaches, Reach::take)?;
+        let reaches = take.each(reaches, |take| Reach::take(format, take))?;
         let is_long = take.flag()?;
         let count = usize::from(take.u16()?);
         let entries = take.bytes(count * ENTRY_BYTES)?;
@@ -74,16 +74,31 @@ impl Reach {
             out.put_u64(run.last);
             out.put_time(run.counted_at);
             out.put_u32(run.readings);
+            out.put_time(run.begun_at);
+            out.put_time(run.observed_from);
+            out.put_time(run.slowest);
         });
     }
 
-    fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+    /// Before format 7 no run said when it began: it did no later than when one was counted.
+    fn take(format: u16, take: &mut Take<'_>) -> Result<Self, CodecError> {
         let run = |take: &mut Take<'_>| {
+            let observed_to = take.time()?;
+            let last = take.u64()?;
+            let counted_at = take.time()?;
+            let readings = take.u32()?;
+            let [begun_at, observed_from, slowest] = match format {
+                1..=6 => [counted_at, observed_to, observed_to],
+                _ => [take.time()?, take.time()?, take.time()?],
+            };
             Ok(Box::new(SetBack {
-                observed_to: take.time()?,
-                last: take.u64()?,
-                counted_at: take.time()?,
-                readings: take.u32()?,
+                begun_at,
+                observed_from,
+                slowest,
+                observed_to,
+                last,
+                counted_at,
+                readings,
             }))
         };
         Ok(Self {
