@@ -140,7 +140,7 @@ impl Default for NatsOptions {
             durable: "ioc-nats".to_owned(),
             floors: None,
             queue: None,
-            inflight_max: 8192,
+            inflight_max: 4096,
             ack_wait: Duration::from_secs(5),
         }
     }
