@@ -617,11 +617,20 @@ proptest! {
 
     #[test]
     fn inv_12_membership_is_a_partition(day in day(), manner in restarting()) {
-        let mut told = BTreeSet::new();
+        let (mut told, mut rules) = (BTreeSet::new(), BTreeMap::new());
         for decision in history(&day).run(&manner).decisions {
+            let incident = decision.verdict.incident().map(|incident| incident.id);
+            // What a reload ends names no rule: it is that of its incident.
+            let rule = match decision.cause.rule {
+                Some(rule) => {
+                    rules.extend(incident.map(|id| (id, rule.clone())));
+                    Some(rule)
+                }
+                None => incident.and_then(|id| rules.get(&id).cloned()),
+            };
             for evidence in decision.cause.evidence {
                 let once = (
-                    decision.cause.rule.clone(),
+                    rule.clone(),
                     evidence.rule,
                     evidence.sensor,
                     evidence.reading,
