@@ -160,17 +160,19 @@ mod tests {
         }
     }
 
+    fn decision(verdict: Verdict) -> Decision {
+        Decision {
+            seq: 1,
+            at: Timestamp::from_millis(0),
+            verdict,
+            cause: Cause::default(),
+        }
+    }
+
     #[test]
     fn an_operator_is_called_by_what_opens_comes_back_or_gets_graver_and_by_no_symptom() {
         let mut load = Load::default();
-        let mut calls = |verdict| {
-            load.take(&Decision {
-                seq: 1,
-                at: Timestamp::from_millis(0),
-                verdict,
-                cause: Cause::default(),
-            })
-        };
+        let mut calls = |verdict| load.take(&decision(verdict));
         let severe = || incident(Severity::Severe);
         let extreme = || incident(Severity::Extreme);
         let symptom = |suppressed| IncidentState {
@@ -211,14 +213,7 @@ mod tests {
     #[test]
     fn who_was_called_for_a_cause_is_called_for_its_effect_when_that_stands_alone() {
         let mut load = Load::default();
-        let mut calls = |verdict| {
-            load.take(&Decision {
-                seq: 1,
-                at: Timestamp::from_millis(0),
-                verdict,
-                cause: Cause::default(),
-            })
-        };
+        let mut calls = |verdict| load.take(&decision(verdict));
         let cause = || incident(Severity::Severe);
         let child_of = |parent: &str| IncidentState {
             id: IncidentId::derive(&["child"]),
@@ -245,14 +240,7 @@ mod tests {
     #[test]
     fn that_a_sensor_is_heard_again_calls_nobody() {
         let mut load = Load::default();
-        let mut calls = |verdict| {
-            load.take(&Decision {
-                seq: 1,
-                at: Timestamp::from_millis(0),
-                verdict,
-                cause: Cause::default(),
-            })
-        };
+        let mut calls = |verdict| load.take(&decision(verdict));
         let handled = |handling| IncidentState {
             handling,
             ..incident(Severity::Severe)
