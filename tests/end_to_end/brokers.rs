@@ -8,6 +8,7 @@ use std::ops::Range;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use ioc_core::time::{Millis, Timestamp};
 use serde_json::Value;
 
 use crate::kill::{check_judged_once, reading};
@@ -18,6 +19,8 @@ use crate::support::{Server, Site, ioc, json_lines, level, river_city, tool, wai
 
 /// How many readings are published at once.
 const ROUND: usize = 300;
+/// How many sensors say them, where they come out of order.
+const SENSORS: usize = 300;
 
 /// A site that reads from a broker.
 pub struct City {
@@ -216,10 +219,28 @@ impl City {
 }
 
 fn publish(broker: SocketAddr, range: Range<usize>) {
+    publish_all(broker, range.map(reading));
+}
+
+/// The same of so many sensors that each is remembered by all that it said.
+fn publish_of_many(broker: SocketAddr, range: Range<usize>) {
+    let of_many = |n: usize| {
+        let (_, id, _) = reading(n);
+        let at = Timestamp::parse(b"2026-03-14T00:00:00Z").unwrap() + Millis::seconds(n as i64);
+        let sensor = format!("stranger-{}", n % SENSORS);
+        let reading = level(&id, &sensor, &at.to_string(), 1.2);
+        (sensor, id, reading)
+    };
+    publish_all(broker, range.map(of_many));
+}
+
+fn publish_all<S: AsRef<str>>(
+    broker: SocketAddr,
+    readings: impl Iterator<Item = (S, String, String)>,
+) {
     let mut publisher = Publisher::connect(broker).unwrap();
-    for n in range {
-        let (sensor, id, reading) = reading(n);
-        publisher.publish(sensor, &id, &reading).unwrap();
+    for (sensor, id, reading) in readings {
+        publisher.publish(sensor.as_ref(), &id, &reading).unwrap();
     }
     while !publisher.in_flight.is_empty() {
         publisher.acknowledged().unwrap();
@@ -503,22 +524,22 @@ fn p1_p3_a_shared_subscription_loses_and_repeats_nothing_whatever_happens() {
     };
     up(&city);
     for _ in 0..5 {
-        city.publish(broker.address);
+        publish_of_many(broker.address, city.next_readings());
         proxy.cut();
     }
     proxy.set(Weather::Flapping);
     let until = Instant::now() + flaps();
     while Instant::now() < until {
-        city.publish(broker.address);
+        publish_of_many(broker.address, city.next_readings());
         city.wait_until_judged();
     }
     proxy.set(Weather::Fair);
     up(&city);
-    city.publish(broker.address);
+    publish_of_many(broker.address, city.next_readings());
     city.kill();
-    city.publish(broker.address);
+    publish_of_many(broker.address, city.next_readings());
     city.start();
-    city.publish(broker.address);
+    publish_of_many(broker.address, city.next_readings());
     city.check_out_of_order();
 }
 
