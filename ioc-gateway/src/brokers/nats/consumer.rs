@@ -360,12 +360,12 @@ pub(super) fn name_of(durable: &str, subject: &str) -> String {
 
 /// Whether every subject that a pattern stands for is one of the other's.
 pub(super) fn covers(wide: &str, narrow: &str) -> bool {
-    // Of each message: our own subjects end so.
+    // Of nearly each message: our own subjects end so, and what begins alike is covered.
     if let Some(beginning) = wide.strip_suffix('>')
-        && !beginning.contains(['*', '>'])
         && beginning.ends_with('.')
+        && narrow.starts_with(beginning)
     {
-        return narrow.starts_with(beginning);
+        return true;
     }
     let (mut wide, mut narrow) = (wide.split('.'), narrow.split('.'));
     loop {
@@ -398,6 +398,8 @@ mod tests {
             ("city.*", "city.gauges"),
             (">", "city.>"),
             ("city.*.level", "city.*.level"),
+            ("city.*.level.>", "city.*.level.now"),
+            ("city.*.level.>", "city.1.level.now"),
         ] {
             assert!(covers(wide, narrow), "{wide} covers {narrow}");
         }
@@ -408,6 +410,7 @@ mod tests {
             ("city.gauges", "city.gauges.1"),
             ("city.*.level", "city.1"),
             ("city.>", ">"),
+            ("city.*.level.>", "city.1.flow.now"),
         ] {
             assert!(!covers(wide, narrow), "{wide} does not cover {narrow}");
         }
