@@ -234,6 +234,9 @@ pub struct Window {
     pub step: Millis,
     /// How long after its end a window waits for readings that come late; at most as long as it is.
     pub lateness: Millis,
+    /// Of how many readings on a mean, the least or the greatest is known; at least one. A count and
+    /// a sum are always known.
+    pub at_least: u32,
     /// What is asked of it. Where readings are counted, windows are; a sensor's own levels are not
     /// of it.
     pub threshold: Threshold,

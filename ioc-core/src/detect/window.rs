@@ -188,7 +188,7 @@ impl State {
         if counts_missing(rule) && unheard {
             return Outcome::Unknown;
         }
-        let Some(value) = sum.value(rule.of) else {
+        let Some(value) = sum.value(rule) else {
             return Outcome::Unknown;
         };
         let newest = sum.worst.last().copied().or(self.last.as_ref());
@@ -221,7 +221,7 @@ impl State {
         let end = self.next_end(rule);
         let value = end.and_then(|end| {
             let begin = end.saturating_sub(steps(rule));
-            Sum::of(self.panes.range(begin..end).map(|(_, pane)| pane)).value(rule.of)
+            Sum::of(self.panes.range(begin..end).map(|(_, pane)| pane)).value(rule)
         });
         self.levels.look(&rule.threshold, None, value)
     }
@@ -395,17 +395,17 @@ impl<'a> Sum<'a> {
         sum
     }
 
-    /// What is asked for; `None` if nothing was said and that is no number.
-    fn value(&self, of: Aggregate) -> Option<f64> {
+    /// What is asked for; `None` if that is no number, or too little was said to know it.
+    fn value(&self, rule: &Window) -> Option<f64> {
         let sum = self.sum as f64 / FIXED_POINT;
-        let value = match of {
+        let value = match rule.of {
             Aggregate::Count => return Some(self.count as f64),
             Aggregate::Sum => return Some(sum),
             Aggregate::Mean => sum / self.count as f64,
             Aggregate::Least => self.least,
             Aggregate::Greatest => self.greatest,
         };
-        (self.count > 0).then_some(value)
+        (self.count >= u64::from(rule.at_least.max(1))).then_some(value)
     }
 }
 
@@ -421,6 +421,7 @@ mod tests {
             length: Millis(40),
             step: Millis(10),
             lateness: Millis(5),
+            at_least: 1,
             threshold: Threshold {
                 side,
                 levels: vec![Level {
@@ -489,6 +490,21 @@ mod tests {
         }
         fire(&mut state, until, &mut told);
         told
+    }
+
+    #[test]
+    fn a_mean_is_known_of_as_many_readings_as_the_rule_asks_for() {
+        let wet = |at_least| Window {
+            at_least,
+            ..rule(Aggregate::Mean, Side::Above, 7.0)
+        };
+        // Heard for the first time, and once; then as often as it should be.
+        let said = [(2, 2, 9.0), (101, 101, 9.0), (111, 111, 1.0), (121, 121, 14.0)];
+        assert_eq!(
+            told(&wet(1), &said, 1_000),
+            ["15 raised by 9", "125 cleared", "135 raised by 9 1 14"]
+        );
+        assert_eq!(told(&wet(3), &said, 1_000), ["135 raised by 9 1 14"]);
     }
 
     #[test]

@@ -229,6 +229,7 @@ impl BundleBuilder {
             length,
             step,
             lateness: Millis::seconds(30),
+            at_least: 1,
             threshold,
         });
         self

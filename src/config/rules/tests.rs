@@ -685,6 +685,7 @@ fn levels_may_be_of_what_the_readings_of_a_time_come_to() {
     kind: water_level
     mean_over: 1 h
     lateness: 2 min
+    at_least: 40 readings
     above: { moderate: 250 cm }
     clear: below 2.3 m
     for: 2 readings
@@ -708,6 +709,7 @@ fn levels_may_be_of_what_the_readings_of_a_time_come_to() {
         (river.of, river.length, river.step),
         (Aggregate::Mean, minutes(60), minutes(60))
     );
+    assert_eq!((calls.at_least, river.at_least), (1, 40));
     assert_eq!(
         (river.lateness, river.threshold.levels[0].value),
         (minutes(2), 2.5)
@@ -721,7 +723,9 @@ fn levels_may_be_of_what_the_readings_of_a_time_come_to() {
   e: { kind: water_level, count_over: 10 min, above: { moderate: 3 m }, clear: below 3 }
   f: { kind: water_level, count_over: 10 min, settle: 10 s, below: { moderate: 3 }, clear: above 3 }
   g: { kind: water_level, every: 10 min, below: { moderate: 1 m }, clear: above 1 m }
-",
+  h: { kind: water_level, sum_over: 10 min, at_least: 6 readings, above: { moderate: 3 m }, clear: below 3 m }
+  i: { kind: water_level, mean_over: 10 min, at_least: 6, above: { moderate: 3 m }, clear: below 3 m }
+"
         &expect![[r#"
             a.yaml:2:50 detections.a.above: would call the normal value of this kind abnormal, which is 1.2 m in kinds.yaml
             a.yaml:3:53 detections.b.every: 10 min is not 1 to 60 steps of 3 min; write a part of it, such as `1 min`

@@ -1,7 +1,7 @@
 //! The keys `count_over`, `sum_over`, `mean_over`, `min_over` and `max_over`: levels of what the
 //! readings of some time come to, to [`Window`].
 //!
-//! Arrives: one of them with the length of a window, `every` and `lateness`, beside the keys of a
+//! Arrives: one of them with the length of a window, `every`, `lateness` and `at_least`, beside the keys of a
 //! level. Leaves: a window with its levels, in the unit of the kind; of a count they have none.
 //! Next: `becomes.rs`.
 
@@ -49,6 +49,8 @@ pub fn read(
         .map_or(Some(LATENESS), |field| {
             field.span(mistakes, Millis::ZERO..=length.unwrap_or(SPAN_MAX))
         });
+    let at_least = section.optional("at_least");
+    let at_least = at_least.map_or(Some(1), |field| at_least_of(&field, of, mistakes));
     let gathered = match of {
         Aggregate::Count => Gathered::Count,
         Aggregate::Sum => Gathered::Sum,
@@ -62,6 +64,7 @@ pub fn read(
         step: step?,
         // No later than the window is long: what waits is bounded by it.
         lateness: lateness?.min(length),
+        at_least: at_least?,
         threshold: threshold?,
     })
 }
@@ -80,6 +83,16 @@ fn length(section: &mut Section<'_>, mistakes: &mut Mistakes) -> (Aggregate, Opt
         field.wrong(mistakes, what);
     }
     (of, field.span(mistakes, STEP_MIN..=SPAN_MAX))
+}
+
+/// Of how many readings on a mean, the least or the greatest is known.
+fn at_least_of(field: &Field<'_>, of: Aggregate, mistakes: &mut Mistakes) -> Option<u32> {
+    if matches!(of, Aggregate::Count | Aggregate::Sum) {
+        let what = "a count and a sum are known of any number of readings; leave it out";
+        field.wrong(mistakes, what);
+        return None;
+    }
+    threshold::readings(field, mistakes)
 }
 
 /// How much later the next window begins: as written, or so that windows follow each other.
@@ -121,11 +134,16 @@ pub fn meaning(window: &Window) -> String {
         length,
         step,
         lateness,
+        at_least,
         threshold,
     } = window;
     let threshold = threshold::meaning(threshold);
+    let known = match at_least {
+        1 => String::new(),
+        _ => format!(", known of {at_least}"),
+    };
     format!(
-        " {of:?} over {} ms every {} ms, late by {} ms{threshold}",
+        " {of:?} over {} ms every {} ms, late by {} ms{known}{threshold}",
         length.0, step.0, lateness.0
     )
 }
