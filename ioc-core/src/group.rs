@@ -11,6 +11,8 @@ mod watch;
 mod sequence;
 mod sites;
 mod across;
+mod pane;
+mod spread;
 mod alone;
 
 use std::collections::BTreeMap;
