@@ -1400,6 +1400,27 @@ correlations:
     );
 }
 
+#[test]
+fn a_cause_that_is_forgotten_before_its_effect_may_come_is_warned_of() {
+    let (_, mistakes, warnings) = read(
+        "detections:
+  a: { kind: water_level, above: { severe: 3 m }, clear: below 2 m }
+correlations:
+  b: { incident: b, from: [a], sources: 1, within: 1 km, within_time: 1 h, clear_after: 20 min,
+       may_cause: { c: { within: 1 km, after: 2 h }, b: { within: 1 km, after_opening: 51 min } },
+       explains: { d: { within: 1 km, after: 50 min } } }
+  c: { incident: c, from: [a], sources: 1, within: 1 km, within_time: 1 h, reopen_within: 2 h,
+       explains: { d: { within: 1 km, after: 130 min }, b: { within: 1 km, after: 131 min } } }
+  d: { incident: d, from: [a], sources: 1, within: 1 km, within_time: 1 h }
+",
+    );
+    assert!(mistakes.is_empty(), "{mistakes}");
+    expect![[r#"
+        a.yaml:4:3 correlations.b.may_cause.b.after_opening: 51 min may be more than there is: an incident is forgotten 50 min after the last that is heard of it (`clear_after` 20 min and `reopen_within` 30 min), and causes nothing from then on; write `reopen_within: 31 min`, or `after_opening: 50 min`
+        a.yaml:4:3 correlations.b.may_cause.c.after: 2 h may be more than there is: an incident is forgotten 50 min after the last that is heard of it (`clear_after` 20 min and `reopen_within` 30 min), and causes nothing from then on; write `reopen_within: 100 min`, or `after: 50 min`
+        a.yaml:7:3 correlations.c.explains.b.after: 131 min may be more than there is: an incident is forgotten 130 min after the last that is heard of it (`clear_after` 10 min and `reopen_within` 2 h), and causes nothing from then on; write `reopen_within: 121 min`, or `after: 130 min`"#]].assert_eq(&warnings.to_string());
+}
+
 const WINDOWS: &str = "
 suppression:
   shelved_max: 4 h
