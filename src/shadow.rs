@@ -5,8 +5,8 @@
 //! rules decide of the same ([`Difference`]). Promise: both are judged here, side by side, and told
 //! apart by what tells `ioc backtest --against`, so the two are comparable in all of it. Nothing of it
 //! reaches a console, a device or a log; the live engine waits for nothing here. Both begin with the
-//! live state at the start of the process, so what is open then is open in both, and follow record
-//! by record: the same records and rules give the same difference. What people order is addressed to
+//! live state at the start of the process, so what is open then is open in both and no difference, and
+//! follow record by record: the same records and rules give the same difference. What people order is addressed to
 //! what stands for it. Bounded: it gives up, and says so, when it is left behind by too much; what is
 //! compared begins anew when there is too much of it. Next: `shadow/http.rs`.
 
@@ -15,7 +15,7 @@ pub mod http;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -91,8 +91,9 @@ struct Compared {
     summaries: [Summary; 2],
     /// How often each detection rule of both found something to begin.
     alarms: [Counts; 2],
-    /// Since which record, and how far the shadow has come, and when that was.
+    /// Since which record, when that was, how far the shadow has come, and when that was.
     since: Seq,
+    since_at: Option<Timestamp>,
     through: Seq,
     at: Option<Timestamp>,
     /// How often the comparison began anew because there was too much of it.
@@ -112,6 +113,8 @@ pub struct Seen {
     pub difference: Difference,
     /// After which record the comparison begins.
     pub since: Seq,
+    /// That record's time. What was open then is not compared.
+    pub since_at: Option<Timestamp>,
     /// The last record that the shadow has judged.
     pub through: Seq,
     /// That record's time.
@@ -139,12 +142,14 @@ impl Shadow {
             summaries: Default::default(),
             alarms: Default::default(),
             since: point.through,
+            since_at: None,
             through: point.through,
             at: recovered.last_at,
             begun_anew: 0,
             ended: None,
             rules: Arc::clone(&start.rules),
         }));
+        lock(&shared).begin_anew();
         let (stop, stopped) = bounded(0);
         let (dir, from) = (start.data.join(INPUTS_DIR), point.through + 1);
         let mut follower = Follower {
@@ -190,7 +195,7 @@ impl Shadow {
 impl ShadowView {
     /// How the shadow differs by now. Costs a copy of all that is compared.
     pub fn look(&self) -> Seen {
-        let compared = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let compared = lock(&self.0);
         let judged = |story: &Story, side: usize| Judged {
             summary: compared.summaries[side].clone(),
             story: story.clone(),
@@ -198,7 +203,8 @@ impl ShadowView {
         };
         let live = judged(&compared.live.story, LIVE);
         let shadow = judged(&compared.shadow, SHADOW);
-        let (since, through, at) = (compared.since, compared.through, compared.at);
+        let (since, since_at) = (compared.since, compared.since_at);
+        let (through, at) = (compared.through, compared.at);
         let (begun_anew, ended) = (compared.begun_anew, compared.ended.clone());
         let rules = Arc::clone(&compared.rules);
         drop(compared);
@@ -206,6 +212,7 @@ impl ShadowView {
         Seen {
             difference: Difference::between([live, shadow], names, Duration::ZERO),
             since,
+            since_at,
             through,
             at,
             begun_anew,
@@ -213,6 +220,10 @@ impl ShadowView {
             rules,
         }
     }
+}
+
+fn lock(compared: &Mutex<Compared>) -> MutexGuard<'_, Compared> {
+    compared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The place of what is the live rules', and of what is the shadow's.
@@ -344,8 +355,8 @@ impl Follower {
         self.shared().ended = Some(why);
     }
 
-    fn shared(&self) -> std::sync::MutexGuard<'_, Compared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shared(&self) -> MutexGuard<'_, Compared> {
+        lock(&self.shared)
     }
 
     /// Judges a batch. Whether there may be more.
@@ -466,6 +477,16 @@ fn without_reload<'a>(record: &Record<'a>) -> Record<'a> {
 }
 
 impl Compared {
+    /// Compares what comes from here on. What is open by now began before.
+    fn begin_anew(&mut self) {
+        self.live = Recorded::default();
+        self.shadow = Story::default();
+        self.summaries = Default::default();
+        self.alarms = Default::default();
+        (self.since, self.since_at) = (self.through, self.at);
+        (self.live.story.since, self.shadow.since) = (self.at, self.at);
+    }
+
     /// Whether it does.
     fn begin_anew_if_full(&mut self) -> bool {
         let stories = [&self.live.story, &self.shadow];
@@ -474,11 +495,7 @@ impl Compared {
         };
         let is_full = stories.iter().any(is_full);
         if is_full {
-            self.live = Recorded::default();
-            self.shadow = Story::default();
-            self.summaries = Default::default();
-            self.alarms = Default::default();
-            self.since = self.through;
+            self.begin_anew();
             self.begun_anew += 1;
         }
         is_full
@@ -487,6 +504,9 @@ impl Compared {
 
 #[cfg(test)]
 mod tests {
+    use ioc_core::place::Position;
+    use ioc_core::reading::{Attributes, Reading};
+
     use super::*;
     use crate::journal::disk::SystemDisk;
 
@@ -497,6 +517,7 @@ mod tests {
             summaries: Default::default(),
             alarms: Default::default(),
             since: 0,
+            since_at: None,
             through: 7,
             at: None,
             begun_anew: 0,
@@ -524,21 +545,119 @@ mod tests {
         assert!(compared.shadow.evidence.is_empty());
     }
 
+    /// Rules by which a gauge above this level is a flood, of what lies so near.
+    fn rules(level: &str, within: &str) -> Arc<Bundle> {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("rules")).unwrap();
+        let text = format!(
+            "detections:\n  high: {{ kind: water_level, above: {{ moderate: {level} }}, clear: below \
+             1.5 m }}\ncorrelations:\n  floods: {{ incident: flood, from: [high], sources: 1, \
+             within: {within}, within_time: 1 h }}\n"
+        );
+        std::fs::write(dir.path().join("rules/a.yaml"), text).unwrap();
+        let source = crate::config::source::Source::read(Some(dir.path()), None);
+        source.unwrap().compile().unwrap().bundle
+    }
+
+    fn minute(minute: i64) -> Timestamp {
+        Timestamp::from_millis(1_800_000_000_000 + minute * 60_000)
+    }
+
+    /// What a gauge says in a minute, which is the number of the record.
+    fn said(number: i64, sensor: &'static str, value: f64) -> Record<'static> {
+        const IDS: [&str; 10] = ["r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9"];
+        let reading = Reading {
+            id: IDS[number as usize],
+            sensor,
+            kind: "water_level",
+            observed_at: minute(number),
+            received_at: None,
+            value,
+            unit: "m",
+            position: Position::from_degrees(101.6, 3.1),
+            attributes: Attributes::default(),
+        };
+        Record {
+            seq: number as Seq,
+            at: minute(number),
+            input: Input::Reading(reading),
+        }
+    }
+
+    /// What is told of a shadow with other rules that begins after record 3, where a flood is open; with
+    /// `since` it knows so.
+    fn after_a_start(since: bool) -> Seen {
+        let live = rules("2 m", "2 km");
+        let mut judgement = Judgement::new(NonZeroUsize::MIN);
+        judgement.provide(Arc::clone(&live));
+        let reload = Record {
+            seq: 1,
+            at: minute(1),
+            input: Input::Reload(live.hash),
+        };
+        let before = [reload, said(2, "wl-1", 5.0), said(3, "wl-1", 5.0)];
+        judgement.apply(&before, &mut Vec::new());
+        let mut state = Vec::new();
+        judgement.save(&mut state);
+
+        let mut compared = compared();
+        (compared.through, compared.at) = (3, Some(minute(3)));
+        if since {
+            compared.begin_anew();
+        }
+        let shared = Arc::new(Mutex::new(compared));
+        let mut follower = follower(&shared, Arc::new(Durable::new(0, 0)));
+        let other = rules("4 m", "1 km");
+        follower
+            .begin(&state, Some(live), other, (3, minute(3)))
+            .unwrap();
+        // The flood goes on, and another one of one alone begins 30 km from it.
+        let mut other = said(6, "wl-2", 3.0);
+        if let Input::Reading(reading) = &mut other.input {
+            reading.position = Position::from_degrees(101.6, 3.4);
+        }
+        for record in [said(4, "wl-1", 5.0), said(5, "wl-1", 5.0), other] {
+            follower.judge_live(&[record]).unwrap();
+            follower.judge_in_shadow(&[record]).unwrap();
+        }
+        ShadowView(shared).look()
+    }
+
     #[test]
-    fn p5_a_shadow_that_is_left_behind_gives_up() {
+    fn what_was_open_before_a_start_is_no_difference_and_what_came_since_is() {
+        let counts = |seen: &Seen| {
+            let told = seen.difference.to_json();
+            let lists = ["opened", "gone", "changed"];
+            lists.map(|list| told[list].as_array().unwrap().len())
+        };
+        let seen = after_a_start(true);
+        assert_eq!((seen.since, seen.since_at), (3, Some(minute(3))));
+        assert_eq!(counts(&seen), [0, 1, 0], "{}", seen.difference);
+        // The one that goes on in the live rules, which the other rules have begun again.
+        assert_eq!(seen.difference.open_before, 1);
+        // Who knows nothing of it tells what is none.
+        assert_ne!(counts(&after_a_start(false)), [0, 1, 0]);
+    }
+
+    fn follower(shared: &Arc<Mutex<Compared>>, durable: Arc<Durable>) -> Follower {
         let dir = tempfile::tempdir().unwrap();
         let disk: Arc<dyn Disk> = Arc::new(SystemDisk);
-        let durable = Arc::new(Durable::new(BEHIND_RECORDS_MAX + 1, 0));
-        let shared = Arc::new(Mutex::new(compared()));
-        let follower = Follower {
+        Follower {
             inputs: Reader::new(disk, dir.path().to_owned(), LogKind::Inputs, 1),
             live: Side::default(),
             shadow: Side::default(),
             bundles: Box::new(|_| Err("there are none".to_owned())),
             skipped: Arc::default(),
             durable,
-            shared: Arc::clone(&shared),
-        };
+            shared: Arc::clone(shared),
+        }
+    }
+
+    #[test]
+    fn p5_a_shadow_that_is_left_behind_gives_up() {
+        let durable = Arc::new(Durable::new(BEHIND_RECORDS_MAX + 1, 0));
+        let shared = Arc::new(Mutex::new(compared()));
+        let follower = follower(&shared, durable);
         let (_stop, stopped) = bounded(0);
         follower.run(&stopped);
         let seen = ShadowView(shared).look();

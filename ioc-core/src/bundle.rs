@@ -282,7 +282,7 @@ pub enum Near {
     Group(GroupBy),
 }
 
-/// What the latest values of several sensors come to, by the times at which they were observed, with
+/// What the values of several sensors come to, by the times at which they were observed, with
 /// hysteresis and persistence.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Across {
@@ -290,14 +290,18 @@ pub struct Across {
     pub by: GroupBy,
     /// What is made of their values.
     pub of: Statistic,
+    /// Which of their values.
+    pub counts: Counted,
     /// How old a value may be when a step ends: at most
-    /// [`WINDOW_STEPS_MAX`](crate::limits::WINDOW_STEPS_MAX) steps.
+    /// [`WINDOW_STEPS_MAX`](crate::limits::WINDOW_STEPS_MAX) steps, and whole ones where readings
+    /// are counted.
     pub fresh: Millis,
     /// How much later the next step ends; at least a second as a rule, and never zero.
     pub step: Millis,
     /// How long after its end a step waits for readings that come late.
     pub lateness: Millis,
-    /// Of fewer sensors nothing is known; at least 1.
+    /// Of fewer sensors nothing is known; at least 1. Of how many readings there are and of their
+    /// sum something is known of nobody too.
     pub sensors_min: u32,
     /// What is asked of it. Where readings are counted, steps are; a sensor's own levels are not of
     /// it.
@@ -323,6 +327,15 @@ pub enum GroupBy {
     Stop,
     /// What one feeder feeds directly.
     Feeder,
+}
+
+/// Which values of several sensors count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counted {
+    /// The latest of each sensor.
+    Sensors,
+    /// Every one.
+    Readings,
 }
 
 /// What is made of the values of several sensors.

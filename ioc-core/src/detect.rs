@@ -39,7 +39,7 @@ use self::sensor::{Sensor, Track};
 use self::slots::Slots;
 pub(crate) use self::threshold::{Outcome, State as Levels, excess, least, severity_of};
 use self::timers::{Timer, Timers};
-pub(crate) use self::window::fixed;
+pub(crate) use self::window::{FIXED_POINT, VALUE_MAX, fixed};
 use crate::away::Away;
 use crate::bundle::{DetectionRule, Test};
 use crate::counters::{RuleCounters, SensorCounters};

@@ -118,6 +118,10 @@ pub const ACROSS_SENSORS_MAX: usize = 4_096;
 /// Of how many sensors of a group, the worst, such a rule tells at most.
 pub const ACROSS_TOLD_MAX: usize = 16;
 
+/// How many different values of one step such a rule tells apart, where it asks for a percentile of
+/// every reading: about 20 bytes each. Of more it tells those apart that differ by enough.
+pub const ACROSS_VALUES_MAX: usize = 512;
+
 /// How many neighbours of a sensor that leaps are asked whether they have moved: the nearest.
 pub const NEIGHBOURS_MAX: usize = 16;
 

@@ -38,7 +38,19 @@ impl Meters {
             Detection::Silent(_) => true,
             Detection::Faulty(malady) if malady.fault.distrusted => true,
             Detection::Returned(_) | Detection::SilenceForgotten(_) | Detection::Sound(_) => false,
-            _ => return false,
+            Detection::Faulty(_)
+            | Detection::Stirred
+            | Detection::Raised { .. }
+            | Detection::Updated { .. }
+            | Detection::Worsened(_)
+            | Detection::Eased(_)
+            | Detection::Cleared
+            | Detection::Reported { .. }
+            | Detection::Withdrawn(_)
+            | Detection::SiteSilent(_)
+            | Detection::SiteReturned(_)
+            | Detection::Contributed(_)
+            | Detection::Observed(_) => return false,
         };
         let Some(known) = self.0.get_mut(&finding.sensor) else {
             return false;

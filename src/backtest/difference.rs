@@ -3,7 +3,8 @@
 //! Arrives: the stories of two runs. Leaves: [`Difference`]. An incident of one run is that of the
 //! other which shares most of its evidence, those of one kind before others; what merged counts as
 //! what it became. Incidents that share evidence with one that is taken already are told as parts
-//! of it: one became several, or several one. Next: `tell.rs`.
+//! of it: one became several, or several one. What was open before the comparison began is no difference,
+//! in either, nor is what goes on with it in the other. Next: `tell.rs`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub struct Difference {
     pub(super) changed: Vec<Changed>,
     /// How many both have that do not differ.
     pub(super) same: usize,
+    /// How many were open before, in either, and have been heard of since: they are not compared.
+    pub(crate) open_before: usize,
     /// Detection rules that found more or fewer.
     pub(super) alarms: Vec<Alarms>,
     pub(super) took: Duration,
@@ -92,9 +95,26 @@ impl Difference {
     pub(crate) fn between(sides: [Judged; 2], names: [String; 2], took: Duration) -> Self {
         let [before, after] = &sides;
         let matching = Matching::of(&before.story, &after.story);
-        let mut changed: Vec<_> = matching
-            .pairs
-            .iter()
+        let [open, other_open] = [before, after].map(|side| side.story.open_before());
+        let mut ids: Vec<_> = [(before, &open), (after, &other_open)]
+            .into_iter()
+            .flat_map(|(side, open)| side.story.incidents.iter().zip(open))
+            .filter(|(_, open)| **open)
+            .map(|(told, _)| told.id)
+            .collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let apart = [
+            go_on(&open, &other_open, matching.shared.keys().copied()),
+            go_on(
+                &other_open,
+                &open,
+                matching.shared.keys().map(|(a, b)| (*b, *a)),
+            ),
+        ];
+        let pairs = matching.pairs.iter();
+        let mut changed: Vec<_> = pairs
+            .filter(|(a, b, _)| !apart[0][*a as usize] && !apart[1][*b as usize])
             .map(|(a, b, shared)| Changed {
                 before: before.story.incidents[*a as usize].clone(),
                 after: after.story.incidents[*b as usize].clone(),
@@ -112,13 +132,13 @@ impl Difference {
         };
         let shared = matching.shared.iter();
         let gone = alone(
-            &before.story,
+            (&before.story, &apart[0]),
             &taken(0),
             &taken(1),
             shared.clone().map(|(k, n)| (*k, *n)),
         );
         let swapped = shared.map(|((a, b), n)| ((*b, *a), *n));
-        let opened = alone(&after.story, &taken(1), &taken(0), swapped);
+        let opened = alone((&after.story, &apart[1]), &taken(1), &taken(0), swapped);
         let alarms = differing(&before.alarms, &after.alarms);
         Self {
             gone,
@@ -127,13 +147,27 @@ impl Difference {
             changed,
             alarms,
             names,
-            sides: sides.map(side),
+            open_before: ids.len(),
+            sides: {
+                let [first, second] = sides;
+                [side(first, &apart[0]), side(second, &apart[1])]
+            },
             took,
         }
     }
 }
 
-fn side(judged: Judged) -> Side {
+/// Which incidents of a run are not compared: those that were open before, and those that share evidence
+/// with one of the other run that was.
+fn go_on(own: &[bool], others: &[bool], shared: impl Iterator<Item = (u32, u32)>) -> Vec<bool> {
+    let mut all = own.to_vec();
+    for (mine, theirs) in shared {
+        all[mine as usize] |= others[theirs as usize];
+    }
+    all
+}
+
+fn side(judged: Judged, apart: &[bool]) -> Side {
     let Judged {
         summary,
         story,
@@ -141,7 +175,9 @@ fn side(judged: Judged) -> Side {
     } = judged;
     Side {
         alarms: alarms.iter().map(|(_, begun)| begun).sum(),
-        incidents: roots(&story).count(),
+        incidents: roots(&story)
+            .filter(|number| !apart[*number as usize])
+            .count(),
         calls: story.load.calls,
         busiest: story.load.busiest,
         evidence_beyond: story.evidence_beyond,
@@ -214,7 +250,7 @@ fn shared(before: &Story, after: &Story) -> BTreeMap<(u32, u32), usize> {
 
 /// The incidents of a run that have no counterpart, each with the one that it is a part of.
 fn alone(
-    story: &Story,
+    (story, apart): (&Story, &[bool]),
     own: &HashMap<u32, u32>,
     others: &HashMap<u32, u32>,
     shared: impl Iterator<Item = ((u32, u32), usize)>,
@@ -229,7 +265,7 @@ fn alone(
             *best = (count, sibling);
         }
     }
-    let alone = roots(story).filter(|number| !own.contains_key(number));
+    let alone = roots(story).filter(|number| !own.contains_key(number) && !apart[*number as usize]);
     let mut alone: Vec<_> = alone
         .map(|number| Alone {
             told: story.incidents[number as usize].clone(),

@@ -19,6 +19,8 @@ pub(super) const EVIDENCE_MAX: usize = 8_000_000;
 pub(crate) struct Story {
     pub incidents: Vec<Told>,
     by_id: HashMap<IncidentId, u32>,
+    /// When it began, if something may have been open by then.
+    pub since: Option<Timestamp>,
     /// Which reading is evidence of which incident, in the order it was told.
     pub evidence: Vec<(u64, u32)>,
     /// Readings that were not kept any more.
@@ -98,6 +100,18 @@ impl Story {
     /// The number of an incident.
     pub fn find(&self, id: IncidentId) -> Option<u32> {
         self.by_id.get(&id).copied()
+    }
+
+    /// Which incidents were open when it began, and what those have become.
+    pub fn open_before(&self) -> Vec<bool> {
+        let mut open = vec![false; self.incidents.len()];
+        for (number, told) in (0..).zip(&self.incidents) {
+            if self.since.is_some_and(|since| told.opened_at <= since) {
+                open[number as usize] = true;
+                open[self.root(number) as usize] = true;
+            }
+        }
+        open
     }
 
     /// The incident that one has become by now.

@@ -23,12 +23,14 @@ pub mod suppression;
 
 use std::collections::BTreeMap;
 
-use ioc_core::bundle::{CorrelationRule, DetectionRule, HandlingRules, SuppressionRules};
+use ioc_core::bundle::{CorrelationRule, DetectionRule, HandlingRules, Lag, SuppressionRules};
 use ioc_core::rules::BY_PERSON;
+use ioc_core::time::Millis;
 
 use super::field::{Field, Section};
 use super::kinds::Kinds;
 use super::mistake::{Mistakes, Place};
+use super::quantity::show_span;
 use super::source::{RULES, only_shipped};
 use super::suggest::did_you_mean;
 use super::yaml::Node;
@@ -121,6 +123,7 @@ impl Rules {
             })
             .collect();
         written.check_effects(&correlations, mistakes);
+        written.warn_of_forgotten(&correlations, warnings);
         written.warn_of_unused(&detections, &correlations, warnings);
         let handling = written.handling.as_ref();
         let suppression = written.suppression.as_ref();
@@ -240,6 +243,35 @@ impl<'a> Written<'a> {
                 let key = correlation::effect_key(effect);
                 let path = format!("{}.{key}", written.field.path);
                 mistakes.add(written.place, &path, what);
+            }
+        }
+    }
+
+    /// What may be caused by an incident for longer than that is remembered is not.
+    fn warn_of_forgotten(&self, correlations: &[CorrelationRule], warnings: &mut Mistakes) {
+        for rule in correlations {
+            let (clears, reopens) = (rule.clear_after, rule.reopen_within);
+            let kept = Millis(clears.0.saturating_add(reopens.0));
+            for effect in &rule.may_cause {
+                let (key, lag) = match effect.lag {
+                    Lag::AfterLast(lag) => ("after", lag),
+                    Lag::AfterOpening(lag) => ("after_opening", lag),
+                };
+                if lag <= kept {
+                    continue;
+                }
+                let written = &self.correlations[rule.name.as_str()];
+                let (of, incident) = (correlation::effect_key(effect), &effect.incident);
+                let path = format!("{}.{of}.{incident}.{key}", written.field.path);
+                let [lag, kept, clears, reopens, longer] =
+                    [lag, kept, clears, reopens, Millis(lag.0 - clears.0)].map(show_span);
+                let what = format!(
+                    "{lag} may be more than there is: an incident is forgotten {kept} after the last \
+                     that is heard of it (`clear_after` {clears} and `reopen_within` {reopens}), and \
+                     causes nothing from then on; write `reopen_within: {longer}`, or \
+                     `{key}: {kept}`"
+                );
+                warnings.add(written.place, &path, what);
             }
         }
     }

@@ -319,3 +319,46 @@ fn people_take_steps_with_incidents() {
         "#]],
     );
 }
+
+#[test]
+fn every_reading_of_a_time_counts_where_a_rule_says_so() {
+    let site = Site::new(
+        "scenario A dozen calls of one centre within ten minutes are a rush
+           from 10:00 to 10:11 every 1 min  centre emergency_call 1 category=any at 100 m north of g-1
+           from 10:04:30 to 10:06:30 every 1 min  centre emergency_call 1 category=any at 100 m north of g-1
+           expect call_rush opened by 10:12 moderate rule calls-of-all
+         scenario As many of half an hour are none
+           from 10:00 to 10:33 every 3 min  centre emergency_call 1 category=any at 100 m north of g-1
+           expect no call_rush
+         scenario A tenth of all that was measured was beyond the level
+           from 10:00 to 10:29 every 1 min  g-1  1 m
+           from 10:00 to 10:25 every 1 min  g-2  1 m
+           from 10:26 to 10:29 every 15 s  g-2  3.5 m
+           expect high_water opened by 10:31 rule water-of-all
+         scenario One gust of it was not
+           from 10:00 to 10:29 every 1 min  g-1  1 m
+           from 10:00 to 10:27 every 1 min  g-2  1 m
+           from 10:28 to 10:29 every 1 min  g-2  9 m
+           expect no high_water",
+    );
+    let rules = "\
+detections:
+  calls-of-all: { kind: emergency_call, across: city, of: count, counts: readings, fresh: 10 min,
+                  above: { moderate: 11 }, clear: below 6 }
+  water-of-all: { kind: water_level, across: city, of: p90, counts: readings, fresh: 30 min,
+                  at_least: 2 sensors, above: { moderate: 3 m }, clear: below 2.5 m }
+correlations:
+  rushes: { incident: call_rush, from: [calls-of-all], sources: 1, within: 2 km, within_time: 1 h }
+  waters: { incident: high_water, from: [water-of-all], sources: 1, within: 2 km, within_time: 1 h }
+";
+    fs::write(site.0.path().join("rules/of_all.yaml"), rules).unwrap();
+    expect![[r#"
+        ok      DIR/scenarios/a.txt:1  A dozen calls of one centre within ten minutes are a rush
+        ok      DIR/scenarios/a.txt:5  As many of half an hour are none
+        ok      DIR/scenarios/a.txt:8  A tenth of all that was measured was beyond the level
+        ok      DIR/scenarios/a.txt:13  One gust of it was not
+        4 scenarios held
+        no scenario tries: call, floods, quiet
+    "#]]
+    .assert_eq(&site.run(|_| ()));
+}

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::{Seen, ShadowView};
 use crate::ask::{Ask, AskError, ServerArgs, print};
+use crate::config::mistake::counted;
 
 const PATH: &str = "/api/v1/shadow";
 
@@ -40,6 +41,8 @@ fn told(seen: &Seen) -> Value {
     let mut body = seen.difference.to_json();
     body["bundle"] = crate::inspect::hex(&seen.rules.hash.0).into();
     body["since_record"] = seen.since.into();
+    body["since"] = seen.since_at.map(|at| at.to_string()).into();
+    body["open_before"] = seen.difference.open_before.into();
     body["through_record"] = seen.through.into();
     body["at"] = seen.at.map(|at| at.to_string()).into();
     body["begun_anew"] = seen.begun_anew.into();
@@ -51,6 +54,17 @@ fn told(seen: &Seen) -> Value {
 fn text(seen: &Seen) -> String {
     let at = seen.at.map_or_else(String::new, |at| format!(", {at}"));
     let mut text = format!("records {} to {}{at}\n", seen.since + 1, seen.through);
+    if let Some(since) = seen.since_at {
+        let open = counted(seen.difference.open_before, "incident");
+        text += &format!(
+            "since {since}; {open} of before, in either, {} heard of since and not compared\n",
+            if seen.difference.open_before == 1 {
+                "is"
+            } else {
+                "are"
+            }
+        );
+    }
     if let Some(why) = &seen.ended {
         text += &format!("the shadow has given up: {why}\n");
     }

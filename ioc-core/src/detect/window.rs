@@ -64,9 +64,9 @@ struct Sum<'a> {
 }
 
 /// A value in millionths of its unit.
-const FIXED_POINT: f64 = 1e6;
+pub(crate) const FIXED_POINT: f64 = 1e6;
 /// Beyond all that is measured; the sum of as many as can be counted is still a number.
-const VALUE_MAX: f64 = 1e20;
+pub(crate) const VALUE_MAX: f64 = 1e20;
 
 impl State {
     /// A state of a sensor that is heard for the first time.

@@ -1,4 +1,6 @@
-//! What do the latest values of several sensors come to: their mean, a percentile, a vote?
+//! What do the values of several sensors come to: their mean, a percentile, a vote?
+//!
+//! Of each sensor the latest value counts, or every reading.
 //!
 //! Arrives: the readings of one kind, each as something that its sensor contributes, in any order.
 //! Leaves: findings about those sensors that are beyond the level themselves, the worst first, when
@@ -7,23 +9,25 @@
 //! lateness that the rule allows; sums are of whole millionths, percentiles those of a list in
 //! order. Steps close by timers, so that nothing waits for another reading; of fewer sensors than
 //! the rule asks for nothing is known, and nothing changes. Each group's steps begin at a moment of
-//! their own. Bounded: so many sensors of a group, and so many values of each as steps are open.
+//! their own. Bounded: so many sensors of a group, and so many values of each as steps are open; of
+//! every reading, what those of each step come to (`pane.rs`).
 //!
 //! Not here: who is in which group (`rules.rs`). Next: `correlate.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::pane::Pane;
 use super::watch::Moment;
-use crate::bundle::{Across, DetectionRule, Side, Statistic, Test, Threshold};
+use crate::bundle::{Across, Counted, DetectionRule, Side, Statistic, Test, Threshold};
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::{Certainty, Severity};
-use crate::detect::{Levels, Outcome, excess, fixed, least, severity_of};
+use crate::detect::{FIXED_POINT, Levels, Outcome, excess, fixed, least, severity_of};
 use crate::detection::{Detection, Finding, Sighting};
 use crate::hash::hash_text;
 use crate::id::{ReadingKind, RuleId, SensorId, ZoneId};
 use crate::limits::{ACROSS_SENSORS_MAX, ACROSS_TOLD_MAX};
 use crate::rules::Rules;
-use crate::time::Timestamp;
+use crate::time::{Millis, Timestamp};
 
 /// One rule at work.
 #[derive(Debug)]
@@ -57,6 +61,8 @@ struct Crowd {
     /// How many steps are closed, from 1970 on.
     closed_to: i64,
     sensors: BTreeMap<SensorId, Values>,
+    /// What was observed in each step that an open window may still need, if every reading counts.
+    panes: BTreeMap<i64, Pane>,
     levels: Levels,
     /// The sensors that it is raised about.
     raised: BTreeSet<SensorId>,
@@ -72,10 +78,10 @@ struct Values {
 }
 
 #[derive(Debug, Clone)]
-struct Value {
+pub(super) struct Value {
     observed_at: Timestamp,
     zone: Option<ZoneId>,
-    sighting: Sighting,
+    pub sighting: Sighting,
 }
 
 impl Value {
@@ -83,6 +89,13 @@ impl Value {
     fn is_later(&self, other: &Self) -> bool {
         let order = |value: &Self| (value.observed_at, value.sighting.reading.clone());
         order(self) > order(other)
+    }
+
+    /// Whether it is further in the abnormal direction than another of its sensor; of equal ones the
+    /// later is.
+    pub fn is_worse(&self, other: &Self, side: Side) -> bool {
+        let further = excess(side, self.sighting.value, other.sighting.value);
+        further > 0.0 || further == 0.0 && self.is_later(other)
     }
 }
 
@@ -155,7 +168,7 @@ impl Crowds {
             sighting: sighting.clone(),
         };
         let taken = crowd.take(rule, &finding.sensor, value);
-        if crowd.is_over() {
+        if crowd.is_over(rule) {
             self.groups.remove(group);
         }
         taken
@@ -173,14 +186,15 @@ impl Crowds {
             found: &mut found,
         };
         crowd.close(&self.rule, about);
-        if crowd.is_over() {
+        if crowd.is_over(&self.rule) {
             self.groups.remove(group);
         }
         found
     }
 
-    /// Another city holds: who is of another group by now is heard there from here on. A group that
-    /// loses all its sensors by that is no more.
+    /// Another city holds: who is of another group by now is heard there from here on. Where every
+    /// reading counts, those of before count where they were taken in. A group that loses all its
+    /// sensors by that is no more.
     pub fn regroup(&mut self, rules: &Rules, at: Timestamp, found: &mut Vec<Finding>) {
         let by = self.rule.by;
         for (name, crowd) in &mut self.groups {
@@ -191,11 +205,13 @@ impl Crowds {
             });
             if was_heard && crowd.sensors.is_empty() {
                 crowd.levels = Levels::new(&self.rule.threshold, None);
+                crowd.panes.clear();
                 let raised = std::mem::take(&mut crowd.raised);
                 found.extend(raised.iter().map(|sensor| cleared(&self.name, sensor, at)));
             }
         }
-        self.groups.retain(|_, crowd| !crowd.is_over());
+        let rule = &self.rule;
+        self.groups.retain(|_, crowd| !crowd.is_over(rule));
     }
 
     /// The rule is gone, and what it has raised with it.
@@ -217,6 +233,13 @@ impl Crowds {
                 out.put_text(sensor.as_str());
                 values.put(out);
             }
+            if self.rule.counts == Counted::Readings {
+                out.put_count(crowd.panes.len());
+                for (step, pane) in &crowd.panes {
+                    out.put_u64(*step as u64);
+                    pane.put(out);
+                }
+            }
             crowd.levels.put(&self.rule.threshold, out);
             out.put_count(crowd.raised.len());
             for sensor in &crowd.raised {
@@ -228,16 +251,27 @@ impl Crowds {
     /// The state as it was put, of a rule that means the same.
     pub fn take_bytes(rule: &DetectionRule, take: &mut Take<'_>) -> Result<Self, CodecError> {
         let mut crowds = Self::new(rule);
+        let rule = crowds.rule.clone();
         for _ in 0..take.u32()? {
             let name = take.text()?.to_owned();
-            let mut crowd = Crowd::new(&crowds.rule, &name);
+            let mut crowd = Crowd::new(&rule, &name);
             crowd.closed_to = take.u64()? as i64;
             for _ in 0..take.count(ACROSS_SENSORS_MAX)? {
                 let sensor = take.parsed("sensor")?;
                 let values = Values::take(take, crowd.closed_to)?;
                 crowd.sensors.insert(sensor, values);
             }
-            crowd.levels = Levels::take(take, &crowds.rule.threshold, None)?;
+            if rule.counts == Counted::Readings {
+                let count = take.count(panes_max(&rule))?;
+                let panes = take.each(count, |take| {
+                    Ok((take.u64()? as i64, Pane::take(take, rule.of)?))
+                })?;
+                if !panes.is_sorted_by(|(one, _), (next, _)| one < next) {
+                    return Err(CodecError("panes are not in order"));
+                }
+                crowd.panes = panes.into_iter().collect();
+            }
+            crowd.levels = Levels::take(take, &rule.threshold, None)?;
             for _ in 0..take.count(ACROSS_TOLD_MAX)? {
                 crowd.raised.insert(take.parsed("sensor")?);
             }
@@ -251,11 +285,40 @@ impl Crowds {
 }
 
 /// What is new in a step that is beyond a level.
-struct News {
+struct News<'a> {
     severity: Severity,
     is_graver: bool,
-    /// The sensors that have said something in it.
-    said: BTreeSet<SensorId>,
+    said: &'a Said,
+}
+
+/// Who has said something in a step.
+enum Said {
+    /// These, what is known of them by now.
+    Latest(BTreeSet<SensorId>),
+    /// What those of whom to tell have said, the worst of each.
+    Worst(Vec<(SensorId, Value)>),
+}
+
+impl Said {
+    /// What a sensor has said in it, of which this is known now.
+    fn by<'a>(&'a self, sensor: &SensorId, known: &'a Value) -> Option<&'a Value> {
+        match self {
+            Self::Latest(sensors) => sensors.contains(sensor).then_some(known),
+            Self::Worst(all) => {
+                let own = all.iter().find(|(own, _)| own == sensor);
+                own.map(|(_, value)| value)
+            }
+        }
+    }
+}
+
+/// What the values of a window come to.
+struct Sum {
+    /// `None` where nothing is known.
+    value: Option<f64>,
+    /// Of whom to tell, the worst first.
+    worst: Vec<(SensorId, Value)>,
+    said: Said,
 }
 
 /// What a closing step finds.
@@ -271,19 +334,25 @@ impl Crowd {
             phase: (hash_text(name) % rule.step.0.unsigned_abs()) as i64,
             closed_to: i64::MIN,
             sensors: BTreeMap::new(),
+            panes: BTreeMap::new(),
             levels: Levels::new(&rule.threshold, None),
             raised: BTreeSet::new(),
         }
     }
 
     /// Whether there is nothing to remember.
-    fn is_over(&self) -> bool {
-        self.sensors.is_empty() && self.raised.is_empty()
+    fn is_over(&self, rule: &Across) -> bool {
+        self.sensors.is_empty() && self.raised.is_empty() && !self.ends_by_itself(rule)
     }
 
     fn due(&self, rule: &Across) -> Option<Timestamp> {
-        let heard = !self.sensors.is_empty();
-        heard.then(|| self.end_of(rule, self.closed_to) + rule.lateness)
+        let is_asked = !self.sensors.is_empty() || self.ends_by_itself(rule);
+        is_asked.then(|| self.end_of(rule, self.closed_to) + rule.lateness)
+    }
+
+    /// Whether it is abnormal and will not be for nobody says anything.
+    fn ends_by_itself(&self, rule: &Across) -> bool {
+        knows_of_nobody(rule) && self.levels.is_abnormal()
     }
 
     /// The step that an instant lies in.
@@ -306,6 +375,10 @@ impl Crowd {
         if self.sensors.len() >= ACROSS_SENSORS_MAX && !self.sensors.contains_key(sensor) {
             return Taken::OverLimit;
         }
+        if rule.counts == Counted::Readings {
+            let pane = self.panes.entry(step).or_insert_with(Pane::new);
+            pane.note((rule.of, rule.threshold.side), sensor, &value);
+        }
         let values = self.sensors.entry(sensor.clone()).or_default();
         let later = values
             .open
@@ -321,7 +394,6 @@ impl Crowd {
     fn close(&mut self, rule: &Across, mut about: About<'_>) {
         let step = self.closed_to;
         let end = self.end_of(rule, step);
-        let from = end - rule.fresh;
         let mut said = BTreeSet::new();
         for (sensor, values) in &mut self.sensors {
             if values.close(step) {
@@ -329,27 +401,19 @@ impl Crowd {
             }
         }
         self.closed_to = step.saturating_add(1);
-        self.sensors.retain(|_, values| {
-            let fresh = values
-                .closed
-                .as_ref()
-                .is_some_and(|value| value.observed_at > from);
-            fresh || !values.open.is_empty()
-        });
-        let mut heard: Vec<_> = self
-            .sensors
-            .iter()
-            .filter_map(|(sensor, values)| {
-                let value = values
-                    .closed
-                    .as_ref()
-                    .filter(|value| value.observed_at > from)?;
-                Some((sensor.clone(), value.clone()))
-            })
-            .collect();
-        worst_first(&mut heard, rule.threshold.side);
+        let from = match rule.counts {
+            Counted::Sensors => end - rule.fresh,
+            // The first moment of its first step.
+            Counted::Readings => end - rule.fresh - Millis(1),
+        };
+        self.sensors
+            .retain(|_, values| values.is_fresh(from) || !values.open.is_empty());
+        let sum = match rule.counts {
+            Counted::Sensors => self.latest(rule, from, said),
+            Counted::Readings => self.window(rule, from, step),
+        };
         let before = self.levels.raised();
-        let Some(outcome) = self.judge(rule, &heard, (end, about.due)) else {
+        let Some(outcome) = self.judge(rule, &sum, (end, about.due)) else {
             return;
         };
         match outcome {
@@ -360,9 +424,9 @@ impl Crowd {
                 let news = News {
                     severity,
                     is_graver: Some(severity) > before,
-                    said,
+                    said: &sum.said,
                 };
-                self.tell(rule, &heard, &news, &mut about);
+                self.tell(rule, &sum.worst, &news, &mut about);
             }
             Outcome::Eased(severity) => self.ease(severity, &mut about),
             Outcome::Cleared => {
@@ -394,30 +458,68 @@ impl Crowd {
         }
     }
 
-    /// Asks the levels of what the values come to; nothing of too few.
+    /// What the latest values come to that are fresh.
+    fn latest(&self, rule: &Across, from: Timestamp, said: BTreeSet<SensorId>) -> Sum {
+        let fresh = self.sensors.iter().filter_map(|(sensor, values)| {
+            let value = values.closed.as_ref();
+            let value = value.filter(|value| value.observed_at > from)?;
+            Some((sensor.clone(), value.clone()))
+        });
+        let mut worst: Vec<_> = fresh.collect();
+        worst_first(&mut worst, rule.threshold.side);
+        let values = worst.iter().map(|(_, value)| value.sighting.value);
+        let values: Vec<_> = values.collect();
+        let enough = worst.len() >= rule.sensors_min.max(1) as usize;
+        let value = enough.then(|| statistic(rule.of, rule.threshold.side, &values));
+        Sum {
+            value: value.flatten(),
+            worst,
+            said: Said::Latest(said),
+        }
+    }
+
+    /// What all readings of the window come to that ends with a step, and forgets those of before.
+    fn window(&mut self, rule: &Across, from: Timestamp, step: i64) -> Sum {
+        let begin = step.saturating_add(1).saturating_sub(steps(rule));
+        self.panes = self.panes.split_off(&begin);
+        let side = rule.threshold.side;
+        let mut all = Pane::new();
+        for pane in self.panes.range(..=step).map(|(_, pane)| pane) {
+            all.merge(side, pane);
+        }
+        let said = self.panes.get(&step).map(Pane::worst).unwrap_or_default();
+        let sensors = self.sensors.values().filter(|values| values.is_fresh(from));
+        let enough = knows_of_nobody(rule) || sensors.count() >= rule.sensors_min.max(1) as usize;
+        // Beyond a level without a single reading: no evidence, no finding.
+        let value = all.value(rule.of).filter(|value| {
+            enough && !(all.worst().is_empty() && self.levels.would_exceed(&rule.threshold, *value))
+        });
+        Sum {
+            value,
+            worst: all.worst().to_vec(),
+            said: Said::Worst(said.to_vec()),
+        }
+    }
+
+    /// Asks the levels of what the values come to.
     fn judge(
         &mut self,
         rule: &Across,
-        heard: &[(SensorId, Value)],
+        sum: &Sum,
         times: (Timestamp, Timestamp),
     ) -> Option<Outcome> {
-        let enough = heard.len() >= rule.sensors_min.max(1) as usize;
-        let values: Vec<_> = heard
-            .iter()
-            .map(|(_, value)| value.sighting.value)
-            .collect();
-        let value = statistic(rule.of, rule.threshold.side, &values).filter(|_| enough)?;
-        let (_, worst) = heard.first()?;
-        let sighting = |severity, excess| Sighting {
-            severity,
-            excess,
-            at: times.1,
-            ..worst.sighting.clone()
+        let worst = sum.worst.first();
+        let sighting = |severity, excess| {
+            let (_, worst) = worst.expect("what is beyond a level has evidence");
+            Sighting {
+                severity,
+                excess,
+                at: times.1,
+                ..worst.sighting.clone()
+            }
         };
-        Some(
-            self.levels
-                .judge(&rule.threshold, None, value, times, sighting),
-        )
+        let levels = &mut self.levels;
+        Some(levels.judge(&rule.threshold, None, sum.value?, times, sighting))
     }
 
     /// Tells of the sensors that are beyond the level themselves, or of the worst one: of new ones,
@@ -426,7 +528,7 @@ impl Crowd {
         &mut self,
         rule: &Across,
         heard: &[(SensorId, Value)],
-        news: &News,
+        news: &News<'_>,
         about: &mut About<'_>,
     ) {
         let severity = news.severity;
@@ -441,21 +543,25 @@ impl Crowd {
             if !is_known && self.raised.len() >= ACROSS_TOLD_MAX {
                 break;
             }
-            let sighting = sighting_of(rule, value, about.due);
-            let detection = match is_known {
-                false => Detection::Raised {
+            let said = news.said.by(sensor, value).filter(|said| {
+                // What it says by now may be well within the level, though what it said before is not.
+                !is_of_values || is_beyond(&rule.threshold, said.sighting.value)
+            });
+            let detection = match (is_known, said) {
+                (false, _) => Detection::Raised {
                     severity,
                     certainty,
-                    sightings: vec![sighting],
+                    sightings: vec![sighting_of(rule, value, about.due)],
                 },
-                true if news.said.contains(sensor) => Detection::Updated {
+                (true, Some(said)) => Detection::Updated {
                     severity,
                     certainty,
-                    sighting,
+                    sighting: sighting_of(rule, said, about.due),
                 },
-                true if news.is_graver => Detection::Worsened(severity),
-                true => continue,
+                (true, None) if news.is_graver => Detection::Worsened(severity),
+                (true, None) => continue,
             };
+            let value = said.filter(|_| is_known).unwrap_or(value);
             self.raised.insert(sensor.clone());
             let found = finding(about.name, sensor, about.due, detection);
             about.found.push(Finding {
@@ -470,6 +576,12 @@ impl Crowd {
 impl Values {
     fn last(&self) -> Option<&Value> {
         self.open.values().next_back().or(self.closed.as_ref())
+    }
+
+    /// Whether what it said last, of the steps that are closed, was observed after this.
+    fn is_fresh(&self, from: Timestamp) -> bool {
+        let closed = self.closed.as_ref();
+        closed.is_some_and(|value| value.observed_at > from)
     }
 
     /// Takes the value of a step over, when that closes. Returns whether there is one.
@@ -507,13 +619,13 @@ impl Values {
 }
 
 impl Value {
-    fn put(&self, out: &mut impl Put) {
+    pub fn put(&self, out: &mut impl Put) {
         out.put_time(self.observed_at);
         out.put_option(self.zone.as_ref(), |out, zone| out.put_text(zone.as_str()));
         self.sighting.put(out);
     }
 
-    fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
+    pub fn take(take: &mut Take<'_>) -> Result<Self, CodecError> {
         Ok(Self {
             observed_at: take.time()?,
             zone: take.option(|take| take.parsed("zone"))?,
@@ -523,7 +635,7 @@ impl Value {
 }
 
 /// The furthest in the abnormal direction first; of equal ones by name.
-fn worst_first(heard: &mut [(SensorId, Value)], side: Side) {
+pub(super) fn worst_first(heard: &mut [(SensorId, Value)], side: Side) {
     heard.sort_by(|(one, a), (other, b)| {
         let by_value = a.sighting.value.total_cmp(&b.sighting.value);
         let by_value = match side {
@@ -558,8 +670,24 @@ fn statistic(of: Statistic, side: Side, values: &[f64]) -> Option<f64> {
     }
 }
 
-/// A value in millionths of its unit.
-const FIXED_POINT: f64 = 1e6;
+/// How many steps a value is fresh for.
+fn steps(rule: &Across) -> i64 {
+    rule.fresh.0 / rule.step.0
+}
+
+/// The most steps of which something is kept: those of one window, those of the lateness, and the one
+/// that is being filled.
+fn panes_max(rule: &Across) -> usize {
+    let late = rule.lateness.0 / rule.step.0 + 2;
+    (steps(rule) + late) as usize
+}
+
+/// Whether something is known of a time in which nobody says anything: how many readings there were,
+/// and their sum.
+fn knows_of_nobody(rule: &Across) -> bool {
+    let adds = matches!(rule.of, Statistic::Count | Statistic::Sum);
+    rule.counts == Counted::Readings && adds
+}
 
 fn is_beyond(threshold: &Threshold, value: f64) -> bool {
     excess(threshold.side, value, least(threshold, None)) > 0.0

@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use expect_test::{Expect, expect};
-use ioc_core::bundle::{Bundle, GroupBy, Statistic, Stop, Zone};
-use ioc_core::decision::Severity::{Moderate, Severe};
-use ioc_core::limits::{ACROSS_SENSORS_MAX, ACROSS_TOLD_MAX};
+use ioc_core::bundle::{Bundle, Counted, GroupBy, Statistic, Stop, Zone};
+use ioc_core::decision::Severity::{Minor, Moderate, Severe};
+use ioc_core::limits::{ACROSS_SENSORS_MAX, ACROSS_TOLD_MAX, ACROSS_VALUES_MAX};
 use ioc_core::place::Polygon;
 use ioc_core::reading::{Attributes, Reading};
 use ioc_core::record::Input;
@@ -240,4 +240,146 @@ fn p5_a_group_takes_in_so_many_sensors_and_tells_of_so_many() {
         .filter_map(|decision| decision.verdict.incident());
     let sensors = sensors.map(|incident| incident.sensors).max();
     assert_eq!(sensors, Some(ACROSS_TOLD_MAX as u32));
+}
+
+/// Two stations of one district, of which every reading of ten minutes counts.
+fn every_reading(of: Statistic) -> Arc<Bundle> {
+    let mut builder = BundleBuilder::new();
+    for (number, id) in ["air-0", "air-1"].iter().enumerate() {
+        builder = builder.sensor(id, "pm25", metres(number as i32 * 300, 0));
+    }
+    builder
+        .threshold("haze-of-all", "pm25", &[(Moderate, 150.0)], |rule| {
+            rule.clear_gap = 30.0;
+        })
+        .across((GroupBy::City, of), |rule| {
+            rule.counts = Counted::Readings;
+            rule.fresh = Millis::minutes(10);
+            rule.sensors_min = 1;
+        })
+        .correlation("haze", "haze", &["haze-of-all"], |rule| {
+            rule.within_m = 20_000;
+            rule.clear_after = Millis::minutes(1);
+        })
+        .build()
+}
+
+#[test]
+fn s5_a_percentile_is_of_every_reading_of_the_time_and_not_of_the_latest_of_each() {
+    // Of ten minutes two are bad: the latest values say so at once, nine tenths of all do not.
+    let gust = "10:00-10:20/1 air-0 100
+         10:00-10:07/1 air-1 100
+         10:08-10:09/1 air-1 400
+         10:10-10:20/1 air-1 100";
+    check(
+        &every_reading(Statistic::Percentile(90)),
+        gust,
+        expect![[r#""#]],
+    );
+    let lasting = "10:00-10:30/1 air-0 100
+         10:00-10:07/1 air-1 100
+         10:08-10:14/1 air-1 200
+         10:15-10:30/1 air-1 100";
+    check(
+        &every_reading(Statistic::Percentile(90)),
+        lasting,
+        expect![[r#"
+            10:10:19.829 opened haze#1 moderate: air-1 200
+            10:11:19.829 updated haze#1 moderate: air-1 200
+            10:12:19.829 updated haze#1 moderate: air-1 200
+            10:13:19.829 updated haze#1 moderate: air-1 200
+            10:14:19.829 updated haze#1 moderate: air-1 200
+            10:23:19.829 cleared haze#1 moderate
+        "#]],
+    );
+}
+
+#[test]
+fn s8_so_many_calls_of_one_centre_within_ten_minutes_and_they_end_by_themselves() {
+    let bundle = BundleBuilder::new()
+        .threshold("calls-flood-in", "call", &[(Minor, 11.0)], |rule| {
+            rule.clear_gap = 5.0;
+        })
+        .across((GroupBy::City, Statistic::Count), |rule| {
+            rule.counts = Counted::Readings;
+            rule.fresh = Millis::minutes(10);
+            rule.sensors_min = 1;
+        })
+        .correlation("rush", "rush", &["calls-flood-in"], |rule| {
+            rule.clear_after = Millis::minutes(1);
+        })
+        .build();
+    // Eleven calls are not enough; of the twelfth on they are, however few callers there are.
+    let eleven = "10:00-10:10/1 centre 1 kind=call at=0,0";
+    check(&bundle, &format!("{eleven}\n11:00 tick"), expect![[r#""#]]);
+    check(
+        &bundle,
+        "10:00-10:09/1 centre 1 kind=call at=0,0
+         10:04:30 centre 1 kind=call at=0,0
+         10:05:30 centre 1 kind=call at=0,0
+         11:00 tick",
+        expect![[r#"
+            10:09:19.829 opened rush#1 minor: centre 1
+            10:16:19.829 cleared rush#1 minor
+        "#]],
+    );
+}
+
+#[test]
+fn inv_19_every_reading_counts_once_in_whatever_order_they_come() {
+    for of in [
+        Statistic::Percentile(60),
+        Statistic::Sum,
+        Statistic::Mean,
+        Statistic::Percentile(100),
+    ] {
+        let bundle = every_reading(of);
+        let lines: Vec<(i64, i64, String)> = (0..8)
+            .flat_map(|minute| (0..6).map(move |number| (minute, number)))
+            .map(|(minute, number)| {
+                let (air, value) = (number % 2, 120 + minute * 10 + number * 3);
+                let line = format!(
+                    "air-{air} {value} id=r{minute}-{number} observed=10:{minute:02}:{:02}",
+                    20 + number
+                );
+                (minute, number, line)
+            })
+            .collect();
+        let told = |second: &dyn Fn(i64) -> i64, again: bool| {
+            let mut timeline: Vec<_> = lines
+                .iter()
+                .map(|(minute, number, line)| {
+                    format!("10:{minute:02}:{:02} {line}", second(*number))
+                })
+                .collect();
+            if again {
+                let twice = lines
+                    .iter()
+                    .map(|(minute, _, line)| format!("10:{minute:02}:29 {line}"));
+                timeline.extend(twice);
+            }
+            timeline.sort();
+            run(&[("first", &bundle)], &timeline.join("\n"))
+        };
+        let one = told(&|number| 20 + number, false);
+        assert!(one.contains("opened haze#1"), "{of:?}: {one}");
+        assert_eq!(one, told(&|number| 28 - number, false));
+        assert_eq!(one, told(&|number| 28 - number, true));
+    }
+}
+
+#[test]
+fn p5_of_more_different_values_than_are_told_apart_the_percentile_is_near() {
+    let mut history = History::new(every_reading(Statistic::Percentile(50)));
+    // All that it may be is beyond 150, or none of it is.
+    for number in 0..ACROSS_VALUES_MAX as i64 * 8 {
+        let value = 140.0 + number as f64 / 256.0;
+        say(&mut history, Millis(number), "air-0", value);
+    }
+    history.push(MIDNIGHT + Millis::minutes(3), &Input::Tick);
+    let (_, decisions) = history.judge(&Manner::plain());
+    let opened = decisions
+        .iter()
+        .filter_map(|decision| decision.verdict.incident());
+    assert_eq!(opened.count(), 0, "the middle is 148");
 }

@@ -32,6 +32,7 @@ enum Sort {
     Reaching,
     Overtaking,
     Naming,
+    Gathering,
 }
 
 /// Numbers that follow from a seed alone (Steele, Lea and Flood: SplitMix64).
@@ -189,6 +190,7 @@ impl Dice {
             Sort::Replacing | Sort::Overtaking => &Variant::REPLACING[..],
             Sort::Discerning => &Variant::DISCERNING[..],
             Sort::Naming => &Variant::NAMING[..],
+            Sort::Gathering => &Variant::GATHERING[..],
         };
         variants[self.below(variants.len() as u64) as usize]
     }
@@ -219,17 +221,20 @@ impl Dice {
             Sort::First | Sort::Handling | Sort::Quieting | Sort::Explaining | Sort::Reaching => {
                 said
             }
-            Sort::Asking | Sort::Doubting | Sort::Grouping | Sort::Discerning | Sort::Naming => {
-                Said {
-                    value: if self.one_in(3) {
-                        said.value.trunc()
-                    } else {
-                        said.value
-                    },
-                    about: said.about.or(self.one_in(2).then_some("fire")),
-                    ..said
-                }
-            }
+            Sort::Asking
+            | Sort::Doubting
+            | Sort::Grouping
+            | Sort::Discerning
+            | Sort::Naming
+            | Sort::Gathering => Said {
+                value: if self.one_in(3) {
+                    said.value.trunc()
+                } else {
+                    said.value
+                },
+                about: said.about.or(self.one_in(2).then_some("fire")),
+                ..said
+            },
         }
     }
 }
@@ -250,6 +255,7 @@ fn day(seed: u64, sort: Sort) -> History {
         Sort::Replacing | Sort::Overtaking => Variant::Replacing,
         Sort::Discerning => Variant::Discerning,
         Sort::Naming => Variant::Naming,
+        Sort::Gathering => Variant::Gathering,
     };
     history(&Day { first, events })
 }
@@ -340,6 +346,11 @@ fn p2_another_build_decides_the_same_where_causes_reach_along_networks() {
 #[test]
 fn p2_another_build_decides_the_same_where_it_is_known_who_reports() {
     expect_file!["../golden/days-naming.txt"].assert_eq(&days(Sort::Naming));
+}
+
+#[test]
+fn p2_another_build_decides_the_same_where_every_reading_of_several_sensors_counts() {
+    expect_file!["../golden/days-gathering.txt"].assert_eq(&days(Sort::Gathering));
 }
 
 #[test]

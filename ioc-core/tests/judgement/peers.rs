@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use expect_test::expect;
-use ioc_core::bundle::{Along, Effect, Lag, Zone};
+use ioc_core::bundle::{Along, Counted, Effect, GroupBy, Lag, Statistic, Zone};
 use ioc_core::decision::Severity::{Minor, Moderate};
 use ioc_core::decision::Verdict;
 use ioc_core::place::Polygon;
 use ioc_core::time::Millis;
 
 use crate::support::{BundleBuilder, Manner, metres};
-use crate::timeline::{check_with, history};
+use crate::timeline::{check_reloading, check_with, history};
 
 /// Three gauges, the third 5 km from the others, that each open a flood when they are high.
 fn gauges() -> BundleBuilder {
@@ -273,4 +273,166 @@ fn alertmanager_event_recorder_more_than_8192_decisions_of_one_record_and_none_i
     assert_eq!(silent.collect::<BTreeSet<_>>().len(), SENSORS);
     let numbers = outcome.decisions.iter().map(|one| one.seq);
     assert!(numbers.eq(1..=outcome.decisions.len() as u64));
+}
+
+#[test]
+fn thingsboard_4814_what_several_sensors_measure_adds_up_to_one_alarm() {
+    // No station alone has much rain, and none is beyond the level; together it is what the basin
+    // cannot hold. So it is of their latest values, and of every reading of a time.
+    for (counts, level) in [(Counted::Sensors, 50.0), (Counted::Readings, 90.0)] {
+        let mut city = BundleBuilder::new();
+        for number in 0..3 {
+            city = city.sensor(&format!("rain-{number}"), "rain", metres(number * 300, 0));
+        }
+        let city = city
+            .threshold("basin-full", "rain", &[(Moderate, level)], |_| ())
+            .across((GroupBy::City, Statistic::Sum), |rule| {
+                rule.counts = counts;
+                rule.fresh = Millis::minutes(10);
+            })
+            .correlation("floods", "flood", &["basin-full"], |_| ())
+            .build();
+        let story = |third: &str| {
+            format!(
+                "10:00-10:04/1 rain-0 15
+                 10:00-10:04/1 rain-1 20
+                 10:02-10:04/1 rain-2 {third}
+                 10:30 tick"
+            )
+        };
+        let opened = |third: &str| {
+            let (_, decisions) =
+                history(&[("first", &city)], &story(third)).judge(&Manner::plain());
+            let opened = decisions.iter().filter_map(|one| match &one.verdict {
+                Verdict::IncidentOpened(incident) => Some(incident.sensors),
+                _ => None,
+            });
+            opened.collect::<Vec<_>>()
+        };
+        assert_eq!(opened("18"), [3], "{counts:?}");
+        if counts == Counted::Sensors {
+            assert_eq!(opened("14"), [0; 0], "{counts:?}");
+        }
+    }
+}
+
+#[test]
+fn thingsboard_6425_an_alarm_may_be_of_the_values_of_several_devices() {
+    // Two of three must agree at one time; one that drifts is none, and one incident names all.
+    let mut city = BundleBuilder::new();
+    for number in 0..3 {
+        city = city.sensor(&format!("gas-{number}"), "gas", metres(number * 300, 0));
+    }
+    let city = city
+        .threshold("agreed", "gas", &[(Moderate, 10.0)], |_| ())
+        .across((GroupBy::City, Statistic::Vote(2)), |rule| {
+            rule.sensors_min = 2;
+        })
+        .correlation("leaks", "gas_leak", &["agreed"], |_| ())
+        .build();
+    check_with(
+        &city,
+        "10:00-10:05/1 gas-0 12
+         10:00-10:05/1 gas-1 1
+         10:00-10:05/1 gas-2 1",
+        &expect![[r#""#]],
+    );
+    check_with(
+        &city,
+        "10:00-10:02/1 gas-0 12
+         10:00-10:02/1 gas-1 1
+         10:00-10:02/1 gas-2 13",
+        &expect![[r#"
+            10:00:19.829 opened gas_leak#1 moderate 2 sensors: gas-0 12, gas-2 13 599 m
+            10:01:19.829 updated gas_leak#1 moderate 2 sensors: gas-0 12, gas-2 13
+        "#]],
+    );
+}
+
+#[test]
+fn opennms_alec_a_thousand_alarms_are_one_incident_as_each_comes() {
+    const ALARMS: usize = 1_000;
+    let mut story = String::new();
+    for number in 0..ALARMS {
+        let (second, east) = (number / 20, number % 100 * 3);
+        writeln!(
+            story,
+            "10:00:{second:02} gauge-{number} 4 kind=level at={east},0"
+        )
+        .unwrap();
+    }
+    story += "10:01 tick";
+    let city = BundleBuilder::new()
+        .threshold("high", "level", &[(Moderate, 3.0)], |_| ())
+        .correlation("floods", "flood", &["high"], |_| ())
+        .build();
+    let (_, decisions) = history(&[("first", &city)], &story).judge(&Manner::plain());
+    let of_floods = decisions
+        .iter()
+        .filter(|one| one.verdict.incident().is_some());
+    let of_floods: Vec<_> = of_floods.collect();
+    let opened = of_floods
+        .iter()
+        .filter(|one| matches!(one.verdict, Verdict::IncidentOpened(_)));
+    // By the reading itself, and by no timer that looks at all of them now and then.
+    let due: Vec<_> = opened.map(|one| one.cause.due).collect();
+    assert_eq!(due, [None]);
+    let last = of_floods.last().and_then(|one| one.verdict.incident());
+    assert_eq!(last.map(|flood| flood.sensors), Some(ALARMS as u32));
+}
+
+#[test]
+fn perseo_core_216_a_rule_that_is_gone_fires_no_more() {
+    let without = gauges()
+        .without_correlation("floods")
+        .without("high")
+        .build();
+    check_reloading(
+        &[("with", &gauges().build()), ("without", &without)],
+        "10:00 gauge-1 3.1
+         10:01 gauge-2 2.9
+         10:02 reload without
+         10:03 gauge-1 3.5
+         10:04 gauge-2 3.5
+         11:00 tick",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: gauge-1 3.1
+            10:02 rules_changed
+            10:02 cleared flood#1 moderate
+        "#]],
+    );
+}
+
+#[test]
+fn perseo_253_a_rule_about_silence_that_is_changed_has_one_timer() {
+    let city = |intervals: u32| {
+        let builder = BundleBuilder::new().sensor_with("gauge-1", "level", |sensor| {
+            sensor.interval = Some(Millis::minutes(1));
+        });
+        let builder = builder.silence("silent", "level", intervals, Millis::minutes(3));
+        builder.build()
+    };
+    check_reloading(
+        &[
+            ("slow", &city(10)),
+            ("quick", &city(5)),
+            ("slower", &city(15)),
+        ],
+        "10:00 gauge-1 1
+         10:01 reload quick
+         10:02 reload slower
+         10:03 reload quick
+         10:30 gauge-1 1
+         10:31 reload slower
+         11:00 tick",
+        &expect![[r#"
+            10:01 rules_changed
+            10:02 rules_changed
+            10:03 rules_changed
+            10:08 sensor_silent gauge-1 last heard 10:00
+            10:30 sensor_returned gauge-1 last heard 10:00
+            10:31 rules_changed
+            10:46 sensor_silent gauge-1 last heard 10:30
+        "#]],
+    );
 }

@@ -881,17 +881,18 @@ fn disordered(
     history
 }
 
-/// The city of the random days, under rules that put readings in order or count them in windows.
+/// The city of the random days, under rules that put readings in order or count them in windows, of
+/// one sensor or of several.
 fn settling() -> Arc<Bundle> {
-    let mut bundle = Bundle::clone(&bundle(Variant::Asking));
+    let mut bundle = Bundle::clone(&bundle(Variant::Gathering));
     bundle.detections.retain_mut(|rule| {
         rule.settle = Millis::minutes(1);
         match &mut rule.test {
             Test::Window(window) => window.lateness = Millis::minutes(1),
+            Test::Across(across) => across.lateness = Millis::minutes(1),
             Test::Silence(_)
             | Test::Fault(_)
             | Test::SiteSilence(_)
-            | Test::Across(_)
             | Test::Alone(_)
             | Test::Sequence(_)
             | Test::Report(_) => {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use ioc_core::bundle::{
     Across, Actuator, ActuatorCommand, Aggregate, Alone, Along, AttributeMatch, Becomes, Bundle,
-    Changes, City, ConfirmedBy, CorrelationRule, DetectionRule, Direction, Effect, Expected, Fault,
-    FaultSign, Flapping, GroupBy, HandlingRules, Level, MaintenanceWindow, Near, Node, Rate,
-    Report, Scale, Schedule, Seen, Sensor, Sequence, Side, Silence, SiteSilence, States, Statistic,
-    SuppressionRules, Test, Threshold, Usual, Window, Zone,
+    Changes, City, ConfirmedBy, CorrelationRule, Counted, DetectionRule, Direction, Effect,
+    Expected, Fault, FaultSign, Flapping, GroupBy, HandlingRules, Level, MaintenanceWindow, Near,
+    Node, Rate, Report, Scale, Schedule, Seen, Sensor, Sequence, Side, Silence, SiteSilence,
+    States, Statistic, SuppressionRules, Test, Threshold, Usual, Window, Zone,
 };
 use ioc_core::decision::{Certainty, Decision, EffectClass, Matcher, Severity, SiteBy, Verdict};
 use ioc_core::folded::Folded;
@@ -344,6 +344,7 @@ impl BundleBuilder {
         let mut across = Across {
             by,
             of,
+            counts: Counted::Sensors,
             fresh: Millis::minutes(5),
             step: Millis::minutes(1),
             lateness: Millis::seconds(10),
@@ -575,6 +576,7 @@ fn words(rule: &impl std::fmt::Debug) -> String {
         ", symptom: false",
         ", except_below: None, except_above: None",
         ", distinct: None",
+        ", counts: Sensors",
     ];
     let words = format!("{rule:?}");
     let words = words.replace(&format!(" handling: {:?},", HandlingRules::NONE), "");

@@ -70,7 +70,7 @@ fn check(timeline: &str, expected: &Expect) {
 }
 
 #[test]
-fn inv_15_over_all_levels_one_cause_is_told_and_each_is_judged_again_when_its_own_is_over() {
+fn zabbix_inv_15_over_all_levels_one_cause_is_told_and_each_is_judged_again_when_its_own_is_over() {
     // The substation is well again at 11:00 and its pump is not: that is news, and explains the
     // water until somebody repairs the pump. The jam is over by then and never told.
     check(

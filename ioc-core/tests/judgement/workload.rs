@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Aggregate, Along, BY_SENSOR, Bundle, Changes, Direction, Effect as MayCause, Expected,
+    Aggregate, Along, BY_SENSOR, Bundle, Changes, Counted, Direction, Effect as MayCause, Expected,
     FaultSign, Flapping, Flow, Front, GroupBy, HandlingRules, Impossible, Lag, Near, Scale,
     Schedule, Side, Skewed, Spiking, States, Statistic, Stop, Stuck, Zone,
 };
@@ -107,6 +107,10 @@ pub enum Variant {
     Naming,
     /// The same, by something else.
     NamingOtherwise,
+    /// Rules of every sort, and those that count every reading of several sensors.
+    Gathering,
+    /// The same, with some of them changed.
+    GatheringOtherwise,
 }
 
 impl Variant {
@@ -163,7 +167,9 @@ impl Variant {
     pub const REACHING: [Self; 3] = [Self::Explaining, Self::Reaching, Self::ReachingOtherwise];
     /// Those under which it is known who reports.
     pub const NAMING: [Self; 3] = [Self::Grouping, Self::Naming, Self::NamingOtherwise];
-    pub const ALL: [Self; 24] = [
+    /// Those under which every reading of several sensors counts.
+    pub const GATHERING: [Self; 3] = [Self::Grouping, Self::Gathering, Self::GatheringOtherwise];
+    pub const ALL: [Self; 26] = [
         Self::Usual,
         Self::Changed,
         Self::Grown,
@@ -188,7 +194,13 @@ impl Variant {
         Self::ReachingOtherwise,
         Self::Naming,
         Self::NamingOtherwise,
+        Self::Gathering,
+        Self::GatheringOtherwise,
     ];
+
+    fn gathers(self) -> bool {
+        matches!(self, Self::Gathering | Self::GatheringOtherwise)
+    }
 
     fn names(self) -> bool {
         matches!(self, Self::Naming | Self::NamingOtherwise)
@@ -211,6 +223,7 @@ impl Variant {
             || self.quiets()
             || self.discerns()
             || self.names()
+            || self.gathers()
     }
 
     fn quiets(self) -> bool {
@@ -238,6 +251,7 @@ impl Variant {
                 | Self::ExplainingOtherwise
                 | Self::ReachingOtherwise
                 | Self::NamingOtherwise
+                | Self::GatheringOtherwise
         )
     }
 }
@@ -286,10 +300,72 @@ pub fn bundle(variant: Variant) -> Arc<Bundle> {
     if matches!(variant, Variant::Reaching | Variant::ReachingOtherwise) {
         builder = builder.effects(|effect| reaching(effect, variant.otherwise()));
     }
+    if variant.gathers() {
+        builder = gathering(builder, variant.otherwise());
+    }
     if variant.names() {
         builder = naming(builder, variant.otherwise());
     }
     builder.build()
+}
+
+/// What every reading of several sensors comes to.
+fn gathering(builder: BundleBuilder, otherwise: bool) -> BundleBuilder {
+    builder
+        .threshold(
+            "level-gathered",
+            "level",
+            &[(Moderate, 2.5), (Severe, 3.5)],
+            |rule| rule.clear_gap = 0.5,
+        )
+        .across(
+            (
+                GroupBy::Zone,
+                Statistic::Percentile(if otherwise { 50 } else { 70 }),
+            ),
+            |rule| {
+                rule.counts = Counted::Readings;
+                rule.fresh = Millis::minutes(3);
+                rule.lateness = Millis::minutes(1);
+            },
+        )
+        .threshold("calls-gathered", "call", &[(Minor, 1.5)], |rule| {
+            rule.readings_min = 2;
+        })
+        .across((GroupBy::City, Statistic::Count), |rule| {
+            rule.counts = Counted::Readings;
+            rule.fresh = Millis::minutes(2);
+            rule.lateness = Millis::minutes(1);
+        })
+        .threshold("smoke-gathered", "smoke", &[(Moderate, 5.0)], |_| ())
+        .across((GroupBy::ParentZone, Statistic::Sum), |rule| {
+            rule.counts = Counted::Readings;
+            rule.lateness = Millis::minutes(1);
+        })
+        .threshold("level-gathered-low", "level", &[(Minor, 1.5)], |rule| {
+            rule.side = Side::Below;
+        })
+        .across((GroupBy::River, Statistic::Mean), |rule| {
+            rule.counts = Counted::Readings;
+            rule.step = Millis::seconds(30);
+            rule.fresh = Millis::minutes(if otherwise { 2 } else { 1 });
+            rule.lateness = Millis::minutes(1);
+            rule.sensors_min = 1;
+        })
+        .correlation(
+            "gathered",
+            "surge",
+            &[
+                "level-gathered",
+                "calls-gathered",
+                "smoke-gathered",
+                "level-gathered-low",
+            ],
+            |rule| {
+                rule.within_m = 600;
+                rule.clear_after = Millis::minutes(2);
+            },
+        )
 }
 
 /// Whoever reports again is one source, whose clock is not asked; sensors may say for long what is

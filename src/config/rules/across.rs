@@ -1,10 +1,10 @@
-//! The key `across`: levels of what the latest values of several sensors come to, to [`Across`].
+//! The key `across`: levels of what the values of several sensors come to, to [`Across`].
 //!
 //! Arrives: which sensors belong together, what is made of their values (`of`) or how many must
-//! agree (`vote`), `fresh`, `every`, `lateness` and `at_least`, beside the keys of a level. Leaves: a
+//! agree (`vote`), which values count (`counts`), `fresh`, `every`, `lateness` and `at_least`, beside the keys of a level. Leaves: a
 //! rule with its levels in the unit of the kind; of a count they have none. Next: `becomes.rs`.
 
-use ioc_core::bundle::{Across, GroupBy, Side, Statistic};
+use ioc_core::bundle::{Across, Counted, GroupBy, Side, Statistic};
 use ioc_core::limits::{ACROSS_SENSORS_MAX, WINDOW_STEPS_MAX};
 use ioc_core::time::Millis;
 
@@ -27,6 +27,11 @@ pub(super) const GROUPS: [(&str, GroupBy); 8] = [
     ("line", GroupBy::Line),
     ("stop", GroupBy::Stop),
     ("feeder", GroupBy::Feeder),
+];
+
+const COUNTED: [(&str, Counted); 2] = [
+    ("sensors", Counted::Sensors),
+    ("readings", Counted::Readings),
 ];
 
 const STATISTICS: &str =
@@ -59,6 +64,10 @@ pub fn read(
         .required(mistakes, KEY, "zone")
         .and_then(|field| field.choice(mistakes, &GROUPS));
     let of = statistic(section, mistakes);
+    let counts = match section.optional("counts") {
+        Some(field) => counted(&field, (of, side), mistakes),
+        None => Some(Counted::Sensors),
+    };
     let fresh = span(section, "fresh", FRESH, STEP_MIN..=SPAN_MAX, mistakes);
     let step = span(section, "every", EVERY, STEP_MIN..=SPAN_MAX, mistakes);
     let lateness = span(
@@ -69,7 +78,17 @@ pub fn read(
         mistakes,
     );
     let sensors_min = match section.optional("at_least") {
-        Some(field) => sensors(&field, mistakes),
+        Some(field) => {
+            let adds = matches!(of, Some(Statistic::Count | Statistic::Sum));
+            if adds && counts == Some(Counted::Readings) {
+                field.wrong(
+                    mistakes,
+                    "asks for sensors where readings are counted or added up, and there may be none; \
+                     remove it",
+                );
+            }
+            sensors(&field, mistakes)
+        }
         None => Some(least(of)),
     };
     let gathered = match of {
@@ -80,9 +99,22 @@ pub fn read(
     let threshold = threshold::of_several(section, gathered, side, kind, mistakes);
     let (fresh, step, lateness) = (fresh?, step?, lateness?);
     steps(section, (fresh, step, lateness), mistakes)?;
+    if counts == Some(Counted::Readings) && fresh.0 % step.0 != 0 {
+        let what = format!(
+            "`fresh` of {} is not a whole number of steps of {}, which readings are counted by; \
+             write {} or {}, or another `every`",
+            show_span(fresh),
+            show_span(step),
+            show_span(Millis(fresh.0 / step.0 * step.0)),
+            show_span(Millis((fresh.0 / step.0 + 1) * step.0))
+        );
+        section.wrong(mistakes, what);
+        return None;
+    }
     Some(Across {
         by: by?,
         of: of?,
+        counts: counts?,
         fresh,
         step,
         lateness,
@@ -111,6 +143,32 @@ fn statistic(section: &mut Section<'_>, mistakes: &mut Mistakes) -> Option<Stati
             None
         }
     }
+}
+
+/// `counts: readings`, where that says something.
+fn counted(
+    field: &Field<'_>,
+    (of, side): (Option<Statistic>, Side),
+    mistakes: &mut Mistakes,
+) -> Option<Counted> {
+    let counts = field.choice(mistakes, &COUNTED)?;
+    if counts == Counted::Sensors {
+        return Some(counts);
+    }
+    match (of, side) {
+        (Some(Statistic::Vote(_)), _) => field.wrong(
+            mistakes,
+            "is no vote: it is sensors that agree; remove it, or write `of: count` and how many \
+             readings",
+        ),
+        (Some(Statistic::Count | Statistic::Sum), Side::Below) => field.wrong(
+            mistakes,
+            "would take for little what nobody has said yet; ask each sensor, by `count_over` or \
+             `sum_over`, or whether it is `silent`",
+        ),
+        _ => {}
+    }
+    Some(counts)
 }
 
 fn named(text: &str) -> Option<Statistic> {
@@ -200,6 +258,7 @@ pub fn meaning(across: &Across) -> String {
     let Across {
         by,
         of,
+        counts,
         fresh,
         step,
         lateness,
@@ -207,8 +266,13 @@ pub fn meaning(across: &Across) -> String {
         threshold,
     } = across;
     let threshold = threshold::meaning(threshold);
+    // As it was written before readings could be counted.
+    let counts = match counts {
+        Counted::Sensors => "",
+        Counted::Readings => " of every reading",
+    };
     format!(
-        " {of:?} across {by:?} of {sensors_min} sensors, fresh for {} ms every {} ms, late by {} \
+        " {of:?}{counts} across {by:?} of {sensors_min} sensors, fresh for {} ms every {} ms, late by {} \
          ms{threshold}",
         fresh.0, step.0, lateness.0
     )

@@ -1344,11 +1344,85 @@ correlations:
             a.yaml:6:47 detections.d.vote: `0 sensors` is not a number of sensors from 1 to 4096, such as `3 sensors`
             a.yaml:7:6 detections.e: `fresh` of 2 h is not 1 to 60 steps of 1 min; write 1 min to 1 h, or another `every`
             a.yaml:9:6 detections.f: `lateness` of 11 min is more than 10 steps of 1 min; write up to 10 min, or another `every`
-            a.yaml:10:26 detections.f.settle: unknown key; known here: kind, where, across, of, vote, fresh, every, lateness, at_least, above, clear, for, clear_for
+            a.yaml:10:26 detections.f.settle: unknown key; known here: kind, where, across, of, vote, counts, fresh, every, lateness, at_least, above, clear, for, clear_for
             a.yaml:11:60 detections.g.above: would call the normal value of this kind abnormal, which is 1.2 m in kinds.yaml
             a.yaml:12:71 detections.h.vote: unknown key; known here: kind, where, settle, margin, above, clear, for, clear_for
             a.yaml:14:15 detections.j.after: `k` is about several sensors itself; name one that is not"#]],
     );
+}
+
+#[test]
+fn every_reading_of_several_sensors_may_count() {
+    let text = "detections:
+  a: { kind: water_level, across: zone, of: p90, counts: readings, fresh: 1 h, above: { severe: 3 m },
+       clear: below 2 m }
+  b: { kind: emergency_call, across: gateway, of: count, counts: readings, above: { minor: 11 },
+       clear: below 3 }
+  c: { kind: water_level, across: zone, of: p90, fresh: 1 h, above: { severe: 3 m }, clear: below 2 m }
+  d: { kind: water_level, across: zone, of: p90, counts: sensors, fresh: 1 h, above: { severe: 3 m },
+       clear: below 2 m }
+correlations:
+  e: { incident: e, from: [a, b, c, d], sources: 1, within: 1 km, within_time: 1 h }
+";
+    let (rules, mistakes, warnings) = read(text);
+    assert!(
+        mistakes.is_empty() && warnings.is_empty(),
+        "{mistakes} {warnings}"
+    );
+    let counts = rules.detections.iter().map(|rule| match &rule.test {
+        Test::Across(rule) => rule.counts,
+        _ => panic!("another question"),
+    });
+    use ioc_core::bundle::Counted::{Readings, Sensors};
+    assert_eq!(
+        counts.collect::<Vec<_>>(),
+        [Readings, Readings, Sensors, Sensors]
+    );
+    let hash = |place: usize| rules.detections[place].hash;
+    assert_ne!(hash(0), hash(2));
+    assert_eq!(hash(2), hash(3), "what is not said means what it did");
+    refused(
+        "detections:
+  a: { kind: water_level, across: stop, vote: 3 sensors, counts: readings, above: { severe: 3 m },
+       clear: below 2 m }
+  b: { kind: water_level, across: zone, of: sum, counts: readings, below: { severe: 3 m },
+       clear: above 4 m }
+  c: { kind: emergency_call, across: zone, of: count, counts: readings, at_least: 2 sensors,
+       above: { minor: 5 }, clear: below 3 }
+  d: { kind: water_level, across: zone, of: p90, counts: readings, fresh: 90 s, above: { severe: 3 m },
+       clear: below 2 m }
+  e: { kind: water_level, across: zone, of: p90, counts: all, above: { severe: 3 m }, clear: below 2 m }
+correlations:
+  f: { incident: f, from: [a, b, c, d, e], sources: 1, within: 1 km, within_time: 1 h }
+",
+        &expect![[r#"
+            a.yaml:2:66 detections.a.counts: is no vote: it is sensors that agree; remove it, or write `of: count` and how many readings
+            a.yaml:4:58 detections.b.counts: would take for little what nobody has said yet; ask each sensor, by `count_over` or `sum_over`, or whether it is `silent`
+            a.yaml:6:83 detections.c.at_least: asks for sensors where readings are counted or added up, and there may be none; remove it
+            a.yaml:8:6 detections.d: `fresh` of 90 s is not a whole number of steps of 1 min, which readings are counted by; write 1 min or 2 min, or another `every`
+            a.yaml:10:58 detections.e.counts: `all` is not one of sensors, readings"#]],
+    );
+}
+
+#[test]
+fn a_cause_that_is_forgotten_before_its_effect_may_come_is_warned_of() {
+    let (_, mistakes, warnings) = read(
+        "detections:
+  a: { kind: water_level, above: { severe: 3 m }, clear: below 2 m }
+correlations:
+  b: { incident: b, from: [a], sources: 1, within: 1 km, within_time: 1 h, clear_after: 20 min,
+       may_cause: { c: { within: 1 km, after: 2 h }, b: { within: 1 km, after_opening: 51 min } },
+       explains: { d: { within: 1 km, after: 50 min } } }
+  c: { incident: c, from: [a], sources: 1, within: 1 km, within_time: 1 h, reopen_within: 2 h,
+       explains: { d: { within: 1 km, after: 130 min }, b: { within: 1 km, after: 131 min } } }
+  d: { incident: d, from: [a], sources: 1, within: 1 km, within_time: 1 h }
+",
+    );
+    assert!(mistakes.is_empty(), "{mistakes}");
+    expect![[r#"
+        a.yaml:4:3 correlations.b.may_cause.b.after_opening: 51 min may be more than there is: an incident is forgotten 50 min after the last that is heard of it (`clear_after` 20 min and `reopen_within` 30 min), and causes nothing from then on; write `reopen_within: 31 min`, or `after_opening: 50 min`
+        a.yaml:4:3 correlations.b.may_cause.c.after: 2 h may be more than there is: an incident is forgotten 50 min after the last that is heard of it (`clear_after` 20 min and `reopen_within` 30 min), and causes nothing from then on; write `reopen_within: 100 min`, or `after: 50 min`
+        a.yaml:7:3 correlations.c.explains.b.after: 131 min may be more than there is: an incident is forgotten 130 min after the last that is heard of it (`clear_after` 10 min and `reopen_within` 2 h), and causes nothing from then on; write `reopen_within: 121 min`, or `after: 130 min`"#]].assert_eq(&warnings.to_string());
 }
 
 const WINDOWS: &str = "
