@@ -33,6 +33,7 @@ use crate::config::{keys, users};
 use crate::decisions_out::{self, DecisionsLog};
 use crate::host::HostError;
 use crate::http;
+use crate::inputs_log::LiveInputs;
 use crate::outlets::Outlets;
 use crate::reload::{self, Reloader};
 use crate::room::RoomSign;
@@ -50,6 +51,8 @@ pub struct Sockets {
     pub window: Window,
     /// Decisions for MQTT subscribers, dead letters for the list.
     pub outlets: Outlets,
+    /// The inputs log, for dead letters that are read again.
+    pub inputs: LiveInputs,
     /// What operators show.
     pub token: Token,
     /// What `/metrics` prints.
@@ -99,6 +102,7 @@ impl Servers {
             door,
             window,
             outlets,
+            inputs,
             token,
             metrics,
             full,
@@ -131,6 +135,7 @@ impl Servers {
             .merge(ioc_gateway::http::router(Parts {
                 door: door.clone(),
                 dead_letters: outlets.dead_letters,
+                log: Arc::new(inputs),
                 keys: settings
                     .http
                     .keys_file
