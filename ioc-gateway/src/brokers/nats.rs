@@ -17,6 +17,7 @@ mod kept;
 mod message;
 mod order;
 pub mod outgoing;
+mod pause;
 mod prefix;
 mod stream;
 mod threads;
