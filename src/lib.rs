@@ -53,4 +53,5 @@ pub mod watch;
 
 pub mod publisher;
 pub mod args;
+pub mod access;
 pub mod progress;
