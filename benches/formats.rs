@@ -3,7 +3,8 @@
 //! Sketch: a native reading is one borrowed pass of 200–350 ns, and 300 ns more for a derived id if
 //! it has none. JSON of any shape is indexed first (a pass without conversions, some 150 ns for 150
 //! bytes), then asked by name: a look-up for each part of the reading, of a few members each. SenML
-//! names nothing twice, so that a record is a third of a native reading's bytes. NGSI-LD and
+//! names nothing twice, so that a record is a third of a native reading's bytes; in CBOR numbers are
+//! not even to be parsed. NGSI-LD and
 //! CloudEvents wrap some 200 bytes more around the same content, which the index passes over; the
 //! data of an event is then read as a native reading, a second pass. Sparkplug is 20 bytes for a
 //! reading whose names are looked up, and CAP a kilobyte of XML for a native reading with as many
@@ -72,6 +73,10 @@ struct Case {
     beside: usize,
 }
 
+/// Where among the cases the native readings stand that others are beside.
+const PLACED_WITH_ATTRIBUTE: usize = 10;
+const ALERTED_NATIVE: usize = 20;
+
 const NATIVE: &str = "ioc/v1/readings/g-1";
 const THINGS: &str = "v1.1/Datastreams(5)/Observations";
 
@@ -113,6 +118,14 @@ fn cases() -> Vec<Case> {
             r#"{{"id":"g-1","type":"Gauge","waterLevel":{{"type":"Property","value":3.72,"unitCode":"MTR","observedAt":"{at}"}}{place}}}"#
         )
     };
+    // Concise and key-values: the same content (clauses 4.5.2 and 4.5.4).
+    let placed_at = r#""location":{"type":"Point","coordinates":[101.6953,3.1466]}"#;
+    let concise = format!(
+        r#"{{"id":"g-1","type":"Gauge","waterLevel":{{"value":3.72,"unitCode":"MTR","observedAt":"{at}"}},{placed_at}}}"#
+    );
+    let key_values = format!(
+        r#"{{"id":"g-1","type":"Gauge","waterLevel":3.72,"dateObserved":"{at}",{placed_at}}}"#
+    );
     let notified = |data: &str| {
         format!(
             r#"{{"id":"urn:ngsi-ld:Notification:5fd0","type":"Notification","subscriptionId":"urn:ngsi-ld:Subscription:5fd1","notifiedAt":"{at}","data":[{data}]}}"#
@@ -123,13 +136,19 @@ fn cases() -> Vec<Case> {
     let event = format!(
         r#"{{"specversion":"1.0","id":"r-1","source":"/g","type":"level","time":"{at}","data":{data}}}"#
     );
+    let events = format!("[{}]", vec![event.clone(); 10].join(","));
     let mut binary = case("cloudevents, binary", "events", data.to_owned(), 1, 2);
     binary.event = &EVENT;
     let mut one = case("sparkplug, one metric", DATA, String::new(), 1, 0);
     one.payload = metrics(1);
     let mut ten = case("sparkplug, ten metrics", DATA, String::new(), 10, 0);
     ten.payload = metrics(10);
-    vec![
+    let packed = |name, readings| {
+        let mut packed = case(name, "senml", String::new(), readings, 0);
+        packed.payload = cbor_pack(readings);
+        packed
+    };
+    let cases = vec![
         case("native", NATIVE, own, 1, 0),
         case("native, with a place", NATIVE, placed, 1, 1),
         case("native, with an id", NATIVE, with_id, 1, 0),
@@ -137,29 +156,46 @@ fn cases() -> Vec<Case> {
         case("json of a shape, ten in a list", "list", list, 10, 0),
         case("senml, one record", "senml", format!("[{record}]"), 1, 0),
         case("senml, ten records", "senml", pack, 10, 0),
+        packed("senml in CBOR, one record", 1),
+        packed("senml in CBOR, ten records", 10),
         case("sensorthings", THINGS, observed, 1, 0),
         case(
             "native, with a place and an attribute",
             NATIVE,
             with_attribute,
             1,
-            8,
+            PLACED_WITH_ATTRIBUTE,
         ),
         case(
             "ngsi-ld, one entity",
             "ngsi-ld",
             notified(&entity(place)),
             1,
-            8,
+            PLACED_WITH_ATTRIBUTE,
         ),
         case(
             "ngsi-ld, ten entities",
             "ngsi-ld",
             notified(&vec![entity(place); 10].join(",")),
             10,
-            8,
+            PLACED_WITH_ATTRIBUTE,
+        ),
+        case(
+            "ngsi-ld, concise",
+            "ngsi-ld",
+            notified(&concise),
+            1,
+            PLACED_WITH_ATTRIBUTE,
+        ),
+        case(
+            "ngsi-ld, key-values",
+            "ngsi-ld",
+            notified(&key_values),
+            1,
+            PLACED_WITH_ATTRIBUTE,
         ),
         case("cloudevents, structured", "events", event, 1, 2),
+        case("cloudevents, a batch of ten", "events", events, 10, 2),
         binary,
         one,
         ten,
@@ -168,10 +204,54 @@ fn cases() -> Vec<Case> {
             NATIVE_ALERT,
             ALERTED.to_owned(),
             1,
-            15,
+            ALERTED_NATIVE,
         ),
-        case("cap", "alerts", ALERT.to_owned(), 1, 15),
-    ]
+        case("cap", "alerts", ALERT.to_owned(), 1, ALERTED_NATIVE),
+    ];
+    let of = |at: usize| cases[at].name;
+    assert_eq!(
+        of(PLACED_WITH_ATTRIBUTE),
+        "native, with a place and an attribute"
+    );
+    assert_eq!(of(ALERTED_NATIVE), "native, of what an alert says");
+    cases
+}
+
+/// A SenML pack of so many records in CBOR (RFC 8428, section 6), the same as that in JSON.
+fn cbor_pack(records: usize) -> Vec<u8> {
+    const BASE_NAME: u8 = 0x21;
+    const BASE_TIME: u8 = 0x22;
+    const BASE_UNIT: u8 = 0x23;
+    const NAME: u8 = 0;
+    const VALUE: u8 = 2;
+    const TIME: u8 = 6;
+    let mut pack = vec![0x80 | u8::try_from(records).expect("a short list")];
+    let text = |pack: &mut Vec<u8>, label, text: &str| {
+        pack.extend_from_slice(&[
+            label,
+            0x60 | u8::try_from(text.len()).expect("a short text"),
+        ]);
+        pack.extend_from_slice(text.as_bytes());
+    };
+    let number = |pack: &mut Vec<u8>, label, number: f64| {
+        pack.extend_from_slice(&[label, 0xfb]);
+        pack.extend_from_slice(&number.to_be_bytes());
+    };
+    for record in 0..records {
+        pack.push(match record {
+            0 => 0xa6,
+            _ => 0xa3,
+        });
+        if record == 0 {
+            text(&mut pack, BASE_NAME, "g-1:");
+            number(&mut pack, BASE_TIME, 1_773_470_700.0);
+            text(&mut pack, BASE_UNIT, "m");
+        }
+        text(&mut pack, NAME, "level");
+        number(&mut pack, VALUE, 3.72);
+        number(&mut pack, TIME, 10.933);
+    }
+    pack
 }
 
 const EVENT: [(&str, &str); 5] = [

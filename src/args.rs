@@ -34,7 +34,7 @@ pub fn positive(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Where a server listens, without encryption.
+/// Where a server listens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
     /// A name or an IP address.
@@ -69,10 +69,19 @@ impl Address {
     }
 }
 
+/// Whether a connection is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Everybody on the way can read it.
+    Plain,
+    /// TLS.
+    Tls,
+}
+
 /// The address of an MQTT listener: `mqtt://HOST[:PORT]` or `HOST:PORT`; the port is 1883 unless
-/// said.
+/// said. With TLS `mqtts://`, and 8883.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MqttAddress(pub Address);
+pub struct MqttAddress(pub Address, pub Transport);
 
 /// The address of an HTTP server: `http://HOST[:PORT]`; the port is 80 unless said.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,9 +93,10 @@ impl fmt::Display for HttpAddress {
     }
 }
 
-/// The address of a NATS server: `nats://HOST[:PORT]`; the port is 4222 unless said.
+/// The address of a NATS server: `nats://HOST[:PORT]`, with TLS `tls://`; the port is 4222 unless
+/// said.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NatsAddress(pub Address);
+pub struct NatsAddress(pub Address, pub Transport);
 
 /// A broker that readings are published to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,7 +122,16 @@ impl Broker {
     /// Where it listens.
     pub const fn address(&self) -> &Address {
         match self {
-            Self::Mqtt(MqttAddress(address)) | Self::Nats(NatsAddress(address)) => address,
+            Self::Mqtt(MqttAddress(address, _)) | Self::Nats(NatsAddress(address, _)) => address,
+        }
+    }
+
+    /// Whether it speaks TLS.
+    pub const fn transport(&self) -> Transport {
+        match self {
+            Self::Mqtt(MqttAddress(_, transport)) | Self::Nats(NatsAddress(_, transport)) => {
+                *transport
+            }
         }
     }
 }
@@ -121,9 +140,19 @@ impl Target {
     /// Where it listens.
     pub const fn address(&self) -> &Address {
         match self {
-            Self::Mqtt(MqttAddress(address))
-            | Self::Nats(NatsAddress(address))
+            Self::Mqtt(MqttAddress(address, _))
+            | Self::Nats(NatsAddress(address, _))
             | Self::Http(HttpAddress(address)) => address,
+        }
+    }
+
+    /// Whether it speaks TLS.
+    pub const fn transport(&self) -> Transport {
+        match self {
+            Self::Mqtt(MqttAddress(_, transport)) | Self::Nats(NatsAddress(_, transport)) => {
+                *transport
+            }
+            Self::Http(_) => Transport::Plain,
         }
     }
 }
@@ -182,13 +211,28 @@ impl FromStr for Target {
     fn from_str(text: &str) -> Result<Self, String> {
         let (scheme, rest) = text.split_once("://").unwrap_or(("mqtt", text));
         match scheme {
-            "mqtt" | "tcp" => Ok(Self::Mqtt(MqttAddress(host_and_port(rest, 1883)?))),
-            "nats" => Ok(Self::Nats(NatsAddress(host_and_port(rest, 4222)?))),
+            "mqtt" | "tcp" => {
+                let address = host_and_port(rest, 1883)?;
+                Ok(Self::Mqtt(MqttAddress(address, Transport::Plain)))
+            }
+            "mqtts" | "ssl" => {
+                let address = host_and_port(rest, 8883)?;
+                Ok(Self::Mqtt(MqttAddress(address, Transport::Tls)))
+            }
+            "nats" => {
+                let address = host_and_port(rest, 4222)?;
+                Ok(Self::Nats(NatsAddress(address, Transport::Plain)))
+            }
+            "tls" => {
+                let address = host_and_port(rest, 4222)?;
+                Ok(Self::Nats(NatsAddress(address, Transport::Tls)))
+            }
             "http" => Ok(Self::Http(HttpAddress(host_and_port(rest, 80)?))),
-            "mqtts" | "https" | "tls" => Err(format!(
-                "{scheme}:// needs TLS, which is not spoken yet; write mqtt://, nats:// or \
-                 http://, to this machine or through a tunnel"
-            )),
+            "https" => Err(
+                "https:// needs TLS, which is not spoken over HTTP; write http://, to this machine \
+                 or through a tunnel"
+                    .to_owned(),
+            ),
             _ => Err(format!(
                 "{scheme}:// is not understood; write mqtt://127.0.0.1:1883, \
                  nats://127.0.0.1:4222 or http://127.0.0.1:8080"
@@ -310,10 +354,9 @@ mod tests {
     #[test]
     fn addresses_are_read_with_and_without_scheme_and_port() {
         let mqtt = |host: &str, port| {
-            Ok(Target::Mqtt(MqttAddress(Address {
-                host: host.into(),
-                port,
-            })))
+            let host = host.into();
+            let address = Address { host, port };
+            Ok(Target::Mqtt(MqttAddress(address, Transport::Plain)))
         };
         assert_eq!("mqtt://127.0.0.1:1884".parse(), mqtt("127.0.0.1", 1884));
         assert_eq!("broker.local".parse(), mqtt("broker.local", 1883));
@@ -324,8 +367,12 @@ mod tests {
         };
         assert_eq!(
             "nats://nats.local".parse(),
-            Ok(Target::Nats(NatsAddress(nats)))
+            Ok(Target::Nats(NatsAddress(nats, Transport::Plain)))
         );
+        for (text, port) in [("mqtts://a", 8883), ("tls://a", 4222), ("mqtts://a:1", 1)] {
+            let to = text.parse::<Target>().unwrap();
+            assert_eq!((to.transport(), to.address().port), (Transport::Tls, port));
+        }
         assert!("http://nats.local".parse::<Broker>().is_err());
         let http = Address {
             host: "localhost".into(),
@@ -340,7 +387,7 @@ mod tests {
     #[test]
     fn what_is_not_spoken_is_refused_with_what_to_write() {
         let refused = |text: &str| text.parse::<Target>().unwrap_err();
-        assert!(refused("mqtts://city.example").contains("TLS"));
+        assert!(refused("https://city.example").contains("TLS"));
         assert!(refused("ftp://city.example").contains("mqtt://"));
         assert!(refused("mqtt://me:secret@city.example").contains("--password-file"));
         assert!(refused("http://city.example/path").contains("HOST"));

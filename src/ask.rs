@@ -25,7 +25,7 @@ use crate::identity::TOKEN_FILE;
 
 /// The longest answer that is read: all letters with all that is kept of them, or a large city.
 pub(crate) const ANSWER_BYTES_MAX: usize = 64 << 20;
-/// How long an answer may take: a replay waits for the disk.
+/// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(120);
 
 /// Which server is asked.
@@ -124,13 +124,14 @@ impl<'a> Ask<'a> {
 
     /// Asks, and reads the answer, whatever it is.
     pub async fn of(self, to: &HttpAddress) -> Result<(u16, Value), AskError> {
-        let no_answer = |why: String| AskError::NoAnswer {
-            address: to.clone(),
-            why,
-        };
-        let asked = timeout(ANSWER_WITHIN, self.exchange(&to.0)).await;
-        let asked = asked.map_err(|_| no_answer("it takes too long".to_owned()))?;
-        let (status, answer) = asked.map_err(no_answer)?;
+        let asked = timeout(ANSWER_WITHIN, self.patiently_of(to)).await;
+        asked.map_err(|_| AskError::no_answer(to, "it takes too long".to_owned()))?
+    }
+
+    /// The same for what takes as long as it takes.
+    pub async fn patiently_of(self, to: &HttpAddress) -> Result<(u16, Value), AskError> {
+        let no_answer = |why| AskError::no_answer(to, why);
+        let (status, answer) = self.exchange(&to.0).await.map_err(no_answer)?;
         let answer = serde_json::from_slice(&answer);
         let answer = answer.map_err(|_| no_answer("it does not speak as ioc does".to_owned()))?;
         Ok((status, answer))
@@ -139,10 +140,7 @@ impl<'a> Ask<'a> {
     /// The same; that something is refused is an error.
     pub async fn granted_by(self, to: &HttpAddress) -> Result<Value, AskError> {
         let (status, answer) = self.of(to).await?;
-        match status {
-            200 => Ok(answer),
-            _ => Err(AskError::refused(status, &answer)),
-        }
+        AskError::unless_granted(status, answer)
     }
 
     /// Asks, and reads the answer's status and body. The error says why there is none.
@@ -174,6 +172,21 @@ impl<'a> Ask<'a> {
 }
 
 impl AskError {
+    fn no_answer(to: &HttpAddress, why: String) -> Self {
+        Self::NoAnswer {
+            address: to.clone(),
+            why,
+        }
+    }
+
+    /// The answer, unless it is a refusal.
+    pub(crate) fn unless_granted(status: u16, answer: Value) -> Result<Value, Self> {
+        match status {
+            200 => Ok(answer),
+            _ => Err(Self::refused(status, &answer)),
+        }
+    }
+
     pub(crate) fn refused(status: u16, answer: &Value) -> Self {
         let message = answer["message"].as_str().unwrap_or_default().to_owned();
         Self::Refused { status, message }

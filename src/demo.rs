@@ -10,7 +10,8 @@ use std::time::Duration;
 use clap::Args;
 use ioc_core::record::ClockKind;
 
-use crate::args::{Address, Broker, MqttAddress};
+use crate::access::Access;
+use crate::args::{Address, Broker, MqttAddress, Transport};
 use crate::clock;
 use crate::config::settings::Settings;
 use crate::host::{self, Devices, Ended, Host, HostError, RunOptions};
@@ -68,12 +69,15 @@ pub fn run(args: &DemoArgs) -> Result<(), HostError> {
         devices: Devices::Simulated,
     })?;
     let options = SimulateOptions {
-        to: Broker::Mqtt(MqttAddress(Address {
-            host: host.mqtt.ip().to_string(),
-            port: host.mqtt.port(),
-        })),
+        to: Broker::Mqtt(MqttAddress(
+            Address {
+                host: host.mqtt.ip().to_string(),
+                port: host.mqtt.port(),
+            },
+            Transport::Plain,
+        )),
         stream: None,
-        credentials: None,
+        access: Access::default(),
         map: Arc::new(CityMap::compiled_in()),
         seed: args.seed,
         happenings: Happenings::ALL,

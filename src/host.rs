@@ -34,13 +34,14 @@ use crate::decisions_out::DecisionsLog;
 use crate::descriptors;
 use crate::engine::{Engine, EngineStart};
 use crate::identity;
+use crate::inputs_log::LiveInputs;
 use crate::journal::disk::{Disk, SystemDisk};
 use crate::journal::{JournalError, JournalId};
 use crate::outlets::Outlets;
 use crate::pipeline::{BatchLimits, Samples};
 use crate::progress::tell;
 use crate::recall;
-use crate::recover::{self, Opened, RecoverError, RecoverOptions};
+use crate::recover::{self, INPUTS_DIR, Opened, RecoverError, RecoverOptions};
 use crate::reload::{self, Reloader, Turns};
 use crate::rules::{Chosen, Rules};
 use crate::servers::{CommandsOut, Servers, Sockets};
@@ -366,6 +367,11 @@ impl Host {
             };
             follower::beside(around, options, &recovered, &outlets.dead_letters)
         };
+        let inputs = LiveInputs {
+            disk: Arc::new(SystemDisk),
+            dir: data.join(INPUTS_DIR),
+            durable: Arc::clone(&recovered.durable),
+        };
         let shadow = shadow(&source, config.as_deref()).map(|own| {
             let start = ShadowStart {
                 disk: Arc::new(SystemDisk),
@@ -399,6 +405,7 @@ impl Host {
             door,
             window,
             outlets,
+            inputs,
             token: Token::new(&token),
             metrics,
             full: engine.full(),

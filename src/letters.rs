@@ -5,12 +5,17 @@
 //! its own mappings, and remembers what was replayed. Next: `ioc-gateway/src/replay.rs`.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use bytes::Bytes;
 use clap::{ArgGroup, Args, Subcommand};
+use ioc_core::time::Timestamp;
 use serde_json::{Value, json};
+use tokio::time::sleep;
 
+use crate::args::HttpAddress;
 use crate::ask::{Ask, AskError, ServerArgs, TokenArgs, print};
+use crate::progress::{Progress, thousands};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -25,17 +30,20 @@ After mappings.yaml was mended: `ioc check config`, `ioc reload`, then replay.";
 const REPLAY_HELP: &str = "\
 Examples:
   ioc dead-letters replay --all --dry-run         what each would become; nothing is done
-  ioc dead-letters replay --topic hydro/north
+  ioc dead-letters replay --topic hydro/north --since 2026-03-14T06:00:00Z
+  ioc dead-letters replay --source 'nats ripple'
   ioc dead-letters replay --seq 981 --seq 982 --token-file /var/lib/ioc/console.token
 
 Each letter is read by what is configured now, and its readings are judged with the time at which
 they were observed: one that comes late is evidence, and neither raises nor clears, however much
 its sensor has said since. A letter that was replayed is marked so, in the log, and is not replayed
 again; one that still cannot be read stays as it is. A reading that is remembered is a redelivery
-and changes nothing. Of messages longer than 4 KiB only the beginning is kept: they cannot be read
-again, and are told as `cut`; let their sender send them again. 1,000 letters are within reach (for
-a further one the oldest that was replayed leaves them, or else the oldest); others are in the log
-only (`ioc journal dump`), and how many is told.
+and changes nothing. Letters are read out of the inputs log, all that it still holds, which is read
+twice for it: with --since only from then on. What became of the first 1,000 is told one by one.
+Messages up to 1 MiB are kept whole; of longer ones, and of those that the listener would not take,
+only the beginning is: they cannot be read again, and are told as `cut`; let their sender send them
+again. Whoever goes away leaves the replay to go on; one that was killed is begun again, and goes on
+where it was.
 
 Ends with 0 if every letter that was chosen is a reading now.";
 
@@ -69,6 +77,9 @@ struct ListArgs {
     /// Only those of this topic
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
+    /// Only those from here, such as `mqtt pump-house`, or `http` without a key
+    #[arg(long, value_name = "SOURCE")]
+    source: Option<String>,
     /// How many at most, with --each
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
@@ -79,12 +90,12 @@ struct ListArgs {
 
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("which").required(true).multiple(true)
-    .args(["all", "seq", "reason", "topic"]))]
+    .args(["all", "seq", "reason", "topic", "source", "since"]))]
 struct ReplayArgs {
     #[command(flatten)]
     to: ServerArgs,
-    /// All that are within reach
-    #[arg(long, conflicts_with_all = ["seq", "reason", "topic"])]
+    /// All that the log holds
+    #[arg(long, conflicts_with_all = ["seq", "reason", "topic", "source", "since"])]
     all: bool,
     /// The letter of this number; may be given more than once
     #[arg(long, value_name = "SEQ")]
@@ -95,6 +106,12 @@ struct ReplayArgs {
     /// Those of this topic
     #[arg(long, value_name = "TOPIC")]
     topic: Option<String>,
+    /// Those from here, such as `mqtt pump-house`, or `http` without a key
+    #[arg(long, value_name = "SOURCE")]
+    source: Option<String>,
+    /// Those that came then or later, by logical time, such as 2026-03-14T06:45:10Z
+    #[arg(long, value_name = "TIME", value_parser = time_of)]
+    since: Option<Timestamp>,
     /// Only say what would become of each
     #[arg(long)]
     dry_run: bool,
@@ -133,12 +150,17 @@ pub async fn command(args: LettersArgs) -> Result<(), LettersError> {
 }
 
 async fn list(args: &ListArgs) -> Result<(), LettersError> {
-    let is_single = args.each || args.reason.is_some() || args.topic.is_some();
+    let words = [
+        ("reason", &args.reason),
+        ("topic", &args.topic),
+        ("source", &args.source),
+    ];
+    let is_single = args.each || words.iter().any(|(_, word)| word.is_some());
     let path = match is_single {
         false => "/api/v1/dead-letters/groups".to_owned(),
         true => {
             let mut path = format!("/api/v1/dead-letters?limit={}", args.limit);
-            for (name, value) in [("reason", &args.reason), ("topic", &args.topic)] {
+            for (name, value) in words {
                 if let Some(value) = value {
                     let _ = write!(path, "&{name}={}", escaped(value));
                 }
@@ -158,14 +180,24 @@ async fn list(args: &ListArgs) -> Result<(), LettersError> {
 async fn replay(args: &ReplayArgs) -> Result<(), LettersError> {
     let token = args.token.read()?;
     let mut choice = json!({ "dry_run": args.dry_run, "all": args.all, "seqs": args.seq });
-    for (name, value) in [("reason", &args.reason), ("topic", &args.topic)] {
+    let since = args.since.map(|since| since.to_string());
+    for (name, value) in [
+        ("reason", &args.reason),
+        ("topic", &args.topic),
+        ("source", &args.source),
+        ("since", &since),
+    ] {
         if let Some(value) = value {
             choice[name] = value.clone().into();
         }
     }
     let body = Bytes::from(choice.to_string());
-    let asked = Ask::post("/api/v1/dead-letters/replay", &token, body);
-    let answer = asked.granted_by(&args.to.server).await?;
+    let asked = Ask::post(REPLAY, &token, body).patiently_of(&args.to.server);
+    let (status, answer) = tokio::select! {
+        answer = asked => answer?,
+        error = watch(&args.to.server) => return Err(error.into()),
+    };
+    let answer = AskError::unless_granted(status, answer)?;
     match args.json {
         true => print(&format!("{answer}\n"))?,
         false => print(&replay_text(&answer))?,
@@ -175,6 +207,32 @@ async fn replay(args: &ReplayArgs) -> Result<(), LettersError> {
         (0, 0) => Ok(()),
         (still_dead, left) => Err(LettersError::NotAll { still_dead, left }),
     }
+}
+
+const REPLAY: &str = "/api/v1/dead-letters/replay";
+/// How often it is asked how far a replay has come.
+const ASKED_EVERY: Duration = Duration::from_millis(250);
+
+/// Shows how far the replay has come, until the server does not answer any more.
+async fn watch(server: &HttpAddress) -> AskError {
+    let progress = Progress::items("reading the log, twice", 0);
+    loop {
+        sleep(ASKED_EVERY).await;
+        let told = match Ask::get(REPLAY).granted_by(server).await {
+            Ok(told) => told,
+            Err(AskError::Refused { .. }) => continue,
+            Err(error) => return error,
+        };
+        let count = |name: &str| told[name].as_u64().unwrap_or_default();
+        progress.is_of(count("of"));
+        progress.reached(count("read"));
+        progress.says(format_args!("{} replayed", thousands(count("replayed"))));
+    }
+}
+
+fn time_of(text: &str) -> Result<Timestamp, String> {
+    let wrong = |_| "write a time as 2026-03-14T06:45:10Z".to_owned();
+    text.parse().map_err(wrong)
 }
 
 /// A text as a part of a query (RFC 3986 section 2.1).
@@ -328,10 +386,18 @@ fn replay_text(answer: &Value) -> String {
         get("still_dead"),
         get("left"),
     );
-    if answer["out_of_reach"].as_u64() > Some(0) {
+    let count = |name: &str| answer[name].as_u64().unwrap_or_default();
+    if count("letters_left_out") > 0 {
+        let left_out = get("letters_left_out");
         let _ = writeln!(
             text,
-            "{} other letters are in the log only and cannot be replayed: `ioc journal dump`",
+            "{left_out} of them are counted and not told one by one"
+        );
+    }
+    if count("out_of_reach") > 0 {
+        let _ = writeln!(
+            text,
+            "{} other letters came so long ago that the log does not hold them any more",
             get("out_of_reach"),
         );
     }
@@ -363,7 +429,7 @@ mod tests {
     #[test]
     fn what_becomes_of_each_letter_is_told() {
         let answer = json!({"dry_run": true, "replayed": 1, "readings": 11, "still_dead": 1,
-            "left": 1, "out_of_reach": 500, "letters": [
+            "left": 1, "out_of_reach": 500, "letters_left_out": 2, "letters": [
             {"seq": 1, "topic": "t", "outcome": "replayed", "readings_left_out": 10, "readings": [
                 {"id": "e1", "sensor": "wl-1", "kind": "water_level", "value": 1.5, "unit": "m",
                  "observed_at": "2026-03-14T06:45:10.000Z"}]},
@@ -376,7 +442,8 @@ mod tests {
             2 t: still_dead, unit_unknown: why
             3 t: already_replayed
             1 would be replayed (11 readings), 1 still dead, 1 left as they are
-            500 other letters are in the log only and cannot be replayed: `ioc journal dump`
+            2 of them are counted and not told one by one
+            500 other letters came so long ago that the log does not hold them any more
         "#]]
         .assert_eq(&replay_text(&answer));
     }

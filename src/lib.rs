@@ -19,6 +19,7 @@ pub mod outlets;
 pub mod decisions_out;
 pub mod journal;
 pub mod durable;
+pub mod inputs_log;
 pub mod recover;
 pub mod rejudge;
 pub mod skipped;
@@ -52,4 +53,5 @@ pub mod watch;
 
 pub mod publisher;
 pub mod args;
+pub mod access;
 pub mod progress;

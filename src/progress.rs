@@ -50,6 +50,11 @@ impl Progress {
         self.0.set_position(position);
     }
 
+    /// There are so many in all, as is known now.
+    pub fn is_of(&self, total: u64) {
+        self.0.set_length(total);
+    }
+
     /// What else there is to say on the line, such as a rate.
     pub fn says(&self, message: impl Display) {
         self.0.set_message(message.to_string());

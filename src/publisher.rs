@@ -4,7 +4,7 @@
 //! one write as there are; a [`Tally`] of what was acknowledged and how soon. Promise: with QoS 1 a
 //! message is published again, in its order, on the next connection until it is acknowledged; no
 //! more than [`PublisherOptions::inflight_max`] are on their way. Not here: subscriptions, QoS 2,
-//! TLS, a session that outlives the process.
+//! a session that outlives the process.
 //!
 //! The packets are those of `rumqttc`; its event loop is not used: it writes and flushes every
 //! message by itself, and forgets what was in flight when the broker has no session for it
@@ -17,6 +17,7 @@ mod tally;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,12 +25,13 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use rumqttc::mqttbytes::{self, QoS};
 use rumqttc::{ConnAck, Connect, ConnectReturnCode, Disconnect, Packet, PingReq, Publish};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 
 use self::persistence::Persistence;
+use crate::access::Access;
 use crate::args::{Address, Credentials, MqttAddress};
 
 pub(crate) use link::Absence;
@@ -67,8 +69,8 @@ pub struct PublisherOptions {
     pub address: MqttAddress,
     /// The MQTT client identifier: each connection its own.
     pub client_id: String,
-    /// The user and password, if the broker asks for them.
-    pub credentials: Option<Credentials>,
+    /// How we get in.
+    pub access: Access,
     /// Whether messages are acknowledged.
     pub quality: Quality,
     /// The most messages on their way and not acknowledged. When they are, the source waits.
@@ -174,7 +176,8 @@ impl Publisher {
         self.persistence.connected();
         self.is_up = true;
         self.publish_again();
-        let (mut reader, mut writer) = stream.into_split();
+        let (mut reader, mut writer) = tokio::io::split(stream);
+        let mut is_flushed = true;
         let mut inbox = BytesMut::new();
         let mut look = look_regularly();
         loop {
@@ -193,7 +196,9 @@ impl Publisher {
                     }
                     self.take_packets(&mut inbox)?;
                 }
-                written = writer.write_buf(&mut self.out), if !self.out.is_empty() => {
+                written = write_on(&mut writer, &mut self.out, &mut is_flushed),
+                    if !self.out.is_empty() || !is_flushed =>
+                {
                     written?;
                     self.count_written();
                 }
@@ -205,20 +210,25 @@ impl Publisher {
         }
     }
 
-    async fn connect(&mut self) -> Result<TcpStream, LinkError> {
+    async fn connect(&mut self) -> Result<Box<dyn Socket>, LinkError> {
         let address = &self.options.address.0;
-        let mut stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
+        let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
         // Without this, small writes wait for the other side's delayed TCP acknowledgements.
         stream.set_nodelay(true)?;
+        let mut stream: Box<dyn Socket> = match &self.options.access.tls {
+            None => Box::new(stream),
+            Some(tls) => Box::new(tls.shake_hands(&address.host, stream).await?),
+        };
         let mut connect = Connect::new(self.options.client_id.as_str());
         connect.keep_alive = 2 * PING_EVERY.as_secs() as u16;
-        if let Some(Credentials { user, password }) = &self.options.credentials {
+        if let Some(Credentials { user, password }) = &self.options.access.credentials {
             connect.set_login(user.as_str(), password.as_str());
         }
         self.out.clear();
         connect.write(&mut self.out)?;
         stream.write_all_buf(&mut self.out).await?;
-        match read_connack(&mut stream, address).await?.code {
+        stream.flush().await?;
+        match read_connack(&mut *stream, address).await?.code {
             ConnectReturnCode::Success => Ok(stream),
             code => Err(LinkError::Refused(code)),
         }
@@ -380,7 +390,32 @@ impl fmt::Debug for Publisher {
     }
 }
 
-async fn read_connack(stream: &mut TcpStream, address: &Address) -> Result<ConnAck, LinkError> {
+/// What packets come and go by.
+trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+
+/// Writes some of it, and sees to it that all that was written leaves.
+///
+/// # Cancel safety
+/// What was written is gone from `out`, and `is_flushed` says whether it has left.
+async fn write_on(
+    writer: &mut (impl AsyncWrite + Unpin),
+    out: &mut BytesMut,
+    is_flushed: &mut bool,
+) -> io::Result<()> {
+    if !out.is_empty() {
+        *is_flushed = false;
+        writer.write_buf(out).await?;
+    }
+    if out.is_empty() {
+        writer.flush().await?;
+        *is_flushed = true;
+    }
+    Ok(())
+}
+
+async fn read_connack(stream: &mut dyn Socket, address: &Address) -> Result<ConnAck, LinkError> {
     let mut inbox = BytesMut::with_capacity(64);
     loop {
         // No byte beyond it can be there: the broker has nothing else to say yet.

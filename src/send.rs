@@ -27,9 +27,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
 
-use crate::args::{
-    self, Address, Credentials, MqttAddress, NatsAddress, PasswordFileError, Target,
-};
+use crate::access::{Access, AccessArgs, AccessError};
+use crate::args::{self, Address, MqttAddress, NatsAddress, PasswordFileError, Target};
 use crate::progress::{Progress, span, thousands};
 use crate::publisher::{
     LinkError, Message, NatsPublisher, NatsPublisherOptions, OnLink, Percentiles,
@@ -60,6 +59,7 @@ Examples:
   ioc send --rate 5000 --json evening.jsonl      5,000 a second, and how long each took
   ioc send --fast --to http://127.0.0.1:8080 evening.jsonl
   ioc send --to nats://127.0.0.1:4222 --stream READINGS evening.jsonl
+  ioc send --to mqtts://mqtt.city.example --user ops --password-file mqtt.password evening.jsonl
   zcat *.jsonl.gz | ioc send --fast -
 
 Each line is one native reading and is sent as it is, under its \"sensor\". The recorded time of a
@@ -83,7 +83,7 @@ pub struct SendArgs {
     /// The recording: JSONL, plain or .gz; - for stdin
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
-    /// Where to: mqtt://HOST:PORT, nats://HOST:PORT or http://HOST:PORT
+    /// Where to: mqtt://HOST:PORT, nats://HOST:PORT or http://HOST:PORT; with TLS mqtts:// or tls://
     #[arg(long, value_name = "ADDRESS", default_value = "mqtt://127.0.0.1:1883")]
     pub to: Target,
     /// So many times faster than recorded
@@ -121,12 +121,9 @@ pub struct SendArgs {
     /// Print what it came to as JSON on stdout; latencies in microseconds
     #[arg(long)]
     pub json: bool,
-    /// The user name, MQTT's or NATS's
-    #[arg(long, value_name = "NAME")]
-    pub user: Option<String>,
-    /// A file whose first line is the user's password
-    #[arg(long, value_name = "FILE", requires = "user")]
-    pub password_file: Option<PathBuf>,
+    /// How we get in.
+    #[command(flatten)]
+    pub access: AccessArgs,
     /// HTTP: a file whose first line is the key (see `ioc key new`)
     #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
@@ -146,9 +143,12 @@ pub enum SendError {
         /// Why.
         source: std::io::Error,
     },
-    /// The password file cannot be read.
+    /// The file with the key cannot be read.
     #[error(transparent)]
-    Password(#[from] PasswordFileError),
+    Key(#[from] PasswordFileError),
+    /// Nobody gets in like that.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The broker refused a connection, or acknowledged nothing for too long. How many lines that
     /// concerns, the report says.
     #[error("gave up on {address}")]
@@ -283,10 +283,7 @@ impl Sending {
             path: args.file.clone(),
             source,
         })?;
-        let credentials = match &args.user {
-            Some(user) => Some(Credentials::load(user, args.password_file.as_deref())?),
-            None => None,
-        };
+        let access = args.access.load(args.to.transport())?;
         let key = args.key_file.as_deref().map(args::first_line).transpose()?;
         let on_link: OnLink = {
             let progress = progress.clone();
@@ -309,14 +306,14 @@ impl Sending {
         for index in 0..usize::from(args.connections) {
             let (connection, source) = mpsc::channel(WAITING_BATCHES_MAX);
             sending.relay.connect(connection);
-            let (credentials, on_link) = (credentials.clone(), Arc::clone(&on_link));
+            let (access, on_link) = (access.clone(), Arc::clone(&on_link));
             match &args.to {
                 Target::Mqtt(to) => {
-                    let options = publisher_options(args, to, index, credentials);
+                    let options = publisher_options(args, to, index, access);
                     sending.spawn_publisher(options, source, on_link);
                 }
                 Target::Nats(to) => {
-                    let options = nats_options(args, to, index, credentials);
+                    let options = nats_options(args, to, index, access);
                     sending.spawn_nats(options, source, on_link);
                 }
                 Target::Http(to) => {
@@ -432,12 +429,12 @@ fn publisher_options(
     args: &SendArgs,
     to: &MqttAddress,
     index: usize,
-    credentials: Option<Credentials>,
+    access: Access,
 ) -> PublisherOptions {
     PublisherOptions {
         address: to.clone(),
         client_id: client_id("send", index),
-        credentials,
+        access,
         quality: quality(args),
         inflight_max: args.inflight,
         patience: Some(args.timeout),
@@ -448,12 +445,12 @@ fn nats_options(
     args: &SendArgs,
     to: &NatsAddress,
     index: usize,
-    credentials: Option<Credentials>,
+    access: Access,
 ) -> NatsPublisherOptions {
     NatsPublisherOptions {
         address: to.clone(),
         name: client_id("send", index),
-        credentials,
+        access,
         quality: quality(args),
         stream: args.stream.clone(),
         inflight_max: args.inflight,

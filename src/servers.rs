@@ -13,7 +13,7 @@ use ioc_gateway::brokers::mqtt::MqttBrokerOptions;
 use ioc_gateway::brokers::nats::NatsOptions;
 use ioc_gateway::brokers::nats::outgoing::Outgoing;
 use ioc_gateway::brokers::tls::FILE_BYTES_MAX;
-use ioc_gateway::brokers::{self, Links, Login, TlsOptions};
+use ioc_gateway::brokers::{self, AuthToken, Links, Login, TlsOptions};
 use ioc_gateway::catalogue::Now;
 use ioc_gateway::commands::{self, CommandBook};
 use ioc_gateway::door::Door;
@@ -33,6 +33,7 @@ use crate::config::{keys, users};
 use crate::decisions_out::{self, DecisionsLog};
 use crate::host::HostError;
 use crate::http;
+use crate::inputs_log::LiveInputs;
 use crate::outlets::Outlets;
 use crate::reload::{self, Reloader};
 use crate::room::RoomSign;
@@ -50,6 +51,8 @@ pub struct Sockets {
     pub window: Window,
     /// Decisions for MQTT subscribers, dead letters for the list.
     pub outlets: Outlets,
+    /// The inputs log, for dead letters that are read again.
+    pub inputs: LiveInputs,
     /// What operators show.
     pub token: Token,
     /// What `/metrics` prints.
@@ -99,6 +102,7 @@ impl Servers {
             door,
             window,
             outlets,
+            inputs,
             token,
             metrics,
             full,
@@ -131,6 +135,7 @@ impl Servers {
             .merge(ioc_gateway::http::router(Parts {
                 door: door.clone(),
                 dead_letters: outlets.dead_letters,
+                log: Arc::new(inputs),
                 keys: settings
                     .http
                     .keys_file
@@ -283,6 +288,7 @@ fn nats_servers(settings: &Settings) -> Result<Vec<NatsOptions>, HostError> {
     let with_login = servers.map(|server| {
         let mut options = server.options.clone();
         options.login = server.user.as_ref().map(login).transpose()?;
+        options.token = options.token_file.as_deref().map(token).transpose()?;
         options.floors = Some(settings.data.join(STREAMS_DIR));
         check_tls(options.tls.as_ref())?;
         if let Some(file) = &options.credentials_file {
@@ -301,6 +307,19 @@ fn check_tls(tls: Option<&TlsOptions>) -> Result<(), HostError> {
     }
     let usable = tls.config().map(|_| ());
     usable.map_err(|error| HostError::Usage(error.to_string()))
+}
+
+/// The token in the first line of a file.
+fn token(path: &Path) -> Result<AuthToken, HostError> {
+    let text = read_secret(path, PASSWORD_FILE_BYTES_MAX)?;
+    let token = text.lines().next().unwrap_or_default().trim();
+    match token.is_empty() {
+        true => Err(HostError::Usage(format!(
+            "there is no token in the first line of {}",
+            path.display()
+        ))),
+        false => Ok(AuthToken(token.to_owned())),
+    }
 }
 
 /// A user with the password of the file.

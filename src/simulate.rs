@@ -30,7 +30,8 @@ use clap::Args;
 use ioc_core::time::Timestamp;
 use tokio::time::{Instant, interval};
 
-use crate::args::{self, Address, Broker, Credentials, PasswordFileError};
+use crate::access::{AccessArgs, AccessError};
+use crate::args::{self, Address, Broker};
 use crate::progress::{Progress, tell, thousands};
 use crate::publisher::{OnLink, Quality, Tally};
 use crate::reach::Waiting;
@@ -81,7 +82,7 @@ wall clock: run the server with the same --clock scaled:N.";
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct SimulateArgs {
-    /// Where to publish: mqtt://HOST:PORT or nats://HOST:PORT; - writes a recording to stdout
+    /// Where to publish: mqtt://HOST:PORT or nats://HOST:PORT, with TLS mqtts:// or tls://; - writes a recording to stdout
     #[arg(long, value_name = "ADDRESS", default_value = "mqtt://127.0.0.1:1883")]
     pub to: Destination,
     /// The city: a GeoJSON file, plain or .gz [default: Kota Seraya, compiled in]
@@ -123,12 +124,9 @@ pub struct SimulateArgs {
     /// Print what it came to as JSON on stdout; latencies in microseconds
     #[arg(long)]
     pub json: bool,
-    /// The user name, MQTT's or NATS's
-    #[arg(long, value_name = "NAME")]
-    pub user: Option<String>,
-    /// A file whose first line is the user's password
-    #[arg(long, value_name = "FILE", requires = "user")]
-    pub password_file: Option<PathBuf>,
+    /// How we get in.
+    #[command(flatten)]
+    pub access: AccessArgs,
     /// What to do where nobody listens yet.
     #[command(flatten)]
     pub waiting: Waiting,
@@ -182,9 +180,9 @@ pub enum SimulateError {
         /// Why.
         source: MapError,
     },
-    /// The password file cannot be read.
+    /// Nobody gets in like that.
     #[error(transparent)]
-    Password(#[from] PasswordFileError),
+    Access(#[from] AccessError),
     /// Stdout cannot be written.
     #[error("cannot write the recording")]
     Record(#[source] io::Error),
@@ -236,14 +234,11 @@ fn record_to_stdout(args: SimulateArgs) -> Result<(), SimulateError> {
 
 async fn publish(args: SimulateArgs, to: Broker) -> Result<(), SimulateError> {
     let is_bounded = args.duration.is_some() || args.count.is_some();
-    let credentials = match &args.user {
-        Some(user) => Some(Credentials::load(user, args.password_file.as_deref())?),
-        None => None,
-    };
+    let access = args.access.load(to.transport())?;
     let options = SimulateOptions {
         to,
         stream: args.stream,
-        credentials,
+        access,
         map: Arc::new(load_map(args.city)?),
         seed: args.seed,
         happenings: args.happenings,

@@ -3,7 +3,6 @@
 //! Arrives: a NATS server. Leaves: the streams, if they were missing; one that is there is left as
 //! it is. Not here: streams for subjects of one's own, which their owner makes.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::ConnectOptions;
@@ -12,7 +11,8 @@ use async_nats::jetstream::context::{ContextBuilder, CreateStreamErrorKind};
 use async_nats::jetstream::stream::{Config, StorageType};
 use clap::Args;
 
-use crate::args::{self, Credentials, NatsAddress, PasswordFileError};
+use crate::access::{AccessArgs, AccessError};
+use crate::args::{self, NatsAddress};
 use crate::progress::tell;
 
 /// How long the server may take to answer.
@@ -33,7 +33,7 @@ is; if it cannot serve, that is an error. With the `nats` command: nats stream a
 #[derive(Debug, Clone, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct StreamsArgs {
-    /// The NATS server: nats://HOST or nats://HOST:PORT
+    /// The NATS server: nats://HOST or nats://HOST:PORT, with TLS tls://
     #[arg(long, value_name = "ADDRESS", default_value = "nats://127.0.0.1:4222")]
     pub to: NatsAddress,
     /// The stream of readings
@@ -45,20 +45,17 @@ pub struct StreamsArgs {
     /// How long readings are kept: 30m, 48h, 7d
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = args::duration)]
     pub keep: Duration,
-    /// The user name
-    #[arg(long, value_name = "NAME")]
-    pub user: Option<String>,
-    /// A file whose first line is the user's password
-    #[arg(long, value_name = "FILE", requires = "user")]
-    pub password_file: Option<PathBuf>,
+    /// How we get in.
+    #[command(flatten)]
+    pub access: AccessArgs,
 }
 
 /// Why there are no streams.
 #[derive(Debug, thiserror::Error)]
 pub enum StreamsError {
-    /// The password file cannot be read.
+    /// Nobody gets in like that.
     #[error(transparent)]
-    Password(#[from] PasswordFileError),
+    Access(#[from] AccessError),
     /// Nobody is there, or will not have us.
     #[error("cannot connect to {address}: {why}; is nats-server running there?")]
     Connect {
@@ -114,16 +111,12 @@ fn unfit(config: &Config, subjects: &str, is_read: bool) -> Option<String> {
 /// # Errors
 /// See [`StreamsError`].
 pub async fn command(args: StreamsArgs) -> Result<(), StreamsError> {
-    let mut connect = ConnectOptions::new()
+    let connect = ConnectOptions::new()
         .name("ioc-streams")
         .connection_timeout(ANSWER_WITHIN);
-    if let Some(user) = &args.user {
-        let Credentials { user, password } =
-            Credentials::load(user, args.password_file.as_deref())?;
-        connect = connect.user_and_password(user, password);
-    }
+    let access = args.access.load(args.to.1)?;
     let address = &args.to.0;
-    let client = connect.connect(format!("nats://{address}")).await;
+    let client = access.connect(connect, &args.to).await;
     let client = client.map_err(|error| StreamsError::Connect {
         address: address.clone(),
         why: error.to_string(),

@@ -69,7 +69,7 @@ pub enum Input<'a> {
     Reread(Reading<'a>),
 }
 
-/// A message that could not be read, cut to a bound.
+/// A message that could not be read, whole up to a bound.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct DeadLetter<'a> {
     /// Where it came from: `mqtt`, `http`, …, then the client's name if it gave one.
@@ -80,7 +80,7 @@ pub struct DeadLetter<'a> {
     pub reason: &'a str,
     /// The reason in a sentence, for a person.
     pub detail: &'a str,
-    /// The first [`DeadLetter::PAYLOAD_BYTES_MAX`] bytes of it.
+    /// All of it, or its beginning if it has more than [`DeadLetter::PAYLOAD_BYTES_MAX`] bytes.
     pub payload: &'a [u8],
     /// How many bytes it had.
     pub payload_bytes: u32,
@@ -94,8 +94,15 @@ pub struct DeadLetter<'a> {
 }
 
 impl DeadLetter<'_> {
-    /// How much of a message is kept.
-    pub const PAYLOAD_BYTES_MAX: usize = 4096;
+    /// The longest message that is kept as a whole: no longer one is read at all.
+    pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+    /// How much is kept of a longer one.
+    pub const BEGINNING_BYTES_MAX: usize = 4096;
+
+    /// Whether all of the message is here, so that it can be read again.
+    pub const fn is_whole(&self) -> bool {
+        self.payload.len() >= self.payload_bytes as usize
+    }
 }
 
 /// A person's order.
@@ -251,6 +258,7 @@ mod tag {
     pub const ADOPTED: u8 = 10;
     pub const REPLAYED: u8 = 11;
     pub const REREAD: u8 = 12;
+    pub const LONG_DEAD_LETTER: u8 = 13;
 }
 
 impl<'a> Input<'a> {
@@ -283,7 +291,10 @@ impl<'a> Input<'a> {
                 folded.encode(out);
             }
             Self::DeadLetter(letter) => {
-                out.put_u8(tag::DEAD_LETTER);
+                out.put_u8(match letter.is_long() {
+                    false => tag::DEAD_LETTER,
+                    true => tag::LONG_DEAD_LETTER,
+                });
                 letter.encode(out);
             }
             Self::Command(command) => {
@@ -329,7 +340,10 @@ impl<'a> Input<'a> {
             tag::READING => return Reading::decode(take.0).map(Self::Reading),
             tag::REREAD => return Reading::decode(take.0).map(Self::Reread),
             tag::FOLDED => Self::Folded(Folded::decode(&mut take)?),
-            tag::DEAD_LETTER => Self::DeadLetter(DeadLetter::decode(&mut take)?),
+            tag::DEAD_LETTER => Self::DeadLetter(DeadLetter::decode(&mut take, Take::sized)?),
+            tag::LONG_DEAD_LETTER => {
+                Self::DeadLetter(DeadLetter::decode(&mut take, DeadLetter::decode_long)?)
+            }
             tag::COMMAND => Self::Command(Command::decode(&mut take)?),
             tag::RELOAD => Self::Reload(BundleHash(take.array()?)),
             tag::TICK => Self::Tick,
@@ -489,7 +503,14 @@ impl<'a> DeadLetter<'a> {
         for text in [self.source, self.topic, self.reason, self.detail] {
             out.put_text(text);
         }
-        out.put_bytes(&self.payload[..self.payload.len().min(Self::PAYLOAD_BYTES_MAX)]);
+        let payload = self.kept();
+        match self.is_long() {
+            false => out.put_bytes(payload),
+            true => {
+                out.put_u32(payload.len() as u32);
+                out.put(payload);
+            }
+        }
         out.put_u32(self.payload_bytes);
         // What most letters do not have takes no room in them.
         let beside = [self.place, self.content_type, self.event];
@@ -499,13 +520,34 @@ impl<'a> DeadLetter<'a> {
         }
     }
 
-    fn decode(take: &mut Take<'a>) -> Result<Self, CodecError> {
+    fn kept(&self) -> &'a [u8] {
+        &self.payload[..self.payload.len().min(Self::PAYLOAD_BYTES_MAX)]
+    }
+
+    /// Whether its message has more bytes than a record of the first kind can tell.
+    fn is_long(&self) -> bool {
+        self.kept().len() > usize::from(u16::MAX)
+    }
+
+    fn decode_long(take: &mut Take<'a>) -> Result<&'a [u8], CodecError> {
+        let length = take.u32()? as usize;
+        // Bytes are those that are written, and no others.
+        if !(usize::from(u16::MAX) + 1..=Self::PAYLOAD_BYTES_MAX).contains(&length) {
+            return Err(CodecError("a long dead letter that is not long"));
+        }
+        take.bytes(length)
+    }
+
+    fn decode(
+        take: &mut Take<'a>,
+        payload: impl FnOnce(&mut Take<'a>) -> Result<&'a [u8], CodecError>,
+    ) -> Result<Self, CodecError> {
         let letter = Self {
             source: take.text()?,
             topic: take.text()?,
             reason: take.text()?,
             detail: take.text()?,
-            payload: take.sized()?,
+            payload: payload(take)?,
             payload_bytes: take.u32()?,
             place: "",
             content_type: "",

@@ -37,6 +37,16 @@ impl std::fmt::Debug for Login {
     }
 }
 
+/// The word that a server asks for in place of a user. Not shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AuthToken(pub String);
+
+impl std::fmt::Debug for AuthToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AuthToken").finish_non_exhaustive()
+    }
+}
+
 /// How many bytes of one connection may be decoded and not yet handed over, because the door is
 /// full; then it is not read, and its broker keeps the rest.
 const DECODED_BYTES_MAX: usize = 1 << 20;

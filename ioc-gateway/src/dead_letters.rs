@@ -1,10 +1,10 @@
 //! The newest dead letters, for people to look at.
 //!
 //! Arrives: each dead letter once it is durable, and again at a replay: they are records of the
-//! inputs log, so this list needs no storage of its own. Leaves: copies, newest first. Bound:
-//! [`DeadLetters::COUNT_MAX`]; for one more the oldest that was replayed is forgotten here (not in
-//! the log), or else the oldest of all, and counted. Which of them were replayed is remembered with
-//! them. Next: `replay.rs`.
+//! inputs log, so this list needs no storage of its own. Leaves: copies, newest first, with the
+//! beginnings of long messages. Bound: [`DeadLetters::COUNT_MAX`]; for one more the oldest that was
+//! replayed is forgotten here (not in the log, which is what is replayed), or else the oldest of
+//! all, and counted. Which of them were replayed is remembered with them. Next: `replay.rs`.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +22,8 @@ struct Noted {
     /// Which of them were replayed.
     replayed: BTreeSet<Seq>,
     total: u64,
+    /// Of no bytes.
+    whole: LastWhole,
 }
 
 /// A dead letter as it was noted. The fields are those of [`DeadLetter`].
@@ -36,11 +38,43 @@ pub struct NotedLetter {
     pub topic: Box<str>,
     pub reason: Box<str>,
     pub detail: Box<str>,
+    /// Of one that is listed, the beginning.
     pub payload: Box<[u8]>,
     pub payload_bytes: u32,
     pub place: Box<str>,
     pub content_type: Box<str>,
     pub event: Box<str>,
+    /// Whether all of the message is in the log, so that it can be read again: with the letter, or
+    /// with the first of those of the same message.
+    pub is_whole: bool,
+}
+
+/// The message of which the last part came that kept it as a whole. Parts of it that come behind
+/// keep just themselves: letters of one message stand one after another.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LastWhole(Option<NotedLetter>);
+
+impl LastWhole {
+    /// Looks at the next letter. Returns the message that it is a part of, if it keeps just itself
+    /// and the one before it of the same message does more.
+    pub fn of(&mut self, letter: &DeadLetter<'_>, payload_kept: usize) -> Option<&NotedLetter> {
+        if letter.is_whole() {
+            if !letter.place.is_empty() {
+                let kept = &letter.payload[..payload_kept.min(letter.payload.len())];
+                self.0 = Some(NotedLetter::of(0, Timestamp::default(), letter, kept));
+            }
+            return None;
+        }
+        let is_of = |whole: &&NotedLetter| {
+            !letter.place.is_empty()
+                && *whole.source == *letter.source
+                && *whole.topic == *letter.topic
+                && whole.payload_bytes == letter.payload_bytes
+                && *whole.content_type == *letter.content_type
+                && *whole.event == *letter.event
+        };
+        self.0.as_ref().filter(is_of)
+    }
 }
 
 impl Noted {
@@ -58,7 +92,25 @@ impl Noted {
 }
 
 impl NotedLetter {
-    /// The letter as its record has it.
+    /// A letter with this of its message.
+    pub(crate) fn of(seq: Seq, at: Timestamp, letter: &DeadLetter<'_>, payload: &[u8]) -> Self {
+        Self {
+            seq,
+            at,
+            source: letter.source.into(),
+            topic: letter.topic.into(),
+            reason: letter.reason.into(),
+            detail: letter.detail.into(),
+            payload: payload.into(),
+            payload_bytes: letter.payload_bytes,
+            place: letter.place.into(),
+            content_type: letter.content_type.into(),
+            event: letter.event.into(),
+            is_whole: letter.is_whole(),
+        }
+    }
+
+    /// The letter as its record has it, but for what of the message is not listed.
     pub fn record(&self) -> DeadLetter<'_> {
         DeadLetter {
             source: &self.source,
@@ -71,11 +123,6 @@ impl NotedLetter {
             content_type: &self.content_type,
             event: &self.event,
         }
-    }
-
-    /// Whether less is kept than the message, so that it cannot be read again.
-    pub fn is_cut(&self) -> bool {
-        self.payload.len() < self.payload_bytes as usize
     }
 }
 
@@ -90,13 +137,20 @@ impl DeadLetters {
 
     /// Notes one. In the order of their numbers.
     pub fn note(&self, seq: Seq, at: Timestamp, letter: &DeadLetter<'_>) {
-        self.keep(seq, at, letter);
-        self.with(|noted| noted.total += 1);
+        let shown = letter.payload.len().min(DeadLetter::BEGINNING_BYTES_MAX);
+        let mut own = NotedLetter::of(seq, at, letter, &letter.payload[..shown]);
+        self.with(|noted| {
+            own.is_whole |= noted.whole.of(letter, 0).is_some();
+            noted.total += 1;
+        });
+        self.keep(own);
     }
 
     /// Goes on from what a snapshot kept: one of the newest, which is counted in the total.
-    pub fn restore(&self, seq: Seq, at: Timestamp, letter: &DeadLetter<'_>) {
-        self.keep(seq, at, letter);
+    /// `is_whole` as in [`NotedLetter::is_whole`].
+    pub fn restore(&self, seq: Seq, at: Timestamp, letter: &DeadLetter<'_>, is_whole: bool) {
+        let own = NotedLetter::of(seq, at, letter, letter.payload);
+        self.keep(NotedLetter { is_whole, ..own });
     }
 
     /// Goes on from how many a snapshot says were noted.
@@ -104,25 +158,12 @@ impl DeadLetters {
         self.with(|noted| noted.total = total);
     }
 
-    fn keep(&self, seq: Seq, at: Timestamp, letter: &DeadLetter<'_>) {
-        let letter = Arc::new(NotedLetter {
-            seq,
-            at,
-            source: letter.source.into(),
-            topic: letter.topic.into(),
-            reason: letter.reason.into(),
-            detail: letter.detail.into(),
-            payload: letter.payload.into(),
-            payload_bytes: letter.payload_bytes,
-            place: letter.place.into(),
-            content_type: letter.content_type.into(),
-            event: letter.event.into(),
-        });
+    fn keep(&self, letter: NotedLetter) {
         self.with(|noted| {
             if noted.newest_last.len() == Self::COUNT_MAX {
                 noted.make_room();
             }
-            noted.newest_last.push_back(letter);
+            noted.newest_last.push_back(Arc::new(letter));
         });
     }
 
@@ -135,7 +176,7 @@ impl DeadLetters {
         });
     }
 
-    /// Whether a letter was replayed, or is about to be.
+    /// Whether a letter of the list was replayed, or is about to be.
     pub fn is_replayed(&self, letter: Seq) -> bool {
         self.with(|noted| noted.replayed.contains(&letter))
     }
@@ -201,6 +242,38 @@ mod tests {
         );
         note(count + 2);
         assert_eq!(oldest(&letters), 3, "none was replayed");
+    }
+
+    #[test]
+    fn a_long_message_is_listed_by_its_beginning_and_is_whole_in_the_log() {
+        let letters = DeadLetters::default();
+        let message = vec![b' '; DeadLetter::BEGINNING_BYTES_MAX + 1];
+        let of = |place, payload| DeadLetter {
+            payload,
+            payload_bytes: message.len() as u32,
+            place,
+            ..letter("none")
+        };
+        let other = DeadLetter {
+            topic: "elsewhere",
+            ..of("/2", b"{}")
+        };
+        let parts = [
+            of("/0", b"{}"),
+            of("/1", &message),
+            of("/2", b"{}"),
+            other,
+            of("", &message),
+            of("", b"{}"),
+        ];
+        for (seq, part) in (1..).zip(&parts) {
+            letters.note(seq, Timestamp::default(), part);
+        }
+        let listed = letters.newest(usize::MAX);
+        let whole: Vec<_> = listed.iter().rev().map(|letter| letter.is_whole).collect();
+        assert_eq!(whole, [false, true, true, false, true, false]);
+        let longest = listed.iter().map(|letter| letter.payload.len()).max();
+        assert_eq!(longest, Some(DeadLetter::BEGINNING_BYTES_MAX));
     }
 
     #[test]

@@ -63,8 +63,8 @@ pub const MESSAGE_MEMORY_MAX: usize = 64 * 1024;
 pub const MESSAGE_MEMORY_PER_BYTE: usize = 20;
 /// and this for each reading and dead letter that it brings.
 pub const ITEM_MEMORY_MAX: usize = 4 * 1024;
-/// How many parts of one message that are no readings keep the message around them, so that they
-/// can be read again; those behind keep just themselves.
+/// How many parts of one short message that are no readings keep the message around them. Of a
+/// longer one just the first does: those behind it keep themselves, and are read again out of that.
 const WHOLE_LETTERS_MAX: u32 = 16;
 
 /// Of how much that a message says beside readings its sender is told one by one.
@@ -277,19 +277,13 @@ fn append_items(
         };
         let place = item.place.to_string();
         let reject = reject.at(item.place);
-        let keeps_whole =
-            rejected < WHOLE_LETTERS_MAX && message.payload.len() <= DeadLetter::PAYLOAD_BYTES_MAX;
-        rejected += 1;
-        let payload = match keeps_whole {
-            true => message.payload,
-            false => item.source,
-        };
         let part = Part {
-            payload,
+            payload: kept_of(message.payload, item.source, rejected),
             place: &place,
             ..message.whole()
         };
         append_part(inputs, origin, &reject, part);
+        rejected += 1;
         told(Err(reject));
     };
     let decoded = decode(message, catalogue, workspace, &mut take);
@@ -303,6 +297,20 @@ fn append_items(
         None => "there is no reading in it".to_owned(),
     };
     Err(Reject::new(Reason::NothingMapped, detail))
+}
+
+/// What the letter of a part keeps, if so many of its message were refused before it: the message
+/// around it, or just itself.
+pub(crate) fn kept_of<'m>(message: &'m [u8], part: &'m [u8], refused_before: u32) -> &'m [u8] {
+    let beginning = DeadLetter::BEGINNING_BYTES_MAX;
+    let keeps_whole = match message.len() {
+        ..=DeadLetter::BEGINNING_BYTES_MAX => refused_before < WHOLE_LETTERS_MAX,
+        _ => refused_before == 0,
+    };
+    match keeps_whole {
+        true => message,
+        false => &part[..part.len().min(beginning)],
+    }
 }
 
 /// Whether there are readings in a message and each says itself when it was observed: not, if one

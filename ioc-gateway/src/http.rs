@@ -48,6 +48,7 @@ use crate::formats::native::{self, Scratch};
 use crate::formats::{Message, Reject, Sender, Workspace, append_dead_letter, append_message_of};
 use crate::keys::Keys;
 use crate::options::{Credentials, HttpOptions};
+pub use crate::replay::InputsLog;
 use crate::telemetry::{self, Adapter};
 
 /// What context brokers send (ETSI GS CIM 009), which they may call just JSON.
@@ -72,6 +73,8 @@ pub struct Parts {
     pub door: Door,
     /// What could not be read.
     pub dead_letters: DeadLetters,
+    /// All of it, to be read again.
+    pub log: Arc<dyn InputsLog>,
     /// The keys that may push; `None` if nobody is asked.
     pub keys: Option<Arc<Keys>>,
     /// Who may publish over MQTT: dead letters from there may be read again.

@@ -1,24 +1,29 @@
 //! Dead letters read again, after a mapping was mended or a sensor registered.
 //!
-//! Arrives: the letters that a person chose. Leaves: the readings that they hold by what is
-//! configured now, through the door as ones that were read again, with the time at which they were
-//! observed; then a word in the inputs log that the letter was replayed, so that it is not replayed twice, not
-//! after a restart either. Promise: a letter that still cannot be read stays as it is, and why is
+//! Arrives: the letters that a person chose, out of the inputs log (`replay/log.rs`). Leaves: the
+//! readings that they hold by what is configured now, through the door as ones that were read again,
+//! with the time at which they were observed; behind those of each letter a word in the inputs log
+//! that it was replayed, so that it is not replayed twice, whatever ends the process and when.
+//! Promise: a letter that still cannot be read stays as it is, and why is
 //! said; of a letter that was a part of a message only that part is taken; what says no time gets
 //! the letter's; whose key or user may not publish a sensor gets it in no other way either. Not here:
 //! whether a reading that comes so late still matters, which the core judges. Next: `door.rs`.
 
+mod log;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::{ControlFlow, RangeInclusive};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use ioc_core::reading::Reading;
-use ioc_core::record::{Input, Replayed, Seq};
+use ioc_core::record::{DeadLetter, Input, Replayed, Seq};
 use ioc_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::catalogue::{Catalogue, Now};
@@ -26,15 +31,24 @@ use crate::dead_letters::{DeadLetters, NotedLetter};
 use crate::door::{Counts, Door, DoorClosed, Inputs, Lane, Ledger};
 use crate::formats::native;
 use crate::formats::{Item, Message, Nodes, Origin, Outcome, Part, Reason, Reject, Workspace};
-use crate::formats::{append_part, borrowed, cut, decode, event_kept};
+use crate::formats::{append_part, borrowed, cut, decode, event_kept, kept_of};
 use crate::keys::Keys;
 use crate::mqtt::user_in;
 use crate::options::Credentials;
+
+pub use log::InputsLog;
+#[cfg(test)]
+pub(crate) use log::MemoryLog;
+use log::{Known, Page, SharedLog};
 
 /// How many readings of one letter are told; all are taken.
 const READINGS_TOLD_MAX: usize = 10;
 /// How many bytes of readings are handed over at once, and those of one letter more.
 const BATCH_BYTES_MAX: usize = 1 << 20;
+/// Of how many letters it is told what became of each; all are replayed and counted.
+const LETTERS_TOLD_MAX: usize = 1000;
+/// How many letters may be on their way to the disk without anybody knowing whether they got there.
+const UNDER_WAY_MAX: usize = 65_536;
 
 /// What became of one letter, or would.
 #[derive(Debug, Serialize)]
@@ -90,18 +104,24 @@ pub(crate) struct Summary {
     still_dead: usize,
     /// Letters that were cut, or replayed before.
     left: usize,
-    /// Letters that are in the log only.
+    /// Letters that have left the log; told where all of it was read.
     out_of_reach: u64,
     letters: Vec<Told>,
+    /// Letters that are only counted.
+    letters_left_out: usize,
 }
 
 /// Which letters are meant.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Choice {
     seqs: BTreeSet<Seq>,
     reason: Option<String>,
     topic: Option<String>,
+    source: Option<String>,
+    /// Those that came then or later.
+    #[serde(deserialize_with = "time_of")]
+    since: Option<Timestamp>,
     all: bool,
     /// Only say what would become of them.
     dry_run: bool,
@@ -110,21 +130,41 @@ pub(crate) struct Choice {
 impl Choice {
     /// Whether nothing was chosen.
     pub fn is_empty(&self) -> bool {
-        !self.all && self.seqs.is_empty() && self.reason.is_none() && self.topic.is_none()
+        let words = [&self.reason, &self.topic, &self.source];
+        let is_of_none = words.iter().all(|word| word.is_none());
+        !self.all && self.seqs.is_empty() && is_of_none && self.since.is_none()
     }
 
-    fn takes(&self, letter: &NotedLetter) -> bool {
+    /// Whether it is about all that there is.
+    fn is_of_all_times(&self) -> bool {
+        self.seqs.is_empty() && self.since.is_none()
+    }
+
+    fn takes(&self, seq: Seq, at: Timestamp, letter: &DeadLetter<'_>) -> bool {
         let is =
             |wanted: &Option<String>, own: &str| wanted.as_ref().is_none_or(|wanted| wanted == own);
-        (self.seqs.is_empty() || self.seqs.contains(&letter.seq))
-            && is(&self.reason, &letter.reason)
-            && is(&self.topic, &letter.topic)
+        (self.seqs.is_empty() || self.seqs.contains(&seq))
+            && self.since.is_none_or(|since| at >= since)
+            && is(&self.reason, letter.reason)
+            && is(&self.topic, letter.topic)
+            && is(&self.source, letter.source)
     }
+}
+
+fn time_of<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    let time = text.map(|text| text.parse());
+    let wrong = |_| serde::de::Error::custom("since is no time as 2026-03-14T06:45:10Z");
+    time.transpose().map_err(wrong)
 }
 
 /// Why a replay did not come to its end. What was handed over before is durable, or may become so.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Stopped {
+    /// The log cannot be read.
+    Unread(String),
+    /// More letters were replayed than are remembered.
+    TooManyReplayed,
     /// The door is full for too long.
     Overloaded,
     /// Nothing became durable for too long.
@@ -161,57 +201,200 @@ pub(crate) struct Replayer {
     door: Door,
     senders: Senders,
     letters: DeadLetters,
+    log: SharedLog,
     patience: Patience,
+    running: Arc<Running>,
     /// Held by the one replay that there is.
-    reread: Arc<Mutex<Reread>>,
+    under_way: Arc<Mutex<UnderWay>>,
+}
+
+/// How far the replay has come that there is, for whoever waits for it.
+#[derive(Debug, Default)]
+pub(crate) struct Running {
+    is_running: AtomicBool,
+    first: AtomicU64,
+    last: AtomicU64,
+    /// Records looked at: each twice.
+    read: AtomicU64,
+    replayed: AtomicU64,
+}
+
+/// The same as it is told.
+#[derive(Debug, Serialize)]
+pub(crate) struct ToldRunning {
+    running: bool,
+    /// Records that were looked at, and that are to be.
+    read: u64,
+    of: u64,
+    replayed: u64,
+}
+
+impl Running {
+    fn begin(&self, range: &RangeInclusive<Seq>) {
+        self.first.store(*range.start(), Ordering::Relaxed);
+        self.last.store(*range.end(), Ordering::Relaxed);
+        self.read.store(0, Ordering::Relaxed);
+        self.replayed.store(0, Ordering::Relaxed);
+        self.is_running.store(true, Ordering::Relaxed);
+    }
+
+    /// So far has it come, after so many whole times.
+    fn reached(&self, times: u64, seq: Seq) {
+        let first = self.first.load(Ordering::Relaxed);
+        let read = times * self.count() + seq.saturating_sub(first);
+        self.read.store(read, Ordering::Relaxed);
+    }
+
+    fn count(&self) -> u64 {
+        let (first, last) = (&self.first, &self.last);
+        (last.load(Ordering::Relaxed) + 1).saturating_sub(first.load(Ordering::Relaxed))
+    }
+
+    fn told(&self) -> ToldRunning {
+        ToldRunning {
+            running: self.is_running.load(Ordering::Relaxed),
+            read: self.read.load(Ordering::Relaxed),
+            of: 2 * self.count(),
+            replayed: self.replayed.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// Letters that were handed over and are not known to be durable: a replay gave up waiting.
+#[derive(Debug, Default)]
+struct UnderWay {
+    letters: BTreeSet<Seq>,
+    readings: BTreeSet<Named>,
+}
+
+/// What is known of letters that are not to be replayed, and of what they brought.
+struct Before<'u> {
+    known: Known,
+    reread: Reread,
+    under_way: &'u mut UnderWay,
+}
+
+impl Before<'_> {
+    fn is_replayed(&self, letter: Seq) -> bool {
+        self.known.is_replayed(letter) || self.under_way.letters.contains(&letter)
+    }
 }
 
 impl Replayer {
-    pub fn new(door: Door, senders: Senders, letters: DeadLetters, patience: Patience) -> Self {
+    pub fn new(
+        door: Door,
+        senders: Senders,
+        (letters, log): (DeadLetters, SharedLog),
+        patience: Patience,
+    ) -> Self {
         Self {
             door,
             senders,
             letters,
+            log,
             patience,
-            reread: Arc::default(),
+            running: Arc::default(),
+            under_way: Arc::default(),
         }
+    }
+
+    /// How far the replay has come that there is.
+    pub fn running(&self) -> ToldRunning {
+        self.running.told()
     }
 
     /// Reads the letters that were chosen again, the oldest first.
     pub async fn replay(&self, choice: &Choice) -> Result<Summary, Stopped> {
-        let mut reread = self.reread.lock().await;
-        let mut chosen = self.letters.newest(usize::MAX);
-        let out_of_reach = self.letters.total().saturating_sub(chosen.len() as u64);
-        chosen.retain(|letter| choice.takes(letter));
+        let mut under_way = self.under_way.lock().await;
+        let replayed = self.replay_alone(choice, &mut under_way).await;
+        self.running.is_running.store(false, Ordering::Relaxed);
+        replayed
+    }
+
+    async fn replay_alone(
+        &self,
+        choice: &Choice,
+        under_way: &mut UnderWay,
+    ) -> Result<Summary, Stopped> {
+        let total = self.letters.total();
+        let (range, known, reread) = self.look_back(choice).await?;
+        under_way
+            .letters
+            .retain(|letter| !known.is_replayed(*letter));
+        if under_way.letters.len() >= UNDER_WAY_MAX {
+            return Err(Stopped::NotDurable);
+        }
         let mut summary = Summary {
             dry_run: choice.dry_run,
-            out_of_reach,
+            out_of_reach: match choice.is_of_all_times() {
+                true => total.saturating_sub(known.letters),
+                false => 0,
+            },
             ..Summary::default()
+        };
+        let mut before = Before {
+            known,
+            reread,
+            under_way,
+        };
+        let (send, mut pages) = mpsc::channel::<Page>(1);
+        let reading = {
+            let (log, running) = (Arc::clone(&self.log), Arc::clone(&self.running));
+            let choice = choice.clone();
+            spawn_blocking(move || {
+                log::letters(&*log, range, &choice, &running, &mut |page| match send
+                    .blocking_send(page)
+                {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(()),
+                })
+            })
         };
         let mut reader = Reader::new(&self.door.catalogue(), &self.senders);
         let mut batch = Batch::default();
-        for letter in chosen.iter().rev() {
-            let fate = match self.letters.is_replayed(letter.seq) {
-                true => Fate::AlreadyReplayed,
-                false => reader.fate(letter),
-            };
-            if let (Fate::Replayed { .. }, false) = (&fate, choice.dry_run) {
-                reader.append(letter, &mut batch, &reread);
-                batch.letters.push(letter.seq);
-                if batch.inputs.bytes() >= BATCH_BYTES_MAX {
-                    self.settle(&mut batch, &mut reread).await?;
+        while let Some(page) = pages.recv().await {
+            for letter in &page {
+                let fate = match before.is_replayed(letter.seq) {
+                    true => Fate::AlreadyReplayed,
+                    false => reader.fate(letter),
+                };
+                if let (Fate::Replayed { .. }, false) = (&fate, choice.dry_run) {
+                    reader.append(letter, &mut batch, &before);
+                    if batch.inputs.bytes() >= BATCH_BYTES_MAX {
+                        self.settle(&mut batch, &mut before).await?;
+                    }
                 }
+                summary.tell(letter, fate);
             }
-            summary.tell(letter, fate);
+            let replayed = summary.replayed as u64;
+            self.running.replayed.store(replayed, Ordering::Relaxed);
         }
-        self.settle(&mut batch, &mut reread).await?;
+        ended(reading.await)?;
+        self.settle(&mut batch, &mut before).await?;
         Ok(summary)
     }
 
-    /// Makes the readings of a batch durable, and behind them the word that their letters were
+    /// Which records a choice is about, and what they say of earlier replays.
+    async fn look_back(
+        &self,
+        choice: &Choice,
+    ) -> Result<(RangeInclusive<Seq>, Known, Reread), Stopped> {
+        let (log, running) = (Arc::clone(&self.log), Arc::clone(&self.running));
+        let choice = choice.clone();
+        let looking = spawn_blocking(move || {
+            let range = log::range(&*log, &choice)?;
+            running.begin(&range);
+            let mut reread = Reread::default();
+            let known = Known::read(&*log, range.clone(), &mut reread, &running)?;
+            Ok((range, known, reread))
+        });
+        ended(looking.await)
+    }
+
+    /// Makes the readings of a batch durable, with the word behind those of each letter that it was
     /// replayed. From the moment they are handed over nobody else replays them, for a reading of a
-    /// letter is judged as often as it comes; only a crash just between the two has them read again.
-    async fn settle(&self, batch: &mut Batch, reread: &mut Reread) -> Result<(), Stopped> {
+    /// letter is judged as often as it comes.
+    async fn settle(&self, batch: &mut Batch, before: &mut Before<'_>) -> Result<(), Stopped> {
         let Batch {
             mut inputs,
             letters,
@@ -220,22 +403,28 @@ impl Replayer {
         if letters.is_empty() {
             return Ok(());
         }
-        for &letter in &letters {
-            inputs.push(Lane::Telemetry, &Input::Replayed(Replayed { letter }));
-        }
         let (ledger, mut upto) = (Arc::<Ledger>::default(), Counts::default());
         let door = &self.door;
         let handed_over = door.hand_over_all(&mut inputs, &ledger, &mut upto);
         let handed_over = timeout(self.patience.door, handed_over).await;
         handed_over.map_err(|_| Stopped::Overloaded)??;
-        for letter in letters {
+        for &letter in &letters {
             self.letters.note_replayed(letter);
         }
-        readings.into_iter().for_each(|own| reread.note(own));
+        readings.iter().for_each(|own| before.reread.note(*own));
         let durable = ledger.settled_up_to(upto);
         let durable = timeout(self.patience.durable, durable).await;
+        if durable.is_err() {
+            before.under_way.letters.extend(letters);
+            before.under_way.readings.extend(readings);
+        }
         Ok(durable.map_err(|_| Stopped::NotDurable)??)
     }
+}
+
+/// What a thread found that reads.
+fn ended<T>(ended: Result<Result<T, Stopped>, tokio::task::JoinError>) -> Result<T, Stopped> {
+    ended.map_err(|error| Stopped::Unread(error.to_string()))?
 }
 
 /// What is handed over together.
@@ -249,10 +438,16 @@ struct Batch {
 
 impl Batch {
     /// Appends a reading of a letter. What comes so late is not urgent any more; what another letter
-    /// brought already is a redelivery, and known for one as any other is.
-    fn push(&mut self, reading: &Reading<'_>, reread: &Reread) {
+    /// brought already is a redelivery, and known for one as any other is. What was brought when a
+    /// crash cut the letter short is there.
+    fn push(&mut self, reading: &Reading<'_>, before: &Before<'_>) {
         let own = named(reading);
-        let is_first = !reread.known.contains(&own) && self.readings.insert(own);
+        if before.known.left.contains(&own) {
+            return;
+        }
+        let is_known =
+            before.reread.known.contains(&own) || before.under_way.readings.contains(&own);
+        let is_first = !is_known && self.readings.insert(own);
         let input = match is_first {
             true => Input::Reread(*reading),
             false => Input::Reading(*reading),
@@ -270,7 +465,7 @@ fn named(reading: &Reading<'_>) -> Named {
     hasher.finish()
 }
 
-/// Which readings were read again since the start: one message may be several letters.
+/// Which readings were read again, as far as the log was read: one message may be several letters.
 #[derive(Debug, Default)]
 struct Reread {
     known: BTreeSet<Named>,
@@ -308,6 +503,10 @@ impl Summary {
             Fate::StillDead { .. } => self.still_dead += 1,
             Fate::Cut { .. } | Fate::AlreadyReplayed => self.left += 1,
         }
+        if self.letters.len() == LETTERS_TOLD_MAX {
+            self.letters_left_out += 1;
+            return;
+        }
         self.letters.push(Told {
             seq: letter.seq,
             topic: letter.topic.clone(),
@@ -342,7 +541,7 @@ impl<'s> Reader<'s> {
 
     /// What a letter holds now.
     fn fate(&mut self, letter: &NotedLetter) -> Fate {
-        if letter.is_cut() {
+        if !letter.is_whole {
             let detail = format!(
                 "{} of the message's {} bytes were kept: it cannot be read again; let its sender \
                  send it again",
@@ -379,15 +578,15 @@ impl<'s> Reader<'s> {
     }
 
     /// Appends what a letter holds.
-    fn append(&mut self, letter: &NotedLetter, batch: &mut Batch, reread: &Reread) {
+    fn append(&mut self, letter: &NotedLetter, batch: &mut Batch, before: &Before<'_>) {
         let origin = Origin {
             source: &letter.source,
             topic: &letter.topic,
         };
         let kept = event_kept(&letter.event);
         let event = borrowed(&kept);
-        let part = |place| Part {
-            payload: &letter.payload,
+        let part = |place, refused_before| Part {
+            payload: kept_of(&letter.payload, &letter.payload, refused_before),
             payload_bytes: letter.payload.len(),
             place,
             content_type: &letter.content_type,
@@ -395,13 +594,19 @@ impl<'s> Reader<'s> {
         };
         let mut rejects = Vec::new();
         let ended = self.read_placed(letter, &mut |place, found| match found {
-            Ok(reading) => batch.push(reading, reread),
+            Ok(reading) => batch.push(reading, before),
             Err(reject) => rejects.push((place.to_owned(), reject)),
         });
         rejects.extend(ended.err().map(|reject| (String::new(), reject)));
-        for (place, reject) in &rejects {
-            append_part(&mut batch.inputs, origin, reject, part(place));
+        for (refused_before, (place, reject)) in (0..).zip(&rejects) {
+            let part = part(place, refused_before);
+            append_part(&mut batch.inputs, origin, reject, part);
         }
+        let replayed = Replayed { letter: letter.seq };
+        batch
+            .inputs
+            .push(Lane::Telemetry, &Input::Replayed(replayed));
+        batch.letters.push(letter.seq);
     }
 
     fn read(

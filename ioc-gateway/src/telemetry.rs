@@ -6,6 +6,7 @@
 
 use std::net::SocketAddr;
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use metrics::{Counter, Gauge, counter, gauge};
 
@@ -258,6 +259,17 @@ pub(crate) fn broker_up(link: &str) {
     broker_link(link, true);
     counter!("ioc_broker_connects_total", "link" => link.to_owned()).increment(1);
     tracing::info!(link, "broker link up");
+}
+
+/// Somebody has told a server to deliver nothing over a link for so long.
+pub(crate) fn broker_paused(link: &str, left: Duration) {
+    let left_s = left.as_secs();
+    tracing::warn!(link, left_s, "broker link paused on its server");
+}
+
+/// It delivers again.
+pub(crate) fn broker_resumed(link: &str) {
+    tracing::info!(link, "broker link resumed");
 }
 
 /// A link to a broker elsewhere broke, or could not be made; said once for each reason.

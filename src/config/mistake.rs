@@ -49,6 +49,16 @@ pub struct Mistake {
     pub what: String,
 }
 
+impl Mistake {
+    fn at(place: &Place, key: &str, what: impl Into<String>) -> Self {
+        Self {
+            place: place.clone(),
+            key: key.to_owned(),
+            what: what.into(),
+        }
+    }
+}
+
 impl fmt::Display for Mistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.key.as_str() {
@@ -58,13 +68,33 @@ impl fmt::Display for Mistake {
     }
 }
 
-/// All mistakes of a configuration.
+/// All mistakes of a configuration, and beside them what is to be doubted.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Mistakes {
+    wrong: Noted,
+    /// What is allowed, and probably not meant: no mistake.
+    doubts: Noted,
+}
+
+/// What was found, up to a bound; the rest is counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Noted {
     kept: Vec<Mistake>,
     beyond: usize,
-    /// What is allowed, and probably not meant: no mistake.
-    doubts: Vec<Mistake>,
+}
+
+impl Noted {
+    fn add(&mut self, mistake: Mistake) {
+        match self.kept.len() < Mistakes::COUNT_MAX {
+            true => self.kept.push(mistake),
+            false => self.beyond += 1,
+        }
+    }
+
+    fn append(&mut self, other: Self) {
+        self.beyond += other.beyond;
+        other.kept.into_iter().for_each(|mistake| self.add(mistake));
+    }
 }
 
 impl Mistakes {
@@ -73,59 +103,43 @@ impl Mistakes {
 
     /// Adds one.
     pub fn add(&mut self, place: &Place, key: &str, what: impl Into<String>) {
-        if self.kept.len() == Self::COUNT_MAX {
-            self.beyond += 1;
-            return;
-        }
-        self.kept.push(Mistake {
-            place: place.clone(),
-            key: key.to_owned(),
-            what: what.into(),
-        });
+        self.wrong.add(Mistake::at(place, key, what));
     }
 
     /// Adds what is allowed, and probably not meant.
     pub fn doubt(&mut self, place: &Place, key: &str, what: impl Into<String>) {
-        if self.doubts.len() < Self::COUNT_MAX {
-            self.doubts.push(Mistake {
-                place: place.clone(),
-                key: key.to_owned(),
-                what: what.into(),
-            });
-        }
+        self.doubts.add(Mistake::at(place, key, what));
     }
 
     /// What is allowed, and probably not meant, as a list of its own.
     pub fn take_doubts(&mut self) -> Self {
         Self {
-            kept: std::mem::take(&mut self.doubts),
-            ..Self::default()
+            wrong: std::mem::take(&mut self.doubts),
+            doubts: Noted::default(),
         }
     }
 
     /// Whether there are none.
     pub const fn is_empty(&self) -> bool {
-        self.kept.is_empty()
+        self.wrong.kept.is_empty()
     }
 
     /// How many there are, with those that were not kept.
     pub const fn count(&self) -> usize {
-        self.kept.len() + self.beyond
+        self.wrong.kept.len() + self.wrong.beyond
     }
 
     /// The mistakes that were kept, by file and line.
     pub fn iter(&self) -> impl Iterator<Item = &Mistake> {
-        let mut sorted: Vec<_> = self.kept.iter().collect();
+        let mut sorted: Vec<_> = self.wrong.kept.iter().collect();
         sorted.sort();
         sorted.into_iter()
     }
 
-    /// Adds all of another list.
+    /// Adds all of another list, and what it doubts.
     pub fn append(&mut self, other: Self) {
-        self.beyond += other.beyond;
-        for mistake in other.kept {
-            self.add(&mistake.place, &mistake.key, mistake.what);
-        }
+        self.wrong.append(other.wrong);
+        self.doubts.append(other.doubts);
     }
 
     /// `value` if there are no mistakes.
@@ -147,7 +161,7 @@ impl fmt::Display for Mistakes {
             let separator = if index == 0 { "" } else { "\n" };
             write!(f, "{separator}{mistake}")?;
         }
-        match self.beyond {
+        match self.wrong.beyond {
             0 => Ok(()),
             beyond => write!(f, "\nand {beyond} more"),
         }
@@ -181,5 +195,20 @@ mod tests {
         assert!(text.starts_with("a.yaml:4:1 key: is wrong\na.yaml:5:1"));
         assert!(text.ends_with("and 3 more"));
         assert_eq!(mistakes.count(), Mistakes::COUNT_MAX + 3);
+    }
+
+    #[test]
+    fn what_is_doubted_is_no_mistake_and_goes_with_its_list() {
+        let mut doubted = Mistakes::default();
+        for _ in 0..Mistakes::COUNT_MAX + 3 {
+            doubted.doubt(&Place::whole("a.yaml"), "key", "is odd");
+        }
+        assert!(doubted.is_empty());
+        let mut all = Mistakes::default();
+        all.append(doubted);
+        let doubts = all.take_doubts();
+        assert_eq!(doubts.count(), Mistakes::COUNT_MAX + 3);
+        assert!(doubts.to_string().ends_with("and 3 more"));
+        assert_eq!(all.take_doubts().count(), 0);
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ioc_gateway::brokers::TlsError;
 use rumqttc::ConnectReturnCode;
 use rumqttc::mqttbytes;
 
@@ -74,6 +75,9 @@ pub enum LinkError {
     /// The socket failed.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// We do not come to terms about TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Nothing answered in time.
     #[error("no answer within {} s", CONNECT_WITHIN.as_secs())]
     ConnectTimeout,
@@ -128,7 +132,7 @@ impl LinkError {
     pub(super) const fn is_final(&self) -> bool {
         match self {
             Self::Refused(code) => !matches!(code, ConnectReturnCode::ServiceUnavailable),
-            Self::Stalled | Self::NotMqtt { .. } => true,
+            Self::Stalled | Self::NotMqtt { .. } | Self::Tls(_) => true,
             Self::NatsRefused(_) | Self::NoStream(_) => true,
             Self::Io(_)
             | Self::ConnectTimeout

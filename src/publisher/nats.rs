@@ -27,7 +27,8 @@ use tokio::time::{Instant, timeout};
 use super::link::LinkError;
 use super::persistence::Persistence;
 use super::{CONNECT_WITHIN, Message, OnLink, PublishError, Quality, Tally, look_regularly};
-use crate::args::{Credentials, NatsAddress};
+use crate::access::{Access, NotLetIn};
+use crate::args::NatsAddress;
 
 /// What the topics of readings begin with over MQTT; the sensor follows.
 const TOPICS: &str = "ioc/v1/readings/";
@@ -41,8 +42,8 @@ pub struct NatsPublisherOptions {
     pub address: NatsAddress,
     /// What the server calls the connection.
     pub name: String,
-    /// The user and password, if the server asks for them.
-    pub credentials: Option<Credentials>,
+    /// How we get in.
+    pub access: Access,
     /// Whether a stream acknowledges.
     pub quality: Quality,
     /// The stream that keeps the readings: made if it is missing.
@@ -153,7 +154,7 @@ impl NatsPublisher {
 
     async fn connect(&self) -> Result<Connected, LinkError> {
         let (breaks, broke) = watch::channel(None);
-        let mut connect = ConnectOptions::new()
+        let connect = ConnectOptions::new()
             .name(self.options.name.clone())
             .connection_timeout(CONNECT_WITHIN)
             .ignore_discovered_servers()
@@ -163,19 +164,17 @@ impl NatsPublisher {
                 }
                 async {}
             });
-        if let Some(Credentials { user, password }) = &self.options.credentials {
-            connect = connect.user_and_password(user.clone(), password.clone());
-        }
-        let address = format!("nats://{}", self.options.address.0);
-        let client = connect
-            .connect(address)
-            .await
-            .map_err(|error| match error.kind() {
+        let access = &self.options.access;
+        let client = access.connect(connect, &self.options.address).await;
+        let client = client.map_err(|error| match error {
+            NotLetIn::Tls(error) => LinkError::Tls(error),
+            NotLetIn::Connect(error) => match error.kind() {
                 ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
                     LinkError::NatsRefused("give --user and --password-file".to_owned())
                 }
                 _ => LinkError::Nats(error.to_string()),
-            })?;
+            },
+        })?;
         let inflight = usize::from(self.options.inflight_max) + 1;
         let context = ContextBuilder::new()
             .timeout(CONNECT_WITHIN)

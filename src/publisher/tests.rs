@@ -6,7 +6,7 @@ fn publisher(quality: Quality, inflight_max: u16) -> Publisher {
     let options = PublisherOptions {
         address: "127.0.0.1:1883".parse().unwrap(),
         client_id: "test".into(),
-        credentials: None,
+        access: Access::default(),
         quality,
         inflight_max,
         patience: None,

@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use crate::args::{Broker, Credentials};
+use crate::access::Access;
+use crate::args::Broker;
 
 /// How long a device takes for what it is ordered to do, in the city's time.
 const TAKES: Millis = Millis::seconds(20);
@@ -30,7 +31,7 @@ const UNDER_WAY_MAX: usize = 1024;
 #[derive(Debug)]
 pub(super) struct Devices {
     pub at: Broker,
-    pub credentials: Option<Credentials>,
+    pub access: Access,
     /// The actuators of the city.
     pub names: Arc<[String]>,
     /// The city's time when its simulation began, and how much faster it runs than ours.

@@ -22,7 +22,8 @@ use super::devices::Devices;
 use super::map::CityMap;
 use super::model::{City, CityOptions, natural_rate};
 use super::{Happenings, SimulateError};
-use crate::args::{Broker, Credentials, MqttAddress, NatsAddress};
+use crate::access::Access;
+use crate::args::{Broker, MqttAddress, NatsAddress, Transport};
 use crate::progress::{span, thousands};
 use crate::publisher::{Message, NatsPublisher, NatsPublisherOptions, OnLink, Percentiles};
 use crate::publisher::{PublishError, Publisher, PublisherOptions, Quality, Tally, client_id};
@@ -56,8 +57,8 @@ pub struct SimulateOptions {
     pub to: Broker,
     /// The stream of a NATS server that keeps the readings: made if it is missing.
     pub stream: Option<String>,
-    /// The user and password, if the broker asks for them.
-    pub credentials: Option<Credentials>,
+    /// How we get in.
+    pub access: Access,
     /// The city.
     pub map: Arc<CityMap>,
     /// What everything is drawn from.
@@ -204,14 +205,19 @@ impl Simulator {
     }
 
     /// The actuators of the city, where they can be reached, on this machine only: elsewhere a real
-    /// one may be meant, of which nobody but itself may say that it has obeyed.
+    /// one may be meant, of which nobody but itself may say that it has obeyed. Nor over MQTT with
+    /// TLS, which no subscriber of ours speaks.
     fn devices(&self, began: Instant) -> Option<Devices> {
         let options = &self.options;
-        let is_here = options.to.address().is_loopback();
+        let is_heard = match &options.to {
+            Broker::Mqtt(MqttAddress(_, transport)) => *transport == Transport::Plain,
+            Broker::Nats(_) => true,
+        };
+        let is_here = options.to.address().is_loopback() && is_heard;
         let may_obey = is_here && !options.map.actuators.is_empty();
         may_obey.then(|| Devices {
             at: options.to.clone(),
-            credentials: options.credentials.clone(),
+            access: options.access.clone(),
             names: Arc::clone(&options.map.actuators),
             origin: options.origin,
             speed: options.speed,
@@ -223,7 +229,7 @@ impl Simulator {
         PublisherOptions {
             address: address.clone(),
             client_id: client_id("simulate", index),
-            credentials: self.options.credentials.clone(),
+            access: self.options.access.clone(),
             quality: self.options.quality,
             inflight_max: self.options.inflight_max,
             patience: None,
@@ -234,7 +240,7 @@ impl Simulator {
         NatsPublisherOptions {
             address: address.clone(),
             name: client_id("simulate", index),
-            credentials: self.options.credentials.clone(),
+            access: self.options.access.clone(),
             quality: self.options.quality,
             stream: self.options.stream.clone(),
             inflight_max: self.options.inflight_max,

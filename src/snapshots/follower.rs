@@ -478,7 +478,9 @@ impl Follower {
 }
 
 /// The format of [`save_letters`].
-const LETTERS_FORMAT: u16 = 2;
+const LETTERS_FORMAT: u16 = 3;
+/// The format that did not say which are whole in the log: those that are whole in the list.
+const LETTERS_FORMAT_WITHOUT_WHOLE: u16 = 2;
 /// The one before, which did not say what was replayed.
 const LETTERS_FORMAT_WITHOUT_REPLAYS: u16 = 1;
 
@@ -495,7 +497,8 @@ fn save_letters(letters: &DeadLetters) -> Vec<u8> {
         out.put_time(letter.at);
         out.put_u32(input.len() as u32);
         out.put(&input);
-        out.put_u8(letters.is_replayed(letter.seq).into());
+        let is_replayed = u8::from(letters.is_replayed(letter.seq));
+        out.put_u8(is_replayed | u8::from(letter.is_whole) << 1);
     }
     out
 }
@@ -505,9 +508,10 @@ fn save_letters(letters: &DeadLetters) -> Vec<u8> {
 /// # Errors
 /// The bytes are damaged, or of a format that this build does not know.
 pub fn restore_letters(saved: &Section, letters: &DeadLetters) -> Result<(), CodecError> {
-    let says_what_was_replayed = match saved.format {
-        LETTERS_FORMAT => true,
-        LETTERS_FORMAT_WITHOUT_REPLAYS => false,
+    let (says_what_was_replayed, says_what_is_whole) = match saved.format {
+        LETTERS_FORMAT => (true, true),
+        LETTERS_FORMAT_WITHOUT_WHOLE => (true, false),
+        LETTERS_FORMAT_WITHOUT_REPLAYS => (false, false),
         _ => return Err(CodecError("dead letters of another format")),
     };
     let mut take = Take(&saved.bytes);
@@ -515,10 +519,19 @@ pub fn restore_letters(saved: &Section, letters: &DeadLetters) -> Result<(), Cod
     for _ in 0..take.u32()? {
         let (seq, at) = (take.u64()?, take.time()?);
         let length = take.u32()? as usize;
-        if let Input::DeadLetter(body) = Input::decode(take.bytes(length)?)? {
-            letters.restore(seq, at, &body);
+        let input = Input::decode(take.bytes(length)?)?;
+        let flags = match says_what_was_replayed {
+            true => take.u8()?,
+            false => 0,
+        };
+        if let Input::DeadLetter(body) = input {
+            let is_whole = match says_what_is_whole {
+                true => flags & 2 != 0,
+                false => body.is_whole(),
+            };
+            letters.restore(seq, at, &body, is_whole);
         }
-        if says_what_was_replayed && take.u8()? == 1 {
+        if flags & 1 != 0 {
             letters.note_replayed(seq);
         }
     }

@@ -40,6 +40,16 @@ impl Authority {
         self.dir.path().join("ca.pem")
     }
 
+    /// Its own certificate with its key, as if it were a broker's.
+    pub fn itself(&self) -> Signed {
+        let key = self.dir.path().join("ca.key");
+        std::fs::write(&key, self.issuer.key().serialize_pem()).unwrap();
+        Signed {
+            certificate: self.file(),
+            key,
+        }
+    }
+
     /// A certificate for this name and `localhost`, which holds from the begin of one year to that of another.
     pub fn sign(&self, name: &str, years: Range<i32>) -> Signed {
         let mut params =

@@ -1,8 +1,11 @@
 //! Dead letters from end to end: a message is refused, the mapping is mended, and what it says is
 //! judged after all, once.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::Value;
 
+use crate::publisher::Publisher;
 use crate::support::{Server, Site, ioc, json_lines, river_city, wait_for};
 
 /// Gauges whose level stands where the first mapping does not look.
@@ -155,4 +158,117 @@ fn p8_a_replay_needs_the_token() {
         .server()
         .post("/api/v1/dead-letters/replay", &headers, "{\"all\":true}");
     assert_eq!(answer.status, 200, "{}", answer.body);
+}
+
+/// How many messages are refused of which each brings one reading, and how many long ones of which
+/// each brings three.
+const SHORT: usize = 4_700;
+const LONG: usize = 100;
+
+/// Has them refused; all are acknowledged when this returns.
+fn publish_refused(server: &Server) {
+    let mut publisher = Publisher::connect(server.mqtt).unwrap();
+    let short = (0..SHORT).map(|n| (n, [format!("s-{n}")].to_vec(), String::new()));
+    let long = (0..LONG).map(|n| {
+        let gauges = (0..3).map(|part| format!("l-{n}-{part}")).collect();
+        (n * SHORT / LONG, gauges, "x".repeat(60 << 10))
+    });
+    let mut messages: Vec<(usize, Vec<String>, String)> = short.chain(long).collect();
+    messages.sort_by_key(|(place, ..)| *place);
+    for some in messages.chunks(50) {
+        for (place, gauges, blanks) in some {
+            let gauges: Vec<_> = gauges
+                .iter()
+                .map(|name| format!(r#"{{"name":"{name}","level":1.5}}"#))
+                .collect();
+            let gauges = gauges.join(",");
+            let message =
+                format!(r#"{{"at":"2026-03-14T06:45:10Z","note":"{blanks}","gauges":[{gauges}]}}"#);
+            let id = place.to_string();
+            publisher.publish_to("hydro/north", &id, &message).unwrap();
+        }
+        for _ in some {
+            publisher.acknowledged().unwrap();
+        }
+    }
+}
+
+#[test]
+fn p3_of_thousands_that_were_refused_each_is_judged_once_however_long_and_whoever_is_killed() {
+    let mut city = City::new();
+    city.start("/height");
+    publish_refused(city.server());
+    let all = SHORT + 3 * LONG;
+    city.server.take().unwrap().kill();
+    city.start("/level");
+
+    // The server is killed in the middle of a replay.
+    let replayed = |server: &Server| {
+        let groups = server.get_json("/api/v1/dead-letters/groups");
+        groups["groups"][0]["replayed"].as_u64().unwrap_or_default()
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| city.letters(&["replay", "--all"]));
+        wait_for("the first to be replayed", || {
+            (replayed(city.server()) > 0).then_some(())
+        });
+        city.server().signal("KILL");
+    });
+    city.server.take().unwrap().kill();
+    city.start("/level");
+    let (_, said) = city.letters(&["replay", "--source", "mqtt publisher"]);
+    assert!(said.contains(" 0 still dead"), "{said}");
+    let (done, said) = city.letters(&["replay", "--all"]);
+    assert!(
+        !done && said.contains(&format!("{all} left as they are")),
+        "{said}"
+    );
+
+    let mut times: BTreeMap<String, usize> = BTreeMap::new();
+    for line in city.records("\"reread\"") {
+        let sensor = line["reread"]["sensor"].as_str().unwrap().to_owned();
+        *times.entry(sensor).or_default() += 1;
+    }
+    assert_eq!(times.len(), all, "none is left out");
+    assert!(
+        times.values().all(|count| *count == 1),
+        "none is judged twice"
+    );
+    let marks = city.records("\"replayed\"");
+    let letters: BTreeSet<_> = marks
+        .iter()
+        .map(|line| line["replayed"]["dead_letter"].as_u64().unwrap())
+        .collect();
+    assert_eq!((marks.len(), letters.len()), (all, all));
+}
+
+#[test]
+fn letters_are_chosen_by_when_they_came_and_from_whom() {
+    let mut city = City::new();
+    city.start("/height");
+    let mut publisher = Publisher::connect(city.server().mqtt).unwrap();
+    publisher.publish_to("hydro/north", "m", MESSAGE).unwrap();
+    publisher.acknowledged().unwrap();
+    let answer = city
+        .server()
+        .post("/api/v1/messages/hydro/north", &[], MESSAGE);
+    assert_eq!(answer.status, 207, "{}", answer.body);
+    city.start("/level");
+    let (_, listed) = city.letters(&["--source", "http"]);
+    assert!(
+        listed.contains("by http") && !listed.contains("by mqtt"),
+        "{listed}"
+    );
+    let (done, said) = city.letters(&["replay", "--since", "yesterday"]);
+    assert!(!done && said.contains("2026-03-14T06:45:10Z"), "{said}");
+    let (done, said) = city.letters(&["replay", "--since", "2999-01-01T00:00:00Z"]);
+    assert!(done && said.contains("0 replayed (0 readings)"), "{said}");
+    let (done, said) = city.letters(&[
+        "replay",
+        "--source",
+        "http",
+        "--since",
+        "2026-01-01T00:00:00Z",
+    ]);
+    assert!(done && said.contains("1 replayed (1 readings)"), "{said}");
 }

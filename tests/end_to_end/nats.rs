@@ -61,6 +61,15 @@ impl Nats {
         ))
     }
 
+    /// Whether the server that the tests use is of this version or a later one.
+    pub fn is_at_least(major: u32, minor: u32) -> bool {
+        let output = tool("nats-server").arg("--version").output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let numbers = text.trim().rsplit('v').next().unwrap().split('.');
+        let mut numbers = numbers.map(|number| number.parse::<u32>().unwrap());
+        (numbers.next().unwrap(), numbers.next().unwrap()) >= (major, minor)
+    }
+
     /// One whose settings are these, besides where it listens and keeps its streams.
     pub fn configured(config: String) -> Self {
         Self::with(None, Some(config))
@@ -1178,4 +1187,36 @@ fn p4_decisions_reach_a_stream_once_and_in_order_whatever_happens() {
     }
     city.wait_until_judged();
     check_taken_once(&server, &city);
+}
+
+#[test]
+fn a_consumer_that_somebody_has_paused_is_told_for_what_it_is() {
+    let server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let mut city = City::new("nats", server.address, KEYS);
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    city.wait_until_judged();
+    let pause = |until: serde_json::Value| {
+        server.runtime.block_on(async {
+            let context = jetstream::new(server.client().await);
+            let stream = context.get_stream("READINGS").await.unwrap();
+            let name = stream.consumer_names().try_next().await.unwrap().unwrap();
+            let subject = format!("CONSUMER.PAUSE.READINGS.{name}");
+            let asked = context.request::<_, _, serde_json::Value>(subject, &until);
+            asked.await.is_ok_and(|answer| answer["error"].is_null())
+        })
+    };
+    let is_paused = pause(serde_json::json!({ "pause_until": "2199-01-01T00:00:00Z" }));
+    // Servers before 2.11 cannot.
+    assert_eq!(is_paused, Nats::is_at_least(2, 11));
+    if is_paused {
+        city.wait_for_link(LINK, "paused on its server for another");
+        let links = city.server().get_json("/api/v1/status")["links"].clone();
+        assert_eq!(links[0]["state"], "paused", "{links}");
+        assert!(pause(serde_json::json!({})), "resumed");
+    }
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    city.check();
 }

@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use crate::brokers::City;
 use crate::certificates::{Authority, NOW, PAST, Signed};
 use crate::mosquitto::{Mosquitto, free_port};
 use crate::nats::Nats;
 use crate::proxy::Proxy;
-use crate::support::{Server, Site, river_city, wait_for};
+use crate::support::{Server, Site, high_water, ioc, river_city, wait_for};
 
 /// The name that certificates of brokers are for.
 const NAME: &str = "broker.test";
@@ -225,4 +227,156 @@ fn files_of_tls_are_read_for_each_connection_and_checked_at_the_start() {
         told.contains("ca.pem: there is no certificate in it"),
         "{told}"
     );
+}
+
+/// What a command prints that ends well.
+fn done(args: &[&str]) -> String {
+    let output = ioc(args);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{args:?}: {said}");
+    said
+}
+
+/// What a command prints that does not.
+fn refused(args: &[&str]) -> String {
+    let output = ioc(args);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{args:?}: {said}");
+    said
+}
+
+#[test]
+fn p8_what_publishes_speaks_tls_and_tells_nobody_else_anything() {
+    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+    let (shows, own) = (ours.sign(NAME, NOW), ours.sign("ioc.test", NOW));
+    let secure = free_port();
+    let broker = Mosquitto::with(&listener(secure, &ours, &shows, true));
+    let server = Nats::with_tls(&ours, &shows, &own);
+    let recording = tempfile::NamedTempFile::new().unwrap();
+    fs::write(recording.path(), high_water().join("\n")).unwrap();
+    let file = recording.path().to_str().unwrap();
+    let texts = |paths: [&Path; 3]| paths.map(|path| path.to_str().unwrap().to_owned());
+    let authority = ours.file();
+    let [ca, certificate, key] = texts([&authority, &own.certificate, &own.key]);
+    let flags = [
+        "--ca-file",
+        &ca,
+        "--certificate-file",
+        &certificate,
+        "--certificate-key-file",
+        &key,
+        "--server-name",
+        NAME,
+    ];
+    let mqtts = format!("mqtts://{secure}");
+    let tls = format!("tls://{}", server.address);
+    let with = |args: &[&'static str], to: &str, flags: &[&str]| {
+        let args = args.iter().copied().chain(["--to", to]);
+        args.chain(flags.iter().copied())
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let send = |to: &str, more: &[&str], flags: &[&str]| {
+        let mut args = with(&["send", "--fast", "--timeout", "5s"], to, flags);
+        args.extend(more.iter().map(|more| (*more).to_owned()));
+        args.push(file.to_owned());
+        args
+    };
+    let run = |args: &[String], does: fn(&[&str]) -> String| {
+        does(&args.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    run(&with(&["streams"], &tls, &flags), done);
+    let sent = run(&send(&mqtts, &[], &flags), done);
+    assert!(sent.contains("2 acknowledged"), "{sent}");
+    let sent = run(&send(&tls, &["--stream", "READINGS"], &flags), done);
+    assert!(sent.contains("2 acknowledged"), "{sent}");
+    for to in [&mqtts, &tls] {
+        let simulate = ["simulate", "--count", "20", "--rate", "1000"];
+        let mut args = with(&simulate, to, &flags);
+        if to == &tls {
+            args.extend(["--stream", "READINGS"].map(str::to_owned));
+        }
+        run(&args, done);
+    }
+    // Whom we do not trust is told nothing, and what to do is.
+    let strangers = theirs.file();
+    let strangers = [
+        "--ca-file",
+        strangers.to_str().unwrap(),
+        "--server-name",
+        NAME,
+    ];
+    for to in [&mqtts, &tls] {
+        let said = run(&send(to, &[], &strangers), refused);
+        assert!(said.contains("an authority that is not trusted"), "{said}");
+    }
+    let said = run(&send(&format!("mqtt://{secure}"), &[], &flags), refused);
+    assert!(said.contains("mqtts://"), "{said}");
+    drop(broker);
+}
+
+#[test]
+fn a_broker_that_shows_the_certificate_of_an_authority_is_told_for_what_it_is() {
+    let authority = Authority::new("ours");
+    let secure = free_port();
+    let broker = Mosquitto::with(&listener(secure, &authority, &authority.itself(), false));
+    let keys = format!("address: '{secure}', {}", keys(&authority, None, NAME));
+    let (_site, server) = site(&[keys], &[]);
+    wait_for_state(
+        &server,
+        "mqtt n0",
+        "the certificate of an authority as its own",
+    );
+    drop(broker);
+}
+
+#[test]
+fn p8_a_nats_server_that_asks_for_a_token_and_for_tls_first_is_read() {
+    let authority = Authority::new("ours");
+    let shows = authority.sign(NAME, NOW);
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+        path.display().to_string()
+    };
+    let (right, wrong) = (file("right", "s3cret\n"), file("wrong", "guess\n"));
+    let plain = Nats::configured("authorization: { token: s3cret }\n".to_owned());
+    // Versions before 2.10 do not know the word, and speak first themselves.
+    let knows_it = Nats::is_at_least(2, 10);
+    let speaks = if knows_it {
+        ", handshake_first: true"
+    } else {
+        ""
+    };
+    let first = Nats::configured(format!(
+        "tls: {{ cert_file: '{}', key_file: '{}', ca_file: '{}'{speaks} }}\n",
+        shows.certificate.display(),
+        shows.key.display(),
+        authority.file().display(),
+    ));
+    let tls = keys(&authority, None, NAME);
+    let (_site, server) = site(
+        &[],
+        &[
+            format!("address: '{}', token_file: {right}", plain.address),
+            format!("address: '{}', token_file: {wrong}", plain.address),
+            format!("address: '{}', {tls}, handshake_first: yes", first.address),
+            format!("address: '{}', {tls}", first.address),
+        ],
+    );
+    let link = |number: usize| format!("nats n{number} ioc.v1.readings.>");
+    wait_for_state(&server, &link(0), "up");
+    wait_for_state(&server, &link(1), "authorization violation");
+    match knows_it {
+        true => {
+            wait_for_state(&server, &link(2), "up");
+            wait_for_state(&server, &link(3), "down");
+        }
+        false => {
+            wait_for_state(&server, &link(2), "does not speak TLS");
+            wait_for_state(&server, &link(3), "up");
+        }
+    }
 }

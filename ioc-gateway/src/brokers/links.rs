@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::telemetry;
 
@@ -22,6 +22,13 @@ pub enum LinkState {
     /// It works.
     Up {
         /// What is not as it should be all the same.
+        but: Option<&'static str>,
+    },
+    /// It works, and somebody has told its server to deliver nothing for a while.
+    Paused {
+        /// Until then, as far as is known.
+        until: Instant,
+        /// What is not as it should be when it goes on.
         but: Option<&'static str>,
     },
     /// It broke, or could not be made; it is tried again.
@@ -41,6 +48,13 @@ impl fmt::Display for LinkState {
             Self::Connecting => f.write_str("connecting"),
             Self::Up { but: None } => f.write_str("up"),
             Self::Up { but: Some(but) } => write!(f, "up, but {but}"),
+            Self::Paused { until, .. } => {
+                let left = until.saturating_duration_since(Instant::now()).as_secs();
+                write!(
+                    f,
+                    "paused on its server for another {left} s: nothing is delivered"
+                )
+            }
             Self::Down { since, why } => {
                 write!(f, "down for {} s: {why}", since.elapsed().as_secs())
             }
@@ -87,8 +101,38 @@ impl Link {
 
     /// Whether it works, or did until just now.
     pub fn is_up(&self) -> bool {
-        let state = self.links.with(|links| links.get(&self.name).cloned());
-        matches!(state, Some(LinkState::Up { .. }))
+        matches!(
+            self.state(),
+            Some(LinkState::Up { .. } | LinkState::Paused { .. })
+        )
+    }
+
+    fn state(&self) -> Option<LinkState> {
+        self.links.with(|links| links.get(&self.name).cloned())
+    }
+
+    /// It works, and its server is told to deliver nothing for so long.
+    pub fn paused(&self, left: Duration) {
+        let until = Instant::now() + left;
+        let but = match self.state() {
+            Some(LinkState::Up { but }) => {
+                telemetry::broker_paused(&self.name, left);
+                but
+            }
+            Some(LinkState::Paused { but, .. }) => but,
+            Some(LinkState::Connecting | LinkState::Down { .. } | LinkState::Ended) | None => {
+                return;
+            }
+        };
+        self.set(LinkState::Paused { until, but });
+    }
+
+    /// Its server delivers; it goes on as it was, if it was paused.
+    pub fn resumed(&self) {
+        if let Some(LinkState::Paused { but, .. }) = self.state() {
+            telemetry::broker_resumed(&self.name);
+            self.set(LinkState::Up { but });
+        }
     }
 
     /// It works.
@@ -109,9 +153,13 @@ impl Link {
         let was = self.links.with(|links| links.get(&self.name).cloned());
         let since = match was {
             Some(LinkState::Down { since, .. }) => since,
-            Some(LinkState::Connecting | LinkState::Up { .. } | LinkState::Ended) | None => {
-                Instant::now()
-            }
+            Some(
+                LinkState::Connecting
+                | LinkState::Up { .. }
+                | LinkState::Paused { .. }
+                | LinkState::Ended,
+            )
+            | None => Instant::now(),
         };
         let is_news = !matches!(&was, Some(LinkState::Down { why: before, .. }) if before == why);
         let why = why.to_owned();
@@ -151,6 +199,28 @@ mod tests {
         link.down("refused");
         assert_eq!(since(&links), (first.0, "refused".to_owned()));
         let said = links.states()[0].1.to_string();
+        link.paused(Duration::from_secs(60));
+        assert_eq!(
+            links.states()[0].1.to_string(),
+            said,
+            "what is down is not paused"
+        );
         assert!(said.starts_with("down for ") && said.ends_with(" s: refused"));
+    }
+
+    #[test]
+    fn a_link_that_is_paused_goes_on_as_it_was() {
+        let links = Links::default();
+        let link = links.add("nats city");
+        link.up_but("odd");
+        link.paused(Duration::from_secs(3600));
+        let said = links.states()[0].1.to_string();
+        assert!(
+            said.starts_with("paused on its server for another 3"),
+            "{said}"
+        );
+        assert!(link.is_up());
+        link.resumed();
+        assert_eq!(links.states()[0].1.to_string(), "up, but odd");
     }
 }

@@ -17,6 +17,7 @@ mod kept;
 mod message;
 mod order;
 pub mod outgoing;
+mod pause;
 mod prefix;
 mod stream;
 mod threads;
@@ -38,10 +39,10 @@ use tokio::time::{Instant, sleep};
 pub(crate) use self::connect::{Connected, LinkError};
 use self::floor::Floor;
 use self::unreadable::Progress;
-use super::Login;
 use super::backoff::Backoff;
 use super::epoch::Entrance;
 use super::links::{Link, Links};
+use super::{AuthToken, Login};
 use super::{TlsOptions, told};
 use crate::door::Door;
 use crate::telemetry;
@@ -55,8 +56,14 @@ pub struct NatsOptions {
     pub addresses: Vec<(String, u16)>,
     /// How TLS is spoken to it. A server that demands it is spoken to with TLS in any case.
     pub tls: Option<TlsOptions>,
+    /// Whether TLS begins before the server has said anything (its `handshake_first`).
+    pub handshake_first: bool,
     /// Who we are, if it asks for a user.
     pub login: Option<Login>,
+    /// The file whose first line is the token, if it asks for one,
+    pub token_file: Option<PathBuf>,
+    /// and the token.
+    pub token: Option<AuthToken>,
     /// Who we are, if it asks for a JWT: a file as `nsc` makes it.
     pub credentials_file: Option<PathBuf>,
     /// What the subjects begin with that we are answered on, if permissions do not allow `_INBOX`.
@@ -128,7 +135,10 @@ impl Default for NatsOptions {
             name: "nats".to_owned(),
             addresses: vec![("127.0.0.1".to_owned(), 4222)],
             tls: None,
+            handshake_first: false,
             login: None,
+            token_file: None,
+            token: None,
             credentials_file: None,
             inbox_prefix: None,
             decisions: false,

@@ -4,7 +4,7 @@
 //! that say what to do. Promise: nothing is said to a broker whose certificate is not of a trusted
 //! authority, of now, and of its name; there is no setting for less. The files are read for each
 //! connection, so that a certificate that was renewed needs no restart. Bound:
-//! [`FILE_BYTES_MAX`]. Not here: sockets.
+//! [`FILE_BYTES_MAX`]. Not here: which sockets.
 
 use std::error::Error;
 use std::fs::File;
@@ -22,6 +22,10 @@ use rustls::{
     AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore,
     SignatureScheme,
 };
+use tokio::net::TcpStream;
+use tokio::task::spawn_blocking;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// The longest file of certificates, or with a key.
 pub const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -104,8 +108,25 @@ impl TlsOptions {
         })
     }
 
+    /// Speaks TLS over a connection to this host.
+    ///
+    /// # Errors
+    /// We do not come to terms.
+    pub async fn shake_hands(
+        &self,
+        host: &str,
+        socket: TcpStream,
+    ) -> Result<TlsStream<TcpStream>, TlsError> {
+        let (name, options) = (self.name(host)?, self.clone());
+        let config = spawn_blocking(move || options.config()).await;
+        let config = config.map_err(|panic| TlsError::Refused(panic.to_string()))??;
+        let connecting = TlsConnector::from(Arc::new(config)).connect(name, socket);
+        let connected = connecting.await;
+        connected.map_err(|error| behind(&error).unwrap_or_else(|| within_handshake(&error)))
+    }
+
     /// The name that is looked for in the broker's certificate.
-    pub(super) fn name(&self, host: &str) -> Result<ServerName<'static>, TlsError> {
+    fn name(&self, host: &str) -> Result<ServerName<'static>, TlsError> {
         name(self.server_name.as_deref().unwrap_or(host))
     }
 }
@@ -115,7 +136,7 @@ fn name(name: &str) -> Result<ServerName<'static>, TlsError> {
 }
 
 /// The error of TLS that is behind another one, in words that say what to do.
-pub(super) fn behind(error: &(dyn Error + 'static)) -> Option<TlsError> {
+pub fn behind(error: &(dyn Error + 'static)) -> Option<TlsError> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref::<rustls::Error>() {
@@ -132,7 +153,7 @@ pub(super) fn behind(error: &(dyn Error + 'static)) -> Option<TlsError> {
 }
 
 /// What it means that the socket failed before the two of us had come to terms.
-pub(super) fn within_handshake(error: &io::Error) -> TlsError {
+fn within_handshake(error: &io::Error) -> TlsError {
     TlsError::Refused(format!(
         "the broker ended the connection within the handshake of TLS: is it the port for TLS? \
          ({error})"
@@ -192,8 +213,19 @@ fn explain_certificate(error: &CertificateError) -> String {
             expected.to_str(),
             names(presented),
         ),
+        CertificateError::Other(other) if is_of_an_authority(other) => {
+            "the broker shows the certificate of an authority as its own (CA:TRUE), as \
+             `openssl req -x509` makes them unless told otherwise: have that authority issue one \
+             for the broker (CA:FALSE), with its name, and go on naming the authority's in `ca_file`"
+                .to_owned()
+        }
         error => format!("the broker's certificate cannot be accepted: {error}"),
     }
+}
+
+/// Whether that is what is wrong. Its type is another crate's, and not ours to name.
+fn is_of_an_authority(error: &rustls::OtherError) -> bool {
+    format!("{error:?}").contains("CaUsedAsEndEntity")
 }
 
 /// The names in a certificate, which are written `DnsName("broker.example")`.

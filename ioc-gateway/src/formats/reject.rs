@@ -92,7 +92,7 @@ pub struct Origin<'a> {
 /// How much of a topic, and of a sentence that may quote the message, is kept.
 const TEXT_BYTES_MAX: usize = 512;
 
-/// Appends the message as a dead letter, cut to its bounds.
+/// Appends the message as a dead letter, within its bounds.
 pub fn append_dead_letter(
     inputs: &mut Inputs,
     origin: Origin<'_>,
@@ -105,8 +105,8 @@ pub fn append_dead_letter(
 /// A message, or a part of it, that is to be kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Part<'a> {
-    /// What is kept, cut to its bound: all of the message, so that it can be read again, or if
-    /// that is too much only the part.
+    /// What is kept: all of the message, so that it can be read again, or a part or beginning of it,
+    /// cut to its bound.
     pub payload: &'a [u8],
     /// How many bytes the message had.
     pub payload_bytes: usize,
@@ -138,7 +138,11 @@ pub fn append_beginning(
 
 /// The same for a part of a message, or for a message that says what it is.
 pub fn append_part(inputs: &mut Inputs, origin: Origin<'_>, reject: &Reject, part: Part<'_>) {
-    let kept = part.payload.len().min(DeadLetter::PAYLOAD_BYTES_MAX);
+    let is_whole = part.payload.len() == part.payload_bytes;
+    let kept = match part.payload.len() {
+        all if is_whole && all <= DeadLetter::PAYLOAD_BYTES_MAX => all,
+        more => more.min(DeadLetter::BEGINNING_BYTES_MAX),
+    };
     let event = kept_event(part.event);
     inputs.push_dead_letter(&DeadLetter {
         source: cut(origin.source),
@@ -307,16 +311,23 @@ mod tests {
             topic: &long,
         };
         let reject = Reject::new(Reason::TopicUnknown, long.clone());
-        append_dead_letter(&mut inputs, origin, &reject, &[7; 70_000]);
-        let bytes = inputs.iter().next().unwrap();
-        let Input::DeadLetter(letter) = Input::decode(bytes).unwrap() else {
-            panic!("a dead letter was appended");
-        };
-        assert_eq!(letter.topic.len(), TEXT_BYTES_MAX);
-        assert_eq!(letter.detail, letter.topic);
-        assert_eq!(letter.reason, "topic_unknown");
-        assert_eq!(letter.payload.len(), DeadLetter::PAYLOAD_BYTES_MAX);
-        assert_eq!(letter.payload_bytes, 70_000);
+        let whole = DeadLetter::PAYLOAD_BYTES_MAX;
+        let beginning = DeadLetter::BEGINNING_BYTES_MAX;
+        let message = vec![7; whole + 1];
+        append_dead_letter(&mut inputs, origin, &reject, &message[1..]);
+        append_dead_letter(&mut inputs, origin, &reject, &message);
+        append_beginning(&mut inputs, origin, &reject, &message[..70_000], 80_000);
+        let kept = [(whole, whole), (beginning, whole + 1), (beginning, 80_000)];
+        for (bytes, (kept, of)) in inputs.iter().zip(kept) {
+            let Input::DeadLetter(letter) = Input::decode(bytes).unwrap() else {
+                panic!("a dead letter was appended");
+            };
+            assert_eq!(letter.topic.len(), TEXT_BYTES_MAX);
+            assert_eq!(letter.detail, letter.topic);
+            assert_eq!(letter.reason, "topic_unknown");
+            assert_eq!(letter.payload.len(), kept);
+            assert_eq!(letter.payload_bytes as usize, of);
+        }
     }
 
     #[test]

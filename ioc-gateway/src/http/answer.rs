@@ -223,6 +223,13 @@ pub(super) enum Refusal {
     GzipMalformed(String),
     #[error("limit must be a whole number")]
     BadLimit,
+    #[error("the inputs log cannot be read: {0}; what was replayed until then is, try it again")]
+    LogUnread(String),
+    #[error(
+        "more letters were replayed than a replay keeps in mind; choose with `since` those that came \
+         of late"
+    )]
+    TooManyReplayed,
     #[error("{0}; write for example {{\"reason\":\"unit_unknown\",\"dry_run\":true}}")]
     BadChoice(String),
     #[error(
@@ -273,6 +280,8 @@ impl Refusal {
             Self::GzipMalformed(_) => (StatusCode::BAD_REQUEST, "gzip_malformed"),
             Self::BadLimit => (StatusCode::BAD_REQUEST, "limit_invalid"),
             Self::BadChoice(_) => (StatusCode::BAD_REQUEST, "choice_invalid"),
+            Self::LogUnread(_) => (StatusCode::SERVICE_UNAVAILABLE, "log_unread"),
+            Self::TooManyReplayed => (StatusCode::BAD_REQUEST, "too_many_replayed"),
             Self::TokenNeeded => (StatusCode::UNAUTHORIZED, "token_needed"),
             Self::KeyNeeded => (StatusCode::UNAUTHORIZED, "key_needed"),
             Self::KeyUnknown => (StatusCode::UNAUTHORIZED, "key_unknown"),

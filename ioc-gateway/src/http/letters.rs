@@ -1,7 +1,8 @@
 //! Dead letters over HTTP: what there is, and the order to read them again.
 //!
 //! Arrives: `GET /api/v1/dead-letters` (single ones, the newest first), `GET …/groups` (how many of
-//! each reason and topic, since when), `POST …/replay` (which of them to read again, or to try).
+//! each reason and topic, since when), `POST …/replay` (which of them to read again, or to try),
+//! `GET …/replay` (how far that has come).
 //! Leaves: JSON. Promise: reading is open like all of the picture; a replay needs the token of an
 //! operator. Next: `replay.rs`.
 
@@ -40,11 +41,17 @@ pub(super) fn router(parts: &Parts, options: &HttpOptions) -> Router {
         keys: parts.keys.clone(),
         credentials: parts.credentials.clone(),
     };
+    let log = Arc::clone(&parts.log);
     let replay = Replay {
-        replayer: Replayer::new(parts.door.clone(), senders, letters.clone(), patience),
+        replayer: Replayer::new(
+            parts.door.clone(),
+            senders,
+            (letters.clone(), log),
+            patience,
+        ),
         operators: parts.operators.clone(),
     };
-    let replay = post(post_replay).with_state(replay);
+    let replay = post(post_replay).get(get_replay).with_state(replay);
     Router::new()
         .route(LETTERS, get(get_letters).with_state(letters.clone()))
         .route(GROUPS, get(get_groups).with_state(letters.clone()))
@@ -66,6 +73,7 @@ struct Listing {
     limit: usize,
     reason: Option<String>,
     topic: Option<String>,
+    source: Option<String>,
 }
 
 impl Listing {
@@ -76,7 +84,9 @@ impl Listing {
     fn takes(&self, letter: &NotedLetter) -> bool {
         let is =
             |wanted: &Option<String>, own: &str| wanted.as_ref().is_none_or(|wanted| wanted == own);
-        is(&self.reason, &letter.reason) && is(&self.topic, &letter.topic)
+        is(&self.reason, &letter.reason)
+            && is(&self.topic, &letter.topic)
+            && is(&self.source, &letter.source)
     }
 }
 
@@ -115,9 +125,9 @@ struct ListedLetter<'a> {
     topic: &'a str,
     reason: &'a str,
     detail: &'a str,
-    /// As text; bytes that are not UTF-8 are replaced.
+    /// Its beginning as text; bytes that are not UTF-8 are replaced.
     payload: Cow<'a, str>,
-    /// How many bytes the message had; the payload may be cut.
+    /// How many bytes the message had.
     payload_bytes: u32,
     #[serde(skip_serializing_if = "str::is_empty")]
     place: &'a str,
@@ -162,7 +172,7 @@ async fn get_groups(State(letters): State<DeadLetters>) -> Response {
         let group = group.or_insert_with(|| Group::of(letter));
         group.count += 1;
         group.replayed += u64::from(letters.is_replayed(letter.seq));
-        group.cut += u64::from(letter.is_cut());
+        group.cut += u64::from(!letter.is_whole);
         group.first = letter.at.to_string();
     }
     let mut groups: Vec<_> = groups.into_values().collect();
@@ -215,6 +225,11 @@ impl<'a> Group<'a> {
     }
 }
 
+/// How far the replay has come that there is.
+async fn get_replay(State(replay): State<Replay>) -> Response {
+    Json(replay.replayer.running()).into_response()
+}
+
 /// Reads letters again, once, or says what would become of them.
 async fn post_replay(
     State(replay): State<Replay>,
@@ -236,8 +251,13 @@ async fn post_replay(
         Ok(Err(error)) => return Refusal::BadChoice(error.to_string()).into_response(),
         Err(error) => return Refusal::BadChoice(error.body_text()).into_response(),
     };
-    match replay.replayer.replay(&choice).await {
+    // Who asked may go away: what was begun is brought to its end.
+    let replayer = replay.replayer;
+    let replayed = tokio::spawn(async move { replayer.replay(&choice).await }).await;
+    match replayed.unwrap_or(Err(Stopped::Closed)) {
         Ok(summary) => Json(summary).into_response(),
+        Err(Stopped::Unread(why)) => Refusal::LogUnread(why).into_response(),
+        Err(Stopped::TooManyReplayed) => Refusal::TooManyReplayed.into_response(),
         Err(Stopped::Overloaded) => Refusal::Overloaded.into_response(),
         Err(Stopped::NotDurable) => Refusal::NotDurable.into_response(),
         Err(Stopped::Closed) => Refusal::Stopping.into_response(),

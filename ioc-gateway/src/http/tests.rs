@@ -15,6 +15,7 @@ use tower::ServiceExt;
 
 use super::*;
 use crate::door::{Arrivals, DoorOptions, Lanes};
+use crate::replay::MemoryLog;
 
 const READING: &str = r#"{"id":"e1","sensor":"wl-1","kind":"water_level","value":3.72,
     "observed_at":"2026-03-14T06:45:10.933Z"}"#;
@@ -23,6 +24,7 @@ struct Bench {
     router: Router,
     arrivals: Arrivals,
     letters: DeadLetters,
+    log: Arc<MemoryLog>,
     stop: watch::Sender<bool>,
 }
 
@@ -43,11 +45,12 @@ fn bench_by(
     catalogue.kind_units = [("water_level".into(), "m".into())].into();
     catalogue.urgent = ["call"].into_iter().collect();
     let (door, arrivals) = Door::new(door, Arc::new(ArcSwap::from_pointee(catalogue)));
-    let letters = DeadLetters::default();
+    let (letters, log) = (DeadLetters::default(), Arc::<MemoryLog>::default());
     let (stop, stopping) = watch::channel(false);
     let parts = Parts {
         door,
         dead_letters: letters.clone(),
+        log: Arc::clone(&log) as _,
         keys: keys.map(Arc::new),
         credentials: Credentials::Anonymous,
         operators: Operators::new(|headers| headers.contains_key("x-operator")),
@@ -58,6 +61,7 @@ fn bench_by(
         router: router(parts),
         arrivals,
         letters,
+        log,
         stop,
     }
 }

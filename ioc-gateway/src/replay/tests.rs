@@ -15,7 +15,11 @@ use crate::rights::{Devices, Rights, Sensors};
 struct Bench {
     replayer: Replayer,
     arrivals: Arrivals,
+    log: Arc<MemoryLog>,
 }
+
+/// When the letters came.
+const CAME_AT: Timestamp = Timestamp::from_millis(1_773_470_710_000);
 
 fn bench(letters: &[DeadLetter<'_>], keys: Option<Keys>) -> Bench {
     let senders = Senders {
@@ -30,9 +34,10 @@ fn bench_of(letters: &[DeadLetter<'_>], senders: Senders) -> Bench {
     catalogue.kind_units = [("water_level".into(), "m".into())].into();
     let shared = Arc::new(ArcSwap::from_pointee(catalogue));
     let (door, arrivals) = Door::new(DoorOptions::default(), shared);
-    let noted = DeadLetters::default();
-    for (seq, letter) in (1..).zip(letters) {
-        noted.note(seq, Timestamp::from_millis(1_773_470_710_000), letter);
+    let (noted, log) = (DeadLetters::default(), Arc::<MemoryLog>::default());
+    for letter in letters {
+        let seq = log.push(CAME_AT, &Input::DeadLetter(*letter));
+        noted.note(seq, CAME_AT, letter);
     }
     let wait = Duration::from_secs(60);
     let patience = Patience {
@@ -40,8 +45,9 @@ fn bench_of(letters: &[DeadLetter<'_>], senders: Senders) -> Bench {
         durable: wait,
     };
     Bench {
-        replayer: Replayer::new(door, senders, noted, patience),
+        replayer: Replayer::new(door, senders, (noted, Arc::clone(&log) as _), patience),
         arrivals,
+        log,
     }
 }
 
@@ -79,6 +85,9 @@ impl Bench {
                 }
                 while let Ok(arrival) = self.arrivals.queue(Lane::Telemetry).try_recv() {
                     self.arrivals.release(&arrival);
+                    for input in arrival.inputs.iter() {
+                        self.log.append(CAME_AT, input);
+                    }
                     inputs.extend(arrival.inputs.iter().map(said));
                     arrival.ack.settle();
                 }
@@ -140,17 +149,17 @@ fn p3_what_can_be_read_now_is_a_reading_of_its_own_time_once() {
         "g-1-1773470710 of g-1 at 2026-03-14T06:45:10.000Z",
         "g-2-1773470710 of g-2 at 2026-03-14T06:45:10.000Z",
         "dead letter value_missing at /gauges/2",
-        "e1 of wl-1 at 2026-03-14T06:00:00.000Z",
-        "e1 of wl-1 again",
         "replayed 1",
+        "e1 of wl-1 at 2026-03-14T06:00:00.000Z",
         "replayed 2",
+        "e1 of wl-1 again",
         "replayed 3",
     ];
     assert_eq!(inputs, expected);
     let (told, inputs) = bench.replay(&all());
     assert_eq!(
         told,
-        "1 already_replayed \"\"\n2 already_replayed \"\"\n3 already_replayed \"\"\n4 still_dead \"sensor_missing\""
+        "1 already_replayed \"\"\n2 already_replayed \"\"\n3 already_replayed \"\"\n4 still_dead \"sensor_missing\"\n7 still_dead \"value_missing\""
     );
     assert!(inputs.is_empty());
 }
@@ -232,10 +241,156 @@ fn a_dry_run_does_nothing_and_a_choice_chooses() {
         (r#"{"seqs":[2],"topic":"hydro/north"}"#, ""),
         (r#"{"reason":"unit_unknown"}"#, "2 replayed 1"),
         (r#"{"seqs":[1,7]}"#, "1 replayed 1"),
-        (r#"{"topic":"hydro/south"}"#, "2 already_replayed \"\""),
+        (
+            r#"{"topic":"hydro/south"}"#,
+            "2 already_replayed \"\"\n5 still_dead \"value_missing\"",
+        ),
     ] {
         assert_eq!(bench.replay(&of(choice)).0, expected, "{choice}");
     }
+}
+
+#[test]
+fn letters_are_chosen_by_source_and_time_too() {
+    let of = |source| DeadLetter {
+        source,
+        ..letter("hydro/north", GAUGES)
+    };
+    let bench = bench(&[of("mqtt a"), of("mqtt b")], None);
+    let choice = |choice: &str| serde_json::from_str::<Choice>(choice).unwrap();
+    let wrong = serde_json::from_str::<Choice>(r#"{"since":"yesterday"}"#);
+    assert!(wrong.unwrap_err().to_string().contains("2026-03-14"));
+    for (chosen, expected) in [
+        (r#"{"since":"2026-03-14T06:45:11Z"}"#, ""),
+        (r#"{"source":"mqtt c"}"#, ""),
+        (r#"{"source":"mqtt b"}"#, "2 replayed 1"),
+        (
+            r#"{"since":"2026-03-14T06:45:10Z","source":"mqtt a"}"#,
+            "1 replayed 1",
+        ),
+    ] {
+        assert!(!choice(chosen).is_empty());
+        assert_eq!(bench.replay(&choice(chosen)).0, expected, "{chosen}");
+    }
+}
+
+#[test]
+fn p3_a_replay_that_was_cut_anywhere_is_brought_to_its_end_and_nothing_is_judged_twice() {
+    let other =
+        br#"{"at":1773470710,"gauges":[{"name":"g-4","level":1},{"name":"g-5","level":2}]}"#;
+    let letters = [letter("hydro/north", GAUGES), letter("hydro/north", other)];
+    let whole = bench(&letters, None).replay(&all()).1.len();
+    for cut in 0..=whole {
+        let bench = bench(&letters, None);
+        let (_, first) = bench.replay(&all());
+        bench.log.cut(letters.len() + cut);
+        let (_, second) = bench.replay(&all());
+        let judged = first[..cut].iter().chain(&second);
+        let mut readings: Vec<_> = judged
+            .clone()
+            .filter(|input| input.contains(" at 2026"))
+            .collect();
+        readings.sort();
+        assert_eq!(readings.len(), 4, "{cut}: {readings:?}");
+        readings.dedup();
+        assert_eq!(readings.len(), 4, "{cut}: {readings:?}");
+        let marks: Vec<_> = judged
+            .filter(|input| input.starts_with("replayed"))
+            .collect();
+        assert_eq!(marks, ["replayed 1", "replayed 2"], "{cut}");
+    }
+}
+
+#[test]
+fn a_part_that_keeps_just_itself_is_read_out_of_the_message_that_the_first_keeps() {
+    let blanks = " ".repeat(DeadLetter::BEGINNING_BYTES_MAX);
+    let message = [GAUGES, blanks.as_bytes()].concat();
+    let part = |place, payload| DeadLetter {
+        place,
+        payload,
+        payload_bytes: message.len() as u32,
+        ..letter("hydro/north", b"")
+    };
+    let itself = part("/gauges/1", br#"{"name":"g-2","level":2}"#);
+    let elsewhere = DeadLetter {
+        topic: "hydro/south",
+        ..itself
+    };
+    let bench = bench(&[part("/gauges/0", &message), elsewhere, itself], None);
+    let one = Choice {
+        seqs: [3].into(),
+        ..Choice::default()
+    };
+    let (told, inputs) = bench.replay(&one);
+    assert_eq!(told, "3 replayed 0");
+    assert_eq!(
+        inputs[0],
+        "g-2-1773470710 of g-2 at 2026-03-14T06:45:10.000Z"
+    );
+    assert_eq!(
+        bench.replay(&all()).0,
+        "1 replayed 0\n2 cut \"\"\n3 already_replayed \"\""
+    );
+}
+
+#[test]
+fn p5_of_many_letters_the_first_are_told_and_all_are_replayed() {
+    let messages: Vec<_> = (0..LETTERS_TOLD_MAX + 5)
+        .map(|n| format!(r#"{{"at":1773470710,"gauges":[{{"name":"g-{n}","level":1}}]}}"#))
+        .collect();
+    let letters: Vec<_> = messages
+        .iter()
+        .map(|message| letter("hydro/north", message.as_bytes()))
+        .collect();
+    let bench = bench(&letters, None);
+    let (told, inputs) = bench.replay(&all());
+    assert_eq!(told.lines().count(), LETTERS_TOLD_MAX);
+    assert_eq!(inputs.len(), 2 * letters.len());
+    let running = serde_json::to_value(bench.replayer.running()).unwrap();
+    assert_eq!(running["replayed"], letters.len());
+    assert_eq!(running["running"], false);
+}
+
+#[test]
+fn p3_letters_that_are_not_durable_in_time_are_not_replayed_again() {
+    let message =
+        br#"{"at":1773470710,"gauges":[{"name":"g-1","level":1},{"name":"g-2","level":2}]}"#;
+    let mut bench = bench(&[letter("hydro/north", message)], None);
+    bench.replayer.patience.durable = Duration::ZERO;
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().build().unwrap();
+    let replayed = runtime.block_on(bench.replayer.replay(&all()));
+    assert_eq!(replayed.unwrap_err(), Stopped::NotDurable);
+    // They are on their way to the disk, and the log does not say so yet.
+    bench.replayer.patience.durable = Duration::from_secs(60);
+    let (told, inputs) = bench.replay(&all());
+    assert_eq!(told, "1 already_replayed \"\"");
+    assert_eq!(
+        inputs.last().map(String::as_str),
+        Some("replayed 1"),
+        "of the first time"
+    );
+    assert_eq!(inputs.len(), 3);
+
+    let many = (2..).take(UNDER_WAY_MAX).collect();
+    runtime.block_on(bench.replayer.under_way.lock()).letters = many;
+    let refused = runtime.block_on(bench.replayer.replay(&all()));
+    assert_eq!(refused.unwrap_err(), Stopped::NotDurable);
+}
+
+#[test]
+fn p5_more_replayed_letters_than_are_kept_in_mind_are_refused() {
+    let log = MemoryLog::default();
+    for letter in 0..5 {
+        log.push(CAME_AT, &Input::Replayed(Replayed { letter }));
+    }
+    let read = |max| {
+        let (mut reread, running) = (Reread::default(), Running::default());
+        Known::read_within(&log, 1..=5, (&mut reread, &running), max)
+            .map(|known| known.is_replayed(4))
+    };
+    assert_eq!(read(5), Ok(true));
+    assert_eq!(read(4), Err(Stopped::TooManyReplayed));
 }
 
 #[test]

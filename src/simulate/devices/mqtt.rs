@@ -21,7 +21,7 @@ const FEEDBACK: &str = "ioc/v1/feedback/";
 pub(super) async fn serve(devices: &Devices, address: &MqttAddress) {
     let (host, port) = (address.0.host.as_str(), address.0.port);
     let mut options = MqttOptions::new(client_id("devices", 0), host, port);
-    if let Some(Credentials { user, password }) = &devices.credentials {
+    if let Some(Credentials { user, password }) = &devices.access.credentials {
         options.set_credentials(user.as_str(), password.as_str());
     }
     let (client, mut events) = AsyncClient::new(options, WAITING_MAX);

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::{AGAIN_AFTER, Devices, Voice};
-use crate::args::{Credentials, NatsAddress};
+use crate::args::NatsAddress;
 use crate::publisher::client_id;
 
 /// What commands are published under, and what is said about them.
@@ -32,13 +32,10 @@ pub(super) async fn serve(devices: &Devices, address: &NatsAddress) {
 }
 
 async fn connect(devices: &Devices, address: &NatsAddress) -> Option<Client> {
-    let mut connect = ConnectOptions::new()
+    let connect = ConnectOptions::new()
         .name(client_id("devices", 0))
         .ignore_discovered_servers();
-    if let Some(Credentials { user, password }) = &devices.credentials {
-        connect = connect.user_and_password(user.clone(), password.clone());
-    }
-    connect.connect(format!("nats://{}", address.0)).await.ok()
+    devices.access.connect(connect, address).await.ok()
 }
 
 /// Hears what comes for each device, until the client ends.

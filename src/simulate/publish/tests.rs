@@ -8,7 +8,7 @@ async fn alone(bounds: Bounds, rate: f64) -> Simulator {
     let options = SimulateOptions {
         to,
         stream: None,
-        credentials: None,
+        access: Access::default(),
         map: Arc::new(CityMap::compiled_in()),
         seed: 1,
         happenings: Happenings::NONE,

@@ -55,7 +55,7 @@ impl Oversized {
         if !is_publish || bytes <= PACKET_BYTES_MAX as usize {
             return Ok(Ahead::Other);
         }
-        let Some(here) = received.get(..HEAD_BYTES + DeadLetter::PAYLOAD_BYTES_MAX) else {
+        let Some(here) = received.get(..HEAD_BYTES + DeadLetter::BEGINNING_BYTES_MAX) else {
             return Ok(Ahead::Part);
         };
         let flags = received[0] & 0x0f;
@@ -84,7 +84,7 @@ impl Oversized {
             head_bytes += length_bytes + properties;
             body = body.get(length_bytes + properties..).unwrap_or_default();
         }
-        let kept = body.len().min(DeadLetter::PAYLOAD_BYTES_MAX);
+        let kept = body.len().min(DeadLetter::BEGINNING_BYTES_MAX);
         Some(Self {
             topic: topic.into(),
             beginning: body[..kept].into(),
@@ -170,7 +170,7 @@ mod tests {
             assert!(found.duplicate);
             assert_eq!(found.payload_bytes, PACKET_BYTES_MAX as usize - head_bytes);
             assert!(found.beginning.iter().all(|byte| *byte == b'x'));
-            assert_eq!(found.beginning.len(), DeadLetter::PAYLOAD_BYTES_MAX);
+            assert_eq!(found.beginning.len(), DeadLetter::BEGINNING_BYTES_MAX);
             assert!(!found.pass_over(&mut received));
             assert!(received.is_empty());
             received.extend_from_slice(&packet[300_000..]);

@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 
 use super::{NatsOptions, message};
 use crate::brokers::epoch::Epoch;
-use crate::brokers::{TlsError, tls};
+use crate::brokers::{AuthToken, TlsError, tls};
 use crate::door::DoorClosed;
 use crate::telemetry;
 
@@ -107,6 +107,9 @@ impl Connected {
         if let Some(login) = &options.login {
             connect = connect.user_and_password(login.user.clone(), login.password.clone());
         }
+        if let Some(AuthToken(token)) = &options.token {
+            connect = connect.token(token.clone());
+        }
         if let Some(file) = &options.credentials_file {
             let with_file = connect.credentials_file(file).await;
             connect = with_file.map_err(LinkError::Credentials)?;
@@ -116,6 +119,9 @@ impl Connected {
             let config = spawn_blocking(move || tls.config()).await;
             let config = config.map_err(|panic| LinkError::Panicked(panic.to_string()))??;
             connect = connect.require_tls(true).tls_client_config(config);
+            if options.handshake_first {
+                connect = connect.tls_first();
+            }
         }
         if let Some(prefix) = &options.inbox_prefix {
             connect = connect.custom_inbox_prefix(prefix);

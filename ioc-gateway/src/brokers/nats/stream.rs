@@ -22,6 +22,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, 
 use super::connect::ANSWER_WITHIN;
 use super::kept::Kept;
 use super::order::{Disorder, Next, Order, Place, Start, WAITING_MAX};
+use super::pause::Pause;
 use super::prefix::Prefix;
 use super::together::{Due, Together};
 use super::{Connected, Ended, LinkError, Subscriber, consumer, message, unreadable};
@@ -136,6 +137,7 @@ struct Reader<'a> {
     /// How many messages the server may still send for open requests.
     requested: u64,
     heard: Instant,
+    pause: Pause,
     together: Together,
     replies: Replies,
     /// Room for the topic of a message.
@@ -190,6 +192,7 @@ impl<'a> Reader<'a> {
             has_pulled: false,
             requested: 0,
             heard: Instant::now(),
+            pause: Pause::default(),
             together: Together::default(),
             replies: Replies::default(),
             topic: String::new(),
@@ -242,6 +245,9 @@ impl<'a> Reader<'a> {
                     self.subscriber.floor.save();
                     self.wait_for_owed(connected, epoch).await?;
                     self.hold(connected, epoch.decoded()).await?;
+                    let names = (self.stream, &*self.consumer.cached_info().name);
+                    let come = self.order.last_delivery();
+                    self.pause.look(self.subscriber, names, &connected.client, come).await;
                 }
                 () = sleep_until(self.heard + SILENCE_MAX), if self.requested > 0 => {
                     return Err(LinkError::Silent);

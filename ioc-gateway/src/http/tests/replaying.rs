@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn note(letters: &DeadLetters, seq: u64, reason: &str, payload: &str) {
-    let letter = DeadLetter {
+fn letter<'a>(reason: &'a str, payload: &'a str) -> DeadLetter<'a> {
+    DeadLetter {
         source: "mqtt a",
         topic: "ioc/v1/readings/wl-1",
         reason,
@@ -11,7 +11,11 @@ fn note(letters: &DeadLetters, seq: u64, reason: &str, payload: &str) {
         payload: payload.as_bytes(),
         payload_bytes: payload.len() as u32,
         ..DeadLetter::default()
-    };
+    }
+}
+
+fn note(letters: &DeadLetters, seq: u64, reason: &str, payload: &str) {
+    let letter = letter(reason, payload);
     letters.note(seq, Timestamp::from_millis(seq as i64), &letter);
 }
 
@@ -52,11 +56,12 @@ fn letters_are_counted_by_reason_and_topic() {
 fn p8_only_an_operator_has_letters_read_again() {
     let Bench {
         router,
-        letters,
+        log,
         arrivals,
         ..
     } = bench(HttpOptions::default(), DoorOptions::default());
-    note(&letters, 1, "value_missing", READING);
+    let lost = letter("value_missing", READING);
+    log.push(Timestamp::default(), &Input::DeadLetter(lost));
     let (status, told) = answer(&router, order(r#"{"all":true}"#, false));
     assert!(status == 401 && told.contains("token_needed"), "{told}");
     for (wrong, word) in [
@@ -83,8 +88,11 @@ fn p8_only_an_operator_has_letters_read_again() {
     });
     let (status, told) = answer(&router, order(r#"{"seqs":[1]}"#, true));
     assert_eq!(status, 200);
-    expect![[r#"{"dry_run":false,"replayed":1,"readings":1,"still_dead":0,"left":0,"out_of_reach":0,"letters":[{"seq":1,"topic":"ioc/v1/readings/wl-1","outcome":"replayed","readings":[{"id":"e1","sensor":"wl-1","kind":"water_level","observed_at":"2026-03-14T06:45:10.933Z","value":3.72,"unit":"m"}],"readings_left_out":0,"dead_letters":0}]}"#]]
+    expect![[r#"{"dry_run":false,"replayed":1,"readings":1,"still_dead":0,"left":0,"out_of_reach":0,"letters":[{"seq":1,"topic":"ioc/v1/readings/wl-1","outcome":"replayed","readings":[{"id":"e1","sensor":"wl-1","kind":"water_level","observed_at":"2026-03-14T06:45:10.933Z","value":3.72,"unit":"m"}],"readings_left_out":0,"dead_letters":0}],"letters_left_out":0}"#]]
         .assert_eq(&told);
+    let get = Request::get("/api/v1/dead-letters/replay");
+    let (_, told) = answer(&router, get.body(Body::empty()).unwrap());
+    expect![[r#"{"running":false,"read":0,"of":2,"replayed":1}"#]].assert_eq(&told);
     drop(router);
     assert_eq!(engine.join().unwrap(), 2);
 }

@@ -42,14 +42,14 @@ impl Oversized {
         if !claim.is_publish() {
             return Err(too_long);
         }
-        let enough = PUBLISH_HEAD_BYTES_MAX + DeadLetter::PAYLOAD_BYTES_MAX;
+        let enough = PUBLISH_HEAD_BYTES_MAX + DeadLetter::BEGINNING_BYTES_MAX;
         let Some(bytes) = bytes.get(..enough.min(packet_bytes_max)) else {
             return Ok(None);
         };
         match claim.beginning(bytes).decode(Version::V311) {
             Ok(Packet::Publish(publish)) => {
                 let head_bytes = bytes.len() - publish.payload.len();
-                let kept = publish.payload.len().min(DeadLetter::PAYLOAD_BYTES_MAX);
+                let kept = publish.payload.len().min(DeadLetter::BEGINNING_BYTES_MAX);
                 Ok(Some(Self {
                     topic: cut(publish.topic).into(),
                     beginning: publish.payload[..kept].into(),

@@ -87,8 +87,14 @@ fn keys(
         options.durable = durable_of(&options.name);
     }
     let user = user(section, dir, mistakes);
-    if let Some(field) = section.optional("credentials_file") {
-        options.credentials_file = field.file(dir, mistakes, "a file");
+    who_we_are(section, (dir, user.is_some()), &mut options, mistakes);
+    let words = [("yes", true), ("no", false)];
+    if let Some(field) = section.optional("handshake_first") {
+        put(&mut options.handshake_first, field.choice(mistakes, &words));
+        if options.handshake_first && options.tls.is_none() {
+            let what = "there is no handshake without TLS; write `tls://` before the address";
+            field.wrong(mistakes, what);
+        }
     }
     if let Some(field) = section.optional("inbox_prefix") {
         let wanted = "a subject without wildcards, such as `_INBOX_ioc`";
@@ -98,7 +104,6 @@ fn keys(
         };
         options.inbox_prefix = field.read(mistakes, wanted, read);
     }
-    let words = [("yes", true), ("no", false)];
     if let Some(field) = section.optional("decisions") {
         put(&mut options.decisions, field.choice(mistakes, &words));
     }
@@ -140,6 +145,26 @@ fn keys(
         );
     }
     Some(Broker { options, user })
+}
+
+/// What shows who we are, where that is no user: a server asks for one thing only.
+fn who_we_are(
+    section: &mut Section<'_>,
+    (dir, has_user): (Option<&Path>, bool),
+    options: &mut NatsOptions,
+    mistakes: &mut Mistakes,
+) {
+    let token = section.optional("token_file");
+    let credentials = section.optional("credentials_file");
+    for (field, is_other) in [(&token, credentials.is_some()), (&credentials, false)] {
+        if let (Some(field), true) = (field, has_user || is_other) {
+            let what =
+                "a server asks for a user, a token or a credentials file; leave the others out";
+            field.wrong(mistakes, what);
+        }
+    }
+    options.token_file = token.and_then(|field| field.file(dir, mistakes, "a file"));
+    options.credentials_file = credentials.and_then(|field| field.file(dir, mistakes, "a file"));
 }
 
 /// Where a server is, or several of a cluster are.

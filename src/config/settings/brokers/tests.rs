@@ -54,6 +54,8 @@ brokers:
     - { address: [tls://e, f, 'ws://g'], domain: hub, from: new, inbox_prefix: a.* }
     - { address: h, stream: S, from: yesterday }
     - { address: i, domain: hub, from: new }
+    - { address: j, user: ann, token_file: t, handshake_first: yes }
+    - { address: tls://k, token_file: t, credentials_file: c, handshake_first: maybe }
 ";
     expect![[r#"
         ioc.yaml:4:5 brokers.nats: two brokers are called `b`; give one another `name`
@@ -76,7 +78,11 @@ brokers:
         ioc.yaml:9:80 brokers.nats.inbox_prefix: `a.*` is not a subject without wildcards, such as `_INBOX_ioc`
         ioc.yaml:10:38 brokers.nats.from: `yesterday` is not `first`, `new` or a time, such as `2026-03-14T06:45:00Z`
         ioc.yaml:11:29 brokers.nats.domain: is that of a stream; write also `stream: NAME`
-        ioc.yaml:11:40 brokers.nats.from: core subjects keep nothing; write also `stream: NAME`"#]].assert_eq(&load(file, &[]).unwrap_err());
+        ioc.yaml:11:40 brokers.nats.from: core subjects keep nothing; write also `stream: NAME`
+        ioc.yaml:12:44 brokers.nats.token_file: a server asks for a user, a token or a credentials file; leave the others out
+        ioc.yaml:12:64 brokers.nats.handshake_first: there is no handshake without TLS; write `tls://` before the address
+        ioc.yaml:13:39 brokers.nats.token_file: a server asks for a user, a token or a credentials file; leave the others out
+        ioc.yaml:13:80 brokers.nats.handshake_first: `maybe` is not one of yes, no"#]].assert_eq(&load(file, &[]).unwrap_err());
 }
 
 #[test]
