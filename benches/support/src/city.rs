@@ -95,6 +95,7 @@ impl Builder {
             length: Millis::minutes(60),
             step: Millis::minutes(1),
             lateness: Millis::ZERO,
+            at_least: 1,
             threshold: above_three(),
         };
         self.detection(name, kind, 1, Test::Window(window))
