@@ -168,22 +168,4 @@ pub fn answer(data: &Path, about: &About, bundles: Bundles<'_>) -> Result<Answer
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_asked_about_is_told_by_how_it_is_written() {
-        let reading = About::Reading {
-            sensor: "wl-1".to_owned(),
-            id: "a/b".to_owned(),
-        };
-        assert_eq!("wl-1/a/b".parse(), Ok(reading));
-        assert_eq!("#981".parse(), Ok(About::Record(981)));
-        assert_eq!("981".parse(), Ok(About::Name("981".to_owned())));
-        let id = IncidentId::derive(&["x"]);
-        assert_eq!(id.to_string().parse(), Ok(About::Incident(id)));
-        for wrong in ["", "#x", "inc-?"] {
-            assert!(wrong.parse::<About>().is_err(), "{wrong}");
-        }
-    }
-}
+mod tests;

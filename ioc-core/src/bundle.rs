@@ -694,6 +694,16 @@ impl Front {
     pub fn asks(&self, detection: &RuleId) -> bool {
         self.of.is_empty() || self.of.contains(detection)
     }
+
+    /// How far apart it may have been observed so many metres from each other; without any it has
+    /// not travelled.
+    pub(crate) fn allowed(&self, metres: Option<u32>) -> Millis {
+        let travel = match (metres, self.speed_m_per_s) {
+            (Some(metres), Some(speed)) => i64::from(metres) * 1_000 / i64::from(speed),
+            _ => 0,
+        };
+        Millis(self.tolerance.0.saturating_add(travel))
+    }
 }
 
 /// The networks that a correlation rule follows.

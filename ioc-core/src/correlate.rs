@@ -90,7 +90,7 @@ use crate::meters::Meters;
 use crate::place::Position;
 use crate::rules::{BY_PERSON, Rules};
 use crate::shared::Shared;
-use crate::time::{Millis, Timestamp};
+use crate::time::Timestamp;
 use crate::timer::Timers;
 
 /// What all correlation rules share: timers, the book of incidents, the decisions' numbers.
@@ -622,11 +622,10 @@ impl Correlator {
         let Some((first, last)) = self.case(kin.slot).incident.observed else {
             return true;
         };
-        let travel = match (&kin.how, front.speed_m_per_s) {
-            (How::Metres(metres), Some(speed)) => i64::from(*metres) * 1_000 / i64::from(speed),
-            (How::Same(..) | How::Along(..), _) | (_, None) => 0,
-        };
-        let apart = Millis(front.tolerance.0.saturating_add(travel));
+        let apart = front.allowed(match kin.how {
+            How::Metres(metres) => Some(metres),
+            How::Same(..) | How::Along(..) => None,
+        });
         observed_at <= last + apart && first <= observed_at + apart
     }
 

@@ -28,7 +28,7 @@ use crate::counters::EngineCounters;
 use crate::decision::{Answer, Cause, CommandState, Confirmation, Decision, Evidence};
 use crate::decision::{SensorState, Severity, Step, Verdict};
 use crate::detection::{Detection, Finding, Hearing, Malady};
-use crate::explain::{CaseLook, SuppressionLook};
+use crate::explain::{CaseLook, SequenceLook, SuppressionLook};
 use crate::group::Group;
 use crate::id::{IncidentId, RuleId, SensorId};
 use crate::incident::Purpose;
@@ -619,6 +619,15 @@ impl Engine {
     /// A look at what a correlation rule made of a reading's sensor, for whoever asks why.
     pub(crate) fn case_of(&self, rule: &RuleId, reading: &Reading<'_>) -> Option<CaseLook> {
         self.correlators.get(rule)?.look(reading)
+    }
+
+    /// How what a rule finds of a reading's sensor is a part of sequences, for whoever asks why.
+    pub(crate) fn sequences_of(&self, rule: &RuleId, reading: &Reading<'_>) -> Vec<SequenceLook> {
+        let sensor = reading.sensor.parse();
+        sensor.map_or_else(
+            |_| Vec::new(),
+            |sensor| self.group.sequences_of(rule, &sensor, &self.rules),
+        )
     }
 
     /// What keeps the detections of a reading's sensor quiet, for whoever asks why.

@@ -89,6 +89,70 @@ pub struct RuleLook {
     pub waits_until: Option<Timestamp>,
     /// The correlation rules that take what it finds.
     pub takers: Vec<RuleId>,
+    /// The rules of faults by which the sensor is not to be trusted in what it finds.
+    pub distrusted_by: Vec<RuleId>,
+    /// Which state the reading says, of a rule that asks what a state becomes.
+    pub state: Option<StateLook>,
+    /// In how many weeks the hour of the reading was seen, and how many it takes, of a rule that asks
+    /// what is usual.
+    pub learnt: Option<(u32, u32)>,
+    /// The rules of sequences that it is a part of.
+    pub sequences: Vec<SequenceLook>,
+}
+
+/// Which state a reading says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateLook {
+    /// The state.
+    pub says: String,
+    /// How grave it is; none if the rule does not ask for it.
+    pub severity: Option<Severity>,
+    /// The states that it must come from; none: it may come from any.
+    pub from: Vec<String>,
+    /// Whether it did.
+    pub came: bool,
+}
+
+/// How what a sensor's detection is to a rule of sequences.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SequenceLook {
+    /// The rule.
+    pub rule: RuleId,
+    /// The correlation rules that take what it finds.
+    pub takers: Vec<RuleId>,
+    /// Whether it is raised about the sensor.
+    pub raised: bool,
+    /// Since when the sensor shows its detection, or did.
+    pub since: Timestamp,
+    /// Whether what the sensor shows is the second detection, and not the first.
+    pub is_then: bool,
+    /// The other detection.
+    pub other: RuleId,
+    /// Whether it is abnormal that the second is missing.
+    pub absent: bool,
+    /// How soon after the first the second must come.
+    pub within: Millis,
+    /// How near it, in metres.
+    pub within_m: u32,
+    /// Until when the second is waited for, where it must not be missing.
+    pub waits_until: Option<Timestamp>,
+    /// Of the sensors that show the other detection, or did, the one that it misses by least.
+    pub nearest: Option<OtherLook>,
+}
+
+/// A sensor that shows the other detection of a sequence, or did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherLook {
+    /// Which.
+    pub sensor: SensorId,
+    /// Since when it did.
+    pub since: Timestamp,
+    /// How far away it is, in metres, if both have a place.
+    pub distance_m: Option<u32>,
+    /// Whether it is near, by metres or by what feeds it.
+    pub is_near: bool,
+    /// Whether a third detection near it keeps the rule quiet.
+    pub is_kept_quiet: bool,
 }
 
 /// How a sensor stands to the levels of a rule.
@@ -154,6 +218,9 @@ pub struct CaseLook {
     pub weight: (u64, u32),
     /// How near evidence must be, in metres.
     pub within_m: u32,
+    /// Whether the reading's source is somewhere: by its place, or in a network or a group that the
+    /// rule follows.
+    pub is_placed: bool,
     /// The first of its members, by name.
     pub members: Vec<MemberLook>,
     /// How many members there are.
@@ -183,8 +250,8 @@ pub struct MemberLook {
     /// What it weighs at this time.
     pub weight: u32,
     /// How it stands: `normal`, `context`, `abnormal`, `silent`, `reported`, `repeated` if whoever
-    /// reports has done so before, `distrusted`, `gone` (normal again, and silent before that had
-    /// lasted).
+    /// reports has done so before, `distrusted` (what it says decides nothing), `gone` (normal again,
+    /// and silent before that had lasted).
     pub stands: &'static str,
     /// The detections about it that are raised.
     pub rules: Vec<RuleId>,
@@ -201,6 +268,28 @@ pub struct NeighbourLook {
     pub incident: Option<IncidentId>,
     /// When that had its last evidence.
     pub last_evidence_at: Timestamp,
+    /// When that was observed, if the rule asks for what happens once to be noticed at one time.
+    pub front: Option<FrontLook>,
+}
+
+/// When what another incident is about was observed, beside a reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FrontLook {
+    /// When it was observed first and last.
+    pub observed: (Timestamp, Timestamp),
+    /// How far from that the reading was observed; zero within.
+    pub apart: Millis,
+    /// How far it may be: what the rule allows, with the time that it travels as slowly as it may.
+    pub allowed: Millis,
+    /// How fast it travels at least, in metres a second, if it does.
+    pub speed_m_per_s: Option<u32>,
+}
+
+impl FrontLook {
+    /// Whether both may be of one thing that happened once.
+    pub fn is_one(&self) -> bool {
+        self.apart <= self.allowed
+    }
 }
 
 impl Judgement {
@@ -256,13 +345,18 @@ impl Judgement {
                 own.map(|(_, counters)| *counters).unwrap_or_default()
             };
             look.outcome = outcome(&of(before), &of(after));
+            look.sequences = self.sequences_of(&look.rule, reading);
         }
         looks.retain(|look| !look.outcome.is_empty());
         looks
     }
 
     fn look_at_cases(&self, reading: &Reading<'_>, rules: &[RuleLook]) -> Vec<CaseLook> {
-        let mut takers: Vec<&RuleId> = rules.iter().flat_map(|rule| &rule.takers).collect();
+        let takers = rules.iter().flat_map(|rule| {
+            let sequences = rule.sequences.iter().flat_map(|sequence| &sequence.takers);
+            rule.takers.iter().chain(sequences)
+        });
+        let mut takers: Vec<&RuleId> = takers.collect();
         takers.sort_unstable();
         takers.dedup();
         let cases = takers.into_iter();

@@ -27,6 +27,7 @@ use crate::away::Away;
 use crate::bundle::{DetectionRule, Test};
 use crate::codec::{CodecError, Put, Take};
 use crate::detection::{Detection, Finding};
+use crate::explain::SequenceLook;
 use crate::id::{RuleId, SensorId};
 use crate::invariant::{Audit, Invariant};
 use crate::limits::MEMBERS_PER_STEP;
@@ -122,6 +123,19 @@ impl Group {
                 .sort_by(|one, other| (&one.rule, &one.sensor).cmp(&(&other.rule, &other.sensor)));
         }
         (all, over_limit)
+    }
+
+    /// How what a rule finds of a sensor is a part of sequences, for whoever asks why.
+    pub fn sequences_of(
+        &self,
+        rule: &RuleId,
+        sensor: &SensorId,
+        rules: &Rules,
+    ) -> Vec<SequenceLook> {
+        let sequences = self.sequences.values();
+        sequences
+            .filter_map(|sequence| sequence.look(rule, sensor, rules))
+            .collect()
     }
 
     /// The first sensors that fell silent with what feeds them and whose street is silent as a whole,

@@ -16,7 +16,7 @@ use crate::decision::{CommandState, Decision};
 use crate::detect::{SensorStage, Shard};
 use crate::detection::{self, Finding};
 use crate::engine::Engine;
-use crate::explain::{CaseLook, RuleLook, SuppressionLook};
+use crate::explain::{CaseLook, RuleLook, SequenceLook, SuppressionLook};
 use crate::id::RuleId;
 use crate::invariant::{Audit, Broken};
 use crate::noted::Noting;
@@ -104,6 +104,11 @@ impl Judgement {
     /// A look at what a correlation rule made of a reading's sensor.
     pub(crate) fn case_of(&self, rule: &RuleId, reading: &Reading<'_>) -> Option<CaseLook> {
         self.engine.case_of(rule, reading)
+    }
+
+    /// How what a rule finds of a reading's sensor is a part of sequences.
+    pub(crate) fn sequences_of(&self, rule: &RuleId, reading: &Reading<'_>) -> Vec<SequenceLook> {
+        self.engine.sequences_of(rule, reading)
     }
 
     /// What keeps the detections of a reading's sensor quiet.

@@ -3,14 +3,16 @@
 //! Arrives: the stories of two runs. Leaves: [`Difference`]. An incident of one run is that of the
 //! other which shares most of its evidence, those of one kind before others; what merged counts as
 //! what it became. Incidents that share evidence with one that is taken already are told as parts
-//! of it: one became several, or several one. What was open before the comparison began is no difference,
-//! in either, nor is what goes on with it in the other. Next: `tell.rs`.
+//! of it: one became several, or several one. What caused an incident is that of the other run if it
+//! is the same there; an operator is called for an incident by all that merged into it. What was open
+//! before the comparison began is no difference, in either, nor is what goes on with it in the other,
+//! nor that it is a cause. Next: `tell.rs`.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use ioc_core::id::RuleId;
-use ioc_core::time::Millis;
+use ioc_core::id::{IncidentId, RuleId};
+use ioc_core::time::{Millis, Timestamp};
 
 use super::Summary;
 use super::judge::Judged;
@@ -62,9 +64,55 @@ pub(super) struct Alone {
 /// An incident as each run has it.
 #[derive(Debug)]
 pub(super) struct Changed {
-    pub before: Told,
-    pub after: Told,
+    pub before: Whole,
+    pub after: Whole,
     pub shared: usize,
+    /// It was caused by something else, or by nothing.
+    pub caused_otherwise: bool,
+}
+
+/// An incident with all that merged into it.
+#[derive(Debug, Clone)]
+pub(super) struct Whole {
+    pub told: Told,
+    /// What caused it, and has become.
+    pub parent: Option<IncidentId>,
+    /// How often an operator was called for it.
+    pub calls: u64,
+    /// What merged into it, and when it had opened; in the order of that.
+    pub parts: Vec<(IncidentId, Timestamp)>,
+}
+
+impl std::ops::Deref for Whole {
+    type Target = Told;
+
+    fn deref(&self) -> &Told {
+        &self.told
+    }
+}
+
+impl Whole {
+    fn of(story: &Story, parts: &HashMap<u32, Vec<u32>>, number: u32) -> Self {
+        let told = |number: &u32| &story.incidents[*number as usize];
+        let own = told(&number);
+        let parts = parts.get(&number).map_or(&[][..], Vec::as_slice);
+        let parts = parts.iter().map(told);
+        let parent = own.parent.map(|parent| {
+            let root = story.find(parent).map(|parent| story.root(parent));
+            root.map_or(parent, |root| told(&root).id)
+        });
+        Self {
+            told: own.clone(),
+            parent: parent.filter(|parent| *parent != own.id),
+            calls: own.calls + parts.clone().map(|part| part.calls).sum::<u64>(),
+            parts: parts.map(|part| (part.id, part.opened_at)).collect(),
+        }
+    }
+
+    /// When what merged into it had opened.
+    pub fn parts_opened(&self) -> Vec<Timestamp> {
+        self.parts.iter().map(|(_, opened_at)| *opened_at).collect()
+    }
 }
 
 impl Changed {
@@ -80,6 +128,9 @@ impl Changed {
             || before.worst != after.worst
             || before.cleared_at != after.cleared_at
             || before.sensors != after.sensors
+            || before.calls != after.calls
+            || before.parts_opened() != after.parts_opened()
+            || self.caused_otherwise
     }
 }
 
@@ -112,15 +163,7 @@ impl Difference {
                 matching.shared.keys().map(|(a, b)| (*b, *a)),
             ),
         ];
-        let pairs = matching.pairs.iter();
-        let mut changed: Vec<_> = pairs
-            .filter(|(a, b, _)| !apart[0][*a as usize] && !apart[1][*b as usize])
-            .map(|(a, b, shared)| Changed {
-                before: before.story.incidents[*a as usize].clone(),
-                after: after.story.incidents[*b as usize].clone(),
-                shared: *shared,
-            })
-            .collect();
+        let mut changed = changed(&matching, [&before.story, &after.story], &apart, &ids);
         let all = changed.len();
         changed.retain(Changed::differs);
         changed.sort_by_key(|pair| (pair.before.opened_at, pair.before.id));
@@ -165,6 +208,41 @@ fn go_on(own: &[bool], others: &[bool], shared: impl Iterator<Item = (u32, u32)>
         all[mine as usize] |= others[theirs as usize];
     }
     all
+}
+
+/// The incidents that both runs have, but those that are not compared; these were open before.
+fn changed(
+    matching: &Matching,
+    stories: [&Story; 2],
+    apart: &[Vec<bool>; 2],
+    open: &[IncidentId],
+) -> Vec<Changed> {
+    let parts = stories.map(Story::parts);
+    let id = |side: usize, number: u32| stories[side].incidents[number as usize].id;
+    // What an incident of the first run is called in the second.
+    let pairs = matching.pairs.iter();
+    let there: HashMap<_, _> = pairs.map(|(a, b, _)| (id(0, *a), id(1, *b))).collect();
+    let was_open = |parent: Option<IncidentId>| {
+        parent.is_some_and(|parent| open.binary_search(&parent).is_ok())
+    };
+    let pairs = matching.pairs.iter();
+    pairs
+        .filter(|(a, b, _)| !apart[0][*a as usize] && !apart[1][*b as usize])
+        .map(|(a, b, shared)| {
+            let before = Whole::of(stories[0], &parts[0], *a);
+            let after = Whole::of(stories[1], &parts[1], *b);
+            let parent = before
+                .parent
+                .map(|parent| there.get(&parent).copied().unwrap_or(parent));
+            let is_of_before = was_open(before.parent) || was_open(after.parent);
+            Changed {
+                shared: *shared,
+                caused_otherwise: parent != after.parent && !is_of_before,
+                before,
+                after,
+            }
+        })
+        .collect()
 }
 
 fn side(judged: Judged, apart: &[bool]) -> Side {

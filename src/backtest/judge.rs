@@ -56,8 +56,8 @@ pub(crate) struct Judged {
     pub alarms: Vec<(RuleId, u64)>,
 }
 
-/// How often each detection rule found something to begin: a detection, a silence, and of a rule
-/// that takes reports each of them.
+/// How often each detection rule found something to begin: a detection, a silence, a fault, and of a
+/// rule that takes reports each of them.
 pub(crate) fn alarms(rules: &Bundle, counters: &[(RuleId, RuleCounters)]) -> Vec<(RuleId, u64)> {
     let is_report = |name: &RuleId| {
         let place = rules.detections.binary_search_by(|own| own.name.cmp(name));
@@ -66,7 +66,7 @@ pub(crate) fn alarms(rules: &Bundle, counters: &[(RuleId, RuleCounters)]) -> Vec
     let begun = |(rule, counters): &(RuleId, RuleCounters)| {
         let begun = match is_report(rule) {
             true => counters.evidence,
-            false => counters.raised + counters.silent,
+            false => counters.raised + counters.silent + counters.faulty,
         };
         (rule.clone(), begun)
     };

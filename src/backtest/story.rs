@@ -40,6 +40,10 @@ pub(crate) struct Told {
     pub worst: Severity,
     pub sensors: u32,
     pub readings: u64,
+    /// What caused it, as it was told last.
+    pub parent: Option<IncidentId>,
+    /// How often an operator was called for it.
+    pub calls: u64,
     /// The one that it has become part of.
     pub merged_into: Option<u32>,
 }
@@ -51,11 +55,13 @@ impl Story {
             return;
         };
         let number = self.number(incident, decision);
-        self.load.take(decision);
+        let calls = self.load.take(decision);
         let told = &mut self.incidents[number as usize];
         told.worst = told.worst.max(incident.severity);
         told.sensors = told.sensors.max(incident.sensors);
         told.readings = incident.readings;
+        told.parent = incident.parent;
+        told.calls += u64::from(calls);
         match &decision.verdict {
             Verdict::IncidentCleared(_) => told.cleared_at = Some(decision.at),
             Verdict::IncidentReopened(_) => told.cleared_at = None,
@@ -91,6 +97,8 @@ impl Story {
                 worst: Severity::Unknown,
                 sensors: 0,
                 readings: 0,
+                parent: None,
+                calls: 0,
                 merged_into: None,
             });
             (incidents.len() - 1) as u32
@@ -112,6 +120,19 @@ impl Story {
             }
         }
         open
+    }
+
+    /// The incidents that have become part of others, by what those have become, in the order in
+    /// which they opened.
+    pub fn parts(&self) -> HashMap<u32, Vec<u32>> {
+        let mut parts: HashMap<u32, Vec<u32>> = HashMap::new();
+        for number in 0..self.incidents.len() as u32 {
+            let root = self.root(number);
+            if root != number {
+                parts.entry(root).or_default().push(number);
+            }
+        }
+        parts
     }
 
     /// The incident that one has become by now.

@@ -4,10 +4,11 @@
 
 use std::fmt;
 
+use ioc_core::id::IncidentId;
 use ioc_core::time::{Millis, Timestamp};
 use serde_json::{Value, json};
 
-use super::difference::{Alarms, Alone, Changed, Difference, Side};
+use super::difference::{Alarms, Alone, Changed, Difference, Side, Whole};
 use super::story::Told;
 use crate::config::mistake::counted;
 use crate::config::quantity::show_span;
@@ -69,7 +70,36 @@ impl fmt::Display for Difference {
                 writeln!(f, "  {}  not {}", line(&it.after), it.before.worst.word())
             })?;
         }
-        let otherwise = |it: &Changed| it.later().0 == 0 && it.before.worst == it.after.worst;
+        section(
+            f,
+            "caused otherwise",
+            &self.changed_where(|it| it.caused_otherwise),
+            |f, it| {
+                let cause = |parent: Option<IncidentId>| {
+                    parent.map_or("nothing".to_owned(), |parent| parent.to_string())
+                };
+                let [after, before] = [it.after.parent, it.before.parent].map(cause);
+                writeln!(
+                    f,
+                    "  {}  caused by {after}, not by {before}",
+                    line(&it.after)
+                )
+            },
+        )?;
+        section(
+            f,
+            "calls on an operator",
+            &self.changed_where(|it| it.before.calls != it.after.calls),
+            |f, it| {
+                let calls = counted(it.after.calls as usize, "call");
+                writeln!(f, "  {}  {calls}, not {}", line(&it.after), it.before.calls)
+            },
+        )?;
+        let otherwise = |it: &Changed| {
+            it.later().0 == 0
+                && it.before.worst == it.after.worst
+                && !otherwise_different(it).is_empty()
+        };
         section(
             f,
             "otherwise different",
@@ -163,7 +193,7 @@ impl Difference {
         };
         let changed = self.changed.iter().map(|it| {
             json!({
-                "before": told_json(&it.before), "after": told_json(&it.after),
+                "before": whole_json(&it.before), "after": whole_json(&it.after),
                 "evidence_shared": it.shared, "later_ms": it.later().0,
             })
         });
@@ -229,15 +259,41 @@ fn otherwise_different(changed: &Changed) -> String {
         notes.push(format!("was a {}", before.kind));
     }
     if before.cleared_at != after.cleared_at {
-        let ended = |at: Option<Timestamp>| at.map_or("open at the end".to_owned(), clock);
-        let (before, after) = (ended(before.cleared_at), ended(after.cleared_at));
-        notes.push(format!("cleared {after}, not {before}"));
+        let ended = |at: Option<Timestamp>, word: &str| {
+            at.map_or("open at the end".to_owned(), |at| {
+                format!("{word}{}", clock(at))
+            })
+        };
+        let both = before.cleared_at.is_some() && after.cleared_at.is_some();
+        let after = ended(after.cleared_at, "cleared ");
+        let before = ended(before.cleared_at, if both { "" } else { "cleared " });
+        notes.push(format!("{after}, not {before}"));
     }
     if before.sensors != after.sensors {
         notes.push(format!(
             "not {}",
             counted(before.sensors as usize, "sensor")
         ));
+    }
+    let opened = [before, after].map(Whole::parts_opened);
+    match &opened {
+        [before, after] if before == after => {}
+        [before, after] if before.len() != after.len() => notes.push(format!(
+            "{} merged into it, not {}",
+            counted(after.len(), "incident"),
+            before.len()
+        )),
+        [before, after] => {
+            let mut pairs = before.iter().zip(after);
+            let other = pairs.find(|(before, after)| before != after);
+            notes.extend(other.map(|(before, after)| {
+                format!(
+                    "one that merged opened {}, not {}",
+                    clock(*after),
+                    clock(*before)
+                )
+            }));
+        }
     }
     notes.join("; ")
 }
@@ -275,6 +331,17 @@ fn alone_json(alone: &Alone) -> Value {
     value
 }
 
+fn whole_json(whole: &Whole) -> Value {
+    let parts = whole.parts.iter();
+    let parts = parts
+        .map(|(id, opened_at)| json!({ "id": id.to_string(), "opened_at": opened_at.to_string() }));
+    let mut value = told_json(&whole.told);
+    value["caused_by"] = json!(whole.parent.map(|parent| parent.to_string()));
+    value["calls"] = json!(whole.calls);
+    value["merged"] = json!(parts.collect::<Vec<_>>());
+    value
+}
+
 fn told_json(told: &Told) -> Value {
     json!({
         "id": told.id.to_string(), "kind": told.kind.as_str(), "zone": told.zone.as_str(),
@@ -282,5 +349,6 @@ fn told_json(told: &Told) -> Value {
         "severity": told.worst.word(), "opened_at": told.opened_at.to_string(),
         "cleared_at": told.cleared_at.map(|at| at.to_string()),
         "sensors": told.sensors, "readings": told.readings,
+        "caused_by": told.parent.map(|parent| parent.to_string()), "calls": told.calls,
     })
 }

@@ -11,13 +11,17 @@ use crate::config::source::Source;
 
 /// Rules with this level and so many sources.
 fn options(dir: &Path, level: &str, sources: u32, readings: &str) -> BacktestOptions {
-    let rules = dir.join(format!("{level}-{sources}"));
-    fs::create_dir_all(rules.join("rules")).unwrap();
     let text = format!(
         "detections:\n  high: {{ kind: water_level, above: {{ moderate: {level} m, severe: 6 m }}, \
          clear: below 1.5 m }}\ncorrelations:\n  floods: {{ incident: flood, from: [high], \
          sources: {sources}, within: 2 km, within_time: 1 h, clear_after: 10 min }}\n"
     );
+    options_of(dir, &format!("{level}-{sources}"), &text, readings)
+}
+
+fn options_of(dir: &Path, name: &str, text: &str, readings: &str) -> BacktestOptions {
+    let rules = dir.join(name);
+    fs::create_dir_all(rules.join("rules")).unwrap();
     fs::write(rules.join("rules/a.yaml"), text).unwrap();
     let path = dir.join("readings.jsonl");
     fs::write(&path, readings).unwrap();
@@ -99,6 +103,144 @@ fn the_difference_is_told_in_incidents_and_alarms() {
     let json = difference.to_json();
     assert_eq!(json["gone"].as_array().unwrap().len(), gone);
     assert_eq!(json["changed"][0]["later_ms"], 60_000);
+}
+
+/// A reading in a minute after ten, in thousandths of a degree east of the first place.
+fn line(minute: i64, sensor: &str, kind: &str, east: i64, value: f64) -> String {
+    let lon = 101.6 + east as f64 / 1000.0;
+    format!(
+        "{{\"id\":\"m{minute}\",\"sensor\":\"{sensor}\",\"kind\":\"{kind}\",\"value\":{value},\
+         \"observed_at\":\"2026-03-14T10:{minute:02}:00Z\",\"position\":[{lon:.3},3.1]}}\n"
+    )
+}
+
+/// The difference of two texts of rules over these readings.
+fn difference(texts: [&str; 2], readings: &[String]) -> Difference {
+    let dir = tempfile::tempdir().unwrap();
+    let readings = readings.concat();
+    let names = ["before", "after"];
+    let sides = [0, 1].map(|side| options_of(dir.path(), names[side], texts[side], &readings));
+    compare([&sides[0], &sides[1]], names.map(str::to_owned)).unwrap()
+}
+
+const STORM: &str = "\
+detections:
+  pours: { kind: rainfall, above: { moderate: 30 mm/h }, clear: below 20 mm/h }
+  high: { kind: water_level, above: { moderate: 3 m }, clear: below 2.5 m }
+correlations:
+  storms: { incident: storm, from: [pours], sources: 1, within: 2 km, within_time: 1 h, may_cause: { flood: { within: 3 km, after: 1 h } } }
+  floods: { incident: flood, from: [high], sources: 1, within: 2 km, within_time: 1 h }
+";
+
+#[test]
+fn what_becomes_an_alarm_of_its_own_is_told_with_what_caused_it_before() {
+    let without = STORM.replace(", may_cause: { flood: { within: 3 km, after: 1 h } }", "");
+    let readings = [
+        line(0, "r", "rainfall", 0, 40.0),
+        line(5, "g", "water_level", 5, 3.5),
+    ];
+    let difference = difference([STORM, &without], &readings);
+    let told = told(&difference);
+    assert!(told.contains("1 the same, 1 different"), "{told}");
+    let [changed] = &difference.changed[..] else {
+        panic!("{told}");
+    };
+    let storm = changed.before.parent.unwrap();
+    for part in [
+        "caused otherwise (1)",
+        &format!("caused by nothing, not by {storm}"),
+        "calls on an operator (1)",
+        "1 call, not 0",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let json = difference.to_json();
+    let changed = &json["changed"][0];
+    assert_eq!(changed["before"]["caused_by"], storm.to_string());
+    assert!(changed["after"]["caused_by"].is_null());
+    assert_eq!(
+        (&changed["before"]["calls"], &changed["after"]["calls"]),
+        (&0.into(), &1.into())
+    );
+}
+
+#[test]
+fn what_merged_later_is_compared_as_well() {
+    let rules = |flow: &str| {
+        format!(
+            "\
+detections:
+  high: {{ kind: water_level, above: {{ moderate: 3 m }}, clear: below 2.5 m }}
+  flow: {{ kind: discharge, above: {{ moderate: {flow} m3/s }}, clear: below 1 m3/s }}
+correlations:
+  floods: {{ incident: flood, from: [high, flow], sources: 1, within: 1 km, within_time: 1 h }}
+"
+        )
+    };
+    let readings = [
+        line(0, "g", "water_level", 0, 3.5),
+        line(1, "f", "discharge", 14, 15.0),
+        line(3, "f", "discharge", 14, 25.0),
+        line(5, "between", "water_level", 7, 3.5),
+    ];
+    let difference = difference([&rules("10"), &rules("20")], &readings);
+    let told = told(&difference);
+    assert!(told.contains("0 the same, 1 different"), "{told}");
+    let part = "one that merged opened 2026-03-14 10:03:00, not 2026-03-14 10:01:00";
+    assert!(told.contains(part), "{told}");
+    let json = difference.to_json();
+    assert_eq!(
+        json["changed"][0]["after"]["merged"][0]["opened_at"],
+        "2026-03-14T10:03:00.000Z"
+    );
+}
+
+#[test]
+fn faults_that_rules_find_are_compared() {
+    let rules = |above: &str| {
+        format!(
+            "\
+detections:
+  high: {{ kind: water_level, above: {{ moderate: 3 m }}, clear: below 2.5 m }}
+  cannot-be: {{ kind: water_level, impossible: {{ below: -1 m, above: {above} m }} }}
+correlations:
+  floods: {{ incident: flood, from: [high], sources: 1, within: 1 km, within_time: 1 h }}
+"
+        )
+    };
+    let readings: Vec<_> = (0..8)
+        .map(|m| line(m, "g", "water_level", 0, 6.0 + m as f64 / 8.0))
+        .collect();
+    let told = told(&difference([&rules("9"), &rules("5")], &readings));
+    let [alarms] = ["cannot-be"].map(|rule| told.lines().find(|line| line.contains(rule)));
+    assert!(alarms.is_some_and(|line| line.ends_with("0 → 1")), "{told}");
+}
+
+#[test]
+fn what_clears_in_one_run_alone_is_told_in_words() {
+    let rules = |clear_after: &str| {
+        format!(
+            "\
+detections:
+  high: {{ kind: water_level, above: {{ moderate: 3 m }}, clear: below 2.5 m }}
+correlations:
+  floods: {{ incident: flood, from: [high], sources: 1, within: 1 km, within_time: 1 h, clear_after: {clear_after} }}
+"
+        )
+    };
+    let readings: Vec<_> = (0..30)
+        .map(|m| line(m, "g", "water_level", 0, if m == 0 { 3.5 } else { 1.0 }))
+        .collect();
+    let open = told(&difference([&rules("10 min"), &rules("50 min")], &readings));
+    assert!(
+        open.contains("open at the end, not cleared 2026-03-14 10:11:00"),
+        "{open}"
+    );
+    let cleared = told(&difference([&rules("50 min"), &rules("10 min")], &readings));
+    assert!(
+        cleared.contains("cleared 2026-03-14 10:11:00, not open at the end"),
+        "{cleared}"
+    );
 }
 
 #[test]

@@ -4,7 +4,10 @@
 //! decided, what is missing of what was expected and how near it came, and what nobody wanted: an
 //! incident that opens is wanted only if some line expects it or it is ignored. Next: `tell.rs`.
 
+use std::cmp::Reverse;
+
 use ioc_core::decision::{Decision, IncidentState, Verdict};
+use ioc_core::id::IncidentId;
 use ioc_core::time::Timestamp;
 
 use super::clock;
@@ -177,7 +180,12 @@ impl Comparison<'_> {
         let decisions = self.played.decisions.iter();
         let of_it = decisions.filter(|decision| self.is_of(decision, expected));
         let Window { from, to } = expected.window;
-        let nearest = of_it.min_by_key(|decision| off(expected.window, decision.at).abs());
+        // What is as expected at another time comes nearer than what is otherwise; and how it was last.
+        let nearest = of_it.min_by_key(|decision| {
+            let unmet = self.unmet(decision, expected).len();
+            let off = off(expected.window, decision.at).abs();
+            (unmet, off, Reverse(decision.at))
+        });
         let note = match nearest {
             Some(decision) => self.near_miss(decision, expected),
             None => self.never_came(expected),
@@ -214,9 +222,27 @@ impl Comparison<'_> {
             return "never decided".to_owned();
         };
         match self.played.names.id(name) {
-            Some(_) if verb != "opened" => format!("{} opened, and no more", shown(name)),
+            Some(id) if verb != "opened" => {
+                format!(
+                    "{} {}, and no more",
+                    shown(name),
+                    self.told_of(id).join(", ")
+                )
+            }
             _ => format!("no {} opened", shown(name)),
         }
+    }
+
+    /// What was decided about an incident, other than that it goes on, each once.
+    fn told_of(&self, id: IncidentId) -> Vec<&'static str> {
+        let mut verbs = Vec::new();
+        for decision in &self.played.decisions {
+            let is_own = decision.verdict.incident().is_some_and(|own| own.id == id);
+            let verb = decision.verdict.word().strip_prefix("incident_");
+            let verb = verb.filter(|verb| is_own && *verb != "updated" && !verbs.contains(verb));
+            verbs.extend(verb);
+        }
+        verbs
     }
 }
 

@@ -270,7 +270,10 @@ impl Reader {
             return end(words);
         }
         let sensors = sensors(first, words)?;
-        let saying = Saying::parse(words, when.period, self.midnight)?;
+        let column = words.column();
+        let misspelt = words.peek().and_then(|verb| misspelt_step(verb, column));
+        let saying = Saying::parse(words, when.period, self.midnight);
+        let saying = saying.map_err(|wrong| misspelt.unwrap_or(wrong))?;
         end(words)?;
         if self.steps + when.times.len() * sensors.len() > STEPS_MAX {
             return Err(Wrong {
@@ -307,6 +310,20 @@ fn step_of(verb: &str) -> Option<Step> {
         word == stem || stem.strip_suffix('e') == Some(word)
     };
     Step::ALL.iter().find(is_it).copied()
+}
+
+/// What looks like something that a person does, and is not: no reading, whatever else is wrong.
+fn misspelt_step(verb: &str, column: u32) -> Option<Wrong> {
+    let verbs = Step::ALL.iter().map(|step| match step.word() {
+        word if word.ends_with(['s', 'o']) => format!("{word}es"),
+        word => format!("{word}s"),
+    });
+    let verbs: Vec<_> = verbs.collect();
+    let hint = did_you_mean(verb, verbs.iter().map(String::as_str));
+    (!hint.is_empty()).then(|| Wrong {
+        column,
+        what: format!("`{verb}` is nothing that people do{hint}"),
+    })
 }
 
 /// `as false_alarm`

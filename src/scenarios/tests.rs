@@ -120,7 +120,7 @@ fn what_fails_is_told_beside_what_was_decided() {
                 10:10     sensor g-2 silent
                 10:10     flood#1 unknown severe, 2 sensors
               - 10:30     line 5: expect flood opened minor, 7 sensors   (at 10:01; severe, not minor; 2 sensors, not 7)
-              - 10:30     line 6: expect flood merged   (flood opened, and no more)
+              - 10:30     line 6: expect flood merged   (flood opened, acknowledged, unknown, and no more)
             FAILED  DIR/scenarios/a.txt:10  Nobody expects it
               + 10:01     flood#1 opened severe, 2 sensors: g-1 4.5, g-1 4.5, g-2 4.5 555 m, g-2 4.5   (no line expects it)
                 10:04     flood#1 escalated severe, 2 sensors
@@ -128,6 +128,40 @@ fn what_fails_is_told_beside_what_was_decided() {
                 10:06     sensor g-2 silent
                 10:06     flood#1 unknown severe, 2 sensors
             2 of 2 scenarios failed
+            no scenario tries: call
+        "#]],
+    );
+}
+
+#[test]
+fn what_comes_nearest_to_what_was_expected_is_told() {
+    check(
+        "scenario Graver later, acknowledged and never over
+           from 10:00 to 10:02 every 1 min  g-1, g-2  3.5 m
+           from 10:03 to 10:04 every 1 min  g-1, g-2  4.5 m
+           at 10:04  ana acknowledges flood
+           expect flood opened at 10:01
+           expect flood is severe by 10:03
+           expect flood is extreme by 10:03
+           expect flood cleared by 11:00
+           ignore flood",
+        &expect![[r#"
+            FAILED  DIR/scenarios/a.txt:1  Graver later, acknowledged and never over
+                10:01     flood#1 opened moderate, 2 sensors: g-1 3.5, g-1 3.5, g-2 3.5 555 m, g-2 3.5
+                10:02     flood#1 updated moderate, 2 sensors: g-1 3.5
+                10:02:00.250 flood#1 updated moderate, 2 sensors: g-2 3.5
+                10:03     flood#1 updated moderate, 2 sensors: g-1 4.5
+              - 10:03     line 6: expect flood is severe by 10:03   (at 10:04, 1 min too late)
+              - 10:03     line 7: expect flood is extreme by 10:03   (at 10:03; moderate, not extreme)
+                10:03:00.250 flood#1 updated moderate, 2 sensors: g-2 4.5
+                10:04     flood#1 updated severe, 2 sensors: g-1 4.5
+                10:04     flood#1 acknowledged severe, 2 sensors by ana
+                10:04:00.250 flood#1 updated severe, 2 sensors: g-2 4.5
+                10:09     sensor g-1 silent
+                10:09     sensor g-2 silent
+                10:09     flood#1 unknown severe, 2 sensors
+              - 11:00     line 8: expect flood cleared by 11:00   (flood opened, acknowledged, unknown, and no more)
+            1 of 1 scenario failed
             no scenario tries: call
         "#]],
     );
@@ -313,9 +347,11 @@ fn people_take_steps_with_incidents() {
         "scenario Nobody knows why
            at 10:00  g-1  2.0 m
            at 10:01  ana dismisses flood as fals_alarm
+           at 10:02  ana acknowleges flood
            expect nothing",
         &expect![[r#"
             DIR/scenarios/a.txt:3:45: `fals_alarm` is no reason; did you mean `false_alarm`?; write one of false_alarm, test, planned, not_ours
+            DIR/scenarios/a.txt:4:26: `acknowleges` is nothing that people do; did you mean `acknowledges`?
         "#]],
     );
 }

@@ -6,9 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ioc_core::bundle::Bundle;
-use ioc_core::decision::{Decision, DecisionHash};
-use ioc_core::explain::{CaseLook, Explanation, LevelsLook, RuleLook, SuppressionLook};
+use ioc_core::decision::{Decision, DecisionHash, Verdict};
+use ioc_core::explain::{
+    CaseLook, Explanation, FrontLook, LevelsLook, RuleLook, SequenceLook, StateLook,
+    SuppressionLook,
+};
+use ioc_core::id::RuleId;
 use ioc_core::record::Seq;
+use ioc_core::time::Timestamp;
 use ioc_ws::Statement;
 use serde_json::{Value, json};
 
@@ -28,13 +33,69 @@ pub struct ReadingAnswer {
     pub(super) reading: Value,
     pub(super) statement: Option<Statement>,
     pub(super) explanation: Explanation,
-    /// The decisions that name it as evidence, its own moment's and later ones.
-    pub(super) evidence_of: Vec<Arc<Decision>>,
+    pub(super) named: Named,
     pub(super) bundle: Option<Arc<Bundle>>,
     /// The record after which judging began again, and how many it took.
     pub(super) replayed: (Seq, u64),
     /// Whether all that came before is known.
     pub(super) is_exact: bool,
+}
+
+/// The decisions that say more of a reading.
+#[derive(Debug)]
+pub(super) struct Named {
+    seq: Seq,
+    sensor: String,
+    at: Timestamp,
+    /// The rules of faults by which its sensor was distrusted.
+    distrusted_by: Vec<RuleId>,
+    /// Those that name it as evidence, its own moment's and later ones.
+    pub evidence_of: Vec<Arc<Decision>>,
+    /// Those by which its sensor was distrusted, the last of each rule.
+    pub faults: Vec<Arc<Decision>>,
+}
+
+impl Named {
+    pub fn of(seq: Seq, sensor: &str, explanation: &Explanation) -> Self {
+        let rules = explanation.rules.iter();
+        let mut distrusted_by: Vec<_> = rules
+            .flat_map(|look| look.distrusted_by.iter().cloned())
+            .collect();
+        distrusted_by.sort_unstable();
+        distrusted_by.dedup();
+        Self {
+            seq,
+            sensor: sensor.to_owned(),
+            at: explanation.at,
+            distrusted_by,
+            evidence_of: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
+    pub fn take(&mut self, decision: &Arc<Decision>) {
+        let cause = &decision.cause;
+        let is_evidence = cause.evidence.iter().any(|own| own.seq == self.seq);
+        if is_evidence && self.evidence_of.len() < DECISIONS_MAX {
+            self.evidence_of.push(Arc::clone(decision));
+        }
+        let Verdict::SensorFaulty(sensor, _) = &decision.verdict else {
+            return;
+        };
+        let mut by = self.distrusted_by.iter();
+        let is_by = by.any(|rule| Some(rule) == cause.rule.as_ref());
+        if is_by && sensor.id.as_str() == self.sensor && decision.at <= self.at {
+            self.faults.retain(|other| other.cause.rule != cause.rule);
+            self.faults.push(Arc::clone(decision));
+        }
+    }
+
+    /// Since when its sensor was distrusted by a rule, if the decision is still there.
+    pub fn distrusted_since(&self, rule: &RuleId) -> Option<Timestamp> {
+        let mut faults = self.faults.iter();
+        let fault = faults.find(|fault| fault.cause.rule.as_ref() == Some(rule));
+        fault.map(|fault| fault.at)
+    }
 }
 
 /// Judges a record again and looks where it is named.
@@ -52,19 +113,15 @@ pub(super) fn answer(
         is_exact,
         judged,
     } = replay::replay(data, seq, bundles)?;
-    let mut evidence_of = Vec::new();
-    decisions(data, |decision| {
-        let named = decision.cause.evidence.iter().any(|own| own.seq == seq);
-        if named && evidence_of.len() < DECISIONS_MAX {
-            evidence_of.push(Arc::clone(decision));
-        }
-    })?;
+    let sensor = reading["sensor"].as_str().unwrap_or_default();
+    let mut named = Named::of(seq, sensor, &explanation);
+    decisions(data, |decision| named.take(decision))?;
     Ok(ReadingAnswer {
         seq,
         reading,
         statement,
         explanation,
-        evidence_of,
+        named,
         bundle,
         replayed: (from, judged),
         is_exact,
@@ -96,6 +153,7 @@ impl ReadingAnswer {
             decisions.collect::<Vec<_>>()
         };
         let evidence_of = self
+            .named
             .evidence_of
             .iter()
             .map(|decision| decision_json(decision));
@@ -107,7 +165,7 @@ impl ReadingAnswer {
             "verdict": sentences::verdict(self),
             "fate": explanation.fate.word(),
             "from_the_future": explanation.from_the_future,
-            "rules": explanation.rules.iter().map(rule_json).collect::<Vec<_>>(),
+            "rules": explanation.rules.iter().map(|look| self.rule_json(look)).collect::<Vec<_>>(),
             "suppressed": explanation.suppressed.iter().map(suppressed_json).collect::<Vec<_>>(),
             "correlations": explanation.cases.iter().map(case_json).collect::<Vec<_>>(),
             "decided_by_timers_before": decided(&explanation.decided_before),
@@ -122,13 +180,52 @@ impl ReadingAnswer {
     }
 }
 
-fn rule_json(look: &RuleLook) -> Value {
-    let takers = look.takers.iter().map(|rule| rule.as_str());
+impl ReadingAnswer {
+    fn rule_json(&self, look: &RuleLook) -> Value {
+        let takers = look.takers.iter().map(|rule| rule.as_str());
+        let distrusted_by = look.distrusted_by.iter().map(|rule| {
+            let since = self.named.distrusted_since(rule);
+            json!({ "rule": rule.as_str(), "since": since.map(|at| at.to_string()) })
+        });
+        // Of states the levels are only the rule's own numbers for them.
+        let levels = look.levels.as_ref().filter(|_| look.state.is_none());
+        json!({
+            "rule": look.rule.as_str(), "outcome": look.outcome,
+            "levels": levels.map(levels_json),
+            "state": look.state.as_ref().map(state_json),
+            "weeks_learnt": look.learnt.map(|(known, _)| known),
+            "weeks_needed": look.learnt.map(|(_, need)| need),
+            "waits_until": look.waits_until.map(|at| at.to_string()),
+            "distrusted_by": distrusted_by.collect::<Vec<_>>(),
+            "taken_by": takers.collect::<Vec<_>>(),
+            "sequences": look.sequences.iter().map(sequence_json).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn state_json(state: &StateLook) -> Value {
     json!({
-        "rule": look.rule.as_str(), "outcome": look.outcome,
-        "levels": look.levels.as_ref().map(levels_json),
-        "waits_until": look.waits_until.map(|at| at.to_string()),
-        "taken_by": takers.collect::<Vec<_>>(),
+        "says": state.says, "severity": state.severity.map(|severity| severity.word()),
+        "from": state.from, "came": state.came,
+    })
+}
+
+fn sequence_json(look: &SequenceLook) -> Value {
+    let takers = look.takers.iter().map(|rule| rule.as_str());
+    let nearest = look.nearest.as_ref().map(|other| {
+        json!({
+            "sensor": other.sensor.as_str(), "since": other.since.to_string(),
+            "distance_m": other.distance_m, "near": other.is_near,
+            "kept_quiet": other.is_kept_quiet,
+        })
+    });
+    json!({
+        "rule": look.rule.as_str(), "taken_by": takers.collect::<Vec<_>>(),
+        "raised": look.raised, "since": look.since.to_string(),
+        "part": if look.is_then { "then" } else { "first" },
+        "other": look.other.as_str(), "absent": look.absent,
+        "within_time_ms": look.within.0, "within_m": look.within_m,
+        "waits_until": look.waits_until.map(|at| at.to_string()), "nearest": nearest,
     })
 }
 
@@ -177,6 +274,7 @@ fn case_json(case: &CaseLook) -> Value {
             "sensor": other.sensor.as_str(), "distance_m": other.distance_m,
             "incident": other.incident.map(|id| id.to_string()),
             "last_evidence_at": other.last_evidence_at.to_string(),
+            "front": other.front.as_ref().map(front_json),
         })
     });
     json!({
@@ -184,8 +282,17 @@ fn case_json(case: &CaseLook) -> Value {
         "incident": case.incident.map(|id| id.to_string()),
         "condition": case.condition.word(),
         "weight": case.weight.0, "weight_needed": case.weight.1, "within_m": case.within_m,
+        "placed": case.is_placed,
         "members": members.collect::<Vec<_>>(), "members_total": case.members_count,
         "neighbours": neighbours.collect::<Vec<_>>(),
+    })
+}
+
+fn front_json(front: &FrontLook) -> Value {
+    let (first, last) = front.observed;
+    json!({
+        "observed_first": first.to_string(), "observed_last": last.to_string(),
+        "apart_ms": front.apart.0, "allowed_ms": front.allowed.0, "is_one": front.is_one(),
     })
 }
 

@@ -98,7 +98,7 @@ fn look(rejudge: &mut Rejudge, record: &Record<'_>) -> Result<Looked, WhyError> 
     Ok((rejudge.judgement.explain(record), shown, statement))
 }
 
-fn shown(reading: &Reading<'_>) -> Value {
+pub(super) fn shown(reading: &Reading<'_>) -> Value {
     let mut shown = reading_json(reading);
     if let Some(members) = shown.as_object_mut() {
         members.retain(|_, value| !value.is_null());

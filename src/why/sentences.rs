@@ -9,10 +9,11 @@ use std::fmt;
 
 use ioc_core::decision::{Far, Network, Verdict, Way};
 use ioc_core::explain::{
-    CaseLook, Explanation, Fate, LevelLook, LevelsLook, RuleLook, SuppressionLook,
+    CaseLook, Explanation, Fate, FrontLook, LevelLook, LevelsLook, RuleLook, SequenceLook,
+    StateLook, SuppressionLook,
 };
 use ioc_core::id::RuleId;
-use ioc_core::time::Timestamp;
+use ioc_core::time::{Millis, Timestamp};
 use ioc_ws::Statement;
 
 use super::reading::ReadingAnswer;
@@ -43,11 +44,15 @@ pub(super) fn verdict(answer: &ReadingAnswer) -> String {
         }
         Fate::Judged => {}
     }
-    if let Some(first) = answer.evidence_of.first() {
+    if let Some(first) = answer.named.evidence_of.first() {
         let incident = first.verdict.incident().map(|incident| incident.id);
         let named = incident.map_or_else(String::new, |id| format!(" of {id}"));
+        let distrusted = distrusted(answer, None);
+        let distrusted = distrusted.map_or_else(String::new, |by| {
+            format!(" Its sensor is {by}, so what it finds weighs nothing.")
+        });
         return format!(
-            "It is evidence{named}: decision {}, {}, at {}.",
+            "It is evidence{named}: decision {}, {}, at {}.{distrusted}",
             first.seq,
             first.verdict.word(),
             clock(first.at)
@@ -64,10 +69,18 @@ pub(super) fn verdict(answer: &ReadingAnswer) -> String {
     if let Some(kept) = kept_quiet(look) {
         return kept;
     }
-    if let Some(case) = look.cases.first() {
-        return of_case(case);
+    match look.cases.first() {
+        Some(case) if !is_late(&look.rules) => of_case(answer, case),
+        _ => of_rules(answer),
     }
-    of_rules(&look.rules)
+}
+
+/// Whether it came too late for what else it could have changed.
+fn is_late(rules: &[RuleLook]) -> bool {
+    let mut outcomes = rules.iter().map(|look| look.outcome);
+    let mut counts = outcomes.clone();
+    outcomes.any(|outcome| outcome == "late")
+        && !counts.any(|outcome| matches!(outcome, "raised" | "evidence" | "cleared" | "pending"))
 }
 
 /// What keeps quiet what the rules found, if they found something.
@@ -96,7 +109,11 @@ fn suppressed(kept: &SuppressionLook) -> String {
     )
 }
 
-fn of_case(case: &CaseLook) -> String {
+fn of_case(answer: &ReadingAnswer, case: &CaseLook) -> String {
+    let distrusted = distrusted(answer, Some(case));
+    let distrusted = distrusted.map_or_else(String::new, |by| {
+        format!("its sensor is {by}, so what it finds weighs nothing; ")
+    });
     let CaseLook {
         weight: (weight, needed),
         kind,
@@ -105,25 +122,177 @@ fn of_case(case: &CaseLook) -> String {
     } = case;
     match case.incident {
         Some(id) => format!(
-            "It opened nothing: its sensor belongs to {id} ({kind}, {}), and it is no new evidence \
-             of it.",
+            "It opened nothing: {distrusted}its sensor belongs to {id} ({kind}, {}), and it is no new \
+             evidence of it.",
             case.condition.word()
         ),
         None => {
-            format!("It opened nothing: by {rule}, what lies together weighs {weight} of {needed}.")
+            let more = alone_by(case).unwrap_or_default();
+            format!(
+                "It opened nothing: {distrusted}by {rule}, what lies together weighs {weight} of \
+                 {needed}.{more}"
+            )
         }
     }
 }
 
+/// Why nothing lies with a candidate that could.
+fn alone_by(case: &CaseLook) -> Option<&'static str> {
+    if !case.is_placed {
+        return Some(" It has no place, so nothing is near it.");
+    }
+    let near = case.neighbours.iter();
+    let mut near = near
+        .filter(|other| other.distance_m <= case.within_m)
+        .peekable();
+    near.peek()?;
+    let of_another = near.all(|other| other.front.is_some_and(|front| !front.is_one()));
+    of_another.then_some(" What is near was observed too far from it in time.")
+}
+
+/// By what the sensor is distrusted in all that it shows, or that a case is made of.
+fn distrusted(answer: &ReadingAnswer, case: Option<&CaseLook>) -> Option<String> {
+    let rules = answer.explanation.rules.iter();
+    let mut finding = rules.filter(|look| {
+        let of_sequences = look.sequences.iter().flat_map(|own| &own.takers);
+        let mut takers = look.takers.iter().chain(of_sequences);
+        let raised = look.levels.as_ref().and_then(|levels| levels.raised);
+        case.is_none_or(|case| takers.any(|taker| *taker == case.rule))
+            && (raised.is_some() || look.outcome == "evidence")
+    });
+    let first = finding.next()?;
+    let all = finding.all(|look| !look.distrusted_by.is_empty());
+    distrusted_by(answer, first).filter(|_| all)
+}
+
+/// `distrusted by gauge-flapping since 2026-03-14 10:16:00`
+fn distrusted_by(answer: &ReadingAnswer, look: &RuleLook) -> Option<String> {
+    let by = look.distrusted_by.iter().map(|rule| {
+        let since = answer.named.distrusted_since(rule);
+        let since = since.map_or_else(String::new, |at| format!(" since {}", clock(at)));
+        format!("{rule}{since}")
+    });
+    let by: Vec<_> = by.collect();
+    (!by.is_empty()).then(|| format!("distrusted by {}", by.join(" and ")))
+}
+
+/// What a rule found abnormal, and why nothing came of that.
+fn of_found(answer: &ReadingAnswer, look: &RuleLook) -> String {
+    let found = format!("{} found it abnormal", look.rule);
+    let all = || names(&look.takers);
+    let was_counted = |name: &str| answer.explanation.counted.iter().any(|own| own.0 == name);
+    if was_counted("evidence_stale")
+        && let Some((taker, most, age)) = too_old_for(answer, look)
+    {
+        return format!(
+            "{found} {} after it was observed, and {taker} takes nothing that is older than {} \
+             (`stale_after`).",
+            about(age),
+            show_span(most)
+        );
+    }
+    if was_counted("evidence_told") {
+        return format!(
+            "{found}, and what its sensor said of an incident that is over is no evidence of another."
+        );
+    }
+    let mut sequences = look.sequences.iter().filter(|sequence| !sequence.raised);
+    if let Some(missed) = sequences.find_map(missed) {
+        return format!("{found}, {missed}.");
+    }
+    match look.takers.is_empty() {
+        true => format!("{found}, and no correlation rule takes what that finds."),
+        false => format!("{found}, and by {} nothing is left of that.", all()),
+    }
+}
+
+/// A correlation rule that a reading was too old for, how old it may be, and how old it was.
+fn too_old_for<'a>(
+    answer: &ReadingAnswer,
+    look: &'a RuleLook,
+) -> Option<(&'a RuleId, Millis, Millis)> {
+    let observed = answer.reading["observed_at"].as_str()?;
+    let age = answer.explanation.at - Timestamp::parse(observed.as_bytes()).ok()?;
+    let rules = &answer.bundle.as_ref()?.correlations;
+    look.takers.iter().find_map(|taker| {
+        let rule = rules.iter().find(|rule| rule.name == *taker)?;
+        let most = rule.stale_after.filter(|most| age > *most)?;
+        Some((taker, most, age))
+    })
+}
+
+/// Why a rule of sequences found nothing by what a sensor shows.
+fn missed(look: &SequenceLook) -> Option<String> {
+    let SequenceLook { rule, other, .. } = look;
+    let within = show_span(look.within);
+    if !look.is_then {
+        return match (look.absent, look.waits_until) {
+            (true, Some(until)) => Some(format!(
+                "and {rule} waits until {} for {other}",
+                clock(until)
+            )),
+            (true, None) => {
+                let shown = look.nearest.as_ref().filter(|other| other.is_near)?;
+                Some(format!(
+                    "and {rule} asks for {other} to be missing, which {} shows",
+                    shown.sensor
+                ))
+            }
+            (false, _) => Some(format!(
+                "and that alone opens nothing: {rule} asks for {other} after it, within {within}"
+            )),
+        };
+    }
+    if look.absent {
+        return Some(format!("and it is what {rule} waits for after {other}"));
+    }
+    let Some(first) = &look.nearest else {
+        return Some(format!(
+            "and {rule} waits for {other} first, which nothing near shows"
+        ));
+    };
+    let asks = format!("and {rule} asks for {other} within {within} before it");
+    let sensor = &first.sensor;
+    let far = first.distance_m.map(u64::from);
+    if !first.is_near {
+        let far = far.map_or_else(
+            || format!("{sensor} or what is asked about has no place"),
+            |far| {
+                let beyond = thousands(far.saturating_sub(u64::from(look.within_m)));
+                format!("{sensor} is {} m away, {beyond} m too far", thousands(far))
+            },
+        );
+        return Some(format!("{asks}: {far}"));
+    }
+    let away = far.map_or_else(String::new, |far| format!(", {} m away,", thousands(far)));
+    let earlier = look.since - first.since;
+    if earlier < Millis::ZERO {
+        let later = about(Millis(-earlier.0));
+        return Some(format!("{asks}: {sensor}{away} began {later} after"));
+    }
+    if earlier > look.within {
+        let (before, beyond) = (about(earlier), about(Millis(earlier.0 - look.within.0)));
+        return Some(format!(
+            "{asks}: {sensor}{away} began {before} before, {beyond} too early"
+        ));
+    }
+    first
+        .is_kept_quiet
+        .then(|| format!("{asks}: what is near {sensor} keeps it quiet (`unless`)"))
+}
+
+fn names(rules: &[RuleId]) -> String {
+    let names: Vec<_> = rules.iter().map(|rule| rule.as_str()).collect();
+    names.join(", ")
+}
+
 /// The step at which the rule that came furthest stopped.
-fn of_rules(rules: &[RuleLook]) -> String {
+fn of_rules(answer: &ReadingAnswer) -> String {
+    let rules = &answer.explanation.rules;
     let find = |outcome: &str| rules.iter().find(|look| look.outcome == outcome);
     for outcome in ["raised", "evidence"] {
         if let Some(look) = find(outcome) {
-            return format!(
-                "{} found it abnormal, and no correlation rule takes what that finds.",
-                look.rule
-            );
+            return of_found(answer, look);
         }
     }
     if let Some(look) = find("pending") {
@@ -156,11 +325,21 @@ fn of_rules(rules: &[RuleLook]) -> String {
     let normal = rules.iter().filter(|look| look.outcome == "normal");
     let nearest = normal.max_by(|a, b| beyond_least(a).total_cmp(&beyond_least(b)));
     if let Some(look) = nearest {
-        let short = look.levels.as_ref().and_then(short_of);
+        let short = match &look.state {
+            Some(state) => Some(as_state(state)),
+            None => look.levels.as_ref().and_then(short_of),
+        };
         let short = short.map_or_else(String::new, |short| format!(": {short}"));
         return format!("It is normal by {}{short}.", look.rule);
     }
-    if find("unknown").is_some() {
+    if let Some(look) = find("unknown") {
+        if let Some((known, need)) = look.learnt {
+            return format!(
+                "{} has learnt this hour of the week in {}, and needs {need}.",
+                look.rule,
+                counted(known as usize, "week")
+            );
+        }
         return "There are too few readings to tell.".to_owned();
     }
     if let Some(look) = find("taken_back") {
@@ -224,8 +403,15 @@ fn short_of(levels: &LevelsLook) -> Option<String> {
         a.total_cmp(&b)
     })?;
     let beyond = by(&nearest)?;
-    (beyond <= 0.0).then(|| {
-        let (severity, level) = (nearest.severity.word(), nearest.level);
+    let severity = nearest.severity.word();
+    if beyond == 0.0 {
+        return Some(format!(
+            "{} is at {severity}, and must be beyond it",
+            number(value)
+        ));
+    }
+    (beyond < 0.0).then(|| {
+        let level = nearest.level;
         let short = number(-beyond);
         format!(
             "{} is {short} short of {severity}, {}",
@@ -233,6 +419,26 @@ fn short_of(levels: &LevelsLook) -> Option<String> {
             number(level)
         )
     })
+}
+
+/// ``it is `tripped`, moderate, and was not seen in `running` before``
+fn as_state(state: &StateLook) -> String {
+    match state.severity {
+        None => format!("`{}` is none of the states that it asks for", state.says),
+        Some(severity) if state.came => format!("it is `{}`, {}", state.says, severity.word()),
+        Some(severity) => format!(
+            "it is `{}`, {}, and was not seen in {} before",
+            state.says,
+            severity.word(),
+            states(&state.from)
+        ),
+    }
+}
+
+/// ``` `running` or `starting` ```
+fn states(names: &[String]) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(" or ")
 }
 
 impl fmt::Display for ReadingAnswer {
@@ -262,7 +468,7 @@ impl fmt::Display for ReadingAnswer {
             )?;
         }
         for rule in &look.rules {
-            rule_lines(f, rule)?;
+            rule_lines(f, self, rule)?;
         }
         for kept in &look.suppressed {
             writeln!(
@@ -279,7 +485,7 @@ impl fmt::Display for ReadingAnswer {
         for (name, by) in &look.counted {
             writeln!(f, "counted: {name} {by}")?;
         }
-        for decision in &self.evidence_of {
+        for decision in &self.named.evidence_of {
             let incident = decision
                 .verdict
                 .incident()
@@ -311,14 +517,21 @@ impl fmt::Display for ReadingAnswer {
     }
 }
 
-fn rule_lines(f: &mut fmt::Formatter<'_>, look: &RuleLook) -> fmt::Result {
+fn rule_lines(f: &mut fmt::Formatter<'_>, answer: &ReadingAnswer, look: &RuleLook) -> fmt::Result {
     writeln!(f, "\n  detection {}: {}", look.rule, look.outcome)?;
+    if let Some(by) = distrusted_by(answer, look) {
+        writeln!(f, "    {by}: what it finds weighs nothing")?;
+    }
     if let Some(until) = look.waits_until {
         writeln!(f, "    waits until {}", clock(until))?;
     }
     let Some(levels) = &look.levels else {
         return takers_line(f, look);
     };
+    if let Some(state) = &look.state {
+        state_lines(f, state, levels)?;
+        return takers_line(f, look);
+    }
     match levels.value {
         Some(value) => writeln!(f, "    asked of {}", number(value))?,
         None => writeln!(f, "    there is not enough to tell yet")?,
@@ -331,6 +544,7 @@ fn rule_lines(f: &mut fmt::Formatter<'_>, look: &RuleLook) -> fmt::Result {
                 let beyond = number(beyond);
                 writeln!(f, "    {word} at {at}: {beyond} beyond it; {}", run(level))?;
             }
+            Some(0.0) => writeln!(f, "    {word} at {at}: at it, and must be beyond it")?,
             Some(short) => writeln!(f, "    {word} at {at}: {} short of it", number(-short))?,
             None => writeln!(f, "    {word} at {at}")?,
         }
@@ -352,12 +566,51 @@ fn rule_lines(f: &mut fmt::Formatter<'_>, look: &RuleLook) -> fmt::Result {
     takers_line(f, look)
 }
 
-fn takers_line(f: &mut fmt::Formatter<'_>, look: &RuleLook) -> fmt::Result {
-    let takers: Vec<_> = look.takers.iter().map(|rule| rule.as_str()).collect();
-    match takers.as_slice() {
-        [] => writeln!(f, "    no correlation rule takes what it finds"),
-        takers => writeln!(f, "    taken by {}", takers.join(", ")),
+/// How a sensor stands to the states of a rule.
+fn state_lines(f: &mut fmt::Formatter<'_>, state: &StateLook, levels: &LevelsLook) -> fmt::Result {
+    match state.severity {
+        Some(severity) => writeln!(f, "    says `{}`, {}", state.says, severity.word())?,
+        None => writeln!(f, "    says `{}`, none of its states", state.says)?,
     }
+    if !state.came {
+        writeln!(f, "    not seen in {} before", states(&state.from))?;
+    }
+    for level in levels.levels.iter().filter(|level| level.since.is_some()) {
+        writeln!(f, "    {}: {}", level.severity.word(), run(level))?;
+    }
+    if let Some(raised) = levels.raised {
+        let (have, need) = levels.normal_in_a_row;
+        let need = counted(need as usize, "normal reading");
+        writeln!(
+            f,
+            "    raised, {}; clears after {have} of {need}",
+            raised.word()
+        )?;
+    }
+    Ok(())
+}
+
+fn takers_line(f: &mut fmt::Formatter<'_>, look: &RuleLook) -> fmt::Result {
+    if look.takers.is_empty() && look.sequences.is_empty() {
+        return writeln!(f, "    no correlation rule takes what it finds");
+    }
+    if !look.takers.is_empty() {
+        writeln!(f, "    taken by {}", names(&look.takers))?;
+    }
+    for sequence in &look.sequences {
+        let rule = &sequence.rule;
+        match sequence.takers.as_slice() {
+            [] => writeln!(f, "    taken by {rule}")?,
+            takers => {
+                writeln!(
+                    f,
+                    "    taken by {rule}, of which {} takes what it finds",
+                    names(takers)
+                )?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn case_lines(f: &mut fmt::Formatter<'_>, case: &CaseLook) -> fmt::Result {
@@ -394,12 +647,31 @@ fn case_lines(f: &mut fmt::Formatter<'_>, case: &CaseLook) -> fmt::Result {
         let near = near(case.within_m).unwrap_or_else(|| "near by its cause alone".to_owned());
         writeln!(
             f,
-            "    {} of {of} is {metres} m away ({near}), heard {}",
+            "    {} of {of} is {metres} m away ({near}), heard {}{}",
             other.sensor,
-            clock(other.last_evidence_at)
+            clock(other.last_evidence_at),
+            other.front.map(of_another_front).unwrap_or_default()
         )?;
     }
     Ok(())
+}
+
+/// `; observed 2026-03-14 10:04:00, 4 min apart, and may be 1 min 1.4 s`: why what is near is of
+/// something else that happened once; empty if it is not.
+fn of_another_front(front: FrontLook) -> String {
+    if front.is_one() {
+        return String::new();
+    }
+    let asked = match front.speed_m_per_s {
+        Some(_) => "`observed_within`, `front_speed`",
+        None => "`observed_within`",
+    };
+    format!(
+        "; observed {}, {} apart, and may be {} ({asked})",
+        clock(front.observed.1),
+        about(front.apart),
+        about(front.allowed)
+    )
 }
 
 /// `says "Rivers rise" (https://met.example/7)`: as it was written, but for what would be more than
@@ -435,7 +707,30 @@ pub(super) fn near(within_m: u32) -> Option<String> {
 
 /// A number as people would write it.
 pub(super) fn number(value: f64) -> String {
-    format!("{}", (value * 1e6).round() / 1e6)
+    match (value * 1e6).round() / 1e6 {
+        0.0 if value == 0.0 => "0".to_owned(),
+        0.0 => format!("{value:e}"),
+        rounded => rounded.to_string(),
+    }
+}
+
+/// `61.4 s`, `92 min`, `92 min 13 s`: a span to what matters of it.
+fn about(span: Millis) -> String {
+    const SECOND: i64 = 1000;
+    const MINUTE: i64 = 60 * SECOND;
+    const HOUR: i64 = 60 * MINUTE;
+    let Millis(ms) = span;
+    let whole = |unit: i64| show_span(Millis(ms / unit * unit));
+    if ms < 2 * MINUTE {
+        return format!("{} s", (ms as f64 / 100.0).round() / 10.0);
+    }
+    if ms >= 2 * HOUR {
+        return whole(if ms < 48 * HOUR { MINUTE } else { HOUR });
+    }
+    match ms % MINUTE / SECOND {
+        0 => whole(MINUTE),
+        seconds => format!("{} min {seconds} s", ms / MINUTE),
+    }
 }
 
 /// `2026-03-14 06:46:02`
@@ -447,8 +742,6 @@ pub(super) fn clock(at: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use ioc_core::time::Millis;
-
     use super::*;
 
     #[test]

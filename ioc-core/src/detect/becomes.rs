@@ -10,7 +10,7 @@ use crate::codec::{CodecError, Put, Take};
 use crate::decision::Severity;
 use crate::detect::threshold::{self, Outcome};
 use crate::detection::Sighting;
-use crate::explain::LevelsLook;
+use crate::explain::{LevelsLook, StateLook};
 use crate::reading::Reading;
 use crate::time::Timestamp;
 
@@ -40,6 +40,16 @@ pub(super) fn signal(rule: &Becomes, reading: &Reading<'_>) -> Option<f64> {
         None if rule.from.as_ref().is_some_and(says) => 0.0,
         None => -1.0,
     })
+}
+
+impl States {
+    /// Each as a reading says it.
+    fn shown(&self) -> Vec<String> {
+        match self {
+            Self::Values(values) => values.iter().map(f64::to_string).collect(),
+            Self::Texts(texts) => texts.clone(),
+        }
+    }
 }
 
 impl State {
@@ -100,6 +110,23 @@ impl State {
         let came = rule.from.is_none() || self.from_seen;
         let place = if came { signal.max(0.0) } else { 0.0 };
         self.persistence.look(&rule.threshold, None, Some(place))
+    }
+
+    /// Which state a reading says, for whoever asks why; nothing if it says none.
+    pub fn said(&self, rule: &Becomes, reading: &Reading<'_>) -> Option<StateLook> {
+        let place = signal(rule, reading)?;
+        let says = match &rule.attribute {
+            Some(attribute) => reading.attributes.get(attribute)?.to_owned(),
+            None => reading.value.to_string(),
+        };
+        let levels = &rule.threshold.levels;
+        let level = (place > 0.0).then(|| &levels[place as usize - 1]);
+        Some(StateLook {
+            says,
+            severity: level.map(|level| level.severity),
+            from: rule.from.as_ref().map_or_else(Vec::new, States::shown),
+            came: rule.from.is_none() || self.from_seen,
+        })
     }
 
     /// Puts the whole state, for a digest or a snapshot.

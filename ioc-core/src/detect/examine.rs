@@ -234,6 +234,14 @@ impl Track {
         others.any(|(_, fault)| fault.doubts(rule))
     }
 
+    /// The rules of faults by which the sensor is not to be trusted in what this rule finds.
+    pub fn distrusted_by(&self, rules: &Rules, rule: &RuleId) -> Vec<RuleId> {
+        let faults = &rules.kind(self.kind).faults;
+        let lasting = self.lasting(rules).filter(|(_, fault)| fault.doubts(rule));
+        let name = |place: usize| rules.detection(faults[place]).name.clone();
+        lasting.map(|(place, _)| name(place)).collect()
+    }
+
     /// The faults that last, each with its place.
     fn lasting<'a>(&'a self, rules: &'a Rules) -> impl Iterator<Item = (usize, &'a Fault)> {
         let numbers = rules.kind(self.kind).faults.iter();

@@ -5,7 +5,7 @@
 use super::SensorStage;
 use super::rule_state::{self, RuleState};
 use crate::bundle::{DetectionRule, Sensor};
-use crate::explain::{LevelsLook, RuleLook};
+use crate::explain::{LevelsLook, RuleLook, StateLook};
 use crate::reading::Reading;
 use crate::time::Timestamp;
 
@@ -35,6 +35,10 @@ impl SensorStage {
                     levels: signal.and_then(|signal| state.levels(rule, registered, signal)),
                     waits_until: state.waits_until(rule),
                     takers: self.rules.takers(&rule.name).to_vec(),
+                    distrusted_by: track.distrusted_by(own_rules, &rule.name),
+                    state: state.said(rule, reading),
+                    learnt: state.learnt(rule, reading.observed_at),
+                    sequences: Vec::new(),
                 }
             })
             .collect()
@@ -58,6 +62,26 @@ impl RuleState {
             (Test::Usual(rule), Self::Usual(state)) => Some(state.look(rule)),
             (Test::Becomes(rule), Self::Becomes(state)) => Some(state.look(rule, signal)),
             (Test::Window(rule), Self::Window(state)) => Some(state.look(rule)),
+            _ => None,
+        }
+    }
+
+    /// Which state a reading says, if the rule asks what a state becomes.
+    fn said(&self, rule: &DetectionRule, reading: &Reading<'_>) -> Option<StateLook> {
+        use crate::bundle::Test;
+        match (&rule.test, self) {
+            (_, Self::Settled(settled)) => settled.state.said(rule, reading),
+            (Test::Becomes(rule), Self::Becomes(state)) => state.said(rule, reading),
+            _ => None,
+        }
+    }
+
+    /// In how many weeks an hour was seen, and how many it takes, if the rule asks what is usual.
+    fn learnt(&self, rule: &DetectionRule, at: Timestamp) -> Option<(u32, u32)> {
+        use crate::bundle::Test;
+        match (&rule.test, self) {
+            (_, Self::Settled(settled)) => settled.state.learnt(rule, at),
+            (Test::Usual(rule), Self::Usual(state)) => Some(state.learnt(rule, at)),
             _ => None,
         }
     }

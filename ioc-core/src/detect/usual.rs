@@ -106,6 +106,13 @@ impl State {
         self.departure.look(&rule.threshold, None, None)
     }
 
+    /// In how many weeks an hour was seen, and how many it takes.
+    pub fn learnt(&self, rule: &Usual, at: Timestamp) -> (u32, u32) {
+        let weeks = self.weeks.get(place_of(at.as_millis().div_euclid(HOUR_MS)));
+        let known = weeks.map_or(0, |weeks| u32::from(weeks.count));
+        (known, rule.weeks_min)
+    }
+
     pub fn due(&self, rule: &Usual) -> Option<Timestamp> {
         self.departure.due(&rule.threshold)
     }

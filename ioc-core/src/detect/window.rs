@@ -499,7 +499,12 @@ mod tests {
             ..rule(Aggregate::Mean, Side::Above, 7.0)
         };
         // Heard for the first time, and once; then as often as it should be.
-        let said = [(2, 2, 9.0), (101, 101, 9.0), (111, 111, 1.0), (121, 121, 14.0)];
+        let said = [
+            (2, 2, 9.0),
+            (101, 101, 9.0),
+            (111, 111, 1.0),
+            (121, 121, 14.0),
+        ];
         assert_eq!(
             told(&wet(1), &said, 1_000),
             ["15 raised by 9", "125 cleared", "135 raised by 9 1 14"]

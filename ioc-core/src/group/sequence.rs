@@ -17,6 +17,7 @@ use crate::away::Away;
 use crate::bundle::{DetectionRule, Sequence, Test};
 use crate::codec::{CodecError, Put, Take};
 use crate::detection::{Detection, Finding, Sighting};
+use crate::explain::{OtherLook, SequenceLook};
 use crate::id::{RuleId, SensorId, ZoneId};
 use crate::limits::SEQUENCE_SENSORS_MAX;
 use crate::place::Position;
@@ -326,6 +327,54 @@ impl Sequencer {
     pub fn end(&self, at: Timestamp, found: &mut Vec<Finding>) {
         let raised = self.raised.iter();
         found.extend(raised.map(|sensor| self.finding(sensor, None, at, Detection::Cleared)));
+    }
+
+    /// How what a rule finds of a sensor is a part of the sequence, for whoever asks why.
+    pub fn look(&self, rule: &RuleId, sensor: &SensorId, rules: &Rules) -> Option<SequenceLook> {
+        let is_then = match rule {
+            rule if *rule == self.rule.then => true,
+            rule if *rule == self.rule.first => false,
+            _ => return None,
+        };
+        let (own, others, other) = match is_then {
+            true => (&self.then, &self.first, &self.rule.first),
+            false => (&self.first, &self.then, &self.rule.then),
+        };
+        let seen = own.0.get(sensor)?;
+        let looks = others.0.iter().map(|(other, other_seen)| {
+            let sighting = (&seen.sighting, &other_seen.sighting);
+            let places = sighting.0.position.zip(sighting.1.position);
+            let about = if is_then {
+                (sensor, seen)
+            } else {
+                (other, other_seen)
+            };
+            OtherLook {
+                sensor: other.clone(),
+                since: other_seen.since,
+                distance_m: places.map(|(one, other)| one.distance_m(other)),
+                is_near: self.is_near((sensor, seen), (other, other_seen), rules),
+                is_kept_quiet: self.is_kept_quiet(about, seen.since.min(other_seen.since), rules),
+            }
+        });
+        let missed_by = |look: &OtherLook| {
+            let apart = (seen.since - look.since).0.abs();
+            let far = look.distance_m.unwrap_or(u32::MAX);
+            (!look.is_near, apart, far, look.sensor.clone())
+        };
+        Some(SequenceLook {
+            rule: self.name.clone(),
+            takers: rules.takers(&self.name).to_vec(),
+            raised: self.raised.contains(sensor),
+            since: seen.since,
+            is_then,
+            other: other.clone(),
+            absent: self.rule.absent,
+            within: self.rule.within,
+            within_m: self.rule.within_m,
+            waits_until: self.due(sensor),
+            nearest: looks.min_by_key(missed_by),
+        })
     }
 
     /// Whether the third detection was found near by since then, or lasts.

@@ -31,6 +31,7 @@ impl Cluster {
                     stands: match standing {
                         _ if is_repeated => "repeated",
                         Standing::Normal => "normal",
+                        Standing::Context if member.is_doubted() => "distrusted",
                         Standing::Context => "context",
                         Standing::Abnormal => "abnormal",
                         Standing::Silent => "silent",

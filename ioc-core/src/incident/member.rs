@@ -198,6 +198,17 @@ impl Member {
         is_news.then_some(&sighting.shared)
     }
 
+    /// The rules whose detections are raised about it.
+    pub fn raised_by(&self) -> impl Iterator<Item = &RuleId> {
+        self.raised.iter().map(|raised| &raised.rule)
+    }
+
+    /// Whether it would weigh something if its sensor were trusted.
+    pub(super) fn is_doubted(&self) -> bool {
+        let mut raised = self.raised.iter();
+        raised.any(|raised| raised.trust == Trust::Doubted && raised.weight > 0)
+    }
+
     pub(super) fn standing(&self) -> Standing {
         self.stand().standing
     }
