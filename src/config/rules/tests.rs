@@ -725,7 +725,7 @@ fn levels_may_be_of_what_the_readings_of_a_time_come_to() {
   g: { kind: water_level, every: 10 min, below: { moderate: 1 m }, clear: above 1 m }
   h: { kind: water_level, sum_over: 10 min, at_least: 6 readings, above: { moderate: 3 m }, clear: below 3 m }
   i: { kind: water_level, mean_over: 10 min, at_least: 6, above: { moderate: 3 m }, clear: below 3 m }
-"
+",
         &expect![[r#"
             a.yaml:2:50 detections.a.above: would call the normal value of this kind abnormal, which is 1.2 m in kinds.yaml
             a.yaml:3:53 detections.b.every: 10 min is not 1 to 60 steps of 3 min; write a part of it, such as `1 min`
