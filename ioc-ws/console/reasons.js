@@ -53,6 +53,7 @@ export function levelSentence(level) {
   const at = `${level.severity} at ${number(level.level)}`;
   if (level.beyond === null) return at;
   if (level.beyond > 0) return `${at}: ${number(level.beyond)} beyond it; ${runOf(level)}`;
+  if (level.beyond === 0) return `${at}: at it, and must be beyond it`;
   return `${at}: ${number(-level.beyond)} short of it`;
 }
 
@@ -182,6 +183,24 @@ export function gravitySentence({ decision, how }, titleOf, effects) {
   return `${spoken(severity)} since ${at}${sentences[how]()}`;
 }
 
+/** Which state a reading says, by its name, in the words of `ioc why`. */
+export function stateSentence({ says, severity, from, came }) {
+  if (!severity) return `\`${says}\` is none of the states that it asks for`;
+  const is = `it is \`${says}\`, ${severity}`;
+  const states = from.map((name) => `\`${name}\``).join(" or ");
+  return came ? is : `${is}, and was not seen in ${states} before`;
+}
+
+/** By what a rule's sensor is distrusted, and who takes what the rule finds. */
+export function takerSentences({ taken_by: takers, sequences = [], distrusted_by: by = [] }) {
+  const all = [...takers, ...sequences.map(({ rule }) => rule)];
+  const taken = all.length > 0
+    ? `taken by ${all.join(", ")}`
+    : "no correlation rule takes what it finds";
+  const names = by.map(({ rule }) => rule).join(" and ");
+  return names ? [`distrusted by ${names}`, taken] : [taken];
+}
+
 /**
  * Why this severity (`why`) and why not more (`more`), by the levels of the rules that hold the
  * reading abnormal.
@@ -189,7 +208,8 @@ export function gravitySentence({ decision, how }, titleOf, effects) {
 export function levelLines(answer, severity) {
   const graver = (level) => SEVERITIES.indexOf(level.severity) < SEVERITIES.indexOf(severity);
   const lines = { why: [], more: [] };
-  for (const { rule, levels } of answer?.rules ?? []) {
+  for (const { rule, levels, state } of answer?.rules ?? []) {
+    if (state?.severity && state.came) lines.why.push(`${rule}: ${stateSentence(state)}`);
     if (!levels || levels.raised === null) continue;
     const say = (level) => `${rule}: ${levelSentence(level)}`;
     const reached = levels.levels.filter((level) => level.severity === levels.raised);

@@ -10,7 +10,7 @@ import { Again } from "./again.js";
 import { form } from "./dialog.js";
 import { el, morph } from "./dom.js";
 import { question } from "./question.js";
-import { levelSentence } from "./reasons.js";
+import { levelSentence, stateSentence, takerSentences } from "./reasons.js";
 import { clock, plural, span, spoken, value } from "./words.js";
 
 const INCIDENTS_MAX = 6;
@@ -104,12 +104,11 @@ function factsOf(sensor, now) {
 
 /** The verdict first, then what each rule made of it. */
 function reasonsOf({ verdict, rules, correlations }) {
-  const each = ({ rule, outcome, levels, taken_by: takers }) => {
-    const taken = takers.length > 0
-      ? `taken by ${takers.join(", ")}`
-      : "no correlation rule takes what it finds";
-    const said = (levels?.levels ?? []).map(levelSentence);
-    return el("li", {}, `detection ${rule}: ${outcome}; ${[...said, taken].join("; ")}`);
+  const each = (look) => {
+    const { rule, outcome, levels, state } = look;
+    const said = state ? [stateSentence(state)] : (levels?.levels ?? []).map(levelSentence);
+    const all = [...said, ...takerSentences(look)].join("; ");
+    return el("li", {}, `detection ${rule}: ${outcome}; ${all}`);
   };
   const weighs = ({ rule, weight, weight_needed }) =>
     el("li", {}, `correlation ${rule}: weighs ${weight}, opens at ${weight_needed}`);

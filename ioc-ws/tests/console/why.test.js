@@ -54,6 +54,25 @@ const level = (severity, at, beyond, more = {}) => ({
   lasting_ms: 0, ...more,
 });
 
+test("says which state a pump is in, by its name, and by what its sensor is distrusted", () => {
+  const state = { says: "tripped", severity: "moderate", from: ["running"], came: true };
+  const rule = { rule: "pump-trip", levels: null, state };
+  assert.deepEqual(reasons.levelLines({ rules: [rule] }, "moderate").why,
+    ["pump-trip: it is `tripped`, moderate"]);
+  const unseen = { ...state, came: false };
+  assert.deepEqual(reasons.levelLines({ rules: [{ ...rule, state: unseen }] }, "moderate").why, []);
+  assert.equal(reasons.stateSentence(unseen),
+    "it is `tripped`, moderate, and was not seen in `running` before");
+  assert.equal(reasons.stateSentence({ ...state, severity: null }),
+    "`tripped` is none of the states that it asks for");
+  const by = [{ rule: "pump-flapping", since: AT }];
+  const takers = { taken_by: [], sequences: [{ rule: "pump-late" }], distrusted_by: by };
+  assert.deepEqual(reasons.takerSentences(takers),
+    ["distrusted by pump-flapping", "taken by pump-late"]);
+  assert.deepEqual(reasons.takerSentences({ taken_by: [] }),
+    ["no correlation rule takes what it finds"]);
+});
+
 test("says why this severity and why not more, by the levels of the rule", () => {
   const rule = {
     rule: "river-high",
@@ -77,6 +96,8 @@ test("says why this severity and why not more, by the levels of the rule", () =>
     /^2 of 2 readings among the last 5, and that it lasts 4 min$/);
   const beyond = reasons.runOf(level("severe", 4, 1, { readings: 4 }));
   assert.equal(beyond, "4 readings in a row, 2 needed");
+  assert.equal(reasons.levelSentence(level("severe", 4, 0)),
+    "severe at 4: at it, and must be beyond it");
 });
 
 test("finds what made an incident as grave as it is", () => {
