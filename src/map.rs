@@ -8,8 +8,10 @@ use std::io::{self, Read, Write};
 
 use ioc_core::time::{Millis, Timestamp};
 use ioc_gateway::catalogue::Catalogue;
+use ioc_gateway::door::Inputs;
+use ioc_gateway::formats::feedback::{self, append_feedback};
 use ioc_gateway::formats::{
-    MESSAGE_BYTES_MAX, Message, Outcome, Reject, Workspace, decode, native,
+    MESSAGE_BYTES_MAX, Message, NOTHING_SAID, Outcome, Reject, Workspace, decode, native,
 };
 
 use crate::config::mistake::counted;
@@ -36,7 +38,11 @@ pub fn read_message(from: impl Read) -> io::Result<Vec<u8>> {
 /// # Errors
 /// If `out` cannot be written to.
 pub fn run(catalogue: &Catalogue, message: Message<'_>, out: &mut dyn Write) -> io::Result<bool> {
-    match catalogue.mappings.of(message.topic) {
+    if let Some(device) = feedback::device_of(message.topic) {
+        return run_feedback(catalogue, message, device, out);
+    }
+    let mapping = catalogue.mappings.of(message.topic);
+    match mapping.filter(|_| native::sensor_of(message.topic).is_none()) {
         Some(mapping) => writeln!(out, "mapping {} ({})", mapping.name, mapping.topic)?,
         None => writeln!(out, "no mapping")?,
     }
@@ -49,7 +55,7 @@ pub fn run(catalogue: &Catalogue, message: Message<'_>, out: &mut dyn Write) -> 
         )?;
     }
     let now = catalogue.now.now();
-    let (mut readings, mut dead_letters, mut noted) = (0, 0, 0);
+    let (mut readings, mut dead_letters, mut noted, mut absent) = (0, 0, 0, 0);
     let mut written = Ok(());
     let mut workspace = Workspace::default();
     let decoded = decode(message, catalogue, &mut workspace, &mut |item| {
@@ -74,7 +80,10 @@ pub fn run(catalogue: &Catalogue, message: Message<'_>, out: &mut dyn Write) -> 
                 noted += 1;
                 writeln!(out, "noted{place}: {what}")
             }
-            Outcome::Absent => writeln!(out, "absent{place}: the message says no value"),
+            Outcome::Absent => {
+                absent += 1;
+                writeln!(out, "absent{place}: the message says no value")
+            }
         };
         if written.is_ok() {
             written = line;
@@ -85,6 +94,9 @@ pub fn run(catalogue: &Catalogue, message: Message<'_>, out: &mut dyn Write) -> 
         Err(reject) => {
             dead_letters += 1;
             writeln!(out, "dead letter: {}", why(&reject))?;
+        }
+        Ok(_) if readings + dead_letters + noted == 0 && absent > 0 => {
+            writeln!(out, "noted: {NOTHING_SAID}")?;
         }
         Ok(_) if readings + dead_letters + noted == 0 => {
             dead_letters += 1;
@@ -109,6 +121,27 @@ pub fn run(catalogue: &Catalogue, message: Message<'_>, out: &mut dyn Write) -> 
     );
     writeln!(out, "{taken}, {dead}")?;
     Ok(dead_letters == 0)
+}
+
+/// The same of what a device says about a command, which is never a reading.
+fn run_feedback(
+    catalogue: &Catalogue,
+    message: Message<'_>,
+    device: &str,
+    out: &mut dyn Write,
+) -> io::Result<bool> {
+    writeln!(
+        out,
+        "feedback about commands, of device {device}: no mapping is asked"
+    )?;
+    let answer = append_feedback(&mut Inputs::default(), message.payload, device, catalogue);
+    match &answer {
+        Ok(()) => writeln!(out, "an answer to a command that the device was sent")?,
+        Err(reject) => writeln!(out, "dead letter: {}", why(reject))?,
+    }
+    let dead = counted(usize::from(answer.is_err()), "dead letter");
+    writeln!(out, "{}, {dead}", counted(0, "reading"))?;
+    Ok(answer.is_ok())
 }
 
 /// The topic as which a subject of NATS is known here, if this is one.

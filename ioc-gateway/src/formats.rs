@@ -67,6 +67,11 @@ pub const ITEM_MEMORY_MAX: usize = 4 * 1024;
 /// longer one just the first does: those behind it keep themselves, and are read again out of that.
 const WHOLE_LETTERS_MAX: u32 = 16;
 
+/// What is noted of a message that may say a value, and says none.
+pub const NOTHING_SAID: &str = "it says no value";
+/// What is noted of a message without a payload.
+const EMPTY: &str = "empty";
+
 /// Of how much that a message says beside readings its sender is told one by one.
 const NOTED_TOLD_MAX: usize = 32;
 
@@ -253,7 +258,7 @@ fn append_items(
     let before = inputs.count();
     let mut noted = std::mem::take(&mut workspace.noted);
     noted.clear();
-    let mut is_noted = false;
+    let (mut is_noted, mut is_absent) = (false, false);
     let mut rejected = 0;
     let mut take = |item: Item<'_>| {
         let reject = match item.outcome {
@@ -265,7 +270,10 @@ fn append_items(
                 Err(reject) => reject,
             },
             Outcome::Rejected(reject) => reject,
-            Outcome::Absent => return,
+            Outcome::Absent => {
+                is_absent = true;
+                return;
+            }
             Outcome::Noted(what) => {
                 telemetry::noted(what);
                 is_noted = true;
@@ -292,6 +300,12 @@ fn append_items(
     if is_noted || inputs.count() > before {
         return Ok(());
     }
+    if is_absent {
+        // As its mapping allows: a switch that tells its state says no temperature.
+        telemetry::noted(NOTHING_SAID);
+        workspace.noted.push((String::new(), NOTHING_SAID));
+        return Ok(());
+    }
     let detail = match mapping {
         Some(mapping) => format!("mapping {} finds no reading in it", mapping.name),
         None => "there is no reading in it".to_owned(),
@@ -311,6 +325,18 @@ pub(crate) fn kept_of<'m>(message: &'m [u8], part: &'m [u8], refused_before: u32
         true => message,
         false => &part[..part.len().min(beginning)],
     }
+}
+
+/// Why a message that was published over MQTT is to be passed over, if it is: one without a payload
+/// removes what was retained on its topic (3.1.1: section 3.3.1.3), and subscribers cannot tell such a
+/// one from another. Sparkplug alone has messages that say something by no bytes.
+pub(crate) fn is_nothing(message: Message<'_>, catalogue: &Catalogue) -> Option<&'static str> {
+    if !message.payload.is_empty() || !message.event.is_empty() {
+        return None;
+    }
+    let mapping = catalogue.mappings.of(message.topic);
+    let may_be_empty = mapping.is_some_and(|mapping| mapping.format == Format::Sparkplug);
+    (!may_be_empty).then_some(EMPTY)
 }
 
 /// Whether there are readings in a message and each says itself when it was observed: not, if one
@@ -464,6 +490,12 @@ fn read(
             sparkplug::decode(message, names, catalogue, room, take)
         }
         Format::Cap => cap::decode(message.payload, names, catalogue, room.native, take),
+        Format::Json(shape) if shape.is_text => {
+            let text = serde_json::to_string(utf8(message.payload)?.trim());
+            let text = text.expect("a text can be written");
+            let found = (message.topic, index.read(&text)?);
+            read_value(format, found, names, catalogue, room.native, take)
+        }
         Format::Json(_) | Format::SensorThings | Format::NgsiLd => {
             let value = index.read(utf8(message.payload)?)?;
             let found = (message.topic, value);
@@ -529,7 +561,12 @@ fn essence(content_type: Option<&str>) -> &str {
     whole.split(';').next().unwrap_or_default().trim()
 }
 
+/// The text of a message, without the mark that some put before it (BOM) and what some put behind
+/// it, as C ends its texts.
 fn utf8(payload: &[u8]) -> Result<&str, Reject> {
+    let payload = payload.strip_prefix(b"\xef\xbb\xbf").unwrap_or(payload);
+    let end = payload.iter().rposition(|byte| *byte != 0);
+    let payload = &payload[..end.map_or(0, |last| last + 1)];
     std::str::from_utf8(payload).map_err(|error| Reject::new(Reason::NotUtf8, error.to_string()))
 }
 

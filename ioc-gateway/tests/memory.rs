@@ -24,7 +24,7 @@ use ioc_gateway::catalogue::Catalogue;
 use ioc_gateway::dead_letters::DeadLetters;
 use ioc_gateway::door::{Arrivals, Door, DoorOptions, Inputs, Lane};
 use ioc_gateway::formats::mapping::{
-    Format, Mapping, Mappings, Measured, Moment, Names, ReadingShape, Shape, Whence,
+    Format, Mapping, Mappings, Measured, Moment, Names, ReadingShape, Shape, Whence, Written,
 };
 use ioc_gateway::formats::{
     ITEM_MEMORY_MAX, MESSAGE_BYTES_MAX, MESSAGE_MEMORY_MAX, MESSAGE_MEMORY_PER_BYTE, Message,
@@ -79,6 +79,8 @@ fn shape() -> Format {
         kind: Some("/k".parse().unwrap()),
         value: Measured {
             from: Whence::Source("/v".parse().unwrap()),
+            written: Written::Whole,
+            nothing: Vec::new(),
             words: Vec::new(),
             multiply: 1.0,
             add: 0.0,
@@ -91,6 +93,7 @@ fn shape() -> Format {
         optional: false,
     };
     Format::Json(Shape {
+        is_text: false,
         each: Some("/e".parse().unwrap()),
         readings: (0..4).map(|_| reading()).collect(),
     })

@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use ioc_core::id::SensorId;
 use ioc_core::limits::KINDS_PER_SENSOR_MAX;
-use ioc_gateway::formats::mapping::{Format, Mapping, Names};
+use ioc_gateway::formats::mapping::{Format, Mapping, Names, Shape};
 use ioc_gateway::formats::{Mappings, TopicFilter, native};
 
 use super::field::{Field, Section};
@@ -45,6 +45,13 @@ pub fn read(root: &Node, kinds: &Kinds, mistakes: &mut Mistakes) -> Mappings {
                 mapping.topic, first.name
             );
             field.wrong(mistakes, what);
+        } else if let Some(first) = list.iter().find(|other| other.topic.covers(&mapping.topic)) {
+            let what = format!(
+                "is never asked: all topics of `{}` are those of `{}` too, of mapping `{}`, which is asked \
+                 first; write it before that one",
+                mapping.topic, first.topic, first.name
+            );
+            field.doubtful(mistakes, what);
         }
         list.push(mapping);
     }
@@ -78,6 +85,15 @@ fn mapping(
         Word::Json => {
             shape::read(&mut section, topic.as_ref(), &names, kinds, mistakes).map(Format::Json)
         }
+        Word::Text => {
+            let shape = shape::read(&mut section, topic.as_ref(), &names, kinds, mistakes);
+            shape.map(|shape| {
+                Format::Json(Shape {
+                    is_text: true,
+                    ..shape
+                })
+            })
+        }
         Word::Events if section.has("readings") => {
             let shape = shape::read(&mut section, topic.as_ref(), &names, kinds, mistakes);
             shape.map(|shape| Format::CloudEvents(Some(shape)))
@@ -107,12 +123,14 @@ fn mapping(
 #[derive(Clone, Copy)]
 enum Word {
     Json,
+    Text,
     Events,
     Standard(&'static Format),
 }
 
-const WORDS: [(&str, Word); 7] = [
+const WORDS: [(&str, Word); 8] = [
     ("json", Word::Json),
+    ("text", Word::Text),
     ("senml", Word::Standard(&Format::Senml)),
     ("sensorthings", Word::Standard(&Format::SensorThings)),
     ("ngsi-ld", Word::Standard(&Format::NgsiLd)),

@@ -79,6 +79,50 @@ fn native_readings_and_topics_without_a_mapping_are_told() {
     assert!(told.contains("dead letter: topic_unknown: "), "{told}");
 }
 
+#[test]
+fn what_no_mapping_is_asked_for_is_told_as_what_it_is() {
+    let by = catalogue(
+        "mappings: { all: { topic: '#', sensor: s, observed_at: arrival, readings: { kind: pump, value: 1 } } }",
+    );
+    let reading = br#"{"kind":"pump","value":1,"observed_at":"2026-03-14T06:45:10Z"}"#;
+    let told = map(&by, "ioc/v1/readings/p-1", reading);
+    assert!(told.starts_with("no mapping\nreading: {"), "{told}");
+    let told = map(&by, "ioc/v1/feedback/gate-7", b"{}");
+    expect_test::expect![[r#"
+        feedback about commands, of device gate-7: no mapping is asked
+        dead letter: feedback_invalid: missing field `key` at line 1 column 2
+        0 readings, 1 dead letter
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn a_text_that_is_no_json_is_read_as_one() {
+    let entry = |value: &str| format!("format: text, {USUAL}, readings: {{ value: {value} }}");
+    let relay = "{ from: item, words: { on: 1, off: 0 } }";
+    for (value, payload, expected) in [
+        (relay, "on", 1.0),
+        (relay, "OFF\r\n", 0.0),
+        ("item", " 21.5\0", 21.5),
+        ("item", "\u{feff}21.5", 21.5),
+        ("{ from: item, as: leading_number }", "21.5 \u{b0}C", 21.5),
+    ] {
+        assert_eq!(
+            reading(&entry(value), payload)["value"],
+            expected,
+            "{payload:?}"
+        );
+    }
+    let told = becomes(&entry(relay), "overpower");
+    assert_eq!(
+        told,
+        "dead letter: value_not_a_number: value: \"overpower\" at `item` is neither a number nor one of on, off"
+    );
+    // A mark before JSON, and what ends a text in C, are no part of it.
+    let said = format!("{USUAL}, readings: {{ value: /v }}");
+    assert_eq!(reading(&said, "\u{feff}{\"v\":1}\0\0")["value"], 1.0);
+}
+
 /// What becomes of a message, without its first and its last line.
 fn becomes(entry: &str, payload: &str) -> String {
     let mappings = format!("mappings: {{ a: {{ topic: a/#, {entry} }} }}\n");
@@ -167,7 +211,26 @@ fn a_value_is_a_number_or_what_its_word_is_worth() {
         (words, "\"OFF\"", "0.0"),
         (words, "true", "7.0"),
         (words, "false", "value_not_a_number"),
-        (words, "\"on\"", "value_not_a_number"),
+        (words, "\"on\"", "1.0"),
+        (words, "\"of\"", "value_not_a_number"),
+        ("{ from: /v, words: { on: 1, ON: 2 } }", "\"ON\"", "2.0"),
+        (
+            "{ from: /v, words: { on: 1, ON: 2 } }",
+            "\"On\"",
+            "value_not_a_number",
+        ),
+        ("{ from: /v, as: leading_number }", "\"12 m\"", "12.0"),
+        ("{ from: /v, as: leading_number_comma }", "2.15e1", "21.5"),
+        (
+            "{ from: /v, as: leading_number_comma }",
+            "\"+21,5 degC\"",
+            "21.5",
+        ),
+        (
+            "{ from: /v, nothing: [unavailable] }",
+            "\"Unavailable\"",
+            "value_missing",
+        ),
         (words, "5", "5.0"),
         ("{ from: /v, multiply: 0.1, add: -40 }", "635", "23.5"),
         ("/v", "null", "value_missing"),
@@ -232,6 +295,8 @@ fn times_are_written_counted_or_that_of_arrival() {
         (&counted("seconds"), "[]", "observed_at_invalid"),
         ("/t", "1773470710", "observed_at_invalid"),
         ("/t", "null", "observed_at_missing"),
+        ("/t", "\"2026-03-14 14:45:10.933 +0800\"", time),
+        ("/t", "\"2026-03-14 06:45:10,933 UTC\"", time),
     ] {
         assert_eq!(at(moment, json), expected, "{moment} of {json}");
     }
@@ -267,6 +332,14 @@ fn positions_are_lists_or_pairs() {
         (pair, r#"{"x":101.5,"y":"3.25"}"#, "[101.5,3.25]"),
         (pair, r#"{"x":101.5}"#, "position_invalid"),
         (pair, "{}", "null"),
+        ("{ lat_lon: /p }", r#"{"p":"3.25,101.5"}"#, "[101.5,3.25]"),
+        ("{ lon_lat: /p }", r#"{"p":"101.5 3.25"}"#, "[101.5,3.25]"),
+        (
+            "{ lat_lon: /p }",
+            r#"{"p":"101.5,3.25"}"#,
+            "position_invalid",
+        ),
+        ("{ lat_lon: /p }", "{}", "null"),
     ] {
         assert_eq!(at(place, json), expected, "{place} of {json}");
     }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::DECODED_BYTES_MAX;
 use crate::door::{Counts, Door, DoorClosed, Inputs, Source, Way};
 use crate::formats::{Gaps, Message, Origin, Reject, Reply, Workspace};
-use crate::formats::{append_beginning, append_message_or_native, says_its_times};
+use crate::formats::{append_beginning, append_message_or_native, is_nothing, says_its_times};
 use crate::telemetry::{self, Adapter};
 
 /// Where what a link brings comes in: the door, and how much of it the link may still take, which
@@ -117,6 +117,11 @@ impl Epoch {
     pub fn is_known_again(&mut self, message: Message<'_>) -> bool {
         let catalogue = self.way.door().catalogue();
         says_its_times(message, &catalogue, &mut self.workspace)
+    }
+
+    /// Why a message of an MQTT broker says nothing, if it does not.
+    pub fn is_nothing(&self, message: Message<'_>) -> Option<&'static str> {
+        is_nothing(message, &self.way.door().catalogue())
     }
 
     /// Takes a message of which no more than this was kept, as a dead letter.

@@ -108,16 +108,28 @@ impl Default for MqttBrokerOptions {
 impl MqttBrokerOptions {
     /// How many connections are made to it.
     pub fn connections(&self) -> usize {
-        let others = match self.topics.is_empty() {
-            true => 0,
-            false => usize::from(self.connections),
-        };
-        let single = [
-            !self.urgent_topics.is_empty(),
-            self.commands,
-            self.hears_feedback(),
-        ];
-        others + single.map(usize::from).iter().sum::<usize>()
+        self.client_ids().len()
+    }
+
+    /// The client identifiers of all these connections. A session is known by nothing else: no other
+    /// link may have one of them at the same broker.
+    pub fn client_ids(&self) -> Vec<String> {
+        let mut suffixes = Vec::new();
+        suffixes.extend((!self.urgent_topics.is_empty()).then_some(URGENT));
+        suffixes.extend(self.hears_feedback().then_some(HEARS));
+        suffixes.extend(self.commands.then_some(SENDS));
+        suffixes.extend((!self.topics.is_empty()).then_some(""));
+        let own = |suffix: &str| format!("{}{suffix}", self.client_id);
+        let mut all: Vec<_> = suffixes.into_iter().map(own).collect();
+        if !self.topics.is_empty() {
+            all.extend((2..=self.connections).map(|number| own(&nth(number))));
+        }
+        all
+    }
+
+    /// The client identifier that commands are sent under.
+    pub(crate) fn sending_id(&self) -> String {
+        format!("{}{SENDS}", self.client_id)
     }
 
     /// Whether what devices say about commands has a connection of its own: unless it is among the
@@ -137,6 +149,18 @@ struct Wanted {
     chosen: Chosen,
     link: Link,
     options: Arc<MqttBrokerOptions>,
+}
+
+/// What a connection adds to the client identifier: that of urgent topics,
+const URGENT: &str = "-urgent";
+/// that on which devices answer,
+const HEARS: &str = "-feedback";
+/// that on which commands are sent,
+const SENDS: &str = "-commands";
+
+/// and each further one of a shared subscription.
+fn nth(number: u16) -> String {
+    format!("-{number}")
 }
 
 /// What the topics begin with that devices answer on.
@@ -183,15 +207,15 @@ fn wanted(options: MqttBrokerOptions, links: &Links) -> Vec<Wanted> {
     };
     let mut all = Vec::new();
     if !options.urgent_topics.is_empty() {
-        all.push(connection("-urgent", &options.urgent_topics));
+        all.push(connection(URGENT, &options.urgent_topics));
     }
     if options.hears_feedback() {
-        all.push(connection("-feedback", &[format!("{FEEDBACK}+")]));
+        all.push(connection(HEARS, &[format!("{FEEDBACK}+")]));
     }
     if !options.topics.is_empty() {
         all.push(connection("", &options.topics));
         let others = 2..=options.connections;
-        all.extend(others.map(|number| connection(&format!("-{number}"), &options.topics)));
+        all.extend(others.map(|number| connection(&nth(number), &options.topics)));
     }
     all
 }

@@ -56,7 +56,7 @@ impl Way for OverMqtt {
     }
 
     async fn connect(&self) -> Result<Publishing, Broken> {
-        let client_id = format!("{}-commands", self.options.client_id);
+        let client_id = self.options.sending_id();
         Ok(Publishing::new(&self.options, &client_id).await?)
     }
 

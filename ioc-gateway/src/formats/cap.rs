@@ -11,7 +11,8 @@
 //! the place of, and a `Cancel`, a report of rank 0, what it takes back, in the attribute
 //! `replaces`: the alerts of the same sender in its `references`, which go back to the first. If it
 //! reports nothing besides there is one report of rank 0, that says just that. What was of another
-//! kind, and what was taken back before it came, is the core's to know. Left out: resources, and
+//! kind, and what was taken back before it came, is the core's to know. A block that gives the all
+//! clear is of rank 0 too, and so is one of an `Update` by which nothing is to be done any more. Left out: resources, and
 //! digital signatures (section 3.3.4.1), which are not checked.
 //! Next: `cap/alert.rs`, the parts of an alert; `cap/references.rs`, which it replaces.
 
@@ -354,7 +355,7 @@ impl<'a> Reports<'a, '_> {
         let kind = self.kind(Some(info));
         let (alert, names) = (self.alert, self.names);
         let rank = rank(&info.severity)?;
-        let value = if alert.is_cancel() { 0.0 } else { rank };
+        let value = if alert.is_over(info) { 0.0 } else { rank };
         let position = match area {
             Some(area) if area.is_wrong => {
                 let detail = "area: a polygon is pairs of latitude and longitude, a circle one pair \

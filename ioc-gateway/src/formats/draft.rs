@@ -43,18 +43,30 @@ impl Envelope {
     /// its hash.
     fn append_id<'a>(&mut self, name: &str, texts: &mut String) -> Part<'a> {
         self.named += 1;
-        let from = texts.len();
-        texts.push_str(name);
-        if self.named > 1 {
-            let _ = Part::append(texts, format_args!(" {}", self.named));
-        }
-        let to = texts.len();
-        if to - from <= ReadingId::BYTES_MAX {
-            return Part::Scratch { from, to };
-        }
-        let digest = blake3::hash(&texts.as_bytes()[from..]).to_hex();
-        Part::append(texts, format_args!("event-{digest}"))
+        numbered(Part::Payload(name), self.named, "event", texts)
     }
+}
+
+/// What the so-manieth reading is called that has this name: the first just so, the others with their
+/// number behind it; one that would be too long by its hash.
+pub(super) fn numbered<'a>(
+    name: Part<'_>,
+    number: u32,
+    what: &str,
+    texts: &mut String,
+) -> Part<'a> {
+    let whole = match number {
+        0 | 1 => name.and(texts, format_args!("")),
+        number => name.and(texts, format_args!(" {number}")),
+    };
+    let Part::Scratch { from, to } = whole else {
+        unreachable!("what is put together is there")
+    };
+    if to - from <= ReadingId::BYTES_MAX {
+        return Part::Scratch { from, to };
+    }
+    let digest = blake3::hash(&texts.as_bytes()[from..to]).to_hex();
+    Part::append(texts, format_args!("{what}-{digest}"))
 }
 
 impl Scratch {
@@ -126,6 +138,15 @@ impl<'a> Part<'a> {
 }
 
 impl<'a> Draft<'a> {
+    /// Itself, as the so-manieth reading of its sensor in one message that has this id.
+    pub(super) fn nth(mut self, number: u32, scratch: &mut Scratch) -> Self {
+        if number > 1 {
+            let texts = &mut scratch.texts;
+            self.id = self.id.map(|id| numbered(id, number, "id", texts));
+        }
+        self
+    }
+
     /// The reading, if the message says all that one needs and it fits what is registered.
     ///
     /// `topic_sensor` is the sensor that the topic names; the draft may then leave it out, and must

@@ -10,7 +10,7 @@ mod shape;
 use std::collections::HashMap;
 
 pub use self::expression::{ExpressionError, Source, Text};
-pub use self::shape::{Epoch, Measured, Moment, ReadingShape, Shape, Whence, Where};
+pub use self::shape::{Epoch, Measured, Moment, ReadingShape, Shape, Whence, Where, Written};
 pub(super) use self::shape::{decode, numeral as number};
 use super::draft::Part;
 use super::json::Value;

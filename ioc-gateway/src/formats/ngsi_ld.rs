@@ -7,6 +7,8 @@
 //! 4.5.4). What says when it was deleted says no value any more. Promise: an entity of which nothing is a reading becomes a dead letter, and takes no
 //! other with it. Left out: entities as GeoJSON features (clause 4.5.16), languages, and simplified
 //! attributes of several datasets (clause 4.5.4).
+//! What Orion sends by NGSIv2 is read too, as far as it says the same: its attributes with their
+//! `metadata`, its times `TimeInstant`, and a `geo:point`.
 //! Next: `cefact.rs`, the codes of units.
 
 use std::fmt;
@@ -25,6 +27,9 @@ use crate::catalogue::Catalogue;
 
 /// What a notification says of a value that was deleted (clause 4.5.0).
 const DELETED: &str = "urn:ngsi-ld:null";
+
+/// The attribute, or the metadata of one, by which agents of NGSIv2 say when something was observed.
+const TIME_INSTANT: &str = "TimeInstant";
 
 /// How deep the coordinates of a geometry lie: those of a MultiPolygon (RFC 7946, section 3.1.7).
 const GEOMETRY_DEPTH: usize = 3;
@@ -419,13 +424,14 @@ impl<'d> Entity<'d> {
             return Err(Reject::new(Reason::NotAnObject, detail));
         };
         let (mut id, mut kind, mut location, mut observed_at) = (None, None, None, None);
-        let mut is_deleted = false;
+        let (mut is_deleted, mut instant) = (false, None);
         for (name, value) in members {
             match name {
                 "id" | "@id" => once(&mut id, name, value)?,
                 "type" | "@type" => once(&mut kind, name, value)?,
                 "location" => once(&mut location, name, value)?,
                 "dateObserved" | "observedAt" => observed_at = time_text(value).or(observed_at),
+                TIME_INSTANT => instant = time_text(value).filter(|text| !text.trim().is_empty()),
                 "deletedAt" => is_deleted |= says_when(value),
                 _ => {}
             }
@@ -446,7 +452,7 @@ impl<'d> Entity<'d> {
             id,
             kind,
             position: location.map_or(Ok(None), position)?,
-            observed_at,
+            observed_at: observed_at.or(instant),
             meant: Vec::new(),
             texts: Vec::new(),
             is_deleted,
@@ -487,7 +493,7 @@ impl<'d> Attribute<'d> {
                 ..Self::default()
             });
         };
-        let mut attribute = Self::default();
+        let (mut attribute, mut described) = (Self::default(), None);
         for (name, value) in members {
             match name {
                 "deletedAt" => attribute.is_deleted |= says_when(value),
@@ -495,15 +501,35 @@ impl<'d> Attribute<'d> {
                 "unitCode" => attribute.unit = value.text(),
                 "observedAt" => once(&mut attribute.observed_at, name, value)?,
                 "modifiedAt" => attribute.modified_at = Some(value),
+                "metadata" => described = Some(value),
                 "datasetId" => attribute.dataset = value.text().filter(|id| *id != "@none"),
                 _ => {}
             }
+        }
+        for (name, value) in described.and_then(Value::members).into_iter().flatten() {
+            attribute.describe(name, value);
         }
         if attribute.value.is_none() && !attribute.is_deleted {
             let detail = "value: is left out; a Relationship or an object is no measurement";
             return Err(Reject::new(Reason::ValueMissing, detail));
         }
         Ok(attribute)
+    }
+}
+
+impl<'d> Attribute<'d> {
+    /// Takes in a metadata of NGSIv2, each an object with its `value`.
+    fn describe(&mut self, name: &str, value: Value<'d>) {
+        match name {
+            // What it says itself is more.
+            TIME_INSTANT | "timestamp" => {
+                let is_said = time_text(value).is_some_and(|text| !text.trim().is_empty());
+                self.observed_at = self.observed_at.or(is_said.then_some(value));
+            }
+            "dateModified" => self.modified_at = self.modified_at.or(Some(value)),
+            "unitCode" => self.unit = self.unit.or_else(|| time_text(value)),
+            _ => {}
+        }
     }
 }
 
@@ -543,6 +569,7 @@ fn is_reserved(name: &str) -> bool {
             | "expiresAt"
             | "dateObserved"
             | "observedAt"
+            | TIME_INSTANT
     )
 }
 
@@ -616,6 +643,17 @@ fn position(location: Value<'_>) -> Result<Option<Position>, Reject> {
         return Ok(None);
     }
     let mut extent = Extent::default();
+    if let Some(point) = geometry.text() {
+        // A `geo:point` of NGSIv2: latitude, then longitude.
+        let degrees = point
+            .split_once(',')
+            .and_then(|(lat, lon)| Some((number(lon.trim())?, number(lat.trim())?)));
+        let position = degrees.and_then(|(lon, lat)| Position::from_degrees(lon, lat));
+        return position.map(Some).ok_or_else(|| {
+            let detail = "location: is no `latitude, longitude` in degrees, on the globe";
+            Reject::new(Reason::PositionInvalid, detail)
+        });
+    }
     let coordinates = said(geometry, "coordinates")?;
     let read = coordinates.and_then(|list| corners(list, GEOMETRY_DEPTH, &mut extent));
     read.and_then(|()| extent.middle())

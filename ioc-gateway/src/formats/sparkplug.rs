@@ -186,7 +186,10 @@ impl<'m> Session<'m, '_> {
         telemetry::sparkplug_birth();
         self.online("", 1.0, payload.timestamp);
         let read = |node: &mut nodes::Node| match node.device("") {
-            Some(own) => self.metrics(Some(own), payload),
+            Some(own) => {
+                self.note_ambiguous(own);
+                self.metrics(Some(own), payload)
+            }
             None => Ok(()),
         };
         nodes.with(key, read).unwrap_or(Ok(()))?;
@@ -204,7 +207,9 @@ impl<'m> Session<'m, '_> {
         born?;
         telemetry::sparkplug_birth();
         self.online(device, 1.0, payload.timestamp);
-        self.metrics(node.device(device), payload)?;
+        let own = node.device(device);
+        own.into_iter().for_each(|own| self.note_ambiguous(own));
+        self.metrics(own, payload)?;
         self.nothing_else("a birth certificate");
         Ok(())
     }
@@ -321,7 +326,11 @@ impl<'m> Session<'m, '_> {
             number += 1;
             if !is_control(&metric) {
                 let known = device.known(&metric);
-                self.metric(known, &metric, payload, (&place, source))?;
+                if device.is_ambiguous(&metric) {
+                    self.ambiguous(&metric, (&place, source))?;
+                } else {
+                    self.metric(known, &metric, payload, (&place, source))?;
+                }
             }
         }
         Ok(())
@@ -369,6 +378,36 @@ impl<'m> Session<'m, '_> {
             self.scratch,
             self.take,
         );
+        Ok(())
+    }
+
+    /// Says at its birth what will be missing.
+    fn note_ambiguous(&mut self, device: &Device) {
+        if device.has_ambiguous() {
+            self.noted("several of its metrics have one alias");
+        }
+    }
+
+    /// A metric that its alias does not tell from another. To be born again changes nothing of that,
+    /// so it is not asked for.
+    fn ambiguous(
+        &mut self,
+        metric: &Metric<'_>,
+        (place, source): (&Place, &[u8]),
+    ) -> Result<(), Reject> {
+        self.count += 1;
+        if self.count > ITEMS_MAX {
+            return Err(Reject::too_many_items());
+        }
+        let alias = metric.alias.unwrap_or_default();
+        let detail = format!(
+            "alias {alias} is that of several metrics in the birth certificate; each needs its own"
+        );
+        (self.take)(Item {
+            place,
+            source,
+            outcome: Outcome::Rejected(Reject::new(Reason::ShapeUnexpected, detail)),
+        });
         Ok(())
     }
 

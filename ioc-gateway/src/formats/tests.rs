@@ -4,7 +4,7 @@ use ioc_core::reading::Reading;
 use ioc_core::record::Input;
 use proptest::prelude::*;
 
-use super::mapping::{Epoch, Measured, Moment, Names, ReadingShape, Shape, Whence, Where};
+use super::mapping::{Epoch, Measured, Moment, Names, ReadingShape, Shape, Whence, Where, Written};
 use super::*;
 use crate::catalogue::{Now, Registered};
 
@@ -29,6 +29,8 @@ pub(crate) fn gauges() -> Format {
         kind: Some("water_level".parse().unwrap()),
         value: Measured {
             from: Whence::Source("/level".parse().unwrap()),
+            written: Written::Whole,
+            nothing: Vec::new(),
             words: vec![("DRY".into(), 0.0)],
             multiply: 1.0,
             add: 0.0,
@@ -44,6 +46,7 @@ pub(crate) fn gauges() -> Format {
         optional: false,
     };
     Format::Json(Shape {
+        is_text: false,
         each: Some("/gauges".parse().unwrap()),
         readings: vec![gauge],
     })
@@ -172,6 +175,141 @@ fn what_fails_takes_nothing_else_with_it() {
             "position_invalid: /gauges/3: position: is not longitude and latitude in degrees, on the globe",
             "reading e-1773470710",
         ]
+    );
+}
+
+/// Two entries of one item: who measured is in the topic, and the message has one id for all.
+fn climate(change: impl Fn(&mut ReadingShape)) -> Format {
+    let entry = |place: &str, kind: &str| {
+        let mut entry = ReadingShape {
+            sensor: "topic 1".parse().unwrap(),
+            kind: Some(kind.parse().unwrap()),
+            value: Measured {
+                from: Whence::Source(place.parse().unwrap()),
+                written: Written::Whole,
+                nothing: Vec::new(),
+                words: Vec::new(),
+                multiply: 1.0,
+                add: 0.0,
+            },
+            unit: None,
+            observed_at: Moment::Arrival,
+            id: Some("message /id".parse().unwrap()),
+            position: None,
+            attributes: Vec::new(),
+            optional: true,
+        };
+        change(&mut entry);
+        entry
+    };
+    let readings = vec![entry("/t", "temperature"), entry("/pm", "pm25")];
+    Format::Json(Shape {
+        is_text: false,
+        each: None,
+        readings,
+    })
+}
+
+#[test]
+fn readings_of_a_sensor_that_have_one_id_in_a_message_are_told_apart() {
+    let catalogue = catalogue("t", climate(|_| ()));
+    let both = br#"{"id":"a1","t":21,"pm":9}"#;
+    let told = ["reading a1", "reading a1 2"];
+    assert_eq!(outcome(both, &catalogue), told);
+    assert_eq!(outcome(both, &catalogue), told, "also when it comes again");
+    assert_eq!(
+        outcome(br#"{"id":"a1","pm":9}"#, &catalogue),
+        ["reading a1"]
+    );
+    // What is refused keeps its number, by which it may be read again one day.
+    let told = outcome(br#"{"id":"a1","t":"--","pm":9}"#, &catalogue);
+    assert!(told[0].starts_with("value_not_a_number"), "{told:?}");
+    assert_eq!(told[1], "reading a1 2");
+    // So is what lies in a list.
+    let Format::Json(mut shape) = climate(|_| ()) else {
+        unreachable!("climate is JSON");
+    };
+    shape.each = Some("/log".parse().unwrap());
+    let listed = catalogue_of(Format::Json(shape));
+    let told = outcome(br#"{"id":"a1","log":[{"t":1},{"t":2},{"pm":3}]}"#, &listed);
+    assert_eq!(told, ["reading a1", "reading a1 2", "reading a1 3"]);
+    // Sensors of their own, each with that id, are told apart already.
+    let own = catalogue_of(climate(|entry| {
+        let name = format!(
+            "s-{}",
+            if entry.kind == Some("pm25".parse().unwrap()) {
+                2
+            } else {
+                1
+            }
+        );
+        entry.sensor = name.parse().unwrap();
+    }));
+    assert_eq!(outcome(both, &own), ["reading a1", "reading a1"]);
+    // A number makes no id too long.
+    let id = "x".repeat(ioc_core::id::ReadingId::BYTES_MAX);
+    let long = outcome(
+        format!(r#"{{"id":"{id}","t":1,"pm":2}}"#).as_bytes(),
+        &catalogue,
+    );
+    assert_eq!(long[0], format!("reading {id}"));
+    assert!(long[1].starts_with("reading id-"), "{long:?}");
+}
+
+fn catalogue_of(format: Format) -> Catalogue {
+    catalogue("t", format)
+}
+
+#[test]
+fn a_message_that_says_none_of_its_values_is_noted_and_no_dead_letter() {
+    let noted = |payload: &str, catalogue: &Catalogue| {
+        let message = Message {
+            topic: "t",
+            payload: payload.as_bytes(),
+            ..Message::default()
+        };
+        let (mut inputs, workspace) = (Inputs::default(), &mut Workspace::default());
+        let mut told = Vec::new();
+        append_message(
+            &mut inputs,
+            message,
+            "test",
+            catalogue,
+            workspace,
+            &mut |item| told.push(item.map(str::to_owned)),
+        );
+        let noted: Vec<_> = workspace.noted.iter().map(|(_, what)| *what).collect();
+        (inputs.count(), told.len(), noted)
+    };
+    let optional = catalogue_of(climate(|_| ()));
+    let switch = r#"{"method":"NotifyStatus","params":{"output":true}}"#;
+    assert_eq!(noted(switch, &optional), (0, 0, vec![NOTHING_SAID]));
+    let deleted = r#"{"id":"urn:ngsi-ld:Gauge:5","waterLevel":{"value":"urn:ngsi-ld:null"}}"#;
+    let ngsi_ld = registered("t", Format::NgsiLd, Names::default());
+    assert_eq!(noted(deleted, &ngsi_ld), (0, 0, vec![NOTHING_SAID]));
+    // What is wrong is a dead letter as before, and so is what must be there.
+    assert_eq!(noted(r#"{"id":"a","t":"--"}"#, &optional), (1, 1, vec![]));
+    let required = catalogue_of(climate(|entry| entry.optional = false));
+    assert_eq!(noted("{}", &required), (2, 2, vec![]));
+}
+
+#[test]
+fn an_attribute_that_is_put_together_keeps_a_list_as_json_and_all_around_it() {
+    let texts = [("a", "{/y}-{/x}"), ("b", "/x"), ("c", "{/y}-{/none}")];
+    let format = climate(|entry| {
+        entry.attributes = texts
+            .map(|(name, text)| (name.into(), text.parse().unwrap()))
+            .into();
+    });
+    let message = Message {
+        topic: "t",
+        payload: br#"{"id":"1","t":1,"y":"Y","x":[1, {"z":2}]}"#,
+        ..Message::default()
+    };
+    let found = found(message, &catalogue("t", format), &mut Workspace::default());
+    assert!(
+        found[0].ends_with(r#" a=Y-[1, {"z":2}] b=[1, {"z":2}]"#),
+        "{found:?}"
     );
 }
 

@@ -54,6 +54,22 @@ impl TopicFilter {
         levels.next().is_none()
     }
 
+    /// Whether it chooses each topic that the other one does.
+    pub fn covers(&self, other: &Self) -> bool {
+        if other.0.starts_with('$') && self.0.starts_with(['+', '#']) {
+            return false;
+        }
+        let (mut own, mut others) = (self.0.split('/'), other.0.split('/'));
+        loop {
+            match (own.next(), others.next()) {
+                (Some("#"), _) | (None, None) => return true,
+                (Some("+"), Some(level)) if level != "#" => {}
+                (Some(own), Some(level)) if own == level => {}
+                (Some(_) | None, _) => return false,
+            }
+        }
+    }
+
     /// How many levels the topics have that it chooses, at least.
     pub fn levels(&self) -> usize {
         let levels = self.0.split('/');
@@ -70,6 +86,37 @@ impl fmt::Display for TopicFilter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filter_covers_another_if_it_chooses_each_of_its_topics() {
+        let covers = |one: &str, other: &str| {
+            let [one, other]: [TopicFilter; 2] = [one, other].map(|text| text.parse().unwrap());
+            one.covers(&other)
+        };
+        for (one, other) in [
+            ("#", "a/+"),
+            ("a/#", "a"),
+            ("a/#", "a/b/#"),
+            ("a/+", "a/b"),
+            ("+/+", "a/+"),
+            ("a/b", "a/b"),
+            ("#", "#"),
+            ("$x/#", "$x/y"),
+        ] {
+            assert!(covers(one, other), "{one} {other}");
+        }
+        for (one, other) in [
+            ("a/+", "a/#"),
+            ("a/b", "a/+"),
+            ("a", "a/#"),
+            ("#", "$x/y"),
+            ("+/y", "$x/y"),
+            ("a/+", "a"),
+            ("a/+", "a/b/c"),
+        ] {
+            assert!(!covers(one, other), "{one} {other}");
+        }
+    }
 
     #[test]
     fn the_examples_of_section_4_7_are_chosen() {

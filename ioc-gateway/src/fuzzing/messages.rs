@@ -9,7 +9,7 @@ use ioc_core::time::Timestamp;
 use crate::catalogue::{Catalogue, Now};
 use crate::door::Inputs;
 use crate::formats::mapping::{
-    Format, Mapping, Mappings, Measured, Moment, Names, ReadingShape, Shape, Whence, Where,
+    Format, Mapping, Mappings, Measured, Moment, Names, ReadingShape, Shape, Whence, Where, Written,
 };
 use crate::formats::{Message, Replies, Workspace, append_message, native};
 
@@ -76,6 +76,8 @@ pub(super) fn shape() -> Format {
         kind: Some(text("k")),
         value: Measured {
             from: Whence::Source("/v".parse().expect("a source")),
+            written: Written::Leading { point: '.' },
+            nothing: vec!["none".into()],
             words: vec![("DRY".into(), 0.0)],
             multiply: 0.1,
             add: 1.0,
@@ -91,6 +93,7 @@ pub(super) fn shape() -> Format {
         optional: true,
     };
     Format::Json(Shape {
+        is_text: false,
         each: Some("/e".parse().expect("a pointer")),
         readings: vec![reading],
     })

@@ -77,6 +77,15 @@ impl CloseReason {
         }
     }
 
+    /// Whether what came before is still acknowledged: who takes his leave right behind his messages
+    /// may wait to hear of them.
+    pub const fn is_in_peace(self) -> bool {
+        matches!(
+            self,
+            Self::Stopping | Self::ClientDisconnected | Self::ClientLeftItsWill
+        )
+    }
+
     /// Whether somebody should look: the client is broken or cut off, rather than gone.
     pub const fn is_trouble(self) -> bool {
         match self {

@@ -399,10 +399,10 @@ impl Link {
         }
     }
 
-    /// Begins to leave: what was decoded is still handed over and, if it is we who stop,
-    /// acknowledged.
+    /// Begins to leave: what was decoded is still handed over and, if it is we who stop or the client
+    /// has taken its leave, acknowledged.
     fn leave(&mut self, reason: CloseReason) {
-        let settles = reason == CloseReason::Stopping;
+        let settles = reason.is_in_peace();
         let is_told = self.session.farewell(reason).is_some();
         if !settles && !is_told {
             self.session.out.clear();
@@ -415,7 +415,7 @@ impl Link {
         });
         leaving.settles &= settles;
         leaving.is_told &= is_told;
-        self.deadlines.leaves(settles);
+        self.deadlines.leaves(reason == CloseReason::Stopping);
     }
 
     /// Leaves without waiting for anything.

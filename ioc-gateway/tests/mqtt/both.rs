@@ -21,6 +21,9 @@ in_both_versions! {
     a_newer_connection_of_a_client_takes_over,
     a_malformed_packet_closes_its_connection_and_no_other,
     what_came_before_the_end_is_handed_over,
+    who_disconnects_behind_its_messages_hears_that_they_are_durable,
+    who_disconnects_is_not_waited_with_for_ever,
+    a_message_without_a_payload_is_acknowledged_and_nothing_else,
     what_cannot_be_read_is_a_dead_letter_and_acknowledged,
     a_silent_client_is_closed_after_one_and_a_half_keep_alives,
     a_socket_that_never_says_connect_is_closed,
@@ -153,6 +156,54 @@ async fn what_came_before_the_end_is_handed_over(version: Version) {
         drop(client);
         assert_eq!(said(&bench.inputs(2).await), ["e1", "e2"]);
     }
+}
+
+async fn who_disconnects_behind_its_messages_hears_that_they_are_durable(version: Version) {
+    let bench = bench().await;
+    let mut client = bench.socket().await;
+    let stream = [
+        &connect(version, "c", 0)[..],
+        &publish(version, "e1", 1),
+        &publish(version, "e2", 2),
+        b"\xe0\0",
+    ]
+    .concat();
+    client.send(&stream).await;
+    settle(bench.inputs(2).await);
+    let heard = client.expect_end().await;
+    let acknowledged = [puback(1), puback(2)].concat();
+    assert_eq!(heard[0], 0x20, "CONNACK: {heard:?}");
+    assert!(heard.ends_with(&acknowledged), "{heard:?}");
+}
+
+async fn who_disconnects_is_not_waited_with_for_ever(version: Version) {
+    let options = MqttOptions {
+        overload_wait_max: Duration::from_millis(50),
+        ..options()
+    };
+    let bench = bench_with(options, DoorOptions::default()).await;
+    let mut client = bench.client(version, "c").await;
+    client
+        .send(&[&publish(version, "e1", 1)[..], b"\xe0\0"].concat())
+        .await;
+    let _never_settled = bench.inputs(1).await;
+    assert_eq!(client.expect_end().await, b"");
+}
+
+async fn a_message_without_a_payload_is_acknowledged_and_nothing_else(version: Version) {
+    let bench = bench().await;
+    let mut client = bench.client(version, "c").await;
+    for (packet_id, topic) in [(1, TOPIC), (2, "other"), (3, "ioc/v1/feedback/gate-7")] {
+        let mut message = publish_to(version, topic, packet_id, b"", "");
+        message[0] |= u8::from(packet_id == 1);
+        client.send(&message).await;
+        client.expect(&puback(packet_id)).await;
+    }
+    client.send(&publish(version, "e1", 4)).await;
+    let arrivals = bench.inputs(1).await;
+    assert_eq!(said(&arrivals), ["e1"]);
+    settle(arrivals);
+    client.expect(&puback(4)).await;
 }
 
 async fn what_cannot_be_read_is_a_dead_letter_and_acknowledged(version: Version) {

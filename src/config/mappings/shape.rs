@@ -8,7 +8,7 @@ use std::str::FromStr;
 use ioc_core::id::SensorId;
 use ioc_core::reading::{Attributes, Reading};
 use ioc_gateway::formats::mapping::{
-    Epoch, Measured, Moment, Names, ReadingShape, Shape, Source, Text, Whence, Where,
+    Epoch, Measured, Moment, Names, ReadingShape, Shape, Source, Text, Whence, Where, Written,
 };
 use ioc_gateway::formats::{TopicFilter, units};
 
@@ -17,8 +17,14 @@ use crate::config::field::{Field, Section};
 use crate::config::kinds::Kinds;
 use crate::config::mistake::Mistakes;
 
+/// The most words that say that there is no value.
+pub(super) const NOTHING_MAX: usize = 64;
 /// The most readings that one item may have.
 const READINGS_MAX: usize = 64;
+
+/// What is said to who writes `/devices/*/readings`.
+const LISTS_IN_LISTS: &str = "there is no `*` in a place: lists in lists are not read; name one list, \
+                              as in `/devices/0/readings`, and give each its own mapping or entry";
 
 /// What the sources of a mapping may ask for.
 struct Reader<'r> {
@@ -39,7 +45,14 @@ pub fn read(
     let each = section.optional("each");
     let has_items = each.is_some();
     let before = mistakes.count();
-    let each = each.and_then(|field| field.parsed(mistakes));
+    let each = each.and_then(|field| {
+        let text = field.text(mistakes, "a place").unwrap_or_default();
+        if text.split('/').any(|step| step == "*") {
+            field.wrong(mistakes, LISTS_IN_LISTS);
+            return None;
+        }
+        field.parsed(mistakes)
+    });
     let reader = Reader {
         topic,
         has_items,
@@ -65,7 +78,11 @@ pub fn read(
         .iter()
         .filter_map(|field| reader.reading(field, &common, mistakes))
         .collect();
-    (mistakes.count() == before && listed.is_some()).then_some(Shape { each, readings })
+    (mistakes.count() == before && listed.is_some()).then_some(Shape {
+        is_text: false,
+        each,
+        readings,
+    })
 }
 
 /// What may be written once for all readings.
@@ -275,7 +292,9 @@ impl Reader<'_> {
     fn measured(&self, field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Measured> {
         let plain = |from| Measured {
             from,
+            written: Written::Whole,
             words: Vec::new(),
+            nothing: Vec::new(),
             multiply: 1.0,
             add: 0.0,
         };
@@ -293,6 +312,33 @@ impl Reader<'_> {
         let words = section
             .optional("words")
             .map(|field| words(&field, mistakes));
+        let nothing = section.optional("nothing").map_or(Vec::new(), |field| {
+            let items = field.items();
+            if items.len() > NOTHING_MAX {
+                let what = format!("{} are too many; at most {NOTHING_MAX}", items.len());
+                field.wrong(mistakes, what);
+                return Vec::new();
+            }
+            let words = items.iter();
+            words
+                .filter_map(|item| {
+                    item.text(mistakes, "a word such as `unavailable`")
+                        .map(Into::into)
+                })
+                .collect()
+        });
+        let point = |point| Written::Leading { point };
+        let written = match section.optional("as") {
+            None => Some(Written::Whole),
+            Some(field) => field.choice(
+                mistakes,
+                &[
+                    ("number", Written::Whole),
+                    ("leading_number", point('.')),
+                    ("leading_number_comma", point(',')),
+                ],
+            ),
+        };
         let mut factor = |key, usual| {
             let wanted = "a number such as `0.1`";
             match section.optional(key) {
@@ -303,7 +349,9 @@ impl Reader<'_> {
         let (multiply, add) = (factor("multiply", 1.0), factor("add", 0.0));
         section.finish(mistakes);
         Some(Measured {
+            written: written?,
             words: words.unwrap_or_default(),
+            nothing,
             multiply: multiply?,
             add: add?,
             ..plain(Whence::Source(from?))
@@ -360,12 +408,19 @@ impl Reader<'_> {
         })
     }
 
-    /// `position: /location/coordinates`, or `{ lon: …, lat: … }`.
+    /// `position: /location/coordinates`, `{ lat_lon: /gps }`, or `{ lon: …, lat: … }`.
     fn position(&self, field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Where> {
         if !has_keys(field) {
             return self.source(field, mistakes).map(Where::List);
         }
         let mut section = Section::of(field, mistakes)?;
+        for (key, is_lat_first) in [("lat_lon", true), ("lon_lat", false)] {
+            if let Some(field) = section.optional(key) {
+                section.finish(mistakes);
+                let from = self.source(&field, mistakes)?;
+                return Some(Where::Text { from, is_lat_first });
+            }
+        }
         let mut source = |key, example| {
             let field = section.required(mistakes, key, example)?;
             self.source(&field, mistakes)

@@ -1,5 +1,6 @@
 use expect_test::{Expect, expect};
 
+use super::shape::NOTHING_MAX;
 use super::*;
 use crate::config::yaml;
 
@@ -64,7 +65,7 @@ fn all_mistakes_of_all_mappings_are_told_at_once() {
             m.yaml:12:15 mappings.c.topic: messages of these topics are native readings; no mapping is asked for them
             m.yaml:13:62 mappings.d.readings.sensor: `topic 3`: the topics of `b/+` have 2 levels
             m.yaml:13:78 mappings.d.readings.value: `key` is the name of an item; without `each` there is none
-            m.yaml:14:28 mappings.e.format: `jsn` is not one of json, senml, sensorthings, ngsi-ld, cloudevents, sparkplug, cap; did you mean `json`?
+            m.yaml:14:28 mappings.e.format: `jsn` is not one of json, text, senml, sensorthings, ngsi-ld, cloudevents, sparkplug, cap; did you mean `json`?
             m.yaml:15:6 mappings.f: `readings` is empty; write what the message says
             m.yaml:15:24 mappings.f.each: `x`: a place is written `/member/0/member`, with `~1` for `/` and `~0` for `~` in a name
             m.yaml:16:81 mappings.g.observed_at.utc_offset: what is counted since 1970 has no offset; remove it"#]],
@@ -81,6 +82,60 @@ fn the_first_of_two_mappings_of_one_topic_hides_the_other() {
         &expect![
             "m.yaml:3:6 mappings.b: `x/+` is the topic of mapping `a` too, which is asked first; give each its own"
         ],
+    );
+}
+
+#[test]
+fn a_mapping_behind_one_that_takes_all_its_messages_is_doubted() {
+    let reads = "sensor: s, observed_at: arrival, readings: { value: 1 }";
+    let text = format!(
+        "mappings:
+  a: {{ topic: x/+/y, {reads} }}
+  b: {{ topic: x/#, {reads} }}
+  c: {{ topic: x/+, {reads} }}
+  d: {{ topic: '#', {reads} }}
+  e: {{ topic: z, {reads} }}
+  f: {{ topic: $x/y, {reads} }}
+"
+    );
+    let mut mistakes = Mistakes::default();
+    let kinds = yaml::parse("kinds.yaml", KINDS, &mut mistakes).unwrap();
+    let kinds = Kinds::read(&kinds, &mut mistakes);
+    let root = yaml::parse("m.yaml", &text, &mut mistakes).unwrap();
+    read(&root, &kinds, &mut mistakes);
+    let doubts = mistakes.take_doubts().to_string();
+    assert_eq!(mistakes.to_string(), "");
+    expect![[r#"
+        m.yaml:4:6 mappings.c: is never asked: all topics of `x/+` are those of `x/#` too, of mapping `b`, which is asked first; write it before that one
+        m.yaml:6:6 mappings.e: is never asked: all topics of `z` are those of `#` too, of mapping `d`, which is asked first; write it before that one"#]].assert_eq(&doubts);
+}
+
+#[test]
+fn p5_lists_in_lists_and_too_many_words_are_refused() {
+    let usual = "sensor: s, observed_at: arrival";
+    let told = |entry: &str| {
+        mistakes(&format!(
+            "mappings:\n  a: {{ topic: a, {usual}, {entry} }}\n"
+        ))
+    };
+    let told_each = told("each: /devices/*/readings, readings: { value: 1 }");
+    assert!(
+        told_each.contains("mappings.a.each: there is no `*` in a place: lists in lists"),
+        "{told_each}"
+    );
+    assert_eq!(told_each.lines().count(), 1, "{told_each}");
+    let words = |count: usize| {
+        let words = vec!["x"; count].join(", ");
+        told(&format!(
+            "readings: {{ value: {{ from: /v, nothing: [{words}] }} }}"
+        ))
+    };
+    assert_eq!(words(NOTHING_MAX), "");
+    assert!(words(NOTHING_MAX + 1).contains("65 are too many; at most 64"));
+    let unknown = told("readings: { value: { from: /v, as: leading } }");
+    assert!(
+        unknown.contains("`leading` is not one of number, leading_number, leading_number_comma"),
+        "{unknown}"
     );
 }
 

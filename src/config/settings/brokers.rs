@@ -6,7 +6,8 @@
 mod nats;
 mod tls;
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -70,12 +71,14 @@ impl Brokers {
         let mqtt = list(&field, mistakes, |item, mistakes| mqtt(item, dir, mistakes));
         let names = mqtt.iter().flatten().map(|each| &*each.options.name);
         check_names(&field, names, mistakes);
+        check_sessions(&field, &mqtt, mistakes);
         let field = layers.field("brokers.nats");
         let nats = list(&field, mistakes, |item, mistakes| {
             nats::read(item, dir, mistakes)
         });
         let names = nats.iter().flatten().map(|each| &*each.options.name);
         check_names(&field, names, mistakes);
+        nats::check_consumers(&field, &nats, mistakes);
         Some(Self {
             mqtt: mqtt.into_iter().collect::<Option<_>>()?,
             nats: nats.into_iter().collect::<Option<_>>()?,
@@ -120,6 +123,41 @@ fn check_names<'a>(
     for name in names.filter(|name| !name.is_empty() && !seen.insert(*name)) {
         let what = format!("two brokers are called `{name}`; give one another `name`");
         field.wrong(mistakes, what);
+    }
+}
+
+/// Makes sure that no two connections to one broker have the same client identifier: they would take
+/// turns in one session, and each would drop what the other had asked for.
+fn check_sessions(
+    field: &Field<'_>,
+    brokers: &[Option<Broker<MqttBrokerOptions>>],
+    mistakes: &mut Mistakes,
+) {
+    let mut taken: BTreeMap<(String, u16, String), &str> = BTreeMap::new();
+    for (item, broker) in field.items().iter().zip(brokers) {
+        let Some(options) = broker.as_ref().map(|broker| &broker.options) else {
+            continue;
+        };
+        let mut told = BTreeSet::new();
+        for id in options.client_ids() {
+            let (host, port) = &options.address;
+            match taken.entry((host.to_ascii_lowercase(), *port, id)) {
+                Entry::Vacant(free) => _ = free.insert(&options.name),
+                // Two of one name are told as such.
+                Entry::Occupied(by) if *by.get() == options.name => {}
+                Entry::Occupied(by) if told.insert(*by.get()) => {
+                    let what = format!(
+                        "`{}` and `{}` would both be `{}` at one broker, and each would drop what is for \
+                         the other; write another `client_id`, or name one of them otherwise",
+                        by.get(),
+                        options.name,
+                        by.key().2
+                    );
+                    item.wrong(mistakes, what);
+                }
+                Entry::Occupied(_) => {}
+            }
+        }
     }
 }
 

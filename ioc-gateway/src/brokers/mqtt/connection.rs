@@ -416,6 +416,9 @@ impl<'a> Connection<'a> {
         if !self.wanted.chosen.has(message.topic) {
             return Some("not_subscribed");
         }
+        if let Some(why) = self.epoch.is_nothing(message) {
+            return Some(why);
+        }
         // One of version 5 sends what it keeps of a topic for a new subscription only, as it was
         // asked to. One of 3.1.1 cannot be asked: it does so at each connection, and what says no
         // time of its own would be news each time, what cannot be read a dead letter. The rest is

@@ -321,6 +321,22 @@ async fn what_is_not_subscribed_to_any_more_is_acknowledged_and_not_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_message_without_a_payload_removes_what_was_retained_and_is_no_reading() {
+    for version in [Version::V311, Version::V5] {
+        let bench = bench(version, |_| {}).await;
+        let mut socket = bench.subscribed(version).await;
+        for (packet_id, first) in [(1_u8, 0x32), (2, 0x33)] {
+            publish_on(&mut socket, version, (first, TOPIC), packet_id.into(), "").await;
+            assert_eq!(packet(&mut socket).await, [0x40, 2, 0, packet_id]);
+        }
+        assert!(bench.arrivals.queue(Lane::Telemetry).is_empty());
+        publish(&mut socket, version, 3, READING).await;
+        bench.settle_next();
+        assert_eq!(packet(&mut socket).await, [0x40, 2, 0, 3]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_broker_keeps_of_a_topic_is_no_news_at_each_connection() {
     let timeless = r#"{"gauges":[{"name":"g","level":1}]}"#;
     for (version, session, (topic, payload), is_read) in [

@@ -47,6 +47,10 @@ pub(super) struct Info<'d> {
     pub event: Cow<'d, str>,
     /// The first of them.
     pub response_type: Cow<'d, str>,
+    /// Whether one of them says that there is no danger any more.
+    says_all_clear: bool,
+    /// Whether one of them says what is to be done against the danger.
+    asks_to_act: bool,
     pub urgency: Cow<'d, str>,
     pub severity: Cow<'d, str>,
     pub certainty: Cow<'d, str>,
@@ -188,6 +192,13 @@ impl<'d> Alert<'d> {
         self.msg_type == "Cancel"
     }
 
+    /// Whether what a block of it is about is over. That nothing is to be done any more says so only
+    /// of what was warned of before: who reports an earthquake at first says so too.
+    pub fn is_over(&self, info: &Info<'_>) -> bool {
+        let follows = self.msg_type == "Update";
+        self.is_cancel() || info.is_all_clear() || (follows && info.is_past())
+    }
+
     fn note(&mut self, tag: Tag, reader: &mut Reader<'d>) -> Result<(), Reject> {
         match tag {
             Tag::Identifier => reader.once("identifier", &mut self.identifier),
@@ -308,7 +319,11 @@ impl<'d> Info<'d> {
             Tag::Language => reader.once("language", &mut self.language),
             Tag::Category => reader.first(&mut self.category),
             Tag::Event => reader.once("event", &mut self.event),
-            Tag::ResponseType => reader.first(&mut self.response_type),
+            Tag::ResponseType => {
+                let response = reader.elements.text()?;
+                self.responds(response);
+                Ok(())
+            }
             Tag::Urgency => reader.once("urgency", &mut self.urgency),
             Tag::Severity => reader.once("severity", &mut self.severity),
             Tag::Certainty => reader.once("certainty", &mut self.certainty),
@@ -339,9 +354,32 @@ impl<'d> Info<'d> {
         is_the_same && !self.language().eq_ignore_ascii_case(other.language())
     }
 
+    fn responds(&mut self, response: Cow<'d, str>) {
+        match &*response {
+            "AllClear" => self.says_all_clear = true,
+            "Shelter" | "Evacuate" | "Prepare" | "Execute" | "Avoid" => self.asks_to_act = true,
+            _ => {}
+        }
+        if self.response_type.is_empty() {
+            self.response_type = response;
+        }
+    }
+
+    /// Whether there is no danger any more (`responseType` AllClear, section 3.2.2), and nothing is
+    /// asked for that one does in danger.
+    pub fn is_all_clear(&self) -> bool {
+        self.says_all_clear && !self.asks_to_act
+    }
+
+    /// Whether nothing is to be done any more (`urgency` Past, section 3.2.2).
+    pub fn is_past(&self) -> bool {
+        self.urgency == "Past"
+    }
+
     /// What is the same in all languages.
-    fn words(&self) -> [&str; 7] {
+    fn words(&self) -> [&str; 8] {
         [
+            if self.is_all_clear() { "AllClear" } else { "" },
             &self.category,
             &self.urgency,
             &self.severity,

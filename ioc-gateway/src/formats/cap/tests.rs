@@ -436,6 +436,51 @@ fn a_cancel_takes_back_also_where_it_says_nothing_else_or_has_expired() {
 }
 
 #[test]
+fn what_gives_the_all_clear_or_is_past_is_no_danger_and_takes_back_what_was() {
+    let rank = |xml: &str| {
+        let told = tried(xml);
+        let after = told.split(" external_alert ").nth(1).unwrap_or_default();
+        let rank = after.split(' ').next().unwrap_or_default().to_owned();
+        let replaces = replaced(&told)[0].unwrap_or_default().to_owned();
+        (rank, replaces)
+    };
+    let with = |response: &str, urgency: &str| {
+        let whole = alert(&info(AREA));
+        let from = "<responseType>Prepare</responseType><urgency>Expected</urgency>";
+        assert!(whole.contains(from));
+        whole.replace(from, &format!("{response}<urgency>{urgency}</urgency>"))
+    };
+    let clear = "<responseType>AllClear</responseType>";
+    let first = "warnings@met.example,MET-1";
+    for (response, urgency, msg_type, expected) in [
+        (clear, "Past", "Alert", ("0", "")),
+        (clear, "Unknown", "Alert", ("0", "")),
+        (clear, "Past", "Update", ("0", first)),
+        ("", "Past", "Update", ("0", first)),
+        (
+            "<responseType>Monitor</responseType>",
+            "Past",
+            "Update",
+            ("0", first),
+        ),
+        // An agency that reports what has just happened says so from the first.
+        ("", "Past", "Alert", ("3", "")),
+        ("", "Immediate", "Update", ("3", first)),
+    ] {
+        let told = rank(&referring(&with(response, urgency), msg_type, FIRST));
+        assert_eq!(
+            (&*told.0, &*told.1),
+            expected,
+            "{response} {urgency} {msg_type}"
+        );
+    }
+    // Also where it is the second of them, but not beside what one does in danger.
+    let several = |others: &str| rank(&with(&format!("{others}{clear}"), "Expected")).0;
+    assert_eq!(several("<responseType>Monitor</responseType>"), "0");
+    assert_eq!(several("<responseType>Evacuate</responseType>"), "3");
+}
+
+#[test]
 fn an_alert_that_is_called_by_its_hash_is_taken_back_by_it() {
     let long = |identifier: &str| alert(&info(AREA)).replace("MET-2026-0314-7", identifier);
     for identifier in ["7".repeat(300), "a/b".to_owned()] {

@@ -147,6 +147,14 @@ impl<'d> Said<'d> {
         }
     }
 
+    /// The same, with a list or an object as its JSON.
+    pub fn as_json(self) -> Option<&'d str> {
+        match self {
+            Self::Value(value) => value.as_word().or_else(|| Some(value.source())),
+            Self::Name(name) => Some(name),
+        }
+    }
+
     /// What it is, for people.
     pub fn word(self) -> &'static str {
         match self {
@@ -207,12 +215,20 @@ impl Text {
         asked: Asked<'d>,
         texts: &mut String,
     ) -> Result<Filled<'d>, Reject> {
+        self.fill_with(Said::as_word, asked, texts)
+    }
+
+    /// The same, of what sources say so as texts.
+    pub(super) fn fill_with<'d>(
+        &'d self,
+        as_text: fn(Said<'d>) -> Option<&'d str>,
+        asked: Asked<'d>,
+        texts: &mut String,
+    ) -> Result<Filled<'d>, Reject> {
         let word = |source: &'d Source| {
             Ok(match source.ask(asked)? {
                 None => Err(Filled::Nothing(source)),
-                Some(said) => said
-                    .as_word()
-                    .ok_or_else(|| Filled::NoText(source, said.word())),
+                Some(said) => as_text(said).ok_or_else(|| Filled::NoText(source, said.word())),
             })
         };
         let pieces = match self {

@@ -5,6 +5,7 @@
 //! Promise: what fails takes nothing else with it. Next: `draft.rs`, which compares each reading
 //! with what is registered.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use ioc_core::place::Position;
@@ -23,6 +24,8 @@ use crate::catalogue::Catalogue;
 /// What a message looks like.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shape {
+    /// Whether the message is a text, and no JSON: the item is that text.
+    pub is_text: bool,
     /// The list or object whose elements are the items; without it, the message is the only one.
     pub each: Option<Pointer>,
     /// What each item says.
@@ -57,12 +60,30 @@ pub struct ReadingShape {
 pub struct Measured {
     /// Where it stands.
     pub from: Whence,
-    /// What words are worth. Without them, true is 1 and false is 0.
+    /// How a text says a number.
+    pub written: Written,
+    /// What words are worth, in whichever case unless two of them differ in nothing else. Without
+    /// them, true is 1 and false is 0.
     pub words: Vec<(Box<str>, f64)>,
+    /// Words that say that there is no value.
+    pub nothing: Vec<Box<str>>,
     /// What it is multiplied by, and then what is added.
     pub multiply: f64,
     /// See there.
     pub add: f64,
+}
+
+/// How a text says a number.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Written {
+    /// It is one, as JSON writes them.
+    #[default]
+    Whole,
+    /// It begins with one, perhaps with a `+`; what follows is its unit, or any other words.
+    Leading {
+        /// What stands before its decimals.
+        point: char,
+    },
 }
 
 /// Where a value stands.
@@ -119,6 +140,13 @@ pub enum Where {
         lon: Source,
         /// Degrees north.
         lat: Source,
+    },
+    /// One text of two numbers, such as `3.1466,101.6953`.
+    Text {
+        /// Where it stands.
+        from: Source,
+        /// Whether the latitude comes first.
+        is_lat_first: bool,
     },
 }
 
@@ -177,6 +205,8 @@ pub(in crate::formats) fn decode<'d>(
         scratch,
         take,
         count: 0,
+        may_repeat: shape.each.is_some() || shape.readings.len() > 1,
+        called: HashMap::new(),
     };
     // Once, and not for each item.
     let found = shape.found(message)?;
@@ -235,6 +265,11 @@ struct Decoder<'s, 't> {
     scratch: &'s mut Scratch,
     take: &'s mut (dyn FnMut(Item<'_>) + 't),
     count: usize,
+    /// Whether there may be several readings.
+    may_repeat: bool,
+    /// How many readings of a sensor have the same id, by the hash of both. As many as there are items
+    /// at most.
+    called: HashMap<[u8; 32], u32>,
 }
 
 impl Decoder<'_, '_> {
@@ -254,6 +289,18 @@ impl Decoder<'_, '_> {
             let scratch = &mut *self.scratch;
             scratch.clear();
             let drafted = shape.draft(asked, self.names, self.catalogue, scratch);
+            // Also of what is refused: read again one day it has the id that it would have had.
+            let is_there = !matches!(drafted, Ok(None));
+            let number = match is_there && self.may_repeat {
+                true => shape.called(asked, self.names, &mut scratch.texts),
+                false => None,
+            };
+            let number = number.map_or(1, |called| {
+                let count = self.called.entry(called).or_default();
+                *count += 1;
+                *count
+            });
+            let drafted = drafted.map(|draft| draft.map(|draft| draft.nth(number, scratch)));
             let found = Found {
                 place: &place,
                 source: asked.item.source().as_bytes(),
@@ -284,7 +331,7 @@ impl ReadingShape {
             Moment::Arrival => None,
         };
         let position = match &self.position {
-            Some(Where::List(from)) => [Some(from), None],
+            Some(Where::List(from) | Where::Text { from, .. }) => [Some(from), None],
             Some(Where::Pair { lon, lat }) => [Some(lon), Some(lat)],
             None => [None, None],
         };
@@ -342,6 +389,27 @@ impl ReadingShape {
         Ok(Some(draft))
     }
 
+    /// What stands for the sensor and the id that the message gives a reading; `None` if it gives none.
+    fn called<'d>(
+        &'d self,
+        asked: Asked<'d>,
+        names: &'d Names,
+        texts: &mut String,
+    ) -> Option<[u8; 32]> {
+        let mut part = |text: &'d Text| match text.fill(asked, texts) {
+            Ok(Filled::Part(part)) => Some(part),
+            Ok(Filled::Nothing(_) | Filled::NoText(..)) | Err(_) => None,
+        };
+        let (id, sensor) = (part(self.id.as_ref()?)?, part(&self.sensor)?);
+        let sensor = Names::ours(&names.sensors, sensor, texts);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(sensor.resolve(texts).as_bytes());
+        // No sensor's name has it.
+        hasher.update(b"\0");
+        hasher.update(id.resolve(texts).as_bytes());
+        Some(*hasher.finalize().as_bytes())
+    }
+
     fn attributes(
         &self,
         asked: Asked<'_>,
@@ -349,15 +417,9 @@ impl ReadingShape {
         texts: &mut String,
     ) -> Result<(), Reject> {
         for (name, text) in &self.attributes {
-            let part = match text.fill(asked, texts)? {
-                Filled::Part(part) => part,
-                Filled::Nothing(_) => continue,
-                // A list or an object is kept as its JSON.
-                Filled::NoText(source, _) => match source.ask(asked)? {
-                    Some(Said::Value(value)) => Part::Payload(value.source()),
-                    Some(Said::Name(name)) => Part::Payload(name),
-                    None => continue,
-                },
+            // A list or an object is kept as its JSON.
+            let Filled::Part(part) = text.fill_with(Said::as_json, asked, texts)? else {
+                continue;
             };
             if attributes.push(name, part.resolve(texts)).is_err() {
                 let (count, bytes) = (Attributes::COUNT_MAX, Attributes::BYTES_MAX);
@@ -415,6 +477,7 @@ impl Measured {
             Whence::Constant(value) => return Ok(Some(*value)),
             Whence::Source(from) => match from.ask(asked)? {
                 None => return Ok(None),
+                Some(said) if self.is_nothing(said) => return Ok(None),
                 Some(said) => self.worth(said, from)?,
             },
         };
@@ -426,17 +489,45 @@ impl Measured {
         Err(Reject::new(Reason::ValueOverflow, detail))
     }
 
+    /// Whether it is a word that says that there is no value.
+    fn is_nothing(&self, said: Said<'_>) -> bool {
+        let is_it = |word: &str| {
+            let mut words = self.nothing.iter();
+            words.any(|own| own.eq_ignore_ascii_case(word))
+        };
+        !self.nothing.is_empty() && said.as_word().is_some_and(is_it)
+    }
+
+    /// The number that a word is: a text as it is said to be written, anything else as in JSON.
+    fn number(&self, said: Said<'_>, word: &str) -> Option<f64> {
+        match said {
+            Said::Value(value) if value.text().is_none() => numeral(word),
+            Said::Value(_) | Said::Name(_) => self.written.number(word),
+        }
+    }
+
+    /// What a word is worth, if it is listed.
+    fn listed(&self, word: &str) -> Option<f64> {
+        let mut words = self.words.iter();
+        if let Some((_, value)) = words.find(|(own, _)| **own == *word) {
+            return Some(*value);
+        }
+        let words = self.words.iter();
+        let mut alike = words.filter(|(own, _)| own.eq_ignore_ascii_case(word));
+        let (_, value) = alike.next()?;
+        alike.next().is_none().then_some(*value)
+    }
+
     fn worth(&self, said: Said<'_>, from: &Source) -> Result<f64, Reject> {
         let word = said.as_word();
-        let named = word.and_then(|word| self.words.iter().find(|(own, _)| **own == *word));
-        if let Some((_, value)) = named {
-            return Ok(*value);
+        if let Some(value) = word.and_then(|word| self.listed(word)) {
+            return Ok(value);
         }
         match (said, word) {
             (Said::Value(value), _) if value.truth().is_some() && self.words.is_empty() => {
                 Ok(f64::from(u8::from(value.truth() == Some(true))))
             }
-            (_, Some(word)) => numeral(word).ok_or_else(|| {
+            (_, Some(word)) => self.number(said, word).ok_or_else(|| {
                 let word = cut(word);
                 let known = self.words.iter().map(|(own, _)| &**own);
                 let known = known.collect::<Vec<_>>().join(", ");
@@ -471,6 +562,42 @@ pub(in crate::formats) fn numeral(text: &str) -> Option<f64> {
     let is_plain = text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
     let has_digit = text.ends_with(|c: char| c.is_ascii_digit() || c == '.');
     text.parse().ok().filter(|_| is_plain && has_digit)
+}
+
+impl Written {
+    /// The number that a text says so.
+    fn number(self, text: &str) -> Option<f64> {
+        match self {
+            Self::Whole => numeral(text),
+            Self::Leading { point: '.' } => numeral(text).or_else(|| leading(text, '.')),
+            Self::Leading { point } => leading(text, point),
+        }
+    }
+}
+
+/// The number that a text begins with. What follows must not look as if the number went on, or were
+/// a part of a time, a date or a list: `1,234.5`, `10:30` and `3 4` are none.
+fn leading(text: &str, point: char) -> Option<f64> {
+    if text.len() > NUMBER_BYTES_MAX {
+        return None;
+    }
+    let text = text.trim();
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let is_part = |c: char| c.is_ascii_digit() || c == point;
+    let end = unsigned.find(|c| !is_part(c)).unwrap_or(unsigned.len());
+    let (digits, rest) = unsigned.split_at(end);
+    let ends = |c: char| c.is_whitespace() || c.is_alphabetic() || "%‰°'\"".contains(c);
+    let is_exponent = rest.strip_prefix(['e', 'E']);
+    let goes_on = is_exponent.is_some_and(|rest| rest.starts_with(is_sign_or_digit));
+    let is_other = rest.trim_start().starts_with(is_sign_or_digit);
+    let is_over = rest.is_empty() || (rest.starts_with(ends) && !goes_on && !is_other);
+    let number = digits.replace(point, ".");
+    let value = numeral(&number).filter(|_| is_over)?;
+    Some(if text.starts_with('-') { -value } else { value })
+}
+
+fn is_sign_or_digit(c: char) -> bool {
+    c.is_ascii_digit() || matches!(c, '+' | '-')
 }
 
 impl Moment {
@@ -513,10 +640,39 @@ impl Moment {
         };
         let as_is = Timestamp::parse(text.as_bytes()).ok();
         as_is.or_else(|| {
-            let whole = format!("{text}{}", offset.as_ref()?);
+            let whole = completed(text, offset.as_deref())?;
             Timestamp::parse(whole.as_bytes()).ok()
         })
     }
+}
+
+/// A time as RFC 3339 has it, of one that ISO 8601 or a device writes otherwise: without seconds, with a
+/// comma before its fraction, with `+0800`, `+08` or a name of UTC, perhaps behind a blank; and with
+/// this offset if it has none.
+fn completed(text: &str, offset: Option<&str>) -> Option<String> {
+    let text = text.trim();
+    let (minutes, rest) = text.is_ascii().then(|| text.split_at_checked(16))??;
+    let (seconds, rest) = match rest.starts_with(':') {
+        true => rest.split_at_checked(3)?,
+        false => (":00", rest),
+    };
+    let digits = rest.strip_prefix(['.', ',']).unwrap_or_default();
+    let count = digits.bytes().take_while(u8::is_ascii_digit).count();
+    let (fraction, zone) = match count {
+        0 => (String::new(), rest),
+        count => (format!(".{}", &digits[..count]), &digits[count..]),
+    };
+    let zone = zone.trim();
+    let zone = match zone.as_bytes() {
+        [] => offset?.to_owned(),
+        b"UTC" | b"GMT" | b"utc" | b"gmt" | b"z" => "Z".to_owned(),
+        [b'+' | b'-', _, _] => format!("{zone}:00"),
+        [b'+' | b'-', _, _, m1, _] if m1.is_ascii_digit() => {
+            format!("{}:{}", &zone[..3], &zone[3..])
+        }
+        _ => zone.to_owned(),
+    };
+    Some(format!("{minutes}{seconds}{fraction}{zone}"))
 }
 
 impl Epoch {
@@ -553,6 +709,17 @@ impl Where {
                 }),
                 Some(Said::Name(_)) => None,
             },
+            Self::Text { from, is_lat_first } => match from.ask(asked)? {
+                None => return Ok(None),
+                Some(said) => {
+                    said.as_word()
+                        .and_then(two_numbers)
+                        .map(|(one, other)| match is_lat_first {
+                            true => (other, one),
+                            false => (one, other),
+                        })
+                }
+            },
             Self::Pair { lon, lat } => match (lon.ask(asked)?, lat.ask(asked)?) {
                 (None, None) => return Ok(None),
                 (lon, lat) => lon.and_then(number).zip(lat.and_then(number)),
@@ -563,5 +730,109 @@ impl Where {
             let detail = "position: is not longitude and latitude in degrees, on the globe";
             Reject::new(Reason::PositionInvalid, detail)
         })
+    }
+}
+
+/// Two numbers with a comma, a semicolon or blanks between them.
+fn two_numbers(text: &str) -> Option<(f64, f64)> {
+    if text.len() > NUMBER_BYTES_MAX {
+        return None;
+    }
+    let separator = |c: char| c == ',' || c == ';' || c.is_whitespace();
+    let mut numbers = text.split(separator).filter(|part| !part.is_empty());
+    let both = (numeral(numbers.next()?)?, numeral(numbers.next()?)?);
+    numbers.next().is_none().then_some(both)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_may_begin_with_its_number() {
+        let point = |text: &str| leading(text, '.');
+        for (text, value) in [
+            ("21.5 °C", 21.5),
+            ("21.5C", 21.5),
+            ("+21.5", 21.5),
+            (" -3 ", -3.0),
+            ("99 seconds", 99.0),
+            ("40%", 40.0),
+            ("12 m3", 12.0),
+            ("7", 7.0),
+        ] {
+            assert_eq!(point(text), Some(value), "{text}");
+        }
+        for text in [
+            "",
+            "+",
+            "C",
+            "°C 21",
+            "1,234.5",
+            "21,5 °C",
+            "10:30",
+            "2026-03-14",
+            "3 4",
+            "1e5",
+            "1.2.3",
+            "--5",
+            "+-5",
+            ".5",
+            "5 -3",
+            "1/2",
+        ] {
+            assert_eq!(point(text), None, "{text}");
+        }
+        assert_eq!(leading("21,5 °C", ','), Some(21.5));
+        assert_eq!(leading("1.234,5", ','), None);
+    }
+
+    #[test]
+    fn times_that_devices_write_otherwise_are_completed() {
+        let read = |text: &str, offset: Option<&str>| {
+            let whole = completed(text, offset)?;
+            let time = Timestamp::parse(whole.as_bytes()).ok()?;
+            Some(time.to_string())
+        };
+        let whole = Some("2026-03-14T06:45:10.000Z".to_owned());
+        for text in [
+            "2026-03-14T14:45:10+0800",
+            "2026-03-14T14:45:10+08",
+            "2026-03-14 14:45:10 +08:00",
+            "2026-03-14 06:45:10 UTC",
+            "2026-03-14T06:45:10GMT",
+            " 2026-03-14T06:45:10Z ",
+        ] {
+            assert_eq!(read(text, None), whole, "{text}");
+        }
+        let minute = Some("2026-03-14T06:45:00.000Z".to_owned());
+        assert_eq!(read("2026-03-14T06:45Z", None), minute);
+        assert_eq!(read("2026-03-14 14:45", Some("+08:00")), minute);
+        let exact = Some("2026-03-14T06:45:10.933Z".to_owned());
+        assert_eq!(read("2026-03-14T06:45:10,933Z", None), exact);
+        assert_eq!(read("2026-03-14 06:45:10.933 UTC", None), exact);
+        for text in [
+            "2026-03-14T06:45:10",
+            "2026-03-14",
+            "14.03.2026 06:45:10",
+            "2026-03-14T06:45:10 MST",
+            "2026-03-14T06:45:1Z",
+            "2026-03-14T06:45:10+8",
+            "2026-03-14T06:45:10+080",
+            "20260314T064510Z",
+            "2026-03-14T06:45:10é",
+            "",
+        ] {
+            assert_eq!(read(text, None), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_text_of_two_numbers_is_a_place() {
+        assert_eq!(two_numbers("3.1,101.6"), Some((3.1, 101.6)));
+        assert_eq!(two_numbers(" 3.1 ; 101.6 "), Some((3.1, 101.6)));
+        for text in ["", "3.1", "3.1,", "3.1,101.6,7", "here, there"] {
+            assert_eq!(two_numbers(text), None, "{text}");
+        }
     }
 }

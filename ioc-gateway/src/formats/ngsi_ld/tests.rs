@@ -51,6 +51,36 @@ const NORMALIZED: &str = r#"{"id":"urn:ngsi-ld:Gauge:5","type":"WaterLevelObserv
     "@context":["https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.7.jsonld"]}"#;
 
 #[test]
+fn what_orion_sends_by_ngsiv2_was_observed_when_it_says() {
+    // Normalized, with the time of the entity, with that of the attribute, and as key-values.
+    let notified = r#"{"subscriptionId":"5fd","data":[
+        {"id":"urn:ngsi-ld:Gauge:5","type":"Gauge",
+         "TimeInstant":{"type":"DateTime","value":"2026-03-14T06:40:00.00Z","metadata":{}},
+         "level":{"type":"Number","value":372,"metadata":{"unitCode":{"type":"Text","value":"CMT"}}},
+         "location":{"type":"geo:point","value":"3.1466, 101.6953","metadata":{}}},
+        {"id":"urn:ngsi-ld:Gauge:6","type":"Gauge",
+         "TimeInstant":{"type":"DateTime","value":"2026-03-14T06:40:00.00Z","metadata":{}},
+         "level":{"type":"Number","value":1,
+            "metadata":{"TimeInstant":{"type":"DateTime","value":"2026-03-14T06:41:00.00Z"}}}},
+        {"id":"urn:ngsi-ld:Gauge:7","type":"Gauge","level":2,"TimeInstant":"2026-03-14T06:42:00.00Z"},
+        {"id":"urn:ngsi-ld:Gauge:8","type":"Gauge","TimeInstant":" ",
+         "level":{"type":"Number","value":3,
+            "metadata":{"dateModified":{"type":"DateTime","value":"2026-03-14T06:43:00.00Z"}}}},
+        {"id":"urn:ngsi-ld:Gauge:9","type":"Gauge","level":2,"TimeInstant":"yesterday"},
+        {"id":"urn:ngsi-ld:Gauge:9","type":"Gauge","level":2,"location":"101.6953, 203.1466"}]}"#;
+    check(
+        notified,
+        &expect![[r#"
+        /data/0/level> auto wl-0412 water_level 3.72m 2026-03-14T06:40:00.000Z [101.6953, 3.1466] entity_type=Gauge
+        /data/1/level> auto urn:ngsi-ld:Gauge:6:level water_level 1m 2026-03-14T06:41:00.000Z entity_type=Gauge
+        /data/2/level> auto urn:ngsi-ld:Gauge:7:level water_level 2m 2026-03-14T06:42:00.000Z entity_type=Gauge
+        /data/3/level> auto urn:ngsi-ld:Gauge:8:level water_level 3m 2026-03-14T06:43:00.000Z entity_type=Gauge
+        /data/4/level> observed_at_invalid: dateObserved: "yesterday" is not an RFC 3339 time such as 2026-03-14T06:45:10.933Z
+        /data/5> position_invalid: location: is no `latitude, longitude` in degrees, on the globe"#]],
+    );
+}
+
+#[test]
 fn an_entity_is_read_in_each_representation() {
     let normalized = expect![
         "/data/0/level> auto wl-0412 water_level 3.72m 2026-03-14T06:45:10.933Z [101.6953, 3.1466] entity_type=WaterLevelObserved name=Weir"

@@ -8,7 +8,7 @@
 //! his own. Whoever was forgotten is asked to be born again when it speaks. Bounds: [`NODES_MAX`],
 //! [`STATE_BYTES_MAX`].
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -80,6 +80,10 @@ pub(super) struct Device {
     metrics: Vec<Known>,
     by_name: HashMap<Box<str>, usize>,
     by_alias: HashMap<u64, usize>,
+    /// Who has which alias that several have, until they are weighed.
+    shared: Vec<(u64, usize)>,
+    /// The aliases that several have, one of them a reading.
+    ambiguous: HashSet<u64>,
     bytes: usize,
     worth: Worth,
 }
@@ -344,6 +348,10 @@ impl Node {
     }
 }
 
+/// The place of an alias that several metrics have, which is nobody's: aliases are unique (section
+/// 6.4.7), and the value of another metric is worse than none.
+const SHARED: usize = usize::MAX;
+
 impl Device {
     /// A device of this path that has said nothing yet.
     pub fn new(path: &str) -> Self {
@@ -364,7 +372,16 @@ impl Device {
         let place = self.metrics.len();
         self.by_name.insert(metric.name.into(), place);
         if let Some(alias) = metric.alias {
-            self.by_alias.insert(alias, place);
+            match self.by_alias.insert(alias, place) {
+                None => {}
+                Some(first) if self.is_called(first, metric.name) => {}
+                Some(first) => {
+                    self.by_alias.insert(alias, SHARED);
+                    self.shared
+                        .extend((first != SHARED).then_some((alias, first)));
+                    self.shared.push((alias, place));
+                }
+            }
         }
         self.metrics.push(Known {
             name: metric.name.into(),
@@ -375,9 +392,26 @@ impl Device {
         });
     }
 
-    /// Notes what its metrics are to the city.
+    /// Whether the metric of this place has this name.
+    fn is_called(&self, place: usize, name: &str) -> bool {
+        let metric = self.metrics.get(place);
+        metric.is_some_and(|metric| *metric.name == *name)
+    }
+
+    /// Notes what its metrics are to the city. An alias of several that are nothing to it is no trouble.
     pub fn weigh(&mut self, worth_of: impl FnMut(&Known) -> Worth) {
-        self.worth = self.metrics.iter().map(worth_of).max().unwrap_or_default();
+        let worths: Vec<_> = self.metrics.iter().map(worth_of).collect();
+        self.worth = worths.iter().copied().max().unwrap_or_default();
+        let shared = std::mem::take(&mut self.shared);
+        let of_readings = shared
+            .iter()
+            .filter(|(_, place)| worths[*place] > Worth::Nothing);
+        self.ambiguous = of_readings.map(|(alias, _)| *alias).collect();
+        for (alias, place) in shared {
+            if !self.ambiguous.contains(&alias) {
+                self.by_alias.insert(alias, place);
+            }
+        }
     }
 
     /// What it takes of the room for all, and what it is to the city.
@@ -392,6 +426,17 @@ impl Device {
             (name, _) => self.by_name.get(name)?,
         };
         self.metrics.get(*place)
+    }
+
+    /// Whether a message means a metric by an alias that several have.
+    pub fn is_ambiguous(&self, metric: &Metric<'_>) -> bool {
+        let alias = metric.alias.filter(|_| metric.name.is_empty());
+        alias.is_some_and(|alias| self.ambiguous.contains(&alias))
+    }
+
+    /// Whether there is an alias that several metrics have of which one is a reading.
+    pub fn has_ambiguous(&self) -> bool {
+        !self.ambiguous.is_empty()
     }
 }
 

@@ -207,6 +207,53 @@ fn births_bring_values_and_what_later_numbers_mean() {
 }
 
 #[test]
+fn an_alias_of_several_metrics_is_nobodys() {
+    let mut host = Host::new();
+    let named = |name: &str, value: f32| metric().name(name).alias(1).datatype(9).float(12, value);
+    let birth = [
+        session(7),
+        named("old/Temperature", 1.0),
+        named("new/Temperature", 2.0),
+        metric()
+            .name("Properties/A")
+            .alias(2)
+            .datatype(9)
+            .float(12, 1.0),
+        metric()
+            .name("Properties/B")
+            .alias(2)
+            .datatype(9)
+            .float(12, 1.0),
+    ];
+    host.check(NODE, &payload(0, &birth), &expect![[r#"
+            > auto plant:pump-house pump 1state 2026-03-14T06:45:10.000Z
+            > noted: several of its metrics have one alias
+            /metrics/1> auto plant:pump-house:old:Temperature temperature 1degC 2026-03-14T06:45:10.000Z
+            /metrics/2> auto plant:pump-house:new:Temperature temperature 2degC 2026-03-14T06:45:10.000Z"#]]);
+    // The metric that was born last is not taken for the other, and nothing is gained by asking.
+    let data = [
+        metric().alias(1).float(12, 77.0),
+        metric().alias(2).float(12, 77.0),
+        metric().name("new/Temperature").datatype(9).float(12, 3.0),
+    ];
+    host.check(NODE_DATA, &payload(1, &data), &expect![[r#"
+            /metrics/0> shape_unexpected: alias 1 is that of several metrics in the birth certificate; each needs its own
+            /metrics/2> auto plant:pump-house:new:Temperature temperature 3degC 2026-03-14T06:45:10.000Z"#]]);
+    // Born again with aliases of their own, each is told from the other.
+    let mended = [
+        session(8),
+        named("old/Temperature", 1.0),
+        metric()
+            .name("new/Temperature")
+            .alias(2)
+            .datatype(9)
+            .float(12, 2.0),
+    ];
+    host.hear(NODE, &payload(0, &mended));
+    host.check(NODE_DATA, &payload(1, &data[..1]), &expect!["/metrics/0> auto plant:pump-house:old:Temperature temperature 77degC 2026-03-14T06:45:10.000Z"]);
+}
+
+#[test]
 fn data_before_a_birth_is_refused_and_the_node_is_asked_once() {
     let mut host = Host::new();
     let data = payload(9, &[metric().alias(2).double(13, 401.0)]);

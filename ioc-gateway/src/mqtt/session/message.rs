@@ -4,7 +4,7 @@ use crate::catalogue::Catalogue;
 use crate::door::Inputs;
 use crate::formats::{
     Message, Origin, Reason, Reject, Sender, Workspace, append_dead_letter, append_message_of,
-    append_native, feedback, native,
+    append_native, feedback, is_nothing, native,
 };
 use crate::rights::Rights;
 use crate::telemetry::{self, Adapter};
@@ -17,7 +17,8 @@ pub(in crate::mqtt) struct Became {
     pub refused: Option<Reason>,
 }
 
-/// Appends what a message becomes of what its sender may say; nothing, if it is only noted.
+/// Appends what a message becomes of what its sender may say; nothing, if it is only noted
+/// or empty.
 #[inline]
 pub(in crate::mqtt) fn append(
     inputs: &mut Inputs,
@@ -26,6 +27,10 @@ pub(in crate::mqtt) fn append(
     catalogue: &Catalogue,
     workspace: &mut Workspace,
 ) -> Became {
+    if let Some(what) = is_nothing(message, catalogue) {
+        telemetry::noted(what);
+        return Became::default();
+    }
     let sensor = native::sensor_of(message.topic).filter(|_| message.event.is_empty());
     let Some(sensor) = sensor else {
         return append_other(inputs, message, (source, rights), catalogue, workspace);

@@ -167,6 +167,67 @@ fn who_we_are(
     options.credentials_file = credentials.and_then(|field| field.file(dir, mistakes, "a file"));
 }
 
+/// Makes sure that no two links read by one consumer of a stream: each would acknowledge what the other
+/// has not read. Two users may belong to two accounts, and have streams of the same name.
+pub(super) fn check_consumers(
+    field: &Field<'_>,
+    servers: &[Option<Broker<NatsOptions>>],
+    mistakes: &mut Mistakes,
+) {
+    let items = field.items();
+    let read = items.iter().zip(servers);
+    let read = read.filter_map(|(item, server)| Some((item, server.as_ref()?)));
+    let read: Vec<_> = read.collect();
+    for (at, (item, server)) in read.iter().enumerate() {
+        let same = |(_, other): &&(_, &Broker<NatsOptions>)| is_one_consumer(server, other);
+        let Some((_, other)) = read[..at].iter().find(same) else {
+            continue;
+        };
+        let (ours, theirs) = (&server.options, &other.options);
+        let what = format!(
+            "`{}` and `{}` would read a subject of one stream by one consumer, `{}`; write another \
+             `durable`, or name one of them otherwise",
+            theirs.name, ours.name, ours.durable
+        );
+        let is_one_account = who(server) == who(other);
+        match is_one_account {
+            true => item.wrong(mistakes, what),
+            false => item.doubtful(
+                mistakes,
+                format!("{what}; unless their users have streams of their own"),
+            ),
+        }
+    }
+}
+
+/// Whether both read a subject by a consumer of the same name, of a stream of the same name.
+fn is_one_consumer(one: &Broker<NatsOptions>, other: &Broker<NatsOptions>) -> bool {
+    let (one, other) = (&one.options, &other.options);
+    let is_at = |(host, port): &(String, u16)| {
+        let mut others = other.addresses.iter();
+        others.any(|(there, at)| port == at && host.eq_ignore_ascii_case(there))
+    };
+    one.stream.is_some()
+        && (&one.stream, &one.domain, &one.durable)
+            == (&other.stream, &other.domain, &other.durable)
+        && one
+            .subjects
+            .iter()
+            .any(|subject| other.subjects.contains(subject))
+        && one.addresses.iter().any(is_at)
+}
+
+/// By whom a server lets us in.
+fn who(server: &Broker<NatsOptions>) -> (Option<&str>, [Option<&Path>; 2]) {
+    let user = server.user.as_ref().map(|user| &*user.name);
+    let NatsOptions {
+        token_file,
+        credentials_file,
+        ..
+    } = &server.options;
+    (user, [token_file.as_deref(), credentials_file.as_deref()])
+}
+
 /// Where a server is, or several of a cluster are.
 fn places(field: &Field<'_>, has_keys: bool, mistakes: &mut Mistakes) -> Vec<Place> {
     let items = field.items();

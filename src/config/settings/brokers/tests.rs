@@ -166,6 +166,45 @@ brokers:
 }
 
 #[test]
+fn two_links_never_take_turns_in_one_session_or_one_consumer() {
+    let file = "
+brokers:
+  mqtt:
+    - { address: b.example, name: hills, urgent_topics: ['a/#'], share: g, connections: 2 }
+    - { address: B.example, name: hills-urgent, topics: ['c/#'] }
+    - { address: b.example, name: hills-2, topics: ['d/#'] }
+    - { address: b.example, name: x, client_id: gate, commands: yes }
+    - { address: b.example, name: y, client_id: gate-feedback }
+    - { address: b.example, name: z, client_id: gate-commands }
+    - { address: c.example, name: elsewhere, client_id: gate }
+  nats:
+    - { address: [s1, s2], name: a.b, stream: S, subjects: ['x.>', y] }
+    - { address: [s3, s2], name: a-b, stream: S, subjects: [z, 'x.>'] }
+    - { address: s1, name: c, durable: ioc-a-b, stream: S, subjects: [q] }
+    - { address: s1, name: d, durable: ioc-a-b, stream: T, subjects: ['x.>'] }
+    - { address: s9, name: e, durable: ioc-a-b, stream: S, subjects: ['x.>'] }
+";
+    expect![[r#"
+        ioc.yaml:5:7 brokers.mqtt: `hills` and `hills-urgent` would both be `ioc-hills-urgent` at one broker, and each would drop what is for the other; write another `client_id`, or name one of them otherwise
+        ioc.yaml:6:7 brokers.mqtt: `hills` and `hills-2` would both be `ioc-hills-2` at one broker, and each would drop what is for the other; write another `client_id`, or name one of them otherwise
+        ioc.yaml:8:7 brokers.mqtt: `x` and `y` would both be `gate-feedback` at one broker, and each would drop what is for the other; write another `client_id`, or name one of them otherwise
+        ioc.yaml:9:7 brokers.mqtt: `x` and `z` would both be `gate-commands` at one broker, and each would drop what is for the other; write another `client_id`, or name one of them otherwise
+        ioc.yaml:13:7 brokers.nats: `a.b` and `a-b` would read a subject of one stream by one consumer, `ioc-a-b`; write another `durable`, or name one of them otherwise"#]].assert_eq(&load(file, &[]).unwrap_err());
+}
+
+#[test]
+fn one_consumer_of_two_users_is_doubted_for_they_may_have_streams_of_their_own() {
+    let file = "
+brokers:
+  nats:
+    - { address: s, name: a, durable: d, stream: S, subjects: [x], user: ann, password_file: here }
+    - { address: s, name: b, durable: d, stream: S, subjects: [x], user: bob, password_file: here }
+";
+    expect![[r#"
+        ioc.yaml:5:7 brokers.nats: `a` and `b` would read a subject of one stream by one consumer, `d`; write another `durable`, or name one of them otherwise; unless their users have streams of their own"#]].assert_eq(&doubts(file));
+}
+
+#[test]
 fn brokers_come_from_the_environment_as_addresses() {
     let env = [("IOC_BROKERS_MQTT", "mqtt://a.example:1884, [::1]:1885")];
     let brokers = load("", &env).unwrap();
