@@ -95,7 +95,7 @@ pub struct DeadLetter<'a> {
 
 impl DeadLetter<'_> {
     /// The longest message that is kept as a whole: no longer one is read at all.
-    pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+    pub const PAYLOAD_BYTES_MAX: usize = 512 << 10;
     /// How much is kept of a longer one.
     pub const BEGINNING_BYTES_MAX: usize = 4096;
 
