@@ -733,7 +733,7 @@ fn levels_may_be_of_what_the_readings_of_a_time_come_to() {
             a.yaml:4:67 detections.c.lateness: `1 h` is not a time from 0 s to 10 min, such as `90 s`, `5 min` or `2 h`
             a.yaml:5:55 detections.d.max_over: asks two things, `sum_over` and `max_over`; make it two rules
             a.yaml:6:66 detections.e.above.moderate: this kind has no unit; write `3`
-            a.yaml:7:47 detections.f.settle: unknown key; known here: kind, where, count_over, sum_over, mean_over, min_over, max_over, every, lateness, below, clear, for, clear_for
+            a.yaml:7:47 detections.f.settle: unknown key; known here: kind, where, count_over, sum_over, mean_over, min_over, max_over, every, lateness, at_least, below, clear, for, clear_for
             a.yaml:8:27 detections.g.every: unknown key; known here: kind, where, settle, margin, below, clear, for, clear_for
             a.yaml:9:55 detections.h.at_least: a count and a sum are known of any number of readings; leave it out
             a.yaml:10:56 detections.i.at_least: `6` is not a number of readings from 1 to 1000, such as `2 readings`"#]],
