@@ -2,7 +2,7 @@
 //!
 //! Arrives: which records are wanted. Leaves: them, as far as they are durable. Promise: whoever
 //! reads stops nobody who writes. Not here: what is looked for (`ioc-gateway/src/replay/log.rs`),
-//! and which part of the log is kept (`retention.rs`): what goes while it is read is an error.
+//! and which part of the log is kept (`retention.rs`): what goes while it is read is told.
 
 use std::ops::{ControlFlow, RangeInclusive};
 use std::path::PathBuf;
@@ -10,12 +10,12 @@ use std::sync::Arc;
 
 use ioc_core::record::{Record, Seq};
 use ioc_core::time::Timestamp;
-use ioc_gateway::http::InputsLog;
+use ioc_gateway::http::{InputsLog, Unread};
 
 use crate::durable::Durable;
 use crate::journal::disk::Disk;
 use crate::journal::scan::segments;
-use crate::journal::{LogKind, Reader};
+use crate::journal::{JournalError, LogKind, Reader};
 use crate::telemetry::chain;
 
 /// The log, and how far it is durable.
@@ -40,15 +40,12 @@ impl LiveInputs {
         &self,
         from: Seq,
         take: &mut dyn FnMut(&Record<'_>) -> ControlFlow<()>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unread> {
         let mut reader = self.reader(from);
-        while let Some((header, mut rest)) = reader
-            .next(self.durable.inputs())
-            .map_err(|error| chain(&error))?
-        {
+        while let Some((header, mut rest)) = reader.next(self.durable.inputs()).map_err(unread)? {
             for seq in header.first..header.next() {
-                let (record, behind) =
-                    Record::unframe(seq, rest).map_err(|error| error.to_string())?;
+                let (record, behind) = Record::unframe(seq, rest)
+                    .map_err(|error| Unread::Failed(error.to_string()))?;
                 rest = behind;
                 if take(&record).is_break() {
                     return Ok(());
@@ -58,14 +55,26 @@ impl LiveInputs {
         Ok(())
     }
 
-    /// Whether the record of this number came before that time. Not, if there is none yet.
+    /// Whether the record of this number came before that time, or is gone already. Not, if there is
+    /// none yet.
     fn is_before(&self, seq: Seq, time: Timestamp) -> Result<bool, String> {
         let mut is_before = false;
-        self.records(seq, &mut |record| {
+        let read = self.records(seq, &mut |record| {
             is_before = record.at < time;
             ControlFlow::Break(())
-        })?;
-        Ok(is_before)
+        });
+        match read {
+            Ok(()) => Ok(is_before),
+            Err(Unread::Removed { .. }) => Ok(true),
+            Err(Unread::Failed(why)) => Err(why),
+        }
+    }
+}
+
+fn unread(error: JournalError) -> Unread {
+    match error {
+        JournalError::Removed { first, .. } => Unread::Removed { first },
+        error => Unread::Failed(chain(&error)),
     }
 }
 
@@ -91,7 +100,7 @@ impl InputsLog for LiveInputs {
         &self,
         range: RangeInclusive<Seq>,
         take: &mut dyn FnMut(&Record<'_>) -> ControlFlow<()>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unread> {
         match range.is_empty() {
             true => Ok(()),
             false => self.records(*range.start(), take),

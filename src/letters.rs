@@ -37,15 +37,17 @@ Examples:
 Each letter is read by what is configured now, and its readings are judged with the time at which
 they were observed: one that comes late is evidence, and neither raises nor clears, however much
 its sensor has said since. A letter that was replayed is marked so, in the log, and is not replayed
-again; one that still cannot be read stays as it is. A reading that is remembered is a redelivery
+again; nor is one that says no value, where its mapping allows that now (`nothing`, `optional`); one
+that still cannot be read stays as it is. A reading that is remembered is a redelivery
 and changes nothing. Letters are read out of the inputs log, all that it still holds, which is read
 twice for it: with --since only from then on. What became of the first 1,000 is told one by one.
-Messages up to 512 KiB are kept whole; of longer ones, and of those that the listener would not take,
+Messages up to 1 MiB are kept whole; of longer ones, and of those that the listener would not take,
 only the beginning is: they cannot be read again, and are told as `cut`; let their sender send them
 again. Whoever goes away leaves the replay to go on; one that was killed is begun again, and goes on
 where it was.
 
-Ends with 0 if every letter that was chosen is a reading now.";
+Ends with 0 unless a letter that was chosen still cannot be read, was cut, or is out of reach: the log
+does not hold it any more. What was replayed before is no failure.";
 
 /// Shows what could not be read.
 #[derive(Debug, Args)]
@@ -129,12 +131,14 @@ pub enum LettersError {
     #[error(transparent)]
     Ask(#[from] AskError),
     /// Some stay dead.
-    #[error("{still_dead} still cannot be read, {left} were left as they are")]
+    #[error("{still_dead} still cannot be read, {cut} were cut, {out_of_reach} are out of reach")]
     NotAll {
         /// How many cannot be read.
         still_dead: u64,
-        /// How many were cut or replayed before.
-        left: u64,
+        /// Of how many the message is not there as a whole.
+        cut: u64,
+        /// How many the log does not hold any more.
+        out_of_reach: u64,
     },
 }
 
@@ -202,10 +206,19 @@ async fn replay(args: &ReplayArgs) -> Result<(), LettersError> {
         true => print(&format!("{answer}\n"))?,
         false => print(&replay_text(&answer))?,
     }
+    unless_dead(&answer)
+}
+
+/// Whether nothing that was chosen stays dead. What was replayed before does not.
+fn unless_dead(answer: &Value) -> Result<(), LettersError> {
     let count = |name: &str| answer[name].as_u64().unwrap_or_default();
-    match (count("still_dead"), count("left")) {
-        (0, 0) => Ok(()),
-        (still_dead, left) => Err(LettersError::NotAll { still_dead, left }),
+    match (count("still_dead"), count("cut"), count("out_of_reach")) {
+        (0, 0, 0) => Ok(()),
+        (still_dead, cut, out_of_reach) => Err(LettersError::NotAll {
+            still_dead,
+            cut,
+            out_of_reach,
+        }),
     }
 }
 
@@ -344,6 +357,7 @@ fn replay_text(answer: &Value) -> String {
         let get = |name: &str| shown(&letter[name]);
         let outcome = match letter["outcome"].as_str() {
             Some("replayed") if would_be => "would be replayed".to_owned(),
+            Some("says_no_value") => "says no value, as its mapping allows".to_owned(),
             _ => get("outcome"),
         };
         let _ = write!(text, "{} {}: {outcome}", get("seq"), get("topic"));
@@ -380,11 +394,13 @@ fn replay_text(answer: &Value) -> String {
     let would = if would_be { " would be" } else { "" };
     let _ = writeln!(
         text,
-        "{}{would} replayed ({} readings), {} still dead, {} left as they are",
+        "{}{would} replayed ({} readings), {} say no value, {} still dead, {} left as they are ({} cut)",
         get("replayed"),
         get("readings"),
+        get("no_value"),
         get("still_dead"),
         get("left"),
+        get("cut"),
     );
     let count = |name: &str| answer[name].as_u64().unwrap_or_default();
     if count("letters_left_out") > 0 {
@@ -428,24 +444,38 @@ mod tests {
 
     #[test]
     fn what_becomes_of_each_letter_is_told() {
-        let answer = json!({"dry_run": true, "replayed": 1, "readings": 11, "still_dead": 1,
-            "left": 1, "out_of_reach": 500, "letters_left_out": 2, "letters": [
+        let answer = json!({"dry_run": true, "replayed": 1, "readings": 11, "no_value": 1,
+            "still_dead": 1, "left": 1, "cut": 0, "out_of_reach": 500, "letters_left_out": 2, "letters": [
             {"seq": 1, "topic": "t", "outcome": "replayed", "readings_left_out": 10, "readings": [
                 {"id": "e1", "sensor": "wl-1", "kind": "water_level", "value": 1.5, "unit": "m",
                  "observed_at": "2026-03-14T06:45:10.000Z"}]},
             {"seq": 2, "topic": "t", "outcome": "still_dead", "reason": "unit_unknown", "detail": "why"},
-            {"seq": 3, "topic": "t", "outcome": "already_replayed"}]});
+            {"seq": 3, "topic": "t", "outcome": "already_replayed"},
+            {"seq": 4, "topic": "t", "outcome": "says_no_value"}]});
         expect![[r#"
             1 t: would be replayed
               wl-1 water_level 1.5 m at 2026-03-14T06:45:10.000Z (e1)
               and 10 more
             2 t: still_dead, unit_unknown: why
             3 t: already_replayed
-            1 would be replayed (11 readings), 1 still dead, 1 left as they are
+            4 t: says no value, as its mapping allows
+            1 would be replayed (11 readings), 1 say no value, 1 still dead, 1 left as they are (0 cut)
             2 of them are counted and not told one by one
             500 other letters came so long ago that the log does not hold them any more
         "#]]
         .assert_eq(&replay_text(&answer));
+    }
+
+    #[test]
+    fn what_was_replayed_before_or_says_no_value_is_no_failure() {
+        let done = json!({"replayed": 1, "no_value": 2, "still_dead": 0, "left": 3, "cut": 0,
+            "out_of_reach": 0});
+        assert!(unless_dead(&done).is_ok());
+        for name in ["still_dead", "cut", "out_of_reach"] {
+            let mut answer = done.clone();
+            answer[name] = 1.into();
+            assert!(unless_dead(&answer).is_err(), "{name}");
+        }
     }
 
     #[test]

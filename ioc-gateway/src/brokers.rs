@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 pub use links::{LinkState, Links};
-pub use tls::{Identity, TlsError, TlsOptions};
+pub use tls::{HandshakeError, Identity, TlsError, TlsOptions};
 
 /// The user and the password that a broker asks for. Shown without the latter.
 #[derive(Clone, PartialEq, Eq)]

@@ -48,7 +48,7 @@ use crate::formats::native::{self, Scratch};
 use crate::formats::{Message, Reject, Sender, Workspace, append_dead_letter, append_message_of};
 use crate::keys::Keys;
 use crate::options::{Credentials, HttpOptions};
-pub use crate::replay::InputsLog;
+pub use crate::replay::{InputsLog, Unread};
 use crate::telemetry::{self, Adapter};
 
 /// What context brokers send (ETSI GS CIM 009), which they may call just JSON.

@@ -5,7 +5,7 @@
 //! with the time at which they were observed; behind those of each letter a word in the inputs log
 //! that it was replayed, so that it is not replayed twice, whatever ends the process and when.
 //! Promise: a letter that still cannot be read stays as it is, and why is
-//! said; of a letter that was a part of a message only that part is taken; what says no time gets
+//! said; one that says no value, as its mapping allows now, is done with like one that was read; of a letter that was a part of a message only that part is taken; what says no time gets
 //! the letter's; whose key or user may not publish a sensor gets it in no other way either. Not here:
 //! whether a reading that comes so late still matters, which the core judges. Next: `door.rs`.
 
@@ -36,9 +36,9 @@ use crate::keys::Keys;
 use crate::mqtt::user_in;
 use crate::options::Credentials;
 
-pub use log::InputsLog;
 #[cfg(test)]
 pub(crate) use log::MemoryLog;
+pub use log::{InputsLog, Unread};
 use log::{Known, Page, SharedLog};
 
 /// How many readings of one letter are told; all are taken.
@@ -70,6 +70,8 @@ enum Fate {
         /// Other parts of it that still are none; each is a dead letter of its own now.
         dead_letters: usize,
     },
+    /// It holds no reading, as its mapping allows: nobody has to wait for it any more.
+    SaysNoValue,
     /// It cannot be read now either.
     StillDead {
         reason: &'static str,
@@ -100,11 +102,16 @@ pub(crate) struct Summary {
     /// Letters that were replayed, and readings that they held.
     replayed: usize,
     readings: usize,
+    /// Letters that say no value, and may.
+    no_value: usize,
     /// Letters that stay dead.
     still_dead: usize,
     /// Letters that were cut, or replayed before.
     left: usize,
-    /// Letters that have left the log; told where all of it was read.
+    /// Of them those that were cut.
+    cut: usize,
+    /// Letters that have left the log: all that did, where all of it was to be read; else those that
+    /// were chosen and went meanwhile.
     out_of_reach: u64,
     letters: Vec<Told>,
     /// Letters that are only counted.
@@ -267,6 +274,24 @@ struct UnderWay {
     readings: BTreeSet<Named>,
 }
 
+impl UnderWay {
+    /// Forgets what the log says by now. Whose readings they are is not kept: they go with the last
+    /// letter.
+    fn forget(&mut self, known: &Known) {
+        self.letters.retain(|letter| !known.is_replayed(*letter));
+        if self.letters.is_empty() {
+            self.readings.clear();
+        }
+    }
+}
+
+impl Fate {
+    /// Whether the letter is not to be read again.
+    const fn is_done(&self) -> bool {
+        matches!(self, Self::Replayed { .. } | Self::SaysNoValue)
+    }
+}
+
 /// What is known of letters that are not to be replayed, and of what they brought.
 struct Before<'u> {
     known: Known,
@@ -318,20 +343,15 @@ impl Replayer {
     ) -> Result<Summary, Stopped> {
         let total = self.letters.total();
         let (range, known, reread) = self.look_back(choice).await?;
-        under_way
-            .letters
-            .retain(|letter| !known.is_replayed(*letter));
+        under_way.forget(&known);
         if under_way.letters.len() >= UNDER_WAY_MAX {
             return Err(Stopped::NotDurable);
         }
         let mut summary = Summary {
             dry_run: choice.dry_run,
-            out_of_reach: match choice.is_of_all_times() {
-                true => total.saturating_sub(known.letters),
-                false => 0,
-            },
             ..Summary::default()
         };
+        let seen_before = known.seen;
         let mut before = Before {
             known,
             reread,
@@ -358,7 +378,7 @@ impl Replayer {
                     true => Fate::AlreadyReplayed,
                     false => reader.fate(letter),
                 };
-                if let (Fate::Replayed { .. }, false) = (&fate, choice.dry_run) {
+                if fate.is_done() && !choice.dry_run {
                     reader.append(letter, &mut batch, &before);
                     if batch.inputs.bytes() >= BATCH_BYTES_MAX {
                         self.settle(&mut batch, &mut before).await?;
@@ -369,7 +389,11 @@ impl Replayer {
             let replayed = summary.replayed as u64;
             self.running.replayed.store(replayed, Ordering::Relaxed);
         }
-        ended(reading.await)?;
+        let seen = ended(reading.await)?;
+        summary.out_of_reach = match choice.is_of_all_times() {
+            true => total.saturating_sub(seen.letters),
+            false => seen_before.chosen.saturating_sub(seen.chosen),
+        };
         self.settle(&mut batch, &mut before).await?;
         Ok(summary)
     }
@@ -385,7 +409,7 @@ impl Replayer {
             let range = log::range(&*log, &choice)?;
             running.begin(&range);
             let mut reread = Reread::default();
-            let known = Known::read(&*log, range.clone(), &mut reread, &running)?;
+            let known = Known::read(&*log, range.clone(), &choice, &mut reread, &running)?;
             Ok((range, known, reread))
         });
         ended(looking.await)
@@ -500,8 +524,13 @@ impl Summary {
                 self.replayed += 1;
                 self.readings += readings.len() + readings_left_out;
             }
+            Fate::SaysNoValue => self.no_value += 1,
             Fate::StillDead { .. } => self.still_dead += 1,
-            Fate::Cut { .. } | Fate::AlreadyReplayed => self.left += 1,
+            Fate::Cut { .. } => {
+                self.left += 1;
+                self.cut += 1;
+            }
+            Fate::AlreadyReplayed => self.left += 1,
         }
         if self.letters.len() == LETTERS_TOLD_MAX {
             self.letters_left_out += 1;
@@ -513,6 +542,14 @@ impl Summary {
             fate,
         });
     }
+}
+
+/// What a letter holds.
+enum Found<'f> {
+    Reading(&'f Reading<'f>),
+    Rejected(Reject),
+    /// No value, as its mapping allows.
+    Absent,
 }
 
 /// Reads letters as messages by what is configured now, at the time when each was received.
@@ -552,16 +589,21 @@ impl<'s> Reader<'s> {
         }
         let (mut readings, mut left_out, mut first_reject, mut dead_letters) =
             (Vec::new(), 0, None, 0);
-        let ended = self.read(letter, &mut |found| match found {
-            Ok(reading) if readings.len() < READINGS_TOLD_MAX => {
+        let mut is_absent = false;
+        let ended = self.read(letter, &mut |_, found| match found {
+            Found::Reading(reading) if readings.len() < READINGS_TOLD_MAX => {
                 readings.push(ToldReading::of(reading));
             }
-            Ok(_) => left_out += 1,
-            Err(reject) => {
+            Found::Reading(_) => left_out += 1,
+            Found::Rejected(reject) => {
                 dead_letters += 1;
                 first_reject.get_or_insert(reject);
             }
+            Found::Absent => is_absent = true,
         });
+        if readings.is_empty() && is_absent && ended.is_ok() && first_reject.is_none() {
+            return Fate::SaysNoValue;
+        }
         if readings.is_empty() {
             let nothing = || Reject::new(Reason::NothingMapped, "there is no reading in it");
             let reject = ended.err().or(first_reject).unwrap_or_else(nothing);
@@ -593,9 +635,10 @@ impl<'s> Reader<'s> {
             event: &event,
         };
         let mut rejects = Vec::new();
-        let ended = self.read_placed(letter, &mut |place, found| match found {
-            Ok(reading) => batch.push(reading, before),
-            Err(reject) => rejects.push((place.to_owned(), reject)),
+        let ended = self.read(letter, &mut |place, found| match found {
+            Found::Reading(reading) => batch.push(reading, before),
+            Found::Rejected(reject) => rejects.push((place.to_owned(), reject)),
+            Found::Absent => {}
         });
         rejects.extend(ended.err().map(|reject| (String::new(), reject)));
         for (refused_before, (place, reject)) in (0..).zip(&rejects) {
@@ -609,19 +652,11 @@ impl<'s> Reader<'s> {
         batch.letters.push(letter.seq);
     }
 
+    /// Finds what a letter holds, and where: of one that was a part of a message, just that part.
     fn read(
         &mut self,
         letter: &NotedLetter,
-        take: &mut dyn FnMut(Result<&Reading<'_>, Reject>),
-    ) -> Result<(), Reject> {
-        self.read_placed(letter, &mut |_, found| take(found))
-    }
-
-    /// Finds what a letter holds: of one that was a part of a message, just that part.
-    fn read_placed(
-        &mut self,
-        letter: &NotedLetter,
-        take: &mut dyn FnMut(&str, Result<&Reading<'_>, Reject>),
+        take: &mut dyn FnMut(&str, Found<'_>),
     ) -> Result<(), Reject> {
         self.received_at
             .store(letter.at.as_millis(), Ordering::Relaxed);
@@ -635,11 +670,13 @@ impl<'s> Reader<'s> {
             is_found = true;
             match item.outcome {
                 Outcome::Reading(reading) => match senders.may(&letter.source, reading.sensor) {
-                    Ok(()) => take(&place, Ok(&reading)),
-                    Err(reject) => take(&place, Err(reject)),
+                    Ok(()) => take(&place, Found::Reading(&reading)),
+                    Err(reject) => take(&place, Found::Rejected(reject)),
                 },
-                Outcome::Rejected(reject) => take(&place, Err(reject.at(item.place))),
-                Outcome::Absent | Outcome::Noted(_) => {}
+                Outcome::Rejected(reject) => take(&place, Found::Rejected(reject.at(item.place))),
+                Outcome::Absent => take(&place, Found::Absent),
+                // What a format notes may hang on what its nodes said before, which is not known here.
+                Outcome::Noted(_) => {}
             }
         };
         let content_type = Some(&*letter.content_type).filter(|it| !it.is_empty());

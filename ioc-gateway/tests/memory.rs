@@ -30,7 +30,7 @@ use ioc_gateway::formats::{
     ITEM_MEMORY_MAX, MESSAGE_BYTES_MAX, MESSAGE_MEMORY_MAX, MESSAGE_MEMORY_PER_BYTE, Message,
     Workspace, append_message,
 };
-use ioc_gateway::http::{self, InputsLog, Operators, Parts};
+use ioc_gateway::http::{self, InputsLog, Operators, Parts, Unread};
 use ioc_gateway::options::{Credentials, HttpOptions};
 use peak_alloc::PeakAlloc;
 use tokio::sync::watch;
@@ -49,7 +49,7 @@ impl InputsLog for NoLog {
         &self,
         _: RangeInclusive<Seq>,
         _: &mut dyn FnMut(&Record<'_>) -> ControlFlow<()>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unread> {
         Ok(())
     }
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ioc_gateway::brokers::TlsError;
+use ioc_gateway::brokers::{HandshakeError, TlsError};
 use rumqttc::ConnectReturnCode;
 use rumqttc::mqttbytes;
 
@@ -124,6 +124,15 @@ pub enum LinkError {
 impl From<mqttbytes::Error> for LinkError {
     fn from(error: mqttbytes::Error) -> Self {
         Self::Protocol(error.to_string())
+    }
+}
+
+impl From<HandshakeError> for LinkError {
+    fn from(error: HandshakeError) -> Self {
+        match error {
+            HandshakeError::Tls(error) => Self::Tls(error),
+            HandshakeError::Broke(error) => Self::Io(error),
+        }
     }
 }
 

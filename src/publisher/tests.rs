@@ -1,3 +1,4 @@
+use ioc_gateway::brokers::TlsOptions;
 use tokio::net::TcpListener;
 
 use super::*;
@@ -249,6 +250,44 @@ async fn what_does_not_speak_mqtt_is_named_and_not_asked_again() {
         ended.unwrap_err().source.to_string(),
         format!("{address} does not speak MQTT; it speaks HTTP")
     );
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_within_the_handshake_of_tls_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    let ca_file = dir.path().join("ca.pem");
+    std::fs::write(&ca_file, params.self_signed(&key).unwrap().pem()).unwrap();
+    let (listener, mut publisher) = listening(Quality::AtLeastOnce).await;
+    publisher.options.access.tls = Some(TlsOptions {
+        ca_file: Some(ca_file),
+        ..TlsOptions::default()
+    });
+    let broken = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let noted = Arc::clone(&broken);
+    let on_link = move |event: &LinkEvent<'_>| noted.lock().unwrap().push(event.to_string());
+    let address = publisher.options.address.0.clone();
+    let patience = Some(Duration::from_secs(30));
+    publisher.persistence = Persistence::new(address, patience, Arc::new(on_link));
+    let proxy = async {
+        // It is there, and its broker is not.
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert_ne!(stream.read_u8().await.unwrap(), 0);
+        drop(stream);
+        drop(listener.accept().await.unwrap());
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let answer = b"HTTP/1.1 400 Bad Request\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+        stream
+    };
+    let (ended, _) = tokio::join!(publisher.run(numbered(1)), proxy);
+    let source = ended.unwrap_err().source;
+    assert!(matches!(source, LinkError::Tls(_)), "{source}");
+    let broken = broken.lock().unwrap();
+    assert_eq!(broken.len(), 2, "{broken:?}");
+    let told = |event: &String| event.contains("within the handshake of TLS");
+    assert!(broken.iter().all(told), "{broken:?}");
 }
 
 #[test]

@@ -288,3 +288,109 @@ fn p5_a_great_site_that_speaks_again_tells_of_each_that_does_not_in_a_moment_of_
     assert!(times.iter().all(|at| *at > ten_twenty), "{times:?}");
     assert!(times.is_sorted_by(|one, next| one < next), "{times:?}");
 }
+
+/// Four gauges behind one gateway and one behind another, all on one feeder that says its voltage,
+/// with rules about both.
+fn on_a_feeder(gauges: std::ops::RangeInclusive<i32>) -> BundleBuilder {
+    let mut builder = city()
+        .threshold("feeder-dead", "feeder", &[(Moderate, 2.0)], |rule| {
+            rule.side = Side::Below;
+        })
+        .silence("feeder-silent", "feeder", 3, Millis::minutes(3))
+        .sensor_with("fd-1", "feeder", |sensor| {
+            sensor.interval = Some(Millis::minutes(1));
+        })
+        .node("fd-1", |_| ());
+    for (name, by) in [
+        ("feeder-unheard", SiteBy::Feeder),
+        ("gateway-silent", SiteBy::Gateway),
+    ] {
+        builder = builder.site_silence(name, by, |rule| {
+            rule.percent = if by == SiteBy::Feeder { 40 } else { 75 };
+            rule.explained_by = vec!["feeder-dead".parse().unwrap()];
+        });
+    }
+    for gauge in gauges {
+        builder = builder.fed_by(&format!("river-{gauge}"), "fd-1");
+    }
+    builder
+}
+
+#[test]
+fn a_dead_gateway_whose_sensors_hang_on_one_healthy_feeder_is_one_message() {
+    // Two of the five on the feeder are silent before three of the four behind the gateway are.
+    check_with(
+        &on_a_feeder(1..=5).build(),
+        &dying(
+            "10:00-10:30/1 fd-1 11\n10:20-10:30/1 river-1 1\n10:20-10:30/1 river-2 1\n10:20-10:30/1 river-3 1",
+        ),
+        &expect![[r#"
+            10:08 site_silent gateway gw-1: 3 of 4
+            10:20 site_returned gateway gw-1: 1 of 4
+            10:20:00.001 sensor_silent river-4 last heard 10:05
+        "#]],
+    );
+    // All that hangs on the feeder is behind the gateway.
+    check_with(
+        &on_a_feeder(1..=4).build(),
+        &dying("10:00-10:30/1 fd-1 11"),
+        &expect![[r#"
+            10:08 site_silent gateway gw-1: 3 of 4
+        "#]],
+    );
+}
+
+#[test]
+fn what_one_feeder_feeds_is_one_message_though_all_of_it_is_behind_a_gateway_that_is_heard() {
+    // Two of the four behind the gateway are all that the feeder feeds.
+    check_with(
+        &on_a_feeder(1..=2).build(),
+        "10:00-10:05/1 river-1 1
+         10:00-10:05/1 river-2 1
+         10:00-10:30/1 river-3 1
+         10:00-10:30/1 river-4 1
+         10:00-10:30/1 fd-1 11",
+        &expect![[r#"
+            10:10 site_silent feeder fd-1: 2 of 2
+        "#]],
+    );
+}
+
+#[test]
+fn what_falls_silent_on_a_feeder_beside_a_dead_gateway_is_told_besides() {
+    // Behind the dead gateway are two of the feeder's; of the other three two more fall silent.
+    let mut builder = on_a_feeder(3..=5);
+    for gauge in 6..=7 {
+        let id = format!("river-{gauge}");
+        builder = builder
+            .sensor_with(&id, "water_level", |sensor| {
+                sensor.interval = Some(Millis::minutes(1));
+            })
+            .fed_by(&id, "fd-1");
+    }
+    let others = "10:00-10:15/1 river-5 1
+         10:00-10:15/1 river-6 1
+         10:00-10:30/1 river-7 1
+         10:00-10:30/1 fd-1 11";
+    let gauges = (1..=4).map(|gauge| format!("10:00-10:05/1 river-{gauge} 1\n"));
+    check_with(
+        &builder.build(),
+        &(gauges.collect::<String>() + others),
+        &expect![[r#"
+            10:08 site_silent gateway gw-1: 3 of 4
+            10:18 site_silent feeder fd-1: 4 of 5
+        "#]],
+    );
+}
+
+#[test]
+fn a_dead_feeder_is_named_before_the_gateway_that_it_feeds() {
+    check_with(
+        &on_a_feeder(1..=5).build(),
+        &dying("10:00-10:05/1 fd-1 11\n10:06-10:30/1 fd-1 0"),
+        &expect![[r#"
+            10:08 site_silent feeder fd-1: 2 of 5, explained by feeder-dead
+            10:08 site_silent gateway gw-1: 3 of 4, explained by feeder-dead
+        "#]],
+    );
+}

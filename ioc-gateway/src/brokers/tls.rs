@@ -72,6 +72,17 @@ pub enum TlsError {
     Refused(String),
 }
 
+/// Why a handshake did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum HandshakeError {
+    /// We do not come to terms, now or later.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The connection broke before we had: another one may do better.
+    #[error(transparent)]
+    Broke(io::Error),
+}
+
 impl TlsOptions {
     /// What a connection is made with.
     ///
@@ -111,18 +122,21 @@ impl TlsOptions {
     /// Speaks TLS over a connection to this host.
     ///
     /// # Errors
-    /// We do not come to terms.
+    /// We do not come to terms, or the connection breaks.
     pub async fn shake_hands(
         &self,
         host: &str,
         socket: TcpStream,
-    ) -> Result<TlsStream<TcpStream>, TlsError> {
+    ) -> Result<TlsStream<TcpStream>, HandshakeError> {
         let (name, options) = (self.name(host)?, self.clone());
         let config = spawn_blocking(move || options.config()).await;
         let config = config.map_err(|panic| TlsError::Refused(panic.to_string()))??;
         let connecting = TlsConnector::from(Arc::new(config)).connect(name, socket);
         let connected = connecting.await;
-        connected.map_err(|error| behind(&error).unwrap_or_else(|| within_handshake(&error)))
+        connected.map_err(|error| match behind(&error) {
+            Some(error) => HandshakeError::Tls(error),
+            None => HandshakeError::Broke(within_handshake(&error)),
+        })
     }
 
     /// The name that is looked for in the broker's certificate.
@@ -153,11 +167,12 @@ pub fn behind(error: &(dyn Error + 'static)) -> Option<TlsError> {
 }
 
 /// What it means that the socket failed before the two of us had come to terms.
-fn within_handshake(error: &io::Error) -> TlsError {
-    TlsError::Refused(format!(
+fn within_handshake(error: &io::Error) -> io::Error {
+    let told = format!(
         "the broker ended the connection within the handshake of TLS: is it the port for TLS? \
          ({error})"
-    ))
+    );
+    io::Error::new(error.kind(), told)
 }
 
 fn explain(error: &rustls::Error) -> String {

@@ -325,13 +325,11 @@ impl<'m> Session<'m, '_> {
             let place = Place(number);
             number += 1;
             if !is_control(&metric) {
-                let (names, catalogue) = (self.names, self.catalogue);
-                let is_reading = |known: &Known| Asked::of(known, names, catalogue).is_some();
-                let mut sharing = device.sharing(&metric).map(is_reading).peekable();
-                if sharing.peek().is_none() {
-                    self.metric(device.known(&metric), &metric, payload, (&place, source))?;
-                } else if sharing.any(|is_reading| is_reading) {
+                let known = device.known(&metric);
+                if device.is_ambiguous(&metric) {
                     self.ambiguous(&metric, (&place, source))?;
+                } else {
+                    self.metric(known, &metric, payload, (&place, source))?;
                 }
             }
         }
@@ -385,7 +383,7 @@ impl<'m> Session<'m, '_> {
 
     /// Says at its birth what will be missing.
     fn note_ambiguous(&mut self, device: &Device) {
-        if device.is_ambiguous() {
+        if device.has_ambiguous() {
             self.noted("several of its metrics have one alias");
         }
     }

@@ -135,7 +135,7 @@ struct ListedLetter<'a> {
     content_type: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     event: &'a str,
-    /// Whether it was read again, as a reading.
+    /// Whether it was read again, as a reading or as what may say no value.
     #[serde(skip_serializing_if = "is_false")]
     replayed: bool,
 }

@@ -2,8 +2,9 @@
 //!
 //! Arrives: the records of the log, twice. Leaves: first what is known of earlier replays, then the
 //! letters that were chosen, some at a time, each with all of its message. Promise: a letter whose
-//! replay a crash cut short is read again without what it had brought by then. Memory: the numbers
-//! of replayed letters ([`Known::REPLAYED_MAX`]), and a page of letters. Next: `../replay.rs`.
+//! replay a crash cut short is read again without what it had brought by then; what retention takes
+//! while it is read is passed over, and counted. Memory: the numbers of replayed letters
+//! ([`Known::REPLAYED_MAX`]), and a page of letters. Next: `../replay.rs`.
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
@@ -28,19 +29,33 @@ pub trait InputsLog: Debug + Send + Sync {
     /// Hands over records in their order until `take` breaks, at least those of this range.
     ///
     /// # Errors
-    /// Why the log cannot be read.
+    /// See [`Unread`].
     fn read(
         &self,
         range: RangeInclusive<Seq>,
         take: &mut dyn FnMut(&Record<'_>) -> ControlFlow<()>,
-    ) -> Result<(), String>;
+    ) -> Result<(), Unread>;
+}
+
+/// Why records were not handed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unread {
+    /// They are no longer kept.
+    Removed {
+        /// The first record that still is.
+        first: Seq,
+    },
+    /// The log cannot be read, and why.
+    Failed(String),
 }
 
 /// How many records before the first that is wanted are looked at: the parts of a message, of which
 /// the first keeps all of it, stand one after another but for urgent readings in between.
 const LOOKED_AT_BEFORE: Seq = 65_536;
-/// How many bytes of messages are read before they are worked on.
-const PAGE_BYTES_MAX: usize = 1 << 20;
+/// How many bytes of letters are read before they are worked on.
+pub(super) const PAGE_BYTES_MAX: usize = 1 << 20;
+/// How many letters are, however short they are.
+pub(super) const PAGE_LETTERS_MAX: usize = 4096;
 /// Now and then it is told how far it has come.
 const TOLD_EVERY: Seq = 4096;
 
@@ -52,6 +67,54 @@ pub(super) fn range(log: &dyn InputsLog, choice: &Choice) -> Result<RangeInclusi
     Ok(wanted.saturating_sub(LOOKED_AT_BEFORE).max(first)..=last)
 }
 
+/// Hands over the records of a range that are held. What goes while it is read is passed over.
+fn read_held(
+    log: &dyn InputsLog,
+    range: RangeInclusive<Seq>,
+    take: &mut dyn FnMut(&Record<'_>) -> ControlFlow<()>,
+) -> Result<(), Stopped> {
+    let (mut next, last) = range.into_inner();
+    loop {
+        let read = log.read(next..=last, &mut |record| {
+            if record.seq < next {
+                return ControlFlow::Continue(());
+            }
+            if record.seq > last {
+                return ControlFlow::Break(());
+            }
+            next = record.seq + 1;
+            take(record)
+        });
+        match read {
+            Ok(()) => return Ok(()),
+            Err(Unread::Removed { first }) if first > next => next = first,
+            Err(Unread::Removed { first }) => {
+                let why = format!("records from {next} on are missing behind {first}");
+                return Err(Stopped::Unread(why));
+            }
+            Err(Unread::Failed(why)) => return Err(Stopped::Unread(why)),
+        }
+    }
+}
+
+/// How many letters were looked at.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub letters: u64,
+    /// Of them those that were chosen.
+    pub chosen: u64,
+}
+
+impl Seen {
+    /// Counts one. Returns whether it was chosen.
+    fn note(&mut self, choice: &Choice, record: &Record<'_>, letter: &DeadLetter<'_>) -> bool {
+        let is_chosen = choice.takes(record.seq, record.at, letter);
+        self.letters += 1;
+        self.chosen += u64::from(is_chosen);
+        is_chosen
+    }
+}
+
 /// What the log says of earlier replays.
 #[derive(Debug, Default)]
 pub(super) struct Known {
@@ -61,7 +124,7 @@ pub(super) struct Known {
     /// Readings of letters that were not done with when a process ended.
     pub left: BTreeSet<Named>,
     /// Letters there are.
-    pub letters: u64,
+    pub seen: Seen,
 }
 
 impl Known {
@@ -72,36 +135,35 @@ impl Known {
     pub fn read(
         log: &dyn InputsLog,
         range: RangeInclusive<Seq>,
+        choice: &Choice,
         reread: &mut Reread,
         running: &Running,
     ) -> Result<Self, Stopped> {
-        Self::read_within(log, range, (reread, running), Self::REPLAYED_MAX)
+        Self::read_within(log, range, choice, (reread, running), Self::REPLAYED_MAX)
     }
 
     /// The same within another bound.
     pub fn read_within(
         log: &dyn InputsLog,
         range: RangeInclusive<Seq>,
+        choice: &Choice,
         (reread, running): (&mut Reread, &Running),
         replayed_max: usize,
     ) -> Result<Self, Stopped> {
-        let (mut known, last) = (Self::default(), *range.end());
-        log.read(range, &mut |record| {
+        let mut known = Self::default();
+        read_held(log, range, &mut |record| {
             if record.seq.is_multiple_of(TOLD_EVERY) {
                 running.reached(0, record.seq);
             }
-            match record.seq > last {
-                true => ControlFlow::Break(()),
-                false => {
-                    known.note(&record.input, reread);
-                    match known.replayed.len() > replayed_max {
-                        true => ControlFlow::Break(()),
-                        false => ControlFlow::Continue(()),
-                    }
-                }
+            if let Input::DeadLetter(letter) = &record.input {
+                known.seen.note(choice, record, letter);
             }
-        })
-        .map_err(Stopped::Unread)?;
+            known.note(&record.input, reread);
+            match known.replayed.len() > replayed_max {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            }
+        })?;
         if known.replayed.len() > replayed_max {
             return Err(Stopped::TooManyReplayed);
         }
@@ -112,7 +174,6 @@ impl Known {
 
     fn note(&mut self, input: &Input<'_>, reread: &mut Reread) {
         match input {
-            Input::DeadLetter(_) => self.letters += 1,
             Input::Reread(reading) => {
                 let own = named(reading);
                 reread.note(own);
@@ -125,7 +186,8 @@ impl Known {
                 self.replayed.push(replayed.letter);
             }
             Input::Started(_) => self.end(),
-            Input::Reading(_)
+            Input::DeadLetter(_)
+            | Input::Reading(_)
             | Input::Folded(_)
             | Input::Command(_)
             | Input::Reload(_)
@@ -152,29 +214,41 @@ impl Known {
 /// Letters that were chosen, with their messages.
 pub(super) type Page = Vec<NotedLetter>;
 
+/// What a letter takes of a page.
+fn bytes_of(letter: &NotedLetter) -> usize {
+    let texts = [
+        &letter.source,
+        &letter.topic,
+        &letter.reason,
+        &letter.detail,
+        &letter.place,
+        &letter.content_type,
+        &letter.event,
+    ];
+    let texts: usize = texts.iter().map(|text| text.len()).sum();
+    size_of::<NotedLetter>() + texts + letter.payload.len()
+}
+
 /// Reads the letters that were chosen; `send` gets them by the page, and breaks if nobody wants
-/// more.
+/// more. Returns how many were still there.
 pub(super) fn letters(
     log: &dyn InputsLog,
     range: RangeInclusive<Seq>,
     choice: &Choice,
     running: &Running,
     send: &mut dyn FnMut(Page) -> ControlFlow<()>,
-) -> Result<(), Stopped> {
+) -> Result<Seen, Stopped> {
     let (mut page, mut bytes, mut around) = (Page::new(), 0, LastWhole::default());
-    let last = *range.end();
-    log.read(range, &mut |record| {
+    let mut seen = Seen::default();
+    read_held(log, range, &mut |record| {
         if record.seq.is_multiple_of(TOLD_EVERY) {
             running.reached(1, record.seq);
-        }
-        if record.seq > last {
-            return ControlFlow::Break(());
         }
         let Input::DeadLetter(letter) = &record.input else {
             return ControlFlow::Continue(());
         };
         let whole = around.of(letter, DeadLetter::PAYLOAD_BYTES_MAX);
-        if !choice.takes(record.seq, record.at, letter) {
+        if !seen.note(choice, record, letter) {
             return ControlFlow::Continue(());
         }
         let mut own = NotedLetter::of(record.seq, record.at, letter, letter.payload);
@@ -182,19 +256,18 @@ pub(super) fn letters(
             own.payload.clone_from(&whole.payload);
             own.is_whole = true;
         }
-        bytes += own.payload.len();
+        bytes += bytes_of(&own);
         page.push(own);
-        if bytes < PAGE_BYTES_MAX {
+        if bytes < PAGE_BYTES_MAX && page.len() < PAGE_LETTERS_MAX {
             return ControlFlow::Continue(());
         }
         bytes = 0;
         send(std::mem::take(&mut page))
-    })
-    .map_err(Stopped::Unread)?;
+    })?;
     if !page.is_empty() {
         let _ = send(page);
     }
-    Ok(())
+    Ok(seen)
 }
 
 /// The log, shared by whoever replays.
@@ -203,13 +276,26 @@ pub(super) type SharedLog = Arc<dyn InputsLog>;
 /// A log in memory.
 #[cfg(test)]
 #[derive(Debug, Default)]
-pub(crate) struct MemoryLog(std::sync::Mutex<Vec<(Timestamp, Vec<u8>)>>);
+pub(crate) struct MemoryLog {
+    records: std::sync::Mutex<Vec<(Timestamp, Vec<u8>)>>,
+    removal: std::sync::Mutex<Removal>,
+}
+
+/// What retention takes of it.
+#[cfg(test)]
+#[derive(Debug, Default, Clone, Copy)]
+struct Removal {
+    /// Those before this one are gone.
+    first: Seq,
+    /// Behind this one that is read, those before that one go.
+    awaited: Option<(Seq, Seq)>,
+}
 
 #[cfg(test)]
 impl MemoryLog {
     /// Appends an encoded input; returns its number.
     pub fn append(&self, at: Timestamp, input: &[u8]) -> Seq {
-        let mut records = self.0.lock().unwrap();
+        let mut records = self.records.lock().unwrap();
         records.push((at, input.to_vec()));
         records.len() as Seq
     }
@@ -223,7 +309,7 @@ impl MemoryLog {
 
     /// As if the process had been killed before what follows these records was durable.
     pub fn cut(&self, records: usize) {
-        self.0.lock().unwrap().truncate(records);
+        self.records.lock().unwrap().truncate(records);
         let started = ioc_core::record::Started {
             clock: ioc_core::record::ClockKind::System,
             build: ioc_core::record::BuildHash([0; 32]),
@@ -232,28 +318,43 @@ impl MemoryLog {
         };
         self.push(Timestamp::default(), &Input::Started(started));
     }
+
+    /// When this record has been read, once, those before `first` go.
+    pub fn removes(&self, behind: Seq, first: Seq) {
+        self.removal.lock().unwrap().awaited = Some((behind, first));
+    }
 }
 
 #[cfg(test)]
 impl InputsLog for MemoryLog {
     fn held(&self, _: Option<Timestamp>) -> Result<RangeInclusive<Seq>, String> {
-        Ok(1..=self.0.lock().unwrap().len() as Seq)
+        let first = self.removal.lock().unwrap().first.max(1);
+        Ok(first..=self.records.lock().unwrap().len() as Seq)
     }
 
     fn read(
         &self,
         range: RangeInclusive<Seq>,
         take: &mut dyn FnMut(&Record<'_>) -> ControlFlow<()>,
-    ) -> Result<(), String> {
-        let records = self.0.lock().unwrap().clone();
+    ) -> Result<(), Unread> {
+        let records = self.records.lock().unwrap().clone();
         for (seq, (at, bytes)) in (1..).zip(&records).skip(*range.start() as usize - 1) {
-            let input = Input::decode(bytes).map_err(|error| error.to_string())?;
+            let first = self.removal.lock().unwrap().first;
+            if seq < first {
+                return Err(Unread::Removed { first });
+            }
+            let input = Input::decode(bytes).map_err(|error| Unread::Failed(error.to_string()))?;
             let record = Record {
                 seq,
                 at: *at,
                 input,
             };
-            if take(&record).is_break() {
+            let ended = take(&record);
+            let mut removal = self.removal.lock().unwrap();
+            if let Some((_, first)) = removal.awaited.take_if(|(behind, _)| *behind == seq) {
+                removal.first = first;
+            }
+            if ended.is_break() {
                 break;
             }
         }

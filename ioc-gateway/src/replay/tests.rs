@@ -5,8 +5,10 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use ioc_core::record::DeadLetter;
 
+use super::log::{PAGE_BYTES_MAX, PAGE_LETTERS_MAX, Seen};
 use super::*;
 use crate::door::{Arrivals, DoorOptions};
+use crate::formats::mapping::Format;
 use crate::formats::tests::{catalogue, gauges};
 use crate::keys::{Key, NewKey};
 use crate::options::Users;
@@ -30,7 +32,11 @@ fn bench(letters: &[DeadLetter<'_>], keys: Option<Keys>) -> Bench {
 }
 
 fn bench_of(letters: &[DeadLetter<'_>], senders: Senders) -> Bench {
-    let mut catalogue = catalogue("hydro/+", gauges());
+    bench_by(letters, senders, gauges())
+}
+
+fn bench_by(letters: &[DeadLetter<'_>], senders: Senders, format: Format) -> Bench {
+    let mut catalogue = catalogue("hydro/+", format);
     catalogue.kind_units = [("water_level".into(), "m".into())].into();
     let shared = Arc::new(ArcSwap::from_pointee(catalogue));
     let (door, arrivals) = Door::new(DoorOptions::default(), shared);
@@ -69,6 +75,22 @@ const GAUGES: &[u8] =
 impl Bench {
     /// What a replay says of each letter, and what the engine got.
     fn replay(&self, choice: &Choice) -> (String, Vec<String>) {
+        let (summary, inputs) = self.summary(choice);
+        let told = |told: &Told| {
+            let fate = serde_json::to_value(&told.fate).unwrap();
+            let why = fate.get("reason").or(fate.get("dead_letters"));
+            format!(
+                "{} {} {}",
+                told.seq,
+                fate["outcome"].as_str().unwrap(),
+                why.unwrap_or(&"".into())
+            )
+        };
+        let told: Vec<_> = summary.letters.iter().map(told).collect();
+        (told.join("\n"), inputs)
+    }
+
+    fn summary(&self, choice: &Choice) -> (Summary, Vec<String>) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -93,18 +115,7 @@ impl Bench {
                 }
             }
         });
-        let told = |told: &Told| {
-            let fate = serde_json::to_value(&told.fate).unwrap();
-            let why = fate.get("reason").or(fate.get("dead_letters"));
-            format!(
-                "{} {} {}",
-                told.seq,
-                fate["outcome"].as_str().unwrap(),
-                why.unwrap_or(&"".into())
-            )
-        };
-        let told: Vec<_> = summary.letters.iter().map(told).collect();
-        (told.join("\n"), inputs)
+        (summary, inputs)
     }
 }
 
@@ -361,6 +372,11 @@ fn p3_letters_that_are_not_durable_in_time_are_not_replayed_again() {
     let runtime = { runtime }.enable_all().build().unwrap();
     let replayed = runtime.block_on(bench.replayer.replay(&all()));
     assert_eq!(replayed.unwrap_err(), Stopped::NotDurable);
+    let under_way = |bench: &Bench| {
+        let under_way = runtime.block_on(bench.replayer.under_way.lock());
+        (under_way.letters.len(), under_way.readings.len())
+    };
+    assert_eq!(under_way(&bench), (1, 2));
     // They are on their way to the disk, and the log does not say so yet.
     bench.replayer.patience.durable = Duration::from_secs(60);
     let (told, inputs) = bench.replay(&all());
@@ -371,6 +387,9 @@ fn p3_letters_that_are_not_durable_in_time_are_not_replayed_again() {
         "of the first time"
     );
     assert_eq!(inputs.len(), 3);
+    // Now it does.
+    assert_eq!(bench.replay(&all()).0, "1 already_replayed \"\"");
+    assert_eq!(under_way(&bench), (0, 0));
 
     let many = (2..).take(UNDER_WAY_MAX).collect();
     runtime.block_on(bench.replayer.under_way.lock()).letters = many;
@@ -386,7 +405,7 @@ fn p5_more_replayed_letters_than_are_kept_in_mind_are_refused() {
     }
     let read = |max| {
         let (mut reread, running) = (Reread::default(), Running::default());
-        Known::read_within(&log, 1..=5, (&mut reread, &running), max)
+        Known::read_within(&log, 1..=5, &all(), (&mut reread, &running), max)
             .map(|known| known.is_replayed(4))
     };
     assert_eq!(read(5), Ok(true));
@@ -483,4 +502,121 @@ fn p5_of_what_was_read_again_the_newest_is_remembered() {
     assert_eq!(reread.known.len(), Reread::COUNT_MAX);
     assert_eq!(reread.oldest_first.len(), Reread::COUNT_MAX);
     assert!(!reread.known.contains(&0) && reread.known.contains(&count));
+}
+
+/// The letters of the log by the page, and how many there were.
+fn pages(log: &MemoryLog, last: Seq) -> (Vec<Vec<NotedLetter>>, Seen) {
+    let mut pages = Vec::new();
+    let seen = log::letters(log, 1..=last, &all(), &Running::default(), &mut |page| {
+        pages.push(page);
+        ControlFlow::Continue(())
+    });
+    (pages, seen.unwrap())
+}
+
+#[test]
+fn p5_a_page_of_letters_ends_however_little_their_messages_say() {
+    let long = "x".repeat(200);
+    let cases: [(&[u8], &str); 3] = [(b"", ""), (b"{}", ""), (b"", &long)];
+    for (payload, detail) in cases {
+        let log = MemoryLog::default();
+        let short = DeadLetter {
+            detail,
+            ..letter("hydro/north", payload)
+        };
+        let count = 2 * PAGE_LETTERS_MAX + 7;
+        for _ in 0..count {
+            log.push(CAME_AT, &Input::DeadLetter(short));
+        }
+        let (pages, seen) = pages(&log, count as Seq);
+        assert_eq!((seen.letters, seen.chosen), (count as u64, count as u64));
+        let seqs = pages.iter().flatten().map(|letter| letter.seq);
+        assert!(seqs.eq(1..=count as Seq), "each once, in order");
+        let texts = ["mqtt a", "hydro/north", "value_missing", detail];
+        let texts = texts.map(str::len).iter().sum::<usize>();
+        let bytes = size_of::<NotedLetter>() + texts + payload.len();
+        let page = PAGE_LETTERS_MAX.min(PAGE_BYTES_MAX.div_ceil(bytes));
+        assert_eq!(page < PAGE_LETTERS_MAX, !detail.is_empty());
+        let lengths: Vec<_> = pages.iter().map(Vec::len).collect();
+        let (last, whole) = lengths.split_last().unwrap();
+        assert!(*last <= page && !whole.is_empty(), "{lengths:?}");
+        assert!(whole.iter().all(|length| *length == page), "{lengths:?}");
+    }
+}
+
+#[test]
+fn what_retention_takes_while_it_is_read_is_passed_over_and_counted() {
+    let messages = [1, 2, 3, 4]
+        .map(|n| format!(r#"{{"at":1773470710,"gauges":[{{"name":"g-{n}","level":1}}]}}"#));
+    let letters = messages.each_ref();
+    let letters = letters.map(|message| letter("hydro/north", message.as_bytes()));
+    let since = Choice {
+        since: Some(CAME_AT),
+        ..Choice::default()
+    };
+    let nobodys = Choice {
+        reason: Some("unit_unknown".to_owned()),
+        since: Some(CAME_AT),
+        ..Choice::default()
+    };
+    // Behind the end of the first time; in its middle, before and behind what goes.
+    for (behind, first) in [(4, 3), (1, 3), (3, 3)] {
+        for (choice, replayed, out_of_reach) in [(&all(), 2, 2), (&since, 2, 2), (&nobodys, 0, 0)] {
+            let bench = bench(&letters, None);
+            bench.log.removes(behind, first);
+            let (summary, inputs) = bench.summary(choice);
+            assert_eq!(summary.replayed, replayed, "{behind} {choice:?}");
+            assert_eq!(inputs.len(), 2 * replayed, "{inputs:?}");
+            let is_of_all = choice.all || behind != 1;
+            let expected = if is_of_all {
+                out_of_reach
+            } else {
+                out_of_reach.min(1)
+            };
+            assert_eq!(summary.out_of_reach, expected, "{behind} {choice:?}");
+        }
+    }
+}
+
+#[test]
+fn a_letter_that_may_say_no_value_now_is_done_with() {
+    let Format::Json(mut shape) = gauges() else {
+        panic!("gauges are read as JSON")
+    };
+    shape.readings[0].optional = true;
+    let part = |place| DeadLetter {
+        place,
+        ..letter("hydro/north", GAUGES)
+    };
+    let wrong = br#"{"at":1773470710,"gauges":[{"name":"g-1"},{"name":"g-2","level":"high"}]}"#;
+    let senders = Senders {
+        keys: None,
+        credentials: Credentials::Anonymous,
+    };
+    let letters = [
+        part("/gauges/2"),
+        letter("hydro/north", GAUGES),
+        letter("hydro/north", wrong),
+    ];
+    let bench = bench_by(&letters, senders, Format::Json(shape));
+    let dry = Choice {
+        dry_run: true,
+        ..all()
+    };
+    let fates = "1 says_no_value \"\"\n2 replayed 0\n3 still_dead \"value_not_a_number\"";
+    let (told, inputs) = bench.replay(&dry);
+    assert_eq!((&*told, inputs.len()), (fates, 0));
+    let (summary, inputs) = bench.summary(&all());
+    let counts = (summary.no_value, summary.replayed, summary.still_dead);
+    assert_eq!((counts, summary.left), ((1, 1, 1), 0));
+    let expected = [
+        "replayed 1",
+        "g-1-1773470710 of g-1 at 2026-03-14T06:45:10.000Z",
+        "g-2-1773470710 of g-2 at 2026-03-14T06:45:10.000Z",
+        "replayed 2",
+    ];
+    assert_eq!(inputs, expected);
+    assert!(bench.replayer.letters.is_replayed(1), "it leaves the list");
+    let (summary, _) = bench.summary(&all());
+    assert_eq!((summary.no_value, summary.left, summary.cut), (0, 2, 0));
 }

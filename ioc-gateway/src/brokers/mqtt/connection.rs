@@ -20,7 +20,7 @@ use super::packets::{self, Delivery, Granted, Malformed, Message, Packet};
 use super::socket::{Socket, connect};
 use super::{Version, Wanted};
 use crate::brokers::epoch::{Entrance, Epoch};
-use crate::brokers::{TlsError, tls, told};
+use crate::brokers::{HandshakeError, TlsError, tls, told};
 use crate::door::DoorClosed;
 use crate::formats;
 use crate::telemetry::{self, Adapter};
@@ -89,6 +89,15 @@ impl LinkError {
         match tls::behind(&error) {
             Some(error) => Self::Tls(error),
             None => Self::Socket(error),
+        }
+    }
+}
+
+impl From<HandshakeError> for LinkError {
+    fn from(error: HandshakeError) -> Self {
+        match error {
+            HandshakeError::Tls(error) => Self::Tls(error),
+            HandshakeError::Broke(error) => Self::Connect(error),
         }
     }
 }

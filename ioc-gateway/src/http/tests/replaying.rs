@@ -88,7 +88,7 @@ fn p8_only_an_operator_has_letters_read_again() {
     });
     let (status, told) = answer(&router, order(r#"{"seqs":[1]}"#, true));
     assert_eq!(status, 200);
-    expect![[r#"{"dry_run":false,"replayed":1,"readings":1,"still_dead":0,"left":0,"out_of_reach":0,"letters":[{"seq":1,"topic":"ioc/v1/readings/wl-1","outcome":"replayed","readings":[{"id":"e1","sensor":"wl-1","kind":"water_level","observed_at":"2026-03-14T06:45:10.933Z","value":3.72,"unit":"m"}],"readings_left_out":0,"dead_letters":0}],"letters_left_out":0}"#]]
+    expect![[r#"{"dry_run":false,"replayed":1,"readings":1,"no_value":0,"still_dead":0,"left":0,"cut":0,"out_of_reach":0,"letters":[{"seq":1,"topic":"ioc/v1/readings/wl-1","outcome":"replayed","readings":[{"id":"e1","sensor":"wl-1","kind":"water_level","observed_at":"2026-03-14T06:45:10.933Z","value":3.72,"unit":"m"}],"readings_left_out":0,"dead_letters":0}],"letters_left_out":0}"#]]
         .assert_eq(&told);
     let get = Request::get("/api/v1/dead-letters/replay");
     let (_, told) = answer(&router, get.body(Body::empty()).unwrap());

@@ -218,22 +218,14 @@ fn is_one_consumer(one: &Broker<NatsOptions>, other: &Broker<NatsOptions>) -> bo
 }
 
 /// By whom a server lets us in.
-fn who(server: &Broker<NatsOptions>) -> (Option<&str>, [Option<&Path>; 3]) {
+fn who(server: &Broker<NatsOptions>) -> (Option<&str>, [Option<&Path>; 2]) {
     let user = server.user.as_ref().map(|user| &*user.name);
     let NatsOptions {
         token_file,
         credentials_file,
-        tls,
         ..
     } = &server.options;
-    let certificate = tls.as_ref().and_then(|tls| tls.identity.as_ref());
-    let certificate = certificate.map(|identity| &*identity.certificate_file);
-    let files = [
-        token_file.as_deref(),
-        credentials_file.as_deref(),
-        certificate,
-    ];
-    (user, files)
+    (user, [token_file.as_deref(), credentials_file.as_deref()])
 }
 
 /// Where a server is, or several of a cluster are.
