@@ -14,6 +14,7 @@ use ioc_core::decision::EffectClass::{AtMostOnce, Idempotent};
 use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
 use ioc_core::decision::{Certainty, How, Severity, SiteBy, Step};
 use ioc_core::id::{CommandKey, IncidentId, NodeId, SuppressionId};
+use ioc_core::limits::BUNDLES_WAITING_MAX;
 use ioc_core::place::Polygon;
 use ioc_core::reading::{Attributes, AttributesBuffer, Reading};
 use ioc_core::record::{
@@ -1508,7 +1509,17 @@ pub fn history(day: &Day) -> History {
                 let news = EffectNews::Started;
                 history.push(now, &Input::Effect(Effect { key, news }));
             }
-            What::Reload(variant) => history.reload(now, bundle(*variant)),
+            What::Reload(variant) => {
+                let bundle = bundle(*variant);
+                // All are provided before the day begins, and so many are kept.
+                let mut known: Vec<_> = history.bundles.iter().map(|known| known.hash).collect();
+                known.push(bundle.hash);
+                known.sort_unstable();
+                known.dedup();
+                if known.len() <= BUNDLES_WAITING_MAX {
+                    history.reload(now, bundle);
+                }
+            }
             What::Restart => {
                 let before = history.inputs.last().unwrap().0;
                 push_restart(&mut history, before, now);
