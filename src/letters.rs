@@ -46,8 +46,8 @@ only the beginning is: they cannot be read again, and are told as `cut`; let the
 again. Whoever goes away leaves the replay to go on; one that was killed is begun again, and goes on
 where it was.
 
-Ends with 0 unless a letter that was chosen still cannot be read, was cut, or is out of reach: the log
-does not hold it any more. What was replayed before is no failure.";
+Ends with 0 unless a letter that was chosen still cannot be read, was cut, or is out of reach: the
+log does not hold it any more. What was replayed before is no failure.";
 
 /// Shows what could not be read.
 #[derive(Debug, Args)]

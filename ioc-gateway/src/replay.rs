@@ -4,10 +4,11 @@
 //! readings that they hold by what is configured now, through the door as ones that were read again,
 //! with the time at which they were observed; behind those of each letter a word in the inputs log
 //! that it was replayed, so that it is not replayed twice, whatever ends the process and when.
-//! Promise: a letter that still cannot be read stays as it is, and why is
-//! said; one that says no value, as its mapping allows now, is done with like one that was read; of a letter that was a part of a message only that part is taken; what says no time gets
-//! the letter's; whose key or user may not publish a sensor gets it in no other way either. Not here:
-//! whether a reading that comes so late still matters, which the core judges. Next: `door.rs`.
+//! Promise: a letter that still cannot be read stays as it is, and why is said; one that says no
+//! value, as its mapping allows now, is done with like one that was read; of a letter that was a
+//! part of a message only that part is taken; what says no time gets the letter's; whose key or user
+//! may not publish a sensor gets it in no other way either. Not here: whether a reading that comes so
+//! late still matters, which the core judges. Next: `door.rs`.
 
 mod log;
 
