@@ -41,7 +41,7 @@ again; nor is one that says no value, where its mapping allows that now (`nothin
 that still cannot be read stays as it is. A reading that is remembered is a redelivery
 and changes nothing. Letters are read out of the inputs log, all that it still holds, which is read
 twice for it: with --since only from then on. What became of the first 1,000 is told one by one.
-Messages up to 1 MiB are kept whole; of longer ones, and of those that the listener would not take,
+Messages up to 512 KiB are kept whole; of longer ones, and of those that the listener would not take,
 only the beginning is: they cannot be read again, and are told as `cut`; let their sender send them
 again. Whoever goes away leaves the replay to go on; one that was killed is begun again, and goes on
 where it was.

@@ -556,22 +556,11 @@ impl Engine {
         }
         self.leave_more(at, out);
         let old = std::mem::replace(&mut self.rules, Arc::clone(&new));
-        self.provided.put_aside(Some(Arc::clone(&old)));
+        self.provided.put_aside(Some(old));
         // Who took over with this record is a meter by the city that holds now.
         self.desk.meters.hold_under(&self.rules);
         self.note_meters(found);
-        if old.handling().acknowledge_within != new.handling().acknowledge_within {
-            self.time_the_escalations(at, out);
-        }
         self.reload_windows(&new, at, out);
-    }
-
-    /// Other times hold until somebody else is told of what nobody has seen: they run from here on.
-    fn time_the_escalations(&mut self, at: Timestamp, out: &mut Vec<Decision>) {
-        let (correlators, mut turn) = self.people(at, out);
-        for correlator in correlators.values_mut() {
-            correlator.time_the_escalations(&mut turn);
-        }
     }
 
     fn turn<'a>(&'a mut self, at: Timestamp, decisions: &'a mut Vec<Decision>) -> Turn<'a> {

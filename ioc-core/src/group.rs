@@ -21,7 +21,7 @@ use self::across::{Crowds, Taken};
 use self::alone::Leaps;
 use self::sequence::Sequencer;
 pub(crate) use self::sites::Unheard;
-use self::sites::{Change, Rivals, Sites, Telling};
+use self::sites::{Change, Sites, Telling};
 use self::watch::Moment;
 use crate::away::Away;
 use crate::bundle::{DetectionRule, Test};
@@ -276,17 +276,11 @@ impl Group {
             return 0;
         }
         let (mut over_limit, mut aloud, mut quiet) = (0, false, false);
-        let falls_silent = matches!(finding.detection, Detection::Silent(_));
-        let names = self.sites.keys().filter(|_| falls_silent);
-        let rivals: Vec<_> = names
-            .map(|name| self.rivals(name, &finding.sensor, rules))
-            .collect();
-        let mut rivals = rivals.into_iter();
         for (name, sites) in &mut self.sites {
             let finding = &*finding;
             let moment = Moment { finding, at, rules };
             over_limit += sites.note(moment);
-            match sites.take(moment, rivals.next().unwrap_or_default(), found) {
+            match sites.take(moment, found) {
                 Telling::Apart => {}
                 Telling::Quiet => quiet = true,
                 Telling::Aloud => aloud = true,
@@ -297,20 +291,12 @@ impl Group {
         over_limit
     }
 
-    /// What else the site of a sensor by this rule may be silent with.
-    fn rivals(&self, name: &RuleId, sensor: &SensorId, rules: &Rules) -> Rivals {
-        let others = self.sites.iter().filter(|(other, _)| *other != name);
-        let others = others.map(|(_, sites)| sites);
-        self.sites[name].rivals(sensor, others, rules)
-    }
-
     /// A silent sensor's time is over by a rule about sites.
     fn fire_site(&mut self, timer: &Timer<SensorId>, rules: &Rules) -> Option<Finding> {
         let mut others = self.sites.iter().filter(|(name, _)| **name != timer.rule);
         let covered = others.any(|(_, sites)| sites.covers(&timer.subject, rules));
-        let rivals = self.rivals(&timer.rule, &timer.subject, rules);
         let sites = self.sites.get_mut(&timer.rule)?;
-        let finding = sites.fire(&timer.subject, timer.due, (covered, rivals), rules);
+        let finding = sites.fire(&timer.subject, timer.due, covered, rules);
         change_timers(&mut self.timers, &timer.rule, &mut sites.timers);
         finding
     }

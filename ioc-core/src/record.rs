@@ -94,8 +94,9 @@ pub struct DeadLetter<'a> {
 }
 
 impl DeadLetter<'_> {
-    /// The longest message that is kept as a whole: no longer one is read at all.
-    pub const PAYLOAD_BYTES_MAX: usize = 1 << 20;
+    /// The longest message that is kept as a whole: a batch of one fits into the smallest segment of
+    /// the inputs log, beside its reserve.
+    pub const PAYLOAD_BYTES_MAX: usize = 512 << 10;
     /// How much is kept of a longer one.
     pub const BEGINNING_BYTES_MAX: usize = 4096;
 

@@ -222,8 +222,12 @@ fn changed(
     // What an incident of the first run is called in the second.
     let pairs = matching.pairs.iter();
     let there: HashMap<_, _> = pairs.map(|(a, b, _)| (id(0, *a), id(1, *b))).collect();
-    let was_open = |parent: Option<IncidentId>| {
-        parent.is_some_and(|parent| open.binary_search(&parent).is_ok())
+    // Also what nobody has heard of since.
+    let was_open = |story: &Story, parent: Option<IncidentId>| {
+        parent.is_some_and(|parent| {
+            let is_unheard = story.since.is_some() && story.find(parent).is_none();
+            is_unheard || open.binary_search(&parent).is_ok()
+        })
     };
     let pairs = matching.pairs.iter();
     pairs
@@ -234,7 +238,8 @@ fn changed(
             let parent = before
                 .parent
                 .map(|parent| there.get(&parent).copied().unwrap_or(parent));
-            let is_of_before = was_open(before.parent) || was_open(after.parent);
+            let is_of_before =
+                was_open(stories[0], before.parent) || was_open(stories[1], after.parent);
             Changed {
                 shared: *shared,
                 caused_otherwise: parent != after.parent && !is_of_before,

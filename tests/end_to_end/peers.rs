@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::publisher::Publisher;
 use crate::support::{IOC, Site, high_water, level, river_city, wait_for};
 
-/// Messages that no decoder, or no sensor, has anything to do with.
+/// Messages that no decoder, or no sensor, has anything to do with; the first says nothing at all, and
+/// is no dead letter.
 const POISON: [&str; 7] = [
     "",
     "{",
@@ -24,13 +25,13 @@ fn thingsboard_5238_9625_what_cannot_be_read_stops_nothing() {
     let site = Site::new(&river_city());
     let server = site.start();
     let mut publisher = Publisher::connect(server.mqtt).unwrap();
-    let mut sent = 0;
+    let mut dead = 0;
     for round in 0..200 {
         for poison in POISON {
             publisher
                 .publish("wl-1", &format!("p{round}"), poison)
                 .unwrap();
-            sent += 1;
+            dead += u32::from(!poison.is_empty());
         }
     }
     for reading in high_water() {
@@ -38,7 +39,7 @@ fn thingsboard_5238_9625_what_cannot_be_read_stops_nothing() {
     }
     wait_for("an incident", || server.incidents().first().cloned());
     let status = server.get_json("/api/v1/status");
-    assert_eq!(status["dead_letters"]["total"], sent, "{status}");
+    assert_eq!(status["dead_letters"]["total"], dead, "{status}");
     // Nothing had to be started again for what comes after it either.
     let again = level("c", "wl-1", "2026-03-14T06:50:00Z", 4.5);
     assert_eq!(server.post_readings(&[again]).status, 200);

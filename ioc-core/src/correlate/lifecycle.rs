@@ -278,16 +278,6 @@ impl Correlator {
         self.set_timer(slot, Purpose::Escalate, timed.map(|(_, due)| due), turn);
     }
 
-    /// The same of all incidents, where other times hold.
-    pub fn time_the_escalations(&mut self, turn: &mut Turn<'_>) {
-        let slots: Vec<_> = self.slots.values().copied().collect();
-        for slot in slots {
-            if self.case(slot).incident.opened_at.is_some() {
-                self.time_the_escalation(slot, turn);
-            }
-        }
-    }
-
     /// Nobody has seen it in time: the next one is told.
     fn escalate(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let docket = &mut self.case_mut(slot).incident.docket;

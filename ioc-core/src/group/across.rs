@@ -161,7 +161,7 @@ impl Crowds {
         let crowd = crowd.or_insert_with(|| Crowd::new(rule, group));
         // Whatever was due by now has fired, or there was nobody to ask.
         let closed_to = crowd.step_of(rule, at - rule.lateness);
-        crowd.closed_to = crowd.closed_to.max(closed_to);
+        crowd.close_to(rule, closed_to);
         let value = Value {
             observed_at: finding.observed_at,
             zone: finding.zone.clone(),
@@ -475,6 +475,15 @@ impl Crowd {
             value: value.flatten(),
             worst,
             said: Said::Latest(said),
+        }
+    }
+
+    /// Nothing is asked of what was before this step any more.
+    fn close_to(&mut self, rule: &Across, step: i64) {
+        if step > self.closed_to {
+            self.closed_to = step;
+            let begin = step.saturating_add(1).saturating_sub(steps(rule));
+            self.panes = self.panes.split_off(&begin);
         }
     }
 

@@ -6,9 +6,7 @@
 //! was held back about single sensors, when the time to wait is over or the site speaks again: one in
 //! each millisecond, however many there are. Incidents hear of each silence at once: what is held
 //! back is what people are told. A loss of power is told from a failure of telecoms by what was
-//! found about the silent sensors, or about what feeds them, since they were last heard. A feeder of which
-//! nothing was found is told as a site only of those that are silent with nothing else: one gateway behind
-//! which all of them are is waited for as long as a single sensor is. Where a site is
+//! found about the silent sensors, or about what feeds them, since they were last heard. Where a site is
 //! what one feeder feeds, it is known too which streets are silent as a whole, for whoever asks when the
 //! feeder is well again. Next: `correlate.rs`.
 
@@ -71,17 +69,6 @@ pub(super) enum Telling {
     Quiet,
     /// By itself: it is over what they were told of.
     Aloud,
-}
-
-/// What else the silent sensors of a site may be silent with: sites by other rules.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Rivals {
-    /// How many of them are of a site that people were told of.
-    covered: u32,
-    /// Whether the one that it is asked about is of such a site.
-    covers_own: bool,
-    /// Whether all others are of one and the same.
-    shared: bool,
 }
 
 /// How long after one sensor the next is told, when their site speaks again and they do not.
@@ -246,78 +233,6 @@ impl Sites {
         })
     }
 
-    /// What else the silent sensors of a sensor's site may be silent with. Of a feeder alone: whatever
-    /// is behind a gateway or in a zone is not silent because it shares a feeder that is well.
-    pub fn rivals<'a>(
-        &self,
-        sensor: &SensorId,
-        others: impl Iterator<Item = &'a Self> + Clone,
-        rules: &Rules,
-    ) -> Rivals {
-        let mut rivals = Rivals::default();
-        let name = rules.site_of(sensor, self.rule.by);
-        let Some(name) = name.filter(|_| self.rule.by == SiteBy::Feeder) else {
-            return rivals;
-        };
-        let site = self.sites.get(name);
-        let count = site.map_or(0, |site| site.silent.len()) as u32 + 1;
-        let sensors = rules.sensors_of_site(name, self.rule.by);
-        if site.is_some_and(|site| site.out) || !self.is_enough(count, sensors) {
-            // Nothing hangs on it yet.
-            return rivals;
-        }
-        let others = others.filter(|other| other.rule.by != SiteBy::Feeder);
-        let is_out = |sensor: &SensorId| {
-            let mut others = others.clone();
-            others.any(|other| other.is_out_about(sensor, rules))
-        };
-        if is_out(sensor) {
-            rivals.covers_own = true;
-            return rivals;
-        }
-        let silent = site.iter().flat_map(|site| site.silent.keys());
-        let own = others.clone().map(|other| other.rule.by);
-        let mut in_common: Vec<_> = own
-            .filter_map(|by| Some((by, rules.site_of(sensor, by)?)))
-            .collect();
-        for silent in silent {
-            if is_out(silent) {
-                rivals.covered += 1;
-            } else {
-                in_common.retain(|(by, site)| rules.site_of(silent, *by) == Some(*site));
-            }
-        }
-        rivals.shared = !in_common.is_empty();
-        rivals
-    }
-
-    /// Whether people were told of the whole site of a sensor.
-    fn is_out_about(&self, sensor: &SensorId, rules: &Rules) -> bool {
-        let site = rules.site_of(sensor, self.rule.by);
-        let site = site.and_then(|site| self.sites.get(site));
-        site.is_some_and(|site| site.out)
-    }
-
-    /// Whether as many of so many sensors are silent as the rule asks of a site.
-    fn is_enough(&self, silent: u32, sensors: u32) -> bool {
-        let share = u64::from(silent) * 100 >= u64::from(sensors) * u64::from(self.rule.percent);
-        share && silent >= self.rule.sensors_min
-    }
-
-    /// Whether a site is silent as a whole, by what else its sensors may be silent with.
-    fn is_silent(&self, name: &str, rivals: Rivals, rules: &Rules) -> bool {
-        let site = &self.sites[name];
-        let (count, sensors) = (
-            site.silent.len() as u32,
-            rules.sensors_of_site(name, self.rule.by),
-        );
-        let by_itself = || {
-            let covered = rivals.covered.min(count);
-            !rivals.covers_own && self.is_enough(count - covered, sensors.saturating_sub(covered))
-        };
-        self.is_enough(count, sensors) && (site.explanation().is_some() || by_itself())
-    }
-
     /// Takes note of what may explain a silence. Returns 1 if there was no room for it.
     pub fn note(&mut self, moment: Moment<'_>) -> u64 {
         let Some(watch) = self.explaining.get_mut(&moment.finding.rule) else {
@@ -329,18 +244,13 @@ impl Sites {
 
     /// Takes a silence or a return: says whether people are told of it now, and adds what they are
     /// told instead.
-    pub fn take(
-        &mut self,
-        moment: Moment<'_>,
-        rivals: Rivals,
-        found: &mut Vec<Finding>,
-    ) -> Telling {
+    pub fn take(&mut self, moment: Moment<'_>, found: &mut Vec<Finding>) -> Telling {
         let finding = moment.finding;
         let Some(site) = moment.rules.site_of(&finding.sensor, self.rule.by) else {
             return Telling::Apart;
         };
         match &finding.detection {
-            Detection::Silent(hearing) => self.fall_silent((site, hearing), moment, rivals, found),
+            Detection::Silent(hearing) => self.fall_silent(site, hearing, moment, found),
             Detection::Returned(_) | Detection::SilenceForgotten(_) => {
                 self.speak(site, moment, found)
             }
@@ -350,9 +260,9 @@ impl Sites {
 
     fn fall_silent(
         &mut self,
-        (name, hearing): (&str, &Hearing),
+        name: &str,
+        hearing: &Hearing,
         moment: Moment<'_>,
-        rivals: Rivals,
         found: &mut Vec<Finding>,
     ) -> Telling {
         let sensor = &moment.finding.sensor;
@@ -382,27 +292,19 @@ impl Sites {
             },
         };
         site.insert(sensor.clone(), silent);
-        // What all of them share with another site may be silent as a whole yet.
-        let waits = rivals.shared && site.explanation().is_none();
-        if !site.out && !waits && self.is_silent(name, rivals, moment.rules) {
-            let state = self.go_out(name, moment.finding.zone.as_ref(), moment.rules);
+        let sensors = moment.rules.sensors_of_site(name, self.rule.by);
+        let count = site.silent.len() as u32;
+        let share = u64::from(count) * 100 >= u64::from(sensors) * u64::from(self.rule.percent);
+        if !site.out && share && count >= self.rule.sensors_min {
+            site.out = true;
+            site.explained_by = site.explanation();
+            let state = self.state(name, moment.finding.zone.as_ref(), moment.rules);
             found.push(self.finding(moment.finding, Detection::SiteSilent(state)));
         }
         if explained {
             self.count_unheard(sensor, true, moment.rules);
         }
         Telling::Quiet
-    }
-
-    /// A site is silent as a whole: as it is told.
-    fn go_out(&mut self, name: &str, zone: Option<&ZoneId>, rules: &Rules) -> SiteState {
-        let site = self
-            .sites
-            .get_mut(name)
-            .expect("one of its sensors is silent");
-        site.out = true;
-        site.explained_by = site.explanation();
-        self.state(name, zone, rules)
     }
 
     /// What explains that a sensor is silent: something found about it, or about what feeds it or
@@ -496,23 +398,16 @@ impl Sites {
     }
 
     /// A sensor has waited for its site long enough: it is told by itself, unless it is `covered` by
-    /// another rule. Its own site is told in its place, if that is silent as a whole and has waited for
-    /// what else all of it is silent with.
+    /// another rule.
     pub fn fire(
         &mut self,
         sensor: &SensorId,
         due: Timestamp,
-        (covered, rivals): (bool, Rivals),
+        covered: bool,
         rules: &Rules,
     ) -> Option<Finding> {
-        let name = rules.site_of(sensor, self.rule.by)?;
-        let silent = self.sites.get(name)?.silent.get(sensor)?;
-        let zone = silent.zone.clone();
-        let waited = silent.state == State::Waiting(due) && !self.sites[name].out;
-        let of_feeder = self.rule.by == SiteBy::Feeder && !rivals.covers_own;
-        let whole = waited && of_feeder && self.is_silent(name, rivals, rules);
-        let state = whole.then(|| self.go_out(name, zone.as_ref(), rules));
-        let site = self.sites.get_mut(name)?;
+        let site = rules.site_of(sensor, self.rule.by)?;
+        let site = self.sites.get_mut(site)?;
         let out = site.out;
         let silent = site.silent.get_mut(sensor)?;
         let before = silent.state;
@@ -525,13 +420,6 @@ impl Sites {
         let is_told = silent.state == State::Told;
         if let (State::Next(_), false) = (before, out) {
             self.timers.extend(site.go_on(sensor, due));
-        }
-        if let Some(state) = state {
-            let about = Finding {
-                due: Some(due),
-                ..self.about(sensor, zone, due)
-            };
-            return Some(self.finding(&about, Detection::SiteSilent(state)));
         }
         is_told.then_some(Finding {
             due: Some(due),

@@ -10,14 +10,10 @@ use ioc_core::decision::{Decision, Verdict};
 use ioc_core::time::Millis;
 
 use crate::support::{BundleBuilder, Manner, metres};
-use crate::timeline::{check_with, history, run};
+use crate::timeline::{check_with, history};
 
 /// Two river gauges that report each minute, callers, and people who are asked to look.
 fn city() -> Arc<Bundle> {
-    builder().build()
-}
-
-fn builder() -> BundleBuilder {
     let gauge = |east: i32| {
         move |sensor: &mut ioc_core::bundle::Sensor| {
             sensor.position = Some(metres(east, 0));
@@ -50,6 +46,7 @@ fn builder() -> BundleBuilder {
             rules.report_lasting = Millis::minutes(60);
             rules.lowers = true;
         })
+        .build()
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "reads better at every call")]
@@ -604,87 +601,4 @@ fn zabbix_what_caused_what_is_said_by_a_person_over_any_number_of_levels() {
             10:06 command_refused already_there flood#2 new unknown by ana
         "#]],
     );
-}
-
-/// The same, where people have so many minutes to see what is moderate, or as long as they like.
-fn within(minutes: Option<i64>) -> Arc<Bundle> {
-    let moderate = minutes.map(Millis::minutes);
-    let builder = builder().handling(|rules| rules.acknowledge_within[2] = moderate);
-    builder.build()
-}
-
-#[test]
-fn who_is_given_less_time_by_a_reload_has_it_from_the_reload_on() {
-    let story = "10:00 river-1 3.1
-         10:02 reload other
-         10:30 river-1 3.1";
-    let told = |minutes| check_from(&within(Some(10)), &within(minutes), story);
-    expect![[r#"
-        10:00 opened flood#1 moderate: river-1 3.1
-        10:02 rules_changed
-        10:05 escalated flood#1 moderate to shift_supervisor
-        10:05 sensor_silent river-1 last heard 10:00
-        10:05 unknown flood#1 moderate
-        10:08 escalated flood#1 moderate to duty_officer
-        10:11 escalated flood#1 moderate to phone_tree
-        10:30 sensor_returned river-1 last heard 10:00
-        10:30 reopened flood#1 moderate: river-1 3.1
-    "#]]
-    .assert_eq(&told(Some(3)));
-    // As long as it would have been from the beginning, or for ever.
-    expect![[r#"
-        10:00 opened flood#1 moderate: river-1 3.1
-        10:02 rules_changed
-        10:05 sensor_silent river-1 last heard 10:00
-        10:05 unknown flood#1 moderate
-        10:15 escalated flood#1 moderate to shift_supervisor
-        10:30 escalated flood#1 moderate to duty_officer
-        10:30 sensor_returned river-1 last heard 10:00
-        10:30 reopened flood#1 moderate: river-1 3.1
-    "#]]
-    .assert_eq(&told(Some(15)));
-    expect![[r#"
-        10:00 opened flood#1 moderate: river-1 3.1
-        10:02 rules_changed
-        10:05 sensor_silent river-1 last heard 10:00
-        10:05 unknown flood#1 moderate
-        10:30 sensor_returned river-1 last heard 10:00
-        10:30 reopened flood#1 moderate: river-1 3.1
-    "#]]
-    .assert_eq(&told(None));
-}
-
-#[test]
-fn who_is_asked_for_the_first_time_by_a_reload_has_all_the_time() {
-    let story = "10:00 river-1 3.1
-         10:02 reload other
-         10:04 ack flood#1 by=ana
-         10:30 river-1 3.1";
-    let told = |story: &str| check_from(&within(None), &within(Some(3)), story);
-    expect![[r#"
-        10:00 opened flood#1 moderate: river-1 3.1
-        10:02 rules_changed
-        10:04 acknowledged flood#1 moderate by ana
-        10:05 sensor_silent river-1 last heard 10:00
-        10:05 unknown flood#1 moderate
-        10:30 sensor_returned river-1 last heard 10:00
-        10:30 reopened flood#1 moderate acknowledged: river-1 3.1
-    "#]]
-    .assert_eq(&told(story));
-    expect![[r#"
-        10:00 opened flood#1 moderate: river-1 3.1
-        10:02 rules_changed
-        10:05 escalated flood#1 moderate to shift_supervisor
-        10:05 sensor_silent river-1 last heard 10:00
-        10:05 unknown flood#1 moderate
-        10:08 escalated flood#1 moderate to duty_officer
-        10:09 acknowledged flood#1 moderate by ana
-        10:30 sensor_returned river-1 last heard 10:00
-        10:30 reopened flood#1 moderate acknowledged: river-1 3.1
-    "#]]
-    .assert_eq(&told(&story.replace("10:04", "10:09")));
-}
-
-fn check_from(first: &Arc<Bundle>, other: &Arc<Bundle>, story: &str) -> String {
-    run(&[("first", first), ("other", other)], story)
 }

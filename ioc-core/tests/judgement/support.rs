@@ -579,6 +579,7 @@ fn words(rule: &impl std::fmt::Debug) -> String {
         ", counts: Sensors",
     ];
     let words = format!("{rule:?}");
+    let words = words.replace(", at_least: 1, threshold:", ", threshold:");
     let words = words.replace(&format!(" handling: {:?},", HandlingRules::NONE), "");
     let words = words.replace(&format!(" suppression: {:?},", SuppressionRules::USUAL), "");
     // What an effect was made of before it came along networks, and before its time could run from the beginning of its cause.

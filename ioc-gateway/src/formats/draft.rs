@@ -147,6 +147,11 @@ impl<'a> Draft<'a> {
         self
     }
 
+    /// What it says besides its id, as a hash; `None` if it does not say what a reading needs.
+    pub(super) fn says(&self, catalogue: &Catalogue, scratch: &Scratch) -> Option<u64> {
+        digest(self, None, catalogue, scratch).ok()
+    }
+
     /// The reading, if the message says all that one needs and it fits what is registered.
     ///
     /// `topic_sensor` is the sensor that the topic names; the draft may then leave it out, and must

@@ -325,11 +325,13 @@ impl<'m> Session<'m, '_> {
             let place = Place(number);
             number += 1;
             if !is_control(&metric) {
-                let known = device.known(&metric);
-                if device.is_ambiguous(&metric) {
+                let (names, catalogue) = (self.names, self.catalogue);
+                let is_reading = |known: &Known| Asked::of(known, names, catalogue).is_some();
+                let mut sharing = device.sharing(&metric).map(is_reading).peekable();
+                if sharing.peek().is_none() {
+                    self.metric(device.known(&metric), &metric, payload, (&place, source))?;
+                } else if sharing.any(|is_reading| is_reading) {
                     self.ambiguous(&metric, (&place, source))?;
-                } else {
-                    self.metric(known, &metric, payload, (&place, source))?;
                 }
             }
         }
@@ -383,7 +385,7 @@ impl<'m> Session<'m, '_> {
 
     /// Says at its birth what will be missing.
     fn note_ambiguous(&mut self, device: &Device) {
-        if device.has_ambiguous() {
+        if device.is_ambiguous() {
             self.noted("several of its metrics have one alias");
         }
     }

@@ -233,6 +233,15 @@ fn readings_of_a_sensor_that_have_one_id_in_a_message_are_told_apart() {
     let listed = catalogue_of(Format::Json(shape));
     let told = outcome(br#"{"id":"a1","log":[{"t":1},{"t":2},{"pm":3}]}"#, &listed);
     assert_eq!(told, ["reading a1", "reading a1 2", "reading a1 3"]);
+    // Who says the same once more says it once, as in a list that is kept and sent again.
+    let told = outcome(
+        br#"{"id":"a1","log":[{"t":1},{"t":2},{"t":1},{"pm":1}]}"#,
+        &listed,
+    );
+    assert_eq!(
+        told,
+        ["reading a1", "reading a1 2", "reading a1", "reading a1 3"]
+    );
     // Sensors of their own, each with that id, are told apart already.
     let own = catalogue_of(climate(|entry| {
         let name = format!(

@@ -4,7 +4,7 @@
 //! agree (`vote`), which values count (`counts`), `fresh`, `every`, `lateness` and `at_least`, beside the keys of a level. Leaves: a
 //! rule with its levels in the unit of the kind; of a count they have none. Next: `becomes.rs`.
 
-use ioc_core::bundle::{Across, Counted, GroupBy, Side, Statistic};
+use ioc_core::bundle::{Across, Counted, GroupBy, Side, Statistic, Threshold};
 use ioc_core::limits::{ACROSS_SENSORS_MAX, WINDOW_STEPS_MAX};
 use ioc_core::time::Millis;
 
@@ -111,6 +111,17 @@ pub fn read(
         section.wrong(mistakes, what);
         return None;
     }
+    let threshold = threshold?;
+    let adds = matches!(of, Some(Statistic::Count | Statistic::Sum));
+    let adds = adds && side == Side::Above && counts == Some(Counted::Readings);
+    if adds && !is_over_with_nothing(&threshold) {
+        section.wrong(
+            mistakes,
+            "would go on when nobody says anything any more, which comes to 0; write levels above 0, \
+             and `clear: below` a number that is 0 or more",
+        );
+        return None;
+    }
     Some(Across {
         by: by?,
         of: of?,
@@ -119,8 +130,15 @@ pub fn read(
         step,
         lateness,
         sensors_min: sensors_min?,
-        threshold: threshold?,
+        threshold,
     })
+}
+
+/// Whether what rises above such levels is over when it has come to nothing.
+fn is_over_with_nothing(threshold: &Threshold) -> bool {
+    let least = threshold.levels.iter().map(|level| level.value);
+    let least = least.fold(f64::INFINITY, f64::min);
+    least > 0.0 && least >= threshold.clear_gap
 }
 
 /// What is made of the values: `of: p90`, or `vote: 3 sensors`.

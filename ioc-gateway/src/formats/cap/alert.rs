@@ -49,8 +49,9 @@ pub(super) struct Info<'d> {
     pub response_type: Cow<'d, str>,
     /// Whether one of them says that there is no danger any more.
     says_all_clear: bool,
-    /// Whether one of them says what is to be done against the danger.
+    /// Whether one of them says what is to be done against the danger, and whether that nothing is.
     asks_to_act: bool,
+    asks_for_nothing: bool,
     pub urgency: Cow<'d, str>,
     pub severity: Cow<'d, str>,
     pub certainty: Cow<'d, str>,
@@ -193,7 +194,8 @@ impl<'d> Alert<'d> {
     }
 
     /// Whether what a block of it is about is over. That nothing is to be done any more says so only
-    /// of what was warned of before: who reports an earthquake at first says so too.
+    /// of what was warned of before, and where the block speaks of no danger otherwise: who reports an
+    /// earthquake says so from the first, and again with its magnitude revised.
     pub fn is_over(&self, info: &Info<'_>) -> bool {
         let follows = self.msg_type == "Update";
         self.is_cancel() || info.is_all_clear() || (follows && info.is_past())
@@ -357,6 +359,7 @@ impl<'d> Info<'d> {
     fn responds(&mut self, response: Cow<'d, str>) {
         match &*response {
             "AllClear" => self.says_all_clear = true,
+            "None" => self.asks_for_nothing = true,
             "Shelter" | "Evacuate" | "Prepare" | "Execute" | "Avoid" => self.asks_to_act = true,
             _ => {}
         }
@@ -371,15 +374,23 @@ impl<'d> Info<'d> {
         self.says_all_clear && !self.asks_to_act
     }
 
-    /// Whether nothing is to be done any more (`urgency` Past, section 3.2.2).
+    /// Whether nothing is to be done any more (`urgency` Past, section 3.2.2): nothing is asked for
+    /// that one does in danger, and what was is not likely, not grave, or needs no response.
     pub fn is_past(&self) -> bool {
-        self.urgency == "Past"
+        let is_harmless = matches!(&*self.severity, "Minor" | "Unknown")
+            || self.certainty == "Unlikely"
+            || self.asks_for_nothing;
+        self.urgency == "Past" && !self.asks_to_act && is_harmless
     }
 
     /// What is the same in all languages.
     fn words(&self) -> [&str; 8] {
         [
-            if self.is_all_clear() { "AllClear" } else { "" },
+            match (self.is_all_clear(), self.is_past()) {
+                (true, _) => "AllClear",
+                (false, true) => "None",
+                (false, false) => "",
+            },
             &self.category,
             &self.urgency,
             &self.severity,

@@ -456,12 +456,19 @@ fn what_gives_the_all_clear_or_is_past_is_no_danger_and_takes_back_what_was() {
         (clear, "Past", "Alert", ("0", "")),
         (clear, "Unknown", "Alert", ("0", "")),
         (clear, "Past", "Update", ("0", first)),
-        ("", "Past", "Update", ("0", first)),
         (
-            "<responseType>Monitor</responseType>",
+            "<responseType>None</responseType>",
             "Past",
             "Update",
             ("0", first),
+        ),
+        // A quake whose magnitude is revised is as past as it was, and no less a quake.
+        ("", "Past", "Update", ("3", first)),
+        (
+            "<responseType>None</responseType><responseType>Evacuate</responseType>",
+            "Past",
+            "Update",
+            ("3", first),
         ),
         // An agency that reports what has just happened says so from the first.
         ("", "Past", "Alert", ("3", "")),

@@ -207,6 +207,7 @@ pub(in crate::formats) fn decode<'d>(
         count: 0,
         may_repeat: shape.each.is_some() || shape.readings.len() > 1,
         called: HashMap::new(),
+        said: HashMap::new(),
     };
     // Once, and not for each item.
     let found = shape.found(message)?;
@@ -270,6 +271,8 @@ struct Decoder<'s, 't> {
     /// How many readings of a sensor have the same id, by the hash of both. As many as there are items
     /// at most.
     called: HashMap<[u8; 32], u32>,
+    /// Which of those said this, by the hash of what it says.
+    said: HashMap<([u8; 32], u64), u32>,
 }
 
 impl Decoder<'_, '_> {
@@ -295,9 +298,17 @@ impl Decoder<'_, '_> {
                 true => shape.called(asked, self.names, &mut scratch.texts),
                 false => None,
             };
+            let says = drafted.as_ref().ok().and_then(Option::as_ref);
+            let says = says.and_then(|draft| draft.says(self.catalogue, scratch));
             let number = number.map_or(1, |called| {
+                // Who says the same once more says it once.
+                let said = says.and_then(|says| self.said.get(&(called, says)));
+                if let Some(number) = said {
+                    return *number;
+                }
                 let count = self.called.entry(called).or_default();
                 *count += 1;
+                self.said.extend(says.map(|says| ((called, says), *count)));
                 *count
             });
             let drafted = drafted.map(|draft| draft.map(|draft| draft.nth(number, scratch)));
@@ -576,7 +587,7 @@ impl Written {
 }
 
 /// The number that a text begins with. What follows must not look as if the number went on, or were
-/// a part of a time, a date or a list: `1,234.5`, `10:30` and `3 4` are none.
+/// a part of a time, a date or a list: `1,234.5`, `1'234`, `0x1F`, `1h30m`, `10:30` and `3 4` are none.
 fn leading(text: &str, point: char) -> Option<f64> {
     if text.len() > NUMBER_BYTES_MAX {
         return None;
@@ -589,7 +600,14 @@ fn leading(text: &str, point: char) -> Option<f64> {
     let ends = |c: char| c.is_whitespace() || c.is_alphabetic() || "%‰°'\"".contains(c);
     let is_exponent = rest.strip_prefix(['e', 'E']);
     let goes_on = is_exponent.is_some_and(|rest| rest.starts_with(is_sign_or_digit));
-    let is_other = rest.trim_start().starts_with(is_sign_or_digit);
+    // Of a unit nothing but its end is a digit: `m2`, `m3`.
+    let unit = rest.split_whitespace().next().unwrap_or_default();
+    let letters = unit.strip_suffix(['2', '3']).unwrap_or(unit);
+    let is_unit = letters.len() == unit.len() || letters.ends_with(char::is_alphabetic);
+    let is_other = !is_unit
+        || letters.contains(|c: char| c.is_ascii_digit())
+        || letters.eq_ignore_ascii_case("x")
+        || rest.trim_start().starts_with(is_sign_or_digit);
     let is_over = rest.is_empty() || (rest.starts_with(ends) && !goes_on && !is_other);
     let number = digits.replace(point, ".");
     let value = numeral(&number).filter(|_| is_over)?;
@@ -780,6 +798,14 @@ mod tests {
             ".5",
             "5 -3",
             "1/2",
+            "1'234.5",
+            "1'234",
+            "0x1F",
+            "0x3",
+            "1h30m",
+            "5m30",
+            "3°08'48\"",
+            "5'3",
         ] {
             assert_eq!(point(text), None, "{text}");
         }

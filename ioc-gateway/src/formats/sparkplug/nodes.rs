@@ -8,7 +8,7 @@
 //! his own. Whoever was forgotten is asked to be born again when it speaks. Bounds: [`NODES_MAX`],
 //! [`STATE_BYTES_MAX`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -80,10 +80,11 @@ pub(super) struct Device {
     metrics: Vec<Known>,
     by_name: HashMap<Box<str>, usize>,
     by_alias: HashMap<u64, usize>,
-    /// Who has which alias that several have, until they are weighed.
+    /// Who has which alias that several have: it stands for none of them, for a reload may make a
+    /// reading of any.
     shared: Vec<(u64, usize)>,
-    /// The aliases that several have, one of them a reading.
-    ambiguous: HashSet<u64>,
+    /// Whether one of those was a reading at the birth.
+    is_ambiguous: bool,
     bytes: usize,
     worth: Worth,
 }
@@ -398,20 +399,12 @@ impl Device {
         metric.is_some_and(|metric| *metric.name == *name)
     }
 
-    /// Notes what its metrics are to the city. An alias of several that are nothing to it is no trouble.
+    /// Notes what its metrics are to the city.
     pub fn weigh(&mut self, worth_of: impl FnMut(&Known) -> Worth) {
         let worths: Vec<_> = self.metrics.iter().map(worth_of).collect();
         self.worth = worths.iter().copied().max().unwrap_or_default();
-        let shared = std::mem::take(&mut self.shared);
-        let of_readings = shared
-            .iter()
-            .filter(|(_, place)| worths[*place] > Worth::Nothing);
-        self.ambiguous = of_readings.map(|(alias, _)| *alias).collect();
-        for (alias, place) in shared {
-            if !self.ambiguous.contains(&alias) {
-                self.by_alias.insert(alias, place);
-            }
-        }
+        let mut shared = self.shared.iter();
+        self.is_ambiguous = shared.any(|(_, place)| worths[*place] > Worth::Nothing);
     }
 
     /// What it takes of the room for all, and what it is to the city.
@@ -428,15 +421,17 @@ impl Device {
         self.metrics.get(*place)
     }
 
-    /// Whether a message means a metric by an alias that several have.
-    pub fn is_ambiguous(&self, metric: &Metric<'_>) -> bool {
+    /// The metrics that a message may mean, where it means one by an alias that several have.
+    pub fn sharing(&self, metric: &Metric<'_>) -> impl Iterator<Item = &Known> {
         let alias = metric.alias.filter(|_| metric.name.is_empty());
-        alias.is_some_and(|alias| self.ambiguous.contains(&alias))
+        let shared = self.shared.iter();
+        let of_alias = shared.filter(move |(shared, _)| alias == Some(*shared));
+        of_alias.map(|(_, place)| &self.metrics[*place])
     }
 
     /// Whether there is an alias that several metrics have of which one is a reading.
-    pub fn has_ambiguous(&self) -> bool {
-        !self.ambiguous.is_empty()
+    pub const fn is_ambiguous(&self) -> bool {
+        self.is_ambiguous
     }
 }
 

@@ -218,14 +218,22 @@ fn is_one_consumer(one: &Broker<NatsOptions>, other: &Broker<NatsOptions>) -> bo
 }
 
 /// By whom a server lets us in.
-fn who(server: &Broker<NatsOptions>) -> (Option<&str>, [Option<&Path>; 2]) {
+fn who(server: &Broker<NatsOptions>) -> (Option<&str>, [Option<&Path>; 3]) {
     let user = server.user.as_ref().map(|user| &*user.name);
     let NatsOptions {
         token_file,
         credentials_file,
+        tls,
         ..
     } = &server.options;
-    (user, [token_file.as_deref(), credentials_file.as_deref()])
+    let certificate = tls.as_ref().and_then(|tls| tls.identity.as_ref());
+    let certificate = certificate.map(|identity| &*identity.certificate_file);
+    let files = [
+        token_file.as_deref(),
+        credentials_file.as_deref(),
+        certificate,
+    ];
+    (user, files)
 }
 
 /// Where a server is, or several of a cluster are.
