@@ -298,9 +298,9 @@ impl Decoder<'_, '_> {
                 true => shape.called(asked, self.names, &mut scratch.texts),
                 false => None,
             };
-            let says = drafted.as_ref().ok().and_then(Option::as_ref);
-            let says = says.and_then(|draft| draft.says(self.catalogue, scratch));
             let number = number.map_or(1, |called| {
+                let says = drafted.as_ref().ok().and_then(Option::as_ref);
+                let says = says.and_then(|draft| draft.says(self.catalogue, scratch));
                 // Who says the same once more says it once.
                 let said = says.and_then(|says| self.said.get(&(called, says)));
                 if let Some(number) = said {
