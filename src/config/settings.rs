@@ -16,7 +16,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ioc_core::record::ClockKind;
+use ioc_core::record::{ClockKind, DeadLetter};
 use ioc_gateway::catalogue::Unregistered;
 use ioc_gateway::door::{Lanes, Rates, WhenFull};
 
@@ -24,6 +24,7 @@ use super::field::Field;
 use super::mistake::Mistakes;
 use crate::retention::{Keep, Retention};
 use crate::snapshots::Due;
+use crate::space::batch_bytes;
 use brokers::Brokers;
 pub use layers::FILE;
 use layers::Layers;
@@ -352,10 +353,16 @@ fn door(layers: &Layers, mistakes: &mut Mistakes) -> Option<Door> {
     })
 }
 
+/// The smallest segment of a log. The longest record fits into it beside the reserve, with what is
+/// said of it: what does not would wait for room for ever.
+const SEGMENT_BYTES_MIN: u64 = 1 << 20;
+const _: () =
+    assert!(batch_bytes(DeadLetter::PAYLOAD_BYTES_MAX + (256 << 10)) <= SEGMENT_BYTES_MIN / 8 * 7);
+
 fn journal(layers: &Layers, mistakes: &mut Mistakes) -> Option<Journal> {
     let segment_bytes = layers
         .field("journal.segment_bytes")
-        .bytes(mistakes, 1 << 20..=16 << 30);
+        .bytes(mistakes, SEGMENT_BYTES_MIN..=16 << 30);
     let batch_records_max = layers
         .field("journal.batch_records_max")
         .integer(mistakes, 1..=1_000_000);

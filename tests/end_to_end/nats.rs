@@ -15,6 +15,7 @@ use async_nats::jetstream::stream::RetentionPolicy;
 use async_nats::jetstream::{self, stream};
 use async_nats::{ConnectOptions, HeaderMap};
 use futures_util::{StreamExt, TryStreamExt};
+use ioc_core::record::DeadLetter;
 use ioc_core::time::Timestamp;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -893,8 +894,11 @@ fn p5_long_messages_of_a_stream_are_pulled_a_few_at_a_time_and_all_are_taken() {
     city.wait_for_link(LINK, "up");
     server.runtime.block_on(async {
         let context = jetstream::new(server.client().await);
-        for _ in 0..20 {
-            let long = vec![b'x'; 1_000_000].into();
+        for number in 0..20 {
+            // Of one half the dead letter keeps the beginning, of the other all: as much of a segment
+            // of the log as one record can take.
+            let bytes = [1_000_000, DeadLetter::PAYLOAD_BYTES_MAX][number % 2];
+            let long = vec![b'x'; bytes].into();
             let taken = context.publish("ioc.v1.readings.long", long).await;
             taken.unwrap().await.unwrap();
         }
