@@ -38,8 +38,8 @@ use crate::telemetry;
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Up to so many records behind, it leaves the processor to others most of the time.
 const UNHURRIED_RECORDS: u64 = 4_000_000;
-/// Of its time, an unhurried follower works one part in so many: it keeps up with some 70,000
-/// records a second, and what a flood brings beyond them it judges when the flood is over.
+/// Of its time, an unhurried follower works one part in so many: what a flood brings beyond that, it
+/// judges when the flood is over.
 const UNHURRIED_PARTS: u32 = 32;
 /// And so long at once: batches may hold one record each, and a pause after each costs a wake-up.
 const UNHURRIED_WORK: Duration = Duration::from_micros(200);
