@@ -33,6 +33,8 @@ pub enum Target {
     MqttListener,
     /// A native reading.
     NativeReading,
+    /// What a NATS server says, with the messages of a stream.
+    NatsServer,
     /// A notification of NGSI-LD.
     NgsiLd,
     /// An input of the inputs log.
@@ -56,6 +58,7 @@ impl Target {
         Self::MqttBroker,
         Self::MqttListener,
         Self::NativeReading,
+        Self::NatsServer,
         Self::NgsiLd,
         Self::Record,
         Self::Senml,
@@ -74,6 +77,7 @@ impl Target {
             Self::MqttBroker => "mqtt_broker",
             Self::MqttListener => "mqtt_listener",
             Self::NativeReading => "native_reading",
+            Self::NatsServer => "nats_server",
             Self::NgsiLd => "ngsi_ld",
             Self::Record => "record",
             Self::Senml => "senml",
@@ -109,6 +113,7 @@ impl Target {
             Self::MqttBroker => brokers::mqtt::packets_of_any(bytes),
             Self::MqttListener => mqtt_listener(bytes),
             Self::NativeReading => messages::native(bytes),
+            Self::NatsServer => brokers::nats::words_of_any(bytes),
             Self::NgsiLd => messages::of_format("ngsi", Format::NgsiLd, bytes),
             Self::Record => record(bytes),
             Self::Senml => messages::of_format("senml", Format::Senml, bytes),

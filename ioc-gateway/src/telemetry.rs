@@ -337,18 +337,7 @@ pub(crate) fn nats_messages_dropped(count: usize) {
     COUNTER.increment(count as u64);
 }
 
-/// It could not be looked for what breaks a link to a stream, or it could not be passed over.
-pub(crate) fn nats_not_passed_over(link: &str, why: &str) {
-    let why: String = why.chars().take(300).collect();
-    tracing::warn!(
-        link,
-        why,
-        "the link broke again and again at one place of the stream, and a message that cannot be \
-         read cannot be looked for, or not be passed over, there"
-    );
-}
-
-/// A message of a stream could not be read over its connection, and was put aside.
+/// A message of a stream could not be read, and was put aside.
 pub(crate) fn nats_unreadable(link: &str, message: u64) {
     counter!("ioc_nats_unreadable_total", "link" => link.to_owned()).increment(1);
     tracing::warn!(

@@ -41,6 +41,7 @@ mod decisions_out;
 mod cluster;
 mod devices;
 mod tls;
+mod sign_in;
 mod doors;
 mod intake;
 mod howto;

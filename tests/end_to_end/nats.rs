@@ -39,6 +39,10 @@ pub struct Nats {
     tls: Option<Tls>,
     /// What its file of settings says, if it has one.
     config: Option<String>,
+    /// How its client says who it is.
+    sign_in: fn(ConnectOptions, &str) -> ConnectOptions,
+    /// With which secret.
+    secret: String,
 }
 
 /// The files of a server that speaks only TLS, and asks for a certificate.
@@ -87,6 +91,17 @@ impl Nats {
         Self::with(Some(tls), None)
     }
 
+    /// One with these settings that wants to know who its client is.
+    pub fn asking(
+        config: String,
+        sign_in: fn(ConnectOptions, &str) -> ConnectOptions,
+        secret: &str,
+    ) -> Self {
+        let mut server = Self::configured(config);
+        (server.sign_in, server.secret) = (sign_in, secret.to_owned());
+        server
+    }
+
     fn with(tls: Option<Tls>, config: Option<String>) -> Self {
         let mut server = Self {
             address: free_port(),
@@ -95,6 +110,8 @@ impl Nats {
             runtime: Runtime::new().unwrap(),
             tls,
             config,
+            sign_in: |options, _| options,
+            secret: String::new(),
         };
         server.start_again();
         server
@@ -280,17 +297,15 @@ impl Nats {
     }
 
     pub async fn client(&self) -> async_nats::Client {
-        let mut options = ConnectOptions::new();
-        let mut host = "127.0.0.1";
+        let mut options = (self.sign_in)(ConnectOptions::new(), &self.secret);
         if let Some(tls) = &self.tls {
             let [certificate, key] = tls.own.clone();
             options = options.add_root_certificates(tls.ca.clone());
             options = options
                 .add_client_certificate(certificate, key)
                 .require_tls(true);
-            host = "localhost";
         }
-        let address = format!("nats://{host}:{}", self.address.port());
+        let address = format!("nats://localhost:{}", self.address.port());
         options.connect(address).await.unwrap()
     }
 
@@ -843,6 +858,11 @@ fn p1_no_headers_keep_a_stream_that_keeps_by_interest_from_being_read_whole() {
     is_read_behind_headers(RetentionPolicy::Interest);
 }
 
+#[test]
+fn p1_no_headers_keep_a_work_queue_from_being_read() {
+    is_read_behind_headers(RetentionPolicy::WorkQueue);
+}
+
 fn is_read_behind_headers(retention: RetentionPolicy) {
     let server = Nats::start();
     server.make_stream_that_keeps("READINGS", "ioc.v1.readings.>", retention);
@@ -868,6 +888,9 @@ fn is_read_behind_headers(retention: RetentionPolicy) {
     server.publish(&mut city);
     city.wait_until_judged();
     assert_eq!(server.filters("READINGS"), [""], "one consumer, ours");
+    let metrics = city.server().get("/metrics").body;
+    let broke = metrics.contains("ioc_broker_breaks_total");
+    assert!(!broke, "none of them ends the connection");
     let letters = |reason: &str| {
         let name = format!("ioc_dead_letters_total{{adapter=\"nats\",reason=\"{reason}\"}}");
         city.server().metric(&name)

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use async_nats::ConnectOptions;
+
 use crate::brokers::City;
 use crate::certificates::{Authority, NOW, PAST, Signed};
 use crate::mosquitto::{Mosquitto, free_port};
@@ -77,6 +79,35 @@ fn p1_p3_jetstream_with_tls_loses_and_repeats_nothing() {
         server.publish(&mut city);
         proxy.cut();
     }
+    server.publish(&mut city);
+    city.check();
+}
+
+#[test]
+fn p1_p3_a_stream_of_a_server_that_waits_for_tls_first_is_read() {
+    if !Nats::is_at_least(2, 10) {
+        return; // It does not know the word.
+    }
+    let authority = Authority::new("ours");
+    let shows = authority.sign(NAME, NOW);
+    let (ca, tls) = (authority.file(), keys(&authority, None, NAME));
+    let config = format!(
+        "tls: {{ cert_file: '{}', key_file: '{}', handshake_first: true }}\n",
+        shows.certificate.display(),
+        shows.key.display(),
+    );
+    let trusts = |options: ConnectOptions, ca: &str| {
+        let options = options.add_root_certificates(ca.into());
+        options.require_tls(true).tls_first()
+    };
+    let server = Nats::asking(config, trusts, ca.to_str().unwrap());
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let proxy = Proxy::new(server.address);
+    let keys = format!("stream: READINGS, ack_wait_s: 1, {tls}, handshake_first: yes");
+    let mut city = City::new("nats", proxy.address, &keys);
+    city.wait_for_link("nats city ioc.v1.readings.>", "up");
+    server.publish(&mut city);
+    proxy.cut();
     server.publish(&mut city);
     city.check();
 }

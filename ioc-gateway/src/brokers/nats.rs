@@ -1,19 +1,21 @@
 //! Readings from a NATS server elsewhere: core subjects, or a JetStream stream.
 //!
-//! Arrives: messages of the subjects that are configured, each subject on a connection (and, of a
-//! stream, with a durable consumer) of its own, so that none lies before another. Leaves: inputs
+//! Arrives: messages of the subjects that are configured, each subject on a connection of its own (of
+//! a stream, with a durable consumer of its own, and a second connection to ask about that), so that
+//! none lies before another. Leaves: inputs
 //! through the door; acknowledgements. Promise, of a stream: a message is acknowledged only when it
 //! is durable; nothing is pulled that the door has no room for. Core NATS promises nothing: what is
 //! published while the link is down, or faster than it is taken, is lost; the latter is counted.
-//! Nothing outlives a connection but how long to wait, what is left of the link's quota, whether a
-//! stream's consumer makes its way (`nats/unreadable.rs`), and how much of the stream is durable
-//! (`nats/floor.rs`). Next: `nats/stream.rs`.
+//! Nothing outlives a connection but how long to wait, what is left of the link's quota, whether the
+//! stream can be asked what it has, and how much of it is durable (`nats/floor.rs`). Next: `nats/stream.rs`.
 
 mod core;
 mod connect;
 mod consumer;
+mod delivery;
 mod floor;
 mod kept;
+mod line;
 mod message;
 mod order;
 pub mod outgoing;
@@ -22,15 +24,15 @@ mod prefix;
 mod stream;
 mod threads;
 mod together;
-mod unreadable;
+mod wire;
 
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_nats::Client;
 use async_nats::jetstream::{self, Context};
-use async_nats::{Client, Message};
 use ioc_core::time::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -38,7 +40,8 @@ use tokio::time::{Instant, sleep};
 
 pub(crate) use self::connect::{Connected, LinkError};
 use self::floor::Floor;
-use self::unreadable::Progress;
+use self::kept::Looks;
+use self::message::Incoming;
 use super::backoff::Backoff;
 use super::epoch::Entrance;
 use super::links::{Link, Links};
@@ -106,13 +109,15 @@ pub enum Since {
 }
 
 impl NatsOptions {
-    /// How many connections are made beside one for each subject.
-    pub fn other_connections(&self) -> usize {
+    /// How many connections are made: one for each subject, of a stream two, and some beside.
+    pub fn connections(&self) -> usize {
+        let of_subject = match self.stream {
+            Some(_) => 2,
+            None => 1,
+        };
         let feedback = self.feedback().is_some();
-        [self.decisions, self.commands, feedback]
-            .map(usize::from)
-            .iter()
-            .sum()
+        let beside = [self.decisions, self.commands, feedback].map(usize::from);
+        self.subjects.len() * of_subject + beside.iter().sum::<usize>()
     }
 
     /// What devices say about commands, where they are sent there: a core subject, unless it is
@@ -195,7 +200,7 @@ pub async fn run(
             earlier: options.subjects[..at].to_vec(),
             link: links.add(&format!("nats {} {subject}", options.name)),
             held: Mutex::default(),
-            progress: Mutex::default(),
+            looks: Mutex::default(),
             floor: Floor::kept(file),
         };
         let kept = keep(subscriber, door.clone(), stopping.clone());
@@ -218,7 +223,7 @@ struct Subscriber {
     earlier: Vec<String>,
     link: Link,
     held: Mutex<Held>,
-    progress: Mutex<Progress>,
+    looks: Mutex<Looks>,
     /// How much of the stream is durable.
     floor: Floor,
 }
@@ -248,13 +253,13 @@ impl Subscriber {
     }
 
     /// Why a message of a stream is of no use to this reader, in a word to count by.
-    fn unwanted(&self, message: &Message) -> Option<&'static str> {
-        let subject = message.subject.as_str();
+    fn unwanted(&self, message: Incoming<'_>) -> Option<&'static str> {
+        let subject = message.subject;
         // The stream may have got other subjects since the connection began.
         if !consumer::covers(&self.subject, subject) {
             return Some(NOT_SUBSCRIBED);
         }
-        if message::is_deletion(message) {
+        if message.is_deletion() {
             return Some(message::DELETED);
         }
         let is_read = self
@@ -268,8 +273,8 @@ impl Subscriber {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn progress(&self) -> MutexGuard<'_, Progress> {
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    fn looks(&self) -> MutexGuard<'_, Looks> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// This was the last delivery that came, and it came by then.
@@ -363,6 +368,42 @@ pub fn token_of(name: &str) -> String {
     token
 }
 
+/// Reads any bytes as what a server says; how many words there are, with those of deliveries twice.
+///
+/// # Panics
+/// If a word takes no bytes, or more than there are, or is not the same when less has come of what
+/// is behind it; or if a delivery is answered otherwise than it says.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn words_of_any(bytes: &[u8]) -> usize {
+    let (mut replies, mut answered) = (delivery::Replies::default(), String::new());
+    let (mut rest, mut words) = (bytes, 0);
+    loop {
+        let (said, length) = match wire::next(rest) {
+            Ok(wire::Next::Said(said, length)) => (said, length),
+            Ok(wire::Next::Lacks(lacks)) => {
+                assert!(lacks > rest.len(), "what lacks is behind what is there");
+                return words;
+            }
+            Err(_) => return words,
+        };
+        assert!((1..=rest.len()).contains(&length), "a word has bytes");
+        let alone = wire::next(&rest[..length]);
+        let as_before = matches!(&alone, Ok(wire::Next::Said(word, _)) if *word == said);
+        assert!(as_before, "{alone:?}");
+        if let wire::Said::Message(raw) = said {
+            assert!(raw.bytes() < length, "a message lies within its word");
+            wire::Headers::read(raw.headers);
+            if let Some(reply) = replies.read(raw.reply) {
+                let again = replies.read(reply.put(&mut answered).as_bytes());
+                assert_eq!(again, Some(reply), "it is answered as it says");
+                words += 1;
+            }
+        }
+        words += 1;
+        rest = &rest[length..];
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -374,7 +415,7 @@ mod tests {
             earlier: Vec::new(),
             link: Links::default().add("nats city ioc.v1.readings.>"),
             held: Mutex::default(),
-            progress: Mutex::default(),
+            looks: Mutex::default(),
             floor: Floor::kept(None),
         }
     }

@@ -92,7 +92,7 @@ impl Brokers {
             .nats
             .iter()
             .map(|broker| &broker.options)
-            .map(|options| options.subjects.len() + options.other_connections());
+            .map(NatsOptions::connections);
         mqtt.chain(nats).sum()
     }
 }

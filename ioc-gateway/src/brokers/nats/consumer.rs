@@ -257,35 +257,6 @@ fn created(stream: &StreamInfo) -> String {
     stream.created.unix_timestamp_nanos().to_string()
 }
 
-/// Makes the consumer anew behind this message of the stream.
-pub(super) async fn begin_behind(
-    client: &Client,
-    stream: &str,
-    subscriber: &Subscriber,
-    message: u64,
-) -> Result<(), LinkError> {
-    let (_, info) = find_or_make(client, stream, subscriber).await?;
-    let context = subscriber.jetstream(client);
-    let found = context.get_stream(stream).await;
-    let found = found.map_err(LinkError::refused("find the stream"))?;
-    if is_queue(&found) {
-        let why = "a stream of `workqueue` delivers it until it is removed from there";
-        return Err(LinkError::refused("pass over a message")(why));
-    }
-    let config = Config {
-        durable_name: Some(info.name),
-        ack_policy: AckPolicy::All,
-        ack_wait: info.config.ack_wait,
-        filter_subject: info.config.filter_subject,
-        max_ack_pending: info.config.max_ack_pending,
-        deliver_policy: behind(message),
-        ..Config::default()
-    };
-    make_anew(&found, config).await?;
-    subscriber.floor.stands(&Begin::Behind(message), message);
-    Ok(())
-}
-
 /// Makes a consumer anew, to begin as is configured.
 async fn make_anew(stream: &Stream, config: Config) -> Result<(Consumer<Config>, Info), LinkError> {
     let name = config.durable_name.clone().unwrap_or_default();

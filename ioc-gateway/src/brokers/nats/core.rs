@@ -156,12 +156,10 @@ impl Waiting {
         while epoch.has_room(inflight_max)
             && let Some(message) = self.pop()
         {
-            match message::is_deletion(&message) {
+            message::of_library(&message, |message| match message.is_deletion() {
                 true => epoch.pass_over(message::DELETED),
-                false => message::taken(&message, None, &mut self.topic, |message| {
-                    epoch.take(message);
-                }),
-            }
+                false => message.taken(None, &mut self.topic, |message| epoch.take(message)),
+            });
         }
         epoch.hand_over()
     }

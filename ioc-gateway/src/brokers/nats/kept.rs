@@ -1,12 +1,10 @@
 //! The messages that a stream keeps, asked for one by one (`STREAM.MSG.GET`).
 //!
-//! Arrives: a number in the stream. Leaves: the first message of our subject from there on, with its
-//! headers as data. Promise: nothing is delivered or acknowledged by it.
+//! Arrives: a number in the stream. Leaves: where the first message of our subject stands from there
+//! on, and when the stream took it. Promise: nothing is delivered or acknowledged by it.
 
 use async_nats::Client;
 use async_nats::jetstream::Context;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use ioc_core::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -14,9 +12,8 @@ use super::{LinkError, Subscriber};
 
 /// The messages that a stream keeps of one subject.
 pub(super) struct Kept<'a> {
-    pub client: Client,
     context: Context,
-    pub stream: &'a str,
+    stream: &'a str,
     subject: &'a str,
 }
 
@@ -41,12 +38,7 @@ struct Refusal {
 /// A message as the server writes it.
 #[derive(Deserialize)]
 struct Wire {
-    subject: String,
     seq: u64,
-    #[serde(default)]
-    hdrs: String,
-    #[serde(default)]
-    data: String,
     #[serde(default)]
     time: String,
 }
@@ -55,7 +47,6 @@ impl<'a> Kept<'a> {
     /// Those of a subscriber's subject.
     pub fn new(client: &Client, stream: &'a str, subscriber: &'a Subscriber) -> Self {
         Self {
-            client: client.clone(),
             context: subscriber.jetstream(client),
             stream,
             subject: &subscriber.subject,
@@ -76,10 +67,10 @@ impl<'a> Kept<'a> {
             Answer {
                 message: Some(wire),
                 ..
-            } => {
-                let stored = Stored::of(wire);
-                stored.map(Some).map_err(LinkError::refused(ATTEMPT))
-            }
+            } => Ok(Some(Stored {
+                sequence: wire.seq,
+                taken_at: Timestamp::parse(wire.time.as_bytes()).ok(),
+            })),
             Answer {
                 error: Some(Refusal { code: 404, .. }),
                 ..
@@ -93,24 +84,31 @@ impl<'a> Kept<'a> {
     }
 }
 
-/// A message as the stream keeps it.
+/// A message that the stream keeps.
 pub(super) struct Stored {
-    pub subject: String,
     pub sequence: u64,
-    pub headers: Vec<u8>,
-    pub payload: Vec<u8>,
     /// When the stream took it.
     pub taken_at: Option<Timestamp>,
 }
 
-impl Stored {
-    fn of(wire: Wire) -> Result<Self, base64::DecodeError> {
-        Ok(Self {
-            headers: STANDARD.decode(wire.hdrs)?,
-            payload: STANDARD.decode(wire.data)?,
-            subject: wire.subject,
-            sequence: wire.seq,
-            taken_at: Timestamp::parse(wire.time.as_bytes()).ok(),
-        })
+/// Whether the stream can be asked, from one connection to the next.
+#[derive(Debug, Default)]
+pub(super) struct Looks {
+    /// The connection before could not.
+    is_unseen: bool,
+}
+
+impl Looks {
+    /// It could not be asked what the stream has.
+    pub const fn could_not_look(&mut self) {
+        self.is_unseen = true;
+    }
+
+    /// Whether a connection that begins may ask what the stream has: not if the one before could
+    /// not; the one after it may again.
+    pub const fn may_look(&mut self) -> bool {
+        let may_look = !self.is_unseen;
+        self.is_unseen = false;
+        may_look
     }
 }

@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use async_nats::{HeaderMap, HeaderValue, Message};
+use async_nats::{HeaderMap, Message};
 use ioc_core::time::Timestamp;
 
 use crate::formats::{self, Reply};
@@ -25,52 +25,74 @@ const CONTENT_TYPE_OF_EVENT: &str = "datacontenttype";
 /// Why what deletes a key is passed over, in a word to count by.
 pub(super) const DELETED: &str = "key_deleted";
 
-/// Whether a message says that a key of a key-value bucket, or what a subject had, is gone (ADR-8,
-/// ADR-48): it is there for its headers, and holds nothing.
-pub(super) fn is_deletion(message: &Message) -> bool {
-    let Some(headers) = message
-        .headers
-        .as_ref()
-        .filter(|_| message.payload.is_empty())
-    else {
-        return false;
-    };
-    let operation = headers.get("KV-Operation").map(HeaderValue::as_str);
-    matches!(operation, Some("DEL" | "PURGE")) || headers.get("Nats-Marker-Reason").is_some()
+/// A message, however it came.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Incoming<'m> {
+    pub subject: &'m str,
+    /// Each with its first value.
+    pub headers: &'m [(&'m str, Cow<'m, str>)],
+    pub payload: &'m [u8],
 }
 
-/// Takes a message of NATS as one of ours; `taken_at` is when a stream took it.
-pub(super) fn taken(
-    message: &Message,
-    taken_at: Option<Timestamp>,
-    topic: &mut String,
-    take: impl FnOnce(formats::Message<'_>),
-) {
-    put_topic(&message.subject, topic);
-    let headers = message.headers.as_ref();
-    let event = headers.map(event).unwrap_or_default();
-    let event = formats::borrowed(&event);
-    let named = event
-        .iter()
-        .find(|(name, _)| *name == CONTENT_TYPE_OF_EVENT);
-    take(formats::Message {
-        topic,
+impl Incoming<'_> {
+    /// Whether it says that a key of a key-value bucket, or what a subject had, is gone (ADR-8,
+    /// ADR-48): it is there for its headers, and holds nothing.
+    pub fn is_deletion(&self) -> bool {
+        if self.headers.is_empty() || !self.payload.is_empty() {
+            return false;
+        }
+        let header = |name| {
+            let mut headers = self.headers.iter();
+            headers.find(|(known, _)| *known == name)
+        };
+        let operation = header("KV-Operation").map(|(_, value)| &**value);
+        matches!(operation, Some("DEL" | "PURGE")) || header("Nats-Marker-Reason").is_some()
+    }
+
+    /// Takes it as one of ours; `taken_at` is when a stream took it.
+    pub fn taken(
+        &self,
+        taken_at: Option<Timestamp>,
+        topic: &mut String,
+        take: impl FnOnce(formats::Message<'_>),
+    ) {
+        put_topic(self.subject, topic);
+        let headers = self.headers.iter();
+        let headers = headers.map(|(name, value)| (*name, value.as_bytes()));
+        let event = formats::event_of_headers(headers);
+        let event = formats::borrowed(&event);
+        let named = event
+            .iter()
+            .find(|(name, _)| *name == CONTENT_TYPE_OF_EVENT);
+        take(formats::Message {
+            topic,
+            payload: self.payload,
+            content_type: self.content_type().or(named.map(|(_, value)| *value)),
+            event: &event,
+            taken_at,
+        });
+    }
+
+    /// What it says that it is. Names of headers have a case (ADR-4), but not everybody keeps it.
+    fn content_type(&self) -> Option<&str> {
+        let mut headers = self.headers.iter();
+        let is_it = |name: &str| name.eq_ignore_ascii_case(CONTENT_TYPE);
+        let found = headers.find(|(name, _)| is_it(name));
+        found.map(|(_, value)| &**value)
+    }
+}
+
+/// A message of the library as any other.
+pub(super) fn of_library<R>(message: &Message, take: impl FnOnce(Incoming<'_>) -> R) -> R {
+    let headers = message.headers.iter().flat_map(HeaderMap::iter);
+    let headers: Vec<_> = headers
+        .filter_map(|(name, values)| Some((name.as_ref(), values.first()?.as_str().into())))
+        .collect();
+    take(Incoming {
+        subject: &message.subject,
+        headers: &headers,
         payload: &message.payload,
-        content_type: headers
-            .and_then(content_type)
-            .or(named.map(|(_, value)| *value)),
-        event: &event,
-        taken_at,
-    });
-}
-
-/// The attributes of the event in binary mode that a message with these headers is, if it is one.
-fn event(headers: &HeaderMap) -> Vec<(Box<str>, String)> {
-    let headers = headers.iter().filter_map(|(name, values)| {
-        let value = values.first()?.as_str();
-        Some((name.as_ref(), value.as_bytes()))
-    });
-    formats::event_of_headers(headers)
+    })
 }
 
 /// Writes the topic of a subject.
@@ -110,14 +132,6 @@ fn unescaped(token: &str) -> Option<Cow<'_, str>> {
         }
     }
     String::from_utf8(bytes).ok().map(Cow::Owned)
-}
-
-/// What a message says that it is. Names of headers have a case (ADR-4), but not everybody keeps it.
-fn content_type(headers: &HeaderMap) -> Option<&str> {
-    let is_it = |name: &str| name.eq_ignore_ascii_case(CONTENT_TYPE);
-    let mut headers = headers.iter();
-    let (_, values) = headers.find(|(name, _)| is_it(name.as_ref()))?;
-    values.first().map(|value| value.as_str())
 }
 
 /// The subject of a reply; none if its topic cannot be one.
@@ -163,36 +177,49 @@ mod tests {
         }
     }
 
+    /// A message with these headers.
+    fn with<R>(headers: &[(&str, &str)], payload: &str, take: impl FnOnce(Incoming<'_>) -> R) -> R {
+        let mut all = HeaderMap::new();
+        for (name, value) in headers {
+            all.append(*name, *value);
+        }
+        let message = Message {
+            subject: "city.pumps".into(),
+            reply: None,
+            payload: payload.to_owned().into(),
+            headers: Some(all),
+            status: None,
+            description: None,
+            length: 0,
+        };
+        of_library(&message, take)
+    }
+
     #[test]
     fn a_content_type_is_known_in_any_case() {
-        let mut headers = HeaderMap::new();
-        headers.insert("Nats-Msg-Id", "1");
-        assert_eq!(content_type(&headers), None);
-        headers.insert("content-type", "application/senml+cbor");
-        assert_eq!(content_type(&headers), Some("application/senml+cbor"));
+        let content_type = |headers: &[(&str, &str)]| {
+            with(headers, "{}", |message| {
+                message.content_type().map(str::to_owned)
+            })
+        };
+        let id = ("Nats-Msg-Id", "1");
+        assert_eq!(content_type(&[id]), None);
+        let typed = ("content-type", "application/senml+cbor");
+        let other = ("content-type", "application/json");
+        let said = content_type(&[id, typed, other]);
+        assert_eq!(said.as_deref(), Some(typed.1), "the first value");
     }
 
     #[test]
     fn the_headers_of_an_event_are_its_attributes_and_say_what_its_data_is() {
         let taken_as = |headers: &[(&str, &str)]| {
-            let mut all = HeaderMap::new();
-            headers
-                .iter()
-                .for_each(|(name, value)| all.insert(*name, *value));
-            let message = Message {
-                subject: "city.pumps".into(),
-                reply: None,
-                payload: "{}".into(),
-                headers: Some(all),
-                status: None,
-                description: None,
-                length: 0,
-            };
             let mut said = String::new();
-            taken(&message, None, &mut String::new(), |message| {
-                let mut event = message.event.to_vec();
-                event.sort_unstable();
-                said = format!("{} {:?} {event:?}", message.topic, message.content_type);
+            with(headers, "{}", |message| {
+                message.taken(None, &mut String::new(), |message| {
+                    let mut event = message.event.to_vec();
+                    event.sort_unstable();
+                    said = format!("{} {:?} {event:?}", message.topic, message.content_type);
+                });
             });
             said
         };
@@ -210,19 +237,8 @@ mod tests {
 
     #[test]
     fn what_says_that_a_key_is_gone_holds_nothing() {
-        let is_deletion = |header: (&str, &str), payload: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header.0, header.1);
-            is_deletion(&Message {
-                subject: "$KV.gauges.a".into(),
-                reply: None,
-                payload: payload.into(),
-                headers: Some(headers),
-                status: None,
-                description: None,
-                length: 0,
-            })
-        };
+        let is_deletion =
+            |header, payload| with(&[header], payload, |message| message.is_deletion());
         for header in [
             ("KV-Operation", "DEL"),
             ("KV-Operation", "PURGE"),

@@ -114,8 +114,8 @@ impl<M> Order<M> {
         }
     }
 
-    /// Takes a delivery, and gives its message back if it goes on at once, before what waits.
-    pub fn take(&mut self, place: Place, message: M) -> Result<Option<Next<M>>, Disorder> {
+    /// Takes a delivery; whether its message goes on at once, before what waits. If not, it is kept.
+    pub fn take(&mut self, place: Place, kept: impl FnOnce() -> M) -> Result<bool, Disorder> {
         if place.delivery != self.last_delivery + 1 {
             return Err(Disorder::Gap);
         }
@@ -125,17 +125,13 @@ impl<M> Order<M> {
             self.again_at = Instant::now();
         }
         if self.waiting.is_empty() && !self.awaits() {
-            return Ok(Some(Next {
-                number: place.message,
-                message,
-                is_early: false,
-            }));
+            return Ok(true);
         }
         self.waiting_bytes += place.bytes;
-        if let Some((_, bytes)) = self.waiting.insert(place.message, (message, place.bytes)) {
+        if let Some((_, bytes)) = self.waiting.insert(place.message, (kept(), place.bytes)) {
             self.waiting_bytes -= bytes;
         }
-        Ok(None)
+        Ok(false)
     }
 
     /// The next of what waits that may go on.
@@ -256,11 +252,12 @@ mod tests {
                 message: *message,
                 bytes: 100,
             };
-            let mut next = order.take(place, *message).unwrap();
-            while let Some(each) = next.or_else(|| order.next().unwrap()) {
+            if order.take(place, || *message).unwrap() {
+                gone.push(*message);
+            }
+            while let Some(each) = order.next().unwrap() {
                 assert_eq!(each.number, each.message);
                 gone.push(each.number);
-                next = None;
             }
         }
         gone
@@ -310,9 +307,9 @@ mod tests {
             bytes: OWED_BYTES_MAX / 2,
         };
         let mut order = Order::new(order.start, 1000, true);
-        assert_eq!(order.take(place(101), 101), Ok(None));
+        assert_eq!(order.take(place(101), || 101), Ok(false));
         assert!(!order.is_full());
-        assert_eq!(order.take(place(102), 102), Ok(None));
+        assert_eq!(order.take(place(102), || 102), Ok(false));
         assert!(order.is_full());
     }
 
@@ -338,9 +335,9 @@ mod tests {
             message,
             bytes: 100,
         };
-        assert_eq!(order.take(place(101, 8), 8), Ok(None));
+        assert_eq!(order.take(place(101, 8), || 8), Ok(false));
         assert_eq!((order.asks(), order.next()), (None, Ok(None)));
-        assert_eq!(order.take(place(102, 11), 11), Ok(None));
+        assert_eq!(order.take(place(102, 11), || 11), Ok(false));
         let first = order.next().unwrap().unwrap();
         assert_eq!((first.number, first.is_early), (8, true));
         assert_eq!(order.next(), Ok(None));
@@ -390,6 +387,6 @@ mod tests {
             message: 13,
             bytes: 100,
         };
-        assert_eq!(order.take(place, 13), Err(Disorder::Gap));
+        assert_eq!(order.take(place, || 13), Err(Disorder::Gap));
     }
 }

@@ -1,33 +1,36 @@
 //! A subject of a JetStream stream, read with a durable pull consumer that acknowledges all.
 //!
-//! Arrives: what we pull. Leaves: inputs through the door; one acknowledgement for all that has
-//! become durable together, or, of a work queue, one for each. Promise: no more is asked for than may
-//! be in flight; what was under way goes on before what is newer; what waits for our disk is not
-//! delivered again; a server that says nothing, not even that it has nothing, is left.
-//! The library's own batches are not used: a heartbeat can put them to sleep.
+//! Arrives: what we pull, on a connection of our own (`line.rs`); where the consumer stands, over the
+//! library's. Leaves: inputs through the door; one acknowledgement for all that has become durable
+//! together, or, of a work queue, one for each. Promise: no more is asked for than may be in flight;
+//! what was under way goes on before what is newer; what waits for our disk is not delivered again; a
+//! message that cannot be read is a dead letter and stops nothing; a server that says nothing, not
+//! even that it has nothing, is left.
 
+use std::future::ready;
 use std::time::Duration;
 
-use async_nats::header::HeaderMap;
-use async_nats::jetstream::AckKind;
-use async_nats::jetstream::consumer::pull::{BatchConfig, Config};
-use async_nats::jetstream::consumer::{AckPolicy, Consumer, Info};
-use async_nats::{Client, Message, StatusCode, Subject, Subscriber as Subscription};
-use futures_util::{FutureExt, StreamExt};
+use async_nats::jetstream::consumer::AckPolicy;
+use async_nats::jetstream::consumer::pull::BatchConfig;
+use async_nats::{Client, ServerInfo};
 use ioc_core::time::Timestamp;
 use tokio::sync::watch;
-use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::connect::ANSWER_WITHIN;
+use super::delivery::{Replies, Reply};
 use super::kept::Kept;
+use super::line::Line;
+use super::message::Incoming;
 use super::order::{Disorder, Next, Order, Place, Start, WAITING_MAX};
 use super::pause::Pause;
 use super::prefix::Prefix;
 use super::together::{Due, Together};
-use super::{Connected, Ended, LinkError, Subscriber, consumer, message, unreadable};
+use super::wire::{Headers, Raw, Said};
+use super::{Connected, Ended, LinkError, Subscriber, consumer, message};
 use crate::brokers::epoch::{Entrance, Epoch};
 use crate::brokers::told;
+use crate::formats::{Reason, Reject};
 use crate::telemetry::{self, Adapter};
 
 /// How many bytes the messages that one request brings may have; five may be open at once.
@@ -49,6 +52,11 @@ const SILENCE_MAX: Duration = Duration::from_secs(3);
 /// millisecond.
 const TAKEN_AT_ONCE: u32 = 1024;
 
+/// That a message is durable here,
+const ACK: &[u8] = b"+ACK";
+/// and that it is being made so.
+const PROGRESS: &[u8] = b"+WPI";
+
 /// Serves a connection until it ends, or until told to stop and all that was read is durable and
 /// acknowledged.
 pub(super) async fn serve(
@@ -56,22 +64,14 @@ pub(super) async fn serve(
     stream: &str,
     mut connected: Connected,
     entrance: Entrance,
-    mut stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
 ) -> Ended {
     let mut epoch = Epoch::new(&entrance, Adapter::Nats, subscriber.link.name());
     let read = async {
-        let (mut reader, info) = begin(subscriber, stream, &mut connected).await?;
-        let has_moved = tokio::select! {
-            moved = unreadable::pass_over(subscriber, stream, &info, &mut connected, &mut epoch) => {
-                moved?
-            }
-            () = told(&mut stopping) => return Ok(()),
-        };
-        if has_moved {
-            (reader, _) = begin(subscriber, stream, &mut connected).await?;
-        }
+        let (mut reader, mut line) = begin(subscriber, stream, &mut connected).await?;
         subscriber.link.up();
-        let ran = reader.run(&mut connected, &mut epoch, stopping).await;
+        let ran = reader.run(&mut connected, &mut line, &mut epoch, stopping);
+        let ran = ran.await;
         // Each delivery that came was before this.
         if reader.has_pulled {
             subscriber.note_held(reader.order.last_delivery(), Instant::now());
@@ -87,44 +87,73 @@ pub(super) async fn serve(
     }
 }
 
-/// Finds or makes the consumer; how it is read, and where it stands.
+/// Finds or makes the consumer; how it is read, and the connection that its messages come on.
 async fn begin<'a>(
     subscriber: &'a Subscriber,
     stream: &'a str,
     connected: &mut Connected,
-) -> Result<(Reader<'a>, Info), LinkError> {
+) -> Result<(Reader<'a>, Line), LinkError> {
     let client = connected.client.clone();
     let beginning = Reader::new(subscriber, stream, &client);
     let begun = timeout(ANSWER_WITHIN, beginning).await;
-    match begun.unwrap_or(Err(LinkError::Silent)) {
+    let (reader, inbox) = match begun.unwrap_or(Err(LinkError::Silent)) {
         // A server that forbids something does not answer, and has said why.
-        Err(_) if connected.is_broken() => Err(connected.broken().await),
-        begun => begun,
-    }
+        Err(_) if connected.is_broken() => return Err(connected.broken().await),
+        begun => begun?,
+    };
+    let server = client.server_info();
+    let opened = tokio::select! {
+        opened = Line::open(&subscriber.options, &server) => opened,
+        error = connected.broken() => Err(error),
+    };
+    let mut line = opened?;
+    line.subscribe(&inbox);
+    Ok((reader, line))
 }
 
-/// A message as the server delivered it.
+/// A message that waits for others.
 #[derive(Debug)]
-struct Delivery {
-    message: Message,
-    /// How it is answered.
-    reply: Subject,
-    /// When the stream took it.
-    taken_at: Timestamp,
+struct Waiting {
+    subject: Box<[u8]>,
+    headers: Box<[u8]>,
+    payload: Box<[u8]>,
+    reply: Reply,
+}
+
+impl Waiting {
+    fn new(raw: Raw<'_>, reply: Reply) -> Self {
+        Self {
+            subject: raw.subject.into(),
+            headers: raw.headers.into(),
+            payload: raw.payload.into(),
+            reply,
+        }
+    }
+
+    fn raw(&self) -> Raw<'_> {
+        Raw {
+            subject: &self.subject,
+            reply: b"",
+            headers: &self.headers,
+            payload: &self.payload,
+        }
+    }
 }
 
 struct Reader<'a> {
     subscriber: &'a Subscriber,
     stream: &'a str,
-    consumer: Consumer<Config>,
-    inbox: Subject,
-    messages: Subscription,
+    /// What the consumer is called,
+    consumer: String,
+    /// how it is asked for messages, and where they come.
+    asks: String,
+    inbox: String,
     /// Whether the stream may be asked for messages.
     may_look: bool,
     /// What has come and not gone through the door, each with how it is answered.
-    order: Order<Delivery>,
+    order: Order<Waiting>,
     /// What has, and is not acknowledged.
-    prefix: Prefix<(Subject, Timestamp)>,
+    prefix: Prefix<Reply>,
     ack_wait: Duration,
     ack_policy: AckPolicy,
     /// Up to which message all have been here for a beat.
@@ -140,8 +169,9 @@ struct Reader<'a> {
     pause: Pause,
     together: Together,
     replies: Replies,
-    /// Room for the topic of a message.
+    /// Room for the topic of a message, and for how one is answered.
     topic: String,
+    answered: String,
     /// How many bytes one request may bring.
     bytes_max: usize,
     /// How many messages the last one may.
@@ -153,12 +183,13 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Finds or makes the consumer; where its messages are to come.
     async fn new(
         subscriber: &'a Subscriber,
         stream: &'a str,
         client: &Client,
-    ) -> Result<(Self, Info), LinkError> {
-        let (consumer, info) = consumer::find_or_make(client, stream, subscriber).await?;
+    ) -> Result<(Self, String), LinkError> {
+        let (_, info) = consumer::find_or_make(client, stream, subscriber).await?;
         let ack_wait = info.config.ack_wait;
         let now = Instant::now();
         let server = consumer::server_of(client, info.cluster.as_ref());
@@ -173,15 +204,18 @@ impl<'a> Reader<'a> {
             pending: info.num_ack_pending,
             acknowledged: info.ack_floor.stream_sequence,
         };
-        let may_look = subscriber.progress().may_look();
-        let inbox = Subject::from(client.new_inbox());
-        let messages = client.subscribe(inbox.clone()).await;
+        let may_look = subscriber.looks().may_look();
+        let inbox = client.new_inbox();
+        let api = match &subscriber.options.domain {
+            Some(domain) => format!("$JS.{domain}.API"),
+            None => "$JS.API".to_owned(),
+        };
         let reader = Self {
             subscriber,
             stream,
-            consumer,
-            inbox,
-            messages: messages.map_err(LinkError::refused("subscribe"))?,
+            asks: format!("{api}.CONSUMER.MSG.NEXT.{stream}.{}", info.name),
+            consumer: info.name,
+            inbox: inbox.clone(),
             may_look,
             order: Order::new(start, WAITING_MAX, may_look),
             prefix: Prefix::new(),
@@ -196,18 +230,20 @@ impl<'a> Reader<'a> {
             together: Together::default(),
             replies: Replies::default(),
             topic: String::new(),
+            answered: String::new(),
             // A message that is longer would never come; one has its subject and reply beside.
             bytes_max: longest(client).max(PULL_BYTES_MAX),
             credit: 0,
             batch_max: u64::MAX,
             has_strangers: false,
         };
-        Ok((reader, info))
+        Ok((reader, inbox))
     }
 
     async fn run(
         &mut self,
         connected: &mut Connected,
+        line: &mut Line,
         epoch: &mut Epoch,
         mut stopping: watch::Receiver<bool>,
     ) -> Result<(), LinkError> {
@@ -215,37 +251,37 @@ impl<'a> Reader<'a> {
         self.together.acknowledged(epoch.settled());
         let mut is_stopping = false;
         loop {
+            let has_room = !is_stopping && epoch.has_room(u64::MAX);
+            let has_more = has_room && self.take_all(line, epoch)?;
             self.ask(connected, epoch).await?;
             epoch.hand_over()?;
             connected.reply(epoch);
-            let durable = (epoch.settled(), epoch.in_flight());
-            let due = self.acknowledge(connected, durable).await?;
+            let due = self.acknowledge(line, epoch);
             if is_stopping && epoch.in_flight() == 0 {
-                let _ = connected.client.flush().await;
+                let _ = timeout(ANSWER_WITHIN, line.leave()).await;
                 return Ok(());
             }
             let has_room = !is_stopping && epoch.has_room(u64::MAX);
             let may_pull = Instant::now() >= self.pull_from;
             if has_room && may_pull {
-                self.pull(epoch.in_flight()).await?;
+                self.pull(line, epoch.in_flight())?;
             } else {
                 self.heard = Instant::now();
             }
+            // What there is no room for is read all the same: a server leaves who does not read.
+            let takes_more = has_more && has_room;
+            line.say()?;
             tokio::select! {
-                message = self.messages.next(), if has_room => {
-                    match message {
-                        Some(message) => self.take_all(message, epoch)?,
-                        None => return Err(LinkError::Broke("the inbox ended".to_owned())),
-                    }
-                }
+                more = line.more(!is_stopping && !takes_more) => more?,
+                () = ready(()), if takes_more => {}
                 progress = epoch.progress() => progress?,
                 () = sleep_until(self.pull_from), if !may_pull => {}
                 () = sleep_until(due.unwrap_or(self.heard)), if due.is_some() => {}
                 _ = hold.tick() => {
                     self.subscriber.floor.save();
                     self.wait_for_owed(connected, epoch).await?;
-                    self.hold(connected, epoch.decoded()).await?;
-                    let names = (self.stream, &*self.consumer.cached_info().name);
+                    self.hold(line, epoch.decoded());
+                    let names = (self.stream, &*self.consumer);
                     let come = self.order.last_delivery();
                     self.pause.look(self.subscriber, names, &connected.client, come).await;
                 }
@@ -259,7 +295,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Asks for as much as may be in flight, but not for every single message.
-    async fn pull(&mut self, in_flight: u64) -> Result<(), LinkError> {
+    fn pull(&mut self, line: &mut Line, in_flight: u64) -> Result<(), LinkError> {
         let inflight_max = u64::from(self.subscriber.options.inflight_max);
         let inflight_max = inflight_max.min(self.batch_max);
         let credit = inflight_max.saturating_sub(in_flight + self.requested);
@@ -279,9 +315,8 @@ impl<'a> Reader<'a> {
             idle_heartbeat: HEARTBEAT,
             ..BatchConfig::default()
         };
-        let inbox = self.inbox.clone();
-        let asked = self.consumer.request_batch(request, inbox).await;
-        asked.map_err(LinkError::refused("pull"))?;
+        let request = serde_json::to_vec(&request).map_err(LinkError::refused("pull"))?;
+        line.publish(&self.asks, &self.inbox, &request);
         if self.requested == 0 {
             self.heard = Instant::now();
         }
@@ -291,58 +326,61 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Takes a message and those that have come with it, so that they go through the door together.
-    fn take_all(&mut self, first: Message, epoch: &mut Epoch) -> Result<(), LinkError> {
-        self.heard = Instant::now();
-        let mut next = Some(first);
-        for left in (0..TAKEN_AT_ONCE).rev() {
-            let Some(message) = next.take() else { break };
-            self.take(message, epoch)?;
-            if left > 0 && epoch.has_room(u64::MAX) && !self.order.is_full() {
-                // The runtime would have us stop at some hundred, whatever we do with them.
-                next = unconstrained(self.messages.next()).now_or_never().flatten();
+    /// Takes what has come, so that it goes through the door together; whether there may be more.
+    fn take_all(&mut self, line: &mut Line, epoch: &mut Epoch) -> Result<bool, LinkError> {
+        for taken in 0..TAKEN_AT_ONCE {
+            if !epoch.has_room(u64::MAX) || self.order.is_full() {
+                break;
             }
+            let Some(said) = line.next()? else {
+                return Ok(false);
+            };
+            if taken == 0 {
+                self.heard = Instant::now();
+            }
+            self.hear(said, epoch)?;
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Takes what the server says.
+    fn hear(&mut self, said: Said<'_>, epoch: &mut Epoch) -> Result<(), LinkError> {
+        match said {
+            Said::Message(raw) => self.take(raw, epoch),
+            Said::Error(why) => Err(LinkError::Broke(format!("the server says: {why}"))),
+            Said::Info(info) => match serde_json::from_slice::<ServerInfo>(info) {
+                Ok(info) if info.lame_duck_mode => {
+                    let why = "the server is about to go (lame duck mode)";
+                    Err(LinkError::Broke(why.to_owned()))
+                }
+                Ok(_) | Err(_) => Ok(()),
+            },
+            Said::Ping | Said::Pong | Said::Ok => Ok(()),
+        }
     }
 
     /// Takes a message, or what the server has to say about a request (ADR-13).
-    fn take(&mut self, mut message: Message, epoch: &mut Epoch) -> Result<(), LinkError> {
+    fn take(&mut self, raw: Raw<'_>, epoch: &mut Epoch) -> Result<(), LinkError> {
         // What has a place in the stream is a message, whatever its publisher wrote at the top of
         // its headers.
-        let reply = message.reply.take();
-        let numbers = reply
-            .as_deref()
-            .and_then(|reply| self.replies.numbers(reply));
-        if let (Some(reply), Some(numbers)) = (reply, numbers) {
-            let place = Place {
-                delivery: numbers.delivery,
-                message: numbers.message,
-                bytes: message.length,
-            };
-            if numbers.is_again {
-                telemetry::broker_redelivered(1);
-            }
-            let delivery = Delivery {
-                message,
-                reply,
-                taken_at: numbers.taken_at,
-            };
-            return self.take_delivery(delivery, place, epoch);
+        if let Some(reply) = self.replies.read(raw.reply) {
+            return self.take_delivery(raw, reply, epoch);
         }
-        match message.status {
-            None | Some(StatusCode::OK) => {
+        let headers = Headers::read(raw.headers).unwrap_or_default();
+        match headers.status {
+            None | Some(200) => {
                 let why = "a message without a place in the stream";
                 Err(LinkError::refused("read")(why))
             }
-            Some(StatusCode::IDLE_HEARTBEAT) => Ok(()),
+            // It is there.
+            Some(100) => Ok(()),
             // A request has expired, or was full.
-            Some(StatusCode::TIMEOUT | StatusCode::NOT_FOUND) => {
-                self.requested -= unserved(message.headers.as_ref()).min(self.requested);
+            Some(404 | 408) => {
+                self.requested -= unserved(&headers).min(self.requested);
                 Ok(())
             }
-            Some(StatusCode::REQUEST_TERMINATED) if is_full(&message) => {
-                let unserved = unserved(message.headers.as_ref());
+            Some(409) if is_full(&headers) => {
+                let unserved = unserved(&headers);
                 self.requested -= unserved.min(self.requested);
                 if unserved == self.credit && self.requested == 0 {
                     // It brought nothing: the next message is longer than the server takes now.
@@ -350,41 +388,57 @@ impl<'a> Reader<'a> {
                 }
                 Ok(())
             }
-            Some(_) if let Some(most) = batch_max(&message) => {
+            Some(_) if let Some(most) = batch_max(&headers) => {
                 // That request is not served.
                 self.requested = self.requested.saturating_sub(self.credit);
                 self.batch_max = most;
                 Ok(())
             }
             Some(status) => {
-                let why = message.description.as_deref().unwrap_or("no reason given");
-                let why = format!("{status} {why}");
-                Err(LinkError::refused("pull")(why))
+                let why = match headers.description {
+                    "" => "no reason given",
+                    why => why,
+                };
+                Err(LinkError::refused("pull")(format!("{status} {why}")))
             }
         }
     }
 
     fn take_delivery(
         &mut self,
-        delivery: Delivery,
-        place: Place,
+        raw: Raw<'_>,
+        reply: Reply,
         epoch: &mut Epoch,
     ) -> Result<(), LinkError> {
+        let place = Place {
+            delivery: reply.delivery,
+            message: reply.message,
+            bytes: raw.bytes(),
+        };
+        if reply.is_again() {
+            telemetry::broker_redelivered(1);
+        }
         self.requested = self.requested.saturating_sub(1);
         if self.order.is_newer(place.message) && self.order.awaits() {
             // It was too early: what is owed was delivered later than was known.
             self.pull_from = Instant::now() + self.ack_wait + self.ack_wait / 4;
         }
-        if let Some(next) = self.order.take(place, delivery)? {
-            self.pass(next, epoch);
+        let kept = || Waiting::new(raw, reply.clone());
+        if self.order.take(place, kept)? {
+            self.pass(raw, reply, false, epoch);
         }
         self.pass_all(epoch)
     }
 
     /// Lets what may go on go through the door.
     fn pass_all(&mut self, epoch: &mut Epoch) -> Result<(), LinkError> {
-        while let Some(next) = self.order.next()? {
-            self.pass(next, epoch);
+        while let Some(Next {
+            message: waiting,
+            is_early,
+            ..
+        }) = self.order.next()?
+        {
+            self.pass(waiting.raw(), waiting.reply.clone(), is_early, epoch);
         }
         if !self.order.awaits() {
             self.prefix.all_have_come(epoch.decoded());
@@ -392,78 +446,93 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn pass(&mut self, next: Next<Delivery>, epoch: &mut Epoch) {
-        let Delivery {
-            message,
-            reply,
-            taken_at,
-        } = next.message;
-        match self.subscriber.unwanted(&message) {
+    fn pass(&mut self, raw: Raw<'_>, reply: Reply, is_early: bool, epoch: &mut Epoch) {
+        let subject = str::from_utf8(raw.subject).ok();
+        match subject.zip(Headers::read(raw.headers)) {
+            Some((subject, headers)) => self.pass_message(
+                Incoming {
+                    subject,
+                    headers: &headers.named,
+                    payload: raw.payload,
+                },
+                reply.taken_at(),
+                epoch,
+            ),
+            None => self.put_aside(raw, reply.message, epoch),
+        }
+        let message = reply.message;
+        self.prefix
+            .passed(epoch.decoded(), message, reply, is_early);
+    }
+
+    fn pass_message(&mut self, message: Incoming<'_>, taken_at: Timestamp, epoch: &mut Epoch) {
+        match self.subscriber.unwanted(message) {
             Some(why) => {
                 epoch.pass_over(why);
-                self.tell_of(why, &message);
+                self.tell_of(why, message.subject);
             }
-            None => {
-                let topic = &mut self.topic;
-                message::taken(&message, Some(taken_at), topic, |message| {
-                    epoch.take(message);
-                });
-            }
+            None => message.taken(Some(taken_at), &mut self.topic, |message| {
+                epoch.take(message);
+            }),
         }
-        let answer = (reply, taken_at);
-        self.prefix
-            .passed(epoch.decoded(), next.number, answer, next.is_early);
+    }
+
+    /// Makes a dead letter of a message that cannot be read.
+    fn put_aside(&mut self, raw: Raw<'_>, number: u64, epoch: &mut Epoch) {
+        message::put_topic(&String::from_utf8_lossy(raw.subject), &mut self.topic);
+        let detail =
+            format!("message {number} of the stream: its headers, or its subject, cannot be read");
+        let reject = Reject::new(Reason::HeadersMalformed, detail);
+        epoch.take_beginning(&self.topic, &reject, raw.payload, raw.payload.len());
+        telemetry::nats_unreadable(self.subscriber.link.name(), number);
     }
 
     /// Of a stream that takes nothing but what is read all comes, so that what is of no such subject was
     /// given another by the stream itself (ADR-36).
-    fn tell_of(&mut self, why: &str, message: &Message) {
+    fn tell_of(&mut self, why: &str, subject: &str) {
         if why == super::NOT_SUBSCRIBED && !self.has_strangers {
             self.has_strangers = true;
-            let subject = message.subject.as_str();
             telemetry::nats_other_subject(self.subscriber.link.name(), subject);
         }
     }
 
     /// Acknowledges all that is durable, with one answer where that is allowed; by when, if more of
     /// it is to come together first.
-    async fn acknowledge(
-        &mut self,
-        connected: &Connected,
-        (settled, in_flight): (u64, u64),
-    ) -> Result<Option<Instant>, LinkError> {
+    fn acknowledge(&mut self, line: &mut Line, epoch: &Epoch) -> Option<Instant> {
+        let settled = epoch.settled();
+        let answered = &mut self.answered;
         if self.ack_policy == AckPolicy::Explicit {
-            while let Some((_, (reply, _))) = self.prefix.settle(settled) {
-                answer(connected, reply, AckKind::Ack).await?;
+            while let Some((_, reply)) = self.prefix.settle(settled) {
+                line.publish(reply.put(answered), "", ACK);
             }
-            return Ok(None);
+            return None;
         }
-        match self.together.due(settled, in_flight, Instant::now()) {
-            Due::Nothing => return Ok(None),
-            Due::By(then) => return Ok(Some(then)),
+        let due = self
+            .together
+            .due(settled, epoch.in_flight(), Instant::now());
+        match due {
+            Due::Nothing => return None,
+            Due::By(then) => return Some(then),
             Due::Now => {}
         }
-        let Some((message, (reply, taken_at))) = self.prefix.settle_all(settled) else {
-            return Ok(None);
-        };
+        let (message, reply) = self.prefix.settle_all(settled)?;
         self.together.acknowledged(settled);
-        if self.subscriber.floor.reached(message, taken_at) {
+        if self.subscriber.floor.reached(message, reply.taken_at()) {
             self.subscriber.floor.save();
         }
-        answer(connected, reply, AckKind::Ack).await?;
-        Ok(None)
+        line.publish(reply.put(answered), "", ACK);
+        None
     }
 
     /// Asks the server to wait for what has waited for us since the last beat, and for what waits for
     /// older ones.
-    async fn hold(&mut self, connected: &Connected, decoded: u64) -> Result<(), LinkError> {
-        let waiting = self.order.all_waiting().map(|delivery| &delivery.reply);
-        let passed = self.prefix.replies(self.held).map(|(reply, _)| reply);
+    fn hold(&mut self, line: &mut Line, decoded: u64) {
+        let waiting = self.order.all_waiting().map(|waiting| &waiting.reply);
+        let passed = self.prefix.replies(self.held);
         for reply in passed.chain(waiting) {
-            answer(connected, reply.clone(), AckKind::Progress).await?;
+            line.publish(reply.put(&mut self.answered), "", PROGRESS);
         }
         self.held = decoded;
-        Ok(())
     }
 
     /// Asks the stream what is next, where messages wait for that.
@@ -529,7 +598,7 @@ impl<'a> Reader<'a> {
         match looked {
             Ok(next) => Ok(next.map(|stored| stored.sequence)),
             Err(error) => {
-                self.subscriber.progress().could_not_look();
+                self.subscriber.looks().could_not_look();
                 Err(error)
             }
         }
@@ -551,11 +620,6 @@ fn longest(client: &Client) -> usize {
     payload.saturating_add(HEAD_BYTES).min(LONGEST_BYTES)
 }
 
-async fn answer(connected: &Connected, reply: Subject, kind: AckKind) -> Result<(), LinkError> {
-    let sent = connected.client.publish(reply, kind.into()).await;
-    sent.map_err(LinkError::refused("acknowledge"))
-}
-
 fn beats(every: Duration) -> Interval {
     let mut beats = interval(every.max(Duration::from_millis(100)));
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -563,129 +627,24 @@ fn beats(every: Duration) -> Interval {
 }
 
 /// How many messages a request may bring at most, if this says that one asked for more.
-fn batch_max(message: &Message) -> Option<u64> {
-    let said = message.description.as_deref()?;
-    let most = said.strip_prefix("Exceeded MaxRequestBatch of ")?;
+fn batch_max(headers: &Headers<'_>) -> Option<u64> {
+    let most = headers
+        .description
+        .strip_prefix("Exceeded MaxRequestBatch of ")?;
     most.trim().parse().ok().filter(|most| *most > 0)
 }
 
 /// Whether a request has ended because it brought as many messages, or bytes, as it may (ADR-13).
-fn is_full(message: &Message) -> bool {
-    let why = message.description.as_deref().unwrap_or_default();
+fn is_full(headers: &Headers<'_>) -> bool {
+    let why = headers.description;
     ["Message Size Exceeds MaxBytes", "Batch Completed"]
         .iter()
         .any(|full| why.eq_ignore_ascii_case(full))
 }
 
 /// How many messages a request that has ended did not bring; all, if the server does not say.
-fn unserved(headers: Option<&HeaderMap>) -> u64 {
-    let said = headers.and_then(|headers| headers.get("Nats-Pending-Messages"));
-    said.and_then(|count| count.as_str().parse().ok())
+fn unserved(headers: &Headers<'_>) -> u64 {
+    let said = headers.get("Nats-Pending-Messages");
+    said.and_then(|count| count.parse().ok())
         .unwrap_or(u64::MAX)
-}
-
-/// What the reply subject of a delivery says.
-#[derive(Debug, PartialEq, Eq)]
-struct Numbers {
-    /// The message's number in the stream.
-    message: u64,
-    /// The delivery's among the consumer's.
-    delivery: u64,
-    /// Whether the message was delivered before.
-    is_again: bool,
-    /// When the stream took it.
-    taken_at: Timestamp,
-}
-
-/// The reply subjects of a consumer's deliveries (ADR-15), which begin alike.
-///
-/// `$JS.ACK.<stream>.<consumer>.<deliveries>.<message>.<delivery>.<time>.<pending>`, with the domain
-/// and the account before the stream on servers that say them.
-#[derive(Debug, Default)]
-struct Replies {
-    /// How the last one began, up to the consumer and its dot.
-    beginning: Box<str>,
-}
-
-impl Replies {
-    /// The numbers of a delivery; none if it is no delivery.
-    fn numbers(&mut self, reply: &str) -> Option<Numbers> {
-        let numbers = match reply.strip_prefix(&*self.beginning) {
-            Some(numbers) if !self.beginning.is_empty() => numbers,
-            Some(_) | None => {
-                let beginning = beginning_of(reply)?;
-                self.beginning = reply[..beginning].into();
-                &reply[beginning..]
-            }
-        };
-        let mut numbers = numbers.bytes();
-        let deliveries = number(&mut numbers)?;
-        let message = number(&mut numbers)?;
-        let delivery = number(&mut numbers)?;
-        let nanos = number(&mut numbers)?;
-        Some(Numbers {
-            message,
-            delivery,
-            is_again: deliveries > 1,
-            taken_at: Timestamp::from_millis(i64::try_from(nanos / 1_000_000).ok()?),
-        })
-    }
-}
-
-/// How long the part of a reply subject is that comes before the numbers.
-fn beginning_of(reply: &str) -> Option<usize> {
-    const ACK: &str = "$JS.ACK.";
-    let named = match reply.strip_prefix(ACK)?.split('.').count() {
-        7 => 2,
-        9.. => 4,
-        _ => return None,
-    };
-    let mut dots = reply.match_indices('.').skip(1 + named);
-    dots.next().map(|(at, _)| at + 1)
-}
-
-/// The number up to the next dot.
-fn number(digits: &mut std::str::Bytes<'_>) -> Option<u64> {
-    let mut number = None;
-    for byte in digits {
-        match byte {
-            b'.' => break,
-            b'0'..=b'9' => {
-                let more = number.unwrap_or(0_u64).checked_mul(10)?;
-                number = Some(more.checked_add(u64::from(byte - b'0'))?);
-            }
-            _ => return None,
-        }
-    }
-    number
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_reply_says_where_its_message_stands() {
-        let short = "$JS.ACK.READINGS.ioc-1.2.100.207.1790230470084404000.42";
-        let first = Numbers {
-            message: 100,
-            delivery: 207,
-            is_again: true,
-            taken_at: Timestamp::from_millis(1_790_230_470_084),
-        };
-        let mut replies = Replies::default();
-        let mut numbers = |reply| replies.numbers(reply);
-        assert_eq!(numbers(short), Some(first));
-        let long = "$JS.ACK.hub.ACC.READINGS.ioc-1.1.100.207.1790230470084404000.42.rnd";
-        let mut is_again = |reply| numbers(reply).map(|numbers| numbers.is_again);
-        assert_eq!(is_again(long), Some(false));
-        for other in [
-            "_INBOX.a",
-            "$JS.ACK.s.c.1.2.3",
-            "$JS.ACK.s.c.1.x.3.4.5",
-            "$JS.ACK.s.c.1.2.3.x.5",
-        ] {
-            assert_eq!(numbers(other), None, "{other}");
-        }
-    }
 }
