@@ -873,15 +873,7 @@ fn is_read_behind_headers(retention: RetentionPolicy) {
     socket
         .write_all(b"CONNECT {\"verbose\":false,\"headers\":true}\r\n")
         .unwrap();
-    for headers in HEADERS {
-        let head = format!(
-            "HPUB ioc.v1.readings.a {} {}\r\n",
-            headers.len(),
-            headers.len() + 2
-        );
-        let message = [head.as_bytes(), headers, b"{}\r\n"].concat();
-        socket.write_all(&message).unwrap();
-    }
+    put_headers(&mut socket);
     wait_for("the stream to have them", || {
         (server.last("READINGS") == 304).then_some(())
     });
@@ -1004,6 +996,44 @@ fn a_core_subject_is_read_while_the_link_is_up() {
         client.flush().await.unwrap();
     });
     city.check();
+}
+
+#[test]
+fn p1_no_headers_end_the_link_of_a_core_subject() {
+    let server = Nats::start();
+    let mut city = City::new("nats", server.address, "queue: ioc");
+    city.wait_for_link(LINK, "up");
+    let mut socket = std::net::TcpStream::connect(server.address).unwrap();
+    socket
+        .write_all(b"CONNECT {\"verbose\":false,\"headers\":true}\r\n")
+        .unwrap();
+    put_headers(&mut socket);
+    for n in city.next_readings() {
+        let (sensor, _, reading) = reading(n);
+        let head = format!("PUB ioc.v1.readings.{sensor} {}\r\n", reading.len());
+        let message = [head.as_bytes(), reading.as_bytes(), b"\r\n"].concat();
+        socket.write_all(&message).unwrap();
+    }
+    city.wait_until_judged();
+    let name = "ioc_dead_letters_total{adapter=\"nats\",reason=\"headers_malformed\"}";
+    assert_eq!(city.server().metric(name), Some(3.0));
+    let metrics = city.server().get("/metrics").body;
+    let broke = metrics.contains("ioc_broker_breaks_total");
+    assert!(!broke, "none of them ends the connection");
+    city.check();
+}
+
+/// Publishes messages of which most have headers that cannot be read.
+fn put_headers(socket: &mut std::net::TcpStream) {
+    for headers in HEADERS {
+        let head = format!(
+            "HPUB ioc.v1.readings.a {} {}\r\n",
+            headers.len(),
+            headers.len() + 2
+        );
+        let message = [head.as_bytes(), headers, b"{}\r\n"].concat();
+        socket.write_all(&message).unwrap();
+    }
 }
 
 /// Permissions that do not allow `_INBOX`.

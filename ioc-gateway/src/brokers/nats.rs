@@ -1,8 +1,8 @@
 //! Readings from a NATS server elsewhere: core subjects, or a JetStream stream.
 //!
-//! Arrives: messages of the subjects that are configured, each subject on a connection of its own (of
-//! a stream, with a durable consumer of its own, and a second connection to ask about that), so that
-//! none lies before another. Leaves: inputs
+//! Arrives: messages of the subjects that are configured, each subject on a connection (and, of a
+//! stream, with a durable consumer) of its own, so that none lies before another; a second one, which
+//! the library keeps, asks and answers. Leaves: inputs
 //! through the door; acknowledgements. Promise, of a stream: a message is acknowledged only when it
 //! is durable; nothing is pulled that the door has no room for. Core NATS promises nothing: what is
 //! published while the link is down, or faster than it is taken, is lost; the latter is counted.
@@ -109,15 +109,11 @@ pub enum Since {
 }
 
 impl NatsOptions {
-    /// How many connections are made: one for each subject, of a stream two, and some beside.
+    /// How many connections are made: two for each subject, one that its messages come on and one to
+    /// ask and to answer, and some beside.
     pub fn connections(&self) -> usize {
-        let of_subject = match self.stream {
-            Some(_) => 2,
-            None => 1,
-        };
-        let feedback = self.feedback().is_some();
-        let beside = [self.decisions, self.commands, feedback].map(usize::from);
-        self.subjects.len() * of_subject + beside.iter().sum::<usize>()
+        let subjects = self.subjects.len() + usize::from(self.feedback().is_some());
+        2 * subjects + usize::from(self.decisions) + usize::from(self.commands)
     }
 
     /// What devices say about commands, where they are sent there: a core subject, unless it is
@@ -408,7 +404,7 @@ pub(crate) fn words_of_any(bytes: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    fn subscriber() -> Subscriber {
+    pub(super) fn subscriber() -> Subscriber {
         Subscriber {
             options: Arc::default(),
             subject: "ioc.v1.readings.>".to_owned(),

@@ -81,7 +81,7 @@ impl From<DoorClosed> for LinkError {
 /// How long a server may take to let us in, and to answer.
 pub(crate) const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How often a server is asked whether it is there.
-const PING_EVERY: Duration = Duration::from_secs(5);
+pub(super) const PING_EVERY: Duration = Duration::from_secs(5);
 
 /// A connection that works, or did.
 pub(crate) struct Connected {
@@ -178,8 +178,8 @@ fn url_of((host, port): &(String, u16)) -> String {
 
 fn note(breaks: &watch::Sender<Option<String>>, event: &Event) {
     match event {
-        Event::Connected => {}
-        Event::SlowConsumer(_) => telemetry::nats_messages_dropped(1),
+        // Nothing is subscribed to on it but answers.
+        Event::Connected | Event::SlowConsumer(_) => {}
         Event::Disconnected | Event::LameDuckMode | Event::Draining | Event::Closed => {
             breaks.send_replace(Some(event.to_string()));
         }

@@ -1,16 +1,20 @@
 //! A core subject: no acknowledgements, so nothing comes again.
 //!
-//! Bound: what is read waits for the door in [`WAITING_BYTES_MAX`]; what comes beyond is dropped and
-//! counted.
+//! Arrives: messages, on a connection of our own (`line.rs`). Leaves: inputs through the door. Promise:
+//! a message that cannot be read is a dead letter and stops nothing; what had come before a break goes
+//! through the door, or is counted. Bound: what is read waits for the door in [`WAITING_BYTES_MAX`];
+//! what comes beyond is dropped and counted.
 
 use std::collections::VecDeque;
+use std::future::ready;
 use std::time::Duration;
 
-use async_nats::{Message, Subscriber as Subscription};
-use futures_util::{FutureExt, StreamExt};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
+use super::connect::PING_EVERY;
+use super::line::{Line, Said};
+use super::wire::{Owned, Raw};
 use super::{Connected, Ended, LinkError, Subscriber, message};
 use crate::brokers::epoch::{Entrance, Epoch};
 use crate::brokers::told;
@@ -19,8 +23,10 @@ use crate::telemetry::{self, Adapter};
 
 /// How many bytes of one subject may wait for the door.
 const WAITING_BYTES_MAX: usize = 16 << 20;
-/// With so many waiting, those that wait are taken before more are read.
+/// So many are taken before all else is seen to.
 const TURN: usize = 4096;
+/// How long the server may be silent though it is asked whether it is there.
+const SILENCE_MAX: Duration = PING_EVERY.saturating_mul(3);
 /// How long what came before a break may take to go through the door.
 const DRAINED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -41,20 +47,17 @@ pub(super) async fn serve(
     }
 }
 
-async fn subscribe(
-    subscriber: &Subscriber,
-    connected: &Connected,
-) -> Result<Subscription, LinkError> {
-    let (client, subject) = (&connected.client, subscriber.subject.clone());
-    let subscription = match &subscriber.options.queue {
-        Some(queue) => client.queue_subscribe(subject, queue.clone()).await,
-        None => client.subscribe(subject).await,
+async fn open(subscriber: &Subscriber, connected: &mut Connected) -> Result<Line, LinkError> {
+    let server = connected.client.server_info();
+    let opened = tokio::select! {
+        opened = Line::open(&subscriber.options, &server) => opened,
+        error = connected.broken() => Err(error),
     };
-    let subscription = subscription.map_err(LinkError::refused("subscribe"))?;
+    let mut line = opened?;
+    line.subscribe(&subscriber.subject, subscriber.options.queue.as_deref());
     // The server has the subscription when it has answered what was said after it.
-    let flushed = client.flush().await;
-    flushed.map_err(LinkError::refused("subscribe"))?;
-    Ok(subscription)
+    line.ping();
+    Ok(line)
 }
 
 async fn read(
@@ -63,125 +66,183 @@ async fn read(
     epoch: &mut Epoch,
     mut stopping: watch::Receiver<bool>,
 ) -> Result<(), LinkError> {
-    let mut messages = subscribe(subscriber, connected).await?;
-    subscriber.link.up();
-    let inflight_max = subscriber.options.inflight_max.into();
-    let mut waiting = Waiting::default();
-    let mut is_stopping = false;
-    loop {
-        // With those that have come with it, so that they go through the door together.
-        waiting.go_on(epoch, inflight_max)?;
-        connected.reply(epoch);
-        if epoch.has_room(inflight_max) && !waiting.messages.is_empty() {
-            continue;
-        }
-        if is_stopping && epoch.in_flight() == 0 && waiting.messages.is_empty() {
-            return Ok(());
-        }
-        tokio::select! {
-            // Read whether or not there is room: the library's own bound is a count, however long
-            // the messages are.
-            next = messages.next(), if !is_stopping => match next {
-                Some(first) => {
-                    let mut next = Some(first);
-                    while let Some(message) = next {
-                        waiting.push(message);
-                        next = match waiting.messages.len() < TURN {
-                            true => messages.next().now_or_never().flatten(),
-                            false => None,
-                        };
-                    }
-                }
-                None => return Err(LinkError::Broke("the subscription ended".to_owned())),
-            },
-            progress = epoch.progress() => progress?,
-            error = connected.broken() => {
-                // What has come before is here, and comes no second time.
-                while let Some(Some(message)) = messages.next().now_or_never() {
-                    waiting.push(message);
-                }
-                let until = Instant::now() + DRAINED_WITHIN;
-                let lost = drain(&mut waiting, epoch, inflight_max, until).await?;
-                telemetry::nats_messages_dropped(lost);
-                return Err(error);
-            }
-            () = told(&mut stopping), if !is_stopping => is_stopping = true,
+    let mut line = tokio::select! {
+        line = open(subscriber, connected) => line?,
+        () = told(&mut stopping) => return Ok(()),
+    };
+    let mut waiting = Waiting::new(subscriber);
+    let read = waiting.read(&mut line, connected, epoch, stopping).await;
+    let Err(error) = read else { return Ok(()) };
+    // What has come before is here, and comes no second time.
+    while let Ok(Some(said)) = line.next() {
+        if let Said::Message(raw) = said {
+            waiting.push(raw);
         }
     }
-}
-
-/// Hands over what came before a break, for as long as the next connection can wait. How many are
-/// left, and lost.
-async fn drain(
-    waiting: &mut Waiting,
-    epoch: &mut Epoch,
-    inflight_max: u64,
-    until: Instant,
-) -> Result<usize, DoorClosed> {
-    loop {
-        waiting.go_on(epoch, inflight_max)?;
-        let left = waiting.messages.len() + epoch.outside();
-        if left == 0 {
-            return Ok(0);
-        }
-        tokio::select! {
-            progress = epoch.progress() => progress?,
-            () = sleep_until(until) => return Ok(left),
-        }
-    }
+    let until = Instant::now() + DRAINED_WITHIN;
+    telemetry::nats_messages_dropped(waiting.drain(epoch, until).await?);
+    Err(error)
 }
 
 /// Messages that were read and that the door has no room for yet.
-#[derive(Default)]
-struct Waiting {
-    messages: VecDeque<Message>,
+struct Waiting<'a> {
+    subscriber: &'a Subscriber,
+    inflight_max: u64,
+    messages: VecDeque<Owned>,
     bytes: usize,
     /// Room for the topic of a message.
     topic: String,
 }
 
-impl Waiting {
-    /// Appends one, or drops it if those before it are too long already.
-    fn push(&mut self, message: Message) {
-        let bytes = bytes_of(&message);
+impl<'a> Waiting<'a> {
+    fn new(subscriber: &'a Subscriber) -> Self {
+        Self {
+            subscriber,
+            inflight_max: subscriber.options.inflight_max.into(),
+            messages: VecDeque::new(),
+            bytes: 0,
+            topic: String::new(),
+        }
+    }
+
+    /// Reads until the connection breaks, or until told to stop and all that was read is durable.
+    async fn read(
+        &mut self,
+        line: &mut Line,
+        connected: &mut Connected,
+        epoch: &mut Epoch,
+        mut stopping: watch::Receiver<bool>,
+    ) -> Result<(), LinkError> {
+        let mut asks = interval(PING_EVERY);
+        asks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heard = Instant::now();
+        let mut is_stopping = false;
+        loop {
+            let has_more = self.take_all(line, epoch)?;
+            // With those that have come with it, so that they go through the door together.
+            self.go_on(epoch)?;
+            connected.reply(epoch);
+            let goes_on = has_more || (self.may_take(epoch) && !self.messages.is_empty());
+            if is_stopping && !goes_on && epoch.in_flight() == 0 && self.messages.is_empty() {
+                return Ok(());
+            }
+            line.say()?;
+            tokio::select! {
+                // Read whether or not there is room: a server drops who does not read.
+                more = line.more(!is_stopping && !has_more) => {
+                    more?;
+                    heard = Instant::now();
+                }
+                () = ready(()), if goes_on => {}
+                progress = epoch.progress() => progress?,
+                _ = asks.tick() => {
+                    if heard.elapsed() >= SILENCE_MAX && !is_stopping {
+                        return Err(LinkError::Silent);
+                    }
+                    line.ping();
+                }
+                error = connected.broken() => return Err(error),
+                () = told(&mut stopping), if !is_stopping => is_stopping = true,
+            }
+        }
+    }
+
+    /// Takes what has come; whether there may be more.
+    fn take_all(&mut self, line: &mut Line, epoch: &mut Epoch) -> Result<bool, LinkError> {
+        for _ in 0..TURN {
+            match line.next()? {
+                Some(Said::Message(raw)) if self.may_take(epoch) && self.messages.is_empty() => {
+                    self.take(raw, epoch);
+                }
+                Some(Said::Message(raw)) => self.push(raw),
+                Some(Said::Pong) if !self.subscriber.link.is_up() => self.subscriber.link.up(),
+                Some(Said::Pong) => {}
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+
+    fn may_take(&self, epoch: &Epoch) -> bool {
+        epoch.has_room(self.inflight_max)
+    }
+
+    /// Keeps one, or drops it if those before it are too long already.
+    fn push(&mut self, raw: Raw<'_>) {
+        let bytes = bytes_of(raw);
         if self.bytes + bytes > WAITING_BYTES_MAX {
             return telemetry::nats_messages_dropped(1);
         }
         self.bytes += bytes;
-        self.messages.push_back(message);
+        self.messages.push_back(Owned::new(raw));
     }
 
     /// Takes those that there is room for.
-    fn go_on(&mut self, epoch: &mut Epoch, inflight_max: u64) -> Result<(), DoorClosed> {
-        while epoch.has_room(inflight_max)
+    fn go_on(&mut self, epoch: &mut Epoch) -> Result<(), DoorClosed> {
+        while self.may_take(epoch)
             && let Some(message) = self.pop()
         {
-            message::of_library(&message, |message| match message.is_deletion() {
-                true => epoch.pass_over(message::DELETED),
-                false => message.taken(None, &mut self.topic, |message| epoch.take(message)),
-            });
+            self.take(message.raw(), epoch);
         }
         epoch.hand_over()
     }
 
-    fn pop(&mut self) -> Option<Message> {
+    fn take(&mut self, raw: Raw<'_>, epoch: &mut Epoch) {
+        let topic = &mut self.topic;
+        let is_read = message::read(raw, |message| match message.is_deletion() {
+            true => epoch.pass_over(message::DELETED),
+            false => message.taken(None, topic, |message| epoch.take(message)),
+        });
+        if !is_read {
+            let what = format_args!("a message of {}", self.subscriber.subject);
+            message::put_aside(raw, what, topic, epoch);
+        }
+    }
+
+    fn pop(&mut self) -> Option<Owned> {
         let message = self.messages.pop_front()?;
-        self.bytes -= bytes_of(&message);
+        self.bytes -= bytes_of(message.raw());
         Some(message)
+    }
+
+    /// Hands over what came before a break, until the next connection cannot wait any longer. How many
+    /// are left, and lost.
+    async fn drain(&mut self, epoch: &mut Epoch, until: Instant) -> Result<usize, DoorClosed> {
+        loop {
+            self.go_on(epoch)?;
+            let left = self.messages.len() + epoch.outside();
+            if left == 0 {
+                return Ok(0);
+            }
+            tokio::select! {
+                progress = epoch.progress() => progress?,
+                () = sleep_until(until) => return Ok(left),
+            }
+        }
     }
 }
 
-/// How much of the bound a message takes.
-const fn bytes_of(message: &Message) -> usize {
-    size_of::<Message>() + message.length
+/// How much of the bound a message takes. How it is answered is not kept.
+const fn bytes_of(raw: Raw<'_>) -> usize {
+    size_of::<Owned>() + raw.bytes() - raw.reply.len()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::brokers::epoch::Entrance;
     use crate::door::{Door, DoorOptions, Lane, Lanes, WhenFull};
-    use std::sync::Arc;
+
+    fn raw(payload: &[u8]) -> Raw<'_> {
+        Raw {
+            subject: b"a",
+            reply: b"answered nowhere",
+            headers: b"",
+            payload,
+        }
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn what_waits_when_a_link_breaks_goes_through_the_door_or_is_counted() {
@@ -192,19 +253,12 @@ mod tests {
         };
         let (door, arrivals) = Door::new(options, Arc::default());
         let mut epoch = Epoch::new(&Entrance::new(door), Adapter::Nats, "nats city");
-        let message = || Message {
-            subject: "a".into(),
-            reply: None,
-            payload: "no reading".into(),
-            headers: None,
-            status: None,
-            description: None,
-            length: 10,
-        };
-        let mut waiting = Waiting::default();
-        (0..100).for_each(|_| waiting.push(message()));
+        let subscriber = super::super::tests::subscriber();
+        let mut waiting = Waiting::new(&subscriber);
+        waiting.inflight_max = 10;
+        (0..100).for_each(|_| waiting.push(raw(b"no reading")));
         // Ten are taken; the door has room for the first hand over only.
-        let lost = drain(&mut waiting, &mut epoch, 10, Instant::now()).await;
+        let lost = waiting.drain(&mut epoch, Instant::now()).await;
         assert_eq!(lost.unwrap(), 90);
         let settling = tokio::task::spawn_blocking(move || {
             let mut settled = 0;
@@ -217,27 +271,19 @@ mod tests {
             }
         });
         let until = Instant::now() + Duration::from_secs(60);
-        let lost = drain(&mut waiting, &mut epoch, 10, until).await;
-        assert_eq!(lost.unwrap(), 0);
+        assert_eq!(waiting.drain(&mut epoch, until).await.unwrap(), 0);
         settling.await.unwrap();
     }
 
     #[test]
     fn p5_what_a_core_subject_brings_waits_within_a_bound_of_bytes() {
-        let message = || Message {
-            subject: "a".into(),
-            reply: None,
-            payload: "x".into(),
-            headers: None,
-            status: None,
-            description: None,
-            length: 1 << 20,
-        };
-        let mut waiting = Waiting::default();
-        (0..100).for_each(|_| waiting.push(message()));
+        let subscriber = super::super::tests::subscriber();
+        let mut waiting = Waiting::new(&subscriber);
+        let long = vec![b'x'; 1 << 20];
+        (0..100).for_each(|_| waiting.push(raw(&long)));
         assert_eq!(waiting.messages.len(), 15, "of 1 MiB and its own size");
         assert!(waiting.pop().is_some());
-        waiting.push(message());
+        waiting.push(raw(&long));
         assert_eq!(waiting.messages.len(), 15);
         while waiting.pop().is_some() {}
         assert_eq!(waiting.bytes, 0);

@@ -26,7 +26,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::connect::ANSWER_WITHIN;
-use super::wire::{self, Next, Said};
+use super::wire::{self, Next, Raw};
 use super::{AuthToken, LinkError, NatsOptions};
 use crate::brokers::tls::{HandshakeError, TlsOptions};
 
@@ -38,6 +38,15 @@ const ROOM_BYTES_MAX: usize = 96 << 20;
 trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
+
+/// What comes on a connection.
+#[derive(Debug)]
+pub(super) enum Said<'l> {
+    /// A message of our subscription.
+    Message(Raw<'l>),
+    /// The server has heard what was said before it was asked.
+    Pong,
+}
 
 /// A connection that a server has let in.
 pub(super) struct Line {
@@ -135,19 +144,25 @@ impl Line {
         self.unsaid.put(&[b"CONNECT ", &said, b"\r\nPING\r\n"]);
         loop {
             self.more(true).await?;
-            while let Some(said) = self.next()? {
-                match said {
-                    Said::Pong => return Ok(()),
-                    Said::Error(why) => return Err(LinkError::Connect(why.into_owned())),
-                    Said::Message(_) | Said::Info(_) | Said::Ping | Said::Ok => {}
-                }
+            match self.next() {
+                Ok(Some(Said::Pong)) => return Ok(()),
+                Ok(_) => {}
+                Err(LinkError::Broke(why)) => return Err(LinkError::Connect(why)),
+                Err(error) => return Err(error),
             }
         }
     }
 
-    /// Wants what is published on this inbox.
-    pub fn subscribe(&mut self, inbox: &str) {
-        self.unsaid.put(&[b"SUB ", inbox.as_bytes(), b" 1\r\n"]);
+    /// Wants what is published on these subjects, shared with the others of a queue group if it is one.
+    pub fn subscribe(&mut self, subjects: &str, queue: Option<&str>) {
+        let queue = queue.map_or_else(String::new, |queue| format!(" {queue}"));
+        self.unsaid
+            .put(&[b"SUB ", subjects.as_bytes(), queue.as_bytes(), b" 1\r\n"]);
+    }
+
+    /// Asks the server whether it is there, and has heard what was said before.
+    pub fn ping(&mut self) {
+        self.unsaid.put(&[b"PING\r\n"]);
     }
 
     /// Publishes something, with how it is to be answered; nothing, if it is not. It is sent with the
@@ -171,7 +186,8 @@ impl Line {
     /// The next of what has come that is whole; the server's asking whether we are there is answered.
     ///
     /// # Errors
-    /// It is no server of NATS, or something is longer than there may be room for.
+    /// The server does not want something, or is about to go; it is no server of NATS; or something is
+    /// longer than there may be room for.
     pub fn next(&mut self) -> Result<Option<Said<'_>>, LinkError> {
         let room: &[u8] = &self.room[..self.filled];
         loop {
@@ -179,21 +195,32 @@ impl Line {
             if come.len() < self.lacks.max(1) {
                 return Ok(None);
             }
-            match wire::next(come).map_err(broke)? {
-                Next::Said(said, length) => {
-                    self.taken += length;
-                    self.lacks = 0;
-                    if said != Said::Ping {
-                        return Ok(Some(said));
-                    }
-                    self.unsaid.put(&[b"PONG\r\n"]);
-                }
+            let (said, length) = match wire::next(come).map_err(broke)? {
+                Next::Said(said, length) => (said, length),
                 Next::Lacks(lacks) if lacks > self.room_max => {
                     let why =
                         format!("a message of {lacks} bytes is longer than there is room for");
                     return Err(LinkError::Broke(why));
                 }
-                Next::Lacks(lacks) => self.lacks = lacks,
+                Next::Lacks(lacks) => {
+                    self.lacks = lacks;
+                    continue;
+                }
+            };
+            self.taken += length;
+            self.lacks = 0;
+            match said {
+                wire::Said::Message(raw) => return Ok(Some(Said::Message(raw))),
+                wire::Said::Pong => return Ok(Some(Said::Pong)),
+                wire::Said::Ping => self.unsaid.put(&[b"PONG\r\n"]),
+                wire::Said::Ok => {}
+                wire::Said::Error(why) => return Err(broke(format!("the server says: {why}"))),
+                wire::Said::Info(info) => {
+                    let info = serde_json::from_slice::<ServerInfo>(info);
+                    if info.is_ok_and(|info| info.lame_duck_mode) {
+                        return Err(broke("the server is about to go (lame duck mode)"));
+                    }
+                }
             }
         }
     }
@@ -227,10 +254,10 @@ impl Line {
     /// # Errors
     /// The connection broke.
     pub async fn leave(&mut self) -> Result<(), LinkError> {
-        self.unsaid.put(&[b"PING\r\n"]);
+        self.ping();
         loop {
             while let Some(said) = self.next()? {
-                if said == Said::Pong {
+                if matches!(said, Said::Pong) {
                     return Ok(());
                 }
             }
@@ -331,7 +358,7 @@ async fn info_of(socket: &mut (impl AsyncRead + Unpin)) -> Result<ServerInfo, Li
     let mut said = Vec::new();
     loop {
         match wire::next(&said).map_err(broke)? {
-            Next::Said(Said::Info(info), length) if length == said.len() => {
+            Next::Said(wire::Said::Info(info), length) if length == said.len() => {
                 return serde_json::from_slice(info).map_err(broke);
             }
             Next::Said(..) => {

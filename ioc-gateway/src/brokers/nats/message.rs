@@ -6,11 +6,13 @@
 //! `formats.rs`.
 
 use std::borrow::Cow;
+use std::{fmt, str};
 
-use async_nats::{HeaderMap, Message};
 use ioc_core::time::Timestamp;
 
-use crate::formats::{self, Reply};
+use super::wire::{Headers, Raw};
+use crate::brokers::epoch::Epoch;
+use crate::formats::{self, Reason, Reject, Reply};
 
 /// What our own subjects begin with, and the topics that they stand for.
 const SUBJECTS: [(&str, &str); 2] = [
@@ -82,17 +84,31 @@ impl Incoming<'_> {
     }
 }
 
-/// A message of the library as any other.
-pub(super) fn of_library<R>(message: &Message, take: impl FnOnce(Incoming<'_>) -> R) -> R {
-    let headers = message.headers.iter().flat_map(HeaderMap::iter);
-    let headers: Vec<_> = headers
-        .filter_map(|(name, values)| Some((name.as_ref(), values.first()?.as_str().into())))
-        .collect();
+/// Reads what came, for `take`; whether its subject and its headers can be read.
+pub(super) fn read(raw: Raw<'_>, take: impl FnOnce(Incoming<'_>)) -> bool {
+    let subject = str::from_utf8(raw.subject).ok();
+    let Some((subject, headers)) = subject.zip(Headers::read(raw.headers)) else {
+        return false;
+    };
     take(Incoming {
-        subject: &message.subject,
-        headers: &headers,
-        payload: &message.payload,
-    })
+        subject,
+        headers: &headers.named,
+        payload: raw.payload,
+    });
+    true
+}
+
+/// Makes a dead letter of a message that cannot be read; `what` it is called.
+pub(super) fn put_aside(
+    raw: Raw<'_>,
+    what: fmt::Arguments<'_>,
+    topic: &mut String,
+    epoch: &mut Epoch,
+) {
+    put_topic(&String::from_utf8_lossy(raw.subject), topic);
+    let detail = format!("{what}: its headers, or its subject, cannot be read");
+    let reject = Reject::new(Reason::HeadersMalformed, detail);
+    epoch.take_beginning(topic, &reject, raw.payload, raw.payload.len());
 }
 
 /// Writes the topic of a subject.
@@ -125,7 +141,7 @@ fn unescaped(token: &str) -> Option<Cow<'_, str>> {
         rest = after;
         if *byte == b'%' {
             let (digits, after) = rest.split_at_checked(2)?;
-            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
+            bytes.push(u8::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?);
             rest = after;
         } else {
             bytes.push(*byte);
@@ -177,22 +193,22 @@ mod tests {
         }
     }
 
-    /// A message with these headers.
+    /// A message with these headers, read.
     fn with<R>(headers: &[(&str, &str)], payload: &str, take: impl FnOnce(Incoming<'_>) -> R) -> R {
-        let mut all = HeaderMap::new();
+        let mut block = "NATS/1.0\r\n".to_owned();
         for (name, value) in headers {
-            all.append(*name, *value);
+            block += &format!("{name}: {value}\r\n");
         }
-        let message = Message {
-            subject: "city.pumps".into(),
-            reply: None,
-            payload: payload.to_owned().into(),
-            headers: Some(all),
-            status: None,
-            description: None,
-            length: 0,
+        block += "\r\n";
+        let mut taken = None;
+        let raw = Raw {
+            subject: b"city.pumps",
+            reply: b"",
+            headers: block.as_bytes(),
+            payload: payload.as_bytes(),
         };
-        of_library(&message, take)
+        assert!(read(raw, |message| taken = Some(take(message))));
+        taken.expect("it was taken")
     }
 
     #[test]

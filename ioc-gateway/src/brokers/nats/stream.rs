@@ -10,9 +10,9 @@
 use std::future::ready;
 use std::time::Duration;
 
+use async_nats::Client;
 use async_nats::jetstream::consumer::AckPolicy;
 use async_nats::jetstream::consumer::pull::BatchConfig;
-use async_nats::{Client, ServerInfo};
 use ioc_core::time::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
@@ -20,17 +20,16 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, 
 use super::connect::ANSWER_WITHIN;
 use super::delivery::{Replies, Reply};
 use super::kept::Kept;
-use super::line::Line;
+use super::line::{Line, Said};
 use super::message::Incoming;
 use super::order::{Disorder, Next, Order, Place, Start, WAITING_MAX};
 use super::pause::Pause;
 use super::prefix::Prefix;
 use super::together::{Due, Together};
-use super::wire::{Headers, Raw, Said};
+use super::wire::{Headers, Owned, Raw};
 use super::{Connected, Ended, LinkError, Subscriber, consumer, message};
 use crate::brokers::epoch::{Entrance, Epoch};
 use crate::brokers::told;
-use crate::formats::{Reason, Reject};
 use crate::telemetry::{self, Adapter};
 
 /// How many bytes the messages that one request brings may have; five may be open at once.
@@ -107,37 +106,15 @@ async fn begin<'a>(
         error = connected.broken() => Err(error),
     };
     let mut line = opened?;
-    line.subscribe(&inbox);
+    line.subscribe(&inbox, None);
     Ok((reader, line))
 }
 
 /// A message that waits for others.
 #[derive(Debug)]
 struct Waiting {
-    subject: Box<[u8]>,
-    headers: Box<[u8]>,
-    payload: Box<[u8]>,
+    message: Owned,
     reply: Reply,
-}
-
-impl Waiting {
-    fn new(raw: Raw<'_>, reply: Reply) -> Self {
-        Self {
-            subject: raw.subject.into(),
-            headers: raw.headers.into(),
-            payload: raw.payload.into(),
-            reply,
-        }
-    }
-
-    fn raw(&self) -> Raw<'_> {
-        Raw {
-            subject: &self.subject,
-            reply: b"",
-            headers: &self.headers,
-            payload: &self.payload,
-        }
-    }
 }
 
 struct Reader<'a> {
@@ -338,25 +315,11 @@ impl<'a> Reader<'a> {
             if taken == 0 {
                 self.heard = Instant::now();
             }
-            self.hear(said, epoch)?;
+            if let Said::Message(raw) = said {
+                self.take(raw, epoch)?;
+            }
         }
         Ok(true)
-    }
-
-    /// Takes what the server says.
-    fn hear(&mut self, said: Said<'_>, epoch: &mut Epoch) -> Result<(), LinkError> {
-        match said {
-            Said::Message(raw) => self.take(raw, epoch),
-            Said::Error(why) => Err(LinkError::Broke(format!("the server says: {why}"))),
-            Said::Info(info) => match serde_json::from_slice::<ServerInfo>(info) {
-                Ok(info) if info.lame_duck_mode => {
-                    let why = "the server is about to go (lame duck mode)";
-                    Err(LinkError::Broke(why.to_owned()))
-                }
-                Ok(_) | Err(_) => Ok(()),
-            },
-            Said::Ping | Said::Pong | Said::Ok => Ok(()),
-        }
     }
 
     /// Takes a message, or what the server has to say about a request (ADR-13).
@@ -423,7 +386,10 @@ impl<'a> Reader<'a> {
             // It was too early: what is owed was delivered later than was known.
             self.pull_from = Instant::now() + self.ack_wait + self.ack_wait / 4;
         }
-        let kept = || Waiting::new(raw, reply.clone());
+        let kept = || Waiting {
+            message: Owned::new(raw),
+            reply: reply.clone(),
+        };
         if self.order.take(place, kept)? {
             self.pass(raw, reply, false, epoch);
         }
@@ -438,7 +404,8 @@ impl<'a> Reader<'a> {
             ..
         }) = self.order.next()?
         {
-            self.pass(waiting.raw(), waiting.reply.clone(), is_early, epoch);
+            let Waiting { message, reply } = waiting;
+            self.pass(message.raw(), reply, is_early, epoch);
         }
         if !self.order.awaits() {
             self.prefix.all_have_come(epoch.decoded());
@@ -447,22 +414,14 @@ impl<'a> Reader<'a> {
     }
 
     fn pass(&mut self, raw: Raw<'_>, reply: Reply, is_early: bool, epoch: &mut Epoch) {
-        let subject = str::from_utf8(raw.subject).ok();
-        match subject.zip(Headers::read(raw.headers)) {
-            Some((subject, headers)) => self.pass_message(
-                Incoming {
-                    subject,
-                    headers: &headers.named,
-                    payload: raw.payload,
-                },
-                reply.taken_at(),
-                epoch,
-            ),
-            None => self.put_aside(raw, reply.message, epoch),
+        let (number, taken_at) = (reply.message, reply.taken_at());
+        let is_read = message::read(raw, |message| self.pass_message(message, taken_at, epoch));
+        if !is_read {
+            let what = format_args!("message {number} of the stream");
+            message::put_aside(raw, what, &mut self.topic, epoch);
+            telemetry::nats_unreadable(self.subscriber.link.name(), number);
         }
-        let message = reply.message;
-        self.prefix
-            .passed(epoch.decoded(), message, reply, is_early);
+        self.prefix.passed(epoch.decoded(), number, reply, is_early);
     }
 
     fn pass_message(&mut self, message: Incoming<'_>, taken_at: Timestamp, epoch: &mut Epoch) {
@@ -475,16 +434,6 @@ impl<'a> Reader<'a> {
                 epoch.take(message);
             }),
         }
-    }
-
-    /// Makes a dead letter of a message that cannot be read.
-    fn put_aside(&mut self, raw: Raw<'_>, number: u64, epoch: &mut Epoch) {
-        message::put_topic(&String::from_utf8_lossy(raw.subject), &mut self.topic);
-        let detail =
-            format!("message {number} of the stream: its headers, or its subject, cannot be read");
-        let reject = Reject::new(Reason::HeadersMalformed, detail);
-        epoch.take_beginning(&self.topic, &reject, raw.payload, raw.payload.len());
-        telemetry::nats_unreadable(self.subscriber.link.name(), number);
     }
 
     /// Of a stream that takes nothing but what is read all comes, so that what is of no such subject was

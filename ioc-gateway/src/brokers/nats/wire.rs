@@ -50,6 +50,35 @@ impl Raw<'_> {
     }
 }
 
+/// A message that is kept, without how it is answered.
+#[derive(Debug)]
+pub(super) struct Owned {
+    bytes: Box<[u8]>,
+    /// Where its headers begin,
+    headers: usize,
+    /// and its payload.
+    payload: usize,
+}
+
+impl Owned {
+    pub fn new(raw: Raw<'_>) -> Self {
+        Self {
+            bytes: [raw.subject, raw.headers, raw.payload].concat().into(),
+            headers: raw.subject.len(),
+            payload: raw.subject.len() + raw.headers.len(),
+        }
+    }
+
+    pub fn raw(&self) -> Raw<'_> {
+        Raw {
+            subject: &self.bytes[..self.headers],
+            reply: b"",
+            headers: &self.bytes[self.headers..self.payload],
+            payload: &self.bytes[self.payload..],
+        }
+    }
+}
+
 /// What has come.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next<'b> {
@@ -249,6 +278,8 @@ mod tests {
         let Said::Message(raw) = said(bytes) else {
             panic!("it is no message");
         };
+        let kept = Owned::new(raw);
+        assert_eq!(kept.raw(), Raw { reply: b"", ..raw });
         let parts = [raw.subject, raw.reply, raw.headers, raw.payload];
         assert_eq!(raw.bytes(), parts.map(<[u8]>::len).iter().sum::<usize>());
         parts.map(|part| str::from_utf8(part).unwrap())
