@@ -418,6 +418,7 @@ pub fn decode<'c>(
     } = workspace;
     native.envelope = envelope(message, &mut native.enveloped)?;
     native.taken_at = message.taken_at;
+    native.arrived.take();
     let mut room = Room {
         native,
         inner,
