@@ -8,6 +8,7 @@
 //! Bounds: [`MESSAGE_BYTES_MAX`], [`ITEMS_MAX`].
 
 pub mod native;
+mod plain;
 mod draft;
 pub mod mapping;
 mod message;
