@@ -8,6 +8,7 @@
 //! Bounds: [`MESSAGE_BYTES_MAX`], [`ITEMS_MAX`].
 
 pub mod native;
+mod plain;
 mod draft;
 pub mod mapping;
 mod message;
@@ -418,6 +419,7 @@ pub fn decode<'c>(
     } = workspace;
     native.envelope = envelope(message, &mut native.enveloped)?;
     native.taken_at = message.taken_at;
+    native.arrived.take();
     let mut room = Room {
         native,
         inner,

@@ -9,11 +9,13 @@
 //! out: events within events.
 
 mod headers;
+mod plain;
 
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use ioc_core::reading::Reading;
 use ioc_core::time::Timestamp;
 
 pub(crate) use self::headers::{attributes_of, borrowed};
@@ -51,11 +53,16 @@ struct Attributes<'d> {
 }
 
 /// What an event carries.
-#[derive(Clone, Copy)]
+#[derive(Debug)]
 enum Data<'d> {
+    /// A plain reading, and native by its content type.
+    Reading(native::Plain<'d>),
     Json(Value<'d>),
     Base64(&'d str),
 }
+
+/// An event, opened.
+type Opened<'d> = (Attributes<'d>, Option<Data<'d>>);
 
 /// What data is by its content type.
 enum Inner<'b> {
@@ -91,12 +98,48 @@ pub(super) fn decode(
     room: &mut Room<'_>,
     take: &mut dyn FnMut(Item<'_>),
 ) -> Result<(), Reject> {
-    let whole = index.read(super::utf8(message.payload)?)?;
-    let Some(events) = whole.elements() else {
-        return event(whole, None, message.topic, by, room, take);
-    };
+    let json = super::utf8(message.payload)?;
+    let topic = message.topic;
+    if let Some(opened) = plain::one(json, by) {
+        return event(opened, None, topic, by, room, take);
+    }
+    if let Some(events) = plain::several(json, by) {
+        let events = events.into_iter();
+        let events = events.map(|(opened, source)| (Ok(opened), source));
+        return batch(events, topic, by, room, take);
+    }
+    decode_any(json, topic, by, index, room, take)
+}
+
+/// The same for any JSON.
+fn decode_any(
+    json: &str,
+    topic: &str,
+    by: By<'_>,
+    index: &mut Index,
+    room: &mut Room<'_>,
+    take: &mut dyn FnMut(Item<'_>),
+) -> Result<(), Reject> {
+    let whole = index.read(json)?;
+    match whole.elements() {
+        Some(events) => {
+            let events = events.map(|event| (opened(event), event.source()));
+            batch(events, topic, by, room, take)
+        }
+        None => event(opened(whole)?, None, topic, by, room, take),
+    }
+}
+
+/// Reads the events of a batch, each with the JSON that it was written with.
+fn batch<'d>(
+    events: impl Iterator<Item = (Result<Opened<'d>, Reject>, &'d str)>,
+    topic: &str,
+    by: By<'_>,
+    room: &mut Room<'_>,
+    take: &mut dyn FnMut(Item<'_>),
+) -> Result<(), Reject> {
     let mut left = ITEMS_MAX;
-    for (number, value) in events.enumerate() {
+    for (number, (opened, source)) in events.enumerate() {
         let mut count = 0;
         let mut counted = |item: Item<'_>| {
             count += 1;
@@ -105,7 +148,8 @@ pub(super) fn decode(
         if left == 0 {
             return Err(Reject::too_many_items());
         }
-        let read = event(value, Some(number), message.topic, by, room, &mut counted);
+        let read =
+            opened.and_then(|opened| event(opened, Some(number), topic, by, room, &mut counted));
         let reject = match read {
             Err(reject) => Some(reject),
             Ok(()) if count == 0 => Some(no_reading()),
@@ -120,7 +164,7 @@ pub(super) fn decode(
         };
         take(Item {
             place: &place,
-            source: value.source().as_bytes(),
+            source: source.as_bytes(),
             outcome: Outcome::Rejected(reject),
         });
     }
@@ -177,30 +221,40 @@ pub(super) fn decode_data(
         Inner::Format(format) => {
             super::read(format, message, by.names, by.catalogue, (index, room), take)
         }
-        Inner::Native | Inner::Shape(_) => {
-            let value = index.read(super::utf8(message.payload)?)?;
-            json(value, message.content_type, message.topic, by, room, take)
+        Inner::Native => {
+            let text = super::utf8(message.payload)?;
+            match native::Plain::alone(text) {
+                Some(reading) => {
+                    plain_reading(&reading, by.catalogue, room, take);
+                    Ok(())
+                }
+                None => native_readings(index.read(text)?, by.catalogue, room, take),
+            }
+        }
+        Inner::Shape(shape) => {
+            let found = (message.topic, index.read(super::utf8(message.payload)?)?);
+            super::mapping::decode(shape, by.names, found, by.catalogue, room.native, take)
         }
     }
 }
 
 fn event(
-    event: Value<'_>,
+    (attributes, data): Opened<'_>,
     number: Option<usize>,
     topic: &str,
     by: By<'_>,
     room: &mut Room<'_>,
     take: &mut dyn FnMut(Item<'_>),
 ) -> Result<(), Reject> {
-    let (attributes, data) = opened(event)?;
     let Some(data) = data else {
         return Err(no_reading());
     };
     let envelope = attributes.envelope(&mut room.native.enveloped)?;
+    let name = data.name();
     let mut placed = |item: Item<'_>| {
         let place = Place {
             event: number,
-            data: data.name(),
+            data: name,
             within: item.place,
         };
         take(Item {
@@ -211,6 +265,10 @@ fn event(
     room.native.envelope = Some(envelope);
     let content_type = attributes.content_type;
     let read = match data {
+        Data::Reading(reading) => {
+            plain_reading(&reading, by.catalogue, room, &mut placed);
+            Ok(())
+        }
         Data::Json(value) => json(value, content_type, topic, by, room, &mut placed),
         Data::Base64(text) => bytes(text, content_type, topic, by, room, &mut placed),
     };
@@ -219,16 +277,16 @@ fn event(
 }
 
 impl Data<'_> {
-    const fn name(self) -> &'static str {
+    const fn name(&self) -> &'static str {
         match self {
-            Self::Json(_) => "/data",
+            Self::Reading(_) | Self::Json(_) => "/data",
             Self::Base64(_) => "/data_base64",
         }
     }
 }
 
 /// Sections 3.1 and 3.1.1 of the JSON format: the attributes are members, and so is the data.
-fn opened(event: Value<'_>) -> Result<(Attributes<'_>, Option<Data<'_>>), Reject> {
+fn opened(event: Value<'_>) -> Result<Opened<'_>, Reject> {
     let Some(members) = event.members() else {
         let detail = format!("an event is an object, and this is {}", event.word());
         return Err(Reject::new(Reason::NotAnObject, detail));
@@ -414,6 +472,26 @@ impl fmt::Display for Nth {
     }
 }
 
+/// A plain reading, which is all of the data.
+fn plain_reading(
+    reading: &native::Plain<'_>,
+    catalogue: &Catalogue,
+    room: &mut Room<'_>,
+    take: &mut dyn FnMut(Item<'_>),
+) {
+    let read = reading.complete(catalogue, room.native);
+    take(item(&Nth(None), reading.source, read));
+}
+
+/// What came of the reading that is written so at this place.
+fn item<'i>(place: &'i Nth, source: &'i str, read: Result<Reading<'i>, Reject>) -> Item<'i> {
+    Item {
+        place,
+        source: source.as_bytes(),
+        outcome: read.map_or_else(Outcome::Rejected, Outcome::Reading),
+    }
+}
+
 /// One native reading, or a list of them.
 fn native_readings(
     value: Value<'_>,
@@ -422,16 +500,9 @@ fn native_readings(
     take: &mut dyn FnMut(Item<'_>),
 ) -> Result<(), Reject> {
     let mut one = |place: Nth, value: Value<'_>| {
-        let source = value.source().as_bytes();
-        let outcome = match native::decode(source, None, catalogue, room.native) {
-            Ok(reading) => Outcome::Reading(reading),
-            Err(reject) => Outcome::Rejected(reject),
-        };
-        take(Item {
-            place: &place,
-            source,
-            outcome,
-        });
+        let source = value.source();
+        let read = native::decode(source.as_bytes(), None, catalogue, room.native);
+        take(item(&place, source, read));
     };
     let Some(readings) = value.elements() else {
         one(Nth(None), value);

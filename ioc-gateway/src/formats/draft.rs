@@ -5,6 +5,7 @@
 //! has none; or a [`Reject`] that says what to write instead. Promise: every format is judged by
 //! the same rules, and nothing is allocated for a plain reading. Next: `reject.rs`.
 
+use std::cell::OnceCell;
 use std::fmt;
 
 use ioc_core::id::{ReadingId, ReadingKind, SensorId};
@@ -28,6 +29,8 @@ pub struct Scratch {
     pub(super) enveloped: String,
     /// When the message was taken by whoever kept it, if it was.
     pub(super) taken_at: Option<Timestamp>,
+    /// When it arrived, once that was asked for: all of it at one time.
+    pub(super) arrived: OnceCell<Timestamp>,
 }
 
 /// What an envelope says of the message in it, for what the message does not say itself.
@@ -81,9 +84,11 @@ impl Scratch {
         if let Some(said) = self.envelope.as_ref().and_then(|envelope| envelope.time) {
             return said;
         }
-        let now = catalogue.now.now();
-        // Whoever kept it may have another clock.
-        self.taken_at.map_or(now, |taken_at| taken_at.min(now))
+        *self.arrived.get_or_init(|| {
+            let now = catalogue.now.now();
+            // Whoever kept it may have another clock.
+            self.taken_at.map_or(now, |taken_at| taken_at.min(now))
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 //! index and for texts with escape sequences; what serde_json refuses is refused. Bounds:
 //! [`DEPTH_MAX`]; the caller bounds the length. Next: `pointer.rs`.
 
+use super::plain::plain_length;
 use super::{Reason, Reject};
 
 /// How deep lists and objects may lie within each other.
@@ -180,9 +181,7 @@ impl Reader<'_> {
         self.at += 1;
         loop {
             let rest = &self.json.as_bytes()[self.at..];
-            let ends = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-            let length = rest.iter().position(ends);
-            self.at += length.unwrap_or(rest.len());
+            self.at += plain_length(rest).unwrap_or(rest.len());
             match self.peek() {
                 Some(b'"') => break,
                 Some(b'\\') => {
@@ -372,14 +371,39 @@ impl<'d> Value<'d> {
     /// # Errors
     /// If it has two: nobody can tell which one is meant.
     pub fn member(self, name: &str) -> Result<Option<Value<'d>>, Reject> {
-        let mut found = None;
-        for (own, value) in self.members().into_iter().flatten() {
-            if own == name && found.replace(value).is_some() {
+        let (mut found, mut own) = (None, self.node + 1);
+        let end = match self.node() {
+            object if object.kind == Kind::Object => object.next as usize,
+            _ => return Ok(None),
+        };
+        while own < end {
+            let (called, value) = (
+                Value { node: own, ..self },
+                Value {
+                    node: own + 1,
+                    ..self
+                },
+            );
+            if called.is_text(name) && found.replace(value).is_some() {
                 let detail = format!("{name:?} is there twice; write it once");
                 return Err(Reject::new(Reason::MemberRepeated, detail));
             }
+            own = value.node().next as usize;
         }
         Ok(found)
+    }
+
+    /// Whether it is this text.
+    fn is_text(self, text: &str) -> bool {
+        let node = self.node();
+        match node.kind {
+            // Most are of another length: those are not even looked at.
+            Kind::Text => {
+                let within = node.from as usize + 1..node.to as usize - 1;
+                within.len() == text.len() && self.json.as_bytes()[within] == *text.as_bytes()
+            }
+            _ => self.text() == Some(text),
+        }
     }
 
     /// The values right within this one.
@@ -525,6 +549,13 @@ mod tests {
         assert!(index.nodes.capacity() < 4 * KEPT_MAX);
     }
 
+    /// Looks members up among all of them, one by one.
+    fn named<'d>(value: Value<'d>, name: &str) -> Vec<&'d str> {
+        let members = value.members().into_iter().flatten();
+        let named = members.filter(|(own, _)| *own == name);
+        named.map(|(_, value)| value.source()).collect()
+    }
+
     fn json() -> impl Strategy<Value = String> {
         let piece = prop::sample::select(vec![
             "{", "}", "[", "]", ",", ":", "\"a\"", "\"\\n\"", "1", "-2.5e3", "null", "true", " ",
@@ -553,6 +584,22 @@ mod tests {
         #[test]
         fn it_agrees_with_serde_json_on_noise(json in json()) {
             compare(&json);
+        }
+
+        #[test]
+        fn a_member_is_looked_up_as_all_of_them_are(
+            members in prop::collection::vec(r#""(a|b|ab|\\u0061|)":([17]|\[1,2\]|\{"a":3\}|"a")"#, 0..6),
+        ) {
+            let (json, mut index) = (format!("{{{}}}", members.join(",")), Index::default());
+            let value = index.read(&json).unwrap();
+            for name in ["a", "b", "ab", "", "\\u0061", "c"] {
+                let found = value.member(name).map(|value| value.map(Value::source));
+                match &named(value, name)[..] {
+                    [] => prop_assert!(found == Ok(None)),
+                    [one] => prop_assert!(found == Ok(Some(*one))),
+                    _ => prop_assert!(found.is_err_and(|reject| reject.reason == Reason::MemberRepeated)),
+                }
+            }
         }
 
         #[test]

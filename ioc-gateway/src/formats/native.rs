@@ -15,6 +15,7 @@ use ioc_core::reading::Reading;
 
 use super::draft::Draft;
 pub use super::draft::Scratch;
+use super::plain::Rest;
 use super::{Reason, Reject};
 use crate::catalogue::Catalogue;
 
@@ -52,6 +53,40 @@ pub fn decode<'a>(
     scratch.clear();
     let draft = Draft::read(json, scratch)?;
     draft.complete(topic_sensor, catalogue, scratch)
+}
+
+/// A plain reading in a message of another format: what it says, and where.
+#[derive(Debug)]
+pub(super) struct Plain<'a> {
+    draft: Draft<'a>,
+    /// The JSON that it was written with.
+    pub source: &'a str,
+}
+
+impl<'a> Plain<'a> {
+    /// Reads one that something may follow; nothing, if [`decode`] has to read it.
+    pub fn read(rest: &mut Rest<'a>) -> Option<Self> {
+        let mut draft = Draft::default();
+        let ((), source) = rest.with_source(|rest| plain::reading(rest, &mut draft))?;
+        (source.len() <= READING_BYTES_MAX).then_some(Self { draft, source })
+    }
+
+    /// Reads one that nothing follows.
+    pub fn alone(json: &'a str) -> Option<Self> {
+        let mut rest = Rest::of(json);
+        let reading = Self::read(&mut rest)?;
+        rest.is_at_end().then_some(reading)
+    }
+
+    /// What [`decode`] makes of it, where no topic names the sensor.
+    pub fn complete(
+        &self,
+        catalogue: &'a Catalogue,
+        scratch: &'a mut Scratch,
+    ) -> Result<Reading<'a>, Reject> {
+        scratch.clear();
+        self.draft.complete(None, catalogue, scratch)
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,8 @@
 //! What holds for every format: nothing is lost, whatever the bytes.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use ioc_core::reading::Reading;
 use ioc_core::record::Input;
 use proptest::prelude::*;
@@ -263,6 +266,42 @@ fn readings_of_a_sensor_that_have_one_id_in_a_message_are_told_apart() {
     );
     assert_eq!(long[0], format!("reading {id}"));
     assert!(long[1].starts_with("reading id-"), "{long:?}");
+}
+
+#[test]
+fn a_message_arrives_at_one_time_however_long_it_is_read() {
+    let ticks = Arc::new(AtomicI64::new(0));
+    let tick = move || Timestamp::from_millis(ticks.fetch_add(1, Ordering::Relaxed));
+    let Format::Json(mut shape) = climate(|_| ()) else {
+        unreachable!("climate is JSON");
+    };
+    shape.each = Some("/log".parse().unwrap());
+    let catalogue = Catalogue {
+        now: Now::new(tick),
+        ..catalogue_of(Format::Json(shape))
+    };
+    let workspace = &mut Workspace::default();
+    let mut times = |payload: &str| {
+        let message = Message {
+            topic: "t",
+            payload: payload.as_bytes(),
+            ..Message::default()
+        };
+        let mut times = Vec::new();
+        let mut take = |item: Item<'_>| {
+            if let Outcome::Reading(reading) = item.outcome {
+                times.push((reading.id.to_owned(), reading.observed_at.as_millis()));
+            }
+        };
+        decode(message, &catalogue, workspace, &mut take).unwrap();
+        times
+    };
+    let said = |id: &str, at| (id.to_owned(), at);
+    // Who says the same once more says it once.
+    let log = r#"{"id":"a1","log":[{"t":1},{"pm":2},{"t":1}]}"#;
+    let first = times(log);
+    assert_eq!(first, [said("a1", 0), said("a1 2", 0), said("a1", 0)]);
+    assert_eq!(times(log), [said("a1", 1), said("a1 2", 1), said("a1", 1)]);
 }
 
 fn catalogue_of(format: Format) -> Catalogue {

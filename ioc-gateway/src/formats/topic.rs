@@ -41,17 +41,21 @@ impl TopicFilter {
         if topic.starts_with('$') && self.0.starts_with(['+', '#']) {
             return false;
         }
-        let mut levels = topic.split('/');
-        for wanted in self.0.split('/') {
-            match (wanted, levels.next()) {
+        let (mut wanted, mut rest) = (self.0.as_bytes(), topic.as_bytes());
+        loop {
+            (wanted, rest) = match (wanted, rest) {
+                // Wildcards are whole levels.
+                ([b'#', ..], _) => return true,
+                ([b'+', wanted @ ..], _) => {
+                    let level = rest.iter().position(|byte| *byte == b'/');
+                    (wanted, &rest[level.unwrap_or(rest.len())..])
+                }
+                ([wanted, after @ ..], [byte, rest @ ..]) if wanted == byte => (after, rest),
                 // `a/#` chooses `a` too (section 4.7.1.2).
-                ("#", _) => return true,
-                ("+", Some(_)) => {}
-                (wanted, Some(level)) if wanted == level => {}
+                (wanted, []) => return matches!(wanted, [] | b"/#"),
                 _ => return false,
             }
         }
-        levels.next().is_none()
     }
 
     /// Whether it chooses each topic that the other one does.
@@ -85,6 +89,8 @@ impl fmt::Display for TopicFilter {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -150,6 +156,45 @@ mod tests {
         ] {
             let filter: TopicFilter = filter.parse().unwrap();
             assert_eq!(filter.chooses(topic), chosen, "{filter} of {topic}");
+        }
+    }
+
+    /// The same, level by level.
+    fn chooses_levels(filter: &TopicFilter, topic: &str) -> bool {
+        if topic.starts_with('$') && filter.0.starts_with(['+', '#']) {
+            return false;
+        }
+        let mut levels = topic.split('/');
+        for wanted in filter.0.split('/') {
+            match (wanted, levels.next()) {
+                ("#", _) => return true,
+                ("+", Some(_)) => {}
+                (wanted, Some(level)) if wanted == level => {}
+                _ => return false,
+            }
+        }
+        levels.next().is_none()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            cases: ProptestConfig::default().cases * 16,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn a_topic_is_chosen_as_its_levels_are(
+            levels in prop::collection::vec("[+]|[ab$]{0,2}", 1..4),
+            is_open: bool,
+            topic in "[ab$]{0,2}(/[ab$]{0,2}){0,3}",
+        ) {
+            let mut filter = levels.join("/");
+            if is_open {
+                filter.push_str("/#");
+            }
+            prop_assume!(!filter.is_empty());
+            let filter: TopicFilter = filter.parse().unwrap();
+            prop_assert_eq!(filter.chooses(&topic), chooses_levels(&filter, &topic));
         }
     }
 

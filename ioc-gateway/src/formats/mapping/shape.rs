@@ -249,12 +249,19 @@ pub(in crate::formats) fn decode<'d>(
 impl Shape {
     /// What there is at the places within the whole message that its readings ask for.
     fn found<'d>(&self, message: Value<'d>) -> Result<Vec<AtPlace<'d>>, Reject> {
-        let mut found = Vec::new();
-        for source in self.readings.iter().flat_map(ReadingShape::sources) {
-            if let Source::Message(place) = source {
-                found.push((std::ptr::from_ref(place), place.of(message)?));
-            }
+        let (mut found, mut failed) = (Vec::new(), Ok(()));
+        for reading in &self.readings {
+            reading.each_source(&mut |source| {
+                let (Source::Message(place), Ok(())) = (source, &failed) else {
+                    return;
+                };
+                match place.of(message) {
+                    Ok(value) => found.push((std::ptr::from_ref(place), value)),
+                    Err(reject) => failed = Err(reject),
+                }
+            });
         }
+        failed?;
         Ok(found)
     }
 }
@@ -323,31 +330,30 @@ impl Decoder<'_, '_> {
 }
 
 impl ReadingShape {
-    /// All places that something is taken from.
-    fn sources(&self) -> impl Iterator<Item = &Source> {
-        let texts = [
-            Some(&self.sensor),
-            self.kind.as_ref(),
-            self.unit.as_ref(),
-            self.id.as_ref(),
-        ];
-        let texts = texts.into_iter().flatten();
-        let texts = texts.chain(self.attributes.iter().map(|(_, text)| text));
-        let value = match &self.value.from {
-            Whence::Source(from) => Some(from),
-            Whence::Constant(_) => None,
-        };
-        let moment = match &self.observed_at {
-            Moment::Written { from, .. } | Moment::Counted { from, .. } => Some(from),
-            Moment::Arrival => None,
-        };
-        let position = match &self.position {
-            Some(Where::List(from) | Where::Text { from, .. }) => [Some(from), None],
-            Some(Where::Pair { lon, lat }) => [Some(lon), Some(lat)],
-            None => [None, None],
-        };
-        let others = [value, moment].into_iter().chain(position).flatten();
-        texts.flat_map(Text::sources).chain(others)
+    /// Tells all places that something is taken from.
+    fn each_source<'s>(&'s self, tell: &mut impl FnMut(&'s Source)) {
+        let further = [&self.kind, &self.unit, &self.id].into_iter().flatten();
+        for text in [&self.sensor].into_iter().chain(further) {
+            text.sources().for_each(&mut *tell);
+        }
+        for (_, text) in &self.attributes {
+            text.sources().for_each(&mut *tell);
+        }
+        if let Whence::Source(from) = &self.value.from {
+            tell(from);
+        }
+        match &self.observed_at {
+            Moment::Written { from, .. } | Moment::Counted { from, .. } => tell(from),
+            Moment::Arrival => {}
+        }
+        match &self.position {
+            Some(Where::List(from) | Where::Text { from, .. }) => tell(from),
+            Some(Where::Pair { lon, lat }) => {
+                tell(lon);
+                tell(lat);
+            }
+            None => {}
+        }
     }
 
     /// What an item says of this reading; `None` if it says nothing of it and need not.
