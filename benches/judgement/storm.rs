@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use ioc_bench::city::{Builder, effect, metres, on_grid};
 use ioc_bench::stepped::Stepped;
-use ioc_core::bundle::Bundle;
-use ioc_core::limits::NAMED_BYTES_MAX;
+use ioc_core::bundle::{Bundle, Counted};
+use ioc_core::limits::{ACROSS_SENSORS_MAX, NAMED_BYTES_MAX};
 use ioc_core::record::{Action, Ask, BuildHash, ClockKind, Command, Input, Started};
 use ioc_core::time::Millis;
 
 /// A scene, by its name.
 pub type Scene = (&'static str, fn(usize) -> Stepped);
 
-pub const SCENES: [Scene; 16] = [
+pub const SCENES: [Scene; 18] = [
     ("8,000 alarms join one incident, which clears", one_incident),
     (
         "8,000 incidents, then their cause, which clears",
@@ -52,6 +52,14 @@ pub const SCENES: [Scene; 16] = [
     (
         "a person says that 8,000 silent ones are over",
         silent_ones_are_over,
+    ),
+    (
+        "an hour of 4,096 sensors, of each what it said last",
+        latest_of_many,
+    ),
+    (
+        "an hour of 4,096 sensors, all that they say",
+        readings_of_many,
     ),
 ];
 
@@ -466,5 +474,41 @@ fn other_rules(sensors: usize) -> Stepped {
     reload(&mut stepped, "reload", &rules(sensors, 1));
     say(&mut stepped, "alarm just after a reload", sensors, 5.0);
     later(&mut stepped, 1, "tick after the reload");
+    stepped
+}
+
+fn latest_of_many(sensors: usize) -> Stepped {
+    many_at_once(sensors, Counted::Sensors)
+}
+
+fn readings_of_many(sensors: usize) -> Stepped {
+    many_at_once(sensors, Counted::Readings)
+}
+
+/// As many sensors as a group may have say something each minute, for longer than its window: no two of
+/// the 512 values of a minute are alike, nor are those of two minutes. Then all are beyond the level.
+fn many_at_once(sensors: usize, counts: Counted) -> Stepped {
+    let gauge = |number: usize| format!("gauge-{number:04}");
+    let city = plain(sensors)
+        .sensors(ACROSS_SENSORS_MAX, "rain", gauge, |number| {
+            on_grid(number, 100)
+        })
+        .percentile_of_all("heavy-rain", "rain", counts)
+        .incidents("floods", "flood", "heavy-rain", |_| ());
+    let mut stepped = Stepped::under(&city.build(1));
+    heard(&mut stepped, sensors);
+    for minute in 0..72 {
+        let begin = stepped.now();
+        let least = if minute < 63 { 1.0 } else { 4.0 };
+        for number in 0..ACROSS_SENSORS_MAX {
+            let at = begin + Millis((number * 60_000 / ACROSS_SENSORS_MAX) as i64);
+            stepped.until(at, "tick by which a minute is over");
+            // Later ones a little greater: who was among the worst is so by what he said last.
+            let value = least + (number % 512) as f64 / 512.0 + f64::from(minute) / 65_536.0;
+            stepped.reads("reading", &gauge(number), "rain", value);
+        }
+    }
+    later(&mut stepped, 2, "tick by which a minute is over");
+    assert!(stepped.opened > 0);
     stepped
 }

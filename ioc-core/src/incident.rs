@@ -16,7 +16,7 @@ mod explain;
 use std::collections::VecDeque;
 
 pub(crate) use self::asked::Asked;
-pub(crate) use self::cluster::{Cluster, Source, World};
+pub(crate) use self::cluster::{Cluster, Source, Word, World};
 pub(crate) use self::docket::{Docket, Grounds};
 pub(crate) use self::member::{Member, Raised, Statement};
 use crate::codec::{CodecError, Put, Take};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use ioc_core::bundle::{
-    Aggregate, Along, Bundle, City, CorrelationRule, DetectionRule, Effect, HandlingRules, Lag,
-    Level, Node, Scale, Sensor, Side, Silence, SuppressionRules, Test, Threshold, Window,
+    Across, Aggregate, Along, Bundle, City, CorrelationRule, Counted, DetectionRule, Effect,
+    GroupBy, HandlingRules, Lag, Level, Node, Scale, Sensor, Side, Silence, Statistic,
+    SuppressionRules, Test, Threshold, Window,
 };
 use ioc_core::decision::Severity;
 use ioc_core::place::Position;
@@ -99,6 +100,22 @@ impl Builder {
             threshold: above_three(),
         };
         self.detection(name, kind, 1, Test::Window(window))
+    }
+
+    /// Above 3 is a percentile of all sensors' values of the last hour, each minute: of those that each
+    /// said last, or of all that they said.
+    pub fn percentile_of_all(self, name: &str, kind: &str, counts: Counted) -> Self {
+        let across = Across {
+            by: GroupBy::City,
+            of: Statistic::Percentile(90),
+            counts,
+            fresh: Millis::minutes(60),
+            step: Millis::minutes(1),
+            lateness: Millis::ZERO,
+            sensors_min: 2,
+            threshold: above_three(),
+        };
+        self.detection(name, kind, 1, Test::Across(across))
     }
 
     /// Silent after two intervals.

@@ -427,8 +427,13 @@ impl NetworkIndex {
     }
 
     fn add_all(&self, spot: Spot, steps: u32, by: u32, near: &mut Vec<Kin>) {
-        let occupants = self.occupants(spot);
-        near.extend(occupants.map(|(slot, _)| self.along(slot, steps, by)));
+        let Some(occupants) = self.spots.get(&spot) else {
+            return;
+        };
+        // Of thousands it is known how many they are.
+        near.reserve(occupants.len());
+        let slots = occupants.keys().map(|(slot, _)| *slot);
+        near.extend(slots.map(|slot| self.along(slot, steps, by)));
     }
 
     fn occupants(&self, spot: Spot) -> impl Iterator<Item = Occupant> {

@@ -24,6 +24,8 @@ pub(super) struct Brief {
     pub has_lasting: bool,
     /// Whether nothing is known to have caused it, and no person says that nothing has.
     pub is_free: bool,
+    /// Whether a person has split it from others.
+    pub is_split: bool,
 }
 
 /// What is written down of one slot.
@@ -59,6 +61,7 @@ impl Brief {
             condition: incident.condition,
             has_lasting: cluster.has_lasting(),
             is_free: incident.is_free(),
+            is_split: !incident.apart.is_empty(),
         }
     }
 }

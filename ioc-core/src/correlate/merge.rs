@@ -23,13 +23,17 @@ impl Correlator {
         let others = near.iter().map(|near| near.slot);
         let others = others.filter(|&other| other != slot && self.joins(other));
         let others = others.map(|other| (self.seniority(other), other));
-        let mut others: Vec<_> = others.collect();
+        // Where thousands are near, memory is asked for once.
+        let mut all = Vec::with_capacity(near.len());
+        all.extend(others);
         // In an order that has nothing to do with slots: no two are as senior.
-        others.sort_unstable();
-        let mut rest = others.split_off(others.len().min(MERGED_PER_STEP));
-        rest.retain(|(_, other)| !self.are_apart(slot, *other, turn));
+        all.sort_unstable();
+        let (others, rest) = all.split_at(all.len().min(MERGED_PER_STEP));
+        let rest = rest.iter();
+        let rest = rest.filter(|(_, other)| !self.are_apart(slot, *other, turn));
+        let rest: Vec<_> = rest.map(|((.., id), _)| *id).collect();
         let mut large = Vec::new();
-        for ((.., id), other) in others {
+        for &((.., id), other) in others {
             if self.are_apart(one, other, turn) {
                 continue;
             }
@@ -39,9 +43,9 @@ impl Correlator {
                 one = self.merge(one, other, turn);
             }
         }
-        let rest = rest.into_iter().map(|((.., id), _)| id);
-        let rest = large.into_iter().chain(rest);
-        self.case_mut(one).incident.unites.extend(rest);
+        let unites = &mut self.case_mut(one).incident.unites;
+        unites.extend(large);
+        unites.extend(rest);
         self.time_the_uniting(one, turn);
         one
     }

@@ -16,7 +16,7 @@ use crate::decision::{
     Cause, Certainty, Condition, Named, Refusal, RefusalCode, Severity, Verdict,
 };
 use crate::id::IncidentId;
-use crate::incident::{Asked, Case, Cluster, Incident, Source};
+use crate::incident::{Asked, Case, Cluster, Incident, Member, Source, Word};
 use crate::limits::{EVIDENCE_PER_DECISION_MAX, MEMBERS_MOVED_PER_STEP, MERGERS_ASKED_MAX};
 use crate::time::Timestamp;
 
@@ -102,8 +102,7 @@ impl Correlator {
             incident,
             cluster: Cluster::of(new),
         });
-        let said = self.said_by(slot, &meant);
-        let sources = self.go_over(slot, &meant, (new, cause), turn);
+        let (sources, said) = self.go_over(slot, &meant, (new, cause), turn);
         self.move_sources(&sources, slot, part);
         self.begin_part(part, said, turn);
         // Nobody knew of it: nothing appears that was hidden.
@@ -135,7 +134,7 @@ impl Correlator {
         let meant = self.meant(from, Part::Named(named), turn)?;
         self.tell_what_waits(from, turn);
         self.tell_what_waits(into, turn);
-        let sources = self.go_over(from, &meant, (to, cause), turn);
+        let (sources, _) = self.go_over(from, &meant, (to, cause), turn);
         self.take_sources(&sources, [from, into], cause, turn);
         if sources.len() == meant.count {
             self.have_gone(from, into, turn);
@@ -231,8 +230,12 @@ impl Correlator {
 
     /// Whether a person has said that two cases are not one.
     pub(super) fn are_apart(&self, one: u32, other: u32, turn: &Turn<'_>) -> bool {
+        // Of thousands that are near few have been split from anything: the others are not read.
         let says = |slot: u32, of: u32| {
-            let id = self.case(of).incident.id;
+            if !self.brief(slot).is_split {
+                return false;
+            }
+            let id = self.brief(of).id;
             let mut apart = self.case(slot).incident.apart.iter();
             apart.any(|each| {
                 let now = turn.desk.book.find(*each).map(|(now, _)| now);
@@ -258,16 +261,21 @@ impl Correlator {
         let Case { incident, cluster } = self.case(slot);
         let going = incident.all_going_over();
         let mut asking = Asking::of(part, &turn.desk.book);
-        let all: Vec<_> = cluster.members().collect();
-        let (mut members, mut stays) = (Vec::with_capacity(all.len()), 0);
+        let mut ask = |(source, member): (&Source, &Member)| {
+            let origin = member.origin.or(cluster.origin());
+            let goes = member.origin.is_some_and(|origin| going.contains(&origin));
+            let leads = member.is_led_to(source);
+            (goes, leads, !goes && asking.means(source, origin))
+        };
+        let mut all = cluster.members().peekable();
+        let (mut members, mut stays) = (Vec::with_capacity(cluster.len()), 0);
         let mut asked = Vec::new();
-        for of_sensor in all.chunk_by(|(one, _), (next, _)| one.sensor == next.sensor) {
-            asked.extend(of_sensor.iter().map(|(source, member)| {
-                let origin = member.origin.or(cluster.origin());
-                let goes = member.origin.is_some_and(|origin| going.contains(&origin));
-                let leads = member.is_led_to(source);
-                (goes, leads, !goes && asking.means(source, origin))
-            }));
+        while let Some((first, member)) = all.next() {
+            asked.push(ask((first, member)));
+            // Only of one that is not the first of its sensor need the name be read for that.
+            while let Some(next) = all.next_if(|(next, _)| next.is_further_of(first)) {
+                asked.push(ask(next));
+            }
             let led = asked.iter().any(|(_, leads, meant)| *leads && *meant);
             for (goes, leads, meant) in asked.drain(..) {
                 members.push(!goes && (meant || led && leads));
@@ -283,27 +291,15 @@ impl Correlator {
         Err(refused(code, &self.case(slot).state()))
     }
 
-    /// The gravest and the surest that those say who are meant, and when the first of them was heard.
-    fn said_by(&self, slot: u32, meant: &Meant) -> ((Severity, Certainty), Option<Timestamp>) {
-        let (mut verdict, mut since) = ((Severity::Unknown, Certainty::Unknown), None);
-        let members = self.case(slot).cluster.members().zip(&meant.members);
-        for ((_, member), _) in members.filter(|(_, meant)| **meant) {
-            let (first, _) = member.heard();
-            verdict = graver(verdict, member.verdict());
-            since = Some(since.map_or(first, |since: Timestamp| since.min(first)));
-        }
-        (verdict, since)
-    }
-
     /// Those who go over to another incident at once. If they are too many for one step, the others are
-    /// marked as its, and follow.
+    /// marked as its, and follow. With what all who are meant say.
     fn go_over(
         &mut self,
         slot: u32,
         meant: &Meant,
         (to, cause): (IncidentId, &Cause),
         turn: &mut Turn<'_>,
-    ) -> Vec<Source> {
+    ) -> (Vec<Source>, Word) {
         let Case { incident, cluster } = self.case_mut(slot);
         let in_steps = incident.asked.len() < MERGERS_ASKED_MAX;
         let room = if in_steps {
@@ -311,12 +307,12 @@ impl Correlator {
         } else {
             usize::MAX
         };
-        let sources = cluster.mark(&meant.members, room, to);
+        let (sources, said) = cluster.mark(&meant.members, room, to);
         if sources.len() < meant.count {
             incident.asked.push(Asked::of(to, cause));
             self.time_the_uniting(slot, turn);
         }
-        sources
+        (sources, said)
     }
 
     fn tell_what_waits(&mut self, slot: u32, turn: &mut Turn<'_>) {
@@ -355,16 +351,11 @@ impl Correlator {
     }
 
     /// What a part is when it begins: as grave as its members, as old as the first of them.
-    fn begin_part(
-        &mut self,
-        part: u32,
-        ((severity, certainty), since): ((Severity, Certainty), Option<Timestamp>),
-        turn: &mut Turn<'_>,
-    ) {
+    fn begin_part(&mut self, part: u32, said: Word, turn: &mut Turn<'_>) {
         let Case { incident, cluster } = self.case_mut(part);
-        incident.says(severity, certainty);
+        incident.says(said.severity, said.certainty);
         incident.condition = cluster.condition();
-        incident.begun_at = since.unwrap_or(turn.at);
+        incident.begun_at = said.since.unwrap_or(turn.at);
         if let Some(parent) = incident.parent {
             turn.desk.family.add(parent, incident.id);
             turn.desk.family.risen(parent, incident.weight_on_parent());

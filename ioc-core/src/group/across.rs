@@ -14,9 +14,10 @@
 //!
 //! Not here: who is in which group (`rules.rs`). Next: `correlate.rs`.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::pane::Pane;
+use super::pane::{Pane, Together};
 use super::watch::Moment;
 use crate::bundle::{Across, Counted, DetectionRule, Side, Statistic, Test, Threshold};
 use crate::codec::{CodecError, Put, Take};
@@ -73,14 +74,14 @@ struct Crowd {
 struct Values {
     /// Of the steps that are closed.
     closed: Option<Value>,
-    /// Of each that is open.
-    open: BTreeMap<i64, Value>,
+    /// Of each that is open and of which there is one, in order: of most sensors one.
+    open: Vec<(i64, Value)>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Value {
-    observed_at: Timestamp,
-    zone: Option<ZoneId>,
+    pub observed_at: Timestamp,
+    pub zone: Option<ZoneId>,
     pub sighting: Sighting,
 }
 
@@ -89,6 +90,11 @@ impl Value {
     fn is_later(&self, other: &Self) -> bool {
         let order = |value: &Self| (value.observed_at, value.sighting.reading.clone());
         order(self) > order(other)
+    }
+
+    /// Whether another one is further in the abnormal direction.
+    pub fn is_less_bad(&self, other: &Self, side: Side) -> bool {
+        excess(side, self.sighting.value, other.sighting.value) < 0.0
     }
 
     /// Whether it is further in the abnormal direction than another of its sensor; of equal ones the
@@ -293,8 +299,8 @@ struct News<'a> {
 
 /// Who has said something in a step.
 enum Said {
-    /// These, what is known of them by now.
-    Latest(BTreeSet<SensorId>),
+    /// Those of whom something is known that was observed since the step began.
+    Since(Timestamp),
     /// What those of whom to tell have said, the worst of each.
     Worst(Vec<(SensorId, Value)>),
 }
@@ -303,7 +309,7 @@ impl Said {
     /// What a sensor has said in it, of which this is known now.
     fn by<'a>(&'a self, sensor: &SensorId, known: &'a Value) -> Option<&'a Value> {
         match self {
-            Self::Latest(sensors) => sensors.contains(sensor).then_some(known),
+            Self::Since(begin) => (known.observed_at >= *begin).then_some(known),
             Self::Worst(all) => {
                 let own = all.iter().find(|(own, _)| own == sensor);
                 own.map(|(_, value)| value)
@@ -379,13 +385,11 @@ impl Crowd {
             let pane = self.panes.entry(step).or_insert_with(Pane::new);
             pane.note((rule.of, rule.threshold.side), sensor, &value);
         }
-        let values = self.sensors.entry(sensor.clone()).or_default();
-        let later = values
-            .open
-            .get(&step)
-            .is_none_or(|known| value.is_later(known));
-        if later {
-            values.open.insert(step, value);
+        let open = &mut self.sensors.entry(sensor.clone()).or_default().open;
+        match open.binary_search_by_key(&step, |(open, _)| *open) {
+            Err(place) => open.insert(place, (step, value)),
+            Ok(place) if value.is_later(&open[place].1) => open[place].1 = value,
+            Ok(_) => {}
         }
         Taken::In
     }
@@ -394,22 +398,18 @@ impl Crowd {
     fn close(&mut self, rule: &Across, mut about: About<'_>) {
         let step = self.closed_to;
         let end = self.end_of(rule, step);
-        let mut said = BTreeSet::new();
-        for (sensor, values) in &mut self.sensors {
-            if values.close(step) {
-                said.insert(sensor.clone());
-            }
-        }
         self.closed_to = step.saturating_add(1);
         let from = match rule.counts {
             Counted::Sensors => end - rule.fresh,
             // The first moment of its first step.
             Counted::Readings => end - rule.fresh - Millis(1),
         };
-        self.sensors
-            .retain(|_, values| values.is_fresh(from) || !values.open.is_empty());
+        self.sensors.retain(|_, values| {
+            values.close(step);
+            values.is_fresh(from) || !values.open.is_empty()
+        });
         let sum = match rule.counts {
-            Counted::Sensors => self.latest(rule, from, said),
+            Counted::Sensors => self.latest(rule, from, step),
             Counted::Readings => self.window(rule, from, step),
         };
         let before = self.levels.raised();
@@ -459,22 +459,35 @@ impl Crowd {
     }
 
     /// What the latest values come to that are fresh.
-    fn latest(&self, rule: &Across, from: Timestamp, said: BTreeSet<SensorId>) -> Sum {
+    fn latest(&self, rule: &Across, from: Timestamp, step: i64) -> Sum {
+        let side = rule.threshold.side;
         let fresh = self.sensors.iter().filter_map(|(sensor, values)| {
             let value = values.closed.as_ref();
             let value = value.filter(|value| value.observed_at > from)?;
-            Some((sensor.clone(), value.clone()))
+            Some((value.sighting.value, sensor, value))
         });
-        let mut worst: Vec<_> = fresh.collect();
-        worst_first(&mut worst, rule.threshold.side);
-        let values = worst.iter().map(|(_, value)| value.sighting.value);
-        let values: Vec<_> = values.collect();
-        let enough = worst.len() >= rule.sensors_min.max(1) as usize;
-        let value = enough.then(|| statistic(rule.of, rule.threshold.side, &values));
+        let mut worst = Vec::with_capacity(self.sensors.len());
+        worst.extend(fresh);
+        let mut values: Vec<_> = worst.iter().map(|(value, ..)| *value).collect();
+        values.sort_unstable_by(|one, other| in_order(side, *one, *other));
+        let enough = values.len() >= rule.sensors_min.max(1) as usize;
+        let value = enough.then(|| statistic(rule.of, side, &values));
+        // Of thousands few are told of: the others need not be in order.
+        let by_worst = |(one, a, _): &(f64, &SensorId, &Value),
+                        (other, b, _): &(_, &SensorId, &_)| {
+            in_order(side, *one, *other).then_with(|| a.cmp(b))
+        };
+        if worst.len() > ACROSS_TOLD_MAX {
+            worst.select_nth_unstable_by(ACROSS_TOLD_MAX, by_worst);
+            worst.truncate(ACROSS_TOLD_MAX);
+        }
+        worst.sort_unstable_by(by_worst);
+        let told = worst.into_iter();
+        let told = told.map(|(_, sensor, value)| (sensor.clone(), value.clone()));
         Sum {
             value: value.flatten(),
-            worst,
-            said: Said::Latest(said),
+            worst: told.collect(),
+            said: Said::Since(self.end_of(rule, step.saturating_sub(1))),
         }
     }
 
@@ -491,21 +504,19 @@ impl Crowd {
     fn window(&mut self, rule: &Across, from: Timestamp, step: i64) -> Sum {
         let begin = step.saturating_add(1).saturating_sub(steps(rule));
         self.panes = self.panes.split_off(&begin);
-        let side = rule.threshold.side;
-        let mut all = Pane::new();
-        for pane in self.panes.range(..=step).map(|(_, pane)| pane) {
-            all.merge(side, pane);
-        }
+        let closed = self.panes.range(..=step).map(|(_, pane)| pane);
+        let all = Together::of(closed, rule.threshold.side);
+        let worst = all.worst();
         let said = self.panes.get(&step).map(Pane::worst).unwrap_or_default();
         let sensors = self.sensors.values().filter(|values| values.is_fresh(from));
         let enough = knows_of_nobody(rule) || sensors.count() >= rule.sensors_min.max(1) as usize;
         // Beyond a level without a single reading: no evidence, no finding.
         let value = all.value(rule.of).filter(|value| {
-            enough && !(all.worst().is_empty() && self.levels.would_exceed(&rule.threshold, *value))
+            enough && !(worst.is_empty() && self.levels.would_exceed(&rule.threshold, *value))
         });
         Sum {
             value,
-            worst: all.worst().to_vec(),
+            worst,
             said: Said::Worst(said.to_vec()),
         }
     }
@@ -584,7 +595,8 @@ impl Crowd {
 
 impl Values {
     fn last(&self) -> Option<&Value> {
-        self.open.values().next_back().or(self.closed.as_ref())
+        let last = self.open.last().map(|(_, value)| value);
+        last.or(self.closed.as_ref())
     }
 
     /// Whether what it said last, of the steps that are closed, was observed after this.
@@ -593,13 +605,12 @@ impl Values {
         closed.is_some_and(|value| value.observed_at > from)
     }
 
-    /// Takes the value of a step over, when that closes. Returns whether there is one.
-    fn close(&mut self, step: i64) -> bool {
-        let Some(value) = self.open.remove(&step) else {
-            return false;
-        };
-        self.closed = Some(value);
-        true
+    /// Takes the value of a step over, when that closes, if there is one.
+    fn close(&mut self, step: i64) {
+        if let Ok(place) = self.open.binary_search_by_key(&step, |(open, _)| *open) {
+            let (_, value) = self.open.remove(place);
+            self.closed = Some(value);
+        }
     }
 
     fn put(&self, out: &mut impl Put) {
@@ -622,7 +633,6 @@ impl Values {
         if closed.is_none() && open.is_empty() {
             return Err(CodecError("a sensor of a group has said nothing"));
         }
-        let open = open.into_iter().collect();
         Ok(Self { closed, open })
     }
 }
@@ -644,15 +654,21 @@ impl Value {
 }
 
 /// The furthest in the abnormal direction first; of equal ones by name.
-pub(super) fn worst_first(heard: &mut [(SensorId, Value)], side: Side) {
-    heard.sort_by(|(one, a), (other, b)| {
-        let by_value = a.sighting.value.total_cmp(&b.sighting.value);
-        let by_value = match side {
-            Side::Above => by_value.reverse(),
-            Side::Below => by_value,
-        };
-        by_value.then_with(|| one.cmp(other))
-    });
+pub(super) fn by_worst(
+    side: Side,
+    (one, a): &(SensorId, Value),
+    (other, b): &(SensorId, Value),
+) -> Ordering {
+    in_order(side, a.sighting.value, b.sighting.value).then_with(|| one.cmp(other))
+}
+
+/// The furthest in the abnormal direction first.
+fn in_order(side: Side, one: f64, other: f64) -> Ordering {
+    let by_value = one.total_cmp(&other);
+    match side {
+        Side::Above => by_value.reverse(),
+        Side::Below => by_value,
+    }
 }
 
 /// What values come to, which are sorted, the worst first; nothing where there are too few.

@@ -5,7 +5,7 @@
 //! other steps. Promise: the same whatever the order; bounded, whatever the number of readings.
 //! Next: `across.rs`.
 
-use super::across::{Value, worst_first};
+use super::across::{Value, by_worst};
 use super::spread::Spread;
 use crate::bundle::{Side, Statistic};
 use crate::codec::{CodecError, Put, Take};
@@ -52,19 +52,6 @@ impl Pane {
         self.tell(side, sensor, reading);
     }
 
-    /// Takes the readings of another step in.
-    pub fn merge(&mut self, side: Side, other: &Self) {
-        self.count = self.count.saturating_add(other.count);
-        self.sum = self.sum.saturating_add(other.sum);
-        self.least = self.least.min(other.least);
-        self.greatest = self.greatest.max(other.greatest);
-        self.spread.merge(&other.spread);
-        for (sensor, reading) in &other.worst {
-            self.tell(side, sensor, reading);
-        }
-    }
-
-    /// Whoever is among the worst of all is among those of each part of all.
     fn tell(&mut self, side: Side, sensor: &SensorId, reading: &Value) {
         let known = self.worst.iter_mut().find(|(known, _)| known == sensor);
         match known {
@@ -72,29 +59,8 @@ impl Pane {
             Some((_, known)) => *known = reading.clone(),
             None => self.worst.push((sensor.clone(), reading.clone())),
         }
-        worst_first(&mut self.worst, side);
+        self.worst.sort_by(|one, other| by_worst(side, one, other));
         self.worst.truncate(ACROSS_TOLD_MAX);
-    }
-
-    /// What they come to; nothing where there are too few.
-    pub fn value(&self, of: Statistic) -> Option<f64> {
-        let sum = || self.sum as f64 / FIXED_POINT;
-        match of {
-            Statistic::Count => Some(self.count as f64),
-            Statistic::Sum => Some(sum()),
-            // A vote is of sensors.
-            Statistic::Vote(_) => None,
-            Statistic::Mean | Statistic::Percentile(_) if self.count == 0 => None,
-            Statistic::Mean => Some(sum() / self.count as f64),
-            Statistic::Percentile(0) => Some(self.least),
-            Statistic::Percentile(100) => Some(self.greatest),
-            Statistic::Percentile(percent) => {
-                // The nearest rank, from the least, counted from 1.
-                let rank = u128::from(self.count) * u128::from(percent);
-                let rank = (rank.div_ceil(100) as u64).max(1);
-                self.spread.at(rank, (self.least, self.greatest))
-            }
-        }
     }
 
     /// The worst readings, each of another sensor, the worst first.
@@ -144,7 +110,137 @@ impl Pane {
     }
 }
 
+/// What the readings of several steps come to.
+#[derive(Debug)]
+pub(super) struct Together<'a> {
+    panes: Vec<&'a Pane>,
+    side: Side,
+}
+
+impl<'a> Together<'a> {
+    pub fn of(panes: impl Iterator<Item = &'a Pane>, side: Side) -> Self {
+        Self {
+            panes: panes.collect(),
+            side,
+        }
+    }
+
+    /// What they come to; nothing where there are too few.
+    pub fn value(&self, of: Statistic) -> Option<f64> {
+        let panes = || self.panes.iter();
+        let add = |all: i128, pane: &&Pane| all.saturating_add(pane.sum);
+        let sum = || panes().fold(0, add) as f64 / FIXED_POINT;
+        let add = |all: u64, pane: &&Pane| all.saturating_add(pane.count);
+        let count = panes().fold(0, add);
+        let least = || panes().fold(f64::INFINITY, |least, pane| least.min(pane.least));
+        let greatest = || panes().fold(f64::NEG_INFINITY, |most, pane| most.max(pane.greatest));
+        match of {
+            Statistic::Count => Some(count as f64),
+            Statistic::Sum => Some(sum()),
+            // A vote is of sensors.
+            Statistic::Vote(_) => None,
+            Statistic::Mean | Statistic::Percentile(_) if count == 0 => None,
+            Statistic::Mean => Some(sum() / count as f64),
+            Statistic::Percentile(0) => Some(least()),
+            Statistic::Percentile(100) => Some(greatest()),
+            Statistic::Percentile(percent) => {
+                // The nearest rank, from the least, counted from 1.
+                let rank = u128::from(count) * u128::from(percent);
+                let rank = (rank.div_ceil(100) as u64).max(1);
+                let spreads = panes().map(|pane| &pane.spread);
+                Spread::at(spreads, rank, (least(), greatest()))
+            }
+        }
+    }
+
+    /// The worst readings, each of another sensor, the worst first. Whoever is among the worst of all
+    /// is among those of each part of all.
+    pub fn worst(&self) -> Vec<(SensorId, Value)> {
+        let mut worst: Vec<&(SensorId, Value)> = Vec::with_capacity(ACROSS_TOLD_MAX + 1);
+        for pane in &self.panes {
+            for own in &pane.worst {
+                let last = worst.get(ACROSS_TOLD_MAX - 1);
+                if last.is_some_and(|(_, last)| own.1.is_less_bad(last, self.side)) {
+                    // So are all that come after it.
+                    break;
+                }
+                match worst.iter_mut().find(|known| known.0 == own.0) {
+                    Some(known) if !own.1.is_worse(&known.1, self.side) => continue,
+                    Some(known) => *known = own,
+                    None => worst.push(own),
+                }
+                worst.sort_by(|one, other| by_worst(self.side, one, other));
+                worst.truncate(ACROSS_TOLD_MAX);
+            }
+        }
+        worst.into_iter().cloned().collect()
+    }
+}
+
 /// Whether it must be known how values are spread.
 fn is_of_spread(of: Statistic) -> bool {
     matches!(of, Statistic::Percentile(1..=99))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::decision::Severity;
+    use crate::shared::Shared;
+    use crate::time::Timestamp;
+
+    fn value(number: u64, value: f64) -> Value {
+        let at = Timestamp::from_millis(number as i64 / 2);
+        Value {
+            observed_at: at,
+            zone: None,
+            sighting: crate::detection::Sighting {
+                reading: format!("r{}", number % 7).parse().unwrap(),
+                seq: number,
+                at,
+                value,
+                severity: Severity::Minor,
+                excess: 0.0,
+                position: None,
+                shared: Shared::default(),
+            },
+        }
+    }
+
+    fn told(worst: &[(SensorId, Value)]) -> Vec<(String, u64)> {
+        let told = worst.iter();
+        let told = told.map(|(sensor, value)| (sensor.to_string(), value.sighting.seq));
+        told.collect()
+    }
+
+    proptest! {
+        /// Whatever is told of several steps is what one would be told of that had all their readings.
+        #[test]
+        fn p2_several_steps_come_to_what_one_of_all_their_readings_does(
+            said in prop::collection::vec((0_u8..40, -30_i32..30, 0_usize..6), 1..300),
+            above in any::<bool>(),
+        ) {
+            let side = if above { Side::Above } else { Side::Below };
+            let of = Statistic::Percentile(37);
+            let (mut steps, mut one) = (vec![Pane::new(); 6], Pane::new());
+            for (number, (sensor, tenths, step)) in (0..).zip(said) {
+                let sensor = format!("s{sensor}").parse().unwrap();
+                // Zero of either sign too.
+                let reading = value(number, f64::from(tenths) / -10.0);
+                steps[step].note((of, side), &sensor, &reading);
+                one.note((of, side), &sensor, &reading);
+            }
+            let several = Together::of(steps.iter(), side);
+            let one = Together::of(std::iter::once(&one), side);
+            prop_assert_eq!(told(&several.worst()), told(&one.worst()));
+            for of in [Statistic::Count, Statistic::Sum, Statistic::Mean]
+                .into_iter()
+                .chain((0..=100).map(Statistic::Percentile))
+            {
+                prop_assert_eq!(several.value(of), one.value(of));
+            }
+        }
+    }
 }

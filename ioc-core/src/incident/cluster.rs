@@ -69,6 +69,37 @@ pub(crate) struct Cluster {
     origin: Option<IncidentId>,
 }
 
+/// What some members say together.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Word {
+    /// The gravest that is said.
+    pub severity: Severity,
+    /// The surest that is said.
+    pub certainty: Certainty,
+    /// When the first of them was heard, if there is any.
+    pub since: Option<Timestamp>,
+}
+
+impl Default for Word {
+    fn default() -> Self {
+        Self {
+            severity: Severity::Unknown,
+            certainty: Certainty::Unknown,
+            since: None,
+        }
+    }
+}
+
+impl Word {
+    fn add(&mut self, member: &Member) {
+        let (severity, certainty) = member.verdict();
+        self.severity = self.severity.max(severity);
+        self.certainty = self.certainty.max(certainty);
+        let (first, _) = member.heard();
+        self.since = Some(self.since.map_or(first, |since| since.min(first)));
+    }
+}
+
 impl Source {
     /// A sensor, by its measurements.
     pub fn of_sensor(sensor: &SensorId) -> Self {
@@ -84,6 +115,11 @@ impl Source {
             sensor: self.sensor.clone(),
             report: self.report.is_none().then(|| reading.clone()),
         }
+    }
+
+    /// Whether it is a report of the same sensor as one before it in order.
+    pub fn is_further_of(&self, before: &Self) -> bool {
+        self.report.is_some() && self.sensor == before.sensor
     }
 
     fn put(&self, out: &mut impl Put) {
@@ -119,18 +155,20 @@ impl Cluster {
     }
 
     /// The first members, as many as fit; the others of those that are meant are another incident's from
-    /// here on, and go over to it later. `meant`: of each member in order whether it is.
-    pub fn mark(&mut self, meant: &[bool], most: usize, other: IncidentId) -> Vec<Source> {
-        let mut first = Vec::new();
+    /// here on, and go over to it later. `meant`: of each member in order whether it is. With what all of
+    /// them say.
+    pub fn mark(&mut self, meant: &[bool], most: usize, other: IncidentId) -> (Vec<Source>, Word) {
+        let (mut first, mut said) = (Vec::new(), Word::default());
         let members = self.members.iter_mut().zip(meant);
         for ((source, member), _) in members.filter(|(_, meant)| **meant) {
+            said.add(member);
             if first.len() < most {
                 first.push(source.clone());
             } else {
                 member.origin = Some(other);
             }
         }
-        first
+        (first, said)
     }
 
     /// The first members that are another incident's, at most so many.
