@@ -337,14 +337,18 @@ pub(crate) fn nats_messages_dropped(count: usize) {
     COUNTER.increment(count as u64);
 }
 
-/// A message of a stream could not be read, and was put aside.
-pub(crate) fn nats_unreadable(link: &str, message: u64) {
+/// A message of a stream could not be read, and was put aside. The log says so of the first of a
+/// connection: whoever may publish can write many.
+pub(crate) fn nats_unreadable(link: &str, message: u64, is_first: bool) {
     counter!("ioc_nats_unreadable_total", "link" => link.to_owned()).increment(1);
-    tracing::warn!(
-        link,
-        message,
-        "a message of the stream has headers that cannot be read; it is a dead letter"
-    );
+    if is_first {
+        tracing::warn!(
+            link,
+            message,
+            "a message of the stream has headers that cannot be read; it is a dead letter, and so \
+             are others of this connection"
+        );
+    }
 }
 
 /// A decision is longer than the server takes, and was passed over.

@@ -191,6 +191,11 @@ fn dense(length: usize) -> Vec<(&'static str, Format, Vec<u8>)> {
             json("[", "0,", "]"),
         ),
         (
+            "tiny readings of events that break off",
+            Format::CloudEvents(None),
+            json("[", r#"{"data":{"id":""}},"#, ""),
+        ),
+        (
             "a pack in an event",
             Format::CloudEvents(None),
             base64(event),

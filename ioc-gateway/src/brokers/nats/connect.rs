@@ -3,12 +3,15 @@
 //! The library would connect again by itself, with the same consumers and inboxes. Here the first
 //! break ends the connection: whoever uses it begins anew and asks the server where it stands.
 
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
 use std::time::Duration;
 
 use async_nats::{Client, ConnectOptions, Event};
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use super::{NatsOptions, message};
 use crate::brokers::epoch::Epoch;
@@ -86,6 +89,8 @@ pub(super) const PING_EVERY: Duration = Duration::from_secs(5);
 /// A connection that works, or did.
 pub(crate) struct Connected {
     pub client: Client,
+    /// Where it was let in.
+    pub address: (String, u16),
     /// Why it broke.
     broke: watch::Receiver<Option<String>>,
 }
@@ -126,17 +131,32 @@ impl Connected {
         if let Some(prefix) = &options.inbox_prefix {
             connect = connect.custom_inbox_prefix(prefix);
         }
-        let addresses: Vec<_> = options.addresses.iter().map(url_of).collect();
+        let mut addresses = options.addresses.clone();
         // Tried one after another, in an order that is another each time: so clients spread over a
         // cluster, and one of its servers that lets us in and is of no use is not the next one again.
-        let within = ANSWER_WITHIN * u32::try_from(addresses.len()).unwrap_or(u32::MAX);
-        let client = tokio::time::timeout(within, connect.connect(addresses)).await;
-        let client = client.map_err(|_| LinkError::Silent)?;
-        let client = client.map_err(|error| match tls::behind(&error) {
-            Some(error) => LinkError::Tls(error),
-            None => LinkError::Connect(error.to_string()),
-        })?;
-        Ok(Self { client, broke })
+        let order = RandomState::new();
+        addresses.sort_by_cached_key(|address| order.hash_one(address));
+        let mut failed = LinkError::Silent;
+        for address in addresses {
+            let connecting = connect.clone().connect(url_of(&address));
+            match timeout(ANSWER_WITHIN, connecting).await {
+                Ok(Ok(client)) => {
+                    return Ok(Self {
+                        client,
+                        address,
+                        broke,
+                    });
+                }
+                Ok(Err(error)) => {
+                    failed = match tls::behind(&error) {
+                        Some(error) => LinkError::Tls(error),
+                        None => LinkError::Connect(error.to_string()),
+                    };
+                }
+                Err(_) => failed = LinkError::Silent,
+            }
+        }
+        Err(failed)
     }
 
     /// Whether it has broken.

@@ -48,9 +48,9 @@ pub(super) async fn serve(
 }
 
 async fn open(subscriber: &Subscriber, connected: &mut Connected) -> Result<Line, LinkError> {
-    let server = connected.client.server_info();
+    let address = connected.address.clone();
     let opened = tokio::select! {
-        opened = Line::open(&subscriber.options, &server) => opened,
+        opened = Line::open(&subscriber.options, &address) => opened,
         error = connected.broken() => Err(error),
     };
     let mut line = opened?;
@@ -115,7 +115,6 @@ impl<'a> Waiting<'a> {
     ) -> Result<(), LinkError> {
         let mut asks = interval(PING_EVERY);
         asks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut heard = Instant::now();
         let mut is_stopping = false;
         loop {
             let has_more = self.take_all(line, epoch)?;
@@ -129,17 +128,16 @@ impl<'a> Waiting<'a> {
             line.say()?;
             tokio::select! {
                 // Read whether or not there is room: a server drops who does not read.
-                more = line.more(!is_stopping && !has_more) => {
-                    more?;
-                    heard = Instant::now();
-                }
+                more = line.more(!is_stopping && !has_more) => more?,
                 () = ready(()), if goes_on => {}
                 progress = epoch.progress() => progress?,
                 _ = asks.tick() => {
-                    if heard.elapsed() >= SILENCE_MAX && !is_stopping {
+                    if line.is_deaf(SILENCE_MAX) && !is_stopping {
                         return Err(LinkError::Silent);
                     }
-                    line.ping();
+                    if line.is_taken() {
+                        line.ping();
+                    }
                 }
                 error = connected.broken() => return Err(error),
                 () = told(&mut stopping), if !is_stopping => is_stopping = true,

@@ -4,9 +4,10 @@
 //! into, and what we say to it. The library's connection makes a message of its own of each, on its
 //! way through a queue, which cost as much as half of what is then done with it
 //! (docs/PERFORMANCE.md), and ends at headers or a subject that it cannot read, which whoever may
-//! publish can write. What else is asked of a server goes over the library. Promise: it speaks
-//! to who has let the library in, with the same credentials and as safely; it is never made again
-//! by itself. Bound: [`ROOM_BYTES_MAX`]; then it is not read until there is room. Next:
+//! publish can write. What else is asked of a server goes over the library. Promise: it is made to the
+//! address where the library was let in, with the same credentials and as safely; it is never made
+//! again by itself. Bound: [`ROOM_BYTES_MAX`]; then it is not read until there is room. What is to be
+//! said is bounded by who says it: nobody says the same again before it was taken. Next:
 //! `nats/wire.rs`.
 
 use std::future::poll_fn;
@@ -14,6 +15,7 @@ use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use async_nats::{ConnectInfo, Protocol, ServerInfo};
 use base64::Engine;
@@ -23,7 +25,7 @@ use nkeys::KeyPair;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::connect::ANSWER_WITHIN;
 use super::wire::{self, Next, Raw};
@@ -61,6 +63,8 @@ pub(super) struct Line {
     lacks: usize,
     room_max: usize,
     unsaid: Unsaid,
+    /// Since when the server was asked whether it is there, and nothing has come.
+    asked: Option<Instant>,
 }
 
 /// What is to be said.
@@ -74,30 +78,16 @@ struct Unsaid {
 }
 
 impl Line {
-    /// Connects to the server that this is, or to another of its cluster if that cannot be found
-    /// behind the addresses.
-    pub async fn open(options: &NatsOptions, server: &ServerInfo) -> Result<Self, LinkError> {
-        let mut failed = None;
-        for wanted in [Some(server), None] {
-            for address in &options.addresses {
-                let opening = Self::open_one(options, address, wanted);
-                match timeout(ANSWER_WITHIN, opening).await {
-                    Ok(Ok(Some(line))) => return Ok(line),
-                    Ok(Ok(None)) => {}
-                    Ok(Err(error)) => failed = Some(error),
-                    Err(_) => failed = Some(LinkError::Silent),
-                }
-            }
-        }
-        Err(failed.unwrap_or(LinkError::Silent))
+    /// Connects to this address.
+    pub async fn open(options: &NatsOptions, address: &(String, u16)) -> Result<Self, LinkError> {
+        let opened = timeout(ANSWER_WITHIN, Self::open_now(options, address)).await;
+        opened.unwrap_or(Err(LinkError::Silent))
     }
 
-    /// Connects to one address, if it is that of the server that is wanted.
-    async fn open_one(
+    async fn open_now(
         options: &NatsOptions,
         (host, port): &(String, u16),
-        wanted: Option<&ServerInfo>,
-    ) -> Result<Option<Self>, LinkError> {
+    ) -> Result<Self, LinkError> {
         let socket = TcpStream::connect((host.as_str(), *port)).await;
         let mut socket = socket.map_err(connect_failed)?;
         socket.set_nodelay(true).map_err(connect_failed)?;
@@ -117,12 +107,9 @@ impl Line {
                 }
             }
         };
-        if wanted.is_some_and(|wanted| wanted.server_id != info.server_id) {
-            return Ok(None);
-        }
         let mut line = Self::over(socket);
         line.sign_in(options, &info).await?;
-        Ok(Some(line))
+        Ok(line)
     }
 
     fn over(socket: Box<dyn Socket>) -> Self {
@@ -134,6 +121,7 @@ impl Line {
             lacks: 0,
             room_max: ROOM_BYTES_MAX,
             unsaid: Unsaid::default(),
+            asked: None,
         }
     }
 
@@ -163,6 +151,27 @@ impl Line {
     /// Asks the server whether it is there, and has heard what was said before.
     pub fn ping(&mut self) {
         self.unsaid.put(&[b"PING\r\n"]);
+        self.asked.get_or_insert_with(Instant::now);
+    }
+
+    /// Whether the server has taken all that was said.
+    pub fn is_taken(&self) -> bool {
+        self.unsaid.sent == self.unsaid.bytes.len() && !self.unsaid.is_under_way
+    }
+
+    /// Whether nothing has come for so long since the server was asked whether it is there. What is not
+    /// read because there is no room may have come.
+    pub fn is_deaf(&self, patience: Duration) -> bool {
+        let is_read = self.filled - self.taken < self.room_max;
+        is_read && self.asked.is_some_and(|asked| asked.elapsed() >= patience)
+    }
+
+    /// How many bytes have come of what has not come whole.
+    pub const fn under_way(&self) -> usize {
+        match self.lacks {
+            0 => 0,
+            _ => self.filled - self.taken,
+        }
     }
 
     /// Publishes something, with how it is to be answered; nothing, if it is not. It is sent with the
@@ -278,6 +287,7 @@ impl Line {
             0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
             read => {
                 self.filled += read;
+                self.asked = None;
                 Poll::Ready(Ok(()))
             }
         }
@@ -308,6 +318,9 @@ impl Unsaid {
         if self.sent == self.bytes.len() {
             self.bytes.clear();
             self.bytes.shrink_to(READ_BYTES);
+            self.sent = 0;
+        } else if self.sent >= READ_BYTES {
+            self.bytes.drain(..self.sent);
             self.sent = 0;
         }
         for part in parts {
@@ -353,7 +366,7 @@ impl From<HandshakeError> for LinkError {
     }
 }
 
-/// What a server says first. It says no more until we have spoken.
+/// What a server says first. It says no more until we have spoken, but that it does not want us.
 async fn info_of(socket: &mut (impl AsyncRead + Unpin)) -> Result<ServerInfo, LinkError> {
     let mut said = Vec::new();
     loop {
@@ -361,6 +374,16 @@ async fn info_of(socket: &mut (impl AsyncRead + Unpin)) -> Result<ServerInfo, Li
             Next::Said(wire::Said::Info(info), length) if length == said.len() => {
                 return serde_json::from_slice(info).map_err(broke);
             }
+            Next::Said(wire::Said::Info(_), length) => match wire::next(&said[length..]) {
+                Ok(Next::Said(wire::Said::Error(why), _)) => {
+                    return Err(LinkError::Connect(format!("the server says: {why}")));
+                }
+                Ok(Next::Lacks(_)) => {}
+                Ok(Next::Said(..)) | Err(_) => {
+                    let why = "the server says more than it may before it knows us";
+                    return Err(LinkError::Connect(why.to_owned()));
+                }
+            },
             Next::Said(..) => {
                 let why = "what answers there does not begin as a NATS server does";
                 return Err(LinkError::Connect(why.to_owned()));
@@ -550,6 +573,32 @@ mod tests {
         });
         assert!(heard);
         left.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_says_nothing_though_it_is_asked_is_deaf() {
+        let (mut line, mut server) = connected();
+        let patience = Duration::from_secs(10);
+        tokio::time::advance(patience).await;
+        assert!(!line.is_deaf(patience), "it was asked nothing");
+        line.ping();
+        assert!(!line.is_taken());
+        line.say().unwrap();
+        assert!(line.is_taken());
+        tokio::time::advance(patience / 2).await;
+        line.ping();
+        assert!(!line.is_deaf(patience));
+        tokio::time::advance(patience / 2).await;
+        assert!(line.is_deaf(patience), "since the first time");
+        server.write_all(b"MSG a 1 3\r\no").await.unwrap();
+        line.more(true).await.unwrap();
+        assert!(!line.is_deaf(patience), "it speaks");
+        assert!(line.next().unwrap().is_none());
+        assert_eq!(line.under_way(), 12);
+        server.write_all(b"ne\r\n").await.unwrap();
+        line.more(true).await.unwrap();
+        assert_eq!(payloads(&mut line), ["one"]);
+        assert_eq!(line.under_way(), 0);
     }
 
     #[test]

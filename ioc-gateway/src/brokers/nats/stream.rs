@@ -8,6 +8,7 @@
 //! even that it has nothing, is left.
 
 use std::future::ready;
+use std::mem;
 use std::time::Duration;
 
 use async_nats::Client;
@@ -63,11 +64,14 @@ pub(super) async fn serve(
     stream: &str,
     mut connected: Connected,
     entrance: Entrance,
-    stopping: watch::Receiver<bool>,
+    mut stopping: watch::Receiver<bool>,
 ) -> Ended {
     let mut epoch = Epoch::new(&entrance, Adapter::Nats, subscriber.link.name());
     let read = async {
-        let (mut reader, mut line) = begin(subscriber, stream, &mut connected).await?;
+        let (mut reader, mut line) = tokio::select! {
+            begun = begin(subscriber, stream, &mut connected) => begun?,
+            () = told(&mut stopping) => return Ok(()),
+        };
         subscriber.link.up();
         let ran = reader.run(&mut connected, &mut line, &mut epoch, stopping);
         let ran = ran.await;
@@ -100,9 +104,9 @@ async fn begin<'a>(
         Err(_) if connected.is_broken() => return Err(connected.broken().await),
         begun => begun?,
     };
-    let server = client.server_info();
+    let address = connected.address.clone();
     let opened = tokio::select! {
-        opened = Line::open(&subscriber.options, &server) => opened,
+        opened = Line::open(&subscriber.options, &address) => opened,
         error = connected.broken() => Err(error),
     };
     let mut line = opened?;
@@ -155,8 +159,12 @@ struct Reader<'a> {
     credit: u64,
     /// How many messages one request may bring, as far as the server has said.
     batch_max: u64,
-    /// Whether it was told that the stream has what it does not take.
+    /// Whether it was told that the stream has what it does not take,
     has_strangers: bool,
+    /// and that it has what cannot be read.
+    has_unreadable: bool,
+    /// How much has come of the next message.
+    under_way: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -213,6 +221,8 @@ impl<'a> Reader<'a> {
             credit: 0,
             batch_max: u64::MAX,
             has_strangers: false,
+            has_unreadable: false,
+            under_way: 0,
         };
         Ok((reader, inbox))
     }
@@ -255,9 +265,16 @@ impl<'a> Reader<'a> {
                 () = sleep_until(self.pull_from), if !may_pull => {}
                 () = sleep_until(due.unwrap_or(self.heard)), if due.is_some() => {}
                 _ = hold.tick() => {
+                    if line.is_deaf(ANSWER_WITHIN) {
+                        return Err(LinkError::Silent);
+                    }
                     self.subscriber.floor.save();
                     self.wait_for_owed(connected, epoch).await?;
-                    self.hold(line, epoch.decoded());
+                    // A server that does not take what was said is not told it again.
+                    if line.is_taken() {
+                        self.hold(line, epoch.decoded());
+                        line.ping();
+                    }
                     let names = (self.stream, &*self.consumer);
                     let come = self.order.last_delivery();
                     self.pause.look(self.subscriber, names, &connected.client, come).await;
@@ -310,6 +327,11 @@ impl<'a> Reader<'a> {
                 break;
             }
             let Some(said) = line.next()? else {
+                // Who sends a long message is there.
+                let before = mem::replace(&mut self.under_way, line.under_way());
+                if self.under_way > before {
+                    self.heard = Instant::now();
+                }
                 return Ok(false);
             };
             if taken == 0 {
@@ -417,11 +439,28 @@ impl<'a> Reader<'a> {
         let (number, taken_at) = (reply.message, reply.taken_at());
         let is_read = message::read(raw, |message| self.pass_message(message, taken_at, epoch));
         if !is_read {
-            let what = format_args!("message {number} of the stream");
-            message::put_aside(raw, what, &mut self.topic, epoch);
-            telemetry::nats_unreadable(self.subscriber.link.name(), number);
+            self.pass_unreadable(raw, number, epoch);
         }
         self.prefix.passed(epoch.decoded(), number, reply, is_early);
+    }
+
+    /// Makes a dead letter of a message that cannot be read, if it is for this reader.
+    fn pass_unreadable(&mut self, raw: Raw<'_>, number: u64, epoch: &mut Epoch) {
+        let subject = str::from_utf8(raw.subject).ok();
+        let unwanted = subject.and_then(|subject| {
+            self.subscriber.unwanted(Incoming {
+                subject,
+                headers: &[],
+                payload: raw.payload,
+            })
+        });
+        if let Some(why) = unwanted {
+            return epoch.pass_over(why);
+        }
+        let what = format_args!("message {number} of the stream");
+        message::put_aside(raw, what, &mut self.topic, epoch);
+        let is_first = !mem::replace(&mut self.has_unreadable, true);
+        telemetry::nats_unreadable(self.subscriber.link.name(), number, is_first);
     }
 
     fn pass_message(&mut self, message: Incoming<'_>, taken_at: Timestamp, epoch: &mut Epoch) {

@@ -18,15 +18,27 @@ pub(super) fn one<'d>(json: &'d str, by: By<'_>) -> Option<Opened<'d>> {
     rest.is_at_end().then_some(event)
 }
 
-/// Reads a batch of events, each with the JSON that it was written with, if all of it is plain.
-pub(super) fn several<'d>(json: &'d str, by: By<'_>) -> Option<Vec<(Opened<'d>, &'d str)>> {
-    let (mut rest, mut events) = (Rest::of(json), Vec::new());
+/// An event that is opened, with the JSON that it was written with.
+type Written<'d> = (Opened<'d>, &'d str);
+
+/// How many bytes of memory the opened events of a batch may take for each of their own: a batch of
+/// such that say next to nothing is read one by one.
+const MEMORY_PER_BYTE: usize = 6;
+
+/// Reads a batch of events, if all of it is plain.
+pub(super) fn several<'d>(json: &'d str, by: By<'_>) -> Option<Vec<Written<'d>>> {
+    let (mut rest, mut events, mut bytes) = (Rest::of(json), Vec::new(), 0);
     rest.take(b'[')?;
     loop {
         if events.len() == ITEMS_MAX {
             return None;
         }
-        events.push(rest.with_source(|rest| event(rest, by))?);
+        let written: Written<'d> = rest.with_source(|rest| event(rest, by))?;
+        bytes += written.1.len();
+        events.push(written);
+        if events.len() * size_of::<Written<'_>>() > MEMORY_PER_BYTE * bytes {
+            return None;
+        }
         if !rest.goes_on(b']')? {
             return rest.is_at_end().then_some(events);
         }

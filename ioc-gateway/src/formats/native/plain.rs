@@ -16,6 +16,7 @@ pub(super) fn read(json: &str) -> Option<Draft<'_>> {
 }
 
 /// Reads a plain reading that something may follow; where the draft lies, as copies of it cost.
+#[inline]
 pub(super) fn reading<'a>(rest: &mut Rest<'a>, draft: &mut Draft<'a>) -> Option<()> {
     let mut seen = 0_u16;
     rest.object(|rest, name| {
