@@ -1023,6 +1023,30 @@ fn p1_no_headers_end_the_link_of_a_core_subject() {
     city.check();
 }
 
+#[test]
+fn what_cannot_be_read_is_one_dead_letter_though_two_subjects_choose_it() {
+    let server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let keys = format!("{KEYS}, subjects: [ioc.v1.readings.>, ioc.v1.readings.a]");
+    let city = City::new("nats", server.address, &keys);
+    city.wait_for_link(LINK, "up");
+    city.wait_for_link("nats city ioc.v1.readings.a", "up");
+    let mut socket = std::net::TcpStream::connect(server.address).unwrap();
+    let message = b"CONNECT {\"verbose\":false,\"headers\":true}\r\n\
+                    HPUB ioc.v1.readings.a 24 26\r\nNATS/1.0\r\nno colon \xe9\r\n\r\n{}\r\n";
+    socket.write_all(message).unwrap();
+    let count = |name: &str| city.server().metric(name);
+    let passed =
+        "ioc_broker_passed_over_total{link=\"nats city ioc.v1.readings.a\",why=\"read_elsewhere\"}";
+    wait_for("both to have it", || {
+        (count(passed) == Some(1.0)).then_some(())
+    });
+    let letters = "ioc_dead_letters_total{adapter=\"nats\",reason=\"headers_malformed\"}";
+    wait_for("the dead letter", || {
+        (count(letters) == Some(1.0)).then_some(())
+    });
+}
+
 /// Publishes messages of which most have headers that cannot be read.
 fn put_headers(socket: &mut std::net::TcpStream) {
     for headers in HEADERS {

@@ -7,7 +7,7 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::time::Duration;
 
-use async_nats::{Client, ConnectOptions, Event};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
 use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::task::spawn_blocking;
@@ -136,7 +136,8 @@ impl Connected {
         // cluster, and one of its servers that lets us in and is of no use is not the next one again.
         let order = RandomState::new();
         addresses.sort_by_cached_key(|address| order.hash_one(address));
-        let mut failed = LinkError::Silent;
+        // What is told is what somebody can mend, whichever address was tried last.
+        let mut failed = (0, LinkError::Silent);
         for address in addresses {
             let connecting = connect.clone().connect(url_of(&address));
             match timeout(ANSWER_WITHIN, connecting).await {
@@ -148,15 +149,22 @@ impl Connected {
                     });
                 }
                 Ok(Err(error)) => {
-                    failed = match tls::behind(&error) {
-                        Some(error) => LinkError::Tls(error),
-                        None => LinkError::Connect(error.to_string()),
+                    let refused = matches!(
+                        error.kind(),
+                        ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation
+                    );
+                    let failure = match tls::behind(&error) {
+                        Some(error) => (3, LinkError::Tls(error)),
+                        None => (1 + u8::from(refused), LinkError::Connect(error.to_string())),
                     };
+                    if failure.0 > failed.0 {
+                        failed = failure;
+                    }
                 }
-                Err(_) => failed = LinkError::Silent,
+                Err(_) => {}
             }
         }
-        Err(failed)
+        Err(failed.1)
     }
 
     /// Whether it has broken.

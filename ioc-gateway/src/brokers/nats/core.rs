@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::future::ready;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -27,6 +28,8 @@ const WAITING_BYTES_MAX: usize = 16 << 20;
 const TURN: usize = 4096;
 /// How long the server may be silent though it is asked whether it is there.
 const SILENCE_MAX: Duration = PING_EVERY.saturating_mul(3);
+/// How often it may refuse something before what it says behind that is not read.
+const REFUSALS_PASSED: u32 = 3;
 /// How long what came before a break may take to go through the door.
 const DRAINED_WITHIN: Duration = Duration::from_secs(1);
 
@@ -73,13 +76,8 @@ async fn read(
     let mut waiting = Waiting::new(subscriber);
     let read = waiting.read(&mut line, connected, epoch, stopping).await;
     let Err(error) = read else { return Ok(()) };
-    // What has come before is here, and comes no second time.
-    while let Ok(Some(said)) = line.next() {
-        if let Said::Message(raw) = said {
-            waiting.push(raw);
-        }
-    }
     let until = Instant::now() + DRAINED_WITHIN;
+    waiting.take_rest(&mut line, until);
     telemetry::nats_messages_dropped(waiting.drain(epoch, until).await?);
     Err(error)
 }
@@ -90,6 +88,8 @@ struct Waiting<'a> {
     inflight_max: u64,
     messages: VecDeque<Owned>,
     bytes: usize,
+    /// Whether the server has heard what was said to it last.
+    is_heard: bool,
     /// Room for the topic of a message.
     topic: String,
 }
@@ -101,6 +101,7 @@ impl<'a> Waiting<'a> {
             inflight_max: subscriber.options.inflight_max.into(),
             messages: VecDeque::new(),
             bytes: 0,
+            is_heard: false,
             topic: String::new(),
         }
     }
@@ -122,25 +123,47 @@ impl<'a> Waiting<'a> {
             self.go_on(epoch)?;
             connected.reply(epoch);
             let goes_on = has_more || (self.may_take(epoch) && !self.messages.is_empty());
-            if is_stopping && !goes_on && epoch.in_flight() == 0 && self.messages.is_empty() {
+            let has_left = is_stopping && self.is_heard;
+            if has_left && !goes_on && epoch.in_flight() == 0 && self.messages.is_empty() {
                 return Ok(());
             }
             line.say()?;
             tokio::select! {
                 // Read whether or not there is room: a server drops who does not read.
-                more = line.more(!is_stopping && !has_more) => more?,
+                more = line.more(!has_left && !has_more) => more?,
                 () = ready(()), if goes_on => {}
                 progress = epoch.progress() => progress?,
-                _ = asks.tick() => {
-                    if line.is_deaf(SILENCE_MAX) && !is_stopping {
+                _ = asks.tick(), if !has_left => {
+                    if line.is_deaf(SILENCE_MAX)? {
                         return Err(LinkError::Silent);
                     }
-                    if line.is_taken() {
-                        line.ping();
-                    }
+                    line.ask();
                 }
-                error = connected.broken() => return Err(error),
-                () = told(&mut stopping), if !is_stopping => is_stopping = true,
+                error = connected.broken(), if !is_stopping => return Err(error),
+                () = told(&mut stopping), if !is_stopping => {
+                    is_stopping = true;
+                    // Others of a queue group get the rest; what was sent to us before comes.
+                    self.is_heard = false;
+                    line.unsubscribe();
+                }
+            }
+        }
+    }
+
+    /// Keeps what had come before a break, which comes no second time.
+    fn take_rest(&mut self, line: &mut Line, until: Instant) {
+        let mut refusals = 0;
+        while Instant::now() < until {
+            match line.next() {
+                Ok(Some(Said::Message(raw))) => self.push(raw),
+                Ok(Some(Said::Pong)) => {}
+                Ok(None) => match line.more(true).now_or_never() {
+                    Some(Ok(())) => {}
+                    Some(Err(_)) | None => return,
+                },
+                // The server says why, and perhaps more behind that.
+                Err(_) if refusals < REFUSALS_PASSED => refusals += 1,
+                Err(_) => return,
             }
         }
     }
@@ -153,8 +176,12 @@ impl<'a> Waiting<'a> {
                     self.take(raw, epoch);
                 }
                 Some(Said::Message(raw)) => self.push(raw),
-                Some(Said::Pong) if !self.subscriber.link.is_up() => self.subscriber.link.up(),
-                Some(Said::Pong) => {}
+                Some(Said::Pong) => {
+                    self.is_heard = true;
+                    if !self.subscriber.link.is_up() {
+                        self.subscriber.link.up();
+                    }
+                }
                 None => return Ok(false),
             }
         }

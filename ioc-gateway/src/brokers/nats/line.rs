@@ -46,7 +46,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}
 pub(super) enum Said<'l> {
     /// A message of our subscription.
     Message(Raw<'l>),
-    /// The server has heard what was said before it was asked.
+    /// The server has heard all that was said before it was asked last.
     Pong,
 }
 
@@ -65,6 +65,8 @@ pub(super) struct Line {
     unsaid: Unsaid,
     /// Since when the server was asked whether it is there, and nothing has come.
     asked: Option<Instant>,
+    /// How often it was asked and has not answered.
+    unanswered: u32,
 }
 
 /// What is to be said.
@@ -122,6 +124,7 @@ impl Line {
             room_max: ROOM_BYTES_MAX,
             unsaid: Unsaid::default(),
             asked: None,
+            unanswered: 0,
         }
     }
 
@@ -129,7 +132,8 @@ impl Line {
     async fn sign_in(&mut self, options: &NatsOptions, info: &ServerInfo) -> Result<(), LinkError> {
         let said = connect_info(options, info).await?;
         let said = serde_json::to_vec(&said).map_err(LinkError::refused("say who we are"))?;
-        self.unsaid.put(&[b"CONNECT ", &said, b"\r\nPING\r\n"]);
+        self.unsaid.put(&[b"CONNECT ", &said, b"\r\n"]);
+        self.ping();
         loop {
             self.more(true).await?;
             match self.next() {
@@ -148,10 +152,27 @@ impl Line {
             .put(&[b"SUB ", subjects.as_bytes(), queue.as_bytes(), b" 1\r\n"]);
     }
 
-    /// Asks the server whether it is there, and has heard what was said before.
+    /// Wants nothing more; it is told when all that was sent before has come.
+    pub fn unsubscribe(&mut self) {
+        self.unsaid.put(&[b"UNSUB 1\r\n"]);
+        self.ping();
+    }
+
+    /// Asks the server whether it has heard what was said before.
     pub fn ping(&mut self) {
         self.unsaid.put(&[b"PING\r\n"]);
+        self.unanswered += 1;
         self.asked.get_or_insert_with(Instant::now);
+    }
+
+    /// Asks the server whether it is there, unless it does not even take what was said before.
+    pub fn ask(&mut self) {
+        match self.is_taken() {
+            true => self.ping(),
+            false => {
+                self.asked.get_or_insert_with(Instant::now);
+            }
+        }
     }
 
     /// Whether the server has taken all that was said.
@@ -159,11 +180,24 @@ impl Line {
         self.unsaid.sent == self.unsaid.bytes.len() && !self.unsaid.is_under_way
     }
 
-    /// Whether nothing has come for so long since the server was asked whether it is there. What is not
-    /// read because there is no room may have come.
-    pub fn is_deaf(&self, patience: Duration) -> bool {
-        let is_read = self.filled - self.taken < self.room_max;
-        is_read && self.asked.is_some_and(|asked| asked.elapsed() >= patience)
+    /// Whether nothing has come for so long since the server was asked whether it is there. While there
+    /// is no room to read, nobody can tell.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub fn is_deaf(&mut self, patience: Duration) -> Result<bool, LinkError> {
+        if self.asked.is_none_or(|asked| asked.elapsed() < patience) {
+            return Ok(false);
+        }
+        if !self.make_room() {
+            self.asked = None;
+            return Ok(false);
+        }
+        // We may have been held up ourselves.
+        match self.more(true).now_or_never() {
+            Some(read) => read.map(|()| false),
+            None => Ok(true),
+        }
     }
 
     /// How many bytes have come of what has not come whole.
@@ -220,7 +254,12 @@ impl Line {
             self.lacks = 0;
             match said {
                 wire::Said::Message(raw) => return Ok(Some(Said::Message(raw))),
-                wire::Said::Pong => return Ok(Some(Said::Pong)),
+                wire::Said::Pong => {
+                    self.unanswered = self.unanswered.saturating_sub(1);
+                    if self.unanswered == 0 {
+                        return Ok(Some(Said::Pong));
+                    }
+                }
                 wire::Said::Ping => self.unsaid.put(&[b"PONG\r\n"]),
                 wire::Said::Ok => {}
                 wire::Said::Error(why) => return Err(broke(format!("the server says: {why}"))),
@@ -275,37 +314,42 @@ impl Line {
     }
 
     fn poll_more(&mut self, reads: bool, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if let Poll::Ready(Err(error)) = self.unsaid.poll_send(&mut self.socket, cx) {
-            return Poll::Ready(Err(error));
-        }
-        if !reads || !self.make_room() {
-            return Poll::Pending;
-        }
-        let mut room = ReadBuf::new(&mut self.room[self.filled..]);
-        ready!(Pin::new(&mut self.socket).poll_read(cx, &mut room))?;
-        match room.filled().len() {
-            0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-            read => {
+        let said = self.unsaid.poll_send(&mut self.socket, cx);
+        if reads && self.make_room() {
+            let mut room = ReadBuf::new(&mut self.room[self.filled..]);
+            if let Poll::Ready(read) = Pin::new(&mut self.socket).poll_read(cx, &mut room) {
+                read?;
+                let read = room.filled().len();
                 self.filled += read;
                 self.asked = None;
-                Poll::Ready(Ok(()))
+                return Poll::Ready(match read {
+                    0 => Err(io::ErrorKind::UnexpectedEof.into()),
+                    _ => Ok(()),
+                });
             }
+        }
+        // What had come before it broke was read first.
+        match said {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
         }
     }
 
     /// Whether there is room to read more.
     fn make_room(&mut self) -> bool {
-        if self.taken > 0 {
+        let lies_here = self.filled - self.taken;
+        let wanted = self.lacks.max(lies_here + 1);
+        // What lies here is moved where that is little, or cannot be helped.
+        let is_at_end = self.taken + wanted > self.room.len();
+        if self.taken > 0 && (self.taken >= lies_here || is_at_end) {
             self.room.copy_within(self.taken..self.filled, 0);
-            self.filled -= self.taken;
-            self.taken = 0;
+            (self.taken, self.filled) = (0, lies_here);
         }
-        let wanted = self.lacks.max(self.filled + 1);
-        if wanted <= READ_BYTES && self.room.len() > READ_BYTES {
+        if self.taken == 0 && wanted <= READ_BYTES && self.room.len() > READ_BYTES {
             self.room.truncate(READ_BYTES);
             self.room.shrink_to_fit();
         }
-        if wanted > self.room.len() {
+        if self.taken + wanted > self.room.len() {
             let wanted = wanted.max(2 * self.room.len()).min(self.room_max);
             self.room.resize(wanted, 0);
         }
@@ -560,6 +604,12 @@ mod tests {
     #[tokio::test]
     async fn who_takes_its_leave_is_heard_first() {
         let (mut line, mut server) = connected();
+        // It was asked before, and its answer lies here.
+        line.ping();
+        line.say().unwrap();
+        server.write_all(b"PONG\r\n").await.unwrap();
+        line.more(true).await.unwrap();
+        server.read_exact(&mut [0; 6]).await.unwrap();
         line.publish("$JS.ACK.x", "", b"+ACK");
         let (left, heard) = tokio::join!(line.leave(), async {
             let wanted = b"PUB $JS.ACK.x 4\r\n+ACK\r\nPING\r\n";
@@ -580,25 +630,48 @@ mod tests {
         let (mut line, mut server) = connected();
         let patience = Duration::from_secs(10);
         tokio::time::advance(patience).await;
-        assert!(!line.is_deaf(patience), "it was asked nothing");
-        line.ping();
+        assert!(!line.is_deaf(patience).unwrap(), "it was asked nothing");
+        line.ask();
         assert!(!line.is_taken());
         line.say().unwrap();
         assert!(line.is_taken());
         tokio::time::advance(patience / 2).await;
-        line.ping();
-        assert!(!line.is_deaf(patience));
+        line.ask();
+        assert!(!line.is_deaf(patience).unwrap());
         tokio::time::advance(patience / 2).await;
-        assert!(line.is_deaf(patience), "since the first time");
+        assert!(line.is_deaf(patience).unwrap(), "since the first time");
         server.write_all(b"MSG a 1 3\r\no").await.unwrap();
-        line.more(true).await.unwrap();
-        assert!(!line.is_deaf(patience), "it speaks");
+        assert!(!line.is_deaf(patience).unwrap(), "it has spoken meanwhile");
         assert!(line.next().unwrap().is_none());
         assert_eq!(line.under_way(), 12);
         server.write_all(b"ne\r\n").await.unwrap();
         line.more(true).await.unwrap();
         assert_eq!(payloads(&mut line), ["one"]);
         assert_eq!(line.under_way(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_takes_nothing_is_deaf_and_one_that_is_not_read_is_not() {
+        let (mut line, mut server) = connected();
+        let patience = Duration::from_secs(10);
+        line.publish("a", "", &[b'x'; 100 << 10]);
+        line.say().unwrap();
+        assert!(!line.is_taken(), "it takes 64 KiB");
+        let unsaid = line.unsaid.bytes.len();
+        line.ask();
+        line.ask();
+        assert_eq!(line.unsaid.bytes.len(), unsaid, "it is not asked in vain");
+        tokio::time::advance(patience).await;
+        assert!(line.is_deaf(patience).unwrap());
+        line.room_max = READ_BYTES;
+        line.filled = READ_BYTES;
+        assert!(!line.is_deaf(patience).unwrap());
+        line.filled = 0;
+        assert!(!line.is_deaf(patience).unwrap(), "it is asked anew");
+        line.ask();
+        server.read_exact(&mut vec![0; 64 << 10]).await.unwrap();
+        tokio::time::advance(patience).await;
+        assert!(line.is_deaf(patience).unwrap());
     }
 
     #[test]

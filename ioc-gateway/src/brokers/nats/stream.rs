@@ -18,7 +18,7 @@ use ioc_core::time::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
-use super::connect::ANSWER_WITHIN;
+use super::connect::{ANSWER_WITHIN, PING_EVERY};
 use super::delivery::{Replies, Reply};
 use super::kept::Kept;
 use super::line::{Line, Said};
@@ -68,10 +68,14 @@ pub(super) async fn serve(
 ) -> Ended {
     let mut epoch = Epoch::new(&entrance, Adapter::Nats, subscriber.link.name());
     let read = async {
-        let (mut reader, mut line) = tokio::select! {
-            begun = begin(subscriber, stream, &mut connected) => begun?,
+        let (mut reader, inbox) = begin(subscriber, stream, &mut connected).await?;
+        let address = connected.address.clone();
+        let mut line = tokio::select! {
+            opened = Line::open(&subscriber.options, &address) => opened?,
+            error = connected.broken() => return Err(error),
             () = told(&mut stopping) => return Ok(()),
         };
+        line.subscribe(&inbox, None);
         subscriber.link.up();
         let ran = reader.run(&mut connected, &mut line, &mut epoch, stopping);
         let ran = ran.await;
@@ -90,28 +94,20 @@ pub(super) async fn serve(
     }
 }
 
-/// Finds or makes the consumer; how it is read, and the connection that its messages come on.
+/// Finds or makes the consumer; how it is read, and where its messages are to come.
 async fn begin<'a>(
     subscriber: &'a Subscriber,
     stream: &'a str,
     connected: &mut Connected,
-) -> Result<(Reader<'a>, Line), LinkError> {
+) -> Result<(Reader<'a>, String), LinkError> {
     let client = connected.client.clone();
     let beginning = Reader::new(subscriber, stream, &client);
     let begun = timeout(ANSWER_WITHIN, beginning).await;
-    let (reader, inbox) = match begun.unwrap_or(Err(LinkError::Silent)) {
+    match begun.unwrap_or(Err(LinkError::Silent)) {
         // A server that forbids something does not answer, and has said why.
-        Err(_) if connected.is_broken() => return Err(connected.broken().await),
-        begun => begun?,
-    };
-    let address = connected.address.clone();
-    let opened = tokio::select! {
-        opened = Line::open(&subscriber.options, &address) => opened,
-        error = connected.broken() => Err(error),
-    };
-    let mut line = opened?;
-    line.subscribe(&inbox, None);
-    Ok((reader, line))
+        Err(_) if connected.is_broken() => Err(connected.broken().await),
+        begun => begun,
+    }
 }
 
 /// A message that waits for others.
@@ -234,12 +230,12 @@ impl<'a> Reader<'a> {
         epoch: &mut Epoch,
         mut stopping: watch::Receiver<bool>,
     ) -> Result<(), LinkError> {
-        let mut hold = beats(self.ack_wait / 3);
+        let (mut hold, mut asks) = (beats(self.ack_wait / 3), beats(PING_EVERY));
         self.together.acknowledged(epoch.settled());
         let mut is_stopping = false;
         loop {
-            let has_room = !is_stopping && epoch.has_room(u64::MAX);
-            let has_more = has_room && self.take_all(line, epoch)?;
+            let had_room = !is_stopping && epoch.has_room(u64::MAX);
+            let has_more = !had_room || self.take_all(line, epoch)?;
             self.ask(connected, epoch).await?;
             epoch.hand_over()?;
             connected.reply(epoch);
@@ -256,7 +252,8 @@ impl<'a> Reader<'a> {
                 self.heard = Instant::now();
             }
             // What there is no room for is read all the same: a server leaves who does not read.
-            let takes_more = has_more && has_room;
+            let takes_more = has_room && has_more;
+            let awaits = has_room && may_pull && self.requested > 0;
             line.say()?;
             tokio::select! {
                 more = line.more(!is_stopping && !takes_more) => more?,
@@ -265,22 +262,24 @@ impl<'a> Reader<'a> {
                 () = sleep_until(self.pull_from), if !may_pull => {}
                 () = sleep_until(due.unwrap_or(self.heard)), if due.is_some() => {}
                 _ = hold.tick() => {
-                    if line.is_deaf(ANSWER_WITHIN) {
-                        return Err(LinkError::Silent);
-                    }
                     self.subscriber.floor.save();
                     self.wait_for_owed(connected, epoch).await?;
                     // A server that does not take what was said is not told it again.
                     if line.is_taken() {
                         self.hold(line, epoch.decoded());
-                        line.ping();
                     }
                     let names = (self.stream, &*self.consumer);
                     let come = self.order.last_delivery();
                     self.pause.look(self.subscriber, names, &connected.client, come).await;
                 }
-                () = sleep_until(self.heard + SILENCE_MAX), if self.requested > 0 => {
+                () = sleep_until(self.heard + SILENCE_MAX), if awaits => {
                     return Err(LinkError::Silent);
+                }
+                _ = asks.tick(), if !is_stopping => {
+                    if line.is_deaf(ANSWER_WITHIN)? {
+                        return Err(LinkError::Silent);
+                    }
+                    line.ask();
                 }
                 error = connected.broken() => return Err(error),
                 () = told(&mut stopping), if !is_stopping => is_stopping = true,
