@@ -93,10 +93,11 @@ impl<'a> Rest<'a> {
     pub fn text(&mut self) -> Option<&'a str> {
         self.take(b'"')?;
         let from = self.at;
-        let length = plain_length(&self.json.as_bytes()[from..])?;
-        self.at = from + length;
-        self.take(b'"')?;
-        self.json.get(from..from + length)
+        let to = from + plain_length(&self.json.as_bytes()[from..])?;
+        // Nothing lies between, no white space either.
+        (self.json.as_bytes().get(to) == Some(&b'"')).then_some(())?;
+        self.at = to + 1;
+        self.json.get(from..to)
     }
 
     pub fn time(&mut self) -> Option<Timestamp> {
@@ -197,6 +198,14 @@ mod tests {
         fn a_text_ends_where_looking_at_each_byte_ends_it(bytes in prop::collection::vec(prop_oneof![0_u8.., 0x1e..0x24_u8, Just(b'\\')], 0..40)) {
             let is_found = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
             prop_assert_eq!(plain_length(&bytes), bytes.iter().position(is_found));
+        }
+    }
+
+    #[test]
+    fn white_space_before_the_end_of_a_text_is_not_skipped() {
+        assert_eq!(Rest::of("\"pum \"").text(), Some("pum "));
+        for other in ["\"pum\r\"", "\"pum\t\"", "\"pum\n\"", "\"pum\r \""] {
+            assert_eq!(Rest::of(other).text(), None, "{other:?}");
         }
     }
 }
