@@ -27,7 +27,7 @@ const WAITING_BYTES_MAX: usize = 16 << 20;
 /// So many are taken before all else is seen to.
 const TURN: usize = 4096;
 /// How long the server may be silent though it is asked whether it is there.
-const SILENCE_MAX: Duration = PING_EVERY.saturating_mul(3);
+const SILENCE_MAX: Duration = Duration::from_secs(15);
 /// How often it may refuse something before what it says behind that is not read.
 const REFUSALS_PASSED: u32 = 3;
 /// How long what came before a break may take to go through the door.
