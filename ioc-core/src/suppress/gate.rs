@@ -24,6 +24,18 @@ pub(crate) enum Origin {
     Group,
 }
 
+/// What was seen last. One that does not say where it was seen was where the one before was: else the
+/// next that says nothing, either, would not be kept quiet where that one was.
+fn placed(now: Option<Sighting>, last: Option<Sighting>) -> Option<Sighting> {
+    match (now, last) {
+        (Some(now), Some(last)) => Some(Sighting {
+            position: now.position.or(last.position),
+            ..now
+        }),
+        (now, last) => now.or(last),
+    }
+}
+
 /// Whether the group stage finds what this rule finds.
 pub(super) fn is_of_group(rule: &RuleId, rules: &Rules) -> bool {
     let rule = rules.detection_named(rule);
@@ -251,6 +263,12 @@ impl Suppressions {
     ) {
         let before = self.held.get(&meeting.subject);
         let known = before.is_some_and(|before| before.known);
+        let last = before.and_then(|before| match &before.what {
+            What::Raised { sighting, .. } => sighting.clone(),
+            _ => None,
+        });
+        let sighting = sighting.map(|sighting| placed(Some(sighting), last));
+        let sighting = sighting.flatten();
         if let Some(by) = self.hides(&meeting, severity, turn) {
             let what = What::Raised {
                 severity,
@@ -292,7 +310,7 @@ impl Suppressions {
             }) => (*sure, last.clone()),
             _ => (Certainty::Unknown, None),
         };
-        let (certainty, sighting) = (certainty.max(sure), sighting.or(last));
+        let (certainty, sighting) = (certainty.max(sure), placed(sighting, last));
         if let Some(by) = keeper {
             let what = What::Raised {
                 severity,

@@ -180,7 +180,7 @@ fn is_of_one_sensor_each(bundle: &Bundle) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(96))]
+    #![proptest_config(ProptestConfig::with_cases(480))]
 
     #[test]
     fn what_a_suppression_would_have_hidden_is_what_it_hides(
