@@ -267,8 +267,7 @@ impl Suppressions {
             What::Raised { sighting, .. } => sighting.clone(),
             _ => None,
         });
-        let sighting = sighting.map(|sighting| placed(Some(sighting), last));
-        let sighting = sighting.flatten();
+        let sighting = sighting.and_then(|sighting| placed(Some(sighting), last));
         if let Some(by) = self.hides(&meeting, severity, turn) {
             let what = What::Raised {
                 severity,

@@ -37,6 +37,8 @@ const READ_BYTES: usize = 128 << 10;
 /// How many may lie here: the longest message that a server can be set up to take, and what some
 /// requests for messages bring beside.
 const ROOM_BYTES_MAX: usize = 96 << 20;
+
+/// What bytes come and go by, with TLS or without.
 trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Socket for S {}

@@ -68,17 +68,17 @@ pub(super) async fn serve(
 ) -> Ended {
     let mut epoch = Epoch::new(&entrance, Adapter::Nats, subscriber.link.name());
     let read = async {
-        let (mut reader, inbox) = begin(subscriber, stream, &mut connected).await?;
+        let mut reader = begin(subscriber, stream, &mut connected).await?;
         let address = connected.address.clone();
         let mut line = tokio::select! {
             opened = Line::open(&subscriber.options, &address) => opened?,
             error = connected.broken() => return Err(error),
             () = told(&mut stopping) => return Ok(()),
         };
-        line.subscribe(&inbox, None);
+        line.subscribe(&reader.inbox, None);
         subscriber.link.up();
-        let ran = reader.run(&mut connected, &mut line, &mut epoch, stopping);
-        let ran = ran.await;
+        let run = reader.run(&mut connected, &mut line, &mut epoch, stopping);
+        let ran = run.await;
         // Each delivery that came was before this.
         if reader.has_pulled {
             subscriber.note_held(reader.order.last_delivery(), Instant::now());
@@ -94,12 +94,12 @@ pub(super) async fn serve(
     }
 }
 
-/// Finds or makes the consumer; how it is read, and where its messages are to come.
+/// Finds or makes the consumer; how it is read.
 async fn begin<'a>(
     subscriber: &'a Subscriber,
     stream: &'a str,
     connected: &mut Connected,
-) -> Result<(Reader<'a>, String), LinkError> {
+) -> Result<Reader<'a>, LinkError> {
     let client = connected.client.clone();
     let beginning = Reader::new(subscriber, stream, &client);
     let begun = timeout(ANSWER_WITHIN, beginning).await;
@@ -164,12 +164,12 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Finds or makes the consumer; where its messages are to come.
+    /// Finds or makes the consumer.
     async fn new(
         subscriber: &'a Subscriber,
         stream: &'a str,
         client: &Client,
-    ) -> Result<(Self, String), LinkError> {
+    ) -> Result<Self, LinkError> {
         let (_, info) = consumer::find_or_make(client, stream, subscriber).await?;
         let ack_wait = info.config.ack_wait;
         let now = Instant::now();
@@ -186,17 +186,16 @@ impl<'a> Reader<'a> {
             acknowledged: info.ack_floor.stream_sequence,
         };
         let may_look = subscriber.looks().may_look();
-        let inbox = client.new_inbox();
         let api = match &subscriber.options.domain {
             Some(domain) => format!("$JS.{domain}.API"),
             None => "$JS.API".to_owned(),
         };
-        let reader = Self {
+        Ok(Self {
             subscriber,
             stream,
             asks: format!("{api}.CONSUMER.MSG.NEXT.{stream}.{}", info.name),
             consumer: info.name,
-            inbox: inbox.clone(),
+            inbox: client.new_inbox(),
             may_look,
             order: Order::new(start, WAITING_MAX, may_look),
             prefix: Prefix::new(),
@@ -219,8 +218,7 @@ impl<'a> Reader<'a> {
             has_strangers: false,
             has_unreadable: false,
             under_way: 0,
-        };
-        Ok((reader, inbox))
+        })
     }
 
     async fn run(
@@ -251,11 +249,11 @@ impl<'a> Reader<'a> {
             } else {
                 self.heard = Instant::now();
             }
-            // What there is no room for is read all the same: a server leaves who does not read.
             let takes_more = has_room && has_more;
             let awaits = has_room && may_pull && self.requested > 0;
             line.say()?;
             tokio::select! {
+                // What there is no room for is read all the same: a server leaves who does not read.
                 more = line.more(!is_stopping && !takes_more) => more?,
                 () = ready(()), if takes_more => {}
                 progress = epoch.progress() => progress?,
