@@ -45,7 +45,7 @@ pub use self::topic::{TopicFilter, TopicFilterError};
 pub(crate) use cloud_events::{attributes_of as event_of_headers, borrowed};
 pub use reject::{Origin, Part, Reason, Reject};
 pub use reject::{append_beginning, append_dead_letter, append_part};
-pub(crate) use reject::{cut, event_kept};
+pub(crate) use reject::{behind, behind_which, cut, event_kept};
 pub use reply::{Replies, Reply};
 
 use self::feedback::append_feedback;
@@ -200,14 +200,8 @@ pub fn append_message_of(
     told: &mut dyn FnMut(Result<&str, Reject>),
 ) {
     let appended = append_items(inputs, message, sender, catalogue, workspace, told);
-    if let Err(whole) = appended {
-        append_part(
-            inputs,
-            message.origin(sender.source),
-            &whole,
-            message.whole(),
-        );
-        told(Err(whole));
+    if let Err(refused) = appended {
+        append_refused(inputs, message, sender.source, refused, told);
     }
 }
 
@@ -223,24 +217,40 @@ pub fn append_message_or_native(
 ) {
     let sender = Sender::anyone(source);
     let appended = append_items(inputs, message, &sender, catalogue, workspace, told);
-    let whole = match appended {
+    let refused = match appended {
         Ok(()) => return,
-        Err(whole) if whole.reason == Reason::TopicUnknown => {
+        Err((whole, 0)) if whole.reason == Reason::TopicUnknown => {
             match native::decode(message.payload, None, catalogue, &mut workspace.native) {
                 Ok(reading) => {
                     inputs.push_reading(&reading, catalogue);
                     return told(Ok(reading.id));
                 }
-                Err(reject) => whole.unless_native(reject),
+                Err(reject) => (whole.unless_native(reject), 0),
             }
         }
-        Err(whole) => whole,
+        Err(refused) => refused,
     };
-    append_part(inputs, message.origin(source), &whole, message.whole());
-    told(Err(whole));
+    append_refused(inputs, message, source, refused, told);
 }
 
-/// Appends what is found in a message; an error, if there is nothing in it, or it cannot be read to its end.
+/// Appends a message that cannot be read, or its rest, behind so many items.
+fn append_refused(
+    inputs: &mut Inputs,
+    message: Message<'_>,
+    source: &str,
+    (reject, items): (Reject, usize),
+    told: &mut dyn FnMut(Result<&str, Reject>),
+) {
+    let part = Part {
+        place: &behind(items),
+        ..message.whole()
+    };
+    append_part(inputs, message.origin(source), &reject, part);
+    told(Err(reject));
+}
+
+/// Appends what is found in a message; an error, if there is nothing in it, or it cannot be read to
+/// its end, with how many items were found before.
 fn append_items(
     inputs: &mut Inputs,
     message: Message<'_>,
@@ -248,20 +258,24 @@ fn append_items(
     catalogue: &Catalogue,
     workspace: &mut Workspace,
     told: &mut dyn FnMut(Result<&str, Reject>),
-) -> Result<(), Reject> {
+) -> Result<(), (Reject, usize)> {
     let origin = message.origin(sender.source);
+    let whole = |reject| (reject, 0);
     if let Some(device) = feedback::device_of(message.topic) {
-        sender.check(device).map_err(feedback::not_allowed)?;
+        let may = sender.check(device).map_err(feedback::not_allowed);
+        may.map_err(whole)?;
         let said = append_feedback(inputs, message.payload, device, catalogue);
-        return said.map(|()| told(Ok("")));
+        return said.map(|()| told(Ok(""))).map_err(whole);
     }
-    sender.check_node(message.topic, catalogue)?;
+    let may = sender.check_node(message.topic, catalogue);
+    may.map_err(whole)?;
     let before = inputs.count();
     let mut noted = std::mem::take(&mut workspace.noted);
     noted.clear();
     let (mut is_noted, mut is_absent) = (false, false);
-    let mut rejected = 0;
+    let (mut rejected, mut items) = (0, 0);
     let mut take = |item: Item<'_>| {
+        items += 1;
         let reject = match item.outcome {
             Outcome::Reading(reading) => match sender.check(reading.sensor) {
                 Ok(()) => {
@@ -297,7 +311,7 @@ fn append_items(
     };
     let decoded = decode(message, catalogue, workspace, &mut take);
     workspace.noted = noted;
-    let mapping = decoded?;
+    let mapping = decoded.map_err(|reject| (reject, items))?;
     if is_noted || inputs.count() > before {
         return Ok(());
     }
@@ -311,7 +325,7 @@ fn append_items(
         Some(mapping) => format!("mapping {} finds no reading in it", mapping.name),
         None => "there is no reading in it".to_owned(),
     };
-    Err(Reject::new(Reason::NothingMapped, detail))
+    Err(whole(Reject::new(Reason::NothingMapped, detail)))
 }
 
 /// What the letter of a part keeps, if so many of its message were refused before it: the message

@@ -6,7 +6,7 @@
 //! that it was replayed, so that it is not replayed twice, whatever ends the process and when.
 //! Promise: a letter that still cannot be read stays as it is, and why is said; one that says no
 //! value, as its mapping allows now, is done with like one that was read; of a letter that was a
-//! part of a message only that part is taken; what says no time gets the letter's; whose key or user
+//! part of a message, or the rest of one, only that is taken; what says no time gets the letter's; whose key or user
 //! may not publish a sensor gets it in no other way either. Not here: whether a reading that comes so
 //! late still matters, which the core judges. Next: `door.rs`.
 
@@ -32,7 +32,8 @@ use crate::dead_letters::{DeadLetters, NotedLetter};
 use crate::door::{Counts, Door, DoorClosed, Inputs, Lane, Ledger};
 use crate::formats::native;
 use crate::formats::{Item, Message, Nodes, Origin, Outcome, Part, Reason, Reject, Workspace};
-use crate::formats::{append_part, borrowed, cut, decode, event_kept, kept_of};
+use crate::formats::{append_part, behind, behind_which, borrowed, cut, decode};
+use crate::formats::{event_kept, kept_of};
 use crate::keys::Keys;
 use crate::mqtt::user_in;
 use crate::options::Credentials;
@@ -559,6 +560,51 @@ struct Reader<'s> {
     senders: &'s Senders,
     workspace: Workspace,
     received_at: Arc<AtomicI64>,
+    /// How many items there are in what was read last.
+    seen: usize,
+}
+
+/// Which items of its message a letter is about.
+#[derive(Clone, Copy)]
+enum Wanted<'p> {
+    All,
+    /// Those that stand there, or in it: where one was looked for there may be several now.
+    Part(&'p str),
+    /// Those that come behind so many.
+    Behind(usize),
+}
+
+impl<'p> Wanted<'p> {
+    fn of(place: &'p str) -> Self {
+        match (place, behind_which(place)) {
+            ("", _) => Self::All,
+            (_, Some(items)) => Self::Behind(items),
+            (_, None) => Self::Part(place),
+        }
+    }
+
+    /// Whether it is about this one, with its number from 1 on.
+    fn has(self, place: &str, number: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Behind(items) => number > items,
+            Self::Part(wanted) => *cut(place) == *wanted || is_within(place, wanted),
+        }
+    }
+}
+
+/// Whether a place lies in another, and is of the same entry of `readings` if that is of one.
+fn is_within(place: &str, around: &str) -> bool {
+    let parts = |place| match str::rfind(place, ", readings[") {
+        Some(entry) => str::split_at(place, entry),
+        None => (place, ""),
+    };
+    let ((spot, entry), (around, of)) = (parts(place), parts(around));
+    match spot.strip_prefix(around) {
+        Some("") => of.is_empty(),
+        Some(inner) => inner.starts_with('/') && (of.is_empty() || of == entry),
+        None => false,
+    }
 }
 
 impl<'s> Reader<'s> {
@@ -574,6 +620,7 @@ impl<'s> Reader<'s> {
             senders,
             workspace: Workspace::default(),
             received_at,
+            seen: 0,
         }
     }
 
@@ -641,7 +688,7 @@ impl<'s> Reader<'s> {
             Found::Rejected(reject) => rejects.push((place.to_owned(), reject)),
             Found::Absent => {}
         });
-        rejects.extend(ended.err().map(|reject| (String::new(), reject)));
+        rejects.extend(ended.err().map(|reject| (behind(self.seen), reject)));
         for (refused_before, (place, reject)) in (0..).zip(&rejects) {
             let part = part(place, refused_before);
             append_part(&mut batch.inputs, origin, reject, part);
@@ -662,10 +709,12 @@ impl<'s> Reader<'s> {
         self.received_at
             .store(letter.at.as_millis(), Ordering::Relaxed);
         let senders = self.senders;
-        let mut is_found = false;
+        let wanted = Wanted::of(&letter.place);
+        let (mut is_found, mut seen) = (false, 0);
         let mut item = |item: Item<'_>| {
             let place = item.place.to_string();
-            if !letter.place.is_empty() && *letter.place != *cut(&place) {
+            seen += 1;
+            if !wanted.has(&place, seen) {
                 return;
             }
             is_found = true;
@@ -705,17 +754,21 @@ impl<'s> Reader<'s> {
             }
             read => read,
         };
-        match read {
-            Ok(()) if !is_found && !letter.place.is_empty() => {
+        self.seen = seen;
+        match (read, wanted) {
+            (Ok(()), Wanted::Part(place)) if !is_found => {
                 let detail = format!(
-                    "its mapping looks for nothing at {} any more, where it was refused",
-                    letter.place
+                    "its mapping looks for nothing at {place} any more, where it was refused"
                 );
                 Err(Reject::new(Reason::NothingMapped, detail))
             }
+            (Ok(()), Wanted::Behind(item)) if !is_found => {
+                let detail = format!("nothing comes behind its item {item} now");
+                Err(Reject::new(Reason::NothingMapped, detail))
+            }
             // What lies elsewhere in the message was told at the time.
-            Err(_) if is_found && !letter.place.is_empty() => Ok(()),
-            read => read,
+            (Err(_), Wanted::Part(_)) if is_found => Ok(()),
+            (read, _) => read,
         }
     }
 }

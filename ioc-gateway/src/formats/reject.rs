@@ -118,6 +118,19 @@ pub struct Part<'a> {
     pub event: &'a [(&'a str, &'a str)],
 }
 
+/// The place of the rest of a message that was read so far: behind so many of its items.
+pub(crate) fn behind(items: usize) -> String {
+    match items {
+        0 => String::new(),
+        _ => format!("behind item {items}"),
+    }
+}
+
+/// Behind how many items the rest stands that has such a [place](behind).
+pub(crate) fn behind_which(place: &str) -> Option<usize> {
+    place.strip_prefix("behind item ")?.parse().ok()
+}
+
 /// The same for a message of `payload_bytes` of which only the beginning was kept.
 pub fn append_beginning(
     inputs: &mut Inputs,

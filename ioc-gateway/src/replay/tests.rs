@@ -8,8 +8,8 @@ use ioc_core::record::DeadLetter;
 use super::log::{PAGE_BYTES_MAX, PAGE_LETTERS_MAX, Seen};
 use super::*;
 use crate::door::{Arrivals, DoorOptions};
-use crate::formats::mapping::Format;
-use crate::formats::tests::{catalogue, gauges};
+use crate::formats::mapping::{Format, Names, Whence};
+use crate::formats::tests::{catalogue, gauges, registered};
 use crate::keys::{Key, NewKey};
 use crate::options::Users;
 use crate::rights::{Devices, Rights, Sensors};
@@ -36,7 +36,10 @@ fn bench_of(letters: &[DeadLetter<'_>], senders: Senders) -> Bench {
 }
 
 fn bench_by(letters: &[DeadLetter<'_>], senders: Senders, format: Format) -> Bench {
-    let mut catalogue = catalogue("hydro/+", format);
+    bench_knowing(letters, senders, catalogue("hydro/+", format))
+}
+
+fn bench_knowing(letters: &[DeadLetter<'_>], senders: Senders, mut catalogue: Catalogue) -> Bench {
     catalogue.kind_units = [("water_level".into(), "m".into())].into();
     let shared = Arc::new(ArcSwap::from_pointee(catalogue));
     let (door, arrivals) = Door::new(DoorOptions::default(), shared);
@@ -576,6 +579,94 @@ fn what_retention_takes_while_it_is_read_is_passed_over_and_counted() {
             assert_eq!(summary.out_of_reach, expected, "{behind} {choice:?}");
         }
     }
+}
+
+fn anyone() -> Senders {
+    Senders {
+        keys: None,
+        credentials: Credentials::Anonymous,
+    }
+}
+
+#[test]
+fn what_stands_now_in_what_was_refused_is_of_that_part() {
+    // When it was refused its mapping looked for one reading in each item.
+    let Format::Json(mut shape) = gauges() else {
+        panic!("gauges are read as JSON")
+    };
+    let mut flow = shape.readings[0].clone();
+    flow.value.from = Whence::Source("/flow".parse().unwrap());
+    flow.id = Some("{/name}-flow".parse().unwrap());
+    shape.readings.push(flow);
+    let gauges = br#"{"at":1773470710,"gauges":[{"name":"g-0","level":3,"flow":4},
+        {"name":"g-1","level":1,"flow":5}]}"#;
+    let part = DeadLetter {
+        place: "/gauges/1",
+        ..letter("hydro/north", gauges)
+    };
+    let bench = bench_by(&[part], anyone(), Format::Json(shape));
+    let (told, inputs) = bench.replay(&all());
+    assert_eq!(told, "1 replayed 0");
+    assert_eq!(
+        inputs,
+        [
+            "g-1-1773470710 of g-1 at 2026-03-14T06:45:10.000Z",
+            "g-1-flow of g-1 at 2026-03-14T06:45:10.000Z",
+            "replayed 1"
+        ]
+    );
+}
+
+#[test]
+fn of_a_notification_what_its_mapping_knows_now_is_that_part() {
+    // An entity of which nothing was known: now its level is.
+    let names = Names {
+        kinds: [("level".into(), "water_level".into())].into(),
+        ..Names::default()
+    };
+    let knowing = registered("hydro/+", Format::NgsiLd, names);
+    let notification = br#"{"id":"urn:n","type":"Notification","data":[
+        {"id":"urn:a","type":"Gauge","level":{"type":"Property","value":1,
+            "observedAt":"2026-03-14T06:45:00Z"}},
+        {"id":"urn:b","type":"Gauge","level":{"type":"Property","value":2,
+            "observedAt":"2026-03-14T06:45:00Z"}}]}"#;
+    let part = DeadLetter {
+        place: "/data/1",
+        ..letter("hydro/north", notification)
+    };
+    let bench = bench_knowing(&[part], anyone(), knowing);
+    let (told, inputs) = bench.replay(&all());
+    assert_eq!(told, "1 replayed 0");
+    assert_eq!(inputs.len(), 2, "{inputs:?}");
+    assert!(inputs[0].contains(" of urn:b:level at "), "{inputs:?}");
+}
+
+#[test]
+fn p3_of_the_rest_of_a_message_what_was_taken_before_is_taken_no_second_time() {
+    let pack = br#"[{"n":"wl-0412","u":"m","v":1,"t":1773470710},
+        {"n":"wl-0412","u":"m","v":2,"t":1773470711},{"bt":"x"}]"#;
+    let rest = |place| DeadLetter {
+        place,
+        ..letter("hydro/north", pack)
+    };
+    let knowing = registered("hydro/+", Format::Senml, Names::default());
+    let letters = [rest("behind item 2"), rest("behind item 1")];
+    let bench = bench_knowing(&letters, anyone(), knowing);
+    let (told, inputs) = bench.replay(&all());
+    let told: Vec<_> = told.lines().collect();
+    assert!(told[0].starts_with("1 still_dead"), "{told:?}");
+    assert_eq!(told[1], "2 replayed 1");
+    assert_eq!(inputs.len(), 3, "{inputs:?}");
+    assert!(
+        inputs[0].ends_with(" of wl-0412 at 2026-03-14T06:45:11.000Z"),
+        "{inputs:?}"
+    );
+    assert!(inputs[1].ends_with(" at behind item 2"), "{inputs:?}");
+    assert_eq!(inputs[2], "replayed 2");
+    // The letter of what follows brings nothing either.
+    let (told, inputs) = bench.replay(&all());
+    assert!(!told.contains(" replayed "), "{told}");
+    assert_eq!(inputs, Vec::<String>::new());
 }
 
 #[test]
