@@ -653,19 +653,47 @@ impl<'s> Reader<'s> {
         batch.letters.push(letter.seq);
     }
 
-    /// Finds what a letter holds, and where: of one that was a part of a message, just that part.
+    /// Finds what a letter holds, and where: of one that was a part of a message, just that part; or what
+    /// lies in it, if its mapping looks for something there now, and for nothing in its place.
     fn read(
         &mut self,
         letter: &NotedLetter,
         take: &mut dyn FnMut(&str, Found<'_>),
     ) -> Result<(), Reject> {
+        let is_it = |place: &str| letter.place.is_empty() || *letter.place == *cut(place);
+        let (mut is_found, mut read) = self.read_where(letter, &is_it, take);
+        if !is_found && !letter.place.is_empty() {
+            let is_in_it = |place: &str| is_within(place, &letter.place);
+            (is_found, read) = self.read_where(letter, &is_in_it, take);
+        }
+        match read {
+            Ok(()) if !is_found && !letter.place.is_empty() => {
+                let detail = format!(
+                    "its mapping looks for nothing at {} any more, where it was refused",
+                    letter.place
+                );
+                Err(Reject::new(Reason::NothingMapped, detail))
+            }
+            // What lies elsewhere in the message was told at the time.
+            Err(_) if is_found && !letter.place.is_empty() => Ok(()),
+            read => read,
+        }
+    }
+
+    /// Finds what its message holds at the places that are meant; whether there is anything.
+    fn read_where(
+        &mut self,
+        letter: &NotedLetter,
+        is_meant: &dyn Fn(&str) -> bool,
+        take: &mut dyn FnMut(&str, Found<'_>),
+    ) -> (bool, Result<(), Reject>) {
         self.received_at
             .store(letter.at.as_millis(), Ordering::Relaxed);
         let senders = self.senders;
         let mut is_found = false;
         let mut item = |item: Item<'_>| {
             let place = item.place.to_string();
-            if !letter.place.is_empty() && *letter.place != *cut(&place) {
+            if !is_meant(&place) {
                 return;
             }
             is_found = true;
@@ -705,19 +733,19 @@ impl<'s> Reader<'s> {
             }
             read => read,
         };
-        match read {
-            Ok(()) if !is_found && !letter.place.is_empty() => {
-                let detail = format!(
-                    "its mapping looks for nothing at {} any more, where it was refused",
-                    letter.place
-                );
-                Err(Reject::new(Reason::NothingMapped, detail))
-            }
-            // What lies elsewhere in the message was told at the time.
-            Err(_) if is_found && !letter.place.is_empty() => Ok(()),
-            read => read,
-        }
+        (is_found, read)
     }
+}
+
+/// Whether a place lies in another, and is of the same entry of `readings` if that is of one.
+fn is_within(place: &str, around: &str) -> bool {
+    let parts = |place| match str::rfind(place, ", readings[") {
+        Some(entry) => str::split_at(place, entry),
+        None => (place, ""),
+    };
+    let ((spot, entry), (around, of)) = (parts(place), parts(around));
+    let inner = spot.strip_prefix(around);
+    inner.is_some_and(|inner| inner.starts_with('/')) && (of.is_empty() || of == entry)
 }
 
 /// A letter whose topic no mapping chooses, if it had been read as a native reading; `None` if its
