@@ -53,6 +53,20 @@ const MAPPINGS: &str = "mappings:
     kind: water_level
     observed_at: /at
     readings: { value: /level, unit: m }
+  lists:
+    topic: lists
+    each: [/stations, /levels]
+    sensor: item 1 /name
+    kind: water_level
+    observed_at: /at
+    readings: { value: /level, unit: m }
+  columns:
+    topic: columns
+    each: { columns: /hourly }
+    sensor: message /name
+    kind: water_level
+    observed_at: /at
+    readings: { value: /level, unit: m }
   senml: { topic: senml, format: senml, kinds: { level: water_level } }
   things: { topic: v1.1/#, format: sensorthings, kinds: { \"5\": water_level } }
   context: { topic: ngsi-ld, format: ngsi-ld }
@@ -102,6 +116,15 @@ fn cases() -> Vec<Case> {
     );
     let gauge = format!(r#"{{"name":"g-1","at":"{at}","level":3.72}}"#);
     let list = format!(r#"{{"gauges":[{}]}}"#, vec![gauge; 10].join(","));
+    let level = format!(r#"{{"at":"{at}","level":3.72}}"#);
+    let station = format!(
+        r#"{{"name":"g-1","levels":[{}]}}"#,
+        vec![level; 5].join(",")
+    );
+    let stations = format!(r#"{{"stations":[{station},{station}]}}"#);
+    let times = vec![format!("\"{at}\""); 10].join(",");
+    let levels = ["3.72"; 10].join(",");
+    let hourly = format!(r#"{{"name":"g-1","hourly":{{"at":[{times}],"level":[{levels}]}}}}"#);
     let record = r#"{"n":"g-1:level","u":"m","v":3.72,"t":1773470710.933}"#;
     let records = [r#"{"n":"level","v":3.72,"t":10.933}"#; 9].join(",");
     let pack = format!(
@@ -207,6 +230,14 @@ fn cases() -> Vec<Case> {
             ALERTED_NATIVE,
         ),
         case("cap", "alerts", ALERT.to_owned(), 1, ALERTED_NATIVE),
+        case(
+            "json of a shape, ten in lists in a list",
+            "lists",
+            stations,
+            10,
+            0,
+        ),
+        case("json of a shape, ten in columns", "columns", hourly, 10, 0),
     ];
     let of = |at: usize| cases[at].name;
     assert_eq!(

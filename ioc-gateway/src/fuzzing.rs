@@ -25,7 +25,7 @@ pub enum Target {
     Feedback,
     /// The body of a request, packed or not.
     HttpBody,
-    /// JSON of a shape.
+    /// JSON of a shape, with lists in lists and tables.
     JsonShape,
     /// Packets of a broker elsewhere.
     MqttBroker,
@@ -109,7 +109,7 @@ impl Target {
             Self::CloudEvents => messages::cloud_events(bytes),
             Self::Feedback => messages::feedback(bytes),
             Self::HttpBody => http::fuzzing::body(bytes),
-            Self::JsonShape => messages::of_format("shape", messages::shape(), bytes),
+            Self::JsonShape => messages::json_shapes(bytes),
             Self::MqttBroker => brokers::mqtt::packets_of_any(bytes),
             Self::MqttListener => mqtt_listener(bytes),
             Self::NativeReading => messages::native(bytes),

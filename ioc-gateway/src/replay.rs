@@ -568,7 +568,7 @@ struct Reader<'s> {
 #[derive(Clone, Copy)]
 enum Wanted<'p> {
     All,
-    /// Those that stand there, or in it: where one was looked for there may be several now.
+    /// What stands there, or in it where nothing is looked for at that very place now.
     Part(&'p str),
     /// Those that come behind so many.
     Behind(usize),
@@ -580,15 +580,6 @@ impl<'p> Wanted<'p> {
             ("", _) => Self::All,
             (_, Some(items)) => Self::Behind(items),
             (_, None) => Self::Part(place),
-        }
-    }
-
-    /// Whether it is about this one, with its number from 1 on.
-    fn has(self, place: &str, number: usize) -> bool {
-        match self {
-            Self::All => true,
-            Self::Behind(items) => number > items,
-            Self::Part(wanted) => *cut(place) == *wanted || is_within(place, wanted),
         }
     }
 }
@@ -700,21 +691,56 @@ impl<'s> Reader<'s> {
         batch.letters.push(letter.seq);
     }
 
-    /// Finds what a letter holds, and where: of one that was a part of a message, just that part.
+    /// Finds what a letter holds, and where: of one that was a part of a message, just that part; or what
+    /// lies in it, if its mapping looks for something there now, and for nothing in its place.
     fn read(
         &mut self,
         letter: &NotedLetter,
         take: &mut dyn FnMut(&str, Found<'_>),
     ) -> Result<(), Reject> {
+        let wanted = Wanted::of(&letter.place);
+        let is_it = |place: &str, number| match wanted {
+            Wanted::All => true,
+            Wanted::Behind(items) => number > items,
+            Wanted::Part(wanted) => *wanted == *cut(place),
+        };
+        let (mut is_found, mut read) = self.read_where(letter, &is_it, take);
+        if let (false, Wanted::Part(wanted)) = (is_found, wanted) {
+            let is_in_it = |place: &str, _| is_within(place, wanted);
+            (is_found, read) = self.read_where(letter, &is_in_it, take);
+        }
+        match (read, wanted) {
+            (Ok(()), Wanted::Part(place)) if !is_found => {
+                let detail = format!(
+                    "its mapping looks for nothing at {place} any more, where it was refused"
+                );
+                Err(Reject::new(Reason::NothingMapped, detail))
+            }
+            (Ok(()), Wanted::Behind(item)) if !is_found => {
+                let detail = format!("nothing comes behind its item {item} now");
+                Err(Reject::new(Reason::NothingMapped, detail))
+            }
+            // What lies elsewhere in the message was told at the time.
+            (Err(_), Wanted::Part(_)) if is_found => Ok(()),
+            (read, _) => read,
+        }
+    }
+
+    /// Finds what its message holds at the places that are meant; whether there is anything.
+    fn read_where(
+        &mut self,
+        letter: &NotedLetter,
+        is_meant: &dyn Fn(&str, usize) -> bool,
+        take: &mut dyn FnMut(&str, Found<'_>),
+    ) -> (bool, Result<(), Reject>) {
         self.received_at
             .store(letter.at.as_millis(), Ordering::Relaxed);
         let senders = self.senders;
-        let wanted = Wanted::of(&letter.place);
         let (mut is_found, mut seen) = (false, 0);
         let mut item = |item: Item<'_>| {
             let place = item.place.to_string();
             seen += 1;
-            if !wanted.has(&place, seen) {
+            if !is_meant(&place, seen) {
                 return;
             }
             is_found = true;
@@ -755,21 +781,7 @@ impl<'s> Reader<'s> {
             read => read,
         };
         self.seen = seen;
-        match (read, wanted) {
-            (Ok(()), Wanted::Part(place)) if !is_found => {
-                let detail = format!(
-                    "its mapping looks for nothing at {place} any more, where it was refused"
-                );
-                Err(Reject::new(Reason::NothingMapped, detail))
-            }
-            (Ok(()), Wanted::Behind(item)) if !is_found => {
-                let detail = format!("nothing comes behind its item {item} now");
-                Err(Reject::new(Reason::NothingMapped, detail))
-            }
-            // What lies elsewhere in the message was told at the time.
-            (Err(_), Wanted::Part(_)) if is_found => Ok(()),
-            (read, _) => read,
-        }
+        (is_found, read)
     }
 }
 

@@ -24,7 +24,8 @@ use ioc_gateway::catalogue::Catalogue;
 use ioc_gateway::dead_letters::DeadLetters;
 use ioc_gateway::door::{Arrivals, Door, DoorOptions, Inputs, Lane};
 use ioc_gateway::formats::mapping::{
-    Format, Mapping, Mappings, Measured, Moment, Names, ReadingShape, Shape, Whence, Written,
+    Columns, Format, Level, Mapping, Mappings, Measured, Moment, Names, ReadingShape, Shape,
+    Whence, Written,
 };
 use ioc_gateway::formats::{
     ITEM_MEMORY_MAX, MESSAGE_BYTES_MAX, MESSAGE_MEMORY_MAX, MESSAGE_MEMORY_PER_BYTE, Message,
@@ -74,8 +75,32 @@ fn peak_of<T>(work: impl FnOnce() -> T) -> (usize, T) {
 
 /// A shape that looks for several readings in each of many items.
 fn shape() -> Format {
+    let each = Level::Elements("/e".parse().unwrap());
+    shape_in(vec![each], "{/s}-{key}")
+}
+
+/// The same in lists that lie in lists.
+fn lists() -> Format {
+    let each = ["/e", "", ""].map(|place| Level::Elements(place.parse().unwrap()));
+    shape_in(each.into(), "{item 1 /s}-{item 2 /0/s}-{key 1}-{/s}")
+}
+
+/// The same in a table.
+fn table() -> Format {
+    let at = "/e".parse().unwrap();
+    shape_in(vec![Level::Columns(Columns::Within(at))], "/s")
+}
+
+/// The same in rows that are named once.
+fn rows() -> Format {
+    let at = "/e".parse().unwrap();
+    let names = "/n".parse().unwrap();
+    shape_in(vec![Level::Rows { at, names }], "/s")
+}
+
+fn shape_in(each: Vec<Level>, sensor: &str) -> Format {
     let reading = || ReadingShape {
-        sensor: "{/s}-{key}".parse().unwrap(),
+        sensor: sensor.parse().unwrap(),
         kind: Some("/k".parse().unwrap()),
         value: Measured {
             from: Whence::Source("/v".parse().unwrap()),
@@ -94,7 +119,7 @@ fn shape() -> Format {
     };
     Format::Json(Shape {
         is_text: false,
-        each: Some("/e".parse().unwrap()),
+        each,
         readings: (0..4).map(|_| reading()).collect(),
     })
 }
@@ -165,6 +190,57 @@ fn dense(length: usize) -> Vec<(&'static str, Format, Vec<u8>)> {
             "readings",
             shape(),
             json(r#"{"e":["#, r#"{"s":"a","k":"v","v":1},"#, "]}"),
+        ),
+        (
+            "tiny lists in lists",
+            lists(),
+            json(r#"{"e":["#, "[[1]],", "]}"),
+        ),
+        (
+            "empty lists in lists",
+            lists(),
+            json(r#"{"e":["#, "[[]],", "]}"),
+        ),
+        (
+            "items that are no lists",
+            lists(),
+            json(r#"{"e":["#, "1,", "]}"),
+        ),
+        (
+            "one list in two",
+            lists(),
+            json(r#"{"e":[[["#, "{},", "]]]}"),
+        ),
+        ("a column", table(), json(r#"{"e":{"k":["#, "1,", "]}}")),
+        (
+            "columns of nothing",
+            table(),
+            json(r#"{"e":{"#, r#""":[],"#, "}}"),
+        ),
+        (
+            "a column of one length and one of another",
+            table(),
+            json(r#"{"e":{"k":[1],"v":["#, "1,", "]}}"),
+        ),
+        (
+            "a long cell",
+            table(),
+            json(r#"{"e":{"v":[1],"k":[""#, "k", r#""]}}"#),
+        ),
+        (
+            "tiny rows",
+            rows(),
+            json(r#"{"n":["k","v","s"],"e":["#, r#"["v",1,"a"],"#, "]}"),
+        ),
+        (
+            "rows of too little",
+            rows(),
+            json(r#"{"n":["k","v","s"],"e":["#, "[],", "]}"),
+        ),
+        (
+            "many names",
+            rows(),
+            json(r#"{"e":[["v",1,"a"]],"n":["k","v","s","#, r#""","#, "]}"),
         ),
         ("tiny records", Format::Senml, json("[", "{},", "]")),
         ("tiny records of CBOR", Format::Senml, cbor(0xa0)),

@@ -3,9 +3,10 @@
 //! Arrives: `mappings.yaml`. Leaves: the [`Mappings`] that the door reads messages by. Promise: what
 //! is a constant is checked against kinds and units here; a level of the topic that the filter does
 //! not promise, or an item's name where there are no items, is a mistake. Next:
-//! `mappings/shape.rs`, JSON of any shape; `ioc-gateway/src/formats/mapping.rs`, what is done with
-//! it.
+//! `mappings/shape.rs`, JSON of any shape, and `mappings/levels.rs`, where in it the items are;
+//! `ioc-gateway/src/formats/mapping.rs`, what is done with it.
 
+mod levels;
 mod shape;
 
 use std::collections::{BTreeSet, HashMap};

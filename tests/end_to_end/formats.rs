@@ -6,6 +6,7 @@ use std::sync::mpsc::Receiver;
 
 use crate::brokers::City;
 use crate::mosquitto::Mosquitto;
+use crate::publisher::Publisher;
 use crate::support::{Response, Server, Site, ioc, lines_of, river_city, tool, wait_for};
 
 const MAPPINGS: &str = "mappings:
@@ -21,6 +22,20 @@ const MAPPINGS: &str = "mappings:
   warnings:
     topic: warnings
     format: cap
+  basins:
+    topic: basins/+
+    each: [/stations, /levels]
+    sensor: item 1 /id
+    kind: water_level
+    observed_at: { from: /0, format: '%d.%m.%Y %H:%M', utc_offset: '+08:00' }
+    readings: { value: /1, unit: m }
+  hourly:
+    topic: hourly/+
+    each: { columns: /hourly }
+    sensor: topic 2
+    kind: water_level
+    observed_at: /time
+    readings: { value: /level, unit: cm }
 ";
 
 /// A site with these mappings, and a server on it.
@@ -113,6 +128,60 @@ fn cloud_events_in_both_modes_open_an_incident_and_change_nothing_again() {
     assert_eq!(opened(&server), ["flood"]);
     let listed = server.incidents();
     assert_eq!(listed.len(), 1);
+}
+
+#[test]
+fn lists_in_lists_open_an_incident_and_what_is_none_is_told_item_by_item() {
+    let (_site, server) = start();
+    let message = r#"{"stations":[
+        {"id":"wl-1","levels":[["14.03.2026 14:40",3.4],["14.03.2026 14:45",3.5],["soon",3.6]]},
+        {"id":"wl-2"}]}"#;
+    let answer = server.post("/api/v1/messages/basins/north", &[], message);
+    assert_eq!(answer.status, 207, "{}", answer.body);
+    let told: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    let items = told["items"].as_array().unwrap();
+    let reasons: Vec<_> = items.iter().map(|item| item["reason"].as_str()).collect();
+    let (time, shape) = (Some("observed_at_invalid"), Some("shape_unexpected"));
+    assert_eq!(reasons, [None, None, time, shape], "{told}");
+    let detail = items[2]["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("/stations/0/levels/2: observed_at: \"soon\" at `/0`"),
+        "{told}"
+    );
+    let detail = items[3]["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("/stations/1: each: nothing at `/levels`"),
+        "{told}"
+    );
+    assert_eq!(opened(&server), ["flood"]);
+    // All of it once more is the same.
+    let again = server.post("/api/v1/messages/basins/north", &[], message);
+    let again: serde_json::Value = serde_json::from_str(&again.body).unwrap();
+    assert_eq!(again["items"], told["items"]);
+}
+
+#[test]
+fn columns_over_mqtt_open_an_incident_and_those_that_do_not_fit_are_a_dead_letter() {
+    let (_site, server) = start();
+    let mut publisher = Publisher::connect(server.mqtt).unwrap();
+    let mut publish = |levels: &str| {
+        let times = r#"["2026-03-14T06:40:00Z","2026-03-14T06:45:00Z"]"#;
+        let message = format!(r#"{{"hourly":{{"time":{times},"level":{levels}}}}}"#);
+        publisher.publish_to("hourly/wl-1", "m", &message).unwrap();
+        publisher.acknowledged().unwrap();
+    };
+    publish("[340]");
+    let letters = server.get_json("/api/v1/dead-letters");
+    assert_eq!(letters["total"], 1, "{letters}");
+    let said = letters.to_string();
+    assert!(
+        said.contains("`level` has 1 and `time` 2") && said.contains("/hourly"),
+        "{letters}"
+    );
+    assert_eq!(server.incidents().len(), 0);
+    publish("[340,350]");
+    assert_eq!(opened(&server), ["flood"]);
+    assert_eq!(server.get_json("/api/v1/dead-letters")["total"], 1);
 }
 
 pub const CAP: [(&str, &str); 1] = [("content-type", "application/cap+xml")];

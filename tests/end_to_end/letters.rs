@@ -41,11 +41,16 @@ impl City {
 
     /// Starts with this value in the mapping, or starts again.
     fn start(&mut self, value: &str) {
+        self.start_with(&mappings(value));
+    }
+
+    /// The same with these mappings.
+    fn start_with(&mut self, mappings: &str) {
         if let Some(server) = self.server.take() {
             assert!(server.stop().success());
         }
         let path = self.site.dir.path().join("config/mappings.yaml");
-        std::fs::write(path, mappings(value)).unwrap();
+        std::fs::write(path, mappings).unwrap();
         self.server = Some(self.site.start());
     }
 
@@ -142,6 +147,42 @@ fn p3_what_was_refused_is_judged_once_when_its_mapping_is_mended() {
         city.server().post("/api/v1/messages/elsewhere", &[], "{}");
         (judged("readings_duplicate") >= 1.0).then_some(())
     });
+}
+
+#[test]
+fn p3_what_lies_deeper_than_its_mapping_looked_is_judged_when_that_is_mended() {
+    let mut city = City::new();
+    let stations = r#"{"stations":[
+        {"name":"wl-1","gauges":[{"at":"2026-03-14T06:40:00Z","level":3.4},{"at":"2026-03-14T06:45:00Z","level":3.5}]},
+        {"name":"wl-2","readings":[{"at":"2026-03-14T06:45:00Z","level":3.5},{"level":3.5}]}]}"#;
+    let nested = |inner: &str| {
+        format!(
+            "mappings:
+  hydro:
+    topic: hydro/+
+    each: [/stations, {inner}]
+    observed_at: /at
+    sensor: item 1 /name
+    readings: [{{ kind: water_level, value: /level, unit: m }}]
+"
+        )
+    };
+    city.start_with(&nested("/gauges"));
+    let answer = city
+        .server()
+        .post("/api/v1/messages/hydro/north", &[], stations);
+    assert_eq!(answer.status, 207, "{}", answer.body);
+    city.start_with(&nested("/readings"));
+    let (done, said) = city.letters(&["replay", "--all"]);
+    assert!(done && said.contains("1 replayed (1 readings)"), "{said}");
+    let (_, each) = city.letters(&["--each"]);
+    assert!(each.contains("/stations/1/readings/1"), "{each}");
+    let rereads = city.records("\"reread\"");
+    let sensors: Vec<_> = rereads
+        .iter()
+        .map(|line| &line["reread"]["sensor"])
+        .collect();
+    assert_eq!(sensors, ["wl-2"]);
 }
 
 #[test]

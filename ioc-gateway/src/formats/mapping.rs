@@ -5,12 +5,16 @@
 //! Next: `mapping/shape.rs`, JSON of any shape; the other formats lie beside this file.
 
 mod expression;
+mod level;
+mod moment;
 mod shape;
 
 use std::collections::HashMap;
 
 pub use self::expression::{ExpressionError, Source, Text};
-pub use self::shape::{Epoch, Measured, Moment, ReadingShape, Shape, Whence, Where, Written};
+pub use self::level::{Columns, Level};
+pub use self::moment::{Epoch, Moment, Pattern, PatternError};
+pub use self::shape::{Measured, ReadingShape, Shape, Whence, Where, Written};
 pub(super) use self::shape::{decode, numeral as number};
 use super::draft::Part;
 use super::json::Value;
@@ -175,3 +179,6 @@ impl Mappings {
         self.0.len()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,20 +45,37 @@ impl FromStr for Pointer {
 
 impl Pointer {
     /// The value at this place of `value`, section 4; `None` if there is none.
-    pub(super) fn of<'d>(&self, mut value: Value<'d>) -> Result<Option<Value<'d>>, Reject> {
-        for step in &self.steps {
-            let inner = if value.is_object() {
-                value.member(step)?
-            } else {
-                number(step).and_then(|number| value.elements()?.nth(number))
-            };
-            match inner {
-                Some(inner) => value = inner,
-                None => return Ok(None),
-            }
-        }
-        Ok(Some(value))
+    pub(super) fn of<'d>(&self, value: Value<'d>) -> Result<Option<Value<'d>>, Reject> {
+        walk(&self.steps, value)
     }
+
+    /// The same from where the first step leads to.
+    pub(super) fn rest_of<'d>(&self, value: Value<'d>) -> Result<Option<Value<'d>>, Reject> {
+        walk(self.steps.get(1..).unwrap_or_default(), value)
+    }
+
+    /// The name or the number that it begins with; `None` if it stays where it is.
+    pub fn first(&self) -> Option<&str> {
+        self.steps.first().map(|step| &**step)
+    }
+}
+
+fn walk<'d>(steps: &[Box<str>], mut value: Value<'d>) -> Result<Option<Value<'d>>, Reject> {
+    for name in steps {
+        match step(name, value)? {
+            Some(inner) => value = inner,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(value))
+}
+
+/// The member of this name, or the element of this number.
+pub(super) fn step<'d>(name: &str, value: Value<'d>) -> Result<Option<Value<'d>>, Reject> {
+    if value.is_object() {
+        return value.member(name);
+    }
+    Ok(number(name).and_then(|number| value.elements()?.nth(number)))
 }
 
 /// The number of an element: digits without a leading zero.

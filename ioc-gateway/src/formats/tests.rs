@@ -7,7 +7,9 @@ use ioc_core::reading::Reading;
 use ioc_core::record::Input;
 use proptest::prelude::*;
 
-use super::mapping::{Epoch, Measured, Moment, Names, ReadingShape, Shape, Whence, Where, Written};
+use super::mapping::{
+    Columns, Epoch, Level, Measured, Moment, Names, ReadingShape, Shape, Whence, Where, Written,
+};
 use super::*;
 use crate::catalogue::{Now, Registered};
 
@@ -50,9 +52,31 @@ pub(crate) fn gauges() -> Format {
     };
     Format::Json(Shape {
         is_text: false,
-        each: Some("/gauges".parse().unwrap()),
+        each: vec![Level::Elements("/gauges".parse().unwrap())],
         readings: vec![gauge],
     })
+}
+
+/// The same where these places lead, of which each lies in an item of the one before, and asks for
+/// what it may have.
+fn gauges_in(each: &[&str]) -> Format {
+    let Format::Json(mut shape) = gauges() else {
+        unreachable!("gauges are JSON");
+    };
+    let place = |place: &str| place.parse().unwrap();
+    let level = |text: &&str| match text.split(' ').collect::<Vec<_>>()[..] {
+        ["columns", at] => Level::Columns(Columns::Within(place(at))),
+        ["rows", at, names] => Level::Rows {
+            at: place(at),
+            names: names.parse().unwrap(),
+        },
+        _ => Level::Elements(place(text)),
+    };
+    shape.each = each.iter().map(level).collect();
+    if shape.each.len() > 1 {
+        shape.readings[0].attributes = vec![("station".into(), "item 1 /id".parse().unwrap())];
+    }
+    Format::Json(shape)
 }
 
 /// A catalogue of these sensors, each with its kind, of which some units are known.
@@ -208,7 +232,7 @@ fn climate(change: impl Fn(&mut ReadingShape)) -> Format {
     let readings = vec![entry("/t", "temperature"), entry("/pm", "pm25")];
     Format::Json(Shape {
         is_text: false,
-        each: None,
+        each: Vec::new(),
         readings,
     })
 }
@@ -232,7 +256,7 @@ fn readings_of_a_sensor_that_have_one_id_in_a_message_are_told_apart() {
     let Format::Json(mut shape) = climate(|_| ()) else {
         unreachable!("climate is JSON");
     };
-    shape.each = Some("/log".parse().unwrap());
+    shape.each = vec![Level::Elements("/log".parse().unwrap())];
     let listed = catalogue_of(Format::Json(shape));
     let told = outcome(br#"{"id":"a1","log":[{"t":1},{"t":2},{"pm":3}]}"#, &listed);
     assert_eq!(told, ["reading a1", "reading a1 2", "reading a1 3"]);
@@ -275,7 +299,7 @@ fn a_message_arrives_at_one_time_however_long_it_is_read() {
     let Format::Json(mut shape) = climate(|_| ()) else {
         unreachable!("climate is JSON");
     };
-    shape.each = Some("/log".parse().unwrap());
+    shape.each = vec![Level::Elements("/log".parse().unwrap())];
     let catalogue = Catalogue {
         now: Now::new(tick),
         ..catalogue_of(Format::Json(shape))
@@ -518,6 +542,40 @@ fn p5_reading_a_message_takes_no_more_steps_than_a_multiple_of_its_length() {
             "datacontenttype":"application/ld+json","data":{{"id":"urn:g","waterLevel":1}}}}"#
         )
     });
+    let named_gauges = many(4_000, &|number| {
+        format!(r#"{{"name":"g{number}","level":1}}"#)
+    });
+    let column = |what: &str| many(4_000, &|_| what.to_owned());
+    let (names, levels) = (column("\"a\""), column("1"));
+    let named_rows = many(4_000, &|_| r#"["a",1,0,0,0]"#.to_owned());
+    for (what, each, payload) in [
+        (
+            "items in an item",
+            vec!["/stations", "/gauges"],
+            format!(r#"{{"at":1,"stations":[{{"gauges":[{named_gauges}],{members}}}]}}"#),
+        ),
+        (
+            "columns of a table",
+            vec!["columns /gauges"],
+            format!(r#"{{"at":1,"gauges":{{"name":[{names}],"level":[{levels}],{members}}}}}"#),
+        ),
+        (
+            "rows with names",
+            vec!["rows /gauges /names"],
+            format!(
+                r#"{{"at":1,"names":["name","level","","",""],"gauges":[{named_rows}],{members}}}"#
+            ),
+        ),
+    ] {
+        let catalogue = catalogue("t", gauges_in(&each));
+        let [steps, items, _] = cost_of(&payload, None, &catalogue);
+        assert_eq!(items, 4_000, "{what}");
+        assert!(
+            steps <= 4 * payload.len(),
+            "{what}: {steps} steps for {} bytes",
+            payload.len()
+        );
+    }
     for (what, content_type, payload) in [
         (
             "attributes of an entity",

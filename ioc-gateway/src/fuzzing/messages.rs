@@ -9,7 +9,8 @@ use ioc_core::time::Timestamp;
 use crate::catalogue::{Catalogue, Now};
 use crate::door::Inputs;
 use crate::formats::mapping::{
-    Format, Mapping, Mappings, Measured, Moment, Names, ReadingShape, Shape, Whence, Where, Written,
+    Columns, Format, Level, Mapping, Mappings, Measured, Moment, Names, ReadingShape, Shape,
+    Whence, Where, Written,
 };
 use crate::formats::{Message, Replies, Workspace, append_message, native};
 
@@ -68,11 +69,43 @@ fn catalogue(topic: &str, format: Format) -> Catalogue {
     }
 }
 
+/// Where items can be: in a list or an object, in lists in others, and in tables of each sort; and who
+/// measured.
+fn everywhere() -> [(Vec<Level>, &'static str); 6] {
+    let place = |place: &str| place.parse().expect("a pointer");
+    let elements = |of| Level::Elements(place(of));
+    let columns = |at| Level::Columns(Columns::Within(place(at)));
+    let rows = Level::Rows {
+        at: place("/d"),
+        names: place("/n"),
+    };
+    let listed = ["s", "v", "t", "i"].map(|name| (name.into(), place(&format!("/l/{name}"))));
+    let listed = Level::Columns(Columns::Listed(listed.into()));
+    [
+        (vec![elements("/e")], "{/s}-{key}"),
+        (vec![elements("/o"), elements("/e")], "{item 1 /s}-{key 1}"),
+        (
+            vec![elements("/o"), elements(""), elements("/e")],
+            "{item 2 /s}-{number 1}-{key 2}",
+        ),
+        (vec![elements("/o"), columns("/c")], "{item 1 /s}"),
+        (vec![rows, elements("/e")], "{item 1 /s}"),
+        (vec![listed], "/s"),
+    ]
+}
+
+/// Any bytes as JSON of shapes whose items are anywhere.
+pub(super) fn json_shapes(bytes: &[u8]) -> usize {
+    let shapes = everywhere().map(|(each, sensor)| shape(each, sensor));
+    let taken = shapes.map(|shape| of_format("shape", shape, bytes));
+    taken.into_iter().sum()
+}
+
 /// JSON of a shape that uses all that a shape can say.
-pub(super) fn shape() -> Format {
+fn shape(each: Vec<Level>, sensor: &str) -> Format {
     let text = |text: &str| text.parse().expect("an expression");
     let reading = ReadingShape {
-        sensor: text("{/s}-{key}"),
+        sensor: text(sensor),
         kind: Some(text("k")),
         value: Measured {
             from: Whence::Source("/v".parse().expect("a source")),
@@ -84,8 +117,9 @@ pub(super) fn shape() -> Format {
         },
         unit: Some(text("/u")),
         observed_at: Moment::Written {
-            from: "/t".parse().expect("a source"),
+            from: text("/t"),
             offset: Some("+08:00".into()),
+            pattern: None,
         },
         id: Some(text("/i")),
         position: Some(Where::List("message /p".parse().expect("a source"))),
@@ -94,7 +128,7 @@ pub(super) fn shape() -> Format {
     };
     Format::Json(Shape {
         is_text: false,
-        each: Some("/e".parse().expect("a pointer")),
+        each,
         readings: vec![reading],
     })
 }

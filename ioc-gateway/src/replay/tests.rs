@@ -8,7 +8,7 @@ use ioc_core::record::DeadLetter;
 use super::log::{PAGE_BYTES_MAX, PAGE_LETTERS_MAX, Seen};
 use super::*;
 use crate::door::{Arrivals, DoorOptions};
-use crate::formats::mapping::{Format, Names, Whence};
+use crate::formats::mapping::{Format, Level, Names, Whence};
 use crate::formats::tests::{catalogue, gauges, registered};
 use crate::keys::{Key, NewKey};
 use crate::options::Users;
@@ -99,6 +99,16 @@ impl Bench {
             .build()
             .unwrap();
         let mut inputs = Vec::new();
+        let mut take = || {
+            while let Ok(arrival) = self.arrivals.queue(Lane::Telemetry).try_recv() {
+                self.arrivals.release(&arrival);
+                for input in arrival.inputs.iter() {
+                    self.log.append(CAME_AT, input);
+                }
+                inputs.extend(arrival.inputs.iter().map(said));
+                arrival.ack.settle();
+            }
+        };
         let summary = runtime.block_on(async {
             let replay = self.replayer.replay(choice);
             tokio::pin!(replay);
@@ -108,16 +118,11 @@ impl Bench {
                     summary = &mut replay => return summary.unwrap(),
                     () = tokio::task::yield_now() => {}
                 }
-                while let Ok(arrival) = self.arrivals.queue(Lane::Telemetry).try_recv() {
-                    self.arrivals.release(&arrival);
-                    for input in arrival.inputs.iter() {
-                        self.log.append(CAME_AT, input);
-                    }
-                    inputs.extend(arrival.inputs.iter().map(said));
-                    arrival.ack.settle();
-                }
+                take();
             }
         });
+        // It may have come to its end without waiting for anything.
+        take();
         (summary, inputs)
     }
 }
@@ -200,6 +205,59 @@ fn of_a_part_of_a_message_only_that_part_is_taken() {
             "replayed 1"
         ]
     );
+}
+
+#[test]
+fn of_a_part_in_which_its_mapping_looks_for_a_list_now_all_of_that_is_taken() {
+    let Format::Json(mut shape) = gauges() else {
+        unreachable!("gauges are JSON");
+    };
+    let places = ["/stations", "/gauges"].map(|place| place.parse().unwrap());
+    shape.each = places.map(Level::Elements).into();
+    let stations = br#"{"at":1773470710,"stations":[{"gauges":[{"name":"g-1","level":1}]},
+        {"gauges":[{"name":"g-2","level":2},{"name":"g-3"}]},{"gauges":[{"name":"g-4","level":4}]}]}"#;
+    let part = |place| DeadLetter {
+        place,
+        ..letter("hydro/north", stations)
+    };
+    let letters = [
+        part("/stations/1"),
+        part("/stations/3"),
+        part("/stations/2, readings[1]"),
+    ];
+    let nobody = Senders {
+        keys: None,
+        credentials: Credentials::Anonymous,
+    };
+    let (told, inputs) = bench_by(&letters, nobody, Format::Json(shape)).replay(&all());
+    assert_eq!(
+        told,
+        "1 replayed 1\n2 still_dead \"nothing_mapped\"\n3 still_dead \"nothing_mapped\""
+    );
+    assert_eq!(
+        inputs,
+        [
+            "g-2-1773470710 of g-2 at 2026-03-14T06:45:10.000Z",
+            "dead letter value_missing at /stations/1/gauges/1",
+            "replayed 1"
+        ]
+    );
+}
+
+#[test]
+fn a_place_lies_in_another_by_whole_steps_and_of_its_entry() {
+    for (place, around, expected) in [
+        ("/a/1/b/0", "/a/1", true),
+        ("/a/1/b/0, readings[1]", "/a/1", true),
+        ("/a/1/b/0, readings[1]", "/a/1, readings[1]", true),
+        ("/a/1/b/0, readings[0]", "/a/1, readings[1]", false),
+        ("/a/1/b/0", "/a/1, readings[1]", false),
+        ("/a/10/b/0", "/a/1", false),
+        ("/a/1", "/a/1", false),
+        ("/a", "/a/1", false),
+    ] {
+        assert_eq!(is_within(place, around), expected, "{place} in {around}");
+    }
 }
 
 #[test]

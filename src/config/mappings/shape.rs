@@ -8,11 +8,12 @@ use std::str::FromStr;
 use ioc_core::id::SensorId;
 use ioc_core::reading::{Attributes, Reading};
 use ioc_gateway::formats::mapping::{
-    Epoch, Measured, Moment, Names, ReadingShape, Shape, Source, Text, Whence, Where, Written,
+    Epoch, Level, Measured, Moment, Names, Pattern, ReadingShape, Shape, Source, Text, Whence,
+    Where, Written,
 };
 use ioc_gateway::formats::{TopicFilter, units};
 
-use super::has_keys;
+use super::{has_keys, levels};
 use crate::config::field::{Field, Section};
 use crate::config::kinds::Kinds;
 use crate::config::mistake::Mistakes;
@@ -22,14 +23,11 @@ pub(super) const NOTHING_MAX: usize = 64;
 /// The most readings that one item may have.
 const READINGS_MAX: usize = 64;
 
-/// What is said to who writes `/devices/*/readings`.
-const LISTS_IN_LISTS: &str = "there is no `*` in a place: lists in lists are not read; name one list, \
-                              as in `/devices/0/readings`, and give each its own mapping or entry";
-
 /// What the sources of a mapping may ask for.
 struct Reader<'r> {
     topic: Option<&'r TopicFilter>,
-    has_items: bool,
+    /// Where its items are; `None` if that was written wrongly.
+    each: Option<&'r [Level]>,
     names: &'r Names,
     kinds: &'r Kinds,
 }
@@ -43,19 +41,14 @@ pub fn read(
     mistakes: &mut Mistakes,
 ) -> Option<Shape> {
     let each = section.optional("each");
-    let has_items = each.is_some();
     let before = mistakes.count();
-    let each = each.and_then(|field| {
-        let text = field.text(mistakes, "a place").unwrap_or_default();
-        if text.split('/').any(|step| step == "*") {
-            field.wrong(mistakes, LISTS_IN_LISTS);
-            return None;
-        }
-        field.parsed(mistakes)
-    });
+    let each = match each {
+        Some(field) => levels::read(&field, mistakes),
+        None => Some(Vec::new()),
+    };
     let reader = Reader {
         topic,
-        has_items,
+        each: each.as_deref(),
         names,
         kinds,
     };
@@ -74,13 +67,15 @@ pub fn read(
     if listed.is_some() && fields.is_empty() {
         section.wrong(mistakes, "`readings` is empty; write what the message says");
     }
-    let readings = fields
-        .iter()
-        .filter_map(|field| reader.reading(field, &common, mistakes))
-        .collect();
+    let readings = fields.iter().filter_map(|field| {
+        let reading = reader.reading(field, &common, mistakes)?;
+        reader.check_columns(field, &reading, mistakes);
+        Some(reading)
+    });
+    let readings = readings.collect();
     (mistakes.count() == before && listed.is_some()).then_some(Shape {
         is_text: false,
-        each,
+        each: each?,
         readings,
     })
 }
@@ -234,13 +229,80 @@ impl Reader<'_> {
                     field.wrong(mistakes, what);
                 }
             }
-            Source::Key if !self.has_items => {
+            Source::Key if self.each.is_some_and(<[Level]>::is_empty) => {
                 field.wrong(
                     mistakes,
                     "`key` is the name of an item; without `each` there is none",
                 );
             }
-            Source::Key | Source::Item(_) | Source::Message(_) => {}
+            Source::Item(place) => {
+                if let Some(level) = self.each.and_then(<[Level]>::last) {
+                    levels::check_place(field, "item", level, place, mistakes);
+                }
+            }
+            Source::Outer(of, place) => {
+                let own = match place.first() {
+                    None => "item".to_owned(),
+                    Some(_) => place.to_string(),
+                };
+                if let Some(level) = self.outer(field, *of, source, &own, mistakes) {
+                    levels::check_place(field, &format!("item {of}"), level, place, mistakes);
+                }
+            }
+            Source::OuterKey(of) => {
+                self.outer(field, *of, source, "key", mistakes);
+            }
+            Source::OuterNumber(of) => {
+                self.outer(field, *of, source, "number", mistakes);
+            }
+            Source::Number if self.each.is_some_and(<[Level]>::is_empty) => {
+                field.wrong(
+                    mistakes,
+                    "`number` is that of an item in its list; without `each` there is none",
+                );
+            }
+            Source::Key | Source::Number | Source::Message(_) => {}
+        }
+    }
+
+    /// The level of an item that the items stand in; `own` says the same of the items themselves.
+    fn outer(
+        &self,
+        field: &Field<'_>,
+        of: usize,
+        source: &Source,
+        own: &str,
+        mistakes: &mut Mistakes,
+    ) -> Option<&Level> {
+        let each = self.each?;
+        let what = match each.len() {
+            0 => format!("`{source}`: without `each` there are no items"),
+            last if of == last => {
+                format!("`{source}`: this is the item itself; write `{own}`")
+            }
+            count if of > count => {
+                let places = if count == 1 { "place" } else { "places" };
+                format!("`{source}`: `each` has {count} {places}")
+            }
+            _ => return each.get(of - 1),
+        };
+        field.wrong(mistakes, what);
+        None
+    }
+
+    /// Makes sure that it can be told how many items a table of columns has for a reading.
+    fn check_columns(&self, field: &Field<'_>, reading: &ReadingShape, mistakes: &mut Mistakes) {
+        let Some(Level::Columns(_)) = self.each.and_then(<[Level]>::last) else {
+            return;
+        };
+        let mut has_column = false;
+        reading.each_source(&mut |source| has_column |= matches!(source, Source::Item(_)));
+        if !has_column {
+            field.wrong(
+                mistakes,
+                "asks for none of the columns, which say how many readings there are; write for \
+                 example `value: /temperature`",
+            );
         }
     }
 
@@ -364,13 +426,16 @@ impl Reader<'_> {
             if field.text(mistakes, "where the time stands, such as `/time`")? == "arrival" {
                 return Some(Moment::Arrival);
             }
-            let from = self.source(field, mistakes)?;
-            return Some(Moment::Written { from, offset: None });
+            return Some(Moment::Written {
+                from: self.time(field, mistakes)?,
+                offset: None,
+                pattern: None,
+            });
         }
         let mut section = Section::of(field, mistakes)?;
         let from = section
             .required(mistakes, "from", "/time")
-            .and_then(|field| self.source(&field, mistakes));
+            .and_then(|field| self.time(&field, mistakes));
         let written_as = section.optional("as");
         let epoch = match &written_as {
             None => Some(None),
@@ -385,6 +450,14 @@ impl Reader<'_> {
                 ],
             ),
         };
+        let before = mistakes.count();
+        let format = section.optional("format");
+        if let Some(field) = format.as_ref().filter(|_| written_as.is_some()) {
+            field.wrong(
+                mistakes,
+                "`as` and `format` both say how the time is written; remove one",
+            );
+        }
         let offset = section.optional("utc_offset");
         let is_counted = epoch.flatten().is_some();
         if let Some(field) = offset.as_ref().filter(|_| is_counted) {
@@ -393,6 +466,7 @@ impl Reader<'_> {
                 "what is counted since 1970 has no offset; remove it",
             );
         }
+        let has_offset = offset.is_some();
         let offset = offset.and_then(|field| {
             field.read(mistakes, "an offset such as `+08:00`", |text| {
                 let time = format!("2026-01-01T00:00:00{text}");
@@ -400,12 +474,31 @@ impl Reader<'_> {
                 is_one.then(|| text.into())
             })
         });
+        let pattern = format.and_then(|field| pattern(&field, has_offset, mistakes));
         section.finish(mistakes);
-        let from = from?;
+        let from = from.filter(|_| mistakes.count() == before)?;
         Some(match epoch? {
-            None => Moment::Written { from, offset },
+            None => Moment::Written {
+                from,
+                offset,
+                pattern,
+            },
             Some(epoch) => Moment::Counted { from, epoch },
         })
+    }
+
+    /// Where a time stands, or what it is put together of.
+    fn time(&self, field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Text> {
+        let text: Text = self.expression(field, mistakes)?;
+        if text.sources().next().is_none() {
+            // A constant is no time of an observation.
+            self.source(field, mistakes)?;
+            return None;
+        }
+        for source in text.sources() {
+            self.check_source(field, source, mistakes);
+        }
+        Some(text)
     }
 
     /// `position: /location/coordinates`, `{ lat_lon: /gps }`, or `{ lon: …, lat: … }`.
@@ -446,6 +539,25 @@ impl Reader<'_> {
             })
             .collect()
     }
+}
+
+/// How times are written. Without an offset from UTC nobody knows which time is meant.
+fn pattern(field: &Field<'_>, has_offset: bool, mistakes: &mut Mistakes) -> Option<Pattern> {
+    let text = field.text(
+        mistakes,
+        "how the time is written, such as `%d.%m.%Y %H:%M`",
+    )?;
+    let parsed = text.parse::<Pattern>();
+    let pattern = parsed.map_err(|error| format!("`{text}`: {error}"));
+    let pattern = pattern.map_err(|what| field.wrong(mistakes, what)).ok()?;
+    if !pattern.says_offset() && !has_offset {
+        let what = format!(
+            "`{text}` says no offset from UTC; write `%z` where it stands, also for `Z`, or \
+             `utc_offset: \"+08:00\"` beside it"
+        );
+        field.wrong(mistakes, what);
+    }
+    Some(pattern)
 }
 
 /// What words are worth.

@@ -1,5 +1,6 @@
 use expect_test::{Expect, expect};
 
+use super::levels::{COLUMNS_MAX, LEVELS_MAX};
 use super::shape::NOTHING_MAX;
 use super::*;
 use crate::config::yaml;
@@ -52,7 +53,7 @@ fn all_mistakes_of_all_mappings_are_told_at_once() {
             m.yaml:7:15 mappings.a.position: `lat` is missing; write for example `lat: /lat`
             m.yaml:9:19 mappings.a.readings.sensor: `a b`: a sensor's name must be 1 to 128 of letters, digits and . _ : @ -
             m.yaml:9:32 mappings.a.readings.kind: unknown kind of reading `watr_level`; did you mean `water_level`?
-            m.yaml:9:51 mappings.a.readings.value: `temp` is not a source: write `/member/0` for a place within the item, `message /member` for one within the whole message, `topic 2` for a level of the topic, `item` or `key`
+            m.yaml:9:51 mappings.a.readings.value: `temp` is not a source: write `/member/0` for a place within the item, `message /member` for one within the whole message, `topic 2` for a level of the topic, `item`, `key` or `number`, and `item 1 /member`, `key 1` or `number 1` for an item of the first of several places of `each`
             m.yaml:10:19 mappings.a.readings.sensor: `{topic 2` has a brace without its other one; write `{topic 2}-temperature`
             m.yaml:10:57 mappings.a.readings.value: `from` is missing; write for example `from: /temperature`
             m.yaml:10:72 mappings.a.readings.value.words.ON: `yes` is not a number
@@ -111,19 +112,103 @@ fn a_mapping_behind_one_that_takes_all_its_messages_is_doubted() {
 }
 
 #[test]
-fn p5_lists_in_lists_and_too_many_words_are_refused() {
+fn what_is_wrong_with_lists_in_lists_and_tables_is_told_with_what_to_write() {
+    check(
+        "mappings:
+  a: { topic: a, each: '/devices/*/readings/*', sensor: s, observed_at: arrival, readings: { value: 1 } }
+  b: { topic: b, each: [/a, [/b]], sensor: s, observed_at: arrival, readings: { value: 1 } }
+  c: { topic: c, each: [], sensor: s, observed_at: arrival, readings: { value: 1 } }
+  d:
+    topic: d
+    each: [/a, /b]
+    sensor: '{item 2 /id}-{item 3 /id}-{key 2}-{key 3}-{item 2}'
+    observed_at: item 1 /t
+    readings: { value: /v }
+  e: { topic: e, sensor: item 1 /id, observed_at: key 1, readings: { value: number } }
+  f: { topic: f, each: { columns: /a, names: /b }, sensor: s, observed_at: arrival, readings: { value: 1 } }
+  g: { topic: g, each: { rows: /a }, sensor: s, observed_at: arrival, readings: { value: /v } }
+  h: { topic: h, each: { rows: /a, names: n, colums: /b }, sensor: s, observed_at: arrival, readings: { value: /v } }
+  i: { topic: i, each: { names: /n }, sensor: s, observed_at: arrival, readings: { value: /v } }
+  j:
+    topic: j
+    each: [{ columns: { time: /t, level: /l } }, item]
+    sensor: item 1 /tiem
+    observed_at: item 1
+    readings: { value: /v }
+  k: { topic: k, each: { columns: /a }, sensor: s, observed_at: arrival, readings: [{ value: item }, { value: 1 }] }
+  l: { topic: l, each: { columns: {} }, sensor: s, observed_at: arrival, readings: { value: /v } }
+",
+        &expect![[r#"
+            m.yaml:2:24 mappings.a.each: there is no `*` in a place: of lists in lists write the places, the outermost first, each as it lies in an item of the one before: `[/devices, /readings]`
+            m.yaml:3:29 mappings.b.each: a list is no place; write one list of places, the outermost first, as in `[/devices, /readings]`
+            m.yaml:4:24 mappings.c.each: is empty; write a place such as `/devices`, or remove it
+            m.yaml:8:13 mappings.d.sensor: `item 2 /id`: this is the item itself; write `/id`
+            m.yaml:8:13 mappings.d.sensor: `item 2`: this is the item itself; write `item`
+            m.yaml:8:13 mappings.d.sensor: `item 3 /id`: `each` has 2 places
+            m.yaml:8:13 mappings.d.sensor: `key 2`: this is the item itself; write `key`
+            m.yaml:8:13 mappings.d.sensor: `key 3`: `each` has 2 places
+            m.yaml:11:26 mappings.e.sensor: `item 1 /id`: without `each` there are no items
+            m.yaml:11:51 mappings.e.observed_at: `key 1`: without `each` there are no items
+            m.yaml:11:77 mappings.e.readings.value: `number` is that of an item in its list; without `each` there is none
+            m.yaml:12:46 mappings.f.each.names: are those of `rows`; columns have names or numbers of their own, or places: `columns: { time: /data/0, level: /data/1 }`
+            m.yaml:12:95 mappings.f.readings: asks for none of the columns, which say how many readings there are; write for example `value: /temperature`
+            m.yaml:13:32 mappings.g.each.rows: `names` is missing; write where the names of the columns are, for example `names: /fields`; without names, `each` is the place of the rows, and a column is its number: `/0`
+            m.yaml:14:43 mappings.h.each.names: `n`: a place is written `/member/0/member`, with `~1` for `/` and `~0` for `~` in a name
+            m.yaml:14:46 mappings.h.each.colums: unknown key; did you mean `columns`?
+            m.yaml:15:24 mappings.i.each: write one of `columns: PLACE`, for lists side by side, and `rows: PLACE` with `names: PLACE`, for lists whose columns are named once
+            m.yaml:18:50 mappings.j.each: `item` is a row of a table; write which column, as in `/temperature`
+            m.yaml:19:13 mappings.j.sensor: `/tiem`: `tiem` is none of the columns of `each`; did you mean `time`?
+            m.yaml:20:18 mappings.j.observed_at: `item 1` is a row of a table; write which column, as in `/temperature`
+            m.yaml:22:94 mappings.k.readings.value: `item` is a row of a table; write which column, as in `/temperature`
+            m.yaml:22:102 mappings.k.readings: asks for none of the columns, which say how many readings there are; write for example `value: /temperature`
+            m.yaml:23:35 mappings.l.each.columns: 0 columns; write 1 to 256"#]],
+    );
+}
+
+#[test]
+fn what_is_wrong_with_how_a_time_is_written_is_told_with_what_to_write() {
+    check(
+        "mappings:
+  a: { topic: a, sensor: s, observed_at: { from: /t, format: '%d.%m.%Y %H:%M' }, readings: { value: /v } }
+  b: { topic: b, sensor: s, observed_at: { from: /t, format: '%d.%m.%Y %k', utc_offset: Z }, readings: { value: /v } }
+  c: { topic: c, sensor: s, observed_at: { from: /t, format: DD.MM.YYYY, as: seconds }, readings: { value: /v } }
+  d: { topic: d, sensor: s, observed_at: { from: noon }, readings: { value: /v } }
+  e: { topic: e, sensor: s, observed_at: { from: '{/date} {topic 3}', utc_offset: Z }, readings: { value: /v } }
+  f: { topic: f, sensor: s, observed_at: { from: '{/date} {/clock}', format: '%Y%m%d %H%M%z' }, readings: { value: /v } }
+",
+        &expect![[r#"
+            m.yaml:2:62 mappings.a.observed_at.format: `%d.%m.%Y %H:%M` says no offset from UTC; write `%z` where it stands, also for `Z`, or `utc_offset: "+08:00"` beside it
+            m.yaml:3:62 mappings.b.observed_at.format: `%d.%m.%Y %k`: `%k` stands for nothing; write %Y or %y for the year, %m or %b for the month, %d for the day, %H, or %I with %p, for the hour, %M for the minute, %S for the second, %f for its fraction, and %z for the offset from UTC
+            m.yaml:4:62 mappings.c.observed_at.format: `DD.MM.YYYY`: has not one `%Y` (or `%y`) for the year; write for example `%d.%m.%Y %H:%M`
+            m.yaml:4:62 mappings.c.observed_at.format: `as` and `format` both say how the time is written; remove one
+            m.yaml:5:50 mappings.d.observed_at.from: `noon` is not a source: write `/member/0` for a place within the item, `message /member` for one within the whole message, `topic 2` for a level of the topic, `item`, `key` or `number`, and `item 1 /member`, `key 1` or `number 1` for an item of the first of several places of `each`
+            m.yaml:6:50 mappings.e.observed_at.from: `topic 3`: the topics of `e` have 1 levels"#]],
+    );
+}
+
+#[test]
+fn p5_too_many_words_lists_in_lists_and_columns_are_refused() {
     let usual = "sensor: s, observed_at: arrival";
     let told = |entry: &str| {
         mistakes(&format!(
             "mappings:\n  a: {{ topic: a, {usual}, {entry} }}\n"
         ))
     };
-    let told_each = told("each: /devices/*/readings, readings: { value: 1 }");
-    assert!(
-        told_each.contains("mappings.a.each: there is no `*` in a place: lists in lists"),
-        "{told_each}"
-    );
-    assert_eq!(told_each.lines().count(), 1, "{told_each}");
+    let lists = |count: usize| {
+        let places = vec!["/a"; count].join(", ");
+        told(&format!("each: [{places}], readings: {{ value: 1 }}"))
+    };
+    assert_eq!(lists(LEVELS_MAX), "");
+    assert!(lists(LEVELS_MAX + 1).contains("9 are too many; at most 8"));
+    let columns = |count: usize| {
+        let columns: Vec<_> = (0..count).map(|column| format!("c{column}: /c")).collect();
+        let columns = columns.join(", ");
+        told(&format!(
+            "each: {{ columns: {{ {columns} }} }}, readings: {{ value: /c0 }}"
+        ))
+    };
+    assert_eq!(columns(COLUMNS_MAX), "");
+    assert!(columns(COLUMNS_MAX + 1).contains("257 columns; write 1 to 256"));
     let words = |count: usize| {
         let words = vec!["x"; count].join(", ");
         told(&format!(

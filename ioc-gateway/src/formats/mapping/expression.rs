@@ -9,6 +9,7 @@ use super::super::draft::Part;
 use super::super::json::Value;
 use super::super::pointer::Pointer;
 use super::super::{Reason, Reject};
+use super::level::{Here, Standing};
 
 /// A place that something is taken from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,10 +18,19 @@ pub enum Source {
     Item(Pointer),
     /// `message /member/0`: a place within the whole message.
     Message(Pointer),
+    /// `item 1 /member/0`: a place within an item that the item stands in, by the number of its place
+    /// in `each`, from 1.
+    Outer(usize, Pointer),
     /// `topic 2`: a level of the topic, from 1.
     Level(usize),
     /// `key`: the name of the item, if `each` is an object.
     Key,
+    /// `key 1`: the name of an item that the item stands in.
+    OuterKey(usize),
+    /// `number`: that of the item in its list, from 0.
+    Number,
+    /// `number 1`: that of an item that the item stands in.
+    OuterNumber(usize),
 }
 
 /// A text: a constant, one source, or `{…}` among constants.
@@ -49,7 +59,9 @@ pub enum ExpressionError {
     /// It is none of the sources.
     #[error(
         "is not a source: write `/member/0` for a place within the item, `message /member` for \
-         one within the whole message, `topic 2` for a level of the topic, `item` or `key`"
+         one within the whole message, `topic 2` for a level of the topic, `item`, `key` or \
+         `number`, and `item 1 /member`, `key 1` or `number 1` for an item of the first of several \
+         places of `each`"
     )]
     NoSource,
     /// A brace without its other one.
@@ -65,13 +77,28 @@ impl FromStr for Source {
         if let Some(place) = text.strip_prefix("message") {
             return pointer(place.trim_start()).map(Self::Message);
         }
+        let number = |text: &str| {
+            let number = text.trim().parse().ok().filter(|number| *number > 0);
+            number.ok_or(ExpressionError::NoSource)
+        };
         if let Some(level) = text.strip_prefix("topic ") {
-            let level = level.trim().parse().ok().filter(|level| *level > 0);
-            return level.map(Self::Level).ok_or(ExpressionError::NoSource);
+            return number(level).map(Self::Level);
+        }
+        if let Some(of) = text.strip_prefix("key ") {
+            return number(of).map(Self::OuterKey);
+        }
+        if let Some(of) = text.strip_prefix("number ") {
+            return number(of).map(Self::OuterNumber);
+        }
+        if let Some(of) = text.strip_prefix("item ") {
+            let of = of.trim_start();
+            let (of, place) = of.split_at(of.find('/').unwrap_or(of.len()));
+            return Ok(Self::Outer(number(of)?, pointer(place)?));
         }
         match text {
             "item" => Ok(Self::Item(Pointer::default())),
             "key" => Ok(Self::Key),
+            "number" => Ok(Self::Number),
             text if text.starts_with('/') => pointer(text).map(Self::Item),
             _ => Err(ExpressionError::NoSource),
         }
@@ -125,8 +152,19 @@ pub(super) struct Asked<'d> {
     pub message: Value<'d>,
     /// What was looked for in the message already.
     pub found: &'d [AtPlace<'d>],
-    pub item: Value<'d>,
+    pub item: Here<'d>,
     pub key: Option<&'d str>,
+    /// The number of the item, if there is one and it is asked for.
+    pub number: Option<&'d str>,
+    /// The item that it stands in, if it stands in one.
+    pub outer: Option<&'d Standing<'d>>,
+}
+
+/// What there is at a place, if it was looked for already.
+pub(super) fn known<'d>(found: &[AtPlace<'d>], place: &Pointer) -> Option<Option<Value<'d>>> {
+    let mut found = found.iter();
+    let known = found.find(|(known, _)| std::ptr::eq(*known, place));
+    known.map(|(_, value)| *value)
 }
 
 /// What a source says.
@@ -168,18 +206,28 @@ impl Source {
     /// What it says; `None` if there is nothing, or null.
     pub(super) fn ask<'d>(&self, asked: Asked<'d>) -> Result<Option<Said<'d>>, Reject> {
         let value = match self {
-            Self::Item(place) => place.of(asked.item)?,
-            Self::Message(place) => {
-                let mut found = asked.found.iter();
-                match found.find(|(known, _)| std::ptr::eq(*known, place)) {
-                    Some((_, value)) => *value,
-                    None => place.of(asked.message)?,
-                }
-            }
+            Self::Item(place) => asked.item.at(place)?,
+            Self::Message(place) => match known(asked.found, place) {
+                Some(value) => value,
+                None => place.of(asked.message)?,
+            },
+            Self::Outer(of, place) => match Standing::of(asked.outer, *of) {
+                Some(outer) => outer.at(place)?,
+                None => None,
+            },
             Self::Level(level) => {
                 return Ok(asked.topic.split('/').nth(level - 1).map(Said::Name));
             }
             Self::Key => return Ok(asked.key.map(Said::Name)),
+            Self::OuterKey(of) => {
+                let outer = Standing::of(asked.outer, *of);
+                return Ok(outer.and_then(Standing::key).map(Said::Name));
+            }
+            Self::Number => return Ok(asked.number.map(Said::Name)),
+            Self::OuterNumber(of) => {
+                let outer = Standing::of(asked.outer, *of);
+                return Ok(outer.and_then(|outer| outer.number).map(Said::Name));
+            }
         };
         Ok(value.filter(|value| !value.is_null()).map(Said::Value))
     }
@@ -282,8 +330,13 @@ impl std::fmt::Display for Source {
             Self::Item(place) if place.to_string().is_empty() => f.write_str("item"),
             Self::Item(place) => place.fmt(f),
             Self::Message(place) => write!(f, "message {place}"),
+            Self::Outer(of, place) if place.first().is_none() => write!(f, "item {of}"),
+            Self::Outer(of, place) => write!(f, "item {of} {place}"),
             Self::Level(level) => write!(f, "topic {level}"),
             Self::Key => f.write_str("key"),
+            Self::OuterKey(of) => write!(f, "key {of}"),
+            Self::Number => f.write_str("number"),
+            Self::OuterNumber(of) => write!(f, "number {of}"),
         }
     }
 }
@@ -319,7 +372,18 @@ mod tests {
 
     #[test]
     fn a_source_is_shown_as_it_is_written() {
-        for text in ["/a/b", "message /a", "topic 3", "item", "key"] {
+        for text in [
+            "/a/b",
+            "message /a",
+            "topic 3",
+            "item",
+            "key",
+            "item 1",
+            "item 2 /a/b",
+            "key 1",
+            "number",
+            "number 2",
+        ] {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }
     }
@@ -336,7 +400,21 @@ mod tests {
         ] {
             assert!(text.parse::<Text>().is_err(), "{text}");
         }
-        for text in ["topic 0", "topic x", "messages", "x", ""] {
+        for text in [
+            "topic 0",
+            "topic x",
+            "messages",
+            "x",
+            "",
+            "item 0",
+            "item x",
+            "item /a",
+            "item 1 a",
+            "item 1 /a~",
+            "key 0",
+            "key a",
+            "number 0",
+        ] {
             assert!(text.parse::<Source>().is_err(), "{text}");
         }
     }

@@ -1,24 +1,28 @@
 //! JSON of any shape: what a mapping says of it, and the readings that it finds in a message.
 //!
 //! Arrives: a message of at most [`MESSAGE_BYTES_MAX`](super::super::MESSAGE_BYTES_MAX). Leaves: a
-//! reading, or the reason why not, for each item and each entry of `readings`, with its place.
-//! Promise: what fails takes nothing else with it. Next: `draft.rs`, which compares each reading
-//! with what is registered.
+//! reading, or the reason why not, for each item and each entry of `readings`, with its place; and
+//! for each item that does not hold the list that others stand in. Promise: what fails takes nothing
+//! else with it. Next: `level.rs`, what is an item; `draft.rs`, which compares each reading with what
+//! is registered.
 
 use std::collections::HashMap;
 use std::fmt;
 
 use ioc_core::place::Position;
 use ioc_core::reading::{Attributes, AttributesBuffer};
-use ioc_core::time::Timestamp;
 
 use super::super::draft::{Draft, Part, Scratch};
 use super::super::json::Value;
-use super::super::message::{Found, Item, finish};
+use super::super::message::{Found, Item, Outcome, finish};
 use super::super::pointer::Pointer;
-use super::super::{ITEMS_MAX, Reason, Reject, cut, epoch};
+use super::super::{ITEMS_MAX, Reason, Reject, cut};
 use super::expression::{Asked, AtPlace, Filled, Said};
-use super::{Names, Source, Text};
+use super::level::{
+    Column, Drawn, Header, Here, Items, Level, Named, NumberText, Row, RowRoom, Spot, Standing,
+    Unopened, Wanted, rows_of,
+};
+use super::{Moment, Names, Source, Text};
 use crate::catalogue::Catalogue;
 
 /// What a message looks like.
@@ -26,8 +30,9 @@ use crate::catalogue::Catalogue;
 pub struct Shape {
     /// Whether the message is a text, and no JSON: the item is that text.
     pub is_text: bool,
-    /// The list or object whose elements are the items; without it, the message is the only one.
-    pub each: Option<Pointer>,
+    /// Where the items are, the outermost first: of each but the last, an item holds those of the next.
+    /// Without any, the message is the only item.
+    pub each: Vec<Level>,
     /// What each item says.
     pub readings: Vec<ReadingShape>,
 }
@@ -95,40 +100,6 @@ pub enum Whence {
     Constant(f64),
 }
 
-/// How the time of observation is found.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Moment {
-    /// The message says none: it is when the message arrived.
-    Arrival,
-    /// A time as in RFC 3339; one without an offset from UTC has this one.
-    Written {
-        /// Where it stands.
-        from: Source,
-        /// `+08:00`, if times come without.
-        offset: Option<Box<str>>,
-    },
-    /// A number since 1970.
-    Counted {
-        /// Where it stands.
-        from: Source,
-        /// Of what.
-        epoch: Epoch,
-    },
-}
-
-/// What is counted since 1970-01-01T00:00:00Z.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Epoch {
-    /// Seconds, perhaps with a fraction.
-    Seconds,
-    /// Milliseconds.
-    Millis,
-    /// Microseconds.
-    Micros,
-    /// Nanoseconds.
-    Nanos,
-}
-
 /// How a position is found.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Where {
@@ -152,37 +123,19 @@ pub enum Where {
 
 /// Where in a message a reading stands.
 struct Place<'p> {
-    each: Option<&'p Pointer>,
-    /// The number or the name of the item.
-    item: Named<'p>,
-    entry: usize,
-    /// More than one entry: which one is worth saying.
-    entries: usize,
-}
-
-#[derive(Clone, Copy)]
-enum Named<'p> {
-    Number(usize),
-    Key(&'p str),
+    spot: Spot<'p>,
+    /// Which one of several entries it is.
+    entry: Option<usize>,
 }
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "";
-        if let Some(each) = self.each {
-            match self.item {
-                Named::Number(number) => write!(f, "{each}/{number}")?,
-                Named::Key(key) => {
-                    let key = key.replace('~', "~0").replace('/', "~1");
-                    write!(f, "{each}/{key}")?;
-                }
-            }
-            separator = ", ";
+        self.spot.fmt(f)?;
+        match self.entry {
+            Some(entry) if self.spot.is_message() => write!(f, "readings[{entry}]"),
+            Some(entry) => write!(f, ", readings[{entry}]"),
+            None => Ok(()),
         }
-        if self.entries > 1 {
-            write!(f, "{separator}readings[{}]", self.entry)?;
-        }
-        Ok(())
     }
 }
 
@@ -205,54 +158,71 @@ pub(in crate::formats) fn decode<'d>(
         scratch,
         take,
         count: 0,
-        may_repeat: shape.each.is_some() || shape.readings.len() > 1,
+        asks_number: false,
+        may_repeat: !shape.each.is_empty() || shape.readings.len() > 1,
         called: HashMap::new(),
         said: HashMap::new(),
     };
     // Once, and not for each item.
-    let found = shape.found(message)?;
+    let found = shape.found(message, &mut decoder.asks_number)?;
     let asked = Asked {
         topic,
         message,
         found: &found,
-        item: message,
+        item: Here::Value(message),
         key: None,
+        number: None,
+        outer: None,
     };
-    let Some(each) = &shape.each else {
-        return decoder.item(asked, Named::Number(0));
+    let spot = Spot {
+        outer: None,
+        each: None,
+        name: Named::Itself,
     };
-    let items = each.of(message)?;
-    let unexpected = |what: &str| {
-        let detail = format!("each: {what} at `{each}`; a list or an object belongs there");
-        Reject::new(Reason::ShapeUnexpected, detail)
-    };
-    let items = items.ok_or_else(|| unexpected("nothing"))?;
-    if let Some(elements) = items.elements() {
-        for (number, item) in elements.enumerate() {
-            decoder.item(Asked { item, ..asked }, Named::Number(number))?;
+    match shape.each.len() {
+        0 => decoder.item(asked, spot),
+        1 => {
+            let wanted = shape.wanted(0);
+            decoder.level(&[(&shape.each[0], wanted, Places::default())], asked)
         }
-    } else if let Some(members) = items.members() {
-        for (key, item) in members {
-            let asked = Asked {
-                item,
-                key: Some(key),
-                ..asked
-            };
-            decoder.item(asked, Named::Key(key))?;
+        _ => {
+            let levels = shape.each.iter().enumerate();
+            let levels = levels.map(|(at, level)| (level, shape.wanted(at), shape.places_in(at)));
+            decoder.level(&levels.collect::<Vec<_>>(), asked)
         }
-    } else {
-        return Err(unexpected(items.word()));
     }
-    Ok(())
+}
+
+/// A level, the columns of it that are asked for, and the places within what it is looked for in
+/// that its items ask for.
+type LevelWith<'s> = (&'s Level, Wanted<'s>, Places<'s>);
+
+/// Places that many items ask for in what they stand in.
+#[derive(Default)]
+struct Places<'s>(Vec<&'s Pointer>);
+
+impl Places<'_> {
+    /// What there is.
+    fn found<'d>(&self, item: Here<'d>) -> Result<Vec<AtPlace<'d>>, Reject> {
+        let places = self.0.iter();
+        let found = places.map(|place| Ok((std::ptr::from_ref(*place), item.at(place)?)));
+        found.collect()
+    }
 }
 
 impl Shape {
-    /// What there is at the places within the whole message that its readings ask for.
-    fn found<'d>(&self, message: Value<'d>) -> Result<Vec<AtPlace<'d>>, Reject> {
+    /// What there is at the places within the whole message that its readings ask for; and whether they
+    /// ask for the number of an item.
+    fn found<'d>(
+        &self,
+        message: Value<'d>,
+        asks_number: &mut bool,
+    ) -> Result<Vec<AtPlace<'d>>, Reject> {
         let (mut found, mut failed) = (Vec::new(), Ok(()));
         for reading in &self.readings {
             reading.each_source(&mut |source| {
                 let (Source::Message(place), Ok(())) = (source, &failed) else {
+                    *asks_number |= matches!(source, Source::Number | Source::OuterNumber(_));
                     return;
                 };
                 match place.of(message) {
@@ -264,6 +234,49 @@ impl Shape {
         failed?;
         Ok(found)
     }
+
+    /// The places that its readings ask for in an item of this level, from 1, that they stand in.
+    fn places_in(&self, level: usize) -> Places<'_> {
+        let mut places = Vec::new();
+        for reading in &self.readings {
+            reading.each_source(&mut |source| {
+                if let Source::Outer(of, place) = source
+                    && *of == level
+                {
+                    places.push(place);
+                }
+            });
+        }
+        Places(places)
+    }
+
+    /// The columns of a level, from 0, that are asked for, if it is a table.
+    fn wanted(&self, level: usize) -> Wanted<'_> {
+        let mut wanted = Wanted::default();
+        if let Level::Elements(_) = self.each[level] {
+            return wanted;
+        }
+        match self.each.get(level + 1) {
+            None => {
+                for reading in &self.readings {
+                    wanted.groups.push(Vec::new());
+                    reading.each_source(&mut |source| {
+                        if let Source::Item(place) = source {
+                            wanted.note(place);
+                        }
+                    });
+                }
+            }
+            Some(inner) => {
+                wanted.groups.push(Vec::new());
+                inner.each_place(&mut |place| wanted.note(place));
+                for place in self.places_in(level + 1).0 {
+                    wanted.note(place);
+                }
+            }
+        }
+        wanted
+    }
 }
 
 struct Decoder<'s, 't> {
@@ -273,6 +286,8 @@ struct Decoder<'s, 't> {
     scratch: &'s mut Scratch,
     take: &'s mut (dyn FnMut(Item<'_>) + 't),
     count: usize,
+    /// Whether numbers of items are asked for.
+    asks_number: bool,
     /// Whether there may be several readings.
     may_repeat: bool,
     /// How many readings of a sensor have the same id, by the hash of both. As many as there are items
@@ -283,55 +298,350 @@ struct Decoder<'s, 't> {
 }
 
 impl Decoder<'_, '_> {
-    /// Finds the readings of one item.
-    fn item(&mut self, asked: Asked<'_>, named: Named<'_>) -> Result<(), Reject> {
-        for (entry, shape) in self.shape.readings.iter().enumerate() {
-            self.count += 1;
-            if self.count > ITEMS_MAX {
-                return Err(Reject::too_many_items());
+    /// Finds the readings of the items of the first of these levels, and of those behind it. What is
+    /// asked is what they are looked for in.
+    fn level(&mut self, levels: &[LevelWith<'_>], asked: Asked<'_>) -> Result<(), Reject> {
+        let Some(((level, wanted, places), within)) = levels.split_first() else {
+            unreachable!("a level has items")
+        };
+        let items = match level.open(asked.item, wanted) {
+            Ok(items) => items,
+            Err(unopened) => return self.unopened(unopened, asked),
+        };
+        let Some(standing) = asked.outer else {
+            return self.items(level, items, wanted, within, asked);
+        };
+        let found = match places.found(standing.item) {
+            Ok(found) => found,
+            Err(reject) => return self.unopened(reject.into(), asked),
+        };
+        let standing = Standing {
+            found: &found,
+            ..*standing
+        };
+        let asked = Asked {
+            outer: Some(&standing),
+            ..asked
+        };
+        self.items(level, items, wanted, within, asked)
+    }
+
+    /// Says that there are no items in something: of the message, that is the end of it.
+    fn unopened(&mut self, unopened: Unopened, asked: Asked<'_>) -> Result<(), Reject> {
+        let Some(standing) = asked.outer else {
+            return Err(unopened.reject());
+        };
+        let outcome = match unopened {
+            // As in an item that says no value.
+            Unopened::Nothing(_) if self.shape.readings.iter().all(|entry| entry.optional) => {
+                Outcome::Absent
             }
-            let place = Place {
-                each: self.shape.each.as_ref(),
-                item: named,
-                entry,
-                entries: self.shape.readings.len(),
-            };
-            let scratch = &mut *self.scratch;
-            scratch.clear();
-            let drafted = shape.draft(asked, self.names, self.catalogue, scratch);
-            // Also of what is refused: read again one day it has the id that it would have had.
-            let is_there = !matches!(drafted, Ok(None));
-            let number = match is_there && self.may_repeat {
-                true => shape.called(asked, self.names, &mut scratch.texts),
-                false => None,
-            };
-            let number = number.map_or(1, |called| {
-                let says = drafted.as_ref().ok().and_then(Option::as_ref);
-                let says = says.and_then(|draft| draft.says(self.catalogue, scratch));
-                // Who says the same once more says it once.
-                let said = says.and_then(|says| self.said.get(&(called, says)));
-                if let Some(number) = said {
-                    return *number;
-                }
-                let count = self.called.entry(called).or_default();
-                *count += 1;
-                self.said.extend(says.map(|says| ((called, says), *count)));
-                *count
-            });
-            let drafted = drafted.map(|draft| draft.map(|draft| draft.nth(number, scratch)));
-            let found = Found {
-                place: &place,
-                source: asked.item.source().as_bytes(),
-            };
-            finish(drafted, found, self.catalogue, scratch, self.take);
+            unopened => Outcome::Rejected(unopened.reject()),
+        };
+        self.told(standing.spot, None, standing.item.source(), outcome)
+    }
+
+    /// Hands over what came of something that no entry is asked about, or could be.
+    fn told(
+        &mut self,
+        spot: Spot<'_>,
+        entry: Option<usize>,
+        source: &str,
+        outcome: Outcome<'_>,
+    ) -> Result<(), Reject> {
+        self.counted()?;
+        let place = Place { spot, entry };
+        (self.take)(Item {
+            place: &place,
+            source: source.as_bytes(),
+            outcome,
+        });
+        Ok(())
+    }
+
+    fn counted(&mut self) -> Result<(), Reject> {
+        self.count += 1;
+        match self.count > ITEMS_MAX {
+            true => Err(Reject::too_many_items()),
+            false => Ok(()),
         }
+    }
+
+    fn items(
+        &mut self,
+        level: &Level,
+        items: Items<'_>,
+        wanted: &Wanted<'_>,
+        within: &[LevelWith<'_>],
+        asked: Asked<'_>,
+    ) -> Result<(), Reject> {
+        let spot = |name| Spot {
+            outer: asked.outer,
+            each: level.place(),
+            name,
+        };
+        match items {
+            Items::List(list) => {
+                let mut text = NumberText::asked(self.asks_number);
+                for (number, item) in list.elements().into_iter().flatten().enumerate() {
+                    let asked = Asked {
+                        item: Here::Value(item),
+                        number: text.of(number),
+                        ..asked
+                    };
+                    self.each(within, asked, spot(Named::Number(number)))?;
+                }
+                Ok(())
+            }
+            Items::Object(object) => {
+                for (key, item) in object.members().into_iter().flatten() {
+                    let asked = Asked {
+                        item: Here::Value(item),
+                        number: None,
+                        ..asked
+                    };
+                    self.each(within, asked, spot(Named::Key(key)))?;
+                }
+                Ok(())
+            }
+            Items::Rows(rows, header) => {
+                self.rows(rows, &header, wanted, within, asked, spot(Named::Itself))
+            }
+            Items::Columns(columns, drawn) => {
+                let table = Table {
+                    columns,
+                    drawn,
+                    wanted,
+                    spot: spot(Named::Itself),
+                };
+                self.columns(&table, within, asked)
+            }
+        }
+    }
+
+    /// Finds the readings of an item, or of those in it.
+    fn each(
+        &mut self,
+        within: &[LevelWith<'_>],
+        asked: Asked<'_>,
+        spot: Spot<'_>,
+    ) -> Result<(), Reject> {
+        let asked = Asked {
+            key: spot.name.key(),
+            ..asked
+        };
+        if within.is_empty() {
+            return self.item(asked, spot);
+        }
+        let standing = Standing {
+            spot,
+            level: asked.outer.map_or(0, |outer| outer.level) + 1,
+            item: asked.item,
+            number: asked.number,
+            found: &[],
+        };
+        let outer = Some(&standing);
+        self.level(within, Asked { outer, ..asked })
+    }
+
+    /// Finds the readings of the rows of a table whose names are said once.
+    fn rows(
+        &mut self,
+        rows: Value<'_>,
+        header: &Header,
+        wanted: &Wanted<'_>,
+        within: &[LevelWith<'_>],
+        asked: Asked<'_>,
+        spot: Spot<'_>,
+    ) -> Result<(), Reject> {
+        let mut text = NumberText::asked(self.asks_number);
+        let mut room = RowRoom::new(wanted.names.len());
+        for (number, row) in rows.elements().into_iter().flatten().enumerate() {
+            let spot = Spot {
+                name: Named::Number(number),
+                ..spot
+            };
+            if let Err(reject) = header.fill(row, &mut room.cells) {
+                self.told(spot, None, row.source(), Outcome::Rejected(reject))?;
+                continue;
+            }
+            let row = room.row(&wanted.names, Some(row.source()));
+            let asked = Asked {
+                item: Here::Row(&row),
+                number: text.of(number),
+                ..asked
+            };
+            self.each(within, asked, spot)?;
+        }
+        Ok(())
+    }
+
+    /// Finds the readings of the rows of a table of columns. Of an entry whose columns do not fit
+    /// together nothing is read, and those of the others are.
+    fn columns(
+        &mut self,
+        table: &Table<'_, '_>,
+        within: &[LevelWith<'_>],
+        asked: Asked<'_>,
+    ) -> Result<(), Reject> {
+        let names = &table.wanted.names;
+        let mut counts = Vec::new();
+        for (entry, group) in table.wanted.groups.iter().enumerate() {
+            let entry = self.several(entry).filter(|_| within.is_empty());
+            let count = match rows_of(&table.columns, names, group) {
+                Ok(Some(count)) => count,
+                // What its items would say of each row is said once.
+                Ok(None) => {
+                    let room = RowRoom::new(names.len());
+                    let row = room.row(names, Some(table.source(asked)));
+                    self.without_rows(entry, table.spot, &row, within, asked)?;
+                    0
+                }
+                Err(reject) => {
+                    let outcome = Outcome::Rejected(reject);
+                    self.told(table.spot, entry, table.source(asked), outcome)?;
+                    0
+                }
+            };
+            counts.push(count);
+        }
+        let mut columns: Vec<_> = table
+            .columns
+            .iter()
+            .map(|column| column.elements())
+            .collect();
+        let quoted: Vec<_> = names.iter().map(|name| quoted(name)).collect();
+        let mut text = NumberText::asked(self.asks_number);
+        let mut room = RowRoom::new(names.len());
+        for number in 0..counts.iter().copied().max().unwrap_or_default() {
+            for (cell, column) in room.cells.iter_mut().zip(&mut columns) {
+                *cell = column.as_mut().and_then(Iterator::next);
+            }
+            room.write(&quoted, matches!(table.drawn, Drawn::Object(_)));
+            let row = room.row(names, None);
+            let spot = Spot {
+                name: Named::Number(number),
+                ..table.spot
+            };
+            let asked = Asked {
+                item: Here::Row(&row),
+                key: None,
+                number: text.of(number),
+                ..asked
+            };
+            if !within.is_empty() {
+                self.each(within, asked, spot)?;
+                continue;
+            }
+            for (entry, count) in counts.iter().enumerate() {
+                if number < *count {
+                    self.entry(entry, asked, spot)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Says what a table without any of the columns that are asked for says.
+    fn without_rows(
+        &mut self,
+        entry: Option<usize>,
+        spot: Spot<'_>,
+        row: &Row<'_>,
+        within: &[LevelWith<'_>],
+        asked: Asked<'_>,
+    ) -> Result<(), Reject> {
+        let asked = Asked {
+            item: Here::Row(row),
+            key: None,
+            number: None,
+            ..asked
+        };
+        match within.is_empty() {
+            true => self.entry(entry.unwrap_or_default(), asked, spot),
+            false => self.each(within, asked, spot),
+        }
+    }
+
+    /// Which entry it is, if there are several.
+    fn several(&self, entry: usize) -> Option<usize> {
+        (self.shape.readings.len() > 1).then_some(entry)
+    }
+
+    /// Finds the readings of one item.
+    fn item(&mut self, asked: Asked<'_>, spot: Spot<'_>) -> Result<(), Reject> {
+        for entry in 0..self.shape.readings.len() {
+            self.entry(entry, asked, spot)?;
+        }
+        Ok(())
+    }
+
+    /// Finds one reading of one item.
+    fn entry(&mut self, entry: usize, asked: Asked<'_>, spot: Spot<'_>) -> Result<(), Reject> {
+        self.counted()?;
+        let shape = &self.shape.readings[entry];
+        let place = Place {
+            spot,
+            entry: self.several(entry),
+        };
+        let scratch = &mut *self.scratch;
+        scratch.clear();
+        let drafted = shape.draft(asked, self.names, self.catalogue, scratch);
+        // Also of what is refused: read again one day it has the id that it would have had.
+        let is_there = !matches!(drafted, Ok(None));
+        let number = match is_there && self.may_repeat {
+            true => shape.called(asked, self.names, &mut scratch.texts),
+            false => None,
+        };
+        let number = number.map_or(1, |called| {
+            let says = drafted.as_ref().ok().and_then(Option::as_ref);
+            let says = says.and_then(|draft| draft.says(self.catalogue, scratch));
+            // Who says the same once more says it once.
+            let said = says.and_then(|says| self.said.get(&(called, says)));
+            if let Some(number) = said {
+                return *number;
+            }
+            let count = self.called.entry(called).or_default();
+            *count += 1;
+            self.said.extend(says.map(|says| ((called, says), *count)));
+            *count
+        });
+        let drafted = drafted.map(|draft| draft.map(|draft| draft.nth(number, scratch)));
+        let found = Found {
+            place: &place,
+            source: asked.item.source().as_bytes(),
+        };
+        finish(drafted, found, self.catalogue, scratch, self.take);
         Ok(())
     }
 }
 
+/// A table of columns that was opened.
+struct Table<'t, 'd> {
+    columns: Vec<Column<'d>>,
+    drawn: Drawn<'d>,
+    wanted: &'t Wanted<'t>,
+    spot: Spot<'t>,
+}
+
+impl<'d> Table<'_, 'd> {
+    /// The JSON that it was written with; if that lies in several places, all around it.
+    fn source(&self, asked: Asked<'d>) -> &'d str {
+        match self.drawn {
+            Drawn::Object(table) | Drawn::List(table) => table.source(),
+            Drawn::Listed => asked.item.source(),
+        }
+    }
+}
+
+/// A name as JSON has it.
+fn quoted(name: &str) -> String {
+    serde_json::to_string(name).expect("a text can be written")
+}
+
 impl ReadingShape {
     /// Tells all places that something is taken from.
-    fn each_source<'s>(&'s self, tell: &mut impl FnMut(&'s Source)) {
+    pub fn each_source<'s>(&'s self, tell: &mut impl FnMut(&'s Source)) {
         let further = [&self.kind, &self.unit, &self.id].into_iter().flatten();
         for text in [&self.sensor].into_iter().chain(further) {
             text.sources().for_each(&mut *tell);
@@ -343,7 +653,9 @@ impl ReadingShape {
             tell(from);
         }
         match &self.observed_at {
-            Moment::Written { from, .. } | Moment::Counted { from, .. } => tell(from),
+            Moment::Written { from, .. } | Moment::Counted { from, .. } => {
+                from.sources().for_each(&mut *tell);
+            }
             Moment::Arrival => {}
         }
         match &self.position {
@@ -449,7 +761,7 @@ impl ReadingShape {
     }
 }
 
-fn nothing(role: &str, reason: Reason, from: &Source) -> Reject {
+pub(super) fn nothing(role: &str, reason: Reason, from: &Source) -> Reject {
     Reject::new(reason, format!("{role}: nothing at `{from}`"))
 }
 
@@ -568,8 +880,6 @@ impl Measured {
 
 /// No number that somebody has measured is longer.
 const NUMBER_BYTES_MAX: usize = 1024;
-/// No time is longer.
-const TIME_BYTES_MAX: usize = 64;
 
 /// The number that a text is, as JSON writes numbers.
 pub(in crate::formats) fn numeral(text: &str) -> Option<f64> {
@@ -622,102 +932,6 @@ fn leading(text: &str, point: char) -> Option<f64> {
 
 fn is_sign_or_digit(c: char) -> bool {
     c.is_ascii_digit() || matches!(c, '+' | '-')
-}
-
-impl Moment {
-    fn of(
-        &self,
-        asked: Asked<'_>,
-        scratch: &Scratch,
-        catalogue: &Catalogue,
-    ) -> Result<Timestamp, Reject> {
-        let from = match self {
-            Self::Arrival => return Ok(scratch.arrival(catalogue)),
-            Self::Written { from, .. } | Self::Counted { from, .. } => from,
-        };
-        let Some(said) = from.ask(asked)? else {
-            let enveloped = scratch.envelope.as_ref().and_then(|envelope| envelope.time);
-            let missing = || nothing("observed_at", Reason::ObservedAtMissing, from);
-            return enveloped.ok_or_else(missing);
-        };
-        let time = said.as_word().and_then(|text| self.read(text));
-        time.ok_or_else(|| {
-            let found = cut(said.as_word().unwrap_or_else(|| said.word()));
-            let wanted = match self {
-                Self::Counted { epoch, .. } => epoch.word(),
-                Self::Arrival | Self::Written { .. } => "a time such as 2026-03-14T06:45:10.933Z",
-            };
-            let detail = format!("observed_at: {found:?} at `{from}` is not {wanted}");
-            Reject::new(Reason::ObservedAtInvalid, detail)
-        })
-    }
-
-    /// The time that a text says.
-    fn read(&self, text: &str) -> Option<Timestamp> {
-        if text.len() > TIME_BYTES_MAX {
-            return None;
-        }
-        let offset = match self {
-            Self::Arrival => return None,
-            Self::Counted { epoch, .. } => return epoch.time(numeral(text)?),
-            Self::Written { offset, .. } => offset,
-        };
-        let as_is = Timestamp::parse(text.as_bytes()).ok();
-        as_is.or_else(|| {
-            let whole = completed(text, offset.as_deref())?;
-            Timestamp::parse(whole.as_bytes()).ok()
-        })
-    }
-}
-
-/// A time as RFC 3339 has it, of one that ISO 8601 or a device writes otherwise: without seconds, with a
-/// comma before its fraction, with `+0800`, `+08` or a name of UTC, perhaps behind a blank; and with
-/// this offset if it has none.
-fn completed(text: &str, offset: Option<&str>) -> Option<String> {
-    let text = text.trim();
-    let (minutes, rest) = text.is_ascii().then(|| text.split_at_checked(16))??;
-    let (seconds, rest) = match rest.starts_with(':') {
-        true => rest.split_at_checked(3)?,
-        false => (":00", rest),
-    };
-    let digits = rest.strip_prefix(['.', ',']).unwrap_or_default();
-    let count = digits.bytes().take_while(u8::is_ascii_digit).count();
-    let (fraction, zone) = match count {
-        0 => (String::new(), rest),
-        count => (format!(".{}", &digits[..count]), &digits[count..]),
-    };
-    let zone = zone.trim();
-    let zone = match zone.as_bytes() {
-        [] => offset?.to_owned(),
-        b"UTC" | b"GMT" | b"utc" | b"gmt" | b"z" => "Z".to_owned(),
-        [b'+' | b'-', _, _] => format!("{zone}:00"),
-        [b'+' | b'-', _, _, m1, _] if m1.is_ascii_digit() => {
-            format!("{}:{}", &zone[..3], &zone[3..])
-        }
-        _ => zone.to_owned(),
-    };
-    Some(format!("{minutes}{seconds}{fraction}{zone}"))
-}
-
-impl Epoch {
-    /// The time of so many of them.
-    fn time(self, count: f64) -> Option<Timestamp> {
-        epoch(match self {
-            Self::Seconds => count * 1e3,
-            Self::Millis => count,
-            Self::Micros => count / 1e3,
-            Self::Nanos => count / 1e6,
-        })
-    }
-
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Seconds => "seconds since 1970",
-            Self::Millis => "milliseconds since 1970",
-            Self::Micros => "microseconds since 1970",
-            Self::Nanos => "nanoseconds since 1970",
-        }
-    }
 }
 
 impl Where {
@@ -817,46 +1031,6 @@ mod tests {
         }
         assert_eq!(leading("21,5 °C", ','), Some(21.5));
         assert_eq!(leading("1.234,5", ','), None);
-    }
-
-    #[test]
-    fn times_that_devices_write_otherwise_are_completed() {
-        let read = |text: &str, offset: Option<&str>| {
-            let whole = completed(text, offset)?;
-            let time = Timestamp::parse(whole.as_bytes()).ok()?;
-            Some(time.to_string())
-        };
-        let whole = Some("2026-03-14T06:45:10.000Z".to_owned());
-        for text in [
-            "2026-03-14T14:45:10+0800",
-            "2026-03-14T14:45:10+08",
-            "2026-03-14 14:45:10 +08:00",
-            "2026-03-14 06:45:10 UTC",
-            "2026-03-14T06:45:10GMT",
-            " 2026-03-14T06:45:10Z ",
-        ] {
-            assert_eq!(read(text, None), whole, "{text}");
-        }
-        let minute = Some("2026-03-14T06:45:00.000Z".to_owned());
-        assert_eq!(read("2026-03-14T06:45Z", None), minute);
-        assert_eq!(read("2026-03-14 14:45", Some("+08:00")), minute);
-        let exact = Some("2026-03-14T06:45:10.933Z".to_owned());
-        assert_eq!(read("2026-03-14T06:45:10,933Z", None), exact);
-        assert_eq!(read("2026-03-14 06:45:10.933 UTC", None), exact);
-        for text in [
-            "2026-03-14T06:45:10",
-            "2026-03-14",
-            "14.03.2026 06:45:10",
-            "2026-03-14T06:45:10 MST",
-            "2026-03-14T06:45:1Z",
-            "2026-03-14T06:45:10+8",
-            "2026-03-14T06:45:10+080",
-            "20260314T064510Z",
-            "2026-03-14T06:45:10é",
-            "",
-        ] {
-            assert_eq!(read(text, None), None, "{text}");
-        }
     }
 
     #[test]
