@@ -70,6 +70,8 @@ const WHOLE_LETTERS_MAX: u32 = 16;
 
 /// What is noted of a message that may say a value, and says none.
 pub const NOTHING_SAID: &str = "it says no value";
+/// What is noted of a message in which a broker says how it is, and which no mapping chooses.
+const OF_A_BROKER: &str = "a broker's own state";
 /// What is noted of a message without a payload.
 const EMPTY: &str = "empty";
 
@@ -200,8 +202,16 @@ pub fn append_message_of(
     told: &mut dyn FnMut(Result<&str, Reject>),
 ) {
     let appended = append_items(inputs, message, sender, catalogue, workspace, told);
-    if let Err(refused) = appended {
-        append_refused(inputs, message, sender.source, refused, told);
+    match appended {
+        Ok(()) => {}
+        // A bridge says when it comes and goes.
+        Err((whole, _))
+            if whole.reason == Reason::TopicUnknown && message.topic.starts_with("$SYS/") =>
+        {
+            telemetry::noted(OF_A_BROKER);
+            workspace.noted.push((String::new(), OF_A_BROKER));
+        }
+        Err(refused) => append_refused(inputs, message, sender.source, refused, told),
     }
 }
 

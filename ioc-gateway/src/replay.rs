@@ -592,7 +592,7 @@ fn is_within(place: &str, around: &str) -> bool {
     };
     let ((spot, entry), (around, of)) = (parts(place), parts(around));
     match spot.strip_prefix(around) {
-        Some("") => of.is_empty(),
+        Some("") => of.is_empty() && !entry.is_empty(),
         Some(inner) => inner.starts_with('/') && (of.is_empty() || of == entry),
         None => false,
     }

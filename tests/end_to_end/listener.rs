@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, Command, Stdio};
 
+use crate::mosquitto::Mosquitto;
 use crate::support::{Server, Site, high_water, level, river_city, tool, wait_for};
 
 /// A client of mosquitto's for this server.
@@ -34,6 +35,50 @@ impl Drop for Killed {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+#[test]
+fn a_broker_that_bridges_as_it_does_unless_it_is_told_otherwise_is_let_in() {
+    let site = Site::new(&river_city());
+    let server = site.start();
+    let bridge = format!(
+        "connection city\naddress {}\nrestart_timeout 1 2\n\
+         topic ioc/v1/readings/# out 1\ntopic ioc/v1/decisions/# in 1\n",
+        server.mqtt
+    );
+    let broker = Mosquitto::with(&bridge);
+    for reading in high_water() {
+        let published = client("mosquitto_pub", broker.address, "311")
+            .args(["-q", "1", "-t", "ioc/v1/readings/wl-1", "-m", &reading])
+            .status();
+        assert!(published.unwrap().success());
+    }
+    wait_for("the incident", || {
+        (!server.incidents().is_empty()).then_some(())
+    });
+    // What is retained is so behind the bridge, too: who comes there now gets it.
+    let retained = wait_for("the decision", || {
+        let heard = client("mosquitto_sub", broker.address, "311")
+            .args([
+                "-t",
+                "ioc/v1/decisions/z1",
+                "-C",
+                "1",
+                "-W",
+                "2",
+                "-F",
+                "%r",
+            ])
+            .output()
+            .unwrap();
+        heard.status.success().then_some(heard.stdout)
+    });
+    assert_eq!(String::from_utf8_lossy(&retained).trim(), "1");
+    // That it came and goes is nobody's reading, and nothing to mend.
+    assert_eq!(
+        server.get_json("/api/v1/dead-letters/groups")["total"],
+        serde_json::json!([])
+    );
 }
 
 #[test]

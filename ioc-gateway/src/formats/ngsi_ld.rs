@@ -192,15 +192,15 @@ impl<'d> Decoder<'d, '_> {
             if entity.meant.binary_search(&name).is_err() {
                 continue;
             }
-            let place = Place {
-                attribute: name,
-                ..place
-            };
             if name.len() > NAME_BYTES_MAX {
                 let detail = format!("an attribute's name has more than {NAME_BYTES_MAX} bytes");
                 self.refuse(Reject::new(Reason::SensorInvalid, detail), written, place)?;
                 continue;
             }
+            let place = Place {
+                attribute: name,
+                ..place
+            };
             match written.elements() {
                 // Clause 4.5.5: an attribute of several datasets.
                 Some(instances) if is_of_instances(written) => {

@@ -25,6 +25,8 @@ pub(super) struct Client {
     pub key: ClientKey,
     /// What it speaks.
     pub version: Version,
+    /// Whether it is a broker that speaks for others.
+    pub is_bridge: bool,
     /// How long it may be silent: one and a half times its keep-alive (section 3.1.2.10).
     pub silence_max: Option<Duration>,
     /// What it leaves to be published.
@@ -90,6 +92,7 @@ pub(super) fn admit(connect: &Connect<'_>, credentials: &Credentials) -> Result<
     Ok(Client {
         key: ClientKey { user, client_id },
         version,
+        is_bridge: connect.is_bridge,
         silence_max: match keep_alive_s {
             0 => None,
             seconds => Some(Duration::from_millis(u64::from(seconds) * 1500)),
@@ -178,6 +181,7 @@ mod tests {
     fn connect(version: Version, client_id: &str) -> Connect<'_> {
         Connect {
             version,
+            is_bridge: false,
             client_id,
             clean_session: true,
             keep_alive_s: 60,

@@ -204,7 +204,8 @@ pub(super) fn version_said(bytes: &[u8]) -> Option<Version> {
         .position(|b| b & 0x80 == 0)?;
     let mut body = Body(&rest[last_of_length + 1..]);
     let is_connect = first >> 4 == 1;
-    is_connect.then_some(connect::version(&mut body).ok()?.ok()?)
+    let (version, _) = connect::version(&mut body).ok()?.ok()?;
+    is_connect.then_some(version)
 }
 
 /// A packet from a client.
@@ -214,7 +215,8 @@ pub(super) enum Packet<'a> {
     Connect(Connect<'a>),
     /// The client speaks a version of MQTT that is not spoken here; its CONNECT was not read on.
     ConnectOtherVersion {
-        /// The protocol level: 3 for MQTT 3.1, more than 5 for what is to come.
+        /// The protocol level: 3 for MQTT 3.1, more than 5 for what is to come, and from 128 on what a
+        /// broker says that speaks for others.
         level: u8,
     },
     /// A message (section 3.3).

@@ -97,6 +97,7 @@ fn answer(connect: &Connect<'_>) -> bool {
 fn client(version: Version) -> Client {
     let connect = Connect {
         version,
+        is_bridge: false,
         client_id: "fuzzer",
         clean_session: true,
         keep_alive_s: 60,

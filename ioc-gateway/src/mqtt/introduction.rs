@@ -46,7 +46,7 @@ pub(super) async fn introduced(
             }
         }
         // What is newer than version 5 is answered as in version 5 (section 3.1.2.2).
-        Ok((Packet::ConnectOtherVersion { level: 6.. }, _)) => (Version::V5, Refusal::Version),
+        Ok((Packet::ConnectOtherVersion { level: 6..=127 }, _)) => (Version::V5, Refusal::Version),
         Ok((Packet::ConnectOtherVersion { .. }, _)) => (version, Refusal::Version),
         Ok(_) => return Err(CloseReason::ConnectMissing),
         Err(CloseReason::Malformed(malformed)) if said == Some(Version::V5) => {

@@ -76,6 +76,8 @@ pub(super) struct Session {
     deliveries: Deliveries,
     takes: Takes,
     rights: Rights,
+    /// Whether it is a broker that speaks for others.
+    is_bridge: bool,
     /// Whether a PUBACK may say its reason as a word.
     wants_problems: bool,
     aliases: Aliases,
@@ -137,6 +139,7 @@ impl Session {
             deliveries,
             takes,
             rights: client.rights.clone(),
+            is_bridge: client.is_bridge,
             outbox: Outbox::new(takes, window),
             wants_problems: client.wants_problems,
             aliases: Aliases::new(options.topic_alias_max),

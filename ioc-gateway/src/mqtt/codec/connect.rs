@@ -8,6 +8,9 @@ use super::{Malformed, Packet, Version};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::mqtt) struct Connect<'a> {
     pub version: Version,
+    /// Whether it is a broker that passes on what others say: it wants to hear what is retained as
+    /// it was published. Brokers say so with the highest bit of the protocol level.
+    pub is_bridge: bool,
     pub client_id: &'a str,
     /// In version 5, "clean start".
     pub clean_session: bool,
@@ -69,18 +72,25 @@ mod flag {
     pub const USER: u8 = 0x80;
 }
 
-/// The version that the body of a CONNECT begins with; `Err` for one that is not spoken here.
-pub(super) fn version(body: &mut Body<'_>) -> Result<Result<Version, u8>, Malformed> {
+/// What a broker adds to its protocol level that speaks 3.1.1 for others: no standard says so, and
+/// mosquitto and others do it unless they are told not to. In version 5 a subscription says it.
+const BRIDGE: u8 = 0x80;
+
+/// The version that the body of a CONNECT begins with, and whether it is of a broker that speaks for
+/// others; `Err` for one that is not spoken here.
+pub(super) fn version(body: &mut Body<'_>) -> Result<Result<(Version, bool), u8>, Malformed> {
+    const OF_A_BRIDGE: u8 = BRIDGE | 4;
     match (body.text()?, body.u8()?) {
-        ("MQTT", 4) => Ok(Ok(Version::V311)),
-        ("MQTT", 5) => Ok(Ok(Version::V5)),
+        ("MQTT", 4) => Ok(Ok((Version::V311, false))),
+        ("MQTT", OF_A_BRIDGE) => Ok(Ok((Version::V311, true))),
+        ("MQTT", 5) => Ok(Ok((Version::V5, false))),
         ("MQTT" | "MQIsdp", level) => Ok(Err(level)),
         _ => Err(Malformed::Protocol),
     }
 }
 
 pub(super) fn connect(mut body: Body<'_>) -> Result<Packet<'_>, Malformed> {
-    let version = match version(&mut body)? {
+    let (version, is_bridge) = match version(&mut body)? {
         Ok(version) => version,
         Err(level) => return Ok(Packet::ConnectOtherVersion { level }),
     };
@@ -92,6 +102,7 @@ pub(super) fn connect(mut body: Body<'_>) -> Result<Packet<'_>, Malformed> {
     }
     let connect = Connect {
         version,
+        is_bridge,
         clean_session: flags & flag::CLEAN_SESSION != 0,
         keep_alive_s: body.u16()?,
         properties: match version {

@@ -104,6 +104,21 @@ fn other_versions_of_mqtt_are_told_apart() {
     };
     assert_eq!(level(b"\x10\x0e\0\x06MQIsdp\x03\x02\0\0\0\0"), 3);
     assert_eq!(level(b"\x10\x0d\0\x04MQTT\x06\x02\0\0\0\0\0"), 6);
+    assert_eq!(level(b"\x10\x0e\0\x06MQIsdp\x83\x02\0\0\0\0"), 0x83);
+    assert_eq!(level(b"\x10\x0d\0\x04MQTT\x85\x02\0\0\0\0\0"), 0x85);
+}
+
+#[test]
+fn a_broker_that_speaks_for_others_is_told_apart() {
+    let connect = |bytes| match decode(bytes) {
+        Ok(Packet::Connect(connect)) => (connect.version, connect.is_bridge),
+        other => panic!("{other:?}"),
+    };
+    let of_a_bridge = b"\x10\x0d\0\x04MQTT\x84\x02\0\x3c\0\x01b";
+    assert_eq!(connect(of_a_bridge), (Version::V311, true));
+    assert_eq!(version_said(of_a_bridge), Some(Version::V311));
+    let of_a_sensor = b"\x10\x0d\0\x04MQTT\x04\x02\0\x3c\0\x01b";
+    assert_eq!(connect(of_a_sensor), (Version::V311, false));
 }
 
 #[test]
@@ -284,6 +299,7 @@ impl AnyConnect {
     fn expected(&self) -> Connect<'_> {
         Connect {
             version: Version::V311,
+            is_bridge: false,
             properties: ConnectProperties::default(),
             client_id: &self.client_id,
             clean_session: self.clean_session,
@@ -324,6 +340,8 @@ fn agrees(first: u8, body: &[u8], ours: &Packet<'_>) -> bool {
             }
             Err(_) => false,
         },
+        // It knows nothing of bridges.
+        Packet::Connect(own) if own.is_bridge => true,
         Packet::Connect(own) => match oracle::Connect::parse(body) {
             Ok((theirs, _)) => {
                 own.client_id == theirs.client_id()

@@ -27,7 +27,11 @@ impl Session {
         if wanted.filter.starts_with(codec::SHARED) {
             return Granted::Shared;
         }
-        let filter = match Filter::parse(wanted, &self.rights.devices) {
+        let wanted = Wanted {
+            retain_as_published: wanted.retain_as_published || self.is_bridge,
+            ..*wanted
+        };
+        let filter = match Filter::parse(&wanted, &self.rights.devices) {
             Ok(filter) => filter,
             Err(refused) => return refused,
         };

@@ -26,6 +26,7 @@ fn session_of(
 ) -> Session {
     let connect = Connect {
         version,
+        is_bridge: false,
         client_id: "pump-house",
         clean_session: true,
         keep_alive_s: 60,
@@ -188,6 +189,7 @@ fn p8_a_user_publishes_its_own_sensors_and_no_others() {
     let users = Users::with_rights([("north", "s3cret", rights)]);
     let connect = Connect {
         version: Version::V5,
+        is_bridge: false,
         client_id: "pump-house",
         clean_session: true,
         keep_alive_s: 60,
