@@ -255,6 +255,8 @@ pub struct MemberLook {
     pub stands: &'static str,
     /// The detections about it that are raised.
     pub rules: Vec<RuleId>,
+    /// The rules of faults by which its sensor is not to be trusted in any of these.
+    pub distrusted_by: Vec<RuleId>,
 }
 
 /// A member of another incident or candidate of the same rule.
@@ -360,9 +362,12 @@ impl Judgement {
         takers.sort_unstable();
         takers.dedup();
         let cases = takers.into_iter();
+        let cases = cases.filter_map(|taker| self.case_of(taker, reading));
+        let mut cases: Vec<_> = cases.collect();
+        for member in cases.iter_mut().flat_map(|case| &mut case.members) {
+            member.distrusted_by = self.distrusted_by(&member.sensor, &member.rules);
+        }
         cases
-            .filter_map(|taker| self.case_of(taker, reading))
-            .collect()
     }
 }
 

@@ -17,7 +17,7 @@ use crate::detect::{SensorStage, Shard};
 use crate::detection::{self, Finding};
 use crate::engine::Engine;
 use crate::explain::{CaseLook, RuleLook, SequenceLook, SuppressionLook};
-use crate::id::RuleId;
+use crate::id::{RuleId, SensorId};
 use crate::invariant::{Audit, Broken};
 use crate::noted::Noting;
 use crate::reading::Reading;
@@ -99,6 +99,13 @@ impl Judgement {
     pub(crate) fn looks_of(&self, reading: &Reading<'_>) -> Vec<RuleLook> {
         let stages = self.stages.iter();
         stages.flat_map(|stage| stage.looks_of(reading)).collect()
+    }
+
+    /// The rules of faults by which a sensor is not to be trusted in what any of these rules found.
+    pub(crate) fn distrusted_by(&self, sensor: &SensorId, found: &[RuleId]) -> Vec<RuleId> {
+        let stages = self.stages.iter();
+        let by = stages.flat_map(|stage| stage.distrusted_by(sensor, found));
+        by.collect()
     }
 
     /// A look at what a correlation rule made of a reading's sensor.

@@ -1,6 +1,6 @@
 // What a screen reader is told by itself: incidents that are new, in a sentence now and then.
 //
-// Arrives: decisions. Leaves: a text in a live region. Bounded: one sentence every EVERY_MS, which
+// Arrives: decisions, and of each whom it calls for (`calls.js`). Leaves: a text in a live region. Bounded: one sentence every EVERY_MS, which
 // names the gravest and counts the others.
 
 import { SEVERITIES } from "./store.js";
@@ -17,9 +17,10 @@ export class Announcer {
     this.planned = false;
   }
 
-  heard(decisions) {
-    for (const { type, incident } of decisions) {
-      if (!TOLD_BY.has(type) || incident.suppressed_by) continue;
+  heard(decisions, called = []) {
+    const opened = ({ type, incident }) => TOLD_BY.has(type) && !incident.suppressed_by;
+    const news = decisions.filter(opened).map(({ incident }) => incident);
+    for (const incident of [...news, ...called.flatMap(({ effects }) => effects)]) {
       const graver = this.gravest === null ||
         SEVERITIES.indexOf(incident.severity) < SEVERITIES.indexOf(this.gravest.severity);
       if (graver) this.gravest = incident;

@@ -1,6 +1,8 @@
 // The bell: what is new and grave is heard as well as seen (ISA-18.2), if the operator wants it so.
 //
-// Arrives: decisions. Leaves: a few tones. Bounded: one ringing every EVERY_MS; only what is graver
+// Arrives: decisions, and of each whom it calls for (`calls.js`). Leaves: a few tones. Promise: what people
+// are called for is heard, as the server counts it; so is what opens as an effect of what lasts, which is in
+// the list as new, although nobody is called for it. Bounded: one ringing every EVERY_MS; only what is graver
 // than the last one rings at once. A browser lets a page be heard only after somebody has pressed
 // something on it, so it is off until it is turned on.
 
@@ -16,11 +18,17 @@ const TONES = { extreme: [880, 660, 880, 660, 880], severe: [660, 550, 660], mod
 
 const RUNG_BY = new Set(["incident_opened", "incident_reopened", "incident_unsuppressed"]);
 
-/** The gravest severity that is to be heard of these decisions; null if nothing is. */
-export function rungBy(decisions) {
-  const rings = ({ type, incident }) => RUNG_BY.has(type) && incident.handling === "new" &&
-    !incident.suppressed_by && !incident.shelved_until && incident.severity in TONES;
-  const grave = decisions.filter(rings).map(({ incident }) => incident.severity);
+/**
+ * The gravest severity that is to be heard of these decisions, each with what `calls.js` says of it; null
+ * if nothing is.
+ */
+export function rungBy(decisions, called = []) {
+  const rings = ({ type, incident }, place) => called[place]?.itself ||
+    RUNG_BY.has(type) && incident.handling === "new" && !incident.suppressed_by &&
+    !incident.shelved_until;
+  const effects = called.flatMap(({ effects: incidents }) => incidents);
+  const incidents = [...decisions.filter(rings).map(({ incident }) => incident), ...effects];
+  const grave = incidents.map(({ severity }) => severity).filter((severity) => severity in TONES);
   grave.sort((a, b) => SEVERITIES.indexOf(a) - SEVERITIES.indexOf(b));
   return grave[0] ?? null;
 }
@@ -49,8 +57,8 @@ export class Bell {
     this.button.textContent = this.on ? "On" : "Off";
   }
 
-  heard(decisions) {
-    const severity = this.on ? rungBy(decisions) : null;
+  heard(decisions, called = []) {
+    const severity = this.on ? rungBy(decisions, called) : null;
     if (severity === null) return;
     const isQuiet = this.clock() < this.quietUntil;
     if (isQuiet && SEVERITIES.indexOf(severity) >= SEVERITIES.indexOf(this.last)) return;

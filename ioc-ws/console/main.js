@@ -7,6 +7,7 @@ import { Detail } from "./detail.js";
 import { Announcer } from "./announce.js";
 import { ask, asks } from "./asks.js";
 import { Bell } from "./bell.js";
+import { Calls } from "./calls.js";
 import { confirmed } from "./dialog.js";
 import { byId, el, setText, shape } from "./dom.js";
 import { evidenceOf } from "./evidence.js";
@@ -69,6 +70,7 @@ const feed = new Feed({
   placeOf,
   titleOf,
 });
+const calls = new Calls();
 const bell = new Bell({ button: byId("bell") });
 const announcer = new Announcer({ root: byId("announced"), titleOf });
 const detail = new Detail({
@@ -136,6 +138,7 @@ function hear(message) {
     toast(`The stream was ahead of this console: ${updates} folded into newer ones.`);
   }
   if (change.all) {
+    calls.begin(store.incidents.values());
     newPicture();
     actuators.load();
     health.load();
@@ -151,8 +154,9 @@ function hear(message) {
     feed.add(change.decisions);
     health.heard(change.decisions);
     detail.add(change.decisions);
-    announcer.heard(change.decisions);
-    bell.heard(change.decisions);
+    const called = change.decisions.map((decision) => calls.take(decision));
+    announcer.heard(change.decisions, called);
+    bell.heard(change.decisions, called);
     heardOfSensors(change.decisions);
   }
   if (change.all || change.sensors?.size || change.decisions?.length) sensorsChanged = true;

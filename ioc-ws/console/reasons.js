@@ -58,8 +58,10 @@ export function levelSentence(level) {
 }
 
 /** What a source weighs for the correlation: `wl-0412 weighs 3, abnormal: river-high`. */
-export function memberSentence({ sensor, weight, stands, rules }) {
-  return `${sensor} weighs ${weight}, ${stands}: ${rules.join(", ")}`;
+export function memberSentence({ sensor, weight, stands, rules, distrusted_by: by = [] }) {
+  const part = stands === "distrusted" ? " by" : ", distrusted in part by";
+  const doubt = by.length > 0 ? `${part} ${by.join(", ")}` : "";
+  return `${sensor} weighs ${weight}, ${stands}${doubt}: ${rules.join(", ")}`;
 }
 
 /** How what was together weighed, when the last evidence came before `opened`, and what it waited for. */

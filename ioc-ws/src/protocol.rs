@@ -20,6 +20,7 @@ use ioc_core::decision::{Dismissal, Handling, Named, Refusal, Step, Tier};
 use ioc_core::decision::{Ending, How, SuppressionChange};
 use ioc_core::decision::{Far, Network, Severity, Verdict, Way};
 use ioc_core::id::SuppressionId;
+use ioc_core::load::Load;
 use ioc_core::place::Position;
 use ioc_core::record::BundleHash;
 use ioc_core::time::{Millis, Timestamp};
@@ -464,6 +465,156 @@ fn golden_steps() {
     }
     let golden = serde_json::to_string_pretty(&table).unwrap() + "\n";
     expect_file!["../tests/golden/steps.json"].assert_eq(&golden);
+}
+
+/// Whether each decision of a story calls an operator: `calls.js` must say the same.
+#[test]
+fn golden_calls() {
+    let mut load = Load::default();
+    let mut lines = String::new();
+    for decision in calling_story().into_iter().chain(story()) {
+        let json = decision_json(&decision);
+        let decision_json: Value = serde_json::from_slice(&json).unwrap();
+        let line = serde_json::json!({"calls": load.take(&decision), "decision": decision_json});
+        lines += &format!("{line}\n");
+    }
+    expect_file!["../tests/golden/calls.jsonl"].assert_eq(&lines);
+}
+
+/// Causes and effects, in all the ways in which somebody is called for an effect or is not.
+fn calling_story() -> Vec<Decision> {
+    let effect = |name: &str, of: &str| IncidentState {
+        parent: Some(id(of)),
+        severity: Severity::Moderate,
+        kind: "jam".parse().unwrap(),
+        ..incident(name)
+    };
+    let opened = |incident: IncidentState| {
+        let verdict = Verdict::IncidentOpened(incident);
+        let cause = Cause {
+            evidence: vec![evidence("e5c1", 981, "wl-0412", None)],
+            ..Cause::default()
+        };
+        Decision {
+            cause,
+            ..examples::decision(0, verdict)
+        }
+    };
+    let told = |verdict| examples::decision(0, verdict);
+    let parts = |name: &str, of: &str, severity| {
+        let kind = incident(name).kind;
+        told(Verdict::IncidentOpened(IncidentState {
+            kind,
+            severity,
+            ..effect(name, of)
+        }))
+    };
+    let cleared = |incident: IncidentState| {
+        told(Verdict::IncidentCleared(IncidentState {
+            condition: Condition::Cleared,
+            ..incident
+        }))
+    };
+    let shelved = |incident: IncidentState, until| {
+        told(Verdict::IncidentShelved(IncidentState {
+            shelved_until: until,
+            ..incident
+        }))
+    };
+    let symptom = |suppressed, severity| IncidentState {
+        suppressed,
+        severity,
+        ..effect("symptom", "cause")
+    };
+    let minor = IncidentState {
+        severity: Severity::Minor,
+        ..effect("minor", "cause")
+    };
+    let seen = IncidentState {
+        handling: Handling::Acknowledged,
+        ..effect("seen", "cause")
+    };
+    let merged = |name: &str, into: &str| {
+        let verdict = Verdict::IncidentMerged {
+            incident: IncidentState {
+                handling: Handling::Merged,
+                ..incident(name)
+            },
+            into: id(into),
+        };
+        told(verdict)
+    };
+    let dismissed = told(Verdict::IncidentHandled {
+        step: Step::Dismiss(Dismissal::Test),
+        before: Handling::New,
+        incident: IncidentState {
+            handling: DISMISSED,
+            ..incident("other")
+        },
+    });
+    let linked = |of: Option<&str>| {
+        told(Verdict::IncidentLinked(IncidentState {
+            parent: of.map(id),
+            ..effect("linked", "cause")
+        }))
+    };
+    let by_person = |mut decision: Decision| {
+        decision.cause.request = by_console().request;
+        decision
+    };
+    let mut story = vec![
+        opened(incident("cause")),
+        opened(effect("unseen", "cause")),
+        opened(effect("seen", "cause")),
+        told(Verdict::IncidentAcknowledged(seen)),
+        opened(effect("below-unseen", "unseen")),
+        opened(minor),
+        opened(symptom(true, Severity::Moderate)),
+        // What is graver than its cause is a symptom no more.
+        told(Verdict::IncidentUpdated(symptom(false, Severity::Extreme))),
+        told(Verdict::IncidentSuppressed(symptom(
+            false,
+            Severity::Extreme,
+        ))),
+        opened(effect("linked", "cause")),
+        linked(Some("other")),
+        linked(None),
+        linked(Some("cause")),
+        parts("dark-1", "cause", Severity::Moderate),
+        parts("dark-2", "cause", Severity::Moderate),
+        parts("dark-3", "cause", Severity::Severe),
+        parts("dark-4", "told-before", Severity::Moderate),
+        shelved(incident("cause"), Some(at(4642))),
+        opened(effect("while-shelved", "cause")),
+        shelved(incident("cause"), None),
+        by_person(shelved(incident("cause"), Some(at(4642)))),
+        by_person(shelved(incident("cause"), None)),
+        cleared(incident("cause")),
+        cleared(incident("cause")),
+        cleared(effect("unseen", "cause")),
+        opened(incident("other")),
+        opened(incident("twin")),
+        opened(effect("of-twin", "twin")),
+        opened(effect("known-twin", "other")),
+        opened(incident("joins")),
+        merged("joins", "known-twin"),
+        merged("twin", "other"),
+        dismissed,
+        opened(effect("after-dismissal", "other")),
+        opened(incident("later")),
+        opened(effect("undone", "later")),
+        by_person(told(Verdict::IncidentRated(effect("undone", "later")))),
+        cleared(incident("later")),
+    ];
+    let last = parts("dark-5", "told-before", Severity::Moderate);
+    story.push(last);
+    for (decision, seq) in story.iter_mut().zip(1..) {
+        (decision.seq, decision.at) = (seq, at(seq));
+    }
+    // It parts later than what is one call with the one before.
+    let later = story.last_mut().expect("there are some");
+    later.at = at(600);
+    story
 }
 
 #[test]

@@ -262,11 +262,13 @@ fn levels_json(look: &LevelsLook) -> Value {
 fn case_json(case: &CaseLook) -> Value {
     let members = case.members.iter().map(|member| {
         let rules = member.rules.iter().map(|rule| rule.as_str());
+        let distrusted_by = member.distrusted_by.iter().map(|rule| rule.as_str());
         json!({
             "sensor": member.sensor.as_str(),
             "reading": member.report.as_ref().map(|id| id.as_str()),
             "weight": member.weight, "stands": member.stands,
             "rules": rules.collect::<Vec<_>>(),
+            "distrusted_by": distrusted_by.collect::<Vec<_>>(),
         })
     });
     let neighbours = case.neighbours.iter().map(|other| {

@@ -9,8 +9,8 @@ use std::fmt;
 
 use ioc_core::decision::{Far, Network, Verdict, Way};
 use ioc_core::explain::{
-    CaseLook, Explanation, Fate, FrontLook, LevelLook, LevelsLook, RuleLook, SequenceLook,
-    StateLook, SuppressionLook,
+    CaseLook, Explanation, Fate, FrontLook, LevelLook, LevelsLook, MemberLook, RuleLook,
+    SequenceLook, StateLook, SuppressionLook,
 };
 use ioc_core::id::RuleId;
 use ioc_core::time::{Millis, Timestamp};
@@ -613,6 +613,16 @@ fn takers_line(f: &mut fmt::Formatter<'_>, look: &RuleLook) -> fmt::Result {
     Ok(())
 }
 
+/// ` by gauge-flapping` of a member that is distrusted; `, distrusted in part by gauge-flapping` of one
+/// whose other detections count.
+fn member_distrusted(member: &MemberLook) -> String {
+    match member.distrusted_by.as_slice() {
+        [] => String::new(),
+        by if member.stands == "distrusted" => format!(" by {}", names(by)),
+        by => format!(", distrusted in part by {}", names(by)),
+    }
+}
+
 fn case_lines(f: &mut fmt::Formatter<'_>, case: &CaseLook) -> fmt::Result {
     let (weight, needed) = case.weight;
     let is = match case.incident {
@@ -628,10 +638,11 @@ fn case_lines(f: &mut fmt::Formatter<'_>, case: &CaseLook) -> fmt::Result {
         let rules: Vec<_> = member.rules.iter().map(|rule| rule.as_str()).collect();
         writeln!(
             f,
-            "    {} weighs {}, {}: {}",
+            "    {} weighs {}, {}{}: {}",
             member.sensor,
             member.weight,
             member.stands,
+            member_distrusted(member),
             rules.join(", ")
         )?;
     }

@@ -9,6 +9,7 @@ use ioc_core::place::Position;
 use ioc_core::reading::{AttributesBuffer, Reading};
 use ioc_core::record::{Input, Record};
 use ioc_core::time::{Millis, Timestamp};
+use serde_json::json;
 
 use super::reading::Named;
 use super::*;
@@ -145,7 +146,8 @@ fn a_sensor_that_is_distrusted_is_said_to_be_by_what_and_since_when() {
         "distrusted by smoke-flapping since 2026-03-14 {}",
         &since[11..19]
     );
-    expect_told(&answer, &[&by, "sm-1 weighs 0, distrusted: smoke-high"]);
+    let member = "sm-1 weighs 0, distrusted by smoke-flapping: smoke-high";
+    expect_told(&answer, &[&by, member]);
     let json = answer.to_json();
     assert!(json["verdict"].as_str().unwrap().contains(&by), "{json}");
     let rule = &json["rules"][0]["distrusted_by"][0];
@@ -163,6 +165,42 @@ fn a_sensor_that_is_distrusted_is_said_to_be_by_what_and_since_when() {
         verdict.contains("It is evidence of") && verdict.contains(&by),
         "{verdict}"
     );
+}
+
+#[test]
+fn of_each_member_that_is_distrusted_it_is_said_by_what() {
+    // The second's own reading is asked for; the first flaps, in smoke and not in heat.
+    let rules = FIRE
+        .replace(
+            "correlations",
+            "  heat-high: { kind: temperature, above: { moderate: 50 degC }, clear: below 45 degC }\ncorrelations",
+        )
+        .replace("smoke-high: 6 }", "smoke-high: 3, heat-high: 3 }");
+    let minutes = 0..30;
+    let readings = minutes.map(|m| said(m, "sm-1", "smoke", [0.2, 4.5][m as usize % 2]));
+    let mut readings: Vec<_> = readings.collect();
+    readings.extend((31..34).map(|m| said(m, "sm-1", "smoke", 9.0)));
+    readings.push(said(34, "sm-1", "temperature", 80.0));
+    readings.extend((34..36).map(|m| said(m, "sm-2", "smoke", 4.5)));
+    let answer = ask(&rules, &readings);
+    let lines = [
+        "sm-1 weighs 3, abnormal, distrusted in part by smoke-flapping: ",
+        "sm-2 weighs 3, abnormal: smoke-high",
+    ];
+    expect_told(&answer, &lines);
+    let json = answer.to_json();
+    let members = json["correlations"][0]["members"].as_array().unwrap();
+    let by: Vec<_> = members
+        .iter()
+        .map(|member| member["distrusted_by"].clone())
+        .collect();
+    assert_eq!(by, [json!(["smoke-flapping"]), json!([])], "{json}");
+    // Without what is believed of it, it is all that is said.
+    let mut smoke = readings;
+    smoke.retain(|said| said.kind == "smoke");
+    let answer = ask(FIRE, &smoke);
+    let member = "sm-1 weighs 0, distrusted by smoke-flapping: smoke-high";
+    expect_told(&answer, &[member]);
 }
 
 const FLOOD: &str = "\

@@ -6,6 +6,7 @@ use super::SensorStage;
 use super::rule_state::{self, RuleState};
 use crate::bundle::{DetectionRule, Sensor};
 use crate::explain::{LevelsLook, RuleLook, StateLook};
+use crate::id::{RuleId, SensorId};
 use crate::reading::Reading;
 use crate::time::Timestamp;
 
@@ -42,6 +43,25 @@ impl SensorStage {
                 }
             })
             .collect()
+    }
+}
+
+impl SensorStage {
+    /// The rules of faults by which a sensor is not to be trusted in what any of these rules found,
+    /// sorted.
+    pub(crate) fn distrusted_by(&self, sensor: &SensorId, found: &[RuleId]) -> Vec<RuleId> {
+        let Some(&number) = self.numbers.get(sensor.as_str()) else {
+            return Vec::new();
+        };
+        let rules = self.rules_of(number as usize);
+        let mut by = Vec::new();
+        for track in &self.sensors[number as usize].tracks {
+            let judging = track.judging(rules).filter(|rule| found.contains(rule));
+            by.extend(judging.flat_map(|rule| track.distrusted_by(rules, &rule)));
+        }
+        by.sort_unstable();
+        by.dedup();
+        by
     }
 }
 

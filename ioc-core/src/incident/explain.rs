@@ -44,6 +44,8 @@ impl Cluster {
                         .iter()
                         .map(|raised| raised.rule.clone())
                         .collect(),
+                    // What is wrong with a sensor is known where it is examined.
+                    distrusted_by: Vec::new(),
                 }
             })
             .collect()

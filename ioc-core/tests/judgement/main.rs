@@ -37,6 +37,7 @@ mod suppress;
 mod noted;
 mod limits;
 mod bytes;
+mod calls;
 mod state;
 mod builds;
 mod why;

@@ -31,6 +31,7 @@ use ioc_core::decision::{About, AnswerWord, Certainty, CommandChange, CommandSta
 use ioc_core::decision::{Decision, Dismissal, Handling, IncidentState, Severity, Step, Verdict};
 use ioc_core::decision::{Far, How, SuppressionChange, SuppressionState, Target, Way};
 use ioc_core::id::{CommandKey, IncidentId, SuppressionId};
+use ioc_core::load::Load;
 use ioc_core::reading::{AttributesBuffer, Reading};
 use ioc_core::record::{
     Action, Ask, BuildHash, ClockKind, Command, Effect, EffectNews, Input, Open, Operate, Quieted,
@@ -90,6 +91,19 @@ pub fn ways(bundle: &Arc<Bundle>, timeline: &str) -> String {
             lag => format!(", {} s", lag.0 / 1000),
         };
         format!("{text} [{} {from} > {to}, {far}{lag}]", along.word())
+    })
+}
+
+/// The same, of what an operator is called by alone.
+pub fn calls(bundle: &Arc<Bundle>, timeline: &str) -> String {
+    let mut load = Load::default();
+    run_as(&[("first", bundle)], timeline, |decision, names| {
+        let text = describe(decision, names);
+        if load.take(decision) {
+            text
+        } else {
+            String::new()
+        }
     })
 }
 

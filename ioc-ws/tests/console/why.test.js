@@ -35,6 +35,16 @@ test("says whether it opened by a reading or when a time was over", () => {
   assert.match(by("2026-03-14T06:46:26.000Z"), waited);
 });
 
+test("says of each member by what it is distrusted", () => {
+  const member = { sensor: "wl-1", weight: 0, stands: "distrusted", rules: ["river-high"] };
+  const said = (more) => reasons.memberSentence({ ...member, ...more });
+  assert.equal(said({}), "wl-1 weighs 0, distrusted: river-high");
+  assert.equal(said({ distrusted_by: ["river-flaps", "river-stuck"] }),
+    "wl-1 weighs 0, distrusted by river-flaps, river-stuck: river-high");
+  const part = { weight: 2, stands: "abnormal", rules: ["wet", "river-high"], distrusted_by: ["river-flaps"] };
+  assert.equal(said(part), "wl-1 weighs 2, abnormal, distrusted in part by river-flaps: wet, river-high");
+});
+
 test("says of a rule what ioc why says", () => {
   const rule = {
     name: "flood", weights: { "river-high": 3, "flood-call": 1 }, opens_at: 3, within_m: 2_000,

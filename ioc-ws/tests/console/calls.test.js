@@ -1,0 +1,68 @@
+// calls.js is the mirror of load.rs: of the same decisions it must say the same, and be heard.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+import { Announcer } from "../../console/announce.js";
+import { rungBy } from "../../console/bell.js";
+import { Calls } from "../../console/calls.js";
+
+test("calls as the server counts them, decision by decision", () => {
+  const golden = readFileSync(new URL("../golden/calls.jsonl", import.meta.url), "utf8");
+  const lines = golden.trim().split("\n").map((line) => JSON.parse(line));
+  const calls = new Calls();
+  for (const { calls: expected, decision } of lines) {
+    const { itself, effects } = calls.take(decision);
+    assert.equal(itself || effects.length > 0, expected, JSON.stringify(decision));
+  }
+  assert.ok(lines.length > 30);
+});
+
+test("what goes on unseen when its cause is over is heard, and announced", () => {
+  const incident = (id, parent, more = {}) => ({ id, parent, kind: "fire", severity: "severe",
+    condition: "active", handling: "new", episode: 1, ...more });
+  const cause = { evidence: [{}] };
+  const over = [{ type: "incident_cleared", at: "2026-03-14T07:00:00.000Z", cause,
+    incident: incident("inc-a", null, { condition: "cleared" }) }];
+  // The second has been seen; the third's own cause lasts.
+  const calls = new Calls();
+  calls.begin([incident("inc-a", null, { kind: "outage" }), incident("inc-b", "inc-a"),
+    incident("inc-c", "inc-a", { severity: "extreme", handling: "acknowledged" }),
+    incident("inc-d", "inc-b", { severity: "extreme" }), incident("inc-e", "inc-a", { severity: "minor" })]);
+  const called = over.map((decision) => calls.take(decision));
+  assert.deepEqual(called[0].effects.map(({ id }) => id), ["inc-b", "inc-e"]);
+  assert.equal(rungBy(over), null);
+  assert.equal(rungBy(over, called), "severe");
+  const root = { textContent: "" };
+  const later = [];
+  const announcer = new Announcer({ root, titleOf: (id) => id, later: (work) => later.push(work) });
+  announcer.heard(over, called);
+  later.shift()();
+  assert.equal(root.textContent, "New: Severe, inc-b, and 1 other");
+  assert.deepEqual(calls.take(over[0]).effects, [], "once");
+});
+
+test("what becomes graver than it was told is heard", () => {
+  const told = (type, severity) => ({ type, at: "2026-03-14T07:00:00.000Z", cause: { evidence: [{}] },
+    incident: { id: "inc-a", parent: null, kind: "fire", severity, condition: "active",
+      handling: "acknowledged", episode: 1 } });
+  const decisions = [told("incident_opened", "moderate"), told("incident_updated", "severe"),
+    told("incident_updated", "severe")];
+  const calls = new Calls();
+  const called = decisions.map((decision) => calls.take(decision));
+  assert.deepEqual(called.map(({ itself }) => itself), [true, true, false]);
+  assert.equal(rungBy(decisions.slice(1), called.slice(1)), "severe");
+});
+
+test("p5 of more incidents than it knows, the console forgets what is over first", () => {
+  const calls = new Calls();
+  const incident = (id, condition) => ({ id, parent: null, kind: "fire", severity: "minor", condition,
+    handling: "new", episode: 1 });
+  calls.begin([incident("inc-open", "active")]);
+  for (let number = 0; number < 6_000; number += 1) {
+    calls.note(incident(`inc-${number}`, "cleared"), true);
+  }
+  assert.equal(calls.told.size, 5_000);
+  assert.ok(calls.told.has("inc-open"));
+});
