@@ -556,24 +556,11 @@ impl Engine {
         }
         self.leave_more(at, out);
         let old = std::mem::replace(&mut self.rules, Arc::clone(&new));
-        self.time_escalations(&old, at, out);
         self.provided.put_aside(Some(old));
         // Who took over with this record is a meter by the city that holds now.
         self.desk.meters.hold_under(&self.rules);
         self.note_meters(found);
         self.reload_windows(&new, at, out);
-    }
-
-    /// If other times hold by which somebody must have seen an incident, they hold for what is open too.
-    fn time_escalations(&mut self, old: &Rules, at: Timestamp, out: &mut Vec<Decision>) {
-        let before = old.handling().acknowledge_within;
-        if before == self.rules.handling().acknowledge_within {
-            return;
-        }
-        let (correlators, mut turn) = self.people(at, out);
-        for correlator in correlators.values_mut() {
-            correlator.time_escalations(&mut turn);
-        }
     }
 
     fn turn<'a>(&'a mut self, at: Timestamp, decisions: &'a mut Vec<Decision>) -> Turn<'a> {

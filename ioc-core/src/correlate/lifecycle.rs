@@ -278,18 +278,6 @@ impl Correlator {
         self.set_timer(slot, Purpose::Escalate, timed.map(|(_, due)| due), turn);
     }
 
-    /// The same of all that is open, for other times hold: sooner, and with as much time as there is
-    /// by now for what waits already, or later.
-    pub fn time_escalations(&mut self, turn: &mut Turn<'_>) {
-        let open = self.cases.with_slots();
-        let open = open.filter(|(_, case)| case.incident.opened_at.is_some());
-        let slots: Vec<_> = open.map(|(slot, _)| slot).collect();
-        for slot in slots {
-            self.time_the_escalation(slot, turn);
-        }
-        self.cases.freshen();
-    }
-
     /// Nobody has seen it in time: the next one is told.
     fn escalate(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let docket = &mut self.case_mut(slot).incident.docket;

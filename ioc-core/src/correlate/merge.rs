@@ -195,11 +195,7 @@ impl Correlator {
             self.set_timer(slot, Purpose::Adopt, Some(due), turn);
         }
         if let Some(due) = loser_parts {
-            let incident = &mut self.case_mut(slot).incident;
-            incident.parts_from = None;
-            // What is to part of either does not wait for the other.
-            let own = incident.dues[Purpose::Part as usize];
-            let due = own.map_or(due, |own| own.min(due));
+            self.case_mut(slot).incident.parts_from = None;
             self.set_timer(
                 slot,
                 Purpose::Part,

@@ -4,10 +4,9 @@
 //! as a whole since they failed (`group/sites.rs`). Leaves: what is fed by them and has not followed
 //! within `nested_after` opens as children of the incident, each group of things that belong together
 //! by itself, so that nobody takes the last dark street for a part of what is repaired. Promise: it
-//! needs no company to open, for people know of it already; it waits for its own feeder and not for
-//! other blocks, of which one may be restored every few minutes for hours; a sensor that is silent by
-//! itself opens nothing, and a street that nobody hears is unknown until it is heard; many are parted in
-//! steps, spread over logical time. Next: `family.rs`.
+//! needs no company to open, for people know of it already; a sensor that is silent by itself opens
+//! nothing, and a street that nobody hears is unknown until it is heard; many are parted in steps,
+//! spread over logical time. Next: `family.rs`.
 
 use std::collections::BTreeSet;
 
@@ -38,9 +37,7 @@ impl Correlator {
         };
         let case = self.case(slot);
         let may_part = case.cluster.has_lasting() || turn.rules.knows_streets();
-        // What hangs on a feeder that has been well for longer does not wait for this one.
-        let is_timed = case.incident.dues[Purpose::Part as usize].is_some();
-        if case.incident.opened_at.is_some() && may_part && !is_timed {
+        if case.incident.opened_at.is_some() && may_part {
             self.case_mut(slot).incident.parts_from = None;
             self.time_to_part(slot, after, turn);
         }
@@ -83,18 +80,13 @@ impl Correlator {
 
     /// What is still dark then parts from an incident: no later than that can be forgotten.
     fn time_to_part(&mut self, slot: u32, after: Millis, turn: &mut Turn<'_>) {
-        let due = self.in_time_to_part(slot, turn.at + after, turn.at);
-        self.set_timer(slot, Purpose::Part, Some(due), turn);
-    }
-
-    fn in_time_to_part(&self, slot: u32, due: Timestamp, at: Timestamp) -> Timestamp {
-        let mut due = self.before_it_retires(slot, due);
+        let mut due = self.before_it_retires(slot, turn.at + after);
         let Case { incident, cluster } = self.case(slot);
         if !cluster.has_lasting() && incident.dues[Purpose::Retire as usize].is_none() {
-            let soonest: Timestamp = at + self.rule.clear_after + self.rule.reopen_within;
+            let soonest: Timestamp = turn.at + self.rule.clear_after + self.rule.reopen_within;
             due = due.min(soonest - CHILDREN_STEP);
         }
-        due.max(at)
+        self.set_timer(slot, Purpose::Part, Some(due.max(turn.at)), turn);
     }
 
     /// This time, or the last before an incident of which nothing lasts is forgotten.
@@ -135,7 +127,7 @@ impl Correlator {
         let slot = self.slots[&id];
         self.case_mut(slot).incident.dues[Purpose::Part as usize] = None;
         let members = self.case(slot).cluster.len();
-        let (nested, next) = self.nested(slot, unheard, turn.at);
+        let (nested, next) = self.nested(slot, unheard);
         let parted = nested
             .iter()
             .map_while(|stays| self.part_one(slot, stays, turn));
@@ -151,52 +143,19 @@ impl Correlator {
             }
             self.touch(child);
         }
-        let due = match &next {
-            Some(_) => Some(turn.at + CHILDREN_STEP),
-            None => self.next_to_part(slot, turn),
-        };
+        let due = next.as_ref().map(|_| turn.at + CHILDREN_STEP);
         self.case_mut(slot).incident.parts_from = next;
         self.set_timer(slot, Purpose::Part, due, turn);
         self.touch(slot);
     }
 
-    /// When the next feeder has been normal for so long, of those that became so later than those that
-    /// what has parted hung on. Of the members only those are asked for their place in the network that
-    /// became normal of late.
-    fn next_to_part(&self, slot: u32, turn: &Turn<'_>) -> Option<Timestamp> {
-        let after = self.rule.along.nested_after?;
-        let Case { incident, cluster } = self.case(slot);
-        let may_part = cluster.has_lasting() || turn.rules.knows_streets();
-        if !may_part || self.is_last_chance(incident, cluster, turn.at) {
-            return None;
-        }
-        let members = cluster.members();
-        let timed = members.filter_map(|(source, member)| {
-            let due = member.normal_since()? + after;
-            let feeds = || self.network.nested_after(&source.sensor).is_some();
-            (due > turn.at && source.report.is_none() && feeds()).then_some(due)
-        });
-        let due = timed.min()?;
-        let due = self.in_time_to_part(slot, due, turn.at);
-        Some(due.max(turn.at + CHILDREN_STEP))
-    }
-
-    /// Whether an incident of which nothing lasts is forgotten before anything else can part from it.
-    fn is_last_chance(&self, incident: &Incident, cluster: &Cluster, at: Timestamp) -> bool {
-        let retires = incident.dues[Purpose::Retire as usize];
-        let retires = retires.filter(|_| !cluster.has_lasting());
-        retires.is_some_and(|retires| retires - CHILDREN_STEP <= at)
-    }
-
-    /// What is below a feeder that has been normal for long enough, while nothing that feeds it stands:
-    /// the members that are heard to be dark, and believed, and who is silent with his street; as many as
-    /// one step takes, and from where the next goes on. Who is silent by himself or distrusted opens
-    /// nothing.
+    /// What is below a feeder that is normal again, while nothing that feeds it stands: the members that
+    /// are heard to be dark, and believed, and who is silent with his street; as many as one step takes,
+    /// and from where the next goes on. Who is silent by himself or distrusted opens nothing.
     fn nested(
         &self,
         slot: u32,
         (unheard, rest): (Vec<Unheard>, Option<SensorId>),
-        at: Timestamp,
     ) -> (Vec<Stays>, Option<SensorId>) {
         let Case { incident, cluster } = self.case(slot);
         let (mut nested, mut next) = (Vec::new(), rest);
@@ -206,7 +165,7 @@ impl Correlator {
                 next = next.into_iter().chain([sensor.clone()]).min();
                 break;
             }
-            if cluster.hears(&Source::of_sensor(sensor)) && self.is_to_part(sensor, slot, at) {
+            if cluster.hears(&Source::of_sensor(sensor)) && self.is_restored(sensor, cluster) {
                 nested.push(Stays::Dark(sensor.clone()));
             }
         }
@@ -222,7 +181,7 @@ impl Correlator {
                 }
                 Some(_) => continue,
             };
-            if self.is_to_part(stays.sensor(), slot, at) {
+            if self.is_restored(stays.sensor(), cluster) {
                 nested.push(stays);
             }
         }
@@ -239,29 +198,12 @@ impl Correlator {
 
     /// Whether the highest of the members that feed a sensor is normal again.
     fn is_restored(&self, sensor: &SensorId, cluster: &Cluster) -> bool {
-        let highest = self.highest_feeder(sensor, cluster);
-        highest.is_some_and(|highest| !cluster.stands(&highest))
-    }
-
-    /// The same, and it has been for long enough; or this is the last chance.
-    fn is_to_part(&self, sensor: &SensorId, slot: u32, at: Timestamp) -> bool {
-        let Case { incident, cluster } = self.case(slot);
-        let highest = self.highest_feeder(sensor, cluster);
-        let Some(highest) = highest.filter(|highest| !cluster.stands(highest)) else {
-            return false;
-        };
-        let since = cluster.member(&highest).and_then(Member::normal_since);
-        let after = self.rule.along.nested_after.unwrap_or(Millis::ZERO);
-        let is_ripe = since.is_none_or(|since| since + after <= at);
-        is_ripe || self.is_last_chance(incident, cluster, at)
-    }
-
-    fn highest_feeder(&self, sensor: &SensorId, cluster: &Cluster) -> Option<Source> {
         let feeders = self.network.feeders_of(sensor);
         let members = feeders.map(Source::of_sensor);
-        members
+        let highest = members
             .filter(|source| cluster.member(source).is_some())
-            .last()
+            .last();
+        highest.is_some_and(|highest| !cluster.stands(&highest))
     }
 
     /// Parts one member, or who is silent: it joins what was parted already and belongs together with

@@ -182,11 +182,6 @@ impl Member {
         })
     }
 
-    /// Since when it is normal again, as it says, if it is.
-    pub fn normal_since(&self) -> Option<Timestamp> {
-        self.normal_since
-    }
-
     /// When it was first and last heard.
     pub fn heard(&self) -> (Timestamp, Timestamp) {
         (self.first.at, self.last.at)

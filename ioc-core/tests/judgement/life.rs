@@ -8,7 +8,7 @@ use ioc_core::decision::Severity::{Extreme, Minor, Moderate, Severe};
 use ioc_core::time::{Millis, Timestamp};
 
 use crate::support::{BundleBuilder, MIDNIGHT, Manner, metres};
-use crate::timeline::{check_with, history, run};
+use crate::timeline::{check_with, history};
 
 /// Two gauges of one river that report each minute, callers, and people who are asked to look.
 fn city() -> BundleBuilder {
@@ -403,46 +403,6 @@ fn inv_17_what_gets_less_grave_is_passed_on_as_if_it_had_been_so() {
             10:15 sensor_silent river-1 last heard 10:12
             10:15 unknown flood#1 moderate
             10:40 escalated flood#1 moderate to duty_officer
-        "#]],
-    );
-}
-
-#[test]
-fn inv_17_a_reload_that_changes_how_soon_somebody_must_have_seen_it_holds_for_what_is_open() {
-    let within = |severe: Option<i64>| {
-        let bundle = city().handling(|rules| {
-            rules.acknowledge_within[Severe as usize] = severe.map(Millis::minutes);
-        });
-        bundle.build()
-    };
-    let (hour, sooner, never) = (within(Some(60)), within(Some(5)), within(None));
-    let check = |timeline, expected: Expect| {
-        let bundles = [("hour", &hour), ("sooner", &sooner), ("never", &never)];
-        let told = run(&bundles, timeline);
-        let told = told.lines().filter(|line| line.contains("escalated"));
-        let told: String = told.map(|line| line.to_owned() + "\n").collect();
-        expected.assert_eq(&told);
-    };
-    // Sooner from then on, with all the time that there is by now; then at that pace.
-    check(
-        "10:00 river-1 3.9
-         10:20 reload sooner
-         10:29 tick",
-        expect![[r#"
-            10:25 escalated flood#1 severe to shift_supervisor
-        "#]],
-    );
-    // Later; not at all; and then, as if it had begun.
-    check(
-        "10:00 river-1 3.9
-         10:01 reload sooner
-         10:04 reload hour
-         11:02 reload never
-         14:00 reload sooner
-         14:06 tick",
-        expect![[r#"
-            11:01 escalated flood#1 severe to shift_supervisor
-            14:05 escalated flood#1 severe to duty_officer
         "#]],
     );
 }

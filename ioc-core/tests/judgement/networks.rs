@@ -663,46 +663,6 @@ fn inv_15_what_stays_dark_when_its_feeder_is_well_again_is_an_outage_of_its_own(
 }
 
 #[test]
-fn inv_15_what_stays_dark_of_one_block_does_not_wait_until_the_last_is_restored() {
-    // One outage, restored in blocks: each street waits for its own.
-    let blocks = nested_city()
-        .sensor("substation-2", "power", metres(300, 0))
-        .sensor("substation-3", "power", metres(-300, 0))
-        .without_node("substation")
-        .node("station", |_| ())
-        .fed_by("substation", "station")
-        .fed_by("substation-2", "station")
-        .fed_by("substation-3", "station")
-        .sensor("lamp-5", "lamp", metres(0, 5_000))
-        .sensor("lamp-6", "lamp", metres(0, -5_000))
-        .fed_by("lamp-5", "substation-2")
-        .fed_by("lamp-6", "substation-3");
-    let told = run(
-        &[("first", &blocks.build())],
-        "10:00 substation 0
-         10:00 substation-2 0
-         10:00 substation-3 0
-         10:01 lamp-1 0
-         10:01 lamp-5 0
-         10:01 lamp-6 0
-         11:00 substation 1
-         11:08 substation-2 1
-         11:12 lamp-6 1
-         11:16 substation-3 1
-         12:30 tick",
-    );
-    let told = told.lines().filter(|line| !line.contains(" updated "));
-    let told: Vec<_> = told.collect();
-    expect![[r#"
-        10:00 opened outage#1 severe: substation 0
-        11:10 opened outage#2 moderate caused by outage#1
-        11:18 opened outage#3 moderate caused by outage#1
-        11:28 cleared outage#1 severe 4 sensors
-    "#]]
-    .assert_eq(&(told.join("\n") + "\n"));
-}
-
-#[test]
 fn what_hangs_on_a_feeder_that_is_dead_again_stays_with_it() {
     check_with(
         &nested_city().build(),
