@@ -626,6 +626,7 @@ impl Case {
             condition: self.incident.condition,
             sources: self.cluster.sources(),
             severity: self.gravest(),
+            own: self.cluster.gravest(),
         }
     }
 

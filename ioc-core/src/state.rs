@@ -28,7 +28,7 @@ use crate::rules::Rules;
 use crate::time::Timestamp;
 
 /// The format that a state is saved in.
-pub const STATE_FORMAT: u16 = 7;
+pub const STATE_FORMAT: u16 = 8;
 
 /// The formats that are read: the one that is written, and those before it.
 pub const STATE_FORMATS_READ: RangeInclusive<u16> = 1..=STATE_FORMAT;

@@ -182,6 +182,7 @@ impl Engine {
             condition: past.state.condition,
             sources: past.state.sensors,
             severity: Severity::Unknown,
+            own: Severity::Unknown,
         };
         let severity = &mut past.state.severity;
         let followed = past.docket.follow(step, actor(cause), grounds, severity);

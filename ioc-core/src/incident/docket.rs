@@ -51,7 +51,10 @@ enum Before {
 pub(crate) struct Grounds {
     pub condition: Condition,
     pub sources: u32,
+    /// By its own evidence and its children.
     pub severity: Severity,
+    /// By its own evidence alone.
+    pub own: Severity,
 }
 
 impl Docket {
@@ -65,6 +68,7 @@ impl Docket {
                 condition: Condition::Active,
                 sources: 0,
                 severity: Severity::Unknown,
+                own: Severity::Unknown,
             },
             judged: Severity::Unknown,
             rated: false,
@@ -191,12 +195,13 @@ impl Docket {
     }
 
     /// Whether what it rests on by now overrules its dismissal: so many further sources, or
-    /// something graver (INV-20).
+    /// something graver (INV-20), be it its own evidence of which a child had been as grave before.
     pub fn is_overruled(&self, grounds: Grounds, sources: u32) -> bool {
         let before = self.dismissed_on;
         let dismissed = matches!(self.handling, Handling::Dismissed(_));
         let further = grounds.sources.saturating_sub(before.sources);
-        dismissed && (further >= sources || grounds.severity > before.severity)
+        let graver = grounds.severity > before.severity || grounds.own > before.own;
+        dismissed && (further >= sources || graver)
     }
 
     /// Some of what its dismissal rested on is of another incident from here on: what comes back is
@@ -205,6 +210,7 @@ impl Docket {
         let before = &mut self.dismissed_on;
         before.sources = before.sources.min(grounds.sources);
         before.severity = before.severity.min(grounds.severity);
+        before.own = before.own.min(grounds.own);
     }
 
     /// That of a part which is another incident from here on.
@@ -256,11 +262,13 @@ impl Docket {
         out.put_u8(self.dismissed_on.condition as u8);
         out.put_u32(self.dismissed_on.sources);
         out.put_u8(self.dismissed_on.severity as u8);
+        out.put_u8(self.dismissed_on.own as u8);
         out.put_u8(self.judged as u8);
         out.put_flag(self.rated);
     }
 
-    /// The docket as it was put; before format 2 there was nothing but the handling.
+    /// The docket as it was put; before format 2 there was nothing but the handling, and before format
+    /// 8 one word for its own evidence and its children.
     pub fn take(format: u16, take: &mut Take<'_>) -> Result<Self, CodecError> {
         let handling = Handling::take(take)?;
         if format == 1 {
@@ -275,13 +283,27 @@ impl Docket {
                     before: Before::take(take)?,
                 })
             })?,
-            dismissed_on: Grounds {
-                condition: Condition::take(take)?,
-                sources: take.u32()?,
-                severity: Severity::take(take)?,
-            },
+            dismissed_on: Grounds::take(format, take)?,
             judged: Severity::take(take)?,
             rated: take.flag()?,
+        })
+    }
+}
+
+impl Grounds {
+    fn take(format: u16, take: &mut Take<'_>) -> Result<Self, CodecError> {
+        let condition = Condition::take(take)?;
+        let sources = take.u32()?;
+        let severity = Severity::take(take)?;
+        let own = match format {
+            1..=7 => severity,
+            _ => Severity::take(take)?,
+        };
+        Ok(Self {
+            condition,
+            sources,
+            severity,
+            own,
         })
     }
 }

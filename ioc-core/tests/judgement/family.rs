@@ -512,3 +512,23 @@ fn inv_12_children_that_merge_in_the_moment_in_which_their_parents_do_follow_too
         "#]],
     );
 }
+
+#[test]
+fn inv_20_a_dismissal_hides_no_evidence_of_its_own_that_gets_as_grave_as_a_child_was() {
+    check_with(
+        &city().build(),
+        "10:00 gas-1 1.5 kind=gas at=0,0
+         10:02 smoke-1 2.5 kind=heat at=100,0
+         10:07 do dismiss leak#1 by=ana
+         10:08 gas-1 1.6 kind=gas
+         10:09 gas-1 2.5 kind=gas",
+        &expect![[r#"
+            10:00 opened leak#1 moderate: gas-1 1.5
+            10:02 opened fire#1 severe caused by leak#1: smoke-1 2.5
+            10:02 updated leak#1 severe
+            10:07 dismissed leak#1 severe as false_alarm by ana
+            10:08 updated leak#1 severe: gas-1 1.6
+            10:09 reopened leak#1 severe: gas-1 2.5
+        "#]],
+    );
+}
