@@ -70,7 +70,9 @@ const WHOLE_LETTERS_MAX: u32 = 16;
 
 /// What is noted of a message that may say a value, and says none.
 pub const NOTHING_SAID: &str = "it says no value";
-/// What is noted of a message in which a broker says how it is, and which no mapping chooses.
+/// What the topics begin with on which a bridge says that it is there.
+const BRIDGES: &str = "$SYS/broker/connection/";
+/// What is noted of such a message, if no mapping chooses it.
 const OF_A_BROKER: &str = "a broker's own state";
 /// What is noted of a message without a payload.
 const EMPTY: &str = "empty";
@@ -206,7 +208,7 @@ pub fn append_message_of(
         Ok(()) => {}
         // A bridge says when it comes and goes.
         Err((whole, _))
-            if whole.reason == Reason::TopicUnknown && message.topic.starts_with("$SYS/") =>
+            if whole.reason == Reason::TopicUnknown && message.topic.starts_with(BRIDGES) =>
         {
             telemetry::noted(OF_A_BROKER);
             workspace.noted.push((String::new(), OF_A_BROKER));

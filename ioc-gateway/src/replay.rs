@@ -586,8 +586,11 @@ impl<'p> Wanted<'p> {
 
 /// Whether a place lies in another, and is of the same entry of `readings` if that is of one.
 fn is_within(place: &str, around: &str) -> bool {
-    let parts = |place| match str::rfind(place, ", readings[") {
-        Some(entry) => str::split_at(place, entry),
+    let parts = |place| match str::rfind(place, "readings[") {
+        Some(entry) => {
+            let (spot, entry) = str::split_at(place, entry);
+            (spot.strip_suffix(", ").unwrap_or(spot), entry)
+        }
         None => (place, ""),
     };
     let ((spot, entry), (around, of)) = (parts(place), parts(around));

@@ -75,10 +75,8 @@ fn a_broker_that_bridges_as_it_does_unless_it_is_told_otherwise_is_let_in() {
     });
     assert_eq!(String::from_utf8_lossy(&retained).trim(), "1");
     // That it came and goes is nobody's reading, and nothing to mend.
-    assert_eq!(
-        server.get_json("/api/v1/dead-letters/groups")["total"],
-        serde_json::json!([])
-    );
+    let letters = server.get_json("/api/v1/dead-letters/groups");
+    assert_eq!(letters["total"], 0);
 }
 
 #[test]

@@ -70,6 +70,7 @@ fn gauges_in(each: &[&str]) -> Format {
             at: place(at),
             names: names.parse().unwrap(),
         },
+        ["item"] => Level::Elements(Pointer::default()),
         _ => Level::Elements(place(text)),
     };
     shape.each = each.iter().map(level).collect();
@@ -619,6 +620,16 @@ fn p5_reading_a_message_takes_no_more_steps_than_a_multiple_of_its_length() {
             payload.len()
         );
     }
+}
+
+#[test]
+fn p5_a_long_key_does_not_cost_each_item_that_stands_in_it() {
+    let catalogue = catalogue("t", gauges_in(&["/stations", "item"]));
+    let (long, items) = ("x".repeat(100_000), vec!["{}"; 4_000].join(","));
+    let payload = format!(r#"{{"at":1,"stations":{{"{long}":[{items}]}}}}"#);
+    let [_, items, places] = cost_of(&payload, None, &catalogue);
+    assert_eq!(items, 4_000);
+    assert!(places < 1_000 * items, "{places} bytes");
 }
 
 #[test]

@@ -254,6 +254,9 @@ fn a_place_lies_in_another_by_whole_steps_and_of_its_entry() {
         ("/a/1/b/0", "/a/1, readings[1]", false),
         ("/a/10/b/0", "/a/1", false),
         ("/a/1", "/a/1", false),
+        ("/a/1, readings[1]", "/a/1", true),
+        ("/0, readings[1]", "readings[1]", true),
+        ("/0, readings[0]", "readings[1]", false),
         ("/a", "/a/1", false),
     ] {
         assert_eq!(is_within(place, around), expected, "{place} in {around}");

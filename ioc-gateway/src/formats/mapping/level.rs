@@ -135,6 +135,9 @@ impl NumberText {
     }
 }
 
+/// So much of a key stands in a place; no dead letter keeps more of one.
+const KEY_CHARS_WRITTEN: usize = 512;
+
 impl Spot<'_> {
     /// Whether it is the message.
     pub fn is_message(&self) -> bool {
@@ -155,8 +158,15 @@ impl fmt::Display for Spot<'_> {
             Named::Itself => Ok(()),
             Named::Number(number) => write!(f, "/{number}"),
             Named::Key(key) => {
-                let key = key.replace('~', "~0").replace('/', "~1");
-                write!(f, "/{key}")
+                f.write_str("/")?;
+                // Of a long one its beginning: it is written for each of the thousands in it.
+                key.chars()
+                    .take(KEY_CHARS_WRITTEN)
+                    .try_for_each(|character| match character {
+                        '~' => f.write_str("~0"),
+                        '/' => f.write_str("~1"),
+                        other => fmt::Write::write_char(f, other),
+                    })
             }
         }
     }

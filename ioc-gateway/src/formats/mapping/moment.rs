@@ -211,8 +211,12 @@ impl Pattern {
     /// The time that a text says so; one without an offset has this one.
     fn read(&self, text: &str, offset: Option<&str>) -> Option<Timestamp> {
         let (mut rest, mut parts) = (text.trim(), Parts::default());
-        for piece in &self.pieces {
-            rest = parts.take(*piece, rest)?;
+        for (number, piece) in self.pieces.iter().enumerate() {
+            // Without anything between them only their width tells numbers apart.
+            let before = number.checked_sub(1).map(|before| self.pieces[before]);
+            let behind = self.pieces.get(number + 1).copied();
+            let is_full = [before, behind].iter().flatten().any(|it| it.is_number());
+            rest = parts.take(*piece, is_full, rest)?;
         }
         let whole = parts.whole(offset).filter(|_| rest.is_empty())?;
         Timestamp::parse(whole.as_bytes()).ok()
@@ -233,9 +237,29 @@ struct Parts<'t> {
     offset: Option<String>,
 }
 
+impl Piece {
+    /// Whether it is written in digits.
+    const fn is_number(self) -> bool {
+        match self {
+            Self::Year
+            | Self::ShortYear
+            | Self::Month
+            | Self::Day
+            | Self::Hour
+            | Self::HalfDayHour
+            | Self::Minute
+            | Self::Second
+            | Self::Fraction => true,
+            Self::Literal(_) | Self::Blank | Self::MonthName | Self::HalfDay | Self::Offset => {
+                false
+            }
+        }
+    }
+}
+
 impl<'t> Parts<'t> {
-    /// Takes a piece off the front; what is behind it.
-    fn take(&mut self, piece: Piece, text: &'t str) -> Option<&'t str> {
+    /// Takes a piece off the front; what is behind it. `is_full`: with all of its digits.
+    fn take(&mut self, piece: Piece, is_full: bool, text: &'t str) -> Option<&'t str> {
         let part = match piece {
             Piece::Literal(wanted) => return text.strip_prefix(wanted),
             Piece::Blank => {
@@ -277,7 +301,8 @@ impl<'t> Parts<'t> {
         };
         let most = if piece == Piece::Year { 4 } else { 2 };
         let (digits, rest) = digits(text, most)?;
-        let is_whole = digits.len() == most || !matches!(piece, Piece::Year | Piece::ShortYear);
+        let is_short = digits.len() < most;
+        let is_whole = !is_short || !(is_full || matches!(piece, Piece::Year | Piece::ShortYear));
         *part = digits.parse().ok().filter(|_| is_whole)?;
         if piece == Piece::ShortYear {
             *part += 2000;
@@ -533,6 +558,9 @@ mod tests {
             ("%Y%m%dT%H%M%S%z", "20260314T064510Z", None, &whole),
             ("%Y%m%dT%H%M%S%z", "20260314T144510+0800", None, &whole),
             ("%Y%m%d%H%M%S", "20260314064510", Some("Z"), &whole),
+            ("%Y%m%d %H%M", "20260314 645", Some("Z"), &None),
+            ("%Y%m%d %H%M%S", "20260314 64510", Some("Z"), &None),
+            ("%Y%m%d %H:%M:%S", "20260314 6:45:10", Some("Z"), &whole),
             (
                 "%d.%m.%Y %H:%M",
                 "14.03.2026 14:45",
