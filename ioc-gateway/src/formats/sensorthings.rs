@@ -95,9 +95,13 @@ fn datastream<'d>(topic: &'d str, observation: Value<'d>) -> Result<&'d str, Rej
     })
 }
 
-/// The id in `…/Datastreams(5)/Observations`; in quotes if it is a text.
+/// The id in `…/Datastreams(5)/Observations`; in quotes if it is a text. Who subscribes may have asked
+/// for some members only: `…/Observations?$select=result,phenomenonTime` (section 14.2).
 fn datastream_of(topic: &str) -> Option<&str> {
-    let entity = topic.strip_suffix("/Observations")?;
+    let resource = topic
+        .split_once('?')
+        .map_or(topic, |(resource, _)| resource);
+    let entity = resource.strip_suffix("/Observations")?;
     let (_, id) = entity.rsplit_once("Datastreams(")?;
     let id = id.strip_suffix(')')?;
     let quoted = id.strip_prefix('\'').and_then(|id| id.strip_suffix('\''));

@@ -142,6 +142,10 @@ fn the_datastream_is_named_by_the_topic_or_by_the_observation() {
     for (topic, id) in [
         ("v1.1/Datastreams(5)/Observations", Some("5")),
         (
+            "v1.1/Datastreams(5)/Observations?$select=result,phenomenonTime",
+            Some("5"),
+        ),
+        (
             "v1.1/Things(1)/Datastreams('a-b')/Observations",
             Some("a-b"),
         ),
