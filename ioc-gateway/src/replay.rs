@@ -6,9 +6,9 @@
 //! that it was replayed, so that it is not replayed twice, whatever ends the process and when.
 //! Promise: a letter that still cannot be read stays as it is, and why is said; one that says no
 //! value, as its mapping allows now, is done with like one that was read; of a letter that was a
-//! part of a message, or the rest of one, only that is taken; what says no time gets the letter's; whose key or user
-//! may not publish a sensor gets it in no other way either. Not here: whether a reading that comes so
-//! late still matters, which the core judges. Next: `door.rs`.
+//! part of a message, or the rest of one, only that is taken; what says no time gets the letter's;
+//! whose key or user may not publish a sensor gets it in no other way either. Not here: whether a
+//! reading that comes so late still matters, which the core judges. Next: `door.rs`.
 
 mod log;
 
@@ -566,7 +566,7 @@ struct Reader<'s> {
 
 /// Which items of its message a letter is about.
 #[derive(Clone, Copy)]
-enum Wanted<'p> {
+enum About<'p> {
     All,
     /// What stands there, or in it where nothing is looked for at that very place now.
     Part(&'p str),
@@ -574,7 +574,7 @@ enum Wanted<'p> {
     Behind(usize),
 }
 
-impl<'p> Wanted<'p> {
+impl<'p> About<'p> {
     fn of(place: &'p str) -> Self {
         match (place, behind_which(place)) {
             ("", _) => Self::All,
@@ -701,30 +701,30 @@ impl<'s> Reader<'s> {
         letter: &NotedLetter,
         take: &mut dyn FnMut(&str, Found<'_>),
     ) -> Result<(), Reject> {
-        let wanted = Wanted::of(&letter.place);
-        let is_it = |place: &str, number| match wanted {
-            Wanted::All => true,
-            Wanted::Behind(items) => number > items,
-            Wanted::Part(wanted) => *wanted == *cut(place),
+        let about = About::of(&letter.place);
+        let is_it = |place: &str, number| match about {
+            About::All => true,
+            About::Behind(items) => number > items,
+            About::Part(own) => *own == *cut(place),
         };
         let (mut is_found, mut read) = self.read_where(letter, &is_it, take);
-        if let (false, Wanted::Part(wanted)) = (is_found, wanted) {
-            let is_in_it = |place: &str, _| is_within(place, wanted);
+        if let (false, About::Part(own)) = (is_found, about) {
+            let is_in_it = |place: &str, _| is_within(place, own);
             (is_found, read) = self.read_where(letter, &is_in_it, take);
         }
-        match (read, wanted) {
-            (Ok(()), Wanted::Part(place)) if !is_found => {
+        match (read, about) {
+            (Ok(()), About::Part(place)) if !is_found => {
                 let detail = format!(
                     "its mapping looks for nothing at {place} any more, where it was refused"
                 );
                 Err(Reject::new(Reason::NothingMapped, detail))
             }
-            (Ok(()), Wanted::Behind(item)) if !is_found => {
+            (Ok(()), About::Behind(item)) if !is_found => {
                 let detail = format!("nothing comes behind its item {item} now");
                 Err(Reject::new(Reason::NothingMapped, detail))
             }
             // What lies elsewhere in the message was told at the time.
-            (Err(_), Wanted::Part(_)) if is_found => Ok(()),
+            (Err(_), About::Part(_)) if is_found => Ok(()),
             (read, _) => read,
         }
     }

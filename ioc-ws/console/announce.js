@@ -1,7 +1,7 @@
 // What a screen reader is told by itself: incidents that are new, in a sentence now and then.
 //
-// Arrives: decisions, and of each whom it calls for (`calls.js`). Leaves: a text in a live region. Bounded: one sentence every EVERY_MS, which
-// names the gravest and counts the others.
+// Arrives: decisions, and of each whom it calls for (`calls.js`). Leaves: a text in a live region. Bounded:
+// one sentence every EVERY_MS, which names the gravest and counts the others.
 
 import { SEVERITIES } from "./store.js";
 import { plural, spoken } from "./words.js";

@@ -11,8 +11,8 @@ use crate::support::{BundleBuilder, metres};
 use crate::timeline::calls;
 
 /// A station that nobody measures feeds two substations, these a feeder each, and those lamps: the first
-/// so many. An outage may cause
-/// a fire, which is no symptom, and stops pumps, which is one; a fire may cause a jam.
+/// so many. An outage may cause a fire, which is no symptom, and stops pumps, which is one; a fire may
+/// cause a jam.
 fn city(lamps: i32) -> Arc<Bundle> {
     let effect = |incident: &str, symptom| Effect {
         incident: incident.parse().unwrap(),

@@ -295,13 +295,20 @@ impl Reader<'_> {
         let Some(Level::Columns(_)) = self.each.and_then(<[Level]>::last) else {
             return;
         };
+        // What is said of a reading makes none.
+        let said = ReadingShape {
+            id: None,
+            position: None,
+            attributes: Vec::new(),
+            ..reading.clone()
+        };
         let mut has_column = false;
-        reading.each_source(&mut |source| has_column |= matches!(source, Source::Item(_)));
+        said.each_source(&mut |source| has_column |= matches!(source, Source::Item(_)));
         if !has_column {
             field.wrong(
                 mistakes,
-                "asks for none of the columns, which say how many readings there are; write for \
-                 example `value: /temperature`",
+                "asks for none of the columns as its value, time or sensor, which say how many \
+                 readings there are; write for example `value: /temperature`",
             );
         }
     }

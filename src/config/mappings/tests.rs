@@ -137,6 +137,7 @@ fn what_is_wrong_with_lists_in_lists_and_tables_is_told_with_what_to_write() {
     readings: { value: /v }
   k: { topic: k, each: { columns: /a }, sensor: s, observed_at: arrival, readings: [{ value: item }, { value: 1 }] }
   l: { topic: l, each: { columns: {} }, sensor: s, observed_at: arrival, readings: { value: /v } }
+  m: { topic: m, each: { columns: /a }, sensor: s, observed_at: arrival, attributes: { note: /note }, readings: { value: message /battery } }
 ",
         &expect![[r#"
             m.yaml:2:24 mappings.a.each: there is no `*` in a place: of lists in lists write the places, the outermost first, each as it lies in an item of the one before: `[/devices, /readings]`
@@ -151,7 +152,7 @@ fn what_is_wrong_with_lists_in_lists_and_tables_is_told_with_what_to_write() {
             m.yaml:11:51 mappings.e.observed_at: `key 1`: without `each` there are no items
             m.yaml:11:77 mappings.e.readings.value: `number` is that of an item in its list; without `each` there is none
             m.yaml:12:46 mappings.f.each.names: are those of `rows`; columns have names or numbers of their own, or places: `columns: { time: /data/0, level: /data/1 }`
-            m.yaml:12:95 mappings.f.readings: asks for none of the columns, which say how many readings there are; write for example `value: /temperature`
+            m.yaml:12:95 mappings.f.readings: asks for none of the columns as its value, time or sensor, which say how many readings there are; write for example `value: /temperature`
             m.yaml:13:32 mappings.g.each.rows: `names` is missing; write where the names of the columns are, for example `names: /fields`; without names, `each` is the place of the rows, and a column is its number: `/0`
             m.yaml:14:43 mappings.h.each.names: `n`: a place is written `/member/0/member`, with `~1` for `/` and `~0` for `~` in a name
             m.yaml:14:46 mappings.h.each.colums: unknown key; did you mean `columns`?
@@ -160,8 +161,9 @@ fn what_is_wrong_with_lists_in_lists_and_tables_is_told_with_what_to_write() {
             m.yaml:19:13 mappings.j.sensor: `/tiem`: `tiem` is none of the columns of `each`; did you mean `time`?
             m.yaml:20:18 mappings.j.observed_at: `item 1` is a row of a table; write which column, as in `/temperature`
             m.yaml:22:94 mappings.k.readings.value: `item` is a row of a table; write which column, as in `/temperature`
-            m.yaml:22:102 mappings.k.readings: asks for none of the columns, which say how many readings there are; write for example `value: /temperature`
-            m.yaml:23:35 mappings.l.each.columns: 0 columns; write 1 to 256"#]],
+            m.yaml:22:102 mappings.k.readings: asks for none of the columns as its value, time or sensor, which say how many readings there are; write for example `value: /temperature`
+            m.yaml:23:35 mappings.l.each.columns: 0 columns; write 1 to 256
+            m.yaml:24:113 mappings.m.readings: asks for none of the columns as its value, time or sensor, which say how many readings there are; write for example `value: /temperature`"#]],
     );
 }
 

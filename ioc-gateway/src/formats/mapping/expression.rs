@@ -141,8 +141,8 @@ impl FromStr for Text {
     }
 }
 
-/// What there is at a place within the whole message, which is known by where it stands in the
-/// mapping.
+/// What there is at a place within the whole message, or in an item that others stand in; the place is
+/// known by where it stands in the mapping.
 pub(super) type AtPlace<'d> = (*const Pointer, Option<Value<'d>>);
 
 /// What sources are asked of.
@@ -152,6 +152,7 @@ pub(super) struct Asked<'d> {
     pub message: Value<'d>,
     /// What was looked for in the message already.
     pub found: &'d [AtPlace<'d>],
+    /// What its places begin at.
     pub item: Here<'d>,
     pub key: Option<&'d str>,
     /// The number of the item, if there is one and it is asked for.
