@@ -61,7 +61,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 pub(crate) use self::along::Nearness;
 use self::along::{How, Kin, NetworkIndex};
 use self::cases::{Brief, Cases};
-pub(crate) use self::family::{Family, NEAREST, Origin, Relative};
+pub(crate) use self::family::{Family, Joined, NEAREST, Origin, Relative};
 use self::husk::Husks;
 pub(crate) use self::index::CellIndex;
 use self::index::PlaceIndex;

@@ -158,6 +158,8 @@ pub(crate) struct Incident {
     pub lowers_to: Severity,
     /// From when on it is counted how long nobody has seen it, while that is.
     pub unseen_since: Option<Timestamp>,
+    /// In this moment: something has become part of it that waited to be seen, and goes on to wait.
+    pub is_awaited: bool,
 }
 
 impl Incident {
@@ -194,6 +196,7 @@ impl Incident {
             suppressed: false,
             lowers_to: Severity::Unknown,
             unseen_since: None,
+            is_awaited: false,
         }
     }
 
@@ -221,13 +224,27 @@ impl Incident {
         full
     }
 
+    /// Whether people are called until one of them has seen it: what is over wakes nobody.
+    pub fn waits_to_be_seen(&self) -> bool {
+        self.opened_at.is_some()
+            && self.docket.handling == Handling::New
+            && self.condition != Condition::Cleared
+            && self.shelved_until.is_none()
+            && !self.suppressed
+    }
+
     /// The survivor of a merger: as grave as the graver of the two. What a person has seen does not
-    /// hold for a survivor that another incident made graver.
+    /// hold for a survivor that another incident made graver. It has its own cause still, until it
+    /// is known what has caused all of it.
     #[must_use]
     pub fn after_merging(mut self, loser: Self) -> Self {
         let between_incidents = loser.opened_at.is_some();
         let graver = loser.severity > self.severity;
         if between_incidents {
+            if self.suppressed && !loser.suppressed {
+                // Who has seen a part of something else has not seen what was told by itself.
+                self.docket.appears();
+            }
             self.docket.after_merging(&loser.docket, graver);
         }
         if between_incidents {
@@ -248,10 +265,8 @@ impl Incident {
             self.observe(last);
         }
         if between_incidents {
-            // A candidate has no parent, and may have the id of another rule's incident.
             let both = [self.id, loser.id];
-            let mut parents = [self.parent, loser.parent].into_iter().flatten();
-            self.parent = parents.find(|parent| !both.contains(parent));
+            self.parent = self.parent.filter(|parent| !both.contains(parent));
         }
         self.parent_by_person |= between_incidents && loser.parent_by_person;
         self.unites.extend(loser.unites);
@@ -457,6 +472,7 @@ impl Incident {
             suppressed: format > 3 && take.flag()?,
             lowers_to: Severity::Unknown,
             unseen_since: None,
+            is_awaited: false,
         };
         incident.said = match format {
             1..=4 => incident.severity,

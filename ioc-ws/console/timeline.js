@@ -28,7 +28,8 @@ export function stepsOf(decisions, id, titleOf = (other) => other) {
     if (incident.id === id) severity = incident.severity;
     const plain = type === "incident_updated" && !rose;
     const last = steps.at(-1);
-    if (plain && last?.updates.length > 0) {
+    const follows = last?.updates.length > 0 && last.decision.incident.id === incident.id;
+    if (plain && follows) {
       last.updates.push(decision);
       last.decision = decision;
     } else {
@@ -50,7 +51,17 @@ const DONE = {
   incident_undone: "Last step undone",
 };
 
+/** What is about two incidents says so itself; what became part of it is named before its own. */
+const OF_TWO = ["incident_merged", "incident_split", "incident_evidence_moved"];
+
 function textOf(step, id, titleOf) {
+  const { type, incident } = step.decision;
+  const own = incident.id === id || OF_TWO.includes(type);
+  const text = sentence(step, id, titleOf);
+  return own ? text : `${incident.id}: ${text}`;
+}
+
+function sentence(step, id, titleOf) {
   const { actor, note } = step.decision.cause;
   const by = actor ? ` by ${actor}` : "";
   const said = note ? `: ${note}` : "";

@@ -5,11 +5,11 @@
 //! decision after it, or is told why a snapshot is needed (P4); a session holds no queue, only its
 //! number, so a slow one costs nothing (P5). Next: `view.rs`.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
-use ioc_core::decision::{Decision, DecisionHash, DecisionSeq, Released};
+use ioc_core::decision::{Decision, DecisionHash, DecisionSeq, Released, Verdict};
 use ioc_core::id::IncidentId;
 use ioc_core::time::Timestamp;
 use tokio::sync::watch;
@@ -305,13 +305,21 @@ impl Feed {
     }
 
     /// The decisions about an incident that the ring still holds: the newest `count_max`. Those
-    /// that merged another incident into it are about it as well.
+    /// that merged another incident into it are about it as well, and so is what was told of that
+    /// before, but for plain updates: people have done it about what is one with it.
     pub(crate) fn about(&self, id: IncidentId, count_max: usize) -> About {
         let batches: Vec<_> = self.ring().batches.iter().cloned().collect();
         let mut about = About::default();
+        let mut others = BTreeSet::new();
         for entry in batches.iter().rev().flat_map(|b| b.entries.iter().rev()) {
-            if !is_about(&entry.decision, id) {
+            let told_of = entry.decision.verdict.incident().map(|told| told.id);
+            let of_another = told_of.is_some_and(|told| others.contains(&told));
+            if !is_about(&entry.decision, id) && !(of_another && entry.control) {
                 continue;
+            }
+            // What is older was told of what has merged before it did.
+            if let Verdict::IncidentMerged { incident, .. } = &entry.decision.verdict {
+                others.insert(incident.id);
             }
             if about.newest_first.len() < count_max {
                 let decision = Arc::clone(&entry.decision);
@@ -338,7 +346,6 @@ pub(crate) struct About {
 }
 
 fn is_about(decision: &Decision, id: IncidentId) -> bool {
-    use ioc_core::decision::Verdict;
     let verdict = &decision.verdict;
     let own = verdict.incident().is_some_and(|own| own.id == id);
     let had = verdict.moved().is_some_and(|(_, from, _)| from == id);

@@ -39,6 +39,18 @@ impl Milestones {
         }
     }
 
+    /// Takes what is kept of another incident that becomes part of this one, which opened before it.
+    pub(crate) fn take_in(&mut self, other: &Self) {
+        let kept = other.opening.iter().chain(&other.later);
+        self.later.extend(kept.cloned());
+        self.told += other.later.len() + usize::from(other.opening.is_some());
+        self.later
+            .make_contiguous()
+            .sort_unstable_by_key(|(seq, _)| *seq);
+        self.later
+            .drain(..self.later.len().saturating_sub(LATER_MAX));
+    }
+
     /// Puts all of it, for a snapshot.
     pub(crate) fn put(&self, out: &mut Vec<u8>) {
         out.put_u64(self.told as u64);
@@ -80,6 +92,34 @@ impl Milestones {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_becomes_part_of_it_stands_between_its_own() {
+        let [mut own, mut other] = [Milestones::default(), Milestones::default()];
+        let json = |seq: DecisionSeq| Bytes::from(seq.to_string());
+        for seq in [1, 4, 6] {
+            own.tell(seq, &json(seq), true);
+        }
+        for seq in [2, 3, 5] {
+            other.tell(seq, &json(seq), seq != 3);
+        }
+        own.take_in(&other);
+        assert_eq!(own.before(9).collect::<Vec<_>>(), ["1", "2", "4", "5", "6"]);
+        assert_eq!(own.told(), 5);
+    }
+
+    #[test]
+    fn p5_however_much_becomes_part_of_it_the_newest_are_kept() {
+        let mut own = Milestones::default();
+        own.tell(1, &Bytes::new(), true);
+        for other in 1..=50 {
+            let mut merged = Milestones::default();
+            (0..40).for_each(|step| merged.tell(other * 100 + step, &Bytes::new(), true));
+            own.take_in(&merged);
+        }
+        assert_eq!(own.before(DecisionSeq::MAX).count(), 1 + LATER_MAX);
+        assert_eq!(own.later.front().map(|(seq, _)| *seq), Some(5_008));
+    }
 
     #[test]
     fn p5_the_opening_stays_however_much_is_told_after_it() {

@@ -68,6 +68,19 @@ impl Incident {
     }
 }
 
+impl Incident {
+    /// Another becomes part of it: what people have done about that they have done about this one.
+    fn take_in(&mut self, other: &Self) {
+        let seen = || other.acknowledged.clone();
+        self.acknowledged = self.acknowledged.take().or_else(seen);
+        let at = |handled: &Option<(Timestamp, Option<Actor>)>| handled.as_ref().map(|(at, _)| *at);
+        if at(&other.handled) > at(&self.handled) {
+            self.handled.clone_from(&other.handled);
+        }
+        Arc::make_mut(&mut self.milestones).take_in(&other.milestones);
+    }
+}
+
 /// Who has seen it, as long as that holds.
 fn acknowledged(
     before: Option<&Incident>,
@@ -265,9 +278,13 @@ impl View {
             | Verdict::CommandRefused(_) => {}
             Verdict::Command(change, state) => self.apply_command(*change, state, decision),
             Verdict::Suppression(_, state) => self.apply_suppression(state, decision),
-            Verdict::IncidentMerged { into, .. } => {
+            Verdict::IncidentMerged { incident, into } => {
+                let other = self.incidents.get(&incident.id).cloned();
                 self.apply_incident(published, control);
                 if let Some(survivor) = self.incidents.get_mut(into) {
+                    if let Some(other) = other {
+                        Arc::make_mut(survivor).take_in(&other);
+                    }
                     tell(survivor, published, control);
                 }
             }

@@ -15,7 +15,7 @@ use super::{Correlator, Turn};
 use crate::bundle::{Along, Effect};
 use crate::decision::{IncidentState, Severity, Verdict, Way};
 use crate::id::{IncidentId, IncidentKind};
-use crate::incident::Purpose;
+use crate::incident::{Case, Incident, Purpose, Source};
 use crate::limits::EFFECTS_LOOKED_AT;
 use crate::place::Position;
 use crate::time::Timestamp;
@@ -31,6 +31,8 @@ pub(crate) struct Family {
     risen: VecDeque<(IncidentId, Severity)>,
     /// Survivors of mergers in this moment that have a parent.
     merged: VecDeque<Survivor>,
+    /// What has become one in this moment and may have come from different causes.
+    parts: Vec<Joined>,
     /// Which of them explain their children, and whose are to be judged again.
     pub explained: Explained,
 }
@@ -43,6 +45,19 @@ pub(crate) struct Survivor {
     pub before: Option<IncidentId>,
     /// Not all of it is known to have come from its parent.
     pub in_part: bool,
+}
+
+/// One of those that have become one in this moment, as it was before.
+#[derive(Debug)]
+pub(crate) struct Joined {
+    /// Under which name it is found now.
+    pub id: IncidentId,
+    pub parent: Option<IncidentId>,
+    /// A person said what caused it, or that nothing is known to have.
+    pub by_person: bool,
+    /// Nobody was called for it, by design.
+    pub suppressed: bool,
+    pub origin: Origin,
 }
 
 /// What an incident began with, as far as causes are looked for.
@@ -87,6 +102,19 @@ fn keep_nearest(found: &mut Vec<Relative>) -> Option<Relative> {
     }
     found.sort_unstable();
     found.last().copied().filter(|_| is_more)
+}
+
+impl Joined {
+    /// An incident as it is.
+    pub fn of(incident: &Incident, origin: Origin) -> Self {
+        Self {
+            id: incident.id,
+            parent: incident.parent,
+            by_person: incident.parent_by_person,
+            suppressed: incident.suppressed,
+            origin,
+        }
+    }
 }
 
 impl Family {
@@ -147,6 +175,23 @@ impl Family {
         self.merged.pop_front()
     }
 
+    /// What has become one in this moment, in the order in which it did, each once.
+    pub fn take_parts(&mut self) -> Vec<Joined> {
+        std::mem::take(&mut self.parts)
+    }
+
+    /// Something has become part of an incident, by a person's word.
+    pub fn has_taken_in(&mut self, parts: [Joined; 2]) {
+        self.parts.extend(parts);
+    }
+
+    /// Whether what becomes one has not, or may not have, the same cause.
+    fn may_differ(&self, both: [(IncidentId, Option<IncidentId>); 2]) -> bool {
+        let [(_, one), (_, other)] = both;
+        let is_known = |id| self.parts.iter().any(|part| part.id == id);
+        one != other || both.into_iter().any(|(id, _)| is_known(id))
+    }
+
     /// Parents that have merged away and still have children.
     pub fn gone(&self) -> impl Iterator<Item = IncidentId> {
         self.gone.iter().copied()
@@ -197,6 +242,28 @@ impl Family {
 }
 
 impl Correlator {
+    /// Two incidents are about to become one: if they may have come from different causes, what has
+    /// caused all of that is looked for when all of this moment have become one.
+    pub(super) fn note_parts(&self, slots: [u32; 2], turn: &mut Turn<'_>) {
+        let incidents = slots.map(|slot| &self.case(slot).incident);
+        let both = incidents.map(|incident| (incident.id, incident.parent));
+        let family = &mut turn.desk.family;
+        if !family.may_differ(both) {
+            return;
+        }
+        for incident in incidents {
+            if family.parts.iter().all(|part| part.id != incident.id) {
+                let origin = self.origin(incident.id);
+                family.parts.push(Joined::of(incident, origin));
+            }
+        }
+    }
+
+    /// Whether an incident of this kind is a symptom of this rule's incidents.
+    pub fn calls_symptom(&self, kind: &IncidentKind) -> bool {
+        self.symptoms.binary_search(kind).is_ok()
+    }
+
     /// What an incident began with.
     pub fn origin(&self, id: IncidentId) -> Origin {
         self.origin_of(id, self.nodes_of(id))
@@ -210,6 +277,19 @@ impl Correlator {
             begun_at: case.incident.begun_at,
             middle: case.cluster.middle(),
             nodes,
+        }
+    }
+
+    /// What these sources of a case would have begun with by themselves.
+    pub(super) fn origin_of_some(&self, slot: u32, sources: &[Source]) -> Origin {
+        let Case { incident, cluster } = self.case(slot);
+        let members = sources.iter().filter_map(|source| cluster.member(source));
+        let first = members.map(|member| member.heard().0).min();
+        Origin {
+            kind: incident.kind.clone(),
+            begun_at: first.unwrap_or(incident.begun_at),
+            middle: cluster.middle_of(sources),
+            nodes: self.nodes_of_some(slot, sources),
         }
     }
 

@@ -229,7 +229,7 @@ impl Correlator {
         let case = self.case_mut(slot);
         let incident = &mut case.incident;
         incident.condition = Condition::Active;
-        incident.docket.back();
+        incident.docket.back(incident.is_awaited);
         incident.episode += 1;
         let (severity, certainty) = case.cluster.verdict();
         incident.says(severity, certainty);
@@ -254,12 +254,8 @@ impl Correlator {
     /// the time began.
     pub(super) fn time_the_escalation(&mut self, slot: u32, turn: &mut Turn<'_>) {
         let incident = &self.case(slot).incident;
-        let docket = &incident.docket;
-        let waits = docket.handling == Handling::New
-            && incident.condition != Condition::Cleared
-            && incident.shelved_until.is_none()
-            && !incident.suppressed;
-        let next = Tier::after(docket.escalated).filter(|_| waits);
+        let waits = incident.waits_to_be_seen();
+        let next = Tier::after(incident.docket.escalated).filter(|_| waits);
         let within = turn.rules.handling().acknowledge_within(incident.severity);
         let running = incident.dues[Purpose::Escalate as usize];
         let timed = next.zip(within).map(|(tier, within)| {
@@ -274,7 +270,9 @@ impl Correlator {
             };
             (due - whole, due)
         });
-        self.case_mut(slot).incident.unseen_since = timed.map(|(since, _)| since);
+        let incident = &mut self.case_mut(slot).incident;
+        incident.unseen_since = timed.map(|(since, _)| since);
+        incident.is_awaited = false;
         self.set_timer(slot, Purpose::Escalate, timed.map(|(_, due)| due), turn);
     }
 

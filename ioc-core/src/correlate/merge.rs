@@ -6,13 +6,14 @@
 //! evidence or a person's word: those of the smaller go over first, and what is left of it merges.
 //! Next: `lifecycle.rs`.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
 use super::along::Kin;
 use super::{Correlator, Turn};
-use crate::decision::{Certainty, Condition, Ending, Handling, Verdict};
+use crate::decision::{Certainty, Condition, Ending, Handling, Severity, Tier, Verdict};
 use crate::id::IncidentId;
-use crate::incident::{Asked, Case, Cluster, Member, Purpose, Source};
+use crate::incident::{Asked, Case, Cluster, Incident, Member, Purpose, Source};
 use crate::limits::{CHILDREN_STEP, MEMBERS_MOVED_PER_STEP, MERGED_PER_STEP};
 use crate::time::Timestamp;
 
@@ -134,11 +135,17 @@ impl Correlator {
         };
         let adopts = |slot| self.case(slot).incident.dues[Purpose::Adopt as usize].is_some();
         let loser_adopts = adopts(loser);
-        let docket = self.case(loser).incident.docket.clone();
+        let incident = &self.case(loser).incident;
+        let (docket, suppressed) = (incident.docket.clone(), incident.suppressed);
         let loser_parts = self.case(loser).incident.dues[Purpose::Part as usize];
+        let clocks = [survivor, loser].map(|slot| Clock::of(&self.case(slot).incident));
+        if self.case(loser).incident.opened_at.is_some() {
+            self.note_parts([survivor, loser], turn);
+        }
         self.end_by_merging(loser, survivor, turn);
         let mut loser_case = self.take_case(loser);
         loser_case.incident.docket = docket;
+        loser_case.incident.suppressed = suppressed;
         let mut survivor_case = self.take_case(survivor);
         if loser_case.incident.opened_at.is_some() {
             // Who wanted one of them quiet has not heard of the other.
@@ -189,6 +196,7 @@ impl Correlator {
         case.incident.rise(said, Certainty::Unknown);
         case.incident.rise_to(gravest);
         self.free.push(from);
+        self.go_on_waiting(slot, clocks, turn);
         self.time_the_uniting(slot, turn);
         if between_incidents && turn.desk.family.has_children(loser_id) || loser_adopts {
             let due = turn.at + CHILDREN_STEP;
@@ -204,6 +212,24 @@ impl Correlator {
             );
         }
         slot
+    }
+
+    /// What nobody had seen of the one that has become part of an incident goes on to wait for
+    /// somebody, where that does not: it was explained, over, or seen as it was. Where both wait it
+    /// is the one that is passed on further, if it is as grave; of these the one that is passed on
+    /// first.
+    fn go_on_waiting(&mut self, slot: u32, [own, other]: [Option<Clock>; 2], turn: &mut Turn<'_>) {
+        let incident = &mut self.case_mut(slot).incident;
+        let is_new = incident.docket.handling == Handling::New;
+        let Some(other) = other.filter(|_| is_new) else {
+            return;
+        };
+        if own.is_none_or(|own| other.is_further_than(&own)) {
+            incident.docket.escalated = other.passed_to;
+            incident.unseen_since = other.since;
+            incident.is_awaited = true;
+            self.set_timer(slot, Purpose::Escalate, other.due, turn);
+        }
     }
 
     /// Whether too many members would move if two cases became one at once.
@@ -286,6 +312,36 @@ impl Correlator {
         self.cases.put(loser, case);
         self.candidates.remove(&(begun_at, id));
         self.slots.remove(&id);
+    }
+}
+
+/// How long nobody has seen an incident that waits for somebody.
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    /// How grave the incident is.
+    severity: Severity,
+    /// Whom it was passed to last.
+    passed_to: Option<Tier>,
+    since: Option<Timestamp>,
+    /// When it is passed on next, unless it has been to all.
+    due: Option<Timestamp>,
+}
+
+impl Clock {
+    fn of(incident: &Incident) -> Option<Self> {
+        let waits = incident.waits_to_be_seen() || incident.is_awaited;
+        waits.then(|| Self {
+            severity: incident.severity,
+            passed_to: incident.docket.escalated,
+            since: incident.unseen_since,
+            due: incident.dues[Purpose::Escalate as usize],
+        })
+    }
+
+    /// Whether it is of something as grave that was passed on further, or is passed on sooner.
+    fn is_further_than(&self, own: &Self) -> bool {
+        let place = |clock: &Self| (clock.passed_to, clock.due.map(Reverse));
+        self.severity >= own.severity && place(self) > place(own)
     }
 }
 

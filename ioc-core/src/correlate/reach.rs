@@ -15,6 +15,7 @@ use super::family::{Origin, Relative, Span};
 use crate::bundle::{Along, Effect};
 use crate::decision::Way;
 use crate::id::IncidentId;
+use crate::incident::Source;
 use crate::limits::{REACH_MEMBERS_MAX, WAYS_COMPARED_MAX};
 use crate::time::{Millis, Timestamp};
 
@@ -67,6 +68,22 @@ impl Correlator {
         let seen: Vec<_> = node.collect();
         let cut = seen.len() < reach.members_of(slot);
         Nodes { seen, cut }
+    }
+
+    /// The same, of these alone.
+    pub(super) fn nodes_of_some(&self, slot: u32, sources: &[Source]) -> Nodes {
+        let Some(reach) = self.network.reach() else {
+            return Nodes::default();
+        };
+        let cluster = &self.case(slot).cluster;
+        let node = |source: &Source| {
+            let (first, _) = cluster.member(source)?.heard();
+            Some((reach.node(&source.sensor)?, first))
+        };
+        Nodes {
+            seen: sources.iter().filter_map(node).collect(),
+            cut: false,
+        }
     }
 
     /// The same, of those of an incident.

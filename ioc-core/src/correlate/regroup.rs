@@ -8,7 +8,7 @@
 //! spread over logical time: who is still to go is marked as the other's, and each step tells whom it
 //! took. Next: `merge.rs`.
 
-use super::family::Origin;
+use super::family::{Joined, Origin};
 use super::people::refused;
 use super::{Correlator, Turn};
 use crate::book::{Book, For};
@@ -179,6 +179,7 @@ impl Correlator {
         cause: &Cause,
         turn: &mut Turn<'_>,
     ) {
+        self.note_what_moves(sources, [from, into], turn);
         let (severity, certainty) = self.move_sources(sources, from, into);
         let case = self.case_mut(into);
         case.incident.rise(severity, certainty);
@@ -198,6 +199,24 @@ impl Correlator {
         self.time_the_escalation(into, turn);
         self.touch(from);
         self.touch(into);
+    }
+
+    /// What is hidden behind its cause is about to take in evidence of something that was told: it
+    /// is hidden still if the cause has caused that too.
+    fn note_what_moves(&self, sources: &[Source], [from, into]: [u32; 2], turn: &mut Turn<'_>) {
+        let [told, hidden] = [from, into].map(|slot| &self.case(slot).incident);
+        if told.suppressed || !hidden.suppressed {
+            return;
+        }
+        let own = Joined::of(hidden, self.origin(hidden.id));
+        let moved = Joined {
+            id: hidden.id,
+            parent: None,
+            by_person: false,
+            suppressed: false,
+            origin: self.origin_of_some(from, sources),
+        };
+        turn.desk.family.has_taken_in([own, moved]);
     }
 
     /// All of those who were to go over have.

@@ -260,9 +260,13 @@ impl Correlator {
         before && !explained && incident.goes_on()
     }
 
-    /// What explained an incident does no more, and it goes on.
+    /// What explained an incident does no more, and it goes on. If something has become part of it
+    /// that waits to be seen, that goes on to wait.
     pub(super) fn appear(&mut self, slot: u32, turn: &mut Turn<'_>) {
-        self.case_mut(slot).incident.docket.appears();
+        let incident = &mut self.case_mut(slot).incident;
+        if !incident.is_awaited {
+            incident.docket.appears();
+        }
         self.tell_suppression(slot, turn);
     }
 

@@ -222,6 +222,27 @@ impl Handling {
         }
     }
 
+    /// What it is after another incident that was handled so has become part of it, and made it
+    /// graver or not. Where people are at work at one of the two they are at work at what both are,
+    /// as far as where they are further: nobody calls them anew, and it is not over by itself. A
+    /// word that somebody has seen or dismissed it holds for no more than was graver than that,
+    /// and for nothing that nobody has seen before it; of what is seen and what is dismissed it is
+    /// known that somebody has seen all of it.
+    pub(crate) fn after_merging(self, other: Self, graver: bool) -> Self {
+        let at_work = [self, other].into_iter().filter(|each| each.is_work());
+        if let Some(further) = at_work.max_by_key(|each| each.place()) {
+            return further;
+        }
+        match (self, other) {
+            _ if graver => Self::New,
+            (Self::Acknowledged, _) | (Self::Dismissed(_), Self::Acknowledged) => {
+                Self::Acknowledged
+            }
+            (Self::Dismissed(_), Self::Dismissed(_)) => self,
+            _ => Self::New,
+        }
+    }
+
     /// Itself, unless it says that the incident is over and the world does not (INV-11). What is
     /// not known counts as going on.
     pub(crate) fn if_over(self, condition: Condition) -> Result<Self, RefusalCode> {

@@ -10,11 +10,11 @@
 //! (`correlate/symptom.rs`). There is no race: all this is one order of one state.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::book::Entry;
 use crate::bundle::Along;
-use crate::correlate::{Correlator, Nodes, Origin, Relative, Turn};
+use crate::correlate::{Correlator, Joined, Nodes, Origin, Relative, Turn};
 use crate::decision::{RefusalCode, Severity, Way};
 use crate::id::{IncidentId, RuleId, SensorId};
 use crate::limits::{CAUSES_DEPTH_MAX, CHILDREN_COMPARED_MAX, CHILDREN_PER_STEP, CHILDREN_STEP};
@@ -24,6 +24,7 @@ pub(super) type Correlators = BTreeMap<RuleId, Correlator>;
 /// Decides what follows from what changed in this moment under one rule, and what it means for
 /// the causes and effects of its incidents.
 pub(super) fn settle(correlators: &mut Correlators, rule: &RuleId, turn: &mut Turn<'_>) {
+    keep_to_common_causes(correlators, turn);
     let merged = std::iter::from_fn(|| turn.desk.family.next_merged());
     for merged in merged.collect::<Vec<_>>() {
         break_circle(correlators, merged.id, merged.before, turn);
@@ -75,6 +76,87 @@ fn follow_growth(
             adopt(correlators, rule, parent, turn);
         }
     }
+}
+
+/// What has become one has come from a cause if all of it has, by the measure of the cause's rule:
+/// else it is told by itself, as a part of it was before.
+fn keep_to_common_causes(correlators: &mut Correlators, turn: &mut Turn<'_>) {
+    let mut wholes: BTreeMap<_, Vec<Joined>> = BTreeMap::new();
+    for part in turn.desk.family.take_parts() {
+        if let Some((whole, _)) = live(part.id, turn) {
+            wholes.entry(whole).or_default().push(part);
+        }
+    }
+    for (whole, mut parts) in wholes {
+        // What it was itself comes first.
+        parts.sort_by_key(|part| part.id != whole);
+        let Some((_, rule)) = live(whole, turn) else {
+            continue;
+        };
+        let before = correlators[&rule].parent(whole);
+        let parent = common_cause(correlators, (whole, &rule), &parts, turn);
+        if parent != before {
+            let way = way_of(correlators, (whole, &rule), parent, turn);
+            let correlator = of(correlators, &rule);
+            match before {
+                Some(_) => correlator.link(whole, (parent, way), turn),
+                None => correlator.set_parent(whole, parent, turn),
+            }
+        }
+        let left = parts.iter().filter_map(|part| part.parent);
+        let left: BTreeSet<_> = left.filter(|left| Some(*left) != parent).collect();
+        for left in left {
+            after_leaving(correlators, left, turn);
+        }
+    }
+}
+
+/// What has caused all of these, which have become one. `parts`: what that was itself is the first.
+/// Its own cause stays where it hides nothing: where its effects are told, or all that has become
+/// one was hidden. That of another part is taken if it has caused the survivor too.
+fn common_cause(
+    correlators: &Correlators,
+    (whole, rule): (IncidentId, &RuleId),
+    parts: &[Joined],
+    turn: &Turn<'_>,
+) -> Option<IncidentId> {
+    let named = |part: &Joined| {
+        let parent = part.parent?;
+        Some(turn.desk.book.find(parent).map_or(parent, |(now, _)| now))
+    };
+    let own = &parts[0];
+    let all_hidden = parts.iter().all(|part| part.suppressed);
+    for (number, part) in parts.iter().enumerate() {
+        let Some(parent) = named(part).filter(|parent| *parent != whole) else {
+            continue;
+        };
+        let live = live(parent, turn);
+        let hides = live.as_ref().is_some_and(|(_, cause)| {
+            cause != rule && correlators[cause].calls_symptom(&own.origin.kind)
+        });
+        if number == 0 && (all_hidden || !hides) {
+            return part.parent;
+        }
+        let Some((_, cause)) = live else { continue };
+        let has_caused = |part: &Joined| {
+            let caused = || correlators[&cause].causes_of(&part.origin);
+            named(part) == Some(parent)
+                || !part.by_person && caused().iter().any(|(.., id)| *id == parent)
+        };
+        let caused = if hides { parts } else { &parts[..1] };
+        if !caused.iter().all(has_caused) {
+            continue;
+        }
+        if number == 0 {
+            return part.parent;
+        }
+        if may_follow(correlators, (parent, &cause), (whole, rule))
+            && may_be_parent(correlators, parent, whole, turn)
+        {
+            return Some(parent);
+        }
+    }
+    None
 }
 
 /// What an incident has come to be about must have come from its cause too. If it has not, another

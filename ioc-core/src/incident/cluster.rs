@@ -654,6 +654,14 @@ impl Cluster {
         self.places.middle()
     }
 
+    /// The middle of these alone.
+    pub fn middle_of(&self, sources: &[Source]) -> Option<Position> {
+        let mut places = Places::default();
+        let members = sources.iter().filter_map(|source| self.member(source));
+        members.for_each(|member| places.enter(member.position));
+        places.middle()
+    }
+
     fn enter(&mut self, place: Option<Position>) {
         self.places.enter(place);
         self.farthest_m = None;

@@ -173,10 +173,11 @@ impl Docket {
         }
     }
 
-    /// It cleared and is back.
-    pub fn back(&mut self) {
+    /// It cleared and is back. `is_awaited`: something has become part of it that waits to be seen,
+    /// and goes on to wait.
+    pub fn back(&mut self, is_awaited: bool) {
         let after = self.handling.after_return();
-        if after == Handling::New {
+        if after == Handling::New && !is_awaited {
             self.see_anew();
         }
         self.handling = after;
@@ -231,24 +232,20 @@ impl Docket {
         self.last = None;
     }
 
-    /// What it is after another incident has become part of it. What a person has seen or
-    /// dismissed does not hold for what another incident made graver; and one that somebody takes
-    /// to be real is not dismissed.
+    /// What it is after another incident has become part of it, and made it graver or not. A
+    /// dismissal of both rests on what each of them rested on.
     pub fn after_merging(&mut self, other: &Self, graver: bool) {
         self.last = None;
         self.judged = self.judged.min(other.judged);
-        let unseen = match self.handling {
-            Handling::Acknowledged => graver,
-            Handling::Dismissed(_) => graver || other.handling.dismissal().is_none(),
-            Handling::Resolved | Handling::Closed => true,
-            Handling::New
-            | Handling::Confirmed
-            | Handling::Responding
-            | Handling::Contained
-            | Handling::Merged => false,
-        };
-        if unseen {
-            self.see_anew();
+        let before = self.handling;
+        self.handling = before.after_merging(other.handling, graver);
+        if self.handling != before {
+            self.escalated = None;
+        } else if self.handling.dismissal().is_some() {
+            let (own, others) = (&mut self.dismissed_on, other.dismissed_on);
+            own.sources = own.sources.saturating_add(others.sources);
+            own.severity = own.severity.max(others.severity);
+            own.own = own.own.max(others.own);
         }
     }
 

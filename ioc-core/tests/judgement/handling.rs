@@ -570,6 +570,255 @@ fn an_acknowledgement_does_not_carry_over_to_what_a_merger_made_graver() {
     );
 }
 
+/// Gauges a hundred metres from each other see one flood.
+fn canal(timeline: &str, expected: &Expect) {
+    let city = BundleBuilder::new()
+        .threshold(
+            "high",
+            "water_level",
+            &[(Moderate, 3.0), (Severe, 3.8)],
+            |rule| rule.clear_gap = 0.3,
+        )
+        .correlation("floods", "flood", &["high"], |rule| {
+            rule.within_m = 100;
+            rule.clear_after = Millis::minutes(10);
+        })
+        .handling(|rules| {
+            let minutes = |minutes| Some(Millis::minutes(minutes));
+            rules.acknowledge_within = [None, minutes(30), minutes(10), minutes(4), minutes(1)];
+        })
+        .build();
+    check_with(&city, timeline, expected);
+}
+
+#[test]
+fn inv_10_who_is_at_work_at_what_merges_into_another_incident_is_at_work_at_that() {
+    // Nobody is called again, it stays open when it is over for sensors, and what is split from it
+    // again is handled as it was.
+    canal(
+        "10:00 g-1 3.1 kind=water_level at=0,0
+         10:01 g-2 3.1 kind=water_level at=180,0
+         10:02 do respond flood#2 by=ana note=unit-7
+         10:03 g-3 3.1 kind=water_level at=90,0
+         10:45 do respond flood#1 by=ben
+         10:46 do contain flood#2 by=ana
+         10:50 do split flood#2 by=ana
+         10:51 do contain flood#3 by=ana
+         11:00 g-1 1 kind=water_level
+         11:00 g-3 1 kind=water_level
+         11:20 do contain flood#1 by=ben
+         11:21 do resolve flood#1 by=ana",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: g-1 3.1
+            10:01 opened flood#2 moderate: g-2 3.1
+            10:02 responding flood#2 moderate without acknowledged without confirmed by ana "unit-7"
+            10:03 merged flood#2 into flood#1
+            10:03 updated flood#1 moderate 3 sensors: g-3 3.1 90 m
+            10:45 command_refused already_there flood#1 responding active by ben
+            10:46 contained flood#1 moderate 3 sensors by ana
+            10:50 split flood#3 moderate from flood#1: g-2 by ana
+            10:50 updated flood#1 moderate 2 sensors by ana
+            10:51 command_refused already_there flood#3 contained active by ana
+            11:10 cleared flood#1 moderate 2 sensors
+            11:20 command_refused already_there flood#1 contained cleared by ben
+            11:21 resolved flood#1 moderate 2 sensors by ana
+        "#]],
+    );
+}
+
+#[test]
+fn a_dismissal_holds_for_nothing_that_people_are_at_work_at() {
+    canal(
+        "10:00 g-1 3.1 kind=water_level at=0,0
+         10:01 g-2 3.1 kind=water_level at=180,0
+         10:02 do dismiss flood#1 by=ana reason=false_alarm
+         10:02 do confirm flood#2 by=ben
+         10:03 g-3 3.1 kind=water_level at=90,0
+         10:30 do confirm flood#1 by=ana",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: g-1 3.1
+            10:01 opened flood#2 moderate: g-2 3.1
+            10:02 dismissed flood#1 moderate as false_alarm by ana
+            10:02 confirmed flood#2 moderate without acknowledged by ben
+            10:03 merged flood#2 into flood#1
+            10:03 updated flood#1 moderate 3 sensors: g-3 3.1 90 m
+            10:30 command_refused already_there flood#1 confirmed active by ana
+        "#]],
+    );
+    canal(
+        "10:00 g-1 3.1 kind=water_level at=0,0
+         10:01 g-2 3.1 kind=water_level at=180,0
+         10:02 do contain flood#1 by=ana
+         10:02 do dismiss flood#2 by=ben reason=test
+         10:03 g-3 3.9 kind=water_level at=90,0
+         10:30 do contain flood#1 by=ana",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: g-1 3.1
+            10:01 opened flood#2 moderate: g-2 3.1
+            10:02 contained flood#1 moderate without acknowledged without confirmed without responding by ana
+            10:02 dismissed flood#2 moderate as test by ben
+            10:03 merged flood#2 into flood#1
+            10:03 updated flood#1 severe 3 sensors: g-3 3.9 90 m
+            10:30 command_refused already_there flood#1 contained active by ana
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_seen_and_what_is_dismissed_is_seen_unless_it_is_graver() {
+    canal(
+        "10:00 g-1 3.1 kind=water_level at=0,0
+         10:01 g-2 3.1 kind=water_level at=180,0
+         10:02 do dismiss flood#1 by=ana reason=test
+         10:02 ack flood#2 by=ben
+         10:03 g-3 3.1 kind=water_level at=90,0
+         10:30 ack flood#1 by=ben request=2",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: g-1 3.1
+            10:01 opened flood#2 moderate: g-2 3.1
+            10:02 dismissed flood#1 moderate as test by ana
+            10:02 acknowledged flood#2 moderate by ben
+            10:03 merged flood#2 into flood#1
+            10:03 updated flood#1 moderate 3 sensors: g-3 3.1 90 m
+            10:30 command_refused already_acknowledged by ben
+        "#]],
+    );
+    canal(
+        "10:00 g-1 3.1 kind=water_level at=0,0
+         10:01 g-2 3.9 kind=water_level at=180,0
+         10:02 do dismiss flood#1 by=ana reason=test
+         10:02 ack flood#2 by=ben
+         10:03 g-3 3.1 kind=water_level at=90,0
+         10:30 ack flood#1 by=ben request=2",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: g-1 3.1
+            10:01 opened flood#2 severe: g-2 3.9
+            10:02 dismissed flood#1 moderate as test by ana
+            10:02 acknowledged flood#2 severe by ben
+            10:03 merged flood#2 into flood#1
+            10:03 updated flood#1 severe 3 sensors: g-3 3.1 90 m
+            10:07 escalated flood#1 severe 3 sensors to shift_supervisor
+            10:11 escalated flood#1 severe 3 sensors to duty_officer
+            10:15 escalated flood#1 severe 3 sensors to phone_tree
+            10:30 acknowledged flood#1 severe 3 sensors by ben
+        "#]],
+    );
+}
+
+#[test]
+fn an_acknowledgement_says_nothing_of_an_older_incident_that_nobody_has_seen() {
+    canal(
+        "10:00 g-1 3.1 kind=water_level at=0,0
+         10:01 g-2 3.1 kind=water_level at=180,0
+         10:02 ack flood#2 by=ana
+         10:03 g-3 3.1 kind=water_level at=90,0
+         10:31 tick",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: g-1 3.1
+            10:01 opened flood#2 moderate: g-2 3.1
+            10:02 acknowledged flood#2 moderate by ana
+            10:03 merged flood#2 into flood#1
+            10:03 updated flood#1 moderate 3 sensors: g-3 3.1 90 m
+            10:10 escalated flood#1 moderate 3 sensors to shift_supervisor
+            10:20 escalated flood#1 moderate 3 sensors to duty_officer
+            10:30 escalated flood#1 moderate 3 sensors to phone_tree
+        "#]],
+    );
+}
+
+#[test]
+fn inv_20_two_that_were_dismissed_and_become_one_are_dismissed_until_there_is_more() {
+    canal(
+        "10:00 g-1 3.1 kind=water_level at=0,0
+         10:00 g-2 3.1 kind=water_level at=10,0
+         10:00 g-3 3.1 kind=water_level at=20,0
+         10:01 g-4 3.1 kind=water_level at=180,0
+         10:01 g-5 3.1 kind=water_level at=190,0
+         10:01 g-6 3.1 kind=water_level at=200,0
+         10:02 do dismiss flood#1 by=ana reason=test request=1
+         10:02 do dismiss flood#2 by=ana reason=test request=2
+         10:03 g-7 3.1 kind=water_level at=100,0
+         10:04 do dismiss flood#1 by=ana reason=test request=3
+         10:05 g-8 3.1 kind=water_level at=101,0
+         10:06 g-9 3.1 kind=water_level at=102,0
+         10:07 tick",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: g-1 3.1
+            10:00:00.250 updated flood#1 moderate 3 sensors: g-2 3.1 10 m, g-3 3.1 10 m
+            10:01 opened flood#2 moderate: g-4 3.1
+            10:01:00.250 updated flood#2 moderate 3 sensors: g-5 3.1 10 m, g-6 3.1 10 m
+            10:02 dismissed flood#1 moderate 3 sensors as test by ana
+            10:02 dismissed flood#2 moderate 3 sensors as test by ana
+            10:03 merged flood#2 into flood#1
+            10:03 updated flood#1 moderate 7 sensors: g-7 3.1 80 m
+            10:04 command_refused already_there flood#1 dismissed active by ana
+            10:05 reopened flood#1 moderate 8 sensors: g-8 3.1 1 m
+            10:06 updated flood#1 moderate 9 sensors: g-9 3.1 1 m
+        "#]],
+    );
+}
+
+#[test]
+fn inv_17_what_merges_is_passed_on_no_later_and_to_nobody_twice() {
+    // The younger is graver, and was passed on before.
+    canal(
+        "10:00 g-1 3.1 kind=water_level at=0,0
+         10:03 g-2 3.9 kind=water_level at=180,0
+         10:08 g-3 3.1 kind=water_level at=90,0
+         10:16 tick",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: g-1 3.1
+            10:03 opened flood#2 severe: g-2 3.9
+            10:07 escalated flood#2 severe to shift_supervisor
+            10:08 merged flood#2 into flood#1
+            10:08 updated flood#1 severe 3 sensors: g-3 3.1 90 m
+            10:11 escalated flood#1 severe 3 sensors to duty_officer
+            10:15 escalated flood#1 severe 3 sensors to phone_tree
+        "#]],
+    );
+    // What was seen of the older is no more than a part of it.
+    canal(
+        "10:00 g-1 3.1 kind=water_level at=0,0
+         10:01 ack flood#1 by=ana
+         10:03 g-2 3.9 kind=water_level at=180,0
+         10:08 g-3 3.1 kind=water_level at=90,0
+         10:16 tick",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: g-1 3.1
+            10:01 acknowledged flood#1 moderate by ana
+            10:03 opened flood#2 severe: g-2 3.9
+            10:07 escalated flood#2 severe to shift_supervisor
+            10:08 merged flood#2 into flood#1
+            10:08 updated flood#1 severe 3 sensors: g-3 3.1 90 m
+            10:11 escalated flood#1 severe 3 sensors to duty_officer
+            10:15 escalated flood#1 severe 3 sensors to phone_tree
+        "#]],
+    );
+}
+
+#[test]
+fn inv_17_what_waits_and_merges_into_what_is_back_goes_on_to_wait() {
+    canal(
+        "10:00 g-1 3.1 kind=water_level at=0,0
+         10:01 g-1 1.0 kind=water_level at=0,0
+         10:12 g-2 3.1 kind=water_level at=180,0
+         10:13 g-3 3.1 kind=water_level at=90,0
+         10:25 g-1 3.1 kind=water_level at=0,0
+         10:33 tick",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: g-1 3.1
+            10:10 escalated flood#1 moderate to shift_supervisor
+            10:11 cleared flood#1 moderate
+            10:12 opened flood#2 moderate: g-2 3.1
+            10:13 updated flood#2 moderate 2 sensors: g-3 3.1 90 m
+            10:22 escalated flood#2 moderate 2 sensors to shift_supervisor
+            10:25 merged flood#2 into flood#1
+            10:25 reopened flood#1 moderate episode 2 3 sensors: g-1 3.1
+            10:32 escalated flood#1 moderate episode 2 3 sensors to duty_officer
+        "#]],
+    );
+}
+
 #[test]
 fn zabbix_what_caused_what_is_said_by_a_person_over_any_number_of_levels() {
     check(

@@ -3,6 +3,7 @@
 //! Each test is named for what it proves: `p…` a promise of the design, `inv_…` an invariant of
 //! the domain.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -113,8 +114,13 @@ fn the_random_days_hold_every_kind_of_decision() {
     assert_eq!(words.len(), WORDS, "{words:?}");
 }
 
-/// Whether a decision follows from what the world did and what people did before it.
-fn follows(decision: &Decision, before: Option<(Condition, Handling)>, is_survivor: bool) -> bool {
+/// Whether a decision follows from what the world did and what people did before it. `taken_in`: how
+/// what has become part of it was handled.
+fn follows(
+    decision: &Decision,
+    before: Option<(Condition, Handling)>,
+    taken_in: &BTreeSet<Handling>,
+) -> bool {
     let incident = decision.verdict.incident().unwrap();
     let now = (incident.condition, incident.handling);
     let by_person = decision.cause.request.is_some();
@@ -127,7 +133,9 @@ fn follows(decision: &Decision, before: Option<(Condition, Handling)>, is_surviv
     };
     // What a person could not know takes it back to new, and nothing else does.
     let overruled = handling.dismissal().is_some() && now.1 == Handling::New;
-    let unseen = is_survivor && now.1 == Handling::New;
+    let is_survivor = !taken_in.is_empty();
+    let carried = (now.1.is_work() || now.1 == Handling::Acknowledged) && taken_in.contains(&now.1);
+    let unseen = is_survivor && now.1 == Handling::New || carried;
     match &decision.verdict {
         Verdict::IncidentOpened(_) | Verdict::IncidentSplit { .. } => false,
         Verdict::IncidentEvidenceMoved { .. } => {
@@ -187,6 +195,9 @@ struct Wait {
     tier: Option<Tier>,
     /// From when on it is counted.
     since: Option<Timestamp>,
+    severity: Option<Severity>,
+    /// People are called, or all have been.
+    is_awaited: bool,
 }
 
 impl Wait {
@@ -195,11 +206,10 @@ impl Wait {
         let waits = incident.handling == Handling::New
             && incident.condition != Condition::Cleared
             && incident.shelved_until.is_none()
-            && !incident.suppressed
-            && incident.escalated != Some(Tier::PhoneTree);
+            && !incident.suppressed;
         let within = rules
             .acknowledge_within(incident.severity)
-            .filter(|_| waits);
+            .filter(|_| waits && incident.escalated != Some(Tier::PhoneTree));
         // To the first after that time, to the second after twice that.
         let next = incident.escalated.map_or(1, |tier| tier.number() + 1);
         let kept = self.due.filter(|_| incident.escalated == self.tier);
@@ -222,6 +232,21 @@ impl Wait {
             due: timed.map(|(due, _)| due),
             tier: incident.escalated,
             since: timed.map(|(_, since)| since),
+            severity: Some(incident.severity),
+            is_awaited: waits,
+        }
+    }
+
+    /// When another that waits has become part of it: as that does, where it does not wait itself,
+    /// or the other is as grave and further.
+    fn after_merging(self, other: Self) -> Self {
+        let place = |wait: &Self| (wait.tier, wait.due.map(Reverse));
+        let further =
+            !self.is_awaited || other.severity >= self.severity && place(&other) > place(&self);
+        if other.is_awaited && further {
+            other
+        } else {
+            self
         }
     }
 }
@@ -375,16 +400,18 @@ proptest! {
     #[test]
     fn inv_10_inv_11_only_people_handle_and_only_the_world_changes_a_condition(day in day()) {
         let mut known: BTreeMap<IncidentId, (Condition, Handling)> = BTreeMap::new();
-        let mut merged_into = BTreeSet::new();
+        let mut taken_in: BTreeMap<IncidentId, BTreeSet<Handling>> = BTreeMap::new();
         for decision in decisions(&history(&day)) {
             let Some(incident) = decision.verdict.incident() else { continue };
             let now = (incident.condition, incident.handling);
             let before = known.insert(incident.id, now);
             if let Verdict::IncidentMerged { into, .. } = decision.verdict {
-                merged_into.insert(into);
+                let others = taken_in.remove(&incident.id).unwrap_or_default();
+                let own = before.map(|(_, handling)| handling);
+                taken_in.entry(into).or_default().extend(others.into_iter().chain(own));
             }
-            let is_survivor = merged_into.contains(&incident.id);
-            prop_assert!(follows(&decision, before, is_survivor), "{before:?} {decision:?}");
+            let others = taken_in.get(&incident.id).cloned().unwrap_or_default();
+            prop_assert!(follows(&decision, before, &others), "{before:?} {decision:?}");
             let over = matches!(now.1, Handling::Resolved | Handling::Closed);
             prop_assert!(!over || now.0 == Condition::Cleared, "{decision:?}");
         }
@@ -402,6 +429,7 @@ proptest! {
         let mut rules = HandlingRules::NONE;
         handling(day.first, &mut rules);
         let mut waits: BTreeMap<IncidentId, Wait> = BTreeMap::new();
+        let mut merging: BTreeMap<IncidentId, Wait> = BTreeMap::new();
         let mut noticed = BTreeMap::new();
         for decision in history(&day).run(&manner).decisions {
             let Some(incident) = decision.verdict.incident() else { continue };
@@ -418,9 +446,15 @@ proptest! {
             let is_soon = |at: &Timestamp| decision.at <= *at + Millis::seconds(1);
             prop_assert!(late.values().all(is_soon), "{late:?} at {:?}", decision.at);
             noticed = late;
-            let merged = incident.handling == Handling::Merged;
-            let after = if merged { Wait::default() } else { before.after(&decision, &rules) };
-            waits.insert(incident.id, after);
+            if let Verdict::IncidentMerged { into, .. } = decision.verdict {
+                let other = merging.remove(&incident.id).unwrap_or(before);
+                let survivor = merging.get(&into).or(waits.get(&into)).copied();
+                merging.insert(into, survivor.unwrap_or_default().after_merging(other));
+                waits.insert(incident.id, Wait::default());
+                continue;
+            }
+            let before = merging.remove(&incident.id).unwrap_or(before);
+            waits.insert(incident.id, before.after(&decision, &rules));
         }
     }
 }
@@ -435,7 +469,13 @@ proptest! {
         for decision in decisions(&history(&day)) {
             let Some(incident) = decision.verdict.incident() else { continue };
             if incident.handling.dismissal().is_none() {
-                dismissed.remove(&incident.id);
+                let other = dismissed.remove(&incident.id);
+                if let (Verdict::IncidentMerged { into, .. }, Some(other)) =
+                    (&decision.verdict, other)
+                {
+                    // Of two that were dismissed somebody has seen what each rested on.
+                    dismissed.entry(*into).and_modify(|on| *on += other);
+                }
                 continue;
             }
             let by_step = matches!(decision.verdict, Verdict::IncidentHandled { .. });

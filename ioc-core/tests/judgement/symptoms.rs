@@ -414,6 +414,192 @@ fn symptoms_follow_to_the_survivor_when_their_causes_merge() {
 }
 
 #[test]
+fn a_cause_that_began_after_an_incident_explains_nothing_of_it_by_a_merger() {
+    check(
+        "10:00 pump-1 1.5 kind=pump at=0,0
+         10:20 sub-1 1.5 kind=power at=1000,0
+         10:21 ack outage#1 by=ana
+         10:21 pump-2 1.5 kind=pump at=90,0
+         10:22 pump-3 1.5 kind=pump at=45,0
+         11:31 tick",
+        &expect![[r#"
+            10:00 opened pump_failure#1 moderate: pump-1 1.5
+            10:20 opened outage#1 moderate: sub-1 1.5
+            10:21 acknowledged outage#1 moderate by ana
+            10:21 opened pump_failure#2 moderate suppressed caused by outage#1: pump-2 1.5
+            10:22 merged pump_failure#2 into pump_failure#1
+            10:22 updated pump_failure#1 moderate 3 sensors: pump-3 1.5 45 m
+            10:30 escalated pump_failure#1 moderate 3 sensors to shift_supervisor
+            11:00 escalated pump_failure#1 moderate 3 sensors to duty_officer
+            11:30 escalated pump_failure#1 moderate 3 sensors to phone_tree
+        "#]],
+    );
+}
+
+#[test]
+fn what_was_told_is_hidden_by_no_symptom_that_it_becomes_part_of_and_is_passed_on_as_before() {
+    // The second pump is farther from the substation than its outage reaches. It has been told, and
+    // the supervisor was called for it, when the third is found between the two.
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:01 pump-1 1.5 kind=pump at=4950,0
+         10:02 ack outage#1 by=ana
+         10:02 pump-2 1.5 kind=pump at=5040,0
+         10:40 pump-3 1.5 kind=pump at=4995,0
+         11:33 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:01 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:02 acknowledged outage#1 moderate by ana
+            10:02 opened pump_failure#2 moderate: pump-2 1.5
+            10:32 escalated pump_failure#2 moderate to shift_supervisor
+            10:40 merged pump_failure#2 into pump_failure#1
+            10:40 linked pump_failure#1 moderate 3 sensors: pump-3 1.5 45 m
+            10:40 unsuppressed pump_failure#1 moderate 3 sensors
+            11:02 escalated pump_failure#1 moderate 3 sensors to duty_officer
+            11:32 escalated pump_failure#1 moderate 3 sensors to phone_tree
+        "#]],
+    );
+}
+
+#[test]
+fn what_somebody_has_seen_as_a_symptom_is_seen_anew_when_something_else_is_part_of_it() {
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:01 pump-1 1.5 kind=pump at=4950,0
+         10:01 ack outage#1 by=ana
+         10:02 ack pump_failure#1 by=ana request=2
+         10:02 pump-2 1.5 kind=pump at=5040,0
+         10:10 pump-3 1.5 kind=pump at=4995,0
+         10:33 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:01 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:01 acknowledged outage#1 moderate by ana
+            10:02 acknowledged pump_failure#1 moderate suppressed by ana
+            10:02 opened pump_failure#2 moderate: pump-2 1.5
+            10:10 merged pump_failure#2 into pump_failure#1
+            10:10 linked pump_failure#1 moderate 3 sensors: pump-3 1.5 45 m
+            10:10 unsuppressed pump_failure#1 moderate 3 sensors
+            10:32 escalated pump_failure#1 moderate 3 sensors to shift_supervisor
+        "#]],
+    );
+}
+
+#[test]
+fn symptoms_of_one_cause_that_become_one_are_a_symptom_of_it() {
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:01 pump-1 1.5 kind=pump at=4000,0
+         10:01 ack outage#1 by=ana
+         10:02 pump-2 1.5 kind=pump at=4090,0
+         10:10 pump-3 1.5 kind=pump at=4045,0
+         10:59 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:01 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:01 acknowledged outage#1 moderate by ana
+            10:02 opened pump_failure#2 moderate suppressed caused by outage#1: pump-2 1.5
+            10:10 merged pump_failure#2 into pump_failure#1
+            10:10 updated pump_failure#1 moderate 3 sensors suppressed: pump-3 1.5 45 m
+        "#]],
+    );
+}
+
+#[test]
+fn a_cause_that_is_an_effect_of_more_stays_that_of_a_survivor_that_it_does_not_hide() {
+    // A fire is no symptom of an outage: whoever is called for it is called in any case.
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:01 house-1 1.5 kind=heat at=4980,0
+         10:02 house-2 1.5 kind=heat at=5060,0
+         10:03 house-3 1.5 kind=heat at=5020,0
+         10:04 house-8 1.5 kind=heat at=-5060,0
+         10:05 house-9 1.5 kind=heat at=-4980,0
+         10:06 house-7 1.5 kind=heat at=-5020,0",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:01 opened fire#1 moderate caused by outage#1: house-1 1.5
+            10:02 opened fire#2 moderate: house-2 1.5
+            10:03 merged fire#2 into fire#1
+            10:03 updated fire#1 moderate 3 sensors: house-3 1.5 40 m
+            10:04 opened fire#3 moderate: house-8 1.5
+            10:05 opened fire#4 moderate caused by outage#1: house-9 1.5
+            10:06 merged fire#4 into fire#3
+            10:06 updated fire#3 moderate 3 sensors: house-7 1.5 40 m
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_person_merges_into_a_symptom_or_moves_there_is_told_by_itself() {
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:01 pump-1 1.5 kind=pump at=1000,0
+         10:01 ack outage#1 by=ana
+         10:02 pump-2 1.5 kind=pump at=9000,0
+         10:03 do merge pump_failure#1 other=pump_failure#2 by=ana
+         10:33 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:01 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:01 acknowledged outage#1 moderate by ana
+            10:02 opened pump_failure#2 moderate: pump-2 1.5
+            10:03 merged pump_failure#2 into pump_failure#1 by ana
+            10:03 linked pump_failure#1 moderate 2 sensors by ana
+            10:03 unsuppressed pump_failure#1 moderate 2 sensors by ana
+            10:32 escalated pump_failure#1 moderate 2 sensors to shift_supervisor
+        "#]],
+    );
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:01 pump-1 1.5 kind=pump at=1000,0
+         10:01 ack outage#1 by=ana
+         10:02 pump-2 1.5 kind=pump at=9000,0
+         10:03 pump-3 1.5 kind=pump at=9040,0
+         10:04 do move pump_failure#2 other=pump_failure#1 sources=pump-3 by=ana
+         10:35 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:01 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:01 acknowledged outage#1 moderate by ana
+            10:02 opened pump_failure#2 moderate: pump-2 1.5
+            10:03 updated pump_failure#2 moderate 2 sensors: pump-3 1.5 40 m
+            10:04 evidence_moved pump_failure#1 moderate 2 sensors from pump_failure#2: pump-3 by ana
+            10:04 updated pump_failure#2 moderate by ana
+            10:04 linked pump_failure#1 moderate 2 sensors by ana
+            10:04 unsuppressed pump_failure#1 moderate 2 sensors by ana
+            10:32 escalated pump_failure#2 moderate to shift_supervisor
+            10:34 escalated pump_failure#1 moderate 2 sensors to shift_supervisor
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_person_moves_to_the_symptom_that_it_belongs_to_stays_hidden_with_it() {
+    // Both pumps of the second were found together; one of them stands near the first.
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:01 pump-1 1.5 kind=pump at=4900,0
+         10:01 ack outage#1 by=ana
+         10:02 pump-2 1.5 kind=pump at=5020,0
+         10:03 pump-3 1.5 kind=pump at=4985,0
+         10:04 do move pump_failure#2 other=pump_failure#1 sources=pump-3 by=ana
+         10:59 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:01 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:01 acknowledged outage#1 moderate by ana
+            10:02 opened pump_failure#2 moderate: pump-2 1.5
+            10:03 updated pump_failure#2 moderate 2 sensors: pump-3 1.5 35 m
+            10:04 evidence_moved pump_failure#1 moderate 2 sensors from pump_failure#2: pump-3 by ana
+            10:04 updated pump_failure#2 moderate by ana
+            10:32 escalated pump_failure#2 moderate to shift_supervisor
+        "#]],
+    );
+}
+
+#[test]
 fn inv_15_a_cause_that_is_back_explains_its_symptoms_again() {
     check(
         "10:00 sub-1 1.5 kind=power at=0,0
