@@ -39,7 +39,7 @@ impl Milestones {
         }
     }
 
-    /// Takes what is kept of another incident that becomes part of this one, which opened before it.
+    /// Takes what is kept of another incident that becomes part of this one.
     pub(crate) fn take_in(&mut self, other: &Self) {
         let kept = other.opening.iter().chain(&other.later);
         self.later.extend(kept.cloned());
@@ -83,7 +83,11 @@ impl Milestones {
 
     /// Those before this number, oldest first.
     pub(crate) fn before(&self, seq: DecisionSeq) -> impl Iterator<Item = &Bytes> {
-        let all = self.opening.iter().chain(&self.later);
+        let opened = self.opening.as_ref().map_or(0, |(seq, _)| *seq);
+        // Of what has become part of it some may have been told before it opened.
+        let older = self.later.partition_point(|(seq, _)| *seq < opened);
+        let all = self.later.range(..older).chain(&self.opening);
+        let all = all.chain(self.later.range(older..));
         all.take_while(move |(own, _)| *own < seq)
             .map(|(_, json)| json)
     }
@@ -106,6 +110,17 @@ mod tests {
         own.take_in(&other);
         assert_eq!(own.before(9).collect::<Vec<_>>(), ["1", "2", "4", "5", "6"]);
         assert_eq!(own.told(), 5);
+    }
+
+    #[test]
+    fn what_was_told_before_it_opened_and_becomes_part_of_it_comes_first() {
+        let [mut own, mut other] = [Milestones::default(), Milestones::default()];
+        other.tell(1, &Bytes::from("1"), true);
+        own.tell(2, &Bytes::from("2"), true);
+        own.tell(3, &Bytes::from("3"), true);
+        own.take_in(&other);
+        assert_eq!(own.before(9).collect::<Vec<_>>(), ["1", "2", "3"]);
+        assert_eq!(own.before(2).collect::<Vec<_>>(), ["1"]);
     }
 
     #[test]
