@@ -14,6 +14,7 @@ mod window;
 mod becomes;
 mod settle;
 mod silence;
+mod pauses;
 mod slots;
 mod fault;
 mod examine;
@@ -33,6 +34,7 @@ use std::sync::Arc;
 use self::asking::Asking;
 pub(crate) use self::bytes::{bytes_expected, meters, put, take};
 use self::memory::{Arrival, Full, Recall};
+use self::pauses::Pauses;
 use self::reload::Reloading;
 use self::rule_state::Said;
 use self::sensor::{Sensor, Track};
@@ -269,6 +271,7 @@ impl SensorStage {
         }
         let is_reread = matches!(record.input, Input::Reread(_));
         let known = self.known_track(number, reading.kind);
+        let ends_silence = self.pauses(number).are_ended_by(reading, moment.at);
         let recall = self.recall(number, known, (reading, is_reread), moment);
         match recall {
             Recall::New => {}
@@ -287,6 +290,9 @@ impl SensorStage {
         if !is_reread || reading.observed_at > sensor.heard_at {
             let heard_before = std::mem::replace(&mut sensor.heard_at, moment.at);
             self.return_if_silent(number, heard_before, moment, found);
+        }
+        if ends_silence {
+            self.begin_anew(number, reading.observed_at.min(moment.at));
         }
         self.show(number, reading, moment, found);
         if reading.observed_at > moment.at {
@@ -491,6 +497,18 @@ impl SensorStage {
                 at: moment.at,
             };
             let before = state.due(rule);
+            if let Some(between) = state.judges_between(rule, said) {
+                let pauses = Pauses {
+                    memory: &sensor.memory,
+                    silences: &sensor.silences,
+                    interval: registered.and_then(|own| own.interval),
+                    started_at: self.started_at,
+                    away: &self.away,
+                };
+                if pauses.hold_silence(hash_text(reading.kind), between) {
+                    state.begin_anew();
+                }
+            }
             let outcome = state.judge(rule, registered, said, sighting);
             let after = state.due(rule);
             if before != after {
@@ -596,6 +614,40 @@ impl SensorStage {
             let hearing = sensor.hearing(&self.rules, heard_before);
             let detection = Detection::Returned(hearing);
             found.push(finding(&self.rules, sensor, rule, moment, detection));
+        }
+    }
+
+    /// What tells of a sensor's pauses.
+    fn pauses(&self, number: usize) -> Pauses<'_> {
+        let sensor = &self.sensors[number];
+        let registered = sensor.registered.map(|number| self.rules.sensor(number));
+        Pauses {
+            memory: &sensor.memory,
+            silences: &sensor.silences,
+            interval: registered.and_then(|own| own.interval),
+            started_at: self.started_at,
+            away: &self.away,
+        }
+    }
+
+    /// What a sensor observed before it was silent is in no row with what it observes from this time
+    /// on. What is put in order first is told of that in its turn.
+    fn begin_anew(&mut self, number: usize, observed_at: Timestamp) {
+        for track in &mut self.sensors[number].tracks {
+            let judging = &self.rules.kind(track.kind).judging;
+            for (&rule_number, state) in judging.iter().zip(&mut track.states) {
+                if state.is_settled() || state.is_late(observed_at) {
+                    continue;
+                }
+                let rule = self.rules.detection(rule_number);
+                let before = state.due(rule);
+                state.begin_anew();
+                let after = state.due(rule);
+                if before != after {
+                    let of = (rule_number, number as u32);
+                    self.timers.replace(before, after, of);
+                }
+            }
         }
     }
 

@@ -105,6 +105,11 @@ impl State {
         self.persistence.fire(&rule.threshold, due, silent)
     }
 
+    /// Its sensor was silent. Where it came from was seen all the same.
+    pub fn begin_anew(&mut self) {
+        self.persistence.begin_anew();
+    }
+
     /// How it stands to the lists of states, for whoever asks why.
     pub fn look(&self, rule: &Becomes, signal: f64) -> LevelsLook {
         let came = rule.from.is_none() || self.from_seen;

@@ -96,6 +96,11 @@ impl State {
         self.change.fire(&rule.threshold, due, silent)
     }
 
+    /// Its sensor was silent. What it said before is what it has risen or fallen from.
+    pub fn begin_anew(&mut self) {
+        self.change.begin_anew();
+    }
+
     /// Remembers a reading. The newest is always there; the others are a part of the rule's time
     /// from each other, so that few of them cover it, however many come.
     fn note(&mut self, rule: &Rate, point: Point) {

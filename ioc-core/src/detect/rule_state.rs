@@ -153,6 +153,49 @@ impl RuleState {
         }
     }
 
+    /// Whether its readings are put in order first.
+    pub fn is_settled(&self) -> bool {
+        matches!(self, Self::Settled(_))
+    }
+
+    /// When the last that it has judged was observed and when what it judges by this reading was, if
+    /// readings are put in order first.
+    pub fn judges_between(
+        &self,
+        rule: &DetectionRule,
+        said: Said,
+    ) -> Option<(Timestamp, Timestamp)> {
+        match self {
+            Self::Settled(settled) => settled.judges_between(rule, said),
+            _ => None,
+        }
+    }
+
+    /// The same of what it judges when its timer is due.
+    pub fn fires_between(
+        &self,
+        rule: &DetectionRule,
+        due: Timestamp,
+    ) -> Option<(Timestamp, Timestamp)> {
+        match self {
+            Self::Settled(settled) => settled.fires_between(rule, due),
+            _ => None,
+        }
+    }
+
+    /// Its sensor was silent: what has to persist begins anew. Windows are asked of times, and reports
+    /// of none.
+    pub fn begin_anew(&mut self) {
+        match self {
+            Self::Threshold(state) => state.begin_anew(),
+            Self::Rate(state) => state.begin_anew(),
+            Self::Usual(state) => state.begin_anew(),
+            Self::Becomes(state) => state.begin_anew(),
+            Self::Settled(settled) => settled.state.begin_anew(),
+            Self::Window(_) | Self::Report => {}
+        }
+    }
+
     /// Takes over a rule that means the same, and what may have changed of the sensor.
     pub fn refit(&mut self, test: &Test, sensor: Option<&Sensor>) {
         match (test, self) {

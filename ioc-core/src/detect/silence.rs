@@ -4,7 +4,7 @@
 //! silent by now, or when to ask again. Downtime is not silence: its deadline is so much later, and
 //! after a start it has a grace, in which whoever lives says something and brokers deliver what they
 //! kept; but not its whole deadline again, so that starts hide nobody who is dead. Sensors that were
-//! never heard are never silent. Next: `sensor.rs`.
+//! never heard are never silent. Next: `pauses.rs`.
 
 use crate::away::Away;
 use crate::codec::{CodecError, Put, Take};
@@ -113,7 +113,13 @@ impl State {
     }
 
     fn deadline(&self, heard: Heard<'_>) -> Timestamp {
-        let since = heard.at.max(self.watched_from);
+        let at = heard.at.max(self.watched_from);
+        self.lasts_until(Heard { at, ..heard })
+    }
+
+    /// Until when one that says nothing more is not silent, whenever it began to be watched.
+    pub fn lasts_until(&self, heard: Heard<'_>) -> Timestamp {
+        let since = heard.at;
         let due = since + self.allowance;
         let longer = heard.away.waits_on(since, due);
         let deadline = longer.map_or(due, |(_, due)| due);

@@ -370,6 +370,21 @@ impl State {
         }
     }
 
+    /// Its sensor was silent: what was beyond a level before, or back from it, is in no row with what is
+    /// so from now on. What is raised stays as grave as it is.
+    pub fn begin_anew(&mut self) {
+        let abnormal = self.abnormal.as_mut();
+        let Some(abnormal) = abnormal.filter(|abnormal| abnormal.raised.is_some()) else {
+            self.abnormal = None;
+            return;
+        };
+        for run in &mut abnormal.runs {
+            (run.count, run.recent) = (0, 0);
+        }
+        (abnormal.easing, abnormal.normal_in_a_row) = (None, 0);
+        abnormal.unheard = false;
+    }
+
     /// Puts the whole state, for a digest or a snapshot.
     pub fn put(&self, rule: &Threshold, out: &mut impl Put) {
         out.put_time(self.observed_to);
@@ -840,6 +855,35 @@ mod tests {
         assert_eq!(state.due(&rule), None);
         let outcome = state.judge(&rule, None, 3.5, (at(200), at(200)), sighting(200, 3.5));
         assert!(matches!(outcome, Outcome::Raised(Severity::Moderate, _)));
+    }
+
+    #[test]
+    fn what_is_so_before_a_silence_and_after_it_is_in_no_row() {
+        let mut rule = rule(Side::Above, 2, Millis::ZERO);
+        rule.clear_readings_min = 2;
+        let mut state = State::new(&rule, None);
+        let mut judge = |said: [f64; 2]| {
+            let words = said.map(|value| {
+                let outcome = state.judge(&rule, None, value, (at(0), at(0)), sighting(0, value));
+                match outcome {
+                    Outcome::Raised(severity, sightings) => {
+                        format!("raised {} by {}", severity.word(), sightings.len())
+                    }
+                    Outcome::Updated(severity, _) => severity.word().to_owned(),
+                    other => format!("{other:?}").to_lowercase(),
+                }
+            });
+            state.begin_anew();
+            words
+        };
+        assert_eq!(judge([2.0, 3.5]), ["normal", "pending"]);
+        assert_eq!(judge([3.5, 3.5]), ["pending", "raised moderate by 2"]);
+        assert_eq!(judge([3.5, 4.5]), ["moderate", "moderate"]);
+        assert_eq!(judge([4.5, 4.5]), ["moderate", "severe"]);
+        assert_eq!(judge([4.5, 3.4]), ["severe", "severe"]);
+        assert_eq!(judge([3.4, 3.4]), ["severe", "moderate"]);
+        assert_eq!(judge([3.4, 2.0]), ["moderate", "held"]);
+        assert_eq!(judge([2.0, 2.0]), ["held", "cleared"]);
     }
 
     #[test]

@@ -121,6 +121,11 @@ impl State {
         self.departure.fire(&rule.threshold, due, silent)
     }
 
+    /// Its sensor was silent. What is usual stays as it was learnt.
+    pub fn begin_anew(&mut self) {
+        self.departure.begin_anew();
+    }
+
     /// How far a value is from what is usual in an hour, in the rule's direction: nothing, if it is
     /// as near as those weeks are to each other. `None` while that is not known.
     fn departure_of(&self, rule: &Usual, hour: i64, value: f64) -> Option<f64> {

@@ -23,6 +23,7 @@ mod same;
 mod spread;
 mod leaving;
 mod away;
+mod silence;
 mod across;
 mod alone;
 mod regressions;

@@ -1,0 +1,523 @@
+//! What is not raised yet when a sensor falls silent begins anew when it speaks again.
+
+use std::sync::Arc;
+
+use expect_test::expect;
+use ioc_core::bundle::{Bundle, Direction, States, Threshold};
+use ioc_core::counters::RuleCounters;
+use ioc_core::decision::Severity::{Moderate, Severe};
+use ioc_core::reading::{Attributes, Reading};
+use ioc_core::record::Input;
+use ioc_core::time::Millis;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+
+use crate::support::{BundleBuilder, History, MIDNIGHT, Manner, metres};
+use crate::timeline::{check_with, run};
+
+/// A gauge that says something each minute and is silent after five, of a rule that opens by itself.
+fn gauge(set: impl FnOnce(&mut Threshold)) -> BundleBuilder {
+    every(Millis::minutes(1)).threshold("high", "level", &[(Moderate, 3.0), (Severe, 4.0)], set)
+}
+
+fn every(interval: Millis) -> BundleBuilder {
+    let gauge = |sensor: &mut ioc_core::bundle::Sensor| {
+        sensor.position = Some(metres(0, 0));
+        sensor.interval = Some(interval);
+    };
+    BundleBuilder::new()
+        .sensor_with("gauge", "level", gauge)
+        .silence("silent", "level", 5, Millis::minutes(5))
+}
+
+fn flood(builder: BundleBuilder) -> Arc<Bundle> {
+    builder
+        .correlation("floods", "flood", &["high"], |_| ())
+        .build()
+}
+
+/// When floods open.
+fn opened(bundle: &Arc<Bundle>, timeline: &str) -> Vec<String> {
+    let told = run(&[("first", bundle)], timeline);
+    let opened = told.lines().filter(|line| line.contains(" opened "));
+    opened
+        .map(|line| line.split(':').take(2).collect::<Vec<_>>().join(":"))
+        .collect()
+}
+
+#[test]
+fn readings_before_and_after_a_silence_are_not_in_a_row() {
+    let bundle = flood(gauge(|rule| rule.readings_min = 3));
+    check_with(
+        &bundle,
+        "09:00-10:00/1 gauge 1.0
+         10:01 gauge 3.5
+         10:02 gauge 3.5
+         12:00 gauge 3.5
+         12:01 gauge 1.0
+         12:02-12:04/1 gauge 3.5",
+        &expect![[r#"
+            10:07 sensor_silent gauge last heard 10:02
+            12:00 sensor_returned gauge last heard 10:02
+            12:04 opened flood#1 moderate: gauge 3.5, gauge 3.5, gauge 3.5
+        "#]],
+    );
+}
+
+#[test]
+fn nor_are_they_among_the_last_ones() {
+    let bundle = flood(gauge(|rule| {
+        rule.readings_min = 3;
+        rule.readings_among = Some(5);
+    }));
+    let opens = opened(
+        &bundle,
+        "09:00-10:00/1 gauge 1.0
+         10:01 gauge 3.5
+         10:02 gauge 3.5
+         12:00 gauge 3.5
+         12:01 gauge 1.0
+         12:02 gauge 3.5
+         12:03 gauge 1.0
+         12:04 gauge 3.5",
+    );
+    assert_eq!(opens, ["12:04 opened flood#1 moderate"]);
+}
+
+#[test]
+fn nor_is_a_silence_time_for_which_something_lasted() {
+    let lasting = |minutes| flood(gauge(|rule| rule.lasting = Millis::minutes(minutes)));
+    let timeline = "09:00-09:59/1 gauge 1.0
+         10:00 gauge 3.5
+         10:12-10:50/1 gauge 3.5";
+    // Silent when the time was over, and before it was.
+    assert_eq!(
+        opened(&lasting(10), timeline),
+        ["10:22 opened flood#1 moderate"]
+    );
+    assert_eq!(
+        opened(&lasting(30), timeline),
+        ["10:42 opened flood#1 moderate"]
+    );
+    let once = "09:00-09:59/1 gauge 1.0
+         10:00 gauge 3.5
+         10:12 gauge 3.5
+         10:13-10:50/1 gauge 1.0";
+    assert_eq!(opened(&lasting(10), once), [""; 0]);
+}
+
+#[test]
+fn readings_that_wait_to_be_put_in_order_change_nothing_of_that() {
+    let bundle = flood(gauge(|rule| rule.readings_min = 3).settling(Millis::minutes(1)));
+    let opens = opened(
+        &bundle,
+        "09:00-10:00/1 gauge 1.0
+         10:01 gauge 3.5
+         10:02 gauge 3.5
+         12:00-12:02/1 gauge 3.5
+         12:10 tick",
+    );
+    assert_eq!(opens, ["12:03 opened flood#1 moderate"]);
+}
+
+#[test]
+fn a_state_before_a_silence_and_after_it_is_not_in_a_row() {
+    let rule = gauge(|rule| rule.readings_min = 3);
+    let states = [States::Values(vec![3.0]), States::Values(vec![4.0])];
+    let bundle = flood(rule.of_states(None, &states, Some(States::Values(vec![1.0]))));
+    let opens = opened(
+        &bundle,
+        "09:00-10:00/1 gauge 1.0
+         10:01 gauge 3.0
+         10:02 gauge 3.0
+         12:00-12:02/1 gauge 3.0",
+    );
+    // That it came from the other state was seen.
+    assert_eq!(opens, ["12:02 opened flood#1 moderate"]);
+}
+
+#[test]
+fn a_rise_seen_before_a_silence_and_after_it_is_not_in_a_row() {
+    let rule = gauge(|rule| rule.readings_min = 6);
+    let bundle = flood(rule.of_change(Direction::Rises, Millis::minutes(15)));
+    let before = "09:30-10:00/1 gauge 1.0
+         10:01 gauge 2.0
+         10:02 gauge 3.0
+         10:03 gauge 4.0
+         10:04 gauge 5.0
+         10:05 gauge 6.0
+         10:06 gauge 7.0
+         10:07 gauge 8.0
+         10:08 gauge 9.0";
+    let silent = format!("{before}\n10:20 gauge 20.0\n10:21 gauge 21.0\n10:22 gauge 21.0");
+    assert_eq!(opened(&bundle, &silent), [""; 0]);
+    let goes_on = format!("{before}\n10:09 gauge 10.0\n10:10 gauge 11.0");
+    assert_eq!(opened(&bundle, &goes_on), ["10:10 opened flood#1 moderate"]);
+}
+
+#[test]
+fn what_was_not_usual_before_a_silence_and_after_it_is_not_in_a_row() {
+    let rule = every(Millis::minutes(60)).threshold("high", "level", &[(Moderate, 3.0)], |rule| {
+        rule.readings_min = 3;
+    });
+    let bundle = flood(rule.of_usual(Direction::Rises, 2, 3));
+    let hours =
+        (0..16 * 24 + 10).map(|hour| format!("{}d {:02}:00 gauge 1.0", hour / 24, hour % 24));
+    let before = hours.collect::<Vec<_>>().join("\n");
+    let silent = format!(
+        "{before}
+         16d 10:00 gauge 9.0
+         16d 11:00 gauge 9.0
+         16d 20:00 gauge 9.0
+         16d 21:00 gauge 1.0"
+    );
+    assert_eq!(opened(&bundle, &silent), [""; 0]);
+    let goes_on =
+        format!("{silent}\n16d 22:00 gauge 9.0\n16d 23:00 gauge 9.0\n17d 00:00 gauge 9.0");
+    assert_eq!(
+        opened(&bundle, &goes_on),
+        ["17d 00:00 opened flood#1 moderate"]
+    );
+}
+
+#[test]
+fn what_is_raised_stays_and_what_would_be_graver_begins_anew() {
+    let bundle = flood(gauge(|rule| {
+        rule.readings_min = 2;
+        rule.clear_readings_min = 2;
+    }));
+    check_with(
+        &bundle,
+        "09:00-10:00/1 gauge 1.0
+         10:01 gauge 3.5
+         10:02 gauge 3.5
+         10:03 gauge 4.5
+         10:30 gauge 4.5
+         10:31 gauge 4.5",
+        &expect![[r#"
+            10:02 opened flood#1 moderate: gauge 3.5, gauge 3.5
+            10:03 updated flood#1 moderate: gauge 4.5
+            10:08 sensor_silent gauge last heard 10:03
+            10:08 unknown flood#1 moderate
+            10:30 sensor_returned gauge last heard 10:03
+            10:30 reopened flood#1 moderate: gauge 4.5
+            10:31 updated flood#1 severe: gauge 4.5
+        "#]],
+    );
+}
+
+#[test]
+fn normal_readings_before_a_silence_and_after_it_are_not_in_a_row_either() {
+    let bundle = flood(gauge(|rule| rule.clear_readings_min = 3));
+    let cleared = |after: &str| {
+        let timeline = format!(
+            "09:00-10:00/1 gauge 1.0
+             10:01 gauge 4.5
+             10:02 gauge 1.0
+             10:03 gauge 1.0
+             {after}"
+        );
+        let told = run(&[("first", &bundle)], &timeline);
+        let told = told.lines().find(|line| line.contains(" cleared "));
+        told.map(|line| line[..5].to_owned())
+    };
+    // It has been so for ten minutes.
+    assert_eq!(cleared("10:04-10:30/1 gauge 1.0").as_deref(), Some("10:14"));
+    assert_eq!(cleared("10:30-10:50/1 gauge 1.0").as_deref(), Some("10:42"));
+}
+
+#[test]
+fn a_sensor_that_is_wont_to_pause_so_long_raises_all_the_same() {
+    let bundle = flood(gauge(|rule| rule.readings_min = 3));
+    // Its interval is said wrong: each of its readings ends a silence.
+    let seldom = "08:00-09:50/10 gauge 1.0
+         10:00-10:40/10 gauge 3.5";
+    assert_eq!(opened(&bundle, seldom), ["10:20 opened flood#1 moderate"]);
+    let every_two_hours = "00:00-10:00/120 gauge 1.0
+         12:00-20:00/120 gauge 3.5";
+    assert_eq!(
+        opened(&bundle, every_two_hours),
+        ["16:00 opened flood#1 moderate"]
+    );
+    // Nobody knows yet that it is.
+    let first = "10:00-10:50/10 gauge 3.5";
+    assert_eq!(opened(&bundle, first), ["10:30 opened flood#1 moderate"]);
+    // Two at a time.
+    let bursts = "08:00-09:50/10 gauge 1.0
+         08:01-09:51/10 gauge 1.0
+         10:00-10:20/10 gauge 3.5
+         10:01-10:21/10 gauge 3.5";
+    assert_eq!(opened(&bundle, bursts), ["10:10 opened flood#1 moderate"]);
+    // Ten times as long as it is wont to is a silence.
+    let longer = "08:00-09:50/10 gauge 1.0
+         10:00 gauge 3.5
+         10:10 gauge 3.5
+         11:50-12:20/10 gauge 3.5";
+    assert_eq!(opened(&bundle, longer), ["12:10 opened flood#1 moderate"]);
+}
+
+#[test]
+fn who_speaks_for_a_while_between_pauses_raises_what_lasts_for_longer() {
+    let bundle = flood(gauge(|rule| rule.lasting = Millis::minutes(150)));
+    // Each two hours for twenty minutes.
+    let timeline: String = (0..10)
+        .map(|wake| {
+            let value = if wake < 5 { "1.0" } else { "3.5" };
+            let hour = 2 * wake;
+            format!("{hour:02}:00-{hour:02}:19/1 gauge {value}\n")
+        })
+        .collect();
+    // That it has said nothing is known when it is due.
+    assert_eq!(
+        opened(&bundle, &timeline),
+        ["14:00 opened flood#1 moderate"]
+    );
+}
+
+#[test]
+fn a_device_that_says_many_things_at_once_raises_what_it_says_again_and_again() {
+    for kinds in [1, 8, 15, 16] {
+        for each in 1..=3 {
+            let wakes = |settle| {
+                let rule = gauge(|rule| rule.readings_min = 4).settling(settle);
+                let timeline: String = (0..6)
+                    .flat_map(|wake| {
+                        let value = if wake < 2 { 1.0 } else { 3.5 };
+                        let second = move |number: usize| {
+                            format!("{:02}:00:{}", 8 + 2 * wake, number as f64 / 4.0)
+                        };
+                        (0..kinds * each).map(move |number| {
+                            let at = second(number);
+                            match number % kinds {
+                                0 => format!("{at} gauge {value}\n"),
+                                kind => format!("{at} gauge {value} kind=other_{kind}\n"),
+                            }
+                        })
+                    })
+                    .collect();
+                opened(&flood(rule), &(timeline + "20:00 tick"))
+            };
+            let wake = 12 + 2 * (4_usize.div_ceil(each) - 1);
+            for settle in [Millis::ZERO, Millis::minutes(2)] {
+                let told = wakes(settle);
+                assert_eq!(told.len(), 1, "{kinds} kinds, {each} each");
+                assert!(told[0].starts_with(&format!("{wake}:0")), "{told:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_batch_is_as_many_readings_as_it_holds() {
+    // Observed each minute, received each quarter of an hour.
+    let batches = |from: i64, to: i64| {
+        let of = |minute: i64| format!("{:02}:{:02}", minute / 60, minute % 60);
+        let line = |minute: i64| {
+            let received = (minute + 14) / 15 * 15;
+            let value = if minute > 10 * 60 { 3.5 } else { 1.0 };
+            format!("{} gauge {value} observed={}\n", of(received), of(minute))
+        };
+        (from..=to).map(line).collect::<String>()
+    };
+    let day = batches(8 * 60, 12 * 60);
+    let lasting = |settle| flood(gauge(|rule| rule.lasting = Millis::minutes(40)).settling(settle));
+    assert_eq!(
+        opened(&lasting(Millis::ZERO), &day),
+        ["11:00 opened flood#1 moderate"]
+    );
+    assert_eq!(
+        opened(&lasting(Millis::minutes(20)), &day),
+        ["11:01 opened flood#1 moderate"]
+    );
+    // Two batches that are lost are a silence all the same.
+    let cut_off = batches(8 * 60, 10 * 60 + 15) + &batches(10 * 60 + 46, 12 * 60);
+    assert_eq!(
+        opened(&lasting(Millis::ZERO), &cut_off),
+        ["11:45 opened flood#1 moderate"]
+    );
+    assert_eq!(
+        opened(&lasting(Millis::minutes(20)), &cut_off),
+        ["11:46 opened flood#1 moderate"]
+    );
+}
+
+#[test]
+fn what_a_gateway_kept_does_not_hide_what_was_lost() {
+    let bundle = flood(gauge(|rule| rule.readings_min = 3));
+    let opens = opened(
+        &bundle,
+        "09:00-10:00/1 gauge 1.0
+         10:01 gauge 3.5
+         11:00 gauge 3.5 observed=10:02
+         11:01 gauge 3.5
+         11:02 gauge 1.0
+         11:03 tick",
+    );
+    assert_eq!(opens, [""; 0]);
+    // All of it was kept.
+    let opens = opened(
+        &bundle,
+        "09:00-10:00/1 gauge 1.0
+         10:01 gauge 3.5
+         10:20 gauge 3.5 observed=10:02
+         10:20 gauge 3.5 observed=10:03",
+    );
+    assert_eq!(opens, ["10:20 opened flood#1 moderate"]);
+}
+
+#[test]
+fn an_outage_in_the_middle_of_a_flood_costs_the_readings_before_it() {
+    let timeline = "09:00-10:00/1 gauge 1.0
+         10:01-10:02/1 gauge 3.5
+         10:12-10:40/1 gauge 3.5";
+    let three = flood(gauge(|rule| rule.readings_min = 3));
+    assert_eq!(opened(&three, timeline), ["10:14 opened flood#1 moderate"]);
+    let among = flood(gauge(|rule| {
+        rule.readings_min = 3;
+        rule.readings_among = Some(5);
+    }));
+    assert_eq!(opened(&among, timeline), ["10:14 opened flood#1 moderate"]);
+    let lasting = flood(gauge(|rule| rule.lasting = Millis::minutes(11)));
+    assert_eq!(
+        opened(&lasting, timeline),
+        ["10:23 opened flood#1 moderate"]
+    );
+}
+
+#[test]
+fn a_kind_is_not_silent_while_its_sensor_says_something_else() {
+    for settle in [Millis::ZERO, Millis::minutes(20)] {
+        let rule = gauge(|rule| rule.readings_min = 3).settling(settle);
+        let opens = opened(
+            &flood(rule),
+            "08:00-14:00/2 gauge 1.0 kind=battery
+             10:00 gauge 3.5
+             10:50 gauge 3.5
+             11:40 gauge 3.5
+             13:00 tick",
+        );
+        assert_eq!(opens.len(), 1, "{opens:?}");
+        let rule = gauge(|rule| rule.lasting = Millis::minutes(30)).settling(settle);
+        let timeline = "08:00-10:00/2 gauge 1.0 kind=battery
+             10:00 gauge 3.5
+             10:12-14:00/2 gauge 1.0 kind=battery
+             13:00 gauge 3.5
+             13:02 gauge 1.0
+             14:00 tick";
+        assert_eq!(opened(&flood(rule), timeline), [""; 0]);
+    }
+}
+
+#[test]
+fn what_waits_from_before_a_silence_is_in_no_row_with_what_waits_from_after_it() {
+    // For longer than it takes to be silent.
+    let settling = |set: fn(&mut Threshold)| flood(gauge(set).settling(Millis::minutes(30)));
+    let timeline = "09:00-10:00/1 gauge 1.0
+         10:01 gauge 3.5
+         10:02 gauge 3.5
+         10:12 gauge 3.5
+         10:13-10:14/1 gauge 1.0
+         11:00 tick";
+    let goes_on = "09:00-10:00/1 gauge 1.0
+         10:01 gauge 3.5
+         10:02 gauge 3.5
+         10:12-10:30/1 gauge 3.5
+         11:10 tick";
+    let three = settling(|rule| rule.readings_min = 3);
+    assert_eq!(opened(&three, timeline), [""; 0]);
+    assert_eq!(opened(&three, goes_on), ["10:44 opened flood#1 moderate"]);
+    let lasting = settling(|rule| rule.lasting = Millis::minutes(8));
+    assert_eq!(opened(&lasting, timeline), [""; 0]);
+    assert_eq!(opened(&lasting, goes_on), ["10:50 opened flood#1 moderate"]);
+    // What comes late, and within that time, was no silence.
+    let late = format!("{timeline}\n10:25 gauge 3.5 observed=10:06");
+    assert_eq!(opened(&three, &late), ["10:36 opened flood#1 moderate"]);
+}
+
+/// What a rule that waits for a quarter of an hour made of readings so many minutes apart, that come so many
+/// minutes later.
+fn judged(stream: &[(i64, bool, i64)], delayed: bool, set: fn(&mut Threshold)) -> RuleCounters {
+    let bundle = flood(gauge(set).settling(Millis::minutes(15)));
+    let mut observed_at = MIDNIGHT;
+    let mut received: Vec<_> = (0..)
+        .zip(stream)
+        .map(|(number, &(after, beyond, delay))| {
+            observed_at = observed_at + Millis::minutes(after);
+            let delay = if delayed { delay } else { 0 };
+            let at = observed_at + Millis::minutes(delay);
+            (at, number, observed_at, if beyond { 3.5 } else { 1.0 })
+        })
+        .collect();
+    received.sort_by_key(|(at, number, ..)| (*at, *number));
+    let mut history = History::new(bundle);
+    for (at, number, observed_at, value) in received {
+        let reading = Reading {
+            id: &format!("r{number}"),
+            sensor: "gauge",
+            kind: "level",
+            observed_at,
+            received_at: None,
+            value,
+            unit: "",
+            position: None,
+            attributes: Attributes::default(),
+        };
+        history.push(at, &Input::Reading(reading));
+    }
+    history.push(observed_at + Millis::minutes(60), &Input::Tick);
+    let (judgement, _) = history.judge(&Manner::plain());
+    let mut rules = judgement.counters().rules.into_iter();
+    let high = rules.find(|(name, _)| name.as_str() == "high");
+    high.expect("the rule").1
+}
+
+/// Readings that now and then are some hours apart, and of which some are beyond.
+fn pausing() -> impl Strategy<Value = Vec<(i64, bool, i64)>> {
+    let apart = prop_oneof![12 => 1_i64..5, 1 => 5_i64..10, 1 => 10_i64..200];
+    prop::collection::vec((apart, prop::bool::weighted(0.5), 0_i64..15), 1..80)
+}
+
+proptest! {
+    #[test]
+    fn inv_19_in_whatever_order_readings_come_the_same_are_in_a_row(
+        stream in pausing(),
+    ) {
+        let rows: [fn(&mut Threshold); 2] = [
+            |rule| (rule.readings_min, rule.clear_readings_min) = (3, 2),
+            |rule| (rule.readings_min, rule.readings_among) = (3, Some(5)),
+        ];
+        for set in rows {
+            prop_assert_eq!(judged(&stream, false, set), judged(&stream, true, set));
+        }
+    }
+}
+
+#[test]
+fn the_streams_of_that_hold_rows_that_a_silence_ends() {
+    let mut runner = TestRunner::deterministic();
+    let set: fn(&mut Threshold) = |rule| rule.readings_min = 3;
+    let differ = (0..50).filter(|_| {
+        let stream = pausing().new_tree(&mut runner).unwrap().current();
+        // Had there been no pause as long as a silence.
+        let short = |&(after, beyond, delay): &(i64, bool, i64)| (after.min(4), beyond, delay);
+        let short: Vec<_> = stream.iter().map(short).collect();
+        judged(&stream, false, set) != judged(&short, false, set)
+    });
+    let differ = differ.count();
+    assert!(differ > 10, "{differ}");
+}
+
+#[test]
+fn downtime_is_no_silence() {
+    let bundle = flood(gauge(|rule| rule.readings_min = 3));
+    let opens = opened(
+        &bundle,
+        "09:00-10:00/1 gauge 1.0
+         10:01 gauge 3.5
+         10:02 gauge 3.5
+         11:00 started after=10:02
+         11:01 gauge 3.5",
+    );
+    assert_eq!(opens, ["11:01 opened flood#1 moderate"]);
+}
