@@ -428,5 +428,5 @@ fn p5_a_message_brings_no_more_readings_than_its_bound() {
             .count(),
         4096
     );
-    assert!(told.ends_with("dead letter: items_too_many: a message brings at most 4096 readings; those behind are left out"), "{told}");
+    assert!(told.ends_with("dead letter: items_too_many: a message brings at most 4096 readings at once; those behind are left out: a replay of this dead letter takes the next 4096"), "{told}");
 }

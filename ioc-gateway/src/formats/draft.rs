@@ -13,6 +13,7 @@ use ioc_core::place::Position;
 use ioc_core::reading::{Attributes, AttributesBuffer, Reading};
 use ioc_core::time::Timestamp;
 
+use super::tally::Tally;
 use super::units::{UnitError, convert};
 use super::{Reason, Reject};
 use crate::catalogue::{Catalogue, Registered, Unregistered};
@@ -31,6 +32,8 @@ pub struct Scratch {
     pub(super) taken_at: Option<Timestamp>,
     /// When it arrived, once that was asked for: all of it at one time.
     pub(super) arrived: OnceCell<Timestamp>,
+    /// How much of the message was looked for, and came of it.
+    pub(super) tally: Tally,
 }
 
 /// What an envelope says of the message in it, for what the message does not say itself.

@@ -16,7 +16,7 @@ use super::draft::{Draft, Part, Scratch};
 use super::json::{Index, Value};
 use super::mapping::{Names, number};
 use super::message::{Found, Item, finish};
-use super::{ITEMS_MAX, Reason, Reject, epoch, utf8};
+use super::{Reason, Reject, epoch, utf8};
 use crate::catalogue::Catalogue;
 
 /// The version that this is (section 4.1), and the last that is understood.
@@ -428,9 +428,7 @@ impl<'s, 'd, 't> Pack<'s, 'd, 't> {
     fn record(&mut self, read: Result<Record<'d>, Wrong>, source: &[u8]) -> Result<(), Reject> {
         let place = Place(self.count);
         self.count += 1;
-        if self.count > ITEMS_MAX {
-            return Err(Reject::too_many_items());
-        }
+        self.scratch.tally.look()?;
         self.scratch.clear();
         let drafted = match read {
             Ok(record) => self.draft(record),
@@ -446,8 +444,7 @@ impl<'s, 'd, 't> Pack<'s, 'd, 't> {
             place: &place,
             source,
         };
-        finish(drafted, found, self.catalogue, self.scratch, self.take);
-        Ok(())
+        finish(drafted, found, self.catalogue, self.scratch, self.take)
     }
 
     /// The resolved record (section 4.6).

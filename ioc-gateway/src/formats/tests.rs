@@ -367,6 +367,40 @@ fn a_message_that_says_none_of_its_values_is_noted_and_no_dead_letter() {
 }
 
 #[test]
+fn p5_what_says_nothing_counts_for_no_bound_but_that_of_what_is_looked_for() {
+    let message = |absent: usize, present: usize| {
+        let mut items = vec!["{}"; absent];
+        items.extend(vec![r#"{"t":1}"#; present]);
+        format!(r#"{{"log":[{}]}}"#, items.join(","))
+    };
+    let Format::Json(mut shape) = climate(|entry| entry.id = None) else {
+        unreachable!("climate is JSON");
+    };
+    shape.each = vec![Level::Elements("/log".parse().unwrap())];
+    let catalogue = catalogue_of(Format::Json(shape));
+    let told = |payload: &str| {
+        let (readings, details) = told_of(payload, None, &catalogue);
+        (readings, details.into_iter().next().unwrap_or_default())
+    };
+    assert_eq!(
+        told(&message(10_000, ITEMS_MAX)),
+        (ITEMS_MAX, String::new())
+    );
+    let (readings, detail) = told(&message(10_000, ITEMS_MAX + 1));
+    assert_eq!(readings, ITEMS_MAX);
+    assert!(
+        detail.contains("a replay of this dead letter takes"),
+        "{detail}"
+    );
+    // Two are looked for in each.
+    let looked = LOOKS_MAX / 2;
+    assert_eq!(told(&message(looked - 1, 1)), (1, String::new()));
+    let (readings, detail) = told(&message(looked, 1));
+    assert_eq!(readings, 0);
+    assert!(detail.contains("messages of its own"), "{detail}");
+}
+
+#[test]
 fn an_attribute_that_is_put_together_keeps_a_list_as_json_and_all_around_it() {
     let texts = [("a", "{/y}-{/x}"), ("b", "/x"), ("c", "{/y}-{/none}")];
     let format = climate(|entry| {

@@ -5,6 +5,7 @@ use super::super::mapping::Format;
 use super::super::tests::{found, registered};
 use super::super::{Message, Workspace};
 use super::*;
+use crate::formats::ITEMS_MAX;
 
 fn catalogue() -> Catalogue {
     let names = Names {

@@ -6,8 +6,9 @@ use serde_json::json;
 use super::super::mapping::{Format, Mapping, Mappings};
 use super::super::tests::catalogue;
 use super::super::{Message, Outcome, Workspace, decode};
-use super::{ITEMS_MAX, Label, Names, Timestamp};
+use super::{Label, Names, Timestamp};
 use crate::catalogue::{Catalogue, Now, Registered};
+use crate::formats::ITEMS_MAX;
 
 const NOW_MS: i64 = 1_773_470_710_933;
 

@@ -6,6 +6,7 @@ use super::super::mapping::{Format, Names};
 use super::super::protobuf::{put_bytes, put_varint};
 use super::super::tests::{found, registered};
 use super::*;
+use crate::formats::ITEMS_MAX;
 
 /// One connection, with what all know of the nodes.
 struct Host {
