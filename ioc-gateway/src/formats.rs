@@ -440,7 +440,9 @@ pub fn decode<'c>(
     workspace: &mut Workspace,
     take: &mut dyn FnMut(Item<'_>),
 ) -> Result<Option<&'c Mapping>, Reject> {
-    if let Some(sensor) = native::sensor_of(message.topic) {
+    let topic_sensor = native::sensor_of(message.topic);
+    let is_event = message.event.is_empty() && is_structured_event(message.content_type);
+    if let (Some(sensor), false) = (topic_sensor, is_event) {
         let scratch = &mut workspace.native;
         scratch.envelope = envelope(message, &mut scratch.enveloped)?;
         let decoded = native::decode(message.payload, Some(sensor), catalogue, scratch);
@@ -454,7 +456,11 @@ pub fn decode<'c>(
         workspace.native.envelope = None;
         return decoded.map(|()| None);
     }
-    let mapping = catalogue.mappings.of(message.topic);
+    // What native topics hold no mapping says.
+    let mapping = match topic_sensor {
+        Some(_) => None,
+        None => catalogue.mappings.of(message.topic),
+    };
     let (format, names) = match (mapping, standard(message.content_type)) {
         (Some(mapping), _) => (&mapping.format, &mapping.names),
         (None, Some(format)) => (format, &*NO_NAMES),
@@ -619,6 +625,12 @@ pub(crate) fn standard(content_type: Option<&str>) -> Option<&'static Format> {
         }
         _ => None,
     }
+}
+
+/// Whether a content type says that the message is an event, or several, in structured mode: also on
+/// the topics of native readings.
+pub(crate) fn is_structured_event(content_type: Option<&str>) -> bool {
+    content_type.is_some() && matches!(standard(content_type), Some(Format::CloudEvents(_)))
 }
 
 /// A content type without its parameters.
