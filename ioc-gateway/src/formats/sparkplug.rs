@@ -15,6 +15,7 @@
 
 mod topic;
 mod metric;
+mod packed;
 mod nodes;
 mod gaps;
 
@@ -82,11 +83,13 @@ pub(super) fn decode(
         return Err(Reject::new(Reason::ShapeUnexpected, detail));
     }
     let topic = Topic::parse(message.topic)?;
+    let unpacked = packed::unpacked(message.payload)?;
+    let payload = unpacked.as_deref().unwrap_or(message.payload);
     let key = format!("{}/{}", topic.group, topic.node);
     let mut session = Session {
         topic,
         key: &key,
-        payload: message.payload,
+        payload,
         names,
         catalogue,
         scratch,
