@@ -19,7 +19,7 @@ use ioc_core::time::Timestamp;
 
 use super::draft::{Draft, Part, Scratch};
 use super::extent::Extent;
-use super::json::Value;
+use super::json::{Index, Value};
 use super::mapping::{Names, number};
 use super::message::{Found, Item, Outcome, finish};
 use super::pointer::{write_beginning, write_key};
@@ -645,7 +645,15 @@ fn position(location: Value<'_>) -> Result<Option<Position>, Reject> {
     if geometry.is_null() || geometry.text() == Some(DELETED) {
         return Ok(None);
     }
-    let mut extent = Extent::default();
+    if let Some(text) = geometry
+        .text()
+        .filter(|text| text.trim_start().starts_with('{'))
+    {
+        // GeoJSON that was put into a text.
+        let mut index = Index::default();
+        let geometry = index.read(text).map_err(|_| no_geometry())?;
+        return middle_of(geometry).map(Some);
+    }
     if let Some(point) = geometry.text() {
         // A `geo:point` of NGSIv2: latitude, then longitude.
         let degrees = point
@@ -657,15 +665,20 @@ fn position(location: Value<'_>) -> Result<Option<Position>, Reject> {
             Reject::new(Reason::PositionInvalid, detail)
         });
     }
+    middle_of(geometry).map(Some)
+}
+
+/// The middle of a geometry.
+fn middle_of(geometry: Value<'_>) -> Result<Position, Reject> {
+    let mut extent = Extent::default();
     let coordinates = said(geometry, "coordinates")?;
     let read = coordinates.and_then(|list| corners(list, GEOMETRY_DEPTH, &mut extent));
-    read.and_then(|()| extent.middle())
-        .map(Some)
-        .ok_or_else(|| {
-            let detail =
-                "location: is no geometry with longitude and latitude in degrees, on the globe";
-            Reject::new(Reason::PositionInvalid, detail)
-        })
+    read.and_then(|()| extent.middle()).ok_or_else(no_geometry)
+}
+
+fn no_geometry() -> Reject {
+    let detail = "location: is no geometry with longitude and latitude in degrees, on the globe";
+    Reject::new(Reason::PositionInvalid, detail)
 }
 
 fn corners(list: Value<'_>, depth: usize, extent: &mut Extent) -> Option<()> {

@@ -367,6 +367,43 @@ fn a_message_that_says_none_of_its_values_is_noted_and_no_dead_letter() {
 }
 
 #[test]
+fn a_place_may_be_a_point_of_geojson_and_either_may_be_put_into_a_text() {
+    let with = |place: &str| {
+        let payload =
+            format!(r#"{{"at":1773470710,"gauges":[{{"name":"a","level":1,"place":{place}}}]}}"#);
+        let message = Message {
+            topic: "t",
+            payload: payload.as_bytes(),
+            ..Message::default()
+        };
+        found(
+            message,
+            &catalogue("t", gauges()),
+            &mut Workspace::default(),
+        )
+        .join("\n")
+    };
+    let list = with("[101.6953,3.1466]");
+    assert!(list.ends_with("[101.6953, 3.1466]"), "{list}");
+    for place in [
+        r#"{"type":"Point","coordinates":[101.6953,3.1466]}"#,
+        r#""{\"type\":\"Point\",\"coordinates\":[101.6953,3.1466]}""#,
+        r#""[101.6953, 3.1466]""#,
+    ] {
+        assert_eq!(with(place), list, "{place}");
+    }
+    for place in [
+        r#""101.6953,3.1466""#,
+        r#""{""#,
+        r#"{"coordinates":7}"#,
+        "{}",
+    ] {
+        let told = with(place);
+        assert!(told.contains("position_invalid"), "{place}: {told}");
+    }
+}
+
+#[test]
 fn p5_what_says_nothing_counts_for_no_bound_but_that_of_what_is_looked_for() {
     let message = |absent: usize, present: usize| {
         let mut items = vec!["{}"; absent];

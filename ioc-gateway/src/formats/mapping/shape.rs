@@ -13,7 +13,7 @@ use ioc_core::place::Position;
 use ioc_core::reading::{Attributes, AttributesBuffer};
 
 use super::super::draft::{Draft, Part, Scratch};
-use super::super::json::Value;
+use super::super::json::{Index, Value};
 use super::super::message::{Found, Item, Outcome, finish};
 use super::super::pointer::Pointer;
 use super::super::{Reason, Reject, cut};
@@ -885,6 +885,8 @@ impl Measured {
 
 /// No number that somebody has measured is longer.
 const NUMBER_BYTES_MAX: usize = 1024;
+/// No point in a text is longer.
+const POINT_BYTES_MAX: usize = 1024;
 
 /// The number that a text is, as JSON writes numbers.
 pub(in crate::formats) fn numeral(text: &str) -> Option<f64> {
@@ -946,10 +948,7 @@ impl Where {
         let degrees = match self {
             Self::List(from) => match from.ask(asked)? {
                 None => return Ok(None),
-                Some(Said::Value(list)) => list.elements().and_then(|mut elements| {
-                    let mut next = || elements.next().map(Said::Value).and_then(number);
-                    Some((next()?, next()?))
-                }),
+                Some(Said::Value(value)) => point_of(value)?,
                 Some(Said::Name(_)) => None,
             },
             Self::Text { from, is_lat_first } => match from.ask(asked)? {
@@ -974,6 +973,28 @@ impl Where {
             Reject::new(Reason::PositionInvalid, detail)
         })
     }
+}
+
+/// The longitude and the latitude of a point of GeoJSON, or of its coordinates alone; also where either
+/// was put into a text.
+fn point_of(value: Value<'_>) -> Result<Option<(f64, f64)>, Reject> {
+    let mut index = Index::default();
+    let value = match value.text() {
+        // A longer one is no point, and many items may share it.
+        Some(text) if text.len() <= POINT_BYTES_MAX => match index.read(text) {
+            Ok(value) => value,
+            Err(_) => return Ok(None),
+        },
+        Some(_) | None => value,
+    };
+    let list = match value.is_object() {
+        true => value.member("coordinates")?,
+        false => Some(value),
+    };
+    Ok(list.and_then(Value::elements).and_then(|mut elements| {
+        let mut next = || elements.next()?.as_word().and_then(numeral);
+        Some((next()?, next()?))
+    }))
 }
 
 /// Two numbers with a comma, a semicolon or blanks between them.
