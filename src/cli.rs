@@ -267,6 +267,8 @@ struct CheckArgs {
 Examples:
   ioc map zigbee2mqtt/hall < message.json
   ioc map --config my-city weather/7/report message.json
+  ioc map --header 'ce-specversion: 1.0' --header 'ce-id: 7' --header 'ce-source: /pumps' \\
+      --header 'ce-type: level' --header 'content-type: application/json' events/pumps data.json
 
 Prints a line for each reading that the message becomes, as native JSON, and for each part that
 becomes a dead letter, with its place and the reason. Nothing is sent. The exit code is 0 if there
@@ -281,6 +283,12 @@ struct MapArgs {
     /// The content type that comes with it
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
+    /// A header that comes with it over HTTP or NATS, as `ce-type: level` of a CloudEvent (repeatable)
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = map::named_value)]
+    headers: Vec<(String, String)>,
+    /// A user property that comes with it over MQTT 5, as `type: level` of a CloudEvent (repeatable)
+    #[arg(long = "property", value_name = "NAME: VALUE", value_parser = map::named_value)]
+    properties: Vec<(String, String)>,
     /// The topic that the message is published to
     topic: String,
     /// The message (- for stdin)
@@ -763,10 +771,13 @@ fn map_message(args: &MapArgs) -> Result<(), Failure> {
         code: Failure::USAGE,
         message: format!("cannot read {}: {error}", args.message.display()),
     })?;
+    let beside = map::Beside::of(&args.headers, &args.properties);
+    let event = beside.event();
     let message = Message {
         topic: &args.topic,
         payload: &payload,
-        content_type: args.content_type.as_deref(),
+        content_type: args.content_type.as_deref().or(beside.content_type()),
+        event: &event,
         ..Message::default()
     };
     match map::run(&catalogue, message, &mut io::stdout().lock()) {

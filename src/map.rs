@@ -11,7 +11,8 @@ use ioc_gateway::catalogue::Catalogue;
 use ioc_gateway::door::Inputs;
 use ioc_gateway::formats::feedback::{self, append_feedback};
 use ioc_gateway::formats::{
-    MESSAGE_BYTES_MAX, Message, NOTHING_SAID, Outcome, Reject, Workspace, decode, native,
+    MESSAGE_BYTES_MAX, Message, NOTHING_SAID, Outcome, Reject, Workspace, decode, event_of_headers,
+    native,
 };
 
 use crate::config::mistake::counted;
@@ -31,6 +32,63 @@ pub fn read_message(from: impl Read) -> io::Result<Vec<u8>> {
     from.take(MESSAGE_BYTES_MAX as u64 + 1)
         .read_to_end(&mut payload)?;
     Ok(payload)
+}
+
+/// A header or a property of the command line: a name, a colon and a value.
+///
+/// # Errors
+/// If it is none.
+pub fn named_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.trim().to_owned()))
+        }
+        Some(_) | None => Err("write a name, a colon and a value: `ce-type: level`".to_owned()),
+    }
+}
+
+/// What comes beside a message.
+#[derive(Debug, Default)]
+pub struct Beside {
+    content_type: Option<String>,
+    /// The attributes of the CloudEvent whose data it is, if it is of one.
+    event: Vec<(Box<str>, String)>,
+}
+
+impl Beside {
+    /// What these headers and user properties say, as the door takes them.
+    pub fn of(headers: &[(String, String)], properties: &[(String, String)]) -> Self {
+        let of_name = |name: &str| {
+            let mut headers = headers.iter();
+            let found = headers.find(|(own, _)| own.eq_ignore_ascii_case(name));
+            found.map(|(_, value)| value.clone())
+        };
+        let written = headers.iter();
+        let mut event = event_of_headers(written.map(|(name, value)| (&**name, value.as_bytes())));
+        if event.is_empty() && properties.iter().any(|(name, _)| name == "specversion") {
+            let own = properties.iter();
+            event = own
+                .map(|(name, value)| ((&**name).into(), value.clone()))
+                .collect();
+        }
+        Self {
+            content_type: of_name("content-type"),
+            event,
+        }
+    }
+
+    /// The content type.
+    pub fn content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
+    }
+
+    /// The attributes of the event.
+    pub fn event(&self) -> Vec<(&str, &str)> {
+        let attributes = self.event.iter();
+        attributes
+            .map(|(name, value)| (&**name, &**value))
+            .collect()
+    }
 }
 
 /// Tells `out` what becomes of a message. Returns whether it brings readings and nothing else.

@@ -10,6 +10,7 @@
 pub mod native;
 mod plain;
 mod draft;
+mod tally;
 pub mod mapping;
 mod message;
 pub mod feedback;
@@ -41,22 +42,27 @@ pub use self::mapping::Mappings;
 pub use self::message::{Item, Message, Outcome};
 pub use self::pointer::{Pointer, PointerError};
 pub use self::sparkplug::{Gaps, Nodes};
+pub use self::tally::LOOKS_MAX;
 pub use self::topic::{TopicFilter, TopicFilterError};
-pub(crate) use cloud_events::{attributes_of as event_of_headers, borrowed};
+pub use cloud_events::attributes_of as event_of_headers;
+pub(crate) use cloud_events::borrowed;
+pub(crate) use mapping::OfEntry;
 pub use reject::{Origin, Part, Reason, Reject};
 pub use reject::{append_beginning, append_dead_letter, append_part};
-pub(crate) use reject::{behind, behind_which, cut, event_kept};
+pub(crate) use reject::{behind, behind_in_event, behind_which, cut, event_kept, kept_place};
 pub use reply::{Replies, Reply};
 
 use self::feedback::append_feedback;
 use self::mapping::{Format, Mapping, Names};
+use self::tally::Tally;
 use crate::catalogue::Catalogue;
 use crate::door::Inputs;
 use crate::telemetry;
 
 /// The longest message that is no native reading.
 pub const MESSAGE_BYTES_MAX: usize = 1024 * 1024;
-/// How many readings one message may bring: they are all handed over at once.
+/// How many readings and dead letters one message may bring at once: they are handed over together. A
+/// replay takes what is behind them.
 pub const ITEMS_MAX: usize = 4096;
 /// How much memory a message takes at once while it is read: so much,
 pub const MESSAGE_MEMORY_MAX: usize = 64 * 1024;
@@ -213,7 +219,10 @@ pub fn append_message_of(
             telemetry::noted(OF_A_BROKER);
             workspace.noted.push((String::new(), OF_A_BROKER));
         }
-        Err(refused) => append_refused(inputs, message, sender.source, refused, told),
+        Err((reject, items)) => {
+            let place = rest_behind(items, message, catalogue, workspace);
+            append_refused(inputs, message, sender.source, (reject, &place), told);
+        }
     }
 }
 
@@ -242,19 +251,47 @@ pub fn append_message_or_native(
         }
         Err(refused) => refused,
     };
-    append_refused(inputs, message, source, refused, told);
+    let (reject, items) = refused;
+    let place = rest_behind(items, message, catalogue, workspace);
+    append_refused(inputs, message, source, (reject, &place), told);
 }
 
-/// Appends a message that cannot be read, or its rest, behind so many items.
+/// The place of what stands behind so many items of a message. The message is read once more, for
+/// nobody writes down where each item stands as long as all goes well.
+fn rest_behind(
+    items: usize,
+    message: Message<'_>,
+    catalogue: &Catalogue,
+    workspace: &mut Workspace,
+) -> String {
+    let mapping = catalogue.mappings.of(message.topic);
+    // What its nodes have said must not be said twice.
+    let is_of_nodes = mapping.is_some_and(|mapping| mapping.format == Format::Sparkplug);
+    if items == 0 || is_of_nodes {
+        return behind(items, "");
+    }
+    let (mut seen, mut last) = (0, String::new());
+    let mut look = |item: Item<'_>| {
+        seen += 1;
+        if seen == items {
+            last = format!("{:#}", item.place);
+        }
+    };
+    let read = decode(message, catalogue, workspace, &mut look);
+    debug_assert!(read.is_err(), "it ends as it did");
+    behind(items, &last)
+}
+
+/// Appends a message that cannot be read, or its rest, with the place of that.
 fn append_refused(
     inputs: &mut Inputs,
     message: Message<'_>,
     source: &str,
-    (reject, items): (Reject, usize),
+    (reject, place): (Reject, &str),
     told: &mut dyn FnMut(Result<&str, Reject>),
 ) {
     let part = Part {
-        place: &behind(items),
+        place,
         ..message.whole()
     };
     append_part(inputs, message.origin(source), &reject, part);
@@ -310,7 +347,7 @@ fn append_items(
                 return;
             }
         };
-        let place = item.place.to_string();
+        let place = format!("{:#}", item.place);
         let reject = reject.at(item.place);
         let part = Part {
             payload: kept_of(message.payload, item.source, rejected),
@@ -403,7 +440,9 @@ pub fn decode<'c>(
     workspace: &mut Workspace,
     take: &mut dyn FnMut(Item<'_>),
 ) -> Result<Option<&'c Mapping>, Reject> {
-    if let Some(sensor) = native::sensor_of(message.topic) {
+    let topic_sensor = native::sensor_of(message.topic);
+    let is_event = message.event.is_empty() && is_structured_event(message.content_type);
+    if let (Some(sensor), false) = (topic_sensor, is_event) {
         let scratch = &mut workspace.native;
         scratch.envelope = envelope(message, &mut scratch.enveloped)?;
         let decoded = native::decode(message.payload, Some(sensor), catalogue, scratch);
@@ -417,7 +456,11 @@ pub fn decode<'c>(
         workspace.native.envelope = None;
         return decoded.map(|()| None);
     }
-    let mapping = catalogue.mappings.of(message.topic);
+    // What native topics hold no mapping says.
+    let mapping = match topic_sensor {
+        Some(_) => None,
+        None => catalogue.mappings.of(message.topic),
+    };
     let (format, names) = match (mapping, standard(message.content_type)) {
         (Some(mapping), _) => (&mapping.format, &mapping.names),
         (None, Some(format)) => (format, &*NO_NAMES),
@@ -445,6 +488,7 @@ pub fn decode<'c>(
     } = workspace;
     native.envelope = envelope(message, &mut native.enveloped)?;
     native.taken_at = message.taken_at;
+    native.tally = Tally::behind(message.behind);
     native.arrived.take();
     let mut room = Room {
         native,
@@ -507,6 +551,7 @@ fn read(
                 shape: shape.as_ref(),
                 names,
                 catalogue,
+                sensor: native::sensor_of(message.topic),
             };
             match message.event {
                 [] => cloud_events::decode(message, by, index, room, take),
@@ -546,8 +591,7 @@ fn read_value(
             mapping::decode(shape, names, (topic, value), catalogue, native, take)
         }
         Format::SensorThings => {
-            sensorthings::decode((topic, value), names, catalogue, native, take);
-            Ok(())
+            sensorthings::decode((topic, value), names, catalogue, native, take)
         }
         Format::NgsiLd => ngsi_ld::decode(value, names, catalogue, native, take),
         Format::Senml => senml::decode_json(value, names, catalogue, native, take),
@@ -581,6 +625,12 @@ pub(crate) fn standard(content_type: Option<&str>) -> Option<&'static Format> {
         }
         _ => None,
     }
+}
+
+/// Whether a content type says that the message is an event, or several, in structured mode: also on
+/// the topics of native readings.
+pub(crate) fn is_structured_event(content_type: Option<&str>) -> bool {
+    content_type.is_some() && matches!(standard(content_type), Some(Format::CloudEvents(_)))
 }
 
 /// A content type without its parameters.

@@ -12,6 +12,7 @@
 
 mod log;
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::{ControlFlow, RangeInclusive};
@@ -31,9 +32,11 @@ use crate::catalogue::{Catalogue, Now};
 use crate::dead_letters::{DeadLetters, NotedLetter};
 use crate::door::{Counts, Door, DoorClosed, Inputs, Lane, Ledger};
 use crate::formats::native;
+use crate::formats::{ITEMS_MAX, event_kept, kept_of, kept_place};
 use crate::formats::{Item, Message, Nodes, Origin, Outcome, Part, Reason, Reject, Workspace};
-use crate::formats::{append_part, behind, behind_which, borrowed, cut, decode};
-use crate::formats::{event_kept, kept_of};
+use crate::formats::{
+    OfEntry, append_part, behind, behind_in_event, behind_which, borrowed, cut, decode,
+};
 use crate::keys::Keys;
 use crate::mqtt::user_in;
 use crate::options::Credentials;
@@ -560,28 +563,92 @@ struct Reader<'s> {
     senders: &'s Senders,
     workspace: Workspace,
     received_at: Arc<AtomicI64>,
-    /// How many items there are in what was read last.
+    /// How many items there are in what was read last, and where the last of them stands.
     seen: usize,
+    last: String,
+    /// How many items of what is read were taken before.
+    behind: usize,
 }
 
 /// Which items of its message a letter is about.
-#[derive(Clone, Copy)]
 enum About<'p> {
     All,
     /// What stands there, or in it where nothing is looked for at that very place now.
-    Part(&'p str),
-    /// Those that come behind so many.
-    Behind(usize),
+    Part {
+        place: &'p str,
+        /// The same by the entries of `readings` that there are now.
+        now: String,
+    },
+    /// What stands there; or, of this event of a batch, those that come behind so many.
+    EventBehind {
+        place: &'p str,
+        event: &'p str,
+        items: usize,
+    },
+    /// Those that come behind so many, of which the last stands there, if that was kept.
+    Behind {
+        items: usize,
+        last: Option<String>,
+    },
 }
 
 impl<'p> About<'p> {
-    fn of(place: &'p str) -> Self {
-        match (place, behind_which(place)) {
-            ("", _) => Self::All,
-            (_, Some(items)) => Self::Behind(items),
-            (_, None) => Self::Part(place),
+    /// What a letter is about by the mapping of now.
+    ///
+    /// # Errors
+    /// If nobody can tell: another entry of `readings` must not be taken for the one that was refused.
+    fn of(letter: &'p NotedLetter, catalogue: &Catalogue) -> Result<Self, Reject> {
+        let place = &*letter.place;
+        let shape = catalogue.mappings.shape_of(&letter.topic);
+        let unknown = |detail: String| Err(Reject::new(Reason::NothingMapped, detail));
+        if place.is_empty() {
+            return Ok(Self::All);
         }
+        if let Some((event, items)) = behind_in_event(place) {
+            return Ok(Self::EventBehind {
+                place,
+                event,
+                items,
+            });
+        }
+        let Some((items, last)) = behind_which(place) else {
+            let own = OfEntry::of(place);
+            let now = match shape {
+                Some(shape) => own.now(shape, &letter.detail),
+                None => Some(own.plain()),
+            };
+            return match now {
+                Some(now) if now.is_empty() => Ok(Self::All),
+                Some(now) => Ok(Self::Part { place, now }),
+                None => unknown(format!(
+                    "it was refused at {}, and which entry of `readings` that was cannot be told \
+                     among those that its mapping has now: write one of them with the value, the \
+                     sensor or the kind that it had",
+                    own.plain()
+                )),
+            };
+        };
+        let last = last.map(OfEntry::of);
+        if let (Some(last), Some(shape)) = (last, shape)
+            && !last.is_in_order(shape)
+        {
+            return unknown(format!(
+                "it was read up to its item {items}, {}, and its mapping has other entries of \
+                 `readings` now, or in another order: which items come behind that cannot be told; \
+                 have the message sent again in parts",
+                last.plain()
+            ));
+        }
+        Ok(Self::Behind {
+            items,
+            last: last.map(|last| last.plain()),
+        })
     }
+}
+
+/// A place of an item as the places of letters are compared with it.
+fn place_compared(place: &str) -> String {
+    OfEntry::of(&kept_place(place)).plain()
 }
 
 /// Whether a place lies in another, and is of the same entry of `readings` if that is of one.
@@ -615,6 +682,8 @@ impl<'s> Reader<'s> {
             workspace: Workspace::default(),
             received_at,
             seen: 0,
+            last: String::new(),
+            behind: 0,
         }
     }
 
@@ -682,7 +751,11 @@ impl<'s> Reader<'s> {
             Found::Rejected(reject) => rejects.push((place.to_owned(), reject)),
             Found::Absent => {}
         });
-        rejects.extend(ended.err().map(|reject| (behind(self.seen), reject)));
+        rejects.extend(
+            ended
+                .err()
+                .map(|reject| (behind(self.seen, &self.last), reject)),
+        );
         for (refused_before, (place, reject)) in (0..).zip(&rejects) {
             let part = part(place, refused_before);
             append_part(&mut batch.inputs, origin, reject, part);
@@ -701,32 +774,99 @@ impl<'s> Reader<'s> {
         letter: &NotedLetter,
         take: &mut dyn FnMut(&str, Found<'_>),
     ) -> Result<(), Reject> {
-        let about = About::of(&letter.place);
-        let is_it = |place: &str, number| match about {
+        let about = About::of(letter, &self.catalogue)?;
+        let is_elsewhere = Cell::new(false);
+        self.behind = match about {
+            About::All => 0,
+            About::Behind { items, .. } => items,
+            // However many come before it.
+            About::Part { .. } | About::EventBehind { .. } => usize::MAX,
+        };
+        let is_it = |place: &str, number| match &about {
             About::All => true,
-            About::Behind(items) => number > items,
-            About::Part(own) => *own == *cut(place),
+            About::Behind { items, last } => {
+                if let (true, Some(last)) = (number == *items, last) {
+                    is_elsewhere.set(*last != place_compared(place));
+                }
+                number > *items && !is_elsewhere.get()
+            }
+            About::EventBehind { place: own, .. } => **own == *place,
+            About::Part { place: own, now } => {
+                // Older builds cut places to this.
+                *now == place_compared(place) || **own == *cut(&OfEntry::of(place).plain())
+            }
         };
         let (mut is_found, mut read) = self.read_where(letter, &is_it, take);
-        if let (false, About::Part(own)) = (is_found, about) {
-            let is_in_it = |place: &str, _| is_within(place, own);
-            (is_found, read) = self.read_where(letter, &is_in_it, take);
+        if let (false, About::Part { now, .. }) = (is_found, &about) {
+            let is_in_it = |place: &str| is_within(&OfEntry::of(place).plain(), now);
+            (is_found, read) = self.read_within(letter, &is_in_it, 0, take);
+        }
+        if let (false, About::EventBehind { event, items, .. }) = (is_found, &about) {
+            let is_rest = |place: &str| {
+                let rest = place.strip_prefix(event);
+                rest.is_some_and(|rest| rest.starts_with(' '))
+            };
+            let is_of_it = |place: &str| is_within(place, event) || is_rest(place);
+            (is_found, read) = self.read_within(letter, &is_of_it, *items, take);
         }
         match (read, about) {
-            (Ok(()), About::Part(place)) if !is_found => {
+            (_, About::Behind { items, .. }) if is_elsewhere.get() => {
                 let detail = format!(
-                    "its mapping looks for nothing at {place} any more, where it was refused"
+                    "its mapping finds other items in it now than the {items} that were taken: \
+                     which come behind them cannot be told; have the message sent again in parts"
                 );
                 Err(Reject::new(Reason::NothingMapped, detail))
             }
-            (Ok(()), About::Behind(item)) if !is_found => {
-                let detail = format!("nothing comes behind its item {item} now");
+            (Ok(()), About::Part { now, .. }) if !is_found => {
+                let detail = format!(
+                    "its mapping looks for nothing at {now} any more, where it was refused"
+                );
+                Err(Reject::new(Reason::NothingMapped, detail))
+            }
+            (Ok(()), About::EventBehind { event, items, .. }) if !is_found => {
+                let detail = format!("nothing comes behind item {items} of {event} now");
+                Err(Reject::new(Reason::NothingMapped, detail))
+            }
+            (Ok(()), About::Behind { items, .. }) if !is_found => {
+                let detail = format!("nothing comes behind its item {items} now");
                 Err(Reject::new(Reason::NothingMapped, detail))
             }
             // What lies elsewhere in the message was told at the time.
-            (Err(_), About::Part(_)) if is_found => Ok(()),
+            (Err(_), About::Part { .. } | About::EventBehind { .. }) if is_found => Ok(()),
             (read, _) => read,
         }
+    }
+
+    /// Finds what lies in a part of its message, behind so many items of it, if that is no more than a
+    /// message may bring at once: of a part nobody could tell how far it was taken.
+    fn read_within(
+        &mut self,
+        letter: &NotedLetter,
+        is_in_it: &dyn Fn(&str) -> bool,
+        behind: usize,
+        take: &mut dyn FnMut(&str, Found<'_>),
+    ) -> (bool, Result<(), Reject>) {
+        let seen = Cell::new(0);
+        let is_behind = |place: &str, _: usize| {
+            let is_in_it = is_in_it(place);
+            seen.set(seen.get() + usize::from(is_in_it));
+            is_in_it && seen.get() > behind
+        };
+        let count = |place: &str, number: usize| {
+            is_behind(place, number);
+            false
+        };
+        // What cannot be read is told below.
+        let (_, _counted) = self.read_where(letter, &count, take);
+        let found = seen.replace(0).saturating_sub(behind);
+        if found > ITEMS_MAX {
+            let detail = format!(
+                "its mapping finds {found} readings in this part now, and a message brings at most \
+                 {ITEMS_MAX} at once; have it sent again in parts"
+            );
+            return (false, Err(Reject::new(Reason::ItemsTooMany, detail)));
+        }
+        self.read_where(letter, &is_behind, take)
     }
 
     /// Finds what its message holds at the places that are meant; whether there is anything.
@@ -739,10 +879,11 @@ impl<'s> Reader<'s> {
         self.received_at
             .store(letter.at.as_millis(), Ordering::Relaxed);
         let senders = self.senders;
-        let (mut is_found, mut seen) = (false, 0);
+        let (mut is_found, mut seen, mut last) = (false, 0, String::new());
         let mut item = |item: Item<'_>| {
-            let place = item.place.to_string();
+            let place = format!("{:#}", item.place);
             seen += 1;
+            last.clone_from(&place);
             if !is_meant(&place, seen) {
                 return;
             }
@@ -765,6 +906,7 @@ impl<'s> Reader<'s> {
             payload: &letter.payload,
             content_type,
             event: &borrowed(&kept),
+            behind: self.behind,
             ..Message::default()
         };
         let read = decode(message, &self.catalogue, &mut self.workspace, &mut item).map(|_| ());
@@ -783,7 +925,7 @@ impl<'s> Reader<'s> {
             }
             read => read,
         };
-        self.seen = seen;
+        (self.seen, self.last) = (seen, last);
         (is_found, read)
     }
 }

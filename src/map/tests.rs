@@ -428,5 +428,57 @@ fn p5_a_message_brings_no_more_readings_than_its_bound() {
             .count(),
         4096
     );
-    assert!(told.ends_with("dead letter: items_too_many: a message brings at most 4096 readings; those behind are left out"), "{told}");
+    assert!(told.ends_with("dead letter: items_too_many: a message brings at most 4096 readings at once; those behind are left out: a replay of this dead letter takes the next 4096"), "{told}");
+}
+
+/// What a message becomes with these beside it.
+fn map_with(headers: &[&str], properties: &[&str], topic: &str, payload: &[u8]) -> String {
+    let named = |texts: &[&str]| -> Vec<_> {
+        texts
+            .iter()
+            .map(|text| named_value(text).unwrap())
+            .collect()
+    };
+    let beside = Beside::of(&named(headers), &named(properties));
+    let event = beside.event();
+    let message = Message {
+        content_type: beside.content_type(),
+        event: &event,
+        ..message(topic, payload)
+    };
+    let mut out = Vec::new();
+    run(&Catalogue::default(), message, &mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn what_comes_beside_a_message_is_told_as_it_would_come() {
+    let data = br#"{"sensor":"p-1","kind":"pump","value":1}"#;
+    let headers = [
+        "Ce-SpecVersion: 1.0",
+        "ce-id: 7",
+        "ce-source: https://pumps.example/north",
+        "ce-type: changed",
+        "ce-time: 2026-03-14T06:45:10Z",
+        "Content-Type: application/json",
+    ];
+    let of_event = map_with(&headers, &[], "events", data);
+    let id = r#""id":"https://pumps.example/north 7""#;
+    assert!(of_event.contains(id), "{of_event}");
+    let properties = [
+        "specversion: 1.0",
+        "id: 7",
+        "source: https://pumps.example/north",
+        "type: changed",
+        "time: 2026-03-14T06:45:10Z",
+    ];
+    assert_eq!(map_with(&[], &properties, "events", data), of_event);
+    let none = map_with(&headers[1..], &properties[1..], "events", data);
+    assert!(none.contains("topic_unknown"), "{none}");
+    let pack = br#"[{"n":"p-1","v":1,"t":1773470710}]"#;
+    let senml = map_with(&["content-type: application/senml+json"], &[], "t", pack);
+    assert!(senml.contains("kind_missing"), "{senml}");
+    for wrong in ["ce-type", ": x", ""] {
+        assert!(named_value(wrong).is_err(), "{wrong}");
+    }
 }

@@ -28,7 +28,7 @@ use self::alert::{Alert, Area, Info};
 use super::draft::{Draft, Part, Scratch};
 use super::mapping::Names;
 use super::message::{Found, Item, Outcome, finish};
-use super::{ITEMS_MAX, Reason, Reject, utf8};
+use super::{Reason, Reject, utf8};
 use crate::catalogue::Catalogue;
 
 /// The kind of report that an alert is, unless the table or a registered sensor says another.
@@ -84,7 +84,7 @@ pub(super) fn decode(
             }
             reports.infos()?;
             if !reports.replaces.is_empty() && reports.count == 0 {
-                reports.withdraw();
+                reports.withdraw()?;
             }
             Ok(())
         }
@@ -196,6 +196,7 @@ struct Reports<'a, 't> {
 
 impl<'a> Reports<'a, '_> {
     fn noted(&mut self, place: &dyn fmt::Display, what: &'static str) {
+        self.scratch.tally.pass();
         (self.take)(Item {
             place,
             source: self.payload,
@@ -221,7 +222,7 @@ impl<'a> Reports<'a, '_> {
                     continue;
                 }
                 Err(reject) => {
-                    self.finish(&place, Err(reject));
+                    self.finish(&place, Err(reject))?;
                     continue;
                 }
             }
@@ -257,7 +258,7 @@ impl<'a> Reports<'a, '_> {
     }
 
     /// Takes back what came before, and says nothing else.
-    fn withdraw(&mut self) {
+    fn withdraw(&mut self) -> Result<(), Reject> {
         self.scratch.clear();
         let kind = self.kind(None);
         let (alert, texts) = (self.alert, &mut self.scratch.texts);
@@ -288,7 +289,7 @@ impl<'a> Reports<'a, '_> {
             self.catalogue,
             self.scratch,
             self.take,
-        );
+        )
     }
 
     /// The kind of a report, of this block if it is one; `None` is the one that its sender is
@@ -312,18 +313,15 @@ impl<'a> Reports<'a, '_> {
         place: Place,
     ) -> Result<(), Reject> {
         self.count += 1;
-        if self.count > ITEMS_MAX {
-            return Err(Reject::too_many_items());
-        }
+        self.scratch.tally.look()?;
         self.scratch.clear();
         let drafted = self.draft(info, area, &place);
-        self.finish(&place, drafted);
-        Ok(())
+        self.finish(&place, drafted)
     }
 
     /// The first block that cannot be read makes a dead letter of the alert, which is read again as a
     /// whole: of a thousand it would be a thousand times the same.
-    fn finish(&mut self, place: &Place, drafted: Result<Draft<'_>, Reject>) {
+    fn finish(&mut self, place: &Place, drafted: Result<Draft<'_>, Reject>) -> Result<(), Reject> {
         let (has_failed, take) = (&mut self.has_failed, &mut *self.take);
         let mut once = |item: Item<'_>| {
             let is_rejected = matches!(item.outcome, Outcome::Rejected(_));
@@ -343,7 +341,7 @@ impl<'a> Reports<'a, '_> {
             self.catalogue,
             self.scratch,
             &mut once,
-        );
+        )
     }
 
     fn draft(

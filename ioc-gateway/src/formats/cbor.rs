@@ -1,14 +1,52 @@
 //! CBOR (RFC 8949), as far as SenML needs it: one item after another, where they lie.
 //!
 //! Arrives: bytes. Leaves: numbers, texts, the beginnings of lists and maps, and how to pass over
-//! what nobody here knows. Promise: any bytes are read without a panic, without recursion and
-//! without allocating. Bound: [`DEPTH_MAX`]. Left out: texts in chunks (section 3.2.3), which no
-//! encoder of readings makes.
+//! what nobody here knows. Promise: any bytes are read without a panic, without recursion and, but
+//! for texts in chunks (section 3.2.3), which are put together first ([`joined`]), without
+//! allocating. Bound: [`DEPTH_MAX`].
 
 use super::{Reason, Reject};
 
 /// How deep lists, maps and tags may lie within each other where they are passed over.
 const DEPTH_MAX: usize = 32;
+
+/// The initial bytes of bytes and of a text in chunks (section 3.2.3).
+const CHUNKED: [u8; 2] = [0x5f, 0x7f];
+/// What ends them.
+const BREAK: u8 = 0xff;
+
+/// The same with each text that comes in chunks in one, as [`Cbor`] reads them; `None` if there is none.
+/// What cannot be read stays as it is, and is refused where it stands.
+pub(super) fn joined(bytes: &[u8]) -> Option<Vec<u8>> {
+    // Most often none of their initial bytes is there.
+    if !bytes.iter().any(|byte| CHUNKED.contains(byte)) {
+        return None;
+    }
+    let (mut cbor, mut whole) = (Cbor::new(bytes), None::<Vec<u8>>);
+    while let Some(initial) = cbor.rest.first() {
+        let before = cbor.rest;
+        if CHUNKED.contains(initial) {
+            let written = bytes.len() - before.len();
+            let whole = whole.get_or_insert_with(|| bytes[..written].to_vec());
+            match cbor.join_chunks(whole) {
+                Ok(()) => continue,
+                Err(_) => {
+                    whole.extend_from_slice(before);
+                    break;
+                }
+            }
+        }
+        let is_read = cbor.next().is_ok();
+        let rest = if is_read { cbor.rest } else { &[] };
+        if let Some(whole) = &mut whole {
+            whole.extend_from_slice(&before[..before.len() - rest.len()]);
+        }
+        if !is_read {
+            break;
+        }
+    }
+    whole
+}
 
 /// The bytes that were not read yet.
 #[derive(Debug, Clone, Copy)]
@@ -104,6 +142,32 @@ impl<'d> Cbor<'d> {
             5 => Token::Map(argument),
             _ => Token::Tag(definite()?),
         })
+    }
+
+    /// Appends what comes in chunks as one; nothing, if it cannot be read.
+    fn join_chunks(&mut self, whole: &mut Vec<u8>) -> Result<(), Reject> {
+        let initial = self.take(1)?[0];
+        let (mut chunks, mut length) = (*self, 0);
+        let next = |cbor: &mut Self| match cbor.rest.first() {
+            Some(&BREAK) => cbor.take(1).map(|_| None),
+            // Chunks are of the same type, and in no chunks themselves.
+            Some(chunk) if chunk & 0xe0 == initial & 0xe0 && *chunk != initial => {
+                let short = cbor.take(1)?[0] & 0x1f;
+                let length = cbor.argument(short)?;
+                cbor.take(length.unwrap_or_default()).map(Some)
+            }
+            _ => Err(cbor.malformed("a chunk is of another type")),
+        };
+        while let Some(chunk) = next(&mut chunks)? {
+            length += chunk.len() as u64;
+        }
+        // In eight bytes, though fewer would do.
+        whole.push(initial & 0xe0 | 27);
+        whole.extend_from_slice(&length.to_be_bytes());
+        while let Some(chunk) = next(self)? {
+            whole.extend_from_slice(chunk);
+        }
+        Ok(())
     }
 
     /// Whether another of `left` items follows; takes the end of a list or map that has one.

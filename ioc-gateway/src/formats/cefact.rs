@@ -1,6 +1,8 @@
 //! Units as UN/CEFACT Recommendation 20 codes them: of its two thousand those that cities measure
 //! in, as `units.rs` names them.
 
+use super::units::ONE;
+
 /// What a code stands for; `None` for one that is not in the table.
 pub(super) fn unit(code: &str) -> Option<&'static str> {
     geometric(code)
@@ -13,6 +15,7 @@ fn geometric(code: &str) -> Option<&'static str> {
     Some(match code {
         "MMT" => "mm",
         "CMT" => "cm",
+        "DMT" => "dm",
         "MTR" => "m",
         "KMT" => "km",
         "INH" => "in",
@@ -58,6 +61,8 @@ fn atmospheric(code: &str) -> Option<&'static str> {
         "A93" => "g/m3",
         "P1" => "%",
         "NX" => "‰",
+        // Of what is counted.
+        "C62" => ONE,
         "59" => "ppm",
         "61" => "ppb",
         _ => return None,
@@ -75,6 +80,7 @@ fn electric(code: &str) -> Option<&'static str> {
         "WTT" => "W",
         "KWT" => "kW",
         "MAW" => "MW",
+        "2N" => "dB",
         _ => return None,
     })
 }
@@ -88,6 +94,9 @@ mod tests {
     fn codes_stand_for_units_that_can_be_converted() {
         for (code, to, of_one) in [
             ("CMT", "m", 0.01),
+            ("DMT", "m", 0.1),
+            ("C62", "state", 1.0),
+            ("2N", "dB", 1.0),
             ("FAH", "degF", 1.0),
             ("HM", "km/h", 1.609344),
             ("K40", "m/s2", 9.80665),
@@ -102,6 +111,7 @@ mod tests {
         }
         let celsius = unit("CEL").unwrap();
         assert_eq!(convert(1.0, celsius, "m"), Err(UnitError::Mismatch));
-        assert_eq!(unit("C62"), None, "pieces are in no unit");
+        let pieces = unit("C62").unwrap();
+        assert_eq!(convert(1.0, pieces, "m"), Err(UnitError::Unknown));
     }
 }

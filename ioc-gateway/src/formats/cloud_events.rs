@@ -18,13 +18,14 @@ use base64::engine::general_purpose::STANDARD;
 use ioc_core::reading::Reading;
 use ioc_core::time::Timestamp;
 
-pub(crate) use self::headers::{attributes_of, borrowed};
+pub use self::headers::attributes_of;
+pub(crate) use self::headers::borrowed;
 
 use super::draft::Envelope;
 use super::json::{Index, Value};
 use super::mapping::{Names, Shape};
 use super::message::{Item, Outcome};
-use super::{Format, ITEMS_MAX, Message, Reason, Reject, Room, native, read_value};
+use super::{Format, Message, Reason, Reject, Room, native, read_value};
 use crate::catalogue::Catalogue;
 
 /// Beyond so many bytes an event's source and id are known by their hash.
@@ -39,6 +40,8 @@ pub(super) struct By<'b> {
     pub shape: Option<&'b Shape>,
     pub names: &'b Names,
     pub catalogue: &'b Catalogue,
+    /// The sensor that the topic names, of an event among native readings: what it holds then are such.
+    pub sensor: Option<&'b str>,
 }
 
 /// An event's attributes ("CloudEvents", section 3.1), as far as they change anything.
@@ -83,7 +86,9 @@ impl fmt::Display for Place<'_> {
         if let Some(number) = self.event {
             write!(f, "/{number}")?;
         }
-        write!(f, "{}{}", self.data, self.within)
+        f.write_str(self.data)?;
+        // As it is asked for itself.
+        self.within.fmt(f)
     }
 }
 
@@ -138,29 +143,30 @@ fn batch<'d>(
     room: &mut Room<'_>,
     take: &mut dyn FnMut(Item<'_>),
 ) -> Result<(), Reject> {
-    let mut left = ITEMS_MAX;
     for (number, (opened, source)) in events.enumerate() {
         let mut count = 0;
         let mut counted = |item: Item<'_>| {
             count += 1;
             take(item);
         };
-        if left == 0 {
-            return Err(Reject::too_many_items());
-        }
+        room.native.tally.look()?;
         let read =
             opened.and_then(|opened| event(opened, Some(number), topic, by, room, &mut counted));
         let reject = match read {
-            Err(reject) => Some(reject),
-            Ok(()) if count == 0 => Some(no_reading()),
-            Ok(()) => None,
+            Ok(()) if count > 0 => continue,
+            Ok(()) => no_reading(),
+            // What is behind is the rest of the message.
+            Err(reject) if room.native.tally.is_full() => return Err(reject),
+            Err(reject) => reject,
         };
-        left = left.saturating_sub(count.max(1));
-        let Some(reject) = reject else { continue };
+        room.native.tally.bring()?;
+        // What was taken of an event that cannot be read to its end is not taken again.
+        let behind = super::behind(count, "");
+        let separator = if count == 0 { "" } else { " " };
         let place = Place {
             event: Some(number),
-            data: "",
-            within: &"",
+            data: separator,
+            within: &behind,
         };
         take(Item {
             place: &place,
@@ -224,11 +230,8 @@ pub(super) fn decode_data(
         Inner::Native => {
             let text = super::utf8(message.payload)?;
             match native::Plain::alone(text) {
-                Some(reading) => {
-                    plain_reading(&reading, by.catalogue, room, take);
-                    Ok(())
-                }
-                None => native_readings(index.read(text)?, by.catalogue, room, take),
+                Some(reading) => plain_reading(&reading, by, room, take),
+                None => native_readings(index.read(text)?, by, room, take),
             }
         }
         Inner::Shape(shape) => {
@@ -265,10 +268,7 @@ fn event(
     room.native.envelope = Some(envelope);
     let content_type = attributes.content_type;
     let read = match data {
-        Data::Reading(reading) => {
-            plain_reading(&reading, by.catalogue, room, &mut placed);
-            Ok(())
-        }
+        Data::Reading(reading) => plain_reading(&reading, by, room, &mut placed),
         Data::Json(value) => json(value, content_type, topic, by, room, &mut placed),
         Data::Base64(text) => bytes(text, content_type, topic, by, room, &mut placed),
     };
@@ -385,6 +385,11 @@ fn inner<'b>(content_type: Option<&str>, by: By<'b>) -> Result<Inner<'b>, Reject
     let essence = super::essence(content_type);
     match super::standard(content_type) {
         Some(Format::CloudEvents(_)) => Err(unexpected("an event within an event")),
+        Some(_) if by.sensor.is_some() => {
+            let detail = "an event on a topic of native readings holds native readings; other topics \
+                          take the other standards";
+            Err(unexpected(detail))
+        }
         Some(format) => Ok(Inner::Format(format)),
         None if essence.is_empty() || essence.ends_with("json") => {
             Ok(by.shape.map_or(Inner::Native, Inner::Shape))
@@ -428,7 +433,7 @@ fn json(
             let native = &mut *room.native;
             super::mapping::decode(shape, names, (topic, value), catalogue, native, take)
         }
-        (Inner::Native, _) => native_readings(value, catalogue, room, take),
+        (Inner::Native, _) => native_readings(value, by, room, take),
     }
 }
 
@@ -475,12 +480,14 @@ impl fmt::Display for Nth {
 /// A plain reading, which is all of the data.
 fn plain_reading(
     reading: &native::Plain<'_>,
-    catalogue: &Catalogue,
+    by: By<'_>,
     room: &mut Room<'_>,
     take: &mut dyn FnMut(Item<'_>),
-) {
-    let read = reading.complete(catalogue, room.native);
+) -> Result<(), Reject> {
+    room.native.tally.bring()?;
+    let read = reading.complete(by.sensor, by.catalogue, room.native);
     take(item(&Nth(None), reading.source, read));
+    Ok(())
 }
 
 /// What came of the reading that is written so at this place.
@@ -495,26 +502,23 @@ fn item<'i>(place: &'i Nth, source: &'i str, read: Result<Reading<'i>, Reject>) 
 /// One native reading, or a list of them.
 fn native_readings(
     value: Value<'_>,
-    catalogue: &Catalogue,
+    by: By<'_>,
     room: &mut Room<'_>,
     take: &mut dyn FnMut(Item<'_>),
 ) -> Result<(), Reject> {
     let mut one = |place: Nth, value: Value<'_>| {
+        room.native.tally.look()?;
+        room.native.tally.bring()?;
         let source = value.source();
-        let read = native::decode(source.as_bytes(), None, catalogue, room.native);
+        let read = native::decode(source.as_bytes(), by.sensor, by.catalogue, room.native);
         take(item(&place, source, read));
+        Ok(())
     };
     let Some(readings) = value.elements() else {
-        one(Nth(None), value);
-        return Ok(());
+        return one(Nth(None), value);
     };
-    for (number, value) in readings.enumerate() {
-        if number == ITEMS_MAX {
-            return Err(Reject::too_many_items());
-        }
-        one(Nth(Some(number)), value);
-    }
-    Ok(())
+    let mut readings = readings.enumerate();
+    readings.try_for_each(|(number, value)| one(Nth(Some(number)), value))
 }
 
 #[cfg(test)]

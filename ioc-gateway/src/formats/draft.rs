@@ -13,6 +13,7 @@ use ioc_core::place::Position;
 use ioc_core::reading::{Attributes, AttributesBuffer, Reading};
 use ioc_core::time::Timestamp;
 
+use super::tally::Tally;
 use super::units::{UnitError, convert};
 use super::{Reason, Reject};
 use crate::catalogue::{Catalogue, Registered, Unregistered};
@@ -31,6 +32,10 @@ pub struct Scratch {
     pub(super) taken_at: Option<Timestamp>,
     /// When it arrived, once that was asked for: all of it at one time.
     pub(super) arrived: OnceCell<Timestamp>,
+    /// When a native reading was observed that says no time, if one need not say it.
+    unsaid: Option<Timestamp>,
+    /// How much of the message was looked for, and came of it.
+    pub(super) tally: Tally,
 }
 
 /// What an envelope says of the message in it, for what the message does not say itself.
@@ -77,6 +82,12 @@ impl Scratch {
     pub(super) fn clear(&mut self) {
         self.attributes.clear();
         self.texts.clear();
+    }
+
+    /// From now on native readings that say no time were observed now: of messages that nobody could
+    /// write the time into.
+    pub(crate) fn observed_now(&mut self, catalogue: &Catalogue) {
+        self.unsaid = Some(catalogue.now.now());
     }
 
     /// When what says no time was observed: when its envelope says, when it was taken, or now.
@@ -329,6 +340,7 @@ fn measured<'a>(
 fn observed_at(draft: &Draft<'_>, scratch: &Scratch) -> Result<Timestamp, Reject> {
     let enveloped = || scratch.envelope.as_ref()?.time;
     let said = draft.observed_at.or_else(enveloped).or(draft.received_at);
+    let said = said.or(scratch.unsaid);
     said.ok_or_else(|| {
         Reject::new(
             Reason::ObservedAtMissing,

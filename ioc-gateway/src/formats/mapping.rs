@@ -8,9 +8,11 @@ mod expression;
 mod level;
 mod moment;
 mod shape;
+mod entry;
 
 use std::collections::HashMap;
 
+pub(crate) use self::entry::OfEntry;
 pub use self::expression::{ExpressionError, Source, Text};
 pub use self::level::{Columns, Level};
 pub use self::moment::{Epoch, Moment, Pattern, PatternError};
@@ -172,6 +174,19 @@ impl Mappings {
     /// The mapping for a topic.
     pub fn of(&self, topic: &str) -> Option<&Mapping> {
         self.0.iter().find(|mapping| mapping.topic.chooses(topic))
+    }
+
+    /// What the mapping for a topic says of the shape of its messages, if it is for JSON.
+    pub(crate) fn shape_of(&self, topic: &str) -> Option<&Shape> {
+        match &self.of(topic)?.format {
+            Format::Json(shape) | Format::CloudEvents(Some(shape)) => Some(shape),
+            Format::CloudEvents(None)
+            | Format::Senml
+            | Format::SensorThings
+            | Format::NgsiLd
+            | Format::Sparkplug
+            | Format::Cap => None,
+        }
     }
 
     /// How many there are.

@@ -25,6 +25,8 @@ pub struct Message<'m> {
     /// When whoever keeps it took it, where that is known: what says no time was observed then, however
     /// often and late it comes. Else it is now.
     pub taken_at: Option<Timestamp>,
+    /// How many of its items were taken another time: they are found as ever, and count for no bound.
+    pub behind: usize,
 }
 
 impl<'m> Message<'m> {
@@ -79,13 +81,20 @@ pub(super) struct Found<'f> {
 }
 
 /// Completes what a decoder made of one item, and hands over what came of it.
+///
+/// # Errors
+/// If the message has brought too many.
 pub(super) fn finish(
     drafted: Result<Option<Draft<'_>>, Reject>,
     found: Found<'_>,
     catalogue: &Catalogue,
     scratch: &mut Scratch,
     take: &mut dyn FnMut(Item<'_>),
-) {
+) -> Result<(), Reject> {
+    match drafted {
+        Ok(None) => scratch.tally.pass(),
+        Ok(Some(_)) | Err(_) => scratch.tally.bring()?,
+    }
     let outcome = match drafted {
         Ok(None) => Outcome::Absent,
         Ok(Some(draft)) => match draft.complete(None, catalogue, scratch) {
@@ -99,4 +108,5 @@ pub(super) fn finish(
         source: found.source,
         outcome,
     });
+    Ok(())
 }

@@ -78,14 +78,15 @@ impl<'a> Plain<'a> {
         rest.is_at_end().then_some(reading)
     }
 
-    /// What [`decode`] makes of it, where no topic names the sensor.
+    /// What [`decode`] makes of it.
     pub fn complete(
         &self,
+        topic_sensor: Option<&'a str>,
         catalogue: &'a Catalogue,
         scratch: &'a mut Scratch,
     ) -> Result<Reading<'a>, Reject> {
         scratch.clear();
-        self.draft.complete(None, catalogue, scratch)
+        self.draft.complete(topic_sensor, catalogue, scratch)
     }
 }
 

@@ -19,10 +19,11 @@ use ioc_core::time::Timestamp;
 
 use super::draft::{Draft, Part, Scratch};
 use super::extent::Extent;
-use super::json::Value;
+use super::json::{Index, Value};
 use super::mapping::{Names, number};
 use super::message::{Found, Item, Outcome, finish};
-use super::{ITEMS_MAX, Reason, Reject, cefact};
+use super::pointer::{write_beginning, write_key};
+use super::{Reason, Reject, cefact};
 use crate::catalogue::Catalogue;
 
 /// What a notification says of a value that was deleted (clause 4.5.0).
@@ -108,8 +109,10 @@ impl fmt::Display for Place<'_> {
             write!(f, "/{number}")?;
         }
         if !self.attribute.is_empty() {
-            let name = self.attribute.replace('~', "~0").replace('/', "~1");
-            write!(f, "/{name}")?;
+            match self.attribute.len() > NAME_BYTES_MAX {
+                true => write_beginning(self.attribute, LONG_NAME_CHARS, f)?,
+                false => write_key(self.attribute, f)?,
+            }
         }
         match self.instance {
             Some(number) => write!(f, "/{number}"),
@@ -192,15 +195,15 @@ impl<'d> Decoder<'d, '_> {
             if entity.meant.binary_search(&name).is_err() {
                 continue;
             }
+            let place = Place {
+                attribute: name,
+                ..place
+            };
             if name.len() > NAME_BYTES_MAX {
                 let detail = format!("an attribute's name has more than {NAME_BYTES_MAX} bytes");
                 self.refuse(Reject::new(Reason::SensorInvalid, detail), written, place)?;
                 continue;
             }
-            let place = Place {
-                attribute: name,
-                ..place
-            };
             match written.elements() {
                 // Clause 4.5.5: an attribute of several datasets.
                 Some(instances) if is_of_instances(written) => {
@@ -225,10 +228,7 @@ impl<'d> Decoder<'d, '_> {
 
     fn counted(&mut self) -> Result<(), Reject> {
         self.count += 1;
-        if self.count > ITEMS_MAX {
-            return Err(Reject::too_many_items());
-        }
-        Ok(())
+        self.scratch.tally.look()
     }
 
     fn refuse(
@@ -238,6 +238,7 @@ impl<'d> Decoder<'d, '_> {
         place: Place<'_>,
     ) -> Result<(), Reject> {
         self.counted()?;
+        self.scratch.tally.bring()?;
         (self.take)(Item {
             place: &place,
             source: source.source().as_bytes(),
@@ -249,6 +250,7 @@ impl<'d> Decoder<'d, '_> {
     /// It says no value, and means to.
     fn absent(&mut self, source: Value<'d>, place: Place<'_>) -> Result<(), Reject> {
         self.counted()?;
+        self.scratch.tally.pass();
         (self.take)(Item {
             place: &place,
             source: source.source().as_bytes(),
@@ -271,8 +273,7 @@ impl<'d> Decoder<'d, '_> {
             place: &place,
             source: written.source().as_bytes(),
         };
-        finish(drafted, found, self.catalogue, self.scratch, self.take);
-        Ok(())
+        finish(drafted, found, self.catalogue, self.scratch, self.take)
     }
 
     fn draft(
@@ -414,6 +415,8 @@ impl<'d> Decoder<'d, '_> {
 const ID_BYTES_MAX: usize = 1024;
 /// How long the name of an attribute may be that is a reading: each of its instances is called by it.
 const NAME_BYTES_MAX: usize = 1024;
+/// So much of a longer one is told.
+const LONG_NAME_CHARS: usize = 32;
 /// No time is longer, nor an interval.
 const TIME_BYTES_MAX: usize = 128;
 
@@ -642,7 +645,15 @@ fn position(location: Value<'_>) -> Result<Option<Position>, Reject> {
     if geometry.is_null() || geometry.text() == Some(DELETED) {
         return Ok(None);
     }
-    let mut extent = Extent::default();
+    if let Some(text) = geometry
+        .text()
+        .filter(|text| text.trim_start().starts_with('{'))
+    {
+        // GeoJSON that was put into a text.
+        let mut index = Index::default();
+        let geometry = index.read(text).map_err(|_| no_geometry())?;
+        return middle_of(geometry).map(Some);
+    }
     if let Some(point) = geometry.text() {
         // A `geo:point` of NGSIv2: latitude, then longitude.
         let degrees = point
@@ -654,15 +665,20 @@ fn position(location: Value<'_>) -> Result<Option<Position>, Reject> {
             Reject::new(Reason::PositionInvalid, detail)
         });
     }
+    middle_of(geometry).map(Some)
+}
+
+/// The middle of a geometry.
+fn middle_of(geometry: Value<'_>) -> Result<Position, Reject> {
+    let mut extent = Extent::default();
     let coordinates = said(geometry, "coordinates")?;
     let read = coordinates.and_then(|list| corners(list, GEOMETRY_DEPTH, &mut extent));
-    read.and_then(|()| extent.middle())
-        .map(Some)
-        .ok_or_else(|| {
-            let detail =
-                "location: is no geometry with longitude and latitude in degrees, on the globe";
-            Reject::new(Reason::PositionInvalid, detail)
-        })
+    read.and_then(|()| extent.middle()).ok_or_else(no_geometry)
+}
+
+fn no_geometry() -> Reject {
+    let detail = "location: is no geometry with longitude and latitude in degrees, on the globe";
+    Reject::new(Reason::PositionInvalid, detail)
 }
 
 fn corners(list: Value<'_>, depth: usize, extent: &mut Extent) -> Option<()> {

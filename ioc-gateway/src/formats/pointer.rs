@@ -78,6 +78,34 @@ pub(super) fn step<'d>(name: &str, value: Value<'d>) -> Result<Option<Value<'d>>
     Ok(number(name).and_then(|number| value.elements()?.nth(number)))
 }
 
+/// So much of a key stands in a place; no dead letter keeps more of one.
+const KEY_CHARS_WRITTEN: usize = 512;
+/// So much of the end of a longer key tells it from others where a letter keeps its place.
+const KEY_END_BYTES: usize = 4096;
+
+/// Writes a key as a step of a place. Of a long one its beginning: it is written for each of the
+/// thousands in it; and, where a letter is to keep it, what tells it from others that begin so.
+pub(super) fn write_key(key: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write_beginning(key, KEY_CHARS_WRITTEN, f)
+}
+
+/// The same of so many characters at most.
+pub(super) fn write_beginning(key: &str, chars: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("/")?;
+    let mut written = key.chars();
+    let begin = written.by_ref().take(chars);
+    { begin }.try_for_each(|character| match character {
+        '~' => f.write_str("~0"),
+        '/' => f.write_str("~1"),
+        other => fmt::Write::write_char(f, other),
+    })?;
+    if !f.alternate() || written.as_str().is_empty() {
+        return Ok(());
+    }
+    let end = &key.as_bytes()[key.len().saturating_sub(KEY_END_BYTES)..];
+    write!(f, "#{} {}", key.len(), &blake3::hash(end).to_hex()[..16])
+}
+
 /// The number of an element: digits without a leading zero.
 fn number(step: &str) -> Option<usize> {
     let is_plain = step == "0" || !step.starts_with(['0', '+']);

@@ -5,12 +5,14 @@
 //! and is acknowledged like them: a broker would redeliver for ever what is only refused.
 //! Next: `dead_letters.rs`, where people see it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
 use ioc_core::record::DeadLetter;
 
-use super::{ITEMS_MAX, cloud_events};
+use super::cloud_events;
+use super::mapping::OfEntry;
 use crate::door::Inputs;
 
 /// A message that is not accepted, and why.
@@ -32,13 +34,6 @@ impl Reject {
             detail.shrink_to_fit();
         }
         Self { reason, detail }
-    }
-
-    /// A message that brings more readings than one may.
-    pub(super) fn too_many_items() -> Self {
-        let detail =
-            format!("a message brings at most {ITEMS_MAX} readings; those behind are left out");
-        Self::new(Reason::ItemsTooMany, detail)
     }
 
     /// A reading of a sensor that the user who sent it may not publish.
@@ -118,17 +113,50 @@ pub struct Part<'a> {
     pub event: &'a [(&'a str, &'a str)],
 }
 
-/// The place of the rest of a message that was read so far: behind so many of its items.
-pub(crate) fn behind(items: usize) -> String {
-    match items {
-        0 => String::new(),
-        _ => format!("behind item {items}"),
+/// The place of the rest of a message that was read so far: behind so many of its items, of which
+/// the last stands there.
+pub(crate) fn behind(items: usize, last: &str) -> String {
+    match (items, last) {
+        (0, _) => String::new(),
+        (_, "") => format!("{BEHIND}{items}"),
+        (_, last) => format!("{BEHIND}{items}: {}", kept_place(last)),
     }
 }
 
-/// Behind how many items the rest stands that has such a [place](behind).
-pub(crate) fn behind_which(place: &str) -> Option<usize> {
-    place.strip_prefix("behind item ")?.parse().ok()
+const BEHIND: &str = "behind item ";
+
+/// Behind how many items the rest stands that has such a [place](behind), and where the last of them
+/// stood, if that is said.
+pub(crate) fn behind_which(place: &str) -> Option<(usize, Option<&str>)> {
+    let which = place.strip_prefix(BEHIND)?;
+    let (items, last) = match which.split_once(": ") {
+        Some((items, last)) => (items, Some(last)),
+        None => (which, None),
+    };
+    Some((items.parse().ok()?, last))
+}
+
+/// The event of a batch whose rest it is, as `/3` of `/3 behind item 2`, and behind how many of its items.
+pub(crate) fn behind_in_event(place: &str) -> Option<(&str, usize)> {
+    let (event, which) = place.split_at(place.find(' ')?);
+    let number = event.strip_prefix('/')?;
+    let is_event = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    let (items, _) = behind_which(which.trim_start()).filter(|(_, last)| last.is_none())?;
+    is_event.then_some((event, items))
+}
+
+/// How much of a place is kept, beside of which entry it is.
+const SPOT_BYTES_MAX: usize = 400;
+
+/// A place as letters keep it: of a long one the beginning, and what tells it from others that begin so.
+pub(crate) fn kept_place(place: &str) -> Cow<'_, str> {
+    let OfEntry { spot, entry, .. } = OfEntry::of(place);
+    if spot.len() <= SPOT_BYTES_MAX || behind_which(place).is_some() {
+        return Cow::Borrowed(place);
+    }
+    let begin = &spot[..spot.floor_char_boundary(SPOT_BYTES_MAX)];
+    let rest = &blake3::hash(spot.as_bytes()).to_hex()[..16];
+    Cow::Owned(format!("{begin}#{rest}{entry}"))
 }
 
 /// The same for a message of `payload_bytes` of which only the beginning was kept.
@@ -164,7 +192,7 @@ pub fn append_part(inputs: &mut Inputs, origin: Origin<'_>, reject: &Reject, par
         detail: cut(&reject.detail),
         payload: &part.payload[..kept],
         payload_bytes: u32::try_from(part.payload_bytes).unwrap_or(u32::MAX),
-        place: cut(part.place),
+        place: cut(&kept_place(part.place)),
         content_type: cut(part.content_type),
         event: &event,
     });

@@ -11,18 +11,21 @@ use std::fmt;
 
 use ioc_core::time::Timestamp;
 
-use super::cbor::{Cbor, Token};
+use super::cbor::{self, Cbor, Token};
 use super::draft::{Draft, Part, Scratch};
 use super::json::{Index, Value};
 use super::mapping::{Names, number};
 use super::message::{Found, Item, finish};
-use super::{ITEMS_MAX, Reason, Reject, epoch, utf8};
+use super::{Reason, Reject, epoch, utf8};
 use crate::catalogue::Catalogue;
 
 /// The version that this is (section 4.1), and the last that is understood.
 const VERSION: f64 = 10.0;
 /// Times below this are relative to now (section 4.5.3).
 const ABSOLUTE_S: f64 = 268_435_456.0;
+
+/// What some put before CBOR so that it is known for it: the tag 55799 (RFC 8949, section 3.4.6).
+const SELF_DESCRIBED: [u8; 3] = [0xd9, 0xd9, 0xf7];
 
 /// Finds the readings of a pack.
 ///
@@ -35,9 +38,19 @@ pub(super) fn decode(
     (index, scratch): (&mut Index, &mut Scratch),
     take: &mut dyn FnMut(Item<'_>),
 ) -> Result<(), Reject> {
+    let is_described = payload.starts_with(&SELF_DESCRIBED);
+    let pack = &payload[if is_described {
+        SELF_DESCRIBED.len()
+    } else {
+        0
+    }..];
     // The initial bytes of lists (RFC 8949, appendix B); JSON begins with `[` or a blank.
-    match payload.first() {
-        Some(0x80..=0x9f) => Pack::new(names, catalogue, scratch, take).cbor(payload),
+    match pack.first() {
+        Some(0x80..=0x9f) => {
+            let joined = cbor::joined(pack);
+            let pack = joined.as_deref().unwrap_or(pack);
+            Pack::new(names, catalogue, scratch, take).cbor(pack)
+        }
         _ => decode_json(index.read(utf8(payload)?)?, names, catalogue, scratch, take),
     }
 }
@@ -428,9 +441,7 @@ impl<'s, 'd, 't> Pack<'s, 'd, 't> {
     fn record(&mut self, read: Result<Record<'d>, Wrong>, source: &[u8]) -> Result<(), Reject> {
         let place = Place(self.count);
         self.count += 1;
-        if self.count > ITEMS_MAX {
-            return Err(Reject::too_many_items());
-        }
+        self.scratch.tally.look()?;
         self.scratch.clear();
         let drafted = match read {
             Ok(record) => self.draft(record),
@@ -446,8 +457,7 @@ impl<'s, 'd, 't> Pack<'s, 'd, 't> {
             place: &place,
             source,
         };
-        finish(drafted, found, self.catalogue, self.scratch, self.take);
-        Ok(())
+        finish(drafted, found, self.catalogue, self.scratch, self.take)
     }
 
     /// The resolved record (section 4.6).

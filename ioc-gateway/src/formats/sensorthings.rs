@@ -18,20 +18,23 @@ use super::{Reason, Reject};
 use crate::catalogue::Catalogue;
 
 /// Finds the reading of an observation.
+///
+/// # Errors
+/// If what it lies in has brought too many.
 pub(super) fn decode<'d>(
     (topic, observation): (&'d str, Value<'d>),
     names: &Names,
     catalogue: &Catalogue,
     scratch: &mut Scratch,
     take: &mut dyn FnMut(Item<'_>),
-) {
+) -> Result<(), Reject> {
     scratch.clear();
     let drafted = draft(topic, observation, names, catalogue, scratch).map(Some);
     let found = Found {
         place: &"",
         source: observation.source().as_bytes(),
     };
-    finish(drafted, found, catalogue, scratch, take);
+    finish(drafted, found, catalogue, scratch, take)
 }
 
 fn draft<'d>(

@@ -15,6 +15,7 @@
 
 mod topic;
 mod metric;
+mod packed;
 mod nodes;
 mod gaps;
 
@@ -31,7 +32,7 @@ use self::topic::{Kind, Topic};
 use super::draft::{Draft, Part, Scratch};
 use super::mapping::Names;
 use super::message::{Found, Item, Outcome, finish};
-use super::{ITEMS_MAX, Message, Reason, Reject, Replies, Reply};
+use super::{Message, Reason, Reject, Replies, Reply};
 use crate::catalogue::Catalogue;
 use crate::telemetry;
 
@@ -82,11 +83,13 @@ pub(super) fn decode(
         return Err(Reject::new(Reason::ShapeUnexpected, detail));
     }
     let topic = Topic::parse(message.topic)?;
+    let unpacked = packed::unpacked(message.payload)?;
+    let payload = unpacked.as_deref().unwrap_or(message.payload);
     let key = format!("{}/{}", topic.group, topic.node);
     let mut session = Session {
         topic,
         key: &key,
-        payload: message.payload,
+        payload,
         names,
         catalogue,
         scratch,
@@ -169,6 +172,7 @@ struct Session<'m, 't> {
 impl<'m> Session<'m, '_> {
     fn noted(&mut self, what: &'static str) {
         self.count += 1;
+        self.scratch.tally.pass();
         (self.take)(Item {
             place: &"",
             source: self.payload,
@@ -184,7 +188,7 @@ impl<'m> Session<'m, '_> {
         let (nodes, key) = (&self.catalogue.sparkplug, self.key);
         nodes.born(key, session, payload.seq, own)?;
         telemetry::sparkplug_birth();
-        self.online("", 1.0, payload.timestamp);
+        self.online("", 1.0, payload.timestamp)?;
         let read = |node: &mut nodes::Node| match node.device("") {
             Some(own) => {
                 self.note_ambiguous(own);
@@ -206,7 +210,7 @@ impl<'m> Session<'m, '_> {
         self.lacks_room = born.is_err().then_some(claim);
         born?;
         telemetry::sparkplug_birth();
-        self.online(device, 1.0, payload.timestamp);
+        self.online(device, 1.0, payload.timestamp)?;
         let own = node.device(device);
         own.into_iter().for_each(|own| self.note_ambiguous(own));
         self.metrics(own, payload)?;
@@ -228,12 +232,9 @@ impl<'m> Session<'m, '_> {
             None => self.noted("the death of a session that is not known, or over"),
             Some(devices) => {
                 telemetry::sparkplug_death();
-                self.online("", 0.0, None);
+                self.online("", 0.0, None)?;
                 for device in devices {
-                    if self.count == ITEMS_MAX {
-                        return Err(Reject::too_many_items());
-                    }
-                    self.online(&device, 0.0, None);
+                    self.online(&device, 0.0, None)?;
                 }
                 self.nothing_else("a death certificate");
             }
@@ -246,7 +247,7 @@ impl<'m> Session<'m, '_> {
         let device = self.topic.device;
         if self.catalogue.sparkplug.device_died(node, device) {
             telemetry::sparkplug_death();
-            self.online(device, 0.0, payload.timestamp);
+            self.online(device, 0.0, payload.timestamp)?;
         }
         self.nothing_else("a death certificate");
         Ok(())
@@ -351,12 +352,11 @@ impl<'m> Session<'m, '_> {
             return Ok(());
         }
         self.count += 1;
-        if self.count > ITEMS_MAX {
-            return Err(Reject::too_many_items());
-        }
+        self.scratch.tally.look()?;
         self.scratch.clear();
         let drafted = match asked {
             Some(_) if !metric.is_good() => {
+                self.scratch.tally.pass();
                 (self.take)(Item {
                     place,
                     source,
@@ -379,8 +379,7 @@ impl<'m> Session<'m, '_> {
             catalogue,
             self.scratch,
             self.take,
-        );
-        Ok(())
+        )
     }
 
     /// Says at its birth what will be missing.
@@ -398,9 +397,8 @@ impl<'m> Session<'m, '_> {
         (place, source): (&Place, &[u8]),
     ) -> Result<(), Reject> {
         self.count += 1;
-        if self.count > ITEMS_MAX {
-            return Err(Reject::too_many_items());
-        }
+        self.scratch.tally.look()?;
+        self.scratch.tally.bring()?;
         let alias = metric.alias.unwrap_or_default();
         let detail = format!(
             "alias {alias} is that of several metrics in the birth certificate; each needs its own"
@@ -414,7 +412,7 @@ impl<'m> Session<'m, '_> {
     }
 
     /// Whether a node or a device is there, if the city knows it as a sensor.
-    fn online(&mut self, device: &str, value: f64, timestamp: Option<u64>) {
+    fn online(&mut self, device: &str, value: f64, timestamp: Option<u64>) -> Result<(), Reject> {
         let (names, catalogue) = (self.names, self.catalogue);
         let path = self.path(device);
         let sensor = match names.sensors.get(path.as_str()) {
@@ -423,9 +421,10 @@ impl<'m> Session<'m, '_> {
         };
         let kind = names.kinds.get(ONLINE).map(|kind| Part::Payload(kind));
         if kind.is_none() && !catalogue.sensors.contains_key(sensor.as_str()) {
-            return;
+            return Ok(());
         }
         self.count += 1;
+        self.scratch.tally.look()?;
         self.scratch.clear();
         let drafted = observed_at([timestamp, None], self.scratch, catalogue).map(|observed_at| {
             Some(Draft {
@@ -440,7 +439,7 @@ impl<'m> Session<'m, '_> {
             place: &"",
             source: self.payload,
         };
-        finish(drafted, found, catalogue, self.scratch, self.take);
+        finish(drafted, found, catalogue, self.scratch, self.take)
     }
 }
 

@@ -367,6 +367,77 @@ fn a_message_that_says_none_of_its_values_is_noted_and_no_dead_letter() {
 }
 
 #[test]
+fn a_place_may_be_a_point_of_geojson_and_either_may_be_put_into_a_text() {
+    let with = |place: &str| {
+        let payload =
+            format!(r#"{{"at":1773470710,"gauges":[{{"name":"a","level":1,"place":{place}}}]}}"#);
+        let message = Message {
+            topic: "t",
+            payload: payload.as_bytes(),
+            ..Message::default()
+        };
+        found(
+            message,
+            &catalogue("t", gauges()),
+            &mut Workspace::default(),
+        )
+        .join("\n")
+    };
+    let list = with("[101.6953,3.1466]");
+    assert!(list.ends_with("[101.6953, 3.1466]"), "{list}");
+    for place in [
+        r#"{"type":"Point","coordinates":[101.6953,3.1466]}"#,
+        r#""{\"type\":\"Point\",\"coordinates\":[101.6953,3.1466]}""#,
+        r#""[101.6953, 3.1466]""#,
+    ] {
+        assert_eq!(with(place), list, "{place}");
+    }
+    for place in [
+        r#""101.6953,3.1466""#,
+        r#""{""#,
+        r#"{"coordinates":7}"#,
+        "{}",
+    ] {
+        let told = with(place);
+        assert!(told.contains("position_invalid"), "{place}: {told}");
+    }
+}
+
+#[test]
+fn p5_what_says_nothing_counts_for_no_bound_but_that_of_what_is_looked_for() {
+    let message = |absent: usize, present: usize| {
+        let mut items = vec!["{}"; absent];
+        items.extend(vec![r#"{"t":1}"#; present]);
+        format!(r#"{{"log":[{}]}}"#, items.join(","))
+    };
+    let Format::Json(mut shape) = climate(|entry| entry.id = None) else {
+        unreachable!("climate is JSON");
+    };
+    shape.each = vec![Level::Elements("/log".parse().unwrap())];
+    let catalogue = catalogue_of(Format::Json(shape));
+    let told = |payload: &str| {
+        let (readings, details) = told_of(payload, None, &catalogue);
+        (readings, details.into_iter().next().unwrap_or_default())
+    };
+    assert_eq!(
+        told(&message(10_000, ITEMS_MAX)),
+        (ITEMS_MAX, String::new())
+    );
+    let (readings, detail) = told(&message(10_000, ITEMS_MAX + 1));
+    assert_eq!(readings, ITEMS_MAX);
+    assert!(
+        detail.contains("a replay of this dead letter takes"),
+        "{detail}"
+    );
+    // Two are looked for in each.
+    let looked = LOOKS_MAX / 2;
+    assert_eq!(told(&message(looked - 1, 1)), (1, String::new()));
+    let (readings, detail) = told(&message(looked, 1));
+    assert_eq!(readings, 0);
+    assert!(detail.contains("messages of its own"), "{detail}");
+}
+
+#[test]
 fn an_attribute_that_is_put_together_keeps_a_list_as_json_and_all_around_it() {
     let texts = [("a", "{/y}-{/x}"), ("b", "/x"), ("c", "{/y}-{/none}")];
     let format = climate(|entry| {

@@ -14,9 +14,14 @@ pub enum UnitError {
     Mismatch,
 }
 
+/// What says that a number is just that, as UCUM names it.
+pub const ONE: &str = "1";
+/// Units of what is counted or ranked: such numbers are in them.
+const COUNTED: [&str; 3] = ["state", "call", "rank"];
+
 /// The value in another unit. Equal units need not be known.
 pub fn convert(value: f64, from: &str, to: &str) -> Result<f64, UnitError> {
-    if from == to {
+    if from == to || from == ONE && COUNTED.contains(&to) {
         return Ok(value);
     }
     let (Some(from), Some(to)) = (Unit::named(from), Unit::named(to)) else {
@@ -92,6 +97,7 @@ impl Unit {
         match name {
             "mm" => unit(Length, 1, 1000),
             "cm" => unit(Length, 1, 100),
+            "dm" => unit(Length, 1, 10),
             "m" => unit(Length, 1, 1),
             "km" => unit(Length, 1000, 1),
             "in" => unit(Length, 254, 10_000),
@@ -175,6 +181,8 @@ mod tests {
         for (value, from, to, expected) in [
             (372.0, "cm", "m", 3.72),
             (3720.0, "mm", "m", 3.72),
+            (37.2, "dm", "m", 3.72),
+            (1.0, ONE, "state", 1.0),
             (12.2, "ft", "m", 3.71856),
             (60.0, "mph", "km/h", 96.56064),
             (10.0, "m/s", "km/h", 36.0),
@@ -221,5 +229,9 @@ mod tests {
         assert_eq!(convert(1.0, "furlong", "m"), Err(UnitError::Unknown));
         assert_eq!(convert(1.0, "degC", "m"), Err(UnitError::Mismatch));
         assert_eq!(convert(1.0, "M", "m"), Err(UnitError::Unknown));
+        for unit in ["m", "mAOD", "p/m2"] {
+            assert_eq!(convert(1.0, ONE, unit), Err(UnitError::Unknown), "{unit}");
+        }
+        assert_eq!(convert(1.0, "state", ONE), Err(UnitError::Unknown));
     }
 }

@@ -93,9 +93,66 @@ fn array(body: &[u8], readings_max: usize) -> Result<Vec<&[u8]>, Refusal> {
     let read = wanted.deserialize(&mut json).and_then(|()| json.end());
     match read {
         Err(_) if items.len() > readings_max => Ok(items),
-        Err(error) => Err(Refusal::Malformed(error.to_string())),
+        // `NaN`, say, is no JSON, and many a library writes it all the same: the reading that it is in
+        // is refused, and takes no other with it.
+        Err(error) => match taken_apart(body, readings_max) {
+            Some(items) => Ok(items),
+            None => Err(Refusal::Malformed(error.to_string())),
+        },
         Ok(()) => Ok(items),
     }
+}
+
+/// The elements of an array by its brackets, commas and quotes alone, up to one more than may be; `None`
+/// if they do not fit together, or nothing stands where an element belongs.
+fn taken_apart(body: &[u8], readings_max: usize) -> Option<Items<'_>> {
+    let body = body.trim_ascii().strip_prefix(b"[")?.strip_suffix(b"]")?;
+    let (mut items, mut open) = (Items::default(), Vec::new());
+    let (mut from, mut at) = (0, 0);
+    while let Some(byte) = body.get(at) {
+        match byte {
+            b'"' => at = end_of_text(body, at)?,
+            b'{' => open.push(b'}'),
+            b'[' => open.push(b']'),
+            b'}' | b']' if open.pop() != Some(*byte) => return None,
+            b',' if open.is_empty() => {
+                items.push(element(&body[from..at])?);
+                if items.len() > readings_max {
+                    return Some(items);
+                }
+                from = at + 1;
+            }
+            _ => {}
+        }
+        if open.len() > DEPTH_MAX {
+            return None;
+        }
+        at += 1;
+    }
+    items.push(element(&body[from..])?);
+    open.is_empty().then_some(items)
+}
+
+/// How deep brackets may lie in each other in an array that is taken apart by them.
+const DEPTH_MAX: usize = 128;
+
+/// The closing quote of a text that begins there.
+fn end_of_text(body: &[u8], from: usize) -> Option<usize> {
+    let mut at = from + 1;
+    loop {
+        match body.get(at)? {
+            b'"' => return Some(at),
+            b'\\' => at += 2,
+            // No text has a control character (RFC 8259, section 7): a quote is missing.
+            0..0x20 => return None,
+            _ => at += 1,
+        }
+    }
+}
+
+fn element(text: &[u8]) -> Option<&[u8]> {
+    let element = text.trim_ascii();
+    (!element.is_empty()).then_some(element)
 }
 
 type Items<'de> = Vec<&'de [u8]>;
@@ -168,6 +225,37 @@ mod tests {
         assert_eq!(items("[]"), Ok(vec![]));
         assert_eq!(items("{}\r\n\n{\"a\":1}\n"), Ok(vec!["{}", "{\"a\":1}"]));
         assert_eq!(items("{}\n{broken\n{}"), Ok(vec!["{}", "{broken", "{}"]));
+    }
+
+    #[test]
+    fn an_element_that_is_no_json_takes_no_other_with_it() {
+        assert_eq!(
+            items(r#"[{"value":NaN}, {"a":"],[\"}"} ,nonsense]"#),
+            Ok(vec![r#"{"value":NaN}"#, r#"{"a":"],[\"}"}"#, "nonsense"])
+        );
+        assert_eq!(
+            items("[NaN,NaN,{},{}]"),
+            Err(Refusal::TooMany { readings_max: 3 })
+        );
+        for body in [
+            "[NaN,]",
+            "[,{}]",
+            "[{},,{}]",
+            r#"[{"value":NaN]"#,
+            r#"[{"value":NaN}}]"#,
+            r#"[{"value":NaN},{"a":"b]"#,
+            "[{\"value\":NaN},{\"a\":\"b\n}]",
+            "[NaN] [1]",
+            "[NaN][1]",
+        ] {
+            let refused = items(body);
+            assert!(
+                matches!(refused, Err(Refusal::Malformed(_))),
+                "{body}: {refused:?}"
+            );
+        }
+        let deep = format!("[NaN,{}{}]", "[".repeat(10_000), "]".repeat(10_000));
+        assert!(matches!(items(&deep), Err(Refusal::Malformed(_))));
     }
 
     #[test]

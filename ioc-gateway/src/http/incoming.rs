@@ -126,6 +126,8 @@ pub(super) struct Unpacker {
     /// Of the member that is read; `None` for a moment only, between two.
     decoder: Option<GzDecoder<Feed>>,
     members: u64,
+    /// Whether bytes of 0 came behind the last member, as tapes and blocks are filled up.
+    is_padded: bool,
     piece: Box<[u8]>,
     packed_bytes: u64,
     unpacked_bytes: u64,
@@ -149,6 +151,7 @@ impl Unpacker {
         Self {
             decoder: Some(GzDecoder::new(feed)),
             members: 1,
+            is_padded: false,
             piece: vec![0; PIECE_BYTES_MAX].into(),
             packed_bytes: 0,
             unpacked_bytes: 0,
@@ -174,6 +177,9 @@ impl Unpacker {
     /// The next piece, an empty one at the end; `None` if more must be fed.
     pub fn next(&mut self) -> Result<Option<Bytes>, Refusal> {
         let read = loop {
+            if self.is_padded {
+                return self.padding();
+            }
             let decoder = self.decoder.as_mut().expect("there is one between calls");
             let most = GZIP_EMPTY_BYTES_MAX + GZIP_BYTES_PER_BYTE * self.unpacked_bytes;
             let feed = decoder.get_mut();
@@ -183,6 +189,7 @@ impl Unpacker {
                 Ok(0) if decoder.get_ref().ended && decoder.get_ref().bytes.is_empty() => break 0,
                 // This member is at its end, and it is not known yet whether another follows.
                 Ok(0) if decoder.get_ref().bytes.is_empty() => return Ok(None),
+                Ok(0) if decoder.get_ref().bytes[0] == 0 => self.is_padded = true,
                 Ok(0) => self.next_member()?,
                 Ok(read) => break read,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
@@ -202,6 +209,21 @@ impl Unpacker {
             return Err(Refusal::GzipRatio { ratio_max });
         }
         Ok(Some(Bytes::copy_from_slice(&self.piece[..read])))
+    }
+
+    /// Passes over what fills up the body behind its last member.
+    fn padding(&mut self) -> Result<Option<Bytes>, Refusal> {
+        let feed = self.fed();
+        let zeros = feed.bytes.iter().take_while(|byte| **byte == 0).count();
+        feed.bytes.advance(zeros);
+        match (feed.bytes.is_empty(), feed.ended) {
+            (false, _) => {
+                let what = "something follows the bytes of 0 behind the last member";
+                Err(Refusal::GzipMalformed(what.into()))
+            }
+            (true, false) => Ok(None),
+            (true, true) => Ok(Some(Bytes::new())),
+        }
     }
 
     /// Begins the member behind the one that has ended.
@@ -288,11 +310,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_packed_body_may_be_filled_up_with_bytes_of_0() {
+        let mut packed = gzip(b"{}");
+        packed.resize(packed.len() + 100_000, 0);
+        for frame_bytes in [1, 1000, packed.len()] {
+            let whole = unpacked(&packed, frame_bytes).await;
+            assert_eq!(whole, Ok(b"{}".to_vec()), "{frame_bytes}");
+        }
+    }
+
+    #[tokio::test]
     async fn what_is_no_gzip_or_breaks_off_is_said() {
         let packed = gzip(b"{}");
         let mut other_sum = packed.clone();
         *other_sum.last_mut().unwrap() ^= 1;
         let followed = [&packed[..], b"and more"].concat();
+        let behind_padding = [&packed[..], b"\0\0\0\0", &packed[..]].concat();
         let none: &[u8] = b"";
         for broken in [
             &b"{}"[..],
@@ -301,6 +334,7 @@ mod tests {
             &packed[..packed.len() - 3],
             &other_sum,
             &followed,
+            &behind_padding,
         ] {
             let refused = unpacked(broken, 3).await;
             let is_said = matches!(refused, Err(Refusal::GzipMalformed(_)));

@@ -277,6 +277,7 @@ mod tests {
                 retain: true,
                 delay_s: 0,
                 content_type: None,
+                event_properties: b"",
             };
             let connect = Connect {
                 will: Some(will),

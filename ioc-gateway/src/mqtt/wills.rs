@@ -38,6 +38,8 @@ pub(super) struct Will {
     topic: Box<str>,
     payload: Box<[u8]>,
     content_type: Option<Box<str>>,
+    /// The attributes of the CloudEvent whose data it is, if it is of one.
+    event: Box<[(Box<str>, Box<str>)]>,
     delay: Duration,
 }
 
@@ -46,28 +48,42 @@ pub(super) struct Will {
 pub(super) struct WillTooLong;
 
 impl Will {
-    /// How many bytes its topic, content type and payload have, at most.
+    /// How many bytes its topic, content type, payload, and what it says of an event have, at most.
     pub const BYTES_MAX: usize = 16 * 1024;
 
     /// The will of a CONNECT whose session shall outlast its connection by so many seconds: with
     /// the session, the standard has the will published.
     pub fn new(will: &codec::Will<'_>, session_expiry_s: u32) -> Result<Self, WillTooLong> {
         let content_type = will.content_type.unwrap_or_default();
-        if will.topic.len() + will.message.len() + content_type.len() > Self::BYTES_MAX {
+        let bytes = will.topic.len() + will.message.len() + content_type.len();
+        if bytes + will.event_properties.len() > Self::BYTES_MAX {
             return Err(WillTooLong);
         }
+        let event = will.event().into_iter();
         let delay_s = will.delay_s.min(session_expiry_s);
         Ok(Self {
             topic: will.topic.into(),
             payload: will.message.into(),
             content_type: will.content_type.map(Into::into),
+            event: event
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
             delay: Duration::from_secs(delay_s.into()).min(DELAY_MAX),
         })
     }
 
     /// How much memory it takes, about.
     pub fn bytes(&self) -> usize {
-        self.topic.len() + self.payload.len()
+        let content_type = self.content_type.as_ref().map_or(0, |text| text.len());
+        let event = self.event.iter();
+        let event =
+            event.map(|(name, value)| size_of::<(Box<str>, Box<str>)>() + name.len() + value.len());
+        self.topic.len() + self.payload.len() + content_type + event.sum::<usize>()
+    }
+
+    fn event(&self) -> Vec<(&str, &str)> {
+        let event = self.event.iter();
+        event.map(|(name, value)| (&**name, &**value)).collect()
     }
 }
 
@@ -139,10 +155,13 @@ impl Wills {
             topic: &left.will.topic,
             payload: &left.will.payload,
             content_type: left.will.content_type.as_deref(),
+            event: &left.will.event(),
             ..Message::default()
         };
         let catalogue = shared.door.catalogue();
         let mut workspace = Workspace::default();
+        // Whoever wrote it could not know when.
+        workspace.native.observed_now(&catalogue);
         let rights = Rights {
             sensors: left.sensors.clone(),
             // A will is no answer to a command.
@@ -209,6 +228,7 @@ mod tests {
                 retain: false,
                 delay_s,
                 content_type: Some("c"),
+                event_properties: b"",
             };
             Will::new(&will, session_expiry_s)
         };
@@ -227,6 +247,7 @@ mod tests {
             topic: "t".into(),
             payload: b"".as_slice().into(),
             content_type: None,
+            event: [].into(),
             delay,
         };
         let wills = Wills::default();

@@ -8,7 +8,8 @@ use ioc_core::record::DeadLetter;
 use super::log::{PAGE_BYTES_MAX, PAGE_LETTERS_MAX, Seen};
 use super::*;
 use crate::door::{Arrivals, DoorOptions};
-use crate::formats::mapping::{Format, Level, Names, Whence};
+use crate::formats::append_message;
+use crate::formats::mapping::{Format, Level, Names, ReadingShape, Shape, Whence};
 use crate::formats::tests::{catalogue, gauges, registered};
 use crate::keys::{Key, NewKey};
 use crate::options::Users;
@@ -722,7 +723,7 @@ fn p3_of_the_rest_of_a_message_what_was_taken_before_is_taken_no_second_time() {
         inputs[0].ends_with(" of wl-0412 at 2026-03-14T06:45:11.000Z"),
         "{inputs:?}"
     );
-    assert!(inputs[1].ends_with(" at behind item 2"), "{inputs:?}");
+    assert!(inputs[1].ends_with(" at behind item 2: /1"), "{inputs:?}");
     assert_eq!(inputs[2], "replayed 2");
     // The letter of what follows brings nothing either.
     let (told, inputs) = bench.replay(&all());
@@ -771,4 +772,366 @@ fn a_letter_that_may_say_no_value_now_is_done_with() {
     assert!(bench.replayer.letters.is_replayed(1), "it leaves the list");
     let (summary, _) = bench.summary(&all());
     assert_eq!((summary.no_value, summary.left, summary.cut), (0, 2, 0));
+}
+
+/// What a message becomes by a mapping: its letters as they lie in the log.
+fn become_of(format: Format, payload: &[u8], content_type: Option<&str>) -> Inputs {
+    become_by(&catalogue("hydro/+", format), payload, content_type)
+}
+
+fn become_by(catalogue: &Catalogue, payload: &[u8], content_type: Option<&str>) -> Inputs {
+    let message = Message {
+        topic: "hydro/north",
+        payload,
+        content_type,
+        ..Message::default()
+    };
+    let (mut inputs, workspace) = (Inputs::default(), &mut Workspace::default());
+    let told = &mut |_: Result<&str, Reject>| {};
+    append_message(&mut inputs, message, "mqtt a", catalogue, workspace, told);
+    inputs
+}
+
+fn letters_in(inputs: &Inputs) -> Vec<DeadLetter<'_>> {
+    let letters = inputs.iter().map(|bytes| Input::decode(bytes).unwrap());
+    let letters = letters.filter_map(|input| match input {
+        Input::DeadLetter(letter) => Some(letter),
+        _ => None,
+    });
+    letters.collect()
+}
+
+/// Gauges that say a level and a flow, each an entry of `readings`.
+fn level_and_flow(change: impl FnOnce(&mut Vec<ReadingShape>)) -> Format {
+    let Format::Json(mut shape) = gauges() else {
+        panic!("gauges are read as JSON")
+    };
+    let mut flow = shape.readings[0].clone();
+    flow.kind = Some("flow".parse().unwrap());
+    flow.value.from = Whence::Source("/flow".parse().unwrap());
+    flow.id = Some("{/name}-flow".parse().unwrap());
+    shape.readings.push(flow);
+    change(&mut shape.readings);
+    Format::Json(shape)
+}
+
+const LOW: &[u8] = br#"{"at":1773470710,"gauges":[{"name":"g-1","level":1,"flow":"LOW"}]}"#;
+
+#[test]
+fn a_letter_of_an_entry_is_read_by_what_the_entry_was_and_not_by_its_number() {
+    let inputs = become_of(level_and_flow(|_| ()), LOW, None);
+    let letters = letters_in(&inputs);
+    assert_eq!(letters.len(), 1);
+    assert!(letters[0].place.starts_with("/gauges/0, readings[1]#"));
+    let words = |flow: &mut ReadingShape| flow.value.words = vec![("LOW".into(), 0.1)];
+    let read = ["g-1-flow of g-1 at 2026-03-14T06:45:10.000Z", "replayed 1"];
+    type Change = Box<dyn Fn(&mut Vec<ReadingShape>)>;
+    let mended: [(&str, Change); 6] = [
+        ("its words", Box::new(move |all| words(&mut all[1]))),
+        (
+            "in another order",
+            Box::new(move |all| {
+                words(&mut all[1]);
+                all.swap(0, 1);
+            }),
+        ),
+        (
+            "one before it",
+            Box::new(move |all| {
+                words(&mut all[1]);
+                let mut other = all[0].clone();
+                other.kind = Some("temperature".parse().unwrap());
+                other.value.from = Whence::Source("/t".parse().unwrap());
+                all.insert(0, other);
+            }),
+        ),
+        (
+            "another kind, in another order",
+            Box::new(move |all| {
+                words(&mut all[1]);
+                all[1].kind = Some("discharge".parse().unwrap());
+                all.swap(0, 1);
+            }),
+        ),
+        (
+            "where its value stands, in another order",
+            Box::new(move |all| {
+                words(&mut all[1]);
+                all[1].value.from = Whence::Source("message /gauges/0/flow".parse().unwrap());
+                all.swap(0, 1);
+            }),
+        ),
+        (
+            "alone",
+            Box::new(move |all| {
+                words(&mut all[1]);
+                all.remove(0);
+            }),
+        ),
+    ];
+    for (what, change) in mended {
+        let format = level_and_flow(|all| change(all));
+        let bench = bench_by(&letters, anyone(), format);
+        let (told, inputs) = bench.replay(&all());
+        assert_eq!(told, "1 replayed 0", "{what}");
+        assert_eq!(inputs, read, "{what}");
+    }
+}
+
+#[test]
+fn a_letter_whose_entry_cannot_be_told_from_others_stays_dead_and_says_so() {
+    let inputs = become_of(level_and_flow(|_| ()), LOW, None);
+    let letters = letters_in(&inputs);
+    type Change = fn(&mut Vec<ReadingShape>);
+    let changes: [(&str, Change); 3] = [
+        ("it is gone", |all| {
+            let mut other = all[0].clone();
+            other.value.from = Whence::Source("/raw".parse().unwrap());
+            other.kind = Some("temperature".parse().unwrap());
+            all[1] = other;
+        }),
+        ("another has its kind, one its place", |all| {
+            let mut other = all[0].clone();
+            other.kind = all[1].kind.clone();
+            all[1].kind = Some("temperature".parse().unwrap());
+            all.push(other);
+        }),
+        ("two are what it was", |all| {
+            all[1].value.words = vec![("LOW".into(), 0.1)];
+            let mut other = all[1].clone();
+            other.value.multiply = 2.0;
+            all.push(other);
+        }),
+    ];
+    for (what, change) in changes {
+        let bench = bench_by(&letters, anyone(), level_and_flow(change));
+        let (summary, inputs) = bench.summary(&all());
+        assert_eq!(inputs, Vec::<String>::new(), "{what}");
+        let Fate::StillDead { reason, detail } = &summary.letters[0].fate else {
+            panic!("{what}: {:?}", summary.letters[0].fate);
+        };
+        assert_eq!(*reason, "nothing_mapped", "{what}");
+        assert!(detail.contains("/gauges/0, readings[1]"), "{detail}");
+        assert!(!detail.contains('#'), "{detail}");
+    }
+}
+
+#[test]
+fn a_letter_of_an_older_build_tells_its_entry_by_number_and_by_where_its_value_was() {
+    let of = |place, detail| DeadLetter {
+        place,
+        detail,
+        ..letter("hydro/north", LOW)
+    };
+    let letters = [
+        of(
+            "/gauges/0, readings[0]",
+            "/gauges/0: sensor: it was another",
+        ),
+        of(
+            "/gauges/0, readings[1]",
+            "/gauges/0, readings[1]: value: \"LOW\" at `/flow` is no number; say in `words`",
+        ),
+    ];
+    let words = |all: &mut Vec<ReadingShape>| all[1].value.words = vec![("LOW".into(), 0.1)];
+    let (told, inputs) = bench_by(&letters, anyone(), level_and_flow(words)).replay(&all());
+    assert_eq!(told, "1 replayed 0\n2 replayed 0");
+    assert_eq!(inputs.len(), 4, "{inputs:?}");
+    assert!(inputs[2].starts_with("g-1-flow of g-1 at "), "{inputs:?}");
+    let swapped = level_and_flow(|all| {
+        words(all);
+        all.swap(0, 1);
+    });
+    let (told, inputs) = bench_by(&letters[1..], anyone(), swapped).replay(&all());
+    assert_eq!(told, "1 still_dead \"nothing_mapped\"");
+    assert_eq!(inputs, Vec::<String>::new());
+}
+
+#[test]
+fn places_that_begin_alike_are_told_apart() {
+    let long = "x".repeat(DeadLetter::BEGINNING_BYTES_MAX);
+    let payload = format!(
+        r#"{{"at":1773470710,"gauges":{{"{long}1":{{"name":"g-1","level":1}},"{long}2":{{"name":"g-2"}},
+            "{long}3":{{"name":"g-3"}}}}}}"#
+    );
+    let inputs = become_of(gauges(), payload.as_bytes(), None);
+    let letters = letters_in(&inputs);
+    assert_eq!(letters.len(), 2);
+    assert!(letters.iter().all(|letter| letter.place.len() <= 512));
+    // Now the value may be left out, and is one for one of both.
+    let constant = |all: &mut Shape| all.readings[0].value.from = Whence::Constant(7.0);
+    let Format::Json(mut shape) = gauges() else {
+        panic!("gauges are read as JSON")
+    };
+    constant(&mut shape);
+    let (told, inputs) = bench_by(&letters, anyone(), Format::Json(shape)).replay(&all());
+    assert_eq!(told, "1 replayed 0\n2 replayed 0");
+    let expected = [
+        "g-2-1773470710 of g-2 at 2026-03-14T06:45:10.000Z",
+        "replayed 1",
+        "g-3-1773470710 of g-3 at 2026-03-14T06:45:10.000Z",
+        "replayed 2",
+    ];
+    assert_eq!(inputs, expected);
+}
+
+#[test]
+fn of_an_entity_the_attribute_with_a_long_name_is_that_part_and_the_others_are_not() {
+    let names = || Names {
+        kinds: [("level".into(), "water_level".into())].into(),
+        ..Names::default()
+    };
+    let long = format!("https://{}/level", "x".repeat(1100));
+    let entity = format!(
+        r#"{{"id":"urn:a","type":"Gauge","{long}":{{"type":"Property","value":1}},
+            "level":{{"type":"Property","value":2,"observedAt":"2026-03-14T06:45:00Z"}}}}"#
+    );
+    let knowing = || registered("hydro/+", Format::NgsiLd, names());
+    let inputs = become_by(&knowing(), entity.as_bytes(), None);
+    let letters = letters_in(&inputs);
+    assert_eq!(letters.len(), 1);
+    // The long one is no reading any more.
+    let now = Names {
+        sensors: [("urn:a/level".into(), "wl-0412".into())].into(),
+        ..Names::default()
+    };
+    let bench = bench_knowing(
+        &letters,
+        anyone(),
+        registered("hydro/+", Format::NgsiLd, now),
+    );
+    let (_, inputs) = bench.replay(&all());
+    assert_eq!(inputs, Vec::<String>::new());
+    let bench = bench_knowing(&letters, anyone(), knowing());
+    let (told, inputs) = bench.replay(&all());
+    assert_eq!(told, "1 still_dead \"sensor_invalid\"");
+    assert_eq!(inputs, Vec::<String>::new());
+}
+
+#[test]
+fn p3_of_an_event_that_failed_midway_what_was_taken_is_taken_no_second_time() {
+    let event = |unit: &str, base: &str| {
+        format!(
+            r#"[{{"specversion":"1.0","id":"1","source":"s","type":"t",
+            "datacontenttype":"application/senml+json","data":[{{"n":"wl-0412","u":"m","v":1,
+            "t":1773470710}},{{"n":"wl-0412","u":"{unit}","v":2,"t":1773470711}},{base}]}}]"#
+        )
+    };
+    let broken = event("m", r#"{"bt":"x"}"#);
+    let format = || Format::CloudEvents(None);
+    let knowing = || registered("hydro/+", format(), Names::default());
+    let inputs = become_by(&knowing(), broken.as_bytes(), None);
+    let letters = letters_in(&inputs);
+    assert_eq!(letters.len(), 1, "{letters:?}");
+    assert_eq!(inputs.count(), 3);
+    let (told, inputs) = bench_knowing(&letters, anyone(), knowing()).replay(&all());
+    assert!(told.starts_with("1 still_dead"), "{told}");
+    assert_eq!(inputs, Vec::<String>::new());
+    // Had what follows been understood, it is what comes.
+    let whole = event("m", r#"{"n":"wl-0412","u":"m","v":3,"t":1773470712}"#);
+    let mended = DeadLetter {
+        payload: whole.as_bytes(),
+        payload_bytes: whole.len() as u32,
+        ..letters[0]
+    };
+    let (told, inputs) = bench_knowing(&[mended], anyone(), knowing()).replay(&all());
+    assert_eq!(told, "1 replayed 0");
+    assert_eq!(inputs.len(), 2, "{inputs:?}");
+    let at = "of wl-0412 at 2026-03-14T06:45:12.000Z";
+    assert!(inputs[0].ends_with(at), "{inputs:?}");
+}
+
+#[test]
+fn the_rest_of_a_message_is_not_told_by_a_number_when_other_items_are_found_in_it() {
+    let item = r#"{"name":"g","level":1,"flow":2}"#;
+    let items = vec![item; 2048].join(",");
+    let last = r#"{"name":"g-9","level":1,"flow":2}"#;
+    let payload = format!(r#"{{"at":1773470710,"gauges":[{items},{last}]}}"#);
+    let inputs = become_of(level_and_flow(|_| ()), payload.as_bytes(), None);
+    let letters = letters_in(&inputs);
+    assert_eq!(letters.len(), 1);
+    let place = letters[0].place;
+    assert!(
+        place.starts_with("behind item 4096: /gauges/2047, readings[1]#"),
+        "{place}"
+    );
+    // As it was, what comes behind it is taken.
+    let (told, inputs) = bench_by(&letters, anyone(), level_and_flow(|_| ())).replay(&all());
+    assert_eq!(told, "1 replayed 0");
+    let expected = [
+        "g-9-1773470710 of g-9 at 2026-03-14T06:45:10.000Z",
+        "g-9-flow of g-9 at 2026-03-14T06:45:10.000Z",
+        "replayed 1",
+    ];
+    assert_eq!(inputs, expected);
+    let other = level_and_flow(|all| all.swap(0, 1));
+    let (told, inputs) = bench_by(&letters, anyone(), other).replay(&all());
+    assert_eq!(told, "1 still_dead \"nothing_mapped\"");
+    assert_eq!(inputs, Vec::<String>::new());
+}
+
+#[test]
+fn a_message_of_very_many_readings_is_taken_in_steps() {
+    let count = 3 * ITEMS_MAX + 5;
+    let items: Vec<_> = (0..count)
+        .map(|n| format!(r#"{{"name":"g{n}","level":1}}"#))
+        .collect();
+    let payload = format!(r#"{{"at":1773470710,"gauges":[{}]}}"#, items.join(","));
+    assert!(payload.len() < DeadLetter::PAYLOAD_BYTES_MAX);
+    let inputs = become_of(gauges(), payload.as_bytes(), None);
+    let letters = letters_in(&inputs);
+    assert_eq!((letters.len(), inputs.count()), (1, ITEMS_MAX as u32 + 1));
+    let bench = bench(&letters, None);
+    let mut taken = Vec::new();
+    for step in 1..=3 {
+        let (summary, inputs) = bench.summary(&all());
+        assert_eq!(summary.replayed, 1, "{step}");
+        taken.extend(inputs.into_iter().filter(|input| input.starts_with('g')));
+    }
+    let expected =
+        (ITEMS_MAX..count).map(|n| format!("g{n}-1773470710 of g{n} at 2026-03-14T06:45:10.000Z"));
+    assert!(taken.into_iter().eq(expected), "each once, in order");
+    assert_eq!(bench.summary(&all()).0.replayed, 0);
+}
+
+#[test]
+fn a_part_that_stands_far_behind_in_its_message_is_within_reach() {
+    let item = |n: usize| match n {
+        n if n == ITEMS_MAX + 5 => r#"{"name":"last"}"#.to_owned(),
+        n => format!(r#"{{"name":"g{n}","level":1}}"#),
+    };
+    let items: Vec<_> = (0..ITEMS_MAX + 10).map(item).collect();
+    let payload = format!(r#"{{"at":1773470710,"gauges":[{}]}}"#, items.join(","));
+    let place = format!("/gauges/{}", ITEMS_MAX + 5);
+    let part = DeadLetter {
+        place: &place,
+        ..letter("hydro/north", payload.as_bytes())
+    };
+    let (told, _) = bench(&[part], None).replay(&all());
+    assert_eq!(told, "1 still_dead \"value_missing\"");
+    let Format::Json(mut shape) = gauges() else {
+        panic!("gauges are read as JSON")
+    };
+    shape.readings[0].value.from = Whence::Constant(7.0);
+    let (told, inputs) = bench_by(&[part], anyone(), Format::Json(shape)).replay(&all());
+    assert_eq!(told, "1 replayed 0");
+    assert!(
+        inputs[0].ends_with("of last at 2026-03-14T06:45:10.000Z"),
+        "{inputs:?}"
+    );
+    // A part in which very much is found now is no step of anything.
+    let Format::Json(mut shape) = gauges() else {
+        panic!("gauges are read as JSON")
+    };
+    shape.each = ["/all", "/gauges"]
+        .map(|at| Level::Elements(at.parse().unwrap()))
+        .into();
+    let whole = format!(r#"{{"at":1773470710,"all":[{payload}]}}"#);
+    let part = DeadLetter {
+        place: "/all/0",
+        ..letter("hydro/north", whole.as_bytes())
+    };
+    let (told, inputs) = bench_by(&[part], anyone(), Format::Json(shape)).replay(&all());
+    assert_eq!(told, "1 still_dead \"items_too_many\"");
+    assert_eq!(inputs, Vec::<String>::new());
 }

@@ -1,14 +1,15 @@
 //! What clients leave to be published, over real sockets.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use ioc_core::record::Input;
 use ioc_gateway::door::{DoorOptions, Lane, Lanes};
 use ioc_gateway::options::MqttOptions;
 use tokio::io::AsyncWriteExt;
 
 use crate::bench::{Bench, bench, bench_with, options, said, within};
 use crate::packets::{
-    TOPIC, Version, connect, connect_with, packet, properties, publish, reading, text,
+    TOPIC, Version, connect, connect_with, packet, properties, publish, publish_to, reading, text,
 };
 
 in_both_versions! {
@@ -207,4 +208,63 @@ async fn a_client_that_is_back_in_time_has_not_been_away() {
     }
     within(&mut bench.running).await.unwrap();
     assert!(bench.arrivals().queue(Lane::Telemetry).is_empty());
+}
+
+#[tokio::test]
+async fn a_will_that_says_no_time_is_of_the_time_when_it_is_published() {
+    let bench = bench().await;
+    let left = r#"{"id":"gone","kind":"k","value":0}"#;
+    let connect = connect_with_will(Version::V311, true, b"", b"", TOPIC, left);
+    let mut client = bench.client_of(&connect).await;
+    // Any other message has to say it.
+    client
+        .send(&publish_to(Version::V311, TOPIC, 0, b"", left))
+        .await;
+    let refused = bench.inputs(1).await;
+    assert_eq!(said(&refused), ["observed_at_missing"]);
+    for arrival in refused {
+        arrival.ack.settle();
+    }
+    let before = SystemTime::now();
+    drop(client);
+    let arrivals = bench.inputs(1).await;
+    assert_eq!(said(&arrivals), ["gone"]);
+    let bytes = arrivals[0].inputs.iter().next().unwrap();
+    let Input::Reading(reading) = Input::decode(bytes).unwrap() else {
+        panic!("the will is a reading");
+    };
+    let millis = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let observed_at = reading.observed_at.as_millis();
+    assert!((millis(before)..=millis(SystemTime::now())).contains(&observed_at));
+}
+
+#[tokio::test]
+async fn a_will_may_be_the_data_of_an_event() {
+    let bench = bench().await;
+    let attributes = [
+        ("specversion", "1.0"),
+        ("id", "7"),
+        ("source", "/pumps"),
+        ("type", "gone"),
+        ("time", "2026-03-14T06:45:10Z"),
+    ];
+    let attributes =
+        attributes.map(|(name, value)| [&b"\x26"[..], &text(name), &text(value)].concat());
+    let of_will = attributes.concat();
+    let left = r#"{"kind":"k","value":0}"#;
+    let connect = connect_with_will(Version::V5, true, b"", &of_will, TOPIC, left);
+    drop(bench.client_of(&connect).await);
+    assert_eq!(next_said(&bench).await, ["/pumps 7"]);
+    // Without what says that it is of an event, they are no part of it.
+    let others = connect_with_will(
+        Version::V5,
+        true,
+        b"",
+        &attributes[1..].concat(),
+        TOPIC,
+        left,
+    );
+    drop(bench.client_of(&others).await);
+    let arrivals = bench.inputs(1).await;
+    assert!(said(&arrivals)[0].starts_with("auto-"));
 }

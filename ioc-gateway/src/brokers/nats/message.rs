@@ -72,6 +72,7 @@ impl Incoming<'_> {
             content_type: self.content_type().or(named.map(|(_, value)| *value)),
             event: &event,
             taken_at,
+            behind: 0,
         });
     }
 

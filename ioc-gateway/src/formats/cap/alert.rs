@@ -410,6 +410,24 @@ impl<'d> Info<'d> {
     }
 }
 
+/// The text without the blanks beside its commas, which part nothing: two numbers are a pair.
+fn without_blanks(text: &str) -> Cow<'_, str> {
+    let is_blank = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_whitespace);
+    let mut commas = text.match_indices(',').map(|(at, _)| at);
+    if !commas.any(|at| is_blank(at + 1) || at.checked_sub(1).is_some_and(is_blank)) {
+        return Cow::Borrowed(text);
+    }
+    let mut written = String::with_capacity(text.len());
+    for (number, part) in text.split(',').enumerate() {
+        if number > 0 {
+            written.truncate(written.trim_ascii_end().len());
+            written.push(',');
+        }
+        written.push_str(part.trim_ascii_start());
+    }
+    Cow::Owned(written)
+}
+
 impl<'d> Area<'d> {
     fn read(reader: &mut Reader<'d>) -> Result<Self, Reject> {
         let mut area = Self::default();
@@ -432,7 +450,12 @@ impl<'d> Area<'d> {
     }
 
     /// Pairs of latitude and longitude, in this order, of which the last is the first again.
+    /// Some write an empty one where there is none, and a blank beside the comma.
     fn polygon(&mut self, text: &str) -> Option<()> {
+        let text = without_blanks(text);
+        if text.trim_ascii().is_empty() {
+            return Some(());
+        }
         self.shapes += 1;
         let mut corners = 0;
         for pair in text.split_ascii_whitespace() {
@@ -444,6 +467,10 @@ impl<'d> Area<'d> {
 
     /// A pair of latitude and longitude, and the radius in kilometres.
     fn circle(&mut self, text: &str) -> Option<()> {
+        let text = without_blanks(text);
+        if text.trim_ascii().is_empty() {
+            return Some(());
+        }
         self.shapes += 1;
         let mut parts = text.split_ascii_whitespace();
         let centre = place(parts.next()?)?;

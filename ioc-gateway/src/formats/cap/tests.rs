@@ -172,6 +172,40 @@ fn latitude_comes_first_and_circles_are_in_kilometres() {
 }
 
 #[test]
+fn an_empty_shape_is_none_and_a_blank_beside_a_comma_parts_nothing() {
+    let plain = tried(&alert(&info(AREA)));
+    let empty = AREA.replace(
+        "<polygon>",
+        "<polygon></polygon><circle> </circle><polygon>",
+    );
+    assert_eq!(tried(&alert(&info(&empty))), plain);
+    let blanks = AREA
+        .replace("3.1,101.6", "3.1, 101.6")
+        .replace("3.3,101.8", "3.3 ,\n101.8");
+    assert!(blanks != AREA);
+    assert_eq!(tried(&alert(&info(&blanks))), plain);
+    let of = |shape: &str| {
+        tried(&alert(&info(&format!(
+            "<area><areaDesc>x</areaDesc>{shape}</area>"
+        ))))
+    };
+    assert_eq!(
+        of("<circle>3.0, 101.4 5</circle>"),
+        of("<circle>3.0,101.4 5</circle>")
+    );
+    // Nothing but empty ones is no place, and is not wrong.
+    assert_eq!(of("<polygon/>"), of(""));
+    // Pairs with commas between them are still none: which number is which nobody can tell.
+    for wrong in [
+        "3.1, 101.6, 3.1, 101.8, 3.3, 101.8, 3.1, 101.6",
+        ", 3.1 101.6",
+    ] {
+        let told = of(&format!("<polygon>{wrong}</polygon>"));
+        assert!(told.contains("position_invalid"), "{told}");
+    }
+}
+
+#[test]
 fn only_what_is_actual_and_holds_is_evidence() {
     let whole = alert(&info(AREA));
     for (from, to, expected) in [

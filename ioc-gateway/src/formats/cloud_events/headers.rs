@@ -11,7 +11,7 @@ const VERSION: &str = "specversion";
 
 /// The attributes that the headers say, without what their names begin with; none if they are of
 /// no event. Names have no case.
-pub(crate) fn attributes_of<'h>(
+pub fn attributes_of<'h>(
     headers: impl Iterator<Item = (&'h str, &'h [u8])>,
 ) -> Vec<(Box<str>, String)> {
     let attribute = |(name, value): (&str, &[u8])| {

@@ -249,3 +249,41 @@ proptest! {
         tried(Message { topic: "events/a", payload: payload.as_bytes(), ..Message::default() });
     }
 }
+
+#[test]
+fn an_event_of_its_own_content_type_is_one_on_the_topic_of_a_sensor_too() {
+    let on = |topic: &str, payload: &str, content_type| {
+        tried(Message {
+            topic,
+            payload: payload.as_bytes(),
+            content_type: Some(content_type),
+            ..Message::default()
+        })
+    };
+    let structured = "application/cloudevents+json; charset=utf-8";
+    let of_p1 = "https://city.example/pumps A234-1 p-1 pump 1state 2026-03-14T06:45:10.933Z";
+    let one = event(r#""data":{"kind":"pump","value":1}"#);
+    let topic = "ioc/v1/readings/p-1";
+    assert_eq!(on(topic, &one, structured), format!("/data> {of_p1}"));
+    let indented = event(r#""data":[{"kind":"pump","value":1,"more":[]}]"#);
+    assert_eq!(
+        on(topic, &indented, structured),
+        format!("/data/0> {of_p1}")
+    );
+    let batch = format!("[{one}]");
+    let of_batch = on(topic, &batch, "application/cloudevents-batch+json");
+    assert_eq!(of_batch, format!("/0/data> {of_p1}"));
+    // It is of that sensor, and of no other.
+    let other = on(
+        topic,
+        &event(&format!(r#""data":{}"#, READING.replace("p-1", "p-2"))),
+        structured,
+    );
+    assert!(other.starts_with("/data> sensor_not_of_topic"), "{other}");
+    let pack = r#""datacontenttype":"application/senml+json","data":[{"n":"p-2","v":1}]"#;
+    let pack = on(topic, &event(pack), structured);
+    assert!(pack.starts_with("shape_unexpected"), "{pack}");
+    // Without it, it is a reading as ever.
+    let plain = on(topic, &one, "application/json");
+    assert!(plain.starts_with("kind_missing"), "{plain}");
+}

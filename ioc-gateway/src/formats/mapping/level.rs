@@ -8,7 +8,7 @@
 use std::fmt;
 
 use super::super::json::Value;
-use super::super::pointer::{Pointer, step};
+use super::super::pointer::{Pointer, step, write_key};
 use super::super::{Reason, Reject, cut};
 use super::expression::{AtPlace, known};
 
@@ -135,9 +135,6 @@ impl NumberText {
     }
 }
 
-/// So much of a key stands in a place; no dead letter keeps more of one.
-const KEY_CHARS_WRITTEN: usize = 512;
-
 impl Spot<'_> {
     /// Whether it is the message.
     pub fn is_message(&self) -> bool {
@@ -157,17 +154,7 @@ impl fmt::Display for Spot<'_> {
         match self.name {
             Named::Itself => Ok(()),
             Named::Number(number) => write!(f, "/{number}"),
-            Named::Key(key) => {
-                f.write_str("/")?;
-                // Of a long one its beginning: it is written for each of the thousands in it.
-                key.chars()
-                    .take(KEY_CHARS_WRITTEN)
-                    .try_for_each(|character| match character {
-                        '~' => f.write_str("~0"),
-                        '/' => f.write_str("~1"),
-                        other => fmt::Write::write_char(f, other),
-                    })
-            }
+            Named::Key(key) => write_key(key, f),
         }
     }
 }

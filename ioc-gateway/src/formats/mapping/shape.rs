@@ -13,10 +13,11 @@ use ioc_core::place::Position;
 use ioc_core::reading::{Attributes, AttributesBuffer};
 
 use super::super::draft::{Draft, Part, Scratch};
-use super::super::json::Value;
+use super::super::json::{Index, Value};
 use super::super::message::{Found, Item, Outcome, finish};
 use super::super::pointer::Pointer;
-use super::super::{ITEMS_MAX, Reason, Reject, cut};
+use super::super::{Reason, Reject, cut};
+use super::entry::Marks;
 use super::expression::{Asked, AtPlace, Filled, Said};
 use super::level::{
     Column, Drawn, Header, Here, Items, Level, Named, NumberText, Row, RowRoom, Spot, Standing,
@@ -126,16 +127,19 @@ struct Place<'p> {
     spot: Spot<'p>,
     /// Which one of several entries it is.
     entry: Option<usize>,
+    marks: &'p Marks<'p>,
 }
 
 impl fmt::Display for Place<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.spot.fmt(f)?;
-        match self.entry {
-            Some(entry) if self.spot.is_message() => write!(f, "readings[{entry}]"),
-            Some(entry) => write!(f, ", readings[{entry}]"),
-            None => Ok(()),
+        let Some(entry) = self.entry else {
+            return Ok(());
+        };
+        if !self.spot.is_message() {
+            f.write_str(", ")?;
         }
+        self.marks.write(entry, f)
     }
 }
 
@@ -151,13 +155,14 @@ pub(in crate::formats) fn decode<'d>(
     scratch: &mut Scratch,
     take: &mut dyn FnMut(Item<'_>),
 ) -> Result<(), Reject> {
+    let marks = Marks::of(&shape.readings);
     let mut decoder = Decoder {
         shape,
+        marks: &marks,
         names,
         catalogue,
         scratch,
         take,
-        count: 0,
         asks_number: false,
         may_repeat: !shape.each.is_empty() || shape.readings.len() > 1,
         called: HashMap::new(),
@@ -281,16 +286,16 @@ impl Shape {
 
 struct Decoder<'s, 't> {
     shape: &'s Shape,
+    marks: &'s Marks<'s>,
     names: &'s Names,
     catalogue: &'s Catalogue,
     scratch: &'s mut Scratch,
     take: &'s mut (dyn FnMut(Item<'_>) + 't),
-    count: usize,
     /// Whether numbers of items are asked for.
     asks_number: bool,
     /// Whether there may be several readings.
     may_repeat: bool,
-    /// How many readings of a sensor have the same id, by the hash of both. As many as there are items
+    /// How many readings of a sensor have the same id, by the hash of both. As many as are looked for
     /// at most.
     called: HashMap<[u8; 32], u32>,
     /// Which of those said this, by the hash of what it says.
@@ -349,22 +354,22 @@ impl Decoder<'_, '_> {
         source: &str,
         outcome: Outcome<'_>,
     ) -> Result<(), Reject> {
-        self.counted()?;
-        let place = Place { spot, entry };
+        self.scratch.tally.look()?;
+        match outcome {
+            Outcome::Absent | Outcome::Noted(_) => self.scratch.tally.pass(),
+            Outcome::Reading(_) | Outcome::Rejected(_) => self.scratch.tally.bring()?,
+        }
+        let place = Place {
+            spot,
+            entry,
+            marks: self.marks,
+        };
         (self.take)(Item {
             place: &place,
             source: source.as_bytes(),
             outcome,
         });
         Ok(())
-    }
-
-    fn counted(&mut self) -> Result<(), Reject> {
-        self.count += 1;
-        match self.count > ITEMS_MAX {
-            true => Err(Reject::too_many_items()),
-            false => Ok(()),
-        }
     }
 
     fn items(
@@ -578,11 +583,12 @@ impl Decoder<'_, '_> {
 
     /// Finds one reading of one item.
     fn entry(&mut self, entry: usize, asked: Asked<'_>, spot: Spot<'_>) -> Result<(), Reject> {
-        self.counted()?;
+        self.scratch.tally.look()?;
         let shape = &self.shape.readings[entry];
         let place = Place {
             spot,
             entry: self.several(entry),
+            marks: self.marks,
         };
         let scratch = &mut *self.scratch;
         scratch.clear();
@@ -611,8 +617,7 @@ impl Decoder<'_, '_> {
             place: &place,
             source: asked.item.source().as_bytes(),
         };
-        finish(drafted, found, self.catalogue, scratch, self.take);
-        Ok(())
+        finish(drafted, found, self.catalogue, scratch, self.take)
     }
 }
 
@@ -880,6 +885,8 @@ impl Measured {
 
 /// No number that somebody has measured is longer.
 const NUMBER_BYTES_MAX: usize = 1024;
+/// No point in a text is longer.
+const POINT_BYTES_MAX: usize = 1024;
 
 /// The number that a text is, as JSON writes numbers.
 pub(in crate::formats) fn numeral(text: &str) -> Option<f64> {
@@ -941,10 +948,7 @@ impl Where {
         let degrees = match self {
             Self::List(from) => match from.ask(asked)? {
                 None => return Ok(None),
-                Some(Said::Value(list)) => list.elements().and_then(|mut elements| {
-                    let mut next = || elements.next().map(Said::Value).and_then(number);
-                    Some((next()?, next()?))
-                }),
+                Some(Said::Value(value)) => point_of(value)?,
                 Some(Said::Name(_)) => None,
             },
             Self::Text { from, is_lat_first } => match from.ask(asked)? {
@@ -969,6 +973,28 @@ impl Where {
             Reject::new(Reason::PositionInvalid, detail)
         })
     }
+}
+
+/// The longitude and the latitude of a point of GeoJSON, or of its coordinates alone; also where either
+/// was put into a text.
+fn point_of(value: Value<'_>) -> Result<Option<(f64, f64)>, Reject> {
+    let mut index = Index::default();
+    let value = match value.text() {
+        // A longer one is no point, and many items may share it.
+        Some(text) if text.len() <= POINT_BYTES_MAX => match index.read(text) {
+            Ok(value) => value,
+            Err(_) => return Ok(None),
+        },
+        Some(_) | None => value,
+    };
+    let list = match value.is_object() {
+        true => value.member("coordinates")?,
+        false => Some(value),
+    };
+    Ok(list.and_then(Value::elements).and_then(|mut elements| {
+        let mut next = || elements.next()?.as_word().and_then(numeral);
+        Some((next()?, next()?))
+    }))
 }
 
 /// Two numbers with a comma, a semicolon or blanks between them.

@@ -5,6 +5,7 @@ use super::super::mapping::Format;
 use super::super::tests::{found, registered};
 use super::super::{Message, Workspace};
 use super::*;
+use crate::formats::ITEMS_MAX;
 
 fn catalogue() -> Catalogue {
     let names = Names {
@@ -49,6 +50,36 @@ const NORMALIZED: &str = r#"{"id":"urn:ngsi-ld:Gauge:5","type":"WaterLevelObserv
     "controls":{"type":"Relationship","object":"urn:ngsi-ld:Pump:1"},
     "location":{"type":"GeoProperty","value":{"type":"Point","coordinates":[101.6953,3.1466]}},
     "@context":["https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context-v1.7.jsonld"]}"#;
+
+#[test]
+fn a_location_that_was_put_into_a_text_is_read() {
+    let with = |location: &str| {
+        let entity = format!(
+            r#"{{"id":"urn:ngsi-ld:Gauge:5","level":1,"location":{location},
+                "dateObserved":"2026-03-14T06:45:00Z"}}"#
+        );
+        let message = Message {
+            topic: "ngsi/a",
+            payload: entity.as_bytes(),
+            ..Message::default()
+        };
+        found(message, &catalogue(), &mut Workspace::default()).join("\n")
+    };
+    let plain = with(r#"{"type":"Point","coordinates":[101.6953,3.1466]}"#);
+    assert!(plain.contains("[101.6953, 3.1466]"), "{plain}");
+    let text = r#""{\"type\":\"Point\",\"coordinates\":[101.6953,3.1466]}""#;
+    assert_eq!(with(text), plain);
+    let property = format!(r#"{{"type":"GeoProperty","value":{text}}}"#);
+    assert_eq!(with(&property), plain);
+    for wrong in [
+        r#""{""#,
+        r#""{\"coordinates\":[1]}""#,
+        r#""{\"coordinates\":\"{}\"}""#,
+    ] {
+        let told = with(wrong);
+        assert!(told.contains("position_invalid"), "{wrong}: {told}");
+    }
+}
 
 #[test]
 fn what_orion_sends_by_ngsiv2_was_observed_when_it_says() {

@@ -6,8 +6,9 @@ use serde_json::json;
 use super::super::mapping::{Format, Mapping, Mappings};
 use super::super::tests::catalogue;
 use super::super::{Message, Outcome, Workspace, decode};
-use super::{ITEMS_MAX, Label, Names, Timestamp};
+use super::{Label, Names, Timestamp};
 use crate::catalogue::{Catalogue, Now, Registered};
+use crate::formats::ITEMS_MAX;
 
 const NOW_MS: i64 = 1_773_470_710_933;
 
@@ -324,6 +325,43 @@ fn a_pack_in_cbor_is_read_as_in_json() {
 }
 
 #[test]
+fn cbor_may_say_that_it_is_cbor_and_bring_texts_in_chunks() {
+    // [{-2: "urn:dev:ow:", -3: 1773470710, 0: "g-7", 2: 3}]
+    let whole = b"\x81\xa4\x21\x6burn:dev:ow:\x22\x1a\x69\xb5\x03\xf6\x00\x63g-7\x02\x03";
+    let read = outcomes_by(whole, &senml());
+    assert_eq!(
+        read,
+        ["urn:dev:ow:g-7 water_level 3 m 2026-03-14T06:45:10.000Z"]
+    );
+    let described = [&b"\xd9\xd9\xf7"[..], whole].concat();
+    assert_eq!(outcomes_by(&described, &senml()), read);
+    // The same of indefinite lengths (RFC 8949, section 3.2): the pack, its record, its texts; and with a
+    // field of bytes in chunks that nobody here knows.
+    let chunks =
+        b"\x9f\xbf\x21\x7f\x64urn:\x67dev:ow:\xff\x22\x1a\x69\xb5\x03\xf6\x00\x7f\x60\x63g-7\
+\xff\x02\x03\x61x\x5f\x42\x7f\x5f\x40\xff\xff\xff";
+    assert_eq!(outcomes_by(chunks, &senml()), read);
+    // Chunks that are none: of another type, in chunks themselves, cut off.
+    for broken in [
+        &b"\x81\xa2\x00\x7f\x43g-7\xff\x02\x03"[..],
+        b"\x81\xa2\x00\x7f\x7f\x63g-7\xff\xff\x02\x03",
+        b"\x81\xa2\x00\x7f\x63g-7",
+        b"\x81\xa2\x00\x7f\x63g",
+        b"\x81\xa2\x00\x7f\x1fg",
+    ] {
+        let read = outcomes_by(broken, &senml());
+        assert!(
+            read.last().unwrap().starts_with("cbor_malformed"),
+            "{read:?}"
+        );
+    }
+    for cut in 1..chunks.len() {
+        let read = outcomes_by(&chunks[..cut], &senml());
+        assert!(read.last().unwrap().contains(": "), "{read:?}");
+    }
+}
+
+#[test]
 fn p5_a_pack_brings_no_more_readings_than_its_bound() {
     let record = r#"{"n":"urn:dev:ow:g-7","v":1}"#;
     let pack = |count| format!("[{}{record}]", format!("{record},").repeat(count - 1));
@@ -360,6 +398,7 @@ proptest! {
         let mut bytes = Vec::new();
         cbor(&pack, &mut bytes);
         prop_assert_eq!(outcomes_by(&bytes, &senml()), outcomes(&pack));
+        prop_assert!(crate::formats::cbor::joined(&bytes).is_none_or(|joined| joined == bytes));
     }
 
     #[test]

@@ -143,6 +143,14 @@ pub(super) enum Meant<'d> {
 }
 
 impl<'d> Metric<'d> {
+    /// The text that it says, if it says one.
+    pub const fn as_text(&self) -> Option<&'d str> {
+        match self.written {
+            Some(Written::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
     fn read(bytes: &'d [u8]) -> Result<Self, Reject> {
         let (mut metric, mut fields) = (Self::default(), Fields::new(bytes));
         while let Some((number, wire)) = fields.next()? {

@@ -1,3 +1,5 @@
+use std::io::Read;
+
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
@@ -6,6 +8,7 @@ use super::super::mapping::{Format, Names};
 use super::super::protobuf::{put_bytes, put_varint};
 use super::super::tests::{found, registered};
 use super::*;
+use crate::formats::ITEMS_MAX;
 
 /// One connection, with what all know of the nodes.
 struct Host {
@@ -496,6 +499,91 @@ fn what_is_malformed_is_told() {
     );
     let broken = payload(2, &[Written(vec![0x0a, 0x05, b'x'])]);
     assert!(host.hear(DATA, &broken).starts_with("protobuf_malformed: "));
+}
+
+/// A payload in which another is packed, as Eclipse Tahu writes it.
+fn packed(inner: &[u8], algorithm: Option<&str>, seq: Option<u64>) -> Vec<u8> {
+    let level = flate2::Compression::best();
+    let mut body = Vec::new();
+    match algorithm {
+        Some("GZIP") => flate2::read::GzEncoder::new(inner, level).read_to_end(&mut body),
+        _ => flate2::read::ZlibEncoder::new(inner, level).read_to_end(&mut body),
+    }
+    .unwrap();
+    let mut outer = metric();
+    if let Some(name) = algorithm {
+        let said = metric()
+            .name("algorithm")
+            .datatype(12)
+            .bytes(15, name.as_bytes());
+        outer = outer.bytes(2, &said.0);
+    }
+    if let Some(seq) = seq {
+        outer = outer.varint(3, seq);
+    }
+    outer.bytes(4, b"SPBV1.0_COMPRESSED").bytes(5, &body).0
+}
+
+#[test]
+fn a_payload_that_is_packed_in_another_is_read() {
+    let data = [metric().alias(2).at(1_773_470_709_000).double(13, 401.0)];
+    let plain = [node_birth(7), device_birth(1), payload(2, &data)];
+    let topics = [NODE, DEVICE, DATA];
+    let told = |pack: &dyn Fn(&[u8]) -> Vec<u8>| {
+        let mut host = Host::new();
+        let told = topics.iter().zip(&plain);
+        let told = told.map(|(topic, payload)| host.hear(topic, &pack(payload)));
+        told.collect::<Vec<_>>()
+    };
+    let expected = told(&<[u8]>::to_vec);
+    assert!(
+        expected[2].contains("wl-0412 water_level 4.01m"),
+        "{expected:?}"
+    );
+    for algorithm in [Some("GZIP"), Some("DEFLATE"), None] {
+        assert_eq!(told(&|inner| packed(inner, algorithm, None)), expected);
+    }
+    // Its number may be said outside alone.
+    let mut host = Host::new();
+    let unnumbered = metric().varint(1, 1_773_470_710_000).0;
+    host.hear(NODE, &packed(&node_birth(7), None, None));
+    host.hear(DEVICE, &packed(&device_birth(1), None, None));
+    host.hear(DATA, &packed(&unnumbered, None, Some(2)));
+    let next = host.hear(DATA, &payload(3, &data));
+    assert!(!next.contains("asked"), "none is missing: {next}");
+}
+
+#[test]
+fn what_is_packed_and_cannot_be_unpacked_is_told() {
+    let mut host = born();
+    let inner = payload(2, &[]);
+    let mut broken = packed(&inner, None, None);
+    let length = broken.len();
+    broken[length - 3] ^= 0xff;
+    let told = host.hear(DATA, &broken);
+    assert!(
+        told.starts_with("protobuf_malformed: its packed body"),
+        "{told}"
+    );
+    let told = host.hear(DATA, &packed(&inner, Some("LZ4"), None));
+    assert!(told.contains("GZIP and DEFLATE are understood"), "{told}");
+}
+
+#[test]
+fn p5_a_packed_payload_is_unpacked_no_further_than_its_bound() {
+    let mut host = born();
+    let blank = |bytes: usize| metric().bytes(9, &vec![0; bytes]).0;
+    for bytes in [64 << 20, 1 << 20, 70 << 10] {
+        let bomb = packed(&blank(bytes), Some("GZIP"), None);
+        assert!(bomb.len() < bytes / 100, "{bytes}");
+        let told = host.hear(DATA, &bomb);
+        assert!(
+            told.starts_with("payload_too_long: it unpacks to more"),
+            "{told}"
+        );
+    }
+    let told = host.hear(DATA, &packed(&blank(60 << 10), None, Some(2)));
+    assert!(!told.starts_with("payload_too_long"), "{told}");
 }
 
 #[test]

@@ -60,6 +60,15 @@ pub(in crate::mqtt) struct Will<'a> {
     pub delay_s: u32,
     /// What the message is (5.0: section 3.1.3.2.5).
     pub content_type: Option<&'a str>,
+    /// Its properties, if its user properties say that it is the data of a CloudEvent.
+    pub event_properties: &'a [u8],
+}
+
+impl<'a> Will<'a> {
+    /// As [`super::Publish::event`].
+    pub fn event(&self) -> Vec<(&'a str, &'a str)> {
+        property::user(self.event_properties, Allowed::WILL)
+    }
 }
 
 mod flag {
@@ -168,8 +177,9 @@ fn will<'a>(
     if qos == 3 {
         return Err(Malformed::ConnectFlags);
     }
-    let (mut delay_s, mut content_type) = (0, None);
+    let (mut delay_s, mut content_type, mut event_properties) = (0, None, &b""[..]);
     if version == Version::V5 {
+        let (before, mut is_event) = (body.0, false);
         property::each(body, Allowed::WILL, |property| {
             match property {
                 Property::WillDelay(seconds) => delay_s = seconds,
@@ -182,15 +192,19 @@ fn will<'a>(
                 | Property::AuthData
                 | Property::TopicAlias(_)
                 | Property::Subscription
-                | Property::User(_, _)
                 | Property::Other => {}
+                Property::User(name, _) => is_event |= name == property::EVENT,
             }
             Ok(())
         })?;
+        if is_event {
+            event_properties = &before[..before.len() - body.0.len()];
+        }
     }
     Ok(Some(Will {
         delay_s,
         content_type,
+        event_properties,
         topic: body.topic()?,
         message: body.sized()?,
         qos,

@@ -90,6 +90,25 @@ pub(super) enum Property<'a> {
     Other,
 }
 
+/// The attribute that each CloudEvent has: without it user properties are only kept out.
+pub(super) const EVENT: &str = "specversion";
+
+/// The user properties among these, which were read before; none if there are no properties.
+pub(super) fn user(properties: &[u8], allowed: Allowed) -> Vec<(&str, &str)> {
+    let mut found = Vec::new();
+    if properties.is_empty() {
+        return found;
+    }
+    let read = each(&mut Body(properties), allowed, |property| {
+        if let Property::User(name, value) = property {
+            found.push((name, value));
+        }
+        Ok(())
+    });
+    debug_assert!(read.is_ok(), "they were read before");
+    found
+}
+
 /// Reads the properties and their length off the front of a body.
 pub(super) fn each<'a>(
     body: &mut Body<'a>,

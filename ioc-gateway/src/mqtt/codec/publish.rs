@@ -78,27 +78,9 @@ impl<'a> Publish<'a> {
     /// The attributes of the CloudEvent whose data the payload is; of other messages none
     /// ("MQTT Protocol Binding for CloudEvents 1.0", section 3.1.3.1).
     pub fn event(&self) -> Vec<(&'a str, &'a str)> {
-        let mut attributes = Vec::new();
-        if self.event_properties.is_empty() {
-            return attributes;
-        }
-        let read = property::each(
-            &mut Body(self.event_properties),
-            Allowed::PUBLISH,
-            |property| {
-                if let Property::User(name, value) = property {
-                    attributes.push((name, value));
-                }
-                Ok(())
-            },
-        );
-        debug_assert!(read.is_ok(), "they were read before");
-        attributes
+        property::user(self.event_properties, Allowed::PUBLISH)
     }
 }
-
-/// The attribute that each CloudEvent has: without it user properties are only kept out.
-const EVENT: &str = "specversion";
 
 /// What the properties say, as far as it changes anything.
 #[derive(Default)]
@@ -128,7 +110,7 @@ fn described<'a>(body: &mut Body<'a>) -> Result<Described<'a>, Malformed> {
             Ok(())
         }
         Property::User(name, _) => {
-            is_event |= name == EVENT;
+            is_event |= name == property::EVENT;
             Ok(())
         }
         // Section 3.3.4: only a server sends it.

@@ -314,6 +314,7 @@ impl AnyConnect {
                     retain: *retain,
                     delay_s: 0,
                     content_type: None,
+                    event_properties: b"",
                 }),
             user: self.user.as_deref(),
             password: self.password.as_deref(),

@@ -37,6 +37,7 @@ fn told(
         shape,
         names: &catalogue.mappings.of("t").expect("there is one").names,
         catalogue: &catalogue,
+        sensor: None,
     };
     let message = Message {
         topic: "t",
@@ -97,6 +98,7 @@ fn is_plain(json: &str) -> bool {
         shape: None,
         names: &names,
         catalogue: &catalogue,
+        sensor: None,
     };
     one(json, by).is_some() || several(json, by).is_some()
 }

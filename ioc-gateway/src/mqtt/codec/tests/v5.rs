@@ -432,6 +432,7 @@ proptest! {
             will: connect.expected().will.map(|will| Will {
                 delay_s: u32::from(connect.keep_alive_s),
                 content_type: Some("text/plain"),
+                event_properties: b"",
                 ..will
             }),
             ..connect.expected()

@@ -1,0 +1,79 @@
+//! How much of one message was looked for, and how much it brought: its bounds.
+//!
+//! Arrives: each thing that a decoder looks for, and what came of it. Leaves: an error where a bound
+//! is reached. What says nothing, as its mapping allows, is looked for and brings nothing. Bounds:
+//! [`ITEMS_MAX`] that are brought at once, [`LOOKS_MAX`] that are looked for in all. A replay of the
+//! rest counts what is brought from there on.
+
+use super::{ITEMS_MAX, Reason, Reject};
+
+/// How many things are looked for in one message, whether it says anything of them or not; beyond them
+/// also a replay does not come.
+pub const LOOKS_MAX: usize = 65_536;
+
+/// The counts of one message.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    /// How many items were taken another time.
+    behind: usize,
+    looked: usize,
+    handed: usize,
+    brought: usize,
+}
+
+impl Tally {
+    /// Of a message of which so many items were taken another time.
+    pub fn behind(behind: usize) -> Self {
+        Self {
+            behind,
+            ..Self::default()
+        }
+    }
+
+    /// Before something is looked for.
+    pub fn look(&mut self) -> Result<(), Reject> {
+        self.looked += 1;
+        match self.looked > LOOKS_MAX {
+            true => Err(too_many_looks()),
+            false => Ok(()),
+        }
+    }
+
+    /// Before a reading or a dead letter is handed over.
+    pub fn bring(&mut self) -> Result<(), Reject> {
+        if self.handed >= self.behind {
+            if self.brought == ITEMS_MAX {
+                return Err(too_many_items());
+            }
+            self.brought += 1;
+        }
+        self.handed += 1;
+        Ok(())
+    }
+
+    /// Before something is handed over that is neither.
+    pub const fn pass(&mut self) {
+        self.handed += 1;
+    }
+
+    /// Whether nothing more can be taken.
+    pub const fn is_full(&self) -> bool {
+        self.brought == ITEMS_MAX || self.looked > LOOKS_MAX
+    }
+}
+
+fn too_many_items() -> Reject {
+    let detail = format!(
+        "a message brings at most {ITEMS_MAX} readings at once; those behind are left out: a replay of \
+         this dead letter takes the next {ITEMS_MAX}"
+    );
+    Reject::new(Reason::ItemsTooMany, detail)
+}
+
+fn too_many_looks() -> Reject {
+    let detail = format!(
+        "at most {LOOKS_MAX} readings are looked for in a message; have what is behind sent in messages \
+         of its own"
+    );
+    Reject::new(Reason::ItemsTooMany, detail)
+}
