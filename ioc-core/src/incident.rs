@@ -237,15 +237,20 @@ impl Incident {
     /// hold for a survivor that another incident made graver. It has its own cause still, until it
     /// is known what has caused all of it.
     #[must_use]
-    pub fn after_merging(mut self, loser: Self) -> Self {
+    pub fn after_merging(mut self, mut loser: Self) -> Self {
         let between_incidents = loser.opened_at.is_some();
-        let graver = loser.severity > self.severity;
         if between_incidents {
-            if self.suppressed && !loser.suppressed {
-                // Who has seen a part of something else has not seen what was told by itself.
-                self.docket.appears();
+            // Who has seen a part of something else has not seen what was told by itself.
+            match (self.suppressed, loser.suppressed) {
+                (true, false) => self.docket.appears(),
+                (false, true) => loser.docket.appears(),
+                (true, true) | (false, false) => {}
             }
-            self.docket.after_merging(&loser.docket, graver);
+            if self.condition == Condition::Cleared && loser.condition != Condition::Cleared {
+                self.docket.is_back_with_another();
+            }
+            let other_is = loser.severity.cmp(&self.severity);
+            self.docket.after_merging(&loser.docket, other_is);
         }
         if between_incidents {
             // As grave as the graver, whatever a person judged of one of them; it may be owed to its

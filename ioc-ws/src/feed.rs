@@ -314,13 +314,17 @@ impl Feed {
         for entry in batches.iter().rev().flat_map(|b| b.entries.iter().rev()) {
             let told_of = entry.decision.verdict.incident().map(|told| told.id);
             let of_another = told_of.is_some_and(|told| others.contains(&told));
-            if !is_about(&entry.decision, id) && !(of_another && entry.control) {
+            let merged = match &entry.decision.verdict {
+                Verdict::IncidentMerged { incident, into } => Some((incident.id, *into)),
+                _ => None,
+            };
+            let into_another = merged.is_some_and(|(_, into)| others.contains(&into));
+            let of_another = into_another || of_another && entry.control;
+            if !is_about(&entry.decision, id) && !of_another {
                 continue;
             }
             // What is older was told of what has merged before it did.
-            if let Verdict::IncidentMerged { incident, .. } = &entry.decision.verdict {
-                others.insert(incident.id);
-            }
+            others.extend(merged.map(|(merged, _)| merged));
             if about.newest_first.len() < count_max {
                 let decision = Arc::clone(&entry.decision);
                 about.newest_first.push((decision, entry.json.clone()));

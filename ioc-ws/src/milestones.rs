@@ -41,8 +41,10 @@ impl Milestones {
 
     /// Takes what is kept of another incident that becomes part of this one.
     pub(crate) fn take_in(&mut self, other: &Self) {
-        let kept = other.opening.iter().chain(&other.later);
-        self.later.extend(kept.cloned());
+        // How it opened is the first that makes room for what people did.
+        let room = self.later.len() + other.later.len() < LATER_MAX;
+        let opening = other.opening.iter().filter(|_| room);
+        self.later.extend(opening.chain(&other.later).cloned());
         self.told += other.later.len() + usize::from(other.opening.is_some());
         self.later
             .make_contiguous()

@@ -385,6 +385,11 @@ impl Correlator {
         self.cases.freshen();
     }
 
+    /// Whether a person has said what has caused it, or that nothing has.
+    pub fn is_said_by_person(&mut self, id: IncidentId, said: bool) {
+        self.case_mut(self.slots[&id]).incident.parent_by_person = said;
+    }
+
     /// The same, where nobody was told of the parent before.
     pub fn set_parent(&mut self, id: IncidentId, parent: Option<IncidentId>, turn: &mut Turn<'_>) {
         let slot = self.slots[&id];

@@ -15,7 +15,7 @@ use crate::decision::{
     Cause, Condition, Ending, Handling, IncidentState, Severity, Tier, Verdict, Way,
 };
 use crate::id::{IncidentId, RuleId, SensorId};
-use crate::incident::{Incident, Purpose, World};
+use crate::incident::{Case, Incident, Purpose, World};
 use crate::limits::{EVIDENCE_PER_DECISION_MAX, TELL_INTERVAL};
 use crate::time::{Millis, Timestamp};
 
@@ -253,7 +253,12 @@ impl Correlator {
     /// is over wakes nobody. Graver, it is told sooner; less grave, as if it had been so from when
     /// the time began.
     pub(super) fn time_the_escalation(&mut self, slot: u32, turn: &mut Turn<'_>) {
-        let incident = &self.case(slot).incident;
+        let Case { incident, cluster } = self.case(slot);
+        let is_over = incident.condition == Condition::Cleared;
+        if incident.is_awaited && is_over && cluster.world() == World::GoesOn {
+            // It is back in this moment, and goes on to wait as what has become part of it does.
+            return;
+        }
         let waits = incident.waits_to_be_seen();
         let next = Tier::after(incident.docket.escalated).filter(|_| waits);
         let within = turn.rules.handling().acknowledge_within(incident.severity);

@@ -139,6 +139,7 @@ impl Correlator {
         let (docket, suppressed) = (incident.docket.clone(), incident.suppressed);
         let loser_parts = self.case(loser).incident.dues[Purpose::Part as usize];
         let clocks = [survivor, loser].map(|slot| Clock::of(&self.case(slot).incident));
+        let severity = self.case(survivor).incident.severity;
         if self.case(loser).incident.opened_at.is_some() {
             self.note_parts([survivor, loser], turn);
         }
@@ -196,7 +197,7 @@ impl Correlator {
         case.incident.rise(said, Certainty::Unknown);
         case.incident.rise_to(gravest);
         self.free.push(from);
-        self.go_on_waiting(slot, clocks, turn);
+        self.go_on_waiting(slot, clocks, severity, turn);
         self.time_the_uniting(slot, turn);
         if between_incidents && turn.desk.family.has_children(loser_id) || loser_adopts {
             let due = turn.at + CHILDREN_STEP;
@@ -215,18 +216,25 @@ impl Correlator {
     }
 
     /// What nobody had seen of the one that has become part of an incident goes on to wait for
-    /// somebody, where that does not: it was explained, over, or seen as it was. Where both wait it
-    /// is the one that is passed on further, if it is as grave; of these the one that is passed on
-    /// first.
-    fn go_on_waiting(&mut self, slot: u32, [own, other]: [Option<Clock>; 2], turn: &mut Turn<'_>) {
+    /// somebody, where that, which was so grave, does not: it was explained, over, or seen as it was.
+    /// Where both wait it is the one that is passed on further, if it is as grave; of these the one
+    /// that is passed on first. Who was called for what is less grave has not been for the other.
+    fn go_on_waiting(
+        &mut self,
+        slot: u32,
+        [own, other]: [Option<Clock>; 2],
+        severity: Severity,
+        turn: &mut Turn<'_>,
+    ) {
         let incident = &mut self.case_mut(slot).incident;
         let is_new = incident.docket.handling == Handling::New;
         let Some(other) = other.filter(|_| is_new) else {
             return;
         };
         if own.is_none_or(|own| other.is_further_than(&own)) {
-            incident.docket.escalated = other.passed_to;
-            incident.unseen_since = other.since;
+            let as_grave = other.severity >= severity;
+            incident.docket.escalated = other.passed_to.filter(|_| as_grave);
+            incident.unseen_since = other.since.filter(|_| as_grave);
             incident.is_awaited = true;
             self.set_timer(slot, Purpose::Escalate, other.due, turn);
         }

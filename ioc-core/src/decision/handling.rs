@@ -3,6 +3,8 @@
 //! The second axis beside [`Condition`]: sensors never close it, and nobody but people moves it on
 //! (INV-10). A step may pass over states, which the decision tells. Next: `incident/docket.rs`.
 
+use std::cmp::Ordering;
+
 use super::{Condition, RefusalCode};
 use crate::codec::{CodecError, Take};
 
@@ -222,19 +224,28 @@ impl Handling {
         }
     }
 
-    /// What it is after another incident that was handled so has become part of it, and made it
-    /// graver or not. Where people are at work at one of the two they are at work at what both are,
-    /// as far as where they are further: nobody calls them anew, and it is not over by itself. A
-    /// word that somebody has seen or dismissed it holds for no more than was graver than that,
-    /// and for nothing that nobody has seen before it; of what is seen and what is dismissed it is
-    /// known that somebody has seen all of it.
-    pub(crate) fn after_merging(self, other: Self, graver: bool) -> Self {
+    /// What it is after another incident that was handled so has become part of it, which was graver
+    /// than it, as grave or less. Where people are at work at one of the two they are at work at what
+    /// both are, as far as where they are further: nobody calls them anew, and it is not over by
+    /// itself. What was graver and nobody had seen is to be seen though somebody has confirmed the
+    /// other, and is not contained with it. A word that somebody has seen or dismissed it holds for no
+    /// more than was graver than that, and for nothing that nobody has seen before it; of what is seen
+    /// and what is dismissed it is known that somebody has seen all of it.
+    pub(crate) fn after_merging(self, other: Self, other_is: Ordering) -> Self {
+        let graver = match other_is {
+            Ordering::Less => Some(self),
+            Ordering::Equal => None,
+            Ordering::Greater => Some(other),
+        };
         let at_work = [self, other].into_iter().filter(|each| each.is_work());
-        if let Some(further) = at_work.max_by_key(|each| each.place()) {
-            return further;
+        match (at_work.max_by_key(|each| each.place()), graver) {
+            (Some(Self::Confirmed), Some(Self::New)) => return Self::New,
+            (Some(Self::Contained), Some(Self::New)) => return Self::Responding,
+            (Some(further), _) => return further,
+            (None, _) => {}
         }
         match (self, other) {
-            _ if graver => Self::New,
+            _ if other_is == Ordering::Greater => Self::New,
             (Self::Acknowledged, _) | (Self::Dismissed(_), Self::Acknowledged) => {
                 Self::Acknowledged
             }

@@ -95,6 +95,10 @@ fn keep_to_common_causes(correlators: &mut Correlators, turn: &mut Turn<'_>) {
         };
         let before = correlators[&rule].parent(whole);
         let parent = common_cause(correlators, (whole, &rule), &parts, turn);
+        let now = |id| turn.desk.book.find(id).map_or(id, |(now, _)| now);
+        let is_it = |said| parent.map(now) == Some(now(said));
+        let said = |part: &Joined| part.by_person && part.parent.is_none_or(is_it);
+        of(correlators, &rule).is_said_by_person(whole, parts.iter().any(said));
         if parent != before {
             let way = way_of(correlators, (whole, &rule), parent, turn);
             let correlator = of(correlators, &rule);
@@ -113,7 +117,8 @@ fn keep_to_common_causes(correlators: &mut Correlators, turn: &mut Turn<'_>) {
 
 /// What has caused all of these, which have become one. `parts`: what that was itself is the first.
 /// Its own cause stays where it hides nothing: where its effects are told, or all that has become
-/// one was hidden. That of another part is taken if it has caused the survivor too.
+/// one was hidden. That of another part is taken if it has caused the survivor too, or a person says
+/// that it has caused that part and it hides nothing.
 fn common_cause(
     correlators: &Correlators,
     (whole, rule): (IncidentId, &RuleId),
@@ -144,7 +149,8 @@ fn common_cause(
                 || !part.by_person && caused().iter().any(|(.., id)| *id == parent)
         };
         let caused = if hides { parts } else { &parts[..1] };
-        if !caused.iter().all(has_caused) {
+        let is_said = part.by_person && !hides;
+        if !is_said && !caused.iter().all(has_caused) {
             continue;
         }
         if number == 0 {

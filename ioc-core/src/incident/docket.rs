@@ -6,6 +6,8 @@
 //! back to new (INV-10, INV-20); a person undoes his own last step, as long as nothing has happened
 //! to it since. It goes on when the incident itself is over. Next: `correlate/people.rs`.
 
+use std::cmp::Ordering;
+
 use crate::codec::{CodecError, Put, Take};
 use crate::decision::{Condition, Handling, RefusalCode, Severity, Step, Tier};
 use crate::id::Actor;
@@ -173,6 +175,13 @@ impl Docket {
         }
     }
 
+    /// It cleared and becomes one with what is not over: as if it were back.
+    pub fn is_back_with_another(&mut self) {
+        if self.handling.after_return() == Handling::New {
+            self.see_anew();
+        }
+    }
+
     /// It cleared and is back. `is_awaited`: something has become part of it that waits to be seen,
     /// and goes on to wait.
     pub fn back(&mut self, is_awaited: bool) {
@@ -232,13 +241,13 @@ impl Docket {
         self.last = None;
     }
 
-    /// What it is after another incident has become part of it, and made it graver or not. A
-    /// dismissal of both rests on what each of them rested on.
-    pub fn after_merging(&mut self, other: &Self, graver: bool) {
+    /// What it is after another incident has become part of it, which was graver than it, as grave or
+    /// less. A dismissal of both rests on what each of them rested on.
+    pub fn after_merging(&mut self, other: &Self, other_is: Ordering) {
         self.last = None;
         self.judged = self.judged.min(other.judged);
         let before = self.handling;
-        self.handling = before.after_merging(other.handling, graver);
+        self.handling = before.after_merging(other.handling, other_is);
         if self.handling != before {
             self.escalated = None;
         } else if self.handling.dismissal().is_some() {

@@ -820,6 +820,66 @@ fn inv_17_what_waits_and_merges_into_what_is_back_goes_on_to_wait() {
 }
 
 #[test]
+fn inv_17_what_somebody_had_seen_before_it_was_over_waits_as_what_it_is_back_with() {
+    canal(
+        "10:00 g-1 3.1 kind=water_level at=0,0
+         10:01 ack flood#1 by=ana
+         10:01 g-1 1.0 kind=water_level at=0,0
+         10:12 g-2 3.1 kind=water_level at=180,0
+         10:13 g-3 3.1 kind=water_level at=90,0
+         10:25 g-1 3.1 kind=water_level at=0,0
+         10:36 tick",
+        &expect![[r#"
+            10:00 opened flood#1 moderate: g-1 3.1
+            10:01 acknowledged flood#1 moderate by ana
+            10:11 cleared flood#1 moderate
+            10:12 opened flood#2 moderate: g-2 3.1
+            10:13 updated flood#2 moderate 2 sensors: g-3 3.1 90 m
+            10:22 escalated flood#2 moderate 2 sensors to shift_supervisor
+            10:25 merged flood#2 into flood#1
+            10:25 reopened flood#1 moderate episode 2 3 sensors: g-1 3.1
+            10:32 escalated flood#1 moderate episode 2 3 sensors to duty_officer
+        "#]],
+    );
+}
+
+#[test]
+fn inv_17_what_is_graver_and_unseen_is_passed_on_though_somebody_works_at_a_part_of_it() {
+    // Confirmed is no word about what is graver.
+    canal(
+        "10:00 g-1 3.9 kind=water_level at=0,0
+         10:01 g-2 3.1 kind=water_level at=180,0
+         10:02 do confirm flood#2 by=ana
+         10:03 g-3 3.1 kind=water_level at=90,0
+         10:09 tick",
+        &expect![[r#"
+            10:00 opened flood#1 severe: g-1 3.9
+            10:01 opened flood#2 moderate: g-2 3.1
+            10:02 confirmed flood#2 moderate without acknowledged by ana
+            10:03 merged flood#2 into flood#1
+            10:03 updated flood#1 severe 3 sensors: g-3 3.1 90 m
+            10:04 escalated flood#1 severe 3 sensors to shift_supervisor
+            10:08 escalated flood#1 severe 3 sensors to duty_officer
+        "#]],
+    );
+    // Who is there is there, but has not contained what nobody has looked at.
+    canal(
+        "10:00 g-1 3.9 kind=water_level at=0,0
+         10:01 g-2 3.1 kind=water_level at=180,0
+         10:02 do contain flood#2 by=ana
+         10:03 g-3 3.1 kind=water_level at=90,0
+         10:09 tick",
+        &expect![[r#"
+            10:00 opened flood#1 severe: g-1 3.9
+            10:01 opened flood#2 moderate: g-2 3.1
+            10:02 contained flood#2 moderate without acknowledged without confirmed without responding by ana
+            10:03 merged flood#2 into flood#1
+            10:03 updated flood#1 severe 3 sensors: g-3 3.1 90 m
+        "#]],
+    );
+}
+
+#[test]
 fn zabbix_what_caused_what_is_said_by_a_person_over_any_number_of_levels() {
     check(
         "10:00 river-1 4.6

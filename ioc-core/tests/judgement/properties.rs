@@ -135,6 +135,9 @@ fn follows(
     let overruled = handling.dismissal().is_some() && now.1 == Handling::New;
     let is_survivor = !taken_in.is_empty();
     let carried = (now.1.is_work() || now.1 == Handling::Acknowledged) && taken_in.contains(&now.1);
+    // One of the two was contained, and the other graver and unseen.
+    let contained = handling == Handling::Contained || taken_in.contains(&Handling::Contained);
+    let carried = carried || is_survivor && contained && now.1 == Handling::Responding;
     let unseen = is_survivor && now.1 == Handling::New || carried;
     match &decision.verdict {
         Verdict::IncidentOpened(_) | Verdict::IncidentSplit { .. } => false,
@@ -243,10 +246,15 @@ impl Wait {
         let place = |wait: &Self| (wait.tier, wait.due.map(Reverse));
         let further =
             !self.is_awaited || other.severity >= self.severity && place(&other) > place(&self);
-        if other.is_awaited && further {
-            other
-        } else {
-            self
+        match other.is_awaited && further {
+            true if other.severity >= self.severity => other,
+            // Who was called for what is less grave has not been for this.
+            true => Self {
+                tier: None,
+                since: None,
+                ..other
+            },
+            false => self,
         }
     }
 }
@@ -429,11 +437,17 @@ proptest! {
         let mut rules = HandlingRules::NONE;
         handling(day.first, &mut rules);
         let mut waits: BTreeMap<IncidentId, Wait> = BTreeMap::new();
+        // What has become one in this moment.
         let mut merging: BTreeMap<IncidentId, Wait> = BTreeMap::new();
+        let mut merged_at = MIDNIGHT;
         let mut noticed = BTreeMap::new();
         for decision in history(&day).run(&manner).decisions {
             let Some(incident) = decision.verdict.incident() else { continue };
             let before = waits.get(&incident.id).copied().unwrap_or_default();
+            if decision.at > merged_at {
+                merging.clear();
+                merged_at = decision.at;
+            }
             if let Verdict::IncidentEscalated(_) = decision.verdict {
                 // What came due while nobody was there is told after the start, and says when it was due.
                 prop_assert_eq!(decision.cause.due, before.due);
@@ -453,8 +467,16 @@ proptest! {
                 waits.insert(incident.id, Wait::default());
                 continue;
             }
-            let before = merging.remove(&incident.id).unwrap_or(before);
-            waits.insert(incident.id, before.after(&decision, &rules));
+            let after = match merging.get(&incident.id) {
+                // It is back in this moment, and is told of something else first.
+                Some(_) if incident.condition == Condition::Cleared => before,
+                Some(merged) => merged.after(&decision, &rules),
+                None => before.after(&decision, &rules),
+            };
+            if incident.condition != Condition::Cleared {
+                merging.remove(&incident.id);
+            }
+            waits.insert(incident.id, after);
         }
     }
 }

@@ -576,6 +576,77 @@ fn what_a_person_merges_into_a_symptom_or_moves_there_is_told_by_itself() {
 }
 
 #[test]
+fn inv_17_a_symptom_that_is_back_as_a_part_of_what_was_told_is_passed_on_with_that() {
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:01 pump-1 1.5 kind=pump at=4950,0
+         10:01 ack outage#1 by=ana
+         10:02 pump-1 0 kind=pump at=4950,0
+         10:13 pump-2 1.5 kind=pump at=5040,0
+         10:14 pump-3 1.5 kind=pump at=4998,0
+         10:35 pump-1 1.5 kind=pump at=4950,0
+         11:06 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:01 opened pump_failure#1 moderate suppressed caused by outage#1: pump-1 1.5
+            10:01 acknowledged outage#1 moderate by ana
+            10:12 cleared pump_failure#1 moderate
+            10:13 opened pump_failure#2 moderate: pump-2 1.5
+            10:14 updated pump_failure#2 moderate 2 sensors: pump-3 1.5 42 m
+            10:35 merged pump_failure#2 into pump_failure#1
+            10:35 linked pump_failure#1 moderate 3 sensors: pump-1 1.5
+            10:35 reopened pump_failure#1 moderate episode 2 3 sensors
+            10:43 escalated pump_failure#1 moderate episode 2 3 sensors to shift_supervisor
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_person_says_of_the_cause_of_one_holds_for_what_it_becomes_part_of() {
+    check(
+        "10:00 sub-1 1.5 kind=power at=0,0
+         10:01 house-1 1.5 kind=heat at=20000,0
+         10:02 house-2 1.5 kind=heat at=20080,0
+         10:03 do link fire#2 other=outage#1 by=ana
+         10:04 house-3 1.5 kind=heat at=20040,0
+         10:05 tick",
+        &expect![[r#"
+            10:00 opened outage#1 moderate: sub-1 1.5
+            10:01 opened fire#1 moderate: house-1 1.5
+            10:02 opened fire#2 moderate: house-2 1.5
+            10:03 linked fire#2 moderate caused by outage#1 by ana
+            10:04 merged fire#2 into fire#1
+            10:04 updated fire#1 moderate 3 sensors: house-3 1.5 40 m
+        "#]],
+    );
+}
+
+#[test]
+fn what_somebody_has_seen_as_a_symptom_is_not_seen_with_what_it_becomes_part_of() {
+    check(
+        "10:00 pump-1 1.5 kind=pump at=5040,0
+         10:01 do dismiss pump_failure#1 by=ana reason=false_alarm request=1
+         10:02 sub-1 1.5 kind=power at=0,0
+         10:02 ack outage#1 by=ana request=2
+         10:03 pump-2 1.5 kind=pump at=4950,0
+         10:04 ack pump_failure#2 by=ana request=3
+         10:10 pump-3 1.5 kind=pump at=4995,0
+         10:41 tick",
+        &expect![[r#"
+            10:00 opened pump_failure#1 moderate: pump-1 1.5
+            10:01 dismissed pump_failure#1 moderate as false_alarm by ana
+            10:02 opened outage#1 moderate: sub-1 1.5
+            10:02 acknowledged outage#1 moderate by ana
+            10:03 opened pump_failure#2 moderate suppressed caused by outage#1: pump-2 1.5
+            10:04 acknowledged pump_failure#2 moderate suppressed by ana
+            10:10 merged pump_failure#2 into pump_failure#1
+            10:10 updated pump_failure#1 moderate 3 sensors: pump-3 1.5 45 m
+            10:40 escalated pump_failure#1 moderate 3 sensors to shift_supervisor
+        "#]],
+    );
+}
+
+#[test]
 fn what_a_person_moves_to_the_symptom_that_it_belongs_to_stays_hidden_with_it() {
     // Both pumps of the second were found together; one of them stands near the first.
     check(
