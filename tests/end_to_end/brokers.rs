@@ -57,9 +57,6 @@ impl City {
     fn at(mut site: Site, section: &str, broker: impl Display, keys: &str, mappings: &str) -> Self {
         let config = site.dir.path().join("config");
         std::fs::create_dir(&config).unwrap();
-        let settings =
-            format!("brokers: {{ {section}: [{{ address: {broker}, name: city, {keys} }}] }}\n");
-        std::fs::write(config.join("ioc.yaml"), settings).unwrap();
         std::fs::write(config.join("mappings.yaml"), mappings).unwrap();
         let config = config.display().to_string();
         site.args.extend(["--config".into(), config.clone()]);
@@ -69,8 +66,15 @@ impl City {
             server: None,
             published: 0,
         };
+        city.change(section, broker, &format!("name: city, {keys}"));
         city.start();
         city
+    }
+
+    /// Gives the broker other keys, for the next start.
+    pub fn change(&self, section: &str, broker: impl Display, keys: &str) {
+        let settings = format!("brokers: {{ {section}: [{{ address: {broker}, {keys} }}] }}\n");
+        std::fs::write(format!("{}/ioc.yaml", self.config), settings).unwrap();
     }
 
     pub fn start(&mut self) {
@@ -191,7 +195,7 @@ impl City {
 
     /// The same where the readings of a sensor come in no order: what is late is judged, and need
     /// be no evidence.
-    fn check_out_of_order(mut self) {
+    pub fn check_out_of_order(mut self) {
         self.wait_until_judged();
         assert_eq!(self.judged(), self.published, "once");
         assert!(self.server.take().expect("it runs").stop().success());

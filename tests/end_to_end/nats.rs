@@ -1047,6 +1047,93 @@ fn what_cannot_be_read_is_one_dead_letter_though_two_subjects_choose_it() {
     });
 }
 
+/// That of the first of two subjects that choose the same.
+const OWN: &str = "ioc.v1.readings.wl-1";
+
+#[test]
+fn p1_a_subject_that_is_written_before_another_begins_behind_what_that_has_not_read() {
+    let server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let keys = |subjects: &str| format!("{KEYS}, from: new, subjects: [{subjects}]");
+    let mut city = City::new("nats", server.address, &keys("ioc.v1.readings.>"));
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    city.wait_until_judged();
+    city.kill();
+    server.publish(&mut city);
+    let both = format!(
+        "name: city, {}",
+        keys("ioc.v1.readings.wl-1, ioc.v1.readings.>")
+    );
+    city.change("nats", server.address, &both);
+    city.start();
+    city.wait_for_link(LINK, "up");
+    city.wait_for_link(&format!("nats city {OWN}"), "up");
+    city.wait_until_judged();
+    server.publish(&mut city);
+    city.wait_until_judged();
+    let passed =
+        "ioc_broker_passed_over_total{link=\"nats city ioc.v1.readings.>\",why=\"read_elsewhere\"}";
+    let count = city.server().metric(passed);
+    assert!(count >= Some(100.0), "it reads its own now: {count:?}");
+    city.check_out_of_order();
+}
+
+#[test]
+fn p1_what_is_read_by_another_subject_is_read_here_where_that_is_not_let_in() {
+    let consumer = format!("ioc-city-{}", &blake3::hash(OWN.as_bytes()).to_hex()[..8]);
+    let denied = ["*", "*.*"].map(|what| format!("$JS.API.CONSUMER.{what}.READINGS.{consumer}"));
+    let [one, two] = &denied;
+    let permissions = format!(
+        "permissions: {{publish: {{allow: \">\", deny: {:?}}}}}",
+        [one, two, &format!("{one}.>")]
+    );
+    let users = format!("[{{user: city, password: city, {permissions}}}]");
+    let server = Nats::configured(format!(
+        "authorization: {{users: {users}}}\nno_auth_user: city\n"
+    ));
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let keys = format!("{KEYS}, subjects: [{OWN}, ioc.v1.readings.>]");
+    let mut city = City::new("nats", server.address, &keys);
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    city.wait_until_judged();
+    city.check();
+}
+
+#[test]
+fn a_message_that_two_core_subjects_choose_is_one_reading() {
+    let server = Nats::start();
+    let mappings = "mappings:
+  gauges:
+    topic: city/#
+    sensor: topic 3
+    kind: water_level
+    observed_at: arrival
+    readings: { value: /cm, unit: cm }
+";
+    let keys = "subjects: [city.gauges.*, city.>]";
+    let city = City::with_mappings("nats", server.address, keys, mappings);
+    city.wait_for_link("nats city city.gauges.*", "up");
+    city.wait_for_link("nats city city.>", "up");
+    server.runtime.block_on(async {
+        let client = server.client().await;
+        for cm in 1..=50 {
+            let text = format!("{{\"cm\":{cm}}}");
+            client
+                .publish("city.gauges.wl-1", text.into())
+                .await
+                .unwrap();
+        }
+        client.flush().await.unwrap();
+    });
+    let passed = "ioc_broker_passed_over_total{link=\"nats city city.>\",why=\"read_elsewhere\"}";
+    wait_for("the second to pass them over", || {
+        (city.server().metric(passed) == Some(50.0)).then_some(())
+    });
+    assert_eq!(city.journaled(50).len(), 50);
+}
+
 /// Publishes messages of which most have headers that cannot be read.
 fn put_headers(socket: &mut std::net::TcpStream) {
     for headers in HEADERS {

@@ -330,7 +330,7 @@ pub(super) fn name_of(durable: &str, subject: &str) -> String {
 }
 
 /// Whether every subject that a pattern stands for is one of the other's.
-pub(super) fn covers(wide: &str, narrow: &str) -> bool {
+pub fn covers(wide: &str, narrow: &str) -> bool {
     // Of nearly each message: our own subjects end so, and what begins alike is covered.
     if let Some(beginning) = wide.strip_suffix('>')
         && beginning.ends_with('.')
