@@ -173,6 +173,7 @@ impl Servers {
         ];
         let elsewhere = (&*mqtt_brokers, &*nats);
         running.extend(commands.deliver(&door, &outlets.mqtt, elsewhere, &links, &stopped));
+        brokers::nats::tell_of_strays(&settings.data.join(STREAMS_DIR), &nats);
         for broker in mqtt_brokers {
             let (door, links, stopped) = (door.clone(), links.clone(), stopped.clone());
             running.push(tokio::spawn(async move {

@@ -319,6 +319,27 @@ pub(crate) fn broker_passed_over(link: &str, why: &'static str) {
     counter!("ioc_broker_passed_over_total", &labels).increment(1);
 }
 
+/// A consumer was read that is not configured any more.
+pub(crate) fn nats_stray(file: &str) {
+    tracing::error!(
+        file,
+        "a subject of a NATS stream was read that is not configured any more, or its link was called \
+         otherwise: a stream that keeps by interest keeps its messages for the consumer that this file of \
+         `streams/` names behind the link; write the subject again, or remove the consumer \
+         (`nats consumer rm STREAM CONSUMER`) and this file"
+    );
+}
+
+/// Somebody has changed a consumer of ours in a way that loses messages.
+pub(crate) fn nats_edited(link: &str, consumer: &str, why: &str) {
+    tracing::warn!(
+        link,
+        consumer,
+        why,
+        "somebody has changed our consumer: it is made anew where it stood"
+    );
+}
+
 /// A stream has a message of a subject that is not read, though it takes no other.
 pub(crate) fn nats_other_subject(link: &str, subject: &str) {
     tracing::warn!(

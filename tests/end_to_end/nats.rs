@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy, FromConsumer, pull};
 use async_nats::jetstream::stream::RetentionPolicy;
 use async_nats::jetstream::{self, stream};
 use async_nats::{ConnectOptions, HeaderMap};
@@ -1045,6 +1045,45 @@ fn what_cannot_be_read_is_one_dead_letter_though_two_subjects_choose_it() {
     wait_for("the dead letter", || {
         (count(letters) == Some(1.0)).then_some(())
     });
+}
+
+#[test]
+fn p1_a_consumer_that_somebody_has_changed_is_made_anew_where_it_stood() {
+    let server = Nats::start();
+    server.make_stream_that_keeps("READINGS", "ioc.v1.readings.>", RetentionPolicy::Interest);
+    let mut city = City::new("nats", server.address, KEYS);
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    city.wait_until_judged();
+    let change = |change: Option<fn(&mut pull::Config)>| {
+        server.runtime.block_on(async {
+            let context = jetstream::new(server.client().await);
+            let stream = context.get_stream("READINGS").await.unwrap();
+            let name = stream.consumer_names().try_next().await.unwrap().unwrap();
+            let consumer: consumer::Consumer<pull::Config> =
+                stream.get_consumer(&name).await.unwrap();
+            let info = consumer.cached_info().config.clone();
+            if let Some(change) = change {
+                let mut config = pull::Config::try_from_consumer_config(info.clone()).unwrap();
+                change(&mut config);
+                stream.update_consumer(config).await.unwrap();
+            }
+            (info.headers_only, info.inactive_threshold)
+        })
+    };
+    let changes: [fn(&mut pull::Config); 2] = [
+        |config| config.headers_only = true,
+        |config| config.inactive_threshold = Duration::from_secs(600),
+    ];
+    for each in changes {
+        city.kill();
+        server.publish(&mut city);
+        change(Some(each));
+        city.start();
+        city.wait_until_judged();
+        assert_eq!(change(None), (false, Duration::ZERO));
+    }
+    city.check();
 }
 
 /// That of the first of two subjects that choose the same.

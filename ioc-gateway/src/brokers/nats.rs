@@ -28,7 +28,7 @@ mod together;
 mod wire;
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -183,6 +183,18 @@ enum Ended {
 /// So long a connection must have lasted for the next attempt to be made at once, if it brought
 /// nothing.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
+
+/// Tells of consumers that were read and that none of these servers' settings have any more: a stream
+/// may keep its messages for them. `dir` is where it is kept how much of streams is durable.
+pub fn tell_of_strays(dir: &Path, servers: &[NatsOptions]) {
+    let files = servers.iter().flat_map(|server| {
+        let subjects = server.subjects.iter();
+        subjects.filter_map(|subject| server.floor_of(subject))
+    });
+    for stray in floor::strays(dir, &files.collect()) {
+        telemetry::nats_stray(&stray);
+    }
+}
 
 /// Serves a server until `shutdown` is ready; then reads no more, waits until what was read is
 /// durable and acknowledged, and takes its leave. The engine must go on settling until this

@@ -10,6 +10,7 @@
 //! anew (`consumer.rs`). Promise: our word is never further than what is durable. After `kill -9` it
 //! is behind by what came within [`WRITTEN_EVERY`]: that comes again, and is known.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -359,6 +360,19 @@ fn read(file: &Path) -> io::Result<Option<Known>> {
     Known::of(&text).map(Some).ok_or_else(malformed)
 }
 
+/// The files of a directory that are of no consumer any more, of those that are.
+pub(super) fn strays(dir: &Path, files: &BTreeSet<PathBuf>) -> Vec<String> {
+    // Where there is no directory nothing was read.
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let is_floor = |path: &PathBuf| matches!(read(path), Ok(Some(_)));
+    let strays = paths.filter(|path| !files.contains(path) && is_floor(path));
+    let names = strays.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    let mut names: Vec<_> = names.filter(|name| !name.ends_with(".new")).collect();
+    names.sort();
+    names
+}
+
 /// Writes a file as a whole: half a number would be another.
 fn replace(file: &Path, text: &str) -> io::Result<()> {
     let dir = file.parent().expect("it lies in a directory");
@@ -471,6 +485,21 @@ mod tests {
         floor.begins("1", 90, 40);
         assert_eq!(floor.knows("1"), Knows::Through(40));
         assert_eq!(floor.knows("2"), Knows::Another);
+    }
+
+    #[test]
+    fn files_of_consumers_that_are_not_configured_any_more_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let streams = dir.path().join("streams");
+        let files = BTreeSet::from([streams.join("city-ioc-1")]);
+        assert!(strays(&streams, &files).is_empty());
+        for name in ["city-ioc-1", "city-ioc-2", "hills-ioc-1"] {
+            let floor = Floor::kept(Some(streams.join(name)));
+            floor.begins("1", 90, 40);
+            floor.write();
+        }
+        fs::write(streams.join("city-ioc-3.new"), "1 4").unwrap();
+        assert_eq!(strays(&streams, &files), ["city-ioc-2", "hills-ioc-1"]);
     }
 
     #[test]
