@@ -306,6 +306,51 @@ pub(crate) fn broker_session(link: &str, is_kept: bool) {
     }
 }
 
+/// A broker keeps messages for a session that is not configured any more; this link reads it out, if
+/// there is one to that broker.
+pub(crate) fn broker_session_left(broker: &str, client_id: &str, link: Option<&str>) {
+    match link {
+        Some(link) => tracing::warn!(
+            broker,
+            client_id,
+            link,
+            "a session of ours is not configured any more: what the broker has kept for it is read, and it \
+             is ended"
+        ),
+        None => tracing::error!(
+            broker,
+            client_id,
+            "a session of ours is not configured any more, and what its broker keeps for it is not read: its broker \
+             is not configured either, or this data directory is a copy of the one that knew it; write it under \
+             `brokers.mqtt` again with this `client_id`, or have the broker forget the session"
+        ),
+    }
+}
+
+/// More sessions are left than are remembered.
+pub(crate) fn broker_session_forgotten(broker: &str, client_id: &str) {
+    tracing::error!(
+        broker,
+        client_id,
+        "a session of ours that is not configured any more is not remembered any longer: have its broker \
+         forget it"
+    );
+}
+
+/// A session that was not configured any more is read out and ended.
+pub(crate) fn broker_session_over(link: &str) {
+    tracing::info!(link, "the session is read out and ended");
+}
+
+/// Which sessions brokers keep for us cannot be read or written.
+pub(crate) fn broker_sessions_unusable(error: &std::io::Error) {
+    tracing::warn!(
+        %error,
+        "which sessions brokers keep for us cannot be read or written; one that is taken out of the settings \
+         is not read out"
+    );
+}
+
 /// So many messages of brokers elsewhere came again, marked as redelivered.
 pub(crate) fn broker_redelivered(count: u64) {
     static COUNTER: LazyLock<Counter> = LazyLock::new(|| counter!("ioc_broker_redeliveries_total"));

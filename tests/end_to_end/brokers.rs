@@ -630,3 +630,108 @@ fn a_shared_subscription_is_spread_and_urgent_topics_have_their_own_connection()
         (taken() == Some(20.0)).then_some(())
     });
 }
+
+/// A session that is not configured any more is read out, ended, and no link.
+fn wait_until_ended(city: &City, client_id: &str) {
+    let link = format!("mqtt city session {client_id}");
+    wait_for(&format!("the session {client_id} to be ended"), || {
+        (!city.ready().contains(&link)).then_some(())
+    });
+}
+
+#[test]
+fn p1_a_shared_subscription_with_fewer_connections_loses_nothing_that_lies_in_the_others() {
+    let broker = Mosquitto::start();
+    let keys = |more: &str| format!("topics: ['ioc/v1/readings/#'], inflight_max: 100, {more}");
+    let four = keys("share: ioc, connections: 4");
+    let mut city = City::new("mqtt", broker.address, &four);
+    let up = |city: &City, links: &[&str]| {
+        for link in links {
+            city.wait_for_link(link, "up");
+        }
+    };
+    let all = [LINK, "mqtt city-2", "mqtt city-3", "mqtt city-4"];
+    up(&city, &all);
+    for (more, left) in [
+        (
+            "share: ioc, connections: 2",
+            &["ioc-city-3", "ioc-city-4"][..],
+        ),
+        ("", &["ioc-city-2"]),
+    ] {
+        city.stop();
+        publish_of_many(broker.address, city.next_readings());
+        let keys = format!("name: city, {}", keys(more));
+        city.change("mqtt", broker.address, &keys);
+        city.start();
+        publish_of_many(broker.address, city.next_readings());
+        city.wait_until_judged();
+        for client_id in left {
+            wait_until_ended(&city, client_id);
+        }
+        publish_of_many(broker.address, city.next_readings());
+        city.wait_until_judged();
+    }
+    city.check_out_of_order();
+}
+
+#[test]
+fn p1_a_filter_that_is_made_urgent_or_no_longer_loses_nothing_that_the_broker_kept() {
+    let broker = Mosquitto::start();
+    for version in ["5", "3.1.1"] {
+        let both = "topics: ['ioc/v1/readings/wl-1', 'ioc/v1/readings/wl-2']";
+        let apart = "topics: ['ioc/v1/readings/wl-2'], urgent_topics: ['ioc/v1/readings/wl-1']";
+        let keys = |topics| format!("version: {version}, client_id: c{version}, {topics}");
+        let mut city = City::new("mqtt", broker.address, &keys(both));
+        city.wait_for_link(LINK, "up");
+        for topics in [apart, both] {
+            city.stop();
+            city.publish(broker.address);
+            city.change(
+                "mqtt",
+                broker.address,
+                &format!("name: city, {}", keys(topics)),
+            );
+            city.start();
+            city.wait_until_judged();
+            wait_until_ended(&city, &format!("c{version}-urgent"));
+            city.publish(broker.address);
+            city.wait_until_judged();
+        }
+        // Nothing comes twice: not by a filter of before.
+        let taken = city.taken_from("mqtt_broker");
+        city.publish(broker.address);
+        city.wait_until_judged();
+        assert_eq!(city.taken_from("mqtt_broker"), taken + ROUND as f64);
+        city.check_out_of_order();
+    }
+}
+
+#[test]
+fn p1_a_link_that_is_called_otherwise_reads_what_its_session_holds() {
+    let broker = Mosquitto::start();
+    let mut city = City::new("mqtt", broker.address, "");
+    city.wait_for_link(LINK, "up");
+    city.stop();
+    city.publish(broker.address);
+    city.change("mqtt", broker.address, "name: hills");
+    city.start();
+    city.wait_until_judged();
+    city.wait_for_link("mqtt hills", "up");
+    wait_for("the session of before to be ended", || {
+        (!city.ready().contains("session")).then_some(())
+    });
+    city.check();
+}
+
+#[test]
+fn filters_that_overlap_bring_a_message_once() {
+    let broker = Mosquitto::start();
+    let keys = "topics: ['ioc/v1/readings/#', 'ioc/v1/readings/+', 'ioc/v1/readings/wl-1']";
+    let mut city = City::new("mqtt", broker.address, keys);
+    city.wait_for_link(LINK, "up");
+    city.publish(broker.address);
+    city.wait_until_judged();
+    assert_eq!(city.taken_from("mqtt_broker"), ROUND as f64);
+    city.check();
+}
