@@ -92,7 +92,7 @@ impl City {
         self.server.take().expect("it runs").kill();
     }
 
-    fn stop(&mut self) {
+    pub fn stop(&mut self) {
         let ended = self.server.take().expect("it runs").stop();
         assert!(ended.success());
     }

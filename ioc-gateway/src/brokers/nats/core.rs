@@ -181,7 +181,7 @@ impl<'a> Waiting<'a> {
                     if !self.subscriber.link.is_up() {
                         self.subscriber.link.up();
                     }
-                    self.subscriber.floor.opened();
+                    self.subscriber.floor.opened(0);
                 }
                 None => return Ok(false),
             }

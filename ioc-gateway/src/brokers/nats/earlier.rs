@@ -204,21 +204,32 @@ mod tests {
     fn p1_nothing_is_left_to_one_that_is_not_read_or_began_behind_it() {
         let (floor, earlier) = alarms();
         assert!(earlier.reads(ALARM, 50).is_none(), "it is not up");
-        floor.opened();
+        floor.opened(0);
         assert!(earlier.reads(ALARM, 50).is_some());
         assert!(earlier.reads(ALARM, 40).is_none(), "it never gets that");
         assert!(earlier.reads("city.water.1", 50).is_none());
         floor.closed();
         assert!(earlier.reads(ALARM, 50).is_none(), "it broke");
+        let (floor, earlier) = alarms();
+        floor.opened(60);
+        assert!(
+            earlier.reads(ALARM, 60).is_none(),
+            "its consumer began there"
+        );
+        assert!(earlier.reads(ALARM, 61).is_some());
+        floor.closed();
+        floor.opened(70);
+        assert!(earlier.reads(ALARM, 61).is_some(), "it has had that");
+        floor.closed();
         floor.reached(60, NOON);
-        floor.opened();
+        floor.opened(0);
         assert!(earlier.reads(ALARM, 50).is_some(), "it has read that");
     }
 
     #[test]
     fn p1_what_is_left_to_another_is_acknowledged_when_it_is_durable_there() {
         let (floor, earlier) = alarms();
-        floor.opened();
+        floor.opened(0);
         let mut elsewhere = Elsewhere::default();
         elsewhere.leave(3, earlier.reads(ALARM, 50).unwrap());
         elsewhere.leave(5, earlier.reads(ALARM, 60).unwrap());
@@ -234,12 +245,12 @@ mod tests {
     #[test]
     fn p1_numbers_of_a_stream_that_was_put_back_say_nothing_of_what_was_left_before() {
         let (floor, earlier) = alarms();
-        floor.opened();
+        floor.opened(0);
         let mut elsewhere = Elsewhere::default();
         elsewhere.leave(1, earlier.reads(ALARM, 80).unwrap());
         let begin = floor.begins("1", 30, 40);
         floor.stands(&begin, 20);
-        floor.opened();
+        floor.opened(0);
         floor.reached(90, NOON);
         assert_eq!(elsewhere.settled(1, &earlier), 0);
     }
@@ -247,7 +258,7 @@ mod tests {
     #[test]
     fn p1_one_that_does_not_get_on_is_not_relied_upon_until_it_does() {
         let (floor, earlier) = alarms();
-        floor.opened();
+        floor.opened(0);
         let (mut elsewhere, began) = (Elsewhere::default(), Instant::now());
         elsewhere.leave(1, earlier.reads(ALARM, 50).unwrap());
         elsewhere.leave(2, earlier.reads(ALARM, 60).unwrap());
@@ -277,7 +288,7 @@ mod tests {
         assert_eq!(began.elapsed(), AWAITED_WITHIN);
         earlier.are_there(moved.clone()).await;
         assert_eq!(began.elapsed(), AWAITED_WITHIN, "not again");
-        floor.opened();
+        floor.opened(0);
         assert!(earlier.reads(ALARM, 70).is_none(), "it has brought nothing");
         floor.reached(60, NOON);
         assert!(earlier.reads(ALARM, 70).is_some());

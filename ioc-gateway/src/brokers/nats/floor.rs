@@ -143,12 +143,12 @@ impl Floor {
         self.0.moves.subscribe()
     }
 
-    /// The consumer is read from now on.
-    pub fn opened(&self) {
+    /// The consumer is read from now on, behind this message at the latest.
+    pub fn opened(&self, behind: u64) {
         {
             let mut known = self.known();
-            let through = known.through;
-            known.reads_behind.get_or_insert(through);
+            let behind = behind.max(known.through);
+            known.reads_behind.get_or_insert(behind);
             known.is_open = true;
         }
         self.0.moves.send_replace(());

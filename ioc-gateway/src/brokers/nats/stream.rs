@@ -77,7 +77,7 @@ pub(super) async fn serve(
         };
         line.subscribe(&reader.inbox, None);
         if reader.ack_policy == AckPolicy::All {
-            subscriber.floor.opened();
+            subscriber.floor.opened(reader.begins_behind);
         }
         tokio::select! {
             () = subscriber.earlier.are_there(subscriber.floor.moved()) => {}
@@ -139,6 +139,8 @@ struct Reader<'a> {
     order: Order<Waiting>,
     /// What has, and is not acknowledged.
     prefix: Prefix<Reply>,
+    /// Behind which message the consumer delivers all, at the latest.
+    begins_behind: u64,
     /// What is left to readers of other subjects.
     elsewhere: Elsewhere,
     ack_wait: Duration,
@@ -195,6 +197,7 @@ impl<'a> Reader<'a> {
             pending: info.num_ack_pending,
             acknowledged: info.ack_floor.stream_sequence,
         };
+        let begins_behind = begins_behind(&start);
         let may_look = subscriber.looks().may_look();
         let api = match &subscriber.options.domain {
             Some(domain) => format!("$JS.{domain}.API"),
@@ -209,6 +212,7 @@ impl<'a> Reader<'a> {
             may_look,
             order: Order::new(start, WAITING_MAX, may_look),
             prefix: Prefix::new(),
+            begins_behind,
             elsewhere: Elsewhere::default(),
             ack_wait,
             ack_policy: info.config.ack_policy,
@@ -634,6 +638,15 @@ impl From<Disorder> for LinkError {
             Disorder::Gap => Self::Gap,
             Disorder::Early => Self::Early,
         }
+    }
+}
+
+/// Behind which message a consumer delivers all, at the latest. Where nothing was acknowledged, servers
+/// say that as zero wherever it began.
+const fn begins_behind(start: &Start) -> u64 {
+    match start.pending == 0 || start.acknowledged == 0 {
+        true => start.message,
+        false => start.acknowledged,
     }
 }
 
