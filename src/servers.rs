@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ioc_gateway::brokers::mqtt::MqttBrokerOptions;
+use ioc_gateway::brokers::mqtt::{MqttBrokerOptions, Sessions};
 use ioc_gateway::brokers::nats::NatsOptions;
 use ioc_gateway::brokers::nats::outgoing::Outgoing;
 use ioc_gateway::brokers::tls::FILE_BYTES_MAX;
@@ -173,10 +173,14 @@ impl Servers {
         ];
         let elsewhere = (&*mqtt_brokers, &*nats);
         running.extend(commands.deliver(&door, &outlets.mqtt, elsewhere, &links, &stopped));
+        brokers::nats::tell_of_strays(&settings.data.join(STREAMS_DIR), &nats);
+        let sessions = settings.data.join(SESSIONS_FILE);
+        let sessions = Sessions::kept(Some(sessions), &mqtt_brokers);
         for broker in mqtt_brokers {
             let (door, links, stopped) = (door.clone(), links.clone(), stopped.clone());
+            let sessions = sessions.clone();
             running.push(tokio::spawn(async move {
-                brokers::mqtt::run(broker, door, &links, until(stopped)).await;
+                brokers::mqtt::run(broker, sessions, door, &links, until(stopped)).await;
             }));
         }
         for server in nats {
@@ -336,6 +340,8 @@ fn login(user: &User) -> Result<Login, HostError> {
 
 /// The directory below the data directory where it is kept how much of a stream is durable.
 const STREAMS_DIR: &str = "streams";
+/// The file below it that says which sessions MQTT brokers keep for us.
+const SESSIONS_FILE: &str = "sessions/mqtt";
 /// The longest file of credentials.
 const CREDENTIALS_FILE_BYTES_MAX: u64 = 64 << 10;
 /// The longest file with one password.

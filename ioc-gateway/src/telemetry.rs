@@ -306,6 +306,51 @@ pub(crate) fn broker_session(link: &str, is_kept: bool) {
     }
 }
 
+/// A broker keeps messages for a session that is not configured any more; this link reads it out, if
+/// there is one to that broker.
+pub(crate) fn broker_session_left(broker: &str, client_id: &str, link: Option<&str>) {
+    match link {
+        Some(link) => tracing::warn!(
+            broker,
+            client_id,
+            link,
+            "a session of ours is not configured any more: what the broker has kept for it is read, and it \
+             is ended"
+        ),
+        None => tracing::error!(
+            broker,
+            client_id,
+            "a session of ours is not configured any more, and what its broker keeps for it is not read: its broker \
+             is not configured either, or this data directory is a copy of the one that knew it; write it under \
+             `brokers.mqtt` again with this `client_id`, or have the broker forget the session"
+        ),
+    }
+}
+
+/// More sessions are left than are remembered.
+pub(crate) fn broker_session_forgotten(broker: &str, client_id: &str) {
+    tracing::error!(
+        broker,
+        client_id,
+        "a session of ours that is not configured any more is not remembered any longer: have its broker \
+         forget it"
+    );
+}
+
+/// A session that was not configured any more is read out and ended.
+pub(crate) fn broker_session_over(link: &str) {
+    tracing::info!(link, "the session is read out and ended");
+}
+
+/// Which sessions brokers keep for us cannot be read or written.
+pub(crate) fn broker_sessions_unusable(error: &std::io::Error) {
+    tracing::warn!(
+        %error,
+        "which sessions brokers keep for us cannot be read or written; one that is taken out of the settings \
+         is not read out"
+    );
+}
+
 /// So many messages of brokers elsewhere came again, marked as redelivered.
 pub(crate) fn broker_redelivered(count: u64) {
     static COUNTER: LazyLock<Counter> = LazyLock::new(|| counter!("ioc_broker_redeliveries_total"));
@@ -317,6 +362,27 @@ pub(crate) fn broker_redelivered(count: u64) {
 pub(crate) fn broker_passed_over(link: &str, why: &'static str) {
     let labels = [("link", link.to_owned()), ("why", why.to_owned())];
     counter!("ioc_broker_passed_over_total", &labels).increment(1);
+}
+
+/// A consumer was read that is not configured any more.
+pub(crate) fn nats_stray(file: &str) {
+    tracing::error!(
+        file,
+        "a subject of a NATS stream was read that is not configured any more, or its link was called \
+         otherwise: a stream that keeps by interest keeps its messages for the consumer that this file of \
+         `streams/` names behind the link; write the subject again, or remove the consumer \
+         (`nats consumer rm STREAM CONSUMER`) and this file"
+    );
+}
+
+/// Somebody has changed a consumer of ours in a way that loses messages.
+pub(crate) fn nats_edited(link: &str, consumer: &str, why: &str) {
+    tracing::warn!(
+        link,
+        consumer,
+        why,
+        "somebody has changed our consumer: it is made anew where it stood"
+    );
 }
 
 /// A stream has a message of a subject that is not read, though it takes no other.

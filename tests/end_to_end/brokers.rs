@@ -57,9 +57,6 @@ impl City {
     fn at(mut site: Site, section: &str, broker: impl Display, keys: &str, mappings: &str) -> Self {
         let config = site.dir.path().join("config");
         std::fs::create_dir(&config).unwrap();
-        let settings =
-            format!("brokers: {{ {section}: [{{ address: {broker}, name: city, {keys} }}] }}\n");
-        std::fs::write(config.join("ioc.yaml"), settings).unwrap();
         std::fs::write(config.join("mappings.yaml"), mappings).unwrap();
         let config = config.display().to_string();
         site.args.extend(["--config".into(), config.clone()]);
@@ -69,8 +66,15 @@ impl City {
             server: None,
             published: 0,
         };
+        city.change(section, broker, &format!("name: city, {keys}"));
         city.start();
         city
+    }
+
+    /// Gives the broker other keys, for the next start.
+    pub fn change(&self, section: &str, broker: impl Display, keys: &str) {
+        let settings = format!("brokers: {{ {section}: [{{ address: {broker}, {keys} }}] }}\n");
+        std::fs::write(format!("{}/ioc.yaml", self.config), settings).unwrap();
     }
 
     pub fn start(&mut self) {
@@ -88,7 +92,7 @@ impl City {
         self.server.take().expect("it runs").kill();
     }
 
-    fn stop(&mut self) {
+    pub fn stop(&mut self) {
         let ended = self.server.take().expect("it runs").stop();
         assert!(ended.success());
     }
@@ -191,7 +195,7 @@ impl City {
 
     /// The same where the readings of a sensor come in no order: what is late is judged, and need
     /// be no evidence.
-    fn check_out_of_order(mut self) {
+    pub fn check_out_of_order(mut self) {
         self.wait_until_judged();
         assert_eq!(self.judged(), self.published, "once");
         assert!(self.server.take().expect("it runs").stop().success());
@@ -625,4 +629,109 @@ fn a_shared_subscription_is_spread_and_urgent_topics_have_their_own_connection()
     wait_for("each reading once", || {
         (taken() == Some(20.0)).then_some(())
     });
+}
+
+/// A session that is not configured any more is read out, ended, and no link.
+fn wait_until_ended(city: &City, client_id: &str) {
+    let link = format!("mqtt city session {client_id}");
+    wait_for(&format!("the session {client_id} to be ended"), || {
+        (!city.ready().contains(&link)).then_some(())
+    });
+}
+
+#[test]
+fn p1_a_shared_subscription_with_fewer_connections_loses_nothing_that_lies_in_the_others() {
+    let broker = Mosquitto::start();
+    let keys = |more: &str| format!("topics: ['ioc/v1/readings/#'], inflight_max: 100, {more}");
+    let four = keys("share: ioc, connections: 4");
+    let mut city = City::new("mqtt", broker.address, &four);
+    let up = |city: &City, links: &[&str]| {
+        for link in links {
+            city.wait_for_link(link, "up");
+        }
+    };
+    let all = [LINK, "mqtt city-2", "mqtt city-3", "mqtt city-4"];
+    up(&city, &all);
+    for (more, left) in [
+        (
+            "share: ioc, connections: 2",
+            &["ioc-city-3", "ioc-city-4"][..],
+        ),
+        ("", &["ioc-city-2"]),
+    ] {
+        city.stop();
+        publish_of_many(broker.address, city.next_readings());
+        let keys = format!("name: city, {}", keys(more));
+        city.change("mqtt", broker.address, &keys);
+        city.start();
+        publish_of_many(broker.address, city.next_readings());
+        city.wait_until_judged();
+        for client_id in left {
+            wait_until_ended(&city, client_id);
+        }
+        publish_of_many(broker.address, city.next_readings());
+        city.wait_until_judged();
+    }
+    city.check_out_of_order();
+}
+
+#[test]
+fn p1_a_filter_that_is_made_urgent_or_no_longer_loses_nothing_that_the_broker_kept() {
+    let broker = Mosquitto::start();
+    for version in ["5", "3.1.1"] {
+        let both = "topics: ['ioc/v1/readings/wl-1', 'ioc/v1/readings/wl-2']";
+        let apart = "topics: ['ioc/v1/readings/wl-2'], urgent_topics: ['ioc/v1/readings/wl-1']";
+        let keys = |topics| format!("version: {version}, client_id: c{version}, {topics}");
+        let mut city = City::new("mqtt", broker.address, &keys(both));
+        city.wait_for_link(LINK, "up");
+        for topics in [apart, both] {
+            city.stop();
+            city.publish(broker.address);
+            city.change(
+                "mqtt",
+                broker.address,
+                &format!("name: city, {}", keys(topics)),
+            );
+            city.start();
+            city.wait_until_judged();
+            wait_until_ended(&city, &format!("c{version}-urgent"));
+            city.publish(broker.address);
+            city.wait_until_judged();
+        }
+        // Nothing comes twice: not by a filter of before.
+        let taken = city.taken_from("mqtt_broker");
+        city.publish(broker.address);
+        city.wait_until_judged();
+        assert_eq!(city.taken_from("mqtt_broker"), taken + ROUND as f64);
+        city.check_out_of_order();
+    }
+}
+
+#[test]
+fn p1_a_link_that_is_called_otherwise_reads_what_its_session_holds() {
+    let broker = Mosquitto::start();
+    let mut city = City::new("mqtt", broker.address, "");
+    city.wait_for_link(LINK, "up");
+    city.stop();
+    city.publish(broker.address);
+    city.change("mqtt", broker.address, "name: hills");
+    city.start();
+    city.wait_until_judged();
+    city.wait_for_link("mqtt hills", "up");
+    wait_for("the session of before to be ended", || {
+        (!city.ready().contains("session")).then_some(())
+    });
+    city.check();
+}
+
+#[test]
+fn filters_that_overlap_bring_a_message_once() {
+    let broker = Mosquitto::start();
+    let keys = "topics: ['ioc/v1/readings/#', 'ioc/v1/readings/+', 'ioc/v1/readings/wl-1']";
+    let mut city = City::new("mqtt", broker.address, keys);
+    city.wait_for_link(LINK, "up");
+    city.publish(broker.address);
+    city.wait_until_judged();
+    assert_eq!(city.taken_from("mqtt_broker"), ROUND as f64);
+    city.check();
 }

@@ -1,6 +1,7 @@
 //! P1 and P3 behind a NATS server elsewhere: whatever happens to it, to the link and to us, what a
 //! stream has taken is judged, once.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::ops::Range;
@@ -10,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, pull};
+use async_nats::jetstream::consumer::{self, AckPolicy, DeliverPolicy, FromConsumer, pull};
 use async_nats::jetstream::stream::RetentionPolicy;
 use async_nats::jetstream::{self, stream};
 use async_nats::{ConnectOptions, HeaderMap};
@@ -1045,6 +1046,132 @@ fn what_cannot_be_read_is_one_dead_letter_though_two_subjects_choose_it() {
     wait_for("the dead letter", || {
         (count(letters) == Some(1.0)).then_some(())
     });
+}
+
+#[test]
+fn p1_a_consumer_that_somebody_has_changed_is_made_anew_where_it_stood() {
+    let server = Nats::start();
+    server.make_stream_that_keeps("READINGS", "ioc.v1.readings.>", RetentionPolicy::Interest);
+    let mut city = City::new("nats", server.address, KEYS);
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    city.wait_until_judged();
+    let change = |change: Option<fn(&mut pull::Config)>| {
+        server.runtime.block_on(async {
+            let context = jetstream::new(server.client().await);
+            let stream = context.get_stream("READINGS").await.unwrap();
+            let name = stream.consumer_names().try_next().await.unwrap().unwrap();
+            let consumer: consumer::Consumer<pull::Config> =
+                stream.get_consumer(&name).await.unwrap();
+            let info = consumer.cached_info().config.clone();
+            if let Some(change) = change {
+                let mut config = pull::Config::try_from_consumer_config(info.clone()).unwrap();
+                change(&mut config);
+                stream.create_consumer(config).await.unwrap();
+            }
+            (info.headers_only, info.inactive_threshold)
+        })
+    };
+    let changes: [fn(&mut pull::Config); 2] = [
+        |config| config.headers_only = true,
+        |config| config.inactive_threshold = Duration::from_secs(600),
+    ];
+    for each in changes {
+        city.kill();
+        server.publish(&mut city);
+        change(Some(each));
+        city.start();
+        city.wait_until_judged();
+        assert_eq!(change(None), (false, Duration::ZERO));
+    }
+    city.check();
+}
+
+/// That of the first of two subjects that choose the same.
+const OWN: &str = "ioc.v1.readings.wl-1";
+
+#[test]
+fn p1_a_subject_that_is_written_before_another_begins_behind_what_that_has_not_read() {
+    let server = Nats::start();
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let keys = |subjects: &str| format!("{KEYS}, from: new, subjects: [{subjects}]");
+    let mut city = City::new("nats", server.address, &keys("ioc.v1.readings.>"));
+    city.wait_for_link(LINK, "up");
+    server.publish_range(0..20);
+    city.wait_until_taken(20);
+    city.stop();
+    server.publish_range(20..40);
+    let both = format!(
+        "name: city, {}",
+        keys("ioc.v1.readings.wl-1, ioc.v1.readings.>")
+    );
+    city.change("nats", server.address, &both);
+    city.start();
+    city.wait_for_link(LINK, "up");
+    city.wait_for_link(&format!("nats city {OWN}"), "up");
+    // What follows is no word of what came before.
+    server.publish_range(40..60);
+    let records = city.records(40);
+    let ids = records
+        .iter()
+        .filter_map(|each| each["reading"]["id"].as_str());
+    let ids: BTreeSet<_> = ids.map(str::to_owned).collect();
+    assert_eq!(ids, (0..60).map(|n| format!("r{n}")).collect());
+}
+
+#[test]
+fn p1_what_is_read_by_another_subject_is_read_here_where_that_is_not_let_in() {
+    let consumer = format!("ioc-city-{}", &blake3::hash(OWN.as_bytes()).to_hex()[..8]);
+    let denied = ["*", "*.*"].map(|what| format!("$JS.API.CONSUMER.{what}.READINGS.{consumer}"));
+    let [one, two] = &denied;
+    let permissions = format!(
+        "permissions: {{publish: {{allow: \">\", deny: {:?}}}}}",
+        [one, two, &format!("{one}.>")]
+    );
+    let users = format!("[{{user: city, password: city, {permissions}}}]");
+    let server = Nats::configured(format!(
+        "authorization: {{users: {users}}}\nno_auth_user: city\n"
+    ));
+    server.make_stream("READINGS", "ioc.v1.readings.>");
+    let keys = format!("{KEYS}, subjects: [{OWN}, ioc.v1.readings.>]");
+    let mut city = City::new("nats", server.address, &keys);
+    city.wait_for_link(LINK, "up");
+    server.publish(&mut city);
+    city.wait_until_judged();
+    city.check();
+}
+
+#[test]
+fn a_message_that_two_core_subjects_choose_is_one_reading() {
+    let server = Nats::start();
+    let mappings = "mappings:
+  gauges:
+    topic: city/#
+    sensor: topic 3
+    kind: water_level
+    observed_at: arrival
+    readings: { value: /cm, unit: cm }
+";
+    let keys = "subjects: [city.gauges.*, city.>]";
+    let city = City::with_mappings("nats", server.address, keys, mappings);
+    city.wait_for_link("nats city city.gauges.*", "up");
+    city.wait_for_link("nats city city.>", "up");
+    server.runtime.block_on(async {
+        let client = server.client().await;
+        for cm in 1..=50 {
+            let text = format!("{{\"cm\":{cm}}}");
+            client
+                .publish("city.gauges.wl-1", text.into())
+                .await
+                .unwrap();
+        }
+        client.flush().await.unwrap();
+    });
+    let passed = "ioc_broker_passed_over_total{link=\"nats city city.>\",why=\"read_elsewhere\"}";
+    wait_for("the second to pass them over", || {
+        (city.server().metric(passed) == Some(50.0)).then_some(())
+    });
+    assert_eq!(city.journaled(50).len(), 50);
 }
 
 /// Publishes messages of which most have headers that cannot be read.

@@ -1,7 +1,7 @@
 //! The state of each link to a broker elsewhere, for people and for orchestrators.
 //!
 //! Arrives: what each link says of itself. Leaves: one line for each. Bound: one entry for each
-//! connection that is configured; none is added later.
+//! connection that is configured, and for each session that is read out; none is added later.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -171,6 +171,11 @@ impl Link {
     pub fn ended(&self) {
         self.set(LinkState::Ended);
         telemetry::broker_link(&self.name, false);
+    }
+
+    /// It has done what it was for, and is no link any more.
+    pub fn over(&self) {
+        self.links.with(|links| links.remove(&self.name));
     }
 
     fn set(&self, state: LinkState) {

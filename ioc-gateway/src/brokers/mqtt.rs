@@ -4,7 +4,8 @@
 //! Promise: a PUBACK leaves only when the message is durable, in the order of the messages
 //! (section 4.6), and only on the connection that brought it. The session is the broker's to keep:
 //! what it took for us while we were away comes when we are back. Urgent topics have a connection
-//! of their own, so that no flood of others lies before them. Nothing is carried from one
+//! of their own, so that no flood of others lies before them. Sessions that are not configured any more
+//! are read out and ended (`mqtt/sessions.rs`). Nothing is carried from one
 //! connection to the next but how long to wait, and what is left of the link's quota. Not here: what is published there
 //! (`mqtt/outgoing.rs`); quality 2 (the broker delivers as quality 1 what was published so). Next:
 //! `mqtt/connection.rs`.
@@ -15,9 +16,11 @@ mod socket;
 mod packets;
 mod oversized;
 mod chosen;
+mod sessions;
 mod outgoing;
 
 use std::future::Future;
+use std::mem;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +33,7 @@ use self::connection::Ended;
 pub(crate) use self::connection::LinkError;
 pub(crate) use self::outgoing::Publishing;
 pub(crate) use self::packets::{Outgoing, Published};
+pub use self::sessions::Sessions;
 use super::Login;
 use super::backoff::Backoff;
 use super::epoch::Entrance;
@@ -144,11 +148,76 @@ impl MqttBrokerOptions {
 #[derive(Debug)]
 struct Wanted {
     client_id: String,
-    filters: Vec<String>,
-    /// What these choose.
-    chosen: Chosen,
+    purpose: Purpose,
+    /// What the filters of all connections of the link choose: one that was moved from `topics` to
+    /// `urgent_topics` stands in the session of before, with what the broker has kept for it.
+    chosen: Arc<Chosen>,
     link: Link,
     options: Arc<MqttBrokerOptions>,
+    sessions: Sessions,
+    all_subscribed: AllSubscribed,
+}
+
+/// What a connection is for.
+#[derive(Debug)]
+enum Purpose {
+    /// To be given what these filters choose, for ever.
+    Reads { filters: Vec<String> },
+    /// To take what the broker has kept for a session that is not configured any more, and to end it;
+    /// it had these filters.
+    Ends { filters: Vec<String> },
+}
+
+impl Wanted {
+    /// The filters of its session that are not asked for.
+    fn others(&self) -> Vec<String> {
+        let Self {
+            options, client_id, ..
+        } = self;
+        self.sessions.others(options, client_id, self.filters())
+    }
+
+    /// Its session has its filters and no others.
+    fn note_filters(&self) {
+        let Self {
+            options, client_id, ..
+        } = self;
+        self.sessions.has(options, client_id, self.filters());
+    }
+
+    fn filters(&self) -> &[String] {
+        match &self.purpose {
+            Purpose::Reads { filters } => filters,
+            Purpose::Ends { .. } => &[],
+        }
+    }
+}
+
+/// Which of the connections of a link have subscribed since the start: before all have, none gives up
+/// a filter, for what it chooses may be another's from then on.
+#[derive(Debug, Clone)]
+struct AllSubscribed {
+    own: usize,
+    have: watch::Sender<Vec<bool>>,
+}
+
+impl AllSubscribed {
+    fn subscribed(&self) {
+        self.have.send_if_modified(|have| {
+            have.get_mut(self.own)
+                .is_some_and(|own| !mem::replace(own, true))
+        });
+    }
+
+    /// Waits until all have.
+    ///
+    /// # Cancel safety
+    /// Cancelling loses nothing.
+    async fn all(&self) {
+        let mut have = self.have.subscribe();
+        let all = have.wait_for(|have| have.iter().all(|each| *each));
+        let _ = all.await;
+    }
 }
 
 /// What a connection adds to the client identifier: that of urgent topics,
@@ -175,13 +244,14 @@ const STABLE_AFTER: Duration = Duration::from_secs(10);
 /// returns.
 pub async fn run(
     options: MqttBrokerOptions,
+    sessions: Sessions,
     door: Door,
     links: &Links,
     shutdown: impl Future<Output = ()>,
 ) {
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
-    for wanted in wanted(options, links) {
+    for wanted in wanted(options, &sessions, links) {
         connections.spawn(keep(wanted, door.clone(), stopping.clone()));
     }
     shutdown.await;
@@ -189,21 +259,15 @@ pub async fn run(
     while connections.join_next().await.is_some() {}
 }
 
-fn wanted(options: MqttBrokerOptions, links: &Links) -> Vec<Wanted> {
-    let options = Arc::new(options);
+/// Each connection that reads: the client identifier of its session, and its filters.
+fn subscriptions(options: &MqttBrokerOptions) -> Vec<(String, Vec<String>)> {
     let shared = |filter: &String| match &options.share {
         Some(group) => format!("$share/{group}/{filter}"),
         None => filter.clone(),
     };
     let connection = |suffix: &str, filters: &[String]| {
-        let filters: Vec<_> = filters.iter().map(shared).collect();
-        Wanted {
-            client_id: format!("{}{suffix}", options.client_id),
-            chosen: Chosen::by(&filters),
-            filters,
-            link: links.add(&format!("mqtt {}{suffix}", options.name)),
-            options: Arc::clone(&options),
-        }
+        let filters = chosen::widest(filters).map(shared);
+        (format!("{}{suffix}", options.client_id), filters.collect())
     };
     let mut all = Vec::new();
     if !options.urgent_topics.is_empty() {
@@ -220,6 +284,48 @@ fn wanted(options: MqttBrokerOptions, links: &Links) -> Vec<Wanted> {
     all
 }
 
+fn wanted(options: MqttBrokerOptions, sessions: &Sessions, links: &Links) -> Vec<Wanted> {
+    let options = Arc::new(options);
+    let subscriptions = subscriptions(&options);
+    let filters = subscriptions.iter().flat_map(|(_, filters)| filters);
+    let chosen = Arc::new(Chosen::by(filters));
+    let have = watch::Sender::new(vec![false; subscriptions.len()]);
+    let connection = |own, name: String, client_id, purpose, chosen: &Arc<Chosen>| Wanted {
+        client_id,
+        purpose,
+        chosen: Arc::clone(chosen),
+        link: links.add(&name),
+        options: Arc::clone(&options),
+        sessions: sessions.clone(),
+        all_subscribed: AllSubscribed {
+            own,
+            have: have.clone(),
+        },
+    };
+    let left = sessions.left_to(&options);
+    let mut all = Vec::new();
+    for (own, (client_id, filters)) in subscriptions.into_iter().enumerate() {
+        let suffix = client_id.strip_prefix(&options.client_id);
+        let name = format!("mqtt {}{}", options.name, suffix.unwrap_or_default());
+        let purpose = Purpose::Reads { filters };
+        all.push(connection(own, name, client_id, purpose, &chosen));
+    }
+    for left in left {
+        let name = format!("mqtt {} session {}", options.name, left.client_id);
+        let chosen = Arc::new(Chosen::by(&left.asked));
+        let filters = left.filters;
+        let purpose = Purpose::Ends { filters };
+        all.push(connection(
+            usize::MAX,
+            name,
+            left.client_id,
+            purpose,
+            &chosen,
+        ));
+    }
+    all
+}
+
 /// Keeps one connection: makes it again whenever it ends, until told to stop.
 async fn keep(wanted: Wanted, door: Door, mut stopping: watch::Receiver<bool>) {
     let mut backoff = Backoff::default();
@@ -230,6 +336,11 @@ async fn keep(wanted: Wanted, door: Door, mut stopping: watch::Receiver<bool>) {
         let serving = connection::serve(Arc::clone(&wanted), entrance.clone(), stopping.clone());
         let (brought, error) = match tokio::spawn(serving).await {
             Ok(Ended::Stopped) => break,
+            Ok(Ended::Over) => {
+                wanted.sessions.over(&wanted.options, &wanted.client_id);
+                telemetry::broker_session_over(wanted.link.name());
+                return wanted.link.over();
+            }
             Ok(Ended::Broke { brought, error }) => (brought, error),
             Err(panic) => (false, LinkError::Panicked(panic.to_string())),
         };

@@ -13,6 +13,7 @@ mod core;
 mod connect;
 mod consumer;
 mod delivery;
+mod earlier;
 mod floor;
 mod kept;
 mod line;
@@ -27,7 +28,7 @@ mod together;
 mod wire;
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +40,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 pub(crate) use self::connect::{Connected, LinkError};
+pub use self::consumer::covers;
+use self::earlier::Earlier;
 use self::floor::Floor;
 use self::kept::Looks;
 use self::message::Incoming;
@@ -109,6 +112,13 @@ pub enum Since {
 }
 
 impl NatsOptions {
+    /// Where it is kept how much of a subject of the stream is durable, if it is.
+    fn floor_of(&self, subject: &str) -> Option<PathBuf> {
+        let dir = self.floors.as_ref().filter(|_| self.stream.is_some())?;
+        let consumer = consumer::name_of(&self.durable, subject);
+        Some(dir.join(format!("{}-{consumer}", self.name)))
+    }
+
     /// How many connections are made: two for each subject, one that its messages come on and one to
     /// ask and to answer, and some beside.
     pub fn connections(&self) -> usize {
@@ -174,6 +184,18 @@ enum Ended {
 /// nothing.
 const STABLE_AFTER: Duration = Duration::from_secs(10);
 
+/// Tells of consumers that were read and that none of these servers' settings have any more: a stream
+/// may keep its messages for them. `dir` is where it is kept how much of streams is durable.
+pub fn tell_of_strays(dir: &Path, servers: &[NatsOptions]) {
+    let files = servers.iter().flat_map(|server| {
+        let subjects = server.subjects.iter();
+        subjects.filter_map(|subject| server.floor_of(subject))
+    });
+    for stray in floor::strays(dir, &files.collect()) {
+        telemetry::nats_stray(&stray);
+    }
+}
+
 /// Serves a server until `shutdown` is ready; then reads no more, waits until what was read is
 /// durable and acknowledged, and takes its leave. The engine must go on settling until this
 /// returns.
@@ -186,18 +208,19 @@ pub async fn run(
     let (stop, stopping) = watch::channel(false);
     let options = Arc::new(options);
     let mut connections = JoinSet::new();
-    for (at, subject) in options.subjects.iter().enumerate() {
-        let consumer = consumer::name_of(&options.durable, subject);
-        let file = options.floors.as_ref().filter(|_| options.stream.is_some());
-        let file = file.map(|dir| dir.join(format!("{}-{consumer}", options.name)));
+    let moves = watch::Sender::default();
+    let floor = |subject| Floor::telling(options.floor_of(subject), moves.clone());
+    let floors: Vec<_> = options.subjects.iter().map(|each| floor(each)).collect();
+    for (at, (subject, floor)) in options.subjects.iter().zip(&floors).enumerate() {
+        let before = options.subjects.iter().zip(&floors).take(at);
         let subscriber = Subscriber {
             options: Arc::clone(&options),
             subject: subject.clone(),
-            earlier: options.subjects[..at].to_vec(),
+            earlier: Earlier::of(subject, before),
             link: links.add(&format!("nats {} {subject}", options.name)),
             held: Mutex::default(),
             looks: Mutex::default(),
-            floor: Floor::kept(file),
+            floor: floor.clone(),
         };
         let kept = keep(subscriber, door.clone(), stopping.clone());
         match options.stream {
@@ -215,8 +238,8 @@ pub async fn run(
 struct Subscriber {
     options: Arc<NatsOptions>,
     subject: String,
-    /// Those that are configured before it: a message of a stream is read by the first that chooses it.
-    earlier: Vec<String>,
+    /// Those that are configured before it: what they choose is read there.
+    earlier: Earlier,
     link: Link,
     held: Mutex<Held>,
     looks: Mutex<Looks>,
@@ -235,8 +258,10 @@ struct Held {
     until: Option<Instant>,
 }
 
-/// Why a message of another subject is passed over, in a word to count by.
+/// Why a message of another subject is passed over, in a word to count by,
 const NOT_SUBSCRIBED: &str = "not_subscribed";
+/// and one that a subject before chooses, too.
+const READ_ELSEWHERE: &str = "read_elsewhere";
 
 impl Subscriber {
     /// JetStream, as this client reaches it.
@@ -255,14 +280,7 @@ impl Subscriber {
         if !consumer::covers(&self.subject, subject) {
             return Some(NOT_SUBSCRIBED);
         }
-        if message.is_deletion() {
-            return Some(message::DELETED);
-        }
-        let is_read = self
-            .earlier
-            .iter()
-            .any(|each| consumer::covers(each, subject));
-        is_read.then_some("read_elsewhere")
+        message.is_deletion().then_some(message::DELETED)
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -303,7 +321,9 @@ async fn keep(subscriber: Subscriber, door: Door, mut stopping: watch::Receiver<
         let began = Instant::now();
         // In a task of its own: a panic of ours ends this connection and nothing else.
         let serving = serve(Arc::clone(&subscriber), entrance.clone(), stopping.clone());
-        let (brought, error) = match tokio::spawn(serving).await {
+        let ended = tokio::spawn(serving).await;
+        subscriber.floor.closed();
+        let (brought, error) = match ended {
             Ok(Ended::Stopped) => break,
             Ok(Ended::Broke { brought, error }) => (brought, error),
             Err(panic) => (false, LinkError::Panicked(panic.to_string())),
@@ -408,7 +428,7 @@ mod tests {
         Subscriber {
             options: Arc::default(),
             subject: "ioc.v1.readings.>".to_owned(),
-            earlier: Vec::new(),
+            earlier: Earlier::default(),
             link: Links::default().add("nats city ioc.v1.readings.>"),
             held: Mutex::default(),
             looks: Mutex::default(),

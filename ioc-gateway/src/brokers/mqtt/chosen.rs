@@ -1,4 +1,4 @@
-//! Which topics a connection asks for.
+//! Which topics a link asks for.
 //!
 //! A broker keeps a session's filters, also those that have been taken out of the settings since,
 //! and goes on delivering by them: 3.1.1 has no way to ask which they are. So what no filter of the
@@ -7,7 +7,7 @@
 
 use crate::formats::TopicFilter;
 
-/// What the filters of one connection choose.
+/// What the filters of a link choose.
 #[derive(Debug)]
 pub(super) struct Chosen {
     /// `None`: nobody can tell but the broker.
@@ -16,9 +16,9 @@ pub(super) struct Chosen {
 
 impl Chosen {
     /// What these choose, as they are subscribed to.
-    pub fn by(filters: &[String]) -> Self {
+    pub fn by<'f>(filters: impl IntoIterator<Item = &'f String>) -> Self {
         Self {
-            filters: filters.iter().map(|filter| own(filter)).collect(),
+            filters: filters.into_iter().map(|filter| own(filter)).collect(),
         }
     }
 
@@ -27,6 +27,26 @@ impl Chosen {
         let filters = self.filters.as_ref();
         filters.is_none_or(|filters| filters.iter().any(|filter| filter.chooses(topic)))
     }
+}
+
+/// Those of these filters that no other covers: brokers may deliver a message once for each
+/// subscription that chooses it (5.0: section 3.3.4).
+pub(super) fn widest(filters: &[String]) -> impl Iterator<Item = &String> {
+    let read: Vec<_> = filters.iter().map(|filter| own(filter)).collect();
+    let covers = move |wide: usize, narrow: usize| {
+        let [wide, narrow] = [wide, narrow].map(|at| read[at].as_ref());
+        wide.zip(narrow)
+            .is_some_and(|(wide, narrow)| wide.covers(narrow))
+    };
+    // Of two that choose the same, the first.
+    let is_covered = move |narrow: usize| {
+        (0..filters.len()).any(|wide| {
+            wide != narrow && covers(wide, narrow) && (wide < narrow || !covers(narrow, wide))
+        })
+    };
+    let all = filters.iter().enumerate();
+    all.filter(move |(at, _)| !is_covered(*at))
+        .map(|(_, filter)| filter)
 }
 
 /// A filter without the group that shares it (5.0: section 4.8.2); `None` if it is one that only
@@ -57,6 +77,23 @@ mod tests {
         }
         for topic in ["city/gas/7", "air/1", "$SYS/other"] {
             assert!(!own.has(topic), "{topic}");
+        }
+    }
+
+    #[test]
+    fn what_another_covers_is_not_asked_for_twice() {
+        for (filters, asked) in [
+            (&["city/+/s1", "city/#", "city/a/#"][..], &["city/#"][..]),
+            (&["city/a", "city/b/#"], &["city/a", "city/b/#"]),
+            (
+                &["#", "$SYS/load", "$queue/a"],
+                &["#", "$SYS/load", "$queue/a"],
+            ),
+            (&["city/a", "city/a"], &["city/a"]),
+        ] {
+            let filters: Vec<_> = filters.iter().map(|each| (*each).to_owned()).collect();
+            let widest: Vec<_> = widest(&filters).collect();
+            assert_eq!(widest, asked);
         }
     }
 

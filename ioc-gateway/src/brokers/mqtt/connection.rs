@@ -6,8 +6,8 @@
 //! not we read it; one that is silent for longer than it may is left.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::Arc;
+use std::{io, mem};
 
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -18,7 +18,7 @@ use super::keep_alive::KeepAlive;
 use super::oversized::{Ahead, Oversized};
 use super::packets::{self, Delivery, Granted, Malformed, Message, Packet};
 use super::socket::{Socket, connect};
-use super::{Version, Wanted};
+use super::{Publishing, Purpose, Version, Wanted};
 use crate::brokers::epoch::{Entrance, Epoch};
 use crate::brokers::{HandshakeError, TlsError, tls, told};
 use crate::door::DoorClosed;
@@ -113,6 +113,8 @@ impl From<DoorClosed> for LinkError {
 pub(super) enum Ended {
     /// We were told to stop.
     Stopped,
+    /// The session is read out and ended.
+    Over,
     /// It is to be made again.
     Broke {
         /// Whether anything that came over it became durable.
@@ -148,13 +150,24 @@ pub(super) async fn serve(
             connection.run(reader, writer, stopping).await
         }
     };
-    match ran {
-        Ok(()) => Ended::Stopped,
+    let ended = match ran {
+        Ok(()) if connection.stage == Stage::Over => end_session(&wanted).await,
+        Ok(()) => return Ended::Stopped,
+        Err(error) => Err(error),
+    };
+    match ended {
+        Ok(()) => Ended::Over,
         Err(error) => Ended::Broke {
             brought: connection.epoch.settled() > 0,
             error,
         },
     }
+}
+
+/// Ends a session: a connection that leaves none behind begins without the one before (section 3.1.2.4).
+async fn end_session(wanted: &Wanted) -> Result<(), LinkError> {
+    let connecting = Publishing::new(&wanted.options, &wanted.client_id);
+    connecting.await.map(drop)
 }
 
 const fn broke(error: LinkError) -> Ended {
@@ -186,11 +199,22 @@ enum Stage {
     AwaitsConnAck,
     AwaitsSubAck,
     Subscribed,
+    /// Nothing new is to come; what the broker has kept came last then.
+    ReadsOut(Instant),
+    /// Nothing has come for a while.
+    Over,
 }
+
+/// How long nothing may come of a session that is read out until it is taken for empty.
+const READ_OUT_AFTER: Duration = Duration::from_secs(3);
 
 /// What is said of a link over which nothing comes again.
 const LOSES: &str = "the broker grants QoS 0 only: what is under way when the link breaks, or comes while we \
                      are away, is lost";
+
+/// What is said of a link that takes what a session holds which is not configured any more.
+const LEFT: &str = "this session is not configured any more: what the broker has kept for it is read, and it is \
+                    ended";
 
 /// What was passed over of what was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,6 +250,8 @@ struct Connection<'a> {
     unflushed: bool,
     keep_alive: KeepAlive,
     stopping: bool,
+    /// Filters that the broker may have and that are not wanted, until it is told.
+    unwanted: Vec<String>,
 }
 
 impl<'a> Connection<'a> {
@@ -246,6 +272,7 @@ impl<'a> Connection<'a> {
             unflushed: false,
             keep_alive: KeepAlive::new(wanted.options.keep_alive, Instant::now()),
             stopping: false,
+            unwanted: Vec::new(),
         }
     }
 
@@ -268,11 +295,18 @@ impl<'a> Connection<'a> {
                 let _ = writer.shutdown().await;
                 return Ok(());
             }
+            if self.is_read_out(Instant::now()) {
+                self.stage = Stage::Over;
+                self.stopping = true;
+                continue;
+            }
             let reads = !self.stopping && self.has_room();
             if !reads {
                 self.keep_alive.does_not_listen(Instant::now());
             }
             self.received.reserve(READ_BYTES);
+            let (gives_up, reads_out) = (!self.unwanted.is_empty(), self.reads_out());
+            let read_out_at = self.read_out_at();
             // Each of these is cancel safe: nothing is read, written or settled when another wins.
             tokio::select! {
                 read = reader.read_buf(&mut self.received), if reads => {
@@ -292,11 +326,35 @@ impl<'a> Connection<'a> {
                 }
                 progress = self.epoch.progress() => progress?,
                 () = sleep_until(self.keep_alive.due()) => self.ask()?,
+                () = self.wanted.all_subscribed.all(), if gives_up => {
+                    let unwanted = mem::take(&mut self.unwanted);
+                    packets::put_unsubscribe(self.version, &mut self.out, &unwanted);
+                }
+                () = sleep_until(read_out_at), if reads_out => {}
                 () = told(&mut stopping), if !self.stopping => {
                     self.stopping = true;
                 }
             }
         }
+    }
+
+    const fn reads_out(&self) -> bool {
+        matches!(self.stage, Stage::ReadsOut(_))
+    }
+
+    /// When a session that is read out is taken for empty.
+    fn read_out_at(&self) -> Instant {
+        match self.stage {
+            Stage::ReadsOut(came) => came + READ_OUT_AFTER,
+            _ => Instant::now() + READ_OUT_AFTER,
+        }
+    }
+
+    fn is_read_out(&self, now: Instant) -> bool {
+        let is_settled = self.epoch.in_flight() == 0 && self.out.is_empty() && !self.unflushed;
+        // The rest of a message may be slow to come.
+        let is_whole = self.received.is_empty() && self.oversized.is_none();
+        self.reads_out() && is_settled && is_whole && now >= self.read_out_at()
     }
 
     /// A broker that is asked for what it does not speak may reset the connection.
@@ -352,6 +410,7 @@ impl<'a> Connection<'a> {
                     self.let_in(session_present, keep_alive_s)?;
                 }
                 Packet::SubAck(granted) => self.subscribed(&granted)?,
+                Packet::UnsubAck => self.unsubscribed()?,
                 Packet::Publish(message) => self.take_message(&message)?,
                 Packet::PingResp => {}
                 Packet::PubAck(..) => return Err(LinkError::Unexpected("PUBACK")),
@@ -371,18 +430,33 @@ impl<'a> Connection<'a> {
             self.keep_alive.shorten(Duration::from_secs(seconds.into()));
         }
         self.is_session_kept = session;
-        telemetry::broker_session(self.wanted.link.name(), session);
-        // Also where the broker has a session: the filters may be others than then.
-        self.version
-            .put_subscribe(&mut self.out, &self.wanted.filters);
+        match &self.wanted.purpose {
+            Purpose::Reads { filters } => {
+                telemetry::broker_session(self.wanted.link.name(), session);
+                // Also where the broker has a session: the filters may be others than then.
+                self.version.put_subscribe(&mut self.out, filters);
+            }
+            // What was in it is gone.
+            Purpose::Ends { filters } if !session || filters.is_empty() => {
+                self.stage = Stage::ReadsOut(Instant::now());
+            }
+            Purpose::Ends { filters } => {
+                self.stage = Stage::Subscribed;
+                self.wanted.link.up_but(LEFT);
+                self.unwanted.clone_from(filters);
+            }
+        }
         Ok(())
     }
 
     fn subscribed(&mut self, granted: &[Granted]) -> Result<(), LinkError> {
-        if self.stage != Stage::AwaitsSubAck || granted.len() != self.wanted.filters.len() {
+        let Purpose::Reads { filters } = &self.wanted.purpose else {
+            return Err(LinkError::Unexpected("SUBACK"));
+        };
+        if self.stage != Stage::AwaitsSubAck || granted.len() != filters.len() {
             return Err(LinkError::Unexpected("SUBACK"));
         }
-        let filters = self.wanted.filters.iter().zip(granted);
+        let filters = filters.iter().zip(granted);
         let refused: Vec<_> = filters
             .filter(|(_, granted)| **granted == Granted::Nothing)
             .collect();
@@ -394,6 +468,21 @@ impl<'a> Connection<'a> {
             true => self.wanted.link.up_but(LOSES),
             false => self.wanted.link.up(),
         }
+        self.wanted.all_subscribed.subscribed();
+        if self.is_session_kept {
+            self.unwanted = self.wanted.others();
+        } else {
+            self.wanted.note_filters();
+        }
+        Ok(())
+    }
+
+    fn unsubscribed(&mut self) -> Result<(), LinkError> {
+        match self.wanted.purpose {
+            _ if self.stage != Stage::Subscribed => return Err(LinkError::Unexpected("UNSUBACK")),
+            Purpose::Reads { .. } => self.wanted.note_filters(),
+            Purpose::Ends { .. } => self.stage = Stage::ReadsOut(Instant::now()),
+        }
         Ok(())
     }
 
@@ -401,6 +490,9 @@ impl<'a> Connection<'a> {
     fn take_message(&mut self, message: &Message) -> Result<(), LinkError> {
         if self.stage == Stage::AwaitsConnAck {
             return Err(LinkError::Unexpected("PUBLISH"));
+        }
+        if self.reads_out() {
+            self.stage = Stage::ReadsOut(Instant::now());
         }
         let attributes = message.event.iter();
         let event: Vec<_> = attributes

@@ -34,6 +34,8 @@ pub(super) enum Packet {
     },
     /// For each filter what was granted.
     SubAck(Vec<Granted>),
+    /// It has heard what we do not want any more.
+    UnsubAck,
     Publish(Message),
     /// What became of a message of ours.
     PubAck(u16, Published),
@@ -308,6 +310,29 @@ impl Version {
     }
 }
 
+/// UNSUBSCRIBE from these filters (3.1.1: section 3.10; 5.0: section 3.10, without properties).
+pub(super) fn put_unsubscribe(version: Version, out: &mut BytesMut, filters: &[String]) {
+    let mut body = vec![0, 2];
+    if version == Version::V5 {
+        body.push(0);
+    }
+    for filter in filters {
+        body.extend_from_slice(&(filter.len() as u16).to_be_bytes());
+        body.extend_from_slice(filter.as_bytes());
+    }
+    out.extend_from_slice(&[0xa2]);
+    let mut length = body.len();
+    loop {
+        let more = if length > 127 { 0x80 } else { 0 };
+        out.extend_from_slice(&[(length & 0x7f) as u8 | more]);
+        length >>= 7;
+        if length == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&body);
+}
+
 /// PUBACK, in both versions (5.0: section 3.4.2.1 without a reason).
 pub(super) fn put_puback(out: &mut BytesMut, packet_id: u16) {
     let [high, low] = packet_id.to_be_bytes();
@@ -366,7 +391,7 @@ fn of_v4(packet: v4::Packet) -> Packet {
         v4::Packet::PubComp(_) => Packet::Unexpected("PUBCOMP"),
         v4::Packet::Subscribe(_) => Packet::Unexpected("SUBSCRIBE"),
         v4::Packet::Unsubscribe(_) => Packet::Unexpected("UNSUBSCRIBE"),
-        v4::Packet::UnsubAck(_) => Packet::Unexpected("UNSUBACK"),
+        v4::Packet::UnsubAck(_) => Packet::UnsubAck,
         v4::Packet::PingReq => Packet::Unexpected("PINGREQ"),
     }
 }
@@ -410,7 +435,7 @@ fn of_v5(packet: v5::Packet) -> Packet {
         v5::Packet::PubComp(_) => Packet::Unexpected("PUBCOMP"),
         v5::Packet::Subscribe(_) => Packet::Unexpected("SUBSCRIBE"),
         v5::Packet::Unsubscribe(_) => Packet::Unexpected("UNSUBSCRIBE"),
-        v5::Packet::UnsubAck(_) => Packet::Unexpected("UNSUBACK"),
+        v5::Packet::UnsubAck(_) => Packet::UnsubAck,
         v5::Packet::PingReq(_) => Packet::Unexpected("PINGREQ"),
     }
 }

@@ -46,6 +46,7 @@ async fn bench_of(
         ..MqttBrokerOptions::default()
     };
     change(&mut options);
+    let sessions = Sessions::default();
     let catalogue = Arc::new(ArcSwap::from_pointee(catalogue));
     let (door, arrivals) = Door::new(DoorOptions::default(), catalogue);
     let (stop, stopping) = watch::channel(false);
@@ -56,7 +57,7 @@ async fn bench_of(
         let shutdown = async move {
             let _ = told.wait_for(|told| *told).await;
         };
-        run(options, door, &shown, shutdown).await;
+        run(options, sessions, door, &shown, shutdown).await;
     });
     Bench {
         listener,
@@ -317,6 +318,26 @@ async fn what_is_not_subscribed_to_any_more_is_acknowledged_and_not_read() {
         publish(&mut socket, version, 2, READING).await;
         bench.settle_next();
         assert_eq!(packet(&mut socket).await, [0x40, 2, 0, 2]);
+    }
+}
+
+/// A filter that was moved between two lists stands in the session of before.
+#[tokio::test(flavor = "multi_thread")]
+async fn p1_what_another_connection_of_the_link_asks_for_is_read_on_each() {
+    for version in [Version::V311, Version::V5] {
+        let change = |options: &mut MqttBrokerOptions| {
+            options.urgent_topics = vec!["city/alarms/#".into()];
+        };
+        let bench = bench(version, change).await;
+        for _ in 0..2 {
+            let mut socket = bench.subscribed(version).await;
+            for (packet_id, topic) in [(1, TOPIC), (2, "city/alarms/7")] {
+                let on = (0x32, topic);
+                publish_on(&mut socket, version, on, packet_id, NAMED).await;
+                bench.settle_next();
+                assert_eq!(packet(&mut socket).await, [0x40, 2, 0, packet_id as u8]);
+            }
+        }
     }
 }
 

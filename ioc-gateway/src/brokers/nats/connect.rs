@@ -42,6 +42,8 @@ pub(crate) enum LinkError {
     Early,
     #[error("messages that were under way have not come again, and the stream has them")]
     Owed,
+    #[error("`{0}` was to read what it chooses, too, and does not get on: that is read here")]
+    Elsewhere(String),
     #[error("the engine has stopped")]
     EngineStopped,
     #[error("a mistake of ours: {0}")]
@@ -61,6 +63,7 @@ impl LinkError {
             Self::Gap => "gap",
             Self::Early => "early",
             Self::Owed => "owed",
+            Self::Elsewhere(_) => "elsewhere",
             Self::EngineStopped => "engine_stopped",
             Self::Panicked(_) => "panicked",
         }

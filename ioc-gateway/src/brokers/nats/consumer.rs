@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_nats::Client;
 use async_nats::connection::State;
-use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::consumer;
 use async_nats::jetstream::consumer::pull::Config;
 use async_nats::jetstream::consumer::{AckPolicy, Consumer, DeliverPolicy, Info};
 use async_nats::jetstream::context::ConsumerInfoErrorKind;
@@ -19,7 +19,10 @@ use async_nats::jetstream::stream::{
     ClusterInfo, Config as StreamConfig, ConsumerError, ConsumerErrorKind, Info as StreamInfo,
     RetentionPolicy, Stream,
 };
+use async_nats::jetstream::{Context, ErrorCode};
 use ioc_core::time::Timestamp;
+use serde::Deserialize;
+use serde_json::json;
 use tokio::time::timeout;
 
 use super::floor::{Begin, Knows, Runs, Server};
@@ -89,8 +92,14 @@ pub(super) async fn find_or_make(
     // The stream may have got other subjects since. A filter that is changed makes a server of 2.9
     // pass over what it has not delivered, so the consumer is made anew where it stood.
     let is_filtered = [&filter, subject].contains(&&info.config.filter_subject);
+    let is_narrower = has_filters(&context, stream, &name).await;
+    let why = edited(&info.config, &found, is_narrower);
+    if let Some(why) = why {
+        telemetry::nats_edited(subscriber.link.name(), &name, why);
+    }
+    let is_ours = is_filtered && why.is_none();
     let policy = match begin {
-        Begin::AsItIs | Begin::InVain if is_filtered => return Ok((consumer, info)),
+        Begin::AsItIs | Begin::InVain if is_ours => return Ok((consumer, info)),
         Begin::AsItIs | Begin::InVain if is_queue => DeliverPolicy::All,
         Begin::AsItIs | Begin::InVain => behind(info.ack_floor.stream_sequence),
         Begin::Behind(message) => behind(message),
@@ -113,6 +122,40 @@ pub(super) async fn find_or_make(
         Err(_) => {}
     }
     made
+}
+
+/// What somebody has changed about the consumer with which messages would be lost, if anything: then
+/// it is made anew where it stood. Nobody waits for a person here: one that is not read meanwhile is removed.
+fn edited(config: &consumer::Config, stream: &Stream, is_narrower: bool) -> Option<&'static str> {
+    let drops = stream.cached_info().config.retention == RetentionPolicy::Interest;
+    if is_narrower {
+        Some("it delivered some subjects only")
+    } else if config.headers_only {
+        Some("it delivered headers only")
+    } else if drops && !config.inactive_threshold.is_zero() {
+        Some(
+            "its server would have removed it for not being read, with what its stream keeps for it",
+        )
+    } else {
+        None
+    }
+}
+
+/// Whether a consumer has several filters, which servers from 2.10 on have and the library does not
+/// know. One that does not answer has none.
+async fn has_filters(context: &Context, stream: &str, name: &str) -> bool {
+    #[derive(Deserialize)]
+    struct Answer {
+        config: Filters,
+    }
+    #[derive(Deserialize)]
+    struct Filters {
+        #[serde(default)]
+        filter_subjects: Vec<String>,
+    }
+    let (subject, nothing) = (format!("CONSUMER.INFO.{stream}.{name}"), json!({}));
+    let answer: Result<Answer, _> = context.request(subject, &nothing).await;
+    answer.is_ok_and(|answer| !answer.config.filter_subjects.is_empty())
 }
 
 /// How the consumer is to be read.
@@ -330,7 +373,7 @@ pub(super) fn name_of(durable: &str, subject: &str) -> String {
 }
 
 /// Whether every subject that a pattern stands for is one of the other's.
-pub(super) fn covers(wide: &str, narrow: &str) -> bool {
+pub fn covers(wide: &str, narrow: &str) -> bool {
     // Of nearly each message: our own subjects end so, and what begins alike is covered.
     if let Some(beginning) = wide.strip_suffix('>')
         && beginning.ends_with('.')

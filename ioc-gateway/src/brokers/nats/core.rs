@@ -181,6 +181,7 @@ impl<'a> Waiting<'a> {
                     if !self.subscriber.link.is_up() {
                         self.subscriber.link.up();
                     }
+                    self.subscriber.floor.opened(0);
                 }
                 None => return Ok(false),
             }
@@ -213,6 +214,9 @@ impl<'a> Waiting<'a> {
     }
 
     fn take(&mut self, raw: Raw<'_>, epoch: &mut Epoch) {
+        if self.is_heard_elsewhere(raw) {
+            return epoch.pass_over(super::READ_ELSEWHERE);
+        }
         let topic = &mut self.topic;
         let is_read = message::read(raw, |message| match message.is_deletion() {
             true => epoch.pass_over(message::DELETED),
@@ -222,6 +226,14 @@ impl<'a> Waiting<'a> {
             let what = format_args!("a message of {}", self.subscriber.subject);
             message::put_aside(raw, what, topic, epoch);
         }
+    }
+
+    /// Whether a subject before has the message, too. To all subscriptions of a queue group it is
+    /// delivered once, whatever their subjects.
+    fn is_heard_elsewhere(&self, raw: Raw<'_>) -> bool {
+        let subject = str::from_utf8(raw.subject);
+        let hears = |subject| self.subscriber.earlier.hear(subject);
+        self.subscriber.options.queue.is_none() && subject.is_ok_and(hears)
     }
 
     fn pop(&mut self) -> Option<Owned> {

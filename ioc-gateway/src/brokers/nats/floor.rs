@@ -10,6 +10,7 @@
 //! anew (`consumer.rs`). Promise: our word is never further than what is durable. After `kill -9` it
 //! is behind by what came within [`WRITTEN_EVERY`]: that comes again, and is known.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ioc_core::time::Timestamp;
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 
@@ -41,7 +43,13 @@ struct Shared {
     known: Mutex<Known>,
     /// Held while it is written: what is written last is the newest.
     writing: Mutex<()>,
+    /// Whom it is told that it has moved, or that its consumer is read or not.
+    moves: watch::Sender<()>,
 }
+
+/// While the numbers of a stream mean the same messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Era(u32);
 
 /// How a consumer is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,11 +108,23 @@ struct Known {
     asked: u32,
     /// How often in a row the server did not let the consumer be made anew.
     refusals: u32,
+    era: Era,
+    /// Whether the consumer is being read,
+    is_open: bool,
+    /// and behind which message everything of its subject has been read by this process, or is going
+    /// to be.
+    reads_behind: Option<u64>,
 }
 
 impl Floor {
-    /// What a file says, or nothing yet.
+    /// What a file says, or nothing yet; nobody is told how it moves.
+    #[cfg(test)]
     pub fn kept(file: Option<PathBuf>) -> Self {
+        Self::telling(file, watch::Sender::default())
+    }
+
+    /// What a file says, or nothing yet.
+    pub fn telling(file: Option<PathBuf>, moves: watch::Sender<()>) -> Self {
         let read = file.as_deref().map(read).transpose();
         let known = read.unwrap_or_else(|error| {
             telemetry::nats_floor_unusable(&error);
@@ -114,7 +134,54 @@ impl Floor {
             file,
             known: Mutex::new(known.flatten().unwrap_or_default()),
             writing: Mutex::default(),
+            moves,
         }))
+    }
+
+    /// Is told when it moves, and others of the same link.
+    pub fn moved(&self) -> watch::Receiver<()> {
+        self.0.moves.subscribe()
+    }
+
+    /// The consumer is read from now on, behind this message at the latest.
+    pub fn opened(&self, behind: u64) {
+        {
+            let mut known = self.known();
+            let behind = behind.max(known.through);
+            known.reads_behind.get_or_insert(behind);
+            known.is_open = true;
+        }
+        self.0.moves.send_replace(());
+    }
+
+    /// It is not read any more.
+    pub fn closed(&self) {
+        self.known().is_open = false;
+        self.0.moves.send_replace(());
+    }
+
+    /// Whether it is being read.
+    pub fn is_open(&self) -> bool {
+        self.known().is_open
+    }
+
+    /// Up to which message all are durable.
+    pub fn through(&self) -> u64 {
+        self.known().through
+    }
+
+    /// Whether a message of its subject is read there, or has been by this process, as far as that is
+    /// known now; while the numbers mean the same.
+    pub fn reads(&self, message: u64) -> Option<Era> {
+        let known = self.known();
+        let reads = known.is_open && known.reads_behind.is_some_and(|behind| message > behind);
+        reads.then_some(known.era)
+    }
+
+    /// Whether such a message is durable.
+    pub fn is_durable(&self, era: Era, message: u64) -> bool {
+        let known = self.known();
+        known.era == era && message <= known.through
     }
 
     /// What is known of this stream.
@@ -136,6 +203,7 @@ impl Floor {
             *known = Known {
                 stream: stream.to_owned(),
                 through: acknowledged,
+                era: known.era.next(),
                 ..Known::default()
             };
         }
@@ -148,6 +216,7 @@ impl Floor {
         };
         if begin != Begin::AsItIs && known.refusals >= REFUSALS_MAX {
             (known.through, known.taken_at, known.refusals) = (acknowledged, None, 0);
+            known.counts_anew();
             return Begin::InVain;
         }
         begin
@@ -184,6 +253,9 @@ impl Floor {
         if through != known.through {
             (known.through, known.taken_at) = (through, None);
         }
+        if matches!(begin, Begin::From(_)) {
+            known.counts_anew();
+        }
         known.refusals = 0;
     }
 
@@ -199,6 +271,7 @@ impl Floor {
         let mut known = self.known();
         if message > known.through {
             (known.through, known.taken_at) = (message, Some(taken_at));
+            self.0.moves.send_replace(());
         }
         let now = Instant::now();
         let is_due = known
@@ -239,7 +312,18 @@ impl Floor {
     }
 }
 
+impl Era {
+    const fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
+}
+
 impl Known {
+    /// What is known is not what this process has read.
+    fn counts_anew(&mut self) {
+        (self.era, self.reads_behind) = (self.era.next(), None);
+    }
+
     /// As a line of a file: the stream, the message, and when it was taken.
     fn line(&self) -> String {
         let taken_at = self.taken_at.map(Timestamp::as_millis);
@@ -274,6 +358,19 @@ fn read(file: &Path) -> io::Result<Option<Known>> {
     };
     let malformed = || io::Error::other(format!("{} is no place of a stream", file.display()));
     Known::of(&text).map(Some).ok_or_else(malformed)
+}
+
+/// The files of a directory that are of no consumer any more, of those that are.
+pub(super) fn strays(dir: &Path, files: &BTreeSet<PathBuf>) -> Vec<String> {
+    // Where there is no directory nothing was read.
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let paths = entries.map(|entry| entry.path());
+    let is_floor = |path: &PathBuf| matches!(read(path), Ok(Some(_)));
+    let strays = paths.filter(|path| !files.contains(path) && is_floor(path));
+    let names = strays.filter_map(|path| Some(path.file_name()?.to_string_lossy().into_owned()));
+    let mut names: Vec<_> = names.filter(|name| !name.ends_with(".new")).collect();
+    names.sort();
+    names
 }
 
 /// Writes a file as a whole: half a number would be another.
@@ -388,6 +485,21 @@ mod tests {
         floor.begins("1", 90, 40);
         assert_eq!(floor.knows("1"), Knows::Through(40));
         assert_eq!(floor.knows("2"), Knows::Another);
+    }
+
+    #[test]
+    fn files_of_consumers_that_are_not_configured_any_more_are_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let streams = dir.path().join("streams");
+        let files = BTreeSet::from([streams.join("city-ioc-1")]);
+        assert!(strays(&streams, &files).is_empty());
+        for name in ["city-ioc-1", "city-ioc-2", "hills-ioc-1"] {
+            let floor = Floor::kept(Some(streams.join(name)));
+            floor.begins("1", 90, 40);
+            floor.write();
+        }
+        fs::write(streams.join("city-ioc-3.new"), "1 4").unwrap();
+        assert_eq!(strays(&streams, &files), ["city-ioc-2", "hills-ioc-1"]);
     }
 
     #[test]

@@ -14,12 +14,12 @@ use std::time::Duration;
 use async_nats::Client;
 use async_nats::jetstream::consumer::AckPolicy;
 use async_nats::jetstream::consumer::pull::BatchConfig;
-use ioc_core::time::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::connect::{ANSWER_WITHIN, PING_EVERY};
 use super::delivery::{Replies, Reply};
+use super::earlier::Elsewhere;
 use super::kept::Kept;
 use super::line::{Line, Said};
 use super::message::Incoming;
@@ -76,6 +76,14 @@ pub(super) async fn serve(
             () = told(&mut stopping) => return Ok(()),
         };
         line.subscribe(&reader.inbox, None);
+        if reader.ack_policy == AckPolicy::All {
+            subscriber.floor.opened(reader.begins_behind);
+        }
+        tokio::select! {
+            () = subscriber.earlier.are_there(subscriber.floor.moved()) => {}
+            error = connected.broken() => return Err(error),
+            () = told(&mut stopping) => return Ok(()),
+        }
         subscriber.link.up();
         let run = reader.run(&mut connected, &mut line, &mut epoch, stopping);
         let ran = run.await;
@@ -131,6 +139,10 @@ struct Reader<'a> {
     order: Order<Waiting>,
     /// What has, and is not acknowledged.
     prefix: Prefix<Reply>,
+    /// Behind which message the consumer delivers all, at the latest.
+    begins_behind: u64,
+    /// What is left to readers of other subjects.
+    elsewhere: Elsewhere,
     ack_wait: Duration,
     ack_policy: AckPolicy,
     /// Up to which message all have been here for a beat.
@@ -185,6 +197,7 @@ impl<'a> Reader<'a> {
             pending: info.num_ack_pending,
             acknowledged: info.ack_floor.stream_sequence,
         };
+        let begins_behind = begins_behind(&start);
         let may_look = subscriber.looks().may_look();
         let api = match &subscriber.options.domain {
             Some(domain) => format!("$JS.{domain}.API"),
@@ -199,6 +212,8 @@ impl<'a> Reader<'a> {
             may_look,
             order: Order::new(start, WAITING_MAX, may_look),
             prefix: Prefix::new(),
+            begins_behind,
+            elsewhere: Elsewhere::default(),
             ack_wait,
             ack_policy: info.config.ack_policy,
             held: 0,
@@ -230,6 +245,7 @@ impl<'a> Reader<'a> {
     ) -> Result<(), LinkError> {
         let (mut hold, mut asks) = (beats(self.ack_wait / 3), beats(PING_EVERY));
         self.together.acknowledged(epoch.settled());
+        let mut moved = self.subscriber.floor.moved();
         let mut is_stopping = false;
         loop {
             let had_room = !is_stopping && epoch.has_room(u64::MAX);
@@ -245,7 +261,8 @@ impl<'a> Reader<'a> {
             let has_room = !is_stopping && epoch.has_room(u64::MAX);
             let may_pull = Instant::now() >= self.pull_from;
             if has_room && may_pull {
-                self.pull(line, epoch.in_flight())?;
+                let settled = self.settled(epoch);
+                self.pull(line, epoch.decoded() - settled)?;
             } else {
                 self.heard = Instant::now();
             }
@@ -257,11 +274,13 @@ impl<'a> Reader<'a> {
                 more = line.more(!is_stopping && !takes_more) => more?,
                 () = ready(()), if takes_more => {}
                 progress = epoch.progress() => progress?,
+                Ok(()) = moved.changed(), if !self.elsewhere.is_empty() => {}
                 () = sleep_until(self.pull_from), if !may_pull => {}
                 () = sleep_until(due.unwrap_or(self.heard)), if due.is_some() => {}
                 _ = hold.tick() => {
                     self.subscriber.floor.save();
                     self.wait_for_owed(connected, epoch).await?;
+                    self.wait_for_others()?;
                     // A server that does not take what was said is not told it again.
                     if line.is_taken() {
                         self.hold(line, epoch.decoded());
@@ -434,7 +453,13 @@ impl<'a> Reader<'a> {
 
     fn pass(&mut self, raw: Raw<'_>, reply: Reply, is_early: bool, epoch: &mut Epoch) {
         let (number, taken_at) = (reply.message, reply.taken_at());
-        let is_read = message::read(raw, |message| self.pass_message(message, taken_at, epoch));
+        let is_read = message::read(raw, |message| {
+            if !self.pass_over(message, number, epoch) {
+                message.taken(Some(taken_at), &mut self.topic, |message| {
+                    epoch.take(message);
+                });
+            }
+        });
         if !is_read {
             self.pass_unreadable(raw, number, epoch);
         }
@@ -444,15 +469,13 @@ impl<'a> Reader<'a> {
     /// Makes a dead letter of a message that cannot be read, if it is for this reader.
     fn pass_unreadable(&mut self, raw: Raw<'_>, number: u64, epoch: &mut Epoch) {
         let subject = str::from_utf8(raw.subject).ok();
-        let unwanted = subject.and_then(|subject| {
-            self.subscriber.unwanted(Incoming {
-                subject,
-                headers: &[],
-                payload: raw.payload,
-            })
+        let message = subject.map(|subject| Incoming {
+            subject,
+            headers: &[],
+            payload: raw.payload,
         });
-        if let Some(why) = unwanted {
-            return epoch.pass_over(why);
+        if message.is_some_and(|message| self.pass_over(message, number, epoch)) {
+            return;
         }
         let what = format_args!("message {number} of the stream");
         message::put_aside(raw, what, &mut self.topic, epoch);
@@ -460,15 +483,34 @@ impl<'a> Reader<'a> {
         telemetry::nats_unreadable(self.subscriber.link.name(), number, is_first);
     }
 
-    fn pass_message(&mut self, message: Incoming<'_>, taken_at: Timestamp, epoch: &mut Epoch) {
-        match self.subscriber.unwanted(message) {
-            Some(why) => {
-                epoch.pass_over(why);
-                self.tell_of(why, message.subject);
-            }
-            None => message.taken(Some(taken_at), &mut self.topic, |message| {
-                epoch.take(message);
-            }),
+    /// Passes over a message that is not for this reader; whether it is none.
+    fn pass_over(&mut self, message: Incoming<'_>, number: u64, epoch: &mut Epoch) -> bool {
+        if let Some(why) = self.subscriber.unwanted(message) {
+            epoch.pass_over(why);
+            self.tell_of(why, message.subject);
+            return true;
+        }
+        let Some(left) = self.subscriber.earlier.reads(message.subject, number) else {
+            return false;
+        };
+        epoch.pass_over(super::READ_ELSEWHERE);
+        self.elsewhere.leave(epoch.decoded(), left);
+        true
+    }
+
+    /// How many messages of this connection are durable, here or where they were left to others.
+    fn settled(&mut self, epoch: &Epoch) -> u64 {
+        let earlier = &self.subscriber.earlier;
+        self.elsewhere.settled(epoch.settled(), earlier)
+    }
+
+    /// Begins anew where a reader that something was left to does not get on.
+    fn wait_for_others(&mut self) -> Result<(), LinkError> {
+        let (now, within) = (Instant::now(), self.ack_wait * 2);
+        let earlier = &self.subscriber.earlier;
+        match self.elsewhere.stalled(earlier, now, within) {
+            Some(subject) => Err(LinkError::Elsewhere(subject)),
+            None => Ok(()),
         }
     }
 
@@ -484,7 +526,7 @@ impl<'a> Reader<'a> {
     /// Acknowledges all that is durable, with one answer where that is allowed; by when, if more of
     /// it is to come together first.
     fn acknowledge(&mut self, line: &mut Line, epoch: &Epoch) -> Option<Instant> {
-        let settled = epoch.settled();
+        let settled = self.settled(epoch);
         let answered = &mut self.answered;
         if self.ack_policy == AckPolicy::Explicit {
             while let Some((_, reply)) = self.prefix.settle(settled) {
@@ -596,6 +638,15 @@ impl From<Disorder> for LinkError {
             Disorder::Gap => Self::Gap,
             Disorder::Early => Self::Early,
         }
+    }
+}
+
+/// Behind which message a consumer delivers all, at the latest. Where nothing was acknowledged, servers
+/// say that as zero wherever it began.
+const fn begins_behind(start: &Start) -> u64 {
+    match start.pending == 0 || start.acknowledged == 0 {
+        true => start.message,
+        false => start.acknowledged,
     }
 }
 

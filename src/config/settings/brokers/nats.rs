@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ioc_core::time::Timestamp;
 use ioc_gateway::brokers::TlsOptions;
-use ioc_gateway::brokers::nats::{NatsOptions, Since};
+use ioc_gateway::brokers::nats::{NatsOptions, Since, covers};
 
 use super::tls::{self, Place, Schemes};
 use super::{ADDRESSES_MAX, Broker, TEXT_BYTES_MAX, TOPICS_MAX, name, put, text, user};
@@ -329,7 +329,18 @@ fn subjects(field: &Field<'_>, mistakes: &mut Mistakes) -> Option<Vec<String>> {
             Some(subject) if subjects.contains(&subject) => {
                 item.wrong(mistakes, format!("`{subject}` stands here twice"));
             }
-            subject => subjects.extend(subject),
+            Some(subject) => {
+                let mut before = subjects.iter();
+                if let Some(wide) = before.find(|each| covers(each, &subject)) {
+                    let what = format!(
+                        "all of `{subject}` is read by `{wide}`, which stands before it; write it before \
+                         that one, or leave it out"
+                    );
+                    item.doubtful(mistakes, what);
+                }
+                subjects.push(subject);
+            }
+            None => {}
         }
     }
     (subjects.len() == items.len()).then_some(subjects)
