@@ -271,7 +271,6 @@ impl SensorStage {
         }
         let is_reread = matches!(record.input, Input::Reread(_));
         let known = self.known_track(number, reading.kind);
-        let ends_silence = self.pauses(number).are_ended_by(reading, moment.at);
         let recall = self.recall(number, known, (reading, is_reread), moment);
         match recall {
             Recall::New => {}
@@ -290,9 +289,6 @@ impl SensorStage {
         if !is_reread || reading.observed_at > sensor.heard_at {
             let heard_before = std::mem::replace(&mut sensor.heard_at, moment.at);
             self.return_if_silent(number, heard_before, moment, found);
-        }
-        if ends_silence {
-            self.begin_anew(number, reading.observed_at.min(moment.at));
         }
         self.show(number, reading, moment, found);
         if reading.observed_at > moment.at {
@@ -505,8 +501,8 @@ impl SensorStage {
                     started_at: self.started_at,
                     away: &self.away,
                 };
-                if pauses.hold_silence(hash_text(reading.kind), between) {
-                    state.begin_anew();
+                if pauses.end_at(hash_text(reading.kind), between) {
+                    state.hears_after_silence();
                 }
             }
             let outcome = state.judge(rule, registered, said, sighting);
@@ -627,27 +623,6 @@ impl SensorStage {
             interval: registered.and_then(|own| own.interval),
             started_at: self.started_at,
             away: &self.away,
-        }
-    }
-
-    /// What a sensor observed before it was silent is in no row with what it observes from this time
-    /// on. What is put in order first is told of that in its turn.
-    fn begin_anew(&mut self, number: usize, observed_at: Timestamp) {
-        for track in &mut self.sensors[number].tracks {
-            let judging = &self.rules.kind(track.kind).judging;
-            for (&rule_number, state) in judging.iter().zip(&mut track.states) {
-                if state.is_settled() || state.is_late(observed_at) {
-                    continue;
-                }
-                let rule = self.rules.detection(rule_number);
-                let before = state.due(rule);
-                state.begin_anew();
-                let after = state.due(rule);
-                if before != after {
-                    let of = (rule_number, number as u32);
-                    self.timers.replace(before, after, of);
-                }
-            }
         }
     }
 

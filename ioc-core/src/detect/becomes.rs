@@ -79,6 +79,11 @@ impl State {
         self.persistence.is_raised()
     }
 
+    /// What it judges next is the first after its sensor was silent.
+    pub fn hears_after_silence(&mut self) {
+        self.persistence.hears_after_silence();
+    }
+
     /// Judges one reading by its [`signal`].
     pub fn judge(
         &mut self,
@@ -103,11 +108,6 @@ impl State {
 
     pub fn fire(&mut self, rule: &Becomes, due: Timestamp, silent: bool) -> Outcome {
         self.persistence.fire(&rule.threshold, due, silent)
-    }
-
-    /// Its sensor was silent. Where it came from was seen all the same.
-    pub fn begin_anew(&mut self) {
-        self.persistence.begin_anew();
     }
 
     /// How it stands to the lists of states, for whoever asks why.

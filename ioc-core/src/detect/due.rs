@@ -5,7 +5,6 @@
 //! would have given. Next: `asking.rs`.
 
 use super::rule_state::Heard;
-use super::threshold::Outcome;
 use super::timers::Timer;
 use super::{LOOKED_AHEAD_FROM, Moment, SensorStage, finding, silence};
 use crate::bundle::Test;
@@ -163,7 +162,7 @@ impl SensorStage {
         moment: Moment,
         f: &mut Vec<Finding>,
     ) -> Option<Timestamp> {
-        let was_silent = self.was_silent(number, rule, moment.at);
+        let ends_silence = self.ends_silence(number, rule, moment.at);
         let detection_rule = &self.rules.detections()[rule];
         let sensor = &mut self.sensors[number];
         let heard = Heard {
@@ -173,17 +172,10 @@ impl SensorStage {
         };
         let registered = sensor.registered.map(|number| self.rules.sensor(number));
         let state = sensor.rule_state(&self.rules, rule as u32);
-        if was_silent {
-            state.begin_anew();
+        if ends_silence {
+            state.hears_after_silence();
         }
-        let is_due = state
-            .due(detection_rule)
-            .is_some_and(|due| due <= moment.at);
-        let outcome = match is_due {
-            true => state.fire(detection_rule, registered, moment.at, heard),
-            // Nothing has lasted that long.
-            false => Outcome::Held,
-        };
+        let outcome = state.fire(detection_rule, registered, moment.at, heard);
         let due = state.due(detection_rule);
         let observed_at = state.observed_to().unwrap_or(moment.at).min(moment.at);
         if let Some(detection) = self.rule_counters[rule].count(detection_rule, outcome) {
@@ -196,14 +188,14 @@ impl SensorStage {
         due
     }
 
-    /// Whether a sensor was silent before what is judged when this is due, of a rule that puts readings
-    /// in order first: before the reading whose turn it is, or before time tells.
-    fn was_silent(&mut self, number: usize, rule: usize, due: Timestamp) -> bool {
+    /// Whether the reading whose turn it is when this is due ends a silence, of a rule that puts
+    /// readings in order first.
+    fn ends_silence(&mut self, number: usize, rule: usize, due: Timestamp) -> bool {
         let detection_rule = &self.rules.detections()[rule];
         let state = self.sensors[number].rule_state(&self.rules, rule as u32);
         let between = state.fires_between(detection_rule, due);
         let kind = hash_text(detection_rule.kind.as_str());
-        between.is_some_and(|between| self.pauses(number).hold_silence(kind, between))
+        between.is_some_and(|between| self.pauses(number).end_at(kind, between))
     }
 }
 

@@ -26,7 +26,7 @@ use crate::limits::{
     CLOCK_SET_BACK_READINGS_MIN, CLOCK_SET_BACK_STEADY_MIN, KINDS_PER_SENSOR_MAX,
     READINGS_REMEMBERED, READINGS_REMEMBERED_LONG,
 };
-use crate::time::{Millis, Timestamp};
+use crate::time::Timestamp;
 
 /// The readings that one sensor has sent.
 #[derive(Debug)]
@@ -63,6 +63,17 @@ pub(super) enum Recall {
     Known,
     /// It was observed too long ago to tell.
     Beyond,
+}
+
+/// What was observed before some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    /// Nothing ever.
+    Nothing,
+    /// The last of it then.
+    Observed(Timestamp),
+    /// Something that is not remembered, then or later.
+    Forgotten,
 }
 
 /// Why a longer memory is wanted: the short one is full.
@@ -192,77 +203,30 @@ impl Memory {
         reach.forgotten_to = reach.forgotten_to.max(observed_to);
     }
 
-    /// When its sensor last said something up to this, by its own clock and as far as it is known.
-    pub fn spoke_before(&self, observed_at: Timestamp) -> Option<Timestamp> {
-        let remembered = self.times().rev().find(|at| *at <= observed_at);
-        let forgotten = self.reaches.iter().map(|reach| reach.forgotten_to);
-        let forgotten = forgotten.filter(|at| (Timestamp::MIN..=observed_at).contains(at));
-        let spoke_at = remembered.into_iter().chain(forgotten).max();
-        spoke_at.filter(|at| *at > Timestamp::MIN)
-    }
-
-    /// The longest time between these in which its sensor said nothing of any kind. `None` if it may
-    /// have, and that is forgotten. What it said of this kind, by the hash of its name, was said before
-    /// or afterwards.
-    pub fn longest_pause(
-        &self,
-        kind: u64,
-        from: Timestamp,
-        to: Timestamp,
-    ) -> Option<(Timestamp, Timestamp)> {
-        let mut reaches = self.reaches.iter();
-        let between = |reach: &Reach| {
-            let forgotten_to = reach.forgotten_to;
-            forgotten_to > from && (reach.kind != kind || forgotten_to < to)
+    /// When the last of a kind, by the hash of its name, was observed before this.
+    pub fn last_before(&self, kind: u64, observed_at: Timestamp) -> Before {
+        let Some(place) = self.reaches.iter().position(|reach| reach.kind == kind) else {
+            return Before::Nothing;
         };
-        if reaches.any(between) {
-            return None;
+        let forgotten_to = self.reaches[place].forgotten_to;
+        if forgotten_to >= observed_at {
+            return Before::Forgotten;
         }
-        let mut longest = (from, from);
-        let mut before = from;
-        let said = self.times().filter(|at| from < *at && *at < to);
-        for at in said.chain([to]) {
-            if at - before > longest.1 - longest.0 {
-                longest = (before, at);
-            }
-            before = at;
+        let is_meant =
+            |entry: &Entry| usize::from(entry.kind) == place && entry.observed_at < observed_at;
+        let last = match &self.long {
+            Some(long) => long.before(observed_at).find(is_meant),
+            None => self
+                .last
+                .entries()
+                .filter(is_meant)
+                .max_by_key(|entry| entry.observed_at),
+        };
+        match last {
+            Some(entry) => Before::Observed(entry.observed_at),
+            None if forgotten_to > Timestamp::MIN => Before::Forgotten,
+            None => Before::Nothing,
         }
-        Some(longest)
-    }
-
-    /// Whether its sensor is wont to pause so long as between these, by so many of its readings before:
-    /// it paused at least half as long twice, or once and has since spoken for no longer than that; or
-    /// all that is remembered was said at once, as by a device that wakes up.
-    pub fn is_wont_to_pause(
-        &self,
-        (from, to): (Timestamp, Timestamp),
-        readings: usize,
-        at_once: Millis,
-    ) -> bool {
-        let so_long = Millis((to - from).0 / 2);
-        let before = self.times().rev().skip_while(|at| *at > from);
-        let mut pauses = 0;
-        let mut speaks_since = None;
-        let mut after = from;
-        for at in before.take(readings) {
-            if after - at >= so_long {
-                pauses += 1;
-                speaks_since = speaks_since.or(Some(after));
-            }
-            after = at;
-        }
-        let seldom = speaks_since.is_some_and(|since| from - since <= so_long);
-        let last = self.times().next_back().map_or(to, |last| last.max(to));
-        let is_full = self.is_long() || self.last.is_full();
-        let bursts = pauses == 0 && from - after <= at_once && last - to <= at_once;
-        pauses > 1 || seldom || (is_full && bursts)
-    }
-
-    /// When what is remembered was observed, in order.
-    fn times(&self) -> impl DoubleEndedIterator<Item = Timestamp> {
-        let last = self.last.entries().map(|entry| entry.observed_at);
-        let long = self.long.iter();
-        last.chain(long.flat_map(|long| long.order.iter().map(|(observed_at, _)| *observed_at)))
     }
 
     pub fn is_long(&self) -> bool {
@@ -496,7 +460,7 @@ impl Last {
         self.kinds[place] = entry.kind;
     }
 
-    fn entries(&self) -> impl DoubleEndedIterator<Item = Entry> {
+    fn entries(&self) -> impl Iterator<Item = Entry> {
         (0..usize::from(self.count)).map(|at| self.entry(at))
     }
 }
@@ -526,17 +490,29 @@ impl Long {
     }
 
     fn entries(&self) -> impl Iterator<Item = Entry> {
-        self.order.iter().map(|&(observed_at, id)| Entry {
+        self.order.iter().map(|&place| self.entry(place))
+    }
+
+    /// What was observed before this, the latest first.
+    fn before(&self, observed_at: Timestamp) -> impl Iterator<Item = Entry> {
+        let before = self.order.range(..(observed_at, 0)).rev();
+        before.map(|&place| self.entry(place))
+    }
+
+    fn entry(&self, (observed_at, id): (Timestamp, u64)) -> Entry {
+        let kind = self.kinds[&id];
+        Entry {
             id,
             observed_at,
-            kind: self.kinds[&id],
-        })
+            kind,
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::time::Millis;
 
     /// A memory whose readings are numbered, all of one kind.
     struct Told(Memory, bool);
@@ -607,90 +583,41 @@ mod tests {
         assert_eq!(told.recall(0, 0, 3_000), Recall::Beyond);
     }
 
-    /// Whether it is wont to pause for these minutes, after the last that it has said.
-    fn is_wont(told: &Told, pause: i64) -> bool {
-        let from = told.0.times().next_back().unwrap();
-        let to = from + Millis::minutes(pause);
-        told.0
-            .is_wont_to_pause((from, to), READINGS_REMEMBERED, Millis::seconds(30))
-    }
-
     #[test]
-    fn who_pauses_again_and_again_is_wont_to() {
+    fn what_a_kind_said_before_is_known_until_it_is_forgotten() {
         for lengthens in [false, true] {
-            let mut told = told(0, lengthens);
-            let mut said = 0;
-            let mut say = |told: &mut Told, minute: i64| {
-                said += 1;
-                assert_eq!(told.recall(said, 60 * minute, 60 * minute), Recall::New);
+            let mut memory = Memory::new();
+            let time = |minute| Timestamp::default() + Millis::minutes(minute);
+            let mut say = |kind, minute: i64| {
+                let arrival = Arrival {
+                    id: 100 + minute as u64,
+                    kind,
+                    observed_at: time(minute),
+                    received_at: time(minute),
+                    late: false,
+                };
+                assert_eq!(memory.recall(&arrival, |_| lengthens), Recall::New);
             };
-            (0..40).for_each(|minute| say(&mut told, minute));
-            assert!(!is_wont(&told, 120), "it never has");
-            (160..180).for_each(|minute| say(&mut told, minute));
-            assert!(is_wont(&told, 120), "it paused for longer than it speaks");
-            assert!(!is_wont(&told, 20), "it has spoken for longer");
-            assert!(!is_wont(&told, 360), "far longer");
-            (200..204).for_each(|minute| say(&mut told, minute));
-            assert!(is_wont(&told, 21), "it paused twice");
-            (204..244).for_each(|minute| say(&mut told, minute));
-            assert!(!is_wont(&told, 120), "long ago");
-        }
-    }
-
-    #[test]
-    fn who_says_all_at_once_is_wont_to_pause() {
-        for burst in [2, 16, 32, 40] {
-            let mut told = told(0, false);
-            for wake in 0..3_i64 {
-                for number in 0..burst {
-                    let second = 7_200 * wake + number as i64 / 2;
-                    let id = 100 * wake as u64 + number;
-                    assert_eq!(told.recall(id, second, second), Recall::New);
-                }
-                let knows = wake > 0 || burst >= 32;
-                assert_eq!(is_wont(&told, 120), knows, "{burst} in wake {wake}");
-            }
-        }
-        // Not who says more than others.
-        let mut told = told(0, false);
-        for number in 0..100 {
-            let second = 5 * number as i64;
-            assert_eq!(told.recall(number, second, second), Recall::New);
-        }
-        assert!(!is_wont(&told, 120));
-    }
-
-    #[test]
-    fn a_pause_is_one_of_all_kinds() {
-        let mut memory = Memory::new();
-        let time = |minute| Timestamp::default() + Millis::minutes(minute);
-        let mut say = |kind, minute| {
-            let arrival = Arrival {
-                id: 100 + minute as u64,
-                kind,
-                observed_at: time(minute),
-                received_at: time(minute),
-                late: false,
+            say("level", 1);
+            (2..40).for_each(|minute| say("battery", minute));
+            say("level", 50);
+            say("level", 60);
+            let before =
+                |memory: &Memory, minute| memory.last_before(hash_text("level"), time(minute));
+            assert_eq!(before(&memory, 60), Before::Observed(time(50)));
+            let first = match lengthens {
+                true => Before::Observed(time(1)),
+                false => Before::Forgotten,
             };
-            assert_eq!(memory.recall(&arrival, |_| false), Recall::New);
-        };
-        say("level", 1);
-        say("battery", 20);
-        say("battery", 50);
-        say("level", 60);
-        let pause = |memory: &Memory| memory.longest_pause(hash_text("level"), time(1), time(60));
-        assert_eq!(pause(&memory), Some((time(20), time(50))));
-        assert_eq!(memory.spoke_before(time(59)), Some(time(50)));
-        assert_eq!(memory.spoke_before(time(0)), None);
-        // What was left out was said all the same.
-        memory.forget_to("level", time(55));
-        assert_eq!(memory.spoke_before(time(59)), Some(time(55)));
-        assert_eq!(pause(&memory), None);
-        // Of this kind it was said later.
-        memory.forget_to("level", time(60));
-        assert_eq!(pause(&memory), Some((time(20), time(50))));
-        memory.forget_to("battery", time(70));
-        assert_eq!(pause(&memory), None);
+            assert_eq!(before(&memory, 50), first);
+            assert_eq!(
+                memory.last_before(hash_text("gas"), time(60)),
+                Before::Nothing
+            );
+            // What was left out was said all the same.
+            memory.forget_to("level", time(55));
+            assert_eq!(before(&memory, 50), Before::Forgotten);
+        }
     }
 
     #[test]

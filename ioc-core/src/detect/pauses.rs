@@ -1,17 +1,14 @@
-//! Was a sensor silent between two of its readings?
+//! Is what a sensor says the first after it was silent?
 //!
-//! Arrives: two times of observation, or a reading and when the sensor spoke before it. Leaves: whether
-//! what was said before is in a row with what is said then. Promise: by when readings were observed,
-//! not by when they came, so that a batch is as many readings as it holds and an outage after which all
-//! of it comes is none; a sensor that is wont to pause so long, as far as what is remembered of it
-//! shows, was not silent. Downtime is no silence, nor is anything of a sensor of which none is told.
-//! Next: `sensor.rs`.
+//! Arrives: when two readings of one kind were observed, one after the other. Leaves: whether the later
+//! ends a silence, so that it is in no row with the one before until another follows it. Promise: by
+//! when readings were observed, not by when they came, so that a batch is as many readings as it
+//! holds; a sensor that had paused so long before, too, speaks as it is wont to, and downtime is no
+//! silence. What is forgotten may have been said. Next: `sensor.rs`.
 
-use super::memory::Memory;
+use super::memory::{Before, Memory};
 use super::silence;
 use crate::away::Away;
-use crate::limits::READINGS_REMEMBERED;
-use crate::reading::Reading;
 use crate::time::{Millis, Timestamp};
 
 /// What tells of one sensor's pauses.
@@ -27,34 +24,18 @@ pub(super) struct Pauses<'a> {
     pub away: &'a Away,
 }
 
-/// What is said within this, and within half an interval, is said at once.
-const AT_ONCE: Millis = Millis::minutes(1);
-
 impl Pauses<'_> {
-    /// Whether a reading that is not remembered yet ends a silence.
-    pub fn are_ended_by(&self, reading: &Reading<'_>, now: Timestamp) -> bool {
-        let observed_at = reading.observed_at;
-        let Some(before) = self.memory.spoke_before(observed_at) else {
-            return false;
-        };
-        // By our clock, though the source's be ahead.
-        let to = observed_at.min(now);
-        let from = to - (observed_at - before);
-        let is_habit = || self.are_habit((before, observed_at), READINGS_REMEMBERED);
-        self.is_silence(from, to) && !is_habit()
-    }
-
-    /// Whether it was silent some time between these, by what it said of whatever kind. What it says of
-    /// this kind next was observed at the later one. Some of what is remembered came since: of what was
-    /// before, half of it is asked, so that it is the same in whatever order that came.
-    pub fn hold_silence(&self, kind: u64, (from, to): (Timestamp, Timestamp)) -> bool {
-        if !self.is_silence(from, to) {
+    /// Whether a reading of this kind, by the hash of its name, that was observed at the later of
+    /// these is the first after a silence. The one before was observed at the earlier.
+    pub fn end_at(&self, kind: u64, (before, at): (Timestamp, Timestamp)) -> bool {
+        if !self.is_silence(before, at) {
             return false;
         }
-        let Some((from, to)) = self.memory.longest_pause(kind, from, to) else {
-            return false;
-        };
-        self.is_silence(from, to) && !self.are_habit((from, to), READINGS_REMEMBERED / 2)
+        match self.memory.last_before(kind, before) {
+            Before::Nothing => true,
+            Before::Observed(earlier) => !self.is_silence(earlier, before),
+            Before::Forgotten => false,
+        }
     }
 
     /// Whether one that says nothing between these is silent at the end.
@@ -67,11 +48,5 @@ impl Pauses<'_> {
         };
         let mut silences = self.silences.iter();
         silences.any(|(_, state)| to >= state.lasts_until(heard))
-    }
-
-    fn are_habit(&self, between: (Timestamp, Timestamp), readings: usize) -> bool {
-        let half = Millis(self.interval.map_or(0, |interval| interval.0 / 2));
-        self.memory
-            .is_wont_to_pause(between, readings, half.min(AT_ONCE))
     }
 }

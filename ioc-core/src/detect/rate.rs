@@ -58,6 +58,11 @@ impl State {
         self.change.is_raised()
     }
 
+    /// What it judges next is the first after its sensor was silent.
+    pub fn hears_after_silence(&mut self) {
+        self.change.hears_after_silence();
+    }
+
     /// Judges one reading.
     pub fn judge(
         &mut self,
@@ -94,11 +99,6 @@ impl State {
 
     pub fn fire(&mut self, rule: &Rate, due: Timestamp, silent: bool) -> Outcome {
         self.change.fire(&rule.threshold, due, silent)
-    }
-
-    /// Its sensor was silent. What it said before is what it has risen or fallen from.
-    pub fn begin_anew(&mut self) {
-        self.change.begin_anew();
     }
 
     /// Remembers a reading. The newest is always there; the others are a part of the rule's time

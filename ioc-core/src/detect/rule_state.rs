@@ -153,45 +153,40 @@ impl RuleState {
         }
     }
 
-    /// Whether its readings are put in order first.
-    pub fn is_settled(&self) -> bool {
-        matches!(self, Self::Settled(_))
-    }
-
-    /// When the last that it has judged was observed and when what it judges by this reading was, if
-    /// readings are put in order first.
+    /// When the last that it has judged was observed, and when what it judges by this reading was.
     pub fn judges_between(
         &self,
         rule: &DetectionRule,
         said: Said,
     ) -> Option<(Timestamp, Timestamp)> {
-        match self {
-            Self::Settled(settled) => settled.judges_between(rule, said),
-            _ => None,
-        }
+        let observed_at = match self {
+            Self::Settled(settled) => settled.judges(rule, said)?,
+            _ => said.observed_at,
+        };
+        Some((self.observed_to()?, observed_at))
     }
 
-    /// The same of what it judges when its timer is due.
+    /// The same of what is put in order first and judged when its timer is due.
     pub fn fires_between(
         &self,
         rule: &DetectionRule,
         due: Timestamp,
     ) -> Option<(Timestamp, Timestamp)> {
         match self {
-            Self::Settled(settled) => settled.fires_between(rule, due),
+            Self::Settled(settled) => Some((self.observed_to()?, settled.fires(rule, due)?)),
             _ => None,
         }
     }
 
-    /// Its sensor was silent: what has to persist begins anew. Windows are asked of times, and reports
-    /// of none.
-    pub fn begin_anew(&mut self) {
+    /// What it judges next is the first after its sensor was silent: by that alone nothing has
+    /// persisted. Windows are asked of times, and reports of none.
+    pub fn hears_after_silence(&mut self) {
         match self {
-            Self::Threshold(state) => state.begin_anew(),
-            Self::Rate(state) => state.begin_anew(),
-            Self::Usual(state) => state.begin_anew(),
-            Self::Becomes(state) => state.begin_anew(),
-            Self::Settled(settled) => settled.state.begin_anew(),
+            Self::Threshold(state) => state.hears_after_silence(),
+            Self::Rate(state) => state.hears_after_silence(),
+            Self::Usual(state) => state.hears_after_silence(),
+            Self::Becomes(state) => state.hears_after_silence(),
+            Self::Settled(settled) => settled.state.hears_after_silence(),
             Self::Window(_) | Self::Report => {}
         }
     }

@@ -4,8 +4,7 @@
 //! were observed. Promise: readings that come before their time of observation and the rule's
 //! `settle` are over give the same findings at the same times in whatever order they come; each is
 //! judged at exactly that time, by a timer. One that comes later is judged at once, and is late if
-//! a newer one was. That its sensor was silent in between is asked in that order too (`pauses.rs`), of a
-//! sensor of which no more readings come in that time than are left of its memory. Next: `silence.rs`.
+//! a newer one was. Next: `silence.rs`.
 
 use std::collections::BTreeMap;
 
@@ -63,38 +62,20 @@ impl State {
         Outcome::Gathered
     }
 
-    pub fn due(&self, rule: &DetectionRule) -> Option<Timestamp> {
-        let settled = self.first().map(|observed_at| observed_at + rule.settle);
-        settled.into_iter().chain(self.state.due(rule)).min()
-    }
-
-    /// When the last that was judged was observed, and when that was which is judged by a reading.
-    pub fn judges_between(
-        &self,
-        rule: &DetectionRule,
-        said: Said,
-    ) -> Option<(Timestamp, Timestamp)> {
-        let from = self.state.observed_to()?;
+    /// When that was observed which is judged by a reading, if any is.
+    pub fn judges(&self, rule: &DetectionRule, said: Said) -> Option<Timestamp> {
         if said.observed_at + rule.settle <= said.at {
-            return Some((from, said.observed_at));
+            return Some(said.observed_at);
         }
-        let first = self.first()?;
         let is_full = self.waiting.len() == SETTLING_READINGS_MAX;
-        is_full.then(|| (from, first.min(said.observed_at)))
+        let first = self.first().filter(|_| is_full);
+        first.map(|first| first.min(said.observed_at))
     }
 
-    /// The same of what is judged when the timer is due. Of its own the state is told by time: until
-    /// then all has come that was observed so long before.
-    pub fn fires_between(
-        &self,
-        rule: &DetectionRule,
-        due: Timestamp,
-    ) -> Option<(Timestamp, Timestamp)> {
-        let from = self.state.observed_to()?;
-        if self.is_due_itself(rule, due) {
-            return Some((from, due - rule.settle));
-        }
-        Some((from, self.first()?))
+    /// The same of what is judged when the timer is due, unless it is the state's own.
+    pub fn fires(&self, rule: &DetectionRule, due: Timestamp) -> Option<Timestamp> {
+        let is_own = self.state.due(rule).is_some_and(|own| own <= due);
+        self.first().filter(|_| !is_own)
     }
 
     /// When the first that waits was observed.
@@ -103,9 +84,9 @@ impl State {
         first.map(|(observed_at, _)| *observed_at)
     }
 
-    /// Whether the state's own timer is due, and not the first reading's.
-    fn is_due_itself(&self, rule: &DetectionRule, due: Timestamp) -> bool {
-        self.state.due(rule).is_some_and(|own| own <= due)
+    pub fn due(&self, rule: &DetectionRule) -> Option<Timestamp> {
+        let settled = self.first().map(|observed_at| observed_at + rule.settle);
+        settled.into_iter().chain(self.state.due(rule)).min()
     }
 
     /// The timer is due: the state's own, or the first reading's. If more are due at the same time,
@@ -117,7 +98,7 @@ impl State {
         due: Timestamp,
         heard: Heard,
     ) -> Outcome {
-        if self.is_due_itself(rule, due) {
+        if self.state.due(rule).is_some_and(|own| own <= due) {
             return self.state.fire(rule, sensor, due, heard);
         }
         self.release(rule, sensor, due)

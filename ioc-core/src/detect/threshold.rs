@@ -23,6 +23,8 @@ pub(crate) struct State {
     least: f64,
     /// The latest `observed_at` that was judged.
     observed_to: Timestamp,
+    /// What is judged next is the first after a silence.
+    after_silence: bool,
     abnormal: Option<Box<Abnormal>>,
 }
 
@@ -38,7 +40,8 @@ struct Abnormal {
     normal_in_a_row: u32,
     /// The evidence, until it is raised.
     pending: Vec<Sighting>,
-    /// The sensor fell silent before time could tell: only a reading raises it now.
+    /// The sensor fell silent before time could tell, or has said no more than one thing since: only
+    /// a reading raises it now.
     unheard: bool,
 }
 
@@ -172,6 +175,7 @@ impl State {
         Self {
             least: least(rule, sensor),
             observed_to: Timestamp::MIN,
+            after_silence: false,
             abnormal: None,
         }
     }
@@ -194,6 +198,12 @@ impl State {
     /// When the latest that was judged was observed.
     pub fn observed_to(&self) -> Timestamp {
         self.observed_to
+    }
+
+    /// What it judges next is the first after its sensor was silent: it makes nothing graver that has
+    /// to persist, for what was so before and is so once afterwards need not have been so in between.
+    pub fn hears_after_silence(&mut self) {
+        self.after_silence = true;
     }
 
     /// Takes note of a reading's time that cannot be judged.
@@ -230,6 +240,8 @@ impl State {
         (observed_at, at): (Timestamp, Timestamp),
         sighting: impl FnOnce(Severity, f64) -> Sighting,
     ) -> Outcome {
+        let asks_for_more = rule.readings_min > 1 || rule.lasting.0 > 0;
+        let alone = std::mem::take(&mut self.after_silence) && asks_for_more;
         let beyond = excess(rule.side, value, self.least);
         let late = self.is_late(observed_at);
         self.hear(observed_at);
@@ -243,7 +255,7 @@ impl State {
         if beyond <= 0.0 {
             return self.recede(rule, sensor, value, at);
         }
-        self.exceed(rule, sensor, value, at, sighting())
+        self.exceed(rule, sensor, value, (at, alone), sighting())
     }
 
     /// A late reading is evidence for what is raised, and moves nothing.
@@ -288,13 +300,13 @@ impl State {
         eased.map_or(Outcome::Held, Outcome::Eased)
     }
 
-    /// A value beyond the least level.
+    /// A value beyond the least level. `alone`: the first after a silence.
     fn exceed(
         &mut self,
         rule: &Threshold,
         sensor: Option<&Sensor>,
         value: f64,
-        at: Timestamp,
+        (at, alone): (Timestamp, bool),
         sighting: Sighting,
     ) -> Outcome {
         let abnormal = self.abnormal.get_or_insert_with(|| {
@@ -313,11 +325,11 @@ impl State {
             })
         });
         abnormal.normal_in_a_row = 0;
-        abnormal.unheard = false;
+        abnormal.unheard = alone;
         for (run, level) in abnormal.runs.iter_mut().zip(levels(rule, sensor)) {
             run.note(rule, excess(rule.side, value, level.value) > 0.0, at);
         }
-        let graver = abnormal.persisted(rule, at);
+        let graver = abnormal.persisted(rule, at).filter(|_| !alone);
         match (abnormal.raised, graver) {
             (Some(severity), Some(graver)) if graver > severity => {
                 (abnormal.raised, abnormal.easing) = (Some(graver), None);
@@ -370,21 +382,6 @@ impl State {
         }
     }
 
-    /// Its sensor was silent: what was beyond a level before, or back from it, is in no row with what is
-    /// so from now on. What is raised stays as grave as it is.
-    pub fn begin_anew(&mut self) {
-        let abnormal = self.abnormal.as_mut();
-        let Some(abnormal) = abnormal.filter(|abnormal| abnormal.raised.is_some()) else {
-            self.abnormal = None;
-            return;
-        };
-        for run in &mut abnormal.runs {
-            (run.count, run.recent) = (0, 0);
-        }
-        (abnormal.easing, abnormal.normal_in_a_row) = (None, 0);
-        abnormal.unheard = false;
-    }
-
     /// Puts the whole state, for a digest or a snapshot.
     pub fn put(&self, rule: &Threshold, out: &mut impl Put) {
         out.put_time(self.observed_to);
@@ -402,6 +399,7 @@ impl State {
         Ok(Self {
             least: least(rule, sensor),
             observed_to: take.time()?,
+            after_silence: false,
             abnormal: take.option(|take| Abnormal::take(take, rule).map(Box::new))?,
         })
     }
@@ -855,35 +853,6 @@ mod tests {
         assert_eq!(state.due(&rule), None);
         let outcome = state.judge(&rule, None, 3.5, (at(200), at(200)), sighting(200, 3.5));
         assert!(matches!(outcome, Outcome::Raised(Severity::Moderate, _)));
-    }
-
-    #[test]
-    fn what_is_so_before_a_silence_and_after_it_is_in_no_row() {
-        let mut rule = rule(Side::Above, 2, Millis::ZERO);
-        rule.clear_readings_min = 2;
-        let mut state = State::new(&rule, None);
-        let mut judge = |said: [f64; 2]| {
-            let words = said.map(|value| {
-                let outcome = state.judge(&rule, None, value, (at(0), at(0)), sighting(0, value));
-                match outcome {
-                    Outcome::Raised(severity, sightings) => {
-                        format!("raised {} by {}", severity.word(), sightings.len())
-                    }
-                    Outcome::Updated(severity, _) => severity.word().to_owned(),
-                    other => format!("{other:?}").to_lowercase(),
-                }
-            });
-            state.begin_anew();
-            words
-        };
-        assert_eq!(judge([2.0, 3.5]), ["normal", "pending"]);
-        assert_eq!(judge([3.5, 3.5]), ["pending", "raised moderate by 2"]);
-        assert_eq!(judge([3.5, 4.5]), ["moderate", "moderate"]);
-        assert_eq!(judge([4.5, 4.5]), ["moderate", "severe"]);
-        assert_eq!(judge([4.5, 3.4]), ["severe", "severe"]);
-        assert_eq!(judge([3.4, 3.4]), ["severe", "moderate"]);
-        assert_eq!(judge([3.4, 2.0]), ["moderate", "held"]);
-        assert_eq!(judge([2.0, 2.0]), ["held", "cleared"]);
     }
 
     #[test]

@@ -74,6 +74,11 @@ impl State {
         self.departure.is_raised()
     }
 
+    /// What it judges next is the first after its sensor was silent.
+    pub fn hears_after_silence(&mut self) {
+        self.departure.hears_after_silence();
+    }
+
     /// Judges one reading.
     pub fn judge(
         &mut self,
@@ -119,11 +124,6 @@ impl State {
 
     pub fn fire(&mut self, rule: &Usual, due: Timestamp, silent: bool) -> Outcome {
         self.departure.fire(&rule.threshold, due, silent)
-    }
-
-    /// Its sensor was silent. What is usual stays as it was learnt.
-    pub fn begin_anew(&mut self) {
-        self.departure.begin_anew();
     }
 
     /// How far a value is from what is usual in an hour, in the rule's direction: nothing, if it is
