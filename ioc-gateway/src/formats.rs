@@ -50,7 +50,7 @@ pub(crate) use mapping::OfEntry;
 pub use reject::{Origin, Part, Reason, Reject};
 pub use reject::{append_beginning, append_dead_letter, append_part};
 pub(crate) use reject::{behind, behind_in_event, behind_which, cut, event_kept, kept_place};
-pub(crate) use reject::{of_time, time_in, with_letter};
+pub(crate) use reject::{of_time, of_will, time_in, will_in, with_letter};
 pub use reply::{Replies, Reply};
 
 use self::feedback::append_feedback;
@@ -142,10 +142,28 @@ pub fn append_native(
             Ok(())
         }
         Err(reject) => {
-            append_dead_letter(inputs, origin, &reject, payload);
+            append_native_refused(inputs, origin, &reject, payload, scratch);
             Err(reject)
         }
     }
+}
+
+/// Appends a native reading that is none, or that nobody may publish who did, as a dead letter.
+pub(crate) fn append_native_refused(
+    inputs: &mut Inputs,
+    origin: Origin<'_>,
+    reject: &Reject,
+    payload: &[u8],
+    scratch: &native::Scratch,
+) {
+    let part = Part {
+        payload,
+        payload_bytes: payload.len(),
+        place: &of_will(scratch.is_of_will(), ""),
+        content_type: "",
+        event: &[],
+    };
+    append_part(inputs, origin, reject, part);
 }
 
 /// Says whether somebody may publish readings of a sensor, or speak for a device.
@@ -222,6 +240,7 @@ pub fn append_message_of(
         }
         Err((reject, items)) => {
             let place = rest_behind(items, message, catalogue, workspace);
+            let place = of_will(workspace.native.is_of_will(), &place);
             append_refused(inputs, message, sender.source, (reject, &place), told);
         }
     }
@@ -320,6 +339,7 @@ fn append_items(
     let may = sender.check_node(message.topic, catalogue);
     may.map_err(whole)?;
     let before = inputs.count();
+    let is_will = workspace.native.is_of_will();
     let mut noted = std::mem::take(&mut workspace.noted);
     noted.clear();
     let (mut is_noted, mut is_absent) = (false, false);
@@ -352,7 +372,7 @@ fn append_items(
         let reject = reject.at(item.place);
         let part = Part {
             payload: kept_of(message.payload, item.source, rejected),
-            place: &place,
+            place: &of_will(is_will, &place),
             ..message.whole()
         };
         append_part(inputs, origin, &reject, part);

@@ -37,7 +37,7 @@ use crate::formats::{ITEMS_MAX, event_kept, kept_of, kept_place};
 use crate::formats::{Item, Message, Nodes, Origin, Outcome, Part, Reason, Reject, Workspace};
 use crate::formats::{
     OfEntry, behind, behind_in_event, behind_which, borrowed, cut, decode, is_of_events, of_time,
-    time_in, with_letter,
+    of_will, time_in, will_in, with_letter,
 };
 use crate::keys::Keys;
 use crate::mqtt::user_in;
@@ -519,10 +519,11 @@ fn named_left(letter: &DeadLetter<'_>) -> Option<Named> {
     Some(hasher.finish())
 }
 
-/// When the message of a letter came, and where in it the letter's part stands.
-fn came(letter: &NotedLetter) -> (Timestamp, &str) {
+/// When the message of a letter came, whether it was a will, and where in it the letter's part stands.
+fn came(letter: &NotedLetter) -> (Timestamp, bool, &str) {
     let (came_at, place) = time_in(&letter.place);
-    (came_at.unwrap_or(letter.at), place)
+    let (is_will, place) = will_in(place);
+    (came_at.unwrap_or(letter.at), is_will, place)
 }
 
 /// Which readings were read again, as far as the log was read: one message may be several letters.
@@ -631,7 +632,7 @@ impl<'p> About<'p> {
     /// # Errors
     /// If nobody can tell: another entry of `readings` must not be taken for the one that was refused.
     fn of(letter: &'p NotedLetter, catalogue: &Catalogue) -> Result<Self, Reject> {
-        let (_, place) = came(letter);
+        let (_, _, place) = came(letter);
         let is_of_events = is_of_events(&letter.topic, &letter.content_type, catalogue);
         let shape = catalogue.mappings.shape_of(&letter.topic);
         let unknown = |detail: String| Err(Reject::new(Reason::NothingMapped, detail));
@@ -778,7 +779,7 @@ impl<'s> Reader<'s> {
         };
         let kept = event_kept(&letter.event);
         let event = borrowed(&kept);
-        let (came_at, _) = came(letter);
+        let (came_at, is_will, _) = came(letter);
         let part = |refused_before| Part {
             payload: kept_of(&letter.payload, &letter.payload, refused_before),
             payload_bytes: letter.payload.len(),
@@ -798,7 +799,7 @@ impl<'s> Reader<'s> {
                 .map(|reject| (behind(self.seen, &self.last), reject)),
         );
         for (refused_before, (place, reject)) in (0..).zip(&rejects) {
-            let place = of_time(came_at, place);
+            let place = of_time(came_at, &of_will(is_will, place));
             let part = Part {
                 place: &place,
                 ..part(refused_before)
@@ -930,9 +931,13 @@ impl<'s> Reader<'s> {
         is_meant: &dyn Fn(&str, usize) -> bool,
         take: &mut dyn FnMut(&str, Found<'_>),
     ) -> (bool, Result<(), Reject>) {
-        let (came_at, _) = came(letter);
+        let (came_at, is_will, _) = came(letter);
         self.received_at
             .store(came_at.as_millis(), Ordering::Relaxed);
+        match is_will {
+            true => self.workspace.native.observed_now(&self.catalogue),
+            false => self.workspace.native.observed_when_said(),
+        }
         let senders = self.senders;
         let (mut is_found, mut seen, mut last) = (false, 0, String::new());
         let mut item = |item: Item<'_>| {

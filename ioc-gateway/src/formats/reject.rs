@@ -165,20 +165,38 @@ pub(crate) fn time_in(place: &str) -> (Option<Timestamp>, &str) {
     }
 }
 
+/// The place of a part of a will, if it is one: nobody wrote into it when it is published.
+pub(crate) fn of_will(is_will: bool, place: &str) -> Cow<'_, str> {
+    match is_will {
+        true => Cow::Owned(format!("{WILL}{place}")),
+        false => Cow::Borrowed(place),
+    }
+}
+
+const WILL: &str = "will ";
+
+/// Whether a place, without its [time](time_in), is of a [will](of_will), and the place without that.
+pub(crate) fn will_in(place: &str) -> (bool, &str) {
+    match place.strip_prefix(WILL) {
+        Some(own) => (true, own),
+        None => (false, place),
+    }
+}
+
 /// How much of a place is kept, beside of which entry it is.
 const SPOT_BYTES_MAX: usize = 400;
 
 /// A place as letters keep it: of a long one the beginning, and what tells it from others that begin so.
 pub(crate) fn kept_place(place: &str) -> Cow<'_, str> {
-    let (_, own) = time_in(place);
+    let (_, own) = will_in(time_in(place).1);
     let OfEntry { spot, entry, .. } = OfEntry::of(own);
     if spot.len() <= SPOT_BYTES_MAX || behind_which(own).is_some() {
         return Cow::Borrowed(place);
     }
-    let time = &place[..place.len() - own.len()];
+    let before = &place[..place.len() - own.len()];
     let begin = &spot[..spot.floor_char_boundary(SPOT_BYTES_MAX)];
     let rest = &blake3::hash(spot.as_bytes()).to_hex()[..16];
-    Cow::Owned(format!("{time}{begin}#{rest}{entry}"))
+    Cow::Owned(format!("{before}{begin}#{rest}{entry}"))
 }
 
 /// The same for a message of `payload_bytes` of which only the beginning was kept.

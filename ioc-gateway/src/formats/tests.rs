@@ -456,6 +456,57 @@ fn p5_in_a_short_message_not_much_is_looked_for() {
 }
 
 #[test]
+fn the_letter_of_a_will_says_that_it_is_one() {
+    let with = |topic: &str, payload: &[u8]| {
+        let (mut inputs, catalogue) = (Inputs::default(), catalogue("t", gauges()));
+        let mut workspace = Workspace::default();
+        workspace.native.observed_now(&catalogue);
+        match native::sensor_of(topic) {
+            Some(sensor) => {
+                let origin = Origin {
+                    source: "mqtt a",
+                    topic,
+                };
+                let scratch = &mut workspace.native;
+                let read = append_native(
+                    &mut inputs,
+                    payload,
+                    Some(sensor),
+                    origin,
+                    &catalogue,
+                    scratch,
+                );
+                assert!(read.is_err());
+            }
+            None => {
+                let message = Message {
+                    topic,
+                    payload,
+                    ..Message::default()
+                };
+                let told = &mut |_: Result<&str, Reject>| {};
+                append_message(
+                    &mut inputs,
+                    message,
+                    "mqtt a",
+                    &catalogue,
+                    &mut workspace,
+                    told,
+                );
+            }
+        }
+        let letters = inputs.iter().map(|bytes| match Input::decode(bytes) {
+            Ok(Input::DeadLetter(letter)) => letter.place.to_owned(),
+            other => panic!("{other:?}"),
+        });
+        letters.collect::<Vec<_>>()
+    };
+    assert_eq!(with("ioc/v1/readings/a", b"{}"), ["will "]);
+    assert_eq!(with("t", br#"{"gauges":[{}]}"#), ["will /gauges/0"]);
+    assert_eq!(with("elsewhere", b"{}"), ["will "]);
+}
+
+#[test]
 fn an_attribute_that_is_put_together_keeps_a_list_as_json_and_all_around_it() {
     let texts = [("a", "{/y}-{/x}"), ("b", "/x"), ("c", "{/y}-{/none}")];
     let format = climate(|entry| {

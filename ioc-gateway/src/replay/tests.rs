@@ -1232,6 +1232,46 @@ fn p3_of_a_step_that_was_cut_the_rest_is_left_once() {
 }
 
 #[test]
+fn a_will_that_says_no_time_was_observed_when_it_came_also_when_it_is_read_again() {
+    let payload = br#"{"id":"gone","sensor":"wl-1","kind":"water_level","value":0}"#;
+    let of = |topic, place| DeadLetter {
+        place,
+        ..letter(topic, payload)
+    };
+    let events = br#"[{"specversion":"1.0","id":"1","source":"s","type":"t","data":[
+        {"id":"a","sensor":"wl-1","kind":"water_level","value":0},
+        {"id":"b","sensor":"wl-1","kind":"water_level","value":0}]}]"#;
+    let batch = DeadLetter {
+        place: "will /0/data/1",
+        payload: events,
+        payload_bytes: events.len() as u32,
+        content_type: "application/cloudevents-batch+json",
+        ..letter("hydro/batch/all", b"")
+    };
+    let topic = "ioc/v1/readings/wl-1";
+    let letters = [
+        of(topic, "will "),
+        of(topic, "@1773470700000 will "),
+        batch,
+        of(topic, ""),
+        of("elsewhere", "will "),
+    ];
+    let (told, inputs) = bench(&letters, None).replay(&all());
+    let expected = [
+        "1 replayed 0",
+        "2 replayed 0",
+        "3 replayed 0",
+        "4 still_dead \"observed_at_missing\"",
+        "5 replayed 0",
+    ];
+    assert_eq!(told.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(inputs[0], "gone of wl-1 at 2026-03-14T06:45:10.000Z");
+    assert_eq!(inputs[1], "replayed 1");
+    assert_eq!(inputs[2], "gone of wl-1 again");
+    assert_eq!(inputs[4], "b of wl-1 at 2026-03-14T06:45:10.000Z");
+}
+
+#[test]
 fn a_key_that_looks_like_the_rest_of_an_event_is_a_key() {
     let payload = br#"{"3":{"gauges":[{"name":"a","level":1},{"name":"b","level":1},
         {"name":"c","level":1}]},"3 behind item 2":{"gauges":[{"name":"d","level":1}]}}"#;
